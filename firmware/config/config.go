@@ -1,0 +1,151 @@
+// Package config reads and checks the configuration of a role.
+package config
+
+import (
+	"time"
+)
+
+// TX is a validated configuration of the plant's side. Paths are absolute or
+// relative to the process; they were resolved against the file's folder.
+type TX struct {
+	Pair   string
+	Link   Link
+	State  string   // directory
+	PKI    string   // directory
+	Time   []string // NTP servers
+	Status string   // host:port of the status server, "" for none
+	OPCUA  []OPCUASource
+	MQTT   []MQTTSource
+	Syslog []SyslogSource
+}
+
+// RX is a validated configuration of the IT side.
+type RX struct {
+	Pair       string
+	StaleAfter time.Duration // link silence before values turn Uncertain
+	Link       Link
+	State      string
+	PKI        string
+	Time       []string
+	Status     string
+	OPCUA      []OPCUASink
+	MQTT       []MQTTSink
+	Syslog     []SyslogSink
+}
+
+// Medium is what carries the link.
+type Medium string
+
+// The media.
+const (
+	UDP      Medium = "udp"
+	Ethernet Medium = "ethernet"
+	UART     Medium = "uart"
+)
+
+// Link describes the one-way link; both ends use the same values.
+type Link struct {
+	Medium    Medium
+	Address   string  // udp: host:port
+	Interface string  // ethernet
+	Device    string  // uart
+	Baud      int     // uart, bits per second
+	Rate      float64 // udp, ethernet: line rate, bits per second
+	Overhead  float64 // floor of the parity share: parity ÷ source frames, 0.25 for "25%"
+	KeyFile   string
+}
+
+// TLS names the files of a TLS peer; all empty means the system's trust.
+type TLS struct {
+	CAFile      string
+	Certificate string
+	PrivateKey  string
+}
+
+// MQTTVersion is the protocol version to speak.
+type MQTTVersion string
+
+// The versions.
+const (
+	MQTTAuto MQTTVersion = "auto"
+	MQTT5    MQTTVersion = "5"
+	MQTT311  MQTTVersion = "3.1.1"
+)
+
+// MQTTSource is a broker in the plant.
+type MQTTSource struct {
+	Channel  string
+	Bulk     bool   // class = "bulk": the deep interleave, for large payloads over bursty links
+	Broker   string // mqtt://host:port or mqtts://host:port
+	Version  MQTTVersion
+	Topics   []string
+	Username string
+	Password []byte // read from password_file
+	ClientID string
+	TLS      TLS
+}
+
+// MQTTSink is a broker on the IT side, theirs (Broker) or ours (Listen).
+type MQTTSink struct {
+	Channel     string
+	Broker      string
+	Listen      string // mqtt://host:port or mqtts://host:port of the embedded broker
+	Version     MQTTVersion
+	TopicPrefix string
+	Username    string
+	Password    []byte
+	UsersFile   string // embedded broker: name:hash lines; "" lets everyone read
+	ClientID    string
+	TLS         TLS
+	SpoolBytes  int64 // bound of the on-disk spool
+}
+
+// SyslogSource listens for syslog in the plant.
+type SyslogSource struct {
+	Channel string
+	Listen  []string // udp://, tcp://, tls:// host:port
+	TLS     TLS      // of the tls:// listeners; CAFile asks clients for certificates
+}
+
+// SyslogSink forwards to a collector.
+type SyslogSink struct {
+	Channel    string
+	Forward    string // udp://, tcp://, tls:// host:port
+	TLS        TLS
+	SpoolBytes int64
+}
+
+// OPCUASource is an OPC UA server in the plant.
+type OPCUASource struct {
+	Channel            string
+	Endpoint           string
+	SecurityPolicy     string
+	SecurityMode       string
+	Username           string
+	Password           []byte
+	UserCertificate    string
+	UserPrivateKey     string
+	PublishingInterval time.Duration
+	Rebrowse           time.Duration
+	Include            []string
+	Exclude            []string
+}
+
+// OPCUASink is a mirror server.
+type OPCUASink struct {
+	Channel   string
+	Listen    string
+	Security  []string
+	Anonymous bool
+	UsersFile string
+}
+
+// LogFormat is what --log-format takes.
+type LogFormat string
+
+// The log formats.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+

@@ -1,0 +1,54 @@
+// Package sink is the boundary between the link and a protocol on the IT side:
+// what a sink is given, and what it may ask for.
+//
+// It is the mirror image of the plant side's package source; the two share no
+// code because the wall runs between them.
+package sink
+
+import "time"
+
+// State says how a sink stands with its peer.
+type State uint8
+
+// The states of a sink, in the words that /status.json uses.
+const (
+	Connecting State = iota
+	Up
+	Down
+)
+
+// String returns "connecting", "up" or "down".
+func (s State) String() string {
+	switch s {
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	default:
+		return "connecting"
+	}
+}
+
+// Update is one record that crossed, in the order of its channel.
+type Update struct {
+	Key     []byte    // nil for a plain event
+	Payload []byte    // as the source gave it; empty for a state that was deleted
+	Time    time.Time // the source's own timestamp; zero when it gave none
+	Event   bool      // an entry of the log, delivered once; false: the key's newest value changed
+	Delete  bool      // the key is gone
+}
+
+// Sink takes the records of one channel.
+type Sink interface {
+	// Deliver hands over one update with ownership of its slices. It is called
+	// by one goroutine, in order, and must not block: a sink whose peer is away
+	// spools, and drops and counts when the spool is full.
+	Deliver(Update)
+}
+
+// Picture is the newest state of one channel. Safe for concurrent use.
+type Picture interface {
+	// Range calls f with every live key and its newest payload until f returns
+	// false. f must not block, nor keep or change the slices.
+	Range(f func(key, payload []byte) bool)
+}

@@ -1,0 +1,82 @@
+// Package source is the boundary between a protocol on the plant side and the
+// link: what a source hands over, and what it is told in return.
+//
+// Everything a source sees is one of two kinds. State is a key with a newest
+// value: under saturation intermediate values are skipped and counted, and a
+// late receiver gets it all from the carousel. An event is an entry of an
+// ordered log: queued up to a bound, then the oldest is dropped and counted.
+// An event may carry a key; then it is delivered like every event and its
+// payload also becomes the key's newest value (a live retained MQTT message).
+//
+// The package refuses to know any protocol: keys and payloads are bytes.
+package source
+
+import (
+	"errors"
+	"time"
+)
+
+// State says how a source stands with the plant.
+type State uint8
+
+// The states of a source, in the words that /status.json uses.
+const (
+	Connecting State = iota
+	Up
+	Down
+)
+
+// String returns "connecting", "up" or "down".
+func (s State) String() string {
+	switch s {
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	default:
+		return "connecting"
+	}
+}
+
+// Update is one thing that happened at a source.
+type Update struct {
+	Key     []byte    // what the payload is the newest value of; nil for a plain event
+	Payload []byte    // opaque to the link
+	Time    time.Time // the source's own timestamp; zero when it gave none
+	Event   bool      // deliver every one, in order; false: newest value wins
+	Delete  bool      // the key is gone; with Event the payload still crosses as an event
+	Urgent  bool      // an alarm: goes before everything else
+
+	// Left, when set, is called exactly once: with nil as soon as the record and
+	// its parity have left on the wire, with an error when they never will. It
+	// is called from the link's goroutine and must not block.
+	Left func(error)
+}
+
+// Errors that Put returns and Left receives.
+var (
+	ErrTooLarge = errors.New("source: record larger than the link carries")
+	ErrDropped  = errors.New("source: dropped, the channel's queue is full")
+	ErrClosed   = errors.New("source: the link is closed")
+)
+
+// Port is one channel of the link as its source sees it. All methods are safe
+// for concurrent use and never block.
+type Port interface {
+	// Put hands one update over and takes ownership of its slices. A non-nil
+	// error means that the update was refused and Left will not be called.
+	Put(Update) error
+	// Whole says whether every key of the source has been Put at least once since
+	// the program started. Until then receivers neither drop keys nor call
+	// the channel complete. A source of events alone calls Whole(true) at once.
+	Whole(bool)
+	// Report tells the channel's state and the reason in words.
+	Report(s State, reason string)
+	// Range calls f with every live key and its newest payload, oldest key
+	// first, until f returns false. f must not call the Port, nor keep or
+	// change the slices.
+	Range(f func(key, payload []byte) bool)
+	// Conflated counts n values that the source itself knows were skipped
+	// before they reached it (an overflow that the plant's server reported).
+	Conflated(n uint64)
+}
