@@ -1,0 +1,58 @@
+package record
+
+import "encoding/binary"
+
+// Item is one record, or a piece of one, within a frame's payload.
+type Item struct {
+	Kind        Kind
+	First, Last bool
+	Body        []byte
+}
+
+const (
+	itemFirst = 2
+	itemLast  = 1
+)
+
+// ItemOverhead is what an item of n body bytes costs beyond them.
+func ItemOverhead(n int) int { return 1 + uvarintLen(uint64(n)) }
+
+// AppendItem appends one item to a frame's payload.
+func AppendItem(dst []byte, it Item) []byte {
+	head := byte(it.Kind) << 3
+	if it.First {
+		head |= itemFirst
+	}
+	if it.Last {
+		head |= itemLast
+	}
+	dst = append(dst, head)
+	dst = binary.AppendUvarint(dst, uint64(len(it.Body)))
+	return append(dst, it.Body...)
+}
+
+// NextItem takes the first item off a frame's payload. ok is false at its end
+// (nothing left, or padding). The item's body is part of payload.
+func NextItem(payload []byte) (it Item, rest []byte, ok bool, err error) {
+	if len(payload) == 0 {
+		return Item{}, nil, false, nil
+	}
+	head := payload[0]
+	if head == 0 {
+		for _, b := range payload {
+			if b != 0 {
+				return Item{}, nil, false, ErrMalformed
+			}
+		}
+		return Item{}, nil, false, nil
+	}
+	c := cursor{rest: payload[1:]}
+	it.Body = c.bytes(uint64(len(payload)))
+	it.Kind = Kind(head >> 3)
+	it.First = head&itemFirst != 0
+	it.Last = head&itemLast != 0
+	if c.bad || it.Kind == KindPadding || it.Kind >= kinds || head&4 != 0 {
+		return Item{}, nil, false, ErrMalformed
+	}
+	return it, c.rest, true, nil
+}

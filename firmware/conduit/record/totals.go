@@ -1,0 +1,65 @@
+package record
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Totals is what the transmitter knows of a channel, sent each second in the
+// channel's own class and whenever the source's state changes. Everything up
+// to Seq was sent before it, so a receiver that has less has lost the rest.
+type Totals struct {
+	Channel   uint16
+	Partial   bool
+	State     uint8 // of the source: 0 connecting, 1 up, 2 down
+	Seq       uint64
+	Conflated uint64 // state values skipped because a newer one came, in this epoch
+	Dropped   uint64 // records that the transmitter's own full queue lost, part of Seq
+	Keys      uint64
+	Reason    string // of the state, in words
+}
+
+// MaxReason bounds a reason, in bytes.
+const MaxReason = 200
+
+const maxState = 2
+
+// Append appends the encoded totals to dst. Reason is cut to MaxReason.
+func (t *Totals) Append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, t.Channel)
+	dst = append(dst, flag(t.Partial, flagPartial), t.State)
+	dst = binary.AppendUvarint(dst, t.Seq)
+	dst = binary.AppendUvarint(dst, t.Conflated)
+	dst = binary.AppendUvarint(dst, t.Dropped)
+	dst = binary.AppendUvarint(dst, t.Keys)
+	return append(dst, cut(t.Reason)...)
+}
+
+func cut(s string) string {
+	if len(s) <= MaxReason {
+		return s
+	}
+	s = s[:MaxReason]
+	for !utf8.ValidString(s) && len(s) > MaxReason-utf8.UTFMax {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+// Parse decodes body.
+func (t *Totals) Parse(body []byte) error {
+	c := cursor{rest: body}
+	*t = Totals{Channel: c.uint16()}
+	f := c.byte()
+	t.Partial = f&flagPartial != 0
+	t.State = c.byte()
+	t.Seq = c.uvarint()
+	t.Conflated = c.uvarint()
+	t.Dropped = c.uvarint()
+	t.Keys = c.uvarint()
+	if c.bad || f > 1 || t.State > maxState || len(c.rest) > MaxReason {
+		return ErrMalformed
+	}
+	t.Reason = string(c.rest)
+	return nil
+}
