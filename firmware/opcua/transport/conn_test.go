@@ -1,0 +1,188 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+// pipe returns a Conn with small limits and the raw peer of it.
+func pipe(memory int64) (*Conn, net.Conn) {
+	a, b := net.Pipe()
+	c := newConn(a, Timeouts{Chunk: 10 * time.Second, Write: 10 * time.Second}.withDefaults(), &budget{limit: memory})
+	c.limits = Negotiated{ReceiveChunk: 65535, SendChunk: 8192}
+	return c, b
+}
+
+func chunk(size int) []byte {
+	return append(Header{ServiceMessage, Final, uint32(size)}.Append(nil), bytes.Repeat([]byte{7}, size-HeaderSize)...)
+}
+
+func TestSlowClientLosesItsConnectionAtTheChunkDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer := pipe(1 << 20)
+		go func() { // a byte a second: each is progress, none is enough
+			for _, b := range chunk(1000) {
+				if _, err := peer.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}()
+		start := time.Now()
+		_, _, err := c.ReadChunk(time.Time{})
+		if !errors.Is(err, ua.StatusBadTimeout) {
+			t.Errorf("got %v, want Bad_Timeout", err)
+		}
+		if got := time.Since(start); got > 11*time.Second {
+			t.Errorf("gave up after %v, want about 10 s", got)
+		}
+		c.Close()
+		time.Sleep(2 * time.Second) // of the bubble's time: the peer sees the end
+	})
+}
+
+func TestIdleClientLosesItsConnectionAtTheDeadlineGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := pipe(1 << 20)
+		_, _, err := c.ReadChunk(time.Now().Add(time.Minute))
+		if !errors.Is(err, ua.StatusBadTimeout) {
+			t.Errorf("got %v, want Bad_Timeout", err)
+		}
+		c.Close()
+	})
+}
+
+func TestPeerThatDoesNotReadIsClosedAtTheWriteDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := pipe(1 << 20)
+		start := time.Now()
+		if err := c.WriteChunk(chunk(100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want a deadline error", err)
+		}
+		if got := time.Since(start); got != 10*time.Second {
+			t.Errorf("blocked for %v, want 10 s", got)
+		}
+		if err := c.WriteChunk(chunk(100)); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("after half a chunk: got %v, want a closed connection", err)
+		}
+	})
+}
+
+func TestClaimedSizeAllocatesNothing(t *testing.T) {
+	c, peer := pipe(1 << 20)
+	go func() {
+		_, _ = peer.Write(Header{ServiceMessage, Final, 65535}.Append(nil))
+		peer.Close()
+	}()
+	if _, _, err := c.ReadChunk(time.Time{}); err == nil {
+		t.Fatal("a chunk of 8 bytes that claims 65535 was taken")
+	}
+	if got := cap(c.chunk); got > HeaderSize+growStep {
+		t.Errorf("holds %d bytes for 8 that arrived", got)
+	}
+}
+
+func TestChunkAboveTheNegotiatedSizeIsRefused(t *testing.T) {
+	c, peer := pipe(1 << 20)
+	go func() { _, _ = peer.Write(Header{ServiceMessage, Final, 65536}.Append(nil)) }()
+	if _, _, err := c.ReadChunk(time.Time{}); !errors.Is(err, ua.StatusBadTCPMessageTooLarge) {
+		t.Errorf("read: got %v, want Bad_TcpMessageTooLarge", err)
+	}
+	if err := c.WriteChunk(chunk(8193)); !errors.Is(err, ua.StatusBadTCPMessageTooLarge) {
+		t.Errorf("write: got %v, want Bad_TcpMessageTooLarge", err)
+	}
+}
+
+func TestMemoryIsAccountedAndGivenBack(t *testing.T) {
+	c, peer := pipe(40000)
+	go func() { _, _ = peer.Write(chunk(60000)) }()
+	if _, _, err := c.ReadChunk(time.Time{}); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
+		t.Errorf("got %v, want Bad_TcpNotEnoughResources", err)
+	}
+	if got := c.account.from.used.Load(); got == 0 || got > 40000 {
+		t.Errorf("accounted %d bytes, want at most 40000", got)
+	}
+	c.Close()
+	c.Release(1000) // late, as a message handed over may be
+	if got := c.account.from.used.Load(); got != 0 {
+		t.Errorf("after close %d bytes are held, want 0", got)
+	}
+	if err := c.Reserve(1); err == nil {
+		t.Error("a closed connection reserved memory")
+	}
+}
+
+func TestReadingAllocatesNothing(t *testing.T) {
+	c, peer := pipe(1 << 20)
+	defer c.Close()
+	one := chunk(4000)
+	go func() {
+		for {
+			if _, err := peer.Write(one); err != nil {
+				return
+			}
+		}
+	}()
+	got := testing.AllocsPerRun(200, func() {
+		if _, _, err := c.readRest(65535); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got > 0 {
+		t.Errorf("reading a chunk allocates %v times, want 0", got)
+	}
+}
+
+func TestClientRefusesWhatIsNoAcknowledge(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer []byte
+		want   error
+	}{
+		"error":         {(&Error{Code: ua.StatusBadTCPServerTooBusy}).Append(nil), ua.StatusBadTCPServerTooBusy},
+		"good error":    {(&Error{Code: ua.StatusOK}).Append(nil), ua.StatusBadTCPInternalError},
+		"hello":         {HelloBody{EndpointURL: "x"}.AppendHello(nil), ua.StatusBadTCPMessageTypeInvalid},
+		"tiny buffers":  {HelloBody{ReceiveBuffer: 8, SendBuffer: 8}.AppendAcknowledge(nil), ua.StatusBadConnectionRejected},
+		"endless claim": {Header{Acknowledge, Final, 1 << 31}.Append(nil), ua.StatusBadTCPMessageTooLarge},
+		"cut off":       {Header{Acknowledge, Final, 10}.Append(nil), io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := net.Pipe()
+			go func() {
+				_, _ = io.ReadFull(b, make([]byte, HeaderSize+20+4+len("opc.tcp://x")))
+				_, _ = b.Write(c.answer)
+				b.Close()
+			}()
+			if _, err := new(Dialer).Client(t.Context(), a, "opc.tcp://x"); !errors.Is(err, c.want) {
+				t.Errorf("got %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestSilentServerDoesNotHoldTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, b) }()
+		if _, err := new(Dialer).Client(t.Context(), a, "opc.tcp://x"); !errors.Is(err, ua.StatusBadTimeout) {
+			t.Errorf("got %v, want Bad_Timeout", err)
+		}
+		a.Close()
+		a, b2 := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, b2) }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := new(Dialer).Client(ctx, a, "opc.tcp://x"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the context's error", err)
+		}
+		a.Close()
+	})
+}

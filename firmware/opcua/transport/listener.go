@@ -1,0 +1,231 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+// ListenConfig sets what a Listener grants. The zero value of each field means its
+// default.
+type ListenConfig struct {
+	Limits         Limits
+	Timeouts       Timeouts
+	MaxConnections int   // in total, 200
+	MaxPerAddress  int   // per client address (IPv6: per /64), 50
+	MaxMemory      int64 // for chunks and messages under assembly, all connections, 48 MiB
+	// AcceptURL refuses endpoint URLs that lead nowhere; nil takes any.
+	AcceptURL func(url string) bool
+	Log       *slog.Logger
+}
+
+// Stats counts what a Listener has seen.
+type Stats struct {
+	Open       int    // connections now
+	Memory     int64  // bytes reserved now
+	Accepted   uint64 // handshakes done
+	OverQuota  uint64 // refused because of a quota
+	Evicted    uint64 // closed to make room
+	Handshakes uint64 // handshakes that went wrong
+}
+
+// Listener accepts connections and does their handshakes beside one another, so
+// that a silent client delays nobody.
+type Listener struct {
+	nl     net.Listener
+	cfg    ListenConfig
+	memory budget
+	gate   gate
+	ready  chan *Conn
+	done   chan struct{}
+	stop   sync.Once
+	work   sync.WaitGroup
+
+	accepted, overQuota, evicted, handshakes atomic.Uint64
+}
+
+// Listen listens on a TCP address.
+func Listen(ctx context.Context, address string, cfg ListenConfig) (*Listener, error) {
+	var lc net.ListenConfig
+	nl, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	l, err := NewListener(nl, cfg)
+	if err != nil {
+		nl.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// NewListener serves an existing listener and takes it over.
+func NewListener(nl net.Listener, cfg ListenConfig) (*Listener, error) {
+	limits, err := cfg.Limits.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Limits, cfg.Timeouts = limits, cfg.Timeouts.withDefaults()
+	if cfg.MaxConnections <= 0 {
+		cfg.MaxConnections = 200
+	}
+	if cfg.MaxPerAddress <= 0 {
+		cfg.MaxPerAddress = 50
+	}
+	if cfg.MaxMemory <= 0 {
+		cfg.MaxMemory = defaultMemory
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l := &Listener{
+		nl: nl, cfg: cfg, ready: make(chan *Conn), done: make(chan struct{}),
+		gate: gate{total: cfg.MaxConnections, perAddress: cfg.MaxPerAddress, byAddress: map[netip.Addr]int{}},
+	}
+	l.memory.limit = cfg.MaxMemory
+	l.work.Go(l.acceptAll)
+	return l, nil
+}
+
+// Addr is where the listener listens.
+func (l *Listener) Addr() net.Addr { return l.nl.Addr() }
+
+// Accept returns the next connection whose handshake is done, or net.ErrClosed.
+func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
+	select {
+	case c := <-l.ready:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Close stops listening and closes every connection.
+func (l *Listener) Close() error {
+	err := net.ErrClosed
+	l.stop.Do(func() {
+		close(l.done)
+		err = l.nl.Close()
+	})
+	for _, c := range l.gate.all() {
+		c.Close()
+	}
+	l.work.Wait()
+	return err
+}
+
+// Stats returns the counters.
+func (l *Listener) Stats() Stats {
+	return Stats{
+		Open: len(l.gate.all()), Memory: l.memory.used.Load(), Accepted: l.accepted.Load(),
+		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(),
+	}
+}
+
+func (l *Listener) acceptAll() {
+	const pause = 50 * time.Millisecond // out of file descriptors: wait for one
+	for {
+		nc, err := l.nl.Accept()
+		switch {
+		case err == nil:
+			l.admit(nc)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			l.cfg.Log.Warn("opcua: accept", "error", err)
+			select {
+			case <-l.done:
+				return
+			case <-time.After(pause):
+			}
+		}
+	}
+}
+
+func (l *Listener) admit(nc net.Conn) {
+	c := newConn(nc, l.cfg.Timeouts, &l.memory)
+	c.onClose = func() { l.gate.leave(c) }
+	evicted, ok := l.gate.admit(c, c.RemoteIP())
+	if !ok {
+		l.overQuota.Add(1)
+		// A fresh socket takes these bytes at once, so this does not block.
+		e := Error{Code: ua.StatusBadTCPNotEnoughResources, Reason: "too many connections"}
+		_ = c.write(e.Append(nil), errorWrite)
+		c.Close()
+		return
+	}
+	if evicted != nil {
+		l.evicted.Add(1)
+		l.work.Go(func() {
+			evicted.Fail(ua.StatusBadTCPNotEnoughResources, "closed to make room: no session on this connection")
+		})
+	}
+	select {
+	case <-l.done: // Close may have looked before we were counted
+		c.Close()
+		return
+	default:
+	}
+	l.work.Go(func() { l.handshake(c) })
+}
+
+func (l *Listener) handshake(c *Conn) {
+	if err := c.serverHandshake(l.cfg); err != nil {
+		l.handshakes.Add(1)
+		var e *Error
+		if errors.As(err, &e) && !e.Remote {
+			c.Fail(e.Code, e.Reason)
+		}
+		c.Close()
+		return
+	}
+	l.accepted.Add(1)
+	select {
+	case l.ready <- c:
+	case <-l.done:
+		c.Close()
+	}
+}
+
+// serverHandshake reads the hello and acknowledges it, all within one deadline.
+func (c *Conn) serverHandshake(cfg ListenConfig) error {
+	deadline := time.Now().Add(cfg.Timeouts.Handshake)
+	if err := c.nc.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	h, chunk, err := c.readRest(HeaderSize + 20 + 4 + maxString)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case Hello:
+	case ReverseHello:
+		return fault(ua.StatusBadTCPMessageTypeInvalid, "reverse connections are not accepted")
+	case Err:
+		return ParseError(chunk[HeaderSize:])
+	default:
+		return fault(ua.StatusBadTCPMessageTypeInvalid, "the first message must be a hello")
+	}
+	hel, err := ParseHello(chunk[HeaderSize:])
+	if err != nil {
+		return err
+	}
+	if cfg.AcceptURL != nil && !cfg.AcceptURL(hel.EndpointURL) {
+		return fault(ua.StatusBadTCPEndpointURLInvalid, "no such endpoint here")
+	}
+	ack, limits, err := cfg.Limits.acknowledge(hel)
+	if err != nil {
+		return err
+	}
+	c.endpoint, c.limits = hel.EndpointURL, limits
+	return c.write(ack.AppendAcknowledge(nil), time.Until(deadline))
+}
