@@ -1,0 +1,91 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// disk is the real layer.
+type disk struct{}
+
+func (disk) create(path string) (file, error) {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC | syscall.O_NOFOLLOW
+	return os.OpenFile(path, flags, fileMode)
+}
+
+func (disk) rename(from, to string) error { return os.Rename(from, to) }
+
+func (disk) remove(path string) error { return os.Remove(path) }
+
+func (disk) syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if closed := d.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// Folder creates a folder and its missing parents, for this user alone, so that
+// they survive a power cut. One that exists is left as it is.
+func Folder(path string) error {
+	path = filepath.Clean(path)
+	if info, err := os.Stat(path); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("store: %s is not a folder; remove it or name another", path)
+		}
+		return nil
+	}
+	parent := filepath.Dir(path)
+	if parent != path {
+		if err := Folder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, folderMode); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("store: creating a folder: %w", err)
+	}
+	if err := (disk{}).syncFolder(parent); err != nil {
+		return fmt.Errorf("store: syncing %s: %w", parent, err)
+	}
+	return nil
+}
+
+const lockName = "lock"
+
+// Lock makes dir this process's own, creating it when it is missing. The kernel
+// gives it back when release is called or the process ends, however it ends;
+// the lock file stays and names the last holder.
+func Lock(dir string) (release func(), err error) {
+	if err := Folder(dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("store: locking %s: %v; is it writable for this user?", dir, err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		holder := make([]byte, 20)
+		n, _ := f.ReadAt(holder, 0)
+		f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("store: locking %s: %v", dir, err)
+		}
+		return nil, fmt.Errorf("store: %s is in use by process %s: end that process, or give this one another [state] directory",
+			dir, strings.TrimSpace(string(holder[:n])))
+	}
+	// The number is for the message above only; a full disk must not keep a role from starting.
+	if f.Truncate(0) == nil {
+		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
+	}
+	return func() { f.Close() }, nil
+}
