@@ -66,8 +66,9 @@ func UARTProfile(baud int) Profile {
 // MaxFrame is the size of the largest frame.
 func (p *Profile) MaxFrame() int { return p.FrameSizes[len(p.FrameSizes)-1] }
 
-// Payload is how many bytes of items fit into the largest frame.
-func (p *Profile) Payload() int { return p.MaxFrame() - Overhead - ShardHead }
+// Payload is how many bytes of items a frame carries at most; a parity frame
+// over such frames is just as large as the medium allows.
+func (p *Profile) Payload() int { return p.MaxFrame() - Overhead - ParityHead }
 
 // Fit returns the size of shard that a frame with n bytes of shard is filled up to.
 func (p *Profile) Fit(n int) int {

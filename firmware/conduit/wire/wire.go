@@ -12,11 +12,16 @@
 //	data      type(1) class(1) session(2) sequence(4) generation(2) index(2)
 //	          sealed shard(n) tag(16) crc(4)
 //	type      version (high nibble, 1), kind (low nibble): 1 source, 2 parity
-//	class     class (high bit: 0 low latency, 1 bulk), lanes − 1 (low 7 bits)
+//	class     class (high bit: 0 low latency, 1 bulk); parity: lanes − 1 (low 7 bits)
 //	session   names pair key and session; derived, see below
 //	sequence  low 32 bits of the session's frame number
-//	index     source: position in the generation, 0, 1, 2 …, in lane index mod lanes
+//	index     source: position in the generation, 0, 1, 2 …
 //	          parity: row × lanes + lane
+//
+// A generation is a run of source frames of one class. When it closes, its
+// sources are dealt to lanes (source i to lane i mod lanes) and each lane gets
+// rows of parity. The transmitter sends all parity of a generation before it
+// closes the next, so two generations on the first is beyond repair.
 //
 //	hello     type(1, kind 0) reserved(1) session(2) epoch(8) sequence(8)
 //	          salt(16) sealed zeros(n) tag(16) crc(4)
@@ -27,10 +32,11 @@
 //
 // # Shards
 //
-// What parity is computed over, per lane, shorter ones filled up with zeros:
+//	source    items, zeros
+//	parity    sources(2): how many the generation has; then the coded bytes
 //
-//	source    length(2) items(length) zeros
-//	parity    sources(2): in the generation; then the coded bytes
+// Parity is computed per lane over the sources' shards, shorter ones filled up
+// with zeros, which items end with anyway.
 //
 // The code is the systematic Reed-Solomon code of klauspost/reedsolomon: a
 // Vandermonde matrix over GF(2⁸) with 0x11D, multiplied by the inverse of its
@@ -65,8 +71,8 @@ const (
 	CRCSize         = 4
 	// Overhead is what a data frame costs beyond its shard.
 	Overhead = HeaderSize + TagSize + CRCSize
-	// ShardHead is the length or the source count that begins every shard.
-	ShardHead = 2
+	// ParityHead is the count of sources that begins a parity frame's shard.
+	ParityHead = 2
 	// MinHello is the shortest hello.
 	MinHello = HelloHeaderSize + TagSize + CRCSize
 
@@ -149,10 +155,11 @@ func KindOf(frame []byte) (Kind, error) {
 		return 0, ErrNoise
 	}
 	k := Kind(frame[0] & 15)
-	if (k == Hello && len(frame) >= MinHello) || (k == Source || k == Parity) && len(frame) >= Overhead+ShardHead {
-		return k, nil
+	smallest := []int{Hello: MinHello, Source: Overhead, Parity: Overhead + ParityHead}
+	if int(k) >= len(smallest) || len(frame) < smallest[k] {
+		return 0, ErrNoise
 	}
-	return 0, ErrNoise
+	return k, nil
 }
 
 // Put writes the header into the first HeaderSize bytes of frame.

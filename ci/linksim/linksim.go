@@ -1,0 +1,175 @@
+// Package linksim joins both ends of the link in memory, on a simulated clock,
+// so that tests see the whole wire without sockets, sleeps or luck.
+//
+// It stands in ci because it is the one place, besides the programs themselves,
+// that knows both sides of the wall.
+package linksim
+
+import (
+	"fmt"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/rx/mirror"
+	"heliograph/firmware/rx/receive"
+	"heliograph/firmware/tx/send"
+)
+
+// Sim is a pair of boards and the link between them.
+type Sim struct {
+	Now     time.Time
+	Profile wire.Profile
+	Rate    float64 // bytes per second
+	// Impair is what the link does to a frame; nil: nothing.
+	Impair func(frame []byte, deliver func([]byte))
+	TX     *TX
+	RX     *RX
+	Frames int // that entered the link
+}
+
+// TX is the plant's side.
+type TX struct {
+	Mux    *send.Mux
+	Sender *send.Sender
+	pacer  *send.Pacer
+}
+
+// RX is IT's side.
+type RX struct {
+	Opener   *receive.Opener
+	Counts   receive.Counts
+	Channels map[uint16]*mirror.Channel
+	decoders [wire.Classes]*receive.Decoder
+	demuxes  [wire.Classes]*receive.Demux
+}
+
+// Key is the pair key of every simulation.
+var Key = wire.PairKey{1, 2, 3}
+
+// New returns a pair whose receiver is up and whose transmitter is not.
+func New(profile wire.Profile, rate float64) *Sim {
+	return &Sim{Now: time.Unix(1_700_000_000, 0), Profile: profile, Rate: rate}
+}
+
+// StartTX starts the transmitter anew, in the given epoch.
+func (s *Sim) StartTX(epoch uint64) error {
+	session, err := wire.NewSession(Key, epoch, [16]byte{byte(epoch), 7})
+	if err != nil {
+		return fmt.Errorf("linksim: %v", err)
+	}
+	mux := send.NewMux(send.MuxConfig{Room: s.Profile.Payload(), CarouselShare: 0.1, Start: s.Now})
+	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, 0.25, session), pacer: send.NewPacer(s.Rate, 0)}
+	return nil
+}
+
+// StartRX starts the receiver anew.
+func (s *Sim) StartRX(anchor receive.Anchor) {
+	r := &RX{Opener: receive.NewOpener(Key, anchor), Channels: map[uint16]*mirror.Channel{}}
+	for i := range r.decoders {
+		r.demuxes[i] = receive.NewDemux(&r.Counts, r.record)
+		r.decoders[i] = receive.NewDecoder(&r.Counts, r.demuxes[i].Payload, r.demuxes[i].Hole)
+	}
+	s.RX = r
+}
+
+// Channel adds a channel to the receiver.
+func (r *RX) Channel(name string, deliver func(mirror.Update)) *mirror.Channel {
+	c := mirror.New(deliver)
+	r.Channels[record.ChannelID(name)] = c
+	return c
+}
+
+// Run lets simulated time pass in steps of at most 250 µs, calling each before
+// every step.
+func (s *Sim) Run(d time.Duration, each func()) error {
+	for end := s.Now.Add(d); s.Now.Before(end); s.Now = s.Now.Add(250 * time.Microsecond) {
+		if each != nil {
+			each()
+		}
+		if s.TX == nil {
+			continue
+		}
+		if err := s.step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sim) step() error {
+	arrived := false
+	for {
+		budget := s.TX.pacer.Budget(s.Now, 250*time.Microsecond)
+		frames, cost, err := s.TX.Sender.Frames(s.Now, budget)
+		if err != nil {
+			return fmt.Errorf("linksim: %v", err)
+		}
+		if len(frames) == 0 {
+			break
+		}
+		s.TX.pacer.Spend(cost)
+		for _, f := range frames {
+			s.Frames++
+			s.pass(f, func(b []byte) { arrived = true; s.RX.Frame(s.Now, b) })
+		}
+		s.TX.Sender.Sent()
+	}
+	if s.RX != nil {
+		for _, d := range s.RX.decoders {
+			d.Tick(s.Now, !arrived)
+		}
+	}
+	return nil
+}
+
+func (s *Sim) pass(frame []byte, deliver func([]byte)) {
+	if s.RX == nil {
+		return
+	}
+	if s.Impair == nil {
+		deliver(frame)
+		return
+	}
+	s.Impair(frame, deliver)
+}
+
+// Frame takes one frame off the link.
+func (r *RX) Frame(now time.Time, b []byte) {
+	data, result := r.Opener.Open(b)
+	switch result {
+	case receive.Data:
+		r.decoders[data.Class].Add(now, &data.Header, data.Shard)
+	case receive.Fresh, receive.Joined:
+		for i := range r.decoders {
+			r.demuxes[i].Hole()
+			r.decoders[i].Reset(result == receive.Fresh)
+		}
+		for _, c := range r.Channels {
+			c.Begin(result == receive.Fresh)
+		}
+	}
+}
+
+func (r *RX) record(kind record.Kind, body []byte) {
+	var u record.Update
+	var p record.Page
+	var m record.Manifest
+	var t record.Totals
+	switch {
+	case kind == record.KindUpdate && u.Parse(body) == nil:
+		r.Channels[u.Channel].Update(&u)
+	case kind == record.KindPage && p.Parse(body) == nil:
+		_ = r.Channels[p.Channel].Page(&p) // a malformed page would show as missing keys
+	case kind == record.KindManifest && m.Parse(body) == nil:
+		r.Channels[m.Channel].Manifest(&m)
+	case kind == record.KindTotals && t.Parse(body) == nil:
+		r.Channels[t.Channel].Totals(&t)
+	}
+}
+
+// AdmitAll is an anchor that believes every epoch.
+type AdmitAll struct{}
+
+// Admit implements receive.Anchor.
+func (AdmitAll) Admit(uint64, [16]byte) (uint64, error) { return 0, nil }

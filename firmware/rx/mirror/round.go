@@ -1,0 +1,56 @@
+package mirror
+
+import "heliograph/firmware/conduit/record"
+
+// round is an unbroken chain of pages. It is closed once it has come around to
+// where it began.
+type round struct {
+	id         uint32 // of this round, rises
+	since      uint32 // the first round after the last loss
+	begun      bool
+	begin      uint64 // birth after which the chain began
+	at         uint64 // … and up to which it has come
+	wrapped    bool
+	complete   bool
+	mismatches uint64
+}
+
+// restart gives the round up. lost says that records were lost, so that the
+// picture is no longer complete.
+func (r *round) restart(lost bool) {
+	r.id++
+	r.begun = false
+	if lost {
+		r.since = r.id
+		r.complete = false
+	}
+}
+
+// page adds a page to the chain and reports whether that closes the round.
+func (r *round) page(p *record.Page) bool {
+	if r.begun && p.From != r.at && !(r.at == end && p.From == 0) {
+		r.restart(false) // a page between is missing
+	}
+	if !r.begun {
+		r.begun, r.begin, r.wrapped = true, p.From, false
+	} else if p.From == 0 {
+		r.wrapped = true
+	}
+	r.at = p.To
+	if p.Last {
+		r.at = end
+	}
+	return (r.wrapped && r.at >= r.begin) || (r.begin == 0 && p.Last)
+}
+
+// end is where a cycle's last page has come.
+const end = ^uint64(0)
+
+// closed begins the next round where this one ended.
+func (r *round) closed() {
+	r.complete = true
+	r.restart(false)
+	if r.at != end {
+		r.begun, r.begin, r.wrapped = true, r.at, false
+	}
+}

@@ -1,0 +1,33 @@
+package pipeline
+
+import "heliograph/firmware/rx/mirror"
+
+// Account is what outlives a run: per channel what was counted, and up to where.
+type Account struct {
+	Epoch    uint64
+	Exact    bool // the run ended in order; otherwise it may have delivered more
+	Channels map[string]mirror.Account
+}
+
+// Resume takes over the account of the run before. To be called after the
+// channels were added and before Run.
+func (l *Link) Resume(a Account) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.before = a
+	for _, c := range l.channels {
+		c.mirror.Resume(a.Channels[c.name])
+	}
+}
+
+// Account returns what the next run is to take over.
+func (l *Link) Account() Account {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	a := Account{Channels: map[string]mirror.Account{}}
+	a.Epoch, _, _, _ = l.opener.Sequence()
+	for _, c := range l.channels {
+		a.Channels[c.name] = c.mirror.Account()
+	}
+	return a
+}

@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/mirror"
+	"heliograph/firmware/rx/receive"
+	"heliograph/firmware/rx/sink"
+)
+
+// channel is a configured channel: its mirror, and where it delivers to.
+type channel struct {
+	name   string
+	mirror *mirror.Channel
+	heard  time.Time // of the last word about the channel
+}
+
+// Channel adds a channel whose records go to s. To be called before Run.
+func (l *Link) Channel(name string, s sink.Sink) sink.Picture {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &channel{name: name, mirror: mirror.New(func(u mirror.Update) {
+		out := sink.Update{Key: u.Key, Payload: u.Payload, Event: u.Event, Delete: u.Delete}
+		if u.Time != 0 {
+			out.Time = time.Unix(0, u.Time)
+		}
+		s.Deliver(out)
+	})}
+	l.channels[record.ChannelID(name)] = c
+	l.names = append(l.names, name)
+	return &picture{link: l, channel: c}
+}
+
+// picture is a channel's newest state, as sinks see it.
+type picture struct {
+	link    *Link
+	channel *channel
+}
+
+// Range implements sink.Picture.
+func (p *picture) Range(f func(key, payload []byte) bool) {
+	p.link.mu.RLock()
+	defer p.link.mu.RUnlock()
+	p.channel.mirror.Range(f)
+}
+
+// record takes one record off the link.
+func (l *Link) record(kind record.Kind, body []byte) {
+	var err error
+	switch kind {
+	case record.KindUpdate:
+		var u record.Update
+		if err = u.Parse(body); err == nil {
+			l.of(u.Channel, func(c *channel) { c.mirror.Update(&u) })
+		}
+	case record.KindPage:
+		var p record.Page
+		if err = p.Parse(body); err == nil {
+			l.of(p.Channel, func(c *channel) { err = c.mirror.Page(&p) })
+		}
+	case record.KindManifest:
+		var m record.Manifest
+		if err = m.Parse(body); err == nil {
+			l.of(m.Channel, func(c *channel) { c.mirror.Manifest(&m) })
+		}
+	case record.KindTotals:
+		var t record.Totals
+		if err = t.Parse(body); err == nil {
+			l.of(t.Channel, func(c *channel) { c.mirror.Totals(&t) })
+		}
+	case record.KindHeartbeat:
+		err = l.heartbeat(body)
+	}
+	if err != nil {
+		l.counts.Malformed++
+	}
+}
+
+func (l *Link) of(id uint16, f func(*channel)) {
+	c := l.channels[id]
+	if c == nil {
+		l.unknown++
+		return
+	}
+	c.heard = l.now
+	f(c)
+}
+
+func (l *Link) heartbeat(body []byte) error {
+	if err := l.beat.Parse(body); err != nil {
+		return err
+	}
+	offset := l.now.Sub(time.Unix(0, l.beat.UTC))
+	if l.beatAt.IsZero() || offset < l.offset {
+		l.offset = offset
+	}
+	l.beatAt = l.now
+	return nil
+}
+
+// Status is what an operator sees of the link and its channels.
+type Status struct {
+	Epoch        uint64
+	Open         bool // a session is open
+	Frames       receive.Counts
+	HeartbeatAge time.Duration // −1 before the first
+	Delay        time.Duration // of the last heartbeat, beyond the quickest of this session
+	ClockSet     bool
+	Unknown      uint64 // records of channels that are not configured here
+	Err          error
+	Channels     []ChannelStatus
+}
+
+// ChannelStatus is what an operator sees of a channel.
+type ChannelStatus struct {
+	Name string
+	mirror.Status
+	Age time.Duration // since the last word about the channel; −1 before the first
+}
+
+// Status returns a snapshot.
+func (l *Link) Status() Status {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	now := time.Now()
+	s := Status{Frames: l.opener.Counts(), HeartbeatAge: age(now, l.beatAt), ClockSet: l.beat.ClockSet, Unknown: l.unknown, Err: l.err}
+	s.Epoch, _, _, s.Open = l.opener.Sequence()
+	s.Frames.Repaired, s.Frames.Lost = l.counts.Repaired, l.counts.Lost
+	s.Frames.Malformed, s.Frames.Generations = l.counts.Malformed, l.counts.Generations
+	if !l.beatAt.IsZero() {
+		s.Delay = l.beatAt.Sub(time.Unix(0, l.beat.UTC)) - l.offset
+	}
+	for _, name := range l.names {
+		c := l.channels[record.ChannelID(name)]
+		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.heard)})
+	}
+	return s
+}
+
+func age(now, then time.Time) time.Duration {
+	if then.IsZero() {
+		return -1
+	}
+	return now.Sub(then)
+}

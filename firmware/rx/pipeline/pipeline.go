@@ -1,0 +1,192 @@
+// Package pipeline is the loop that moves frames from the medium to the sinks.
+//
+// One value's way on IT's side:
+//
+//	drivers/…     arrives
+//	pipeline.go   a UART's bytes become frames (conduit/codeword)
+//	rx/receive    is opened, repaired, put in order, becomes a record
+//	channels.go   finds its channel
+//	rx/mirror     is accounted for, and becomes the newest state
+//	rx/sink/…     is delivered
+//
+// The loop owns the only goroutine between the medium and the sinks. It never
+// waits for a sink, and it has no way to send on the link.
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/rx/receive"
+)
+
+// Receiver is a medium. It has no way to send.
+type Receiver interface {
+	// Receive waits at most timeout and calls deliver with what arrived: a
+	// frame, or a run of bytes. It is valid during the call only.
+	Receive(timeout time.Duration, deliver func(chunk []byte)) error
+	Close() error
+}
+
+// Config is what a link has to know.
+type Config struct {
+	Key        wire.PairKey
+	Anchor     receive.Anchor
+	StaleAfter time.Duration
+	// Synchronizer turns a medium's bytes into frames, where it has no frames
+	// of its own; deliver is called during Push.
+	Synchronizer interface {
+		Push(chunk []byte, deliver func(frame []byte))
+	}
+	Log *slog.Logger
+}
+
+// Link is the receiving end. It implements task.Task.
+type Link struct {
+	config  Config
+	medium  Receiver
+	opener  *receive.Opener
+	classes [wire.Classes]class
+	counts  receive.Counts // of decoders and demuxes
+	idle    bool           // nothing arrived in the last Receive
+
+	mu       sync.RWMutex // guards all below; held while frames are worked on
+	channels map[uint16]*channel
+	names    []string
+	err      error
+	beat     record.Heartbeat
+	beatAt   time.Time
+	offset   time.Duration // smallest of arrival − UTC in this session
+	unknown  uint64        // records of channels nobody configured here
+	now      time.Time
+	before   Account // of the run before, until the first session opens
+}
+
+type class struct {
+	decoder *receive.Decoder
+	demux   *receive.Demux
+}
+
+// Our own choices.
+const (
+	patience = 20 * time.Millisecond
+	retry    = 200 * time.Millisecond
+)
+
+// New returns a link that is not running yet.
+func New(c Config, medium Receiver) *Link {
+	l := &Link{config: c, medium: medium, opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*channel{}}
+	for i := range l.classes {
+		demux := receive.NewDemux(&l.counts, l.record)
+		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.counts, demux.Payload, demux.Hole)}
+	}
+	return l
+}
+
+// String names the task.
+func (l *Link) String() string { return "link" }
+
+// Ready returns why the link does not deliver, if it does not.
+func (l *Link) Ready() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	switch age := time.Since(l.beatAt); {
+	case l.err != nil:
+		return fmt.Errorf("link: %v", l.err)
+	case l.beatAt.IsZero():
+		return fmt.Errorf("link: nothing heard from the transmitter yet")
+	case age > l.config.StaleAfter:
+		return fmt.Errorf("link: silent for %s", age.Round(time.Second))
+	}
+	return nil
+}
+
+// Run receives until ctx ends.
+func (l *Link) Run(ctx context.Context) error {
+	defer func() {
+		if err := l.medium.Close(); err != nil {
+			l.config.Log.Warn("link: closing the medium", "error", err)
+		}
+	}()
+	for ctx.Err() == nil {
+		l.idle = true
+		err := l.medium.Receive(patience, l.chunk)
+		l.note(err)
+		if err != nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(retry):
+			}
+		}
+		l.tick(time.Now())
+	}
+	return nil
+}
+
+func (l *Link) note(err error) {
+	l.mu.Lock()
+	changed := (err == nil) != (l.err == nil)
+	l.err = err
+	l.mu.Unlock()
+	if changed && err != nil {
+		l.config.Log.Warn("link: the medium cannot be read; trying again", "error", err)
+	} else if changed {
+		l.config.Log.Info("link: the medium can be read again")
+	}
+}
+
+// chunk takes what the medium delivers.
+func (l *Link) chunk(b []byte) {
+	l.idle = false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = time.Now()
+	if l.config.Synchronizer != nil {
+		l.config.Synchronizer.Push(b, l.frame)
+		return
+	}
+	l.frame(b)
+}
+
+func (l *Link) frame(b []byte) {
+	data, result := l.opener.Open(b)
+	switch result {
+	case receive.Data:
+		l.classes[data.Class].decoder.Add(l.now, &data.Header, data.Shard)
+	case receive.Fresh, receive.Joined:
+		l.begin(result == receive.Fresh)
+	}
+}
+
+// begin starts over for a new session.
+func (l *Link) begin(fresh bool) {
+	for _, c := range l.classes {
+		c.demux.Hole()
+		c.decoder.Reset(fresh)
+	}
+	l.offset, l.beatAt = 0, time.Time{}
+	epoch, _, _, _ := l.opener.Sequence()
+	for _, c := range l.channels {
+		c.mirror.Begin(fresh)
+		if a, ok := l.before.Channels[c.name]; ok && l.before.Epoch == epoch && a.Next > 0 {
+			c.mirror.Continue(a, l.before.Exact)
+		}
+	}
+	l.before = Account{}
+	l.config.Log.Info("link: session opened", "epoch", epoch, "from_start", fresh)
+}
+
+// tick lets what will never arrive count as lost.
+func (l *Link) tick(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = now
+	for _, c := range l.classes {
+		c.decoder.Tick(now, l.idle)
+	}
+}

@@ -1,0 +1,133 @@
+package receive
+
+import (
+	"heliograph/firmware/conduit/wire"
+)
+
+// Anchor decides which epochs are believed; it remembers across restarts.
+type Anchor interface {
+	// Admit is asked about an authentic session. It returns the sequence number
+	// up to which frames must be refused, because they may have been used
+	// before, or an error when the session is not believed.
+	Admit(epoch uint64, salt [16]byte) (used uint64, err error)
+}
+
+// Opener opens the frames of one pair key's sessions. Not safe for concurrent
+// use.
+type Opener struct {
+	key     wire.PairKey
+	anchor  Anchor
+	session *wire.Session
+	seen    window
+	counts  Counts
+}
+
+// NewOpener returns an opener that has no session yet.
+func NewOpener(key wire.PairKey, anchor Anchor) *Opener { return &Opener{key: key, anchor: anchor} }
+
+// Opened is an authentic data frame.
+type Opened struct {
+	wire.Header
+	Shard []byte // part of the frame
+}
+
+// Result says what became of a frame.
+type Result uint8
+
+// The results of Open.
+const (
+	Rejected Result = iota // counted
+	Data
+	Fresh  // a hello that opened a new session
+	Joined // … whose beginning this receiver missed
+	Known  // a hello of the present session
+)
+
+// Open checks and decrypts one frame in place.
+func (o *Opener) Open(frame []byte) (Opened, Result) {
+	kind, err := wire.KindOf(frame)
+	if err != nil || !wire.CheckCRC(frame) {
+		o.counts.Noise++
+		return Opened{}, Rejected
+	}
+	if kind == wire.Hello {
+		return Opened{}, o.hello(frame)
+	}
+	var h wire.Header
+	h.Parse(frame)
+	if o.session == nil || h.Session != o.session.ID {
+		o.counts.NoSession++
+		return Opened{}, Rejected
+	}
+	seq := o.seen.full(h.Sequence)
+	shard, ok := o.session.Open(frame, wire.HeaderSize, seq)
+	if !ok {
+		o.counts.AuthFailed++
+		return Opened{}, Rejected
+	}
+	if !o.seen.accept(seq) {
+		o.counts.Replayed++
+		return Opened{}, Rejected
+	}
+	o.counts.Frames++
+	return Opened{Header: h, Shard: shard}, Data
+}
+
+// startOfSession bounds the sequence number of the hello by which a receiver
+// knows that it has missed nothing but hellos.
+const startOfSession = 8
+
+func (o *Opener) hello(frame []byte) Result {
+	var h wire.HelloHeader
+	h.Parse(frame)
+	session := o.session
+	known := session != nil && h.Epoch == session.Epoch && h.Salt == session.Salt
+	if !known {
+		var err error
+		if session, err = wire.NewSession(o.key, h.Epoch, h.Salt); err != nil {
+			o.counts.AuthFailed++
+			return Rejected
+		}
+	}
+	if _, ok := session.Open(frame, wire.HelloHeaderSize, h.Sequence); !ok || h.Session != session.ID {
+		o.counts.AuthFailed++
+		return Rejected
+	}
+	if known {
+		if !o.seen.accept(h.Sequence) {
+			o.counts.Replayed++
+			return Rejected
+		}
+		o.counts.Frames++
+		return Known
+	}
+	used, err := o.anchor.Admit(h.Epoch, h.Salt)
+	if err != nil {
+		o.counts.Refused++
+		return Rejected
+	}
+	if used >= h.Sequence {
+		o.counts.Replayed++
+		return Rejected
+	}
+	o.session = session
+	o.seen = window{floor: used, highest: used}
+	o.seen.accept(h.Sequence)
+	o.counts.Frames++
+	if h.Sequence <= startOfSession {
+		return Fresh
+	}
+	return Joined
+}
+
+// Sequence returns epoch, salt and the highest sequence number accepted, for
+// the anchor to remember. ok is false while there is no session.
+func (o *Opener) Sequence() (epoch uint64, salt [16]byte, highest uint64, ok bool) {
+	if o.session == nil {
+		return 0, salt, 0, false
+	}
+	return o.session.Epoch, o.session.Salt, o.seen.highest, true
+}
+
+// Counts returns what the opener counted.
+func (o *Opener) Counts() Counts { return o.counts }

@@ -1,0 +1,134 @@
+// Package carousel keeps the newest state of a channel and cuts it into pages.
+//
+// Pages are sent for ever in the capacity that live traffic leaves, so that a
+// receiver which starts late, or lost something beyond repair, has all state
+// after one round from wherever it came in. The package is pure: it refuses to
+// decide when a page is sent. The page format is package record's.
+package carousel
+
+import (
+	"slices"
+
+	"heliograph/firmware/conduit/record"
+)
+
+// Table is the state of one channel as it was sent. The zero value is an empty
+// table. Not safe for concurrent use.
+type Table struct {
+	byKey map[string]*entry
+	order []*entry // by birth; the dead stay until they outnumber the living
+	dead  int
+	hash  uint64
+}
+
+type entry struct {
+	key     []byte
+	payload []byte
+	time    int64
+	seq     uint64 // 0: dead
+	born    uint64
+}
+
+// Len returns the number of live keys.
+func (t *Table) Len() int { return len(t.byKey) }
+
+// Born returns the birth of a key as of an update with number seq: its first
+// sequence number, or seq if it is new.
+func (t *Table) Born(key []byte, seq uint64) uint64 {
+	if e := t.byKey[string(key)]; e != nil {
+		return e.born
+	}
+	return seq
+}
+
+// Set makes payload the newest value of a key and keeps both slices. seq must
+// be higher than of all calls before.
+func (t *Table) Set(key, payload []byte, time int64, seq uint64) {
+	e := t.byKey[string(key)]
+	if e == nil {
+		if t.byKey == nil {
+			t.byKey = make(map[string]*entry)
+		}
+		e = &entry{key: key, born: seq}
+		t.byKey[string(key)] = e
+		t.order = append(t.order, e)
+		t.hash += record.KeyHash(key, seq)
+	}
+	e.payload, e.time, e.seq = payload, time, seq
+}
+
+// Delete forgets a key. A key that is not there is no error.
+func (t *Table) Delete(key []byte) {
+	e := t.byKey[string(key)]
+	if e == nil {
+		return
+	}
+	delete(t.byKey, string(key))
+	t.hash -= record.KeyHash(key, e.born)
+	e.seq, e.payload, e.key = 0, nil, nil
+	if t.dead++; t.dead > len(t.byKey)+64 {
+		t.order = slices.DeleteFunc(t.order, func(e *entry) bool { return e.seq == 0 })
+		t.dead = 0
+	}
+}
+
+// Range calls f with every key and its value, oldest key first, until f
+// returns false.
+func (t *Table) Range(f func(key, payload []byte) bool) {
+	for _, e := range t.order {
+		if e.seq != 0 && !f(e.key, e.payload) {
+			return
+		}
+	}
+}
+
+// AppendPage appends the page that follows the birth from, at most about size
+// bytes, but always at least one entry if there is one. seq is the channel's
+// last sequence number. to is where the next page begins; last is true when
+// there is nothing behind this page.
+func (t *Table) AppendPage(dst []byte, channel uint16, seq, from uint64, size int) (page []byte, to uint64, last bool) {
+	first, _ := slices.BinarySearchFunc(t.order, from+1, func(e *entry, born uint64) int {
+		switch {
+		case e.born < born:
+			return -1
+		case e.born > born:
+			return 1
+		}
+		return 0
+	})
+	end, room := first, size-record.PageHeadSize
+	for ; end < len(t.order); end++ {
+		if e := t.order[end]; e.seq != 0 {
+			r := e.record()
+			need := record.EntrySize(&r)
+			if need > room && room < size-record.PageHeadSize {
+				break
+			}
+			room -= need
+		}
+	}
+	last = end == len(t.order)
+	to = seq
+	if !last {
+		to = t.order[end-1].born
+	}
+	page = record.AppendPage(dst, &record.Page{Channel: channel, Last: last, Seq: seq, From: from, To: to})
+	prev := from
+	for _, e := range t.order[first:end] {
+		if e.seq != 0 {
+			r := e.record()
+			page = record.AppendEntry(page, prev, &r)
+			prev = e.born
+		}
+	}
+	return page, to, last
+}
+
+func (e *entry) record() record.Entry {
+	return record.Entry{Seq: e.seq, Born: e.born, Time: e.time, Key: e.key, Payload: e.payload}
+}
+
+// Manifest states the set of keys at seq.
+func (t *Table) Manifest(channel uint16, seq uint64, partial bool) record.Manifest {
+	return record.Manifest{Channel: channel, Partial: partial, Seq: seq, Keys: uint64(len(t.byKey)), Hash: t.hash}
+}

@@ -1,0 +1,104 @@
+package pipeline
+
+import (
+	"errors"
+	"sync"
+
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/send"
+	"heliograph/firmware/tx/source"
+)
+
+// port is a channel as its source sees it.
+type port struct {
+	link    *Link
+	name    string
+	channel *send.Channel
+
+	mu     sync.Mutex
+	state  source.State
+	reason string
+	whole  bool
+}
+
+// Port adds a channel to the link. To be called before Run.
+func (l *Link) Port(name string, class wire.Class) source.Port {
+	p := &port{link: l, name: name, channel: l.mux.Channel(name, class)}
+	l.ports = append(l.ports, p)
+	return p
+}
+
+// Put implements source.Port.
+func (p *port) Put(u source.Update) error {
+	if p.link.closed.Load() {
+		return source.ErrClosed
+	}
+	r := send.Record{Key: u.Key, Payload: u.Payload, Event: u.Event, Delete: u.Delete, Urgent: u.Urgent, Left: u.Left}
+	if !u.Time.IsZero() {
+		r.Time = u.Time.UnixNano()
+	}
+	dropped, err := p.link.mux.Put(p.channel, r)
+	if errors.Is(err, send.ErrTooLarge) {
+		return source.ErrTooLarge
+	}
+	for _, d := range dropped {
+		if d.Left != nil {
+			d.Left(source.ErrDropped)
+		}
+	}
+	p.link.notify()
+	return err
+}
+
+// Whole implements source.Port.
+func (p *port) Whole(whole bool) {
+	p.mu.Lock()
+	p.whole = whole
+	p.mu.Unlock()
+	p.link.mux.Whole(p.channel, whole)
+	p.link.notify()
+}
+
+// Report implements source.Port.
+func (p *port) Report(s source.State, reason string) {
+	p.mu.Lock()
+	p.state, p.reason = s, reason
+	p.mu.Unlock()
+	p.link.mux.Describe(p.channel, uint8(s), reason)
+	p.link.notify()
+}
+
+// Range implements source.Port.
+func (p *port) Range(f func(key, payload []byte) bool) { p.link.mux.Range(p.channel, f) }
+
+// Conflated implements source.Port.
+func (p *port) Conflated(n uint64) { p.link.mux.AddConflated(p.channel, n) }
+
+func (l *Link) notify() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ChannelStatus is what an operator sees of a channel on the plant's side.
+type ChannelStatus struct {
+	Name string
+	send.Counts
+	State  source.State
+	Reason string
+	Whole  bool
+}
+
+// Channels returns the state of every channel, in the order they were added.
+func (l *Link) Channels() []ChannelStatus {
+	out := make([]ChannelStatus, len(l.ports))
+	for i, p := range l.ports {
+		p.mu.Lock()
+		out[i] = ChannelStatus{
+			Name: p.name, Counts: l.mux.Counts(p.channel), State: p.state, Reason: p.reason, Whole: p.whole,
+		}
+		p.mu.Unlock()
+	}
+	return out
+}

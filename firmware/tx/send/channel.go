@@ -1,0 +1,83 @@
+package send
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/carousel"
+)
+
+// Channel is one channel's place in the mux. All its fields belong to the mux.
+type Channel struct {
+	id    uint16
+	class wire.Class
+	queue queue
+	table carousel.Table
+
+	seq       uint64 // the last number given
+	accepted  uint64
+	conflated uint64
+	dropped   uint64
+
+	whole     bool // the source says that its picture is whole
+	marks     int  // … and this many marks in the queue are to pass first
+	partial   bool // what the receiver is told
+	state     uint8
+	reason    string
+	totalsDue bool
+	totalsAt  time.Time
+
+	deficit int // bytes this channel may still send in its turn
+}
+
+// Counts is what TX counts of a channel, in records, since it started.
+type Counts struct {
+	Sent      uint64 // accepted from the source
+	Conflated uint64 // state skipped because a newer value came
+	Dropped   uint64 // events lost to a full queue
+	Queued    int    // bytes that wait
+	Keys      int
+}
+
+// number gives a record its sequence number and remembers state. The record's
+// place on the wire is fixed from here on.
+func (c *Channel) number(r *Record) record.Update {
+	c.seq++
+	u := record.Update{
+		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Key: r.Key, Payload: r.Payload,
+	}
+	if r.Key == nil {
+		return u
+	}
+	u.Born = c.table.Born(r.Key, c.seq)
+	if r.Delete {
+		c.table.Delete(r.Key)
+	} else {
+		c.table.Set(r.Key, r.Payload, r.Time, c.seq)
+	}
+	return u
+}
+
+// passed takes note that a mark has passed.
+func (c *Channel) passed() {
+	c.marks--
+	if c.whole && c.marks == 0 {
+		c.partial, c.totalsDue = false, true
+	}
+}
+
+// drop accounts for events that the full queue lost: each uses up a number, so
+// that the receiver counts it as lost without being told.
+func (c *Channel) drop(records []Record) {
+	c.seq += uint64(len(records))
+	c.dropped += uint64(len(records))
+}
+
+// totals states everything up to seq, all of which has been sent.
+func (c *Channel) totals(seq uint64) record.Totals {
+	return record.Totals{
+		Channel: c.id, Partial: c.partial, State: c.state, Seq: seq, Conflated: c.conflated,
+		Dropped: c.dropped, Keys: uint64(c.table.Len()), Reason: c.reason,
+	}
+}

@@ -1,0 +1,187 @@
+package send
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+)
+
+// filler fills one frame.
+type filler struct {
+	mux   *Mux
+	class *class
+	now   time.Time
+	dst   []byte
+	limit int // of len(dst)
+	lefts []func(error)
+}
+
+func (f *filler) space() int { return f.limit - len(f.dst) }
+
+// live fills the frame with what channels wait to send: alarms, then the record
+// in pieces, then word of the channels themselves, then everyone in turn.
+func (f *filler) live(in wire.Class) {
+	for _, c := range f.class.channels {
+		for c.queue.urgent.head != nil && f.next(c) {
+		}
+	}
+	f.continued()
+	if in == wire.LowLatency {
+		f.heartbeat()
+	}
+	for _, c := range f.class.channels {
+		f.totals(c)
+	}
+	f.turns()
+}
+
+// turns is deficit round robin (Shreedhar and Varghese, 1996), except that a
+// channel may overdraw its turn by one record.
+func (f *filler) turns() {
+	cl := f.class
+	for idle := 0; idle < len(cl.channels); {
+		c := cl.channels[cl.turn]
+		if c.queue.empty() || cl.pieces.owner == c {
+			c.deficit = 0
+			idle++
+		} else {
+			idle = 0
+			for c.deficit > 0 && !c.queue.empty() && cl.pieces.owner != c {
+				before := len(f.dst)
+				if !f.next(c) {
+					return
+				}
+				c.deficit -= len(f.dst) - before
+			}
+		}
+		if c.deficit <= 0 || c.queue.empty() {
+			cl.turn = (cl.turn + 1) % len(cl.channels)
+			if n := cl.channels[cl.turn]; !n.queue.empty() {
+				n.deficit += quantum
+			}
+		}
+	}
+}
+
+// next sends the channel's next record, or its first piece. It returns false
+// when the frame has no room for it.
+func (f *filler) next(c *Channel) bool {
+	if f.class.pieces.owner == c {
+		return false // numbers of a channel stay in order
+	}
+	it := c.queue.urgent.head
+	if it == nil {
+		if c.queue.marked() {
+			f.class.waiting--
+			c.passed()
+			return true
+		}
+		it = c.queue.normal.head
+	}
+	bound := it.size() // more than the head of an update needs
+	whole := bound+record.ItemOverhead(bound) <= f.space()
+	if !whole && (f.class.pieces.body != nil || f.space() < minPiece) {
+		return false
+	}
+	r := c.queue.pop()
+	f.class.waiting--
+	u := c.number(&r)
+	f.mux.scratch = u.Append(f.mux.scratch[:0])
+	f.item(record.KindUpdate, f.mux.scratch, c, r.Left)
+	return true
+}
+
+// item sends a whole record if there is room, else its first piece. There must
+// be room for a piece, and no other record in pieces, if it does not fit.
+func (f *filler) item(kind record.Kind, body []byte, owner *Channel, left func(error)) {
+	if len(body)+record.ItemOverhead(len(body)) <= f.space() {
+		f.dst = record.AppendItem(f.dst, record.Item{Kind: kind, First: true, Last: true, Body: body})
+		f.left(left)
+		return
+	}
+	p := &f.class.pieces
+	p.buf = append(p.buf[:0], body...)
+	p.kind, p.body, p.first, p.owner, p.left = kind, p.buf, true, owner, left
+	if owner != nil {
+		p.seq = owner.seq
+	}
+	f.piece(f.space())
+}
+
+// continued goes on with the record in pieces. One that needs many frames
+// leaves half of each to the others.
+func (f *filler) continued() {
+	p := &f.class.pieces
+	if p.body == nil {
+		return
+	}
+	room := f.space()
+	if len(p.body) > room && f.class.waiting > 0 {
+		room /= 2
+	}
+	f.piece(room)
+}
+
+func (f *filler) piece(room int) {
+	p := &f.class.pieces
+	n := min(len(p.body), room-record.ItemOverhead(room))
+	if n <= 0 {
+		return
+	}
+	last := n == len(p.body)
+	f.dst = record.AppendItem(f.dst, record.Item{Kind: p.kind, First: p.first, Last: last, Body: p.body[:n]})
+	p.body, p.first = p.body[n:], false
+	if last {
+		f.left(p.left)
+		*p = pieces{buf: p.buf[:0]}
+		if cap(p.buf) > 1<<20 {
+			p.buf = nil
+		}
+	}
+}
+
+func (f *filler) left(fn func(error)) {
+	if fn != nil {
+		f.lefts = append(f.lefts, fn)
+	}
+}
+
+func (f *filler) heartbeat() {
+	m := f.mux
+	if f.now.Before(m.beatAt) {
+		return
+	}
+	h := record.Heartbeat{UTC: f.now.UnixNano(), ClockSet: m.clockSet, Uptime: uint64(f.now.Sub(m.start).Milliseconds())}
+	if f.whole(record.KindHeartbeat, h.Append(m.scratch[:0])) {
+		m.beatAt = f.now.Add(heartbeatEvery)
+	}
+}
+
+func (f *filler) totals(c *Channel) {
+	if !c.totalsNow(f.now) {
+		return
+	}
+	seq := c.seq
+	if f.class.pieces.owner == c {
+		seq = f.class.pieces.seq - 1
+	}
+	t := c.totals(seq)
+	f.mux.scratch = t.Append(f.mux.scratch[:0])
+	if f.class.pieces.body == nil && f.space() >= minPiece {
+		f.item(record.KindTotals, f.mux.scratch, c, nil)
+	} else if !f.whole(record.KindTotals, f.mux.scratch) {
+		return
+	}
+	c.totalsDue, c.totalsAt = false, f.now.Add(totalsEvery)
+}
+
+// whole sends a record if there is room for all of it.
+func (f *filler) whole(kind record.Kind, body []byte) bool {
+	f.mux.scratch = body
+	if len(body)+record.ItemOverhead(len(body)) > f.space() {
+		return false
+	}
+	f.item(kind, body, nil, nil)
+	return true
+}

@@ -1,0 +1,178 @@
+package send
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/klauspost/reedsolomon"
+
+	"heliograph/firmware/conduit/wire"
+)
+
+// generation is a run of source frames that gets its parity together.
+type generation struct {
+	number uint64
+	first  time.Time
+	last   time.Time
+	shards [][]byte // in order
+	lefts  []func(error)
+
+	// Once it is closed:
+	lanes  int
+	rows   int        // of parity, in each lane
+	size   int        // of the coded bytes, the longest shard's
+	parity [][][]byte // by lane, then row; computed when the lane's first row is due
+	sent   int        // parity frames
+	closed time.Time
+}
+
+// coder closes the generations of one class and makes their parity. Sources
+// leave at once; only copies are kept.
+type coder struct {
+	profile  wire.ClassProfile
+	table    [wire.MaxSources + 1]int
+	floor    float64
+	open     *generation
+	closing  *generation // its parity is on its way
+	encoders map[[2]int]reedsolomon.Encoder
+	shards   [][]byte // free copies
+	size     int      // of a copy
+	number   uint64
+}
+
+func newCoder(p wire.ClassProfile, loss, overhead float64, size int) *coder {
+	return &coder{
+		profile: p, table: wire.ParityTable(loss), floor: overhead, size: size,
+		open: &generation{}, encoders: make(map[[2]int]reedsolomon.Encoder),
+	}
+}
+
+// add keeps a source shard and returns its place. The generation must not be full.
+func (c *coder) add(now time.Time, shard []byte, lefts []func(error)) (generation, index uint16) {
+	g := c.open
+	if len(g.shards) == 0 {
+		g.first, g.number = now, c.number
+	}
+	g.last = now
+	g.lefts = append(g.lefts, lefts...)
+	g.shards = append(g.shards, append(c.take(), shard...))
+	return uint16(g.number), uint16(len(g.shards) - 1)
+}
+
+func (c *coder) take() []byte {
+	if n := len(c.shards); n > 0 {
+		s := c.shards[n-1]
+		c.shards = c.shards[:n-1]
+		return s[:0]
+	}
+	return make([]byte, 0, c.size)
+}
+
+func (c *coder) full() bool { return len(c.open.shards) == c.profile.MaxLanes*c.profile.Sources }
+
+// due returns when the open generation has to close, or a zero time. On a
+// saturated line it waits for its lanes to fill, since only full lanes make the
+// most of the floor; the wait is nothing against that of the queue.
+func (c *coder) due(saturated bool) time.Time {
+	g := c.open
+	if len(g.shards) == 0 {
+		return time.Time{}
+	}
+	if saturated && len(g.shards)%c.profile.Sources != 0 {
+		return g.first.Add(4 * c.profile.Flush)
+	}
+	at := g.first.Add(c.profile.Flush)
+	if idle := g.last.Add(c.profile.Idle); idle.Before(at) {
+		at = idle
+	}
+	return at
+}
+
+// close ends the open generation; the one before must have had its parity.
+// The floor is all the parity there is while the line is saturated.
+func (c *coder) close(now time.Time, saturated bool) {
+	g := c.open
+	n := len(g.shards)
+	g.lanes = (n + c.profile.Sources - 1) / c.profile.Sources
+	k := (n + g.lanes - 1) / g.lanes
+	g.rows = max(int(float64(k)*c.floor+0.999), 1)
+	if !saturated {
+		g.rows = max(g.rows, c.table[k])
+	}
+	g.rows = min(g.rows, wire.MaxParity)
+	for _, s := range g.shards {
+		g.size = max(g.size, len(s))
+	}
+	g.parity = make([][][]byte, g.lanes)
+	g.closed = now
+	c.closing, c.open = g, &generation{}
+	c.number++
+}
+
+// parityDue returns when the next parity frame is to leave, or a zero time.
+func (c *coder) parityDue() time.Time {
+	g := c.closing
+	if g == nil {
+		return time.Time{}
+	}
+	return g.closed.Add(c.profile.Spread * time.Duration(g.sent) / time.Duration(g.rows*g.lanes))
+}
+
+// next returns the next parity frame: its header but for session and sequence,
+// and the coded bytes. done is true when it is the generation's last.
+func (c *coder) next(class wire.Class) (h wire.Header, sources int, coded []byte, done *generation, err error) {
+	g := c.closing
+	lane, row := g.sent%g.lanes, g.sent/g.lanes
+	if g.parity[lane] == nil {
+		if g.parity[lane], err = c.encode(g, lane); err != nil {
+			return h, 0, nil, nil, err
+		}
+	}
+	h = wire.Header{Kind: wire.Parity, Class: class, Lanes: g.lanes, Generation: uint16(g.number), Index: uint16(g.sent)}
+	coded = g.parity[lane][row]
+	if g.sent++; g.sent == g.rows*g.lanes {
+		c.closing = nil
+		done = g
+	}
+	return h, len(g.shards), coded, done, nil
+}
+
+func (c *coder) encode(g *generation, lane int) ([][]byte, error) {
+	var all [][]byte
+	for i := lane; i < len(g.shards); i += g.lanes {
+		s := g.shards[i]
+		clear(s[len(s):g.size])
+		all = append(all, s[:g.size])
+	}
+	k := len(all)
+	for range g.rows {
+		all = append(all, c.take()[:g.size])
+	}
+	enc, err := c.encoder(k, g.rows)
+	if err == nil {
+		err = enc.Encode(all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("send: coding %d sources and %d parity: %v", k, g.rows, err)
+	}
+	return all[k:], nil
+}
+
+func (c *coder) encoder(k, m int) (reedsolomon.Encoder, error) {
+	if e := c.encoders[[2]int{k, m}]; e != nil {
+		return e, nil
+	}
+	e, err := reedsolomon.New(k, m, reedsolomon.WithMaxGoroutines(1), reedsolomon.WithInversionCache(false))
+	if err == nil {
+		c.encoders[[2]int{k, m}] = e
+	}
+	return e, err
+}
+
+// recycle takes back what a finished generation kept.
+func (c *coder) recycle(g *generation) {
+	c.shards = append(c.shards, g.shards...)
+	for _, lane := range g.parity {
+		c.shards = append(c.shards, lane...)
+	}
+}

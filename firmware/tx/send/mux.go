@@ -1,0 +1,312 @@
+package send
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+)
+
+// Our own intervals.
+const (
+	heartbeatEvery = time.Second
+	totalsEvery    = time.Second
+	cycleEvery     = time.Second // from the start of one carousel cycle to the next, at least
+)
+
+// Our own choices about filling a frame, in bytes.
+const (
+	quantum  = 4096 // of one channel's turn
+	minPiece = 32   // a shorter piece of a record is not worth an item
+)
+
+// Mux queues what channels have to send and decides what goes next. It is safe
+// for concurrent use; sources Put while the sender Fills.
+type Mux struct {
+	mu       sync.Mutex
+	room     int // bytes of items in a frame
+	channels []*Channel
+	classes  [wire.Classes]class
+	flows    [flows]flow
+	cycle    cycle
+	start    time.Time
+	beatAt   time.Time
+	clockSet bool
+	scratch  []byte
+}
+
+// class is what a mux knows of one of the two streams of frames.
+type class struct {
+	channels []*Channel
+	turn     int // whose turn it is
+	waiting  int // queued records of all channels
+	pieces   pieces
+}
+
+// pieces is a record on its way in more than one item.
+type pieces struct {
+	kind  record.Kind
+	body  []byte // what is left
+	first bool
+	owner *Channel // nil: the carousel
+	seq   uint64
+	left  func(error)
+	buf   []byte
+}
+
+// The flows that share the line. Each is guaranteed its weight's share of it
+// while it has something to send, and what others leave.
+const (
+	flowLive = iota
+	flowBulk
+	flowCarousel
+	flows
+)
+
+type flow struct {
+	weight float64
+	pass   float64 // bytes sent ÷ weight: the flow furthest behind goes next
+}
+
+// MuxConfig is what a mux has to know.
+type MuxConfig struct {
+	Room          int     // bytes of items in a frame
+	CarouselShare float64 // of the line, guaranteed, 0…1
+	Start         time.Time
+}
+
+// bulkShare of what the carousel leaves is guaranteed to the bulk class.
+const bulkShare = 0.3
+
+// NewMux returns a mux without channels.
+func NewMux(c MuxConfig) *Mux {
+	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start}
+	rest := 1 - c.CarouselShare
+	m.flows = [flows]flow{{weight: rest * (1 - bulkShare)}, {weight: rest * bulkShare}, {weight: c.CarouselShare}}
+	m.cycle.next = c.Start
+	return m
+}
+
+// Channel adds a channel. It is partial and connecting until it is told otherwise.
+func (m *Mux) Channel(name string, in wire.Class) *Channel {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := &Channel{id: record.ChannelID(name), class: in, partial: true, totalsAt: m.start}
+	m.channels = append(m.channels, c)
+	m.classes[in].channels = append(m.classes[in].channels, c)
+	return c
+}
+
+// Put queues a record. Its Left is called with nil by Sender.Sent; the events
+// that had to make room are returned, and their Left is the caller's to call.
+func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
+	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
+		return nil, ErrTooLarge
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r.Key != nil && !r.Delete && c.table.Len()+len(c.queue.pending) >= MaxKeys {
+		return nil, ErrTooLarge
+	}
+	c.accepted++
+	conflated, dropped := c.queue.put(r)
+	cl := &m.classes[c.class]
+	cl.waiting += 1 - len(dropped)
+	if conflated {
+		c.conflated++
+		cl.waiting--
+	}
+	c.drop(dropped)
+	return dropped, nil
+}
+
+// Describe sets what the channel's totals say of its source. They are sent at
+// once when something changed.
+func (m *Mux) Describe(c *Channel, state uint8, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.state != state || c.reason != reason {
+		c.state, c.reason, c.totalsDue = state, reason, true
+	}
+}
+
+// Whole says whether the source's first picture is whole. What waits is sent
+// before the receiver hears that it is.
+func (m *Mux) Whole(c *Channel, whole bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.whole == whole {
+		return
+	}
+	if c.whole = whole; whole {
+		c.queue.mark()
+		c.marks++
+		m.classes[c.class].waiting++
+	} else {
+		c.partial, c.totalsDue = true, true
+	}
+}
+
+// SetClock says whether the time given to Fill is the time of day.
+func (m *Mux) SetClock(set bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clockSet = set
+}
+
+// AddConflated counts values that the source knows it never saw.
+func (m *Mux) AddConflated(c *Channel, n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.accepted += n
+	c.conflated += n
+}
+
+// Range calls f with the channel's state as sent, oldest key first.
+func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.table.Range(f)
+}
+
+// Counts returns a channel's counters.
+func (m *Mux) Counts(c *Channel) Counts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, Queued: c.queue.bytes, Keys: c.table.Len()}
+}
+
+// Fill appends the items of the next frame to dst and returns its class.
+// nothing is true when there is nothing to send now. lefts has the Left of
+// every record that ends in this frame appended.
+func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error)) (payload []byte, in wire.Class, left []func(error), nothing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := filler{mux: m, now: now, dst: dst, limit: len(dst) + m.room, lefts: lefts}
+	for len(f.dst) == len(dst) {
+		flow := m.choose(now)
+		if flow < 0 {
+			return dst, 0, lefts, true
+		}
+		if flow == flowLive {
+			in = wire.LowLatency
+		} else {
+			in = wire.Bulk
+		}
+		f.class = &m.classes[in]
+		if flow == flowCarousel {
+			f.carousel() // may find its cycle at an end, and send nothing
+		} else {
+			f.live(in)
+		}
+		m.flows[flow].pass += float64(len(f.dst)-len(dst)) / m.flows[flow].weight
+	}
+	return f.dst, in, f.lefts, false
+}
+
+// Backlog returns how many bytes of live records wait.
+func (m *Mux) Backlog() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	bytes := 0
+	for _, c := range m.channels {
+		bytes += c.queue.bytes
+	}
+	return bytes
+}
+
+// Wake returns when Fill will have something to send even if nothing is Put.
+func (m *Mux) Wake() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.beatAt
+	for _, c := range m.channels {
+		if c.totalsAt.Before(at) {
+			at = c.totalsAt
+		}
+	}
+	if m.cycle.next.Before(at) {
+		at = m.cycle.next
+	}
+	return at
+}
+
+// choose returns the flow that is furthest behind among those with something
+// to send, or −1.
+func (m *Mux) choose(now time.Time) int {
+	ready := [flows]bool{
+		flowLive:     m.ready(wire.LowLatency, now) || !now.Before(m.beatAt),
+		flowBulk:     m.ready(wire.Bulk, now),
+		flowCarousel: m.cycle.begin(now),
+	}
+	best, least := -1, math.Inf(1)
+	for i := range m.flows {
+		if ready[i] && m.flows[i].pass < least {
+			best, least = i, m.flows[i].pass
+		}
+	}
+	for i := range m.flows { // who had nothing to send saves nothing up
+		if !ready[i] && best >= 0 {
+			m.flows[i].pass = max(m.flows[i].pass, least)
+		}
+	}
+	if m.urgent() {
+		return flowLive
+	}
+	return best
+}
+
+func (m *Mux) ready(in wire.Class, now time.Time) bool {
+	cl := &m.classes[in]
+	if cl.waiting > 0 || (cl.pieces.body != nil && cl.pieces.owner != nil) {
+		return true
+	}
+	for _, c := range cl.channels {
+		if c.totalsNow(now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Mux) urgent() bool {
+	for _, c := range m.classes[wire.LowLatency].channels {
+		if c.queue.urgent.head != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Channel) totalsNow(now time.Time) bool { return c.totalsDue || !now.Before(c.totalsAt) }
+
+// Waiting reports whether any record waits.
+func (m *Mux) Waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.classes {
+		if m.classes[i].waiting > 0 || m.classes[i].pieces.owner != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Drain takes out all that waits, for whoever has to tell its sources.
+func (m *Mux) Drain() []Record {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Record
+	for _, c := range m.channels {
+		for !c.queue.empty() {
+			m.classes[c.class].waiting--
+			if c.queue.marked() {
+				continue
+			}
+			out = append(out, c.queue.pop())
+		}
+	}
+	return out
+}

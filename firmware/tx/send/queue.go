@@ -1,0 +1,181 @@
+package send
+
+// queue is what waits in one channel: a list in the order of arrival, in which
+// a state value is replaced where it stands when a newer one comes. When it is
+// full, the oldest event is dropped.
+type queue struct {
+	urgent, normal list
+	pending        map[string]*item // state values that wait, by key
+	events         ring             // the normal events, oldest first
+	bytes          int
+	free           *item
+}
+
+type item struct {
+	Record
+	whole      bool // no record: all that waited when the source said it was whole is before it
+	prev, next *item
+}
+
+type list struct{ head, tail *item }
+
+func (l *list) push(it *item) {
+	it.prev, it.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = it
+	} else {
+		l.head = it
+	}
+	l.tail = it
+}
+
+func (l *list) remove(it *item) {
+	if it.prev != nil {
+		it.prev.next = it.next
+	} else {
+		l.head = it.next
+	}
+	if it.next != nil {
+		it.next.prev = it.prev
+	} else {
+		l.tail = it.prev
+	}
+}
+
+// put adds a record. conflated reports that it replaced a value nobody has
+// seen; dropped are the events that had to make room.
+func (q *queue) put(r Record) (conflated bool, dropped []Record) {
+	if r.Key != nil {
+		if old := q.pending[string(r.Key)]; old != nil && !r.Event {
+			if !r.Urgent || old.Urgent {
+				q.bytes += r.size() - old.size()
+				urgent := old.Urgent
+				old.Record, old.Urgent = r, urgent
+				return true, nil
+			}
+			q.remove(old) // the alarm overtakes it, so it must not come after
+			conflated = true
+		}
+	}
+	it := q.item(r)
+	if r.Key != nil {
+		if q.pending == nil {
+			q.pending = make(map[string]*item)
+		}
+		delete(q.pending, string(r.Key)) // what comes now goes behind what waits
+		if !r.Event {
+			q.pending[string(r.Key)] = it
+		}
+	}
+	q.bytes += r.size()
+	if r.Urgent {
+		q.urgent.push(it)
+		return conflated, nil
+	}
+	q.normal.push(it)
+	if r.Event {
+		q.events.push(it)
+		for q.events.n > MaxQueuedEvents || (q.bytes > MaxQueuedBytes && q.events.n > 1) {
+			dropped = append(dropped, q.dropOldest())
+		}
+	}
+	return conflated, dropped
+}
+
+func (q *queue) dropOldest() Record {
+	it := q.events.pop()
+	q.normal.remove(it)
+	return q.release(it)
+}
+
+// remove takes a waiting state value out.
+func (q *queue) remove(it *item) {
+	l := &q.normal
+	if it.Urgent {
+		l = &q.urgent
+	}
+	l.remove(it)
+	q.release(it)
+}
+
+// mark puts a mark behind all that waits.
+func (q *queue) mark() {
+	it := q.item(Record{})
+	it.whole = true
+	q.bytes += it.size()
+	q.normal.push(it)
+}
+
+// marked takes a mark off the front and reports whether there was one.
+func (q *queue) marked() bool {
+	it := q.normal.head
+	if it == nil || !it.whole {
+		return false
+	}
+	q.normal.remove(it)
+	q.release(it)
+	return true
+}
+
+func (q *queue) empty() bool { return q.urgent.head == nil && q.normal.head == nil }
+
+// pop takes the next record.
+func (q *queue) pop() Record {
+	l := &q.urgent
+	if l.head == nil {
+		l = &q.normal
+	}
+	it := l.head
+	l.remove(it)
+	if it.Event && !it.Urgent {
+		q.events.pop()
+	}
+	return q.release(it)
+}
+
+func (q *queue) release(it *item) Record {
+	r := it.Record
+	if r.Key != nil && q.pending[string(r.Key)] == it {
+		delete(q.pending, string(r.Key))
+	}
+	q.bytes -= r.size()
+	*it = item{next: q.free}
+	q.free = it
+	return r
+}
+
+func (q *queue) item(r Record) *item {
+	it := q.free
+	if it == nil {
+		return &item{Record: r}
+	}
+	q.free = it.next
+	*it = item{Record: r}
+	return it
+}
+
+// ring is a queue of items that grows as needed.
+type ring struct {
+	buf     []*item
+	head, n int
+}
+
+func (r *ring) push(it *item) {
+	if r.n == len(r.buf) {
+		grown := make([]*item, max(64, 2*len(r.buf)))
+		for i := range r.n {
+			grown[i] = r.buf[(r.head+i)%len(r.buf)]
+		}
+		r.buf, r.head = grown, 0
+	}
+	r.buf[(r.head+r.n)%len(r.buf)] = it
+	r.n++
+}
+
+func (r *ring) pop() *item {
+	it := r.buf[r.head]
+	r.buf[r.head] = nil
+	r.head = (r.head + 1) % len(r.buf)
+	r.n--
+	return it
+}

@@ -1,0 +1,46 @@
+// Package send turns records into sealed frames: the plant's side of the wire.
+//
+// A record meets the files in this order:
+//
+//	queue.go      waits in its channel: events in order, state conflated
+//	channel.go    gets its sequence number, and joins the carousel's table
+//	mux.go        shares the line out: urgent, live, bulk, carousel
+//	generation.go joins a block of frames, and gets parity with it
+//	sender.go     is sealed and handed over, in the pacer's time
+//	pacer.go
+//
+// The package is pure: it has no I/O and no goroutine, and time is an argument.
+// It refuses to look at what it carries, and it has no notion of a receiver:
+// nothing here can depend on whether anybody listens.
+package send
+
+import "errors"
+
+// Record is what a channel is given to send. The slices are kept.
+type Record struct {
+	Key     []byte
+	Payload []byte
+	Time    int64 // ns since 1970, 0: none
+	Event   bool
+	Delete  bool
+	Urgent  bool
+	Left    func(error) // see Mux.Put
+}
+
+// Errors that Put returns and Left receives.
+var (
+	ErrTooLarge = errors.New("send: record larger than the link carries")
+	ErrDropped  = errors.New("send: dropped, the channel's queue is full")
+)
+
+// Our own bounds of one channel's queue.
+const (
+	MaxQueuedEvents = 200_000
+	MaxQueuedBytes  = 32 << 20
+	MaxKeys         = 1_000_000
+)
+
+// size is what a record is counted as against the bounds.
+func (r *Record) size() int { return len(r.Key) + len(r.Payload) + recordOverhead }
+
+const recordOverhead = 48

@@ -1,0 +1,243 @@
+package send
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"heliograph/firmware/conduit/wire"
+)
+
+// Our own choices about hellos. A receiver can open nothing before it has one,
+// so a session begins with several, apart enough to outlive a burst of loss,
+// and nothing else is sent before.
+const (
+	helloEvery  = 250 * time.Millisecond
+	firstHellos = 8
+	firstEvery  = 2 * time.Millisecond
+)
+
+// Sender makes frames out of what a mux has to send. Not safe for concurrent
+// use.
+type Sender struct {
+	mux      *Mux
+	profile  wire.Profile
+	session  *wire.Session
+	sequence uint64
+	coders   [wire.Classes]*coder
+	helloAt  time.Time
+	batch    [][]byte
+	buffers  [][]byte
+	plain    []byte
+	lefts    []func(error)
+	done     []*generation // their last parity frame is in the batch
+	doneOf   []*coder
+	counts   FrameCounts
+
+	full      int // bytes waiting from which on the line is saturated
+	saturated bool
+}
+
+// FrameCounts counts frames made since the start.
+type FrameCounts struct {
+	Source, Parity, Hello uint64
+	Bytes                 uint64 // on the medium
+}
+
+// saturation is how long the line must be behind for parity to fall back to its
+// floor. Less than that is a burst, and spare capacity pays.
+const saturation = 50 * time.Millisecond
+
+// NewSender returns a sender for one session on a line that takes rate bytes
+// per second. overhead is the floor of parity ÷ source frames.
+func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
+	s := &Sender{mux: mux, profile: profile, session: session, full: int(rate * saturation.Seconds())}
+	for i := range s.coders {
+		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, profile.MaxFrame())
+	}
+	return s
+}
+
+// Frames makes frames until they are worth budget bytes on the medium, or
+// until there is nothing to send. The frames are valid until the next call;
+// cost is what they are worth.
+func (s *Sender) Frames(now time.Time, budget int) (frames [][]byte, cost int, err error) {
+	s.batch = s.batch[:0]
+	s.saturated = s.mux.Backlog() > s.full
+	for cost < budget {
+		frame, err := s.frame(now)
+		if err != nil {
+			return nil, 0, err
+		}
+		if frame == nil {
+			break
+		}
+		s.batch = append(s.batch, frame)
+		cost += len(frame) + s.profile.WireOverhead
+	}
+	s.counts.Bytes += uint64(cost)
+	return s.batch, cost, nil
+}
+
+// Sent says that all frames of the last call have left, and calls the Left of
+// every record that is complete on the wire with them, parity included.
+func (s *Sender) Sent() {
+	for i, g := range s.done {
+		for _, left := range g.lefts {
+			left(nil)
+		}
+		s.doneOf[i].recycle(g)
+	}
+	s.done, s.doneOf = s.done[:0], s.doneOf[:0]
+}
+
+// Abandon calls the Left of every record that has not left yet with err. The
+// sender is of no use afterwards.
+func (s *Sender) Abandon(err error) {
+	open := s.done
+	for _, c := range s.coders {
+		open = append(open, c.open)
+		if c.closing != nil {
+			open = append(open, c.closing)
+		}
+	}
+	for _, g := range open {
+		for _, left := range g.lefts {
+			left(err)
+		}
+	}
+}
+
+// Open reports whether records have left whose parity has not.
+func (s *Sender) Open() bool {
+	for _, c := range s.coders {
+		if len(c.open.lefts) > 0 || (c.closing != nil && len(c.closing.lefts) > 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// Counts returns the counters.
+func (s *Sender) Counts() FrameCounts { return s.counts }
+
+// Wake returns when Frames will have something to send even if nothing is Put.
+func (s *Sender) Wake() time.Time {
+	at := s.mux.Wake()
+	if s.helloAt.Before(at) {
+		at = s.helloAt
+	}
+	for _, c := range s.coders {
+		for _, t := range []time.Time{c.due(s.saturated), c.parityDue()} {
+			if !t.IsZero() && t.Before(at) {
+				at = t
+			}
+		}
+	}
+	return at
+}
+
+// frame makes the next frame, or nil: the hello, parity that is due, sources,
+// in this order.
+func (s *Sender) frame(now time.Time) ([]byte, error) {
+	if !now.Before(s.helloAt) {
+		s.helloAt = now.Add(helloEvery)
+		if s.counts.Hello < firstHellos {
+			s.helloAt = now.Add(firstEvery)
+		}
+		return s.hello(), nil
+	}
+	if s.counts.Hello < firstHellos {
+		return nil, nil
+	}
+	for class, c := range s.coders {
+		due := c.due(s.saturated)
+		wanted := c.full() || (!due.IsZero() && !now.Before(due))
+		if c.closing != nil && (wanted || !now.Before(c.parityDue())) {
+			return s.parity(wire.Class(class), c)
+		}
+		if wanted {
+			c.close(now, s.saturated)
+			return s.parity(wire.Class(class), c)
+		}
+	}
+	return s.source(now), nil
+}
+
+func (s *Sender) source(now time.Time) []byte {
+	payload, class, lefts, nothing := s.mux.Fill(now, s.plain[:0], s.lefts[:0])
+	s.plain, s.lefts = payload, lefts
+	if nothing {
+		return nil
+	}
+	g, index := s.coders[class].add(now, payload, lefts)
+	h := wire.Header{Kind: wire.Source, Class: class, Lanes: 1, Generation: g, Index: index}
+	frame := append(s.begin(&h), payload...)
+	s.counts.Source++
+	return s.seal(frame, wire.HeaderSize)
+}
+
+func (s *Sender) parity(class wire.Class, c *coder) ([]byte, error) {
+	h, sources, coded, done, err := c.next(class)
+	if err != nil {
+		return nil, err
+	}
+	if done != nil {
+		s.done, s.doneOf = append(s.done, done), append(s.doneOf, c)
+	}
+	frame := binary.BigEndian.AppendUint16(s.begin(&h), uint16(sources))
+	frame = append(frame, coded...)
+	s.counts.Parity++
+	return s.seal(frame, wire.HeaderSize), nil
+}
+
+func (s *Sender) hello() []byte {
+	s.sequence++
+	h := wire.HelloHeader{Session: s.session.ID, Epoch: s.session.Epoch, Sequence: s.sequence, Salt: s.session.Salt}
+	frame := s.buffer()[:wire.HelloHeaderSize]
+	h.Put(frame)
+	s.counts.Hello++
+	return s.sealAs(frame, wire.HelloHeaderSize, s.helloFill())
+}
+
+// helloFill is how many zeros fill a hello up to a size that the medium carries.
+func (s *Sender) helloFill() int {
+	body := wire.MinHello - wire.Overhead
+	return s.profile.Fit(body) - body
+}
+
+func (s *Sender) begin(h *wire.Header) []byte {
+	s.sequence++
+	h.Session, h.Sequence = s.session.ID, uint32(s.sequence)
+	frame := s.buffer()[:wire.HeaderSize]
+	h.Put(frame)
+	return frame
+}
+
+func (s *Sender) seal(frame []byte, head int) []byte {
+	shard := len(frame) - head
+	return s.sealAs(frame, head, s.profile.Fit(shard)-shard)
+}
+
+// sealAs fills the frame up with zeros and seals it.
+func (s *Sender) sealAs(frame []byte, head, fill int) []byte {
+	n := len(frame)
+	frame = frame[:n+fill]
+	clear(frame[n:])
+	return s.session.Seal(frame, head, s.sequence)
+}
+
+// buffer returns the batch's next frame buffer.
+func (s *Sender) buffer() []byte {
+	if i := len(s.batch); i < len(s.buffers) {
+		return s.buffers[i]
+	}
+	b := make([]byte, s.profile.MaxFrame())
+	s.buffers = append(s.buffers, b)
+	return b
+}
+
+// String names the session in logs.
+func (s *Sender) String() string {
+	return fmt.Sprintf("epoch %d session %04x", s.session.Epoch, s.session.ID)
+}
