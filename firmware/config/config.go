@@ -1,4 +1,10 @@
-// Package config reads and checks the configuration of a role.
+// Package config reads and checks the configuration of a role: TOML 1.0, with
+// the keys that reference-tx.toml and reference-rx.toml document.
+//
+// A check has no side effect: it creates no folder, binds no port, resolves no
+// name. It reports every fault with its line, not only the first. The package
+// refuses unknown keys, keys of another medium, and secrets in the file itself:
+// those stand in files of their own, which are read here.
 package config
 
 import (
@@ -96,15 +102,16 @@ type MQTTSink struct {
 	Password    []byte
 	UsersFile   string // embedded broker: name:hash lines; "" lets everyone read
 	ClientID    string
-	TLS         TLS
+	TLS         TLS   // with Listen: the server's, CAFile asks clients for certificates. No Certificate: make one in PKI
 	SpoolBytes  int64 // bound of the on-disk spool
 }
 
 // SyslogSource listens for syslog in the plant.
 type SyslogSource struct {
 	Channel string
+	Bulk    bool
 	Listen  []string // udp://, tcp://, tls:// host:port
-	TLS     TLS      // of the tls:// listeners; CAFile asks clients for certificates
+	TLS     TLS      // of the tls:// listeners; CAFile asks clients for certificates. No Certificate: make one in PKI
 }
 
 // SyslogSink forwards to a collector.
@@ -118,6 +125,7 @@ type SyslogSink struct {
 // OPCUASource is an OPC UA server in the plant.
 type OPCUASource struct {
 	Channel            string
+	Bulk               bool
 	Endpoint           string
 	SecurityPolicy     string
 	SecurityMode       string
@@ -139,13 +147,3 @@ type OPCUASink struct {
 	Anonymous bool
 	UsersFile string
 }
-
-// LogFormat is what --log-format takes.
-type LogFormat string
-
-// The log formats.
-const (
-	LogText LogFormat = "text"
-	LogJSON LogFormat = "json"
-)
-

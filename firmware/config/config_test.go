@@ -1,0 +1,310 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const head = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n"
+
+const oneSyslog = "[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://:514\"]\n"
+
+const oneForward = "[[syslog]]\nchannel = \"s\"\nforward = \"udp://siem:514\"\n"
+
+func TestTXValues(t *testing.T) {
+	dir := folder(t)
+	got, _, err := ParseTX(strings.NewReader(ReferenceTX()), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	files := TLS{in("ca.pem"), in("own.pem"), in("own.key")}
+	want := TX{
+		Pair:   "press-hall",
+		Link:   Link{Medium: UDP, Address: "127.0.0.1:17000", Rate: 100e6, Overhead: 0.25, KeyFile: in("pair.key")},
+		State:  in("state"),
+		PKI:    in("pki"),
+		Time:   []string{"10.0.0.1:123"},
+		Status: "127.0.0.1:9464",
+		OPCUA: []OPCUASource{{Channel: "press-line", Endpoint: "opc.tcp://10.0.0.5:4840", SecurityPolicy: "Basic256Sha256",
+			SecurityMode: "SignAndEncrypt", Username: "ot", Password: []byte("s3cret"), PublishingInterval: 100 * time.Millisecond,
+			Rebrowse: 10 * time.Minute, Include: []string{"/Objects/Plant/**"}, Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
+		MQTT: []MQTTSource{
+			{Channel: "cell-1", Broker: "mqtt://10.0.0.6:1883", Version: MQTTAuto, Topics: []string{"#"}, Username: "ot",
+				Password: []byte("s3cret"), ClientID: "heliotx-cell-1"},
+			{Channel: "cell-2", Bulk: true, Broker: "mqtts://10.0.0.7:8883", Version: MQTTAuto, Topics: []string{"#"},
+				ClientID: "heliotx-press-hall-cell-2", TLS: files},
+		},
+		Syslog: []SyslogSource{{Channel: "syslog", Listen: []string{"udp://0.0.0.0:514", "tcp://0.0.0.0:601", "tls://0.0.0.0:6514"}, TLS: files}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestRXValues(t *testing.T) {
+	dir := folder(t)
+	got, _, err := ParseRX(strings.NewReader(ReferenceRX()), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	files := TLS{in("ca.pem"), in("own.pem"), in("own.key")}
+	want := RX{
+		Pair:       "press-hall",
+		StaleAfter: 3 * time.Second,
+		Link:       Link{Medium: UDP, Address: "127.0.0.1:17000", Rate: 100e6, Overhead: 0.25, KeyFile: in("pair.key")},
+		State:      in("state"),
+		PKI:        in("pki"),
+		Time:       []string{},
+		Status:     "127.0.0.1:9464",
+		OPCUA:      []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(), UsersFile: in("users")}},
+		MQTT: []MQTTSink{
+			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/", Username: "gateway",
+				Password: []byte("s3cret"), ClientID: "heliorx-cell-1", TLS: files, SpoolBytes: 64 << 20},
+			{Channel: "cell-2", Listen: "mqtt://0.0.0.0:1883", Version: MQTTAuto, UsersFile: in("users"), SpoolBytes: 64 << 20},
+		},
+		Syslog: []SyslogSink{{Channel: "syslog", Forward: "tls://siem:6514", TLS: files, SpoolBytes: 64 << 20}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestDefaultsAndMedia(t *testing.T) {
+	dir := folder(t)
+	text := "pair = \"p\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyS0\"\nkey_file = \"pair.key\"\n[[mqtt]]\nchannel=\"c\"\nbroker=\"mqtts://b\"\n"
+	got, _, err := ParseTX(strings.NewReader(text), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Link.Baud != 921600 || got.Link.Overhead != 0.25 || got.Link.Rate != 0 {
+		t.Errorf("got link %+v, want 921600 baud, 0.25, no rate", got.Link)
+	}
+	if got.State != filepath.Join(dir, "state") || got.PKI != filepath.Join(dir, "state", "pki") || got.Status != "" {
+		t.Errorf("got state %q, pki %q, status %q", got.State, got.PKI, got.Status)
+	}
+	if m := got.MQTT[0]; m.Broker != "mqtts://b:8883" || !slices.Equal(m.Topics, []string{"#"}) || m.ClientID != "heliotx-p-c" {
+		t.Errorf("got %+v", m)
+	}
+	text = strings.Replace(text, "medium = \"uart\"\ndevice = \"/dev/ttyS0\"", "medium = \"ethernet\"\ninterface = \"eth1\"", 1)
+	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.Interface != "eth1" || got.Link.Rate != 100e6 {
+		t.Errorf("got %+v, %v", got.Link, err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	dir := folder(t)
+	if err := os.WriteFile(filepath.Join(dir, "bad.key"), []byte("hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mqtt := "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\n" // lines 6 to 8
+	ua := "[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\n"
+	cases := map[string]struct {
+		text string
+		want string // LINE: the beginning of the message, one line each
+	}{
+		"broken TOML":       {"pair = \"p\"\n[link\n", "2: not valid TOML"},
+		"a key twice":       {"pair = \"p\"\npair = \"q\"\n", "2: not valid TOML"},
+		"unknown key":       {head + oneSyslog + "lsten = 1\n", "9: unknown key \"lsten\" in syslog; did you mean \"listen\"?"},
+		"unknown table":     {head + oneSyslog + "[[kafka]]\na = 1\n", "9: unknown key \"kafka\" at the top of the file"},
+		"top key in table":  {head + "stale_after = \"3s\"\n" + oneSyslog, "6: unknown key \"stale_after\" in link"},
+		"key of RX":         {"stale_after = \"3s\"\n" + head + oneSyslog, "1: the key \"stale_after\" stands only in the other board's file"},
+		"wrong type":        {head + "rate = 100\n" + oneSyslog, "6: rate must be a string, not a whole number"},
+		"table as value":    {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link is a table"},
+		"one bracket":       {head + "[syslog]\nchannel = \"s\"\n", "1: no channel\n6: syslog may stand several times: write [[syslog]]"},
+		"string for a list": {head + "[[syslog]]\nchannel = \"s\"\nlisten = \"udp://:514\"\n", "8: listen must be a list"},
+		"number in a list":  {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n", "8: listen holds a whole number"},
+		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = \"none\"\n",
+			"1: pair \"a b\": names begin\n1: no channel\n2: address is missing\n4: baud does not go with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
+		"bad key file":      {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog, "5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
+		"no medium":         {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog, "2: medium is missing"},
+		"odd medium":        {strings.Replace(head, "udp", "wifi", 1) + oneSyslog, "3: medium \"wifi\" must be one of"},
+		"baud range":        {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"", "medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
+		"channel twice":     {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: the channel \"s\" stands already in line 10"},
+		"reserved channel":  {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: the name \"heliograph\""},
+		"channel numbers":   {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: the channels \"c316\" and \"c32\" have the same number"},
+		"same listener":     {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is listened on already in line 8"},
+		"bad port":          {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
+		"bad scheme":        {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": only tcp://, tls://, udp:// work here"},
+		"bad broker":        {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is no address"},
+		"no broker":         {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
+		"CA without TLS":    {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file does not go with an mqtt:// address"},
+		"version":           {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},
+		"topic filter":      {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: the topic filter\n9: the topic filter\n9: the topic filter"},
+		"empty topics":      {head + mqtt + "topics = []\n", "9: topics is empty"},
+		"class":             {head + mqtt + "class = \"fast\"\n", "9: class \"fast\" must be one of live, bulk"},
+		"lonely password":   {head + mqtt + "password_file = \"ot.password\"\n", "9: password_file needs a username"},
+		"no password file":  {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n", "10: password_file: there is no file"},
+		"TLS key missing":   {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
+		"TLS key of others": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
+		"CA is none":        {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n", "9: ca_file: "},
+		"mode and policy":   {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" does not go with"},
+		"policy":            {head + ua + "security_policy = \"Basic128\"\n", "9: security_policy \"Basic128\" must be one of"},
+		"user, no password": {head + ua + "username = \"u\"\n", "9: username needs a password_file"},
+		"user, two ways":    {head + ua + "username = \"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n", "9: username and user_certificate exclude"},
+		"swapped files":     {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n", "9: user_certificate: \n10: user_private_key:"},
+		"too frequent":      {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n", "9: publishing_interval: the time\n10: rebrowse: write a time"},
+		"glob":              {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
+		"inline table":      {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = \"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := ParseTX(strings.NewReader(c.text), dir)
+			compareFaults(t, err, c.want)
+		})
+	}
+}
+
+func TestFaultsOfRX(t *testing.T) {
+	dir := folder(t)
+	cases := map[string]struct{ text, want string }{
+		"no broker":        {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
+		"both ways":        {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlisten = \"mqtt://:1883\"\n", "9: listen and broker exclude"},
+		"users of a peer":  {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nusers_file = \"users\"\n", "9: users_file does not go with broker"},
+		"login of our own": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusername = \"u\"\n", "9: username does not go with listen"},
+		"users file":       {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusers_file = \"own.key\"\n", "9: users_file: users: " + dir + "/own.key:1: "},
+		"prefix":           {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n", "9: topic_prefix"},
+		"spool":            {head + oneForward + "spool = \"10\"\n", "9: spool: write a size"},
+		"small spool":      {head + oneForward + "spool = \"10kB\"\n", "9: spool: the size"},
+		"no forward":       {head + "[[syslog]]\nchannel = \"m\"\n", "6: forward is missing"},
+		"key of TX":        {head + oneForward + "class = \"bulk\"\n", "9: the key \"class\" stands only in the other board's file"},
+		"stale":            {"stale_after = \"1ms\"\n" + head + oneForward, "1: stale_after: the time"},
+		"security":         {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
+		"security empty":   {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n", "9: security is empty"},
+		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:4840\"\nusers_file = \"users\"\n",
+			"11: tcp :4840 is listened on already in line 8"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := ParseRX(strings.NewReader(c.text), dir)
+			compareFaults(t, err, c.want)
+		})
+	}
+}
+
+func compareFaults(t *testing.T, err error, want string) {
+	t.Helper()
+	faults, ok := errors.AsType[Faults](err)
+	if !ok {
+		t.Fatalf("got %v, want Faults", err)
+	}
+	wanted := strings.Split(want, "\n")
+	for i, fault := range faults {
+		got := fmt.Sprintf("%d: %s", fault.Line, fault.Message)
+		if i >= len(wanted) || !strings.HasPrefix(got, wanted[i]) {
+			t.Fatalf("got\n%v\nwant\n%s", err, want)
+		}
+	}
+	if len(faults) != len(wanted) {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	dir := folder(t)
+	if err := os.Chmod(filepath.Join(dir, "pair.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	text := head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"None\"]\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\n"
+	_, warnings, err := ParseRX(strings.NewReader(text), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"configuration:5: warning: " + dir + "/pair.key can be read", "configuration:9: warning: \"None\" lets", "configuration:12: warning: the embedded broker"}
+	for i, w := range warnings {
+		if i >= len(want) || !strings.HasPrefix(w.String(), want[i]) {
+			t.Errorf("got %v, want %v", warnings, want)
+		}
+	}
+	if len(warnings) != len(want) {
+		t.Errorf("got %v, want %v", warnings, want)
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	path := filepath.Join(folder(t), "tx.toml")
+	if err := os.WriteFile(path, []byte(head+oneSyslog+"x = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := LoadTX(path); err == nil || !strings.HasPrefix(err.Error(), path+":9: unknown key \"x\"") {
+		t.Errorf("got %v, want %s:9: …", err, path)
+	}
+	if _, _, err := LoadTX(path + ".none"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want os.ErrNotExist", err)
+	}
+}
+
+func TestCheckingHasNoSideEffects(t *testing.T) {
+	dir := folder(t)
+	before := listing(t, dir)
+	if _, _, err := ParseRX(strings.NewReader(ReferenceRX()), dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ParseTX(strings.NewReader(ReferenceTX()), dir); err != nil {
+		t.Fatal(err)
+	}
+	if after := listing(t, dir); after != before {
+		t.Errorf("the folder changed:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil {
+			fmt.Fprintln(&b, path, info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestHugeFile(t *testing.T) {
+	if _, _, err := ParseTX(strings.NewReader(strings.Repeat("#\n", maxFile)), "."); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Any text gives a configuration that holds what the types promise, or faults
+// that name lines of the text, in order.
+func FuzzParse(f *testing.F) {
+	dir := folder(f)
+	for _, text := range []string{ReferenceTX(), ReferenceRX(), MinimalTX(), head + oneSyslog, "[a.b]\n[[a.c]]\nd.e=1\n", "mqtt=[{}]\n[link]\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tx, _, err := ParseTX(strings.NewReader(text), dir)
+		checkOutcome(t, text, err, len(tx.OPCUA)+len(tx.MQTT)+len(tx.Syslog), tx.Link)
+		rx, _, err := ParseRX(strings.NewReader(text), dir)
+		checkOutcome(t, text, err, len(rx.OPCUA)+len(rx.MQTT)+len(rx.Syslog), rx.Link)
+	})
+}
+
+func checkOutcome(t *testing.T, text string, err error, channels int, link Link) {
+	t.Helper()
+	if err == nil {
+		if channels == 0 || link.KeyFile == "" || (link.Medium == UART) != (link.Rate == 0) {
+			t.Errorf("accepted %+v with %d channels", link, channels)
+		}
+		return
+	}
+	last := 1
+	for _, fault := range err.(Faults) {
+		if fault.Line < last || fault.Line > 2+strings.Count(text, "\n") || fault.Message == "" || strings.Contains(fault.Message, "\n") {
+			t.Errorf("fault %q after line %d", fault.Error(), last)
+		}
+		last = fault.Line
+	}
+}

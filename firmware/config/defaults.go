@@ -1,0 +1,56 @@
+package config
+
+import "time"
+
+// What a key means when it is left out.
+const (
+	defaultState      = "state"
+	defaultPKI        = "pki" // below the state directory
+	defaultStaleAfter = "3s"
+	defaultRate       = "100Mbit/s"
+	defaultBaud       = 921600
+	defaultOverhead   = "25%"
+	defaultSpool      = "64MiB"
+	defaultTopic      = "#"
+	defaultPublishing = "100ms"
+	defaultRebrowse   = "10m"
+	defaultPolicy     = "Basic256Sha256"
+	defaultMode       = "SignAndEncrypt"
+)
+
+// defaultSecurity is what an OPC UA listener offers when it is not told.
+func defaultSecurity() []string {
+	return []string{"Basic256Sha256/SignAndEncrypt", "Aes256_Sha256_RsaPss/SignAndEncrypt"}
+}
+
+// Our own bounds.
+const (
+	minRate, maxRate     = 9600.0, 10e9 // bits per second
+	minBaud, maxBaud     = 9600, 4_000_000
+	maxOverheadPercent   = 500
+	minSpool, maxSpool   = 1 << 20, 1 << 40 // bytes
+	minStale, maxStale   = time.Second, time.Hour
+	minPublish           = 10 * time.Millisecond
+	maxPublish           = time.Hour
+	minRebrowse          = 10 * time.Second
+	maxRebrowse          = 7 * 24 * time.Hour
+	maxChannels          = 256
+	maxSmallFile         = 64 << 10 // bytes of a key, password or certificate file
+	maxName              = 64       // bytes of a pair's or channel's name
+	maxPassword          = 1 << 10
+	portMQTT, portMQTTS  = "1883", "8883"
+	portOPCUA, portNTP   = "4840", "123"
+	portSyslogUDP        = "514"
+	portSyslogTCP        = "601"
+	portSyslogTLS        = "6514"
+	worldReadable        = 0o004
+	reservedChannelsText = "the name \"heliograph\" is the gateway's own channel; choose another"
+)
+
+// orElse returns s, or otherwise when s is empty.
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

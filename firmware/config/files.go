@@ -1,0 +1,175 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/config/users"
+)
+
+// smallFile reads a file that a key names; nil after a fault.
+func (r *report) smallFile(a at, key, path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		r.fault(a, key, "%s: %v", key, describe(err, path))
+		return nil
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
+	switch {
+	case err != nil:
+		r.fault(a, key, "%s: %v", key, describe(err, path))
+		return nil
+	case len(text) > maxSmallFile:
+		r.fault(a, key, "%s: %s is larger than 64 KiB", key, path)
+		return nil
+	}
+	return text
+}
+
+// describe says what is wrong with a file in the words of an operator.
+func describe(err error, path string) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no file " + path
+	case errors.Is(err, fs.ErrPermission):
+		return "no permission to read " + path
+	default:
+		return err.Error()
+	}
+}
+
+// secret warns when everybody on the machine can read the file.
+func (r *report) secret(a at, key, path string) {
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&worldReadable != 0 {
+		r.warn(a, key, "%s can be read by every user of this machine; \"chmod 600 %s\" mends that", path, path)
+	}
+}
+
+func (r *report) keyFile(raw string) string {
+	if raw == "" {
+		r.fault("link", "key_file", "key_file is missing: make one with \"heliograph key new pair.key\" and copy it to both boards")
+		return ""
+	}
+	path := r.path(raw)
+	text := r.smallFile("link", "key_file", path)
+	if text == nil {
+		return path
+	}
+	if _, err := pairkey.Parse(text); err != nil {
+		r.fault("link", "key_file", "key_file: %s is %v", path, err)
+	}
+	r.secret("link", "key_file", path)
+	return path
+}
+
+// password reads a password file; its last line end is not part of it.
+func (r *report) password(a at, user, file string) []byte {
+	if file == "" {
+		return nil
+	}
+	if user == "" {
+		r.fault(a, "password_file", "password_file needs a username")
+	}
+	path := r.path(file)
+	text := r.smallFile(a, "password_file", path)
+	if text == nil {
+		return nil
+	}
+	r.secret(a, "password_file", path)
+	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if password == "" || len(password) > maxPassword || strings.ContainsAny(password, "\n\x00") {
+		r.fault(a, "password_file", "password_file: %s must hold one line of 1 to %d bytes", path, maxPassword)
+	}
+	return []byte(password)
+}
+
+func (r *report) usersFile(a at, file string) string {
+	if file == "" {
+		return ""
+	}
+	path := r.path(file)
+	if _, err := users.Load(path); err != nil {
+		r.fault(a, "users_file", "users_file: %v", describe(err, path))
+	}
+	r.secret(a, "users_file", path)
+	return path
+}
+
+// tls checks the files of a TLS peer: PEM, and a key that fits its certificate.
+func (r *report) tls(a at, ca, certificate, key string) TLS {
+	files := TLS{CAFile: r.path(ca), Certificate: r.path(certificate), PrivateKey: r.path(key)}
+	if ca != "" {
+		if text := r.smallFile(a, "ca_file", files.CAFile); text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			r.fault(a, "ca_file", "ca_file: %s holds no PEM certificate", files.CAFile)
+		}
+	}
+	switch {
+	case certificate == "" && key == "":
+	case certificate == "":
+		r.fault(a, "private_key", "private_key needs a certificate")
+	case key == "":
+		r.fault(a, "certificate", "certificate needs its private_key")
+	default:
+		r.keyPair(a, files)
+	}
+	return files
+}
+
+func (r *report) keyPair(a at, files TLS) {
+	certificate := r.smallFile(a, "certificate", files.Certificate)
+	key := r.smallFile(a, "private_key", files.PrivateKey)
+	if certificate == nil || key == nil {
+		return
+	}
+	r.secret(a, "private_key", files.PrivateKey)
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		r.fault(a, "certificate", "certificate and private_key: %s", strings.TrimPrefix(err.Error(), "tls: "))
+	}
+}
+
+// userCertificate checks a certificate, DER or PEM, and the key beside it.
+func (r *report) userCertificate(a at, certificate, key string) (string, string) {
+	if certificate == "" && key == "" {
+		return "", ""
+	}
+	if certificate == "" || key == "" {
+		r.fault(a, "user_certificate", "user_certificate and user_private_key go together")
+		return "", ""
+	}
+	certificate, key = r.path(certificate), r.path(key)
+	if text := r.smallFile(a, "user_certificate", certificate); text != nil {
+		if _, err := x509.ParseCertificate(derOf(text)); err != nil {
+			r.fault(a, "user_certificate", "user_certificate: %s is no certificate in DER or PEM", certificate)
+		}
+	}
+	if text := r.smallFile(a, "user_private_key", key); text != nil {
+		r.secret(a, "user_private_key", key)
+		if !isPrivateKey(derOf(text)) {
+			r.fault(a, "user_private_key", "user_private_key: %s is no private key in DER or PEM (PKCS #1 or #8, without a passphrase)", key)
+		}
+	}
+	return certificate, key
+}
+
+func derOf(text []byte) []byte {
+	if block, _ := pem.Decode(text); block != nil {
+		return block.Bytes
+	}
+	return text
+}
+
+func isPrivateKey(der []byte) bool {
+	if _, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		return true
+	}
+	_, err := x509.ParsePKCS1PrivateKey(der)
+	return err == nil
+}

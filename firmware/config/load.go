@@ -1,0 +1,121 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// LoadTX reads and checks the file of the plant's side. What is wrong with its
+// content comes back as Faults.
+func LoadTX(path string) (TX, []Warning, error) { return load(path, parseTX) }
+
+// LoadRX reads and checks the file of the IT side. What is wrong with its
+// content comes back as Faults.
+func LoadRX(path string) (RX, []Warning, error) { return load(path, parseRX) }
+
+// ParseTX is LoadTX for a text that stands in folder dir.
+func ParseTX(text io.Reader, dir string) (TX, []Warning, error) {
+	return parseTX(text, "configuration", dir)
+}
+
+// ParseRX is LoadRX for a text that stands in folder dir.
+func ParseRX(text io.Reader, dir string) (RX, []Warning, error) {
+	return parseRX(text, "configuration", dir)
+}
+
+func load[C any](path string, parse func(io.Reader, string, string) (C, []Warning, error)) (c C, w []Warning, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return c, nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	return parse(f, path, filepath.Dir(path))
+}
+
+func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
+	r := &report{file: file, dir: dir}
+	var raw rawTX
+	if err := r.read(text, &raw, &rawRX{}); err != nil {
+		return TX{}, nil, err
+	}
+	c := TX{
+		Pair:   r.name("", "pair", raw.Pair),
+		Link:   r.link(raw.Link),
+		State:  r.path(orElse(raw.State.Directory, defaultState)),
+		Time:   r.timeServers(raw.Time),
+		Status: r.statusListen(raw.Status),
+	}
+	c.PKI = r.pki(raw.PKI, c.State)
+	channels := channelSet{report: r}
+	for i, one := range raw.OPCUA {
+		a := element("opcua", i)
+		channels.add(a, one.Channel)
+		c.OPCUA = append(c.OPCUA, r.opcuaSource(a, one))
+	}
+	for i, one := range raw.MQTT {
+		a := element("mqtt", i)
+		channels.add(a, one.Channel)
+		c.MQTT = append(c.MQTT, r.mqttSource(a, one, c.Pair))
+	}
+	ports := portSet{report: r}
+	ports.add("status", "listen", "tcp", c.Status)
+	for i, one := range raw.Syslog {
+		a := element("syslog", i)
+		channels.add(a, one.Channel)
+		source := r.syslogSource(a, one)
+		c.Syslog = append(c.Syslog, source)
+		for _, url := range source.Listen {
+			ports.addURL(a, "listen", url)
+		}
+	}
+	channels.finish()
+	if err := r.err(); err != nil {
+		return TX{}, r.warnings, err
+	}
+	return c, r.warnings, nil
+}
+
+func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
+	r := &report{file: file, dir: dir}
+	var raw rawRX
+	if err := r.read(text, &raw, &rawTX{}); err != nil {
+		return RX{}, nil, err
+	}
+	c := RX{
+		Pair:       r.name("", "pair", raw.Pair),
+		StaleAfter: r.duration("", "stale_after", orElse(raw.StaleAfter, defaultStaleAfter), minStale, maxStale),
+		Link:       r.link(raw.Link),
+		State:      r.path(orElse(raw.State.Directory, defaultState)),
+		Time:       r.timeServers(raw.Time),
+		Status:     r.statusListen(raw.Status),
+	}
+	c.PKI = r.pki(raw.PKI, c.State)
+	channels, ports := channelSet{report: r}, portSet{report: r}
+	ports.add("status", "listen", "tcp", c.Status)
+	for i, one := range raw.OPCUA {
+		a := element("opcua", i)
+		channels.add(a, one.Channel)
+		sink := r.opcuaSink(a, one)
+		c.OPCUA = append(c.OPCUA, sink)
+		ports.addURL(a, "listen", sink.Listen)
+	}
+	for i, one := range raw.MQTT {
+		a := element("mqtt", i)
+		channels.add(a, one.Channel)
+		sink := r.mqttSink(a, one, c.Pair)
+		c.MQTT = append(c.MQTT, sink)
+		ports.addURL(a, "listen", sink.Listen)
+	}
+	for i, one := range raw.Syslog {
+		a := element("syslog", i)
+		channels.add(a, one.Channel)
+		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
+	}
+	channels.finish()
+	if err := r.err(); err != nil {
+		return RX{}, r.warnings, err
+	}
+	return c, r.warnings, nil
+}

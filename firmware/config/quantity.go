@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parseRate reads "100Mbit/s" as bits per second.
+func parseRate(s string) (float64, error) {
+	number, unit := split(s)
+	scale := map[string]float64{"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
+	if scale == 0 || number < 0 {
+		return 0, fmt.Errorf("write a rate as \"100Mbit/s\" (bit/s, kbit/s, Mbit/s, Gbit/s), not %q", s)
+	}
+	rate := number * scale
+	if rate < minRate || rate > maxRate {
+		return 0, fmt.Errorf("the rate %q is outside 9600bit/s to 10Gbit/s", s)
+	}
+	return rate, nil
+}
+
+// parsePercent reads "25%" as 0.25.
+func parsePercent(s string) (float64, error) {
+	number, unit := split(s)
+	if unit != "%" || number < 0 {
+		return 0, fmt.Errorf("write a share as \"25%%\", not %q", s)
+	}
+	if number > maxOverheadPercent {
+		return 0, fmt.Errorf("the share %q is above %d%%", s, maxOverheadPercent)
+	}
+	return number / 100, nil
+}
+
+// parseSize reads "64MB" or "64MiB" as bytes.
+func parseSize(s string) (int64, error) {
+	number, unit := split(s)
+	scale := map[string]float64{"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
+	if scale == 0 || number < 0 {
+		return 0, fmt.Errorf("write a size as \"64MB\" (kB, MB, GB, KiB, MiB, GiB), not %q", s)
+	}
+	size := number * scale
+	if size < minSpool || size > maxSpool {
+		return 0, fmt.Errorf("the size %q is outside 1MiB to 1024GiB", s)
+	}
+	return int64(size), nil
+}
+
+// parseDuration reads "100ms", "3s" or "10m" between two bounds.
+func parseDuration(s string, low, high time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("write a time as \"100ms\", \"3s\" or \"10m\", not %q", s)
+	}
+	if d < low || d > high {
+		return 0, fmt.Errorf("the time %q is outside %v to %v", s, low, high)
+	}
+	return d, nil
+}
+
+// split cuts a quantity into its number, negative when there is none, and its
+// unit. A space between the two is allowed.
+func split(s string) (float64, string) {
+	end := strings.IndexFunc(s, func(c rune) bool { return c != '.' && (c < '0' || c > '9') })
+	if end < 0 {
+		end = len(s)
+	}
+	number, err := strconv.ParseFloat(s[:end], 64)
+	if err != nil || math.IsInf(number, 0) {
+		return -1, ""
+	}
+	return number, strings.TrimSpace(s[end:])
+}

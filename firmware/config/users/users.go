@@ -1,0 +1,219 @@
+// Package users keeps the names and password hashes of those who may log in to
+// a server on the IT side.
+//
+// A file holds one user a line, "name:hash", with "#" comments and empty lines;
+// the hash is an argon2id PHC string (RFC 9106). The package refuses to store a
+// password, to tell by its answer or its timing whether a name exists, and to
+// spend more than a bounded amount of work on guessing: each name (and all
+// unknown names together) gets five tries and then one a second, and one hash
+// is computed at a time. Who logged in before is recognised without a hash, so
+// that somebody else's guessing does not keep him out.
+package users
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	maxFile     = 1 << 20 // bytes
+	maxUsers    = 1000
+	maxName     = 128  // bytes
+	maxPassword = 1024 // bytes
+	tries       = 5
+	refill      = time.Second // one more try
+)
+
+// Users is the content of a users file. Safe for concurrent use.
+type Users struct {
+	hashes map[string]hash
+	decoy  hash // costs an unknown name as much as a known one
+
+	hashing sync.Mutex // one costly hash at a time
+
+	mu       sync.Mutex
+	seal     [sha256.Size]byte            // key of known
+	known    map[string][sha256.Size]byte // name → HMAC of the password that was right
+	spending map[string]*budget
+}
+
+// budget is a bucket of tries that refills with time.
+type budget struct {
+	left float64
+	last time.Time
+}
+
+// Load reads a users file.
+func Load(path string) (*Users, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("users: %w", err)
+	}
+	defer f.Close()
+	u, err := Parse(f)
+	if err != nil {
+		return nil, fmt.Errorf("users: %s:%w", path, err)
+	}
+	return u, nil
+}
+
+// Parse reads the text of a users file.
+func Parse(r io.Reader) (*Users, error) {
+	u := &Users{hashes: map[string]hash{}, known: map[string][sha256.Size]byte{}, spending: map[string]*budget{}}
+	_, _ = rand.Read(u.seal[:]) // never fails
+	lines := bufio.NewScanner(io.LimitReader(r, maxFile))
+	n := 0
+	for lines.Scan() {
+		n++
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, text, _ := strings.Cut(line, ":")
+		if err := checkName(name); err != nil {
+			return nil, fmt.Errorf("%d: %w", n, err)
+		}
+		h, err := parseHash(text)
+		if err != nil {
+			return nil, fmt.Errorf("%d: %w", n, err)
+		}
+		if _, twice := u.hashes[name]; twice {
+			return nil, fmt.Errorf("%d: the user %q stands here for the second time", n, name)
+		}
+		if len(u.hashes) == maxUsers {
+			return nil, fmt.Errorf("%d: more than %d users", n, maxUsers)
+		}
+		u.hashes[name] = h
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%d: %w", n+1, err)
+	}
+	u.decoy = hash{time: newTime, memory: newMemory, threads: newThreads, salt: make([]byte, newSalt), sum: make([]byte, newHash)}
+	return u, nil
+}
+
+// Len returns the number of users.
+func (u *Users) Len() int { return len(u.hashes) }
+
+// Verify says whether the password is the user's. It takes some ten
+// milliseconds the first time, and refuses without looking when the name's
+// tries are spent.
+func (u *Users) Verify(name, password string) bool {
+	if len(name) > maxName || len(password) > maxPassword {
+		return false
+	}
+	proof := u.proof(name, password)
+	h, exists := u.hashes[name]
+	spender := name
+	if !exists {
+		h, spender = u.decoy, ""
+	}
+	u.mu.Lock()
+	before, ok := u.known[name]
+	if ok && hmac.Equal(before[:], proof[:]) {
+		u.mu.Unlock()
+		return true
+	}
+	granted := u.spend(spender, time.Now())
+	u.mu.Unlock()
+	if !granted {
+		return false
+	}
+	u.hashing.Lock()
+	right := h.matches(password)
+	u.hashing.Unlock()
+	if !exists || !right {
+		return false
+	}
+	u.mu.Lock()
+	u.known[name] = proof
+	u.mu.Unlock()
+	return true
+}
+
+func (u *Users) spend(name string, now time.Time) bool {
+	b := u.spending[name]
+	if b == nil {
+		b = &budget{left: tries, last: now}
+		u.spending[name] = b
+	}
+	b.left = min(tries, b.left+now.Sub(b.last).Seconds()/refill.Seconds())
+	b.last = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+// proof stands for a name and password in memory without being either.
+func (u *Users) proof(name, password string) (sum [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, u.seal[:])
+	fmt.Fprintf(mac, "%d:%s%s", len(name), name, password)
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// Add appends a user to a file, or gives him a new password; the file is made
+// when it is not there. It is replaced as a whole, so that a reader sees the
+// old or the new one.
+func Add(path, name, password string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("users: %w", err)
+	}
+	if password == "" || len(password) > maxPassword {
+		return fmt.Errorf("users: the password must have 1 to %d bytes", maxPassword)
+	}
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("users: %w", err)
+	}
+	if _, err := Parse(bytes.NewReader(old)); err != nil {
+		return fmt.Errorf("users: %s:%w", path, err)
+	}
+	var text bytes.Buffer
+	for line := range strings.Lines(string(old)) {
+		if before, _, _ := strings.Cut(strings.TrimSpace(line), ":"); before == name {
+			continue
+		}
+		text.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+	}
+	fmt.Fprintf(&text, "%s:%s\n", name, Hash(password))
+	return replace(path, text.Bytes())
+}
+
+func replace(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".users-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("users: %w", err)
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the first error is the one to tell
+		return fmt.Errorf("users: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if name == "" || len(name) > maxName || name[0] == '#' || strings.Contains(name, ":") || strings.TrimSpace(name) != name ||
+		strings.ContainsFunc(name, unicode.IsControl) {
+		return fmt.Errorf("the user name %q does not work: 1 to %d bytes, no colon, no control character, no leading #", name, maxName)
+	}
+	return nil
+}
