@@ -1,9 +1,11 @@
 // Package task runs the long-lived parts of a role.
 //
 // A role is a handful of tasks: sources or sinks, the link, the status server.
-// One Runner owns all their goroutines: it starts them, restarts the ones that
-// may fail on their own, and ends them together. The package refuses to hide a
-// failure: a task that ends unasked is logged with its name and its cause.
+// One Runner owns all their goroutines: it starts them and ends them together.
+// The package refuses to hide a failure: a task that ends unasked, fails or
+// panics is logged with its name and its cause, and ends the role, whose
+// supervisor starts it anew. What may fail on its own (a peer that is away) is
+// the task's own business: it tries again, and says so in Ready.
 package task
 
 import "context"
