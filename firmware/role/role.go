@@ -1,0 +1,150 @@
+// Package role is what the main functions of both roles share: flags, exit
+// codes, logging and signals.
+//
+// A role's main is one call:
+//
+//	os.Exit(role.Main(role.Program{Name: "heliotx", Check: …, Run: …}, os.Args[1:], os.Stdout, os.Stderr))
+//
+// Standard output carries answers (--version, --check), standard error the log
+// and complaints. The package knows neither the configuration nor the tasks of
+// a role, and refuses arguments that no flag takes.
+package role
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"heliograph/firmware/config"
+)
+
+// The exit codes of every program of ours. Invalid is EX_CONFIG of sysexits.h:
+// a supervisor sees that starting again does not help.
+const (
+	OK      = 0
+	Failure = 1
+	Usage   = 2
+	Invalid = 78
+)
+
+// Program is one role.
+type Program struct {
+	Name    string
+	Version string // what --version prints after the name
+	// Check loads the configuration and reports warnings and faults.
+	Check func(path string) ([]config.Warning, error)
+	// Run works until ctx ends. It is called after Check found no fault. A value
+	// on hangup is a SIGHUP.
+	Run func(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Signal) error
+}
+
+// options are the flags of a role.
+type options struct {
+	config    string
+	check     bool
+	version   bool
+	logFormat string
+	logLevel  slog.Level
+}
+
+// Main runs a role and returns its exit code.
+func Main(p Program, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(p.Name, args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return OK
+	case err != nil:
+		return Usage
+	case o.version:
+		fmt.Fprintln(stdout, p.Name, p.Version)
+		return OK
+	case o.config == "":
+		fmt.Fprintf(stderr, "%s: --config FILE is missing\n", p.Name)
+		return Usage
+	}
+	warnings, err := p.Check(o.config)
+	if o.check {
+		return Report(o.config, warnings, err, stdout, stderr)
+	}
+	log := slog.New(o.handler(stderr))
+	for _, w := range warnings {
+		log.Warn("configuration", "file", w.File, "line", w.Line, "warning", w.Message)
+	}
+	if err != nil {
+		return Report(o.config, nil, err, stderr, stderr)
+	}
+	return p.run(o, log)
+}
+
+func parse(name string, args []string, stderr io.Writer) (options, error) {
+	o := options{logFormat: "text"}
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.config, "config", "", "configuration `FILE`")
+	flags.BoolVar(&o.check, "check", false, "check the configuration, without any side effect, and end")
+	flags.BoolVar(&o.version, "version", false, "print the version and end")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.Func("log-format", "text or json (default text)", func(s string) error {
+		if s != "text" && s != "json" {
+			return errors.New("must be text or json")
+		}
+		o.logFormat = s
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return o, err // flags has told it already
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "%s: %q: no argument is expected here\n", name, flags.Arg(0))
+		return o, errors.New("role: surplus argument")
+	}
+	return o, nil
+}
+
+func (o options) handler(w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: o.logLevel}
+	if o.logFormat == "json" {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
+}
+
+func (p Program) run(o options, log *slog.Logger) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	hangup := make(chan os.Signal, 1) // several at once are one
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	log.Info("starting", "program", p.Name, "version", p.Version, "config", o.config)
+	if err := p.Run(ctx, o.config, log, hangup); err != nil {
+		log.Error("ended", "error", err)
+		return Failure
+	}
+	log.Info("ended as asked")
+	return OK
+}
+
+// Report prints what a check found and returns the exit code: faults and
+// warnings as FILE:LINE lines to stdout, anything else to stderr. A file that
+// cannot be read is an invalid configuration too.
+func Report(path string, warnings []config.Warning, err error, stdout, stderr io.Writer) int {
+	for _, w := range warnings {
+		fmt.Fprintln(stdout, w)
+	}
+	if err == nil {
+		fmt.Fprintf(stdout, "%s: no faults\n", path)
+		return OK
+	}
+	if faults, ok := errors.AsType[config.Faults](err); ok {
+		fmt.Fprintln(stdout, faults)
+		return Invalid
+	}
+	fmt.Fprintln(stderr, err)
+	return Invalid
+}
