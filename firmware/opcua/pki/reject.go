@@ -1,0 +1,157 @@
+package pki
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+// Our own choices. An address may fill rejected/ and the log only so fast, and
+// where the folder is full the address with the most files loses its oldest.
+const (
+	maxRejected   = 64
+	burst         = 8
+	refill        = 10 * time.Second
+	repeatLog     = time.Minute
+	maxAddresses  = 1024
+	maxRemembered = 256
+)
+
+type rejection struct {
+	thumbprint, path, from string
+}
+
+type bucket struct {
+	free float64
+	last time.Time
+}
+
+// rejections bounds what refused certificates cost us.
+type rejections struct {
+	dir  string
+	mu   sync.Mutex
+	kept []rejection // oldest first
+	rate map[string]*bucket
+	said map[string]time.Time // thumbprint: when it was last logged
+	mute int                  // lines not logged
+}
+
+func newRejections(dir string) *rejections {
+	r := &rejections{dir: filepath.Join(dir, rejectedCerts), rate: map[string]*bucket{}, said: map[string]time.Time{}}
+	files, _ := readFolder(r.dir)
+	slices.SortFunc(files, func(a, b file) int { return modTime(a.path).Compare(modTime(b.path)) })
+	for _, f := range files {
+		if certs, err := parseCertificates(f.data); err == nil {
+			r.kept = append(r.kept, rejection{Thumbprint(certs[0].Raw), f.path, ""})
+		}
+	}
+	return r
+}
+
+func modTime(path string) time.Time {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
+// take tells whether to log this certificate now, and how many were not logged.
+func (r *rejections) take(thumbprint, from string, now time.Time) (ok bool, unlogged int) {
+	if last, said := r.said[thumbprint]; said && now.Sub(last) < repeatLog && !now.Before(last) {
+		r.mute++
+		return false, 0
+	}
+	if len(r.rate) >= maxAddresses {
+		clear(r.rate)
+	}
+	b := r.rate[from]
+	if b == nil {
+		b = &bucket{burst, now}
+		r.rate[from] = b
+	}
+	b.free, b.last = min(burst, b.free+max(0, float64(now.Sub(b.last))/float64(refill))), now
+	if b.free < 1 {
+		r.mute++
+		return false, 0
+	}
+	b.free--
+	if len(r.said) >= maxRemembered {
+		clear(r.said)
+	}
+	r.said[thumbprint] = now
+	unlogged, r.mute = r.mute, 0
+	return true, unlogged
+}
+
+func (r *rejections) save(c *x509.Certificate, thumbprint, from string) error {
+	known := func(k rejection) bool { return k.thumbprint == thumbprint }
+	if i := slices.IndexFunc(r.kept, known); i >= 0 {
+		if _, err := os.Stat(r.kept[i].path); err == nil {
+			return nil
+		}
+		r.kept = slices.Delete(r.kept, i, i+1)
+	}
+	path := filepath.Join(r.dir, fileName(c)+".der")
+	if err := writeFile(path, c.Raw, 0o644); err != nil {
+		return err
+	}
+	r.kept = append(r.kept, rejection{thumbprint, path, from})
+	for len(r.kept) > maxRejected {
+		i := r.excess()
+		_ = os.Remove(r.kept[i].path)
+		r.kept = slices.Delete(r.kept, i, i+1)
+	}
+	return nil
+}
+
+// excess is the oldest file of the address that has the most.
+func (r *rejections) excess() int {
+	count := map[string]int{}
+	most := 0
+	for _, k := range r.kept {
+		count[k.from]++
+		most = max(most, count[k.from])
+	}
+	return slices.IndexFunc(r.kept, func(k rejection) bool { return count[k.from] == most })
+}
+
+// refuse keeps and logs a refused certificate.
+func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
+	r := s.rejected
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ok, unlogged := r.take(e.Thumbprint, from, s.cfg.Now())
+	if !ok {
+		return
+	}
+	if err := r.save(c, e.Thumbprint, from); err != nil {
+		s.cfg.Log.Warn("pki: cannot keep a rejected certificate", "error", err)
+	}
+	args := []any{
+		"thumbprint", e.Thumbprint, "subject", e.Subject, "from", from, "reason", e.Reason, "status", statusName(e.Code),
+	}
+	if errors.Is(e, ua.StatusBadCertificateUntrusted) || errors.Is(e, ua.StatusBadCertificateChainIncomplete) {
+		args = append(args, "trust", s.cfg.TrustCommand(e.Thumbprint, p.User))
+	}
+	if unlogged > 0 {
+		args = append(args, "not_logged_before", unlogged)
+	}
+	s.cfg.Log.Warn("pki: certificate rejected", args...)
+}
+
+func statusName(c ua.StatusCode) string {
+	name, ok := ua.StatusCodes[c]
+	if !ok {
+		return fmt.Sprintf("0x%08X", uint32(c))
+	}
+	return strings.TrimPrefix(name.Name, "Status")
+}

@@ -1,0 +1,137 @@
+package pki
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Kind says which folder a certificate is in.
+type Kind string
+
+// The kinds of certificates a store holds.
+const (
+	KindOwn      Kind = "own"
+	KindTrusted  Kind = "trusted"
+	KindIssuer   Kind = "issuer"
+	KindUser     Kind = "trusted user"
+	KindRejected Kind = "rejected"
+)
+
+// Entry is one certificate of a store.
+type Entry struct {
+	Kind        Kind
+	Path        string
+	Thumbprint  string
+	Certificate *x509.Certificate
+}
+
+func (s *Store) path(sub string) string {
+	return filepath.Join(s.cfg.Directory, filepath.FromSlash(sub))
+}
+
+// List returns the certificates of the given kinds, or of all.
+func (s *Store) List(kinds ...Kind) []Entry {
+	var out []Entry
+	for _, f := range []struct {
+		kind Kind
+		sub  string
+	}{
+		{KindOwn, ownCerts}, {KindTrusted, trustedCerts}, {KindIssuer, issuerCerts}, {KindIssuer, issuersCerts},
+		{KindUser, userCerts}, {KindRejected, rejectedCerts}, {KindRejected, rejectedFlat},
+	} {
+		if len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
+			continue
+		}
+		files, _ := readFolder(s.path(f.sub))
+		for _, file := range files {
+			certs, err := parseCertificates(file.data)
+			if err != nil {
+				continue
+			}
+			out = append(out, Entry{f.kind, file.path, Thumbprint(certs[0].Raw), certs[0]})
+		}
+	}
+	return out
+}
+
+// Trust moves a rejected certificate, named by its thumbprint or a unique start of
+// it with at least eight digits, to the trusted ones; with user, to the trusted
+// users' ones.
+func (s *Store) Trust(thumbprint string, user bool) (Entry, error) {
+	e, err := find(s.List(KindRejected), thumbprint, "rejected")
+	if err != nil {
+		return Entry{}, err
+	}
+	added, err := s.TrustCertificate(e.Certificate, user)
+	if err != nil {
+		return Entry{}, err
+	}
+	if err := os.Remove(e.Path); err != nil {
+		return Entry{}, fmt.Errorf("pki: it is trusted now, but stays in rejected/: %v", err)
+	}
+	return added, nil
+}
+
+// TrustCertificate adds a certificate to the trusted ones.
+func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) {
+	sub, kind := trustedCerts, KindTrusted
+	if user {
+		sub, kind = userCerts, KindUser
+	}
+	path := filepath.Join(s.path(sub), fileName(c)+".der")
+	if err := writeFile(path, c.Raw, 0o644); err != nil {
+		return Entry{}, fmt.Errorf("pki: saving a trusted certificate: %v", err)
+	}
+	s.Reload()
+	return Entry{kind, path, Thumbprint(c.Raw), c}, nil
+}
+
+// Distrust removes a trusted certificate and keeps it in rejected/.
+func (s *Store) Distrust(thumbprint string) (Entry, error) {
+	e, err := find(s.List(KindTrusted, KindUser), thumbprint, "trusted")
+	if err != nil {
+		return Entry{}, err
+	}
+	to := filepath.Join(s.path(rejectedCerts), fileName(e.Certificate)+".der")
+	if err := writeFile(to, e.Certificate.Raw, 0o644); err != nil {
+		return Entry{}, fmt.Errorf("pki: keeping the certificate in rejected/: %v", err)
+	}
+	if err := os.Remove(e.Path); err != nil {
+		return Entry{}, fmt.Errorf("pki: removing a trusted certificate: %v", err)
+	}
+	s.Reload()
+	return Entry{KindRejected, to, e.Thumbprint, e.Certificate}, nil
+}
+
+const leastDigits = 8
+
+func find(entries []Entry, thumbprint, what string) (Entry, error) {
+	want := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(thumbprint))
+	if even := len(want) &^ 1; len(want) < leastDigits || !isHex(want[:even]) {
+		return Entry{}, fmt.Errorf("pki: %q is no thumbprint: give at least %d of its hexadecimal digits", thumbprint, leastDigits)
+	}
+	var found []Entry
+	for _, e := range entries {
+		same := func(f Entry) bool { return f.Thumbprint == e.Thumbprint }
+		if strings.HasPrefix(e.Thumbprint, want) && !slices.ContainsFunc(found, same) {
+			found = append(found, e)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return Entry{}, fmt.Errorf("pki: no %s certificate has the thumbprint %s", what, want)
+	}
+	return Entry{}, fmt.Errorf("pki: %d %s certificates begin with %s: give more digits", len(found), what, want)
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil
+}

@@ -1,0 +1,285 @@
+package pki
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+// Our own choices.
+const (
+	maxDepth  = 6        // certificates in a chain
+	maxSteps  = 64       // signatures checked for one chain: each costs
+	maxCABits = 8 * 1024 // larger keys are a denial of service
+	minBits   = 2048
+	maxBits   = 4096
+)
+
+// Purpose is what a certificate is checked for.
+type Purpose struct {
+	User           bool   // a person's certificate: trusted_users decides, no application fields
+	Server         bool   // a server's: its host must match
+	ApplicationURI string // that it must name, where known
+	Host           string // that it must name, where known: the endpoint's
+}
+
+// Error is a certificate that was refused.
+type Error struct {
+	Code       ua.StatusCode
+	Reason     string
+	Thumbprint string
+	Subject    string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("pki: certificate %s (%s): %s: %v", e.Thumbprint, e.Subject, e.Reason, e.Code)
+}
+
+// Unwrap gives the status code to errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Code }
+
+// roots is what the folders held when they were last read.
+type roots struct {
+	trusted []*x509.Certificate
+	issuers []*x509.Certificate
+	lists   []*x509.RevocationList
+}
+
+// step is one failure of the validation.
+type step struct {
+	code   ua.StatusCode
+	reason string
+}
+
+// validate does the steps of OPC 10000-4 §6.1.3 in their order and returns the
+// first that fails, or nil.
+func (r *roots) validate(sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknown bool) *step {
+	leaf := sent[0]
+	if s := checkKey(leaf, maxBits); s != nil {
+		return s
+	}
+	b := builder{trusted: r.trusted, pool: slices.Concat(sent[1:], r.issuers, r.trusted)}
+	chain, s := b.build(leaf)
+	if s != nil {
+		return s
+	}
+	for _, c := range chain {
+		if s := checkSignatureAlgorithm(c); s != nil {
+			return s
+		}
+	}
+	if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return contains(r.trusted, c) }) {
+		return &step{ua.StatusBadCertificateUntrusted, "neither it nor an issuer of it is trusted"}
+	}
+	if s := checkTimes(chain, now); s != nil {
+		return s
+	}
+	if s := checkNames(leaf, p); s != nil {
+		return s
+	}
+	if s := checkUsage(chain, p); s != nil {
+		return s
+	}
+	return r.checkRevocation(chain, now, tolerateUnknown)
+}
+
+func checkKey(c *x509.Certificate, most int) *step {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	if !ok {
+		return &step{ua.StatusBadCertificateInvalid, "its key is not RSA"}
+	}
+	if n := key.N.BitLen(); n < minBits || n > most {
+		return &step{ua.StatusBadCertificatePolicyCheckFailed, fmt.Sprintf("its RSA key has %d bits, want %d to %d", n, minBits, most)}
+	}
+	return nil
+}
+
+func checkSignatureAlgorithm(c *x509.Certificate) *step {
+	switch c.SignatureAlgorithm {
+	case x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
+		x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
+		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
+		return nil
+	}
+	return &step{ua.StatusBadCertificatePolicyCheckFailed, "it is signed with " + c.SignatureAlgorithm.String() + ", want SHA-256 or better"}
+}
+
+// builder finds the chain from a certificate to one that signs itself. Where more
+// than one is possible, one with a trusted certificate in it is taken.
+type builder struct {
+	trusted, pool []*x509.Certificate
+	steps         int
+}
+
+func (b *builder) build(leaf *x509.Certificate) ([]*x509.Certificate, *step) {
+	var whole, trusted []*x509.Certificate
+	badSignature := false
+	var walk func(chain []*x509.Certificate)
+	walk = func(chain []*x509.Certificate) {
+		c := chain[len(chain)-1]
+		if trusted != nil || b.steps >= maxSteps || len(chain) > maxDepth {
+			return
+		}
+		if bytes.Equal(c.RawIssuer, c.RawSubject) {
+			b.steps++
+			if c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
+				badSignature = true
+				return
+			}
+			if whole == nil {
+				whole = slices.Clone(chain)
+			}
+			if slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return contains(b.trusted, c) }) {
+				trusted = slices.Clone(chain)
+			}
+			return
+		}
+		for _, issuer := range b.pool {
+			if !bytes.Equal(issuer.RawSubject, c.RawIssuer) || contains(chain, issuer) || b.steps >= maxSteps {
+				continue
+			}
+			b.steps++
+			if checkKeyOfCA(issuer) != nil || issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
+				badSignature = true
+				continue
+			}
+			walk(append(chain[:len(chain):len(chain)], issuer))
+		}
+	}
+	walk([]*x509.Certificate{leaf})
+	switch {
+	case trusted != nil:
+		return trusted, nil
+	case whole != nil:
+		return whole, nil
+	case badSignature:
+		return nil, &step{ua.StatusBadCertificateInvalid, "a signature in its chain is wrong"}
+	}
+	return nil, &step{ua.StatusBadCertificateChainIncomplete,
+		fmt.Sprintf("its issuer %s is missing: put the CA's certificate into %s, or into %s to trust all it signs",
+			printable(leaf.Issuer.String(), 100), issuerCerts, trustedCerts)}
+}
+
+func checkKeyOfCA(c *x509.Certificate) *step {
+	if _, ok := c.PublicKey.(*rsa.PublicKey); !ok {
+		return nil // an elliptic curve CA: its size is fixed by its curve
+	}
+	return checkKey(c, maxCABits)
+}
+
+func contains(list []*x509.Certificate, c *x509.Certificate) bool {
+	return slices.ContainsFunc(list, c.Equal)
+}
+
+func checkTimes(chain []*x509.Certificate, now time.Time) *step {
+	for i, c := range chain {
+		if !now.Before(c.NotBefore) && !now.After(c.NotAfter) {
+			continue
+		}
+		s := &step{ua.StatusBadCertificateTimeInvalid, ""}
+		if i > 0 {
+			s.code = ua.StatusBadCertificateIssuerTimeInvalid
+		}
+		s.reason = fmt.Sprintf("%s is valid from %s to %s, and it is %s here", which(i),
+			c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), now.UTC().Format(time.RFC3339))
+		return s
+	}
+	return nil
+}
+
+func which(i int) string {
+	if i > 0 {
+		return "an issuer of it"
+	}
+	return "it"
+}
+
+func checkNames(c *x509.Certificate, p Purpose) *step {
+	if p.User {
+		return nil
+	}
+	if p.Server && p.Host != "" && !namesHost(c, p.Host) {
+		return &step{ua.StatusBadCertificateHostNameInvalid, fmt.Sprintf("it does not name the host %s of its endpoint", printable(p.Host, 100))}
+	}
+	if p.ApplicationURI != "" && (len(c.URIs) == 0 || c.URIs[0].String() != p.ApplicationURI) {
+		return &step{ua.StatusBadCertificateURIInvalid, fmt.Sprintf("it does not name the application URI %s", printable(p.ApplicationURI, 100))}
+	}
+	return nil
+}
+
+func namesHost(c *x509.Certificate, host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return slices.ContainsFunc(c.IPAddresses, ip.Equal) || slices.Contains(c.DNSNames, host)
+	}
+	return slices.ContainsFunc(c.DNSNames, func(n string) bool {
+		return strings.EqualFold(strings.TrimSuffix(n, "."), strings.TrimSuffix(host, "."))
+	})
+}
+
+func checkUsage(chain []*x509.Certificate, p Purpose) *step {
+	leaf := chain[0]
+	want := x509.KeyUsageDigitalSignature
+	if !p.User {
+		want |= x509.KeyUsageKeyEncipherment
+	}
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&want != want {
+		return &step{ua.StatusBadCertificateUseNotAllowed, "its key usage allows neither signing nor encryption as needed"}
+	}
+	ext := x509.ExtKeyUsageClientAuth
+	if p.Server {
+		ext = x509.ExtKeyUsageServerAuth
+	}
+	if n := len(leaf.ExtKeyUsage) + len(leaf.UnknownExtKeyUsage); !p.User && n > 0 &&
+		!slices.Contains(leaf.ExtKeyUsage, ext) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return &step{ua.StatusBadCertificateUseNotAllowed, "its extended key usage does not allow this role"}
+	}
+	for i, c := range chain[1:] {
+		bad := !c.IsCA || !c.BasicConstraintsValid || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0 ||
+			c.MaxPathLenZero && i > 0 || c.MaxPathLen > 0 && i > c.MaxPathLen
+		if bad {
+			return &step{ua.StatusBadCertificateIssuerUseNotAllowed, "an issuer of it may not sign certificates"}
+		}
+	}
+	for _, c := range chain {
+		if len(c.UnhandledCriticalExtensions) > 0 {
+			return &step{ua.StatusBadCertificateInvalid, "it has a critical extension that is not understood"}
+		}
+	}
+	return nil
+}
+
+// checkRevocation looks each certificate up in its issuer's newest list.
+func (r *roots) checkRevocation(chain []*x509.Certificate, now time.Time, tolerateUnknown bool) *step {
+	for i, c := range chain[:len(chain)-1] {
+		issuer := chain[i+1]
+		unknown, revoked := ua.StatusBadCertificateRevocationUnknown, ua.StatusBadCertificateRevoked
+		if i > 0 {
+			unknown, revoked = ua.StatusBadCertificateIssuerRevocationUnknown, ua.StatusBadCertificateIssuerRevoked
+		}
+		known := false
+		for _, l := range r.lists {
+			if !bytes.Equal(l.RawIssuer, issuer.RawSubject) || l.CheckSignatureFrom(issuer) != nil {
+				continue
+			}
+			// An outdated list still revokes what it names, but clears nobody.
+			known = known || l.NextUpdate.IsZero() || now.Before(l.NextUpdate)
+			for _, e := range l.RevokedCertificateEntries {
+				if e.SerialNumber.Cmp(c.SerialNumber) == 0 {
+					return &step{revoked, which(i) + " was revoked by " + printable(issuer.Subject.String(), 100)}
+				}
+			}
+		}
+		if !known && !tolerateUnknown {
+			return &step{unknown, fmt.Sprintf("there is no current revocation list of %s: put it into %s",
+				printable(issuer.Subject.String(), 100), issuerCRL)}
+		}
+	}
+	return nil
+}
