@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/config/users"
+)
+
+func call(t *testing.T, stdin string, args ...string) (int, string, string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestUsage(t *testing.T) {
+	cases := map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"unknown command":       {[]string{"fly"}, 2, "unknown command \"fly\""},
+		"unknown flag":          {[]string{"version", "--loud"}, 2, "unknown flag"},
+		"group alone":           {[]string{"key"}, 2, "needs a command"},
+		"unknown in a group":    {[]string{"key", "old"}, 2, "unknown command \"old\""},
+		"argument left out":     {[]string{"key", "new"}, 2, "accepts 1 arg"},
+		"role that is none":     {[]string{"check", "--role", "mx", "f"}, 2, "must be tx or rx"},
+		"version":               {[]string{"version"}, 0, "heliograph unknown"},
+		"help":                  {[]string{"--help"}, 0, "Available Commands"},
+		"check of a missing":    {[]string{"check", "/none.toml"}, 78, "no such file"},
+		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1, "no such file"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "", c.args...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestKeyNewRefusesToOverwrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pair.key")
+	if code, _, stderr := call(t, "", "key", "new", path); code != 0 {
+		t.Fatalf("got %d, %s", code, stderr)
+	}
+	before, err := pairkey.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := call(t, "", "key", "new", path)
+	if code != 1 || !strings.Contains(stderr, "exists already") {
+		t.Errorf("got %d, %q; want 1, exists already", code, stderr)
+	}
+	if after, err := pairkey.Read(path); err != nil || after != before {
+		t.Errorf("the key changed: %v", err)
+	}
+}
+
+func TestUserAddReadsStandardInput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users")
+	if code, _, stderr := call(t, "pass word\nmore\n", "user", "add", path, "anna"); code != 0 {
+		t.Fatalf("got %d, %s", code, stderr)
+	}
+	u, err := users.Load(path)
+	if err != nil || !u.Verify("anna", "pass word") {
+		t.Errorf("the password does not verify: %v", err)
+	}
+	if code, _, _ := call(t, "", "user", "add", path, "bob"); code != 1 {
+		t.Errorf("empty password: got %d, want 1", code)
+	}
+}
+
+func TestCheckFindsOutTheRole(t *testing.T) {
+	dir := t.TempDir()
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		text string
+		args []string
+		code int
+		want string
+	}{
+		"tx":        {text: config.MinimalTX(), code: 0, want: "heliotx"},
+		"rx":        {text: config.MinimalRX(), code: 0, want: "heliorx"},
+		"told":      {text: config.MinimalTX(), args: []string{"--role", "rx"}, code: 78, want: ":10: "},
+		"broken":    {text: "[", code: 78, want: ":1: not valid TOML"},
+		"top of RX": {text: "stale_after = \"3s\"\n", code: 78, want: "heliorx"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".toml")
+			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := call(t, "", append([]string{"check", path}, c.args...)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestReferencesAreRecognised(t *testing.T) {
+	for want, text := range map[string]string{"tx": config.ReferenceTX(), "rx": config.ReferenceRX()} {
+		path := filepath.Join(t.TempDir(), "f.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := guessSide(path); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
