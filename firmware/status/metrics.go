@@ -1,0 +1,131 @@
+package status
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics serves a registry of its own, so that no library adds to it.
+func (s *Server) metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(newCollector(s.snapshot), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: requestTimeout})
+}
+
+// collector turns the same snapshot that /status.json shows into metrics.
+type collector struct {
+	snapshot func() Snapshot
+	build, up, ready,
+	sent, delivered, conflated, lost, dropped, complete, age, keys, source,
+	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
+	peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
+}
+
+func newCollector(snapshot func() Snapshot) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("heliograph_"+name, help, labels, nil)
+	}
+	return &collector{
+		snapshot:     snapshot,
+		build:        desc("build_info", "Always 1; the labels tell what runs.", "role", "pair", "version"),
+		up:           desc("process_uptime_seconds", "Since the role started."),
+		ready:        desc("role_ready_bool", "1 when /readyz answers 200."),
+		sent:         desc("channel_sent_records_total", "Records that TX sent.", "channel"),
+		delivered:    desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
+		conflated:    desc("channel_conflated_records_total", "Intermediate values skipped under saturation.", "channel"),
+		lost:         desc("channel_lost_records_total", "Records lost for good.", "channel"),
+		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
+		complete:     desc("channel_complete_bool", "1 when RX holds the whole picture.", "channel"),
+		age:          desc("channel_age_seconds", "Since the newest record.", "channel"),
+		keys:         desc("channel_live_keys", "Keys of live state.", "channel"),
+		source:       desc("channel_source_up_bool", "1 when the source in the plant is up.", "channel"),
+		frames:       desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
+		bytes:        desc("link_bytes_total", "Bytes of those frames."),
+		crc:          desc("link_crc_errors_total", "Frames damaged on the way."),
+		auth:         desc("link_auth_failures_total", "Frames of a wrong key or a forger."),
+		replayed:     desc("link_replayed_frames_total", "Frames seen before."),
+		repaired:     desc("link_repaired_frames_total", "Frames restored from parity."),
+		linkLost:     desc("link_lost_frames_total", "Frames beyond repair."),
+		linkDropped:  desc("link_dropped_frames_total", "Frames that the device did not take."),
+		heartbeat:    desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
+		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
+		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
+		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
+		spoolDropped: desc("spool_dropped_records_total", "Oldest records dropped from a full spool.", "channel", "peer"),
+	}
+}
+
+// Describe sends nothing: which metrics there are depends on the role.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect takes one snapshot, so that all values are of one moment.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	s := c.snapshot()
+	e := emitter{out}
+	e.gauge(c.build, 1, s.Role, s.Pair, s.Version)
+	e.gauge(c.up, s.UptimeSeconds)
+	e.gauge(c.ready, number(s.Ready))
+	for name, ch := range s.Channels {
+		e.counter(c.sent, ch.Sent, name)
+		e.counter(c.delivered, ch.Delivered, name)
+		e.counter(c.conflated, ch.Conflated, name)
+		e.counter(c.lost, ch.Lost, name)
+		e.counter(c.dropped, ch.Dropped, name)
+		if ch.Complete != nil {
+			e.gauge(c.complete, number(*ch.Complete), name)
+		}
+		if ch.AgeSeconds != nil {
+			e.gauge(c.age, *ch.AgeSeconds, name)
+		}
+		if ch.Keys != nil {
+			e.gauge(c.keys, float64(*ch.Keys), name)
+		}
+		e.gauge(c.source, number(ch.SourceState == "up"), name)
+	}
+	c.collectLink(e, s.Link)
+	for _, p := range s.Peers {
+		e.gauge(c.peer, number(p.State == "up"), p.Channel, p.Name)
+		if p.Spool != nil {
+			e.gauge(c.spoolBytes, float64(p.Spool.Bytes), p.Channel, p.Name)
+			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
+			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
+		}
+	}
+}
+
+func (c *collector) collectLink(e emitter, l Link) {
+	e.counter(c.frames, &l.Frames)
+	e.counter(c.bytes, &l.Bytes)
+	e.counter(c.crc, l.CRCErrors)
+	e.counter(c.auth, l.AuthFailures)
+	e.counter(c.replayed, l.Replayed)
+	e.counter(c.repaired, l.Repaired)
+	e.counter(c.linkLost, l.Lost)
+	e.counter(c.linkDropped, l.Dropped)
+	if l.LastHeartbeatAgeSeconds != nil {
+		e.gauge(c.heartbeat, *l.LastHeartbeatAgeSeconds)
+	}
+}
+
+type emitter struct{ out chan<- prometheus.Metric }
+
+func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	e.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// counter emits nothing for an unknown value.
+func (e emitter) counter(d *prometheus.Desc, v *uint64, labels ...string) {
+	if v != nil {
+		e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(*v), labels...)
+	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,76 @@
+package status
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed page.html
+var pageText string
+
+// renderPage writes the page for people.
+func renderPage(w io.Writer, s Snapshot) error {
+	t, err := template.New("page").Funcs(template.FuncMap{
+		"upper":    strings.ToUpper,
+		"names":    func(m map[string]Channel) []string { return slices.Sorted(maps.Keys(m)) },
+		"count":    count,
+		"frames":   func(l Link) *uint64 { return &l.Frames },
+		"seconds":  seconds,
+		"uptime":   func(s float64) string { return time.Duration(s * float64(time.Second)).Round(time.Second).String() },
+		"bytes":    humanBytes,
+		"clock":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"reversed": reversed,
+		"bad":      func(n *uint64) bool { return n != nil && *n > 0 },
+		"is":       func(b *bool) string { return map[bool]string{true: "yes", false: "no"}[b != nil && *b] },
+		"known":    func(b *bool) bool { return b != nil },
+	}).Parse(pageText)
+	if err != nil {
+		return fmt.Errorf("status: page template: %w", err)
+	}
+	return t.Execute(w, s)
+}
+
+// count writes a number in groups of three, "–" for an unknown one.
+func count(n *uint64) string {
+	if n == nil {
+		return "–"
+	}
+	digits := fmt.Sprint(*n)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteRune('\u202f') // narrow no-break space
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+func seconds(s *float64) string {
+	if s == nil {
+		return "–"
+	}
+	if *s < 10 {
+		return fmt.Sprintf("%.1f s", *s)
+	}
+	return time.Duration(*s * float64(time.Second)).Round(time.Second).String()
+}
+
+func humanBytes(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+func reversed(notes []Note) []Note {
+	notes = slices.Clone(notes)
+	slices.Reverse(notes)
+	return notes
+}

@@ -1,0 +1,80 @@
+package status
+
+import "time"
+
+// Snapshot is how a role stands at one moment. Its JSON form is /status.json;
+// the names are a contract with everybody's scripts: keys are added, never
+// changed.
+type Snapshot struct {
+	Role          string             `json:"role"` // "tx" or "rx"
+	Pair          string             `json:"pair"`
+	Version       string             `json:"version"`
+	UptimeSeconds float64            `json:"uptime_seconds"`
+	Clock         string             `json:"clock,omitempty"` // "unset", "ntp", "link" …
+	Ready         bool               `json:"ready"`           // filled by the server
+	Reasons       []string           `json:"reasons"`         // filled by the server: why not ready
+	Channels      map[string]Channel `json:"channels"`
+	Link          Link               `json:"link"`
+	Peers         []Peer             `json:"peers"`
+	Notes         []Note             `json:"notes"` // newest last
+}
+
+// Channel is one channel's counters of records, and its state. TX fills Sent
+// and Dropped, RX the others; what a role does not know stays nil and is left
+// out, so that no zero is shown for "unknown".
+type Channel struct {
+	Protocol     string   `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
+	Sent         *uint64  `json:"sent,omitempty"`
+	Delivered    *uint64  `json:"delivered,omitempty"`
+	Conflated    *uint64  `json:"conflated,omitempty"`
+	Lost         *uint64  `json:"lost,omitempty"`
+	Dropped      *uint64  `json:"dropped,omitempty"`
+	Complete     *bool    `json:"complete,omitempty"`
+	AgeSeconds   *float64 `json:"age_seconds,omitempty"` // since the newest record
+	Keys         *uint64  `json:"keys,omitempty"`        // live state
+	SourceState  string   `json:"source_state"`          // "connecting", "up", "down"
+	SourceReason string   `json:"source_reason"`
+}
+
+// Link is the one-way link's counters of frames.
+type Link struct {
+	Medium                  string   `json:"medium"`
+	State                   string   `json:"state,omitempty"` // in words, "" when all is well
+	Epoch                   uint64   `json:"epoch,omitempty"`
+	Frames                  uint64   `json:"frames"`
+	Bytes                   uint64   `json:"bytes"`
+	CRCErrors               *uint64  `json:"crc_errors,omitempty"`
+	AuthFailures            *uint64  `json:"auth_failures,omitempty"`
+	Replayed                *uint64  `json:"replayed,omitempty"`
+	Repaired                *uint64  `json:"repaired,omitempty"`
+	Lost                    *uint64  `json:"lost,omitempty"`
+	Dropped                 *uint64  `json:"dropped,omitempty"` // TX: not taken by the device
+	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"`
+}
+
+// Peer is one source or sink as seen from this role.
+type Peer struct {
+	Channel string `json:"channel"`
+	Name    string `json:"name"`  // as in logs: "mqtt sink cell-1"
+	State   string `json:"state"` // "connecting", "up", "down"
+	Reason  string `json:"reason,omitempty"`
+	Address string `json:"address,omitempty"`
+	Spool   *Spool `json:"spool,omitempty"`
+}
+
+// Spool is what waits on disk for a peer that is away.
+type Spool struct {
+	Bytes   int64  `json:"bytes"`
+	Limit   int64  `json:"limit"`
+	Dropped uint64 `json:"dropped"` // records, since the start
+}
+
+// Note is a security-relevant event for the audit trail.
+type Note struct {
+	Time  time.Time `json:"time"`
+	Event string    `json:"event"` // a fixed word: "auth_failure", "epoch_regressed" …
+	Text  string    `json:"text"`
+}
+
+// Of returns a pointer to v, for the fields that may be unknown.
+func Of[T any](v T) *T { return &v }

@@ -1,0 +1,241 @@
+package status
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/firmware/task"
+)
+
+var _ task.Task = (*Server)(nil)
+
+func rx() Snapshot {
+	return Snapshot{Role: "rx", Pair: "press-hall", Version: "v0.1.0", UptimeSeconds: 93784, Clock: "link",
+		Channels: map[string]Channel{
+			"cell-1": {Protocol: "mqtt", Delivered: Of[uint64](1234567), Conflated: Of[uint64](0), Lost: Of[uint64](3), Complete: Of(true), AgeSeconds: Of(0.4), Keys: Of[uint64](812), SourceState: "up"},
+			"syslog": {Protocol: "syslog", Delivered: Of[uint64](99), Conflated: Of[uint64](0), Lost: Of[uint64](0), Complete: Of(false), SourceState: "down", SourceReason: "<script>alert(1)</script>"},
+		},
+		Link: Link{Medium: "udp", Epoch: 7, Frames: 20481, Bytes: 1 << 24, CRCErrors: Of[uint64](12), AuthFailures: Of[uint64](1), Replayed: Of[uint64](0),
+			Repaired: Of[uint64](1041), Lost: Of[uint64](2), LastHeartbeatAgeSeconds: Of(0.3)},
+		Peers: []Peer{
+			{Channel: "cell-1", Name: "mqtt sink cell-1", State: "up", Address: "mqtt://it-broker:1883", Spool: &Spool{Limit: 64 << 20}},
+			{Channel: "syslog", Name: "syslog sink syslog", State: "down", Reason: "connection refused", Address: "tcp://siem:601", Spool: &Spool{Bytes: 5 << 20, Limit: 64 << 20, Dropped: 4}},
+		},
+		Notes: []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure", Text: "1 frame that is not authentic: wrong key, or an attack"}},
+	}
+}
+
+func tx() Snapshot {
+	return Snapshot{Role: "tx", Pair: "press-hall", Version: "v0.1.0", Clock: "ntp",
+		Channels: map[string]Channel{"cell-1": {Sent: Of[uint64](5), Conflated: Of[uint64](1), Dropped: Of[uint64](2), SourceState: "connecting", SourceReason: "dialling"}},
+		Link:     Link{Medium: "uart", Frames: 9, Dropped: Of[uint64](0)}}
+}
+
+func server(s Snapshot, ready error) *Server {
+	return &Server{Snapshot: func() Snapshot { return s }, Role: func() error { return ready }, Log: slog.New(slog.DiscardHandler)}
+}
+
+func get(t *testing.T, s *Server, method, path string, body io.Reader) *http.Response {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest(method, path, body))
+	return w.Result()
+}
+
+func text(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestRoutes(t *testing.T) {
+	notReady := errors.New("mqtt source cell-1: connecting\nsyslog: down")
+	cases := map[string]struct {
+		method, path string
+		body         string
+		ready        error
+		code         int
+		want         string
+	}{
+		"page":          {"GET", "/", "", nil, 200, "<!DOCTYPE html>"},
+		"healthz":       {"GET", "/healthz", "", notReady, 200, "ok"},
+		"ready":         {"GET", "/readyz", "", nil, 200, "ready"},
+		"not ready":     {"GET", "/readyz", "", notReady, 503, "mqtt source cell-1: connecting\nsyslog: down\n"},
+		"elsewhere":     {"GET", "/etc/passwd", "", nil, 404, ""},
+		"post":          {"POST", "/status.json", "", nil, 405, "read only"},
+		"delete":        {"DELETE", "/", "", nil, 405, "read only"},
+		"get with body": {"GET", "/", "hello", nil, 400, "no body"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := get(t, server(rx(), c.ready), c.method, c.path, strings.NewReader(c.body))
+			if got := text(t, r); r.StatusCode != c.code || !strings.Contains(got, c.want) {
+				t.Errorf("got %d %q; want %d %q", r.StatusCode, got, c.code, c.want)
+			}
+			if got := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'") {
+				t.Errorf("got policy %q", got)
+			}
+		})
+	}
+}
+
+// The names are a contract: a key that is gone fails here.
+func TestStatusJSONKeys(t *testing.T) {
+	cases := map[string]struct {
+		snapshot Snapshot
+		channel  []string
+		link     []string
+	}{
+		"rx": {rx(), []string{"delivered", "conflated", "lost", "complete", "age_seconds", "source_state", "source_reason"},
+			[]string{"frames", "crc_errors", "auth_failures", "repaired", "lost", "last_heartbeat_age_seconds"}},
+		"tx": {tx(), []string{"sent", "conflated", "dropped", "source_state", "source_reason"}, []string{"frames"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := get(t, server(c.snapshot, errors.New("a: x\nb: y")), "GET", "/status.json", nil)
+			var got struct {
+				Role, Pair, Version string
+				Ready               bool
+				Reasons             []string
+				Channels            map[string]map[string]any
+				Link                map[string]any
+			}
+			if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Role != name || got.Ready || !slices.Equal(got.Reasons, []string{"a: x", "b: y"}) {
+				t.Errorf("got %+v", got)
+			}
+			for _, key := range c.channel {
+				if _, ok := got.Channels["cell-1"][key]; !ok {
+					t.Errorf("channel: no key %q in %v", key, got.Channels["cell-1"])
+				}
+			}
+			for _, key := range c.link {
+				if _, ok := got.Link[key]; !ok {
+					t.Errorf("link: no key %q in %v", key, got.Link)
+				}
+			}
+		})
+	}
+}
+
+func TestUnknownIsNotZero(t *testing.T) {
+	s := rx()
+	s.Channels = map[string]Channel{"c": {SourceState: "connecting"}}
+	got := text(t, get(t, server(s, nil), "GET", "/status.json", nil))
+	if strings.Contains(got, "delivered") || strings.Contains(got, "age_seconds") && !strings.Contains(got, "last_heartbeat_age_seconds") {
+		t.Errorf("an unknown figure is shown: %s", got)
+	}
+	metrics := text(t, get(t, server(s, nil), "GET", "/metrics", nil))
+	if strings.Contains(metrics, "heliograph_channel_delivered_records_total") {
+		t.Error("an unknown figure is a metric")
+	}
+}
+
+func TestPageEscapes(t *testing.T) {
+	got := text(t, get(t, server(rx(), nil), "GET", "/", nil))
+	if strings.Contains(got, "<script>") || !strings.Contains(got, "&lt;script&gt;") {
+		t.Error("what a peer says is not escaped")
+	}
+	if m := regexp.MustCompile(`(?i)(src|href)=|url\(|@import`).FindString(got); m != "" {
+		t.Errorf("the page loads something: %q", m)
+	}
+}
+
+func TestMetricNames(t *testing.T) {
+	names := map[string]bool{}
+	for _, s := range []Snapshot{rx(), tx()} {
+		body := get(t, server(s, nil), "GET", "/metrics", nil).Body
+		lines := bufio.NewScanner(body)
+		for lines.Scan() {
+			if name, found := strings.CutPrefix(lines.Text(), "# TYPE heliograph_"); found {
+				names["heliograph_"+strings.Fields(name)[0]] = true
+			}
+		}
+	}
+	var got []string
+	form := regexp.MustCompile(`^heliograph_[a-z]+(_[a-z]+)+$`)
+	for name := range names {
+		if !form.MatchString(name) {
+			t.Errorf("%s does not follow heliograph_<part>_<noun>_<unit>[_total]", name)
+		}
+		got = append(got, name)
+	}
+	slices.Sort(got)
+	golden, err := os.ReadFile("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Fields(string(golden)); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant testdata/metrics.txt", strings.Join(got, "\n"))
+	}
+}
+
+func TestRunServesAndEnds(t *testing.T) {
+	s := server(rx(), nil)
+	s.Listen = "127.0.0.1:0"
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	for s.Ready() != nil { // binding takes a moment; the test's own timeout bounds it
+		time.Sleep(time.Millisecond)
+	}
+	r, err := http.Get("http://" + s.Address() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	hanging, err := net.Dial("tcp", s.Address()) // a client that says nothing must not hold up the end
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hanging.Close()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+}
+
+func TestRunReportsATakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := server(rx(), nil)
+	s.Listen = taken.Addr().String()
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), s.Listen) {
+		t.Errorf("got %v, want the address named", err)
+	}
+}
+
+// Writes the pages for looking at, when asked: STATUS_PAGES=DIR.
+func TestPagesForLookingAt(t *testing.T) {
+	dir := os.Getenv("STATUS_PAGES")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	for name, s := range map[string]*Server{"rx": server(rx(), errors.New("syslog sink syslog: connection refused")), "tx": server(tx(), nil)} {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
