@@ -1,0 +1,83 @@
+package archtest
+
+// rule says what a package may be. Paths are relative to the module; one that
+// ends in "/..." means the package and everything below it.
+type rule struct {
+	path string
+	pure bool     // no I/O, clock, goroutine or log
+	may  []string // packages of this module that it may import
+}
+
+// rules is the architecture. The first rule that fits a package holds, so the
+// narrow ones stand before the wide ones.
+func rules() []rule {
+	return []rule{
+		// What both ends agree on.
+		{path: "firmware/conduit/record", pure: true},
+		{path: "firmware/conduit/wire", pure: true, may: []string{"firmware/conduit/record"}},
+		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
+		{path: "firmware/payload/...", pure: true, may: []string{"firmware/payload/..."}},
+
+		// The plant's side of the wall.
+		{path: "firmware/tx/carousel", pure: true, may: []string{"firmware/conduit/..."}},
+		{path: "firmware/tx/send", pure: true, may: []string{"firmware/conduit/...", "firmware/tx/carousel"}},
+		{path: "firmware/tx/source", pure: true},
+		{path: "firmware/tx/source/...", may: []string{"firmware/tx/source/...", "firmware/payload/...", "firmware/opcua/...", "firmware/config", "firmware/store", "firmware/task"}},
+		{path: "firmware/tx/epoch", may: []string{"firmware/store"}},
+		{path: "firmware/tx/...", may: []string{"firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/send", "firmware/tx/source", "firmware/store", "firmware/task"}},
+
+		// IT's side of the wall.
+		{path: "firmware/rx/receive", pure: true, may: []string{"firmware/conduit/..."}},
+		{path: "firmware/rx/mirror", pure: true, may: []string{"firmware/conduit/..."}},
+		{path: "firmware/rx/sink", pure: true},
+		{path: "firmware/rx/spool", may: []string{"firmware/store"}},
+		{path: "firmware/rx/sink/...", may: []string{"firmware/rx/sink/...", "firmware/rx/spool", "firmware/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/store", "firmware/task"}},
+		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/store"}},
+		{path: "firmware/rx/...", may: []string{"firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/store", "firmware/task"}},
+
+		// Libraries that know nothing of the link.
+		{path: "firmware/opcua/...", may: []string{"firmware/opcua/..."}},
+		{path: "firmware/health", pure: true},
+		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},
+		{path: "firmware/role", may: []string{"firmware/config"}},
+		{path: "firmware/status"},
+		{path: "firmware/store"},
+		{path: "firmware/task"},
+		{path: "drivers/...", may: []string{"drivers/..."}},
+		{path: "boards/...", may: []string{"boards/..."}},
+
+		// The composition roots; the wall holds for them by reach.
+		{path: "firmware/cmd/heliotx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
+		{path: "firmware/cmd/heliorx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
+		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/config/...", "firmware/health", "firmware/store", "drivers/...", "boards/..."}},
+
+		// What never runs on a board may look at everything.
+		{path: "tools/...", may: []string{"..."}},
+		{path: "ci/...", may: []string{"..."}},
+	}
+}
+
+// wall is where nothing may pass, not even over a third package.
+type wall struct{ from, to string }
+
+func walls() []wall {
+	return []wall{
+		{"firmware/tx/...", "firmware/rx/..."},
+		{"firmware/rx/...", "firmware/tx/..."},
+		{"firmware/cmd/heliotx/...", "firmware/rx/..."},
+		{"firmware/cmd/heliorx/...", "firmware/tx/..."},
+	}
+}
+
+// impure are packages that a pure one may not import.
+func impure() []string {
+	return []string{"os", "os/...", "net", "net/http/...", "net/rpc/...", "net/smtp", "syscall", "log", "log/...", "io/ioutil",
+		"crypto/rand", "math/rand/...", "golang.org/x/sys/...", "golang.org/x/net/...", "runtime/..."}
+}
+
+// clocks are functions of package time that ask for the time or wait for it.
+func clocks() []string {
+	return []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
+}
+
+const maxLines = 500 // of a file that is no test
