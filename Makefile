@@ -20,7 +20,7 @@ demo: build ## watch a simulated plant's messages cross an impaired one-way link
 
 test: setup build ## check everything; skipped tests are listed at the end, and fail with CI=true
 	$(GO) vet ./...
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -json ./...
 
 bench: build ## measure throughput, latency and loss; JSON on standard output
@@ -30,7 +30,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	$(GO) run ./ci/testreport -fuzz $(FUZZTIME) ./...
 
 fmt: ## format the Go files
-	gofmt -w $$(git ls-files '*.go')
+	gofmt -w .
 
 setup: ## install the real peers that the tests need, when they are missing
 	@sh ci/setup.sh
