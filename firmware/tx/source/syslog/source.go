@@ -1,0 +1,248 @@
+// Package syslog receives the plant's syslog and puts it on the link, line by
+// line, the bytes unchanged: RFC 5424 and RFC 3164 over UDP (RFC 5426), TCP
+// (RFC 6587) and TLS (RFC 5425). What is neither crosses too, marked malformed.
+//
+// On a stream each message says how it is framed: one that starts with a digit
+// 1-9 is octet-counted, any other ends at LF or NUL. A message longer than 64 KiB
+// crosses truncated to that and marked; one longer than 1 MiB ends its connection.
+//
+// It refuses, and counts by reason: connections beyond the limits, handshakes
+// and messages that take too long, octet counts that lie, empty datagrams.
+// It answers nothing and trusts no line.
+package syslog
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"heliograph/firmware/config"
+	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/tx/source"
+)
+
+// Our own bounds.
+const (
+	maxMessage     = 64 << 10 // bytes that cross of one line
+	maxDiscard     = 1 << 20  // bytes of a line at most, those that do not cross included
+	maxConnections = 256
+	maxPerAddress  = 64
+	handshakeTime  = 10 * time.Second
+	messageTime    = 30 * time.Second // from its first byte to its last
+	idleTime       = time.Hour        // between messages
+	receiveBuffer  = 4 << 20          // asked of the kernel for UDP
+	retryMin       = time.Second
+	retryMax       = 30 * time.Second
+)
+
+// Reason is why something was refused.
+type Reason int
+
+// The reasons.
+const (
+	TooManyConnections Reason = iota
+	Handshake
+	Slow
+	BadCount
+	Endless
+	Empty
+	QueueFull
+	reasons
+)
+
+// String is the reason as a metric's label.
+func (r Reason) String() string {
+	return [...]string{"connections", "handshake", "slow", "octet_count", "endless", "empty", "queue_full"}[r]
+}
+
+// Stats is what a source has seen.
+type Stats struct {
+	Received    uint64 // lines that crossed
+	Malformed   uint64 // of them
+	Truncated   uint64 // of them
+	KernelDrops uint64 // datagrams that the kernel had no room for
+	Refused     [reasons]uint64
+}
+
+// Source receives syslog for one channel.
+type Source struct {
+	name      string
+	listeners []*listener
+	port      source.Port
+	log       *slog.Logger
+
+	received, malformed, truncated, kernelDrops atomic.Uint64
+	refused                                     [reasons]atomic.Uint64
+
+	mu     sync.Mutex
+	faults map[string]string // by listener; "" once bound
+	total  int
+	byAddr map[netip.Addr]int
+}
+
+type listener struct {
+	text      string
+	address   string
+	transport payload.Transport
+	tls       *tls.Config
+}
+
+// New reads the certificates and checks the listeners; it binds nothing yet.
+func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, error) {
+	s := &Source{name: cfg.Channel, port: port, log: log, faults: map[string]string{}, byAddr: map[netip.Addr]int{}}
+	for _, text := range cfg.Listen {
+		u, err := url.Parse(text)
+		if err != nil || u.Port() == "" {
+			return nil, fmt.Errorf("syslog: listen %q: write udp://, tcp:// or tls://host:port", text)
+		}
+		l := &listener{text: text, address: u.Host}
+		switch u.Scheme {
+		case "udp":
+			l.transport = payload.UDP
+		case "tcp":
+			l.transport = payload.TCP
+		case "tls":
+			l.transport = payload.TLS
+			if l.tls, err = serverTLS(cfg.TLS); err != nil {
+				return nil, fmt.Errorf("syslog: listen %q: %v", text, err)
+			}
+		default:
+			return nil, fmt.Errorf("syslog: listen %q: write udp://, tcp:// or tls://host:port", text)
+		}
+		s.listeners = append(s.listeners, l)
+		s.faults[text] = "not bound yet"
+	}
+	if len(s.listeners) == 0 {
+		return nil, errors.New("syslog: no listener; name one in listen")
+	}
+	return s, nil
+}
+
+func serverTLS(files config.TLS) (*tls.Config, error) {
+	if files.Certificate == "" || files.PrivateKey == "" {
+		return nil, errors.New("a tls:// listener needs certificate and private_key")
+	}
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if files.CAFile != "" {
+		pem, err := os.ReadFile(files.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.ClientCAs = x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
+		}
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return c, nil
+}
+
+// Run listens until ctx ends. A listener that cannot be bound is tried again.
+func (s *Source) Run(ctx context.Context) error {
+	s.port.Whole(true)
+	s.report()
+	var wg sync.WaitGroup
+	for _, l := range s.listeners {
+		wg.Go(func() { s.keepListening(ctx, l) })
+	}
+	wg.Wait()
+	return nil
+}
+
+func (s *Source) keepListening(ctx context.Context, l *listener) {
+	wait := retryMin
+	for ctx.Err() == nil {
+		began := time.Now()
+		var err error
+		if l.transport == payload.UDP {
+			err = s.serveUDP(ctx, l)
+		} else {
+			err = s.serveStream(ctx, l)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.log.Warn("syslog listener is down", "listen", l.text, "cause", err)
+		s.bound(l, fmt.Sprintf("cannot listen on %s: %v", l.text, err))
+		if time.Since(began) > retryMax {
+			wait = retryMin
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, retryMax)
+	}
+}
+
+// bound notes whether a listener works, fault "" meaning that it does.
+func (s *Source) bound(l *listener, fault string) {
+	s.mu.Lock()
+	s.faults[l.text] = fault
+	s.mu.Unlock()
+	s.report()
+}
+
+func (s *Source) report() {
+	if err := s.Ready(); err != nil {
+		s.port.Report(source.Down, err.Error())
+		return
+	}
+	s.port.Report(source.Up, "")
+}
+
+// Ready returns nil once every listener is bound.
+func (s *Source) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		if fault := s.faults[l.text]; fault != "" {
+			return errors.New(fault)
+		}
+	}
+	return nil
+}
+
+func (s *Source) String() string { return "syslog source " + s.name }
+
+// Stats returns the counters.
+func (s *Source) Stats() Stats {
+	st := Stats{Received: s.received.Load(), Malformed: s.malformed.Load(), Truncated: s.truncated.Load(), KernelDrops: s.kernelDrops.Load()}
+	for i := range s.refused {
+		st.Refused[i] = s.refused[i].Load()
+	}
+	return st
+}
+
+func (s *Source) refuse(r Reason) { s.refused[r].Add(1) }
+
+// put hands one line over; text is copied.
+func (s *Source) put(c *classifier, t payload.Transport, sender netip.Addr, text []byte, truncated bool) {
+	l := payload.Line{Format: c.format(text), Transport: t, Truncated: truncated, Sender: sender, Text: text}
+	b := payload.Append(make([]byte, 0, 19+len(text)), l)
+	if err := s.port.Put(source.Update{Payload: b, Time: time.Now(), Event: true}); err != nil {
+		s.refuse(QueueFull)
+		return
+	}
+	s.received.Add(1)
+	if l.Format == payload.Malformed {
+		s.malformed.Add(1)
+	}
+	if truncated {
+		s.truncated.Add(1)
+	}
+}

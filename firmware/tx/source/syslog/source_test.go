@@ -1,0 +1,305 @@
+package syslog
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"heliograph/firmware/config"
+	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/tx/source"
+)
+
+// port is a link that remembers.
+type port struct {
+	mu    sync.Mutex
+	lines []payload.Line
+	state source.State
+	whole bool
+}
+
+func (p *port) Put(u source.Update) error {
+	l, err := payload.Parse(u.Payload)
+	if err != nil || !u.Event || u.Time.IsZero() {
+		return fmt.Errorf("not an event with a line and a time: %+v, %v", u, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, l)
+	return nil
+}
+func (p *port) Whole(w bool)                    { p.mu.Lock(); p.whole = w; p.mu.Unlock() }
+func (p *port) Report(s source.State, _ string) { p.mu.Lock(); p.state = s; p.mu.Unlock() }
+func (p *port) Range(func(_, _ []byte) bool)    {}
+func (p *port) Conflated(uint64)                {}
+func (p *port) got() []payload.Line {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lines[:len(p.lines):len(p.lines)]
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func start(t testing.TB, scheme string) (*Source, *port, string) {
+	t.Helper()
+	addr, p := freePort(t), &port{}
+	s, err := New(config.SyslogSource{Channel: "syslog", Listen: []string{scheme + "://" + addr}}, p, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: got %v, want nil", err)
+		}
+	})
+	eventually(t, "bound", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.state == source.Up && p.whole })
+	return s, p, addr
+}
+
+func TestFraming(t *testing.T) {
+	long := strings.Repeat("x", maxMessage+5)
+	for _, c := range []struct {
+		name, in  string
+		want      []string
+		truncated bool
+		err       error
+	}{
+		{"octet counted", "3 abc2 \n\x00", []string{"abc", "\n\x00"}, false, io.EOF},
+		{"LF and NUL", "<1>a\n<2>b\x00\n\n<3>c", []string{"<1>a", "<2>b", "<3>c"}, false, io.EOF},
+		{"mixed on one connection", "3 abc<1>d\n1 e", []string{"abc", "<1>d", "e"}, false, io.EOF},
+		{"digits that are no count", "12ab\n12345678 x\n7\n", []string{"12ab", "12345678 x", "7"}, false, io.EOF},
+		{"count beyond the stream", "9 abc", nil, false, errBadCount},
+		{"count beyond every bound", "9999999 abc", nil, false, errBadCount},
+		{"long line", long + "\n<1>b\n", []string{long[:maxMessage], "<1>b"}, true, io.EOF},
+		{"long counted", fmt.Sprintf("%d %s1 b", len(long), long), []string{long[:maxMessage], "b"}, true, io.EOF},
+		{"endless line", strings.Repeat("x", maxDiscard+2), nil, false, errEndless},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &framer{r: bufio.NewReaderSize(strings.NewReader(c.in), 64), begin: func(bool) {}}
+			for i := 0; ; i++ {
+				text, truncated, err := f.next()
+				if err != nil {
+					if i != len(c.want) || !errors.Is(err, c.err) {
+						t.Errorf("after %d messages: got %v, want %v after %d", i, err, c.err, len(c.want))
+					}
+					return
+				}
+				if i >= len(c.want) || string(text) != c.want[i] || truncated != (c.truncated && i == 0) {
+					t.Fatalf("message %d: got %.40q (%d bytes, truncated %v)", i, text, len(text), truncated)
+				}
+			}
+		})
+	}
+}
+
+func TestFormats(t *testing.T) {
+	c := newClassifier()
+	for text, want := range map[string]payload.Format{
+		"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - BOM'su root' failed": payload.RFC5424,
+		"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8":         payload.RFC3164,
+		"<34>Oct 11 22:14:15 mymachine su: with its line feed\n":                               payload.RFC3164,
+		"":            payload.Malformed,
+		"hello":       payload.Malformed,
+		"<999>1 - - ": payload.Malformed,
+		"<34>1 bad":   payload.Malformed,
+	} {
+		if got := c.format([]byte(text)); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestLinesCrossUnchanged(t *testing.T) {
+	lines := []string{"<34>1 2003-10-11T22:14:15Z h a - - - x", "<34>Oct 11 22:14:15 h su: y", "no syslog \xff\x01 at all"}
+	for _, scheme := range []string{"udp", "tcp"} {
+		s, p, addr := start(t, scheme)
+		conn, err := net.Dial(scheme, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lines {
+			if scheme == "tcp" {
+				l += "\n"
+			}
+			fmt.Fprint(conn, l)
+		}
+		eventually(t, "lines", func() bool { return len(p.got()) == len(lines) })
+		for i, l := range p.got() {
+			if string(l.Text) != lines[i] || l.Sender.String() != "127.0.0.1" || l.Format != []payload.Format{1, 2, 0}[i] {
+				t.Errorf("%s line %d: got %+v, want %q", scheme, i, l, lines[i])
+			}
+		}
+		if st := s.Stats(); st.Received != 3 || st.Malformed != 1 {
+			t.Errorf("%s: got %+v, want 3 received, 1 malformed", scheme, st)
+		}
+		conn.Close()
+	}
+}
+
+func TestConnectionsBeyondTheLimitAreRefusedAndCounted(t *testing.T) {
+	s, _, addr := start(t, "tcp")
+	for range maxPerAddress + 5 {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	eventually(t, "refusals", func() bool { return s.Stats().Refused[TooManyConnections] == 5 })
+}
+
+func TestListenerThatIsTakenIsReported(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	p := &port{}
+	s, err := New(config.SyslogSource{Listen: []string{"tcp://" + ln.Addr().String()}}, p, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	eventually(t, "reason", func() bool { e := s.Ready(); return e != nil && strings.Contains(e.Error(), "address already in use") })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+}
+
+func TestWrongListenersAreRefused(t *testing.T) {
+	for _, listen := range [][]string{nil, {"http://a:1"}, {"tcp://a"}, {"tls://127.0.0.1:1"}} {
+		if _, err := New(config.SyslogSource{Listen: listen}, &port{}, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%v: got nil, want an error", listen)
+		}
+	}
+}
+
+func TestRealSendersArriveCompleteAndInOrder(t *testing.T) {
+	rsyslogd, err := exec.LookPath("rsyslogd")
+	if err != nil {
+		t.Skip("not proved: rsyslog as a sender, because rsyslogd is not installed")
+	}
+	for _, framing := range []string{"octet-counted", "traditional"} {
+		_, p, addr := start(t, "tcp")
+		dir := t.TempDir()
+		_, forward, _ := net.SplitHostPort(addr)
+		_, in, _ := net.SplitHostPort(freePort(t))
+		conf := filepath.Join(dir, "conf")
+		text := fmt.Sprintf(`global(workDirectory="%s")
+module(load="imtcp" MaxSessions="10")
+input(type="imtcp" port="%s")
+template(name="raw" type="string" string="%%rawmsg%%")
+action(type="omfwd" target="127.0.0.1" port="%s" protocol="tcp" TCP_Framing="%s" template="raw")
+`, dir, in, forward, framing)
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		cmd := exec.Command(rsyslogd, "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var conn net.Conn
+		eventually(t, "rsyslogd listens", func() bool { conn, err = net.Dial("tcp", "127.0.0.1:"+in); return err == nil })
+		want := func(i int) string { return fmt.Sprintf("<34>1 2003-10-11T22:14:15Z h a - - - line %d é", i) }
+		for i := range 2000 {
+			fmt.Fprintf(conn, "%s\n", want(i))
+		}
+		lines := func() (mine []string) {
+			for _, l := range p.got() {
+				if bytes.Contains(l.Text, []byte(" - line ")) {
+					mine = append(mine, string(l.Text))
+				}
+			}
+			return mine
+		}
+		eventually(t, "2000 lines", func() bool { return len(lines()) >= 2000 })
+		conn.Close()
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		for i, got := range lines() {
+			if got != want(i) {
+				t.Fatalf("%s: line %d: got %q, want %q; %s", framing, i, got, want(i), out.String())
+			}
+		}
+	}
+}
+
+func TestRateOverTCP(t *testing.T) {
+	_, p, addr := start(t, "tcp")
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const n = 20000
+	began := time.Now()
+	w := bufio.NewWriter(conn)
+	for i := range n {
+		fmt.Fprintf(w, "<34>1 2003-10-11T22:14:15Z host app - - - number %d of a test\n", i)
+	}
+	w.Flush()
+	eventually(t, "all lines", func() bool { return len(p.got()) == n })
+	t.Logf("%.0f lines/s", n/time.Since(began).Seconds())
+}
+
+func FuzzFramer(f *testing.F) {
+	f.Add([]byte("3 abc<1>d\n1 e"))
+	f.Add([]byte("<34>Oct 11 22:14:15 h su: y\n"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		fr := &framer{r: bufio.NewReaderSize(bytes.NewReader(in), 64), begin: func(bool) {}}
+		c, total := newClassifier(), 0
+		for {
+			text, _, err := fr.next()
+			if err != nil {
+				break
+			}
+			total += len(text)
+			if !bytes.Contains(in, text) {
+				t.Errorf("%q is not in %q", text, in)
+			}
+			_ = c.format(text)
+		}
+		if total > len(in) {
+			t.Errorf("got %d bytes out of %d", total, len(in))
+		}
+	})
+}
