@@ -1,0 +1,212 @@
+// Package syslog forwards the lines that crossed to a collector, the bytes
+// unchanged and in order: over UDP (RFC 5426), TCP or TLS (RFC 5425).
+//
+// Streams use octet counting (RFC 6587 section 3.4.1), since a line may contain LF.
+//
+// Syslog has no acknowledgement. On a stream a line is given up only once the
+// collector's kernel has acknowledged it (SIOCOUTQ) for a moment; what was not
+// is sent again after a reconnect, so lines arrive at least once. What a collector
+// accepted more than that moment before it died is out of anyone's reach, and
+// over UDP nothing is known at all.
+//
+// The package refuses to parse, repair or reformat a line. One that does not
+// fit into a datagram is cut to it, counted.
+package syslog
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"heliograph/firmware/config"
+	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/spool"
+)
+
+// Our own bounds.
+const (
+	dialTime    = 10 * time.Second
+	writeTime   = 20 * time.Second
+	retryMin    = time.Second
+	retryMax    = 30 * time.Second
+	window      = 4096 // lines sent and not given up yet
+	windowBytes = 256 << 10
+	linger      = time.Second // how long an acknowledged line is kept for a resend
+	maxDatagram = 65507       // UDP over IPv4
+)
+
+// Queue keeps the lines that were not forwarded yet; package spool's has these methods.
+type Queue interface {
+	Append(rec []byte)
+	Next(ctx context.Context, n int) ([][]byte, error)
+	Done(n int)
+	PeerDown(down bool)
+	Stats() spool.Stats
+}
+
+// Deps is what a sink is given.
+type Deps struct {
+	Queue Queue
+}
+
+// Stats is what a sink has done.
+type Stats struct {
+	Sent       uint64 // lines given up, being with the collector as far as can be known
+	Resent     uint64 // lines written once more after a connection broke
+	Truncated  uint64 // cut to fit a datagram
+	Unreadable uint64 // payloads that were no line
+}
+
+// Sink forwards one channel.
+type Sink struct {
+	name, scheme, address string
+	tls                   *tls.Config
+	queue                 Queue
+	log                   *slog.Logger
+
+	sent, resent, truncated, unreadable atomic.Uint64
+
+	mu     sync.Mutex
+	state  sink.State
+	reason string
+}
+
+// New reads the certificates; it connects nothing yet.
+func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
+	u, err := url.Parse(cfg.Forward)
+	if err != nil || u.Port() == "" || u.Scheme != "udp" && u.Scheme != "tcp" && u.Scheme != "tls" {
+		return nil, fmt.Errorf("syslog: forward %q: write udp://, tcp:// or tls://host:port", cfg.Forward)
+	}
+	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, log: log, reason: "not connected yet"}
+	if u.Scheme == "tls" {
+		if s.tls, err = clientTLS(cfg.TLS, u.Hostname()); err != nil {
+			return nil, fmt.Errorf("syslog: forward %q: %v", cfg.Forward, err)
+		}
+	}
+	return s, nil
+}
+
+func clientTLS(files config.TLS, host string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if files.CAFile != "" {
+		pem, err := os.ReadFile(files.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
+		}
+	}
+	if files.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// Deliver queues one line.
+func (s *Sink) Deliver(u sink.Update) {
+	if !u.Event {
+		return // syslog has no state
+	}
+	if _, err := payload.Parse(u.Payload); err != nil {
+		s.unreadable.Add(1)
+		return
+	}
+	s.queue.Append(u.Payload)
+}
+
+// Run forwards until ctx ends, connecting again whenever it must.
+func (s *Sink) Run(ctx context.Context) error {
+	wait := retryMin
+	for ctx.Err() == nil {
+		began := time.Now()
+		var err error
+		if s.scheme == "udp" {
+			err = s.forwardDatagrams(ctx)
+		} else {
+			err = s.forwardStream(ctx)
+		}
+		if ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
+			return nil
+		}
+		s.queue.PeerDown(true)
+		s.set(sink.Down, fmt.Sprintf("collector %s: %v", s.address, err))
+		if time.Since(began) > retryMax {
+			wait = retryMin
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+		wait = min(2*wait, retryMax)
+	}
+	return nil
+}
+
+func (s *Sink) connected() {
+	s.queue.PeerDown(false)
+	s.set(sink.Up, "")
+}
+
+func (s *Sink) set(state sink.State, reason string) {
+	s.mu.Lock()
+	changed := s.state != state
+	s.state, s.reason = state, reason
+	s.mu.Unlock()
+	if changed {
+		s.log.Info("syslog collector", "channel", s.name, "state", state.String(), "reason", reason)
+	}
+}
+
+// Status tells how the sink stands with its collector.
+func (s *Sink) Status() (sink.State, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.reason
+}
+
+// Ready returns nil while the collector is connected.
+func (s *Sink) Ready() error {
+	if state, reason := s.Status(); state != sink.Up {
+		return errors.New(reason)
+	}
+	return nil
+}
+
+func (s *Sink) String() string { return "syslog sink " + s.name }
+
+// Stats returns the counters.
+func (s *Sink) Stats() Stats {
+	return Stats{Sent: s.sent.Load(), Resent: s.resent.Load(), Truncated: s.truncated.Load(), Unreadable: s.unreadable.Load()}
+}
+
+func (s *Sink) done(n int) {
+	s.queue.Done(n)
+	s.sent.Add(uint64(n))
+}
+
+// text returns the line in a queued record; an unreadable one, which only a
+// spool of another version holds, is empty and skipped.
+func (s *Sink) text(rec []byte) []byte {
+	l, err := payload.Parse(rec)
+	if err != nil {
+		s.unreadable.Add(1)
+		return nil
+	}
+	return l.Text
+}

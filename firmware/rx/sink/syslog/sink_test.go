@@ -1,0 +1,176 @@
+package syslog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/firmware/config"
+	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/spool"
+)
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 15 s: %s", what)
+		}
+	}
+}
+
+func start(t testing.TB, forward string) *Sink {
+	t.Helper()
+	q, err := spool.Open(t.TempDir(), 64<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(config.SyslogSink{Channel: "syslog", Forward: forward}, Deps{Queue: q}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: got %v, want nil", err)
+		}
+		q.Close()
+	})
+	return s
+}
+
+func line(i int) string { return fmt.Sprintf("<34>1 2003-10-11T22:14:15Z h a - - - line %06d é", i) }
+
+func deliver(s *Sink, from, to int) {
+	for i := from; i < to; i++ {
+		s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: []byte(line(i))})})
+	}
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+// collector starts rsyslogd; stop kills it at once.
+func collector(t testing.TB, module, port, out string) (stop func()) {
+	t.Helper()
+	rsyslogd, err := exec.LookPath("rsyslogd")
+	if err != nil {
+		t.Skip("not proved: rsyslog as a collector, because rsyslogd is not installed")
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "conf")
+	text := fmt.Sprintf(`global(workDirectory="%s")
+module(load="%s")
+template(name="raw" type="string" string="%%rawmsg%%\n")
+input(type="%s" port="%s" address="127.0.0.1")
+action(type="omfile" file="%s" template="raw")
+`, dir, module, module, port, out)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(rsyslogd, "-n", "-f", conf, "-i", filepath.Join(dir, "pid"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop = func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+// arrived returns the lines in the collector's file that are ours.
+func arrived(path string) (lines []string) {
+	content, _ := os.ReadFile(path)
+	for l := range strings.Lines(string(content)) {
+		if strings.Contains(l, " - line ") {
+			lines = append(lines, strings.TrimSuffix(l, "\n"))
+		}
+	}
+	return lines
+}
+
+func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
+	for _, scheme := range []string{"tcp", "udp"} {
+		out, port := filepath.Join(t.TempDir(), "out"), freePort(t)
+		collector(t, "im"+scheme, port, out)
+		s := start(t, scheme+"://127.0.0.1:"+port)
+		if scheme == "udp" { // nothing tells that a UDP collector listens: probe until it does
+			i := 0
+			eventually(t, "rsyslogd listens", func() bool {
+				s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: fmt.Appendf(nil, "<34>1 - - - - - probe %d", i)})})
+				i++
+				content, _ := os.ReadFile(out)
+				return bytes.Contains(content, []byte("probe"))
+			})
+		}
+		for i := 0; i < 2000; i += 100 {
+			deliver(s, i, i+100)
+			if scheme == "udp" {
+				eventually(t, "udp lines", func() bool { return len(arrived(out)) >= i+100 })
+			}
+		}
+		eventually(t, "2000 lines", func() bool { return len(arrived(out)) >= 2000 })
+		for i, got := range arrived(out) {
+			if got != line(i) {
+				t.Fatalf("%s: line %d: got %q, want %q", scheme, i, got, line(i))
+			}
+		}
+	}
+}
+
+func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
+	dir, port := t.TempDir(), freePort(t)
+	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
+	stop := collector(t, "imtcp", port, first)
+	s := start(t, "tcp://127.0.0.1:"+port)
+	deliver(s, 0, 1000)
+	eventually(t, "some lines", func() bool { return len(arrived(first)) > 100 })
+	deliver(s, 1000, 1500)
+	stop()
+	deliver(s, 1500, 2000)
+	eventually(t, "down", func() bool { state, _ := s.Status(); return state == sink.Down })
+	collector(t, "imtcp", port, second)
+	eventually(t, "last line", func() bool { l := arrived(second); return len(l) > 0 && l[len(l)-1] == line(1999) })
+	seen := map[string]int{}
+	for _, l := range append(arrived(first), arrived(second)...) {
+		seen[l]++
+	}
+	duplicates := 0
+	for i := range 2000 {
+		if seen[line(i)] == 0 {
+			t.Errorf("line %d is lost", i)
+		}
+		duplicates += max(0, seen[line(i)]-1)
+	}
+	t.Logf("%d duplicates, %+v", duplicates, s.Stats())
+	if got := s.Stats().Resent; uint64(duplicates) > got {
+		t.Errorf("counted as sent again: got %d, want at least %d", got, duplicates)
+	}
+}
+
+func TestWrongCollectorsAreRefused(t *testing.T) {
+	for _, forward := range []string{"", "http://a:1", "tcp://a"} {
+		if _, err := New(config.SyslogSink{Forward: forward}, Deps{}, slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("%q: got nil, want an error", forward)
+		}
+	}
+}
