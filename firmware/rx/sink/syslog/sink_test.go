@@ -28,13 +28,13 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-func start(t testing.TB, forward string) *Sink {
+func start(t testing.TB, cfg config.SyslogSink) *Sink {
 	t.Helper()
 	q, err := spool.Open(t.TempDir(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(config.SyslogSink{Channel: "syslog", Forward: forward}, Deps{Queue: q}, slog.New(slog.DiscardHandler))
+	s, err := New(cfg, Deps{Queue: q}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
 	for _, scheme := range []string{"tcp", "udp"} {
 		out, port := filepath.Join(t.TempDir(), "out"), freePort(t)
 		collector(t, "im"+scheme, port, out)
-		s := start(t, scheme+"://127.0.0.1:"+port)
+		s := start(t, config.SyslogSink{Channel: "syslog", Forward: scheme + "://127.0.0.1:" + port})
 		if scheme == "udp" { // nothing tells that a UDP collector listens: probe until it does
 			i := 0
 			eventually(t, "rsyslogd listens", func() bool {
@@ -141,7 +141,7 @@ func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	stop := collector(t, "imtcp", port, first)
-	s := start(t, "tcp://127.0.0.1:"+port)
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tcp://127.0.0.1:" + port})
 	deliver(s, 0, 1000)
 	eventually(t, "some lines", func() bool { return len(arrived(first)) > 100 })
 	deliver(s, 1000, 1500)
