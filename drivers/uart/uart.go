@@ -1,0 +1,132 @@
+// Package uart drives one direction of a serial line: 8N1, raw, no flow control.
+//
+// A Transmitter has no Read and opens its device write-only, a Receiver has no
+// Write and opens its device read-only. Settings are read back: what did not
+// take is an error, except CREAD and the baud rate on a pty, which are warnings.
+// The package refuses to block: every transfer has a deadline.
+package uart
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	writeDeadline = 100 * time.Millisecond
+	maxQueued     = 2 // codewords in the kernel's queue
+	maxBaud       = 4_000_000
+)
+
+// Transmitter writes codewords. Not safe for concurrent use.
+type Transmitter struct {
+	file *os.File
+	rest []byte // of a word cut short: finished first next time
+}
+
+// OpenTransmitter opens and sets device.
+func OpenTransmitter(device string, baud int) (*Transmitter, []string, error) {
+	f, warnings, err := open(device, baud, unix.O_WRONLY)
+	if err != nil {
+		return nil, nil, err
+	}
+	return TransmitterFromFile(f), warnings, nil
+}
+
+// TransmitterFromFile adopts a descriptor that is already set and non-blocking.
+func TransmitterFromFile(f *os.File) *Transmitter { return &Transmitter{file: f} }
+
+// Transmit writes each word and returns how many were taken. It stops early,
+// without an error, while the queue is full. A word cut short counts as taken;
+// its rest leaves first next time. An error means: reopen.
+func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
+	if err := t.file.SetWriteDeadline(time.Now().Add(writeDeadline)); err != nil {
+		return 0, fmt.Errorf("uart: setting the write deadline: %w", err)
+	}
+	if len(t.rest) > 0 {
+		n, err := t.write(t.rest)
+		t.rest = t.rest[:copy(t.rest, t.rest[n:])]
+		if err != nil || len(t.rest) > 0 {
+			return 0, err
+		}
+	}
+	for _, word := range frames {
+		if t.queued() > (maxQueued-1)*len(word) {
+			return sent, nil
+		}
+		n, err := t.write(word)
+		if err != nil {
+			return sent, err
+		}
+		if n == 0 {
+			return sent, nil
+		}
+		sent++
+		if n < len(word) {
+			t.rest = append(t.rest[:0], word[n:]...)
+			return sent, nil
+		}
+	}
+	return sent, nil
+}
+
+func (t *Transmitter) write(b []byte) (int, error) {
+	n, err := t.file.Write(b)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, fmt.Errorf("uart: writing, reopen the port: %w", err)
+	}
+	return n, nil
+}
+
+// queued is 0 where the kernel does not say (a pty).
+func (t *Transmitter) queued() (n int) {
+	raw, err := t.file.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	return n
+}
+
+// Close releases the port.
+func (t *Transmitter) Close() error { return t.file.Close() }
+
+// Receiver reads chunks. Not safe for concurrent use.
+type Receiver struct {
+	file   *os.File
+	buffer [4096]byte
+}
+
+// OpenReceiver opens and sets device.
+func OpenReceiver(device string, baud int) (*Receiver, []string, error) {
+	f, warnings, err := open(device, baud, unix.O_RDONLY)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ReceiverFromFile(f), warnings, nil
+}
+
+// ReceiverFromFile adopts a descriptor that is already set and non-blocking.
+func ReceiverFromFile(f *os.File) *Receiver { return &Receiver{file: f} }
+
+// Receive delivers what arrives within timeout, at most one chunk, valid only
+// during the call. Silence is no error; an error means: reopen.
+func (r *Receiver) Receive(timeout time.Duration, deliver func(chunk []byte)) error {
+	if err := r.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return fmt.Errorf("uart: setting the read deadline: %w", err)
+	}
+	n, err := r.file.Read(r.buffer[:])
+	if n > 0 {
+		deliver(r.buffer[:n])
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("uart: reading, reopen the port: %w", err)
+	}
+	return nil
+}
+
+// Close releases the port.
+func (r *Receiver) Close() error { return r.file.Close() }
