@@ -17,6 +17,11 @@ func open(device string, baud, mode int) (*os.File, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("uart: opening %s: %w", device, err)
 	}
+	// A lock, not TIOCEXCL: that would also shut out a pty's own supervisor.
+	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = unix.Close(fd)
+		return nil, nil, fmt.Errorf("uart: %s is in use by another program: %w", device, err)
+	}
 	warnings, err := set(fd, uint32(baud), mode == unix.O_RDONLY)
 	if err != nil {
 		_ = unix.Close(fd)

@@ -37,11 +37,15 @@ func TestAReaderThatNeverReadsDoesNotBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Close()
-	start, word := time.Now(), make([]byte, 259)
+	start, word, stopped := time.Now(), make([]byte, 259), false
 	for range 200 {
 		if n, err := tx.Transmit([][]byte{word}); n == 0 || err != nil {
+			stopped = true
 			break
 		}
+	}
+	if !stopped {
+		t.Error("200 words were taken with no reader, want the queue to fill")
 	}
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("blocked for %v, want under 5s", d)
