@@ -103,22 +103,42 @@ func TestChunkAboveTheNegotiatedSizeIsRefused(t *testing.T) {
 }
 
 func TestMemoryIsAccountedAndGivenBack(t *testing.T) {
-	c, peer := pipe(40000)
-	go func() { _, _ = peer.Write(chunk(60000)) }()
-	if _, _, err := c.ReadChunk(time.Time{}); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
+	c, _ := pipe(40_000)
+	other := account{from: c.account.from}
+	if err := c.Reserve(guarantee + 40_000); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Reserve(1); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
 		t.Errorf("got %v, want Bad_TcpNotEnoughResources", err)
 	}
-	if got := c.account.from.used.Load(); got == 0 || got > 40000 {
-		t.Errorf("accounted %d bytes, want at most 40000", got)
+	if !other.take(guarantee) || other.take(1) {
+		t.Error("another connection must get what it is guaranteed, and no more")
+	}
+	other.close()
+	c.Release(40_000)
+	if err := c.Reserve(40_000); err != nil {
+		t.Errorf("after a release: %v", err)
 	}
 	c.Close()
 	c.Release(1000) // late, as a message handed over may be
-	if got := c.account.from.used.Load(); got != 0 {
-		t.Errorf("after close %d bytes are held, want 0", got)
+	if b := c.account.from; b.held.Load() != 0 || b.shared.Load() != 0 {
+		t.Errorf("after close %d and %d bytes are held, want 0", b.held.Load(), b.shared.Load())
 	}
 	if err := c.Reserve(1); err == nil {
 		t.Error("a closed connection reserved memory")
 	}
+}
+
+func TestChunkNeedsMemory(t *testing.T) {
+	c, peer := pipe(0)
+	if err := c.Reserve(guarantee - 1000); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = peer.Write(chunk(60000)) }()
+	if _, _, err := c.ReadChunk(time.Time{}); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
+		t.Errorf("got %v, want Bad_TcpNotEnoughResources", err)
+	}
+	c.Close()
 }
 
 func TestReadingAllocatesNothing(t *testing.T) {

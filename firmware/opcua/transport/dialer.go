@@ -14,7 +14,7 @@ import (
 type Dialer struct {
 	Limits    Limits
 	Timeouts  Timeouts
-	MaxMemory int64 // for chunks and messages under assembly, per connection, 48 MiB
+	MaxMemory int64 // for chunks and messages under assembly, per connection, 32 MiB
 	// DialContext makes the connection; nil uses TCP.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }

@@ -21,7 +21,7 @@ const (
 	defaultHandshake    = 5 * time.Second
 	defaultChunkTimeout = 10 * time.Second
 	defaultWriteTimeout = 10 * time.Second
-	defaultMemory       = 48 << 20
+	defaultMemory       = 32 << 20
 )
 
 // Limits says what this end can take and wants to send. The zero value of each

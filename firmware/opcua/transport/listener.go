@@ -18,9 +18,11 @@ import (
 type ListenConfig struct {
 	Limits         Limits
 	Timeouts       Timeouts
-	MaxConnections int   // in total, 200
-	MaxPerAddress  int   // per client address (IPv6: per /64), 50
-	MaxMemory      int64 // for chunks and messages under assembly, all connections, 48 MiB
+	MaxConnections int // in total, 200
+	MaxPerAddress  int // per client address (IPv6: per /64), 50
+	// MaxMemory is for chunks and messages under assembly, all connections together,
+	// beyond the 64 KiB that each is guaranteed; 32 MiB.
+	MaxMemory int64
 	// AcceptURL refuses endpoint URLs that lead nowhere; nil takes any.
 	AcceptURL func(url string) bool
 	Log       *slog.Logger
@@ -126,7 +128,7 @@ func (l *Listener) Close() error {
 // Stats returns the counters.
 func (l *Listener) Stats() Stats {
 	return Stats{
-		Open: len(l.gate.all()), Memory: l.memory.used.Load(), Accepted: l.accepted.Load(),
+		Open: len(l.gate.all()), Memory: l.memory.held.Load(), Accepted: l.accepted.Load(),
 		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(),
 	}
 }

@@ -6,15 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// budget is memory that many connections share.
+// guarantee is what each connection may hold whatever the others do: one that
+// fills the shared memory and stays does not silence the rest.
+const guarantee = 64 << 10
+
+// budget is memory that many connections share, beyond what each is guaranteed.
 type budget struct {
-	limit int64
-	used  atomic.Int64
+	limit  int64
+	shared atomic.Int64
+	held   atomic.Int64 // all of it, guaranteed parts included
 }
 
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit {
-		b.used.Add(-n)
+	if b.shared.Add(n) > b.limit {
+		b.shared.Add(-n)
 		return false
 	}
 	return true
@@ -29,30 +34,36 @@ type account struct {
 	closed bool
 }
 
+func beyond(used int64) int64 { return max(0, used-guarantee) }
+
 func (a *account) take(n int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || !a.from.take(n) {
+	if a.closed || !a.from.take(beyond(a.used+n)-beyond(a.used)) {
 		return false
 	}
 	a.used += n
+	a.from.held.Add(n)
 	return true
 }
 
 func (a *account) give(n int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n = min(n, a.used)
+	a.release(min(n, a.used))
+}
+
+func (a *account) release(n int64) {
+	a.from.shared.Add(beyond(a.used-n) - beyond(a.used))
+	a.from.held.Add(-n)
 	a.used -= n
-	a.from.used.Add(-n)
 }
 
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	a.from.used.Add(-a.used)
-	a.used = 0
+	a.release(a.used)
 }
 
 // gate counts connections per client address and in total.
