@@ -39,9 +39,10 @@ type Message struct {
 	Payload []byte
 
 	PayloadFormat   *byte  // 0 bytes, 1 UTF-8; nil: not given
-	Expiry          uint32 // seconds from Received on; 0: does not expire
+	Expires         bool   // Expiry was given
+	Expiry          uint32 // seconds from Received on
 	Received        time.Time
-	ContentType     string
+	ContentType     *string // nil: not given
 	ResponseTopic   string
 	CorrelationData []byte
 	User            []Property // in order, with duplicates
@@ -76,7 +77,7 @@ const (
 
 // Valid reports whether a PUBLISH can carry the message.
 func (m *Message) Valid() bool {
-	return m.QoS <= 2 && ValidTopic(m.Topic) && len(m.ContentType) <= maxString &&
+	return m.QoS <= 2 && ValidTopic(m.Topic) && (m.ContentType == nil || len(*m.ContentType) <= maxString) &&
 		len(m.CorrelationData) <= maxString && len(m.User) <= MaxUserProperties &&
 		(m.ResponseTopic == "" || ValidTopic(m.ResponseTopic)) && (m.PayloadFormat == nil || *m.PayloadFormat <= 1)
 }
@@ -88,9 +89,10 @@ func ValidTopic(t string) bool {
 }
 
 // Left returns how many seconds of the message's life are left at now. expired
-// is true when none are; a message without expiry has 0 left and does not expire.
+// is true when none are. A message without expiry has 0 left and does not
+// expire, nor does one that came with 0 and was delivered all the same.
 func (m *Message) Left(now time.Time) (seconds uint32, expired bool) {
-	if m.Expiry == 0 {
+	if !m.Expires || m.Expiry == 0 {
 		return 0, false
 	}
 	passed := max(now.Sub(m.Received), 0)
@@ -104,7 +106,7 @@ func (m *Message) Left(now time.Time) (seconds uint32, expired bool) {
 func (m *Message) have() byte {
 	var h byte
 	for bit, on := range map[byte]bool{
-		haveFormat: m.PayloadFormat != nil, haveExpiry: m.Expiry != 0, haveContentType: m.ContentType != "",
+		haveFormat: m.PayloadFormat != nil, haveExpiry: m.Expires, haveContentType: m.ContentType != nil,
 		haveResponse: m.ResponseTopic != "", haveCorrelation: m.CorrelationData != nil, haveUser: len(m.User) > 0,
 	} {
 		if on {
@@ -135,12 +137,12 @@ func (m *Message) appendProperties(dst []byte) []byte {
 	if m.PayloadFormat != nil {
 		dst = append(dst, *m.PayloadFormat)
 	}
-	if m.Expiry != 0 {
+	if m.Expires {
 		dst = binary.BigEndian.AppendUint32(dst, m.Expiry)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(m.Received.UnixMilli()))
 	}
-	if m.ContentType != "" {
-		dst = appendString(dst, m.ContentType)
+	if m.ContentType != nil {
+		dst = appendString(dst, *m.ContentType)
 	}
 	if m.ResponseTopic != "" {
 		dst = appendString(dst, m.ResponseTopic)

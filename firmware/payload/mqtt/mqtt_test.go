@@ -14,7 +14,7 @@ func goldens() []struct {
 	name string
 	Message
 } {
-	utf8 := byte(1)
+	utf8, json, empty := byte(1), "application/json", ""
 	return []struct {
 		name string
 		Message
@@ -22,10 +22,11 @@ func goldens() []struct {
 		{"plain", Message{Topic: "a/b", QoS: 1, Payload: []byte("21.5")}},
 		{"cleared", Message{Topic: "a", QoS: 0, Retain: true, Payload: []byte{}}},
 		{"all properties", Message{
-			Topic: "t", QoS: 2, Retain: true, Payload: []byte("{}"), PayloadFormat: &utf8, Expiry: 300,
-			Received: time.UnixMilli(1_700_000_000_123), ContentType: "application/json", ResponseTopic: "r",
+			Topic: "t", QoS: 2, Retain: true, Payload: []byte("{}"), PayloadFormat: &utf8, Expires: true, Expiry: 300,
+			Received: time.UnixMilli(1_700_000_000_123), ContentType: &json, ResponseTopic: "r",
 			CorrelationData: []byte{}, User: []Property{{"k", "1"}, {"k", "1"}, {"", ""}},
 		}},
+		{"empty properties", Message{Topic: "t", Payload: []byte{}, Expires: true, Received: time.UnixMilli(1), ContentType: &empty}},
 	}
 }
 
@@ -61,7 +62,7 @@ func TestTopics(t *testing.T) {
 
 func TestExpiryIsCountedDown(t *testing.T) {
 	at := time.Unix(1000, 0)
-	m := Message{Expiry: 10, Received: at}
+	m := Message{Expires: true, Expiry: 10, Received: at}
 	for after, want := range map[time.Duration]uint32{-time.Hour: 10, 0: 10, 500 * time.Millisecond: 10, 9500 * time.Millisecond: 1} {
 		if left, expired := m.Left(at.Add(after)); left != want || expired {
 			t.Errorf("after %s: got %d, expired %v; want %d", after, left, expired, want)

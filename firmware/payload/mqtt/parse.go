@@ -28,12 +28,14 @@ func (m *Message) parseProperties(r *reader) {
 	}
 	if have&haveExpiry != 0 {
 		if b := r.take(12); b != nil {
+			m.Expires = true
 			m.Expiry = binary.BigEndian.Uint32(b)
 			m.Received = time.UnixMilli(int64(binary.BigEndian.Uint64(b[4:])))
 		}
 	}
 	if have&haveContentType != 0 {
-		m.ContentType = r.string()
+		t := r.string()
+		m.ContentType = &t
 	}
 	if have&haveResponse != 0 {
 		m.ResponseTopic = r.string()
