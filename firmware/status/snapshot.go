@@ -16,7 +16,8 @@ type Snapshot struct {
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
 	Peers         []Peer             `json:"peers"`
-	Notes         []Note             `json:"notes"` // newest last
+	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
+	Notes         []Note             `json:"notes"`                 // newest last
 }
 
 // Channel is one channel's counters of records, and its state. TX fills Sent
@@ -28,6 +29,7 @@ type Channel struct {
 	Delivered    *uint64  `json:"delivered,omitempty"`
 	Conflated    *uint64  `json:"conflated,omitempty"`
 	Lost         *uint64  `json:"lost,omitempty"`
+	Unknown      *uint64  `json:"unknown,omitempty"` // RX: sent while nobody here can say what became of it
 	Dropped      *uint64  `json:"dropped,omitempty"`
 	Complete     *bool    `json:"complete,omitempty"`
 	AgeSeconds   *float64 `json:"age_seconds,omitempty"` // since the newest record

@@ -36,8 +36,9 @@ import (
 var ErrRegressed = errors.New("epoch_regressed: the transmitter lost its count, or somebody plays back old frames; " +
 	"if the transmitter was replaced or flashed anew, run \"heliograph epoch accept\" on this side, or give both a new pair key")
 
-// Audit takes note of something that bears on security.
-type Audit func(event string, args ...any)
+// Audit takes note of something that bears on security: a fixed word, and what
+// happened in words.
+type Audit func(event, text string)
 
 // Memory implements receive.Anchor. Safe for concurrent use.
 type Memory struct {
@@ -74,7 +75,7 @@ func Open(dir string, key wire.PairKey, audit Audit, now func() time.Time) (*Mem
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		m.state = state{}
-		audit("what was remembered of this pair is damaged; the next epoch heard will be believed", "file", m.path, "error", err)
+		audit("memory_damaged", fmt.Sprintf("%s: %v; the next epoch heard will be believed", m.path, err))
 	}
 	return m, nil
 }
@@ -97,17 +98,17 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	defer m.mu.Unlock()
 	switch same := m.known && string(m.state.Salt) == string(salt[:]); {
 	case !m.known:
-		m.audit("epoch believed without an anchor: nothing is remembered of this pair", "epoch", epoch)
+		m.audit("epoch_unanchored", fmt.Sprintf("epoch %d is believed without an anchor: nothing is remembered of this pair key", epoch))
 	case epoch > m.state.Epoch:
 	case epoch == m.state.Epoch && same:
 		return m.state.Sequence, nil
 	case os.Remove(filepath.Join(m.dir, acceptFile)) == nil:
-		m.audit("epoch accepted by the operator", "epoch", epoch, "remembered", m.state.Epoch)
+		m.audit("epoch_accepted", fmt.Sprintf("the operator accepted epoch %d after %d", epoch, m.state.Epoch))
 	default:
 		m.refused = m.now()
 		if m.refused.Sub(m.audited) >= time.Minute {
 			m.audited = m.refused
-			m.audit(ErrRegressed.Error(), "epoch", epoch, "remembered", m.state.Epoch)
+			m.audit("epoch_regressed", fmt.Sprintf("epoch %d after %d: %v", epoch, m.state.Epoch, ErrRegressed))
 		}
 		return 0, ErrRegressed
 	}
@@ -146,7 +147,7 @@ func (m *Memory) save() {
 		err = store.Write(m.path, b)
 	}
 	if err != nil && m.broken == nil {
-		m.audit("what was used of the link cannot be remembered: frames could be played back after a restart", "error", err)
+		m.audit("memory_unwritable", fmt.Sprintf("frames could be played back after a restart: %v", err))
 	}
 	m.broken = err
 }

@@ -23,7 +23,7 @@ type fixture struct {
 func open(t *testing.T, dir string, key wire.PairKey) *fixture {
 	t.Helper()
 	f := &fixture{dir: dir, now: time.Unix(1_700_000_000, 0)}
-	m, err := Open(dir, key, func(event string, _ ...any) { f.audits = append(f.audits, event) }, func() time.Time { return f.now })
+	m, err := Open(dir, key, func(event, _ string) { f.audits = append(f.audits, event) }, func() time.Time { return f.now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func (f *fixture) audited(t *testing.T, want string) {
 func TestFirstEpochIsUnanchored(t *testing.T) {
 	f := open(t, t.TempDir(), wire.PairKey{})
 	f.admit(t, 9, 1, 0, nil)
-	f.audited(t, "without an anchor")
+	f.audited(t, "epoch_unanchored")
 }
 
 func TestMarkSurvivesARestart(t *testing.T) {
@@ -86,7 +86,7 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.admit(t, 1, 3, 0, nil)
-	f.audited(t, "accepted by the operator")
+	f.audited(t, "epoch_accepted")
 	if err := f.Ready(); err != nil {
 		t.Errorf("ready after acceptance: got %v", err)
 	}
@@ -99,7 +99,7 @@ func TestANewKeyStartsAnew(t *testing.T) {
 	f.admit(t, 50, 1, 0, nil)
 	f = open(t, dir, wire.PairKey{2})
 	f.admit(t, 1, 1, 0, nil)
-	f.audited(t, "without an anchor")
+	f.audited(t, "epoch_unanchored")
 }
 
 func TestDamagedMemoryIsAudited(t *testing.T) {
@@ -114,7 +114,7 @@ func TestDamagedMemoryIsAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	f = open(t, dir, wire.PairKey{})
-	f.audited(t, "damaged")
+	f.audited(t, "memory_damaged")
 	f.admit(t, 1, 1, 0, nil)
 }
 

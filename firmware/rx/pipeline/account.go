@@ -31,3 +31,11 @@ func (l *Link) Account() Account {
 	}
 	return a
 }
+
+// Sequence returns how far the present session has come; ok is false without one.
+func (l *Link) Sequence() (epoch, highest uint64, ok bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	epoch, _, highest, ok = l.opener.Sequence()
+	return epoch, highest, ok
+}

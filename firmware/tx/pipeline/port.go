@@ -18,7 +18,6 @@ type port struct {
 	mu     sync.Mutex
 	state  source.State
 	reason string
-	whole  bool
 }
 
 // Port adds a channel to the link. To be called before Run.
@@ -52,9 +51,6 @@ func (p *port) Put(u source.Update) error {
 
 // Whole implements source.Port.
 func (p *port) Whole(whole bool) {
-	p.mu.Lock()
-	p.whole = whole
-	p.mu.Unlock()
 	p.link.mux.Whole(p.channel, whole)
 	p.link.notify()
 }
@@ -87,7 +83,6 @@ type ChannelStatus struct {
 	send.Counts
 	State  source.State
 	Reason string
-	Whole  bool
 }
 
 // Channels returns the state of every channel, in the order they were added.
@@ -96,7 +91,7 @@ func (l *Link) Channels() []ChannelStatus {
 	for i, p := range l.ports {
 		p.mu.Lock()
 		out[i] = ChannelStatus{
-			Name: p.name, Counts: l.mux.Counts(p.channel), State: p.state, Reason: p.reason, Whole: p.whole,
+			Name: p.name, Counts: l.mux.Counts(p.channel), State: p.state, Reason: p.reason,
 		}
 		p.mu.Unlock()
 	}

@@ -38,6 +38,7 @@ type Counts struct {
 	Dropped   uint64 // events lost to a full queue
 	Queued    int    // bytes that wait
 	Keys      int
+	Partial   bool // the source's first picture has not been sent to its end
 }
 
 // number gives a record its sequence number and remembers state. The record's

@@ -175,7 +175,7 @@ func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
 func (m *Mux) Counts(c *Channel) Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, Queued: c.queue.bytes, Keys: c.table.Len()}
+	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, Queued: c.queue.bytes, Keys: c.table.Len(), Partial: c.partial}
 }
 
 // Fill appends the items of the next frame to dst and returns its class.
