@@ -28,13 +28,13 @@ func TestSegmentLengthIsFound(t *testing.T) {
 		control []byte
 		want    int
 	}{
-		"alone":             {gro, 1400},
-		"after another":     {slices.Concat(other, gro), 1400},
-		"none":              {nil, 0},
-		"another only":      {other, 0},
-		"cut short":         {gro[:unix.SizeofCmsghdr+2], 0},
-		"length too small":  {message(unix.SOL_UDP, unix.UDP_GRO, 3, size...), 0},
-		"length too large":  {message(unix.SOL_UDP, unix.UDP_GRO, 4000, size...), 0},
+		"alone":              {gro, 1400},
+		"after another":      {slices.Concat(other, gro), 1400},
+		"none":               {nil, 0},
+		"another only":       {other, 0},
+		"cut short":          {gro[:unix.SizeofCmsghdr+2], 0},
+		"length too small":   {message(unix.SOL_UDP, unix.UDP_GRO, 3, size...), 0},
+		"length too large":   {message(unix.SOL_UDP, unix.UDP_GRO, 4000, size...), 0},
 		"no room for an int": {message(unix.SOL_UDP, unix.UDP_GRO, unix.CmsgLen(2), 1, 2), 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,8 +57,8 @@ func NewSender(fd int, name string) (*Sender, error) {
 func (s *Sender) Send(messages []Message, patience *time.Duration) (sent int, err error) {
 	for s.messages = messages; len(s.messages) > 0; {
 		s.sent = 0
-		if err := s.raw.Control(s.once); err != nil {
-			return sent, err
+		if s.raw.Control(s.once) != nil {
+			return sent, os.ErrClosed // the one reason there is
 		}
 		if s.errno == unix.EAGAIN || s.errno == unix.ENOBUFS {
 			if *patience <= 0 {
@@ -83,16 +83,15 @@ func (s *Sender) wait(patience *time.Duration) error {
 	defer func() { *patience -= time.Since(start) }()
 	if s.errno == unix.ENOBUFS {
 		time.Sleep(min(nap, *patience))
-		return s.raw.Control(s.once)
+		if s.raw.Control(s.once) != nil {
+			return os.ErrClosed
+		}
+		return nil
 	}
 	if err := s.file.SetWriteDeadline(start.Add(*patience)); err != nil {
 		return err
 	}
-	err := s.raw.Write(s.ready)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return err
+	return ended(s.raw.Write(s.ready))
 }
 
 func (s *Sender) try(fd uintptr) {
@@ -143,16 +142,14 @@ func NewReceiver(fd int, name string) (*Receiver, error) {
 // changes lengths and flags in the headers: the caller sets them before each call.
 func (r *Receiver) Receive(messages []Message, timeout time.Duration) (received int, err error) {
 	r.messages, r.received = messages, 0
-	if err := r.raw.Control(r.once); err != nil {
-		return 0, err
+	if r.raw.Control(r.once) != nil {
+		return 0, os.ErrClosed // the one reason there is
 	}
 	if r.errno == unix.EAGAIN && timeout > 0 {
 		if err := r.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 			return 0, err
 		}
-		if err := r.raw.Read(r.ready); errors.Is(err, os.ErrDeadlineExceeded) {
-			return 0, nil
-		} else if err != nil {
+		if err := ended(r.raw.Read(r.ready)); err != nil {
 			return 0, err
 		}
 	}
@@ -180,6 +177,15 @@ func (r *Receiver) Control(f func(fd int)) error { return control(r.raw, f) }
 
 // Close ends a Receive that waits, and releases the socket.
 func (r *Receiver) Close() error { return r.file.Close() }
+
+// ended returns nil for a wait whose time was over; else the file was closed,
+// for which a raw connection's error is not os.ErrClosed.
+func ended(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return os.ErrClosed
+}
 
 func adopt(fd int, name string) (*os.File, syscall.RawConn, error) {
 	file := os.NewFile(uintptr(fd), name)
