@@ -84,6 +84,11 @@ func (d *Decoder) Add(now time.Time, h *wire.Header, shard []byte) {
 		return // its generation is over
 	}
 	for number > d.current+reach {
+		if d.gens == [reach + 1]*generation{} {
+			d.hole()
+			d.current = number - reach
+			break
+		}
 		d.finish()
 		d.advance()
 	}

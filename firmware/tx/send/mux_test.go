@@ -1,0 +1,232 @@
+package send
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+)
+
+var t0 = time.Unix(1_700_000_000, 0)
+
+// quiet is a mux whose heartbeat, totals and carousel are not due.
+func quiet(room int) *Mux {
+	m := NewMux(MuxConfig{Room: room, CarouselShare: 0.1, Start: t0.Add(time.Hour)})
+	return m
+}
+
+func mustPut(t *testing.T, m *Mux, c *Channel, r Record) {
+	t.Helper()
+	if _, err := m.Put(c, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// frame fills one frame and returns its items.
+func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
+	t.Helper()
+	payload, in, _, nothing := m.Fill(t0, nil, nil)
+	for len(payload) > 0 {
+		it, rest, more, err := record.NextItem(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			break
+		}
+		items = append(items, it)
+		payload = rest
+	}
+	return items, in, !nothing
+}
+
+func TestChannelsShareFairly(t *testing.T) {
+	m := quiet(1400)
+	loud, still := m.Channel("loud", wire.LowLatency), m.Channel("still", wire.LowLatency)
+	for range 10000 {
+		mustPut(t, m, loud, Record{Payload: make([]byte, 200), Event: true})
+	}
+	mustPut(t, m, still, Record{Payload: []byte("hello"), Event: true})
+	for n := 0; n < 2*quantum/1400+2; n++ {
+		items, _, _ := frame(t, m)
+		for _, it := range items {
+			var u record.Update
+			if err := u.Parse(it.Body); err != nil {
+				t.Fatal(err)
+			}
+			if u.Channel == still.id {
+				return
+			}
+		}
+	}
+	t.Error("a loud channel kept a quiet one waiting for more than its turn")
+}
+
+func TestALargeRecordLeavesRoomForOthers(t *testing.T) {
+	m := quiet(200)
+	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
+	mustPut(t, m, a, Record{Payload: make([]byte, 1<<20), Event: true})
+	frame(t, m)
+	mustPut(t, m, b, Record{Payload: []byte("small"), Event: true})
+	items, _, _ := frame(t, m)
+	whole := 0
+	for _, it := range items {
+		if it.First && it.Last {
+			whole++
+		}
+	}
+	if whole != 1 {
+		t.Errorf("got %d whole records beside the large one's piece, want 1: %v", whole, items)
+	}
+}
+
+func TestAnAlarmGoesFirst(t *testing.T) {
+	m := quiet(1400)
+	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
+	for range 1000 {
+		mustPut(t, m, a, Record{Payload: make([]byte, 1000), Event: true})
+	}
+	mustPut(t, m, b, Record{Payload: []byte("alarm"), Event: true, Urgent: true})
+	items, _, _ := frame(t, m)
+	var u record.Update
+	if err := u.Parse(items[0].Body); err != nil || u.Channel != b.id {
+		t.Errorf("first item: got %+v, %v; want the alarm", u, err)
+	}
+}
+
+func TestTheCarouselKeepsItsShare(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1400, CarouselShare: 0.1, Start: t0})
+	c := m.Channel("a", wire.LowLatency)
+	for i := range 20000 {
+		c.seq++
+		c.table.Set(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
+	}
+	bytes := [wire.Classes]int{}
+	for range 1500 {
+		for c.queue.bytes < 100_000 {
+			mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
+		}
+		payload, in, _, _ := m.Fill(t0.Add(time.Second), nil, nil)
+		bytes[in] += len(payload)
+	}
+	share := float64(bytes[wire.Bulk]) / float64(bytes[wire.LowLatency]+bytes[wire.Bulk])
+	if share < 0.095 || share > 0.2 {
+		t.Errorf("share of the carousel on a full line: got %.3f, want 0.1 at least and not much more", share)
+	}
+}
+
+func TestWholeIsSaidBehindWhatWaits(t *testing.T) {
+	m := quiet(200)
+	c := m.Channel("a", wire.LowLatency)
+	for i := range 50 {
+		mustPut(t, m, c, Record{Key: fmt.Append(nil, i), Payload: make([]byte, 50)})
+	}
+	m.Whole(c, true)
+	keys := 0
+	for {
+		items, _, ok := frame(t, m)
+		if !ok {
+			break
+		}
+		for _, it := range items {
+			var tot record.Totals
+			if it.Kind == record.KindTotals && tot.Parse(it.Body) == nil && !tot.Partial && keys < 50 {
+				t.Fatalf("said to be whole after %d of 50 keys", keys)
+			}
+			if it.Kind == record.KindUpdate && it.Last {
+				keys++
+			}
+		}
+	}
+	if m.Counts(c).Partial || keys != 50 {
+		t.Errorf("partial %v after %d keys", m.Counts(c).Partial, keys)
+	}
+	m.Whole(c, false)
+	if !m.Counts(c).Partial {
+		t.Error("not partial although the source took its word back")
+	}
+}
+
+func TestWhatIsTooLargeIsRefused(t *testing.T) {
+	m := quiet(200)
+	c := m.Channel("a", wire.LowLatency)
+	for name, r := range map[string]Record{
+		"payload": {Payload: make([]byte, record.MaxRecord), Event: true},
+		"key":     {Key: make([]byte, record.MaxKey+1)},
+	} {
+		if _, err := m.Put(c, r); err != ErrTooLarge {
+			t.Errorf("%s: got %v, want %v", name, err, ErrTooLarge)
+		}
+	}
+	if n := m.Counts(c).Sent; n != 0 {
+		t.Errorf("refused records count as sent: %d", n)
+	}
+}
+
+func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
+	session, err := wire.NewSession(wire.PairKey{}, 1, [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := quiet(1400)
+	c := m.Channel("a", wire.LowLatency)
+	s := NewSender(m, wire.DatagramProfile(1472, 66), 12.5e6, 0.25, session)
+	left := 0
+	now := t0
+	run := func(d time.Duration) {
+		for end := now.Add(d); now.Before(end); now = now.Add(100 * time.Microsecond) {
+			if _, _, err := s.Frames(now, 1<<20); err != nil {
+				t.Fatal(err)
+			}
+			s.Sent()
+		}
+	}
+	run(100 * time.Millisecond) // hellos
+	mustPut(t, m, c, Record{Payload: []byte("x"), Event: true, Left: func(err error) {
+		if err != nil {
+			t.Errorf("left with %v", err)
+		}
+		left++
+	}})
+	before := s.Counts()
+	run(time.Millisecond)
+	if left != 0 || s.Counts().Source != before.Source+1 {
+		t.Errorf("after the source frame: left %d, %d sources; want 0, 1", left, s.Counts().Source-before.Source)
+	}
+	run(20 * time.Millisecond)
+	if parity := s.Counts().Parity - before.Parity; left != 1 || parity != 5 {
+		t.Errorf("after the flush: left %d, %d parity; want 1, 5", left, parity)
+	}
+	mustPut(t, m, c, Record{Payload: []byte("y"), Event: true, Left: func(err error) {
+		if err == nil {
+			t.Error("left although its parity never did")
+		}
+		left++
+	}})
+	run(time.Millisecond)
+	s.Abandon(ErrDropped)
+	if left != 2 {
+		t.Errorf("after the end: left called %d times, want 2", left)
+	}
+}
+
+func TestPacerKeepsTheRate(t *testing.T) {
+	p := NewPacer(1e6, 4*time.Millisecond)
+	now, sent := t0, 0
+	for now.Before(t0.Add(time.Second)) {
+		for p.Budget(now, time.Millisecond) > 0 {
+			p.Spend(1000)
+			sent += 1000
+		}
+		now = now.Add(700 * time.Microsecond)
+	}
+	if sent < 1_000_000 || sent > 1_010_000 {
+		t.Errorf("got %d bytes in a second, want 1,000,000", sent)
+	}
+	now = now.Add(time.Second) // a pause
+	if got := p.Budget(now, 0); got != 4000 {
+		t.Errorf("made up for after a pause: got %d bytes, want 4000", got)
+	}
+}

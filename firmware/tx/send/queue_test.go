@@ -1,0 +1,101 @@
+package send
+
+import (
+	"fmt"
+	"testing"
+)
+
+func ev(v string) Record       { return Record{Payload: []byte(v), Event: true} }
+func st(k, v string) Record    { return Record{Key: []byte(k), Payload: []byte(v)} }
+func keyed(k, v string) Record { return Record{Key: []byte(k), Payload: []byte(v), Event: true} }
+func urgent(r Record) Record   { r.Urgent = true; return r }
+func (q *queue) drain() (out []string) {
+	for !q.empty() {
+		out = append(out, string(q.pop().Payload))
+	}
+	return out
+}
+
+func TestQueueOrder(t *testing.T) {
+	cases := []struct {
+		name      string
+		put       []Record
+		conflated int
+		want      []string
+	}{
+		{"events in order", []Record{ev("1"), ev("2"), ev("3")}, 0, []string{"1", "2", "3"}},
+		{"a newer state takes the place of the older", []Record{st("k", "1"), ev("2"), st("k", "3")}, 1, []string{"3", "2"}},
+		{"keys do not touch each other", []Record{st("a", "1"), st("b", "2")}, 0, []string{"1", "2"}},
+		{"a state does not overtake its key's event", []Record{st("k", "1"), keyed("k", "2"), st("k", "3")}, 0, []string{"1", "2", "3"}},
+		{"alarms first", []Record{ev("1"), urgent(ev("2")), ev("3")}, 0, []string{"2", "1", "3"}},
+		{"an alarm replaces the state that waits", []Record{st("k", "1"), ev("2"), urgent(st("k", "3"))}, 1, []string{"3", "2"}},
+		{"a state becomes part of the alarm that waits", []Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var q queue
+			conflated := 0
+			for _, r := range c.put {
+				if con, _ := q.put(r); con {
+					conflated++
+				}
+			}
+			if got := q.drain(); fmt.Sprint(got) != fmt.Sprint(c.want) || conflated != c.conflated {
+				t.Errorf("got %q, %d conflated; want %q, %d", got, conflated, c.want, c.conflated)
+			}
+			if q.bytes != 0 || len(q.pending) != 0 || q.events.n != 0 {
+				t.Errorf("empty queue: %d bytes, %d pending, %d events", q.bytes, len(q.pending), q.events.n)
+			}
+		})
+	}
+}
+
+func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
+	var q queue
+	q.put(st("k", "state"))
+	big := make([]byte, MaxQueuedBytes/4)
+	var dropped []Record
+	for i := range 6 {
+		r := ev(fmt.Sprint(i))
+		r.Payload = append(r.Payload, big...)
+		_, d := q.put(r)
+		dropped = append(dropped, d...)
+	}
+	if len(dropped) != 3 || dropped[0].Payload[0] != '0' || dropped[2].Payload[0] != '2' {
+		t.Errorf("dropped %d, want the oldest 3", len(dropped))
+	}
+	if q.bytes > MaxQueuedBytes {
+		t.Errorf("got %d bytes, want at most %d", q.bytes, MaxQueuedBytes)
+	}
+	if got := string(q.pop().Payload); got != "state" {
+		t.Errorf("got %.10q, want the state, which is never dropped", got)
+	}
+}
+
+func TestAMarkPassesInItsPlace(t *testing.T) {
+	var q queue
+	q.put(ev("1"))
+	q.mark()
+	q.put(ev("2"))
+	if q.marked() {
+		t.Fatal("the mark came before what waited")
+	}
+	q.pop()
+	if !q.marked() || q.marked() {
+		t.Error("the mark must come once, behind what waited")
+	}
+	if got := q.drain(); fmt.Sprint(got) != "[2]" {
+		t.Errorf("got %q, want [2]", got)
+	}
+}
+
+func TestQueueDoesNotAllocateInSteadyState(t *testing.T) {
+	var q queue
+	r := ev("x")
+	for range 100 {
+		q.put(r)
+	}
+	if n := testing.AllocsPerRun(1000, func() { q.put(r); q.pop() }); n != 0 {
+		t.Errorf("got %v allocations per event, want 0", n)
+	}
+}
