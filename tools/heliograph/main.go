@@ -67,7 +67,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(checkCommand(), keyCommand(), userCommand(), versionCommand())
+	c.AddCommand(checkCommand(), epochCommand(), keyCommand(), userCommand(), versionCommand())
 	return c
 }
 

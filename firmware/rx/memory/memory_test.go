@@ -2,6 +2,7 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,5 +127,20 @@ func TestADiskThatCannotBeWrittenIsSaid(t *testing.T) {
 	f.admit(t, 1, 1, 0, nil)
 	if f.Ready() == nil {
 		t.Error("ready although nothing can be remembered")
+	}
+}
+
+func TestKeysSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	want := [][]byte{[]byte("a/b"), {}, []byte("c")}
+	f := open(t, dir, wire.PairKey{})
+	if got := f.Keys("cell-1"); got != nil {
+		t.Errorf("before the first: got %q", got)
+	}
+	if err := f.KeepKeys("cell-1", want); err != nil {
+		t.Fatal(err)
+	}
+	if got := open(t, dir, wire.PairKey{}).Keys("cell-1"); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

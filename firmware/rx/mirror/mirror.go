@@ -66,6 +66,7 @@ type value struct {
 	seq     uint64 // 0: of an earlier epoch
 	born    uint64
 	round   uint32 // in which it was last heard of
+	ghost   bool   // all that is known is that an earlier run knew the key
 }
 
 // grave remembers a deletion until no page made before it can arrive.
@@ -128,6 +129,25 @@ func (c *Channel) Continue(a Account, exact bool) {
 	c.expect, c.settled, c.doubt = a.Next, max(a.Next, 1)-1, !exact
 }
 
+// Recall takes over the keys that an earlier run knew, without their values, so
+// that those which went away meanwhile are found and their deletion delivered.
+func (c *Channel) Recall(keys [][]byte) {
+	for _, key := range keys {
+		c.keys[string(key)] = &value{ghost: true}
+	}
+}
+
+// Keys returns all keys, for Recall, and a number that changes with their set.
+func (c *Channel) Keys() (keys [][]byte, set uint64) {
+	for key := range c.keys {
+		keys = append(keys, []byte(key))
+	}
+	return keys, c.hash
+}
+
+// known reports whether the value is one of an earlier epoch.
+func (v *value) known() bool { return v.seq == 0 && !v.ghost }
+
 // Update takes a live record.
 func (c *Channel) Update(u *record.Update) {
 	first := u.Seq < c.expect // sent before the channel was joined, but came later
@@ -156,7 +176,7 @@ func (c *Channel) Update(u *record.Update) {
 		c.add(out.Key, &value{payload: out.Payload, time: u.Time, seq: u.Seq, born: u.Born})
 		c.changed = u.Seq
 	default:
-		same := !u.Event && v.seq == 0 && bytes.Equal(v.payload, u.Payload)
+		same := !u.Event && v.known() && bytes.Equal(v.payload, u.Payload)
 		c.replace(u.Key, v, value{payload: out.Payload, time: u.Time, seq: u.Seq, born: u.Born})
 		if same {
 			return // a restarted transmitter repeats what is known
@@ -257,7 +277,7 @@ func (c *Channel) entry(p *record.Page, e *record.Entry) {
 		c.deliver(out)
 		return
 	}
-	same := v.seq == 0 && bytes.Equal(v.payload, e.Payload)
+	same := v.known() && bytes.Equal(v.payload, e.Payload)
 	c.replace(e.Key, v, now)
 	if !same {
 		c.deliver(out)
@@ -344,7 +364,7 @@ func (c *Channel) Status() Status {
 // returns false.
 func (c *Channel) Range(f func(key, payload []byte) bool) {
 	for key, v := range c.keys {
-		if !f([]byte(key), v.payload) {
+		if !v.ghost && !f([]byte(key), v.payload) {
 			return
 		}
 	}

@@ -263,6 +263,16 @@ func TestTheAccountGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+func TestKeysOfAnEarlierRunAreSweptOrDeliveredAnew(t *testing.T) {
+	s := newScene()
+	s.Recall([][]byte{[]byte("gone"), []byte("still")})
+	s.Range(func(key, _ []byte) bool { t.Errorf("%q is in the picture without a value", key); return true })
+	s.set(1, 1, "still", "1")
+	s.whole(1)
+	s.page(t, record.Page{Last: true, Seq: 1, To: 1}, entry("still", "1", 1, 1))
+	s.expect(t, Counts{Delivered: 1}, true, "state still=1", "gone gone=")
+}
+
 func TestConfirmedMeansHeardSinceTheLastLoss(t *testing.T) {
 	s := newScene()
 	s.set(1, 1, "a", "1")

@@ -1,6 +1,9 @@
 package pipeline
 
-import "heliograph/firmware/rx/mirror"
+import (
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/mirror"
+)
 
 // Account is what outlives a run: per channel what was counted, and up to where.
 type Account struct {
@@ -38,4 +41,18 @@ func (l *Link) Sequence() (epoch, highest uint64, ok bool) {
 	defer l.mu.RUnlock()
 	epoch, _, highest, ok = l.opener.Sequence()
 	return epoch, highest, ok
+}
+
+// Recall tells a channel which keys the run before knew. To be called before Run.
+func (l *Link) Recall(channel string, keys [][]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.channels[record.ChannelID(channel)].mirror.Recall(keys)
+}
+
+// Keys returns a channel's keys, and a number that changes with their set.
+func (l *Link) Keys(channel string) (keys [][]byte, set uint64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.channels[record.ChannelID(channel)].mirror.Keys()
 }
