@@ -1,0 +1,150 @@
+package linksim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/codeword"
+	"heliograph/firmware/conduit/wire"
+	rx "heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/sink"
+	tx "heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/source"
+)
+
+// line joins two pipelines within a synctest bubble.
+type line struct {
+	chunks chan []byte
+	cut    atomic.Bool
+}
+
+func (l *line) Transmit(frames [][]byte) (int, error) {
+	for _, f := range frames {
+		if !l.cut.Load() {
+			l.chunks <- append([]byte(nil), f...)
+		}
+	}
+	return len(frames), nil
+}
+
+func (l *line) Receive(timeout time.Duration, deliver func([]byte)) error {
+	select {
+	case c := <-l.chunks:
+		deliver(c)
+	case <-time.After(timeout):
+	}
+	return nil
+}
+
+func (l *line) Close() error { return nil }
+
+// got is a sink that keeps payloads.
+type got struct {
+	mu       sync.Mutex
+	payloads []string
+}
+
+func (g *got) Deliver(u sink.Update) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.payloads = append(g.payloads, string(u.Payload))
+}
+
+func (g *got) all() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.payloads
+}
+
+// pipelines runs both pipelines over a line while f runs.
+func pipelines(t *testing.T, uart bool, f func(l *line, port source.Port, receiver *rx.Link, out *got)) {
+	t.Helper()
+	session, err := wire.NewSession(Key, 1, [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	l := &line{chunks: make(chan []byte, 1<<16)}
+	tc := tx.Config{
+		Profile: wire.DatagramProfile(1472, 66), Rate: 12.5e6, Overhead: 0.25, CarouselShare: 0.1,
+		Ahead: time.Millisecond, Session: session, Log: log,
+	}
+	rc := rx.Config{Key: Key, Anchor: AdmitAll{}, StaleAfter: 3 * time.Second, Log: log}
+	if uart {
+		tc.Profile, tc.Rate, tc.Encode = wire.UARTProfile(921600), 92160, codeword.Encode
+		rc.Synchronizer = codeword.New(wire.CheckCRC)
+	}
+	var out got
+	transmitter, receiver := tx.New(tc, l), rx.New(rc, l)
+	port := transmitter.Port(channel, wire.LowLatency)
+	receiver.Channel(channel, &out)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	for _, run := range []func(context.Context) error{transmitter.Run, receiver.Run} {
+		go func() { ended <- run(ctx) }()
+	}
+	f(l, port, receiver, &out)
+	cancel()
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}
+}
+
+func TestPipelinesCarryEvents(t *testing.T) {
+	for name, uart := range map[string]bool{"datagrams": false, "UART": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pipelines(t, uart, func(_ *line, port source.Port, receiver *rx.Link, out *got) {
+					port.Whole(true)
+					port.Report(source.Up, "here")
+					for i := range 500 {
+						if err := port.Put(source.Update{Payload: fmt.Append(nil, i), Event: true}); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(time.Millisecond)
+					}
+					time.Sleep(3 * time.Second)
+					if all := out.all(); len(all) != 500 || all[499] != "499" {
+						t.Errorf("got %d events, want 500", len(all))
+					}
+					s := receiver.Status()
+					if c := s.Channels[0]; !c.Complete || c.Lost != 0 || c.Reason != "here" || receiver.Ready() != nil {
+						t.Errorf("got %+v, ready: %v", c, receiver.Ready())
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestASilentLinkIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipelines(t, false, func(l *line, _ source.Port, receiver *rx.Link, _ *got) {
+			if receiver.Ready() == nil {
+				t.Error("ready before anything was heard")
+			}
+			time.Sleep(2 * time.Second)
+			if err := receiver.Ready(); err != nil {
+				t.Errorf("with heartbeats: %v", err)
+			}
+			l.cut.Store(true)
+			time.Sleep(5 * time.Second)
+			if receiver.Ready() == nil {
+				t.Error("ready although the link is silent")
+			}
+			l.cut.Store(false)
+			time.Sleep(2 * time.Second)
+			if err := receiver.Ready(); err != nil {
+				t.Errorf("with heartbeats again: %v", err)
+			}
+		})
+	})
+}

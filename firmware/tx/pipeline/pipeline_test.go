@@ -1,0 +1,192 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/source"
+)
+
+// medium is a Transmitter that can be away.
+type medium struct {
+	away   atomic.Bool
+	closed bool
+}
+
+var errAway = errors.New("interface is away")
+
+func (m *medium) Transmit(frames [][]byte) (int, error) {
+	if m.away.Load() {
+		return 0, errAway
+	}
+	return len(frames), nil
+}
+
+func (m *medium) Close() error { m.closed = true; return nil }
+
+func newLink(t *testing.T, m *medium) *Link {
+	t.Helper()
+	session, err := wire.NewSession(wire.PairKey{1}, 1, [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{
+		Profile: wire.DatagramProfile(1472, 66), Rate: 1e6, Overhead: 0.25, CarouselShare: 0.1,
+		Ahead: time.Millisecond, Session: session, Log: slog.New(slog.DiscardHandler),
+	}, m)
+}
+
+// run runs a link for as long as f takes, and ends it.
+func run(t *testing.T, l *Link, f func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- l.Run(ctx) }()
+	f()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
+func event(s string, left func(error)) source.Update {
+	return source.Update{Payload: []byte(s), Event: true, Left: left}
+}
+
+func TestAMediumThatIsAwayLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &medium{}
+		l := newLink(t, m)
+		p := l.Port("a", wire.LowLatency)
+		run(t, l, func() {
+			time.Sleep(time.Second)
+			m.away.Store(true)
+			var left atomic.Int32
+			for range 10 {
+				if err := p.Put(event("x", func(err error) {
+					if err != nil {
+						t.Errorf("left with %v", err)
+					}
+					left.Add(1)
+				})); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(10 * time.Second)
+			if left := left.Load(); left != 0 || l.Ready() == nil {
+				t.Errorf("while the medium is away: %d left, ready %v; want none, and the reason", left, l.Ready())
+			}
+			m.away.Store(false)
+			time.Sleep(time.Second)
+			if left := left.Load(); left != 10 || l.Ready() != nil {
+				t.Errorf("once it is back: %d left, ready %v; want 10, nil", left, l.Ready())
+			}
+		})
+		if !m.closed {
+			t.Error("the medium was not closed")
+		}
+	})
+}
+
+func TestWhatWaitsLeavesBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink(t, &medium{})
+		p := l.Port("a", wire.LowLatency)
+		var mu sync.Mutex
+		got := map[error]int{}
+		run(t, l, func() {
+			time.Sleep(time.Second)
+			for range 100 {
+				if err := p.Put(event("x", func(err error) { mu.Lock(); got[err]++; mu.Unlock() })); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if got[nil] != 100 {
+			t.Errorf("got %v, want all 100 left", got)
+		}
+		if err := p.Put(event("late", nil)); !errors.Is(err, source.ErrClosed) {
+			t.Errorf("put after the end: got %v, want %v", err, source.ErrClosed)
+		}
+	})
+}
+
+func TestEveryRecordLearnsItsFate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &medium{}
+		m.away.Store(true)
+		l := newLink(t, m)
+		p := l.Port("a", wire.LowLatency)
+		var mu sync.Mutex
+		got := map[string]int{}
+		run(t, l, func() {
+			for i := range 50 {
+				u := event(fmt.Sprint(i), func(err error) { mu.Lock(); got[fmt.Sprint(err)]++; mu.Unlock() })
+				u.Payload = make([]byte, 1<<20) // more than the queue holds
+				if err := p.Put(u); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		dropped, closed := got[source.ErrDropped.Error()], got[source.ErrClosed.Error()]
+		if dropped+closed != 50 || dropped < 10 || closed < 10 {
+			t.Errorf("got %v, want 50 in all, the oldest dropped, the others closed", got)
+		}
+	})
+}
+
+func TestTheLineRateIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink(t, &medium{})
+		p := l.Port("a", wire.LowLatency)
+		run(t, l, func() {
+			for range 3000 {
+				if err := p.Put(event(string(make([]byte, 1000)), nil)); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(time.Second)
+			before := l.Counts().Bytes
+			time.Sleep(time.Second)
+			if got := l.Counts().Bytes - before; got < 990_000 || got > 1_010_000 {
+				t.Errorf("in a second at 1 MB/s: got %d bytes on the medium", got)
+			}
+		})
+	})
+}
+
+func TestChannelStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLink(t, &medium{})
+		p := l.Port("a", wire.LowLatency)
+		run(t, l, func() {
+			p.Report(source.Up, "MQTT 5")
+			for _, value := range []string{"1", "2"} {
+				if err := p.Put(source.Update{Key: []byte("k"), Payload: []byte(value)}); err != nil {
+					t.Error(err)
+				}
+			}
+			p.Whole(true)
+			p.Conflated(3)
+			time.Sleep(time.Second)
+			c := l.Channels()[0]
+			if c.State != source.Up || c.Reason != "MQTT 5" || c.Partial || c.Keys != 1 || c.Sent != 5 || c.Conflated < 3 {
+				t.Errorf("got %+v", c)
+			}
+			p.Range(func(key, payload []byte) bool {
+				if string(key) != "k" || string(payload) != "2" {
+					t.Errorf("picture: got %q %q", key, payload)
+				}
+				return true
+			})
+		})
+	})
+}
