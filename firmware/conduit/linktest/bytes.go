@@ -32,7 +32,7 @@ func (l *Link) byte(b byte, p *Profile, hit *[8]float64) {
 		l.counts.overruns.Add(1)
 		l.skip = OverrunBytes
 	}
-	dropped := l.drops.fraction() < p.Drops
+	dropped := l.drops.fraction() < p.DropBytes
 	damaged := l.noise(b, p.BitErrors, hit)
 	switch {
 	case l.skip > 0:
@@ -43,7 +43,7 @@ func (l *Link) byte(b byte, p *Profile, hit *[8]float64) {
 		l.counts.flipped.Add(ones(b ^ damaged))
 		l.line = append(l.line, damaged)
 	}
-	if l.inserts.fraction() < p.Inserts {
+	if l.inserts.fraction() < p.InsertBytes {
 		l.counts.inserted.Add(1)
 		l.line = append(l.line, byte(l.inserts.next()))
 	}

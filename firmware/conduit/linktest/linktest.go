@@ -25,15 +25,15 @@ type Profile struct {
 	MaxBehind int     // 1 to MaxBehind others overtake one; 0: up to DefaultBehind
 
 	// Of a serial line's bytes.
-	BitErrors float64 // fraction of bits flipped
-	Drops     float64 // fraction of bytes lost, each on its own
-	Inserts   float64 // chance that a byte is followed by one that nobody sent
-	Overruns  float64 // chance that a byte and the seven after it are lost
+	BitErrors   float64 // fraction of bits flipped
+	DropBytes   float64 // fraction of bytes lost, each on its own
+	InsertBytes float64 // chance that a byte is followed by one that nobody sent
+	Overruns    float64 // chance that a byte and the seven after it are lost
 }
 
 // Our own choices.
 const (
-	DefaultFlips  = 8
+	DefaultFlips  = 3
 	DefaultBehind = 8
 	maxHeld       = 256 // overtaken datagrams; past that they pass in order
 
@@ -41,8 +41,8 @@ const (
 	OverrunBytes = 8
 )
 
-// Counts is what a Link did.
-type Counts struct {
+// Counters are totals of what a Link did.
+type Counters struct {
 	Datagrams  uint64 // that entered
 	Delivered  uint64 // duplicates included
 	Cut        uint64 // datagrams and bytes that met a cut link
@@ -57,10 +57,12 @@ type Counts struct {
 	Dropped  uint64 // bytes, without those of overruns
 	Inserted uint64 // bytes
 	Overruns uint64 // runs
+
+	Unsent uint64 // datagrams or bytes that came out of the link and found no room
 }
 
 // Link is a one-way link. Datagram, Bytes and Flush belong to one goroutine;
-// Set, Profile and Counts are safe from any.
+// Set, Profile, CountUnsent and Counters are safe from any.
 type Link struct {
 	profile atomic.Pointer[Profile]
 	counts  counters
@@ -84,7 +86,7 @@ type held struct {
 
 type counters struct {
 	datagrams, delivered, cut, lost, corrupted, duplicated, reordered atomic.Uint64
-	bytesIn, bytesOut, flipped, dropped, inserted, overruns           atomic.Uint64
+	bytesIn, bytesOut, flipped, dropped, inserted, overruns, unsent   atomic.Uint64
 }
 
 // New returns a link.
@@ -100,16 +102,19 @@ func New(seed uint64, p Profile) *Link {
 // Set changes the profile from the next datagram or chunk on.
 func (l *Link) Set(p Profile) { l.profile.Store(&p) }
 
+// CountUnsent is told by whoever forwards how much the far end did not take.
+func (l *Link) CountUnsent(n int) { l.counts.unsent.Add(uint64(max(n, 0))) }
+
 // Profile returns the profile.
 func (l *Link) Profile() Profile { return *l.profile.Load() }
 
-// Counts returns the counters.
-func (l *Link) Counts() Counts {
+// Counters returns the totals.
+func (l *Link) Counters() Counters {
 	c := &l.counts
-	return Counts{
+	return Counters{
 		Datagrams: c.datagrams.Load(), Delivered: c.delivered.Load(), Cut: c.cut.Load(), Lost: c.lost.Load(),
 		Corrupted: c.corrupted.Load(), Duplicated: c.duplicated.Load(), Reordered: c.reordered.Load(),
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(), Flipped: c.flipped.Load(), Dropped: c.dropped.Load(),
-		Inserted: c.inserted.Load(), Overruns: c.overruns.Load(),
+		Inserted: c.inserted.Load(), Overruns: c.overruns.Load(), Unsent: c.unsent.Load(),
 	}
 }

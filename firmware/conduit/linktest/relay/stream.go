@@ -6,70 +6,66 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/conduit/linktest"
 )
 
 const (
+	// streamStep is how much of the line's time one transfer takes: what the
+	// far end does not take within it is lost, so that the pace holds.
+	streamStep = 5 * time.Millisecond
 	streamRoom = 4096
-	// streamWait is how long a chunk may wait for a far end that does not read:
-	// short enough to drain the near end at any baud rate meanwhile.
-	streamWait = 5 * time.Millisecond
+	streamLag  = 20 * time.Millisecond // lateness that is made good again
 	closedWait = 20 * time.Millisecond // before looking at a closed pty again
 )
 
-// Stream relays bytes, for example between the far sides of two pseudo
-// terminals.
-type Stream struct {
-	to     io.Writer
-	from   io.Reader
-	link   *linktest.Link
-	unsent atomic.Uint64
-	err    error // of to, which ends the relay
+// stream is one running Stream.
+type stream struct {
+	from           io.Reader
+	to             io.Writer
+	link           *linktest.Link
+	bytesPerSecond int
+	due            time.Time
+	err            error // of to, which ends the relay
 }
 
-// NewStream returns a relay. Where the ends have deadlines, as files of pseudo
-// terminals and connections do, they are used; an end without blocks as long
-// as it likes, and is closed when Run's context ends, if it has a Close.
-func NewStream(to io.Writer, from io.Reader, link *linktest.Link) *Stream {
-	neverBlock(to)
-	neverBlock(from)
-	return &Stream{to: to, from: from, link: link}
-}
-
-// neverBlock restores what makes a file's deadlines work: whoever once asked it
-// for its Fd, as the pty package does, has made it block.
-func neverBlock(end any) {
-	f, ok := end.(*os.File)
-	if !ok || f.SetDeadline(time.Time{}) != nil {
-		return
+// Stream relays bytes until ctx or the input ends, at no more than
+// bytesPerSecond (0: as they come). It is meant for the far sides of two pseudo
+// terminals: one whose other side is closed (EIO) is a line without a signal,
+// not an error. An end without deadlines blocks as long as it likes, and is
+// closed when ctx ends, if it has a Close.
+func Stream(ctx context.Context, from io.Reader, to io.Writer, link *linktest.Link, bytesPerSecond int) error {
+	from, closeFrom, err := pollable(from)
+	if err != nil {
+		return err
 	}
-	if raw, err := f.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) })
+	defer closeFrom()
+	to, closeTo, err := pollable(to)
+	if err != nil {
+		return err
 	}
-}
-
-// Unsent counts the bytes that the far end did not take in time.
-func (s *Stream) Unsent() uint64 { return s.unsent.Load() }
-
-// Run relays until ctx or the input ends. A pseudo terminal whose other side
-// is closed (EIO) is a line without a signal, not an error.
-func (s *Stream) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		unblock(s.from, func(d readDeadline) error { return d.SetReadDeadline(time.Unix(1, 0)) })
-		if _, ok := s.to.(writeDeadline); !ok {
-			unblock(s.to, func(writeDeadline) error { return nil })
-		}
-	})
+	defer closeTo()
+	stop := context.AfterFunc(ctx, func() { unblock(from, to) })
 	defer stop()
-	buffer := make([]byte, streamRoom)
+	s := &stream{from: from, to: to, link: link, bytesPerSecond: bytesPerSecond}
+	return s.run(ctx)
+}
+
+func (s *stream) run(ctx context.Context) error {
+	size := streamRoom
+	if s.bytesPerSecond > 0 {
+		size = min(size, max(1, s.bytesPerSecond*int(streamStep/time.Millisecond)/1000))
+	}
+	buffer := make([]byte, size)
 	for ctx.Err() == nil {
 		n, err := s.from.Read(buffer)
 		if n > 0 {
 			s.link.Bytes(buffer[:n], s.forward)
+			s.pace(ctx, n)
 		}
 		switch {
 		case ctx.Err() != nil || errors.Is(err, io.EOF):
@@ -77,10 +73,7 @@ func (s *Stream) Run(ctx context.Context) error {
 		case s.err != nil:
 			return fmt.Errorf("relay: writing: %w", s.err)
 		case errors.Is(err, syscall.EIO):
-			select {
-			case <-ctx.Done():
-			case <-time.After(closedWait):
-			}
+			wait(ctx, closedWait)
 		case err != nil:
 			return fmt.Errorf("relay: reading: %w", err)
 		}
@@ -88,14 +81,39 @@ func (s *Stream) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stream) forward(b []byte) {
+func (s *stream) forward(b []byte) {
 	if d, ok := s.to.(writeDeadline); ok {
-		_ = d.SetWriteDeadline(time.Now().Add(streamWait)) // without one it blocks, as NewStream says
+		_ = d.SetWriteDeadline(time.Now().Add(streamStep)) // without one it blocks, as Stream says
 	}
 	n, err := s.to.Write(b)
-	s.unsent.Add(uint64(len(b) - n))
+	s.link.CountUnsent(len(b) - n)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.EIO) {
 		s.err = err
+	}
+}
+
+// pace waits until n more bytes have left a line of this rate.
+func (s *stream) pace(ctx context.Context, n int) {
+	if s.bytesPerSecond <= 0 {
+		return
+	}
+	now := time.Now()
+	if s.due.Before(now.Add(-streamLag)) {
+		s.due = now
+	}
+	s.due = s.due.Add(time.Duration(n) * time.Second / time.Duration(s.bytesPerSecond))
+	wait(ctx, s.due.Sub(now))
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -103,11 +121,42 @@ type readDeadline interface{ SetReadDeadline(time.Time) error }
 
 type writeDeadline interface{ SetWriteDeadline(time.Time) error }
 
-// unblock ends a transfer that waits: by a deadline, else by closing.
-func unblock[D any](end any, expire func(D) error) {
-	if d, ok := end.(D); ok && expire(d) == nil {
-		return
+// pollable returns a file's duplicate that honours deadlines: a file whose
+// descriptor was once asked for (File.Fd), as of a new pseudo terminal, does not.
+func pollable[E any](end E) (E, func(), error) {
+	f, ok := any(end).(*os.File)
+	if !ok {
+		return end, func() {}, nil
 	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return end, nil, fmt.Errorf("relay: opening %s again: %w", f.Name(), err)
+	}
+	var fd int
+	var failed error
+	err = raw.Control(func(old uintptr) {
+		if fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0); failed == nil {
+			failed = unix.SetNonblock(fd, true)
+		}
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return end, nil, fmt.Errorf("relay: opening %s again: %w", f.Name(), err)
+	}
+	again := os.NewFile(uintptr(fd), f.Name())
+	return any(again).(E), func() { _ = again.Close() }, nil
+}
+
+// unblock ends transfers that wait: by a deadline, else by closing.
+func unblock(from io.Reader, to io.Writer) {
+	if d, ok := from.(readDeadline); !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
+		closeIfPossible(from)
+	}
+	if _, ok := to.(writeDeadline); !ok {
+		closeIfPossible(to)
+	}
+}
+
+func closeIfPossible(end any) {
 	if c, ok := end.(io.Closer); ok {
 		_ = c.Close()
 	}
