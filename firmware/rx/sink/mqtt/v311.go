@@ -1,0 +1,132 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	paho3 "github.com/eclipse/paho.mqtt.golang"
+
+	payload "heliograph/firmware/payload/mqtt"
+)
+
+// window311 bounds the messages of QoS 2 in flight; mosquitto takes 20.
+const window311 = 16
+
+// conn311 is a connection over MQTT 3.1.1.
+type conn311 struct {
+	client paho3.Client
+	gone   chan struct{}
+	words  string
+	will   string
+	sent   []paho3.Token
+	open   [3]int // of them by QoS
+	qos    []byte
+
+	mu    sync.Mutex
+	cause error
+	once  sync.Once
+}
+
+func (d *dialer) connect311(ctx context.Context, words string) (connection, error) {
+	c := &conn311{gone: make(chan struct{}), words: words, will: d.sink.willTopic()}
+	cfg := d.sink.cfg
+	o := paho3.NewClientOptions().AddBroker("tcp://"+d.address).SetProtocolVersion(4).SetClientID(cfg.ClientID).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(dialTime).
+		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
+		SetBinaryWill(d.sink.willTopic(), []byte(offline), 1, true).
+		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.open(ctx) }).
+		SetConnectionLostHandler(func(_ paho3.Client, err error) { c.fail(err) })
+	if cfg.Username != "" {
+		o.SetUsername(cfg.Username).SetPassword(string(cfg.Password))
+	}
+	c.client = paho3.NewClient(o)
+	token := c.client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		c.client.Disconnect(0)
+		return nil, ctx.Err()
+	}
+	if err := token.Error(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *conn311) fail(err error) {
+	c.mu.Lock()
+	if c.cause == nil {
+		c.cause = err
+	}
+	c.mu.Unlock()
+	c.once.Do(func() { close(c.gone) })
+}
+
+func (c *conn311) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+func (c *conn311) note() string          { return c.words }
+func (c *conn311) limits() limits        { return limits{qos: 2, retain: true} }
+func (c *conn311) lost() <-chan struct{} { return c.gone }
+
+// room: 3.1.1 has no Receive Maximum, and brokers lose what exceeds their own.
+func (c *conn311) room() int { return min(window-c.open[1], window311-c.open[2]) }
+
+func (c *conn311) flush() error { return nil }
+
+func (c *conn311) send(m *payload.Message, _ uint32) error {
+	c.sent = append(c.sent, c.client.Publish(m.Topic, m.QoS, m.Retain, m.Payload))
+	c.qos = append(c.qos, m.QoS)
+	c.open[m.QoS]++
+	return nil
+}
+
+var errClosed = errors.New("the connection was closed")
+
+func (c *conn311) settled(wait time.Duration) ([]verdict, error) {
+	if len(c.sent) == 0 {
+		return nil, nil
+	}
+	if wait > 0 {
+		c.sent[0].WaitTimeout(wait)
+	}
+	var got []verdict
+	for _, t := range c.sent {
+		select {
+		case <-t.Done():
+		default:
+			return c.shift(got), nil
+		}
+		if err := t.Error(); err != nil {
+			return c.shift(got), err
+		}
+		if c.qos[len(got)] > 0 && !c.client.IsConnectionOpen() {
+			return c.shift(got), errClosed // tokens end without an error, too, when the connection does
+		}
+		got = append(got, nil)
+	}
+	return c.shift(got), nil
+}
+
+func (c *conn311) shift(got []verdict) []verdict {
+	for _, q := range c.qos[:len(got)] {
+		c.open[q]--
+	}
+	c.sent = append(c.sent[:0], c.sent[len(got):]...)
+	c.qos = append(c.qos[:0], c.qos[len(got):]...)
+	return got
+}
+
+func (c *conn311) close(polite bool) {
+	if polite { // a broker forgets the will of a client that takes its leave (3.1.1 section 3.14.4)
+		c.client.Publish(c.will, 1, true, offline).WaitTimeout(time.Second)
+	}
+	c.client.Disconnect(100)
+}
