@@ -1,0 +1,157 @@
+package ethernet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// device is an interface that was made silent and brought up.
+type device struct {
+	index   int
+	address net.HardwareAddr
+}
+
+// takeUp checks an interface, makes it silent and brings it up. What it cannot
+// make sure of is an error, but PAUSE, which not every driver lets one set.
+func takeUp(name string, log *slog.Logger) (device, error) {
+	found, err := check(name)
+	if err != nil {
+		return device{}, err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) // only to name the interface to the kernel
+	if err != nil {
+		return device{}, fmt.Errorf("ethernet: %s: opening a control socket: %w", name, err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	for _, step := range []struct {
+		doing string
+		do    func() error
+	}{
+		{"taking it down", func() error { return setFlags(fd, name, 0, unix.IFF_UP) }},
+		{"turning IPv6 off", func() error { return setOption("ipv6", name, "disable_ipv6") }},
+		{"dropping IPv4 that arrives", func() error { return setOption("ipv4", name, "rp_filter") }},
+		{"setting its MTU to 1500", func() error { return raiseMTU(fd, name, found.MTU) }},
+		{"turning ARP and multicast off", func() error { return setFlags(fd, name, unix.IFF_NOARP, unix.IFF_MULTICAST|unix.IFF_ALLMULTI) }},
+		{"turning PAUSE off", func() error {
+			if err := pauseOff(fd, name); err != nil {
+				log.Warn("ethernet: PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
+			}
+			return nil
+		}},
+		{"bringing it up", func() error { return setFlags(fd, name, unix.IFF_UP, 0) }},
+	} {
+		if err := step.do(); err != nil {
+			hint := ""
+			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+				hint = " (run as root, or with CAP_NET_ADMIN and CAP_NET_RAW)"
+			}
+			return device{}, fmt.Errorf("ethernet: %s: %s: %w%s", name, step.doing, err, hint)
+		}
+	}
+	return device{index: found.Index, address: found.HardwareAddr}, nil
+}
+
+// check refuses an interface that is none or has another use.
+func check(name string) (*net.Interface, error) {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: %s: there is no interface of this name; `ip link` lists them", name)
+	}
+	if i.Flags&net.FlagLoopback != 0 || len(i.HardwareAddr) != 6 {
+		return nil, fmt.Errorf("ethernet: %s is no Ethernet interface; `ip link` lists them", name)
+	}
+	addresses, err := i.Addrs()
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: %s: reading its addresses: %w", name, err)
+	}
+	for _, a := range addresses {
+		// The kernel gives an interface its link-local address; turning IPv6 off takes it.
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
+			continue
+		}
+		return nil, fmt.Errorf("ethernet: %s has the address %s and so another use; choose another interface, or `ip addr flush dev %s`", name, a, name)
+	}
+	user, err := usedBy(i.Index)
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: %s: reading the interfaces: %w", name, err)
+	}
+	if user != "" {
+		return nil, fmt.Errorf("ethernet: %s is part of %s, which would send on it; choose another interface or take them apart", name, user)
+	}
+	return i, nil
+}
+
+// setFlags changes flags and makes sure that they are as wanted.
+func setFlags(fd int, name string, set, unset uint16) error {
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); err != nil {
+		return err
+	}
+	request.SetUint16(request.Uint16()&^unset | set)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); err != nil {
+		return err
+	}
+	if got := request.Uint16(); got&set != set || got&unset != 0 {
+		return fmt.Errorf("flags are %#x, want %#x set and %#x not", got, set, unset)
+	}
+	return nil
+}
+
+// running says whether the interface is up and has a carrier.
+func running(name string) bool {
+	i, err := net.InterfaceByName(name)
+	return err == nil && i.Flags&net.FlagRunning != 0
+}
+
+func raiseMTU(fd int, name string, have int) error {
+	if have >= mtu {
+		return nil
+	}
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	request.SetUint32(mtu)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFMTU, request)
+}
+
+// setOption sets an interface's sysctl to 1. A kernel without the protocol has
+// none, and needs none.
+func setOption(protocol, name, option string) error {
+	path := "/proc/sys/net/" + protocol + "/conf/" + name + "/" + option
+	if b, err := os.ReadFile(path); errors.Is(err, fs.ErrNotExist) {
+		return absent(protocol, err)
+	} else if err == nil && strings.TrimSpace(string(b)) == "1" {
+		return nil // also where /proc/sys may only be read
+	}
+	if err := os.WriteFile(path, []byte("1"), 0); err != nil {
+		return err
+	}
+	if b, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(b)) != "1" {
+		return fmt.Errorf("%s is %q (%v), want 1", path, b, err)
+	}
+	return nil
+}
+
+// absent passes a missing option's error on, unless the whole protocol is missing.
+func absent(protocol string, missing error) error {
+	if _, err := os.Stat("/proc/sys/net/" + protocol); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat("/proc/sys/net"); err == nil {
+			return nil
+		}
+	}
+	return missing
+}

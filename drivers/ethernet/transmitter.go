@@ -1,0 +1,203 @@
+package ethernet
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"heliograph/drivers/udp/mmsg"
+
+	"golang.org/x/sys/unix"
+)
+
+// Our own choices.
+const (
+	patience   = 4 * time.Millisecond // that a full card may cost one Transmit
+	sendBuffer = 1 << 20
+)
+
+// Transmitter sends frames on one interface. It is not safe for concurrent
+// use, but for Close.
+type Transmitter struct {
+	name string
+	log  *slog.Logger
+
+	mu     sync.Mutex // guards socket's place and closed
+	socket *mmsg.Sender
+	closed bool
+
+	away  error // why there is no socket
+	pause pause
+
+	messages [batch]mmsg.Message
+	vectors  [batch][2]unix.Iovec
+	heads    [batch]head
+}
+
+// OpenTransmitter makes the interface silent, brings it up, and returns a
+// transmitter on it.
+func OpenTransmitter(iface string, log *slog.Logger) (*Transmitter, error) {
+	t := &Transmitter{name: iface, log: log}
+	for i := range t.messages {
+		t.vectors[i][0].Base = &t.heads[i][0]
+		t.vectors[i][0].SetLen(headSize)
+		t.messages[i].Header.Iov = &t.vectors[i][0]
+		t.messages[i].Header.SetIovlen(2)
+	}
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Transmitter) open() error {
+	d, err := takeUp(t.name, t.log)
+	if err != nil {
+		return err
+	}
+	fd, err := socket(d.index, 0, func(fd int) error {
+		if err := mmsg.DropAll(fd); err != nil {
+			return err
+		}
+		if _, err := mmsg.SendBuffer(fd, sendBuffer); err != nil {
+			return err
+		}
+		// Frames go to the card at once, past queues that others may fill.
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1); err != nil {
+			return fmt.Errorf("setting PACKET_QDISC_BYPASS: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("ethernet: %s: %w", t.name, err)
+	}
+	s, err := mmsg.NewSender(fd, "ethernet:"+t.name)
+	if err != nil {
+		return err
+	}
+	h := newHead(d.address)
+	for i := range t.heads {
+		t.heads[i] = h
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return errors.Join(errClosed(t.name), s.Close())
+	}
+	t.socket = s
+	return nil
+}
+
+// Transmit sends frames in order and returns how many have left. When the card
+// has no room for some milliseconds the rest is unsent, without an error. While
+// the interface is away it returns an error at once. Frames are not kept.
+func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
+	s, err := t.current(time.Now())
+	if err != nil {
+		return 0, err
+	}
+	left := patience
+	for sent < len(frames) {
+		planned := t.plan(frames[sent:])
+		if planned == 0 {
+			return sent, fmt.Errorf("ethernet: a frame of %d bytes is longer than the %d that fit", len(frames[sent]), MaxFrame)
+		}
+		n, err := s.Send(t.messages[:planned], &left)
+		for i := range planned {
+			t.vectors[i][1] = unix.Iovec{}
+		}
+		sent += n
+		switch {
+		case err != nil:
+			return sent, t.lose(s, err)
+		case n < planned && !running(t.name):
+			return sent, fmt.Errorf("ethernet: %s has no carrier; check the cable, the converter and the far end's power", t.name)
+		case n < planned:
+			return sent, nil
+		}
+	}
+	return sent, nil
+}
+
+// plan fills messages with the frames of one system call, and stops before one
+// that is too long.
+func (t *Transmitter) plan(frames [][]byte) int {
+	for i := range min(batch, len(frames)) {
+		f := frames[i]
+		if len(f) > MaxFrame {
+			return i
+		}
+		t.heads[i].setLength(len(f))
+		v := &t.vectors[i][1]
+		*v = unix.Iovec{}
+		if len(f) > 0 {
+			v.Base = &f[0]
+		}
+		v.SetLen(len(f))
+	}
+	return min(batch, len(frames))
+}
+
+// current returns the socket; where there is none, after a pause a new one.
+func (t *Transmitter) current(now time.Time) (*mmsg.Sender, error) {
+	t.mu.Lock()
+	s, closed := t.socket, t.closed
+	t.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed(t.name)
+	case s != nil:
+		return s, nil
+	case !t.pause.over(now):
+		return nil, t.away
+	}
+	if t.away = t.open(); t.away != nil {
+		t.pause.begin(time.Now())
+		return nil, t.away
+	}
+	t.pause = pause{}
+	t.log.Info("ethernet: the interface is taken up again", "interface", t.name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.socket == nil {
+		return nil, errClosed(t.name)
+	}
+	return t.socket, nil
+}
+
+// lose gives up a socket whose interface went down or away.
+func (t *Transmitter) lose(s *mmsg.Sender, cause error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || errors.Is(cause, os.ErrClosed) {
+		return errClosed(t.name)
+	}
+	t.away = fmt.Errorf("ethernet: sending on %s: %w%s", t.name, cause, lost(cause))
+	t.socket = nil
+	t.pause.begin(time.Now())
+	return errors.Join(t.away, s.Close())
+}
+
+// Close releases the socket. The interface stays up and silent.
+func (t *Transmitter) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.socket
+	t.socket, t.closed = nil, true
+	if s == nil {
+		return nil
+	}
+	return s.Close()
+}
+
+func errClosed(name string) error { return fmt.Errorf("ethernet: %s: %w", name, os.ErrClosed) }
+
+func lost(cause error) string {
+	if errors.Is(cause, unix.ENETDOWN) || errors.Is(cause, unix.ENXIO) || errors.Is(cause, unix.ENODEV) {
+		return " (the interface went down or away; it is taken up again when it is there)"
+	}
+	return ""
+}
