@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"testing"
+
+	"heliograph/firmware/conduit/linktest"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -48,27 +50,31 @@ func TestAWordIsDeliveredWithItsLastByte(t *testing.T) {
 
 func TestLossOnAnImpairedLine(t *testing.T) {
 	for _, c := range []struct {
-		name                string
-		flip, drop, overrun float64
-		most                float64
+		name string
+		p    linktest.Profile
+		most float64
 	}{
-		{"clean", 0, 0, 0, 0},
-		{"BER 1e-5", 1e-5, 0, 0, 2e-3},
-		{"BER 1e-4", 1e-4, 0, 0, 1e-2},
-		{"drops 1e-4", 0, 1e-4, 0, 5e-3},
-		{"overruns of 8", 0, 0, 1e-4, 8e-3},
+		{"clean", linktest.Profile{}, 0},
+		{"BER 1e-5", linktest.Profile{BitErrors: 1e-5}, 3e-4},
+		{"BER 1e-4", linktest.Profile{BitErrors: 1e-4}, 3e-4},
+		// A hit start or stop bit loses or makes a byte.
+		{"BER 1e-4, start and stop bits too", linktest.Profile{BitErrors: 1e-4, DropBytes: 1e-4, InsertBytes: 1e-4}, 4e-3},
+		{"drops 1e-4", linktest.Profile{DropBytes: 1e-4}, 1e-3},
+		{"inserted bytes 1e-4", linktest.Profile{InsertBytes: 1e-4}, 1e-3},
+		{"overruns of 8, 1e-4", linktest.Profile{Overruns: 1e-4}, 1.2e-3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const total = 6000
+			const total = 10_000
 			r := rand.New(rand.NewPCG(7, 7))
 			s, sent, got := New(intact), map[string]bool{}, 0
 			deliver := func(f []byte) {
 				if !sent[string(f)] {
-					t.Fatal("a frame was delivered that was not sent")
+					t.Fatal("a frame was delivered that was not sent, or twice")
 				}
+				delete(sent, string(f))
 				got++
 			}
-			var line []byte
+			link, line := linktest.New(7, c.p), []byte(nil)
 			for i := range total {
 				n := LongFrame
 				if i%4 == 3 {
@@ -76,36 +82,16 @@ func TestLossOnAnImpairedLine(t *testing.T) {
 				}
 				f := frame(r, n)
 				sent[string(f)] = true
-				line = impair(r, Encode(line[:0], f), c.flip, c.drop, c.overrun)
-				s.Push(line, deliver)
+				line = Encode(line[:0], f)
+				link.Bytes(line, func(b []byte) { s.Push(b, deliver) })
 			}
+			s.Idle(deliver)
+			t.Logf("lost %.1e %+v", float64(total-got)/total, s.Counters())
 			if lost := float64(total-got) / total; lost > c.most {
 				t.Errorf("lost %.1e, want at most %.1e; %+v", lost, c.most, s.Counters())
-			} else {
-				t.Logf("lost %.1e %+v", lost, s.Counters())
 			}
 		})
 	}
-}
-
-func impair(r *rand.Rand, line []byte, flip, drop, overrun float64) []byte {
-	out := line[:0]
-	for i := 0; i < len(line); i++ {
-		b := line[i]
-		for bit := range 8 {
-			if r.Float64() < flip {
-				b ^= 1 << bit
-			}
-		}
-		switch p := r.Float64(); {
-		case p < drop:
-		case p < drop+overrun:
-			i += 7
-		default:
-			out = append(out, b)
-		}
-	}
-	return out
 }
 
 func TestHostileBytesCostBoundedDecodes(t *testing.T) {
@@ -130,13 +116,24 @@ func FuzzSynchronizer(f *testing.F) {
 	f.Add(Encode(Encode(nil, frame(r, ShortFrame)), frame(r, LongFrame)))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		s := New(intact)
-		s.Push(line, func(f []byte) {
+		deliver := func(f []byte) {
 			if !intact(f) {
 				t.Fatal("delivered a frame that the check rejects")
 			}
-		})
+		}
+		s.Push(line, deliver)
+		s.Idle(deliver)
 		if got, most := s.Counters().Decodes, uint64((len(line)+creditLimit)/decodeCost); got > most {
 			t.Fatalf("%d decodes, want at most %d", got, most)
+		}
+		whole := 0
+		after := Encode(nil, make([]byte, LongFrame))
+		s = New(func(f []byte) bool { return bytes.Equal(f, make([]byte, LongFrame)) })
+		s.Push(line, func([]byte) {})
+		s.Idle(func([]byte) {})
+		s.credit = creditLimit
+		if s.Push(after, func([]byte) { whole++ }); whole != 1 {
+			t.Fatalf("%d words after silence, want 1: nothing of what came before may hide it", whole)
 		}
 	})
 }

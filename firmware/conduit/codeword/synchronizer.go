@@ -24,14 +24,15 @@ type Counters struct {
 }
 
 // Synchronizer finds codewords in a byte stream. A word is delivered with its
-// last byte; a broken one waits for the next marker, whose distance tells how
-// many bytes were lost or inserted. Not safe for concurrent use.
+// last byte; a broken one waits for the next marker, or for Idle: the distance
+// tells how many bytes were lost or inserted. Not safe for concurrent use.
 type Synchronizer struct {
 	check    func(frame []byte) bool
 	counters Counters
-	locked   bool
+	locked   bool // at is where a marker should stand
+	tried    bool // the word at at does not decode as it stands
 	credit   int
-	held     int
+	at, held int // of buffer: what is done with ends at at, what arrived at held
 	buffer   [window]byte
 	word     [rs.MaxWord]byte
 	erased   [rs.Parity]int
@@ -49,62 +50,121 @@ func (s *Synchronizer) Counters() Counters { return s.counters }
 // valid only during the call.
 func (s *Synchronizer) Push(received []byte, deliver func(frame []byte)) {
 	for len(received) > 0 {
+		if s.held == window {
+			done := max(0, s.at-maxSlip) // a marker may start in what is done with
+			s.held = copy(s.buffer[:], s.buffer[done:])
+			s.at -= done
+		}
 		n := copy(s.buffer[s.held:], received)
 		received = received[n:]
 		s.held += n
 		s.credit = min(s.credit+n, creditLimit)
-		at := 0
-		for {
-			used := s.step(s.buffer[at:s.held], deliver)
-			if used == 0 {
-				break
-			}
-			at += used
+		for s.step(false, deliver) {
 		}
-		s.held = copy(s.buffer[:], s.buffer[at:s.held])
 	}
 }
 
-// step looks at the head of b and returns how many bytes are done with; 0 asks
-// for more. It never asks for more than window bytes.
-func (s *Synchronizer) step(b []byte, deliver func([]byte)) int {
+// Idle says that the line has been silent for far longer than a word takes. A
+// broken last word, which no marker will follow, is repaired or given up now.
+func (s *Synchronizer) Idle(deliver func(frame []byte)) {
+	for s.step(true, deliver) {
+	}
+	s.counters.SkippedBytes += uint64(s.held - s.at)
+	s.at, s.held, s.locked, s.tried = 0, 0, false, false
+}
+
+// step deals with the head of the buffer and reports whether there may be more
+// to do; it never asks for more than the buffer holds. When silent, no byte follows.
+func (s *Synchronizer) step(silent bool, deliver func([]byte)) bool {
+	b := s.buffer[s.at:s.held]
 	if len(b) < markerSize {
-		return 0
+		return false
 	}
 	tolerance := huntingErrors
 	if s.locked {
 		tolerance = lockedErrors
 	}
 	n := markerAt(b, tolerance)
-	if n == 0 {
-		s.locked = false
-		s.counters.SkippedBytes++
-		return 1
+	switch {
+	case n != 0:
+		return s.marked(b, n, silent, deliver)
+	case !s.locked:
+		return s.skip()
+	case len(b) < maxSlip+markerSize && !silent:
+		return false
 	}
+	// A slip at the end of a word that decoded all the same: the marker is near.
+	if slip, found := s.near(); found {
+		s.counters.SkippedBytes += uint64(max(slip, 0))
+		s.at += slip
+		return true
+	}
+	return s.unmarked(b, silent, deliver)
+}
+
+// skip gives up the head as the start of a word.
+func (s *Synchronizer) skip() bool {
+	s.locked, s.tried = false, false
+	s.counters.SkippedBytes++
+	s.at++
+	return true
+}
+
+// done ends a word; the next marker is expected behind it.
+func (s *Synchronizer) done(bytes int) bool {
+	s.locked, s.tried = true, false
+	s.at += bytes
+	return true
+}
+
+// marked deals with a word of n bytes behind its marker.
+func (s *Synchronizer) marked(b []byte, n int, silent bool, deliver func([]byte)) bool {
 	end := markerSize + n
-	if len(b) < end {
-		return 0
+	if len(b) >= end && !s.tried {
+		if s.try(b[markerSize:], n, -1, 0, 0, deliver) {
+			return s.done(end)
+		}
+		s.tried = true
 	}
-	if s.try(b[markerSize:], n, -1, 0, 0, deliver) {
-		s.locked = true
-		return end
+	if len(b) < end+maxSlip+markerSize && !silent {
+		return false
 	}
-	if len(b) < end+maxSlip+markerSize {
-		return 0
+	slip, found := nextMarker(b, end, silent)
+	if slip != 0 && s.repair(b[markerSize:], n, slip, deliver) {
+		s.counters.Slips++
+		return s.done(end + slip)
 	}
 	s.counters.FailedWords++
-	slip, found := nextMarker(b, end)
 	if !found {
-		s.locked = false
-		s.counters.SkippedBytes++
-		return 1
+		return s.skip()
 	}
-	s.locked = true
-	if slip != 0 && s.repair(b[markerSize:], n, slip, deliver) {
-		s.counters.FailedWords--
-		s.counters.Slips++
+	return s.done(end + slip)
+}
+
+// unmarked deals with a word whose marker is damaged, or lost with bytes of the
+// word before or after it: the distance to the marker that follows tells.
+func (s *Synchronizer) unmarked(b []byte, silent bool, deliver func([]byte)) bool {
+	for _, n := range [...]int{ShortFrame + rs.Parity, LongFrame + rs.Parity} {
+		end := markerSize + n
+		if len(b) < end+maxSlip+markerSize && !silent {
+			return false
+		}
+		slip, found := nextMarker(b, end, silent)
+		if !found {
+			continue
+		}
+		at, width := 0, rs.Parity/2
+		if slip == 0 {
+			at, width = -1, 0
+		}
+		if s.try(b[markerSize:], n, at, width, slip, deliver) {
+			s.counters.Slips++
+		} else {
+			s.counters.FailedWords++
+		}
+		return s.done(end + slip)
 	}
-	return end + slip
+	return s.skip()
 }
 
 // repair tries the places where slip bytes may have been lost or inserted.
@@ -139,7 +199,7 @@ func (s *Synchronizer) try(b []byte, n, at, width, slip int, deliver func([]byte
 		copy(word, b)
 	} else {
 		copy(word, b[:at])
-		copy(word[at+width:], b[at+width+slip:])
+		copy(word[at+width:], b[at+width+slip:n+slip])
 		for i := range width {
 			word[at+i] = 0
 			erased = append(erased, at+i)
@@ -169,14 +229,31 @@ func markerAt(b []byte, tolerance int) int {
 	return 0
 }
 
-// nextMarker finds the marker nearest to where it should be.
-func nextMarker(b []byte, end int) (slip int, found bool) {
+// near finds a marker up to maxSlip bytes before or after the head.
+func (s *Synchronizer) near() (slip int, found bool) {
+	back := min(s.at, maxSlip)
+	return nearest(s.buffer[s.at-back:s.held], back)
+}
+
+// nextMarker finds the marker nearest to b[end], where it should be. When
+// silent, the end of b does as one.
+func nextMarker(b []byte, end int, silent bool) (slip int, found bool) {
+	if len(b) >= end+markerSize && markerAt(b[end:], lockedErrors) != 0 {
+		return 0, true
+	}
+	if slip, found = nearest(b, end); found || !silent {
+		return slip, found
+	}
+	slip = len(b) - end
+	return slip, -maxSlip <= slip && slip <= maxSlip
+}
+
+func nearest(b []byte, at int) (slip int, found bool) {
 	for d := 0; d <= maxSlip; d++ {
-		if markerAt(b[end-d:], huntingErrors) != 0 {
-			return -d, true
-		}
-		if markerAt(b[end+d:], huntingErrors) != 0 {
-			return d, true
+		for _, slip := range [...]int{-d, d} {
+			if i := at + slip; i >= 0 && i+markerSize <= len(b) && markerAt(b[i:], huntingErrors) != 0 {
+				return slip, true
+			}
 		}
 	}
 	return 0, false
