@@ -79,8 +79,9 @@ func TestBadPacketsAreCounted(t *testing.T) {
 	}
 }
 
-func TestFullReceiverLosesAndCounts(t *testing.T) {
-	x, r := pair(t, "that a receiver's drops are counted and cost the transmitter nothing")
+// overflow sends more frames than the receiver has room for, and returns how many.
+func overflow(t *testing.T, x *Transmitter, r *Receiver) int {
+	t.Helper()
 	err := r.socket.Control(func(fd int) {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4096); err != nil {
 			t.Fatal(err)
@@ -93,6 +94,12 @@ func TestFullReceiverLosesAndCounts(t *testing.T) {
 	if n, err := x.Transmit(frames); n != len(frames) || err != nil {
 		t.Fatalf("Transmit = %d, %v; want %d, nil: a receiver that does not read changes nothing", n, err, len(frames))
 	}
+	return len(frames)
+}
+
+func TestFullReceiverLosesAndCounts(t *testing.T) {
+	x, r := pair(t, "that a receiver's drops are counted and cost the transmitter nothing")
+	frames := overflow(t, x, r)
 	got := 0
 	for before := -1; got > before; {
 		before = got
@@ -100,8 +107,8 @@ func TestFullReceiverLosesAndCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if dropped := r.Dropped(); dropped == 0 || int(dropped)+got != len(frames) {
-		t.Errorf("dropped %d and received %d, want %d together", dropped, got, len(frames))
+	if dropped := r.Dropped(); dropped == 0 || int(dropped)+got != frames {
+		t.Errorf("dropped %d and received %d, want %d together", dropped, got, frames)
 	}
 	before := r.Dropped()
 	_ = r.Close()
@@ -147,9 +154,14 @@ func TestInterfaceThatComesBackIsTakenUpAndSilencedAgain(t *testing.T) {
 }
 
 func TestInterfaceTakenDownIsBroughtUpAgain(t *testing.T) {
-	x, r := pair(t, "that an interface that was taken down is brought up again")
+	x, r := pair(t, "that an interface that was taken down is brought up again, and counts go on")
+	overflow(t, x, r)
+	dropped := r.Dropped()
 	ethernettest.IP(t, "link", "set", "near0", "down")
 	ethernettest.IP(t, "link", "set", "far0", "down")
+	if err := r.Receive(time.Second, func([]byte) {}); err == nil {
+		t.Error("Receive while down = nil, want an error")
+	}
 	got, frame := 0, [][]byte{[]byte("frame")}
 	for end := time.Now().Add(bound); got == 0; {
 		if time.Now().After(end) {
@@ -157,6 +169,9 @@ func TestInterfaceTakenDownIsBroughtUpAgain(t *testing.T) {
 		}
 		_ = r.Receive(20*time.Millisecond, func([]byte) { got++ })
 		_, _ = x.Transmit(frame)
+	}
+	if now := r.Dropped(); dropped == 0 || now != dropped {
+		t.Errorf("Dropped = %d, want %d as before", now, dropped)
 	}
 }
 

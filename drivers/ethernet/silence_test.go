@@ -59,7 +59,7 @@ func provocations(t testing.TB) map[string][]byte {
 		"ARP request for 10.9.9.9": decode("ffffffffffff 020000000002 0806 0001 0800 06 04 0001 020000000002 0a090901 000000000000 0a090909"),
 		"neighbour solicitation": decode("3333ff000001 020000000002 86dd 60000000 0020 3a ff fe80000000000000000000fffe000002 ff0200000000000000000001ff000001" +
 			"8700 0000 00000000 fe80000000000000000000fffe000001 0101 020000000002"),
-		"UDP to 10.9.9.9:9": decode("020000000001 020000000002 0800 4500 001d 0000 4000 40 11 14ae 0a090901 0a090909 03e8 0009 0009 0000 41"),
+		"UDP to 10.9.9.9:9": decode("020000000001 020000000002 0800 4500 001d 0000 4000 40 11 14b5 0a090901 0a090909 03e8 0009 0009 0000 41"),
 	}
 }
 
@@ -90,6 +90,13 @@ func found(t *testing.T, up bool, tap *ethernettest.Tap) {
 	ethernettest.IP(t, "link", "set", "near0", "up")
 	if tap.Next(t, bound) == nil {
 		t.Fatal("an ordinary interface said nothing when it came up: this test could not see that one speaks")
+	}
+	// Once its address is settled it has groups to leave, aloud.
+	for end := time.Now().Add(bound); strings.Contains(ethernettest.IP(t, "-6", "addr", "show", "near0"), "tentative"); {
+		if time.Now().After(end) {
+			t.Fatal("the interface's own address stays tentative")
+		}
+		tap.Next(t, 20*time.Millisecond)
 	}
 }
 
@@ -206,6 +213,9 @@ func TestTransmitterHearsNothing(t *testing.T) {
 		tap.Send(t, b)
 	}
 	err := x.socket.Control(func(fd int) {
+		if a, err := unix.Getsockname(fd); err != nil || a.(*unix.SockaddrLinklayer).Protocol != 0 {
+			t.Errorf("bound to %+v, %v; want protocol 0, which hears nothing", a, err)
+		}
 		if m, err := mmsg.ReadMemInfo(fd); err != nil || m.Queued != 0 || m.Drops != 0 {
 			t.Errorf("held %d bytes, %d drops, %v; want none: nothing reaches the socket", m.Queued, m.Drops, err)
 		}
