@@ -50,21 +50,21 @@ func TestAWordIsDeliveredWithItsLastByte(t *testing.T) {
 
 func TestLossOnAnImpairedLine(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		p    linktest.Profile
-		most float64
+		name  string
+		p     linktest.Profile
+		total int
+		most  float64
 	}{
-		{"clean", linktest.Profile{}, 0},
-		{"BER 1e-5", linktest.Profile{BitErrors: 1e-5}, 3e-4},
-		{"BER 1e-4", linktest.Profile{BitErrors: 1e-4}, 3e-4},
+		{"clean", linktest.Profile{}, 300, 0},
+		{"BER 1e-5", linktest.Profile{BitErrors: 1e-5}, 1000, 0},
+		{"BER 1e-4", linktest.Profile{BitErrors: 1e-4}, 1000, 0},
 		// A hit start or stop bit loses or makes a byte.
-		{"BER 1e-4, start and stop bits too", linktest.Profile{BitErrors: 1e-4, DropBytes: 1e-4, InsertBytes: 1e-4}, 4e-3},
-		{"drops 1e-4", linktest.Profile{DropBytes: 1e-4}, 1e-3},
-		{"inserted bytes 1e-4", linktest.Profile{InsertBytes: 1e-4}, 1e-3},
-		{"overruns of 8, 1e-4", linktest.Profile{Overruns: 1e-4}, 1.2e-3},
+		{"BER 1e-4, start and stop bits too", linktest.Profile{BitErrors: 1e-4, DropBytes: 1e-4, InsertBytes: 1e-4}, 2500, 4e-3},
+		{"drops 1e-4", linktest.Profile{DropBytes: 1e-4}, 2500, 1e-3},
+		{"inserted bytes 1e-4", linktest.Profile{InsertBytes: 1e-4}, 2500, 1e-3},
+		{"overruns of 8, 1e-4", linktest.Profile{Overruns: 1e-4}, 2500, 1.2e-3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const total = 10_000
 			r := rand.New(rand.NewPCG(7, 7))
 			s, sent, got := New(intact), map[string]bool{}, 0
 			deliver := func(f []byte) {
@@ -75,7 +75,7 @@ func TestLossOnAnImpairedLine(t *testing.T) {
 				got++
 			}
 			link, line := linktest.New(7, c.p), []byte(nil)
-			for i := range total {
+			for i := range c.total {
 				n := LongFrame
 				if i%4 == 3 {
 					n = ShortFrame
@@ -86,8 +86,8 @@ func TestLossOnAnImpairedLine(t *testing.T) {
 				link.Bytes(line, func(b []byte) { s.Push(b, deliver) })
 			}
 			s.Idle(deliver)
-			t.Logf("lost %.1e %+v", float64(total-got)/total, s.Counters())
-			if lost := float64(total-got) / total; lost > c.most {
+			t.Logf("lost %.1e %+v", float64(c.total-got)/float64(c.total), s.Counters())
+			if lost := float64(c.total-got) / float64(c.total); lost > c.most {
 				t.Errorf("lost %.1e, want at most %.1e; %+v", lost, c.most, s.Counters())
 			}
 		})
