@@ -60,18 +60,21 @@ func set(fd int, baud uint32, receive bool) (warnings []string, err error) {
 	}
 	major := unix.Major(uint64(stat.Rdev))
 	pty := major >= ptyMajorFirst && major <= ptyMajorLast
-	flags := uint32(unix.CSIZE | unix.CSTOPB | unix.PARENB | unix.CRTSCTS | unix.CLOCAL)
+	cflag := func(f uint32) bool { return (got.Cflag^want.Cflag)&f != 0 }
 	for _, c := range []struct {
 		name   string
 		wrong  bool
 		canPTY bool
 	}{
-		{"input flags (IXON, IXOFF, …)", got.Iflag != 0, true},
-		{"output flags (OPOST)", got.Oflag != 0, true},
-		{"local flags (ECHO, ICANON)", got.Lflag != 0, true},
-		{"8N1, CLOCAL, no CRTSCTS", (got.Cflag^want.Cflag)&flags != 0, true},
-		{"CREAD", (got.Cflag^want.Cflag)&unix.CREAD != 0, false},
-		{"baud rate", got.Ospeed != baud, false},
+		{"software flow control off (IXON, IXOFF, IXANY)", got.Iflag&(unix.IXON|unix.IXOFF|unix.IXANY) != 0, true},
+		{fmt.Sprintf("raw input (input flags %#x stay set)", got.Iflag), got.Iflag != 0, true},
+		{fmt.Sprintf("raw output (output flags %#x stay set)", got.Oflag), got.Oflag != 0, true},
+		{fmt.Sprintf("no echo and no line editing (local flags %#x stay set)", got.Lflag), got.Lflag != 0, true},
+		{"8 data bits, no parity, 1 stop bit", cflag(unix.CSIZE | unix.CSTOPB | unix.PARENB), true},
+		{"hardware flow control off (CRTSCTS)", cflag(unix.CRTSCTS), true},
+		{"modem lines ignored (CLOCAL)", cflag(unix.CLOCAL), true},
+		{"the receiver as asked (CREAD)", cflag(unix.CREAD), false},
+		{fmt.Sprintf("%d baud (it runs at %d out, %d in)", baud, got.Ospeed, got.Ispeed), got.Ospeed != baud || got.Ispeed != baud, false},
 	} {
 		switch {
 		case !c.wrong:
