@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// namespaces makes two hosts joined by one cable, both ends down.
+func namespaces(t *testing.T) (a, b string) {
+	t.Helper()
+	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
+		t.Skip("not proved: that the receiver sends nothing on a real interface, because network namespaces need root and iproute2")
+	}
+	a, b = fmt.Sprintf("heliotx%d", os.Getpid()), fmt.Sprintf("heliorx%d", os.Getpid())
+	for _, line := range []string{
+		"netns add " + a, "netns add " + b,
+		"-n " + a + " link add link0 type veth peer name link0 netns " + b,
+		"-n " + a + " link set lo up", "-n " + b + " link set lo up",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", line, err, out)
+		}
+	}
+	t.Cleanup(func() {
+		for _, ns := range []string{a, b} {
+			if out, err := exec.Command("ip", "netns", "del", ns).CombinedOutput(); err != nil {
+				t.Errorf("ip netns del: %v: %s", err, out)
+			}
+		}
+	})
+	return a, b
+}
+
+// within runs f in a namespace; sockets that it opens stay there.
+func within(t *testing.T, ns string, f func() error) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine, in its namespace
+		fd, err := unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			defer unix.Close(fd)
+			err = unix.Setns(fd, unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatalf("in %s: %v", ns, err)
+	}
+}
+
+// packets reads a counter of the link's interface in a namespace.
+func packets(t *testing.T, ns, counter string) uint64 {
+	t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", ns, "cat", "/sys/class/net/link0/statistics/"+counter).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(out)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestEthernetCarriesAndTheReceiverIsSilent runs both roles on one cable, the
+// interfaces down when they begin.
+func TestEthernetCarriesAndTheReceiverIsSilent(t *testing.T) {
+	const n = 2000
+	nsTX, nsRX := namespaces(t)
+	g := &gateway{t: t, dir: t.TempDir()}
+	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
+	conf := func(role, rest string) string {
+		path := filepath.Join(g.dir, role+".toml")
+		mustWrite(t, path, []byte(fmt.Sprintf("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nrate = \"100Mbit/s\"\n"+
+			"key_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", role, rest)))
+		return path
+	}
+	tx := conf("tx", "listen = [\"tcp://127.0.0.1:6010\"]\n")
+	rx := conf("rx", "forward = \"tcp://127.0.0.1:6011\"\n")
+
+	var siem collector
+	within(t, nsRX, func() error {
+		l, err := net.Listen("tcp", "127.0.0.1:6011")
+		if err == nil {
+			t.Cleanup(func() { _ = l.Close() })
+			go siem.accept(l)
+		}
+		return err
+	})
+	start(t, "/usr/bin/env", "ip", "netns", "exec", nsRX, filepath.Join(programs, "heliorx"), "--config", rx)
+	start(t, "/usr/bin/env", "ip", "netns", "exec", nsTX, filepath.Join(programs, "heliotx"), "--config", tx)
+	var lines []string
+	for i := range n {
+		lines = append(lines, longLine(i))
+	}
+	eventually(t, "lines are taken", func() (err error) {
+		within(t, nsTX, func() error { err = sendLines(6010, lines); return nil })
+		return err
+	})
+	eventually(t, "lines arrive", func() error {
+		if got := len(siem.all()); got < n {
+			return fmt.Errorf("got %d of %d", got, n)
+		}
+		return nil
+	})
+	sameInOrder(t, "line", siem.all(), lines)
+	if sent := packets(t, nsRX, "tx_packets"); sent != 0 {
+		t.Errorf("the receiver's interface has sent %d packets since it was made, want none", sent)
+	}
+	if got := packets(t, nsTX, "rx_packets"); got != 0 {
+		t.Errorf("the transmitter's interface has received %d packets, want none", got)
+	}
+	if got := packets(t, nsRX, "rx_packets"); got == 0 {
+		t.Error("the receiver's interface has received nothing: the counters are not those of the link")
+	}
+}

@@ -1,0 +1,328 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/firmware/conduit/linktest"
+)
+
+// rough is the link of the acceptance: 5 % random loss and 1 % corruption.
+var rough = linktest.Profile{Loss: 0.05, Corrupt: 0.01}
+
+func mqttTables(plant, it int, version string) (tx, rx string) {
+	tx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\ntopics = [\"#\"]\n", plant, version)
+	rx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\n", it, version)
+	return tx, rx
+}
+
+// TestTwentyThousandOfEach is the acceptance of the link: everything arrives
+// complete, in order and unchanged through loss and corruption.
+func TestTwentyThousandOfEach(t *testing.T) {
+	const n = 20_000
+	plant, it, in, out := port(t), port(t), port(t), port(t)
+	mosquitto(t, plant)
+	mosquitto(t, it)
+	tx, rx := mqttTables(plant, it, "5")
+	tx += fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in)
+	rx += fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out)
+	g := newGateway(t, rough, tx, rx)
+	var siem collector
+	siem.listen(t, out)
+	var got inbox
+	client5(t, it, "it", "plant/#", &got)
+	g.startRX()
+	g.startTX()
+	g.ready()
+
+	var lines []string
+	var messages []message
+	for i := range n {
+		lines = append(lines, longLine(i))
+		messages = append(messages, message{fmt.Sprintf("plant/%d", i%50), fmt.Sprintf("message %06d %s", i, strings.Repeat("y", i%120)), 1, i%10 == 0})
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- sendLines(in, lines) }()
+	client := client5(t, plant, "plant", "", nil)
+	for _, m := range messages {
+		publish5(t, client, m)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "messages and lines", func() error {
+		if m, l := len(got.all()), len(siem.all()); m < n || l < n {
+			return fmt.Errorf("got %d messages and %d lines of %d", m, l, n)
+		}
+		return nil
+	})
+	sameInOrder(t, "message", got.all(), messages)
+	sameInOrder(t, "line", siem.all(), lines)
+	for _, channel := range []string{"cell-1", "syslog"} {
+		if sent, delivered, _, lost := g.balanced(channel); sent != n || delivered != n || lost != 0 {
+			t.Errorf("%s: sent %d, delivered %d, lost %d; want %d, %d, 0", channel, sent, delivered, lost, n, n)
+		}
+	}
+	s := statusOf(t, g.rxStatus)
+	if s.Link.Repaired == 0 || s.Link.CRCErrors == 0 || s.Link.AuthFailures != 0 {
+		t.Errorf("link: got %+v; want repairs and CRC errors, and no authentication failures", s.Link)
+	}
+	g.tx.stop()
+	g.rx.stop()
+}
+
+func sendLines(port int, lines []string) error {
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for i, l := range lines {
+		if _, err := fmt.Fprintf(c, "%d %s", len(l), l); err != nil {
+			return err
+		}
+		if i%200 == 0 {
+			time.Sleep(10 * time.Millisecond) // 20,000 a second: a busy plant, not a flood
+		}
+	}
+	return nil
+}
+
+// retained are what a broker holds, as a client that comes new sees it.
+func retained(t *testing.T, port int, filter string, want map[string]string) {
+	t.Helper()
+	eventually(t, "retained messages", func() error {
+		var in inbox
+		c := client3(t, port, fmt.Sprintf("look-%d", time.Now().UnixNano()), filter, &in)
+		time.Sleep(200 * time.Millisecond)
+		c.Disconnect(0)
+		got := map[string]string{}
+		for _, m := range in.all() {
+			if !m.retain {
+				return fmt.Errorf("%s came without its retain flag", m.topic)
+			}
+			got[m.topic] = m.payload
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			return fmt.Errorf("got %d messages %.300v, want %d", len(got), got, len(want))
+		}
+		return nil
+	})
+}
+
+// TestAKilledReceiverHasThePictureAgain kills RX and empties its broker, so that
+// the picture can come from the carousel alone; in both versions of MQTT.
+func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run("MQTT "+version, func(t *testing.T) {
+			plant, it := port(t), port(t)
+			mosquitto(t, plant)
+			broker := mosquitto(t, it)
+			tx, rx := mqttTables(plant, it, version)
+			g := newGateway(t, rough, tx, rx)
+			g.startRX()
+			g.startTX()
+			g.ready()
+			client := client3(t, plant, "plant", "", nil)
+			want := map[string]string{}
+			for i := range 500 {
+				topic, value := fmt.Sprintf("plant/tag/%d", i), fmt.Sprint(i*i)
+				wait3(t, client.Publish(topic, 1, true, value))
+				want[topic] = value
+			}
+			for i := range 100 { // cleared again
+				topic := fmt.Sprintf("plant/tag/%d", i*3)
+				wait3(t, client.Publish(topic, 1, true, ""))
+				delete(want, topic)
+			}
+			retained(t, it, "plant/#", want)
+			g.rx.kill()
+			broker.kill()
+			wait3(t, client.Publish("plant/tag/1", 1, true, "while RX was away"))
+			want["plant/tag/1"] = "while RX was away"
+			mosquitto(t, it)
+			g.startRX()
+			retained(t, it, "plant/#", want)
+			g.ready()
+			g.balanced("cell-1")
+		})
+	}
+}
+
+// TestAKilledTransmitterResumes kills TX, and then plays back what its first
+// epoch sent.
+func TestAKilledTransmitterResumes(t *testing.T) {
+	plant, it := port(t), port(t)
+	mosquitto(t, plant)
+	mosquitto(t, it)
+	tx, rx := mqttTables(plant, it, "5")
+	g := newGateway(t, linktest.Profile{}, tx, rx)
+	tap := g.tap()
+	var got inbox
+	client5(t, it, "it", "plant/#", &got)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	client := client5(t, plant, "plant", "", nil)
+	publish5(t, client, message{"plant/a", "before", 1, false})
+	eventually(t, "the first message", func() error { return arrived(&got, 1) })
+	old := tap.frames()
+	g.tx.kill()
+	publish5(t, client, message{"plant/a", "while TX was away", 1, false}) // the broker keeps it
+	g.startTX()
+	g.ready()
+	eventually(t, "the second message", func() error { return arrived(&got, 2) })
+	before := statusOf(t, g.rxStatus)
+	if before.Link.Epoch != 2 {
+		t.Errorf("epoch after the restart: got %d, want 2", before.Link.Epoch)
+	}
+	tap.play(t, old)
+	publish5(t, client, message{"plant/a", "after", 1, false})
+	eventually(t, "the third message", func() error { return arrived(&got, 3) })
+	sameInOrder(t, "message", payloads(got.all()), []string{"before", "while TX was away", "after"})
+	after := statusOf(t, g.rxStatus)
+	if after.Link.Epoch != 2 || after.Channels["cell-1"].Delivered != before.Channels["cell-1"].Delivered+1 {
+		t.Errorf("after a playback of %d frames: got %+v, want nothing of it believed", len(old), after)
+	}
+}
+
+func arrived(in *inbox, n int) error {
+	if got := len(in.all()); got < n {
+		return fmt.Errorf("got %d messages, want %d", got, n)
+	}
+	return nil
+}
+
+func payloads(in []message) (out []string) {
+	for _, m := range in {
+		out = append(out, m.payload)
+	}
+	return out
+}
+
+// TestLostEpochsAndMarks walks through the cases of lost state.
+func TestLostEpochsAndMarks(t *testing.T) {
+	in, out := port(t), port(t)
+	g := newGateway(t, linktest.Profile{},
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
+	var siem collector
+	siem.listen(t, out)
+	notes := func(event string) func() error {
+		return func() error {
+			for _, n := range statusOf(t, g.rxStatus).Notes {
+				if n.Event == event {
+					return nil
+				}
+			}
+			return fmt.Errorf("no note %q", event)
+		}
+	}
+	g.startRX()
+	g.startTX()
+	g.ready()
+	eventually(t, "the first epoch is believed and audited", notes("epoch_unanchored"))
+	for range 2 { // two more epochs
+		g.tx.stop()
+		g.startTX()
+		g.ready()
+	}
+
+	t.Log("TX lost its epoch, as a card flashed anew does")
+	g.tx.stop()
+	remove(t, filepath.Join(g.dir, "state-tx"))
+	g.startTX()
+	eventually(t, "the regressed epoch is refused and audited", notes("epoch_regressed"))
+	eventually(t, "/readyz says so", func() error {
+		body, code, err := get(g.rxStatus, "/readyz")
+		if err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, "epoch_regressed") {
+			return fmt.Errorf("%d %s %v", code, body, err)
+		}
+		return nil
+	})
+	g.tool("epoch", "accept", "--config", g.rxConf)
+	g.ready()
+	eventually(t, "the acceptance is audited", notes("epoch_accepted"))
+
+	t.Log("RX lost its mark")
+	g.rx.stop()
+	remove(t, filepath.Join(g.dir, "state-rx"))
+	g.startRX()
+	g.ready()
+	eventually(t, "the epoch is believed without an anchor", notes("epoch_unanchored"))
+
+	t.Log("both got a new pair key and lost all state")
+	g.tx.stop()
+	g.rx.stop()
+	for _, name := range []string{"state-rx", "state-tx", "pair.key"} {
+		remove(t, filepath.Join(g.dir, name))
+	}
+	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
+	g.startRX()
+	g.startTX()
+	g.ready()
+	if err := sendLines(in, []string{longLine(1)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a line", func() error {
+		if len(siem.all()) == 0 {
+			return fmt.Errorf("no line arrived")
+		}
+		return nil
+	})
+
+	t.Log("a card of another pair was put into TX")
+	g.tx.stop()
+	remove(t, filepath.Join(g.dir, "pair.key"))
+	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
+	g.startTX()
+	eventually(t, "the stranger is refused and audited", notes("auth_failure"))
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestACutLinkIsSeen cuts the link and restores it.
+func TestACutLinkIsSeen(t *testing.T) {
+	in, out := port(t), port(t)
+	g := newGateway(t, linktest.Profile{},
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
+	var siem collector
+	siem.listen(t, out)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	g.link.Set(linktest.Profile{Cut: true})
+	eventually(t, "the source shows as down", func() error {
+		if c := statusOf(t, g.rxStatus).Channels["syslog"]; c.SourceState != "down" || !strings.Contains(c.SourceReason, "silent") {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	if err := sendLines(in, []string{"<13>lost 1", "<13>lost 2"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "TX has sent into the dark", func() error {
+		if n := statusOf(t, g.txStatus).Channels["syslog"].Sent; n != 2 {
+			return fmt.Errorf("sent %d", n)
+		}
+		return nil
+	})
+	time.Sleep(time.Second) // longer than parity takes to follow
+	g.link.Set(linktest.Profile{})
+	g.ready()
+	if sent, delivered, _, lost := g.balanced("syslog"); sent != 2 || delivered != 0 || lost != 2 {
+		t.Errorf("sent %d, delivered %d, lost %d; want 2, 0, 2", sent, delivered, lost)
+	}
+}

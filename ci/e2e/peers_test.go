@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/paho"
+	paho3 "github.com/eclipse/paho.mqtt.golang"
+)
+
+// message is what the tests compare of an MQTT message.
+type message struct {
+	topic, payload string
+	qos            byte
+	retain         bool
+}
+
+// inbox collects messages in the order they come.
+type inbox struct {
+	mu  sync.Mutex
+	got []message
+}
+
+func (b *inbox) add(m message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = append(b.got, m)
+}
+
+func (b *inbox) all() []message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]message(nil), b.got...)
+}
+
+// client5 is an MQTT 5 client of a broker, reconnecting by itself.
+func client5(t *testing.T, port int, id string, filter string, in *inbox) *autopaho.ConnectionManager {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	c := autopaho.ClientConfig{
+		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}},
+		KeepAlive:  30, ConnectRetryDelay: 200 * time.Millisecond, CleanStartOnInitialConnection: true, SessionExpiryInterval: 3600,
+		ClientConfig: paho.ClientConfig{ClientID: id},
+	}
+	subscribed := make(chan struct{}, 16)
+	if in != nil {
+		c.OnConnectionUp = func(m *autopaho.ConnectionManager, _ *paho.Connack) {
+			if _, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 2, RetainAsPublished: true}}}); err == nil {
+				subscribed <- struct{}{}
+			}
+		}
+		c.OnPublishReceived = []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			in.add(message{p.Packet.Topic, string(p.Packet.Payload), p.Packet.QoS, p.Packet.Retain})
+			return true, nil
+		}}
+	} else {
+		subscribed <- struct{}{}
+	}
+	m, err := autopaho.NewConnection(ctx, c)
+	if err == nil {
+		err = m.AwaitConnection(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-subscribed:
+	case <-time.After(patience):
+		t.Fatal("not subscribed in time")
+	}
+	return m
+}
+
+func publish5(t *testing.T, m *autopaho.ConnectionManager, msg message) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := m.Publish(ctx, &paho.Publish{Topic: msg.topic, Payload: []byte(msg.payload), QoS: msg.qos, Retain: msg.retain}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client3 is an MQTT 3.1.1 client of a broker.
+func client3(t *testing.T, port int, id string, filter string, in *inbox) paho3.Client {
+	t.Helper()
+	o := paho3.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)).SetClientID(id).SetProtocolVersion(4)
+	c := paho3.NewClient(o)
+	wait3(t, c.Connect())
+	t.Cleanup(func() { c.Disconnect(0) })
+	if in != nil {
+		wait3(t, c.Subscribe(filter, 2, func(_ paho3.Client, m paho3.Message) {
+			in.add(message{m.Topic(), string(m.Payload()), m.Qos(), m.Retained()})
+		}))
+	}
+	return c
+}
+
+func wait3(t *testing.T, token paho3.Token) {
+	t.Helper()
+	if !token.WaitTimeout(patience) || token.Error() != nil {
+		t.Fatalf("MQTT 3.1.1 client: %v", token.Error())
+	}
+}
+
+// collector is a syslog collector that takes octet-counted lines over TCP.
+type collector struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (c *collector) listen(t *testing.T, port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go c.accept(l)
+}
+
+func (c *collector) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go c.serve(conn)
+	}
+}
+
+func (c *collector) serve(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for {
+		var n int
+		if _, err := fmt.Fscanf(r, "%d ", &n); err != nil || n > 1<<20 {
+			return
+		}
+		b := make([]byte, n)
+		for at := 0; at < n; {
+			k, err := r.Read(b[at:])
+			if err != nil {
+				return
+			}
+			at += k
+		}
+		c.mu.Lock()
+		c.lines = append(c.lines, string(b))
+		c.mu.Unlock()
+	}
+}
+
+func (c *collector) all() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.lines...)
+}
+
+// sameInOrder compares what arrived with what was sent.
+func sameInOrder[T comparable](t *testing.T, what string, got, want []T) {
+	t.Helper()
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Fatalf("%s %d: got %.120v, want %.120v (link seed 42)", what, i, got[i], want[i])
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%s: got %d, want %d (link seed 42)", what, len(got), len(want))
+	}
+}
+
+func longLine(i int) string {
+	return fmt.Sprintf("<%d>1 2026-01-01T00:00:00Z plc app - - - line %06d %s", 8+i%100, i, strings.Repeat("x", i%150))
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/config"
+	"heliograph/firmware/rx/memory"
+	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/spool"
+	"heliograph/firmware/status"
+	"heliograph/firmware/task"
+)
+
+// board is the role put together, and the task that looks after it each second:
+// it keeps the account and audits what the link refused.
+type board struct {
+	started time.Time
+	cfg     config.RX
+	link    *pipeline.Link
+	memory  *memory.Memory
+	journal *status.Journal
+	gateway sink.Picture
+	tasks   []task.Task
+	outs    []out
+	queues  []*spool.Queue
+
+	authFailed uint64            // of which the operator has been told
+	keySets    map[string]uint64 // as they were last kept
+}
+
+type out struct {
+	channel, protocol, address string
+	sink                       peer
+	queue                      *spool.Queue
+}
+
+// String names the task.
+func (b *board) String() string { return "board" }
+
+// Ready is always so: whether the board is ready is for its parts to say.
+func (b *board) Ready() error { return nil }
+
+// Run looks after the board until ctx ends.
+func (b *board) Run(ctx context.Context) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-second.C:
+		}
+		b.keep(b.link.Account())
+		if n%keysEvery == 0 {
+			b.keepKeys()
+		}
+		if n := b.link.Status().Frames.AuthFailed; n > b.authFailed {
+			b.journal.Add("auth_failure", fmt.Sprintf("%d frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames", n-b.authFailed))
+			b.authFailed = n
+		}
+	}
+}
+
+// keysEvery is how many seconds pass between two looks at what keys there are.
+const keysEvery = 60
+
+// keepKeys remembers the keys of channels whose set has changed.
+func (b *board) keepKeys() {
+	for _, o := range b.outs {
+		keys, set := b.link.Keys(o.channel)
+		if last, kept := b.keySets[o.channel]; kept && last == set || !kept && len(keys) == 0 {
+			continue
+		}
+		if err := b.memory.KeepKeys(o.channel, keys); err != nil {
+			return // a disk that cannot be written is on /readyz already
+		}
+		b.keySets[o.channel] = set
+	}
+}
+
+// ready merges the tasks' reasons with those of channels and memory.
+func (b *board) ready(runner *task.Runner) func() error {
+	return func() error {
+		reasons := []error{runner.Ready()}
+		if b.link.Ready() != nil {
+			reasons = append(reasons, b.memory.Ready())
+		}
+		for _, c := range b.link.Status().Channels {
+			if c.Name != record.Gateway && !c.Complete {
+				reasons = append(reasons, fmt.Errorf("channel %s: the picture is not complete yet", c.Name))
+			}
+		}
+		return errors.Join(reasons...)
+	}
+}
+
+// snapshot is what the status server shows.
+func (b *board) snapshot() status.Snapshot {
+	st := b.link.Status()
+	s := status.Snapshot{
+		Role: "rx", Pair: b.cfg.Pair, Version: version, UptimeSeconds: time.Since(b.started).Seconds(),
+		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{}, Notes: b.journal.Notes(), Link: b.linkStatus(st),
+		Transmitter: map[string]string{},
+	}
+	if st.ClockSet {
+		s.Clock = "transmitter's clock set"
+	}
+	b.gateway.Range(func(key, payload []byte) bool {
+		s.Transmitter[string(key)] = string(payload)
+		return true
+	})
+	protocols := map[string]string{}
+	for _, o := range b.outs {
+		protocols[o.channel] = o.protocol
+		state, reason := o.sink.Status()
+		q := o.queue.Stats()
+		s.Peers = append(s.Peers, status.Peer{
+			Channel: o.channel, Name: o.sink.String(), State: state.String(), Reason: reason, Address: o.address,
+			Spool: &status.Spool{Bytes: q.Bytes, Limit: q.Limit, Dropped: q.Dropped},
+		})
+	}
+	for _, c := range st.Channels {
+		if c.Name != record.Gateway {
+			s.Channels[c.Name] = b.channelStatus(c, protocols[c.Name])
+		}
+	}
+	return s
+}
+
+// channelStatus says how a channel stands. What the transmitter said last of
+// its source is no news once the link is silent.
+func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.Channel {
+	out := status.Channel{
+		Protocol: protocol, Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
+		Unknown: status.Of(c.Unknown), Complete: status.Of(c.Complete), AgeSeconds: status.Of(c.Age.Seconds()),
+		Keys: status.Of(uint64(c.Keys)), SourceState: sourceState(c.State), SourceReason: c.Reason,
+	}
+	if err := b.link.Ready(); err != nil {
+		out.SourceReason = fmt.Sprintf("%v; last known: %s %s", err, out.SourceState, c.Reason)
+		out.SourceState = sourceState(stateDown)
+	}
+	return out
+}
+
+const stateDown = 2
+
+// sourceState is a record.Totals state in words.
+func sourceState(s uint8) string {
+	if s > stateDown {
+		return "down"
+	}
+	return [...]string{"connecting", "up", "down"}[s]
+}
+
+func (b *board) linkStatus(st pipeline.Status) status.Link {
+	f := st.Frames
+	l := status.Link{
+		Medium: string(b.cfg.Link.Medium), Epoch: st.Epoch, Frames: f.Frames, CRCErrors: status.Of(f.Noise),
+		AuthFailures: status.Of(f.AuthFailed), Replayed: status.Of(f.Replayed), Repaired: status.Of(f.Repaired),
+		Lost: status.Of(f.Lost), LastHeartbeatAgeSeconds: status.Of(st.HeartbeatAge.Seconds()),
+	}
+	if err := b.link.Ready(); err != nil {
+		l.State = err.Error()
+	}
+	return l
+}
+
+// figures is the gateway's state and loss figures, for sinks that publish them.
+func (b *board) figures() []byte {
+	s := b.snapshot()
+	out, err := json.Marshal(map[string]any{
+		"pair": s.Pair, "version": s.Version, "link": s.Link, "channels": s.Channels, "transmitter": s.Transmitter,
+	})
+	if err != nil {
+		return nil // numbers and strings always marshal, but for a NaN, which no counter is
+	}
+	return out
+}

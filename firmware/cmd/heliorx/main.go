@@ -1,0 +1,180 @@
+// Command heliorx is IT's side of the gateway: it listens to the link, which it
+// has no way to answer, and rebuilds what the plant's side heard.
+//
+// This is the role's composition root: the only place that names concrete
+// sinks and drivers.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/config/users"
+	"heliograph/firmware/role"
+	"heliograph/firmware/rx/memory"
+	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/mqtt"
+	"heliograph/firmware/rx/sink/syslog"
+	"heliograph/firmware/rx/spool"
+	"heliograph/firmware/status"
+	"heliograph/firmware/store"
+	"heliograph/firmware/task"
+)
+
+var version = "unknown" // set by the linker
+
+func main() {
+	os.Exit(role.Main(role.Program{
+		Name: "heliorx", Version: version,
+		Check: func(path string) ([]config.Warning, error) {
+			_, warnings, err := config.LoadRX(path)
+			return warnings, err
+		},
+		Run: run,
+	}, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal) error {
+	cfg, _, err := config.LoadRX(path)
+	if err != nil {
+		return err
+	}
+	release, err := store.Lock(cfg.State)
+	if err != nil {
+		return err
+	}
+	defer release()
+	journal := &status.Journal{Log: log}
+	key, err := pairkey.Read(cfg.Link.KeyFile)
+	if err != nil {
+		return err
+	}
+	remembered, err := memory.Open(cfg.State, key, journal.Add, time.Now)
+	if err != nil {
+		return err
+	}
+	b := &board{started: time.Now(), cfg: cfg, journal: journal, memory: remembered, keySets: map[string]uint64{}}
+	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
+		return err
+	}
+	b.gateway = b.link.Channel(record.Gateway, discard{})
+	defer b.close(log)
+	if err := b.sinks(log); err != nil {
+		return err
+	}
+	b.link.Resume(remembered.Account())
+	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b)}
+	if cfg.Status != "" {
+		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log})
+	}
+	return runner.Run(ctx)
+}
+
+// discard is the sink of the gateway's own channel, of which only the picture
+// is wanted.
+type discard struct{}
+
+// Deliver implements sink.Sink.
+func (discard) Deliver(sink.Update) {}
+
+// sinks makes a task of every configured sink, each with its channel and spool.
+func (b *board) sinks(log *slog.Logger) error {
+	for _, c := range b.cfg.MQTT {
+		q, err := b.queue(c.Channel, c.SpoolBytes, log)
+		if err != nil {
+			return err
+		}
+		var picture sink.Picture
+		deps := mqtt.Deps{
+			Queue: q, Pair: b.cfg.Pair, PKI: b.cfg.PKI, Gateway: b.figures,
+			Picture: func() sink.Picture { return picture },
+		}
+		if c.UsersFile != "" {
+			known, err := users.Load(c.UsersFile)
+			if err != nil {
+				return err
+			}
+			deps.Verify = known.Verify
+		}
+		s, err := mqtt.New(c, deps, log)
+		if err != nil {
+			return err
+		}
+		picture = b.link.Channel(c.Channel, s)
+		b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
+	}
+	for _, c := range b.cfg.Syslog {
+		q, err := b.queue(c.Channel, c.SpoolBytes, log)
+		if err != nil {
+			return err
+		}
+		s, err := syslog.New(c, syslog.Deps{Queue: q}, log)
+		if err != nil {
+			return err
+		}
+		b.link.Channel(c.Channel, s)
+		b.add(c.Channel, "syslog", c.Forward, s, q)
+	}
+	if len(b.cfg.OPCUA) > 0 {
+		return fmt.Errorf("heliorx: this version carries MQTT and syslog; remove the [[opcua]] tables")
+	}
+	return nil
+}
+
+func (b *board) queue(channel string, limit int64, log *slog.Logger) (*spool.Queue, error) {
+	q, err := spool.Open(filepath.Join(b.cfg.State, "spool", channel), limit)
+	if err != nil {
+		return nil, err
+	}
+	q.LogTo(log.With("channel", channel))
+	b.queues = append(b.queues, q)
+	return q, nil
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// peer is a sink with what an operator wants to see of it.
+type peer interface {
+	task.Task
+	sink.Sink
+	Status() (sink.State, string)
+}
+
+func (b *board) add(channel, protocol, address string, s peer, q *spool.Queue) {
+	b.link.Recall(channel, b.memory.Keys(channel))
+	b.tasks = append(b.tasks, s)
+	b.outs = append(b.outs, out{channel: channel, protocol: protocol, address: address, sink: s, queue: q})
+}
+
+// close keeps what the run is to hand on to the next.
+func (b *board) close(log *slog.Logger) {
+	account := b.link.Account()
+	account.Exact = true
+	b.keep(account)
+	b.keepKeys()
+	for _, q := range b.queues {
+		if err := q.Close(); err != nil {
+			log.Error("spool: closing", "error", err)
+		}
+	}
+}
+
+func (b *board) keep(account pipeline.Account) {
+	epoch, sequence, ok := b.link.Sequence()
+	if ok {
+		b.memory.Keep(epoch, sequence, account)
+	}
+}

@@ -1,0 +1,134 @@
+// Command heliotx is the plant's side of the gateway: it listens to the plant
+// and sends what it hears through a link that carries nothing back.
+//
+// This is the role's composition root: the only place that names concrete
+// sources and drivers.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/role"
+	"heliograph/firmware/status"
+	"heliograph/firmware/store"
+	"heliograph/firmware/task"
+	"heliograph/firmware/tx/epoch"
+	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/source/mqtt"
+	"heliograph/firmware/tx/source/syslog"
+)
+
+var version = "unknown" // set by the linker
+
+func main() {
+	os.Exit(role.Main(role.Program{
+		Name: "heliotx", Version: version,
+		Check: func(path string) ([]config.Warning, error) {
+			_, warnings, err := config.LoadTX(path)
+			return warnings, err
+		},
+		Run: run,
+	}, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Signal) error {
+	cfg, _, err := config.LoadTX(path)
+	if err != nil {
+		return err
+	}
+	release, err := store.Lock(cfg.State)
+	if err != nil {
+		return err
+	}
+	defer release()
+	journal := &status.Journal{Log: log}
+	session, err := newSession(cfg, journal)
+	if err != nil {
+		return err
+	}
+	link, err := openLink(cfg.Link, session, log)
+	if err != nil {
+		return err
+	}
+	go ignore(ctx, hangup, log)
+	tasks, err := sources(cfg, link, log)
+	if err != nil {
+		return err
+	}
+	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch}
+	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
+	if cfg.Status != "" {
+		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log})
+	}
+	return runner.Run(ctx)
+}
+
+// newSession opens the epoch of this run, which is on disk before the first
+// frame can leave.
+func newSession(cfg config.TX, journal *status.Journal) (*wire.Session, error) {
+	key, err := pairkey.Read(cfg.Link.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	number, lost, err := epoch.Next(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	if lost {
+		journal.Add("epoch_lost", "both copies of the epoch are damaged; it begins at 1 again, which the receiver will refuse until its operator accepts it")
+	}
+	var salt [16]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	return wire.NewSession(key, number, salt)
+}
+
+// sources makes a task of every configured source, each with its channel.
+func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task, error) {
+	var tasks []task.Task
+	for _, c := range cfg.MQTT {
+		s, err := mqtt.New(c, link.Port(c.Channel, class(c.Bulk)), log)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, s)
+	}
+	for _, c := range cfg.Syslog {
+		s, err := syslog.New(c, link.Port(c.Channel, class(c.Bulk)), log)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, s)
+	}
+	if len(cfg.OPCUA) > 0 {
+		return nil, fmt.Errorf("heliotx: this version carries MQTT and syslog; remove the [[opcua]] tables")
+	}
+	return tasks, nil
+}
+
+func class(bulk bool) wire.Class {
+	if bulk {
+		return wire.Bulk
+	}
+	return wire.LowLatency
+}
+
+// ignore takes hangups, which no source of this version can use.
+func ignore(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			log.Info("SIGHUP: no OPC UA source to browse again")
+		}
+	}
+}

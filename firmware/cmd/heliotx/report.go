@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"heliograph/drivers/clock"
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/config"
+	"heliograph/firmware/status"
+	"heliograph/firmware/task"
+	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/source"
+)
+
+// reporter tells both ends how this board stands: its own status server, and
+// the receiver through the gateway's own channel.
+type reporter struct {
+	started time.Time
+	cfg     config.TX
+	link    *pipeline.Link
+	port    source.Port
+	journal *status.Journal
+	epoch   uint64
+	sent    map[string]string
+}
+
+// reportEvery is how often the gateway's own channel is brought up to date.
+const reportEvery = 2 * time.Second
+
+// String names the task.
+func (r *reporter) String() string { return "report" }
+
+// Ready is always so: whether the board is ready is what it reports.
+func (r *reporter) Ready() error { return nil }
+
+// Run reports until ctx ends.
+func (r *reporter) Run(ctx context.Context) error {
+	r.port.Report(source.Up, "")
+	for {
+		r.link.SetClock(clock.Synchronized())
+		r.tell()
+		r.port.Whole(true)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reportEvery):
+		}
+	}
+}
+
+// tell puts what has changed on the gateway's own channel: one key each, so
+// that a change costs only itself.
+func (r *reporter) tell() {
+	now := map[string]string{
+		"version":       version,
+		"pair":          r.cfg.Pair,
+		"epoch":         strconv.FormatUint(r.epoch, 10),
+		"configuration": summary(r.cfg),
+		"clock":         clockState(),
+	}
+	if t, ok := temperature(); ok {
+		now["temperature_celsius"] = t
+	}
+	for _, c := range r.link.Channels() {
+		if c.Name != record.Gateway {
+			b, err := json.Marshal(map[string]string{"state": c.State.String(), "reason": c.Reason})
+			if err == nil {
+				now["source/"+c.Name] = string(b)
+			}
+		}
+	}
+	for key, value := range now {
+		if r.sent[key] != value {
+			// Refused only once the link is closed, when nobody listens.
+			_ = r.port.Put(source.Update{Key: []byte(key), Payload: []byte(value), Time: time.Now()})
+		}
+	}
+	r.sent = now
+}
+
+func clockState() string {
+	if clock.Synchronized() {
+		return "synchronized"
+	}
+	return "not synchronized"
+}
+
+// summary says what is configured without naming hosts of the plant.
+func summary(cfg config.TX) string {
+	return fmt.Sprintf("%d mqtt, %d syslog, %d opcua over %s", len(cfg.MQTT), len(cfg.Syslog), len(cfg.OPCUA), cfg.Link.Medium)
+}
+
+// temperature reads the processor's temperature, where there is a sensor.
+func temperature() (string, bool) {
+	b, err := os.ReadFile("/sys/class/thermal/thermal_zone0/temp")
+	if err != nil {
+		return "", false
+	}
+	milli, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return "", false
+	}
+	return strconv.Itoa((milli + 500) / 1000), true
+}
+
+// ready merges the tasks' reasons with those of the channels.
+func (r *reporter) ready(runner *task.Runner) func() error {
+	return func() error {
+		reasons := []error{runner.Ready()}
+		for _, c := range r.link.Channels() {
+			switch {
+			case c.State != source.Up:
+				reasons = append(reasons, fmt.Errorf("channel %s: source %s: %s", c.Name, c.State, c.Reason))
+			case c.Partial:
+				reasons = append(reasons, fmt.Errorf("channel %s: the source's first picture has not been sent yet", c.Name))
+			}
+		}
+		return errors.Join(reasons...)
+	}
+}
+
+// snapshot is what the status server shows.
+func (r *reporter) snapshot() status.Snapshot {
+	counts := r.link.Counts()
+	s := status.Snapshot{
+		Role: "tx", Pair: r.cfg.Pair, Version: version, UptimeSeconds: time.Since(r.started).Seconds(), Clock: clockState(),
+		Channels: map[string]status.Channel{}, Notes: r.journal.Notes(),
+		Link: status.Link{
+			Medium: string(r.cfg.Link.Medium), Epoch: r.epoch,
+			Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,
+		},
+	}
+	if err := r.link.Ready(); err != nil {
+		s.Link.State = err.Error()
+	}
+	protocols := protocols(r.cfg)
+	for _, c := range r.link.Channels() {
+		if c.Name == record.Gateway {
+			continue
+		}
+		s.Channels[c.Name] = status.Channel{
+			Protocol: protocols[c.Name], Sent: status.Of(c.Sent), Conflated: status.Of(c.Conflated), Dropped: status.Of(c.Dropped),
+			Keys: status.Of(uint64(c.Keys)), SourceState: c.State.String(), SourceReason: c.Reason,
+		}
+	}
+	return s
+}
+
+func protocols(cfg config.TX) map[string]string {
+	p := map[string]string{}
+	for _, c := range cfg.MQTT {
+		p[c.Channel] = "mqtt"
+	}
+	for _, c := range cfg.Syslog {
+		p[c.Channel] = "syslog"
+	}
+	return p
+}

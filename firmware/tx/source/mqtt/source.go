@@ -1,0 +1,225 @@
+// Package mqtt hears a broker in the plant: every message of the configured
+// topics becomes a record, and retained messages become state.
+//
+// MQTT 5.0 is spoken through paho.golang and MQTT 3.1.1 through
+// paho.mqtt.golang. The package never publishes, and subscribes to nothing
+// that is not configured.
+//
+// # Retained messages
+//
+// A retained message is the newest value of its topic, and live ones are
+// events besides: Key is the topic. To keep the flag on live messages, MQTT 5
+// subscribes with Retain As Published (§3.8.3.1), and 3.1.1 connects as a bridge
+// does (protocol level 0x84, which mosquitto honours). A broker that refuses
+// that is subscribed to again each minute, and the channel's reason says so.
+//
+// What a broker sends upon subscribing cannot be told from live messages by its
+// flags. So the first retained message of a topic after a subscription is
+// taken as state, and skipped if it is what was sent already; a second one is
+// live. The picture is whole once no new topic has come for a second; then
+// topics that the broker no longer has are deleted. The only thing that this
+// folds is a live retained message that repeats its topic's value within that
+// time.
+//
+// # Acknowledgement
+//
+// A QoS 1 or 2 message is acknowledged once it and its parity have left, in
+// the order of arrival (§4.6). If one never leaves, the connection is given up and the
+// broker sends it again. Within a session QoS 2 is exactly once; after a
+// restart of this program a message that had left without the broker
+// knowing crosses again.
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/task"
+	"heliograph/firmware/tx/source"
+)
+
+// Our own choices.
+const (
+	keepAlive      = 4 * time.Second // a silent broker is noticed within 1.5 times that, and a bit
+	pingPatience   = 3 * time.Second
+	dialPatience   = 5 * time.Second
+	sessionExpiry  = 7 * 24 * time.Hour
+	receiveMaximum = 1000
+	firstRetry     = 500 * time.Millisecond
+	lastRetry      = 20 * time.Second
+	steadyAfter    = 30 * time.Second // a connection that held this long starts the back-off anew
+
+	maxMessage = 8<<20 - 128<<10 // bytes of an encoded message that the link carries
+	maxPacket  = 64 << 20        // bytes of a packet that is read at all, where the broker knows no limit
+)
+
+// Source is one broker. It implements task.Task.
+type Source struct {
+	task.Status
+	cfg   config.MQTTSource
+	port  source.Port
+	log   *slog.Logger
+	sent  *sessions
+	stats Stats
+}
+
+// Stats counts since the start. Safe for concurrent use.
+type Stats struct {
+	Received atomic.Uint64
+	Refused  atomic.Uint64 // too large, or no valid message
+	Skipped  atomic.Uint64 // retained messages that were known already
+	Retries  atomic.Uint64 // connections given up to have messages sent again
+}
+
+// New returns a source that is not running yet.
+func New(cfg config.MQTTSource, port source.Port, log *slog.Logger) (*Source, error) {
+	if _, err := tlsConfig(cfg); err != nil {
+		return nil, err
+	}
+	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions()}
+	port.Report(source.Connecting, "starting")
+	return s, nil
+}
+
+// String names the task.
+func (s *Source) String() string { return "mqtt source " + s.cfg.Channel }
+
+// Stats returns the counters.
+func (s *Source) Stats() *Stats { return &s.stats }
+
+// connection is a broker in one version of the protocol.
+type connection interface {
+	// subscribe asks for the configured topics, retained messages included.
+	subscribe(ctx context.Context) error
+	// lost is closed when the connection is; cause says why.
+	lost() <-chan struct{}
+	cause() error
+	close()
+}
+
+// Run hears the broker until ctx ends.
+func (s *Source) Run(ctx context.Context) error {
+	defer s.sent.close()
+	retry := firstRetry
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := s.connectAndHear(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		s.report(source.Down, fmt.Sprintf("%s: %v", s.cfg.Broker, err))
+		if time.Since(began) > steadyAfter {
+			retry = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry/2 + rand.N(retry/2)): // jitter: brokers restart under all their clients
+		}
+		retry = min(2*retry, lastRetry)
+	}
+	s.report(source.Down, "the transmitter ends")
+	return nil
+}
+
+// connectAndHear connects once and hears the broker until something fails.
+func (s *Source) connectAndHear(ctx context.Context) error {
+	f := newFeed(s)
+	defer f.close()
+	c, how, err := s.connect(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	again := make(<-chan time.Time)
+	if how.plain {
+		ticker := time.NewTicker(resubscribeEvery)
+		defer ticker.Stop()
+		again = ticker.C
+	}
+	f.begin()
+	if err := c.subscribe(ctx); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	s.report(source.Up, how.String())
+	quiet := time.NewTicker(pictureQuiet / 4)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.lost():
+			return fmt.Errorf("connection lost: %w", c.cause())
+		case err := <-f.failed:
+			s.stats.Retries.Add(1)
+			return fmt.Errorf("messages are to be sent again: %w", err)
+		case <-quiet.C:
+			f.settle(time.Now())
+		case <-again:
+			f.begin()
+			if err := c.subscribe(ctx); err != nil {
+				return fmt.Errorf("subscribing again: %w", err)
+			}
+		}
+	}
+}
+
+// how says how a broker is spoken to, for the channel's reason.
+type how struct {
+	version string
+	why     string
+	plain   bool // 3.1.1 without the bridge's flag
+}
+
+func (h how) String() string {
+	s := "MQTT " + h.version
+	if h.why != "" {
+		s += ": " + h.why
+	}
+	if h.plain {
+		s += "; the broker hides the retain flag of live messages, so retained state is asked for each minute"
+	}
+	return s
+}
+
+// resubscribeEvery is how often a broker that hides the retain flag of live
+// messages is asked for what it retains.
+const resubscribeEvery = time.Minute
+
+// errVersion is a broker's refusal of the version of the protocol.
+var errVersion = errors.New("the broker refuses this version of MQTT")
+
+// connect tries the versions that are configured, newest first.
+func (s *Source) connect(ctx context.Context, f *feed) (connection, how, error) {
+	why := ""
+	if s.cfg.Version != config.MQTT311 {
+		c, err := s.connect5(ctx, f)
+		if err == nil || s.cfg.Version == config.MQTT5 || !errors.Is(err, errVersion) {
+			return c, how{version: "5"}, err
+		}
+		why = "the broker refused 5"
+		s.log.Warn("mqtt: the broker refuses version 5; trying 3.1.1", "broker", s.cfg.Broker, "error", err)
+	}
+	c, err := s.connect3(ctx, f, bridgeLevel)
+	if err == nil || !errors.Is(err, errVersion) {
+		return c, how{version: "3.1.1", why: why}, err
+	}
+	c, err = s.connect3(ctx, f, plainLevel)
+	return c, how{version: "3.1.1", why: why, plain: true}, err
+}
+
+func (s *Source) report(state source.State, reason string) {
+	s.port.Report(state, reason)
+	if state == source.Up {
+		s.Set(nil)
+		s.log.Info("mqtt: broker", "state", state.String(), "reason", reason)
+		return
+	}
+	s.Set(errors.New(reason))
+	s.log.Warn("mqtt: broker", "state", state.String(), "reason", reason)
+}

@@ -1,0 +1,133 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/session/state"
+
+	payload "heliograph/firmware/payload/mqtt"
+)
+
+// sessions keeps what MQTT 5 remembers between connections: which QoS 2
+// messages were received.
+type sessions struct{ five *state.State }
+
+func newSessions() *sessions { return &sessions{five: state.NewInMemory()} }
+
+func (s *sessions) close() { _ = s.five.Close() }
+
+// client5 is a connection in MQTT 5.
+type client5 struct {
+	source *Source
+	client *paho.Client
+	once   sync.Once
+	gone   chan struct{}
+	err    error
+}
+
+// reasonVersion is Unsupported Protocol Version (MQTT 5.0 §3.2.2.2).
+const reasonVersion = 0x84
+
+func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
+	conn, err := dial(ctx, s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &client5{source: s, gone: make(chan struct{})}
+	c.client = paho.NewClient(paho.ClientConfig{
+		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five,
+		EnableManualAcknowledgment: true, SendAcksInterval: 5 * time.Millisecond, PacketTimeout: dialPatience,
+		OnClientError:      c.fail,
+		OnServerDisconnect: func(d *paho.Disconnect) { c.fail(fmt.Errorf("the broker ended it with reason %#x", d.ReasonCode)) },
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			m := message5(p.Packet)
+			var ack func()
+			if p.Packet.QoS > 0 {
+				ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
+			}
+			f.message(&m, ack)
+			return true, nil
+		}},
+	})
+	answer, err := c.client.Connect(ctx, s.connectPacket())
+	switch {
+	case err == nil:
+		return c, nil
+	case answer != nil && answer.ReasonCode == reasonVersion, answer != nil && answer.ReasonCode == 1,
+		answer == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
+		return nil, fmt.Errorf("%w: %v", errVersion, err)
+	case answer != nil:
+		return nil, fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err)
+	}
+	return nil, err
+}
+
+func (s *Source) connectPacket() *paho.Connect {
+	expiry, most, size := uint32(sessionExpiry.Seconds()), uint16(receiveMaximum), uint32(maxMessage)
+	return &paho.Connect{
+		ClientID: s.cfg.ClientID, KeepAlive: uint16(keepAlive.Seconds()), CleanStart: false,
+		Username: s.cfg.Username, UsernameFlag: s.cfg.Username != "", Password: s.cfg.Password, PasswordFlag: len(s.cfg.Password) > 0,
+		Properties: &paho.ConnectProperties{SessionExpiryInterval: &expiry, ReceiveMaximum: &most, MaximumPacketSize: &size, RequestProblemInfo: true},
+	}
+}
+
+func (c *client5) subscribe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	var options []paho.SubscribeOptions
+	for _, t := range c.source.cfg.Topics {
+		options = append(options, paho.SubscribeOptions{Topic: t, QoS: 2, RetainAsPublished: true})
+	}
+	answer, err := c.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: options})
+	if answer != nil {
+		for i, reason := range answer.Reasons {
+			if reason >= 0x80 {
+				return fmt.Errorf("the broker refuses %q with reason %#x", c.source.cfg.Topics[i], reason)
+			}
+		}
+	}
+	return err
+}
+
+func (c *client5) fail(err error) {
+	c.once.Do(func() { c.err = err; close(c.gone) })
+}
+
+func (c *client5) lost() <-chan struct{} { return c.gone }
+
+func (c *client5) cause() error { return c.err }
+
+// close ends the connection, and waits for its handlers. The broker keeps the
+// session.
+func (c *client5) close() {
+	_ = c.client.Disconnect(&paho.Disconnect{})
+	<-c.client.Done()
+}
+
+// message5 takes a message with all its properties.
+func message5(p *paho.Publish) payload.Message {
+	m := payload.Message{Topic: p.Topic, QoS: p.QoS, Retain: p.Retain, Payload: p.Payload}
+	props := p.Properties
+	if props == nil {
+		return m
+	}
+	m.PayloadFormat, m.ResponseTopic, m.CorrelationData = props.PayloadFormat, props.ResponseTopic, props.CorrelationData
+	if props.ContentType != "" {
+		m.ContentType = &props.ContentType
+	}
+	if props.MessageExpiry != nil {
+		m.Expires, m.Expiry, m.Received = true, *props.MessageExpiry, time.Now()
+	}
+	for _, u := range props.User {
+		m.User = append(m.User, payload.Property{Name: u.Key, Value: u.Value})
+	}
+	return m
+}
