@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 )
@@ -52,7 +51,7 @@ func (p *publisher) picture(ctx context.Context) error {
 		n := binary.BigEndian.Uint32(rest)
 		b := rest[4 : 4+n]
 		rest = rest[4+n:]
-		if p.msg.Parse(bytes.Clone(b)) != nil {
+		if p.msg.Parse(b) != nil {
 			p.s.unreadable.Add(1)
 			continue
 		}
@@ -70,5 +69,6 @@ func (p *publisher) picture(ctx context.Context) error {
 		}
 	}
 	p.snap = nil
+	p.c.filled()
 	return nil
 }

@@ -25,6 +25,8 @@ type connection interface {
 	err() error
 	// note says what is worth knowing about the connection, "" for nothing.
 	note() string
+	// filled says that the picture was sent.
+	filled()
 	// close ends the connection, politely if asked to.
 	close(polite bool)
 }
@@ -251,10 +253,10 @@ func size(m *payload.Message) int {
 // patience is how long to wait for acknowledgements before looking at the queue again.
 func (p *publisher) patience(fresh int) time.Duration {
 	switch {
-	case len(p.flights) == 0:
-		return 0
 	case p.full():
 		return time.Second
+	case len(p.flights) == 0:
+		return 0
 	case fresh == 0 || p.fruitless >= alone:
 		return 2 * time.Millisecond
 	}

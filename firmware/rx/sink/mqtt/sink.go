@@ -145,9 +145,6 @@ func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 
 // Run publishes until ctx ends, connecting again whenever it must.
 func (s *Sink) Run(ctx context.Context) error {
-	if s.embedded != nil {
-		return s.serve(ctx)
-	}
 	wait, fruitless := retryMin, 0
 	for ctx.Err() == nil {
 		began := time.Now()

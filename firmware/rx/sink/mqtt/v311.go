@@ -74,6 +74,7 @@ func (c *conn311) err() error {
 
 func (c *conn311) note() string          { return c.words }
 func (c *conn311) limits() limits        { return limits{qos: 2, retain: true} }
+func (c *conn311) filled()               {}
 func (c *conn311) lost() <-chan struct{} { return c.gone }
 
 // room: 3.1.1 has no Receive Maximum, and brokers lose what exceeds their own.
@@ -82,7 +83,15 @@ func (c *conn311) room() int { return min(window-c.open[1], window311-c.open[2])
 func (c *conn311) flush() error { return nil }
 
 func (c *conn311) send(m *payload.Message, _ uint32) error {
-	c.sent = append(c.sent, c.client.Publish(m.Topic, m.QoS, m.Retain, m.Payload))
+	handed := make(chan paho3.Token, 1)
+	topic, qos, retain, body := m.Topic, m.QoS, m.Retain, m.Payload
+	go func() { handed <- c.client.Publish(topic, qos, retain, body) }() // it stays away long when the connection breaks under it
+	select {
+	case t := <-handed:
+		c.sent = append(c.sent, t)
+	case <-c.gone:
+		return c.err()
+	}
 	c.qos = append(c.qos, m.QoS)
 	c.open[m.QoS]++
 	return nil

@@ -117,6 +117,7 @@ func (c *conn5) err() error {
 
 func (c *conn5) note() string          { return "" }
 func (c *conn5) limits() limits        { return c.lim }
+func (c *conn5) filled()               {}
 func (c *conn5) lost() <-chan struct{} { return c.client.Done() }
 func (c *conn5) room() int             { return c.max - c.box.open() }
 
