@@ -1,0 +1,69 @@
+package mqtt
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/rx/sink"
+)
+
+// oldBroker answers CONNECT as one that speaks 3.1.1 alone.
+func oldBroker(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				head := make([]byte, 9) // type, length, name, level
+				if _, err := io.ReadFull(conn, head); err != nil {
+					return
+				}
+				if head[8] != 4 {
+					_, _ = conn.Write([]byte{0x20, 2, 0, 1})
+					return
+				}
+				_, _ = conn.Write([]byte{0x20, 2, 0, 0})
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
+	r := start(t, config.MQTTSink{Broker: "mqtt://" + oldBroker(t), Version: config.MQTTAuto})
+	eventually(t, "the sink is up", func() bool { return r.Ready() == nil })
+	if _, reason := r.Status(); !strings.Contains(reason, "3.1.1") {
+		t.Errorf("got %q, want it to name the version", reason)
+	}
+	five := start(t, config.MQTTSink{Broker: "mqtt://" + oldBroker(t), Version: config.MQTT5})
+	eventually(t, "the refusal shows", func() bool {
+		state, reason := five.Status()
+		return state == sink.Down && strings.Contains(reason, "refuses MQTT 5")
+	})
+}
+
+func TestAutoDoesNotFallBackOnAWrongPassword(t *testing.T) {
+	port := freePort(t)
+	mosquitto(t, port, "allow_anonymous false")
+	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTTAuto})
+	eventually(t, "the refusal shows", func() bool {
+		_, reason := r.Status()
+		return strings.Contains(reason, "not authorised")
+	})
+	if reason := r.Ready().Error(); strings.Contains(reason, "3.1.1") {
+		t.Errorf("got %q, want no other version tried", reason)
+	}
+}
