@@ -53,7 +53,7 @@ func embeddedRig(t testing.TB, fill int, change ...func(*Deps)) (*rig, string) {
 }
 
 func TestEmbeddedBrokerServesItsPictureAndWhatComes(t *testing.T) {
-	const fill = 6000 // more than waits for a client at once
+	const fill = 15000 // more than the server keeps for a client
 	r, address := embeddedRig(t, fill)
 	in := subscribe(t, address, "#")
 	seen := map[string]byte{}
