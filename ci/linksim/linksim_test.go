@@ -61,7 +61,8 @@ func TestEventsArriveCompleteAndInOrder(t *testing.T) {
 		{"a saturated line with 5 % loss", udp, 12.5e6, 200, 20, 0.05, 0, 20000, 20000},
 		{"a slow trickle with 5 % loss", udp, 12.5e6, 100, 0, 0.05, 0.01, 300, 300},
 		{"records larger than a frame", udp, 12.5e6, 20000, 1, 0.05, 0.01, 300, 300},
-		{"a UART", uart, 92160, 60, 0, 0.003, 0, 300, 300},
+		{"a slow UART", uart, 92160, 60, 0, 0.02, 0, 300, 300},
+		{"a full UART", uart, 92160, 170, 1, 0.004, 0, 10000, 10000},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,6 +94,12 @@ func TestEventsArriveCompleteAndInOrder(t *testing.T) {
 			}
 			s.mustRun(t, 3*time.Second, nil)
 			st := m.Status()
+			if c.drop > 0 && s.RX.Counts.Repaired == 0 {
+				t.Errorf("nothing was repaired: %+v", s.RX.Counts)
+			}
+			if s.RX.Counts.Malformed != 0 {
+				t.Errorf("%d frames made no sense", s.RX.Counts.Malformed)
+			}
 			if next != c.expect || st.Delivered != uint64(c.expect) || st.Lost != 0 || st.Unknown != 0 {
 				t.Errorf("delivered %d, account %+v, frames %+v; want %d and no loss (seed 42)", next, st.Counts, s.RX.Counts, c.expect)
 			}

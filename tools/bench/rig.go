@@ -52,6 +52,7 @@ type options struct {
 	encode      func(dst, frame []byte) []byte
 	synchronize interface {
 		Push(chunk []byte, deliver func(frame []byte))
+		Idle(deliver func(frame []byte))
 	}
 }
 

@@ -39,7 +39,7 @@ func openLink(cfg config.Link, session *wire.Session, log *slog.Logger) (*pipeli
 		if err != nil {
 			return nil, err
 		}
-		c.Profile = wire.DatagramProfile(udp.MaxFrame, udp.Overhead)
+		c.Profile = wire.DatagramProfile(t.MaxFrame(), t.Overhead())
 		return pipeline.New(c, t), nil
 	case config.Ethernet:
 		t, err := ethernet.OpenTransmitter(cfg.Interface, log)

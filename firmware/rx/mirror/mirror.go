@@ -195,6 +195,7 @@ func (c *Channel) reach(seq uint64) {
 	case seq > c.expect:
 		if c.doubt {
 			c.counts.Unknown += seq - c.expect
+			c.joined = seq - 1
 		} else {
 			c.counts.Lost += seq - c.expect
 		}

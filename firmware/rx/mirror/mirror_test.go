@@ -273,6 +273,19 @@ func TestKeysOfAnEarlierRunAreSweptOrDeliveredAnew(t *testing.T) {
 	s.expect(t, Counts{Delivered: 1}, true, "state still=1", "gone gone=")
 }
 
+func TestAPageTurnsTheUnknownIntoDelivered(t *testing.T) {
+	s := newScene()
+	a := s.Account() // of a run that crashed before it kept anything
+	s = newScene()
+	s.Resume(a)
+	s.Begin(false)
+	s.Continue(a, false)
+	s.whole(2)
+	s.expect(t, Counts{Unknown: 2}, false)
+	s.page(t, record.Page{Last: true, Seq: 2, To: 2}, entry("k", "v", 2, 1))
+	s.expect(t, Counts{Delivered: 1, Unknown: 1}, true, "state k=v")
+}
+
 func TestConfirmedMeansHeardSinceTheLastLoss(t *testing.T) {
 	s := newScene()
 	s.set(1, 1, "a", "1")

@@ -39,9 +39,10 @@ type Config struct {
 	Anchor     receive.Anchor
 	StaleAfter time.Duration
 	// Synchronizer turns a medium's bytes into frames, where it has no frames
-	// of its own; deliver is called during Push.
+	// of its own; deliver is called during both. Idle says that the line is silent.
 	Synchronizer interface {
 		Push(chunk []byte, deliver func(frame []byte))
+		Idle(deliver func(frame []byte))
 	}
 	Log *slog.Logger
 }
@@ -74,7 +75,7 @@ type class struct {
 
 // Our own choices.
 const (
-	patience = 20 * time.Millisecond
+	patience = 50 * time.Millisecond // without a byte, and a line is silent
 	retry    = 200 * time.Millisecond
 )
 
@@ -186,6 +187,9 @@ func (l *Link) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now = now
+	if l.idle && l.config.Synchronizer != nil {
+		l.config.Synchronizer.Idle(l.frame)
+	}
 	for _, c := range l.classes {
 		c.decoder.Tick(now, l.idle)
 	}

@@ -174,6 +174,11 @@ func (d *Decoder) source(g *generation, i int, shard []byte) bool {
 	if g.shards[i] != nil {
 		return true
 	}
+	if g.sources > 0 {
+		if shard = trim(shard, g.size); shard == nil {
+			return false
+		}
+	}
 	g.shards[i] = d.keep(shard)
 	if g.sources > 0 {
 		d.gained(g, i%len(g.lanes))
@@ -209,8 +214,12 @@ func (d *Decoder) learn(g *generation, sources, lanes, size int) bool {
 	if sources < max(len(g.shards), 1) || sources > lanes*wire.MaxSources {
 		return false
 	}
-	for _, s := range g.shards {
-		if len(s) > size {
+	for i, s := range g.shards {
+		if s == nil {
+			continue
+		}
+		if g.shards[i] = trim(s, size); g.shards[i] == nil {
+			g.shards[i] = s
 			return false
 		}
 	}
@@ -374,6 +383,18 @@ func (d *Decoder) release(s []byte) {
 	if cap(s) >= bufferSize && len(d.free) < 2*maxSources {
 		d.free = append(d.free, s)
 	}
+}
+
+// trim takes off the zeros that a medium of fixed frame sizes has filled a shard
+// up with, as far as they are beyond the coded size. Anything else there is not
+// what parity was made of: nil.
+func trim(s []byte, size int) []byte {
+	for _, b := range s[min(size, len(s)):] {
+		if b != 0 {
+			return nil
+		}
+	}
+	return s[:min(size, len(s))]
 }
 
 // pad fills a shard up with zeros.

@@ -74,9 +74,9 @@ func dial(ctx context.Context, cfg config.MQTTSource) (net.Conn, error) {
 // ends it after its time, and no write blocks for ever.
 type guard struct {
 	net.Conn
-	head  [5]byte // of the packet: type, then the remaining length
-	have  int
-	left  int64 // of the packet, once its head is read
+	head [5]byte // of the packet: type, then the remaining length
+	have int
+	left int64 // of the packet, once its head is read
 }
 
 var errPacket = errors.New("the broker sent a packet larger than 64 MiB; take fewer topics, or make its messages smaller")
