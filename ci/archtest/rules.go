@@ -41,6 +41,7 @@ func rules() []rule {
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},
 		{path: "firmware/role", may: []string{"firmware/config"}},
 		{path: "firmware/status"},
+		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
 		{path: "firmware/store"},
 		{path: "firmware/task"},
 		{path: "drivers/...", may: []string{"drivers/..."}},

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -24,6 +25,7 @@ import (
 	"heliograph/firmware/rx/sink/mqtt"
 	"heliograph/firmware/rx/sink/syslog"
 	"heliograph/firmware/rx/spool"
+	"heliograph/firmware/selfsigned"
 	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
@@ -94,8 +96,14 @@ func (b *board) sinks(log *slog.Logger) error {
 		}
 		var picture sink.Picture
 		deps := mqtt.Deps{
-			Queue: q, Pair: b.cfg.Pair, PKI: b.cfg.PKI, Gateway: b.figures,
+			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures,
 			Picture: func() sink.Picture { return picture },
+		}
+		if address, secure := strings.CutPrefix(c.Listen, "mqtts://"); secure && c.TLS.Certificate == "" {
+			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(b.cfg.PKI, "mqtt-"+c.Channel, address, time.Now())
+			if err != nil {
+				return err
+			}
 		}
 		if c.UsersFile != "" {
 			known, err := users.Load(c.UsersFile)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -18,6 +19,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/role"
+	"heliograph/firmware/selfsigned"
 	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
@@ -102,6 +104,9 @@ func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task,
 		tasks = append(tasks, s)
 	}
 	for _, c := range cfg.Syslog {
+		if err := ensureCertificate(cfg.PKI, &c); err != nil {
+			return nil, err
+		}
 		s, err := syslog.New(c, link.Port(c.Channel, class(c.Bulk)), log)
 		if err != nil {
 			return nil, err
@@ -112,6 +117,17 @@ func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task,
 		return nil, fmt.Errorf("heliotx: this version carries MQTT and syslog; remove the [[opcua]] tables")
 	}
 	return tasks, nil
+}
+
+// ensureCertificate makes a certificate for a tls:// listener that has none.
+func ensureCertificate(folder string, c *config.SyslogSource) (err error) {
+	for _, l := range c.Listen {
+		address, secure := strings.CutPrefix(l, "tls://")
+		if secure && c.TLS.Certificate == "" {
+			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, "syslog-"+c.Channel, address, time.Now())
+		}
+	}
+	return err
 }
 
 func class(bulk bool) wire.Class {

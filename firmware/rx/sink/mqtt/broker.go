@@ -90,13 +90,7 @@ func (s *Sink) embed(u *url.URL) error {
 func (e *embedded) tls() (*tls.Config, error) {
 	files := e.sink.cfg.TLS
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	var err error
-	var pair tls.Certificate
-	if files.Certificate != "" {
-		pair, err = tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
-	} else {
-		pair, err = ownCertificate(e.sink.deps.PKI, e.sink.cfg.Channel, e.address, e.sink.clock())
-	}
+	pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{q: q, pic: &picture{}}
-	deps := Deps{Queue: q, Picture: func() sink.Picture { return r.pic }, Pair: "pair", PKI: t.TempDir()}
+	deps := Deps{Queue: q, Picture: func() sink.Picture { return r.pic }, Pair: "pair"}
 	for _, c := range change {
 		c(&deps)
 	}

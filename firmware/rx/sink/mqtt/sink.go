@@ -75,7 +75,6 @@ type Deps struct {
 	Pair    string
 	Gateway func() []byte                    // JSON of the gateway's state; nil: none
 	Verify  func(name, password string) bool // users of the embedded broker; nil: anybody may read
-	PKI     string                           // folder for the certificate of an embedded mqtts:// listener
 }
 
 // Stats is what a sink has done.

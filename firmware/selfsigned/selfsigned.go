@@ -1,10 +1,13 @@
-package mqtt
+// Package selfsigned makes the certificate of a TLS listener for which the
+// configuration names none, once, and keeps it beside its key in PEM files.
+// Clients trust it by its file. The package refuses to replace a certificate:
+// clients would have to trust the new one.
+package selfsigned
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -20,53 +23,57 @@ import (
 	"heliograph/firmware/store"
 )
 
-const certificateLife = 20 * 365 * 24 * time.Hour
+const life = 20 * 365 * 24 * time.Hour
 
-// ownCertificate returns the certificate that was made for the listener, or
-// makes one. Clients trust it by its file, mqtt-<channel>.crt.
-func ownCertificate(folder, channel, address string, now time.Time) (tls.Certificate, error) {
-	base := filepath.Join(folder, "mqtt-"+filepath.Base(channel))
-	pair, err := tls.LoadX509KeyPair(base+".crt", base+".key")
-	if !errors.Is(err, fs.ErrNotExist) {
-		return pair, err
+// Ensure returns the files of the certificate name in folder, which is made for
+// a listener on address (host:port) if it is not there yet.
+func Ensure(folder, name, address string, now time.Time) (certificate, key string, err error) {
+	base := filepath.Join(folder, filepath.Base(name))
+	certificate, key = base+".crt", base+".key"
+	if _, err := os.Stat(certificate); !errors.Is(err, fs.ErrNotExist) {
+		return certificate, key, err
 	}
+	if err := create(certificate, key, address, now); err != nil {
+		return "", "", fmt.Errorf("selfsigned: making %s: %v", certificate, err)
+	}
+	return certificate, key, nil
+}
+
+func create(certificate, keyFile, address string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return pair, err
+		return err
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return pair, err
+		return err
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return pair, fmt.Errorf("host name: %v", err)
+		return err
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(certificateLife),
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true, DNSNames: []string{name, "localhost"}, IPAddresses: addresses(address),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return pair, err
+		return err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return pair, err
+		return err
 	}
-	if err := store.Folder(folder); err != nil {
-		return pair, err
+	if err := store.Folder(filepath.Dir(certificate)); err != nil {
+		return err
 	}
 	// The key first: a certificate without its key would never be replaced.
-	if err := writeWhole(base+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
-		return pair, err
+	if err := writeWhole(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
+		return err
 	}
-	if err := writeWhole(base+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})); err != nil {
-		return pair, err
-	}
-	return tls.LoadX509KeyPair(base+".crt", base+".key")
+	return writeWhole(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // writeWhole leaves the file as a whole or not at all.
