@@ -36,6 +36,8 @@ func rules() []rule {
 		{path: "firmware/rx/...", may: []string{"firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/store", "firmware/task"}},
 
 		// Libraries that know nothing of the link.
+		{path: "firmware/opcua/rawvalue", pure: true},
+		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/...", may: []string{"firmware/opcua/..."}},
 		{path: "firmware/health", pure: true},
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},

@@ -1,0 +1,90 @@
+package rawvalue
+
+import "github.com/gopcua/opcua/ua"
+
+// ResponseHeader is what each response begins with, behind its type.
+type ResponseHeader struct {
+	Timestamp     int64 // ticks of 100 ns since 1601
+	RequestHandle uint32
+	ServiceResult ua.StatusCode
+}
+
+// ResponseHeader reads a ResponseHeader, and passes over its diagnostics.
+func (c *Cursor) ResponseHeader() ResponseHeader {
+	h := ResponseHeader{Timestamp: c.Int64(), RequestHandle: c.Uint32(), ServiceResult: ua.StatusCode(c.Uint32())}
+	c.DiagnosticInfo()
+	for range c.Length(4) {
+		c.Bytes()
+	}
+	c.ExtensionObject()
+	return h
+}
+
+// DataValues reads an array of at most so many DataValues, such as the Results of a
+// ReadResponse, and appends them to dst. A DataValue may be one byte long and takes a
+// hundred here, so most is what was asked for. After a fault it returns those that
+// came before it.
+func (c *Cursor) DataValues(dst []DataValue, most int) []DataValue {
+	for range c.atMost(most, c.Length(1)) {
+		d := c.DataValue()
+		if c.err != nil {
+			break
+		}
+		dst = append(dst, d)
+	}
+	return dst
+}
+
+// Notification is a MonitoredItemNotification: one changed value.
+type Notification struct {
+	Value        DataValue
+	ClientHandle uint32
+}
+
+// Notifications reads the MonitoredItems of a DataChangeNotification, at most so many,
+// and appends them to dst. After a fault it returns those that came before it.
+func (c *Cursor) Notifications(dst []Notification, most int) []Notification {
+	for range c.atMost(most, c.Length(5)) {
+		n := Notification{ClientHandle: c.Uint32(), Value: c.DataValue()}
+		if c.err != nil {
+			break
+		}
+		dst = append(dst, n)
+	}
+	return dst
+}
+
+func (c *Cursor) atMost(most, n int) int {
+	if n > most {
+		c.exceeded("array has more elements than were asked for")
+		return 0
+	}
+	return n
+}
+
+// DiagnosticInfos passes over an array of DiagnosticInfos, as ends most responses.
+func (c *Cursor) DiagnosticInfos() {
+	for range c.Length(1) {
+		if c.DiagnosticInfo(); c.err != nil {
+			return
+		}
+	}
+}
+
+// ReadResponse reads the body of a ReadResponse behind its type, and appends the
+// results, at most so many, to dst.
+func (c *Cursor) ReadResponse(dst []DataValue, most int) (ResponseHeader, []DataValue) {
+	h := c.ResponseHeader()
+	dst = c.DataValues(dst, most)
+	c.DiagnosticInfos()
+	return h, dst
+}
+
+// DataChange reads the body of a DataChangeNotification (the Body of the
+// ExtensionObject in a NotificationMessage), and appends its items, at most so many,
+// to dst.
+func (c *Cursor) DataChange(dst []Notification, most int) []Notification {
+	dst = c.Notifications(dst, most)
+	c.DiagnosticInfos()
+	return dst
+}
