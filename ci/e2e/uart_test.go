@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"testing"
 
@@ -24,12 +23,9 @@ func TestUARTCarriesThroughNoise(t *testing.T) {
 	g.link = linktest.New(42, linktest.Profile{BitErrors: 1e-5, DropBytes: 1e-5, Overruns: 1e-5})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	// A busy machine may keep the receiver waiting for longer than a pseudo
-	// terminal's 4 kB last; a board's driver has room for that, and so has this pipe.
-	from, into := io.Pipe()
-	go func() { defer close(done); _ = relay.Stream(ctx, near, into, g.link, 0) }()
-	go roomy(from, far)
-	t.Cleanup(func() { cancel(); _ = from.Close(); <-done })
+	room := relay.Buffer(far, 1<<20)
+	go func() { defer close(done); _ = relay.Stream(ctx, near, room, g.link, 0) }()
+	t.Cleanup(func() { cancel(); <-done; _ = room.Close() })
 	conf := func(role, device string, status int, rest string) string {
 		path := filepath.Join(g.dir, role+".toml")
 		mustWrite(t, path, []byte(fmt.Sprintf("pair = \"e2e\"\n[link]\nmedium = \"uart\"\ndevice = %q\nbaud = 921600\nkey_file = \"pair.key\"\n"+
@@ -62,25 +58,4 @@ func TestUARTCarriesThroughNoise(t *testing.T) {
 	}
 	g.tx.stop()
 	g.rx.stop()
-}
-
-// roomy copies bytes with a megabyte of room between.
-func roomy(from io.Reader, to io.Writer) {
-	chunks := make(chan []byte, 4096)
-	go func() {
-		defer close(chunks)
-		for {
-			b := make([]byte, 256)
-			n, err := from.Read(b)
-			if err != nil {
-				return
-			}
-			chunks <- b[:n]
-		}
-	}()
-	for c := range chunks {
-		if _, err := to.Write(c); err != nil {
-			return
-		}
-	}
 }

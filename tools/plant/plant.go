@@ -1,0 +1,166 @@
+// Package plant simulates what stands behind a transmitter: a press line whose
+// controllers publish to two brokers and whose devices send syslog. It is for
+// the demo and for tests, and refuses to listen anywhere but on loopback.
+package plant
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// tags are what the press line measures: retained, the newest value counts.
+var tags = []string{"press/temperature", "press/force", "press/stroke", "oven/temperature", "oven/door", "belt/speed", "belt/load", "robot/axis1", "robot/axis2"}
+
+// Broker is a simulated broker with a controller that publishes to it.
+type Broker struct {
+	Address string // host:port
+	server  *mochi.Server
+	client  *mochi.Client
+	sent    atomic.Uint64
+}
+
+// allow lets everyone in, on loopback.
+type allow struct{ mochi.HookBase }
+
+func (allow) ID() string { return "allow" }
+
+func (allow) Provides(b byte) bool { return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck }
+
+func (allow) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+
+func (allow) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+
+// NewBroker starts a broker on a port of loopback.
+func NewBroker() (*Broker, error) {
+	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	if err := server.AddHook(new(allow), nil); err != nil {
+		return nil, fmt.Errorf("plant: %v", err)
+	}
+	l := listeners.NewTCP(listeners.Config{ID: "plant", Address: "127.0.0.1:0"})
+	err := server.AddListener(l)
+	if err == nil {
+		err = server.Serve()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plant: starting a broker: %v", err)
+	}
+	return &Broker{Address: l.Address(), server: server, client: server.NewClient(nil, "local", "controller", true)}, nil
+}
+
+// Sent returns how many messages were published.
+func (b *Broker) Sent() uint64 { return b.sent.Load() }
+
+// Close ends the broker.
+func (b *Broker) Close() error { return b.server.Close() }
+
+// publish sends the next message: every other one is a retained value, the
+// others are events with the properties that such events carry.
+func (b *Broker) publish(at time.Time) error {
+	n := b.sent.Load() + 1
+	tag := tags[n/2%uint64(len(tags))]
+	p := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: n%2 == 0},
+		TopicName:   "plant/line-1/" + tag,
+		Payload:     []byte(Message(n, at, tag, value(n))),
+	}
+	if n%2 == 1 {
+		p.TopicName = "plant/line-1/events/part"
+		p.Properties = packets.Properties{ContentType: "application/json", User: []packets.UserProperty{{Key: "line", Val: "1"}}}
+	}
+	if err := b.server.InjectPacket(b.client, p); err != nil {
+		return fmt.Errorf("plant: publishing: %v", err)
+	}
+	b.sent.Store(n)
+	return nil
+}
+
+// value swings slowly, as measured values do.
+func value(n uint64) float64 { return 50 + 40*math.Sin(float64(n)/40) }
+
+// Devices send syslog lines to one address.
+type Devices struct {
+	conn net.Conn
+	tcp  bool
+	sent atomic.Uint64
+}
+
+// NewDevices connects to a syslog listener, network being "udp" or "tcp".
+func NewDevices(network, address string) (*Devices, error) {
+	c, err := net.DialTimeout(network, address, 5*time.Second)
+	if err != nil {
+		return nil, fmt.Errorf("plant: %v", err)
+	}
+	return &Devices{conn: c, tcp: network == "tcp"}, nil
+}
+
+// Sent returns how many lines were sent.
+func (d *Devices) Sent() uint64 { return d.sent.Load() }
+
+// Close ends the devices.
+func (d *Devices) Close() error { return d.conn.Close() }
+
+// line sends the next line: RFC 5424 over TCP (RFC 6587 octet counting), RFC
+// 3164 over UDP.
+func (d *Devices) line(at time.Time) error {
+	n := d.sent.Load() + 1
+	body := Message(n, at, "plc", value(n))
+	text := fmt.Sprintf("<%d>%s plc-%d press: %s", 13+n%3, at.Format(time.Stamp), n%4, body)
+	if d.tcp {
+		text = fmt.Sprintf("<%d>1 %s plc-%d press - - - %s", 13+n%3, at.UTC().Format(time.RFC3339Nano), n%4, body)
+		text = fmt.Sprintf("%d %s", len(text), text)
+	}
+	if err := d.conn.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return fmt.Errorf("plant: %v", err)
+	}
+	if _, err := d.conn.Write([]byte(text)); err != nil {
+		return fmt.Errorf("plant: sending a line: %v", err)
+	}
+	d.sent.Store(n)
+	return nil
+}
+
+// Run lets every broker's controller and all devices speak rate times a second
+// until ctx ends. The first error ends it.
+func Run(ctx context.Context, rate float64, brokers []*Broker, devices []*Devices) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	speak := func(say func(time.Time) error) {
+		all.Go(func() {
+			tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
+			defer tick.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+				if err := say(time.Now()); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	for _, b := range brokers {
+		speak(b.publish)
+	}
+	for _, d := range devices {
+		speak(d.line)
+	}
+	all.Wait()
+	if err := context.Cause(ctx); err != nil && ctx.Err() != nil && err != context.Canceled && err != context.DeadlineExceeded {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package plant
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAMessageTellsItsNumberAndItsTime(t *testing.T) {
+	at := time.Unix(1_700_000_000, 123)
+	n, got, ok := Parse("<13>host press: " + Message(7, at, "press/force", 1.5))
+	if n != 7 || !got.Equal(at) || !ok {
+		t.Errorf("got %d, %v, %v; want 7, %v, true", n, got, ok, at)
+	}
+}
+
+func TestAnAlteredMessageIsNoticed(t *testing.T) {
+	m := Message(7, time.Unix(1, 0), "press/force", 1.5)
+	for i := range len(m) - 2 { // the last two close the text
+		altered := m[:i] + string(m[i]^1) + m[i+1:]
+		if _, _, ok := Parse(altered); ok {
+			t.Errorf("byte %d: %s passes", i, altered)
+		}
+	}
+	for _, s := range []string{"", "{", strings.Repeat(`{"n":1,"crc":"`, 2)} {
+		if _, _, ok := Parse(s); ok {
+			t.Errorf("%q passes", s)
+		}
+	}
+}
