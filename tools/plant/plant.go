@@ -70,6 +70,7 @@ func (b *Broker) publish(at time.Time) error {
 	tag := tags[n/2%uint64(len(tags))]
 	p := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: n%2 == 0},
+		PacketID:    uint16(n%0xffff + 1),
 		TopicName:   "plant/line-1/" + tag,
 		Payload:     []byte(Message(n, at, tag, value(n))),
 	}

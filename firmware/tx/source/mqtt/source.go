@@ -67,6 +67,8 @@ type Source struct {
 	log   *slog.Logger
 	sent  *sessions
 	stats Stats
+
+	noBridges bool // the broker failed when it was spoken to as a bridge would
 }
 
 // Stats counts since the start. Safe for concurrent use.
@@ -144,6 +146,8 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 	}
 	f.begin()
 	if err := c.subscribe(ctx); err != nil {
+		// Some brokers let a bridge connect and then do not understand it.
+		s.noBridges = how.bridge
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	s.report(source.Up, how.String())
@@ -173,6 +177,7 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 type how struct {
 	version string
 	why     string
+	bridge  bool // 3.1.1 as a bridge
 	plain   bool // 3.1.1 without the bridge's flag
 }
 
@@ -205,11 +210,13 @@ func (s *Source) connect(ctx context.Context, f *feed) (connection, how, error) 
 		why = "the broker refused 5"
 		s.log.Warn("mqtt: the broker refuses version 5; trying 3.1.1", "broker", s.cfg.Broker, "error", err)
 	}
-	c, err := s.connect3(ctx, f, bridgeLevel)
-	if err == nil || !errors.Is(err, errVersion) {
-		return c, how{version: "3.1.1", why: why}, err
+	if !s.noBridges {
+		c, err := s.connect3(ctx, f, bridgeLevel)
+		if err == nil || !errors.Is(err, errVersion) {
+			return c, how{version: "3.1.1", why: why, bridge: true}, err
+		}
 	}
-	c, err = s.connect3(ctx, f, plainLevel)
+	c, err := s.connect3(ctx, f, plainLevel)
 	return c, how{version: "3.1.1", why: why, plain: true}, err
 }
 

@@ -1,0 +1,177 @@
+// Package demo shows the whole gateway at work on one machine: a simulated
+// plant, heliotx and heliorx as real processes, an impaired one-way link
+// between them, and clients on IT's side that check every message.
+//
+// Everything is on loopback, in a temporary folder, and gone when Run returns.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"heliograph/tools/plant"
+)
+
+// Options is what the command line asks for.
+type Options struct {
+	Programs string        // folder of heliotx and heliorx
+	Medium   string        // udp or uart
+	Loss     float64       // share of frames lost
+	Corrupt  float64       // share of frames with flipped bits
+	Rate     float64       // messages a second of each sender
+	Duration time.Duration // 0: until ctx ends
+}
+
+// Channels of the demo, in the order they are shown.
+var channelNames = []string{"press-line", "cell-2", "syslog-tcp", "syslog-udp"}
+
+// Demo is a running demo. Its methods are safe for concurrent use.
+type Demo struct {
+	Options
+	began    time.Time
+	dir      string
+	link     *line
+	tx, rx   *role
+	brokers  []*plant.Broker
+	devices  []*plant.Devices
+	arrivals map[string]*arrivals
+	outputs  []string // addresses of IT's brokers
+	inputs   []string // and of the plant's
+}
+
+// Run sets everything up, calls started, lets the plant speak until ctx ends or
+// the duration is over, waits for what is under way, and returns the summary.
+func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err error) {
+	d := &Demo{Options: o, arrivals: map[string]*arrivals{}}
+	for _, name := range channelNames {
+		d.arrivals[name] = &arrivals{}
+	}
+	if d.dir, err = os.MkdirTemp("", "heliograph-demo-"); err != nil {
+		return s, fmt.Errorf("demo: %v", err)
+	}
+	defer os.RemoveAll(d.dir)
+	all, stop := context.WithCancel(context.Background()) // ends after the plant has
+	defer stop()
+	defer d.close()
+	if err := d.start(ctx, all); err != nil {
+		return s, err
+	}
+	d.began = time.Now()
+	started(d)
+	speaking := ctx
+	if o.Duration > 0 {
+		var cancel context.CancelFunc
+		speaking, cancel = context.WithTimeout(ctx, o.Duration)
+		defer cancel()
+	}
+	if err := plant.Run(speaking, o.Rate, d.brokers, d.devices); err != nil {
+		return s, err
+	}
+	d.settle()
+	return d.Summary(), nil
+}
+
+// start sets up all parts, from IT's side to the plant's.
+func (d *Demo) start(ctx, all context.Context) (err error) {
+	if d.link, err = openLine(all, d.Options); err != nil {
+		return err
+	}
+	collector, err := listenSyslog(all, d.arrivals["syslog-tcp"], d.arrivals["syslog-udp"])
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		b, err := plant.NewBroker()
+		if err != nil {
+			return err
+		}
+		d.brokers = append(d.brokers, b)
+	}
+	ports, err := freePorts(6)
+	if err != nil {
+		return err
+	}
+	if err := d.configure(ports, collector); err != nil {
+		return err
+	}
+	if d.rx, err = startRole(d.Programs, "heliorx", filepath.Join(d.dir, "rx.toml"), ports[1]); err != nil {
+		return err
+	}
+	if d.tx, err = startRole(d.Programs, "heliotx", filepath.Join(d.dir, "tx.toml"), ports[0]); err != nil {
+		return err
+	}
+	if err := d.ready(ctx); err != nil {
+		return err
+	}
+	for i, name := range channelNames[:2] {
+		if err := subscribe(all, d.outputs[i], d.arrivals[name]); err != nil {
+			return err
+		}
+	}
+	for i, network := range []string{"tcp", "udp"} {
+		dev, err := plant.NewDevices(network, fmt.Sprintf("127.0.0.1:%d", ports[4+i]))
+		if err != nil {
+			return err
+		}
+		d.devices = append(d.devices, dev)
+	}
+	return nil
+}
+
+// ready waits until both roles say that they are.
+func (d *Demo) ready(ctx context.Context) error {
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		reason := errors.Join(d.rx.ready(), d.tx.ready())
+		if reason == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("demo: the pair did not get ready: %w\n%s%s", reason, d.tx.said(), d.rx.said())
+		case <-d.tx.ended:
+			return fmt.Errorf("demo: heliotx ended:\n%s", d.tx.said())
+		case <-d.rx.ended:
+			return fmt.Errorf("demo: heliorx ended:\n%s", d.rx.said())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// settle waits, not for ever, until everything sent has arrived or is known to
+// be lost.
+func (d *Demo) settle() {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		done := true
+		lost := d.rx.status().Channels
+		for name, c := range d.Summary().Channels {
+			done = done && c.Arrived+lost[name].Lost >= c.Sent
+		}
+		if done {
+			return
+		}
+	}
+}
+
+func (d *Demo) close() {
+	for _, dev := range d.devices {
+		_ = dev.Close()
+	}
+	for _, r := range []*role{d.tx, d.rx} {
+		if r != nil {
+			r.stop()
+		}
+	}
+	for _, b := range d.brokers {
+		_ = b.Close()
+	}
+	if d.link != nil {
+		d.link.close()
+	}
+}

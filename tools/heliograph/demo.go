@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"heliograph/tools/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var o demo.Options
+	var loss, corrupt string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a simulated plant's messages cross an impaired one-way link",
+		Long: "Starts a simulated plant (MQTT brokers, syslog senders), heliotx and heliorx as real\n" +
+			"processes, and an impaired link between them; all on loopback, and gone afterwards.\n" +
+			"Ends with code 1 when anything was lost, altered or out of order.",
+		Args: cobra.NoArgs,
+	}
+	f := c.Flags()
+	f.DurationVar(&o.Duration, "duration", 0, "end after this time (default: at Ctrl-C)")
+	f.StringVar(&loss, "loss", "5%", "`share` of frames that the link loses")
+	f.StringVar(&corrupt, "corrupt", "1%", "`share` of frames in which the link flips bits")
+	f.StringVar(&o.Medium, "medium", "udp", "udp or uart (a pair of pseudo terminals at 921600 baud)")
+	f.Float64Var(&o.Rate, "rate", 100, "messages a second from each of four senders, 1 to 2000")
+	f.BoolVar(&asJSON, "json", false, "print a machine-readable summary at the end, and no screen")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		var err error
+		if o.Loss, err = share(loss); err != nil {
+			return fmt.Errorf("--loss: %w", err)
+		}
+		if o.Corrupt, err = share(corrupt); err != nil {
+			return fmt.Errorf("--corrupt: %w", err)
+		}
+		if o.Medium != "udp" && o.Medium != "uart" {
+			return errors.New("--medium: must be udp or uart")
+		}
+		if o.Rate < 1 || o.Rate > 2000 {
+			return errors.New("--rate: must be from 1 to 2000")
+		}
+		return failing(func(c *cobra.Command, _ []string) error { return runDemo(c, o, asJSON) })(c, nil)
+	}
+	return c
+}
+
+// share reads "5%" or "0.05".
+func share(s string) (float64, error) {
+	number, isPercent := strings.CutSuffix(s, "%")
+	v, err := strconv.ParseFloat(number, 64)
+	if isPercent {
+		v /= 100
+	}
+	if err != nil || !(v >= 0 && v < 1) {
+		return 0, fmt.Errorf("%q is no share: write 5%% or 0.05", s)
+	}
+	return v, nil
+}
+
+func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	o.Programs = filepath.Dir(self)
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	shown := make(chan struct{})
+	close(shown)
+	s, err := demo.Run(ctx, o, func(d *demo.Demo) {
+		shown = make(chan struct{})
+		go func() {
+			defer close(shown)
+			show(ctx, cancel, d, asJSON, c.OutOrStdout())
+		}()
+		if o.Duration > 0 {
+			time.AfterFunc(o.Duration, cancel)
+		}
+	})
+	cancel()
+	<-shown
+	if err != nil {
+		return err
+	}
+	return report(s, asJSON, c.OutOrStdout())
+}
+
+// show draws the demo until it ends, or ends it when its user wants to.
+func show(ctx context.Context, end func(), d *demo.Demo, asJSON bool, out io.Writer) {
+	switch {
+	case asJSON:
+	case term.IsTerminal(int(os.Stdout.Fd())):
+		_, _ = tea.NewProgram(demo.NewScreen(d), tea.WithContext(ctx)).Run() // an interrupted screen is an ended demo
+		end()
+	default:
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(2 * time.Second):
+				fmt.Fprintln(out, d.Line())
+			}
+		}
+	}
+}
+
+func report(s demo.Summary, asJSON bool, out io.Writer) error {
+	if asJSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		if err := e.Encode(s); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(out, "%.0f s over %s with %g%% loss and %g%% corruption:\n", s.DurationSeconds, s.Medium, s.Loss*100, s.Corrupt*100)
+		for name, c := range s.Channels {
+			fmt.Fprintf(out, "  %-12s sent %d, arrived %d, lost %d, out of order %d, altered %d\n", name, c.Sent, c.Arrived, c.Lost, c.OutOfOrder, c.Altered)
+		}
+		fmt.Fprintf(out, "  link         %d frames, %d repaired, %d bad CRC, %d beyond repair\n", s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost)
+		fmt.Fprintf(out, "  latency      p50 %.1f ms, p99 %.1f ms\n", s.Latency.P50, s.Latency.P99)
+	}
+	if !s.OK {
+		return errors.New(strings.Join(s.Reasons, "; "))
+	}
+	return nil
+}
