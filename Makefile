@@ -18,6 +18,9 @@ build: ## leave heliotx, heliorx and heliograph in bin/
 demo: build ## watch a simulated plant's messages cross an impaired one-way link
 	bin/heliograph demo
 
+# The tests' peers from npm, and the Node.js that runs them, before any other.
+test: export NODE_PATH := $(CURDIR)/ci/peers/node_modules
+test: export PATH := $(CURDIR)/ci/peers/node_modules/.bin:$(PATH)
 test: setup build ## check everything; skipped tests are listed at the end, and fail with CI=true
 	$(GO) vet ./...
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }

@@ -1,12 +1,56 @@
 #!/bin/sh
 # Installs the real peers that the tests talk to, and the C compiler that the
-# race detector needs. Quiet and quick when all is there. Without root or apt it
-# says what is missing and goes on: the tests then list what they did not prove.
+# race detector needs. Quiet and quick when all is there. Without root, apt or
+# npm it says what is missing and goes on: the tests then list what they did not
+# prove.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
+cd "$(dirname "$0")"
 
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+
+# A package must not start its daemon here; an existing policy is left alone.
+apt_install() {
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+		echo "setup: missing, and not installed for want of root or apt: $*" >&2
+		return
+	fi
+	echo "setup: installing $*"
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+		trap 'rm -f "$policy"' EXIT
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	log=$(mktemp)
+	if { apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+		rm -f "$log"
+	else
+		tail -n 20 "$log" >&2
+		echo "setup: apt could not install $*; the whole log is in $log" >&2
+	fi
+}
+
+# The copy of the lock is written last, so a broken install is repeated.
+npm_install() {
+	done=peers/node_modules/.installed-lock
+	cmp -s peers/package-lock.json "$done" && return
+	if ! command -v npm >/dev/null 2>&1; then
+		echo "setup: missing, and not installed for want of npm: node-opcua" >&2
+		return
+	fi
+	echo "setup: installing the peers of ci/peers"
+	log=$(mktemp)
+	if (cd peers && timeout 300 npm ci) >"$log" 2>&1 && cp peers/package-lock.json "$done"; then
+		rm -f "$log"
+	else
+		tail -n 20 "$log" >&2
+		echo "setup: npm could not install node-opcua; the whole log is in $log" >&2
+	fi
+}
+
 need gcc           gcc
 need mosquitto     mosquitto
 need mosquitto_pub mosquitto-clients
@@ -15,27 +59,8 @@ need tshark        tshark
 need ip            iproute2
 need tmux          tmux
 need jq            jq
+need npm           npm
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
-[ -z "$missing" ] && exit 0
-
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-	echo "setup: missing, and not installed for want of root or apt:$missing" >&2
-	exit 0
-fi
-echo "setup: installing$missing"
-# A package must not start its daemon here; an existing policy is left alone.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	printf '#!/bin/sh\nexit 101\n' >"$policy"
-	chmod +x "$policy"
-	trap 'rm -f "$policy"' EXIT
-fi
-export DEBIAN_FRONTEND=noninteractive
-log=$(mktemp)
 # shellcheck disable=SC2086 # a list of words
-if { apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-	rm -f "$log"
-else
-	tail -n 20 "$log" >&2
-	echo "setup: apt could not install$missing; the whole log is in $log" >&2
-fi
+[ -z "$missing" ] || apt_install $missing
+npm_install
