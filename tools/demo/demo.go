@@ -26,8 +26,8 @@ type Options struct {
 	Duration time.Duration // 0: until ctx ends
 }
 
-// Channels of the demo, in the order they are shown.
-var channelNames = []string{"press-line", "cell-2", "syslog-tcp", "syslog-udp"}
+// channelNames are the demo's channels, in the order they are shown.
+var channelNames = [...]string{"press-line", "cell-2", "syslog-tcp", "syslog-udp"}
 
 // Demo is a running demo. Its methods are safe for concurrent use.
 type Demo struct {

@@ -79,3 +79,15 @@ func (d *Demo) Summary() Summary {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// Lines returns the summary for people.
+func (s Summary) Lines() (lines []string) {
+	lines = append(lines, fmt.Sprintf("%.0f s over %s with %g%% loss and %g%% corruption:", s.DurationSeconds, s.Medium, s.Loss*100, s.Corrupt*100))
+	for _, name := range channelNames {
+		c := s.Channels[name]
+		lines = append(lines, fmt.Sprintf("  %-12s sent %d, arrived %d, lost %d, out of order %d, altered %d", name, c.Sent, c.Arrived, c.Lost, c.OutOfOrder, c.Altered))
+	}
+	return append(lines,
+		fmt.Sprintf("  %-12s %d frames, %d repaired, %d bad CRC, %d beyond repair", "link", s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost),
+		fmt.Sprintf("  %-12s p50 %.1f ms, p99 %.1f ms", "latency", s.Latency.P50, s.Latency.P99))
+}

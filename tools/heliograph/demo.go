@@ -125,12 +125,7 @@ func report(s demo.Summary, asJSON bool, out io.Writer) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(out, "%.0f s over %s with %g%% loss and %g%% corruption:\n", s.DurationSeconds, s.Medium, s.Loss*100, s.Corrupt*100)
-		for name, c := range s.Channels {
-			fmt.Fprintf(out, "  %-12s sent %d, arrived %d, lost %d, out of order %d, altered %d\n", name, c.Sent, c.Arrived, c.Lost, c.OutOfOrder, c.Altered)
-		}
-		fmt.Fprintf(out, "  link         %d frames, %d repaired, %d bad CRC, %d beyond repair\n", s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost)
-		fmt.Fprintf(out, "  latency      p50 %.1f ms, p99 %.1f ms\n", s.Latency.P50, s.Latency.P99)
+		fmt.Fprintln(out, strings.Join(s.Lines(), "\n"))
 	}
 	if !s.OK {
 		return errors.New(strings.Join(s.Reasons, "; "))

@@ -1,0 +1,77 @@
+package demo
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build makes the roles for the demo to start.
+func build(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	b := exec.Command("go", "build", "-o", dir, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx")
+	b.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := b.CombinedOutput(); err != nil {
+		t.Fatalf("building the roles: %v\n%s", err, out)
+	}
+	return dir
+}
+
+func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
+	programs := build(t)
+	for _, medium := range []string{"udp", "uart"} {
+		t.Run(medium, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			o := Options{Programs: programs, Medium: medium, Loss: 0.05, Corrupt: 0.01, Rate: 50, Duration: 3 * time.Second}
+			var screen, line string
+			drawn := make(chan struct{})
+			s, err := Run(t.Context(), o, func(d *Demo) {
+				time.AfterFunc(2*time.Second, func() {
+					defer close(drawn)
+					v := NewScreen(d)
+					v.Update(v.look())
+					screen, line = v.String(), d.Line()
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-drawn
+			if !s.OK || s.Link.Frames == 0 || s.Latency.P50 <= 0 {
+				t.Errorf("got %+v", s)
+			}
+			if medium == "udp" && (s.Link.Repaired == 0 || s.Link.CRCErrors == 0) {
+				t.Errorf("the link was not impaired: %+v", s.Link)
+			}
+			for _, want := range []string{"press-line", "mosquitto_sub", "latency"} {
+				if !strings.Contains(screen, want) {
+					t.Errorf("the screen does not say %q:\n%s", want, screen)
+				}
+			}
+			if !strings.Contains(line, "arrived") {
+				t.Errorf("line: got %q", line)
+			}
+			if left, err := filepath.Glob(filepath.Join(os.TempDir(), "heliograph-demo-*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v %v", left, err)
+			}
+		})
+	}
+}
+
+func TestRolesThatAreMissingAreSaid(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	_, err := Run(t.Context(), Options{Programs: t.TempDir(), Medium: "udp", Rate: 1}, func(*Demo) {})
+	if err == nil || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("got %v, want it to say what to do", err)
+	}
+}
+
+func TestSparkline(t *testing.T) {
+	if got := spark([]uint64{0, 1, 7, 14}); !strings.HasPrefix(got, "▁▁▄█") {
+		t.Errorf("got %q", got)
+	}
+}
