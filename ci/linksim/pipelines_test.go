@@ -22,15 +22,24 @@ import (
 type line struct {
 	chunks chan []byte
 	cut    atomic.Bool
+	delay  atomic.Int64
 }
 
 func (l *line) Transmit(frames [][]byte) (int, error) {
 	for _, f := range frames {
 		if !l.cut.Load() {
-			l.chunks <- append([]byte(nil), f...)
+			l.send(append([]byte(nil), f...))
 		}
 	}
 	return len(frames), nil
+}
+
+func (l *line) send(b []byte) {
+	if d := time.Duration(l.delay.Load()); d > 0 {
+		time.AfterFunc(d, func() { l.chunks <- b })
+		return
+	}
+	l.chunks <- b
 }
 
 func (l *line) Receive(timeout time.Duration, deliver func([]byte)) error {
@@ -123,6 +132,23 @@ func TestPipelinesCarryEvents(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestALinkThatOnlyDelaysIsNoticed holds back what is sent for longer and longer.
+func TestALinkThatOnlyDelaysIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipelines(t, false, func(l *line, _ source.Port, receiver *rx.Link, _ *got) {
+			time.Sleep(5 * time.Second)
+			if err := receiver.Ready(); err != nil {
+				t.Errorf("undelayed: %v", err)
+			}
+			l.delay.Store(int64(10 * time.Second))
+			time.Sleep(20 * time.Second)
+			if receiver.Ready() == nil {
+				t.Error("ready although everything comes ten seconds late")
+			}
+		})
+	})
 }
 
 func TestASilentLinkIsNoticed(t *testing.T) {

@@ -49,7 +49,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		replayed:     desc("link_replayed_frames_total", "Frames seen before."),
 		repaired:     desc("link_repaired_frames_total", "Frames restored from parity."),
 		linkLost:     desc("link_lost_frames_total", "Frames beyond repair."),
-		linkDropped:  desc("link_dropped_frames_total", "Frames that the device did not take."),
+		linkDropped:  desc("link_dropped_frames_total", "Frames that the kernel dropped because this program was too slow."),
 		heartbeat:    desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
 		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),

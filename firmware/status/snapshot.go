@@ -50,7 +50,7 @@ type Link struct {
 	Replayed                *uint64  `json:"replayed,omitempty"`
 	Repaired                *uint64  `json:"repaired,omitempty"`
 	Lost                    *uint64  `json:"lost,omitempty"`
-	Dropped                 *uint64  `json:"dropped,omitempty"` // TX: not taken by the device
+	Dropped                 *uint64  `json:"dropped,omitempty"` // RX: by the kernel, because this program was too slow
 	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"`
 }
 

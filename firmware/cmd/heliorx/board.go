@@ -161,7 +161,7 @@ func sourceState(s uint8) string {
 func (b *board) linkStatus(st pipeline.Status) status.Link {
 	f := st.Frames
 	l := status.Link{
-		Medium: string(b.cfg.Link.Medium), Epoch: st.Epoch, Frames: f.Frames, CRCErrors: status.Of(f.Noise),
+		Medium: string(b.cfg.Link.Medium), Epoch: st.Epoch, Frames: f.Frames, Bytes: st.Bytes, Dropped: status.Of(st.Dropped), CRCErrors: status.Of(f.Noise),
 		AuthFailures: status.Of(f.AuthFailed), Replayed: status.Of(f.Replayed), Repaired: status.Of(f.Repaired),
 		Lost: status.Of(f.Lost), LastHeartbeatAgeSeconds: status.Of(st.HeartbeatAge.Seconds()),
 	}

@@ -23,6 +23,10 @@ func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.
 		if err != nil {
 			return nil, err
 		}
+		if got := r.Buffer(); got < udp.WantedBuffer {
+			log.Warn("link: the kernel gives a small receive buffer, which a busy machine overflows; raise net.core.rmem_max or run with CAP_NET_ADMIN",
+				"bytes", got, "wanted", udp.WantedBuffer)
+		}
 		return pipeline.New(c, r), nil
 	case config.Ethernet:
 		r, err := ethernet.OpenReceiver(l.Interface, log)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -68,6 +70,9 @@ func (r *reporter) tell() {
 	if t, ok := temperature(); ok {
 		now["temperature_celsius"] = t
 	}
+	for name, expiry := range certificates(r.cfg) {
+		now["certificate/"+name] = expiry
+	}
 	for _, c := range r.link.Channels() {
 		if c.Name != record.Gateway {
 			b, err := json.Marshal(map[string]string{"state": c.State.String(), "reason": c.Reason})
@@ -95,6 +100,29 @@ func clockState() string {
 // summary says what is configured without naming hosts of the plant.
 func summary(cfg config.TX) string {
 	return fmt.Sprintf("%d mqtt, %d syslog, %d opcua over %s", len(cfg.MQTT), len(cfg.Syslog), len(cfg.OPCUA), cfg.Link.Medium)
+}
+
+// certificates returns when the certificates that channels use expire.
+func certificates(cfg config.TX) map[string]string {
+	files := map[string]string{}
+	for _, c := range cfg.MQTT {
+		files[c.Channel] = c.TLS.Certificate
+	}
+	for _, c := range cfg.Syslog {
+		files[c.Channel] = c.TLS.Certificate
+	}
+	out := map[string]string{}
+	for channel, file := range files {
+		pair, err := os.ReadFile(file)
+		block, _ := pem.Decode(pair)
+		if err != nil || block == nil {
+			continue
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			out[channel] = "expires " + c.NotAfter.UTC().Format(time.DateOnly)
+		}
+	}
+	return out
 }
 
 // temperature reads the processor's temperature, where there is a sensor.

@@ -91,10 +91,13 @@ func (l *Link) heartbeat(body []byte) error {
 	if err := l.beat.Parse(body); err != nil {
 		return err
 	}
-	offset := l.now.Sub(time.Unix(0, l.beat.UTC))
-	if l.beatAt.IsZero() || offset < l.offset {
+	// Uptime is monotonic, UTC may be set: only the former tells how late it is.
+	offset := l.now.Sub(l.config.base) - time.Duration(l.beat.Uptime)*time.Millisecond
+	if l.beatAt.IsZero() {
 		l.offset = offset
 	}
+	l.offset = min(offset, l.offset+clockDrift)
+	l.late = offset - l.offset
 	l.beatAt = l.now
 	return nil
 }
@@ -105,7 +108,9 @@ type Status struct {
 	Open         bool // a session is open
 	Frames       receive.Counts
 	HeartbeatAge time.Duration // −1 before the first
-	Delay        time.Duration // of the last heartbeat, beyond the quickest of this session
+	Delay        time.Duration // of the last heartbeat, beyond the quickest of late
+	Bytes        uint64        // received, whatever they were
+	Dropped      uint64        // by the kernel, because this program was too slow
 	ClockSet     bool
 	Unknown      uint64 // records of channels that are not configured here
 	Err          error
@@ -128,9 +133,7 @@ func (l *Link) Status() Status {
 	s.Epoch, _, _, s.Open = l.opener.Sequence()
 	s.Frames.Repaired, s.Frames.Lost = l.counts.Repaired, l.counts.Lost
 	s.Frames.Malformed, s.Frames.Generations = l.counts.Malformed, l.counts.Generations
-	if !l.beatAt.IsZero() {
-		s.Delay = l.beatAt.Sub(time.Unix(0, l.beat.UTC)) - l.offset
-	}
+	s.Delay, s.Bytes, s.Dropped = l.late, l.bytes, l.dropped()
 	for _, name := range l.names {
 		c := l.channels[record.ChannelID(name)]
 		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.heard)})

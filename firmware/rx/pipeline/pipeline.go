@@ -45,6 +45,8 @@ type Config struct {
 		Idle(deliver func(frame []byte))
 	}
 	Log *slog.Logger
+
+	base time.Time // what times of arrival count from
 }
 
 // Link is the receiving end. It implements task.Task.
@@ -62,8 +64,10 @@ type Link struct {
 	err      error
 	beat     record.Heartbeat
 	beatAt   time.Time
-	offset   time.Duration // smallest of arrival − UTC in this session
-	unknown  uint64        // records of channels nobody configured here
+	offset   time.Duration // smallest of arrival − TX's uptime, let rise by clockDrift each beat
+	late     time.Duration // of the last heartbeat against it
+	bytes    uint64
+	unknown  uint64 // records of channels nobody configured here
 	now      time.Time
 	before   Account // of the run before, until the first session opens
 }
@@ -77,10 +81,16 @@ type class struct {
 const (
 	patience = 50 * time.Millisecond // without a byte, and a line is silent
 	retry    = 200 * time.Millisecond
+
+	// clockDrift is how much two boards' clocks may differ in a heartbeat's
+	// second: 200 ppm, more than crystals do. A link that grows slower faster
+	// than that shows as late.
+	clockDrift = 200 * time.Microsecond
 )
 
 // New returns a link that is not running yet.
 func New(c Config, medium Receiver) *Link {
+	c.base = time.Now()
 	l := &Link{config: c, medium: medium, opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*channel{}}
 	for i := range l.classes {
 		demux := receive.NewDemux(&l.counts, l.record)
@@ -96,7 +106,7 @@ func (l *Link) String() string { return "link" }
 func (l *Link) Ready() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	switch age := time.Since(l.beatAt); {
+	switch age := time.Since(l.beatAt) + l.late; {
 	case l.err != nil:
 		return fmt.Errorf("link: %v", l.err)
 	case l.beatAt.IsZero():
@@ -129,6 +139,15 @@ func (l *Link) Run(ctx context.Context) error {
 	return nil
 }
 
+// dropped asks the medium, where it knows, what the kernel has dropped.
+func (l *Link) dropped() uint64 {
+	if m, ok := l.medium.(interface{ Dropped() uint64 }); ok {
+		return m.Dropped()
+	}
+	return 0
+}
+
+// note keeps the medium's state, and logs when it changes.
 func (l *Link) note(err error) {
 	l.mu.Lock()
 	changed := (err == nil) != (l.err == nil)
@@ -147,6 +166,7 @@ func (l *Link) chunk(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now = time.Now()
+	l.bytes += uint64(len(b))
 	if l.config.Synchronizer != nil {
 		l.config.Synchronizer.Push(b, l.frame)
 		return
@@ -170,7 +190,7 @@ func (l *Link) begin(fresh bool) {
 		c.demux.Hole()
 		c.decoder.Reset(fresh)
 	}
-	l.offset, l.beatAt = 0, time.Time{}
+	l.offset, l.late, l.beatAt = 0, 0, time.Time{}
 	epoch, _, _, _ := l.opener.Sequence()
 	for _, c := range l.channels {
 		c.mirror.Begin(fresh)
