@@ -62,7 +62,7 @@ func TestTriggersReportWhatTheyName(t *testing.T) {
 }
 
 func TestDeadbandsAreMeasuredExactly(t *testing.T) {
-	nan, other := math.NaN(), math.Float64frombits(0x7ff8_0000_dead_beef)
+	nan := math.NaN()
 	for name, c := range map[string]struct {
 		last, now any
 		deadband  float64
@@ -82,11 +82,12 @@ func TestDeadbandsAreMeasuredExactly(t *testing.T) {
 		"int64 that no double tells":   {int64(1<<60 + 1), int64(1 << 60), 0, true},
 		"uint64 that no double tells":  {uint64(1<<63 + 1), uint64(1 << 63), 0.5, true},
 		"uint64, down":                 {uint64(1<<63 + 1), uint64(1), 1 << 62, true},
+		"uint64, beyond int64":         {uint64(3 << 62), uint64(0), 1 << 63, true},
 		"zero deadband, same":          {1.0, 1.0, 0, false},
 		"zero deadband, −0":            {0.0, math.Copysign(0, -1), 0, false},
 		"to NaN":                       {1.0, nan, 1e9, true},
 		"from NaN":                     {nan, 1.0, 1e9, true},
-		"NaN to another":               {nan, other, 0, false},
+		"NaN stays":                    {nan, nan, 0, false},
 		"infinity stays":               {math.Inf(1), math.Inf(1), 1, false},
 		"infinity turns":               {math.Inf(1), math.Inf(-1), 1e300, true},
 		"array within":                 {[]int32{1, 2, 3}, []int32{2, 3, 4}, 1, false},
@@ -119,6 +120,25 @@ func TestDeadbandsAreMeasuredExactly(t *testing.T) {
 	}
 }
 
+func TestNaNIsNearNaN(t *testing.T) {
+	a, _ := SkimDataValue(vectorNamed(t, "double-nan-payload"), Limits{})
+	b := value(t, math.NaN()) // of other bits
+	for kind, want := range map[ua.DeadbandType]bool{ua.DeadbandTypeNone: true, ua.DeadbandTypeAbsolute: false} {
+		if got := filter(t, ua.DataChangeTriggerStatusValue, kind, 0).Changed(a, b); got != want {
+			t.Errorf("deadband kind %d: got %v, want %v", kind, got, want)
+		}
+	}
+}
+
+func TestATimestampOfZeroIsNotAnAbsentOne(t *testing.T) {
+	with, _ := SkimDataValue(unhex(t, "05 03 2a 00 00 00 00 00 00 00 00"), Limits{})
+	without, _ := SkimDataValue(unhex(t, "01 03 2a"), Limits{})
+	f := filter(t, ua.DataChangeTriggerStatusValueTimestamp, ua.DeadbandTypeNone, 0)
+	if !f.Changed(with, without) || !f.Changed(without, with) {
+		t.Errorf("got no change, want one")
+	}
+}
+
 func TestPercentDeadbandIsOfTheRange(t *testing.T) {
 	f := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypePercent, 10) // of −50…150: 20
 	if f.Changed(value(t, 100.0), value(t, 120.0)) || !f.Changed(value(t, 100.0), value(t, 120.1)) {
@@ -129,6 +149,10 @@ func TestPercentDeadbandIsOfTheRange(t *testing.T) {
 
 func TestFiltersThatCannotBeAreRefused(t *testing.T) {
 	eu := variantOf(t, ua.NewExtensionObject(&ua.Range{Low: 0, High: 1}))
+	short, err := SkimVariant(unhex(t, "16 01 00 76 03 01 08 00 00 00 00 00 00 00 00 00 00 00"), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		trigger  ua.DataChangeTrigger
 		kind     ua.DeadbandType
@@ -136,19 +160,20 @@ func TestFiltersThatCannotBeAreRefused(t *testing.T) {
 		eu       Variant
 		want     ua.StatusCode
 	}{
-		"unknown trigger":      {3, 0, 0, eu, ua.StatusBadMonitoredItemFilterInvalid},
-		"unknown kind":         {1, 3, 0, eu, ua.StatusBadDeadbandFilterInvalid},
-		"negative":             {1, 1, -1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"NaN":                  {1, 1, math.NaN(), eu, ua.StatusBadDeadbandFilterInvalid},
-		"infinite":             {1, 1, math.Inf(1), eu, ua.StatusBadDeadbandFilterInvalid},
-		"more than 100 %":      {1, 2, 100.1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"negative percent":     {1, 2, -1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"percent of nothing":   {1, 2, 1, Variant{}, ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of a number":  {1, 2, 1, variantOf(t, 1.0), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of other":     {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.DoubleComplexNumberType{Imaginary: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of no width":  {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: 1, High: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of infinity":  {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: -1e308, High: 1e308})), ua.StatusBadMonitoredItemFilterUnsupported},
-		"none with odd number": {1, 0, -1, Variant{}, 0},
+		"unknown trigger":          {3, 0, 0, eu, ua.StatusBadMonitoredItemFilterInvalid},
+		"unknown kind":             {1, 3, 0, eu, ua.StatusBadDeadbandFilterInvalid},
+		"negative":                 {1, 1, -1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"NaN":                      {1, 1, math.NaN(), eu, ua.StatusBadDeadbandFilterInvalid},
+		"infinite":                 {1, 1, math.Inf(1), eu, ua.StatusBadDeadbandFilterInvalid},
+		"more than 100 %":          {1, 2, 100.1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"negative percent":         {1, 2, -1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"percent of nothing":       {1, 2, 1, Variant{}, ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of a number":      {1, 2, 1, variantOf(t, 1.0), ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of other":         {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.DoubleComplexNumberType{Imaginary: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of no width":      {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: 1, High: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of infinity":      {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: -1e308, High: 1e308})), ua.StatusBadMonitoredItemFilterUnsupported},
+		"none with odd number":     {1, 0, -1, Variant{}, 0},
+		"percent of a short range": {1, 2, 1, short, ua.StatusBadMonitoredItemFilterUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := NewFilter(c.trigger, c.kind, c.deadband, c.eu)

@@ -48,6 +48,8 @@ func TestMalformedAndOversizedValuesAreRefused(t *testing.T) {
 		"scalar with dimensions":          {[]byte{0x43, 1, 0, 0, 0, 0}, Limits{}, malformed},
 		"dimensions beyond the length":    {[]byte{0xc3, 2, 0, 0, 0, 1, 2, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0}, Limits{}, malformed},
 		"dimensions that overflow":        {[]byte{0xc3, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0}, Limits{}, malformed},
+		"dimensions of 2⁶⁴":               {append([]byte{0xc3, 0, 0, 0, 0, 4, 0, 0, 0}, bytes.Repeat([]byte{0, 0, 1, 0}, 4)...), Limits{}, malformed},
+		"diagnostics beside each other":   {append([]byte{0x99, 200, 0, 0, 0}, make([]byte, 200)...), Limits{}, 0},
 		"overflow, then a zero":           {[]byte{0xc3, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0}, Limits{}, 0},
 		"negative dimension":              {[]byte{0xc3, 1, 0, 0, 0, 1, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, Limits{}, malformed},
 		"NodeId of an unknown kind":       {[]byte{17, 6, 0, 0, 0}, Limits{}, malformed},
@@ -67,6 +69,15 @@ func TestMalformedAndOversizedValuesAreRefused(t *testing.T) {
 				t.Errorf("got %x, %v; want %v", v.Raw, err, c.want)
 			}
 		})
+	}
+}
+
+// A length that cannot fit is refused where it stands, not after what does fit.
+func TestALengthIsRefusedWhereItStands(t *testing.T) {
+	var e *Error
+	_, err := SkimVariant([]byte{0x8c, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, Limits{})
+	if !errors.As(err, &e) || e.Offset != 5 {
+		t.Errorf("got %v, want an error at byte 5", err)
 	}
 }
 

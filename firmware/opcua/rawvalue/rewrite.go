@@ -50,7 +50,7 @@ func (d DataValue) AppendWith(dst []byte, a Answer, variant []byte) []byte {
 	if a.Overflow {
 		status |= overflow
 	}
-	if status != d.Status { // else as it was: an encoded Good stays
+	if status != 0 { // an encoded Good stays encoded
 		mask |= ua.DataValueStatusCode
 	}
 	if !source {
