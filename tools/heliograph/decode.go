@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/tools/decode"
+)
+
+// decodeOptions are the flags of the command.
+type decodeOptions struct {
+	key, medium string
+	json        bool
+	port        uint16
+}
+
+func decodeCommand() *cobra.Command {
+	var o decodeOptions
+	c := &cobra.Command{
+		Use:   "decode FILE",
+		Short: "Make a captured link readable",
+		Long: "FILE is a pcap or pcapng file with the link's UDP or Ethernet frames, or, with --medium uart, the bytes\n" +
+			"that a UART received; - is standard input. Each frame becomes a line. With --key the tags are checked\n" +
+			"and the records of each source frame follow it; for that the capture needs a hello, sent 4 times a second.\n" +
+			"Records lost or cut are not put together again.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.medium != "packets" && o.medium != "uart" {
+				return fmt.Errorf("--medium %q must be packets or uart", o.medium)
+			}
+			return failing(func(c *cobra.Command, args []string) error { return o.run(c, args[0]) })(c, args)
+		},
+	}
+	c.Flags().StringVar(&o.key, "key", "", "pair key `FILE`")
+	c.Flags().StringVar(&o.medium, "medium", "packets", "packets or uart")
+	c.Flags().Uint16Var(&o.port, "port", 0, "only UDP to this port (default: all that begins like a frame)")
+	c.Flags().BoolVar(&o.json, "json", false, "one JSON object per frame")
+	return c
+}
+
+func (o *decodeOptions) run(c *cobra.Command, path string) error {
+	var key *wire.PairKey
+	if o.key != "" {
+		k, err := pairkey.Read(o.key)
+		if err != nil {
+			return err
+		}
+		key = (*wire.PairKey)(&k)
+	}
+	in := c.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	out := bufio.NewWriter(c.OutOrStdout())
+	err := o.decode(decode.New(key), in, out, c.ErrOrStderr())
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	if err != nil {
+		return fmt.Errorf("decode: %s: %w", path, err)
+	}
+	return nil
+}
+
+// decode writes the frames to out and, at the end, what was no frame to notes.
+func (o *decodeOptions) decode(d *decode.Decoder, in io.Reader, out *bufio.Writer, notes io.Writer) error {
+	tags := map[string]uint64{}
+	show := func(f decode.Frame) error {
+		tags[f.Tag]++
+		if o.json {
+			return json.NewEncoder(out).Encode(f)
+		}
+		_, err := fmt.Fprintln(out, f.Text())
+		return err
+	}
+	var err error
+	if o.medium == "uart" {
+		counts, lineErr := d.Line(in, show)
+		err = lineErr
+		fmt.Fprintf(notes, "%d symbols corrected, %d words beyond repair, %d slips, %d bytes skipped\n",
+			counts.CorrectedSymbols, counts.FailedWords, counts.Slips, counts.SkippedBytes)
+	} else {
+		others, fileErr := d.Capture(in, o.port, show)
+		err = fileErr
+		if others > 0 {
+			fmt.Fprintf(notes, "%d packets without a frame of the link\n", others)
+		}
+	}
+	if o.key != "" && tags[decode.OK] == 0 && err == nil {
+		fmt.Fprintln(notes, "no tag held: is it the pair's key, and is a hello in the capture?")
+	}
+	return err
+}
