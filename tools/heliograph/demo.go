@@ -36,7 +36,7 @@ func demoCommand() *cobra.Command {
 	f.StringVar(&loss, "loss", "5%", "`share` of frames that the link loses")
 	f.StringVar(&corrupt, "corrupt", "1%", "`share` of frames in which the link flips bits")
 	f.StringVar(&o.Medium, "medium", "udp", "udp or uart (a pair of pseudo terminals at 921600 baud)")
-	f.Float64Var(&o.Rate, "rate", 100, "messages a second from each of four senders, 1 to 2000")
+	f.Float64Var(&o.Rate, "rate", 0, "messages a second from each of four senders, 1 to 2000 (default 100, on a uart 40)")
 	f.BoolVar(&asJSON, "json", false, "print a machine-readable summary at the end, and no screen")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var err error
@@ -48,6 +48,9 @@ func demoCommand() *cobra.Command {
 		}
 		if o.Medium != "udp" && o.Medium != "uart" {
 			return errors.New("--medium: must be udp or uart")
+		}
+		if o.Rate == 0 {
+			o.Rate = map[string]float64{"udp": 100, "uart": 40}[o.Medium]
 		}
 		if o.Rate < 1 || o.Rate > 2000 {
 			return errors.New("--rate: must be from 1 to 2000")
