@@ -95,7 +95,7 @@ func (o *decodeOptions) decode(d *decode.Decoder, in io.Reader, out *bufio.Write
 		others, fileErr := d.Capture(in, o.port, show)
 		err = fileErr
 		if others > 0 {
-			fmt.Fprintf(notes, "%d packets without a frame of the link\n", others)
+			fmt.Fprintf(notes, "packets without a frame of the link: %d\n", others)
 		}
 	}
 	if o.key != "" && tags[decode.OK] == 0 && err == nil {
