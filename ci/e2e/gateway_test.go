@@ -326,3 +326,39 @@ func TestACutLinkIsSeen(t *testing.T) {
 		t.Errorf("sent %d, delivered %d, lost %d; want 2, 0, 2", sent, delivered, lost)
 	}
 }
+
+// TestNothingAcknowledgedIsLost kills the transmitter in the middle of a
+// stream, twice: the broker delivers again what had not left.
+func TestNothingAcknowledgedIsLost(t *testing.T) {
+	const n = 6000
+	plant, it := port(t), port(t)
+	mosquitto(t, plant)
+	mosquitto(t, it)
+	tx, rx := mqttTables(plant, it, "5")
+	g := newGateway(t, linktest.Profile{Loss: 0.02}, tx, rx)
+	var got inbox
+	client5(t, it, "it", "plant/#", &got)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	client := client5(t, plant, "plant", "", nil)
+	for i := range n {
+		publish5(t, client, message{"plant/a", fmt.Sprint(i), byte(1 + i%2), false})
+		if i == n/3 || i == n/2 {
+			g.tx.kill()
+			g.startTX()
+		}
+	}
+	var missing int
+	eventually(t, "every message", func() error {
+		have := map[string]bool{}
+		for _, m := range got.all() {
+			have[m.payload] = true
+		}
+		if missing = n - len(have); missing > 0 {
+			return fmt.Errorf("%d of %d are missing", missing, n)
+		}
+		return nil
+	})
+	t.Logf("%d messages arrived %d times", n, len(got.all()))
+}
