@@ -450,3 +450,19 @@ func FuzzDecoder(f *testing.F) {
 		}
 	})
 }
+
+func TestALostEndOfAGenerationIsAHole(t *testing.T) {
+	b, next := newBlock(t, 4, 1, 1), newBlock(t, 2, 1, 1)
+	r := newRig()
+	r.send(0, b, 0)
+	r.send(0, b, 1) // 2, 3 and the parity are lost: nobody knows that they were
+	for i := range next.frames() {
+		r.send(1, next, i)
+	}
+	r.now = r.now.Add(settle)
+	r.Tick(r.now, false)
+	want := append(append(b.want(nil)[:2:2], "hole"), next.want(nil)...)
+	if fmt.Sprint(r.got) != fmt.Sprint(want) {
+		t.Errorf("got  %q\nwant %q", r.got, want)
+	}
+}

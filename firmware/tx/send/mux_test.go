@@ -230,3 +230,64 @@ func TestPacerKeepsTheRate(t *testing.T) {
 		t.Errorf("made up for after a pause: got %d bytes, want 4000", got)
 	}
 }
+
+// parsed returns the whole updates among items, and the totals.
+func parsed(t *testing.T, items []record.Item) (updates []record.Update, totals []record.Totals) {
+	t.Helper()
+	for _, it := range items {
+		var u record.Update
+		var tot record.Totals
+		switch {
+		case it.Kind == record.KindUpdate && it.First && it.Last && u.Parse(it.Body) == nil:
+			updates = append(updates, u)
+		case it.Kind == record.KindTotals && tot.Parse(it.Body) == nil:
+			totals = append(totals, tot)
+		}
+	}
+	return updates, totals
+}
+
+func TestNothingOvertakesAChannelsRecordInPieces(t *testing.T) {
+	m := quiet(200)
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, Record{Payload: make([]byte, 2000), Event: true})
+	frame(t, m)
+	mustPut(t, m, c, Record{Payload: []byte("alarm"), Event: true, Urgent: true})
+	m.Describe(c, 1, "up") // totals are due at once
+	for range 5 {
+		items, _, _ := frame(t, m)
+		updates, totals := parsed(t, items)
+		if len(updates) > 0 {
+			t.Fatalf("number %d was sent before number 1 was complete", updates[0].Seq)
+		}
+		for _, tot := range totals {
+			if tot.Seq != 0 {
+				t.Errorf("totals say that all up to %d was sent, but 1 is still on its way", tot.Seq)
+			}
+		}
+	}
+}
+
+func TestAnIdleFlowSavesNothingUp(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1400, CarouselShare: 0.1, Start: t0})
+	c := m.Channel("a", wire.LowLatency)
+	fill := func(frames int, now time.Time) (bulk float64) {
+		for range frames {
+			for c.queue.bytes < 100_000 {
+				mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
+			}
+			if _, in, _, _ := m.Fill(now, nil, nil); in == wire.Bulk {
+				bulk++
+			}
+		}
+		return bulk / float64(frames)
+	}
+	fill(5000, t0) // with nothing in the carousel
+	for i := range 20000 {
+		c.seq++
+		c.table.Set(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
+	}
+	if share := fill(100, t0.Add(2*time.Second)); share > 0.3 {
+		t.Errorf("after a pause the carousel takes %.2f of the line, want about its share", share)
+	}
+}
