@@ -1,15 +1,24 @@
 package mqtt
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // acker acknowledges messages in the order in which they came, however their
 // records leave, from a goroutine of its own: whoever says that a record has
-// left must not wait for a broker.
+// left must not wait for a broker. What waits is bounded by what the broker
+// sends unacknowledged.
 type acker struct {
-	mu     sync.Mutex
-	wake   *sync.Cond
-	queue  []*pending
-	closed bool
+	mu       sync.Mutex
+	wake     *sync.Cond
+	queue    []*pending
+	expected uint64
+	acked    uint64
+	at       time.Time // of the last acknowledgement
+	closed   bool
+	total    *atomic.Uint64 // acknowledged, by all connections
 }
 
 type pending struct {
@@ -17,8 +26,8 @@ type pending struct {
 	done bool
 }
 
-func newAcker() *acker {
-	a := &acker{}
+func newAcker(total *atomic.Uint64) *acker {
+	a := &acker{total: total}
 	a.wake = sync.NewCond(&a.mu)
 	go a.run()
 	return a
@@ -33,6 +42,7 @@ func (a *acker) expect(ack func()) (done func()) {
 	p := &pending{ack: ack}
 	a.mu.Lock()
 	a.queue = append(a.queue, p)
+	a.expected++
 	a.mu.Unlock()
 	return func() {
 		a.mu.Lock()
@@ -40,6 +50,14 @@ func (a *acker) expect(ack func()) (done func()) {
 		a.mu.Unlock()
 		a.wake.Signal()
 	}
+}
+
+// progress returns how many places were taken, how many of them were
+// acknowledged, and when the last one was.
+func (a *acker) progress() (expected, acked uint64, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.expected, a.acked, a.at
 }
 
 func (a *acker) close() {
@@ -58,9 +76,13 @@ func (a *acker) run() {
 			continue
 		}
 		p := a.queue[0]
+		a.queue[0] = nil
 		a.queue = a.queue[1:]
 		a.mu.Unlock()
 		p.ack()
+		a.total.Add(1)
 		a.mu.Lock()
+		a.acked++
+		a.at = time.Now()
 	}
 }

@@ -1,175 +1,205 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
-	"hash/maphash"
-	"strings"
-	"sync"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 
-// pictureQuiet is how long no new topic may come for the picture to be whole.
-const pictureQuiet = time.Second
+// drainPatience bounds the wait for what a broker kept for a resumed session.
+const drainPatience = 5 * time.Second
+
+// warnEvery bounds how often refused messages are logged.
+const warnEvery = 10 * time.Second
 
 // feed takes the messages of one connection, whatever its version.
 type feed struct {
-	source *Source
-	failed chan error // why the connection has to be given up
-	acks   *acker
+	source  *Source
+	failed  chan error // why the connection has to be given up
+	acks    *acker
+	given   atomic.Bool // up: what comes is sent again
+	arrived atomic.Uint64
+}
 
-	mu    sync.Mutex
-	seed  maphash.Seed
-	known map[string]uint64   // topic → hash of what was sent, while the picture is being taken
-	seen  map[string]struct{} // topics of this picture; nil: no picture is being taken
-	last  time.Time           // when the newest topic came
+// origin is how a message came.
+type origin struct {
+	id  uint16
+	dup bool
+	ack func() // nil: the broker expects none
 }
 
 func newFeed(s *Source) *feed {
-	f := &feed{source: s, failed: make(chan error, 1), seed: maphash.MakeSeed()}
-	f.acks = newAcker()
-	return f
+	return &feed{source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged)}
 }
 
 // close ends the feed: nothing is acknowledged any more.
-func (f *feed) close() { f.acks.close() }
+func (f *feed) close() {
+	f.given.Store(true)
+	f.acks.close()
+}
+
+// ask subscribes, once a resumed session is drained.
+func (f *feed) ask(ctx context.Context, c connection) error {
+	if !c.resumed() {
+		f.source.deliveries.forget()
+	} else if err := f.drain(ctx, c); err != nil {
+		return fmt.Errorf("waiting for what the broker kept: %w", err)
+	}
+	f.begin()
+	if err := c.subscribe(ctx); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	return nil
+}
+
+// drain waits until a broker has sent what it kept for a resumed session, so
+// that it is not mistaken for what a subscription brings.
+func (f *feed) drain(ctx context.Context, c connection) error {
+	ctx, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	for {
+		before := f.arrived.Load()
+		if err := c.barrier(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+		expected, acked, _ := f.acks.progress()
+		if f.arrived.Load() == before && expected == acked {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil // a busy link or a busy broker: what is left of it is little
+		case <-c.lost():
+			return c.cause()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
 
 // begin starts to take a picture of what the broker retains.
 func (f *feed) begin() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.seen, f.known, f.last = map[string]struct{}{}, map[string]uint64{}, time.Now()
+	shown := map[string]mark{}
 	f.source.port.Range(func(key, value []byte) bool {
-		f.known[string(key)] = maphash.Bytes(f.seed, value)
+		var m payload.Message
+		if m.Parse(value) == nil {
+			shown[string(key)] = f.source.picture.mark(&m, value)
+		} else {
+			shown[string(key)] = mark{}
+		}
 		return true
 	})
+	f.source.picture.open(time.Now(), shown)
 }
 
-// settle closes the picture once it is quiet, and deletes what it lacks.
+// quiet reports whether the picture seems to be whole.
+func (f *feed) quiet(now time.Time) bool {
+	_, acked, at := f.acks.progress()
+	return f.source.picture.quiet(now, acked, at)
+}
+
+// settle closes the picture if it is still quiet, and deletes what it lacks.
 func (f *feed) settle(now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.seen == nil || now.Sub(f.last) < pictureQuiet {
+	s := f.source
+	s.puts.Lock()
+	defer s.puts.Unlock()
+	if !f.quiet(now) {
 		return
 	}
-	for topic := range f.known {
-		if _, ok := f.seen[topic]; !ok {
-			// Refused only once the link is closed.
-			_ = f.source.port.Put(source.Update{Key: []byte(topic), Delete: true})
-		}
+	for _, topic := range s.picture.close() {
+		// Refused only once the link is closed.
+		_ = s.port.Put(source.Update{Key: []byte(topic), Delete: true})
 	}
-	f.seen, f.known = nil, nil
-	f.source.port.Whole(true)
+	s.port.Whole(true)
+	s.Set(nil)
 }
 
-// message takes one message; ack tells the broker that it is ours now.
-func (f *feed) message(m *payload.Message, ack func()) {
+// message takes one message.
+func (f *feed) message(m *payload.Message, o origin) {
 	s := f.source
+	if f.given.Load() && o.ack != nil {
+		return // unacknowledged, and behind one that failed: both are sent again
+	}
 	s.stats.Received.Add(1)
-	done := f.acks.expect(ack)
+	f.arrived.Add(1)
+	done := f.acks.expect(o.ack)
 	if !m.Valid() || !subscribed(m.Topic, s.cfg.Topics) {
-		s.stats.Refused.Add(1)
-		s.log.Warn("mqtt: a message that no link may carry was refused", "topic", clip(m.Topic))
+		s.refuse("mqtt: a message that no link may carry was refused", m)
 		done()
 		return
 	}
-	u := source.Update{Payload: m.Append(nil), Event: true}
+	encoded := m.Append(nil)
+	var mk mark
+	if m.Retain || m.QoS == 2 {
+		mk = s.picture.mark(m, encoded)
+	}
+	d := s.deliveries.take(m.QoS, o, mk.sum, done, f.fail)
+	if d == nil {
+		s.stats.Repeated.Add(1)
+		return
+	}
+	f.put(m, o, d, mk, encoded)
+}
+
+func (f *feed) put(m *payload.Message, o origin, d *delivery, mk mark, encoded []byte) {
+	s := f.source
+	s.puts.Lock()
+	defer s.puts.Unlock()
+	u := source.Update{Payload: encoded, Event: true}
+	topic := "" // of state
 	if m.Retain {
-		u.Key = []byte(m.Topic)
-		u.Delete = len(m.Payload) == 0
-		if f.pictured(m) {
-			if u.Event = false; f.repeats(m, u.Payload) {
-				s.stats.Skipped.Add(1)
-				done()
-				return
-			}
+		u.Key, u.Delete = []byte(m.Topic), len(m.Payload) == 0
+		expected, _, _ := f.acks.progress()
+		switch s.picture.take(m, o.dup, time.Now(), mk, expected) {
+		case isRepeated:
+			s.stats.Skipped.Add(1)
+			s.deliveries.leave(d, "")
+			return
+		case isState:
+			u.Event, topic = false, m.Topic
+			s.deliveries.supersede(topic, d)
 		}
+	}
+	lose := func(err error) {
+		if m.Retain {
+			s.picture.forget(m.Topic)
+		}
+		s.deliveries.lose(d, o, topic, err)
 	}
 	u.Left = func(err error) {
 		if err != nil {
-			f.fail(err)
+			lose(err)
 			return
 		}
-		done()
+		s.deliveries.leave(d, topic)
 	}
 	switch err := s.port.Put(u); {
 	case errors.Is(err, source.ErrTooLarge):
-		s.stats.Refused.Add(1)
-		s.log.Warn("mqtt: a message larger than the link carries was refused", "topic", clip(m.Topic), "bytes", len(m.Payload))
-		done() // or the broker would send it for ever
+		s.refuse("mqtt: a message larger than the link carries was refused", m)
+		s.deliveries.leave(d, topic) // or the broker would send it for ever
 	case err != nil:
-		f.fail(err)
+		lose(err)
 	}
-}
-
-// pictured reports whether a retained message is its topic's first in the
-// picture that is being taken.
-func (f *feed) pictured(m *payload.Message) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.seen == nil || len(m.Payload) == 0 {
-		return false
-	}
-	if _, ok := f.seen[m.Topic]; ok {
-		return false
-	}
-	f.seen[m.Topic] = struct{}{}
-	f.last = time.Now()
-	return true
-}
-
-// repeats reports whether the topic's value was sent already. One that expires
-// counts down from its arrival, so it is never the same.
-func (f *feed) repeats(m *payload.Message, encoded []byte) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	sum, ok := f.known[m.Topic]
-	return ok && !m.Expires && sum == maphash.Bytes(f.seed, encoded)
 }
 
 func (f *feed) fail(err error) {
+	f.given.Store(true)
 	select {
 	case f.failed <- err:
 	default: // it is being given up already
 	}
 }
 
-// subscribed keeps a broker from pushing what was not asked for, $SYS above
-// all (MQTT 5.0 §4.7.2).
-func subscribed(topic string, filters []string) bool {
-	for _, filter := range filters {
-		if matches(filter, topic) {
-			return true
-		}
-	}
-	return false
-}
-
-func matches(filter, topic string) bool {
-	if rest, shared := strings.CutPrefix(filter, "$share/"); shared {
-		_, filter, _ = strings.Cut(rest, "/")
-	}
-	if strings.HasPrefix(topic, "$") && !strings.HasPrefix(filter, "$") {
-		return false
-	}
-	for {
-		want, restFilter, moreFilter := strings.Cut(filter, "/")
-		got, restTopic, moreTopic := strings.Cut(topic, "/")
-		switch {
-		case want == "#":
-			return true
-		case want != "+" && want != got:
-			return false
-		case !moreFilter && !moreTopic:
-			return true
-		case !moreTopic:
-			return restFilter == "#" // "a/#" has "a" in it
-		case !moreFilter:
-			return false
-		}
-		filter, topic = restFilter, restTopic
+// refuse counts a refused message, and logs one now and then.
+func (s *Source) refuse(what string, m *payload.Message) {
+	n := s.stats.Refused.Add(1)
+	now := time.Now().UnixNano()
+	if last := s.warned.Load(); now-last >= int64(warnEvery) && s.warned.CompareAndSwap(last, now) {
+		s.log.Warn(what, "topic", clip(m.Topic), "bytes", len(m.Payload), "refused", n)
 	}
 }
 

@@ -14,20 +14,23 @@
 // that is subscribed to again each minute, and the channel's reason says so.
 //
 // What a broker sends upon subscribing cannot be told from live messages by its
-// flags. So the first retained message of a topic after a subscription is
-// taken as state, and skipped if it is what was sent already; a second one is
-// live. The picture is whole once no new topic has come for a second; then
-// topics that the broker no longer has are deleted. The only thing that this
-// folds is a live retained message that repeats its topic's value within that
-// time.
+// flags. So a window is open from each subscription until no new topic has come
+// for a second, all of it is acknowledged, and one more round trip brought
+// nothing. In it a topic's first retained message is state, a message that
+// equals the topic's newest is skipped, and every other one is live. What a
+// broker kept for the session comes before: the source subscribes once that is
+// drained (for 5 s at most), and a message marked DUP is live always. So a
+// window folds a live retained message that repeats its topic's value, and
+// takes the first one of a topic that had none as state, which is published all
+// the same. When it closes, topics that the broker no longer has are deleted.
 //
 // # Acknowledgement
 //
 // A QoS 1 or 2 message is acknowledged once it and its parity have left, in
 // the order of arrival (§4.6). If one never leaves, the connection is given up and the
-// broker sends it again. Within a session QoS 2 is exactly once; after a
-// restart of this program a message that had left without the broker
-// knowing crosses again.
+// broker sends it again. Within a session QoS 2 is exactly once, over lost
+// connections too; after a restart of this program a message that had left
+// without the broker knowing crosses again.
 package mqtt
 
 import (
@@ -36,6 +39,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,8 +59,8 @@ const (
 	lastRetry      = 20 * time.Second
 	steadyAfter    = 30 * time.Second // a connection that held this long starts the back-off anew
 
-	maxMessage = 8<<20 - 128<<10 // bytes of an encoded message that the link carries
-	maxPacket  = 64 << 20        // bytes of a packet that is read at all, where the broker knows no limit
+	maxMessage = 8<<20 - 128<<10 // bytes of a packet, as MQTT 5 is told: the link carries it
+	maxPacket  = 64 << 20        // bytes of a packet that is read at all in 3.1.1, which knows no limit
 )
 
 // Source is one broker. It implements task.Task.
@@ -69,14 +73,21 @@ type Source struct {
 	stats Stats
 
 	noBridges bool // the broker failed when it was spoken to as a bridge would
+
+	deliveries *deliveries
+	picture    *picture
+	puts       sync.Mutex   // what is decided about a topic is put before it is decided again
+	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 }
 
 // Stats counts since the start. Safe for concurrent use.
 type Stats struct {
-	Received atomic.Uint64
-	Refused  atomic.Uint64 // too large, or no valid message
-	Skipped  atomic.Uint64 // retained messages that were known already
-	Retries  atomic.Uint64 // connections given up to have messages sent again
+	Received     atomic.Uint64
+	Refused      atomic.Uint64 // too large, or no valid message
+	Skipped      atomic.Uint64 // retained messages that were known already
+	Acknowledged atomic.Uint64 // of QoS 1 and 2, to the broker
+	Repeated     atomic.Uint64 // QoS 2 messages that came again and were on their way
+	Retries      atomic.Uint64 // connections given up to have messages sent again
 }
 
 // New returns a source that is not running yet.
@@ -84,7 +95,8 @@ func New(cfg config.MQTTSource, port source.Port, log *slog.Logger) (*Source, er
 	if _, err := tlsConfig(cfg); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions()}
+	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions(), deliveries: newDeliveries(), picture: newPicture()}
+	port.Whole(false)
 	port.Report(source.Connecting, "starting")
 	return s, nil
 }
@@ -99,11 +111,19 @@ func (s *Source) Stats() *Stats { return &s.stats }
 type connection interface {
 	// subscribe asks for the configured topics, retained messages included.
 	subscribe(ctx context.Context) error
+	// resumed reports whether the broker kept the session.
+	resumed() bool
+	// barrier returns once the broker has answered what does nothing: all that
+	// it sent before has arrived.
+	barrier(ctx context.Context) error
 	// lost is closed when the connection is; cause says why.
 	lost() <-chan struct{}
 	cause() error
 	close()
 }
+
+// nowhere is a filter that nobody subscribed to.
+const nowhere = "heliograph/nowhere"
 
 // Run hears the broker until ctx ends.
 func (s *Source) Run(ctx context.Context) error {
@@ -144,14 +164,14 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 		defer ticker.Stop()
 		again = ticker.C
 	}
-	f.begin()
-	if err := c.subscribe(ctx); err != nil {
+	if err := f.ask(ctx, c); err != nil {
 		// Some brokers let a bridge connect and then do not understand it.
 		s.noBridges = how.bridge
-		return fmt.Errorf("subscribing: %w", err)
+		return err
 	}
+	s.noBridges = false // the next connection may ask again
 	s.report(source.Up, how.String())
-	quiet := time.NewTicker(pictureQuiet / 4)
+	quiet := time.NewTicker(s.picture.patience / 4)
 	defer quiet.Stop()
 	for {
 		select {
@@ -163,6 +183,12 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 			s.stats.Retries.Add(1)
 			return fmt.Errorf("messages are to be sent again: %w", err)
 		case <-quiet.C:
+			if !f.quiet(time.Now()) {
+				continue
+			}
+			if err := c.barrier(ctx); err != nil {
+				return fmt.Errorf("asking whether that was all: %w", err)
+			}
 			f.settle(time.Now())
 		case <-again:
 			f.begin()
@@ -199,6 +225,12 @@ const resubscribeEvery = time.Minute
 // errVersion is a broker's refusal of the version of the protocol.
 var errVersion = errors.New("the broker refuses this version of MQTT")
 
+// errAnswer is a broker that lets us wait for longer than it may.
+var errAnswer = errors.New("the broker does not answer")
+
+// errPicture is why a source that is connected is not ready yet.
+var errPicture = errors.New("what the broker retains is still being read")
+
 // connect tries the versions that are configured, newest first.
 func (s *Source) connect(ctx context.Context, f *feed) (connection, how, error) {
 	why := ""
@@ -224,6 +256,9 @@ func (s *Source) report(state source.State, reason string) {
 	s.port.Report(state, reason)
 	if state == source.Up {
 		s.Set(nil)
+		if !s.picture.isWhole() {
+			s.Set(errPicture)
+		}
 		s.log.Info("mqtt: broker", "state", state.String(), "reason", reason)
 		return
 	}

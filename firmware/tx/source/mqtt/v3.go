@@ -28,6 +28,7 @@ const (
 type client3 struct {
 	source *Source
 	client paho.Client
+	resume bool
 	once   sync.Once
 	gone   chan struct{}
 	err    error
@@ -39,22 +40,29 @@ func (s *Source) connect3(ctx context.Context, f *feed, level uint) (connection,
 		SetCleanSession(false).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).SetAutoAckDisabled(true).
 		SetKeepAlive(keepAlive).SetPingTimeout(pingPatience).SetConnectTimeout(dialPatience).SetWriteTimeout(dialPatience).
 		SetUsername(s.cfg.Username).SetPassword(string(s.cfg.Password))
-	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) { return dial(ctx, s.cfg) })
+	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
+		return dial(ctx, s.cfg, limit3(len(c.filters())))
+	})
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) { c.fail(err) })
 	o.SetDefaultPublishHandler(func(_ paho.Client, p paho.Message) {
 		m := payload.Message{Topic: p.Topic(), QoS: p.Qos(), Retain: p.Retained(), Payload: p.Payload()}
-		var ack func()
+		o := origin{id: p.MessageID(), dup: p.Duplicate()}
 		if m.QoS > 0 {
-			ack = p.Ack
+			o.ack = p.Ack
 		}
-		f.message(&m, ack)
+		f.message(&m, o)
 	})
 	c.client = paho.NewClient(o)
-	if err := finish(ctx, c.client.Connect()); err != nil {
+	token := c.client.Connect()
+	if err := finish(ctx, token); err != nil {
+		c.client.Disconnect(0)
 		if refusesVersion(err) {
 			return nil, fmt.Errorf("%w: %v", errVersion, err)
 		}
 		return nil, err
+	}
+	if connected, ok := token.(*paho.ConnectToken); ok {
+		c.resume = connected.SessionPresent()
 	}
 	return c, nil
 }
@@ -74,16 +82,21 @@ func finish(ctx context.Context, t paho.Token) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return errors.New("the broker does not answer")
+		return errAnswer
 	}
 }
 
-func (c *client3) subscribe(ctx context.Context) error {
+// filters are the topics, each once.
+func (c *client3) filters() map[string]byte {
 	filters := map[string]byte{}
 	for _, t := range c.source.cfg.Topics {
 		filters[t] = 2
 	}
-	token := c.client.SubscribeMultiple(filters, nil)
+	return filters
+}
+
+func (c *client3) subscribe(ctx context.Context) error {
+	token := c.client.SubscribeMultiple(c.filters(), nil)
 	if err := finish(ctx, token); err != nil {
 		return err
 	}
@@ -97,6 +110,12 @@ func (c *client3) subscribe(ctx context.Context) error {
 	return nil
 }
 
+func (c *client3) resumed() bool { return c.resume }
+
+func (c *client3) barrier(ctx context.Context) error {
+	return finish(ctx, c.client.Unsubscribe(nowhere))
+}
+
 func (c *client3) fail(err error) {
 	c.once.Do(func() { c.err = err; close(c.gone) })
 }
@@ -105,5 +124,6 @@ func (c *client3) lost() <-chan struct{} { return c.gone }
 
 func (c *client3) cause() error { return c.err }
 
-// close ends the connection; the broker keeps the session.
-func (c *client3) close() { c.client.Disconnect(0) }
+// close ends the connection; the broker keeps the session. The library takes
+// the time, in milliseconds, to say so.
+func (c *client3) close() { c.client.Disconnect(250) }

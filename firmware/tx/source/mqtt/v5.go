@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"syscall"
 	"time"
@@ -28,39 +29,53 @@ func (s *sessions) close() { _ = s.five.Close() }
 type client5 struct {
 	source *Source
 	client *paho.Client
+	resume bool
 	once   sync.Once
 	gone   chan struct{}
 	err    error
 }
 
+// ackEvery is how often the library sends acknowledgements that are due.
+const ackEvery = 5 * time.Millisecond
+
 // reasonVersion is Unsupported Protocol Version (MQTT 5.0 §3.2.2.2).
 const reasonVersion = 0x84
 
 func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
-	conn, err := dial(ctx, s.cfg)
+	conn, err := dial(ctx, s.cfg, limit5())
 	if err != nil {
 		return nil, err
 	}
 	c := &client5{source: s, gone: make(chan struct{})}
 	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five,
-		EnableManualAcknowledgment: true, SendAcksInterval: 5 * time.Millisecond, PacketTimeout: dialPatience,
+		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five, PingHandler: pinger{paho.NewDefaultPinger()},
+		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: dialPatience,
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(d *paho.Disconnect) { c.fail(fmt.Errorf("the broker ended it with reason %#x", d.ReasonCode)) },
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
 			m := message5(p.Packet)
-			var ack func()
-			if p.Packet.QoS > 0 {
-				ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
+			o := origin{id: p.Packet.PacketID, dup: p.Packet.Duplicate()}
+			if m.QoS > 0 {
+				o.ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
 			}
-			f.message(&m, ack)
+			f.message(&m, o)
 			return true, nil
 		}},
 	})
 	answer, err := c.client.Connect(ctx, s.connectPacket())
 	switch {
-	case err == nil:
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, errAnswer
+	case err == nil && answer.ReasonCode == 0:
+		c.resume = answer.SessionPresent
 		return c, nil
+	case err == nil: // an answer in the words of 3.1.1, or none at all
+		c.close()
+		err = errors.New("it does not answer as MQTT 5 does")
+		if answer.ReasonCode != 1 {
+			return nil, fmt.Errorf("the broker refuses the connection with code %d", answer.ReasonCode)
+		}
+		return nil, fmt.Errorf("%w: %v", errVersion, err)
 	case answer != nil && answer.ReasonCode == reasonVersion, answer != nil && answer.ReasonCode == 1,
 		answer == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
 		return nil, fmt.Errorf("%w: %v", errVersion, err)
@@ -87,14 +102,43 @@ func (c *client5) subscribe(ctx context.Context) error {
 		options = append(options, paho.SubscribeOptions{Topic: t, QoS: 2, RetainAsPublished: true})
 	}
 	answer, err := c.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: options})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errAnswer
+	}
 	if answer != nil {
-		for i, reason := range answer.Reasons {
+		for i, reason := range answer.Reasons[:min(len(answer.Reasons), len(options))] {
 			if reason >= 0x80 {
 				return fmt.Errorf("the broker refuses %q with reason %#x", c.source.cfg.Topics[i], reason)
 			}
 		}
 	}
 	return err
+}
+
+func (c *client5) resumed() bool { return c.resume }
+
+func (c *client5) barrier(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	answer, err := c.client.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{nowhere}})
+	if answer != nil {
+		return nil // whatever it says, it came
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errAnswer
+	}
+	return err
+}
+
+// pinger pings as often as we need, even when a broker would wait longer.
+type pinger struct{ *paho.DefaultPinger }
+
+func (p pinger) Run(ctx context.Context, conn net.Conn, keep uint16) error {
+	const own = uint16(keepAlive / time.Second)
+	if keep == 0 || keep > own {
+		keep = own
+	}
+	return p.DefaultPinger.Run(ctx, conn, keep)
 }
 
 func (c *client5) fail(err error) {
@@ -106,8 +150,12 @@ func (c *client5) lost() <-chan struct{} { return c.gone }
 func (c *client5) cause() error { return c.err }
 
 // close ends the connection, and waits for its handlers. The broker keeps the
-// session.
+// session, without what the library has yet to acknowledge.
 func (c *client5) close() {
+	select {
+	case <-c.gone:
+	case <-time.After(4 * ackEvery):
+	}
 	_ = c.client.Disconnect(&paho.Disconnect{})
 	<-c.client.Done()
 }
