@@ -26,8 +26,8 @@ test: setup build ## check everything; skipped tests are listed at the end, and 
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -json ./...
 
-bench: build ## measure throughput, latency and loss; JSON on standard output
-	bin/heliograph bench --json
+bench: build ## measure throughput, latency and loss against the baseline; JSON on standard output
+	bin/heliograph bench --json --baseline ci/bench/baseline.json
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	$(GO) run ./ci/testreport -fuzz $(FUZZTIME) ./...

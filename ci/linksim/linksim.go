@@ -21,6 +21,8 @@ type Sim struct {
 	Now     time.Time
 	Profile wire.Profile
 	Rate    float64 // bytes per second
+	// Overhead is the floor of parity ÷ sources, Share the carousel's.
+	Overhead, Share float64
 	// Impair is what the link does to a frame; nil: nothing.
 	Impair func(frame []byte, deliver func([]byte))
 	TX     *TX
@@ -49,7 +51,7 @@ var Key = wire.PairKey{1, 2, 3}
 
 // New returns a pair whose receiver is up and whose transmitter is not.
 func New(profile wire.Profile, rate float64) *Sim {
-	return &Sim{Now: time.Unix(1_700_000_000, 0), Profile: profile, Rate: rate}
+	return &Sim{Now: time.Unix(1_700_000_000, 0), Profile: profile, Rate: rate, Overhead: 0.25, Share: 0.1}
 }
 
 // StartTX starts the transmitter anew, in the given epoch.
@@ -58,8 +60,8 @@ func (s *Sim) StartTX(epoch uint64) error {
 	if err != nil {
 		return fmt.Errorf("linksim: %v", err)
 	}
-	mux := send.NewMux(send.MuxConfig{Room: s.Profile.Payload(), CarouselShare: 0.1, Start: s.Now})
-	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, 0.25, session), pacer: send.NewPacer(s.Rate, 0)}
+	mux := send.NewMux(send.MuxConfig{Room: s.Profile.Payload(), CarouselShare: s.Share, Start: s.Now})
+	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, s.Overhead, session), pacer: send.NewPacer(s.Rate, 0)}
 	return nil
 }
 

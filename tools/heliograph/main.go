@@ -67,7 +67,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(checkCommand(), decodeCommand(), demoCommand(), epochCommand(), keyCommand(), userCommand(), versionCommand())
+	c.AddCommand(benchCommand(), checkCommand(), decodeCommand(), demoCommand(), epochCommand(), keyCommand(), userCommand(), versionCommand())
 	return c
 }
 
