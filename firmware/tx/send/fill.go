@@ -34,6 +34,9 @@ func (f *filler) live(in wire.Class) {
 		f.totals(c)
 	}
 	f.turns()
+	if f.space() >= minPiece {
+		f.piece(f.space()) // what the others did not want
+	}
 }
 
 // turns is deficit round robin (Shreedhar and Varghese, 1996), except that a
@@ -123,6 +126,7 @@ func (f *filler) continued() {
 	f.piece(room)
 }
 
+// piece sends the next piece of the record in pieces, if there is one.
 func (f *filler) piece(room int) {
 	p := &f.class.pieces
 	n := min(len(p.body), room-record.ItemOverhead(room))

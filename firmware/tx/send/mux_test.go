@@ -82,6 +82,24 @@ func TestALargeRecordLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
+func TestLargeRecordsFillTheirFrames(t *testing.T) {
+	m := quiet(200)
+	c := m.Channel("a", wire.LowLatency)
+	const records, size = 20, 1000
+	for range records {
+		mustPut(t, m, c, Record{Payload: make([]byte, size), Event: true})
+	}
+	frames := 0
+	for ; ; frames++ {
+		if _, _, ok := frame(t, m); !ok {
+			break
+		}
+	}
+	if most := records*size/200*110/100 + 1; frames > most {
+		t.Errorf("%d records of %d bytes took %d frames of 200, want at most %d", records, size, frames, most)
+	}
+}
+
 func TestAnAlarmGoesFirst(t *testing.T) {
 	m := quiet(1400)
 	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
