@@ -47,6 +47,7 @@ func (l *list) remove(it *item) {
 func (q *queue) put(r Record) (conflated bool, dropped []Record) {
 	if r.Key != nil {
 		if old := q.pending[string(r.Key)]; old != nil && !r.Event {
+			r.Left = both(old.Left, r.Left)
 			if !r.Urgent || old.Urgent {
 				q.bytes += r.size() - old.size()
 				urgent := old.Urgent
@@ -80,6 +81,17 @@ func (q *queue) put(r Record) (conflated bool, dropped []Record) {
 		}
 	}
 	return conflated, dropped
+}
+
+// both tells both: what was skipped has left with what took its place.
+func both(a, b func(error)) func(error) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(err error) { a(err); b(err) }
 }
 
 func (q *queue) dropOldest() Record {

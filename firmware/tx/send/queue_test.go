@@ -72,6 +72,25 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 	}
 }
 
+func TestAConflatedRecordLearnsItsFate(t *testing.T) {
+	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an alarm": urgent(st("k", "2"))} {
+		t.Run(name, func(t *testing.T) {
+			var q queue
+			var got []string
+			note := func(r Record, name string) Record {
+				r.Left = func(err error) { got = append(got, fmt.Sprint(name, err)) }
+				return r
+			}
+			q.put(note(st("k", "1"), "first "))
+			q.put(note(second, "second "))
+			q.pop().Left(nil)
+			if fmt.Sprint(got) != "[first <nil> second <nil>]" {
+				t.Errorf("got %q, want both to have left", got)
+			}
+		})
+	}
+}
+
 func TestAMarkPassesInItsPlace(t *testing.T) {
 	var q queue
 	q.put(ev("1"))
