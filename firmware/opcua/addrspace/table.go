@@ -1,0 +1,108 @@
+package addrspace
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+// Node is a node as the source gave it.
+type Node struct {
+	ID         NodeID
+	Attributes []Attribute
+	References []Reference
+}
+
+// table is an address space without its lock.
+type table struct {
+	identities
+	values shared
+	supers map[Ref][]Ref // type → what it is a subtype of, once for each edge that says so
+	live   int
+}
+
+func newTable() *table {
+	seed := maphash.MakeSeed()
+	return &table{identities: identities{seed: seed}, values: shared{seed: seed}, supers: map[Ref][]Ref{}}
+}
+
+// node returns the number of a node that exists.
+func (t *table) node(id NodeID) (Ref, bool) {
+	r, ok := t.find(id)
+	return r, ok && t.entries[r].exists
+}
+
+// put makes a node equal to n, and tells what that changed.
+func (t *table) put(n Node) Affected {
+	a := Affected{Node: n.ID}
+	r, known := t.node(n.ID)
+	if !known {
+		r = t.intern(n.ID)
+		t.entries[r].exists = true
+		t.live++
+		a.Verb |= NodeAdded
+	}
+	attributes := t.setAttributes(r, merge(nil, n.Attributes))
+	added := t.addEdges(r, n.References)
+	if !known {
+		return t.typed(a, r)
+	}
+	a.Verb |= attributes.Verb
+	a.Attributes = attributes.Attributes
+	if added > 0 {
+		a.Verb |= ReferenceAdded
+	}
+	listed := make(map[edge]bool, len(n.References))
+	for _, reference := range n.References {
+		e, _ := t.findEdge(reference)
+		listed[e] = true
+	}
+	if t.keepEdges(r, func(e edge) bool { return listed[e] }) > 0 {
+		a.Verb |= ReferenceDeleted
+	}
+	return t.typed(a, r)
+}
+
+// setAttributes gives a node exactly these attributes.
+func (t *table) setAttributes(r Ref, attributes []Attribute) Affected {
+	slices.SortStableFunc(attributes, func(a, b Attribute) int { return int(a.ID) - int(b.ID) })
+	e := &t.entries[r]
+	before, had := t.values.appendAttribute(nil, e, ua.AttributeIDDataType)
+	old := e.attrs
+	packed := t.values.pack(e.id(), attributes)
+	t.values.drop(old)
+	if packed == old {
+		return Affected{}
+	}
+	e.attrs = packed
+	class, _ := t.values.appendAttribute(nil, e, ua.AttributeIDNodeClass)
+	e.class = nodeClass(class)
+	a := Affected{Attributes: true}
+	if after, has := t.values.appendAttribute(nil, e, ua.AttributeIDDataType); had != has || string(before) != string(after) {
+		a.Verb = DataTypeChanged
+	}
+	return a
+}
+
+// remove takes a node away; what other nodes list stays.
+func (t *table) remove(r Ref) Affected {
+	e := &t.entries[r]
+	a := t.typed(Affected{Node: e.id(), Verb: NodeDeleted}, r)
+	t.values.drop(e.attrs)
+	e.attrs, e.class = "", 0
+	t.keepEdges(r, func(edge) bool { return false })
+	t.entries[r].exists = false
+	t.live--
+	t.release(r)
+	return a
+}
+
+// typed fills in the type definition.
+func (t *table) typed(a Affected, r Ref) Affected {
+	a.Type = t.typeDefinition(r)
+	return a
+}
+
+// compact gives back what growing by doubling left over.
+func (t *table) compact() { t.entries = slices.Clone(t.entries) }

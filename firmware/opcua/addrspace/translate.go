@@ -1,0 +1,78 @@
+package addrspace
+
+import (
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// Element is a RelativePathElement.
+type Element struct {
+	Type     NodeID // null: references of every type
+	Inverse  bool
+	Subtypes bool
+	Name     rawvalue.QualifiedName // BrowseName of the target; the last one may be empty, and is every name then
+}
+
+// Translate follows a browse path (OPC 10000-4 §5.9.4) and returns the nodes it leads
+// to, each once. Paths that lead to another server, whose names are not known here,
+// are not followed. More targets than most, along the way or at the end, are too many.
+func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.StatusCode) {
+	node, ok := v.t.node(start)
+	switch {
+	case !ok:
+		return nil, ua.StatusBadNodeIDUnknown
+	case len(path) == 0:
+		return nil, ua.StatusBadNothingToDo
+	}
+	for _, e := range path[:len(path)-1] {
+		if len(e.Name.Name) == 0 {
+			return nil, ua.StatusBadBrowseNameInvalid
+		}
+	}
+	at := []Ref{node}
+	for _, e := range path {
+		if at = v.step(at, e, most); len(at) > most {
+			return nil, ua.StatusBadTooManyMatches
+		}
+	}
+	if len(at) == 0 {
+		return nil, ua.StatusBadNoMatch
+	}
+	targets := make([]NodeID, len(at))
+	for i, r := range at {
+		targets[i] = v.ID(r)
+	}
+	return targets, ua.StatusGood
+}
+
+// step returns the nodes that one element leads to, one more than most if it is more.
+func (v View) step(from []Ref, e Element, most int) []Ref {
+	f := Filter{Type: e.Type, Subtypes: e.Subtypes}
+	if e.Inverse {
+		f.Direction = ua.BrowseDirectionInverse
+	}
+	m := v.t.matcher(f)
+	seen := map[Ref]bool{}
+	var to []Ref
+	var name []byte
+	for _, r := range from {
+		for _, edge := range v.t.entries[r].edges {
+			far := edge.target
+			if !m.fits(edge) || !v.t.entries[far].exists || seen[far] {
+				continue
+			}
+			if len(e.Name.Name) > 0 {
+				var ok bool
+				if name, ok = v.AppendAttribute(name[:0], far, ua.AttributeIDBrowseName); !ok || !sameName(name, e.Name) {
+					continue
+				}
+			}
+			seen[far] = true
+			if to = append(to, far); len(to) > most {
+				return to
+			}
+		}
+	}
+	return to
+}
