@@ -13,8 +13,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"heliograph/tools/demo"
 )
@@ -105,7 +105,7 @@ func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
 func show(ctx context.Context, end func(), d *demo.Demo, asJSON bool, out io.Writer) {
 	switch {
 	case asJSON:
-	case term.IsTerminal(int(os.Stdout.Fd())):
+	case term.IsTerminal(os.Stdout.Fd()):
 		_, _ = tea.NewProgram(demo.NewScreen(d), tea.WithContext(ctx)).Run() // an interrupted screen is an ended demo
 		end()
 	default:
