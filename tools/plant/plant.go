@@ -132,8 +132,8 @@ func (d *Devices) line(at time.Time) error {
 
 // Run lets every broker's controller and all devices speak rate times a second
 // until ctx ends. The first error ends it.
-func Run(ctx context.Context, rate float64, brokers []*Broker, devices []*Devices) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Devices) error {
+	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	var all sync.WaitGroup
 	speak := func(say func(time.Time) error) {
@@ -160,8 +160,8 @@ func Run(ctx context.Context, rate float64, brokers []*Broker, devices []*Device
 		speak(d.line)
 	}
 	all.Wait()
-	if err := context.Cause(ctx); err != nil && ctx.Err() != nil && err != context.Canceled && err != context.DeadlineExceeded {
-		return err
+	if parent.Err() != nil {
+		return nil // asked to end: the cause may be a signal, which is no fault
 	}
-	return nil
+	return context.Cause(ctx)
 }
