@@ -2,13 +2,10 @@ package mqtt
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,33 +76,12 @@ func (s *Sink) embed(u *url.URL) error {
 	s.embedded = &embedded{sink: s, address: u.Host, secure: u.Scheme == "mqtts", outlets: map[*outlet]struct{}{}}
 	s.embedded.hook = &guard{e: s.embedded}
 	s.dial = s.embedded.open
-	if s.cfg.TLS.Certificate != "" || s.cfg.TLS.CAFile != "" {
-		if _, err := s.embedded.tls(); err != nil {
+	if s.embedded.secure {
+		if _, err := s.cfg.TLS.Server(); err != nil {
 			return fmt.Errorf("mqtt: listen %q: %v", s.cfg.Listen, err)
 		}
 	}
 	return nil
-}
-
-func (e *embedded) tls() (*tls.Config, error) {
-	files := e.sink.cfg.TLS
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
-	if err != nil {
-		return nil, err
-	}
-	c.Certificates = []tls.Certificate{pair}
-	if files.CAFile != "" {
-		pem, err := os.ReadFile(files.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
-		}
-	}
-	return c, nil
 }
 
 // open binds the port and starts a broker that serves nobody until it is filled.
@@ -116,7 +92,7 @@ func (e *embedded) open(ctx context.Context) (connection, error) {
 	}
 	l := &listener{e: e, ln: ln, start: make(chan struct{}), lost: make(chan struct{})}
 	if e.secure {
-		if l.tls, err = e.tls(); err != nil {
+		if l.tls, err = e.sink.cfg.TLS.Server(); err != nil {
 			ln.Close()
 			return nil, err
 		}

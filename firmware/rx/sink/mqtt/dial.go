@@ -3,11 +3,8 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
-	"os"
 	"sync"
 	"time"
 
@@ -22,28 +19,6 @@ type dialer struct {
 	sink    *Sink
 	address string
 	tls     *tls.Config
-}
-
-func clientTLS(files config.TLS, host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if files.CAFile != "" {
-		pem, err := os.ReadFile(files.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
-		}
-	}
-	if files.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // connect speaks the version that is configured; with auto 5, and 3.1.1 when

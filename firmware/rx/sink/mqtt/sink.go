@@ -134,7 +134,7 @@ func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	s.peer = "broker " + u.Host
 	d := &dialer{sink: s, address: u.Host}
 	if u.Scheme == "mqtts" {
-		if d.tls, err = clientTLS(cfg.TLS, u.Hostname()); err != nil {
+		if d.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
 			return nil, fmt.Errorf("mqtt: %q: %v", address, err)
 		}
 	}

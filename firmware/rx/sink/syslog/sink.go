@@ -16,13 +16,11 @@ package syslog
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,33 +87,11 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	}
 	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, log: log, reason: "not connected yet"}
 	if u.Scheme == "tls" {
-		if s.tls, err = clientTLS(cfg.TLS, u.Hostname()); err != nil {
+		if s.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
 			return nil, fmt.Errorf("syslog: forward %q: %v", cfg.Forward, err)
 		}
 	}
 	return s, nil
-}
-
-func clientTLS(files config.TLS, host string) (*tls.Config, error) {
-	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if files.CAFile != "" {
-		pem, err := os.ReadFile(files.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
-		}
-	}
-	if files.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
-		if err != nil {
-			return nil, err
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // Deliver queues one line.

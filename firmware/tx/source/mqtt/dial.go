@@ -3,11 +3,9 @@ package mqtt
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 
 	"heliograph/firmware/config"
 )
@@ -21,23 +19,9 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 	if u.Scheme != "mqtts" {
 		return nil, nil
 	}
-	c := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
-	if cfg.TLS.CAFile != "" {
-		pem, err := os.ReadFile(cfg.TLS.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("mqtt: ca_file: %v", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("mqtt: ca_file: %s holds no PEM certificate", cfg.TLS.CAFile)
-		}
-	}
-	if cfg.TLS.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.TLS.Certificate, cfg.TLS.PrivateKey)
-		if err != nil {
-			return nil, fmt.Errorf("mqtt: certificate and private_key: %v", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
+	c, err := cfg.TLS.Client(u.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)
 	}
 	return c, nil
 }

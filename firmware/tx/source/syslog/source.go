@@ -14,14 +14,12 @@ package syslog
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +111,7 @@ func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, 
 			l.transport = payload.TCP
 		case "tls":
 			l.transport = payload.TLS
-			if l.tls, err = serverTLS(cfg.TLS); err != nil {
+			if l.tls, err = cfg.TLS.Server(); err != nil {
 				return nil, fmt.Errorf("syslog: listen %q: %v", text, err)
 			}
 		default:
@@ -126,29 +124,6 @@ func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, 
 		return nil, errors.New("syslog: no listener; name one in listen")
 	}
 	return s, nil
-}
-
-func serverTLS(files config.TLS) (*tls.Config, error) {
-	if files.Certificate == "" || files.PrivateKey == "" {
-		return nil, errors.New("a tls:// listener needs certificate and private_key")
-	}
-	pair, err := tls.LoadX509KeyPair(files.Certificate, files.PrivateKey)
-	if err != nil {
-		return nil, err
-	}
-	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	if files.CAFile != "" {
-		pem, err := os.ReadFile(files.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		c.ClientCAs = x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", files.CAFile)
-		}
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-	}
-	return c, nil
 }
 
 // Run listens until ctx ends. A listener that cannot be bound is tried again.

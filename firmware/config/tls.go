@@ -1,0 +1,61 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Client returns what a TLS client of host needs: the files' authorities or the
+// system's, and a certificate of its own if there is one.
+func (t TLS) Client(host string) (*tls.Config, error) {
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	var err error
+	if t.CAFile != "" {
+		if c.RootCAs, err = authorities(t.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	if t.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
+		if err != nil {
+			return nil, err
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// Server returns what a TLS listener needs. With a CAFile it asks its clients
+// for certificates of those authorities.
+func (t TLS) Server() (*tls.Config, error) {
+	if t.Certificate == "" || t.PrivateKey == "" {
+		return nil, errors.New("a TLS listener needs certificate and private_key")
+	}
+	pair, err := tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+		if c.ClientCAs, err = authorities(t.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
