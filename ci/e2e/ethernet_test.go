@@ -44,21 +44,35 @@ func namespaces(t *testing.T) (a, b string) {
 func within(t *testing.T, ns string, f func() error) {
 	t.Helper()
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread ends with the goroutine, in its namespace
-		fd, err := unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			defer unix.Close(fd)
-			err = unix.Setns(fd, unix.CLONE_NEWNET)
-		}
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
+	go func() { done <- inNamespace(ns, f) }()
 	if err := <-done; err != nil {
 		t.Fatalf("in %s: %v", ns, err)
 	}
+}
+
+// inNamespace runs f on a thread that is in ns meanwhile. The thread must come
+// back: were it to end, so would the processes that it has started (PR_SET_PDEATHSIG).
+func inNamespace(ns string, f func() error) error {
+	runtime.LockOSThread()
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(home)
+	away, err := unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(away)
+	if err := unix.Setns(away, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	result := f()
+	if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+		return err // the thread stays locked, and ends
+	}
+	runtime.UnlockOSThread()
+	return result
 }
 
 // packets reads a counter of the link's interface in a namespace.
