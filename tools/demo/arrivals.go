@@ -48,24 +48,42 @@ func (a *arrivals) take(text string, now time.Time) {
 	}
 }
 
-// subscribe checks what a broker on IT's side gives its clients.
-func subscribe(ctx context.Context, address string, a *arrivals) error {
+// message checks an MQTT message: its topic, and with flags also its retain
+// flag and its content type, which not every plant's broker passes on.
+func (a *arrivals) message(p *paho.Publish, flags bool) {
+	a.take(string(p.Payload), time.Now())
+	n, _, ok := plant.Parse(string(p.Payload))
+	if !ok {
+		return // counted
+	}
+	contentType := ""
+	if !plant.Retained(n) {
+		contentType = plant.ContentType
+	}
+	if p.Topic != plant.Topic(n) || flags && (p.Retain != plant.Retained(n) || p.Properties.ContentType != contentType) {
+		a.mu.Lock()
+		a.altered++
+		a.mu.Unlock()
+	}
+}
+
+// subscribe checks what a broker on IT's side gives its clients, from before
+// the plant speaks.
+func subscribe(ctx context.Context, address string, a *arrivals, flags bool) error {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)
 	}
 	c := paho.NewClient(paho.ClientConfig{Conn: conn, OnPublishReceived: []func(paho.PublishReceived) (bool, error){
 		func(p paho.PublishReceived) (bool, error) {
-			if !p.Packet.Retain { // not what the broker knew before
-				a.take(string(p.Packet.Payload), time.Now())
-			}
+			a.message(p.Packet, flags)
 			return true, nil
 		},
 	}})
 	if _, err := c.Connect(ctx, &paho.Connect{ClientID: "demo", KeepAlive: 30, CleanStart: true}); err != nil {
 		return fmt.Errorf("demo: connecting to IT's broker: %v", err)
 	}
-	if _, err := c.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1}}}); err != nil {
+	if _, err := c.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
 		return fmt.Errorf("demo: subscribing to IT's broker: %v", err)
 	}
 	context.AfterFunc(ctx, func() { _ = c.Disconnect(&paho.Disconnect{}) })

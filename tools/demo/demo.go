@@ -108,7 +108,7 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 		return err
 	}
 	for i, name := range channelNames[:2] {
-		if err := subscribe(all, d.outputs[i], d.arrivals[name]); err != nil {
+		if err := subscribe(all, d.outputs[i], d.arrivals[name], i == 0); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.golang/paho"
+
+	"heliograph/tools/plant"
 )
 
 // build makes the roles for the demo to start.
@@ -73,5 +77,29 @@ func TestRolesThatAreMissingAreSaid(t *testing.T) {
 func TestSparkline(t *testing.T) {
 	if got := spark([]uint64{0, 1, 7, 14}); !strings.HasPrefix(got, "▁▁▄█") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestAnAlteredMessageIsCounted(t *testing.T) {
+	n := uint64(2) // a retained one
+	good := func() *paho.Publish {
+		return &paho.Publish{Topic: plant.Topic(n), Retain: true, Properties: &paho.PublishProperties{}, Payload: []byte(plant.Message(n, time.Unix(1, 0), "x", 1))}
+	}
+	for name, c := range map[string]struct {
+		change func(*paho.Publish)
+		want   uint64
+	}{
+		"unchanged":    {func(*paho.Publish) {}, 0},
+		"topic":        {func(p *paho.Publish) { p.Topic = "other" }, 1},
+		"retain flag":  {func(p *paho.Publish) { p.Retain = false }, 1},
+		"content type": {func(p *paho.Publish) { p.Properties.ContentType = "x" }, 1},
+		"payload":      {func(p *paho.Publish) { p.Payload[10] ^= 1 }, 1},
+	} {
+		var a arrivals
+		p := good()
+		c.change(p)
+		if a.message(p, true); a.altered != c.want {
+			t.Errorf("%s: got %d altered, want %d", name, a.altered, c.want)
+		}
 	}
 }

@@ -33,8 +33,8 @@ func demoCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.DurationVar(&o.Duration, "duration", 0, "end after this time (default: at Ctrl-C)")
-	f.StringVar(&loss, "loss", "5%", "`share` of frames that the link loses")
-	f.StringVar(&corrupt, "corrupt", "1%", "`share` of frames in which the link flips bits")
+	f.StringVar(&loss, "loss", "5%", "`share` of frames that the link loses; on a uart, that lose a byte")
+	f.StringVar(&corrupt, "corrupt", "1%", "`share` of frames in which the link flips bits; on a uart, one bit")
 	f.StringVar(&o.Medium, "medium", "udp", "udp or uart (a pair of pseudo terminals at 921600 baud)")
 	f.Float64Var(&o.Rate, "rate", 0, "messages a second from each of four senders, 1 to 2000 (default 100, on a uart 40)")
 	f.BoolVar(&asJSON, "json", false, "print a machine-readable summary at the end, and no screen")

@@ -67,22 +67,36 @@ func (b *Broker) Close() error { return b.server.Close() }
 // others are events with the properties that such events carry.
 func (b *Broker) publish(at time.Time) error {
 	n := b.sent.Load() + 1
-	tag := tags[n/2%uint64(len(tags))]
 	p := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: n%2 == 0},
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: Retained(n)},
 		PacketID:    uint16(n%0xffff + 1),
-		TopicName:   "plant/line-1/" + tag,
-		Payload:     []byte(Message(n, at, tag, value(n))),
+		TopicName:   Topic(n),
+		Payload:     []byte(Message(n, at, tagOf(n), value(n))),
 	}
-	if n%2 == 1 {
-		p.TopicName = "plant/line-1/events/part"
-		p.Properties = packets.Properties{ContentType: "application/json", User: []packets.UserProperty{{Key: "line", Val: "1"}}}
+	if !Retained(n) {
+		p.Properties = packets.Properties{ContentType: ContentType, User: []packets.UserProperty{{Key: "line", Val: "1"}}}
 	}
 	if err := b.server.InjectPacket(b.client, p); err != nil {
 		return fmt.Errorf("plant: publishing: %v", err)
 	}
 	b.sent.Store(n)
 	return nil
+}
+
+// ContentType is what events say of themselves.
+const ContentType = "application/json"
+
+func tagOf(n uint64) string { return tags[n/2%uint64(len(tags))] }
+
+// Retained reports whether a broker's nth message is a retained value.
+func Retained(n uint64) bool { return n%2 == 0 }
+
+// Topic returns the topic of a broker's nth message.
+func Topic(n uint64) string {
+	if Retained(n) {
+		return "plant/line-1/" + tagOf(n)
+	}
+	return "plant/line-1/events/part"
 }
 
 // value swings slowly, as measured values do.
