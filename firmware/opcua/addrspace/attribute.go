@@ -63,7 +63,7 @@ func inPlace(a ua.AttributeID) bool {
 
 // pack packs attributes, and takes their shared values.
 func (s *shared) pack(id NodeID, attributes []Attribute) string {
-	var packed []byte
+	packed := make([]byte, 0, 256) // on the stack, mostly
 	for _, a := range attributes {
 		packed = append(packed, byte(a.ID))
 		switch {
@@ -154,6 +154,7 @@ func (s *shared) attributes(e *entry) []Attribute {
 
 // merge returns attributes with changes: a nil value takes an attribute away.
 func merge(attributes, changes []Attribute) []Attribute {
+	attributes = slices.Grow(attributes, len(changes))
 	for _, c := range changes {
 		i := slices.IndexFunc(attributes, func(a Attribute) bool { return a.ID == c.ID })
 		switch {

@@ -132,6 +132,15 @@ func BenchmarkApplyUnchangedNode(b *testing.B) {
 	}
 }
 
+// BenchmarkCopy is the least that each change would cost if it copied what readers see.
+func BenchmarkCopy(b *testing.B) {
+	s := plantSpace(b, manyNodes)
+	for b.Loop() {
+		_ = slices.Clone(s.table.entries)
+		_ = slices.Clone(s.table.identities.index.slots)
+	}
+}
+
 // BenchmarkReadWhileWriting is a reader's View of ten attributes while a writer puts
 // and removes a hundred nodes at a time without pause; worst is the longest View.
 func BenchmarkReadWhileWriting(b *testing.B) {

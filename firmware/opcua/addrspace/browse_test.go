@@ -200,4 +200,11 @@ func TestAttributesAreListedInOrder(t *testing.T) {
 			t.Errorf("type definition: got %v", got)
 		}
 	})
+	apply(t, s, put(node(num(id.BaseDataVariableType), ua.NodeClassVariableType, "BaseDataVariableType", from(id.HasTypeDefinition, plantTag(0))))...)
+	s.View(func(v View) {
+		r, _ := v.Lookup(num(id.BaseDataVariableType))
+		if got := v.TypeDefinition(r); got != (NodeID{}) {
+			t.Errorf("type definition of a type that lists its instance: got %v, want none", got)
+		}
+	})
 }

@@ -6,9 +6,9 @@ import (
 )
 
 // Space is an address space that may be read while it is changed. Readers hold a
-// lock in common, a writer holds it alone: a change takes a microsecond or two, and a
-// copy for each would cost more than it saves (see the benchmarks). The zero value is
-// not ready; see New.
+// lock in common, a writer holds it alone: with 100 000 nodes a change takes some
+// microseconds, and copying what readers see some milliseconds (BenchmarkApply…,
+// BenchmarkCopy). The zero value is not ready; see New.
 type Space struct {
 	mu         sync.RWMutex
 	table      *table
@@ -27,8 +27,9 @@ func (s *Space) View(read func(View)) {
 	read(View{t: s.table, version: s.version, generation: s.generation})
 }
 
-// Apply does changes, all at once for readers, and returns the nodes that they
-// affected in the order in which they did. If one cannot be done, none is.
+// Apply does changes, all at once for readers, and returns the nodes that they affected
+// in the order in which they did. If one cannot be done, none is. Readers wait for it:
+// thousands of changes that need not come at once had better come in several calls.
 func (s *Space) Apply(changes []Change) ([]Affected, error) {
 	for _, c := range changes {
 		if err := c.check(); err != nil {

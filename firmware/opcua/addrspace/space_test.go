@@ -38,6 +38,8 @@ func TestAffectedNodesAreReportedOnceWithTheirType(t *testing.T) {
 		{"node removed twice", []Change{{Remove, Node{ID: num(20)}}}, nil},
 		{"nothing of a node that is not there", []Change{{SetAttributes, Node{ID: num(20), Attributes: []Attribute{dataType}}}}, nil},
 		{"come and gone", append(put(valve), Change{Remove, Node{ID: num(20)}}), []Affected{{num(20), pumpType, NodeAdded | NodeDeleted, false}}},
+		{"type lost at once", append(put(valve), Change{RemoveReferences, Node{ID: num(20), References: valve.References}}),
+			[]Affected{{num(20), pumpType, NodeAdded | ReferenceDeleted, false}}},
 	} {
 		var version uint64
 		s.View(func(v View) { version = v.Version() })
