@@ -48,7 +48,8 @@ func limit3(filters int) limit {
 type guard struct {
 	net.Conn
 	limit limit
-	head  [5]byte // of the packet: type, then the remaining length
+	dead  func(error) // a library may miss that its connection is lost as it begins
+	head  [5]byte     // of the packet: type, then the remaining length
 	have  int
 	left  int64 // of the packet, once its head is read
 }
@@ -71,7 +72,10 @@ func (g *guard) Read(p []byte) (int, error) {
 		err = errAnswer
 	}
 	if bad := g.pass(p[:n]); bad != nil {
-		return 0, bad
+		n, err = 0, bad
+	}
+	if err != nil {
+		g.dead(err)
 	}
 	return n, err
 }

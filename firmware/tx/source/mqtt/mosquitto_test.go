@@ -153,6 +153,27 @@ func TestWhatHadLeftIsAcknowledged(t *testing.T) {
 	})
 }
 
+// What a broker kept for the session crosses as it happened, more than it sends
+// at once, although a subscription brings the last value again.
+func TestRetainedMessagesWhileAwayAreAllEvents(t *testing.T) {
+	versions(t, func(t *testing.T, version config.MQTTVersion) {
+		b := mosquitto(t, "")
+		p := &port{}
+		s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		up(t, s)
+		stop()
+		plant := publish(t, b.url())
+		var want []string
+		for i := range 60 {
+			plant.send("k", 1, true, fmt.Sprint(i))
+			want = append(want, fmt.Sprintf(`k event q1 "%d" retained key=k`, i))
+		}
+		s, _ = start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		up(t, s)
+		p.expect(t, "k", want...)
+	})
+}
+
 // A link that refuses a message has it sent again, QoS 2 without a duplicate.
 func TestWhatNeverLeavesIsSentAgain(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
@@ -199,6 +220,7 @@ func TestTooLargeMessageIsCountedAndNotSentForEver(t *testing.T) {
 		plant.send("x", 1, false, string(make([]byte, 2000)))
 		plant.send("x", 1, false, "small")
 		p.expect(t, "", `x event q1 "small"`)
+		eventually(t, "both are acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 2 })
 		if refused, retries := s.Stats().Refused.Load(), s.Stats().Retries.Load(); refused != 1 || retries != 0 {
 			t.Errorf("got %d refused, %d retries; want 1 and 0", refused, retries)
 		}

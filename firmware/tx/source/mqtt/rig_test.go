@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,7 +25,15 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more tests wait at once than there are processors: they wait
+// for brokers and for silence.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -184,7 +193,7 @@ func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.picture.patience = 200 * time.Millisecond
+	s.picture.patience, s.again = 200*time.Millisecond, 500*time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

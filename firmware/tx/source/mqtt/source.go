@@ -72,7 +72,8 @@ type Source struct {
 	sent  *sessions
 	stats Stats
 
-	noBridges bool // the broker failed when it was spoken to as a bridge would
+	again     time.Duration // between subscriptions where the flag of live messages is hidden
+	noBridges bool          // the broker failed when it was spoken to as a bridge would
 
 	deliveries *deliveries
 	picture    *picture
@@ -95,7 +96,7 @@ func New(cfg config.MQTTSource, port source.Port, log *slog.Logger) (*Source, er
 	if _, err := tlsConfig(cfg); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions(), deliveries: newDeliveries(), picture: newPicture()}
+	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions(), deliveries: newDeliveries(), picture: newPicture(), again: resubscribeEvery}
 	port.Whole(false)
 	port.Report(source.Connecting, "starting")
 	return s, nil
@@ -160,14 +161,16 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 	defer c.close()
 	again := make(<-chan time.Time)
 	if how.plain {
-		ticker := time.NewTicker(resubscribeEvery)
+		ticker := time.NewTicker(s.again)
 		defer ticker.Stop()
 		again = ticker.C
 	}
+	ctx, unbind := bind(ctx, c)
+	defer unbind()
 	if err := f.ask(ctx, c); err != nil {
 		// Some brokers let a bridge connect and then do not understand it.
 		s.noBridges = how.bridge
-		return err
+		return because(c, err)
 	}
 	s.noBridges = false // the next connection may ask again
 	s.report(source.Up, how.String())
@@ -176,9 +179,7 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-c.lost():
-			return fmt.Errorf("connection lost: %w", c.cause())
+			return because(c, ctx.Err())
 		case err := <-f.failed:
 			s.stats.Retries.Add(1)
 			return fmt.Errorf("messages are to be sent again: %w", err)
@@ -187,15 +188,39 @@ func (s *Source) connectAndHear(ctx context.Context) error {
 				continue
 			}
 			if err := c.barrier(ctx); err != nil {
-				return fmt.Errorf("asking whether that was all: %w", err)
+				return because(c, fmt.Errorf("asking whether that was all: %w", err))
 			}
 			f.settle(time.Now())
 		case <-again:
 			f.begin()
 			if err := c.subscribe(ctx); err != nil {
-				return fmt.Errorf("subscribing again: %w", err)
+				return because(c, fmt.Errorf("subscribing again: %w", err))
 			}
 		}
+	}
+}
+
+// bind returns a context that ends with the connection: the libraries wait for
+// an answer even when none can come any more.
+func bind(ctx context.Context, c connection) (context.Context, context.CancelFunc) {
+	bound, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-c.lost():
+			cancel()
+		case <-bound.Done():
+		}
+	}()
+	return bound, cancel
+}
+
+// because prefers the reason why a connection was lost to what followed from it.
+func because(c connection, err error) error {
+	select {
+	case <-c.lost():
+		return fmt.Errorf("connection lost: %w", c.cause())
+	default:
+		return err
 	}
 }
 
@@ -255,8 +280,9 @@ func (s *Source) connect(ctx context.Context, f *feed) (connection, how, error) 
 func (s *Source) report(state source.State, reason string) {
 	s.port.Report(state, reason)
 	if state == source.Up {
-		s.Set(nil)
-		if !s.picture.isWhole() {
+		if s.picture.isWhole() {
+			s.Set(nil)
+		} else {
 			s.Set(errPicture)
 		}
 		s.log.Info("mqtt: broker", "state", state.String(), "reason", reason)

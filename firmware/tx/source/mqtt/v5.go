@@ -42,13 +42,13 @@ const ackEvery = 5 * time.Millisecond
 const reasonVersion = 0x84
 
 func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
-	conn, err := dial(ctx, s.cfg, limit5())
+	c := &client5{source: s, gone: make(chan struct{})}
+	conn, err := dial(ctx, s.cfg, limit5(), c.fail)
 	if err != nil {
 		return nil, err
 	}
-	c := &client5{source: s, gone: make(chan struct{})}
 	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five, PingHandler: pinger{paho.NewDefaultPinger()},
+		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five, PingHandler: pinger{paho.NewDefaultPinger()}, AuthHandler: stepless{},
 		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: dialPatience,
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(d *paho.Disconnect) { c.fail(fmt.Errorf("the broker ended it with reason %#x", d.ReasonCode)) },
@@ -66,6 +66,9 @@ func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, errAnswer
+	case err == nil && answer.Properties != nil && answer.Properties.AuthMethod != "":
+		c.close()
+		return nil, errAuthentication
 	case err == nil && answer.ReasonCode == 0:
 		c.resume = answer.SessionPresent
 		return c, nil
@@ -106,7 +109,10 @@ func (c *client5) subscribe(ctx context.Context) error {
 		return errAnswer
 	}
 	if answer != nil {
-		for i, reason := range answer.Reasons[:min(len(answer.Reasons), len(options))] {
+		if len(answer.Reasons) != len(options) {
+			return fmt.Errorf("the broker answers for %d topics, not for the %d that were asked for", len(answer.Reasons), len(options))
+		}
+		for i, reason := range answer.Reasons {
 			if reason >= 0x80 {
 				return fmt.Errorf("the broker refuses %q with reason %#x", c.source.cfg.Topics[i], reason)
 			}
@@ -129,6 +135,16 @@ func (c *client5) barrier(ctx context.Context) error {
 	}
 	return err
 }
+
+var errAuthentication = errors.New("the broker wants an authentication in steps, which is not supported; give it username and password, or a certificate")
+
+// stepless keeps the library from calling a handler that is not there when a
+// broker answers as if it had been asked for enhanced authentication
+// (MQTT 5.0 §4.12). The guard lets no AUTH through.
+type stepless struct{}
+
+func (stepless) Authenticate(*paho.Auth) *paho.Auth { return &paho.Auth{} }
+func (stepless) Authenticated()                     {}
 
 // pinger pings as often as we need, even when a broker would wait longer.
 type pinger struct{ *paho.DefaultPinger }

@@ -1,0 +1,234 @@
+package mqtt
+
+import (
+	"errors"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"heliograph/firmware/config"
+	payload "heliograph/firmware/payload/mqtt"
+	"heliograph/firmware/tx/source"
+)
+
+func TestPictureTellsStateFromLive(t *testing.T) {
+	at := time.Unix(1000, 0)
+	retained := func(text string) *payload.Message {
+		return &payload.Message{Topic: "t", Retain: true, Payload: []byte(text)}
+	}
+	expiring := func(seconds uint32, received time.Time) *payload.Message {
+		m := retained("x")
+		m.Expires, m.Expiry, m.Received = true, seconds, received
+		return m
+	}
+	type step struct {
+		m    *payload.Message
+		dup  bool
+		want verdict
+	}
+	tests := []struct {
+		name  string
+		shown *payload.Message
+		open  bool
+		steps []step
+	}{
+		{"without a window all are live", nil, false, []step{{retained("1"), false, isLive}, {retained("1"), false, isLive}}},
+		{"first of a topic", nil, true, []step{{retained("1"), false, isState}, {retained("2"), false, isLive}}},
+		{"known already", retained("1"), true, []step{{retained("1"), false, isRepeated}, {retained("2"), false, isLive}}},
+		{"changed", retained("1"), true, []step{{retained("2"), false, isState}, {retained("2"), false, isRepeated}, {retained("1"), false, isLive}}},
+		{"sent again", retained("0"), true, []step{{retained("1"), true, isLive}, {retained("1"), false, isRepeated}}},
+		{"cleared", retained("1"), true, []step{{retained(""), false, isLive}, {retained("1"), false, isState}}},
+		{"same life, counted down", expiring(100, at), true, []step{{expiring(60, at.Add(40*time.Second)), false, isRepeated}}},
+		{"same life, not counted down", expiring(100, at), true, []step{{expiring(100, at.Add(40*time.Second)), false, isRepeated}}},
+		{"another life", expiring(100, at), true, []step{{expiring(90, at.Add(40*time.Second)), false, isState}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPicture()
+			shown := map[string]mark{}
+			if test.shown != nil {
+				shown["t"] = p.mark(test.shown, test.shown.Append(nil))
+			}
+			if test.open {
+				p.open(at, shown)
+			}
+			for i, s := range test.steps {
+				if got := p.take(s.m, s.dup, at, p.mark(s.m, s.m.Append(nil)), 0); got != s.want {
+					t.Errorf("message %d: got %d, want %d", i, got, s.want)
+				}
+			}
+		})
+	}
+}
+
+func TestPictureWaitsForQuietAndForAcknowledgements(t *testing.T) {
+	at := time.Unix(1000, 0)
+	p := newPicture()
+	p.open(at, map[string]mark{"gone": {}, "here": {}})
+	m := &payload.Message{Topic: "here", Retain: true, Payload: []byte("1")}
+	p.take(m, false, at.Add(time.Second), p.mark(m, m.Append(nil)), 3)
+	for _, test := range []struct {
+		after, ackedAfter time.Duration
+		acked             uint64
+		want              bool
+	}{
+		{1500 * time.Millisecond, time.Second, 3, false}, // a topic came lately
+		{2 * time.Second, time.Second, 3, true},
+		{time.Hour, time.Second, 2, false},                      // the broker may wait for us
+		{time.Hour, time.Hour - 100*time.Millisecond, 3, false}, // or just has
+	} {
+		if got := p.quiet(at.Add(test.after), test.acked, at.Add(test.ackedAfter)); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
+	if got := p.close(); !slices.Equal(got, []string{"gone"}) {
+		t.Errorf("got %v deleted, want what was not seen", got)
+	}
+	if p.quiet(at.Add(time.Hour), 3, at) {
+		t.Error("got quiet without a window")
+	}
+}
+
+func TestAcknowledgementsKeepTheOrderOfArrival(t *testing.T) {
+	var total atomic.Uint64
+	a := newAcker(&total)
+	defer a.close()
+	acked := make(chan int, 100)
+	var done []func()
+	var first atomic.Bool // left
+	for i := range 100 {
+		done = append(done, a.expect(func() {
+			if !first.Load() {
+				t.Errorf("got %d acknowledged before the first had left", i)
+			}
+			acked <- i
+		}))
+	}
+	for i := len(done) - 1; i > 0; i-- {
+		done[i]()
+		runtime.Gosched()
+	}
+	first.Store(true)
+	done[0]()
+	for i := range done {
+		if got := <-acked; got != i {
+			t.Fatalf("got %d, want %d", got, i)
+		}
+	}
+	eventually(t, "all are counted", func() bool { return total.Load() == 100 })
+}
+
+// A link conflates state and never says of the older value that it left.
+func TestSupersededStateDoesNotHoldAcknowledgementsUp(t *testing.T) {
+	s := newDeliveries()
+	var done []string
+	take := func(name string, o origin) *delivery {
+		return s.take(2, o, 1, func() { done = append(done, name) }, func(err error) { done = append(done, name+" "+err.Error()) })
+	}
+	old, next := take("old", origin{id: 1}), take("next", origin{id: 2})
+	s.supersede("t", old)
+	s.supersede("t", next)
+	if !slices.Equal(done, []string{"old"}) {
+		t.Fatalf("got %v, want the old one done", done)
+	}
+	s.leave(next, "t")
+	if !slices.Equal(done, []string{"old", "next"}) || len(s.state) != 0 {
+		t.Errorf("got %v, %d kept; want both done and nothing kept", done, len(s.state))
+	}
+}
+
+func TestQoS2CrossesOnceOverConnections(t *testing.T) {
+	s := newDeliveries()
+	var done []string
+	take := func(name string, o origin, sum uint64) *delivery {
+		return s.take(2, o, sum, func() { done = append(done, name) }, func(err error) { done = append(done, name+": "+err.Error()) })
+	}
+	d := take("first", origin{id: 1}, 7)
+	if take("again", origin{id: 1, dup: true}, 7) != nil {
+		t.Error("got a second delivery, want none")
+	}
+	s.leave(d, "")
+	if take("late", origin{id: 1, dup: true}, 7) != nil {
+		t.Error("got a second delivery after it left, want none")
+	}
+	if want := []string{"again", "late"}; !slices.Equal(done, want) {
+		t.Errorf("got %v, want %v: each connection is told once", done, want)
+	}
+	if take("other", origin{id: 1, dup: true}, 8) == nil || take("new", origin{id: 1}, 8) == nil {
+		t.Error("got another message taken for the one before")
+	}
+	lost := take("lost", origin{id: 2}, 9)
+	s.lose(lost, origin{id: 2}, "", errors.New("gone"))
+	if take("after", origin{id: 2, dup: true}, 9) == nil {
+		t.Error("got nothing for a message that never left")
+	}
+	take("kept", origin{id: 3}, 1)
+	s.forget()
+	if take("fresh", origin{id: 3, dup: true}, 1) == nil {
+		t.Error("got a message of another session taken for this one's")
+	}
+}
+
+func TestFiltersMatchAsMQTTSays(t *testing.T) {
+	for _, test := range []struct {
+		filter, topic string
+		want          bool
+	}{
+		{"#", "a/b", true}, {"#", "$SYS/a", false}, {"+/a", "$SYS/a", false}, {"$SYS/#", "$SYS/a", true},
+		{"a/#", "a", true}, {"a/#", "ab", false}, {"a/+", "a/", true}, {"a/+", "a", false}, {"a/+", "a/b/c", false},
+		{"+", "/a", false}, {"/+", "/a", true}, {"a/b", "a/b", true}, {"a/b", "a/b/", false}, {"a/b/", "a/b", false},
+		{"$share/g/a/#", "a/b", true}, {"$share/g/a/#", "b", false}, {"+/+/#", "a/b", true},
+	} {
+		if got := matches(test.filter, test.topic); got != test.want {
+			t.Errorf("%s on %s: got %v, want %v", test.filter, test.topic, got, test.want)
+		}
+	}
+}
+
+// BenchmarkMessage is one QoS 0 event from the library to the link.
+func BenchmarkMessage(b *testing.B) {
+	s, _ := testSource(b)
+	f := newFeed(s)
+	defer f.close()
+	m := payload.Message{Topic: "press/7/temperature", Payload: make([]byte, 200)}
+	b.ReportAllocs()
+	for b.Loop() {
+		f.message(&m, origin{})
+	}
+}
+
+func TestMessageCostsFewAllocations(t *testing.T) {
+	s, _ := testSource(t)
+	f := newFeed(s)
+	defer f.close()
+	m := payload.Message{Topic: "press/7/temperature", Payload: make([]byte, 200)}
+	// The link keeps its bytes and its Left; the rest is what Left needs.
+	const most = 8
+	if got := testing.AllocsPerRun(1000, func() { f.message(&m, origin{}) }); got > most {
+		t.Errorf("got %v allocations a message, want at most %d", got, most)
+	}
+}
+
+// testSource is a source on a port that keeps nothing.
+func testSource(t testing.TB) (*Source, *sieve) {
+	t.Helper()
+	p := &sieve{}
+	s, err := New(config.MQTTSource{Broker: "mqtt://x:1", Topics: []string{"#"}}, p, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, p
+}
+
+// sieve is a source.Port that keeps nothing.
+type sieve struct{ port }
+
+func (s *sieve) Put(u source.Update) error {
+	if u.Left != nil {
+		u.Left(nil)
+	}
+	return nil
+}
