@@ -15,13 +15,12 @@ type delivery struct {
 // the acknowledgement sends the message again under the same packet identifier,
 // marked DUP (MQTT 5.0 §4.3.3, §4.4).
 type deliveries struct {
-	mu    sync.Mutex
-	byID  map[uint16]*delivery // QoS 2; at most 65,535, the last of each identifier
-	state map[string]*delivery // state that has not left, by topic
+	mu   sync.Mutex
+	byID map[uint16]*delivery // QoS 2; at most 65,535, the last of each identifier
 }
 
 func newDeliveries() *deliveries {
-	return &deliveries{byID: map[uint16]*delivery{}, state: map[string]*delivery{}}
+	return &deliveries{byID: map[uint16]*delivery{}}
 }
 
 // forget drops what belongs to a session that the broker no longer has.
@@ -54,42 +53,22 @@ func (s *deliveries) take(qos byte, o origin, sum uint64, done func(), fail func
 	return nil
 }
 
-// supersede notes that d is its topic's newest state. A link conflates an older
-// value that still waits, and need not say so: its message is done with.
-func (s *deliveries) supersede(topic string, d *delivery) {
-	s.mu.Lock()
-	old := s.state[topic]
-	s.state[topic] = d
-	s.mu.Unlock()
-	if old != nil {
-		s.leave(old, "")
-	}
-}
-
-// leave says that d has left; topic is set when it is state.
-func (s *deliveries) leave(d *delivery, topic string) {
+// leave says that d has left.
+func (s *deliveries) leave(d *delivery) {
 	s.mu.Lock()
 	d.left = true
 	done := d.done
-	s.settle(d, topic)
 	s.mu.Unlock()
 	done()
 }
 
 // lose says that d never leaves: it is to be sent again.
-func (s *deliveries) lose(d *delivery, o origin, topic string, err error) {
+func (s *deliveries) lose(d *delivery, o origin, err error) {
 	s.mu.Lock()
 	if s.byID[o.id] == d {
 		delete(s.byID, o.id)
 	}
-	s.settle(d, topic)
 	fail := d.fail
 	s.mu.Unlock()
 	fail(err)
-}
-
-func (s *deliveries) settle(d *delivery, topic string) {
-	if topic != "" && s.state[topic] == d {
-		delete(s.state, topic)
-	}
 }

@@ -150,37 +150,35 @@ func (f *feed) put(m *payload.Message, o origin, d *delivery, mk mark, encoded [
 	s.puts.Lock()
 	defer s.puts.Unlock()
 	u := source.Update{Payload: encoded, Event: true}
-	topic := "" // of state
 	if m.Retain {
 		u.Key, u.Delete = []byte(m.Topic), len(m.Payload) == 0
 		expected, _, _ := f.acks.progress()
 		switch s.picture.take(m, o.dup, time.Now(), mk, expected) {
 		case isRepeated:
 			s.stats.Skipped.Add(1)
-			s.deliveries.leave(d, "")
+			s.deliveries.leave(d)
 			return
 		case isState:
-			u.Event, topic = false, m.Topic
-			s.deliveries.supersede(topic, d)
+			u.Event = false
 		}
 	}
 	lose := func(err error) {
 		if m.Retain {
 			s.picture.forget(m.Topic)
 		}
-		s.deliveries.lose(d, o, topic, err)
+		s.deliveries.lose(d, o, err)
 	}
 	u.Left = func(err error) {
 		if err != nil {
 			lose(err)
 			return
 		}
-		s.deliveries.leave(d, topic)
+		s.deliveries.leave(d)
 	}
 	switch err := s.port.Put(u); {
 	case errors.Is(err, source.ErrTooLarge):
 		s.refuse("mqtt: a message larger than the link carries was refused", m)
-		s.deliveries.leave(d, topic) // or the broker would send it for ever
+		s.deliveries.leave(d) // or the broker would send it for ever
 	case err != nil:
 		lose(err)
 	}

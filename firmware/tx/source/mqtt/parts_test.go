@@ -121,25 +121,6 @@ func TestAcknowledgementsKeepTheOrderOfArrival(t *testing.T) {
 	eventually(t, "all are counted", func() bool { return total.Load() == 100 })
 }
 
-// A link conflates state and never says of the older value that it left.
-func TestSupersededStateDoesNotHoldAcknowledgementsUp(t *testing.T) {
-	s := newDeliveries()
-	var done []string
-	take := func(name string, o origin) *delivery {
-		return s.take(2, o, 1, func() { done = append(done, name) }, func(err error) { done = append(done, name+" "+err.Error()) })
-	}
-	old, next := take("old", origin{id: 1}), take("next", origin{id: 2})
-	s.supersede("t", old)
-	s.supersede("t", next)
-	if !slices.Equal(done, []string{"old"}) {
-		t.Fatalf("got %v, want the old one done", done)
-	}
-	s.leave(next, "t")
-	if !slices.Equal(done, []string{"old", "next"}) || len(s.state) != 0 {
-		t.Errorf("got %v, %d kept; want both done and nothing kept", done, len(s.state))
-	}
-}
-
 func TestQoS2CrossesOnceOverConnections(t *testing.T) {
 	s := newDeliveries()
 	var done []string
@@ -150,7 +131,7 @@ func TestQoS2CrossesOnceOverConnections(t *testing.T) {
 	if take("again", origin{id: 1, dup: true}, 7) != nil {
 		t.Error("got a second delivery, want none")
 	}
-	s.leave(d, "")
+	s.leave(d)
 	if take("late", origin{id: 1, dup: true}, 7) != nil {
 		t.Error("got a second delivery after it left, want none")
 	}
@@ -161,7 +142,7 @@ func TestQoS2CrossesOnceOverConnections(t *testing.T) {
 		t.Error("got another message taken for the one before")
 	}
 	lost := take("lost", origin{id: 2}, 9)
-	s.lose(lost, origin{id: 2}, "", errors.New("gone"))
+	s.lose(lost, origin{id: 2}, errors.New("gone"))
 	if take("after", origin{id: 2, dup: true}, 9) == nil {
 		t.Error("got nothing for a message that never left")
 	}
