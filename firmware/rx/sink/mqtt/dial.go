@@ -53,11 +53,14 @@ func (d *dialer) open(ctx context.Context) (*wire, error) {
 	return &wire{Conn: conn}, nil
 }
 
-// wire is a connection that no write blocks for ever, and that remembers how
+// wire is a connection that no write blocks for ever, that passes only what a
+// broker has to say to a publisher, and that remembers how
 // the broker's answer begins. A packet is written under its lock.
 type wire struct {
 	net.Conn
 	sync.Mutex
+	follower
+	bad   error  // what it sent that no broker sends
 	heard []byte // by the one reader; read after it ended
 }
 
@@ -72,6 +75,13 @@ func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
 	if room := connackStart - len(w.heard); room > 0 {
 		w.heard = append(w.heard, b[:min(n, room)]...)
+	}
+	if w.bad == nil {
+		w.bad = w.follow(b[:n])
+	}
+	if w.bad != nil {
+		_ = w.Close() // whoever reads on is to find it gone
+		return 0, w.bad
 	}
 	return n, err
 }

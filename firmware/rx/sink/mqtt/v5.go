@@ -40,7 +40,7 @@ func (d *dialer) connect5(ctx context.Context) (connection, error) {
 	}
 	c := &conn5{wire: w, box: newOutbox()}
 	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: w, Session: c.box, PacketTimeout: dialTime,
+		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{},
 		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){func(paho.PublishReceived) (bool, error) { return true, nil }},
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(p *paho.Disconnect) { c.fail(disconnected(p)) },
@@ -62,6 +62,10 @@ func (d *dialer) connect5(ctx context.Context) (connection, error) {
 			return nil, fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, reason(connack.ReasonCode))
 		}
 		return nil, err
+	}
+	if p := connack.Properties; p != nil && p.AuthMethod != "" {
+		w.Close()
+		return nil, errAuthentication
 	}
 	c.lim = limits{qos: 2, retain: true, properties: true}
 	c.max = window

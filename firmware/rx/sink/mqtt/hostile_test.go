@@ -1,0 +1,87 @@
+package mqtt
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/rx/sink"
+)
+
+// answering is a broker that answers every CONNECT with the same bytes.
+func answering(t testing.TB, answer []byte) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				if _, err := io.ReadFull(conn, make([]byte, 9)); err == nil {
+					_, _ = conn.Write(answer)
+					_, _ = io.Copy(io.Discard, conn)
+				}
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// TestAHostileBrokerEndsItsConnectionAlone sends what made the client libraries
+// panic, or allocate what it claims.
+func TestAHostileBrokerEndsItsConnectionAlone(t *testing.T) {
+	connack := map[config.MQTTVersion][]byte{config.MQTT5: {0x20, 3, 0, 0, 0}, config.MQTT311: {0x20, 2, 0, 0}}
+	for name, c := range map[string]struct {
+		version config.MQTTVersion
+		alone   []byte // instead of a CONNACK
+		after   []byte // behind a good one
+		want    string
+	}{
+		"authentication method in CONNACK": {version: config.MQTT5, alone: []byte{0x20, 7, 0, 0, 4, 0x15, 0, 1, 'x'}, want: "in steps"},
+		"AUTH":                             {version: config.MQTT5, alone: []byte{0xf0, 0}, want: "no broker sends"},
+		"a publish of 256 MB on 5":         {version: config.MQTT5, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
+		"a publish of 256 MB on 3.1.1":     {version: config.MQTT311, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
+		"SUBACK on 3.1.1":                  {version: config.MQTT311, after: []byte{0x90, 4, 0, 1, 0, 0}, want: "no broker sends"},
+		"a PUBACK of 256 MB":               {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
+		"a length without end":             {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0xff, 0xff}, want: "no broker sends"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := c.alone
+			if answer == nil {
+				answer = append(bytes.Clone(connack[c.version]), c.after...)
+			}
+			r := start(t, config.MQTTSink{Broker: "mqtt://" + answering(t, answer), Version: c.version})
+			eventually(t, "the reason shows", func() bool {
+				state, reason := r.Status()
+				return state == sink.Down && strings.Contains(reason, c.want)
+			})
+		})
+	}
+}
+
+// FuzzFollower checks that packets are followed the same however they are cut.
+func FuzzFollower(f *testing.F) {
+	f.Add([]byte{0x20, 2, 0, 0, 0x40, 2, 0, 1, 0xd0, 0}, uint8(3))
+	f.Add([]byte{0x40, 0x80, 1}, uint8(1))
+	f.Fuzz(func(t *testing.T, b []byte, step uint8) {
+		var whole, cut follower
+		want := whole.follow(b)
+		var got error
+		for n := int(step)%7 + 1; len(b) > 0 && got == nil; b = b[min(n, len(b)):] {
+			got = cut.follow(b[:min(n, len(b))])
+		}
+		if got != want || want == nil && whole != cut {
+			t.Fatalf("got %v %+v, want %v %+v", got, cut, want, whole)
+		}
+	})
+}
