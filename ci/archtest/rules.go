@@ -16,6 +16,7 @@ func rules() []rule {
 		{path: "firmware/conduit/record", pure: true},
 		{path: "firmware/conduit/wire", pure: true, may: []string{"firmware/conduit/record"}},
 		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
+		{path: "firmware/payload/opcua", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/payload/...", pure: true, may: []string{"firmware/payload/..."}},
 
 		// The plant's side of the wall.
