@@ -1,0 +1,186 @@
+// Package selection decides which nodes of an OPC UA server cross the link.
+//
+// It holds what a browse found as a graph of numbers, and runs the operator's
+// include and exclude patterns over all browse paths at once. It is pure, and
+// refuses to look at anything but NodeIds, BrowseNames and references.
+//
+// # What crosses
+//
+//   - Nothing that an exclude pattern matches, on any of its paths.
+//   - Nothing that only excluded nodes lead to.
+//   - With include patterns, only what they match and the nodes on the way to it.
+//     Types, and the Server object with what is below it, need no include pattern.
+//   - Never the sessions of the plant's clients: they name its users.
+//
+// # Patterns
+//
+// A browse path begins with "/" at the Root folder and names BrowseNames without
+// their namespace, or with it ("2:Press"); "*" and "?" match within a name, "**"
+// matches any number of names. A pattern that is a NodeId ("ns=2;s=Press") means
+// the node and what is below it.
+package selection
+
+import (
+	"iter"
+
+	"github.com/gopcua/opcua/id"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// Index is the number of a node in a Graph.
+type Index = uint32
+
+// edge is a reference in numbers.
+type edge struct {
+	kind, target Index
+	inverse      bool
+}
+
+// Graph is what a browse has found so far. It is for one goroutine. The zero
+// value is empty.
+type Graph struct {
+	ids      []rawvalue.NodeID
+	index    map[rawvalue.NodeID]Index
+	edges    [][]edge
+	external map[Index][]addrspace.Reference // references to other servers
+	names    []rawvalue.QualifiedName
+}
+
+// Add returns the number of a node, a new one if it was not known.
+func (g *Graph) Add(id rawvalue.NodeID) Index {
+	if g.index == nil {
+		g.index, g.external = map[rawvalue.NodeID]Index{}, map[Index][]addrspace.Reference{}
+	}
+	i, ok := g.index[id]
+	if !ok {
+		i = Index(len(g.ids))
+		g.ids, g.edges, g.names = append(g.ids, id), append(g.edges, nil), append(g.names, rawvalue.QualifiedName{})
+		g.index[id] = i
+	}
+	return i
+}
+
+// Len returns how many nodes are known; they have the numbers below it.
+func (g *Graph) Len() int { return len(g.ids) }
+
+// ID returns a node's NodeId.
+func (g *Graph) ID(i Index) rawvalue.NodeID { return g.ids[i] }
+
+// SetReferences tells what a node lists. Nodes that it names become known, their
+// reference types included.
+func (g *Graph) SetReferences(i Index, refs []addrspace.Reference) {
+	edges := make([]edge, 0, len(refs))
+	delete(g.external, i)
+	for _, r := range refs {
+		if r.External != "" {
+			g.Add(r.Type)
+			g.external[i] = append(g.external[i], r)
+			continue
+		}
+		edges = append(edges, edge{kind: g.Add(r.Type), target: g.Add(r.Target), inverse: r.Inverse})
+	}
+	g.edges[i] = edges
+}
+
+// SetName tells a node's BrowseName; the bytes are kept.
+func (g *Graph) SetName(i Index, name rawvalue.QualifiedName) { g.names[i] = name }
+
+// References yields what a node lists, without references to nodes that keep
+// refuses.
+func (g *Graph) References(i Index, keep []bool) iter.Seq[addrspace.Reference] {
+	return func(yield func(addrspace.Reference) bool) {
+		for _, e := range g.edges[i] {
+			if keep[e.target] && !yield(addrspace.Reference{Type: g.ids[e.kind], Target: g.ids[e.target], Inverse: e.inverse}) {
+				return
+			}
+		}
+		for _, r := range g.external[i] {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// Below marks root and all that Aggregates references lead to from there, the
+// parts of an object and nothing else.
+func (g *Graph) Below(root rawvalue.NodeID) []bool {
+	below := make([]bool, len(g.ids))
+	g.flood(g.known([]rawvalue.NodeID{root}), g.subtypes(id.Aggregates), below, nil)
+	return below
+}
+
+// sessions marks the nodes of the plant's clients' sessions, which servers put
+// below their SessionsDiagnosticsSummary beside what the standard has there.
+func (g *Graph) sessions() []bool {
+	hidden := make([]bool, len(g.ids))
+	summary, ok := g.index[rawvalue.NodeID{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary}]
+	if !ok {
+		return hidden
+	}
+	kinds := g.down()
+	var roots []Index
+	for _, e := range g.edges[summary] {
+		if !e.inverse && kinds[e.kind] && g.ids[e.target].Namespace != 0 {
+			roots = append(roots, e.target)
+		}
+	}
+	g.flood(roots, g.subtypes(id.Aggregates), hidden, nil)
+	return hidden
+}
+
+// down marks the reference types that browse paths follow: the hierarchical ones
+// without those of events, over which the Server object leads to the whole plant.
+func (g *Graph) down() []bool {
+	down := g.subtypes(id.HierarchicalReferences)
+	for i, events := range g.subtypes(id.HasEventSource) {
+		down[i] = down[i] && !events
+	}
+	return down
+}
+
+// known returns the numbers of those nodes that were found.
+func (g *Graph) known(ids []rawvalue.NodeID) (found []Index) {
+	for _, id := range ids {
+		if i, ok := g.index[id]; ok {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// flood marks from and all that references of these kinds lead to, around what is
+// stopped.
+func (g *Graph) flood(from []Index, kinds, marked, stopped []bool) {
+	var queue []Index
+	visit := func(i Index) {
+		if !marked[i] && (stopped == nil || !stopped[i]) {
+			marked[i] = true
+			queue = append(queue, i)
+		}
+	}
+	for _, i := range from {
+		visit(i)
+	}
+	for len(queue) > 0 {
+		i := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		for _, e := range g.edges[i] {
+			if !e.inverse && kinds[e.kind] {
+				visit(e.target)
+			}
+		}
+	}
+}
+
+// subtypes marks a reference type and those below it.
+func (g *Graph) subtypes(root uint32) []bool {
+	marked, subtype := make([]bool, len(g.ids)), make([]bool, len(g.ids))
+	for _, i := range g.known([]rawvalue.NodeID{{Number: id.HasSubtype}}) {
+		subtype[i] = true
+	}
+	g.flood(g.known([]rawvalue.NodeID{{Number: root}}), subtype, marked, nil)
+	return marked
+}
