@@ -1,0 +1,286 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// Our own choices.
+const (
+	maxReferences = 500_000 // held at a time
+	maxPoint      = 64 << 10
+	maxEmpty      = 100 // continuations in a row that continue nothing
+)
+
+// resultMask asks for the reference type and the direction. All else a client that
+// reads the far node's attributes knows from there.
+const resultMask = 0x01 | 0x02
+
+// Browse calls f for each node with all references that the server lists for it, in
+// both directions and of every type, or with the status that says why not. Calls come
+// in no particular order; f may keep what it is given.
+func (s *Session) Browse(ctx context.Context, ids []rawvalue.NodeID, f func(i int, status ua.StatusCode, refs []addrspace.Reference)) error {
+	b := browser{s: s, ids: ids, f: f}
+	for next := 0; next < len(ids); {
+		n := min(s.batches.browse.size(), len(ids)-next)
+		part := make([]int, n)
+		for k := range part {
+			part[k] = next + k
+		}
+		if err := b.part(ctx, part, 0); err != nil {
+			return err
+		}
+		next += n
+	}
+	return nil
+}
+
+type browser struct {
+	s   *Session
+	ids []rawvalue.NodeID
+	f   func(int, ua.StatusCode, []addrspace.Reference)
+}
+
+// browsed is what is known of one node so far.
+type browsed struct {
+	at     int
+	status ua.StatusCode
+	refs   []addrspace.Reference
+	point  []byte // where to go on, nil at the end
+	empty  int    // continuations in a row without a reference
+}
+
+// part browses some nodes with at most so many references for each in one response, 0
+// for as many as the server likes.
+func (b *browser) part(ctx context.Context, at []int, most uint32) error {
+	list, err := b.first(ctx, at, most)
+	if err != nil {
+		if !splits(err) || b.s.ctx.Err() != nil {
+			return err
+		}
+		b.release(list)
+		if errors.Is(err, ua.StatusBadTooManyOperations) {
+			b.s.batches.browse.refused(len(at))
+		}
+		return b.again(ctx, at, len(at)/2, most, codeOf(err))
+	}
+	points := 0
+	for _, n := range list {
+		if n.point != nil {
+			points++
+		}
+	}
+	if err := b.follow(ctx, list); err != nil {
+		b.release(list)
+		return err
+	}
+	var again []int
+	var why ua.StatusCode
+	for _, n := range list {
+		switch n.status {
+		case ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid, ua.StatusBadEncodingLimitsExceeded:
+			again, why = append(again, n.at), n.status
+		default:
+			b.f(n.at, n.status, n.refs)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	b.release(list)
+	size := max(1, points, len(again)/2)
+	if len(again) == len(at) {
+		size = min(size, len(again)/2)
+	}
+	return b.again(ctx, again, size, most, why)
+}
+
+// again browses nodes in parts of at most size, or, when there is one alone left, with
+// fewer references at a time. When that is at its end too, why is what f is told.
+func (b *browser) again(ctx context.Context, at []int, size int, most uint32, why ua.StatusCode) error {
+	if len(at) == 1 && size == 0 {
+		switch most {
+		case 0:
+			most = 1000
+		case 1000:
+			most = 10
+		default:
+			b.f(at[0], why, nil)
+			return nil
+		}
+		return b.part(ctx, at, most)
+	}
+	for size = max(1, size); len(at) > 0; at = at[min(size, len(at)):] {
+		if err := b.part(ctx, at[:min(size, len(at))], most); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// first asks for the references of nodes.
+func (b *browser) first(ctx context.Context, at []int, most uint32) ([]*browsed, error) {
+	a, err := b.s.do(ctx, browse(), b.s.timeout, func(p []byte) []byte {
+		p = append(p, 0, 0) // no view: NodeId, time, version
+		p = append(p, make([]byte, 12)...)
+		p = appendUint32(p, most)
+		p = appendUint32(p, uint32(len(at)))
+		for _, i := range at {
+			p = b.ids[i].AppendTo(p)
+			p = appendUint32(p, uint32(ua.BrowseDirectionBoth))
+			p = append(p, 0, 0, 1) // every type, subtypes included
+			p = appendUint32(p, 0) // every class
+			p = appendUint32(p, resultMask)
+		}
+		return p
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*browsed, len(at))
+	for k, i := range at {
+		list[k] = &browsed{at: i}
+	}
+	return list, results(&a.Cursor, "Browse", list, maxReferences)
+}
+
+// follow goes on where nodes have more references until none has, and leaves the
+// status of those that fail.
+func (b *browser) follow(ctx context.Context, list []*browsed) error {
+	for {
+		var open []*browsed
+		held := 0
+		for _, n := range list {
+			if held += len(n.refs); n.point != nil {
+				open = append(open, n)
+			}
+		}
+		if len(open) == 0 {
+			return nil
+		}
+		open = open[:min(len(open), b.s.batches.browse.size())]
+		err := b.next(ctx, open, maxReferences-held)
+		if err != nil && (!splits(err) || b.s.ctx.Err() != nil) {
+			return err
+		}
+		if err != nil { // what the points stand for now nobody knows: once more from the start
+			b.release(open)
+			for _, n := range open {
+				n.refs, n.status, n.point = nil, ua.StatusBadContinuationPointInvalid, nil
+			}
+			if errors.Is(err, ua.StatusBadTooManyOperations) {
+				b.s.batches.browse.refused(len(open))
+			}
+		}
+	}
+}
+
+func (b *browser) next(ctx context.Context, list []*browsed, room int) error {
+	a, err := b.s.do(ctx, browseNext(), b.s.timeout, func(p []byte) []byte { return appendPoints(p, false, list) })
+	if err != nil {
+		return err
+	}
+	return results(&a.Cursor, "BrowseNext", list, room)
+}
+
+func appendPoints(p []byte, release bool, list []*browsed) []byte {
+	p = appendUint32(appendBool(p, release), uint32(len(list)))
+	for _, n := range list {
+		p = appendBytes(p, n.point)
+	}
+	return p
+}
+
+// release gives continuation points back, as far as the server still listens.
+func (b *browser) release(list []*browsed) {
+	var open []*browsed
+	for _, n := range list {
+		if n.point != nil {
+			open = append(open, n)
+		}
+	}
+	ctx, cancel := context.WithTimeout(b.s.ctx, min(closing, b.s.timeout))
+	defer cancel()
+	for len(open) > 0 {
+		n := min(len(open), b.s.batches.browse.size())
+		_, _ = b.s.do(ctx, browseNext(), b.s.timeout, func(p []byte) []byte { return appendPoints(p, true, open[:n]) })
+		for _, o := range open[:n] {
+			o.point = nil
+		}
+		open = open[n:]
+	}
+}
+
+// results reads an array of BrowseResults into list, with at most so many references.
+func results(c *rawvalue.Cursor, service string, list []*browsed, room int) error {
+	const smallest = 12 // bytes of a BrowseResult
+	n := c.Length(smallest)
+	if c.Err() == nil && n != len(list) {
+		return wrongCount(service, n, len(list))
+	}
+	for _, b := range list {
+		b.status = ua.StatusCode(c.Uint32())
+		b.point = nil
+		if p := c.Bytes(); len(p) > maxPoint {
+			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "a continuation point is longer than 64 KiB"}
+		} else if len(p) > 0 {
+			b.point = append([]byte(nil), p...)
+		}
+		before := len(b.refs)
+		count := max(0, c.Length(18)) // bytes of the smallest ReferenceDescription
+		if room -= count; room < 0 {
+			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: fmt.Sprintf("more than %d references", maxReferences)}
+		}
+		for range count {
+			r, err := reference(c)
+			if err != nil {
+				return malformed(service, err)
+			}
+			b.refs = append(b.refs, r)
+		}
+		if isBad(b.status) {
+			b.refs, b.point = nil, nil
+		}
+		if b.empty++; len(b.refs) > before {
+			b.empty = 0
+		}
+		if b.empty > maxEmpty {
+			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "the server continues without end"}
+		}
+	}
+	if err := c.Err(); err != nil {
+		return malformed(service, err)
+	}
+	return nil
+}
+
+// reference reads a ReferenceDescription (OPC 10000-4 §7.30).
+func reference(c *rawvalue.Cursor) (addrspace.Reference, error) {
+	kind := c.NodeID()
+	forward := c.Byte() != 0
+	target := c.ExpandedNodeID()
+	c.QualifiedName()
+	c.LocalizedText()
+	c.Uint32() // class
+	c.ExpandedNodeID()
+	if err := c.Err(); err != nil {
+		return addrspace.Reference{}, err
+	}
+	r := addrspace.Reference{Inverse: !forward}
+	var err error
+	if r.Type, err = rawvalue.ParseNodeID(kind); err != nil {
+		return r, err
+	}
+	if target[0]&0xc0 != 0 { // it names a namespace by its URI, or another server
+		r.External = string(target)
+		return r, nil
+	}
+	r.Target, err = rawvalue.ParseNodeID(target)
+	return r, err
+}

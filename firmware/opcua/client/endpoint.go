@@ -1,0 +1,114 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/pki"
+)
+
+const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
+
+// FindEndpoints asks a server for its endpoints. What it says is not secured: believe
+// it when a session over a secured channel has said the same.
+func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, error) {
+	cfg = cfg.withDefaults()
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	conn, err := cfg.Dialer.Dial(ctx, cfg.Endpoint)
+	if err != nil {
+		return nil, failed("connecting to "+cfg.Endpoint, err)
+	}
+	none := channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
+	ch, err := channel.Open(ctx, conn, channel.ClientConfig{Security: none, Timeout: cfg.Timeout})
+	if err != nil {
+		return nil, failed("opening a channel for discovery", err)
+	}
+	defer ch.Close()
+	resp, err := newLink(ch, cfg.Timeout).call(ctx, getEndpoints(), &ua.GetEndpointsRequest{EndpointURL: cfg.Endpoint})
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*ua.GetEndpointsResponse).Endpoints, nil
+}
+
+// choose returns the endpoint with the policy and mode that were asked for; of several
+// the one that names the host we know, then the one the server holds for the best.
+func (c Config) choose(list []*ua.EndpointDescription) (*ua.EndpointDescription, error) {
+	list = slices.Clone(list)
+	list = slices.DeleteFunc(list, func(e *ua.EndpointDescription) bool {
+		return e.Server == nil || e.TransportProfileURI != "" && e.TransportProfileURI != profileTCP
+	})
+	var offered []string
+	var best *ua.EndpointDescription
+	for _, e := range list {
+		offered = append(offered, securityName(e.SecurityPolicyURI, e.SecurityMode))
+		if e.SecurityPolicyURI != c.Policy || e.SecurityMode != c.Mode {
+			continue
+		}
+		ours, bests := c.sameHost(e), best != nil && c.sameHost(best)
+		if best == nil || ours && !bests || ours == bests && e.SecurityLevel > best.SecurityLevel {
+			best = e
+		}
+	}
+	if best != nil {
+		return best, nil
+	}
+	slices.Sort(offered)
+	const most = 12
+	offered = slices.Compact(offered)
+	return nil, &Error{Service: "choosing an endpoint", Code: ua.StatusBadSecurityPolicyRejected, Reason: fmt.Sprintf(
+		"%s does not offer %s; it offers %s", c.Endpoint, securityName(c.Policy, c.Mode), strings.Join(offered[:min(most, len(offered))], ", "))}
+}
+
+func securityName(policy string, mode ua.MessageSecurityMode) string {
+	name := strings.TrimPrefix(policy, ua.SecurityPolicyURIPrefix)
+	return fmt.Sprintf("%.60q/%s", name, strings.TrimPrefix(mode.String(), "MessageSecurityMode"))
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+func (c Config) sameHost(e *ua.EndpointDescription) bool {
+	return hostOf(e.EndpointURL) == hostOf(c.Endpoint)
+}
+
+// authorize decides on the server's certificate before anything is sent to it.
+func (c Config) authorize(e *ua.EndpointDescription) func(context.Context, channel.Peer) error {
+	return func(_ context.Context, p channel.Peer) error {
+		return c.Store.Check(p.Chain, c.purpose(e), p.Address.String())
+	}
+}
+
+func (c Config) purpose(e *ua.EndpointDescription) pki.Purpose {
+	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint)}
+}
+
+// confirm finds in what the session's server says of itself the endpoint that discovery
+// gave (OPC 10000-4 §5.7.2): had somebody changed that on the way, it shows here.
+func confirm(found *ua.EndpointDescription, list []*ua.EndpointDescription) error {
+	for _, e := range list {
+		if e.SecurityPolicyURI == found.SecurityPolicyURI && e.SecurityMode == found.SecurityMode &&
+			bytes.Equal(e.ServerCertificate, found.ServerCertificate) && sameTokens(e.UserIdentityTokens, found.UserIdentityTokens) {
+			return nil
+		}
+	}
+	return &Error{Service: "CreateSession", Code: ua.StatusBadSecurityChecksFailed,
+		Reason: "the server's endpoints differ from those that discovery gave: somebody may stand between"}
+}
+
+func sameTokens(a, b []*ua.UserTokenPolicy) bool {
+	return slices.EqualFunc(a, b, func(x, y *ua.UserTokenPolicy) bool { return *x == *y })
+}

@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// ErrClosed is why a session ended that Close has ended.
+var ErrClosed = errors.New("opcua client: session was closed")
+
+// Error is a service that failed, or the end of a session.
+type Error struct {
+	Service string // or what the client was about
+	Code    ua.StatusCode
+	Reason  string
+}
+
+func (e *Error) Error() string {
+	s := "opcua client: " + e.Service + ": " + codeName(e.Code)
+	if e.Reason != "" {
+		s += ": " + e.Reason
+	}
+	return s
+}
+
+// Unwrap gives the status code to errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Code }
+
+func codeName(code ua.StatusCode) string {
+	if d, ok := ua.StatusCodes[code]; ok {
+		return d.Name
+	}
+	return fmt.Sprintf("status 0x%08X", uint32(code))
+}
+
+func isBad(code ua.StatusCode) bool { return code>>31 == 1 }
+
+// failed makes the error of a service of whatever went wrong below.
+func failed(service string, err error) error {
+	var own *Error
+	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
+		return err
+	}
+	var code ua.StatusCode
+	if !errors.As(err, &code) {
+		return fmt.Errorf("opcua client: %s: %w", service, err)
+	}
+	return &Error{Service: service, Code: code, Reason: err.Error()}
+}
+
+func codeOf(err error) ua.StatusCode {
+	var code ua.StatusCode
+	var raw *rawvalue.Error
+	switch {
+	case errors.As(err, &code):
+	case errors.As(err, &raw):
+		code = raw.Code
+	}
+	return code
+}
+
+// malformed is the error of an answer that cannot be read.
+func malformed(service string, err error) error {
+	return &Error{Service: service, Code: codeOf(err), Reason: err.Error()}
+}
+
+func wrongCount(service string, got, want int) error {
+	return &Error{Service: service, Code: ua.StatusBadDecodingError, Reason: fmt.Sprintf("server answers %d operations, %d were asked for", got, want)}
+}
+
+// splits tells whether a request with fewer operations may do what this one could not,
+// because what failed may be one of them, or their number.
+func splits(err error) bool {
+	switch codeOf(err) {
+	case ua.StatusBadTooManyOperations, ua.StatusBadDecodingError, ua.StatusBadEncodingError, ua.StatusBadEncodingLimitsExceeded,
+		ua.StatusBadRequestTooLarge, ua.StatusBadResponseTooLarge, ua.StatusBadTCPMessageTooLarge,
+		ua.StatusBadInternalError, ua.StatusBadUnexpectedError:
+		return true
+	}
+	return false
+}
+
+// advice says of a code that ends a session what to do, or nothing of another.
+func advice(code ua.StatusCode) string {
+	switch code {
+	case ua.StatusBadSessionIDInvalid, ua.StatusBadSessionClosed, ua.StatusBadSessionNotActivated:
+		return "the server has dropped the session, or was restarted: connect again"
+	case ua.StatusBadSecureChannelClosed, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadTCPSecureChannelUnknown, ua.StatusBadSecureChannelTokenUnknown:
+		return "the server has closed the secure channel: connect again"
+	case ua.StatusBadConnectionClosed, ua.StatusBadNotConnected, ua.StatusBadServerNotConnected:
+		return "the connection is lost: connect again"
+	case ua.StatusBadServerHalted, ua.StatusBadShutdown:
+		return "the server is shutting down: connect again when it is back"
+	case ua.StatusBadSecurityChecksFailed:
+		return "the server refused for reasons it does not tell: see its log, and trust our certificate there"
+	case ua.StatusBadUserAccessDenied, ua.StatusBadIdentityTokenRejected, ua.StatusBadIdentityTokenInvalid:
+		return "the server refused the user: check user name and password, or certificate"
+	case ua.StatusBadTooManySessions:
+		return "the server has no room for another session: close one, or raise its limit"
+	}
+	return ""
+}

@@ -1,0 +1,200 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// service is one that this client may ask for. There are no others.
+type service struct {
+	name              string
+	request, response uint16
+}
+
+func getEndpoints() service {
+	return service{"GetEndpoints", id.GetEndpointsRequest_Encoding_DefaultBinary, id.GetEndpointsResponse_Encoding_DefaultBinary}
+}
+func createSession() service {
+	return service{"CreateSession", id.CreateSessionRequest_Encoding_DefaultBinary, id.CreateSessionResponse_Encoding_DefaultBinary}
+}
+func activateSession() service {
+	return service{"ActivateSession", id.ActivateSessionRequest_Encoding_DefaultBinary, id.ActivateSessionResponse_Encoding_DefaultBinary}
+}
+func closeSession() service {
+	return service{"CloseSession", id.CloseSessionRequest_Encoding_DefaultBinary, id.CloseSessionResponse_Encoding_DefaultBinary}
+}
+func read() service {
+	return service{"Read", id.ReadRequest_Encoding_DefaultBinary, id.ReadResponse_Encoding_DefaultBinary}
+}
+func browse() service {
+	return service{"Browse", id.BrowseRequest_Encoding_DefaultBinary, id.BrowseResponse_Encoding_DefaultBinary}
+}
+func browseNext() service {
+	return service{"BrowseNext", id.BrowseNextRequest_Encoding_DefaultBinary, id.BrowseNextResponse_Encoding_DefaultBinary}
+}
+func createSubscription() service {
+	return service{"CreateSubscription", id.CreateSubscriptionRequest_Encoding_DefaultBinary, id.CreateSubscriptionResponse_Encoding_DefaultBinary}
+}
+func deleteSubscriptions() service {
+	return service{"DeleteSubscriptions", id.DeleteSubscriptionsRequest_Encoding_DefaultBinary, id.DeleteSubscriptionsResponse_Encoding_DefaultBinary}
+}
+func createMonitoredItems() service {
+	return service{"CreateMonitoredItems", id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, id.CreateMonitoredItemsResponse_Encoding_DefaultBinary}
+}
+func deleteMonitoredItems() service {
+	return service{"DeleteMonitoredItems", id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary, id.DeleteMonitoredItemsResponse_Encoding_DefaultBinary}
+}
+func publish() service {
+	return service{"Publish", id.PublishRequest_Encoding_DefaultBinary, id.PublishResponse_Encoding_DefaultBinary}
+}
+func republish() service {
+	return service{"Republish", id.RepublishRequest_Encoding_DefaultBinary, id.RepublishResponse_Encoding_DefaultBinary}
+}
+
+// conditionRefresh is a Call, and the only one.
+func conditionRefresh() service {
+	return service{"ConditionRefresh", id.CallRequest_Encoding_DefaultBinary, id.CallResponse_Encoding_DefaultBinary}
+}
+
+// link sends requests over one channel, in the name of one session or of none.
+type link struct {
+	ch      *channel.Client
+	token   []byte // a NodeId
+	timeout time.Duration
+	handle  atomic.Uint32
+	started time.Time
+	heard   atomic.Int64 // when the server last answered, since started
+}
+
+func newLink(ch *channel.Client, timeout time.Duration) *link {
+	return &link{ch: ch, token: []byte{0, 0}, timeout: timeout, started: time.Now()}
+}
+
+// silence is how long the server has not answered anything.
+func (l *link) silence() time.Duration { return time.Since(l.started) - time.Duration(l.heard.Load()) }
+
+// answer is a response behind its header. Its cursor aliases body.
+type answer struct {
+	body []byte
+	rawvalue.Cursor
+}
+
+// do sends a request of which payload appends all that follows the header.
+func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload func([]byte) []byte) (answer, error) {
+	handle := l.handle.Add(1)
+	b := append(make([]byte, 0, 512), 1, 0, byte(s.request), byte(s.request>>8))
+	body, err := l.exchange(ctx, s, timeout, handle, payload(l.appendHeader(b, handle, timeout)))
+	if err != nil {
+		return answer{}, err
+	}
+	_, rest, err := channel.PeekResponse(body)
+	if err != nil {
+		return answer{}, failed(s.name, err)
+	}
+	return answer{body, rawvalue.NewCursor(rest, rawvalue.Limits{})}, nil
+}
+
+// call does the same with the library's types, for small messages.
+func (l *link) call(ctx context.Context, s service, req ua.Request) (any, error) {
+	handle := l.handle.Add(1)
+	token := new(ua.NodeID)
+	if _, err := token.Decode(l.token); err != nil {
+		return nil, failed(s.name, err)
+	}
+	req.SetHeader(&ua.RequestHeader{
+		AuthenticationToken: token, Timestamp: time.Now(), RequestHandle: handle,
+		TimeoutHint: milliseconds(l.timeout), AdditionalHeader: ua.NewExtensionObject(nil),
+	})
+	b, err := channel.Encode(req)
+	if err != nil {
+		return nil, failed(s.name, err)
+	}
+	body, err := l.exchange(ctx, s, l.timeout, handle, b)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := channel.Decode(body)
+	return resp, failed(s.name, err)
+}
+
+// exchange sends a request and returns a response that says it was done.
+func (l *link) exchange(ctx context.Context, s service, timeout time.Duration, handle uint32, request []byte) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	body, err := l.ch.Do(limited, request)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &Error{Service: s.name, Code: ua.StatusBadTimeout, Reason: "the server did not answer within " + timeout.String()}
+	case err != nil:
+		return nil, failed(s.name, err)
+	}
+	l.heard.Store(int64(time.Since(l.started)))
+	head, _, err := channel.PeekResponse(body)
+	switch {
+	case err != nil:
+		return nil, failed(s.name, err)
+	case head.Handle != handle:
+		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError, Reason: "the answer is to another request"}
+	case isBad(head.Result):
+		return nil, &Error{Service: s.name, Code: head.Result, Reason: advice(head.Result)}
+	case head.TypeID != uint32(s.response):
+		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError, Reason: "the answer is of another service"}
+	}
+	return body, nil
+}
+
+// appendHeader appends a RequestHeader (OPC 10000-4 §7.33).
+func (l *link) appendHeader(b []byte, handle uint32, timeout time.Duration) []byte {
+	b = append(b, l.token...)
+	b = appendTime(b, time.Now())
+	b = appendUint32(b, handle)
+	b = appendUint32(b, 0)          // no diagnostics
+	b = appendUint32(b, nullLength) // no audit entry
+	b = appendUint32(b, milliseconds(timeout))
+	return append(b, 0, 0, 0) // no additional header
+}
+
+const nullLength = math.MaxUint32
+
+func appendUint32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
+
+func appendFloat64(b []byte, v float64) []byte {
+	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendBytes(b, v []byte) []byte {
+	if v == nil {
+		return appendUint32(b, nullLength)
+	}
+	return append(appendUint32(b, uint32(len(v))), v...)
+}
+
+// appendTime appends a DateTime: 100 ns since 1601 (OPC 10000-6 §5.2.2.5).
+func appendTime(b []byte, t time.Time) []byte {
+	return binary.LittleEndian.AppendUint64(b, uint64((t.Unix()+epochOffset)*1e7+int64(t.Nanosecond()/100)))
+}
+
+const epochOffset = 11644473600 // seconds from 1601 to 1970
+
+func milliseconds(d time.Duration) uint32 {
+	return uint32(min(max(d.Milliseconds(), 0), math.MaxUint32))
+}
