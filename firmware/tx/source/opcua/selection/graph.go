@@ -62,6 +62,12 @@ func (g *Graph) Add(id rawvalue.NodeID) Index {
 	return i
 }
 
+// Find returns the number of a node, if it is known.
+func (g *Graph) Find(id rawvalue.NodeID) (Index, bool) {
+	i, ok := g.index[id]
+	return i, ok
+}
+
 // Len returns how many nodes are known; they have the numbers below it.
 func (g *Graph) Len() int { return len(g.ids) }
 
@@ -102,14 +108,6 @@ func (g *Graph) References(i Index, keep []bool) iter.Seq[addrspace.Reference] {
 			}
 		}
 	}
-}
-
-// Below marks root and all that Aggregates references lead to from there, the
-// parts of an object and nothing else.
-func (g *Graph) Below(root rawvalue.NodeID) []bool {
-	below := make([]bool, len(g.ids))
-	g.flood(g.known([]rawvalue.NodeID{root}), g.subtypes(id.Aggregates), below, nil)
-	return below
 }
 
 // sessions marks the nodes of the plant's clients' sessions, which servers put

@@ -1,0 +1,107 @@
+package opcua
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/store"
+)
+
+// The cache is the model on disk, so that a restart begins with it:
+//
+//	version(1): 1, scope(8), picture length(4), picture, handles(4),
+//	{block number(4) length(4) block}*
+//
+// big-endian; scope is a hash of what makes the model another one: endpoint and
+// patterns.
+
+const cacheVersion = 1
+
+var errCache = errors.New("opcua: the cached address space is damaged; browsing anew")
+
+// save writes the cache.
+func (m *model) save(path string, scope uint64) error {
+	b := binary.BigEndian.AppendUint64([]byte{cacheVersion}, scope)
+	picture := m.Picture.Append(nil)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(picture))), picture...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.nodes)))
+	for number := range uint32((len(m.nodes) + payload.BlockNodes - 1) / payload.BlockNodes) {
+		if block := m.block(number); block != nil {
+			b = binary.BigEndian.AppendUint32(b, number)
+			b = binary.BigEndian.AppendUint32(b, uint32(len(block)))
+			b = append(b, block...)
+		}
+	}
+	return store.Write(path, b)
+}
+
+// loadModel reads the cache; nil without an error if there is none for this scope.
+func loadModel(path string, scope uint64) (*model, error) {
+	b, err := store.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opcua: cache: %w", err)
+	}
+	if len(b) < 13 || b[0] != cacheVersion || binary.BigEndian.Uint64(b[1:]) != scope {
+		return nil, nil
+	}
+	m := newModel(nil)
+	b = b[9:]
+	picture, b, ok := cut(b)
+	if !ok || m.Picture.Parse(picture) != nil || len(b) < 4 {
+		return nil, errCache
+	}
+	handles := binary.BigEndian.Uint32(b)
+	if handles > maxNodes {
+		return nil, errCache
+	}
+	m.nodes, m.live = make([]rawvalue.NodeID, handles), make([]bool, handles)
+	for b = b[4:]; len(b) > 0; {
+		if len(b) < 8 {
+			return nil, errCache
+		}
+		number := binary.BigEndian.Uint32(b)
+		var block []byte
+		if block, b, ok = cut(b[4:]); !ok {
+			return nil, errCache
+		}
+		if err := m.restore(number, block); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// restore takes a cached block into the model. It counts as not handed over yet.
+func (m *model) restore(number uint32, block []byte) error {
+	var nodes []addrspace.Node
+	bad := false
+	err := m.packer.Unpack(block, func(slot byte, n addrspace.Node) {
+		h := uint64(number)*payload.BlockNodes + uint64(slot)
+		_, twice := m.handles[n.ID]
+		if bad = bad || h >= uint64(len(m.nodes)) || twice; bad {
+			return
+		}
+		m.handles[n.ID], m.nodes[h] = uint32(h), n.ID
+		nodes = append(nodes, n)
+	})
+	if err != nil || bad {
+		return errCache
+	}
+	return m.put(nodes)
+}
+
+func cut(b []byte) (head, rest []byte, ok bool) {
+	if len(b) < 4 || uint64(binary.BigEndian.Uint32(b)) > uint64(len(b)-4) {
+		return nil, nil, false
+	}
+	n := 4 + int(binary.BigEndian.Uint32(b))
+	return b[4:n], b[n:], true
+}

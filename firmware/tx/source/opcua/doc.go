@@ -1,0 +1,29 @@
+// Package opcua is a source that mirrors an OPC UA server: its address space, the
+// values of its variables, its events and the state of its conditions.
+//
+// It connects as a client that can only look: it browses, reads, subscribes, and
+// the one Call it can make is ConditionRefresh. It refuses to write, and to send
+// what must not leave the plant: nodes that the operator excluded, and the
+// sessions of the server's clients.
+//
+// One value's way:
+//
+//	source.go     connects, and again after a failure
+//	crawl.go      finds the nodes (selection decides which cross)
+//	model.go      numbers them and packs them into blocks; cache.go keeps them
+//	values.go     is subscribed to, or read in turn, and Put into the port
+//	events.go     the same for events and conditions
+//
+// Keys and payloads are those of package firmware/payload/opcua.
+//
+// A server is asked gently: two requests are in flight at most, browsing again is
+// at most once per minute whatever the server announces, and what it limits is
+// kept to. When it restarts with the same namespaces, or more of them, only
+// differences cross; with a table that has changed otherwise nothing of what was
+// known means the same any more, and a new generation begins.
+package opcua
+
+// Our own bounds.
+const (
+	maxNodes = 4 << 20 // of one server
+)

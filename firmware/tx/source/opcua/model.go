@@ -1,0 +1,167 @@
+package opcua
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/tx/source"
+)
+
+// model is the address space as it has crossed: one generation of it, with a
+// number for each node that no other node of the generation ever had. It is for
+// one goroutine.
+type model struct {
+	payload.Picture
+	space   *addrspace.Space
+	handles map[rawvalue.NodeID]uint32
+	nodes   []rawvalue.NodeID // by handle
+	live    []bool            // by handle
+	dirty   map[uint32]bool   // blocks that have not crossed as they are
+	packer  payload.Packer
+}
+
+// newModel returns an empty model of a new generation.
+func newModel(namespaces []string) *model {
+	var number [4]byte
+	_, _ = rand.Read(number[:]) // never fails
+	return &model{
+		Picture: payload.Picture{Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces},
+		space:   addrspace.New(),
+		handles: map[rawvalue.NodeID]uint32{},
+		dirty:   map[uint32]bool{},
+	}
+}
+
+// fits tells whether the model's NodeIds mean the same at a server with this
+// namespace table: namespaces may have been appended, nothing else.
+func (m *model) fits(namespaces []string) bool {
+	n := len(m.Namespaces)
+	return n <= len(namespaces) && slices.Equal(m.Namespaces, namespaces[:n])
+}
+
+// handle returns a node's number, a new one if it has none.
+func (m *model) handle(id rawvalue.NodeID) uint32 {
+	h, ok := m.handles[id]
+	if !ok {
+		h = uint32(len(m.nodes))
+		m.handles[id] = h
+		m.nodes, m.live = append(m.nodes, id), append(m.live, false)
+	}
+	return h
+}
+
+// put makes the nodes exactly these, and notes which blocks that changes.
+func (m *model) put(nodes []addrspace.Node) error {
+	changes := make([]addrspace.Change, len(nodes))
+	for i, n := range nodes {
+		changes[i] = addrspace.Change{Kind: addrspace.Put, Node: n}
+	}
+	affected, err := m.space.Apply(changes)
+	if err != nil {
+		return err
+	}
+	for _, a := range affected {
+		m.dirty[m.handle(a.Node)/payload.BlockNodes] = true
+	}
+	for _, n := range nodes {
+		m.live[m.handle(n.ID)] = true
+	}
+	return nil
+}
+
+// remove takes nodes away whose handles keep refuses, and returns those handles.
+func (m *model) remove(keep func(rawvalue.NodeID) bool) (gone []uint32) {
+	var changes []addrspace.Change
+	for h, live := range m.live {
+		if live && !keep(m.nodes[h]) {
+			m.live[h] = false
+			gone = append(gone, uint32(h))
+			m.dirty[uint32(h)/payload.BlockNodes] = true
+			changes = append(changes, addrspace.Change{Kind: addrspace.Remove, Node: addrspace.Node{ID: m.nodes[h]}})
+		}
+	}
+	_, _ = m.space.Apply(changes) // a removal cannot fail
+	return gone
+}
+
+// node returns a node as it was put.
+func (m *model) node(v addrspace.View, id rawvalue.NodeID) (n addrspace.Node, ok bool) {
+	ref, ok := v.Lookup(id)
+	if !ok {
+		return n, false
+	}
+	n.ID = id
+	for _, a := range v.AttributeIDs(nil, ref) {
+		value, _ := v.AppendAttribute(nil, ref, a)
+		n.Attributes = append(n.Attributes, addrspace.Attribute{ID: a, Value: value})
+	}
+	found, _ := v.Browse(nil, ref, addrspace.Filter{Direction: ua.BrowseDirectionBoth}, 0, 0)
+	for _, f := range found {
+		n.References = append(n.References, f.Reference)
+	}
+	return n, true
+}
+
+// block packs the nodes of a block; nil if it has none.
+func (m *model) block(number uint32) []byte {
+	var slots []byte
+	var nodes []addrspace.Node
+	m.space.View(func(v addrspace.View) {
+		for slot := range uint32(payload.BlockNodes) {
+			h := number*payload.BlockNodes + slot
+			if int(h) >= len(m.nodes) || !m.live[h] {
+				continue
+			}
+			if n, ok := m.node(v, m.nodes[h]); ok {
+				slots, nodes = append(slots, byte(slot)), append(nodes, n)
+			}
+		}
+	})
+	if len(nodes) == 0 {
+		return nil
+	}
+	return m.packer.Pack(slots, nodes)
+}
+
+// flush hands the changed blocks over. Blocks that are not full yet, because a
+// browse goes on, may wait.
+func (m *model) flush(port source.Port, whole bool) {
+	for _, number := range slices.Sorted(maps.Keys(m.dirty)) {
+		if !whole && int(number+1)*payload.BlockNodes > len(m.nodes) {
+			continue
+		}
+		key := payload.Key{Kind: payload.Block, Generation: m.Generation, Number: number}.Append(nil)
+		b := m.block(number)
+		// A refused block is told by the port's own counters; it stays dirty and is
+		// handed over after the next browse.
+		if port.Put(source.Update{Key: key, Payload: b, Delete: b == nil}) == nil {
+			delete(m.dirty, number)
+		}
+	}
+}
+
+// announce makes this generation the one in force.
+func (m *model) announce(port source.Port) error {
+	return port.Put(source.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: m.Picture.Append(nil)})
+}
+
+// forget deletes what the channel still has of other generations.
+func (m *model) forget(port source.Port) {
+	var old [][]byte
+	port.Range(func(key, _ []byte) bool {
+		if k, err := payload.ParseKey(key); err != nil || k.Kind != payload.Space && k.Generation != m.Generation {
+			old = append(old, slices.Clone(key))
+		}
+		return true
+	})
+	for _, key := range old {
+		_ = port.Put(source.Update{Key: key, Delete: true}) // a deletion is never too large
+	}
+}

@@ -1,0 +1,288 @@
+package opcua
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/tx/source"
+)
+
+// visit is one session with what is followed over it. Everything that changes
+// the model happens in run's goroutine.
+type visit struct {
+	*Source
+	session *client.Session
+	values  *values
+	events  *events
+
+	crawl   *crawl // under way
+	found   chan found
+	crawled time.Time // when the last one ended
+	fresh   bool      // the model had no nodes when the session began
+	next    int       // of the polled variables
+}
+
+// found is what a crawl tells run: nodes, or its end. It waits until they are taken.
+type found struct {
+	nodes []addrspace.Node
+	end   bool
+	err   error
+	taken chan error
+}
+
+// run returns when the session ends, with the reason.
+func (v *visit) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := v.begin(ctx); err != nil {
+		return err
+	}
+	v.report(source.Up, "")
+	v.startCrawl(ctx)
+	defer func() { // the crawl may be waiting to hand something over
+		cancel()
+		for v.crawl != nil {
+			f := <-v.found
+			if f.end {
+				return
+			}
+			f.taken <- context.Canceled
+		}
+	}()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	rebrowse := time.NewTicker(v.cfg.Rebrowse)
+	defer rebrowse.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-v.session.Done():
+			return v.session.Err()
+		case <-v.values.gone:
+			return errors.New("the server has ended a subscription")
+		case f := <-v.found:
+			err = v.take(ctx, f)
+		case <-v.again:
+			v.startCrawl(ctx)
+		case <-rebrowse.C:
+			v.startCrawl(ctx)
+		case <-v.events.changed:
+			err = v.announced(ctx)
+		case <-tick.C:
+			err = v.tick(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// begin makes the model fit the server and follows what it has.
+func (v *visit) begin(ctx context.Context) error {
+	namespaces := v.session.Namespaces()
+	switch {
+	case v.model == nil:
+		v.model = newModel(namespaces)
+		v.fresh = true
+	case !v.model.fits(namespaces):
+		v.log.Warn("the server's namespace table has changed: everything is browsed anew", "was", v.model.Namespaces, "is", namespaces)
+		v.model, v.fresh = newModel(namespaces), true
+		v.arrived.reset()
+		v.setWhole(false)
+	case len(namespaces) != len(v.model.Namespaces):
+		v.model.Namespaces = namespaces
+	}
+	if err := v.model.announce(v.port); err != nil {
+		return fmt.Errorf("opcua: namespace table: %w", err)
+	}
+	v.values = newValues(v.Source, v.model, v.session)
+	v.events = newEvents(v.Source, v.model, v.session)
+	if err := v.watchAll(ctx); err != nil {
+		return err
+	}
+	return v.events.watch(ctx)
+}
+
+func (v *visit) startCrawl(ctx context.Context) {
+	if v.crawl != nil {
+		return
+	}
+	v.crawl = &crawl{server: v.session, patterns: v.patterns}
+	v.found = make(chan found)
+	go func(c *crawl, out chan<- found) {
+		err := c.run(ctx, func(nodes []addrspace.Node) error {
+			taken := make(chan error)
+			out <- found{nodes: nodes, taken: taken}
+			return <-taken
+		})
+		out <- found{end: true, err: err}
+	}(v.crawl, v.found)
+}
+
+// take takes over what a crawl found. While the first picture grows it crosses as
+// it comes; later only the difference does, after the end.
+func (v *visit) take(ctx context.Context, f found) error {
+	if !f.end {
+		err := v.model.put(f.nodes)
+		f.taken <- err
+		if err != nil || !v.fresh {
+			return err
+		}
+		v.model.flush(v.port, false)
+		return v.watchAll(ctx)
+	}
+	c := v.crawl
+	v.crawl, v.crawled = nil, time.Now()
+	if f.err != nil {
+		return fmt.Errorf("browsing: %w", f.err)
+	}
+	if c.failed > 0 {
+		v.log.Warn("some nodes could not be browsed; what was known below them stays", "nodes", c.failed)
+	} else if err := v.values.drop(ctx, v.model.remove(c.crosses)); err != nil {
+		return err
+	}
+	v.model.flush(v.port, true)
+	v.model.forget(v.port)
+	v.fresh = false
+	if err := v.watchAll(ctx); err != nil {
+		return err
+	}
+	if err := v.events.watch(ctx); err != nil {
+		return err
+	}
+	if err := v.model.save(v.cache, v.scope()); err != nil {
+		v.log.Error("the address space cannot be cached; a restart will browse first", "error", err)
+	}
+	v.log.Info("opcua source has browsed", "nodes", len(v.model.handles), "variables followed", len(v.values.follow))
+	return nil
+}
+
+// crosses tells whether a finished crawl found a node and lets it cross.
+func (c *crawl) crosses(node rawvalue.NodeID) bool {
+	i, ok := c.graph.Find(node)
+	return ok && c.keep[i]
+}
+
+// announced answers a model change event; a server that changes all the time is
+// not browsed all the time.
+func (v *visit) announced(ctx context.Context) error {
+	if wait := minBrowse - time.Since(v.crawled); v.crawl != nil || wait > 0 {
+		time.AfterFunc(max(wait, time.Second), v.events.change)
+		return nil
+	}
+	table, err := namespaces(ctx, v.session)
+	if err != nil {
+		return err
+	}
+	if !v.model.fits(table) {
+		return errors.New("the server's namespace table has changed")
+	}
+	if len(table) != len(v.model.Namespaces) {
+		v.model.Namespaces = table
+		if err := v.model.announce(v.port); err != nil {
+			return err
+		}
+	}
+	v.startCrawl(ctx)
+	return nil
+}
+
+// namespaces reads the namespace table as it is now.
+func namespaces(ctx context.Context, server looker) (uris []string, err error) {
+	items := []client.ReadItem{{Node: rawvalue.NodeID{Number: id.Server_NamespaceArray}, Attribute: ua.AttributeIDValue}}
+	err = server.Read(ctx, items, 0, func(_ int, v rawvalue.DataValue) {
+		for _, element := range v.Value.Each() {
+			c := rawvalue.NewCursor(element, rawvalue.Limits{})
+			uris = append(uris, string(c.Bytes()))
+		}
+	})
+	if err == nil && len(uris) == 0 {
+		err = errors.New("the server does not tell its namespace table")
+	}
+	return uris, err
+}
+
+// tick reads what is not subscribed to, and what a subscription still owes.
+func (v *visit) tick(ctx context.Context) error {
+	if n := len(v.values.polled); n > 0 {
+		v.next %= n
+		end := min(v.next+maxPerRound, n)
+		if err := v.values.read(ctx, v.values.polled[v.next:end], false); err != nil {
+			return err
+		}
+		v.next = end
+	}
+	missing, since := v.arrived.missing(maxPerRound)
+	if len(missing) > 0 && since > missingFor {
+		items := make([]item, 0, len(missing))
+		for _, h := range missing {
+			items = append(items, item{h, v.model.nodes[h]})
+		}
+		if err := v.values.read(ctx, items, true); err != nil {
+			return err
+		}
+	}
+	v.setWhole(len(missing) == 0 && !v.fresh)
+	return nil
+}
+
+func (v *visit) setWhole(whole bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.whole != whole {
+		v.whole = whole
+		v.port.Whole(whole)
+	}
+}
+
+// watchAll follows the variables of the model that are not followed yet.
+func (v *visit) watchAll(ctx context.Context) error {
+	var items []item
+	v.model.space.View(func(view addrspace.View) {
+		own := answeredBySelf(view)
+		for h, live := range v.model.live {
+			if _, followed := v.values.follow[uint32(h)]; !live || followed || own[v.model.nodes[h]] {
+				continue
+			}
+			if ref, ok := view.Lookup(v.model.nodes[h]); ok && view.Class(ref) == ua.NodeClassVariable {
+				items = append(items, item{uint32(h), v.model.nodes[h]})
+			}
+		}
+	})
+	v.arrived.expect(items)
+	return v.values.watch(ctx, items)
+}
+
+// answeredBySelf returns the variables that a mirror answers for itself: the
+// server's status and diagnostics. They change all the time, and the diagnostics
+// name the plant's users, so they are not even read.
+func answeredBySelf(view addrspace.View) map[rawvalue.NodeID]bool {
+	own := map[rawvalue.NodeID]bool{}
+	queue := []rawvalue.NodeID{{Number: id.Server_ServerStatus}, {Number: id.Server_ServerDiagnostics}}
+	for len(queue) > 0 {
+		node := queue[0]
+		queue = queue[1:]
+		ref, ok := view.Lookup(node)
+		if !ok || own[node] {
+			continue
+		}
+		own[node] = true
+		parts, _ := view.Browse(nil, ref, addrspace.Filter{Type: rawvalue.NodeID{Number: id.Aggregates}, Subtypes: true}, 0, 0)
+		for _, p := range parts {
+			queue = append(queue, p.Target)
+		}
+	}
+	return own
+}
+
+var _ looker = (*client.Session)(nil)
