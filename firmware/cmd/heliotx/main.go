@@ -8,7 +8,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -61,11 +60,16 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if err != nil {
 		return err
 	}
-	go ignore(ctx, hangup, log)
 	tasks, err := sources(cfg, link, log)
 	if err != nil {
 		return err
 	}
+	looking, err := lookers(cfg, link, log)
+	if err != nil {
+		return err
+	}
+	tasks = append(tasks, looking.tasks()...)
+	go looking.browse(ctx, hangup, log)
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
 	if cfg.Status != "" {
@@ -113,9 +117,6 @@ func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task,
 		}
 		tasks = append(tasks, s)
 	}
-	if len(cfg.OPCUA) > 0 {
-		return nil, fmt.Errorf("heliotx: this version carries MQTT and syslog; remove the [[opcua]] tables")
-	}
 	return tasks, nil
 }
 
@@ -135,16 +136,4 @@ func class(bulk bool) wire.Class {
 		return wire.Bulk
 	}
 	return wire.LowLatency
-}
-
-// ignore takes hangups, which no source of this version can use.
-func ignore(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-hangup:
-			log.Info("SIGHUP: no OPC UA source to browse again")
-		}
-	}
 }

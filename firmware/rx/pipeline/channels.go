@@ -45,6 +45,21 @@ func (p *picture) Range(f func(key, payload []byte) bool) {
 	p.channel.mirror.Range(f)
 }
 
+// Confirmed implements sink.Picture.
+func (p *picture) Confirmed(key []byte) bool {
+	p.link.mu.RLock()
+	defer p.link.mu.RUnlock()
+	return p.channel.mirror.Confirmed(key)
+}
+
+// Health implements sink.Picture.
+func (p *picture) Health() sink.Health {
+	p.link.mu.RLock()
+	defer p.link.mu.RUnlock()
+	s := p.channel.mirror.Status()
+	return sink.Health{Stale: p.link.silence() > p.link.config.StaleAfter, Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason}
+}
+
 // record takes one record off the link.
 func (l *Link) record(kind record.Kind, body []byte) {
 	var err error

@@ -106,7 +106,7 @@ func (l *Link) String() string { return "link" }
 func (l *Link) Ready() error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	switch age := time.Since(l.beatAt) + l.late; {
+	switch age := l.silence(); {
 	case l.err != nil:
 		return fmt.Errorf("link: %v", l.err)
 	case l.beatAt.IsZero():
@@ -116,6 +116,9 @@ func (l *Link) Ready() error {
 	}
 	return nil
 }
+
+// silence is how old the transmitter's last word is, its delay on the way included.
+func (l *Link) silence() time.Duration { return time.Since(l.beatAt) + l.late }
 
 // Run receives until ctx ends.
 func (l *Link) Run(ctx context.Context) error {

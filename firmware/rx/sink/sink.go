@@ -51,4 +51,16 @@ type Picture interface {
 	// Range calls f with every live key and its newest payload until f returns
 	// false. f must not block, nor keep or change the slices.
 	Range(f func(key, payload []byte) bool)
+	// Confirmed reports whether the key's value was heard of since the last loss.
+	Confirmed(key []byte) bool
+	// Health tells how far the picture can be believed.
+	Health() Health
+}
+
+// Health is what is known about the way from the source to a channel's picture.
+type Health struct {
+	Stale    bool   // the link is silent, or delays, for longer than stale_after
+	Complete bool   // every key is here, with a value that nothing lost can have changed
+	State    State  // of the source
+	Reason   string // for it, in words
 }

@@ -17,8 +17,5 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 func (e *events) watch(ctx context.Context) error { return nil }
 
 func (e *events) change() {
-	select {
-	case e.changed <- struct{}{}:
-	default:
-	}
+	signal(e.changed)
 }

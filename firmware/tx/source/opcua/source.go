@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -34,6 +35,9 @@ const (
 	maxPerRound = 2000            // reads of polled variables at once
 )
 
+// errAnew ends a session whose server is to be decided on again.
+var errAnew = errors.New("the trusted certificates have changed: connecting again")
+
 // Source is one OPC UA server as a task.
 type Source struct {
 	cfg      config.OPCUASource
@@ -44,6 +48,7 @@ type Source struct {
 	log      *slog.Logger
 	cache    string
 	again    chan struct{} // browse now
+	anew     chan struct{} // connect again now
 	arrived  arrivals
 
 	model *model // of Run's goroutine
@@ -63,7 +68,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	}
 	s := &Source{
 		cfg: cfg, patterns: patterns, port: port, store: certificates, log: log.With("channel", cfg.Channel),
-		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1),
+		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1), anew: make(chan struct{}, 1),
 	}
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
@@ -89,9 +94,15 @@ func (s *Source) Ready() error {
 }
 
 // Browse makes the source browse again now.
-func (s *Source) Browse() {
+func (s *Source) Browse() { signal(s.again) }
+
+// Reconnect makes the source connect again now, and so decide again on the server.
+func (s *Source) Reconnect() { signal(s.anew) }
+
+// signal does not wait: one signal that was not taken yet is as good as two.
+func signal(c chan<- struct{}) {
 	select {
-	case s.again <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -119,6 +130,9 @@ func (s *Source) Run(ctx context.Context) error {
 			return nil
 		}
 		s.report(source.Down, err.Error())
+		if errors.Is(err, errAnew) {
+			continue
+		}
 		if time.Since(began) > lastRetry {
 			retry = firstRetry
 		}
@@ -126,6 +140,7 @@ func (s *Source) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.anew:
 		case <-time.After(retry):
 		}
 		retry = min(2*retry, lastRetry)

@@ -87,10 +87,7 @@ func (v *values) put(handle uint32, dv rawvalue.DataValue) {
 // Status implements client.Handler.
 func (v *values) Status(code ua.StatusCode) {
 	v.log.Warn("the server reports on a subscription", "status", code)
-	select {
-	case v.gone <- struct{}{}:
-	default:
-	}
+	signal(v.gone)
 }
 
 // Lost implements client.Handler. How many values a message held nobody knows.

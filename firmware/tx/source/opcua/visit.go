@@ -70,6 +70,8 @@ func (v *visit) run(ctx context.Context) error {
 			return v.session.Err()
 		case <-v.values.gone:
 			return errors.New("the server has ended a subscription")
+		case <-v.anew:
+			return errAnew
 		case f := <-v.found:
 			err = v.take(ctx, f)
 		case <-v.again:
