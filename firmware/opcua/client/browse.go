@@ -45,6 +45,7 @@ type browser struct {
 	s   *Session
 	ids []rawvalue.NodeID
 	f   func(int, ua.StatusCode, []addrspace.Reference)
+	why ua.StatusCode // the node that is alone at the moment failed first
 }
 
 // browsed is what is known of one node so far.
@@ -102,16 +103,16 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 }
 
 // again browses nodes in parts of at most size, or, when there is one alone left, with
-// fewer references at a time. When that is at its end too, why is what f is told.
+// fewer references at a time. When that is at its end too, f is told why it began.
 func (b *browser) again(ctx context.Context, at []int, size int, most uint32, why ua.StatusCode) error {
 	if len(at) == 1 && size == 0 {
 		switch most {
 		case 0:
-			most = 1000
+			most, b.why = 1000, why
 		case 1000:
 			most = 10
 		default:
-			b.f(at[0], why, nil)
+			b.f(at[0], b.why, nil)
 			return nil
 		}
 		return b.part(ctx, at, most)

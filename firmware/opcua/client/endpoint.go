@@ -97,11 +97,13 @@ func (c Config) purpose(e *ua.EndpointDescription) pki.Purpose {
 }
 
 // confirm finds in what the session's server says of itself the endpoint that discovery
-// gave (OPC 10000-4 §5.7.2): had somebody changed that on the way, it shows here.
+// gave (OPC 10000-4 §5.7.2): had somebody changed that on the way, it shows here. A
+// server need not repeat its certificate; the session's own answer names that.
 func confirm(found *ua.EndpointDescription, list []*ua.EndpointDescription) error {
 	for _, e := range list {
-		if e.SecurityPolicyURI == found.SecurityPolicyURI && e.SecurityMode == found.SecurityMode &&
-			bytes.Equal(e.ServerCertificate, found.ServerCertificate) && sameTokens(e.UserIdentityTokens, found.UserIdentityTokens) {
+		if e.SecurityPolicyURI == found.SecurityPolicyURI && e.SecurityMode == found.SecurityMode && e.SecurityLevel == found.SecurityLevel &&
+			(len(e.ServerCertificate) == 0 || bytes.Equal(e.ServerCertificate, found.ServerCertificate)) &&
+			sameTokens(e.UserIdentityTokens, found.UserIdentityTokens) {
 			return nil
 		}
 	}

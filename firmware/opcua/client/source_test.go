@@ -1,0 +1,63 @@
+package client
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The package must not be able to change anything at a plant's server. What it could
+// ask for shows in its source: the encodings of requests, and the library's types.
+func TestPackageKnowsNoRequestThatChangesTheServer(t *testing.T) {
+	allowed := strings.Fields("GetEndpoints CreateSession ActivateSession CloseSession Read Browse BrowseNext" +
+		" CreateSubscription DeleteSubscriptions CreateMonitoredItems DeleteMonitoredItems Publish Republish Call")
+	request := regexp.MustCompile(`(?:id|ua)\.(\w+?)Request\b|id\.(\w+?)Request_`)
+	method := regexp.MustCompile(`id\.(\w*(?:Method|ConditionType_)\w*)`)
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls, methods int
+	seen := map[string]bool{}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range request.FindAllStringSubmatch(string(text), -1) {
+			name := m[1] + m[2]
+			if seen[name] = true; !slices.Contains(allowed, name) {
+				t.Errorf("%s: got a %sRequest, want none", f.Name(), name)
+			}
+			if name == "Call" {
+				calls++
+			}
+		}
+		for _, m := range method.FindAllStringSubmatch(string(text), -1) {
+			if methods++; m[1] != "ConditionType_ConditionRefresh" {
+				t.Errorf("%s: got the method %s, want ConditionRefresh alone", f.Name(), m[1])
+			}
+		}
+	}
+	delete(seen, "")
+	if calls != 1 || methods != 1 || len(seen) != len(allowed) {
+		t.Errorf("got %d Calls, %d methods and %d kinds of requests; want 1, 1 and %d", calls, methods, len(seen), len(allowed))
+	}
+}
+
+func TestConditionRefreshIsTheCallOfThatMethod(t *testing.T) {
+	want := []byte{
+		1, 0, 0, 0, // one method
+		1, 0, 0xde, 0x0a, // of ConditionType, i=2782
+		1, 0, 0x23, 0x0f, // ConditionRefresh, i=3875
+		1, 0, 0, 0, 7, 5, 0, 0, 0, // with the subscription, a UInt32
+	}
+	if got := appendConditionRefresh(nil, 5); !slices.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+}

@@ -1,0 +1,378 @@
+package client
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// record is a Handler that writes down what it is given.
+type record struct {
+	mu   sync.Mutex
+	got  []string
+	wait chan struct{} // Data waits for it, if there is one
+}
+
+func (r *record) add(format string, a ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = append(r.got, fmt.Sprintf(format, a...))
+}
+
+func (r *record) Data(handle uint32, dv rawvalue.DataValue) {
+	if r.wait != nil {
+		<-r.wait
+	}
+	n, _ := integer(dv.Value)
+	r.add("%d=%d", handle, n)
+}
+func (r *record) Events(handle uint32, fields [][]byte) { r.add("event %d %x", handle, fields) }
+func (r *record) Status(code ua.StatusCode)             { r.add("%s", codeName(code)) }
+func (r *record) Lost(n int)                            { r.add("lost %d", n) }
+func (r *record) Fault(handle uint32, behind int, err error) {
+	r.add("fault %d behind %d %s", handle, behind, codeName(codeOf(err)))
+}
+
+func (r *record) want(t *testing.T, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !reflect.DeepEqual(r.got, want) {
+		t.Errorf("got %q, want %q", r.got, want)
+	}
+}
+
+// subscribed runs a test with a subscription of 100 ms, a keep-alive each second, and
+// the items 1 (a value), 2 (a value) and 3 (events with two fields).
+func subscribed(t *testing.T, test func(t *testing.T, f *fake, sub *Subscription, r *record)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		s := f.connect()
+		r := &record{}
+		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events := Events([]SelectClause{{}, {}})
+		err = sub.Monitor(t.Context(), []Item{{Handle: 1}, {Handle: 2}, {Handle: 3, Filter: events}}, func(i int, status ua.StatusCode, got Revised) {
+			if want := (Revised{Sampling: 50 * time.Millisecond, Queue: 7}); status != 0 || !reflect.DeepEqual(got, want) {
+				t.Errorf("item %d: got %v %+v, want good %+v", i, status, got, want)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, f, sub, r)
+	})
+}
+
+func one(handle uint32, v int32) []byte { return dataChange(valueOf{handle, int32Value(v)}) }
+
+func TestNotificationsAreDeliveredInOrderAndAcknowledged(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
+		f.say(1) // keep-alive
+		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, int32Value(20)}))
+		f.say(2, eventList(eventOf{3, [][]byte{{1, 1}, {0}}}), one(1, 11))
+		f.say(3)
+		f.say(3, one(2, 21))
+		r.want(t, "1=10", "2=20", "event 3 [0101 00]", "1=11", "2=21")
+		if want := []acknowledgement{{5, 1}, {5, 2}}; !reflect.DeepEqual(f.acked[:2], want) {
+			t.Errorf("got %v, want %v", f.acked, want)
+		}
+		if n := len(f.publish); n != publishPerSubscription {
+			t.Errorf("got %d Publish waiting, want %d", n, publishPerSubscription)
+		}
+	})
+}
+
+func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+		odd := []byte{1, 63}
+		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, odd}, valueOf{1, int32Value(11)}), one(2, 20))
+		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}}, eventOf{3, [][]byte{{0}, {0}}}))
+		f.say(3, eventList(eventOf{3, [][]byte{{0}, {63}}}))
+		f.say(4, one(9, 1)) // nobody asked for that
+		f.say(5, []byte{1, 2, 3})
+		f.say(6, one(1, 12))
+		r.want(t, "1=10", "fault 2 behind 1 StatusBadDecodingError", "2=20",
+			"fault 3 behind 0 StatusBadDecodingError", "fault 3 behind 0 StatusBadDecodingError", "event 3 [00 00]",
+			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "1=12")
+		if err := sub.s.Err(); err != nil {
+			t.Errorf("got %v, want the session to go on", err)
+		}
+	})
+}
+
+// republishes has the fake send messages again that a test names.
+func republishes(f *fake, stored map[uint32][]byte) {
+	f.on(id.RepublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+		c.Uint32()
+		if m, ok := stored[c.Uint32()]; ok {
+			return m, 0
+		}
+		return nil, ua.StatusBadMessageNotAvailable
+	})
+}
+
+func TestMissingMessagesAreSentAgainOrReportedLost(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
+		republishes(f, map[uint32][]byte{3: notificationMessage(3, one(1, 3)), 4: notificationMessage(9, one(1, 9))})
+		f.say(1, one(1, 1))
+		f.say(5, one(1, 5)) // 2, 3 and 4 are missing
+		r.want(t, "1=1")
+		time.Sleep(overtaking)
+		r.want(t, "1=1", "lost 1", "1=3", "lost 1", "1=5")
+		f.say(7) // a keep-alive that names a message after a missing one
+		time.Sleep(overtaking)
+		r.want(t, "1=1", "lost 1", "1=3", "lost 1", "1=5", "lost 1")
+	})
+}
+
+func TestMessagesThatOvertakeOneAnotherAreNotAskedForAgain(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
+		f.say(2, one(1, 2))
+		f.say(3, one(1, 3))
+		f.say(1, one(1, 1))
+		f.say(3, one(1, 3)) // twice
+		time.Sleep(time.Second)
+		r.want(t, "1=1", "1=2", "1=3")
+		if n := f.count(id.RepublishRequest_Encoding_DefaultBinary); n != 0 {
+			t.Errorf("got %d Republish, want none", n)
+		}
+	})
+}
+
+func TestAHugeGapIsNotAskedForMessageByMessage(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
+		republishes(f, nil)
+		f.say(1<<31-1, one(1, 1))
+		time.Sleep(time.Second)
+		r.want(t, fmt.Sprintf("lost %d", 1<<31-2), "1=1")
+		if n := f.count(id.RepublishRequest_Encoding_DefaultBinary); n > maxRepublish {
+			t.Errorf("got %d Republish, want at most %d", n, maxRepublish)
+		}
+	})
+}
+
+func TestSequenceNumbersSkipZero(t *testing.T) {
+	if got := after(1<<32 - 1); got != 1 {
+		t.Errorf("got %d, want 1", got)
+	}
+}
+
+func TestSilentSubscriptionEndsTheSession(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		for range 20 { // while there are keep-alives it goes on
+			time.Sleep(time.Second)
+			f.say(1)
+		}
+		if err := sub.s.Err(); err != nil {
+			t.Fatalf("got %v, want a session that goes on", err)
+		}
+		time.Sleep(5499 * time.Millisecond) // 1.5 keep-alives and the timeout
+		if err := sub.s.Err(); err != nil {
+			t.Fatalf("got %v too early", err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		ended(t, sub.s, ua.StatusBadTimeout)
+	})
+}
+
+func TestStaleMessagesAreNoSignOfLife(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		f.say(1, one(1, 1))
+		f.say(2, one(1, 2))
+		for range 10 {
+			time.Sleep(600 * time.Millisecond)
+			if sub.s.Err() != nil {
+				break
+			}
+			f.say(1, one(1, 1))
+		}
+		ended(t, sub.s, ua.StatusBadTimeout)
+	})
+}
+
+func TestASlowHandlerIsNotTakenForASilentServer(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+		r.wait = make(chan struct{})
+		for i := range uint32(queued + 1 + publishPerSubscription) {
+			f.say(i+1, one(1, int32(i+1)))
+		}
+		if n := len(f.publish); n != 0 {
+			t.Errorf("got %d Publish waiting, want none while the handler is busy", n)
+		}
+		time.Sleep(time.Minute)
+		if err := sub.s.Err(); err != nil {
+			t.Fatalf("got %v, want a session that goes on", err)
+		}
+		close(r.wait)
+		synctest.Wait()
+		if len(r.got) != queued+1+publishPerSubscription || len(f.publish) != publishPerSubscription {
+			t.Errorf("got %q and %d Publish, want all values and %d", r.got, len(f.publish), publishPerSubscription)
+		}
+	})
+}
+
+func TestServerEndsASubscription(t *testing.T) {
+	for _, code := range []ua.StatusCode{ua.StatusBadTimeout, ua.StatusGoodSubscriptionTransferred} {
+		subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+			f.say(1, extension(id.StatusChangeNotification_Encoding_DefaultBinary, append(appendUint32(nil, uint32(code)), 0)))
+			r.want(t, codeName(code))
+			select {
+			case <-sub.Done():
+			default:
+				t.Error("got a subscription that goes on, want it gone")
+			}
+			if err := sub.s.Err(); err != nil {
+				t.Errorf("got %v, want the session to go on", err)
+			}
+		})
+	}
+}
+
+func TestServerThatLostTheSubscriptionsEndsTheSession(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		synctest.Wait()
+		f.on(id.PublishRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadNoSubscription })
+		f.say(1)
+		ended(t, sub.s, ua.StatusBadNoSubscription)
+	})
+}
+
+func TestServerThatKeepsOnePublishIsGivenOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		s := f.connect()
+		f.on(id.PublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			f.mu.Lock()
+			full := len(f.publish) > 0
+			f.mu.Unlock()
+			if full {
+				return nil, ua.StatusBadTooManyPublishRequests
+			}
+			return f.normal(c)
+		})
+		r := &record{}
+		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 1}}, func(int, ua.StatusCode, Revised) {}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint32(10) {
+			time.Sleep(200 * time.Millisecond)
+			f.say(i+1, one(1, int32(i)))
+		}
+		if len(r.got) != 10 || s.publisher.most != 1 {
+			t.Errorf("got %q with %d requests, want 10 values with 1", r.got, s.publisher.most)
+		}
+		if n := f.count(id.PublishRequest_Encoding_DefaultBinary); n > 13 {
+			t.Errorf("got %d Publish, want about one per message", n)
+		}
+	})
+}
+
+func TestDeletedSubscriptionIsHeardNoMore(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+		if err := sub.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.say(1, one(1, 1))
+		r.want(t)
+		f.say(1, one(1, 1))
+		if n := len(f.publish); n != 0 {
+			t.Errorf("got %d Publish waiting, want none without a subscription", n)
+		}
+		if sub, err := sub.s.Subscribe(t.Context(), SubscriptionConfig{}, r); err != nil || sub == nil {
+			t.Errorf("got %v, want another subscription", err)
+		}
+	})
+}
+
+func TestMonitorReportsEachItemAndAdaptsToSmallServers(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			probe := c
+			probe.Skip(8)
+			if probe.Length(1) > 10 {
+				return nil, ua.StatusBadTooManyOperations
+			}
+			return f.monitored(c, func(i int) ua.StatusCode {
+				if i == 0 {
+					return ua.StatusBadTooManyMonitoredItems
+				}
+				return 0
+			}), 0
+		})
+		items := make([]Item, 64)
+		for i := range items {
+			items[i].Handle = uint32(100 + i)
+		}
+		bad, next := 0, 0
+		err := sub.Monitor(t.Context(), items, func(i int, status ua.StatusCode, _ Revised) {
+			if i != next {
+				t.Errorf("got item %d, want %d", i, next)
+			}
+			if next++; status == ua.StatusBadTooManyMonitoredItems {
+				bad++
+			}
+		})
+		if err != nil || next != 64 || bad != 8 {
+			t.Errorf("got %v, %d items, %d refused; want 64 and 8", err, next, bad)
+		}
+		f.say(1, one(100, 1), one(101, 1)) // 100 was refused
+		r.want(t, "101=1")
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 7}, {Handle: 101}}, nil); err == nil || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("got %v, want a handle in use", err)
+		}
+	})
+}
+
+func TestMonitorRefusesAnotherNumberOfResults(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			return append(appendUint32(nil, 2), make([]byte, 60)...), 0
+		})
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 50}}, nil); codeOf(err) != ua.StatusBadDecodingError {
+			t.Errorf("got %v, want Bad_DecodingError", err)
+		}
+	})
+}
+
+func TestUnmonitoredItemIsHeardNoMore(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
+		var deleted []uint32
+		f.on(id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			c.Skip(4)
+			n := c.Length(4)
+			b := appendUint32(nil, uint32(n))
+			for range n {
+				deleted = append(deleted, c.Uint32())
+				b = appendUint32(b, 0)
+			}
+			return b, 0
+		})
+		if err := sub.Unmonitor(t.Context(), []uint32{2, 77}); err != nil {
+			t.Fatal(err)
+		}
+		f.say(1, one(2, 1), one(1, 1))
+		r.want(t, "1=1")
+		if want := []uint32{101}; !reflect.DeepEqual(deleted, want) {
+			t.Errorf("got %v deleted, want %v", deleted, want)
+		}
+	})
+}
