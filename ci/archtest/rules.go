@@ -39,6 +39,7 @@ func rules() []rule {
 		// Libraries that know nothing of the link.
 		{path: "firmware/opcua/rawvalue", pure: true},
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
+		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/opcua/...", may: []string{"firmware/opcua/..."}},
 		{path: "firmware/health", pure: true},
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},

@@ -1,0 +1,108 @@
+package event
+
+import (
+	"iter"
+	"slices"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+type branch struct{ condition, branch rawvalue.NodeID }
+
+type retained struct {
+	ev   *Event
+	size int
+	age  uint64
+}
+
+// Conditions holds the newest event of each branch of a condition that is
+// retained. When it is full the oldest gives way, and is counted.
+type Conditions struct {
+	held           map[branch]retained
+	count, bytes   int // limits
+	size           int
+	age, discarded uint64
+}
+
+// NewConditions bounds the number of events, and their bytes as encoded.
+func NewConditions(count, bytes int) *Conditions {
+	return &Conditions{held: map[branch]retained{}, count: count, bytes: bytes}
+}
+
+// Put takes note of an event; one that is of no condition changes nothing.
+func (c *Conditions) Put(ev *Event) {
+	if ev.Condition == (rawvalue.NodeID{}) {
+		return
+	}
+	key := branch{ev.Condition, ev.Branch}
+	c.drop(key)
+	if !ev.Retain {
+		return
+	}
+	c.age++
+	size := len(ev.Append(nil))
+	c.held[key] = retained{ev, size, c.age}
+	for c.size += size; len(c.held) > c.count || c.size > c.bytes; c.discarded++ {
+		c.drop(c.oldest())
+	}
+}
+
+func (c *Conditions) drop(key branch) {
+	c.size -= c.held[key].size
+	delete(c.held, key)
+}
+
+func (c *Conditions) oldest() (key branch) {
+	age := c.age + 1
+	for k, r := range c.held {
+		if r.age < age {
+			key, age = k, r.age
+		}
+	}
+	return key
+}
+
+// Clear forgets all, as after a restart of the source.
+func (c *Conditions) Clear() {
+	clear(c.held)
+	c.size = 0
+}
+
+// Len returns how many events are retained.
+func (c *Conditions) Len() int { return len(c.held) }
+
+// Discarded returns how many events gave way to others.
+func (c *Conditions) Discarded() uint64 { return c.discarded }
+
+// All yields the retained events, the oldest first. It is good for events that
+// are put meanwhile.
+func (c *Conditions) All() iter.Seq[*Event] {
+	all := make([]retained, 0, len(c.held))
+	for _, r := range c.held {
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b retained) int { return int(int64(a.age - b.age)) })
+	return func(yield func(*Event) bool) {
+		for _, r := range all {
+			if !yield(r.ev) {
+				return
+			}
+		}
+	}
+}
+
+// Refresh yields what a ConditionRefresh sends: a RefreshStartEvent, the
+// retained events, a RefreshEndEvent.
+func (c *Conditions) Refresh(start, end Stamp) iter.Seq[*Event] {
+	return func(yield func(*Event) bool) {
+		if !yield(RefreshStart(start)) {
+			return
+		}
+		for ev := range c.All() {
+			if !yield(ev) {
+				return
+			}
+		}
+		yield(RefreshEnd(end))
+	}
+}

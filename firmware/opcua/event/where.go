@@ -1,0 +1,235 @@
+package event
+
+import (
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+type element struct {
+	op       ua.FilterOperator
+	operands []operand
+	typ      rawvalue.NodeID // of OfType
+	cast     ua.TypeID
+}
+
+// operand is a field, the result of an element, or else a literal.
+type operand struct {
+	field   *field
+	element int // 0: none, because the first one is nobody's operand
+	literal value
+}
+
+// where compiles the where clause and fills in the result of each element.
+func (f *Filter) where(c *ua.ContentFilter, v addrspace.View, lim Limits, result *ua.ContentFilterResult) ua.StatusCode {
+	if c == nil || len(c.Elements) == 0 {
+		return ua.StatusOK
+	}
+	if len(c.Elements) > maxElements {
+		return ua.StatusBadTooManyOperations
+	}
+	overall := ua.StatusOK
+	for i, e := range c.Elements {
+		r := &ua.ContentFilterElementResult{StatusCode: ua.StatusBadContentFilterInvalid}
+		if e != nil {
+			r.StatusCode = f.add(e, i, len(c.Elements), v, lim, r)
+		}
+		if r.StatusCode != ua.StatusOK {
+			overall = ua.StatusBadEventFilterInvalid
+		}
+		result.ElementResults = append(result.ElementResults, r)
+	}
+	return overall
+}
+
+func (f *Filter) add(e *ua.ContentFilterElement, at, count int, v addrspace.View, lim Limits, r *ua.ContentFilterElementResult) ua.StatusCode {
+	least, most := arity(e.FilterOperator, lim)
+	switch {
+	case e.FilterOperator > ua.FilterOperatorBitwiseOr:
+		return ua.StatusBadFilterOperatorInvalid
+	case most == 0:
+		return ua.StatusBadFilterOperatorUnsupported
+	case len(e.FilterOperands) < least || len(e.FilterOperands) > most:
+		return ua.StatusBadFilterOperandCountMismatch
+	}
+	made, overall := element{op: e.FilterOperator}, ua.StatusOK
+	for _, x := range e.FilterOperands {
+		o, status := newOperand(x, at, count, v)
+		if status != ua.StatusOK {
+			overall = ua.StatusBadFilterOperandInvalid
+		}
+		made.operands = append(made.operands, o)
+		r.OperandStatusCodes = append(r.OperandStatusCodes, status)
+	}
+	last := len(made.operands) - 1
+	literal := made.operands[last].literal.nodeID()
+	switch {
+	case overall != ua.StatusOK:
+	case made.op == ua.FilterOperatorOfType:
+		if made.typ = literal; literal == (rawvalue.NodeID{}) || !isEventType(literal, v) {
+			r.OperandStatusCodes[last], overall = ua.StatusBadFilterOperandInvalid, ua.StatusBadFilterOperandInvalid
+		}
+	case made.op == ua.FilterOperatorCast:
+		made.cast = ua.TypeID(literal.Number)
+		if literal.Namespace != 0 || literal.Kind != rawvalue.Numeric || literal.Number > 25 || rank(made.cast) == 0 && made.cast != ua.TypeIDString {
+			r.OperandStatusCodes[last], overall = ua.StatusBadFilterOperandInvalid, ua.StatusBadFilterOperandInvalid
+		}
+	}
+	f.elements = append(f.elements, made)
+	return overall
+}
+
+// arity says how many operands an operator takes; none is unsupported.
+func arity(op ua.FilterOperator, lim Limits) (least, most int) {
+	switch op {
+	case ua.FilterOperatorIsNull, ua.FilterOperatorNot, ua.FilterOperatorOfType:
+		return 1, 1
+	case ua.FilterOperatorBetween:
+		return 3, 3
+	case ua.FilterOperatorInList:
+		return 2, lim.Operands
+	case ua.FilterOperatorInView, ua.FilterOperatorRelatedTo:
+		return 0, 0
+	}
+	return 2, 2
+}
+
+func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand, ua.StatusCode) {
+	if x == nil {
+		return operand{}, ua.StatusBadFilterOperandInvalid
+	}
+	switch o := x.Value.(type) {
+	case *ua.ElementOperand:
+		if o.Index <= uint32(at) || o.Index >= uint32(count) { // so there is no loop
+			return operand{}, ua.StatusBadFilterElementInvalid
+		}
+		return operand{element: int(o.Index)}, ua.StatusOK
+	case *ua.LiteralOperand:
+		if o.Value == nil {
+			return operand{}, ua.StatusOK
+		}
+		raw, err := o.Value.Encode()
+		if err != nil {
+			return operand{}, ua.StatusBadFilterLiteralInvalid
+		}
+		return operand{literal: decode(raw)}, ua.StatusOK
+	case *ua.SimpleAttributeOperand:
+		fd, status := newField(o, v)
+		return operand{field: &fd}, status
+	case *ua.AttributeOperand:
+		simple := &ua.SimpleAttributeOperand{TypeDefinitionID: o.NodeID, AttributeID: o.AttributeID, IndexRange: o.IndexRange}
+		if o.BrowsePath != nil {
+			for _, e := range o.BrowsePath.Elements {
+				if e == nil || e.IsInverse {
+					return operand{}, ua.StatusBadFilterOperandInvalid
+				}
+				simple.BrowsePath = append(simple.BrowsePath, e.TargetName)
+			}
+		}
+		fd, status := newField(simple, v)
+		return operand{field: &fd}, status
+	}
+	return operand{}, ua.StatusBadFilterOperandInvalid
+}
+
+func (o *operand) value(ev *Event, v addrspace.View, results *[maxElements]value) value {
+	switch {
+	case o.element > 0:
+		return results[o.element]
+	case o.field == nil:
+		return o.literal
+	case o.field.part.Whole():
+		return decode(o.field.raw(ev, v))
+	}
+	return decode(o.field.append(nil, ev, v))
+}
+
+// logic is the value of a condition (OPC 10000-4 §7.7.3).
+type logic int
+
+const (
+	no logic = iota
+	unknown
+	yes
+)
+
+func truth(x value) logic {
+	if x, ok := convert(x, ua.TypeIDBoolean); ok {
+		return logic(x.n) * yes
+	}
+	return unknown
+}
+
+func (l logic) value() value {
+	if l == unknown {
+		return value{}
+	}
+	return boolean(l == yes)
+}
+
+// evaluate gives the result of an element. What cannot be compared is FALSE, as
+// the standard has it for Equals; null otherwise stays null.
+func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]value) value {
+	var x [3]value
+	for i := range min(len(e.operands), len(x)) {
+		x[i] = e.operands[i].value(ev, v, results)
+	}
+	order, equal, ordered := compare(x[0], x[1])
+	switch e.op {
+	case ua.FilterOperatorEquals:
+		return boolean(equal)
+	case ua.FilterOperatorIsNull:
+		return boolean(x[0].t == 0)
+	case ua.FilterOperatorGreaterThan:
+		return boolean(ordered && order > 0)
+	case ua.FilterOperatorLessThan:
+		return boolean(ordered && order < 0)
+	case ua.FilterOperatorGreaterThanOrEqual:
+		return boolean(ordered && order >= 0)
+	case ua.FilterOperatorLessThanOrEqual:
+		return boolean(ordered && order <= 0)
+	case ua.FilterOperatorBetween:
+		high, _, ok := compare(x[0], x[2])
+		return boolean(ordered && ok && order >= 0 && high <= 0)
+	case ua.FilterOperatorLike:
+		s, ok := convert(x[0], ua.TypeIDString)
+		p, fine := convert(x[1], ua.TypeIDString)
+		return boolean(ok && fine && like(s.b, p.b))
+	case ua.FilterOperatorInList:
+		for i := 1; i < len(e.operands) && !equal; i++ {
+			_, equal, _ = compare(x[0], e.operands[i].value(ev, v, results))
+		}
+		return boolean(equal)
+	case ua.FilterOperatorNot:
+		return (yes - truth(x[0])).value()
+	case ua.FilterOperatorAnd:
+		return min(truth(x[0]), truth(x[1])).value()
+	case ua.FilterOperatorOr:
+		return max(truth(x[0]), truth(x[1])).value()
+	case ua.FilterOperatorOfType:
+		return boolean(ev.is(e.typ, v))
+	case ua.FilterOperatorCast:
+		if y, ok := convert(x[0], e.cast); ok {
+			return y
+		}
+		return value{}
+	}
+	return bitwise(e.op, x[0], x[1])
+}
+
+func bitwise(op ua.FilterOperator, x, y value) value {
+	t := x.t
+	if rank(y.t) > rank(t) {
+		t = y.t
+	}
+	x, ok := convert(x, t)
+	y, fine := convert(y, t)
+	if !ok || !fine || rank(t) == 0 || t == ua.TypeIDDouble || t == ua.TypeIDFloat || t == ua.TypeIDBoolean {
+		return value{}
+	}
+	if op == ua.FilterOperatorBitwiseAnd {
+		return value{t: t, n: x.n & y.n}
+	}
+	return value{t: t, n: x.n | y.n}
+}
