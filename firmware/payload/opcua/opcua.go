@@ -31,7 +31,7 @@
 //	        count(uvarint) reference*
 //	reference  flags(1): 1 inverse, 2 external; type NodeId, target NodeId,
 //	        or where external length(uvarint) ExpandedNodeId
-//	event   generation(4) table(uvarint) event as package event writes it
+//	table   as package event writes it     event   generation(4), then the same
 //	value   head(1) [status(4)] [ticks(8) picoseconds÷10(2)] form's bytes(rest)
 //	        head: form (low 5 bits), 0x20 status, 0x40 ticks,
 //	        0x80 without source timestamp; else it is the record's time
@@ -164,30 +164,17 @@ func (p *Picture) Parse(b []byte) error {
 	return r.end()
 }
 
-// EventHead stands before an event.
-type EventHead struct {
-	Generation uint32
-	Table      uint32
+// AppendEvent appends the payload of an event that package event has written.
+func AppendEvent(dst []byte, generation uint32, event []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, generation), event...)
 }
 
-// Append appends the head; the event follows.
-func (h EventHead) Append(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, h.Generation)
-	return binary.AppendUvarint(dst, uint64(h.Table))
-}
-
-// Parse decodes the head and returns the event behind it.
-func (h *EventHead) Parse(b []byte) (event []byte, err error) {
-	if len(b) < 5 {
-		return nil, ErrMalformed
+// ParseEvent decodes b.
+func ParseEvent(b []byte) (generation uint32, event []byte, err error) {
+	if len(b) < 4 {
+		return 0, nil, ErrMalformed
 	}
-	h.Generation = binary.BigEndian.Uint32(b)
-	n, size := binary.Uvarint(b[4:])
-	if size <= 0 || n >= 1<<32 {
-		return nil, ErrMalformed
-	}
-	h.Table = uint32(n)
-	return b[4+size:], nil
+	return binary.BigEndian.Uint32(b), b[4:], nil
 }
 
 // reader takes what this package wrote apart; the first fault stops it.

@@ -58,14 +58,13 @@ func TestPictureComesBack(t *testing.T) {
 	}
 }
 
-func TestEventHeadComesBack(t *testing.T) {
-	b := append(EventHead{Generation: 3, Table: 200}.Append(nil), "event"...)
-	var h EventHead
-	if event, err := h.Parse(b); err != nil || string(event) != "event" || h != (EventHead{3, 200}) {
-		t.Errorf("got %+v %q, %v", h, event, err)
+func TestEventsComeBack(t *testing.T) {
+	b := AppendEvent(nil, 3, []byte("event"))
+	if generation, event, err := ParseEvent(b); err != nil || string(event) != "event" || generation != 3 {
+		t.Errorf("got %d %q, %v", generation, event, err)
 	}
-	if _, err := h.Parse(b[:4]); err == nil {
-		t.Error("a head that was cut was read")
+	if _, _, err := ParseEvent(b[:3]); err == nil {
+		t.Error("an event that was cut was read")
 	}
 }
 

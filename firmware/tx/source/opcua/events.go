@@ -2,20 +2,329 @@ package opcua
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
 
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/tx/source"
 )
 
+const (
+	eventQueue = 1000 // events that the server keeps between two publishings
+	maxMerging = 10_000
+	urgent     = 667 // the severities that OPC 10000-9 calls high begin here
+)
+
+// events follows the events of a server over one session: one subscription with
+// an item for each notifier. An event that several notifiers report crosses once,
+// with all of them.
 type events struct {
-	changed chan struct{}
+	port       source.Port
+	generation uint32
+	interval   time.Duration
+	session    *client.Session
+	space      *addrspace.Space
+	all        bool // there are no patterns: an event of any source crosses
+	log        *slog.Logger
+	changed    chan struct{} // the server says that its address space has changed
+	refresh    chan struct{} // the server wants its conditions to be asked for again
+
+	sub   *client.Subscription // of watch
+	table *event.Table
+	count uint32 // tables handed over
+
+	mu         sync.Mutex
+	notifiers  []rawvalue.NodeID       // by handle
+	merging    map[string]*event.Event // by EventId
+	order      []string                // of merging, the oldest first
+	known      map[string]string       // EventId by key, of the conditions that are retained
+	refreshing map[string]bool         // keys that a refresh has brought so far; nil: none runs
+	faults     int
 }
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
-	return &events{changed: make(chan struct{}, 1)}
+	return &events{
+		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, space: m.space, all: s.patterns.None(),
+		log: s.log, changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: s.known,
+	}
 }
 
-func (e *events) watch(ctx context.Context) error { return nil }
+func (e *events) change() { signal(e.changed) }
 
-func (e *events) change() {
-	signal(e.changed)
+// watch subscribes to the notifiers that the model has, with all fields of the
+// event types that it has.
+func (e *events) watch(ctx context.Context) error {
+	operands, notifiers := e.survey()
+	if len(operands) == 0 {
+		return nil // the types did not come yet
+	}
+	if most := e.session.Limits().SelectClauses; most > 0 {
+		operands = operands[:min(most, len(operands))]
+	}
+	table, err := event.NewTable(operands)
+	if err != nil {
+		return err
+	}
+	if e.table == nil || e.table.ID() != table.ID() {
+		if err := e.begin(ctx, table); err != nil {
+			return err
+		}
+	}
+	if err := e.add(ctx, notifiers); err != nil {
+		return err
+	}
+	signal(e.refresh)
+	return nil
+}
+
+// survey returns the fields of all event types, and the nodes that report events.
+func (e *events) survey() (operands []event.Operand, notifiers []rawvalue.NodeID) {
+	e.space.View(func(v addrspace.View) {
+		var more int
+		if operands, more = event.SelectAll(v); more > 0 {
+			e.log.Warn("the server has more event fields than cross", "left out", more)
+		}
+		var buf []byte
+		for ref := range v.Nodes() {
+			buf, _ = v.AppendAttribute(buf[:0], ref, ua.AttributeIDEventNotifier)
+			dv, err := rawvalue.SkimDataValue(buf, rawvalue.Limits{})
+			if err == nil && dv.Value.Type() == ua.TypeIDByte && !dv.Value.IsArray() && dv.Value.Raw[1]&1 != 0 {
+				notifiers = append(notifiers, v.ID(ref))
+			}
+		}
+	})
+	slices.SortFunc(notifiers, func(a, b rawvalue.NodeID) int { return slices.Compare(a.AppendTo(nil), b.AppendTo(nil)) })
+	return operands, notifiers
+}
+
+// begin starts over with another table.
+func (e *events) begin(ctx context.Context, table *event.Table) error {
+	if e.sub != nil {
+		if err := e.sub.Delete(ctx); err != nil {
+			return err
+		}
+	}
+	key := payload.Key{Kind: payload.Table, Generation: e.generation, Number: e.count}.Append(nil)
+	if err := e.port.Put(source.Update{Key: key, Payload: table.Append(nil)}); err != nil {
+		return err
+	}
+	e.count++
+	e.mu.Lock()
+	e.notifiers = nil
+	e.mu.Unlock()
+	sub, err := e.session.Subscribe(ctx, subscription(e.interval), &listener{events: e, table: table})
+	if err != nil {
+		e.log.Warn("the server gives no subscription for events: none cross", "error", err)
+		return ctx.Err()
+	}
+	e.sub, e.table = sub, table
+	return nil
+}
+
+// add monitors the notifiers that are new.
+func (e *events) add(ctx context.Context, notifiers []rawvalue.NodeID) error {
+	if e.sub == nil {
+		return nil
+	}
+	var clauses []client.SelectClause
+	for _, o := range e.table.Operands() {
+		clauses = append(clauses, client.SelectClause{Type: o.Type, Path: o.Path, Attribute: o.Attribute})
+	}
+	var items []client.Item
+	e.mu.Lock()
+	for _, n := range notifiers {
+		if !slices.Contains(e.notifiers, n) {
+			items = append(items, client.Item{
+				Node: n, Attribute: ua.AttributeIDEventNotifier, Handle: uint32(len(e.notifiers)), Queue: eventQueue, DiscardOldest: true, Filter: client.Events(clauses),
+			})
+			e.notifiers = append(e.notifiers, n)
+		}
+	}
+	e.mu.Unlock()
+	return e.sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
+		if status != ua.StatusOK {
+			e.log.Warn("the server does not report the events of a node", "node", items[i].Node, "status", status)
+		}
+	})
+}
+
+// refreshAll asks for the state of all conditions.
+func (e *events) refreshAll(ctx context.Context) error {
+	if e.sub == nil {
+		return nil
+	}
+	if err := e.session.ConditionRefresh(ctx, e.sub); err != nil {
+		e.log.Info("the server has no conditions to refresh", "error", err) // many have none
+	}
+	return ctx.Err()
+}
+
+// listener hands on what one subscription brings.
+type listener struct {
+	*events
+	table *event.Table
+}
+
+// Data implements client.Handler; there are no values in these subscriptions.
+func (l *listener) Data(uint32, rawvalue.DataValue) {}
+
+// Status implements client.Handler: with the subscription its conditions are lost.
+func (l *listener) Status(code ua.StatusCode) {
+	l.log.Warn("the server reports on the subscription for events", "status", code)
+}
+
+// Lost implements client.Handler.
+func (l *listener) Lost(messages int) {
+	l.port.Conflated(uint64(messages))
+	l.log.Warn("the server did not send some events again", "messages", messages)
+	signal(l.refresh)
+}
+
+// Fault implements client.Handler.
+func (l *listener) Fault(handle uint32, behind int, err error) {
+	l.port.Conflated(uint64(1 + behind))
+	l.log.Warn("an event cannot be read", "behind it", behind, "error", err)
+	signal(l.refresh)
+}
+
+// Events implements client.Handler.
+func (l *listener) Events(handle uint32, fields [][]byte) {
+	values := make([][]byte, len(fields))
+	for i, f := range fields {
+		values[i] = slices.Clone(f)
+	}
+	ev, err := event.FromFields(l.table, values)
+	if err != nil {
+		l.port.Conflated(1)
+		if l.faults++; l.faults&(l.faults-1) == 0 {
+			l.log.Warn("an event makes no sense", "error", err, "so far", l.faults)
+		}
+		return
+	}
+	if l.internal(ev) || !l.crosses(ev) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.merge(ev, l.notifiers[handle])
+}
+
+// internal takes the events that are about the session and not about the plant.
+func (e *events) internal(ev *event.Event) bool {
+	kind := uint32(0)
+	e.space.View(func(v addrspace.View) {
+		if v.IsSubtype(ev.Type, rawvalue.NodeID{Number: id.BaseModelChangeEventType}) {
+			kind = id.BaseModelChangeEventType
+		} else if ev.Type.Namespace == 0 {
+			kind = ev.Type.Number
+		}
+	})
+	switch kind {
+	case id.BaseModelChangeEventType: // the mirror tells of the changes that cross itself
+		e.change()
+	case id.RefreshStartEventType:
+		e.mu.Lock()
+		e.flush()
+		e.refreshing = map[string]bool{}
+		e.mu.Unlock()
+	case id.RefreshEndEventType:
+		e.mu.Lock()
+		e.flush()
+		e.sweep()
+		e.mu.Unlock()
+	case id.RefreshRequiredEventType, id.EventQueueOverflowEventType:
+		signal(e.refresh)
+	default:
+		return false
+	}
+	return true
+}
+
+// crosses keeps events of nodes that do not cross from the link.
+func (e *events) crosses(ev *event.Event) (ok bool) {
+	if e.all {
+		return true
+	}
+	e.space.View(func(v addrspace.View) { _, ok = v.Lookup(ev.Source) })
+	return ok
+}
+
+// merge holds an event back for as long as other notifiers may still report it.
+func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
+	name := string(ev.ID)
+	if first := e.merging[name]; first != nil {
+		if !slices.Contains(first.Notifiers, notifier) {
+			first.Notifiers = append(first.Notifiers, notifier)
+		}
+		return
+	}
+	ev.Notifiers = append(ev.Notifiers, notifier)
+	if len(e.notifiers) == 1 || len(e.merging) >= maxMerging {
+		e.put(ev)
+		return
+	}
+	e.merging[name] = ev
+	if e.order = append(e.order, name); len(e.order) == 1 {
+		time.AfterFunc(2*e.interval, func() {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.flush()
+		})
+	}
+}
+
+// flush sends what is held back.
+func (e *events) flush() {
+	for _, name := range e.order {
+		e.put(e.merging[name])
+	}
+	e.order = e.order[:0]
+	clear(e.merging)
+}
+
+// put hands an event over; that of a condition is also the condition's state.
+func (e *events) put(ev *event.Event) {
+	u := source.Update{Event: true, Payload: payload.AppendEvent(nil, e.generation, ev.Append(nil)), Urgent: ev.Severity >= urgent}
+	u.Time, _ = payload.Time(ev.Time)
+	if ev.Condition != (rawvalue.NodeID{}) {
+		u.Key = payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil))
+		name := string(u.Key)
+		last, was := e.known[name]
+		if e.refreshing != nil {
+			e.refreshing[name] = true
+			u.Event = false // the event itself crossed when it happened, or the mirror sees that it is new
+			if last == string(ev.ID) {
+				return
+			}
+		}
+		if u.Delete = !ev.Retain; u.Delete {
+			delete(e.known, name)
+			if !was && !u.Event {
+				return
+			}
+		} else {
+			e.known[name] = string(ev.ID)
+		}
+	}
+	_ = e.port.Put(u) // what is refused is counted by the port
+}
+
+// sweep ends a refresh: conditions that it did not bring are not retained any more.
+func (e *events) sweep() {
+	for name := range e.known {
+		if e.refreshing != nil && !e.refreshing[name] {
+			delete(e.known, name)
+			_ = e.port.Put(source.Update{Key: []byte(name), Delete: true})
+		}
+	}
+	e.refreshing = nil
 }

@@ -51,7 +51,8 @@ type Source struct {
 	anew     chan struct{} // connect again now
 	arrived  arrivals
 
-	model *model // of Run's goroutine
+	model *model            // of Run's goroutine
+	known map[string]string // see events; one session's at a time
 
 	mu    sync.Mutex
 	state source.State
@@ -73,6 +74,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
 	}
+	s.known = map[string]string{}
 	s.report(source.Connecting, "not connected yet")
 	return s, nil
 }

@@ -80,6 +80,8 @@ func (v *visit) run(ctx context.Context) error {
 			v.startCrawl(ctx)
 		case <-v.events.changed:
 			err = v.announced(ctx)
+		case <-v.events.refresh:
+			err = v.events.refreshAll(ctx)
 		case <-tick.C:
 			err = v.tick(ctx)
 		}
@@ -100,6 +102,7 @@ func (v *visit) begin(ctx context.Context) error {
 		v.log.Warn("the server's namespace table has changed: everything is browsed anew", "was", v.model.Namespaces, "is", namespaces)
 		v.model, v.fresh = newModel(namespaces), true
 		v.arrived.reset()
+		clear(v.known)
 		v.setWhole(false)
 	case len(namespaces) != len(v.model.Namespaces):
 		v.model.Namespaces = namespaces
