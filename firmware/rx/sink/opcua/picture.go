@@ -1,0 +1,274 @@
+package opcua
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/rx/sink"
+)
+
+// Server is what the mirror needs of an OPC UA server; *server.Server is one.
+type Server interface {
+	Run(ctx context.Context) error
+	Ready() error
+	// Set gives a variable its newest DataValue, and Remove none; what it is given
+	// must not change afterwards.
+	Set(id rawvalue.NodeID, dataValue []byte)
+	Remove(id rawvalue.NodeID)
+	// SetMissing says what variables without a value answer with.
+	SetMissing(ua.StatusCode)
+	StructureChanged([]addrspace.Affected)
+	// Emit tells clients of an event, and notes the state of its condition; Forget
+	// ends a condition without an event.
+	Emit(*event.Event)
+	Forget(condition, branch rawvalue.NodeID)
+	// CloseSessions ends all sessions and refuses new ones until Reopen.
+	CloseSessions(reason ua.StatusCode)
+	Reopen()
+	SetState(state ua.ServerState, serviceLevel byte)
+	Space() *addrspace.Space
+}
+
+// variable is what is known of a handle.
+type variable struct {
+	node  rawvalue.NodeID
+	known bool   // its block came
+	value []byte // the source's DataValue; nil: none yet
+	worse bool   // it is served with a quality below the source's
+}
+
+// mirror is the picture of one channel. It is for one goroutine.
+type mirror struct {
+	server  Server
+	log     *slog.Logger
+	packer  payload.Packer
+	current payload.Picture
+	begun   bool             // current is set
+	next    *payload.Picture // a generation that waits for its completion
+	since   time.Time        // for how long
+	nodes   []variable       // by handle
+	events  events
+	quality quality
+	changed bool   // the structure, since it was cached
+	bad     uint64 // records that made no sense
+}
+
+func newMirror(s Server, log *slog.Logger) mirror {
+	return mirror{server: s, log: log, events: newEvents(s), quality: quality{sourceLevel: fullService}}
+}
+
+// take takes one update over.
+func (m *mirror) take(u *sink.Update) {
+	if u.Key == nil {
+		if generation, _, err := payload.ParseEvent(u.Payload); err != nil || m.begun && generation == m.current.Generation {
+			m.fault(m.events.take(u)) // one of another generation would mean other nodes
+		}
+		return
+	}
+	k, err := payload.ParseKey(u.Key)
+	switch {
+	case err != nil:
+		m.fault(err)
+	case k.Kind == payload.Space:
+		m.fault(m.announce(u))
+	case k.Generation != m.current.Generation || !m.begun:
+		// of a generation that is over, or waits in the picture for its turn
+	case k.Kind == payload.Block:
+		m.fault(m.block(k.Number, u.Payload))
+	case k.Kind == payload.Value:
+		m.fault(m.value(k.Number, u))
+	case k.Kind == payload.Table:
+		m.fault(m.events.table(u))
+	case k.Kind == payload.Condition:
+		m.fault(m.events.take(u))
+	}
+}
+
+func (m *mirror) fault(err error) {
+	if err == nil {
+		return
+	}
+	if m.bad++; m.bad&(m.bad-1) == 0 { // the 1st, 2nd, 4th …
+		m.log.Error("the mirror cannot use a record", "error", err, "records", m.bad)
+	}
+}
+
+// announce takes the generation in force.
+func (m *mirror) announce(u *sink.Update) error {
+	if u.Delete {
+		return nil
+	}
+	var p payload.Picture
+	if err := p.Parse(u.Payload); err != nil {
+		return err
+	}
+	if m.begun && p.Generation != m.current.Generation {
+		m.next, m.since = &p, time.Time{}
+		return nil
+	}
+	m.changed = true
+	fresh := !m.begun
+	m.current, m.begun, m.next = p, true, nil
+	m.quality.again = m.quality.again || fresh // records of it may have come before
+	return nil
+}
+
+// swap makes the generation that waited the one in force. Clients must connect
+// again: what their NodeIds mean has changed.
+func (m *mirror) swap(p sink.Picture) {
+	m.log.Warn("the source has another namespace table: all clients are sent away and may come again", "generation", m.next.Generation)
+	m.server.CloseSessions(ua.StatusBadSessionClosed)
+	m.current, m.next, m.changed = *m.next, nil, true
+	for _, v := range m.nodes {
+		if v.known {
+			m.server.Remove(v.node)
+		}
+	}
+	m.nodes, m.events = nil, newEvents(m.server)
+	m.fault(m.server.Space().Replace(func(func(addrspace.Node) bool) {}))
+	m.reload(p)
+	m.server.Reopen()
+}
+
+// reload takes over the whole picture as it stands.
+func (m *mirror) reload(p sink.Picture) {
+	for _, kind := range []payload.Kind{payload.Space, payload.Block, payload.Value, payload.Table, payload.Condition} {
+		for u := range states(p, kind) {
+			m.take(&u)
+		}
+	}
+}
+
+// states yields the records of a kind. They are copied: the picture lends them.
+func states(p sink.Picture, kind payload.Kind) iter.Seq[sink.Update] {
+	var all []sink.Update
+	p.Range(func(key, content []byte) bool {
+		if len(key) > 0 && key[0] == byte(kind) {
+			all = append(all, sink.Update{Key: append([]byte(nil), key...), Payload: append([]byte(nil), content...)})
+		}
+		return true
+	})
+	return func(yield func(sink.Update) bool) {
+		for _, u := range all {
+			if !yield(u) {
+				return
+			}
+		}
+	}
+}
+
+// at returns what is known of a handle.
+func (m *mirror) at(handle uint32) *variable {
+	if int(handle) >= len(m.nodes) {
+		m.nodes = append(m.nodes, make([]variable, int(handle)+1-len(m.nodes))...)
+	}
+	return &m.nodes[handle]
+}
+
+// maxHandle bounds what a handle may make us allocate.
+const maxHandle = 16 << 20
+
+// block makes the nodes of a block what it says, and tells clients.
+func (m *mirror) block(number uint32, packed []byte) error {
+	if number >= maxHandle/payload.BlockNodes {
+		return payload.ErrMalformed
+	}
+	var changes []addrspace.Change
+	var here [payload.BlockNodes]bool
+	first := number * payload.BlockNodes
+	if len(packed) > 0 { // a deleted block has none
+		err := m.packer.Unpack(packed, func(slot byte, n addrspace.Node) {
+			here[slot] = true
+			readOnly(&n)
+			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
+			v := m.at(first + uint32(slot))
+			v.node = n.ID
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for slot, exists := range here {
+		h := first + uint32(slot)
+		if exists || int(h) >= len(m.nodes) || !m.nodes[h].known {
+			continue
+		}
+		v := &m.nodes[h]
+		v.known = false
+		m.server.Remove(v.node)
+		changes = append(changes, addrspace.Change{Kind: addrspace.Remove, Node: addrspace.Node{ID: v.node}})
+	}
+	affected, err := m.server.Space().Apply(changes)
+	if err != nil {
+		return err
+	}
+	m.changed = m.changed || len(affected) > 0
+	for slot, exists := range here {
+		if v := m.at(first + uint32(slot)); exists && !v.known {
+			v.known = true
+			m.show(v)
+		}
+	}
+	if m.quality.whole {
+		m.server.StructureChanged(affected)
+	}
+	return nil
+}
+
+// value takes the newest value of a variable.
+func (m *mirror) value(handle uint32, u *sink.Update) error {
+	if handle >= maxHandle {
+		return payload.ErrMalformed
+	}
+	v := m.at(handle)
+	if u.Delete {
+		v.value = nil
+		if v.known {
+			m.server.Remove(v.node)
+		}
+		return nil
+	}
+	raw, err := payload.ParseValue(make([]byte, 0, len(u.Payload)+16), u.Payload, u.Time)
+	if err != nil {
+		return err
+	}
+	v.value, v.worse = raw, m.quality.overlay != ua.StatusOK
+	if v.known && v.node == (rawvalue.NodeID{Number: id.Server_ServiceLevel}) {
+		m.quality.sourceLevel = level(raw)
+	}
+	m.show(v)
+	return nil
+}
+
+// show hands a variable's value to the server with the quality it deserves.
+func (m *mirror) show(v *variable) {
+	if !v.known || v.value == nil {
+		return
+	}
+	if !v.worse {
+		m.server.Set(v.node, v.value)
+		return
+	}
+	dv, err := rawvalue.SkimDataValue(v.value, rawvalue.Limits{})
+	if err != nil {
+		return // it was skimmed when it came
+	}
+	m.server.Set(v.node, dv.Append(nil, rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource, Overlay: m.quality.code()}))
+}
+
+// level reads a ServiceLevel.
+func level(raw []byte) byte {
+	if v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil && v.Value.Type() == ua.TypeIDByte && !v.Value.IsArray() {
+		return v.Value.Raw[1]
+	}
+	return 255
+}

@@ -1,0 +1,162 @@
+package opcua
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/rx/sink"
+)
+
+const (
+	maxWaiting  = 1 << 17 // updates between the link and the mirror
+	judgeEvery  = 200 * time.Millisecond
+	confirmEach = time.Second // between two looks at what a loss left unconfirmed
+)
+
+// Sink is one mirror as a task.
+type Sink struct {
+	cfg     config.OPCUASink
+	picture func() sink.Picture
+	log     *slog.Logger
+	wake    chan struct{}
+	mirror  mirror // of Run's goroutine, as is
+	cache   cache
+
+	mu      sync.Mutex
+	waiting []sink.Update
+	skipped uint64 // updates that found the queue full
+	why     string // the mirror is not ready
+}
+
+// Deps is what a Sink needs.
+type Deps struct {
+	Server  Server
+	Picture func() sink.Picture // of the channel
+}
+
+// New prepares a sink that keeps its cache in folder.
+func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
+	s := &Sink{cfg: cfg, picture: d.Picture, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1), why: "no picture yet"}
+	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
+	s.mirror = newMirror(d.Server, s.log)
+	return s
+}
+
+// String implements task.Task.
+func (s *Sink) String() string { return "opcua sink " + s.cfg.Channel }
+
+// Ready implements task.Task.
+func (s *Sink) Ready() error {
+	if err := s.mirror.server.Ready(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why != "" {
+		return fmt.Errorf("mirror %s: %s", s.cfg.Channel, s.why)
+	}
+	return nil
+}
+
+// Status tells how the mirror stands with its clients.
+func (s *Sink) Status() (sink.State, string) {
+	if err := s.mirror.server.Ready(); err != nil {
+		return sink.Down, err.Error()
+	}
+	return sink.Up, ""
+}
+
+// Skipped counts updates that came faster than the mirror takes them. Newest
+// values were read again after each; events were lost.
+func (s *Sink) Skipped() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.skipped
+}
+
+// Deliver implements sink.Sink.
+func (s *Sink) Deliver(u sink.Update) {
+	s.mu.Lock()
+	if len(s.waiting) < maxWaiting {
+		s.waiting = append(s.waiting, u)
+	} else {
+		s.skipped++
+	}
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run implements task.Task. The server runs beside it.
+func (s *Sink) Run(ctx context.Context) error {
+	s.recall()
+	defer s.cache.wait()
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { ended <- s.mirror.server.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	tick := time.NewTicker(judgeEvery)
+	defer tick.Stop()
+	var batch []sink.Update
+	var seen uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-ended:
+			ended <- nil
+			return err
+		case now := <-tick.C:
+			s.judge(now)
+		case <-s.wake:
+		}
+		s.mu.Lock()
+		batch, s.waiting = s.waiting, batch[:0]
+		skipped := s.skipped
+		s.mu.Unlock()
+		for i := range batch {
+			s.mirror.take(&batch[i])
+		}
+		clear(batch)
+		if skipped != seen {
+			seen = skipped
+			s.log.Warn("updates came faster than the mirror takes them; newest values are read again, events among them are lost", "skipped", skipped)
+			s.mirror.reload(s.picture())
+		}
+	}
+}
+
+// recall begins with the structure of the run before.
+func (s *Sink) recall() {
+	list, err := s.cache.load()
+	if err != nil {
+		s.log.Warn("mirror begins without its cache", "error", err)
+	}
+	for i := range list {
+		s.mirror.take(&list[i])
+	}
+	s.mirror.changed = false
+}
+
+// judge lets the mirror tell as much as it knows of its quality.
+func (s *Sink) judge(now time.Time) {
+	p := s.picture()
+	why := s.mirror.judge(p, p.Health(), now)
+	s.mu.Lock()
+	s.why = why
+	s.mu.Unlock()
+	if s.mirror.changed && s.mirror.quality.whole {
+		saved, err := s.cache.save(p, now)
+		s.mirror.changed = !saved
+		if err != nil {
+			s.log.Error("the address space cannot be cached; after a restart it comes over the link first", "error", err)
+		}
+	}
+}
