@@ -56,8 +56,11 @@ func (p *picture) Confirmed(key []byte) bool {
 func (p *picture) Health() sink.Health {
 	p.link.mu.RLock()
 	defer p.link.mu.RUnlock()
-	s := p.channel.mirror.Status()
-	return sink.Health{Stale: p.link.silence() > p.link.config.StaleAfter, Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason}
+	s, age := p.channel.mirror.Status(), p.link.silence()
+	return sink.Health{
+		Stale: p.link.beatAt.IsZero() || age > p.link.config.StaleAfter, SinceHeard: age,
+		Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason,
+	}
 }
 
 // record takes one record off the link.

@@ -117,8 +117,14 @@ func (l *Link) Ready() error {
 	return nil
 }
 
-// silence is how old the transmitter's last word is, its delay on the way included.
-func (l *Link) silence() time.Duration { return time.Since(l.beatAt) + l.late }
+// silence is how old the transmitter's last word is, its delay on the way
+// included; before the first, how long this end has been listening.
+func (l *Link) silence() time.Duration {
+	if l.beatAt.IsZero() {
+		return time.Since(l.config.base)
+	}
+	return time.Since(l.beatAt) + l.late
+}
 
 // Run receives until ctx ends.
 func (l *Link) Run(ctx context.Context) error {

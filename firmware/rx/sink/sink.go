@@ -53,7 +53,7 @@ type Picture interface {
 	Range(f func(key, payload []byte) bool)
 	// Confirmed reports whether the key's value was heard of since the last loss.
 	Confirmed(key []byte) bool
-	// Health tells how far the picture can be believed.
+	// Health tells how far the picture can be believed. It costs no more than a lock.
 	Health() Health
 }
 
@@ -63,4 +63,8 @@ type Health struct {
 	Complete bool   // every key is here, with a value that nothing lost can have changed
 	State    State  // of the source
 	Reason   string // for it, in words
+
+	// SinceHeard is the age of the transmitter's last word, its delay on the way
+	// included; before the first it counts from this receiver's start.
+	SinceHeard time.Duration
 }

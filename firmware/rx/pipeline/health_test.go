@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/sink"
+)
+
+type discard struct{}
+
+func (discard) Deliver(sink.Update) {}
+
+// TestHealth drives a link's records, without a medium, through what makes a
+// picture go stale.
+func TestHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{StaleAfter: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}, nil)
+		pic := l.Channel("plant", discard{})
+		start := time.Now()
+		beat := func(delay time.Duration) {
+			l.now = time.Now()
+			h := record.Heartbeat{UTC: 1, Uptime: uint64((time.Since(start) - delay).Milliseconds())}
+			l.record(record.KindHeartbeat, h.Append(nil))
+		}
+		check := func(when string, want sink.Health) {
+			t.Helper()
+			if got := pic.Health(); got != want {
+				t.Errorf("%s: got %+v, want %+v", when, got, want)
+			}
+		}
+		time.Sleep(time.Second)
+		check("before the first word", sink.Health{Stale: true, SinceHeard: time.Second})
+		beat(0)
+		totals := record.Totals{Channel: record.ChannelID("plant"), State: uint8(sink.Down), Reason: "refused"}
+		l.record(record.KindTotals, totals.Append(nil))
+		check("heard", sink.Health{State: sink.Down, Reason: "refused"})
+		time.Sleep(5 * time.Second)
+		check("at the bound", sink.Health{State: sink.Down, Reason: "refused", SinceHeard: 5 * time.Second})
+		time.Sleep(time.Second)
+		check("silent", sink.Health{Stale: true, State: sink.Down, Reason: "refused", SinceHeard: 6 * time.Second})
+		beat(0)
+		check("heard again", sink.Health{State: sink.Down, Reason: "refused"})
+		time.Sleep(8 * time.Second)
+		beat(8 * time.Second)
+		if got := pic.Health(); !got.Stale || got.SinceHeard < 7*time.Second {
+			t.Errorf("a link that only delays: got %+v, want stale since about 8 s", got)
+		}
+	})
+}
