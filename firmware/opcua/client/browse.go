@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/gopcua/opcua/ua"
@@ -62,13 +61,10 @@ type browsed struct {
 func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 	list, err := b.first(ctx, at, most)
 	if err != nil {
-		if !splits(err) || b.s.ctx.Err() != nil {
+		if !b.s.divides(err, &b.s.batches.browse, len(at)) {
 			return err
 		}
 		b.release(list)
-		if errors.Is(err, ua.StatusBadTooManyOperations) {
-			b.s.batches.browse.refused(len(at))
-		}
 		return b.again(ctx, at, len(at)/2, most, codeOf(err))
 	}
 	points := 0
@@ -167,16 +163,13 @@ func (b *browser) follow(ctx context.Context, list []*browsed) error {
 		}
 		open = open[:min(len(open), b.s.batches.browse.size())]
 		err := b.next(ctx, open, maxReferences-held)
-		if err != nil && (!splits(err) || b.s.ctx.Err() != nil) {
+		if err != nil && !b.s.divides(err, &b.s.batches.browse, len(open)) {
 			return err
 		}
 		if err != nil { // what the points stand for now nobody knows: once more from the start
 			b.release(open)
 			for _, n := range open {
 				n.refs, n.status, n.point = nil, ua.StatusBadContinuationPointInvalid, nil
-			}
-			if errors.Is(err, ua.StatusBadTooManyOperations) {
-				b.s.batches.browse.refused(len(open))
 			}
 		}
 	}

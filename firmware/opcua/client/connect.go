@@ -36,15 +36,14 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 	}
 	s := newSession(cfg, newLink(ch, cfg.Timeout))
 	if err := s.begin(ctx, found, own); err != nil {
-		s.end(err)
-		s.work.Wait()
+		s.finish(err)
 		return nil, err
 	}
+	cfg.Log.Info("opcua client: connected", "endpoint", cfg.Endpoint, "server", s.info.ApplicationURI, "security", securityName(cfg.Policy, cfg.Mode))
 	return s, nil
 }
 
-// open opens the channel for an endpoint, at the address that we were given: what the
-// server holds for its own may not lead to it from here.
+// open opens the channel for an endpoint, when the store has agreed to its certificate.
 func (c Config) open(ctx context.Context, e *ua.EndpointDescription) (*channel.Client, channel.Identity, error) {
 	cfg := channel.ClientConfig{Security: channel.Security{Policy: c.Policy, Mode: c.Mode}, Timeout: c.Timeout}
 	if c.Policy != ua.SecurityPolicyURINone {
@@ -52,14 +51,8 @@ func (c Config) open(ctx context.Context, e *ua.EndpointDescription) (*channel.C
 		cfg.Identity = channel.Identity{Certificate: own.Chain, Key: own.Key}
 		cfg.ServerCertificate, cfg.Authorize = e.ServerCertificate, c.authorize(e)
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	conn, err := c.Dialer.Dial(limited, c.Endpoint)
-	if err != nil {
-		return nil, cfg.Identity, failed("connecting to "+c.Endpoint, err)
-	}
-	ch, err := channel.Open(ctx, conn, cfg)
-	return ch, cfg.Identity, failed("opening the secure channel", err)
+	ch, err := c.dial(ctx, cfg)
+	return ch, cfg.Identity, err
 }
 
 // begin creates and activates the session and learns what the server can.
@@ -68,7 +61,7 @@ func (s *Session) begin(ctx context.Context, found *ua.EndpointDescription, own 
 	if err != nil {
 		return err
 	}
-	token, signature, err := s.cfg.identify(ctx, found, created.ServerNonce)
+	token, signature, err := s.cfg.identify(found, created.ServerNonce)
 	if err != nil {
 		return err
 	}
@@ -122,6 +115,7 @@ func (s *Session) create(ctx context.Context, found *ua.EndpointDescription, own
 	if s.token, err = created.AuthenticationToken.Encode(); err != nil {
 		return nil, failed("CreateSession", err)
 	}
+	s.created = true
 	return created, nil
 }
 

@@ -20,16 +20,10 @@ const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uab
 // it when a session over a secured channel has said the same.
 func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, error) {
 	cfg = cfg.withDefaults()
-	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
-	defer cancel()
-	conn, err := cfg.Dialer.Dial(ctx, cfg.Endpoint)
-	if err != nil {
-		return nil, failed("connecting to "+cfg.Endpoint, err)
-	}
 	none := channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
-	ch, err := channel.Open(ctx, conn, channel.ClientConfig{Security: none, Timeout: cfg.Timeout})
+	ch, err := cfg.dial(ctx, channel.ClientConfig{Security: none, Timeout: cfg.Timeout})
 	if err != nil {
-		return nil, failed("opening a channel for discovery", err)
+		return nil, err
 	}
 	defer ch.Close()
 	resp, err := newLink(ch, cfg.Timeout).call(ctx, getEndpoints(), &ua.GetEndpointsRequest{EndpointURL: cfg.Endpoint})
@@ -37,6 +31,19 @@ func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, 
 		return nil, err
 	}
 	return resp.(*ua.GetEndpointsResponse).Endpoints, nil
+}
+
+// dial opens a channel at the address that we were given: what the server holds for
+// its own may not lead to it from here.
+func (c Config) dial(ctx context.Context, cfg channel.ClientConfig) (*channel.Client, error) {
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	conn, err := c.Dialer.Dial(limited, c.Endpoint)
+	if err != nil {
+		return nil, failed("connecting to "+c.Endpoint, err)
+	}
+	ch, err := channel.Open(ctx, conn, cfg)
+	return ch, failed("opening the secure channel", err)
 }
 
 // choose returns the endpoint with the policy and mode that were asked for; of several

@@ -42,6 +42,7 @@ type call struct {
 	request uint32
 	kind    uint32
 	handle  uint32
+	body    []byte // all of it
 	rawvalue.Cursor
 }
 
@@ -58,15 +59,20 @@ func (f *fake) Addr() net.Addr { return &net.TCPAddr{} }
 
 func newFake(t *testing.T) *fake {
 	t.Helper()
+	return startFake(t, channel.ServerConfig{
+		Identity: func() channel.Identity { return channel.Identity{} },
+		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}},
+	})
+}
+
+func startFake(t *testing.T, cfg channel.ServerConfig) *fake {
+	t.Helper()
 	f := &fake{t: t, pipes: make(chan net.Conn)}
 	var err error
 	if f.l, err = transport.NewListener(f, transport.ListenConfig{}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := channel.NewServer(channel.ServerConfig{
-		Identity: func() channel.Identity { return channel.Identity{} },
-		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}},
-	})
+	s, err := channel.NewServer(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +129,7 @@ func (f *fake) serve(s *channel.Server, conn *transport.Conn) {
 			f.t.Error(err)
 			return
 		}
-		c := call{m.RequestID, head.TypeID, head.Handle, rawvalue.NewCursor(append([]byte(nil), rest...), rawvalue.Limits{})}
+		c := call{m.RequestID, head.TypeID, head.Handle, m.Body, rawvalue.NewCursor(rest, rawvalue.Limits{})}
 		payload, code := f.answer(c)
 		f.respond(ch, c, payload, code)
 	}

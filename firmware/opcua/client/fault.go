@@ -7,7 +7,9 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/transport"
 )
 
 // ErrClosed is why a session ended that Close has ended.
@@ -46,11 +48,29 @@ func failed(service string, err error) error {
 	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
 		return err
 	}
-	var code ua.StatusCode
-	if !errors.As(err, &code) {
+	e := &Error{Service: service, Code: codeOf(err)}
+	var wire *transport.Error
+	var refused *pki.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Code, e.Reason = ua.StatusBadTimeout, "no answer in time: check address and network"
+	case e.Code == 0:
 		return fmt.Errorf("opcua client: %s: %w", service, err)
+	case errors.As(err, &refused):
+		e.Reason = fmt.Sprintf("certificate %s (%s): %s", refused.Thumbprint, refused.Subject, refused.Reason)
+	case errors.As(err, &wire) && wire.Remote && wire.Reason != "":
+		e.Reason = fmt.Sprintf("the server says %.200q", wire.Reason)
+	case errors.As(err, &wire):
+		e.Reason = wire.Reason
+	default:
+		e.Reason = err.Error()
 	}
-	return &Error{Service: service, Code: code, Reason: err.Error()}
+	if do := advice(e.Code); do != "" && e.Reason != "" {
+		e.Reason += "; " + do
+	} else if do != "" {
+		e.Reason = do
+	}
+	return e
 }
 
 func codeOf(err error) ua.StatusCode {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/gopcua/opcua/ua"
@@ -11,7 +10,7 @@ import (
 
 // identify makes the user's token, with the policy that this endpoint names for its
 // kind, and the proof that goes with a certificate.
-func (c Config) identify(_ context.Context, e *ua.EndpointDescription, nonce []byte) (any, *ua.SignatureData, error) {
+func (c Config) identify(e *ua.EndpointDescription, nonce []byte) (any, *ua.SignatureData, error) {
 	p, policy := c.tokenPolicy(e)
 	if p == nil {
 		return nil, nil, identityError("the endpoint takes no " + [...]string{"anonymous user", "user name", "user certificate"}[c.User.tokenType()] + ": configure what it takes")

@@ -20,6 +20,8 @@ const (
 	maxMonitor = 1000
 )
 
+const maxTexts = 1 << 16 // namespaces that a NodeId can name
+
 // Limits is what the server says that it can; 0 where it names no limit.
 type Limits struct {
 	NodesPerRead                  int
@@ -142,7 +144,7 @@ func integer(v rawvalue.Variant) (int64, bool) {
 
 // texts reads a String or an array of them.
 func texts(v rawvalue.Variant) []string {
-	if v.Type() != ua.TypeIDString || v.Len() < 0 {
+	if v.Type() != ua.TypeIDString || v.Len() < 0 || v.Len() > maxTexts {
 		return nil
 	}
 	list := make([]string, 0, v.Len())

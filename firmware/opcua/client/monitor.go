@@ -38,14 +38,23 @@ func (sub *Subscription) Monitor(ctx context.Context, items []Item, f func(i int
 	if err := sub.announce(items); err != nil {
 		return err
 	}
+	size := sub.s.batches.monitor.size()
 	for next := 0; next < len(items); {
-		n := min(sub.s.batches.monitor.size(), len(items)-next)
+		n := min(size, len(items)-next)
 		err := sub.monitor(ctx, items[next:next+n], func(i int, status ua.StatusCode, r Revised) { f(next+i, status, r) })
 		switch {
 		case err == nil:
 			next += n
 		case n > 1 && (errors.Is(err, ua.StatusBadTooManyOperations) || errors.Is(err, ua.StatusBadRequestTooLarge)):
 			sub.s.batches.monitor.refused(n)
+			size = sub.s.batches.monitor.size()
+		case n > 1 && errors.Is(err, ua.StatusBadTooManyMonitoredItems): // of all of them: some may fit
+			size = n / 2
+		case errors.Is(err, ua.StatusBadTooManyMonitoredItems):
+			for ; next < len(items); next++ {
+				sub.made(items[next].Handle, 0, ua.StatusBadTooManyMonitoredItems)
+				f(next, ua.StatusBadTooManyMonitoredItems, Revised{})
+			}
 		default:
 			return err
 		}

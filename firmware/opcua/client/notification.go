@@ -34,21 +34,26 @@ func readMessage(a *answer) (message, error) {
 	return m, a.Err()
 }
 
-// deliver gives the handler what is in a message. What precedes a fault is delivered.
+// deliver gives the handler what is in a message.
 func (sub *Subscription) deliver(m message) {
 	sub.expected = after(m.sequence)
-	c := rawvalue.NewCursor(m.data, rawvalue.Limits{})
+	sub.notifications(m.data)
+	sub.alive = time.Now()
+	sub.s.publisher.acknowledge(sub.id, m.sequence)
+	sub.s.ch.Recycle(m.body)
+}
+
+// notifications reads the array of them. What precedes a fault is delivered.
+func (sub *Subscription) notifications(data []byte) {
+	c := rawvalue.NewCursor(data, rawvalue.Limits{})
 	for range c.Length(3) {
 		e := c.ExtensionObject()
 		if c.Err() != nil {
 			sub.h.Lost(1)
-			break
+			return
 		}
 		sub.notify(e)
 	}
-	sub.alive = time.Now()
-	sub.s.publisher.acknowledge(sub.id, m.sequence)
-	sub.s.ch.Recycle(m.body)
 }
 
 func (sub *Subscription) notify(e rawvalue.ExtensionObject) {

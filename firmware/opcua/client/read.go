@@ -67,7 +67,7 @@ type reading struct {
 // read appends the values of all items: at once, or if that fails in halves.
 func (r *reading) read(ctx context.Context, items []ReadItem) error {
 	err := r.once(ctx, items)
-	if err == nil || !splits(err) || r.s.ctx.Err() != nil {
+	if err == nil || !r.s.divides(err, &r.s.batches.read, len(items)) {
 		return err
 	}
 	if len(items) == 1 {
@@ -77,9 +77,6 @@ func (r *reading) read(ctx context.Context, items []ReadItem) error {
 		dv, _ := rawvalue.SkimDataValue(rawvalue.AppendStatus(nil, codeOf(err), rawvalue.Answer{}), rawvalue.Limits{})
 		r.values = append(r.values, dv)
 		return nil
-	}
-	if errors.Is(err, ua.StatusBadTooManyOperations) {
-		r.s.batches.read.refused(len(items))
 	}
 	half := len(items) / 2
 	if err := r.read(ctx, items[:half]); err != nil {

@@ -23,6 +23,7 @@ type Session struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
 
+	created    bool // at the server
 	limits     Limits
 	info       Server
 	namespaces []string
@@ -49,12 +50,12 @@ func newSession(cfg Config, l *link) *Session {
 }
 
 func lost(err error) error {
-	code := codeOf(err)
-	reason := advice(code)
-	if reason == "" {
-		reason = err.Error() + ": connect again"
+	var e *Error
+	err = failed("connection", err)
+	if errors.As(err, &e) && advice(e.Code) == "" {
+		e.Reason += "; connect again"
 	}
-	return &Error{Service: "connection", Code: code, Reason: reason}
+	return err
 }
 
 // Done is closed when the session has ended.
@@ -70,13 +71,15 @@ func (s *Session) Err() error {
 
 // Close ends the session and its subscriptions, and waits until no handler runs any
 // more: handlers must not call it.
-func (s *Session) Close() {
-	if s.ctx.Err() == nil {
+func (s *Session) Close() { s.finish(ErrClosed) }
+
+func (s *Session) finish(why error) {
+	if s.ctx.Err() == nil && s.created {
 		ctx, cancel := context.WithTimeout(s.ctx, min(closing, s.timeout))
 		_, _ = s.link.call(ctx, closeSession(), &ua.CloseSessionRequest{DeleteSubscriptions: true})
 		cancel()
 	}
-	s.end(ErrClosed)
+	s.end(why)
 	s.work.Wait()
 }
 
@@ -115,6 +118,21 @@ func (s *Session) judge(ctx context.Context, err error) error {
 	return err
 }
 
+// divides tells whether what a request could not do may be had with smaller ones: also
+// when it took the server too long, unless that answers nothing at all. n is how many
+// operations there were; fewer go together from now on if their number was the fault.
+func (s *Session) divides(err error, b *batch, n int) bool {
+	slow := errors.Is(err, ua.StatusBadTimeout) && s.silence() < s.timeout
+	if s.ctx.Err() != nil || !splits(err) && !slow {
+		return false
+	}
+	if slow || errors.Is(err, ua.StatusBadTooManyOperations) {
+		b.refused(n)
+		s.cfg.Log.Info("opcua client: the server takes fewer operations", "because", err, "operations", b.size())
+	}
+	return true
+}
+
 // keepAliveEvery looks at the server's state for as long as the session lasts, often
 // enough to keep it and to see in time that the server does not answer any more.
 func (s *Session) keepAliveEvery(session time.Duration) {
@@ -135,17 +153,15 @@ func (s *Session) keepAliveEvery(session time.Duration) {
 // before the next look at it.
 func (s *Session) checkServer(period time.Duration) {
 	var state, left int64
-	err := s.Read(s.ctx, []ReadItem{
+	r := reading{s: s}
+	err := r.once(s.ctx, []ReadItem{
 		{rawvalue.NodeID{Number: id.Server_ServerStatus_State}, ua.AttributeIDValue},
 		{rawvalue.NodeID{Number: id.Server_ServerStatus_SecondsTillShutdown}, ua.AttributeIDValue},
-	}, 0, func(i int, dv rawvalue.DataValue) {
-		n, _ := integer(dv.Value)
-		if i == 0 {
-			state = n
-		} else {
-			left = n
-		}
 	})
+	if err == nil {
+		state, _ = integer(r.values[0].Value)
+		left, _ = integer(r.values[1].Value)
+	}
 	switch {
 	case errors.Is(err, ua.StatusBadTimeout) && s.silence() >= s.timeout:
 		s.end(&Error{Service: "session", Code: ua.StatusBadTimeout, Reason: "the server has not answered anything for " + s.silence().Round(time.Millisecond).String() + ": connect again"})

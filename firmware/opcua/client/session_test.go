@@ -234,3 +234,47 @@ func TestFaultsOfOtherKindsAreErrors(t *testing.T) {
 		}
 	})
 }
+
+func TestServerThatIsTooSlowForABatchGetsSmallerOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		s := f.connect()
+		f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			if list := readNodes(c); len(list) <= 100 { // the look at its state too
+				return f.read(list), 0
+			}
+			return nil, 0
+		})
+		if got := collect(t, s, nodes(1000)); len(got) != 1000 || got[999] != "999" {
+			t.Errorf("got %d values, want 1000", len(got))
+		}
+		if n := s.batches.read.size(); n > 100 || s.Err() != nil {
+			t.Errorf("got batches of %d and %v, want it learned and the session to go on", n, s.Err())
+		}
+	})
+}
+
+func TestARefusedUserLeavesNoSessionBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.on(id.ActivateSessionRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadIdentityTokenRejected })
+		_, err := Connect(t.Context(), f.config())
+		if n := f.count(id.CloseSessionRequest_Encoding_DefaultBinary); !errors.Is(err, ua.StatusBadIdentityTokenRejected) || n != 1 {
+			t.Errorf("got %v and %d CloseSession, want Bad_IdentityTokenRejected and 1", err, n)
+		}
+	})
+}
+
+func TestConnectEndsWithAServerThatAnswersNothing(t *testing.T) {
+	for _, kind := range []uint32{id.GetEndpointsRequest_Encoding_DefaultBinary, id.CreateSessionRequest_Encoding_DefaultBinary, id.ReadRequest_Encoding_DefaultBinary} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			f.on(kind, func(call) ([]byte, ua.StatusCode) { return nil, 0 })
+			start := time.Now()
+			_, err := Connect(t.Context(), f.config())
+			if took := time.Since(start); !errors.Is(err, ua.StatusBadTimeout) || took > 7*time.Second {
+				t.Errorf("request %d: got %v after %v, want Bad_Timeout within timeout and goodbye", kind, err, took)
+			}
+		})
+	}
+}

@@ -73,6 +73,7 @@ func subscribed(t *testing.T, test func(t *testing.T, f *fake, sub *Subscription
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // Publish waits at the server
 		test(t, f, sub, r)
 	})
 }
@@ -373,6 +374,37 @@ func TestUnmonitoredItemIsHeardNoMore(t *testing.T) {
 		r.want(t, "1=1")
 		if want := []uint32{101}; !reflect.DeepEqual(deleted, want) {
 			t.Errorf("got %v deleted, want %v", deleted, want)
+		}
+	})
+}
+
+func TestServerThatRefusesAllForTheNumberOfItemsIsGivenWhatFits(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		room := 37
+		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			probe := c
+			probe.Skip(8)
+			n := probe.Length(1)
+			if n > room {
+				return nil, ua.StatusBadTooManyMonitoredItems
+			}
+			room -= n
+			return f.monitored(c, func(int) ua.StatusCode { return 0 }), 0
+		})
+		items := make([]Item, 100)
+		for i := range items {
+			items[i].Handle = uint32(100 + i)
+		}
+		var good, refused int
+		err := sub.Monitor(t.Context(), items, func(i int, status ua.StatusCode, _ Revised) {
+			if status == ua.StatusBadTooManyMonitoredItems {
+				refused++
+			} else if good++; i >= 37 {
+				t.Errorf("item %d: got %v, want it refused", i, status)
+			}
+		})
+		if err != nil || good != 37 || refused != 63 {
+			t.Errorf("got %v, %d made, %d refused; want 37 and 63", err, good, refused)
 		}
 	})
 }
