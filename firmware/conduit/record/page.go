@@ -24,11 +24,6 @@ type Entry struct {
 
 const flagLast = 1
 
-// EntrySize bounds the encoded size of an entry from above.
-func EntrySize(e *Entry) int {
-	return 1 + 10 + 10 + 8 + 3 + len(e.Key) + 5 + len(e.Payload)
-}
-
 // PageHeadSize bounds the size of an empty page from above.
 const PageHeadSize = 2 + 1 + 3*10
 
@@ -41,19 +36,18 @@ func AppendPage(dst []byte, p *Page) []byte {
 	return binary.AppendUvarint(dst, p.To-p.From)
 }
 
-// AppendEntry appends an entry; prev is the entry before's Born, for the first
-// one the page's From.
-func AppendEntry(dst []byte, prev uint64, e *Entry) []byte {
-	dst = append(dst, flag(e.Time != 0, flagTimed))
-	dst = binary.AppendUvarint(dst, e.Born-prev)
-	dst = binary.AppendUvarint(dst, e.Seq-e.Born)
-	if e.Time != 0 {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(e.Time))
+// AppendEntry appends an entry of a page whose Run began at its From.
+func (r *Run) AppendEntry(dst []byte, e *Entry) []byte {
+	step := e.Born - r.Born
+	dst = append(dst, r.head(len(e.Payload), e.Time, step != 1))
+	if step != 1 {
+		dst = binary.AppendUvarint(dst, step)
 	}
+	r.Born = e.Born
+	dst = binary.AppendUvarint(dst, e.Seq-e.Born)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Key)))
 	dst = append(dst, e.Key...)
-	dst = binary.AppendUvarint(dst, uint64(len(e.Payload)))
-	return append(dst, e.Payload...)
+	return r.appendTail(dst, e.Time, e.Payload)
 }
 
 // Parse decodes a page's head; Entries walks the rest.
@@ -75,23 +69,21 @@ func (p *Page) Parse(body []byte) error {
 // Entries calls f with every entry, oldest key first. An entry's slices are
 // parts of the parsed body.
 func (p *Page) Entries(f func(*Entry)) error {
-	c := cursor{rest: p.entries}
-	born := p.From
+	c, run := cursor{rest: p.entries}, Run{Born: p.From}
 	for len(c.rest) > 0 {
-		flags := c.byte()
-		step := c.uvarint()
-		e := Entry{Born: c.sum(born, step)}
-		e.Seq = c.sum(e.Born, c.uvarint())
-		if flags&flagTimed != 0 {
-			e.Time = int64(c.uint64())
-			c.bad = c.bad || e.Time == 0
+		head, step := c.byte(), uint64(1)
+		if head&bornStep != 0 {
+			step = c.uvarint()
+			c.bad = c.bad || step <= 1
 		}
+		e := Entry{Born: c.sum(run.Born, step)}
+		e.Seq = c.sum(e.Born, c.uvarint())
 		e.Key = c.bytes(MaxKey)
-		e.Payload = c.bytes(MaxRecord)
-		if c.bad || step == 0 || flags&^flagTimed != 0 || e.Born > p.To || e.Seq > p.Seq {
+		e.Time, e.Payload = run.tail(&c, head)
+		if c.bad || head > bornStep|timeMask|shortLength || e.Born > p.To || e.Seq > p.Seq {
 			return ErrMalformed
 		}
-		born = e.Born
+		run.Born = e.Born
 		f(&e)
 	}
 	return nil

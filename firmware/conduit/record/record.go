@@ -32,9 +32,13 @@
 //	page      channel(2) flags(1) seq(uvarint) from(uvarint) span(uvarint) entry*
 //	          flags: 1 last page of the cycle
 //	          says: at seq, the keys born in (from, from+span] are exactly these
-//	entry     flags(1) born(uvarint, difference to the entry before, first: to
-//	          from) age(uvarint: seq − born) [time(8), flag 8] keylen(uvarint)
-//	          key paylen(uvarint) payload
+//	entry     head(1) [step(uvarint): born − the entry before's, first: − from,
+//	          head 64; absent: 1] age(uvarint: seq − born) keylen(uvarint) key
+//	          [time] [paylen(uvarint) − 15, when head says 15] payload
+//	          head: 0 step(1 bit) time(2 bits) paylen(4 bits)
+//	          time: 0 none; 1 the same as of the last entry that had one; 2 a
+//	          difference to it in units of 100 ns (uvarint, zig-zag), where both
+//	          are multiples of it and it takes less than 8 bytes; 3 ns since 1970(8)
 //	manifest  channel(2) flags(1) seq(uvarint) keys(uvarint) hash(8)
 //	          flags: 1 partial
 //	totals    channel(2) flags(1) state(1) seq(uvarint) conflated(uvarint)

@@ -54,13 +54,15 @@ func goldenPage() (Page, []Entry, []byte) {
 	p := Page{Channel: 7, Last: true, Seq: 1000, From: 10, To: 600}
 	es := []Entry{
 		{Born: 11, Seq: 11, Key: []byte("k1"), Payload: []byte("v1")},
-		{Born: 500, Seq: 999, Time: 5, Key: []byte("k2"), Payload: []byte{}},
+		{Born: 500, Seq: 999, Time: 1_700_000_000_000_000_000, Key: []byte("k2"), Payload: []byte{}},
+		{Born: 501, Seq: 501, Time: 1_699_999_999_999_999_900, Key: []byte("k3"), Payload: []byte("fifteen letters")},
+		{Born: 502, Seq: 502, Time: 1_699_999_999_999_999_900, Key: []byte("k4"), Payload: []byte("4")},
+		{Born: 600, Seq: 600, Time: 1_699_999_999_999_999_901, Key: []byte("k5"), Payload: []byte("5")},
 	}
 	b := AppendPage(nil, &p)
-	prev := p.From
+	run := Run{Born: p.From}
 	for i := range es {
-		b = AppendEntry(b, prev, &es[i])
-		prev = es[i].Born
+		b = run.AppendEntry(b, &es[i])
 	}
 	return p, es, b
 }
@@ -192,8 +194,8 @@ func recode(it Item) ([]byte, bool) {
 		if p.Parse(it.Body) != nil {
 			return nil, false
 		}
-		out, prev := AppendPage(nil, &p), p.From
-		err := p.Entries(func(e *Entry) { out = AppendEntry(out, prev, e); prev = e.Born })
+		out, run := AppendPage(nil, &p), Run{Born: p.From}
+		err := p.Entries(func(e *Entry) { out = run.AppendEntry(out, e) })
 		return out, err == nil
 	}
 }

@@ -47,10 +47,9 @@ func (s *scene) del(seq, born uint64, key string) {
 func (s *scene) page(t *testing.T, p record.Page, entries ...record.Entry) {
 	t.Helper()
 	b := record.AppendPage(nil, &p)
-	prev := p.From
+	run := record.Run{Born: p.From}
 	for i := range entries {
-		b = record.AppendEntry(b, prev, &entries[i])
-		prev = entries[i].Born
+		b = run.AppendEntry(b, &entries[i])
 	}
 	var back record.Page
 	if err := back.Parse(b); err != nil {

@@ -19,6 +19,8 @@ type Table struct {
 	order []*entry // by birth; the dead stay until they outnumber the living
 	dead  int
 	hash  uint64
+
+	scratch []byte // entries of the page being made
 }
 
 type entry struct {
@@ -96,33 +98,31 @@ func (t *Table) AppendPage(dst []byte, channel uint16, seq, from uint64, size in
 		}
 		return 0
 	})
-	end, room := first, size-record.PageHeadSize
+	head := record.Page{Channel: channel, Last: true, Seq: seq, From: from, To: seq}
+	room := size - len(record.AppendPage(t.scratch[:0], &head)) // none is longer
+	run, end, body := record.Run{Born: from}, first, t.scratch[:0]
 	for ; end < len(t.order); end++ {
-		if e := t.order[end]; e.seq != 0 {
-			r := e.record()
-			need := record.EntrySize(&r)
-			if need > room && room < size-record.PageHeadSize {
-				break
-			}
-			room -= need
+		e := t.order[end]
+		if e.seq == 0 {
+			continue
+		}
+		r, before := e.record(), len(body)
+		if body = run.AppendEntry(body, &r); len(body) > room && before > 0 {
+			body = body[:before]
+			break
 		}
 	}
-	last = end == len(t.order)
-	to = seq
-	if !last {
-		to = t.order[end-1].born
+	if last = end == len(t.order); !last {
+		head.Last, head.To = false, t.order[end-1].born
 	}
-	page = record.AppendPage(dst, &record.Page{Channel: channel, Last: last, Seq: seq, From: from, To: to})
-	prev := from
-	for _, e := range t.order[first:end] {
-		if e.seq != 0 {
-			r := e.record()
-			page = record.AppendEntry(page, prev, &r)
-			prev = e.born
-		}
+	if t.scratch = body; cap(body) > keepScratch {
+		t.scratch = nil
 	}
-	return page, to, last
+	return append(record.AppendPage(dst, &head), body...), head.To, last
 }
+
+// keepScratch bounds the buffer that stays between large pages.
+const keepScratch = 64 << 10
 
 func (e *entry) record() record.Entry {
 	return record.Entry{Seq: e.seq, Born: e.born, Time: e.time, Key: e.key, Payload: e.payload}

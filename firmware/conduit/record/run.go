@@ -1,0 +1,99 @@
+package record
+
+import "encoding/binary"
+
+// Run is what the next entry of a page or a batch is written as a difference
+// to. It begins with a birth to count from and no time.
+type Run struct {
+	Born uint64
+	Time int64 // of the last entry that had one
+}
+
+// The codes of an entry's head.
+const (
+	shortLength = 15 // in the low bits: the length, or that it follows
+	timeShift   = 4
+	timeNone    = 0 << timeShift
+	timeSame    = 1 << timeShift
+	timeStep    = 2 << timeShift
+	timeFull    = 3 << timeShift
+	timeMask    = 3 << timeShift
+	bornStep    = 1 << 6
+
+	tick      = 100 // ns, in which OPC UA counts (Part 6, 5.2.2.5)
+	longSteps = 8   // bytes; a step that takes as many is no shorter than the time
+)
+
+// head returns an entry's first byte; follows says that the birth is not the next.
+func (r *Run) head(payload int, time int64, follows bool) byte {
+	code, _ := r.step(time)
+	return byte(min(payload, shortLength)) | code | flag(follows, bornStep)
+}
+
+// step returns how a time is written, and the difference if it is written so.
+func (r *Run) step(time int64) (code byte, zigzag uint64) {
+	switch {
+	case time == 0:
+		return timeNone, 0
+	case r.Time == 0:
+		return timeFull, 0
+	case time == r.Time:
+		return timeSame, 0
+	case time%tick != 0 || r.Time%tick != 0:
+		return timeFull, 0
+	}
+	zigzag = zigzagOf(time/tick - r.Time/tick)
+	if uvarintLen(zigzag) >= longSteps {
+		return timeFull, 0
+	}
+	return timeStep, zigzag
+}
+
+// appendTail appends an entry's time and payload, and makes it the last.
+func (r *Run) appendTail(dst []byte, time int64, payload []byte) []byte {
+	switch code, zigzag := r.step(time); code {
+	case timeStep:
+		dst = binary.AppendUvarint(dst, zigzag)
+	case timeFull:
+		dst = binary.BigEndian.AppendUint64(dst, uint64(time))
+	}
+	if time != 0 {
+		r.Time = time
+	}
+	if len(payload) >= shortLength {
+		dst = binary.AppendUvarint(dst, uint64(len(payload)-shortLength))
+	}
+	return append(dst, payload...)
+}
+
+// tail reads what appendTail wrote, and refuses what it would have written otherwise.
+func (r *Run) tail(c *cursor, head byte) (time int64, payload []byte) {
+	code := head & timeMask
+	var zigzag uint64
+	switch code {
+	case timeSame:
+		time = r.Time
+	case timeStep:
+		zigzag = c.uvarint()
+		time = (r.Time/tick + unzigzag(zigzag)) * tick
+	case timeFull:
+		time = int64(c.uint64())
+	}
+	if again, steps := r.step(time); again != code || steps != zigzag {
+		c.bad = true
+	}
+	if time != 0 {
+		r.Time = time
+	}
+	n := uint64(head & shortLength)
+	if n == shortLength {
+		n = c.sum(n, c.uvarint())
+	}
+	if n > MaxRecord {
+		c.bad = true
+	}
+	return time, c.take(n)
+}
+
+func zigzagOf(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
