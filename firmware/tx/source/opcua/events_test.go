@@ -1,0 +1,181 @@
+package opcua
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+)
+
+// reporter is a server's events with two notifiers.
+func reporter(t *testing.T, p *port) *listener {
+	t.Helper()
+	field := func(name string) event.Operand {
+		return event.Operand{Path: []rawvalue.QualifiedName{{Name: []byte(name)}}, Attribute: ua.AttributeIDValue}
+	}
+	table, err := event.NewTable([]event.Operand{field("EventId"), field("EventType"), field("SourceNode"), field("Severity"), field("Retain"), event.ConditionID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &events{
+		port: p, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
+		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: map[string]string{},
+		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
+	}
+	return &listener{events: e, table: table}
+}
+
+func variant(t *testing.T, v any) []byte {
+	t.Helper()
+	if v == nil {
+		return []byte{0}
+	}
+	raw, err := ua.MustVariant(v).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// report has a notifier report an event; condition may be nil.
+func (l *listener) report(t *testing.T, handle uint32, name string, kind uint32, condition any, retain bool) {
+	t.Helper()
+	l.Events(handle, [][]byte{
+		variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, kind)), variant(t, named("press").UA()), variant(t, uint16(500)), variant(t, retain),
+		variant(t, condition),
+	})
+}
+
+// crossed parses the events that the port took.
+func crossed(t *testing.T, l *listener, p *port) (list []*event.Event) {
+	t.Helper()
+	for _, b := range p.events {
+		generation, raw, err := payload.ParseEvent(b)
+		if err != nil || generation != 7 {
+			t.Fatalf("event of generation %d crossed: %v", generation, err)
+		}
+		ev, err := event.Parse(raw, l.table, rawvalue.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, ev)
+	}
+	return list
+}
+
+func TestAnEventCrossesOnceWithAllItsNotifiers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		l := reporter(t, p)
+		l.report(t, 1, "a", id.BaseEventType, nil, false)
+		l.report(t, 1, "b", id.BaseEventType, nil, false)
+		l.report(t, 0, "a", id.BaseEventType, nil, false)
+		l.report(t, 0, "a", id.BaseEventType, nil, false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		got := crossed(t, l, p)
+		if len(got) != 2 || string(got[0].ID) != "a" || string(got[1].ID) != "b" {
+			t.Fatalf("%d events crossed, want a and b in order", len(got))
+		}
+		if want := []rawvalue.NodeID{named("press"), ns0(id.Server)}; !slices.Equal(got[0].Notifiers, want) {
+			t.Errorf("a was reported by %v, want %v", got[0].Notifiers, want)
+		}
+	})
+}
+
+func TestAConditionIsStateToo(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	alarm := ua.NewStringNodeID(1, "alarm")
+	key := string(payload.ConditionKey(7, named("alarm"), rawvalue.NodeID{}.AppendTo(nil)))
+	l.report(t, 0, "on", id.AlarmConditionType, alarm, true)
+	if _, retained := p.state[key]; !retained || p.puts != 1 {
+		t.Fatalf("retained %v after %d records, want one record that is event and state", retained, p.puts)
+	}
+	l.report(t, 0, "off", id.AlarmConditionType, alarm, false)
+	if _, retained := p.state[key]; retained || p.puts != 2 {
+		t.Errorf("retained %v after %d records, want the state to be gone with the second", retained, p.puts)
+	}
+}
+
+func TestARefreshBringsWhatWasMissed(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	for _, name := range []string{"stays", "changes", "ends"} {
+		l.report(t, 0, name, id.AlarmConditionType, ua.NewStringNodeID(1, name), true)
+	}
+	before := p.puts
+	l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+	l.report(t, 0, "stays", id.AlarmConditionType, ua.NewStringNodeID(1, "stays"), true)
+	l.report(t, 0, "changed", id.AlarmConditionType, ua.NewStringNodeID(1, "changes"), true)
+	l.report(t, 0, "new", id.AlarmConditionType, ua.NewStringNodeID(1, "new"), true)
+	l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+	if got := p.puts - before; got != 3 {
+		t.Errorf("%d records, want three: what changed, what is new, what ended", got)
+	}
+	var names []string
+	for _, content := range p.state {
+		_, raw, _ := payload.ParseEvent(content)
+		ev, err := event.Parse(raw, l.table, rawvalue.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, string(ev.ID))
+	}
+	slices.Sort(names)
+	if want := []string{"changed", "new", "stays"}; !slices.Equal(names, want) {
+		t.Errorf("retained are %v, want %v", names, want)
+	}
+}
+
+func TestEventsOfWhatDoesNotCrossDoNotCross(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers, l.all = l.notifiers[:1], false
+	l.report(t, 0, "a", id.BaseEventType, nil, false)
+	if len(p.events) != 0 {
+		t.Error("an event of an excluded node crossed")
+	}
+	if _, err := l.space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("press")}}}); err != nil {
+		t.Fatal(err)
+	}
+	l.report(t, 0, "b", id.BaseEventType, nil, false)
+	if len(p.events) != 1 {
+		t.Errorf("%d events of a node that crosses crossed, want 1", len(p.events))
+	}
+}
+
+func TestModelChangesAreBrowsedAndDoNotCross(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.report(t, 0, "a", id.BaseModelChangeEventType, nil, false)
+	select {
+	case <-l.changed:
+	default:
+		t.Error("a model change was not noticed")
+	}
+	if p.puts != 0 {
+		t.Error("a model change crossed")
+	}
+}
+
+func TestEventsThatMakeNoSenseAreCounted(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.Events(0, [][]byte{{0}, {0}, {0}, {0}, {0}, {0}})
+	l.Events(0, nil)
+	if p.conflated != 2 || p.puts != 0 {
+		t.Errorf("%d counted, %d crossed; want 2 and none", p.conflated, p.puts)
+	}
+}
