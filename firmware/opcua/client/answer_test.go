@@ -1,0 +1,60 @@
+package client
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+func TestAnswersOfOtherRequestsAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*call){
+		"another service": func(c *call) { c.kind = id.BrowseRequest_Encoding_DefaultBinary },
+		"another handle":  func(c *call) { c.handle++ },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			s := f.connect()
+			f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+				payload := f.read(readNodes(c))
+				change(&c)
+				f.respond(f.ch, c, payload, 0)
+				return nil, 0
+			})
+			if got := collect(t, s, nodes(1)); got[0] != "StatusBadDecodingError" {
+				t.Errorf("%s: got %s, want Bad_DecodingError", name, got[0])
+			}
+		})
+	}
+}
+
+func TestConnectNeedsTheNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			return f.read(make([]rawvalue.NodeID, len(readNodes(c)))), 0
+		})
+		if _, err := Connect(t.Context(), f.config()); codeOf(err) != ua.StatusBadConfigurationError {
+			t.Errorf("got %v, want Bad_ConfigurationError", err)
+		}
+	})
+}
+
+func TestStaleKeepAlivesAreNoSignOfLife(t *testing.T) {
+	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
+		for i := range uint32(3) {
+			f.say(i+1, one(1, 1))
+		}
+		for range 10 {
+			if time.Sleep(600 * time.Millisecond); sub.s.Err() != nil {
+				break
+			}
+			f.say(1)
+		}
+		ended(t, sub.s, ua.StatusBadTimeout)
+	})
+}
