@@ -70,6 +70,8 @@ func item(it record.Item) Record {
 	switch it.Kind {
 	case record.KindUpdate:
 		err = r.update(it.Body)
+	case record.KindBatch:
+		err = r.batch(it.Body)
 	case record.KindPage:
 		err = r.page(it.Body)
 	case record.KindManifest:
@@ -89,6 +91,8 @@ func kindName(k record.Kind) string {
 	switch k {
 	case record.KindUpdate:
 		return "update"
+	case record.KindBatch:
+		return "batch"
 	case record.KindPage:
 		return "page"
 	case record.KindManifest:
@@ -118,6 +122,22 @@ func (r *Record) update(body []byte) error {
 	}
 	r.Payload, r.Excerpt = new(len(u.Payload)), printable(u.Payload, maxExcerpt)
 	return nil
+}
+
+// batch shows how many keys have new values, and from which birth to which.
+func (r *Record) batch(body []byte) error {
+	var b record.Batch
+	if err := b.Parse(body); err != nil {
+		return err
+	}
+	var keys uint64
+	from, to := ^uint64(0), uint64(0)
+	err := b.Changes(func(e *record.Entry) {
+		keys++
+		from, to = min(from, e.Born), max(to, e.Born)
+	})
+	r.Channel, r.Sequence, r.From, r.To, r.Keys = name(b.Channel), new(b.Seq), &from, &to, &keys
+	return err
 }
 
 func (r *Record) page(body []byte) error {

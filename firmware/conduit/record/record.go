@@ -39,6 +39,11 @@
 //	          time: 0 none; 1 the same as of the last entry that had one; 2 a
 //	          difference to it in units of 100 ns (uvarint, zig-zag), where both
 //	          are multiples of it and it takes less than 8 bytes; 3 ns since 1970(8)
+//	batch     channel(2) seq(uvarint): of its first change, change+
+//	          new values of keys born before, with successive numbers; the key
+//	          does not cross, its birth stands for it
+//	change    head(1) [step(uvarint, zig-zag): born − the change before's, first:
+//	          − 0, head 64; absent: 1] [time] [paylen] payload, as of an entry
 //	manifest  channel(2) flags(1) seq(uvarint) keys(uvarint) hash(8)
 //	          flags: 1 partial
 //	totals    channel(2) flags(1) state(1) seq(uvarint) conflated(uvarint)
@@ -68,6 +73,7 @@ const (
 	KindManifest
 	KindTotals
 	KindHeartbeat
+	KindBatch
 	kinds
 )
 

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -67,11 +68,22 @@ func goldenPage() (Page, []Entry, []byte) {
 	return p, es, b
 }
 
+func goldenBatch() []byte {
+	const at = 1_700_000_000_000_000_000
+	b, run := AppendBatch(nil, 7, 1000), Run{}
+	b = run.AppendChange(b, 12, at, []byte("v1"))
+	b = run.AppendChange(b, 13, at, []byte("v2"))
+	b = run.AppendChange(b, 400, at+1_000_000, []byte("fifteen letters"))
+	b = run.AppendChange(b, 400, 0, nil)
+	return run.AppendChange(b, 1, at-1, []byte("v5"))
+}
+
 func TestGoldenOthers(t *testing.T) {
 	want := golden(t)
 	_, _, page := goldenPage()
 	cases := map[string][]byte{
 		"page":      page,
+		"batch":     goldenBatch(),
 		"manifest":  (&Manifest{Channel: 3, Partial: true, Seq: 128, Keys: 2, Hash: KeyHash([]byte("k"), 7)}).Append(nil),
 		"totals":    (&Totals{Channel: 3, State: 1, Seq: 5, Conflated: 300, Dropped: 1, Keys: 2, Reason: "up"}).Append(nil),
 		"heartbeat": (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true, Uptime: 1500}).Append(nil),
@@ -122,6 +134,46 @@ func TestMalformedIsRefused(t *testing.T) {
 	}
 }
 
+func TestMalformedBatchesAreRefused(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"no change":                 {0, 7, 9},
+		"number 0":                  {0, 7, 0, 0x41, 16, 5},
+		"born 0":                    {0, 7, 9, 0x40, 0},
+		"born with its own number":  {0, 7, 9, 0x40, 18},
+		"the next birth spelt out":  {0, 7, 9, 0x40, 8, 0x40, 2},
+		"unknown bit":               {0, 7, 9, 0xC0, 8},
+		"same time without one":     {0, 7, 9, 0x50, 8},
+		"payload beyond the body":   {0, 7, 9, 0x45, 8, 1},
+		"long payload cut":          {0, 7, 9, 0x4F, 8},
+		"a change before the first": {0, 7, 9, 0x40, 8, 0x40, 7},
+	} {
+		var b Batch
+		err := b.Parse(body)
+		if err == nil {
+			err = b.Changes(func(*Entry) {})
+		}
+		if err != ErrMalformed {
+			t.Errorf("%s: got %v, want %v", name, err, ErrMalformed)
+		}
+	}
+}
+
+func TestBatchRoundTrip(t *testing.T) {
+	var b Batch
+	if err := b.Parse(goldenBatch()); err != nil || b.Channel != 7 {
+		t.Fatalf("got %+v, %v", b, err)
+	}
+	got := ""
+	if err := b.Changes(func(e *Entry) { got += fmt.Sprintln(e.Seq, e.Born, e.Time, string(e.Payload)) }); err != nil {
+		t.Fatal(err)
+	}
+	want := "1000 12 1700000000000000000 v1\n1001 13 1700000000000000000 v2\n" +
+		"1002 400 1700000000001000000 fifteen letters\n1003 400 0 \n1004 1 1699999999999999999 v5\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestChannelIDs(t *testing.T) {
 	if got := ChannelID(Gateway); got != 0 {
 		t.Errorf("the gateway's channel: got %d, want 0", got)
@@ -155,6 +207,7 @@ func FuzzFrame(f *testing.F) {
 	}
 	_, _, page := goldenPage()
 	f.Add(AppendItem(nil, Item{Kind: KindPage, First: true, Last: true, Body: page}))
+	f.Add(AppendItem(nil, Item{Kind: KindBatch, First: true, Last: true, Body: goldenBatch()}))
 	for kind := KindManifest; kind < kinds; kind++ {
 		f.Add(AppendItem(nil, Item{Kind: kind, First: true, Last: true, Body: make([]byte, 20)}))
 	}
@@ -189,6 +242,14 @@ func recode(it Item) ([]byte, bool) {
 	case KindHeartbeat:
 		var h Heartbeat
 		return encoded(h.Parse(it.Body), h.Append)
+	case KindBatch:
+		var b Batch
+		if b.Parse(it.Body) != nil {
+			return nil, false
+		}
+		out, run := AppendBatch(nil, b.Channel, b.Seq), Run{}
+		err := b.Changes(func(e *Entry) { out = run.AppendChange(out, e.Born, e.Time, e.Payload) })
+		return out, err == nil
 	default:
 		var p Page
 		if p.Parse(it.Body) != nil {
