@@ -98,12 +98,12 @@ func Thumbprint(chain []byte) []byte {
 }
 
 // ParseChain parses a peer's certificate and its issuers, leaf first, and refuses
-// what no policy here could use.
+// what no policy here could use. der is not kept: what is parsed would alias it.
 func ParseChain(der []byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 || len(der) > maxChainBytes {
 		return nil, fail(ua.StatusBadCertificateInvalid, "certificate is missing or too long")
 	}
-	certs, err := x509.ParseCertificates(der)
+	certs, err := x509.ParseCertificates(bytes.Clone(der))
 	if err != nil || len(certs) == 0 || len(certs) > maxChainCerts {
 		return nil, fail(ua.StatusBadCertificateInvalid, "certificate cannot be parsed")
 	}

@@ -127,3 +127,16 @@ func TestLeafIsFoundInAChain(t *testing.T) {
 		t.Errorf("small key: got %v, want Bad_CertificatePolicyCheckFailed", err)
 	}
 }
+
+func TestAParsedChainDoesNotAliasItsBytes(t *testing.T) {
+	id := newIdentity(2048)
+	der := bytes.Clone(id.Certificate)
+	certs, err := ParseChain(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(der)
+	if !bytes.Equal(certs[0].Raw, id.Certificate) {
+		t.Error("a parsed certificate changes with the buffer that it came in")
+	}
+}
