@@ -155,12 +155,15 @@ func (r *RX) Frame(now time.Time, b []byte) {
 
 func (r *RX) record(kind record.Kind, body []byte) {
 	var u record.Update
+	var b record.Batch
 	var p record.Page
 	var m record.Manifest
 	var t record.Totals
 	switch {
 	case kind == record.KindUpdate && u.Parse(body) == nil:
 		r.Channels[u.Channel].Update(&u)
+	case kind == record.KindBatch && b.Parse(body) == nil:
+		_ = r.Channels[b.Channel].Batch(&b) // a malformed change would show as lost
 	case kind == record.KindPage && p.Parse(body) == nil:
 		_ = r.Channels[p.Channel].Page(&p) // a malformed page would show as missing keys
 	case kind == record.KindManifest && m.Parse(body) == nil:

@@ -22,15 +22,19 @@
 // on the channel breaks the round, and until the next one is closed the picture
 // is not complete and what was not heard since is not confirmed.
 //
+// # Keys without values, values without keys
+//
+// A batch names its keys by their births. A receiver that has not learned which
+// key was born then holds the value, counted as unknown, until a page says so,
+// or a round closes without: then the key is gone. Conversely a page can name a
+// key whose newest value is still on its way: the key is noted, for the batch
+// that brings the value will not name it.
+//
 // The package is pure: no I/O, no goroutine, no clock. It refuses to
 // interpret keys and payloads.
 package mirror
 
-import (
-	"bytes"
-
-	"heliograph/firmware/conduit/record"
-)
+import "heliograph/firmware/conduit/record"
 
 // Update is one record delivered. Its slices are the receiver's to keep.
 type Update struct {
@@ -45,9 +49,12 @@ type Update struct {
 type Channel struct {
 	deliver func(Update)
 	keys    map[string]*value
-	hash    uint64
+	births  map[uint64]*value // the keys heard of in this epoch
+	held    held
+	hash    uint64 // of births
 	graves  map[string]grave
 	expect  uint64 // the next number; 0: not heard in this epoch
+	gap     uint64 // the last number that was not heard; no older page can make up for it
 	joined  uint64 // numbers up to here were sent before the channel was first heard
 	settled uint64 // numbers up to here were accounted for by an earlier run
 	doubt   bool   // … which crashed: what follows settled may have been delivered
@@ -61,12 +68,13 @@ type Channel struct {
 
 // value is the newest value of a key.
 type value struct {
+	key     string
 	payload []byte
 	time    int64
 	seq     uint64 // 0: of an earlier epoch
-	born    uint64
+	born    uint64 // 0: the key was not heard of in this epoch
 	round   uint32 // in which it was last heard of
-	ghost   bool   // all that is known is that an earlier run knew the key
+	ghost   bool   // all that is known is the key
 }
 
 // grave remembers a deletion until no page made before it can arrive.
@@ -82,7 +90,7 @@ type Counts struct {
 
 // New returns a channel that calls deliver with every record, in order.
 func New(deliver func(Update)) *Channel {
-	return &Channel{deliver: deliver, keys: map[string]*value{}, graves: map[string]grave{}}
+	return &Channel{deliver: deliver, keys: map[string]*value{}, births: map[uint64]*value{}, graves: map[string]grave{}}
 }
 
 // Begin starts a new epoch. With fromStart the epoch is known from its first
@@ -93,9 +101,11 @@ func (c *Channel) Begin(fromStart bool) {
 		v.seq, v.born = 0, 0
 	}
 	c.hash = 0
+	clear(c.births)
+	c.held.drop()
 	c.graves = map[string]grave{}
 	c.before += c.totals.Conflated
-	c.expect, c.joined, c.settled, c.changed = 0, 0, 0, 0
+	c.expect, c.gap, c.joined, c.settled, c.changed = 0, 0, 0, 0, 0
 	c.heard, c.doubt = false, false
 	c.totals = record.Totals{State: c.totals.State, Reason: c.totals.Reason}
 	if fromStart {
@@ -133,7 +143,7 @@ func (c *Channel) Continue(a Account, exact bool) {
 // that those which went away meanwhile are found and their deletion delivered.
 func (c *Channel) Recall(keys [][]byte) {
 	for _, key := range keys {
-		c.keys[string(key)] = &value{ghost: true}
+		c.keys[string(key)] = &value{key: string(key), ghost: true}
 	}
 }
 
@@ -143,201 +153,6 @@ func (c *Channel) Keys() (keys [][]byte, set uint64) {
 		keys = append(keys, []byte(key))
 	}
 	return keys, c.hash
-}
-
-// known reports whether the value is one of an earlier epoch.
-func (v *value) known() bool { return v.seq == 0 && !v.ghost }
-
-// Update takes a live record.
-func (c *Channel) Update(u *record.Update) {
-	first := u.Seq < c.expect // sent before the channel was joined, but came later
-	c.reach(u.Seq)
-	if first {
-		c.counts.Unknown -= min(c.counts.Unknown, 1)
-	} else {
-		c.expect = u.Seq + 1
-	}
-	out := Update{Time: u.Time, Event: u.Event, Delete: u.Delete, Payload: bytes.Clone(u.Payload)}
-	c.counts.Delivered++
-	if u.Key == nil {
-		c.deliver(out)
-		return
-	}
-	v := c.keys[string(u.Key)]
-	if v != nil && v.seq >= u.Seq {
-		c.counts.Delivered-- // a page has brought this very value before
-		return
-	}
-	out.Key = bytes.Clone(u.Key)
-	switch {
-	case u.Delete:
-		c.bury(u, v)
-	case v == nil:
-		c.add(out.Key, &value{payload: out.Payload, time: u.Time, seq: u.Seq, born: u.Born})
-		c.changed = u.Seq
-	default:
-		same := !u.Event && v.known() && bytes.Equal(v.payload, u.Payload)
-		c.replace(u.Key, v, value{payload: out.Payload, time: u.Time, seq: u.Seq, born: u.Born})
-		if same {
-			return // a restarted transmitter repeats what is known
-		}
-	}
-	c.deliver(out)
-}
-
-// reach accounts for the numbers between the last record and seq.
-func (c *Channel) reach(seq uint64) {
-	switch {
-	case c.expect == 0:
-		c.joined = seq - 1
-		c.counts.Unknown += seq - 1
-		c.expect = seq
-	case seq > c.expect:
-		if c.doubt {
-			c.counts.Unknown += seq - c.expect
-			c.joined = seq - 1
-		} else {
-			c.counts.Lost += seq - c.expect
-		}
-		c.expect = seq
-		c.round.restart(true)
-	}
-	c.doubt = false
-}
-
-func (c *Channel) add(key []byte, v *value) {
-	v.round = c.round.id
-	c.keys[string(key)] = v
-	c.hash += record.KeyHash(key, v.born)
-	delete(c.graves, string(key))
-}
-
-func (c *Channel) replace(key []byte, v *value, with value) {
-	if v.seq == 0 || v.born != with.born {
-		if v.seq != 0 {
-			c.hash -= record.KeyHash(key, v.born)
-		}
-		c.hash += record.KeyHash(key, with.born)
-		c.changed = max(c.changed, with.born)
-	}
-	with.round = c.round.id
-	*v = with
-}
-
-func (c *Channel) remove(key string, v *value) {
-	if v.seq != 0 {
-		c.hash -= record.KeyHash([]byte(key), v.born)
-	}
-	delete(c.keys, key)
-}
-
-func (c *Channel) bury(u *record.Update, v *value) {
-	if v != nil {
-		c.remove(string(u.Key), v)
-	}
-	c.graves[string(u.Key)] = grave{seq: u.Seq, born: u.Born}
-	c.changed = u.Seq
-}
-
-// Page takes a page of the carousel.
-func (c *Channel) Page(p *record.Page) error {
-	if c.expect == 0 {
-		c.reach(p.Seq + 1) // live records up to p.Seq may still be on their way
-	}
-	err := p.Entries(func(e *record.Entry) { c.entry(p, e) })
-	if err != nil {
-		return err
-	}
-	for key, g := range c.graves {
-		if g.seq <= p.Seq && g.born > p.From && g.born <= p.To {
-			delete(c.graves, key)
-		}
-	}
-	if c.round.page(p) {
-		c.close()
-	}
-	return nil
-}
-
-func (c *Channel) entry(p *record.Page, e *record.Entry) {
-	v := c.keys[string(e.Key)]
-	if v != nil {
-		v.round = c.round.id
-	}
-	if v != nil && v.seq >= e.Seq || e.Seq >= c.expect {
-		return // known, or its live record is still on its way, or will be found lost
-	}
-	if g, dead := c.graves[string(e.Key)]; dead && g.seq > p.Seq {
-		return // the page is older than the deletion
-	}
-	c.late(e.Seq)
-	out := Update{Key: bytes.Clone(e.Key), Payload: bytes.Clone(e.Payload), Time: e.Time}
-	now := value{payload: out.Payload, time: e.Time, seq: e.Seq, born: e.Born}
-	if v == nil {
-		c.add(out.Key, &now)
-		c.deliver(out)
-		return
-	}
-	same := v.known() && bytes.Equal(v.payload, e.Payload)
-	c.replace(e.Key, v, now)
-	if !same {
-		c.deliver(out)
-	}
-}
-
-// late accounts for a value that a page brings, its live record having been missed.
-func (c *Channel) late(seq uint64) {
-	switch {
-	case seq <= c.settled:
-		return
-	case seq <= c.joined:
-		c.counts.Unknown -= min(c.counts.Unknown, 1)
-	default:
-		c.counts.Lost -= min(c.counts.Lost, 1)
-	}
-	c.counts.Delivered++
-}
-
-// close ends a round: what it has not heard of is gone.
-func (c *Channel) close() {
-	if c.totals.Partial || !c.heard {
-		c.round.restart(false)
-		return
-	}
-	for key, v := range c.keys {
-		if v.round != c.round.id {
-			c.remove(key, v)
-			c.deliver(Update{Key: []byte(key), Delete: true})
-		}
-	}
-	c.round.closed()
-}
-
-// Manifest takes the statement that closes the channel's part of a cycle.
-func (c *Channel) Manifest(m *record.Manifest) {
-	if c.expect == 0 {
-		c.reach(m.Seq + 1)
-	}
-	if c.changed > m.Seq || c.expect <= m.Seq {
-		return // the sets are of different times
-	}
-	if m.Keys == 0 && !m.Partial {
-		c.totals.Partial, c.heard = false, true
-		c.close() // there are no pages to wait for
-	}
-	if c.round.complete && (uint64(len(c.keys)) != m.Keys || c.hash != m.Hash) {
-		c.round.restart(true)
-		c.round.mismatches++
-	}
-}
-
-// Totals takes the transmitter's own account.
-func (c *Channel) Totals(t *record.Totals) {
-	c.reach(t.Seq + 1)
-	if t.Partial && !c.totals.Partial {
-		c.round.restart(false)
-	}
-	c.totals, c.heard = *t, true
 }
 
 // Status is what an operator sees of a channel.

@@ -72,6 +72,11 @@ func (l *Link) record(kind record.Kind, body []byte) {
 		if err = u.Parse(body); err == nil {
 			l.of(u.Channel, func(c *channel) { c.mirror.Update(&u) })
 		}
+	case record.KindBatch:
+		var b record.Batch
+		if err = b.Parse(body); err == nil {
+			l.of(b.Channel, func(c *channel) { err = c.mirror.Batch(&b) })
+		}
 	case record.KindPage:
 		var p record.Page
 		if err = p.Parse(body); err == nil {

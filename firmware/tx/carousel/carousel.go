@@ -34,13 +34,12 @@ type entry struct {
 // Len returns the number of live keys.
 func (t *Table) Len() int { return len(t.byKey) }
 
-// Born returns the birth of a key as of an update with number seq: its first
-// sequence number, or seq if it is new.
-func (t *Table) Born(key []byte, seq uint64) uint64 {
+// Born returns the birth of a key, its first sequence number; 0 if it is new.
+func (t *Table) Born(key []byte) uint64 {
 	if e := t.byKey[string(key)]; e != nil {
 		return e.born
 	}
-	return seq
+	return 0
 }
 
 // Set makes payload the newest value of a key and keeps both slices. seq must

@@ -51,7 +51,9 @@ func (c *Channel) number(r *Record) record.Update {
 	if r.Key == nil {
 		return u
 	}
-	u.Born = c.table.Born(r.Key, c.seq)
+	if u.Born = c.table.Born(r.Key); u.Born == 0 {
+		u.Born = c.seq
+	}
 	if r.Delete {
 		c.table.Delete(r.Key)
 	} else {

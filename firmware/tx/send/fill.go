@@ -80,6 +80,9 @@ func (f *filler) next(c *Channel) bool {
 			c.passed()
 			return true
 		}
+		if f.batch(c) {
+			return true
+		}
 		it = c.queue.normal.head
 	}
 	bound := it.size() // more than the head of an update needs
@@ -92,6 +95,35 @@ func (f *filler) next(c *Channel) bool {
 	u := c.number(&r)
 	f.mux.scratch = u.Append(f.mux.scratch[:0])
 	f.item(record.KindUpdate, f.mux.scratch, c, r.Left)
+	return true
+}
+
+// batch sends new values of keys that the receiver can know, as many as come
+// next and fit. It returns false when there is none.
+func (f *filler) batch(c *Channel) bool {
+	m := f.mux
+	body, run := record.AppendBatch(m.scratch[:0], c.id, c.seq+1), record.Run{}
+	head := len(body)
+	for it := c.queue.normal.head; it != nil && it.state(); it = c.queue.normal.head {
+		born, before := c.table.Born(it.Key), len(body)
+		if born == 0 {
+			break
+		}
+		body = run.AppendChange(body, born, it.Time, it.Payload)
+		if len(body)+record.ItemOverhead(len(body)) > f.space() {
+			body = body[:before]
+			break
+		}
+		r := c.queue.pop()
+		f.class.waiting--
+		c.number(&r)
+		f.left(r.Left)
+	}
+	m.scratch = body
+	if len(body) == head {
+		return false
+	}
+	f.item(record.KindBatch, body, nil, nil)
 	return true
 }
 

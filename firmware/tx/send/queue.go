@@ -17,6 +17,9 @@ type item struct {
 	prev, next *item
 }
 
+// state reports whether the item is a new value and nothing else.
+func (it *item) state() bool { return it.Key != nil && !it.Event && !it.Delete && !it.whole }
+
 type list struct{ head, tail *item }
 
 func (l *list) push(it *item) {

@@ -1,0 +1,141 @@
+package mirror
+
+import (
+	"bytes"
+
+	"heliograph/firmware/conduit/record"
+)
+
+// Update takes a live record.
+func (c *Channel) Update(u *record.Update) {
+	missed := c.arrived(u.Seq)
+	if u.Key == nil {
+		c.delivered(missed)
+		c.deliver(Update{Time: u.Time, Event: u.Event, Payload: bytes.Clone(u.Payload)})
+		return
+	}
+	c.held.forget(u.Born) // what is held is older
+	v := c.keys[string(u.Key)]
+	if v != nil && v.seq >= u.Seq {
+		return // a page has brought this very value before, or a newer one
+	}
+	c.delivered(missed)
+	if u.Delete {
+		c.bury(u, v)
+		c.deliver(Update{Key: bytes.Clone(u.Key), Payload: bytes.Clone(u.Payload), Time: u.Time, Event: u.Event, Delete: true})
+		return
+	}
+	if v == nil {
+		v = c.add(u.Key)
+	}
+	if v.born != u.Born {
+		c.changed = max(c.changed, u.Born)
+	}
+	c.bind(v, u.Born)
+	c.set(v, &record.Entry{Seq: u.Seq, Time: u.Time, Payload: u.Payload}, u.Event)
+}
+
+// Batch takes new values of keys that are known by their births.
+func (c *Channel) Batch(b *record.Batch) error { return b.Changes(c.change) }
+
+func (c *Channel) change(e *record.Entry) {
+	missed := c.arrived(e.Seq)
+	switch v := c.births[e.Born]; {
+	case v == nil:
+		if kept := c.held.put(e); missed {
+			return
+		} else if kept {
+			c.counts.Unknown++
+		} else {
+			c.counts.Lost++
+		}
+	case v.seq < e.Seq:
+		c.delivered(missed)
+		c.set(v, e, false)
+	}
+}
+
+// arrived takes note of a live record's number. missed says that the record was
+// counted as unknown, as one sent before the channel was joined, but came after.
+func (c *Channel) arrived(seq uint64) (missed bool) {
+	if seq < c.expect {
+		return true
+	}
+	c.reach(seq)
+	c.expect = seq + 1
+	return false
+}
+
+// reach accounts for the numbers between the last record and seq.
+func (c *Channel) reach(seq uint64) {
+	switch {
+	case c.expect == 0:
+		c.joined = seq - 1
+		c.counts.Unknown += seq - 1
+		c.expect, c.gap = seq, seq-1
+	case seq > c.expect:
+		if c.doubt {
+			c.counts.Unknown += seq - c.expect
+			c.joined = seq - 1
+		} else {
+			c.counts.Lost += seq - c.expect
+		}
+		c.expect, c.gap = seq, seq-1
+		c.round.restart(true)
+	}
+	c.doubt = false
+}
+
+// delivered counts a record, which unknown says was counted as such.
+func (c *Channel) delivered(unknown bool) {
+	c.counts.Delivered++
+	if unknown {
+		c.counts.Unknown -= min(c.counts.Unknown, 1)
+	}
+}
+
+// set makes e the newest value, and delivers it unless a restarted transmitter
+// only repeats what is known.
+func (c *Channel) set(v *value, e *record.Entry, event bool) {
+	same := !event && v.seq == 0 && !v.ghost && bytes.Equal(v.payload, e.Payload)
+	v.payload, v.time, v.seq, v.round, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, c.round.id, false
+	if !same {
+		c.deliver(Update{Key: []byte(v.key), Payload: v.payload, Time: v.time, Event: event})
+	}
+}
+
+// add adds a key that has no value yet.
+func (c *Channel) add(key []byte) *value {
+	v := &value{key: string(key), round: c.round.id, ghost: true}
+	c.keys[v.key] = v
+	delete(c.graves, v.key)
+	return v
+}
+
+// bind says when a key was born; 0: nobody knows any more.
+func (c *Channel) bind(v *value, born uint64) {
+	if v.born == born {
+		return
+	}
+	if v.born != 0 {
+		c.hash -= record.KeyHash([]byte(v.key), v.born)
+		delete(c.births, v.born)
+	}
+	if v.born = born; born != 0 {
+		c.hash += record.KeyHash([]byte(v.key), born)
+		c.births[born] = v
+	}
+}
+
+func (c *Channel) remove(v *value) {
+	c.bind(v, 0)
+	delete(c.keys, v.key)
+}
+
+func (c *Channel) bury(u *record.Update, v *value) {
+	if v != nil {
+		c.remove(v)
+	}
+	c.graves[string(u.Key)] = grave{seq: u.Seq, born: u.Born}
+	c.changed = u.Seq
+}

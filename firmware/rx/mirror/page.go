@@ -1,0 +1,105 @@
+package mirror
+
+import "heliograph/firmware/conduit/record"
+
+// Page takes a page of the carousel.
+func (c *Channel) Page(p *record.Page) error {
+	if c.expect == 0 {
+		c.reach(p.Seq + 1) // live records up to p.Seq may still be on their way
+	}
+	err := p.Entries(func(e *record.Entry) { c.entry(p, e) })
+	if err != nil {
+		return err
+	}
+	for key, g := range c.graves {
+		if g.seq <= p.Seq && g.born > p.From && g.born <= p.To {
+			delete(c.graves, key)
+		}
+	}
+	if p.Seq >= c.gap && c.round.page(p) {
+		c.close()
+	}
+	return nil
+}
+
+func (c *Channel) entry(p *record.Page, e *record.Entry) {
+	v := c.keys[string(e.Key)]
+	if v != nil {
+		v.round = c.round.id
+	}
+	if v != nil && v.seq >= e.Seq || e.Born >= c.expect {
+		return // known, or its live record is still on its way, or will be found lost
+	}
+	if g, dead := c.graves[string(e.Key)]; dead && g.seq > p.Seq {
+		return // the page is older than the deletion
+	}
+	if v == nil {
+		v = c.add(e.Key)
+	}
+	c.bind(v, e.Born)
+	h, held := c.held.take(e.Born)
+	switch {
+	case held && (h.Seq >= e.Seq || e.Seq >= c.expect):
+		c.delivered(true)
+		c.set(v, &h, false)
+	case e.Seq < c.expect:
+		c.late(e.Seq)
+		c.set(v, e, false)
+	}
+}
+
+// late accounts for a value that a page brings, its live record having been missed.
+func (c *Channel) late(seq uint64) {
+	switch {
+	case seq <= c.settled:
+		return
+	case seq <= c.joined:
+		c.counts.Unknown -= min(c.counts.Unknown, 1)
+	default:
+		c.counts.Lost -= min(c.counts.Lost, 1)
+	}
+	c.counts.Delivered++
+}
+
+// close ends a round: what it has not heard of is gone.
+func (c *Channel) close() {
+	if c.totals.Partial || !c.heard {
+		c.round.restart(false)
+		return
+	}
+	for _, v := range c.keys {
+		if v.round != c.round.id {
+			c.remove(v)
+			c.deliver(Update{Key: []byte(v.key), Delete: true})
+		}
+	}
+	c.held.drop()
+	c.round.closed()
+}
+
+// Manifest takes the statement that closes the channel's part of a cycle.
+func (c *Channel) Manifest(m *record.Manifest) {
+	if c.expect == 0 {
+		c.reach(m.Seq + 1)
+	}
+	if c.changed > m.Seq || c.expect <= m.Seq {
+		return // the sets are of different times
+	}
+	if m.Keys == 0 && !m.Partial {
+		c.totals.Partial, c.heard = false, true
+		c.close() // there are no pages to wait for
+	}
+	if c.round.complete && (uint64(len(c.keys)) != m.Keys || c.hash != m.Hash) {
+		c.round.restart(true)
+		c.round.mismatches++
+	}
+}
+
+// Totals takes the transmitter's own account.
+func (c *Channel) Totals(t *record.Totals) {
+	c.reach(t.Seq + 1)
+	if t.Partial && !c.totals.Partial {
+		c.round.restart(false)
+	}
+	c.totals, c.heard = *t, true
+}
