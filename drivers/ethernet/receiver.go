@@ -26,8 +26,9 @@ const (
 // Receiver receives frames on one interface. It is not safe for concurrent
 // use, but for Close and the counters.
 type Receiver struct {
-	name string
-	log  *slog.Logger
+	name   string
+	log    *slog.Logger
+	handed bool // the socket is another process's work: there is no second one
 
 	mu     sync.Mutex // guards what follows, up to closed
 	socket *mmsg.Receiver
@@ -51,6 +52,14 @@ type Receiver struct {
 // OpenReceiver makes the interface silent, brings it up, and returns a
 // receiver on it.
 func OpenReceiver(iface string, log *slog.Logger) (*Receiver, error) {
+	r := newReceiver(iface, log)
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func newReceiver(iface string, log *slog.Logger) *Receiver {
 	r := &Receiver{name: iface, log: log, closing: make(chan struct{}), room: make([]byte, batch*slot)}
 	for i := range r.messages {
 		r.vectors[i].Base = &r.room[i*slot]
@@ -58,25 +67,35 @@ func OpenReceiver(iface string, log *slog.Logger) (*Receiver, error) {
 		r.messages[i].Header.Iov = &r.vectors[i]
 		r.messages[i].Header.SetIovlen(1)
 	}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r
 }
 
-func (r *Receiver) open() error {
-	d, err := takeUp(r.name, r.log)
+// receiving makes the interface silent and opens a socket on it.
+func receiving(iface string, log *slog.Logger) (fd, buffer int, err error) {
+	d, err := takeUp(iface, log)
 	if err != nil {
-		return err
+		return -1, 0, err
 	}
-	buffer := 0
-	fd, err := socket(d.index, EtherType, func(fd int) (err error) {
+	fd, err = socket(d.index, EtherType, func(fd int) (err error) {
 		buffer, err = mmsg.ReceiveBuffer(fd, WantedBuffer)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("ethernet: %s: %w", r.name, err)
+		return -1, 0, fmt.Errorf("ethernet: %s: %w", iface, err)
 	}
+	return fd, buffer, nil
+}
+
+func (r *Receiver) open() error {
+	fd, buffer, err := receiving(r.name, r.log)
+	if err != nil {
+		return err
+	}
+	return r.use(fd, buffer)
+}
+
+// use puts a socket in place.
+func (r *Receiver) use(fd, buffer int) error {
 	s, err := mmsg.NewReceiver(fd, "ethernet:"+r.name)
 	if err != nil {
 		return err
@@ -161,8 +180,11 @@ func (r *Receiver) lose(s *mmsg.Receiver, cause error) error {
 	if r.closed || errors.Is(cause, os.ErrClosed) {
 		return errClosed(r.name)
 	}
-	r.count(s)
 	r.away = fmt.Errorf("ethernet: receiving on %s: %w%s", r.name, cause, lost(cause))
+	if r.handed {
+		return r.away
+	}
+	r.count(s)
 	r.socket = nil
 	r.pause.begin(time.Now())
 	return errors.Join(r.away, s.Close())

@@ -22,8 +22,9 @@ const (
 // Transmitter sends frames on one interface. It is not safe for concurrent
 // use, but for Close.
 type Transmitter struct {
-	name string
-	log  *slog.Logger
+	name   string
+	log    *slog.Logger
+	handed bool // the socket is another process's work: there is no second one
 
 	mu     sync.Mutex // guards socket's place and closed
 	socket *mmsg.Sender
@@ -40,6 +41,14 @@ type Transmitter struct {
 // OpenTransmitter makes the interface silent, brings it up, and returns a
 // transmitter on it.
 func OpenTransmitter(iface string, log *slog.Logger) (*Transmitter, error) {
+	t := newTransmitter(iface, log)
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func newTransmitter(iface string, log *slog.Logger) *Transmitter {
 	t := &Transmitter{name: iface, log: log}
 	for i := range t.messages {
 		t.vectors[i][0].Base = &t.heads[i][0]
@@ -47,18 +56,16 @@ func OpenTransmitter(iface string, log *slog.Logger) (*Transmitter, error) {
 		t.messages[i].Header.Iov = &t.vectors[i][0]
 		t.messages[i].Header.SetIovlen(2)
 	}
-	if err := t.open(); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return t
 }
 
-func (t *Transmitter) open() error {
-	d, err := takeUp(t.name, t.log)
-	if err != nil {
-		return err
+// transmitting makes the interface silent and opens a socket on it that never
+// receives.
+func transmitting(iface string, log *slog.Logger) (fd int, d device, err error) {
+	if d, err = takeUp(iface, log); err != nil {
+		return -1, device{}, err
 	}
-	fd, err := socket(d.index, 0, func(fd int) error {
+	fd, err = socket(d.index, 0, func(fd int) error {
 		if err := mmsg.DropAll(fd); err != nil {
 			return err
 		}
@@ -72,13 +79,26 @@ func (t *Transmitter) open() error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("ethernet: %s: %w", t.name, err)
+		return -1, device{}, fmt.Errorf("ethernet: %s: %w", iface, err)
 	}
+	return fd, d, nil
+}
+
+func (t *Transmitter) open() error {
+	fd, d, err := transmitting(t.name, t.log)
+	if err != nil {
+		return err
+	}
+	return t.use(fd, d.address)
+}
+
+// use puts a socket in place.
+func (t *Transmitter) use(fd int, source []byte) error {
 	s, err := mmsg.NewSender(fd, "ethernet:"+t.name)
 	if err != nil {
 		return err
 	}
-	h := newHead(d.address)
+	h := newHead(source)
 	for i := range t.heads {
 		t.heads[i] = h
 	}
@@ -113,7 +133,7 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 		switch {
 		case err != nil:
 			return sent, t.lose(s, err)
-		case n < planned && !running(t.name):
+		case n < planned && !t.handed && !running(t.name):
 			return sent, fmt.Errorf("ethernet: %s has no carrier; check the cable, the converter and the far end's power", t.name)
 		case n < planned:
 			return sent, nil
@@ -176,6 +196,9 @@ func (t *Transmitter) lose(s *mmsg.Sender, cause error) error {
 		return errClosed(t.name)
 	}
 	t.away = fmt.Errorf("ethernet: sending on %s: %w%s", t.name, cause, lost(cause))
+	if t.handed {
+		return t.away
+	}
 	t.socket = nil
 	t.pause.begin(time.Now())
 	return errors.Join(t.away, s.Close())

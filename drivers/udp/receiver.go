@@ -48,9 +48,17 @@ func Listen(address string) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Receiver{at: at, room: make([]byte, batch*messageRoom)}
-	fd, err := at.socket(func(fd int) (err error) {
-		if r.buffer, err = mmsg.ReceiveBuffer(fd, WantedBuffer); err != nil {
+	fd, buffer, err := at.receiving()
+	if err != nil {
+		return nil, err
+	}
+	return newReceiver(fd, at, buffer)
+}
+
+// receiving opens a socket that never sends.
+func (e *endpoint) receiving() (fd, buffer int, err error) {
+	fd, err = e.socket(func(fd int) (err error) {
+		if buffer, err = mmsg.ReceiveBuffer(fd, WantedBuffer); err != nil {
 			return err
 		}
 		// A kernel without it delivers each datagram on its own.
@@ -59,14 +67,17 @@ func Listen(address string) (*Receiver, error) {
 		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil && err != unix.ENOTCONN {
 			return fmt.Errorf("shutting down the sending side: %w", err)
 		}
-		return unix.Bind(fd, at.address)
+		return unix.Bind(fd, e.address)
 	})
+	return fd, buffer, err
+}
+
+func newReceiver(fd int, at *endpoint, buffer int) (*Receiver, error) {
+	socket, err := mmsg.NewReceiver(fd, "udp:"+at.name)
 	if err != nil {
 		return nil, err
 	}
-	if r.socket, err = mmsg.NewReceiver(fd, "udp:"+address); err != nil {
-		return nil, err
-	}
+	r := &Receiver{at: at, socket: socket, buffer: buffer, room: make([]byte, batch*messageRoom)}
 	for i := range r.messages {
 		r.vectors[i].Base = &r.room[i*messageRoom]
 		r.vectors[i].SetLen(messageRoom)

@@ -50,6 +50,18 @@ type control struct {
 // Dial returns a transmitter to address (host:port). Nothing leaves until
 // Transmit is called, and nobody has to listen.
 func Dial(address string) (*Transmitter, error) {
+	to, err := resolveHost(address)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := to.transmitting()
+	if err != nil {
+		return nil, err
+	}
+	return newTransmitter(fd, to)
+}
+
+func resolveHost(address string) (*endpoint, error) {
 	to, err := resolve(address)
 	if err != nil {
 		return nil, err
@@ -57,19 +69,24 @@ func Dial(address string) (*Transmitter, error) {
 	if a := to.v4.Addr; to.domain == unix.AF_INET && a == [4]byte{} || to.domain == unix.AF_INET6 && to.v6.Addr == [16]byte{} {
 		return nil, fmt.Errorf("udp: %s names no host to send to; use host:port, such as 10.0.0.2:17000", address)
 	}
-	fd, err := to.socket(func(fd int) error {
+	return to, nil
+}
+
+// transmitting opens a socket that never receives.
+func (e *endpoint) transmitting() (int, error) {
+	return e.socket(func(fd int) error {
 		if err := mmsg.DropAll(fd); err != nil {
 			return err
 		}
 		if _, err := mmsg.SendBuffer(fd, sendBuffer); err != nil {
 			return err
 		}
-		return neverFragment(fd, to.domain)
+		return neverFragment(fd, e.domain)
 	})
-	if err != nil {
-		return nil, err
-	}
-	socket, err := mmsg.NewSender(fd, "udp:"+address)
+}
+
+func newTransmitter(fd int, to *endpoint) (*Transmitter, error) {
+	socket, err := mmsg.NewSender(fd, "udp:"+to.name)
 	if err != nil {
 		return nil, err
 	}

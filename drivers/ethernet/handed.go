@@ -1,0 +1,77 @@
+package ethernet
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenTransmitterFile makes the interface silent, brings it up, and opens what
+// another process transmits on.
+func OpenTransmitterFile(iface string, log *slog.Logger) (*os.File, error) {
+	fd, _, err := transmitting(iface, log)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "ethernet:"+iface), nil
+}
+
+// OpenReceiverFile makes the interface silent, brings it up, and opens what
+// another process receives on.
+func OpenReceiverFile(iface string, log *slog.Logger) (*os.File, error) {
+	fd, _, err := receiving(iface, log)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "ethernet:"+iface), nil
+}
+
+// TransmitterFrom returns a transmitter on a descriptor that came from
+// OpenTransmitterFile; the name is for messages. It goes on when the interface
+// was down and is up again, but not when it was taken out: the socket is then
+// to be opened anew, by who opened it.
+func TransmitterFrom(descriptor int, iface string, log *slog.Logger) (*Transmitter, error) {
+	local, err := boundTo(descriptor)
+	if err != nil {
+		return nil, err
+	}
+	t := newTransmitter(iface, log)
+	t.handed = true
+	if err := t.use(descriptor, local.Addr[:6]); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// ReceiverFrom is the same for a descriptor from OpenReceiverFile.
+func ReceiverFrom(descriptor int, iface string, log *slog.Logger) (*Receiver, error) {
+	if _, err := boundTo(descriptor); err != nil {
+		return nil, err
+	}
+	buffer, err := unix.GetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: descriptor %d: reading its buffer: %w", descriptor, err)
+	}
+	r := newReceiver(iface, log)
+	r.handed = true
+	if err := r.use(descriptor, buffer/2); err != nil { // socket(7): the kernel doubles it
+		return nil, err
+	}
+	return r, nil
+}
+
+// boundTo is what a packet socket is bound to, its interface's address with it.
+func boundTo(descriptor int) (*unix.SockaddrLinklayer, error) {
+	address, err := unix.Getsockname(descriptor)
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: descriptor %d is no socket: %w", descriptor, err)
+	}
+	local, ok := address.(*unix.SockaddrLinklayer)
+	if !ok || local.Halen != 6 {
+		return nil, errors.New("ethernet: what was handed down is no packet socket of an Ethernet interface")
+	}
+	return local, nil
+}
