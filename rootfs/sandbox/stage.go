@@ -48,7 +48,7 @@ func (s *Spec) become() error {
 		doing string
 		do    func() error
 	}{
-		{"closing what is not handed down", closeRest},
+		{"handing the link down alone", ready},
 		{"setting limits", s.limit},
 		{"giving up privileges", s.dropPrivileges},
 		{"restricting files", s.restrictFiles},
@@ -64,7 +64,12 @@ func (s *Spec) become() error {
 	return nil // not reached
 }
 
-func closeRest() error {
+// ready makes the link non-blocking again, which os/exec undid, and hands
+// nothing else down.
+func ready() error {
+	if err := unix.SetNonblock(LinkDescriptor, true); err != nil {
+		return fmt.Errorf("the link: %w", err)
+	}
 	return unix.CloseRange(LinkDescriptor+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 
