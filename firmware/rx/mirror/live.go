@@ -98,7 +98,10 @@ func (c *Channel) delivered(unknown bool) {
 // only repeats what is known.
 func (c *Channel) set(v *value, e *record.Entry, event bool) {
 	same := !event && v.seq == 0 && !v.ghost && bytes.Equal(v.payload, e.Payload)
-	v.payload, v.time, v.seq, v.round, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, c.round.id, false
+	v.payload, v.time, v.seq, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, false
+	if e.Seq > c.gap {
+		v.round = c.round.id
+	}
 	if !same {
 		c.deliver(Update{Key: []byte(v.key), Payload: v.payload, Time: v.time, Event: event})
 	}
@@ -106,7 +109,7 @@ func (c *Channel) set(v *value, e *record.Entry, event bool) {
 
 // add adds a key that has no value yet.
 func (c *Channel) add(key []byte) *value {
-	v := &value{key: string(key), round: c.round.id, ghost: true}
+	v := &value{key: string(key), ghost: true}
 	c.keys[v.key] = v
 	delete(c.graves, v.key)
 	return v

@@ -7,7 +7,12 @@ func (c *Channel) Page(p *record.Page) error {
 	if c.expect == 0 {
 		c.reach(p.Seq + 1) // live records up to p.Seq may still be on their way
 	}
-	err := p.Entries(func(e *record.Entry) { c.entry(p, e) })
+	counts, round := p.Seq >= c.gap, uint32(0)
+	if counts {
+		c.round.follow(p)
+		round = c.round.id
+	}
+	err := p.Entries(func(e *record.Entry) { c.entry(p, e, round) })
 	if err != nil {
 		return err
 	}
@@ -16,25 +21,27 @@ func (c *Channel) Page(p *record.Page) error {
 			delete(c.graves, key)
 		}
 	}
-	if p.Seq >= c.gap && c.round.page(p) {
+	if counts && c.round.page(p) {
 		c.close()
 	}
 	return nil
 }
 
-func (c *Channel) entry(p *record.Page, e *record.Entry) {
+// entry takes what a page says of a key; round is the one that it counts for, or 0.
+func (c *Channel) entry(p *record.Page, e *record.Entry, round uint32) {
 	v := c.keys[string(e.Key)]
 	if v != nil {
-		v.round = c.round.id
+		v.round = max(v.round, round)
 	}
 	if v != nil && v.seq >= e.Seq || e.Born >= c.expect {
 		return // known, or its live record is still on its way, or will be found lost
 	}
-	if g, dead := c.graves[string(e.Key)]; dead && g.seq > p.Seq {
-		return // the page is older than the deletion
-	}
 	if v == nil {
+		if g, dead := c.graves[string(e.Key)]; dead && g.seq > p.Seq {
+			return // the page is older than the deletion
+		}
 		v = c.add(e.Key)
+		v.round = round
 	}
 	c.bind(v, e.Born)
 	h, held := c.held.take(e.Born)
@@ -68,7 +75,7 @@ func (c *Channel) close() {
 		return
 	}
 	for _, v := range c.keys {
-		if v.round != c.round.id {
+		if v.round != c.round.id && v.born <= c.round.top {
 			c.remove(v)
 			c.deliver(Update{Key: []byte(v.key), Delete: true})
 		}
@@ -87,6 +94,7 @@ func (c *Channel) Manifest(m *record.Manifest) {
 	}
 	if m.Keys == 0 && !m.Partial {
 		c.totals.Partial, c.heard = false, true
+		c.round.top = m.Seq
 		c.close() // there are no pages to wait for
 	}
 	if c.round.complete && (uint64(len(c.keys)) != m.Keys || c.hash != m.Hash) {

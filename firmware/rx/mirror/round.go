@@ -10,6 +10,7 @@ type round struct {
 	begun      bool
 	begin      uint64 // birth after which the chain began
 	at         uint64 // … and up to which it has come
+	top        uint64 // the newest birth that it can have listed
 	wrapped    bool
 	complete   bool
 	mismatches uint64
@@ -26,11 +27,16 @@ func (r *round) restart(lost bool) {
 	}
 }
 
+// follow gives the round up if a page is missing before p. What p lists counts
+// for the round thereafter.
+func (r *round) follow(p *record.Page) {
+	if r.begun && p.From != r.at && !(r.at == end && p.From == 0) {
+		r.restart(false)
+	}
+}
+
 // page adds a page to the chain and reports whether that closes the round.
 func (r *round) page(p *record.Page) bool {
-	if r.begun && p.From != r.at && !(r.at == end && p.From == 0) {
-		r.restart(false) // a page between is missing
-	}
 	if !r.begun {
 		r.begun, r.begin, r.wrapped = true, p.From, false
 	} else if p.From == 0 {
@@ -38,7 +44,7 @@ func (r *round) page(p *record.Page) bool {
 	}
 	r.at = p.To
 	if p.Last {
-		r.at = end
+		r.at, r.top = end, p.To
 	}
 	return (r.wrapped && r.at >= r.begin) || (r.begin == 0 && p.Last)
 }
