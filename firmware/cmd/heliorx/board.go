@@ -37,7 +37,7 @@ type board struct {
 type out struct {
 	channel, protocol, address string
 	sink                       peer
-	queue                      *spool.Queue
+	queue                      *spool.Queue // nil: the sink keeps nothing
 }
 
 // String names the task.
@@ -119,11 +119,12 @@ func (b *board) snapshot() status.Snapshot {
 	for _, o := range b.outs {
 		protocols[o.channel] = o.protocol
 		state, reason := o.sink.Status()
-		q := o.queue.Stats()
-		s.Peers = append(s.Peers, status.Peer{
-			Channel: o.channel, Name: o.sink.String(), State: state.String(), Reason: reason, Address: o.address,
-			Spool: &status.Spool{Bytes: q.Bytes, Limit: q.Limit, Dropped: q.Dropped},
-		})
+		p := status.Peer{Channel: o.channel, Name: o.sink.String(), State: state.String(), Reason: reason, Address: o.address}
+		if o.queue != nil {
+			q := o.queue.Stats()
+			p.Spool = &status.Spool{Bytes: q.Bytes, Limit: q.Limit, Dropped: q.Dropped}
+		}
+		s.Peers = append(s.Peers, p)
 	}
 	for _, c := range st.Channels {
 		if c.Name != record.Gateway {

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -131,10 +130,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		b.link.Channel(c.Channel, s)
 		b.add(c.Channel, "syslog", c.Forward, s, q)
 	}
-	if len(b.cfg.OPCUA) > 0 {
-		return fmt.Errorf("heliorx: this version carries MQTT and syslog; remove the [[opcua]] tables")
-	}
-	return nil
+	return b.mirrors(log)
 }
 
 func (b *board) queue(channel string, limit int64, log *slog.Logger) (*spool.Queue, error) {

@@ -39,6 +39,7 @@ func (s *server) Run(ctx context.Context) error             { <-ctx.Done(); retu
 func (s *server) Ready() error                              { return nil }
 func (s *server) Set(node rawvalue.NodeID, v []byte)        { s.values[node] = v; s.sets++ }
 func (s *server) Remove(node rawvalue.NodeID)               { delete(s.values, node) }
+func (s *server) SetNamespaces([]string)                    {}
 func (s *server) SetMissing(code ua.StatusCode)             { s.missing = code }
 func (s *server) StructureChanged(a []addrspace.Affected)   { s.changes = append(s.changes, a...) }
 func (s *server) Emit(ev *event.Event)                      { s.emitted = append(s.emitted, ev) }

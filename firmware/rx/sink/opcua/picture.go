@@ -26,6 +26,7 @@ type Server interface {
 	Remove(id rawvalue.NodeID)
 	// SetMissing says what variables without a value answer with.
 	SetMissing(ua.StatusCode)
+	SetNamespaces(uris []string)
 	StructureChanged([]addrspace.Affected)
 	// Emit tells clients of an event, and notes the state of its condition; Forget
 	// ends a condition without an event.
@@ -118,6 +119,7 @@ func (m *mirror) announce(u *sink.Update) error {
 	m.changed = true
 	fresh := !m.begun
 	m.current, m.begun, m.next = p, true, nil
+	m.server.SetNamespaces(p.Namespaces)
 	m.quality.again = m.quality.again || fresh // records of it may have come before
 	return nil
 }
@@ -133,6 +135,7 @@ func (m *mirror) swap(p sink.Picture) {
 			m.server.Remove(v.node)
 		}
 	}
+	m.server.SetNamespaces(m.current.Namespaces)
 	m.nodes, m.events = nil, newEvents(m.server)
 	m.fault(m.server.Space().Replace(func(func(addrspace.Node) bool) {}))
 	m.reload(p)

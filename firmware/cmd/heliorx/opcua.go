@@ -1,0 +1,70 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/config/users"
+	"heliograph/firmware/identity"
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/server"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/opcua"
+)
+
+// mirrors makes a server and a sink of every configured mirror.
+func (b *board) mirrors(log *slog.Logger) error {
+	if len(b.cfg.OPCUA) == 0 {
+		return nil
+	}
+	var servers []*server.Server
+	store, err := identity.Open(b.cfg.PKI, "rx", b.cfg.Pair, func() {
+		for _, s := range servers {
+			s.CheckTrust()
+		}
+	}, log)
+	if err != nil {
+		return err
+	}
+	b.tasks = append(b.tasks, store)
+	for _, c := range b.cfg.OPCUA {
+		sc := server.Config{
+			Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,
+			ApplicationName: "Heliograph mirror of " + c.Channel, Security: securities(c.Security), Anonymous: c.Anonymous,
+			UserCertificates: true, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Version: version},
+			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
+		}
+		if c.UsersFile != "" {
+			known, err := users.Load(c.UsersFile)
+			if err != nil {
+				return err
+			}
+			sc.Password = known.Verify
+		}
+		s, err := server.New(sc)
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		var picture sink.Picture
+		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() sink.Picture { return picture }}, log)
+		picture = b.link.Channel(c.Channel, mirror)
+		b.add(c.Channel, "opcua", c.Listen, mirror, nil)
+	}
+	return nil
+}
+
+// securities reads "Policy/Mode" as the configuration has checked it.
+func securities(list []string) (offered []channel.Security) {
+	for _, s := range list {
+		policy, mode, _ := strings.Cut(s, "/")
+		if policy == "None" {
+			mode = "None"
+		}
+		offered = append(offered, channel.Security{Policy: ua.FormatSecurityPolicyURI(policy), Mode: ua.MessageSecurityModeFromString(mode)})
+	}
+	return offered
+}

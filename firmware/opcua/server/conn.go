@@ -1,0 +1,298 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/opcua/transport"
+)
+
+// conn is one connection with its channel. Requests are taken one by one; responses,
+// those to Publish among them, wait in a queue for the goroutine that sends.
+type conn struct {
+	s       *Server
+	tcp     *transport.Conn
+	channel *channel.Channel
+
+	mu     sync.Mutex
+	queue  []response
+	wake   chan struct{}
+	closed bool
+}
+
+type response struct {
+	request uint32
+	handle  uint32
+	body    []byte
+}
+
+// serve is the life of a connection.
+func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
+	ch, err := s.channels.Open(ctx, tcp)
+	if err != nil {
+		return // the channel package has counted and logged it
+	}
+	defer s.channels.Forget(ch)
+	defer ch.Close()
+	ch.SetMaxMessage(smallMessage)
+	c := &conn{s: s, tcp: tcp, channel: ch, wake: make(chan struct{}, 1)}
+	s.mu.Lock()
+	s.conns[c] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+	stop := context.AfterFunc(ctx, func() { ch.Close() })
+	defer stop()
+	sent := make(chan struct{})
+	go func() { defer close(sent); c.send() }()
+	defer func() { c.close(); <-sent }()
+	for {
+		m, err := ch.Receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				s.cfg.Log.Debug("opcua server: connection ended", "client", tcp.RemoteAddr(), "error", err)
+			}
+			return
+		}
+		if !c.take(m) {
+			return
+		}
+	}
+}
+
+// take handles one message; false ends the connection.
+func (c *conn) take(m channel.Message) (goOn bool) {
+	c.s.requests.Add(1)
+	if m.Status != ua.StatusOK { // aborted, or larger than it may be
+		return true
+	}
+	head, _, err := channel.PeekRequest(m.Body)
+	if err != nil {
+		c.s.faults.Add(1)
+		c.channel.Fail(ua.StatusBadDecodingError, "")
+		return false
+	}
+	q := &query{conn: c, head: head, request: m.RequestID, body: m.Body}
+	q.head.Token = append([]byte(nil), head.Token...)
+	defer func() {
+		if r := recover(); r != nil {
+			c.s.faults.Add(1)
+			c.s.cfg.Log.Error("opcua server: a request broke its handler", "client", c.tcp.RemoteAddr(), "type", head.TypeID, "panic", r, "stack", string(debug.Stack()))
+			c.channel.Fail(ua.StatusBadInternalError, "")
+			goOn = false
+		}
+		if head.TypeID == id.ReadRequest_Encoding_DefaultBinary { // nothing of it is kept
+			c.channel.Recycle(m.Body)
+		}
+	}()
+	return q.handle()
+}
+
+// query is a request under way.
+type query struct {
+	*conn
+	head    channel.RequestHead
+	request uint32
+	body    []byte
+	session *session
+	client  subscription.Client // the session's, as it was when the request came
+}
+
+// handle answers one request; false ends the connection.
+func (q *query) handle() bool {
+	if q.head.TypeID == id.CloseSecureChannelRequest_Encoding_DefaultBinary {
+		return false
+	}
+	sv, ok := services[q.head.TypeID]
+	if !ok {
+		q.fault(ua.StatusBadServiceUnsupported)
+		return true
+	}
+	if sv.session {
+		if code := q.authenticate(); code != ua.StatusOK {
+			q.fault(code)
+			return true
+		}
+	}
+	if sv.refused {
+		q.fault(ua.StatusBadServiceUnsupported)
+		return true
+	}
+	req, err := channel.Decode(q.body)
+	if err != nil {
+		q.s.faults.Add(1)
+		q.fault(ua.StatusBadDecodingError)
+		return true
+	}
+	q.body = nil // a Publish waits long
+	sv.serve(q, req)
+	return true
+}
+
+// service says how a kind of request is answered.
+type service struct {
+	serve   func(*query, any)
+	session bool // it needs an activated session
+	refused bool // it is not supported at all
+}
+
+func typed[T any](f func(*query, T)) func(*query, any) {
+	return func(q *query, req any) {
+		r, ok := req.(T)
+		if !ok {
+			q.fault(ua.StatusBadDecodingError)
+			return
+		}
+		f(q, r)
+	}
+}
+
+// services are all that is known, by the NodeId of the request's encoding.
+var services = map[uint32]service{
+	id.GetEndpointsRequest_Encoding_DefaultBinary:                  {serve: typed((*query).getEndpoints)},
+	id.FindServersRequest_Encoding_DefaultBinary:                   {serve: typed((*query).findServers)},
+	id.CreateSessionRequest_Encoding_DefaultBinary:                 {serve: typed((*query).createSession)},
+	id.ActivateSessionRequest_Encoding_DefaultBinary:               {serve: typed((*query).activateSession)},
+	id.CloseSessionRequest_Encoding_DefaultBinary:                  {serve: typed((*query).closeSession)},
+	id.CancelRequest_Encoding_DefaultBinary:                        {serve: typed((*query).cancel), session: true},
+	id.ReadRequest_Encoding_DefaultBinary:                          {serve: typed((*query).read), session: true},
+	id.BrowseRequest_Encoding_DefaultBinary:                        {serve: typed((*query).browse), session: true},
+	id.BrowseNextRequest_Encoding_DefaultBinary:                    {serve: typed((*query).browseNext), session: true},
+	id.TranslateBrowsePathsToNodeIDsRequest_Encoding_DefaultBinary: {serve: typed((*query).translate), session: true},
+	id.RegisterNodesRequest_Encoding_DefaultBinary:                 {serve: typed((*query).registerNodes), session: true},
+	id.UnregisterNodesRequest_Encoding_DefaultBinary:               {serve: typed((*query).unregisterNodes), session: true},
+	id.WriteRequest_Encoding_DefaultBinary:                         {serve: typed((*query).write), session: true},
+	id.CallRequest_Encoding_DefaultBinary:                          {serve: typed((*query).callMethods), session: true},
+	id.HistoryReadRequest_Encoding_DefaultBinary:                   {serve: typed((*query).historyRead), session: true},
+	id.HistoryUpdateRequest_Encoding_DefaultBinary:                 {serve: typed((*query).historyUpdate), session: true},
+	id.AddNodesRequest_Encoding_DefaultBinary:                      {session: true, refused: true},
+	id.AddReferencesRequest_Encoding_DefaultBinary:                 {session: true, refused: true},
+	id.DeleteNodesRequest_Encoding_DefaultBinary:                   {session: true, refused: true},
+	id.DeleteReferencesRequest_Encoding_DefaultBinary:              {session: true, refused: true},
+	id.QueryFirstRequest_Encoding_DefaultBinary:                    {session: true, refused: true},
+	id.QueryNextRequest_Encoding_DefaultBinary:                     {session: true, refused: true},
+	id.CreateSubscriptionRequest_Encoding_DefaultBinary:            {serve: (*query).subscribe, session: true},
+	id.ModifySubscriptionRequest_Encoding_DefaultBinary:            {serve: (*query).subscribe, session: true},
+	id.SetPublishingModeRequest_Encoding_DefaultBinary:             {serve: (*query).subscribe, session: true},
+	id.DeleteSubscriptionsRequest_Encoding_DefaultBinary:           {serve: (*query).subscribe, session: true},
+	id.TransferSubscriptionsRequest_Encoding_DefaultBinary:         {serve: (*query).subscribe, session: true},
+	id.PublishRequest_Encoding_DefaultBinary:                       {serve: (*query).subscribe, session: true},
+	id.RepublishRequest_Encoding_DefaultBinary:                     {serve: (*query).subscribe, session: true},
+	id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:          {serve: (*query).subscribe, session: true},
+	id.ModifyMonitoredItemsRequest_Encoding_DefaultBinary:          {serve: (*query).subscribe, session: true},
+	id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary:          {serve: (*query).subscribe, session: true},
+	id.SetMonitoringModeRequest_Encoding_DefaultBinary:             {serve: (*query).subscribe, session: true},
+	id.SetTriggeringRequest_Encoding_DefaultBinary:                 {serve: (*query).subscribe, session: true},
+}
+
+// header is a good response's.
+func (q *query) header() *ua.ResponseHeader {
+	return &ua.ResponseHeader{
+		Timestamp: q.s.cfg.Now(), RequestHandle: q.head.Handle, ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{},
+		AdditionalHeader: ua.NewExtensionObject(nil),
+	}
+}
+
+// reply answers with a response of the library's types.
+func (q *query) reply(resp any) {
+	body, err := channel.Encode(resp)
+	if err != nil {
+		q.s.cfg.Log.Error("opcua server: a response cannot be encoded", "type", fmt.Sprintf("%T", resp), "error", err)
+		q.fault(ua.StatusBadEncodingError)
+		return
+	}
+	q.respond(body)
+}
+
+// respond queues the answer, and ends a connection whose client takes none.
+func (q *query) respond(body []byte) {
+	c := q.conn
+	c.mu.Lock()
+	full := len(c.queue) >= maxQueued
+	if !full && !c.closed {
+		c.queue = append(c.queue, response{q.request, q.head.Handle, body})
+	}
+	c.mu.Unlock()
+	if full {
+		c.close()
+		_ = c.tcp.Close()
+		return
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *query) fault(code ua.StatusCode) {
+	q.s.refused.Add(1)
+	q.respond(channel.Fault(q.head.Handle, code, q.s.cfg.Now()))
+}
+
+// raw begins a response of a type that is written by hand.
+func (q *query) raw(typeID uint32) []byte {
+	b := []byte{1, 0, byte(typeID), byte(typeID >> 8)}
+	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(q.s.cfg.Now())))
+	b = binary.LittleEndian.AppendUint32(b, q.head.Handle)
+	b = append(b, 0, 0, 0, 0)             // Good
+	b = append(b, 0)                      // no diagnostics
+	b = append(b, 0xff, 0xff, 0xff, 0xff) // no string table
+	return append(b, 0, 0, 0)             // no additional header
+}
+
+// noDiagnostics ends a response whose last field is DiagnosticInfos.
+func noDiagnostics(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
+
+// send takes responses off the queue until the connection ends.
+func (c *conn) send() {
+	for {
+		c.mu.Lock()
+		var r response
+		some := len(c.queue) > 0
+		if some {
+			r = c.queue[0]
+			c.queue[0] = response{}
+			c.queue = c.queue[1:]
+		}
+		closed := c.closed
+		c.mu.Unlock()
+		switch {
+		case some:
+			err := c.channel.Send(r.request, r.body)
+			if errors.Is(err, ua.StatusBadResponseTooLarge) {
+				err = c.channel.Send(r.request, channel.Fault(r.handle, ua.StatusBadResponseTooLarge, c.s.cfg.Now()))
+			}
+			if err != nil {
+				_ = c.tcp.Close()
+				return
+			}
+		case closed:
+			return
+		default:
+			<-c.wake
+		}
+	}
+}
+
+func (c *conn) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"encoding/binary"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// own answers for the nodes that only the serving process can answer for: its
+// status, its level, its limits, its diagnostics. Which nodes there are the address
+// space says; own says only what their attributes are.
+func (s *Server) own(v addrspace.View, node rawvalue.NodeID, attribute ua.AttributeID) ([]byte, bool) {
+	if node.Namespace != 0 || node.Kind != rawvalue.Numeric {
+		return nil, false
+	}
+	if node.Number == id.Server && attribute == ua.AttributeIDEventNotifier {
+		return s.encoded(byte(1)), true // SubscribeToEvents, and no history
+	}
+	if attribute != ua.AttributeIDValue {
+		return nil, false
+	}
+	switch node.Number {
+	case id.Server_ServerArray:
+		return s.serverArray(), true
+	case id.Server_NamespaceArray: // the source's, once it came; without any no client would stay
+		_, known := s.values.get(node)
+		return s.encoded(*s.namespaces.Load()), !known
+	}
+	if value, ok := s.status(node.Number); ok {
+		return s.encoded(value), true
+	}
+	if value, ok := s.capability(node.Number); ok {
+		return s.encoded(value), true
+	}
+	if value, ok := s.diagnostic(node.Number); ok {
+		return s.encoded(value), true
+	}
+	return nil, false
+}
+
+// encoded makes a DataValue of a value of the library's types, as of now.
+func (s *Server) encoded(value any) []byte {
+	raw, ok := value.([]byte) // a Variant already
+	if !ok {
+		var err error
+		if raw, err = ua.MustVariant(value).Encode(); err != nil {
+			return rawvalue.AppendStatus(nil, ua.StatusBadInternalError, rawvalue.Answer{})
+		}
+	}
+	const valueAndSourceTime = 0x05
+	return binary.LittleEndian.AppendUint64(append([]byte{valueAndSourceTime}, raw...), uint64(ticks(s.cfg.Now())))
+}
+
+// objects is an empty array of structures.
+var objects = []byte{byte(ua.TypeIDExtensionObject) | 0x80, 0, 0, 0, 0}
+
+func (s *Server) status(number uint32) (any, bool) {
+	b := s.cfg.Build
+	info := &ua.BuildInfo{
+		ProductURI: s.cfg.ProductURI, ManufacturerName: b.Manufacturer, ProductName: b.ProductName, SoftwareVersion: b.Version, BuildNumber: b.Version, BuildDate: b.Date,
+	}
+	switch number {
+	case id.Server_ServerStatus:
+		return ua.NewExtensionObject(&ua.ServerStatusDataType{
+			StartTime: s.started, CurrentTime: s.cfg.Now(), State: ua.ServerState(s.state.Load()), BuildInfo: info, ShutdownReason: ua.NewLocalizedText(""),
+		}), true
+	case id.Server_ServerStatus_StartTime:
+		return s.started, true
+	case id.Server_ServerStatus_CurrentTime:
+		return s.cfg.Now(), true
+	case id.Server_ServerStatus_State:
+		return int32(s.state.Load()), true
+	case id.Server_ServerStatus_SecondsTillShutdown:
+		return uint32(0), true
+	case id.Server_ServerStatus_ShutdownReason:
+		return ua.NewLocalizedText(""), true
+	case id.Server_ServerStatus_BuildInfo:
+		return ua.NewExtensionObject(info), true
+	case id.Server_ServerStatus_BuildInfo_ProductURI:
+		return info.ProductURI, true
+	case id.Server_ServerStatus_BuildInfo_ProductName:
+		return info.ProductName, true
+	case id.Server_ServerStatus_BuildInfo_ManufacturerName:
+		return info.ManufacturerName, true
+	case id.Server_ServerStatus_BuildInfo_SoftwareVersion:
+		return info.SoftwareVersion, true
+	case id.Server_ServerStatus_BuildInfo_BuildNumber:
+		return info.BuildNumber, true
+	case id.Server_ServerStatus_BuildInfo_BuildDate:
+		return info.BuildDate, true
+	case id.Server_ServiceLevel:
+		return byte(s.level.Load()), true
+	case id.Server_Auditing:
+		return false, true
+	case id.Server_ServerRedundancy_RedundancySupport:
+		return int32(ua.RedundancySupportNone), true
+	}
+	return nil, false
+}
+
+// serverArray is the source's with our own ApplicationUri in front.
+func (s *Server) serverArray() []byte {
+	uris := []string{s.cfg.ApplicationURI}
+	raw, _ := s.values.get(rawvalue.NodeID{Number: id.Server_ServerArray})
+	if dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil && dv.Value.Type() == ua.TypeIDString {
+		for i, element := range dv.Value.Each() {
+			c := rawvalue.NewCursor(element, rawvalue.Limits{})
+			if uri := c.Bytes(); i > 0 {
+				uris = append(uris, string(uri))
+			}
+		}
+	}
+	return s.encoded(uris)
+}
+
+// minSampleRate is the quickest sampling that is promised, milliseconds.
+const minSampleRate = 50.0
+
+func (s *Server) capability(number uint32) (any, bool) {
+	l := s.cfg.Limits
+	switch number {
+	case id.Server_ServerCapabilities_ServerProfileArray:
+		return []string{"http://opcfoundation.org/UA-Profile/Server/EmbeddedUA2017"}, true
+	case id.Server_ServerCapabilities_LocaleIDArray:
+		return []string{}, true
+	case id.Server_ServerCapabilities_MinSupportedSampleRate:
+		return minSampleRate, true
+	case id.Server_ServerCapabilities_MaxBrowseContinuationPoints:
+		return uint16(l.ContinuationPoints), true
+	case id.Server_ServerCapabilities_MaxQueryContinuationPoints, id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
+		return uint16(0), true
+	case id.Server_ServerCapabilities_SoftwareCertificates:
+		return objects, true
+	case id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength, id.Server_ServerCapabilities_MaxByteStringLength:
+		return l.Message, true
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs,
+		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite:
+		return uint32(l.Operations), true
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement:
+		return uint32(l.Operations), true // each of them is refused
+	case id.Server_ServerCapabilities_MaxSessions:
+		return uint32(l.Sessions), true
+	}
+	return nil, false
+}
+
+func (s *Server) diagnostic(number uint32) (any, bool) {
+	if number < id.Server_ServerDiagnostics || number > id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray {
+		return nil, false
+	}
+	st := s.Stats()
+	summary := &ua.ServerDiagnosticsSummaryDataType{
+		CurrentSessionCount: uint32(st.Sessions), CumulatedSessionCount: s.sessions.cumulated(), CurrentSubscriptionCount: uint32(st.Subscriptions.Subscriptions),
+		RejectedRequestsCount: uint32(st.Refused),
+	}
+	switch number {
+	case id.Server_ServerDiagnostics_EnabledFlag:
+		return false, true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary:
+		return ua.NewExtensionObject(summary), true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount:
+		return summary.CurrentSessionCount, true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSessionCount:
+		return summary.CumulatedSessionCount, true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSubscriptionCount:
+		return summary.CurrentSubscriptionCount, true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedRequestsCount:
+		return summary.RejectedRequestsCount, true
+	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_ServerViewCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedSessionCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionTimeoutCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionAbortCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount:
+		return uint32(0), true
+	case id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray, id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray,
+		id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray,
+		id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray:
+		return objects, true
+	}
+	return nil, false
+}

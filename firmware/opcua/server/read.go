@@ -1,0 +1,195 @@
+package server
+
+import (
+	"encoding/binary"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/subscription"
+)
+
+// The bits of AccessRestrictions (OPC 10000-3 §8.56).
+const (
+	signingRequired    = 1
+	encryptionRequired = 2
+	appliesToBrowse    = 8
+)
+
+// AppendAttribute appends the DataValue of an attribute as a client may see it. It is
+// what a Read answers, before timestamps and ranges, and what monitored items sample.
+func (s *Server) AppendAttribute(dst []byte, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
+	s.cfg.Space.View(func(v addrspace.View) { dst = s.appendAttribute(dst, v, c, node, attribute) })
+	return dst
+}
+
+func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
+	status := func(code ua.StatusCode) []byte { return rawvalue.AppendStatus(dst, code, rawvalue.Answer{}) }
+	if attribute < ua.AttributeIDNodeID || attribute > ua.AttributeIDAccessLevelEx {
+		return status(ua.StatusBadAttributeIDInvalid)
+	}
+	ref, ok := v.Lookup(node)
+	if own, mine := s.own(v, node, attribute); mine && (ok || node.Namespace == 0 && v.Len() == 0) {
+		return append(dst, own...)
+	}
+	if !ok {
+		return status(ua.StatusBadNodeIDUnknown)
+	}
+	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
+		if code := restricted(v, ref, c, false); code != ua.StatusOK {
+			return status(code)
+		}
+	}
+	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
+		if raw, known := s.values.get(node); known {
+			return append(dst, raw...)
+		}
+		return status(ua.StatusCode(s.missing.Load()))
+	}
+	if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
+		return status(ua.StatusBadAttributeIDInvalid)
+	}
+	return dst
+}
+
+// restricted tells whether what the source gave over a secured channel alone may go
+// over this one.
+func restricted(v addrspace.View, ref addrspace.Ref, c *subscription.Client, browse bool) ua.StatusCode {
+	var buf [64]byte
+	raw, ok := v.AppendAttribute(buf[:0], ref, ua.AttributeIDAccessRestrictions)
+	if !ok {
+		return ua.StatusOK
+	}
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	if err != nil || dv.Value.Type() != ua.TypeIDUint16 || dv.Value.IsArray() {
+		return ua.StatusOK
+	}
+	bits := binary.LittleEndian.Uint16(dv.Value.Raw[1:])
+	if browse && bits&appliesToBrowse == 0 {
+		return ua.StatusOK
+	}
+	if bits&encryptionRequired != 0 && !c.Encrypted || bits&signingRequired != 0 && !c.Signed {
+		return ua.StatusBadSecurityModeInsufficient
+	}
+	return ua.StatusOK
+}
+
+// Pushed tells whether changes of an attribute come through Set; others are sampled.
+func (s *Server) Pushed(node rawvalue.NodeID, attribute ua.AttributeID) bool {
+	if attribute != ua.AttributeIDValue {
+		return false
+	}
+	own := false
+	s.cfg.Space.View(func(v addrspace.View) { _, own = s.own(v, node, attribute) })
+	return !own
+}
+
+// EURange returns the value of a variable's EURange property, for a percent deadband.
+func (s *Server) EURange(node rawvalue.NodeID) rawvalue.Variant {
+	var found []rawvalue.NodeID
+	s.cfg.Space.View(func(v addrspace.View) {
+		found, _ = v.Translate(node, []addrspace.Element{{
+			Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("EURange")},
+		}}, 1)
+	})
+	if len(found) == 0 {
+		return rawvalue.Variant{}
+	}
+	raw, _ := s.values.get(found[0])
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	if err != nil {
+		return rawvalue.Variant{}
+	}
+	return dv.Value
+}
+
+func (q *query) read(req *ua.ReadRequest) {
+	switch n := len(req.NodesToRead); {
+	case n == 0:
+		q.fault(ua.StatusBadNothingToDo)
+		return
+	case n > q.s.cfg.Limits.Operations:
+		q.fault(ua.StatusBadTooManyOperations)
+		return
+	case req.TimestampsToReturn > ua.TimestampsToReturnNeither:
+		q.fault(ua.StatusBadTimestampsToReturnInvalid)
+		return
+	case !(req.MaxAge >= 0):
+		q.fault(ua.StatusBadMaxAgeInvalid)
+		return
+	}
+	b := q.raw(id.ReadResponse_Encoding_DefaultBinary)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(req.NodesToRead)))
+	answer := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}
+	most := q.tcp.Limits().PeerMessage
+	var scratch []byte
+	for _, item := range req.NodesToRead {
+		scratch, b = q.readOne(scratch[:0], b, item, answer)
+		if most > 0 && len(b) > int(most) || len(b) > maxResponse {
+			q.fault(ua.StatusBadResponseTooLarge)
+			return
+		}
+	}
+	q.respond(noDiagnostics(b))
+}
+
+// maxResponse bounds what one request can make the server hold, bytes.
+const maxResponse = 16 << 20
+
+// readOne appends one result; scratch is for what it is made from.
+func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue.Answer) (_, _ []byte) {
+	refuse := func(code ua.StatusCode) ([]byte, []byte) {
+		return scratch, rawvalue.AppendStatus(b, code, rawvalue.Answer{Timestamps: ua.TimestampsToReturnNeither})
+	}
+	node, err := rawvalue.FromUA(item.NodeID)
+	if err != nil {
+		return refuse(ua.StatusBadNodeIDInvalid)
+	}
+	if code := encodable(item); code != ua.StatusOK {
+		return refuse(code)
+	}
+	part, err := rawvalue.ParseRange(item.IndexRange)
+	if err != nil || !part.Whole() && item.AttributeID != ua.AttributeIDValue {
+		return refuse(ua.StatusBadIndexRangeInvalid)
+	}
+	scratch = q.s.AppendAttribute(scratch, &q.client, node, item.AttributeID)
+	dv, err := rawvalue.SkimDataValue(scratch, rawvalue.Limits{})
+	if err != nil {
+		return refuse(ua.StatusBadInternalError)
+	}
+	if item.AttributeID != ua.AttributeIDValue { // has no source
+		switch answer.Timestamps {
+		case ua.TimestampsToReturnSource:
+			answer.Timestamps = ua.TimestampsToReturnNeither
+		case ua.TimestampsToReturnBoth:
+			answer.Timestamps = ua.TimestampsToReturnServer
+		}
+	}
+	if part.Whole() || dv.Value.IsNull() {
+		return scratch, dv.Append(b, answer)
+	}
+	variant, err := part.Append(nil, dv.Value)
+	if err != nil {
+		return refuse(ua.StatusBadIndexRangeNoData)
+	}
+	return scratch, dv.AppendWith(b, answer, variant)
+}
+
+// encodable judges the DataEncoding: of values that are structures there is the
+// binary one alone.
+func encodable(item *ua.ReadValueID) ua.StatusCode {
+	e := item.DataEncoding
+	switch {
+	case e == nil || e.Name == "":
+		return ua.StatusOK
+	case item.AttributeID != ua.AttributeIDValue:
+		return ua.StatusBadDataEncodingInvalid
+	case e.NamespaceIndex == 0 && e.Name == "Default Binary":
+		return ua.StatusOK
+	case e.NamespaceIndex == 0 && (e.Name == "Default XML" || e.Name == "Default JSON"):
+		return ua.StatusBadDataEncodingUnsupported
+	}
+	return ua.StatusBadDataEncodingInvalid
+}

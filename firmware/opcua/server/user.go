@@ -1,0 +1,112 @@
+package server
+
+import (
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/pki"
+)
+
+// The user token policies by their names in an endpoint.
+const (
+	policyAnonymous   = "anonymous"
+	policyUserName    = "username"
+	policyCertificate = "certificate"
+)
+
+// tokens returns what users may log in with at an endpoint.
+func (s *Server) tokens(security channel.Security) (list []*ua.UserTokenPolicy) {
+	if s.cfg.Anonymous {
+		list = append(list, &ua.UserTokenPolicy{PolicyID: policyAnonymous, TokenType: ua.UserTokenTypeAnonymous})
+	}
+	policy := tokenPolicy(security.Policy)
+	if s.cfg.Password != nil && s.cfg.Store != nil {
+		list = append(list, &ua.UserTokenPolicy{PolicyID: policyUserName, TokenType: ua.UserTokenTypeUserName, SecurityPolicyURI: policy})
+	}
+	if s.cfg.UserCertificates && s.cfg.Store != nil {
+		list = append(list, &ua.UserTokenPolicy{PolicyID: policyCertificate, TokenType: ua.UserTokenTypeCertificate, SecurityPolicyURI: policy})
+	}
+	return list
+}
+
+// tokenPolicy is the policy that protects a token: the channel's, and a real one
+// where the channel has none.
+func tokenPolicy(channelPolicy string) string {
+	if channelPolicy == ua.SecurityPolicyURINone {
+		return ua.SecurityPolicyURIBasic256Sha256
+	}
+	return channelPolicy
+}
+
+// user decides who a client is. The name tells users apart, also those of different
+// kinds.
+func (q *query) user(req *ua.ActivateSessionRequest, nonce []byte) (name string, code ua.StatusCode) {
+	if req.UserIdentityToken == nil || req.UserIdentityToken.Value == nil {
+		return q.anonymous()
+	}
+	switch token := req.UserIdentityToken.Value.(type) {
+	case *ua.AnonymousIdentityToken:
+		return q.anonymous()
+	case *ua.UserNameIdentityToken:
+		return q.userName(token, nonce)
+	case *ua.X509IdentityToken:
+		return q.userCertificate(token, req.UserTokenSignature, nonce)
+	}
+	return "", ua.StatusBadIdentityTokenInvalid
+}
+
+func (q *query) anonymous() (string, ua.StatusCode) {
+	if !q.s.cfg.Anonymous {
+		return "", ua.StatusBadIdentityTokenRejected
+	}
+	// Nobody in particular, but not somebody else's nobody: what is his another may not take over.
+	peer := q.channel.Peer()
+	if peer.Chain != nil {
+		return policyAnonymous + ":" + string(channel.Thumbprint(peer.Certificate)), ua.StatusOK
+	}
+	return policyAnonymous + ":" + peer.Address.String(), ua.StatusOK
+}
+
+func (q *query) userName(token *ua.UserNameIdentityToken, nonce []byte) (string, ua.StatusCode) {
+	peer := q.channel.Peer()
+	switch {
+	case q.s.cfg.Password == nil || q.s.cfg.Store == nil:
+		return "", ua.StatusBadIdentityTokenRejected
+	case token.UserName == "" || len(token.Password) > maxPasswordSize:
+		return "", ua.StatusBadIdentityTokenInvalid
+	}
+	password := token.Password
+	if token.EncryptionAlgorithm != "" {
+		var err error
+		password, err = channel.DecryptPassword(tokenPolicy(peer.Policy), q.channel.Identity().Key, nonce, token.EncryptionAlgorithm, token.Password)
+		if err != nil {
+			return "", ua.StatusBadIdentityTokenInvalid
+		}
+	} else if peer.Mode != ua.MessageSecurityModeSignAndEncrypt { // in the clear, for everybody to read
+		return "", ua.StatusBadIdentityTokenInvalid
+	}
+	if !q.s.cfg.Password(token.UserName, string(password)) {
+		return "", ua.StatusBadUserAccessDenied
+	}
+	return policyUserName + ":" + token.UserName, ua.StatusOK
+}
+
+func (q *query) userCertificate(token *ua.X509IdentityToken, signature *ua.SignatureData, nonce []byte) (string, ua.StatusCode) {
+	if !q.s.cfg.UserCertificates || q.s.cfg.Store == nil {
+		return "", ua.StatusBadIdentityTokenRejected
+	}
+	chain, err := channel.ParseChain(token.CertificateData)
+	if err != nil {
+		return "", ua.StatusBadIdentityTokenInvalid
+	}
+	peer := q.channel.Peer()
+	own := q.channel.Identity().Certificate
+	policy := tokenPolicy(peer.Policy)
+	if err := channel.Verify(policy, token.CertificateData, own, nonce, signature, ua.StatusBadUserSignatureInvalid); err != nil {
+		return "", channel.Code(err)
+	}
+	if err := q.s.cfg.Store.Check(chain, pki.Purpose{User: true}, peer.Address.String()); err != nil {
+		return "", ua.StatusBadIdentityTokenRejected
+	}
+	return policyCertificate + ":" + string(channel.Thumbprint(token.CertificateData)), ua.StatusOK
+}

@@ -1,0 +1,113 @@
+package subscription
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// ticks converts to 100 ns since 1601.
+func ticks(t time.Time) int64 {
+	const unixTicks = 116_444_736_000_000_000
+	return t.Unix()*10_000_000 + int64(t.Nanosecond())/100 + unixTicks
+}
+
+func appendUint32(b []byte, n uint32) []byte { return binary.LittleEndian.AppendUint32(b, n) }
+
+// null is the length of an array or string that is not there.
+const null = 1<<32 - 1
+
+// batch collects the notifications of one message: those of values and those of
+// events, as the elements of their lists.
+type batch struct {
+	values, events   []byte
+	nValues, nEvents uint32
+}
+
+func (b *batch) count() int { return int(b.nValues + b.nEvents) }
+
+func (b *batch) add(it *item, n *entry, now int64) {
+	if it.events {
+		b.nEvents++
+		b.events = appendUint32(b.events, it.handle)
+		b.events = appendUint32(b.events, uint32(it.select_.Len()))
+		b.events = append(b.events, n.raw...)
+		return
+	}
+	dv, err := rawvalue.SkimDataValue(n.raw, rawvalue.Limits{})
+	if err != nil {
+		return // it was skimmed before it was queued
+	}
+	answer := rawvalue.Answer{Timestamps: it.timestamps, Overflow: n.overflow, ServerTime: now}
+	if it.attribute != ua.AttributeIDValue { // has no source
+		switch it.timestamps {
+		case ua.TimestampsToReturnSource:
+			answer.Timestamps = ua.TimestampsToReturnNeither
+		case ua.TimestampsToReturnBoth:
+			answer.Timestamps = ua.TimestampsToReturnServer
+		}
+	}
+	b.nValues++
+	b.values = dv.Append(appendUint32(b.values, it.handle), answer)
+}
+
+// body returns the array of ExtensionObjects (OPC 10000-4 §7.25).
+func (b *batch) body() []byte {
+	var out []byte
+	objects := uint32(0)
+	if b.nValues > 0 {
+		objects++
+	}
+	if b.nEvents > 0 {
+		objects++
+	}
+	out = appendUint32(make([]byte, 0, len(b.values)+len(b.events)+64), objects)
+	if b.nValues > 0 {
+		out = appendObject(out, id.DataChangeNotification_Encoding_DefaultBinary, 4+len(b.values)+4)
+		out = append(appendUint32(out, b.nValues), b.values...)
+		out = appendUint32(out, null) // no diagnostics
+	}
+	if b.nEvents > 0 {
+		out = appendObject(out, id.EventNotificationList_Encoding_DefaultBinary, 4+len(b.events))
+		out = append(appendUint32(out, b.nEvents), b.events...)
+	}
+	return out
+}
+
+// appendObject begins an ExtensionObject with a body of so many bytes.
+func appendObject(b []byte, typeID uint32, size int) []byte {
+	b = append(b, 1, 0, byte(typeID), byte(typeID>>8), 1)
+	return appendUint32(b, uint32(size))
+}
+
+// statusChange is the array with a StatusChangeNotification alone.
+func statusChange(code ua.StatusCode) []byte {
+	b := appendObject(appendUint32(nil, 1), id.StatusChangeNotification_Encoding_DefaultBinary, 5)
+	return append(appendUint32(b, uint32(code)), 0)
+}
+
+// appendMessage appends a NotificationMessage; one without notifications is a
+// keep-alive.
+func appendMessage(b []byte, sequence uint32, at time.Time, notifications []byte) []byte {
+	b = appendUint32(b, sequence)
+	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(at)))
+	if notifications == nil {
+		return appendUint32(b, 0)
+	}
+	return append(b, notifications...)
+}
+
+// appendHeader begins a response.
+func appendHeader(b []byte, typeID, handle uint32, at time.Time) []byte {
+	b = append(b, 1, 0, byte(typeID), byte(typeID>>8))
+	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(at)))
+	b = appendUint32(b, handle)
+	b = appendUint32(b, 0) // Good
+	b = append(b, 0)       // no diagnostics
+	b = appendUint32(b, null)
+	return append(b, 0, 0, 0) // no additional header
+}

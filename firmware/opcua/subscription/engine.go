@@ -1,0 +1,373 @@
+package subscription
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// Client is who asks.
+type Client struct {
+	Session           uint32 // number of the session, never 0
+	User              string // tells users apart; the same one may take subscriptions over
+	Encrypted, Signed bool   // the channel
+	Locale            []string
+}
+
+// Nodes is what the engine needs of its server.
+type Nodes interface {
+	// AppendAttribute appends a whole DataValue, with the status that says why there is none.
+	AppendAttribute(dst []byte, c *Client, id rawvalue.NodeID, a ua.AttributeID) []byte
+	// EURange returns the value of the variable's EURange property.
+	EURange(id rawvalue.NodeID) rawvalue.Variant
+	// Pushed tells whether changes come through Changed; others are sampled.
+	Pushed(id rawvalue.NodeID, a ua.AttributeID) bool
+}
+
+// Limits bounds what clients may take. The zero value of each field means its default.
+type Limits struct {
+	Subscriptions           int           // in total, 1000
+	SubscriptionsPerSession int           // 100
+	Items                   int           // in total, 500 000
+	ItemsPerSubscription    int           // 100 000
+	Operations              int           // in one request, 10 000
+	PublishPerSession       int           // requests that wait, 100
+	DataQueue               uint32        // values of one item, 100
+	EventQueue              uint32        // events of one item, 10 000
+	Queued                  int64         // in all queues together, 2 000 000
+	MinInterval             time.Duration // of publishing and sampling, 50 ms
+	MaxInterval             time.Duration // 1 h
+	Notifications           int           // in one message, 10 000
+	Retransmission          int           // messages of a subscription, 40
+	Conditions              int           // that are retained, 10 000
+}
+
+// Config sets up an Engine.
+type Config struct {
+	Nodes  Nodes
+	Space  *addrspace.Space
+	Limits Limits
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	l := &c.Limits
+	l.Subscriptions = cmp.Or(l.Subscriptions, 1000)
+	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
+	l.Items = cmp.Or(l.Items, 500_000)
+	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
+	l.Operations = cmp.Or(l.Operations, 10_000)
+	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
+	l.DataQueue = cmp.Or(l.DataQueue, 100)
+	l.EventQueue = cmp.Or(l.EventQueue, 10_000)
+	l.Queued = cmp.Or(l.Queued, 2_000_000)
+	l.MinInterval = cmp.Or(l.MinInterval, 50*time.Millisecond)
+	l.MaxInterval = cmp.Or(l.MaxInterval, time.Hour)
+	l.Notifications = cmp.Or(l.Notifications, 10_000)
+	l.Retransmission = cmp.Or(l.Retransmission, 40)
+	l.Conditions = cmp.Or(l.Conditions, 10_000)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+const (
+	shards         = 64
+	tick           = 10 * time.Millisecond // resolution of all intervals
+	conditionBytes = 32 << 20
+)
+
+// Engine holds the subscriptions of a server. Changed, Event, Forget and Reset have one
+// caller at a time, everything else any number.
+//
+// Locks are taken in this order: mu, a subscription's, an index's.
+type Engine struct {
+	cfg  Config
+	seed maphash.Seed
+	now  atomic.Int64 // of the last Advance, ns since 1970
+
+	mu       sync.Mutex
+	subs     map[uint32]*subscription
+	sessions map[uint32]*session
+	lastSub  uint32
+	sampled  map[*item]bool // items whose changes nobody pushes
+
+	watch [shards]index // items that Changed feeds
+	heed  index         // items that Event feeds
+
+	conditionsMu sync.Mutex
+	conditions   *event.Conditions
+
+	alive            atomic.Int64 // of subs
+	items, queued    atomic.Int64
+	lastItem         atomic.Uint32
+	dropped, refused atomic.Uint64
+}
+
+// index finds the items of a node. Lists are replaced, never changed.
+type index struct {
+	sync.RWMutex
+	m map[rawvalue.NodeID][]*item
+}
+
+func (x *index) of(id rawvalue.NodeID) []*item {
+	x.RLock()
+	defer x.RUnlock()
+	return x.m[id]
+}
+
+func (x *index) add(it *item) {
+	x.Lock()
+	defer x.Unlock()
+	if x.m == nil {
+		x.m = map[rawvalue.NodeID][]*item{}
+	}
+	old := x.m[it.node]
+	x.m[it.node] = append(old[:len(old):len(old)], it)
+}
+
+func (x *index) remove(it *item) {
+	x.Lock()
+	defer x.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(x.m[it.node]), func(o *item) bool { return o == it })
+	if len(rest) == 0 {
+		delete(x.m, it.node)
+	} else {
+		x.m[it.node] = rest
+	}
+}
+
+// New returns an engine without subscriptions.
+func New(cfg Config) *Engine {
+	cfg = cfg.withDefaults()
+	e := &Engine{
+		cfg: cfg, seed: maphash.MakeSeed(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{}, sampled: map[*item]bool{},
+		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes),
+	}
+	e.now.Store(cfg.Now().UnixNano())
+	return e
+}
+
+func (e *Engine) shard(id rawvalue.NodeID) *index {
+	return &e.watch[maphash.Comparable(e.seed, id)%shards]
+}
+
+// Run lets time pass until ctx ends.
+func (e *Engine) Run(ctx context.Context) error {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			e.Advance(e.cfg.Now())
+		}
+	}
+}
+
+// Advance does what is due at a time: sampling, publishing, expiry.
+func (e *Engine) Advance(now time.Time) {
+	e.now.Store(now.UnixNano())
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for it := range e.sampled {
+		if !now.Before(it.due) {
+			it.due = now.Add(it.sampling)
+			it.sample(e)
+		}
+	}
+	for _, se := range e.sessions {
+		e.giveUp(se, now)
+	}
+	var due []*subscription
+	for _, s := range e.subs {
+		if !now.Before(s.due) {
+			due = append(due, s)
+		}
+	}
+	slices.SortFunc(due, func(a, b *subscription) int {
+		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.id, b.id))
+	})
+	for _, s := range due {
+		e.cycle(s, now)
+	}
+}
+
+// Changed tells of a variable's newest DataValue, which must not change afterwards.
+func (e *Engine) Changed(id rawvalue.NodeID, dataValue []byte) {
+	items := e.shard(id).of(id)
+	if len(items) == 0 {
+		return
+	}
+	dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{})
+	if err != nil {
+		return
+	}
+	now := e.now.Load()
+	for _, it := range items {
+		it.sub.mu.Lock()
+		it.offer(e, dv, now)
+		it.sub.mu.Unlock()
+	}
+}
+
+// Event tells of an event, and notes the state of its condition.
+func (e *Engine) Event(ev *event.Event) {
+	e.conditionsMu.Lock()
+	e.conditions.Put(ev)
+	e.conditionsMu.Unlock()
+	e.cfg.Space.View(func(v addrspace.View) {
+		for _, n := range ev.Notifiers {
+			for _, it := range e.heed.of(n) {
+				it.sub.mu.Lock()
+				it.notice(e, ev, v, false)
+				it.sub.mu.Unlock()
+			}
+		}
+	})
+}
+
+// Forget ends a retained condition without an event.
+func (e *Engine) Forget(condition, branch rawvalue.NodeID) {
+	e.conditionsMu.Lock()
+	defer e.conditionsMu.Unlock()
+	e.conditions.Put(&event.Event{Condition: condition, Branch: branch})
+}
+
+// Reset ends all subscriptions and conditions: another address space begins.
+func (e *Engine) Reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.subs {
+		e.drop(s)
+	}
+	for n := range e.sessions {
+		e.endSession(n)
+	}
+	e.conditionsMu.Lock()
+	e.conditions.Clear()
+	e.conditionsMu.Unlock()
+}
+
+// Stats is what an operator wants to know.
+type Stats struct {
+	Subscriptions int
+	Items, Queued int64
+	Dropped       uint64 // values and events that found a queue full
+	Refused       uint64 // requests
+}
+
+// Stats returns the counters. It takes no lock: Nodes may ask for them.
+func (e *Engine) Stats() Stats {
+	return Stats{Subscriptions: int(e.alive.Load()), Items: e.items.Load(), Queued: e.queued.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
+}
+
+// call is a request with its way back.
+type call struct {
+	*Engine
+	client  *Client
+	handle  uint32
+	respond func([]byte)
+}
+
+// Serve answers a request. respond is called exactly once, for a Publish much later,
+// from any goroutine.
+func (e *Engine) Serve(c *Client, req any, respond func(body []byte)) {
+	r, ok := req.(ua.Request)
+	if !ok || r.Header() == nil {
+		respond(channel.Fault(0, ua.StatusBadDecodingError, e.cfg.Now()))
+		return
+	}
+	k := &call{Engine: e, client: c, handle: r.Header().RequestHandle, respond: respond}
+	switch req := req.(type) {
+	case *ua.CreateSubscriptionRequest:
+		k.createSubscription(req)
+	case *ua.ModifySubscriptionRequest:
+		k.modifySubscription(req)
+	case *ua.SetPublishingModeRequest:
+		k.setPublishingMode(req)
+	case *ua.DeleteSubscriptionsRequest:
+		k.deleteSubscriptions(req)
+	case *ua.TransferSubscriptionsRequest:
+		k.transferSubscriptions(req)
+	case *ua.PublishRequest:
+		k.publish(req)
+	case *ua.RepublishRequest:
+		k.republish(req)
+	case *ua.CreateMonitoredItemsRequest:
+		k.createItems(req)
+	case *ua.ModifyMonitoredItemsRequest:
+		k.modifyItems(req)
+	case *ua.DeleteMonitoredItemsRequest:
+		k.deleteItems(req)
+	case *ua.SetMonitoringModeRequest:
+		k.setMonitoringMode(req)
+	case *ua.SetTriggeringRequest:
+		k.setTriggering(req)
+	case *ua.CallRequest:
+		k.callMethods(req)
+	default:
+		k.fault(ua.StatusBadServiceUnsupported)
+	}
+}
+
+func (k *call) fault(code ua.StatusCode) {
+	k.refused.Add(1)
+	k.respond(channel.Fault(k.handle, code, k.cfg.Now()))
+}
+
+func (k *call) header() *ua.ResponseHeader {
+	return &ua.ResponseHeader{
+		Timestamp: k.cfg.Now(), RequestHandle: k.handle, ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{},
+		AdditionalHeader: ua.NewExtensionObject(nil),
+	}
+}
+
+func (k *call) reply(resp any) {
+	body, err := channel.Encode(resp)
+	if err != nil {
+		k.cfg.Log.Error("subscription: a response cannot be encoded", "error", err)
+		k.fault(ua.StatusBadEncodingError)
+		return
+	}
+	k.respond(body)
+}
+
+// own returns a subscription of the caller's session. mu must be held.
+func (k *call) own(id uint32) *subscription {
+	if s := k.subs[id]; s != nil && s.session == k.client.Session {
+		return s
+	}
+	return nil
+}
+
+// count judges the number of operations in a request.
+func (k *call) count(n int) bool {
+	switch {
+	case n == 0:
+		k.fault(ua.StatusBadNothingToDo)
+	case n > k.cfg.Limits.Operations:
+		k.fault(ua.StatusBadTooManyOperations)
+	default:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package subscription
+
+import (
+	"crypto/rand"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/event"
+)
+
+// callMethods answers the methods that concern the caller's own subscriptions; every
+// other cannot be executed.
+func (k *call) callMethods(req *ua.CallRequest) {
+	if !k.count(len(req.MethodsToCall)) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	resp := &ua.CallResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
+	for _, m := range req.MethodsToCall {
+		resp.Results = append(resp.Results, k.method(m))
+	}
+	k.reply(resp)
+}
+
+func (k *call) method(m *ua.CallMethodRequest) *ua.CallMethodResult {
+	r := &ua.CallMethodResult{
+		StatusCode: ua.StatusBadNotExecutable, InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{},
+	}
+	if m.MethodID == nil || m.MethodID.Namespace() != 0 {
+		return r
+	}
+	number := m.MethodID.IntID()
+	wanted := 1
+	switch number {
+	case id.ConditionType_ConditionRefresh2:
+		wanted = 2
+	case id.ConditionType_ConditionRefresh, id.Server_GetMonitoredItems, id.Server_ResendData:
+	default:
+		return r
+	}
+	args, code := arguments(m.InputArguments, wanted)
+	if code != ua.StatusOK {
+		r.StatusCode = code
+		return r
+	}
+	s := k.own(args[0])
+	if s == nil {
+		r.StatusCode = ua.StatusBadSubscriptionIDInvalid
+		return r
+	}
+	r.StatusCode = ua.StatusOK
+	switch number {
+	case id.ConditionType_ConditionRefresh:
+		k.refresh(s, nil)
+	case id.ConditionType_ConditionRefresh2:
+		it := s.item(args[1])
+		if it == nil || !it.events {
+			r.StatusCode = ua.StatusBadMonitoredItemIDInvalid
+		} else {
+			k.refresh(s, it)
+		}
+	case id.Server_GetMonitoredItems:
+		r.OutputArguments = s.handles()
+	case id.Server_ResendData:
+		s.resend(k.Engine)
+	}
+	return r
+}
+
+// arguments reads UInt32s.
+func arguments(in []*ua.Variant, wanted int) (out []uint32, code ua.StatusCode) {
+	switch {
+	case len(in) < wanted:
+		return nil, ua.StatusBadArgumentsMissing
+	case len(in) > wanted:
+		return nil, ua.StatusBadTooManyArguments
+	}
+	for _, v := range in {
+		n, ok := v.Value().(uint32)
+		if !ok {
+			return nil, ua.StatusBadInvalidArgument
+		}
+		out = append(out, n)
+	}
+	return out, ua.StatusOK
+}
+
+// handles answers GetMonitoredItems (OPC 10000-5 §9.1).
+func (s *subscription) handles() []*ua.Variant {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	servers, clients := []uint32{}, []uint32{}
+	for _, it := range s.items {
+		servers, clients = append(servers, it.id), append(clients, it.handle)
+	}
+	return []*ua.Variant{ua.MustVariant(servers), ua.MustVariant(clients)}
+}
+
+// refresh sends the state of all retained conditions to the event items of a
+// subscription, or to one of them (OPC 10000-9 §5.5.7). The events around it pass every
+// filter.
+func (k *call) refresh(s *subscription, only *item) {
+	start, end := k.stamp(), k.stamp()
+	k.conditionsMu.Lock()
+	var list []*event.Event
+	for ev := range k.conditions.Refresh(start, end) {
+		list = append(list, ev)
+	}
+	k.conditionsMu.Unlock()
+	k.cfg.Space.View(func(v addrspace.View) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, it := range s.items {
+			if !it.events || only != nil && it != only {
+				continue
+			}
+			for i, ev := range list {
+				around := i == 0 || i == len(list)-1
+				if around || it.hears(ev) {
+					it.notice(k.Engine, ev, v, around)
+				}
+			}
+		}
+	})
+}
+
+func (k *call) stamp() event.Stamp {
+	st := event.Stamp{Time: ticks(k.cfg.Now())}
+	_, _ = rand.Read(st.ID[:]) // never fails
+	return st
+}
