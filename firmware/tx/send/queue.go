@@ -18,7 +18,7 @@ type item struct {
 }
 
 // state reports whether the item is a new value and nothing else.
-func (it *item) state() bool { return it.Key != nil && !it.Event && !it.Delete && !it.whole }
+func (it *item) state() bool { return it.Key != nil && !it.Event && !it.Delete }
 
 type list struct{ head, tail *item }
 
