@@ -15,7 +15,10 @@
 // Either end owns its interface. It is first made silent, up or down as it was
 // found: down; without IPv6, ARP, multicast and PAUSE; then brought up again.
 // So nothing but a transmitter's frames leaves, and a receiver's interface
-// sends nothing. IPv4 from it is dropped by strict reverse path filtering. An
+// sends nothing. IPv4 from it is dropped by strict reverse path filtering, but
+// for broadcasts from 0.0.0.0, and any program may bind a UDP socket to it and
+// broadcast: where that matters the interface is opened as a file, which takes
+// it into a network namespace of its own (see OpenTransmitterFile). An
 // interface that has an IP address, or a bridge, bond or VLAN on it, is refused
 // and left as it is: it has another use, and the kernel would send for that.
 // Programs that manage networks have to leave the interface alone.

@@ -9,24 +9,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenTransmitterFile makes the interface silent, brings it up, and opens what
-// another process transmits on.
-func OpenTransmitterFile(iface string, log *slog.Logger) (*os.File, error) {
-	fd, _, err := transmitting(iface, log)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), "ethernet:"+iface), nil
+// OpenTransmitterFile moves the interface into a network namespace of its own,
+// makes it silent, brings it up, and opens what another process transmits on.
+// The file keeps the namespace: whoever starts that process again uses it again.
+func OpenTransmitterFile(iface string, log *slog.Logger) (f *os.File, err error) {
+	err = apart(iface, func() error {
+		fd, _, err := transmitting(iface, log)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
+		}
+		return err
+	})
+	return f, err
 }
 
-// OpenReceiverFile makes the interface silent, brings it up, and opens what
-// another process receives on.
-func OpenReceiverFile(iface string, log *slog.Logger) (*os.File, error) {
-	fd, _, err := receiving(iface, log)
-	if err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), "ethernet:"+iface), nil
+// OpenReceiverFile is the same for a process that receives.
+func OpenReceiverFile(iface string, log *slog.Logger) (f *os.File, err error) {
+	err = apart(iface, func() error {
+		fd, _, err := receiving(iface, log)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
+		}
+		return err
+	})
+	return f, err
 }
 
 // TransmitterFrom returns a transmitter on a descriptor that came from

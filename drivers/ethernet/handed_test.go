@@ -29,7 +29,7 @@ func descriptor(t *testing.T, f *os.File) int {
 	return again
 }
 
-func handed(t *testing.T, what string) (*Transmitter, *Receiver) {
+func handed(t *testing.T, what string) (x *Transmitter, near *os.File, r *Receiver, far *os.File) {
 	t.Helper()
 	ethernettest.Namespace(t, what)
 	ethernettest.Cable(t, "near0", "far0")
@@ -38,24 +38,48 @@ func handed(t *testing.T, what string) (*Transmitter, *Receiver) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := TransmitterFrom(descriptor(t, near), "near0", log)
-	if err != nil {
+	if x, err = TransmitterFrom(descriptor(t, near), "near0", log); err != nil {
 		t.Fatal(err)
 	}
-	far, err := OpenReceiverFile("far0", log)
-	if err != nil {
+	if far, err = OpenReceiverFile("far0", log); err != nil {
 		t.Fatal(err)
 	}
-	r, err := ReceiverFrom(descriptor(t, far), "far0", log)
-	if err != nil {
+	if r, err = ReceiverFrom(descriptor(t, far), "far0", log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = x.Close(), r.Close() })
-	return x, r
+	return x, near, r, far
+}
+
+// within does something in the network namespace of a socket.
+func within(t *testing.T, f *os.File, do func()) {
+	t.Helper()
+	home, err := namespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer home.Close()
+	raw, err := f.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := -1
+	_ = raw.Control(func(fd uintptr) { away, err = unix.IoctlRetInt(int(fd), unix.SIOCGSKNS) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(away) }()
+	if err := unix.Setns(away, unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	if err := enter(home); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestFramesCrossOnHandedDescriptors(t *testing.T) {
-	x, r := handed(t, "that handed descriptors carry frames")
+	x, _, r, _ := handed(t, "that handed descriptors carry frames")
 	want := []byte("frame")
 	if n, err := x.Transmit([][]byte{want}); n != 1 || err != nil {
 		t.Fatalf("Transmit = %d, %v; want 1, nil", n, err)
@@ -69,15 +93,15 @@ func TestFramesCrossOnHandedDescriptors(t *testing.T) {
 }
 
 func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
-	x, r := handed(t, "that a handed descriptor goes on after its interface was down")
-	ethernettest.IP(t, "link", "set", "near0", "down")
+	x, near, r, far := handed(t, "that a handed descriptor goes on after its interface was down")
+	within(t, near, func() { ethernettest.IP(t, "link", "set", "near0", "down") })
+	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
 	if n, err := x.Transmit([][]byte{[]byte("lost")}); n != 0 || err == nil {
 		t.Errorf("while it is down: Transmit = %d, %v; want 0 and an error", n, err)
 	}
-	ethernettest.IP(t, "link", "set", "far0", "down")
 	_ = r.Receive(10*time.Millisecond, func([]byte) {})
-	ethernettest.IP(t, "link", "set", "near0", "up")
-	ethernettest.IP(t, "link", "set", "far0", "up")
+	within(t, near, func() { ethernettest.IP(t, "link", "set", "near0", "up") })
+	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
 	var got [][]byte
 	for end := time.Now().Add(bound); len(got) == 0 && time.Now().Before(end); {
 		_, _ = x.Transmit([][]byte{[]byte("back")})
@@ -86,6 +110,48 @@ func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
 	if len(got) == 0 || string(got[0]) != "back" {
 		t.Errorf("after it is up again: received %q, want \"back\"", got)
 	}
+}
+
+// broadcast is what any user may try on any interface of his namespace.
+func broadcast(t *testing.T, iface string) error {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, iface); err != nil {
+		return err
+	}
+	return unix.Sendto(fd, []byte("leak"), 0, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{255, 255, 255, 255}})
+}
+
+func TestOtherProgramsDoNotReachAHandedInterface(t *testing.T) {
+	_, _, _, far := handed(t, "that no other program sends on a handed interface")
+	if err := broadcast(t, "far0"); err != unix.ENODEV {
+		t.Errorf("broadcasting on it: %v, want %v", err, unix.ENODEV)
+	}
+	within(t, far, func() {
+		if got := ethernettest.Sent(t, "far0"); got != 0 {
+			t.Errorf("%d packets left it, want none", got)
+		}
+		if err := broadcast(t, "far0"); err != nil || ethernettest.Sent(t, "far0") != 1 {
+			t.Errorf("where it is: %v; want that it leaves, or this test proves nothing", err)
+		}
+	})
+}
+
+func TestAnInterfaceThatCannotBeTakenLeavesUsAtHome(t *testing.T) {
+	ethernettest.Namespace(t, "that a failed move leaves the thread where it was")
+	ethernettest.Cable(t, "near0", "far0")
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	if f, err := OpenReceiverFile("missing0", log); f != nil || err == nil {
+		t.Errorf("missing interface: %v, %v; want an error", f, err)
+	}
+	ethernettest.IP(t, "link", "show", "far0") // fails the test when it is not there
 }
 
 func TestWhatIsNoPacketSocketIsRefused(t *testing.T) {

@@ -181,6 +181,7 @@ func TestARoleStaysWhereItIs(t *testing.T) {
 		{"memfd_create", killed},
 		{"keyctl", killed},
 		{"clock_settime", killed},
+		{"adjtimex", "EPERM"},
 		{"setresuid", killed},
 		{"reboot", killed},
 		{"pidfd_open", "EPERM"},

@@ -77,7 +77,8 @@ func memoryAndThreads() []uintptr {
 		unix.SYS_TIMER_DELETE, unix.SYS_RESTART_SYSCALL, unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
 		unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETTID, unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID,
 		unix.SYS_GETEGID, unix.SYS_GETGROUPS, unix.SYS_GETRUSAGE, unix.SYS_GETRANDOM, unix.SYS_UNAME, unix.SYS_SYSINFO,
-		unix.SYS_EXECVE, // the stage becomes the role; Landlock leaves no other program
+		unix.SYS_ADJTIMEX, // to ask how good the clock is; to set it takes a capability
+		unix.SYS_EXECVE,   // the stage becomes the role; Landlock leaves no other program
 	}
 }
 

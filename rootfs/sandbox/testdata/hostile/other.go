@@ -137,24 +137,28 @@ func reaching() map[string]attempt {
 	}
 	const bad = ^uintptr(0)
 	return map[string]attempt{
-		"ptrace":                    reach(unix.SYS_PTRACE, unix.PTRACE_TRACEME),
-		"process_vm_readv":          reach(unix.SYS_PROCESS_VM_READV, uintptr(os.Getppid()), 0, 0, 0, 0, 0),
-		"process_vm_writev":         reach(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getppid()), 0, 0, 0, 0, 0),
-		"bpf":                       reach(unix.SYS_BPF, bad),
-		"perf_event_open":           reach(unix.SYS_PERF_EVENT_OPEN, 0, 0, bad, bad, bad),
-		"userfaultfd":               reach(unix.SYS_USERFAULTFD, 0),
-		"unshare":                   reach(unix.SYS_UNSHARE, unix.CLONE_NEWUSER|unix.CLONE_NEWNET),
-		"setns":                     reach(unix.SYS_SETNS, bad, 0),
-		"mount":                     reach(unix.SYS_MOUNT, 0, 0, 0, 0, 0),
-		"open_tree":                 reach(unix.SYS_OPEN_TREE, link, 0, unix.AT_EMPTY_PATH),
-		"chroot":                    reach(unix.SYS_CHROOT, 0),
-		"pivot_root":                reach(unix.SYS_PIVOT_ROOT, 0, 0),
-		"kexec_load":                reach(unix.SYS_KEXEC_LOAD, 0, bad, 0, bad),
-		"finit_module":              reach(unix.SYS_FINIT_MODULE, bad, 0, 0),
-		"delete_module":             reach(unix.SYS_DELETE_MODULE, 0, 0),
-		"seccomp":                   reach(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, 0),
-		"memfd_create":              reach(unix.SYS_MEMFD_CREATE, 0, 0),
-		"keyctl":                    reach(unix.SYS_KEYCTL, 0, bad),
+		"ptrace":            reach(unix.SYS_PTRACE, unix.PTRACE_TRACEME),
+		"process_vm_readv":  reach(unix.SYS_PROCESS_VM_READV, uintptr(os.Getppid()), 0, 0, 0, 0, 0),
+		"process_vm_writev": reach(unix.SYS_PROCESS_VM_WRITEV, uintptr(os.Getppid()), 0, 0, 0, 0, 0),
+		"bpf":               reach(unix.SYS_BPF, bad),
+		"perf_event_open":   reach(unix.SYS_PERF_EVENT_OPEN, 0, 0, bad, bad, bad),
+		"userfaultfd":       reach(unix.SYS_USERFAULTFD, 0),
+		"unshare":           reach(unix.SYS_UNSHARE, unix.CLONE_NEWUSER|unix.CLONE_NEWNET),
+		"setns":             reach(unix.SYS_SETNS, bad, 0),
+		"mount":             reach(unix.SYS_MOUNT, 0, 0, 0, 0, 0),
+		"open_tree":         reach(unix.SYS_OPEN_TREE, link, 0, unix.AT_EMPTY_PATH),
+		"chroot":            reach(unix.SYS_CHROOT, 0),
+		"pivot_root":        reach(unix.SYS_PIVOT_ROOT, 0, 0),
+		"kexec_load":        reach(unix.SYS_KEXEC_LOAD, 0, bad, 0, bad),
+		"finit_module":      reach(unix.SYS_FINIT_MODULE, bad, 0, 0),
+		"delete_module":     reach(unix.SYS_DELETE_MODULE, 0, 0),
+		"seccomp":           reach(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, 0),
+		"memfd_create":      reach(unix.SYS_MEMFD_CREATE, 0, 0),
+		"keyctl":            reach(unix.SYS_KEYCTL, 0, bad),
+		"adjtimex": func() ([]byte, error) {
+			_, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_TIMECONST, Constant: 2})
+			return nil, err
+		},
 		"clock_settime":             reach(unix.SYS_CLOCK_SETTIME, 0, 0),
 		"setresuid":                 reach(unix.SYS_SETRESUID, 0, 0, 0),
 		"reboot":                    reach(unix.SYS_REBOOT, 0),
@@ -222,6 +226,9 @@ func work(state string) error {
 		return err
 	}
 	if _, err := os.ReadDir(state); err != nil {
+		return err
+	}
+	if _, err := unix.Adjtimex(&unix.Timex{}); err != nil {
 		return err
 	}
 	if _, err := net.InterfaceAddrs(); err != nil {

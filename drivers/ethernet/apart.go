@@ -1,0 +1,127 @@
+package ethernet
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const netlinkPatience = time.Second
+
+// apart moves an interface into a network namespace of its own and calls do
+// there. A socket that do opens stays there, and keeps the namespace; when the
+// last is closed the kernel brings a card back.
+//
+// Silencing an interface does not stop a program of this machine that wants to
+// use it: any user may bind a UDP socket to it and broadcast, or listen for
+// broadcasts from 0.0.0.0, which pass the reverse path filter. Where the
+// interface is not, none of that can be.
+func apart(iface string, do func() error) error {
+	runtime.LockOSThread()
+	home, err := namespace()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("ethernet: %s: finding this network namespace: %w", iface, err)
+	}
+	defer home.Close()
+	err = move(iface, home)
+	if err == nil {
+		err = do()
+	}
+	if back := enter(home); back != nil { // the thread stays locked and ends with its goroutine
+		return errors.Join(err, fmt.Errorf("ethernet: %s: coming back from its network namespace: %w", iface, back))
+	}
+	runtime.UnlockOSThread()
+	return err
+}
+
+// namespace is the one that this thread stands in.
+func namespace() (*os.File, error) { return os.Open("/proc/thread-self/ns/net") }
+
+func enter(namespace *os.File) error { return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET) }
+
+// move leaves the thread in a new namespace, with the interface in it.
+func move(iface string, home *os.File) error {
+	found, err := net.InterfaceByName(iface)
+	if err != nil {
+		return fmt.Errorf("ethernet: %s: there is no interface of this name; `ip link` lists them", iface)
+	}
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("ethernet: %s: making a network namespace: %w (run as root)", iface, err)
+	}
+	away, err := namespace()
+	if err != nil {
+		return fmt.Errorf("ethernet: %s: finding its network namespace: %w", iface, err)
+	}
+	defer away.Close()
+	for _, step := range []func() error{
+		func() error { return enter(home) },
+		func() error { return send(found.Index, away) },
+		func() error { return enter(away) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("ethernet: %s: moving it to a network namespace: %w", iface, err)
+		}
+	}
+	return nil
+}
+
+// send asks the kernel to move an interface (rtnetlink(7)):
+//
+//	nlmsghdr 16 | ifinfomsg 16 | rtattr 4 | descriptor of the namespace 4
+func send(index int, namespace *os.File) error {
+	const size = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + unix.SizeofRtAttr + 4
+	request := make([]byte, size)
+	order := binary.NativeEndian
+	order.PutUint32(request[0:], size)
+	order.PutUint16(request[4:], unix.RTM_NEWLINK)
+	order.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	order.PutUint32(request[20:], uint32(index))
+	order.PutUint16(request[32:], unix.SizeofRtAttr+4)
+	order.PutUint16(request[34:], unix.IFLA_NET_NS_FD)
+	order.PutUint32(request[36:], uint32(namespace.Fd()))
+
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	wait := unix.NsecToTimeval(netlinkPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return err
+	}
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return err
+	}
+	answer := make([]byte, 4096)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	if err != nil {
+		return err
+	}
+	return acknowledged(answer[:n])
+}
+
+// acknowledged finds the error in an answer, which is 0 when all is well.
+func acknowledged(answer []byte) error {
+	messages, err := syscall.ParseNetlinkMessage(answer)
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
+			continue
+		}
+		if code := int32(binary.NativeEndian.Uint32(m.Data)); code != 0 {
+			return syscall.Errno(-code)
+		}
+		return nil
+	}
+	return errors.New("the kernel did not answer")
+}

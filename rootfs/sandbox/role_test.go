@@ -1,0 +1,201 @@
+package sandbox
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"heliograph/drivers/udp"
+)
+
+// patience bounds every wait for something that must happen.
+const patience = 30 * time.Second
+
+// said collects what a program says.
+type said struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// start runs a program until the test ends.
+func start(t *testing.T, c *exec.Cmd) (ended chan struct{}) {
+	t.Helper()
+	out := &said{}
+	c.Stdout, c.Stderr = out, out
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan struct{})
+	go func() { _ = c.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("%s said:\n%s", strings.Join(c.Args, " "), out)
+		}
+	})
+	return ended
+}
+
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if err = f(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: not within %s: %v", what, patience, err)
+}
+
+// port returns a free TCP port of loopback.
+func port(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// broker starts mosquitto and returns a client of it.
+func broker(t *testing.T, port int) paho.Client {
+	t.Helper()
+	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, exec.Command("mosquitto", "-c", conf))
+	c := paho.NewClient(paho.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)))
+	eventually(t, "mosquitto", func() error {
+		token := c.Connect()
+		token.Wait()
+		return token.Error()
+	})
+	t.Cleanup(func() { c.Disconnect(0) })
+	return c
+}
+
+// roleSpec writes a role's configuration, and is the sandbox that it needs.
+func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
+	t.Helper()
+	dir := folder(t)
+	topics := map[string]string{"heliotx": "topics = [\"#\"]\n"}[role]
+	text := fmt.Sprintf("pair = \"sandbox\"\n[link]\nmedium = \"udp\"\naddress = %q\nrate = \"10Mbit/s\"\nkey_file = \"pair.key\"\n"+
+		"[state]\ndirectory = %q\n[status]\nlisten = \"127.0.0.1:%d\"\n[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n%s",
+		line, dir+"/state", status, broker, topics)
+	for name, content := range map[string][]byte{"role.toml": []byte(text), "pair.key": read(t, bench+"/pair.key")} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, user, user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Spec{
+		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
+		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
+		State: dir + "/state", Files: 1024, Threads: 512,
+	}
+}
+
+// TestRolesCarryMQTTInTheSandbox runs both programs as they are shipped.
+func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
+	root(t)
+	if _, err := exec.LookPath("mosquitto"); err != nil {
+		t.Skip("not proved: the roles in the sandbox, because mosquitto is not installed")
+	}
+	build := exec.Command("go", "build", "-o", bench, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx", "heliograph/tools/heliograph")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the roles: %v: %s", err, out)
+	}
+	if out, err := exec.Command(bench+"/heliograph", "key", "new", bench+"/pair.key").CombinedOutput(); err != nil {
+		t.Fatalf("making a pair key: %v: %s", err, out)
+	}
+	plant, it, txStatus, rxStatus := port(t), port(t), port(t), port(t)
+	line := fmt.Sprintf("127.0.0.1:%d", port(t))
+	from, to := broker(t, plant), broker(t, it)
+	var got said
+	if token := to.Subscribe("plant/#", 1, func(_ paho.Client, m paho.Message) { _, _ = got.Write(m.Payload()) }); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+
+	rx, tx := roleSpec(t, "heliorx", line, it, rxStatus), roleSpec(t, "heliotx", line, plant, txStatus)
+	rx.Direction, tx.Direction = Receive, Transmit
+	var err error
+	if rx.Link, err = udp.ListenFile("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if tx.Link, err = udp.DialFile(line); err != nil {
+		t.Fatal(err)
+	}
+	ends := map[string]chan struct{}{}
+	processes := map[string]*exec.Cmd{}
+	for name, s := range map[string]Spec{"heliorx": rx, "heliotx": tx} {
+		c, err := Command(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends[name], processes[name] = start(t, c), c
+	}
+	for _, port := range []int{txStatus, rxStatus} {
+		eventually(t, "readiness", func() error {
+			r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", port))
+			if err != nil {
+				return err
+			}
+			defer r.Body.Close()
+			if r.StatusCode != http.StatusOK {
+				return fmt.Errorf("status %d", r.StatusCode)
+			}
+			return nil
+		})
+	}
+	for i := range 20 {
+		if token := from.Publish("plant/line", 1, false, fmt.Sprintf("<%d>", i)); token.Wait() && token.Error() != nil {
+			t.Fatal(token.Error())
+		}
+	}
+	eventually(t, "messages", func() error {
+		if !strings.Contains(got.String(), "<19>") {
+			return fmt.Errorf("got %q, want 20 messages", got.String())
+		}
+		return nil
+	})
+	for name, c := range processes {
+		_ = c.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ends[name]:
+		case <-time.After(patience):
+			t.Fatalf("%s still runs after SIGTERM", name)
+		}
+		if code := c.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("%s: %v after SIGTERM, want exit code 0", name, c.ProcessState)
+		}
+	}
+}
