@@ -55,6 +55,11 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 	m.Whole(fast, true)
 	s := send.NewSender(m, p, 1e6, 0.1, session)
 	for now := t0; now.Before(t0.Add(1500 * time.Millisecond)); now = now.Add(time.Millisecond) {
+		if now.Equal(t0.Add(100 * time.Millisecond)) {
+			if _, err := m.Put(fast, send.Record{Key: []byte("press/force"), Payload: []byte("413"), Time: now.UnixNano()}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		made, _, err := s.Frames(now, 20_000)
 		if err != nil {
 			t.Fatal(err)
