@@ -2,13 +2,8 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
-	"sync"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -156,8 +151,10 @@ func reaching() map[string]attempt {
 		"memfd_create":      reach(unix.SYS_MEMFD_CREATE, 0, 0),
 		"keyctl":            reach(unix.SYS_KEYCTL, 0, bad),
 		"adjtimex": func() ([]byte, error) {
-			_, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_TIMECONST, Constant: 2})
-			return nil, err
+			if _, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_TICK}); err != unix.EINVAL { // a tick of 0, which is none
+				return nil, err
+			}
+			return nil, nil
 		},
 		"clock_settime":             reach(unix.SYS_CLOCK_SETTIME, 0, 0),
 		"setresuid":                 reach(unix.SYS_SETRESUID, 0, 0, 0),
@@ -195,72 +192,4 @@ func madeCode() ([]byte, error) {
 		return nil, err
 	}
 	return nil, unix.Mprotect(b, unix.PROT_READ|unix.PROT_EXEC)
-}
-
-// honest is what a correct role does.
-func honest() map[string]attempt {
-	return map[string]attempt{
-		"work": func() ([]byte, error) {
-			if b, err := os.ReadFile(argument(1)); err != nil || string(b) != "configuration" {
-				return b, err
-			}
-			return nil, work(argument(0))
-		},
-		"status": func() ([]byte, error) {
-			fmt.Println("running")
-			return read(unix.SYS_READ, 0) // until the test has looked
-		},
-	}
-}
-
-// work does what roles do with the state folder, the network and the runtime.
-func work(state string) error {
-	path := filepath.Join(state, "epoch")
-	if err := os.WriteFile(path+".new", []byte("1"), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(state, "spool", "a"), 0o700); err != nil {
-		return err
-	}
-	if _, err := os.ReadDir(state); err != nil {
-		return err
-	}
-	if _, err := unix.Adjtimex(&unix.Timex{}); err != nil {
-		return err
-	}
-	if _, err := net.InterfaceAddrs(); err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	go func() {
-		if c, err := l.Accept(); err == nil {
-			_, _ = c.Write([]byte("hello"))
-			_ = c.Close()
-		}
-	}()
-	c, err := net.DialTimeout("tcp", l.Addr().String(), time.Second)
-	if err != nil {
-		return err
-	}
-	if _, err := c.Read(make([]byte, 5)); err != nil {
-		return err
-	}
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			runtime.LockOSThread() // a thread each
-			_ = strings.Repeat("x", 1<<20)
-		}()
-	}
-	wg.Wait()
-	runtime.GC()
-	return nil
 }
