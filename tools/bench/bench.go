@@ -43,7 +43,7 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"goodput", goodput}, {"events", events}, {"latency", latency}, {"residual", residual}, {"bursts", bursts},
+		{"goodput", goodput}, {"events", events}, {"state", stateRate}, {"wire", wireBytes}, {"latency", latency}, {"residual", residual}, {"bursts", bursts},
 		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory},
 	}
 }

@@ -98,12 +98,12 @@ func (c *Channel) delivered(unknown bool) {
 // only repeats what is known.
 func (c *Channel) set(v *value, e *record.Entry, event bool) {
 	same := !event && v.seq == 0 && !v.ghost && bytes.Equal(v.payload, e.Payload)
-	v.payload, v.time, v.seq, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, false
+	v.payload, v.seq, v.ghost = bytes.Clone(e.Payload), e.Seq, false
 	if e.Seq > c.gap {
 		v.round = c.round.id
 	}
 	if !same {
-		c.deliver(Update{Key: []byte(v.key), Payload: v.payload, Time: v.time, Event: event})
+		c.deliver(Update{Key: []byte(v.key), Payload: v.payload, Time: e.Time, Event: event})
 	}
 }
 

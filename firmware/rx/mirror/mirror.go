@@ -70,7 +70,6 @@ type Channel struct {
 type value struct {
 	key     string
 	payload []byte
-	time    int64
 	seq     uint64 // 0: of an earlier epoch
 	born    uint64 // 0: the key was not heard of in this epoch
 	round   uint32 // in which it was last heard of
