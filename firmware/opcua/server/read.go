@@ -37,19 +37,21 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	if !ok {
 		return status(ua.StatusBadNodeIDUnknown)
 	}
-	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
-		if code := restricted(v, ref, c, false); code != ua.StatusOK {
-			return status(code)
-		}
-	}
+	start := len(dst)
 	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
 		if raw, known := s.values.get(node); known {
-			return append(dst, raw...)
+			dst = append(dst, raw...)
+		} else {
+			dst = status(ua.StatusCode(s.missing.Load()))
 		}
-		return status(ua.StatusCode(s.missing.Load()))
-	}
-	if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
+	} else if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
 		return status(ua.StatusBadAttributeIDInvalid)
+	}
+	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
+		if code := restricted(v, ref, c, false); code != ua.StatusOK {
+			dst = dst[:start]
+			return status(code)
+		}
 	}
 	return dst
 }

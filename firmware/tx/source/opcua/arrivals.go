@@ -17,6 +17,7 @@ type arrivals struct {
 const (
 	expected = 1
 	arrived  = 2
+	touched  = 4 // a value came since untouch
 )
 
 // reset forgets all, for another generation.
@@ -32,8 +33,8 @@ func (a *arrivals) expect(items []item) {
 	defer a.mu.Unlock()
 	for _, it := range items {
 		a.grow(it.handle)
-		if a.state[it.handle] == 0 {
-			a.state[it.handle] = expected
+		if a.state[it.handle]&(expected|arrived) == 0 {
+			a.state[it.handle] |= expected
 			a.waiting++
 		}
 	}
@@ -45,11 +46,28 @@ func (a *arrivals) mark(handle uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.grow(handle)
-	if a.state[handle] == expected {
+	if a.state[handle]&expected != 0 {
 		a.waiting--
 		a.last = time.Now()
 	}
-	a.state[handle] = arrived
+	a.state[handle] = arrived | touched
+}
+
+// untouch begins to look for values that come.
+func (a *arrivals) untouch(items []item) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, it := range items {
+		a.grow(it.handle)
+		a.state[it.handle] &^= touched
+	}
+}
+
+// touchedSince tells whether a value came since untouch.
+func (a *arrivals) touchedSince(handle uint32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(handle) < len(a.state) && a.state[handle]&touched != 0
 }
 
 // missing returns what is still waited for, and for how long nothing came.
@@ -60,7 +78,7 @@ func (a *arrivals) missing(most int) (handles []uint32, since time.Duration) {
 		return nil, 0
 	}
 	for h, s := range a.state {
-		if s == expected && len(handles) < most {
+		if s&expected != 0 && len(handles) < most {
 			handles = append(handles, uint32(h))
 		}
 	}

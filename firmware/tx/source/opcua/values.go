@@ -42,6 +42,7 @@ type values struct {
 	arrived    *arrivals
 	follow     map[uint32]*client.Subscription // by handle; nil is polled
 	polled     []item
+	unread     []item            // that were subscribed to and never read
 	seen       map[uint32]uint64 // hash of what was last read of a polled item
 	seed       maphash.Seed
 	current    *client.Subscription
@@ -174,6 +175,7 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 		switch status {
 		case ua.StatusOK:
 			v.follow[items[i].handle] = v.current
+			v.unread = append(v.unread, items[i])
 		case ua.StatusBadTooManyMonitoredItems:
 			full = append(full, items[i])
 		case ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadFilterNotAllowed, ua.StatusBadMonitoredItemFilterInvalid:
@@ -192,14 +194,19 @@ func (v *values) poll(items []item) {
 	}
 }
 
-// read reads items once. Only changes cross, unless all are asked for.
+// read reads items once. Only changes cross, unless all are asked for. A value that
+// was notified meanwhile is newer than what was read.
 func (v *values) read(ctx context.Context, items []item, all bool) error {
+	v.arrived.untouch(items)
 	list := make([]client.ReadItem, len(items))
 	for i, it := range items {
 		list[i] = client.ReadItem{Node: it.node, Attribute: ua.AttributeIDValue}
 	}
 	var stamped []byte
 	return v.session.Read(ctx, list, 0, func(i int, dv rawvalue.DataValue) {
+		if v.arrived.touchedSince(items[i].handle) {
+			return
+		}
 		stamped = dv.Append(stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
 		sum := maphash.Bytes(v.seed, stamped)
 		if last, ok := v.seen[items[i].handle]; !ok || last != sum || all {
@@ -207,6 +214,19 @@ func (v *values) read(ctx context.Context, items []item, all bool) error {
 			v.put(items[i].handle, dv)
 		}
 	})
+}
+
+// confirm reads some of what is subscribed to once. Servers may write a value in
+// another way when they notify it, a null array as an empty one; a client that reads
+// the mirror is to find what it would read at the source.
+func (v *values) confirm(ctx context.Context) error {
+	n := min(maxPerRound, len(v.unread))
+	if n == 0 {
+		return nil
+	}
+	now := v.unread[:n]
+	v.unread = v.unread[n:]
+	return v.read(ctx, now, true)
 }
 
 // drop forgets variables that are gone.

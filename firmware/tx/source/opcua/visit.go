@@ -227,6 +227,11 @@ func (v *visit) tick(ctx context.Context) error {
 		}
 		v.next = end
 	}
+	if v.crawl == nil {
+		if err := v.values.confirm(ctx); err != nil {
+			return err
+		}
+	}
 	missing, since := v.arrived.missing(maxPerRound)
 	if len(missing) > 0 && since > missingFor {
 		items := make([]item, 0, len(missing))

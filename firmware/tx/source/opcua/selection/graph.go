@@ -110,19 +110,22 @@ func (g *Graph) References(i Index, keep []bool) iter.Seq[addrspace.Reference] {
 	}
 }
 
-// sessions marks the nodes of the plant's clients' sessions, which servers put
-// below their SessionsDiagnosticsSummary beside what the standard has there.
+// sessions marks the nodes of the plant's clients' sessions and subscriptions, which
+// servers put below their diagnostics beside what the standard has there.
 func (g *Graph) sessions() []bool {
 	hidden := make([]bool, len(g.ids))
-	summary, ok := g.index[rawvalue.NodeID{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary}]
-	if !ok {
-		return hidden
-	}
 	kinds := g.down()
 	var roots []Index
-	for _, e := range g.edges[summary] {
-		if !e.inverse && kinds[e.kind] && g.ids[e.target].Namespace != 0 {
-			roots = append(roots, e.target)
+	for _, list := range g.known([]rawvalue.NodeID{
+		{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary},
+		{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray},
+		{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray},
+		{Number: id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray},
+	}) {
+		for _, e := range g.edges[list] {
+			if !e.inverse && kinds[e.kind] && g.ids[e.target].Namespace != 0 {
+				roots = append(roots, e.target)
+			}
 		}
 	}
 	g.flood(roots, g.subtypes(id.Aggregates), hidden, nil)

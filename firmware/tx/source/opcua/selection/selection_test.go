@@ -32,6 +32,7 @@ func plant() *Graph {
 		ns0(id.Server_ServerDiagnostics): {ns0(id.HasComponent): {ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary)}},
 		ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary): {ns0(id.HasComponent): {
 			ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray), named("session of joe")}},
+		ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray): {ns0(id.HasComponent): {named("what joe does")}},
 		named("session of joe"): {ns0(id.HasComponent): {named("joe's rights")}},
 		named("area"):           {ns0(id.Organizes): {named("press"), named("secret")}},
 		named("other"):          {ns0(id.Organizes): {named("press"), named("a/b")}},
