@@ -27,7 +27,7 @@ type generation struct {
 }
 
 // coder closes the generations of one class and makes their parity. Sources
-// leave at once; only copies are kept.
+// leave at once; only what they were made of is kept.
 type coder struct {
 	profile  wire.ClassProfile
 	table    [wire.MaxSources + 1]int
@@ -35,19 +35,25 @@ type coder struct {
 	open     *generation
 	closing  *generation // its parity is on its way
 	encoders map[[2]int]reedsolomon.Encoder
-	shards   [][]byte // free copies
-	size     int      // of a copy
+	buffers  *buffers
 	number   uint64
 }
 
-func newCoder(p wire.ClassProfile, loss, overhead float64, size int) *coder {
+// buffers are free ones for shards.
+type buffers struct {
+	free [][]byte
+	size int
+}
+
+func newCoder(p wire.ClassProfile, loss, overhead float64, b *buffers) *coder {
 	return &coder{
-		profile: p, table: wire.ParityTable(loss), floor: overhead, size: size,
+		profile: p, table: wire.ParityTable(loss), floor: overhead, buffers: b,
 		open: &generation{}, encoders: make(map[[2]int]reedsolomon.Encoder),
 	}
 }
 
-// add keeps a source shard and returns its place. The generation must not be full.
+// add takes over a source shard, made in a buffer, and returns its place. The
+// generation must not be full.
 func (c *coder) add(now time.Time, shard []byte, lefts []func(error)) (generation, index uint16) {
 	g := c.open
 	if len(g.shards) == 0 {
@@ -55,18 +61,20 @@ func (c *coder) add(now time.Time, shard []byte, lefts []func(error)) (generatio
 	}
 	g.last = now
 	g.lefts = append(g.lefts, lefts...)
-	g.shards = append(g.shards, append(c.take(), shard...))
+	g.shards = append(g.shards, shard)
 	return uint16(g.number), uint16(len(g.shards) - 1)
 }
 
-func (c *coder) take() []byte {
-	if n := len(c.shards); n > 0 {
-		s := c.shards[n-1]
-		c.shards = c.shards[:n-1]
+func (b *buffers) take() []byte {
+	if n := len(b.free); n > 0 {
+		s := b.free[n-1]
+		b.free = b.free[:n-1]
 		return s[:0]
 	}
-	return make([]byte, 0, c.size)
+	return make([]byte, 0, (b.size+stride-1)/stride*stride)
 }
+
+func (b *buffers) give(shards ...[]byte) { b.free = append(b.free, shards...) }
 
 func (c *coder) full() bool { return len(c.open.shards) == c.profile.MaxLanes*c.profile.Sources }
 
@@ -137,16 +145,21 @@ func (c *coder) next(class wire.Class) (h wire.Header, sources int, coded []byte
 	return h, len(g.shards), coded, done, nil
 }
 
+// stride is what the coder works on at once. Of a remainder it makes a slow pass
+// for every source and row; zeros in its place cost nothing.
+const stride = 64
+
 func (c *coder) encode(g *generation, lane int) ([][]byte, error) {
 	var all [][]byte
+	size := (g.size + stride - 1) / stride * stride
 	for i := lane; i < len(g.shards); i += g.lanes {
 		s := g.shards[i]
-		clear(s[len(s):g.size])
-		all = append(all, s[:g.size])
+		clear(s[len(s):size])
+		all = append(all, s[:size])
 	}
 	k := len(all)
 	for range g.rows {
-		all = append(all, c.take()[:g.size])
+		all = append(all, c.buffers.take()[:size])
 	}
 	enc, err := c.encoder(k, g.rows)
 	if err == nil {
@@ -154,6 +167,9 @@ func (c *coder) encode(g *generation, lane int) ([][]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("send: coding %d sources and %d parity: %v", k, g.rows, err)
+	}
+	for i, row := range all[k:] {
+		all[k+i] = row[:g.size]
 	}
 	return all[k:], nil
 }
@@ -171,8 +187,8 @@ func (c *coder) encoder(k, m int) (reedsolomon.Encoder, error) {
 
 // recycle takes back what a finished generation kept.
 func (c *coder) recycle(g *generation) {
-	c.shards = append(c.shards, g.shards...)
+	c.buffers.give(g.shards...)
 	for _, lane := range g.parity {
-		c.shards = append(c.shards, lane...)
+		c.buffers.give(lane...)
 	}
 }

@@ -27,8 +27,8 @@ type Sender struct {
 	coders   [wire.Classes]*coder
 	helloAt  time.Time
 	batch    [][]byte
-	buffers  [][]byte
-	plain    []byte
+	buffers  [][]byte // of frames
+	shards   buffers
 	lefts    []func(error)
 	done     []*generation // their last parity frame is in the batch
 	doneOf   []*coder
@@ -51,9 +51,9 @@ const saturation = 50 * time.Millisecond
 // NewSender returns a sender for one session on a line that takes rate bytes
 // per second. overhead is the floor of parity ÷ source frames.
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
-	s := &Sender{mux: mux, profile: profile, session: session, full: int(rate * saturation.Seconds())}
+	s := &Sender{mux: mux, profile: profile, session: session, full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()}}
 	for i := range s.coders {
-		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, profile.MaxFrame())
+		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, &s.shards)
 	}
 	return s
 }
@@ -165,14 +165,15 @@ func (s *Sender) frame(now time.Time) ([]byte, error) {
 }
 
 func (s *Sender) source(now time.Time) []byte {
-	payload, class, lefts, nothing := s.mux.Fill(now, s.plain[:0], s.lefts[:0])
-	s.plain, s.lefts = payload, lefts
+	shard, class, lefts, nothing := s.mux.Fill(now, s.shards.take(), s.lefts[:0])
+	s.lefts = lefts
 	if nothing {
+		s.shards.give(shard)
 		return nil
 	}
-	g, index := s.coders[class].add(now, payload, lefts)
+	g, index := s.coders[class].add(now, shard, lefts)
 	h := wire.Header{Kind: wire.Source, Class: class, Lanes: 1, Generation: g, Index: index}
-	frame := append(s.begin(&h), payload...)
+	frame := append(s.begin(&h), shard...)
 	s.counts.Source++
 	return s.seal(frame, wire.HeaderSize)
 }
