@@ -66,9 +66,10 @@
 //   - Epoll on the link, which Go needs. It says when something arrived, not
 //     what; CREAD off on a UART, and the filter that drops all on a socket,
 //     leave it nothing to say.
-//   - The network. A role opens IP sockets of its own, and may bind one to any
-//     interface. An Ethernet link has to be in a network namespace that is not
-//     the role's, a UDP one behind a packet filter.
+//   - The network. A role opens IP sockets of its own, to anywhere, and may bind
+//     one to any interface that it finds. So drivers/ethernet takes a link's
+//     interface into a network namespace where no role is; a UDP link, which is
+//     for the lab, stays within reach.
 //   - Pipes as links: Landlock cannot keep /proc/self/fd from opening one
 //     again. CheckLink refuses them.
 //   - Dynamically linked programs: no file can be mapped executable.

@@ -1,8 +1,11 @@
 package sandbox
 
 import (
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -191,6 +194,7 @@ func TestARoleStaysWhereItIs(t *testing.T) {
 		{"new code", "EPERM"},
 		{"memory made code", "EPERM"},
 		{"exec another program", "EACCES"},
+		{"exec what it wrote", "EACCES"},
 		{"packet socket", "EPERM"},
 		{"Unix socket", "EPERM"},
 		{"netlink, socket diagnosis", "EPERM"},
@@ -216,6 +220,41 @@ func TestARoleStaysWhereItIs(t *testing.T) {
 				t.Errorf("without the sandbox: %q, want \"done\", or a kernel without it: this row proves nothing", got)
 			}
 		})
+	}
+}
+
+// A descriptor's owner gets a signal of the role's choice, which the filter
+// cannot see; Landlock's scope is what holds it back.
+func TestASignalDoesNotLeaveTheSandbox(t *testing.T) {
+	root(t)
+	for _, inside := range []bool{true, false} {
+		victim := exec.Command("sleep", "60")
+		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}, Pdeathsig: syscall.SIGKILL}
+		if err := victim.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s := spec(folder(t), Transmit, newWire(t, "socket", "").near)
+		s.Arguments = []string{"signal through a pipe", s.State, "-", strconv.Itoa(victim.Process.Pid)}
+		c := exec.Command(s.Program, s.Arguments...)
+		if inside {
+			var err error
+			if c, err = command(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, err := c.Output(); string(out) != "done\n" {
+			t.Errorf("in the sandbox %v: %q, %v; want \"done\"", inside, out, err)
+		}
+		// What the role did not kill dies of this.
+		_ = victim.Process.Signal(syscall.SIGTERM)
+		_ = victim.Wait()
+		want := syscall.SIGTERM
+		if !inside {
+			want = syscall.SIGKILL
+		}
+		if got := victim.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != want {
+			t.Errorf("in the sandbox %v: the other process died of %v, want %v", inside, got, want)
+		}
 	}
 }
 

@@ -176,6 +176,30 @@ func reaching() map[string]attempt {
 		"open /proc/self/mem":       open("/proc/self/mem", unix.O_RDWR),
 		"open a parent's maps":      open(fmt.Sprintf("/proc/%d/maps", os.Getppid()), unix.O_RDONLY),
 		"open /sys":                 open("/sys/kernel/uevent_seqnum", unix.O_RDONLY),
+		"exec what it wrote": func() ([]byte, error) {
+			b, err := os.ReadFile(os.Args[0])
+			if err != nil {
+				return nil, err
+			}
+			path := filepath.Join(argument(0), "program")
+			if err := os.WriteFile(path, b, 0o700); err != nil {
+				return nil, err
+			}
+			return nil, unix.Exec(path, append([]string{path, "prctl"}, os.Args[2:]...), nil)
+		},
+		"signal through a pipe": func() ([]byte, error) {
+			var p [2]int
+			if err := unix.Pipe2(p[:], unix.O_NONBLOCK); err != nil {
+				return nil, err
+			}
+			for _, set := range [][2]uintptr{{unix.F_SETOWN, uintptr(number(2))}, {unix.F_SETSIG, uintptr(unix.SIGKILL)}, {unix.F_SETFL, unix.O_ASYNC | unix.O_NONBLOCK}} {
+				if _, err := call(unix.SYS_FCNTL, uintptr(p[0]), set[0], set[1]); err != nil {
+					return nil, err
+				}
+			}
+			_, err := unix.Write(p[1], []byte("x"))
+			return nil, err
+		},
 		"write beside its state": func() ([]byte, error) {
 			return nil, os.WriteFile(filepath.Join(filepath.Dir(argument(0)), "beside"), nil, 0o600)
 		},
