@@ -48,7 +48,7 @@ func (b *Batch) Changes(f func(*Entry)) error {
 		}
 		e := Entry{Seq: seq, Born: run.Born + uint64(step)}
 		e.Time, e.Payload = run.tail(&c, head)
-		if c.bad || head > bornStep|timeMask|shortLength || e.Born == 0 || e.Born >= seq {
+		if c.bad || e.Born == 0 || e.Born >= seq {
 			return ErrMalformed
 		}
 		run.Born = e.Born

@@ -80,7 +80,7 @@ func (p *Page) Entries(f func(*Entry)) error {
 		e.Seq = c.sum(e.Born, c.uvarint())
 		e.Key = c.bytes(MaxKey)
 		e.Time, e.Payload = run.tail(&c, head)
-		if c.bad || head > bornStep|timeMask|shortLength || e.Born > p.To || e.Seq > p.Seq {
+		if c.bad || e.Born > p.To || e.Seq > p.Seq {
 			return ErrMalformed
 		}
 		run.Born = e.Born

@@ -35,10 +35,11 @@
 //	entry     head(1) [step(uvarint): born − the entry before's, first: − from,
 //	          head 64; absent: 1] age(uvarint: seq − born) keylen(uvarint) key
 //	          [time] [paylen(uvarint) − 15, when head says 15] payload
-//	          head: 0 step(1 bit) time(2 bits) paylen(4 bits)
+//	          head: coarse(1 bit) step(1 bit) time(2 bits) paylen(4 bits)
 //	          time: 0 none; 1 the same as of the last entry that had one; 2 a
 //	          difference to it in units of 100 ns (uvarint, zig-zag), where both
-//	          are multiples of it and it takes less than 8 bytes; 3 ns since 1970(8)
+//	          are multiples of it and it takes less than 8 bytes, or, when coarse
+//	          is 1, of whole milliseconds; 3 ns since 1970(8)
 //	batch     channel(2) seq(uvarint): of its first change, change+
 //	          new values of keys born before, with successive numbers; the key
 //	          does not cross, its birth stands for it

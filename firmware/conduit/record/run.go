@@ -17,11 +17,13 @@ const (
 	timeSame    = 1 << timeShift
 	timeStep    = 2 << timeShift
 	timeFull    = 3 << timeShift
-	timeMask    = 3 << timeShift
 	bornStep    = 1 << 6
+	coarse      = 1 << 7 // with timeStep: it counts milliseconds, which many sources do
+	timeMask    = 3<<timeShift | coarse
 
-	tick      = 100 // ns, in which OPC UA counts (Part 6, 5.2.2.5)
-	longSteps = 8   // bytes; a step that takes as many is no shorter than the time
+	tick        = 100    // ns, in which OPC UA counts (Part 6, 5.2.2.5)
+	millisecond = 10_000 // ticks
+	longSteps   = 8      // bytes; a step that takes as many is no shorter than the time
 )
 
 // head returns an entry's first byte; follows says that the birth is not the next.
@@ -42,17 +44,20 @@ func (r *Run) step(time int64) (code byte, zigzag uint64) {
 	case time%tick != 0 || r.Time%tick != 0:
 		return timeFull, 0
 	}
-	zigzag = zigzagOf(time/tick - r.Time/tick)
-	if uvarintLen(zigzag) >= longSteps {
+	code, ticks := timeStep, time/tick-r.Time/tick
+	if ticks%millisecond == 0 {
+		code, ticks = timeStep|coarse, ticks/millisecond
+	}
+	if zigzag = zigzagOf(ticks); uvarintLen(zigzag) >= longSteps {
 		return timeFull, 0
 	}
-	return timeStep, zigzag
+	return code, zigzag
 }
 
 // appendTail appends an entry's time and payload, and makes it the last.
 func (r *Run) appendTail(dst []byte, time int64, payload []byte) []byte {
 	switch code, zigzag := r.step(time); code {
-	case timeStep:
+	case timeStep, timeStep | coarse:
 		dst = binary.AppendUvarint(dst, zigzag)
 	case timeFull:
 		dst = binary.BigEndian.AppendUint64(dst, uint64(time))
@@ -76,6 +81,9 @@ func (r *Run) tail(c *cursor, head byte) (time int64, payload []byte) {
 	case timeStep:
 		zigzag = c.uvarint()
 		time = (r.Time/tick + unzigzag(zigzag)) * tick
+	case timeStep | coarse:
+		zigzag = c.uvarint()
+		time = (r.Time/tick + unzigzag(zigzag)*millisecond) * tick
 	case timeFull:
 		time = int64(c.uint64())
 	}
