@@ -180,7 +180,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, gone := range s.sessions.expire(s.cfg.Now()) {
-			s.engine.SessionClosed(gone.number, gone.activated()) // its subscriptions live on until their own lifetime ends
+			s.engine.SessionClosed(gone.number, false) // its subscriptions live on until their own lifetime ends
 		}
 	}
 }

@@ -38,8 +38,6 @@ type session struct {
 	points points
 }
 
-func (s *session) activated() bool { return s.active }
-
 // sessions are all of a server's.
 type sessions struct {
 	limits Limits

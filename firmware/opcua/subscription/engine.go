@@ -97,7 +97,7 @@ const (
 // Engine holds the subscriptions of a server. Changed, Event, Forget and Reset have one
 // caller at a time, everything else any number.
 //
-// Locks are taken in this order: mu, a subscription's, an index's.
+// Locks are taken in this order: mu, the address space's, a subscription's, an index's.
 type Engine struct {
 	cfg  Config
 	seed maphash.Seed

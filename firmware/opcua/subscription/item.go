@@ -143,14 +143,12 @@ func (it *item) settle(e *Engine, now int64) bool {
 
 // sample reads what nobody pushes. The engine's lock is held.
 func (it *item) sample(e *Engine) {
-	s := it.sub
-	raw := e.cfg.Nodes.AppendAttribute(nil, &s.client, it.node, it.attribute)
-	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	dv, err := rawvalue.SkimDataValue(it.read(e), rawvalue.Limits{})
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	it.sub.mu.Lock()
+	defer it.sub.mu.Unlock()
 	if it.gone || it.mode == ua.MonitoringModeDisabled {
 		return
 	}
@@ -159,13 +157,28 @@ func (it *item) sample(e *Engine) {
 	}
 }
 
-// first reads the value that an item begins with.
-func (it *item) first(e *Engine) {
-	raw := e.cfg.Nodes.AppendAttribute(nil, &it.sub.client, it.node, it.attribute)
-	if dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil {
-		if part, ok := it.cut(dv); ok {
-			it.push(e, part, e.now.Load())
-		}
+// read reads what the item monitors. No lock may be held but the engine's: the server
+// looks into its address space, and whoever does that may wait for a lock of ours.
+func (it *item) read(e *Engine) []byte {
+	if it.events {
+		return nil
+	}
+	return e.cfg.Nodes.AppendAttribute(nil, &it.sub.client, it.node, it.attribute)
+}
+
+// begin takes over the value that an item begins with, if no change has come first.
+func (it *item) begin(e *Engine, raw []byte) {
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	if err != nil || it.events {
+		return
+	}
+	it.sub.mu.Lock()
+	defer it.sub.mu.Unlock()
+	if it.gone || it.mode == ua.MonitoringModeDisabled || it.last.Raw != nil {
+		return
+	}
+	if part, ok := it.cut(dv); ok {
+		it.push(e, part, e.now.Load())
 	}
 }
 

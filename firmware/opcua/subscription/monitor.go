@@ -213,11 +213,7 @@ func (k *call) enter(it *item) {
 		it.due = k.cfg.Now().Add(it.sampling)
 		k.sampled[it] = true
 	}
-	it.sub.mu.Lock()
-	defer it.sub.mu.Unlock()
-	if it.mode != ua.MonitoringModeDisabled && it.last.Raw == nil { // no change has come since it was entered
-		it.first(k.Engine)
-	}
+	it.begin(k.Engine, it.read(k.Engine))
 }
 
 // item returns an item of a subscription that is the caller's.
@@ -322,18 +318,16 @@ func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {
 }
 
 func (k *call) setMode(it *item, mode ua.MonitoringMode) {
+	first := it.read(k.Engine)
 	it.sub.mu.Lock()
-	defer it.sub.mu.Unlock()
-	was := it.mode
 	it.mode = mode
-	switch {
-	case mode == ua.MonitoringModeDisabled:
+	if mode == ua.MonitoringModeDisabled {
 		it.clear(k.Engine)
 		it.last = rawvalue.DataValue{}
-	case was == ua.MonitoringModeDisabled && !it.events:
-		it.first(k.Engine)
 	}
 	it.list()
+	it.sub.mu.Unlock()
+	it.begin(k.Engine, first)
 }
 
 func (k *call) setTriggering(req *ua.SetTriggeringRequest) {
