@@ -31,6 +31,7 @@
 //	read, readv, preadv, recvmsg … ─ fd = 3 on TX ──▶ kill ─ else ▶ allow
 //	write, writev, sendmmsg …  ───── fd = 3 on RX ──▶ kill ─ else ▶ allow
 //	dup, dup3, setsockopt, connect … fd = 3 ────────▶ kill ─ else ▶ allow
+//	close ───────────────────────── fd = 3 ─────────▶ nothing, 0 ─ else ▶ allow
 //	getsockopt ───────────────────── fd = 3 on TX ──▶ kill ─ else ▶ allow
 //	fcntl ──────── fd = 3, not F_GETFL, F_[GS]ETFD ─▶ kill ─ else ▶ allow
 //	ioctl ──────── fd = 3, not TX's TIOCOUTQ ───────▶ kill ─ else ▶ EPERM
@@ -46,6 +47,9 @@
 // so PID 1 sees an intrusion, not a restart. Unix sockets are refused because
 // SCM_RIGHTS hands over a second descriptor of the link, under a number that no
 // filter knows; so standard streams must be no Unix sockets either.
+//
+// A link is never really closed: the next file would get its number, and an
+// honest role die of reading it.
 //
 // Registers are 64 bit wide, but the kernel declares every argument looked at
 // here as int or unsigned int, or narrows it before use (flags of clone, fd of

@@ -19,8 +19,10 @@ const (
 	allow verdict = unix.SECCOMP_RET_ALLOW
 	deny  verdict = unix.SECCOMP_RET_ERRNO | verdict(unix.EPERM)
 	other verdict = unix.SECCOMP_RET_ERRNO | verdict(unix.EINVAL) // Go then takes another way
-	old   verdict = unix.SECCOMP_RET_ERRNO | verdict(unix.ENOSYS) // as on a kernel without it
-	kill  verdict = unix.SECCOMP_RET_KILL_PROCESS
+	// pretend says that all went well, and does nothing.
+	pretend verdict = unix.SECCOMP_RET_ERRNO
+	old     verdict = unix.SECCOMP_RET_ERRNO | verdict(unix.ENOSYS) // as on a kernel without it
+	kill    verdict = unix.SECCOMP_RET_KILL_PROCESS
 )
 
 // Offsets in struct seccomp_data (linux/seccomp.h). Both machines are little

@@ -29,7 +29,9 @@ func rules(d Direction, pid int) []rule {
 	add(nil, allow, files()...)
 	add(nil, allow, sockets()...)
 	add(unlessLink(0), allow, linkSetup()...)
-	add(unlessLink(0), allow, unix.SYS_DUP, unix.SYS_DUP3)
+	add([]test{{argument: 0, values: []uint32{LinkDescriptor}, then: pretend}}, allow, unix.SYS_CLOSE)
+	add(unlessLink(0), allow, unix.SYS_DUP)
+	add(append(unlessLink(0), unlessLink(1)...), allow, unix.SYS_DUP3)
 	add(getsockopt, allow, unix.SYS_GETSOCKOPT)
 	add(descriptorFlags(), allow, unix.SYS_FCNTL)
 	add(control(d), deny, unix.SYS_IOCTL)
@@ -85,7 +87,7 @@ func memoryAndThreads() []uintptr {
 func files() []uintptr {
 	return []uintptr{
 		unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EVENTFD2, unix.SYS_PIPE2,
-		unix.SYS_OPENAT, unix.SYS_CLOSE, unix.SYS_CLOSE_RANGE, unix.SYS_FSTAT, unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS,
+		unix.SYS_OPENAT, unix.SYS_FSTAT, unix.SYS_STATX, unix.SYS_STATFS, unix.SYS_FSTATFS,
 		unix.SYS_LSEEK, unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FLOCK,
 		unix.SYS_GETDENTS64, unix.SYS_GETCWD, unix.SYS_READLINKAT, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2,
 		unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2, unix.SYS_FCHMOD, unix.SYS_FCHMODAT,
