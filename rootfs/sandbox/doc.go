@@ -46,7 +46,7 @@
 // To kill means SIGSYS for the whole process: no correct role ever does these,
 // so PID 1 sees an intrusion, not a restart. Unix sockets are refused because
 // SCM_RIGHTS hands over a second descriptor of the link, under a number that no
-// filter knows; so standard streams must be no Unix sockets either.
+// filter knows; so the stage refuses a standard stream that is a socket.
 //
 // A link is never really closed: the next file would get its number, and an
 // honest role die of reading it.

@@ -32,8 +32,12 @@ type Spec struct {
 
 	UID, GID uint32 // neither may be 0
 
-	Read  []string // files and folders to read; what is missing is left out
-	State string   // folder to write
+	// Read are files and folders to read; what is missing is left out. Both roles
+	// use their configuration's folder, /etc/hosts, /etc/resolv.conf,
+	// /etc/ssl/certs, /etc/localtime, /usr/share/zoneinfo,
+	// /proc/sys/net/core/somaxconn and a thermal zone's temp in /sys.
+	Read  []string
+	State string // folder to write, which belongs to UID
 
 	Files   uint64 // most open files
 	Threads uint64 // most threads of all processes of this user
@@ -42,7 +46,9 @@ type Spec struct {
 const stageName = "heliograph-sandbox"
 
 // Command returns the command that runs a role. Like any command it is to be
-// started once; its standard streams are the caller's to set.
+// started once; its standard streams are the caller's to set, to files or pipes.
+// A role that dies of SIGSYS tried what no role does. The caller keeps the link
+// open, and starts the next one with it.
 func Command(s Spec) (*exec.Cmd, error) {
 	if err := CheckLink(s.Link, s.Direction); err != nil {
 		return nil, err

@@ -104,6 +104,21 @@ func TestAStageThatCannotFinishRunsNothing(t *testing.T) {
 	}
 }
 
+func TestAStandardStreamThatIsASocketIsRefused(t *testing.T) {
+	root(t)
+	s := spec(folder(t), Transmit, newWire(t, "socket", "").near)
+	s.Arguments = []string{"work", s.State, s.Read[0]}
+	c, err := command(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stdout = newWire(t, "socket", "").near
+	_ = c.Run()
+	if got := c.ProcessState.ExitCode(); got != Failed {
+		t.Errorf("exit code %d, want %d", got, Failed)
+	}
+}
+
 func TestCommandRefusesWhatIsNoSandbox(t *testing.T) {
 	good := Spec{Program: "/role", Direction: Receive, UID: 1, GID: 1, State: "/state", Files: 1, Threads: 1}
 	for name, spoil := range map[string]func(s *Spec){

@@ -65,8 +65,17 @@ func (s *Spec) become() error {
 }
 
 // ready makes the link non-blocking again, which os/exec undid, and hands
-// nothing else down.
+// nothing else down but standard streams, over which no descriptor can leave.
 func ready() error {
+	for fd := range LinkDescriptor {
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); err != nil {
+			return fmt.Errorf("standard stream %d: %w", fd, err)
+		}
+		if stat.Mode&unix.S_IFMT == unix.S_IFSOCK {
+			return fmt.Errorf("standard stream %d is a socket; use a pipe or a file", fd)
+		}
+	}
 	if err := unix.SetNonblock(LinkDescriptor, true); err != nil {
 		return fmt.Errorf("the link: %w", err)
 	}
