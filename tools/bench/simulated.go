@@ -261,7 +261,7 @@ func memory() ([]Figure, error) {
 			err = errors.Join(err, e)
 		}
 		err = errors.Join(err, s.dry())
-		s.TX = nil
+		s.TX, s.channel = nil, nil
 	})
 	runtime.KeepAlive(&table)
 	runtime.KeepAlive(s)

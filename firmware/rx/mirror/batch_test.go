@@ -209,3 +209,16 @@ func TestAChangeAllocatesItsCopiesOnly(t *testing.T) {
 		t.Errorf("got %v allocations, want the key's and the payload's", got)
 	}
 }
+
+func TestBirthsOfAnEarlierEpochMeanNothing(t *testing.T) {
+	s := newScene()
+	s.set(1, 1, "k", "a")
+	s.Begin(true)
+	s.set(1, 1, "l", "b")
+	s.set(2, 2, "k", "a")
+	s.batch(t, 3, change{1, "c"}, change{2, "d"})
+	s.expect(t, Counts{Delivered: 5}, false, "state k=a", "state l=b", "state l=c", "state k=d")
+	s.Begin(true)
+	s.batch(t, 2, change{1, "e"})
+	s.pictured(t, "map[k:d l:c]")
+}

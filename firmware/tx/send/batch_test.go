@@ -132,3 +132,23 @@ func TestEveryChangeOfABatchLearnsThatItLeft(t *testing.T) {
 		}
 	}
 }
+
+func TestAChangeAllocatesOnlyTheKeyOfTheQueuesIndex(t *testing.T) {
+	m := quiet(1400)
+	ch := m.Channel("a", wire.LowLatency)
+	burst := make([]Record, 100)
+	for i := range burst {
+		burst[i] = Record{Key: fmt.Append(nil, i), Payload: []byte("value"), Time: int64(i)}
+	}
+	var buf []byte
+	if got := testing.AllocsPerRun(100, func() {
+		for _, r := range burst {
+			_, _ = m.Put(ch, r) // whose error would show as nothing sent
+		}
+		for nothing := false; !nothing; {
+			buf, _, _, nothing = m.Fill(t0, buf[:0], nil)
+		}
+	}); got > float64(len(burst)) {
+		t.Errorf("got %v allocations for %d changes", got, len(burst))
+	}
+}
