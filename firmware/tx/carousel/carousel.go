@@ -42,9 +42,9 @@ func (t *Table) Born(key []byte) uint64 {
 	return 0
 }
 
-// Set makes payload the newest value of a key and keeps both slices. seq must
-// be higher than of all calls before.
-func (t *Table) Set(key, payload []byte, time int64, seq uint64) {
+// Set makes payload the newest value of a key, keeps both slices, and returns
+// the key's birth. seq must be higher than of all calls before.
+func (t *Table) Set(key, payload []byte, time int64, seq uint64) (born uint64) {
 	e := t.byKey[string(key)]
 	if e == nil {
 		if t.byKey == nil {
@@ -56,6 +56,7 @@ func (t *Table) Set(key, payload []byte, time int64, seq uint64) {
 		t.hash += record.KeyHash(key, seq)
 	}
 	e.payload, e.time, e.seq = payload, time, seq
+	return e.born
 }
 
 // Delete forgets a key. A key that is not there is no error.

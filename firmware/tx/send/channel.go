@@ -48,16 +48,15 @@ func (c *Channel) number(r *Record) record.Update {
 	u := record.Update{
 		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Key: r.Key, Payload: r.Payload,
 	}
-	if r.Key == nil {
-		return u
-	}
-	if u.Born = c.table.Born(r.Key); u.Born == 0 {
-		u.Born = c.seq
-	}
-	if r.Delete {
+	switch {
+	case r.Key == nil:
+	case r.Delete:
+		if u.Born = c.table.Born(r.Key); u.Born == 0 {
+			u.Born = c.seq
+		}
 		c.table.Delete(r.Key)
-	} else {
-		c.table.Set(r.Key, r.Payload, r.Time, c.seq)
+	default:
+		u.Born = c.table.Set(r.Key, r.Payload, r.Time, c.seq)
 	}
 	return u
 }
