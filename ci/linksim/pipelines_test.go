@@ -134,6 +134,28 @@ func TestPipelinesCarryEvents(t *testing.T) {
 	}
 }
 
+func TestPipelinesCarryNewValues(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipelines(t, false, func(_ *line, port source.Port, receiver *rx.Link, out *got) {
+			time.Sleep(time.Second)
+			for i := range 30 {
+				u := source.Update{Key: fmt.Append(nil, i%10), Payload: fmt.Append(nil, i), Time: time.Now()}
+				if err := port.Put(u); err != nil {
+					t.Error(err)
+				}
+				if i%10 == 9 {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			time.Sleep(time.Second)
+			c := receiver.Status().Channels[0]
+			if all := out.all(); len(all) != 30 || all[29] != "29" || c.Delivered != 30 || c.Lost != 0 || c.Unknown != 0 {
+				t.Errorf("got %q, %+v; want 0 to 29", all, c.Counts)
+			}
+		})
+	})
+}
+
 // TestALinkThatOnlyDelaysIsNoticed holds back what is sent for longer and longer.
 func TestALinkThatOnlyDelaysIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
