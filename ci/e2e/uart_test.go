@@ -11,16 +11,13 @@ import (
 	"heliograph/firmware/conduit/linktest/relay"
 )
 
-// TestUARTCarriesThroughNoise runs both roles on a pair of pseudo terminals at
-// 921600 baud, with flipped bits, lost bytes and overruns in between.
-func TestUARTCarriesThroughNoise(t *testing.T) {
-	const n = 2000
-	in, out := port(t), port(t)
-	g := &gateway{t: t, dir: t.TempDir(), txStatus: port(t), rxStatus: port(t)}
+// newSerial prepares a pair on two pseudo terminals at 921600 baud.
+func newSerial(t *testing.T, profile linktest.Profile, tx, rx string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, dir: t.TempDir(), txStatus: port(t), rxStatus: port(t), link: linktest.New(42, profile)}
 	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
 	near, nearPath := drivertest.OpenPTY(t)
 	far, farPath := drivertest.OpenPTY(t)
-	g.link = linktest.New(42, linktest.Profile{BitErrors: 1e-5, DropBytes: 1e-5, Overruns: 1e-5})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	room := relay.Buffer(far, 1<<20)
@@ -29,11 +26,23 @@ func TestUARTCarriesThroughNoise(t *testing.T) {
 	conf := func(role, device string, status int, rest string) string {
 		path := filepath.Join(g.dir, role+".toml")
 		mustWrite(t, path, []byte(fmt.Sprintf("pair = \"e2e\"\n[link]\nmedium = \"uart\"\ndevice = %q\nbaud = 921600\nkey_file = \"pair.key\"\n"+
-			"[state]\ndirectory = \"state-%s\"\n[status]\nlisten = \"127.0.0.1:%d\"\n[[syslog]]\nchannel = \"syslog\"\n%s", device, role, status, rest)))
+			"[state]\ndirectory = \"state-%s\"\n[status]\nlisten = \"127.0.0.1:%d\"\n%s", device, role, status, rest)))
 		return path
 	}
-	g.txConf = conf("tx", nearPath, g.txStatus, fmt.Sprintf("listen = [\"tcp://127.0.0.1:%d\"]\n", in))
-	g.rxConf = conf("rx", farPath, g.rxStatus, fmt.Sprintf("forward = \"tcp://127.0.0.1:%d\"\n", out))
+	g.txConf, g.rxConf = conf("tx", nearPath, g.txStatus, tx), conf("rx", farPath, g.rxStatus, rx)
+	return g
+}
+
+// noise flips bits and loses bytes and words.
+var noise = linktest.Profile{BitErrors: 1e-5, DropBytes: 1e-5, Overruns: 1e-5}
+
+// TestUARTCarriesThroughNoise runs both roles on a pair of pseudo terminals at
+// 921600 baud, with flipped bits, lost bytes and overruns in between.
+func TestUARTCarriesThroughNoise(t *testing.T) {
+	const n = 2000
+	in, out := port(t), port(t)
+	g := newSerial(t, noise, fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
 	var siem collector
 	siem.listen(t, out)
 	g.startRX()

@@ -35,7 +35,13 @@ async function main() {
   const all = options.nodesets ? [nodesets.standard, nodesets.di, nodesets.ia, nodesets.machinery, nodesets.packML] : [nodesets.standard];
   const manager = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: path.join(scratch, "pki") });
   const users = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: path.join(scratch, "users") });
+  await manager.initialize();
+  const certificateFile = path.join(scratch, "certificate.pem");
+  await manager.createSelfSignedCertificate({
+    applicationUri: "urn:heliograph:plant", dns: ["localhost"], ip: ["127.0.0.1"], outputFile: certificateFile, subject: "/CN=plant", startDate: new Date(Date.now() - 3600e3), validity: 10,
+  });
   const server = new OPCUAServer({
+    certificateFile, privateKeyFile: manager.privateKey,
     port: options.port, hostname: "127.0.0.1", nodeset_filename: all.filter((f) => f), serverCertificateManager: manager, userCertificateManager: users,
     securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256, SecurityPolicy.Aes256_Sha256_RsaPss],
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.Sign, MessageSecurityMode.SignAndEncrypt],
@@ -50,7 +56,7 @@ async function main() {
   const ns = options.namespaces.length > 0 ? space.getNamespace(options.namespaces[0]) : space.getOwnNamespace();
   space.installAlarmsAndConditionsService();
 
-  const plant = ns.addObject({ organizedBy: "ObjectsFolder", browseName: "Plant", nodeId: "s=Plant", eventNotifier: EventNotifierFlags.SubscribeToEvents, notifierOf: space.rootFolder.objects.server });
+  const plant = ns.addObject({ organizedBy: "ObjectsFolder", browseName: "Plant", nodeId: "s=Plant", nodeVersion: "1", eventNotifier: EventNotifierFlags.SubscribeToEvents, notifierOf: space.rootFolder.objects.server });
   const folder = (name) => ns.addObject({ componentOf: plant, browseName: name, nodeId: "s=Plant." + name, typeDefinition: "FolderType" });
   const tags = new Map();
   const add = (name, parent) => {

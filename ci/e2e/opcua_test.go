@@ -1,0 +1,530 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/conduit/linktest"
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/tools/crawl"
+)
+
+// plant is a node-opcua server with everything that ours should mirror.
+type plant struct {
+	t       *testing.T
+	options map[string]any
+	url     string
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers chan map[string]any
+	log     *log
+	done    chan struct{}
+}
+
+// startPlant starts ci/peers/plant.js; it may be started again.
+func startPlant(t *testing.T, options map[string]any) *plant {
+	t.Helper()
+	p := &plant{t: t, options: options}
+	t.Cleanup(func() {
+		if p.cmd != nil {
+			p.kill()
+		}
+	})
+	if options["port"] == nil {
+		options["port"] = port(t)
+	}
+	p.start()
+	return p
+}
+
+func (p *plant) start() {
+	p.t.Helper()
+	node := peer(p.t, "node")
+	if os.Getenv("NODE_PATH") == "" {
+		p.t.Skip("not proved: the whole gateway against node-opcua, because NODE_PATH does not name its folder (make test sets it)")
+	}
+	script, err := filepath.Abs("../peers/plant.js")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	options, _ := json.Marshal(p.options)
+	p.cmd, p.answers, p.log, p.done = exec.Command(node, script, string(options)), make(chan map[string]any, 16), &log{}, make(chan struct{})
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p.cmd.Stderr = p.log
+	p.in, _ = p.cmd.StdinPipe()
+	out, _ := p.cmd.StdoutPipe()
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func(cmd *exec.Cmd, answers chan map[string]any, log *log, done chan struct{}) {
+		defer close(done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var a map[string]any
+			if json.Unmarshal(lines.Bytes(), &a) == nil {
+				answers <- a
+			} else {
+				_, _ = log.Write(append(lines.Bytes(), '\n'))
+			}
+		}
+		_ = cmd.Wait()
+	}(p.cmd, p.answers, p.log, p.done)
+	p.url, _ = p.answer()["ready"].(string)
+	if p.url == "" {
+		p.t.Fatalf("the plant's server does not start:\n%s", tail(p.log.String(), 4000))
+	}
+}
+
+func (p *plant) answer() map[string]any {
+	p.t.Helper()
+	select {
+	case a := <-p.answers:
+		return a
+	case <-p.done:
+		p.t.Fatalf("the plant's server ended:\n%s", tail(p.log.String(), 4000))
+	case <-time.After(2 * patience):
+		p.t.Fatalf("the plant's server does not answer:\n%s", tail(p.log.String(), 4000))
+	}
+	return nil
+}
+
+// do has the plant do something.
+func (p *plant) do(command map[string]any) {
+	p.t.Helper()
+	b, _ := json.Marshal(command)
+	if _, err := p.in.Write(append(b, '\n')); err != nil {
+		p.t.Fatal(err)
+	}
+	if a := p.answer(); a["ok"] != true {
+		p.t.Fatalf("the plant cannot do %s: %v", b, a["error"])
+	}
+}
+
+func (p *plant) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// it is a client on IT's side.
+type it struct {
+	t     *testing.T
+	url   string
+	store *pki.Store
+	user  client.User
+	s     *client.Session
+}
+
+func (c *it) connect() {
+	c.t.Helper()
+	if c.s != nil {
+		c.s.Close()
+	}
+	cfg := client.Config{Endpoint: c.url, Policy: "None", ApplicationName: "it", Store: c.store, User: c.user}
+	if c.store != nil {
+		cfg.Policy, cfg.Mode = "Aes256_Sha256_RsaPss", ua.MessageSecurityModeSignAndEncrypt
+	}
+	eventually(c.t, "a session at "+c.url, func() (err error) { c.s, err = client.Connect(c.t.Context(), cfg); return err })
+	c.t.Cleanup(c.s.Close)
+}
+
+func tag(name string) rawvalue.NodeID {
+	return rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Plant." + name}
+}
+
+// read returns a Double and its status; NaN when there is none.
+func (c *it) read(name string) (f float64, code ua.StatusCode) {
+	c.t.Helper()
+	f = math.NaN()
+	err := c.s.Read(c.t.Context(), []client.ReadItem{{Node: tag(name), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) {
+		code = dv.Status
+		if dv.Value.Type() == ua.TypeIDDouble && !dv.Value.IsArray() {
+			f = math.Float64frombits(binary.LittleEndian.Uint64(dv.Value.Raw[1:]))
+		}
+	})
+	if err != nil {
+		return f, ua.StatusBadServerNotConnected
+	}
+	return f, code
+}
+
+// sees waits until a tag reads so at the mirror.
+func (c *it) sees(name string, f float64, code ua.StatusCode) {
+	c.t.Helper()
+	eventually(c.t, fmt.Sprintf("%s is %v, %v", name, f, code), func() error {
+		if c.s.Err() != nil {
+			c.connect()
+		}
+		got, status := c.read(name)
+		if got != f && !(math.IsNaN(f) && math.IsNaN(got)) || status != code {
+			return fmt.Errorf("got %v, %v", got, status)
+		}
+		return nil
+	})
+}
+
+// mirrorTables is a channel from the plant to a mirror.
+func mirrorTables(p *plant, mirror int, security bool) (tx, rx string) {
+	tx = fmt.Sprintf("[[opcua]]\nchannel = \"plant\"\nendpoint = %q\npublishing_interval = \"100ms\"\n", p.url)
+	rx = fmt.Sprintf("[[opcua]]\nchannel = \"plant\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\n", mirror)
+	if security {
+		return tx + "username = \"joe\"\npassword_file = \"ot.password\"\n", rx + "users_file = \"users\"\n"
+	}
+	return tx + "security_policy = \"None\"\n", rx + "security = [\"None\"]\nanonymous = true\n"
+}
+
+// trustAll trusts what a role has rejected, as an operator would.
+func trustAll(t *testing.T, g *gateway, role string) {
+	t.Helper()
+	rejected := filepath.Join(g.dir, "state-"+role, "pki", "rejected", "certs")
+	eventually(t, "a rejected certificate of "+role, func() error {
+		files, _ := os.ReadDir(rejected)
+		if len(files) == 0 {
+			return errors.New("none yet")
+		}
+		for _, f := range files {
+			b := mustRead(t, filepath.Join(rejected, f.Name()))
+			mustWrite(t, filepath.Join(g.dir, "state-"+role, "pki", "trusted", "certs", f.Name()), b)
+		}
+		return nil
+	})
+}
+
+// same wants the mirror to show what the plant shows to the user that TX is.
+func same(t *testing.T, plant client.Config, mirror *it) {
+	t.Helper()
+	look := func(s *client.Session) *crawl.Picture {
+		p, err := crawl.Take(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	source, err := client.Connect(t.Context(), plant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	before := look(source)
+	eventually(t, "the mirror shows what the plant shows", func() error {
+		seen := look(mirror.s)
+		after := look(source)
+		differences := crawl.Compare(before, after, seen)
+		before = after
+		if len(differences) > 0 {
+			return fmt.Errorf("%d differences among %d nodes, such as %v", len(differences), len(after.Nodes), differences[:min(5, len(differences))])
+		}
+		t.Logf("no difference among %d nodes", len(after.Nodes))
+		return nil
+	})
+}
+
+// TestTheMirrorCannotBeToldFromItsSource is the acceptance of OPC UA: everything
+// encrypted, nodesets and hard values, ticking tags, a link with loss and corruption.
+func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
+	tags := 1000
+	if s := os.Getenv("HELIOGRAPH_TAGS"); s != "" {
+		_, _ = fmt.Sscan(s, &tags)
+	}
+	p := startPlant(t, map[string]any{"tags": tags, "nodesets": true, "period": 100, "perTick": 10})
+	mirror := port(t)
+	tx, rx := mirrorTables(p, mirror, true)
+	g := newGateway(t, rough, tx, rx)
+	mustWrite(t, filepath.Join(g.dir, "ot.password"), []byte("secret\n"))
+	add := exec.Command(filepath.Join(programs, "heliograph"), "user", "add", filepath.Join(g.dir, "users"), "ann")
+	add.Stdin = strings.NewReader("geheim\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("user add: %v\n%s", err, out)
+	}
+	g.startRX()
+	g.startTX()
+	trustAll(t, g, "tx")
+
+	store, err := pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: "urn:it", Name: "it", Hosts: []string{"127.0.0.1"}}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own []byte
+	eventually(t, "the mirror's certificate", func() error {
+		files, _ := filepath.Glob(filepath.Join(g.dir, "state-rx", "pki", "own", "certs", "*.der"))
+		if len(files) == 0 {
+			return errors.New("none yet")
+		}
+		own = mustRead(t, files[0])
+		return nil
+	})
+	trusted := filepath.Join(g.dir, "state-rx", "pki", "trusted", "certs", "it.der")
+	mustWrite(t, trusted, store.Own().Certificate.Raw)
+	trustDER(t, store, own)
+	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror), store: store, user: client.User{Name: "ann", Password: "geheim"}}
+	g.ready()
+	c.connect()
+	trustDER(t, store, plantCertificate(t, g))
+	same(t, client.Config{
+		Endpoint: p.url, Policy: "Basic256Sha256", Mode: ua.MessageSecurityModeSignAndEncrypt, Store: store, User: client.User{Name: "joe", Password: "secret"},
+	}, c)
+	if s := statusOf(t, g.rxStatus); s.Link.Repaired == 0 || s.Link.CRCErrors == 0 {
+		t.Errorf("link: got %+v; want repairs and CRC errors", s.Link)
+	}
+	g.balanced("plant")
+	c.user.Password = "guess"
+	cfg := client.Config{Endpoint: c.url, Policy: "Aes256_Sha256_RsaPss", Mode: ua.MessageSecurityModeSignAndEncrypt, Store: store, User: c.user}
+	if _, err := client.Connect(t.Context(), cfg); err == nil {
+		t.Error("the mirror let somebody in with a wrong password")
+	}
+	g.tx.stop()
+	g.rx.stop()
+}
+
+// plantCertificate returns what TX has trusted.
+func plantCertificate(t *testing.T, g *gateway) []byte {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(g.dir, "state-tx", "pki", "trusted", "certs", "*"))
+	if len(files) != 1 {
+		t.Fatalf("TX trusts %d certificates, want the plant's alone", len(files))
+	}
+	return mustRead(t, files[0])
+}
+
+func trustDER(t *testing.T, s *pki.Store, der []byte) {
+	t.Helper()
+	c, err := x509.ParseCertificate(der)
+	if err == nil {
+		_, err = s.TrustCertificate(c, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// open is a plant and a mirror without security, over a good link.
+func openMirror(t *testing.T, options map[string]any, extra string) (*plant, *gateway, *it) {
+	t.Helper()
+	p := startPlant(t, options)
+	mirror := port(t)
+	tx, rx := mirrorTables(p, mirror, false)
+	g := newGateway(t, rough, tx+extra, rx)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
+	c.connect()
+	return p, g, c
+}
+
+// watcher collects what a subscription brings.
+type watcher struct {
+	mu     sync.Mutex
+	values []float64
+	events [][]string
+}
+
+func (w *watcher) Data(_ uint32, dv rawvalue.DataValue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if dv.Value.Type() == ua.TypeIDDouble {
+		w.values = append(w.values, math.Float64frombits(binary.LittleEndian.Uint64(dv.Value.Raw[1:])))
+	}
+}
+
+func (w *watcher) Events(_ uint32, fields [][]byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var texts []string
+	for _, f := range fields {
+		texts = append(texts, string(f))
+	}
+	w.events = append(w.events, texts)
+}
+
+func (*watcher) Status(ua.StatusCode)     {}
+func (*watcher) Lost(int)                 {}
+func (*watcher) Fault(uint32, int, error) {}
+
+func (w *watcher) event(text string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, fields := range w.events {
+		if strings.Contains(strings.Join(fields, "|"), text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d events, none with %q", len(w.events), text)
+}
+
+func field(name string) client.SelectClause {
+	return client.SelectClause{Path: []rawvalue.QualifiedName{{Name: []byte(name)}}, Attribute: ua.AttributeIDValue}
+}
+
+// watch subscribes to a tag and to the events of the Server object.
+func (c *it) watch(name string) (*watcher, *client.Subscription) {
+	c.t.Helper()
+	w := &watcher{}
+	sub, err := c.s.Subscribe(c.t.Context(), client.SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10, Lifetime: 1000}, w)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	items := []client.Item{
+		{Node: tag(name), Attribute: ua.AttributeIDValue, Handle: 1, Queue: 100},
+		{Node: rawvalue.NodeID{Number: id.Server}, Attribute: ua.AttributeIDEventNotifier, Handle: 2, Queue: 100, Filter: client.Events([]client.SelectClause{
+			field("Message"), field("SourceName"),
+		})},
+	}
+	err = sub.Monitor(c.t.Context(), items, func(i int, status ua.StatusCode, _ client.Revised) {
+		if status != ua.StatusOK {
+			c.t.Errorf("item %d: %v", i, status)
+		}
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return w, sub
+}
+
+// TestTheMirrorOverAUART is the same over one noisy wire, slowly.
+func TestTheMirrorOverAUART(t *testing.T) {
+	p := startPlant(t, map[string]any{"tags": 2000, "period": 100, "perTick": 20})
+	mirror := port(t)
+	tx, rx := mirrorTables(p, mirror, false)
+	g := newSerial(t, noise, tx, rx)
+	g.startRX()
+	g.startTX()
+	began := time.Now()
+	g.ready()
+	t.Logf("complete after %s", time.Since(began).Round(100*time.Millisecond))
+	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
+	c.connect()
+	same(t, client.Config{Endpoint: p.url}, c)
+}
+
+func TestWhatHappensInThePlantShowsAtTheMirror(t *testing.T) {
+	p, _, c := openMirror(t, map[string]any{"tags": 100}, "")
+	w, sub := c.watch("Tag1")
+	for i := range 20 {
+		p.do(map[string]any{"do": "set", "name": "Tag1", "value": 1000 + i})
+		time.Sleep(20 * time.Millisecond) // values come apart
+	}
+	eventually(t, "the last value", func() error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if n := len(w.values); n == 0 || w.values[n-1] != 1019 {
+			return fmt.Errorf("got %v", w.values)
+		}
+		for i := 1; i < len(w.values); i++ {
+			if w.values[i] <= w.values[i-1] {
+				t.Fatalf("values came out of order: %v", w.values)
+			}
+		}
+		return nil
+	})
+	p.do(map[string]any{"do": "event", "text": "a press was oiled", "severity": 300})
+	eventually(t, "an event", func() error { return w.event("a press was oiled") })
+	p.do(map[string]any{"do": "alarm", "value": 90})
+	eventually(t, "an alarm", func() error { return w.event("state is High") })
+
+	late, lateSub := c.watch("Tag2")
+	if err := c.s.ConditionRefresh(t.Context(), lateSub); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the alarm's state, refreshed", func() error { return late.event("state is High") })
+
+	p.do(map[string]any{"do": "add", "name": "Extra"})
+	p.do(map[string]any{"do": "set", "name": "Extra", "value": 7})
+	c.sees("Extra", 7, ua.StatusOK)
+	eventually(t, "a model change event", func() error { return w.event("address space has changed") })
+	p.do(map[string]any{"do": "remove", "name": "Extra"})
+	c.sees("Extra", math.NaN(), ua.StatusBadNodeIDUnknown)
+	_ = sub.Delete(t.Context())
+}
+
+func TestEveryPartMayDieAndComeBack(t *testing.T) {
+	p, g, c := openMirror(t, map[string]any{"tags": 100}, "")
+	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 1})
+	c.sees("Tag3", 1, ua.StatusOK)
+
+	t.Log("the plant's server dies")
+	p.kill()
+	c.sees("Tag3", 1, ua.StatusUncertainNoCommunicationLastUsableValue)
+	p.start()
+	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 2})
+	c.sees("Tag3", 2, ua.StatusOK)
+
+	t.Log("TX dies")
+	g.tx.kill()
+	c.sees("Tag3", 2, ua.StatusUncertainLastUsableValue)
+	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 3})
+	g.startTX()
+	c.sees("Tag3", 3, ua.StatusOK)
+
+	t.Log("RX dies")
+	g.rx.kill()
+	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 4})
+	g.startRX()
+	c.sees("Tag3", 4, ua.StatusOK)
+
+	t.Log("the link is cut")
+	g.link.Set(linktest.Profile{Loss: 1})
+	c.sees("Tag3", 4, ua.StatusUncertainLastUsableValue)
+	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 5})
+	g.link.Set(rough)
+	c.sees("Tag3", 5, ua.StatusOK)
+	same(t, client.Config{Endpoint: p.url}, c)
+}
+
+func TestAServerThatComesBackWithOtherNamespaces(t *testing.T) {
+	p, g, c := openMirror(t, map[string]any{"tags": 20, "namespaces": []string{"urn:a", "urn:b"}}, "")
+	read := func(namespace uint16, want ua.StatusCode) error {
+		if c.s.Err() != nil {
+			c.connect()
+		}
+		var code ua.StatusCode
+		id := tag("Tag3")
+		id.Namespace = namespace
+		err := c.s.Read(t.Context(), []client.ReadItem{{Node: id, Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) { code = dv.Status })
+		if err != nil || code != want {
+			return fmt.Errorf("got %v, %v", code, err)
+		}
+		return nil
+	}
+	eventually(t, "the tag in its namespace", func() error { return read(2, ua.StatusOK) })
+	p.kill()
+	p.options["namespaces"] = []string{"urn:c", "urn:a", "urn:b"} // the tags are in the first one now: urn:c
+	p.start()
+	eventually(t, "the mirror has the new table", func() error {
+		if err := read(2, ua.StatusOK); err != nil {
+			return err
+		}
+		if names := c.s.Namespaces(); len(names) < 3 || names[2] != "urn:c" {
+			c.connect()
+			return fmt.Errorf("namespaces are %q", names)
+		}
+		return nil
+	})
+	g.tx.stop()
+	g.rx.stop()
+}
+
+func TestExcludedNodesStayInThePlant(t *testing.T) {
+	p, _, c := openMirror(t, map[string]any{"tags": 100}, "exclude = [\"/Objects/Plant/Group0/Tag7\", \"/**/Hard/**\"]\n")
+	c.sees("Tag7", math.NaN(), ua.StatusBadNodeIDUnknown)
+	c.sees("Tag8", 0, ua.StatusOK)
+	_ = p
+}
