@@ -67,7 +67,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), checkCommand(), decodeCommand(), demoCommand(), epochCommand(), keyCommand(), userCommand(), versionCommand())
+	c.AddCommand(benchCommand(), certCommand(), checkCommand(), decodeCommand(), demoCommand(), epochCommand(), keyCommand(), trustCommand(), userCommand(),
+		versionCommand())
 	return c
 }
 

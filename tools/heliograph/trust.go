@@ -1,0 +1,260 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/identity"
+	"heliograph/firmware/opcua/pki"
+)
+
+// folder is how a command finds certificates: in a folder, or where a configuration
+// says. A board's card in a reader is a folder like any other.
+type folder struct{ pki, config string }
+
+func (f *folder) flags(c *cobra.Command) *cobra.Command {
+	c.Flags().StringVar(&f.pki, "pki", "", "folder of certificates (own/, trusted/, rejected/, …)")
+	c.Flags().StringVar(&f.config, "config", "", "configuration that names the folder")
+	c.MarkFlagsMutuallyExclusive("pki", "config")
+	c.MarkFlagsOneRequired("pki", "config")
+	return c
+}
+
+// open opens the store. Only cert new makes a folder.
+func (f *folder) open(stderr io.Writer, app pki.Application) (*pki.Store, error) {
+	dir := f.pki
+	if f.config != "" {
+		var err error
+		if dir, _, _, err = readIdentity(f.config); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(dir); err != nil && app.URI == "" {
+		return nil, fmt.Errorf("no certificates in %s: start the board's program once, or make one with \"heliograph cert new\"", dir)
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return pki.Open(pki.Config{Directory: dir, Application: app, Log: log})
+}
+
+// readIdentity reads of a configuration, whichever side's it is, what makes a certificate.
+func readIdentity(path string) (dir, role, pair string, err error) {
+	tx, _, err := config.LoadTX(path)
+	if err == nil {
+		return tx.PKI, "tx", tx.Pair, nil
+	}
+	if rx, _, err := config.LoadRX(path); err == nil {
+		return rx.PKI, "rx", rx.Pair, nil
+	}
+	return "", "", "", fmt.Errorf("%s: neither a configuration of heliotx nor of heliorx; \"heliograph check %s\" says why", path, path)
+}
+
+func trustCommand() *cobra.Command {
+	var f folder
+	list := &cobra.Command{
+		Use: "list", Short: "List all certificates: own, trusted, rejected", Args: cobra.NoArgs,
+		RunE: failing(func(c *cobra.Command, _ []string) error {
+			s, err := f.open(c.ErrOrStderr(), pki.Application{})
+			if err != nil {
+				return err
+			}
+			return printEntries(c.OutOrStdout(), s.List())
+		}),
+	}
+	var users bool
+	add := &cobra.Command{
+		Use: "add THUMBPRINT|FILE", Args: cobra.ExactArgs(1),
+		Short: "Trust a rejected certificate, by its thumbprint or a start of it of eight digits, or one in a file",
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			s, err := f.open(c.ErrOrStderr(), pki.Application{})
+			if err != nil {
+				return err
+			}
+			e, err := addTrust(s, args[0], users)
+			return told(c, "trusted within two seconds", e, err)
+		}),
+	}
+	add.Flags().BoolVar(&users, "users", false, "it is a person's: trust it for logging in")
+	remove := &cobra.Command{
+		Use: "remove THUMBPRINT", Short: "Trust a certificate no longer; its connections are closed", Args: cobra.ExactArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			s, err := f.open(c.ErrOrStderr(), pki.Application{})
+			if err != nil {
+				return err
+			}
+			e, err := s.Distrust(args[0])
+			return told(c, "no longer trusted", e, err)
+		}),
+	}
+	return group("trust", "Decide whose certificates a board trusts", f.flags(list), f.flags(add), f.flags(remove))
+}
+
+// addTrust takes a file if there is one of that name, else a thumbprint.
+func addTrust(s *pki.Store, what string, users bool) (pki.Entry, error) {
+	raw, err := os.ReadFile(what)
+	if err != nil {
+		return s.Trust(strings.ReplaceAll(what, ":", ""), users)
+	}
+	if block, _ := pem.Decode(raw); block != nil {
+		raw = block.Bytes
+	}
+	c, err := x509.ParseCertificate(raw)
+	if err != nil {
+		return pki.Entry{}, fmt.Errorf("%s holds no certificate: %v", what, err)
+	}
+	return s.TrustCertificate(c, users)
+}
+
+func told(c *cobra.Command, what string, e pki.Entry, err error) error {
+	if err == nil {
+		fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", e.Thumbprint, subject(e.Certificate), what)
+	}
+	return err
+}
+
+// subject is a certificate's without what would disturb a terminal.
+func subject(c *x509.Certificate) string {
+	return strings.Trim(fmt.Sprintf("%q", c.Subject.String()), `"`)
+}
+
+func printEntries(w io.Writer, list []pki.Entry) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "KIND\tTHUMBPRINT\tUNTIL\tSUBJECT")
+	for _, e := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Kind, e.Thumbprint, e.Certificate.NotAfter.Format(time.DateOnly), subject(e.Certificate))
+	}
+	return t.Flush()
+}
+
+func certCommand() *cobra.Command {
+	var f folder
+	show := &cobra.Command{
+		Use: "show", Short: "Show the board's own certificate", Args: cobra.NoArgs,
+		RunE: failing(func(c *cobra.Command, _ []string) error {
+			own, err := f.own(c)
+			if err != nil {
+				return err
+			}
+			x, w := own.Certificate, c.OutOrStdout()
+			fmt.Fprintf(w, "subject      %s\nthumbprint   %s\nvalid        %s to %s\n", subject(x), pki.Thumbprint(x.Raw), x.NotBefore.Format(time.DateOnly), x.NotAfter.Format(time.DateOnly))
+			for _, u := range x.URIs {
+				fmt.Fprintf(w, "application  %s\n", u)
+			}
+			fmt.Fprintf(w, "hosts        %s\n", strings.Join(append(x.DNSNames, addresses(x)...), ", "))
+			return nil
+		}),
+	}
+	export := &cobra.Command{
+		Use: "export FILE", Short: "Write the board's own certificate to FILE, as DER or, for a .pem, as PEM", Args: cobra.ExactArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			own, err := f.own(c)
+			if err != nil {
+				return err
+			}
+			return writeDER(args[0], "CERTIFICATE", own.Certificate.Raw)
+		}),
+	}
+	csr := &cobra.Command{
+		Use: "csr FILE", Short: "Write a request for a CA to FILE, for the board's key and the names in its certificate", Args: cobra.ExactArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			own, err := f.own(c)
+			if err != nil {
+				return err
+			}
+			request, err := own.Request(applicationOf(own.Certificate))
+			if err != nil {
+				return err
+			}
+			return writeDER(args[0], "CERTIFICATE REQUEST", request)
+		}),
+	}
+	return group("cert", "Show, make and export a board's own certificate", f.flags(show), newCertificate(), f.flags(export), f.flags(csr))
+}
+
+// newCertificate makes a certificate, or another one in its place.
+func newCertificate() *cobra.Command {
+	var f folder
+	var role, pair string
+	var hosts []string
+	c := f.flags(&cobra.Command{
+		Use: "new", Short: "Make a key and a certificate; a certificate that is there is replaced, and peers must trust the new one", Args: cobra.NoArgs,
+		RunE: failing(func(c *cobra.Command, _ []string) error {
+			if f.config != "" {
+				var err error
+				if _, role, pair, err = readIdentity(f.config); err != nil {
+					return err
+				}
+			}
+			if pair == "" || role != "tx" && role != "rx" {
+				return errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")
+			}
+			app := identity.Application(role, pair)
+			app.Hosts = append(hosts, app.Hosts...)
+			before, err := f.open(c.ErrOrStderr(), pki.Application{})
+			had := err == nil && before.Own() != nil
+			s, err := f.open(c.ErrOrStderr(), app)
+			if err != nil {
+				return err
+			}
+			own := s.Own()
+			if had {
+				if own, err = s.Renew(); err != nil {
+					return err
+				}
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s %s\n", pki.Thumbprint(own.Certificate.Raw), subject(own.Certificate))
+			return nil
+		}),
+	})
+	c.Flags().StringVar(&role, "role", "", "tx or rx")
+	c.Flags().StringVar(&pair, "pair", "", "name of the pair, as in the configuration")
+	c.Flags().StringSliceVar(&hosts, "host", nil, "name or address by which clients reach the board; may be repeated")
+	return c
+}
+
+func (f *folder) own(c *cobra.Command) (*pki.Own, error) {
+	s, err := f.open(c.ErrOrStderr(), pki.Application{})
+	if err != nil {
+		return nil, err
+	}
+	if s.Own() == nil {
+		return nil, errors.New("there is no certificate yet: start the board's program once, or make one with \"heliograph cert new\"")
+	}
+	return s.Own(), nil
+}
+
+func addresses(c *x509.Certificate) (list []string) {
+	for _, a := range c.IPAddresses {
+		list = append(list, a.String())
+	}
+	return list
+}
+
+// applicationOf is what a certificate says.
+func applicationOf(c *x509.Certificate) pki.Application {
+	a := pki.Application{Name: c.Subject.CommonName, Hosts: append(c.DNSNames, addresses(c)...)}
+	if len(c.URIs) > 0 {
+		a.URI = c.URIs[0].String()
+	}
+	if len(c.Subject.Organization) > 0 {
+		a.Organization = c.Subject.Organization[0]
+	}
+	return a
+}
+
+func writeDER(path, kind string, der []byte) error {
+	if strings.HasSuffix(path, ".pem") {
+		der = pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	}
+	return os.WriteFile(path, der, 0o644)
+}
