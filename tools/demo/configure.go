@@ -9,8 +9,8 @@ import (
 )
 
 // configure writes the pair's key and configurations. The ports are those of
-// the status servers of TX and RX, of IT's two brokers, and of syslog over TCP
-// and UDP.
+// the status servers of TX and RX, of IT's two brokers, of syslog over TCP and UDP,
+// and of the mirror.
 func (d *Demo) configure(ports []int, collector string) error {
 	if err := pairkey.Create(filepath.Join(d.dir, "pair.key"), pairkey.New()); err != nil {
 		return fmt.Errorf("demo: %v", err)
@@ -34,6 +34,9 @@ func (d *Demo) configure(ports []int, collector string) error {
 		tx += fmt.Sprintf("[[syslog]]\nchannel = %q\nlisten = [\"%s://127.0.0.1:%d\"]\n", channelNames[2+i], network, ports[4+i])
 		rx += fmt.Sprintf("[[syslog]]\nchannel = %q\nforward = \"tcp://%s\"\n", channelNames[2+i], collector)
 	}
+	d.mirror = fmt.Sprintf("opc.tcp://127.0.0.1:%d", ports[6])
+	tx += fmt.Sprintf("[[opcua]]\nchannel = %q\nendpoint = %q\nsecurity_policy = \"None\"\npublishing_interval = \"50ms\"\n", channelNames[4], d.server.Endpoint)
+	rx += fmt.Sprintf("[[opcua]]\nchannel = %q\nlisten = %q\nsecurity = [\"None\"]\nanonymous = true\n", channelNames[4], d.mirror)
 	for name, text := range map[string]string{"tx.toml": tx, "rx.toml": rx} {
 		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
 			return fmt.Errorf("demo: %v", err)

@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // channelNames are the demo's channels, in the order they are shown.
-var channelNames = [...]string{"press-line", "cell-2", "syslog-tcp", "syslog-udp"}
+var channelNames = [...]string{"press-line", "cell-2", "syslog-tcp", "syslog-udp", "press-opcua"}
 
 // Demo is a running demo. Its methods are safe for concurrent use.
 type Demo struct {
@@ -38,6 +38,8 @@ type Demo struct {
 	tx, rx   *role
 	brokers  []*plant.Broker
 	devices  []*plant.Devices
+	server   *plant.Server
+	mirror   string // endpoint of IT's OPC UA server
 	arrivals map[string]*arrivals
 	outputs  []string // addresses of IT's brokers
 	inputs   []string // and of the plant's
@@ -68,7 +70,7 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 		speaking, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
-	if err := plant.Run(speaking, o.Rate, d.brokers, d.devices); err != nil {
+	if err := plant.Run(speaking, o.Rate, d.brokers, d.devices, []*plant.Server{d.server}); err != nil {
 		return s, err
 	}
 	d.settle()
@@ -91,7 +93,10 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 		}
 		d.brokers = append(d.brokers, b)
 	}
-	ports, err := freePorts(6)
+	if d.server, err = plant.NewServer(tags); err != nil {
+		return err
+	}
+	ports, err := freePorts(7)
 	if err != nil {
 		return err
 	}
@@ -111,6 +116,9 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 		if err := subscribe(all, d.outputs[i], d.arrivals[name], i == 0); err != nil {
 			return err
 		}
+	}
+	if err := watchMirror(all, d.mirror, d.arrivals["press-opcua"]); err != nil {
+		return err
 	}
 	for i, network := range []string{"tcp", "udp"} {
 		dev, err := plant.NewDevices(network, fmt.Sprintf("127.0.0.1:%d", ports[4+i]))
@@ -170,6 +178,9 @@ func (d *Demo) close() {
 	}
 	for _, b := range d.brokers {
 		_ = b.Close()
+	}
+	if d.server != nil {
+		_ = d.server.Close()
 	}
 	if d.link != nil {
 		d.link.close()

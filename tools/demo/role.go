@@ -76,10 +76,10 @@ func (r *role) stop() {
 	}
 }
 
-var client = http.Client{Timeout: 2 * time.Second}
+var asker = http.Client{Timeout: 2 * time.Second}
 
 func (r *role) get(path string) ([]byte, error) {
-	a, err := client.Get(r.url + path)
+	a, err := asker.Get(r.url + path)
 	if err != nil {
 		return nil, err
 	}

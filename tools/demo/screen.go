@@ -93,7 +93,7 @@ func (s *Screen) String() string {
 			padded(rx.Lost, 7), padded(c.OutOfOrder, 9), padded(c.Altered, 8), clip(tx.SourceState+" "+tx.SourceReason, 26))
 	}
 	b.WriteString("\n" + dim.Render("  just crossed") + "\n")
-	for _, name := range channelNames[:3] {
+	for _, name := range []string{channelNames[0], channelNames[2], channelNames[4]} {
 		a := d.arrivals[name]
 		a.mu.Lock()
 		fmt.Fprintf(&b, "  %s\n", clip(a.recent, 76))
@@ -104,6 +104,7 @@ func (s *Screen) String() string {
 	fmt.Fprintf(&b, "  mosquitto_sub -V 5 -h %s -p %s -t '#' -v\n", host, port)
 	host, port, _ = strings.Cut(d.inputs[0], ":")
 	fmt.Fprintf(&b, "  mosquitto_pub -V 5 -h %s -p %s -t my/topic -r -m hello\n", host, port)
+	fmt.Fprintf(&b, "  UaExpert: plant %s  IT %s\n", d.server.Endpoint, d.mirror)
 	fmt.Fprintf(&b, "  status pages: plant %s  IT %s\n\n", d.tx.url, d.rx.url)
 	b.WriteString(dim.Render("  q or Ctrl-C ends the demo"))
 	return b.String()

@@ -48,7 +48,7 @@ func (d *Demo) Summary() Summary {
 		Medium: d.Medium, DurationSeconds: time.Since(d.began).Seconds(), Loss: d.Loss, Corrupt: d.Corrupt,
 		Channels: map[string]ChannelSummary{}, Reasons: []string{},
 	}
-	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent()}
+	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent(), d.server.Sent()}
 	var all []time.Duration
 	for i, name := range channelNames {
 		a := d.arrivals[name]

@@ -1,6 +1,7 @@
 // Package plant simulates what stands behind a transmitter: a press line whose
-// controllers publish to two brokers and whose devices send syslog. It is for
-// the demo and for tests, and refuses to listen anywhere but on loopback.
+// controllers publish to two brokers, whose devices send syslog, and whose tags an
+// OPC UA server shows. It is for the demo and for tests, and refuses to listen
+// anywhere but on loopback.
 package plant
 
 import (
@@ -144,9 +145,9 @@ func (d *Devices) line(at time.Time) error {
 	return nil
 }
 
-// Run lets every broker's controller and all devices speak rate times a second
-// until ctx ends. The first error ends it.
-func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Devices) error {
+// Run lets every broker's controller, all devices and all servers speak rate times a
+// second until ctx ends. The first error ends it.
+func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Devices, servers []*Server) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	var all sync.WaitGroup
@@ -172,6 +173,9 @@ func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Dev
 	}
 	for _, d := range devices {
 		speak(d.line)
+	}
+	for _, s := range servers {
+		speak(s.change)
 	}
 	all.Wait()
 	if parent.Err() != nil {

@@ -35,12 +35,12 @@ func TestAnAlteredMessageIsNoticed(t *testing.T) {
 func TestTheEndIsNoFaultButABrokenDeviceIs(t *testing.T) {
 	asked, end := context.WithCancelCause(t.Context())
 	end(errors.New("terminated signal received")) // as signal.NotifyContext says it
-	if err := Run(asked, 100, nil, nil); err != nil {
+	if err := Run(asked, 100, nil, nil, nil); err != nil {
 		t.Errorf("asked to end: got %v, want nil", err)
 	}
 	near, far := net.Pipe()
 	_ = far.Close()
-	if err := Run(t.Context(), 100, nil, []*Devices{{conn: near}}); err == nil {
+	if err := Run(t.Context(), 100, nil, []*Devices{{conn: near}}, nil); err == nil {
 		t.Error("a broken device: got nil, want its error")
 	}
 }

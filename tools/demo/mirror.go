@@ -1,0 +1,84 @@
+package demo
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/tools/plant"
+)
+
+// tags are how many the plant's server has.
+const tags = 100
+
+// watcher checks the values that the mirror notifies.
+type watcher struct {
+	*arrivals
+	last [tags]time.Time
+}
+
+// watchMirror subscribes to all tags of the mirror, from before the plant speaks.
+func watchMirror(ctx context.Context, endpoint string, a *arrivals) error {
+	s, err := client.Connect(ctx, client.Config{Endpoint: endpoint, ApplicationName: "heliograph demo"})
+	if err != nil {
+		return fmt.Errorf("demo: %v", err)
+	}
+	context.AfterFunc(ctx, s.Close)
+	w := &watcher{arrivals: a}
+	sub, err := s.Subscribe(ctx, client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, w)
+	if err != nil {
+		return fmt.Errorf("demo: %v", err)
+	}
+	var items []client.Item
+	for i := range tags {
+		items = append(items, client.Item{Node: plant.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 100, DiscardOldest: true})
+	}
+	return sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
+		if status != ua.StatusOK {
+			w.Fault(uint32(i), 0, status)
+		}
+	})
+}
+
+// Data implements client.Handler.
+func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
+	at, ok := payload.Time(dv.SourceTime)
+	if ok && at.Unix() == 1 {
+		return // from before the plant spoke
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !ok || dv.Status != ua.StatusOK || len(dv.Value.Raw) != 9 ||
+		math.Float64frombits(binary.LittleEndian.Uint64(dv.Value.Raw[1:])) != plant.Reading(int(handle), at) {
+		w.altered++
+		return
+	}
+	if w.arrived++; !at.After(w.last[handle]) {
+		w.outOfOrder++
+	}
+	w.last[handle] = at
+	w.recent = fmt.Sprintf("%s = %.2f at %s", plant.Tag(int(handle)).Text, plant.Reading(int(handle), at), at.Format("15:04:05.000"))
+}
+
+// Events implements client.Handler; there are none in this subscription.
+func (*watcher) Events(uint32, [][]byte) {}
+
+// Status implements client.Handler.
+func (w *watcher) Status(code ua.StatusCode) { w.Fault(0, 0, code) }
+
+// Lost implements client.Handler: what was lost did not arrive.
+func (*watcher) Lost(int) {}
+
+// Fault implements client.Handler.
+func (w *watcher) Fault(uint32, int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.altered++
+}
