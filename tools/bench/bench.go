@@ -44,7 +44,7 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"goodput", goodput}, {"events", events}, {"state", stateRate}, {"wire", wireBytes}, {"latency", latency}, {"residual", residual}, {"bursts", bursts},
-		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory},
+		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory}, {"opcua", opcuaWhole}, {"clients", opcuaClients},
 	}
 }
 

@@ -25,11 +25,12 @@ import (
 
 // rig is a pair of links in this process.
 type rig struct {
-	tx     *tx.Link
-	rx     *rx.Link
-	port   source.Port
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	tx      *tx.Link
+	rx      *rx.Link
+	port    source.Port
+	picture sink.Picture
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
 }
 
 const channel = "bench"
@@ -89,7 +90,7 @@ func start(o options, deliver sink.Sink) (*rig, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{cancel: cancel}
 	r.rx = rx.New(rx.Config{Key: key, Anchor: admit{}, StaleAfter: 3 * time.Second, Synchronizer: o.synchronize, Log: log}, o.receiver)
-	r.rx.Channel(channel, deliver)
+	r.picture = r.rx.Channel(channel, deliver)
 	r.tx = tx.New(tx.Config{
 		Profile: o.profile, Rate: o.rate, Overhead: o.overhead, CarouselShare: o.share, Ahead: o.ahead,
 		Session: session, Encode: o.encode, Log: log,

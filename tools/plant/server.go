@@ -127,6 +127,13 @@ func (s *Server) change(at time.Time) error {
 	return nil
 }
 
+// Change gives so many tags, one after the other, the value of a time.
+func (s *Server) Change(n int, at time.Time) {
+	for range n {
+		_ = s.change(at) // never fails
+	}
+}
+
 // Close ends the server.
 func (s *Server) Close() error {
 	s.stop()
