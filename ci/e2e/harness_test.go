@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,8 +23,16 @@ import (
 	"heliograph/firmware/conduit/linktest/relay"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 60 * time.Second
+// patience bounds every wait for something that must happen; many tags take longer.
+var patience = 60*time.Second + time.Duration(wantedTags(0))*20*time.Millisecond
+
+// wantedTags is how many tags the acceptance of OPC UA is to have, if somebody says so.
+func wantedTags(usual int) int {
+	if n, err := strconv.Atoi(os.Getenv("HELIOGRAPH_TAGS")); err == nil {
+		return n
+	}
+	return usual
+}
 
 var programs string // folder of the built programs
 

@@ -240,11 +240,7 @@ func same(t *testing.T, plant client.Config, mirror *it) {
 // TestTheMirrorCannotBeToldFromItsSource is the acceptance of OPC UA: everything
 // encrypted, nodesets and hard values, ticking tags, a link with loss and corruption.
 func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
-	tags := 1000
-	if s := os.Getenv("HELIOGRAPH_TAGS"); s != "" {
-		_, _ = fmt.Sscan(s, &tags)
-	}
-	p := startPlant(t, map[string]any{"tags": tags, "nodesets": true, "period": 100, "perTick": 10})
+	p := startPlant(t, map[string]any{"tags": wantedTags(1000), "nodesets": true, "period": 100, "perTick": 10})
 	mirror := port(t)
 	tx, rx := mirrorTables(p, mirror, true)
 	g := newGateway(t, rough, tx, rx)

@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	simulated "heliograph/tools/plant"
+)
+
+// delays collects how old values are when a client of the mirror is told of them.
+type delays struct {
+	watcher
+	mu   sync.Mutex
+	seen []time.Duration
+}
+
+func (d *delays) Data(_ uint32, dv rawvalue.DataValue) {
+	if at, ok := payload.Time(dv.SourceTime); ok && at.Unix() > 1 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.seen = append(d.seen, time.Since(at))
+	}
+}
+
+// TestValuesFollow has 2,000 values change each second. How soon they follow is logged,
+// and judged with room for a busy machine: publishing takes 100 ms on either side.
+func TestValuesFollow(t *testing.T) {
+	const tags, perSecond, seconds = 500, 2000, 5
+	for _, medium := range []string{"udp", "uart"} {
+		t.Run(medium, func(t *testing.T) {
+			p, err := simulated.NewServer(tags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			mirror := port(t)
+			tx, rx := mirrorTables(&plant{url: p.Endpoint}, mirror, false)
+			g := (*gateway)(nil)
+			if medium == "udp" {
+				g = newGateway(t, rough, tx, rx)
+			} else {
+				g = newSerial(t, noise, tx, rx)
+			}
+			g.startRX()
+			g.startTX()
+			g.ready()
+			c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
+			c.connect()
+			d := &delays{}
+			sub, err := c.s.Subscribe(t.Context(), client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			items := make([]client.Item, tags)
+			for i := range items {
+				items[i] = client.Item{Node: simulated.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 50}
+			}
+			if err := sub.Monitor(t.Context(), items, func(int, ua.StatusCode, client.Revised) {}); err != nil {
+				t.Fatal(err)
+			}
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for range seconds * 100 {
+				p.Change(perSecond/100, <-tick.C)
+			}
+			eventually(t, "the values", func() error {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				if n := len(d.seen); n < perSecond*seconds*99/100 { // the rest may be conflated
+					return fmt.Errorf("got %d of %d", n, perSecond*seconds)
+				}
+				return nil
+			})
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			slices.Sort(d.seen)
+			n := len(d.seen)
+			p50, p99 := d.seen[n/2], d.seen[n*99/100]
+			t.Logf("%d of %d values; they follow in p50 %s, p99 %s", n, perSecond*seconds, p50.Round(time.Millisecond), p99.Round(time.Millisecond))
+			if p99 > 3*time.Second {
+				t.Errorf("values follow in p99 %s", p99)
+			}
+		})
+	}
+}
