@@ -64,6 +64,9 @@ func (m *matcher) fitsType(kind Ref) bool {
 	return m.lastFit
 }
 
+// Degree returns how many references a node lists: what a Browse of it costs.
+func (v View) Degree(node Ref) int { return len(v.t.entries[node].edges) }
+
 // Browse appends the references of a node that pass the filter, from position from
 // on, at most so many; 0 is no limit. It returns the position to go on from, −1 at
 // the end. A position is good for one Version.

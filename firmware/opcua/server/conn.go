@@ -25,7 +25,9 @@ type conn struct {
 	channel *channel.Channel
 
 	mu     sync.Mutex
+	room   sync.Cond // mu: the queue has become shorter, or nothing will be sent any more
 	queue  []response
+	bytes  int
 	wake   chan struct{}
 	closed bool
 }
@@ -46,6 +48,7 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 	defer ch.Close()
 	ch.SetMaxMessage(smallMessage)
 	c := &conn{s: s, tcp: tcp, channel: ch, wake: make(chan struct{}, 1)}
+	c.room.L = &c.mu
 	s.mu.Lock()
 	s.conns[c] = true
 	s.mu.Unlock()
@@ -59,7 +62,8 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 	sent := make(chan struct{})
 	go func() { defer close(sent); c.send() }()
 	defer func() { c.close(); <-sent }()
-	for {
+	defer s.abandon(c)
+	for c.wait() {
 		m, err := ch.Receive()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -71,6 +75,17 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 			return
 		}
 	}
+}
+
+// wait returns when the client has taken enough of its answers for another request to
+// be taken; false: it never will.
+func (c *conn) wait() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.bytes > maxQueuedBytes && !c.closed {
+		c.room.Wait()
+	}
+	return !c.closed
 }
 
 // take handles one message; false ends the connection.
@@ -220,10 +235,15 @@ func (q *query) reply(resp any) {
 // respond queues the answer, and ends a connection whose client takes none.
 func (q *query) respond(body []byte) {
 	c := q.conn
+	if c.tcp.Reserve(len(body)) != nil { // a notification can be had again with Republish
+		body = channel.Fault(q.head.Handle, ua.StatusBadOutOfMemory, c.s.cfg.Now())
+		_ = c.tcp.Reserve(len(body)) // what little each connection is guaranteed
+	}
 	c.mu.Lock()
 	full := len(c.queue) >= maxQueued
 	if !full && !c.closed {
 		c.queue = append(c.queue, response{q.request, q.head.Handle, body})
+		c.bytes += len(body)
 	}
 	c.mu.Unlock()
 	if full {
@@ -275,8 +295,14 @@ func (c *conn) send() {
 			if errors.Is(err, ua.StatusBadResponseTooLarge) {
 				err = c.channel.Send(r.request, channel.Fault(r.handle, ua.StatusBadResponseTooLarge, c.s.cfg.Now()))
 			}
+			c.tcp.Release(len(r.body))
+			c.mu.Lock()
+			c.bytes -= len(r.body)
+			c.mu.Unlock()
+			c.room.Broadcast()
 			if err != nil {
 				_ = c.tcp.Close()
+				c.close()
 				return
 			}
 		case closed:
@@ -291,6 +317,7 @@ func (c *conn) close() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	c.room.Broadcast()
 	select {
 	case c.wake <- struct{}{}:
 	default:

@@ -64,11 +64,13 @@ func restricted(v addrspace.View, ref addrspace.Ref, c *subscription.Client, bro
 	if !ok {
 		return ua.StatusOK
 	}
+	bits := uint16(0xffff) // what cannot be read restricts all it could
 	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
-	if err != nil || dv.Value.Type() != ua.TypeIDUint16 || dv.Value.IsArray() {
+	if err == nil && dv.Value.Type() == ua.TypeIDUint16 && !dv.Value.IsArray() {
+		bits = binary.LittleEndian.Uint16(dv.Value.Raw[1:])
+	} else if err == nil && dv.Value.IsNull() {
 		return ua.StatusOK
 	}
-	bits := binary.LittleEndian.Uint16(dv.Value.Raw[1:])
 	if browse && bits&appliesToBrowse == 0 {
 		return ua.StatusOK
 	}
@@ -122,6 +124,7 @@ func (q *query) read(req *ua.ReadRequest) {
 		q.fault(ua.StatusBadMaxAgeInvalid)
 		return
 	}
+	defer q.s.work()()
 	b := q.raw(id.ReadResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(req.NodesToRead)))
 	answer := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}
@@ -137,8 +140,9 @@ func (q *query) read(req *ua.ReadRequest) {
 	q.respond(noDiagnostics(b))
 }
 
-// maxResponse bounds what one request can make the server hold, bytes.
-const maxResponse = 16 << 20
+// maxResponse bounds what one request can make the server hold, bytes. A value that
+// came over the link is smaller.
+const maxResponse = 8<<20 + 64<<10
 
 // readOne appends one result; scratch is for what it is made from.
 func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue.Answer) (_, _ []byte) {

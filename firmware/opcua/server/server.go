@@ -41,6 +41,7 @@ type Server struct {
 	namespaces atomic.Pointer[[]string]
 
 	requests, refused, faults atomic.Uint64
+	busy                      chan struct{} // requests that make large answers
 
 	mu    sync.Mutex
 	addr  net.Addr
@@ -57,7 +58,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{}, why: errors.New("not listening yet"),
-		sessions: newSessions(cfg.Limits),
+		sessions: newSessions(cfg.Limits), busy: make(chan struct{}, maxBusy),
 	}
 	s.state.Store(uint32(ua.ServerStateRunning))
 	s.level.Store(255)
@@ -74,6 +75,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log})
 	return s, nil
+}
+
+// work waits for its turn to make an answer that may be large, and returns what ends it.
+func (s *Server) work() (done func()) {
+	s.busy <- struct{}{}
+	return func() { <-s.busy }
 }
 
 func (s *Server) identity() channel.Identity {

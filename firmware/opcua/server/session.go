@@ -34,6 +34,7 @@ type session struct {
 	active bool
 	nonce  []byte // the server's last one
 	heard  time.Time
+	left   bool // conn has ended
 
 	points points
 }
@@ -55,38 +56,77 @@ func (ss *sessions) count() int {
 	return len(ss.byToken)
 }
 
-// add takes a new session in. When there are too many that nobody has activated, the
-// oldest of them goes: whoever only creates sessions keeps nobody out.
+// add takes a new session in. Limits are judged before anybody has to go: a session of
+// the same connection or address that nobody has activated, or whose connection is gone.
 func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	idle, same := 0, 0
-	var oldest *session
+	mine, same, idle := 0, 0, map[netip.Addr]int{}
 	for _, other := range ss.byToken {
 		if other.address == s.address {
 			same++
 		}
 		if !other.active {
-			idle++
-			if oldest == nil || other.created.Before(oldest.created) {
-				oldest = other
+			idle[other.address]++
+			if other.conn == s.conn {
+				mine++
 			}
 		}
 	}
-	if idle >= maxUnactivated || oldest != nil && len(ss.byToken) >= ss.limits.Sessions {
-		delete(ss.byToken, oldest.token)
-		evicted = oldest
-		if oldest.address == s.address {
-			same--
+	most := s.address // of the addresses, the one with the most sessions that nobody has activated
+	for a, n := range idle {
+		if n > idle[most] {
+			most = a
 		}
 	}
-	if len(ss.byToken) >= ss.limits.Sessions || same >= ss.limits.SessionsPerAddress {
-		return evicted, ua.StatusBadTooManySessions
+	switch {
+	case mine >= maxPerConn:
+		evicted = ss.oldest(func(o *session) bool { return !o.active && o.conn == s.conn })
+	case same >= ss.limits.SessionsPerAddress:
+		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.left })
+	case len(ss.byToken) >= ss.limits.Sessions || idle[most] >= maxUnactivated:
+		evicted = ss.oldest(func(o *session) bool { return o.left || !o.active && o.address == most })
+	}
+	if evicted != nil {
+		delete(ss.byToken, evicted.token)
+	} else if same >= ss.limits.SessionsPerAddress || len(ss.byToken) >= ss.limits.Sessions {
+		return nil, ua.StatusBadTooManySessions
 	}
 	ss.last++
 	s.number = ss.last
 	ss.byToken[s.token] = s
 	return evicted, ua.StatusOK
+}
+
+// oldest returns the session that was not heard of the longest among those that fit.
+func (ss *sessions) oldest(fits func(*session) bool) (oldest *session) {
+	for _, o := range ss.byToken {
+		if fits(o) && (oldest == nil || o.heard.Before(oldest.heard)) {
+			oldest = o
+		}
+	}
+	return oldest
+}
+
+// abandon notes that a connection has ended. Its sessions wait to be taken up on
+// another one, but for those that nobody has activated.
+func (s *Server) abandon(c *conn) {
+	ss := &s.sessions
+	ss.mu.Lock()
+	var gone []*session
+	for token, o := range ss.byToken {
+		if o.conn != c {
+			continue
+		}
+		if o.left = true; !o.active {
+			delete(ss.byToken, token)
+			gone = append(gone, o)
+		}
+	}
+	ss.mu.Unlock()
+	for _, o := range gone {
+		s.engine.SessionClosed(o.number, true)
+	}
 }
 
 // cumulated counts all sessions there ever were.
@@ -264,6 +304,9 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		}
 	}
 	user, code := q.user(req, nonce)
+	if code == ua.StatusOK && active && weaker(peer.Mode, before) { // what it watches was given over a better channel
+		code = ua.StatusBadSecurityModeInsufficient
+	}
 	if code == ua.StatusOK && !here && user != before.User { // OPC 10000-4 §5.7.3: on another channel only the same user
 		code = ua.StatusBadIdentityTokenRejected
 	}
@@ -276,7 +319,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 	ss.mu.Lock()
 	still := ss.byToken[s.token] == s && bytes.Equal(s.nonce, nonce) // nobody was quicker
 	if still {
-		s.conn, s.active, s.nonce, s.heard = q.conn, true, fresh, q.s.cfg.Now()
+		s.conn, s.left, s.active, s.nonce, s.heard = q.conn, false, true, fresh, q.s.cfg.Now()
 		s.client = subscription.Client{
 			Session: s.number, User: user, Locale: req.LocaleIDs, Signed: peer.Mode != ua.MessageSecurityModeNone,
 			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
@@ -290,6 +333,11 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 	q.channel.SetMaxMessage(q.s.cfg.Limits.Message)
 	q.tcp.SetInUse(true)
 	q.reply(&ua.ActivateSessionResponse{ResponseHeader: q.header(), ServerNonce: fresh, Results: []ua.StatusCode{}, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+}
+
+// weaker tells whether a mode protects less than a client's channel did.
+func weaker(mode ua.MessageSecurityMode, before subscription.Client) bool {
+	return before.Encrypted && mode != ua.MessageSecurityModeSignAndEncrypt || before.Signed && mode == ua.MessageSecurityModeNone
 }
 
 func (q *query) closeSession(req *ua.CloseSessionRequest) {

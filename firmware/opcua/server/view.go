@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -56,19 +57,39 @@ func (q *query) browse(req *ua.BrowseRequest) {
 	if r := req.RequestedMaxReferencesPerNode; r > 0 && r < uint32(most) {
 		most = int(r)
 	}
+	defer q.s.work()()
 	b := q.raw(id.BrowseResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
-	q.s.cfg.Space.View(func(v addrspace.View) {
-		for _, d := range req.NodesToBrowse {
-			if len(b) > maxResponse {
-				return
-			}
+	effort := 0
+	for _, d := range req.NodesToBrowse {
+		q.s.cfg.Space.View(func(v addrspace.View) { // one by one: others look and change in between
 			at, code := describe(v, d)
 			at.most = most
-			b = q.result(b, v, at, code)
+			effort += degree(v, at.node)
+			if effort <= maxEffort {
+				b = q.result(b, v, at, code)
+			}
+		})
+		if effort > maxEffort {
+			q.fault(ua.StatusBadTooManyOperations)
+			return
 		}
-	})
+		if len(b) > maxResponse {
+			break
+		}
+	}
 	q.finish(b)
+}
+
+// maxEffort bounds the references that one request has looked at, whether they pass
+// its filters or not.
+const maxEffort = 2_000_000
+
+func degree(v addrspace.View, node rawvalue.NodeID) int {
+	if ref, ok := v.Lookup(node); ok {
+		return v.Degree(ref)
+	}
+	return 1
 }
 
 // finish answers with a response that is written by hand, if it is not too large.
@@ -225,11 +246,12 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 		q.fault(code)
 		return
 	}
+	defer q.s.work()()
 	b := q.raw(id.BrowseNextResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
-	q.s.cfg.Space.View(func(v addrspace.View) {
-		for _, point := range req.ContinuationPoints {
-			at, ok := q.release(point)
+	for _, point := range req.ContinuationPoints { // no more than a session holds are good
+		at, ok := q.release(point)
+		q.s.cfg.Space.View(func(v addrspace.View) {
 			code := ua.StatusOK
 			if !ok || at.generation != v.Generation() {
 				code = ua.StatusBadContinuationPointInvalid
@@ -237,12 +259,13 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 			switch {
 			case len(b) > maxResponse:
 			case req.ReleaseContinuationPoints:
-				b = append(b, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // Good, no point, nothing
+				b = binary.LittleEndian.AppendUint32(b, uint32(code))
+				b = append(b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // no point, nothing
 			default:
 				b = q.result(b, v, at, code)
 			}
-		}
-	})
+		})
+	}
 	q.finish(b)
 }
 
@@ -260,8 +283,10 @@ func (q *query) release(point []byte) (browsing, bool) {
 	return at, ok
 }
 
-// maxTargets bounds the result of one browse path.
-const maxTargets = 1000
+const (
+	maxTargets   = 1000        // of one browse path
+	maxTranslate = time.Second // of one request
+)
 
 func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 	n := len(req.BrowsePaths)
@@ -269,16 +294,20 @@ func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 		q.fault(code)
 		return
 	}
+	defer q.s.work()()
 	resp := &ua.TranslateBrowsePathsToNodeIDsResponse{ResponseHeader: q.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
-	q.s.cfg.Space.View(func(v addrspace.View) {
-		for _, p := range req.BrowsePaths {
-			resp.Results = append(resp.Results, translateOne(v, p))
+	began := time.Now()
+	for _, p := range req.BrowsePaths {
+		if time.Since(began) > maxTranslate {
+			q.fault(ua.StatusBadTooManyOperations)
+			return
 		}
-	})
+		q.s.cfg.Space.View(func(v addrspace.View) { resp.Results = append(resp.Results, q.translateOne(v, p)) })
+	}
 	q.reply(resp)
 }
 
-func translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathResult {
+func (q *query) translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathResult {
 	refuse := func(code ua.StatusCode) *ua.BrowsePathResult {
 		return &ua.BrowsePathResult{StatusCode: code, Targets: []*ua.BrowsePathTarget{}}
 	}
@@ -312,6 +341,9 @@ func translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathResult {
 		return result
 	}
 	for _, t := range targets {
+		if ref, ok := v.Lookup(t); ok && restricted(v, ref, &q.client, true) != ua.StatusOK {
+			continue
+		}
 		result.Targets = append(result.Targets, &ua.BrowsePathTarget{TargetID: ua.NewExpandedNodeID(t.UA(), "", 0), RemainingPathIndex: math.MaxUint32})
 	}
 	return result

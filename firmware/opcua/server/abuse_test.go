@@ -1,0 +1,268 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/opcua/transport"
+)
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// answered wants a client to be answered in a second, whatever others do.
+func answered(t *testing.T, c *channel.Client, token *ua.NodeID) {
+	t.Helper()
+	began := time.Now()
+	if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusOK {
+		t.Errorf("another client: %v", code)
+	}
+	if d := time.Since(began); d > 5*time.Second { // a second, on a machine that does nothing else
+		t.Errorf("another client was answered after %s", d)
+	}
+}
+
+// deaf is a connection that takes nothing more once it is told to.
+type deaf struct {
+	net.Conn
+	stopped atomic.Bool
+}
+
+func (d *deaf) Read(b []byte) (int, error) {
+	for d.stopped.Load() {
+		time.Sleep(10 * time.Millisecond)
+		if _, err := d.Conn.Write(nil); err != nil {
+			return 0, err
+		}
+	}
+	return d.Conn.Read(b)
+}
+
+// openDeaf opens a channel with a session over such a connection.
+func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *deaf) {
+	t.Helper()
+	d := &deaf{}
+	dialer := &transport.Dialer{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		nc, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		d.Conn = nc
+		return d, err
+	}}
+	conn, err := dialer.Dial(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := channel.Open(t.Context(), conn, channel.ClientConfig{Security: plain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.stopped.Store(false); _ = d.Conn.Close(); _ = c.Close() })
+	made, code := create(t, c)
+	if code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	if code := activate(t, c, made.AuthenticationToken); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	return c, made.AuthenticationToken, d
+}
+
+func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
+	s, url := start(t, nil)
+	large := make([]byte, 1<<20)
+	s.Set(named("taga0"), dataValue(t, large))
+	other, mine := newSession(t, url)
+	before := heap()
+	for range 3 {
+		c, token, d := openDeaf(t, url)
+		d.stopped.Store(true)
+		req := readRequest(token)
+		for range 7 {
+			req.NodesToRead = append(req.NodesToRead, value("taga0"))
+			req.NodesToRead[len(req.NodesToRead)-1].DataEncoding = &ua.QualifiedName{}
+		}
+		body, err := channel.Encode(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 40 { // sent, and never read: Send does not wait for an answer
+			go func() { _ = c.Channel.Send(uint32(1000+i), body) }() // blocks once the server takes no more
+		}
+	}
+	time.Sleep(200 * time.Millisecond) // what can pile up does
+	answered(t, other, mine)
+	if after := heap(); after > before+64<<20 {
+		t.Errorf("%d MB are held for clients that take no answers", (after-before)>>20)
+	}
+}
+
+func TestAFloodOfSessionsKeepsNobodyOut(t *testing.T) {
+	_, url := start(t, nil)
+	stop := make(chan struct{})
+	var flood sync.WaitGroup
+	for range 4 {
+		c := open(t, url)
+		body, err := channel.Encode(&ua.CreateSessionRequest{
+			RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flood.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := c.Do(context.Background(), body); err != nil {
+					return
+				}
+			}
+		})
+	}
+	for range 10 {
+		c := open(t, url)
+		made, code := create(t, c)
+		if code != ua.StatusOK {
+			t.Fatalf("CreateSession while others flood: %v", code)
+		}
+		time.Sleep(100 * time.Millisecond) // as slow as a person's client
+		if code := activate(t, c, made.AuthenticationToken); code != ua.StatusOK {
+			t.Errorf("ActivateSession while others flood: %v", code)
+		}
+	}
+	close(stop)
+	flood.Wait()
+}
+
+func TestSessionsOfConnectionsThatAreGoneGiveWay(t *testing.T) {
+	s, url := start(t, func(c *Config) { c.Limits.SessionsPerAddress = 3 })
+	for range 3 {
+		c, _ := newSession(t, url)
+		_ = c.Conn().Close() // without a word
+	}
+	eventually(t, "the connections are gone", func() bool { return len(s.connections()) == 0 })
+	newSession(t, url)
+	if n := s.sessions.count(); n != 3 {
+		t.Errorf("%d sessions, want 3", n)
+	}
+}
+
+func TestOneBrowseStopsNobody(t *testing.T) {
+	s, url := start(t, nil)
+	hub := addrspace.Node{ID: named("hub"), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(1))}}}
+	for i := range 100_000 {
+		hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
+	}
+	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: hub}}); err != nil {
+		t.Fatal(err)
+	}
+	other, mine := newSession(t, url)
+	c, token := newSession(t, url)
+	req := browseRequest(token, 0)
+	for range 10_000 {
+		d := description(named("hub"), 0)
+		d.NodeClassMask = uint32(ua.NodeClassView)
+		req.NodesToBrowse = append(req.NodesToBrowse, d)
+	}
+	done := make(chan ua.StatusCode, 1)
+	go func() { _, code := ask(t, c, req); done <- code }()
+	for range 20 {
+		answered(t, other, mine)
+		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code := <-done; code != ua.StatusBadTooManyOperations {
+		t.Errorf("a browse of a thousand million references: %v", code)
+	}
+}
+
+// TestHostileBytes: each ends with a clean error or a closed connection, and others are
+// answered.
+func TestHostileBytes(t *testing.T) {
+	s, url := start(t, nil)
+	other, mine := newSession(t, url)
+	nested := strings.Repeat("\x40", 5000) // a DiagnosticInfo within another within …
+	for name, attack := range map[string]func(c *channel.Client, token *ua.NodeID){
+		"nothing":    func(c *channel.Client, _ *ua.NodeID) { _ = c.Channel.Send(900, nil) },
+		"no request": func(c *channel.Client, _ *ua.NodeID) { _ = c.Channel.Send(900, []byte{1, 0, 0xff, 0xff}) },
+		"a request cut short": func(c *channel.Client, token *ua.NodeID) {
+			body, _ := channel.Encode(readRequest(token, value("taga0")))
+			_ = c.Channel.Send(900, body[:len(body)/2])
+		},
+		"a length that lies": func(c *channel.Client, token *ua.NodeID) {
+			body, _ := channel.Encode(readRequest(token))
+			binary.LittleEndian.PutUint32(body[len(body)-4:], 0x7fffffff)
+			_ = c.Channel.Send(900, body)
+		},
+		"nesting without end": func(c *channel.Client, token *ua.NodeID) {
+			body, _ := channel.Encode(readRequest(token))
+			_ = c.Channel.Send(900, append(body, nested...))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, token := newSession(t, url)
+			attack(c, token)
+			answered(t, other, mine)
+		})
+	}
+	host := strings.TrimPrefix(url, "opc.tcp://")
+	for name, bytes := range map[string]string{
+		"not OPC UA":            "GET / HTTP/1.1\r\n\r\n",
+		"a hello without end":   "HELF\xff\xff\xff\x7f",
+		"a silent one":          "",
+		"a message without one": "MSGF\x20\x00\x00\x00aaaaaaaaaaaaaaaaaaaaaaaa",
+	} {
+		t.Run(name, func(t *testing.T) {
+			nc, err := net.Dial("tcp", host)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			_, _ = nc.Write([]byte(bytes))
+			answered(t, other, mine)
+		})
+	}
+	if n := s.sessions.count(); n == 0 {
+		t.Error("the other client's session is gone")
+	}
+}
+
+// TestManyClientsOfOneAddress is what a plant's historian and its colleagues are.
+func TestManyClientsOfOneAddress(t *testing.T) {
+	_, url := start(t, nil)
+	for range 220 {
+		newSession(t, url)
+	}
+}
+
+func TestASessionDoesNotMoveToAWeakerChannel(t *testing.T) {
+	before := subscription.Client{Signed: true, Encrypted: true}
+	for mode, want := range map[ua.MessageSecurityMode]bool{
+		ua.MessageSecurityModeSignAndEncrypt: false, ua.MessageSecurityModeSign: true, ua.MessageSecurityModeNone: true,
+	} {
+		if got := weaker(mode, before); got != want {
+			t.Errorf("%v is weaker: %v, want %v", mode, got, want)
+		}
+	}
+}
