@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -123,6 +124,7 @@ type query struct {
 	request uint32
 	body    []byte
 	session *session
+	person  []*x509.Certificate // the user's, where he has shown one
 	client  subscription.Client // the session's, as it was when the request came
 }
 
@@ -143,7 +145,7 @@ func (q *query) handle() bool {
 		}
 	}
 	if sv.refused {
-		q.fault(ua.StatusBadServiceUnsupported)
+		q.refuse(ua.StatusBadServiceUnsupported)
 		return true
 	}
 	req, err := channel.Decode(q.body)
@@ -235,6 +237,9 @@ func (q *query) reply(resp any) {
 // respond queues the answer, and ends a connection whose client takes none.
 func (q *query) respond(body []byte) {
 	c := q.conn
+	if q.session != nil && q.session.response > 0 && len(body) > int(q.session.response) {
+		body = channel.Fault(q.head.Handle, ua.StatusBadResponseTooLarge, c.s.cfg.Now())
+	}
 	if c.tcp.Reserve(len(body)) != nil { // a notification can be had again with Republish
 		body = channel.Fault(q.head.Handle, ua.StatusBadOutOfMemory, c.s.cfg.Now())
 		_ = c.tcp.Reserve(len(body)) // what little each connection is guaranteed

@@ -5,22 +5,19 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// The bits of ReturnDiagnostics that ask for texts per operation (OPC 10000-4 §7.32).
+// The bits of ReturnDiagnostics that ask for texts (OPC 10000-4 §7.32): of a service,
+// and shifted by perOperation those of each of its operations.
 const (
-	wantsText       = 0x40
-	wantsAdditional = 0x80
+	wantsText       = 0x02
+	wantsAdditional = 0x04
+
+	perOperation = 5
 )
 
-// refusals answers n operations with one code, and with the reason where the client
-// asked for diagnostics.
-func (q *query) refusals(n int, code ua.StatusCode) (*ua.ResponseHeader, []ua.StatusCode, []*ua.DiagnosticInfo) {
-	h, codes, infos := q.header(), make([]ua.StatusCode, n), []*ua.DiagnosticInfo{}
-	for i := range codes {
-		codes[i] = code
-	}
-	asked := q.head.ReturnDiagnostics
+// reason says why nothing can be changed, as far as a client asked; nil: it did not.
+func (q *query) reason(h *ua.ResponseHeader, asked uint32) *ua.DiagnosticInfo {
 	if asked&(wantsText|wantsAdditional) == 0 {
-		return h, codes, infos
+		return nil
 	}
 	info := &ua.DiagnosticInfo{}
 	if asked&wantsText != 0 {
@@ -30,6 +27,31 @@ func (q *query) refusals(n int, code ua.StatusCode) (*ua.ResponseHeader, []ua.St
 	if asked&wantsAdditional != 0 {
 		info.EncodingMask |= ua.DiagnosticInfoAdditionalInfo
 		info.AdditionalInfo = q.s.cfg.Refusal
+	}
+	return info
+}
+
+// refuse answers a request that is refused as a whole.
+func (q *query) refuse(code ua.StatusCode) {
+	q.s.refused.Add(1)
+	h := q.header()
+	h.ServiceResult = code
+	if info := q.reason(h, q.head.ReturnDiagnostics); info != nil {
+		h.ServiceDiagnostics = info
+	}
+	q.reply(&ua.ServiceFault{ResponseHeader: h})
+}
+
+// refusals answers n operations with one code, and with the reason where the client
+// asked for diagnostics.
+func (q *query) refusals(n int, code ua.StatusCode) (*ua.ResponseHeader, []ua.StatusCode, []*ua.DiagnosticInfo) {
+	h, codes, infos := q.header(), make([]ua.StatusCode, n), []*ua.DiagnosticInfo{}
+	for i := range codes {
+		codes[i] = code
+	}
+	info := q.reason(h, q.head.ReturnDiagnostics>>perOperation)
+	if info == nil {
+		return h, codes, infos
 	}
 	for range n {
 		infos = append(infos, info)

@@ -224,16 +224,26 @@ func (s *Server) CloseSessions(reason ua.StatusCode) {
 		s.engine.SessionClosed(gone.number, true)
 	}
 	s.engine.Reset()
+	var told sync.WaitGroup // beside one another: a client that takes nothing keeps nobody waiting
 	for _, c := range s.connections() {
-		c.channel.Fail(reason, "the address space is replaced: connect again")
+		told.Go(func() { c.channel.Fail(reason, "the address space is replaced: connect again") })
 	}
+	told.Wait()
 }
 
 // Reopen takes sessions again.
 func (s *Server) Reopen() { s.shut.Store(false) }
 
-// CheckTrust closes the channels of clients whose certificates are not trusted any more.
+// CheckTrust closes the channels of clients, and the sessions of users, whose
+// certificates are not trusted any more.
 func (s *Server) CheckTrust() {
+	for _, o := range s.sessions.persons() {
+		if err := s.cfg.Store.Check(o.person, pki.Purpose{User: true}, o.address.String()); err != nil {
+			s.cfg.Log.Warn("opcua server closes a session", "client", o.address, "error", err)
+			s.sessions.remove(o.session)
+			s.engine.SessionClosed(o.number, true)
+		}
+	}
 	for _, c := range s.connections() {
 		p := c.channel.Peer()
 		if p.Chain == nil {

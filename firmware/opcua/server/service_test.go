@@ -288,7 +288,7 @@ func TestNothingCanBeChanged(t *testing.T) {
 	_, url := start(t, nil)
 	c, token := newSession(t, url)
 	h := header(token)
-	h.ReturnDiagnostics = wantsText | wantsAdditional
+	h.ReturnDiagnostics = (wantsText | wantsAdditional) << perOperation
 	write := &ua.WriteRequest{RequestHeader: h, NodesToWrite: []*ua.WriteValue{{
 		NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(1.5)},
 	}}}

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
 	"net/netip"
 	"sync"
@@ -28,13 +29,15 @@ type session struct {
 	address     netip.Addr
 	timeout     time.Duration
 	created     time.Time
+	response    uint32 // largest that the client takes, bytes; 0: any
 
 	conn   *conn // where it lives
 	client subscription.Client
 	active bool
 	nonce  []byte // the server's last one
 	heard  time.Time
-	left   bool // conn has ended
+	left   bool                // conn has ended
+	person []*x509.Certificate // the user's, where he has shown one
 
 	points points
 }
@@ -136,6 +139,23 @@ func (ss *sessions) cumulated() uint32 {
 	return ss.last
 }
 
+// showing is a session whose user has shown a certificate.
+type showing struct {
+	*session
+	person []*x509.Certificate
+}
+
+func (ss *sessions) persons() (list []showing) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, s := range ss.byToken {
+		if s.person != nil {
+			list = append(list, showing{s, s.person})
+		}
+	}
+	return list
+}
+
 func (ss *sessions) remove(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -208,7 +228,7 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	now := q.s.cfg.Now()
 	s := &session{
 		token: newToken(), certificate: peer.Certificate, address: peer.Address, created: now, heard: now, nonce: channel.Nonce(), conn: q.conn,
-		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits),
+		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits), response: req.MaxResponseMessageSize,
 	}
 	s.id = rawvalue.NodeID{Namespace: 1, Kind: rawvalue.GUID, Text: string(channel.Nonce()[:16])}
 	evicted, code := q.s.sessions.add(s)
@@ -320,6 +340,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 	still := ss.byToken[s.token] == s && bytes.Equal(s.nonce, nonce) // nobody was quicker
 	if still {
 		s.conn, s.left, s.active, s.nonce, s.heard = q.conn, false, true, fresh, q.s.cfg.Now()
+		s.person = q.person
 		s.client = subscription.Client{
 			Session: s.number, User: user, Locale: req.LocaleIDs, Signed: peer.Mode != ua.MessageSecurityModeNone,
 			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
@@ -344,9 +365,12 @@ func (q *query) closeSession(req *ua.CloseSessionRequest) {
 	ss := &q.s.sessions
 	ss.mu.Lock()
 	s := ss.byToken[string(q.head.Token)]
-	mine := s != nil && s.conn == q.conn
+	mine, others := s != nil && s.conn == q.conn, false
 	if mine {
 		delete(ss.byToken, s.token)
+	}
+	for _, o := range ss.byToken {
+		others = others || o.conn == q.conn && o.active
 	}
 	ss.mu.Unlock()
 	if !mine {
@@ -354,7 +378,10 @@ func (q *query) closeSession(req *ua.CloseSessionRequest) {
 		return
 	}
 	q.s.engine.SessionClosed(s.number, req.DeleteSubscriptions)
-	q.tcp.SetInUse(false)
+	if !others {
+		q.tcp.SetInUse(false)
+		q.channel.SetMaxMessage(smallMessage)
+	}
 	q.reply(&ua.CloseSessionResponse{ResponseHeader: q.header()})
 }
 

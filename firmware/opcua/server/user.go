@@ -46,11 +46,17 @@ func (q *query) user(req *ua.ActivateSessionRequest, nonce []byte) (name string,
 	}
 	switch token := req.UserIdentityToken.Value.(type) {
 	case *ua.AnonymousIdentityToken:
-		return q.anonymous()
+		if token.PolicyID == policyAnonymous || token.PolicyID == "" { // as good as no token
+			return q.anonymous()
+		}
 	case *ua.UserNameIdentityToken:
-		return q.userName(token, nonce)
+		if token.PolicyID == policyUserName {
+			return q.userName(token, nonce)
+		}
 	case *ua.X509IdentityToken:
-		return q.userCertificate(token, req.UserTokenSignature, nonce)
+		if token.PolicyID == policyCertificate {
+			return q.userCertificate(token, req.UserTokenSignature, nonce)
+		}
 	}
 	return "", ua.StatusBadIdentityTokenInvalid
 }
@@ -108,5 +114,6 @@ func (q *query) userCertificate(token *ua.X509IdentityToken, signature *ua.Signa
 	if err := q.s.cfg.Store.Check(chain, pki.Purpose{User: true}, peer.Address.String()); err != nil {
 		return "", ua.StatusBadIdentityTokenRejected
 	}
+	q.person = chain
 	return policyCertificate + ":" + string(channel.Thumbprint(token.CertificateData)), ua.StatusOK
 }

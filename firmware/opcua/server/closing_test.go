@@ -1,0 +1,120 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/client"
+)
+
+func TestTokensOfPoliciesThatAreNotOffered(t *testing.T) {
+	_, url := start(t, nil)
+	for name, token := range map[string]any{
+		"anonymous":   &ua.AnonymousIdentityToken{PolicyID: "x"},
+		"user name":   &ua.UserNameIdentityToken{PolicyID: policyAnonymous, UserName: "joe"},
+		"certificate": &ua.X509IdentityToken{PolicyID: policyUserName},
+	} {
+		c := open(t, url)
+		made, _ := create(t, c)
+		_, code := ask(t, c, &ua.ActivateSessionRequest{
+			RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, UserIdentityToken: ua.NewExtensionObject(token),
+		})
+		if code != ua.StatusBadIdentityTokenInvalid {
+			t.Errorf("%s: got %v, want Bad_IdentityTokenInvalid", name, code)
+		}
+	}
+}
+
+func TestClosingOneOfTwoSessionsLeavesTheOther(t *testing.T) {
+	_, url := start(t, nil)
+	c, first := newSession(t, url)
+	made, _ := create(t, c)
+	if code := activate(t, c, made.AuthenticationToken); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	large := readRequest(made.AuthenticationToken)
+	for range 5000 {
+		large.NodesToRead = append(large.NodesToRead, &ua.ReadValueID{NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDNodeClass, DataEncoding: &ua.QualifiedName{}})
+	}
+	if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(first)}); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	if _, code := ask(t, c, large); code != ua.StatusOK {
+		t.Errorf("a large request of the other session: got %v, want Good", code)
+	}
+	if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(made.AuthenticationToken)}); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	if _, code := ask(t, c, large); code == ua.StatusBadSessionIDInvalid || code == ua.StatusOK {
+		t.Errorf("a large request without any session was taken in: %v", code)
+	}
+}
+
+func TestResponsesAreAsSmallAsTheClientWants(t *testing.T) {
+	s, url := start(t, nil)
+	s.Set(named("taga0"), dataValue(t, make([]byte, 2000)))
+	c := open(t, url)
+	resp, _ := ask(t, c, &ua.CreateSessionRequest{
+		RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000, MaxResponseMessageSize: 1000,
+	})
+	token := resp.(*ua.CreateSessionResponse).AuthenticationToken
+	if code := activate(t, c, token); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	for item, want := range map[string]ua.StatusCode{"taga0": ua.StatusBadResponseTooLarge, "tagb0": ua.StatusOK} {
+		if _, code := ask(t, c, readRequest(token, value(item))); code != want {
+			t.Errorf("%s: got %v, want %v", item, code, want)
+		}
+	}
+}
+
+func TestServicesThatAreRefusedSayWhy(t *testing.T) {
+	_, url := start(t, nil)
+	c, token := newSession(t, url)
+	for _, asked := range []uint32{0, wantsText | wantsAdditional} {
+		h := header(token)
+		h.ReturnDiagnostics = asked
+		body, err := channel.Encode(&ua.AddNodesRequest{RequestHeader: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := c.Do(t.Context(), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := channel.Decode(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := resp.(*ua.ServiceFault).ResponseHeader
+		text := len(got.StringTable) == 1 && got.StringTable[0] == "only to look at" && got.ServiceDiagnostics.AdditionalInfo == "only to look at"
+		if got.ServiceResult != ua.StatusBadServiceUnsupported || text != (asked != 0) {
+			t.Errorf("asked %x: got %v, %q, %+v", asked, got.ServiceResult, got.StringTable, got.ServiceDiagnostics)
+		}
+	}
+}
+
+func TestUsersThatAreNotTrustedAnyMoreLoseTheirSession(t *testing.T) {
+	s, url, ours, theirs := pair(t, nil)
+	certificate, key := person(t, "joe")
+	trusted, err := ours.TrustCertificate(certificate, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connect(t, url, secured[1], theirs, client.User{Certificate: certificate.Raw, Key: key}); err != nil {
+		t.Fatal(err)
+	}
+	s.CheckTrust()
+	if n := s.sessions.count(); n != 1 {
+		t.Fatalf("a trusted user: %d sessions, want 1", n)
+	}
+	if _, err := ours.Distrust(trusted.Thumbprint); err != nil {
+		t.Fatal(err)
+	}
+	s.CheckTrust()
+	if n := s.sessions.count(); n != 0 {
+		t.Errorf("a user who is not trusted: %d sessions, want 0", n)
+	}
+}
