@@ -27,6 +27,12 @@ func RefreshEnd(s Stamp) *Event {
 	return made(s, id.RefreshEndEventType, "Refresh of conditions is complete", nil)
 }
 
+// QueueOverflow says that events were lost in a monitored item's queue (OPC 10000-4
+// §7.22.3).
+func QueueOverflow(s Stamp) *Event {
+	return made(s, id.EventQueueOverflowEventType, "Events were lost: the queue was full", nil)
+}
+
 // BaseModelChange says that something changed (OPC 10000-5 §6.4.31).
 func BaseModelChange(s Stamp) *Event {
 	return made(s, id.BaseModelChangeEventType, "The address space has changed", nil)

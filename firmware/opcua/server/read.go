@@ -80,6 +80,17 @@ func restricted(v addrspace.View, ref addrspace.Ref, c *subscription.Client, bro
 	return ua.StatusOK
 }
 
+// Shared returns a variable's DataValue as it was Set, nil where there is none or the
+// client may not have it.
+func (s *Server) Shared(c *subscription.Client, node rawvalue.NodeID) (raw []byte) {
+	s.cfg.Space.View(func(v addrspace.View) {
+		if ref, ok := v.Lookup(node); ok && restricted(v, ref, c, false) == ua.StatusOK {
+			raw, _ = s.values.get(node)
+		}
+	})
+	return raw
+}
+
 // Pushed tells whether changes of an attribute come through Set; others are sampled.
 func (s *Server) Pushed(node rawvalue.NodeID, attribute ua.AttributeID) bool {
 	if attribute != ua.AttributeIDValue {

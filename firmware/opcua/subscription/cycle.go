@@ -3,6 +3,7 @@ package subscription
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -26,11 +27,15 @@ type subscription struct {
 	begun               bool   // the first message was sent
 	sequence            uint32 // of the last message
 	sent                []message
+	held                int // bytes of sent
 
 	mu    sync.Mutex
 	items map[uint32]*item
-	ready []*item // with something to report, in the order in which they had
-	tardy []*item // with a value that came too soon
+	ready []*item     // with something to report, in the order in which they had
+	tardy []*item     // with a value that came too soon
+	waits atomic.Bool // tardy has some
+	part  []byte      // of cut, as is
+	cut   []byte
 }
 
 // message is a NotificationMessage that the client has not acknowledged.
@@ -82,7 +87,7 @@ func (e *Engine) speak(s *subscription, now time.Time) bool {
 		notifications, more := s.collect(e)
 		s.sequence = next(s.sequence)
 		body := appendMessage(nil, s.sequence, now, notifications)
-		s.keep(message{s.sequence, body}, e.cfg.Limits.Retransmission)
+		s.keep(message{s.sequence, body}, e.cfg.Limits)
 		e.answer(p, s, body, more)
 		if !more {
 			return true
@@ -90,13 +95,22 @@ func (e *Engine) speak(s *subscription, now time.Time) bool {
 	}
 }
 
-// pending tells whether there is something to report, after what came too soon has
-// been looked at.
-func (s *subscription) pending(e *Engine) bool {
+// settle looks at what came too soon.
+func (s *subscription) settle(e *Engine) {
+	if !s.waits.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := e.now.Load()
 	s.tardy = slices.DeleteFunc(s.tardy, func(it *item) bool { return it.gone || it.settle(e, now) })
+	s.waits.Store(len(s.tardy) > 0)
+}
+
+// pending tells whether there is something to report.
+func (s *subscription) pending(e *Engine) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ready = slices.DeleteFunc(s.ready, func(it *item) bool {
 		it.ready = !it.gone && it.reports()
 		return !it.ready
@@ -115,9 +129,9 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 		n := min(len(it.queue), s.most-b.count())
 		for i := range it.queue[:n] {
 			b.add(it, &it.queue[i], now)
+			e.queued.Add(-it.queue[i].cost())
 			it.queue[i] = entry{}
 		}
-		e.queued.Add(-int64(n))
 		if it.queue = it.queue[n:]; len(it.queue) > 0 {
 			break
 		}
@@ -132,16 +146,20 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 }
 
 // keep holds a message for Republish.
-func (s *subscription) keep(m message, most int) {
-	if len(s.sent) >= most {
-		s.sent = slices.Delete(s.sent, 0, len(s.sent)-most+1)
-	}
+func (s *subscription) keep(m message, l Limits) {
 	s.sent = append(s.sent, m)
+	s.held += len(m.body)
+	first := 0
+	for ; len(s.sent)-first > l.Retransmission || s.held > l.RetransmissionBytes && first < len(s.sent)-1; first++ {
+		s.held -= len(s.sent[first].body)
+	}
+	s.sent = slices.Delete(s.sent, 0, first)
 }
 
 func (s *subscription) acknowledge(sequence uint32) ua.StatusCode {
 	for i := range s.sent {
 		if s.sent[i].sequence == sequence {
+			s.held -= len(s.sent[i].body)
 			s.sent = slices.Delete(s.sent, i, i+1)
 			return ua.StatusOK
 		}
@@ -161,9 +179,7 @@ func next(sequence uint32) uint32 {
 // Publish request of its session.
 func (e *Engine) expire(s *subscription) {
 	e.cfg.Log.Info("subscription: nobody asks for it any more", "subscription", s.id, "session", s.session)
-	if se := e.sessions[s.session]; se != nil {
-		e.tell(se, status{s.id, next(s.sequence), ua.StatusBadTimeout})
-	}
+	e.tell(s.session, status{s.id, next(s.sequence), ua.StatusBadTimeout})
 	e.drop(s)
 }
 
@@ -177,8 +193,6 @@ func (e *Engine) drop(s *subscription) {
 		items = append(items, it)
 	}
 	s.mu.Unlock()
-	for _, it := range items {
-		it.leave(e)
-	}
+	e.leave(items)
 	e.release(s.session)
 }

@@ -34,7 +34,7 @@ func (b *batch) add(it *item, n *entry, now int64) {
 	if it.events {
 		b.nEvents++
 		b.events = appendUint32(b.events, it.handle)
-		b.events = appendUint32(b.events, uint32(it.select_.Len()))
+		b.events = appendUint32(b.events, n.fields)
 		b.events = append(b.events, n.raw...)
 		return
 	}

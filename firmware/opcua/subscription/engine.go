@@ -32,6 +32,9 @@ type Nodes interface {
 	AppendAttribute(dst []byte, c *Client, id rawvalue.NodeID, a ua.AttributeID) []byte
 	// EURange returns the value of the variable's EURange property.
 	EURange(id rawvalue.NodeID) rawvalue.Variant
+	// Shared returns a variable's DataValue as Changed was told of it, nil where there is
+	// none or the client may not have it. It is never changed.
+	Shared(c *Client, id rawvalue.NodeID) []byte
 	// Pushed tells whether changes come through Changed; others are sampled.
 	Pushed(id rawvalue.NodeID, a ua.AttributeID) bool
 }
@@ -42,6 +45,7 @@ type Limits struct {
 	SubscriptionsPerSession int           // 100
 	Items                   int           // in total, 500 000
 	ItemsPerSubscription    int           // 100 000
+	ItemsPerSession         int           // two fifths of Items
 	Operations              int           // in one request, 10 000
 	PublishPerSession       int           // requests that wait, 100
 	DataQueue               uint32        // values of one item, 100
@@ -51,6 +55,8 @@ type Limits struct {
 	MaxInterval             time.Duration // 1 h
 	Notifications           int           // in one message, 10 000
 	Retransmission          int           // messages of a subscription, 40
+	RetransmissionBytes     int           // 4 MiB
+	Methods                 int           // in one Call, 100
 	Conditions              int           // that are retained, 10 000
 }
 
@@ -59,7 +65,7 @@ type Config struct {
 	Nodes  Nodes
 	Space  *addrspace.Space
 	Limits Limits
-	Now    func() time.Time
+	Now    func() time.Time // with a monotonic reading, as time.Now: the clock may be set meanwhile
 	Log    *slog.Logger
 }
 
@@ -68,7 +74,10 @@ func (c Config) withDefaults() Config {
 	l.Subscriptions = cmp.Or(l.Subscriptions, 1000)
 	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
 	l.Items = cmp.Or(l.Items, 500_000)
+	l.ItemsPerSession = cmp.Or(l.ItemsPerSession, max(1, l.Items*2/5))
 	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
+	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)
+	l.Methods = cmp.Or(l.Methods, 100)
 	l.Operations = cmp.Or(l.Operations, 10_000)
 	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
 	l.DataQueue = cmp.Or(l.DataQueue, 100)
@@ -101,13 +110,14 @@ const (
 type Engine struct {
 	cfg  Config
 	seed maphash.Seed
-	now  atomic.Int64 // of the last Advance, ns since 1970
+	base time.Time
+	now  atomic.Int64 // of the last Advance, ns since base: the clock may be set meanwhile
 
 	mu       sync.Mutex
 	subs     map[uint32]*subscription
 	sessions map[uint32]*session
 	lastSub  uint32
-	sampled  map[*item]bool // items whose changes nobody pushes
+	sampled  agenda // items whose changes nobody pushes
 
 	watch [shards]index // items that Changed feeds
 	heed  index         // items that Event feeds
@@ -121,7 +131,7 @@ type Engine struct {
 	dropped, refused atomic.Uint64
 }
 
-// index finds the items of a node. Lists are replaced, never changed.
+// index finds the items of a node. What a reader of a list sees of it never changes.
 type index struct {
 	sync.RWMutex
 	m map[rawvalue.NodeID][]*item
@@ -139,18 +149,23 @@ func (x *index) add(it *item) {
 	if x.m == nil {
 		x.m = map[rawvalue.NodeID][]*item{}
 	}
-	old := x.m[it.node]
-	x.m[it.node] = append(old[:len(old):len(old)], it)
+	x.m[it.node] = append(x.m[it.node], it)
 }
 
-func (x *index) remove(it *item) {
+// sweep takes the items of a node that are gone out.
+func (x *index) sweep(id rawvalue.NodeID) {
 	x.Lock()
 	defer x.Unlock()
-	rest := slices.DeleteFunc(slices.Clone(x.m[it.node]), func(o *item) bool { return o == it })
+	var rest []*item
+	for _, it := range x.m[id] {
+		if !it.gone { // only changes under the engine's lock, which is held
+			rest = append(rest, it)
+		}
+	}
 	if len(rest) == 0 {
-		delete(x.m, it.node)
+		delete(x.m, id)
 	} else {
-		x.m[it.node] = rest
+		x.m[id] = rest
 	}
 }
 
@@ -158,10 +173,9 @@ func (x *index) remove(it *item) {
 func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	e := &Engine{
-		cfg: cfg, seed: maphash.MakeSeed(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{}, sampled: map[*item]bool{},
+		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{},
 		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes),
 	}
-	e.now.Store(cfg.Now().UnixNano())
 	return e
 }
 
@@ -185,20 +199,19 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Advance does what is due at a time: sampling, publishing, expiry.
 func (e *Engine) Advance(now time.Time) {
-	e.now.Store(now.UnixNano())
+	e.now.Store(int64(now.Sub(e.base)))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for it := range e.sampled {
-		if !now.Before(it.due) {
-			it.due = now.Add(it.sampling)
-			it.sample(e)
-		}
+	for it := e.sampled.next(now); it != nil; it = e.sampled.next(now) {
+		it.sample(e)
+		e.sampled.again(it, now.Add(it.sampling))
 	}
 	for _, se := range e.sessions {
 		e.giveUp(se, now)
 	}
 	var due []*subscription
 	for _, s := range e.subs {
+		s.settle(e)
 		if !now.Before(s.due) {
 			due = append(due, s)
 		}

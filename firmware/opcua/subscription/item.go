@@ -1,6 +1,7 @@
 package subscription
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -35,17 +36,29 @@ type item struct {
 	ready     bool               // it stands in its subscription's list
 	last      rawvalue.DataValue // that was queued; Raw is nil before the first
 	newest    rawvalue.DataValue // that came too soon after it
-	taken     int64              // when last was, ns since 1970
+	taken     int64              // when last was, see Engine.now
+	overflow  []byte             // what is told of events that are lost
 	triggers  []*item            // reported when this one is
 	triggered bool
 	due       time.Time // of the next sample
+	place     int       // among the engine's sampled
 	gone      bool
 }
 
 // entry is what waits for a message: a DataValue, or the fields of an event.
 type entry struct {
 	raw      []byte
+	fields   uint32 // of an event
 	overflow bool
+}
+
+// cost is what an entry counts for: values are shared, events are not.
+func (n *entry) cost() int64 {
+	const eventBytes = 256
+	if n.fields == 0 {
+		return 1
+	}
+	return 1 + int64(len(n.raw)/eventBytes)
 }
 
 // offer takes a new value if the filter wants it. Values that come faster than the
@@ -57,6 +70,7 @@ func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 	if it.sampling > 0 && it.last.Raw != nil && now-it.taken < int64(it.sampling) {
 		if it.newest.Raw == nil {
 			it.sub.tardy = append(it.sub.tardy, it)
+			it.sub.waits.Store(true)
 		}
 		it.newest = dv
 		return
@@ -67,24 +81,28 @@ func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 	}
 }
 
-// cut applies the index range. What cannot be cut becomes the status that says why.
+// cut applies the index range. What cannot be cut becomes the status that says why. The
+// result is good until the next cut of the subscription.
 func (it *item) cut(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
 	if it.part.Whole() || dv.Value.IsNull() {
 		return dv, true
 	}
 	answer := rawvalue.Answer{Timestamps: ua.TimestampsToReturnBoth}
-	variant, err := it.part.Append(nil, dv.Value)
-	var raw []byte
-	if err != nil {
-		raw = rawvalue.AppendStatus(nil, ua.StatusBadIndexRangeNoData, answer)
+	s := it.sub
+	var err error
+	if s.part, err = it.part.Append(s.part[:0], dv.Value); err != nil {
+		s.cut = rawvalue.AppendStatus(s.cut[:0], ua.StatusBadIndexRangeNoData, answer)
 	} else {
-		raw = dv.AppendWith(nil, answer, variant)
+		s.cut = dv.AppendWith(s.cut[:0], answer, s.part)
 	}
-	out, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	out, err := rawvalue.SkimDataValue(s.cut, rawvalue.Limits{})
 	return out, err == nil
 }
 
 func (it *item) push(e *Engine, dv rawvalue.DataValue, now int64) {
+	if !it.part.Whole() {
+		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // it was skimmed by cut
+	}
 	it.last, it.taken = dv, now
 	it.enqueue(e, entry{raw: dv.Raw})
 }
@@ -93,31 +111,55 @@ func (it *item) push(e *Engine, dv rawvalue.DataValue, now int64) {
 // tells of it (OPC 10000-4 §5.13.1.5).
 func (it *item) enqueue(e *Engine, n entry) {
 	full := len(it.queue) >= it.size || len(it.queue) > 0 && e.queued.Load() >= e.cfg.Limits.Queued
-	switch {
-	case !full:
-		e.queued.Add(1)
+	if !full {
+		e.queued.Add(n.cost())
 		it.queue = append(it.queue, n)
-	case it.events && !it.discardOldest:
+	} else {
 		e.dropped.Add(1)
-	case it.discardOldest:
-		e.dropped.Add(1)
-		copy(it.queue, it.queue[1:])
-		it.queue[len(it.queue)-1] = n
-		it.queue[0].overflow = len(it.queue) > 1
-	default:
-		e.dropped.Add(1)
-		n.overflow = len(it.queue) > 1
-		it.queue[len(it.queue)-1] = n
+		it.squeeze(e, n)
 	}
 	it.list()
-	if it.mode == ua.MonitoringModeReporting {
-		for _, other := range it.triggers {
-			if !other.gone && other.mode == ua.MonitoringModeSampling && len(other.queue) > 0 {
-				other.triggered = true
-				other.list()
-			}
+	if it.mode == ua.MonitoringModeDisabled {
+		return
+	}
+	for _, other := range it.triggers {
+		if !other.gone && other.mode == ua.MonitoringModeSampling && len(other.queue) > 0 {
+			other.triggered = true
+			other.list()
 		}
 	}
+}
+
+// squeeze puts an entry into a full queue. Of events that are lost another event tells,
+// in the place of the first.
+func (it *item) squeeze(e *Engine, n entry) {
+	last := len(it.queue) - 1
+	lost := entry{raw: it.overflow, fields: n.fields}
+	switch {
+	case it.events && last > 0 && it.discardOldest:
+		it.replace(e, 1, last, n)
+		it.set(e, 0, lost)
+	case it.events && last > 0:
+		it.set(e, last, lost)
+	case it.discardOldest || it.events:
+		it.replace(e, 0, last, n)
+		it.queue[0].overflow = it.size > 1
+	default:
+		n.overflow = it.size > 1
+		it.set(e, last, n)
+	}
+}
+
+// replace takes the entry at first out and appends n.
+func (it *item) replace(e *Engine, first, last int, n entry) {
+	e.queued.Add(n.cost() - it.queue[first].cost())
+	copy(it.queue[first:], it.queue[first+1:])
+	it.queue[last] = n
+}
+
+func (it *item) set(e *Engine, i int, n entry) {
+	e.queued.Add(n.cost() - it.queue[i].cost())
+	it.queue[i] = n
 }
 
 // reports tells whether what is queued goes into the next message.
@@ -163,6 +205,11 @@ func (it *item) read(e *Engine) []byte {
 	if it.events {
 		return nil
 	}
+	if it.pushed {
+		if raw := e.cfg.Nodes.Shared(&it.sub.client, it.node); raw != nil {
+			return raw
+		}
+	}
 	return e.cfg.Nodes.AppendAttribute(nil, &it.sub.client, it.node, it.attribute)
 }
 
@@ -188,32 +235,54 @@ func (it *item) notice(e *Engine, ev *event.Event, v addrspace.View, anyway bool
 		return
 	}
 	if anyway || it.select_.Match(ev, v) {
-		it.enqueue(e, entry{raw: it.select_.AppendFields(nil, ev, v)})
+		it.enqueue(e, entry{raw: it.select_.AppendFields(nil, ev, v), fields: uint32(it.select_.Len())})
 	}
 }
 
 // clear empties the queue, as when monitoring is disabled or the item goes.
 func (it *item) clear(e *Engine) {
-	e.queued.Add(-int64(len(it.queue)))
+	for i := range it.queue {
+		e.queued.Add(-it.queue[i].cost())
+	}
 	it.queue, it.newest, it.triggered = nil, rawvalue.DataValue{}, false
 }
 
-// leave takes the item out of everything that feeds it. The engine's lock is held.
-func (it *item) leave(e *Engine) {
+// leave takes items out of everything that feeds them. The engine's lock is held.
+func (e *Engine) leave(items []*item) {
+	nodes := map[*index]map[rawvalue.NodeID]bool{}
+	for _, it := range items {
+		it.sub.mu.Lock()
+		it.gone = true
+		it.clear(e)
+		delete(it.sub.items, it.id)
+		it.sub.mu.Unlock()
+		e.items.Add(-1)
+		x := e.feeds(it)
+		if x == nil {
+			e.sampled.remove(it)
+			continue
+		}
+		if nodes[x] == nil {
+			nodes[x] = map[rawvalue.NodeID]bool{}
+		}
+		nodes[x][it.node] = true
+	}
+	for x, list := range nodes {
+		for node := range list {
+			x.sweep(node)
+		}
+	}
+}
+
+// feeds returns the index that an item is found in, nil if it is sampled.
+func (e *Engine) feeds(it *item) *index {
 	switch {
 	case it.events:
-		e.heed.remove(it)
+		return &e.heed
 	case it.pushed:
-		e.shard(it.node).remove(it)
-	default:
-		delete(e.sampled, it)
+		return e.shard(it.node)
 	}
-	it.sub.mu.Lock()
-	defer it.sub.mu.Unlock()
-	it.gone = true
-	it.clear(e)
-	delete(it.sub.items, it.id)
-	e.items.Add(-1)
+	return nil
 }
 
 // link has another item reported when this one is.

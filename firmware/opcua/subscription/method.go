@@ -16,6 +16,10 @@ func (k *call) callMethods(req *ua.CallRequest) {
 	if !k.count(len(req.MethodsToCall)) {
 		return
 	}
+	if len(req.MethodsToCall) > k.cfg.Limits.Methods { // each may send a lot
+		k.fault(ua.StatusBadTooManyOperations)
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	resp := &ua.CallResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}

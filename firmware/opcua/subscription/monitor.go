@@ -48,7 +48,7 @@ func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, sta
 	switch {
 	case r.MonitoringMode > ua.MonitoringModeReporting:
 		result.StatusCode = ua.StatusBadMonitoringModeInvalid
-	case len(s.items) >= k.cfg.Limits.ItemsPerSubscription || k.items.Load() >= int64(k.cfg.Limits.Items):
+	case len(s.items) >= k.cfg.Limits.ItemsPerSubscription || k.items.Load() >= int64(k.cfg.Limits.Items) || k.itemsOfSession() >= k.cfg.Limits.ItemsPerSession:
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 	default:
 		result.FilterResult, result.StatusCode = k.configure(it, r.RequestedParameters)
@@ -60,6 +60,14 @@ func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, sta
 	k.enter(it)
 	result.MonitoredItemID, result.RevisedSamplingInterval, result.RevisedQueueSize = it.id, milliseconds(it.sampling), uint32(it.size)
 	return result
+}
+
+// itemsOfSession counts what the caller's session has.
+func (k *call) itemsOfSession() (n int) {
+	for _, s := range k.ofSession(k.client.Session) {
+		n += len(s.items)
+	}
+	return n
 }
 
 // target finds what an item is to monitor.
@@ -79,7 +87,9 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 		switch {
 		case it.attribute != ua.AttributeIDValue:
 			return ua.StatusBadDataEncodingInvalid
-		case e.NamespaceIndex != 0 || e.Name != "Default Binary":
+		case e.NamespaceIndex != 0 || e.Name != "Default Binary" && e.Name != "Default XML" && e.Name != "Default JSON":
+			return ua.StatusBadDataEncodingInvalid
+		case e.Name != "Default Binary":
 			return ua.StatusBadDataEncodingUnsupported
 		}
 	}
@@ -178,7 +188,11 @@ func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any)
 	var made *event.Filter
 	var result *ua.EventFilterResult
 	var code ua.StatusCode
-	k.cfg.Space.View(func(v addrspace.View) { made, result, code = event.NewFilter(f, v, event.Limits{}) })
+	k.cfg.Space.View(func(v addrspace.View) {
+		if made, result, code = event.NewFilter(f, v, event.Limits{}); code == ua.StatusOK {
+			it.overflow = made.AppendFields(nil, event.QueueOverflow(k.stamp()), v)
+		}
+	})
 	if result != nil {
 		if result.SelectClauseDiagnosticInfos == nil {
 			result.SelectClauseDiagnosticInfos = []*ua.DiagnosticInfo{}
@@ -203,15 +217,10 @@ func (k *call) enter(it *item) {
 	it.sub.mu.Lock()
 	it.sub.items[it.id] = it
 	it.sub.mu.Unlock()
-	switch {
-	case it.events:
-		k.heed.add(it)
-		return
-	case it.pushed:
-		k.shard(it.node).add(it)
-	default:
-		it.due = k.cfg.Now().Add(it.sampling)
-		k.sampled[it] = true
+	if x := k.feeds(it); x != nil {
+		x.add(it)
+	} else {
+		k.sampled.again(it, k.cfg.Now().Add(it.sampling))
 	}
 	it.begin(k.Engine, it.read(k.Engine))
 }
@@ -251,16 +260,21 @@ func (k *call) modifyItems(req *ua.ModifyMonitoredItemsRequest) {
 }
 
 func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.TimestampsToReturn, result *ua.MonitoredItemModifyResult) {
-	changed := *it // configure asks the server, which must not happen under the lock
+	changed := item{ // what never changes; configure asks the server, which must not happen under the lock
+		sub: it.sub, node: it.node, attribute: it.attribute, part: it.part, pushed: it.pushed, events: it.events,
+	}
 	if result.FilterResult, result.StatusCode = k.configure(&changed, p); result.StatusCode != ua.StatusOK {
 		return
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
 	it.timestamps, it.filter, it.select_, it.handle = stamps, changed.filter, changed.select_, changed.handle
-	it.discardOldest, it.sampling, it.size = changed.discardOldest, changed.sampling, changed.size
+	it.discardOldest, it.sampling, it.size, it.overflow = changed.discardOldest, changed.sampling, changed.size, changed.overflow
 	if n := len(it.queue) - it.size; n > 0 {
-		k.queued.Add(-int64(n))
+		for i := range it.queue[:n] {
+			k.queued.Add(-it.queue[i].cost())
+		}
+		k.dropped.Add(uint64(n))
 		it.queue = append([]entry(nil), it.queue[n:]...)
 		it.queue[0].overflow = it.size > 1
 	}
@@ -280,13 +294,17 @@ func (k *call) deleteItems(req *ua.DeleteMonitoredItemsRequest) {
 	}
 	s.unheard = 0
 	codes := make([]ua.StatusCode, len(req.MonitoredItemIDs))
+	var items []*item
+	seen := map[uint32]bool{}
 	for i, n := range req.MonitoredItemIDs {
-		if it := s.item(n); it != nil {
-			it.leave(k.Engine)
+		if it := s.item(n); it != nil && !seen[n] {
+			seen[n] = true
+			items = append(items, it)
 		} else {
 			codes[i] = ua.StatusBadMonitoredItemIDInvalid
 		}
 	}
+	k.leave(items)
 	k.reply(&ua.DeleteMonitoredItemsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 }
 

@@ -156,8 +156,16 @@ func (k *call) wait(se *session, p *publish, mine []*subscription) {
 	}
 }
 
-// tell says that a subscription has ended, now or to the next request.
-func (e *Engine) tell(se *session, st status) {
+// tell says that a subscription has ended, now or to the next request of its session.
+func (e *Engine) tell(number uint32, st status) {
+	if number == 0 {
+		return // nobody is there to hear it
+	}
+	se := e.sessions[number]
+	if se == nil {
+		se = &session{number: number}
+		e.sessions[number] = se
+	}
 	if len(se.told) < maxTold {
 		se.told = append(se.told, st)
 	}
@@ -336,16 +344,17 @@ func (k *call) transfer(n uint32, initial bool) *ua.TransferResult {
 	case s.client.User != k.client.User: // also one that is nobody's now
 		r.StatusCode = ua.StatusBadUserAccessDenied
 		return r
+	case s.client.Encrypted && !k.client.Encrypted || s.client.Signed && !k.client.Signed: // what it watches was given over a better channel
+		r.StatusCode = ua.StatusBadSecurityModeInsufficient
+		return r
 	case s.session != k.client.Session && len(k.ofSession(k.client.Session)) >= k.cfg.Limits.SubscriptionsPerSession:
 		r.StatusCode = ua.StatusBadTooManySubscriptions
 		return r
 	}
 	if old := s.session; old != k.client.Session {
 		s.session, s.client = k.client.Session, *k.client
-		if se := k.sessions[old]; se != nil {
-			k.tell(se, status{s.id, next(s.sequence), ua.StatusGoodSubscriptionTransferred})
-			k.release(old)
-		}
+		k.tell(old, status{s.id, next(s.sequence), ua.StatusGoodSubscriptionTransferred})
+		k.release(old)
 	}
 	s.unheard = 0
 	if initial {

@@ -1,0 +1,320 @@
+package subscription
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+func tag(n uint32) rawvalue.NodeID { return rawvalue.NodeID{Namespace: 1, Number: n} }
+func num(n uint32) rawvalue.NodeID { return rawvalue.NodeID{Number: n} }
+
+// rig is an engine with variables, and a clock that stands until it is moved.
+type rig struct {
+	t      testing.TB
+	e      *Engine
+	at     time.Time
+	mu     sync.Mutex
+	values map[rawvalue.NodeID][]byte
+	still  map[rawvalue.NodeID]bool // variables that nobody pushes
+	ranges map[rawvalue.NodeID]rawvalue.Variant
+	locked map[rawvalue.NodeID]bool // for encrypted channels alone
+	handle uint32
+}
+
+func newRig(t testing.TB, lim Limits) *rig {
+	r := &rig{
+		t: t, at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), values: map[rawvalue.NodeID][]byte{}, still: map[rawvalue.NodeID]bool{},
+		ranges: map[rawvalue.NodeID]rawvalue.Variant{}, locked: map[rawvalue.NodeID]bool{},
+	}
+	r.e = New(Config{Nodes: r, Space: types(t), Limits: lim, Now: func() time.Time { return r.at }})
+	return r
+}
+
+func (r *rig) AppendAttribute(dst []byte, c *Client, node rawvalue.NodeID, a ua.AttributeID) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	raw, ok := r.values[node]
+	switch {
+	case node == num(id.Server) && a == ua.AttributeIDEventNotifier:
+		return append(dst, 1, byte(ua.TypeIDByte), 1)
+	case !ok:
+		return rawvalue.AppendStatus(dst, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
+	case a == ua.AttributeIDNodeClass:
+		return append(dst, 1, byte(ua.TypeIDInt32), 2, 0, 0, 0)
+	case a != ua.AttributeIDValue:
+		return rawvalue.AppendStatus(dst, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
+	case r.locked[node] && !c.Encrypted:
+		return rawvalue.AppendStatus(dst, ua.StatusBadSecurityModeInsufficient, rawvalue.Answer{})
+	}
+	return append(dst, raw...)
+}
+
+func (r *rig) EURange(node rawvalue.NodeID) rawvalue.Variant { return r.ranges[node] }
+
+func (r *rig) Shared(c *Client, node rawvalue.NodeID) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.locked[node] && !c.Encrypted {
+		return nil
+	}
+	return r.values[node]
+}
+
+func (r *rig) Pushed(node rawvalue.NodeID, a ua.AttributeID) bool {
+	return a == ua.AttributeIDValue && !r.still[node]
+}
+
+// dataValue makes a raw DataValue with a value and a status.
+func dataValue(t testing.TB, x any, code ua.StatusCode) []byte {
+	t.Helper()
+	raw, err := ua.MustVariant(x).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append([]byte{1}, raw...)
+	if code != ua.StatusOK {
+		b[0] |= 2
+		b = binary.LittleEndian.AppendUint32(b, uint32(code))
+	}
+	return b
+}
+
+// put stores a value, set also says that it changed.
+func (r *rig) put(node rawvalue.NodeID, x any) []byte {
+	dv := dataValue(r.t, x, ua.StatusOK)
+	r.mu.Lock()
+	r.values[node] = dv
+	r.mu.Unlock()
+	return dv
+}
+
+func (r *rig) set(node rawvalue.NodeID, x any) { r.e.Changed(node, r.put(node, x)) }
+
+// pass lets time pass in steps of the engine's tick.
+func (r *rig) pass(d time.Duration) {
+	for end := r.at.Add(d); r.at.Before(end); {
+		r.at = r.at.Add(min(tick, end.Sub(r.at)))
+		r.e.Advance(r.at)
+	}
+}
+
+var alice = &Client{Session: 1, User: "alice", Encrypted: true, Signed: true}
+
+// ask wants an answer at once.
+func (r *rig) ask(c *Client, req ua.Request) any {
+	r.t.Helper()
+	a := r.send(c, req)
+	if len(*a) != 1 {
+		r.t.Fatalf("%T: got %d answers, want 1", req, len(*a))
+	}
+	return (*a)[0]
+}
+
+// send returns where the answers will be.
+func (r *rig) send(c *Client, req ua.Request) *[]any {
+	r.handle++
+	if req.Header() == nil {
+		req.SetHeader(&ua.RequestHeader{AuthenticationToken: ua.NewTwoByteNodeID(0)})
+	}
+	req.Header().RequestHandle = r.handle
+	want, got := r.handle, &[]any{}
+	r.e.Serve(c, req, func(body []byte) {
+		v, err := channel.Decode(body)
+		if err != nil {
+			r.t.Errorf("%T: the answer cannot be read: %v\n% x", req, err, body)
+			v = err
+		} else if h := v.(ua.Response).Header().RequestHandle; h != want {
+			r.t.Errorf("%T: got handle %d, want %d", req, h, want)
+		}
+		*got = append(*got, v)
+	})
+	return got
+}
+
+func code(v any) ua.StatusCode {
+	if r, ok := v.(ua.Response); ok {
+		return r.Header().ServiceResult
+	}
+	return ua.StatusBad
+}
+
+// subscribe makes a subscription with an interval of 100 ms, 3 cycles to a keep-alive, 9 to its end.
+func (r *rig) subscribe(c *Client, change func(*ua.CreateSubscriptionRequest)) uint32 {
+	r.t.Helper()
+	req := &ua.CreateSubscriptionRequest{RequestedPublishingInterval: 100, RequestedMaxKeepAliveCount: 3, RequestedLifetimeCount: 9, PublishingEnabled: true}
+	if change != nil {
+		change(req)
+	}
+	resp, ok := r.ask(c, req).(*ua.CreateSubscriptionResponse)
+	if !ok {
+		r.t.Fatal("no subscription")
+	}
+	return resp.SubscriptionID
+}
+
+func watch(node rawvalue.NodeID, handle uint32, change func(*ua.MonitoredItemCreateRequest)) *ua.MonitoredItemCreateRequest {
+	m := &ua.MonitoredItemCreateRequest{
+		ItemToMonitor: &ua.ReadValueID{NodeID: node.UA(), AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeReporting,
+		RequestedParameters: &ua.MonitoringParameters{ClientHandle: handle, QueueSize: 10, DiscardOldest: true, Filter: ua.NewExtensionObject(nil)},
+	}
+	if change != nil {
+		change(m)
+	}
+	return m
+}
+
+func (r *rig) monitor(c *Client, sub uint32, items ...*ua.MonitoredItemCreateRequest) []*ua.MonitoredItemCreateResult {
+	r.t.Helper()
+	resp, ok := r.ask(c, &ua.CreateMonitoredItemsRequest{SubscriptionID: sub, TimestampsToReturn: ua.TimestampsToReturnNeither, ItemsToCreate: items}).(*ua.CreateMonitoredItemsResponse)
+	if !ok {
+		r.t.Fatal("no monitored items")
+	}
+	return resp.Results
+}
+
+func (r *rig) publish(c *Client, acks ...*ua.SubscriptionAcknowledgement) *[]any {
+	return r.send(c, &ua.PublishRequest{SubscriptionAcknowledgements: acks})
+}
+
+// told tells in words what messages bring.
+func told(answers ...*[]any) string {
+	var out []string
+	for _, a := range answers {
+		for _, v := range *a {
+			p, ok := v.(*ua.PublishResponse)
+			if !ok {
+				out = append(out, fmt.Sprint(code(v)))
+				continue
+			}
+			out = append(out, fmt.Sprintf("#%d", p.NotificationMessage.SequenceNumber))
+			for _, d := range p.NotificationMessage.NotificationData {
+				out = append(out, notification(d.Value)...)
+			}
+			if p.MoreNotifications {
+				out = append(out, "more")
+			}
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func notification(v any) (out []string) {
+	switch n := v.(type) {
+	case *ua.DataChangeNotification:
+		for _, m := range n.MonitoredItems {
+			var value any
+			if m.Value.Value != nil {
+				value = m.Value.Value.Value()
+			}
+			s := fmt.Sprintf("%d=%v", m.ClientHandle, value)
+			if m.Value.Status != ua.StatusOK {
+				s += fmt.Sprintf("/%08x", uint32(m.Value.Status))
+			}
+			out = append(out, s)
+		}
+	case *ua.EventNotificationList:
+		for _, ev := range n.Events {
+			s := fmt.Sprintf("%d:", ev.ClientHandle)
+			for _, f := range ev.EventFields {
+				if f.NodeID() != nil {
+					s += fmt.Sprint("i", f.NodeID().IntID())
+				} else {
+					s += fmt.Sprintf("%v", f.Value())
+				}
+				s += ","
+			}
+			out = append(out, s)
+		}
+	case *ua.StatusChangeNotification:
+		out = append(out, fmt.Sprintf("status/%08x", uint32(n.Status)))
+	}
+	return out
+}
+
+// types is a hierarchy of event types that suffices for filters.
+func types(t testing.TB) *addrspace.Space {
+	s := addrspace.New()
+	put := func(n uint32, class ua.NodeClass, name string, refs ...addrspace.Reference) addrspace.Change {
+		return addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: num(n), References: refs, Attributes: []addrspace.Attribute{
+			{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class), 0)}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: name}, 0)}}}}
+	}
+	to := func(kind, target uint32) addrspace.Reference {
+		return addrspace.Reference{Type: num(kind), Target: num(target)}
+	}
+	up := func(target uint32) addrspace.Reference {
+		return addrspace.Reference{Type: num(id.HasSubtype), Target: num(target), Inverse: true}
+	}
+	v := ua.NodeClassVariable
+	_, err := s.Apply([]addrspace.Change{
+		put(id.Aggregates, ua.NodeClassReferenceType, "Aggregates", to(id.HasSubtype, id.HasProperty)),
+		put(id.HasProperty, ua.NodeClassReferenceType, "HasProperty", up(id.Aggregates)),
+		put(id.BaseEventType, ua.NodeClassObjectType, "BaseEventType", to(id.HasSubtype, id.ConditionType), to(id.HasSubtype, id.RefreshStartEventType), to(id.HasSubtype, id.RefreshEndEventType), to(id.HasProperty, 101), to(id.HasProperty, 102), to(id.HasProperty, 103)),
+		put(101, v, "Severity"), put(102, v, "EventType"), put(103, v, "EventId"),
+		put(id.ConditionType, ua.NodeClassObjectType, "ConditionType", up(id.BaseEventType)),
+		put(id.RefreshStartEventType, ua.NodeClassObjectType, "RefreshStartEventType", up(id.BaseEventType)),
+		put(id.RefreshEndEventType, ua.NodeClassObjectType, "RefreshEndEventType", up(id.BaseEventType)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// alarm is an event of a condition, reported at the Server object.
+func alarm(t testing.TB, condition uint32, severity uint16, retain bool) *event.Event {
+	t.Helper()
+	name := func(s string) event.Operand {
+		return event.Operand{Type: num(id.BaseEventType), Path: []rawvalue.QualifiedName{{Name: []byte(s)}}, Attribute: ua.AttributeIDValue}
+	}
+	table, err := event.NewTable([]event.Operand{name("EventId"), name("EventType"), name("Severity"), name("Retain"), event.ConditionID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields [][]byte
+	for _, x := range []any{[]byte{1}, ua.NewNumericNodeID(0, id.ConditionType), severity, retain, tag(condition).UA()} {
+		raw, err := ua.MustVariant(x).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields = append(fields, raw)
+	}
+	ev, err := event.FromFields(table, fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev.Notifiers = []rawvalue.NodeID{num(id.Server)}
+	return ev
+}
+
+func eventItem(handle, queue uint32, fields ...string) *ua.MonitoredItemCreateRequest {
+	return watch(num(id.Server), handle, func(m *ua.MonitoredItemCreateRequest) {
+		m.ItemToMonitor.AttributeID = ua.AttributeIDEventNotifier
+		m.RequestedParameters.QueueSize = queue
+		m.RequestedParameters.Filter = ua.NewExtensionObject(eventFilter(fields...))
+	})
+}
+
+func eventFilter(fields ...string) *ua.EventFilter {
+	f := &ua.EventFilter{WhereClause: &ua.ContentFilter{Elements: []*ua.ContentFilterElement{}}}
+	for _, n := range fields {
+		f.SelectClauses = append(f.SelectClauses, &ua.SimpleAttributeOperand{
+			TypeDefinitionID: ua.NewNumericNodeID(0, id.BaseEventType), BrowsePath: []*ua.QualifiedName{{Name: n}}, AttributeID: ua.AttributeIDValue})
+	}
+	return f
+}
+
+func head() *ua.RequestHeader {
+	return &ua.RequestHeader{AuthenticationToken: ua.NewTwoByteNodeID(0), AdditionalHeader: ua.NewExtensionObject(nil)}
+}
