@@ -20,7 +20,8 @@ func own(node rawvalue.NodeID) bool {
 	case n >= id.Server_ServerStatus && n <= id.Server_ServerStatus_BuildInfo_BuildDate, // ServerStatus
 		n == id.Server_ServerStatus_SecondsTillShutdown, n == id.Server_ServerStatus_ShutdownReason,
 		n == id.Server_ServiceLevel, n == id.Server_ServerArray, n == id.Server_Auditing,
-		n == id.Server_ServerRedundancy_RedundancySupport,
+		n == id.Server_ServerRedundancy_RedundancySupport, n == id.Server_ServerRedundancy_CurrentServerID,
+		n == id.Server_ServerRedundancy_RedundantServerArray, n == id.Server_ServerRedundancy_ServerURIArray, n == id.Server_ServerRedundancy_ServerNetworkGroups,
 		capability(n), diagnostic(n):
 		return true
 	}

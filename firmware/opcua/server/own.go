@@ -98,6 +98,12 @@ func (s *Server) status(number uint32) (any, bool) {
 		return false, true
 	case id.Server_ServerRedundancy_RedundancySupport:
 		return int32(ua.RedundancySupportNone), true
+	case id.Server_ServerRedundancy_CurrentServerID:
+		return "", true
+	case id.Server_ServerRedundancy_ServerURIArray:
+		return []string{}, true
+	case id.Server_ServerRedundancy_RedundantServerArray, id.Server_ServerRedundancy_ServerNetworkGroups:
+		return objects, true
 	}
 	return nil, false
 }
@@ -116,6 +122,17 @@ func (s *Server) serverArray() []byte {
 	}
 	return s.encoded(uris)
 }
+
+// What package subscription is given, and package event by itself.
+const (
+	maxSubscriptions        = 1000
+	maxSessionSubscriptions = 100
+	maxItems                = 500_000
+	maxSubscriptionItems    = 100_000
+	maxItemQueue            = 100
+	maxSelect               = 1000
+	maxOperands             = 64
+)
 
 // minSampleRate is the quickest sampling that is promised, milliseconds.
 const minSampleRate = 50.0
@@ -148,6 +165,22 @@ func (s *Server) capability(number uint32) (any, bool) {
 		return uint32(l.Operations), true // each of them is refused
 	case id.Server_ServerCapabilities_MaxSessions:
 		return uint32(l.Sessions), true
+	case id.Server_ServerCapabilities_MaxSubscriptions:
+		return uint32(maxSubscriptions), true
+	case id.Server_ServerCapabilities_MaxSubscriptionsPerSession:
+		return uint32(maxSessionSubscriptions), true
+	case id.Server_ServerCapabilities_MaxMonitoredItems:
+		return uint32(maxItems), true
+	case id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription:
+		return uint32(maxSubscriptionItems), true
+	case id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize:
+		return uint32(maxItemQueue), true
+	case id.Server_ServerCapabilities_MaxSelectClauseParameters:
+		return uint32(maxSelect), true
+	case id.Server_ServerCapabilities_MaxWhereClauseParameters:
+		return uint32(maxOperands), true
+	case id.Server_ServerCapabilities_ConformanceUnits: // none is claimed
+		return []byte{byte(ua.TypeIDQualifiedName) | 0x80, 0, 0, 0, 0}, true
 	}
 	return nil, false
 }

@@ -73,7 +73,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log})
+	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log, Limits: subscription.Limits{
+		Subscriptions: maxSubscriptions, SubscriptionsPerSession: maxSessionSubscriptions, Items: maxItems, ItemsPerSubscription: maxSubscriptionItems, DataQueue: maxItemQueue,
+	}})
 	return s, nil
 }
 
