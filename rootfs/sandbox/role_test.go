@@ -119,7 +119,7 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 	return Spec{
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Files: 1024, Threads: 512,
+		State: dir + "/state", Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor)},
 	}
 }
 
@@ -148,7 +148,7 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	rx, tx := roleSpec(t, "heliorx", line, it, rxStatus), roleSpec(t, "heliotx", line, plant, txStatus)
 	rx.Direction, tx.Direction = Receive, Transmit
 	var err error
-	if rx.Link, err = udp.ListenFile("127.0.0.1:0"); err != nil {
+	if rx.Link, err = udp.ListenFile(line); err != nil {
 		t.Fatal(err)
 	}
 	if tx.Link, err = udp.DialFile(line); err != nil {

@@ -10,6 +10,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
+	"heliograph/firmware/role"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/receive"
 )
@@ -17,9 +18,13 @@ import (
 // openLink opens the medium, receiving only, and puts a link on it.
 func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.Logger) (*pipeline.Link, error) {
 	c := pipeline.Config{Key: key, Anchor: anchor, StaleAfter: cfg.StaleAfter, Log: log}
+	descriptor, handed, err := role.HandedLink()
+	if err != nil {
+		return nil, err
+	}
 	switch l := cfg.Link; l.Medium {
 	case config.UDP:
-		r, err := udp.Listen(l.Address)
+		r, err := openUDP(l, descriptor, handed)
 		if err != nil {
 			return nil, err
 		}
@@ -29,21 +34,45 @@ func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.
 		}
 		return pipeline.New(c, r), nil
 	case config.Ethernet:
-		r, err := ethernet.OpenReceiver(l.Interface, log)
+		r, err := openEthernet(l, descriptor, handed, log)
 		if err != nil {
 			return nil, err
 		}
 		return pipeline.New(c, r), nil
 	case config.UART:
-		r, warnings, err := uart.OpenReceiver(l.Device, l.Baud)
+		r, err := openUART(l, descriptor, handed, log)
 		if err != nil {
 			return nil, err
-		}
-		for _, w := range warnings {
-			log.Warn("link: " + w)
 		}
 		c.Synchronizer = codeword.New(wire.CheckCRC)
 		return pipeline.New(c, r), nil
 	}
 	return nil, fmt.Errorf("heliorx: medium %q is not known", cfg.Link.Medium)
+}
+
+// The media, opened here or by whoever handed them down.
+
+func openUDP(cfg config.Link, descriptor int, handed bool) (*udp.Receiver, error) {
+	if handed {
+		return udp.ReceiverFrom(descriptor, cfg.Address)
+	}
+	return udp.Listen(cfg.Address)
+}
+
+func openEthernet(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*ethernet.Receiver, error) {
+	if handed {
+		return ethernet.ReceiverFrom(descriptor, cfg.Interface, log)
+	}
+	return ethernet.OpenReceiver(cfg.Interface, log)
+}
+
+func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*uart.Receiver, error) {
+	if handed {
+		return uart.ReceiverFrom(descriptor)
+	}
+	r, warnings, err := uart.OpenReceiver(cfg.Device, cfg.Baud)
+	for _, w := range warnings {
+		log.Warn("link: " + w)
+	}
+	return r, err
 }

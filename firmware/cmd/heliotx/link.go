@@ -11,6 +11,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
+	"heliograph/firmware/role"
 	"heliograph/firmware/tx/pipeline"
 )
 
@@ -33,28 +34,29 @@ func openLink(cfg config.Link, session *wire.Session, log *slog.Logger) (*pipeli
 		Rate: cfg.Rate / 8, Overhead: cfg.Overhead, CarouselShare: datagramShare,
 		Ahead: datagramAhead, Session: session, Log: log,
 	}
+	descriptor, handed, err := role.HandedLink()
+	if err != nil {
+		return nil, err
+	}
 	switch cfg.Medium {
 	case config.UDP:
-		t, err := udp.Dial(cfg.Address)
+		t, err := openUDP(cfg, descriptor, handed)
 		if err != nil {
 			return nil, err
 		}
 		c.Profile = wire.DatagramProfile(t.MaxFrame(), t.Overhead())
 		return pipeline.New(c, t), nil
 	case config.Ethernet:
-		t, err := ethernet.OpenTransmitter(cfg.Interface, log)
+		t, err := openEthernet(cfg, descriptor, handed, log)
 		if err != nil {
 			return nil, err
 		}
 		c.Profile = wire.DatagramProfile(ethernet.MaxFrame, ethernet.Overhead)
 		return pipeline.New(c, t), nil
 	case config.UART:
-		t, warnings, err := uart.OpenTransmitter(cfg.Device, cfg.Baud)
+		t, err := openUART(cfg, descriptor, handed, log)
 		if err != nil {
 			return nil, err
-		}
-		for _, w := range warnings {
-			log.Warn("link: " + w)
 		}
 		c.Profile = wire.UARTProfile(cfg.Baud)
 		c.Rate = float64(cfg.Baud) / 10 // 8N1: ten bits a byte
@@ -64,4 +66,31 @@ func openLink(cfg config.Link, session *wire.Session, log *slog.Logger) (*pipeli
 		return pipeline.New(c, t), nil
 	}
 	return nil, fmt.Errorf("heliotx: medium %q is not known", cfg.Medium)
+}
+
+// The media, opened here or by whoever handed them down.
+
+func openUDP(cfg config.Link, descriptor int, handed bool) (*udp.Transmitter, error) {
+	if handed {
+		return udp.TransmitterFrom(descriptor, cfg.Address)
+	}
+	return udp.Dial(cfg.Address)
+}
+
+func openEthernet(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*ethernet.Transmitter, error) {
+	if handed {
+		return ethernet.TransmitterFrom(descriptor, cfg.Interface, log)
+	}
+	return ethernet.OpenTransmitter(cfg.Interface, log)
+}
+
+func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*uart.Transmitter, error) {
+	if handed {
+		return uart.TransmitterFrom(descriptor)
+	}
+	t, warnings, err := uart.OpenTransmitter(cfg.Device, cfg.Baud)
+	for _, w := range warnings {
+		log.Warn("link: " + w)
+	}
+	return t, err
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	cfg, _, err := config.LoadTX(path)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // a board's memory is worth more than the time: a third less with 100,000 tags
 	}
 	release, err := store.Lock(cfg.State)
 	if err != nil {
