@@ -49,8 +49,8 @@ func TestStaleKeepAlivesAreNoSignOfLife(t *testing.T) {
 		for i := range uint32(3) {
 			f.say(i+1, one(1, 1))
 		}
-		for range 10 {
-			if time.Sleep(600 * time.Millisecond); sub.s.Err() != nil {
+		for range 2 * busy / time.Second {
+			if time.Sleep(time.Second); sub.s.Err() != nil {
 				break
 			}
 			f.say(1)

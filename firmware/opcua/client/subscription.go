@@ -19,6 +19,7 @@ const (
 	maxParked    = 16                     // messages that came before their turn
 	maxRepublish = 100                    // messages of one gap that are asked for again
 	queued       = 4                      // messages that wait for the handler
+	busy         = time.Minute            // without a sign of a subscription, while the server answers other requests
 )
 
 // SubscriptionConfig is what is asked of the server; Revised says what it granted.
@@ -158,10 +159,15 @@ func (sub *Subscription) run() {
 		case <-gap.C:
 			sub.fill()
 		case <-watch.C:
-			left := patience - time.Since(sub.s.publisher.lastHeld(sub.alive))
+			quiet := time.Since(sub.s.publisher.lastHeld(sub.alive))
+			left := patience - quiet
+			if left <= 0 && sub.s.silence() < sub.s.timeout { // busy with what else is asked of it, or deaf
+				left = max(busy, 4*patience) - quiet
+				left = min(left, max(patience/4, time.Second)) // look again soon
+			}
 			if left <= 0 {
 				sub.s.end(&Error{Service: "subscription", Code: ua.StatusBadTimeout,
-					Reason: "neither notification nor keep-alive came for " + patience.String() + ": connect again"})
+					Reason: "neither notification nor keep-alive came for " + quiet.Round(time.Second).String() + ": connect again"})
 				return
 			}
 			watch.Reset(left)
