@@ -1,0 +1,91 @@
+// Package network gives a board its one address, as network.toml in the boot
+// partition says:
+//
+//	hostname    = "press-hall-tx"
+//	interface   = "eth0"
+//	address     = "10.0.0.2/24"
+//	gateway     = "10.0.0.1"     # may be missing
+//	nameservers = ["10.0.0.1"]   # may be missing
+//
+// It speaks IPv4 and static addresses alone: no DHCP, no interface but the one
+// named and the loopback. The rest stays down, the link's included.
+package network
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is a validated network.toml.
+type Config struct {
+	Hostname    string
+	Interface   string
+	Address     netip.Prefix
+	Gateway     netip.Addr // the zero value: none
+	Nameservers []netip.Addr
+}
+
+const (
+	mostBytes = 64 << 10
+	mostName  = 15 // IFNAMSIZ without its end
+	mostHost  = 63
+)
+
+// Parse reads a network.toml.
+func Parse(r io.Reader) (Config, error) {
+	var raw struct {
+		Hostname    string   `toml:"hostname"`
+		Interface   string   `toml:"interface"`
+		Address     string   `toml:"address"`
+		Gateway     string   `toml:"gateway"`
+		Nameservers []string `toml:"nameservers"`
+	}
+	if err := toml.NewDecoder(io.LimitReader(r, mostBytes)).DisallowUnknownFields().Decode(&raw); err != nil {
+		if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
+			return Config{}, fmt.Errorf("network: key %q is not known", strings.Join(unknown.Errors[0].Key(), "."))
+		}
+		return Config{}, fmt.Errorf("network: %v", err)
+	}
+	c := Config{Hostname: raw.Hostname, Interface: raw.Interface}
+	if len(c.Hostname) > mostHost || strings.ContainsFunc(c.Hostname, notInName) {
+		return Config{}, fmt.Errorf("network: hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname, mostHost)
+	}
+	if c.Interface == "" || len(c.Interface) > mostName || strings.ContainsAny(c.Interface, "/ ") {
+		return Config{}, fmt.Errorf("network: interface %q is not the name of one, such as eth0", c.Interface)
+	}
+	var err error
+	if c.Address, err = netip.ParsePrefix(raw.Address); err != nil || !c.Address.Addr().Is4() {
+		return Config{}, fmt.Errorf("network: address %q is not one such as 10.0.0.2/24", raw.Address)
+	}
+	if raw.Gateway != "" {
+		if c.Gateway, err = netip.ParseAddr(raw.Gateway); err != nil || !c.Address.Contains(c.Gateway) {
+			return Config{}, fmt.Errorf("network: gateway %q is not an address in %s", raw.Gateway, c.Address.Masked())
+		}
+	}
+	for _, s := range raw.Nameservers {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return Config{}, fmt.Errorf("network: nameserver %q is not an address", s)
+		}
+		c.Nameservers = append(c.Nameservers, a)
+	}
+	return c, nil
+}
+
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
+}
+
+// Resolver returns the resolv.conf of the configuration.
+func (c Config) Resolver() string {
+	var b strings.Builder
+	for _, a := range c.Nameservers {
+		fmt.Fprintf(&b, "nameserver %s\n", a)
+	}
+	return b.String()
+}

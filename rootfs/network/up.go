@@ -1,0 +1,89 @@
+package network
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Up brings the loopback up, then the interface with its address and route.
+func (c Config) Up() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("network: %v", err)
+	}
+	defer unix.Close(fd)
+	mask := make([]byte, 4)
+	binary.BigEndian.PutUint32(mask, ^uint32(0)<<(32-c.Address.Bits()))
+	for _, step := range []struct {
+		what    string
+		request uint
+		value   []byte
+	}{{"address", unix.SIOCSIFADDR, c.Address.Addr().AsSlice()}, {"netmask", unix.SIOCSIFNETMASK, mask}} {
+		r, err := unix.NewIfreq(c.Interface)
+		if err != nil {
+			return fmt.Errorf("network: %s: %v", c.Interface, err)
+		}
+		if err := r.SetInet4Addr(step.value); err != nil {
+			return fmt.Errorf("network: %s: %s: %v", c.Interface, step.what, err)
+		}
+		if err := unix.IoctlIfreq(fd, step.request, r); err != nil {
+			return fmt.Errorf("network: %s: %s: %v", c.Interface, step.what, err)
+		}
+	}
+	if err := raise(fd, c.Interface); err != nil {
+		return err
+	}
+	if !c.Gateway.IsValid() {
+		return nil
+	}
+	return route(fd, c.Gateway)
+}
+
+// Loopback brings lo up.
+func Loopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("network: %v", err)
+	}
+	defer unix.Close(fd)
+	return raise(fd, "lo")
+}
+
+func raise(fd int, name string) error {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return fmt.Errorf("network: %s: %v", name, err)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, r); err != nil {
+		return fmt.Errorf("network: %s: %v", name, err)
+	}
+	r.SetUint16(r.Uint16() | unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r); err != nil {
+		return fmt.Errorf("network: bringing %s up: %v", name, err)
+	}
+	return nil
+}
+
+// rtentry is struct rtentry of linux/route.h on 64-bit machines.
+type rtentry struct {
+	_                     uint64
+	dst, gateway, genmask unix.RawSockaddrInet4
+	flags                 uint16
+	_                     [30]byte
+	device                uint64
+	_                     [3]uint64
+}
+
+func route(fd int, gateway netip.Addr) error {
+	e := rtentry{flags: unix.RTF_UP | unix.RTF_GATEWAY}
+	e.dst.Family, e.gateway.Family, e.genmask.Family = unix.AF_INET, unix.AF_INET, unix.AF_INET
+	e.gateway.Addr = gateway.As4()
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCADDRT, uintptr(unsafe.Pointer(&e))); errno != 0 {
+		return fmt.Errorf("network: route over %s: %v", gateway, errno)
+	}
+	return nil
+}
