@@ -17,6 +17,8 @@ type Board struct {
 	Console     UART
 	Watchdog    string   // device; empty when none may be armed
 	KernelArgs  []string // beside console and root
+	Firmware    []string // files of the firmware that it boots through
+	Config      []string // lines of config.txt beside kernel, device tree and overlays
 	HasFirmware bool     // boots through the Raspberry Pi firmware and its config.txt
 }
 

@@ -11,5 +11,6 @@ func rpi3b() Board {
 		// The emulated USB network adapter stays silent without these.
 		KernelArgs:  []string{"dwc_otg.lpm_enable=0", "dwc_otg.fiq_fsm_enable=0"},
 		HasFirmware: true,
+		Firmware:    []string{"bootcode.bin", "start.elf", "fixup.dat"},
 	}
 }

@@ -8,5 +8,7 @@ func rpi4b() Board {
 		Console:     UART{Device: "/dev/ttyAMA3", Baud: 115200},
 		Watchdog:    "/dev/watchdog0",
 		HasFirmware: true,
+		Firmware:    []string{"start4.elf", "fixup4.dat"}, // its boot loader is on the board
+		Config:      []string{"dtparam=watchdog=on"},
 	}
 }

@@ -60,6 +60,12 @@ need ip            iproute2
 need tmux          tmux
 need jq            jq
 need npm           npm
+need fsck.fat      dosfstools
+need mcopy         mtools
+need e2fsck        e2fsprogs
+need unsquashfs    squashfs-tools
+need dtc           device-tree-compiler
+need qemu-system-aarch64 qemu-system-arm
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 # shellcheck disable=SC2086 # a list of words
 [ -z "$missing" ] || apt_install $missing

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"heliograph/boards"
+	"heliograph/tools/image"
+)
+
+func imageCommand() *cobra.Command {
+	o := image.Options{Source: ".", Version: version}
+	var board string
+	c := &cobra.Command{
+		Use:   "image --role tx|rx --board rpi4b|cm4|rpi3b|virt [--config FILE] [--network FILE] -o FILE.img",
+		Short: "Write what a board boots from; run it in a checkout, which it builds the role from",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			found, ok := boards.ByName(board)
+			if !ok {
+				return fmt.Errorf("board %q is not known", board)
+			}
+			o.Board = found
+			return failing(func(c *cobra.Command, _ []string) error {
+				if err := image.Build(o); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s for %s; copy it to a card as it is\n", o.Output, o.Role, board)
+				return nil
+			})(c, nil)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Role, "role", "", "tx or rx")
+	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
+	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
+	f.StringVarP(&o.Output, "output", "o", "", "the image to write")
+	for _, name := range []string{"role", "board", "output"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // a flag that is not there
+		}
+	}
+	return c
+}

@@ -1,0 +1,142 @@
+// Package image writes what a board boots from: one file, to be copied to a
+// card as it is. It needs no root, no loop device and no tool but the Go
+// compiler, and the same sources give the same bytes in any folder.
+//
+//	sector 0     MBR; its disk signature is a hash of the slot
+//	4 MiB        1: FAT32, 256 MiB: firmware, config.txt, heliograph/
+//	                and a/: kernel, cmdline.txt, device tree, overlays
+//	260 MiB      2: SquashFS, 64 MiB: slot A, the root filesystem
+//	324 MiB      3: the same size for slot B, empty
+//	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 formats it
+//
+// The whole is a power of two, which emulated card readers ask for; most of it
+// is holes. The kernel mounts slot A itself, found by the disk signature.
+//
+// The configuration is copied with the files that it names; no other secret
+// gets in. The package checks neither signatures nor what runs on the board.
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"heliograph/boards"
+)
+
+// Where the partitions are, in bytes.
+const (
+	bootStart  = 4 << 20
+	bootSize   = 256 << 20
+	slotSize   = 64 << 20
+	slotAStart = bootStart + bootSize
+	slotBStart = slotAStart + slotSize
+	dataStart  = slotBStart + slotSize
+	imageSize  = 512 << 20
+)
+
+// Options say what to build.
+type Options struct {
+	Role    string // tx or rx
+	Board   boards.Board
+	Config  string // the role's configuration; without one PID 1 says what is missing
+	Network string // the interface's address, see package network; may be empty
+	Source  string // folder of the checkout that the role is built from
+	Version string
+	Output  string
+}
+
+// Build writes the image to Output, whole or not at all.
+func Build(o Options) error {
+	if o.Role != "tx" && o.Role != "rx" {
+		return fmt.Errorf("image: role %q is neither tx nor rx", o.Role)
+	}
+	if o.Board.Console.Device == "" {
+		return fmt.Errorf("image: board %q is no board to make an image for", o.Board.Name)
+	}
+	p, err := compile(o)
+	if err != nil {
+		return err
+	}
+	return assemble(o, p)
+}
+
+// assemble writes the image around the programs.
+func assemble(o Options, p programs) error {
+	slot, err := rootSlot(o, p)
+	if err != nil {
+		return err
+	}
+	if len(slot) > slotSize {
+		return fmt.Errorf("image: the root filesystem needs %d bytes and a slot has %d", len(slot), slotSize)
+	}
+	sum := sha256.Sum256(slot)
+	signature := binary.LittleEndian.Uint32(sum[:])
+	boot, err := bootTree(o, signature)
+	if err != nil {
+		return err
+	}
+	if err := boot.room("boot partition", bootSize); err != nil {
+		return err
+	}
+	return write(o.Output, func(f *os.File) error {
+		if err := f.Truncate(imageSize); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(masterBootRecord(signature), 0); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(slot, slotAStart); err != nil {
+			return err
+		}
+		return writeFAT(f, bootStart, bootSize, boot)
+	})
+}
+
+// write gives the file its name when all of it is on the disk.
+func write(name string, fill func(*os.File) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("image: %v", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if err := fill(f); err != nil {
+		return fmt.Errorf("image: writing %s: %w", name, err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("image: %v", err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("image: %v", err)
+	}
+	return nil
+}
+
+// masterBootRecord is the partition table, without code. A partition's kind is
+// told by one byte: 0x0C FAT32, 0x83 Linux.
+func masterBootRecord(signature uint32) []byte {
+	b := make([]byte, sectorSize)
+	le := binary.LittleEndian
+	le.PutUint32(b[440:], signature)
+	for i, p := range []struct {
+		kind        byte
+		start, size uint32
+	}{
+		{0x0C, bootStart, bootSize},
+		{0x83, slotAStart, slotSize},
+		{0x83, slotBStart, slotSize},
+		{0x83, dataStart, imageSize - dataStart},
+	} {
+		e := b[446+16*i:]
+		copy(e[1:], "\xFE\xFF\xFF") // no cylinders:
+		copy(e[5:], "\xFE\xFF\xFF") // sectors are counted
+		e[4] = p.kind
+		le.PutUint32(e[8:], p.start/sectorSize)
+		le.PutUint32(e[12:], p.size/sectorSize)
+	}
+	le.PutUint16(b[510:], 0xAA55)
+	return b
+}

@@ -1,0 +1,116 @@
+package image
+
+import (
+	"crypto/sha256"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"heliograph/boards"
+	"heliograph/firmware/config/pairkey"
+)
+
+// assembled makes an image around programs that are none.
+func assembled(t *testing.T, board, config string) (string, error) {
+	t.Helper()
+	b, ok := boards.ByName(board)
+	if !ok {
+		t.Fatalf("no board %q", board)
+	}
+	o := Options{Role: "tx", Board: b, Config: config, Source: "../..", Output: filepath.Join(t.TempDir(), "tx.img")}
+	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), bill: []byte("{}")})
+}
+
+func digest(t *testing.T, name string) [sha256.Size]byte {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func TestTwoImagesOfTheSameAreEqual(t *testing.T) {
+	one, err := assembled(t, "rpi4b", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := assembled(t, "rpi4b", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := digest(t, two), digest(t, one); got != want {
+		t.Errorf("got %x the second time, want %x", got, want)
+	}
+}
+
+func TestEveryBoardHasItsFiles(t *testing.T) {
+	for _, b := range boards.All() {
+		if b.Console.Device == "" {
+			continue // a PC boots from its own disk
+		}
+		t.Run(b.Name, func(t *testing.T) {
+			one, err := assembled(t, b.Name, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := one + "@@4M"
+			if line := string(peer(t, "mtype", "-i", at, "::a/cmdline.txt")); !strings.Contains(line, "-02 ") || strings.Contains(line, strings.TrimPrefix(b.Link.Device, "/dev/")+",") {
+				t.Errorf("got command line %q, want slot A and no console on the link", line)
+			}
+			peer(t, "mtype", "-i", at, "::a/vmlinuz")
+			if b.HasFirmware {
+				peer(t, "mtype", "-i", at, "::a/"+b.DeviceTree)
+				peer(t, "mtype", "-i", at, "::config.txt")
+			}
+			for _, name := range b.Firmware {
+				peer(t, "mtype", "-i", at, "::"+name)
+			}
+		})
+	}
+}
+
+func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
+	const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+	for _, c := range []struct{ name, text, fault string }{
+		{"as it should be", valid, ""},
+		{"unknown key", valid + "nonsense = 1\n", "nonsense"},
+		{"state where it would be lost", valid + "[state]\ndirectory = \"/var\"\n", "data partition"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			folder := t.TempDir()
+			name := filepath.Join(folder, "tx.toml")
+			key := string(pairkey.Format([pairkey.Size]byte{1}))
+			for path, text := range map[string]string{name: c.text, filepath.Join(folder, "pair.key"): key, filepath.Join(folder, "other.key"): "secret"} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			root := tree()
+			err := addConfiguration(root, Options{Role: "tx", Config: name})
+			if c.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fault) {
+					t.Fatalf("got %v, want a fault with %q", err, c.fault)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range root.mkdir("heliograph").children {
+				got = append(got, f.name)
+			}
+			if want := "heliograph.toml pair.key"; strings.Join(got, " ") != want {
+				t.Errorf("got %v, want %s", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,131 @@
+package image
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// programs are the two of a root slot, and what they were built from.
+type programs struct{ role, pid1, bill []byte }
+
+// compile builds the programs.
+func compile(o Options) (programs, error) {
+	work, err := os.MkdirTemp("", "heliograph-image")
+	if err != nil {
+		return programs{}, fmt.Errorf("image: %v", err)
+	}
+	defer os.RemoveAll(work)
+	var p programs
+	if p.role, err = build(o, "./firmware/cmd/helio"+o.Role, work); err != nil {
+		return programs{}, err
+	}
+	if p.pid1, err = build(o, "./rootfs/init", work); err != nil {
+		return programs{}, err
+	}
+	p.bill, err = billOfMaterials(o, p.role, p.pid1)
+	return p, err
+}
+
+// rootSlot returns the root filesystem.
+func rootSlot(o Options, p programs) ([]byte, error) {
+	root := tree()
+	root.add("init", 0o755, p.pid1)
+	root.add("bin/helio"+o.Role, 0o755, p.role)
+	root.add("etc/heliograph/role", 0o444, []byte(o.Role+"\n"))
+	root.add("etc/heliograph/board", 0o444, []byte(o.Board.Name+"\n"))
+	root.add("etc/heliograph/sbom.cdx.json", 0o444, p.bill)
+	root.add("etc/hosts", 0o444, []byte("127.0.0.1 localhost\n::1 localhost\n"))
+	root.add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
+	root.symlink("etc/resolv.conf", "/run/resolv.conf")
+	for _, name := range []string{"boot", "data", "dev", "proc", "run", "sys", "tmp"} {
+		root.mkdir(name)
+	}
+	return squashed(root)
+}
+
+// build makes a program so that neither folder, time nor checkout show.
+func build(o Options, pkg, work string) ([]byte, error) {
+	name := filepath.Join(work, filepath.Base(pkg))
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X main.version="+o.Version, "-o", name, pkg)
+	c.Dir = o.Source
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64", "GOFLAGS=", "GOARM64=v8.0")
+	if said, err := c.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("image: building %s: %v\n%s", pkg, err, said)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("image: %v", err)
+	}
+	return b, nil
+}
+
+// module is what the go command knows of a module.
+type module struct{ Path, Version, Dir, Sum string }
+
+// download finds the files of a module that go.mod pins.
+func download(o Options, path string) (module, error) {
+	c := exec.Command("go", "mod", "download", "-json", path)
+	c.Dir = o.Source
+	c.Stderr = os.Stderr
+	said, err := c.Output()
+	if err != nil {
+		return module{}, fmt.Errorf("image: finding module %s: %v\n%s", path, err, said)
+	}
+	var m module
+	if err := json.Unmarshal(said, &m); err != nil {
+		return module{}, fmt.Errorf("image: go mod download -json %s: %v", path, err)
+	}
+	return m, nil
+}
+
+// component is an entry of a CycloneDX 1.6 bill.
+type component struct {
+	Type    string `json:"type"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	URL     string `json:"purl,omitempty"`
+}
+
+// billOfMaterials lists what the programs were built from, as they say
+// themselves, and what else is on the card.
+func billOfMaterials(o Options, built ...[]byte) ([]byte, error) {
+	var list []component
+	known := map[string]bool{}
+	add := func(kind, path, version string) {
+		if !known[path] {
+			known[path] = true
+			list = append(list, component{kind, path, version, "pkg:golang/" + path + "@" + version})
+		}
+	}
+	for _, p := range built {
+		info, err := buildinfo.Read(bytes.NewReader(p))
+		if err != nil {
+			return nil, fmt.Errorf("image: %v", err)
+		}
+		add("library", "stdlib", info.GoVersion)
+		for _, d := range info.Deps {
+			if d.Replace != nil {
+				d = d.Replace
+			}
+			add("library", d.Path, d.Version)
+		}
+	}
+	for _, m := range []struct{ kind, path string }{{"operating-system", kernelModule}, {"firmware", firmwareModule}} {
+		got, err := download(o, m.path)
+		if err != nil {
+			return nil, err
+		}
+		add(m.kind, got.Path, got.Version)
+	}
+	return json.MarshalIndent(map[string]any{
+		"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+		"metadata":   map[string]any{"component": component{Type: "firmware", Name: "helio" + o.Role, Version: o.Version}},
+		"components": list,
+	}, "", " ")
+}
