@@ -101,7 +101,7 @@ func (s *Session) publishAll() {
 			p.mu.Unlock()
 			return
 		}
-		acks, made, timeout := p.acks, p.made, s.timeout
+		acks, made, timeout := p.acks, p.made, max(s.timeout, busy) // an answer that nobody waits for is lost
 		p.acks = nil
 		for _, sub := range p.subscriptions {
 			timeout = max(timeout, 3*sub.revised.keepAlivePeriod()+s.timeout)
