@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+	"github.com/spf13/cobra"
+
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/tools/crawl"
+)
+
+// crawlPatience bounds one request of a crawl: servers are slow with large nodes.
+const crawlPatience = 30 * time.Second
+
+func crawlCommand() *cobra.Command {
+	var f folder
+	var policy, user string
+	c := &cobra.Command{
+		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
+		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			cfg := client.Config{Policy: policy, ApplicationName: "heliograph crawl", Timeout: crawlPatience}
+			if policy != "None" {
+				cfg.Mode = ua.MessageSecurityModeSignAndEncrypt
+				var err error
+				if cfg.Store, err = f.open(c.ErrOrStderr(), pki.Application{}); err != nil {
+					return err
+				}
+			}
+			if user != "" {
+				password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				cfg.User = client.User{Name: user, Password: password, ClearPassword: policy == "None"}
+			}
+			differences, nodes, err := compare(c.Context(), cfg, args[0], args[1])
+			if err != nil {
+				return err
+			}
+			for _, d := range differences {
+				fmt.Fprintln(c.OutOrStdout(), d)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%d differences among %d nodes\n", len(differences), nodes)
+			if len(differences) > 0 {
+				return exitError(1)
+			}
+			return nil
+		}),
+	}
+	c.Flags().StringVar(&f.pki, "pki", "", "folder of certificates, for a policy other than None")
+	c.Flags().StringVar(&policy, "policy", "None", "security policy of both: None, Basic256Sha256, …")
+	c.Flags().StringVar(&user, "user", "", "who to log in as at both; the password is read from standard input")
+	return c
+}
+
+// compare looks at the source, at the mirror, and at the source again: what moved
+// meanwhile is not compared.
+func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int, err error) {
+	var looks [3]*crawl.Picture
+	for i, url := range []string{source, mirror, source} {
+		cfg.Endpoint = url
+		s, err := client.Connect(ctx, cfg)
+		if err != nil {
+			return nil, 0, err
+		}
+		looks[i], err = crawl.Take(ctx, s)
+		s.Close()
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return crawl.Compare(looks[0], looks[2], looks[1]), len(looks[0].Nodes), nil
+}
