@@ -15,6 +15,9 @@ type Board struct {
 	Overlays    []string
 	Link        UART
 	Console     UART
+	Heartbeat   Line // LED of the role's health; the zero value: none
+	LinkLED     Line // LED of the link; the zero value: none
+	Network     Network
 	Watchdog    string   // device; empty when none may be armed
 	KernelArgs  []string // beside console and root
 	Firmware    []string // files of the firmware that it boots through
@@ -26,6 +29,29 @@ type Board struct {
 type UART struct {
 	Device string
 	Baud   int
+	Pins   Pins // the zero value: no header that software could open or close
+}
+
+// Pins are where a UART comes out, as pinctrl/brcm,bcm2835-gpio.txt of Linux
+// counts them.
+type Pins struct {
+	Group    string // label of the device tree's pin group that the UART uses
+	TXD, RXD int
+	Function int // that connects a pin to the UART
+}
+
+// Line is a GPIO line that lights an LED when it is high.
+type Line struct {
+	Chip   string // /dev/gpiochip0
+	Number int
+}
+
+// Network says which interface is which. An Ethernet link needs a second one,
+// which the kernel has a driver for; it is named in the order of discovery.
+type Network struct {
+	Outside string   // the plant's or IT's side
+	Link    string   // the one-way side
+	Drivers []string // kernel drivers of what Link may be
 }
 
 // All returns every board.

@@ -22,13 +22,96 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-func TestLinkIsNeverTheConsole(t *testing.T) {
-	for _, b := range All() {
-		if b.Link.Device != "" && b.Link.Device == b.Console.Device {
-			t.Errorf("%s: link and console are both %s", b.Name, b.Link.Device)
+// rules are what holds for every board; broken says how one breaks it, or "".
+func rules() map[string]func(Board) string {
+	return map[string]func(Board) string{
+		"has a name of its own": func(b Board) string {
+			if got, ok := ByName(b.Name); !ok || got.Model != b.Model {
+				return "its name finds another"
+			}
+			return ""
+		},
+		"link is not the console": func(b Board) string {
+			if b.Link.Device != "" && b.Link.Device == b.Console.Device {
+				return "both are " + b.Link.Device
+			}
+			return ""
+		},
+		"no pin has two uses": func(b Board) string {
+			used := map[int]string{}
+			for _, u := range uses(b) {
+				if other, ok := used[u.number]; ok {
+					return other + " and " + u.what
+				}
+				used[u.number] = u.what
+			}
+			return ""
+		},
+		"link's interface is not the outside's": func(b Board) string {
+			if b.Network.Link != "" && (b.Network.Link == b.Network.Outside || len(b.Network.Drivers) == 0) {
+				return "link " + b.Network.Link
+			}
+			return ""
+		},
+		"whoever has firmware has all of it": func(b Board) string {
+			if b.HasFirmware != (len(b.Firmware) > 0) || b.HasFirmware != (b.DeviceTree != "") {
+				return "firmware or device tree is missing"
+			}
+			return ""
+		},
+	}
+}
+
+type use struct {
+	number int
+	what   string
+}
+
+// uses lists the lines of a board's first chip that something needs.
+func uses(b Board) []use {
+	var list []use
+	for what, l := range map[string]Line{"heartbeat LED": b.Heartbeat, "link LED": b.LinkLED} {
+		if l.Chip != "" {
+			list = append(list, use{l.Number, what})
 		}
-		if got, ok := ByName(b.Name); !ok || got.Name != b.Name {
-			t.Errorf("ByName(%q): got %q, %v", b.Name, got.Name, ok)
+	}
+	for what, u := range map[string]UART{"link": b.Link, "console": b.Console} {
+		if u.Pins != (Pins{}) {
+			list = append(list, use{u.Pins.TXD, what + " TXD"}, use{u.Pins.RXD, what + " RXD"})
+		}
+	}
+	for _, name := range b.Overlays {
+		if name == "uart3" {
+			list = append(list, use{4, name}, use{5, name})
+		}
+	}
+	return list
+}
+
+func TestEveryBoardKeepsTheRules(t *testing.T) {
+	for _, b := range All() {
+		for name, broken := range rules() {
+			t.Run(b.Name+" "+name, func(t *testing.T) {
+				if why := broken(b); why != "" {
+					t.Errorf("got %q, want none", why)
+				}
+			})
+		}
+	}
+}
+
+func TestRulesFindWhatIsWrong(t *testing.T) {
+	for name, spoil := range map[string]func(*Board){
+		"has a name of its own":                 func(b *Board) { b.Name = "cm4" },
+		"link is not the console":               func(b *Board) { b.Console = b.Link },
+		"no pin has two uses":                   func(b *Board) { b.LinkLED = b.Heartbeat },
+		"link's interface is not the outside's": func(b *Board) { b.Network.Link = b.Network.Outside },
+		"whoever has firmware has all of it":    func(b *Board) { b.DeviceTree = "" },
+	} {
+		b := rpi4b()
+		spoil(&b)
+		if rules()[name](b) == "" {
+			t.Errorf("%s: got no fault in a board that breaks it", name)
 		}
 	}
 }

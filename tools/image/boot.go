@@ -34,6 +34,13 @@ func bootTree(o Options, signature uint32) (*file, error) {
 		names["overlays/overlay_map.dtb"] = set + "overlays/overlay_map.dtb"
 		// The firmware looks for this one before it takes overlays from a set.
 		root.add(set+"overlays/README", 0o444, []byte("Overlays of "+kernel.Path+" "+kernel.Version+".\n"))
+		if o.Board.Link.Pins != (boards.Pins{}) {
+			b, err := pinmux(o.Role, o.Board.Link.Pins)
+			if err != nil {
+				return nil, err
+			}
+			root.add(set+"overlays/"+overlayPinmux+".dtbo", 0o444, b)
+		}
 		if err := addFirmware(root, o); err != nil {
 			return nil, err
 		}
@@ -78,6 +85,9 @@ func firmwareConfiguration(b boards.Board) string {
 	lines := []string{"arm_64bit=1", "os_prefix=" + set, "kernel=vmlinuz", "device_tree=" + b.DeviceTree, "enable_uart=1", "disable_splash=1"}
 	for _, name := range b.Overlays {
 		lines = append(lines, "dtoverlay="+name)
+	}
+	if b.Link.Pins != (boards.Pins{}) {
+		lines = append(lines, "dtoverlay="+overlayPinmux) // after the one that assigns the UART
 	}
 	return strings.Join(append(lines, b.Config...), "\n") + "\n"
 }
