@@ -58,10 +58,22 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 	if again := build(t); digest(t, again) != digest(t, card) {
 		t.Errorf("two builds in two folders differ: %s and %s", card, again)
 	}
-	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	m := boot(t, card, status)
-	m.wait(t, "msg=starting program=heliotx")
-	m.poll(t, "http://"+status+"/healthz")
+	for _, c := range []struct {
+		name      string
+		formatted bool
+	}{{"first boot", true}, {"boot after a power cut", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			m := boot(t, card, status)
+			m.wait(t, "msg=starting program=heliotx")
+			m.poll(t, "http://"+status+"/healthz")
+			for text, want := range map[string]bool{"data partition formatted": c.formatted, "KEPT IN MEMORY": false, "level=ERROR": false} {
+				if got := strings.Contains(m.console.String(), text); got != want {
+					t.Errorf("console says %q: got %v, want %v:\n%s", text, got, want, m.console.String())
+				}
+			}
+		})
+	}
 }
 
 func need(t *testing.T, name string) {
@@ -123,8 +135,8 @@ type machine struct {
 	ctx     context.Context // ends with the patience, or the machine
 }
 
-// boot starts the board from a card image that stays as it is, its status port
-// reachable at an address of this host.
+// boot starts the board from a card image, its status port reachable at an
+// address of this host. The end of the test is a power cut.
 func boot(t *testing.T, card, status string) *machine {
 	t.Helper()
 	folder := t.TempDir()
@@ -142,7 +154,7 @@ func boot(t *testing.T, card, status string) *machine {
 	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
 		"-display", "none", "-monitor", "none", "-no-reboot",
 		"-kernel", filepath.Join(folder, "vmlinuz"), "-append", strings.TrimSpace(string(line)),
-		"-drive", "if=none,id=card,format=raw,snapshot=on,file="+card, "-device", "virtio-blk-pci,drive=card",
+		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card",
 		"-serial", "null", "-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console",
 		"-netdev", "user,id=plant,restrict=on,hostfwd=tcp:"+status+"-:9464", "-device", "virtio-net-pci,netdev=plant,romfile=")
 	c.Stdout, c.Stderr = &m.console, &m.console

@@ -3,7 +3,7 @@
 //
 //	/          SquashFS slot, read-only      the role's program and this one
 //	/boot      FAT, read-only                heliograph/: configuration, network.toml
-//	/data      data partition                state of the role
+//	/data      ext4 with a journal           state of the role; formatted if it does not mount
 //	/run/role  in memory                     the configuration as the role may read it
 //
 // It starts no shell, answers no port, and asks nobody for an address. SIGTERM
@@ -11,8 +11,8 @@
 // role time to end.
 //
 // Short of its aim so far: the role runs as a user of its own, not in the
-// sandbox; it opens its link itself; no watchdog is armed; data does not
-// survive a restart unless the partition carries ext4 already.
+// sandbox; it opens its link itself; no watchdog is armed; the clock is the
+// hardware's.
 package main
 
 import (

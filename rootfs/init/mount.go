@@ -50,7 +50,7 @@ func mountStorage(log *slog.Logger) {
 		log.Error(err.Error())
 	}
 	if err == nil {
-		err = mountPartition(disk, dataPartition, "/data", "ext4", inert)
+		err = mountData(disk, log)
 	}
 	if err == nil {
 		return
@@ -59,6 +59,24 @@ func mountStorage(log *slog.Logger) {
 	if err := unix.Mount("tmpfs", "/data", "tmpfs", inert, "mode=755,size=64m"); err != nil {
 		log.Error("mounting /data: " + err.Error())
 	}
+}
+
+// mountData mounts the data partition, which is formatted when it cannot be: a
+// board in a cabinet has nobody who would repair it.
+func mountData(disk string, log *slog.Logger) error {
+	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert)
+	if broken == nil {
+		return nil
+	}
+	device, err := partition(disk, dataPartition)
+	if err != nil {
+		return err
+	}
+	if err := format(device); err != nil {
+		return fmt.Errorf("formatting %s: %v", device, err)
+	}
+	log.Warn("data partition formatted; what it held is gone", "because", broken.Error())
+	return mountPartition(disk, dataPartition, "/data", "ext4", inert)
 }
 
 func mountPartition(disk, number, at, kind string, flags uintptr) error {
