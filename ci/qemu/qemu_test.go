@@ -54,8 +54,8 @@ gateway = "10.0.2.2"
 func TestImageBootsIntoItsRole(t *testing.T) {
 	need(t, "qemu-system-aarch64")
 	need(t, "mcopy")
-	card := build(t)
-	if again := build(t); digest(t, again) != digest(t, card) {
+	card := build(t, "tx", configuration)
+	if again := build(t, "tx", configuration); digest(t, again) != digest(t, card) {
 		t.Errorf("two builds in two folders differ: %s and %s", card, again)
 	}
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 	}{{"first boot", true}, {"boot after a power cut", false}} {
 		t.Run(c.name, func(t *testing.T) {
 			status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-			m := boot(t, card, status)
+			m := boot(t, card, status, "null")
 			m.wait(t, "msg=starting program=heliotx")
 			m.poll(t, "http://"+status+"/healthz")
 			for text, want := range map[string]bool{"data partition formatted": c.formatted, "KEPT IN MEMORY": false, "level=ERROR": false} {
@@ -83,12 +83,12 @@ func need(t *testing.T, name string) {
 	}
 }
 
-// build makes TX's image for the emulated board in a folder of its own.
-func build(t *testing.T) string {
+// build makes a role's image for the emulated board in a folder of its own.
+func build(t *testing.T, role, configuration string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
-		"tx.toml": configuration, "network.toml": address, "pair.key": string(pairkey.Format([pairkey.Size]byte{1})),
+		"role.toml": configuration, "network.toml": address, "pair.key": string(pairkey.Format([pairkey.Size]byte{1})),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -96,8 +96,8 @@ func build(t *testing.T) string {
 	}
 	board, _ := boards.ByName("virt")
 	o := image.Options{
-		Role: "tx", Board: board, Source: "../..", Version: "test",
-		Config: filepath.Join(folder, "tx.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "tx.img"),
+		Role: role, Board: board, Source: "../..", Version: "test",
+		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "role.img"),
 	}
 	if err := image.Build(o); err != nil {
 		t.Fatal(err)
@@ -136,8 +136,9 @@ type machine struct {
 }
 
 // boot starts the board from a card image, its status port reachable at an
-// address of this host. The end of the test is a power cut.
-func boot(t *testing.T, card, status string) *machine {
+// address of this host and its link a character device of the emulator. The end of
+// the test is a power cut.
+func boot(t *testing.T, card, status, link string) *machine {
 	t.Helper()
 	folder := t.TempDir()
 	for _, name := range []string{"vmlinuz", "cmdline.txt"} {
@@ -155,7 +156,7 @@ func boot(t *testing.T, card, status string) *machine {
 		"-display", "none", "-monitor", "none", "-no-reboot",
 		"-kernel", filepath.Join(folder, "vmlinuz"), "-append", strings.TrimSpace(string(line)),
 		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card",
-		"-serial", "null", "-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console",
+		"-chardev", link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console",
 		"-netdev", "user,id=plant,restrict=on,hostfwd=tcp:"+status+"-:9464", "-device", "virtio-net-pci,netdev=plant,romfile=")
 	c.Stdout, c.Stderr = &m.console, &m.console
 	if err := c.Start(); err != nil {
