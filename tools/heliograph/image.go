@@ -21,6 +21,9 @@ func imageCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("board %q is not known", board)
 			}
+			if o.Role != "tx" && o.Role != "rx" {
+				return fmt.Errorf("role %q is neither tx nor rx", o.Role)
+			}
 			o.Board = found
 			return failing(func(c *cobra.Command, _ []string) error {
 				if err := image.Build(o); err != nil {
