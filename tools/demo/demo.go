@@ -132,7 +132,7 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 
 // ready waits until both roles say that they are.
 func (d *Demo) ready(ctx context.Context) error {
-	const patience = 30 * time.Second
+	const patience = 2 * time.Minute // namespace 0 of the OPC UA server takes half a minute over a UART
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
