@@ -26,9 +26,9 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 	return c, nil
 }
 
-// dial opens a connection whose reads and writes have bounds; dead is told why
-// it cannot be read any more.
-func dial(ctx context.Context, cfg config.MQTTSource, l limit, dead func(error)) (net.Conn, error) {
+// dial opens a connection whose reads and writes have bounds and are counted in t;
+// dead is told why it cannot be read any more.
+func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead func(error)) (net.Conn, error) {
 	u, err := url.Parse(cfg.Broker)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)
@@ -49,5 +49,5 @@ func dial(ctx context.Context, cfg config.MQTTSource, l limit, dead func(error))
 		_ = conn.Close()
 		return nil, err
 	}
-	return &guard{Conn: conn, limit: l, dead: dead}, nil
+	return newGuard(conn, l, t, dead), nil
 }

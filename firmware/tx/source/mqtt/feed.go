@@ -23,7 +23,8 @@ type feed struct {
 	failed  chan error // why the connection has to be given up
 	acks    *acker
 	given   atomic.Bool // up: what comes is sent again
-	arrived atomic.Uint64
+	traffic traffic
+	arrived atomic.Uint64 // messages that were taken
 }
 
 // origin is how a message came.
@@ -58,17 +59,18 @@ func (f *feed) ask(ctx context.Context, c connection) error {
 }
 
 // drain waits until a broker has sent what it kept for a resumed session, so
-// that it is not mistaken for what a subscription brings.
+// that it is not mistaken for what a subscription brings. A broker has no more
+// when everything it sent was acknowledged on the wire, and nothing followed
+// until it answered a barrier. The wire counts, for libraries queue both ways.
 func (f *feed) drain(ctx context.Context, c connection) error {
 	ctx, cancel := context.WithTimeout(ctx, drainPatience)
 	defer cancel()
 	for {
-		before := f.arrived.Load()
+		settled, before := f.settled()
 		if err := c.barrier(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
-		expected, acked, _ := f.acks.progress()
-		if f.arrived.Load() == before && expected == acked {
+		if settled && f.traffic.asked() == before {
 			return nil
 		}
 		select {
@@ -79,6 +81,17 @@ func (f *feed) drain(ctx context.Context, c connection) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// settled reports whether all that came in was taken, and its acknowledgement
+// went out; asked is how much that was.
+func (f *feed) settled() (settled bool, asked uint64) {
+	asked = f.traffic.asked()
+	in, out := &f.traffic.in, &f.traffic.out
+	expected, acked, _ := f.acks.progress()
+	return f.arrived.Load() == in[typePublish].Load() && expected == acked &&
+		out[typePuback].Load()+out[typePubrec].Load() >= acked &&
+		out[typePubcomp].Load() >= in[typePubrel].Load(), asked
 }
 
 // begin starts to take a picture of what the broker retains.
@@ -121,11 +134,11 @@ func (f *feed) settle(now time.Time) {
 // message takes one message.
 func (f *feed) message(m *payload.Message, o origin) {
 	s := f.source
+	defer f.arrived.Add(1)
 	if f.given.Load() && o.ack != nil {
 		return // unacknowledged, and behind one that failed: both are sent again
 	}
 	s.stats.Received.Add(1)
-	f.arrived.Add(1)
 	done := f.acks.expect(o.ack)
 	if !m.Valid() || !subscribed(m.Topic, s.cfg.Topics) {
 		s.refuse("mqtt: a message that no link may carry was refused", m)

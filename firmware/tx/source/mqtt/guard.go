@@ -3,8 +3,11 @@ package mqtt
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,7 +15,10 @@ import (
 const (
 	typeConnack    = 2
 	typePublish    = 3
+	typePuback     = 4
+	typePubrec     = 5
 	typePubrel     = 6
+	typePubcomp    = 7
 	typeSuback     = 9
 	typeUnsuback   = 11
 	typePingresp   = 13
@@ -47,11 +53,32 @@ func limit3(filters int) limit {
 // its time, and no write blocks for ever.
 type guard struct {
 	net.Conn
+	in, out flow
+	dead    func(error) // a library may miss that its connection is lost as it begins
+	writing sync.Mutex
+}
+
+// traffic counts the packets that crossed a connection, by type, whatever the
+// library has done with them. Safe for concurrent use.
+type traffic struct {
+	in, out [16]atomic.Uint64
+}
+
+// asked returns how many packets the broker sent that want an answer.
+func (t *traffic) asked() uint64 { return t.in[typePublish].Load() + t.in[typePubrel].Load() }
+
+// flow follows the packets of one direction.
+type flow struct {
 	limit limit
-	dead  func(error) // a library may miss that its connection is lost as it begins
-	head  [5]byte     // of the packet: type, then the remaining length
+	seen  *[16]atomic.Uint64
+	head  [5]byte // of the packet: type, then the remaining length
 	have  int
-	left  int64 // of the packet, once its head is read
+	left  int64 // of the packet, once its head is known
+}
+
+func newGuard(conn net.Conn, l limit, t *traffic, dead func(error)) *guard {
+	own := limit{types: math.MaxUint16, packet: math.MaxInt64, suback: math.MaxInt64}
+	return &guard{Conn: conn, in: flow{limit: l, seen: &t.in}, out: flow{limit: own, seen: &t.out}, dead: dead}
 }
 
 // Errors that end a connection.
@@ -71,7 +98,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errAnswer
 	}
-	if bad := g.pass(p[:n]); bad != nil {
+	if bad := g.in.pass(p[:n]); bad != nil {
 		n, err = 0, bad
 	}
 	if err != nil {
@@ -81,15 +108,15 @@ func (g *guard) Read(p []byte) (int, error) {
 }
 
 // pass follows the packets in b.
-func (g *guard) pass(b []byte) error {
+func (f *flow) pass(b []byte) error {
 	for len(b) > 0 {
-		if g.left > 0 {
-			k := min(g.left, int64(len(b)))
-			g.left -= k
+		if f.left > 0 {
+			k := min(f.left, int64(len(b)))
+			f.left -= k
 			b = b[k:]
 			continue
 		}
-		if err := g.header(b[0]); err != nil {
+		if err := f.header(b[0]); err != nil {
 			return err
 		}
 		b = b[1:]
@@ -98,35 +125,41 @@ func (g *guard) pass(b []byte) error {
 }
 
 // header takes one byte of a fixed header (MQTT 5.0 §2.1).
-func (g *guard) header(b byte) error {
-	g.head[g.have] = b
-	g.have++
-	kind := g.head[0] >> 4
-	if g.limit.types>>kind&1 == 0 {
+func (f *flow) header(b byte) error {
+	f.head[f.have] = b
+	f.have++
+	kind := f.head[0] >> 4
+	if f.limit.types>>kind&1 == 0 {
 		return fmt.Errorf("%w: type %d", errType, kind)
 	}
-	if g.have == 1 {
+	if f.have == 1 {
 		return nil
 	}
 	if b&0x80 != 0 {
-		if g.have == len(g.head) {
+		if f.have == len(f.head) {
 			return fmt.Errorf("%w: its length never ends", errPacket)
 		}
 		return nil
 	}
-	for i := g.have - 1; i > 0; i-- {
-		g.left = g.left<<7 | int64(g.head[i]&0x7f)
+	for i := f.have - 1; i > 0; i-- {
+		f.left = f.left<<7 | int64(f.head[i]&0x7f)
 	}
-	g.have = 0
-	if g.left > g.limit.packet || (kind == typeSuback && g.left > g.limit.suback) {
-		return fmt.Errorf("%w: type %d, %d bytes", errPacket, kind, g.left)
+	f.have = 0
+	if f.left > f.limit.packet || (kind == typeSuback && f.left > f.limit.suback) {
+		return fmt.Errorf("%w: type %d, %d bytes", errPacket, kind, f.left)
 	}
+	f.seen[kind].Add(1)
 	return nil
 }
 
+// Write counts what was written: libraries write whole packets, one at a time.
 func (g *guard) Write(p []byte) (int, error) {
 	if err := g.SetWriteDeadline(time.Now().Add(dialPatience)); err != nil {
 		return 0, err
 	}
-	return g.Conn.Write(p)
+	n, err := g.Conn.Write(p)
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	_ = g.out.pass(p[:n]) // it has no limits
+	return n, err
 }

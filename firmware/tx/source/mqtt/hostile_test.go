@@ -139,7 +139,8 @@ func FuzzGuard(f *testing.F) {
 		if five {
 			l = limit5()
 		}
-		whole, pieces := &guard{limit: l}, &guard{limit: l}
+		var seen traffic
+		whole, pieces := flow{limit: l, seen: &seen.in}, flow{limit: l, seen: &seen.out}
 		want := whole.pass(b)
 		var got error
 		for rest := b; len(rest) > 0 && got == nil; {

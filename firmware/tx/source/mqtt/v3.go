@@ -41,7 +41,7 @@ func (s *Source) connect3(ctx context.Context, f *feed, level uint) (connection,
 		SetKeepAlive(keepAlive).SetPingTimeout(pingPatience).SetConnectTimeout(dialPatience).SetWriteTimeout(dialPatience).
 		SetUsername(s.cfg.Username).SetPassword(string(s.cfg.Password))
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-		return dial(ctx, s.cfg, limit3(len(c.filters())), c.fail)
+		return dial(ctx, s.cfg, limit3(len(c.filters())), &f.traffic, c.fail)
 	})
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) { c.fail(err) })
 	o.SetDefaultPublishHandler(func(_ paho.Client, p paho.Message) {

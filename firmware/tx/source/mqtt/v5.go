@@ -43,7 +43,7 @@ const reasonVersion = 0x84
 
 func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
 	c := &client5{source: s, gone: make(chan struct{})}
-	conn, err := dial(ctx, s.cfg, limit5(), c.fail)
+	conn, err := dial(ctx, s.cfg, limit5(), &f.traffic, c.fail)
 	if err != nil {
 		return nil, err
 	}
