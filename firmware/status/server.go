@@ -21,7 +21,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -138,11 +137,7 @@ func (s *Server) Handler() http.Handler {
 // snapshot asks the role and adds what the server knows.
 func (s *Server) snapshot() Snapshot {
 	snap := s.Snapshot()
-	snap.Reasons = []string{}
-	if err := s.Role(); err != nil {
-		snap.Reasons = strings.Split(err.Error(), "\n")
-	}
-	snap.Ready = len(snap.Reasons) == 0
+	snap.SetReady(s.Role())
 	if snap.Channels == nil {
 		snap.Channels = map[string]Channel{}
 	}

@@ -1,6 +1,9 @@
 package status
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Snapshot is how a role stands at one moment. Its JSON form is /status.json;
 // the names are a contract with everybody's scripts: keys are added, never
@@ -11,13 +14,21 @@ type Snapshot struct {
 	Version       string             `json:"version"`
 	UptimeSeconds float64            `json:"uptime_seconds"`
 	Clock         string             `json:"clock,omitempty"` // "unset", "ntp", "link" …
-	Ready         bool               `json:"ready"`           // filled by the server
-	Reasons       []string           `json:"reasons"`         // filled by the server: why not ready
+	Ready         bool               `json:"ready"`           // see SetReady
+	Reasons       []string           `json:"reasons"`         // why not ready
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Notes         []Note             `json:"notes"`                 // newest last
+}
+
+// SetReady fills Ready and Reasons from a role's readiness.
+func (s *Snapshot) SetReady(err error) {
+	s.Ready, s.Reasons = err == nil, []string{}
+	if err != nil {
+		s.Reasons = strings.Split(err.Error(), "\n")
+	}
 }
 
 // Channel is one channel's counters of records, and its state. TX fills Sent

@@ -102,6 +102,19 @@ func (r *Runner) Ready() error {
 	return errors.Join(reasons...)
 }
 
+// Steps returns how often each task that counts went round, by its name. A task
+// that can prove progress has a method Steps, whose count rises while it works,
+// even when there is nothing to do.
+func (r *Runner) Steps() map[string]uint64 {
+	steps := map[string]uint64{}
+	for _, t := range r.Tasks {
+		if s, ok := t.(interface{ Steps() uint64 }); ok {
+			steps[t.String()] = s.Steps()
+		}
+	}
+	return steps
+}
+
 func guarded(ctx context.Context, t Task) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

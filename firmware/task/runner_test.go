@@ -127,3 +127,18 @@ func TestStatus(t *testing.T) {
 		t.Errorf("got %v, want nil", err)
 	}
 }
+
+// counting is a task that goes round.
+type counting struct {
+	fake
+	steps uint64
+}
+
+func (c *counting) Steps() uint64 { return c.steps }
+
+func TestStepsAreThoseOfTasksThatCount(t *testing.T) {
+	r := Runner{Tasks: []Task{&fake{name: "a"}, &counting{fake{name: "b"}, 7}}}
+	if got := r.Steps(); len(got) != 1 || got["b"] != 7 {
+		t.Errorf("got %v, want b: 7 alone", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -30,6 +31,7 @@ type board struct {
 	outs    []out
 	queues  []*spool.Queue
 
+	steps      atomic.Uint64
 	authFailed uint64            // of which the operator has been told
 	keySets    map[string]uint64 // as they were last kept
 }
@@ -46,6 +48,9 @@ func (b *board) String() string { return "board" }
 // Ready is always so: whether the board is ready is for its parts to say.
 func (b *board) Ready() error { return nil }
 
+// Steps proves that it goes round.
+func (b *board) Steps() uint64 { return b.steps.Load() }
+
 // Run looks after the board until ctx ends.
 func (b *board) Run(ctx context.Context) error {
 	second := time.NewTicker(time.Second)
@@ -56,6 +61,7 @@ func (b *board) Run(ctx context.Context) error {
 			return nil
 		case <-second.C:
 		}
+		b.steps.Add(1)
 		b.keep(b.link.Account())
 		if n%keysEvery == 0 {
 			b.keepKeys()

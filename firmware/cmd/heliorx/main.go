@@ -17,6 +17,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
+	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/pipeline"
@@ -75,6 +76,9 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b)}
 	if cfg.Status != "" {
 		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log})
+	}
+	if report.Wanted() {
+		runner.Tasks = append(runner.Tasks, &report.Task{To: os.Stdout, Look: b.report(runner)})
 	}
 	return runner.Run(ctx)
 }

@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/selfsigned"
 	"heliograph/firmware/status"
@@ -78,6 +79,9 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
 	if cfg.Status != "" {
 		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log})
+	}
+	if report.Wanted() {
+		runner.Tasks = append(runner.Tasks, &report.Task{To: os.Stdout, Look: r.report(runner)})
 	}
 	return runner.Run(ctx)
 }

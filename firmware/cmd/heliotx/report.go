@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"heliograph/drivers/clock"
@@ -31,6 +32,7 @@ type reporter struct {
 	journal *status.Journal
 	epoch   uint64
 	sent    map[string]string
+	steps   atomic.Uint64
 }
 
 // reportEvery is how often the gateway's own channel is brought up to date.
@@ -42,10 +44,14 @@ func (r *reporter) String() string { return "report" }
 // Ready is always so: whether the board is ready is what it reports.
 func (r *reporter) Ready() error { return nil }
 
+// Steps proves that it goes round.
+func (r *reporter) Steps() uint64 { return r.steps.Load() }
+
 // Run reports until ctx ends.
 func (r *reporter) Run(ctx context.Context) error {
 	r.port.Report(source.Up, "")
 	for {
+		r.steps.Add(1)
 		r.link.SetClock(clock.Synchronized())
 		r.tell()
 		r.port.Whole(true)

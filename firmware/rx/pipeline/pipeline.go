@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -57,6 +58,8 @@ type Link struct {
 	classes [wire.Classes]class
 	counts  receive.Counts // of decoders and demuxes
 	idle    bool           // nothing arrived in the last Receive
+
+	steps atomic.Uint64 // rounds, also while nothing moves
 
 	mu       sync.RWMutex // guards all below; held while frames are worked on
 	channels map[uint16]*channel
@@ -102,6 +105,10 @@ func New(c Config, medium Receiver) *Link {
 // String names the task.
 func (l *Link) String() string { return "link" }
 
+// Steps returns how often the link went round: several times a second, unless
+// it is stuck.
+func (l *Link) Steps() uint64 { return l.steps.Load() }
+
 // Ready returns why the link does not deliver, if it does not.
 func (l *Link) Ready() error {
 	l.mu.RLock()
@@ -134,6 +141,7 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 	}()
 	for ctx.Err() == nil {
+		l.steps.Add(1)
 		l.idle = true
 		err := l.medium.Receive(patience, l.chunk)
 		l.note(err)

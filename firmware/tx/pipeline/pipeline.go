@@ -59,6 +59,8 @@ type Link struct {
 
 	words [][]byte // encoded frames
 
+	steps atomic.Uint64 // rounds, also while nothing moves
+
 	mu     sync.Mutex
 	err    error // of the medium, nil while frames leave
 	counts send.FrameCounts
@@ -90,6 +92,10 @@ func (l *Link) SetClock(set bool) { l.mux.SetClock(set) }
 
 // String names the task.
 func (l *Link) String() string { return "link " + l.sender.String() }
+
+// Steps returns how often the link went round: several times a second, unless
+// it is stuck.
+func (l *Link) Steps() uint64 { return l.steps.Load() }
 
 // Ready returns the medium's error while frames do not leave.
 func (l *Link) Ready() error {
@@ -167,6 +173,7 @@ func (l *Link) encode(frames [][]byte) [][]byte {
 // ended before that.
 func (l *Link) transmit(ctx context.Context, frames [][]byte) bool {
 	for {
+		l.steps.Add(1)
 		n, err := l.medium.Transmit(frames)
 		frames = frames[n:]
 		l.note(err)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/health"
+	"heliograph/firmware/report"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/task"
+)
+
+// report returns what PID 1 is told. Each part is asked, so one that holds its
+// lock for ever keeps the report from being written.
+func (b *board) report(runner *task.Runner) func() report.Report {
+	ready := b.ready(runner)
+	return func() report.Report {
+		s := b.snapshot()
+		s.SetReady(ready())
+		st := b.link.Status()
+		e := health.Evidence{Steps: runner.Steps(), LinkLost: s.Link.State, Damage: st.Frames.Lost + st.Frames.Repaired}
+		for _, o := range b.outs {
+			if state, reason := o.sink.Status(); state != sink.Up {
+				e.Down = append(e.Down, fmt.Sprintf("%s %s: %s", o.sink, state, reason))
+			}
+		}
+		for _, c := range st.Channels {
+			switch {
+			case c.Name == record.Gateway:
+			case c.State == stateDown:
+				e.Down = append(e.Down, fmt.Sprintf("%s: source down: %s", c.Name, c.Reason))
+			case !c.Complete:
+				e.Waiting = c.Name + ": the picture is not complete yet"
+			}
+		}
+		return report.Report{Evidence: e, Snapshot: s}
+	}
+}

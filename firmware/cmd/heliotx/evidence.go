@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/health"
+	"heliograph/firmware/report"
+	"heliograph/firmware/task"
+	"heliograph/firmware/tx/source"
+)
+
+// report returns what PID 1 is told. Each part is asked, so one that holds its
+// lock for ever keeps the report from being written.
+func (r *reporter) report(runner *task.Runner) func() report.Report {
+	ready := r.ready(runner)
+	return func() report.Report {
+		s := r.snapshot()
+		s.SetReady(ready())
+		e := health.Evidence{Steps: runner.Steps(), LinkLost: s.Link.State}
+		for _, c := range r.link.Channels() {
+			e.Damage += c.Dropped
+			switch {
+			case c.Name == record.Gateway:
+			case c.State != source.Up:
+				e.Down = append(e.Down, fmt.Sprintf("%s: source %s: %s", c.Name, c.State, c.Reason))
+			case c.Partial:
+				e.Waiting = c.Name + ": the source's first picture has not been sent yet"
+			}
+		}
+		return report.Report{Evidence: e, Snapshot: s}
+	}
+}

@@ -1,0 +1,145 @@
+// Package report is what a role tells the process that started it: on a board
+// PID 1, which drives the LED, the watchdog, the clock and the console from it.
+//
+// One line of JSON a second on the role's standard output:
+//
+//	{"evidence": …, "snapshot": …, "clock": …} LF      at most MaxLine bytes
+//
+// A role writes only when HELIOGRAPH_REPORT is 1. What reads the lines takes
+// nothing else from the role, and believes nothing that it does not bound: a
+// role that was taken over may write anything.
+package report
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"heliograph/firmware/health"
+	"heliograph/firmware/status"
+)
+
+const (
+	// MaxLine is the longest line, its end included.
+	MaxLine = 64 << 10
+	every   = time.Second
+)
+
+// variable names the environment variable that asks for reports.
+const variable = "HELIOGRAPH_REPORT"
+
+// Wanted reports whether whoever started this process reads reports.
+func Wanted() bool { return os.Getenv(variable) == "1" }
+
+// Environment asks a role for reports.
+func Environment() string { return variable + "=1" }
+
+// Report is how a role stands.
+type Report struct {
+	Evidence health.Evidence `json:"evidence"`
+	Snapshot status.Snapshot `json:"snapshot"`
+	Clock    Clock           `json:"clock"`
+}
+
+// Clock is what a role knows of the time of day. It cannot set the machine's
+// clock itself.
+type Clock struct {
+	Known         bool    `json:"known"`
+	OffsetSeconds float64 `json:"offset_seconds"` // to be added to the machine's clock
+	Source        string  `json:"source"`         // "ntp 10.0.0.1", "link"; "" while not known
+}
+
+// Append appends the report's line to b. A snapshot that is too long for a line
+// loses its parts of variable length: first notes, then what TX says of itself,
+// then peers, then channels.
+func (r *Report) Append(b []byte) ([]byte, error) {
+	short := *r
+	for _, cut := range []func(*status.Snapshot){
+		func(*status.Snapshot) {},
+		func(s *status.Snapshot) { s.Notes = nil },
+		func(s *status.Snapshot) { s.Transmitter = nil },
+		func(s *status.Snapshot) { s.Peers, s.Reasons = nil, nil },
+		func(s *status.Snapshot) { s.Channels = nil },
+	} {
+		cut(&short.Snapshot)
+		line, err := json.Marshal(&short)
+		if err != nil {
+			return b, fmt.Errorf("report: %v", err)
+		}
+		if len(line) < MaxLine {
+			return append(append(b, line...), '\n'), nil
+		}
+	}
+	return b, errors.New("report: longer than a line")
+}
+
+// Task writes a report each second. It blocks while nobody reads, and then no
+// other part of the role is held up.
+type Task struct {
+	To   io.Writer
+	Look func() Report
+}
+
+// String names the task.
+func (t *Task) String() string { return "report to PID 1" }
+
+// Ready is always so: whether the role is ready is what it reports.
+func (t *Task) Ready() error { return nil }
+
+// Run reports until ctx ends.
+func (t *Task) Run(ctx context.Context) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var line []byte
+	for {
+		r := t.Look()
+		var err error
+		if line, err = r.Append(line[:0]); err != nil {
+			return err
+		}
+		if _, err := t.To.Write(line); err != nil {
+			return fmt.Errorf("report: %v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Read hands over reports until from ends. A line that is too long or no report
+// is handed to refused, with why.
+func Read(from io.Reader, take func(Report), refused func(error)) error {
+	r := bufio.NewReaderSize(from, MaxLine)
+	skipping := false
+	for {
+		line, err := r.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			if !skipping {
+				refused(errors.New("report: a line is too long"))
+			}
+			skipping = true
+			continue
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("report: %v", err)
+		case skipping:
+			skipping = false
+			continue
+		}
+		var got Report
+		if err := json.Unmarshal(line, &got); err != nil {
+			refused(fmt.Errorf("report: %v", err))
+			continue
+		}
+		take(got)
+	}
+}

@@ -1,0 +1,111 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/health"
+	"heliograph/firmware/status"
+)
+
+func sample() Report {
+	return Report{
+		Evidence: health.Evidence{Steps: map[string]uint64{"link": 3}, Down: []string{"mqtt sink cell-1: connection refused"}, Damage: 9},
+		Snapshot: status.Snapshot{Role: "rx", Pair: "hall", Channels: map[string]status.Channel{"c": {SourceState: "up"}}},
+		Clock:    Clock{Known: true, OffsetSeconds: -0.25, Source: "link"},
+	}
+}
+
+func TestReportsCrossAPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from, to := io.Pipe()
+		task := &Task{To: to, Look: sample}
+		var got []Report
+		done := make(chan error)
+		go func() {
+			done <- Read(from, func(r Report) { got = append(got, r) }, func(err error) { t.Errorf("refused: %v", err) })
+		}()
+		go task.Run(t.Context())
+		time.Sleep(2*every + every/2) // of the simulated clock
+		synctest.Wait()
+		to.Close()
+		if err := <-done; err != nil {
+			t.Errorf("Read: got %v, want nil", err)
+		}
+		if len(got) != 3 || !reflect.DeepEqual(got[2], sample()) {
+			t.Errorf("got %d reports, the last %+v; want 3 of %+v", len(got), got[len(got)-1], sample())
+		}
+	})
+}
+
+func TestHostileLinesAreRefusedAndSkipped(t *testing.T) {
+	r := sample()
+	good, err := r.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		lines   string
+		taken   int
+		refused int
+	}{
+		{"no JSON", "hello\n" + string(good), 1, 1},
+		{"of another shape", `{"evidence": 3}` + "\n" + string(good), 1, 1},
+		{"without an end", strings.Repeat("x", 3*MaxLine), 0, 1},
+		{"too long", strings.Repeat("x", 3*MaxLine) + "\n" + string(good), 1, 1},
+		{"cut off", string(good) + string(good[:9]), 1, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			taken, refused := 0, 0
+			err := Read(strings.NewReader(tt.lines), func(Report) { taken++ }, func(error) { refused++ })
+			if err != nil || taken != tt.taken || refused != tt.refused {
+				t.Errorf("got %d taken, %d refused, %v; want %d, %d", taken, refused, err, tt.taken, tt.refused)
+			}
+		})
+	}
+}
+
+func TestLongSnapshotLosesPartsAndNotTheEvidence(t *testing.T) {
+	r := sample()
+	r.Snapshot.Transmitter = map[string]string{"clock": "set"}
+	for range 2000 {
+		r.Snapshot.Notes = append(r.Snapshot.Notes, status.Note{Text: strings.Repeat("n", 40)})
+	}
+	line, err := r.Append(nil)
+	if err != nil || len(line) > MaxLine || bytes.Contains(line, []byte("nnnn")) || !bytes.Contains(line, []byte(`"clock":"set"`)) {
+		t.Errorf("got %d bytes, %v; want a line without notes", len(line), err)
+	}
+	for i := range 2000 {
+		r.Snapshot.Channels[fmt.Sprint("channel ", i)] = status.Channel{SourceReason: strings.Repeat("r", 40)}
+	}
+	line, err = r.Append(nil)
+	if err != nil || len(line) > MaxLine || !bytes.Contains(line, []byte("connection refused")) {
+		t.Errorf("got %d bytes, %v; want a line with the evidence", len(line), err)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	r := sample()
+	line, _ := r.Append(nil)
+	f.Add(line)
+	f.Add([]byte("{}\n{\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		lines := bytes.Count(b, []byte("\n"))
+		n := 0
+		count := func() { n++ }
+		if err := Read(bytes.NewReader(b), func(Report) { count() }, func(error) { count() }); err != nil {
+			t.Fatal(err)
+		}
+		if n > lines+1 {
+			t.Fatalf("got %d verdicts from %d lines", n, lines)
+		}
+	})
+}
