@@ -155,7 +155,7 @@ func boot(t *testing.T, card, status, link string) *machine {
 	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
 		"-display", "none", "-monitor", "none", "-no-reboot",
 		"-kernel", filepath.Join(folder, "vmlinuz"), "-append", strings.TrimSpace(string(line)),
-		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card",
+		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
 		"-chardev", link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console",
 		"-netdev", "user,id=plant,restrict=on,hostfwd=tcp:"+status+"-:9464", "-device", "virtio-net-pci,netdev=plant,romfile=")
 	c.Stdout, c.Stderr = &m.console, &m.console

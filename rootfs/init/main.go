@@ -10,22 +10,28 @@
 // powers the board off, SIGINT (Ctrl-Alt-Del) starts it again; both give the
 // role time to end.
 //
-// Short of its aim so far: the role runs as a user of its own, not in the
-// sandbox; it opens its link itself; no watchdog is armed; the clock is the
-// hardware's.
+// It opens the link and hands it to the role, which runs in a sandbox where it
+// could not (see package sandbox). What the role reports each second decides
+// the LED and the watchdog (see package health).
+//
+// Short of its aim so far: the clock is the hardware's.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/boards"
+	"heliograph/rootfs/logring"
 	"heliograph/rootfs/network"
 	"heliograph/rootfs/sandbox"
 )
@@ -37,14 +43,17 @@ func main() {
 		os.Exit(2)
 	}
 	err := mountSystem()
-	log := slog.New(slog.NewTextHandler(console(), nil)).With("part", "init")
+	lines := &logring.Ring{}
+	out := io.MultiWriter(lines, newScreen(console()))
+	log := slog.New(slog.NewTextHandler(out, nil)).With("part", "init")
 	if err != nil {
 		log.Error(err.Error())
 	}
 	command := unix.LINUX_REBOOT_CMD_RESTART
-	if run(log) {
+	if run(log, lines, out) {
 		command = unix.LINUX_REBOOT_CMD_POWER_OFF
 	}
+	_ = lines.Close()
 	unmount(log)
 	if err := unix.Reboot(command); err != nil {
 		log.Error("ending: " + err.Error())
@@ -52,39 +61,41 @@ func main() {
 	select {} // the kernel panics when PID 1 ends
 }
 
-// console returns where lines go; without a console they go nowhere.
-func console() *os.File {
-	f, err := os.OpenFile("/dev/console", os.O_WRONLY|unix.O_NOCTTY, 0)
-	if err != nil {
-		return os.Stderr
-	}
-	return f
-}
-
 // run works until it is asked to end, and says whether to power off.
-func run(log *slog.Logger) bool {
+func run(log *slog.Logger, lines *logring.Ring, out io.Writer) bool {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
 		log.Warn("Ctrl-Alt-Del restarts without notice: " + err.Error())
 	}
-	role, board := image("role"), image("board")
-	log.Info("board up", "role", role, "board", board, "kernel", release())
-	mountStorage(log)
-	connect(log, role)
-
+	name, board := image("role"), image("board")
+	b, known := boards.ByName(board)
+	log.Info("board up", "role", name, "board", board, "kernel", release())
+	if !known {
+		log.Error("the board of this image is not known: no LED, no watchdog")
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		supervise(ctx, role, log)
-	}()
+	defer stop()
+	v := newVitals(log)
+	var running sync.WaitGroup
+	running.Go(func() { v.Run(ctx, b) })
+
+	mountStorage(log)
+	if err := lines.Attach("/data/log", logSize); err != nil {
+		log.Error("the log is lost at the next restart: " + err.Error())
+	}
+	connect(log, name)
+	r := &role{name: name, log: log, out: out, vitals: v}
+	running.Go(func() { r.supervise(ctx) })
 	s := <-asked
 	log.Info("ending", "signal", s.String())
 	stop()
-	<-ended
+	running.Wait()
 	return s == syscall.SIGTERM
 }
+
+// logSize is how much of the log is kept on the data partition.
+const logSize = 4 << 20
 
 // image returns a word that the image was built with.
 func image(name string) string {
@@ -107,6 +118,11 @@ func release() string {
 // the role starts all the same.
 func connect(log *slog.Logger, role string) {
 	c := network.Config{Hostname: "helio" + role}
+	// The role listens on ports below 1024, 514 of syslog first, and has no
+	// privilege; nobody else runs here.
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0); err != nil {
+		log.Error("ports below 1024 stay closed: " + err.Error())
+	}
 	if err := network.Loopback(); err != nil {
 		log.Error(err.Error())
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,34 +13,61 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"heliograph/firmware/config"
+	"heliograph/firmware/report"
+	"heliograph/rootfs/sandbox"
 )
 
+// Folders that a role sees.
 const (
-	user     = 1000 // the role's, and its group
-	state    = "/data/state"
-	home     = "/run/role"
-	grace    = 10 * time.Second // that a role gets to end
-	first    = time.Second      // pause after a role ended
-	longest  = 30 * time.Second
-	lasted   = time.Minute // a run as long makes the next pause a first one
-	notValid = 78          // exit code for an invalid configuration
+	boot  = "/boot/heliograph"
+	home  = "/run/role"
+	state = "/data/state"
 )
+
+// Our own choices.
+const (
+	user    = 1000 // the role's, and its group
+	files   = 8192
+	threads = 512
+	grace   = 10 * time.Second // that a role gets to end
+	first   = time.Second      // pause after a role ended
+	longest = 30 * time.Second
+	lasted  = time.Minute // a run as long makes the next pause a first one
+)
+
+// role is the one program that a board exists for, and its link.
+type role struct {
+	name   string // tx or rx
+	log    *slog.Logger
+	out    io.Writer // takes what the role logs
+	vitals *vitals
+
+	link   *os.File // kept while the board runs
+	linkOf config.Link
+}
+
+// errInvalid says that no restart helps before the configuration changes.
+var errInvalid = errors.New("the configuration is invalid: correct heliograph/heliograph.toml in the boot partition")
 
 // supervise runs the role until ctx ends, again and again.
-func supervise(ctx context.Context, role string, log *slog.Logger) {
+func (r *role) supervise(ctx context.Context) {
 	for pause := first; ctx.Err() == nil; pause = min(2*pause, longest) {
 		started := time.Now()
-		err := start(ctx, role)
+		err := r.start(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if time.Since(started) >= lasted {
 			pause = first
 		}
-		log.Error("role ended: "+reason(err), "again_in", pause.String())
+		if errors.Is(err, errInvalid) {
+			r.vitals.invalid(err.Error())
+			pause = longest
+		} else {
+			r.vitals.ended(reason(err))
+		}
+		r.log.Error("role ended: "+reason(err), "again_in", pause.String())
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
@@ -47,38 +76,91 @@ func supervise(ctx context.Context, role string, log *slog.Logger) {
 }
 
 func reason(err error) string {
-	if err == nil {
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
 		return "exit code 0, unasked"
-	}
-	if e, ok := err.(*exec.ExitError); ok && e.ExitCode() == notValid {
-		return "its configuration is invalid: correct heliograph/heliograph.toml in the boot partition"
+	case errors.As(err, &ended) && ended.Sys().(syscall.WaitStatus).Signal() == syscall.SIGSYS:
+		return "INTRUSION? it was killed for a system call that no role makes"
 	}
 	return err.Error()
 }
 
-// start prepares the role's folders and runs it once.
-func start(ctx context.Context, role string) error {
-	if err := prepare("/boot/heliograph", home, state); err != nil {
+// start prepares the role's folders and its link, and runs it once.
+func (r *role) start(ctx context.Context) error {
+	if err := prepare(boot, home, state); err != nil {
 		return err
 	}
-	c := exec.CommandContext(ctx, "/bin/helio"+role, "--config", home+"/heliograph.toml")
-	c.Dir = state
-	c.Env = []string{"HOME=" + state}
-	out := console()
-	defer out.Close()
-	c.Stdout, c.Stderr = out, out
-	capabilities, err := privileges(role)
+	link, err := r.configured()
 	if err != nil {
 		return err
 	}
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Credential:  &syscall.Credential{Uid: user, Gid: user},
-		AmbientCaps: capabilities,
-		Setsid:      true,
+	if err := r.openLink(link); err != nil {
+		return err
 	}
-	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-	c.WaitDelay = grace
-	return c.Run()
+	c, err := sandbox.Command(r.spec())
+	if err != nil {
+		return err
+	}
+	c.Stderr = r.out
+	reports, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	r.vitals.started()
+	if err := c.Start(); err != nil {
+		return err
+	}
+	read := make(chan error, 1)
+	go func() { read <- report.Read(reports, r.vitals.report, r.vitals.refused) }()
+	ended := context.AfterFunc(ctx, func() {
+		_ = c.Process.Signal(syscall.SIGTERM)
+		time.AfterFunc(grace, func() { _ = c.Process.Kill() })
+	})
+	defer ended()
+	<-read // before Wait, which closes the pipe
+	return c.Wait()
+}
+
+// configured reads what PID 1 has to know of the role's configuration.
+func (r *role) configured() (config.Link, error) {
+	const name = home + "/heliograph.toml"
+	var link config.Link
+	var err error
+	if r.name == "tx" {
+		var c config.TX
+		c, _, err = config.LoadTX(name)
+		link = c.Link
+	} else {
+		var c config.RX
+		c, _, err = config.LoadRX(name)
+		link = c.Link
+	}
+	if err == nil {
+		return link, nil
+	}
+	if faults, ok := errors.AsType[config.Faults](err); ok {
+		for _, f := range faults {
+			r.log.Error("configuration: " + f.Error())
+		}
+	} else {
+		r.log.Error("configuration: " + err.Error())
+	}
+	return link, errInvalid
+}
+
+func (r *role) spec() sandbox.Spec {
+	direction := sandbox.Receive
+	if r.name == "tx" {
+		direction = sandbox.Transmit
+	}
+	return sandbox.Spec{
+		Program: "/bin/helio" + r.name, Arguments: []string{"--config", home + "/heliograph.toml"},
+		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor), report.Environment()},
+		Link:        r.link, Direction: direction, UID: user, GID: user, State: state, Files: files, Threads: threads,
+		Read: []string{home, "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
+			"/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
+	}
 }
 
 // prepare makes the folders that the role finds: a copy of its configuration,
@@ -122,34 +204,4 @@ func handOver(from, to string, d fs.DirEntry) error {
 		return err
 	}
 	return os.Chown(to, user, user)
-}
-
-// privileges gives the role what its link needs, in the one direction where a
-// device can tell them apart, and lets it listen on low ports.
-func privileges(role string) ([]uintptr, error) {
-	link, mode, err := link(role)
-	if err != nil {
-		return nil, nil // the role reports its own faults, with their lines
-	}
-	capabilities := []uintptr{unix.CAP_NET_BIND_SERVICE}
-	switch link.Medium {
-	case config.Ethernet:
-		capabilities = append(capabilities, unix.CAP_NET_RAW, unix.CAP_NET_ADMIN)
-	case config.UART:
-		if err := os.Chown(link.Device, user, user); err != nil {
-			return nil, err
-		}
-		return capabilities, os.Chmod(link.Device, mode)
-	}
-	return capabilities, nil
-}
-
-func link(role string) (config.Link, os.FileMode, error) {
-	const name = home + "/heliograph.toml"
-	if role == "tx" {
-		c, _, err := config.LoadTX(name)
-		return c.Link, 0o200, err
-	}
-	c, _, err := config.LoadRX(name)
-	return c.Link, 0o400, err
 }

@@ -1,0 +1,174 @@
+// Package logring keeps the newest lines of a board's log: in memory for who
+// asks, and on the data partition over a restart.
+//
+//	log.0   lines, at most half the size
+//	log.1   the half before it
+//
+// A line is cut at MaxLine bytes; control characters become '?', so that no
+// line can take a terminal over. The package syncs nothing: what a power cut
+// takes is what the filesystem had not written yet, some seconds.
+package logring
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Our own choices.
+const (
+	MaxLine = 1024
+	kept    = 1000 // lines in memory
+)
+
+// Ring keeps lines. The zero value keeps them in memory alone. Safe for
+// concurrent use.
+type Ring struct {
+	mu     sync.Mutex
+	lines  []string
+	begun  []byte // of a line that has no end yet
+	folder string
+	half   int64
+	file   *os.File
+	size   int64
+	broken error
+}
+
+// Attach has the ring keep its lines in folder too, in size bytes at most, and
+// takes over what is there from an earlier run.
+func (r *Ring) Attach(folder string, size int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("logring: %v", err)
+	}
+	var before []string
+	for _, n := range []string{"log.1", "log.0"} {
+		lines, err := read(filepath.Join(folder, n))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("logring: %v", err)
+		}
+		before = append(before, lines...)
+	}
+	r.folder, r.half = folder, size/2
+	if err := r.open(os.O_APPEND); err != nil {
+		return err
+	}
+	now := r.lines
+	r.lines = newest(append(before, now...))
+	for _, line := range now {
+		r.store(line)
+	}
+	return r.broken
+}
+
+// read returns the newest lines of a file that anything may have damaged.
+func read(name string) (lines []string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 4*MaxLine)
+	for s.Scan() {
+		if lines = append(lines, clean(s.Bytes())); len(lines) >= 2*kept {
+			lines = newest(lines)
+		}
+	}
+	return lines, nil // what follows a damaged place is gone
+}
+
+// Write takes any part of the log; it never fails.
+func (r *Ring) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for rest := p; len(rest) > 0; {
+		part, after, whole := bytes.Cut(rest, []byte("\n"))
+		if room := MaxLine - len(r.begun); len(part) > room {
+			part = part[:room]
+		}
+		r.begun = append(r.begun, part...)
+		if whole {
+			line := clean(r.begun)
+			r.begun = r.begun[:0]
+			r.lines = append(r.lines, line)
+			if len(r.lines) >= 2*kept {
+				r.lines = newest(r.lines)
+			}
+			r.store(line)
+		}
+		rest = after
+	}
+	return len(p), nil
+}
+
+// newest returns the last lines in memory of their own.
+func newest(lines []string) []string {
+	return append([]string(nil), lines[max(0, len(lines)-kept):]...)
+}
+
+func clean(b []byte) string {
+	b = bytes.Clone(b[:min(len(b), MaxLine)])
+	for i, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			b[i] = '?'
+		}
+	}
+	return string(bytes.ToValidUTF8(b, []byte("?")))
+}
+
+// Tail returns the newest n lines, oldest first.
+func (r *Ring) Tail(n int) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.lines[max(0, len(r.lines)-min(n, kept)):]...)
+}
+
+// store appends a line to the file, and begins another when it is full. After
+// an error lines are kept in memory alone.
+func (r *Ring) store(line string) {
+	if r.file == nil {
+		return
+	}
+	n, err := r.file.WriteString(line + "\n")
+	if r.size += int64(n); err == nil && r.size >= r.half {
+		_ = r.file.Close()
+		if err = os.Rename(filepath.Join(r.folder, "log.0"), filepath.Join(r.folder, "log.1")); err == nil {
+			err = r.open(os.O_TRUNC)
+		}
+	}
+	if err != nil {
+		r.broken, r.file = fmt.Errorf("logring: %v", err), nil
+	}
+}
+
+func (r *Ring) open(flag int) error {
+	f, err := os.OpenFile(filepath.Join(r.folder, "log.0"), os.O_WRONLY|os.O_CREATE|flag, 0o600)
+	if err != nil {
+		return fmt.Errorf("logring: %v", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("logring: %v", err)
+	}
+	r.file, r.size = f, info.Size()
+	return nil
+}
+
+// Close leaves the file. Lines are kept in memory from then on.
+func (r *Ring) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.file == nil {
+		return r.broken
+	}
+	err := errors.Join(r.broken, r.file.Close())
+	r.file = nil
+	return err
+}
