@@ -1,0 +1,255 @@
+// Package console is a board's diagnostics console: plain text on a serial line,
+// for whoever has a terminal program and a cable.
+//
+// Keys act at once; what changes something asks first. Without a key it says one
+// line a minute. It knows no password: who can plug a cable into the board can
+// take its card out too. It starts no shell and runs no program, and nothing it
+// does sends anything through the link.
+//
+// Data for programs comes between two lines, base64 in lines of 76 characters:
+//
+//	-----BEGIN HELIOGRAPH status 5120 <SHA-256 of the data, hex>-----
+//	…
+//	-----END HELIOGRAPH status-----
+//
+// Everything shown that a peer, a role or a file has named is made printable
+// first: no escape sequence reaches the terminal.
+package console
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"heliograph/firmware/health"
+	"heliograph/firmware/report"
+)
+
+// Board is what the console shows, and what it may do. Errors are one line that
+// says what to do.
+type Board interface {
+	Status() Status
+	Log(lines int) []string // oldest first
+	Rejected() []Certificate
+	Trust(thumbprint string) error
+	Network() Network
+	SetNetwork(Network) error // takes effect with the next start
+	Selftest(w io.Writer)
+	RestartRole()
+	FreezeRole() // the watchdog has to reset the board
+	Restart()
+	PowerOff()
+}
+
+// Status is how the board stands.
+type Status struct {
+	Role     string        `json:"role"` // tx or rx
+	Board    string        `json:"board"`
+	Host     string        `json:"host"`
+	Address  string        `json:"address"`
+	Now      time.Time     `json:"now"`
+	Up       time.Duration `json:"up_ns"`
+	State    health.State  `json:"state"`
+	Reason   string        `json:"reason,omitempty"`
+	Rejected int           `json:"rejected_certificates"`
+	Report   report.Report `json:"report"`
+}
+
+// Certificate is one that was refused.
+type Certificate struct {
+	Thumbprint string
+	Subject    string
+	Why        string
+}
+
+// Network is what network.toml says, as text; see package network.
+type Network struct{ Hostname, Interface, Address, Gateway, Nameservers string }
+
+// Console is one terminal. Not safe for concurrent use.
+type Console struct {
+	board Board
+	out   io.Writer
+	mode  func(key byte) // nil: keys are commands
+	line  []byte         // being typed
+}
+
+// New returns a console that writes to out. Lines end in CR LF.
+func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out} }
+
+// maxInput is how long a typed line may be.
+const maxInput = 200
+
+// Help names the keys.
+const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [k]restart role\n" +
+	"[w]atchdog drill [r]eboot [p]ower off [?]help"
+
+// Key takes one byte from the terminal.
+func (c *Console) Key(b byte) {
+	if c.mode != nil {
+		c.mode(b)
+		return
+	}
+	switch b {
+	case 's':
+		c.say(Screen(c.board.Status()) + Help)
+	case 'l':
+		c.say(strings.Join(c.board.Log(logLines), "\n"))
+	case 'c':
+		c.certificates()
+	case 'n':
+		c.network()
+	case 't':
+		c.board.Selftest(text{c.out})
+	case 'd':
+		Frame(c.out, "diagnostics", c.bundle())
+	case 'j':
+		Frame(c.out, "status", statusJSON(c.board.Status()))
+	case 'k':
+		c.ask("Restart the role? What it has acknowledged is kept.", c.board.RestartRole)
+	case 'w':
+		c.ask("Freeze the role? The watchdog must reset the board within a minute.", c.board.FreezeRole)
+	case 'r':
+		c.ask("Restart the board?", c.board.Restart)
+	case 'p':
+		c.ask("Power off? Only a power cycle starts the board again.", c.board.PowerOff)
+	case '?', 'h', '\r', '\n':
+		c.say(Help)
+	}
+}
+
+// Minute says the line of an idle console.
+func (c *Console) Minute() {
+	if c.mode == nil {
+		c.say(Summary(c.board.Status()))
+	}
+}
+
+// logLines fit a screen of 24.
+const logLines = 22
+
+// text makes lines of text fit for a terminal.
+type text struct{ to io.Writer }
+
+func (t text) Write(p []byte) (int, error) {
+	_, err := io.WriteString(t.to, strings.ReplaceAll(Printable(string(p)), "\n", "\r\n"))
+	return len(p), err
+}
+
+func (c *Console) say(s string) { fmt.Fprintln(text{c.out}, s) }
+
+// ask does something once the key is y.
+func (c *Console) ask(question string, do func()) {
+	c.say(question + " [y/n]")
+	c.mode = func(key byte) {
+		c.mode = nil
+		if key != 'y' && key != 'Y' {
+			c.say("no")
+			return
+		}
+		c.say("yes")
+		do()
+	}
+}
+
+func (c *Console) certificates() {
+	list := c.board.Rejected()
+	if len(list) == 0 {
+		c.say("No certificate was rejected.")
+		return
+	}
+	list = list[:min(len(list), 9)]
+	for i, e := range list {
+		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, clip(e.Subject, 60), e.Why, e.Thumbprint))
+	}
+	c.say("Number of the one to trust, any other key for none:")
+	c.mode = func(key byte) {
+		c.mode = nil
+		n := int(key) - '1'
+		if n < 0 || n >= len(list) {
+			c.say("none")
+			return
+		}
+		e := list[n]
+		c.ask("Trust "+clip(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint, func() {
+			c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
+		})
+	}
+}
+
+func (c *Console) result(err error, good string) {
+	if err != nil {
+		c.say(err.Error())
+		return
+	}
+	c.say(good)
+}
+
+// network asks for each field in turn.
+func (c *Console) network() {
+	n := c.board.Network()
+	c.say("Network. Enter keeps what is there, a minus sign empties it.")
+	fields := []struct {
+		name  string
+		value *string
+	}{
+		{"hostname", &n.Hostname}, {"interface", &n.Interface}, {"address/bits, or dhcp", &n.Address},
+		{"gateway", &n.Gateway}, {"nameservers", &n.Nameservers},
+	}
+	var next func(i int)
+	next = func(i int) {
+		if i == len(fields) {
+			c.ask(fmt.Sprintf("Set %s on %s, gateway %s, nameservers %s, and restart?", n.Address, n.Interface, or(n.Gateway), or(n.Nameservers)), func() {
+				if err := c.board.SetNetwork(n); err != nil {
+					c.say(err.Error())
+					return
+				}
+				c.board.Restart()
+			})
+			return
+		}
+		c.read(fmt.Sprintf("%s [%s]: ", fields[i].name, *fields[i].value), func(typed string) {
+			switch typed {
+			case "":
+			case "-":
+				*fields[i].value = ""
+			default:
+				*fields[i].value = typed
+			}
+			next(i + 1)
+		})
+	}
+	next(0)
+}
+
+func or(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// read takes a line; ESC and Ctrl-C leave.
+func (c *Console) read(prompt string, done func(string)) {
+	fmt.Fprint(text{c.out}, prompt)
+	c.line = c.line[:0]
+	c.mode = func(key byte) {
+		switch {
+		case key == '\r' || key == '\n':
+			c.mode = nil
+			c.say("")
+			done(strings.TrimSpace(string(c.line)))
+		case key == 0x1b || key == 3:
+			c.mode = nil
+			c.say("\nleft as it was")
+		case key == 8 || key == 0x7f:
+			if len(c.line) > 0 {
+				c.line = c.line[:len(c.line)-1]
+				fmt.Fprint(c.out, "\b \b")
+			}
+		case key >= ' ' && key < 0x7f && len(c.line) < maxInput:
+			c.line = append(c.line, key)
+			_, _ = c.out.Write([]byte{key})
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package console
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/firmware/health"
+	"heliograph/firmware/report"
+	"heliograph/firmware/status"
+)
+
+var update = flag.Bool("update", false, "write the screens in testdata anew")
+
+// fake is a board that notes what is done to it.
+type fake struct {
+	status Status
+	log    []string
+	certs  []Certificate
+	net    Network
+	broken error
+	done   []string
+}
+
+func (f *fake) Status() Status          { return f.status }
+func (f *fake) Log(n int) []string      { return f.log[max(0, len(f.log)-n):] }
+func (f *fake) Rejected() []Certificate { return f.certs }
+func (f *fake) Network() Network        { return f.net }
+func (f *fake) Selftest(w io.Writer)    { fmt.Fprintln(w, "pass  link") }
+func (f *fake) RestartRole()            { f.done = append(f.done, "restart role") }
+func (f *fake) FreezeRole()             { f.done = append(f.done, "freeze role") }
+func (f *fake) Restart()                { f.done = append(f.done, "restart") }
+func (f *fake) PowerOff()               { f.done = append(f.done, "power off") }
+
+func (f *fake) Trust(thumbprint string) error {
+	f.done = append(f.done, "trust "+thumbprint)
+	return f.broken
+}
+
+func (f *fake) SetNetwork(n Network) error {
+	f.done = append(f.done, fmt.Sprintf("network %+v", n))
+	return f.broken
+}
+
+func rx() Status {
+	of := status.Of[uint64]
+	return Status{
+		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
+		State: health.PeerDown, Reason: "mqtt sink cell-1 down: connection refused", Rejected: 1,
+		Report: report.Report{
+			Clock: report.Clock{Known: true, OffsetSeconds: 0.0124, Source: "link"},
+			Snapshot: status.Snapshot{
+				Role: "rx", Pair: "press-hall", Version: "v1.2.0", Clock: "transmitter's clock set",
+				Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(3), Repaired: of(41), CRCErrors: of(44), AuthFailures: of(0), LastHeartbeatAgeSeconds: status.Of(0.2)},
+				Channels: map[string]status.Channel{
+					"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(12040), Delivered: of(991234), Lost: of(0), Complete: status.Of(true)},
+					"cell-1":     {Protocol: "mqtt", SourceState: "down", SourceReason: "broker away\x1b[2J\nline", Keys: of(7), Complete: status.Of(false)},
+				},
+				Peers: []status.Peer{
+					{Name: "mqtt sink cell-1", State: "down", Address: "mqtt://it-broker:1883", Reason: "connection refused", Spool: &status.Spool{Bytes: 12, Limit: 100, Dropped: 9}},
+				},
+			},
+		},
+	}
+}
+
+func tx() Status {
+	s := Status{Role: "tx", Board: "cm4", Host: "press-hall-tx", Now: time.Unix(100, 0), Up: 75 * time.Second, State: health.Starting, Reason: "no report yet"}
+	s.Report.Snapshot.Role = "tx"
+	s.Report.Snapshot.Channels = map[string]status.Channel{}
+	for i := range 12 {
+		s.Report.Snapshot.Channels[fmt.Sprintf("channel-%02d", i)] = status.Channel{Protocol: "syslog", SourceState: "up", Sent: status.Of[uint64](9)}
+	}
+	return s
+}
+
+func TestScreens(t *testing.T) {
+	for name, s := range map[string]Status{"rx": rx(), "tx": tx()} {
+		t.Run(name, func(t *testing.T) {
+			got := Screen(s) + "\n" + Summary(s) + "\n"
+			file := filepath.Join("testdata", name+".txt")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil || got != string(want) {
+				t.Errorf("%v; got\n%s\nwant\n%s", err, got, want)
+			}
+			if lines := strings.Count(Screen(s)+Help, "\n"); lines > 23 {
+				t.Errorf("the screen has %d lines, more than a terminal", lines)
+			}
+			for line := range strings.Lines(got) {
+				if n := len([]rune(line)) - 1; n > columns {
+					t.Errorf("a line has %d columns: %s", n, line)
+				}
+			}
+		})
+	}
+}
+
+func TestKeys(t *testing.T) {
+	certs := []Certificate{{"AA11", "CN=UaExpert\x1b]0;x\x07", "not trusted"}, {"BB22", "CN=b", "expired"}}
+	for _, tt := range []struct {
+		name, keys string
+		broken     error
+		done       []string
+		shows      string
+	}{
+		{"restart is asked for", "rn", nil, nil, "Restart the board? [y/n]"},
+		{"and done", "ry", nil, []string{"restart"}, "yes"},
+		{"power off", "pY", nil, []string{"power off"}, "power cycle"},
+		{"role", "kywy", nil, []string{"restart role", "freeze role"}, ""},
+		{"anything else is no", "r\x1by", nil, nil, "no"},
+		{"trust the second", "c2y", nil, []string{"trust BB22"}, "Trusted within two seconds."},
+		{"trust none", "c9c0cx", nil, nil, "none"},
+		{"trust, and think again", "c1n", nil, nil, "AA11"},
+		{"trust fails", "c1y", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
+		{"network, all kept", "n\r\r\r\r\ry", nil, []string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}", "restart"}, "hostname [h]: "},
+		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ry", nil, []string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
+		{"network, left", "nx\x1bs", nil, nil, "left as it was"},
+		{"network, refused", "n\r\rfoo\r\r\ry", errors.New("address \"foo\""), []string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
+		{"log", "l", nil, nil, "line 29"},
+		{"self-test", "t", nil, nil, "pass  link"},
+		{"keys that are none", "\x00\xff~zQ", nil, nil, ""},
+		{"help", "?", nil, nil, "[r]eboot"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fake{status: rx(), certs: certs, broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
+			for i := range 30 {
+				f.log = append(f.log, fmt.Sprintf("line %d", i))
+			}
+			var out bytes.Buffer
+			c := New(f, &out)
+			for _, b := range []byte(tt.keys) {
+				c.Key(b)
+			}
+			if !slices.Equal(f.done, tt.done) {
+				t.Errorf("got %q done, want %q", f.done, tt.done)
+			}
+			if !strings.Contains(out.String(), tt.shows) {
+				t.Errorf("got %q, want %q in it", out.String(), tt.shows)
+			}
+		})
+	}
+}
+
+func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
+	var out bytes.Buffer
+	c := New(&fake{status: rx()}, &out)
+	c.Minute()
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "PEER DOWN") {
+		t.Errorf("got %q, want one line with the state", got)
+	}
+	c.Key('r')
+	out.Reset()
+	if c.Minute(); out.Len() != 0 {
+		t.Errorf("got %q into a question", out.String())
+	}
+}
+
+func TestFramesComeThroughASharedConsole(t *testing.T) {
+	data := make([]byte, 5000)
+	_, _ = rand.Read(data)
+	for _, tt := range []struct {
+		name  string
+		spoil func(string) string
+		whole bool
+	}{
+		{"as sent", func(s string) string { return "noise\r\n" + s }, true},
+		{"with log lines in between", func(s string) string {
+			return strings.ReplaceAll(s, "\r\n", "\r\ntime=2026 level=INFO msg=\"x y\"\r\n")
+		}, true},
+		{"a line is lost", func(s string) string {
+			l := strings.SplitAfter(s, "\n")
+			return strings.Join(slices.Delete(l, 3, 4), "")
+		}, false},
+		{"a character changed", func(s string) string { return s[:200] + "!" + s[201:] }, false},
+		{"cut off", func(s string) string { return s[:900] }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			Frame(&b, "status", data)
+			got, err := Unframe(bufio.NewReader(strings.NewReader(tt.spoil(b.String()))), "status")
+			if (err == nil) != tt.whole || tt.whole && !bytes.Equal(got, data) {
+				t.Errorf("got %d bytes, %v; want whole: %t", len(got), err, tt.whole)
+			}
+		})
+	}
+}
+
+func TestBundleHasAllOfIt(t *testing.T) {
+	f := &fake{status: rx(), log: []string{"a line"}, certs: []Certificate{{"AA11", "CN=x", "expired"}}, net: Network{Hostname: "h"}}
+	var out bytes.Buffer
+	New(f, &out).Key('d')
+	got, err := Unframe(bufio.NewReader(&out), "diagnostics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"PEER DOWN", "AA11", "Hostname:h", "pass  link", `"frames":81234`, "a line"} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("got no %q in\n%s", want, got)
+		}
+	}
+}
+
+// Whatever is typed and whatever peers are called, nothing but text gets out.
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("slcntdjkwrp?\x1b"), "name\x1b[2J")
+	f.Fuzz(func(t *testing.T, keys []byte, name string) {
+		s := rx()
+		s.Reason, s.Host, s.Report.Snapshot.Pair = name, name, name
+		var out bytes.Buffer
+		c := New(&fake{status: s, certs: []Certificate{{name, name, name}}, log: []string{name}, net: Network{Hostname: name}}, &out)
+		for _, b := range keys[:min(len(keys), 100)] {
+			c.Key(b)
+			c.Minute()
+		}
+		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' && r != '\b' || r == 0x7f }); i >= 0 {
+			t.Fatalf("got %q on the terminal", out.Bytes()[i])
+		}
+	})
+}
+
+func FuzzUnframe(f *testing.F) {
+	var b bytes.Buffer
+	Frame(&b, "status", []byte("hello"))
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		got, err := Unframe(bufio.NewReader(bytes.NewReader(in)), "status")
+		if err == nil && len(got) > MaxFrame {
+			t.Fatalf("got %d bytes", len(got))
+		}
+	})
+}
