@@ -32,7 +32,6 @@ import (
 
 	"heliograph/boards"
 	"heliograph/rootfs/logring"
-	"heliograph/rootfs/network"
 	"heliograph/rootfs/sandbox"
 )
 
@@ -44,13 +43,14 @@ func main() {
 	}
 	err := mountSystem()
 	lines := &logring.Ring{}
-	out := io.MultiWriter(lines, newScreen(console()))
+	screen := newScreen(kernelConsole())
+	out := io.MultiWriter(lines, screen)
 	log := slog.New(slog.NewTextHandler(out, nil)).With("part", "init")
 	if err != nil {
 		log.Error(err.Error())
 	}
 	command := unix.LINUX_REBOOT_CMD_RESTART
-	if run(log, lines, out) {
+	if run(log, lines, screen) {
 		command = unix.LINUX_REBOOT_CMD_POWER_OFF
 	}
 	_ = lines.Close()
@@ -62,8 +62,8 @@ func main() {
 }
 
 // run works until it is asked to end, and says whether to power off.
-func run(log *slog.Logger, lines *logring.Ring, out io.Writer) bool {
-	asked := make(chan os.Signal, 1)
+func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
+	asked := make(chan os.Signal, 4)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
 		log.Warn("Ctrl-Alt-Del restarts without notice: " + err.Error())
@@ -85,8 +85,10 @@ func run(log *slog.Logger, lines *logring.Ring, out io.Writer) bool {
 		log.Error("the log is lost at the next restart: " + err.Error())
 	}
 	connect(log, name)
-	r := &role{name: name, log: log, out: out, vitals: v}
+	r := &role{name: name, log: log, out: io.MultiWriter(lines, screen), vitals: v}
 	running.Go(func() { r.supervise(ctx) })
+	d := &desk{board: b, role: r, vitals: v, lines: lines, asked: asked, log: log}
+	running.Go(func() { d.serve(ctx, patient{screen}) })
 	s := <-asked
 	log.Info("ending", "signal", s.String())
 	stop()
@@ -112,49 +114,4 @@ func release() string {
 		return "unknown"
 	}
 	return unix.ByteSliceToString(u.Release[:])
-}
-
-// connect names the machine and brings its interfaces up. What fails is said;
-// the role starts all the same.
-func connect(log *slog.Logger, role string) {
-	c := network.Config{Hostname: "helio" + role}
-	// The role listens on ports below 1024, 514 of syslog first, and has no
-	// privilege; nobody else runs here.
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0); err != nil {
-		log.Error("ports below 1024 stay closed: " + err.Error())
-	}
-	if err := network.Loopback(); err != nil {
-		log.Error(err.Error())
-	}
-	const name = "/boot/heliograph/network.toml"
-	f, err := os.Open(name)
-	if err != nil {
-		log.Warn("no address: " + err.Error())
-	} else {
-		defer f.Close()
-		got, err := network.Parse(f)
-		if err != nil {
-			log.Error(name + ": " + err.Error())
-		} else {
-			if got.Hostname == "" {
-				got.Hostname = c.Hostname
-			}
-			c = got
-			address(c, log)
-		}
-	}
-	if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
-		log.Error("naming the machine: " + err.Error())
-	}
-}
-
-func address(c network.Config, log *slog.Logger) {
-	if err := c.Up(); err != nil {
-		log.Error(err.Error())
-		return
-	}
-	if err := os.WriteFile("/run/resolv.conf", []byte(c.Resolver()), 0o444); err != nil {
-		log.Error(err.Error())
-	}
-	log.Info("address set", "interface", c.Interface, "address", c.Address.String())
 }

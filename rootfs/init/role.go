@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -45,6 +46,31 @@ type role struct {
 
 	link   *os.File // kept while the board runs
 	linkOf config.Link
+
+	mu  sync.Mutex // guards what the console asks for
+	pid int        // 0: it does not run
+	at  string     // device or interface of the link
+	pki string     // folder of certificates
+}
+
+// process returns the role's process, and where its link is.
+func (r *role) process() (pid int, link string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pid, r.at
+}
+
+// certificates returns the role's folder of certificates.
+func (r *role) certificates() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pki
+}
+
+func (r *role) runs(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pid = pid
 }
 
 // errInvalid says that no restart helps before the configuration changes.
@@ -111,6 +137,8 @@ func (r *role) start(ctx context.Context) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
+	r.runs(c.Process.Pid)
+	defer r.runs(0)
 	read := make(chan error, 1)
 	go func() { read <- report.Read(reports, r.vitals.report, r.vitals.refused) }()
 	ended := context.AfterFunc(ctx, func() {
@@ -126,16 +154,20 @@ func (r *role) start(ctx context.Context) error {
 func (r *role) configured() (config.Link, error) {
 	const name = home + "/heliograph.toml"
 	var link config.Link
+	var folder string
 	var err error
 	if r.name == "tx" {
 		var c config.TX
 		c, _, err = config.LoadTX(name)
-		link = c.Link
+		link, folder = c.Link, c.PKI
 	} else {
 		var c config.RX
 		c, _, err = config.LoadRX(name)
-		link = c.Link
+		link, folder = c.Link, c.PKI
 	}
+	r.mu.Lock()
+	r.at, r.pki = link.Device+link.Interface, folder // one of them is empty
+	r.mu.Unlock()
 	if err == nil {
 		return link, nil
 	}
@@ -190,6 +222,16 @@ func prepare(from, home, state string) error {
 		return fmt.Errorf("copying the configuration: %w", err)
 	}
 	return os.Symlink(state, filepath.Join(home, "state"))
+}
+
+// giveTo has everything in a folder belong to the role.
+func giveTo(folder string) error {
+	return filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, user, user)
+	})
 }
 
 func handOver(from, to string, d fs.DirEntry) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,8 +44,26 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// console returns where lines go; without a console they go nowhere.
-func console() io.Writer {
+// patience is how long an answer waits for a slow line, each time.
+const patience = 5 * time.Second
+
+// patient writes to a screen what somebody has asked for: it waits its turn.
+type patient struct{ *screen }
+
+// Write implements io.Writer; it never fails.
+func (p patient) Write(b []byte) (int, error) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case p.lines <- append([]byte(nil), b...):
+	case <-timer.C:
+		p.dropped.Add(1)
+	}
+	return len(b), nil
+}
+
+// kernelConsole returns where lines go; without a console they go nowhere.
+func kernelConsole() io.Writer {
 	f, err := os.OpenFile("/dev/console", os.O_WRONLY|unix.O_NOCTTY, 0)
 	if err != nil {
 		return io.Discard

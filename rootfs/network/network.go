@@ -81,6 +81,34 @@ func notInName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.'
 }
 
+// Text returns the network.toml of the configuration.
+func (c Config) Text() string {
+	var b strings.Builder
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s = %q\n", key, value)
+		}
+	}
+	line("hostname", c.Hostname)
+	line("interface", c.Interface)
+	line("address", c.Address.String())
+	if c.Gateway.IsValid() {
+		line("gateway", c.Gateway.String())
+	}
+	if len(c.Nameservers) > 0 {
+		fmt.Fprintf(&b, "nameservers = [\"%s\"]\n", strings.ReplaceAll(c.nameservers(), ", ", "\", \""))
+	}
+	return b.String()
+}
+
+func (c Config) nameservers() string {
+	var names []string
+	for _, a := range c.Nameservers {
+		names = append(names, a.String())
+	}
+	return strings.Join(names, ", ")
+}
+
 // Resolver returns the resolv.conf of the configuration.
 func (c Config) Resolver() string {
 	var b strings.Builder

@@ -41,3 +41,15 @@ func TestResolver(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestTextIsReadAgain(t *testing.T) {
+	for _, text := range []string{
+		"interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n",
+		"hostname = \"a\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", \"fd00::1\"]\n",
+	} {
+		c, err := Parse(strings.NewReader(text))
+		if got := c.Text(); got != text || err != nil {
+			t.Errorf("got %q, %v; want %q", got, err, text)
+		}
+	}
+}
