@@ -6,14 +6,19 @@
 // take its card out too. It starts no shell and runs no program, and nothing it
 // does sends anything through the link.
 //
-// Data for programs comes between two lines, base64 in lines of 76 characters:
+// Data for programs comes between two lines, packed by gzip, as base64 in lines
+// of 76 characters; length and hash are those of the data before it was packed:
 //
-//	-----BEGIN HELIOGRAPH status 5120 <SHA-256 of the data, hex>-----
+//	-----BEGIN HELIOGRAPH status 5120 <SHA-256, hex>-----
 //	…
 //	-----END HELIOGRAPH status-----
 //
+// A program asks for the status with the byte ENQ, which does not disturb a
+// question that waits for its answer.
+//
 // Everything shown that a peer, a role or a file has named is made printable
-// first: no escape sequence reaches the terminal.
+// ASCII first: no escape sequence reaches the terminal, nor a byte that one with
+// 8-bit controls would take for the start of one.
 package console
 
 import (
@@ -24,6 +29,7 @@ import (
 
 	"heliograph/firmware/health"
 	"heliograph/firmware/report"
+	"heliograph/firmware/status"
 )
 
 // Board is what the console shows, and what it may do. Errors are one line that
@@ -72,6 +78,8 @@ type Console struct {
 	out   io.Writer
 	mode  func(key byte) // nil: keys are commands
 	line  []byte         // being typed
+	still bool           // no key since the last Minute
+	link  status.Link    // at the last Minute
 }
 
 // New returns a console that writes to out. Lines end in CR LF.
@@ -84,15 +92,24 @@ const maxInput = 200
 const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [k]restart role\n" +
 	"[w]atchdog drill [r]eboot [p]ower off [?]help"
 
+// Enquiry asks for the status as a frame, whatever else goes on. It is ENQ of
+// ASCII.
+const Enquiry = 5
+
 // Key takes one byte from the terminal.
 func (c *Console) Key(b byte) {
+	if b == Enquiry {
+		Frame(c.out, "status", statusJSON(c.board.Status()))
+		return
+	}
+	c.still = false
 	if c.mode != nil {
 		c.mode(b)
 		return
 	}
 	switch b {
 	case 's':
-		c.say(Screen(c.board.Status()) + Help)
+		c.say(Screen(c.board.Status(), screenLines) + Help)
 	case 'l':
 		c.say(strings.Join(c.board.Log(logLines), "\n"))
 	case 'c':
@@ -100,7 +117,7 @@ func (c *Console) Key(b byte) {
 	case 'n':
 		c.network()
 	case 't':
-		c.board.Selftest(text{c.out})
+		c.board.Selftest(Text(c.out))
 	case 'd':
 		Frame(c.out, "diagnostics", c.bundle())
 	case 'j':
@@ -118,17 +135,35 @@ func (c *Console) Key(b byte) {
 	}
 }
 
-// Minute says the line of an idle console.
+// Minute says the line of an idle console. It leaves a question that nobody has
+// answered since the last Minute: whoever comes next does not know of it.
 func (c *Console) Minute() {
-	if c.mode == nil {
-		c.say(Summary(c.board.Status()))
+	if c.mode != nil {
+		if c.still {
+			c.leave()
+		}
+		c.still = true
+		return
 	}
+	s := c.board.Status()
+	c.say(Summary(s, c.link))
+	c.link = s.Report.Snapshot.Link
 }
 
-// logLines fit a screen of 24.
-const logLines = 22
+func (c *Console) leave() {
+	c.mode = nil
+	c.say("\nleft as it was")
+}
 
-// text makes lines of text fit for a terminal.
+// A screen of 24 lines, the prompt's own left free.
+const (
+	logLines    = 22
+	screenLines = 21 // and Help
+)
+
+// Text returns a writer that makes lines of text fit for a terminal.
+func Text(to io.Writer) io.Writer { return text{to} }
+
 type text struct{ to io.Writer }
 
 func (t text) Write(p []byte) (int, error) {
@@ -240,8 +275,7 @@ func (c *Console) read(prompt string, done func(string)) {
 			c.say("")
 			done(strings.TrimSpace(string(c.line)))
 		case key == 0x1b || key == 3:
-			c.mode = nil
-			c.say("\nleft as it was")
+			c.leave()
 		case key == 8 || key == 0x7f:
 			if len(c.line) > 0 {
 				c.line = c.line[:len(c.line)-1]

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -84,10 +85,25 @@ func tx() Status {
 	return s
 }
 
+func crowded() Status {
+	s := rx()
+	s.Role, s.Report.Snapshot.Role = "tx", "tx"
+	for i := range 30 {
+		s.Report.Snapshot.Channels[fmt.Sprintf("line-%02d", i)] = status.Channel{Protocol: "mqtt", SourceState: "up"}
+		s.Report.Snapshot.Peers = append(s.Report.Snapshot.Peers, status.Peer{Name: fmt.Sprintf("mqtt sink line-%02d", i), State: "up"})
+	}
+	s.Report.Snapshot.Channels["line-17"] = status.Channel{Protocol: "mqtt", SourceState: "connecting", SourceReason: "refused"}
+	return s
+}
+
 func TestScreens(t *testing.T) {
-	for name, s := range map[string]Status{"rx": rx(), "tx": tx()} {
+	good := rx()
+	good.State, good.Reason, good.Rejected, good.Report.Snapshot.Peers = health.Good, "", 0, nil
+	delete(good.Report.Snapshot.Channels, "cell-1")
+	for name, s := range map[string]Status{"rx": rx(), "rx-good": good, "tx": tx(), "crowded": crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
 		t.Run(name, func(t *testing.T) {
-			got := Screen(s) + "\n" + Summary(s) + "\n"
+			before := status.Link{Frames: 81000, Lost: status.Of[uint64](3), Repaired: status.Of[uint64](40)}
+			got := Screen(s, screenLines) + "\n" + Summary(s, before) + "\n"
 			file := filepath.Join("testdata", name+".txt")
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -98,15 +114,23 @@ func TestScreens(t *testing.T) {
 			if err != nil || got != string(want) {
 				t.Errorf("%v; got\n%s\nwant\n%s", err, got, want)
 			}
-			if lines := strings.Count(Screen(s)+Help, "\n"); lines > 23 {
+			if lines := strings.Count(Screen(s, screenLines)+Help, "\n"); lines > 23 {
 				t.Errorf("the screen has %d lines, more than a terminal", lines)
 			}
 			for line := range strings.Lines(got) {
-				if n := len([]rune(line)) - 1; n > columns {
+				if n := len(line) - 1; n > columns {
 					t.Errorf("a line has %d columns: %s", n, line)
 				}
 			}
 		})
+	}
+}
+
+func TestScreenFitsAnyHeight(t *testing.T) {
+	for lines := 6; lines < 100; lines++ {
+		if got := strings.Count(Screen(crowded(), lines), "\n"); got > lines {
+			t.Errorf("got %d lines, want at most %d", got, lines)
+		}
 	}
 }
 
@@ -158,15 +182,39 @@ func TestKeys(t *testing.T) {
 
 func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 	var out bytes.Buffer
-	c := New(&fake{status: rx()}, &out)
+	f := &fake{status: rx()}
+	c := New(f, &out)
 	c.Minute()
-	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "PEER DOWN") {
-		t.Errorf("got %q, want one line with the state", got)
+	f.status.Report.Snapshot.Link.Frames += 17
+	out.Reset()
+	if c.Minute(); strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), "| +17 frames, lost 0,") {
+		t.Errorf("got %q, want one line with the state and what the link did in this minute", out.String())
 	}
 	c.Key('r')
 	out.Reset()
 	if c.Minute(); out.Len() != 0 {
 		t.Errorf("got %q into a question", out.String())
+	}
+	c.Minute()
+	if c.Key('y'); !strings.Contains(out.String(), "left as it was") || len(f.done) != 0 {
+		t.Errorf("got %q, and %q done; want a question that ends when nobody answers it", out.String(), f.done)
+	}
+}
+
+func TestProgramAsksWhileSomebodyTypes(t *testing.T) {
+	var out bytes.Buffer
+	f := &fake{status: rx(), net: Network{Hostname: "h"}}
+	c := New(f, &out)
+	for _, b := range []byte("nab\x05cd\r\r\r\r\ry") {
+		c.Key(b)
+	}
+	if want := "Hostname:abcd "; len(f.done) == 0 || !strings.Contains(f.done[0], want) {
+		t.Errorf("got %q done, want %q in it", f.done, want)
+	}
+	data, err := Unframe(bufio.NewReader(&out), "status")
+	var got Status
+	if err != nil || json.Unmarshal(data, &got) != nil || got.Host != "press-hall-rx" {
+		t.Errorf("got %q, %v; want the status", data, err)
 	}
 }
 
@@ -188,6 +236,13 @@ func TestFramesComeThroughASharedConsole(t *testing.T) {
 		}, false},
 		{"a character changed", func(s string) string { return s[:200] + "!" + s[201:] }, false},
 		{"cut off", func(s string) string { return s[:900] }, false},
+		{"cut off, and sent again", func(s string) string { return s[:900] + s }, true},
+		{"in a line that somebody types", func(s string) string { return "hostname [h]: ab" + s + "cd\r\n" }, true},
+		{"after another", func(s string) string {
+			var b strings.Builder
+			Frame(&b, "diagnostics", []byte("x"))
+			return b.String() + s
+		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer
@@ -215,9 +270,41 @@ func TestBundleHasAllOfIt(t *testing.T) {
 	}
 }
 
+func TestFrameEndsWhenNobodyTakesIt(t *testing.T) {
+	w := &deaf{after: 3}
+	Frame(w, "status", make([]byte, 1<<20))
+	if w.writes != 4 {
+		t.Errorf("got %d writes, want none after the one that failed", w.writes)
+	}
+}
+
+type deaf struct{ after, writes int }
+
+func (d *deaf) Write(p []byte) (int, error) {
+	if d.writes++; d.writes > d.after {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return len(p), nil
+}
+
+// A few bytes on the line must not become many in memory.
+func TestFrameThatUnpacksTooFarIsRefused(t *testing.T) {
+	var b strings.Builder
+	Frame(&b, "status", make([]byte, 1<<20))
+	lie := strings.Replace(b.String(), fmt.Sprint(1<<20), "1000", 1)
+	if _, err := Unframe(bufio.NewReader(strings.NewReader(lie)), "status"); err == nil {
+		t.Error("got more than was announced")
+	}
+	huge := strings.Replace(b.String(), fmt.Sprint(1<<20), fmt.Sprint(MaxFrame+1), 1)
+	if _, err := Unframe(bufio.NewReader(strings.NewReader(huge)), "status"); err != io.ErrUnexpectedEOF {
+		t.Errorf("got %v, want a frame that is too long never to begin", err)
+	}
+}
+
 // Whatever is typed and whatever peers are called, nothing but text gets out.
 func FuzzKeys(f *testing.F) {
-	f.Add([]byte("slcntdjkwrp?\x1b"), "name\x1b[2J")
+	f.Add([]byte("slcntdjkwrp?\x1b\x05"), "name\x1b[2J")
+	f.Add([]byte("sc"), "\u00db2J") // its second byte is CSI to a terminal with 8-bit controls
 	f.Fuzz(func(t *testing.T, keys []byte, name string) {
 		s := rx()
 		s.Reason, s.Host, s.Report.Snapshot.Pair = name, name, name
@@ -227,7 +314,7 @@ func FuzzKeys(f *testing.F) {
 			c.Key(b)
 			c.Minute()
 		}
-		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r < ' ' && r != '\r' && r != '\n' && r != '\b' || r == 0x7f }); i >= 0 {
+		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return (r < ' ' || r > '~') && r != '\r' && r != '\n' && r != '\b' }); i >= 0 {
 			t.Fatalf("got %q on the terminal", out.Bytes()[i])
 		}
 	})

@@ -2,6 +2,8 @@ package console
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -22,69 +24,104 @@ const (
 	lineBytes = 57 // 76 characters
 )
 
-// Frame writes data for a program.
+// Frame writes data for a program. It ends early when w fails: what is left
+// out the reader notices.
 func Frame(w io.Writer, name string, data []byte) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(data) // into memory
+	_ = z.Close()
 	sum := sha256.Sum256(data)
-	fmt.Fprintf(w, "%s%s %d %s%s\r\n", begin, name, len(data), hex.EncodeToString(sum[:]), dashes)
-	for rest := data; len(rest) > 0; {
-		n := min(len(rest), lineBytes)
-		fmt.Fprintf(w, "%s\r\n", base64.StdEncoding.EncodeToString(rest[:n]))
-		rest = rest[n:]
+	_, err := fmt.Fprintf(w, "%s%s %d %s%s\r\n", begin, name, len(data), hex.EncodeToString(sum[:]), dashes)
+	for err == nil && packed.Len() > 0 {
+		_, err = fmt.Fprintf(w, "%s\r\n", base64.StdEncoding.EncodeToString(packed.Next(lineBytes)))
 	}
-	fmt.Fprintf(w, "%s%s%s\r\n", end, name, dashes)
+	if err == nil {
+		_, _ = fmt.Fprintf(w, "%s%s%s\r\n", end, name, dashes)
+	}
 }
 
-// Unframe reads until framed data of that name is whole. Log lines in between
-// are skipped, because a console is shared. It returns io.ErrUnexpectedEOF when
-// r ends before, and an error when what came is not what was sent.
+// Framed is data that was framed, or why it cannot be had.
+type Framed struct {
+	Name string
+	Data []byte
+	Err  error
+}
+
+// Deframer takes framed data out of the lines of a console. The console is
+// shared: lines in between that are not the frame's own are text. The zero value
+// is ready.
+type Deframer struct {
+	name   string // "" outside a frame
+	length int
+	sum    string
+	packed []byte
+}
+
+// Line takes a line without its end. It returns what of it is text, whether the
+// text goes on in a later line, because a frame began within it, and a frame
+// that ended with it.
+func (d *Deframer) Line(line string) (text string, goesOn bool, done *Framed) {
+	if before, head, found := strings.Cut(line, begin); found && d.begins(head) {
+		return before, true, nil
+	}
+	if d.name == "" {
+		return line, false, nil
+	}
+	if strings.HasPrefix(line, end+d.name+dashes) {
+		done = d.unpack()
+		*d = Deframer{}
+		return "", true, done
+	}
+	part, err := base64.StdEncoding.DecodeString(line)
+	if err != nil || len(part) > lineBytes {
+		return line, false, nil
+	}
+	if d.packed = append(d.packed, part...); len(d.packed) > MaxFrame {
+		*d = Deframer{}
+	}
+	return "", true, nil
+}
+
+// begins opens a frame whose first line has that head.
+func (d *Deframer) begins(head string) bool {
+	next := Deframer{}
+	if _, err := fmt.Sscanf(strings.TrimSuffix(head, dashes), "%32s %d %64s", &next.name, &next.length, &next.sum); err != nil || next.length < 0 || next.length > MaxFrame {
+		return false
+	}
+	*d = next
+	return true
+}
+
+func (d *Deframer) unpack() *Framed {
+	f := &Framed{Name: d.name}
+	z, err := gzip.NewReader(bytes.NewReader(d.packed))
+	if err == nil {
+		f.Data, err = io.ReadAll(io.LimitReader(z, int64(d.length)+1))
+	}
+	if sum := sha256.Sum256(f.Data); err != nil || len(f.Data) != d.length || hex.EncodeToString(sum[:]) != d.sum {
+		f.Data, f.Err = nil, errors.New("console: what arrived was damaged on the way: try again")
+	}
+	return f
+}
+
+// Unframe reads until framed data of that name is whole. It returns
+// io.ErrUnexpectedEOF when r ends before, and an error when what came is not
+// what was sent.
 func Unframe(r *bufio.Reader, name string) ([]byte, error) {
-	var length int
-	var sum string
+	var d Deframer
 	for {
-		line, err := read(r)
-		if err != nil {
+		line, err := r.ReadSlice('\n')
+		if err == io.EOF {
+			return nil, io.ErrUnexpectedEOF
+		}
+		if err != nil && err != bufio.ErrBufferFull { // a line that is too long comes in parts
 			return nil, err
 		}
-		_, head, found := strings.Cut(line, begin+name+" ")
-		if found {
-			if _, err := fmt.Sscanf(strings.TrimSuffix(head, dashes), "%d %64s", &length, &sum); err == nil && length >= 0 && length <= MaxFrame {
-				break
-			}
+		if _, _, done := d.Line(strings.TrimRight(string(line), "\r\n")); done != nil && done.Name == name {
+			return done.Data, done.Err
 		}
 	}
-	var data []byte
-	for {
-		line, err := read(r)
-		if err != nil {
-			return nil, err
-		}
-		if strings.HasPrefix(line, end+name) {
-			break
-		}
-		part, err := base64.StdEncoding.DecodeString(line)
-		if err != nil || len(part) > lineBytes {
-			continue // a log line
-		}
-		if data = append(data, part...); len(data) > length {
-			return nil, errors.New("console: more data than was announced: try again")
-		}
-	}
-	if got := sha256.Sum256(data); len(data) != length || hex.EncodeToString(got[:]) != sum {
-		return nil, fmt.Errorf("console: %d of %d bytes arrived, or they were damaged: try again", len(data), length)
-	}
-	return data, nil
-}
-
-// read returns a line; one that is too long comes in parts.
-func read(r *bufio.Reader) (string, error) {
-	line, err := r.ReadSlice('\n')
-	if err == io.EOF {
-		return "", io.ErrUnexpectedEOF
-	}
-	if err != nil && err != bufio.ErrBufferFull {
-		return "", err
-	}
-	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
 func statusJSON(s Status) []byte {
@@ -95,8 +132,11 @@ func statusJSON(s Status) []byte {
 	return b
 }
 
-// bundleLog is how many log lines a bundle has.
-const bundleLog = 1000
+// How many lines of log and of status a bundle has.
+const (
+	bundleLog   = 1000
+	bundleLines = 200
+)
 
 // bundle is a text file for whoever is asked for help. It has no key and no
 // password, but names of hosts and channels.
@@ -106,7 +146,7 @@ func (c *Console) bundle() []byte {
 	s := c.board.Status()
 	b.WriteString("Heliograph diagnostics\n")
 	section("status")
-	b.WriteString(Screen(s))
+	b.WriteString(Screen(s, bundleLines))
 	section("network")
 	fmt.Fprintf(&b, "%+v\n", c.board.Network())
 	section("rejected certificates")
@@ -122,5 +162,5 @@ func (c *Console) bundle() []byte {
 	for _, line := range c.board.Log(bundleLog) {
 		b.WriteString(line + "\n")
 	}
-	return []byte(b.String())
+	return []byte(Printable(b.String()))
 }

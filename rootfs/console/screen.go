@@ -1,107 +1,152 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"heliograph/firmware/status"
 )
 
-// Our own choices: a terminal of 80 columns and 24 lines.
-const (
-	columns  = 79
-	channels = 8
-	peers    = 4
-)
+// columns fit a terminal of 80.
+const columns = 79
 
-// Printable returns s with everything but printable text and line ends
+// Printable returns s with everything but printable ASCII and line ends
 // replaced.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
+		if r == '\n' || r >= ' ' && r <= '~' {
 			return r
 		}
 		return '?'
-	}, strings.ToValidUTF8(s, "?"))
+	}, s)
 }
 
 // clip makes s one printable line of at most n characters.
 func clip(s string, n int) string {
 	s = strings.ReplaceAll(Printable(s), "\n", " ")
-	if utf8.RuneCountInString(s) <= n {
+	if len(s) <= n {
 		return s
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	return s[:n-2] + ".."
 }
 
-// Summary is the line of an idle console.
-func Summary(s Status) string {
-	l := s.Report.Snapshot.Link
-	return clip(fmt.Sprintf("HELIOGRAPH %s %s %s | %s | link %s%s", strings.ToUpper(s.Role), s.Host, s.Now.UTC().Format(time.TimeOnly),
-		state(s), counts(l), rejected(s.Rejected)), columns)
+// Summary is the line of an idle console, with what the link did since before.
+func Summary(s Status, before status.Link) string {
+	return clip(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host, s.Now.UTC().Format(time.TimeOnly),
+		s.State, rejected(s.Rejected), counts(since(s.Report.Snapshot.Link, before)), words(" | ", s.Reason)), columns)
 }
 
-func state(s Status) string {
-	if s.Reason == "" {
-		return string(s.State)
+// since counts from before on, or anew when the role was started in between.
+func since(l, before status.Link) status.Link {
+	if l.Frames < before.Frames {
+		return l
 	}
-	return string(s.State) + ": " + s.Reason
+	l.Frames -= before.Frames
+	for _, c := range []struct{ now, then **uint64 }{{&l.Lost, &before.Lost}, {&l.Repaired, &before.Repaired}, {&l.CRCErrors, &before.CRCErrors}, {&l.AuthFailures, &before.AuthFailures}} {
+		if *c.now != nil && *c.then != nil {
+			*c.now = status.Of(**c.now - min(**c.now, **c.then))
+		}
+	}
+	return l
 }
 
 func rejected(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" | %d rejected: press c", n)
+	return fmt.Sprintf(" | %d rejected: key c", n)
 }
 
 func counts(l status.Link) string {
 	b := fmt.Sprintf("%d frames", l.Frames)
 	for _, c := range []struct {
-		name string
-		n    *uint64
-	}{{"lost", l.Lost}, {"fixed", l.Repaired}, {"CRC", l.CRCErrors}, {"forged", l.AuthFailures}} {
-		if c.n != nil {
+		name   string
+		n      *uint64
+		always bool
+	}{{"lost", l.Lost, true}, {"fixed", l.Repaired, true}, {"CRC", l.CRCErrors, false}, {"forged", l.AuthFailures, false}} {
+		if c.n != nil && (*c.n > 0 || c.always) {
 			b += fmt.Sprintf(", %s %d", c.name, *c.n)
 		}
 	}
 	return b
 }
 
-// Screen is the status screen. It ends in a line end.
-func Screen(s Status) string {
+// Screen is the status screen, of at most so many lines. Each ends in a line end.
+func Screen(s Status, lines int) string {
 	snap := s.Report.Snapshot
 	var b strings.Builder
 	line := func(format string, a ...any) { b.WriteString(clip(fmt.Sprintf(format, a...), columns) + "\n") }
 	line("HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair), words("  version ", snap.Version), up(s.Up))
-	line("STATE %s", state(s))
+	line("STATE %s%s", s.State, words(": ", s.Reason))
 	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), heard(snap.Link), words("  ", snap.Link.State))
 	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
 	line("NET   %s  %s", s.Board, or(s.Address))
-	names := slices.Sorted(maps.Keys(snap.Channels))
-	for i, name := range names {
-		if i == channels {
-			line("      and %d more channels", len(names)-channels)
-			break
-		}
-		line("CHAN  %s", channel(name, snap.Channels[name]))
-	}
-	for i, p := range snap.Peers {
-		if i == peers {
-			line("      and %d more", len(snap.Peers)-peers)
-			break
-		}
-		line("OUT   %s %s %s%s%s", p.Name, p.State, p.Address, spool(p.Spool), words("  ", p.Reason))
-	}
 	if s.Rejected > 0 {
-		line("CERT  %d rejected: press c to look at them", s.Rejected)
+		line("CERT  %d rejected: key c shows them", s.Rejected)
+	}
+	in, out := channels(snap), peers(snap)
+	room := lines - strings.Count(b.String(), "\n")
+	below := min(len(out), max(room-len(in), room/3))
+	for _, e := range fit(in, room-below) {
+		line("CHAN  %s", e)
+	}
+	for _, e := range fit(out, below) {
+		line("OUT   %s", e)
 	}
 	return b.String()
+}
+
+// fit says how many more there are than n lines take.
+func fit(list []string, n int) []string {
+	if len(list) <= n {
+		return list
+	}
+	if n < 1 {
+		return nil
+	}
+	return append(list[:n-1:n-1], fmt.Sprintf("and %d more", len(list)-n+1))
+}
+
+// channels are those in trouble first.
+func channels(snap status.Snapshot) (list []string) {
+	names := slices.SortedFunc(maps.Keys(snap.Channels), func(a, b string) int {
+		return cmp.Or(cmp.Compare(trouble(snap.Channels[a]), trouble(snap.Channels[b])), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		list = append(list, channel(name, snap.Channels[name]))
+	}
+	return list
+}
+
+// trouble is less the more there is of it.
+func trouble(c status.Channel) int {
+	switch {
+	case c.SourceState != "up":
+		return 0
+	case c.Complete != nil && !*c.Complete:
+		return 1
+	}
+	return 2
+}
+
+func peers(snap status.Snapshot) (list []string) {
+	down := slices.Clone(snap.Peers)
+	slices.SortStableFunc(down, func(a, b status.Peer) int { return cmp.Compare(upness(a), upness(b)) })
+	for _, p := range down {
+		list = append(list, fmt.Sprintf("%s %s%s%s%s", p.Name, p.State, words(": ", p.Reason), spool(p.Spool), words("  ", p.Address)))
+	}
+	return list
+}
+
+func upness(p status.Peer) int {
+	if p.State == "up" {
+		return 1
+	}
+	return 0
 }
 
 func words(before, s string) string {
