@@ -89,8 +89,8 @@ func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out} 
 const maxInput = 200
 
 // Help names the keys.
-const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [k]restart role\n" +
-	"[w]atchdog drill [r]eboot [p]ower off [?]help"
+const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [?]help\n" +
+	"[k]restart role [w]atchdog drill [r]eboot [p]ower off"
 
 // Enquiry asks for the status as a frame, whatever else goes on. It is ENQ of
 // ASCII.

@@ -59,7 +59,7 @@ func rx() Status {
 		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
 		State: health.PeerDown, Reason: "mqtt sink cell-1 down: connection refused", Rejected: 1,
 		Report: report.Report{
-			Clock: report.Clock{Known: true, OffsetSeconds: 0.0124, Source: "link"},
+			Clock: report.Clock{OffsetSeconds: 0.0124, Source: "link"},
 			Snapshot: status.Snapshot{
 				Role: "rx", Pair: "press-hall", Version: "v1.2.0", Clock: "transmitter's clock set",
 				Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(3), Repaired: of(41), CRCErrors: of(44), AuthFailures: of(0), LastHeartbeatAgeSeconds: status.Of(0.2)},

@@ -65,7 +65,7 @@ func (d *Deframer) Line(line string) (text string, goesOn bool, done *Framed) {
 	if before, head, found := strings.Cut(line, begin); found && d.begins(head) {
 		return before, true, nil
 	}
-	if d.name == "" {
+	if !d.Open() {
 		return line, false, nil
 	}
 	if strings.HasPrefix(line, end+d.name+dashes) {
@@ -82,6 +82,9 @@ func (d *Deframer) Line(line string) (text string, goesOn bool, done *Framed) {
 	}
 	return "", true, nil
 }
+
+// Open reports whether a frame has begun and not ended.
+func (d *Deframer) Open() bool { return d.name != "" }
 
 // begins opens a frame whose first line has that head.
 func (d *Deframer) begins(head string) bool {

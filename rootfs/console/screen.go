@@ -100,15 +100,15 @@ func Screen(s Status, lines int) string {
 	return b.String()
 }
 
-// fit says how many more there are than n lines take.
+// fit leaves what n lines take, and says so.
 func fit(list []string, n int) []string {
-	if len(list) <= n {
-		return list
+	if n <= 0 || len(list) <= n {
+		return list[:min(len(list), max(n, 0))]
 	}
-	if n < 1 {
-		return nil
-	}
-	return append(list[:n-1:n-1], fmt.Sprintf("and %d more", len(list)-n+1))
+	all := len(list)
+	list = list[:n]
+	list[0] = fmt.Sprintf("(%d of %d) %s", n, all, list[0])
+	return list
 }
 
 // channels are those in trouble first.
@@ -164,7 +164,7 @@ func heard(l status.Link) string {
 }
 
 func offset(s Status) string {
-	if c := s.Report.Clock; c.Known {
+	if c := s.Report.Clock; c.Source != "" {
 		return fmt.Sprintf("  %s, offset %+.0f ms", c.Source, 1000*c.OffsetSeconds)
 	}
 	return ""

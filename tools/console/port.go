@@ -1,0 +1,121 @@
+// Package console shows a board's serial console on a PC: live, with the
+// history of its link, or once for a script.
+//
+// The board's side is rootfs/console. Its text is shown as it comes, and keys go
+// to the board as they are typed; nothing here decides what the board does. It
+// asks for the status with console.Enquiry and keeps what it needs of the answer.
+// What arrives is believed no more than a stranger: lines are bounded and made
+// printable, and a file is only written after somebody has asked for it.
+//
+// It refuses to guess between adapters, and never opens a port to look at it:
+// one of them may be a link at work.
+package console
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.bug.st/serial"
+
+	"heliograph/rootfs/console"
+)
+
+// baud is the speed of every board's console.
+const baud = 115200
+
+// Port is a serial port. A read that takes longer than its timeout returns 0
+// bytes.
+type Port interface {
+	io.ReadWriter
+	SetReadTimeout(time.Duration) error
+}
+
+// Open opens a serial port or a pseudo terminal.
+func Open(device string) (serial.Port, error) {
+	p, err := serial.Open(device, &serial.Mode{BaudRate: baud})
+	if failed, ok := errors.AsType[*serial.PortError](err); ok {
+		switch failed.Code() {
+		case serial.PermissionDenied:
+			return nil, fmt.Errorf("console: %s: permission denied: join the group that owns it, dialout as a rule", device)
+		case serial.PortBusy:
+			return nil, fmt.Errorf("console: %s is in use: another program, or a link, has it open", device)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("console: %s: %v", device, err)
+	}
+	return p, nil
+}
+
+// Find returns the one USB serial adapter that stands in dev, which is /dev.
+func Find(dev fs.FS) (string, error) {
+	found, _ := fs.Glob(dev, "serial/by-id/*") // the patterns are right
+	for _, pattern := range []string{"ttyUSB*", "ttyACM*"} {
+		if len(found) == 0 {
+			found, _ = fs.Glob(dev, pattern)
+		}
+	}
+	for i := range found {
+		found[i] = "/dev/" + found[i]
+	}
+	switch len(found) {
+	case 0:
+		return "", errors.New("console: no USB serial adapter is plugged in: plug one in, or name the port")
+	case 1:
+		return found[0], nil
+	}
+	slices.Sort(found)
+	return "", fmt.Errorf("console: name one of %d adapters:\n  %s", len(found), strings.Join(found, "\n  "))
+}
+
+// attempts is how often Ask asks: a message of the board's kernel may fall into
+// an answer.
+const attempts = 3
+
+// escape leaves a question that somebody has left open.
+const escape = 0x1b
+
+// Ask has the board answer a key with framed data of that name.
+func Ask(port Port, key byte, name string, patience time.Duration) (data []byte, err error) {
+	for range attempts {
+		if _, err = port.Write([]byte{escape, key}); err != nil {
+			return nil, fmt.Errorf("console: %v", err)
+		}
+		data, err = console.Unframe(bufio.NewReader(&awaited{port, time.Now().Add(patience)}), name)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, fmt.Errorf("console: no answer in %v: is the board on, and this its console?", patience)
+		}
+		if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			break
+		}
+	}
+	return data, err
+}
+
+// awaited reads until a time.
+type awaited struct {
+	port Port
+	end  time.Time
+}
+
+func (a *awaited) Read(p []byte) (int, error) {
+	left := time.Until(a.end)
+	if left <= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	if err := a.port.SetReadTimeout(left); err != nil {
+		return 0, err
+	}
+	n, err := a.port.Read(p)
+	if n == 0 && err == nil {
+		err = os.ErrDeadlineExceeded
+	}
+	return n, err
+}

@@ -1,0 +1,61 @@
+package console
+
+import "heliograph/rootfs/console"
+
+// Our own bounds.
+const (
+	longestLine = 4 << 10
+	mostLines   = 2000
+)
+
+// stream makes text and frames out of what arrives. The zero value is ready.
+type stream struct {
+	frames console.Deframer
+	text   []string // whole lines, newest last
+	before string   // what a line had before a frame began within it
+	line   []byte   // has not ended
+}
+
+// feed takes what arrived and returns the frames that ended.
+func (s *stream) feed(p []byte) (done []*console.Framed) {
+	for _, b := range p {
+		switch {
+		case b == '\b':
+			s.line = s.line[:max(0, len(s.line)-1)]
+		case b == '\n' || len(s.line) == longestLine:
+			if f := s.end(); f != nil {
+				done = append(done, f)
+			}
+		case b != '\r':
+			s.line = append(s.line, b)
+		}
+	}
+	return done
+}
+
+// end takes the line as a whole one.
+func (s *stream) end() *console.Framed {
+	text, goesOn, done := s.frames.Line(string(s.line))
+	s.line = s.line[:0]
+	if s.before = clip(s.before+text, longestLine); !goesOn {
+		s.say(s.before)
+		s.before = ""
+	}
+	return done
+}
+
+// say adds a line.
+func (s *stream) say(line string) {
+	s.text = append(s.text, console.Printable(line))
+	s.text = s.text[max(0, len(s.text)-mostLines):]
+}
+
+// open is the line that has not ended, a question as a rule.
+func (s *stream) open() string {
+	if s.frames.Open() {
+		return console.Printable(s.before)
+	}
+	return console.Printable(s.before + string(s.line))
+}
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	board "heliograph/rootfs/console"
+	"heliograph/tools/console"
+)
+
+// How long a board may take to answer; a bundle has its log and a self-test.
+const (
+	statusPatience = 10 * time.Second
+	bundlePatience = 2 * time.Minute
+)
+
+func consoleCommand() *cobra.Command {
+	var once, asJSON bool
+	var bundle string
+	c := &cobra.Command{
+		Use:   "console [DEVICE]",
+		Short: "Look at a board through its serial console",
+		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the board as\n" +
+			"they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE it takes the one\n" +
+			"USB serial adapter there is. Without a terminal it prints the screen once.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	c.Flags().BoolVar(&once, "once", false, "print the screen once")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the status once, as JSON")
+	c.Flags().StringVar(&bundle, "bundle", "", "write a diagnostics bundle to the new `FILE`")
+	c.MarkFlagsMutuallyExclusive("once", "json", "bundle")
+	c.RunE = failing(func(c *cobra.Command, args []string) error {
+		device, err := consoleDevice(args)
+		if err != nil {
+			return err
+		}
+		port, err := console.Open(device)
+		if err != nil {
+			return err
+		}
+		defer port.Close()
+		switch {
+		case bundle != "":
+			data, err := console.Ask(port, 'd', "diagnostics", bundlePatience)
+			if err != nil {
+				return err
+			}
+			return console.Save(bundle, data)
+		case once || asJSON || !term.IsTerminal(os.Stdout.Fd()):
+			return printStatus(c.OutOrStdout(), port, asJSON)
+		}
+		return console.Watch(c.Context(), port, device)
+	})
+	return c
+}
+
+func consoleDevice(args []string) (string, error) {
+	if len(args) == 1 {
+		return args[0], nil
+	}
+	return console.Find(os.DirFS("/dev"))
+}
+
+// allLines is more than a status has.
+const allLines = 1000
+
+func printStatus(to io.Writer, port console.Port, asJSON bool) error {
+	data, err := console.Ask(port, board.Enquiry, "status", statusPatience)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(to, data)
+	}
+	var s board.Status
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("console: the board's status: %v: are board and PC of the same version?", err)
+	}
+	_, err = io.WriteString(to, board.Screen(s, allLines))
+	return err
+}
+
+// printJSON prints what a board calls JSON, without a byte that a terminal would
+// act on.
+func printJSON(to io.Writer, data []byte) error {
+	var line bytes.Buffer
+	if err := json.Compact(&line, data); err != nil {
+		return fmt.Errorf("console: the board's status: %v", err)
+	}
+	controls := regexp.MustCompile(`[\x{7f}-\x{9f}]`)
+	text := controls.ReplaceAllStringFunc(strings.ToValidUTF8(line.String(), "\ufffd"), func(s string) string {
+		return fmt.Sprintf(`\u%04x`, []rune(s)[0])
+	})
+	_, err := fmt.Fprintln(to, text)
+	return err
+}
