@@ -49,6 +49,7 @@ func rules() []rule {
 		{path: "firmware/identity", may: []string{"firmware/opcua/pki"}},
 		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
 		{path: "firmware/store"},
+		{path: "firmware/timekeeping"},
 		{path: "firmware/task"},
 		{path: "drivers/...", may: []string{"drivers/..."}},
 		{path: "boards/...", may: []string{"boards/..."}},

@@ -1,16 +1,66 @@
-// Package clock asks the kernel whether the machine's clock is the time of day.
+// Package clock asks the kernel whether the machine's clock is the time of day,
+// and sets it: once by a step, then by letting it run slower or faster.
 //
-// The package refuses to set the clock.
+// Only PID 1 of a board sets a clock; roles ask.
 package clock
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // timeError is TIME_ERROR of adjtimex(2): the clock is not synchronized.
 const timeError = 5
+
+// Modes and status bits of adjtimex(2), from linux/timex.h.
+const (
+	modeMaxError   = 0x0004
+	modeEstError   = 0x0008
+	modeStatus     = 0x0010
+	modeSingleShot = 0x8001
+	statusUnsync   = 0x0040
+)
 
 // Synchronized reports whether something, NTP as a rule, keeps the clock.
 func Synchronized() bool {
 	var t unix.Timex // all modes zero: only reads
 	state, err := unix.Adjtimex(&t)
 	return err == nil && state != timeError
+}
+
+// Step sets the clock to t at once.
+func Step(t time.Time) error {
+	v := unix.NsecToTimeval(t.UnixNano())
+	if err := unix.Settimeofday(&v); err != nil {
+		return fmt.Errorf("clock: setting: %v", err)
+	}
+	return nil
+}
+
+// Slew lets the clock make up for an offset, by at most 0.5 ms a second
+// (adjtime(3)). What an earlier call had not made up for yet is forgotten.
+func Slew(offset time.Duration) error {
+	t := unix.Timex{Modes: modeSingleShot, Offset: offset.Microseconds()}
+	if _, err := unix.Adjtimex(&t); err != nil {
+		return fmt.Errorf("clock: slewing: %v", err)
+	}
+	return nil
+}
+
+// Confirm tells the kernel that the clock is within maxError of the time of
+// day. It holds until drift may have made 16 s of it, nine hours; meanwhile a
+// kernel that may keeps the hardware's clock too.
+func Confirm(maxError time.Duration) error {
+	var now unix.Timex
+	if _, err := unix.Adjtimex(&now); err != nil {
+		return fmt.Errorf("clock: asking: %v", err)
+	}
+	t := unix.Timex{Modes: modeStatus | modeMaxError | modeEstError, Status: now.Status &^ statusUnsync,
+		Maxerror: maxError.Microseconds(), Esterror: maxError.Microseconds()}
+	if _, err := unix.Adjtimex(&t); err != nil {
+		return fmt.Errorf("clock: confirming: %v", err)
+	}
+	return nil
 }

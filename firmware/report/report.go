@@ -49,7 +49,7 @@ type Report struct {
 // Clock is what a role knows of the time of day. It cannot set the machine's
 // clock itself.
 type Clock struct {
-	Known         bool    `json:"known"`
+	Number        uint64  `json:"number"`         // rises with every measurement; 0: the time of day is not known
 	OffsetSeconds float64 `json:"offset_seconds"` // to be added to the machine's clock
 	Source        string  `json:"source"`         // "ntp 10.0.0.1", "link"; "" while not known
 }

@@ -18,7 +18,7 @@ func sample() Report {
 	return Report{
 		Evidence: health.Evidence{Steps: map[string]uint64{"link": 3}, Down: []string{"mqtt sink cell-1: connection refused"}, Damage: 9},
 		Snapshot: status.Snapshot{Role: "rx", Pair: "hall", Channels: map[string]status.Channel{"c": {SourceState: "up"}}},
-		Clock:    Clock{Known: true, OffsetSeconds: -0.25, Source: "link"},
+		Clock:    Clock{Number: 3, OffsetSeconds: -0.25, Source: "link"},
 	}
 }
 

@@ -13,8 +13,7 @@
 // It opens the link and hands it to the role, which runs in a sandbox where it
 // could not (see package sandbox). What the role reports each second decides
 // the LED and the watchdog (see package health).
-//
-// Short of its aim so far: the clock is the hardware's.
+// It sets the clock from what the role measures (see package clock).
 package main
 
 import (
@@ -85,6 +84,8 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 		log.Error("the log is lost at the next restart: " + err.Error())
 	}
 	connect(log, name)
+	k := newTimekeeper(log)
+	running.Go(func() { k.Run(ctx, v) })
 	r := &role{name: name, log: log, out: io.MultiWriter(lines, screen), vitals: v}
 	running.Go(func() { r.supervise(ctx) })
 	d := &desk{board: b, role: r, vitals: v, lines: lines, asked: asked, log: log}

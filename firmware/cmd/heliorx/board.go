@@ -16,6 +16,7 @@ import (
 	"heliograph/firmware/rx/spool"
 	"heliograph/firmware/status"
 	"heliograph/firmware/task"
+	"heliograph/firmware/timekeeping"
 )
 
 // board is the role put together, and the task that looks after it each second:
@@ -27,6 +28,7 @@ type board struct {
 	memory  *memory.Memory
 	journal *status.Journal
 	gateway sink.Picture
+	ntp     *timekeeping.NTP
 	tasks   []task.Task
 	outs    []out
 	queues  []*spool.Queue

@@ -6,6 +6,7 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/health"
 	"heliograph/firmware/report"
+	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/task"
 )
@@ -33,6 +34,19 @@ func (b *board) report(runner *task.Runner) func() report.Report {
 				e.Waiting = c.Name + ": the picture is not complete yet"
 			}
 		}
-		return report.Report{Evidence: e, Snapshot: s}
+		return report.Report{Evidence: e, Snapshot: s, Clock: b.clock(st)}
 	}
+}
+
+// clock is what is known of the time of day: by time servers where some are
+// configured, else by the link while it is heard.
+func (b *board) clock(st pipeline.Status) report.Clock {
+	if len(b.cfg.Time) > 0 {
+		t := b.ntp.Estimate()
+		return report.Clock{Number: t.Number, OffsetSeconds: t.Offset.Seconds(), Source: t.Source}
+	}
+	if !st.ClockSet || b.link.Ready() != nil {
+		return report.Clock{}
+	}
+	return report.Clock{Number: st.ClockBeats, OffsetSeconds: st.Clock.Seconds(), Source: "link"}
 }

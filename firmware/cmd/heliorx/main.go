@@ -29,6 +29,7 @@ import (
 	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
+	"heliograph/firmware/timekeeping"
 )
 
 var version = "unknown" // set by the linker
@@ -74,6 +75,10 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	}
 	b.link.Resume(remembered.Account())
 	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b)}
+	b.ntp = &timekeeping.NTP{Servers: cfg.Time, Log: log}
+	if len(cfg.Time) > 0 {
+		runner.Tasks = append(runner.Tasks, b.ntp)
+	}
 	if cfg.Status != "" {
 		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log})
 	}

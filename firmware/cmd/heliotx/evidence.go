@@ -28,6 +28,7 @@ func (r *reporter) report(runner *task.Runner) func() report.Report {
 				e.Waiting = c.Name + ": the source's first picture has not been sent yet"
 			}
 		}
-		return report.Report{Evidence: e, Snapshot: s}
+		t := r.ntp.Estimate()
+		return report.Report{Evidence: e, Snapshot: s, Clock: report.Clock{Number: t.Number, OffsetSeconds: t.Offset.Seconds(), Source: t.Source}}
 	}
 }

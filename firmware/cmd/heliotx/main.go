@@ -24,6 +24,7 @@ import (
 	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
+	"heliograph/firmware/timekeeping"
 	"heliograph/firmware/tx/epoch"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/source/mqtt"
@@ -75,8 +76,12 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	}
 	tasks = append(tasks, looking.tasks()...)
 	go looking.browse(ctx, hangup, log)
-	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch}
+	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch,
+		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
+	if len(cfg.Time) > 0 {
+		runner.Tasks = append(runner.Tasks, r.ntp)
+	}
 	if cfg.Status != "" {
 		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log})
 	}

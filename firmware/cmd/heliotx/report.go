@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/status"
 	"heliograph/firmware/task"
+	"heliograph/firmware/timekeeping"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/source"
 )
@@ -30,6 +31,7 @@ type reporter struct {
 	link    *pipeline.Link
 	port    source.Port
 	journal *status.Journal
+	ntp     *timekeeping.NTP
 	epoch   uint64
 	sent    map[string]string
 	steps   atomic.Uint64
@@ -52,7 +54,7 @@ func (r *reporter) Run(ctx context.Context) error {
 	r.port.Report(source.Up, "")
 	for {
 		r.steps.Add(1)
-		r.link.SetClock(clock.Synchronized())
+		r.link.SetClock(r.clockSet())
 		r.tell()
 		r.port.Whole(true)
 		select {
@@ -71,7 +73,7 @@ func (r *reporter) tell() {
 		"pair":          r.cfg.Pair,
 		"epoch":         strconv.FormatUint(r.epoch, 10),
 		"configuration": summary(r.cfg),
-		"clock":         clockState(),
+		"clock":         r.clockState(),
 	}
 	if t, ok := temperature(); ok {
 		now["temperature_celsius"] = t
@@ -96,9 +98,25 @@ func (r *reporter) tell() {
 	r.sent = now
 }
 
-func clockState() string {
-	if clock.Synchronized() {
+// near is how far off a clock may be that is called the time of day.
+const near = time.Second
+
+// clockSet reports whether the machine's clock is the time of day: because
+// something keeps it, or because time servers say so.
+func (r *reporter) clockSet() bool {
+	e := r.ntp.Estimate()
+	return clock.Synchronized() || e.Number > 0 && e.Offset.Abs() < near
+}
+
+func (r *reporter) clockState() string {
+	e := r.ntp.Estimate()
+	switch {
+	case e.Number > 0:
+		return fmt.Sprintf("%s, off by %s", e.Source, e.Offset.Round(time.Millisecond))
+	case clock.Synchronized():
 		return "synchronized"
+	case len(r.cfg.Time) > 0:
+		return "not synchronized: " + r.ntp.Unknown().Error()
 	}
 	return "not synchronized"
 }
@@ -164,7 +182,7 @@ func (r *reporter) ready(runner *task.Runner) func() error {
 func (r *reporter) snapshot() status.Snapshot {
 	counts := r.link.Counts()
 	s := status.Snapshot{
-		Role: "tx", Pair: r.cfg.Pair, Version: version, UptimeSeconds: time.Since(r.started).Seconds(), Clock: clockState(),
+		Role: "tx", Pair: r.cfg.Pair, Version: version, UptimeSeconds: time.Since(r.started).Seconds(), Clock: r.clockState(),
 		Channels: map[string]status.Channel{}, Notes: r.journal.Notes(),
 		Link: status.Link{
 			Medium: string(r.cfg.Link.Medium), Epoch: r.epoch,

@@ -122,6 +122,10 @@ func (l *Link) heartbeat(body []byte) error {
 	l.offset = min(offset, l.offset+clockDrift)
 	l.late = offset - l.offset
 	l.beatAt = l.now
+	if l.beat.ClockSet {
+		l.beats++
+		l.clock = time.Unix(0, l.beat.UTC).Add(l.late).Sub(l.now.Round(0)) // of the day, not of the stopwatch
+	}
 	return nil
 }
 
@@ -135,7 +139,9 @@ type Status struct {
 	Bytes        uint64        // received, whatever they were
 	Dropped      uint64        // by the kernel, because this program was too slow
 	ClockSet     bool
-	Unknown      uint64 // records of channels that are not configured here
+	Clock        time.Duration // to be added to this machine's clock for the transmitter's; without what the way always takes
+	ClockBeats   uint64        // heartbeats with a time of day so far
+	Unknown      uint64        // records of channels that are not configured here
 	Err          error
 	Channels     []ChannelStatus
 }
@@ -157,6 +163,7 @@ func (l *Link) Status() Status {
 	s.Frames.Repaired, s.Frames.Lost = l.counts.Repaired, l.counts.Lost
 	s.Frames.Malformed, s.Frames.Generations = l.counts.Malformed, l.counts.Generations
 	s.Delay, s.Bytes, s.Dropped = l.late, l.bytes, l.dropped()
+	s.Clock, s.ClockBeats = l.clock, l.beats
 	for _, name := range l.names {
 		c := l.channels[record.ChannelID(name)]
 		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.heard)})

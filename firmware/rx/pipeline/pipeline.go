@@ -69,6 +69,8 @@ type Link struct {
 	beatAt   time.Time
 	offset   time.Duration // smallest of arrival − TX's uptime, let rise by clockDrift each beat
 	late     time.Duration // of the last heartbeat against it
+	clock    time.Duration // transmitter's time of day − this machine's, by the last heartbeat that had one
+	beats    uint64        // that had one
 	bytes    uint64
 	unknown  uint64 // records of channels nobody configured here
 	now      time.Time

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"heliograph/drivers/clock"
+	"heliograph/firmware/report"
+	"heliograph/firmware/store"
+)
+
+// keptTime is where the last known time of day is, for a board without a clock
+// that runs without power.
+const keptTime = "/data/clock"
+
+// Our own choices.
+const (
+	keepTime = 10 * time.Minute
+	maxError = 50 * time.Millisecond // of what the role measures
+)
+
+// timekeeper sets the machine's clock from what the role measures.
+type timekeeper struct {
+	log        *slog.Logger
+	start      time.Time
+	discipline clock.Discipline
+	known      bool
+	kept       time.Time
+}
+
+// newTimekeeper begins with a clock that is not before the last time known: that
+// of the image's files, or the one that was kept. A hardware's clock that the
+// kernel has taken is later than both.
+func newTimekeeper(log *slog.Logger) *timekeeper {
+	k := &timekeeper{log: log, start: time.Now()}
+	if info, err := os.Stat("/init"); err == nil {
+		k.discipline.Floor = info.ModTime()
+	}
+	b, err := store.Read(keptTime)
+	if err == nil && len(b) == 8 {
+		if kept := time.Unix(int64(binary.BigEndian.Uint64(b)), 0); kept.After(k.discipline.Floor) {
+			k.discipline.Floor = kept
+		}
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the last known time is lost: " + err.Error())
+	}
+	if time.Now().Before(k.discipline.Floor) {
+		k.step(k.discipline.Floor, "last known time")
+	}
+	return k
+}
+
+func (k *timekeeper) step(to time.Time, source string) {
+	from := time.Now()
+	if err := clock.Step(to); err != nil {
+		k.log.Error(err.Error())
+		return
+	}
+	k.log.Warn("clock set", "from", from.UTC().Format(time.RFC3339), "source", source)
+}
+
+// take acts on what the role has measured.
+func (k *timekeeper) take(c report.Clock) {
+	offset := time.Duration(c.OffsetSeconds * float64(time.Second))
+	now := time.Now()
+	switch k.discipline.Decide(time.Since(k.start), now, c.Number, offset) {
+	case clock.Leave:
+		return
+	case clock.DoStep:
+		k.step(now.Add(offset), c.Source)
+	case clock.DoSlew:
+		if err := clock.Slew(offset); err != nil {
+			k.log.Error(err.Error())
+			return
+		}
+	}
+	if !k.known {
+		k.log.Info("time of day known", "source", c.Source)
+		k.known = true
+	}
+	if err := clock.Confirm(maxError); err != nil {
+		k.log.Error(err.Error())
+	}
+}
+
+// keep writes the time of day down, now and then.
+func (k *timekeeper) keep(now time.Time) {
+	if !k.known || now.Sub(k.kept).Abs() < keepTime {
+		return
+	}
+	k.kept = now
+	if err := store.Write(keptTime, binary.BigEndian.AppendUint64(nil, uint64(now.Unix()))); err != nil {
+		k.log.Error("keeping the time: " + err.Error())
+	}
+}
+
+// Run keeps the clock until ctx ends.
+func (k *timekeeper) Run(ctx context.Context, v *vitals) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.kept = time.Time{}
+			k.keep(time.Now())
+			return
+		case <-tick.C:
+		}
+		_, r := v.stand()
+		k.take(r.Clock)
+		k.keep(time.Now())
+	}
+}
