@@ -114,7 +114,7 @@ func (b *board) sinks(log *slog.Logger) error {
 			}
 		}
 		if c.UsersFile != "" {
-			known, err := users.Load(c.UsersFile)
+			known, err := users.Open(c.UsersFile, log)
 			if err != nil {
 				return err
 			}

@@ -38,11 +38,11 @@ func (b *board) mirrors(log *slog.Logger) error {
 			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
 		}
 		if c.UsersFile != "" {
-			known, err := users.Load(c.UsersFile)
+			known, err := users.Open(c.UsersFile, log)
 			if err != nil {
 				return err
 			}
-			sc.Password = known.Verify
+			sc.Password, sc.Known = known.Verify, known.Known
 		}
 		s, err := server.New(sc)
 		if err != nil {

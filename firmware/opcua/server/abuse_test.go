@@ -107,7 +107,13 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 			go func() { _ = c.Channel.Send(uint32(1000+i), body) }() // blocks once the server takes no more
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // what can pile up does
+	taken := uint64(0)
+	eventually(t, "the server takes no more of them", func() bool { // what can pile up does
+		before := taken
+		time.Sleep(100 * time.Millisecond)
+		taken = s.Stats().Requests
+		return taken == before
+	})
 	answered(t, other, mine)
 	if after := heap(); after > before+64<<20 {
 		t.Errorf("%d MB are held for clients that take no answers", (after-before)>>20)

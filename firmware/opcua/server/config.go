@@ -26,7 +26,10 @@ type Config struct {
 	Security  []channel.Security
 	Anonymous bool
 	// Password decides on a user's name and password; nil offers neither.
-	Password         func(name, password string) bool
+	Password func(name, password string) bool
+	// Known says whether there still is such a user: the sessions of one who is not
+	// end within seconds. nil keeps them.
+	Known            func(name string) bool
 	UserCertificates bool // Store decides on them too
 	Space            *addrspace.Space
 	Refusal          string // why nothing can be changed, for clients that ask for diagnostics

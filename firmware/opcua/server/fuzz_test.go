@@ -56,18 +56,37 @@ func requests(token *ua.NodeID) []any {
 		&ua.GetEndpointsRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1"},
 		&ua.CreateSessionRequest{RequestHeader: h(), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("x")}},
 		&ua.CancelRequest{RequestHeader: h()},
+		&ua.FindServersRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1", LocaleIDs: []string{"en"}, ServerURIs: []string{"urn:x"}},
+		&ua.RegisterNodesRequest{RequestHeader: h(), NodesToRegister: []*ua.NodeID{node, named("none").UA()}},
+		&ua.UnregisterNodesRequest{RequestHeader: h(), NodesToUnregister: []*ua.NodeID{node}},
+		&ua.HistoryUpdateRequest{RequestHeader: h(), HistoryUpdateDetails: []*ua.ExtensionObject{ua.NewExtensionObject(nil)}},
+		&ua.DeleteSubscriptionsRequest{RequestHeader: h(), SubscriptionIDs: []uint32{1, 2}},
+	}
+}
+
+// endings are requests after which a session is another one, or whose answer waits
+// once the session has a subscription: each is tried on a session of its own.
+func endings(token *ua.NodeID) []any {
+	h := func() *ua.RequestHeader { return header(token) }
+	return []any{
+		&ua.ActivateSessionRequest{
+			RequestHeader: h(), ClientSignature: &ua.SignatureData{Algorithm: "x", Signature: []byte{1}}, UserTokenSignature: &ua.SignatureData{},
+			UserIdentityToken: ua.NewExtensionObject(&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe", Password: []byte("secret"), EncryptionAlgorithm: "x"}),
+		},
+		&ua.CloseSessionRequest{RequestHeader: h(), DeleteSubscriptions: true},
+		&ua.PublishRequest{RequestHeader: h(), SubscriptionAcknowledgements: []*ua.SubscriptionAcknowledgement{{SubscriptionID: 1, SequenceNumber: 1}}},
 	}
 }
 
 // FuzzDispatch overwrites bytes of a request of a valid session, behind its token, and
-// cuts it. Whatever comes of it is answered, or ends the connection; but a Publish waits.
+// cuts it. Whatever comes of it is answered, or ends the connection.
 func FuzzDispatch(f *testing.F) {
 	l := loud{slog.DiscardHandler, make(chan string, 1)}
 	s, url := start(f, func(c *Config) { c.Log = slog.New(l) })
 	s.Set(named("taga0"), dataValue(f, []int32{1, 2, 3}))
 	c, token := newSession(f, url)
 	kinds := requests(token)
-	for i := range kinds {
+	for i := range len(kinds) + len(endings(token)) {
 		f.Add(uint8(i), uint16(0), []byte{}, uint16(0))
 		f.Add(uint8(i), uint16(20), []byte{0xff, 0xff, 0xff, 0x7f}, uint16(0))
 		f.Add(uint8(i), uint16(3), []byte{0xff}, uint16(5))
@@ -77,7 +96,15 @@ func FuzzDispatch(f *testing.F) {
 			c, token = newSession(t, url)
 			kinds = requests(token)
 		}
-		body, err := channel.Encode(kinds[int(kind)%len(kinds)])
+		c, request := c, any(nil)
+		if n := int(kind) % (len(kinds) + len(endings(token))); n < len(kinds) {
+			request = kinds[n]
+		} else {
+			own, mine := newSession(t, url)
+			defer own.Close()
+			c, request = own, endings(mine)[n-len(kinds)]
+		}
+		body, err := channel.Encode(request)
 		if err != nil {
 			t.Fatal(err)
 		}

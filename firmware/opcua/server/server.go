@@ -191,6 +191,7 @@ func (s *Server) sweep(ctx context.Context) {
 		for _, gone := range s.sessions.expire(s.cfg.Now()) {
 			s.engine.SessionClosed(gone.number, false) // its subscriptions live on until their own lifetime ends
 		}
+		s.checkUsers()
 	}
 }
 
@@ -254,6 +255,23 @@ func (s *Server) CheckTrust() {
 		if err := s.authorize(context.Background(), p); err != nil {
 			s.cfg.Log.Warn("opcua server closes a channel", "client", p.Address, "error", err)
 			c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
+		}
+	}
+}
+
+// checkUsers closes the sessions of users that there are not any more.
+func (s *Server) checkUsers() {
+	if s.cfg.Known == nil {
+		return
+	}
+	for name, list := range s.sessions.named() {
+		if s.cfg.Known(name) {
+			continue
+		}
+		for _, gone := range list {
+			s.cfg.Log.Warn("opcua server closes a session: its user is not known any more", "client", gone.address, "user", name)
+			s.sessions.remove(gone)
+			s.engine.SessionClosed(gone.number, true)
 		}
 	}
 }

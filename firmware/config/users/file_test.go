@@ -1,0 +1,60 @@
+package users
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestChangedFileCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "users")
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * lookEvery) // of the simulated clock
+		}
+		ann, joe := "ann:"+Hash("secret")+"\n", "joe:"+Hash("other")+"\n"
+		write(ann)
+		f, err := Open(path, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			name, text string
+			ann, joe   bool
+		}{
+			{"as opened", ann, true, false},
+			{"one more", ann + joe, true, true},
+			{"one less", joe, false, true},
+			{"a fault leaves who was known", "joe\n", false, true},
+			{"mended", ann, true, false},
+		} {
+			write(step.text)
+			if f.Known("ann") != step.ann || f.Known("joe") != step.joe {
+				t.Errorf("%s: got ann %t, joe %t; want %t, %t", step.name, f.Known("ann"), f.Known("joe"), step.ann, step.joe)
+			}
+			if got := f.Verify("joe", "other"); got != step.joe {
+				t.Errorf("%s: joe's password: got %t, want %t", step.name, got, step.joe)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * lookEvery)
+		if !f.Known("ann") {
+			t.Error("a file that is gone for a moment: got nobody known, want those of before")
+		}
+	})
+}
+
+func TestFileThatIsNotThere(t *testing.T) {
+	if _, err := Open(filepath.Join(t.TempDir(), "none"), slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("got users from a file that is not there")
+	}
+}
