@@ -2,7 +2,8 @@
 // for whoever has a terminal program and a cable.
 //
 // Keys act at once; what changes something asks first. Without a key it says one
-// line a minute. It knows no password: who can plug a cable into the board can
+// line a minute. Keys that come faster than anybody types are ignored: that is
+// noise, or a terminal that echoes. It knows no password: who can plug a cable into the board can
 // take its card out too. It starts no shell and runs no program, and nothing it
 // does sends anything through the link.
 //
@@ -27,50 +28,8 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/health"
-	"heliograph/firmware/report"
 	"heliograph/firmware/status"
 )
-
-// Board is what the console shows, and what it may do. Errors are one line that
-// says what to do.
-type Board interface {
-	Status() Status
-	Log(lines int) []string // oldest first
-	Rejected() []Certificate
-	Trust(thumbprint string) error
-	Network() Network
-	SetNetwork(Network) error // takes effect with the next start
-	Selftest(w io.Writer)
-	RestartRole()
-	FreezeRole() // the watchdog has to reset the board
-	Restart()
-	PowerOff()
-}
-
-// Status is how the board stands.
-type Status struct {
-	Role     string        `json:"role"` // tx or rx
-	Board    string        `json:"board"`
-	Host     string        `json:"host"`
-	Address  string        `json:"address"`
-	Now      time.Time     `json:"now"`
-	Up       time.Duration `json:"up_ns"`
-	State    health.State  `json:"state"`
-	Reason   string        `json:"reason,omitempty"`
-	Rejected int           `json:"rejected_certificates"`
-	Report   report.Report `json:"report"`
-}
-
-// Certificate is one that was refused.
-type Certificate struct {
-	Thumbprint string
-	Subject    string
-	Why        string
-}
-
-// Network is what network.toml says, as text; see package network.
-type Network struct{ Hostname, Interface, Address, Gateway, Nameservers string }
 
 // Console is one terminal. Not safe for concurrent use.
 type Console struct {
@@ -80,13 +39,20 @@ type Console struct {
 	line  []byte         // being typed
 	still bool           // no key since the last Minute
 	link  status.Link    // at the last Minute
+	now   func() time.Time
+	last  time.Time // when a key came
+	burst int       // commands that came as fast as no hand types
 }
 
 // New returns a console that writes to out. Lines end in CR LF.
-func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out} }
+func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out, now: time.Now} }
 
-// maxInput is how long a typed line may be.
-const maxInput = 200
+// Our own bounds.
+const (
+	maxInput = 200                   // of a typed line
+	maxBurst = 20                    // commands, each
+	handGap  = 50 * time.Millisecond // less than this after the one before
+)
 
 // Help names the keys.
 const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [?]help\n" +
@@ -105,6 +71,14 @@ func (c *Console) Key(b byte) {
 	c.still = false
 	if c.mode != nil {
 		c.mode(b)
+		return
+	}
+	now := c.now()
+	if now.Sub(c.last) >= handGap {
+		c.burst = 0
+	}
+	c.last = now
+	if c.burst++; c.burst > maxBurst {
 		return
 	}
 	switch b {
@@ -173,18 +147,17 @@ func (t text) Write(p []byte) (int, error) {
 
 func (c *Console) say(s string) { fmt.Fprintln(text{c.out}, s) }
 
-// ask does something once the key is y.
+// ask does something once somebody has typed yes. A single letter would not do:
+// a terminal that echoes sends back whatever the board says, and its log is full
+// of words like retry.
 func (c *Console) ask(question string, do func()) {
-	c.say(question + " [y/n]")
-	c.mode = func(key byte) {
-		c.mode = nil
-		if key != 'y' && key != 'Y' {
+	c.read(question+" Type yes: ", func(typed string) {
+		if typed != "yes" {
 			c.say("no")
 			return
 		}
-		c.say("yes")
 		do()
-	}
+	})
 }
 
 func (c *Console) certificates() {

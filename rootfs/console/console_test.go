@@ -142,19 +142,19 @@ func TestKeys(t *testing.T) {
 		done       []string
 		shows      string
 	}{
-		{"restart is asked for", "rn", nil, nil, "Restart the board? [y/n]"},
-		{"and done", "ry", nil, []string{"restart"}, "yes"},
-		{"power off", "pY", nil, []string{"power off"}, "power cycle"},
-		{"role", "kywy", nil, []string{"restart role", "freeze role"}, ""},
-		{"anything else is no", "r\x1by", nil, nil, "no"},
-		{"trust the second", "c2y", nil, []string{"trust BB22"}, "Trusted within two seconds."},
+		{"restart is asked for", "rno\r", nil, nil, "Restart the board? Type yes: "},
+		{"and done", "ryes\r", nil, []string{"restart"}, "yes"},
+		{"power off", "pyes\r", nil, []string{"power off"}, "power cycle"},
+		{"role", "kyes\rwyes\r", nil, []string{"restart role", "freeze role"}, ""},
+		{"a letter is not enough, or an echo of retry would do", "retry\r", nil, nil, "no"},
+		{"trust the second", "c2yes\r", nil, []string{"trust BB22"}, "Trusted within two seconds."},
 		{"trust none", "c9c0cx", nil, nil, "none"},
-		{"trust, and think again", "c1n", nil, nil, "AA11"},
-		{"trust fails", "c1y", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
-		{"network, all kept", "n\r\r\r\r\ry", nil, []string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}", "restart"}, "hostname [h]: "},
-		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ry", nil, []string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
+		{"trust, and think again", "c1\x1b", nil, nil, "AA11"},
+		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
+		{"network, all kept", "n\r\r\r\r\ryes\r", nil, []string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}", "restart"}, "hostname [h]: "},
+		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ryes\r", nil, []string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
 		{"network, left", "nx\x1bs", nil, nil, "left as it was"},
-		{"network, refused", "n\r\rfoo\r\r\ry", errors.New("address \"foo\""), []string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
+		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""), []string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
 		{"log", "l", nil, nil, "line 29"},
 		{"self-test", "t", nil, nil, "pass  link"},
 		{"keys that are none", "\x00\xff~zQ", nil, nil, ""},
@@ -196,8 +196,42 @@ func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 		t.Errorf("got %q into a question", out.String())
 	}
 	c.Minute()
-	if c.Key('y'); !strings.Contains(out.String(), "left as it was") || len(f.done) != 0 {
+	for _, b := range []byte("yes\r") {
+		c.Key(b)
+	}
+	if !strings.Contains(out.String(), "left as it was") || len(f.done) != 0 {
 		t.Errorf("got %q, and %q done; want a question that ends when nobody answers it", out.String(), f.done)
+	}
+}
+
+// A terminal that echoes sends back what the board says; each letter would make
+// it say more.
+func TestEchoEnds(t *testing.T) {
+	f := &fake{status: rx()}
+	for i := range 100 {
+		f.log = append(f.log, fmt.Sprintf("level=WARN msg=\"retrying, the memory of a factory\" n=%d", i))
+	}
+	var out bytes.Buffer
+	c := New(f, &out)
+	at := time.Unix(0, 0)
+	c.now = func() time.Time { return at }
+	c.Minute()
+	for said := 0; said < out.Len(); said++ {
+		if said > 1<<16 {
+			t.Fatalf("got more than %d bytes, want the echo to end", said)
+		}
+		c.Key(out.Bytes()[said])
+		at = at.Add(time.Second / 11520)
+	}
+	if len(f.done) != 0 {
+		t.Errorf("got %q done by an echo", f.done)
+	}
+	at = at.Add(time.Minute)
+	c.Key(0x1b)
+	out.Reset()
+	at = at.Add(handGap)
+	if c.Key('?'); !strings.Contains(out.String(), Help[:20]) {
+		t.Errorf("got %q after the echo, want keys to work again", out.String())
 	}
 }
 
@@ -205,7 +239,7 @@ func TestProgramAsksWhileSomebodyTypes(t *testing.T) {
 	var out bytes.Buffer
 	f := &fake{status: rx(), net: Network{Hostname: "h"}}
 	c := New(f, &out)
-	for _, b := range []byte("nab\x05cd\r\r\r\r\ry") {
+	for _, b := range []byte("nab\x05cd\r\r\r\r\ryes\r") {
 		c.Key(b)
 	}
 	if want := "Hostname:abcd "; len(f.done) == 0 || !strings.Contains(f.done[0], want) {
@@ -288,12 +322,16 @@ func (d *deaf) Write(p []byte) (int, error) {
 }
 
 // A few bytes on the line must not become many in memory.
-func TestFrameThatUnpacksTooFarIsRefused(t *testing.T) {
+func TestFrameOfAnotherLengthIsRefused(t *testing.T) {
 	var b strings.Builder
 	Frame(&b, "status", make([]byte, 1<<20))
 	lie := strings.Replace(b.String(), fmt.Sprint(1<<20), "1000", 1)
 	if _, err := Unframe(bufio.NewReader(strings.NewReader(lie)), "status"); err == nil {
 		t.Error("got more than was announced")
+	}
+	short := strings.Replace(b.String(), fmt.Sprint(1<<20), fmt.Sprint(1<<20+1), 1)
+	if _, err := Unframe(bufio.NewReader(strings.NewReader(short)), "status"); err == nil {
+		t.Error("got less than was announced")
 	}
 	huge := strings.Replace(b.String(), fmt.Sprint(1<<20), fmt.Sprint(MaxFrame+1), 1)
 	if _, err := Unframe(bufio.NewReader(strings.NewReader(huge)), "status"); err != io.ErrUnexpectedEOF {
@@ -310,9 +348,14 @@ func FuzzKeys(f *testing.F) {
 		s.Reason, s.Host, s.Report.Snapshot.Pair = name, name, name
 		var out bytes.Buffer
 		c := New(&fake{status: s, certs: []Certificate{{name, name, name}}, log: []string{name}, net: Network{Hostname: name}}, &out)
-		for _, b := range keys[:min(len(keys), 100)] {
+		at := time.Unix(0, 0)
+		c.now = func() time.Time { return at }
+		for i, b := range keys[:min(len(keys), 100)] {
 			c.Key(b)
-			c.Minute()
+			at = at.Add(handGap)
+			if i%10 == 9 {
+				c.Minute()
+			}
 		}
 		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return (r < ' ' || r > '~') && r != '\r' && r != '\n' && r != '\b' }); i >= 0 {
 			t.Fatalf("got %q on the terminal", out.Bytes()[i])

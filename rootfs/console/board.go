@@ -1,0 +1,49 @@
+package console
+
+import (
+	"io"
+	"time"
+
+	"heliograph/firmware/health"
+	"heliograph/firmware/report"
+)
+
+// Board is what the console shows, and what it may do. Errors are one line that
+// says what to do.
+type Board interface {
+	Status() Status
+	Log(lines int) []string // oldest first
+	Rejected() []Certificate
+	Trust(thumbprint string) error
+	Network() Network
+	SetNetwork(Network) error // takes effect with the next start
+	Selftest(w io.Writer)
+	RestartRole()
+	FreezeRole() // the watchdog has to reset the board
+	Restart()
+	PowerOff()
+}
+
+// Status is how the board stands.
+type Status struct {
+	Role     string        `json:"role"` // tx or rx
+	Board    string        `json:"board"`
+	Host     string        `json:"host"`
+	Address  string        `json:"address"`
+	Now      time.Time     `json:"now"`
+	Up       time.Duration `json:"up_ns"`
+	State    health.State  `json:"state"`
+	Reason   string        `json:"reason,omitempty"`
+	Rejected int           `json:"rejected_certificates"`
+	Report   report.Report `json:"report"`
+}
+
+// Certificate is one that was refused.
+type Certificate struct {
+	Thumbprint string
+	Subject    string
+	Why        string
+}
+
+// Network is what network.toml says, as text; see package network.
+type Network struct{ Hostname, Interface, Address, Gateway, Nameservers string }
