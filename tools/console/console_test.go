@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ type fake struct {
 	mu     sync.Mutex
 	status console.Status
 	done   []string
+	typed  []byte
 }
 
 func newFake() *fake {
@@ -66,10 +68,10 @@ func (f *fake) does(what string) error {
 	return nil
 }
 
-func (f *fake) did() []string {
+func (f *fake) did() (done []string, typed []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.done
+	return slices.Clone(f.done), slices.Clone(f.typed)
 }
 
 // board serves a console on a pseudo terminal and returns its path.
@@ -89,6 +91,9 @@ func board(t *testing.T, f *fake, noise string) string {
 			if _, err := master.Read(b); err != nil {
 				return
 			}
+			f.mu.Lock()
+			f.typed = append(f.typed, b[0])
+			f.mu.Unlock()
 			c.Key(b[0])
 		}
 	}()
@@ -235,8 +240,14 @@ func TestWatch(t *testing.T) {
 	if found, _ := filepath.Glob("heliograph-*.txt"); len(found) != 1 {
 		t.Errorf("got %q, want one bundle", found)
 	}
-	if got := f.did(); len(got) != 0 {
-		t.Errorf("got %q done, want nothing of a question that was left", got)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the last key is on its way
+		done, typed := f.did()
+		if len(done) == 0 && typed[len(typed)-1] == escape {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("got %q done and %q typed last, want nothing done and the question left", done, typed[len(typed)-1])
+		}
 	}
 	y.screen.waits(t, "\x1b[?1049l") // the terminal's own screen is back
 }

@@ -55,12 +55,17 @@ func consoleCommand() *cobra.Command {
 				return err
 			}
 			return console.Save(bundle, data)
-		case once || asJSON || !term.IsTerminal(os.Stdout.Fd()):
+		case once || asJSON || !onTerminal(c.OutOrStdout()):
 			return printStatus(c.OutOrStdout(), port, asJSON)
 		}
 		return console.Watch(c.Context(), port, device)
 	})
 	return c
+}
+
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(f.Fd())
 }
 
 func consoleDevice(args []string) (string, error) {
