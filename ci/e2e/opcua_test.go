@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -291,39 +290,6 @@ func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
 	g.rx.stop()
 }
 
-// someoneElsesClient has a client of node-opcua's look at the mirror.
-func someoneElsesClient(t *testing.T, c *it) {
-	t.Helper()
-	script, err := filepath.Abs("../peers/client.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	options, _ := json.Marshal(map[string]string{"url": c.url, "tag": tag("Tag1").String(), "pki": filepath.Join(t.TempDir(), "pki")})
-	var got map[string]any
-	eventually(t, "somebody else's client", func() error {
-		out, err := exec.CommandContext(t.Context(), peer(t, "node"), script, string(options)).Output()
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		if jerr := json.Unmarshal([]byte(lines[len(lines)-1]), &got); jerr != nil {
-			return fmt.Errorf("%v %v: %s", err, jerr, out)
-		}
-		if got["error"] != nil {
-			return fmt.Errorf("%v", got["error"])
-		}
-		return nil
-	})
-	for key, want := range map[string]any{
-		"root": []any{"Objects", "Types", "Views"}, "translated": 1.0, "state": 0.0, "sourceTimestamp": true, "refresh": "Good", "refreshed": true,
-		"write": "BadNotWritable", "call": "BadNotExecutable", "history": "BadHistoryOperationUnsupported",
-	} {
-		if !reflect.DeepEqual(got[key], want) {
-			t.Errorf("somebody else's client: %s is %v, want %v", key, got[key], want)
-		}
-	}
-	if n, _ := got["values"].(float64); n < 1 {
-		t.Errorf("somebody else's client was told of %v values", got["values"])
-	}
-}
-
 // plantCertificate returns what TX has trusted.
 func plantCertificate(t *testing.T, g *gateway) []byte {
 	t.Helper()
@@ -483,7 +449,7 @@ func TestWhatHappensInThePlantShowsAtTheMirror(t *testing.T) {
 	p.do(map[string]any{"do": "remove", "name": "Extra"})
 	c.sees("Extra", math.NaN(), ua.StatusBadNodeIDUnknown)
 	_ = sub.Delete(t.Context())
-	someoneElsesClient(t, c)
+	someoneElsesClient(t, map[string]string{"url": c.url}, func(string) {})
 }
 
 func TestEveryPartMayDieAndComeBack(t *testing.T) {

@@ -13,6 +13,12 @@ const {
 
 const o = JSON.parse(process.argv[2]);
 
+function identity() {
+  if (o.user) return { type: UserTokenType.UserName, userName: o.user, password: o.password };
+  if (o.userCertificate) return { type: UserTokenType.Certificate, certificateData: fs.readFileSync(o.userCertificate), privateKey: fs.readFileSync(o.userKey, "utf8") };
+  return undefined;
+}
+
 async function main() {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "heliograph-client-"));
   process.on("exit", () => fs.rmSync(scratch, { recursive: true, force: true }));
@@ -24,7 +30,7 @@ async function main() {
     securityMode: secured ? MessageSecurityMode.SignAndEncrypt : MessageSecurityMode.None, securityPolicy: SecurityPolicy[o.policy || "None"],
   });
   await client.connect(o.url);
-  const session = await client.createSession(o.user ? { type: UserTokenType.UserName, userName: o.user, password: o.password } : undefined);
+  const session = await client.createSession(identity());
   const out = {};
   const root = await session.browse("RootFolder");
   out.root = root.references.map((r) => r.browseName.name);

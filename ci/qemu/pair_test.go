@@ -1,17 +1,28 @@
 package qemu
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"io"
-	"net/http"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/gopcua/opcua/ua"
 	"golang.org/x/sys/unix"
+
+	"heliograph/firmware/conduit/linktest"
+	"heliograph/firmware/conduit/linktest/relay"
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/tools/plant"
 )
 
+// common is what both boards are told. An emulated UART takes 40 kB/s at best,
+// and on a busy machine half of that.
 const common = `pair = "press-hall"
 
 [link]
@@ -23,44 +34,153 @@ key_file = "pair.key"
 [status]
 listen = "0.0.0.0:9464"
 
-[[syslog]]
-channel = "syslog"
 `
 
-// A pair of boards on one UART: what TX sends reaches RX, and the wire carries
-// nothing the other way. RX comes first, because a port that is not raw yet
-// echoes.
-func TestHeartbeatCrossesBetweenTwoBoards(t *testing.T) {
-	need(t, "qemu-system-aarch64")
-	need(t, "mcopy")
-	folder := t.TempDir()
-	sent, back := filepath.Join(folder, "tx"), filepath.Join(folder, "rx.out")
-	for _, name := range []string{sent, filepath.Join(folder, "rx.in")} {
-		if err := unix.Mkfifo(name, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(back, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wire(t, sent, filepath.Join(folder, "rx.in"))
+// pair is two boards on one UART, with a plant before and clients behind them.
+type pair struct {
+	tx, rx    *machine
+	rxCard    string
+	rxWiring  wiring
+	link      *linktest.Link
+	back      string // file that takes what RX puts on the link
+	broker    int    // the plant's mosquitto
+	lines     int    // port of the TX board that takes syslog
+	outlet    int    // port of the RX board's broker
+	mirror    string // URL
+	collector net.PacketConn
+}
 
-	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	rx := boot(t, build(t, "rx", common+"forward = \"udp://10.0.2.2:601\"\n"), status, "pipe,path="+filepath.Join(folder, "rx"))
-	rx.poll(t, "http://"+status+"/healthz")
-	tx := boot(t, build(t, "tx", common+"listen = [\"udp://0.0.0.0:514\"]\n"), fmt.Sprintf("127.0.0.1:%d", freePort(t)), "file,path="+sent)
-	tx.wait(t, "msg=starting program=heliotx")
-	for frames(t, status) < 10 {
-		tx.pause(t, "no frame reaches RX, whose console says\n"+rx.console.String())
+// TestPairOfBoards is a day in the life of two boards: what the plant says
+// arrives at clients, over a line that damages bytes; the LED, the console and
+// the status page say what is true; and they come back from whatever befalls
+// them.
+func TestPairOfBoards(t *testing.T) {
+	for _, name := range []string{"qemu-system-aarch64", "mcopy", "mosquitto", "mosquitto_pub", "mosquitto_sub"} {
+		need(t, name)
 	}
-	if got, err := os.ReadFile(back); len(got) != 0 || err != nil {
+	p := newPair(t)
+	p.rx.answers(t, "http://"+p.rxWiring.status+"/readyz")
+	p.contentArrives(t, "first")
+	p.rx.stands(t, "GOOD")
+	p.ledsSay(t, 0.75, 1)
+
+	t.Run("link cut, and restored", func(t *testing.T) {
+		p.link.Set(linktest.Profile{Cut: true})
+		p.rx.stands(t, "LINK LOST")
+		p.ledsSay(t, 0.35, 0)
+		p.valueIs(t, ua.StatusUncertainLastUsableValue, ua.StatusUncertainNoCommunicationLastUsableValue)
+		p.link.Set(linktest.Profile{})
+		p.rx.answers(t, "http://"+p.rxWiring.status+"/readyz")
+		p.valueIs(t, ua.StatusOK)
+		p.contentArrives(t, "after the cut")
+	})
+	t.Run("role killed, and started again", func(t *testing.T) {
+		p.rx.press(t, "kyes\r")
+		p.rx.shows(t, "msg=starting program=heliorx", 2)
+		p.rx.answers(t, "http://"+p.rxWiring.status+"/readyz")
+		p.contentArrives(t, "after the role's restart")
+	})
+	t.Run("role frozen, and the board reset by its watchdog", func(t *testing.T) {
+		// The emulator's UART, unlike a real PL011, keeps a full FIFO over a reset,
+		// and never says so to the kernel that comes up: the line is quiet meanwhile.
+		p.link.Set(linktest.Profile{Cut: true})
+		p.rx.press(t, "wyes\r")
+		p.rx.shows(t, "board up", 2)
+		if screen := p.rx.screen.String(); !strings.Contains(screen, "state STUCK") {
+			t.Errorf("the console never said that the role is stuck:\n%s", screen)
+		}
+		p.rx.shows(t, "msg=starting program=heliorx", 3)
+		p.link.Set(linktest.Profile{})
+		p.rx.answers(t, "http://"+p.rxWiring.status+"/readyz")
+		p.contentArrives(t, "after the reset")
+	})
+	t.Run("self-test", func(t *testing.T) {
+		p.rx.press(t, "t")
+		p.rx.shows(t, " failed, ", 1)
+		if screen := p.rx.screen.String(); !strings.Contains(screen, " 0 failed") {
+			t.Errorf("a check of the board fails:\n%s", screen[strings.LastIndex(screen, "the image is for"):])
+		}
+	})
+	if got, err := os.ReadFile(p.back); len(got) != 0 || err != nil {
 		t.Errorf("RX put %d bytes on the link, %v; want none", len(got), err)
 	}
 }
 
-// wire carries bytes from one FIFO to another. Both are opened for both
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	folder := t.TempDir()
+	sent, received := filepath.Join(folder, "tx"), filepath.Join(folder, "rx.in")
+	p := &pair{back: filepath.Join(folder, "rx.out"), broker: freePort(t), lines: freePort(t), outlet: freePort(t), link: linktest.New(1, linktest.Profile{})}
+	for _, name := range []string{sent, received} {
+		if err := unix.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(p.back, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mosquitto(t, p.broker)
+	tags, err := plant.NewServer(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tags.Close() })
+	if p.collector, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.collector.Close() })
+	mirror := freePort(t)
+	p.mirror = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)
+
+	// RX first: a port that is not raw yet echoes what arrives.
+	p.rxCard = build(t, "rx", "stale_after = \"5s\"\n"+common+fmt.Sprintf(`[[mqtt]]
+channel = "cell-1"
+listen = "mqtt://0.0.0.0:1883"
+
+[[syslog]]
+channel = "syslog"
+forward = "udp://10.0.2.2:%d"
+
+[[opcua]]
+channel = "press-line"
+listen = "opc.tcp://0.0.0.0:4840"
+security = ["None"]
+anonymous = true
+`, p.collector.LocalAddr().(*net.UDPAddr).Port))
+	p.rxWiring = wiring{
+		status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "pipe,path=" + filepath.Join(folder, "rx"),
+		ports: []string{fmt.Sprintf("tcp:127.0.0.1:%d-:1883", p.outlet), fmt.Sprintf("tcp:127.0.0.1:%d-:4840", mirror)},
+	}
+	p.rx = boot(t, p.rxCard, p.rxWiring)
+	p.rx.answers(t, "http://"+p.rxWiring.status+"/healthz")
+	carry(t, sent, received, p.link)
+	txCard := build(t, "tx", common+fmt.Sprintf(`[[mqtt]]
+channel = "cell-1"
+broker = "mqtt://10.0.2.2:%d"
+
+[[syslog]]
+channel = "syslog"
+listen = ["udp://0.0.0.0:514"]
+
+[[opcua]]
+channel = "press-line"
+endpoint = "%s"
+security_policy = "None"
+publishing_interval = "1s"
+exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
+`, p.broker, strings.Replace(tags.Endpoint, "127.0.0.1", "10.0.2.2", 1)))
+	p.tx = boot(t, txCard, wiring{
+		status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "file,path=" + sent,
+		ports: []string{fmt.Sprintf("udp:127.0.0.1:%d-:514", p.lines)},
+	})
+	p.tx.shows(t, "msg=starting program=heliotx", 1)
+	p.link.Set(linktest.Profile{BitErrors: 1e-6, DropBytes: 1e-6})
+	return p
+}
+
+// carry carries bytes from one FIFO to another. Both are opened for both
 // directions, so that neither end waits for the other's machine.
-func wire(t *testing.T, from, to string) {
+func carry(t *testing.T, from, to string, link *linktest.Link) {
 	t.Helper()
 	in, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
@@ -70,29 +190,101 @@ func wire(t *testing.T, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(out, in) // ends when the test closes them
-	}()
-	t.Cleanup(func() { in.Close(); out.Close(); <-done })
+	ctx, stop := context.WithCancel(context.Background())
+	buffer := relay.Buffer(out, 32<<10)
+	done := make(chan error)
+	go func() { done <- relay.Stream(ctx, in, buffer, link, 0) }()
+	t.Cleanup(func() { stop(); in.Close(); <-done; buffer.Close(); out.Close() })
 }
 
-// frames asks RX how many frames it took.
-func frames(t *testing.T, status string) int {
+func mosquitto(t *testing.T, port int) {
 	t.Helper()
-	r, err := http.Get("http://" + status + "/status.json")
-	if err != nil {
+	conf := filepath.Join(t.TempDir(), "conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "user root\nlistener %d 127.0.0.1\nallow_anonymous true\n", port), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	defer r.Body.Close()
-	var got struct {
-		Link struct {
-			Frames int `json:"frames"`
-		} `json:"link"`
-	}
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil {
+	c := exec.Command("mosquitto", "-c", conf)
+	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return got.Link.Frames
+	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
+}
+
+// contentArrives has the plant say a word in each protocol, and waits for it at
+// clients on the other side.
+func (p *pair) contentArrives(t *testing.T, word string) {
+	t.Helper()
+	publish(t, p.broker, word)
+	p.rx.until(t, "a retained message at a client of RX's broker", func() error {
+		got, err := exec.CommandContext(t.Context(), "mosquitto_sub", "-p", fmt.Sprint(p.outlet), "-t", "hall/word", "-C", "1", "-W", "5").CombinedOutput()
+		if strings.TrimSpace(string(got)) != word {
+			return fmt.Errorf("got %q, %v; want %q", got, err, word)
+		}
+		return nil
+	})
+	p.rx.until(t, "a line at the collector", func() error {
+		c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", p.lines))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "<134>Nov 24 02:00:00 press heliograph: %s", word)
+		_ = p.collector.SetReadDeadline(time.Now().Add(3 * time.Second))
+		b := make([]byte, 2000)
+		for {
+			n, _, err := p.collector.ReadFrom(b)
+			if err != nil || strings.Contains(string(b[:n]), word) {
+				return err
+			}
+		}
+	})
+	p.valueIs(t, ua.StatusOK)
+}
+
+func publish(t *testing.T, port int, word string) {
+	t.Helper()
+	var said []byte
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if said, err = exec.Command("mosquitto_pub", "-p", fmt.Sprint(port), "-t", "hall/word", "-r", "-q", "1", "-m", word).CombinedOutput(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("publishing: %v\n%s", err, said)
+}
+
+// valueIs waits until the mirror gives a tag with one of these codes.
+func (p *pair) valueIs(t *testing.T, want ...ua.StatusCode) {
+	t.Helper()
+	p.rx.until(t, fmt.Sprintf("a tag at the mirror is %v", want), func() error {
+		s, err := client.Connect(t.Context(), client.Config{Endpoint: p.mirror, Policy: "None", ApplicationName: "it"})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		var got ua.StatusCode
+		err = s.Read(t.Context(), []client.ReadItem{{Node: plant.Tag(1), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) { got = dv.Status })
+		if err != nil {
+			return err
+		}
+		for _, w := range want {
+			if got == w {
+				return nil
+			}
+		}
+		return fmt.Errorf("got %v", got)
+	})
+}
+
+// ledsSay looks at RX's LEDs from outside the machine: the heartbeat is lit for
+// about this share of the time, the link's LED always or never.
+func (p *pair) ledsSay(t *testing.T, beat, link float64) {
+	t.Helper()
+	p.rx.until(t, "RX's LEDs", func() error {
+		b, l := p.rx.line(t, 0), p.rx.line(t, 1)
+		if b < beat-0.25 || b > beat+0.25 || l != link {
+			return fmt.Errorf("heartbeat %.2f of the time, link %.2f; want about %.2f and %.2f", b, l, beat, link)
+		}
+		return nil
+	})
 }

@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// someoneElsesPatience is for a client that makes its own certificate first.
+const someoneElsesPatience = 3 * time.Minute
+
+// someoneElsesClient has a client of node-opcua's look at the mirror. Between its
+// tries refused is told why it was refused.
+func someoneElsesClient(t *testing.T, options map[string]string, refused func(why string)) {
+	t.Helper()
+	script, err := filepath.Abs("../peers/client.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options["tag"] = tag("Tag1").String()
+	if options["pki"] == "" {
+		options["pki"] = filepath.Join(t.TempDir(), "pki")
+	}
+	argument, _ := json.Marshal(options)
+	ctx, cancel := context.WithTimeout(t.Context(), someoneElsesPatience)
+	defer cancel()
+	got := map[string]any{}
+	for {
+		out, err := exec.CommandContext(ctx, peer(t, "node"), script, string(argument)).Output()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		clear(got)
+		if jerr := json.Unmarshal([]byte(lines[len(lines)-1]), &got); jerr == nil && got["error"] == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("somebody else's client, after %s: %v: %s", someoneElsesPatience, err, out)
+		}
+		refused(fmt.Sprint(got["error"]))
+	}
+	for key, want := range map[string]any{
+		"root": []any{"Objects", "Types", "Views"}, "translated": 1.0, "state": 0.0, "sourceTimestamp": true, "refresh": "Good", "refreshed": true,
+		"write": "BadNotWritable", "call": "BadNotExecutable", "history": "BadHistoryOperationUnsupported",
+	} {
+		if !reflect.DeepEqual(got[key], want) {
+			t.Errorf("somebody else's client: %s is %v, want %v", key, got[key], want)
+		}
+	}
+	if n, _ := got["values"].(float64); n < 1 {
+		t.Errorf("somebody else's client was told of %v values", got["values"])
+	}
+}
+
+// TestSomebodyElsesClientOverEncryption is what UaExpert does: it is refused, its
+// certificate is trusted, and it comes in, as a user with a password and as one
+// with a certificate.
+func TestSomebodyElsesClientOverEncryption(t *testing.T) {
+	p := startPlant(t, map[string]any{"tags": 20, "period": 100, "perTick": 10})
+	mirror := port(t)
+	tx, rx := mirrorTables(p, mirror, true)
+	g := newGateway(t, rough, tx, rx)
+	mustWrite(t, filepath.Join(g.dir, "ot.password"), []byte("secret\n"))
+	add := exec.Command(filepath.Join(programs, "heliograph"), "user", "add", filepath.Join(g.dir, "users"), "ann")
+	add.Stdin = strings.NewReader("geheim\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("user add: %v\n%s", err, out)
+	}
+	g.startRX()
+	g.startTX()
+	trustAll(t, g, "tx")
+	g.ready()
+	certificate, key := joan(t)
+	mustWrite(t, filepath.Join(g.dir, "state-rx", "pki", "trusted_users", "certs", "joan.der"), mustRead(t, certificate))
+
+	refusals := 0
+	own := filepath.Join(t.TempDir(), "pki") // the same client each time
+	for name, options := range map[string]map[string]string{
+		"Basic256Sha256, password":    {"policy": "Basic256Sha256", "user": "ann", "password": "geheim"},
+		"Aes256_Sha256_RsaPss, X.509": {"policy": "Aes256_Sha256_RsaPss", "userCertificate": certificate, "userKey": key},
+	} {
+		options["url"], options["pki"] = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror), own
+		t.Run(name, func(t *testing.T) {
+			someoneElsesClient(t, options, func(why string) {
+				refusals++
+				t.Logf("refused: %s", why)
+				trustRejected(t, g)
+			})
+		})
+	}
+	if refusals == 0 {
+		t.Error("a client that nobody trusts was let in")
+	}
+}
+
+// trustRejected trusts all that RX has rejected, with the command that its log
+// names, and waits until it counts.
+func trustRejected(t *testing.T, g *gateway) {
+	t.Helper()
+	folder := filepath.Join(g.dir, "state-rx", "pki")
+	files, err := os.ReadDir(filepath.Join(folder, "rejected", "certs"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		der := mustRead(t, filepath.Join(folder, "rejected", "certs", f.Name()))
+		file := filepath.Join(t.TempDir(), "rejected.der")
+		mustWrite(t, file, der)
+		if out, err := exec.Command(filepath.Join(programs, "heliograph"), "trust", "add", "--pki", folder, file).CombinedOutput(); err != nil {
+			t.Fatalf("trust add: %v\n%s", err, out)
+		}
+	}
+	time.Sleep(2 * time.Second) // within which a trusted certificate counts
+}
+
+// joan makes a person's certificate and key, and returns their files.
+func joan(t *testing.T) (certificate, key string) {
+	t.Helper()
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "joan"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	certificate, key = filepath.Join(folder, "joan.der"), filepath.Join(folder, "joan.pem")
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, certificate, der)
+	mustWrite(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	return certificate, key
+}

@@ -1,0 +1,248 @@
+package qemu
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"heliograph/rootfs/console"
+)
+
+// patience is for a machine that does other things too; a boot takes about 5 s.
+const patience = 150 * time.Second
+
+// machine is a running board.
+type machine struct {
+	screen lines
+	keys   io.Writer
+	qmp    string // socket
+	ctx    context.Context
+	stop   func() // a power cut
+	ends   <-chan struct{}
+}
+
+// wiring is what a board is connected to.
+type wiring struct {
+	status string   // host:port of this machine that reaches the board's status port
+	link   string   // character device of the emulator
+	ports  []string // more of this machine that reach the board: tcp:host:port-:port
+}
+
+// boot starts the board from a card image. The end of the test is a power cut.
+func boot(t *testing.T, card string, w wiring) *machine {
+	t.Helper()
+	folder := t.TempDir()
+	for _, name := range []string{"vmlinuz", "cmdline.txt"} {
+		if said, err := exec.Command("mcopy", "-i", card+"@@4M", "::a/"+name, folder).CombinedOutput(); err != nil {
+			t.Fatalf("reading %s out of the image: %v\n%s", name, err, said)
+		}
+	}
+	line, err := os.ReadFile(filepath.Join(folder, "cmdline.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := "user,id=outside,hostfwd=tcp:" + w.status + "-:9464"
+	for _, p := range w.ports {
+		outside += ",hostfwd=" + p
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
+	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
+		"-display", "none", "-monitor", "none", "-qmp", "unix:"+m.qmp+",server=on,wait=off",
+		"-kernel", filepath.Join(folder, "vmlinuz"), "-append", strings.TrimSpace(string(line)),
+		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
+		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
+		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")
+	c.Stdout, c.Stderr = &m.screen, &m.screen
+	if m.keys, err = c.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ends := make(chan struct{})
+	m.ends = ends
+	go func() {
+		defer close(ends)
+		err := c.Wait()
+		fmt.Fprintf(&m.screen, "emulator ended: %v\n", err)
+		stop()
+	}()
+	t.Cleanup(m.cut)
+	return m
+}
+
+// cut takes the power away.
+func (m *machine) cut() {
+	m.stop()
+	<-m.ends
+}
+
+// until waits for a condition, which says what is still wrong.
+func (m *machine) until(t *testing.T, what string, condition func() error) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if m.ctx.Err() != nil || time.Now().After(end) {
+			t.Fatalf("%s: %v; the console:\n%s", what, err, m.screen.String())
+		}
+	}
+}
+
+// shows waits until the console has shown a text n times.
+func (m *machine) shows(t *testing.T, text string, n int) {
+	t.Helper()
+	m.until(t, "the console shows "+text, func() error {
+		if got := strings.Count(m.screen.String(), text); got < n {
+			return fmt.Errorf("got it %d times, want %d", got, n)
+		}
+		return nil
+	})
+}
+
+// answers waits until the address answers 200.
+func (m *machine) answers(t *testing.T, url string) {
+	t.Helper()
+	client := http.Client{Timeout: 2 * time.Second}
+	m.until(t, url+" answers", func() error {
+		r, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			why, _ := io.ReadAll(io.LimitReader(r.Body, 1<<10))
+			return fmt.Errorf("%d %s", r.StatusCode, why)
+		}
+		return nil
+	})
+}
+
+// press types on the console.
+func (m *machine) press(t *testing.T, keys string) {
+	t.Helper()
+	if _, err := io.WriteString(m.keys, keys); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// status asks the console how the board stands.
+func (m *machine) status(t *testing.T) (console.Status, error) {
+	t.Helper()
+	const mark = "-----BEGIN HELIOGRAPH status"
+	before := strings.Count(m.screen.String(), mark)
+	m.press(t, string(rune(console.Enquiry)))
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		s := m.screen.String()
+		if strings.Count(s, mark) == before || !strings.HasSuffix(strings.TrimSpace(s), "END HELIOGRAPH status-----") && !strings.Contains(s[strings.LastIndex(s, mark):], "END HELIOGRAPH status") {
+			continue
+		}
+		data, err := console.Unframe(reader(s[strings.LastIndex(s, mark):]), "status")
+		if err != nil {
+			return console.Status{}, err
+		}
+		var got console.Status
+		return got, json.Unmarshal(data, &got)
+	}
+	return console.Status{}, fmt.Errorf("the console does not answer")
+}
+
+// stands waits until the console says that the board stands so.
+func (m *machine) stands(t *testing.T, want string) {
+	t.Helper()
+	m.until(t, "the board stands "+want, func() error {
+		got, err := m.status(t)
+		if err == nil && string(got.State) != want {
+			err = fmt.Errorf("it stands %s: %s", got.State, got.Reason)
+		}
+		return err
+	})
+}
+
+// pl061 is where the board has its GPIO lines: GPIODATA, all eight bits
+// (ARM DDI 0190B, 3.3.1).
+const pl061 = 0x09030000 + 0xff<<2
+
+// line samples a GPIO line from outside and returns the share of time it is high.
+func (m *machine) line(t *testing.T, number uint) float64 {
+	t.Helper()
+	high := 0
+	const samples = 60
+	for range samples {
+		if m.register(t, pl061)>>number&1 == 1 {
+			high++
+		}
+		time.Sleep(37 * time.Millisecond) // apart from any pattern's period
+	}
+	return float64(high) / samples
+}
+
+// register reads a word of the machine's memory through the monitor.
+func (m *machine) register(t *testing.T, address uint64) uint64 {
+	t.Helper()
+	c, err := net.Dial("unix", m.qmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	d := json.NewDecoder(c)
+	var greeting any
+	if err := d.Decode(&greeting); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(command string) (answer struct {
+		Return any `json:"return"`
+	}) {
+		if _, err := io.WriteString(c, command); err != nil {
+			t.Fatal(err)
+		}
+		for answer.Return == nil { // events come in between
+			if err := d.Decode(&answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return answer
+	}
+	ask(`{"execute":"qmp_capabilities"}`)
+	text, _ := ask(fmt.Sprintf(`{"execute":"human-monitor-command","arguments":{"command-line":"xp /1wx %#x"}}`, address)).Return.(string)
+	_, value, _ := strings.Cut(text, ": 0x")
+	n, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+	if err != nil {
+		t.Fatalf("the monitor says %q: %v", text, err)
+	}
+	return n
+}
+
+// lines collects what the console showed.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
