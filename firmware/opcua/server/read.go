@@ -11,13 +11,6 @@ import (
 	"heliograph/firmware/opcua/subscription"
 )
 
-// The bits of AccessRestrictions (OPC 10000-3 §8.56).
-const (
-	signingRequired    = 1
-	encryptionRequired = 2
-	appliesToBrowse    = 8
-)
-
 // AppendAttribute appends the DataValue of an attribute as a client may see it. It is
 // what a Read answers, before timestamps and ranges, and what monitored items sample.
 func (s *Server) AppendAttribute(dst []byte, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
@@ -48,7 +41,7 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 		return status(ua.StatusBadAttributeIDInvalid)
 	}
 	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
-		if code := restricted(v, ref, c, false); code != ua.StatusOK {
+		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
 			dst = dst[:start]
 			return status(code)
 		}
@@ -56,35 +49,11 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	return dst
 }
 
-// restricted tells whether what the source gave over a secured channel alone may go
-// over this one.
-func restricted(v addrspace.View, ref addrspace.Ref, c *subscription.Client, browse bool) ua.StatusCode {
-	var buf [64]byte
-	raw, ok := v.AppendAttribute(buf[:0], ref, ua.AttributeIDAccessRestrictions)
-	if !ok {
-		return ua.StatusOK
-	}
-	bits := uint16(0xffff) // what cannot be read restricts all it could
-	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
-	if err == nil && dv.Value.Type() == ua.TypeIDUint16 && !dv.Value.IsArray() {
-		bits = binary.LittleEndian.Uint16(dv.Value.Raw[1:])
-	} else if err == nil && dv.Value.IsNull() {
-		return ua.StatusOK
-	}
-	if browse && bits&appliesToBrowse == 0 {
-		return ua.StatusOK
-	}
-	if bits&encryptionRequired != 0 && !c.Encrypted || bits&signingRequired != 0 && !c.Signed {
-		return ua.StatusBadSecurityModeInsufficient
-	}
-	return ua.StatusOK
-}
-
 // Shared returns a variable's DataValue as it was Set, nil where there is none or the
 // client may not have it.
 func (s *Server) Shared(c *subscription.Client, node rawvalue.NodeID) (raw []byte) {
 	s.cfg.Space.View(func(v addrspace.View) {
-		if ref, ok := v.Lookup(node); ok && restricted(v, ref, c, false) == ua.StatusOK {
+		if ref, ok := v.Lookup(node); ok && s.restricted(v, ref, c, false) == ua.StatusOK {
 			raw, _ = s.values.get(node)
 		}
 	})

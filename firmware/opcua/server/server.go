@@ -39,6 +39,7 @@ type Server struct {
 	level      atomic.Uint32 // ServiceLevel
 	shut       atomic.Bool   // no new sessions
 	namespaces atomic.Pointer[[]string]
+	defaults   atomic.Pointer[defaults]
 
 	requests, refused, faults atomic.Uint64
 	busy                      chan struct{} // requests that make large answers

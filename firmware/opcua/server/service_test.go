@@ -139,6 +139,54 @@ func TestWhatNeedsEncryptionIsNotGivenWithout(t *testing.T) {
 	}
 }
 
+// A namespace's default holds for its nodes that say nothing of their own.
+func TestWhatANamespaceKeepsEncryptedIsNotGivenWithout(t *testing.T) {
+	property := func(of, name string) addrspace.Node {
+		return addrspace.Node{ID: named(of + name), Attributes: []addrspace.Attribute{
+			{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))},
+			{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: name})},
+		}}
+	}
+	put := func(n addrspace.Node) addrspace.Change { return addrspace.Change{Kind: addrspace.Put, Node: n} }
+	s, url, _, theirs := pair(t, func(c *Config) {
+		_, err := c.Space.Apply([]addrspace.Change{
+			put(addrspace.Node{ID: ns0(id.Server_Namespaces), References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("meta")}}}),
+			put(addrspace.Node{ID: named("meta"), References: []addrspace.Reference{
+				{Type: ns0(id.HasProperty), Target: named("metaNamespaceUri")}, {Type: ns0(id.HasProperty), Target: named("metaDefaultAccessRestrictions")},
+			}}),
+			put(property("meta", "NamespaceUri")), put(property("meta", "DefaultAccessRestrictions")),
+			put(addrspace.Node{ID: ns0(id.HasProperty)}),
+			{Kind: addrspace.SetAttributes, Node: addrspace.Node{ID: named("tagb0"), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDAccessRestrictions, Value: dataValue(t, uint16(0))}}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.SetNamespaces([]string{"http://opcfoundation.org/UA/", "urn:secret"})
+	s.Set(named("metaNamespaceUri"), dataValue(t, "urn:secret"))
+	s.Set(named("metaDefaultAccessRestrictions"), dataValue(t, uint16(encryptionRequired)))
+	for _, tag := range []string{"taga0", "tagb0"} {
+		s.Set(named(tag), dataValue(t, uint32(1)))
+	}
+	for _, security := range secured[:2] {
+		c, err := connect(t, url, security, theirs, client.User{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tag, open := range map[string]bool{"taga0": false, "tagb0": true} { // tagb0 has its own word: nothing
+			want := ua.StatusOK
+			if security.Mode == ua.MessageSecurityModeSign && !open {
+				want = ua.StatusBadSecurityModeInsufficient
+			}
+			_ = c.Read(t.Context(), []client.ReadItem{{Node: named(tag), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) {
+				if dv.Status != want {
+					t.Errorf("%v: %s is %v, want %v", security.Mode, tag, dv.Status, want)
+				}
+			})
+		}
+	}
+}
+
 func browseRequest(token *ua.NodeID, most uint32, nodes ...*ua.BrowseDescription) *ua.BrowseRequest {
 	return &ua.BrowseRequest{
 		RequestHeader: header(token), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}, RequestedMaxReferencesPerNode: most, NodesToBrowse: nodes,

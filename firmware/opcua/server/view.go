@@ -144,7 +144,7 @@ func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCo
 		ref, ok := v.Lookup(at.node)
 		if !ok {
 			code = ua.StatusBadNodeIDUnknown
-		} else if code = restricted(v, ref, &q.client, true); code == ua.StatusOK {
+		} else if code = q.s.restricted(v, ref, &q.client, true); code == ua.StatusOK {
 			found, next = v.Browse(nil, ref, at.filter, at.from, at.most)
 		}
 	}
@@ -166,7 +166,7 @@ func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCo
 	b = append(b, 0, 0, 0, 0)
 	n := uint32(0)
 	for i := range found {
-		if f := &found[i]; !f.Exists || restricted(v, f.Node, &q.client, true) == ua.StatusOK {
+		if f := &found[i]; !f.Exists || q.s.restricted(v, f.Node, &q.client, true) == ua.StatusOK {
 			b = appendReference(b, v, f, at.mask)
 			n++
 		}
@@ -341,7 +341,7 @@ func (q *query) translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathR
 		return result
 	}
 	for _, t := range targets {
-		if ref, ok := v.Lookup(t); ok && restricted(v, ref, &q.client, true) != ua.StatusOK {
+		if ref, ok := v.Lookup(t); ok && q.s.restricted(v, ref, &q.client, true) != ua.StatusOK {
 			continue
 		}
 		result.Targets = append(result.Targets, &ua.BrowsePathTarget{TargetID: ua.NewExpandedNodeID(t.UA(), "", 0), RemainingPathIndex: math.MaxUint32})
