@@ -45,9 +45,7 @@ func boot(t *testing.T, card string, w wiring) *machine {
 	t.Helper()
 	folder := t.TempDir()
 	for _, name := range []string{"vmlinuz", "cmdline.txt"} {
-		if said, err := exec.Command("mcopy", "-i", card+"@@4M", "::a/"+name, folder).CombinedOutput(); err != nil {
-			t.Fatalf("reading %s out of the image: %v\n%s", name, err, said)
-		}
+		run(t, "mcopy", "-i", card+"@@4M", "::a/"+name, folder)
 	}
 	line, err := os.ReadFile(filepath.Join(folder, "cmdline.txt"))
 	if err != nil {
@@ -65,7 +63,15 @@ func boot(t *testing.T, card string, w wiring) *machine {
 		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
 		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
 		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")
+	m.start(t, c)
+	return m
+}
+
+// start starts the emulator.
+func (m *machine) start(t *testing.T, c *exec.Cmd) {
+	t.Helper()
 	c.Stdout, c.Stderr = &m.screen, &m.screen
+	var err error
 	if m.keys, err = c.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +84,9 @@ func boot(t *testing.T, card string, w wiring) *machine {
 		defer close(ends)
 		err := c.Wait()
 		fmt.Fprintf(&m.screen, "emulator ended: %v\n", err)
-		stop()
+		m.stop()
 	}()
 	t.Cleanup(m.cut)
-	return m
 }
 
 // cut takes the power away.
@@ -178,13 +183,14 @@ func (m *machine) stands(t *testing.T, want string) {
 // (ARM DDI 0190B, 3.3.1).
 const pl061 = 0x09030000 + 0xff<<2
 
-// line samples a GPIO line from outside and returns the share of time it is high.
-func (m *machine) line(t *testing.T, number uint) float64 {
+// lit samples a GPIO line from outside, in the register of its level, and returns
+// the share of time it is high.
+func (m *machine) lit(t *testing.T, register uint64, line uint) float64 {
 	t.Helper()
 	high := 0
 	const samples = 60
 	for range samples {
-		if m.register(t, pl061)>>number&1 == 1 {
+		if m.register(t, register)>>line&1 == 1 {
 			high++
 		}
 		time.Sleep(37 * time.Millisecond) // apart from any pattern's period

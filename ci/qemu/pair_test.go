@@ -281,7 +281,7 @@ func (p *pair) valueIs(t *testing.T, want ...ua.StatusCode) {
 func (p *pair) ledsSay(t *testing.T, beat, link float64) {
 	t.Helper()
 	p.rx.until(t, "RX's LEDs", func() error {
-		b, l := p.rx.line(t, 0), p.rx.line(t, 1)
+		b, l := p.rx.lit(t, pl061, 0), p.rx.lit(t, pl061, 1)
 		if b < beat-0.25 || b > beat+0.25 || l != link {
 			return fmt.Errorf("heartbeat %.2f of the time, link %.2f; want about %.2f and %.2f", b, l, beat, link)
 		}

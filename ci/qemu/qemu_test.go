@@ -79,15 +79,20 @@ func need(t *testing.T, name string) {
 // build makes a role's image for the emulated board in a folder of its own.
 func build(t *testing.T, role, configuration string) string {
 	t.Helper()
+	board, _ := boards.ByName("virt")
+	return buildFor(t, board, role, configuration)
+}
+
+func buildFor(t *testing.T, board boards.Board, role, configuration string) string {
+	t.Helper()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
-		"role.toml": configuration, "network.toml": address, "pair.key": string(pairkey.Format([pairkey.Size]byte{1})),
+		"role.toml": configuration, "network.toml": strings.Replace(address, "eth0", board.Network.Outside, 1), "pair.key": string(pairkey.Format([pairkey.Size]byte{1})),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	board, _ := boards.ByName("virt")
 	o := image.Options{
 		Role: role, Board: board, Source: "../..", Version: "test",
 		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "role.img"),
