@@ -28,7 +28,14 @@ type desk struct {
 	lines  *logring.Ring
 	asked  chan<- os.Signal
 	log    *slog.Logger
+
+	rejected []console.Certificate
+	looked   time.Time // at what was rejected
 }
+
+// lookAtStore is how often the certificates are looked at, at most: a live screen
+// asks each second.
+const lookAtStore = 5 * time.Second
 
 // serve lets keys from the console's port act until ctx ends.
 func (d *desk) serve(ctx context.Context, out io.Writer) {
@@ -98,7 +105,14 @@ func (d *desk) store() (*pki.Store, error) {
 }
 
 // Rejected implements console.Board.
-func (d *desk) Rejected() (list []console.Certificate) {
+func (d *desk) Rejected() []console.Certificate {
+	if time.Since(d.looked) >= lookAtStore {
+		d.rejected, d.looked = d.look(), time.Now()
+	}
+	return d.rejected
+}
+
+func (d *desk) look() (list []console.Certificate) {
 	s, err := d.store()
 	if err != nil {
 		return nil
@@ -121,6 +135,7 @@ func (d *desk) Trust(thumbprint string) error {
 		return err
 	}
 	d.log.Warn("certificate trusted on the console", "thumbprint", thumbprint)
+	d.looked = time.Time{}
 	return giveTo(d.role.certificates())
 }
 

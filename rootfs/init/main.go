@@ -30,6 +30,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/boards"
+	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/sandbox"
 )
@@ -86,10 +87,10 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 	connect(log, name)
 	k := newTimekeeper(log)
 	running.Go(func() { k.Run(ctx, v) })
-	r := &role{name: name, log: log, out: io.MultiWriter(lines, screen), vitals: v}
+	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}
 	running.Go(func() { r.supervise(ctx) })
 	d := &desk{board: b, role: r, vitals: v, lines: lines, asked: asked, log: log}
-	running.Go(func() { d.serve(ctx, patient{screen}) })
+	running.Go(func() { d.serve(ctx, patient{screen, ctx}) })
 	s := <-asked
 	log.Info("ending", "signal", s.String())
 	stop()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -47,19 +48,26 @@ func (s *screen) Write(p []byte) (int, error) {
 // patience is how long an answer waits for a slow line, each time.
 const patience = 5 * time.Second
 
-// patient writes to a screen what somebody has asked for: it waits its turn.
-type patient struct{ *screen }
+// patient writes to a screen what somebody has asked for: it waits its turn, and
+// fails when the line takes nothing.
+type patient struct {
+	*screen
+	ctx context.Context
+}
 
-// Write implements io.Writer; it never fails.
+// Write implements io.Writer.
 func (p patient) Write(b []byte) (int, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case p.lines <- append([]byte(nil), b...):
+		return len(b), nil
+	case <-p.ctx.Done():
+		return 0, p.ctx.Err()
 	case <-timer.C:
 		p.dropped.Add(1)
+		return 0, os.ErrDeadlineExceeded
 	}
-	return len(b), nil
 }
 
 // kernelConsole returns where lines go; without a console they go nowhere.

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"heliograph/rootfs/selftest"
+	"heliograph/tools/console"
+)
+
+func selftestCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "selftest [DEVICE]",
+		Short: "Have a board test itself, through its serial console",
+		Long: "The board looks whether its link stands open in one direction, its role sits in its sandbox, and LED, watchdog,\n" +
+			"clock and card are what the image expects. It disturbs nothing. Without DEVICE it takes the one USB serial adapter\n" +
+			"there is.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			device, err := consoleDevice(args)
+			if err != nil {
+				return err
+			}
+			port, err := console.Open(device)
+			if err != nil {
+				return err
+			}
+			defer port.Close()
+			bundle, err := console.Ask(port, 'd', "diagnostics", bundlePatience)
+			if err != nil {
+				return err
+			}
+			results, err := selftestSection(string(bundle))
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(c.OutOrStdout(), results)
+			if strings.Contains("\n"+results, "\n"+string(selftest.Fail)) {
+				return errors.New("the board fails a check")
+			}
+			return nil
+		}),
+	}
+}
+
+// selftestSection returns the self-test's lines of a diagnostics bundle.
+func selftestSection(bundle string) (string, error) {
+	_, rest, found := strings.Cut(bundle, "\n== self-test\n")
+	if !found {
+		return "", errors.New("the board's image knows no self-test: write its card anew")
+	}
+	results, _, _ := strings.Cut(rest, "\n== ")
+	return strings.TrimSpace(results) + "\n", nil
+}
