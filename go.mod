@@ -3,6 +3,7 @@ module heliograph
 go 1.26.8
 
 require (
+	aead.dev/minisign v0.3.0
 	charm.land/bubbletea/v2 v2.1.1
 	charm.land/lipgloss/v2 v2.0.6
 	github.com/beevik/ntp v1.6.0

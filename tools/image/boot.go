@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"heliograph/boards"
+	"heliograph/tools/image/filesystem"
 )
 
 const (
@@ -19,8 +20,8 @@ const (
 const set = "a/"
 
 // bootTree collects the boot partition.
-func bootTree(o Options, signature uint32) (*file, error) {
-	root := tree()
+func bootTree(o Options, signature uint32) (*filesystem.File, error) {
+	root := filesystem.Tree()
 	kernel, err := download(o, kernelModule)
 	if err != nil {
 		return nil, err
@@ -33,13 +34,13 @@ func bootTree(o Options, signature uint32) (*file, error) {
 		}
 		names["overlays/overlay_map.dtb"] = set + "overlays/overlay_map.dtb"
 		// The firmware looks for this one before it takes overlays from a set.
-		root.add(set+"overlays/README", 0o444, []byte("Overlays of "+kernel.Path+" "+kernel.Version+".\n"))
+		root.Add(set+"overlays/README", 0o444, []byte("Overlays of "+kernel.Path+" "+kernel.Version+".\n"))
 		if o.Board.Link.Pins != (boards.Pins{}) {
 			b, err := pinmux(o.Role, o.Board.Link.Pins)
 			if err != nil {
 				return nil, err
 			}
-			root.add(set+"overlays/"+overlayPinmux+".dtbo", 0o444, b)
+			root.Add(set+"overlays/"+overlayPinmux+".dtbo", 0o444, b)
 		}
 		if err := addFirmware(root, o); err != nil {
 			return nil, err
@@ -48,14 +49,14 @@ func bootTree(o Options, signature uint32) (*file, error) {
 	if err := addFiles(root, kernel.Dir, names); err != nil {
 		return nil, err
 	}
-	root.add(set+"cmdline.txt", 0o444, []byte(commandLine(o.Board, signature)+"\n"))
+	root.Add(set+"cmdline.txt", 0o444, []byte(commandLine(o.Board, signature)+"\n"))
 	if err := addConfiguration(root, o); err != nil {
 		return nil, err
 	}
 	return root, nil
 }
 
-func addFirmware(root *file, o Options) error {
+func addFirmware(root *filesystem.File, o Options) error {
 	firmware, err := download(o, firmwareModule)
 	if err != nil {
 		return err
@@ -64,17 +65,17 @@ func addFirmware(root *file, o Options) error {
 	for _, name := range o.Board.Firmware {
 		names[name] = name
 	}
-	root.add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board)))
+	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board)))
 	return addFiles(root, firmware.Dir, names)
 }
 
-func addFiles(root *file, folder string, names map[string]string) error {
+func addFiles(root *filesystem.File, folder string, names map[string]string) error {
 	for from, to := range names {
 		b, err := os.ReadFile(filepath.Join(folder, from))
 		if err != nil {
 			return fmt.Errorf("image: %v", err)
 		}
-		root.add(to, 0o444, b)
+		root.Add(to, 0o444, b)
 	}
 	return nil
 }

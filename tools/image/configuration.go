@@ -11,6 +11,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/rootfs/network"
+	"heliograph/tools/image/filesystem"
 )
 
 // home is the folder of the boot partition that PID 1 hands to the role.
@@ -18,7 +19,7 @@ const home = "heliograph/"
 
 // addConfiguration copies the role's configuration with the files that it
 // names, and the network's. Both are checked first.
-func addConfiguration(root *file, o Options) error {
+func addConfiguration(root *filesystem.File, o Options) error {
 	if o.Network != "" {
 		b, err := os.ReadFile(o.Network)
 		if err != nil {
@@ -27,7 +28,7 @@ func addConfiguration(root *file, o Options) error {
 		if _, err := network.Parse(bytes.NewReader(b)); err != nil {
 			return fmt.Errorf("image: %s: %v", o.Network, err)
 		}
-		root.add(home+"network.toml", 0o400, b)
+		root.Add(home+"network.toml", 0o400, b)
 	}
 	if o.Config == "" {
 		return nil
@@ -39,7 +40,7 @@ func addConfiguration(root *file, o Options) error {
 	if err != nil {
 		return fmt.Errorf("image: %v", err)
 	}
-	root.add(home+"heliograph.toml", 0o400, b)
+	root.Add(home+"heliograph.toml", 0o400, b)
 	var keys map[string]any
 	if err := toml.Unmarshal(b, &keys); err != nil {
 		return fmt.Errorf("image: %v", err)
@@ -52,7 +53,7 @@ func addConfiguration(root *file, o Options) error {
 		if err != nil {
 			return fmt.Errorf("image: %v", err)
 		}
-		root.add(home+filepath.ToSlash(name), 0o400, b)
+		root.Add(home+filepath.ToSlash(name), 0o400, b)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 
 	"heliograph/boards"
+	"heliograph/tools/image/filesystem"
 )
 
 // Where the partitions are, in bytes.
@@ -35,6 +36,7 @@ const (
 	slotBStart = slotAStart + slotSize
 	dataStart  = slotBStart + slotSize
 	imageSize  = 512 << 20
+	sectorSize = 512
 )
 
 // Options say what to build.
@@ -78,9 +80,6 @@ func assemble(o Options, p programs) error {
 	if err != nil {
 		return err
 	}
-	if err := boot.room("boot partition", bootSize); err != nil {
-		return err
-	}
 	return write(o.Output, func(f *os.File) error {
 		if err := f.Truncate(imageSize); err != nil {
 			return err
@@ -91,7 +90,7 @@ func assemble(o Options, p programs) error {
 		if _, err := f.WriteAt(slot, slotAStart); err != nil {
 			return err
 		}
-		return writeFAT(f, bootStart, bootSize, boot)
+		return filesystem.WriteFAT(f, bootStart, bootSize, boot)
 	})
 }
 

@@ -4,12 +4,14 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"heliograph/boards"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/tools/image/filesystem"
 )
 
 // assembled makes an image around programs that are none.
@@ -21,6 +23,20 @@ func assembled(t *testing.T, board, config string) (string, error) {
 	}
 	o := Options{Role: "tx", Board: b, Config: config, Source: "../..", Output: filepath.Join(t.TempDir(), "tx.img")}
 	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), bill: []byte("{}")})
+}
+
+// peer runs another project's tool, or skips.
+func peer(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("not proved: what an image holds, because %s is not installed", name)
+	}
+	said, err := exec.Command(path, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, said)
+	}
+	return said
 }
 
 func digest(t *testing.T, name string) [sha256.Size]byte {
@@ -93,7 +109,7 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			root := tree()
+			root := filesystem.Tree()
 			err := addConfiguration(root, Options{Role: "tx", Config: name})
 			if c.fault != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fault) {
@@ -104,10 +120,7 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []string
-			for _, f := range root.mkdir("heliograph").children {
-				got = append(got, f.name)
-			}
+			got := root.Mkdir("heliograph").Names()
 			if want := "heliograph.toml pair.key"; strings.Join(got, " ") != want {
 				t.Errorf("got %v, want %s", got, want)
 			}

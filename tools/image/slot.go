@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"heliograph/tools/image/filesystem"
 )
 
 // programs are the two of a root slot, and what they were built from.
@@ -33,19 +35,19 @@ func compile(o Options) (programs, error) {
 
 // rootSlot returns the root filesystem.
 func rootSlot(o Options, p programs) ([]byte, error) {
-	root := tree()
-	root.add("init", 0o755, p.pid1)
-	root.add("bin/helio"+o.Role, 0o755, p.role)
-	root.add("etc/heliograph/role", 0o444, []byte(o.Role+"\n"))
-	root.add("etc/heliograph/board", 0o444, []byte(o.Board.Name+"\n"))
-	root.add("etc/heliograph/sbom.cdx.json", 0o444, p.bill)
-	root.add("etc/hosts", 0o444, []byte("127.0.0.1 localhost\n::1 localhost\n"))
-	root.add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
-	root.symlink("etc/resolv.conf", "/run/resolv.conf")
+	root := filesystem.Tree()
+	root.Add("init", 0o755, p.pid1)
+	root.Add("bin/helio"+o.Role, 0o755, p.role)
+	root.Add("etc/heliograph/role", 0o444, []byte(o.Role+"\n"))
+	root.Add("etc/heliograph/board", 0o444, []byte(o.Board.Name+"\n"))
+	root.Add("etc/heliograph/sbom.cdx.json", 0o444, p.bill)
+	root.Add("etc/hosts", 0o444, []byte("127.0.0.1 localhost\n::1 localhost\n"))
+	root.Add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
+	root.Symlink("etc/resolv.conf", "/run/resolv.conf")
 	for _, name := range []string{"boot", "data", "dev", "proc", "run", "sys", "tmp"} {
-		root.mkdir(name)
+		root.Mkdir(name)
 	}
-	return squashed(root)
+	return filesystem.SquashFS(root)
 }
 
 // build makes a program so that neither folder, time nor checkout show.

@@ -1,4 +1,4 @@
-package image
+package filesystem
 
 import (
 	"bytes"
@@ -37,8 +37,8 @@ type squash struct {
 	count   uint32
 }
 
-// squashed returns the filesystem, a multiple of 4 KiB long.
-func squashed(root *file) ([]byte, error) {
+// SquashFS returns the filesystem, a multiple of 4 KiB long.
+func SquashFS(root *File) ([]byte, error) {
 	s := &squash{}
 	s.out.Write(make([]byte, squashSuper))
 	number := uint32(1)
@@ -80,7 +80,7 @@ func squashed(root *file) ([]byte, error) {
 }
 
 // entries counts the inodes below and with f.
-func entries(f *file) uint32 {
+func entries(f *File) uint32 {
 	n := uint32(1)
 	for _, c := range f.children {
 		n += entries(c)
@@ -97,7 +97,7 @@ type placed struct {
 }
 
 // put writes what is below node, then its inode, and returns where that is.
-func (s *squash) put(node *file, next *uint32, parent uint32) (uint64, error) {
+func (s *squash) put(node *File, next *uint32, parent uint32) (uint64, error) {
 	number := *next
 	*next++
 	var inode []byte
@@ -137,7 +137,7 @@ func reference(at int) uint64 {
 	return uint64(at/metadataBlock*(metadataBlock+2))<<16 | uint64(at%metadataBlock)
 }
 
-func (s *squash) file(node *file, number uint32) ([]byte, error) {
+func (s *squash) file(node *File, number uint32) ([]byte, error) {
 	le := binary.LittleEndian
 	b := header(squashFile, node.mode, number)
 	b = le.AppendUint32(b, uint32(s.out.Len()))
@@ -170,7 +170,7 @@ func (s *squash) file(node *file, number uint32) ([]byte, error) {
 	return b, nil
 }
 
-func (s *squash) folder(node *file, next *uint32, number, parent uint32) ([]byte, error) {
+func (s *squash) folder(node *File, next *uint32, number, parent uint32) ([]byte, error) {
 	var children []placed
 	links := uint32(2)
 	for _, c := range node.children {

@@ -1,4 +1,4 @@
-package image
+package filesystem
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 )
+
+const testSize = 256 << 20
 
 // peer runs another project's tool, or skips.
 func peer(t *testing.T, name string, args ...string) []byte {
@@ -27,19 +29,19 @@ func peer(t *testing.T, name string, args ...string) []byte {
 
 // sample has what filesystems stumble over: empty and long files, many names
 // that shorten alike, deep folders, a name that fits as it is.
-func sample() *file {
-	root := tree()
-	root.add("bootcode.bin", 0o444, []byte("boot"))
-	root.add("empty", 0o444, nil)
-	root.add("a/b/c/deep.txt", 0o444, []byte("deep"))
-	root.add("long", 0o755, bytes.Repeat([]byte("0123456789abcdef"), 30_001))
+func sample() *File {
+	root := Tree()
+	root.Add("bootcode.bin", 0o444, []byte("boot"))
+	root.Add("empty", 0o444, nil)
+	root.Add("a/b/c/deep.txt", 0o444, []byte("deep"))
+	root.Add("long", 0o755, bytes.Repeat([]byte("0123456789abcdef"), 30_001))
 	for i := range 300 {
-		root.add(fmt.Sprintf("overlays/a-long-name-of-an-overlay-%d.dtbo", i), 0o444, fmt.Append(nil, i))
+		root.Add(fmt.Sprintf("overlays/a-long-name-of-an-overlay-%d.dtbo", i), 0o444, fmt.Append(nil, i))
 	}
 	return root
 }
 
-func volume(t *testing.T, size int64, root *file) (string, error) {
+func volume(t *testing.T, size int64, root *File) (string, error) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "fat.img"))
 	if err != nil {
@@ -49,11 +51,11 @@ func volume(t *testing.T, size int64, root *file) (string, error) {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-	return f.Name(), writeFAT(f, 0, size, root)
+	return f.Name(), WriteFAT(f, 0, size, root)
 }
 
 func TestFATReadsBackWithMtools(t *testing.T) {
-	name, err := volume(t, bootSize, sample())
+	name, err := volume(t, testSize, sample())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +76,9 @@ func TestFATReadsBackWithMtools(t *testing.T) {
 }
 
 func TestFATSaysWhenItIsFull(t *testing.T) {
-	root := tree()
-	root.add("large", 0o444, make([]byte, bootSize))
-	if _, err := volume(t, bootSize, root); err == nil {
+	root := Tree()
+	root.Add("large", 0o444, make([]byte, testSize))
+	if _, err := volume(t, testSize, root); err == nil {
 		t.Error("got no error for a file as large as its partition")
 	}
 }

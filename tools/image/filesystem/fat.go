@@ -1,4 +1,4 @@
-package image
+package filesystem
 
 import (
 	"encoding/binary"
@@ -42,8 +42,8 @@ type fat struct {
 	table   []uint32
 }
 
-// writeFAT writes a volume of size bytes at base.
-func writeFAT(w io.WriterAt, base, size int64, root *file) error {
+// WriteFAT writes a volume of size bytes at base.
+func WriteFAT(w io.WriterAt, base, size int64, root *File) error {
 	f := &fat{w: w, base: base, sectors: uint32(size / sectorSize)}
 	const perSector = clusterSize / sectorSize
 	for { // the FAT takes room from the clusters that it counts
@@ -64,7 +64,7 @@ func writeFAT(w io.WriterAt, base, size int64, root *file) error {
 
 // put writes a file or folder and returns its first cluster. A folder takes its
 // clusters before its children do, so that the root is cluster 2.
-func (f *fat) put(node *file, parent uint32) (uint32, error) {
+func (f *fat) put(node *File, parent uint32) (uint32, error) {
 	if !node.folder {
 		return f.store(node.data)
 	}
@@ -101,7 +101,7 @@ func (f *fat) take(n int) (uint32, error) {
 	}
 	first := uint32(len(f.table))
 	if len(f.table)+clusters > cap(f.table) {
-		return 0, fmt.Errorf("image: the boot partition of %d bytes is full", int64(f.sectors)*sectorSize)
+		return 0, fmt.Errorf("filesystem: a volume of %d bytes is full", int64(f.sectors)*sectorSize)
 	}
 	for i := range clusters {
 		next := first + uint32(i) + 1
@@ -188,7 +188,7 @@ type folder struct {
 	taken map[string]bool
 }
 
-func newFolder(node *file, root bool) *folder {
+func newFolder(node *File, root bool) *folder {
 	n := &folder{taken: map[string]bool{}, count: 2}
 	if root {
 		n.count = 1
@@ -205,7 +205,7 @@ func (n *folder) size() int { return n.count * entrySize }
 func longEntries(name string) int { return (len(utf16.Encode([]rune(name))) + 12) / 13 }
 
 // add appends the long name, last part first, and the short one.
-func (n *folder) add(c *file, cluster uint32) {
+func (n *folder) add(c *File, cluster uint32) {
 	short := n.alias(c.name)
 	sum := byte(0)
 	for i := range 11 {

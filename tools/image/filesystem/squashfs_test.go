@@ -1,4 +1,4 @@
-package image
+package filesystem
 
 import (
 	"bytes"
@@ -9,15 +9,15 @@ import (
 
 func TestSquashFSReadsBackWithUnsquashfs(t *testing.T) {
 	root := sample()
-	root.mkdir("dev")
-	root.symlink("etc/resolv.conf", "/run/resolv.conf")
+	root.Mkdir("dev")
+	root.Symlink("etc/resolv.conf", "/run/resolv.conf")
 	noise := make([]byte, 300_000) // that does not shrink
 	for i, state := 0, uint32(1); i < len(noise); i++ {
 		state = state*1664525 + 1013904223
 		noise[i] = byte(state >> 24)
 	}
-	root.add("bin/noise", 0o755, noise)
-	b, err := squashed(root)
+	root.Add("bin/noise", 0o755, noise)
+	b, err := SquashFS(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestSquashFSReadsBackWithUnsquashfs(t *testing.T) {
 }
 
 // compare looks for every file of the tree in a folder.
-func compare(t *testing.T, at string, node *file) {
+func compare(t *testing.T, at string, node *File) {
 	t.Helper()
 	info, err := os.Lstat(at)
 	if err != nil {

@@ -1,0 +1,138 @@
+package update
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxTries is how often a pending set is tried: a trial that a power cut ended
+// says nothing about the set.
+const maxTries = 3
+
+// Action is what the initramfs does next.
+type Action int
+
+// The actions.
+const (
+	Start   Action = iota // mount the root slot and go on
+	Try                   // restart with the firmware's argument for a trial
+	Restart               // restart; the firmware takes the committed set
+	Stuck                 // nothing boots: say so, and start again later
+)
+
+// TryArgument makes the firmware read tryboot.txt once.
+const TryArgument = "0 tryboot"
+
+// Boot counts this start and decides what to do. root is the root filesystem
+// that the running initramfs belongs to. The error says what was found wrong,
+// whatever the action.
+func (c *Card) Boot(root Part) (Action, error) {
+	committed, err := c.Committed()
+	if err == nil && committed != c.running {
+		return c.bootTrial(root)
+	}
+	r := c.record
+	r.boots++
+	switch {
+	case r.pending == 0:
+	case r.target == c.running: // the power failed between the two steps of Commit
+		r.floor, r.pending = max(r.floor, r.pending), 0
+	case r.tries < maxTries:
+		_, damaged := c.Check(r.target)
+		if damaged == nil {
+			r.tries++
+			if err = c.save(r); err == nil {
+				return Try, nil
+			}
+			break // what cannot be counted is not tried
+		}
+		err = errors.Join(err, fmt.Errorf("update: version %d is not tried: %w", r.pending, damaged))
+		r.refused, r.pending = r.pending, 0
+	default:
+		err = errors.Join(err, fmt.Errorf("update: version %d was tried %d times and never became healthy", r.pending, r.tries))
+		r.refused, r.pending = r.pending, 0
+	}
+	err = errors.Join(err, c.save(r))
+	damaged := c.match(root, c.slot(c.running))
+	if damaged == nil {
+		return Start, err
+	}
+	return c.fallBack(errors.Join(err, damaged))
+}
+
+// bootTrial decides for a set that was started by the firmware's trial.
+func (c *Card) bootTrial(root Part) (Action, error) {
+	if c.record.pending == 0 || c.record.target != c.running {
+		return Restart, errors.New("update: this set waits for no trial")
+	}
+	damaged := c.match(root, c.slot(c.running))
+	if damaged == nil {
+		return Start, nil
+	}
+	return Restart, errors.Join(damaged, c.Refuse())
+}
+
+// fallBack commits the other set when all of it is whole.
+func (c *Card) fallBack(why error) (Action, error) {
+	other := c.running.Other()
+	if _, err := c.Check(other); err != nil {
+		return Stuck, errors.Join(why, err)
+	}
+	if err := c.choose(chosenFile, other); err != nil {
+		return Stuck, errors.Join(why, err)
+	}
+	return Restart, why
+}
+
+// Check reads all of a set and compares it with its manifest.
+func (c *Card) Check(s Set) (Manifest, error) {
+	files, err := c.boot.files(s.folder())
+	if err != nil {
+		return Manifest{}, err
+	}
+	m, err := c.manifest(s)
+	if err != nil {
+		return m, err
+	}
+	for _, p := range m.Files {
+		if err := c.match(p, files[p.Name]); err != nil {
+			return m, err
+		}
+	}
+	line := CommandLine(m.Arguments, c.signature, s)
+	if err := c.match(PartOf(argumentFile, line), files[argumentFile]); err != nil {
+		return m, err
+	}
+	return m, c.match(m.Root, c.slot(s))
+}
+
+// match compares a part with what is on the disk.
+func (c *Card) match(p Part, at extent) error {
+	if p.Size > at.size {
+		return fmt.Errorf("update: %s is missing, or shorter than it was", p.Name)
+	}
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, io.NewSectionReader(c.disk, at.at, p.Size), make([]byte, chunk)); err != nil {
+		return fmt.Errorf("update: reading %s: %v", p.Name, err)
+	}
+	if Digest(h.Sum(nil)) != p.Sum {
+		return fmt.Errorf("update: %s is damaged", p.Name)
+	}
+	return nil
+}
+
+// manifest reads the one of a set.
+func (c *Card) manifest(s Set) (Manifest, error) {
+	e, err := c.boot.find(s.folder() + manifestFile)
+	if err != nil {
+		return Manifest{}, err
+	}
+	b := make([]byte, min(e.size, ManifestRoom))
+	if _, err := c.disk.ReadAt(b, e.at); err != nil {
+		return Manifest{}, fmt.Errorf("update: reading %s: %v", manifestFile, err)
+	}
+	return decodeManifest(bytes.TrimRight(b, "\n\x00"))
+}

@@ -1,0 +1,78 @@
+package update
+
+import "errors"
+
+// State is how a card stands with updates.
+type State struct {
+	Running, Committed Set
+	Trying             bool   // the running set is on trial: Commit or Refuse it
+	Version            uint64 // of the running set; 0 when its manifest is damaged
+	Floor              uint64 // the lowest version that is installed
+	Pending            uint64 // is tried at the next start; 0: none
+	Refused            uint64 // was tried last and never became healthy; 0: none
+	Boots              uint32 // of the committed set since it was last healthy, this one included
+}
+
+// State reads how the card stands.
+func (c *Card) State() (State, error) {
+	committed, err := c.Committed()
+	if err != nil {
+		return State{}, err
+	}
+	s := State{
+		Running: c.running, Committed: committed, Trying: c.running != 0 && c.running != committed,
+		Floor: c.floor(committed), Pending: c.record.pending, Refused: c.record.refused, Boots: c.record.boots,
+	}
+	if set := c.running; set != 0 {
+		if m, err := c.manifest(set); err == nil {
+			s.Version = m.Version
+		}
+	}
+	return s, nil
+}
+
+// floor is the lowest version that may be installed: that of the record or, on
+// a card that was never updated or lost it, of the committed set.
+func (c *Card) floor(committed Set) uint64 {
+	m, err := c.manifest(committed)
+	if err != nil {
+		return c.record.floor
+	}
+	return max(c.record.floor, m.Version)
+}
+
+// Commit says that the running set is healthy: one that is on trial becomes the
+// committed one. Which it is changes with one byte.
+func (c *Card) Commit() error {
+	committed, err := c.Committed()
+	if err != nil {
+		return err
+	}
+	r := c.record
+	if c.running == 0 {
+		return errors.New("update: only the machine that runs a set can say that it is healthy")
+	}
+	if c.running != committed {
+		if r.pending == 0 || r.target != c.running {
+			return errors.New("update: this set waits for no trial")
+		}
+		if err := c.choose(chosenFile, c.running); err != nil {
+			return err
+		}
+		r.floor, r.pending, r.refused, r.tries = max(r.floor, r.pending), 0, 0, 0
+	} else if r.boots == 0 {
+		return nil
+	}
+	r.boots = 0
+	return c.save(r)
+}
+
+// Refuse gives the set on trial up; the next start is of the committed one.
+func (c *Card) Refuse() error {
+	r := c.record
+	if r.pending == 0 || r.target != c.running {
+		return errors.New("update: this set waits for no trial")
+	}
+	r.refused, r.pending = r.pending, 0
+	return c.save(r)
+}

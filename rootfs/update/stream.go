@@ -1,0 +1,104 @@
+package update
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"aead.dev/minisign"
+)
+
+const (
+	streamMagic  = "HGUPDAT1"
+	streamHeader = 16
+	maxSignature = 1024
+	chunk        = 256 << 10 // bytes that are read or written at a time
+)
+
+// Seal signs a manifest and writes an update file. contents are the manifest's
+// files in their order, then the root filesystem.
+func Seal(w io.Writer, m Manifest, key minisign.PrivateKey, contents ...[]byte) error {
+	text, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	// The reader makes the signature one over the hash: Sign would as well,
+	// but stamps it with the time of day.
+	hashed := minisign.NewReader(bytes.NewReader(text))
+	if _, err := io.Copy(io.Discard, hashed); err != nil {
+		return err
+	}
+	signature := hashed.SignWithComments(key, fmt.Sprintf("%s for %s, version %d", m.Role, m.Board, m.Version), "heliograph update")
+	b := []byte(streamMagic)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(signature)))
+	for _, part := range append([][]byte{b, text, signature}, contents...) {
+		if _, err := w.Write(part); err != nil {
+			return fmt.Errorf("update: %w", err)
+		}
+	}
+	return nil
+}
+
+// read reads the beginning of an update file and checks its signature before it
+// looks at anything else. The parts follow in r.
+func read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
+	var head [streamHeader]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil || string(head[:len(streamMagic)]) != streamMagic {
+		return Manifest{}, nil, errors.New("update: this is no update file; make one with \"heliograph update make\"")
+	}
+	size, signed := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
+	if size > maxManifest || signed > maxSignature {
+		return Manifest{}, nil, fmt.Errorf("update: a manifest of %d bytes with a signature of %d", size, signed)
+	}
+	b := make([]byte, size+signed)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return Manifest{}, nil, errors.New("update: the file ends in its manifest: copy it again")
+	}
+	text, signature := b[:size], b[size:]
+	if !genuine(key, text, signature) {
+		return Manifest{}, nil, errors.New("update: the signature is not of the key that this image was built with; nothing was changed")
+	}
+	m, err := decodeManifest(text)
+	return m, text, err
+}
+
+// genuine takes signatures over the hash alone: minisign's older kind signs the
+// bytes themselves, and one key should not do both.
+func genuine(key minisign.PublicKey, text, signature []byte) bool {
+	var s minisign.Signature
+	if err := s.UnmarshalText(signature); err != nil || s.Algorithm != minisign.HashEdDSA {
+		return false
+	}
+	return minisign.Verify(key, text, signature)
+}
+
+// each walks the parts that follow a manifest and compares what they hold. It
+// gives their bytes to take as they come, and fails on a byte too many.
+func (m Manifest) each(r io.Reader, take func(part int, at int64, b []byte) error) error {
+	buffer := make([]byte, chunk)
+	for i, p := range m.parts() {
+		h := sha256.New()
+		for at := int64(0); at < p.Size; {
+			b := buffer[:min(int64(len(buffer)), p.Size-at)]
+			if _, err := io.ReadFull(r, b); err != nil {
+				return fmt.Errorf("update: the file ends in %s: copy it again", p.Name)
+			}
+			h.Write(b)
+			if err := take(i, at, b); err != nil {
+				return err
+			}
+			at += int64(len(b))
+		}
+		if Digest(h.Sum(nil)) != p.Sum {
+			return fmt.Errorf("update: %s is not what was signed: copy the file again", p.Name)
+		}
+	}
+	if n, err := r.Read(buffer[:1]); n != 0 || err != io.EOF {
+		return errors.New("update: something follows the last part: copy the file again")
+	}
+	return nil
+}
