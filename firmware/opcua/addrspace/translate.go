@@ -14,9 +14,14 @@ type Element struct {
 	Name     rawvalue.QualifiedName // BrowseName of the target; the last one may be empty, and is every name then
 }
 
+// maxEdges bounds the references that are looked at along one path: about a tenth of a
+// second.
+const maxEdges = 500_000
+
 // Translate follows a browse path (OPC 10000-4 §5.9.4) and returns the nodes it leads
 // to, each once. Paths that lead to another server, whose names are not known here,
-// are not followed. More targets than most, along the way or at the end, are too many.
+// are not followed. More targets than most, along the way or at the end, are too many;
+// a path that looks at more references than maxEdges is too complex.
 func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.StatusCode) {
 	node, ok := v.t.node(start)
 	switch {
@@ -30,8 +35,14 @@ func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.St
 			return nil, ua.StatusBadBrowseNameInvalid
 		}
 	}
-	at := []Ref{node}
+	at, edges := []Ref{node}, 0
 	for _, e := range path {
+		for _, r := range at {
+			edges += len(v.t.entries[r].edges)
+		}
+		if edges > maxEdges {
+			return nil, ua.StatusBadQueryTooComplex
+		}
 		if at = v.step(at, e, most); len(at) > most {
 			return nil, ua.StatusBadTooManyMatches
 		}

@@ -33,3 +33,26 @@ func TestRedundancyAndCapabilitiesAreTheMirrorsOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestTheServersOwnNodes(t *testing.T) {
+	s, url := start(t, nil)
+	s.SetState(ua.ServerStateCommunicationFault, 7)
+	s.Set(ns0(id.Server_ServerArray), dataValue(t, []string{"urn:source", "urn:another"}))
+	c, token := newSession(t, url)
+	resp, _ := ask(t, c, readRequest(token, stateItem(), &ua.ReadValueID{NodeID: ns0(id.Server_ServerArray).UA(), AttributeID: 13},
+		&ua.ReadValueID{NodeID: ns0(id.Server).UA(), AttributeID: ua.AttributeIDEventNotifier}, &ua.ReadValueID{NodeID: ns0(id.Server_ServiceLevel).UA(), AttributeID: 13}))
+	got := resp.(*ua.ReadResponse).Results
+	status, ok := got[0].Value.Value().(*ua.ExtensionObject).Value.(*ua.ServerStatusDataType)
+	if !ok || status.State != ua.ServerStateCommunicationFault {
+		t.Errorf("ServerStatus is %+v", got[0].Value)
+	}
+	if uris := got[1].Value.Value().([]string); len(uris) != 2 || uris[0] != "urn:test:server" || uris[1] != "urn:another" {
+		t.Errorf("ServerArray is %q", uris)
+	}
+	if got[2].Value.Value() != byte(1) {
+		t.Errorf("EventNotifier is %v", got[2].Value.Value())
+	}
+	if got[3].Status != ua.StatusBadNodeIDUnknown {
+		t.Errorf("ServiceLevel, a node that the space has not, is %v", got[3].Status)
+	}
+}

@@ -30,30 +30,60 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	if !ok {
 		return status(ua.StatusBadNodeIDUnknown)
 	}
-	start := len(dst)
-	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
-		if raw, known := s.values.get(node); known {
-			dst = append(dst, raw...)
-		} else {
-			dst = status(ua.StatusCode(s.missing.Load()))
-		}
-	} else if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
-		return status(ua.StatusBadAttributeIDInvalid)
-	}
 	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
 		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
-			dst = dst[:start]
 			return status(code)
 		}
 	}
+	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
+		raw, known := s.values.get(node)
+		if code := readable(v, ref); code != ua.StatusOK && (!known || !bad(raw)) {
+			return status(code)
+		}
+		if !known {
+			return status(ua.StatusCode(s.missing.Load()))
+		}
+		return append(dst, raw...)
+	}
+	if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
+		return status(ua.StatusBadAttributeIDInvalid)
+	}
 	return dst
+}
+
+// readable tells whether the source lets the Value of a variable be read (OPC 10000-3
+// §8.57): anybody, and the user that it was asked as. Where it does not say, it does.
+func readable(v addrspace.View, ref addrspace.Ref) ua.StatusCode {
+	switch {
+	case !currentRead(v, ref, ua.AttributeIDAccessLevel):
+		return ua.StatusBadNotReadable
+	case !currentRead(v, ref, ua.AttributeIDUserAccessLevel):
+		return ua.StatusBadUserAccessDenied
+	}
+	return ua.StatusOK
+}
+
+func currentRead(v addrspace.View, ref addrspace.Ref, attribute ua.AttributeID) bool {
+	var buf [64]byte
+	raw, ok := v.AppendAttribute(buf[:0], ref, attribute)
+	if !ok {
+		return true
+	}
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	return err != nil || dv.Value.Type() != ua.TypeIDByte || dv.Value.IsArray() || ua.AccessLevelType(dv.Value.Raw[1])&ua.AccessLevelTypeCurrentRead != 0
+}
+
+// bad tells whether a DataValue says itself why there is none.
+func bad(dataValue []byte) bool {
+	dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{})
+	return err == nil && dv.Status&0x8000_0000 != 0
 }
 
 // Shared returns a variable's DataValue as it was Set, nil where there is none or the
 // client may not have it.
 func (s *Server) Shared(c *subscription.Client, node rawvalue.NodeID) (raw []byte) {
 	s.cfg.Space.View(func(v addrspace.View) {
-		if ref, ok := v.Lookup(node); ok && s.restricted(v, ref, c, false) == ua.StatusOK {
+		if ref, ok := v.Lookup(node); ok && s.restricted(v, ref, c, false) == ua.StatusOK && readable(v, ref) == ua.StatusOK {
 			raw, _ = s.values.get(node)
 		}
 	})

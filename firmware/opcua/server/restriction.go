@@ -61,7 +61,7 @@ func restrictionBits(raw []byte) (bits uint16, none bool) {
 type defaults struct {
 	version uint64 // of the address space
 	at      time.Time
-	bits    map[uint16]uint16 // by namespace index
+	bits    map[uint16]uint16 // by namespace index; never changes
 }
 
 // defaultsFor is how long they count: a value changes more rarely than the structure.
@@ -74,11 +74,16 @@ func (s *Server) defaultRestrictions(v addrspace.View) map[uint16]uint16 {
 	if d := s.defaults.Load(); d != nil && d.version == v.Version() && now.Sub(d.at) < defaultsFor {
 		return d.bits
 	}
-	d := &defaults{version: v.Version(), at: now, bits: map[uint16]uint16{}}
+	d := &defaults{version: v.Version(), at: now, bits: s.lookForDefaults(v)}
 	s.defaults.Store(d)
+	return d.bits
+}
+
+func (s *Server) lookForDefaults(v addrspace.View) map[uint16]uint16 {
+	bits := map[uint16]uint16{}
 	folder, ok := v.Lookup(rawvalue.NodeID{Number: id.Server_Namespaces})
 	if !ok {
-		return d.bits
+		return bits
 	}
 	indices := s.namespaceIndices()
 	found, _ := v.Browse(nil, folder, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}, 0, len(indices)+1)
@@ -89,10 +94,10 @@ func (s *Server) defaultRestrictions(v addrspace.View) map[uint16]uint16 {
 		uri := s.property(v, f.Target, "NamespaceUri")
 		index, known := indices[textOf(uri)]
 		if raw := s.property(v, f.Target, "DefaultAccessRestrictions"); known && raw != nil {
-			d.bits[index], _ = restrictionBits(raw)
+			bits[index], _ = restrictionBits(raw)
 		}
 	}
-	return d.bits
+	return bits
 }
 
 // property returns the value of a node's property, nil when there is none.

@@ -85,8 +85,8 @@ func (q *query) userName(token *ua.UserNameIdentityToken, nonce []byte) (string,
 	if token.EncryptionAlgorithm != "" {
 		var err error
 		password, err = channel.DecryptPassword(tokenPolicy(peer.Policy), q.channel.Identity().Key, nonce, token.EncryptionAlgorithm, token.Password)
-		if err != nil {
-			return "", ua.StatusBadIdentityTokenInvalid
+		if err != nil { // goes on as a wrong password does: what decrypts is nobody's to learn
+			password = channel.Nonce()
 		}
 	} else if peer.Mode != ua.MessageSecurityModeSignAndEncrypt { // in the clear, for everybody to read
 		return "", ua.StatusBadIdentityTokenInvalid

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+func browseRequest(token *ua.NodeID, most uint32, nodes ...*ua.BrowseDescription) *ua.BrowseRequest {
+	return &ua.BrowseRequest{
+		RequestHeader: header(token), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}, RequestedMaxReferencesPerNode: most, NodesToBrowse: nodes,
+	}
+}
+
+func description(node rawvalue.NodeID, mask uint32) *ua.BrowseDescription {
+	return &ua.BrowseDescription{
+		NodeID: node.UA(), ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, ResultMask: mask,
+	}
+}
+
+func TestBrowse(t *testing.T) {
+	_, url := start(t, nil)
+	c, token := newSession(t, url)
+	resp, code := ask(t, c, browseRequest(token, 0, description(ns0(id.ObjectsFolder), 0x3f), description(ns0(id.ObjectsFolder), 0)))
+	if code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	results := resp.(*ua.BrowseResponse).Results
+	full, bare := results[0].References, results[1].References
+	if len(full) != 2 || full[1].BrowseName.Name != "Plant" || full[1].DisplayName.Text != "Plant" || full[1].NodeClass != ua.NodeClassObject || !full[1].IsForward ||
+		full[1].ReferenceTypeID.IntID() != id.Organizes {
+		t.Errorf("Objects lists %+v", full)
+	}
+	if len(bare) != 2 || bare[1].BrowseName.Name != "" || bare[1].NodeClass != 0 || bare[1].NodeID.NodeID.StringID() != "plant" {
+		t.Errorf("without a mask Objects lists %+v", bare)
+	}
+	for name, tc := range map[string]struct {
+		change func(*ua.BrowseDescription)
+		want   ua.StatusCode
+		n      int
+	}{
+		"inverse":             {func(d *ua.BrowseDescription) { d.BrowseDirection = ua.BrowseDirectionInverse }, ua.StatusOK, 0},
+		"without subtypes":    {func(d *ua.BrowseDescription) { d.IncludeSubtypes = false }, ua.StatusOK, 0},
+		"of a class":          {func(d *ua.BrowseDescription) { d.NodeClassMask = uint32(ua.NodeClassVariable) }, ua.StatusOK, 0},
+		"of every type":       {func(d *ua.BrowseDescription) { d.ReferenceTypeID = ua.NewTwoByteNodeID(0) }, ua.StatusOK, 2},
+		"an unknown node":     {func(d *ua.BrowseDescription) { d.NodeID = named("nowhere").UA() }, ua.StatusBadNodeIDUnknown, 0},
+		"an odd direction":    {func(d *ua.BrowseDescription) { d.BrowseDirection = 9 }, ua.StatusBadBrowseDirectionInvalid, 0},
+		"a type that is none": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("plant").UA() }, ua.StatusBadReferenceTypeIDInvalid, 0},
+		"a type nobody knows": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("x").UA() }, ua.StatusBadReferenceTypeIDInvalid, 0},
+	} {
+		d := description(ns0(id.ObjectsFolder), 0x3f)
+		tc.change(d)
+		resp, code := ask(t, c, browseRequest(token, 0, d))
+		if code != ua.StatusOK {
+			t.Fatalf("%s: %v", name, code)
+		}
+		if r := resp.(*ua.BrowseResponse).Results[0]; r.StatusCode != tc.want || len(r.References) != tc.n {
+			t.Errorf("%s: %v and %d references, want %v and %d", name, r.StatusCode, len(r.References), tc.want, tc.n)
+		}
+	}
+}
+
+func TestBrowseGoesOnWhereItWas(t *testing.T) {
+	s, url := start(t, func(c *Config) { c.Limits.ContinuationPoints = 2 })
+	c, token := newSession(t, url)
+	d := description(named("plant"), 0x3f)
+	resp, _ := ask(t, c, browseRequest(token, 15, d, d, d))
+	results := resp.(*ua.BrowseResponse).Results
+	if results[2].StatusCode != ua.StatusBadNoContinuationPoints {
+		t.Errorf("the third continuation point: %v", results[2].StatusCode)
+	}
+	seen := map[string]bool{}
+	point := results[0].ContinuationPoint
+	for _, r := range results[0].References {
+		seen[r.BrowseName.Name] = true
+	}
+	// Another node changes meanwhile.
+	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
+		t.Fatal(err)
+	}
+	old := point
+	for len(point) > 0 {
+		resp, code := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ContinuationPoints: [][]byte{point}})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		r := resp.(*ua.BrowseNextResponse).Results[0]
+		if r.StatusCode != ua.StatusOK {
+			t.Fatal(r.StatusCode)
+		}
+		for _, ref := range r.References {
+			seen[ref.BrowseName.Name] = true
+		}
+		point = r.ContinuationPoint
+	}
+	if len(seen) != 40 {
+		t.Errorf("%d nodes were found, want 40", len(seen))
+	}
+	next := func(release bool, points ...[]byte) []ua.StatusCode {
+		resp, code := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ReleaseContinuationPoints: release, ContinuationPoints: points})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		var codes []ua.StatusCode
+		for _, r := range resp.(*ua.BrowseNextResponse).Results {
+			codes = append(codes, r.StatusCode)
+		}
+		return codes
+	}
+	if got := next(false, old, nil); got[0] != ua.StatusBadContinuationPointInvalid || got[1] != ua.StatusBadContinuationPointInvalid {
+		t.Errorf("points that were used: %v", got)
+	}
+	if got := next(true, results[1].ContinuationPoint); got[0] != ua.StatusOK {
+		t.Errorf("releasing: %v", got)
+	}
+	if got := next(false, results[1].ContinuationPoint); got[0] != ua.StatusBadContinuationPointInvalid {
+		t.Errorf("a released point: %v", got)
+	}
+}
+
+func TestTranslate(t *testing.T) {
+	_, url := start(t, nil)
+	c, token := newSession(t, url)
+	path := func(start rawvalue.NodeID, names ...string) *ua.BrowsePath {
+		p := &ua.BrowsePath{StartingNode: start.UA(), RelativePath: &ua.RelativePath{}}
+		for _, n := range names {
+			e := &ua.RelativePathElement{ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: n}}
+			if n == "Plant" || n == "taga0" {
+				e.TargetName.NamespaceIndex = 1
+			}
+			p.RelativePath.Elements = append(p.RelativePath.Elements, e)
+		}
+		return p
+	}
+	for name, tc := range map[string]struct {
+		path *ua.BrowsePath
+		want ua.StatusCode
+	}{
+		"a tag": {path(ns0(id.RootFolder), "Objects", "Plant", "taga0"), ua.StatusOK}, "nothing there": {path(ns0(id.RootFolder), "Objects", "Nowhere"), ua.StatusBadNoMatch},
+		"an unknown start": {path(named("x"), "Objects"), ua.StatusBadNodeIDUnknown}, "no path": {path(ns0(id.RootFolder)), ua.StatusBadNothingToDo},
+		"an empty name": {path(ns0(id.RootFolder), "", "Plant"), ua.StatusBadBrowseNameInvalid},
+	} {
+		resp, code := ask(t, c, &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: []*ua.BrowsePath{tc.path}})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		r := resp.(*ua.TranslateBrowsePathsToNodeIDsResponse).Results[0]
+		if r.StatusCode != tc.want || tc.want == ua.StatusOK && r.Targets[0].TargetID.NodeID.StringID() != "taga0" {
+			t.Errorf("%s: %v %v, want %v", name, r.StatusCode, r.Targets, tc.want)
+		}
+	}
+}
+
+// A path that goes round in a node of many references is given up, not followed.
+func TestOnePathStopsNobody(t *testing.T) {
+	s, url := start(t, nil)
+	hub := addrspace.Node{ID: named("hub"), Attributes: []addrspace.Attribute{
+		{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassObject))}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "hub"})},
+	}}
+	for i := range 10_000 {
+		hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
+	}
+	hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: named("hub")})
+	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: hub}}); err != nil {
+		t.Fatal(err)
+	}
+	c, token := newSession(t, url)
+	for steps, want := range map[int]ua.StatusCode{5: ua.StatusOK, 5000: ua.StatusBadQueryTooComplex} {
+		p := &ua.BrowsePath{StartingNode: named("hub").UA(), RelativePath: &ua.RelativePath{}}
+		for range steps {
+			p.RelativePath.Elements = append(p.RelativePath.Elements, &ua.RelativePathElement{
+				ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: "hub"},
+			})
+		}
+		resp, code := ask(t, c, &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: []*ua.BrowsePath{p}})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		if got := resp.(*ua.TranslateBrowsePathsToNodeIDsResponse).Results[0].StatusCode; got != want {
+			t.Errorf("%d steps: got %v, want %v", steps, got, want)
+		}
+	}
+}
