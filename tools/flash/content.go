@@ -1,0 +1,190 @@
+package flash
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/fat32"
+
+	"heliograph/firmware/config"
+)
+
+// home is the folder of the boot partition that a role gets.
+const home = "heliograph"
+
+// Bounds on what an image may hold in its configuration.
+const (
+	sector    = 512
+	mostImage = 16 << 30
+	mostFiles = 256
+	mostBytes = 4 << 20
+)
+
+// content is the files of an image's configuration by their paths below home.
+type content map[string][]byte
+
+var errForeign = errors.New("it is no image of a heliograph board: make one with \"heliograph image\"")
+
+// boot opens the boot partition of an image or of a card.
+func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
+	head := make([]byte, sector)
+	if err := readAt(f, head, 0); err != nil {
+		return nil, errForeign
+	}
+	entry := head[446:]
+	start, length := int64(binary.LittleEndian.Uint32(entry[8:]))*sector, int64(binary.LittleEndian.Uint32(entry[12:]))*sector
+	if string(head[510:]) != "\x55\xAA" || entry[4] != 0x0C || start == 0 || length == 0 || start+length > mostImage {
+		return nil, errForeign
+	}
+	label := make([]byte, 11) // go-diskfs believes the rest of a volume's first sector
+	if err := readAt(f, label, start+71); err != nil || string(label) != "HELIOGRAPH " {
+		return nil, errForeign
+	}
+	v, err := fat32.Read(file.New(f, !writable), length, start, sector)
+	if err != nil {
+		return nil, fmt.Errorf("its boot partition: %v", err)
+	}
+	return v, nil
+}
+
+// readContent reads the configuration in an image or on a card; an image without
+// one has none.
+func readContent(f *os.File) (content, error) {
+	v, err := boot(f, false)
+	if err != nil {
+		return nil, err
+	}
+	c := content{}
+	total := 0
+	err = fs.WalkDir(v, home, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if len(c) == mostFiles {
+			return fmt.Errorf("more than %d files", mostFiles)
+		}
+		b, err := readFile(v, name)
+		if total += len(b); total > mostBytes {
+			return fmt.Errorf("more than %d bytes", mostBytes)
+		}
+		c[strings.TrimPrefix(name, home+"/")] = b
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its configuration: %v", err)
+	}
+	return c, nil
+}
+
+func readFile(v fs.FS, name string) ([]byte, error) {
+	f, err := v.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, mostBytes+1))
+}
+
+// addContent puts files into an image's configuration.
+func addContent(f *os.File, c content) error {
+	v, err := boot(f, true)
+	if err != nil {
+		return err
+	}
+	for name, b := range c {
+		at := path.Join(home, name)
+		if err := v.Mkdir(path.Dir(at)); err != nil {
+			return fmt.Errorf("flash: writing %s: %v", name, err)
+		}
+		if err := writeFile(v, at, b); err != nil {
+			return fmt.Errorf("flash: writing %s: %v", name, err)
+		}
+	}
+	return f.Sync()
+}
+
+func writeFile(v *fat32.FileSystem, at string, b []byte) error {
+	f, err := v.OpenFile(at, os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// difference names the first file that two contents do not share, or "".
+func (c content) difference(other content) string {
+	names := slices.Concat(slices.Collect(maps.Keys(c)), slices.Collect(maps.Keys(other)))
+	slices.Sort(names)
+	for _, name := range names {
+		mine, have := c[name]
+		others, has := other[name]
+		if have != has || !bytes.Equal(mine, others) {
+			return name
+		}
+	}
+	return ""
+}
+
+// check returns what is wrong with a configuration. An image does not name its
+// role, so the one that finds less to say has read its own.
+func (c content) check() error {
+	if _, ok := c["heliograph.toml"]; !ok {
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "heliograph-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := c.save(dir); err != nil {
+		return err
+	}
+	at := filepath.Join(dir, "heliograph.toml")
+	_, _, tx := config.LoadTX(at)
+	_, _, rx := config.LoadRX(at)
+	if tx == nil || rx == nil {
+		return nil
+	}
+	if faults(rx) < faults(tx) {
+		tx = rx
+	}
+	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%s", strings.ReplaceAll(tx.Error(), dir+"/", ""))
+}
+
+func faults(err error) int {
+	list, _ := errors.AsType[config.Faults](err)
+	return len(list)
+}
+
+func (c content) save(dir string) error {
+	for name, b := range c {
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("its configuration has a file %q", name)
+		}
+		at := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(at, b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

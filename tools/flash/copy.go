@@ -1,0 +1,115 @@
+package flash
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// Our choices.
+const (
+	chunk     = 1 << 20
+	syncEvery = 16 * chunk // so that the progress is the card's, not the cache's
+)
+
+// medium is what an image is written to and read back from.
+type medium interface {
+	io.WriterAt
+	io.ReaderAt
+	Sync() error
+	// Forget has the next read come from the medium, not from memory.
+	Forget() error
+}
+
+// put writes an image, its first chunk last: a medium that was taken out halfway
+// has no partition table and boots nothing. On a sparse medium, which reads as
+// zeros where nothing was written, holes are left out. It returns the digest of
+// what it meant to write.
+func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bool, told func(int64)) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	zeros, buffer := make([]byte, chunk), make([]byte, chunk)
+	head := make([]byte, min(chunk, size))
+	if err := readAt(image, head, 0); err != nil {
+		return sum, fmt.Errorf("reading the image: %w", err)
+	}
+	h.Write(head)
+	if err := writeThrough(m, zeros[:len(head)], 0); err != nil {
+		return sum, err
+	}
+	for at := int64(chunk); at < size; at += chunk {
+		if ctx.Err() != nil {
+			return sum, ctx.Err()
+		}
+		b := buffer[:min(chunk, size-at)]
+		if err := readAt(image, b, at); err != nil {
+			return sum, fmt.Errorf("reading the image: %w", err)
+		}
+		h.Write(b)
+		if !sparse || !bytes.Equal(b, zeros[:len(b)]) {
+			if err := writeAt(m, b, at); err != nil {
+				return sum, err
+			}
+		}
+		if at%syncEvery == 0 {
+			if err := m.Sync(); err != nil {
+				return sum, err
+			}
+		}
+		told(at)
+	}
+	if err := m.Sync(); err != nil {
+		return sum, err
+	}
+	if err := writeThrough(m, head, 0); err != nil {
+		return sum, err
+	}
+	told(size)
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+// digest reads a medium back.
+func digest(ctx context.Context, m io.ReaderAt, size int64, told func(int64)) (sum [sha256.Size]byte, err error) {
+	h := sha256.New()
+	buffer := make([]byte, chunk)
+	for at := int64(0); at < size; at += chunk {
+		if ctx.Err() != nil {
+			return sum, ctx.Err()
+		}
+		b := buffer[:min(chunk, size-at)]
+		if err := readAt(m, b, at); err != nil {
+			return sum, err
+		}
+		h.Write(b)
+		told(at + int64(len(b)))
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
+}
+
+func writeThrough(m medium, b []byte, at int64) error {
+	if err := writeAt(m, b, at); err != nil {
+		return err
+	}
+	return m.Sync()
+}
+
+// writeAt does not believe that a write without an error was a whole one.
+func writeAt(w io.WriterAt, b []byte, at int64) error {
+	n, err := w.WriteAt(b, at)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+func readAt(r io.ReaderAt, b []byte, at int64) error {
+	n, err := r.ReadAt(b, at)
+	if n == len(b) {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,191 @@
+// Package flash writes an image to a card, and makes sure that it is there.
+//
+// Before: the image is one of ours, its configuration has no faults, the target is
+// a drive that is plausibly a card and that nobody uses, and the engineer has
+// typed its name. The disk that the computer runs from is never written.
+//
+// Writing: the first chunk of the drive is made zero, the rest is written, then
+// the first chunk: a card that was taken out halfway has no partition table. On a
+// drive the image's holes are written as zeros, so that nothing of an earlier
+// board survives in its slots or its data partition; what lies behind the image
+// stays as it was. A plain file keeps the holes.
+//
+// After: everything is flushed, the caches are emptied, and the whole is read back
+// and compared by SHA-256; then the files of the configuration are read from the
+// card's own FAT and compared one by one.
+//
+// The package signs nothing, and does not erase a key from the medium that an
+// image with one lay on.
+package flash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Desk is where the engineer sits.
+type Desk struct {
+	Root     fs.FS // of this machine: sys and proc
+	Out      io.Writer
+	Terminal bool // Out is one
+	Now      func() time.Time
+	Ask      func(ctx context.Context, question string) (string, error)
+	Yes      bool // ask nothing before a drive is overwritten
+	Override bool // see Drive.Refusal
+}
+
+// Check refuses a target as Card will, before there is an image.
+func (d Desk) Check(to string) error {
+	t, err := find(d.Root, to)
+	if err == nil && !t.isFile() {
+		err = t.drive.Refusal(0, d.Override)
+	}
+	return err
+}
+
+// Card writes an image to a drive or a plain file.
+func (d Desk) Card(ctx context.Context, image, to string) error {
+	s, err := openSource(image)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if len(s.content) == 0 {
+		fmt.Fprintf(d.Out, "%s has no configuration: its board will ask for one\n", image)
+	}
+	t, err := d.target(s, to)
+	if err != nil {
+		return err
+	}
+	if !t.isFile() && !d.Yes {
+		if err := d.confirm(ctx, t, "Everything on it is lost."); err != nil {
+			return err
+		}
+	}
+	return d.write(ctx, s, t)
+}
+
+// source is an image that was found to be good.
+type source struct {
+	*os.File
+	size    int64
+	content content
+}
+
+func openSource(name string) (*source, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("flash: %v", err)
+	}
+	s := &source{File: f}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errForeign
+	}
+	if err == nil {
+		s.size = info.Size()
+		s.content, err = readContent(f)
+	}
+	if err == nil {
+		err = s.content.check()
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("flash: %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// target finds where to write, and refuses what should not be written.
+func (d Desk) target(s *source, to string) (target, error) {
+	t, err := find(d.Root, to)
+	if err != nil {
+		return t, err
+	}
+	if !t.isFile() {
+		return t, t.drive.Refusal(s.size, d.Override)
+	}
+	if mine, err := s.Stat(); err == nil {
+		if its, err := os.Stat(to); err == nil && os.SameFile(mine, its) {
+			return t, fmt.Errorf("flash: %s is the image itself: name another file", to)
+		}
+	}
+	return t, nil
+}
+
+// confirm has the engineer type the drive's name, and looks whether it is still
+// the same drive with the same card afterwards.
+func (d Desk) confirm(ctx context.Context, t target, why string) error {
+	answer, err := d.Ask(ctx, fmt.Sprintf("%s\n%s Type its name (%s) to go on: ", t.drive, why, t.drive.Name))
+	if err != nil {
+		return err
+	}
+	if answer != t.drive.Name {
+		return fmt.Errorf("flash: %q is not %q: nothing was written", answer, t.drive.Name)
+	}
+	return nil
+}
+
+// write writes, reads back and releases. What it leaves after an error is no card
+// that boots, and the error says so.
+func (d Desk) write(ctx context.Context, s *source, t target) error {
+	c, err := t.open(d.Override)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if t.isFile() {
+		if err := c.Truncate(s.size); err != nil {
+			return fmt.Errorf("flash: %v", err)
+		}
+	}
+	p := &progress{out: d.Out, terminal: d.Terminal, now: d.Now}
+	if err := transfer(ctx, s, c, t.isFile(), p); err != nil {
+		p.broken()
+		return fmt.Errorf("flash: %s is NOT usable: %w; flash it again", t.path, err)
+	}
+	got, err := readContent(c.File)
+	if err != nil {
+		return fmt.Errorf("flash: %s is NOT usable: reading back: %w; flash it again", t.path, err)
+	}
+	if name := s.content.difference(got); name != "" {
+		return fmt.Errorf("flash: %s is NOT usable: it gave back another %s; take another card", t.path, name)
+	}
+	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got), c.release())
+	return nil
+}
+
+var errOther = errors.New("it gave back other bytes than were written: it is worn out or a counterfeit, take another")
+
+// transfer puts the image on the medium and reads it back.
+func transfer(ctx context.Context, s *source, m medium, sparse bool, p *progress) error {
+	p.start("writing", s.size)
+	want, err := put(ctx, m, s, s.size, sparse, p.step)
+	if err != nil {
+		return stopped(ctx, fmt.Errorf("writing: %w", err))
+	}
+	if err := m.Forget(); err != nil {
+		return err
+	}
+	p.start("reading back", s.size)
+	got, err := digest(ctx, m, s.size, p.step)
+	if err != nil {
+		return stopped(ctx, fmt.Errorf("reading back: %w", err))
+	}
+	if got != want {
+		return errOther
+	}
+	return nil
+}
+
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errors.New("stopped before it was whole")
+	}
+	return err
+}

@@ -1,0 +1,92 @@
+package flash
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"heliograph/firmware/config/pairkey"
+	"heliograph/tools/image/filesystem"
+)
+
+const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+
+// tiny writes an image that has a boot partition and nothing behind it but a
+// hole and a last byte.
+func tiny(t *testing.T, files map[string]string) string {
+	t.Helper()
+	const start, length, whole = 1 << 20, 40 << 20, 48<<20 + sector
+	name := filepath.Join(t.TempDir(), "tiny.img")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	head := make([]byte, sector)
+	head[446+4] = 0x0C
+	binary.LittleEndian.PutUint32(head[446+8:], start/sector)
+	binary.LittleEndian.PutUint32(head[446+12:], length/sector)
+	copy(head[510:], "\x55\xAA")
+	root := filesystem.Tree()
+	root.Add("config.txt", 0o444, []byte("arm_64bit=1\n"))
+	for path, text := range files {
+		root.Add("heliograph/"+path, 0o400, []byte(text))
+	}
+	for _, err := range []error{
+		filesystem.WriteFAT(f, start, length, root), writeAt(f, head, 0), writeAt(f, []byte{1}, whole-1),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return name
+}
+
+func configured() map[string]string {
+	return map[string]string{"heliograph.toml": valid, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))}
+}
+
+// desk is one where nobody sits: a question ends the test.
+func desk(t *testing.T, out *strings.Builder) Desk {
+	return Desk{
+		Root: fstest.MapFS{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
+		Ask: func(_ context.Context, question string) (string, error) {
+			t.Errorf("got the question %q, want none", question)
+			return "", errors.New("nobody here")
+		},
+	}
+}
+
+func TestPlainFileBecomesTheImage(t *testing.T) {
+	image, to := tiny(t, configured()), filepath.Join(t.TempDir(), "card")
+	if err := os.WriteFile(to, []byte(strings.Repeat("old", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := desk(t, &out).Card(t.Context(), image, to); err != nil {
+		t.Fatal(err)
+	}
+	if want, got := read(t, image), read(t, to); want != got {
+		t.Errorf("got a file of %d bytes that differs, want the image of %d", len(got), len(want))
+	}
+	for _, want := range []string{"writing 100 %", "reading back 100 %", "with 2 files of configuration"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got %q, want it to say %q", out.String(), want)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

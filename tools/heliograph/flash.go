@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"heliograph/boards"
+	"heliograph/tools/flash"
+	"heliograph/tools/image"
+)
+
+func flashCommand() *cobra.Command {
+	o := image.Options{Source: ".", Version: version}
+	var board string
+	var yes, override bool
+	c := &cobra.Command{
+		Use:   "flash [FILE.img | --role tx|rx --board BOARD [--config FILE] [--network FILE]] TARGET",
+		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
+		Long: "Without arguments it lists the drives that can be cards. TARGET is one of them, /dev/sdX, or a plain file.\n" +
+			"The image is FILE.img, or made here as \"heliograph image\" makes it.",
+		Args: cobra.MaximumNArgs(2),
+	}
+	f := c.Flags()
+	f.StringVar(&o.Role, "role", "", "tx or rx: make the image for it")
+	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
+	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
+	f.BoolVar(&yes, "yes", false, "do not ask before a drive is overwritten")
+	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; never the disk of /")
+	c.MarkFlagsRequiredTogether("role", "board")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		d := flashDesk(c, yes, override)
+		switch {
+		case len(args) == 0 && o.Role == "":
+			return failing(func(c *cobra.Command, _ []string) error { return listDrives(c.OutOrStdout(), d) })(c, nil)
+		case len(args) == 2 && o.Role == "":
+			return failing(func(c *cobra.Command, args []string) error { return d.Card(c.Context(), args[0], args[1]) })(c, args)
+		case len(args) != 1 || o.Role == "":
+			return errors.New("flash what to where? Say FILE.img TARGET, or --role and --board with TARGET")
+		}
+		var err error
+		if o.Board, err = imageBoard(board); err != nil {
+			return err
+		}
+		return failing(func(c *cobra.Command, args []string) error { return flashBuilt(c.Context(), d, o, args[0]) })(c, args)
+	}
+	return c
+}
+
+func imageBoard(name string) (boards.Board, error) {
+	b, ok := boards.ByName(name)
+	if !ok || b.Console.Device == "" {
+		return b, fmt.Errorf("board %q has no image: rpi4b, cm4, rpi3b and virt have one", name)
+	}
+	return b, nil
+}
+
+// flashBuilt makes an image, which holds secrets, for no longer than it takes.
+func flashBuilt(ctx context.Context, d flash.Desk, o image.Options, target string) error {
+	dir, err := os.MkdirTemp("", "heliograph-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o.Output = filepath.Join(dir, "card.img")
+	if err := d.Check(target); err != nil {
+		return err // before the minute that an image takes
+	}
+	if err := image.Build(o); err != nil {
+		return err
+	}
+	return d.Card(ctx, o.Output, target)
+}
+
+func flashDesk(c *cobra.Command, yes, override bool) flash.Desk {
+	input := bufio.NewReader(c.InOrStdin())
+	out, ok := c.OutOrStdout().(*os.File)
+	return flash.Desk{
+		Root: os.DirFS("/"), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes, Override: override,
+		Ask: func(ctx context.Context, question string) (string, error) {
+			fmt.Fprint(c.OutOrStdout(), question)
+			return answer(ctx, input)
+		},
+	}
+}
+
+// answer reads a line. Ctrl-C ends the waiting, not the reading: the program
+// ends next.
+func answer(ctx context.Context, input *bufio.Reader) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() {
+		text, err := input.ReadString('\n')
+		read <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.New("flash: stopped: nothing was written")
+	case l := <-read:
+		if l.err == io.EOF && l.text == "" {
+			return "", errors.New("flash: nobody answers: say --yes to be asked nothing")
+		}
+		return strings.TrimSpace(l.text), nil
+	}
+}
+
+func listDrives(to io.Writer, d flash.Desk) error {
+	list, err := flash.Drives(d.Root)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "DRIVE\tSIZE\tMODEL\tSERIAL\tSTATE")
+	found := false
+	for _, drive := range list {
+		if !drive.Removable {
+			continue
+		}
+		found = true
+		state := "ready to be overwritten"
+		if err := drive.Refusal(0, false); err != nil {
+			_, state, _ = strings.Cut(err.Error(), drive.Path()+" ")
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", drive.Path(), flash.Size(drive.Size), drive.Model, drive.Serial, state)
+	}
+	if !found {
+		_, err := fmt.Fprintln(to, "no removable drive is there: put a card into a reader, or name a plain file")
+		return err
+	}
+	return t.Flush()
+}
