@@ -44,7 +44,7 @@ type wiring struct {
 func boot(t *testing.T, card string, w wiring) *machine {
 	t.Helper()
 	folder := t.TempDir()
-	for _, name := range []string{"vmlinuz", "cmdline.txt"} {
+	for _, name := range []string{"vmlinuz", "initramfs", "cmdline.txt"} {
 		run(t, "mcopy", "-i", card+"@@4M", "::a/"+name, folder)
 	}
 	line, err := os.ReadFile(filepath.Join(folder, "cmdline.txt"))
@@ -59,7 +59,7 @@ func boot(t *testing.T, card string, w wiring) *machine {
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
 	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
 		"-display", "none", "-monitor", "none", "-qmp", "unix:"+m.qmp+",server=on,wait=off",
-		"-kernel", filepath.Join(folder, "vmlinuz"), "-append", strings.TrimSpace(string(line)),
+		"-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-append", strings.TrimSpace(string(line)),
 		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
 		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
 		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")

@@ -256,7 +256,11 @@ func carry(t *testing.T, from, to string, link *linktest.Link) {
 	// A wire holds nothing, so little is held here: what a slow machine's RX does not
 	// take in a second is lost, as at a real port.
 	for _, f := range []*os.File{in, out} {
-		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
+		raw, err := f.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { _, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 4096) })
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,9 +35,9 @@ key_file = "pair.key"
 [[syslog]]
 channel = "syslog"
 listen  = ["udp://0.0.0.0:514"]
-`)
+`, strings.Replace(leased, "eth0", board.Network.Outside, 1))
 	folder := t.TempDir()
-	for _, name := range []string{"a/vmlinuz", "a/cmdline.txt", "a/" + board.DeviceTree, "a/overlays/disable-bt.dtbo"} {
+	for _, name := range []string{"a/vmlinuz", "a/initramfs", "a/cmdline.txt", "a/" + board.DeviceTree, "a/overlays/disable-bt.dtbo"} {
 		run(t, "mcopy", "-i", card+"@@4M", "::"+name, folder)
 	}
 	tree := filepath.Join(folder, "merged.dtb")
@@ -50,7 +50,7 @@ listen  = ["udp://0.0.0.0:514"]
 	ctx, stop := context.WithCancel(t.Context())
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
 	m.start(t, exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "raspi3b", "-display", "none", "-monitor", "none",
-		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
+		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
 		"-drive", "if=sd,format=raw,file="+card, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-serial", "null",
 		"-netdev", "user,id=outside", "-device", "usb-net,netdev=outside"))
 	m.shows(t, "state GOOD", 1)

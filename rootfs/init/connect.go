@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,7 +39,7 @@ func settings() (network.Config, error) {
 
 // connect names the machine and brings its interfaces up. What fails is said;
 // the role starts all the same.
-func connect(log *slog.Logger, role string) {
+func connect(ctx context.Context, log *slog.Logger, role string) {
 	// The role listens on ports below 1024, 514 of syslog first, and has no
 	// privilege; nobody else runs here.
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0); err != nil {
@@ -48,13 +49,16 @@ func connect(log *slog.Logger, role string) {
 		log.Error(err.Error())
 	}
 	c, err := settings()
-	if err != nil {
-		log.Warn("no address: " + err.Error())
-	} else {
-		address(c, log)
-	}
 	if c.Hostname == "" {
 		c.Hostname = "helio" + role
+	}
+	switch {
+	case err != nil:
+		log.Warn("no address: " + err.Error())
+	case c.DHCP:
+		go c.Keep(ctx, log, func(got network.Config) { address(got, log) })
+	default:
+		address(c, log)
 	}
 	if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
 		log.Error("naming the machine: " + err.Error())
@@ -62,7 +66,11 @@ func connect(log *slog.Logger, role string) {
 }
 
 func address(c network.Config, log *slog.Logger) {
-	if err := c.Up(); err != nil {
+	set := c.Up
+	if !c.Address.IsValid() {
+		set = c.Down
+	}
+	if err := set(); err != nil {
 		log.Error(err.Error())
 		return
 	}

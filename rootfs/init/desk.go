@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -87,9 +88,24 @@ func (d *desk) Status() console.Status {
 		State: verdict.State, Reason: verdict.Reason, Report: report, Rejected: len(d.Rejected()),
 	}
 	if c, err := settings(); err == nil {
-		s.Address = c.Address.String()
+		s.Address = addressOf(c)
 	}
 	return s
+}
+
+// addressOf returns the address that an interface has, or that it is to have.
+func addressOf(c network.Config) string {
+	if !c.DHCP {
+		return c.Address.String()
+	}
+	i, err := net.InterfaceByName(c.Interface)
+	if err != nil {
+		return "dhcp"
+	}
+	if list, err := i.Addrs(); err == nil && len(list) > 0 {
+		return list[0].String() + " by dhcp"
+	}
+	return "no answer to dhcp yet"
 }
 
 // Log implements console.Board.
@@ -146,6 +162,9 @@ func (d *desk) Network() console.Network {
 		return console.Network{Interface: d.board.Network.Outside}
 	}
 	n := console.Network{Hostname: c.Hostname, Interface: c.Interface, Address: c.Address.String()}
+	if c.DHCP {
+		n.Address = "dhcp"
+	}
 	if c.Gateway.IsValid() {
 		n.Gateway = c.Gateway.String()
 	}
@@ -155,7 +174,7 @@ func (d *desk) Network() console.Network {
 
 // SetNetwork implements console.Board.
 func (d *desk) SetNetwork(n console.Network) error {
-	c := network.Config{Hostname: n.Hostname, Interface: n.Interface}
+	c := network.Config{Hostname: n.Hostname, Interface: n.Interface, DHCP: n.Address == "dhcp"}
 	c.Address, _ = netip.ParsePrefix(n.Address) // what is wrong Parse says
 	if n.Gateway != "" {
 		var err error

@@ -84,7 +84,7 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 	if err := lines.Attach("/data/log", logSize); err != nil {
 		log.Error("the log is lost at the next restart: " + err.Error())
 	}
-	connect(log, name)
+	connect(ctx, log, name)
 	k := newTimekeeper(log)
 	running.Go(func() { k.Run(ctx, v) })
 	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}

@@ -3,12 +3,13 @@
 //
 //	hostname    = "press-hall-tx"
 //	interface   = "eth0"
-//	address     = "10.0.0.2/24"
+//	address     = "10.0.0.2/24"  # or "dhcp", and then neither of the next two
 //	gateway     = "10.0.0.1"     # may be missing
 //	nameservers = ["10.0.0.1"]   # may be missing
 //
-// It speaks IPv4 and static addresses alone: no DHCP, no interface but the one
-// named and the loopback. The rest stays down, the link's included.
+// It speaks IPv4 alone, on no interface but the one named and the loopback. The
+// rest stays down, the link's included. Of what a DHCP server says it takes
+// address, netmask, gateway and nameservers.
 package network
 
 import (
@@ -25,10 +26,14 @@ import (
 type Config struct {
 	Hostname    string
 	Interface   string
+	DHCP        bool // the rest comes from a server
 	Address     netip.Prefix
 	Gateway     netip.Addr // the zero value: none
 	Nameservers []netip.Addr
 }
+
+// dynamic is the address of a board that asks a server for one.
+const dynamic = "dhcp"
 
 const (
 	mostBytes = 64 << 10
@@ -58,9 +63,16 @@ func Parse(r io.Reader) (Config, error) {
 	if c.Interface == "" || len(c.Interface) > mostName || strings.ContainsAny(c.Interface, "/ ") {
 		return Config{}, fmt.Errorf("network: interface %q is not the name of one, such as eth0", c.Interface)
 	}
+	if raw.Address == dynamic {
+		c.DHCP = true
+		if raw.Gateway != "" || len(raw.Nameservers) > 0 {
+			return Config{}, errors.New("network: with address \"dhcp\" gateway and nameservers come from the server: leave them out")
+		}
+		return c, nil
+	}
 	var err error
 	if c.Address, err = netip.ParsePrefix(raw.Address); err != nil || !c.Address.Addr().Is4() {
-		return Config{}, fmt.Errorf("network: address %q is not one such as 10.0.0.2/24", raw.Address)
+		return Config{}, fmt.Errorf("network: address %q is neither dhcp nor one such as 10.0.0.2/24", raw.Address)
 	}
 	if raw.Gateway != "" {
 		if c.Gateway, err = netip.ParseAddr(raw.Gateway); err != nil || !c.Address.Contains(c.Gateway) {
@@ -91,7 +103,11 @@ func (c Config) Text() string {
 	}
 	line("hostname", c.Hostname)
 	line("interface", c.Interface)
-	line("address", c.Address.String())
+	if c.DHCP && !c.Address.IsValid() {
+		line("address", dynamic)
+	} else {
+		line("address", c.Address.String())
+	}
 	if c.Gateway.IsValid() {
 		line("gateway", c.Gateway.String())
 	}

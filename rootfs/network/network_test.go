@@ -14,6 +14,7 @@ func TestParse(t *testing.T) {
 		{"no interface", "address = \"10.0.0.2/24\"\n", "interface"},
 		{"interface as a path", "interface = \"../eth0\"\naddress = \"10.0.0.2/24\"\n", "interface"},
 		{"address without a length", "interface = \"eth0\"\naddress = \"10.0.0.2\"\n", "address"},
+		{"dhcp with a gateway", "interface = \"eth0\"\naddress = \"dhcp\"\ngateway = \"10.0.0.1\"\n", "leave them out"},
 		{"IPv6", "interface = \"eth0\"\naddress = \"fd00::2/64\"\n", "address"},
 		{"gateway elsewhere", valid + "gateway = \"10.0.1.1\"\n", "gateway"},
 		{"nameserver by name", valid + "nameservers = [\"dns\"]\n", "nameserver"},
@@ -44,6 +45,7 @@ func TestResolver(t *testing.T) {
 
 func TestTextIsReadAgain(t *testing.T) {
 	for _, text := range []string{
+		"interface = \"eth0\"\naddress = \"dhcp\"\n",
 		"interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n",
 		"hostname = \"a\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", \"fd00::1\"]\n",
 	} {

@@ -43,14 +43,36 @@ func (c Config) Up() error {
 	return route(fd, c.Gateway)
 }
 
-// Loopback brings lo up.
-func Loopback() error {
+// Down takes the address away and leaves the interface up, for a lease that is over.
+func (c Config) Down() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("network: %v", err)
 	}
 	defer unix.Close(fd)
-	return raise(fd, "lo")
+	r, err := unix.NewIfreq(c.Interface)
+	if err == nil {
+		err = r.SetInet4Addr(make([]byte, 4))
+	}
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.SIOCSIFADDR, r)
+	}
+	if err != nil {
+		return fmt.Errorf("network: taking the address off %s: %v", c.Interface, err)
+	}
+	return nil
+}
+
+// Loopback brings lo up.
+func Loopback() error { return up("lo") }
+
+func up(name string) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("network: %v", err)
+	}
+	defer unix.Close(fd)
+	return raise(fd, name)
 }
 
 func raise(fd int, name string) error {

@@ -127,13 +127,15 @@ func descriptorFlags() []test {
 	}
 }
 
-// control leaves a transmitter the length of its queue. Other descriptors need
-// no ioctl but are not worth a death.
+// control leaves a role the length of an output queue: a transmitter its link's, and
+// both what a TCP peer has not acknowledged (SIOCOUTQ, which is the same number).
+// Other requests are not worth a death.
 func control(d Direction) []test {
+	queue := []test{{argument: 1, values: []uint32{unix.TIOCOUTQ}, then: allow}}
 	if d == Receive {
-		return unlessLink(0)
+		return append(unlessLink(0), queue...)
 	}
-	return append([]test{{argument: 1, values: []uint32{unix.TIOCOUTQ}, then: allow}}, unlessLink(0)...)
+	return append(queue, unlessLink(0)...)
 }
 
 // mapping forbids the link, whose driver might show a buffer, and new code.

@@ -1,0 +1,129 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+)
+
+// Our own choices.
+const (
+	shortestLease = time.Minute // a shorter one is renewed as if it were as long
+	longestLease  = 24 * time.Hour
+	askAgain      = 4 * time.Second // after the first failure; twice as long each time
+	askSlowest    = time.Minute
+	mostServers   = 4 // nameservers of a lease
+)
+
+// Keep gets the address from a DHCP server (RFC 2131) and keeps it, until ctx ends.
+// changed is called with each new address, and with an invalid one when the lease is
+// over and nobody renewed it.
+func (c Config) Keep(ctx context.Context, log *slog.Logger, changed func(Config)) {
+	wait := askAgain
+	for {
+		err := c.lease(ctx, log, func(got Config) { wait = askAgain; changed(got) })
+		if ctx.Err() != nil {
+			return
+		}
+		log.Warn("dhcp: "+err.Error(), "interface", c.Interface, "again_in", wait.String())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, askSlowest)
+	}
+}
+
+// lease gets one lease, and renews it while the server lets it.
+func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config)) error {
+	if err := up(c.Interface); err != nil {
+		return err
+	}
+	client, err := nclient4.New(c.Interface)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var named []dhcpv4.Modifier
+	if c.Hostname != "" {
+		named = append(named, dhcpv4.WithOption(dhcpv4.OptHostName(c.Hostname)))
+	}
+	lease, err := client.Request(ctx, named...)
+	if err != nil {
+		return fmt.Errorf("no server answers: %v", err)
+	}
+	var before Config
+	for {
+		got, length, err := c.read(lease.ACK)
+		if err != nil {
+			return err
+		}
+		if got.Text() != before.Text() {
+			log.Info("dhcp: address leased", "address", got.Address.String(), "for", length.String(), "server", lease.ACK.ServerIdentifier().String())
+			changed(got)
+			before = got
+		}
+		if lease, err = renew(ctx, client, lease, length); err != nil {
+			if ctx.Err() == nil {
+				changed(Config{Hostname: c.Hostname, Interface: c.Interface})
+			}
+			return err
+		}
+	}
+}
+
+// renew asks from the half of the lease on, and gives up at its end.
+func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, length time.Duration) (*nclient4.Lease, error) {
+	end := time.Now().Add(length)
+	for wait := length / 2; ; wait = max(time.Until(end)/2, shortestLease/2) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+		next, err := client.Renew(ctx, lease)
+		if err == nil {
+			return next, nil
+		}
+		if nak := (*nclient4.ErrNak)(nil); errors.As(err, &nak) {
+			return nil, errors.New("the server takes the address back")
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("the lease is over and nobody renewed it: %v", err)
+		}
+	}
+}
+
+// read takes of an answer what a static configuration may have too, and nothing that
+// one may not.
+func (c Config) read(ack *dhcpv4.DHCPv4) (got Config, length time.Duration, err error) {
+	address, ok := netip.AddrFromSlice(ack.YourIPAddr.To4())
+	if !ok || !address.IsGlobalUnicast() {
+		return got, 0, fmt.Errorf("the server offers %s, which is no address for a machine", ack.YourIPAddr)
+	}
+	ones, bits := ack.SubnetMask().Size()
+	if bits != 32 || ones < 8 || ones > 31 {
+		return got, 0, fmt.Errorf("the server offers the netmask %s", net.IP(ack.SubnetMask()))
+	}
+	got = Config{Hostname: c.Hostname, Interface: c.Interface, DHCP: true, Address: netip.PrefixFrom(address, ones)}
+	for _, r := range ack.Router() {
+		if gateway, ok := netip.AddrFromSlice(r.To4()); ok && got.Address.Contains(gateway) {
+			got.Gateway = gateway
+			break
+		}
+	}
+	for _, d := range ack.DNS() {
+		if server, ok := netip.AddrFromSlice(d.To4()); ok && len(got.Nameservers) < mostServers {
+			got.Nameservers = append(got.Nameservers, server)
+		}
+	}
+	return got, min(max(ack.IPAddressLeaseTime(0), shortestLease), longestLease), nil
+}
