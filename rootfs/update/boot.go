@@ -103,7 +103,7 @@ func (c *Card) Check(s Set) (Manifest, error) {
 		}
 	}
 	line := CommandLine(m.Arguments, c.signature, s)
-	if err := c.match(PartOf(argumentFile, line), files[argumentFile]); err != nil {
+	if err := c.match(PartOf(ArgumentFile, line), files[ArgumentFile]); err != nil {
 		return m, err
 	}
 	return m, c.match(m.Root, c.slot(s))
@@ -126,13 +126,13 @@ func (c *Card) match(p Part, at extent) error {
 
 // manifest reads the one of a set.
 func (c *Card) manifest(s Set) (Manifest, error) {
-	e, err := c.boot.find(s.folder() + manifestFile)
+	e, err := c.boot.find(s.folder() + ManifestFile)
 	if err != nil {
 		return Manifest{}, err
 	}
 	b := make([]byte, min(e.size, ManifestRoom))
 	if _, err := c.disk.ReadAt(b, e.at); err != nil {
-		return Manifest{}, fmt.Errorf("update: reading %s: %v", manifestFile, err)
+		return Manifest{}, fmt.Errorf("update: reading %s: %v", ManifestFile, err)
 	}
-	return decodeManifest(bytes.TrimRight(b, "\n\x00"))
+	return decodeManifest(bytes.TrimRight(b, "\x00"))
 }

@@ -31,17 +31,20 @@ func (s Set) Other() Set { return A + B - s }
 
 func (s Set) folder() string { return string(rune(s)) + "/" }
 
-// partition is the number of a set's root slot in the partition table.
-func (s Set) partition() int { return int(s-A) + 2 }
+// Partition is the number of a set's root slot in the partition table.
+func (s Set) Partition() int { return int(s-A) + 2 }
 
-// Our choices; the image is written with the same.
+// Files of a set that every card has.
 const (
-	sectorSize   = 512
-	manifestFile = "manifest.json"
-	argumentFile = "cmdline.txt"
-	chosenFile   = "config.txt"
-	triedFile    = "tryboot.txt"
-	prefixLine   = "\nos_prefix="
+	ManifestFile = "manifest.json"
+	ArgumentFile = "cmdline.txt"
+)
+
+const (
+	sectorSize = 512
+	chosenFile = "config.txt"
+	triedFile  = "tryboot.txt"
+	prefixLine = "\nos_prefix="
 )
 
 // extent is where something stands on a disk, in bytes.
@@ -82,8 +85,8 @@ func Open(d Disk, running Set) (*Card, error) {
 	if c.boot, err = openVolume(d, parts[0]); err != nil {
 		return nil, err
 	}
-	c.record, err = readRecord(d)
-	return c, err
+	c.record = readRecord(d)
+	return c, nil
 }
 
 func (c *Card) slot(s Set) extent { return c.slots[s-A] }

@@ -130,7 +130,7 @@ func newCard(t *testing.T, r release) *memory {
 	}
 	root := filesystem.Tree()
 	for _, set := range []Set{A, B} {
-		whole := map[string][]byte{manifestFile: padded(text), argumentFile: CommandLine(r.m.Arguments, testDisk, set)}
+		whole := map[string][]byte{ManifestFile: padded(text), ArgumentFile: CommandLine(r.m.Arguments, testDisk, set)}
 		for i, p := range r.m.Files {
 			whole[p.Name] = append(bytes.Clone(r.contents[i]), make([]byte, 22_000-p.Size)...)
 		}

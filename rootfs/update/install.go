@@ -81,7 +81,7 @@ func (c *Card) rooms(m Manifest, set Set) (map[string]extent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if files[manifestFile].size != ManifestRoom || files[argumentFile].size != ArgumentRoom || len(files) != len(m.Files)+2 {
+	if files[ManifestFile].size != ManifestRoom || files[ArgumentFile].size != ArgumentRoom || len(files) != len(m.Files)+2 {
 		return nil, errors.New("update: this card's boot partition has other files: write the card anew")
 	}
 	for _, p := range m.Files {
@@ -118,10 +118,10 @@ func (c *Card) write(file io.ReadSeeker, key minisign.PublicKey, set Set, text [
 	if err != nil {
 		return err
 	}
-	if err := c.put(padded(text), files[manifestFile].at); err != nil {
+	if err := c.put(padded(text), files[ManifestFile].at); err != nil {
 		return err
 	}
-	return c.put(CommandLine(m.Arguments, c.signature, set), files[argumentFile].at)
+	return c.put(CommandLine(m.Arguments, c.signature, set), files[ArgumentFile].at)
 }
 
 // clear leaves nothing of an older, longer file behind the new one.

@@ -115,7 +115,7 @@ func (m Manifest) check() error {
 			return fmt.Errorf("update: manifest: %s of %d bytes", p.Name, p.Size)
 		}
 		if p.Name == "" || len(p.Name) > maxName || path.Clean("/"+p.Name) != "/"+p.Name ||
-			p.Name == manifestFile || p.Name == argumentFile || strings.ContainsFunc(p.Name, unprintable) {
+			p.Name == ManifestFile || p.Name == ArgumentFile || strings.ContainsFunc(p.Name, unprintable) {
 			return fmt.Errorf("update: manifest: %q is no name of a file", p.Name)
 		}
 	}
@@ -139,7 +139,7 @@ func unprintable(r rune) bool { return r < ' ' || r > '~' }
 // CommandLine is the kernel's on a card with this disk signature: padded, so
 // that the file has one length for ever.
 func CommandLine(arguments string, signature uint32, s Set) []byte {
-	line := fmt.Sprintf("root=PARTUUID=%08x-%02d %s", signature, s.partition(), arguments)
+	line := fmt.Sprintf("root=PARTUUID=%08x-%02d %s", signature, s.Partition(), arguments)
 	return fmt.Appendf(nil, "%-*s\n", ArgumentRoom-1, line)
 }
 
@@ -147,14 +147,14 @@ func CommandLine(arguments string, signature uint32, s Set) []byte {
 func Running(line string) (signature uint32, s Set, err error) {
 	for _, word := range strings.Fields(line) {
 		var number int
-		if n, _ := fmt.Sscanf(word, "root=PARTUUID=%08x-%02d", &signature, &number); n == 2 && (number == A.partition() || number == B.partition()) {
-			return signature, A + Set(number-A.partition()), nil
+		if n, _ := fmt.Sscanf(word, "root=PARTUUID=%08x-%02d", &signature, &number); n == 2 && (number == A.Partition() || number == B.Partition()) {
+			return signature, A + Set(number-A.Partition()), nil
 		}
 	}
 	return 0, 0, errors.New("update: the kernel's command line names no root slot")
 }
 
-// padded is the manifest as it stands on a card.
+// padded is the manifest as it stands on a card: followed by zeros.
 func padded(manifest []byte) []byte {
-	return append(manifest, bytes.Repeat([]byte{'\n'}, ManifestRoom-len(manifest))...)
+	return append(bytes.Clone(manifest), make([]byte, ManifestRoom-len(manifest))...)
 }

@@ -2,7 +2,6 @@ package update
 
 import (
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"io"
 )
@@ -67,20 +66,20 @@ func decodeRecord(b []byte) (record, bool) {
 	return r, true
 }
 
-// readRecord returns the newest whole copy; a card without one has a record of
-// zeros, as a new one does.
-func readRecord(d io.ReaderAt) (record, error) {
+// readRecord returns the newest whole copy; a card without one, or that cannot
+// be read there, has a record of zeros, as a new one does.
+func readRecord(d io.ReaderAt) record {
 	var newest record
 	b := make([]byte, sectorSize)
 	for _, at := range recordAt {
 		if _, err := d.ReadAt(b, at); err != nil {
-			return record{}, fmt.Errorf("update: reading the record: %v", err)
+			continue
 		}
 		if r, ok := decodeRecord(b); ok && r.sequence > newest.sequence {
 			newest = r
 		}
 	}
-	return newest, nil
+	return newest
 }
 
 // save writes over the older copy, so that one is whole at any moment, and

@@ -7,83 +7,78 @@ import (
 	"strings"
 
 	"heliograph/boards"
+	"heliograph/rootfs/update"
 	"heliograph/tools/image/filesystem"
 )
 
-const (
-	kernelModule   = "github.com/gokrazy/kernel.rpi"
-	firmwareModule = "github.com/gokrazy/firmware"
-)
+const firmwareModule = "github.com/gokrazy/firmware"
 
-// set is the folder of the one kernel, command line and device tree that this
-// image has; an update writes the other.
-const set = "a/"
-
-// bootTree collects the boot partition.
-func bootTree(o Options, signature uint32) (*filesystem.File, error) {
+// bootTree collects the boot partition. Both sets have the same files with the
+// same room; those of set b are zeros until the first update.
+func bootTree(o Options, s set, signature uint32) (*filesystem.File, error) {
 	root := filesystem.Tree()
-	kernel, err := download(o, kernelModule)
+	if err := addFirmware(root, o); err != nil {
+		return nil, err
+	}
+	text, err := s.manifest.Encode()
 	if err != nil {
 		return nil, err
 	}
-	names := map[string]string{"vmlinuz": set + "vmlinuz", "LICENSE.linux": "LICENSE.linux"}
-	if o.Board.HasFirmware {
-		names[o.Board.DeviceTree] = set + o.Board.DeviceTree
-		for _, name := range o.Board.Overlays {
-			names["overlays/"+name+".dtbo"] = set + "overlays/" + name + ".dtbo"
-		}
-		names["overlays/overlay_map.dtb"] = set + "overlays/overlay_map.dtb"
-		// The firmware looks for this one before it takes overlays from a set.
-		root.Add(set+"overlays/README", 0o444, []byte("Overlays of "+kernel.Path+" "+kernel.Version+".\n"))
-		if o.Board.Link.Pins != (boards.Pins{}) {
-			b, err := pinmux(o.Role, o.Board.Link.Pins)
-			if err != nil {
-				return nil, err
-			}
-			root.Add(set+"overlays/"+overlayPinmux+".dtbo", 0o444, b)
-		}
-		if err := addFirmware(root, o); err != nil {
-			return nil, err
-		}
+	add := func(name string, room int, content []byte) {
+		whole := make([]byte, room)
+		copy(whole, content)
+		root.Add("a/"+name, 0o444, whole)
+		root.Add("b/"+name, 0o444, make([]byte, room))
 	}
-	if err := addFiles(root, kernel.Dir, names); err != nil {
-		return nil, err
+	for i, p := range s.manifest.Files {
+		add(p.Name, room(len(s.contents[i])), s.contents[i])
 	}
-	root.Add(set+"cmdline.txt", 0o444, []byte(commandLine(o.Board, signature)+"\n"))
-	if err := addConfiguration(root, o); err != nil {
-		return nil, err
-	}
-	return root, nil
+	add(update.ManifestFile, update.ManifestRoom, text)
+	add(update.ArgumentFile, update.ArgumentRoom, update.CommandLine(s.manifest.Arguments, signature, update.A))
+	return root, addConfiguration(root, o)
 }
 
+// room is how long a file is on a card: as long as it may become by updates.
+// The firmware reads all of it at each start, so a large one gets little more.
+func room(size int) int {
+	const step, least, most = 16 << 10, 16 << 10, 3 << 20
+	return (size + min(max(size, least), most) + step - 1) / step * step
+}
+
+// addFirmware adds what stands beside the sets.
 func addFirmware(root *filesystem.File, o Options) error {
-	firmware, err := download(o, firmwareModule)
+	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.A)))
+	root.Add("tryboot.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.B)))
+	if err := addFiles(root, o, kernelModule, "LICENSE.linux"); err != nil || !o.Board.HasFirmware {
+		return err
+	}
+	return addFiles(root, o, firmwareModule, append([]string{"LICENSE.broadcom"}, o.Board.Firmware...)...)
+}
+
+func addFiles(root *filesystem.File, o Options, module string, names ...string) error {
+	from, err := download(o, module)
 	if err != nil {
 		return err
 	}
-	names := map[string]string{"LICENSE.broadcom": "LICENSE.broadcom"}
-	for _, name := range o.Board.Firmware {
-		names[name] = name
-	}
-	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board)))
-	return addFiles(root, firmware.Dir, names)
-}
-
-func addFiles(root *filesystem.File, folder string, names map[string]string) error {
-	for from, to := range names {
-		b, err := os.ReadFile(filepath.Join(folder, from))
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(from.Dir, name))
 		if err != nil {
 			return fmt.Errorf("image: %v", err)
 		}
-		root.Add(to, 0o444, b)
+		root.Add(name, 0o444, b)
 	}
 	return nil
 }
 
-// firmwareConfiguration is config.txt. The firmware puts os_prefix before the
-// names of kernel, command line, device tree and overlays.
-func firmwareConfiguration(b boards.Board) string {
-	lines := []string{"arm_64bit=1", "os_prefix=" + set, "kernel=vmlinuz", "device_tree=" + b.DeviceTree, "enable_uart=1", "disable_splash=1"}
+// firmwareConfiguration is config.txt or tryboot.txt. The firmware puts
+// os_prefix before the names of kernel, initramfs, command line, device tree
+// and overlays. The emulator reads nothing of it; the test that plays the
+// firmware does.
+func firmwareConfiguration(b boards.Board, s update.Set) string {
+	lines := []string{"arm_64bit=1", fmt.Sprintf("os_prefix=%c/", s), "kernel=vmlinuz", "initramfs " + initramfsFile + " followkernel"}
+	if b.HasFirmware {
+		lines = append(lines, "device_tree="+b.DeviceTree, "enable_uart=1", "disable_splash=1")
+	}
 	for _, name := range b.Overlays {
 		lines = append(lines, "dtoverlay="+name)
 	}
@@ -91,12 +86,4 @@ func firmwareConfiguration(b boards.Board) string {
 		lines = append(lines, "dtoverlay="+overlayPinmux) // after the one that assigns the UART
 	}
 	return strings.Join(append(lines, b.Config...), "\n") + "\n"
-}
-
-// commandLine is the kernel's: messages go to the console, never to the link.
-func commandLine(b boards.Board, signature uint32) string {
-	console := fmt.Sprintf("console=%s,%d", strings.TrimPrefix(b.Console.Device, "/dev/"), b.Console.Baud)
-	root := fmt.Sprintf("root=PARTUUID=%08x-02", signature)
-	args := []string{console, root, "rootfstype=squashfs", "ro", "rootwait", "init=/init", "panic=10", "oops=panic", "quiet"}
-	return strings.Join(append(args, b.KernelArgs...), " ")
 }

@@ -3,21 +3,24 @@
 // compiler, and the same sources give the same bytes in any folder.
 //
 //	sector 0     MBR; its disk signature is a hash of the slot
-//	4 MiB        1: FAT32, 256 MiB: firmware, config.txt, heliograph/
-//	                and a/: kernel, cmdline.txt, device tree, overlays
+//	1, 2 MiB     record of updates, empty (see package update)
+//	4 MiB        1: FAT32, 256 MiB: firmware, config.txt, tryboot.txt,
+//	                heliograph/, and sets a/ and b/: kernel, initramfs,
+//	                cmdline.txt, device tree, overlays, manifest.json
 //	260 MiB      2: SquashFS, 64 MiB: slot A, the root filesystem
 //	324 MiB      3: the same size for slot B, empty
 //	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 formats it
 //
 // The whole is a power of two, which emulated card readers ask for; most of it
-// is holes. The kernel mounts slot A itself, found by the disk signature.
+// is holes. The initramfs finds its slot by the disk signature, and mounts it when
+// it is the one that it was built with.
 //
 // The configuration is copied with the files that it names; no other secret
-// gets in. The package checks neither signatures nor what runs on the board.
+// gets in. An update is a file with the same set, signed; a set with more files than a card
+// has cannot be installed there.
 package image
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -48,6 +51,9 @@ type Options struct {
 	Source  string // folder of the checkout that the role is built from
 	Version string
 	Output  string
+
+	Release   uint64 // rises with each release, from 1: an update to an older one is refused
+	UpdateKey string // public key that updates must be signed with; without one none is installed
 }
 
 // Build writes the image to Output, whole or not at all.
@@ -67,16 +73,15 @@ func Build(o Options) error {
 
 // assemble writes the image around the programs.
 func assemble(o Options, p programs) error {
-	slot, err := rootSlot(o, p)
+	s, err := assembled(o, p)
 	if err != nil {
 		return err
 	}
-	if len(slot) > slotSize {
-		return fmt.Errorf("image: the root filesystem needs %d bytes and a slot has %d", len(slot), slotSize)
+	if len(s.root) > slotSize {
+		return fmt.Errorf("image: the root filesystem needs %d bytes and a slot has %d", len(s.root), slotSize)
 	}
-	sum := sha256.Sum256(slot)
-	signature := binary.LittleEndian.Uint32(sum[:])
-	boot, err := bootTree(o, signature)
+	signature := binary.LittleEndian.Uint32(s.manifest.Root.Sum[:])
+	boot, err := bootTree(o, s, signature)
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func assemble(o Options, p programs) error {
 		if _, err := f.WriteAt(masterBootRecord(signature), 0); err != nil {
 			return err
 		}
-		if _, err := f.WriteAt(slot, slotAStart); err != nil {
+		if _, err := f.WriteAt(s.root, slotAStart); err != nil {
 			return err
 		}
 		return filesystem.WriteFAT(f, bootStart, bootSize, boot)

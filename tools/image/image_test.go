@@ -14,15 +14,15 @@ import (
 	"heliograph/tools/image/filesystem"
 )
 
-// assembled makes an image around programs that are none.
-func assembled(t *testing.T, board, config string) (string, error) {
+// written makes an image around programs that are none.
+func written(t *testing.T, board, config string) (string, error) {
 	t.Helper()
 	b, ok := boards.ByName(board)
 	if !ok {
 		t.Fatalf("no board %q", board)
 	}
 	o := Options{Role: "tx", Board: b, Config: config, Source: "../..", Output: filepath.Join(t.TempDir(), "tx.img")}
-	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), bill: []byte("{}")})
+	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), initramfs: []byte("initramfs"), bill: []byte("{}")})
 }
 
 // peer runs another project's tool, or skips.
@@ -54,11 +54,11 @@ func digest(t *testing.T, name string) [sha256.Size]byte {
 }
 
 func TestTwoImagesOfTheSameAreEqual(t *testing.T) {
-	one, err := assembled(t, "rpi4b", "")
+	one, err := written(t, "rpi4b", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := assembled(t, "rpi4b", "")
+	two, err := written(t, "rpi4b", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestEveryBoardHasItsFiles(t *testing.T) {
 			continue // a PC boots from its own disk
 		}
 		t.Run(b.Name, func(t *testing.T) {
-			one, err := assembled(t, b.Name, "")
+			one, err := written(t, b.Name, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
+	"heliograph/rootfs/update"
 	"heliograph/tools/image/filesystem"
 )
 
-// programs are the two of a root slot, and what they were built from.
-type programs struct{ role, pid1, bill []byte }
+// programs are what runs on a board, and what they were built from.
+type programs struct{ role, pid1, initramfs, bill []byte }
 
 // compile builds the programs.
 func compile(o Options) (programs, error) {
@@ -29,7 +31,10 @@ func compile(o Options) (programs, error) {
 	if p.pid1, err = build(o, "./rootfs/init", work); err != nil {
 		return programs{}, err
 	}
-	p.bill, err = billOfMaterials(o, p.role, p.pid1)
+	if p.initramfs, err = build(o, "./rootfs/initramfs", work); err != nil {
+		return programs{}, err
+	}
+	p.bill, err = billOfMaterials(o, p.role, p.pid1, p.initramfs)
 	return p, err
 }
 
@@ -44,6 +49,13 @@ func rootSlot(o Options, p programs) ([]byte, error) {
 	root.Add("etc/hosts", 0o444, []byte("127.0.0.1 localhost\n::1 localhost\n"))
 	root.Add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
 	root.Symlink("etc/resolv.conf", "/run/resolv.conf")
+	if o.UpdateKey != "" {
+		key, err := update.ReadKey(o.UpdateKey)
+		if err != nil {
+			return nil, err
+		}
+		root.Add(strings.TrimPrefix(update.KeyFile, "/"), 0o444, []byte(key.String()+"\n"))
+	}
 	for _, name := range []string{"boot", "data", "dev", "proc", "run", "sys", "tmp"} {
 		root.Mkdir(name)
 	}

@@ -1,0 +1,114 @@
+package image
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"heliograph/boards"
+	"heliograph/rootfs/update"
+	"heliograph/tools/image/filesystem"
+)
+
+const (
+	kernelModule  = "github.com/gokrazy/kernel.rpi"
+	initramfsFile = "initramfs"
+)
+
+// set is what a release is: what an image has in set a, and an update brings.
+type set struct {
+	manifest update.Manifest
+	contents [][]byte // of the manifest's files
+	root     []byte
+}
+
+// assembled makes a set of the programs.
+func assembled(o Options, p programs) (set, error) {
+	root, err := rootSlot(o, p)
+	if err != nil {
+		return set{}, err
+	}
+	kernel, err := kernelFiles(o)
+	if err != nil {
+		return set{}, err
+	}
+	s := set{root: root, manifest: update.Manifest{
+		Role: o.Role, Board: o.Board.Name, Version: max(o.Release, 1), Name: o.Version,
+		Arguments: arguments(o.Board), Root: update.PartOf("root", root),
+	}}
+	if kernel[initramfsFile], err = initramfs(p.initramfs, s.manifest.Root); err != nil {
+		return set{}, err
+	}
+	for name := range kernel {
+		s.manifest.Files = append(s.manifest.Files, update.PartOf(name, kernel[name]))
+	}
+	slices.SortFunc(s.manifest.Files, func(a, b update.Part) int { return strings.Compare(a.Name, b.Name) })
+	for _, f := range s.manifest.Files {
+		s.contents = append(s.contents, kernel[f.Name])
+	}
+	return s, nil
+}
+
+// kernelFiles are the kernel and what it knows the board by.
+func kernelFiles(o Options) (map[string][]byte, error) {
+	kernel, err := download(o, kernelModule)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"vmlinuz"}
+	files := map[string][]byte{}
+	if o.Board.HasFirmware {
+		names = append(names, o.Board.DeviceTree, "overlays/overlay_map.dtb")
+		for _, name := range o.Board.Overlays {
+			names = append(names, "overlays/"+name+".dtbo")
+		}
+		// The firmware looks for this one before it takes overlays from a set.
+		files["overlays/README"] = []byte("Overlays of " + kernel.Path + " " + kernel.Version + ".\n")
+	}
+	for _, name := range names {
+		if files[name], err = os.ReadFile(filepath.Join(kernel.Dir, name)); err != nil {
+			return nil, fmt.Errorf("image: %v", err)
+		}
+	}
+	if o.Board.Link.Pins != (boards.Pins{}) {
+		files["overlays/"+overlayPinmux+".dtbo"], err = pinmux(o.Role, o.Board.Link.Pins)
+	}
+	return files, err
+}
+
+// initramfs is the archive with the first program, which knows its root.
+func initramfs(program []byte, slot update.Part) ([]byte, error) {
+	pin, err := json.Marshal(slot)
+	if err != nil {
+		return nil, err
+	}
+	root := filesystem.Tree()
+	root.Add("init", 0o755, program)
+	root.Add("root.json", 0o444, pin)
+	for _, name := range []string{"dev", "proc", "root", "sys"} {
+		root.Mkdir(name)
+	}
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(filesystem.Cpio(root)); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// arguments are the kernel's: messages go to the console, never to the link.
+func arguments(b boards.Board) string {
+	console := fmt.Sprintf("console=%s,%d", strings.TrimPrefix(b.Console.Device, "/dev/"), b.Console.Baud)
+	return strings.Join(append([]string{console, "panic=10", "oops=panic", "quiet"}, b.KernelArgs...), " ")
+}
