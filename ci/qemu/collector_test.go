@@ -1,7 +1,6 @@
 package qemu
 
 import (
-	"bufio"
 	"net"
 	"strings"
 	"sync"
@@ -15,7 +14,7 @@ type collector struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    []net.Conn
-	lines    map[string]bool // last words of lines
+	text     strings.Builder // all that came, however it was framed
 }
 
 func (c *collector) open(t *testing.T) {
@@ -42,12 +41,15 @@ func (c *collector) open(t *testing.T) {
 }
 
 func (c *collector) read(conn net.Conn) {
-	s := bufio.NewScanner(conn)
-	s.Split(bufio.ScanWords)
-	for s.Scan() {
+	b := make([]byte, 4096)
+	for {
+		n, err := conn.Read(b)
 		c.mu.Lock()
-		c.lines[s.Text()] = true
+		c.text.Write(b[:n])
 		c.mu.Unlock()
+		if err != nil {
+			return
+		}
 	}
 }
 
@@ -61,14 +63,9 @@ func (c *collector) close() {
 	c.conns = nil
 }
 
-// has tells whether all words have come.
+// has tells whether a line that the plant said has come.
 func (c *collector) has(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for word := range strings.FieldsSeq(text) {
-		if !c.lines[word] {
-			return false
-		}
-	}
-	return true
+	return strings.Contains(c.text.String(), "heliograph: "+text)
 }

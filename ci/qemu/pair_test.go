@@ -189,7 +189,7 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tags.Close() })
-	p.collector = &collector{address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), lines: map[string]bool{}}
+	p.collector = &collector{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
 	p.collector.open(t)
 	t.Cleanup(p.collector.close)
 	mirror := freePort(t)

@@ -100,7 +100,7 @@ func buildFor(t *testing.T, board boards.Board, role, configuration, network str
 		}
 	}
 	o := image.Options{
-		Role: role, Board: board, Source: "../..", Release: 1, Version: "test",
+		Role: role, Board: board, Source: "../..", Version: "test",
 		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "role.img"),
 	}
 	if err := image.Build(o); err != nil {

@@ -6,9 +6,9 @@
 //	/metrics      Prometheus text format, heliograph_<part>_<noun>_<unit>[_total]
 //	/healthz      200 while the process answers
 //	/readyz       200, or 503 with the reasons, one a line
+//	/update       PUT alone, on a board: takes a signed update (see package update)
 //
-// Everything is read-only. The server refuses methods other than GET and HEAD,
-// bodies, long headers and slow clients, and holds a bounded number of
+// All but /update is read-only. The server refuses other methods, bodies, long headers and slow clients, and holds a bounded number of
 // connections. It has no login: it is meant for a trusted network or loopback.
 package status
 
@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -35,6 +36,8 @@ const (
 	drainTimeout   = time.Second
 	maxHeader      = 8 << 10 // bytes
 	maxConnections = 64
+	maxUpdate      = 160 << 20 // bytes: both parts of a release, and room
+	updateTimeout  = 10 * time.Minute
 )
 
 // Server is the status server, a task.
@@ -42,10 +45,14 @@ type Server struct {
 	Listen   string // host:port; port 0 takes any
 	Snapshot func() Snapshot
 	Role     func() error // why the role is not ready, one reason a line; nil when it is
-	Log      *slog.Logger
+	// Update takes a file that is put to /update, and returns when it is kept for
+	// whoever installs it; nil refuses it. It decides nothing about the file.
+	Update func(io.Reader) error
+	Log    *slog.Logger
 
-	mu    sync.Mutex
-	bound string
+	mu       sync.Mutex
+	bound    string
+	updating sync.Mutex
 }
 
 // String names the task in logs.
@@ -120,6 +127,10 @@ func (s *Server) Handler() http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		if r.URL.Path == "/update" && r.Method == http.MethodPut && s.Update != nil {
+			s.update(w, r)
+			return
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			plain(w, http.StatusMethodNotAllowed, "read only: GET or HEAD\n")
@@ -132,6 +143,27 @@ func (s *Server) Handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// update takes a file. Who may is not asked here: only a signed file is installed.
+func (s *Server) update(w http.ResponseWriter, r *http.Request) {
+	c := http.NewResponseController(w)
+	if c.SetReadDeadline(time.Now().Add(updateTimeout)) != nil || c.SetWriteDeadline(time.Now().Add(updateTimeout)) != nil {
+		plain(w, http.StatusInternalServerError, "no deadline can be set\n")
+		return
+	}
+	if !s.updating.TryLock() {
+		plain(w, http.StatusConflict, "another update is on its way: try again later\n")
+		return
+	}
+	defer s.updating.Unlock()
+	if err := s.Update(http.MaxBytesReader(w, r.Body, maxUpdate)); err != nil {
+		s.Log.Warn("status: an update was not taken", "client", r.RemoteAddr, "error", err)
+		plain(w, http.StatusBadRequest, err.Error()+"\n")
+		return
+	}
+	s.Log.Warn("status: an update has arrived", "client", r.RemoteAddr)
+	plain(w, http.StatusAccepted, "The update has arrived. If its signature is good it is installed and tried; the board's log and its version say so.\n")
 }
 
 // snapshot asks the role and adds what the server knows.

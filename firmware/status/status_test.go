@@ -239,3 +239,42 @@ func TestPagesForLookingAt(t *testing.T) {
 		}
 	}
 }
+
+func TestUpdateIsTakenByPutAlone(t *testing.T) {
+	var got string
+	s := &Server{Log: slog.New(slog.DiscardHandler), Snapshot: func() Snapshot { return Snapshot{} }, Role: func() error { return nil }}
+	ask := func(method string) int {
+		t.Helper()
+		server := httptest.NewServer(s.Handler())
+		defer server.Close()
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/update", strings.NewReader("a release"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	if code := ask(http.MethodPut); code != http.StatusMethodNotAllowed {
+		t.Errorf("without a board: got %d, want %d", code, http.StatusMethodNotAllowed)
+	}
+	s.Update = func(r io.Reader) error {
+		b, err := io.ReadAll(r)
+		got = string(b)
+		return err
+	}
+	if code := ask(http.MethodPut); code != http.StatusAccepted || got != "a release" {
+		t.Errorf("got %d with %q, want %d", code, got, http.StatusAccepted)
+	}
+	got = ""
+	if code := ask(http.MethodPost); code != http.StatusMethodNotAllowed || got != "" {
+		t.Errorf("by POST: got %d with %q, want %d", code, got, http.StatusMethodNotAllowed)
+	}
+	s.Update = func(io.Reader) error { return errors.New("disk full") }
+	if code := ask(http.MethodPut); code != http.StatusBadRequest {
+		t.Errorf("refused: got %d, want %d", code, http.StatusBadRequest)
+	}
+}

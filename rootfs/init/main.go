@@ -33,6 +33,7 @@ import (
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/sandbox"
+	"heliograph/rootfs/update"
 )
 
 func main() {
@@ -89,6 +90,11 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 	running.Go(func() { k.Run(ctx, v) })
 	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}
 	running.Go(func() { r.supervise(ctx) })
+	if u, err := openReleases(log, update.Target{Role: name, Board: board}, v, func() { asked <- syscall.SIGINT }); err != nil {
+		log.Error("no update is possible: " + err.Error())
+	} else {
+		running.Go(func() { u.Run(ctx) })
+	}
 	d := &desk{board: b, role: r, vitals: v, lines: lines, asked: asked, log: log}
 	running.Go(func() { d.serve(ctx, patient{screen, ctx}) })
 	s := <-asked

@@ -80,7 +80,11 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		runner.Tasks = append(runner.Tasks, b.ntp)
 	}
 	if cfg.Status != "" {
-		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log})
+		server := &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log}
+		if report.Wanted() {
+			server.Update = report.Update(cfg.State)
+		}
+		runner.Tasks = append(runner.Tasks, server)
 	}
 	if report.Wanted() {
 		runner.Tasks = append(runner.Tasks, &report.Task{To: os.Stdout, Look: b.report(runner)})

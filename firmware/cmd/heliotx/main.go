@@ -83,7 +83,11 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 		runner.Tasks = append(runner.Tasks, r.ntp)
 	}
 	if cfg.Status != "" {
-		runner.Tasks = append(runner.Tasks, &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log})
+		server := &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log}
+		if report.Wanted() {
+			server.Update = report.Update(cfg.State)
+		}
+		runner.Tasks = append(runner.Tasks, server)
 	}
 	if report.Wanted() {
 		runner.Tasks = append(runner.Tasks, &report.Task{To: os.Stdout, Look: r.report(runner)})
