@@ -5,7 +5,6 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/client"
 )
 
@@ -66,32 +65,6 @@ func TestResponsesAreAsSmallAsTheClientWants(t *testing.T) {
 	for item, want := range map[string]ua.StatusCode{"taga0": ua.StatusBadResponseTooLarge, "tagb0": ua.StatusOK} {
 		if _, code := ask(t, c, readRequest(token, value(item))); code != want {
 			t.Errorf("%s: got %v, want %v", item, code, want)
-		}
-	}
-}
-
-func TestServicesThatAreRefusedSayWhy(t *testing.T) {
-	_, url := start(t, nil)
-	c, token := newSession(t, url)
-	for _, asked := range []uint32{0, wantsText | wantsAdditional} {
-		h := header(token)
-		h.ReturnDiagnostics = asked
-		body, err := channel.Encode(&ua.AddNodesRequest{RequestHeader: h})
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := c.Do(t.Context(), body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := channel.Decode(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := resp.(*ua.ServiceFault).ResponseHeader
-		text := len(got.StringTable) == 1 && got.StringTable[0] == "only to look at" && got.ServiceDiagnostics.AdditionalInfo == "only to look at"
-		if got.ServiceResult != ua.StatusBadServiceUnsupported || text != (asked != 0) {
-			t.Errorf("asked %x: got %v, %q, %+v", asked, got.ServiceResult, got.StringTable, got.ServiceDiagnostics)
 		}
 	}
 }

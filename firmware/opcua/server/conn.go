@@ -140,12 +140,12 @@ func (q *query) handle() bool {
 	}
 	if sv.session {
 		if code := q.authenticate(); code != ua.StatusOK {
-			q.fault(code)
+			q.refuse(code, "this service needs a session that is activated, on the channel that it lives on")
 			return true
 		}
 	}
 	if sv.refused {
-		q.refuse(ua.StatusBadServiceUnsupported)
+		q.refuse(ua.StatusBadServiceUnsupported, q.s.cfg.Refusal)
 		return true
 	}
 	req, err := channel.Decode(q.body)

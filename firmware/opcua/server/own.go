@@ -155,7 +155,7 @@ func (s *Server) capability(number uint32) (any, bool) {
 	case id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength, id.Server_ServerCapabilities_MaxByteStringLength:
 		return l.Message, true
 	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs,
 		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite:
 		return uint32(l.Operations), true
@@ -163,6 +163,8 @@ func (s *Server) capability(number uint32) (any, bool) {
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement:
 		return uint32(l.Operations), true // each of them is refused
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall:
+		return uint32(min(maxMethods, l.Operations)), true
 	case id.Server_ServerCapabilities_MaxSessions:
 		return uint32(l.Sessions), true
 	case id.Server_ServerCapabilities_MaxSubscriptions:

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
@@ -54,5 +55,80 @@ func TestTheServersOwnNodes(t *testing.T) {
 	}
 	if got[3].Status != ua.StatusBadNodeIDUnknown {
 		t.Errorf("ServiceLevel, a node that the space has not, is %v", got[3].Status)
+	}
+}
+
+// What the server says of its limits is what it does.
+func TestCapabilitiesAreTrue(t *testing.T) {
+	s, url := start(t, func(c *Config) { c.Limits.Operations, c.Limits.ContinuationPoints = 20, 2 })
+	c, token := newSession(t, url)
+	number := func(n uint32) int {
+		t.Helper()
+		value, ok := s.capability(n)
+		switch v := value.(type) {
+		case uint32:
+			return int(v)
+		case uint16:
+			return int(v)
+		}
+		t.Fatalf("%s: got %v, %v; want a number", id.Name(n), value, ok)
+		return 0
+	}
+	node := named("taga0").UA()
+	for limit, make := range map[uint32]func(n int) ua.Request{
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead: func(n int) ua.Request {
+			return readRequest(token, slices.Repeat([]*ua.ReadValueID{value("taga0")}, n)...)
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite: func(n int) ua.Request {
+			w := &ua.WriteValue{NodeID: node, AttributeID: 13, Value: &ua.DataValue{}}
+			return &ua.WriteRequest{RequestHeader: header(token), NodesToWrite: slices.Repeat([]*ua.WriteValue{w}, n)}
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse: func(n int) ua.Request {
+			return browseRequest(token, 0, slices.Repeat([]*ua.BrowseDescription{description(named("plant"), 0)}, n)...)
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall: func(n int) ua.Request {
+			return &ua.CallRequest{RequestHeader: header(token), MethodsToCall: slices.Repeat([]*ua.CallMethodRequest{{ObjectID: node, MethodID: node}}, n)}
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes: func(n int) ua.Request {
+			return &ua.RegisterNodesRequest{RequestHeader: header(token), NodesToRegister: slices.Repeat([]*ua.NodeID{node}, n)}
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs: func(n int) ua.Request {
+			return &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: slices.Repeat([]*ua.BrowsePath{{StartingNode: node, RelativePath: &ua.RelativePath{}}}, n)}
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData: func(n int) ua.Request {
+			r := &ua.HistoryReadValueID{NodeID: node, DataEncoding: &ua.QualifiedName{}}
+			return &ua.HistoryReadRequest{RequestHeader: header(token), HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}), NodesToRead: slices.Repeat([]*ua.HistoryReadValueID{r}, n)}
+		},
+		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall: func(n int) ua.Request {
+			resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000})
+			item := &ua.MonitoredItemCreateRequest{ItemToMonitor: readRequest(token, value("taga0")).NodesToRead[0], RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(nil)}}
+			return &ua.CreateMonitoredItemsRequest{
+				RequestHeader: header(token), SubscriptionID: resp.(*ua.CreateSubscriptionResponse).SubscriptionID, ItemsToCreate: slices.Repeat([]*ua.MonitoredItemCreateRequest{item}, n),
+			}
+		},
+	} {
+		most := number(limit)
+		if _, code := ask(t, c, make(most)); code != ua.StatusOK {
+			t.Errorf("%s: %d are answered with %v, want Good", id.Name(limit), most, code)
+		}
+		if _, code := ask(t, c, make(most+1)); code != ua.StatusBadTooManyOperations {
+			t.Errorf("%s: %d are answered with %v, want Bad_TooManyOperations", id.Name(limit), most+1, code)
+		}
+	}
+	d := description(named("plant"), 0)
+	resp, _ := ask(t, c, browseRequest(token, 1, d, d, d))
+	points := 0
+	for _, r := range resp.(*ua.BrowseResponse).Results {
+		if r.StatusCode == ua.StatusOK {
+			points++
+		}
+	}
+	if want := number(id.Server_ServerCapabilities_MaxBrowseContinuationPoints); points != want {
+		t.Errorf("got %d continuation points, want %d", points, want)
+	}
+	for _, n := range []uint32{id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_UpdateDataCapability} {
+		if v, ok := s.capability(n); !ok || v != false {
+			t.Errorf("%s: got %v, %v; want false", id.Name(n), v, ok)
+		}
 	}
 }

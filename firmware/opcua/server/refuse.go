@@ -1,7 +1,6 @@
 package server
 
 import (
-	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 )
 
@@ -14,31 +13,33 @@ const (
 	perOperation = 5
 )
 
-// reason says why nothing can be changed, as far as a client asked; nil: it did not.
-func (q *query) reason(h *ua.ResponseHeader, asked uint32) *ua.DiagnosticInfo {
+// explain says why something is refused, as far as a client asked; nil: it did not.
+func explain(h *ua.ResponseHeader, asked uint32, why string) *ua.DiagnosticInfo {
 	if asked&(wantsText|wantsAdditional) == 0 {
 		return nil
 	}
 	info := &ua.DiagnosticInfo{}
 	if asked&wantsText != 0 {
-		h.StringTable = []string{q.s.cfg.Refusal}
+		h.StringTable = []string{why}
 		info.EncodingMask |= ua.DiagnosticInfoLocalizedText
 	}
 	if asked&wantsAdditional != 0 {
 		info.EncodingMask |= ua.DiagnosticInfoAdditionalInfo
-		info.AdditionalInfo = q.s.cfg.Refusal
+		info.AdditionalInfo = why
 	}
 	return info
 }
 
 // refuse answers a request that is refused as a whole.
-func (q *query) refuse(code ua.StatusCode) {
-	q.s.refused.Add(1)
+func (q *query) refuse(code ua.StatusCode, why string) {
 	h := q.header()
-	h.ServiceResult = code
-	if info := q.reason(h, q.head.ReturnDiagnostics); info != nil {
-		h.ServiceDiagnostics = info
+	info := explain(h, q.head.ReturnDiagnostics, why)
+	if info == nil {
+		q.fault(code)
+		return
 	}
+	q.s.refused.Add(1)
+	h.ServiceResult, h.ServiceDiagnostics = code, info
 	q.reply(&ua.ServiceFault{ResponseHeader: h})
 }
 
@@ -49,7 +50,7 @@ func (q *query) refusals(n int, code ua.StatusCode) (*ua.ResponseHeader, []ua.St
 	for i := range codes {
 		codes[i] = code
 	}
-	info := q.reason(h, q.head.ReturnDiagnostics>>perOperation)
+	info := explain(h, q.head.ReturnDiagnostics>>perOperation, q.s.cfg.Refusal)
 	if info == nil {
 		return h, codes, infos
 	}
@@ -94,28 +95,34 @@ func (q *query) historyUpdate(req *ua.HistoryUpdateRequest) {
 	q.reply(resp)
 }
 
-// callMethods lets through what is about the caller's own subscriptions. A request
-// that holds such a call is the subscriptions' as a whole; they refuse the rest of it.
+// maxMethods bounds the calls in one request: each may send a lot.
+const maxMethods = 100
+
+// callMethods lets through what is about the caller's own subscriptions.
 func (q *query) callMethods(req *ua.CallRequest) {
-	if code := q.countOK(len(req.MethodsToCall)); code != ua.StatusOK {
+	n := len(req.MethodsToCall)
+	if code := q.countOK(n); code != ua.StatusOK {
 		q.fault(code)
 		return
 	}
-	for _, m := range req.MethodsToCall {
-		if m.MethodID != nil && m.MethodID.Namespace() == 0 {
-			switch m.MethodID.IntID() {
-			case id.ConditionType_ConditionRefresh, id.ConditionType_ConditionRefresh2, id.Server_GetMonitoredItems, id.Server_ResendData:
-				q.s.engine.Serve(&q.client, req, q.respond)
-				return
-			}
-		}
+	if n > maxMethods {
+		q.fault(ua.StatusBadTooManyOperations)
+		return
 	}
-	h, codes, infos := q.refusals(len(req.MethodsToCall), ua.StatusBadNotExecutable)
-	resp := &ua.CallResponse{ResponseHeader: h, DiagnosticInfos: infos}
-	for _, code := range codes {
-		resp.Results = append(resp.Results, &ua.CallMethodResult{
-			StatusCode: code, InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{},
-		})
+	h, _, infos := q.refusals(n, ua.StatusBadNotExecutable)
+	resp := &ua.CallResponse{ResponseHeader: h, Results: make([]*ua.CallMethodResult, n), DiagnosticInfos: infos}
+	for i, m := range req.MethodsToCall {
+		r, ours := q.s.engine.Method(&q.client, m)
+		switch {
+		case !ours:
+			r = &ua.CallMethodResult{
+				StatusCode: ua.StatusBadNotExecutable, InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{},
+				OutputArguments: []*ua.Variant{},
+			}
+		case len(infos) > 0: // there is nothing to say of it
+			infos[i] = &ua.DiagnosticInfo{}
+		}
+		resp.Results[i] = r
 	}
 	q.reply(resp)
 }

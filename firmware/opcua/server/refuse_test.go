@@ -1,48 +1,183 @@
 package server
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/channel"
 )
 
-func TestNothingCanBeChanged(t *testing.T) {
+// answer is what a request was answered with: its header, the codes and the
+// diagnostics of its operations.
+type answer struct {
+	header *ua.ResponseHeader
+	codes  []ua.StatusCode
+	infos  []*ua.DiagnosticInfo
+}
+
+// tell sends a request that asks for diagnostics.
+func tell(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a answer) {
+	t.Helper()
+	req.Header().ReturnDiagnostics = asked
+	body, err := channel.Encode(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.Do(t.Context(), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := channel.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.header = resp.(ua.Response).Header()
+	switch r := resp.(type) {
+	case *ua.WriteResponse:
+		a.codes, a.infos = r.Results, r.DiagnosticInfos
+	case *ua.CallResponse:
+		a.infos = r.DiagnosticInfos
+		for _, x := range r.Results {
+			a.codes = append(a.codes, x.StatusCode)
+		}
+	case *ua.HistoryReadResponse:
+		a.infos = r.DiagnosticInfos
+		for _, x := range r.Results {
+			a.codes = append(a.codes, x.StatusCode)
+		}
+	case *ua.HistoryUpdateResponse:
+		a.infos = r.DiagnosticInfos
+		for _, x := range r.Results {
+			a.codes = append(a.codes, x.StatusCode)
+		}
+	}
+	return a
+}
+
+// says tells whether a text was given as asked: in the table, beside the code, or not at all.
+func says(h *ua.ResponseHeader, info *ua.DiagnosticInfo, asked uint32, want string) error {
+	table, beside := asked&wantsText != 0, asked&wantsAdditional != 0
+	inTable := len(h.StringTable) == 1 && h.StringTable[0] == want && info != nil && info.EncodingMask&ua.DiagnosticInfoLocalizedText != 0 && info.LocalizedText == 0
+	isBeside := info != nil && info.AdditionalInfo == want
+	if table != inTable || beside != isBeside || !table && len(h.StringTable) > 0 {
+		return fmt.Errorf("got %q and %+v, want %q in the table: %v, beside the code: %v", h.StringTable, info, want, table, beside)
+	}
+	return nil
+}
+
+var everyText = []uint32{0, wantsText, wantsAdditional, wantsText | wantsAdditional}
+
+// One or more operations of a request are refused, each with its code and, where it was
+// asked for, with the reason.
+func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 	_, url := start(t, nil)
 	c, token := newSession(t, url)
-	h := header(token)
-	h.ReturnDiagnostics = (wantsText | wantsAdditional) << perOperation
-	write := &ua.WriteRequest{RequestHeader: h, NodesToWrite: []*ua.WriteValue{{
-		NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(1.5)},
-	}}}
-	resp, code := ask(t, c, write)
+	node := named("taga0").UA()
+	for name, tc := range map[string]struct {
+		req  func() ua.Request
+		want ua.StatusCode
+	}{
+		"Write": {func() ua.Request {
+			w := &ua.WriteValue{NodeID: node, AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(1.5)}}
+			return &ua.WriteRequest{RequestHeader: header(token), NodesToWrite: []*ua.WriteValue{w, w}}
+		}, ua.StatusBadNotWritable},
+		"Call": {func() ua.Request {
+			m := &ua.CallMethodRequest{ObjectID: named("plant").UA(), MethodID: named("start").UA()}
+			return &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{m, m}}
+		}, ua.StatusBadNotExecutable},
+		"HistoryRead": {func() ua.Request {
+			r := &ua.HistoryReadValueID{NodeID: node, DataEncoding: &ua.QualifiedName{}}
+			return &ua.HistoryReadRequest{RequestHeader: header(token), HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}), NodesToRead: []*ua.HistoryReadValueID{r, r}}
+		}, ua.StatusBadHistoryOperationUnsupported},
+		"HistoryUpdate": {func() ua.Request {
+			d := ua.NewExtensionObject(&ua.DeleteRawModifiedDetails{NodeID: node})
+			return &ua.HistoryUpdateRequest{RequestHeader: header(token), HistoryUpdateDetails: []*ua.ExtensionObject{d, d}}
+		}, ua.StatusBadHistoryOperationUnsupported},
+	} {
+		for _, asked := range everyText {
+			t.Run(fmt.Sprintf("%s/%x", name, asked), func(t *testing.T) {
+				a := tell(t, c, tc.req(), asked<<perOperation)
+				if a.header.ServiceResult != ua.StatusOK || len(a.codes) != 2 || a.codes[0] != tc.want || a.codes[1] != tc.want {
+					t.Errorf("got %v and %v, want Good and %v twice", a.header.ServiceResult, a.codes, tc.want)
+				}
+				if asked == 0 && len(a.infos) > 0 || asked != 0 && len(a.infos) != 2 {
+					t.Fatalf("got %d diagnostics", len(a.infos))
+				}
+				infos := append(a.infos, nil)
+				if err := says(a.header, infos[0], asked, "only to look at"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A request that is refused as a whole says so in its header.
+func TestServicesThatAreRefusedSayWhy(t *testing.T) {
+	_, url := start(t, nil)
+	c, token := newSession(t, url)
+	_, secureURL, _, _ := pair(t, nil)
+	noPolicy := open(t, secureURL)
+	const noSession = "this service needs a session that is activated, on the channel that it lives on"
+	for name, tc := range map[string]struct {
+		c    *channel.Client
+		req  func() ua.Request
+		want ua.StatusCode
+		why  string
+	}{
+		"AddNodes":         {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
+		"AddReferences":    {c, func() ua.Request { return &ua.AddReferencesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
+		"DeleteNodes":      {c, func() ua.Request { return &ua.DeleteNodesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
+		"DeleteReferences": {c, func() ua.Request { return &ua.DeleteReferencesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
+		"Read without a session": {c, func() ua.Request { return readRequest(nil, stateItem()) },
+			ua.StatusBadSessionIDInvalid, noSession},
+		"AddNodes without a session": {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(nil)} }, ua.StatusBadSessionIDInvalid, noSession},
+		"a policy that is not offered": {noPolicy, func() ua.Request {
+			return &ua.CreateSessionRequest{RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}}
+		}, ua.StatusBadSecurityPolicyRejected, "this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists"},
+	} {
+		for _, asked := range everyText {
+			t.Run(fmt.Sprintf("%s/%x", name, asked), func(t *testing.T) {
+				a := tell(t, tc.c, tc.req(), asked)
+				if a.header.ServiceResult != tc.want {
+					t.Errorf("got %v, want %v", a.header.ServiceResult, tc.want)
+				}
+				if err := says(a.header, a.header.ServiceDiagnostics, asked, tc.why); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// What is about the caller's own subscriptions is served beside what is refused.
+func TestACallIsServedAsFarAsItConcernsTheCaller(t *testing.T) {
+	_, url := start(t, nil)
+	c, token := newSession(t, url)
+	resp, code := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 100})
 	if code != ua.StatusOK {
 		t.Fatal(code)
 	}
-	w := resp.(*ua.WriteResponse)
-	if w.Results[0] != ua.StatusBadNotWritable || len(w.DiagnosticInfos) != 1 || w.DiagnosticInfos[0].AdditionalInfo != "only to look at" ||
-		len(w.ResponseHeader.StringTable) != 1 || w.ResponseHeader.StringTable[0] != "only to look at" {
-		t.Errorf("Write: %v, diagnostics %+v, strings %q", w.Results, w.DiagnosticInfos, w.ResponseHeader.StringTable)
+	mine := &ua.CallMethodRequest{
+		ObjectID: ua.NewNumericNodeID(0, id.Server), MethodID: ua.NewNumericNodeID(0, id.Server_GetMonitoredItems),
+		InputArguments: []*ua.Variant{ua.MustVariant(resp.(*ua.CreateSubscriptionResponse).SubscriptionID)},
 	}
-	call := &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{{ObjectID: named("plant").UA(), MethodID: named("start").UA()}}}
-	if resp, _ := ask(t, c, call); resp.(*ua.CallResponse).Results[0].StatusCode != ua.StatusBadNotExecutable {
-		t.Errorf("Call: %v", resp.(*ua.CallResponse).Results[0].StatusCode)
+	other := &ua.CallMethodRequest{ObjectID: named("plant").UA(), MethodID: named("start").UA()}
+	a := tell(t, c, &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{mine, other}}, wantsAdditional<<perOperation)
+	if len(a.codes) != 2 || a.codes[0] != ua.StatusOK || a.codes[1] != ua.StatusBadNotExecutable {
+		t.Errorf("got %v, want Good and Bad_NotExecutable", a.codes)
 	}
-	history := &ua.HistoryReadRequest{
-		RequestHeader: header(token), HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}),
-		NodesToRead: []*ua.HistoryReadValueID{{NodeID: named("taga0").UA(), DataEncoding: &ua.QualifiedName{}}},
+	if len(a.infos) != 2 || a.infos[0].AdditionalInfo != "" || a.infos[1].AdditionalInfo != "only to look at" {
+		t.Errorf("got diagnostics %+v, want the reason for the second alone", a.infos)
 	}
-	if resp, _ := ask(t, c, history); resp.(*ua.HistoryReadResponse).Results[0].StatusCode != ua.StatusBadHistoryOperationUnsupported {
-		t.Errorf("HistoryRead: %v", resp.(*ua.HistoryReadResponse).Results[0].StatusCode)
+	many := &ua.CallRequest{RequestHeader: header(token)}
+	for range maxMethods + 1 { // each answer may be large
+		many.MethodsToCall = append(many.MethodsToCall, mine)
 	}
-	for _, req := range []any{
-		&ua.AddNodesRequest{RequestHeader: header(token)}, &ua.DeleteNodesRequest{RequestHeader: header(token)},
-		&ua.AddReferencesRequest{RequestHeader: header(token)}, &ua.DeleteReferencesRequest{RequestHeader: header(token)},
-	} {
-		if _, code := ask(t, c, req); code != ua.StatusBadServiceUnsupported {
-			t.Errorf("%T: %v, want Bad_ServiceUnsupported", req, code)
-		}
-	}
-	if _, code := ask(t, c, &ua.HistoryUpdateRequest{RequestHeader: header(token), HistoryUpdateDetails: []*ua.ExtensionObject{ua.NewExtensionObject(&ua.DeleteRawModifiedDetails{NodeID: named("taga0").UA()})}}); code != ua.StatusOK {
-		t.Errorf("HistoryUpdate: %v, want a result per operation", code)
+	if a := tell(t, c, many, 0); a.header.ServiceResult != ua.StatusBadTooManyOperations {
+		t.Errorf("%d calls: got %v, want Bad_TooManyOperations", maxMethods+1, a.header.ServiceResult)
 	}
 }

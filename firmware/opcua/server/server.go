@@ -75,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log, Limits: subscription.Limits{
-		Subscriptions: maxSubscriptions, SubscriptionsPerSession: maxSessionSubscriptions, Items: maxItems, ItemsPerSubscription: maxSubscriptionItems, DataQueue: maxItemQueue,
+		Operations: cfg.Limits.Operations, Subscriptions: maxSubscriptions, SubscriptionsPerSession: maxSessionSubscriptions, Items: maxItems, ItemsPerSubscription: maxSubscriptionItems, DataQueue: maxItemQueue,
 	}})
 	return s, nil
 }

@@ -74,7 +74,7 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 		return
 	}
 	if !q.s.offers(peer.Security) {
-		q.fault(ua.StatusBadSecurityPolicyRejected)
+		q.refuse(ua.StatusBadSecurityPolicyRejected, "this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists")
 		return
 	}
 	if code := q.checkApplication(req, peer); code != ua.StatusOK {

@@ -21,11 +21,12 @@ type subscription struct {
 	enabled             bool
 	priority            byte
 	due                 time.Time
-	quiet               uint32 // cycles since a message
-	unheard             uint32 // cycles without a Publish request
-	late                bool   // a message waits for a Publish request
-	begun               bool   // the first message was sent
-	sequence            uint32 // of the last message
+	quiet               uint32    // cycles since a message
+	unheard             uint32    // cycles without a Publish request
+	late                bool      // a message waits for a Publish request
+	begun               bool      // the first message was sent
+	spoke               time.Time // when the last one was
+	sequence            uint32    // of the last message
 	sent                []message
 	held                int // bytes of sent
 
@@ -79,7 +80,7 @@ func (e *Engine) speak(s *subscription, now time.Time) bool {
 		}
 		p := se.waiting[0]
 		se.waiting = se.waiting[1:]
-		s.begun, s.quiet, s.late = true, 0, false
+		s.begun, s.quiet, s.late, s.spoke = true, 0, false, now
 		if !data {
 			e.answer(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
 			return true

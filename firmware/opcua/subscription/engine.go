@@ -56,7 +56,6 @@ type Limits struct {
 	Notifications           int           // in one message, 10 000
 	Retransmission          int           // messages of a subscription, 40
 	RetransmissionBytes     int           // 4 MiB
-	Methods                 int           // in one Call, 100
 	Conditions              int           // that are retained, 10 000
 }
 
@@ -77,7 +76,6 @@ func (c Config) withDefaults() Config {
 	l.ItemsPerSession = cmp.Or(l.ItemsPerSession, max(1, l.Items*2/5))
 	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
 	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)
-	l.Methods = cmp.Or(l.Methods, 100)
 	l.Operations = cmp.Or(l.Operations, 10_000)
 	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
 	l.DataQueue = cmp.Or(l.DataQueue, 100)
@@ -216,9 +214,7 @@ func (e *Engine) Advance(now time.Time) {
 			due = append(due, s)
 		}
 	}
-	slices.SortFunc(due, func(a, b *subscription) int {
-		return cmp.Or(cmp.Compare(b.priority, a.priority), cmp.Compare(a.id, b.id))
-	})
+	slices.SortFunc(due, before)
 	for _, s := range due {
 		e.cycle(s, now)
 	}
@@ -335,8 +331,6 @@ func (e *Engine) Serve(c *Client, req any, respond func(body []byte)) {
 		k.setMonitoringMode(req)
 	case *ua.SetTriggeringRequest:
 		k.setTriggering(req)
-	case *ua.CallRequest:
-		k.callMethods(req)
 	default:
 		k.fault(ua.StatusBadServiceUnsupported)
 	}

@@ -2,6 +2,8 @@ package subscription
 
 import (
 	"crypto/rand"
+	"maps"
+	"slices"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -10,31 +12,11 @@ import (
 	"heliograph/firmware/opcua/event"
 )
 
-// callMethods answers the methods that concern the caller's own subscriptions; every
-// other cannot be executed.
-func (k *call) callMethods(req *ua.CallRequest) {
-	if !k.count(len(req.MethodsToCall)) {
-		return
-	}
-	if len(req.MethodsToCall) > k.cfg.Limits.Methods { // each may send a lot
-		k.fault(ua.StatusBadTooManyOperations)
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	resp := &ua.CallResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
-	for _, m := range req.MethodsToCall {
-		resp.Results = append(resp.Results, k.method(m))
-	}
-	k.reply(resp)
-}
-
-func (k *call) method(m *ua.CallMethodRequest) *ua.CallMethodResult {
-	r := &ua.CallMethodResult{
-		StatusCode: ua.StatusBadNotExecutable, InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{},
-	}
+// Method answers a method that concerns the caller's own subscriptions; ours is false
+// for every other.
+func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodResult, ours bool) {
 	if m.MethodID == nil || m.MethodID.Namespace() != 0 {
-		return r
+		return nil, false
 	}
 	number := m.MethodID.IntID()
 	wanted := 1
@@ -43,19 +25,22 @@ func (k *call) method(m *ua.CallMethodRequest) *ua.CallMethodResult {
 		wanted = 2
 	case id.ConditionType_ConditionRefresh, id.Server_GetMonitoredItems, id.Server_ResendData:
 	default:
-		return r
+		return nil, false
 	}
+	r = &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
 	args, code := arguments(m.InputArguments, wanted)
 	if code != ua.StatusOK {
 		r.StatusCode = code
-		return r
+		return r, true
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k := &call{Engine: e, client: c}
 	s := k.own(args[0])
 	if s == nil {
 		r.StatusCode = ua.StatusBadSubscriptionIDInvalid
-		return r
+		return r, true
 	}
-	r.StatusCode = ua.StatusOK
 	switch number {
 	case id.ConditionType_ConditionRefresh:
 		k.refresh(s, nil)
@@ -69,9 +54,9 @@ func (k *call) method(m *ua.CallMethodRequest) *ua.CallMethodResult {
 	case id.Server_GetMonitoredItems:
 		r.OutputArguments = s.handles()
 	case id.Server_ResendData:
-		s.resend(k.Engine)
+		s.resend(e)
 	}
-	return r
+	return r, true
 }
 
 // arguments reads UInt32s.
@@ -97,8 +82,8 @@ func (s *subscription) handles() []*ua.Variant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	servers, clients := []uint32{}, []uint32{}
-	for _, it := range s.items {
-		servers, clients = append(servers, it.id), append(clients, it.handle)
+	for _, n := range slices.Sorted(maps.Keys(s.items)) {
+		servers, clients = append(servers, n), append(clients, s.items[n].handle)
 	}
 	return []*ua.Variant{ua.MustVariant(servers), ua.MustVariant(clients)}
 }

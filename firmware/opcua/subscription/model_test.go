@@ -46,7 +46,7 @@ func (n *naive) take(x int32, first bool) {
 func TestAModelDeliversTheSame(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	for round := range 200 {
+	for round := range 80 {
 		r := newRig(t, Limits{})
 		sub := r.subscribe(alice, func(q *ua.CreateSubscriptionRequest) { q.MaxNotificationsPerPublish = uint32(rnd.IntN(5)) })
 		var items []*naive

@@ -147,13 +147,19 @@ func (k *call) wait(se *session, p *publish, mine []*subscription) {
 		oldest.respond(channel.Fault(oldest.handle, ua.StatusBadTooManyPublishRequests, now))
 	}
 	se.waiting = append(se.waiting, p)
-	slices.SortFunc(mine, func(a, b *subscription) int { return cmp.Or(cmp.Compare(b.priority, a.priority), a.due.Compare(b.due)) })
+	slices.SortFunc(mine, before)
 	for _, s := range mine {
 		s.unheard = 0
 		if s.late && len(se.waiting) > 0 {
 			s.late = !k.speak(s, now)
 		}
 	}
+}
+
+// before orders subscriptions that want the same Publish request: by priority, and
+// among equals who has waited longest (OPC 10000-4 §5.14.2.2).
+func before(a, b *subscription) int {
+	return cmp.Or(cmp.Compare(b.priority, a.priority), a.spoke.Compare(b.spoke), cmp.Compare(a.id, b.id))
 }
 
 // tell says that a subscription has ended, now or to the next request of its session.

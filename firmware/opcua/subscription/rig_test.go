@@ -11,9 +11,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
-	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -52,7 +50,7 @@ func (r *rig) AppendAttribute(dst []byte, c *Client, node rawvalue.NodeID, a ua.
 	case !ok:
 		return rawvalue.AppendStatus(dst, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
 	case a == ua.AttributeIDNodeClass:
-		return append(dst, 1, byte(ua.TypeIDInt32), 2, 0, 0, 0)
+		return append(dst, 5, byte(ua.TypeIDInt32), 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0) // with a time of the source, which nobody asks an attribute for
 	case a != ua.AttributeIDValue:
 		return rawvalue.AppendStatus(dst, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
 	case r.locked[node] && !c.Encrypted:
@@ -140,6 +138,20 @@ func (r *rig) send(c *Client, req ua.Request) *[]any {
 		}
 		*got = append(*got, v)
 	})
+	return got
+}
+
+// call calls a method with UInt32s.
+func (r *rig) call(c *Client, n uint32, args ...uint32) *ua.CallMethodResult {
+	r.t.Helper()
+	m := &ua.CallMethodRequest{ObjectID: ua.NewNumericNodeID(0, id.Server), MethodID: ua.NewNumericNodeID(0, n)}
+	for _, a := range args {
+		m.InputArguments = append(m.InputArguments, ua.MustVariant(a))
+	}
+	got, ours := r.e.Method(c, m)
+	if !ours {
+		r.t.Fatalf("method %d is none of ours", n)
+	}
 	return got
 }
 
@@ -243,76 +255,28 @@ func notification(v any) (out []string) {
 	return out
 }
 
-// types is a hierarchy of event types that suffices for filters.
-func types(t testing.TB) *addrspace.Space {
-	s := addrspace.New()
-	put := func(n uint32, class ua.NodeClass, name string, refs ...addrspace.Reference) addrspace.Change {
-		return addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: num(n), References: refs, Attributes: []addrspace.Attribute{
-			{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class), 0)}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: name}, 0)}}}}
-	}
-	to := func(kind, target uint32) addrspace.Reference {
-		return addrspace.Reference{Type: num(kind), Target: num(target)}
-	}
-	up := func(target uint32) addrspace.Reference {
-		return addrspace.Reference{Type: num(id.HasSubtype), Target: num(target), Inverse: true}
-	}
-	v := ua.NodeClassVariable
-	_, err := s.Apply([]addrspace.Change{
-		put(id.Aggregates, ua.NodeClassReferenceType, "Aggregates", to(id.HasSubtype, id.HasProperty)),
-		put(id.HasProperty, ua.NodeClassReferenceType, "HasProperty", up(id.Aggregates)),
-		put(id.BaseEventType, ua.NodeClassObjectType, "BaseEventType", to(id.HasSubtype, id.ConditionType), to(id.HasSubtype, id.RefreshStartEventType), to(id.HasSubtype, id.RefreshEndEventType), to(id.HasProperty, 101), to(id.HasProperty, 102), to(id.HasProperty, 103)),
-		put(101, v, "Severity"), put(102, v, "EventType"), put(103, v, "EventId"),
-		put(id.ConditionType, ua.NodeClassObjectType, "ConditionType", up(id.BaseEventType)),
-		put(id.RefreshStartEventType, ua.NodeClassObjectType, "RefreshStartEventType", up(id.BaseEventType)),
-		put(id.RefreshEndEventType, ua.NodeClassObjectType, "RefreshEndEventType", up(id.BaseEventType)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+const ms = time.Millisecond
+
+// delivery is what messages bring, in words, when run has done what it does to a
+// subscription of alice's. The variables 1 and 2 have their numbers as values.
+type delivery struct {
+	name string
+	run  func(r *rig, sub uint32) string
+	want string
 }
 
-// alarm is an event of a condition, reported at the Server object.
-func alarm(t testing.TB, condition uint32, severity uint16, retain bool) *event.Event {
+func deliver(t *testing.T, list []delivery) {
 	t.Helper()
-	name := func(s string) event.Operand {
-		return event.Operand{Type: num(id.BaseEventType), Path: []rawvalue.QualifiedName{{Name: []byte(s)}}, Attribute: ua.AttributeIDValue}
+	for _, c := range list {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			r.put(tag(1), int32(1))
+			r.put(tag(2), int32(2))
+			if got := c.run(r, r.subscribe(alice, nil)); got != c.want {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
 	}
-	table, err := event.NewTable([]event.Operand{name("EventId"), name("EventType"), name("Severity"), name("Retain"), event.ConditionID()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fields [][]byte
-	for _, x := range []any{[]byte{1}, ua.NewNumericNodeID(0, id.ConditionType), severity, retain, tag(condition).UA()} {
-		raw, err := ua.MustVariant(x).Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		fields = append(fields, raw)
-	}
-	ev, err := event.FromFields(table, fields)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ev.Notifiers = []rawvalue.NodeID{num(id.Server)}
-	return ev
-}
-
-func eventItem(handle, queue uint32, fields ...string) *ua.MonitoredItemCreateRequest {
-	return watch(num(id.Server), handle, func(m *ua.MonitoredItemCreateRequest) {
-		m.ItemToMonitor.AttributeID = ua.AttributeIDEventNotifier
-		m.RequestedParameters.QueueSize = queue
-		m.RequestedParameters.Filter = ua.NewExtensionObject(eventFilter(fields...))
-	})
-}
-
-func eventFilter(fields ...string) *ua.EventFilter {
-	f := &ua.EventFilter{WhereClause: &ua.ContentFilter{Elements: []*ua.ContentFilterElement{}}}
-	for _, n := range fields {
-		f.SelectClauses = append(f.SelectClauses, &ua.SimpleAttributeOperand{
-			TypeDefinitionID: ua.NewNumericNodeID(0, id.BaseEventType), BrowsePath: []*ua.QualifiedName{{Name: n}}, AttributeID: ua.AttributeIDValue})
-	}
-	return f
 }
 
 func head() *ua.RequestHeader {
