@@ -93,7 +93,7 @@ func (c *Card) Check(s Set) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	m, err := c.manifest(s)
+	m, err := c.Manifest(s)
 	if err != nil {
 		return m, err
 	}
@@ -124,8 +124,8 @@ func (c *Card) match(p Part, at extent) error {
 	return nil
 }
 
-// manifest reads the one of a set.
-func (c *Card) manifest(s Set) (Manifest, error) {
+// Manifest reads the one of a set. Nothing is compared with it: see Check.
+func (c *Card) Manifest(s Set) (Manifest, error) {
 	e, err := c.boot.find(s.folder() + ManifestFile)
 	if err != nil {
 		return Manifest{}, err

@@ -56,7 +56,7 @@ func (b *board) start() (uint64, error) {
 // initramfs runs the one of a set. The kernel before it must be whole: nothing
 // on the board could notice that it is not.
 func (b *board) initramfs(c *Card) (uint64, Action, error) {
-	m, err := c.manifest(c.running)
+	m, err := c.Manifest(c.running)
 	if err != nil {
 		return 0, 0, fmt.Errorf("set %c is started: %w", c.running, err)
 	}

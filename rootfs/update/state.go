@@ -24,17 +24,33 @@ func (c *Card) State() (State, error) {
 		Floor: c.floor(committed), Pending: c.record.pending, Refused: c.record.refused, Boots: c.record.boots,
 	}
 	if set := c.running; set != 0 {
-		if m, err := c.manifest(set); err == nil {
+		if m, err := c.Manifest(set); err == nil {
 			s.Version = m.Version
 		}
 	}
 	return s, nil
 }
 
+// Target says what a card is for: what one of its sets says, the committed one
+// first.
+func (c *Card) Target() (Target, error) {
+	committed, err := c.Committed()
+	if err != nil {
+		return Target{}, err
+	}
+	m, err := c.Manifest(committed)
+	if err != nil {
+		if m, err = c.Manifest(committed.Other()); err != nil {
+			return Target{}, err
+		}
+	}
+	return Target{m.Role, m.Board}, nil
+}
+
 // floor is the lowest version that may be installed: that of the record or, on
 // a card that was never updated or lost it, of the committed set.
 func (c *Card) floor(committed Set) uint64 {
-	m, err := c.manifest(committed)
+	m, err := c.Manifest(committed)
 	if err != nil {
 		return c.record.floor
 	}

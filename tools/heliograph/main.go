@@ -67,7 +67,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(), decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(), userCommand(),
+	c.AddCommand(benchCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(), decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(), updateCommand(), userCommand(),
 		versionCommand())
 	return c
 }

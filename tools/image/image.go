@@ -58,11 +58,8 @@ type Options struct {
 
 // Build writes the image to Output, whole or not at all.
 func Build(o Options) error {
-	if o.Role != "tx" && o.Role != "rx" {
-		return fmt.Errorf("image: role %q is neither tx nor rx", o.Role)
-	}
-	if o.Board.Console.Device == "" {
-		return fmt.Errorf("image: board %q is no board to make an image for", o.Board.Name)
+	if err := o.check(); err != nil {
+		return err
 	}
 	p, err := compile(o)
 	if err != nil {
@@ -71,14 +68,21 @@ func Build(o Options) error {
 	return assemble(o, p)
 }
 
+func (o Options) check() error {
+	if o.Role != "tx" && o.Role != "rx" {
+		return fmt.Errorf("image: role %q is neither tx nor rx", o.Role)
+	}
+	if o.Board.Console.Device == "" {
+		return fmt.Errorf("image: board %q is no board to make an image for", o.Board.Name)
+	}
+	return nil
+}
+
 // assemble writes the image around the programs.
 func assemble(o Options, p programs) error {
 	s, err := assembled(o, p)
 	if err != nil {
 		return err
-	}
-	if len(s.root) > slotSize {
-		return fmt.Errorf("image: the root filesystem needs %d bytes and a slot has %d", len(s.root), slotSize)
 	}
 	signature := binary.LittleEndian.Uint32(s.manifest.Root.Sum[:])
 	boot, err := bootTree(o, s, signature)

@@ -30,6 +30,9 @@ func peer(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name)
+	}
+	if err != nil {
 		t.Skipf("not proved: what an image holds, because %s is not installed", name)
 	}
 	said, err := exec.Command(path, args...).CombinedOutput()

@@ -33,6 +33,9 @@ func assembled(o Options, p programs) (set, error) {
 	if err != nil {
 		return set{}, err
 	}
+	if len(root) > slotSize {
+		return set{}, fmt.Errorf("image: the root filesystem needs %d bytes and a slot has %d", len(root), slotSize)
+	}
 	kernel, err := kernelFiles(o)
 	if err != nil {
 		return set{}, err

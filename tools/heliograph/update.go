@@ -1,0 +1,233 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"aead.dev/minisign"
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"heliograph/rootfs/update"
+	"heliograph/tools/image"
+)
+
+func updateCommand() *cobra.Command {
+	return group("update", "Make signed updates, and install them on a card",
+		updateKeyCommand(), updateMakeCommand(), updateInstallCommand(), updateShowCommand())
+}
+
+func updateKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "key FILE",
+		Short: "Write a new key that signs updates to FILE, and the public one, which images get, to FILE.pub (minisign's formats)",
+		Args:  cobra.ExactArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			public, private, err := minisign.GenerateKey(rand.Reader)
+			if err != nil {
+				return err
+			}
+			secret, err := private.MarshalText()
+			if password != "" {
+				secret, err = minisign.EncryptKey(password, private)
+			} else {
+				fmt.Fprintln(c.ErrOrStderr(), "no password: whoever has the file can sign updates")
+			}
+			if err != nil {
+				return err
+			}
+			text, err := public.MarshalText()
+			if err != nil {
+				return err
+			}
+			if err := writeNew(args[0], secret, 0o600); err != nil {
+				return err
+			}
+			if err := writeNew(args[0]+".pub", text, 0o644); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%s signs updates: keep it away from boards and networks\n%s.pub is for heliograph image --update-key\n", args[0], args[0])
+			return nil
+		}),
+	}
+}
+
+// writeNew writes a file that must not exist: an old key is somebody's only way
+// to update his boards.
+func writeNew(name string, content []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	return f.Close()
+}
+
+func updateMakeCommand() *cobra.Command {
+	o := image.Options{Source: ".", Version: version}
+	var board, key string
+	c := &cobra.Command{
+		Use:   "make --role tx|rx --board BOARD --release N --key FILE -o FILE.update",
+		Short: "Write an update; run it in a checkout, which it builds the role from",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if o.Board, err = imageBoard(board); err != nil {
+				return err
+			}
+			if o.Release == 0 {
+				return errors.New("releases are counted from 1")
+			}
+			return failing(func(c *cobra.Command, _ []string) error {
+				private, err := signingKey(c, key)
+				if err != nil {
+					return err
+				}
+				if err := image.BuildUpdate(o, private); err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: release %d of %s for %s\n", o.Output, o.Release, o.Role, board)
+				return nil
+			})(c, nil)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Role, "role", "", "tx or rx")
+	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	f.Uint64Var(&o.Release, "release", 0, "number of the release; a card takes none below what it has had")
+	f.StringVar(&key, "key", "", "file of \"heliograph update key\", or of minisign -G")
+	f.StringVar(&o.UpdateKey, "update-key", "", "public key of the updates after this one; default: KEY.pub")
+	f.StringVarP(&o.Output, "output", "o", "", "the file to write")
+	c.PreRun = func(*cobra.Command, []string) {
+		if o.UpdateKey == "" {
+			o.UpdateKey = key + ".pub" // else this would be the last update
+		}
+	}
+	for _, name := range []string{"role", "board", "release", "key", "output"} {
+		if err := c.MarkFlagRequired(name); err != nil {
+			panic(err) // a flag that is not there
+		}
+	}
+	return c
+}
+
+// signingKey asks for the password of a file that has one.
+func signingKey(c *cobra.Command, name string) (minisign.PrivateKey, error) {
+	var key minisign.PrivateKey
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return key, err
+	}
+	if !minisign.IsEncrypted(text) {
+		return key, key.UnmarshalText(text)
+	}
+	password := ""
+	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(f.Fd()) {
+		password, err = ask(f, c.ErrOrStderr(), "Password of "+name+": ")
+	} else {
+		password, err = readPassword(c.InOrStdin(), io.Discard)
+	}
+	if err != nil {
+		return key, err
+	}
+	if key, err = minisign.DecryptKey(password, text); err != nil {
+		return key, fmt.Errorf("%s: wrong password, or no key of minisign", name)
+	}
+	return key, nil
+}
+
+func updateInstallCommand() *cobra.Command {
+	var public string
+	c := &cobra.Command{
+		Use:   "install --key FILE.pub FILE.update CARD",
+		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back when it does not become healthy",
+		Args:  cobra.ExactArgs(2),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			key, err := update.ReadKey(public)
+			if err != nil {
+				return err
+			}
+			file, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			return onCard(args[1], func(card *update.Card) error {
+				target, err := card.Target()
+				if err != nil {
+					return err
+				}
+				m, err := card.Install(file, key, target)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: release %d (%s) is tried at the next start\n", args[1], m.Version, m.Name)
+				return nil
+			})
+		}),
+	}
+	c.Flags().StringVar(&public, "key", "", "public key that the file must be signed with")
+	if err := c.MarkFlagRequired("key"); err != nil {
+		panic(err) // a flag that is not there
+	}
+	return c
+}
+
+func onCard(name string, do func(*update.Card) error) error {
+	d, err := update.OpenDevice(name, true)
+	if err != nil {
+		return fmt.Errorf("%w (a card must not be mounted)", err)
+	}
+	defer d.Close()
+	card, err := update.Open(d, 0)
+	if err != nil {
+		return err
+	}
+	return do(card)
+}
+
+func updateShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show CARD",
+		Short: "Say which releases a card has, and whether they are whole",
+		Args:  cobra.ExactArgs(1),
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			return onCard(args[0], func(card *update.Card) error { return showCard(c.OutOrStdout(), card) })
+		}),
+	}
+}
+
+func showCard(w io.Writer, card *update.Card) error {
+	state, err := card.State()
+	if err != nil {
+		return err
+	}
+	for _, set := range []update.Set{update.A, update.B} {
+		m, err := card.Check(set)
+		what := "whole"
+		if set == state.Committed {
+			what += ", committed"
+		}
+		if err != nil {
+			what = err.Error()
+		}
+		fmt.Fprintf(w, "set %c: release %d (%s) of %s for %s: %s\n", set, m.Version, m.Name, m.Role, m.Board, what)
+	}
+	fmt.Fprintf(w, "starts since it was last healthy: %d; oldest release that it takes: %d\n", state.Boots, state.Floor)
+	if state.Pending != 0 {
+		fmt.Fprintf(w, "release %d waits to be tried\n", state.Pending)
+	}
+	if state.Refused != 0 {
+		fmt.Fprintf(w, "release %d was tried and did not become healthy\n", state.Refused)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestUpdateKeyIsWrittenOnce(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "update.key")
+	code, _, stderr := call(t, "\n", "update", "key", name)
+	if code != 0 || !strings.Contains(stderr, "no password") {
+		t.Fatalf("got %d, %q; want 0 and a warning", code, stderr)
+	}
+	before, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, "\n", "update", "key", name); code != 1 || !strings.Contains(stderr, "exists") {
+		t.Errorf("got %d, %q for a second one; want 1, exists", code, stderr)
+	}
+	after, err := os.ReadFile(name)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("got another key, %v; want the first", err)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got mode %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestUpdateSaysWhatIsWrong(t *testing.T) {
+	folder := t.TempDir()
+	key, none := filepath.Join(folder, "update.key"), filepath.Join(folder, "none")
+	if code, _, stderr := call(t, "\n", "update", "key", key); code != 0 {
+		t.Fatal(stderr)
+	}
+	if err := os.WriteFile(none, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no card":                {[]string{"install", "--key", key + ".pub", none, none}, 1, "no card of a board"},
+		"card that is not there": {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
+		"key that is none":       {[]string{"install", "--key", none, none, none}, 1, "public key"},
+		"no key":                 {[]string{"install", none, none}, 2, "required flag"},
+		"release 0":              {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key, "-o", none}, 2, "from 1"},
+		"board that is none":     {[]string{"make", "--role", "tx", "--board", "pc", "--release", "1", "--key", key, "-o", none}, 2, "has no image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, stderr := call(t, "", append([]string{"update"}, c.args...)...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stderr, c.code, c.want)
+			}
+		})
+	}
+}
