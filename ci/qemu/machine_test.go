@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/drivers/drivertest"
 	"heliograph/rootfs/console"
 )
 
@@ -38,14 +40,18 @@ type wiring struct {
 	status string   // host:port of this machine that reaches the board's status port
 	link   string   // character device of the emulator
 	ports  []string // more of this machine that reach the board: tcp:host:port-:port
+	reads  string   // file that the firmware reads; config.txt where it is empty
+	once   bool     // the emulator ends when the board restarts
 }
 
-// boot starts the board from a card image. The end of the test is a power cut.
+// boot starts the board from a card image, as the firmware would, which takes the
+// set that config.txt names. The end of the test is a power cut.
 func boot(t *testing.T, card string, w wiring) *machine {
 	t.Helper()
 	folder := t.TempDir()
+	set := prefix(t, card, cmp.Or(w.reads, "config.txt"))
 	for _, name := range []string{"vmlinuz", "initramfs", "cmdline.txt"} {
-		run(t, "mcopy", "-i", card+"@@4M", "::a/"+name, folder)
+		run(t, "mcopy", "-i", card+"@@4M", "::"+set+name, folder)
 	}
 	line, err := os.ReadFile(filepath.Join(folder, "cmdline.txt"))
 	if err != nil {
@@ -63,6 +69,9 @@ func boot(t *testing.T, card string, w wiring) *machine {
 		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
 		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
 		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")
+	if w.once {
+		c.Args = append(c.Args, "-no-reboot")
+	}
 	m.start(t, c)
 	return m
 }
@@ -167,6 +176,22 @@ func (m *machine) status(t *testing.T) (console.Status, error) {
 	return console.Status{}, fmt.Errorf("the console does not answer")
 }
 
+// cable returns the serial device at which a PC finds the board's console.
+func (m *machine) cable(t *testing.T) string {
+	t.Helper()
+	master, path := drivertest.OpenPTY(t)
+	m.screen.mu.Lock()
+	m.screen.tap = master
+	m.screen.mu.Unlock()
+	t.Cleanup(func() {
+		m.screen.mu.Lock()
+		defer m.screen.mu.Unlock()
+		m.screen.tap = nil
+	})
+	go func() { _, _ = io.Copy(m.keys, master) }() // until the test closes it
+	return path
+}
+
 // stands waits until the console says that the board stands so.
 func (m *machine) stands(t *testing.T, want string) {
 	t.Helper()
@@ -237,13 +262,17 @@ func (m *machine) register(t *testing.T, address uint64) uint64 {
 
 // lines collects what the console showed.
 type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	mu  sync.Mutex
+	b   bytes.Buffer
+	tap io.Writer // takes what is shown from now on, too
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.tap != nil {
+		_, _ = l.tap.Write(p) // a terminal that is gone is no loss
+	}
 	return l.b.Write(p)
 }
 
