@@ -47,8 +47,8 @@ func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
 	if string(head[510:]) != "\x55\xAA" || entry[4] != 0x0C || start == 0 || length == 0 || start+length > mostImage {
 		return nil, errForeign
 	}
-	label := make([]byte, 11) // go-diskfs believes the rest of a volume's first sector
-	if err := readAt(f, label, start+71); err != nil || string(label) != "HELIOGRAPH " {
+	volume := make([]byte, sector)
+	if err := readAt(f, volume, start); err != nil || !ours(volume, length) {
 		return nil, errForeign
 	}
 	v, err := fat32.Read(file.New(f, !writable), length, start, sector)
@@ -56,6 +56,20 @@ func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
 		return nil, fmt.Errorf("its boot partition: %v", err)
 	}
 	return v, nil
+}
+
+// ours says whether a boot sector describes a volume as package image writes it.
+// The library believes any, and panics on some.
+func ours(b []byte, length int64) bool {
+	le := binary.LittleEndian
+	const reserved, fats, root = 32, 2, 2
+	perCluster, table := int64(b[13]), int64(le.Uint32(b[36:]))
+	if string(b[71:82]) != "HELIOGRAPH " || le.Uint16(b[11:]) != sector || b[16] != fats ||
+		le.Uint16(b[14:]) != reserved || le.Uint32(b[44:]) != root || int64(le.Uint32(b[32:]))*sector != length || perCluster == 0 {
+		return false
+	}
+	clusters := (length/sector - reserved - fats*table) / perCluster
+	return clusters > 0 && table == ((clusters+root)*4+sector-1)/sector
 }
 
 // readContent reads the configuration in an image or on a card; an image without
@@ -66,6 +80,13 @@ func readContent(f *os.File) (content, error) {
 		return nil, err
 	}
 	c := content{}
+	top, err := v.ReadDir(".")
+	if err != nil {
+		return nil, fmt.Errorf("its boot partition: %v", err)
+	}
+	if !slices.ContainsFunc(top, func(d fs.DirEntry) bool { return d.Name() == home }) {
+		return c, nil
+	}
 	total := 0
 	err = fs.WalkDir(v, home, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -81,22 +102,30 @@ func readContent(f *os.File) (content, error) {
 		c[strings.TrimPrefix(name, home+"/")] = b
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("its configuration: %v", err)
 	}
 	return c, nil
 }
 
+// readFile reads a file in one go: where the library reads on, it reads beyond
+// the end. It overlooks errors of the medium, too, which then show as other bytes.
 func readFile(v fs.FS, name string) ([]byte, error) {
 	f, err := v.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, mostBytes+1))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > mostBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, mostBytes)
+	}
+	b := make([]byte, info.Size())
+	_, err = io.ReadFull(f, b)
+	return b, err
 }
 
 // addContent puts files into an image's configuration.
@@ -112,6 +141,11 @@ func addContent(f *os.File, c content) error {
 		}
 		if err := writeFile(v, at, b); err != nil {
 			return fmt.Errorf("flash: writing %s: %v", name, err)
+		}
+	}
+	for _, at := range []int64{1, 7} { // go-diskfs leaves the count of free clusters as it was
+		if err := writeAt(f, []byte{0xFF, 0xFF, 0xFF, 0xFF}, v.Start()+at*sector+488); err != nil {
+			return fmt.Errorf("flash: %v", err)
 		}
 	}
 	return f.Sync()

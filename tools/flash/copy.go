@@ -62,6 +62,9 @@ func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bo
 	if err := m.Sync(); err != nil {
 		return sum, err
 	}
+	if ctx.Err() != nil {
+		return sum, ctx.Err()
+	}
 	if err := writeThrough(m, head, 0); err != nil {
 		return sum, err
 	}

@@ -25,6 +25,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"time"
 )
 
@@ -54,7 +55,7 @@ func (d Desk) Card(ctx context.Context, image, to string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer s.file.Close()
 	if len(s.content) == 0 {
 		fmt.Fprintf(d.Out, "%s has no configuration: its board will ask for one\n", image)
 	}
@@ -63,8 +64,15 @@ func (d Desk) Card(ctx context.Context, image, to string) error {
 		return err
 	}
 	if !t.isFile() && !d.Yes {
-		if err := d.confirm(ctx, t, "Everything on it is lost."); err != nil {
+		if err := d.confirm(ctx, t); err != nil {
 			return err
+		}
+		again, err := d.target(s, to)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(again, t) {
+			return fmt.Errorf("flash: %s changed while you were asked: nothing was written, start again", to)
 		}
 	}
 	return d.write(ctx, s, t)
@@ -72,7 +80,8 @@ func (d Desk) Card(ctx context.Context, image, to string) error {
 
 // source is an image that was found to be good.
 type source struct {
-	*os.File
+	io.ReaderAt
+	file    *os.File
 	size    int64
 	content content
 }
@@ -82,7 +91,7 @@ func openSource(name string) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("flash: %v", err)
 	}
-	s := &source{File: f}
+	s := &source{ReaderAt: f, file: f}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = errForeign
@@ -110,7 +119,7 @@ func (d Desk) target(s *source, to string) (target, error) {
 	if !t.isFile() {
 		return t, t.drive.Refusal(s.size, d.Override)
 	}
-	if mine, err := s.Stat(); err == nil {
+	if mine, err := s.file.Stat(); err == nil {
 		if its, err := os.Stat(to); err == nil && os.SameFile(mine, its) {
 			return t, fmt.Errorf("flash: %s is the image itself: name another file", to)
 		}
@@ -118,10 +127,9 @@ func (d Desk) target(s *source, to string) (target, error) {
 	return t, nil
 }
 
-// confirm has the engineer type the drive's name, and looks whether it is still
-// the same drive with the same card afterwards.
-func (d Desk) confirm(ctx context.Context, t target, why string) error {
-	answer, err := d.Ask(ctx, fmt.Sprintf("%s\n%s Type its name (%s) to go on: ", t.drive, why, t.drive.Name))
+// confirm has the engineer type the drive's name.
+func (d Desk) confirm(ctx context.Context, t target) error {
+	answer, err := d.Ask(ctx, fmt.Sprintf("%s\nEverything on it will be lost. Type its name (%s) to go on: ", t.drive, t.drive.Name))
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"
 
 // tiny writes an image that has a boot partition and nothing behind it but a
 // hole and a last byte.
-func tiny(t *testing.T, files map[string]string) string {
+func tiny(t testing.TB, files map[string]string) string {
 	t.Helper()
 	const start, length, whole = 1 << 20, 40 << 20, 48<<20 + sector
 	name := filepath.Join(t.TempDir(), "tiny.img")

@@ -37,6 +37,9 @@ func find(root fs.FS, path string) (target, error) {
 	case info.Mode().Type() != fs.ModeDevice:
 		return t, fmt.Errorf("flash: %s is neither a drive nor a plain file: name one", path)
 	}
+	if f, err := os.Open(path); err == nil { // has the reader notice a new card
+		f.Close()
+	}
 	t.drive, err = driveOf(root, number(info))
 	return t, err
 }

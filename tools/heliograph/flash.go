@@ -22,38 +22,60 @@ import (
 
 func flashCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
+	pair := flash.Pair{Source: ".", Version: version, Build: image.Build}
 	var board string
-	var yes, override bool
+	var both, yes, override bool
 	c := &cobra.Command{
-		Use:   "flash [FILE.img | --role tx|rx --board BOARD [--config FILE] [--network FILE]] TARGET",
+		Use: "flash [FILE.img TARGET | --role tx|rx --board BOARD [flags] TARGET |\n" +
+			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET]]",
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
-		Long: "Without arguments it lists the drives that can be cards. TARGET is one of them, /dev/sdX, or a plain file.\n" +
-			"The image is FILE.img, or made here as \"heliograph image\" makes it.",
+		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, or a plain file.\n" +
+			"The image is FILE.img, or made here as \"heliograph image\" makes it. With --pair it makes the cards of both\n" +
+			"boards, in two readers or one after the other in one: with a pair key and OPC UA identities of their own.",
 		Args: cobra.MaximumNArgs(2),
 	}
 	f := c.Flags()
+	f.BoolVar(&both, "pair", false, "make the cards of both boards")
 	f.StringVar(&o.Role, "role", "", "tx or rx: make the image for it")
 	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
 	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
 	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
+	f.StringVar(&pair.TX.Config, "tx-config", "", "with --pair: configuration of TX")
+	f.StringVar(&pair.RX.Config, "rx-config", "", "with --pair: configuration of RX")
+	f.StringVar(&pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
+	f.StringVar(&pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
 	f.BoolVar(&yes, "yes", false, "do not ask before a drive is overwritten")
 	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; never the disk of /")
-	c.MarkFlagsRequiredTogether("role", "board")
+	c.MarkFlagsMutuallyExclusive("pair", "role")
+	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := flashDesk(c, yes, override)
-		switch {
-		case len(args) == 0 && o.Role == "":
-			return failing(func(c *cobra.Command, _ []string) error { return listDrives(c.OutOrStdout(), d) })(c, nil)
-		case len(args) == 2 && o.Role == "":
-			return failing(func(c *cobra.Command, args []string) error { return d.Card(c.Context(), args[0], args[1]) })(c, args)
-		case len(args) != 1 || o.Role == "":
-			return errors.New("flash what to where? Say FILE.img TARGET, or --role and --board with TARGET")
-		}
 		var err error
-		if o.Board, err = imageBoard(board); err != nil {
-			return err
+		if both || o.Role != "" {
+			if o.Board, err = imageBoard(board); err != nil {
+				return err
+			}
 		}
-		return failing(func(c *cobra.Command, args []string) error { return flashBuilt(c.Context(), d, o, args[0]) })(c, args)
+		pair.Board = o.Board
+		switch {
+		case both && (len(args) == 0 || pair.TX.Config == ""):
+			return errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE TX-TARGET [RX-TARGET]")
+		case both:
+			pair.TX.Target, pair.RX.Target = args[0], strings.Join(args[1:], "")
+			err = d.Pair(c.Context(), pair)
+		case o.Role == "" && len(args) == 0:
+			err = listDrives(c.OutOrStdout(), d)
+		case o.Role == "" && len(args) == 2:
+			err = d.Card(c.Context(), args[0], args[1])
+		case o.Role != "" && len(args) == 1:
+			err = flashBuilt(c.Context(), d, o, args[0])
+		default:
+			return errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")
+		}
+		if err != nil {
+			return failure{err}
+		}
+		return nil
 	}
 	return c
 }

@@ -1,0 +1,140 @@
+package flash
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestImagesAreLookedAtFirst(t *testing.T) {
+	faulty := configured()
+	faulty["heliograph.toml"] = valid + "nonsense = 1\n"
+	receiver := configured()
+	receiver["heliograph.toml"] = strings.Replace(valid, `listen = ["udp://0.0.0.0:514"]`, "forward = \"tcp://h:1\"\nnonsense = 1", 1)
+	for name, c := range map[string]struct {
+		image func() string
+		want  string
+	}{
+		"not there":      {func() string { return "/none.img" }, "no such file"},
+		"empty":          {func() string { return holding(t, "") }, "no image of a heliograph board"},
+		"somebody's":     {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") }, "no image of a heliograph board"},
+		"a folder":       {t.TempDir, "no image of a heliograph board"},
+		"unknown key":    {func() string { return tiny(t, faulty) }, "\nheliograph.toml:9: "},
+		"of RX":          {func() string { return tiny(t, receiver) }, "nonsense"},
+		"key left out":   {func() string { return tiny(t, map[string]string{"heliograph.toml": valid}) }, "there is no file pair.key"},
+		"as it ought to": {func() string { return tiny(t, configured()) }, ""},
+		"without any":    {func() string { return tiny(t, nil) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := openSource(c.image())
+			if err == nil {
+				s.file.Close()
+				if c.want != "" {
+					t.Errorf("got no error, want %q", c.want)
+				}
+				return
+			}
+			if c.want == "" || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "stale_after") {
+				t.Errorf("got %q, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func holding(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestAddedFilesAreThereForOthers(t *testing.T) {
+	image := tiny(t, configured())
+	f, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const name = "pki/own/certs/Heliograph_tx__press-hall_ [DD20EBDB253CE8C3C46AF922F3C02D98030AE7DA].der"
+	want := content{name: []byte(strings.Repeat("certificate", 1000))}
+	for _, n := range []int{1, 511, 512, 513, 899, 1708, 2048, 2049, 5000} { // a cluster is 2048
+		want[fmt.Sprintf("pki/%d", n)] = bytes.Repeat([]byte{byte(n)}, n)
+	}
+	if err := addContent(f, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readContent(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range configured() {
+		want[name] = []byte(text)
+	}
+	if d := got.difference(want); d != "" {
+		t.Errorf("got another %s, of %d bytes, want %d", d, len(got[d]), len(want[d]))
+	}
+	fsck, err := exec.LookPath("fsck.fat")
+	if err != nil {
+		t.Skip("not proved: the volume is sound for others, because fsck.fat is not installed")
+	}
+	volume := holding(t, read(t, image)[1<<20:])
+	if said, err := exec.Command(fsck, "-n", volume).CombinedOutput(); err != nil {
+		t.Errorf("got %v: %s", err, said)
+	}
+}
+
+func TestDifferenceNamesTheFile(t *testing.T) {
+	a := content{"a": []byte("1"), "b": []byte("2")}
+	for name, c := range map[string]struct {
+		other content
+		want  string
+	}{
+		"the same":  {content{"a": []byte("1"), "b": []byte("2")}, ""},
+		"another":   {content{"a": []byte("1"), "b": []byte("3")}, "b"},
+		"one less":  {content{"b": []byte("2")}, "a"},
+		"one more":  {content{"a": []byte("1"), "b": []byte("2"), "c": nil}, "c"},
+		"none left": {nil, "a"},
+	} {
+		if got := a.difference(c.other); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// FuzzImage reads images whose first sector and boot sector anybody wrote.
+func FuzzImage(f *testing.F) {
+	image := tiny(f, configured())
+	b, err := os.ReadFile(image)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b[:sector], b[1<<20:1<<20+sector])
+	card, err := os.CreateTemp(f.TempDir(), "card")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := card.Write(b[:8<<20]); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, first, boot []byte) {
+		for at, part := range map[int64][]byte{0: first, 1 << 20: boot} {
+			if _, err := card.WriteAt(part[:min(sector, len(part))], at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := readContent(card)
+		total := 0
+		for _, b := range c {
+			total += len(b)
+		}
+		if len(c) > mostFiles || total > mostBytes || err != nil && c != nil {
+			t.Errorf("got %d files with %d bytes and %v, want no more than %d and %d, or an error", len(c), total, err, mostFiles, mostBytes)
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package flash
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"heliograph/boards"
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/tools/image"
+)
+
+// Pair is what both cards of a pair are made from.
+type Pair struct {
+	TX, RX  Side
+	Board   boards.Board
+	Source  string // folder of the checkout
+	Version string
+	Build   func(image.Options) error
+}
+
+// Side is one of the boards. RX without a target gets the reader that TX had.
+type Side struct{ Config, Network, Target string }
+
+// Pair makes the pair key, both identities and both images, and writes them. A key
+// file that the configurations name and that is there is used; one that is missing
+// is made and removed again, so that the key is on the cards alone.
+func (d Desk) Pair(ctx context.Context, p Pair) error {
+	oneReader, err := d.checkTargets(p)
+	if err != nil {
+		return err
+	}
+	key, made, err := pairKey(p.TX.Config, p.RX.Config)
+	defer remove(made)
+	if err != nil {
+		return err
+	}
+	units, err := p.units(key)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "heliograph-")
+	if err != nil {
+		return fmt.Errorf("flash: %v", err)
+	}
+	defer os.RemoveAll(dir)
+	for _, u := range units {
+		fmt.Fprintf(d.Out, "making the image of %s\n", u.host)
+		if err := p.image(dir, u); err != nil {
+			return err
+		}
+	}
+	tx, rx := units[0], units[1]
+	if err := d.Card(ctx, tx.image, tx.target); err != nil {
+		return err
+	}
+	if oneReader {
+		rx.target = tx.target
+		err = d.swap(ctx, tx, rx)
+	}
+	if err == nil {
+		err = d.Card(ctx, rx.image, rx.target)
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nThe TX card has no partner now: flash the pair again, both cards", err)
+	}
+	fmt.Fprint(d.Out, tx.label(rx), rx.label(tx))
+	return nil
+}
+
+// checkTargets refuses targets before there are images, and says whether one
+// reader has to do for both.
+func (d Desk) checkTargets(p Pair) (oneReader bool, err error) {
+	tx, err := find(d.Root, p.TX.Target)
+	if err != nil {
+		return false, err
+	}
+	if p.RX.Target == "" {
+		if tx.isFile() {
+			return false, errors.New("flash: name two plain files, for TX and for RX")
+		}
+		return true, d.Check(p.TX.Target)
+	}
+	rx, err := find(d.Root, p.RX.Target)
+	if err != nil {
+		return false, err
+	}
+	same := !tx.isFile() && tx.drive.Name == rx.drive.Name
+	if a, b := absolute(p.TX.Target), absolute(p.RX.Target); same || a == b {
+		return false, fmt.Errorf("flash: both cards are %s: name two, or one alone to change cards in between", p.TX.Target)
+	}
+	return false, errors.Join(d.Check(p.TX.Target), d.Check(p.RX.Target))
+}
+
+// absolute names a file as it is reached without links, as far as it exists.
+func absolute(name string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+	if err != nil {
+		dir = filepath.Dir(name)
+	}
+	at := filepath.Join(dir, filepath.Base(name))
+	if target, err := filepath.EvalSymlinks(at); err == nil {
+		at = target
+	}
+	at, _ = filepath.Abs(at)
+	return at
+}
+
+// swap has the engineer change the cards in the one reader.
+func (d Desk) swap(ctx context.Context, from, to *unit) error {
+	question := fmt.Sprintf("Take the card of %s out of %s, put the one of %s in, and press Enter: ", from.host, from.target, to.host)
+	if _, err := d.Ask(ctx, question); err != nil {
+		return err
+	}
+	first, err := firstSector(from.image)
+	if err != nil {
+		return fmt.Errorf("flash: %v", err)
+	}
+	if now, err := firstSector(to.target); err == nil && bytes.Equal(now, first) {
+		return fmt.Errorf("flash: the card of %s is still in %s", from.host, from.target)
+	}
+	return nil
+}
+
+func firstSector(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, sector)
+	return b, readAt(f, b, 0)
+}
+
+// units reads both configurations, and refuses two that do not belong together.
+func (p Pair) units(key [pairkey.Size]byte) ([]*unit, error) {
+	tx, _, err := config.LoadTX(p.TX.Config)
+	if err != nil {
+		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
+	}
+	rx, _, err := config.LoadRX(p.RX.Config)
+	if err != nil {
+		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
+	}
+	if err := p.fit(tx, rx); err != nil {
+		return nil, err
+	}
+	t := &unit{role: "tx", Side: p.TX, link: tx.Link}
+	r := &unit{role: "rx", Side: p.RX, link: rx.Link}
+	for _, u := range []*unit{t, r} {
+		u.pair, u.board, u.target, u.check = tx.Pair, p.Board, u.Target, checkOf(key)
+		if err := u.readNetwork(); err != nil {
+			return nil, err
+		}
+	}
+	return []*unit{t, r}, nil
+}
+
+// fit compares what both ends must agree on.
+func (p Pair) fit(tx config.TX, rx config.RX) error {
+	no := func(what string, a, b any) error {
+		return fmt.Errorf("flash: TX and RX do not belong together: %s is %v on TX and %v on RX", what, a, b)
+	}
+	switch {
+	case tx.Pair != rx.Pair:
+		return no("pair", tx.Pair, rx.Pair)
+	case tx.Link.Medium != rx.Link.Medium:
+		return no("[link] medium", tx.Link.Medium, rx.Link.Medium)
+	case tx.Link.Baud != rx.Link.Baud:
+		return no("[link] baud", tx.Link.Baud, rx.Link.Baud)
+	}
+	if a, b := channels(p.TX.Config), channels(p.RX.Config); !slices.Equal(a, b) {
+		return no("the list of channels", a, b)
+	}
+	return nil
+}
+
+// channels lists what a configuration carries.
+func channels(name string) (list []string) {
+	type tables []struct{ Channel string }
+	var c struct{ OPCUA, MQTT, Syslog tables }
+	if b, err := os.ReadFile(name); err == nil {
+		_ = toml.Unmarshal(b, &c) // it was loaded before
+	}
+	for kind, tables := range map[string]tables{"opcua": c.OPCUA, "mqtt": c.MQTT, "syslog": c.Syslog} {
+		for _, t := range tables {
+			list = append(list, kind+" "+t.Channel)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,200 @@
+package flash
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"heliograph/boards"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/identity"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/tools/image"
+)
+
+const (
+	txSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+	rxSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nforward = \"tcp://siem:601\"\n"
+	txNet  = "hostname = \"hall-tx\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"
+)
+
+// pairOf writes what a pair is made from. Its images are tiny ones.
+func pairOf(t *testing.T, tx, rx string) Pair {
+	t.Helper()
+	dir := t.TempDir()
+	at := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if text != "" {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return name
+	}
+	b, _ := boards.ByName("rpi4b")
+	return Pair{
+		TX:    Side{Config: at("tx.toml", tx), Network: at("network.toml", txNet), Target: at("tx.card", "")},
+		RX:    Side{Config: at("rx.toml", rx), Target: at("rx.card", "")},
+		Board: b,
+		Build: func(o image.Options) error {
+			files := map[string]string{"heliograph.toml": read(t, o.Config), "pair.key": read(t, filepath.Join(dir, "pair.key"))}
+			return os.Rename(tiny(t, files), o.Output)
+		},
+	}
+}
+
+func contentOf(t *testing.T, name string) content {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := readContent(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// identityOf opens the certificates of a card as its board will.
+func identityOf(t *testing.T, c content) *x509.Certificate {
+	t.Helper()
+	dir := t.TempDir()
+	if err := c.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	s, err := pki.Open(pki.Config{Directory: filepath.Join(dir, "pki")})
+	if err != nil || s.Own() == nil {
+		t.Fatalf("got no certificate with its key (%v)", err)
+	}
+	return s.Own().Certificate
+}
+
+func TestPairSharesAKeyAndNothingElse(t *testing.T) {
+	p := pairOf(t, txSide, rxSide)
+	var out strings.Builder
+	if err := desk(t, &out).Pair(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	tx, rx := contentOf(t, p.TX.Target), contentOf(t, p.RX.Target)
+	if a, b := string(tx["pair.key"]), string(rx["pair.key"]); a != b || a == "" {
+		t.Errorf("got keys %q and %q, want one", a, b)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(p.TX.Config), "pair.key")); err == nil {
+		t.Error("got the key on the computer still, want it on the cards alone")
+	}
+	a, b := identityOf(t, tx), identityOf(t, rx)
+	if got, want := a.URIs[0].String(), "urn:hall-tx:heliograph:tx:hall"; got != want {
+		t.Errorf("got application %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(a.DNSNames, a.IPAddresses, b.DNSNames), "[hall-tx] [10.0.0.2] [heliorx]"; got != want {
+		t.Errorf("got hosts %s, want %s", got, want)
+	}
+	for _, want := range []string{
+		"hall-tx ", "HELIOGRAPH RX", "hall, key " + strings.Fields(string(tx["pair.key"]))[2],
+		pki.Thumbprint(a.Raw), pki.Thumbprint(b.Raw), "pin 8 (TXD) to pin 10 of heliorx", "pin 10 (RXD) from pin 8 of hall-tx",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got labels without %q:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestApplicationIsTheBoardsOwn(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := application("tx", "a b", []string{host}).URI, identity.Application("tx", "a b").URI; got != want {
+		t.Errorf("got %s, want what the board would say under this name, %s", got, want)
+	}
+}
+
+func TestKeyThatIsThereIsUsedAndStays(t *testing.T) {
+	p := pairOf(t, txSide, rxSide)
+	at := filepath.Join(filepath.Dir(p.TX.Config), "pair.key")
+	if err := pairkey.Create(at, [pairkey.Size]byte{7}); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := desk(t, &out).Pair(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(contentOf(t, p.RX.Target)["pair.key"]), read(t, at); got != want {
+		t.Errorf("got key %q on the card, want %q", got, want)
+	}
+}
+
+func TestPairsThatAreNoneAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		tx, rx string
+		change func(*Pair)
+		want   string
+	}{
+		"other name":        {rx: strings.Replace(rxSide, "hall", "mill", 1), want: "pair is hall on TX and mill on RX"},
+		"other baud":        {rx: strings.Replace(rxSide, "key_file", "baud = 115200\nkey_file", 1), want: "baud"},
+		"other medium":      {rx: strings.Replace(rxSide, "medium = \"uart\"\ndevice = \"/dev/ttyAMA0\"", "medium = \"udp\"\naddress = \"10.0.0.1:1\"", 1), want: "medium"},
+		"other channels":    {rx: strings.Replace(rxSide, "\"s\"", "\"other\"", 1), want: "[syslog s] on TX and [syslog other] on RX"},
+		"fault in one":      {rx: rxSide + "nonsense = 1\n", want: "rx.toml:9: "},
+		"key elsewhere":     {tx: strings.Replace(txSide, "pair.key", "../pair.key", 1), want: "below its folder"},
+		"two keys":          {tx: strings.Replace(txSide, "pair.key", "other.key", 1), want: "not the key that the other board has"},
+		"one file twice":    {change: func(p *Pair) { p.RX.Target = filepath.Dir(p.TX.Target) + "/./tx.card" }, want: "both cards are"},
+		"one file for both": {change: func(p *Pair) { p.RX.Target = "" }, want: "name two plain files"},
+		"drive mistyped":    {change: func(p *Pair) { p.TX.Target = "/dev/sdzz" }, want: "there is no drive /dev/sdzz"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tx, rx := txSide, rxSide
+			if c.tx != "" {
+				tx = c.tx
+			}
+			if c.rx != "" {
+				rx = c.rx
+			}
+			p := pairOf(t, tx, rx)
+			if c.change != nil {
+				c.change(&p)
+			}
+			if name == "two keys" {
+				for i, file := range []string{"pair.key", "other.key"} {
+					if err := pairkey.Create(filepath.Join(filepath.Dir(p.TX.Config), file), [pairkey.Size]byte{byte(i)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			p.Build = func(image.Options) error { t.Error("got an image built, want none"); return nil }
+			var out strings.Builder
+			if err := desk(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			left, _ := filepath.Glob(filepath.Join(filepath.Dir(p.TX.Config), "*.key"))
+			if want := map[bool]int{true: 2}[name == "two keys"]; len(left) != want {
+				t.Errorf("got keys left at %v, want %d", left, want)
+			}
+		})
+	}
+}
+
+func TestSwappedCardIsAnother(t *testing.T) {
+	tx := &unit{host: "t", image: holding(t, strings.Repeat("t", sector)), target: holding(t, strings.Repeat("t", sector))}
+	for name, c := range map[string]struct{ card, want string }{
+		"the same": {strings.Repeat("t", sector), "the card of t is still in"},
+		"another":  {strings.Repeat("x", sector), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := ""
+			d := Desk{Ask: func(_ context.Context, question string) (string, error) { asked = question; return "", nil }}
+			err := d.swap(t.Context(), tx, &unit{host: "r", target: holding(t, c.card)})
+			if got := fmt.Sprint(err); c.want == "" && err != nil || c.want != "" && !strings.Contains(got, c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if !strings.Contains(asked, "put the one of r in") {
+				t.Errorf("got the question %q, want it to name r", asked)
+			}
+		})
+	}
+}
