@@ -2,10 +2,13 @@ package selftest
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unsafe"
 
 	"heliograph/boards"
 )
@@ -15,9 +18,16 @@ func good() (Machine, fstest.MapFS) {
 	b, _ := boards.ByName("rpi4b")
 	root := fstest.MapFS{}
 	for name, text := range map[string]string{
-		"proc/device-tree/model":               "Raspberry Pi 4 Model B Rev 1.5\x00",
-		"proc/cmdline":                         "console=ttyAMA3,115200 root=x",
-		"proc/mounts":                          "/dev/mmcblk0p4 /data ext4 rw,nosuid 0 0\n",
+		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00",
+		"proc/cmdline":           "console=ttyAMA3,115200 root=x",
+		"proc/mounts":            "/dev/mmcblk0p4 /data ext4 rw,nosuid 0 0\n",
+		"proc/device-tree/__symbols__/uart0_pins":                     "/soc/gpio@7e200000/uart0_pins\x00",
+		"proc/device-tree/soc/gpio@7e200000/uart0_pins/brcm,function": "\x00\x00\x00\x04\x00\x00\x00\x00",
+		"proc/tty/driver/ttyAMA": "serinfo:1.0 driver revision:\n" +
+			"0: uart:PL011 rev2 mmio:0xFE201000 irq:35 tx:4711 rx:1 brk:1 CTS\n" +
+			"3: uart:PL011 rev2 mmio:0xFE201600 irq:35 tx:99 rx:12 CTS\n",
+		"sys/class/net/eth0/operstate":         "up\n",
+		"sys/fs/ext4/mmcblk0p4/errors_count":   "0\n",
 		"proc/7/fdinfo/3":                      "pos:\t0\nflags:\t0104001\n",
 		"proc/7/status":                        "Name:\theliotx\nUid:\t1000\t1000\t1000\t1000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
 		"dev/gpiochip0":                        "",
@@ -28,7 +38,17 @@ func good() (Machine, fstest.MapFS) {
 	} {
 		root[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return Machine{Root: root, Board: b, Role: "tx", PID: 7, Link: b.Link.Device}, root
+	link(root, "sys/class/net/eth0/device/driver", "../../../bus/platform/drivers/bcmgenet")
+	return Machine{
+		Root: root, Board: b, Role: "tx", PID: 7, Link: b.Link.Device,
+		Output: func(boards.Line) (bool, error) { return true, nil },
+		Room:   func(string) (uint64, uint64, error) { return 900 << 20, 1000 << 20, nil },
+		Timed:  func() bool { return true },
+	}, root
+}
+
+func link(root fstest.MapFS, name, to string) {
+	root[name] = &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink}
 }
 
 func TestEachCheck(t *testing.T) {
@@ -40,6 +60,13 @@ func TestEachCheck(t *testing.T) {
 			maps.DeleteFunc(root, func(n string, _ *fstest.MapFile) bool { return strings.HasPrefix(n, name) })
 		}
 	}
+	const (
+		function     = "proc/device-tree/soc/gpio@7e200000/uart0_pins/brcm,function"
+		headerCheck  = "the link header is open in one direction"
+		trafficCheck = "the link's port has worked in one direction alone"
+		driverCheck  = "the link's interface has a driver that is known to fit"
+		dataCheck    = "the data partition has a journal and no errors"
+	)
 	const status = "Uid:\t1000\nCapBnd:\t0\nNoNewPrivs:\t1\nSeccomp:\t2\n"
 	for _, tt := range []struct {
 		name  string
@@ -66,13 +93,58 @@ func TestEachCheck(t *testing.T) {
 		{"console on the link", set("proc/cmdline", "console=ttyAMA0,115200"), "the kernel's console is not the link", Fail},
 		{"interface in reach", func(m *Machine, root fstest.MapFS) { m.Link = "eth1"; set("sys/class/net/eth1/mtu", "1500")(m, root) }, "the link's interface is out of everybody's reach", Fail},
 		{"interface taken away", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the link's interface is out of everybody's reach", Pass},
-		{"no GPIO chip", gone("dev/"), "the LED's GPIO chip", Fail},
+		{"header open both ways", set(function, "\x00\x00\x00\x04\x00\x00\x00\x04"), headerCheck, Fail},
+		{"header of the other role", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, headerCheck, Fail},
+		{"header of RX", func(m *Machine, root fstest.MapFS) {
+			m.Role = "rx"
+			set(function, "\x00\x00\x00\x00\x00\x00\x00\x04")(m, root)
+		}, headerCheck, Pass},
+		{"no overlay's symbols", gone("proc/device-tree/__symbols__"), headerCheck, NotProved},
+		{"TX heard characters", set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:9 rx:2\n"), trafficCheck, Fail},
+		{"RX sent characters", func(m *Machine, root fstest.MapFS) {
+			m.Role = "rx"
+			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:1 rx:2000\n")(m, root)
+		}, trafficCheck, Fail},
+		{"RX heard characters", func(m *Machine, root fstest.MapFS) {
+			m.Role = "rx"
+			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:0 rx:2000\n")(m, root)
+		}, trafficCheck, Pass},
+		{"port on the PC's controller", func(m *Machine, root fstest.MapFS) {
+			m.Link = "/dev/ttyS0"
+			set("proc/tty/driver/serial", "0: uart:16550A tx:9 rx:3\n")(m, root)
+		}, trafficCheck, Fail},
+		{"port without counters", set("proc/tty/driver/ttyAMA", "0: uart:unknown\n"), trafficCheck, NotProved},
+		{"another port's counters", set("proc/tty/driver/ttyAMA", "3: uart:PL011 tx:9 rx:3\n"), trafficCheck, NotProved},
+		{"no driver for the link", func(m *Machine, root fstest.MapFS) {
+			m.Link = "eth1"
+			set("sys/bus/usb/drivers/r8152/bind", "")(m, root)
+			link(root, "sys/bus/usb/drivers/r8152/module", "../../../../module/r8152")
+		}, driverCheck, Fail},
+		{"driver for the link", func(m *Machine, root fstest.MapFS) {
+			m.Link = "eth1"
+			link(root, "sys/bus/usb/drivers/r8152/2-1:1.0", "../../../../devices/usb2/2-1/2-1:1.0")
+		}, driverCheck, Pass},
+		{"no network interface", gone("sys/class/net/"), "the network interface works", Fail},
+		{"no cable", set("sys/class/net/eth0/operstate", "down\n"), "the network interface works", Fail},
+		{"nobody drives the LED", func(m *Machine, _ fstest.MapFS) {
+			m.Output = func(boards.Line) (bool, error) { return false, nil }
+		}, "the heartbeat LED's line is driven", Fail},
+		{"no GPIO chip", func(m *Machine, _ fstest.MapFS) {
+			m.Output = func(boards.Line) (bool, error) { return false, errors.New("no such file") }
+		}, "the link LED's line is driven", Fail},
+		{"clock not set", func(m *Machine, _ fstest.MapFS) { m.Timed = func() bool { return false } }, "the time of day is known", NotProved},
+		{"card full", func(m *Machine, _ fstest.MapFS) {
+			m.Room = func(string) (uint64, uint64, error) { return 1 << 20, 1000 << 20, nil }
+		}, "the data partition has room", Fail},
+		{"card's errors", set("sys/fs/ext4/mmcblk0p4/errors_count", "3\n"), dataCheck, Fail},
+		{"kernel tells no errors", gone("sys/fs/ext4"), dataCheck, NotProved},
+		{"journal not replayed", set("proc/mounts", "/dev/mmcblk0p4 /data ext4 ro,noload 0 0\n"), dataCheck, Fail},
 		{"watchdog not armed", set("sys/class/watchdog/watchdog0/state", "inactive"), "the watchdog is armed", Fail},
 		{"no watchdog", gone("sys/class/watchdog"), "the watchdog is armed", Fail},
 		{"kernel without its state", gone("sys/class/watchdog/watchdog0/state"), "the watchdog is armed", NotProved},
 		{"no RTC", gone("sys/class/rtc"), "a clock that runs without power", NotProved},
-		{"data in memory", set("proc/mounts", "tmpfs /data tmpfs rw 0 0\n"), "the data partition has a journal", Fail},
-		{"no data", set("proc/mounts", ""), "the data partition has a journal", Fail},
+		{"data in memory", set("proc/mounts", "tmpfs /data tmpfs rw 0 0\n"), dataCheck, Fail},
+		{"no data", set("proc/mounts", ""), dataCheck, Fail},
 		{"too hot", set("sys/class/thermal/thermal_zone0/temp", "85000"), "the processor's temperature", Fail},
 		{"no sensor", gone("sys/class/thermal"), "the processor's temperature", NotProved},
 	} {
@@ -96,7 +168,22 @@ func TestGoodBoardPasses(t *testing.T) {
 	m, _ := good()
 	var out bytes.Buffer
 	Print(&out, Run(m))
-	if !strings.HasSuffix(out.String(), "\n10 passed, 0 failed, 1 not proved\n") {
-		t.Errorf("got\n%s\nwant 10 passed and the wire left to people", out.String())
+	if !strings.HasSuffix(out.String(), "\n16 passed, 0 failed, 2 not proved\n") {
+		t.Errorf("got\n%s\nwant 16 passed, the wire left to people and no interface for the link", out.String())
+	}
+}
+
+func TestKernelIsAsked(t *testing.T) {
+	if _, size, err := room(t.TempDir()); err != nil || size == 0 {
+		t.Errorf("got %d bytes, %v; want the size of a filesystem", size, err)
+	}
+	if _, _, err := room("/nowhere"); err == nil {
+		t.Error("got no error for a folder that is not there")
+	}
+	if driven, err := output(boards.Line{Chip: "/dev/null"}); driven || err == nil {
+		t.Errorf("got %t, %v; want an error: this is no GPIO chip", driven, err)
+	}
+	if size := unsafe.Sizeof(lineInfo{}); size != lineInfoRequest>>16&0x3FFF {
+		t.Errorf("got a structure of %d bytes, want %d as the request says", size, lineInfoRequest>>16&0x3FFF)
 	}
 }

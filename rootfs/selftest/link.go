@@ -1,0 +1,159 @@
+package selftest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"heliograph/boards"
+)
+
+// onUART reports whether the link is a serial port.
+func (m Machine) onUART() bool { return strings.HasPrefix(m.Link, "/dev/") }
+
+// Access modes in the flags of /proc/PID/fdinfo (open(2)).
+const (
+	accessMode = 3
+	readOnly   = 0
+	writeOnly  = 1
+)
+
+// linkDescriptor is where the sandbox puts the link.
+const linkDescriptor = 3
+
+// descriptor looks at how the role holds its link.
+func (m Machine) descriptor() Result {
+	const check = "the role holds its link in one direction"
+	if m.PID == 0 {
+		return Result{check, NotProved, "the role does not run"}
+	}
+	text, err := m.read(fmt.Sprintf("proc/%d/fdinfo/%d", m.PID, linkDescriptor))
+	if err != nil {
+		return notProved(check, err)
+	}
+	flags, err := strconv.ParseUint(field(text, "flags:"), 8, 64)
+	if err != nil {
+		return notProved(check, err)
+	}
+	if !m.onUART() {
+		return Result{check, NotProved, "a socket opens both ways; its filter and the sandbox make it one"}
+	}
+	want := uint64(readOnly)
+	if m.Role == "tx" {
+		want = writeOnly
+	}
+	return result(check, flags&accessMode == want, fmt.Sprintf("%s is open with access mode %d, %s wants %d", m.Link, flags&accessMode, m.Role, want))
+}
+
+// header looks at what the firmware made of the link header's pins, by the overlay
+// of the image.
+func (m Machine) header() Result {
+	const check = "the link header is open in one direction"
+	pins := m.Board.Link.Pins
+	if pins == (boards.Pins{}) {
+		return Result{check, NotProved, "this board has no header that software opens and closes"}
+	}
+	group, err := m.read("proc/device-tree/__symbols__/" + pins.Group)
+	if err != nil {
+		return notProved(check, err)
+	}
+	got, err := m.raw(path.Join("proc/device-tree", group, "brcm,function"))
+	if err != nil {
+		return notProved(check, err)
+	}
+	want := binary.BigEndian.AppendUint32(nil, uint32(pins.Function))
+	want = binary.BigEndian.AppendUint32(want, 0) // an input, that nothing listens to
+	if m.Role == "rx" {
+		want = append(want[4:], want[:4]...)
+	}
+	return result(check, string(got) == string(want), fmt.Sprintf("functions of GPIO %d, %d are %x, %s wants %x", pins.TXD, pins.RXD, got, m.Role, want))
+}
+
+// traffic looks at what the kernel's serial layer counted since the start
+// (uart_line_info of Linux). A break is a level, no character.
+func (m Machine) traffic() Result {
+	const check = "the link's port has worked in one direction alone"
+	if !m.onUART() {
+		return Result{check, NotProved, "the link is no serial port"}
+	}
+	driver := strings.TrimRight(path.Base(m.Link), "0123456789")
+	line := strings.TrimPrefix(path.Base(m.Link), driver)
+	if driver == "ttyS" {
+		driver = "serial"
+	}
+	text, err := m.read("proc/tty/driver/" + driver)
+	if err != nil {
+		return notProved(check, err)
+	}
+	port := strings.Fields(field(text, line+":"))
+	counts, told := counters(port)
+	if !told {
+		return Result{check, NotProved, m.Link + " tells no counters"}
+	}
+	wrong := counts["tx"]
+	if m.Role == "tx" {
+		wrong = max(counts["rx"]-counts["brk"], 0)
+	}
+	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d heard, %d breaks", counts["tx"], counts["rx"], counts["brk"]))
+}
+
+// counters reads words such as tx:17; tx and rx must be among them.
+func counters(words []string) (map[string]int, bool) {
+	counts := map[string]int{}
+	for _, w := range words {
+		name, value, _ := strings.Cut(w, ":")
+		if n, err := strconv.Atoi(value); err == nil {
+			counts[name] = n
+		}
+	}
+	_, sent := counts["tx"]
+	_, heard := counts["rx"]
+	return counts, sent && heard
+}
+
+func (m Machine) console() Result {
+	const check = "the kernel's console is not the link"
+	line, err := m.read("proc/cmdline")
+	if err != nil {
+		return notProved(check, err)
+	}
+	link := strings.TrimPrefix(m.Board.Link.Device, "/dev/")
+	for _, word := range strings.Fields(line) {
+		if value, ok := strings.CutPrefix(word, "console="); ok && link != "" && strings.SplitN(value, ",", 2)[0] == link {
+			return Result{check, Fail, word + " writes to the link"}
+		}
+	}
+	return Result{check, Pass, "link " + m.Board.Link.Device + ", console " + m.Board.Console.Device}
+}
+
+// silence looks for a link's interface among those that the outside can reach.
+func (m Machine) silence() Result {
+	const check = "the link's interface is out of everybody's reach"
+	if m.Link == "" || m.onUART() {
+		return Result{check, Pass, "the link is no interface"}
+	}
+	_, err := fs.Stat(m.Root, "sys/class/net/"+m.Link)
+	return result(check, err != nil, fmt.Sprintf("%s in the board's own network namespace: %t", m.Link, err == nil))
+}
+
+// linkDriver looks whether a driver that the board names has found an interface for
+// the link, which itself is out of reach.
+func (m Machine) linkDriver() Result {
+	const check = "the link's interface has a driver that is known to fit"
+	if m.Link == "" || m.onUART() {
+		return Result{check, NotProved, "the link is no interface"}
+	}
+	for _, driver := range m.Board.Network.Drivers {
+		// A device is a link to its folder; the driver's own files are none.
+		entries, _ := fs.Glob(m.Root, "sys/bus/*/drivers/"+driver+"/*")
+		for _, name := range entries {
+			if info, err := fs.Lstat(m.Root, name); err == nil && info.Mode()&fs.ModeSymlink != 0 && path.Base(name) != "module" {
+				return Result{check, Pass, driver + " drives " + path.Base(name)}
+			}
+		}
+	}
+	return Result{check, Fail, "none of " + strings.Join(m.Board.Network.Drivers, ", ") + " has found a device"}
+}
