@@ -48,6 +48,7 @@ type pair struct {
 	rxCard    string
 	rxWiring  wiring
 	link      *linktest.Link
+	wire      *os.File // the end at RX
 	back      string // file that takes what RX puts on the link
 	broker    int    // the plant's mosquitto
 	lines     int    // port of the TX board that takes syslog
@@ -145,7 +146,7 @@ func (p *pair) powerCut(t, outer *testing.T) {
 		t.Fatalf("RX took %d lines in three seconds: got too little to tell", safe)
 	}
 	p.collector.open(t)
-	p.link.Set(linktest.Profile{Cut: true}) // until the port is raw: before, it echoes
+	p.quiet(t) // until the port is raw: before, it echoes
 	p.rx = boot(outer, p.rxCard, p.rxWiring)
 	p.rx.shows(t, "msg=starting program=heliorx", 1)
 	p.link.Set(linktest.Profile{})
@@ -162,6 +163,16 @@ func (p *pair) powerCut(t, outer *testing.T) {
 	if screen := p.rx.screen.String(); strings.Contains(screen, "data partition formatted") {
 		t.Errorf("the data partition was formatted:\n%s", screen)
 	}
+}
+
+// quiet cuts the link, and empties what stands for the wire.
+func (p *pair) quiet(t *testing.T) {
+	t.Helper()
+	p.link.Set(linktest.Profile{Cut: true})
+	if err := p.wire.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, p.wire) // ends at the deadline
 }
 
 // taken asks RX how many lines it took.
@@ -225,7 +236,7 @@ anonymous = true
 	}
 	p.rx = boot(t, p.rxCard, p.rxWiring)
 	p.rx.answers(t, "http://"+p.rxWiring.status+"/healthz")
-	carry(t, sent, received, p.link)
+	p.wire = carry(t, sent, received, p.link)
 	txCard := build(t, "tx", common+fmt.Sprintf(`[[mqtt]]
 channel = "cell-1"
 broker = "mqtt://10.0.2.2:%d"
@@ -251,8 +262,9 @@ exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Serve
 }
 
 // carry carries bytes from one FIFO to another. Both are opened for both
-// directions, so that neither end waits for the other's machine.
-func carry(t *testing.T, from, to string, link *linktest.Link) {
+// directions, so that neither end waits for the other's machine. It returns the
+// second.
+func carry(t *testing.T, from, to string, link *linktest.Link) (end *os.File) {
 	t.Helper()
 	in, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
@@ -278,6 +290,7 @@ func carry(t *testing.T, from, to string, link *linktest.Link) {
 	done := make(chan error)
 	go func() { done <- relay.Stream(ctx, in, buffer, link, 0) }()
 	t.Cleanup(func() { stop(); in.Close(); <-done; buffer.Close(); out.Close() })
+	return out
 }
 
 func mosquitto(t *testing.T, port int) {
