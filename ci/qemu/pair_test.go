@@ -49,11 +49,11 @@ type pair struct {
 	rxWiring  wiring
 	link      *linktest.Link
 	wire      *os.File // the end at RX
-	back      string // file that takes what RX puts on the link
-	broker    int    // the plant's mosquitto
-	lines     int    // port of the TX board that takes syslog
-	outlet    int    // port of the RX board's broker
-	mirror    string // URL
+	back      string   // file that takes what RX puts on the link
+	broker    int      // the plant's mosquitto
+	lines     int      // port of the TX board that takes syslog
+	outlet    int      // port of the RX board's broker
+	mirror    string   // URL
 	collector *collector
 }
 
