@@ -26,7 +26,7 @@ const home = "heliograph"
 // Bounds on what an image may hold in its configuration.
 const (
 	sector    = 512
-	mostImage = 16 << 30
+	mostBoot  = 2 << 30 // where its boot partition ends
 	mostFiles = 256
 	mostBytes = 4 << 20
 )
@@ -44,7 +44,7 @@ func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
 	}
 	entry := head[446:]
 	start, length := int64(binary.LittleEndian.Uint32(entry[8:]))*sector, int64(binary.LittleEndian.Uint32(entry[12:]))*sector
-	if string(head[510:]) != "\x55\xAA" || entry[4] != 0x0C || start == 0 || length == 0 || start+length > mostImage {
+	if string(head[510:]) != "\x55\xAA" || entry[4] != 0x0C || start == 0 || length == 0 || start+length > mostBoot {
 		return nil, errForeign
 	}
 	volume := make([]byte, sector)
@@ -69,7 +69,8 @@ func ours(b []byte, length int64) bool {
 		return false
 	}
 	clusters := (length/sector - reserved - fats*table) / perCluster
-	return clusters > 0 && table == ((clusters+root)*4+sector-1)/sector
+	need := ((clusters+root)*4 + sector - 1) / sector
+	return clusters > 0 && table >= need && table <= 2*need
 }
 
 // readContent reads the configuration in an image or on a card; an image without
@@ -196,15 +197,23 @@ func (c content) check() error {
 	if tx == nil || rx == nil {
 		return nil
 	}
-	if faults(rx) < faults(tx) {
-		tx = rx
+	a, b := faults(tx), faults(rx)
+	if len(b) < len(a) {
+		a = b
 	}
-	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%s", strings.ReplaceAll(tx.Error(), dir+"/", ""))
+	for i := range a {
+		a[i].File = filepath.Base(a[i].File)
+		a[i].Message = strings.ReplaceAll(a[i].Message, dir+"/", "")
+	}
+	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%w", a)
 }
 
-func faults(err error) int {
-	list, _ := errors.AsType[config.Faults](err)
-	return len(list)
+// faults returns what a role says of a file; that it cannot be read is no fault.
+func faults(err error) config.Faults {
+	if list, ok := errors.AsType[config.Faults](err); ok {
+		return list
+	}
+	return config.Faults{{File: "heliograph.toml", Line: 1, Message: err.Error()}}
 }
 
 func (c content) save(dir string) error {

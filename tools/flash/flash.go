@@ -25,8 +25,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"reflect"
 	"time"
+
+	"heliograph/firmware/config"
 )
 
 // Desk is where the engineer sits.
@@ -38,6 +39,22 @@ type Desk struct {
 	Ask      func(ctx context.Context, question string) (string, error)
 	Yes      bool // ask nothing before a drive is overwritten
 	Override bool // see Drive.Refusal
+}
+
+// CheckConfiguration returns what is wrong with a role's configuration, if there is
+// one.
+func CheckConfiguration(role, name string) (err error) {
+	switch {
+	case name == "":
+	case role == "rx":
+		_, _, err = config.LoadRX(name)
+	default:
+		_, _, err = config.LoadTX(name)
+	}
+	if err != nil {
+		return fmt.Errorf("flash: the configuration has faults:\n%w", err)
+	}
+	return nil
 }
 
 // Check refuses a target as Card will, before there is an image.
@@ -71,7 +88,7 @@ func (d Desk) Card(ctx context.Context, image, to string) error {
 		if err != nil {
 			return err
 		}
-		if !reflect.DeepEqual(again, t) {
+		if !again.same(t) {
 			return fmt.Errorf("flash: %s changed while you were asked: nothing was written, start again", to)
 		}
 	}

@@ -90,3 +90,31 @@ func read(t *testing.T, name string) string {
 	}
 	return string(b)
 }
+
+func TestStoppedSaysThatTheCardIsNotUsable(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	to := filepath.Join(t.TempDir(), "card")
+	var out strings.Builder
+	err := desk(t, &out).Card(ctx, tiny(t, configured()), to)
+	if want := to + " is NOT usable: stopped before it was whole; flash it again"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+func TestProgressOnATerminalIsOneLine(t *testing.T) {
+	now := time.Unix(0, 0)
+	var out strings.Builder
+	p := &progress{out: &out, terminal: true, now: func() time.Time { return now }}
+	p.start("writing", 1000e6)
+	now = now.Add(10 * time.Second)
+	p.step(250e6)
+	p.step(251e6) // the same percent
+	p.step(1000e6)
+	want := "\rwriting      [..............................]   0 % \x1b[K" +
+		"\rwriting      [#######.......................]  25 % 25.0 MB/s, 30s left\x1b[K" +
+		"\rwriting      [##############################] 100 % 100.0 MB/s, 0s left\x1b[K\n"
+	if got := out.String(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -74,6 +75,9 @@ func driveOf(root fs.FS, number string) (Drive, error) {
 	return Drive{}, fmt.Errorf("flash: the system does not list device %s: take the drive out and put it in again", number)
 }
 
+// same says whether neither drive nor medium was exchanged.
+func (t target) same(other target) bool { return reflect.DeepEqual(t, other) }
+
 // card is an open target.
 type card struct {
 	*os.File
@@ -100,15 +104,15 @@ func (t target) open(override bool) (card, error) {
 		return card{}, fmt.Errorf("flash: %v", err)
 	}
 	c := card{f, t}
-	if err := c.same(); err != nil {
+	if err := c.unchanged(); err != nil {
 		f.Close()
 		return card{}, err
 	}
 	return c, nil
 }
 
-// same compares what is open with what was looked at.
-func (c card) same() error {
+// unchanged compares what is open with what was looked at.
+func (c card) unchanged() error {
 	if c.isFile() {
 		return nil
 	}

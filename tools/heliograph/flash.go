@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/boards"
+	"heliograph/firmware/config"
+	"heliograph/firmware/role"
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
 )
@@ -51,6 +53,9 @@ func flashCommand() *cobra.Command {
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := flashDesk(c, yes, override)
 		var err error
+		if o.Role != "" && o.Role != "tx" && o.Role != "rx" {
+			return fmt.Errorf("role %q is neither tx nor rx", o.Role)
+		}
 		if both || o.Role != "" {
 			if o.Board, err = imageBoard(board); err != nil {
 				return err
@@ -71,6 +76,10 @@ func flashCommand() *cobra.Command {
 			err = flashBuilt(c.Context(), d, o, args[0])
 		default:
 			return errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")
+		}
+		if _, invalid := errors.AsType[config.Faults](err); invalid {
+			fmt.Fprintln(c.ErrOrStderr(), "heliograph:", err)
+			return exitError(role.Invalid)
 		}
 		if err != nil {
 			return failure{err}
@@ -96,7 +105,7 @@ func flashBuilt(ctx context.Context, d flash.Desk, o image.Options, target strin
 	}
 	defer os.RemoveAll(dir)
 	o.Output = filepath.Join(dir, "card.img")
-	if err := d.Check(target); err != nil {
+	if err := errors.Join(flash.CheckConfiguration(o.Role, o.Config), d.Check(target)); err != nil {
 		return err // before the minute that an image takes
 	}
 	if err := image.Build(o); err != nil {

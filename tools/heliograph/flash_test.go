@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/tools/flash"
+)
+
+func TestFlashUsage(t *testing.T) {
+	faulty := filepath.Join(t.TempDir(), "tx.toml")
+	if err := os.WriteFile(faulty, []byte("nonsense = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args string
+		code int
+		want string
+	}{
+		"image without a target":  {"flash x.img", 2, "flash what to where"},
+		"role without a target":   {"flash --role tx --board rpi4b", 2, "flash what to where"},
+		"role without a board":    {"flash --role tx /tmp/x", 2, "board"},
+		"board that has no image": {"flash --role tx --board pc /tmp/x", 2, "has no image"},
+		"pair without a target":   {"flash --pair --board rpi4b --tx-config a --rx-config b", 2, "flash which pair"},
+		"pair without files":      {"flash --pair --board rpi4b a b", 2, "flash which pair"},
+		"pair and role":           {"flash --pair --role tx --board rpi4b a b", 2, "none of the others"},
+		"faults":                  {"flash --role tx --board virt --config " + faulty + " /tmp/x", 78, "tx.toml:1: "},
+		"three targets":           {"flash a b c", 2, "at most 2"},
+		"role that is none":       {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
+		"image that is missing":   {"flash /none.img /tmp/x", 1, "no such file"},
+		"drive that is mistyped":  {"flash --role tx --board virt /dev/sdzz", 1, "there is no drive /dev/sdzz"},
+		"configuration missing":   {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "", strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestFlashMakesTheImageThatABoardBoots(t *testing.T) {
+	dir := t.TempDir()
+	name, card := filepath.Join(dir, "tx.toml"), filepath.Join(dir, "card")
+	if err := os.WriteFile(name, []byte(config.MinimalTX()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("../..")
+	code, stdout, stderr := call(t, "", "flash", "--role", "tx", "--board", "virt", "--config", name, card)
+	if code != 0 || !strings.Contains(stdout, "read back and equal, with 2 files of configuration") {
+		t.Fatalf("got %d, %q, %q; want it done", code, stdout, stderr)
+	}
+	mtype, err := exec.LookPath("mtype")
+	if err != nil {
+		t.Skip("not proved: others find the configuration on the card, because mtools is not installed")
+	}
+	got, err := exec.Command(mtype, "-i", card+"@@4M", "::heliograph/heliograph.toml").Output()
+	if err != nil || string(got) != config.MinimalTX() {
+		t.Errorf("got %q (%v), want the configuration", got, err)
+	}
+}
+
+func TestDrivesAreListed(t *testing.T) {
+	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 1 8:17 / /media/card rw - vfat /dev/sdb1 rw\n")}, "proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
+	list := func() string {
+		var out strings.Builder
+		if err := listDrives(&out, flash.Desk{Root: root}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := list(); !strings.Contains(got, "put a card into a reader") {
+		t.Errorf("got %q without a drive, want what to do", got)
+	}
+	for name, text := range map[string]string{
+		"sda/size": "99", "sdb/size": "31116288", "sdb/removable": "1", "sdb/dev": "8:16", "sdb/device/model": "STORAGE DEVICE", "sdb/device/serial": "42",
+		"sdb/sdb1/partition": "1", "sdc/removable": "1", "sdc/size": "31116288",
+	} {
+		root["sys/block/"+name] = &fstest.MapFile{Data: []byte(text + "\n")}
+	}
+	root["sys/class/block/sdb1/dev"] = &fstest.MapFile{Data: []byte("8:17\n")}
+	want := "DRIVE     SIZE     MODEL           SERIAL  STATE\n" +
+		"/dev/sdb  15.9 GB  STORAGE DEVICE  42      is mounted on /media/card: look whether it is the right one, then unmount it: umount /dev/sdb*\n" +
+		"/dev/sdc  15.9 GB                          ready to be overwritten\n"
+	if got := list(); got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestCtrlCEndsTheQuestion(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	if _, err := answer(ctx, bufio.NewReader(r)); err == nil || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("got %v, want that nothing was written", err)
+	}
+}
