@@ -10,9 +10,9 @@ import "strings"
 // Board is one machine. Paths of device trees are those in the boot partition.
 type Board struct {
 	Name        string
-	Model       string // the device tree's model begins so; empty on a machine without one
-	DeviceTree  string // empty where the machine brings its own
-	Overlays    []string
+	Model       string   // the device tree's model begins so; empty on a machine without one
+	DeviceTree  string   // empty where the machine brings its own
+	Overlays    []string // with their parameters, as config.txt has them: i2c-rtc,ds3231
 	Link        UART
 	Console     UART
 	Heartbeat   Line // LED of the role's health; the zero value: none

@@ -81,8 +81,11 @@ func uses(b Board) []use {
 		}
 	}
 	for _, name := range b.Overlays {
-		if name == "uart3" {
+		switch name {
+		case "uart3":
 			list = append(list, use{4, name}, use{5, name})
+		case "i2c-rtc,ds3231":
+			list = append(list, use{2, name}, use{3, name})
 		}
 	}
 	return list

@@ -3,9 +3,10 @@ package boards
 func rpi4b() Board {
 	return Board{
 		Name: "rpi4b", Model: "Raspberry Pi 4 Model B", DeviceTree: "bcm2711-rpi-4-b.dtb",
-		// The first gives the header the UART that Bluetooth has, the last opens
-		// GPIO 4 and 5 for the console.
-		Overlays: []string{"disable-bt", "disable-wifi", "uart3"},
+		// The first gives the header the UART that Bluetooth has, the third opens
+		// GPIO 4 and 5 for the console, the last asks for a DS3231 on GPIO 2 and 3:
+		// the kernel has a driver for it, and goes on where there is none.
+		Overlays: []string{"disable-bt", "disable-wifi", "uart3", "i2c-rtc,ds3231"},
 		Link: UART{
 			Device: "/dev/ttyAMA0", Baud: 921600,
 			Pins: Pins{Group: "uart0_pins", TXD: 14, RXD: 15, Function: 4},
@@ -19,6 +20,7 @@ func rpi4b() Board {
 		Watchdog:    "/dev/watchdog0",
 		HasFirmware: true,
 		Firmware:    []string{"start4.elf", "fixup4.dat"}, // its boot loader is on the board
-		Config:      []string{"dtparam=watchdog=on"},
+		// The fastest line rate is a sixteenth of the clock: 4 M baud.
+		Config: []string{"init_uart_clock=64000000", "dtparam=watchdog=on"},
 	}
 }

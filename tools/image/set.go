@@ -67,7 +67,8 @@ func kernelFiles(o Options) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	if o.Board.HasFirmware {
 		names = append(names, o.Board.DeviceTree, "overlays/overlay_map.dtb")
-		for _, name := range o.Board.Overlays {
+		for _, overlay := range o.Board.Overlays {
+			name, _, _ := strings.Cut(overlay, ",")
 			names = append(names, "overlays/"+name+".dtbo")
 		}
 		// The firmware looks for this one before it takes overlays from a set.
