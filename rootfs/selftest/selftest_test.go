@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -170,6 +171,23 @@ func TestGoodBoardPasses(t *testing.T) {
 	Print(&out, Run(m))
 	if !strings.HasSuffix(out.String(), "\n16 passed, 0 failed, 2 not proved\n") {
 		t.Errorf("got\n%s\nwant 16 passed, the wire left to people and no interface for the link", out.String())
+	}
+}
+
+// A newcomer with two boards finds each line of the output in the checklist.
+func TestChecklistNamesEveryCheck(t *testing.T) {
+	const file = "../../boards/hardware-checklist.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.Join(strings.Fields(string(text)), " ")
+	m, _ := good()
+	results := Run(m)
+	for _, r := range results[:len(results)-1] { // the last is for people to see
+		if !strings.Contains(list, `"`+r.Check+`"`) {
+			t.Errorf("%s does not name %q", file, r.Check)
+		}
 	}
 }
 
