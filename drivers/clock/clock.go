@@ -1,7 +1,10 @@
 // Package clock asks the kernel whether the machine's clock is the time of day,
 // and sets it: once by a step, then by letting it run slower or faster.
 //
-// Only PID 1 of a board sets a clock; roles ask.
+// Only PID 1 of a board sets a clock; roles ask. A clock that runs without power
+// is left to the kernel, which takes it over when it finds it
+// (CONFIG_RTC_HCTOSYS) and sets it every eleven minutes (CONFIG_RTC_SYSTOHC)
+// while Confirm holds. drivers/clock/smoke shows that a machine obeys.
 package clock
 
 import (
@@ -50,8 +53,7 @@ func Slew(offset time.Duration) error {
 }
 
 // Confirm tells the kernel that the clock is within maxError of the time of
-// day. It holds until drift may have made 16 s of it, nine hours; meanwhile a
-// kernel that may keeps the hardware's clock too.
+// day. It holds until drift may have made 16 s of it, nine hours.
 func Confirm(maxError time.Duration) error {
 	var now unix.Timex
 	if _, err := unix.Adjtimex(&now); err != nil {

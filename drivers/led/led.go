@@ -1,11 +1,14 @@
 // Package led lights one LED in a pattern that repeats: on, off, on, off …
 //
 // The LED is a line of a GPIO chip, driven over its character device, or one
-// that the kernel shows in /sys/class/leds. When a program ends the LED goes
-// dark: light always means that somebody decided it, just now.
+// that the kernel shows in /sys/class/leds. When Run ends the LED goes dark. A
+// program that is killed cannot see to that: upstream's kernel lets go of its
+// line then, that of the Raspberry Pi keeps the level unless it is told
+// pinctrl_bcm2835.persist_gpio_outputs=0.
 //
 // The package does not know what a pattern says, and leaves no LED to a trigger
-// of the kernel, which would go on over a dead program.
+// of the kernel, which would go on over a dead program. Whether there is light
+// only people see: drivers/led/smoke asks them.
 package led
 
 import (
@@ -89,12 +92,15 @@ func (l sysfs) Out(level gpio.Level) error {
 }
 
 // Show replaces the pattern: times of light and dark in turn, for ever. None is
-// darkness, one alone steady light. The pattern that is shown already goes on
+// darkness, one alone steady light; of any other odd number the last is light
+// that runs into the first. The pattern that is shown already goes on
 // undisturbed.
 func (l *LED) Show(pattern []time.Duration) {
 	l.mu.Lock()
 	same := slices.Equal(l.pattern, pattern)
-	l.pattern = pattern
+	if !same {
+		l.pattern = slices.Clone(pattern)
+	}
 	l.mu.Unlock()
 	if same {
 		return

@@ -58,6 +58,7 @@ func TestPatternsArePlayed(t *testing.T) {
 		{"a change starts at once", []show{{0, []time.Duration{time.Second, time.Second}}, {100 * ms, []time.Duration{20 * ms, time.Second}}}, 150 * ms,
 			"0 Low, 0 High, 120 Low"},
 		{"the same again is no change", []show{{0, wink}, {45 * ms, []time.Duration{90 * ms, 10 * ms}}}, 110 * ms, "0 Low, 0 High, 90 Low, 100 High, 110 Low"},
+		{"an odd number", []show{{0, []time.Duration{20 * ms, 20 * ms, 30 * ms}}}, 95 * ms, "0 Low, 0 High, 20 Low, 40 High, 90 Low"},
 		{"darkness", []show{{0, wink}, {45 * ms, nil}}, time.Second, "0 Low, 0 High, 45 Low"},
 		{"times of nothing do not spin", []show{{0, []time.Duration{0, 0}}}, 25 * ms, "0 Low, 0 High, 10 Low, 20 High, 25 Low"},
 	}
@@ -86,6 +87,28 @@ func TestPatternsArePlayed(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestPatternIsNotTheCallersAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pin := &recorded{start: time.Now()}
+		l := New(pin)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- l.Run(ctx) }()
+		pattern := []time.Duration{20 * ms, 20 * ms}
+		l.Show(pattern)
+		synctest.Wait()
+		pattern[1] = time.Hour
+		time.Sleep(50 * ms) // of the simulated clock
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Run: got %v, want nil", err)
+		}
+		if got, want := strings.Join(pin.events, ", "), "0 Low, 0 High, 20 Low, 40 High, 50 Low"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
 }
 
 func TestBrokenLineEndsRun(t *testing.T) {

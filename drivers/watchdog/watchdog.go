@@ -7,6 +7,9 @@
 //	Close     'V', then close: it stops, where the device lets it
 //	Abandon   close alone: the board is reset
 //
+// That the board is reset, and that 'V' stops it (CONFIG_WATCHDOG_NOWAYOUT), only
+// a device shows: drivers/watchdog/smoke.
+//
 // The package has no goroutine and no timer: whoever feeds has to have a reason
 // each time.
 package watchdog
