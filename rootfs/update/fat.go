@@ -23,11 +23,14 @@ const (
 	entriesOver = 0x00
 )
 
-// Our bounds: a folder has at most this many bytes, a set this many files.
+// Our bounds. What a damaged volume says of itself may be anything.
 const (
-	maxFolder = 1 << 20
-	maxFiles  = 256
-	maxDepth  = 4
+	maxFolder  = 256 << 10 // bytes
+	maxFile    = 256 << 20 // bytes
+	maxUnits   = 260       // of a name
+	maxDepth   = 4
+	maxFiles   = 256  // of a set
+	maxEntries = 4096 // below a set's folder, folders included
 )
 
 // volume is a FAT32 that is only read: what an update changes is what files
@@ -123,7 +126,7 @@ func entries(b []byte) []entry {
 		case e[0] == entryFree:
 			long = nil
 		case e[11] == attrLong:
-			if e[0]&lastLong != 0 {
+			if e[0]&lastLong != 0 || len(long) > maxUnits {
 				long = nil
 			}
 			var part []uint16
@@ -178,7 +181,7 @@ func (v *volume) contiguous(e entry) (extent, error) {
 	if n == 0 {
 		return extent{}, nil
 	}
-	if !v.known(e.first) || n > int64(v.count) || !v.known(e.first+uint32(n-1)) {
+	if e.size > maxFile || n > int64(v.count) || !v.known(e.first) || !v.known(e.first+uint32(n-1)) {
 		return extent{}, fmt.Errorf("update: %s is damaged", e.name)
 	}
 	list, err := v.chain(e.first, n)
@@ -233,21 +236,22 @@ func (v *volume) files(folder string) (map[string]extent, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]extent{}
-	return all, v.collect(all, "", e, maxDepth)
+	all, left := map[string]extent{}, maxEntries
+	return all, v.collect(all, "", e, maxDepth, &left)
 }
 
-func (v *volume) collect(all map[string]extent, under string, folder entry, depth int) error {
-	if depth == 0 || len(all) > maxFiles {
-		return errors.New("update: too many files in a set")
-	}
+func (v *volume) collect(all map[string]extent, under string, folder entry, depth int, left *int) error {
 	list, err := v.folder(folder.first)
 	if err != nil {
 		return err
 	}
+	*left -= len(list)
+	if depth == 0 || len(all) > maxFiles || *left < 0 {
+		return errors.New("update: too many files in a set")
+	}
 	for _, e := range list {
 		if e.folder {
-			err = v.collect(all, under+e.name+"/", e, depth-1)
+			err = v.collect(all, under+e.name+"/", e, depth-1, left)
 		} else {
 			all[under+e.name], err = v.contiguous(e)
 		}
