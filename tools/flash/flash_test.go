@@ -118,3 +118,17 @@ func TestProgressOnATerminalIsOneLine(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+func TestConfigurationIsComparedOnItsOwn(t *testing.T) {
+	s, err := openSource(tiny(t, configured()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.file.Close()
+	s.content["pair.key"] = []byte("what was to be there")
+	var out strings.Builder
+	err = desk(t, &out).write(t.Context(), s, target{path: filepath.Join(t.TempDir(), "card")})
+	if err == nil || !strings.Contains(err.Error(), "it gave back another pair.key") {
+		t.Errorf("got %v, want that the key differs", err)
+	}
+}

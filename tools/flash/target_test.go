@@ -13,9 +13,15 @@ import (
 )
 
 // removable is this machine with every drive in a card reader.
-type removable struct{ fs.FS }
+type removable struct {
+	fs.FS
+	cards string // how many there were so far
+}
 
-func (r removable) Open(name string) (fs.File, error) {
+func (r *removable) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, "/diskseq") {
+		return fstest.MapFS{name: {Data: []byte(r.cards)}}.Open(name)
+	}
 	if strings.HasSuffix(name, "/removable") {
 		return fstest.MapFS{name: {Data: []byte("1\n")}}.Open(name)
 	}
@@ -48,12 +54,14 @@ func TestDriveBecomesTheImage(t *testing.T) {
 	device, medium := loop(t, int64(len(want))+chunk-sector)
 	var out strings.Builder
 	d := desk(t, &out)
-	d.Root = removable{os.DirFS("/")}
-	answer := "sda"
+	root := &removable{os.DirFS("/"), "1"}
+	d.Root = root
+	answer, swapped := "sda", ""
 	d.Ask = func(_ context.Context, question string) (string, error) {
 		if !strings.Contains(question, device+": ") {
 			t.Errorf("got the question %q, want it to name %s", question, device)
 		}
+		root.cards += swapped
 		return answer, nil
 	}
 	refused := func(d Desk, want string) {
@@ -70,6 +78,9 @@ func TestDriveBecomesTheImage(t *testing.T) {
 	fixed := d
 	fixed.Root = os.DirFS("/")
 	refused(fixed, "not removable")
+	swapped = "1"
+	refused(d, "changed while you were asked")
+	swapped = ""
 	holder, err := os.OpenFile(device, os.O_RDONLY|os.O_EXCL, 0)
 	if err != nil {
 		t.Fatal(err)
