@@ -75,7 +75,7 @@ func (m Machine) clock() Result {
 		timed = clock.Synchronized
 	}
 	if !timed() {
-		return Result{check, NotProved, "no NTP server and no heartbeat has told it yet"}
+		return Result{check, NotProved, "no NTP server has told it, nor a transmitter that knows it"}
 	}
 	return Result{check, Pass, "the clock is kept"}
 }
