@@ -114,7 +114,7 @@ func TestPairOfBoards(t *testing.T) {
 		}
 	})
 	if got, err := os.ReadFile(p.back); len(got) != 0 || err != nil {
-		t.Errorf("RX put %d bytes on the link, %v; want none", len(got), err)
+		t.Errorf("RX put %d bytes on the link, %v; want none; they begin with %q", len(got), err, got[:min(len(got), 100)])
 	}
 }
 

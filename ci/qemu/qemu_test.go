@@ -53,8 +53,8 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 	need(t, "qemu-system-aarch64")
 	need(t, "mcopy")
 	board, _ := boards.ByName("virt")
-	card := buildFor(t, board, "tx", configuration, leased)
-	if again := buildFor(t, board, "tx", configuration, leased); digest(t, again) != digest(t, card) {
+	card := buildFor(t, board, "tx", configuration, leased, "")
+	if again := buildFor(t, board, "tx", configuration, leased, ""); digest(t, again) != digest(t, card) {
 		t.Errorf("two builds in two folders differ: %s and %s", card, again)
 	}
 	for _, c := range []struct {
@@ -86,10 +86,10 @@ func need(t *testing.T, name string) {
 func build(t *testing.T, role, configuration string) string {
 	t.Helper()
 	board, _ := boards.ByName("virt")
-	return buildFor(t, board, role, configuration, address)
+	return buildFor(t, board, role, configuration, address, "")
 }
 
-func buildFor(t *testing.T, board boards.Board, role, configuration, network string) string {
+func buildFor(t *testing.T, board boards.Board, role, configuration, network, updateKey string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
@@ -100,7 +100,7 @@ func buildFor(t *testing.T, board boards.Board, role, configuration, network str
 		}
 	}
 	o := image.Options{
-		Role: role, Board: board, Source: "../..", Version: "test",
+		Role: role, Board: board, Source: "../..", Version: "test", UpdateKey: updateKey,
 		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "role.img"),
 	}
 	if err := image.Build(o); err != nil {

@@ -35,7 +35,7 @@ key_file = "pair.key"
 [[syslog]]
 channel = "syslog"
 listen  = ["udp://0.0.0.0:514"]
-`, strings.Replace(leased, "eth0", board.Network.Outside, 1))
+`, strings.Replace(leased, "eth0", board.Network.Outside, 1), "")
 	folder := t.TempDir()
 	for _, name := range []string{"a/vmlinuz", "a/initramfs", "a/cmdline.txt", "a/" + board.DeviceTree, "a/overlays/disable-bt.dtbo"} {
 		run(t, "mcopy", "-i", card+"@@4M", "::"+name, folder)

@@ -63,6 +63,12 @@ func TestRoleFindsItsConfigurationAndItsState(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Mkdir(filepath.Join(from, "pki"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(from, "pki", "own.der"), []byte("made with the card"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 { // it is called before every start
 		if err := prepare(from, home, state); err != nil {
 			t.Fatal(err)
@@ -71,6 +77,19 @@ func TestRoleFindsItsConfigurationAndItsState(t *testing.T) {
 	info, err := os.Stat(filepath.Join(home, "tls/broker.key"))
 	if err != nil || info.Mode().Perm() != 0o400 {
 		t.Errorf("got %v, %v; want a key with mode 0400", info, err)
+	}
+	own := filepath.Join(state, "pki", "own.der")
+	if got, err := os.ReadFile(own); string(got) != "made with the card" || err != nil {
+		t.Errorf("identity: got %q, %v; want the one that came with the card", got, err)
+	}
+	if err := os.WriteFile(own, []byte("newer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := prepare(from, home, state); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(own); string(got) != "newer" || err != nil {
+		t.Errorf("identity: got %q, %v; want the role's own kept", got, err)
 	}
 	if got, err := os.Readlink(filepath.Join(home, "state")); got != state || err != nil {
 		t.Errorf("state: got %q, %v; want %q", got, err, state)

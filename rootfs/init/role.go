@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"heliograph/firmware/config"
 	"heliograph/firmware/report"
 	"heliograph/rootfs/sandbox"
@@ -221,7 +223,33 @@ func prepare(from, home, state string) error {
 	if err != nil {
 		return fmt.Errorf("copying the configuration: %w", err)
 	}
+	if err := adopt(home+"/pki", state+"/pki"); err != nil {
+		return fmt.Errorf("taking the identity that came with the card: %w", err)
+	}
 	return os.Symlink(state, filepath.Join(home, "state"))
+}
+
+// adopt copies the identity that was made with the card to where the role keeps it,
+// whole or not at all, unless the role has one already.
+func adopt(from, to string) error {
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return err // nil: there is one
+	}
+	part := to + ".part"
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	if err := os.CopyFS(part, os.DirFS(from)); err != nil {
+		return err
+	}
+	if err := giveTo(part); err != nil {
+		return err
+	}
+	unix.Sync()
+	return os.Rename(part, to)
 }
 
 // giveTo has everything in a folder belong to the role.
