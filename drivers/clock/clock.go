@@ -3,8 +3,9 @@
 //
 // Only PID 1 of a board sets a clock; roles ask. A clock that runs without power
 // is left to the kernel, which takes it over when it finds it
-// (CONFIG_RTC_HCTOSYS) and sets it every eleven minutes (CONFIG_RTC_SYSTOHC)
-// while Confirm holds. drivers/clock/smoke shows that a machine obeys.
+// (CONFIG_RTC_HCTOSYS), and sets it within seconds of Confirm and every eleven
+// minutes while that holds (CONFIG_RTC_SYSTOHC). That a machine obeys shows
+// drivers/clock/smoke.
 package clock
 
 import (

@@ -25,6 +25,7 @@ func TestDecisions(t *testing.T) {
 		{"one measurement is used once", time.Time{}, []measurement{{0, 1, 100 * ms, DoSlew}, {s, 1, 100 * ms, Leave}, {2 * s, 2, 100 * ms, DoSlew}}},
 		{"a far one later has to insist", time.Time{}, []measurement{{0, 1, 0, DoSlew}, {s, 2, time.Hour, Leave}, {60 * s, 3, time.Hour, Leave}, {61 * s, 4, time.Hour, DoStep}, {62 * s, 5, 0, DoSlew}}},
 		{"a near one in between starts over", time.Time{}, []measurement{{0, 1, 0, DoSlew}, {s, 2, time.Hour, Leave}, {30 * s, 3, 0, DoSlew}, {70 * s, 4, time.Hour, Leave}}},
+		{"a far one after a step has to insist too", time.Time{}, []measurement{{0, 1, time.Hour, DoStep}, {120 * s, 2, time.Hour, Leave}}},
 		{"never below the floor", wall.Add(-time.Minute), []measurement{{0, 1, -time.Hour, Leave}, {s, 2, -59 * s, DoStep}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

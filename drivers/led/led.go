@@ -4,7 +4,7 @@
 // that the kernel shows in /sys/class/leds. When Run ends the LED goes dark. A
 // program that is killed cannot see to that: upstream's kernel lets go of its
 // line then, that of the Raspberry Pi keeps the level unless it is told
-// pinctrl_bcm2835.persist_gpio_outputs=0.
+// pinctrl_bcm2835.persist_gpio_outputs=n.
 //
 // The package does not know what a pattern says, and leaves no LED to a trigger
 // of the kernel, which would go on over a dead program. Whether there is light
