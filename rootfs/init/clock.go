@@ -55,13 +55,15 @@ func newTimekeeper(log *slog.Logger) *timekeeper {
 	return k
 }
 
-func (k *timekeeper) step(to time.Time, source string) {
+// step says whether the clock was set.
+func (k *timekeeper) step(to time.Time, source string) bool {
 	from := time.Now()
 	if err := clock.Step(to); err != nil {
 		k.log.Error(err.Error())
-		return
+		return false
 	}
 	k.log.Warn("clock set", "from", from.UTC().Format(time.RFC3339), "source", source)
+	return true
 }
 
 // take acts on what the role has measured.
@@ -72,7 +74,9 @@ func (k *timekeeper) take(c report.Clock) {
 	case clock.Leave:
 		return
 	case clock.DoStep:
-		k.step(now.Add(offset), c.Source)
+		if !k.step(now.Add(offset), c.Source) {
+			return
+		}
 	case clock.DoSlew:
 		if err := clock.Slew(offset); err != nil {
 			k.log.Error(err.Error())
