@@ -16,17 +16,17 @@ const poll = 10 * time.Millisecond
 
 // find returns the disk with a signature and its partition with the set's root
 // slot, as soon as the kernel has found both.
-func find(blocks string, signature uint32, set update.Set, until time.Time) (disk, slot string, err error) {
+func find(blocks, devices string, signature uint32, set update.Set, until time.Time) (disk, slot string, err error) {
 	for ; ; time.Sleep(poll) {
 		names, err := filepath.Glob(filepath.Join(blocks, "*"))
 		if err != nil {
 			return "", "", err
 		}
 		for _, name := range names {
-			device := filepath.Join("/dev", filepath.Base(name))
+			device := filepath.Join(devices, filepath.Base(name))
 			if signed(device, signature) {
 				if slot, ok := partition(name, set.Partition()); ok {
-					return device, slot, nil
+					return device, filepath.Join(devices, slot), nil
 				}
 			}
 		}
@@ -50,7 +50,7 @@ func signed(device string, signature uint32) bool {
 	return binary.LittleEndian.Uint16(b[510:]) == 0xAA55 && binary.LittleEndian.Uint32(b[440:]) == signature
 }
 
-// partition returns the device of a disk's partition by its number.
+// partition returns the name of a disk's partition by its number.
 func partition(disk string, number int) (string, bool) {
 	names, err := filepath.Glob(filepath.Join(disk, "*", "partition"))
 	if err != nil {
@@ -58,7 +58,7 @@ func partition(disk string, number int) (string, bool) {
 	}
 	for _, name := range names {
 		if b, err := os.ReadFile(name); err == nil && strings.TrimSpace(string(b)) == strconv.Itoa(number) {
-			return filepath.Join("/dev", filepath.Base(filepath.Dir(name))), true
+			return filepath.Base(filepath.Dir(name)), true
 		}
 	}
 	return "", false

@@ -77,7 +77,7 @@ func decide() (slot string, action update.Action, err error) {
 	if err != nil {
 		return "", update.Stuck, err
 	}
-	disk, slot, err := find("/sys/class/block", signature, set, time.Now().Add(discovery))
+	disk, slot, err := find("/sys/class/block", "/dev", signature, set, time.Now().Add(discovery))
 	if err != nil {
 		return "", update.Stuck, err
 	}

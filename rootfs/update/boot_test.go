@@ -164,3 +164,19 @@ func TestOnlyASetOnTrialIsCommittedOrRefused(t *testing.T) {
 		t.Errorf("got %d writes, want none", n)
 	}
 }
+
+func TestFallingBackDoesNotOpenTheWayToOlderReleases(t *testing.T) {
+	d := updated(t)
+	b := board{disk: d, sound: always}
+	if got, err := b.start(); got != 2 || err != nil {
+		t.Fatalf("got version %d, %v; want 2", got, err)
+	}
+	spoil(t, d, B, "root")
+	if got, err := b.start(); got != 1 || err != nil {
+		t.Fatalf("got version %d, %v with a damaged slot; want 1", got, err)
+	}
+	s, err := open(t, d, A).State()
+	if s.Floor != 2 || err != nil {
+		t.Errorf("got floor %d, %v; want 2", s.Floor, err)
+	}
+}

@@ -95,12 +95,12 @@ func noise(seed uint64, n int) []byte {
 }
 
 func newRelease(version uint64) release {
-	root := noise(version, 50_000+int(version)*1000)
+	root := noise(version, 12_000+int(version)*1000)
 	initramfs, err := json.Marshal(PartOf("root", root))
 	if err != nil {
 		panic(err)
 	}
-	kernel, tree := noise(version+100, 20_000-int(version)*100), noise(version+200, 700)
+	kernel, tree := noise(version+100, 5000-int(version)*100), noise(version+200, 700)
 	return release{
 		Manifest{Role: "tx", Board: "virt", Version: version, Name: fmt.Sprint("v", version), Arguments: "quiet", Files: []Part{
 			PartOf("initramfs", initramfs), PartOf("overlays/uart.dtbo", tree), PartOf("vmlinuz", kernel),
@@ -132,7 +132,7 @@ func newCard(t *testing.T, r release) *memory {
 	for _, set := range []Set{A, B} {
 		whole := map[string][]byte{ManifestFile: padded(text), ArgumentFile: CommandLine(r.m.Arguments, testDisk, set)}
 		for i, p := range r.m.Files {
-			whole[p.Name] = append(bytes.Clone(r.contents[i]), make([]byte, 22_000-p.Size)...)
+			whole[p.Name] = append(bytes.Clone(r.contents[i]), make([]byte, 6000-p.Size)...)
 		}
 		for name, content := range whole {
 			if set == B {

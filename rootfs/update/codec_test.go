@@ -79,7 +79,7 @@ func TestRecordSurvivesTheLossOfOneCopy(t *testing.T) {
 			t.Errorf("got %d starts, want %d", got.boots, boots)
 		}
 		torn := d.clone()
-		torn.put([]byte{0xFF}, recordAt[c.record.sequence%2]+20)
+		torn.put([]byte{0xFF}, recordAt[c.record.sequence%2]+36)
 		if got := readRecord(torn); got.boots != boots-1 {
 			t.Errorf("newest copy torn: got %d starts, want %d", got.boots, boots-1)
 		}

@@ -1,7 +1,6 @@
 package update
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,54 +23,66 @@ func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (Ma
 	if set == c.running {
 		return Manifest{}, errors.New("update: this machine runs from a set that is still on trial: wait until it is committed")
 	}
-	m, text, files, err := c.inspect(file, key, t, set)
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return Manifest{}, fmt.Errorf("update: reading the file: %v", err)
+	}
+	m, text, err := read(file, key)
 	if err != nil {
 		return m, err
 	}
+	files, err := c.inspect(m, t, set)
+	if err != nil {
+		return m, err
+	}
+	parts, err := file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return m, fmt.Errorf("update: reading the file: %v", err)
+	}
+	if err := m.each(file, func(int, int64, []byte) error { return nil }); err != nil {
+		return m, err
+	}
+	if _, err := file.Seek(parts, io.SeekStart); err != nil {
+		return m, fmt.Errorf("update: reading the file again: %v", err)
+	}
+	return m, c.place(file, m, text, set, files)
+}
+
+// place is the second pass: it fills the set, and then has it tried.
+func (c *Card) place(file io.Reader, m Manifest, text []byte, set Set, files map[string]extent) error {
 	// From here on nothing tries this set until all of it is there.
 	if err := c.save(record{floor: c.record.floor, boots: c.record.boots}); err != nil {
-		return m, err
+		return err
 	}
-	if err := c.write(file, key, set, text, files); err != nil {
-		return m, err
+	if err := c.write(file, m, set, files); err != nil {
+		return err
+	}
+	if err := c.put(padded(text), files[ManifestFile].at); err != nil {
+		return err
+	}
+	if err := c.put(CommandLine(m.Arguments, c.signature, set), files[ArgumentFile].at); err != nil {
+		return err
 	}
 	if err := c.flush(); err != nil {
-		return m, err
+		return err
 	}
 	if _, err := c.Check(set); err != nil {
-		return m, fmt.Errorf("%w: the card does not keep what is written to it: replace it", err)
+		return fmt.Errorf("%w: the card does not keep what is written to it: replace it", err)
 	}
 	if err := c.choose(triedFile, set); err != nil {
-		return m, err
+		return err
 	}
-	return m, c.save(record{floor: c.record.floor, boots: c.record.boots, pending: m.Version, target: set})
+	return c.save(record{floor: c.record.floor, boots: c.record.boots, pending: m.Version, target: set})
 }
 
-// inspect is the first pass: signature, sense, room, contents.
-func (c *Card) inspect(file io.ReadSeeker, key minisign.PublicKey, t Target, set Set) (Manifest, []byte, map[string]extent, error) {
-	m, text, err := begin(file, key)
-	if err != nil {
-		return m, nil, nil, err
-	}
+// inspect says where the files of an update go, when it is for this card.
+func (c *Card) inspect(m Manifest, t Target, set Set) (map[string]extent, error) {
 	if m.Role != t.Role || m.Board != t.Board {
-		return m, nil, nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role, t.Board)
+		return nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role, t.Board)
 	}
 	if floor := c.floor(set.Other()); m.Version < floor {
-		return m, nil, nil, fmt.Errorf("update: the file has version %d, and this card has had %d: an older one is not installed", m.Version, floor)
+		return nil, fmt.Errorf("update: the file has version %d, and this card has had %d: an older one is not installed", m.Version, floor)
 	}
-	files, err := c.rooms(m, set)
-	if err != nil {
-		return m, nil, nil, err
-	}
-	return m, text, files, m.each(file, func(int, int64, []byte) error { return nil })
-}
-
-// begin reads a file from its start.
-func begin(file io.ReadSeeker, key minisign.PublicKey) (Manifest, []byte, error) {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return Manifest{}, nil, fmt.Errorf("update: reading the file: %v", err)
-	}
-	return read(file, key)
+	return c.rooms(m, set)
 }
 
 // rooms returns where the parts go, when there is room for each and no file of
@@ -95,17 +106,10 @@ func (c *Card) rooms(m Manifest, set Set) (map[string]extent, error) {
 	return files, nil
 }
 
-// write is the second pass. What the file holds now may differ from what it
-// held before, so all of it is compared again.
-func (c *Card) write(file io.ReadSeeker, key minisign.PublicKey, set Set, text []byte, files map[string]extent) error {
-	m, again, err := begin(file, key)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(again, text) {
-		return errors.New("update: the file changed while it was read")
-	}
-	err = m.each(file, func(part int, at int64, b []byte) error {
+// write copies the parts. What the file holds now may differ from what it held
+// in the first pass, so they are compared again.
+func (c *Card) write(file io.Reader, m Manifest, set Set, files map[string]extent) error {
+	return m.each(file, func(part int, at int64, b []byte) error {
 		if part == len(m.Files) {
 			return c.put(b, c.slot(set).at+at)
 		}
@@ -115,13 +119,6 @@ func (c *Card) write(file io.ReadSeeker, key minisign.PublicKey, set Set, text [
 		}
 		return c.clear(extent{room.at + end, room.size - end})
 	})
-	if err != nil {
-		return err
-	}
-	if err := c.put(padded(text), files[ManifestFile].at); err != nil {
-		return err
-	}
-	return c.put(CommandLine(m.Arguments, c.signature, set), files[ArgumentFile].at)
 }
 
 // clear leaves nothing of an older, longer file behind the new one.

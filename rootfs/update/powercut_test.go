@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -88,26 +91,36 @@ func (b *board) initramfs(c *Card) (uint64, Action, error) {
 
 func always(uint64) bool { return true }
 
-// recorded updates a card from version 1 to 2 with all that happens until the
-// new one is committed, and returns the card before it and the log.
-func recorded(t *testing.T) (*memory, []step) {
+// history is an update with all that happens until it is committed.
+type history struct {
+	old, new  uint64
+	before    *memory
+	log       []step // of sectors
+	installed int    // length of the log when Install returned
+}
+
+// recorded updates a card twice: into set b, and from there into set a.
+func recorded(t *testing.T) []history {
 	t.Helper()
-	before := newCard(t, newRelease(1))
-	after := before.clone()
+	var all []history
+	d := newCard(t, newRelease(1))
 	private := key(t, 1)
-	var stream bytes.Buffer
-	r := newRelease(2)
-	if err := Seal(&stream, r.m, private, r.contents...); err != nil {
-		t.Fatal(err)
+	for version := uint64(2); version < 4; version++ {
+		h := history{old: version - 1, new: version, before: d}
+		d = d.clone()
+		file := bytes.NewReader(sealed(t, newRelease(version), private))
+		if _, err := open(t, d, 0).Install(file, public(private), Target{"tx", "virt"}); err != nil {
+			t.Fatal(err)
+		}
+		h.installed = len(sectors(d.log))
+		b := board{disk: d, sound: always}
+		if got, err := b.start(); got != version || err != nil {
+			t.Fatalf("got version %d, %v; want %d to run", got, err, version)
+		}
+		h.log = sectors(d.log)
+		all = append(all, h)
 	}
-	if _, err := open(t, after, A).Install(bytes.NewReader(stream.Bytes()), public(private), Target{"tx", "virt"}); err != nil {
-		t.Fatal(err)
-	}
-	b := board{disk: after, sound: always}
-	if got, err := b.start(); got != 2 || err != nil {
-		t.Fatalf("got version %d, %v; want 2 to run", got, err)
-	}
-	return before, after.log
+	return all
 }
 
 // sectors cuts the log into what a card writes at once.
@@ -127,18 +140,18 @@ func sectors(log []step) []step {
 // cut returns the card as it may be when the power failed after n sectors:
 // what was flushed is there, what came after may be, in any order, and one may
 // be torn.
-func cut(before *memory, log []step, n int, r *rand.Rand) *memory {
-	d := before.clone()
+func (h history) cut(n int, r *rand.Rand) *memory {
+	d := h.before.clone()
 	flushed := 0
-	for i, s := range log[:n] {
+	for i, s := range h.log[:n] {
 		if s.data == nil {
 			flushed = i
 		}
 	}
-	for _, s := range log[:flushed] {
+	for _, s := range h.log[:flushed] {
 		d.put(s.data, s.at)
 	}
-	late := append([]step{}, log[flushed:n]...)
+	late := append([]step{}, h.log[flushed:n]...)
 	r.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
 	if kept := r.IntN(len(late) + 1); r.IntN(4) != 0 {
 		late = late[:kept]
@@ -153,78 +166,133 @@ func cut(before *memory, log []step, n int, r *rand.Rand) *memory {
 }
 
 func TestPowerCutAtAnySectorLeavesTheOldOrTheNewRelease(t *testing.T) {
-	before, log := recorded(t)
-	log = sectors(log)
 	r := rand.New(rand.NewPCG(1, 2))
-	seen := map[uint64]int{}
-	for n := range len(log) + 1 {
-		for range 3 {
-			b := board{disk: cut(before, log, n, r), sound: always}
-			got, err := b.start()
-			if err != nil || got != 1 && got != 2 {
-				t.Fatalf("cut after %d of %d sectors: got version %d, %v; want 1 or 2", n, len(log), got, err)
+	for _, h := range recorded(t) {
+		seen := map[uint64]int{}
+		for n := range len(h.log) + 1 {
+			for range 5 {
+				b := board{disk: h.cut(n, r), sound: always}
+				got, err := b.start()
+				if err != nil || got != h.new && (got != h.old || n >= h.installed) {
+					t.Fatalf("cut after %d of %d sectors: got version %d, %v; want %d, or %d before Install returned, after %d", n, len(h.log), got, err, h.new, h.old, h.installed)
+				}
+				if again, err := b.start(); err != nil || again != got {
+					t.Fatalf("cut after %d of %d sectors: got version %d, %v at the next start; want %d", n, len(h.log), again, err, got)
+				}
+				seen[got]++
 			}
-			if again, err := b.start(); err != nil || again != got {
-				t.Fatalf("cut after %d of %d sectors: got version %d, %v at the next start; want %d", n, len(log), again, err, got)
+			if n%100 == 0 {
+				fsck(t, h.cut(n, r))
 			}
-			seen[got]++
+		}
+		if seen[h.old] == 0 || seen[h.new] == 0 {
+			t.Errorf("got versions %v, want both %d and %d", seen, h.old, h.new)
 		}
 	}
-	if seen[1] == 0 || seen[2] == 0 {
-		t.Errorf("got versions %v, want both", seen)
+}
+
+// fsck has another project look at the boot partition.
+func fsck(t *testing.T, d *memory) {
+	t.Helper()
+	path, err := exec.LookPath("fsck.fat")
+	if err != nil {
+		if path, err = exec.LookPath("/usr/sbin/fsck.fat"); err != nil {
+			t.Log("not proved: what fsck.fat says, because it is not installed")
+			return
+		}
+	}
+	b := make([]byte, bootSize)
+	if _, err := d.ReadAt(b, testBoot); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "fat")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command(path, "-n", name).CombinedOutput(); err != nil {
+		t.Errorf("fsck.fat: %v\n%s", err, said)
 	}
 }
 
 func TestUpdateAfterAPowerCutWorks(t *testing.T) {
-	before, log := recorded(t)
-	log = sectors(log)
 	private := key(t, 1)
-	next := newRelease(3)
-	var stream bytes.Buffer
-	if err := Seal(&stream, next.m, private, next.contents...); err != nil {
-		t.Fatal(err)
-	}
+	file := sealed(t, newRelease(4), private)
 	r := rand.New(rand.NewPCG(3, 4))
-	for n := 0; n <= len(log); n += 11 {
-		b := board{disk: cut(before, log, n, r), sound: always}
-		if _, err := b.start(); err != nil {
-			t.Fatal(err)
-		}
-		c := open(t, b.disk, 0)
-		if _, err := c.Install(bytes.NewReader(stream.Bytes()), public(private), Target{"tx", "virt"}); err != nil {
-			t.Fatalf("cut after %d sectors: %v", n, err)
-		}
-		if got, err := b.start(); got != 3 || err != nil {
-			t.Fatalf("cut after %d sectors: got version %d, %v; want 3", n, got, err)
+	for _, h := range recorded(t) {
+		for n := 0; n <= len(h.log); n += 7 {
+			b := board{disk: h.cut(n, r), sound: always}
+			if _, err := b.start(); err != nil {
+				t.Fatal(err)
+			}
+			c := open(t, b.disk, 0)
+			if _, err := c.Install(bytes.NewReader(file), public(private), Target{"tx", "virt"}); err != nil {
+				t.Fatalf("cut after %d sectors: %v", n, err)
+			}
+			if got, err := b.start(); got != 4 || err != nil {
+				t.Fatalf("cut after %d sectors: got version %d, %v; want 4", n, got, err)
+			}
 		}
 	}
 }
 
 func TestUpdateWritesNeitherFATNorFolder(t *testing.T) {
-	before, log := recorded(t)
-	c := open(t, before, 0)
-	allowed := []extent{c.slot(B), {recordAt[0], sectorSize}, {recordAt[1], sectorSize}}
-	files, err := c.boot.files("b/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range files {
-		allowed = append(allowed, e)
-	}
-	for _, name := range []string{chosenFile, triedFile} {
-		e, err := c.boot.find(name)
+	for _, h := range recorded(t) {
+		c := open(t, h.before, 0)
+		committed, err := c.Committed()
 		if err != nil {
 			t.Fatal(err)
 		}
-		allowed = append(allowed, extent{e.at, sectorSize})
-	}
-	for _, s := range log {
-		inside := s.data == nil
-		for _, e := range allowed {
-			inside = inside || s.at >= e.at && s.at+int64(len(s.data)) <= e.at+e.size
+		set := committed.Other()
+		allowed := []extent{c.slot(set), {recordAt[0], sectorSize}, {recordAt[1], sectorSize}}
+		files, err := c.boot.files(set.folder())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !inside {
-			t.Errorf("got a write of %d bytes at %d, which is no file of the inactive set", len(s.data), s.at)
+		for _, e := range files {
+			allowed = append(allowed, e)
+		}
+		for _, name := range []string{chosenFile, triedFile} {
+			e, err := c.boot.find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			allowed = append(allowed, extent{e.at, sectorSize})
+		}
+		for _, s := range h.log {
+			inside := s.data == nil
+			for _, e := range allowed {
+				inside = inside || s.at >= e.at && s.at+int64(len(s.data)) <= e.at+e.size
+			}
+			if !inside {
+				t.Errorf("got a write of %d bytes at %d, which is no file of the inactive set", len(s.data), s.at)
+			}
 		}
 	}
+}
+
+// TestWhatReturnsIsOnTheCard: each call that changes something ends with a flush.
+func TestWhatReturnsIsOnTheCard(t *testing.T) {
+	d := updated(t)
+	flushed := func(what string) {
+		t.Helper()
+		if len(d.log) == 0 || d.log[len(d.log)-1].data != nil {
+			t.Errorf("%s returns before the card has it", what)
+		}
+		d.log = nil
+	}
+	flushed("Install")
+	if action, err := open(t, d, A).Boot(newRelease(1).m.Root); action != Try || err != nil {
+		t.Fatalf("got action %d, %v; want a trial", action, err)
+	}
+	flushed("Boot")
+	refused := d.clone()
+	if err := open(t, d, B).Commit(); err != nil {
+		t.Fatal(err)
+	}
+	flushed("Commit")
+	d = refused
+	if err := open(t, d, B).Refuse(); err != nil {
+		t.Fatal(err)
+	}
+	flushed("Refuse")
 }
