@@ -11,6 +11,7 @@ import (
 const (
 	decodeDepth    = 32      // nested variants, extension objects, diagnostics, structures
 	decodeElements = 200_000 // elements of all arrays of one body
+	maxDimensions  = 16      // of a matrix
 )
 
 // Decode decodes a request or response into the library's type, a pointer.
@@ -253,11 +254,27 @@ func (w *walk) variant(depth int) {
 		w.scalar(kind, depth)
 		return
 	}
-	for n := w.length(); n > 0 && !w.bad; n-- {
+	count := w.length()
+	for n := count; n > 0 && !w.bad; n-- {
 		w.scalar(kind, depth)
 	}
 	if mask&0x40 != 0 {
-		w.skip(4 * w.length())
+		w.dimensions(count)
+	}
+}
+
+// dimensions must hold just as many elements as there are: the library makes a slice
+// for each of them, and multiplies them without looking for an overflow.
+func (w *walk) dimensions(elements int) {
+	n := w.length()
+	if n > maxDimensions {
+		w.refuse()
+	}
+	product := int64(1)
+	for ; n > 0 && !w.bad; n-- {
+		if product *= int64(int32(w.uint32())); product < 1 || product > int64(elements) {
+			w.refuse()
+		}
 	}
 }
 
