@@ -172,26 +172,6 @@ func TestSessionServicesRaceWithoutHarm(t *testing.T) {
 	}
 }
 
-// A token that was overheard is worth nothing on a channel of somebody else's.
-func TestATokenIsNothingElsewhere(t *testing.T) {
-	_, url, _, theirs := pair(t, nil)
-	joe, err := connect(t, url, secured[1], theirs, client.User{Name: "joe", Password: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]*channel.Client{"a channel without security": open(t, url)} {
-		for i := range 256 { // not even one that is close
-			token := ua.NewByteStringNodeID(0, append(make([]byte, 15), byte(i)))
-			if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusBadSessionIDInvalid && code != ua.StatusBadSecurityPolicyRejected {
-				t.Fatalf("%s: %v, want Bad_SessionIdInvalid", name, code)
-			}
-		}
-	}
-	if joe.Err() != nil {
-		t.Errorf("joe's session ended: %v", joe.Err())
-	}
-}
-
 func TestUsersWhoAreTakenOutLoseTheirSession(t *testing.T) {
 	var known atomic.Bool
 	known.Store(true)

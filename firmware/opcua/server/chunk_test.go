@@ -86,7 +86,7 @@ func TestMessagesWithoutEndAreCutOff(t *testing.T) {
 			before := heap()
 			var flood sync.WaitGroup
 			var clients []*channel.Client
-			for range 20 {
+			for range 8 {
 				c, p := openTapped(t, url)
 				clients = append(clients, c)
 				body := make([]byte, size)
