@@ -184,21 +184,6 @@ func (s *Server) capability(number uint32) (any, bool) {
 	case id.Server_ServerCapabilities_ConformanceUnits: // none is claimed
 		return []byte{byte(ua.TypeIDQualifiedName) | 0x80, 0, 0, 0, 0}, true
 	}
-	return history(number)
-}
-
-// history says that there is none to be had.
-func history(number uint32) (any, bool) {
-	switch number {
-	case id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_AccessHistoryEventsCapability,
-		id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability, id.HistoryServerCapabilities_UpdateDataCapability,
-		id.HistoryServerCapabilities_DeleteRawCapability, id.HistoryServerCapabilities_DeleteAtTimeCapability, id.HistoryServerCapabilities_InsertAnnotationCapability,
-		id.HistoryServerCapabilities_InsertEventCapability, id.HistoryServerCapabilities_ReplaceEventCapability, id.HistoryServerCapabilities_UpdateEventCapability,
-		id.HistoryServerCapabilities_DeleteEventCapability, id.HistoryServerCapabilities_ServerTimestampSupported:
-		return false, true
-	case id.HistoryServerCapabilities_MaxReturnDataValues, id.HistoryServerCapabilities_MaxReturnEventValues:
-		return uint32(0), true
-	}
 	return nil, false
 }
 

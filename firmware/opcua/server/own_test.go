@@ -126,9 +126,4 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 	if want := number(id.Server_ServerCapabilities_MaxBrowseContinuationPoints); points != want {
 		t.Errorf("got %d continuation points, want %d", points, want)
 	}
-	for _, n := range []uint32{id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_UpdateDataCapability} {
-		if v, ok := s.capability(n); !ok || v != false {
-			t.Errorf("%s: got %v, %v; want false", id.Name(n), v, ok)
-		}
-	}
 }

@@ -30,12 +30,10 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	if !ok {
 		return status(ua.StatusBadNodeIDUnknown)
 	}
-	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
+	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
 		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
 			return status(code)
 		}
-	}
-	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
 		raw, known := s.values.get(node)
 		if code := readable(v, ref); code != ua.StatusOK && (!known || !bad(raw)) {
 			return status(code)
@@ -45,8 +43,15 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 		}
 		return append(dst, raw...)
 	}
+	start := len(dst)
 	if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
 		return status(ua.StatusBadAttributeIDInvalid)
+	}
+	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition { // which is there: what is not is no secret
+		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
+			dst = dst[:start]
+			return status(code)
+		}
 	}
 	return dst
 }
