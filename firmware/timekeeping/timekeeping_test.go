@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,8 +56,11 @@ func TestRounds(t *testing.T) {
 func TestMeasurementsComeOftenUntilOneSucceeds_AndGrowOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
+		var mu sync.Mutex
 		var asked []time.Duration
 		n := &NTP{Servers: []string{"a"}, Log: slog.New(slog.DiscardHandler), Query: func(context.Context, string) (Answer, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			asked = append(asked, time.Since(start))
 			if len(asked) < 3 || len(asked) > 4 {
 				return Answer{}, errors.New("away")
@@ -68,9 +72,11 @@ func TestMeasurementsComeOftenUntilOneSucceeds_AndGrowOld(t *testing.T) {
 		go func() { done <- n.Run(ctx) }()
 		time.Sleep(searching*2 + poll + time.Second) // of the simulated clock
 		synctest.Wait()
+		mu.Lock()
 		if len(asked) != 4 || asked[2] != 2*searching || asked[3] != 2*searching+poll {
 			t.Errorf("asked at %v, want each %v until the third, then %v later", asked, searching, poll)
 		}
+		mu.Unlock()
 		if got := n.Estimate(); got.Number != 2 {
 			t.Errorf("got %+v, want the second measurement", got)
 		}
