@@ -64,6 +64,7 @@ need fsck.fat      dosfstools
 need mcopy         mtools
 need e2fsck        e2fsprogs
 need unsquashfs    squashfs-tools
+need cpio          cpio
 need dtc           device-tree-compiler
 need qemu-system-aarch64 qemu-system-arm
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
