@@ -134,5 +134,8 @@ func (c *Card) Manifest(s Set) (Manifest, error) {
 	if _, err := c.disk.ReadAt(b, e.at); err != nil {
 		return Manifest{}, fmt.Errorf("update: reading %s: %v", ManifestFile, err)
 	}
-	return decodeManifest(bytes.TrimRight(b, "\x00"))
+	if b = bytes.TrimRight(b, "\x00"); len(b) == 0 {
+		return Manifest{}, errors.New("update: this set is empty")
+	}
+	return decodeManifest(b)
 }

@@ -213,14 +213,15 @@ func showCard(w io.Writer, card *update.Card) error {
 	}
 	for _, set := range []update.Set{update.A, update.B} {
 		m, err := card.Check(set)
-		what := "whole"
-		if set == state.Committed {
-			what += ", committed"
-		}
 		if err != nil {
-			what = err.Error()
+			fmt.Fprintf(w, "set %c: %v\n", set, err)
+			continue
 		}
-		fmt.Fprintf(w, "set %c: release %d (%s) of %s for %s: %s\n", set, m.Version, m.Name, m.Role, m.Board, what)
+		what := ""
+		if set == state.Committed {
+			what = ", committed"
+		}
+		fmt.Fprintf(w, "set %c: release %d (%s) of %s for %s, whole%s\n", set, m.Version, m.Name, m.Role, m.Board, what)
 	}
 	fmt.Fprintf(w, "starts since it was last healthy: %d; oldest release that it takes: %d\n", state.Boots, state.Floor)
 	if state.Pending != 0 {
