@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -198,5 +200,25 @@ func TestPasswordsFailAlike(t *testing.T) {
 	}
 	if code := joe.activate(t, joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", joe.nonce))); code != ua.StatusOK {
 		t.Errorf("the right one: got %v, want Good", code)
+	}
+}
+
+// What a client says of itself is not kept for it: it may say a lot, again and again.
+func TestWhatClientsSayOfThemselvesIsNotKept(t *testing.T) {
+	_, url := start(t, nil)
+	locales := slices.Repeat([]string{strings.Repeat("x", 30_000)}, 100)
+	before := heap()
+	for range 30 {
+		c, token := newSession(t, url)
+		_, code := ask(t, c, &ua.ActivateSessionRequest{
+			RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, LocaleIDs: locales,
+			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
+		})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+	}
+	if grown := int64(heap()) - int64(before); grown > 64<<20 {
+		t.Errorf("30 sessions that sent 3 MB of locales each hold %d MB, want at most 64", grown>>20)
 	}
 }

@@ -198,7 +198,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		s.conn, s.left, s.active, s.nonce, s.heard = q.conn, false, true, fresh, q.s.cfg.Now()
 		s.person = q.person
 		s.client = subscription.Client{
-			Session: s.number, User: user, Locale: req.LocaleIDs, Signed: peer.Mode != ua.MessageSecurityModeNone,
+			Session: s.number, User: user, Signed: peer.Mode != ua.MessageSecurityModeNone,
 			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
 		}
 	}

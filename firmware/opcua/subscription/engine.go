@@ -23,7 +23,6 @@ type Client struct {
 	Session           uint32 // number of the session, never 0
 	User              string // tells users apart; the same one may take subscriptions over
 	Encrypted, Signed bool   // the channel
-	Locale            []string
 }
 
 // Nodes is what the engine needs of its server.
@@ -43,14 +42,15 @@ type Nodes interface {
 type Limits struct {
 	Subscriptions           int           // in total, 1000
 	SubscriptionsPerSession int           // 100
-	Items                   int           // in total, 500 000
+	Items                   int           // in total, 250 000
 	ItemsPerSubscription    int           // 100 000
 	ItemsPerSession         int           // two fifths of Items
 	Operations              int           // in one request, 10 000
 	PublishPerSession       int           // requests that wait, 100
 	DataQueue               uint32        // values of one item, 100
 	EventQueue              uint32        // events of one item, 10 000
-	Queued                  int64         // in all queues together, 2 000 000
+	Queued                  int64         // in all queues together, bytes, 64 MiB
+	FilterBytes             int64         // that event filters hold, 32 MiB
 	MinInterval             time.Duration // of publishing and sampling, 50 ms
 	MaxInterval             time.Duration // 1 h
 	Notifications           int           // in one message, 10 000
@@ -72,7 +72,7 @@ func (c Config) withDefaults() Config {
 	l := &c.Limits
 	l.Subscriptions = cmp.Or(l.Subscriptions, 1000)
 	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
-	l.Items = cmp.Or(l.Items, 500_000)
+	l.Items = cmp.Or(l.Items, 250_000)
 	l.ItemsPerSession = cmp.Or(l.ItemsPerSession, max(1, l.Items*2/5))
 	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
 	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)
@@ -80,7 +80,8 @@ func (c Config) withDefaults() Config {
 	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
 	l.DataQueue = cmp.Or(l.DataQueue, 100)
 	l.EventQueue = cmp.Or(l.EventQueue, 10_000)
-	l.Queued = cmp.Or(l.Queued, 2_000_000)
+	l.Queued = cmp.Or(l.Queued, 64<<20)
+	l.FilterBytes = cmp.Or(l.FilterBytes, 32<<20)
 	l.MinInterval = cmp.Or(l.MinInterval, 50*time.Millisecond)
 	l.MaxInterval = cmp.Or(l.MaxInterval, time.Hour)
 	l.Notifications = cmp.Or(l.Notifications, 10_000)
@@ -124,7 +125,8 @@ type Engine struct {
 	conditions   *event.Conditions
 
 	alive            atomic.Int64 // of subs
-	items, queued    atomic.Int64
+	items            atomic.Int64
+	queued, filters  atomic.Int64 // bytes
 	lastItem         atomic.Uint32
 	dropped, refused atomic.Uint64
 }
@@ -279,7 +281,8 @@ func (e *Engine) Reset() {
 // Stats is what an operator wants to know.
 type Stats struct {
 	Subscriptions int
-	Items, Queued int64
+	Items         int64
+	Queued        int64  // bytes
 	Dropped       uint64 // values and events that found a queue full
 	Refused       uint64 // requests
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -19,7 +20,7 @@ type item struct {
 	id        uint32
 	node      rawvalue.NodeID
 	attribute ua.AttributeID
-	part      rawvalue.Range
+	part      *rawvalue.Range // nil: all of the value
 	pushed    bool
 	events    bool
 
@@ -31,11 +32,12 @@ type item struct {
 	discardOldest bool
 	filter        rawvalue.Filter
 	select_       *event.Filter
+	weight        int64 // of select_, bytes
 
 	queue     []entry
 	ready     bool               // it stands in its subscription's list
 	last      rawvalue.DataValue // that was queued; Raw is nil before the first
-	newest    rawvalue.DataValue // that came too soon after it
+	newest    []byte             // that came too soon after it
 	taken     int64              // when last was, see Engine.now
 	overflow  []byte             // what is told of events that are lost
 	triggers  []*item            // reported when this one is
@@ -52,14 +54,9 @@ type entry struct {
 	overflow bool
 }
 
-// cost is what an entry counts for: values are shared, events are not.
-func (n *entry) cost() int64 {
-	const eventBytes = 256
-	if n.fields == 0 {
-		return 1
-	}
-	return 1 + int64(len(n.raw)/eventBytes)
-}
+// cost is what an entry may hold, bytes: a value that others share, or that is still
+// the newest, counts as if it were its own.
+func (n *entry) cost() int64 { return int64(unsafe.Sizeof(*n)) + int64(len(n.raw)) }
 
 // offer takes a new value if the filter wants it. Values that come faster than the
 // item samples are kept for their time: the newest counts.
@@ -68,14 +65,14 @@ func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 		return
 	}
 	if it.sampling > 0 && it.last.Raw != nil && now-it.taken < int64(it.sampling) {
-		if it.newest.Raw == nil {
+		if it.newest == nil {
 			it.sub.tardy = append(it.sub.tardy, it)
 			it.sub.waits.Store(true)
 		}
-		it.newest = dv
+		it.newest = dv.Raw
 		return
 	}
-	it.newest = rawvalue.DataValue{}
+	it.newest = nil
 	if part, ok := it.cut(dv); ok && (it.last.Raw == nil || it.filter.Changed(it.last, part)) {
 		it.push(e, part, now)
 	}
@@ -84,7 +81,7 @@ func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 // cut applies the index range. What cannot be cut becomes the status that says why. The
 // result is good until the next cut of the subscription.
 func (it *item) cut(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
-	if it.part.Whole() || dv.Value.IsNull() {
+	if it.part == nil || dv.Value.IsNull() {
 		return dv, true
 	}
 	answer := rawvalue.Answer{Timestamps: ua.TimestampsToReturnBoth}
@@ -100,7 +97,7 @@ func (it *item) cut(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
 }
 
 func (it *item) push(e *Engine, dv rawvalue.DataValue, now int64) {
-	if !it.part.Whole() {
+	if it.part != nil {
 		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // it was skimmed by cut
 	}
 	it.last, it.taken = dv, now
@@ -177,10 +174,11 @@ func (it *item) list() {
 // settle takes over the newest value once its time has come, and tells whether there
 // is none left.
 func (it *item) settle(e *Engine, now int64) bool {
-	if it.newest.Raw != nil && now-it.taken >= int64(it.sampling) {
-		it.offer(e, it.newest, now)
+	if it.newest != nil && now-it.taken >= int64(it.sampling) {
+		dv, _ := rawvalue.SkimDataValue(it.newest, rawvalue.Limits{}) // it was skimmed when it came
+		it.offer(e, dv, now)
 	}
-	return it.newest.Raw == nil
+	return it.newest == nil
 }
 
 // sample reads what nobody pushes. The engine's lock is held.
@@ -244,7 +242,7 @@ func (it *item) clear(e *Engine) {
 	for i := range it.queue {
 		e.queued.Add(-it.queue[i].cost())
 	}
-	it.queue, it.newest, it.triggered = nil, rawvalue.DataValue{}, false
+	it.queue, it.newest, it.triggered = nil, nil, false
 }
 
 // leave takes items out of everything that feeds them. The engine's lock is held.
@@ -257,6 +255,7 @@ func (e *Engine) leave(items []*item) {
 		delete(it.sub.items, it.id)
 		it.sub.mu.Unlock()
 		e.items.Add(-1)
+		e.filters.Add(-it.weight)
 		x := e.feeds(it)
 		if x == nil {
 			e.sampled.remove(it)

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -80,8 +81,12 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 		return ua.StatusBadNodeIDInvalid
 	}
 	it.attribute = r.AttributeID
-	if it.part, err = rawvalue.ParseRange(r.IndexRange); err != nil || !it.part.Whole() && it.attribute != ua.AttributeIDValue {
+	part, err := rawvalue.ParseRange(r.IndexRange)
+	if err != nil || !part.Whole() && it.attribute != ua.AttributeIDValue {
 		return ua.StatusBadIndexRangeInvalid
+	}
+	if !part.Whole() {
+		it.part = &part
 	}
 	if e := r.DataEncoding; e != nil && e.Name != "" {
 		switch {
@@ -185,6 +190,10 @@ func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any)
 	if !ok {
 		return none, ua.StatusBadFilterNotAllowed
 	}
+	weight := weigh(f, p.Filter)
+	if k.filters.Load()+weight > k.cfg.Limits.FilterBytes {
+		return none, ua.StatusBadTooManyMonitoredItems
+	}
 	var made *event.Filter
 	var result *ua.EventFilterResult
 	var code ua.StatusCode
@@ -202,7 +211,7 @@ func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any)
 	if code != ua.StatusOK {
 		return none, code
 	}
-	it.select_, it.handle, it.discardOldest = made, p.ClientHandle, p.DiscardOldest
+	it.select_, it.weight, it.handle, it.discardOldest = made, weight, p.ClientHandle, p.DiscardOldest
 	it.size = int(k.cfg.Limits.EventQueue)
 	if p.QueueSize > 0 {
 		it.size = int(min(p.QueueSize, k.cfg.Limits.EventQueue))
@@ -211,9 +220,29 @@ func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any)
 	return none, ua.StatusOK
 }
 
+// weigh estimates what a filter holds, bytes: each clause and operand as such, and what
+// was sent, literals above all.
+func weigh(f *ua.EventFilter, sent *ua.ExtensionObject) int64 {
+	const clause = 512
+	n := len(f.SelectClauses)
+	if f.WhereClause != nil {
+		for _, e := range f.WhereClause.Elements {
+			if n++; e != nil {
+				n += len(e.FilterOperands)
+			}
+		}
+	}
+	raw, err := sent.Encode()
+	if err != nil { // it came in encoded
+		return math.MaxInt32
+	}
+	return int64(n*clause + 2*len(raw))
+}
+
 // enter begins to feed an item.
 func (k *call) enter(it *item) {
 	k.items.Add(1)
+	k.filters.Add(it.weight)
 	it.sub.mu.Lock()
 	it.sub.items[it.id] = it
 	it.sub.mu.Unlock()
@@ -269,6 +298,8 @@ func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.Timest
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
 	it.timestamps, it.filter, it.select_, it.handle = stamps, changed.filter, changed.select_, changed.handle
+	k.filters.Add(changed.weight - it.weight)
+	it.weight = changed.weight
 	it.discardOldest, it.sampling, it.size, it.overflow = changed.discardOldest, changed.sampling, changed.size, changed.overflow
 	if n := len(it.queue) - it.size; n > 0 {
 		for i := range it.queue[:n] {
