@@ -71,6 +71,9 @@ func (c *Conditions) Clear() {
 // Len returns how many events are retained.
 func (c *Conditions) Len() int { return len(c.held) }
 
+// Holds tells whether an event is retained, and no newer one has taken its place.
+func (c *Conditions) Holds(ev *Event) bool { return c.held[branch{ev.Condition, ev.Branch}].ev == ev }
+
 // Discarded returns how many events gave way to others.
 func (c *Conditions) Discarded() uint64 { return c.discarded }
 

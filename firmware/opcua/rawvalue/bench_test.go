@@ -23,7 +23,7 @@ func TestTheHotPathsDoNotAllocate(t *testing.T) {
 		"answer":   func() { out = a.Append(out[:0], Answer{Overlay: ua.StatusBad, ServerTime: 1}) },
 		"status":   func() { out = AppendStatus(out[:0], ua.StatusBad, Answer{}) },
 		"range":    func() { out, _ = rng.Append(out[:0], matrix.Value) },
-		"deadband": func() { f.Changed(a, b) },
+		"deadband": func() { changed(f, a, b) },
 		"elements": func() {
 			for _, e := range matrix.Value.Each() {
 				sum += len(e)
@@ -88,6 +88,6 @@ func BenchmarkDeadband(b *testing.B) {
 	f := filter(b, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeAbsolute, 1)
 	x, y := value(b, 1.5), value(b, 1.75)
 	for b.Loop() {
-		f.Changed(x, y)
+		changed(f, x, y)
 	}
 }

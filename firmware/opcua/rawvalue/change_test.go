@@ -27,6 +27,12 @@ func filter(t testing.TB, trigger ua.DataChangeTrigger, kind ua.DeadbandType, de
 	return f
 }
 
+// changed tells whether a filter reports now after last.
+func changed(f Filter, last, now DataValue) bool {
+	t := f.Trace(last)
+	return f.Changed(&t, now)
+}
+
 func TestTriggersReportWhatTheyName(t *testing.T) {
 	const base = "17 03 2a 00 00 90 40 01 00 00 00 00 00 00 00 e7 03"
 	for name, c := range map[string]struct {
@@ -53,7 +59,7 @@ func TestTriggersReportWhatTheyName(t *testing.T) {
 			}
 			for i, want := range c.want {
 				f := filter(t, ua.DataChangeTrigger(i), ua.DeadbandTypeNone, 0)
-				if got, back := f.Changed(last, now), f.Changed(now, last); got != want || back != want {
+				if got, back := changed(f, last, now), changed(f, now, last); got != want || back != want {
 					t.Errorf("trigger %d: got %v and back %v, want %v", i, got, back, want)
 				}
 			}
@@ -109,11 +115,11 @@ func TestDeadbandsAreMeasuredExactly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeAbsolute, c.deadband)
-			if got := f.Changed(value(t, c.last), value(t, c.now)); got != c.want {
+			if got := changed(f, value(t, c.last), value(t, c.now)); got != c.want {
 				t.Errorf("absolute deadband %v from %v to %v: got %v, want %v", c.deadband, c.last, c.now, got, c.want)
 			}
 			f = filter(t, ua.DataChangeTriggerStatusValueTimestamp, ua.DeadbandTypeAbsolute, c.deadband)
-			if got := f.Changed(value(t, c.last), value(t, c.now)); got != c.want {
+			if got := changed(f, value(t, c.last), value(t, c.now)); got != c.want {
 				t.Errorf("with timestamps: got %v, want %v", got, c.want)
 			}
 		})
@@ -124,7 +130,7 @@ func TestNaNIsNearNaN(t *testing.T) {
 	a, _ := SkimDataValue(vectorNamed(t, "double-nan-payload"), Limits{})
 	b := value(t, math.NaN()) // of other bits
 	for kind, want := range map[ua.DeadbandType]bool{ua.DeadbandTypeNone: true, ua.DeadbandTypeAbsolute: false} {
-		if got := filter(t, ua.DataChangeTriggerStatusValue, kind, 0).Changed(a, b); got != want {
+		if got := changed(filter(t, ua.DataChangeTriggerStatusValue, kind, 0), a, b); got != want {
 			t.Errorf("deadband kind %d: got %v, want %v", kind, got, want)
 		}
 	}
@@ -134,16 +140,34 @@ func TestATimestampOfZeroIsNotAnAbsentOne(t *testing.T) {
 	with, _ := SkimDataValue(unhex(t, "05 03 2a 00 00 00 00 00 00 00 00"), Limits{})
 	without, _ := SkimDataValue(unhex(t, "01 03 2a"), Limits{})
 	f := filter(t, ua.DataChangeTriggerStatusValueTimestamp, ua.DeadbandTypeNone, 0)
-	if !f.Changed(with, without) || !f.Changed(without, with) {
+	if !changed(f, with, without) || !changed(f, without, with) {
 		t.Errorf("got no change, want one")
+	}
+}
+
+func TestAFilterHoldsNoValueWithoutADeadband(t *testing.T) {
+	d := value(t, make([]float64, 1000))
+	for kind, want := range map[ua.DeadbandType]int{ua.DeadbandTypeNone: 0, ua.DeadbandTypeAbsolute: len(d.Value.Raw)} {
+		trace := filter(t, ua.DataChangeTriggerStatusValue, kind, 0).Trace(d)
+		if got := len(trace.Value()); got != want {
+			t.Errorf("deadband kind %d: got %d bytes held, want %d", kind, got, want)
+		}
+	}
+}
+
+func TestADeadbandThatIsAskedForLaterReportsTheFirstChange(t *testing.T) {
+	plain, deadband := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeNone, 0), filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeAbsolute, 10)
+	trace := plain.Trace(value(t, 1.0))
+	if deadband.Changed(&trace, value(t, 1.0)) || !deadband.Changed(&trace, value(t, 2.0)) {
+		t.Errorf("got %v for the same value and %v for another, want false and true", deadband.Changed(&trace, value(t, 1.0)), deadband.Changed(&trace, value(t, 2.0)))
 	}
 }
 
 func TestPercentDeadbandIsOfTheRange(t *testing.T) {
 	f := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypePercent, 10) // of −50…150: 20
-	if f.Changed(value(t, 100.0), value(t, 120.0)) || !f.Changed(value(t, 100.0), value(t, 120.1)) {
+	if changed(f, value(t, 100.0), value(t, 120.0)) || !changed(f, value(t, 100.0), value(t, 120.1)) {
 		t.Errorf("10 %% of 200: got %v for 20 and %v for 20.1, want false and true",
-			f.Changed(value(t, 100.0), value(t, 120.0)), f.Changed(value(t, 100.0), value(t, 120.1)))
+			changed(f, value(t, 100.0), value(t, 120.0)), changed(f, value(t, 100.0), value(t, 120.1)))
 	}
 }
 

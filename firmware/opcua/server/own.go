@@ -127,7 +127,7 @@ func (s *Server) serverArray() []byte {
 const (
 	maxSubscriptions        = 1000
 	maxSessionSubscriptions = 100
-	maxItems                = 250_000
+	maxItems                = 140_000
 	maxSubscriptionItems    = 100_000
 	maxItemQueue            = 100
 	maxSelect               = 1000

@@ -7,29 +7,36 @@ import (
 
 // agenda holds the items that are looked at in turn, the next one first. The engine's
 // lock guards it.
-type agenda struct{ list []*item }
+type agenda struct{ list []*turn }
 
-// next returns the item that is due, nil if none is. It stays where it is until again.
-func (s *agenda) next(now time.Time) *item {
+// turn is when an item is looked at.
+type turn struct {
+	it    *item
+	due   time.Time
+	place int // in the agenda
+}
+
+// next returns the turn that is due, nil if none is. It stays where it is until again.
+func (s *agenda) next(now time.Time) *turn {
 	if len(s.list) == 0 || now.Before(s.list[0].due) {
 		return nil
 	}
 	return s.list[0]
 }
 
-// again says when an item is due, for the first time or once more.
-func (s *agenda) again(it *item, due time.Time) {
-	known := it.place < len(s.list) && s.list[it.place] == it
-	if it.due = due; known {
-		heap.Fix(s, it.place)
+// again says when a turn is due, for the first time or once more.
+func (s *agenda) again(t *turn, due time.Time) {
+	known := t.place < len(s.list) && s.list[t.place] == t
+	if t.due = due; known {
+		heap.Fix(s, t.place)
 	} else {
-		heap.Push(s, it)
+		heap.Push(s, t)
 	}
 }
 
-func (s *agenda) remove(it *item) {
-	if it.place < len(s.list) && s.list[it.place] == it {
-		heap.Remove(s, it.place)
+func (s *agenda) remove(t *turn) {
+	if t.place < len(s.list) && s.list[t.place] == t {
+		heap.Remove(s, t.place)
 	}
 }
 
@@ -43,15 +50,15 @@ func (s *agenda) Swap(i, j int) {
 }
 
 func (s *agenda) Push(x any) {
-	it := x.(*item)
-	it.place = len(s.list)
-	s.list = append(s.list, it)
+	t := x.(*turn)
+	t.place = len(s.list)
+	s.list = append(s.list, t)
 }
 
 func (s *agenda) Pop() any {
 	last := len(s.list) - 1
-	it := s.list[last]
+	t := s.list[last]
 	s.list[last] = nil
 	s.list = s.list[:last]
-	return it
+	return t
 }

@@ -1,7 +1,10 @@
 package subscription
 
 import (
+	"bytes"
+	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,7 +56,7 @@ func TestUnacknowledgedMessagesAreBoundedInBytes(t *testing.T) {
 // many items on one node.
 func TestManyItemsOfOneNodeAreMadeInLinearTime(t *testing.T) {
 	cost := func(n int) time.Duration {
-		r := newRig(t, Limits{})
+		r := newRig(t, Limits{ItemsPerNode: 100_000})
 		r.put(tag(1), int32(1))
 		sub := r.subscribe(alice, nil)
 		var items []*ua.MonitoredItemCreateRequest
@@ -97,7 +100,7 @@ func TestOneSessionDoesNotTakeAllItems(t *testing.T) {
 
 // Large values that nobody fetches: each item keeps its newest, and little more.
 func TestQueuesAreBoundedInBytes(t *testing.T) {
-	r := newRig(t, Limits{Queued: 4 << 20})
+	r := newRig(t, Limits{Held: 4 << 20})
 	r.put(tag(1), make([]byte, 1<<20))
 	sub := r.subscribe(alice, nil)
 	r.monitor(alice, sub, watch(tag(1), 7, func(m *ua.MonitoredItemCreateRequest) { m.RequestedParameters.QueueSize = 100 }))
@@ -106,8 +109,8 @@ func TestQueuesAreBoundedInBytes(t *testing.T) {
 		value[0] = byte(n + 1)
 		r.set(tag(1), value)
 	}
-	if got := r.e.Stats().Queued; got > 6<<20 {
-		t.Errorf("got %d MB queued, want 4 and one value", got>>20)
+	if got := r.e.Stats().Held; got > 4<<20 {
+		t.Errorf("got %d MB held, want 4", got>>20)
 	}
 	if got := r.e.Stats().Dropped; got < 10 {
 		t.Errorf("got %d values counted as dropped, want most of 20", got)
@@ -116,7 +119,7 @@ func TestQueuesAreBoundedInBytes(t *testing.T) {
 
 // What the literals of event filters hold is bounded, and given back.
 func TestEventFiltersAreBoundedInBytes(t *testing.T) {
-	r := newRig(t, Limits{FilterBytes: 4 << 20})
+	r := newRig(t, Limits{HeldPerSession: 4 << 20})
 	sub := r.subscribe(alice, nil)
 	heavy := func(size int) *ua.MonitoredItemCreateRequest {
 		m := eventItem(7, 10, "Severity")
@@ -140,14 +143,15 @@ func TestEventFiltersAreBoundedInBytes(t *testing.T) {
 		t.Errorf("once another weighs less: got %v, want Good", got)
 	}
 	r.ask(alice, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
-	if got := r.e.filters.Load(); got != 0 {
-		t.Errorf("got %d bytes of filters when all are gone, want none", got)
+	if got := r.e.Stats().Held; got != 0 {
+		t.Errorf("got %d bytes held when all are gone, want none", got)
 	}
 }
 
-// One session may have 100 000 items: with their first values they are to fit in 64 MB.
-func TestAnItemTakesLittleMemory(t *testing.T) {
-	const items = 20_000
+// What items are counted with is what they hold. Of this many the maps that find them
+// are at their emptiest, and one session may have more.
+func TestAnItemTakesNoMoreMemoryThanItIsCountedWith(t *testing.T) {
+	const items = 60_000
 	r := newRig(t, Limits{})
 	for n := range uint32(items) {
 		r.put(tag(n), int32(n))
@@ -162,8 +166,193 @@ func TestAnItemTakesLittleMemory(t *testing.T) {
 		}
 	}
 	list = nil
-	if got := (heapInUse() - before) / items; got > 640 {
-		t.Errorf("got %d bytes an item, want at most 640", got)
+	if got, most := (heapInUse()-before)/items, r.e.Stats().Held/items; r.e.Stats().Items != items || got > most || most > 480 {
+		t.Errorf("got %d bytes an item of %d that are counted, want no more, and at most 480", got, most)
 	}
 	runtime.KeepAlive(r)
+}
+
+func TestOneSessionMayHave100000Items(t *testing.T) {
+	r := newRig(t, Limits{})
+	sub := r.subscribe(alice, nil)
+	for n := range uint32(10) {
+		var list []*ua.MonitoredItemCreateRequest
+		for i := range uint32(10_000) {
+			r.put(tag(n*10_000+i), int32(n))
+			list = append(list, watch(tag(n*10_000+i), i, nil))
+		}
+		r.monitor(alice, sub, list...)
+	}
+	if got := r.e.Stats(); got.Items != 100_000 || got.Dropped != 0 {
+		t.Errorf("got %d items and %d values lost, want 100 000 and none", got.Items, got.Dropped)
+	}
+	bob := &Client{Session: 2, User: "bob"}
+	if got := r.monitor(bob, r.subscribe(bob, nil), watch(tag(1), 1, nil))[0].StatusCode; got != ua.StatusOK {
+		t.Errorf("got %v for the first item of a second session, want Good", got)
+	}
+}
+
+// However many watch a large value, it is held once; versions of it that clients leave
+// unread are not without end.
+func TestALargeValueIsCountedOnce(t *testing.T) {
+	r := newRig(t, Limits{Held: 4 << 20})
+	r.put(tag(1), make([]byte, 1<<20))
+	sub := r.subscribe(alice, nil)
+	for range 50 {
+		r.monitor(alice, sub, watch(tag(1), 7, nil))
+	}
+	if got := r.e.Stats(); got.Held > 2<<20 || got.Dropped != 0 {
+		t.Errorf("got %d bytes held and %d values lost for 50 items of one 1 MB value, want it once", got.Held, got.Dropped)
+	}
+	wide := func(m *ua.MonitoredItemCreateRequest) {
+		m.RequestedParameters.Filter = ua.NewExtensionObject(&ua.DataChangeFilter{Trigger: ua.DataChangeTriggerStatusValue, DeadbandType: uint32(ua.DeadbandTypeAbsolute), DeadbandValue: 1e9})
+	}
+	value := make([]float64, 128<<10)
+	for n := range uint32(8) { // eight versions of 1 MB, each remembered by a deadband that nothing leaves
+		r.put(tag(2), append([]float64(nil), value...))
+		value[0] = float64(n)
+		r.monitor(alice, sub, watch(tag(2), n, wide))
+	}
+	if got := r.e.Stats().Held; got > 4<<20 {
+		t.Errorf("got %d MB held, want at most 4", got>>20)
+	}
+	without := 0
+	for _, it := range r.e.subs[sub].items {
+		if bytes.Equal(it.queue[0].raw, noMemory) {
+			without++
+		}
+	}
+	if without < 4 || without > 7 {
+		t.Errorf("got %d items that say Bad_OutOfMemory, want those of the 8 for whose versions there was no room", without)
+	}
+	r.ask(alice, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
+	if got := r.e.Stats().Held; got != 0 || len(r.e.crowd.users) != 0 {
+		t.Errorf("got %d bytes and %d large values held when all are gone, want none", got, len(r.e.crowd.users))
+	}
+}
+
+// Thousands of large values do not make one message.
+func TestMessagesAreBoundedInBytes(t *testing.T) {
+	r := newRig(t, Limits{MessageBytes: 4 << 10})
+	r.put(tag(1), make([]byte, 1000))
+	sub := r.subscribe(alice, nil)
+	for range 20 {
+		r.monitor(alice, sub, watch(tag(1), 7, nil))
+	}
+	var sizes []int
+	for range 10 {
+		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}}, func(b []byte) { sizes = append(sizes, len(b)) })
+	}
+	r.pass(150 * time.Millisecond)
+	if len(sizes) != 4 || slices.Max(sizes) > 6<<10 {
+		t.Errorf("got messages of %d bytes for 20 values of 1000 bytes, want 4 of about 5000", sizes)
+	}
+}
+
+// Many subscriptions that acknowledge nothing hold no more together than there is.
+func TestMessagesOfAllSubscriptionsAreBoundedTogether(t *testing.T) {
+	r := newRig(t, Limits{Held: 8 << 20})
+	const subs = 50
+	r.put(tag(1), make([]byte, 200<<10))
+	for range subs {
+		r.monitor(alice, r.subscribe(alice, nil), watch(tag(1), 7, nil))
+	}
+	answers := 0
+	for n := range 3 {
+		value := make([]byte, 200<<10)
+		value[0] = byte(n + 1)
+		r.set(tag(1), value)
+		for range subs {
+			r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}}, func([]byte) { answers++ })
+		}
+		r.pass(150 * time.Millisecond)
+	}
+	if got := r.e.Stats().Held; got > 8<<20 || answers < 3*subs {
+		t.Errorf("got %d MB held after %d answers, want at most 8 after %d", got>>20, answers, 3*subs)
+	}
+}
+
+// Publish requests that bring thousands of acknowledgements, and wait.
+func TestPublishRequestsThatWaitAreBoundedInBytes(t *testing.T) {
+	r := newRig(t, Limits{Held: 1 << 20})
+	r.subscribe(alice, nil)
+	acks := make([]*ua.SubscriptionAcknowledgement, 10_000)
+	for i := range acks {
+		acks[i] = &ua.SubscriptionAcknowledgement{SubscriptionID: 9, SequenceNumber: uint32(i)}
+	}
+	refused := 0
+	for range 100 {
+		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionAcknowledgements: acks}, func([]byte) { refused++ })
+	}
+	if got := r.e.Stats().Held; got > 1<<20 || refused < 70 {
+		t.Errorf("got %d KB held and %d of 100 requests refused, want at most 1024 and most", got>>10, refused)
+	}
+	r.e.SessionClosed(alice.Session, true)
+	if got := r.e.Stats().Held; got != 0 {
+		t.Errorf("got %d bytes held after the session, want none", got)
+	}
+}
+
+// Links between items, and items that are gone but for links.
+func TestLinksAreBoundedAndEndWithTheirItems(t *testing.T) {
+	r := newRig(t, Limits{Links: 5})
+	r.put(tag(1), int32(1))
+	sub := r.subscribe(alice, nil)
+	var ids []uint32
+	for range 10 {
+		ids = append(ids, r.monitor(alice, sub, watch(tag(1), 7, nil))[0].MonitoredItemID)
+	}
+	before := r.e.Stats().Held
+	link := func(add, remove []uint32) (got []ua.StatusCode) {
+		return r.ask(alice, &ua.SetTriggeringRequest{SubscriptionID: sub, TriggeringItemID: ids[0], LinksToAdd: add, LinksToRemove: remove}).(*ua.SetTriggeringResponse).AddResults
+	}
+	if got, want := fmt.Sprint(link(ids[1:8], nil)), fmt.Sprint([]ua.StatusCode{0, 0, 0, 0, 0, ua.StatusBadTooManyMonitoredItems, ua.StatusBadTooManyMonitoredItems}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	link(nil, ids[1:2])
+	r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub, MonitoredItemIDs: ids[2:6]})
+	r.e.subs[sub].mu.Lock()
+	if got := len(r.e.subs[sub].items[ids[0]].links); got != 0 {
+		t.Errorf("got %d links to items that are gone or unlinked, want none", got)
+	}
+	r.e.subs[sub].mu.Unlock()
+	if got, want := r.e.Stats().Held, before*6/10; got != want {
+		t.Errorf("got %d bytes held by 6 items of 10, want %d", got, want)
+	}
+}
+
+// Whoever watches one node with all his items makes each of its changes dear.
+func TestItemsOfOneNodeAreBounded(t *testing.T) {
+	r := newRig(t, Limits{ItemsPerNode: 3})
+	r.put(tag(1), int32(1))
+	made := map[ua.StatusCode]int{}
+	for n := range uint32(25) {
+		who := &Client{Session: n + 1}
+		sub := r.subscribe(who, nil)
+		for range 4 {
+			made[r.monitor(who, sub, watch(tag(1), 7, nil))[0].StatusCode]++
+		}
+	}
+	if got, want := fmt.Sprint(made), fmt.Sprint(map[ua.StatusCode]int{ua.StatusOK: 60, ua.StatusBadTooManyMonitoredItems: 40}); got != want {
+		t.Errorf("got %v, want %v: three of a session, sixty in all", got, want)
+	}
+}
+
+// A subscription counts where it has gone.
+func TestWhatATransferredSubscriptionHoldsGoesWithIt(t *testing.T) {
+	r := newRig(t, Limits{})
+	r.put(tag(1), int32(1))
+	sub := r.subscribe(alice, nil)
+	r.monitor(alice, sub, watch(tag(1), 7, nil))
+	held := r.e.Stats().Held
+	again := &Client{Session: 2, User: alice.User, Encrypted: true, Signed: true}
+	r.ask(again, &ua.TransferSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
+	if got := r.e.session(again.Session).account.held.Load(); got != held || r.e.Stats().Held != held {
+		t.Errorf("got %d bytes of the session and %d of all, want %d", got, r.e.Stats().Held, held)
+	}
+	r.e.SessionClosed(alice.Session, true)
+	r.e.SessionClosed(again.Session, true)
+	if got := r.e.Stats().Held; got != 0 {
+		t.Errorf("got %d bytes held when all are gone, want none", got)
+	}
 }

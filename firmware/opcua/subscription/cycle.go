@@ -29,6 +29,11 @@ type subscription struct {
 	sequence            uint32    // of the last message
 	sent                []message
 	held                int // bytes of sent
+	events              int // items that events are compared with
+	refreshing          bool
+	linked              bool // some item triggers others
+
+	account account // its own; of changes under both locks
 
 	mu    sync.Mutex
 	items map[uint32]*item
@@ -78,8 +83,7 @@ func (e *Engine) speak(s *subscription, now time.Time) bool {
 		if se == nil || len(se.waiting) == 0 {
 			return false
 		}
-		p := se.waiting[0]
-		se.waiting = se.waiting[1:]
+		p := se.pop()
 		s.begun, s.quiet, s.late, s.spoke = true, 0, false, now
 		if !data {
 			e.answer(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
@@ -126,42 +130,52 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 	var b batch
 	now := ticks(e.cfg.Now())
 	done := 0
+	full := func() bool { return b.count() >= s.most || b.size() >= e.cfg.Limits.MessageBytes }
 	for _, it := range s.ready {
-		n := min(len(it.queue), s.most-b.count())
-		for i := range it.queue[:n] {
-			b.add(it, &it.queue[i], now)
-			e.queued.Add(-it.queue[i].cost())
-			it.queue[i] = entry{}
+		n := 0
+		for ; n < len(it.queue) && !full(); n++ {
+			b.add(it, &it.queue[n], now)
+			e.letGo(s, it.queue[n].raw)
+			it.queue[n] = entry{}
 		}
 		if it.queue = it.queue[n:]; len(it.queue) > 0 {
 			break
 		}
 		it.queue, it.ready, it.triggered = nil, false, false
 		done++
-		if b.count() == s.most {
-			break
-		}
 	}
 	s.ready = slices.Delete(s.ready, 0, done)
 	return b.body(), len(s.ready) > 0
 }
 
-// keep holds a message for Republish.
+// keep holds a message for Republish, if there is room for it.
 func (s *subscription) keep(m message, l Limits) {
-	s.sent = append(s.sent, m)
-	s.held += len(m.body)
-	first := 0
-	for ; len(s.sent)-first > l.Retransmission || s.held > l.RetransmissionBytes && first < len(s.sent)-1; first++ {
-		s.held -= len(s.sent[first].body)
+	size := len(m.body)
+	for len(s.sent) > 0 && (len(s.sent) >= l.Retransmission || s.held+size > l.RetransmissionBytes) {
+		s.forget(0)
 	}
-	s.sent = slices.Delete(s.sent, 0, first)
+	for !s.account.take(int64(size)) {
+		if len(s.sent) == 0 {
+			return
+		}
+		s.forget(0)
+	}
+	s.sent = append(s.sent, m)
+	s.held += size
+}
+
+// forget gives the message at i up.
+func (s *subscription) forget(i int) {
+	size := len(s.sent[i].body)
+	s.account.force(-int64(size))
+	s.held -= size
+	s.sent = slices.Delete(s.sent, i, i+1)
 }
 
 func (s *subscription) acknowledge(sequence uint32) ua.StatusCode {
 	for i := range s.sent {
 		if s.sent[i].sequence == sequence {
-			s.held -= len(s.sent[i].body)
-			s.sent = slices.Delete(s.sent, i, i+1)
+			s.forget(i)
 			return ua.StatusOK
 		}
 	}
@@ -195,5 +209,8 @@ func (e *Engine) drop(s *subscription) {
 	}
 	s.mu.Unlock()
 	e.leave(items)
-	e.release(s.session)
+	for len(s.sent) > 0 {
+		s.forget(len(s.sent) - 1)
+	}
+	e.abandon(s.session)
 }

@@ -139,7 +139,7 @@ func TestTheNewestAtEachSampleIsQueued(t *testing.T) {
 
 // the total bound takes a value's place without a word.
 func TestTheTotalBoundIsToldByOverflow(t *testing.T) {
-	r := newRig(t, Limits{Queued: 1})
+	r := newRig(t, Limits{HeldPerSession: itemCost + 64})
 	r.put(tag(1), int32(1))
 	sub := r.subscribe(alice, nil)
 	r.monitor(alice, sub, watch(tag(1), 7, nil))

@@ -30,6 +30,8 @@ type batch struct {
 
 func (b *batch) count() int { return int(b.nValues + b.nEvents) }
 
+func (b *batch) size() int { return len(b.values) + len(b.events) }
+
 func (b *batch) add(it *item, n *entry, now int64) {
 	if it.events {
 		b.nEvents++

@@ -1,10 +1,8 @@
 package subscription
 
 import (
-	"cmp"
 	"context"
 	"hash/maphash"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -38,64 +36,6 @@ type Nodes interface {
 	Pushed(id rawvalue.NodeID, a ua.AttributeID) bool
 }
 
-// Limits bounds what clients may take. The zero value of each field means its default.
-type Limits struct {
-	Subscriptions           int           // in total, 1000
-	SubscriptionsPerSession int           // 100
-	Items                   int           // in total, 250 000
-	ItemsPerSubscription    int           // 100 000
-	ItemsPerSession         int           // two fifths of Items
-	Operations              int           // in one request, 10 000
-	PublishPerSession       int           // requests that wait, 100
-	DataQueue               uint32        // values of one item, 100
-	EventQueue              uint32        // events of one item, 10 000
-	Queued                  int64         // in all queues together, bytes, 64 MiB
-	FilterBytes             int64         // that event filters hold, 32 MiB
-	MinInterval             time.Duration // of publishing and sampling, 50 ms
-	MaxInterval             time.Duration // 1 h
-	Notifications           int           // in one message, 10 000
-	Retransmission          int           // messages of a subscription, 40
-	RetransmissionBytes     int           // 4 MiB
-	Conditions              int           // that are retained, 10 000
-}
-
-// Config sets up an Engine.
-type Config struct {
-	Nodes  Nodes
-	Space  *addrspace.Space
-	Limits Limits
-	Now    func() time.Time // with a monotonic reading, as time.Now: the clock may be set meanwhile
-	Log    *slog.Logger
-}
-
-func (c Config) withDefaults() Config {
-	l := &c.Limits
-	l.Subscriptions = cmp.Or(l.Subscriptions, 1000)
-	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
-	l.Items = cmp.Or(l.Items, 250_000)
-	l.ItemsPerSession = cmp.Or(l.ItemsPerSession, max(1, l.Items*2/5))
-	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
-	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)
-	l.Operations = cmp.Or(l.Operations, 10_000)
-	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
-	l.DataQueue = cmp.Or(l.DataQueue, 100)
-	l.EventQueue = cmp.Or(l.EventQueue, 10_000)
-	l.Queued = cmp.Or(l.Queued, 64<<20)
-	l.FilterBytes = cmp.Or(l.FilterBytes, 32<<20)
-	l.MinInterval = cmp.Or(l.MinInterval, 50*time.Millisecond)
-	l.MaxInterval = cmp.Or(l.MaxInterval, time.Hour)
-	l.Notifications = cmp.Or(l.Notifications, 10_000)
-	l.Retransmission = cmp.Or(l.Retransmission, 40)
-	l.Conditions = cmp.Or(l.Conditions, 10_000)
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
-}
-
 const (
 	shards         = 64
 	tick           = 10 * time.Millisecond // resolution of all intervals
@@ -124,49 +64,13 @@ type Engine struct {
 	conditionsMu sync.Mutex
 	conditions   *event.Conditions
 
+	total account
+	crowd crowd
+
 	alive            atomic.Int64 // of subs
 	items            atomic.Int64
-	queued, filters  atomic.Int64 // bytes
 	lastItem         atomic.Uint32
 	dropped, refused atomic.Uint64
-}
-
-// index finds the items of a node. What a reader of a list sees of it never changes.
-type index struct {
-	sync.RWMutex
-	m map[rawvalue.NodeID][]*item
-}
-
-func (x *index) of(id rawvalue.NodeID) []*item {
-	x.RLock()
-	defer x.RUnlock()
-	return x.m[id]
-}
-
-func (x *index) add(it *item) {
-	x.Lock()
-	defer x.Unlock()
-	if x.m == nil {
-		x.m = map[rawvalue.NodeID][]*item{}
-	}
-	x.m[it.node] = append(x.m[it.node], it)
-}
-
-// sweep takes the items of a node that are gone out.
-func (x *index) sweep(id rawvalue.NodeID) {
-	x.Lock()
-	defer x.Unlock()
-	var rest []*item
-	for _, it := range x.m[id] {
-		if !it.gone { // only changes under the engine's lock, which is held
-			rest = append(rest, it)
-		}
-	}
-	if len(rest) == 0 {
-		delete(x.m, id)
-	} else {
-		x.m[id] = rest
-	}
 }
 
 // New returns an engine without subscriptions.
@@ -174,7 +78,7 @@ func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{},
-		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes),
+		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes), total: account{most: cfg.Limits.Held},
 	}
 	return e
 }
@@ -202,9 +106,9 @@ func (e *Engine) Advance(now time.Time) {
 	e.now.Store(int64(now.Sub(e.base)))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for it := e.sampled.next(now); it != nil; it = e.sampled.next(now) {
-		it.sample(e)
-		e.sampled.again(it, now.Add(it.sampling))
+	for t := e.sampled.next(now); t != nil; t = e.sampled.next(now) {
+		t.it.sample(e)
+		e.sampled.again(t, now.Add(t.it.sampling))
 	}
 	for _, se := range e.sessions {
 		e.giveUp(se, now)
@@ -282,14 +186,14 @@ func (e *Engine) Reset() {
 type Stats struct {
 	Subscriptions int
 	Items         int64
-	Queued        int64  // bytes
+	Held          int64  // by what clients have made, bytes
 	Dropped       uint64 // values and events that found a queue full
 	Refused       uint64 // requests
 }
 
 // Stats returns the counters. It takes no lock: Nodes may ask for them.
 func (e *Engine) Stats() Stats {
-	return Stats{Subscriptions: int(e.alive.Load()), Items: e.items.Load(), Queued: e.queued.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
+	return Stats{Subscriptions: int(e.alive.Load()), Items: e.items.Load(), Held: e.total.held.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
 }
 
 // call is a request with its way back.

@@ -59,7 +59,7 @@ func FuzzServe(f *testing.F) {
 		if answers != 2 {
 			t.Errorf("%T: got %d answers to 2 requests", req, answers)
 		}
-		if st := r.e.Stats(); st.Items != 0 || st.Queued != 0 || st.Subscriptions != 0 || r.e.filters.Load() != 0 {
+		if st := r.e.Stats(); st.Items != 0 || st.Held != 0 || st.Subscriptions != 0 || len(r.e.crowd.users) != 0 {
 			t.Errorf("%T: got %+v after all was ended, want zeros", req, st)
 		}
 	})

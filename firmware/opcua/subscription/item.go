@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"time"
-	"unsafe"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -14,37 +13,54 @@ import (
 )
 
 // item is a monitored item. What is in the first block never changes, the rest is
-// guarded by its subscription's lock, but due by the engine's.
+// guarded by its subscription's lock.
 type item struct {
 	sub       *subscription
 	id        uint32
-	node      rawvalue.NodeID
 	attribute ua.AttributeID
+	node      rawvalue.NodeID
 	part      *rawvalue.Range // nil: all of the value
+	turn      *turn           // of what is sampled
 	pushed    bool
 	events    bool
 
+	discardOldest bool
+	ready         bool // it stands in its subscription's list
+	triggered     bool
+	gone          bool
 	handle        uint32
 	mode          ua.MonitoringMode
 	timestamps    ua.TimestampsToReturn
-	sampling      time.Duration // 0: every change
 	size          int
-	discardOldest bool
+	sampling      time.Duration // 0: every change
 	filter        rawvalue.Filter
-	select_       *event.Filter
-	weight        int64 // of select_, bytes
+	choice        *choice // of events
 
-	queue     []entry
-	ready     bool               // it stands in its subscription's list
-	last      rawvalue.DataValue // that was queued; Raw is nil before the first
-	newest    []byte             // that came too soon after it
-	taken     int64              // when last was, see Engine.now
-	overflow  []byte             // what is told of events that are lost
-	triggers  []*item            // reported when this one is
-	triggered bool
-	due       time.Time // of the next sample
-	place     int       // among the engine's sampled
-	gone      bool
+	queue  []entry
+	last   rawvalue.Trace // of what was queued
+	taken  int64          // when it was, see Engine.now
+	newest []byte         // that came too soon after it
+	links  []*item        // reported when this one is
+}
+
+// choice says which events an item reports, and what of them.
+type choice struct {
+	filter   *event.Filter
+	overflow []byte // what is told of events that are lost
+	weight   int64  // bytes
+}
+
+// itemCost is what an item holds, bytes: itself, its places in the maps that find it and
+// its value while that waits.
+const itemCost = 432
+
+// cost is what an item holds beside its values, bytes.
+func (it *item) cost() int64 {
+	n := int64(itemCost + linkCost*len(it.links))
+	if it.choice != nil {
+		n += it.choice.weight
+	}
+	return n
 }
 
 // entry is what waits for a message: a DataValue, or the fields of an event.
@@ -54,17 +70,13 @@ type entry struct {
 	overflow bool
 }
 
-// cost is what an entry may hold, bytes: a value that others share, or that is still
-// the newest, counts as if it were its own.
-func (n *entry) cost() int64 { return int64(unsafe.Sizeof(*n)) + int64(len(n.raw)) }
-
 // offer takes a new value if the filter wants it. Values that come faster than the
 // item samples are kept for their time: the newest counts.
 func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 	if it.gone || it.mode == ua.MonitoringModeDisabled || it.events {
 		return
 	}
-	if it.sampling > 0 && it.last.Raw != nil && now-it.taken < int64(it.sampling) {
+	if it.sampling > 0 && it.last.Known() && now-it.taken < int64(it.sampling) {
 		if it.newest == nil {
 			it.sub.tardy = append(it.sub.tardy, it)
 			it.sub.waits.Store(true)
@@ -73,7 +85,7 @@ func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
 		return
 	}
 	it.newest = nil
-	if part, ok := it.cut(dv); ok && (it.last.Raw == nil || it.filter.Changed(it.last, part)) {
+	if part, ok := it.cut(dv); ok && (!it.last.Known() || it.filter.Changed(&it.last, part)) {
 		it.push(e, part, now)
 	}
 }
@@ -100,16 +112,27 @@ func (it *item) push(e *Engine, dv rawvalue.DataValue, now int64) {
 	if it.part != nil {
 		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // it was skimmed by cut
 	}
-	it.last, it.taken = dv, now
+	it.remember(e, it.filter.Trace(dv))
+	it.taken = now
 	it.enqueue(e, entry{raw: dv.Raw})
+}
+
+// remember takes a trace for the last one. A value for which there is no room is not
+// kept: the next change is reported then, however small.
+func (it *item) remember(e *Engine, t rawvalue.Trace) {
+	if old := it.last.Value(); len(old) > spared {
+		e.letGo(it.sub, old)
+	}
+	if now := t.Value(); len(now) > spared && !e.hold(it.sub, now, false) {
+		t.Forget()
+	}
+	it.last = t
 }
 
 // enqueue queues an entry; one that finds the queue full takes another's place, and
 // tells of it (OPC 10000-4 §5.13.1.5).
 func (it *item) enqueue(e *Engine, n entry) {
-	full := len(it.queue) >= it.size || len(it.queue) > 0 && e.queued.Load() >= e.cfg.Limits.Queued
-	if !full {
-		e.queued.Add(n.cost())
+	if len(it.queue) < it.size && e.hold(it.sub, n.raw, false) {
 		it.queue = append(it.queue, n)
 	} else {
 		e.dropped.Add(1)
@@ -119,7 +142,7 @@ func (it *item) enqueue(e *Engine, n entry) {
 	if it.mode == ua.MonitoringModeDisabled {
 		return
 	}
-	for _, other := range it.triggers {
+	for _, other := range it.links {
 		if !other.gone && other.mode == ua.MonitoringModeSampling && len(other.queue) > 0 {
 			other.triggered = true
 			other.list()
@@ -127,17 +150,19 @@ func (it *item) enqueue(e *Engine, n entry) {
 	}
 }
 
-// squeeze puts an entry into a full queue. Of events that are lost another event tells,
-// in the place of the first.
+// squeeze puts an entry into a queue that has no room for it. Of events that are lost
+// another event tells, in the place of the first.
 func (it *item) squeeze(e *Engine, n entry) {
 	last := len(it.queue) - 1
-	lost := entry{raw: it.overflow, fields: n.fields}
 	switch {
+	case last < 0:
+		it.queue = append(it.queue, it.fit(e, n))
+		it.queue[0].overflow = !it.events && it.size > 1
 	case it.events && last > 0 && it.discardOldest:
 		it.replace(e, 1, last, n)
-		it.set(e, 0, lost)
+		it.set(e, 0, it.lost(n))
 	case it.events && last > 0:
-		it.set(e, last, lost)
+		it.set(e, last, it.lost(n))
 	case it.discardOldest || it.events:
 		it.replace(e, 0, last, n)
 		it.queue[0].overflow = it.size > 1
@@ -147,16 +172,38 @@ func (it *item) squeeze(e *Engine, n entry) {
 	}
 }
 
+// lost is the entry that tells of events that are.
+func (it *item) lost(n entry) entry { return entry{raw: it.choice.overflow, fields: n.fields} }
+
 // replace takes the entry at first out and appends n.
 func (it *item) replace(e *Engine, first, last int, n entry) {
-	e.queued.Add(n.cost() - it.queue[first].cost())
+	e.letGo(it.sub, it.queue[first].raw)
 	copy(it.queue[first:], it.queue[first+1:])
-	it.queue[last] = n
+	it.queue[last] = it.fit(e, n)
 }
 
 func (it *item) set(e *Engine, i int, n entry) {
-	e.queued.Add(n.cost() - it.queue[i].cost())
-	it.queue[i] = n
+	e.letGo(it.sub, it.queue[i].raw)
+	it.queue[i] = it.fit(e, n)
+}
+
+// noMemory is what a client reads in the place of a value that is too large for now.
+var noMemory = rawvalue.AppendStatus(nil, ua.StatusBadOutOfMemory, rawvalue.Answer{})
+
+// fit counts an entry that takes another's place, or is the only one: if there is no
+// room for it even so, what says so. A small value finds room always.
+func (it *item) fit(e *Engine, n entry) entry {
+	if e.hold(it.sub, n.raw, false) {
+		return n
+	}
+	switch {
+	case it.events:
+		n = it.lost(n)
+	case len(n.raw) > spared:
+		n.raw = noMemory
+	}
+	e.hold(it.sub, n.raw, true)
+	return n
 }
 
 // reports tells whether what is queued goes into the next message.
@@ -192,7 +239,7 @@ func (it *item) sample(e *Engine) {
 	if it.gone || it.mode == ua.MonitoringModeDisabled {
 		return
 	}
-	if part, ok := it.cut(dv); ok && (it.last.Raw == nil || it.filter.Changed(it.last, part)) {
+	if part, ok := it.cut(dv); ok && (!it.last.Known() || it.filter.Changed(&it.last, part)) {
 		it.push(e, part, e.now.Load())
 	}
 }
@@ -211,15 +258,19 @@ func (it *item) read(e *Engine) []byte {
 	return e.cfg.Nodes.AppendAttribute(nil, &it.sub.client, it.node, it.attribute)
 }
 
-// begin takes over the value that an item begins with, if no change has come first.
-func (it *item) begin(e *Engine, raw []byte) {
+// begin takes over the value that an item begins with, if no change has come first, or,
+// to send it again, if none waits.
+func (it *item) begin(e *Engine, raw []byte, again bool) {
 	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil || it.events {
 		return
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	if it.gone || it.mode == ua.MonitoringModeDisabled || it.last.Raw != nil {
+	switch {
+	case it.gone || it.mode == ua.MonitoringModeDisabled:
+		return
+	case !again && it.last.Known(), again && (it.mode != ua.MonitoringModeReporting || !it.last.Known() || len(it.queue) > 0):
 		return
 	}
 	if part, ok := it.cut(dv); ok {
@@ -229,36 +280,43 @@ func (it *item) begin(e *Engine, raw []byte) {
 
 // notice takes an event if the filter wants it, or anyway.
 func (it *item) notice(e *Engine, ev *event.Event, v addrspace.View, anyway bool) {
-	if it.gone || it.mode == ua.MonitoringModeDisabled || it.select_ == nil {
+	if it.gone || it.mode == ua.MonitoringModeDisabled || it.choice == nil {
 		return
 	}
-	if anyway || it.select_.Match(ev, v) {
-		it.enqueue(e, entry{raw: it.select_.AppendFields(nil, ev, v), fields: uint32(it.select_.Len())})
+	if anyway || it.choice.filter.Match(ev, v) {
+		it.enqueue(e, entry{raw: it.choice.filter.AppendFields(nil, ev, v), fields: uint32(it.choice.filter.Len())})
 	}
 }
 
-// clear empties the queue, as when monitoring is disabled or the item goes.
+// clear forgets all values, as when monitoring is disabled or the item goes.
 func (it *item) clear(e *Engine) {
 	for i := range it.queue {
-		e.queued.Add(-it.queue[i].cost())
+		e.letGo(it.sub, it.queue[i].raw)
 	}
+	it.remember(e, rawvalue.Trace{})
 	it.queue, it.newest, it.triggered = nil, nil, false
 }
 
 // leave takes items out of everything that feeds them. The engine's lock is held.
 func (e *Engine) leave(items []*item) {
 	nodes := map[*index]map[rawvalue.NodeID]bool{}
+	linked := map[*subscription]bool{}
 	for _, it := range items {
-		it.sub.mu.Lock()
+		s := it.sub
+		s.mu.Lock()
 		it.gone = true
 		it.clear(e)
-		delete(it.sub.items, it.id)
-		it.sub.mu.Unlock()
+		delete(s.items, it.id)
+		s.account.force(-it.cost())
+		linked[s] = s.linked
+		s.mu.Unlock()
 		e.items.Add(-1)
-		e.filters.Add(-it.weight)
+		if it.events {
+			s.events--
+		}
 		x := e.feeds(it)
 		if x == nil {
-			e.sampled.remove(it)
+			e.sampled.remove(it.turn)
 			continue
 		}
 		if nodes[x] == nil {
@@ -269,6 +327,11 @@ func (e *Engine) leave(items []*item) {
 	for x, list := range nodes {
 		for node := range list {
 			x.sweep(node)
+		}
+	}
+	for s, some := range linked {
+		if some {
+			s.unlinkGone()
 		}
 	}
 }
@@ -282,29 +345,6 @@ func (e *Engine) feeds(it *item) *index {
 		return e.shard(it.node)
 	}
 	return nil
-}
-
-// link has another item reported when this one is.
-func (it *item) link(other *item, most int) ua.StatusCode {
-	it.triggers = slices.DeleteFunc(it.triggers, func(o *item) bool { return o.gone })
-	switch {
-	case other == nil:
-		return ua.StatusBadMonitoredItemIDInvalid
-	case slices.Contains(it.triggers, other):
-		return ua.StatusOK
-	case len(it.triggers) >= most:
-		return ua.StatusBadTooManyMonitoredItems
-	}
-	it.triggers = append(it.triggers, other)
-	return ua.StatusOK
-}
-
-func (it *item) unlink(other *item) ua.StatusCode {
-	if i := slices.Index(it.triggers, other); other != nil && i >= 0 {
-		it.triggers = slices.Delete(it.triggers, i, i+1)
-		return ua.StatusOK
-	}
-	return ua.StatusBadMonitoredItemIDInvalid
 }
 
 // hears tells whether an event is reported at the item's node.

@@ -33,30 +33,43 @@ func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodRes
 		r.StatusCode = code
 		return r, true
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	k := &call{Engine: e, client: c}
+	var refresh []*item
+	e.mu.Lock()
 	s := k.own(args[0])
-	if s == nil {
+	switch {
+	case s == nil:
 		r.StatusCode = ua.StatusBadSubscriptionIDInvalid
-		return r, true
-	}
-	switch number {
-	case id.ConditionType_ConditionRefresh:
-		k.refresh(s, nil)
-	case id.ConditionType_ConditionRefresh2:
-		it := s.item(args[1])
-		if it == nil || !it.events {
-			r.StatusCode = ua.StatusBadMonitoredItemIDInvalid
-		} else {
-			k.refresh(s, it)
-		}
-	case id.Server_GetMonitoredItems:
+	case number == id.Server_GetMonitoredItems:
 		r.OutputArguments = s.handles()
-	case id.Server_ResendData:
+	case number == id.Server_ResendData:
 		s.resend(e)
+	case s.refreshing:
+		r.StatusCode = ua.StatusBadRefreshInProgress
+	default:
+		refresh, r.StatusCode = s.listeners(args[1:])
+		s.refreshing = len(refresh) > 0
+	}
+	e.mu.Unlock()
+	if len(refresh) > 0 {
+		k.refresh(s, refresh, e.snapshot(k.stamp(), k.stamp()))
 	}
 	return r, true
+}
+
+// listeners are the event items of a subscription, or one of them.
+func (s *subscription) listeners(only []uint32) (list []*item, code ua.StatusCode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range s.items {
+		if it.events && (len(only) == 0 || it.id == only[0]) {
+			list = append(list, it)
+		}
+	}
+	if len(only) > 0 && len(list) == 0 {
+		return nil, ua.StatusBadMonitoredItemIDInvalid
+	}
+	return list, ua.StatusOK
 }
 
 // arguments reads UInt32s.
@@ -88,32 +101,45 @@ func (s *subscription) handles() []*ua.Variant {
 	return []*ua.Variant{ua.MustVariant(servers), ua.MustVariant(clients)}
 }
 
-// refresh sends the state of all retained conditions to the event items of a
-// subscription, or to one of them (OPC 10000-9 §5.5.7). The events around it pass every
-// filter.
-func (k *call) refresh(s *subscription, only *item) {
-	start, end := k.stamp(), k.stamp()
-	k.conditionsMu.Lock()
-	var list []*event.Event
-	for ev := range k.conditions.Refresh(start, end) {
-		list = append(list, ev)
-	}
-	k.conditionsMu.Unlock()
-	k.cfg.Space.View(func(v addrspace.View) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, it := range s.items {
-			if !it.events || only != nil && it != only {
-				continue
-			}
-			for i, ev := range list {
-				around := i == 0 || i == len(list)-1
-				if around || it.hears(ev) {
-					it.notice(k.Engine, ev, v, around)
+// refresh sends the state of all retained conditions to event items of a subscription
+// (OPC 10000-9 §5.5.7). The events around it pass every filter. It holds no lock for
+// long: what happens meanwhile goes on, and a state that is not the newest any more is
+// left out, since what replaced it is told as an event.
+func (k *call) refresh(s *subscription, items []*item, list []*event.Event) {
+	const stretch = 200 // events that are looked at without a pause
+	for part := range slices.Chunk(list, max(1, stretch/len(items))) {
+		k.cfg.Space.View(func(v addrspace.View) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, ev := range part {
+				around := ev == list[0] || ev == list[len(list)-1]
+				if !around && !k.retained(ev) {
+					continue
+				}
+				for _, it := range items {
+					if around || it.hears(ev) {
+						it.notice(k.Engine, ev, v, around)
+					}
 				}
 			}
-		}
-	})
+		})
+	}
+	k.mu.Lock()
+	s.refreshing = false
+	k.mu.Unlock()
+}
+
+// snapshot is what a refresh sends.
+func (e *Engine) snapshot(start, end event.Stamp) []*event.Event {
+	e.conditionsMu.Lock()
+	defer e.conditionsMu.Unlock()
+	return slices.Collect(e.conditions.Refresh(start, end))
+}
+
+func (e *Engine) retained(ev *event.Event) bool {
+	e.conditionsMu.Lock()
+	defer e.conditionsMu.Unlock()
+	return e.conditions.Holds(ev)
 }
 
 func (k *call) stamp() event.Stamp {

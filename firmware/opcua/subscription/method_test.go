@@ -42,6 +42,41 @@ func TestARefreshOfOneItemIsItsAlone(t *testing.T) {
 	}
 }
 
+// A state that is replaced while a refresh is under way must not be told after what
+// replaced it.
+func TestARefreshTellsNoStateThatIsOver(t *testing.T) {
+	r := newRig(t, Limits{})
+	sub := r.subscribe(alice, nil)
+	r.monitor(alice, sub, eventItem(7, 10, "Severity"))
+	r.e.Event(alarm(t, 1, 500, true))
+	r.e.Event(alarm(t, 2, 300, true))
+	k := &call{Engine: r.e, client: alice}
+	list := r.e.snapshot(k.stamp(), k.stamp())
+	r.e.Event(alarm(t, 1, 900, true))
+	items, _ := r.e.subs[sub].listeners(nil)
+	k.refresh(r.e.subs[sub], items, list)
+	got := r.publish(alice)
+	r.pass(100 * ms)
+	if got, want := told(got), "#1 7:500, 7:300, 7:900, 7:100, 7:300, 7:100,"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestASecondRefreshWaitsForTheFirst(t *testing.T) {
+	r := newRig(t, Limits{})
+	sub := r.subscribe(alice, nil)
+	r.monitor(alice, sub, eventItem(7, 10, "Severity"))
+	for range 2 { // one that is over is no hindrance
+		if got := r.call(alice, id.ConditionType_ConditionRefresh, sub).StatusCode; got != ua.StatusOK {
+			t.Fatalf("got %v, want Good", got)
+		}
+	}
+	r.e.subs[sub].refreshing = true
+	if got := r.call(alice, id.ConditionType_ConditionRefresh, sub).StatusCode; got != ua.StatusBadRefreshInProgress {
+		t.Errorf("got %v while one is under way, want Bad_RefreshInProgress", got)
+	}
+}
+
 func TestMethodsThatAreRefused(t *testing.T) {
 	bob := &Client{Session: 2, User: "bob"}
 	r := newRig(t, Limits{})

@@ -1,14 +1,10 @@
 package subscription
 
 import (
-	"errors"
-	"math"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/opcua/addrspace"
-	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -49,12 +45,16 @@ func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, sta
 	switch {
 	case r.MonitoringMode > ua.MonitoringModeReporting:
 		result.StatusCode = ua.StatusBadMonitoringModeInvalid
-	case len(s.items) >= k.cfg.Limits.ItemsPerSubscription || k.items.Load() >= int64(k.cfg.Limits.Items) || k.itemsOfSession() >= k.cfg.Limits.ItemsPerSession:
+	case !k.room(it):
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 	default:
 		result.FilterResult, result.StatusCode = k.configure(it, r.RequestedParameters)
 	}
 	if result.StatusCode != ua.StatusOK {
+		return result
+	}
+	if !s.account.take(it.cost()) {
+		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 		return result
 	}
 	it.id = k.lastItem.Add(1)
@@ -63,12 +63,36 @@ func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, sta
 	return result
 }
 
-// itemsOfSession counts what the caller's session has.
-func (k *call) itemsOfSession() (n int) {
-	for _, s := range k.ofSession(k.client.Session) {
-		n += len(s.items)
+// room tells whether there may be another item. Of those on one node, and of those that
+// events are compared with, there are fewer: each costs time whenever something happens.
+func (k *call) room(it *item) bool {
+	l := k.cfg.Limits
+	if len(it.sub.items) >= l.ItemsPerSubscription || k.items.Load() >= int64(l.Items) {
+		return false
 	}
-	return n
+	mine, events := 0, 0
+	for _, s := range k.ofSession(k.client.Session) {
+		mine += len(s.items)
+		events += s.events
+	}
+	if mine >= l.ItemsPerSession || it.events && events >= l.EventItemsPerSession {
+		return false
+	}
+	x := k.feeds(it)
+	if x == nil {
+		return true
+	}
+	const others = 20
+	same, all := 0, x.of(it.node)
+	if len(all) < l.ItemsPerNode {
+		return true
+	}
+	for _, o := range all {
+		if o.sub.session == k.client.Session {
+			same++
+		}
+	}
+	return same < l.ItemsPerNode && len(all) < others*l.ItemsPerNode
 }
 
 // target finds what an item is to monitor.
@@ -111,147 +135,22 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 	return ua.StatusOK
 }
 
-// configure takes over an item's parameters, or leaves it as it was.
-func (k *call) configure(it *item, p *ua.MonitoringParameters) (*ua.ExtensionObject, ua.StatusCode) {
-	none := ua.NewExtensionObject(nil)
-	if p == nil {
-		return none, ua.StatusBadMonitoredItemFilterInvalid
-	}
-	var filter any
-	if p.Filter != nil {
-		filter = p.Filter.Value
-		if filter == nil && p.Filter.TypeID != nil && p.Filter.TypeID.NodeID != nil && p.Filter.TypeID.NodeID.IntID() != 0 {
-			return none, ua.StatusBadMonitoredItemFilterUnsupported
-		}
-	}
-	if it.events {
-		return k.configureEvents(it, p, filter)
-	}
-	made, code := k.dataFilter(it, filter)
-	if code != ua.StatusOK {
-		return none, code
-	}
-	it.filter, it.handle, it.discardOldest = made, p.ClientHandle, p.DiscardOldest
-	it.size = int(min(max(p.QueueSize, 1), k.cfg.Limits.DataQueue))
-	it.sampling = k.samplingOf(it, p.SamplingInterval)
-	return none, ua.StatusOK
-}
-
-func (k *call) samplingOf(it *item, ms float64) time.Duration {
-	if ms < 0 {
-		return max(it.sub.interval, k.floor(it))
-	}
-	if ms == 0 && it.pushed {
-		return 0
-	}
-	return max(interval(ms, k.cfg.Limits), k.floor(it))
-}
-
-func (k *call) floor(it *item) time.Duration {
-	if it.attribute != ua.AttributeIDValue {
-		return attributeSampling
-	}
-	return k.cfg.Limits.MinInterval
-}
-
-func (k *call) dataFilter(it *item, filter any) (rawvalue.Filter, ua.StatusCode) {
-	trigger, kind, deadband := ua.DataChangeTriggerStatusValue, ua.DeadbandTypeNone, 0.0
-	switch f := filter.(type) {
-	case nil:
-	case *ua.DataChangeFilter:
-		if it.attribute != ua.AttributeIDValue {
-			return rawvalue.Filter{}, ua.StatusBadFilterNotAllowed
-		}
-		trigger, kind, deadband = f.Trigger, ua.DeadbandType(f.DeadbandType), f.DeadbandValue
-	case *ua.EventFilter:
-		return rawvalue.Filter{}, ua.StatusBadFilterNotAllowed
-	default:
-		return rawvalue.Filter{}, ua.StatusBadMonitoredItemFilterUnsupported
-	}
-	var euRange rawvalue.Variant
-	if kind != ua.DeadbandTypeNone {
-		dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute), rawvalue.Limits{})
-		if err == nil && !dv.Value.IsNull() && !rawvalue.IsNumber(dv.Value.Type()) {
-			return rawvalue.Filter{}, ua.StatusBadFilterNotAllowed
-		}
-		euRange = k.cfg.Nodes.EURange(it.node)
-	}
-	made, err := rawvalue.NewFilter(trigger, kind, deadband, euRange)
-	var e *rawvalue.Error
-	if errors.As(err, &e) {
-		return made, e.Code
-	}
-	return made, ua.StatusOK
-}
-
-func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any) (*ua.ExtensionObject, ua.StatusCode) {
-	none := ua.NewExtensionObject(nil)
-	f, ok := filter.(*ua.EventFilter)
-	if !ok {
-		return none, ua.StatusBadFilterNotAllowed
-	}
-	weight := weigh(f, p.Filter)
-	if k.filters.Load()+weight > k.cfg.Limits.FilterBytes {
-		return none, ua.StatusBadTooManyMonitoredItems
-	}
-	var made *event.Filter
-	var result *ua.EventFilterResult
-	var code ua.StatusCode
-	k.cfg.Space.View(func(v addrspace.View) {
-		if made, result, code = event.NewFilter(f, v, event.Limits{}); code == ua.StatusOK {
-			it.overflow = made.AppendFields(nil, event.QueueOverflow(k.stamp()), v)
-		}
-	})
-	if result != nil {
-		if result.SelectClauseDiagnosticInfos == nil {
-			result.SelectClauseDiagnosticInfos = []*ua.DiagnosticInfo{}
-		}
-		none = ua.NewExtensionObject(result)
-	}
-	if code != ua.StatusOK {
-		return none, code
-	}
-	it.select_, it.weight, it.handle, it.discardOldest = made, weight, p.ClientHandle, p.DiscardOldest
-	it.size = int(k.cfg.Limits.EventQueue)
-	if p.QueueSize > 0 {
-		it.size = int(min(p.QueueSize, k.cfg.Limits.EventQueue))
-	}
-	it.sampling = 0
-	return none, ua.StatusOK
-}
-
-// weigh estimates what a filter holds, bytes: each clause and operand as such, and what
-// was sent, literals above all.
-func weigh(f *ua.EventFilter, sent *ua.ExtensionObject) int64 {
-	const clause = 512
-	n := len(f.SelectClauses)
-	if f.WhereClause != nil {
-		for _, e := range f.WhereClause.Elements {
-			if n++; e != nil {
-				n += len(e.FilterOperands)
-			}
-		}
-	}
-	raw, err := sent.Encode()
-	if err != nil { // it came in encoded
-		return math.MaxInt32
-	}
-	return int64(n*clause + 2*len(raw))
-}
-
 // enter begins to feed an item.
 func (k *call) enter(it *item) {
 	k.items.Add(1)
-	k.filters.Add(it.weight)
+	if it.events {
+		it.sub.events++
+	}
 	it.sub.mu.Lock()
 	it.sub.items[it.id] = it
 	it.sub.mu.Unlock()
 	if x := k.feeds(it); x != nil {
 		x.add(it)
 	} else {
-		k.sampled.again(it, k.cfg.Now().Add(it.sampling))
+		it.turn = &turn{it: it}
+		k.sampled.again(it.turn, k.cfg.Now().Add(it.sampling))
 	}
-	it.begin(k.Engine, it.read(k.Engine))
+	it.begin(k.Engine, it.read(k.Engine), false)
 }
 
 // item returns an item of a subscription that is the caller's.
@@ -297,13 +196,15 @@ func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.Timest
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	it.timestamps, it.filter, it.select_, it.handle = stamps, changed.filter, changed.select_, changed.handle
-	k.filters.Add(changed.weight - it.weight)
-	it.weight = changed.weight
-	it.discardOldest, it.sampling, it.size, it.overflow = changed.discardOldest, changed.sampling, changed.size, changed.overflow
+	if !it.sub.account.take(changed.cost() - it.cost() + int64(len(it.links)*linkCost)) {
+		result.StatusCode = ua.StatusBadTooManyMonitoredItems
+		return
+	}
+	it.timestamps, it.filter, it.choice, it.handle = stamps, changed.filter, changed.choice, changed.handle
+	it.discardOldest, it.sampling, it.size = changed.discardOldest, changed.sampling, changed.size
 	if n := len(it.queue) - it.size; n > 0 {
 		for i := range it.queue[:n] {
-			k.queued.Add(-it.queue[i].cost())
+			k.letGo(it.sub, it.queue[i].raw)
 		}
 		k.dropped.Add(uint64(n))
 		it.queue = append([]entry(nil), it.queue[n:]...)
@@ -372,11 +273,10 @@ func (k *call) setMode(it *item, mode ua.MonitoringMode) {
 	it.mode = mode
 	if mode == ua.MonitoringModeDisabled {
 		it.clear(k.Engine)
-		it.last = rawvalue.DataValue{}
 	}
 	it.list()
 	it.sub.mu.Unlock()
-	it.begin(k.Engine, first)
+	it.begin(k.Engine, first, false)
 }
 
 func (k *call) setTriggering(req *ua.SetTriggeringRequest) {
@@ -406,7 +306,7 @@ func (k *call) setTriggering(req *ua.SetTriggeringRequest) {
 		resp.RemoveResults = append(resp.RemoveResults, it.unlink(s.items[n]))
 	}
 	for _, n := range req.LinksToAdd {
-		resp.AddResults = append(resp.AddResults, it.link(s.items[n], k.cfg.Limits.ItemsPerSubscription))
+		resp.AddResults = append(resp.AddResults, it.link(s.items[n], k.cfg.Limits.Links))
 	}
 	k.reply(resp)
 }

@@ -2,7 +2,6 @@ package subscription
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -17,6 +16,25 @@ type session struct {
 	number  uint32
 	waiting []*publish // requests, the oldest first
 	told    []status   // what is to be said of subscriptions that ended
+	account account
+}
+
+// session returns what a session has here, which begins with its first subscription.
+func (e *Engine) session(number uint32) *session {
+	se := e.sessions[number]
+	if se == nil {
+		se = &session{number: number, account: account{of: &e.total, most: e.cfg.Limits.HeldPerSession}}
+		e.sessions[number] = se
+	}
+	return se
+}
+
+// pop takes the oldest request.
+func (se *session) pop() *publish {
+	p := se.waiting[0]
+	se.waiting = se.waiting[1:]
+	se.account.force(-p.cost())
+	return p
 }
 
 // publish is a Publish request that waits.
@@ -27,13 +45,20 @@ type publish struct {
 	until   time.Time // the client gives up then; zero: never
 }
 
+// cost is what a request holds while it waits, bytes: itself, what answers it, and its
+// codes.
+func (p *publish) cost() int64 { return int64(768 + 4*len(p.acks)) }
+
 // status is a StatusChangeNotification that waits for a Publish request.
 type status struct {
 	subscription, sequence uint32
 	code                   ua.StatusCode
 }
 
-const maxTold = 100
+const (
+	maxTold   = 100
+	maxSpared = 100 // acknowledgements of a request that is taken whatever is held
+)
 
 // SessionClosed ends what a session has. Subscriptions that it leaves live on until
 // another session of the same user takes them over, or their lifetime ends.
@@ -57,6 +82,7 @@ func (e *Engine) giveUp(se *session, now time.Time) {
 	se.waiting = slices.DeleteFunc(se.waiting, func(p *publish) bool {
 		over := !p.until.IsZero() && now.After(p.until)
 		if over {
+			se.account.force(-p.cost())
 			p.respond(channel.Fault(p.handle, ua.StatusBadTimeout, now))
 		}
 		return over
@@ -69,21 +95,22 @@ func (e *Engine) endSession(number uint32) {
 		return
 	}
 	delete(e.sessions, number)
-	for _, p := range se.waiting {
+	for len(se.waiting) > 0 {
+		p := se.pop()
 		p.respond(channel.Fault(p.handle, ua.StatusBadSessionClosed, e.cfg.Now()))
 	}
 }
 
-// release ends the waiting of requests that nothing can answer any more.
-func (e *Engine) release(number uint32) {
+// abandon ends the waiting of requests that nothing can answer any more.
+func (e *Engine) abandon(number uint32) {
 	se := e.sessions[number]
 	if se == nil || len(e.ofSession(number)) > 0 {
 		return
 	}
-	for _, p := range se.waiting {
+	for len(se.waiting) > 0 {
+		p := se.pop()
 		p.respond(channel.Fault(p.handle, ua.StatusBadNoSubscription, e.cfg.Now()))
 	}
-	se.waiting = nil
 	if len(se.told) == 0 {
 		delete(e.sessions, number)
 	}
@@ -106,15 +133,11 @@ func (k *call) publish(req *ua.PublishRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	se := k.sessions[k.client.Session]
-	mine := k.ofSession(k.client.Session)
 	if se == nil {
-		if len(mine) == 0 {
-			k.fault(ua.StatusBadNoSubscription)
-			return
-		}
-		se = &session{number: k.client.Session}
-		k.sessions[se.number] = se
+		k.fault(ua.StatusBadNoSubscription)
+		return
 	}
+	mine := k.ofSession(k.client.Session)
 	p := &publish{handle: k.handle, respond: k.respond, acks: make([]ua.StatusCode, 0, len(req.SubscriptionAcknowledgements))}
 	if hint := req.RequestHeader.TimeoutHint; hint > 0 {
 		p.until = k.cfg.Now().Add(time.Duration(hint) * time.Millisecond)
@@ -141,10 +164,16 @@ func (k *call) publish(req *ua.PublishRequest) {
 func (k *call) wait(se *session, p *publish, mine []*subscription) {
 	now := k.cfg.Now()
 	if len(se.waiting) >= k.cfg.Limits.PublishPerSession {
-		oldest := se.waiting[0]
-		se.waiting = se.waiting[1:]
+		oldest := se.pop()
 		k.refused.Add(1)
 		oldest.respond(channel.Fault(oldest.handle, ua.StatusBadTooManyPublishRequests, now))
+	}
+	if !se.account.take(p.cost()) {
+		if len(se.waiting) > 0 || len(p.acks) > maxSpared {
+			k.fault(ua.StatusBadTooManyPublishRequests)
+			return
+		}
+		se.account.force(p.cost()) // one that waits keeps the subscriptions alive
 	}
 	se.waiting = append(se.waiting, p)
 	slices.SortFunc(mine, before)
@@ -167,18 +196,12 @@ func (e *Engine) tell(number uint32, st status) {
 	if number == 0 {
 		return // nobody is there to hear it
 	}
-	se := e.sessions[number]
-	if se == nil {
-		se = &session{number: number}
-		e.sessions[number] = se
-	}
+	se := e.session(number)
 	if len(se.told) < maxTold {
 		se.told = append(se.told, st)
 	}
 	if len(se.waiting) > 0 {
-		p := se.waiting[0]
-		se.waiting = se.waiting[1:]
-		e.confess(se, p)
+		e.confess(se, se.pop())
 	}
 }
 
@@ -209,176 +232,4 @@ func (e *Engine) answer(p *publish, s *subscription, body []byte, more bool) {
 		b = appendUint32(b, uint32(code))
 	}
 	p.respond(appendUint32(b, null))
-}
-
-func (k *call) republish(req *ua.RepublishRequest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	for _, m := range s.sent {
-		if m.sequence == req.RetransmitSequenceNumber {
-			k.respond(append(appendHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, k.cfg.Now()), m.body...))
-			return
-		}
-	}
-	k.fault(ua.StatusBadMessageNotAvailable)
-}
-
-// revise fits what a client asks for into the limits.
-func (k *call) revise(s *subscription, ms float64, lifetime, keepAlive, most uint32, priority byte) {
-	l := k.cfg.Limits
-	s.interval = interval(ms, l)
-	const maxCount = math.MaxUint32 / 10
-	s.keepAlive = min(max(keepAlive, 1), maxCount, uint32(l.MaxInterval/s.interval)+1)
-	s.lifetime = min(max(lifetime, 3*s.keepAlive), maxCount, 3*(uint32(l.MaxInterval/s.interval)+1))
-	s.most = l.Notifications
-	if most > 0 && most < uint32(s.most) {
-		s.most = int(most)
-	}
-	s.priority = priority
-}
-
-// interval fits a wish in milliseconds into the limits.
-func interval(ms float64, l Limits) time.Duration {
-	if !(ms > 0) {
-		return l.MinInterval
-	}
-	if ms > float64(l.MaxInterval/time.Millisecond) {
-		return l.MaxInterval
-	}
-	return max(l.MinInterval, time.Duration(ms*float64(time.Millisecond)))
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func (k *call) createSubscription(req *ua.CreateSubscriptionRequest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.subs) >= k.cfg.Limits.Subscriptions || len(k.ofSession(k.client.Session)) >= k.cfg.Limits.SubscriptionsPerSession {
-		k.fault(ua.StatusBadTooManySubscriptions)
-		return
-	}
-	for k.lastSub++; k.lastSub == 0 || k.subs[k.lastSub] != nil; {
-		k.lastSub++
-	}
-	s := &subscription{id: k.lastSub, session: k.client.Session, client: *k.client, enabled: req.PublishingEnabled, items: map[uint32]*item{}}
-	k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
-	s.due = k.cfg.Now().Add(s.interval)
-	k.subs[s.id] = s
-	k.alive.Add(1)
-	k.reply(&ua.CreateSubscriptionResponse{
-		ResponseHeader: k.header(), SubscriptionID: s.id, RevisedPublishingInterval: milliseconds(s.interval), RevisedLifetimeCount: s.lifetime,
-		RevisedMaxKeepAliveCount: s.keepAlive,
-	})
-}
-
-func (k *call) modifySubscription(req *ua.ModifySubscriptionRequest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
-	s.unheard = 0
-	s.due = k.cfg.Now().Add(s.interval)
-	k.reply(&ua.ModifySubscriptionResponse{
-		ResponseHeader: k.header(), RevisedPublishingInterval: milliseconds(s.interval), RevisedLifetimeCount: s.lifetime, RevisedMaxKeepAliveCount: s.keepAlive,
-	})
-}
-
-// each answers for a list of subscriptions.
-func (k *call) each(ids []uint32, f func(*subscription)) []ua.StatusCode {
-	codes := make([]ua.StatusCode, len(ids))
-	for i, n := range ids {
-		if s := k.own(n); s != nil {
-			s.unheard = 0
-			f(s)
-		} else {
-			codes[i] = ua.StatusBadSubscriptionIDInvalid
-		}
-	}
-	return codes
-}
-
-func (k *call) setPublishingMode(req *ua.SetPublishingModeRequest) {
-	if !k.count(len(req.SubscriptionIDs)) {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	codes := k.each(req.SubscriptionIDs, func(s *subscription) { s.enabled = req.PublishingEnabled })
-	k.reply(&ua.SetPublishingModeResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
-}
-
-func (k *call) deleteSubscriptions(req *ua.DeleteSubscriptionsRequest) {
-	if !k.count(len(req.SubscriptionIDs)) {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	codes := k.each(req.SubscriptionIDs, func(s *subscription) { k.drop(s) })
-	k.reply(&ua.DeleteSubscriptionsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
-}
-
-func (k *call) transferSubscriptions(req *ua.TransferSubscriptionsRequest) {
-	if !k.count(len(req.SubscriptionIDs)) {
-		return
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	resp := &ua.TransferSubscriptionsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
-	for _, n := range req.SubscriptionIDs {
-		resp.Results = append(resp.Results, k.transfer(n, req.SendInitialValues))
-	}
-	k.reply(resp)
-}
-
-func (k *call) transfer(n uint32, initial bool) *ua.TransferResult {
-	r := &ua.TransferResult{AvailableSequenceNumbers: []uint32{}}
-	s := k.subs[n]
-	switch {
-	case s == nil:
-		r.StatusCode = ua.StatusBadSubscriptionIDInvalid
-		return r
-	case s.client.User != k.client.User: // also one that is nobody's now
-		r.StatusCode = ua.StatusBadUserAccessDenied
-		return r
-	case s.client.Encrypted && !k.client.Encrypted || s.client.Signed && !k.client.Signed: // what it watches was given over a better channel
-		r.StatusCode = ua.StatusBadSecurityModeInsufficient
-		return r
-	case s.session != k.client.Session && len(k.ofSession(k.client.Session)) >= k.cfg.Limits.SubscriptionsPerSession:
-		r.StatusCode = ua.StatusBadTooManySubscriptions
-		return r
-	}
-	if old := s.session; old != k.client.Session {
-		s.session, s.client = k.client.Session, *k.client
-		k.tell(old, status{s.id, next(s.sequence), ua.StatusGoodSubscriptionTransferred})
-		k.release(old)
-	}
-	s.unheard = 0
-	if initial {
-		s.resend(k.Engine)
-	}
-	for _, m := range s.sent {
-		r.AvailableSequenceNumbers = append(r.AvailableSequenceNumbers, m.sequence)
-	}
-	return r
-}
-
-// resend queues the last value of every item that reports (OPC 10000-5 §9.2).
-func (s *subscription) resend(e *Engine) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, it := range s.items {
-		if !it.events && it.mode == ua.MonitoringModeReporting && it.last.Raw != nil && len(it.queue) == 0 {
-			it.enqueue(e, entry{raw: it.last.Raw})
-		}
-	}
 }
