@@ -31,6 +31,7 @@ type assembler struct {
 	skipLarge bool // a client: give up on a response that is too large, not on the channel
 	buf       []byte
 	reserved  int
+	given     int // of the last message: its owner still works on it
 	chunks    int
 	bytes     int
 	request   uint32
@@ -75,9 +76,15 @@ func (a *assembler) add(flag byte, request uint32, body []byte, now time.Time) (
 		return m, false, nil
 	}
 	m = Message{RequestID: request, Body: a.buf}
-	a.buf = nil
+	a.given, a.reserved, a.buf = a.given+a.reserved, 0, nil
 	a.drop()
 	return m, true, nil
+}
+
+// done says that the last message is not worked on any more.
+func (a *assembler) done() {
+	a.memory.Release(a.given)
+	a.given = 0
 }
 
 func (a *assembler) keep(body []byte) error {

@@ -157,8 +157,10 @@ func (c *Channel) sendOpen(channel, request uint32, body []byte) error {
 
 // Receive waits for the next message. It answers renewals, enforces every rule of
 // the channel, and on a breach tells the peer and closes. io.EOF means that the
-// peer closed the channel or the connection.
+// peer closed the channel or the connection. What a message takes of the memory that
+// connections share is given back by the next call.
 func (c *Channel) Receive() (Message, error) {
+	c.parts.done()
 	for {
 		m, done, err := c.receiveChunk()
 		if err != nil {
@@ -181,6 +183,7 @@ func (c *Channel) end(err error) error {
 	}
 	c.conn.Close()
 	c.parts.drop()
+	c.parts.done()
 	return err
 }
 

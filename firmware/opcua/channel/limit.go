@@ -27,15 +27,20 @@ func (l *renewLimit) allow(now time.Time) bool {
 	return true
 }
 
-// limitedLog writes at most ten lines a second and says how many it kept back.
-type limitedLog struct {
+// LimitedLog writes at most ten lines a second and says how many it kept back: those
+// who are refused do not fill a card. Its methods are safe for concurrent use.
+type LimitedLog struct {
 	log    *slog.Logger
 	mu     sync.Mutex
 	second time.Time
 	lines  int
 }
 
-func (l *limitedLog) warn(text string, args ...any) {
+// NewLimitedLog returns one that writes to log.
+func NewLimitedLog(log *slog.Logger) *LimitedLog { return &LimitedLog{log: log} }
+
+// Warn writes a line, unless there were too many.
+func (l *LimitedLog) Warn(text string, args ...any) {
 	const perSecond = 10
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -52,7 +52,7 @@ type Server struct {
 	mu      sync.Mutex
 	ids     map[uint32]struct{}
 	refused atomic.Uint64
-	log     limitedLog
+	log     *LimitedLog
 }
 
 // NewServer checks cfg.
@@ -85,7 +85,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, crypto: make(chan struct{}, runtime.GOMAXPROCS(0)), ids: map[uint32]struct{}{},
-		log: limitedLog{log: cfg.Log},
+		log: NewLimitedLog(cfg.Log),
 	}, nil
 }
 
@@ -101,7 +101,7 @@ func (s *Server) Open(ctx context.Context, conn *transport.Conn) (*Channel, erro
 		return c, nil
 	}
 	s.refused.Add(1)
-	s.log.warn("opcua: secure channel refused", "client", conn.RemoteAddr().String(), "reason", err.Error())
+	s.log.Warn("opcua: secure channel refused", "client", conn.RemoteAddr().String(), "reason", err.Error())
 	var e *transport.Error
 	if !errors.As(err, &e) || !e.Remote {
 		code, reason := Code(err), ""

@@ -232,3 +232,49 @@ func TestASessionDoesNotMoveToAWeakerChannel(t *testing.T) {
 		}
 	}
 }
+
+// Requests that are much larger once they are decoded, from many sessions at once.
+func TestLargeRequestsAtOnceAreBoundedInMemory(t *testing.T) {
+	const clients, most = 16, 64 << 20
+	_, url := start(t, func(c *Config) { c.Limits.Operations = 10 })
+	other, token := newSession(t, url)
+	var sessions []func()
+	for range clients {
+		c, token := newSession(t, url)
+		items := make([]*ua.ReadValueID, 150_000)
+		for i := range items {
+			items[i] = &ua.ReadValueID{NodeID: ua.NewTwoByteNodeID(1), AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}}
+		}
+		body, err := channel.Encode(readRequest(token, items...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, func() {
+			for range 2 {
+				if _, err := c.Do(t.Context(), body); err != nil {
+					return // sent away: there is no memory for more messages
+				}
+			}
+		})
+	}
+	before := heap()
+	var work sync.WaitGroup
+	for _, s := range sessions {
+		work.Go(s)
+	}
+	over := make(chan struct{})
+	go func() { work.Wait(); close(over) }()
+	var peak uint64
+	for done := false; !done; {
+		select {
+		case <-over:
+			done = true
+		default:
+			peak = max(peak, heap())
+			answered(t, other, token)
+		}
+	}
+	if got := int64(peak) - int64(before); got > most {
+		t.Errorf("got %d MB more while %d clients sent 2 MB each at a time, want at most %d", got>>20, clients, most>>20)
+	}
+}

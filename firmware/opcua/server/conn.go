@@ -148,6 +148,8 @@ func (q *query) handle() bool {
 		q.refuse(ua.StatusBadServiceUnsupported, q.s.cfg.Refusal)
 		return true
 	}
+	end := q.s.turns.take(len(q.body), sv.large)
+	defer func() { end() }()
 	req, err := channel.Decode(q.body)
 	if err != nil {
 		q.s.faults.Add(1)
@@ -155,6 +157,10 @@ func (q *query) handle() bool {
 		return true
 	}
 	q.body = nil // a Publish waits long
+	if sv.slow {
+		end()
+		end = func() {}
+	}
 	sv.serve(q, req)
 	return true
 }
@@ -164,6 +170,8 @@ type service struct {
 	serve   func(*query, any)
 	session bool // it needs an activated session
 	refused bool // it is not supported at all
+	large   bool // the answer may be
+	slow    bool // keys and passwords are worked on, which is bounded where it is done
 }
 
 func typed[T any](f func(*query, T)) func(*query, any) {
@@ -181,14 +189,14 @@ func typed[T any](f func(*query, T)) func(*query, any) {
 var services = map[uint32]service{
 	id.GetEndpointsRequest_Encoding_DefaultBinary:                  {serve: typed((*query).getEndpoints)},
 	id.FindServersRequest_Encoding_DefaultBinary:                   {serve: typed((*query).findServers)},
-	id.CreateSessionRequest_Encoding_DefaultBinary:                 {serve: typed((*query).createSession)},
-	id.ActivateSessionRequest_Encoding_DefaultBinary:               {serve: typed((*query).activateSession)},
+	id.CreateSessionRequest_Encoding_DefaultBinary:                 {serve: typed((*query).createSession), slow: true},
+	id.ActivateSessionRequest_Encoding_DefaultBinary:               {serve: typed((*query).activateSession), slow: true},
 	id.CloseSessionRequest_Encoding_DefaultBinary:                  {serve: typed((*query).closeSession)},
 	id.CancelRequest_Encoding_DefaultBinary:                        {serve: typed((*query).cancel), session: true},
-	id.ReadRequest_Encoding_DefaultBinary:                          {serve: typed((*query).read), session: true},
-	id.BrowseRequest_Encoding_DefaultBinary:                        {serve: typed((*query).browse), session: true},
-	id.BrowseNextRequest_Encoding_DefaultBinary:                    {serve: typed((*query).browseNext), session: true},
-	id.TranslateBrowsePathsToNodeIDsRequest_Encoding_DefaultBinary: {serve: typed((*query).translate), session: true},
+	id.ReadRequest_Encoding_DefaultBinary:                          {serve: typed((*query).read), session: true, large: true},
+	id.BrowseRequest_Encoding_DefaultBinary:                        {serve: typed((*query).browse), session: true, large: true},
+	id.BrowseNextRequest_Encoding_DefaultBinary:                    {serve: typed((*query).browseNext), session: true, large: true},
+	id.TranslateBrowsePathsToNodeIDsRequest_Encoding_DefaultBinary: {serve: typed((*query).translate), session: true, large: true},
 	id.RegisterNodesRequest_Encoding_DefaultBinary:                 {serve: typed((*query).registerNodes), session: true},
 	id.UnregisterNodesRequest_Encoding_DefaultBinary:               {serve: typed((*query).unregisterNodes), session: true},
 	id.WriteRequest_Encoding_DefaultBinary:                         {serve: typed((*query).write), session: true},

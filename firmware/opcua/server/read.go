@@ -139,7 +139,6 @@ func (q *query) read(req *ua.ReadRequest) {
 		q.fault(ua.StatusBadMaxAgeInvalid)
 		return
 	}
-	defer q.s.work()()
 	b := q.raw(id.ReadResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(req.NodesToRead)))
 	answer := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}

@@ -42,7 +42,8 @@ type Server struct {
 	defaults   atomic.Pointer[defaults]
 
 	requests, refused, faults atomic.Uint64
-	busy                      chan struct{} // requests that make large answers
+	turns                     turns
+	refusals                  *channel.LimitedLog
 
 	mu    sync.Mutex
 	addr  net.Addr
@@ -59,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{}, why: errors.New("not listening yet"),
-		sessions: newSessions(cfg.Limits), busy: make(chan struct{}, maxBusy),
+		sessions: newSessions(cfg.Limits), refusals: channel.NewLimitedLog(cfg.Log), turns: turns{busy: make(chan struct{}, maxBusy), heavy: make(chan struct{}, 1)},
 	}
 	s.state.Store(uint32(ua.ServerStateRunning))
 	s.level.Store(255)
@@ -78,12 +79,6 @@ func New(cfg Config) (*Server, error) {
 		Operations: cfg.Limits.Operations, Subscriptions: maxSubscriptions, SubscriptionsPerSession: maxSessionSubscriptions, Items: maxItems, ItemsPerSubscription: maxSubscriptionItems, DataQueue: maxItemQueue,
 	}})
 	return s, nil
-}
-
-// work waits for its turn to make an answer that may be large, and returns what ends it.
-func (s *Server) work() (done func()) {
-	s.busy <- struct{}{}
-	return func() { <-s.busy }
 }
 
 func (s *Server) identity() channel.Identity {

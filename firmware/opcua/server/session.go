@@ -187,7 +187,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		code = ua.StatusBadIdentityTokenRejected
 	}
 	if code != ua.StatusOK {
-		q.s.cfg.Log.Warn("opcua server refuses a user", "client", peer.Address, "status", code)
+		q.s.refusals.Warn("opcua server refuses a user", "client", peer.Address, "status", code)
 		q.fault(code)
 		return
 	}

@@ -57,7 +57,6 @@ func (q *query) browse(req *ua.BrowseRequest) {
 	if r := req.RequestedMaxReferencesPerNode; r > 0 && r < uint32(most) {
 		most = int(r)
 	}
-	defer q.s.work()()
 	b := q.raw(id.BrowseResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	effort := 0
@@ -246,7 +245,6 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 		q.fault(code)
 		return
 	}
-	defer q.s.work()()
 	b := q.raw(id.BrowseNextResponse_Encoding_DefaultBinary)
 	b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	for _, point := range req.ContinuationPoints { // no more than a session holds are good
@@ -294,7 +292,6 @@ func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 		q.fault(code)
 		return
 	}
-	defer q.s.work()()
 	resp := &ua.TranslateBrowsePathsToNodeIDsResponse{ResponseHeader: q.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
 	began := time.Now()
 	for _, p := range req.BrowsePaths {
