@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,12 +14,14 @@ import (
 	"aead.dev/minisign"
 
 	"heliograph/boards"
+	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 )
 
 // TestUpdateOverTheStatusPort puts an update to a board that runs: one with
 // somebody else's signature changes nothing, a good one is installed, tried, and
-// kept once its role has worked for half a minute.
+// kept once its role has worked for half a minute. The power goes once while the board
+// writes it.
 func TestUpdateOverTheStatusPort(t *testing.T) {
 	for _, name := range []string{"qemu-system-aarch64", "mcopy"} {
 		need(t, name)
@@ -49,6 +52,9 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 	put(t, status, release(t, board, stranger, key))
 	m.shows(t, "nothing is installed", 1)
 	put(t, status, release(t, board, private, key))
+	m.writes(t, card, update.B)
+	m.cut()
+	m = boot(t, card, wiring{status: status, link: "null", once: true})
 	m.settles(t, func(string) bool { return false }) // it restarts by itself
 	if screen := m.screen.String(); !strings.Contains(screen, "update installed") {
 		t.Fatalf("the update was not installed:\n%s", screen)
@@ -62,6 +68,18 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 	if got := prefix(t, card, "config.txt"); got != "b/" {
 		t.Errorf("got set %s after an update that works, want b/", got)
 	}
+}
+
+// writes waits until the middle of a root slot changes.
+func (m *machine) writes(t *testing.T, card string, set update.Set) {
+	t.Helper()
+	before := sector(t, card, set)
+	m.until(t, "the board writes its slot", func() error {
+		if bytes.Equal(sector(t, card, set), before) {
+			return errors.New("it is as it was")
+		}
+		return nil
+	})
 }
 
 // release makes release 2 of the same sources.

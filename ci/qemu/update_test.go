@@ -111,6 +111,16 @@ func TestUpdateIsTriedAndADamagedSlotFallsBack(t *testing.T) {
 // install puts release 2 of the same sources on a card.
 func install(t *testing.T, card string) {
 	t.Helper()
+	d, err := update.OpenDevice(card, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	installOn(t, d)
+}
+
+func installOn(t *testing.T, d update.Disk) {
+	t.Helper()
 	public, private, err := minisign.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -125,11 +135,13 @@ func install(t *testing.T, card string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	at(t, card, 0, func(c *update.Card) {
-		if _, err := c.Install(f, public, update.Target{Role: "tx", Board: "virt"}); err != nil {
-			t.Fatal(err)
-		}
-	})
+	c, err := update.Open(d, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Install(f, public, update.Target{Role: "tx", Board: "virt"}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // at opens a card that no board runs from.
@@ -155,10 +167,7 @@ func damage(t *testing.T, card string, set update.Set) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	b, from := make([]byte, 1), int64(260<<20+1<<20)
-	if set == update.B {
-		from += 64 << 20
-	}
+	b, from := make([]byte, 1), middle(set)
 	if _, err := f.ReadAt(b, from); err != nil {
 		t.Fatal(err)
 	}
@@ -166,4 +175,26 @@ func damage(t *testing.T, card string, set update.Set) {
 	if _, err := f.WriteAt(b, from); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// middle is a place within the image in a root slot.
+func middle(set update.Set) int64 {
+	if set == update.B {
+		return (260 + 64 + 1) << 20
+	}
+	return (260 + 1) << 20
+}
+
+func sector(t *testing.T, card string, set update.Set) []byte {
+	t.Helper()
+	f, err := os.Open(card)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 512)
+	if _, err := f.ReadAt(b, middle(set)); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

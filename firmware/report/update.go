@@ -9,8 +9,8 @@ import (
 )
 
 // Update returns what keeps an update for PID 1: the file incoming in the folder
-// update of a role's state. It appears there when all of it is on the disk; one that
-// waits is not replaced.
+// update of a role's state. It appears there when all of it is on the disk, and stays there
+// whatever happens to the power once it is accepted; one that waits is not replaced.
 func Update(state string) func(io.Reader) error {
 	folder := filepath.Join(state, "update")
 	return func(from io.Reader) error {
@@ -29,11 +29,21 @@ func Update(state string) func(io.Reader) error {
 		_, err = io.Copy(f, from)
 		err = errors.Join(err, f.Sync(), f.Close())
 		if err == nil {
-			err = os.Rename(part, whole)
+			err = errors.Join(os.Rename(part, whole), syncFolder(folder), syncFolder(state))
 		}
 		if err != nil {
 			return fmt.Errorf("update: %w", err)
 		}
 		return nil
 	}
+}
+
+// syncFolder has the names in a folder on the disk: a file that is there is no use to
+// whoever does not find its name.
+func syncFolder(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
