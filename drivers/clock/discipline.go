@@ -4,11 +4,15 @@ import "time"
 
 // Our own choices.
 const (
-	// slewable is the offset up to which a clock is slewed: a quarter of an hour.
+	// slewable is the offset up to which a clock is slewed: a quarter of an hour. It is
+	// also how far apart two measurements may be that say the same.
 	slewable = 500 * time.Millisecond
-	// insist is how long a larger offset has to be measured before the clock is
-	// stepped again: one bad measurement moves nothing.
+	// insist is how long a larger offset has to be measured before a clock that was set
+	// is stepped again.
 	insist = time.Minute
+	// persist is how long before it is stepped to before the last known time: whoever told
+	// that may have been wrong, and a board must not stay in the future for ever.
+	persist = time.Hour
 )
 
 // Action is what to do with the clock.
@@ -19,16 +23,20 @@ const (
 	Leave Action = iota
 	DoSlew
 	DoStep
+	Doubt // nothing: the time that was measured cannot be
 )
 
-// Discipline decides what follows from a measurement: the first steps the
-// clock, later ones slew it. It never lets the clock go below a floor. The zero
-// value has seen none. Pure; not safe for concurrent use.
+// Discipline decides what follows from measurements: the first two that say the same
+// step the clock, later ones slew it. One bad measurement moves nothing. The zero value
+// has seen none. Pure; not safe for concurrent use.
 type Discipline struct {
-	Floor time.Time // a time that has been, such as the last that was kept
+	Floor   time.Time // the clock is never stepped to before it, such as the date of the release's files
+	Ceiling time.Time // nor to after it; zero: there is none
+	Kept    time.Time // the last known time: to before it only if that persists
 
 	set    bool
-	far    bool          // the newest measurements are too far to slew
+	far    bool          // the newest measurements are too far to slew, and say the same:
+	offset time.Duration // this
 	farAt  time.Duration // since when
 	number uint64        // of the newest measurement that was used
 }
@@ -40,21 +48,28 @@ func (d *Discipline) Decide(now time.Duration, wall time.Time, number uint64, of
 		return Leave
 	}
 	d.number = number
-	if wall.Add(offset).Before(d.Floor) {
+	to := wall.Add(offset)
+	switch {
+	case to.Before(d.Floor) || !d.Ceiling.IsZero() && to.After(d.Ceiling):
+		d.far = false
+		return Doubt
+	case offset.Abs() <= slewable:
+		d.far, d.set = false, true
+		return DoSlew
+	case !d.far || (offset-d.offset).Abs() > slewable:
+		d.far, d.offset, d.farAt = true, offset, now
 		return Leave
 	}
-	near := offset.Abs() <= slewable
-	if near {
-		d.far = false
-		d.set = true
-		return DoSlew
+	long := time.Duration(0)
+	if d.set {
+		long = insist
 	}
-	if !d.far {
-		d.far, d.farAt = true, now
+	if to.Before(d.Kept) {
+		long = persist
 	}
-	if !d.set || now-d.farAt >= insist {
-		d.set, d.far = true, false
-		return DoStep
+	if now-d.farAt < long {
+		return Leave
 	}
-	return Leave
+	d.far, d.set = false, true
+	return DoStep
 }

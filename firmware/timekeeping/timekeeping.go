@@ -4,7 +4,8 @@
 // board PID 1 does with what is measured here.
 //
 // NTP is asked as a simple client: every server once a round, 16 s apart until
-// the first answer and 64 s after it. Answers that RFC 5905 would not accept are
+// the first answer, which another follows after 2 s, since one answer alone moves no
+// clock, and 64 s apart then. Answers that RFC 5905 would not accept are
 // none. Of several servers' offsets the median counts, so that one of three that
 // lies does not. There is no authentication: whoever can forge a server's
 // answers on the plant's network can move the board's clock, within what
@@ -27,6 +28,7 @@ import (
 // Our own choices.
 const (
 	searching = 16 * time.Second
+	again     = 2 * time.Second
 	poll      = 64 * time.Second
 	timeout   = 4 * time.Second
 	// goodFor is how long a measurement counts: a crystal of 50 ppm drifts a
@@ -99,7 +101,11 @@ func (n *NTP) Run(ctx context.Context) error {
 	}
 	for {
 		wait := searching
-		if n.round(ctx) {
+		switch {
+		case !n.round(ctx):
+		case n.Estimate().Number == 1:
+			wait = again
+		default:
 			wait = poll
 		}
 		select {

@@ -62,7 +62,7 @@ func TestMeasurementsComeOftenUntilOneSucceeds_AndGrowOld(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked = append(asked, time.Since(start))
-			if len(asked) < 3 || len(asked) > 4 {
+			if len(asked) < 3 || len(asked) > 5 {
 				return Answer{}, errors.New("away")
 			}
 			return Answer{Offset: time.Second}, nil
@@ -70,15 +70,15 @@ func TestMeasurementsComeOftenUntilOneSucceeds_AndGrowOld(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- n.Run(ctx) }()
-		time.Sleep(searching*2 + poll + time.Second) // of the simulated clock
+		time.Sleep(searching*2 + again + poll + time.Second) // of the simulated clock
 		synctest.Wait()
 		mu.Lock()
-		if len(asked) != 4 || asked[2] != 2*searching || asked[3] != 2*searching+poll {
-			t.Errorf("asked at %v, want each %v until the third, then %v later", asked, searching, poll)
+		if len(asked) != 5 || asked[2] != 2*searching || asked[3] != 2*searching+again || asked[4] != 2*searching+again+poll {
+			t.Errorf("asked at %v, want each %v until the third, %v and %v later", asked, searching, again, poll)
 		}
 		mu.Unlock()
-		if got := n.Estimate(); got.Number != 2 {
-			t.Errorf("got %+v, want the second measurement", got)
+		if got := n.Estimate(); got.Number != 3 {
+			t.Errorf("got %+v, want the third measurement", got)
 		}
 		time.Sleep(goodFor + time.Second)
 		if got := n.Estimate(); got != (Estimate{}) || n.Unknown() == nil {

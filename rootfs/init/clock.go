@@ -22,6 +22,9 @@ const keptTime = "/data/clock"
 const (
 	keepTime = 10 * time.Minute
 	maxError = 50 * time.Millisecond // of what the role measures
+	// useful is how long after the date of its files, 2020, a board may run: a time after
+	// that is not believed, whoever tells it.
+	useful = 30 * 365 * 24 * time.Hour
 )
 
 // timekeeper sets the machine's clock from what the role measures.
@@ -30,7 +33,9 @@ type timekeeper struct {
 	start      time.Time
 	discipline clock.Discipline
 	known      bool
+	since      time.Time // what is known has held
 	kept       time.Time
+	doubted    bool
 }
 
 // newTimekeeper begins with a clock that is not before the last time known: that
@@ -39,18 +44,19 @@ type timekeeper struct {
 func newTimekeeper(log *slog.Logger) *timekeeper {
 	k := &timekeeper{log: log, start: time.Now()}
 	if info, err := os.Stat("/init"); err == nil {
-		k.discipline.Floor = info.ModTime()
+		k.discipline.Floor, k.discipline.Ceiling = info.ModTime(), info.ModTime().Add(useful)
 	}
+	latest := k.discipline.Floor
 	b, err := store.Read(keptTime)
 	if err == nil && len(b) == 8 {
-		if kept := time.Unix(int64(binary.BigEndian.Uint64(b)), 0); kept.After(k.discipline.Floor) {
-			k.discipline.Floor = kept
+		if kept := time.Unix(int64(binary.BigEndian.Uint64(b)), 0); kept.After(latest) {
+			k.discipline.Kept, latest = kept, kept
 		}
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the last known time is lost: " + err.Error())
 	}
-	if time.Now().Before(k.discipline.Floor) {
-		k.step(k.discipline.Floor, "last known time")
+	if time.Now().Before(latest) {
+		k.step(latest, "last known time")
 	}
 	return k
 }
@@ -73,28 +79,39 @@ func (k *timekeeper) take(c report.Clock) {
 	switch k.discipline.Decide(time.Since(k.start), now, c.Number, offset) {
 	case clock.Leave:
 		return
+	case clock.Doubt:
+		if !k.doubted {
+			k.log.Warn("the time that is told cannot be: it is before the release or decades after it", "time", now.Add(offset).UTC().Format(time.RFC3339), "source", c.Source)
+		}
+		k.doubted = true
+		return
 	case clock.DoStep:
 		if !k.step(now.Add(offset), c.Source) {
 			return
 		}
+		k.since = time.Now()
 	case clock.DoSlew:
 		if err := clock.Slew(offset); err != nil {
 			k.log.Error(err.Error())
 			return
 		}
 	}
+	k.doubted = false
 	if !k.known {
 		k.log.Info("time of day known", "source", c.Source)
 		k.known = true
+		if k.since.IsZero() {
+			k.since = time.Now()
+		}
 	}
 	if err := clock.Confirm(maxError); err != nil {
 		k.log.Error(err.Error())
 	}
 }
 
-// keep writes the time of day down, now and then.
+// keep writes the time of day down, now and then, once it has held for a while.
 func (k *timekeeper) keep(now time.Time) {
-	if !k.known || now.Sub(k.kept).Abs() < keepTime {
+	if !k.known || now.Sub(k.since) < keepTime || now.Sub(k.kept).Abs() < keepTime {
 		return
 	}
 	k.kept = now
