@@ -38,32 +38,36 @@ func Synchronized() bool {
 func Step(t time.Time) error {
 	v := unix.NsecToTimeval(t.UnixNano())
 	if err := unix.Settimeofday(&v); err != nil {
-		return fmt.Errorf("clock: setting: %v", err)
+		return fmt.Errorf("clock: setting: %w", err)
 	}
 	return nil
 }
 
 // Slew lets the clock make up for an offset, by at most 0.5 ms a second
 // (adjtime(3)). What an earlier call had not made up for yet is forgotten.
-func Slew(offset time.Duration) error {
+func Slew(offset time.Duration) error { return slew(unix.Adjtimex, offset) }
+
+func slew(adjust func(*unix.Timex) (int, error), offset time.Duration) error {
 	t := unix.Timex{Modes: modeSingleShot, Offset: offset.Microseconds()}
-	if _, err := unix.Adjtimex(&t); err != nil {
-		return fmt.Errorf("clock: slewing: %v", err)
+	if _, err := adjust(&t); err != nil {
+		return fmt.Errorf("clock: slewing: %w", err)
 	}
 	return nil
 }
 
 // Confirm tells the kernel that the clock is within maxError of the time of
 // day. It holds until drift may have made 16 s of it, nine hours.
-func Confirm(maxError time.Duration) error {
+func Confirm(maxError time.Duration) error { return confirm(unix.Adjtimex, maxError) }
+
+func confirm(adjust func(*unix.Timex) (int, error), maxError time.Duration) error {
 	var now unix.Timex
-	if _, err := unix.Adjtimex(&now); err != nil {
-		return fmt.Errorf("clock: asking: %v", err)
+	if _, err := adjust(&now); err != nil {
+		return fmt.Errorf("clock: asking: %w", err)
 	}
 	t := unix.Timex{Modes: modeStatus | modeMaxError | modeEstError, Status: now.Status &^ statusUnsync,
 		Maxerror: maxError.Microseconds(), Esterror: maxError.Microseconds()}
-	if _, err := unix.Adjtimex(&t); err != nil {
-		return fmt.Errorf("clock: confirming: %v", err)
+	if _, err := adjust(&t); err != nil {
+		return fmt.Errorf("clock: confirming: %w", err)
 	}
 	return nil
 }
