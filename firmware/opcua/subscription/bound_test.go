@@ -356,3 +356,21 @@ func TestWhatATransferredSubscriptionHoldsGoesWithIt(t *testing.T) {
 		t.Errorf("got %d bytes held when all are gone, want none", got)
 	}
 }
+
+// Whatever others hold, what changes is told: a queue's only value, if it is small.
+func TestASmallValueFindsRoomAlways(t *testing.T) {
+	r := newRig(t, Limits{HeldPerSession: itemCost + 1})
+	r.put(tag(1), int32(1))
+	r.monitor(alice, r.subscribe(alice, nil), watch(tag(1), 7, nil))
+	for n := range int32(3) {
+		got := r.publish(alice)
+		r.pass(150 * time.Millisecond)
+		if s, want := told(got), fmt.Sprintf("#%d 7=%d", n+1, n+1); s != want {
+			t.Errorf("got %q, want %q", s, want)
+		}
+		r.set(tag(1), n+2)
+	}
+	if got := r.e.Stats().Dropped; got != 0 {
+		t.Errorf("got %d values counted as lost, want none", got)
+	}
+}

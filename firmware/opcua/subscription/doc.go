@@ -6,7 +6,7 @@
 //	engine.go   requests in, values and events in, time in
 //	limits.go   what clients may take
 //	account.go  the bytes that they hold, of a subscription, of a session and of all
-//	item.go     a monitored item and its queue
+//	item.go     a monitored item; queue.go: what it has to report
 //	monitor.go  the services of monitored items; filter.go, link.go: their parts
 //	cycle.go    a subscription: its publishing cycle and its messages
 //	publish.go  Publish requests that wait; service.go: the services of subscriptions
