@@ -23,7 +23,7 @@ type Config struct {
 	// TolerateUnknownRevocation accepts certificates of a CA without a current
 	// revocation list.
 	TolerateUnknownRevocation bool
-	// Now is the latest time known; nil is the clock.
+	// Now is the clock; nil is the machine's.
 	Now func() time.Time
 	// TrustCommand is what an operator types to trust a certificate; nil names
 	// heliograph trust add.
@@ -189,6 +189,16 @@ func (s *Store) lists(folders ...string) []*x509.RevocationList {
 	return all
 }
 
+// now returns the latest time known: the clock of a board that has just started may be
+// years behind, but our own certificate has been made already. mu is held.
+func (s *Store) now() time.Time {
+	now := s.cfg.Now()
+	if s.own != nil && now.Before(s.own.Certificate.NotBefore) {
+		return s.own.Certificate.NotBefore
+	}
+	return now
+}
+
 // Check decides on a certificate with what was sent after it, leaf first. One that
 // is refused is kept in rejected/ and logged with the command that trusts it; from
 // is the peer's address. The error is an *Error.
@@ -202,8 +212,8 @@ func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 		r = &s.users
 	}
 	known := *r
+	now := s.now()
 	s.mu.RUnlock()
-	now := s.cfg.Now()
 	failed := known.validate(chain, p, now, s.cfg.TolerateUnknownRevocation)
 	if failed == nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gopcua/opcua/ua"
 )
 
 var application = Application{URI: "urn:press-hall:heliograph", Name: "heliograph press-hall", Hosts: []string{"press-hall", "10.0.0.7", ""}}
@@ -67,6 +70,29 @@ func TestOperatorsCertificateReplacesOurs(t *testing.T) {
 	s.Reload()
 	if got := s.Own(); !got.Certificate.Equal(signed.cert) || !bytes.Equal(got.Chain, append(bytes.Clone(signed.cert.Raw), ca.cert.Raw...)) {
 		t.Errorf("got %s, want the one the CA signed with its chain", got.Certificate.Subject)
+	}
+}
+
+// A board without a clock starts years ago: its peers' certificates are judged by the day
+// on which its own was made.
+func TestAClockThatIsBehindOurOwnCertificateIsNotBelieved(t *testing.T) {
+	dir := t.TempDir()
+	newStore(t, dir, func(c *Config) { c.Application = application })
+	s, _ := newStore(t, dir, func(c *Config) { c.Now = func() time.Time { return now.AddDate(-6, 0, 0) } })
+	for name, c := range map[string]struct {
+		from time.Duration // of its validity, after our own began
+		want ua.StatusCode
+	}{
+		"made before ours": {-time.Hour, ua.StatusOK},
+		"made after ours":  {2 * time.Hour, ua.StatusBadCertificateTimeInvalid},
+	} {
+		peer := issue(t, name, keys()[0], nil, func(x *x509.Certificate) { x.NotBefore = s.Own().Certificate.NotBefore.Add(c.from) })
+		put(t, dir, "trusted/certs", peer.cert.Raw, "peer.der")
+		s.Reload()
+		err := s.Check([]*x509.Certificate{peer.cert}, Purpose{}, "")
+		if c.want == ua.StatusOK && err != nil || c.want != ua.StatusOK && !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
 	}
 }
 
