@@ -30,7 +30,7 @@ func honest(t *testing.T, d Direction, link *os.File, feed func(), arguments ...
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Stderr = os.Stderr
+		c.Path, c.Stderr = bench+"/stage", os.Stderr
 		out, err := c.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ func prepare(m *testing.M) (code int, err error) {
 	if err := os.Chmod(bench, 0o755); err != nil {
 		return 1, err
 	}
-	build := exec.Command("go", "build", "-o", bench, "./testdata/hostile")
+	build := exec.Command("go", "build", "-o", bench, "./testdata/hostile", "./testdata/stage")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
@@ -183,6 +183,7 @@ func hostile(t *testing.T, w *wire, d Direction, inside bool, attempt string) st
 		if c, err = command(s); err != nil {
 			t.Fatal(err)
 		}
+		c.Path = bench + "/stage"
 	}
 	var out, problems bytes.Buffer
 	c.Stdout, c.Stderr = &out, &problems
@@ -190,6 +191,7 @@ func hostile(t *testing.T, w *wire, d Direction, inside bool, attempt string) st
 	c.WaitDelay = 10 * time.Second
 	err = c.Run()
 	if status, ok := c.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		t.Logf("%s: it said %q", attempt, &problems)
 		return unix.SignalName(status.Signal())
 	}
 	if err != nil {

@@ -241,6 +241,7 @@ func TestASignalDoesNotLeaveTheSandbox(t *testing.T) {
 			if c, err = command(s); err != nil {
 				t.Fatal(err)
 			}
+			c.Path = bench + "/stage"
 		}
 		if out, err := c.Output(); string(out) != "done\n" {
 			t.Errorf("in the sandbox %v: %q, %v; want \"done\"", inside, out, err)
