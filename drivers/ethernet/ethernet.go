@@ -31,6 +31,8 @@
 // Without a carrier no frame leaves, and Transmit says so. On copper the far
 // end makes the carrier, so only a fibre with link-fault forwarding off keeps a
 // transmitter from noticing whether a receiver is there.
+//
+// What two boards show one another: drivers/smoke.
 package ethernet
 
 import (

@@ -4,6 +4,7 @@
 // Write and opens its device read-only. Settings are read back: what did not
 // take is an error, except CREAD and the baud rate on a pty, which are warnings.
 // The package refuses to block: every transfer has a deadline.
+// What two boards show one another: drivers/smoke.
 package uart
 
 import (
