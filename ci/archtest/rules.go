@@ -45,7 +45,7 @@ func rules() []rule {
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},
 		{path: "firmware/role", may: []string{"firmware/config"}},
 		{path: "firmware/status"},
-		{path: "firmware/report", may: []string{"firmware/health", "firmware/status"}},
+		{path: "firmware/report", may: []string{"firmware/health", "firmware/status", "firmware/store"}},
 		{path: "firmware/identity", may: []string{"firmware/opcua/pki"}},
 		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
 		{path: "firmware/store"},

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"heliograph/firmware/store"
 )
 
 // Update returns what keeps an update for PID 1: the file incoming in the folder
@@ -14,8 +16,8 @@ import (
 func Update(state string) func(io.Reader) error {
 	folder := filepath.Join(state, "update")
 	return func(from io.Reader) error {
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return fmt.Errorf("update: %v", err)
+		if err := store.Folder(folder); err != nil {
+			return fmt.Errorf("update: %w", err)
 		}
 		whole, part := filepath.Join(folder, "incoming"), filepath.Join(folder, "part")
 		if _, err := os.Lstat(whole); err == nil {
@@ -29,21 +31,11 @@ func Update(state string) func(io.Reader) error {
 		_, err = io.Copy(f, from)
 		err = errors.Join(err, f.Sync(), f.Close())
 		if err == nil {
-			err = errors.Join(os.Rename(part, whole), syncFolder(folder), syncFolder(state))
+			err = errors.Join(os.Rename(part, whole), store.SyncFolder(folder))
 		}
 		if err != nil {
 			return fmt.Errorf("update: %w", err)
 		}
 		return nil
 	}
-}
-
-// syncFolder has the names in a folder on the disk: a file that is there is no use to
-// whoever does not find its name.
-func syncFolder(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -33,6 +33,15 @@ func (disk) syncFolder(path string) error {
 	return err
 }
 
+// SyncFolder has the names in a folder on the disk: without it a file that is there may
+// not be found after a power cut.
+func SyncFolder(path string) error {
+	if err := (disk{}).syncFolder(path); err != nil {
+		return fmt.Errorf("store: syncing %s: %w", path, err)
+	}
+	return nil
+}
+
 // Folder creates a folder and its missing parents, for this user alone, so that
 // they survive a power cut. One that exists is left as it is.
 func Folder(path string) error {
@@ -52,10 +61,7 @@ func Folder(path string) error {
 	if err := os.Mkdir(path, folderMode); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("store: creating a folder: %w", err)
 	}
-	if err := (disk{}).syncFolder(parent); err != nil {
-		return fmt.Errorf("store: syncing %s: %w", parent, err)
-	}
-	return nil
+	return SyncFolder(parent)
 }
 
 const lockName = "lock"

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/health"
 	"heliograph/firmware/report"
@@ -24,7 +21,7 @@ func (r *reporter) report(runner *task.Runner) func() report.Report {
 			switch {
 			case c.Name == record.Gateway:
 			case c.State != source.Up:
-				e.Down = append(e.Down, strings.TrimSuffix(fmt.Sprintf("%s: source %s: %s", c.Name, c.State, c.Reason), ": "))
+				e.Down = append(e.Down, c.Name+": "+c.Down())
 			case c.Partial:
 				e.Waiting = c.Name + ": the source's first picture has not been sent yet"
 			}

@@ -169,7 +169,7 @@ func (r *reporter) ready(runner *task.Runner) func() error {
 		for _, c := range r.link.Channels() {
 			switch {
 			case c.State != source.Up:
-				reasons = append(reasons, fmt.Errorf("channel %s: source %s: %s", c.Name, c.State, c.Reason))
+				reasons = append(reasons, fmt.Errorf("channel %s: %s", c.Name, c.Down()))
 			case c.Partial:
 				reasons = append(reasons, fmt.Errorf("channel %s: the source's first picture has not been sent yet", c.Name))
 			}

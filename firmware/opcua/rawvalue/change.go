@@ -10,12 +10,6 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Equal tells whether two Variants are the same bytes; no value and a null one are
-// alike. Two NaNs with other bits differ, as do −0 and 0.
-func (v Variant) Equal(w Variant) bool {
-	return v.IsNull() && w.IsNull() || bytes.Equal(v.Raw, w.Raw)
-}
-
 // Equal tells whether two DataValues are the same bytes.
 func (d DataValue) Equal(e DataValue) bool { return bytes.Equal(d.Raw, e.Raw) }
 
@@ -76,7 +70,8 @@ func IsNumber(t ua.TypeID) bool { return t >= ua.TypeIDSByte && t <= ua.TypeIDDo
 
 // Trace is what a Filter remembers of a value that it let pass: enough to tell whether
 // another differs, and, unless a deadband asks for one, no value. A client that watches a
-// large array through a filter would hold on to a version of it otherwise.
+// large array through a filter would hold on to a version of it otherwise. No value and
+// a null one are alike; two NaNs with other bits differ, as do −0 and 0.
 //
 // Values are told apart by 64 bits of a hash whose key nobody outside knows: of 100 000
 // changes in a second, one is missed in six million years.

@@ -149,18 +149,18 @@ func (q *query) handle() bool {
 		return true
 	}
 	end := q.s.turns.take(len(q.body), sv.large)
-	defer func() { end() }()
-	req, err := channel.Decode(q.body)
+	req, err := channel.Decode(q.body) // does not panic
+	if sv.slow {
+		end()
+	} else {
+		defer end()
+	}
 	if err != nil {
 		q.s.faults.Add(1)
 		q.fault(ua.StatusBadDecodingError)
 		return true
 	}
 	q.body = nil // a Publish waits long
-	if sv.slow {
-		end()
-		end = func() {}
-	}
 	sv.serve(q, req)
 	return true
 }

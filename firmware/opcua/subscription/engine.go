@@ -273,6 +273,19 @@ func (k *call) own(id uint32) *subscription {
 	return nil
 }
 
+// on does something with a subscription of the caller's, of which it is a sign of life.
+func (k *call) on(id uint32, do func(s *subscription)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.own(id)
+	if s == nil {
+		k.fault(ua.StatusBadSubscriptionIDInvalid)
+		return
+	}
+	s.unheard = 0
+	do(s)
+}
+
 // count judges the number of operations in a request.
 func (k *call) count(n int) bool {
 	switch {

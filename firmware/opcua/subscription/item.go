@@ -54,14 +54,16 @@ type choice struct {
 // its value while that waits.
 const itemCost = 432
 
-// cost is what an item holds beside its values, bytes.
-func (it *item) cost() int64 {
-	n := int64(itemCost + linkCost*len(it.links))
-	if it.choice != nil {
-		n += it.choice.weight
+// bytes is what a choice holds; of values there is none.
+func (c *choice) bytes() int64 {
+	if c == nil {
+		return 0
 	}
-	return n
+	return c.weight
 }
+
+// cost is what an item holds beside its values, bytes.
+func (it *item) cost() int64 { return int64(itemCost+linkCost*len(it.links)) + it.choice.bytes() }
 
 // offer takes a new value if the filter wants it. Values that come faster than the
 // item samples are kept for their time: the newest counts.

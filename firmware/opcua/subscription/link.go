@@ -49,30 +49,24 @@ func (k *call) setTriggering(req *ua.SetTriggeringRequest) {
 	if !k.count(len(req.LinksToAdd) + len(req.LinksToRemove)) {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	it := s.items[req.TriggeringItemID]
-	if it == nil {
-		k.fault(ua.StatusBadMonitoredItemIDInvalid)
-		return
-	}
-	resp := &ua.SetTriggeringResponse{
-		ResponseHeader: k.header(), AddDiagnosticInfos: []*ua.DiagnosticInfo{}, RemoveDiagnosticInfos: []*ua.DiagnosticInfo{},
-		AddResults: []ua.StatusCode{}, RemoveResults: []ua.StatusCode{},
-	}
-	for _, n := range req.LinksToRemove {
-		resp.RemoveResults = append(resp.RemoveResults, it.unlink(s.items[n]))
-	}
-	for _, n := range req.LinksToAdd {
-		resp.AddResults = append(resp.AddResults, it.link(s.items[n], k.cfg.Limits.Links))
-	}
-	k.reply(resp)
+	k.on(req.SubscriptionID, func(s *subscription) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		it := s.items[req.TriggeringItemID]
+		if it == nil {
+			k.fault(ua.StatusBadMonitoredItemIDInvalid)
+			return
+		}
+		resp := &ua.SetTriggeringResponse{
+			ResponseHeader: k.header(), AddDiagnosticInfos: []*ua.DiagnosticInfo{}, RemoveDiagnosticInfos: []*ua.DiagnosticInfo{},
+			AddResults: []ua.StatusCode{}, RemoveResults: []ua.StatusCode{},
+		}
+		for _, n := range req.LinksToRemove {
+			resp.RemoveResults = append(resp.RemoveResults, it.unlink(s.items[n]))
+		}
+		for _, n := range req.LinksToAdd {
+			resp.AddResults = append(resp.AddResults, it.link(s.items[n], k.cfg.Limits.Links))
+		}
+		k.reply(resp)
+	})
 }

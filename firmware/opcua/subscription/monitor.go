@@ -20,19 +20,13 @@ func (k *call) createItems(req *ua.CreateMonitoredItemsRequest) {
 		k.fault(ua.StatusBadTimestampsToReturnInvalid)
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	resp := &ua.CreateMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
-	for _, r := range req.ItemsToCreate {
-		resp.Results = append(resp.Results, k.createItem(s, r, req.TimestampsToReturn))
-	}
-	k.reply(resp)
+	k.on(req.SubscriptionID, func(s *subscription) {
+		resp := &ua.CreateMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
+		for _, r := range req.ItemsToCreate {
+			resp.Results = append(resp.Results, k.createItem(s, r, req.TimestampsToReturn))
+		}
+		k.reply(resp)
+	})
 }
 
 func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, stamps ua.TimestampsToReturn) *ua.MonitoredItemCreateResult {
@@ -168,23 +162,17 @@ func (k *call) modifyItems(req *ua.ModifyMonitoredItemsRequest) {
 		k.fault(ua.StatusBadTimestampsToReturnInvalid)
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	resp := &ua.ModifyMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
-	for _, r := range req.ItemsToModify {
-		result := &ua.MonitoredItemModifyResult{FilterResult: ua.NewExtensionObject(nil), StatusCode: ua.StatusBadMonitoredItemIDInvalid}
-		if it := s.item(r.MonitoredItemID); it != nil {
-			k.modifyItem(it, r.RequestedParameters, req.TimestampsToReturn, result)
+	k.on(req.SubscriptionID, func(s *subscription) {
+		resp := &ua.ModifyMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
+		for _, r := range req.ItemsToModify {
+			result := &ua.MonitoredItemModifyResult{FilterResult: ua.NewExtensionObject(nil), StatusCode: ua.StatusBadMonitoredItemIDInvalid}
+			if it := s.item(r.MonitoredItemID); it != nil {
+				k.modifyItem(it, r.RequestedParameters, req.TimestampsToReturn, result)
+			}
+			resp.Results = append(resp.Results, result)
 		}
-		resp.Results = append(resp.Results, result)
-	}
-	k.reply(resp)
+		k.reply(resp)
+	})
 }
 
 func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.TimestampsToReturn, result *ua.MonitoredItemModifyResult) {
@@ -196,7 +184,7 @@ func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.Timest
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	if !it.sub.account.take(changed.cost() - it.cost() + int64(len(it.links)*linkCost)) {
+	if !it.sub.account.take(changed.choice.bytes() - it.choice.bytes()) {
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 		return
 	}
@@ -217,27 +205,21 @@ func (k *call) deleteItems(req *ua.DeleteMonitoredItemsRequest) {
 	if !k.count(len(req.MonitoredItemIDs)) {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	codes := make([]ua.StatusCode, len(req.MonitoredItemIDs))
-	var items []*item
-	seen := map[uint32]bool{}
-	for i, n := range req.MonitoredItemIDs {
-		if it := s.item(n); it != nil && !seen[n] {
-			seen[n] = true
-			items = append(items, it)
-		} else {
-			codes[i] = ua.StatusBadMonitoredItemIDInvalid
+	k.on(req.SubscriptionID, func(s *subscription) {
+		codes := make([]ua.StatusCode, len(req.MonitoredItemIDs))
+		var items []*item
+		seen := map[uint32]bool{}
+		for i, n := range req.MonitoredItemIDs {
+			if it := s.item(n); it != nil && !seen[n] {
+				seen[n] = true
+				items = append(items, it)
+			} else {
+				codes[i] = ua.StatusBadMonitoredItemIDInvalid
+			}
 		}
-	}
-	k.leave(items)
-	k.reply(&ua.DeleteMonitoredItemsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+		k.leave(items)
+		k.reply(&ua.DeleteMonitoredItemsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+	})
 }
 
 func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {

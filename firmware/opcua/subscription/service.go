@@ -11,21 +11,15 @@ import (
 )
 
 func (k *call) republish(req *ua.RepublishRequest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	s.unheard = 0
-	for _, m := range s.sent {
-		if m.sequence == req.RetransmitSequenceNumber {
-			k.respond(append(appendHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, k.cfg.Now()), m.body...))
-			return
+	k.on(req.SubscriptionID, func(s *subscription) {
+		for _, m := range s.sent {
+			if m.sequence == req.RetransmitSequenceNumber {
+				k.respond(append(appendHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, k.cfg.Now()), m.body...))
+				return
+			}
 		}
-	}
-	k.fault(ua.StatusBadMessageNotAvailable)
+		k.fault(ua.StatusBadMessageNotAvailable)
+	})
 }
 
 // revise fits what a client asks for into the limits.
@@ -77,53 +71,45 @@ func (k *call) createSubscription(req *ua.CreateSubscriptionRequest) {
 }
 
 func (k *call) modifySubscription(req *ua.ModifySubscriptionRequest) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
-	if s == nil {
-		k.fault(ua.StatusBadSubscriptionIDInvalid)
-		return
-	}
-	k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
-	s.unheard = 0
-	s.due = k.cfg.Now().Add(s.interval)
-	k.reply(&ua.ModifySubscriptionResponse{
-		ResponseHeader: k.header(), RevisedPublishingInterval: milliseconds(s.interval), RevisedLifetimeCount: s.lifetime, RevisedMaxKeepAliveCount: s.keepAlive,
+	k.on(req.SubscriptionID, func(s *subscription) {
+		k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
+		s.due = k.cfg.Now().Add(s.interval)
+		k.reply(&ua.ModifySubscriptionResponse{
+			ResponseHeader: k.header(), RevisedPublishingInterval: milliseconds(s.interval), RevisedLifetimeCount: s.lifetime, RevisedMaxKeepAliveCount: s.keepAlive,
+		})
 	})
 }
 
-// each answers for a list of subscriptions.
-func (k *call) each(ids []uint32, f func(*subscription)) []ua.StatusCode {
+// each does something with a list of subscriptions of the caller's, and returns how that
+// went; false: the request was refused.
+func (k *call) each(ids []uint32, do func(*subscription)) ([]ua.StatusCode, bool) {
+	if !k.count(len(ids)) {
+		return nil, false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	codes := make([]ua.StatusCode, len(ids))
 	for i, n := range ids {
 		if s := k.own(n); s != nil {
 			s.unheard = 0
-			f(s)
+			do(s)
 		} else {
 			codes[i] = ua.StatusBadSubscriptionIDInvalid
 		}
 	}
-	return codes
+	return codes, true
 }
 
 func (k *call) setPublishingMode(req *ua.SetPublishingModeRequest) {
-	if !k.count(len(req.SubscriptionIDs)) {
-		return
+	if codes, ok := k.each(req.SubscriptionIDs, func(s *subscription) { s.enabled = req.PublishingEnabled }); ok {
+		k.reply(&ua.SetPublishingModeResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	codes := k.each(req.SubscriptionIDs, func(s *subscription) { s.enabled = req.PublishingEnabled })
-	k.reply(&ua.SetPublishingModeResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 }
 
 func (k *call) deleteSubscriptions(req *ua.DeleteSubscriptionsRequest) {
-	if !k.count(len(req.SubscriptionIDs)) {
-		return
+	if codes, ok := k.each(req.SubscriptionIDs, k.drop); ok {
+		k.reply(&ua.DeleteSubscriptionsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	codes := k.each(req.SubscriptionIDs, func(s *subscription) { k.drop(s) })
-	k.reply(&ua.DeleteSubscriptionsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 }
 
 func (k *call) transferSubscriptions(req *ua.TransferSubscriptionsRequest) {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"heliograph/firmware/conduit/wire"
@@ -83,6 +84,17 @@ type ChannelStatus struct {
 	send.Counts
 	State  source.State
 	Reason string
+}
+
+// Down says what keeps the channel's source from being up, empty when it is.
+func (c ChannelStatus) Down() string {
+	switch {
+	case c.State == source.Up:
+		return ""
+	case c.Reason == "":
+		return fmt.Sprintf("source %s", c.State)
+	}
+	return fmt.Sprintf("source %s: %s", c.State, c.Reason)
 }
 
 // Channels returns the state of every channel, in the order they were added.
