@@ -11,7 +11,10 @@ import (
 const (
 	decodeDepth    = 32      // nested variants, extension objects, diagnostics, structures
 	decodeElements = 200_000 // elements of all arrays of one body
-	maxDimensions  = 16      // of a matrix
+	// requestElements is the same for a request. Each may be 170 bytes once it is decoded, so
+	// one request takes 17 MB at most.
+	requestElements = 100_000
+	maxDimensions   = 16 // of a matrix
 )
 
 // Decode decodes a request or response into the library's type, a pointer.
@@ -22,7 +25,12 @@ const (
 // number of elements are bounded. A type that the walk does not know is refused.
 // The recover behind it turns what is left of the library's panics into an error;
 // exhausted memory and stack could not be recovered from, and cannot happen.
-func Decode(body []byte) (v any, err error) {
+func Decode(body []byte) (v any, err error) { return decode(body, decodeElements) }
+
+// DecodeRequest is Decode for a server, whose clients may be anybody.
+func DecodeRequest(body []byte) (v any, err error) { return decode(body, requestElements) }
+
+func decode(body []byte, elements int) (v any, err error) {
 	refused := fail(ua.StatusBadDecodingError, "body cannot be decoded")
 	defer func() {
 		if recover() != nil {
@@ -39,7 +47,7 @@ func Decode(body []byte) (v any, err error) {
 	if number == 0 || empty == nil {
 		return nil, fail(ua.StatusBadServiceUnsupported, "service is unknown")
 	}
-	w := walk{reader: r, elements: decodeElements}
+	w := walk{reader: r, elements: elements}
 	if w.value(reflect.TypeOf(empty), decodeDepth); w.bad {
 		return nil, refused
 	}

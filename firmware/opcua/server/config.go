@@ -59,14 +59,17 @@ type Limits struct {
 
 // Our own choices.
 const (
-	maxUnactivated   = 100              // sessions that nobody has activated yet
-	activateWithin   = 30 * time.Second // before such a session is closed
-	smallMessage     = 64 << 10         // largest request before a session is activated
-	maxQueued        = 128              // responses that wait for a client to take them
-	maxQueuedBytes   = 1 << 20          // of them, before no further request is taken
-	maxBusy          = 4                // requests whose answers may be large, at a time
-	maxPerConn       = 4                // sessions of a connection that nobody has activated yet
-	spareConnections = 50               // beyond one for each session: discovery, and those that come and go
+	maxUnactivated = 100              // sessions that nobody has activated yet
+	activateWithin = 30 * time.Second // before such a session is closed
+	smallMessage   = 64 << 10         // largest request before a session is activated
+	maxQueued      = 128              // responses that wait for a client to take them
+	maxQueuedBytes = 1 << 20          // of them, before no further request is taken
+	maxBusy        = 4                // requests whose answers may be large, at a time
+	// maxMemory is for messages that come and go, beside the 32 KiB that each connection
+	// has. With those of 550 connections and one large request that is decoded that is 60 MB.
+	maxMemory        = 24 << 20
+	maxPerConn       = 4  // sessions of a connection that nobody has activated yet
+	spareConnections = 50 // beyond one for each session: discovery, and those that come and go
 	sweepEvery       = time.Second
 	minClientNonce   = 32 // bytes, OPC 10000-4 §5.7.2
 	maxPasswordSize  = 1024
@@ -92,6 +95,7 @@ func (c Config) withDefaults() Config {
 		l.Message = 4 << 20
 	}
 	c.Transport.MaxConnections = cmp.Or(c.Transport.MaxConnections, l.Sessions+spareConnections)
+	c.Transport.MaxMemory = cmp.Or(c.Transport.MaxMemory, maxMemory)
 	c.Transport.MaxPerAddress = cmp.Or(c.Transport.MaxPerAddress, l.SessionsPerAddress+spareConnections/2)
 	if c.Now == nil {
 		c.Now = time.Now

@@ -149,7 +149,7 @@ func (q *query) handle() bool {
 		return true
 	}
 	end := q.s.turns.take(len(q.body), sv.large)
-	req, err := channel.Decode(q.body) // does not panic
+	req, err := channel.DecodeRequest(q.body) // does not panic
 	if sv.slow {
 		end()
 	} else {

@@ -8,7 +8,7 @@ import (
 
 // guarantee is what each connection may hold whatever the others do: one that
 // fills the shared memory and stays does not silence the rest.
-const guarantee = 64 << 10
+const guarantee = 32 << 10
 
 // budget is memory that many connections share, beyond what each is guaranteed.
 type budget struct {
