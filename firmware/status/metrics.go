@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"heliograph/firmware/counter"
 )
 
 // metrics serves a registry of its own, so that no library adds to it.
@@ -19,7 +21,7 @@ func (s *Server) metrics() http.Handler {
 type collector struct {
 	snapshot func() Snapshot
 	build, up, ready,
-	sent, delivered, conflated, lost, dropped, complete, age, keys, source,
+	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
 	peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
 }
@@ -37,6 +39,9 @@ func newCollector(snapshot func() Snapshot) *collector {
 		delivered:    desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
 		conflated:    desc("channel_conflated_records_total", "Intermediate values skipped under saturation.", "channel"),
 		lost:         desc("channel_lost_records_total", "Records lost for good.", "channel"),
+		unknown:      desc("channel_unknown_records_total", "Records sent of which nobody can say what became of them.", "channel"),
+		refused:      desc("channel_refused_records_total", "Records that the sink's peer did not take.", "channel"),
+		expired:      desc("channel_expired_records_total", "Records whose time was over before the sink's peer took them.", "channel"),
 		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
 		complete:     desc("channel_complete_bool", "1 when RX holds the whole picture.", "channel"),
 		age:          desc("channel_age_seconds", "Since the newest record.", "channel"),
@@ -73,6 +78,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		e.counter(c.delivered, ch.Delivered, name)
 		e.counter(c.conflated, ch.Conflated, name)
 		e.counter(c.lost, ch.Lost, name)
+		e.counter(c.unknown, ch.Unknown, name)
+		e.counter(c.refused, ch.Refused, name)
+		e.counter(c.expired, ch.Expired, name)
 		e.counter(c.dropped, ch.Dropped, name)
 		if ch.Complete != nil {
 			e.gauge(c.complete, number(*ch.Complete), name)
@@ -93,6 +101,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
 		}
+	}
+	for _, set := range s.Counters {
+		e.set(set)
 	}
 }
 
@@ -120,6 +131,22 @@ func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
 func (e emitter) counter(d *prometheus.Desc, v *uint64, labels ...string) {
 	if v != nil {
 		e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(*v), labels...)
+	}
+}
+
+// set emits the counters of a part: heliograph_PART_NAME[_total].
+func (e emitter) set(s counter.Set) {
+	var names, values []string
+	if s.Channel != "" {
+		names, values = []string{"channel"}, []string{s.Channel}
+	}
+	for _, v := range s.Values {
+		name := "heliograph_" + s.Part + "_" + v.Name
+		if v.Gauge {
+			e.gauge(prometheus.NewDesc(name, v.Help, names, nil), float64(v.Value), values...)
+			continue
+		}
+		e.counter(prometheus.NewDesc(name+"_total", v.Help, names, nil), &v.Value, values...)
 	}
 }
 

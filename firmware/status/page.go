@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"heliograph/firmware/counter"
 )
 
 //go:embed page.html
@@ -20,6 +22,8 @@ func renderPage(w io.Writer, s Snapshot) error {
 		"upper":    strings.ToUpper,
 		"names":    func(m map[string]Channel) []string { return slices.Sorted(maps.Keys(m)) },
 		"count":    count,
+		"counted":  func(n uint64) string { return count(&n) },
+		"words":    func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 		"frames":   func(l Link) *uint64 { return &l.Frames },
 		"seconds":  seconds,
 		"uptime":   func(s float64) string { return time.Duration(s * float64(time.Second)).Round(time.Second).String() },
@@ -29,11 +33,29 @@ func renderPage(w io.Writer, s Snapshot) error {
 		"bad":      func(n *uint64) bool { return n != nil && *n > 0 },
 		"is":       func(b *bool) string { return map[bool]string{true: "yes", false: "no"}[b != nil && *b] },
 		"known":    func(b *bool) bool { return b != nil },
+		"moved":    moved,
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("status: page template: %w", err)
 	}
 	return t.Execute(w, s)
+}
+
+// moved returns the sets with those counters alone that are not zero, and how
+// many were left out.
+func moved(sets []counter.Set) (out struct {
+	Sets  []counter.Set
+	Zeros int
+}) {
+	for _, s := range sets {
+		all := len(s.Values)
+		s.Values = slices.DeleteFunc(slices.Clone(s.Values), func(v counter.Value) bool { return v.Value == 0 })
+		out.Zeros += all - len(s.Values)
+		if len(s.Values) > 0 {
+			out.Sets = append(out.Sets, s)
+		}
+	}
+	return out
 }
 
 // count writes a number in groups of three, "–" for an unknown one.

@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"heliograph/firmware/counter"
 )
 
 // Our own bounds.
@@ -175,6 +177,9 @@ func (s *Server) snapshot() Snapshot {
 	}
 	if snap.Peers == nil {
 		snap.Peers = []Peer{}
+	}
+	if snap.Counters == nil {
+		snap.Counters = []counter.Set{}
 	}
 	if snap.Notes == nil {
 		snap.Notes = []Note{}

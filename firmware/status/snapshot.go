@@ -3,6 +3,8 @@ package status
 import (
 	"strings"
 	"time"
+
+	"heliograph/firmware/counter"
 )
 
 // Snapshot is how a role stands at one moment. Its JSON form is /status.json;
@@ -20,6 +22,7 @@ type Snapshot struct {
 	Link          Link               `json:"link"`
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
+	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
 	Notes         []Note             `json:"notes"`                 // newest last
 }
 
@@ -41,6 +44,8 @@ type Channel struct {
 	Conflated    *uint64  `json:"conflated,omitempty"`
 	Lost         *uint64  `json:"lost,omitempty"`
 	Unknown      *uint64  `json:"unknown,omitempty"` // RX: sent while nobody here can say what became of it
+	Refused      *uint64  `json:"refused,omitempty"` // RX: the sink's peer did not take them
+	Expired      *uint64  `json:"expired,omitempty"` // RX: their time was over before the peer took them
 	Dropped      *uint64  `json:"dropped,omitempty"`
 	Complete     *bool    `json:"complete,omitempty"`
 	AgeSeconds   *float64 `json:"age_seconds,omitempty"` // since the newest record

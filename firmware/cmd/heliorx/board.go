@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
@@ -36,6 +37,8 @@ type board struct {
 	steps      atomic.Uint64
 	authFailed uint64            // of which the operator has been told
 	keySets    map[string]uint64 // as they were last kept
+
+	counters func() []counter.Set // of all tasks
 }
 
 type out struct {
@@ -113,7 +116,8 @@ func (b *board) snapshot() status.Snapshot {
 	st := b.link.Status()
 	s := status.Snapshot{
 		Role: "rx", Pair: b.cfg.Pair, Version: version, UptimeSeconds: time.Since(b.started).Seconds(),
-		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{}, Notes: b.journal.Notes(), Link: b.linkStatus(st),
+		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{}, Counters: b.counters(), Notes: b.journal.Notes(),
+		Link:        b.linkStatus(st),
 		Transmitter: map[string]string{},
 	}
 	if st.ClockSet {
@@ -147,7 +151,7 @@ func (b *board) snapshot() status.Snapshot {
 func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.Channel {
 	out := status.Channel{
 		Protocol: protocol, Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
-		Unknown: status.Of(c.Unknown), Complete: status.Of(c.Complete), AgeSeconds: status.Of(c.Age.Seconds()),
+		Unknown: status.Of(c.Unknown), Refused: status.Of(c.Refused), Expired: status.Of(c.Expired), Complete: status.Of(c.Complete), AgeSeconds: status.Of(c.Age.Seconds()),
 		Keys: status.Of(uint64(c.Keys)), SourceState: sourceState(c.State), SourceReason: c.Reason,
 	}
 	if err := b.link.Ready(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/rx/memory"
@@ -75,6 +76,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	}
 	b.link.Resume(remembered.Account())
 	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b)}
+	b.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	b.ntp = &timekeeping.NTP{Servers: cfg.Time, Log: log}
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, b.ntp)
@@ -106,7 +108,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		var picture sink.Picture
+		var picture sink.Channel
 		deps := mqtt.Deps{
 			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures,
 			Picture: func() sink.Picture { return picture },

@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/selfsigned"
@@ -79,6 +80,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch,
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
+	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, r.ntp)
 	}

@@ -16,6 +16,7 @@ import (
 	"heliograph/drivers/clock"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/status"
 	"heliograph/firmware/task"
 	"heliograph/firmware/timekeeping"
@@ -35,6 +36,8 @@ type reporter struct {
 	epoch   uint64
 	sent    map[string]string
 	steps   atomic.Uint64
+
+	counters func() []counter.Set // of all tasks
 }
 
 // reportEvery is how often the gateway's own channel is brought up to date.
@@ -183,7 +186,7 @@ func (r *reporter) snapshot() status.Snapshot {
 	counts := r.link.Counts()
 	s := status.Snapshot{
 		Role: "tx", Pair: r.cfg.Pair, Version: version, UptimeSeconds: time.Since(r.started).Seconds(), Clock: r.clockState(),
-		Channels: map[string]status.Channel{}, Notes: r.journal.Notes(),
+		Channels: map[string]status.Channel{}, Counters: r.counters(), Notes: r.journal.Notes(),
 		Link: status.Link{
 			Medium: string(r.cfg.Link.Medium), Epoch: r.epoch,
 			Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,
@@ -212,6 +215,9 @@ func protocols(cfg config.TX) map[string]string {
 	}
 	for _, c := range cfg.Syslog {
 		p[c.Channel] = "syslog"
+	}
+	for _, c := range cfg.OPCUA {
+		p[c.Channel] = "opcua"
 	}
 	return p
 }

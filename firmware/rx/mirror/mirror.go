@@ -8,10 +8,11 @@
 // order or not at all; so the first number that is too high states a loss. The
 // totals that come each second state losses at the end. Always
 //
-//	sent = delivered + conflated + lost + unknown
+//	sent = delivered + refused + expired + conflated + lost + unknown
 //
 // where unknown is what was sent while nobody here can say what became of it:
-// before this receiver first heard the channel, or around its crash.
+// before this receiver first heard the channel, or around its crash. Refused and
+// expired are what the sink had but its peer did not take.
 //
 // # Completeness
 //
@@ -81,10 +82,26 @@ type grave struct{ seq, born uint64 }
 
 // Counts is the account of a channel, in records.
 type Counts struct {
-	Delivered uint64
-	Conflated uint64
-	Lost      uint64
-	Unknown   uint64
+	Delivered uint64 `shown:"channels.delivered"`
+	Conflated uint64 `shown:"channels.conflated"`
+	Lost      uint64 `shown:"channels.lost"`
+	Unknown   uint64 `shown:"channels.unknown"`
+	Refused   uint64 `shown:"channels.refused"` // delivered to the sink, whose peer did not take them
+	Expired   uint64 `shown:"channels.expired"` // … whose time was over before the peer took them
+}
+
+// Refused moves n delivered records to those that the sink's peer did not take.
+func (c *Channel) Refused(n uint64) {
+	n = min(n, c.counts.Delivered)
+	c.counts.Delivered -= n
+	c.counts.Refused += n
+}
+
+// Expired moves n delivered records to those whose time was over.
+func (c *Channel) Expired(n uint64) {
+	n = min(n, c.counts.Delivered)
+	c.counts.Delivered -= n
+	c.counts.Expired += n
 }
 
 // New returns a channel that calls deliver with every record, in order.

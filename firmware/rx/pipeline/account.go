@@ -25,11 +25,12 @@ func (l *Link) Resume(a Account) {
 
 // Account returns what the next run is to take over.
 func (l *Link) Account() Account {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	a := Account{Channels: map[string]mirror.Account{}}
 	a.Epoch, _, _, _ = l.opener.Sequence()
 	for _, c := range l.channels {
+		c.settle()
 		a.Channels[c.name] = c.mirror.Account()
 	}
 	return a

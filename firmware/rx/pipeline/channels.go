@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -14,10 +15,18 @@ type channel struct {
 	name   string
 	mirror *mirror.Channel
 	heard  time.Time // of the last word about the channel
+
+	refused, expired atomic.Uint64 // by the sink, not yet in the mirror's account
+}
+
+// settle moves what the sink did not get rid of from delivered to its own terms.
+func (c *channel) settle() {
+	c.mirror.Refused(c.refused.Swap(0))
+	c.mirror.Expired(c.expired.Swap(0))
 }
 
 // Channel adds a channel whose records go to s. To be called before Run.
-func (l *Link) Channel(name string, s sink.Sink) sink.Picture {
+func (l *Link) Channel(name string, s sink.Sink) sink.Channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &channel{name: name, mirror: mirror.New(func(u mirror.Update) {
@@ -37,6 +46,12 @@ type picture struct {
 	link    *Link
 	channel *channel
 }
+
+// Refused implements sink.Account.
+func (p *picture) Refused(n uint64) { p.channel.refused.Add(n) }
+
+// Expired implements sink.Account.
+func (p *picture) Expired(n uint64) { p.channel.expired.Add(n) }
 
 // Range implements sink.Picture.
 func (p *picture) Range(f func(key, payload []byte) bool) {
@@ -155,8 +170,8 @@ type ChannelStatus struct {
 
 // Status returns a snapshot.
 func (l *Link) Status() Status {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	s := Status{Frames: l.opener.Counts(), HeartbeatAge: age(now, l.beatAt), ClockSet: l.beat.ClockSet, Unknown: l.unknown, Err: l.err}
 	s.Epoch, _, _, s.Open = l.opener.Sequence()
@@ -166,6 +181,7 @@ func (l *Link) Status() Status {
 	s.Clock, s.ClockBeats = l.clock, l.beats
 	for _, name := range l.names {
 		c := l.channels[record.ChannelID(name)]
+		c.settle()
 		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.heard)})
 	}
 	return s

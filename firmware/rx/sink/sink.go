@@ -57,6 +57,24 @@ type Picture interface {
 	Health() Health
 }
 
+// Account is where a sink says what became of records that were handed to it.
+// A record counts as delivered once its sink has it; what the peer did not take
+// after all is moved to a term of its own, so that delivered means taken. Safe for
+// concurrent use, also within Deliver.
+type Account interface {
+	// Refused moves n records: the peer, or its protocol, does not take them.
+	Refused(n uint64)
+	// Expired moves n records: they waited for the peer until their own time was
+	// over, or until a full spool dropped them.
+	Expired(n uint64)
+}
+
+// Channel is a channel of the link as its sink sees it.
+type Channel interface {
+	Picture
+	Account
+}
+
 // Health is what is known about the way from the source to a channel's picture.
 type Health struct {
 	Stale    bool   // the link is silent, or delays, for longer than stale_after
