@@ -3,19 +3,82 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // disk is the real layer.
 type disk struct{}
 
-func (disk) create(path string) (file, error) {
-	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC | syscall.O_NOFOLLOW
-	return os.OpenFile(path, flags, fileMode)
+// create removes what a cut left, so that the file has the mode asked for.
+func (disk) create(path string, mode fs.FileMode) (file, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.Chmod(mode) // whatever the umask
 }
+
+func (disk) read(path string, limit int) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold us
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > int64(limit) {
+		return nil, fmt.Errorf("%w: not a file of this program; remove it", ErrCorrupt)
+	}
+	content := make([]byte, info.Size())
+	_, err = io.ReadFull(f, content)
+	return content, err
+}
+
+// openSlots prefers to write past the page cache.
+func (disk) openSlots(path string) (slotFile, error) {
+	const flags = os.O_RDWR | syscall.O_NOFOLLOW
+	f, err := os.OpenFile(path, flags|syscall.O_DIRECT, 0)
+	if errors.Is(err, syscall.EINVAL) {
+		f, err = os.OpenFile(path, flags, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &sectors{f}, nil
+}
+
+// sectors is a file whose file system may yet refuse O_DIRECT, or sectors of 512 bytes, when it is written.
+type sectors struct{ *os.File }
+
+// WriteAt writes past the page cache, or through it from the first refusal on.
+func (s *sectors) WriteAt(b []byte, at int64) (int, error) {
+	n, err := s.File.WriteAt(b, at)
+	if !errors.Is(err, syscall.EINVAL) {
+		return n, err
+	}
+	f, err := os.OpenFile(s.Name(), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return 0, err
+	}
+	s.File.Close()
+	s.File = f
+	return f.WriteAt(b, at)
+}
+
+// Sync syncs the content; what time it was written may get lost.
+func (s *sectors) Sync() error { return unix.Fdatasync(int(s.Fd())) }
 
 func (disk) rename(from, to string) error { return os.Rename(from, to) }
 

@@ -8,7 +8,8 @@
 //
 // big-endian; "1" is the version of this layout; crc is CRC-32C (RFC 3720
 // appendix B.4) over magic, length and record. Anything else in the file,
-// a byte too many included, is ErrCorrupt.
+// a byte too many included, is ErrCorrupt. ReplaceFile does the same for a file
+// whose layout another program knows; Slots is for a record that changes often.
 //
 // The package refuses to append, to share a path between two writers (Lock
 // keeps a second process out; within a process each file has one writer),
@@ -21,6 +22,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -54,10 +56,24 @@ func Write(path string, record []byte) error {
 	return write(disk{}, path, record)
 }
 
-// layer is what writing needs of a file system. The tests cut the power
+// ReplaceFile replaces a file of any layout as Write replaces a record. Several
+// processes may do so: each has a temporary file of its own, hidden from who
+// lists the folder. The new file has the mode given, whatever the old one had.
+func ReplaceFile(path string, mode fs.FileMode, content []byte) error {
+	dir, name := filepath.Split(path)
+	temp := fmt.Sprintf("%s.%s.%d%s", dir, name, os.Getpid(), tempSuffix)
+	if err := replace(disk{}, path, temp, mode, content); err != nil {
+		return fmt.Errorf("store: writing %s: %w", path, err)
+	}
+	return nil
+}
+
+// layer is what the package needs of a file system. The tests cut the power
 // between and inside these calls.
 type layer interface {
-	create(path string) (file, error) // empty, even if it exists
+	create(path string, mode fs.FileMode) (file, error) // empty, even if it exists
+	openSlots(path string) (slotFile, error)
+	read(path string, limit int) ([]byte, error)
 	rename(from, to string) error
 	remove(path string) error
 	syncFolder(path string) error
@@ -72,30 +88,34 @@ func write(l layer, path string, record []byte) error {
 	if len(record) > MaxRecord {
 		return fmt.Errorf("store: writing %s: %d bytes are more than the %d of a record", path, len(record), MaxRecord)
 	}
-	temp := path + tempSuffix
-	if err := writeSynced(l, temp, record); err != nil {
-		_ = l.remove(temp)
+	header := header(record)
+	if err := replace(l, path, path+tempSuffix, fileMode, header[:], record); err != nil {
 		return fmt.Errorf("store: writing %s: %w", path, err)
-	}
-	if err := l.rename(temp, path); err != nil {
-		_ = l.remove(temp)
-		return fmt.Errorf("store: writing %s: %w", path, err)
-	}
-	if err := l.syncFolder(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("store: syncing the folder of %s: %w", path, err)
 	}
 	return nil
 }
 
-func writeSynced(l layer, path string, record []byte) error {
-	f, err := l.create(path)
+func replace(l layer, path, temp string, mode fs.FileMode, parts ...[]byte) error {
+	err := writeSynced(l, temp, mode, parts)
+	if err == nil {
+		err = l.rename(temp, path)
+	}
+	if err != nil {
+		_ = l.remove(temp)
+		return err
+	}
+	return l.syncFolder(filepath.Dir(path))
+}
+
+func writeSynced(l layer, path string, mode fs.FileMode, parts [][]byte) error {
+	f, err := l.create(path, mode)
 	if err != nil {
 		return err
 	}
-	header := header(record)
-	_, err = f.Write(header[:])
-	if err == nil {
-		_, err = f.Write(record)
+	for _, b := range parts {
+		if err == nil {
+			_, err = f.Write(b)
+		}
 	}
 	if err == nil {
 		err = f.Sync()
@@ -117,20 +137,8 @@ func header(record []byte) (h [headerSize]byte) {
 // Read returns the record at path, an error that is fs.ErrNotExist when there
 // is none, or one that is ErrCorrupt when the file is not as Write leaves it.
 func Read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	content, err := (disk{}).read(path, headerSize+MaxRecord)
 	if err != nil {
-		return nil, fmt.Errorf("store: reading %s: %w", path, err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("store: reading %s: %w", path, err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > headerSize+MaxRecord {
-		return nil, fmt.Errorf("%w: %s is no record of ours; remove it", ErrCorrupt, path)
-	}
-	content := make([]byte, info.Size())
-	if _, err := io.ReadFull(f, content); err != nil {
 		return nil, fmt.Errorf("store: reading %s: %w", path, err)
 	}
 	record, err := decode(content)

@@ -49,6 +49,23 @@ func TestReadReturnsWhatWasWritten(t *testing.T) {
 	}
 }
 
+func TestReplacedFileHasTheModeAskedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cert.pem")
+	for _, mode := range []fs.FileMode{0o600, 0o644} {
+		if err := ReplaceFile(path, mode, []byte(mode.String())); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		info, _ := os.Stat(path)
+		if err != nil || string(got) != mode.String() || info.Mode() != mode {
+			t.Errorf("got %q, %v, mode %v, want %v", got, err, info.Mode(), mode)
+		}
+	}
+	if names, _ := os.ReadDir(filepath.Dir(path)); len(names) != 1 {
+		t.Errorf("files left: %v, want the one", names)
+	}
+}
+
 func TestMissingAndDamagedDiffer(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Read(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrCorrupt) {
