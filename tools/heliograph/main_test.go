@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +71,7 @@ func TestUserAddReadsStandardInput(t *testing.T) {
 		t.Fatalf("got %d, %s", code, stderr)
 	}
 	u, err := users.Load(path)
-	if err != nil || !u.Verify("anna", "pass word") {
+	if err != nil || !u.Verify("anna", "pass word", netip.Addr{}) {
 		t.Errorf("the password does not verify: %v", err)
 	}
 	if code, _, _ := call(t, "", "user", "add", path, "bob"); code != 1 {

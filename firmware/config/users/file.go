@@ -2,6 +2,7 @@ package users
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -36,7 +37,9 @@ func Open(path string, log *slog.Logger) (*File, error) {
 }
 
 // Verify says whether the password is the user's; see Users.Verify.
-func (f *File) Verify(name, password string) bool { return f.newest().Verify(name, password) }
+func (f *File) Verify(name, password string, from netip.Addr) bool {
+	return f.newest().Verify(name, password, from)
+}
 
 // Known says whether there is such a user.
 func (f *File) Known(name string) bool {
@@ -68,6 +71,7 @@ func (f *File) newest() *Users {
 		return f.users
 	}
 	f.log.Info("users read again", "file", f.path, "users", users.Len())
+	users.inherit(f.users)
 	f.users = users
 	return users
 }

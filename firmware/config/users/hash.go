@@ -1,6 +1,7 @@
 package users
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
@@ -86,6 +87,10 @@ func decode(s string) ([]byte, error) {
 		return nil, errHash
 	}
 	return b, nil
+}
+
+func (h *hash) equal(other hash) bool {
+	return h.time == other.time && h.memory == other.memory && h.threads == other.threads && bytes.Equal(h.salt, other.salt) && bytes.Equal(h.sum, other.sum)
 }
 
 func (h *hash) matches(password string) bool {

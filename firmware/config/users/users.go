@@ -4,10 +4,11 @@
 // A file holds one user a line, "name:hash", with "#" comments and empty lines;
 // the hash is an argon2id PHC string (RFC 9106). The package refuses to store a
 // password, to tell by its answer or its timing whether a name exists, and to
-// spend more than a bounded amount of work on guessing: each name (and all
-// unknown names together) gets five tries and then one a second, and one hash
-// is computed at a time. Who logged in before is recognised without a hash, so
-// that somebody else's guessing does not keep him out.
+// spend more than a bounded amount of work on guessing: each name has five tries from
+// each address (all unknown names share theirs) and then two a second, one hash is
+// computed at a time, and the addresses take turns. Whoever logged in before is
+// recognised without a hash, from any address, and an address that somebody logged in
+// from has turns that strangers cannot use up: guessing keeps nobody else out.
 package users
 
 import (
@@ -19,11 +20,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 	"unicode"
 )
 
@@ -32,8 +33,6 @@ const (
 	maxUsers    = 1000
 	maxName     = 128  // bytes
 	maxPassword = 1024 // bytes
-	tries       = 5
-	refill      = time.Second // one more try
 )
 
 // Users is the content of a users file. Safe for concurrent use.
@@ -41,18 +40,11 @@ type Users struct {
 	hashes map[string]hash
 	decoy  hash // costs an unknown name as much as a known one
 
-	hashing sync.Mutex // one costly hash at a time
+	turns *turns
 
-	mu       sync.Mutex
-	seal     [sha256.Size]byte            // key of known
-	known    map[string][sha256.Size]byte // name → HMAC of the password that was right
-	spending map[string]*budget
-}
-
-// budget is a bucket of tries that refills with time.
-type budget struct {
-	left float64
-	last time.Time
+	mu    sync.Mutex
+	seal  [sha256.Size]byte            // key of known
+	known map[string][sha256.Size]byte // name → HMAC of the password that was right
 }
 
 // Load reads a users file.
@@ -71,7 +63,7 @@ func Load(path string) (*Users, error) {
 
 // Parse reads the text of a users file.
 func Parse(r io.Reader) (*Users, error) {
-	u := &Users{hashes: map[string]hash{}, known: map[string][sha256.Size]byte{}, spending: map[string]*budget{}}
+	u := &Users{hashes: map[string]hash{}, known: map[string][sha256.Size]byte{}, turns: newTurns()}
 	_, _ = rand.Read(u.seal[:]) // never fails
 	lines := bufio.NewScanner(io.LimitReader(r, maxFile))
 	n := 0
@@ -107,55 +99,65 @@ func Parse(r io.Reader) (*Users, error) {
 // Len returns the number of users.
 func (u *Users) Len() int { return len(u.hashes) }
 
-// Verify says whether the password is the user's. It takes some ten
-// milliseconds the first time, and refuses without looking when the name's
-// tries are spent.
-func (u *Users) Verify(name, password string) bool {
+// Verify says whether the password is the user's. It takes some ten milliseconds the
+// first time, and longer when others try passwords too; without a turn within 15
+// seconds it refuses without looking.
+func (u *Users) Verify(name, password string, from netip.Addr) bool {
+	return u.verify(name, password, from) == ""
+}
+
+// Why a password is refused.
+const (
+	wrongPassword = "wrong password"
+	unknownUser   = "unknown user"
+	tooMany       = "too many tries at once"
+)
+
+// verify returns why not.
+func (u *Users) verify(name, password string, from netip.Addr) string {
 	if len(name) > maxName || len(password) > maxPassword {
-		return false
+		return unknownUser
 	}
 	proof := u.proof(name, password)
 	h, exists := u.hashes[name]
-	spender := name
+	s := spender{name, network(from)}
 	if !exists {
-		h, spender = u.decoy, ""
+		h, s.name = u.decoy, ""
 	}
 	u.mu.Lock()
 	before, ok := u.known[name]
-	if ok && hmac.Equal(before[:], proof[:]) {
-		u.mu.Unlock()
-		return true
-	}
-	granted := u.spend(spender, time.Now())
 	u.mu.Unlock()
-	if !granted {
-		return false
+	if ok && hmac.Equal(before[:], proof[:]) {
+		return ""
 	}
-	u.hashing.Lock()
-	right := h.matches(password)
-	u.hashing.Unlock()
-	if !exists || !right {
-		return false
+	if !u.turns.wait(s) {
+		return tooMany
+	}
+	right := h.matches(password) && exists
+	u.turns.done(s, right)
+	switch {
+	case !exists:
+		return unknownUser
+	case !right:
+		return wrongPassword
 	}
 	u.mu.Lock()
 	u.known[name] = proof
 	u.mu.Unlock()
-	return true
+	return ""
 }
 
-func (u *Users) spend(name string, now time.Time) bool {
-	b := u.spending[name]
-	if b == nil {
-		b = &budget{left: tries, last: now}
-		u.spending[name] = b
+// inherit takes over what an older state of the file has learned: who guesses, and
+// the proofs of those whose passwords did not change.
+func (u *Users) inherit(old *Users) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	u.turns, u.seal = old.turns, old.seal
+	for name, proof := range old.known {
+		if h, still := u.hashes[name]; still && h.equal(old.hashes[name]) {
+			u.known[name] = proof
+		}
 	}
-	b.left = min(tries, b.left+now.Sub(b.last).Seconds()/refill.Seconds())
-	b.last = now
-	if b.left < 1 {
-		return false
-	}
-	b.left--
-	return true
 }
 
 // proof stands for a name and password in memory without being either.

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"heliograph/firmware/opcua/addrspace"
@@ -25,8 +26,8 @@ type Config struct {
 	// discovery alone.
 	Security  []channel.Security
 	Anonymous bool
-	// Password decides on a user's name and password; nil offers neither.
-	Password func(name, password string) bool
+	// Password decides on a user's name and password, from a client's address; nil offers neither.
+	Password func(name, password string, from netip.Addr) bool
 	// Known says whether there still is such a user: the sessions of one who is not
 	// end within seconds. nil keeps them.
 	Known            func(name string) bool

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -160,7 +161,10 @@ func TestNoncesAndTokensAreFresh(t *testing.T) {
 func TestPasswordsFailAlike(t *testing.T) {
 	var checked atomic.Int64
 	_, url, ours, theirs := pair(t, func(c *Config) {
-		c.Password = func(name, password string) bool { checked.Add(1); return name == "joe" && password == "secret" }
+		c.Password = func(name, password string, _ netip.Addr) bool {
+			checked.Add(1)
+			return name == "joe" && password == "secret"
+		}
 	})
 	joe := enter(t, url, theirs, ours.Own().Chain)
 	joe.create(t)

@@ -91,7 +91,7 @@ func (q *query) userName(token *ua.UserNameIdentityToken, nonce []byte) (string,
 	} else if peer.Mode != ua.MessageSecurityModeSignAndEncrypt { // in the clear, for everybody to read
 		return "", ua.StatusBadIdentityTokenInvalid
 	}
-	if !q.s.cfg.Password(token.UserName, string(password)) {
+	if !q.s.cfg.Password(token.UserName, string(password), peer.Address) {
 		return "", ua.StatusBadUserAccessDenied
 	}
 	return policyUserName + ":" + token.UserName, ua.StatusOK

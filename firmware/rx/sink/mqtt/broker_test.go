@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -127,7 +128,7 @@ func TestEmbeddedBrokerRefusesPublishing(t *testing.T) {
 
 func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 	r, address := embeddedRig(t, 10, func(d *Deps) {
-		d.Verify = func(name, password string) bool { return name == "it" && password == "right" }
+		d.Verify = func(name, password string, _ netip.Addr) bool { return name == "it" && password == "right" }
 	})
 	connect := func(id, password string) (paho3.Client, error) {
 		c := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetAutoReconnect(false).

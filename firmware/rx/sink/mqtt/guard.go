@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -52,13 +54,19 @@ func (g *guard) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 }
 
 // OnConnectAuthenticate implements mochi.Hook.
-func (g *guard) OnConnectAuthenticate(_ *mochi.Client, pk packets.Packet) bool {
+func (g *guard) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 	verify := g.e.sink.deps.Verify
-	if verify == nil || verify(string(pk.Connect.Username), string(pk.Connect.Password)) {
+	if verify == nil || verify(string(pk.Connect.Username), string(pk.Connect.Password), remoteIP(cl.Net.Conn)) {
 		return true
 	}
 	g.e.connectionsRefused.Add(1)
 	return false
+}
+
+// remoteIP is the address of a connection's peer, for which tries are counted.
+func remoteIP(c net.Conn) netip.Addr {
+	a, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // the zero address for what has none
+	return a.Addr()
 }
 
 // denied is a filter that OnACLCheck refuses; nothing of the server's own is shown.

@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -73,8 +74,8 @@ type Deps struct {
 	Queue   Queue
 	Picture func() sink.Picture // may return nil before Run
 	Pair    string
-	Gateway func() []byte                    // JSON of the gateway's state; nil: none
-	Verify  func(name, password string) bool // users of the embedded broker; nil: anybody may read
+	Gateway func() []byte                                     // JSON of the gateway's state; nil: none
+	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: anybody may read
 }
 
 // Stats is what a sink has done.
