@@ -98,6 +98,9 @@ func checkPackage(folder string, files []source, module string) []string {
 			faults = append(faults, fmt.Sprintf("%s: %d lines; split it by stage below %d", s.path, lines, maxLines))
 		}
 		faults = append(faults, checkInit(s)...)
+		if fitsAny(durable(), folder) && !fitsAny(renaming(), folder) {
+			faults = append(faults, checkRename(s)...)
+		}
 		if known {
 			faults = append(faults, checkImports(folder, s, r, module)...)
 		}
@@ -148,6 +151,19 @@ func checkInit(s source) []string {
 		}
 	}
 	return nil
+}
+
+// checkRename finds renames that nothing puts on the disk.
+func checkRename(s source) (faults []string) {
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if e, ok := n.(*ast.SelectorExpr); ok && e.Sel.Name == "Rename" {
+			if on, ok := e.X.(*ast.Ident); ok && on.Name == "os" {
+				faults = append(faults, s.path+": uses os.Rename, which a power cut can undo; use store.ReplaceFile or store.Rename")
+			}
+		}
+		return true
+	})
+	return faults
 }
 
 func checkImports(folder string, s source, r rule, module string) []string {

@@ -40,11 +40,12 @@ func rules() []rule {
 		{path: "firmware/opcua/rawvalue", pure: true},
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
+		{path: "firmware/opcua/pki", may: []string{"firmware/store"}},
 		{path: "firmware/opcua/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/opcua/..."}},
 		{path: "firmware/health", pure: true},
 		{path: "firmware/counter", pure: true},
 		{path: "firmware/fairshare", pure: true},
-		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record"}},
+		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/store"}},
 		{path: "firmware/role", may: []string{"firmware/config"}},
 		{path: "firmware/status", may: []string{"firmware/counter", "firmware/fairshare"}},
 		{path: "firmware/report", may: []string{"firmware/health", "firmware/status", "firmware/store"}},
@@ -89,5 +90,12 @@ func impure() []string {
 func clocks() []string {
 	return []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
 }
+
+// durable are packages whose files outlive a power cut.
+func durable() []string { return []string{"firmware/...", "rootfs/..."} }
+
+// renaming are packages that may rename by themselves: the one that does it for
+// all, and the log, whose newest lines are not worth a sync.
+func renaming() []string { return []string{"firmware/store", "rootfs/logring"} }
 
 const maxLines = 500 // of a file that is no test

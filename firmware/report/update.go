@@ -31,7 +31,7 @@ func Update(state string) func(io.Reader) error {
 		_, err = io.Copy(f, from)
 		err = errors.Join(err, f.Sync(), f.Close())
 		if err == nil {
-			err = errors.Join(os.Rename(part, whole), store.SyncFolder(folder))
+			err = store.Rename(part, whole)
 		}
 		if err != nil {
 			return fmt.Errorf("update: %w", err)

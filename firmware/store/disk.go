@@ -105,6 +105,15 @@ func SyncFolder(path string) error {
 	return nil
 }
 
+// Rename renames a file or a folder within its folder, so that it survives a
+// power cut. What is in it was synced before.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return SyncFolder(filepath.Dir(to))
+}
+
 // Folder creates a folder and its missing parents, for this user alone, so that
 // they survive a power cut. One that exists is left as it is.
 func Folder(path string) error {

@@ -18,6 +18,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/report"
+	"heliograph/firmware/store"
 	"heliograph/rootfs/sandbox"
 )
 
@@ -249,7 +250,7 @@ func adopt(from, to string) error {
 		return err
 	}
 	unix.Sync()
-	return os.Rename(part, to)
+	return store.Rename(part, to)
 }
 
 // giveTo has everything in a folder belong to the role.

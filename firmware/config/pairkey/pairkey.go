@@ -23,6 +23,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+
+	"heliograph/firmware/store"
 )
 
 const (
@@ -93,7 +96,7 @@ func Create(path string, key [Size]byte) error {
 		return fmt.Errorf("pairkey: %w", err)
 	}
 	_, err = f.Write(Format(key))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), store.SyncFolder(filepath.Dir(path))); err != nil {
 		return fmt.Errorf("pairkey: writing %s: %w", path, err)
 	}
 	return nil

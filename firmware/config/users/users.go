@@ -22,10 +22,11 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"unicode"
+
+	"heliograph/firmware/store"
 )
 
 const (
@@ -193,21 +194,8 @@ func Add(path, name, password string) error {
 		text.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 	}
 	fmt.Fprintf(&text, "%s:%s\n", name, Hash(password))
-	return replace(path, text.Bytes())
-}
-
-func replace(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".users-*") // mode 0600
-	if err != nil {
+	if err := store.ReplaceFile(path, 0o600, text.Bytes()); err != nil {
 		return fmt.Errorf("users: %w", err)
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error is the one to tell
-		return fmt.Errorf("users: writing %s: %w", path, err)
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"heliograph/firmware/store"
 )
 
 // Our own choices.
@@ -119,10 +121,10 @@ func saveOwn(dir string, o *Own) error {
 	}
 	name := fileName(o.Certificate)
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	if err := writeFile(filepath.Join(dir, ownPrivate, name+".pem"), key, 0o600); err != nil {
+	if err := store.ReplaceFile(filepath.Join(dir, ownPrivate, name+".pem"), 0o600, key); err != nil {
 		return fmt.Errorf("pki: saving our key: %v", err)
 	}
-	if err := writeFile(filepath.Join(dir, ownCerts, name+".der"), o.Certificate.Raw, 0o644); err != nil {
+	if err := store.ReplaceFile(filepath.Join(dir, ownCerts, name+".der"), 0o644, o.Certificate.Raw); err != nil {
 		return fmt.Errorf("pki: saving our certificate: %v", err)
 	}
 	return nil
@@ -169,7 +171,7 @@ func setAside(dir string) error {
 	}
 	files, _ := readFolder(from)
 	for _, f := range files {
-		if err := os.Rename(f.path, filepath.Join(to, filepath.Base(f.path))); err != nil {
+		if err := store.Rename(f.path, filepath.Join(to, filepath.Base(f.path))); err != nil {
 			return err
 		}
 	}

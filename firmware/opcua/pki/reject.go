@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/store"
 )
 
 // Our own choices. An address may fill rejected/ and the log only so fast, and
@@ -101,7 +103,7 @@ func (r *rejections) save(c *x509.Certificate, thumbprint, from string) error {
 		r.kept = slices.Delete(r.kept, i, i+1)
 	}
 	path := filepath.Join(r.dir, fileName(c)+".der")
-	if err := writeFile(path, c.Raw, 0o644); err != nil {
+	if err := store.ReplaceFile(path, 0o644, c.Raw); err != nil {
 		return err
 	}
 	r.kept = append(r.kept, rejection{thumbprint, path, from})

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"heliograph/firmware/store"
 )
 
 // Kind says which folder a certificate is in.
@@ -84,7 +86,7 @@ func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) 
 		sub, kind = userCerts, KindUser
 	}
 	path := filepath.Join(s.path(sub), fileName(c)+".der")
-	if err := writeFile(path, c.Raw, 0o644); err != nil {
+	if err := store.ReplaceFile(path, 0o644, c.Raw); err != nil {
 		return Entry{}, fmt.Errorf("pki: saving a trusted certificate: %v", err)
 	}
 	s.Reload()
@@ -98,7 +100,7 @@ func (s *Store) Distrust(thumbprint string) (Entry, error) {
 		return Entry{}, err
 	}
 	to := filepath.Join(s.path(rejectedCerts), fileName(e.Certificate)+".der")
-	if err := writeFile(to, e.Certificate.Raw, 0o644); err != nil {
+	if err := store.ReplaceFile(to, 0o644, e.Certificate.Raw); err != nil {
 		return Entry{}, fmt.Errorf("pki: keeping the certificate in rejected/: %v", err)
 	}
 	if err := os.Remove(e.Path); err != nil {
