@@ -40,7 +40,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		conflated:    desc("channel_conflated_records_total", "Intermediate values skipped under saturation.", "channel"),
 		lost:         desc("channel_lost_records_total", "Records lost for good.", "channel"),
 		unknown:      desc("channel_unknown_records_total", "Records sent of which nobody can say what became of them.", "channel"),
-		refused:      desc("channel_refused_records_total", "Records that the sink's peer did not take.", "channel"),
+		refused:      desc("channel_refused_records_total", "Records that were not taken: by the sink's peer (RX), or by the link because they are too large or too many (TX).", "channel"),
 		expired:      desc("channel_expired_records_total", "Records whose time was over before the sink's peer took them.", "channel"),
 		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
 		complete:     desc("channel_complete_bool", "1 when RX holds the whole picture.", "channel"),

@@ -38,20 +38,21 @@ func (s *Snapshot) SetReady(err error) {
 // and Dropped, RX the others; what a role does not know stays nil and is left
 // out, so that no zero is shown for "unknown".
 type Channel struct {
-	Protocol     string   `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
-	Sent         *uint64  `json:"sent,omitempty"`
-	Delivered    *uint64  `json:"delivered,omitempty"`
-	Conflated    *uint64  `json:"conflated,omitempty"`
-	Lost         *uint64  `json:"lost,omitempty"`
-	Unknown      *uint64  `json:"unknown,omitempty"` // RX: sent while nobody here can say what became of it
-	Refused      *uint64  `json:"refused,omitempty"` // RX: the sink's peer did not take them
-	Expired      *uint64  `json:"expired,omitempty"` // RX: their time was over before the peer took them
-	Dropped      *uint64  `json:"dropped,omitempty"`
-	Complete     *bool    `json:"complete,omitempty"`
-	AgeSeconds   *float64 `json:"age_seconds,omitempty"` // since the newest record
-	Keys         *uint64  `json:"keys,omitempty"`        // live state
-	SourceState  string   `json:"source_state"`          // "connecting", "up", "down"
-	SourceReason string   `json:"source_reason"`
+	Protocol      string   `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
+	Sent          *uint64  `json:"sent,omitempty"`
+	Delivered     *uint64  `json:"delivered,omitempty"`
+	Conflated     *uint64  `json:"conflated,omitempty"`
+	Lost          *uint64  `json:"lost,omitempty"`
+	Unknown       *uint64  `json:"unknown,omitempty"`        // RX: sent while nobody here can say what became of it
+	Refused       *uint64  `json:"refused,omitempty"`        // RX: the sink's peer did not take them; TX: the link did not
+	RefusedReason string   `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
+	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
+	Dropped       *uint64  `json:"dropped,omitempty"`
+	Complete      *bool    `json:"complete,omitempty"`
+	AgeSeconds    *float64 `json:"age_seconds,omitempty"` // since the newest record
+	Keys          *uint64  `json:"keys,omitempty"`        // live state
+	SourceState   string   `json:"source_state"`          // "connecting", "up", "down"
+	SourceReason  string   `json:"source_reason"`
 }
 
 // Link is the one-way link's counters of frames.

@@ -200,8 +200,9 @@ func (r *reporter) snapshot() status.Snapshot {
 		if c.Name == record.Gateway {
 			continue
 		}
+		refused, why := c.Refused()
 		s.Channels[c.Name] = status.Channel{
-			Protocol: protocols[c.Name], Sent: status.Of(c.Sent), Conflated: status.Of(c.Conflated), Dropped: status.Of(c.Dropped),
+			Protocol: protocols[c.Name], Sent: status.Of(c.Sent), Conflated: status.Of(c.Conflated), Dropped: status.Of(c.Dropped), Refused: status.Of(refused), RefusedReason: why,
 			Keys: status.Of(uint64(c.Keys)), SourceState: c.State.String(), SourceReason: c.Reason,
 		}
 	}

@@ -42,6 +42,15 @@ func (t *Table) Born(key []byte) uint64 {
 	return 0
 }
 
+// Size returns the bytes of a key and its value, and whether the key is live.
+func (t *Table) Size(key []byte) (bytes int, live bool) {
+	e := t.byKey[string(key)]
+	if e == nil {
+		return 0, false
+	}
+	return len(e.key) + len(e.payload), true
+}
+
 // Set makes payload the newest value of a key, keeps both slices, and returns
 // the key's birth. seq must be higher than of all calls before.
 func (t *Table) Set(key, payload []byte, time int64, seq uint64) (born uint64) {

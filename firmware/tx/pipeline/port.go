@@ -38,8 +38,11 @@ func (p *port) Put(u source.Update) error {
 		r.Time = u.Time.UnixNano()
 	}
 	dropped, err := p.link.mux.Put(p.channel, r)
-	if errors.Is(err, send.ErrTooLarge) {
-		return source.ErrTooLarge
+	switch {
+	case errors.Is(err, send.ErrTooLarge):
+		err = source.ErrTooLarge
+	case errors.Is(err, send.ErrStateFull):
+		err = source.ErrStateFull
 	}
 	for _, d := range dropped {
 		if d.Left != nil {

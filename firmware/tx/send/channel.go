@@ -1,6 +1,8 @@
 package send
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -19,6 +21,9 @@ type Channel struct {
 	accepted  uint64
 	conflated uint64
 	dropped   uint64
+	tooLarge  uint64
+	stateFull uint64
+	claims    claims
 
 	whole     bool // the source says that its picture is whole
 	marks     int  // … and this many marks in the queue are to pass first
@@ -36,9 +41,23 @@ type Counts struct {
 	Sent      uint64 // accepted from the source
 	Conflated uint64 // state skipped because a newer value came
 	Dropped   uint64 // events lost to a full queue
+	TooLarge  uint64 // refused, and lost: more than the link carries in one record
+	StateFull uint64 // refused, and lost: the channel has as much state as it may
 	Queued    int    // bytes that wait
 	Keys      int
 	Partial   bool // the source's first picture has not been sent to its end
+}
+
+// Refused returns how many records the channel did not take, and why in words.
+func (c Counts) Refused() (n uint64, why string) {
+	var reasons []string
+	if c.TooLarge > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d larger than the link carries in one record", c.TooLarge))
+	}
+	if c.StateFull > 0 {
+		reasons = append(reasons, fmt.Sprintf("%d beyond the state that the channel may have", c.StateFull))
+	}
+	return c.TooLarge + c.StateFull, strings.Join(reasons, ", ")
 }
 
 // number gives a record its sequence number and remembers state. The record's
@@ -67,13 +86,6 @@ func (c *Channel) passed() {
 	if c.whole && c.marks == 0 {
 		c.partial, c.totalsDue = false, true
 	}
-}
-
-// drop accounts for events that the full queue lost: each uses up a number, so
-// that the receiver counts it as lost without being told.
-func (c *Channel) drop(records []Record) {
-	c.seq += uint64(len(records))
-	c.dropped += uint64(len(records))
 }
 
 // totals states everything up to seq, all of which has been sent.

@@ -35,6 +35,7 @@ type Mux struct {
 	beatAt   time.Time
 	clockSet bool
 	scratch  []byte
+	limits   Limits
 }
 
 // class is what a mux knows of one of the two streams of frames.
@@ -75,6 +76,7 @@ type MuxConfig struct {
 	Room          int     // bytes of items in a frame
 	CarouselShare float64 // of the line, guaranteed, 0…1
 	Start         time.Time
+	Limits        Limits
 }
 
 // bulkShare of what the carousel leaves is guaranteed to the bulk class.
@@ -82,7 +84,7 @@ const bulkShare = 0.3
 
 // NewMux returns a mux without channels.
 func NewMux(c MuxConfig) *Mux {
-	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start}
+	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start, limits: c.Limits.orDefault()}
 	rest := 1 - c.CarouselShare
 	m.flows = [flows]flow{{weight: rest * (1 - bulkShare)}, {weight: rest * bulkShare}, {weight: c.CarouselShare}}
 	m.cycle.next = c.Start
@@ -100,25 +102,26 @@ func (m *Mux) Channel(name string, in wire.Class) *Channel {
 }
 
 // Put queues a record. Its Left is called with nil by Sender.Sent; the events
-// that had to make room are returned, and their Left is the caller's to call.
+// that had to make room are returned, and their Left is the caller's to call. A
+// record that is refused counts as lost.
 func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
-	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
-		return nil, ErrTooLarge
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r.Key != nil && !r.Delete && c.table.Len()+len(c.queue.pending) >= MaxKeys {
-		return nil, ErrTooLarge
+	if err := m.admit(c, &r); err != nil {
+		c.refuse(err)
+		return nil, err
 	}
 	c.accepted++
-	conflated, dropped := c.queue.put(r)
 	cl := &m.classes[c.class]
-	cl.waiting += 1 - len(dropped)
-	if conflated {
+	if c.queue.put(r) {
 		c.conflated++
+	} else {
+		cl.waiting++
+	}
+	for c.queue.full() {
+		dropped = append(dropped, c.drop())
 		cl.waiting--
 	}
-	c.drop(dropped)
 	return dropped, nil
 }
 
@@ -175,7 +178,7 @@ func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
 func (m *Mux) Counts(c *Channel) Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, Queued: c.queue.bytes, Keys: c.table.Len(), Partial: c.partial}
+	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), Partial: c.partial}
 }
 
 // Fill appends the items of the next frame to dst and returns its class.
@@ -305,7 +308,7 @@ func (m *Mux) Drain() []Record {
 			if c.queue.marked() {
 				continue
 			}
-			out = append(out, c.queue.pop())
+			out = append(out, c.take())
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +9,8 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 )
+
+var errEnd = errors.New("end")
 
 var t0 = time.Unix(1_700_000_000, 0)
 
@@ -167,22 +170,6 @@ func TestWholeIsSaidBehindWhatWaits(t *testing.T) {
 	}
 }
 
-func TestWhatIsTooLargeIsRefused(t *testing.T) {
-	m := quiet(200)
-	c := m.Channel("a", wire.LowLatency)
-	for name, r := range map[string]Record{
-		"payload": {Payload: make([]byte, record.MaxRecord), Event: true},
-		"key":     {Key: make([]byte, record.MaxKey+1)},
-	} {
-		if _, err := m.Put(c, r); err != ErrTooLarge {
-			t.Errorf("%s: got %v, want %v", name, err, ErrTooLarge)
-		}
-	}
-	if n := m.Counts(c).Sent; n != 0 {
-		t.Errorf("refused records count as sent: %d", n)
-	}
-}
-
 func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
 	session, err := wire.NewSession(wire.PairKey{}, 1, [16]byte{})
 	if err != nil {
@@ -224,7 +211,7 @@ func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
 		left++
 	}})
 	run(time.Millisecond)
-	s.Abandon(ErrDropped)
+	s.Abandon(errEnd)
 	if left != 2 {
 		t.Errorf("after the end: left called %d times, want 2", left)
 	}

@@ -5,7 +5,7 @@ package send
 // full, the oldest event is dropped.
 type queue struct {
 	urgent, normal list
-	pending        map[string]*item // state values that wait, by key
+	pending        map[string]*item // the newest record that waits, by key
 	events         ring             // the normal events, oldest first
 	bytes          int
 	free           *item
@@ -45,17 +45,16 @@ func (l *list) remove(it *item) {
 	}
 }
 
-// put adds a record. conflated reports that it replaced a value nobody has
-// seen; dropped are the events that had to make room.
-func (q *queue) put(r Record) (conflated bool, dropped []Record) {
+// put adds a record. conflated reports that it replaced a value nobody has seen.
+func (q *queue) put(r Record) (conflated bool) {
 	if r.Key != nil {
-		if old := q.pending[string(r.Key)]; old != nil && !r.Event {
+		if old := q.pending[string(r.Key)]; old != nil && !old.Event && !r.Event {
 			r.Left = both(old.Left, r.Left)
 			if !r.Urgent || old.Urgent {
 				q.bytes += r.size() - old.size()
 				urgent := old.Urgent
 				old.Record, old.Urgent = r, urgent
-				return true, nil
+				return true
 			}
 			q.remove(old) // the alarm overtakes it, so it must not come after
 			conflated = true
@@ -66,24 +65,23 @@ func (q *queue) put(r Record) (conflated bool, dropped []Record) {
 		if q.pending == nil {
 			q.pending = make(map[string]*item)
 		}
-		delete(q.pending, string(r.Key)) // what comes now goes behind what waits
-		if !r.Event {
-			q.pending[string(r.Key)] = it
-		}
+		q.pending[string(r.Key)] = it // what comes now goes behind what waits
 	}
 	q.bytes += r.size()
 	if r.Urgent {
 		q.urgent.push(it)
-		return conflated, nil
+		return conflated
 	}
 	q.normal.push(it)
 	if r.Event {
 		q.events.push(it)
-		for q.events.n > MaxQueuedEvents || (q.bytes > MaxQueuedBytes && q.events.n > 1) {
-			dropped = append(dropped, q.dropOldest())
-		}
 	}
-	return conflated, dropped
+	return conflated
+}
+
+// full reports whether an event has to make room.
+func (q *queue) full() bool {
+	return q.events.n > MaxQueuedEvents || (q.bytes > MaxQueuedBytes && q.events.n > 1)
 }
 
 // both tells both: what was skipped has left with what took its place.
@@ -97,7 +95,9 @@ func both(a, b func(error)) func(error) {
 	return func(err error) { a(err); b(err) }
 }
 
-func (q *queue) dropOldest() Record {
+// dropOldest takes the oldest event out. newest reports that it was its key's
+// newest record.
+func (q *queue) dropOldest() (r Record, newest bool) {
 	it := q.events.pop()
 	q.normal.remove(it)
 	return q.release(it)
@@ -134,8 +134,8 @@ func (q *queue) marked() bool {
 
 func (q *queue) empty() bool { return q.urgent.head == nil && q.normal.head == nil }
 
-// pop takes the next record.
-func (q *queue) pop() Record {
+// pop takes the next record. newest reports that no newer one of its key waits.
+func (q *queue) pop() (r Record, newest bool) {
 	l := &q.urgent
 	if l.head == nil {
 		l = &q.normal
@@ -148,15 +148,15 @@ func (q *queue) pop() Record {
 	return q.release(it)
 }
 
-func (q *queue) release(it *item) Record {
-	r := it.Record
-	if r.Key != nil && q.pending[string(r.Key)] == it {
+func (q *queue) release(it *item) (r Record, newest bool) {
+	r = it.Record
+	if newest = r.Key != nil && q.pending[string(r.Key)] == it; newest {
 		delete(q.pending, string(r.Key))
 	}
 	q.bytes -= r.size()
 	*it = item{next: q.free}
 	q.free = it
-	return r
+	return r, newest
 }
 
 func (q *queue) item(r Record) *item {

@@ -3,6 +3,8 @@ package send
 import (
 	"fmt"
 	"testing"
+
+	"heliograph/firmware/conduit/wire"
 )
 
 func ev(v string) Record       { return Record{Payload: []byte(v), Event: true} }
@@ -11,7 +13,8 @@ func keyed(k, v string) Record { return Record{Key: []byte(k), Payload: []byte(v
 func urgent(r Record) Record   { r.Urgent = true; return r }
 func (q *queue) drain() (out []string) {
 	for !q.empty() {
-		out = append(out, string(q.pop().Payload))
+		r, _ := q.pop()
+		out = append(out, string(r.Payload))
 	}
 	return out
 }
@@ -36,7 +39,7 @@ func TestQueueOrder(t *testing.T) {
 			var q queue
 			conflated := 0
 			for _, r := range c.put {
-				if con, _ := q.put(r); con {
+				if q.put(r) {
 					conflated++
 				}
 			}
@@ -51,23 +54,27 @@ func TestQueueOrder(t *testing.T) {
 }
 
 func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
-	var q queue
-	q.put(st("k", "state"))
-	big := make([]byte, MaxQueuedBytes/4)
+	m := quiet(1400)
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, st("k", "state"))
+	big := make([]byte, MaxQueuedBytes/4-1<<10)
 	var dropped []Record
-	for i := range 6 {
+	for i := range 7 {
 		r := ev(fmt.Sprint(i))
 		r.Payload = append(r.Payload, big...)
-		_, d := q.put(r)
+		d, err := m.Put(c, r)
+		if err != nil {
+			t.Fatal(err)
+		}
 		dropped = append(dropped, d...)
 	}
 	if len(dropped) != 3 || dropped[0].Payload[0] != '0' || dropped[2].Payload[0] != '2' {
 		t.Errorf("dropped %d, want the oldest 3", len(dropped))
 	}
-	if q.bytes > MaxQueuedBytes {
-		t.Errorf("got %d bytes, want at most %d", q.bytes, MaxQueuedBytes)
+	if c.queue.bytes > MaxQueuedBytes {
+		t.Errorf("got %d bytes, want at most %d", c.queue.bytes, MaxQueuedBytes)
 	}
-	if got := string(q.pop().Payload); got != "state" {
+	if got := string(c.take().Payload); got != "state" {
 		t.Errorf("got %.10q, want the state, which is never dropped", got)
 	}
 }
@@ -83,7 +90,8 @@ func TestAConflatedRecordLearnsItsFate(t *testing.T) {
 			}
 			q.put(note(st("k", "1"), "first "))
 			q.put(note(second, "second "))
-			q.pop().Left(nil)
+			r, _ := q.pop()
+			r.Left(nil)
 			if fmt.Sprint(got) != "[first <nil> second <nil>]" {
 				t.Errorf("got %q, want both to have left", got)
 			}

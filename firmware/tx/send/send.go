@@ -29,16 +29,27 @@ type Record struct {
 
 // Errors that Put returns and Left receives.
 var (
-	ErrTooLarge = errors.New("send: record larger than the link carries")
-	ErrDropped  = errors.New("send: dropped, the channel's queue is full")
+	ErrTooLarge  = errors.New("send: record larger than the link carries")
+	ErrStateFull = errors.New("send: the channel has as much state as it may")
 )
 
 // Our own bounds of one channel's queue.
 const (
 	MaxQueuedEvents = 200_000
 	MaxQueuedBytes  = 32 << 20
-	MaxKeys         = 1_000_000
 )
+
+// Limits bound the state of a channel. A zero field stands for its default.
+type Limits struct {
+	Keys int // of one channel
+}
+
+func (l Limits) orDefault() Limits {
+	if l.Keys == 0 {
+		l.Keys = 1_000_000
+	}
+	return l
+}
 
 // size is what a record is counted as against the bounds.
 func (r *Record) size() int { return len(r.Key) + len(r.Payload) + recordOverhead }

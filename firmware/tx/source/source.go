@@ -55,16 +55,18 @@ type Update struct {
 
 // Errors that Put returns and Left receives.
 var (
-	ErrTooLarge = errors.New("source: record larger than the link carries")
-	ErrDropped  = errors.New("source: dropped, the channel's queue is full")
-	ErrClosed   = errors.New("source: the link is closed")
+	ErrTooLarge  = errors.New("source: record larger than the link carries")
+	ErrStateFull = errors.New("source: the channel has as much state as it may")
+	ErrDropped   = errors.New("source: dropped, the channel's queue is full")
+	ErrClosed    = errors.New("source: the link is closed")
 )
 
 // Port is one channel of the link as its source sees it. All methods are safe
 // for concurrent use and never block.
 type Port interface {
 	// Put hands one update over and takes ownership of its slices. A non-nil
-	// error means that the update was refused and Left will not be called.
+	// error means that the update was refused and Left will not be called;
+	// unless the link is closed, the port has counted it as lost.
 	Put(Update) error
 	// Whole says whether every key of the source has been Put at least once since
 	// the program started. Until then receivers neither drop keys nor call

@@ -1,0 +1,85 @@
+package send
+
+import "heliograph/firmware/conduit/record"
+
+// stateOverhead is what a key costs beside its bytes: its place in the
+// carousel's table, here and in its source.
+const stateOverhead = 256
+
+// claims is the state that a channel will have once all that waits has left:
+// the newest value of every key, sent or not.
+type claims struct{ keys, bytes int }
+
+func (c claims) plus(o claims) claims  { return claims{c.keys + o.keys, c.bytes + o.bytes} }
+func (c claims) minus(o claims) claims { return claims{c.keys - o.keys, c.bytes - o.bytes} }
+
+// claim is what a record's key claims once the record is the newest.
+func (r *Record) claim() claims {
+	if r.Key == nil || r.Delete {
+		return claims{}
+	}
+	return claims{1, len(r.Key) + len(r.Payload) + stateOverhead}
+}
+
+// claimed is what a key claims now.
+func (c *Channel) claimed(key []byte) claims {
+	if it := c.queue.pending[string(key)]; it != nil {
+		return it.claim()
+	}
+	if n, ok := c.table.Size(key); ok {
+		return claims{1, n + stateOverhead}
+	}
+	return claims{}
+}
+
+// admit says why a channel cannot take a record, or books what it claims. A key
+// that is known, or waits, is never refused for the number of keys.
+func (m *Mux) admit(c *Channel, r *Record) error {
+	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
+		return ErrTooLarge
+	}
+	if r.Key == nil {
+		return nil
+	}
+	before := c.claimed(r.Key)
+	more := r.claim().minus(before)
+	if more.keys > 0 && c.claims.keys >= m.limits.Keys {
+		return ErrStateFull
+	}
+	c.claims = c.claims.plus(more)
+	return nil
+}
+
+// refuse accounts for a record that the channel cannot take: it uses up a
+// number, so that the receiver counts it as lost.
+func (c *Channel) refuse(why error) {
+	c.accepted++
+	c.seq++
+	if why == ErrTooLarge {
+		c.tooLarge++
+	} else {
+		c.stateFull++
+	}
+}
+
+// take takes the next record out of the channel's queue, to send it.
+func (c *Channel) take() Record {
+	r, newest := c.queue.pop()
+	if r.Key != nil && !newest && c.queue.pending[string(r.Key)] == nil {
+		// What was newer was dropped, or overtook it: this one becomes the state.
+		c.claims = c.claims.plus(r.claim()).minus(c.claimed(r.Key))
+	}
+	return r
+}
+
+// drop drops the oldest event: it uses up a number, so that the receiver counts
+// it as lost without being told.
+func (c *Channel) drop() Record {
+	r, newest := c.queue.dropOldest()
+	if r.Key != nil && newest {
+		c.claims = c.claims.plus(c.claimed(r.Key)).minus(r.claim())
+	}
+	c.seq++
+	c.dropped++
+	return r
+}

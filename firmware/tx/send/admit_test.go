@@ -1,0 +1,82 @@
+package send
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+)
+
+func TestARefusedRecordCountsAsLost(t *testing.T) {
+	m := quiet(1400)
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, ev("1"))
+	for _, r := range []Record{
+		{Payload: make([]byte, record.MaxRecord+1), Event: true},
+		{Key: make([]byte, record.MaxKey+1), Payload: []byte("x")},
+	} {
+		if _, err := m.Put(c, r); !errors.Is(err, ErrTooLarge) {
+			t.Fatalf("got %v, want %v", err, ErrTooLarge)
+		}
+	}
+	mustPut(t, m, c, ev("2"))
+	if got := m.Counts(c); got.Sent != 4 || got.TooLarge != 2 {
+		t.Errorf("got %+v, want 4 sent, 2 of them too large", got)
+	}
+	items, _, _ := frame(t, m)
+	updates, _ := parsed(t, items)
+	if len(updates) != 2 || updates[1].Seq != 4 {
+		t.Errorf("got %+v, want two records, the second with number 4: the receiver counts two as lost", updates)
+	}
+}
+
+func TestAKnownKeyIsNotRefused(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{Keys: 2}})
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, st("a", "1"))
+	mustPut(t, m, c, st("b", "1"))
+	frame(t, m)
+	for i := range 3 { // known, and known and waiting
+		mustPut(t, m, c, st("a", fmt.Sprint(i)))
+		mustPut(t, m, c, keyed("b", fmt.Sprint(i)))
+	}
+	if _, err := m.Put(c, st("c", "1")); !errors.Is(err, ErrStateFull) {
+		t.Errorf("a third key: got %v, want %v", err, ErrStateFull)
+	}
+	mustPut(t, m, c, Record{Key: []byte("b"), Delete: true})
+	mustPut(t, m, c, st("c", "1"))
+	if got := m.Counts(c).StateFull; got != 1 {
+		t.Errorf("got %d refused, want 1", got)
+	}
+}
+
+// TestClaimsAreExact checks the running account of a channel's state against
+// what the queue and the table hold, whatever happens in whatever order.
+func TestClaimsAreExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	m := quiet(1400)
+	c := m.Channel("a", wire.LowLatency)
+	key := func() []byte { return fmt.Append(nil, random.IntN(12)) }
+	for step := range 50_000 {
+		r := Record{Key: key(), Payload: make([]byte, random.IntN(60)), Event: random.IntN(2) == 0, Urgent: random.IntN(10) == 0, Delete: random.IntN(6) == 0}
+		switch n := random.IntN(10); {
+		case n < 6:
+			mustPut(t, m, c, r)
+		case n < 7 && c.queue.events.n > 0:
+			c.drop()
+			m.classes[c.class].waiting--
+		case n < 8:
+			frame(t, m)
+		}
+		var want claims
+		for i := range 12 {
+			want = want.plus(c.claimed(fmt.Append(nil, i)))
+		}
+		if c.claims != want {
+			t.Fatalf("step %d: got %+v, want %+v", step, c.claims, want)
+		}
+	}
+}
