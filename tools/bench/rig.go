@@ -28,7 +28,7 @@ type rig struct {
 	tx      *tx.Link
 	rx      *rx.Link
 	port    source.Port
-	picture sink.Picture
+	picture sink.Channel
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }

@@ -32,7 +32,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 	b.tasks = append(b.tasks, store)
 	for _, c := range b.cfg.OPCUA {
 		sc := server.Config{
-			Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,
+			Channel: c.Channel, Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,
 			ApplicationName: "Heliograph mirror of " + c.Channel, Security: securities(c.Security), Anonymous: c.Anonymous,
 			UserCertificates: true, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Version: version},
 			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
@@ -49,8 +49,8 @@ func (b *board) mirrors(log *slog.Logger) error {
 			return err
 		}
 		servers = append(servers, s)
-		var picture sink.Picture
-		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() sink.Picture { return picture }}, log)
+		var picture sink.Channel
+		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() sink.Channel { return picture }}, log)
 		picture = b.link.Channel(c.Channel, mirror)
 		b.add(c.Channel, "opcua", c.Listen, mirror, nil)
 	}

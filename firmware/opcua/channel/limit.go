@@ -1,10 +1,6 @@
 package channel
 
-import (
-	"log/slog"
-	"sync"
-	"time"
-)
+import "time"
 
 // renewLimit bounds how often a client makes us use the private key.
 type renewLimit struct {
@@ -25,33 +21,4 @@ func (l *renewLimit) allow(now time.Time) bool {
 	}
 	l.free--
 	return true
-}
-
-// LimitedLog writes at most ten lines a second and says how many it kept back: those
-// who are refused do not fill a card. Its methods are safe for concurrent use.
-type LimitedLog struct {
-	log    *slog.Logger
-	mu     sync.Mutex
-	second time.Time
-	lines  int
-}
-
-// NewLimitedLog returns one that writes to log.
-func NewLimitedLog(log *slog.Logger) *LimitedLog { return &LimitedLog{log: log} }
-
-// Warn writes a line, unless there were too many.
-func (l *LimitedLog) Warn(text string, args ...any) {
-	const perSecond = 10
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Sub(l.second) >= time.Second {
-		if l.lines > perSecond {
-			l.log.Warn("opcua: more of these were not logged", "lines", l.lines-perSecond)
-		}
-		l.second, l.lines = now, 0
-	}
-	if l.lines++; l.lines <= perSecond {
-		l.log.Warn(text, args...)
-	}
 }

@@ -52,7 +52,7 @@ type Server struct {
 	mu      sync.Mutex
 	ids     map[uint32]struct{}
 	refused atomic.Uint64
-	log     *LimitedLog
+	log     *transport.LimitedLog
 }
 
 // NewServer checks cfg.
@@ -85,7 +85,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, crypto: make(chan struct{}, runtime.GOMAXPROCS(0)), ids: map[uint32]struct{}{},
-		log: NewLimitedLog(cfg.Log),
+		log: transport.NewLimitedLog(cfg.Log),
 	}, nil
 }
 

@@ -14,7 +14,8 @@ import (
 
 // Config says what a server offers.
 type Config struct {
-	Listen string // opc.tcp://host:port[/path]; host may be 0.0.0.0 or [::]
+	Channel string // whose counters these are
+	Listen  string // opc.tcp://host:port[/path]; host may be 0.0.0.0 or [::]
 	// Store holds our certificate and decides on clients'. It may be nil where only
 	// policy None is offered, without user names.
 	Store           *pki.Store

@@ -24,6 +24,7 @@ type conn struct {
 	s       *Server
 	tcp     *transport.Conn
 	channel *channel.Channel
+	carried int // activated sessions; sessions.mu
 
 	mu     sync.Mutex
 	room   sync.Cond // mu: the queue has become shorter, or nothing will be sent any more

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/event"
@@ -41,14 +42,15 @@ type Server struct {
 	namespaces atomic.Pointer[[]string]
 	defaults   atomic.Pointer[defaults]
 
-	requests, refused, faults atomic.Uint64
-	turns                     turns
-	refusals                  *channel.LimitedLog
+	requests, refused, faults, evicted atomic.Uint64
+	turns                              turns
+	refusals                           *transport.LimitedLog
 
-	mu    sync.Mutex
-	addr  net.Addr
-	why   error // it does not listen
-	conns map[*conn]bool
+	mu       sync.Mutex
+	addr     net.Addr
+	why      error // it does not listen
+	listener *transport.Listener
+	conns    map[*conn]bool
 }
 
 // New checks cfg. The server listens when Run runs.
@@ -60,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{}, why: errors.New("not listening yet"),
-		sessions: newSessions(cfg.Limits), refusals: channel.NewLimitedLog(cfg.Log), turns: turns{busy: make(chan struct{}, maxBusy), heavy: make(chan struct{}, 1)},
+		sessions: newSessions(cfg.Limits), refusals: transport.NewLimitedLog(cfg.Log), turns: turns{busy: make(chan struct{}, maxBusy), heavy: make(chan struct{}, 1)},
 	}
 	s.state.Store(uint32(ua.ServerStateRunning))
 	s.level.Store(255)
@@ -163,7 +165,7 @@ func (s *Server) listen(ctx context.Context, work *sync.WaitGroup) error {
 	}
 	defer l.Close()
 	s.mu.Lock()
-	s.addr, s.why = l.Addr(), nil
+	s.addr, s.why, s.listener = l.Addr(), nil, l
 	s.mu.Unlock()
 	for {
 		tc, err := l.Accept(ctx)
@@ -311,20 +313,35 @@ func (s *Server) StructureChanged(affected []addrspace.Affected) {
 
 // Stats is what an operator wants to know.
 type Stats struct {
-	Connections, Sessions     int
-	Requests, Refused, Faults uint64
-	Subscriptions             subscription.Stats
+	Channels      int    `gauge:"secure_channels" help:"Secure channels now."`
+	Sessions      int    `gauge:"sessions" help:"Sessions now."`
+	Evicted       uint64 `count:"evicted_sessions" help:"Sessions that nobody had activated, or whose connection was gone, closed to make room for others."`
+	Requests      uint64 `count:"requests" help:"Requests of clients."`
+	Refused       uint64 `count:"refused_requests" help:"Requests, and secure channels, refused as a whole."`
+	Faults        uint64 `count:"malformed_requests" help:"Requests that could not be decoded or answered."`
+	Listener      transport.Stats
+	Subscriptions subscription.Stats
 }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
-	n := len(s.conns)
+	n, l := len(s.conns), s.listener
 	s.mu.Unlock()
-	return Stats{
-		Connections: n, Sessions: s.sessions.count(), Requests: s.requests.Load(), Refused: s.refused.Load() + s.channels.Refused(),
+	st := Stats{
+		Channels: n, Sessions: s.sessions.count(), Evicted: s.evicted.Load(), Requests: s.requests.Load(), Refused: s.refused.Load() + s.channels.Refused(),
 		Faults: s.faults.Load(), Subscriptions: s.engine.Stats(),
 	}
+	if l != nil {
+		st.Listener = l.Stats()
+	}
+	return st
+}
+
+// Counters implements counter.Source.
+func (s *Server) Counters() []counter.Set {
+	st := s.Stats()
+	return []counter.Set{counter.Of("opcua_server", s.cfg.Channel, &st)}
 }
 
 // ticks converts to 100 ns since 1601.

@@ -55,7 +55,7 @@ func (q *query) authenticate() ua.StatusCode {
 		code = ua.StatusBadSecureChannelIDInvalid
 	case !s.active: // OPC 10000-4 §5.7.2: such a session is closed
 		code, misused = ua.StatusBadSessionNotActivated, true
-		delete(ss.byToken, s.token)
+		ss.drop(s)
 	default:
 		s.heard = q.s.cfg.Now()
 		q.session, q.client = s, s.client
@@ -89,6 +89,8 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	s.id = rawvalue.NodeID{Namespace: 1, Kind: rawvalue.GUID, Text: string(channel.Nonce()[:16])}
 	evicted, code := q.s.sessions.add(s)
 	if evicted != nil {
+		q.s.evicted.Add(1)
+		q.s.refusals.Warn("opcua server closes a session to make room: it is not activated, or its connection is gone", "client", evicted.address)
 		q.s.engine.SessionClosed(evicted.number, true)
 	}
 	if code != ua.StatusOK {
@@ -195,7 +197,8 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 	ss.mu.Lock()
 	still := ss.byToken[s.token] == s && bytes.Equal(s.nonce, nonce) // nobody was quicker
 	if still {
-		s.conn, s.left, s.active, s.nonce, s.heard = q.conn, false, true, fresh, q.s.cfg.Now()
+		s.attach(q.conn, q.s.cfg.Limits.Message)
+		s.left, s.nonce, s.heard = false, fresh, q.s.cfg.Now()
 		s.person = q.person
 		s.client = subscription.Client{
 			Session: s.number, User: user, Signed: peer.Mode != ua.MessageSecurityModeNone,
@@ -207,8 +210,6 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		q.fault(ua.StatusBadSessionIDInvalid)
 		return
 	}
-	q.channel.SetMaxMessage(q.s.cfg.Limits.Message)
-	q.tcp.SetInUse(true)
 	q.reply(&ua.ActivateSessionResponse{ResponseHeader: q.header(), ServerNonce: fresh, Results: []ua.StatusCode{}, DiagnosticInfos: []*ua.DiagnosticInfo{}})
 }
 
@@ -221,12 +222,9 @@ func (q *query) closeSession(req *ua.CloseSessionRequest) {
 	ss := &q.s.sessions
 	ss.mu.Lock()
 	s := ss.byToken[string(q.head.Token)]
-	mine, others := s != nil && s.conn == q.conn, false
+	mine := s != nil && s.conn == q.conn
 	if mine {
-		delete(ss.byToken, s.token)
-	}
-	for _, o := range ss.byToken {
-		others = others || o.conn == q.conn && o.active
+		ss.drop(s)
 	}
 	ss.mu.Unlock()
 	if !mine {
@@ -234,10 +232,6 @@ func (q *query) closeSession(req *ua.CloseSessionRequest) {
 		return
 	}
 	q.s.engine.SessionClosed(s.number, req.DeleteSubscriptions)
-	if !others {
-		q.tcp.SetInUse(false)
-		q.channel.SetMaxMessage(smallMessage)
-	}
 	q.reply(&ua.CloseSessionResponse{ResponseHeader: q.header()})
 }
 

@@ -177,7 +177,7 @@ func TestSessionsAreLimited(t *testing.T) {
 func TestSilentSessionsEnd(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	ss := newSessions(Limits{Sessions: 10, SessionsPerAddress: 10})
-	quiet := &session{token: "q", timeout: time.Minute, active: true, heard: now, created: now}
+	quiet := &session{token: "q", timeout: time.Minute, active: true, heard: now, created: now, conn: &conn{carried: 2}}
 	idle := &session{token: "i", timeout: time.Hour, created: now}
 	ss.add(quiet)
 	ss.add(idle)

@@ -21,21 +21,56 @@ type sessions struct {
 
 func newSessions(l Limits) sessions { return sessions{limits: l, byToken: map[string]*session{}} }
 
+// drop removes a session, unless it is gone already. mu is held.
+func (ss *sessions) drop(s *session) {
+	if ss.byToken[s.token] == s {
+		delete(ss.byToken, s.token)
+		s.detach()
+	}
+}
+
+// attach lets an activated session live on a connection, and on that one alone.
+// sessions.mu is held.
+func (s *session) attach(c *conn, large uint32) {
+	s.detach()
+	s.conn, s.active = c, true
+	if c.carried++; c.carried == 1 {
+		c.tcp.SetInUse(true)
+		c.channel.SetMaxMessage(large)
+	}
+}
+
+// detach takes a session off its connection. One that carries none makes room for others
+// when there are too many, and takes small messages alone. sessions.mu is held.
+func (s *session) detach() {
+	if !s.active {
+		return
+	}
+	if s.conn.carried--; s.conn.carried == 0 {
+		s.conn.tcp.SetInUse(false)
+		s.conn.channel.SetMaxMessage(smallMessage)
+	}
+}
+
 func (ss *sessions) count() int {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	return len(ss.byToken)
 }
 
-// add takes a new session in. Limits are judged before anybody has to go: a session of
-// the same connection or address that nobody has activated, or whose connection is gone.
+// add takes a new session in. Limits are judged before one has to go: a session of the
+// same connection or address that nobody has activated, or whose connection is gone; of
+// all addresses, the one with the most such sessions.
 func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	mine, same, idle := 0, 0, map[netip.Addr]int{}
+	mine, same, idle, spare := 0, 0, map[netip.Addr]int{}, map[netip.Addr]int{}
 	for _, other := range ss.byToken {
 		if other.address == s.address {
 			same++
+		}
+		if other.spare() {
+			spare[other.address]++
 		}
 		if !other.active {
 			idle[other.address]++
@@ -44,22 +79,18 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 			}
 		}
 	}
-	most := s.address // of the addresses, the one with the most sessions that nobody has activated
-	for a, n := range idle {
-		if n > idle[most] {
-			most = a
-		}
-	}
-	switch {
+	switch laziest, greediest := most(idle), most(spare); {
 	case mine >= maxPerConn:
 		evicted = ss.oldest(func(o *session) bool { return !o.active && o.conn == s.conn })
 	case same >= ss.limits.SessionsPerAddress:
-		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.left })
-	case len(ss.byToken) >= ss.limits.Sessions || idle[most] >= maxUnactivated:
-		evicted = ss.oldest(func(o *session) bool { return o.left || !o.active && o.address == most })
+		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.spare() })
+	case len(ss.byToken) >= ss.limits.Sessions:
+		evicted = ss.oldest(func(o *session) bool { return o.address == greediest && o.spare() })
+	case idle[laziest] >= maxUnactivated:
+		evicted = ss.oldest(func(o *session) bool { return o.address == laziest && !o.active })
 	}
 	if evicted != nil {
-		delete(ss.byToken, evicted.token)
+		ss.drop(evicted)
 	} else if same >= ss.limits.SessionsPerAddress || len(ss.byToken) >= ss.limits.Sessions {
 		return nil, ua.StatusBadTooManySessions
 	}
@@ -67,6 +98,18 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 	s.number = ss.last
 	ss.byToken[s.token] = s
 	return evicted, ua.StatusOK
+}
+
+// spare tells whether a session may go when there are too many.
+func (s *session) spare() bool { return s.left || !s.active }
+
+func most(n map[netip.Addr]int) (address netip.Addr) {
+	for a := range n {
+		if n[a] > n[address] {
+			address = a
+		}
+	}
+	return address
 }
 
 // oldest returns the session that was not heard of the longest among those that fit.
@@ -85,12 +128,12 @@ func (s *Server) abandon(c *conn) {
 	ss := &s.sessions
 	ss.mu.Lock()
 	var gone []*session
-	for token, o := range ss.byToken {
+	for _, o := range ss.byToken {
 		if o.conn != c {
 			continue
 		}
 		if o.left = true; !o.active {
-			delete(ss.byToken, token)
+			ss.drop(o)
 			gone = append(gone, o)
 		}
 	}
@@ -140,16 +183,16 @@ func (ss *sessions) named() map[string][]*session {
 func (ss *sessions) remove(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	delete(ss.byToken, s.token)
+	ss.drop(s)
 }
 
 // expire removes and returns the sessions that were not heard of in time.
 func (ss *sessions) expire(now time.Time) (gone []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	for token, s := range ss.byToken {
+	for _, s := range ss.byToken {
 		if s.active && now.Sub(s.heard) > s.timeout || !s.active && now.Sub(s.created) > activateWithin {
-			delete(ss.byToken, token)
+			ss.drop(s)
 			gone = append(gone, s)
 		}
 	}
@@ -160,8 +203,8 @@ func (ss *sessions) clear() (gone []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byToken {
+		ss.drop(s)
 		gone = append(gone, s)
 	}
-	clear(ss.byToken)
 	return gone
 }

@@ -184,11 +184,11 @@ func (e *Engine) Reset() {
 
 // Stats is what an operator wants to know.
 type Stats struct {
-	Subscriptions int
-	Items         int64
-	Held          int64  // by what clients have made, bytes
-	Dropped       uint64 // values and events that found a queue full
-	Refused       uint64 // requests
+	Subscriptions int    `gauge:"subscriptions" help:"Subscriptions now."`
+	Items         int64  `gauge:"monitored_items" help:"Monitored items now."`
+	Held          int64  `gauge:"held_bytes" help:"Memory that clients' items, queues and messages take now."`
+	Dropped       uint64 `count:"dropped_notifications" help:"Values and events that found the queue of a client's item full."`
+	Refused       uint64 `count:"refused_subscription_requests" help:"Requests about subscriptions refused as a whole."`
 }
 
 // Stats returns the counters. It takes no lock: Nodes may ask for them.

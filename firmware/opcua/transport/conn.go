@@ -17,7 +17,7 @@ import (
 const (
 	readAhead  = 4096
 	growStep   = 16 << 10 // memory grows with arrived bytes, in steps of this
-	lingerTime = 250 * time.Millisecond
+	lingerTime = 500 * time.Millisecond
 	lingerSize = 256 << 10
 	errorWrite = time.Second
 )
@@ -35,8 +35,7 @@ type Conn struct {
 	inUse    atomic.Bool
 	onClose  func()
 	writing  sync.Mutex
-	closing  sync.Once
-	closeErr error
+	ending   atomic.Bool // closed, or about to be by Fail
 }
 
 func newConn(nc net.Conn, timeouts Timeouts, memory *budget) *Conn {
@@ -154,14 +153,17 @@ func (c *Conn) Reserve(n int) error {
 // Release gives n reserved bytes back.
 func (c *Conn) Release(n int) { c.account.give(int64(n)) }
 
-// Fail tells the peer why and closes. It lets the peer read the message: closing a
-// socket with unread bytes would reset it, and lose them.
+// Fail tells the peer why and closes, within two seconds. It lets the peer read the
+// message: closing a socket with unread bytes would reset it, and lose them.
 func (c *Conn) Fail(code ua.StatusCode, reason string) {
+	if c.ending.Swap(true) {
+		return
+	}
 	e := Error{Code: code, Reason: reason}
 	if c.write(e.Append(nil), errorWrite) == nil {
 		c.linger()
 	}
-	c.Close()
+	_ = c.close()
 }
 
 func (c *Conn) linger() {
@@ -172,16 +174,22 @@ func (c *Conn) linger() {
 	_, _ = io.CopyN(io.Discard, c.nc, lingerSize)
 }
 
-// Close ends the connection at once. It may be called more than once.
+// Close ends the connection at once, but for one whose peer is being told why: Fail
+// closes that. It may be called more than once.
 func (c *Conn) Close() error {
-	c.closing.Do(func() {
-		c.closeErr = c.nc.Close()
-		c.account.close()
-		if c.onClose != nil {
-			c.onClose()
-		}
-	})
-	return c.closeErr
+	if c.ending.Swap(true) {
+		return nil
+	}
+	return c.close()
+}
+
+func (c *Conn) close() error {
+	err := c.nc.Close()
+	c.account.close()
+	if c.onClose != nil {
+		c.onClose()
+	}
+	return err
 }
 
 func readError(err error, late string) error {

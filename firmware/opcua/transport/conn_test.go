@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -205,4 +206,44 @@ func TestSilentServerDoesNotHoldTheClient(t *testing.T) {
 		}
 		a.Close()
 	})
+}
+
+// slowEnd is a socket whose peer goes on sending for as long as a test wants.
+type slowEnd struct {
+	net.Conn
+	reading chan struct{} // closed by the first Read
+	peer    chan struct{} // closed: the peer ends
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (s *slowEnd) Read([]byte) (int, error) {
+	s.once.Do(func() { close(s.reading) })
+	<-s.peer
+	return 0, io.EOF
+}
+func (s *slowEnd) Write(b []byte) (int, error)      { return len(b), nil }
+func (s *slowEnd) CloseWrite() error                { return nil }
+func (s *slowEnd) SetReadDeadline(time.Time) error  { return nil }
+func (s *slowEnd) SetWriteDeadline(time.Time) error { return nil }
+func (s *slowEnd) Close() error                     { close(s.closed); return nil }
+
+// Whoever else ends the connection meanwhile, its reader for one, does not reset it
+// under the error message.
+func TestNothingClosesAConnectionWhoseClientIsToldWhy(t *testing.T) {
+	end := &slowEnd{reading: make(chan struct{}), peer: make(chan struct{}), closed: make(chan struct{})}
+	c := newConn(end, Timeouts{}.withDefaults(), &budget{limit: 1 << 20})
+	told := make(chan struct{})
+	go func() { defer close(told); c.Fail(ua.StatusBadTCPNotEnoughResources, "full") }()
+	<-end.reading
+	c.Close()
+	select {
+	case <-end.closed:
+		t.Error("closed before the peer has ended")
+	default:
+	}
+	close(end.peer)
+	<-told
+	<-end.closed
+	c.Close()
 }

@@ -30,13 +30,18 @@ type ListenConfig struct {
 
 // Stats counts what a Listener has seen.
 type Stats struct {
-	Open       int    // connections now
-	Memory     int64  // bytes reserved now
-	Accepted   uint64 // handshakes done
-	OverQuota  uint64 // refused because of a quota
-	Evicted    uint64 // closed to make room
-	Handshakes uint64 // handshakes that went wrong
+	Open       int    `gauge:"connections" help:"TCP connections now."`
+	Memory     int64  `gauge:"message_bytes" help:"Memory that messages under way take now."`
+	Accepted   uint64 `count:"accepted_connections" help:"Connections whose hello was acknowledged."`
+	OverQuota  uint64 `count:"refused_connections" help:"Connections refused: the address, or all together, had as many with a session as they may."`
+	Evicted    uint64 `count:"evicted_connections" help:"Connections without a session closed to make room for others."`
+	Handshakes uint64 `count:"failed_handshakes" help:"Connections whose hello was wrong, late or missing."`
+	Untold     uint64 `count:"untold_connections" help:"Connections closed without a reason given: too many were being closed at the time."`
 }
+
+// maxParting bounds the connections that are closed at a time and wait for their client
+// to read why.
+const maxParting = 64
 
 // Listener accepts connections and does their handshakes beside one another, so
 // that a silent client delays nobody.
@@ -49,8 +54,11 @@ type Listener struct {
 	done   chan struct{}
 	stop   sync.Once
 	work   sync.WaitGroup
+	log    *LimitedLog
 
-	accepted, overQuota, evicted, handshakes atomic.Uint64
+	parting chan struct{} // a token for each connection that is being closed with a reason
+
+	accepted, overQuota, evicted, handshakes, untold atomic.Uint64
 }
 
 // Listen listens on a TCP address.
@@ -89,6 +97,7 @@ func NewListener(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	}
 	l := &Listener{
 		nl: nl, cfg: cfg, ready: make(chan *Conn), done: make(chan struct{}),
+		log: NewLimitedLog(cfg.Log), parting: make(chan struct{}, maxParting),
 		gate: gate{total: cfg.MaxConnections, perAddress: cfg.MaxPerAddress, byAddress: map[netip.Addr]int{}},
 	}
 	l.memory.limit = cfg.MaxMemory
@@ -129,7 +138,7 @@ func (l *Listener) Close() error {
 func (l *Listener) Stats() Stats {
 	return Stats{
 		Open: len(l.gate.all()), Memory: l.memory.held.Load(), Accepted: l.accepted.Load(),
-		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(),
+		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(), Untold: l.untold.Load(),
 	}
 }
 
@@ -159,17 +168,14 @@ func (l *Listener) admit(nc net.Conn) {
 	evicted, ok := l.gate.admit(c, c.RemoteIP())
 	if !ok {
 		l.overQuota.Add(1)
-		// A fresh socket takes these bytes at once, so this does not block.
-		e := Error{Code: ua.StatusBadTCPNotEnoughResources, Reason: "too many connections"}
-		_ = c.write(e.Append(nil), errorWrite)
-		c.Close()
+		l.log.Warn("opcua: connection refused: there are too many with a session", "client", c.RemoteAddr())
+		l.part(c, "too many connections")
 		return
 	}
 	if evicted != nil {
 		l.evicted.Add(1)
-		l.work.Go(func() {
-			evicted.Fail(ua.StatusBadTCPNotEnoughResources, "closed to make room: no session on this connection")
-		})
+		l.log.Warn("opcua: connection closed to make room: it has no session", "client", evicted.RemoteAddr())
+		l.part(evicted, "closed to make room: no session on this connection")
 	}
 	select {
 	case <-l.done: // Close may have looked before we were counted
@@ -178,6 +184,21 @@ func (l *Listener) admit(nc net.Conn) {
 	default:
 	}
 	l.work.Go(func() { l.handshake(c) })
+}
+
+// part closes a connection and lets its client read why, beside everything else. Of many
+// at a time the rest are closed at once.
+func (l *Listener) part(c *Conn, reason string) {
+	select {
+	case l.parting <- struct{}{}:
+		l.work.Go(func() {
+			defer func() { <-l.parting }()
+			c.Fail(ua.StatusBadTCPNotEnoughResources, reason)
+		})
+	default:
+		l.untold.Add(1)
+		c.Close()
+	}
 }
 
 func (l *Listener) handshake(c *Conn) {

@@ -147,46 +147,95 @@ func TestGarbageAfterTheHelloInOneSegmentIsReadAfterIt(t *testing.T) {
 	}
 }
 
+// shake dials from an address of loopback, does the hello exchange and returns both ends.
+func shake(t *testing.T, l *Listener, from string) (client, server *Conn) {
+	t.Helper()
+	d := Dialer{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext}
+	client, err := d.Dial(t.Context(), urlOf(l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.Accept(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// wantEvicted expects the message that tells a client that it had to make room, and the end.
+func wantEvicted(t *testing.T, c *Conn) {
+	t.Helper()
+	h, b, err := c.ReadChunk(time.Now().Add(10 * time.Second))
+	if err != nil || h.Type != Err || ParseError(b[HeaderSize:]).Code != ua.StatusBadTCPNotEnoughResources {
+		t.Fatalf("got %+v, %v; want an error message with Bad_TcpNotEnoughResources", h, err)
+	}
+	if _, _, err := c.ReadChunk(time.Now().Add(10 * time.Second)); !errors.Is(err, io.EOF) {
+		t.Errorf("after the error message: got %v, want EOF", err)
+	}
+}
+
 func TestAddressQuota(t *testing.T) {
 	l := listen(t, ListenConfig{MaxPerAddress: 3})
-	for range 3 {
-		dialRaw(t, l)
-	}
-	waitFor(t, "three connections open", func() bool { return l.Stats().Open == 3 })
+	first, inUse := shake(t, l, "127.0.0.1")
+	inUse.SetInUse(true)
+	second, _ := shake(t, l, "127.0.0.1")
+	_, third := shake(t, l, "127.0.0.1")
+	_, fourth := shake(t, l, "127.0.0.1") // makes the second leave
+	wantEvicted(t, second)
+	third.SetInUse(true)
+	fourth.SetInUse(true)
 	if got := readErr(t, dialRaw(t, l)); got.Code != ua.StatusBadTCPNotEnoughResources {
-		t.Errorf("got %v, want Bad_TcpNotEnoughResources", got)
+		t.Errorf("with sessions on all: got %v, want Bad_TcpNotEnoughResources", got)
 	}
-	if got := l.Stats().OverQuota; got != 1 {
-		t.Errorf("over quota: got %d, want 1", got)
+	if got := l.Stats(); got.OverQuota != 1 || got.Evicted != 1 || got.Open != 3 {
+		t.Errorf("got %+v, want 1 refused, 1 evicted and 3 open", got)
+	}
+	if err := first.WriteChunk(chunk(100)); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := inUse.ReadChunk(time.Now().Add(5 * time.Second)); err != nil {
+		t.Errorf("the connection with a session: %v", err)
+	}
+}
+
+// A client that has sent its hello, as all do, must not be reset before it has read why.
+func TestARefusedClientHearsWhy(t *testing.T) {
+	l := listen(t, ListenConfig{MaxPerAddress: 1})
+	_, only := shake(t, l, "127.0.0.1")
+	only.SetInUse(true)
+	hello := HelloBody{ReceiveBuffer: 65535, SendBuffer: 65535, EndpointURL: "opc.tcp://x"}.AppendHello(nil)
+	for range 30 {
+		nc := dialRaw(t, l)
+		if _, err := nc.Write(hello); err != nil {
+			t.Fatal(err)
+		}
+		if got := readErr(t, nc); got.Code != ua.StatusBadTCPNotEnoughResources {
+			t.Fatalf("got %v, want Bad_TcpNotEnoughResources", got)
+		}
+		nc.Close()
+	}
+}
+
+func TestTheGreediestAddressMakesRoom(t *testing.T) {
+	l := listen(t, ListenConfig{MaxConnections: 4})
+	modest, _ := shake(t, l, "127.0.0.1") // the oldest of all
+	greedy, _ := shake(t, l, "127.0.0.2")
+	shake(t, l, "127.0.0.2")
+	shake(t, l, "127.0.0.2")
+	shake(t, l, "127.0.0.3")
+	wantEvicted(t, greedy)
+	if _, _, err := modest.ReadChunk(time.Now().Add(50 * time.Millisecond)); !errors.Is(err, ua.StatusBadTimeout) {
+		t.Errorf("the only connection of its address: got %v, want that it is still open", err)
 	}
 }
 
 func TestFullListenerClosesTheOldestConnectionWithoutASession(t *testing.T) {
 	l := listen(t, ListenConfig{MaxConnections: 2})
-	dial := func() (*Conn, *Conn) {
-		t.Helper()
-		c, err := new(Dialer).Dial(t.Context(), urlOf(l))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		s, err := l.Accept(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c, s
-	}
-	_, first := dial()
+	_, first := shake(t, l, "127.0.0.1")
 	first.SetInUse(true)
-	second, _ := dial()
-	_, third := dial()
-	h, b, err := second.ReadChunk(time.Now().Add(5 * time.Second))
-	if err != nil || h.Type != Err || ParseError(b[HeaderSize:]).Code != ua.StatusBadTCPNotEnoughResources {
-		t.Fatalf("got %+v, %v; want an error message with Bad_TcpNotEnoughResources", h, err)
-	}
-	if h, b, err := second.ReadChunk(time.Now().Add(5 * time.Second)); err == nil {
-		t.Errorf("got %v %q after the end", h, b)
-	}
+	second, _ := shake(t, l, "127.0.0.1")
+	_, third := shake(t, l, "127.0.0.1")
+	wantEvicted(t, second)
 	third.SetInUse(true)
 	if _, err := new(Dialer).Dial(t.Context(), urlOf(l)); !errors.Is(err, ua.StatusBadTCPNotEnoughResources) {
 		t.Errorf("with sessions on all: got %v, want Bad_TcpNotEnoughResources", err)

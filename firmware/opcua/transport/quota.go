@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -71,34 +72,64 @@ type gate struct {
 	total, perAddress int
 	mu                sync.Mutex
 	byAddress         map[netip.Addr]int
-	conns             []*Conn // oldest first
+	conns             []admitted // oldest first
 }
 
-// admit counts one more connection. Where the total is reached, the oldest
-// connection without a session is returned for closing, and its place taken; an
-// address that holds its share is refused first, so one client evicts only its own.
+type admitted struct {
+	*Conn
+	network netip.Addr
+}
+
+// admit counts one more connection. Where its address, or all together, have as many as
+// they may, the oldest connection without a session is returned for closing, and its place
+// taken (OPC 10000-4 §5.6.2): one of the same address, or of the address that has the
+// most of them.
 func (g *gate) admit(c *Conn, from netip.Addr) (evicted *Conn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := network(from)
-	if g.byAddress[key] >= g.perAddress {
+	full := true
+	switch {
+	case g.byAddress[key] >= g.perAddress:
+		evicted = g.oldest(key)
+	case len(g.conns) >= g.total:
+		evicted = g.oldest(g.greediest())
+	default:
+		full = false
+	}
+	if full && evicted == nil {
 		return nil, false
 	}
-	if len(g.conns) >= g.total {
-		for _, old := range g.conns {
-			if !old.inUse.Load() {
-				evicted = old
-				break
-			}
-		}
-		if evicted == nil {
-			return nil, false
-		}
+	if evicted != nil {
 		g.remove(evicted)
 	}
 	g.byAddress[key]++
-	g.conns = append(g.conns, c)
+	g.conns = append(g.conns, admitted{c, key})
 	return evicted, true
+}
+
+// oldest returns an address's oldest connection without a session, nil without one.
+func (g *gate) oldest(key netip.Addr) *Conn {
+	for _, c := range g.conns {
+		if c.network == key && !c.inUse.Load() {
+			return c.Conn
+		}
+	}
+	return nil
+}
+
+// greediest returns the address with the most connections without a session.
+func (g *gate) greediest() (most netip.Addr) {
+	unused := map[netip.Addr]int{}
+	for _, c := range g.conns {
+		if c.inUse.Load() {
+			continue
+		}
+		if unused[c.network]++; unused[c.network] > unused[most] {
+			most = c.network
+		}
+	}
+	return most
 }
 
 func (g *gate) leave(c *Conn) {
@@ -108,23 +139,21 @@ func (g *gate) leave(c *Conn) {
 }
 
 func (g *gate) remove(c *Conn) {
-	for i, other := range g.conns {
-		if other != c {
-			continue
-		}
-		g.conns = append(g.conns[:i], g.conns[i+1:]...)
-		key := network(c.RemoteIP())
-		if g.byAddress[key]--; g.byAddress[key] == 0 {
-			delete(g.byAddress, key)
-		}
+	i := slices.IndexFunc(g.conns, func(a admitted) bool { return a.Conn == c })
+	if i < 0 {
 		return
+	}
+	key := g.conns[i].network
+	g.conns = slices.Delete(g.conns, i, i+1)
+	if g.byAddress[key]--; g.byAddress[key] == 0 {
+		delete(g.byAddress, key)
 	}
 }
 
-func (g *gate) all() []*Conn {
+func (g *gate) all() []admitted {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return append([]*Conn(nil), g.conns...)
+	return slices.Clone(g.conns)
 }
 
 // network is what one client can hold many addresses of: a /64 of IPv6.

@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"errors"
 	"slices"
 
 	"heliograph/firmware/opcua/event"
@@ -24,25 +25,25 @@ func newEvents(s Server) events {
 	return events{server: s, tables: map[uint64]*event.Table{}, last: map[string]*event.Event{}}
 }
 
-// table takes a table, and the events that came before it.
+// table takes a table.
 func (e *events) table(u *sink.Update) error {
 	if u.Delete {
 		return nil // its events may still be retained
 	}
 	t, err := event.ParseTable(u.Payload)
-	if err != nil {
-		return err
+	if err == nil {
+		e.tables[t.ID()] = t
 	}
-	e.tables[t.ID()] = t
-	early := e.early
-	e.early = nil
-	for i := range early {
-		if err := e.take(&early[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
+
+// waited returns the events that came before their table, which do not wait any more.
+func (e *events) waited() (early []sink.Update) {
+	early, e.early = e.early, nil
+	return early
+}
+
+var errNoTable = errors.New("an event whose table has not come, and too many wait already")
 
 // take tells clients of an event. A condition's is also what it is refreshed from;
 // one that came as state alone is an event if it has not been told yet.
@@ -61,9 +62,10 @@ func (e *events) take(u *sink.Update) error {
 	}
 	table := e.tables[name]
 	if table == nil {
-		if len(e.early) < maxEarly {
-			e.early = append(e.early, *u)
+		if len(e.early) >= maxEarly {
+			return errNoTable
 		}
+		e.early = append(e.early, *u)
 		return nil
 	}
 	ev, err := event.Parse(raw, table, rawvalue.Limits{})

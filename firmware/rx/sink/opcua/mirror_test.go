@@ -13,6 +13,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
@@ -48,24 +49,27 @@ func (s *server) CloseSessions(ua.StatusCode)               { s.closed++; s.open
 func (s *server) Reopen()                                   { s.open = true }
 func (s *server) SetState(state ua.ServerState, level byte) { s.state, s.level = state, level }
 func (s *server) Space() *addrspace.Space                   { return s.space }
+func (s *server) Counters() []counter.Set                   { return []counter.Set{{Part: "opcua_server"}} }
 
 // link is a channel's picture, and delivers to the mirror.
 type link struct {
 	t           *testing.T
-	mirror      mirror
+	mirror      *mirror
 	server      *server
 	state       map[string][]byte
 	unconfirmed map[string]bool
 	health      sink.Health
 	now         time.Time
+	refused     uint64
 }
 
 func newLink(t *testing.T) *link {
 	s := &server{space: addrspace.New(), values: map[rawvalue.NodeID][]byte{}, open: true}
-	return &link{
-		t: t, mirror: newMirror(s, slog.New(slog.DiscardHandler)), server: s, state: map[string][]byte{}, unconfirmed: map[string]bool{},
-		health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
+	l := &link{
+		t: t, server: s, state: map[string][]byte{}, unconfirmed: map[string]bool{}, health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
 	}
+	l.mirror = newMirror(s, l.Refused, slog.New(slog.DiscardHandler))
+	return l
 }
 
 func (l *link) Range(f func(key, content []byte) bool) {
@@ -78,6 +82,8 @@ func (l *link) Range(f func(key, content []byte) bool) {
 
 func (l *link) Confirmed(key []byte) bool { return !l.unconfirmed[string(key)] }
 func (l *link) Health() sink.Health       { return l.health }
+func (l *link) Refused(n uint64)          { l.refused += n }
+func (l *link) Expired(uint64)            {}
 
 func (l *link) deliver(u sink.Update) {
 	if u.Delete {
@@ -354,11 +360,17 @@ func TestRecordsThatMakeNoSenseChangeNothing(t *testing.T) {
 		{Key: payload.Key{Kind: payload.Block, Generation: 7, Number: 1 << 30}.Append(nil)}, {Event: true, Payload: []byte{0, 0, 0, 7, 1}},
 		{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil), Payload: []byte{7}},
 	} {
-		bad := l.mirror.bad
+		bad := l.mirror.bad.Load()
 		l.mirror.take(&u)
-		if l.mirror.bad != bad+1 {
+		if l.mirror.bad.Load() != bad+1 || l.refused != bad+1 {
 			t.Errorf("%x %x was not counted", u.Key, u.Payload)
 		}
+	}
+	bad := l.mirror.bad.Load()
+	l.state[string(valueKey(7, 0))] = []byte{0xff}
+	l.mirror.reload(l)
+	if l.mirror.bad.Load() != bad {
+		t.Error("a record that is taken over again was counted again")
 	}
 	l.want("a", 1, good)
 	l.want("b", 2, good)

@@ -2,13 +2,16 @@ package opcua
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
@@ -37,6 +40,7 @@ type Server interface {
 	Reopen()
 	SetState(state ua.ServerState, serviceLevel byte)
 	Space() *addrspace.Space
+	Counters() []counter.Set
 }
 
 // variable is what is known of a handle.
@@ -50,6 +54,7 @@ type variable struct {
 // mirror is the picture of one channel. It is for one goroutine.
 type mirror struct {
 	server  Server
+	refused func(n uint64) // moves records that no client will see from those delivered
 	log     *slog.Logger
 	packer  payload.Packer
 	current payload.Picture
@@ -59,47 +64,58 @@ type mirror struct {
 	nodes   []variable       // by handle
 	events  events
 	quality quality
-	changed bool   // the structure, since it was cached
-	bad     uint64 // records that made no sense
+	changed bool          // the structure, since it was cached
+	bad     atomic.Uint64 // records that could not be used
 }
 
-func newMirror(s Server, log *slog.Logger) mirror {
-	return mirror{server: s, log: log, events: newEvents(s), quality: quality{sourceLevel: fullService}}
+func newMirror(s Server, refused func(uint64), log *slog.Logger) *mirror {
+	return &mirror{server: s, refused: refused, log: log, events: newEvents(s), quality: quality{sourceLevel: fullService}}
 }
 
-// take takes one update over.
-func (m *mirror) take(u *sink.Update) {
+// take takes one update over, and counts what it cannot use.
+func (m *mirror) take(u *sink.Update) { m.account(m.apply(u)) }
+
+var errGeneration = errors.New("an event of another generation: its NodeIds would mean other nodes")
+
+func (m *mirror) apply(u *sink.Update) error {
 	if u.Key == nil {
-		if generation, _, err := payload.ParseEvent(u.Payload); err != nil || m.begun && generation == m.current.Generation {
-			m.fault(m.events.take(u)) // one of another generation would mean other nodes
+		if generation, _, err := payload.ParseEvent(u.Payload); err == nil && m.begun && generation != m.current.Generation {
+			return errGeneration
 		}
-		return
+		return m.events.take(u)
 	}
 	k, err := payload.ParseKey(u.Key)
 	switch {
 	case err != nil:
-		m.fault(err)
+		return err
 	case k.Kind == payload.Space:
-		m.fault(m.announce(u))
+		return m.announce(u)
 	case k.Generation != m.current.Generation || !m.begun:
-		// of a generation that is over, or waits in the picture for its turn
+		return nil // of a generation that is over, or waits in the picture for its turn
 	case k.Kind == payload.Block:
-		m.fault(m.block(k.Number, u.Payload))
+		return m.block(k.Number, u.Payload)
 	case k.Kind == payload.Value:
-		m.fault(m.value(k.Number, u))
+		return m.value(k.Number, u)
 	case k.Kind == payload.Table:
-		m.fault(m.events.table(u))
+		err := m.events.table(u)
+		for _, early := range m.events.waited() {
+			m.account(m.events.take(&early))
+		}
+		return err
 	case k.Kind == payload.Condition:
-		m.fault(m.events.take(u))
+		return m.events.take(u)
 	}
+	return nil
 }
 
-func (m *mirror) fault(err error) {
+// account counts a record that cannot be used.
+func (m *mirror) account(err error) {
 	if err == nil {
 		return
 	}
-	if m.bad++; m.bad&(m.bad-1) == 0 { // the 1st, 2nd, 4th …
-		m.log.Error("the mirror cannot use a record", "error", err, "records", m.bad)
+	m.refused(1)
+	if n := m.bad.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th …
+		m.log.Error("the mirror cannot use a record", "error", err, "records", n)
 	}
 }
 
@@ -136,17 +152,23 @@ func (m *mirror) swap(p sink.Picture) {
 		}
 	}
 	m.server.SetNamespaces(m.current.Namespaces)
+	for range m.events.waited() {
+		m.account(errGeneration)
+	}
 	m.nodes, m.events = nil, newEvents(m.server)
-	m.fault(m.server.Space().Replace(func(func(addrspace.Node) bool) {}))
+	if err := m.server.Space().Replace(func(func(addrspace.Node) bool) {}); err != nil {
+		m.log.Error("the old address space is not cleared", "error", err)
+	}
 	m.reload(p)
 	m.server.Reopen()
 }
 
-// reload takes over the whole picture as it stands.
+// reload takes over the whole picture as it stands. What of it cannot be used was counted
+// when it came.
 func (m *mirror) reload(p sink.Picture) {
 	for _, kind := range []payload.Kind{payload.Space, payload.Block, payload.Value, payload.Table, payload.Condition} {
 		for u := range states(p, kind) {
-			m.take(&u)
+			_ = m.apply(&u)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/rx/sink"
 )
 
@@ -21,10 +22,10 @@ const (
 // Sink is one mirror as a task.
 type Sink struct {
 	cfg     config.OPCUASink
-	picture func() sink.Picture
+	picture func() sink.Channel
 	log     *slog.Logger
 	wake    chan struct{}
-	mirror  mirror // of Run's goroutine, as is
+	mirror  *mirror // of Run's goroutine, as is
 	cache   cache
 
 	mu      sync.Mutex
@@ -36,14 +37,14 @@ type Sink struct {
 // Deps is what a Sink needs.
 type Deps struct {
 	Server  Server
-	Picture func() sink.Picture // of the channel
+	Picture func() sink.Channel
 }
 
 // New prepares a sink that keeps its cache in folder.
 func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
 	s := &Sink{cfg: cfg, picture: d.Picture, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1), why: "no picture yet"}
 	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
-	s.mirror = newMirror(d.Server, s.log)
+	s.mirror = newMirror(d.Server, func(n uint64) { d.Picture().Refused(n) }, s.log)
 	return s
 }
 
@@ -71,23 +72,34 @@ func (s *Sink) Status() (sink.State, string) {
 	return sink.Up, ""
 }
 
-// Skipped counts updates that came faster than the mirror takes them. Newest
-// values were read again after each; events were lost.
-func (s *Sink) Skipped() uint64 {
+// Stats counts what became of updates.
+type Stats struct {
+	Waiting  int    `gauge:"waiting_records" help:"Records that wait for the mirror now."`
+	Skipped  uint64 `count:"skipped_records" help:"Records that came faster than the mirror takes them: newest values were read again after each, events were lost."`
+	Unusable uint64 `count:"unusable_records" help:"Records that the mirror cannot use: malformed, or events whose table or namespaces are not there."`
+}
+
+// Counters implements counter.Source, also for the server.
+func (s *Sink) Counters() []counter.Set {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.skipped
+	st := Stats{Waiting: len(s.waiting), Skipped: s.skipped, Unusable: s.mirror.bad.Load()}
+	s.mu.Unlock()
+	return append(s.mirror.server.Counters(), counter.Of("opcua_mirror", s.cfg.Channel, &st))
 }
 
 // Deliver implements sink.Sink.
 func (s *Sink) Deliver(u sink.Update) {
 	s.mu.Lock()
-	if len(s.waiting) < maxWaiting {
-		s.waiting = append(s.waiting, u)
-	} else {
+	full := len(s.waiting) >= maxWaiting
+	if full {
 		s.skipped++
+	} else {
+		s.waiting = append(s.waiting, u)
 	}
 	s.mu.Unlock()
+	if full {
+		s.picture().Refused(1)
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -140,7 +152,9 @@ func (s *Sink) recall() {
 		s.log.Warn("mirror begins without its cache", "error", err)
 	}
 	for i := range list {
-		s.mirror.take(&list[i])
+		if err := s.mirror.apply(&list[i]); err != nil {
+			s.log.Warn("mirror begins without a part of its cache", "error", err)
+		}
 	}
 	s.mirror.changed = false
 }

@@ -1,0 +1,36 @@
+package transport
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// LimitedLog writes at most ten lines a second and says how many it kept back: those
+// who are refused do not fill a card. Its methods are safe for concurrent use.
+type LimitedLog struct {
+	log    *slog.Logger
+	mu     sync.Mutex
+	second time.Time
+	lines  int
+}
+
+// NewLimitedLog returns one that writes to log.
+func NewLimitedLog(log *slog.Logger) *LimitedLog { return &LimitedLog{log: log} }
+
+// Warn writes a line, unless there were too many.
+func (l *LimitedLog) Warn(text string, args ...any) {
+	const perSecond = 10
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.second) >= time.Second {
+		if l.lines > perSecond {
+			l.log.Warn("opcua: more of these were not logged", "lines", l.lines-perSecond)
+		}
+		l.second, l.lines = now, 0
+	}
+	if l.lines++; l.lines <= perSecond {
+		l.log.Warn(text, args...)
+	}
+}
