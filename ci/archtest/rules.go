@@ -48,7 +48,8 @@ func rules() []rule {
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/store"}},
 		{path: "firmware/role", may: []string{"firmware/config"}},
 		{path: "firmware/status", may: []string{"firmware/counter", "firmware/fairshare"}},
-		{path: "firmware/report", may: []string{"firmware/health", "firmware/status", "firmware/store"}},
+		{path: "firmware/release"},
+		{path: "firmware/report", may: []string{"firmware/health", "firmware/release", "firmware/status", "firmware/store"}},
 		{path: "firmware/identity", may: []string{"firmware/opcua/pki"}},
 		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
 		{path: "firmware/store"},
@@ -60,7 +61,7 @@ func rules() []rule {
 		// The composition roots; the wall holds for them by reach.
 		{path: "firmware/cmd/heliotx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
 		{path: "firmware/cmd/heliorx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
-		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/config/...", "firmware/health", "firmware/opcua/pki", "firmware/report", "firmware/status", "firmware/store", "drivers/...", "boards/..."}},
+		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/config/...", "firmware/health", "firmware/opcua/pki", "firmware/release", "firmware/report", "firmware/status", "firmware/store", "drivers/...", "boards/..."}},
 
 		// What never runs on a board may look at everything.
 		{path: "tools/...", may: []string{"..."}},

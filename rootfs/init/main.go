@@ -71,7 +71,7 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 	}
 	name, board := image("role"), image("board")
 	b, known := boards.ByName(board)
-	log.Info("board up", "role", name, "board", board, "kernel", release())
+	log.Info("board up", "role", name, "board", board, "kernel", kernel())
 	if !known {
 		log.Error("the board of this image is not known: no LED, no watchdog")
 	}
@@ -116,7 +116,7 @@ func image(name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-func release() string {
+func kernel() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return "unknown"

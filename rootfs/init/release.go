@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/firmware/release"
 	"heliograph/rootfs/update"
 )
 
@@ -128,10 +129,10 @@ func (r *releases) install() bool {
 	return true
 }
 
-func (r *releases) take(f *os.File) (update.Manifest, error) {
-	key, err := update.ReadKey(update.KeyFile)
+func (r *releases) take(f *os.File) (release.Manifest, error) {
+	key, err := release.ReadKey(release.KeyFile)
 	if err != nil {
-		return update.Manifest{}, err
+		return release.Manifest{}, err
 	}
 	m, err := r.card.Install(f, key, r.target)
 	if err != nil {

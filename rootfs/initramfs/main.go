@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/firmware/release"
 	"heliograph/rootfs/update"
 )
 
@@ -95,14 +96,14 @@ func decide() (slot string, action update.Action, err error) {
 }
 
 // built reads what the image was built with.
-func built() (update.Part, error) {
+func built() (release.Part, error) {
 	b, err := os.ReadFile("/root.json")
 	if err != nil {
-		return update.Part{}, err
+		return release.Part{}, err
 	}
-	var root update.Part
+	var root release.Part
 	if err := json.Unmarshal(b, &root); err != nil {
-		return update.Part{}, fmt.Errorf("/root.json: %v", err)
+		return release.Part{}, fmt.Errorf("/root.json: %v", err)
 	}
 	return root, nil
 }

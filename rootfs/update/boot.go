@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"heliograph/firmware/release"
 )
 
 // maxTries is how often a pending set is tried: a trial that a power cut ended
@@ -29,7 +31,7 @@ const TryArgument = "0 tryboot"
 // Boot counts this start and decides what to do. root is the root filesystem
 // that the running initramfs belongs to. The error says what was found wrong,
 // whatever the action.
-func (c *Card) Boot(root Part) (Action, error) {
+func (c *Card) Boot(root release.Part) (Action, error) {
 	committed, err := c.Committed()
 	if err == nil && committed != c.running {
 		return c.bootTrial(root)
@@ -64,7 +66,7 @@ func (c *Card) Boot(root Part) (Action, error) {
 }
 
 // bootTrial decides for a set that was started by the firmware's trial.
-func (c *Card) bootTrial(root Part) (Action, error) {
+func (c *Card) bootTrial(root release.Part) (Action, error) {
 	if c.record.pending == 0 || c.record.target != c.running {
 		return Restart, errors.New("update: this set waits for no trial")
 	}
@@ -88,10 +90,10 @@ func (c *Card) fallBack(why error) (Action, error) {
 }
 
 // Check reads all of a set and compares it with its manifest.
-func (c *Card) Check(s Set) (Manifest, error) {
+func (c *Card) Check(s Set) (release.Manifest, error) {
 	files, err := c.boot.files(s.folder())
 	if err != nil {
-		return Manifest{}, err
+		return release.Manifest{}, err
 	}
 	m, err := c.Manifest(s)
 	if err != nil {
@@ -103,14 +105,14 @@ func (c *Card) Check(s Set) (Manifest, error) {
 		}
 	}
 	line := CommandLine(m.Arguments, c.signature, s)
-	if err := c.match(PartOf(ArgumentFile, line), files[ArgumentFile]); err != nil {
+	if err := c.match(release.PartOf(ArgumentFile, line), files[ArgumentFile]); err != nil {
 		return m, err
 	}
 	return m, c.match(m.Root, c.slot(s))
 }
 
 // match compares a part with what is on the disk.
-func (c *Card) match(p Part, at extent) error {
+func (c *Card) match(p release.Part, at extent) error {
 	if p.Size > at.size {
 		return fmt.Errorf("update: %s is missing, or shorter than it was", p.Name)
 	}
@@ -118,24 +120,24 @@ func (c *Card) match(p Part, at extent) error {
 	if _, err := io.CopyBuffer(h, io.NewSectionReader(c.disk, at.at, p.Size), make([]byte, chunk)); err != nil {
 		return fmt.Errorf("update: reading %s: %v", p.Name, err)
 	}
-	if Digest(h.Sum(nil)) != p.Sum {
+	if release.Digest(h.Sum(nil)) != p.Sum {
 		return fmt.Errorf("update: %s is damaged", p.Name)
 	}
 	return nil
 }
 
 // Manifest reads the one of a set. Nothing is compared with it: see Check.
-func (c *Card) Manifest(s Set) (Manifest, error) {
+func (c *Card) Manifest(s Set) (release.Manifest, error) {
 	e, err := c.boot.find(s.folder() + ManifestFile)
 	if err != nil {
-		return Manifest{}, err
+		return release.Manifest{}, err
 	}
 	b := make([]byte, min(e.size, ManifestRoom))
 	if _, err := c.disk.ReadAt(b, e.at); err != nil {
-		return Manifest{}, fmt.Errorf("update: reading %s: %v", ManifestFile, err)
+		return release.Manifest{}, fmt.Errorf("update: reading %s: %v", ManifestFile, err)
 	}
 	if b = bytes.TrimRight(b, "\x00"); len(b) == 0 {
-		return Manifest{}, errors.New("update: this set is empty")
+		return release.Manifest{}, errors.New("update: this set is empty")
 	}
-	return decodeManifest(b)
+	return release.DecodeManifest(b)
 }

@@ -3,6 +3,8 @@ package update
 import (
 	"bytes"
 	"testing"
+
+	"heliograph/firmware/release"
 )
 
 // updated is a card with version 1 committed and 2 pending in set b.
@@ -41,7 +43,7 @@ func TestBoot(t *testing.T) {
 	one, two := newRelease(1).m.Root, newRelease(2).m.Root
 	for name, c := range map[string]struct {
 		running   Set
-		root      Part
+		root      release.Part
 		spoiled   []string // of sets: "a root"
 		record    func(*record)
 		want      Action

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"heliograph/firmware/release"
 )
 
 // Disk is a whole card: a block device, or a file with its image. What was
@@ -36,8 +38,8 @@ func (s Set) Partition() int { return int(s-A) + 2 }
 
 // Files of a set that every card has.
 const (
-	ManifestFile = "manifest.json"
-	ArgumentFile = "cmdline.txt"
+	ManifestFile = release.ManifestFile
+	ArgumentFile = release.ArgumentFile
 )
 
 const (
@@ -45,6 +47,7 @@ const (
 	chosenFile = "config.txt"
 	triedFile  = "tryboot.txt"
 	prefixLine = "\nos_prefix="
+	chunk      = 256 << 10 // bytes that are read or written at a time
 )
 
 // extent is where something stands on a disk, in bytes.

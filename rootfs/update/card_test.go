@@ -12,6 +12,7 @@ import (
 
 	"aead.dev/minisign"
 
+	"heliograph/firmware/release"
 	"heliograph/tools/image/filesystem"
 )
 
@@ -80,8 +81,8 @@ func (m *memory) clone() *memory { return &memory{pages: maps.Clone(m.pages)} }
 
 // release is what a set can hold. Its initramfs is the description of its root,
 // which is all that a model of one needs.
-type release struct {
-	m        Manifest
+type sample struct {
+	m        release.Manifest
 	contents [][]byte
 }
 
@@ -94,17 +95,17 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
-func newRelease(version uint64) release {
+func newRelease(version uint64) sample {
 	root := noise(version, 12_000+int(version)*1000)
-	initramfs, err := json.Marshal(PartOf("root", root))
+	initramfs, err := json.Marshal(release.PartOf("root", root))
 	if err != nil {
 		panic(err)
 	}
 	kernel, tree := noise(version+100, 5000-int(version)*100), noise(version+200, 700)
-	return release{
-		Manifest{Role: "tx", Board: "virt", Version: version, Name: fmt.Sprint("v", version), Arguments: "quiet", Files: []Part{
-			PartOf("initramfs", initramfs), PartOf("overlays/uart.dtbo", tree), PartOf("vmlinuz", kernel),
-		}, Root: PartOf("root", root)},
+	return sample{
+		release.Manifest{Role: "tx", Board: "virt", Version: version, Name: fmt.Sprint("v", version), Arguments: "quiet", Files: []release.Part{
+			release.PartOf("initramfs", initramfs), release.PartOf("overlays/uart.dtbo", tree), release.PartOf("vmlinuz", kernel),
+		}, Root: release.PartOf("root", root)},
 		[][]byte{initramfs, tree, kernel, root},
 	}
 }
@@ -122,7 +123,7 @@ func key(t *testing.T, seed uint64) minisign.PrivateKey {
 func public(k minisign.PrivateKey) minisign.PublicKey { return k.Public().(minisign.PublicKey) }
 
 // newCard makes a card with a release in set a.
-func newCard(t *testing.T, r release) *memory {
+func newCard(t *testing.T, r sample) *memory {
 	t.Helper()
 	text, err := r.m.Encode()
 	if err != nil {

@@ -7,13 +7,7 @@
 // os_prefix=b/. tryboot.txt is the same file but for that letter, and the
 // firmware reads it instead, once, when it is restarted with "0 tryboot".
 //
-// An update file, with numbers big-endian:
-//
-//	magic(8) "HGUPDAT1"   length(4)   length(4)   manifest   signature   parts…
-//
-// The manifest is JSON (see Manifest); the signature is minisign's over it,
-// prehashed (algorithm "ED"). The parts follow in the manifest's order, without
-// anything between or after them.
+// An update file is drawn in package release.
 //
 // The record of what is tried stands twice on the card, at 1 MiB and 2 MiB, in
 // one sector each; writing alternates, and the whole copy with the higher

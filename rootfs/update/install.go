@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"aead.dev/minisign"
+
+	"heliograph/firmware/release"
 )
 
 // Target is what an update must be for.
@@ -14,19 +16,19 @@ type Target struct{ Role, Board string }
 // Install puts an update into the set that is not committed, and asks for its
 // trial at the next start. It reads the file twice: until the first pass has
 // found everything as it was signed, nothing is written.
-func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (Manifest, error) {
+func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (release.Manifest, error) {
 	committed, err := c.Committed()
 	if err != nil {
-		return Manifest{}, err
+		return release.Manifest{}, err
 	}
 	set := committed.Other()
 	if set == c.running {
-		return Manifest{}, errors.New("update: this machine runs from a set that is still on trial: wait until it is committed")
+		return release.Manifest{}, errors.New("update: this machine runs from a set that is still on trial: wait until it is committed")
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return Manifest{}, fmt.Errorf("update: reading the file: %v", err)
+		return release.Manifest{}, fmt.Errorf("update: reading the file: %v", err)
 	}
-	m, text, err := read(file, key)
+	m, text, err := release.Read(file, key)
 	if err != nil {
 		return m, err
 	}
@@ -38,7 +40,7 @@ func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (Ma
 	if err != nil {
 		return m, fmt.Errorf("update: reading the file: %v", err)
 	}
-	if err := m.each(file, func(int, int64, []byte) error { return nil }); err != nil {
+	if err := m.Each(file, func(int, int64, []byte) error { return nil }); err != nil {
 		return m, err
 	}
 	if _, err := file.Seek(parts, io.SeekStart); err != nil {
@@ -48,7 +50,7 @@ func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (Ma
 }
 
 // place is the second pass: it fills the set, and then has it tried.
-func (c *Card) place(file io.Reader, m Manifest, text []byte, set Set, files map[string]extent) error {
+func (c *Card) place(file io.Reader, m release.Manifest, text []byte, set Set, files map[string]extent) error {
 	// From here on nothing tries this set until all of it is there.
 	if err := c.save(record{floor: c.record.floor, boots: c.record.boots}); err != nil {
 		return err
@@ -75,7 +77,7 @@ func (c *Card) place(file io.Reader, m Manifest, text []byte, set Set, files map
 }
 
 // inspect says where the files of an update go, when it is for this card.
-func (c *Card) inspect(m Manifest, t Target, set Set) (map[string]extent, error) {
+func (c *Card) inspect(m release.Manifest, t Target, set Set) (map[string]extent, error) {
 	if m.Role != t.Role || m.Board != t.Board {
 		return nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role, t.Board)
 	}
@@ -87,7 +89,7 @@ func (c *Card) inspect(m Manifest, t Target, set Set) (map[string]extent, error)
 
 // rooms returns where the parts go, when there is room for each and no file of
 // the set would be left as it was.
-func (c *Card) rooms(m Manifest, set Set) (map[string]extent, error) {
+func (c *Card) rooms(m release.Manifest, set Set) (map[string]extent, error) {
 	files, err := c.boot.files(set.folder())
 	if err != nil {
 		return nil, err
@@ -108,8 +110,8 @@ func (c *Card) rooms(m Manifest, set Set) (map[string]extent, error) {
 
 // write copies the parts. What the file holds now may differ from what it held
 // in the first pass, so they are compared again.
-func (c *Card) write(file io.Reader, m Manifest, set Set, files map[string]extent) error {
-	return m.each(file, func(part int, at int64, b []byte) error {
+func (c *Card) write(file io.Reader, m release.Manifest, set Set, files map[string]extent) error {
+	return m.Each(file, func(part int, at int64, b []byte) error {
 		if part == len(m.Files) {
 			return c.put(b, c.slot(set).at+at)
 		}

@@ -10,12 +10,14 @@ import (
 	"testing"
 
 	"aead.dev/minisign"
+
+	"heliograph/firmware/release"
 )
 
-func sealed(t *testing.T, r release, k minisign.PrivateKey) []byte {
+func sealed(t *testing.T, r sample, k minisign.PrivateKey) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Seal(&b, r.m, k, r.contents...); err != nil {
+	if err := release.Seal(&b, r.m, k, r.contents...); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -33,7 +35,7 @@ func writes(m *memory) int {
 
 func TestInstallRefusesWithoutWriting(t *testing.T) {
 	good, other := key(t, 1), key(t, 2)
-	changed := func(change func(r *release)) []byte {
+	changed := func(change func(r *sample)) []byte {
 		r := newRelease(2)
 		change(&r)
 		return sealed(t, r, good)
@@ -51,21 +53,21 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 	}{
 		"empty file":                    {nil, A, "no update file"},
 		"another file":                  {[]byte("PK\x03\x04 something else that is long enough"), A, "no update file"},
-		"lengths beyond any sense":      {append([]byte(streamMagic), bytes.Repeat([]byte{0xFF}, 64)...), A, "a manifest of"},
+		"lengths beyond any sense":      {append([]byte("HGUPDAT1"), bytes.Repeat([]byte{0xFF}, 64)...), A, "a manifest of"},
 		"cut in the manifest":           {whole[:100], A, "ends in its manifest"},
 		"cut in a part":                 {whole[:len(whole)-1], A, "ends in root"},
 		"one byte too many":             {append(bytes.Clone(whole), 0), A, "something follows"},
-		"a bit of the manifest changed": {flipped(streamHeader + 20), A, "signature"},
+		"a bit of the manifest changed": {flipped(16 + 20), A, "signature"},
 		"a bit of a part changed":       {flipped(len(whole) - 1000), A, "root is not what was signed"},
 		"another key":                   {sealed(t, newRelease(2), other), A, "signature"},
 		"minisign's older algorithm":    {legacy(t, newRelease(2), good), A, "signature"},
-		"another role":                  {changed(func(r *release) { r.m.Role = "rx" }), A, "for rx on virt"},
-		"another board":                 {changed(func(r *release) { r.m.Board = "cm4" }), A, "for tx on cm4"},
+		"another role":                  {changed(func(r *sample) { r.m.Role = "rx" }), A, "for rx on virt"},
+		"another board":                 {changed(func(r *sample) { r.m.Board = "cm4" }), A, "for tx on cm4"},
 		"an older version":              {sealed(t, newRelease(1), good), A, "has had 2"},
 		"a file too large":              {sealed(t, larger(newRelease(2), 2, 30_000), good), A, "for vmlinuz"},
 		"a root too large":              {sealed(t, larger(newRelease(2), 3, slotSize+1), good), A, "root slot has"},
-		"a file that the card lacks":    {changed(func(r *release) { r.m.Files[1].Name = "overlays/vart.dtbo" }), A, "overlays/vart.dtbo"},
-		"a file less": {changed(func(r *release) {
+		"a file that the card lacks":    {changed(func(r *sample) { r.m.Files[1].Name = "overlays/vart.dtbo" }), A, "overlays/vart.dtbo"},
+		"a file less": {changed(func(r *sample) {
 			r.m.Files, r.contents = r.m.Files[1:], r.contents[1:]
 		}), A, "other files"},
 		"from a set on trial": {whole, B, "still on trial"},
@@ -89,11 +91,11 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 }
 
 // legacy signs the manifest's bytes, not their hash.
-func legacy(t *testing.T, r release, k minisign.PrivateKey) []byte {
+func legacy(t *testing.T, r sample, k minisign.PrivateKey) []byte {
 	t.Helper()
 	b := sealed(t, r, k)
 	size, signed := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
-	text, parts := b[streamHeader:streamHeader+size], b[streamHeader+size+signed:]
+	text, parts := b[16:16+size], b[16+size+signed:]
 	signature, err := k.Sign(nil, text, crypto.Hash(0))
 	if err != nil || !minisign.Verify(public(k), text, signature) {
 		t.Fatalf("the library does not take the older kind itself: %v", err)
@@ -102,12 +104,12 @@ func legacy(t *testing.T, r release, k minisign.PrivateKey) []byte {
 	return bytes.Join([][]byte{head, text, signature, parts}, nil)
 }
 
-func larger(r release, part, size int) release {
+func larger(r sample, part, size int) sample {
 	r.contents[part] = make([]byte, size)
 	if part < len(r.m.Files) {
-		r.m.Files[part] = PartOf(r.m.Files[part].Name, r.contents[part])
+		r.m.Files[part] = release.PartOf(r.m.Files[part].Name, r.contents[part])
 	} else {
-		r.m.Root = PartOf("root", r.contents[part])
+		r.m.Root = release.PartOf("root", r.contents[part])
 	}
 	return r
 }

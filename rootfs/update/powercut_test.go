@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"heliograph/firmware/release"
 )
 
 // board is a model of what starts from a card: the firmware, which believes
@@ -76,7 +78,7 @@ func (b *board) initramfs(c *Card) (uint64, Action, error) {
 	if _, err := c.disk.ReadAt(text, files["initramfs"].at); err != nil {
 		return 0, 0, err
 	}
-	var root Part
+	var root release.Part
 	if err := json.Unmarshal(bytes.TrimRight(text, "\x00"), &root); err != nil {
 		return 0, 0, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/release"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 )
@@ -152,7 +153,7 @@ func updateInstallCommand() *cobra.Command {
 		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back when it does not become healthy",
 		Args:  cobra.ExactArgs(2),
 		RunE: failing(func(c *cobra.Command, args []string) error {
-			key, err := update.ReadKey(public)
+			key, err := release.ReadKey(public)
 			if err != nil {
 				return err
 			}

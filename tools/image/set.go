@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"heliograph/boards"
-	"heliograph/rootfs/update"
+	"heliograph/firmware/release"
 	"heliograph/tools/image/filesystem"
 )
 
@@ -22,7 +22,7 @@ const (
 
 // set is what a release is: what an image has in set a, and an update brings.
 type set struct {
-	manifest update.Manifest
+	manifest release.Manifest
 	contents [][]byte // of the manifest's files
 	root     []byte
 }
@@ -40,17 +40,17 @@ func assembled(o Options, p programs) (set, error) {
 	if err != nil {
 		return set{}, err
 	}
-	s := set{root: root, manifest: update.Manifest{
+	s := set{root: root, manifest: release.Manifest{
 		Role: o.Role, Board: o.Board.Name, Version: max(o.Release, 1), Name: o.Version,
-		Arguments: arguments(o.Board), Root: update.PartOf("root", root),
+		Arguments: arguments(o.Board), Root: release.PartOf("root", root),
 	}}
 	if kernel[initramfsFile], err = initramfs(p.initramfs, s.manifest.Root); err != nil {
 		return set{}, err
 	}
 	for name := range kernel {
-		s.manifest.Files = append(s.manifest.Files, update.PartOf(name, kernel[name]))
+		s.manifest.Files = append(s.manifest.Files, release.PartOf(name, kernel[name]))
 	}
-	slices.SortFunc(s.manifest.Files, func(a, b update.Part) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.manifest.Files, func(a, b release.Part) int { return strings.Compare(a.Name, b.Name) })
 	for _, f := range s.manifest.Files {
 		s.contents = append(s.contents, kernel[f.Name])
 	}
@@ -86,7 +86,7 @@ func kernelFiles(o Options) (map[string][]byte, error) {
 }
 
 // initramfs is the archive with the first program, which knows its root.
-func initramfs(program []byte, slot update.Part) ([]byte, error) {
+func initramfs(program []byte, slot release.Part) ([]byte, error) {
 	pin, err := json.Marshal(slot)
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"heliograph/rootfs/update"
+	"heliograph/firmware/release"
 	"heliograph/tools/image/filesystem"
 )
 
@@ -50,11 +50,11 @@ func rootSlot(o Options, p programs) ([]byte, error) {
 	root.Add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
 	root.Symlink("etc/resolv.conf", "/run/resolv.conf")
 	if o.UpdateKey != "" {
-		key, err := update.ReadKey(o.UpdateKey)
+		key, err := release.ReadKey(o.UpdateKey)
 		if err != nil {
 			return nil, err
 		}
-		root.Add(strings.TrimPrefix(update.KeyFile, "/"), 0o444, []byte(key.String()+"\n"))
+		root.Add(strings.TrimPrefix(release.KeyFile, "/"), 0o444, []byte(key.String()+"\n"))
 	}
 	for _, name := range []string{"boot", "data", "dev", "proc", "run", "sys", "tmp"} {
 		root.Mkdir(name)

@@ -5,7 +5,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/rootfs/update"
+	"heliograph/firmware/release"
 )
 
 // BuildUpdate writes to Output the update file that makes a card's release this
@@ -27,6 +27,6 @@ func assembleUpdate(o Options, p programs, key minisign.PrivateKey) error {
 		return err
 	}
 	return write(o.Output, func(f *os.File) error {
-		return update.Seal(f, s.manifest, key, append(s.contents, s.root)...)
+		return release.Seal(f, s.manifest, key, append(s.contents, s.root)...)
 	})
 }

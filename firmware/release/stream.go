@@ -1,4 +1,4 @@
-package update
+package release
 
 import (
 	"bytes"
@@ -37,32 +37,33 @@ func Seal(w io.Writer, m Manifest, key minisign.PrivateKey, contents ...[]byte) 
 	b = binary.BigEndian.AppendUint32(b, uint32(len(signature)))
 	for _, part := range append([][]byte{b, text, signature}, contents...) {
 		if _, err := w.Write(part); err != nil {
-			return fmt.Errorf("update: %w", err)
+			return fmt.Errorf("release: %w", err)
 		}
 	}
 	return nil
 }
 
-// read reads the beginning of an update file and checks its signature before it
-// looks at anything else. The parts follow in r.
-func read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
+// Read reads the beginning of an update file and checks its signature before it
+// looks at anything else. The parts follow in r: see Each. It also returns the
+// manifest as it was signed.
+func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	var head [streamHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil || string(head[:len(streamMagic)]) != streamMagic {
-		return Manifest{}, nil, errors.New("update: this is no update file; make one with \"heliograph update make\"")
+		return Manifest{}, nil, errors.New("release: this is no update file; make one with \"heliograph update make\"")
 	}
 	size, signed := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
 	if size > maxManifest || signed > maxSignature {
-		return Manifest{}, nil, fmt.Errorf("update: a manifest of %d bytes with a signature of %d", size, signed)
+		return Manifest{}, nil, fmt.Errorf("release: a manifest of %d bytes with a signature of %d", size, signed)
 	}
 	b := make([]byte, size+signed)
 	if _, err := io.ReadFull(r, b); err != nil {
-		return Manifest{}, nil, errors.New("update: the file ends in its manifest: copy it again")
+		return Manifest{}, nil, errors.New("release: the file ends in its manifest: copy it again")
 	}
 	text, signature := b[:size], b[size:]
 	if !genuine(key, text, signature) {
-		return Manifest{}, nil, errors.New("update: the signature is not of the key that this image was built with; nothing was changed")
+		return Manifest{}, nil, errors.New("release: the signature is not of the key that this image was built with; nothing was changed")
 	}
-	m, err := decodeManifest(text)
+	m, err := DecodeManifest(text)
 	return m, text, err
 }
 
@@ -76,16 +77,16 @@ func genuine(key minisign.PublicKey, text, signature []byte) bool {
 	return minisign.Verify(key, text, signature)
 }
 
-// each walks the parts that follow a manifest and compares what they hold. It
+// Each walks the parts that follow a manifest and compares what they hold. It
 // gives their bytes to take as they come, and fails on a byte too many.
-func (m Manifest) each(r io.Reader, take func(part int, at int64, b []byte) error) error {
+func (m Manifest) Each(r io.Reader, take func(part int, at int64, b []byte) error) error {
 	buffer := make([]byte, chunk)
 	for i, p := range m.parts() {
 		h := sha256.New()
 		for at := int64(0); at < p.Size; {
 			b := buffer[:min(int64(len(buffer)), p.Size-at)]
 			if _, err := io.ReadFull(r, b); err != nil {
-				return fmt.Errorf("update: the file ends in %s: copy it again", p.Name)
+				return fmt.Errorf("release: the file ends in %s: copy it again", p.Name)
 			}
 			h.Write(b)
 			if err := take(i, at, b); err != nil {
@@ -94,11 +95,11 @@ func (m Manifest) each(r io.Reader, take func(part int, at int64, b []byte) erro
 			at += int64(len(b))
 		}
 		if Digest(h.Sum(nil)) != p.Sum {
-			return fmt.Errorf("update: %s is not what was signed: copy the file again", p.Name)
+			return fmt.Errorf("release: %s is not what was signed: copy the file again", p.Name)
 		}
 	}
 	if n, err := r.Read(buffer[:1]); n != 0 || err != io.EOF {
-		return errors.New("update: something follows the last part: copy the file again")
+		return errors.New("release: something follows the last part: copy the file again")
 	}
 	return nil
 }

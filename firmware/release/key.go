@@ -1,4 +1,4 @@
-package update
+package release
 
 import (
 	"errors"
@@ -15,10 +15,10 @@ const KeyFile = "/etc/heliograph/update.pub"
 func ReadKey(name string) (minisign.PublicKey, error) {
 	key, err := minisign.PublicKeyFromFile(name)
 	if errors.Is(err, os.ErrNotExist) && name == KeyFile {
-		return key, errors.New("update: this image accepts no update: it was made without --update-key")
+		return key, errors.New("release: this image accepts no release: it was made without --update-key")
 	}
 	if err != nil {
-		return key, fmt.Errorf("update: the public key: %v", err)
+		return key, fmt.Errorf("release: the public key: %v", err)
 	}
 	return key, nil
 }

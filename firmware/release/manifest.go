@@ -1,4 +1,4 @@
-package update
+package release
 
 import (
 	"bytes"
@@ -40,7 +40,7 @@ func (d Digest) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString
 // UnmarshalText reads the digits.
 func (d *Digest) UnmarshalText(text []byte) error {
 	if len(text) != 2*len(d) {
-		return errors.New("update: a SHA-256 has 64 digits")
+		return errors.New("release: a SHA-256 has 64 digits")
 	}
 	_, err := hex.Decode(d[:], text)
 	return err
@@ -52,12 +52,16 @@ const (
 	maxName      = 100
 	maxArguments = 900 // with root= in front, below ArgumentRoom
 	maxPart      = 1 << 30
+	maxFiles     = 256
 )
 
-// Room of the files that differ between the sets of a card, in bytes.
+// MaxManifest is the length of the longest manifest's JSON.
+const MaxManifest = maxManifest
+
+// Names that no part may have: a card has files of its own by them.
 const (
-	ManifestRoom = maxManifest
-	ArgumentRoom = 1024
+	ManifestFile = "manifest.json"
+	ArgumentFile = "cmdline.txt"
 )
 
 // PartOf describes what a file holds.
@@ -72,25 +76,25 @@ func (m Manifest) Encode() ([]byte, error) {
 	}
 	b, err := json.MarshalIndent(m, "", " ")
 	if err == nil && len(b) > maxManifest {
-		err = fmt.Errorf("update: a manifest of %d bytes; at most %d", len(b), maxManifest)
+		err = fmt.Errorf("release: a manifest of %d bytes; at most %d", len(b), maxManifest)
 	}
 	return b, err
 }
 
-// decodeManifest reads exactly what Encode writes, or what another program
+// DecodeManifest reads exactly what Encode writes, or what another program
 // writes with the same fields.
-func decodeManifest(b []byte) (Manifest, error) {
+func DecodeManifest(b []byte) (Manifest, error) {
 	if len(b) > maxManifest {
-		return Manifest{}, fmt.Errorf("update: a manifest of %d bytes; at most %d", len(b), maxManifest)
+		return Manifest{}, fmt.Errorf("release: a manifest of %d bytes; at most %d", len(b), maxManifest)
 	}
 	var m Manifest
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("update: the manifest: %v", err)
+		return Manifest{}, fmt.Errorf("release: the manifest: %v", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return Manifest{}, errors.New("update: something follows the manifest")
+		return Manifest{}, errors.New("release: something follows the manifest")
 	}
 	return m, m.check()
 }
@@ -98,25 +102,25 @@ func decodeManifest(b []byte) (Manifest, error) {
 func (m Manifest) check() error {
 	switch {
 	case m.Role != "tx" && m.Role != "rx":
-		return fmt.Errorf("update: manifest: role %q is neither tx nor rx", m.Role)
+		return fmt.Errorf("release: manifest: role %q is neither tx nor rx", m.Role)
 	case m.Board == "" || len(m.Board) > maxName || len(m.Name) > maxName:
-		return errors.New("update: manifest: no board, or a name too long")
+		return errors.New("release: manifest: no board, or a name too long")
 	case m.Version == 0:
-		return errors.New("update: manifest: no version")
+		return errors.New("release: manifest: no version")
 	case len(m.Arguments) > maxArguments || strings.ContainsFunc(m.Arguments, unprintable):
-		return errors.New("update: manifest: the kernel's arguments are no short line of text")
+		return errors.New("release: manifest: the kernel's arguments are no short line of text")
 	case len(m.Files) == 0 || len(m.Files) > maxFiles:
-		return fmt.Errorf("update: manifest: %d files", len(m.Files))
+		return fmt.Errorf("release: manifest: %d files", len(m.Files))
 	case !ascending(m.Files):
-		return errors.New("update: manifest: files are not sorted, or one is there twice")
+		return errors.New("release: manifest: files are not sorted, or one is there twice")
 	}
 	for _, p := range m.parts() {
 		if p.Size <= 0 || p.Size > maxPart {
-			return fmt.Errorf("update: manifest: %s of %d bytes", p.Name, p.Size)
+			return fmt.Errorf("release: manifest: %s of %d bytes", p.Name, p.Size)
 		}
 		if p.Name == "" || len(p.Name) > maxName || path.Clean("/"+p.Name) != "/"+p.Name ||
 			p.Name == ManifestFile || p.Name == ArgumentFile || strings.ContainsFunc(p.Name, unprintable) {
-			return fmt.Errorf("update: manifest: %q is no name of a file", p.Name)
+			return fmt.Errorf("release: manifest: %q is no name of a file", p.Name)
 		}
 	}
 	return nil
@@ -124,6 +128,14 @@ func (m Manifest) check() error {
 
 // parts are the files, then the root filesystem: the order of an update file.
 func (m Manifest) parts() []Part { return append(slices.Clone(m.Files), m.Root) }
+
+// Size is how many bytes the parts have together.
+func (m Manifest) Size() (n int64) {
+	for _, p := range m.parts() {
+		n += p.Size
+	}
+	return n
+}
 
 func ascending(files []Part) bool {
 	for i := range files[1:] {
@@ -135,26 +147,3 @@ func ascending(files []Part) bool {
 }
 
 func unprintable(r rune) bool { return r < ' ' || r > '~' }
-
-// CommandLine is the kernel's on a card with this disk signature: padded, so
-// that the file has one length for ever.
-func CommandLine(arguments string, signature uint32, s Set) []byte {
-	line := fmt.Sprintf("root=PARTUUID=%08x-%02d %s", signature, s.Partition(), arguments)
-	return fmt.Appendf(nil, "%-*s\n", ArgumentRoom-1, line)
-}
-
-// Running reads from the kernel's command line what CommandLine put there.
-func Running(line string) (signature uint32, s Set, err error) {
-	for _, word := range strings.Fields(line) {
-		var number int
-		if n, _ := fmt.Sscanf(word, "root=PARTUUID=%08x-%02d", &signature, &number); n == 2 && (number == A.Partition() || number == B.Partition()) {
-			return signature, A + Set(number-A.Partition()), nil
-		}
-	}
-	return 0, 0, errors.New("update: the kernel's command line names no root slot")
-}
-
-// padded is the manifest as it stands on a card: followed by zeros.
-func padded(manifest []byte) []byte {
-	return append(bytes.Clone(manifest), make([]byte, ManifestRoom-len(manifest))...)
-}

@@ -1,0 +1,19 @@
+// Package release describes what a board runs: the signed file that brings a new
+// release, and what PID 1 tells the role of the one that runs.
+//
+// An update file, with numbers big-endian:
+//
+//	magic(8) "HGUPDAT1"   length(4)   length(4)   manifest   signature   parts…
+//
+// The manifest is JSON (see Manifest); the signature is minisign's over it,
+// prehashed (algorithm "ED"). The parts follow in the manifest's order, without
+// anything between or after them.
+//
+// The signature is checked before anything else of a file is believed. What PID 1
+// tells, State, is a file that it alone writes and the role reads:
+//
+//	{"role": …, "board": …, "key": …, "version": …, …}     at most 64 KiB of JSON
+//
+// The package refuses a file that somebody else signed, and to write anything; what
+// a card does with a release is in package update of the root filesystem.
+package release
