@@ -23,6 +23,7 @@ func rules() []rule {
 		{path: "firmware/tx/carousel", pure: true, may: []string{"firmware/conduit/..."}},
 		{path: "firmware/tx/send", pure: true, may: []string{"firmware/conduit/...", "firmware/tx/carousel"}},
 		{path: "firmware/tx/source", pure: true},
+		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/counter", "firmware/fairshare", "firmware/tx/source/...", "firmware/payload/...", "firmware/config"}},
 		{path: "firmware/tx/source/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/tx/source/...", "firmware/payload/...", "firmware/opcua/...", "firmware/config", "firmware/store", "firmware/task"}},
 		{path: "firmware/tx/epoch", may: []string{"firmware/store"}},
 		{path: "firmware/tx/...", may: []string{"firmware/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/send", "firmware/tx/source", "firmware/store", "firmware/task"}},

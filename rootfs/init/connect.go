@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,8 @@ func settings() (network.Config, error) {
 	return c, nil
 }
 
+const receiveBufferMax = 16 << 20 // bytes for one socket; the kernel doubles it for its own book-keeping
+
 // connect names the machine and brings its interfaces up. What fails is said;
 // the role starts all the same.
 func connect(ctx context.Context, log *slog.Logger, role string) {
@@ -44,6 +47,10 @@ func connect(ctx context.Context, log *slog.Logger, role string) {
 	// privilege; nobody else runs here.
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0); err != nil {
 		log.Error("ports below 1024 stay closed: " + err.Error())
+	}
+	// What a role may ask for to hold what arrives while it is busy.
+	if err := os.WriteFile("/proc/sys/net/core/rmem_max", []byte(strconv.Itoa(receiveBufferMax)), 0); err != nil {
+		log.Error("receive buffers stay small: " + err.Error())
 	}
 	if err := network.Loopback(); err != nil {
 		log.Error(err.Error())

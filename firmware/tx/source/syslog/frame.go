@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	errBadCount = errors.New("octet count lies")
-	errEndless  = errors.New("line without end")
+	errOverlong = errors.New("message is longer than 1 MiB")
+	errCut      = errors.New("stream ended within a counted message")
 )
 
 // framer takes messages off a stream (RFC 6587, RFC 5425 section 4.3).
@@ -69,7 +69,7 @@ func (f *framer) octets(c byte) ([]byte, bool, error) {
 		n = n*10 + int(d-'0')
 	}
 	if n > maxDiscard {
-		return nil, false, errBadCount
+		return nil, false, errOverlong
 	}
 	f.text = f.text[:0]
 	keep := min(n, maxMessage)
@@ -104,7 +104,7 @@ func (f *framer) delimited() ([]byte, bool, error) {
 		case c == '\n' || c == 0:
 			return f.text, truncated, nil
 		case seen >= maxDiscard:
-			return nil, false, errEndless
+			return nil, false, errOverlong
 		case len(f.text) < maxMessage:
 			f.text = append(f.text, c)
 		default:
@@ -113,10 +113,10 @@ func (f *framer) delimited() ([]byte, bool, error) {
 	}
 }
 
-// partial says that a stream that ended inside a counted message lied.
+// partial tells the end of a stream within a counted message from one behind it.
 func partial(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return errBadCount
+	if err == io.EOF {
+		return errCut
 	}
 	return err
 }

@@ -1,31 +1,24 @@
 package syslog
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
-	"encoding/binary"
-	"errors"
 	"net"
-	"net/netip"
-	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"heliograph/drivers/udp/mmsg"
 	payload "heliograph/firmware/payload/syslog"
 )
 
 func (s *Source) serveUDP(ctx context.Context, l *listener) error {
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) {
-			if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-				_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-			}
-			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-		})
+	room := 0
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		failed := raw.Control(func(fd uintptr) { room, err = mmsg.ReceiveBuffer(int(fd), receiveBuffer) })
+		if failed != nil {
+			return failed
+		}
+		return err
 	}}
 	p, err := lc.ListenPacket(ctx, "udp", l.address)
 	if err != nil {
@@ -34,45 +27,45 @@ func (s *Source) serveUDP(ctx context.Context, l *listener) error {
 	conn := p.(*net.UDPConn)
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := l.drops.follow(conn); err != nil {
+		return err
+	}
+	defer l.drops.count()
+	if room < receiveBuffer {
+		s.log.Warn("syslog: the kernel gives a small receive buffer, which a busy machine overflows; raise net.core.rmem_max or run with CAP_NET_ADMIN",
+			"listen", l.text, "bytes", room, "wanted", receiveBuffer)
+	}
 	s.bound(l, "")
 	c := newClassifier()
-	buf, oob := make([]byte, 64<<10), make([]byte, 64)
-	var drops uint32
+	buf := make([]byte, 64<<10)
 	for {
-		n, m, _, from, err := conn.ReadMsgUDPAddrPort(buf, oob)
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return err
 		}
-		if total, ok := overflow(oob[:m]); ok {
-			s.kernelDrops.Add(uint64(total - drops))
-			drops = total
-		}
 		if n == 0 {
-			s.refuse(Empty)
+			s.stats.Empty.Add(1)
 			continue
 		}
 		s.put(c, payload.UDP, from.Addr().Unmap(), buf[:n], false)
 	}
 }
 
-// overflow finds the kernel's count of dropped datagrams (socket(7), SO_RXQ_OVFL).
-func overflow(oob []byte) (uint32, bool) {
-	for len(oob) >= unix.SizeofCmsghdr {
-		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
-		if err != nil {
-			return 0, false
-		}
-		if h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4 {
-			return binary.NativeEndian.Uint32(data), true
-		}
-		oob = rest
+// listenTCP opens a listener. Package net asks for a backlog of net.core.somaxconn,
+// the longest accept queue that the kernel allows, and by default for Multipath
+// TCP, whose sockets do not tell what they dropped.
+func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	return 0, false
+	return ln.(*net.TCPListener), nil
 }
 
 func (s *Source) serveStream(ctx context.Context, l *listener) error {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", l.address)
+	ln, err := listenTCP(ctx, l.address)
 	if err != nil {
 		return err
 	}
@@ -82,98 +75,51 @@ func (s *Source) serveStream(ctx context.Context, l *listener) error {
 	defer cancel()
 	defer ln.Close()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	if err := l.drops.follow(ln); err != nil {
+		return err
+	}
+	defer l.drops.count()
 	s.bound(l, "")
 	for {
+		select { // an evicted connection ends within evictTime, so there is room soon
+		case s.serving <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		conn, err := ln.Accept()
 		if err != nil {
+			<-s.serving
 			return err
 		}
-		addr := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if !s.enter(addr) {
-			s.refuse(TooManyConnections)
-			conn.Close()
-			continue
+		p := &peer{Conn: conn, address: conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(), table: s.open}
+		if evicted, full := s.open.Add(p, p.address, time.Now()); full {
+			evicted.makeRoom(time.Now().Add(evictTime))
+			s.warnEvicted(evicted)
 		}
 		wg.Go(func() {
-			defer s.leave(addr)
+			defer func() { <-s.serving }()
 			defer conn.Close()
+			defer s.open.Remove(p)
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
-			s.serveConn(ctx, l, conn, addr)
+			s.serveConn(ctx, l, p)
+			if p.evicted.Load() != nil && p.unread() {
+				s.stats.Evicted.Add(1)
+			}
 		})
 	}
 }
 
-func (s *Source) enter(addr netip.Addr) bool {
+// warnEvicted logs that a connection made room, once a minute at most.
+func (s *Source) warnEvicted(p *peer) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.total >= maxConnections || s.byAddr[addr] >= maxPerAddress {
-		return false
+	now := time.Now()
+	due := now.Sub(s.warned) >= evictLogEvery
+	if due {
+		s.warned = now
 	}
-	s.total++
-	s.byAddr[addr]++
-	return true
-}
-
-func (s *Source) leave(addr netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total--
-	if s.byAddr[addr]--; s.byAddr[addr] == 0 {
-		delete(s.byAddr, addr)
-	}
-}
-
-// timed is a connection whose reads end at a deadline that depends on whether
-// a message is under way.
-type timed struct {
-	net.Conn
-	deadline time.Time // of the message; zero between messages
-}
-
-func (t *timed) Read(b []byte) (int, error) {
-	deadline := t.deadline
-	if deadline.IsZero() {
-		deadline = time.Now().Add(idleTime)
-	}
-	if err := t.SetReadDeadline(deadline); err != nil {
-		return 0, err
-	}
-	return t.Conn.Read(b)
-}
-
-func (s *Source) serveConn(ctx context.Context, l *listener, conn net.Conn, addr netip.Addr) {
-	if l.tls != nil {
-		secure := tls.Server(conn, l.tls)
-		_ = conn.SetDeadline(time.Now().Add(handshakeTime))
-		if err := secure.HandshakeContext(ctx); err != nil {
-			s.refuse(Handshake)
-			return
-		}
-		_ = conn.SetDeadline(time.Time{})
-		conn = secure
-	}
-	t := &timed{Conn: conn}
-	f := &framer{r: bufio.NewReaderSize(t, 8<<10)}
-	f.begin = func(started bool) {
-		t.deadline = time.Time{}
-		if started {
-			t.deadline = time.Now().Add(messageTime)
-		}
-	}
-	c := newClassifier()
-	for {
-		text, truncated, err := f.next()
-		switch {
-		case err == nil:
-			s.put(c, l.transport, addr, text, truncated)
-			continue
-		case errors.Is(err, errBadCount):
-			s.refuse(BadCount)
-		case errors.Is(err, errEndless):
-			s.refuse(Endless)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.refuse(Slow)
-		}
-		return
+	s.mu.Unlock()
+	if due {
+		s.log.Warn("syslog: all connections are in use; the longest idle one of the address that holds most was closed for a new one",
+			"channel", s.name, "address", p.address, "limit", maxConnections, "closed_so_far", s.open.Evicted())
 	}
 }

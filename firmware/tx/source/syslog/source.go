@@ -6,8 +6,12 @@
 // 1-9 is octet-counted, any other ends at LF or NUL. A message longer than 64 KiB
 // crosses truncated to that and marked; one longer than 1 MiB ends its connection.
 //
-// It refuses, and counts by reason: connections beyond the limits, handshakes
-// and messages that take too long, octet counts that lie, empty datagrams.
+// A new connection always gets in: beyond 256 the longest idle one of the address
+// that holds most is closed, once it has given what it had sent (package fairshare).
+//
+// It refuses, and counts by reason (Stats): handshakes and messages that take too
+// long, messages beyond 1 MiB, empty datagrams. What a sender cut off and what the
+// kernel dropped before this program could read it is counted too.
 // It answers nothing and trusts no line.
 package syslog
 
@@ -21,10 +25,10 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/fairshare"
 	payload "heliograph/firmware/payload/syslog"
 	"heliograph/firmware/tx/source"
 )
@@ -34,43 +38,15 @@ const (
 	maxMessage     = 64 << 10 // bytes that cross of one line
 	maxDiscard     = 1 << 20  // bytes of a line at most, those that do not cross included
 	maxConnections = 256
-	maxPerAddress  = 64
 	handshakeTime  = 10 * time.Second
 	messageTime    = 30 * time.Second // from its first byte to its last
 	idleTime       = time.Hour        // between messages
-	receiveBuffer  = 4 << 20          // asked of the kernel for UDP
+	evictTime      = time.Second      // for what a connection that makes room had sent
+	evictLogEvery  = time.Minute
+	receiveBuffer  = 16 << 20 // asked of the kernel for UDP
 	retryMin       = time.Second
 	retryMax       = 30 * time.Second
 )
-
-// Reason is why something was refused.
-type Reason int
-
-// The reasons.
-const (
-	TooManyConnections Reason = iota
-	Handshake
-	Slow
-	BadCount
-	Endless
-	Empty
-	QueueFull
-	reasons
-)
-
-// String is the reason as a metric's label.
-func (r Reason) String() string {
-	return [...]string{"connections", "handshake", "slow", "octet_count", "endless", "empty", "queue_full"}[r]
-}
-
-// Stats is what a source has seen.
-type Stats struct {
-	Received    uint64 // lines that crossed
-	Malformed   uint64 // of them
-	Truncated   uint64 // of them
-	KernelDrops uint64 // datagrams that the kernel had no room for
-	Refused     [reasons]uint64
-}
 
 // Source receives syslog for one channel.
 type Source struct {
@@ -78,14 +54,13 @@ type Source struct {
 	listeners []*listener
 	port      source.Port
 	log       *slog.Logger
-
-	received, malformed, truncated, kernelDrops atomic.Uint64
-	refused                                     [reasons]atomic.Uint64
+	stats     Stats
+	open      *fairshare.Table[*peer] // connections of all listeners
+	serving   chan struct{}           // one for each of them, and for each evicted one that has not ended
 
 	mu     sync.Mutex
 	faults map[string]string // by listener; "" once bound
-	total  int
-	byAddr map[netip.Addr]int
+	warned time.Time         // when the log last said that connections were closed to make room
 }
 
 type listener struct {
@@ -93,11 +68,13 @@ type listener struct {
 	address   string
 	transport payload.Transport
 	tls       *tls.Config
+	drops     drops
 }
 
 // New reads the certificates and checks the listeners; it binds nothing yet.
 func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, error) {
-	s := &Source{name: cfg.Channel, port: port, log: log, faults: map[string]string{}, byAddr: map[netip.Addr]int{}}
+	s := &Source{name: cfg.Channel, port: port, log: log, faults: map[string]string{},
+		open: fairshare.New[*peer](maxConnections), serving: make(chan struct{}, 2*maxConnections)}
 	for _, text := range cfg.Listen {
 		u, err := url.Parse(text)
 		if err != nil || u.Port() == "" {
@@ -194,30 +171,19 @@ func (s *Source) Ready() error {
 
 func (s *Source) String() string { return "syslog source " + s.name }
 
-// Stats returns the counters.
-func (s *Source) Stats() Stats {
-	st := Stats{Received: s.received.Load(), Malformed: s.malformed.Load(), Truncated: s.truncated.Load(), KernelDrops: s.kernelDrops.Load()}
-	for i := range s.refused {
-		st.Refused[i] = s.refused[i].Load()
-	}
-	return st
-}
-
-func (s *Source) refuse(r Reason) { s.refused[r].Add(1) }
-
 // put hands one line over; text is copied.
 func (s *Source) put(c *classifier, t payload.Transport, sender netip.Addr, text []byte, truncated bool) {
 	l := payload.Line{Format: c.format(text), Transport: t, Truncated: truncated, Sender: sender, Text: text}
 	b := payload.Append(make([]byte, 0, 19+len(text)), l)
 	if err := s.port.Put(source.Update{Payload: b, Time: time.Now(), Event: true}); err != nil {
-		s.refuse(QueueFull)
+		s.stats.Refused.Add(1)
 		return
 	}
-	s.received.Add(1)
+	s.stats.Received.Add(1)
 	if l.Format == payload.Malformed {
-		s.malformed.Add(1)
+		s.stats.Malformed.Add(1)
 	}
 	if truncated {
-		s.truncated.Add(1)
+		s.stats.Truncated.Add(1)
 	}
 }

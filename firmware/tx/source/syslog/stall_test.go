@@ -34,12 +34,12 @@ func TestMessageThatTakesTooLongEndsItsConnection(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}()
-		s.serveConn(context.Background(), s.listeners[0], ours, netip.Addr{})
+		s.serveConn(context.Background(), s.listeners[0], &peer{Conn: ours, table: s.open})
 		elapsed := time.Since(began)
 		ours.Close()
 		<-sender
-		if elapsed != messageTime || s.Stats().Refused[Slow] != 1 {
-			t.Errorf("ended after %v with %+v, want %v and one slow", elapsed, s.Stats(), messageTime)
+		if elapsed != messageTime || s.stats.Slow.Load() != 1 {
+			t.Errorf("ended after %v with %d slow lines, want %v and one", elapsed, s.stats.Slow.Load(), messageTime)
 		}
 	})
 }

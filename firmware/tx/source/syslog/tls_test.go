@@ -36,7 +36,7 @@ func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprint(plain, "5 hello\n")
-	eventually(t, "refused handshake", func() bool { return s.Stats().Refused[Handshake] == 1 })
+	eventually(t, "refused handshake", func() bool { return s.stats.Handshakes.Load() == 1 })
 	plain.Close()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {

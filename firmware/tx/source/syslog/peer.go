@@ -1,0 +1,132 @@
+package syslog
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"heliograph/firmware/fairshare"
+)
+
+// peer is a sender's connection. Its reads end at a deadline that depends on
+// whether a message is under way.
+type peer struct {
+	net.Conn
+	address  netip.Addr
+	table    *fairshare.Table[*peer]
+	deadline time.Time                 // of the message; zero between messages
+	evicted  atomic.Pointer[time.Time] // when reading ends at last; nil: it need not make room
+}
+
+const tcpEstablished = 1 // linux/tcp_states.h; the others but listening ones have seen FIN or RST
+
+var errEvicted = errors.New("closed to make room for a new connection")
+
+// Read implements net.Conn.
+func (p *peer) Read(b []byte) (int, error) {
+	deadline := p.deadline
+	if deadline.IsZero() {
+		deadline = time.Now().Add(idleTime)
+	}
+	if end := p.evicted.Load(); end != nil {
+		deadline = *end
+	}
+	if err := p.SetReadDeadline(deadline); err != nil {
+		return 0, err
+	}
+	n, err := p.Conn.Read(b)
+	if n > 0 {
+		p.table.Touch(p, time.Now())
+	}
+	if err != nil && p.evicted.Load() != nil {
+		err = errEvicted // not io.EOF: a line that ends here may be cut
+	}
+	return n, err
+}
+
+// makeRoom ends a connection. What the kernel has of it can be read until end.
+func (p *peer) makeRoom(end time.Time) {
+	p.evicted.Store(&end)
+	if c, ok := p.Conn.(*net.TCPConn); ok {
+		_ = c.CloseRead() // wakes a read that waits
+	}
+}
+
+// serveConn reads messages until the connection ends.
+func (s *Source) serveConn(ctx context.Context, l *listener, p *peer) {
+	var conn net.Conn = p
+	if l.tls != nil {
+		secure := tls.Server(p, l.tls)
+		p.deadline = time.Now().Add(handshakeTime)
+		_ = p.SetWriteDeadline(p.deadline)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			s.stats.Handshakes.Add(1)
+			return
+		}
+		_ = p.SetWriteDeadline(time.Time{})
+		conn = secure
+	}
+	f := &framer{r: bufio.NewReaderSize(conn, 8<<10)}
+	f.begin = func(started bool) {
+		p.deadline = time.Time{}
+		if started {
+			p.deadline = time.Now().Add(messageTime)
+		}
+	}
+	c := newClassifier()
+	for {
+		text, truncated, err := f.next()
+		if err != nil {
+			s.ended(p, err)
+			return
+		}
+		s.put(c, l.transport, p.address, text, truncated)
+	}
+}
+
+// unread reports whether the sender's side of the stream goes on, or holds bytes
+// that were not read.
+func (p *peer) unread() (yes bool) {
+	c, ok := p.Conn.(*net.TCPConn)
+	if !ok {
+		return true
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	err = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		yes = err != nil || info.State == tcpEstablished
+		if yes {
+			return
+		}
+		waiting, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+		yes = err != nil || waiting > 0
+	})
+	return yes || err != nil
+}
+
+// ended counts what a connection's end cost.
+func (s *Source) ended(p *peer, err error) {
+	within := !p.deadline.IsZero()
+	switch {
+	case errors.Is(err, errOverlong):
+		s.stats.Overlong.Add(1)
+	case errors.Is(err, os.ErrDeadlineExceeded) && within:
+		s.stats.Slow.Add(1)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.stats.Idle.Add(1)
+	case within && err != io.EOF:
+		s.stats.Cut.Add(1)
+	}
+}
