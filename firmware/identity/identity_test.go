@@ -1,9 +1,16 @@
 package identity
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/selfsigned"
 )
 
 func TestIdentityIsMadeOnce(t *testing.T) {
@@ -25,5 +32,48 @@ func TestIdentityIsMadeOnce(t *testing.T) {
 	second := open("another")
 	if string(first.Own().Chain) != string(second.Own().Chain) || second.URI() != first.URI() {
 		t.Error("a second start made another certificate")
+	}
+}
+
+func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
+	s, err := Open(t.TempDir(), "rx", "hall", nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(t.TempDir(), "tx", "hall", nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TrustCertificate(other.Own().Certificate, false); err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	file, _, err := selfsigned.Ensure(folder, "syslog-log", "127.0.0.1:6514", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Expiries{Files: map[string]string{"syslog log": file, "mqtt cell-1": filepath.Join(folder, "none.crt")}, Store: s.Store}
+	got := map[string]time.Time{}
+	now := time.Now()
+	for _, x := range e.List(now) {
+		got[x.Name] = x.At
+	}
+	trusted := fmt.Sprintf("opcua trusted %s %s", other.Own().Certificate.Subject.CommonName, pki.Thumbprint(other.Own().Certificate.Raw)[:8])
+	for _, name := range []string{"opcua own", trusted, "syslog log"} {
+		if got[name].Before(now) {
+			t.Errorf("%s: got %v, want a time to come; all: %v", name, got[name], got)
+		}
+	}
+	if len(got) != 3 {
+		t.Errorf("got %v, want three", got)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if again := e.List(now.Add(time.Second)); len(again) != 3 {
+		t.Errorf("read again within a minute: got %v", again)
+	}
+	if again := e.List(now.Add(time.Minute)); len(again) != 2 {
+		t.Errorf("after a minute: got %v, want two", again)
 	}
 }

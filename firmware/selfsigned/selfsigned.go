@@ -28,8 +28,7 @@ const life = 20 * 365 * 24 * time.Hour
 // Ensure returns the files of the certificate name in folder, which is made for
 // a listener on address (host:port) if it is not there yet.
 func Ensure(folder, name, address string, now time.Time) (certificate, key string, err error) {
-	base := filepath.Join(folder, filepath.Base(name))
-	certificate, key = base+".crt", base+".key"
+	certificate, key = Files(folder, name)
 	if _, err := os.Stat(certificate); !errors.Is(err, fs.ErrNotExist) {
 		return certificate, key, err
 	}
@@ -37,6 +36,12 @@ func Ensure(folder, name, address string, now time.Time) (certificate, key strin
 		return "", "", fmt.Errorf("selfsigned: making %s: %v", certificate, err)
 	}
 	return certificate, key, nil
+}
+
+// Files returns where the certificate name in folder and its key are, or will be.
+func Files(folder, name string) (certificate, key string) {
+	base := filepath.Join(folder, filepath.Base(name))
+	return base + ".crt", base + ".key"
 }
 
 func create(certificate, keyFile, address string, now time.Time) error {

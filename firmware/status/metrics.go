@@ -23,7 +23,7 @@ type collector struct {
 	build, up, ready,
 	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
-	peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
+	certificate, peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
 }
 
 func newCollector(snapshot func() Snapshot) *collector {
@@ -56,6 +56,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		linkLost:     desc("link_lost_frames_total", "Frames beyond repair."),
 		linkDropped:  desc("link_dropped_frames_total", "Frames that the kernel dropped because this program was too slow."),
 		heartbeat:    desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
+		certificate:  desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board", "name"),
 		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
 		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
@@ -101,6 +102,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
 		}
+	}
+	for _, crt := range s.Certificates {
+		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
 	}
 	for _, set := range s.Counters {
 		e.set(set)

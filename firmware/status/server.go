@@ -181,6 +181,9 @@ func (s *Server) snapshot() Snapshot {
 	if snap.Counters == nil {
 		snap.Counters = []counter.Set{}
 	}
+	if snap.Certificates == nil {
+		snap.Certificates = []Certificate{}
+	}
 	if snap.Notes == nil {
 		snap.Notes = []Note{}
 	}

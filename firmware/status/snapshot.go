@@ -23,6 +23,7 @@ type Snapshot struct {
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
+	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
 	Notes         []Note             `json:"notes"`                 // newest last
 }
 
@@ -86,6 +87,21 @@ type Spool struct {
 	Bytes   int64  `json:"bytes"`
 	Limit   int64  `json:"limit"`
 	Dropped uint64 `json:"dropped"` // records, since the start
+}
+
+// Certificate is one that a board uses or trusts.
+type Certificate struct {
+	Board   string    `json:"board"` // "tx" or "rx"
+	Name    string    `json:"name"`
+	Expires time.Time `json:"expires"`
+}
+
+// Near reports whether the certificate has ended, or ends within 30 days.
+func (c Certificate) Near() bool { return time.Until(c.Expires) < 30*24*time.Hour }
+
+// Compare orders certificates by board and name.
+func (c Certificate) Compare(o Certificate) int {
+	return strings.Compare(c.Board+"/"+c.Name, o.Board+"/"+o.Name)
 }
 
 // Note is a security-relevant event for the audit trail.

@@ -29,6 +29,7 @@ type Record struct {
 	State     string    `json:"state,omitempty"`
 	Conflated *uint64   `json:"conflated,omitempty"`
 	Dropped   *uint64   `json:"dropped,omitempty"`
+	Earlier   *uint64   `json:"earlier,omitempty"` // records of earlier epochs
 	Reason    string    `json:"reason,omitempty"`
 	Uptime    string    `json:"uptime,omitempty"`
 }
@@ -174,6 +175,9 @@ func (r *Record) totals(body []byte) error {
 		r.State = "down"
 	}
 	r.flag(t.Partial, "partial")
+	if t.Earlier > 0 {
+		r.Earlier = new(t.Earlier)
+	}
 	return err
 }
 

@@ -60,6 +60,7 @@ func (r *Record) text(l *line) {
 	l.text("hash", r.Hash)
 	number(l, "conflated", r.Conflated)
 	number(l, "dropped", r.Dropped)
+	number(l, "earlier", r.Earlier)
 	l.text("uptime", r.Uptime)
 	if r.Reason != "" {
 		l.field("reason", `"`+r.Reason+`"`)

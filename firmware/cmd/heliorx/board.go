@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
 	"heliograph/firmware/counter"
+	"heliograph/firmware/identity"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
@@ -38,6 +42,10 @@ type board struct {
 	authFailed uint64            // of which the operator has been told
 	keySets    map[string]uint64 // as they were last kept
 
+	mismatched []string // channels that one end alone has, as they were last logged
+
+	expiries identity.Expiries
+	log      *slog.Logger
 	counters func() []counter.Set // of all tasks
 }
 
@@ -71,11 +79,36 @@ func (b *board) Run(ctx context.Context) error {
 		if n%keysEvery == 0 {
 			b.keepKeys()
 		}
+		b.logMismatches()
 		if n := b.link.Status().Frames.AuthFailed; n > b.authFailed {
 			b.journal.Add("auth_failure", fmt.Sprintf("%d frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames", n-b.authFailed))
 			b.authFailed = n
 		}
 	}
+}
+
+// mismatches are the channels that one end alone has, while that is known.
+func (b *board) mismatches() []string {
+	there, known := transmitterChannels(b.gateway, b.link.Status().Channels)
+	if !known {
+		return nil
+	}
+	var here []string
+	for _, o := range b.outs {
+		here = append(here, o.channel)
+	}
+	return mismatches(here, there)
+}
+
+// logMismatches logs channels that one end alone has, when they change.
+func (b *board) logMismatches() {
+	now := b.mismatches()
+	for _, reason := range now {
+		if !slices.Contains(b.mismatched, reason) {
+			b.log.Warn(reason)
+		}
+	}
+	b.mismatched = now
 }
 
 // keysEvery is how many seconds pass between two looks at what keys there are.
@@ -107,6 +140,9 @@ func (b *board) ready(runner *task.Runner) func() error {
 				reasons = append(reasons, fmt.Errorf("channel %s: the picture is not complete yet", c.Name))
 			}
 		}
+		for _, reason := range b.mismatches() {
+			reasons = append(reasons, errors.New(reason))
+		}
 		return errors.Join(reasons...)
 	}
 }
@@ -125,8 +161,15 @@ func (b *board) snapshot() status.Snapshot {
 	}
 	b.gateway.Range(func(key, payload []byte) bool {
 		s.Transmitter[string(key)] = string(payload)
+		if name, at, ok := selfreport.ParseCertificate(string(key), string(payload)); ok {
+			s.Certificates = append(s.Certificates, status.Certificate{Board: "tx", Name: name, Expires: at})
+		}
 		return true
 	})
+	for _, e := range b.expiries.List(time.Now()) {
+		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At})
+	}
+	slices.SortFunc(s.Certificates, status.Certificate.Compare)
 	protocols := map[string]string{}
 	for _, o := range b.outs {
 		protocols[o.channel] = o.protocol
@@ -150,8 +193,8 @@ func (b *board) snapshot() status.Snapshot {
 // its source is no news once the link is silent.
 func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.Channel {
 	out := status.Channel{
-		Protocol: protocol, Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
-		Unknown: status.Of(c.Unknown), Refused: status.Of(c.Refused), Expired: status.Of(c.Expired), Complete: status.Of(c.Complete), AgeSeconds: status.Of(c.Age.Seconds()),
+		Protocol: protocol, Sent: status.Of(c.Sent), Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
+		Unknown: status.Of(c.Unknown), Refused: status.Of(c.Refused), Expired: status.Of(c.Expired), Complete: status.Of(c.Complete), AgeSeconds: seconds(c.Age),
 		Keys: status.Of(uint64(c.Keys)), SourceState: sourceState(c.State), SourceReason: c.Reason,
 	}
 	if err := b.link.Ready(); err != nil {
@@ -159,6 +202,14 @@ func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.
 		out.SourceState = sourceState(stateDown)
 	}
 	return out
+}
+
+// seconds is an age in seconds, nil while it is not known.
+func seconds(age time.Duration) *float64 {
+	if age < 0 {
+		return nil
+	}
+	return status.Of(age.Seconds())
 }
 
 const stateDown = 2
@@ -176,7 +227,7 @@ func (b *board) linkStatus(st pipeline.Status) status.Link {
 	l := status.Link{
 		Medium: string(b.cfg.Link.Medium), Epoch: st.Epoch, Frames: f.Frames, Bytes: st.Bytes, Dropped: status.Of(st.Dropped), CRCErrors: status.Of(f.Noise),
 		AuthFailures: status.Of(f.AuthFailed), Replayed: status.Of(f.Replayed), Repaired: status.Of(f.Repaired),
-		Lost: status.Of(f.Lost), LastHeartbeatAgeSeconds: status.Of(st.HeartbeatAge.Seconds()),
+		Lost: status.Of(f.Lost), LastHeartbeatAgeSeconds: seconds(st.HeartbeatAge),
 	}
 	if err := b.link.Ready(); err != nil {
 		l.State = err.Error()

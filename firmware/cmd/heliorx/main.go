@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
 	"heliograph/firmware/counter"
+	"heliograph/firmware/identity"
 	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/rx/memory"
@@ -65,7 +66,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if err != nil {
 		return err
 	}
-	b := &board{started: time.Now(), cfg: cfg, journal: journal, memory: remembered, keySets: map[string]uint64{}}
+	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, memory: remembered, keySets: map[string]uint64{}, expiries: identity.Expiries{Files: map[string]string{}}}
 	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
 		return err
 	}
@@ -119,6 +120,7 @@ func (b *board) sinks(log *slog.Logger) error {
 				return err
 			}
 		}
+		b.expiries.Files["mqtt "+c.Channel] = c.TLS.Certificate
 		if c.UsersFile != "" {
 			known, err := users.Open(c.UsersFile, log)
 			if err != nil {
@@ -134,6 +136,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
 	}
 	for _, c := range b.cfg.Syslog {
+		b.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
 		q, err := b.queue(c.Channel, c.SpoolBytes, log)
 		if err != nil {
 			return err

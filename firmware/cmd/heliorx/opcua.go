@@ -30,6 +30,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 		return err
 	}
 	b.tasks = append(b.tasks, store)
+	b.expiries.Store = store.Store
 	for _, c := range b.cfg.OPCUA {
 		sc := server.Config{
 			Channel: c.Channel, Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,

@@ -19,6 +19,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/counter"
+	"heliograph/firmware/identity"
 	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/selfsigned"
@@ -77,7 +78,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	}
 	tasks = append(tasks, looking.tasks()...)
 	go looking.browse(ctx, hangup, log)
-	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch,
+	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
 	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
@@ -144,11 +145,13 @@ func ensureCertificate(folder string, c *config.SyslogSource) (err error) {
 	for _, l := range c.Listen {
 		address, secure := strings.CutPrefix(l, "tls://")
 		if secure && c.TLS.Certificate == "" {
-			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, "syslog-"+c.Channel, address, time.Now())
+			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, syslogCertificate(c.Channel), address, time.Now())
 		}
 	}
 	return err
 }
+
+func syslogCertificate(channel string) string { return "syslog-" + channel }
 
 func class(bulk bool) wire.Class {
 	if bulk {

@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,8 +14,11 @@ import (
 
 	"heliograph/drivers/clock"
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
 	"heliograph/firmware/counter"
+	"heliograph/firmware/identity"
+	"heliograph/firmware/selfsigned"
 	"heliograph/firmware/status"
 	"heliograph/firmware/task"
 	"heliograph/firmware/timekeeping"
@@ -38,6 +40,7 @@ type reporter struct {
 	steps   atomic.Uint64
 
 	counters func() []counter.Set // of all tasks
+	expiries *identity.Expiries
 }
 
 // reportEvery is how often the gateway's own channel is brought up to date.
@@ -81,14 +84,15 @@ func (r *reporter) tell() {
 	if t, ok := temperature(); ok {
 		now["temperature_celsius"] = t
 	}
-	for name, expiry := range certificates(r.cfg) {
-		now["certificate/"+name] = expiry
+	for _, e := range r.expiries.List(time.Now()) {
+		key, value := selfreport.Certificate(e.Name, e.At)
+		now[key] = value
 	}
 	for _, c := range r.link.Channels() {
 		if c.Name != record.Gateway {
 			b, err := json.Marshal(map[string]string{"state": c.State.String(), "reason": c.Reason})
 			if err == nil {
-				now["source/"+c.Name] = string(b)
+				now[selfreport.Source(c.Name)] = string(b)
 			}
 		}
 	}
@@ -129,27 +133,19 @@ func summary(cfg config.TX) string {
 	return fmt.Sprintf("%d mqtt, %d syslog, %d opcua over %s", len(cfg.MQTT), len(cfg.Syslog), len(cfg.OPCUA), cfg.Link.Medium)
 }
 
-// certificates returns when the certificates that channels use expire.
-func certificates(cfg config.TX) map[string]string {
+// certificateFiles are those that channels use, by what they are for.
+func certificateFiles(cfg config.TX) map[string]string {
 	files := map[string]string{}
 	for _, c := range cfg.MQTT {
-		files[c.Channel] = c.TLS.Certificate
+		files["mqtt "+c.Channel] = c.TLS.Certificate
 	}
 	for _, c := range cfg.Syslog {
-		files[c.Channel] = c.TLS.Certificate
-	}
-	out := map[string]string{}
-	for channel, file := range files {
-		pair, err := os.ReadFile(file)
-		block, _ := pem.Decode(pair)
-		if err != nil || block == nil {
-			continue
-		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-			out[channel] = "expires " + c.NotAfter.UTC().Format(time.DateOnly)
+		name := "syslog " + c.Channel
+		if files[name] = c.TLS.Certificate; files[name] == "" {
+			files[name], _ = selfsigned.Files(cfg.PKI, syslogCertificate(c.Channel))
 		}
 	}
-	return out
+	return files
 }
 
 // temperature reads the processor's temperature, where there is a sensor.
@@ -192,6 +188,10 @@ func (r *reporter) snapshot() status.Snapshot {
 			Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,
 		},
 	}
+	for _, e := range r.expiries.List(time.Now()) {
+		s.Certificates = append(s.Certificates, status.Certificate{Board: "tx", Name: e.Name, Expires: e.At})
+	}
+	slices.SortFunc(s.Certificates, status.Certificate.Compare)
 	if err := r.link.Ready(); err != nil {
 		s.Link.State = err.Error()
 	}

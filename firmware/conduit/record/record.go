@@ -48,8 +48,9 @@
 //	manifest  channel(2) flags(1) seq(uvarint) keys(uvarint) hash(8)
 //	          flags: 1 partial
 //	totals    channel(2) flags(1) state(1) seq(uvarint) conflated(uvarint)
-//	          dropped(uvarint) keys(uvarint) reason(rest, UTF-8)
-//	          flags: 1 partial; state: 0 connecting, 1 up, 2 down
+//	          dropped(uvarint) keys(uvarint) [earlier(uvarint), flag 2]
+//	          reason(rest, UTF-8)
+//	          flags: 1 partial, 2 earlier; state: 0 connecting, 1 up, 2 down
 //	heartbeat utc(8): ns since 1970, quality(1): 0 unset, 1 set
 //	          uptime(uvarint): ms
 //

@@ -82,12 +82,13 @@ func TestGoldenOthers(t *testing.T) {
 	want := golden(t)
 	_, _, page := goldenPage()
 	cases := map[string][]byte{
-		"page":      page,
-		"batch":     goldenBatch(),
-		"manifest":  (&Manifest{Channel: 3, Partial: true, Seq: 128, Keys: 2, Hash: KeyHash([]byte("k"), 7)}).Append(nil),
-		"totals":    (&Totals{Channel: 3, State: 1, Seq: 5, Conflated: 300, Dropped: 1, Keys: 2, Reason: "up"}).Append(nil),
-		"heartbeat": (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true, Uptime: 1500}).Append(nil),
-		"item":      AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
+		"page":                    page,
+		"batch":                   goldenBatch(),
+		"manifest":                (&Manifest{Channel: 3, Partial: true, Seq: 128, Keys: 2, Hash: KeyHash([]byte("k"), 7)}).Append(nil),
+		"totals":                  (&Totals{Channel: 3, State: 1, Seq: 5, Conflated: 300, Dropped: 1, Keys: 2, Reason: "up"}).Append(nil),
+		"totals of a later epoch": (&Totals{Channel: 3, Partial: true, State: 2, Seq: 5, Keys: 2, Earlier: 800, Reason: "refused"}).Append(nil),
+		"heartbeat":               (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true, Uptime: 1500}).Append(nil),
+		"item":                    AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
 	}
 	for name, enc := range cases {
 		if got := hex.EncodeToString(enc); got != want[name] {
@@ -124,6 +125,8 @@ func TestMalformedIsRefused(t *testing.T) {
 		"overlong varint":          update(0, 1, flagEvent, 0x81, 0),
 		"delete without a key":     update(0, 1, flagEvent|flagDelete, 1),
 		"short heartbeat":          new(Heartbeat).Parse(make([]byte, 9)),
+		"totals with flag 4":       new(Totals).Parse([]byte{0, 1, 4, 1, 1, 0, 0, 0}),
+		"totals of 0 earlier":      new(Totals).Parse([]byte{0, 1, 2, 1, 1, 0, 0, 0, 0}),
 		"totals in no state":       new(Totals).Parse([]byte{0, 1, 0, 3, 1, 0, 0, 0}),
 		"manifest with a tail":     new(Manifest).Parse(append((&Manifest{}).Append(nil), 0)),
 	}

@@ -16,6 +16,7 @@ type Totals struct {
 	Conflated uint64 // state values skipped because a newer one came, in this epoch
 	Dropped   uint64 // records that the transmitter's own full queue lost, part of Seq
 	Keys      uint64
+	Earlier   uint64 // records of all earlier epochs, as far as the transmitter remembers
 	Reason    string // of the state, in words
 }
 
@@ -24,14 +25,19 @@ const MaxReason = 200
 
 const maxState = 2
 
+const flagEarlier = 2
+
 // Append appends the encoded totals to dst. Reason is cut to MaxReason.
 func (t *Totals) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, t.Channel)
-	dst = append(dst, flag(t.Partial, flagPartial), t.State)
+	dst = append(dst, flag(t.Partial, flagPartial)|flag(t.Earlier > 0, flagEarlier), t.State)
 	dst = binary.AppendUvarint(dst, t.Seq)
 	dst = binary.AppendUvarint(dst, t.Conflated)
 	dst = binary.AppendUvarint(dst, t.Dropped)
 	dst = binary.AppendUvarint(dst, t.Keys)
+	if t.Earlier > 0 {
+		dst = binary.AppendUvarint(dst, t.Earlier)
+	}
 	return append(dst, cut(t.Reason)...)
 }
 
@@ -57,7 +63,10 @@ func (t *Totals) Parse(body []byte) error {
 	t.Conflated = c.uvarint()
 	t.Dropped = c.uvarint()
 	t.Keys = c.uvarint()
-	if c.bad || f > 1 || t.State > maxState || len(c.rest) > MaxReason {
+	if f&flagEarlier != 0 {
+		t.Earlier = c.uvarint()
+	}
+	if c.bad || f > flagPartial|flagEarlier || f&flagEarlier != 0 && t.Earlier == 0 || t.State > maxState || len(c.rest) > MaxReason {
 		return ErrMalformed
 	}
 	t.Reason = string(c.rest)

@@ -12,7 +12,10 @@
 //
 // where unknown is what was sent while nobody here can say what became of it:
 // before this receiver first heard the channel, or around its crash. Refused and
-// expired are what the sink had but its peer did not take.
+// expired are what the sink had but its peer did not take. All terms, sent too,
+// run on over epochs: the transmitter's totals say how many records its earlier
+// epochs had, and what is not accounted for of those is lost, or unknown where
+// this receiver's own account has a gap.
 //
 // # Completeness
 //
@@ -64,6 +67,9 @@ type Channel struct {
 	totals  record.Totals
 	heard   bool // totals arrived in this epoch
 	before  uint64
+	earlier uint64 // records of earlier epochs that are accounted for
+	excess  uint64 // of them, what the transmitter does not remember
+	exact   bool   // the account of earlier epochs has no gap of this receiver's making
 	counts  Counts
 }
 
@@ -121,6 +127,8 @@ func (c *Channel) Begin(fromStart bool) {
 	c.held.drop()
 	c.graves = map[string]grave{}
 	c.before += c.totals.Conflated
+	c.earlier = c.counts.numbered() + c.before
+	c.exact = c.exact && !c.doubt
 	c.expect, c.gap, c.joined, c.settled, c.changed = 0, 0, 0, 0, 0
 	c.heard, c.doubt = false, false
 	c.totals = record.Totals{State: c.totals.State, Reason: c.totals.Reason}
@@ -133,25 +141,30 @@ func (c *Channel) Begin(fromStart bool) {
 // Account is what a run hands on to the next.
 type Account struct {
 	Counts
-	Before uint64 // of Conflated, what earlier epochs contributed
-	Next   uint64 // sequence number; 0: the channel was not heard in this epoch
+	Before  uint64 // of Conflated, what earlier epochs contributed
+	Next    uint64 // sequence number; 0: the channel was not heard in this epoch
+	Earlier uint64 // records of earlier epochs
+	Excess  uint64 // of them, what the transmitter does not remember
+	Gap     bool   // some of an earlier run's account is missing, and no totals said since how much
 }
 
 // Account returns the account as it stands.
 func (c *Channel) Account() Account {
-	return Account{Counts: c.Status().Counts, Before: c.before, Next: c.expect}
+	return Account{Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess, Gap: !c.exact}
 }
 
-// Resume takes over the counts of an earlier run, before the first Begin.
-func (c *Channel) Resume(a Account) {
-	c.counts, c.before = a.Counts, a.Conflated
+// Resume takes over the account of an earlier run, before the first Begin. exact
+// says that the run ended in order; otherwise it may have delivered more than it
+// remembered.
+func (c *Channel) Resume(a Account, exact bool) {
+	c.counts, c.before, c.excess = a.Counts, a.Conflated, a.Excess
+	c.exact = exact && !a.Gap
 }
 
-// Continue goes on where an earlier run left off in this very epoch, right after
-// Begin. exact says that the run ended in order; otherwise it may have delivered
-// more than it remembered.
+// Continue goes on where the run that Resume was told of left off in this very
+// epoch, right after Begin.
 func (c *Channel) Continue(a Account, exact bool) {
-	c.before = a.Before
+	c.before, c.earlier, c.exact = a.Before, a.Earlier, !a.Gap
 	c.expect, c.settled, c.doubt = a.Next, max(a.Next, 1)-1, !exact
 }
 
@@ -171,9 +184,13 @@ func (c *Channel) Keys() (keys [][]byte, set uint64) {
 	return keys, c.hash
 }
 
+// numbered is the sum of what uses up numbers.
+func (c *Counts) numbered() uint64 { return c.Delivered + c.Refused + c.Expired + c.Lost + c.Unknown }
+
 // Status is what an operator sees of a channel.
 type Status struct {
 	Counts
+	Sent       uint64 // by the transmitter's totals and the numbers of its records
 	Complete   bool
 	Partial    bool  // the source has not shown its first whole picture yet
 	State      uint8 // of the source: 0 connecting, 1 up, 2 down
@@ -189,6 +206,7 @@ func (c *Channel) Status() Status {
 		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches,
 	}
 	s.Conflated = c.before + c.totals.Conflated
+	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated
 	return s
 }
 

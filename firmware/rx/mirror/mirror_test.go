@@ -253,13 +253,89 @@ func TestTheAccountGoesOnAfterARestart(t *testing.T) {
 			s.Totals(&record.Totals{Seq: 2, Conflated: 7})
 			a := s.Account()
 			s = newScene()
-			s.Resume(a)
+			s.Resume(a, c.exact)
 			s.Begin(false)
 			s.Continue(a, c.exact)
 			s.event(5)
 			s.Totals(&record.Totals{Seq: 5, Conflated: 7})
 			s.expect(t, c.want, false, "event =5")
 		})
+	}
+}
+
+// Three records arrive in epoch 1, two more do not, and the transmitter restarts.
+func TestRecordsOfAnEarlierEpochAreAccountedFor(t *testing.T) {
+	type step func(s *scene) *scene
+	totals := func(t record.Totals) step {
+		return func(s *scene) *scene { s.Totals(&t); return s }
+	}
+	epoch := func(s *scene) *scene { s.Begin(true); return s }
+	restart := func(exact bool) step {
+		return func(s *scene) *scene {
+			a := s.Account()
+			s = newScene()
+			s.Channel = New(func(Update) {})
+			s.Resume(a, exact)
+			return s
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+		sent  uint64
+		want  Counts
+	}{
+		{"heard throughout", []step{epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
+		{"stated again", []step{epoch, totals(record.Totals{Earlier: 5}), totals(record.Totals{Seq: 1, Earlier: 5})}, 6, Counts{Delivered: 3, Lost: 3}},
+		{"with conflated ones", []step{totals(record.Totals{Seq: 3, Conflated: 4}), epoch, totals(record.Totals{Earlier: 9})}, 9, Counts{Delivered: 3, Lost: 2, Conflated: 4}},
+		{"receiver off, in order", []step{restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
+		{"receiver crashed", []step{restart(false), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
+		{"crashed twice before any totals", []step{restart(false), epoch, restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
+		{"a whole epoch not heard", []step{epoch, epoch, totals(record.Totals{Earlier: 905})}, 905, Counts{Delivered: 3, Lost: 902}},
+		{"the transmitter's memory lost", []step{epoch, totals(record.Totals{}), epoch, totals(record.Totals{Earlier: 7})}, 10, Counts{Delivered: 3, Lost: 7}},
+		{"the transmitter remembers less", []step{epoch, totals(record.Totals{Earlier: 2}), epoch, totals(record.Totals{Earlier: 6})}, 7, Counts{Delivered: 3, Lost: 4}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			for seq := range uint64(3) {
+				s.event(seq + 1)
+			}
+			s.whole(3)
+			for _, step := range c.steps {
+				s = step(s)
+			}
+			st := s.Status()
+			if st.Counts != c.want || st.Sent != c.sent {
+				t.Errorf("got %+v of %d sent, want %+v of %d", st.Counts, st.Sent, c.want, c.sent)
+			}
+			if sum := st.numbered() + st.Conflated; sum != st.Sent {
+				t.Errorf("the terms sum to %d, sent %d", sum, st.Sent)
+			}
+		})
+	}
+}
+
+func TestAFreshReceiverKnowsThatThereWereEarlierEpochs(t *testing.T) {
+	s := newScene()
+	s.Totals(&record.Totals{Seq: 1, Earlier: 40})
+	if got := s.Status(); got.Sent != 41 || got.Unknown != 40 || got.Lost != 1 {
+		t.Errorf("got %+v, want 41 sent, 40 unknown, 1 lost", got)
+	}
+}
+
+func TestRefusedAndExpiredAreTermsOfTheirOwn(t *testing.T) {
+	s := newScene()
+	for seq := range uint64(5) {
+		s.event(seq + 1)
+	}
+	s.Refused(2)
+	s.Expired(1)
+	if got, want := s.Status().Counts, (Counts{Delivered: 2, Refused: 2, Expired: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	s.Expired(7) // more than there are
+	if got, want := s.Status().Counts, (Counts{Refused: 2, Expired: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
@@ -277,7 +353,7 @@ func TestAPageTurnsTheUnknownIntoDelivered(t *testing.T) {
 	s := newScene()
 	a := s.Account() // of a run that crashed before it kept anything
 	s = newScene()
-	s.Resume(a)
+	s.Resume(a, false)
 	s.Begin(false)
 	s.Continue(a, false)
 	s.whole(2)

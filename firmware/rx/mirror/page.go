@@ -106,8 +106,26 @@ func (c *Channel) Manifest(m *record.Manifest) {
 // Totals takes the transmitter's own account.
 func (c *Channel) Totals(t *record.Totals) {
 	c.reach(t.Seq + 1)
+	c.reachEarlier(t.Earlier)
 	if t.Partial && !c.totals.Partial {
 		c.round.restart(false)
 	}
 	c.totals, c.heard = *t, true
+}
+
+// reachEarlier accounts for records of earlier epochs that were never heard of.
+// A transmitter that remembers less than this receiver has lost its state.
+func (c *Channel) reachEarlier(stated uint64) {
+	stated += c.excess
+	switch {
+	case stated < c.earlier:
+		c.excess += c.earlier - stated
+	case c.exact:
+		c.counts.Lost += stated - c.earlier
+		c.earlier = stated
+	default:
+		c.counts.Unknown += stated - c.earlier
+		c.earlier = stated
+	}
+	c.exact = true
 }

@@ -19,7 +19,7 @@ func (l *Link) Resume(a Account) {
 	defer l.mu.Unlock()
 	l.before = a
 	for _, c := range l.channels {
-		c.mirror.Resume(a.Channels[c.name])
+		c.mirror.Resume(a.Channels[c.name], a.Exact)
 	}
 }
 

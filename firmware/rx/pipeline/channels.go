@@ -137,6 +137,7 @@ func (l *Link) heartbeat(body []byte) error {
 	l.offset = min(offset, l.offset+clockDrift)
 	l.late = offset - l.offset
 	l.beatAt = l.now
+	l.failedAtBeat = l.opener.Counts().AuthFailed
 	if l.beat.ClockSet {
 		l.beats++
 		l.clock = time.Unix(0, l.beat.UTC).Add(l.late).Sub(l.now.Round(0)) // of the day, not of the stopwatch

@@ -74,7 +74,9 @@ type Link struct {
 	bytes    uint64
 	unknown  uint64 // records of channels nobody configured here
 	now      time.Time
-	before   Account // of the run before, until the first session opens
+	// failedAtBeat is how many frames had failed their authentication by the last heartbeat.
+	failedAtBeat uint64
+	before       Account // of the run before, until the first session opens
 }
 
 type class struct {
@@ -119,11 +121,20 @@ func (l *Link) Ready() error {
 	case l.err != nil:
 		return fmt.Errorf("link: %v", l.err)
 	case l.beatAt.IsZero():
-		return fmt.Errorf("link: nothing heard from the transmitter yet")
+		return fmt.Errorf("link: nothing heard from the transmitter yet%s", l.forged())
 	case age > l.config.StaleAfter:
-		return fmt.Errorf("link: silent for %s", age.Round(time.Second))
+		return fmt.Errorf("link: silent for %s%s", age.Round(time.Second), l.forged())
 	}
 	return nil
+}
+
+// forged says how many frames since the last heartbeat were not authentic.
+func (l *Link) forged() string {
+	n := l.opener.Counts().AuthFailed - l.failedAtBeat
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; auth_failure: %d frames are of another pair key, or forged: compare the pair.key files of both boards", n)
 }
 
 // silence is how old the transmitter's last word is, its delay on the way

@@ -17,6 +17,8 @@ type Channel struct {
 	queue queue
 	table carousel.Table
 
+	name      string
+	earlier   uint64 // records of earlier epochs
 	seq       uint64 // the last number given
 	accepted  uint64
 	conflated uint64
@@ -92,6 +94,18 @@ func (c *Channel) passed() {
 func (c *Channel) totals(seq uint64) record.Totals {
 	return record.Totals{
 		Channel: c.id, Partial: c.partial, State: c.state, Seq: seq, Conflated: c.conflated,
-		Dropped: c.dropped, Keys: uint64(c.table.Len()), Reason: c.reason,
+		Dropped: c.dropped, Keys: uint64(c.table.Len()), Earlier: c.earlier, Reason: c.reason,
 	}
+}
+
+// Total is how many records of a channel are to be accounted for at the other
+// end, those of earlier epochs included. A record whose source is still to hear
+// that it left is not among them before it is numbered: its source has it yet.
+type Total struct {
+	Channel string
+	Records uint64
+}
+
+func (c *Channel) total() Total {
+	return Total{Channel: c.name, Records: c.earlier + c.accepted - uint64(c.queue.held)}
 }

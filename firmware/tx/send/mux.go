@@ -95,7 +95,7 @@ func NewMux(c MuxConfig) *Mux {
 func (m *Mux) Channel(name string, in wire.Class) *Channel {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := &Channel{id: record.ChannelID(name), class: in, partial: true, totalsAt: m.start}
+	c := &Channel{id: record.ChannelID(name), name: name, class: in, partial: true, totalsAt: m.start}
 	m.channels = append(m.channels, c)
 	m.classes[in].channels = append(m.classes[in].channels, c)
 	return c
@@ -165,6 +165,23 @@ func (m *Mux) AddConflated(c *Channel, n uint64) {
 	defer m.mu.Unlock()
 	c.accepted += n
 	c.conflated += n
+}
+
+// Resume says how many records of the channel earlier epochs had.
+func (m *Mux) Resume(c *Channel, records uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.earlier = records
+}
+
+// AppendTotals appends the total of every channel to dst.
+func (m *Mux) AppendTotals(dst []Total) []Total {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, c := range m.channels {
+		dst = append(dst, c.total())
+	}
+	return dst
 }
 
 // Range calls f with the channel's state as sent, oldest key first.
@@ -308,7 +325,11 @@ func (m *Mux) Drain() []Record {
 			if c.queue.marked() {
 				continue
 			}
-			out = append(out, c.take())
+			r := c.take()
+			if r.Left != nil {
+				c.accepted-- // its source keeps it, and hears that it did not leave
+			}
+			out = append(out, r)
 		}
 	}
 	return out

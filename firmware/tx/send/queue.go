@@ -8,6 +8,7 @@ type queue struct {
 	pending        map[string]*item // the newest record that waits, by key
 	events         ring             // the normal events, oldest first
 	bytes          int
+	held           int // records whose source waits to hear that they left
 	free           *item
 }
 
@@ -52,6 +53,7 @@ func (q *queue) put(r Record) (conflated bool) {
 			r.Left = both(old.Left, r.Left)
 			if !r.Urgent || old.Urgent {
 				q.bytes += r.size() - old.size()
+				q.held += holds(r) - holds(old.Record)
 				urgent := old.Urgent
 				old.Record, old.Urgent = r, urgent
 				return true
@@ -150,6 +152,7 @@ func (q *queue) pop() (r Record, newest bool) {
 
 func (q *queue) release(it *item) (r Record, newest bool) {
 	r = it.Record
+	q.held -= holds(r)
 	if newest = r.Key != nil && q.pending[string(r.Key)] == it; newest {
 		delete(q.pending, string(r.Key))
 	}
@@ -159,7 +162,16 @@ func (q *queue) release(it *item) (r Record, newest bool) {
 	return r, newest
 }
 
+// holds is 1 for a record whose source waits to hear that it left.
+func holds(r Record) int {
+	if r.Left == nil {
+		return 0
+	}
+	return 1
+}
+
 func (q *queue) item(r Record) *item {
+	q.held += holds(r)
 	it := q.free
 	if it == nil {
 		return &item{Record: r}

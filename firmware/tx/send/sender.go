@@ -79,6 +79,16 @@ func (s *Sender) Frames(now time.Time, budget int) (frames [][]byte, cost int, e
 	return s.batch, cost, nil
 }
 
+// Acknowledging reports whether Sent is going to tell a source that records left.
+func (s *Sender) Acknowledging() bool {
+	for _, g := range s.done {
+		if len(g.lefts) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Sent says that all frames of the last call have left, and calls the Left of
 // every record that is complete on the wire with them, parity included.
 func (s *Sender) Sent() {

@@ -1,0 +1,73 @@
+package identity
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"heliograph/firmware/opcua/pki"
+)
+
+// Expiry is when a certificate ends.
+type Expiry struct {
+	Name string // what it is for: "opcua own", "mqtt cell-1", "opcua trusted press-plc"
+	At   time.Time
+}
+
+// Expiries tells when the certificates that a role uses end: those in PEM Files,
+// by what they are for, and with a Store those of OPC UA, its own and the trusted
+// ones. Files that are missing or hold no certificate are left out: who uses them
+// reports that. Safe for concurrent use.
+type Expiries struct {
+	Files map[string]string
+	Store *pki.Store
+
+	mu   sync.Mutex
+	read time.Time
+	list []Expiry
+}
+
+// Our own bounds.
+const (
+	maxExpiries = 64 // listed: a trust folder can hold any number of certificates
+	readAgain   = time.Minute
+)
+
+// List returns the expiries, read from disk at most once a minute.
+func (e *Expiries) List(now time.Time) []Expiry {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.read.IsZero() || now.Sub(e.read) >= readAgain {
+		e.read, e.list = now, e.look()
+	}
+	return e.list
+}
+
+func (e *Expiries) look() (list []Expiry) {
+	for name, file := range e.Files {
+		pair, err := os.ReadFile(file)
+		block, _ := pem.Decode(pair)
+		if err != nil || block == nil {
+			continue
+		}
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			list = append(list, Expiry{name, c.NotAfter})
+		}
+	}
+	if e.Store == nil {
+		return list
+	}
+	for _, entry := range e.Store.List(pki.KindOwn, pki.KindTrusted) {
+		name := "opcua " + string(entry.Kind)
+		if entry.Kind != pki.KindOwn {
+			name += " " + strings.TrimSpace(entry.Certificate.Subject.CommonName+" "+entry.Thumbprint[:8])
+		}
+		if len(list) < maxExpiries {
+			list = append(list, Expiry{name, entry.Certificate.NotAfter})
+		}
+	}
+	return list
+}
