@@ -265,18 +265,20 @@ func get(port int, path string) (body string, code int, err error) {
 
 // status is what the tests look at of /status.json.
 type status struct {
-	Channels map[string]struct {
-		Sent, Dropped, Delivered, Conflated, Lost, Unknown uint64
-		Complete                                           bool
-		SourceState                                        string `json:"source_state"`
-		SourceReason                                       string `json:"source_reason"`
-	}
-	Link struct {
+	Channels map[string]channelStatus
+	Link     struct {
 		Epoch, Frames, Repaired, Lost, Replayed uint64
 		CRCErrors                               uint64 `json:"crc_errors"`
 		AuthFailures                            uint64 `json:"auth_failures"`
 	}
 	Notes []struct{ Event string }
+}
+
+type channelStatus struct {
+	Sent, Dropped, Delivered, Refused, Expired, Conflated, Lost, Unknown uint64
+	Complete                                                             bool
+	SourceState                                                          string `json:"source_state"`
+	SourceReason                                                         string `json:"source_reason"`
 }
 
 func statusOf(t *testing.T, port int) status {

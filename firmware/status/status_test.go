@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/task"
 )
 
@@ -26,7 +27,8 @@ var _ task.Task = (*Server)(nil)
 func rx() Snapshot {
 	return Snapshot{Role: "rx", Pair: "press-hall", Version: "v0.1.0", UptimeSeconds: 93784, Clock: "link",
 		Channels: map[string]Channel{
-			"cell-1": {Protocol: "mqtt", Delivered: Of[uint64](1234567), Conflated: Of[uint64](0), Lost: Of[uint64](3), Complete: Of(true), AgeSeconds: Of(0.4), Keys: Of[uint64](812), SourceState: "up"},
+			"cell-1": {Protocol: "mqtt", Sent: Of[uint64](1234573), Delivered: Of[uint64](1234567), Conflated: Of[uint64](0), Lost: Of[uint64](3),
+				Unknown: Of[uint64](0), Refused: Of[uint64](2), Expired: Of[uint64](1), Complete: Of(true), AgeSeconds: Of(0.4), Keys: Of[uint64](812), SourceState: "up"},
 			"syslog": {Protocol: "syslog", Delivered: Of[uint64](99), Conflated: Of[uint64](0), Lost: Of[uint64](0), Complete: Of(false), SourceState: "down", SourceReason: "<script>alert(1)</script>"},
 		},
 		Link: Link{Medium: "udp", Epoch: 7, Frames: 20481, Bytes: 1 << 24, CRCErrors: Of[uint64](12), AuthFailures: Of[uint64](1), Replayed: Of[uint64](0),
@@ -35,6 +37,9 @@ func rx() Snapshot {
 			{Channel: "cell-1", Name: "mqtt sink cell-1", State: "up", Address: "mqtt://it-broker:1883", Spool: &Spool{Limit: 64 << 20}},
 			{Channel: "syslog", Name: "syslog sink syslog", State: "down", Reason: "connection refused", Address: "tcp://siem:601", Spool: &Spool{Bytes: 5 << 20, Limit: 64 << 20, Dropped: 4}},
 		},
+		Certificates: []Certificate{{Board: "tx", Name: "opcua own", Expires: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		Counters: []counter.Set{{Part: "syslog_sink", Channel: "syslog", Values: []counter.Value{
+			{Name: "resent_lines", Help: "Lines sent again.", Value: 2}, {Name: "waiting_bytes", Help: "Bytes that wait.", Value: 5, Gauge: true}, {Name: "cut_lines", Help: "Lines cut."}}}},
 		Notes: []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure", Text: "1 frame that is not authentic: wrong key, or an attack"}},
 	}
 }

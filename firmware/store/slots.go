@@ -75,6 +75,13 @@ func OpenSlots(path string, size int) (*Slots, error) {
 	return openSlots(disk{}, path, size)
 }
 
+// OpenCachedSlots returns slots for a record that changes many times a second:
+// Write goes to the page cache and never waits for the card. The kernel writes
+// it back within half a minute or so, and at Sync.
+func OpenCachedSlots(path string, size int) (*Slots, error) {
+	return openSlots(cached{}, path, size)
+}
+
 func openSlots(l layer, path string, size int) (*Slots, error) {
 	if size < 1 || size > MaxRecord {
 		return nil, fmt.Errorf("store: %s: a slot of %d bytes is not between 1 and %d", path, size, MaxRecord)

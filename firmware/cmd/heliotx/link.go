@@ -29,10 +29,10 @@ const longWord = 259
 const datagramAhead = 500 * time.Microsecond
 
 // openLink opens the medium, transmitting only, and puts a link on it.
-func openLink(cfg config.Link, session *wire.Session, log *slog.Logger) (*pipeline.Link, error) {
+func openLink(cfg config.Link, session *wire.Session, totals pipeline.Keeper, log *slog.Logger) (*pipeline.Link, error) {
 	c := pipeline.Config{
 		Rate: cfg.Rate / 8, Overhead: cfg.Overhead, CarouselShare: datagramShare,
-		Ahead: datagramAhead, Session: session, Log: log,
+		Ahead: datagramAhead, Session: session, Totals: totals, Log: log,
 	}
 	descriptor, handed, err := role.HandedLink()
 	if err != nil {

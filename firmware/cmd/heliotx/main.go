@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -31,6 +32,7 @@ import (
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/source/mqtt"
 	"heliograph/firmware/tx/source/syslog"
+	"heliograph/firmware/tx/totals"
 )
 
 var version = "unknown" // set by the linker
@@ -64,7 +66,15 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if err != nil {
 		return err
 	}
-	link, err := openLink(cfg.Link, session, log)
+	book, warning, err := totals.Open(cfg.State)
+	if err != nil {
+		return err
+	}
+	if warning != nil {
+		journal.Add("totals_damaged", fmt.Sprintf("what earlier runs sent is not known: %v", warning))
+	}
+	defer book.Close()
+	link, err := openLink(cfg.Link, session, book, log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +90,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	go looking.browse(ctx, hangup, log)
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
-	runner := &task.Runner{Log: log, Tasks: append(tasks, link, r)}
+	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, r)}
 	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, r.ntp)

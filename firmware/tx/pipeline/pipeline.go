@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,18 @@ type Config struct {
 	Session       *wire.Session
 	// Encode appends the medium's own form of a frame, where it has one.
 	Encode func(dst, frame []byte) []byte
+	// Totals keeps the channels' totals for the next run; nil: nothing does.
+	Totals Keeper
 	Log    *slog.Logger
+}
+
+// Keeper keeps how many records each channel has handed to the link.
+type Keeper interface {
+	// Earlier returns how many records of a channel earlier runs had.
+	Earlier(channel string) uint64
+	// Keep takes the totals as they stand. It is called before any source hears that
+	// its records left, and must not wait for a disk.
+	Keep([]send.Total)
 }
 
 // Link is the transmitting end. It implements task.Task.
@@ -59,6 +71,9 @@ type Link struct {
 
 	words [][]byte // encoded frames
 
+	totals [2][]send.Total // as kept last, and as they stand
+	kept   time.Time
+
 	steps atomic.Uint64 // rounds, also while nothing moves
 
 	mu     sync.Mutex
@@ -69,10 +84,11 @@ type Link struct {
 
 // Our own choices.
 const (
-	catchUp  = 4 * time.Millisecond // what the pacer makes up for after a pause
-	maxBatch = 64 << 10             // bytes handed to the medium at once
-	retry    = 20 * time.Millisecond
-	drainFor = 500 * time.Millisecond // at the end, for what still waits
+	keepEvery = 100 * time.Millisecond // totals of records that nobody waits to hear of
+	catchUp   = 4 * time.Millisecond   // what the pacer makes up for after a pause
+	maxBatch  = 64 << 10               // bytes handed to the medium at once
+	retry     = 20 * time.Millisecond
+	drainFor  = 500 * time.Millisecond // at the end, for what still waits
 )
 
 // New returns a link that is not running yet. Ports may be used at once.
@@ -146,12 +162,29 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	}
 	l.pacer.Spend(cost)
 	if l.transmit(ctx, l.encode(frames)) {
+		if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
+			l.kept = now
+			l.keep()
+		}
 		l.sender.Sent()
 	}
 	l.mu.Lock()
 	l.counts = l.sender.Counts()
 	l.mu.Unlock()
 	return 0, nil
+}
+
+// keep has the totals kept, if they changed.
+func (l *Link) keep() {
+	if l.config.Totals == nil {
+		return
+	}
+	now := l.mux.AppendTotals(l.totals[1][:0])
+	l.totals[1] = now
+	if !slices.Equal(now, l.totals[0]) {
+		l.config.Totals.Keep(now)
+		l.totals[0], l.totals[1] = l.totals[1], l.totals[0]
+	}
 }
 
 func (l *Link) encode(frames [][]byte) [][]byte {
@@ -223,6 +256,7 @@ func (l *Link) end() {
 			r.Left(source.ErrClosed)
 		}
 	}
+	l.keep()
 	if err := l.medium.Close(); err != nil {
 		l.config.Log.Warn("link: closing the medium", "error", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )
 
@@ -188,5 +189,74 @@ func TestChannelStatus(t *testing.T) {
 				return true
 			})
 		})
+	})
+}
+
+// keeper is a Keeper that remembers the last totals.
+type keeper struct {
+	mu      sync.Mutex
+	records uint64
+}
+
+func (k *keeper) Earlier(string) uint64 { return 40 }
+
+func (k *keeper) Keep(totals []send.Total) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.records = totals[0].Records
+}
+
+func (k *keeper) last() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.records
+}
+
+func TestTotalsAreKeptBeforeASourceHearsThatItsRecordLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		l := newLink(t, &medium{})
+		l.config.Totals = k
+		p := l.Port("plant", wire.LowLatency)
+		run(t, l, func() {
+			for i := range uint64(300) {
+				left := make(chan uint64, 1)
+				if err := p.Put(event("e", func(err error) {
+					if err != nil {
+						t.Error(err)
+					}
+					left <- k.last()
+				})); err != nil {
+					t.Fatal(err)
+				}
+				if kept, want := <-left, 40+i+1; kept != want {
+					t.Fatalf("event %d left with a total of %d kept, want %d", i+1, kept, want)
+				}
+			}
+		})
+	})
+}
+
+func TestTotalsAtTheEndHaveWhatWasLostAndNotWhatItsSourceKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		m := &medium{}
+		m.away.Store(true)
+		l := newLink(t, m)
+		l.config.Totals = k
+		p := l.Port("plant", wire.LowLatency)
+		var held atomic.Int32
+		run(t, l, func() {
+			for range 20 {
+				big := string(make([]byte, 100_000)) // more than a batch holds
+				if p.Put(event(big, nil)) != nil || p.Put(event(big, func(error) { held.Add(1) })) != nil {
+					t.Fatal("refused")
+				}
+			}
+			synctest.Wait()
+		})
+		if got := k.last(); got < 40+20 || got > 40+20+2 || held.Load() != 20 { // one or two were numbered and in pieces
+			t.Errorf("got a total of %d, %d told; want the 20 lost beside 40 of earlier runs, and 20 told", got, held.Load())
+		}
 	})
 }

@@ -24,6 +24,9 @@ type port struct {
 // Port adds a channel to the link. To be called before Run.
 func (l *Link) Port(name string, class wire.Class) source.Port {
 	p := &port{link: l, name: name, channel: l.mux.Channel(name, class)}
+	if l.config.Totals != nil {
+		l.mux.Resume(p.channel, l.config.Totals.Earlier(name))
+	}
 	l.ports = append(l.ports, p)
 	return p
 }
