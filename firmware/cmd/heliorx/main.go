@@ -141,11 +141,12 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		s, err := syslog.New(c, syslog.Deps{Queue: q}, log)
+		var channel sink.Channel
+		s, err := syslog.New(c, syslog.Deps{Queue: q, Account: func() sink.Account { return channel }}, log)
 		if err != nil {
 			return err
 		}
-		b.link.Channel(c.Channel, s)
+		channel = b.link.Channel(c.Channel, s)
 		b.add(c.Channel, "syslog", c.Forward, s, q)
 	}
 	return b.mirrors(log)

@@ -25,23 +25,36 @@ func (s *Sink) forwardDatagrams(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i, rec := range recs {
-			text := s.text(rec)
-			if len(text) > maxDatagram {
-				text = text[:maxDatagram]
-				s.truncated.Add(1)
-			}
-			if len(text) == 0 {
-				continue
-			}
-			_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
-			if _, err := conn.Write(text); err != nil {
-				s.done(i)
-				return err
-			}
+		n, unreadable, err := s.send(conn, recs)
+		s.done(n, unreadable)
+		if err != nil {
+			return err
 		}
-		s.done(len(recs))
 	}
+}
+
+// send writes records as datagrams and returns how many it is done with, and how
+// many of them were unreadable.
+func (s *Sink) send(conn net.Conn, recs [][]byte) (n, unreadable int, err error) {
+	for _, rec := range recs {
+		line := text(rec)
+		if len(line) == 0 {
+			n, unreadable = n+1, unreadable+1
+			continue
+		}
+		_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
+		if _, err := conn.Write(line[:min(len(line), maxDatagram)]); err != nil {
+			if errors.Is(err, unix.ECONNREFUSED) { // udp(7): of an earlier datagram
+				s.refuse(&s.stats.Unreached, 1)
+			}
+			return n, unreadable, err
+		}
+		if len(line) > maxDatagram {
+			s.stats.Truncated.Add(1)
+		}
+		n++
+	}
+	return n, unreadable, nil
 }
 
 // stream is a connection and what was written to it and not given up yet.
@@ -57,9 +70,10 @@ type stream struct {
 
 // mark is a run of lines written together.
 type mark struct {
-	lines, bytes int
-	end          int64 // stream.written after them
-	at           time.Time
+	lines, unreadable int
+	bytes             int
+	end               int64 // stream.written after them
+	at                time.Time
 }
 
 // Write counts what TLS writes.
@@ -126,7 +140,9 @@ func (s *Sink) forwardStream(ctx context.Context) error {
 	for {
 		err := s.step(inner, st)
 		if err != nil {
-			s.resent.Add(uint64(st.lines))
+			for _, m := range st.marks {
+				s.stats.Resent.Add(uint64(m.lines - m.unreadable))
+			}
 			if errors.Is(context.Cause(inner), errPeerClosed) {
 				return errPeerClosed
 			}
@@ -146,12 +162,12 @@ func (s *Sink) step(ctx context.Context, st *stream) error {
 			return err
 		}
 	}
-	n, err := st.acknowledged(time.Now())
+	n, unreadable, err := st.acknowledged(time.Now())
 	if err != nil {
 		return err
 	}
 	if n > 0 {
-		s.done(n)
+		s.done(n, unreadable)
 		return nil
 	}
 	select { // everything there is was written; Next would return it at once
@@ -164,15 +180,18 @@ func (s *Sink) step(ctx context.Context, st *stream) error {
 
 func (s *Sink) write(st *stream, recs [][]byte) error {
 	st.buf = st.buf[:0]
-	n := 0
+	n, unreadable := 0, 0
 	for ; n < len(recs) && len(st.buf) < windowBytes/4; n++ {
-		if text := s.text(recs[n]); len(text) > 0 {
-			st.buf = strconv.AppendInt(st.buf, int64(len(text)), 10)
-			st.buf = append(append(st.buf, ' '), text...)
+		line := text(recs[n])
+		if len(line) == 0 {
+			unreadable++
+			continue
 		}
+		st.buf = strconv.AppendInt(st.buf, int64(len(line)), 10)
+		st.buf = append(append(st.buf, ' '), line...)
 	}
 	_ = st.tcp.SetWriteDeadline(time.Now().Add(writeTime))
-	st.marks = append(st.marks, mark{lines: n, bytes: len(st.buf), at: time.Now()})
+	st.marks = append(st.marks, mark{lines: n, unreadable: unreadable, bytes: len(st.buf), at: time.Now()})
 	st.lines += n
 	st.bytes += len(st.buf)
 	_, err := st.w.Write(st.buf)
@@ -182,18 +201,18 @@ func (s *Sink) write(st *stream, recs [][]byte) error {
 
 // acknowledged takes the lines off that the peer's kernel has and that have
 // lingered; while much is on its way they need not linger.
-func (st *stream) acknowledged(now time.Time) (lines int, err error) {
+func (st *stream) acknowledged(now time.Time) (lines, unreadable int, err error) {
 	raw, err := st.tcp.SyscallConn()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	var queued int
 	var failed error
 	if err := raw.Control(func(fd uintptr) { queued, failed = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if failed != nil {
-		return 0, failed
+		return 0, 0, failed
 	}
 	done := 0
 	for _, m := range st.marks {
@@ -202,10 +221,11 @@ func (st *stream) acknowledged(now time.Time) (lines int, err error) {
 			break
 		}
 		lines += m.lines
+		unreadable += m.unreadable
 		st.lines -= m.lines
 		st.bytes -= m.bytes
 		done++
 	}
 	st.marks = append(st.marks[:0], st.marks[done:]...)
-	return lines, nil
+	return lines, unreadable, nil
 }

@@ -7,7 +7,7 @@
 // collector's kernel has acknowledged it (SIOCOUTQ) for a moment; what was not
 // is sent again after a reconnect, so lines arrive at least once. What a collector
 // accepted more than that moment before it died is out of anyone's reach, and
-// over UDP nothing is known at all.
+// over UDP nothing is known but what comes back by ICMP, counted as refused.
 //
 // The package refuses to parse, repair or reformat a line. One that does not
 // fit into a datagram is cut to it, counted.
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
 	payload "heliograph/firmware/payload/syslog"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
@@ -55,14 +56,18 @@ type Queue interface {
 // Deps is what a sink is given.
 type Deps struct {
 	Queue Queue
+	// Account returns where the sink says what its collector did not take. It is
+	// called from Deliver and Run on.
+	Account func() sink.Account
 }
 
-// Stats is what a sink has done.
+// Stats counts what a sink has done.
 type Stats struct {
-	Sent       uint64 // lines given up, being with the collector as far as can be known
-	Resent     uint64 // lines written once more after a connection broke
-	Truncated  uint64 // cut to fit a datagram
-	Unreadable uint64 // payloads that were no line
+	Forwarded  atomic.Uint64 `count:"forwarded_lines" help:"Lines that are with the collector as far as can be known."`
+	Resent     atomic.Uint64 `count:"resent_lines" help:"Lines written once more after a connection broke; the collector may have them twice."`
+	Truncated  atomic.Uint64 `count:"truncated_lines" help:"Of the forwarded lines, those cut to what a datagram holds."`
+	Unreadable atomic.Uint64 `count:"unreadable_records" help:"Records without a line in them; they count as refused."`
+	Unreached  atomic.Uint64 `count:"unreached_datagrams" help:"Datagrams that came back because nothing takes them at the collector (ICMP); they count as refused. There may be more: hosts limit how often they tell."`
 }
 
 // Sink forwards one channel.
@@ -70,9 +75,9 @@ type Sink struct {
 	name, scheme, address string
 	tls                   *tls.Config
 	queue                 Queue
+	account               func() sink.Account
 	log                   *slog.Logger
-
-	sent, resent, truncated, unreadable atomic.Uint64
+	stats                 Stats
 
 	mu     sync.Mutex
 	state  sink.State
@@ -85,7 +90,7 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	if err != nil || u.Port() == "" || u.Scheme != "udp" && u.Scheme != "tcp" && u.Scheme != "tls" {
 		return nil, fmt.Errorf("syslog: forward %q: write udp://, tcp:// or tls://host:port", cfg.Forward)
 	}
-	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, log: log, reason: "not connected yet"}
+	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account, log: log, reason: "not connected yet"}
 	if u.Scheme == "tls" {
 		if s.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
 			return nil, fmt.Errorf("syslog: forward %q: %v", cfg.Forward, err)
@@ -99,8 +104,8 @@ func (s *Sink) Deliver(u sink.Update) {
 	if !u.Event {
 		return // syslog has no state
 	}
-	if _, err := payload.Parse(u.Payload); err != nil {
-		s.unreadable.Add(1)
+	if len(text(u.Payload)) == 0 {
+		s.refuse(&s.stats.Unreadable, 1)
 		return
 	}
 	s.queue.Append(u.Payload)
@@ -166,22 +171,31 @@ func (s *Sink) Ready() error {
 
 func (s *Sink) String() string { return "syslog sink " + s.name }
 
-// Stats returns the counters.
-func (s *Sink) Stats() Stats {
-	return Stats{Sent: s.sent.Load(), Resent: s.resent.Load(), Truncated: s.truncated.Load(), Unreadable: s.unreadable.Load()}
+// Counters implements counter.Source.
+func (s *Sink) Counters() []counter.Set {
+	return []counter.Set{counter.Of("syslog_sink", s.name, &s.stats)}
 }
 
-func (s *Sink) done(n int) {
+// done gives n records up, of which some are unreadable.
+func (s *Sink) done(n, unreadable int) {
 	s.queue.Done(n)
-	s.sent.Add(uint64(n))
+	s.stats.Forwarded.Add(uint64(n - unreadable))
+	s.refuse(&s.stats.Unreadable, unreadable)
 }
 
-// text returns the line in a queued record; an unreadable one, which only a
-// spool of another version holds, is empty and skipped.
-func (s *Sink) text(rec []byte) []byte {
+// refuse counts n records that do not reach the collector.
+func (s *Sink) refuse(why *atomic.Uint64, n int) {
+	if n > 0 {
+		why.Add(uint64(n))
+		s.account().Refused(uint64(n))
+	}
+}
+
+// text returns the line in a record. It is empty where there is none: Deliver
+// lets no such record into the queue, but a spool of another version may hold one.
+func text(rec []byte) []byte {
 	l, err := payload.Parse(rec)
 	if err != nil {
-		s.unreadable.Add(1)
 		return nil
 	}
 	return l.Text

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,13 +30,20 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// ledger is an account that remembers.
+type ledger struct{ refused, expired atomic.Uint64 }
+
+func (l *ledger) Refused(n uint64) { l.refused.Add(n) }
+func (l *ledger) Expired(n uint64) { l.expired.Add(n) }
+
 func start(t testing.TB, cfg config.SyslogSink) *Sink {
 	t.Helper()
 	q, err := spool.Open(t.TempDir(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(cfg, Deps{Queue: q}, slog.New(slog.DiscardHandler))
+	account := &ledger{}
+	s, err := New(cfg, Deps{Queue: q, Account: func() sink.Account { return account }}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +170,8 @@ func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
 		}
 		duplicates += max(0, seen[line(i)]-1)
 	}
-	t.Logf("%d duplicates, %+v", duplicates, s.Stats())
-	if got := s.Stats().Resent; uint64(duplicates) > got {
+	t.Logf("%d duplicates", duplicates)
+	if got := s.stats.Resent.Load(); uint64(duplicates) > got {
 		t.Errorf("counted as sent again: got %d, want at least %d", got, duplicates)
 	}
 }
@@ -173,4 +182,76 @@ func TestWrongCollectorsAreRefused(t *testing.T) {
 			t.Errorf("%q: got nil, want an error", forward)
 		}
 	}
+}
+
+// refusals checks that a counter and the account agree.
+func refusals(t *testing.T, s *Sink, got uint64) {
+	t.Helper()
+	if refused := s.account().(*ledger).refused.Load(); refused != got {
+		t.Errorf("got %d refused in the account, want %d", refused, got)
+	}
+}
+
+func TestUnreadableRecordsAreRefusedOnce(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tcp://" + ln.Addr().String()})
+	s.Deliver(sink.Update{Event: true, Payload: []byte("not a line")})
+	s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{})})
+	if got := s.stats.Unreadable.Load(); got != 2 {
+		t.Errorf("delivered: got %d unreadable, want 2", got)
+	}
+	refusals(t, s, 2)
+	s.queue.Append([]byte("of a spool of another version"))
+	deliver(s, 0, 1)
+	first, err := ln.Accept() // what it was sent is sent again on the second
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(first, make([]byte, 20)); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.(*net.TCPConn).SetLinger(0)
+	first.Close()
+	second, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	eventually(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
+	if unreadable, resent := s.stats.Unreadable.Load(), s.stats.Resent.Load(); unreadable != 3 || resent != 1 {
+		t.Errorf("got %d unreadable and %d resent, want 3 and 1", unreadable, resent)
+	}
+	refusals(t, s, 3)
+}
+
+func TestDatagramsThatComeBackAreRefused(t *testing.T) {
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "udp://127.0.0.1:" + freePort(t)})
+	deliver(s, 0, 10)
+	eventually(t, "counted", func() bool { return s.stats.Unreached.Load() > 0 })
+	eventually(t, "in the account", func() bool {
+		return s.account().(*ledger).refused.Load() == s.stats.Unreached.Load()
+	})
+}
+
+func TestLinesThatADatagramDoesNotHoldAreCutAndCounted(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "udp://" + conn.LocalAddr().String()})
+	s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: make([]byte, maxDatagram+5)})})
+	n, _, err := conn.ReadFrom(make([]byte, 1<<17))
+	if err != nil || n != maxDatagram {
+		t.Errorf("got %d bytes and %v, want %d", n, err, maxDatagram)
+	}
+	eventually(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
+	if got := s.stats.Truncated.Load(); got != 1 {
+		t.Errorf("got %d truncated, want 1", got)
+	}
+	refusals(t, s, 0)
 }
