@@ -112,6 +112,13 @@ async function main() {
     remove: (c) => { space.deleteNode(tags.get(c.name)); tags.delete(c.name); },
     set: (c) => { tags.get(c.name).setValueFromSource({ dataType: "Double", value: c.value }); },
     tick: (c) => { tick(c.count); },
+    // integers gives a variable an Int32, or an array of so many of them.
+    integers: (c) => {
+      if (!tags.has(c.name)) {
+        tags.set(c.name, ns.addVariable({ componentOf: plant, browseName: c.name, nodeId: "s=Plant." + c.name, dataType: "BaseDataType", valueRank: -2, value: { dataType: "Int32", value: 0 } }));
+      }
+      tags.get(c.name).setValueFromSource(c.count > 0 ? { dataType: "Int32", arrayType: "Array", value: Int32Array.from({ length: c.count }, (_, i) => i * 2654435761) } : { dataType: "Int32", value: 0 });
+    },
     alarm: (c) => { watched.setValueFromSource({ dataType: "Double", value: c.value }); return { active: alarm.activeState.getValue() }; },
     event: (c) => { plant.raiseEvent(kind, { message: { dataType: "LocalizedText", value: { text: c.text } }, severity: { dataType: "UInt16", value: c.severity || 100 }, strokes: { dataType: "UInt32", value: c.strokes || 0 } }); },
     stop: async () => { await server.shutdown(0); say({ ok: true }); process.exit(0); },

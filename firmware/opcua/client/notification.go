@@ -54,11 +54,15 @@ func (sub *Subscription) notifications(data []byte) {
 		}
 		sub.notify(e)
 	}
+	if c.Err() != nil {
+		sub.h.Lost(1)
+	}
 }
 
 func (sub *Subscription) notify(e rawvalue.ExtensionObject) {
 	kind, err := rawvalue.ParseNodeID(e.TypeID)
 	if err != nil || kind.Namespace != 0 {
+		sub.h.Lost(1) // of a kind that is not known here
 		return
 	}
 	c := rawvalue.NewCursor(e.Body, rawvalue.Limits{})
@@ -68,19 +72,26 @@ func (sub *Subscription) notify(e rawvalue.ExtensionObject) {
 	case id.EventNotificationList_Encoding_DefaultBinary:
 		sub.events(&c)
 	case id.StatusChangeNotification_Encoding_DefaultBinary:
-		code := ua.StatusCode(c.Uint32())
-		switch code {
+		switch code := ua.StatusCode(c.Uint32()); code {
+		case 0: // says nothing, or cannot be read
+			sub.h.Lost(1)
 		case ua.StatusBadTimeout, ua.StatusBadSubscriptionIDInvalid, ua.StatusGoodSubscriptionTransferred:
 			sub.ended(code)
 		default:
 			sub.h.Status(code)
 		}
+	default:
+		sub.h.Lost(1)
 	}
 }
 
 // values reads the body of a DataChangeNotification.
 func (sub *Subscription) values(c *rawvalue.Cursor) {
 	n := max(0, c.Length(5))
+	if c.Err() != nil {
+		sub.h.Lost(1)
+		return
+	}
 	for i := range n {
 		handle, dv := c.Uint32(), c.DataValue()
 		if err := c.Err(); err != nil {
@@ -97,6 +108,10 @@ func (sub *Subscription) values(c *rawvalue.Cursor) {
 // fields than was asked for is a fault of that event alone.
 func (sub *Subscription) events(c *rawvalue.Cursor) {
 	n := max(0, c.Length(8))
+	if c.Err() != nil {
+		sub.h.Lost(1)
+		return
+	}
 	for i := range n {
 		handle := c.Uint32()
 		it := sub.item(handle)

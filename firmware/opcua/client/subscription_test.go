@@ -105,10 +105,18 @@ func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
 		f.say(3, eventList(eventOf{3, [][]byte{{0}, {63}}}))
 		f.say(4, one(9, 1)) // nobody asked for that
 		f.say(5, []byte{1, 2, 3})
-		f.say(6, one(1, 12))
+		for sequence, odd := range [][]byte{ // that do not even say how much is in them
+			extension(id.DataChangeNotification_Encoding_DefaultBinary, []byte{0xff, 0xff, 0, 0}),
+			extension(id.EventNotificationList_Encoding_DefaultBinary, []byte{1}),
+			extension(id.StatusChangeNotification_Encoding_DefaultBinary, []byte{1}),
+			extension(id.ReadRequest_Encoding_DefaultBinary, nil),
+		} {
+			f.say(uint32(6+sequence), odd)
+		}
+		f.say(10, one(1, 12))
 		r.want(t, "1=10", "fault 2 behind 1 StatusBadDecodingError", "2=20",
 			"fault 3 behind 0 StatusBadDecodingError", "fault 3 behind 0 StatusBadDecodingError", "event 3 [00 00]",
-			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "1=12")
+			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "lost 1", "lost 1", "lost 1", "lost 1", "1=12")
 		if err := sub.s.Err(); err != nil {
 			t.Errorf("got %v, want the session to go on", err)
 		}

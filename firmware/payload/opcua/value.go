@@ -171,6 +171,24 @@ func decimal(f float64, bits uint64) (places byte, m int64, ok bool) {
 
 var powers = [maxPlaces + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
+// Worsen returns a copy of a payload with another status; nil where the payload is
+// malformed or already tells of a value that is not Good.
+func Worsen(payload []byte, code ua.StatusCode) []byte {
+	if len(payload) == 0 {
+		return nil
+	}
+	rest := payload[1:]
+	if payload[0]&headStatus != 0 {
+		if len(rest) < 4 || binary.LittleEndian.Uint32(rest)>>30 != 0 {
+			return nil
+		}
+		rest = rest[4:]
+	}
+	b := append(make([]byte, 0, 5+len(rest)), payload[0]|headStatus)
+	b = binary.LittleEndian.AppendUint32(b, uint32(code))
+	return append(b, rest...)
+}
+
 // ParseValue appends the DataValue of a payload; at is the record's time.
 func ParseValue(dst, payload []byte, at time.Time) ([]byte, error) {
 	r := reader{b: payload}

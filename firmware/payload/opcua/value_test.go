@@ -217,3 +217,27 @@ func BenchmarkValue(b *testing.B) {
 		out, _ = ParseValue(out[:0], payload, at)
 	}
 }
+
+func TestWorsenChangesTheStatusAlone(t *testing.T) {
+	good, _ := AppendValue(nil, skim(t, dataValue(double(72.31), noon)))
+	bad, _ := AppendValue(nil, skim(t, []byte{hasStatus, 0, 0, 0, 0x80}))
+	limited, _ := AppendValue(nil, skim(t, append([]byte{hasValue | hasStatus}, append(double(1), 0x00, 0x05, 0, 0)...)))
+	for name, c := range map[string]struct {
+		payload []byte
+		worse   bool
+	}{"good": {good, true}, "good with info bits": {limited, true}, "bad": {bad, false}, "nothing": {nil, false}, "cut": {[]byte{headStatus, 1}, false}} {
+		got := Worsen(c.payload, ua.StatusUncertainLastUsableValue)
+		if (got != nil) != c.worse {
+			t.Errorf("%s: got %x, want one: %v", name, got, c.worse)
+		}
+		if got == nil {
+			continue
+		}
+		at, _ := Time(noon)
+		raw, err := ParseValue(nil, got, at)
+		before, _ := ParseValue(nil, c.payload, at)
+		if err != nil || skim(t, raw).Status != ua.StatusUncertainLastUsableValue || !bytes.Equal(skim(t, raw).Value.Raw, skim(t, before).Value.Raw) || skim(t, raw).SourceTime != skim(t, before).SourceTime {
+			t.Errorf("%s: got %x (%v), want %x with another status", name, raw, err, before)
+		}
+	}
+}

@@ -375,3 +375,25 @@ func TestRecordsThatMakeNoSenseChangeNothing(t *testing.T) {
 	l.want("a", 1, good)
 	l.want("b", 2, good)
 }
+
+// TestABlockSaysWhyAVariableHasNoValue: the link had no room for its value, nor for a
+// status in its place.
+func TestABlockSaysWhyAVariableHasNoValue(t *testing.T) {
+	l := complete(t)
+	deliver := func(absent ...addrspace.Attribute) {
+		attributes := append([]addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: []byte{1, 6, 2, 0, 0, 0}}}, absent...)
+		var p payload.Packer
+		nodes := []addrspace.Node{{ID: named("a"), Attributes: attributes}, {ID: named("b"), Attributes: attributes}, {ID: named("c"), Attributes: attributes}}
+		l.deliver(sink.Update{Key: payload.Key{Kind: payload.Block, Generation: 7}.Append(nil), Payload: p.Pack([]byte{0, 1, 2}, nodes)})
+	}
+	deliver(addrspace.Attribute{ID: ua.AttributeIDValue, Value: rawvalue.AppendStatus(nil, ua.StatusBadOutOfMemory, rawvalue.Answer{})})
+	for _, name := range []string{"a", "c"} { // one that had a value, and one that had none
+		raw := l.server.values[named(name)]
+		if v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err != nil || v.Status != ua.StatusBadOutOfMemory || !v.Value.IsNull() {
+			t.Errorf("%s is served as %x, want Bad_OutOfMemory alone", name, raw)
+		}
+	}
+	deliver()
+	l.want("a", 1, good)
+	l.want("c", math.NaN(), l.server.missing)
+}

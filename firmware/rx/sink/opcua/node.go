@@ -3,6 +3,7 @@ package opcua
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -42,4 +43,22 @@ func changeNumber(raw []byte, change func(uint32) uint32) []byte {
 		binary.LittleEndian.PutUint32(out[at:], change(binary.LittleEndian.Uint32(raw[at:])))
 	}
 	return out
+}
+
+// takeValue takes the Value attribute from a Variable and returns it: its value is
+// state of its own, and a block has one only to say why there is none. That of a
+// VariableType stays.
+func takeValue(n *addrspace.Node) []byte {
+	at := slices.IndexFunc(n.Attributes, func(a addrspace.Attribute) bool { return a.ID == ua.AttributeIDValue })
+	class := slices.IndexFunc(n.Attributes, func(a addrspace.Attribute) bool { return a.ID == ua.AttributeIDNodeClass })
+	if at < 0 || class < 0 {
+		return nil
+	}
+	v, err := rawvalue.SkimDataValue(n.Attributes[class].Value, rawvalue.Limits{})
+	if err != nil || v.Value.Type() != ua.TypeIDInt32 || v.Value.IsArray() || ua.NodeClass(binary.LittleEndian.Uint32(v.Value.Raw[1:])) != ua.NodeClassVariable {
+		return nil
+	}
+	value := n.Attributes[at].Value
+	n.Attributes = slices.Delete(n.Attributes, at, at+1)
+	return bytes.Clone(value)
 }

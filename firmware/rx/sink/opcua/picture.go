@@ -49,6 +49,10 @@ type variable struct {
 	known bool   // its block came
 	value []byte // the source's DataValue; nil: none yet
 	worse bool   // it is served with a quality below the source's
+
+	// absent is served in the place of a value: the transmitter has one that the link
+	// does not carry, nor had room for a status instead. nil: nothing of the kind.
+	absent []byte
 }
 
 // mirror is the picture of one channel. It is for one goroutine.
@@ -208,15 +212,18 @@ func (m *mirror) block(number uint32, packed []byte) error {
 		return payload.ErrMalformed
 	}
 	var changes []addrspace.Change
-	var here [payload.BlockNodes]bool
+	var here, shows [payload.BlockNodes]bool
 	first := number * payload.BlockNodes
 	if len(packed) > 0 { // a deleted block has none
 		err := m.packer.Unpack(packed, func(slot byte, n addrspace.Node) {
 			here[slot] = true
 			readOnly(&n)
+			absent := takeValue(&n)
 			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
 			v := m.at(first + uint32(slot))
 			v.node = n.ID
+			shows[slot] = !v.known || absent != nil || v.absent != nil
+			v.absent = absent
 		})
 		if err != nil {
 			return err
@@ -238,8 +245,11 @@ func (m *mirror) block(number uint32, packed []byte) error {
 	}
 	m.changed = m.changed || len(affected) > 0
 	for slot, exists := range here {
-		if v := m.at(first + uint32(slot)); exists && !v.known {
+		if v := m.at(first + uint32(slot)); exists && shows[slot] {
 			v.known = true
+			if v.value == nil && v.absent == nil {
+				m.server.Remove(v.node)
+			}
 			m.show(v)
 		}
 	}
@@ -257,7 +267,7 @@ func (m *mirror) value(handle uint32, u *sink.Update) error {
 	v := m.at(handle)
 	if u.Delete {
 		v.value = nil
-		if v.known {
+		if v.known && v.absent == nil {
 			m.server.Remove(v.node)
 		}
 		return nil
@@ -276,14 +286,18 @@ func (m *mirror) value(handle uint32, u *sink.Update) error {
 
 // show hands a variable's value to the server with the quality it deserves.
 func (m *mirror) show(v *variable) {
-	if !v.known || v.value == nil {
+	value := v.value
+	if v.absent != nil {
+		value = v.absent
+	}
+	if !v.known || value == nil {
 		return
 	}
 	if !v.worse {
-		m.server.Set(v.node, v.value)
+		m.server.Set(v.node, value)
 		return
 	}
-	dv, err := rawvalue.SkimDataValue(v.value, rawvalue.Limits{})
+	dv, err := rawvalue.SkimDataValue(value, rawvalue.Limits{})
 	if err != nil {
 		return // it was skimmed when it came
 	}

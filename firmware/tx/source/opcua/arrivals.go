@@ -1,30 +1,60 @@
 package opcua
 
 import (
+	"hash/crc32"
 	"sync"
 	"time"
+
+	"github.com/gopcua/opcua/ua"
 )
 
 // arrivals keeps account of which variables have had a value since the program
-// started. It is safe for concurrent use.
+// started, and of what the newest one was. It is safe for concurrent use.
 type arrivals struct {
-	mu      sync.Mutex
-	state   []byte // by handle
-	waiting int
-	last    time.Time // an expected one arrived, or was expected
+	mu       sync.Mutex
+	state    []byte    // by handle
+	newest   []stamp   // by handle
+	waiting  int       // that are expected
+	last     time.Time // an expected one arrived, or was expected
+	refusals map[uint32]*refusal
+}
+
+// stamp is what Put was given last: enough to tell whether a payload is it, and
+// the source timestamp that the payload does not have.
+type stamp struct {
+	at  int64 // ns since 1970, 0: none
+	sum uint32
 }
 
 const (
 	expected = 1
 	arrived  = 2
 	touched  = 4 // a value came since untouch
+	bad      = 8 // the newest value has a Bad status
 )
+
+// refusal is a value that the link does not carry.
+type refusal struct {
+	bytes  int
+	now    bool          // the newest value is one
+	absent ua.StatusCode // not even a status could be sent in its place: what the node's block is to say
+	placed ua.StatusCode // what the block says
+	logged bool
+}
 
 // reset forgets all, for another generation.
 func (a *arrivals) reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.state, a.waiting = nil, 0
+	a.state, a.newest, a.waiting, a.refusals = nil, nil, 0, nil
+}
+
+// again forgets that values have come, for another session.
+func (a *arrivals) again() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.state)
+	a.waiting = 0
 }
 
 // expect adds variables whose value is to come.
@@ -41,16 +71,82 @@ func (a *arrivals) expect(items []item) {
 	a.last = time.Now()
 }
 
-// mark notes that a value came.
-func (a *arrivals) mark(handle uint32) {
+// mark notes that a value came and was handed over as this payload.
+func (a *arrivals) mark(handle uint32, isBad bool, payload []byte, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.came(handle, isBad)
+	a.newest[handle] = stamped(payload, at)
+	if r := a.refusals[handle]; r != nil {
+		r.now, r.absent = false, 0
+	}
+}
+
+// refuse notes that a value came that the link does not carry. payload is what was
+// handed over in its place; if nothing could be, absent says why.
+func (a *arrivals) refuse(handle uint32, bytes int, payload []byte, at time.Time, absent ua.StatusCode) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.came(handle, true)
+	a.newest[handle] = stamped(payload, at)
+	if a.refusals == nil {
+		a.refusals = map[uint32]*refusal{}
+	}
+	r := a.refusals[handle]
+	if r == nil {
+		r = &refusal{}
+		a.refusals[handle] = r
+	}
+	r.bytes, r.now, r.absent = bytes, true, absent
+}
+
+// forget ends the account of a variable that is gone.
+func (a *arrivals) forget(handle uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.came(handle, false)
+	delete(a.refusals, handle)
+}
+
+func (a *arrivals) came(handle uint32, isBad bool) {
 	a.grow(handle)
 	if a.state[handle]&expected != 0 {
 		a.waiting--
 		a.last = time.Now()
 	}
 	a.state[handle] = arrived | touched
+	if isBad {
+		a.state[handle] |= bad
+	}
+}
+
+func stamped(payload []byte, at time.Time) (s stamp) {
+	if !at.IsZero() {
+		s.at = at.UnixNano()
+	}
+	s.sum = crc32.ChecksumIEEE(payload)
+	return s
+}
+
+// timeOf returns the source timestamp of a payload, if it is the newest one of its
+// variable.
+func (a *arrivals) timeOf(handle uint32, payload []byte) (at time.Time, newest bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if int(handle) >= len(a.newest) || a.newest[handle].sum != crc32.ChecksumIEEE(payload) {
+		return time.Time{}, false
+	}
+	if ns := a.newest[handle].at; ns != 0 {
+		at = time.Unix(0, ns)
+	}
+	return at, true
+}
+
+// isBad tells whether the newest value of a variable has a Bad status.
+func (a *arrivals) isBad(handle uint32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return int(handle) < len(a.state) && a.state[handle]&bad != 0
 }
 
 // untouch begins to look for values that come.
@@ -87,6 +183,6 @@ func (a *arrivals) missing(most int) (handles []uint32, since time.Duration) {
 
 func (a *arrivals) grow(handle uint32) {
 	for int(handle) >= len(a.state) {
-		a.state = append(a.state, 0)
+		a.state, a.newest = append(a.state, 0), append(a.newest, stamp{})
 	}
 }

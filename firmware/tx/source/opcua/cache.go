@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
@@ -31,7 +32,7 @@ func (m *model) save(path string, scope uint64) error {
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(picture))), picture...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.nodes)))
 	for number := range uint32((len(m.nodes) + payload.BlockNodes - 1) / payload.BlockNodes) {
-		if block := m.block(number); block != nil {
+		if block := m.block(number, math.MaxInt, nil); block != nil {
 			b = binary.BigEndian.AppendUint32(b, number)
 			b = binary.BigEndian.AppendUint32(b, uint32(len(block)))
 			b = append(b, block...)

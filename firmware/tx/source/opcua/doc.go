@@ -11,10 +11,17 @@
 //	source.go     connects, and again after a failure
 //	crawl.go      finds the nodes (selection decides which cross)
 //	model.go      numbers them and packs them into blocks; cache.go keeps them
-//	values.go     is subscribed to, or read in turn, and Put into the port
-//	events.go     the same for events and conditions
+//	flush.go      hands the blocks over
+//	values.go     is subscribed to, or read in turn
+//	feed.go       and Put into the port (arrivals.go keeps account)
+//	doubt.go      is Uncertain and read again, when a notification was missed
+//	events.go     the same for events and conditions (listener.go hands them over)
 //
 // Keys and payloads are those of package firmware/payload/opcua.
+//
+// What the link does not carry crosses as a status that says why: a value, a field
+// of an event, an attribute. stats.go counts what crosses otherwise than the server
+// has it, and tells the operator.
 //
 // A server is asked gently: two requests are in flight at most, browsing again is
 // at most once per minute whatever the server announces, and what it limits is

@@ -27,7 +27,7 @@ func reporter(t *testing.T, p *port) *listener {
 		t.Fatal(err)
 	}
 	e := &events{
-		port: p, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
+		port: p, stats: &sourceStats{}, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
 		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: map[string]string{},
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
@@ -177,5 +177,25 @@ func TestEventsThatMakeNoSenseAreCounted(t *testing.T) {
 	l.Events(0, nil)
 	if p.conflated != 2 || p.puts != 0 {
 		t.Errorf("%d counted, %d crossed; want 2 and none", p.conflated, p.puts)
+	}
+}
+
+func TestAnEventThatTheLinkRefusesCrossesWithoutItsLargeFields(t *testing.T) {
+	p := &port{most: 64 << 10}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	alarm := ua.NewStringNodeID(1, "alarm")
+	large := func(name string, severity any) {
+		l.Events(0, [][]byte{
+			variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, id.AlarmConditionType)), variant(t, named("press").UA()), variant(t, severity), variant(t, true), variant(t, alarm),
+		})
+	}
+	large("a", make([]byte, 100<<10))
+	if n := l.stats.ReducedEvents.Load(); n != 1 || len(p.state) != 1 {
+		t.Errorf("got %d reduced events and %d conditions, want the event without its large field", n, len(p.state))
+	}
+	large(string(make([]byte, 70<<10)), uint16(1)) // its EventId is what is large
+	if n := l.stats.RefusedEvents.Load(); n != 1 || len(p.state) != 0 {
+		t.Errorf("got %d refused events and %d conditions, want it counted, and the state before it gone", n, len(p.state))
 	}
 }

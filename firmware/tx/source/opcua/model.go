@@ -3,7 +3,6 @@ package opcua
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	"github.com/gopcua/opcua/ua"
@@ -109,42 +108,43 @@ func (m *model) node(v addrspace.View, id rawvalue.NodeID) (n addrspace.Node, ok
 	return n, true
 }
 
-// block packs the nodes of a block; nil if it has none.
-func (m *model) block(number uint32) []byte {
+// maxPlain is half of what a block may have unpacked, in bytes of its attributes.
+const maxPlain = 32 << 20
+
+// block packs the nodes of a block; nil if it has none. Attributes of more than
+// most bytes are left out, with a status in their place; absent are variables
+// whose value cannot cross at all, and why.
+func (m *model) block(number uint32, most int, absent map[uint32]ua.StatusCode) []byte {
 	var slots []byte
 	var nodes []addrspace.Node
+	plain := 0
 	m.space.View(func(v addrspace.View) {
 		for slot := range uint32(payload.BlockNodes) {
 			h := number*payload.BlockNodes + slot
 			if int(h) >= len(m.nodes) || !m.live[h] {
 				continue
 			}
-			if n, ok := m.node(v, m.nodes[h]); ok {
-				slots, nodes = append(slots, byte(slot)), append(nodes, n)
+			n, ok := m.node(v, m.nodes[h])
+			if !ok {
+				continue
 			}
+			for i, a := range n.Attributes {
+				if plain += len(a.Value); len(a.Value) > most || plain > maxPlain {
+					plain -= len(a.Value)
+					n.Attributes[i].Value = rawvalue.AppendStatus(nil, ua.StatusBadEncodingLimitsExceeded, rawvalue.Answer{})
+				}
+			}
+			if code := absent[h]; code != 0 {
+				n.Attributes = append(n.Attributes, addrspace.Attribute{ID: ua.AttributeIDValue, Value: rawvalue.AppendStatus(nil, code, rawvalue.Answer{})})
+				slices.SortFunc(n.Attributes, func(a, b addrspace.Attribute) int { return int(a.ID) - int(b.ID) })
+			}
+			slots, nodes = append(slots, byte(slot)), append(nodes, n)
 		}
 	})
 	if len(nodes) == 0 {
 		return nil
 	}
 	return m.packer.Pack(slots, nodes)
-}
-
-// flush hands the changed blocks over. Blocks that are not full yet, because a
-// browse goes on, may wait.
-func (m *model) flush(port source.Port, whole bool) {
-	for _, number := range slices.Sorted(maps.Keys(m.dirty)) {
-		if !whole && int(number+1)*payload.BlockNodes > len(m.nodes) {
-			continue
-		}
-		key := payload.Key{Kind: payload.Block, Generation: m.Generation, Number: number}.Append(nil)
-		b := m.block(number)
-		// A refused block is told by the port's own counters; it stays dirty and is
-		// handed over after the next browse.
-		if port.Put(source.Update{Key: key, Payload: b, Delete: b == nil}) == nil {
-			delete(m.dirty, number)
-		}
-	}
 }
 
 // announce makes this generation the one in force.
@@ -162,6 +162,6 @@ func (m *model) forget(port source.Port) {
 		return true
 	})
 	for _, key := range old {
-		_ = port.Put(source.Update{Key: key, Delete: true}) // a deletion is never too large
+		_ = port.Put(source.Update{Key: key, Delete: true}) // a deletion is refused once the link is closed alone
 	}
 }

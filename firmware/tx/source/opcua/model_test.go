@@ -33,7 +33,7 @@ func browse(t *testing.T, m *model, f *fake, p *port, exclude ...string) *crawl 
 	if c.failed == 0 {
 		m.remove(c.crosses)
 	}
-	m.flush(p, true)
+	bare(p).flush(m, true)
 	return c
 }
 
@@ -183,7 +183,7 @@ func TestCacheBringsTheSamePictureBack(t *testing.T) {
 		t.Fatalf("got %v, %v", got, err)
 	}
 	again := &port{}
-	got.flush(again, true)
+	bare(again).flush(got, true)
 	if got.Generation != m.Generation || !slices.Equal(got.Namespaces, m.Namespaces) || !reflect.DeepEqual(again.nodes(t, m.Generation), p.nodes(t, m.Generation)) {
 		t.Errorf("the picture differs from what was saved: %+v", got.Picture)
 	}

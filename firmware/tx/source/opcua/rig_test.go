@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -17,14 +18,22 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-// port is a link that remembers the newest state.
+// port is a link that remembers the newest state, and refuses as the link does.
 type port struct {
 	mu        sync.Mutex
 	state     map[string][]byte
+	times     map[string]time.Time
 	events    [][]byte
 	puts      int
 	conflated uint64
 	refuse    error
+	most      int                        // bytes of a record, 0: no limit
+	keys      int                        // that it has room for, 0: no limit
+	past      map[string][]ua.StatusCode // of values, by key
+	reported  source.State
+	reason    string
+	states    []source.State
+	whole     bool
 }
 
 func (p *port) Put(u source.Update) error {
@@ -34,7 +43,11 @@ func (p *port) Put(u source.Update) error {
 		return p.refuse
 	}
 	if p.state == nil {
-		p.state = map[string][]byte{}
+		p.state, p.times, p.past = map[string][]byte{}, map[string]time.Time{}, map[string][]ua.StatusCode{}
+	}
+	if _, known := p.state[string(u.Key)]; p.most > 0 && len(u.Key)+len(u.Payload) > p.most ||
+		p.keys > 0 && u.Key != nil && !u.Delete && !known && len(p.state) >= p.keys {
+		return source.ErrTooLarge
 	}
 	p.puts++
 	switch {
@@ -43,14 +56,46 @@ func (p *port) Put(u source.Update) error {
 	case u.Delete:
 		delete(p.state, string(u.Key))
 	default:
-		p.state[string(u.Key)] = u.Payload
+		p.state[string(u.Key)], p.times[string(u.Key)] = u.Payload, u.Time
+		if k, err := payload.ParseKey(u.Key); err == nil && k.Kind == payload.Value {
+			p.past[string(u.Key)] = append(p.past[string(u.Key)], p.skim(string(u.Key)).Status)
+		}
 	}
 	return nil
 }
 
-func (p *port) Whole(bool)                  {}
-func (p *port) Report(source.State, string) {}
-func (p *port) Conflated(n uint64)          { p.conflated += n }
+// skim returns the value of a key.
+func (p *port) skim(key string) rawvalue.DataValue {
+	raw, err := payload.ParseValue(nil, p.state[key], p.times[key])
+	if err != nil {
+		return rawvalue.DataValue{}
+	}
+	v, _ := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	return v
+}
+
+func (p *port) Whole(whole bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.whole = whole
+}
+
+func (p *port) Report(s source.State, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reported, p.reason, p.states = s, reason, append(p.states, s)
+}
+
+func (p *port) Conflated(n uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conflated += n
+}
+
+// bare is a source without a server.
+func bare(p *port) *Source {
+	return &Source{port: p, log: slog.New(slog.DiscardHandler), troubles: map[topic]string{}}
+}
 
 func (p *port) Range(f func(key, content []byte) bool) {
 	p.mu.Lock()
@@ -198,4 +243,13 @@ func plant() *fake {
 		f.refer(r.from, r.kind, r.to)
 	}
 	return f
+}
+
+func class(n *addrspace.Node) ua.NodeClass {
+	v, err := rawvalue.SkimDataValue(n.Attributes[0].Value, rawvalue.Limits{})
+	if err != nil {
+		return 0
+	}
+	c := rawvalue.NewCursor(v.Value.Elements(), rawvalue.Limits{})
+	return ua.NodeClass(c.Uint32())
 }

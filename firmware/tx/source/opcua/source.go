@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/opcua/transport"
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/opcua/selection"
 )
@@ -50,14 +51,18 @@ type Source struct {
 	again    chan struct{} // browse now
 	anew     chan struct{} // connect again now
 	arrived  arrivals
+	stats    sourceStats
+	dialer   transport.Dialer
 
 	model *model            // of Run's goroutine
 	known map[string]string // see events; one session's at a time
 
-	mu    sync.Mutex
-	state source.State
-	why   string
-	whole bool
+	mu       sync.Mutex
+	state    source.State
+	why      string
+	whole    bool
+	wasUp    bool
+	troubles map[topic]string
 }
 
 // New prepares a source that keeps its cache in folder. certificates may be nil
@@ -70,11 +75,11 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	s := &Source{
 		cfg: cfg, patterns: patterns, port: port, store: certificates, log: log.With("channel", cfg.Channel),
 		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1), anew: make(chan struct{}, 1),
+		known: map[string]string{}, troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
 	}
-	s.known = map[string]string{}
 	s.report(source.Connecting, "not connected yet")
 	return s, nil
 }
@@ -91,6 +96,8 @@ func (s *Source) Ready() error {
 		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.why)
 	case !s.whole:
 		return fmt.Errorf("%s: the first picture is not complete yet", s.cfg.Endpoint)
+	case len(s.troubles) > 0:
+		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.shortcomings())
 	}
 	return nil
 }
@@ -112,6 +119,9 @@ func signal(c chan<- struct{}) {
 func (s *Source) report(state source.State, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if state == source.Up {
+		why, s.wasUp = s.shortcomings(), true
+	}
 	if s.state == state && s.why == why && state != source.Connecting {
 		return
 	}
@@ -162,7 +172,7 @@ func (s *Source) recall() {
 	if err := m.announce(s.port); err != nil {
 		s.log.Error("opcua source cannot announce its picture", "error", err)
 	}
-	m.flush(s.port, true)
+	s.flush(m, true)
 	s.log.Info("opcua source begins with its cache", "nodes", len(m.handles))
 }
 
@@ -180,6 +190,7 @@ func (s *Source) serve(ctx context.Context) error {
 		return err
 	}
 	defer session.Close()
+	s.stats.Sessions.Add(1)
 	s.log.Info("opcua source is connected", "endpoint", s.cfg.Endpoint)
 	v := &visit{Source: s, session: session}
 	return v.run(ctx)
@@ -189,7 +200,7 @@ func (s *Source) clientConfig() client.Config {
 	return client.Config{
 		Endpoint: s.cfg.Endpoint, Policy: s.cfg.SecurityPolicy, Mode: ua.MessageSecurityModeFromString(s.cfg.SecurityMode), Store: s.store,
 		User:            s.user,
-		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Log: s.log,
+		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Dialer: s.dialer, Log: s.log,
 	}
 }
 

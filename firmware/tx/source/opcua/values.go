@@ -23,29 +23,26 @@ const queueLength = 10
 // is opened; servers that take fewer say so.
 const perSubscription = 10_000
 
-// infoOverflow are the bits by which a server says that values were skipped
-// before this one (OPC 10000-4 §7.39.1): InfoType DataValue, Overflow.
-const (
-	infoDataValue = 0x0400
-	infoOverflow  = 0x0080
-	infoLimits    = 0x0300
-)
-
-// values follows the Values of variables over one session. Data and the other
-// methods of client.Handler are called by the session's goroutines.
+// values follows the Values of variables over one session. It is for one
+// goroutine, but for what a feed uses.
 type values struct {
 	port       source.Port
+	model      *model
 	generation uint32
 	interval   time.Duration
 	session    *client.Session
 	log        *slog.Logger
 	arrived    *arrivals
-	follow     map[uint32]*client.Subscription // by handle; nil is polled
+	stats      *sourceStats
+	doubts     *doubts
+	uncertain  map[uint32]bool  // handles of what is in doubt and was not read yet
+	rested     time.Time        // when the next of it may be read
+	follow     map[uint32]*feed // by handle; nil is polled
 	polled     []item
 	unread     []item            // that were subscribed to and never read
 	seen       map[uint32]uint64 // hash of what was last read of a polled item
 	seed       maphash.Seed
-	current    *client.Subscription
+	current    *feed
 	room       int           // for items, in current
 	gone       chan struct{} // a subscription ended
 }
@@ -58,53 +55,11 @@ type item struct {
 
 func newValues(s *Source, m *model, session *client.Session) *values {
 	return &values{
-		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, log: s.log, arrived: &s.arrived,
-		follow: map[uint32]*client.Subscription{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(), gone: make(chan struct{}, 1),
+		port: s.port, model: m, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, log: s.log,
+		arrived: &s.arrived, stats: &s.stats, doubts: newDoubts(), uncertain: map[uint32]bool{},
+		follow: map[uint32]*feed{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(), gone: make(chan struct{}, 1),
 	}
 }
-
-// Data implements client.Handler: a notification becomes an update of a key.
-func (v *values) Data(handle uint32, dv rawvalue.DataValue) {
-	if s := dv.Status; s&infoDataValue != 0 && s&infoOverflow != 0 {
-		v.port.Conflated(1)
-		dv.Status &^= infoOverflow
-		if s&infoLimits == 0 {
-			dv.Status &^= infoDataValue
-		}
-	}
-	v.put(handle, dv)
-}
-
-func (v *values) put(handle uint32, dv rawvalue.DataValue) {
-	b := make([]byte, 0, 10+16+len(dv.Value.Raw)) // key and payload in one
-	b = payload.Key{Kind: payload.Value, Generation: v.generation, Number: handle}.Append(b)
-	key := b[:len(b):len(b)]
-	b, at := payload.AppendValue(b, dv)
-	// A refused update is counted by the port.
-	_ = v.port.Put(source.Update{Key: key, Payload: b[len(key):], Time: at})
-	v.arrived.mark(handle)
-}
-
-// Status implements client.Handler.
-func (v *values) Status(code ua.StatusCode) {
-	v.log.Warn("the server reports on a subscription", "status", code)
-	signal(v.gone)
-}
-
-// Lost implements client.Handler. How many values a message held nobody knows.
-func (v *values) Lost(messages int) {
-	v.port.Conflated(uint64(messages))
-	v.log.Warn("the server did not send some notifications again", "messages", messages)
-}
-
-// Fault implements client.Handler. The values are read again in their turn.
-func (v *values) Fault(handle uint32, behind int, err error) {
-	v.port.Conflated(uint64(1 + behind))
-	v.log.Warn("a value cannot be read", "handle", handle, "behind it", behind, "error", err)
-}
-
-// Events implements client.Handler; there are none in these subscriptions.
-func (v *values) Events(uint32, [][]byte) {}
 
 // watch subscribes to variables. Those that no subscription takes are read in turn.
 func (v *values) watch(ctx context.Context, items []item) error {
@@ -144,12 +99,14 @@ func (v *values) watch(ctx context.Context, items []item) error {
 
 // open makes a new subscription, if the server gives one.
 func (v *values) open(ctx context.Context) bool {
-	s, err := v.session.Subscribe(ctx, subscription(v.interval), v)
+	f := &feed{values: v}
+	sub, err := v.session.Subscribe(ctx, subscription(v.interval), f)
 	if err != nil {
 		v.log.Warn("the server gives no further subscription; the rest is read in turn", "error", err)
 		return false
 	}
-	v.current, v.room = s, perSubscription
+	f.sub = sub
+	v.current, v.room = f, perSubscription
 	return true
 }
 
@@ -171,7 +128,7 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 			Filter: client.DataChange(trigger),
 		}
 	}
-	err = v.current.Monitor(ctx, want, func(i int, status ua.StatusCode, _ client.Revised) {
+	err = v.current.sub.Monitor(ctx, want, func(i int, status ua.StatusCode, _ client.Revised) {
 		switch status {
 		case ua.StatusOK:
 			v.follow[items[i].handle] = v.current
@@ -188,15 +145,28 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 }
 
 func (v *values) poll(items []item) {
+	v.stats.PolledItems.Add(uint64(len(items)))
 	for _, it := range items {
 		v.follow[it.handle] = nil
 		v.polled = append(v.polled, it)
 	}
 }
 
-// read reads items once. Only changes cross, unless all are asked for. A value that
-// was notified meanwhile is newer than what was read.
-func (v *values) read(ctx context.Context, items []item, all bool) error {
+// crossing says which of the values that are read cross.
+type crossing int
+
+const (
+	changed   crossing = iota // since they were read last
+	differing                 // from what crossed last
+	every
+)
+
+// read reads items once. A value that was notified meanwhile is newer than what was
+// read.
+func (v *values) read(ctx context.Context, items []item, which crossing) error {
+	if len(items) == 0 {
+		return nil
+	}
 	v.arrived.untouch(items)
 	list := make([]client.ReadItem, len(items))
 	for i, it := range items {
@@ -204,14 +174,23 @@ func (v *values) read(ctx context.Context, items []item, all bool) error {
 	}
 	var stamped []byte
 	return v.session.Read(ctx, list, 0, func(i int, dv rawvalue.DataValue) {
-		if v.arrived.touchedSince(items[i].handle) {
+		handle := items[i].handle
+		if v.arrived.touchedSince(handle) {
+			return
+		}
+		if which == differing {
+			u := v.update(handle, dv)
+			if at, newest := v.arrived.timeOf(handle, u.Payload); newest && at.Equal(u.Time) {
+				return
+			}
+			v.put(handle, dv)
 			return
 		}
 		stamped = dv.Append(stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
 		sum := maphash.Bytes(v.seed, stamped)
-		if last, ok := v.seen[items[i].handle]; !ok || last != sum || all {
-			v.seen[items[i].handle] = sum
-			v.put(items[i].handle, dv)
+		if last, ok := v.seen[handle]; !ok || last != sum || which == every {
+			v.seen[handle] = sum
+			v.put(handle, dv)
 		}
 	})
 }
@@ -226,23 +205,24 @@ func (v *values) confirm(ctx context.Context) error {
 	}
 	now := v.unread[:n]
 	v.unread = v.unread[n:]
-	return v.read(ctx, now, true)
+	return v.read(ctx, now, every)
 }
 
 // drop forgets variables that are gone.
 func (v *values) drop(ctx context.Context, gone []uint32) error {
 	over := map[*client.Subscription][]uint32{}
 	for _, h := range gone {
-		sub, followed := v.follow[h]
+		f, followed := v.follow[h]
 		if !followed {
 			continue
 		}
-		if sub != nil {
-			over[sub] = append(over[sub], h)
+		if f != nil {
+			over[f.sub] = append(over[f.sub], h)
 		}
 		delete(v.follow, h)
 		delete(v.seen, h)
-		v.arrived.mark(h)
+		delete(v.uncertain, h)
+		v.arrived.forget(h)
 	}
 	v.polled = slices.DeleteFunc(v.polled, func(it item) bool { _, ok := v.follow[it.handle]; return !ok })
 	for sub, handles := range over {

@@ -28,6 +28,11 @@ type visit struct {
 	crawled time.Time // when the last one ended
 	fresh   bool      // the model had no nodes when the session began
 	next    int       // of the polled variables
+
+	// settling says that a session before this one has ended: what changed since
+	// then is not known until all variables have had a value again. The source is
+	// Connecting until then, which makes them Uncertain at the mirror.
+	settling bool
 }
 
 // found is what a crawl tells run: nodes, or its end. It waits until they are taken.
@@ -45,7 +50,11 @@ func (v *visit) run(ctx context.Context) error {
 	if err := v.begin(ctx); err != nil {
 		return err
 	}
-	v.report(source.Up, "")
+	if v.settling {
+		v.report(source.Connecting, "connected again, reading what may have changed meanwhile")
+	} else {
+		v.report(source.Up, "")
+	}
 	v.startCrawl(ctx)
 	defer func() { // the crawl may be waiting to hand something over
 		cancel()
@@ -82,6 +91,8 @@ func (v *visit) run(ctx context.Context) error {
 			err = v.announced(ctx)
 		case <-v.events.refresh:
 			err = v.events.refreshAll(ctx)
+		case <-v.values.doubts.signal:
+			err = v.values.reread(ctx)
 		case <-tick.C:
 			err = v.tick(ctx)
 		}
@@ -106,6 +117,9 @@ func (v *visit) begin(ctx context.Context) error {
 		v.setWhole(false)
 	case len(namespaces) != len(v.model.Namespaces):
 		v.model.Namespaces = namespaces
+	}
+	if v.settling = v.wasUp && !v.fresh; v.settling {
+		v.arrived.again()
 	}
 	if err := v.model.announce(v.port); err != nil {
 		return fmt.Errorf("opcua: namespace table: %w", err)
@@ -143,7 +157,7 @@ func (v *visit) take(ctx context.Context, f found) error {
 		if err != nil || !v.fresh {
 			return err
 		}
-		v.model.flush(v.port, false)
+		v.flush(v.model, false)
 		return v.watchAll(ctx)
 	}
 	c := v.crawl
@@ -156,7 +170,7 @@ func (v *visit) take(ctx context.Context, f found) error {
 	} else if err := v.values.drop(ctx, v.model.remove(c.crosses)); err != nil {
 		return err
 	}
-	v.model.flush(v.port, true)
+	v.flush(v.model, true)
 	v.model.forget(v.port)
 	v.fresh = false
 	if err := v.watchAll(ctx); err != nil {
@@ -222,10 +236,13 @@ func (v *visit) tick(ctx context.Context) error {
 	if n := len(v.values.polled); n > 0 {
 		v.next %= n
 		end := min(v.next+maxPerRound, n)
-		if err := v.values.read(ctx, v.values.polled[v.next:end], false); err != nil {
+		if err := v.values.read(ctx, v.values.polled[v.next:end], changed); err != nil {
 			return err
 		}
 		v.next = end
+	}
+	if err := v.values.reread(ctx); err != nil {
+		return err
 	}
 	if v.crawl == nil {
 		if err := v.values.confirm(ctx); err != nil {
@@ -238,9 +255,17 @@ func (v *visit) tick(ctx context.Context) error {
 		for _, h := range missing {
 			items = append(items, item{h, v.model.nodes[h]})
 		}
-		if err := v.values.read(ctx, items, true); err != nil {
+		if err := v.values.read(ctx, items, every); err != nil {
 			return err
 		}
+	}
+	v.tellRefusals()
+	if v.settling {
+		if len(missing) == 0 {
+			v.settling = false
+			v.report(source.Up, "")
+		}
+		return nil
 	}
 	v.setWhole(len(missing) == 0 && !v.fresh)
 	return nil

@@ -1,0 +1,123 @@
+package opcua
+
+import (
+	"errors"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/tx/source"
+)
+
+// infoOverflow are the bits by which a server says that values were skipped
+// before this one (OPC 10000-4 §7.39.1): InfoType DataValue, Overflow.
+const (
+	infoDataValue = 0x0400
+	infoOverflow  = 0x0080
+	infoLimits    = 0x0300
+)
+
+// feed is one subscription to values. Its methods are called by the session's
+// goroutines.
+type feed struct {
+	*values
+	sub *client.Subscription // set once Subscribe has returned
+}
+
+// Data implements client.Handler: a notification becomes an update of a key. What
+// an overflow skipped is older than the value that says so, which is Good; it is
+// read again all the same, in case the server kept the wrong end of its queue.
+func (f *feed) Data(handle uint32, dv rawvalue.DataValue) {
+	if s := dv.Status; s&infoDataValue != 0 && s&infoOverflow != 0 {
+		f.stats.SkippedValues.Add(1)
+		f.port.Conflated(1)
+		f.doubts.overflow(handle)
+		dv.Status &^= infoOverflow
+		if s&infoLimits == 0 {
+			dv.Status &^= infoDataValue
+		}
+	}
+	f.put(handle, dv)
+}
+
+// Status implements client.Handler: the session ends, and with the next one
+// everything is read again.
+func (f *feed) Status(code ua.StatusCode) {
+	f.log.Warn("the server reports on a subscription", "status", code)
+	signal(f.gone)
+}
+
+// Lost implements client.Handler. Which values a message held is not known.
+func (f *feed) Lost(messages int) {
+	f.stats.LostNotifications.Add(uint64(messages))
+	f.port.Conflated(uint64(messages))
+	f.log.Warn("the server did not send some notifications again; all values of the subscription are read", "messages", messages)
+	f.doubts.all(f)
+}
+
+// Fault implements client.Handler. With what is behind the fault, the handles of
+// other variables are lost.
+func (f *feed) Fault(handle uint32, behind int, err error) {
+	f.stats.UnreadableValues.Add(uint64(1 + behind))
+	f.port.Conflated(uint64(1 + behind))
+	f.log.Warn("a value cannot be read", "handle", handle, "behind it", behind, "error", err)
+	if behind == 0 {
+		f.doubts.one(handle)
+	} else {
+		f.doubts.all(f)
+	}
+}
+
+// Events implements client.Handler; there are none in these subscriptions.
+func (f *feed) Events(uint32, [][]byte) {}
+
+// put hands a value over. In the place of one that the link does not carry, a Bad
+// status with its source timestamp crosses; where there is no room for that either,
+// the node's block is to say it.
+func (v *values) put(handle uint32, dv rawvalue.DataValue) {
+	u := v.update(handle, dv)
+	err := v.port.Put(u)
+	if !refused(err) {
+		v.arrived.mark(handle, isBad(dv.Status), u.Payload, u.Time)
+		return
+	}
+	v.stats.RefusedValues.Add(1)
+	size := len(u.Key) + len(u.Payload)
+	absent := ua.StatusOK
+	u = v.update(handle, instead(dv, whyRefused(err)))
+	if err := v.port.Put(u); refused(err) {
+		absent = ua.StatusBadOutOfMemory
+	}
+	v.arrived.refuse(handle, size, u.Payload, u.Time, absent)
+}
+
+func (v *values) update(handle uint32, dv rawvalue.DataValue) source.Update {
+	b := make([]byte, 0, 10+16+len(dv.Value.Raw)) // key and payload in one
+	b = payload.Key{Kind: payload.Value, Generation: v.generation, Number: handle}.Append(b)
+	key := b[:len(b):len(b)]
+	b, at := payload.AppendValue(b, dv)
+	return source.Update{Key: key, Payload: b[len(key):], Time: at}
+}
+
+// instead returns a DataValue without a value, with the source timestamp of another.
+func instead(dv rawvalue.DataValue, code ua.StatusCode) rawvalue.DataValue {
+	mask := byte(ua.DataValueStatusCode)
+	if len(dv.Raw) > 0 {
+		mask |= dv.Raw[0] & (ua.DataValueSourceTimestamp | ua.DataValueSourcePicoseconds)
+	}
+	return rawvalue.DataValue{Raw: []byte{mask}, Status: code, SourceTime: dv.SourceTime, SourcePico: dv.SourcePico}
+}
+
+// whyRefused is what a client is told in the place of what the link refused.
+func whyRefused(err error) ua.StatusCode {
+	if errors.Is(err, source.ErrTooLarge) {
+		return ua.StatusBadEncodingLimitsExceeded
+	}
+	return ua.StatusBadResourceUnavailable
+}
+
+func isBad(code ua.StatusCode) bool { return code>>31 == 1 }
+
+var _ client.Handler = (*feed)(nil)

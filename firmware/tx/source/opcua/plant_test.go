@@ -1,0 +1,549 @@
+package opcua
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/transport"
+	payload "heliograph/firmware/payload/opcua"
+)
+
+// plc is a server over pipes, so that it runs in a synctest bubble. Its address
+// space is a fake's; its quirks are switches.
+type plc struct {
+	*fake
+	t     *testing.T
+	pipes chan net.Conn
+
+	mu       sync.Mutex
+	values   map[rawvalue.NodeID][]byte // DataValues
+	subs     map[uint32]*plcSubscription
+	waiting  []request // Publish
+	sessions int       // that stand
+	made     int       // sessions ever
+	last     uint32    // subscription
+	counts   map[uint32]int
+	items    map[uint32]int // CreateMonitoredItems by their number of items
+
+	// Quirks.
+	delay     map[uint32]func(items int) time.Duration // before a service is done
+	mute      map[rawvalue.NodeID]bool                 // items of these nodes send nothing
+	clauses   int                                      // select clauses in a filter, 0: no limit
+	dropNext  int                                      // notifications that are lost, and cannot be had again
+	badData   bool                                     // the next notification cannot be decoded
+	endless   bool                                     // every node has references to new nodes
+	continues bool                                     // every node continues for ever, with one reference each time
+}
+
+type plcSubscription struct {
+	id       uint32
+	sequence uint32
+	items    map[uint32]plcItem // by client handle
+	said     time.Time
+	session  *channel.Channel
+}
+
+type plcItem struct {
+	node      rawvalue.NodeID
+	attribute uint32
+	fields    []string // of events: the last name of each path
+}
+
+type request struct {
+	ch     *channel.Channel
+	id     uint32
+	kind   uint32
+	handle uint32
+	rawvalue.Cursor
+}
+
+func (p *plc) Accept() (net.Conn, error) {
+	c, ok := <-p.pipes
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+func (p *plc) Close() error   { close(p.pipes); return nil }
+func (p *plc) Addr() net.Addr { return &net.TCPAddr{} }
+
+func newPLC(t *testing.T, f *fake) *plc {
+	t.Helper()
+	p := &plc{
+		fake: f, t: t, pipes: make(chan net.Conn), values: map[rawvalue.NodeID][]byte{}, subs: map[uint32]*plcSubscription{},
+		counts: map[uint32]int{}, items: map[uint32]int{}, delay: map[uint32]func(int) time.Duration{}, mute: map[rawvalue.NodeID]bool{},
+	}
+	l, err := transport.NewListener(p, transport.ListenConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := channel.NewServer(channel.ServerConfig{
+		Identity: func() channel.Identity { return channel.Identity{} },
+		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		for {
+			conn, err := l.Accept(ctx)
+			if err != nil {
+				return
+			}
+			go p.serve(ctx, s, conn)
+		}
+	}()
+	go p.keepAlive(ctx)
+	t.Cleanup(func() { cancel(); l.Close() })
+	return p
+}
+
+// mirrored runs a source of the plc until the test ends.
+func (p *plc) mirrored(link *port) *Source {
+	p.t.Helper()
+	cfg := config.OPCUASource{
+		Channel: "plant", Endpoint: "opc.tcp://plc:4840", SecurityPolicy: "None", SecurityMode: "None", PublishingInterval: 100 * time.Millisecond, Rebrowse: 10 * time.Minute,
+	}
+	s, err := New(cfg, p.t.TempDir(), nil, link, slog.New(slog.DiscardHandler))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	s.dialer = transport.Dialer{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		p.pipes <- theirs
+		return ours, nil
+	}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	p.t.Cleanup(func() { cancel(); <-ended })
+	return s
+}
+
+func (p *plc) serve(ctx context.Context, s *channel.Server, conn *transport.Conn) {
+	ch, err := s.Open(context.Background(), conn)
+	if err != nil {
+		return
+	}
+	defer ch.Close()
+	defer p.forget(ch)
+	for {
+		m, err := ch.Receive()
+		if err != nil {
+			return
+		}
+		head, rest, err := channel.PeekRequest(m.Body)
+		if err != nil {
+			p.t.Error(err)
+			return
+		}
+		r := request{ch, m.RequestID, head.TypeID, head.Handle, rawvalue.NewCursor(bytes.Clone(rest), rawvalue.Limits{})}
+		go func() {
+			p.mu.Lock()
+			delay := p.delay[r.kind]
+			p.mu.Unlock()
+			if delay != nil {
+				select {
+				case <-time.After(delay(operations(r))):
+				case <-ctx.Done():
+					return
+				}
+			}
+			body, code := p.answer(&r)
+			p.respond(r, body, code)
+		}()
+	}
+}
+
+// operations is how many operations a request has, as far as its delay depends on it.
+func operations(r request) int {
+	switch r.kind {
+	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
+		r.Skip(8)
+		return r.Length(1)
+	case id.ReadRequest_Encoding_DefaultBinary:
+		r.Skip(12)
+		return r.Length(1)
+	case id.BrowseRequest_Encoding_DefaultBinary:
+		r.Skip(2 + 12 + 4)
+		return r.Length(1)
+	}
+	return 1
+}
+
+func (p *plc) forget(ch *channel.Channel) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.subs, func(_ uint32, s *plcSubscription) bool { return s.session == ch })
+	p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.ch == ch })
+}
+
+func (p *plc) respond(r request, body []byte, code ua.StatusCode) {
+	switch {
+	case code != 0:
+		_ = r.ch.Send(r.id, channel.Fault(r.handle, code, time.Now()))
+	case body != nil:
+		b := channel.Fault(r.handle, ua.StatusOK, time.Now())
+		binary.LittleEndian.PutUint16(b[2:], uint16(r.kind+3)) // a response's type follows its request's
+		_ = r.ch.Send(r.id, append(b, body...))
+	}
+}
+
+func u32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
+func text(b []byte, s string) []byte {
+	return append(u32(b, uint32(len(s))), s...)
+}
+func extension(kind uint32, body []byte) []byte {
+	b := append(ns0(kind).AppendTo(nil), 1)
+	return append(u32(b, uint32(len(body))), body...)
+}
+
+const null = math.MaxUint32
+
+func (p *plc) encode(r ua.Response) []byte {
+	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
+	b, err := channel.Encode(r)
+	if err != nil {
+		p.t.Error(err)
+		return nil
+	}
+	_, rest, err := channel.PeekResponse(b)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return rest
+}
+
+func (p *plc) answer(r *request) ([]byte, ua.StatusCode) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.counts[r.kind]++
+	switch r.kind {
+	case id.GetEndpointsRequest_Encoding_DefaultBinary:
+		return p.encode(&ua.GetEndpointsResponse{Endpoints: []*ua.EndpointDescription{{
+			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone, SecurityMode: ua.MessageSecurityModeNone,
+			Server:             &ua.ApplicationDescription{ApplicationURI: "urn:plc", ApplicationName: ua.NewLocalizedText("plc")},
+			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone", TokenType: ua.UserTokenTypeAnonymous}},
+		}}}), 0
+	case id.CreateSessionRequest_Encoding_DefaultBinary:
+		p.sessions++
+		p.made++
+		return p.encode(&ua.CreateSessionResponse{
+			SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99),
+			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(), ServerSignature: &ua.SignatureData{},
+		}), 0
+	case id.ActivateSessionRequest_Encoding_DefaultBinary:
+		return p.encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
+	case id.CloseSessionRequest_Encoding_DefaultBinary:
+		p.sessions--
+		return []byte{}, 0
+	case id.ReadRequest_Encoding_DefaultBinary:
+		return p.readAll(r), 0
+	case id.BrowseRequest_Encoding_DefaultBinary:
+		return p.browse(r), 0
+	case id.BrowseNextRequest_Encoding_DefaultBinary:
+		return p.browseNext(r)
+	case id.CreateSubscriptionRequest_Encoding_DefaultBinary:
+		p.last++
+		p.subs[p.last] = &plcSubscription{id: p.last, items: map[uint32]plcItem{}, said: time.Now(), session: r.ch}
+		return p.encode(&ua.CreateSubscriptionResponse{SubscriptionID: p.last, RevisedPublishingInterval: 100, RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 20}), 0
+	case id.DeleteSubscriptionsRequest_Encoding_DefaultBinary:
+		return p.encode(&ua.DeleteSubscriptionsResponse{Results: []ua.StatusCode{0}}), 0
+	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
+		return p.monitor(r)
+	case id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary:
+		r.Skip(4)
+		n := r.Length(4)
+		b := u32(nil, uint32(n))
+		return u32(append(b, make([]byte, 4*n)...), null), 0
+	case id.PublishRequest_Encoding_DefaultBinary:
+		p.waiting = append(p.waiting, *r)
+		return nil, 0
+	case id.RepublishRequest_Encoding_DefaultBinary:
+		return nil, ua.StatusBadMessageNotAvailable
+	}
+	return nil, ua.StatusBadServiceUnsupported
+}
+
+func (p *plc) readAll(r *request) []byte {
+	r.Skip(8 + 4)
+	n := r.Length(16)
+	b := u32(nil, uint32(n))
+	for range n {
+		node, _ := rawvalue.ParseNodeID(r.NodeID())
+		attribute := ua.AttributeID(r.Uint32())
+		r.Bytes()
+		r.QualifiedName()
+		b = append(b, p.attribute(node, attribute)...)
+	}
+	return u32(b, null)
+}
+
+func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
+	if node == ns0(id.Server_NamespaceArray) {
+		return text(u32([]byte{1, 0x80 | byte(ua.TypeIDString)}, 1), "http://opcfoundation.org/UA/")
+	}
+	n, ok := p.nodes[node]
+	if v, has := p.values[node]; has && attribute == ua.AttributeIDValue && ok {
+		return v
+	}
+	if !ok {
+		return rawvalue.AppendStatus(nil, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
+	}
+	for _, a := range n.Attributes {
+		if a.ID == attribute {
+			return a.Value
+		}
+	}
+	return rawvalue.AppendStatus(nil, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
+}
+
+func (p *plc) browse(r *request) []byte {
+	r.Skip(2 + 12 + 4)
+	n := r.Length(1)
+	b := u32(nil, uint32(n))
+	for range n {
+		node, _ := rawvalue.ParseNodeID(r.NodeID())
+		r.Skip(4 + 2 + 1 + 4 + 4)
+		known, ok := p.nodes[node]
+		switch {
+		case !ok:
+			b = append(u32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			continue
+		case p.fail[node] != 0:
+			b = append(u32(b, uint32(p.fail[node])), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			continue
+		}
+		b = u32(u32(b, 0), null) // good, no continuation point
+		b = u32(b, uint32(len(known.References)))
+		for _, ref := range known.References {
+			b = ref.Type.AppendTo(b)
+			if ref.Inverse {
+				b = append(b, 0)
+			} else {
+				b = append(b, 1)
+			}
+			b = ref.Target.AppendTo(b)
+			b = append(u32(append(b, 0, 0), null), 0, 0, 0, 0, 0, 0, 0)
+		}
+	}
+	return u32(b, null)
+}
+
+func (p *plc) browseNext(*request) ([]byte, ua.StatusCode) {
+	return nil, ua.StatusBadServiceUnsupported
+}
+
+// monitor makes items, and sends their first values.
+func (p *plc) monitor(r *request) ([]byte, ua.StatusCode) {
+	sub := p.subs[r.Uint32()]
+	r.Skip(4)
+	n := r.Length(1)
+	p.items[uint32(n)]++
+	if sub == nil {
+		return nil, ua.StatusBadSubscriptionIDInvalid
+	}
+	b := u32(nil, uint32(n))
+	var first []uint32
+	for range n {
+		it := plcItem{}
+		it.node, _ = rawvalue.ParseNodeID(r.NodeID())
+		it.attribute = r.Uint32()
+		r.Bytes()
+		r.QualifiedName()
+		r.Skip(4)
+		handle := r.Uint32()
+		r.Skip(8)
+		filter := r.ExtensionObject()
+		r.Skip(5)
+		status := ua.StatusOK
+		if it.attribute == uint32(ua.AttributeIDEventNotifier) {
+			if it.fields = selected(filter); p.clauses > 0 && len(it.fields) > p.clauses {
+				status = ua.StatusBadEventFilterInvalid
+			}
+		} else if _, ok := p.nodes[it.node]; !ok {
+			status = ua.StatusBadNodeIDUnknown
+		} else {
+			first = append(first, handle)
+		}
+		if status == 0 {
+			sub.items[handle] = it
+		}
+		b = u32(u32(b, uint32(status)), 1000+handle)
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(50))
+		b = append(u32(b, 10), 0, 0, 0)
+	}
+	time.AfterFunc(time.Millisecond, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.report(sub, first)
+	})
+	return u32(b, null), 0
+}
+
+// selected returns the last names of the paths of an event filter.
+func selected(filter rawvalue.ExtensionObject) (names []string) {
+	c := rawvalue.NewCursor(filter.Body, rawvalue.Limits{})
+	for range c.Length(10) {
+		c.NodeID()
+		name := ""
+		for range c.Length(6) {
+			name = string(c.QualifiedName().Name)
+		}
+		c.Skip(4)
+		c.Bytes()
+		names = append(names, name)
+	}
+	return names
+}
+
+// report sends the values of items in one notification. mu is held.
+func (p *plc) report(sub *plcSubscription, handles []uint32) {
+	count := uint32(0)
+	var b []byte
+	for _, h := range handles {
+		if it, ok := sub.items[h]; ok && !p.mute[it.node] {
+			b = append(u32(b, h), p.attribute(it.node, ua.AttributeIDValue)...)
+			count++
+		}
+	}
+	if count == 0 {
+		return
+	}
+	body := append(u32(nil, count), b...)
+	if p.badData {
+		p.badData = false
+		body = append(u32(nil, count), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	}
+	p.say(sub, extension(id.DataChangeNotification_Encoding_DefaultBinary, u32(body, null)))
+}
+
+// say answers a waiting Publish with a notification. mu is held.
+func (p *plc) say(sub *plcSubscription, notifications ...[]byte) {
+	if len(notifications) > 0 {
+		sub.sequence++
+		if p.dropNext > 0 {
+			p.dropNext--
+			return
+		}
+	}
+	at := slices.IndexFunc(p.waiting, func(r request) bool { return r.ch == sub.session })
+	if at < 0 {
+		return
+	}
+	r := p.waiting[at]
+	p.waiting = slices.Delete(p.waiting, at, at+1)
+	sub.said = time.Now()
+	sequence := sub.sequence
+	if len(notifications) == 0 {
+		sequence++ // a keep-alive names the next
+	}
+	b := append(u32(u32(nil, sub.id), 0), 0) // nothing else is available, no more follow
+	b = u32(b, sequence)
+	b = binary.LittleEndian.AppendUint64(b, 0)
+	b = u32(b, uint32(len(notifications)))
+	for _, n := range notifications {
+		b = append(b, n...)
+	}
+	p.respond(r, append(u32(b, null), 0xff, 0xff, 0xff, 0xff), 0)
+}
+
+func (p *plc) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		p.mu.Lock()
+		for _, sub := range p.subs {
+			if time.Since(sub.said) >= 2*time.Second {
+				p.say(sub)
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// set changes the value of a variable and reports it.
+func (p *plc) set(node rawvalue.NodeID, dataValue []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.values[node] = dataValue
+	for _, sub := range p.subs {
+		for h, it := range sub.items {
+			if it.node == node && it.attribute == uint32(ua.AttributeIDValue) {
+				p.report(sub, []uint32{h})
+			}
+		}
+	}
+}
+
+// quirk sets switches.
+func (p *plc) quirk(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// int32At is a DataValue with a source timestamp.
+func int32At(n int32, at time.Time) []byte {
+	b := u32([]byte{ua.DataValueValue | ua.DataValueSourceTimestamp, byte(ua.TypeIDInt32)}, uint32(n))
+	return binary.LittleEndian.AppendUint64(b, uint64(payload.Ticks(at)))
+}
+
+// bytesAt is a DataValue with a ByteString of some size.
+func bytesAt(size int, at time.Time) []byte {
+	b := u32([]byte{ua.DataValueValue | ua.DataValueSourceTimestamp, byte(ua.TypeIDByteString)}, uint32(size))
+	return binary.LittleEndian.AppendUint64(append(b, make([]byte, size)...), uint64(payload.Ticks(at)))
+}
+
+// valueOf returns the newest value of a node that the link has.
+func (s *Source) valueOf(link *port, node rawvalue.NodeID) (v rawvalue.DataValue, past []ua.StatusCode) {
+	link.mu.Lock()
+	defer link.mu.Unlock()
+	key := string(payload.Key{Kind: payload.Value, Generation: s.model.Generation, Number: s.model.handles[node]}.Append(nil))
+	if link.state[key] == nil {
+		return v, nil
+	}
+	return link.skim(key), link.past[key]
+}
+
+// follows runs a test of a source that has its first picture of the plant.
+func follows(t *testing.T, f *fake, quirks func(p *plc, link *port), test func(t *testing.T, p *plc, link *port, s *Source)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p, link := newPLC(t, f), &port{}
+		for node, n := range f.nodes {
+			if class(n) == ua.NodeClassVariable {
+				p.values[node] = int32At(1, time.Now())
+			}
+		}
+		if quirks != nil {
+			quirks(p, link)
+		}
+		s := p.mirrored(link)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		test(t, p, link, s)
+	})
+}
