@@ -75,7 +75,7 @@ func (g *gateway) connect() error {
 		return err
 	}
 	l := &later{}
-	g.sink = mirror.New(config.OPCUASink{Channel: channel}, g.dir, mirror.Deps{Server: g.server, Picture: func() sink.Channel { return g.link.picture }}, log)
+	g.sink = mirror.New(config.OPCUASink{Channel: channel}, g.dir, mirror.Deps{Server: g.server, Picture: func() mirror.Picture { return g.link.picture }}, log)
 	l.to.Store(g.sink)
 	if g.link, err = start(o, l); err != nil {
 		return err

@@ -28,7 +28,7 @@ type rig struct {
 	tx      *tx.Link
 	rx      *rx.Link
 	port    source.Port
-	picture sink.Channel
+	picture *rx.Picture
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }

@@ -11,7 +11,6 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/server"
-	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/sink/opcua"
 )
 
@@ -50,8 +49,8 @@ func (b *board) mirrors(log *slog.Logger) error {
 			return err
 		}
 		servers = append(servers, s)
-		var picture sink.Channel
-		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() sink.Channel { return picture }}, log)
+		var picture opcua.Picture
+		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() opcua.Picture { return picture }}, log)
 		picture = b.link.Channel(c.Channel, mirror)
 		b.add(c.Channel, "opcua", c.Listen, mirror, nil)
 	}

@@ -97,8 +97,8 @@ func (c *Channel) delivered(unknown bool) {
 // set makes e the newest value, and delivers it unless a restarted transmitter
 // only repeats what is known.
 func (c *Channel) set(v *value, e *record.Entry, event bool) {
-	same := !event && v.seq == 0 && !v.ghost && bytes.Equal(v.payload, e.Payload)
-	v.payload, v.seq, v.ghost = bytes.Clone(e.Payload), e.Seq, false
+	same := !event && v.seq == 0 && !v.ghost && v.time == e.Time && bytes.Equal(v.payload, e.Payload)
+	v.payload, v.time, v.seq, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, false
 	if e.Seq > c.gap {
 		v.round = c.round.id
 	}

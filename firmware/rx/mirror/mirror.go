@@ -77,6 +77,7 @@ type Channel struct {
 type value struct {
 	key     string
 	payload []byte
+	time    int64  // the source's, ns since 1970, 0: none
 	seq     uint64 // 0: of an earlier epoch
 	born    uint64 // 0: the key was not heard of in this epoch
 	round   uint32 // in which it was last heard of
@@ -213,8 +214,13 @@ func (c *Channel) Status() Status {
 // Range calls f with every key and its newest payload, in no order, until f
 // returns false.
 func (c *Channel) Range(f func(key, payload []byte) bool) {
+	c.States(func(key, payload []byte, _ int64) bool { return f(key, payload) })
+}
+
+// States is Range with the source's time of each payload, as in Update.
+func (c *Channel) States(f func(key, payload []byte, time int64) bool) {
 	for key, v := range c.keys {
-		if !v.ghost && !f([]byte(key), v.payload) {
+		if !v.ghost && !f([]byte(key), v.payload, v.time) {
 			return
 		}
 	}

@@ -371,3 +371,22 @@ func TestConfirmedMeansHeardSinceTheLastLoss(t *testing.T) {
 		t.Errorf("got a %v, b %v; want only b confirmed", s.Confirmed([]byte("a")), s.Confirmed([]byte("b")))
 	}
 }
+
+// A transmitter that starts again may have a newer time for a value that is the same.
+func TestStatesTellTheSourcesTime(t *testing.T) {
+	s := newScene()
+	at := func() (time int64) {
+		s.States(func(_, _ []byte, t int64) bool { time = t; return true })
+		return time
+	}
+	for _, want := range []int64{5, 6} {
+		s.Begin(true)
+		s.Update(&record.Update{Seq: 1, Born: 1, Time: want, Key: []byte("a"), Payload: []byte("1")})
+		if got := at(); got != want {
+			t.Errorf("the time is %d, want %d", got, want)
+		}
+	}
+	if len(s.got) != 2 {
+		t.Errorf("delivered %q, want the value twice: its time is newer", s.got)
+	}
+}

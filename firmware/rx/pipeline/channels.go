@@ -26,49 +26,62 @@ func (c *channel) settle() {
 }
 
 // Channel adds a channel whose records go to s. To be called before Run.
-func (l *Link) Channel(name string, s sink.Sink) sink.Channel {
+func (l *Link) Channel(name string, s sink.Sink) *Picture {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &channel{name: name, mirror: mirror.New(func(u mirror.Update) {
-		out := sink.Update{Key: u.Key, Payload: u.Payload, Event: u.Event, Delete: u.Delete}
-		if u.Time != 0 {
-			out.Time = time.Unix(0, u.Time)
-		}
-		s.Deliver(out)
+		s.Deliver(sink.Update{Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete})
 	})}
 	l.channels[record.ChannelID(name)] = c
 	l.names = append(l.names, name)
-	return &picture{link: l, channel: c}
+	return &Picture{link: l, channel: c}
 }
 
-// picture is a channel's newest state, as sinks see it.
-type picture struct {
+// Picture is a channel's newest state, as sinks see it: a sink.Channel.
+type Picture struct {
 	link    *Link
 	channel *channel
 }
 
 // Refused implements sink.Account.
-func (p *picture) Refused(n uint64) { p.channel.refused.Add(n) }
+func (p *Picture) Refused(n uint64) { p.channel.refused.Add(n) }
 
 // Expired implements sink.Account.
-func (p *picture) Expired(n uint64) { p.channel.expired.Add(n) }
+func (p *Picture) Expired(n uint64) { p.channel.expired.Add(n) }
 
 // Range implements sink.Picture.
-func (p *picture) Range(f func(key, payload []byte) bool) {
+func (p *Picture) Range(f func(key, payload []byte) bool) {
 	p.link.mu.RLock()
 	defer p.link.mu.RUnlock()
 	p.channel.mirror.Range(f)
 }
 
+// States is Range with the source's time of each payload.
+func (p *Picture) States(f func(sink.Update) bool) {
+	p.link.mu.RLock()
+	defer p.link.mu.RUnlock()
+	p.channel.mirror.States(func(key, payload []byte, time int64) bool {
+		return f(sink.Update{Key: key, Payload: payload, Time: sourceTime(time)})
+	})
+}
+
+// sourceTime converts ns since 1970; 0 stands for none.
+func sourceTime(ns int64) (t time.Time) {
+	if ns != 0 {
+		t = time.Unix(0, ns)
+	}
+	return t
+}
+
 // Confirmed implements sink.Picture.
-func (p *picture) Confirmed(key []byte) bool {
+func (p *Picture) Confirmed(key []byte) bool {
 	p.link.mu.RLock()
 	defer p.link.mu.RUnlock()
 	return p.channel.mirror.Confirmed(key)
 }
 
 // Health implements sink.Picture.
-func (p *picture) Health() sink.Health {
+func (p *Picture) Health() sink.Health {
 	p.link.mu.RLock()
 	defer p.link.mu.RUnlock()
 	s, age := p.channel.mirror.Status(), p.link.silence()

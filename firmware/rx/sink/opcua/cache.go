@@ -12,13 +12,15 @@ import (
 	"heliograph/firmware/store"
 )
 
-// cache keeps the structure of the picture on disk, so that after a restart
-// clients find all nodes at once and only values are waited for:
+// cache keeps the structure of the picture on disk, and the values that describe it, so
+// that after a restart clients find all nodes at once, can decode what is below them, and
+// only values that report are waited for:
 //
-//	version(1): 1, {key length(1) key payload length(4) payload}*
+//	version(1): 2, {key length(1) key time(8) payload length(4) payload}*
 //
-// big-endian; the records are those of package firmware/payload/opcua: space,
-// blocks, tables. Values are not kept: what they were says nothing of what they are.
+// big-endian; the records are those of package firmware/payload/opcua: space, tables,
+// blocks, values; time is ns since 1970, 0: none. What other values were says nothing of
+// what they are.
 type cache struct {
 	path  string
 	saved time.Time
@@ -26,8 +28,10 @@ type cache struct {
 }
 
 const (
-	cacheVersion = 1
+	cacheVersion = 2
 	saveEvery    = 10 * time.Second
+	// learnEvery is for values alone: a server may change one that describes all the time.
+	learnEvery = 15 * time.Minute
 )
 
 var errCache = errors.New("the cached address space is damaged; it comes over the link again")
@@ -46,12 +50,15 @@ func (c *cache) load() (list []sink.Update, err error) {
 	}
 	for b = b[1:]; len(b) > 0; {
 		n := 1 + int(b[0])
-		if len(b) < n+4 {
+		if len(b) < n+12 {
 			return nil, errCache
 		}
 		u := sink.Update{Key: b[1:n:n]}
-		size := uint64(binary.BigEndian.Uint32(b[n:]))
-		if b = b[n+4:]; size > uint64(len(b)) {
+		if ns := int64(binary.BigEndian.Uint64(b[n:])); ns != 0 {
+			u.Time = time.Unix(0, ns)
+		}
+		size := uint64(binary.BigEndian.Uint32(b[n+8:]))
+		if b = b[n+12:]; size > uint64(len(b)) {
 			return nil, errCache
 		}
 		u.Payload, b = b[:size:size], b[size:]
@@ -60,34 +67,51 @@ func (c *cache) load() (list []sink.Update, err error) {
 	return list, nil
 }
 
-// collect encodes the structure of a picture.
-func collect(p sink.Picture) []byte {
+// collect encodes the structure of a picture, and the values that describe it.
+func collect(p Picture, describes func(payload.Key) bool) []byte {
 	b := []byte{cacheVersion}
-	for _, kind := range []payload.Kind{payload.Space, payload.Table, payload.Block} {
-		p.Range(func(key, content []byte) bool {
-			if len(key) > 0 && key[0] == byte(kind) {
-				b = append(append(b, byte(len(key))), key...)
-				b = append(binary.BigEndian.AppendUint32(b, uint32(len(content))), content...)
+	for _, kind := range []payload.Kind{payload.Space, payload.Table, payload.Block, payload.Value} {
+		p.States(func(u sink.Update) bool {
+			if len(u.Key) == 0 || u.Key[0] != byte(kind) {
+				return true
 			}
+			if kind == payload.Value {
+				if k, err := payload.ParseKey(u.Key); err != nil || !describes(k) {
+					return true
+				}
+			}
+			ns := int64(0)
+			if !u.Time.IsZero() {
+				ns = u.Time.UnixNano()
+			}
+			b = append(append(b, byte(len(u.Key))), u.Key...)
+			b = binary.BigEndian.AppendUint64(b, uint64(ns))
+			b = append(binary.BigEndian.AppendUint32(b, uint32(len(u.Payload))), u.Payload...)
 			return true
 		})
 	}
 	return b
 }
 
-// save writes the structure in the background, now and then. It returns how the
-// last write went.
-func (c *cache) save(p sink.Picture, now time.Time) (saved bool, err error) {
+// due tells whether something that changed is to be written: the structure, or values alone.
+func (c *cache) due(structure, values bool, now time.Time) bool {
+	since := now.Sub(c.saved)
+	return structure && since >= saveEvery || values && since >= learnEvery
+}
+
+// save writes what collect returned, in the background. It returns how the last write went;
+// saved is false while that is under way.
+func (c *cache) save(collect func() []byte, now time.Time) (saved bool, err error) {
 	select {
 	case err = <-c.busy:
 		c.busy = nil
 	default:
 	}
-	if c.busy != nil || now.Sub(c.saved) < saveEvery {
+	if c.busy != nil {
 		return false, err
 	}
 	c.saved = now
-	b, done := collect(p), make(chan error, 1)
+	b, done := collect(), make(chan error, 1)
 	c.busy = done
 	go func() { done <- store.Write(c.path, b) }()
 	return true, err
@@ -97,5 +121,6 @@ func (c *cache) save(p sink.Picture, now time.Time) (saved bool, err error) {
 func (c *cache) wait() {
 	if c.busy != nil {
 		<-c.busy
+		c.busy = nil
 	}
 }

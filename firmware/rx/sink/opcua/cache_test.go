@@ -7,17 +7,18 @@ import (
 
 	"heliograph/firmware/opcua/rawvalue"
 	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/store"
 )
 
 func TestStructureSurvivesARestart(t *testing.T) {
 	old := complete(t)
 	c := cache{path: filepath.Join(t.TempDir(), "mirror")}
-	if saved, err := c.save(old, old.now); !saved || err != nil {
+	if saved, err := c.save(func() []byte { return collect(old, old.mirror.keeps) }, old.now); !saved || err != nil {
 		t.Fatalf("saved %v, %v", saved, err)
 	}
-	if saved, _ := c.save(old, old.now.Add(time.Second)); saved {
-		t.Error("saved twice in a second")
+	if c.due(true, true, old.now.Add(time.Second)) || c.due(false, true, old.now.Add(saveEvery)) || !c.due(true, false, old.now.Add(saveEvery)) {
+		t.Error("written too often, or too rarely")
 	}
 	c.wait()
 	list, err := c.load()
@@ -46,7 +47,7 @@ func TestACacheOfAnotherGenerationGivesWay(t *testing.T) {
 	l := newLink(t)
 	l.announce(7)
 	l.block(7, "a")
-	l.state = map[string][]byte{} // as if all of it came from the cache
+	l.state = map[string]sink.Update{} // as if all of it came from the cache
 	l.announce(8)
 	l.block(8, "x")
 	l.value(8, 0, 1)
@@ -61,7 +62,7 @@ func TestDamagedCachesAreNotUsed(t *testing.T) {
 	if list, err := c.load(); list != nil || err != nil {
 		t.Errorf("without a cache: %v, %v", list, err)
 	}
-	b := collect(l)
+	b := collect(l, l.mirror.keeps)
 	for n := 2; n < len(b); n++ {
 		if err := store.Write(c.path, b[:n]); err != nil {
 			t.Fatal(err)
@@ -69,7 +70,7 @@ func TestDamagedCachesAreNotUsed(t *testing.T) {
 		var size int
 		list, err := c.load()
 		for _, u := range list {
-			size += 5 + len(u.Key) + len(u.Payload)
+			size += 13 + len(u.Key) + len(u.Payload)
 		}
 		if err == nil && 1+size != n {
 			t.Fatalf("%d of %d bytes were read as %d records", n, len(b), len(list))

@@ -56,7 +56,7 @@ type link struct {
 	t           *testing.T
 	mirror      *mirror
 	server      *server
-	state       map[string][]byte
+	state       map[string]sink.Update
 	unconfirmed map[string]bool
 	health      sink.Health
 	now         time.Time
@@ -66,15 +66,19 @@ type link struct {
 func newLink(t *testing.T) *link {
 	s := &server{space: addrspace.New(), values: map[rawvalue.NodeID][]byte{}, open: true}
 	l := &link{
-		t: t, server: s, state: map[string][]byte{}, unconfirmed: map[string]bool{}, health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
+		t: t, server: s, state: map[string]sink.Update{}, unconfirmed: map[string]bool{}, health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
 	}
 	l.mirror = newMirror(s, l.Refused, slog.New(slog.DiscardHandler))
 	return l
 }
 
 func (l *link) Range(f func(key, content []byte) bool) {
-	for k, v := range l.state {
-		if !f([]byte(k), v) {
+	l.States(func(u sink.Update) bool { return f(u.Key, u.Payload) })
+}
+
+func (l *link) States(f func(sink.Update) bool) {
+	for _, u := range l.state {
+		if !f(u) {
 			return
 		}
 	}
@@ -89,7 +93,7 @@ func (l *link) deliver(u sink.Update) {
 	if u.Delete {
 		delete(l.state, string(u.Key))
 	} else if u.Key != nil {
-		l.state[string(u.Key)] = u.Payload
+		l.state[string(u.Key)] = u
 	}
 	l.mirror.take(&u)
 }
@@ -131,8 +135,12 @@ func valueKey(generation, handle uint32) []byte {
 	return payload.Key{Kind: payload.Value, Generation: generation, Number: handle}.Append(nil)
 }
 
+// sourceTicks is when every value here was taken.
+const sourceTicks = 133_444_736_000_000_000
+
 func (l *link) value(generation, handle uint32, f float64) {
-	raw := binary.LittleEndian.AppendUint64([]byte{1, byte(ua.TypeIDDouble)}, math.Float64bits(f))
+	raw := binary.LittleEndian.AppendUint64([]byte{5, byte(ua.TypeIDDouble)}, math.Float64bits(f))
+	raw = binary.LittleEndian.AppendUint64(raw, sourceTicks)
 	v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil {
 		l.t.Fatal(err)
@@ -150,6 +158,9 @@ func (l *link) served(name string) (float64, ua.StatusCode) {
 	v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil {
 		l.t.Fatalf("%s is served as %x: %v", name, raw, err)
+	}
+	if v.SourceTime != sourceTicks {
+		l.t.Errorf("%s is served with the source's time %d, want %d", name, v.SourceTime, sourceTicks)
 	}
 	return math.Float64frombits(binary.LittleEndian.Uint64(v.Value.Raw[1:])), v.Status
 }
@@ -367,7 +378,7 @@ func TestRecordsThatMakeNoSenseChangeNothing(t *testing.T) {
 		}
 	}
 	bad := l.mirror.bad.Load()
-	l.state[string(valueKey(7, 0))] = []byte{0xff}
+	l.state[string(valueKey(7, 0))] = sink.Update{Key: valueKey(7, 0), Payload: []byte{0xff}}
 	l.mirror.reload(l)
 	if l.mirror.bad.Load() != bad {
 		t.Error("a record that is taken over again was counted again")

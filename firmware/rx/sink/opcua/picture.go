@@ -1,10 +1,12 @@
 package opcua
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,33 +45,49 @@ type Server interface {
 	Counters() []counter.Set
 }
 
+// Picture is the newest state of a channel as the mirror needs it.
+type Picture interface {
+	sink.Channel
+	// States is Range with the source's time of each payload.
+	States(f func(sink.Update) bool)
+}
+
 // variable is what is known of a handle.
 type variable struct {
 	node  rawvalue.NodeID
 	known bool   // its block came
 	value []byte // the source's DataValue; nil: none yet
-	worse bool   // it is served with a quality below the source's
+	worse bool   // it is served with a quality below the source's, unless it describes
 
 	// absent is served in the place of a value: the transmitter has one that the link
 	// does not carry, nor had room for a status instead. nil: nothing of the kind.
 	absent []byte
+
+	property bool // it describes: what it is says so
+	ofType   bool // it describes: it is below the Types folder
 }
+
+// describes tells whether the value keeps its quality whatever happens.
+func (v *variable) describes() bool { return v.property || v.ofType }
 
 // mirror is the picture of one channel. It is for one goroutine.
 type mirror struct {
-	server  Server
-	refused func(n uint64) // moves records that no client will see from those delivered
-	log     *slog.Logger
-	packer  payload.Packer
-	current payload.Picture
-	begun   bool             // current is set
-	next    *payload.Picture // a generation that waits for its completion
-	since   time.Time        // for how long
-	nodes   []variable       // by handle
-	events  events
-	quality quality
-	changed bool          // the structure, since it was cached
-	bad     atomic.Uint64 // records that could not be used
+	server       Server
+	refused      func(n uint64) // moves records that no client will see from those delivered
+	log          *slog.Logger
+	packer       payload.Packer
+	current      payload.Picture
+	begun        bool             // current is set
+	next         *payload.Picture // a generation that waits for its completion
+	since        time.Time        // for how long
+	nodes        []variable       // by handle
+	events       events
+	quality      quality
+	changed      bool          // what the cache keeps, since it was written
+	learnt       bool          // … a value alone
+	typed        time.Time     // when types last looked
+	restructured bool          // since then
+	bad          atomic.Uint64 // records that could not be used
 }
 
 func newMirror(s Server, refused func(uint64), log *slog.Logger) *mirror {
@@ -146,7 +164,7 @@ func (m *mirror) announce(u *sink.Update) error {
 
 // swap makes the generation that waited the one in force. Clients must connect
 // again: what their NodeIds mean has changed.
-func (m *mirror) swap(p sink.Picture) {
+func (m *mirror) swap(p Picture) {
 	m.log.Warn("the source has another namespace table: all clients are sent away and may come again", "generation", m.next.Generation)
 	m.server.CloseSessions(ua.StatusBadSessionClosed)
 	m.current, m.next, m.changed = *m.next, nil, true
@@ -169,7 +187,7 @@ func (m *mirror) swap(p sink.Picture) {
 
 // reload takes over the whole picture as it stands. What of it cannot be used was counted
 // when it came.
-func (m *mirror) reload(p sink.Picture) {
+func (m *mirror) reload(p Picture) {
 	for _, kind := range []payload.Kind{payload.Space, payload.Block, payload.Value, payload.Table, payload.Condition} {
 		for u := range states(p, kind) {
 			_ = m.apply(&u)
@@ -178,21 +196,16 @@ func (m *mirror) reload(p sink.Picture) {
 }
 
 // states yields the records of a kind. They are copied: the picture lends them.
-func states(p sink.Picture, kind payload.Kind) iter.Seq[sink.Update] {
+func states(p Picture, kind payload.Kind) iter.Seq[sink.Update] {
 	var all []sink.Update
-	p.Range(func(key, content []byte) bool {
-		if len(key) > 0 && key[0] == byte(kind) {
-			all = append(all, sink.Update{Key: append([]byte(nil), key...), Payload: append([]byte(nil), content...)})
+	p.States(func(u sink.Update) bool {
+		if len(u.Key) > 0 && u.Key[0] == byte(kind) {
+			u.Key, u.Payload = bytes.Clone(u.Key), bytes.Clone(u.Payload)
+			all = append(all, u)
 		}
 		return true
 	})
-	return func(yield func(sink.Update) bool) {
-		for _, u := range all {
-			if !yield(u) {
-				return
-			}
-		}
-	}
+	return slices.Values(all)
 }
 
 // at returns what is known of a handle.
@@ -221,7 +234,7 @@ func (m *mirror) block(number uint32, packed []byte) error {
 			absent := takeValue(&n)
 			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
 			v := m.at(first + uint32(slot))
-			v.node = n.ID
+			v.node, v.property = n.ID, describes(&n)
 			shows[slot] = !v.known || absent != nil || v.absent != nil
 			v.absent = absent
 		})
@@ -244,6 +257,7 @@ func (m *mirror) block(number uint32, packed []byte) error {
 		return err
 	}
 	m.changed = m.changed || len(affected) > 0
+	m.restructured = m.restructured || len(affected) > 0
 	for slot, exists := range here {
 		if v := m.at(first + uint32(slot)); exists && shows[slot] {
 			v.known = true
@@ -276,6 +290,9 @@ func (m *mirror) value(handle uint32, u *sink.Update) error {
 	if err != nil {
 		return err
 	}
+	if v.describes() && !bytes.Equal(v.value, raw) {
+		m.learnt = true
+	}
 	v.value, v.worse = raw, m.quality.overlay != ua.StatusOK
 	if v.known && v.node == (rawvalue.NodeID{Number: id.Server_ServiceLevel}) {
 		m.quality.sourceLevel = level(raw)
@@ -293,7 +310,7 @@ func (m *mirror) show(v *variable) {
 	if !v.known || value == nil {
 		return
 	}
-	if !v.worse {
+	if !v.worse || v.describes() {
 		m.server.Set(v.node, value)
 		return
 	}

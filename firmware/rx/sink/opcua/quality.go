@@ -36,7 +36,7 @@ func (q *quality) code() ua.StatusCode {
 
 // judge brings the quality of everything up to date and returns why the mirror is
 // not ready, if it is not.
-func (m *mirror) judge(p sink.Picture, h sink.Health, now time.Time) (why string) {
+func (m *mirror) judge(p Picture, h sink.Health, now time.Time) (why string) {
 	q := &m.quality
 	if m.next != nil {
 		if m.since.IsZero() {
@@ -51,6 +51,7 @@ func (m *mirror) judge(p sink.Picture, h sink.Health, now time.Time) (why string
 		q.again = false
 		m.reload(p)
 	}
+	m.types(now)
 	q.whole = q.whole || h.Complete && m.begun && m.next == nil
 	overlay, why := m.verdict(h)
 	if overlay != q.overlay {
@@ -81,7 +82,7 @@ func (m *mirror) verdict(h sink.Health) (overlay ua.StatusCode, why string) {
 }
 
 // reshow gives every value the quality it has now.
-func (m *mirror) reshow(p sink.Picture) {
+func (m *mirror) reshow(p Picture) {
 	q := &m.quality
 	var key []byte
 	for h := range m.nodes {
@@ -93,7 +94,9 @@ func (m *mirror) reshow(p sink.Picture) {
 		}
 		if worse || v.worse {
 			v.worse = worse
-			m.show(v)
+			if !v.describes() {
+				m.show(v)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ const (
 // Sink is one mirror as a task.
 type Sink struct {
 	cfg     config.OPCUASink
-	picture func() sink.Channel
+	picture func() Picture
 	log     *slog.Logger
 	wake    chan struct{}
 	mirror  *mirror // of Run's goroutine, as is
@@ -37,7 +37,7 @@ type Sink struct {
 // Deps is what a Sink needs.
 type Deps struct {
 	Server  Server
-	Picture func() sink.Channel
+	Picture func() Picture
 }
 
 // New prepares a sink that keeps its cache in folder.
@@ -109,7 +109,7 @@ func (s *Sink) Deliver(u sink.Update) {
 // Run implements task.Task. The server runs beside it.
 func (s *Sink) Run(ctx context.Context) error {
 	s.recall()
-	defer s.cache.wait()
+	defer s.end()
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { ended <- s.mirror.server.Run(ctx) }()
@@ -156,7 +156,8 @@ func (s *Sink) recall() {
 			s.log.Warn("mirror begins without a part of its cache", "error", err)
 		}
 	}
-	s.mirror.changed = false
+	s.mirror.types(time.Now())
+	s.mirror.changed, s.mirror.learnt = false, false
 }
 
 // judge lets the mirror tell as much as it knows of its quality.
@@ -166,11 +167,28 @@ func (s *Sink) judge(now time.Time) {
 	s.mu.Lock()
 	s.why = why
 	s.mu.Unlock()
-	if s.mirror.changed && s.mirror.quality.whole {
-		saved, err := s.cache.save(p, now)
-		s.mirror.changed = !saved
-		if err != nil {
-			s.log.Error("the address space cannot be cached; after a restart it comes over the link first", "error", err)
-		}
+	if m := s.mirror; m.quality.whole && s.cache.due(m.changed, m.learnt, now) {
+		s.save(p, now)
+	}
+}
+
+// save writes what the next run begins with.
+func (s *Sink) save(p Picture, now time.Time) {
+	m := s.mirror
+	saved, err := s.cache.save(func() []byte { return collect(p, m.keeps) }, now)
+	if saved {
+		m.changed, m.learnt = false, false
+	}
+	if err != nil {
+		s.log.Error("the address space cannot be cached; after a restart it comes over the link first", "error", err)
+	}
+}
+
+// end writes what has changed since it was last written.
+func (s *Sink) end() {
+	s.cache.wait()
+	if m := s.mirror; m.quality.whole && (m.changed || m.learnt) {
+		s.save(s.picture(), time.Now())
+		s.cache.wait()
 	}
 }

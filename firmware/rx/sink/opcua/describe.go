@@ -1,0 +1,126 @@
+package opcua
+
+import (
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+	payload "heliograph/firmware/payload/opcua"
+)
+
+// What a value that describes says does not grow old when the source cannot be reached:
+// clients need it to read anything at all, and keep the source's own status. Such are the
+// NamespaceArray, all variables below the Types folder, the dictionaries and descriptions
+// of DataTypes wherever they are, and the properties that are named here.
+var describing = map[string]bool{
+	// OPC 10000-3: of nodes, variables, methods and DataTypes.
+	"NodeVersion": true, "ViewVersion": true, "Icon": true, "NamingRule": true, "AllowNulls": true, "MaxStringLength": true, "MaxCharacters": true,
+	"MaxByteStringLength": true, "MaxArrayLength": true, "EnumStrings": true, "EnumValues": true, "OptionSetValues": true, "OptionSetLength": true,
+	"BitMask": true, "InputArguments": true, "OutputArguments": true, "SupportedRates": true,
+	// OPC 10000-5: of dictionaries and of namespaces.
+	"DataTypeVersion": true, "NamespaceUri": true, "Deprecated": true, "DictionaryFragment": true, "NamespaceVersion": true,
+	"NamespacePublicationDate": true, "IsNamespaceSubset": true, "StaticNodeIdTypes": true, "StaticNumericNodeIdRange": true,
+	"StaticStringNodeIdPattern": true, "DefaultRolePermissions": true, "DefaultUserRolePermissions": true, "DefaultAccessRestrictions": true,
+	"ConfigurationVersion": true, "ModelVersion": true,
+	// OPC 10000-8: of data items. ValueAsText is not among them: it follows the value.
+	"Definition": true, "ValuePrecision": true, "EURange": true, "InstrumentRange": true, "EngineeringUnits": true, "TrueState": true,
+	"FalseState": true, "Title": true, "AxisScaleType": true, "XAxisDefinition": true, "YAxisDefinition": true, "ZAxisDefinition": true,
+}
+
+// describes tells whether a node's value describes, as far as the node itself shows.
+func describes(n *addrspace.Node) bool {
+	if n.ID == (rawvalue.NodeID{Number: id.Server_NamespaceArray}) {
+		return true
+	}
+	switch typeDefinition(n) {
+	case rawvalue.NodeID{Number: id.DataTypeDictionaryType}, rawvalue.NodeID{Number: id.DataTypeDescriptionType}:
+		return true
+	case rawvalue.NodeID{Number: id.PropertyType}:
+		namespace, name := browseName(n)
+		return namespace == 0 && describing[name]
+	}
+	return false
+}
+
+func typeDefinition(n *addrspace.Node) rawvalue.NodeID {
+	for _, r := range n.References {
+		if r.Type == (rawvalue.NodeID{Number: id.HasTypeDefinition}) && !r.Inverse {
+			return r.Target
+		}
+	}
+	return rawvalue.NodeID{}
+}
+
+func browseName(n *addrspace.Node) (namespace uint16, name string) {
+	for _, a := range n.Attributes {
+		if a.ID != ua.AttributeIDBrowseName {
+			continue
+		}
+		dv, err := rawvalue.SkimDataValue(a.Value, rawvalue.Limits{})
+		if err != nil || dv.Value.Type() != ua.TypeIDQualifiedName || dv.Value.IsArray() {
+			break
+		}
+		c := rawvalue.NewCursor(dv.Value.Raw[1:], rawvalue.Limits{})
+		q := c.QualifiedName()
+		return q.Namespace, string(q.Name)
+	}
+	return 0, ""
+}
+
+// keeps tells whether the cache keeps a value.
+func (m *mirror) keeps(k payload.Key) bool {
+	return k.Generation == m.current.Generation && int(k.Number) < len(m.nodes) && m.nodes[k.Number].describes()
+}
+
+// types looks again for the variables below the Types folder, when the structure has
+// changed and not more often than each second.
+func (m *mirror) types(now time.Time) {
+	if !m.restructured || now.Sub(m.typed) < time.Second {
+		return
+	}
+	m.restructured, m.typed = false, now
+	var below map[rawvalue.NodeID]bool
+	m.server.Space().View(func(v addrspace.View) { below = variablesBelow(v, rawvalue.NodeID{Number: id.TypesFolder}) })
+	for h := range m.nodes {
+		v := &m.nodes[h]
+		if is := v.known && below[v.node]; is != v.ofType {
+			v.ofType = is
+			m.show(v)
+		}
+	}
+}
+
+// variablesBelow follows hierarchical references. It does not enter the folders where
+// what reports begins.
+func variablesBelow(v addrspace.View, folder rawvalue.NodeID) map[rawvalue.NodeID]bool {
+	found := map[rawvalue.NodeID]bool{}
+	seen := map[rawvalue.NodeID]bool{
+		folder: true, {Number: id.RootFolder}: true, {Number: id.ObjectsFolder}: true, {Number: id.ViewsFolder}: true, {Number: id.Server}: true,
+	}
+	down := addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}
+	var list []addrspace.Found
+	for next := []rawvalue.NodeID{folder}; len(next) > 0; {
+		node := next[len(next)-1]
+		next = next[:len(next)-1]
+		ref, ok := v.Lookup(node)
+		if !ok {
+			continue
+		}
+		list, _ = v.Browse(list[:0], ref, down, 0, 0)
+		for i := range list {
+			f := &list[i]
+			if !f.Exists || seen[f.Target] {
+				continue
+			}
+			seen[f.Target] = true
+			if v.Class(f.Node) == ua.NodeClassVariable {
+				found[f.Target] = true
+			}
+			next = append(next, f.Target)
+		}
+	}
+	return found
+}
