@@ -22,7 +22,7 @@ func own(node rawvalue.NodeID) bool {
 		n == id.Server_ServiceLevel, n == id.Server_ServerArray, n == id.Server_Auditing,
 		n == id.Server_ServerRedundancy_RedundancySupport, n == id.Server_ServerRedundancy_CurrentServerID,
 		n == id.Server_ServerRedundancy_RedundantServerArray, n == id.Server_ServerRedundancy_ServerURIArray, n == id.Server_ServerRedundancy_ServerNetworkGroups,
-		capability(n), diagnostic(n):
+		capability(n), historyCapability(n), diagnostic(n):
 		return true
 	}
 	return false
@@ -51,6 +51,15 @@ func capability(n uint32) bool {
 	return false
 }
 
+// historyCapability names the nodes of HistoryServerCapabilities (OPC 10000-11 §5.4.2).
+func historyCapability(n uint32) bool {
+	return n >= id.HistoryServerCapabilities_AccessHistoryDataCapability && n <= id.HistoryServerCapabilities_DeleteAtTimeCapability ||
+		n == id.HistoryServerCapabilities_AccessHistoryEventsCapability ||
+		n >= id.HistoryServerCapabilities_MaxReturnDataValues && n <= id.HistoryServerCapabilities_InsertAnnotationCapability ||
+		n >= id.HistoryServerCapabilities_InsertEventCapability && n <= id.HistoryServerCapabilities_UpdateEventCapability ||
+		n == id.HistoryServerCapabilities_DeleteEventCapability || n == id.HistoryServerCapabilities_ServerTimestampSupported
+}
+
 // diagnostic names the nodes of ServerDiagnostics (OPC 10000-5 §6.3.3).
 func diagnostic(n uint32) bool {
 	return n >= id.Server_ServerDiagnostics_ServerDiagnosticsSummary && n <= id.Server_ServerDiagnostics_EnabledFlag ||
@@ -60,8 +69,21 @@ func diagnostic(n uint32) bool {
 		n == id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedRequestsCount
 }
 
-// writeBits are taken from AccessLevel, UserAccessLevel and AccessLevelEx.
-const writeBits = 0x02 | 0x08 | 0x20 | 0x40
+// Bits that are taken from AccessLevel, UserAccessLevel, AccessLevelEx and EventNotifier.
+const (
+	writeBits   = 0x02 | 0x20 | 0x40
+	historyBits = 0x04 | 0x08
+)
+
+// served are the methods that a mirror answers.
+func served(n rawvalue.NodeID) bool {
+	switch n {
+	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh}, rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
+		rawvalue.NodeID{Number: id.Server_GetMonitoredItems}, rawvalue.NodeID{Number: id.Server_ResendData}:
+		return true
+	}
+	return false
+}
 
 // allowed tells whether an attribute may differ as it does.
 func allowed(node rawvalue.NodeID, a ua.AttributeID, source, mirror string) bool {
@@ -72,19 +94,21 @@ func allowed(node rawvalue.NodeID, a ua.AttributeID, source, mirror string) bool
 	case ua.AttributeIDValue:
 		return own(node)
 	case ua.AttributeIDEventNotifier:
-		return node == rawvalue.NodeID{Number: id.Server}
+		return node == rawvalue.NodeID{Number: id.Server} || without(historyBits, source) == mirror
 	case ua.AttributeIDWriteMask, ua.AttributeIDUserWriteMask:
 		return strings.HasSuffix(mirror, " 0700000000")
 	case ua.AttributeIDExecutable, ua.AttributeIDUserExecutable:
+		return strings.HasSuffix(mirror, " 0101") == served(node)
+	case ua.AttributeIDHistorizing:
 		return strings.HasSuffix(mirror, " 0100")
 	case ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel, ua.AttributeIDAccessLevelEx:
-		return withoutWriting(source) == mirror
+		return without(writeBits|historyBits, source) == mirror
 	}
 	return false
 }
 
-// withoutWriting is the text of an access level without the bits for writing.
-func withoutWriting(text string) string {
+// without is the text of a number without some bits of its lowest byte.
+func without(bits uint64, text string) string {
 	i := strings.LastIndexByte(text, ' ') + 1
 	if len(text) < i+4 {
 		return text
@@ -93,5 +117,5 @@ func withoutWriting(text string) string {
 	if err != nil {
 		return text
 	}
-	return text[:i+2] + fmt.Sprintf("%02x", low&^writeBits) + text[i+4:]
+	return text[:i+2] + fmt.Sprintf("%02x", low&^bits) + text[i+4:]
 }

@@ -36,6 +36,9 @@ func (s *Server) own(v addrspace.View, node rawvalue.NodeID, attribute ua.Attrib
 	if value, ok := s.capability(node.Number); ok {
 		return s.encoded(value), true
 	}
+	if value, ok := historyCapability(node.Number); ok {
+		return s.encoded(value), true
+	}
 	if value, ok := s.diagnostic(node.Number); ok {
 		return s.encoded(value), true
 	}
@@ -183,6 +186,22 @@ func (s *Server) capability(number uint32) (any, bool) {
 		return uint32(maxOperands), true
 	case id.Server_ServerCapabilities_ConformanceUnits: // none is claimed
 		return []byte{byte(ua.TypeIDQualifiedName) | 0x80, 0, 0, 0, 0}, true
+	}
+	return nil, false
+}
+
+// historyCapability answers HistoryServerCapabilities (OPC 10000-11 §5.4.2): there is none.
+func historyCapability(number uint32) (any, bool) {
+	switch number {
+	case id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_AccessHistoryEventsCapability,
+		id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability, id.HistoryServerCapabilities_UpdateDataCapability,
+		id.HistoryServerCapabilities_DeleteRawCapability, id.HistoryServerCapabilities_DeleteAtTimeCapability,
+		id.HistoryServerCapabilities_InsertEventCapability, id.HistoryServerCapabilities_ReplaceEventCapability,
+		id.HistoryServerCapabilities_UpdateEventCapability, id.HistoryServerCapabilities_DeleteEventCapability,
+		id.HistoryServerCapabilities_InsertAnnotationCapability, id.HistoryServerCapabilities_ServerTimestampSupported:
+		return false, true
+	case id.HistoryServerCapabilities_MaxReturnDataValues, id.HistoryServerCapabilities_MaxReturnEventValues:
+		return uint32(0), true
 	}
 	return nil, false
 }

@@ -21,6 +21,8 @@ func TestRedundancyAndCapabilitiesAreTheMirrorsOwn(t *testing.T) {
 		id.Server_ServerCapabilities_MaxMonitoredItems, id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
 		id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, id.Server_ServerCapabilities_MaxSelectClauseParameters,
 		id.Server_ServerCapabilities_MaxWhereClauseParameters, id.Server_ServerCapabilities_ConformanceUnits,
+		id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_AccessHistoryEventsCapability,
+		id.HistoryServerCapabilities_DeleteEventCapability, id.HistoryServerCapabilities_MaxReturnDataValues,
 	} {
 		node := addrspace.Node{ID: ns0(n), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))}}}
 		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: node}}); err != nil {

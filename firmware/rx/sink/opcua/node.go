@@ -5,24 +5,52 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// writeBits of AccessLevel, UserAccessLevel and AccessLevelEx (OPC 10000-3
-// §8.57, §8.58): CurrentWrite, HistoryWrite, StatusWrite, TimestampWrite.
-const writeBits = 0x02 | 0x08 | 0x20 | 0x40
+// Bits of AccessLevel, UserAccessLevel and AccessLevelEx (OPC 10000-3 §8.57, §8.58), and
+// of EventNotifier (§8.59), where those of history have the same place.
+const (
+	writeBits   = 0x02 | 0x20 | 0x40 // CurrentWrite, StatusWrite, TimestampWrite
+	historyBits = 0x04 | 0x08        // HistoryRead, HistoryWrite
+)
 
-// readOnly takes from a node what nobody can do over a mirror.
+var (
+	yes = []byte{1, byte(ua.TypeIDBoolean), 1}
+	no  = []byte{1, byte(ua.TypeIDBoolean), 0}
+)
+
+// served are the methods about a client's own subscriptions, which a mirror answers.
+func served(n rawvalue.NodeID) bool {
+	switch n {
+	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh}, rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
+		rawvalue.NodeID{Number: id.Server_GetMonitoredItems}, rawvalue.NodeID{Number: id.Server_ResendData}:
+		return true
+	}
+	return false
+}
+
+// readOnly makes a node say what can be done with it over a mirror.
 func readOnly(n *addrspace.Node) {
 	for i, a := range n.Attributes {
+		value := &n.Attributes[i].Value
 		switch a.ID {
 		case ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel, ua.AttributeIDAccessLevelEx:
-			n.Attributes[i].Value = changeNumber(a.Value, func(v uint32) uint32 { return v &^ writeBits })
-		case ua.AttributeIDWriteMask, ua.AttributeIDUserWriteMask, ua.AttributeIDExecutable, ua.AttributeIDUserExecutable:
-			n.Attributes[i].Value = changeNumber(a.Value, func(uint32) uint32 { return 0 })
+			*value = changeNumber(a.Value, func(v uint32) uint32 { return v &^ (writeBits | historyBits) })
+		case ua.AttributeIDEventNotifier:
+			*value = changeNumber(a.Value, func(v uint32) uint32 { return v &^ historyBits })
+		case ua.AttributeIDWriteMask, ua.AttributeIDUserWriteMask:
+			*value = changeNumber(a.Value, func(uint32) uint32 { return 0 })
+		case ua.AttributeIDHistorizing:
+			*value = no
+		case ua.AttributeIDExecutable, ua.AttributeIDUserExecutable:
+			if *value = no; served(n.ID) {
+				*value = yes
+			}
 		}
 	}
 }
