@@ -215,6 +215,16 @@ func (r *Receiver) Oversize() uint64 { return r.oversize.Load() }
 // Malformed counts what arrived with a length that cannot be.
 func (r *Receiver) Malformed() uint64 { return r.malformed.Load() }
 
+// Refusals are the receiver's counters that are no frames of the link; the tags are
+// those of firmware/counter.
+type Refusals struct {
+	Oversize  uint64 `count:"oversize_frames" help:"Ethernet frames longer than any frame of the link."`
+	Malformed uint64 `count:"malformed_frames" help:"Ethernet frames whose length cannot be."`
+}
+
+// Counts returns the counters.
+func (r *Receiver) Counts() any { return Refusals{r.Oversize(), r.Malformed()} }
+
 // Buffer is the size of the receive buffer in bytes. Below WantedBuffer the
 // machine's limit, net.core.rmem_max, costs frames in bursts.
 func (r *Receiver) Buffer() int {

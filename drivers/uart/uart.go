@@ -1,5 +1,9 @@
 // Package uart drives one direction of a serial line: 8N1, raw, no flow control.
 //
+// A Receiver counts what the UART reports: bytes that its FIFO lost because the
+// machine came too late, bytes that arrived damaged. A transmitter's UART has no
+// such errors: it waits for the machine.
+//
 // A Transmitter has no Read and opens its device write-only, a Receiver has no
 // Write and opens its device read-only. Settings are read back: what did not
 // take is an error, except CREAD and the baud rate on a pty, which are warnings.
@@ -95,9 +99,11 @@ func (t *Transmitter) queued() (n int) {
 // Close releases the port.
 func (t *Transmitter) Close() error { return t.file.Close() }
 
-// Receiver reads chunks. Not safe for concurrent use.
+// Receiver reads chunks. Not safe for concurrent use, but for Counts.
 type Receiver struct {
 	file   *os.File
+	before lineErrors // of earlier users of the port
+	counts bool       // the port's driver does
 	buffer [4096]byte
 }
 
@@ -111,7 +117,11 @@ func OpenReceiver(device string, baud int) (*Receiver, []string, error) {
 }
 
 // ReceiverFromFile adopts a descriptor that is already set and non-blocking.
-func ReceiverFromFile(f *os.File) *Receiver { return &Receiver{file: f} }
+func ReceiverFromFile(f *os.File) *Receiver {
+	r := &Receiver{file: f}
+	r.before, r.counts = readLineErrors(f)
+	return r
+}
 
 // Receive delivers what arrives within timeout, at most one chunk, valid only
 // during the call. Silence is no error; an error means: reopen.

@@ -160,6 +160,15 @@ func (r *Receiver) Dropped() uint64 {
 // Oversize counts datagrams that were longer than any frame.
 func (r *Receiver) Oversize() uint64 { return r.oversize.Load() }
 
+// Counts are the receiver's counters that are no frames of the link; the tags are
+// those of firmware/counter.
+type Counts struct {
+	Oversize uint64 `count:"oversize_datagrams" help:"UDP datagrams longer than any frame."`
+}
+
+// Counts returns the counters.
+func (r *Receiver) Counts() any { return Counts{r.Oversize()} }
+
 // Buffer is the size of the receive buffer in bytes. Below WantedBuffer the
 // machine's limit, net.core.rmem_max, costs frames in bursts.
 func (r *Receiver) Buffer() int { return r.buffer }

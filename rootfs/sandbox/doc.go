@@ -34,7 +34,8 @@
 //	close ───────────────────────── fd = 3 ─────────▶ nothing, 0 ─ else ▶ allow
 //	getsockopt ───────────────────── fd = 3 on TX ──▶ kill ─ else ▶ allow
 //	fcntl ──────── fd = 3, not F_GETFL, F_[GS]ETFD ─▶ kill ─ else ▶ allow
-//	ioctl ──────── fd = 3, not TX's TIOCOUTQ ───────▶ kill ─ SIOCOUTQ ▶ allow ─ else ▶ EPERM
+//	ioctl ──────── fd = 3, not TX's TIOCOUTQ,
+//	               not RX's TIOCGICOUNT ────────────▶ kill ─ SIOCOUTQ ▶ allow ─ else ▶ EPERM
 //	mmap ───────── a file, fd = 3 ──────────────────▶ kill ─ executable ▶ EPERM ─ else ▶ allow
 //	socket ─────── AF_INET, AF_INET6, NETLINK_ROUTE ▶ allow ─ else ▶ EPERM
 //	clone ──────── CLONE_THREAD ────────────────────▶ allow ─ else ▶ EPERM

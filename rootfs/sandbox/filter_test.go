@@ -77,6 +77,7 @@ func TestVerdicts(t *testing.T) {
 		{"F_DUPFD of another", unix.SYS_FCNTL, []uint64{5, unix.F_DUPFD}, allow, allow},
 		{"TIOCOUTQ of the link", unix.SYS_IOCTL, []uint64{3, unix.TIOCOUTQ}, allow, kill},
 		{"FIONREAD of the link", unix.SYS_IOCTL, []uint64{3, unix.TIOCINQ}, kill, kill},
+		{"TIOCGICOUNT of the link", unix.SYS_IOCTL, []uint64{3, unix.TIOCGICOUNT}, kill, allow},
 		{"SIOCOUTQ of another", unix.SYS_IOCTL, []uint64{9, unix.SIOCOUTQ}, allow, allow},
 		{"ioctl of another", unix.SYS_IOCTL, []uint64{1, unix.TCGETS}, deny, deny},
 		{"memory", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS | unix.MAP_PRIVATE, ^uint64(0)}, allow, allow},

@@ -128,12 +128,14 @@ func descriptorFlags() []test {
 }
 
 // control leaves a role the length of an output queue: a transmitter its link's, and
-// both what a TCP peer has not acknowledged (SIOCOUTQ, which is the same number).
-// Other requests are not worth a death.
+// both what a TCP peer has not acknowledged (SIOCOUTQ, which is the same number). A
+// receiver may ask what its UART counted, damaged bytes among it. Other requests are
+// not worth a death.
 func control(d Direction) []test {
 	queue := []test{{argument: 1, values: []uint32{unix.TIOCOUTQ}, then: allow}}
 	if d == Receive {
-		return append(unlessLink(0), queue...)
+		counts := []test{{argument: 1, values: []uint32{unix.TIOCGICOUNT}, then: allow}}
+		return append(append(counts, unlessLink(0)...), queue...)
 	}
 	return append(queue, unlessLink(0)...)
 }

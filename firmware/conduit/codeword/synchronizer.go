@@ -18,9 +18,14 @@ const (
 	creditLimit = 1024
 )
 
-// Counters are totals since the start.
+// Counters are totals since the start; the tags are those of package counter.
 type Counters struct {
-	Frames, CorrectedSymbols, FailedWords, Slips, SkippedBytes, Decodes uint64
+	Frames           uint64 `count:"frames" help:"Codewords that held a frame."`
+	CorrectedSymbols uint64 `count:"corrected_bytes" help:"Bytes that the Reed-Solomon code corrected."`
+	FailedWords      uint64 `count:"failed_words" help:"Codewords damaged beyond repair."`
+	Slips            uint64 `count:"slips" help:"Codewords that had lost or gained bytes."`
+	SkippedBytes     uint64 `count:"skipped_bytes" help:"Bytes that belong to no codeword."`
+	Decodes          uint64 `count:"decodes" help:"Attempts to decode a codeword."`
 }
 
 // Synchronizer finds codewords in a byte stream. A word is delivered with its

@@ -124,14 +124,14 @@ func (l *Link) record(kind record.Kind, body []byte) {
 		err = l.heartbeat(body)
 	}
 	if err != nil {
-		l.counts.Malformed++
+		l.decoded.Malformed++
 	}
 }
 
 func (l *Link) of(id uint16, f func(*channel)) {
 	c := l.channels[id]
 	if c == nil {
-		l.unknown++
+		l.counts.Unknown++
 		return
 	}
 	c.heard = l.now
@@ -187,10 +187,8 @@ func (l *Link) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	s := Status{Frames: l.opener.Counts(), HeartbeatAge: age(now, l.beatAt), ClockSet: l.beat.ClockSet, Unknown: l.unknown, Err: l.err}
+	s := Status{Frames: l.frames(), HeartbeatAge: age(now, l.beatAt), ClockSet: l.beat.ClockSet, Unknown: l.counts.Unknown, Err: l.err}
 	s.Epoch, _, _, s.Open = l.opener.Sequence()
-	s.Frames.Repaired, s.Frames.Lost = l.counts.Repaired, l.counts.Lost
-	s.Frames.Malformed, s.Frames.Generations = l.counts.Malformed, l.counts.Generations
 	s.Delay, s.Bytes, s.Dropped = l.late, l.bytes, l.dropped()
 	s.Clock, s.ClockBeats = l.clock, l.beats
 	for _, name := range l.names {

@@ -56,7 +56,7 @@ type Link struct {
 	medium  Receiver
 	opener  *receive.Opener
 	classes [wire.Classes]class
-	counts  receive.Counts // of decoders and demuxes
+	decoded receive.Counts // by decoders and demuxes
 	idle    bool           // nothing arrived in the last Receive
 
 	steps atomic.Uint64 // rounds, also while nothing moves
@@ -72,7 +72,7 @@ type Link struct {
 	clock    time.Duration // transmitter's time of day − this machine's, by the last heartbeat that had one
 	beats    uint64        // that had one
 	bytes    uint64
-	unknown  uint64 // records of channels nobody configured here
+	counts   Counts
 	now      time.Time
 	// failedAtBeat is how many frames had failed their authentication by the last heartbeat.
 	failedAtBeat uint64
@@ -100,8 +100,8 @@ func New(c Config, medium Receiver) *Link {
 	c.base = time.Now()
 	l := &Link{config: c, medium: medium, opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*channel{}}
 	for i := range l.classes {
-		demux := receive.NewDemux(&l.counts, l.record)
-		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.counts, demux.Payload, demux.Hole)}
+		demux := receive.NewDemux(&l.decoded, l.record)
+		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.decoded, demux.Payload, demux.Hole)}
 	}
 	return l
 }

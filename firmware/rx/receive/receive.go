@@ -11,16 +11,16 @@
 // It refuses to let anything unauthenticated change any state but a counter.
 package receive
 
-// Counts counts frames since the start.
+// Counts counts frames since the start; the tags are those of package counter.
 type Counts struct {
-	Frames      uint64 // authentic ones
-	Noise       uint64 // no frame, or the CRC failed
-	AuthFailed  uint64 // CRC held, tag failed: wrong pair key, or forged
-	NoSession   uint64 // of a session that no hello has opened
-	Refused     uint64 // authentic hellos of an epoch that was not admitted
-	Replayed    uint64 // authentic frames seen before, or too old to tell
-	Repaired    uint64 // source frames restored from parity
-	Lost        uint64 // source frames that stayed lost
-	Malformed   uint64 // authentic but meaningless
-	Generations uint64
+	Frames      uint64 `shown:"link.frames"`        // authentic ones
+	Noise       uint64 `shown:"link.crc_errors"`    // no frame, or the CRC failed
+	AuthFailed  uint64 `shown:"link.auth_failures"` // CRC held, tag failed: wrong pair key, or forged
+	Replayed    uint64 `shown:"link.replayed"`      // authentic frames seen before, or too old to tell
+	Repaired    uint64 `shown:"link.repaired"`      // source frames restored from parity
+	Lost        uint64 `shown:"link.lost"`          // source frames that stayed lost
+	NoSession   uint64 `count:"sessionless_frames" help:"Frames of a session that no hello has opened: sent before this receiver heard one, of another pair, or forged."`
+	Refused     uint64 `count:"refused_hellos" help:"Authentic hellos of an epoch that is not believed; see epoch_regressed."`
+	Malformed   uint64 `count:"malformed_frames" help:"Authentic frames and records that make no sense; do both boards run the same version?"`
+	Generations uint64 `count:"generations" help:"Groups of frames that parity protects together, of which something arrived."`
 }

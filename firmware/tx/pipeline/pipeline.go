@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )
@@ -260,6 +261,12 @@ func (l *Link) end() {
 	if err := l.medium.Close(); err != nil {
 		l.config.Log.Warn("link: closing the medium", "error", err)
 	}
+}
+
+// Counters implements counter.Source.
+func (l *Link) Counters() []counter.Set {
+	counts := l.Counts()
+	return []counter.Set{counter.Of("link", "", &counts)}
 }
 
 // Counts returns the frame counters.

@@ -38,10 +38,13 @@ type Sender struct {
 	saturated bool
 }
 
-// FrameCounts counts frames made since the start.
+// FrameCounts counts frames made since the start; the tags are those of package
+// counter.
 type FrameCounts struct {
-	Source, Parity, Hello uint64
-	Bytes                 uint64 // on the medium
+	Source uint64 `count:"source_frames" help:"Frames made that carry records."`
+	Parity uint64 `count:"parity_frames" help:"Frames made that repair others."`
+	Hello  uint64 `count:"hello_frames" help:"Frames made that open the session."`
+	Bytes  uint64 `shown:"link.bytes"` // on the medium
 }
 
 // saturation is how long the line must be behind for parity to fall back to its

@@ -107,11 +107,10 @@ func (p *peer) unread() (yes bool) {
 	err = raw.Control(func(fd uintptr) {
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
 		yes = err != nil || info.State == tcpEstablished
-		if yes {
-			return
+		if !yes {
+			n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			yes = err == nil && n > 0
 		}
-		waiting, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-		yes = err != nil || waiting > 0
 	})
 	return yes || err != nil
 }

@@ -1,0 +1,38 @@
+package pipeline
+
+import (
+	"heliograph/firmware/conduit/codeword"
+	"heliograph/firmware/counter"
+	"heliograph/firmware/rx/receive"
+)
+
+// Counts counts what the link itself does with records.
+type Counts struct {
+	Unknown uint64 `count:"unconfigured_records" help:"Records of channels that this receiver's configuration does not name."`
+}
+
+// Counters implements counter.Source: what the link counts, and where they count
+// something its synchronizer and its medium.
+func (l *Link) Counters() []counter.Set {
+	l.mu.RLock()
+	frames, counts := l.frames(), l.counts
+	sets := []counter.Set{counter.Of("link", "", &frames), counter.Of("link", "", &counts)}
+	if s, ok := l.config.Synchronizer.(interface{ Counters() codeword.Counters }); ok {
+		words := s.Counters()
+		sets = append(sets, counter.Of("codeword", "", &words))
+	}
+	l.mu.RUnlock()
+	if m, ok := l.medium.(interface{ Counts() any }); ok {
+		if tagged := m.Counts(); tagged != nil {
+			sets = append(sets, counter.Of("medium", "", tagged))
+		}
+	}
+	return sets
+}
+
+// frames returns what happened to frames. The caller holds mu.
+func (l *Link) frames() receive.Counts {
+	c := l.opener.Counts()
+	c.Repaired, c.Lost, c.Malformed, c.Generations = l.decoded.Repaired, l.decoded.Lost, l.decoded.Malformed, l.decoded.Generations
+	return c
+}
