@@ -48,7 +48,7 @@ func rules() []rule {
 		{path: "firmware/fairshare", pure: true},
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/store"}},
 		{path: "firmware/role", may: []string{"firmware/config"}},
-		{path: "firmware/status", may: []string{"firmware/counter", "firmware/fairshare"}},
+		{path: "firmware/status", may: []string{"firmware/counter", "firmware/fairshare", "firmware/release"}},
 		{path: "firmware/release"},
 		{path: "firmware/report", may: []string{"firmware/health", "firmware/release", "firmware/status", "firmware/store"}},
 		{path: "firmware/identity", may: []string{"firmware/opcua/pki"}},

@@ -48,7 +48,11 @@ func Seal(w io.Writer, m Manifest, key minisign.PrivateKey, contents ...[]byte) 
 // manifest as it was signed.
 func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	var head [streamHeader]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil || string(head[:len(streamMagic)]) != streamMagic {
+	_, err := io.ReadFull(r, head[:])
+	if err != nil && !ended(err) {
+		return Manifest{}, nil, fmt.Errorf("release: reading the file: %w", err)
+	}
+	if err != nil || string(head[:len(streamMagic)]) != streamMagic {
 		return Manifest{}, nil, errors.New("release: this is no update file; make one with \"heliograph update make\"")
 	}
 	size, signed := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
@@ -56,8 +60,10 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 		return Manifest{}, nil, fmt.Errorf("release: a manifest of %d bytes with a signature of %d", size, signed)
 	}
 	b := make([]byte, size+signed)
-	if _, err := io.ReadFull(r, b); err != nil {
+	if _, err := io.ReadFull(r, b); ended(err) {
 		return Manifest{}, nil, errors.New("release: the file ends in its manifest: copy it again")
+	} else if err != nil {
+		return Manifest{}, nil, fmt.Errorf("release: reading the file: %w", err)
 	}
 	text, signature := b[:size], b[size:]
 	if !genuine(key, text, signature) {
@@ -66,6 +72,11 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	m, err := DecodeManifest(text)
 	return m, text, err
 }
+
+// ErrContent is what Each returns for parts that are not those of the manifest.
+var ErrContent = errors.New("release")
+
+func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
 
 // genuine takes signatures over the hash alone: minisign's older kind signs the
 // bytes themselves, and one key should not do both.
@@ -85,8 +96,10 @@ func (m Manifest) Each(r io.Reader, take func(part int, at int64, b []byte) erro
 		h := sha256.New()
 		for at := int64(0); at < p.Size; {
 			b := buffer[:min(int64(len(buffer)), p.Size-at)]
-			if _, err := io.ReadFull(r, b); err != nil {
-				return fmt.Errorf("release: the file ends in %s: copy it again", p.Name)
+			if _, err := io.ReadFull(r, b); ended(err) {
+				return fmt.Errorf("%w: the file ends in %s: copy it again", ErrContent, p.Name)
+			} else if err != nil {
+				return fmt.Errorf("release: reading the file: %w", err)
 			}
 			h.Write(b)
 			if err := take(i, at, b); err != nil {
@@ -95,11 +108,11 @@ func (m Manifest) Each(r io.Reader, take func(part int, at int64, b []byte) erro
 			at += int64(len(b))
 		}
 		if Digest(h.Sum(nil)) != p.Sum {
-			return fmt.Errorf("release: %s is not what was signed: copy the file again", p.Name)
+			return fmt.Errorf("%w: %s is not what was signed: copy the file again", ErrContent, p.Name)
 		}
 	}
 	if n, err := r.Read(buffer[:1]); n != 0 || err != io.EOF {
-		return errors.New("release: something follows the last part: copy the file again")
+		return fmt.Errorf("%w: something follows the last part: copy the file again", ErrContent)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"heliograph/firmware/counter"
+	"heliograph/firmware/release"
 )
 
 // metrics serves a registry of its own, so that no library adds to it.
@@ -23,7 +24,8 @@ type collector struct {
 	build, up, ready,
 	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
-	certificate, peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
+	version, trial, update, certificate,
+	peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
 }
 
 func newCollector(snapshot func() Snapshot) *collector {
@@ -57,6 +59,9 @@ func newCollector(snapshot func() Snapshot) *collector {
 		linkDropped:  desc("link_dropped_frames_total", "Frames that the kernel dropped because this program was too slow."),
 		heartbeat:    desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
 		certificate:  desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board", "name"),
+		version:      desc("release_version_number", "Of the release that the board runs."),
+		trial:        desc("release_trial_bool", "1 while that release is on trial."),
+		update:       desc("update_result_bool", "1 for what became of the last update.", "result"),
 		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
 		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
@@ -105,6 +110,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, crt := range s.Certificates {
 		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
+	}
+	if r := s.Release; r != nil {
+		e.gauge(c.version, float64(r.Version))
+		e.gauge(c.trial, number(r.OnTrial))
+		for _, result := range release.Results() {
+			e.gauge(c.update, number(r.Update != nil && r.Update.Result == result), string(result))
+		}
 	}
 	for _, set := range s.Counters {
 		e.set(set)

@@ -6,55 +6,77 @@
 //	/metrics      Prometheus text format, heliograph_<part>_<noun>_<unit>[_total]
 //	/healthz      200 while the process answers
 //	/readyz       200, or 503 with the reasons, one a line
-//	/update       PUT alone, on a board: takes a signed update (see package update)
+//	/update       PUT alone, on a board: takes a signed update (see package release)
 //
-// All but /update is read-only. The server refuses other methods, bodies, long headers and slow clients, and holds a bounded number of
-// connections. It has no login: it is meant for a trusted network or loopback.
+// All but /update is read-only. The server refuses other methods, bodies, long headers, slow clients and names in Host that are not its own.
+// It holds a bounded number of connections, shared among addresses: a new one always gets in. Without users it has no login, and without a
+// certificate it answers in the clear: then it is meant for a trusted network or loopback. With users all but /healthz asks for a name and a
+// password (RFC 7617).
 package status
 
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"heliograph/firmware/counter"
+	"heliograph/firmware/fairshare"
 )
 
 // Our own bounds.
 const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second
+	loginTimeout   = 25 * time.Second // an answer, and before it the turn to have a password compared
 	idleTimeout    = 30 * time.Second
 	drainTimeout   = time.Second
 	maxHeader      = 8 << 10 // bytes
 	maxConnections = 64
-	maxUpdate      = 160 << 20 // bytes: both parts of a release, and room
-	updateTimeout  = 10 * time.Minute
 )
 
 // Server is the status server, a task.
 type Server struct {
-	Listen   string // host:port; port 0 takes any
+	Listen       string // host:port; port 0 takes any
+	UpdateListen string // where /update is instead, and nothing else; "": at Listen
+	// TLS is what a listener on each address needs; nil answers in the clear.
+	TLS, UpdateTLS *tls.Config
+	// Verify decides on a name and password, from a client's address; nil asks for none.
+	Verify   func(name, password string, from netip.Addr) bool
+	Hosts    []string // further names of this server
 	Snapshot func() Snapshot
-	Role     func() error // why the role is not ready, one reason a line; nil when it is
-	// Update takes a file that is put to /update, and returns when it is kept for
-	// whoever installs it; nil refuses it. It decides nothing about the file.
-	Update func(io.Reader) error
-	Log    *slog.Logger
+	Role     func() error             // why the role is not ready, one reason a line; nil when it is
+	Updates  Updates                  // takes what is put to /update; nil: nothing does
+	Audit    func(event, text string) // of what bears on security; nil: goes to Log
+	Log      *slog.Logger
 
-	mu       sync.Mutex
-	bound    string
-	updating sync.Mutex
+	counts Counts
+
+	mu    sync.Mutex
+	bound string
+}
+
+// Counts are the counters of a status server.
+type Counts struct {
+	Evicted        atomic.Uint64 `count:"evicted_connections" help:"Connections that made room for new ones: the longest idle of the address with most."`
+	HostsRefused   atomic.Uint64 `count:"refused_hosts_requests" help:"Requests for a name that is not this server's."`
+	LoginsRefused  atomic.Uint64 `count:"refused_logins_requests" help:"Requests with a wrong name or password."`
+	UpdatesTaken   atomic.Uint64 `count:"taken_updates" help:"Updates kept for installation."`
+	UpdatesRefused atomic.Uint64 `count:"refused_updates" help:"Updates refused before installation."`
+}
+
+// Counters implements counter.Source.
+func (s *Server) Counters() []counter.Set {
+	return []counter.Set{counter.Of("status_server", "", &s.counts)}
 }
 
 // String names the task in logs.
@@ -78,40 +100,75 @@ func (s *Server) Address() string {
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", s.Listen)
+	listener, err := s.listen(ctx, s.Listen, s.TLS)
 	if err != nil {
-		return fmt.Errorf("status: listening on %s: %w", s.Listen, err)
+		return err
+	}
+	servers := []*http.Server{s.server(s.Handler())}
+	served := make(chan error, 2)
+	if s.UpdateListen != "" && s.Updates != nil {
+		updates, err := s.listen(ctx, s.UpdateListen, s.UpdateTLS)
+		if err != nil {
+			_ = listener.Close() // the first error is the one to tell
+			return err
+		}
+		servers = append(servers, s.server(s.updateHandler()))
+		go func() { served <- servers[1].Serve(updates) }()
 	}
 	s.mu.Lock()
 	s.bound = listener.Addr().String()
 	s.mu.Unlock()
-	s.Log.Info("status page", "url", "http://"+listener.Addr().String()+"/")
-	server := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), // what a client does wrong
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
+	s.Log.Info("status page", "url", map[bool]string{false: "http://", true: "https://"}[s.TLS != nil]+listener.Addr().String()+"/")
+	go func() { served <- servers[0].Serve(listener) }()
 	select {
-	case err := <-served:
+	case err = <-served:
+		for _, server := range servers {
+			_ = server.Close() // the first error is the one to tell
+		}
 		return fmt.Errorf("status: serving: %w", err)
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	if server.Shutdown(drain) != nil {
-		_ = server.Close() // clients that hang on: cut off
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("status: serving: %w", err)
+	for _, server := range servers {
+		if server.Shutdown(drain) != nil {
+			_ = server.Close() // clients that hang on: cut off
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("status: serving: %w", err)
+		}
 	}
 	return nil
+}
+
+// listen shares the connections of an address among clients.
+func (s *Server) listen(ctx context.Context, address string, secure *tls.Config) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("status: listening on %s: %w", address, err)
+	}
+	l = fair{l, fairshare.New[*shared](maxConnections), func(from net.Addr) {
+		s.counts.Evicted.Add(1)
+		s.Log.Debug("status: a connection made room for another", "client", from)
+	}}
+	if secure != nil {
+		l = tls.NewListener(l, secure)
+	}
+	return l, nil
+}
+
+func (s *Server) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      loginTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one request at a time on a connection
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),      // what a client does wrong
+	}
 }
 
 // Handler returns the routes, with the rules that hold for each.
@@ -120,8 +177,19 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/{$}", s.page)
 	mux.HandleFunc("/status.json", s.json)
 	mux.Handle("/metrics", s.metrics())
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("/healthz", healthy)
 	mux.HandleFunc("/readyz", s.readyz)
+	return s.guarded(mux, s.UpdateListen == "")
+}
+
+// updateHandler is that of a listener for updates alone.
+func (s *Server) updateHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", healthy)
+	return s.guarded(mux, true)
+}
+
+func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
@@ -129,7 +197,17 @@ func (s *Server) Handler() http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if r.URL.Path == "/update" && r.Method == http.MethodPut && s.Update != nil {
+		if r.ContentLength != 0 {
+			h.Set("Connection", "close") // a body that is not taken stays unread
+		}
+		if !s.admit(w, r) {
+			return
+		}
+		if r.URL.Path == "/update" && r.Method == http.MethodPut && s.Updates != nil {
+			if !updates {
+				plain(w, http.StatusForbidden, "updates are taken at update_listen alone\n")
+				return
+			}
 			s.update(w, r)
 			return
 		}
@@ -139,7 +217,6 @@ func (s *Server) Handler() http.Handler {
 			return
 		}
 		if r.ContentLength != 0 {
-			h.Set("Connection", "close") // its body stays unread
 			plain(w, http.StatusBadRequest, "a request here has no body\n")
 			return
 		}
@@ -147,31 +224,24 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
-// update takes a file. Who may is not asked here: only a signed file is installed.
-func (s *Server) update(w http.ResponseWriter, r *http.Request) {
-	c := http.NewResponseController(w)
-	if c.SetReadDeadline(time.Now().Add(updateTimeout)) != nil || c.SetWriteDeadline(time.Now().Add(updateTimeout)) != nil {
-		plain(w, http.StatusInternalServerError, "no deadline can be set\n")
+func healthy(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }
+
+// audit notes what a client did that bears on security.
+func (s *Server) audit(event string, r *http.Request, text string) {
+	if s.Audit == nil {
+		s.Log.Warn(text, "audit", event, "client", r.RemoteAddr)
 		return
 	}
-	if !s.updating.TryLock() {
-		plain(w, http.StatusConflict, "another update is on its way: try again later\n")
-		return
-	}
-	defer s.updating.Unlock()
-	if err := s.Update(http.MaxBytesReader(w, r.Body, maxUpdate)); err != nil {
-		s.Log.Warn("status: an update was not taken", "client", r.RemoteAddr, "error", err)
-		plain(w, http.StatusBadRequest, err.Error()+"\n")
-		return
-	}
-	s.Log.Warn("status: an update has arrived", "client", r.RemoteAddr)
-	plain(w, http.StatusAccepted, "The update has arrived. If its signature is good it is installed and tried; the board's log and its version say so.\n")
+	s.Audit(event, text+", from "+remoteIP(r.RemoteAddr).String())
 }
 
 // snapshot asks the role and adds what the server knows.
 func (s *Server) snapshot() Snapshot {
 	snap := s.Snapshot()
 	snap.SetReady(s.Role())
+	if s.Updates != nil {
+		snap.Release = s.Updates.Running()
+	}
 	if snap.Channels == nil {
 		snap.Channels = map[string]Channel{}
 	}

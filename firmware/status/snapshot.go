@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"heliograph/firmware/counter"
+	"heliograph/firmware/release"
 )
 
 // Snapshot is how a role stands at one moment. Its JSON form is /status.json;
@@ -22,6 +23,7 @@ type Snapshot struct {
 	Link          Link               `json:"link"`
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
+	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
 	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
 	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
 	Notes         []Note             `json:"notes"`                 // newest last

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"heliograph/firmware/counter"
+	"heliograph/firmware/release"
 	"heliograph/firmware/task"
 )
 
@@ -40,7 +41,8 @@ func rx() Snapshot {
 		Certificates: []Certificate{{Board: "tx", Name: "opcua own", Expires: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)}},
 		Counters: []counter.Set{{Part: "syslog_sink", Channel: "syslog", Values: []counter.Value{
 			{Name: "resent_lines", Help: "Lines sent again.", Value: 2}, {Name: "waiting_bytes", Help: "Bytes that wait.", Value: 5, Gauge: true}, {Name: "cut_lines", Help: "Lines cut."}}}},
-		Notes: []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure", Text: "1 frame that is not authentic: wrong key, or an attack"}},
+		Release: &release.Running{Version: 7, Name: "v7", Update: &release.Outcome{Version: 7, Result: release.Kept}},
+		Notes:   []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure", Text: "1 frame that is not authentic: wrong key, or an attack"}},
 	}
 }
 
@@ -51,7 +53,7 @@ func tx() Snapshot {
 }
 
 func server(s Snapshot, ready error) *Server {
-	return &Server{Snapshot: func() Snapshot { return s }, Role: func() error { return ready }, Log: slog.New(slog.DiscardHandler)}
+	return &Server{Hosts: []string{"example.com"}, Snapshot: func() Snapshot { return s }, Role: func() error { return ready }, Log: slog.New(slog.DiscardHandler)}
 }
 
 func get(t *testing.T, s *Server, method, path string, body io.Reader) *http.Response {
@@ -242,44 +244,5 @@ func TestPagesForLookingAt(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestUpdateIsTakenByPutAlone(t *testing.T) {
-	var got string
-	s := &Server{Log: slog.New(slog.DiscardHandler), Snapshot: func() Snapshot { return Snapshot{} }, Role: func() error { return nil }}
-	ask := func(method string) int {
-		t.Helper()
-		server := httptest.NewServer(s.Handler())
-		defer server.Close()
-		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+"/update", strings.NewReader("a release"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer.Body.Close()
-		return answer.StatusCode
-	}
-	if code := ask(http.MethodPut); code != http.StatusMethodNotAllowed {
-		t.Errorf("without a board: got %d, want %d", code, http.StatusMethodNotAllowed)
-	}
-	s.Update = func(r io.Reader) error {
-		b, err := io.ReadAll(r)
-		got = string(b)
-		return err
-	}
-	if code := ask(http.MethodPut); code != http.StatusAccepted || got != "a release" {
-		t.Errorf("got %d with %q, want %d", code, got, http.StatusAccepted)
-	}
-	got = ""
-	if code := ask(http.MethodPost); code != http.StatusMethodNotAllowed || got != "" {
-		t.Errorf("by POST: got %d with %q, want %d", code, got, http.StatusMethodNotAllowed)
-	}
-	s.Update = func(io.Reader) error { return errors.New("disk full") }
-	if code := ask(http.MethodPut); code != http.StatusBadRequest {
-		t.Errorf("refused: got %d, want %d", code, http.StatusBadRequest)
 	}
 }

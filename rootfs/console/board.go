@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"heliograph/firmware/health"
+	"heliograph/firmware/release"
 	"heliograph/firmware/report"
 )
 
@@ -35,7 +36,9 @@ type Status struct {
 	State    health.State  `json:"state"`
 	Reason   string        `json:"reason,omitempty"`
 	Rejected int           `json:"rejected_certificates"`
-	Report   report.Report `json:"report"`
+
+	Release release.Running `json:"release"` // as PID 1 knows it
+	Report  report.Report   `json:"report"`
 }
 
 // Certificate is one that was refused.

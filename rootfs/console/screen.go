@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/release"
 	"heliograph/firmware/status"
 )
 
@@ -75,7 +76,7 @@ func counts(l status.Link) string {
 	return b
 }
 
-// Screen is the status screen, of at most so many lines, 8 or more. Each ends in a
+// Screen is the status screen, of at most so many lines, 9 or more. Each ends in a
 // line end.
 func Screen(s Status, lines int) string {
 	snap := s.Report.Snapshot
@@ -86,6 +87,9 @@ func Screen(s Status, lines int) string {
 	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), heard(snap.Link), words("  ", snap.Link.State))
 	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
 	line("NET   %s  %s", s.Board, or(s.Address))
+	if r := running(s.Release); r != "" {
+		line("REL   %s", r)
+	}
 	if t := snap.Transmitter; len(t) > 0 {
 		line("TX    as it says: version %s%s%s", or(t["version"]), words(", clock ", t["clock"]), words(", Celsius ", t["temperature_celsius"]))
 	}
@@ -105,6 +109,21 @@ func Screen(s Status, lines int) string {
 		line("OUT   %s", e)
 	}
 	return b.String()
+}
+
+// running says which release runs, and what became of the update before.
+func running(r release.Running) string {
+	if r.Version == 0 && r.Update == nil {
+		return r.Fault
+	}
+	b := fmt.Sprintf("%d%s", r.Version, words(" ", r.Name))
+	if r.OnTrial {
+		b += " ON TRIAL"
+	}
+	if u := r.Update; u != nil {
+		b += fmt.Sprintf("  update %d %s%s", u.Version, strings.ReplaceAll(string(u.Result), "_", " "), words(": ", u.Reason))
+	}
+	return b + words("  ", r.Fault)
 }
 
 // fit leaves what n lines take, and says so.

@@ -26,6 +26,7 @@ type desk struct {
 	board  boards.Board
 	role   *role
 	vitals *vitals
+	news   *news
 	lines  *logring.Ring
 	asked  chan<- os.Signal
 	log    *slog.Logger
@@ -85,7 +86,7 @@ func (d *desk) Status() console.Status {
 	host, _ := os.Hostname()
 	s := console.Status{
 		Role: d.role.name, Board: d.board.Name, Host: host, Now: time.Now(), Up: d.vitals.now(),
-		State: verdict.State, Reason: verdict.Reason, Report: report, Rejected: len(d.Rejected()),
+		State: verdict.State, Reason: verdict.Reason, Report: report, Rejected: len(d.Rejected()), Release: d.news.now(),
 	}
 	if c, err := settings(); err == nil {
 		s.Address = addressOf(c)

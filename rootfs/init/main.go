@@ -88,14 +88,17 @@ func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
 	connect(ctx, log, name)
 	k := newTimekeeper(log)
 	running.Go(func() { k.Run(ctx, v) })
-	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}
-	running.Go(func() { r.supervise(ctx) })
-	if u, err := openReleases(log, update.Target{Role: name, Board: board}, v, func() { asked <- syscall.SIGINT }); err != nil {
+	n := newNews(log, name, board)
+	u, err := openReleases(log, n, update.Target{Role: name, Board: board}, v, func() { asked <- syscall.SIGINT })
+	if err != nil {
 		log.Error("no update is possible: " + err.Error())
+		n.impossible(err)
 	} else {
 		running.Go(func() { u.Run(ctx) })
 	}
-	d := &desk{board: b, role: r, vitals: v, lines: lines, asked: asked, log: log}
+	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}
+	running.Go(func() { r.supervise(ctx) })
+	d := &desk{board: b, role: r, news: n, vitals: v, lines: lines, asked: asked, log: log}
 	running.Go(func() { d.serve(ctx, patient{screen, ctx}) })
 	s := <-asked
 	log.Info("ending", "signal", s.String())

@@ -23,6 +23,7 @@ const incoming = state + "/update/incoming"
 // releases keeps or gives up the release that runs, and installs the next one.
 type releases struct {
 	log     *slog.Logger
+	news    *news
 	card    *update.Card
 	device  update.Device
 	target  update.Target
@@ -32,7 +33,7 @@ type releases struct {
 }
 
 // openReleases opens the card that this board runs from.
-func openReleases(log *slog.Logger, t update.Target, v *vitals, restart func()) (*releases, error) {
+func openReleases(log *slog.Logger, n *news, t update.Target, v *vitals, restart func()) (*releases, error) {
 	line, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		return nil, err
@@ -63,7 +64,12 @@ func openReleases(log *slog.Logger, t update.Target, v *vitals, restart func()) 
 	if s.Refused != 0 {
 		log.Warn("an update was tried and never became healthy: the release before it runs", "refused_version", s.Refused)
 	}
-	return &releases{log: log, card: card, device: device, target: t, vitals: v, restart: restart, trial: trial{trying: s.Trying}}, nil
+	name := ""
+	if m, err := card.Manifest(s.Running); err == nil {
+		name = m.Name
+	}
+	n.running(s, name, updateKey(log))
+	return &releases{log: log, news: n, card: card, device: device, target: t, vitals: v, restart: restart, trial: trial{trying: s.Trying}}, nil
 }
 
 // Run follows the release until ctx ends.
@@ -84,12 +90,14 @@ func (r *releases) Run(ctx context.Context) {
 				r.log.Error("keeping this release: " + err.Error())
 			} else if r.trial.trying {
 				r.log.Info("the update works, and is kept")
+				r.news.kept()
 			}
 		case giveUp:
 			r.log.Error("the update did not become healthy in time: going back", "state", string(verdict.State), "reason", verdict.Reason)
 			if err := r.card.Refuse(); err != nil {
 				r.log.Error(err.Error())
 			}
+			r.news.wentBack("state " + string(verdict.State) + ": " + verdict.Reason)
 			r.restart()
 			return
 		}
@@ -117,15 +125,17 @@ func (r *releases) install() bool {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		r.log.Error("update: what arrived is no file")
+		r.log.Error("update: what arrived is not a file")
 		return false
 	}
 	m, err := r.take(f)
 	if err != nil {
 		r.log.Error(err.Error())
+		r.news.became(m, release.Refused, err.Error())
 		return false
 	}
 	r.log.Warn("update installed; it is tried now", "version", m.Version, "name", m.Name)
+	r.news.became(m, release.Installed, "")
 	return true
 }
 

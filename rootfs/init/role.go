@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/release"
 	"heliograph/firmware/report"
 	"heliograph/firmware/store"
 	"heliograph/rootfs/sandbox"
@@ -193,7 +194,7 @@ func (r *role) spec() sandbox.Spec {
 		Program: "/bin/helio" + r.name, Arguments: []string{"--config", home + "/heliograph.toml"},
 		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor), report.Environment()},
 		Link:        r.link, Direction: direction, UID: user, GID: user, State: state, Files: files, Threads: threads,
-		Read: []string{home, "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
+		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
 			"/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
 	}
 }

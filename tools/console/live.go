@@ -206,7 +206,7 @@ func (l *Live) board() []string {
 		return []string{text}
 	}
 	room := l.height - paneLines - len(l.graphs()) - 3
-	lines := strings.Split(strings.TrimSuffix(console.Screen(l.status, max(8, room)), "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(console.Screen(l.status, max(9, room)), "\n"), "\n")
 	silent := l.now.Sub(l.answered)
 	for i, line := range lines {
 		line = clip(line, l.width)

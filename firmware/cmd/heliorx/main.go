@@ -57,6 +57,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		return err
 	}
 	defer release()
+	updates := report.OpenUpdates(cfg.State)
 	journal := &status.Journal{Log: log}
 	key, err := pairkey.Read(cfg.Link.KeyFile)
 	if err != nil {
@@ -85,7 +86,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if cfg.Status != "" {
 		server := &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log}
 		if report.Wanted() {
-			server.Update = report.Update(cfg.State)
+			server.Updates = updates
 		}
 		runner.Tasks = append(runner.Tasks, server)
 	}

@@ -61,6 +61,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 		return err
 	}
 	defer release()
+	updates := report.OpenUpdates(cfg.State)
 	journal := &status.Journal{Log: log}
 	session, err := newSession(cfg, journal)
 	if err != nil {
@@ -98,7 +99,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if cfg.Status != "" {
 		server := &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log}
 		if report.Wanted() {
-			server.Update = report.Update(cfg.State)
+			server.Updates = updates
 		}
 		runner.Tasks = append(runner.Tasks, server)
 	}
