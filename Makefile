@@ -27,7 +27,7 @@ test: setup build ## check everything; skipped tests are listed at the end, and 
 	CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 30m -json $$($(GO) list ./... | grep -v /ci/qemu)
 	$(GO) run ./ci/testreport $(GO) test -timeout 30m -json ./ci/qemu # alone: emulated boards need the machine
 
-bench: build ## measure throughput, latency and loss against the baseline; JSON on standard output
+bench: setup build ## measure throughput, latency and loss against the baseline; JSON on standard output
 	bin/heliograph bench --json --baseline ci/bench/baseline.json
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)

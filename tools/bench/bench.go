@@ -45,6 +45,7 @@ func groups() []group {
 	return []group{
 		{"goodput", goodput}, {"events", events}, {"state", stateRate}, {"wire", wireBytes}, {"latency", latency}, {"residual", residual}, {"bursts", bursts},
 		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory}, {"opcua", opcuaWhole}, {"clients", opcuaClients},
+		{"overload", overloads},
 	}
 }
 
