@@ -25,7 +25,7 @@ type collector struct {
 	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
 	version, trial, update, certificate,
-	peer, spoolBytes, spoolLimit, spoolDropped *prometheus.Desc
+	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
 }
 
 func newCollector(snapshot func() Snapshot) *collector {
@@ -65,6 +65,9 @@ func newCollector(snapshot func() Snapshot) *collector {
 		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
 		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
+		spoolRecords: desc("spool_waiting_records", "Records that wait for the peer.", "channel", "peer"),
+		spoolGaps:    desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or damage.", "channel", "peer"),
+		queued:       desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
 		spoolDropped: desc("spool_dropped_records_total", "Oldest records dropped from a full spool.", "channel", "peer"),
 	}
 }
@@ -94,6 +97,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		if ch.AgeSeconds != nil {
 			e.gauge(c.age, *ch.AgeSeconds, name)
 		}
+		if ch.QueuedBytes != nil {
+			e.gauge(c.queued, float64(*ch.QueuedBytes), name)
+		}
 		if ch.Keys != nil {
 			e.gauge(c.keys, float64(*ch.Keys), name)
 		}
@@ -105,6 +111,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		if p.Spool != nil {
 			e.gauge(c.spoolBytes, float64(p.Spool.Bytes), p.Channel, p.Name)
 			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
+			e.gauge(c.spoolRecords, float64(p.Spool.Records), p.Channel, p.Name)
+			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
 		}
 	}

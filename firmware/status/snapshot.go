@@ -52,9 +52,10 @@ type Channel struct {
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
 	Dropped       *uint64  `json:"dropped,omitempty"`
 	Complete      *bool    `json:"complete,omitempty"`
-	AgeSeconds    *float64 `json:"age_seconds,omitempty"` // since the newest record
-	Keys          *uint64  `json:"keys,omitempty"`        // live state
-	SourceState   string   `json:"source_state"`          // "connecting", "up", "down"
+	AgeSeconds    *float64 `json:"age_seconds,omitempty"`  // since the newest record
+	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"` // TX: of records that wait for the line
+	Keys          *uint64  `json:"keys,omitempty"`         // live state
+	SourceState   string   `json:"source_state"`           // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`
 }
 
@@ -88,7 +89,10 @@ type Peer struct {
 type Spool struct {
 	Bytes   int64  `json:"bytes"`
 	Limit   int64  `json:"limit"`
-	Dropped uint64 `json:"dropped"` // records, since the start
+	Records int    `json:"records"`
+	Dropped uint64 `json:"dropped"`         // records, since the start
+	Gaps    uint64 `json:"gaps"`            // times that records may be missing, nobody knows how many
+	Fault   string `json:"fault,omitempty"` // why the disk is not used, "" while it is
 }
 
 // Certificate is one that a board uses or trusts.

@@ -48,7 +48,7 @@ func rx() Snapshot {
 
 func tx() Snapshot {
 	return Snapshot{Role: "tx", Pair: "press-hall", Version: "v0.1.0", Clock: "ntp",
-		Channels: map[string]Channel{"cell-1": {Sent: Of[uint64](5), Conflated: Of[uint64](1), Dropped: Of[uint64](2), SourceState: "connecting", SourceReason: "dialling"}},
+		Channels: map[string]Channel{"cell-1": {Sent: Of[uint64](5), QueuedBytes: Of[uint64](9), Conflated: Of[uint64](1), Dropped: Of[uint64](2), SourceState: "connecting", SourceReason: "dialling"}},
 		Link:     Link{Medium: "uart", Frames: 9, Dropped: Of[uint64](0)}}
 }
 

@@ -206,10 +206,12 @@ func spool(s *status.Spool) string {
 func channel(name string, c status.Channel) string {
 	b := fmt.Sprintf("%s %s %s", name, c.Protocol, c.SourceState)
 	for _, n := range []struct {
-		name string
-		n    *uint64
-	}{{"keys", c.Keys}, {"sent", c.Sent}, {"delivered", c.Delivered}, {"lost", c.Lost}, {"dropped", c.Dropped}} {
-		if n.n != nil && (*n.n > 0 || n.name != "dropped") {
+		name   string
+		n      *uint64
+		always bool
+	}{{"keys", c.Keys, true}, {"sent", c.Sent, true}, {"delivered", c.Delivered, true}, {"lost", c.Lost, true}, {"unknown", c.Unknown, false},
+		{"refused", c.Refused, false}, {"expired", c.Expired, false}, {"dropped", c.Dropped, false}} {
+		if n.n != nil && (*n.n > 0 || n.always) {
 			b += fmt.Sprintf("  %s %d", n.name, *n.n)
 		}
 	}

@@ -140,6 +140,14 @@ func (b *board) ready(runner *task.Runner) func() error {
 				reasons = append(reasons, fmt.Errorf("channel %s: the picture is not complete yet", c.Name))
 			}
 		}
+		for _, o := range b.outs {
+			if o.queue == nil {
+				continue
+			}
+			if fault := o.queue.Stats().Fault; fault != "" {
+				reasons = append(reasons, fmt.Errorf("channel %s: what waits for %s is kept in memory alone: %s", o.channel, o.sink, fault))
+			}
+		}
 		for _, reason := range b.mismatches() {
 			reasons = append(reasons, errors.New(reason))
 		}
@@ -177,7 +185,7 @@ func (b *board) snapshot() status.Snapshot {
 		p := status.Peer{Channel: o.channel, Name: o.sink.String(), State: state.String(), Reason: reason, Address: o.address}
 		if o.queue != nil {
 			q := o.queue.Stats()
-			p.Spool = &status.Spool{Bytes: q.Bytes, Limit: q.Limit, Dropped: q.Dropped}
+			p.Spool = &status.Spool{Bytes: q.Bytes, Limit: q.Limit, Records: q.Records, Dropped: q.Dropped, Gaps: q.Unknown, Fault: q.Fault}
 		}
 		s.Peers = append(s.Peers, p)
 	}

@@ -92,11 +92,11 @@ type Queue struct {
 
 // Stats is how full a queue is and what it lost.
 type Stats struct {
-	Bytes   int64 // of the records that wait, each with a small surcharge
-	Limit   int64
-	Records int
-	Dropped uint64 // records, since Open
-	Unknown uint64 // times that records may be missing and nobody can say how many: a crash, damage
+	Bytes   int64  `shown:"peers.spool.bytes"` // of the records that wait, each with a small surcharge
+	Limit   int64  `shown:"peers.spool.limit"`
+	Records int    `shown:"peers.spool.records"`
+	Dropped uint64 `shown:"peers.spool.dropped"` // records, since Open
+	Unknown uint64 `shown:"peers.spool.gaps"`    // times that records may be missing and nobody can say how many: a crash, damage
 	Fault   string // why the disk is not used, in words; "" while it works
 }
 

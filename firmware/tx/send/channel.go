@@ -40,14 +40,14 @@ type Channel struct {
 
 // Counts is what TX counts of a channel, in records, since it started.
 type Counts struct {
-	Sent      uint64 // accepted from the source
-	Conflated uint64 // state skipped because a newer value came
-	Dropped   uint64 // events lost to a full queue
-	TooLarge  uint64 // refused, and lost: more than the link carries in one record
-	StateFull uint64 // refused, and lost: the channel has as much state as it may
-	Queued    int    // bytes that wait
-	Keys      int
-	Partial   bool // the source's first picture has not been sent to its end
+	Sent      uint64 `shown:"channels.sent"`         // accepted from the source
+	Conflated uint64 `shown:"channels.conflated"`    // state skipped because a newer value came
+	Dropped   uint64 `shown:"channels.dropped"`      // events lost to a full queue
+	TooLarge  uint64 `shown:"channels.refused"`      // refused, and lost: more than the link carries in one record
+	StateFull uint64 `shown:"channels.refused"`      // refused, and lost: the channel has as much state as it may
+	Queued    int    `shown:"channels.queued_bytes"` // bytes that wait
+	Keys      int    `shown:"channels.keys"`
+	Partial   bool   // the source's first picture has not been sent to its end
 }
 
 // Refused returns how many records the channel did not take, and why in words.
