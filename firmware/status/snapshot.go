@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/audit"
 	"heliograph/firmware/counter"
 	"heliograph/firmware/release"
 )
@@ -26,7 +27,7 @@ type Snapshot struct {
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
 	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
 	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
-	Notes         []Note             `json:"notes"`                 // newest last
+	Notes         []Note             `json:"notes"`                 // of both boards on RX, newest last
 }
 
 // SetReady fills Ready and Reasons from a role's readiness.
@@ -110,12 +111,8 @@ func (c Certificate) Compare(o Certificate) int {
 	return strings.Compare(c.Board+"/"+c.Name, o.Board+"/"+o.Name)
 }
 
-// Note is a security-relevant event for the audit trail.
-type Note struct {
-	Time  time.Time `json:"time"`
-	Event string    `json:"event"` // a fixed word: "auth_failure", "epoch_regressed" …
-	Text  string    `json:"text"`
-}
+// Note is an entry of the audit trail.
+type Note = audit.Event
 
 // Of returns a pointer to v, for the fields that may be unknown.
 func Of[T any](v T) *T { return &v }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
@@ -31,7 +32,7 @@ type board struct {
 	cfg     config.RX
 	link    *pipeline.Link
 	memory  *memory.Memory
-	journal *status.Journal
+	journal *keeper.Keeper
 	gateway sink.Picture
 	ntp     *timekeeping.NTP
 	tasks   []task.Task
@@ -81,7 +82,7 @@ func (b *board) Run(ctx context.Context) error {
 		}
 		b.logMismatches()
 		if n := b.link.Status().Frames.AuthFailed; n > b.authFailed {
-			b.journal.Add("auth_failure", fmt.Sprintf("%d frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames", n-b.authFailed))
+			b.journal.AddCount("auth_failure", "frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames", n-b.authFailed)
 			b.authFailed = n
 		}
 	}
@@ -160,7 +161,7 @@ func (b *board) snapshot() status.Snapshot {
 	st := b.link.Status()
 	s := status.Snapshot{
 		Role: "rx", Pair: b.cfg.Pair, Version: version, UptimeSeconds: time.Since(b.started).Seconds(),
-		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{}, Counters: b.counters(), Notes: b.journal.Notes(),
+		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{}, Counters: b.counters(), Notes: b.journal.Events(),
 		Link:        b.linkStatus(st),
 		Transmitter: map[string]string{},
 	}

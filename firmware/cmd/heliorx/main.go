@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
@@ -58,7 +59,9 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	}
 	defer release()
 	updates := report.OpenUpdates(cfg.State)
-	journal := &status.Journal{Log: log}
+	journal := keeper.Open(cfg.State, "rx", log)
+	defer journal.Close()
+	journal.Add("role_started", "heliorx "+version+" starts")
 	key, err := pairkey.Read(cfg.Link.KeyFile)
 	if err != nil {
 		return err
@@ -71,20 +74,20 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
 		return err
 	}
-	b.gateway = b.link.Channel(record.Gateway, discard{})
+	b.gateway = b.link.Channel(record.Gateway, trail{journal})
 	defer b.close(log)
 	if err := b.sinks(log); err != nil {
 		return err
 	}
 	b.link.Resume(remembered.Account())
-	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b)}
+	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b, journal)}
 	b.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	b.ntp = &timekeeping.NTP{Servers: cfg.Time, Log: log}
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, b.ntp)
 	}
 	if cfg.Status != "" {
-		server := &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Log: log}
+		server := &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Audit: journal.Add, Log: log}
 		if report.Wanted() {
 			server.Updates = updates
 		}
@@ -96,12 +99,16 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	return runner.Run(ctx)
 }
 
-// discard is the sink of the gateway's own channel, of which only the picture
-// is wanted.
-type discard struct{}
+// trail is the sink of the gateway's own channel: its events are the transmitter's
+// audit trail, its state is looked up when it is wanted.
+type trail struct{ journal *keeper.Keeper }
 
 // Deliver implements sink.Sink.
-func (discard) Deliver(sink.Update) {}
+func (t trail) Deliver(u sink.Update) {
+	if u.Event {
+		t.journal.Take(u.Payload)
+	}
+}
 
 // sinks makes a task of every configured sink, each with its channel and spool.
 func (b *board) sinks(log *slog.Logger) error {
@@ -123,7 +130,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		}
 		b.expiries.Files["mqtt "+c.Channel] = c.TLS.Certificate
 		if c.UsersFile != "" {
-			known, err := users.Open(c.UsersFile, log)
+			known, err := b.users(c.UsersFile, "at the MQTT broker of "+c.Channel, log)
 			if err != nil {
 				return err
 			}
@@ -151,6 +158,15 @@ func (b *board) sinks(log *slog.Logger) error {
 		b.add(c.Channel, "syslog", c.Forward, s, q)
 	}
 	return b.mirrors(log)
+}
+
+// users opens a users file whose logins are audited as those of a place.
+func (b *board) users(path, place string, log *slog.Logger) (*users.File, error) {
+	f, err := users.Open(path, log)
+	if err == nil {
+		f.Audit = func(kind, text string) { b.journal.Add(kind, text+" "+place) }
+	}
+	return f, err
 }
 
 func (b *board) queue(channel string, limit int64, log *slog.Logger) (*spool.Queue, error) {

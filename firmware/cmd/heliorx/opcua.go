@@ -6,7 +6,6 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/config/users"
 	"heliograph/firmware/identity"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
@@ -38,7 +37,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
 		}
 		if c.UsersFile != "" {
-			known, err := users.Open(c.UsersFile, log)
+			known, err := b.users(c.UsersFile, "at the mirror of "+c.Channel, log)
 			if err != nil {
 				return err
 			}

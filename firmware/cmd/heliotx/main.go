@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
@@ -62,7 +63,9 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	}
 	defer release()
 	updates := report.OpenUpdates(cfg.State)
-	journal := &status.Journal{Log: log}
+	journal := keeper.Open(cfg.State, "tx", log)
+	defer journal.Close()
+	journal.Add("role_started", "heliotx "+version+" starts")
 	session, err := newSession(cfg, journal)
 	if err != nil {
 		return err
@@ -91,13 +94,14 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	go looking.browse(ctx, hangup, log)
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
-	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, r)}
+	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, r, journal)}
+	journal.HandOn(r.audit)
 	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, r.ntp)
 	}
 	if cfg.Status != "" {
-		server := &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Log: log}
+		server := &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Audit: journal.Add, Log: log}
 		if report.Wanted() {
 			server.Updates = updates
 		}
@@ -111,7 +115,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 
 // newSession opens the epoch of this run, which is on disk before the first
 // frame can leave.
-func newSession(cfg config.TX, journal *status.Journal) (*wire.Session, error) {
+func newSession(cfg config.TX, journal *keeper.Keeper) (*wire.Session, error) {
 	key, err := pairkey.Read(cfg.Link.KeyFile)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"heliograph/drivers/clock"
+	"heliograph/firmware/audit"
+	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
@@ -33,7 +35,7 @@ type reporter struct {
 	cfg     config.TX
 	link    *pipeline.Link
 	port    source.Port
-	journal *status.Journal
+	journal *keeper.Keeper
 	ntp     *timekeeping.NTP
 	epoch   uint64
 	sent    map[string]string
@@ -103,6 +105,14 @@ func (r *reporter) tell() {
 		}
 	}
 	r.sent = now
+}
+
+// audit sends an event of this board's trail to the receiver.
+func (r *reporter) audit(m audit.Message) {
+	b, err := m.Encode()
+	if err == nil {
+		_ = r.port.Put(source.Update{Payload: b, Time: m.Entry.Time, Event: true}) // counted by the port; the receiver finds it missing
+	}
 }
 
 // near is how far off a clock may be that is called the time of day.
@@ -182,7 +192,7 @@ func (r *reporter) snapshot() status.Snapshot {
 	counts := r.link.Counts()
 	s := status.Snapshot{
 		Role: "tx", Pair: r.cfg.Pair, Version: version, UptimeSeconds: time.Since(r.started).Seconds(), Clock: r.clockState(),
-		Channels: map[string]status.Channel{}, Counters: r.counters(), Notes: r.journal.Notes(),
+		Channels: map[string]status.Channel{}, Counters: r.counters(), Notes: r.journal.Events(),
 		Link: status.Link{
 			Medium: string(r.cfg.Link.Medium), Epoch: r.epoch,
 			Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,

@@ -1,6 +1,7 @@
 package users
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -11,6 +12,10 @@ import (
 // File is a users file that may change while it is used. Safe for concurrent
 // use.
 type File struct {
+	// Audit, when set, is told of each new login and each refused one, as a kind and text
+	// of package audit, whose trail bounds what a guesser can fill. Set it before Verify.
+	Audit func(kind, text string)
+
 	path string
 	log  *slog.Logger
 
@@ -38,7 +43,26 @@ func Open(path string, log *slog.Logger) (*File, error) {
 
 // Verify says whether the password is the user's; see Users.Verify.
 func (f *File) Verify(name, password string, from netip.Addr) bool {
-	return f.newest().Verify(name, password, from)
+	u := f.newest()
+	refused, hashed := u.verify(name, password, from)
+	if f.Audit != nil && (refused != "" || hashed) {
+		f.tell(u, name, from, refused)
+	}
+	return refused == ""
+}
+
+// tell names a user that exists alone: what stands in the place of another name may be a
+// password.
+func (f *File) tell(u *Users, name string, from netip.Addr, refused string) {
+	user := "user " + name
+	if _, known := u.hashes[name]; !known {
+		user = "a name that no user has"
+	}
+	if refused != "" {
+		f.Audit("login_refused", fmt.Sprintf("%s: %s, from %s", user, refused, from))
+		return
+	}
+	f.Audit("login", fmt.Sprintf("%s logged in, from %s", user, from))
 }
 
 // Known says whether there is such a user.

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,5 +58,28 @@ func TestChangedFileCounts(t *testing.T) {
 func TestFileThatIsNotThere(t *testing.T) {
 	if _, err := Open(filepath.Join(t.TempDir(), "none"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("got users from a file that is not there")
+	}
+}
+
+func TestLoginsAreAudited(t *testing.T) {
+	f, err := Open(file(t), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	f.Audit = func(kind, text string) { got = append(got, kind+": "+text) }
+	f.Verify("anna", "correct horse", here)
+	f.Verify("anna", "correct horse", here) // known by now: not a new login
+	f.Verify("anna", "wrong", here)
+	f.Verify("my secret password", "", here)
+	f.Verify("bob", strings.Repeat("x", maxPassword+1), here)
+	want := []string{
+		"login: user anna logged in, from 10.1.0.1",
+		"login_refused: user anna: wrong password, from 10.1.0.1",
+		"login_refused: a name that no user has: unknown user, from 10.1.0.1",
+		"login_refused: user bob: name or password too long, from 10.1.0.1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -104,20 +104,22 @@ func (u *Users) Len() int { return len(u.hashes) }
 // first time, and longer when others try passwords too; without a turn within 15
 // seconds it refuses without looking.
 func (u *Users) Verify(name, password string, from netip.Addr) bool {
-	return u.verify(name, password, from) == ""
+	refused, _ := u.verify(name, password, from)
+	return refused == ""
 }
 
 // Why a password is refused.
 const (
 	wrongPassword = "wrong password"
 	unknownUser   = "unknown user"
+	tooLong       = "name or password too long"
 	tooMany       = "too many tries at once"
 )
 
-// verify returns why not.
-func (u *Users) verify(name, password string, from netip.Addr) string {
+// verify returns why not, and whether a password was compared for it.
+func (u *Users) verify(name, password string, from netip.Addr) (refused string, compared bool) {
 	if len(name) > maxName || len(password) > maxPassword {
-		return unknownUser
+		return tooLong, false
 	}
 	proof := u.proof(name, password)
 	h, exists := u.hashes[name]
@@ -129,23 +131,23 @@ func (u *Users) verify(name, password string, from netip.Addr) string {
 	before, ok := u.known[name]
 	u.mu.Unlock()
 	if ok && hmac.Equal(before[:], proof[:]) {
-		return ""
+		return "", false
 	}
 	if !u.turns.wait(s) {
-		return tooMany
+		return tooMany, false
 	}
 	right := h.matches(password) && exists
 	u.turns.done(s, right)
 	switch {
 	case !exists:
-		return unknownUser
+		return unknownUser, true
 	case !right:
-		return wrongPassword
+		return wrongPassword, true
 	}
 	u.mu.Lock()
 	u.known[name] = proof
 	u.mu.Unlock()
-	return ""
+	return "", true
 }
 
 // inherit takes over what an older state of the file has learned: who guesses, and

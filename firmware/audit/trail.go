@@ -1,0 +1,223 @@
+package audit
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Our own choices; see the package comment.
+const (
+	roomOfKind = 16
+	maxKinds   = 40
+	burst      = 5
+	refill     = time.Minute // one more event of a kind
+	firstHold  = 10 * time.Second
+	longHold   = time.Hour
+	quiet      = 5 * time.Minute // without an event of a kind: each stands for itself again
+	other      = "other"
+)
+
+// Trail is the events of one board. The zero value is not ready: see New.
+type Trail struct {
+	id     string // random
+	source string
+	next   uint64 // number
+	kinds  map[string]*kind
+	fresh  []Event
+	handed uint64 // number of the last that was handed on
+}
+
+// kind is the room of one kind of event, and its rate.
+type kind struct {
+	events []Event // newest last
+	tokens float64
+	filled time.Time
+	held   Event // Count 0: nothing is held
+	newest time.Time
+	until  time.Time     // when what is held becomes an event
+	hold   time.Duration // how long it was held
+}
+
+// New returns an empty trail of a board. id tells it from the one that the board had
+// before it lost that; "" for one that only takes.
+func New(source, id string) *Trail {
+	return &Trail{id: id, source: source, next: 1, kinds: map[string]*kind{}}
+}
+
+// Source returns the board that the trail is of.
+func (t *Trail) Source() string { return t.source }
+
+// ID returns the trail's identifier.
+func (t *Trail) ID() string { return t.id }
+
+func (t *Trail) kind(name string, now time.Time) *kind {
+	k := t.kinds[name]
+	if k == nil && len(t.kinds) >= maxKinds {
+		k = t.kinds[other]
+		name = other
+	}
+	if k == nil {
+		k = &kind{tokens: burst, filled: now}
+		t.kinds[name] = k
+	}
+	return k
+}
+
+// Add notes n events of a kind.
+func (t *Trail) Add(now time.Time, name, text string, n uint64) {
+	if n == 0 {
+		return
+	}
+	category, result := classify(name)
+	e := Event{Time: now.UTC(), Source: t.source, Category: category, Event: clip(name, maxWord), Text: clean(text), Result: result, Count: n}
+	k := t.kind(name, now)
+	if passed := now.Sub(k.filled); passed > 0 {
+		k.tokens = min(burst, k.tokens+float64(passed)/float64(refill))
+	}
+	k.filled = now
+	if now.Sub(k.newest) > min(k.hold, quiet) {
+		k.hold = 0
+	}
+	k.newest = now
+	if k.held.Count > 0 {
+		k.held.Count, k.held.Text = k.held.Count+n, e.Text
+		return
+	}
+	if k.hold == 0 && k.tokens >= 1 {
+		k.tokens--
+		t.record(k, e)
+		return
+	}
+	k.hold = min(max(2*k.hold, firstHold), longHold)
+	k.held, k.until = e, now.Add(k.hold)
+}
+
+// Tick makes events of what was held long enough.
+func (t *Trail) Tick(now time.Time) {
+	for _, k := range t.kinds {
+		if k.held.Count > 0 && !now.Before(k.until) {
+			t.release(k)
+		}
+	}
+}
+
+// Flush makes events of all that is held: at the end of a run.
+func (t *Trail) Flush() {
+	for _, k := range t.kinds {
+		if k.held.Count > 0 {
+			t.release(k)
+		}
+	}
+}
+
+func (t *Trail) release(k *kind) {
+	e := k.held
+	k.held = Event{}
+	t.record(k, e)
+}
+
+// record gives an event its number.
+func (t *Trail) record(k *kind, e Event) {
+	e.Number = t.next
+	t.next++
+	k.keep(e)
+	t.fresh = append(t.fresh, e)
+}
+
+func (k *kind) keep(e Event) {
+	if len(k.events) == roomOfKind {
+		k.events = slices.Delete(k.events, 0, 1)
+	}
+	k.events = append(k.events, e)
+}
+
+// Take notes an event that another board has numbered, and says how many are missing
+// before it. One that was taken before is left alone. From another trail than before it
+// is the first: what was before this board listened is not missing.
+func (t *Trail) Take(m Message) (missing uint64, taken bool) {
+	e := m.Entry
+	switch {
+	case m.Trail != t.id:
+		t.id, t.handed = m.Trail, 0
+	case e.Number < t.next:
+		return 0, false
+	default:
+		missing = e.Number - t.next
+	}
+	e.Source = t.source
+	t.next = e.Number + 1
+	t.kind(e.Event, e.Time).keep(e)
+	t.fresh = append(t.fresh, e)
+	return missing, true
+}
+
+// Fresh returns the events since it was asked before, in the order of their numbers.
+func (t *Trail) Fresh() []Event {
+	fresh := t.fresh
+	t.fresh = nil
+	return fresh
+}
+
+// HandedOn notes that the events up to a number need not be handed on again after a
+// restart.
+func (t *Trail) HandedOn(number uint64) { t.handed = max(t.handed, number) }
+
+// Events returns what is kept, and last what is still held, without a number, oldest first.
+func (t *Trail) Events() (list []Event) {
+	for _, k := range t.kinds {
+		list = append(list, k.events...)
+		if k.held.Count > 0 {
+			list = append(list, k.held)
+		}
+	}
+	Sort(list)
+	return list
+}
+
+// Sort brings events in the order of their times.
+func Sort(list []Event) {
+	slices.SortFunc(list, func(a, b Event) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Number, b.Number))
+	})
+}
+
+// stored is a trail on disk. What is held is not in it: see Flush.
+type stored struct {
+	ID     string             `json:"id"`
+	Next   uint64             `json:"next"`
+	Handed uint64             `json:"handed"`
+	Kinds  map[string][]Event `json:"kinds"`
+}
+
+// MarshalJSON writes what Restore reads.
+func (t *Trail) MarshalJSON() ([]byte, error) {
+	s := stored{ID: t.id, Next: t.next, Handed: t.handed, Kinds: map[string][]Event{}}
+	for name, k := range t.kinds {
+		if len(k.events) > 0 {
+			s.Kinds[name] = k.events
+		}
+	}
+	return json.Marshal(s)
+}
+
+// Restore goes on with a trail that was kept. What was not handed on is fresh again.
+func (t *Trail) Restore(b []byte) error {
+	var s stored
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("audit: %v", err)
+	}
+	t.id, t.next, t.handed = s.ID, max(t.next, s.Next), s.Handed
+	for name, events := range s.Kinds {
+		for _, e := range events {
+			t.kind(name, e.Time).keep(e)
+			if e.Number > t.handed {
+				t.fresh = append(t.fresh, e)
+			}
+		}
+	}
+	slices.SortFunc(t.fresh, func(a, b Event) int { return cmp.Compare(a.Number, b.Number) })
+	return nil
+}
