@@ -301,7 +301,7 @@ func (g *gateway) balanced(channel string) (sent, delivered, conflated, lost uin
 	eventually(g.t, "sent = delivered + conflated + lost on "+channel, func() error {
 		tx, rx := statusOf(g.t, g.txStatus).Channels[channel], statusOf(g.t, g.rxStatus).Channels[channel]
 		sent, delivered, conflated, lost = tx.Sent, rx.Delivered, rx.Conflated, rx.Lost
-		if sent != delivered+conflated+lost+rx.Unknown {
+		if sent != delivered+conflated+lost+rx.Unknown+rx.Refused+rx.Expired {
 			return fmt.Errorf("sent %d, delivered %d, conflated %d, lost %d, unknown %d", sent, delivered, conflated, lost, rx.Unknown)
 		}
 		return nil

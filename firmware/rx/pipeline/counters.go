@@ -8,7 +8,8 @@ import (
 
 // Counts counts what the link itself does with records.
 type Counts struct {
-	Unknown uint64 `count:"unconfigured_records" help:"Records of channels that this receiver's configuration does not name."`
+	Unknown    uint64 `count:"unconfigured_records" help:"Records of channels that this receiver's configuration does not name."`
+	Mismatches uint64 `count:"manifest_mismatches" help:"Times that a whole channel did not agree with the transmitter's manifest and is taken as incomplete until the next round."`
 }
 
 // Counters implements counter.Source: what the link counts, and where they count
@@ -16,6 +17,9 @@ type Counts struct {
 func (l *Link) Counters() []counter.Set {
 	l.mu.RLock()
 	frames, counts := l.frames(), l.counts
+	for _, c := range l.channels {
+		counts.Mismatches += c.mirror.Status().Mismatches
+	}
 	sets := []counter.Set{counter.Of("link", "", &frames), counter.Of("link", "", &counts)}
 	if s, ok := l.config.Synchronizer.(interface{ Counters() codeword.Counters }); ok {
 		words := s.Counters()
