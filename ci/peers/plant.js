@@ -36,6 +36,7 @@ async function main() {
   const manager = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: path.join(scratch, "pki") });
   const users = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: path.join(scratch, "users") });
   await manager.initialize();
+  if (options.structures) all.push(path.join(__dirname, "recipe.xml"));
   const certificateFile = path.join(scratch, "certificate.pem");
   await manager.createSelfSignedCertificate({
     applicationUri: "urn:heliograph:plant", dns: ["localhost"], ip: ["127.0.0.1"], outputFile: certificateFile, subject: "/CN=plant", startDate: new Date(Date.now() - 3600e3), validity: 10,
@@ -89,6 +90,11 @@ async function main() {
     value: { dataType: "ExtensionObject", value: space.constructExtensionObject(resolveNodeId("Range"), { low: 1, high: 2 }) } });
   const colours = ns.addEnumerationType({ browseName: "Colour", enumeration: ["Red", "Green"] });
   ns.addVariable({ componentOf: odd, browseName: "Colour", nodeId: "s=Hard.Colour", dataType: colours, value: { dataType: "Int32", value: 1 } });
+  if (options.structures) {
+    const recipe = space.findDataType("Recipe", space.getNamespaceIndex("urn:heliograph:recipes"));
+    ns.addVariable({ componentOf: odd, browseName: "Recipe", nodeId: "s=Hard.Recipe", dataType: recipe,
+      value: { dataType: "ExtensionObject", value: space.constructExtensionObject(recipe.nodeId, { speed: 3, name: "steel" }) } });
+  }
   const method = ns.addMethod(plant, { browseName: "Start", nodeId: "s=Plant.Start", inputArguments: [{ name: "speed", dataType: DataType.Double }], outputArguments: [] });
   method.bindMethod((inputs, context, callback) => callback(null, { statusCode: StatusCodes.Good, outputArguments: [] }));
 
