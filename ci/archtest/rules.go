@@ -33,7 +33,7 @@ func rules() []rule {
 		{path: "firmware/rx/mirror", pure: true, may: []string{"firmware/conduit/..."}},
 		{path: "firmware/rx/sink", pure: true},
 		{path: "firmware/rx/spool", may: []string{"firmware/store"}},
-		{path: "firmware/rx/sink/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/rx/sink/...", "firmware/rx/spool", "firmware/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/store", "firmware/task"}},
+		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/counter", "firmware/fairshare", "firmware/rx/sink/...", "firmware/rx/spool", "firmware/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/store", "firmware/task"}},
 		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/store"}},
 		{path: "firmware/rx/...", may: []string{"firmware/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/store", "firmware/task"}},
 
@@ -43,6 +43,8 @@ func rules() []rule {
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/opcua/pki", may: []string{"firmware/store"}},
 		{path: "firmware/opcua/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/opcua/..."}},
+		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/payload/mqtt"}},
+		{path: "firmware/mqtt/server", may: []string{"firmware/fairshare", "firmware/mqtt/broker", "firmware/payload/mqtt"}},
 		{path: "firmware/health", pure: true},
 		{path: "firmware/counter", pure: true},
 		{path: "firmware/fairshare", pure: true},

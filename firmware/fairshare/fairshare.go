@@ -51,7 +51,7 @@ func (t *Table[C]) Add(c C, address netip.Addr, now time.Time) (evicted C, full 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.remove(c)
-	by := share(address)
+	by := Of(address)
 	t.held[by]++ // the newcomer counts when the greediest is looked for
 	if full = len(t.open) >= t.limit; full {
 		evicted = t.longestIdle()
@@ -120,8 +120,8 @@ func (t *Table[C]) Evicted() uint64 {
 	return t.evicted
 }
 
-// share is what counts as one address.
-func share(a netip.Addr) netip.Prefix {
+// Of is what counts as one address.
+func Of(a netip.Addr) netip.Prefix {
 	a = a.Unmap()
 	bits := a.BitLen()
 	if a.Is6() {

@@ -1,0 +1,202 @@
+package broker
+
+import (
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+func appendUint32(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
+
+// Packet takes a packet that came after CONNECT, from its first byte and its
+// body, which it does not keep. It returns false when the connection ends.
+func (c *Conn) Packet(now time.Time, header byte, body []byte) bool {
+	if c.ending || c.session == nil {
+		return false
+	}
+	if err := c.handle(now, header, body); err != nil {
+		c.Fail(err)
+	}
+	return !c.ending
+}
+
+func (c *Conn) handle(now time.Time, header byte, body []byte) error {
+	kind, flags := header>>4, header&0x0f
+	want := byte(0)
+	if kind == typePubrel || kind == typeSubscribe || kind == typeUnsubscribe {
+		want = 2
+	}
+	if kind != typePublish && flags != want {
+		return Malformed // section 2.1.3
+	}
+	switch kind {
+	case typePublish:
+		return c.handlePublish(now, header, body)
+	case typePuback, typePubrec, typePubcomp, typePubrel:
+		return c.handleAck(kind, body)
+	case typeSubscribe:
+		return c.handleSubscribe(body)
+	case typeUnsubscribe:
+		return c.handleUnsubscribe(body)
+	case typePingreq:
+		if len(body) > 0 {
+			return Malformed
+		}
+		c.answer([]byte{typePingresp << 4, 0})
+		return nil
+	case typeDisconnect:
+		return c.handleDisconnect(now, body)
+	}
+	return ProtocolError
+}
+
+func (c *Conn) handlePublish(now time.Time, header byte, body []byte) error {
+	m, id, err := decodePublish(c.version, header, body, now)
+	if err != nil {
+		return err
+	}
+	if !c.b.cfg.Writable {
+		return c.refusePublish(m, id)
+	}
+	m.from = c.session.id
+	switch m.qos {
+	case 1:
+		c.answer(appendAck(nil, c.version, typePuback, id, 0))
+	case 2:
+		s := c.session
+		if s.received == nil {
+			s.received = map[uint16]struct{}{}
+		}
+		_, again := s.received[id]
+		if !again && len(s.received) >= maxReceived {
+			return tooManyReceived
+		}
+		s.received[id] = struct{}{}
+		c.answer(appendAck(nil, c.version, typePubrec, id, 0))
+		if again {
+			return nil
+		}
+	}
+	c.b.Publish(m)
+	return nil
+}
+
+func (c *Conn) refusePublish(m *Message, id uint16) error {
+	c.b.stats.NotPublished++
+	switch {
+	case m.qos == 0:
+	case c.version != 5:
+		return notAuthorized
+	case m.qos == 1:
+		c.answer(appendAck(nil, c.version, typePuback, id, byte(notAuthorized)))
+	default:
+		c.answer(appendAck(nil, c.version, typePubrec, id, byte(notAuthorized)))
+	}
+	return nil
+}
+
+// handleAck follows the exchanges of section 4.3.
+func (c *Conn) handleAck(kind byte, body []byte) error {
+	id, reason, err := decodeAck(c.version, body)
+	if err != nil {
+		return err
+	}
+	s := c.session
+	f, known := s.flights[id]
+	known = known && f.here
+	switch {
+	case kind == typePubrel:
+		code := byte(0)
+		if _, there := s.received[id]; !there {
+			code = byte(unknownID)
+		}
+		delete(s.received, id)
+		c.answer(appendAck(nil, c.version, typePubcomp, id, code))
+	case kind == typePubrec && reason < 0x80 && known && f.qos == 2:
+		if !f.released {
+			s.land(&f)
+			s.flights[id] = f
+		}
+		c.answer(appendAck(nil, c.version, typePubrel, id, 0))
+	case kind == typePubrec && !known:
+		c.answer(appendAck(nil, c.version, typePubrel, id, byte(unknownID)))
+	case known && kind == typePuback && f.qos == 1, known && kind == typePubrec && f.qos == 2, known && kind == typePubcomp && f.released:
+		s.acknowledged(id, f)
+	}
+	return nil
+}
+
+const sharePrefix = "$share/"
+
+func (c *Conn) handleSubscribe(body []byte) error {
+	id, identifier, filters, err := decodeSubscribe(c.version, body)
+	if err != nil {
+		return err
+	}
+	codes := make([]byte, 0, len(filters))
+	for _, f := range filters {
+		code := byte(reasonGranted) + f.qos
+		if refusal := c.session.refusal(f); refusal != 0 {
+			code = byte(refusal)
+			if c.version != 5 {
+				code = 0x80
+			}
+		} else {
+			c.session.subscribe(f, identifier)
+		}
+		codes = append(codes, code)
+	}
+	c.answer(appendSubscriptionAck(nil, c.version, typeSuback, id, codes))
+	return nil
+}
+
+// refusal is why a filter cannot be subscribed to, or 0.
+func (s *session) refusal(f filterOptions) Fault {
+	switch {
+	case strings.HasPrefix(f.filter, sharePrefix):
+		return noShared
+	case !validFilter(f.filter):
+		return badFilter
+	case s.subs[f.filter] == nil && (len(s.subs) >= s.b.cfg.Subscriptions || s.charge > s.b.cfg.Share):
+		return quotaExceeded
+	}
+	return 0
+}
+
+func (c *Conn) handleUnsubscribe(body []byte) error {
+	id, filters, err := decodeUnsubscribe(c.version, body)
+	if err != nil {
+		return err
+	}
+	var codes []byte
+	for _, f := range filters {
+		code := byte(reasonGranted)
+		if !c.session.unsubscribe(f) {
+			code = reasonNoSubscription
+		}
+		if c.version == 5 {
+			codes = append(codes, code)
+		}
+	}
+	c.answer(appendSubscriptionAck(nil, c.version, typeUnsuback, id, codes))
+	return nil
+}
+
+func (c *Conn) handleDisconnect(now time.Time, body []byte) error {
+	p, err := decodeDisconnect(c.version, body)
+	if err != nil {
+		return err
+	}
+	s := c.session
+	if p.has(propSessionExpiry) {
+		expiry := time.Duration(p.number(propSessionExpiry)) * time.Second
+		if s.expiry == 0 && expiry > 0 {
+			return ProtocolError // section 3.14.2.2.2
+		}
+		s.expiry = min(expiry, c.b.cfg.SessionExpiry)
+	}
+	c.leave(now)
+	c.ending = true
+	c.wake(true)
+	return nil
+}

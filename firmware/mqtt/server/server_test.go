@@ -1,0 +1,229 @@
+package server
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"heliograph/firmware/mqtt/broker"
+	payload "heliograph/firmware/payload/mqtt"
+	"heliograph/firmware/selfsigned"
+)
+
+// log is what a server says.
+type log struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Buffer.Write(b)
+}
+
+func (l *log) said() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.String()
+}
+
+// start is a running server on loopback.
+func start(t testing.TB, cfg Config) *Server {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := New(ln, cfg)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve() }()
+	t.Cleanup(func() {
+		s.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: got %v, want nil after Close", err)
+		}
+	})
+	return s
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 30 s: %s", what)
+		}
+	}
+}
+
+// TestMosquittoSubReads has Debian's client read on both versions and each QoS.
+func TestMosquittoSubReads(t *testing.T) {
+	if _, err := exec.LookPath("mosquitto_sub"); err != nil {
+		t.Skip("not proved: reading with mosquitto_sub, because it is not installed")
+	}
+	for _, version := range []string{"mqttv5", "mqttv311"} {
+		for qos := range byte(3) {
+			t.Run(fmt.Sprint(version, " QoS ", qos), func(t *testing.T) {
+				s := start(t, Config{})
+				s.Publish(&payload.Message{Topic: "r/old", QoS: 2, Retain: true, Payload: []byte("kept")}, 0)
+				_, port, _ := net.SplitHostPort(s.Address())
+				const n = 300
+				cmd := exec.Command("mosquitto_sub", "-V", version, "-h", "127.0.0.1", "-p", port, "-t", "r/#", "-t", "t/+/x",
+					"-q", fmt.Sprint(qos), "-C", fmt.Sprint(n+1), "-W", "30", "-F", "%t %q %r %p")
+				var out bytes.Buffer
+				cmd.Stdout = &out
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "it subscribes and has the retained message", func() bool { return s.Stats().Sent > 0 })
+				for i := range n {
+					s.Publish(&payload.Message{Topic: fmt.Sprint("t/", i, "/x"), QoS: 2, Payload: fmt.Append(nil, i)}, 0)
+				}
+				if err := cmd.Wait(); err != nil {
+					t.Fatalf("mosquitto_sub: %v after %q", err, out.String())
+				}
+				lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+				if want := fmt.Sprintf("r/old %d 1 kept", qos); lines[0] != want {
+					t.Errorf("got %q, want %q", lines[0], want)
+				}
+				for i, line := range lines[1:] {
+					if want := fmt.Sprintf("t/%d/x %d 0 %d", i, qos, i); line != want {
+						t.Fatalf("got %q, want %q", line, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestMosquittoSubComesBackToItsSession stops it and starts it again.
+func TestMosquittoSubComesBackToItsSession(t *testing.T) {
+	if _, err := exec.LookPath("mosquitto_sub"); err != nil {
+		t.Skip("not proved: resuming a session with mosquitto_sub, because it is not installed")
+	}
+	for _, version := range []string{"mqttv5", "mqttv311"} {
+		s := start(t, Config{})
+		_, port, _ := net.SplitHostPort(s.Address())
+		args := []string{"-V", version, "-h", "127.0.0.1", "-p", port, "-t", "t", "-q", "1", "-c", "-i", "me", "-W", "30"}
+		if version == "mqttv5" {
+			args = append(args, "-x", "600")
+		}
+		if out, err := exec.Command("mosquitto_sub", append(args, "-E")...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v %s", version, err, out)
+		}
+		for i := range 5 {
+			s.Publish(&payload.Message{Topic: "t", QoS: 1, Payload: fmt.Append(nil, i)}, 0)
+		}
+		out, err := exec.Command("mosquitto_sub", append(args, "-C", "5")...).CombinedOutput()
+		if err != nil || string(out) != "0\n1\n2\n3\n4\n" {
+			t.Errorf("%s: got %q, %v; want the five messages of the time between", version, out, err)
+		}
+	}
+}
+
+// TestANewClientAlwaysGetsIn fills the listener from one address, whose
+// connections say nothing; another address is honest.
+func TestANewClientAlwaysGetsIn(t *testing.T) {
+	said := &log{}
+	s := start(t, Config{Connections: 20, Log: slog.New(slog.NewTextHandler(said, nil))})
+	honest := &reader{id: "honest", version: 5}
+	defer honest.dialFrom(t, "127.0.0.2", s.Address()).Close()
+	for range 60 {
+		conn, err := net.Dial("tcp", s.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	eventually(t, "idle connections make room", func() bool { return s.Stats().Crowded >= 41 })
+	late := &reader{id: "late", version: 4}
+	defer late.run(t, s.Address()).Close()
+	s.Publish(&payload.Message{Topic: "t", QoS: 1, Payload: []byte{0, 0, 0, 0, 0, 0, 0, 1}}, 0)
+	eventually(t, "both get the message", func() bool { return honest.got.Load() == 1 && late.got.Load() == 1 })
+	eventually(t, "the log tells", func() bool { return strings.Contains(said.said(), "made room") })
+}
+
+func (r *reader) dialFrom(t testing.TB, from, address string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	proxy, err := d.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.on(t, proxy)
+}
+
+// TestMalformedBytesAreRefusedQuietly sends what made broker libraries panic.
+func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
+	said := &log{}
+	s := start(t, Config{Log: slog.New(slog.NewTextHandler(said, nil))})
+	connect := string(hello(5, "x"))
+	for i, c := range []string{
+		"\x00\x00", "\x10\x00", "\x10\xff\xff\xff\xff\xff", "\x10\xff\xff\xff\x7f", "GET / HTTP/1.1\r\n\r\n", "\x10\x06\x00\x04MQTT",
+		connect + "\x82\x06\x00\x01\x00\x00\x01#", connect + "\x30\xff\xff\xff\x7f", connect + "\xf0\x00", connect + "\x82\x05\x00\x01\xff\xff\xff",
+	} {
+		conn, err := net.Dial("tcp", s.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte(c))
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Errorf("%d: the connection stays open", i)
+		}
+		conn.Close()
+	}
+	eventually(t, "each is counted", func() bool { return s.Stats().Malformed == 10 })
+	if said.said() != "" {
+		t.Errorf("the log says %q, want nothing", said.said())
+	}
+}
+
+func TestPasswordsComeWithTheClientsAddress(t *testing.T) {
+	var asked netip.Addr
+	s := start(t, Config{Verify: func(name, password string, from netip.Addr) bool { asked = from; return false }})
+	conn, err := net.Dial("tcp", s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, _ = conn.Write(hello(4, "x"))
+	if b, err := io.ReadAll(conn); err != nil || string(b) != "\x20\x02\x00\x05" || asked.String() != "127.0.0.1" {
+		t.Errorf("got %x, %v, asked about %s; want CONNACK with 5 and the connection closed", b, err, asked)
+	}
+}
+
+func TestTLSAndTheEndOfTheServer(t *testing.T) {
+	cert, key, err := selfsigned.Ensure(t.TempDir(), "mqtt", "127.0.0.1:1", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Config{TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, Broker: broker.Config{}})
+	conn, err := tls.Dial("tcp", s.Address(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := &reader{id: "secure", version: 5}
+	r.on(t, conn)
+	s.Publish(&payload.Message{Topic: "t", QoS: 2, Payload: append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 100_000)...)}, 0)
+	eventually(t, "a large message arrives", func() bool { return r.got.Load() == 1 })
+	s.Close()
+	<-r.ended
+}
