@@ -117,10 +117,10 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		var picture sink.Channel
+		var channel sink.Channel
 		deps := mqtt.Deps{
 			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures,
-			Picture: func() sink.Picture { return picture },
+			Channel: func() sink.Channel { return channel },
 		}
 		if address, secure := strings.CutPrefix(c.Listen, "mqtts://"); secure && c.TLS.Certificate == "" {
 			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(b.cfg.PKI, "mqtt-"+c.Channel, address, time.Now())
@@ -140,7 +140,8 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		picture = b.link.Channel(c.Channel, s)
+		channel = b.link.Channel(c.Channel, s)
+		q.OnDrop(channel.Expired)
 		b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
 	}
 	for _, c := range b.cfg.Syslog {
@@ -155,6 +156,7 @@ func (b *board) sinks(log *slog.Logger) error {
 			return err
 		}
 		channel = b.link.Channel(c.Channel, s)
+		q.OnDrop(channel.Expired)
 		b.add(c.Channel, "syslog", c.Forward, s, q)
 	}
 	return b.mirrors(log)

@@ -83,6 +83,7 @@ type Queue struct {
 	down     bool // the peer is: everything goes to disk
 	closed   bool
 	dropped  uint64
+	onDrop   func(n uint64)
 	unknown  uint64
 	fault    string
 	log      *slog.Logger
@@ -128,6 +129,24 @@ func (q *Queue) LogTo(log *slog.Logger) {
 	}
 }
 
+// OnDrop names who is told how many records are dropped, those since Open at
+// once. It is called under the queue's lock and must not call back.
+func (q *Queue) OnDrop(f func(n uint64)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.onDrop = f
+	if q.dropped > 0 {
+		f(q.dropped)
+	}
+}
+
+func (q *Queue) lose(n uint64) {
+	q.dropped += n
+	if q.onDrop != nil {
+		q.onDrop(n)
+	}
+}
+
 func (q *Queue) warn() {
 	q.log.Warn("spool keeps records in memory only; free or repair the disk", "folder", q.dir, "cause", q.fault)
 }
@@ -139,13 +158,13 @@ func (q *Queue) Append(rec []byte) {
 	e := entry{index: q.end, data: rec}
 	cost := e.cost()
 	if q.closed || len(rec) > MaxRecord || cost > q.limit {
-		q.dropped++
+		q.lose(1)
 		return
 	}
 	for q.bytes+cost > q.limit && q.dropOldest() {
 	}
 	if q.bytes+cost > q.limit {
-		q.dropped++
+		q.lose(1)
 		return
 	}
 	q.end++
@@ -177,7 +196,7 @@ func (q *Queue) PeerDown(down bool) {
 func (q *Queue) boundTail() {
 	for q.tail.len() > 1 && q.tail.cost+q.batch.cost > memoryBytes {
 		q.forget(q.tail.pop())
-		q.dropped++
+		q.lose(1)
 	}
 }
 
@@ -185,7 +204,7 @@ func (q *Queue) boundTail() {
 func (q *Queue) dropOldest() bool {
 	if q.mem.len() > 0 {
 		q.forget(q.mem.pop())
-		q.dropped++
+		q.lose(1)
 		return true
 	}
 	for _, s := range q.segs {
@@ -197,7 +216,7 @@ func (q *Queue) dropOldest() bool {
 	}
 	if q.tail.len() > 0 {
 		q.forget(q.tail.pop())
-		q.dropped++
+		q.lose(1)
 		return true
 	}
 	return false
@@ -205,7 +224,7 @@ func (q *Queue) dropOldest() bool {
 
 // skip drops what is unread in a segment.
 func (q *Queue) skip(s *segment) {
-	q.dropped += uint64(s.unread)
+	q.lose(uint64(s.unread))
 	q.records -= s.unread
 	q.bytes -= s.unreadCost()
 	s.unread, s.offset = 0, s.size

@@ -4,15 +4,47 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"heliograph/firmware/config"
 )
 
-// errVersion is returned by a connect on 5 that the broker refused for its version.
-var errVersion = errors.New("the broker refuses MQTT 5")
+// Why a broker does not accept a CONNECT that another one may be tried after.
+var (
+	errVersion = errors.New("the broker refuses MQTT 5")
+	errHungUp  = errors.New("the broker hangs up without an answer to CONNECT")
+	errRetain  = errors.New("the broker has no retained messages")
+	errQoS     = errors.New("the broker has less than QoS 1")
+)
+
+// hungUp tells whether a connection ended before the broker said anything.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// will is how a CONNECT states the will, and what is known about the broker.
+type will struct {
+	qos     byte
+	retain  bool
+	version string // "3.1.1" after the broker did not take 5
+}
+
+// words says how the broker was reached, "" when it takes everything.
+func (w will) words() string {
+	var notes []string
+	if w.version != "" {
+		notes = append(notes, "on "+w.version+", because the broker refuses 5; it does not say what its access control refuses")
+	}
+	if !w.retain {
+		notes = append(notes, "without retain, which the broker does not offer")
+	}
+	return strings.Join(notes, "; ")
+}
 
 // dialer reaches the broker.
 type dialer struct {
@@ -22,17 +54,41 @@ type dialer struct {
 }
 
 // connect speaks the version that is configured; with auto 5, and 3.1.1 when
-// the broker refuses 5 in so many words.
+// the broker refuses 5, or hangs up on it. A broker that refuses the retained
+// will, because it has no retained messages, is reached without.
 func (d *dialer) connect(ctx context.Context) (connection, error) {
-	if d.sink.cfg.Version == config.MQTT311 {
-		return d.connect311(ctx, "")
+	version := d.sink.cfg.Version
+	if version != config.MQTT311 {
+		conn, err := d.lowering(ctx, will{qos: 1, retain: true}, d.connect5)
+		if version == config.MQTT5 || !errors.Is(err, errVersion) && !errors.Is(err, errHungUp) {
+			return conn, err
+		}
 	}
-	conn, err := d.connect5(ctx)
-	if !errors.Is(err, errVersion) || d.sink.cfg.Version == config.MQTT5 {
+	w := will{qos: 1, retain: true}
+	if version != config.MQTT311 {
+		w.version = "3.1.1"
+	}
+	conn, err := d.lowering(ctx, w, d.connect311)
+	if !errors.Is(err, errHungUp) {
 		return conn, err
 	}
-	d.sink.once("the broker refuses MQTT 5; it gets 3.1.1, which carries no properties", "broker", d.address)
-	return d.connect311(ctx, "MQTT 3.1.1, because the broker refuses 5")
+	w.retain = false // 3.1.1 has no word for it
+	return d.connect311(ctx, w)
+}
+
+// lowering tries again with the will that the broker says it takes.
+func (d *dialer) lowering(ctx context.Context, w will, try func(context.Context, will) (connection, error)) (connection, error) {
+	for {
+		conn, err := try(ctx, w)
+		switch {
+		case errors.Is(err, errRetain) && w.retain:
+			w.retain = false
+		case errors.Is(err, errQoS) && w.qos > 0:
+			w.qos = 0
+		default:
+			return conn, err
+		}
+	}
 }
 
 func (d *dialer) open(ctx context.Context) (*wire, error) {

@@ -14,10 +14,7 @@ type snapshot struct {
 // snapshot copies the picture out; Range holds the link up as long as it lasts.
 func (s *Sink) snapshot() *snapshot {
 	snap := &snapshot{run: s.run, number: s.number.Load()}
-	if s.deps.Picture == nil {
-		return snap
-	}
-	pic := s.deps.Picture()
+	pic := s.channel()
 	if pic == nil {
 		return snap
 	}

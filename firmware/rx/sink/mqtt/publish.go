@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	payload "heliograph/firmware/payload/mqtt"
@@ -38,9 +39,6 @@ type limits struct {
 	properties bool
 }
 
-// verdict is what became of a message: nil, or why the broker refused it.
-type verdict error
-
 type progress int
 
 const (
@@ -56,6 +54,7 @@ type flight struct {
 	queued  bool // it stands in the queue
 	sent    bool // a verdict will come
 	picture bool
+	topic   string
 }
 
 // publisher works on one connection.
@@ -171,12 +170,13 @@ func (p *publisher) record(b []byte) error {
 	switch {
 	case !ok || !r.message(&p.msg):
 		p.s.unreadable.Add(1)
+		if account := p.s.channel(); account != nil {
+			account.Refused(1)
+		}
 		p.skip()
 		return nil
 	case p.fruitless >= giveUp && !p.took && p.queued == 0:
-		p.s.refused.Add(1)
-		p.s.log.Warn("the broker drops the connection over this message again and again; it is given up",
-			"channel", p.s.cfg.Channel, "topic", p.msg.Topic, "bytes", len(p.msg.Payload))
+		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic, true)
 		p.fruitless = 0
 		p.skip()
 		return nil
@@ -198,12 +198,14 @@ func (p *publisher) publish(f flight) error {
 	m := &p.msg
 	m.Topic = p.s.cfg.TopicPrefix + m.Topic
 	left, expired := m.Left(p.s.clock())
+	f.topic = m.Topic
 	switch {
 	case expired:
-		p.s.expired.Add(1)
-	case p.lim.bytes > 0 && size(m) > p.lim.bytes || !payload.ValidTopic(m.Topic):
-		p.s.refused.Add(1)
-		p.s.once("a message is too large for the broker; it is dropped, as others will be", "topic", m.Topic)
+		p.s.expire(f.queued)
+	case !payload.ValidTopic(m.Topic):
+		p.s.refuse(&refusal{badTopic, "not a topic of MQTT with its prefix"}, m.Topic, f.queued)
+	case p.lim.bytes > 0 && size(m) > p.lim.bytes:
+		p.s.refuse(&refusal{tooLarge, fmt.Sprintf("%d bytes, it takes %d", size(m), p.lim.bytes)}, m.Topic, f.queued)
 	default:
 		p.fit(m)
 		if err := p.c.send(m, left); err != nil {
@@ -238,16 +240,40 @@ func hasProperties(m *payload.Message) bool {
 	return m.PayloadFormat != nil || m.Expires || m.ContentType != nil || m.ResponseTopic != "" || m.CorrelationData != nil || len(m.User) > 0
 }
 
-// size is the most that the message takes as a packet.
+// size is the size of the message's PUBLISH on MQTT 5 (section 3.3).
 func size(m *payload.Message) int {
-	n := 32 + len(m.Topic) + len(m.Payload) + len(m.ResponseTopic) + len(m.CorrelationData)
-	if m.ContentType != nil {
-		n += len(*m.ContentType)
+	properties := 0
+	for bytes, there := range map[int]bool{2: m.PayloadFormat != nil, 5: m.Expires} {
+		if there {
+			properties += bytes
+		}
+	}
+	if m.ContentType != nil && *m.ContentType != "" {
+		properties += 3 + len(*m.ContentType)
+	}
+	if m.ResponseTopic != "" {
+		properties += 3 + len(m.ResponseTopic)
+	}
+	if len(m.CorrelationData) > 0 {
+		properties += 3 + len(m.CorrelationData)
 	}
 	for _, u := range m.User {
-		n += 5 + len(u.Name) + len(u.Value)
+		properties += 5 + len(u.Name) + len(u.Value)
 	}
-	return n
+	n := 2 + len(m.Topic) + varint(properties) + properties + len(m.Payload)
+	if m.QoS > 0 {
+		n += 2
+	}
+	return 1 + varint(n) + n
+}
+
+// varint is the length of a variable byte integer (section 1.5.5).
+func varint(n int) int {
+	length := 1
+	for ; n > 0x7f; n >>= 7 {
+		length++
+	}
+	return length
 }
 
 // patience is how long to wait for acknowledgements before looking at the queue again.
@@ -304,8 +330,7 @@ func (p *publisher) settle(wait time.Duration) error {
 func (p *publisher) judge(f flight, v verdict) {
 	switch {
 	case v != nil:
-		p.s.refused.Add(1)
-		p.s.once("the broker refuses a message; it is dropped, as others will be", "cause", v.Error())
+		p.s.refuse(v, f.topic, f.queued)
 	case f.queued:
 		p.s.published.Add(1)
 	case f.picture:

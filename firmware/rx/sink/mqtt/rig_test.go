@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/mqtt/server"
 	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
@@ -72,11 +74,17 @@ func mosquitto(t testing.TB, port, extra string) (stop func()) {
 	return stop
 }
 
-// picture is a sink.Picture that a test sets.
+// picture is a sink.Channel that a test sets.
 type picture struct {
 	mu   sync.Mutex
 	keys map[string][]byte
+
+	refused, expired atomic.Uint64
 }
+
+func (p *picture) Refused(n uint64) { p.refused.Add(n) }
+
+func (p *picture) Expired(n uint64) { p.expired.Add(n) }
 
 func (p *picture) Confirmed([]byte) bool { return true }
 
@@ -115,7 +123,7 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{q: q, pic: &picture{}}
-	deps := Deps{Queue: q, Picture: func() sink.Picture { return r.pic }, Pair: "pair"}
+	deps := Deps{Queue: q, Channel: func() sink.Channel { return r.pic }, Pair: "pair"}
 	for _, c := range change {
 		c(&deps)
 	}
@@ -143,6 +151,9 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 	})
 	return r
 }
+
+// broker is what the embedded broker has counted.
+func (r *rig) broker() server.Stats { return r.embedded.current.Load().Stats() }
 
 func (r *rig) event(m payload.Message) {
 	u := sink.Update{Event: true, Payload: m.Append(nil)}

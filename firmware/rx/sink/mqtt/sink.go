@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 )
@@ -51,6 +52,7 @@ const (
 	keepAlive  = 15 * time.Second
 	retryMin   = time.Second
 	retryMax   = 30 * time.Second
+	retryStuck = 2 * time.Second  // when it is one message that breaks connections
 	steady     = 10 * time.Second // a connection that held so long starts the back-off anew
 	batch      = 512              // records looked at together
 	window     = 512              // messages of QoS 1 and 2 that are not acknowledged yet
@@ -72,7 +74,7 @@ type Queue interface {
 // Deps is what a sink is given.
 type Deps struct {
 	Queue   Queue
-	Picture func() sink.Picture // may return nil before Run
+	Channel func() sink.Channel // may return nil before Run
 	Pair    string
 	Gateway func() []byte                                     // JSON of the gateway's state; nil: none
 	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: anybody may read
@@ -80,19 +82,14 @@ type Deps struct {
 
 // Stats is what a sink has done.
 type Stats struct {
-	Published  uint64 // messages off the queue that the broker has
-	Picture    uint64 // retained messages published again after a connect
-	Expired    uint64 // not published, because their time was over
-	Superseded uint64 // queued states that the picture made needless
-	Stripped   uint64 // published without their properties (3.1.1)
-	Lowered    uint64 // published with a lower QoS or without retain, as the broker demands
-	Refused    uint64 // by the broker, or too large for it
-	Unreadable uint64 // payloads that were no message
-
-	Clients        uint64 // connected to the embedded broker now
-	ClientRefusals uint64 // connections refused: wrong password, too many
-	PublishRefused uint64 // publishes of the embedded broker's clients
-	ClientDropped  uint64 // messages that a slow client of the embedded broker did not get
+	Published  uint64 `count:"published_messages" help:"Messages off the queue that the broker has."`
+	Picture    uint64 `count:"repeated_messages" help:"Retained messages published again after a connect."`
+	Expired    uint64 `count:"expired_messages" help:"Messages not published because their time was over."`
+	Superseded uint64 `count:"superseded_messages" help:"Queued states that a newer value made needless."`
+	Stripped   uint64 `count:"stripped_messages" help:"Messages published without their properties, which MQTT 3.1.1 cannot carry."`
+	Lowered    uint64 `count:"lowered_messages" help:"Messages published with a lower QoS or without the retain flag, as the broker demands."`
+	Unreadable uint64 `count:"unreadable_records" help:"Records that are not MQTT messages."`
+	Refusals
 }
 
 // Sink publishes one channel.
@@ -107,14 +104,17 @@ type Sink struct {
 
 	number atomic.Uint64 // of the last record of this run
 
-	published, picture, expired, superseded, stripped, lowered, refused, unreadable atomic.Uint64
+	published, picture, expired, superseded, stripped, lowered, unreadable atomic.Uint64
+	refusals                                                               [reasons]atomic.Uint64
 
 	embedded *embedded
 
 	mu     sync.Mutex
 	state  sink.State
 	reason string
-	warned map[string]bool
+
+	warned      map[string]bool // kinds of warnings, and refused topics
+	lastRefusal string
 }
 
 // New reads the certificates; it connects nothing yet.
@@ -162,6 +162,9 @@ func (s *Sink) Run(ctx context.Context) error {
 		}
 		if time.Since(began) > steady {
 			wait = retryMin
+		}
+		if progress == stuck { // it is there; the other messages wait
+			wait = min(wait, retryStuck)
 		}
 		select {
 		case <-ctx.Done():
@@ -212,7 +215,15 @@ func (s *Sink) once(what string, args ...any) {
 func (s *Sink) Status() (sink.State, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state, s.reason
+	n := s.refusalStats().Refused()
+	if s.state != sink.Up || n == 0 {
+		return s.state, s.reason
+	}
+	refusals := fmt.Sprintf("the broker refused %d messages, the last one to %s", n, s.lastRefusal)
+	if s.reason != "" {
+		refusals = s.reason + "; " + refusals
+	}
+	return s.state, refusals
 }
 
 // Ready returns nil while the broker is connected.
@@ -227,12 +238,21 @@ func (s *Sink) String() string { return "mqtt sink " + s.cfg.Channel }
 
 // Stats returns the counters.
 func (s *Sink) Stats() Stats {
-	st := Stats{
+	return Stats{
 		Published: s.published.Load(), Picture: s.picture.Load(), Expired: s.expired.Load(), Superseded: s.superseded.Load(),
-		Stripped: s.stripped.Load(), Lowered: s.lowered.Load(), Refused: s.refused.Load(), Unreadable: s.unreadable.Load(),
+		Stripped: s.stripped.Load(), Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(), Refusals: s.refusalStats(),
 	}
-	if s.embedded != nil {
-		s.embedded.stats(&st)
+}
+
+// Counters implements counter.Source.
+func (s *Sink) Counters() []counter.Set {
+	st := s.Stats()
+	sets := []counter.Set{counter.Of("mqtt_sink", s.cfg.Channel, &st)}
+	if e := s.embedded; e != nil {
+		if server := e.current.Load(); server != nil {
+			b := server.Stats()
+			sets = append(sets, counter.Of("mqtt_broker", s.cfg.Channel, &b))
+		}
 	}
-	return st
+	return sets
 }

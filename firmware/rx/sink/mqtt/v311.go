@@ -20,8 +20,8 @@ const window311 = 16
 type conn311 struct {
 	client paho3.Client
 	gone   chan struct{}
-	words  string
-	will   string
+	will   will
+	topic  string // of the will
 	sent   []paho3.Token
 	open   [3]int // of them by QoS
 	qos    []byte
@@ -31,13 +31,13 @@ type conn311 struct {
 	once  sync.Once
 }
 
-func (d *dialer) connect311(ctx context.Context, words string) (connection, error) {
-	c := &conn311{gone: make(chan struct{}), words: words, will: d.sink.willTopic()}
+func (d *dialer) connect311(ctx context.Context, will will) (connection, error) {
+	c := &conn311{gone: make(chan struct{}), will: will, topic: d.sink.willTopic()}
 	cfg := d.sink.cfg
 	o := paho3.NewClientOptions().AddBroker("tcp://"+d.address).SetProtocolVersion(4).SetClientID(cfg.ClientID).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(dialTime).
 		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
-		SetBinaryWill(d.sink.willTopic(), []byte(offline), 1, true).
+		SetBinaryWill(d.sink.willTopic(), []byte(offline), will.qos, will.retain).
 		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.open(ctx) }).
 		SetConnectionLostHandler(func(_ paho3.Client, err error) { c.fail(err) })
 	if cfg.Username != "" {
@@ -52,6 +52,10 @@ func (d *dialer) connect311(ctx context.Context, words string) (connection, erro
 		return nil, ctx.Err()
 	}
 	if err := token.Error(); err != nil {
+		c.client.Disconnect(0)
+		if hungUp(err) {
+			return nil, errHungUp
+		}
 		return nil, err
 	}
 	return c, nil
@@ -72,8 +76,8 @@ func (c *conn311) err() error {
 	return c.cause
 }
 
-func (c *conn311) note() string          { return c.words }
-func (c *conn311) limits() limits        { return limits{qos: 2, retain: true} }
+func (c *conn311) note() string          { return c.will.words() }
+func (c *conn311) limits() limits        { return limits{qos: 2, retain: c.will.retain} }
 func (c *conn311) filled()               {}
 func (c *conn311) lost() <-chan struct{} { return c.gone }
 
@@ -135,7 +139,7 @@ func (c *conn311) shift(got []verdict) []verdict {
 
 func (c *conn311) close(polite bool) {
 	if polite { // a broker forgets the will of a client that takes its leave (3.1.1 section 3.14.4)
-		c.client.Publish(c.will, 1, true, offline).WaitTimeout(time.Second)
+		c.client.Publish(c.topic, c.will.qos, c.will.retain, offline).WaitTimeout(time.Second)
 	}
 	c.client.Disconnect(100)
 }

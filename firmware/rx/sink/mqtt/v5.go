@@ -27,18 +27,20 @@ type conn5 struct {
 	box    *outbox
 	lim    limits
 	max    int
+	words  string
 	buf    bytes.Buffer
 
-	mu    sync.Mutex
-	cause error
+	mu     sync.Mutex
+	cause  error
+	failed chan struct{} // closed once there is a cause
 }
 
-func (d *dialer) connect5(ctx context.Context) (connection, error) {
+func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 	w, err := d.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn5{wire: w, box: newOutbox()}
+	c := &conn5{wire: w, box: newOutbox(), words: will.words(), failed: make(chan struct{})}
 	c.client = paho.NewClient(paho.ClientConfig{
 		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{},
 		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){func(paho.PublishReceived) (bool, error) { return true, nil }},
@@ -51,17 +53,11 @@ func (d *dialer) connect5(ctx context.Context) (connection, error) {
 		ClientID: cfg.ClientID, KeepAlive: uint16(keepAlive / time.Second), CleanStart: true,
 		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password, PasswordFlag: len(cfg.Password) > 0,
 		Properties:  &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
-		WillMessage: &paho.WillMessage{Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: 1, Retain: true},
+		WillMessage: &paho.WillMessage{Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: will.qos, Retain: will.retain},
 	})
 	if err != nil {
 		w.Close()
-		switch {
-		case w.refusesVersion():
-			return nil, errVersion
-		case connack != nil:
-			return nil, fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, reason(connack.ReasonCode))
-		}
-		return nil, err
+		return nil, d.refusal5(w, connack, err)
 	}
 	if p := connack.Properties; p != nil && p.AuthMethod != "" {
 		w.Close()
@@ -84,8 +80,25 @@ func (d *dialer) connect5(ctx context.Context) (connection, error) {
 	return c, nil
 }
 
-// reason words the codes that an operator can do something about.
-func reason(code byte) string {
+// refusal5 says why a CONNECT was not accepted.
+func (d *dialer) refusal5(w *wire, connack *paho.Connack, err error) error {
+	switch {
+	case w.refusesVersion():
+		return errVersion
+	case connack == nil && w.bad == nil && len(w.heard) == 0 && hungUp(err):
+		return errHungUp
+	case connack == nil:
+		return err
+	case connack.ReasonCode == packets.ConnackRetainNotSupported:
+		return errRetain
+	case connack.ReasonCode == packets.ConnackQoSNotSupported:
+		return errQoS
+	}
+	return fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, inWords(connack.ReasonCode))
+}
+
+// inWords words the codes that an operator can do something about.
+func inWords(code byte) string {
 	switch code {
 	case packets.ConnackBadUsernameOrPassword, packets.ConnackNotAuthorized:
 		return "(not authorised: check username and password_file)"
@@ -110,16 +123,26 @@ func (c *conn5) fail(err error) {
 	defer c.mu.Unlock()
 	if c.cause == nil {
 		c.cause = err
+		close(c.failed)
 	}
 }
 
+// err waits a moment for the cause: the library tells it after the end.
 func (c *conn5) err() error {
+	select {
+	case <-c.client.Done():
+		select {
+		case <-c.failed:
+		case <-time.After(time.Second):
+		}
+	default:
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-func (c *conn5) note() string          { return "" }
+func (c *conn5) note() string          { return c.words }
 func (c *conn5) limits() limits        { return c.lim }
 func (c *conn5) filled()               {}
 func (c *conn5) lost() <-chan struct{} { return c.client.Done() }
@@ -290,10 +313,10 @@ func (o *outbox) AddToSession(context.Context, pahosession.Packet, chan<- packet
 func (o *outbox) PacketReceived(p *packets.ControlPacket, _ chan<- *packets.Publish) error {
 	switch c := p.Content.(type) {
 	case *packets.Puback:
-		o.end(c.PacketID, refusal(c.ReasonCode, c.Reason))
+		o.end(c.PacketID, refused(c.ReasonCode, c.Reason()))
 	case *packets.Pubrec:
 		if c.ReasonCode >= 0x80 {
-			o.end(c.PacketID, refusal(c.ReasonCode, c.Reason))
+			o.end(c.PacketID, refused(c.ReasonCode, c.Reason()))
 			return nil
 		}
 		_, err := (&packets.Pubrel{PacketID: c.PacketID}).WriteTo(o.conn)
@@ -302,14 +325,6 @@ func (o *outbox) PacketReceived(p *packets.ControlPacket, _ chan<- *packets.Publ
 		o.end(c.PacketID, nil)
 	}
 	return nil
-}
-
-// refusal is nil for a reason that means success (MQTT 5.0 section 3.4.2.1).
-func refusal(code byte, words func() string) verdict {
-	if code < 0x80 {
-		return nil
-	}
-	return fmt.Errorf("reason 0x%02x: %s", code, words())
 }
 
 // Ack implements the library's session.
