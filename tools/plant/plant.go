@@ -14,9 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
+	"heliograph/firmware/mqtt/broker"
+	"heliograph/firmware/mqtt/server"
+	payload "heliograph/firmware/payload/mqtt"
 )
 
 // tags are what the press line measures: retained, the newest value counts.
@@ -25,61 +25,49 @@ var tags = []string{"press/temperature", "press/force", "press/stroke", "oven/te
 // Broker is a simulated broker with a controller that publishes to it.
 type Broker struct {
 	Address string // host:port
-	server  *mochi.Server
-	client  *mochi.Client
+	server  *server.Server
+	ended   chan error
 	sent    atomic.Uint64
 }
 
-// allow lets everyone in, on loopback.
-type allow struct{ mochi.HookBase }
-
-func (allow) ID() string { return "allow" }
-
-func (allow) Provides(b byte) bool { return b == mochi.OnConnectAuthenticate || b == mochi.OnACLCheck }
-
-func (allow) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
-
-func (allow) OnACLCheck(*mochi.Client, string, bool) bool { return true }
-
-// NewBroker starts a broker on a port of loopback.
+// NewBroker starts a broker on a port of loopback, to which clients may publish too.
 func NewBroker() (*Broker, error) {
-	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	if err := server.AddHook(new(allow), nil); err != nil {
-		return nil, fmt.Errorf("plant: %v", err)
-	}
-	l := listeners.NewTCP(listeners.Config{ID: "plant", Address: "127.0.0.1:0"})
-	err := server.AddListener(l)
-	if err == nil {
-		err = server.Serve()
-	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("plant: starting a broker: %v", err)
 	}
-	return &Broker{Address: l.Address(), server: server, client: server.NewClient(nil, "local", "controller", true)}, nil
+	b := &Broker{Address: ln.Addr().String(), ended: make(chan error, 1)}
+	b.server = server.New(ln, server.Config{
+		Log:    slog.New(slog.DiscardHandler),
+		Broker: broker.Config{Writable: true, Share: plantShare, Budget: 2 * plantShare},
+	})
+	go func() { b.ended <- b.server.Serve() }()
+	return b, nil
 }
+
+// plantShare is what a session of a simulated broker may hold, in bytes: the
+// transmitter may be slow to acknowledge.
+const plantShare = 128 << 20
 
 // Sent returns how many messages were published.
 func (b *Broker) Sent() uint64 { return b.sent.Load() }
 
 // Close ends the broker.
-func (b *Broker) Close() error { return b.server.Close() }
+func (b *Broker) Close() error {
+	b.server.Close()
+	return <-b.ended
+}
 
 // publish sends the next message: every other one is a retained value, the
 // others are events with the properties that such events carry.
 func (b *Broker) publish(at time.Time) error {
 	n := b.sent.Load() + 1
-	p := packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: Retained(n)},
-		PacketID:    uint16(n%0xffff + 1),
-		TopicName:   Topic(n),
-		Payload:     []byte(Message(n, at, tagOf(n), value(n))),
+	m := payload.Message{QoS: 1, Retain: Retained(n), Topic: Topic(n), Payload: []byte(Message(n, at, tagOf(n), value(n)))}
+	if !m.Retain {
+		kind := ContentType
+		m.ContentType, m.User = &kind, []payload.Property{{Name: "line", Value: "1"}}
 	}
-	if !Retained(n) {
-		p.Properties = packets.Properties{ContentType: ContentType, User: []packets.UserProperty{{Key: "line", Val: "1"}}}
-	}
-	if err := b.server.InjectPacket(b.client, p); err != nil {
-		return fmt.Errorf("plant: publishing: %v", err)
-	}
+	b.server.Publish(&m, 0)
 	b.sent.Store(n)
 	return nil
 }
