@@ -49,7 +49,7 @@ func rules() []rule {
 		{path: "firmware/counter", pure: true},
 		{path: "firmware/fairshare", pure: true},
 		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/store"}},
-		{path: "firmware/role", may: []string{"firmware/config"}},
+		{path: "firmware/role", may: []string{"firmware/config/...", "firmware/selfsigned", "firmware/status"}},
 		{path: "firmware/audit", pure: true},
 		{path: "firmware/audit/keeper", may: []string{"firmware/audit", "firmware/counter", "firmware/store"}},
 		{path: "firmware/status", may: []string{"firmware/audit", "firmware/counter", "firmware/fairshare", "firmware/release"}},

@@ -130,14 +130,6 @@ func (r *report) timeServers(raw rawTime) []string {
 	return servers
 }
 
-func (r *report) statusListen(raw rawStatus) string {
-	if raw.Listen == "" {
-		return ""
-	}
-	address, _ := r.hostPort("status", "listen", raw.Listen, "")
-	return address
-}
-
 // hostPort checks "host:port"; without a port it takes the given one.
 func (r *report) hostPort(a at, key, s, port string) (string, bool) {
 	if _, _, err := net.SplitHostPort(s); err != nil && port != "" {

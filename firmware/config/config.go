@@ -19,7 +19,7 @@ type TX struct {
 	State  string   // directory
 	PKI    string   // directory
 	Time   []string // NTP servers
-	Status string   // host:port of the status server, "" for none
+	Status Status
 	OPCUA  []OPCUASource
 	MQTT   []MQTTSource
 	Syslog []SyslogSource
@@ -33,7 +33,8 @@ type RX struct {
 	State      string
 	PKI        string
 	Time       []string
-	Status     string
+	Status     Status
+	Audit      SyslogSink // where the audit trail goes besides; without a Forward nowhere
 	OPCUA      []OPCUASink
 	MQTT       []MQTTSink
 	Syslog     []SyslogSink

@@ -32,7 +32,7 @@ func TestTXValues(t *testing.T) {
 		State:  in("state"),
 		PKI:    in("pki"),
 		Time:   []string{"10.0.0.1:123"},
-		Status: "127.0.0.1:9464",
+		Status: Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
 		OPCUA: []OPCUASource{{Channel: "press-line", Endpoint: "opc.tcp://10.0.0.5:4840", SecurityPolicy: "Basic256Sha256",
 			SecurityMode: "SignAndEncrypt", Username: "ot", Password: []byte("s3cret"), PublishingInterval: 100 * time.Millisecond,
 			Rebrowse: 10 * time.Minute, Include: []string{"/Objects/Plant/**"}, Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
@@ -64,7 +64,8 @@ func TestRXValues(t *testing.T) {
 		State:      in("state"),
 		PKI:        in("pki"),
 		Time:       []string{},
-		Status:     "127.0.0.1:9464",
+		Status:     Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
+		Audit:      SyslogSink{Channel: "heliograph", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
 		OPCUA:      []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(), UsersFile: in("users")}},
 		MQTT: []MQTTSink{
 			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/", Username: "gateway",
@@ -88,8 +89,8 @@ func TestDefaultsAndMedia(t *testing.T) {
 	if got.Link.Baud != 921600 || got.Link.Overhead != 0.25 || got.Link.Rate != 0 {
 		t.Errorf("got link %+v, want 921600 baud, 0.25, no rate", got.Link)
 	}
-	if got.State != filepath.Join(dir, "state") || got.PKI != filepath.Join(dir, "state", "pki") || got.Status != "" {
-		t.Errorf("got state %q, pki %q, status %q", got.State, got.PKI, got.Status)
+	if got.State != filepath.Join(dir, "state") || got.PKI != filepath.Join(dir, "state", "pki") || got.Status.Listen != "" {
+		t.Errorf("got state %q, pki %q, status %q", got.State, got.PKI, got.Status.Listen)
 	}
 	if m := got.MQTT[0]; m.Broker != "mqtts://b:8883" || !slices.Equal(m.Topics, []string{"#"}) || m.ClientID != "heliotx-p-c" {
 		t.Errorf("got %+v", m)
@@ -124,36 +125,43 @@ func TestFaults(t *testing.T) {
 		"number in a list":  {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n", "8: listen holds a whole number"},
 		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = \"none\"\n",
 			"1: pair \"a b\": names begin\n1: no channel\n2: address is missing\n4: baud does not go with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
-		"bad key file":      {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog, "5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
-		"no medium":         {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog, "2: medium is missing"},
-		"odd medium":        {strings.Replace(head, "udp", "wifi", 1) + oneSyslog, "3: medium \"wifi\" must be one of"},
-		"baud range":        {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"", "medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
-		"channel twice":     {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: the channel \"s\" stands already in line 10"},
-		"reserved channel":  {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: the name \"heliograph\""},
-		"channel numbers":   {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: the channels \"c316\" and \"c32\" have the same number"},
-		"same listener":     {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is listened on already in line 8"},
-		"bad port":          {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
-		"bad scheme":        {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": only tcp://, tls://, udp:// work here"},
-		"bad broker":        {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is no address"},
-		"no broker":         {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
-		"CA without TLS":    {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file does not go with an mqtt:// address"},
-		"version":           {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},
-		"topic filter":      {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: the topic filter\n9: the topic filter\n9: the topic filter"},
-		"empty topics":      {head + mqtt + "topics = []\n", "9: topics is empty"},
-		"class":             {head + mqtt + "class = \"fast\"\n", "9: class \"fast\" must be one of live, bulk"},
-		"lonely password":   {head + mqtt + "password_file = \"ot.password\"\n", "9: password_file needs a username"},
-		"no password file":  {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n", "10: password_file: there is no file"},
-		"TLS key missing":   {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
-		"TLS key of others": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
-		"CA is none":        {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n", "9: ca_file: "},
-		"mode and policy":   {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" does not go with"},
-		"policy":            {head + ua + "security_policy = \"Basic128\"\n", "9: security_policy \"Basic128\" must be one of"},
-		"user, no password": {head + ua + "username = \"u\"\n", "9: username needs a password_file"},
-		"user, two ways":    {head + ua + "username = \"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n", "9: username and user_certificate exclude"},
-		"swapped files":     {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n", "9: user_certificate: \n10: user_private_key:"},
-		"too frequent":      {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n", "9: publishing_interval: the time\n10: rebrowse: write a time"},
-		"glob":              {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
-		"inline table":      {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = \"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
+		"bad key file":               {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog, "5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
+		"no medium":                  {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog, "2: medium is missing"},
+		"odd medium":                 {strings.Replace(head, "udp", "wifi", 1) + oneSyslog, "3: medium \"wifi\" must be one of"},
+		"baud range":                 {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"", "medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
+		"channel twice":              {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: the channel \"s\" stands already in line 10"},
+		"reserved channel":           {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: the name \"heliograph\""},
+		"channel numbers":            {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: the channels \"c316\" and \"c32\" have the same number"},
+		"same listener":              {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is listened on already in line 8"},
+		"bad port":                   {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
+		"bad scheme":                 {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": only tcp://, tls://, udp:// work here"},
+		"bad broker":                 {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is no address"},
+		"no broker":                  {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
+		"update_listen alone":        {head + "[status]\nupdate_listen = \"127.0.0.1:1\"\n" + mqtt, "7: update_listen does not go with a status server that is off"},
+		"status listened on twice":   {head + "[status]\nlisten = \"127.0.0.1:9464\"\nupdate_listen = \"https://127.0.0.1:9464\"\n" + mqtt, "8: tcp 127.0.0.1:9464 is listened on already in line 7"},
+		"status host with a port":    {head + "[status]\nlisten = \"127.0.0.1:9464\"\nhosts = [\"a.example:9464\"]\n" + mqtt, "8: hosts: \"a.example:9464\" is not a name"},
+		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt, "8: certificate does not go with this listen\n9: private_key does not go with"},
+		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = \"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
+		"status users that are none": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
+		"audit forwarded by a TX":    {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt, "6: the key \"audit\" stands only in the other board's file"},
+		"CA without TLS":             {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file does not go with an mqtt:// address"},
+		"version":                    {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},
+		"topic filter":               {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: the topic filter\n9: the topic filter\n9: the topic filter"},
+		"empty topics":               {head + mqtt + "topics = []\n", "9: topics is empty"},
+		"class":                      {head + mqtt + "class = \"fast\"\n", "9: class \"fast\" must be one of live, bulk"},
+		"lonely password":            {head + mqtt + "password_file = \"ot.password\"\n", "9: password_file needs a username"},
+		"no password file":           {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n", "10: password_file: there is no file"},
+		"TLS key missing":            {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
+		"TLS key of others":          {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
+		"CA is none":                 {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n", "9: ca_file: "},
+		"mode and policy":            {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" does not go with"},
+		"policy":                     {head + ua + "security_policy = \"Basic128\"\n", "9: security_policy \"Basic128\" must be one of"},
+		"user, no password":          {head + ua + "username = \"u\"\n", "9: username needs a password_file"},
+		"user, two ways":             {head + ua + "username = \"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n", "9: username and user_certificate exclude"},
+		"swapped files":              {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n", "9: user_certificate: \n10: user_private_key:"},
+		"too frequent":               {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n", "9: publishing_interval: the time\n10: rebrowse: write a time"},
+		"glob":                       {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
+		"inline table":               {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = \"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +234,33 @@ func TestWarnings(t *testing.T) {
 	}
 	if len(warnings) != len(want) {
 		t.Errorf("got %v, want %v", warnings, want)
+	}
+}
+
+func TestStatusPort(t *testing.T) {
+	dir := folder(t)
+	for name, tt := range map[string]struct {
+		keys string
+		want Status
+		warn string
+	}{
+		"plain":              {"listen = \"127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
+		"http":               {"listen = \"http://127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
+		"TLS, made here":     {"listen = \"https://0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", Secure: true, UsersFile: filepath.Join(dir, "users")}, ""},
+		"users on loopback":  {"listen = \"127.0.0.1:9464\"\nusers_file = \"users\"", Status{Listen: "127.0.0.1:9464", UsersFile: filepath.Join(dir, "users")}, ""},
+		"users in the clear": {"listen = \"0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", UsersFile: filepath.Join(dir, "users")}, "passwords cross the network in the clear"},
+		"updates apart, with a certificate": {"listen = \"127.0.0.1:9464\"\nupdate_listen = \"https://0.0.0.0:9465/\"\nhosts = [\"a.example\"]\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"",
+			Status{Listen: "127.0.0.1:9464", UpdateListen: "0.0.0.0:9465", UpdateSecure: true, Hosts: []string{"a.example"}, TLS: TLS{Certificate: filepath.Join(dir, "own.pem"), PrivateKey: filepath.Join(dir, "own.key")}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, warnings, err := ParseTX(strings.NewReader(head+oneSyslog+"[status]\n"+tt.keys+"\n"), dir)
+			if err != nil || !reflect.DeepEqual(got.Status, tt.want) {
+				t.Errorf("got %+v, %v; want %+v", got.Status, err, tt.want)
+			}
+			if warned := len(warnings) > 0; warned != (tt.warn != "") || warned && !strings.Contains(warnings[0].String(), tt.warn) {
+				t.Errorf("got %v, want a warning of %q", warnings, tt.warn)
+			}
+		})
 	}
 }
 

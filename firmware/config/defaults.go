@@ -11,6 +11,7 @@ const (
 	defaultBaud       = 921600
 	defaultOverhead   = "25%"
 	defaultSpool      = "64MiB"
+	defaultAuditSpool = "1MiB"
 	defaultTopic      = "#"
 	defaultPublishing = "100ms"
 	defaultRebrowse   = "10m"

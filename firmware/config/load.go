@@ -45,7 +45,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		Link:   r.link(raw.Link),
 		State:  r.path(orElse(raw.State.Directory, defaultState)),
 		Time:   r.timeServers(raw.Time),
-		Status: r.statusListen(raw.Status),
+		Status: r.status(raw.Status),
 	}
 	c.PKI = r.pki(raw.PKI, c.State)
 	channels := channelSet{report: r}
@@ -60,7 +60,8 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		c.MQTT = append(c.MQTT, r.mqttSource(a, one, c.Pair))
 	}
 	ports := portSet{report: r}
-	ports.add("status", "listen", "tcp", c.Status)
+	ports.add("status", "listen", "tcp", c.Status.Listen)
+	ports.add("status", keyUpdateListen, "tcp", c.Status.UpdateListen)
 	for i, one := range raw.Syslog {
 		a := element("syslog", i)
 		channels.add(a, one.Channel)
@@ -89,11 +90,13 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 		Link:       r.link(raw.Link),
 		State:      r.path(orElse(raw.State.Directory, defaultState)),
 		Time:       r.timeServers(raw.Time),
-		Status:     r.statusListen(raw.Status),
+		Status:     r.status(raw.Status),
+		Audit:      r.audit(raw.Audit),
 	}
 	c.PKI = r.pki(raw.PKI, c.State)
 	channels, ports := channelSet{report: r}, portSet{report: r}
-	ports.add("status", "listen", "tcp", c.Status)
+	ports.add("status", "listen", "tcp", c.Status.Listen)
+	ports.add("status", keyUpdateListen, "tcp", c.Status.UpdateListen)
 	for i, one := range raw.OPCUA {
 		a := element("opcua", i)
 		channels.add(a, one.Channel)

@@ -25,6 +25,7 @@ type rawRX struct {
 	PKI        rawDirectory    `toml:"pki"`
 	Time       rawTime         `toml:"time"`
 	Status     rawStatus       `toml:"status"`
+	Audit      rawAudit        `toml:"audit"`
 	OPCUA      []rawOPCUASink  `toml:"opcua"`
 	MQTT       []rawMQTTSink   `toml:"mqtt"`
 	Syslog     []rawSyslogSink `toml:"syslog"`
@@ -50,7 +51,20 @@ type rawTime struct {
 }
 
 type rawStatus struct {
-	Listen string `toml:"listen"`
+	Listen       string   `toml:"listen"`
+	UpdateListen string   `toml:"update_listen"`
+	Hosts        []string `toml:"hosts"`
+	UsersFile    string   `toml:"users_file"`
+	Certificate  string   `toml:"certificate"`
+	PrivateKey   string   `toml:"private_key"`
+}
+
+type rawAudit struct {
+	Forward     string `toml:"forward"`
+	CAFile      string `toml:"ca_file"`
+	Certificate string `toml:"certificate"`
+	PrivateKey  string `toml:"private_key"`
+	Spool       string `toml:"spool"`
 }
 
 type rawOPCUASource struct {

@@ -38,6 +38,8 @@ type Keeper struct {
 	log   *slog.Logger
 	takes []func(audit.Message)
 
+	writing sync.Mutex // one save at a time
+
 	mu          sync.Mutex
 	own, theirs *audit.Trail
 	dirty       bool // something is not on the disk
@@ -173,31 +175,32 @@ func (k *Keeper) Run(ctx context.Context) error {
 // Close keeps what is left, and what is held back too. The next run hands it on.
 func (k *Keeper) Close() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.own.Flush()
 	k.collect()
-	if k.dirty || k.moved {
-		k.save()
-	}
+	k.dirty = k.dirty || k.moved
+	k.mu.Unlock()
+	k.save()
 }
 
 // step keeps what is new, and then hands it on.
 func (k *Keeper) step() {
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.own.Tick(time.Now())
 	k.collect()
-	if k.dirty {
-		k.save()
-	}
-	for _, e := range k.unsent {
-		for _, take := range k.takes {
-			take(audit.Message{Trail: k.trail(e).ID(), Entry: e})
-		}
+	events := k.unsent
+	k.unsent = nil
+	k.mu.Unlock()
+	k.save()
+	for _, e := range events {
+		k.mu.Lock()
+		m := audit.Message{Trail: k.trail(e).ID(), Entry: e}
 		k.trail(e).HandedOn(e.Number)
 		k.moved = true
+		k.mu.Unlock()
+		for _, take := range k.takes {
+			take(m)
+		}
 	}
-	k.unsent = nil
 }
 
 // trail returns the one that an event belongs to.
@@ -208,16 +211,27 @@ func (k *Keeper) trail(e audit.Event) *audit.Trail {
 	return k.own
 }
 
-// save writes both trails. A disk that fails is tried again each second.
+// save writes both trails when something is new. A disk that fails is tried again each
+// second; nobody who has an event waits for one that is slow.
 func (k *Keeper) save() {
+	k.writing.Lock()
+	defer k.writing.Unlock()
+	k.mu.Lock()
+	if !k.dirty {
+		k.mu.Unlock()
+		return
+	}
 	b, err := json.Marshal(map[string]*audit.Trail{"own": k.own, "theirs": k.theirs})
+	k.dirty, k.moved = false, false
+	k.mu.Unlock()
 	if err == nil {
 		err = store.Write(k.path, b)
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.broken = nil
 	if err != nil {
 		k.stats.Unkept++
-		k.broken = fmt.Errorf("audit: events are not kept over a restart: %v", err)
-		return
+		k.dirty, k.broken = true, fmt.Errorf("audit: events are not kept over a restart: %v", err)
 	}
-	k.dirty, k.moved, k.broken = false, false, nil
 }

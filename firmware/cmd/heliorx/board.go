@@ -38,6 +38,9 @@ type board struct {
 	tasks   []task.Task
 	outs    []out
 	queues  []*spool.Queue
+	audit   *out // of the audit trail; nil: it is not forwarded
+
+	unforwarded auditCounts
 
 	steps      atomic.Uint64
 	authFailed uint64            // of which the operator has been told
@@ -180,7 +183,11 @@ func (b *board) snapshot() status.Snapshot {
 	}
 	slices.SortFunc(s.Certificates, status.Certificate.Compare)
 	protocols := map[string]string{}
-	for _, o := range b.outs {
+	outs := b.outs
+	if b.audit != nil {
+		outs = append(slices.Clone(outs), *b.audit)
+	}
+	for _, o := range outs {
 		protocols[o.channel] = o.protocol
 		state, reason := o.sink.Status()
 		p := status.Peer{Channel: o.channel, Name: o.sink.String(), State: state.String(), Reason: reason, Address: o.address}

@@ -29,7 +29,6 @@ import (
 	"heliograph/firmware/rx/sink/syslog"
 	"heliograph/firmware/rx/spool"
 	"heliograph/firmware/selfsigned"
-	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
 	"heliograph/firmware/timekeeping"
@@ -79,6 +78,9 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if err := b.sinks(log); err != nil {
 		return err
 	}
+	if err := b.forwardAudit(log); err != nil {
+		return err
+	}
 	b.link.Resume(remembered.Account())
 	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b, journal)}
 	b.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
@@ -86,8 +88,12 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, b.ntp)
 	}
-	if cfg.Status != "" {
-		server := &status.Server{Listen: cfg.Status, Snapshot: b.snapshot, Role: b.ready(runner), Audit: journal.Add, Log: log}
+	if cfg.Status.Listen != "" {
+		server, err := role.StatusServer(cfg.Status, cfg.PKI, journal.Add, log)
+		if err != nil {
+			return err
+		}
+		server.Snapshot, server.Role = b.snapshot, b.ready(runner)
 		if report.Wanted() {
 			server.Updates = updates
 		}
@@ -97,17 +103,6 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		runner.Tasks = append(runner.Tasks, &report.Task{To: os.Stdout, Look: b.report(runner)})
 	}
 	return runner.Run(ctx)
-}
-
-// trail is the sink of the gateway's own channel: its events are the transmitter's
-// audit trail, its state is looked up when it is wanted.
-type trail struct{ journal *keeper.Keeper }
-
-// Deliver implements sink.Sink.
-func (t trail) Deliver(u sink.Update) {
-	if u.Event {
-		t.journal.Take(u.Payload)
-	}
 }
 
 // sinks makes a task of every configured sink, each with its channel and spool.

@@ -25,7 +25,6 @@ import (
 	"heliograph/firmware/report"
 	"heliograph/firmware/role"
 	"heliograph/firmware/selfsigned"
-	"heliograph/firmware/status"
 	"heliograph/firmware/store"
 	"heliograph/firmware/task"
 	"heliograph/firmware/timekeeping"
@@ -100,8 +99,12 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, r.ntp)
 	}
-	if cfg.Status != "" {
-		server := &status.Server{Listen: cfg.Status, Snapshot: r.snapshot, Role: r.ready(runner), Audit: journal.Add, Log: log}
+	if cfg.Status.Listen != "" {
+		server, err := role.StatusServer(cfg.Status, cfg.PKI, journal.Add, log)
+		if err != nil {
+			return err
+		}
+		server.Snapshot, server.Role = r.snapshot, r.ready(runner)
 		if report.Wanted() {
 			server.Updates = updates
 		}
