@@ -193,10 +193,12 @@ func (r *report) bulk(a at, class string) bool {
 	return r.choice(a, "class", orElse(class, "live"), "live", "bulk") == "bulk"
 }
 
-func (r *report) spool(a at, s string) int64 {
-	size, err := parseSize(orElse(s, defaultSpool))
+func (r *report) spool(a at, s string) int64 { return r.size(a, "spool", orElse(s, defaultSpool)) }
+
+func (r *report) size(a at, key, s string) int64 {
+	size, err := parseSize(s)
 	if err != nil {
-		r.fault(a, "spool", "spool: %v", err)
+		r.fault(a, key, "%s: %v", key, err)
 	}
 	return size
 }

@@ -136,6 +136,7 @@ type OPCUASource struct {
 	UserPrivateKey     string
 	PublishingInterval time.Duration
 	Rebrowse           time.Duration
+	AddressSpace       int64 // bytes
 	Include            []string
 	Exclude            []string
 }

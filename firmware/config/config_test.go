@@ -35,7 +35,7 @@ func TestTXValues(t *testing.T) {
 		Status: Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
 		OPCUA: []OPCUASource{{Channel: "press-line", Endpoint: "opc.tcp://10.0.0.5:4840", SecurityPolicy: "Basic256Sha256",
 			SecurityMode: "SignAndEncrypt", Username: "ot", Password: []byte("s3cret"), PublishingInterval: 100 * time.Millisecond,
-			Rebrowse: 10 * time.Minute, Include: []string{"/Objects/Plant/**"}, Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
+			Rebrowse: 10 * time.Minute, AddressSpace: 44 << 20, Include: []string{"/Objects/Plant/**"}, Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
 		MQTT: []MQTTSource{
 			{Channel: "cell-1", Broker: "mqtt://10.0.0.6:1883", Version: MQTTAuto, Topics: []string{"#"}, Username: "ot",
 				Password: []byte("s3cret"), ClientID: "heliotx-cell-1"},

@@ -15,8 +15,10 @@ const (
 	defaultTopic      = "#"
 	defaultPublishing = "100ms"
 	defaultRebrowse   = "10m"
-	defaultPolicy     = "Basic256Sha256"
-	defaultMode       = "SignAndEncrypt"
+
+	defaultAddressSpace = "44MiB"
+	defaultPolicy       = "Basic256Sha256"
+	defaultMode         = "SignAndEncrypt"
 )
 
 // defaultSecurity is what an OPC UA listener offers when it is not told.

@@ -21,6 +21,7 @@ func (r *report) opcuaSource(a at, raw rawOPCUASource) OPCUASource {
 		Password:           r.password(a, raw.Username, raw.PasswordFile),
 		PublishingInterval: r.duration(a, "publishing_interval", orElse(raw.PublishingInterval, defaultPublishing), minPublish, maxPublish),
 		Rebrowse:           r.duration(a, "rebrowse", orElse(raw.Rebrowse, defaultRebrowse), minRebrowse, maxRebrowse),
+		AddressSpace:       r.size(a, "address_space", orElse(raw.AddressSpace, defaultAddressSpace)),
 		Include:            raw.Include,
 		Exclude:            raw.Exclude,
 	}

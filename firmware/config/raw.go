@@ -79,6 +79,7 @@ type rawOPCUASource struct {
 	UserPrivateKey     string   `toml:"user_private_key"`
 	PublishingInterval string   `toml:"publishing_interval"`
 	Rebrowse           string   `toml:"rebrowse"`
+	AddressSpace       string   `toml:"address_space"`
 	Include            []string `toml:"include"`
 	Exclude            []string `toml:"exclude"`
 }

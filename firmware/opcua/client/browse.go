@@ -12,18 +12,31 @@ import (
 
 // Our own choices.
 const (
-	maxReferences = 500_000 // held at a time
-	maxPoint      = 64 << 10
-	maxEmpty      = 100 // continuations in a row that continue nothing
+	maxHeld  = 24 << 20 // bytes of references held at a time
+	maxPoint = 64 << 10
+	maxEmpty = 100 // continuations in a row that continue nothing
+
+	// A node may continue maxContinuations times, and once more for every
+	// perContinuation references that it has listed so far.
+	maxContinuations = 1000
+	perContinuation  = 8
 )
+
+// held is what a reference takes in memory.
+func held(r addrspace.Reference) int {
+	const fields = 104
+	return fields + len(r.Target.Text) + len(r.Type.Text) + len(r.External)
+}
 
 // resultMask asks for the reference type and the direction. All else a client that
 // reads the far node's attributes knows from there.
 const resultMask = 0x01 | 0x02
 
 // Browse calls f for each node with all references that the server lists for it, in
-// both directions and of every type, or with the status that says why not. Calls come
-// in no particular order; f may keep what it is given.
+// both directions and of every type, or with the status that says why not. A node
+// whose references are more than are held here, or that continues without end, has
+// Bad_EncodingLimitsExceeded beside those it listed until then. Calls come in no
+// particular order; f may keep what it is given.
 func (s *Session) Browse(ctx context.Context, ids []rawvalue.NodeID, f func(i int, status ua.StatusCode, refs []addrspace.Reference)) error {
 	b := browser{s: s, ids: ids, f: f}
 	for next := 0; next < len(ids); {
@@ -52,8 +65,11 @@ type browsed struct {
 	at     int
 	status ua.StatusCode
 	refs   []addrspace.Reference
+	size   int    // of refs, in bytes
 	point  []byte // where to go on, nil at the end
 	empty  int    // continuations in a row without a reference
+	rounds int    // continuations
+	over   bool   // it has listed all that is taken of one node
 }
 
 // part browses some nodes with at most so many references for each in one response, 0
@@ -80,6 +96,10 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 	var again []int
 	var why ua.StatusCode
 	for _, n := range list {
+		if n.over {
+			b.f(n.at, ua.StatusBadEncodingLimitsExceeded, n.refs)
+			continue
+		}
 		switch n.status {
 		case ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid, ua.StatusBadEncodingLimitsExceeded:
 			again, why = append(again, n.at), n.status
@@ -87,10 +107,10 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 			b.f(n.at, n.status, n.refs)
 		}
 	}
+	b.release(list)
 	if len(again) == 0 {
 		return nil
 	}
-	b.release(list)
 	size := max(1, points, len(again)/2)
 	if len(again) == len(at) {
 		size = min(size, len(again)/2)
@@ -144,7 +164,7 @@ func (b *browser) first(ctx context.Context, at []int, most uint32) ([]*browsed,
 	for k, i := range at {
 		list[k] = &browsed{at: i}
 	}
-	return list, results(&a.Cursor, "Browse", list, maxReferences)
+	return list, results(&a.Cursor, "Browse", list, maxHeld, len(at) == 1)
 }
 
 // follow goes on where nodes have more references until none has, and leaves the
@@ -152,9 +172,9 @@ func (b *browser) first(ctx context.Context, at []int, most uint32) ([]*browsed,
 func (b *browser) follow(ctx context.Context, list []*browsed) error {
 	for {
 		var open []*browsed
-		held := 0
+		taken := 0
 		for _, n := range list {
-			if held += len(n.refs); n.point != nil {
+			if taken += n.size; n.point != nil && !n.over {
 				open = append(open, n)
 			}
 		}
@@ -162,25 +182,25 @@ func (b *browser) follow(ctx context.Context, list []*browsed) error {
 			return nil
 		}
 		open = open[:min(len(open), b.s.batches.browse.size())]
-		err := b.next(ctx, open, maxReferences-held)
+		err := b.next(ctx, open, maxHeld-taken, len(list) == 1)
 		if err != nil && !b.s.divides(err, &b.s.batches.browse, len(open)) {
 			return err
 		}
 		if err != nil { // what the points stand for now nobody knows: once more from the start
 			b.release(open)
 			for _, n := range open {
-				n.refs, n.status, n.point = nil, ua.StatusBadContinuationPointInvalid, nil
+				n.refs, n.size, n.status, n.point = nil, 0, ua.StatusBadContinuationPointInvalid, nil
 			}
 		}
 	}
 }
 
-func (b *browser) next(ctx context.Context, list []*browsed, room int) error {
+func (b *browser) next(ctx context.Context, list []*browsed, room int, alone bool) error {
 	a, err := b.s.do(ctx, browseNext(), b.s.timeout, func(p []byte) []byte { return appendPoints(p, false, list) })
 	if err != nil {
 		return err
 	}
-	return results(&a.Cursor, "BrowseNext", list, room)
+	return results(&a.Cursor, "BrowseNext", list, room, alone)
 }
 
 func appendPoints(p []byte, release bool, list []*browsed) []byte {
@@ -211,47 +231,65 @@ func (b *browser) release(list []*browsed) {
 	}
 }
 
-// results reads an array of BrowseResults into list, with at most so many references.
-func results(c *rawvalue.Cursor, service string, list []*browsed, room int) error {
+// results reads an array of BrowseResults into list, with at most room bytes of
+// references. A node that is alone in its request may have as many as there is room.
+func results(c *rawvalue.Cursor, service string, list []*browsed, room int, alone bool) error {
 	const smallest = 12 // bytes of a BrowseResult
 	n := c.Length(smallest)
 	if c.Err() == nil && n != len(list) {
 		return wrongCount(service, n, len(list))
 	}
 	for _, b := range list {
-		b.status = ua.StatusCode(c.Uint32())
-		b.point = nil
-		if p := c.Bytes(); len(p) > maxPoint {
-			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "a continuation point is longer than 64 KiB"}
-		} else if len(p) > 0 {
-			b.point = append([]byte(nil), p...)
+		left, err := b.read(c, service, room)
+		if err != nil {
+			return err
 		}
-		before := len(b.refs)
-		count := max(0, c.Length(18)) // bytes of the smallest ReferenceDescription
-		if room -= count; room < 0 {
-			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: fmt.Sprintf("more than %d references", maxReferences)}
-		}
-		for range count {
-			r, err := reference(c)
-			if err != nil {
-				return malformed(service, err)
-			}
-			b.refs = append(b.refs, r)
-		}
-		if isBad(b.status) {
-			b.refs, b.point = nil, nil
-		}
-		if b.empty++; len(b.refs) > before {
-			b.empty = 0
-		}
-		if b.empty > maxEmpty {
-			return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "the server continues without end"}
-		}
+		room = left
 	}
-	if err := c.Err(); err != nil {
+	switch err := c.Err(); {
+	case err != nil:
 		return malformed(service, err)
+	case room < 0 && alone:
+		list[0].over = true
+	case room < 0: // the points are known, and can be released
+		return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: fmt.Sprintf("more than %d MiB of references", maxHeld>>20)}
 	}
 	return nil
+}
+
+// read reads the BrowseResult of one node, and keeps its references while there is
+// room. It returns what is left of room, a negative number once something was not kept.
+func (b *browsed) read(c *rawvalue.Cursor, service string, room int) (int, error) {
+	b.status = ua.StatusCode(c.Uint32())
+	b.point = nil
+	if p := c.Bytes(); len(p) > maxPoint {
+		return room, &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "a continuation point is longer than 64 KiB"}
+	} else if len(p) > 0 {
+		b.point = append([]byte(nil), p...)
+	}
+	before := len(b.refs)
+	for range max(0, c.Length(18)) { // bytes of the smallest ReferenceDescription
+		r, err := reference(c)
+		if err != nil {
+			return room, malformed(service, err)
+		}
+		if room >= 0 {
+			room -= held(r)
+		}
+		if room >= 0 {
+			b.refs = append(b.refs, r)
+			b.size += held(r)
+		}
+	}
+	if isBad(b.status) {
+		b.refs, b.size, b.point = nil, 0, nil
+	}
+	b.rounds++
+	if b.empty++; len(b.refs) > before {
+		b.empty = 0
+	}
+	b.over = b.empty > maxEmpty || b.rounds > maxContinuations+len(b.refs)/perContinuation
+	return room, nil
 }
 
 // reference reads a ReferenceDescription (OPC 10000-4 §7.30).

@@ -187,34 +187,53 @@ func TestBrowseGivesUpOnAServerWithoutContinuationPoints(t *testing.T) {
 	})
 }
 
+// TestBrowseEndsWithAServerThatContinuesWithoutEnd: each node of a batch has another
+// continuation point each time, with so many references.
 func TestBrowseEndsWithAServerThatContinuesWithoutEnd(t *testing.T) {
-	for name, references := range map[string]int{"empty": 0, "full": 100_000} {
+	for name, test := range map[string]struct{ nodes, references, most int }{
+		"empty": {20, 0, maxEmpty + 3}, "one": {20, 1, 2 * maxContinuations}, "full": {3, 100_000, 50},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(t)
-				asked := 0
+				asked, open := 0, 0
 				endless := func(c call) ([]byte, ua.StatusCode) {
-					if c.kind == id.BrowseNextRequest_Encoding_DefaultBinary && c.Byte() != 0 {
-						return nil, ua.StatusBadServiceUnsupported
+					n := 0
+					release := false
+					if c.kind == id.BrowseNextRequest_Encoding_DefaultBinary {
+						release = c.Byte() != 0
+						n = c.Length(4)
+						open -= n
+					} else {
+						c.Skip(2 + 12 + 4)
+						n = c.Length(1)
 					}
 					asked++
-					b := appendBytes(appendUint32(appendUint32(nil, 1), 0), []byte{1, 2, 3, 4})
-					b = appendUint32(b, uint32(references))
-					for range references {
-						b = append(b, 0, 35, 1, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0)
+					b := appendUint32(nil, uint32(n))
+					for range n {
+						if release {
+							b = append(appendUint32(b, 0), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+							continue
+						}
+						open++
+						b = appendBytes(appendUint32(b, 0), []byte{1, 2, 3, 4})
+						b = appendUint32(b, uint32(test.references))
+						for range test.references {
+							b = append(b, 0, 35, 1, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0)
+						}
 					}
 					return appendUint32(b, nullLength), 0
 				}
 				f.on(id.BrowseRequest_Encoding_DefaultBinary, endless)
 				f.on(id.BrowseNextRequest_Encoding_DefaultBinary, endless)
 				calls := 0
-				err := f.connect().Browse(t.Context(), make([]rawvalue.NodeID, 1), func(_ int, status ua.StatusCode, refs []addrspace.Reference) {
-					if calls++; !isBad(status) || refs != nil {
-						t.Errorf("got %v and %d references, want a bad status alone", status, len(refs))
+				err := f.connect().Browse(t.Context(), make([]rawvalue.NodeID, test.nodes), func(_ int, status ua.StatusCode, refs []addrspace.Reference) {
+					if calls++; !isBad(status) || len(refs) < test.references || len(refs) > maxHeld/104 {
+						t.Errorf("got %v and %d references, want a bad status and those that fit", status, len(refs))
 					}
 				})
-				if err != nil || calls != 1 || asked > 3*(maxEmpty+2) {
-					t.Errorf("got %v, %d calls, %d requests", err, calls, asked)
+				if err != nil || calls != test.nodes || asked > test.most || open > 0 {
+					t.Errorf("got %v, %d calls, %d requests, %d points left open; want %d calls, at most %d requests", err, calls, asked, open, test.nodes, test.most)
 				}
 			})
 		})

@@ -42,7 +42,7 @@ func (m *model) save(path string, scope uint64) error {
 }
 
 // loadModel reads the cache; nil without an error if there is none for this scope.
-func loadModel(path string, scope uint64) (*model, error) {
+func loadModel(path string, scope uint64, most int) (*model, error) {
 	b, err := store.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -53,17 +53,18 @@ func loadModel(path string, scope uint64) (*model, error) {
 	if len(b) < 13 || b[0] != cacheVersion || binary.BigEndian.Uint64(b[1:]) != scope {
 		return nil, nil
 	}
-	m := newModel(nil)
+	m := newModel(nil, most)
 	b = b[9:]
 	picture, b, ok := cut(b)
 	if !ok || m.Picture.Parse(picture) != nil || len(b) < 4 {
 		return nil, errCache
 	}
 	handles := binary.BigEndian.Uint32(b)
-	if handles > maxNodes {
+	if uint64(handles)*handleBytes > uint64(most) {
 		return nil, errCache
 	}
 	m.nodes, m.live = make([]rawvalue.NodeID, handles), make([]bool, handles)
+	m.sizes, m.size = make([]uint32, handles), int(handles)*handleBytes
 	for b = b[4:]; len(b) > 0; {
 		if len(b) < 8 {
 			return nil, errCache
@@ -91,6 +92,7 @@ func (m *model) restore(number uint32, block []byte) error {
 			return
 		}
 		m.handles[n.ID], m.nodes[h] = uint32(h), n.ID
+		m.size += len(n.ID.Text)
 		nodes = append(nodes, n)
 	})
 	if err != nil || bad {

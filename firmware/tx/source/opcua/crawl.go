@@ -25,16 +25,34 @@ type looker interface {
 // server takes.
 const batch = 1000
 
+// maxBatch bounds the attributes of nodes that are read together, in bytes.
+const maxBatch = 4 << 20
+
+// newCrawl bounds what the server can make it hold by what the address space may
+// take. By default, with the model, which holds what was found before, and the
+// values, that leaves a board's transmitter below 150 MB.
+func newCrawl(server looker, patterns *selection.Patterns, most int) *crawl {
+	c := &crawl{server: server, patterns: patterns, most: most, room: most / 2}
+	c.graph.Limit = most / 4 * 3
+	return c
+}
+
 // crawl finds all nodes that can be reached from the Root folder over any
 // reference in any direction, and then hands those that cross to take with all
-// their attributes but the Value.
+// their attributes but the Value. At its bounds it goes on with what it has found
+// until then: that crosses, nothing that was known before is removed, and the
+// operator is told. With exclude patterns nothing crosses of a crawl that was cut: a
+// path that was not followed may be one that excludes.
 type crawl struct {
 	server   looker
 	patterns *selection.Patterns
 	graph    selection.Graph
 	classes  []ua.NodeClass
-	keep     []bool // nodes that cross
-	failed   int    // nodes that could not be browsed
+	keep     []bool            // nodes that cross
+	failed   []selection.Index // nodes that could not be browsed
+	cut      string            // the bound at which it ended, if it did
+	most     int
+	room     int // for attributes, but the small ones
 }
 
 // run returns after every node was taken. keep and classes stay for the caller.
@@ -46,8 +64,9 @@ func (c *crawl) run(ctx context.Context, take func(nodes []addrspace.Node) error
 		return err
 	}
 	c.keep = c.patterns.Select(&c.graph)
+	c.graph.DropNames()
 	for i, class := range c.classes { // what does not exist is not mirrored, whoever refers to it
-		c.keep[i] = c.keep[i] && class != 0
+		c.keep[i] = c.keep[i] && class != 0 && (c.cut == "" || !c.patterns.Excludes())
 	}
 	return c.describe(ctx, take)
 }
@@ -55,14 +74,18 @@ func (c *crawl) run(ctx context.Context, take func(nodes []addrspace.Node) error
 // find follows references until there is no new node.
 func (c *crawl) find(ctx context.Context) error {
 	c.graph.Add(rawvalue.NodeID{Number: id.RootFolder})
-	for done := 0; done < c.graph.Len(); {
+	for done := 0; done < c.graph.Len() && c.graph.LeftOut() == 0; {
 		ids := make([]rawvalue.NodeID, 0, batch)
 		for i := done; i < c.graph.Len() && len(ids) < batch; i++ {
 			ids = append(ids, c.graph.ID(selection.Index(i)))
 		}
 		err := c.server.Browse(ctx, ids, func(i int, status ua.StatusCode, refs []addrspace.Reference) {
-			if status != ua.StatusOK && status != ua.StatusBadNodeIDUnknown {
-				c.failed++
+			at := selection.Index(done + i)
+			switch {
+			case len(refs) > 0 && isBad(status):
+				c.end("the references of %v have no end, %d cross", c.graph.ID(at).UA(), len(refs))
+			case status != ua.StatusOK && status != ua.StatusBadNodeIDUnknown:
+				c.failed = append(c.failed, at)
 			}
 			c.graph.SetReferences(selection.Index(done+i), refs)
 		})
@@ -70,11 +93,42 @@ func (c *crawl) find(ctx context.Context) error {
 			return err
 		}
 		done += len(ids)
-		if c.graph.Len() > maxNodes {
-			return fmt.Errorf("opcua: the server has more than %d nodes; exclude some of them", maxNodes)
-		}
+	}
+	slices.Sort(c.failed)
+	if c.graph.LeftOut() > 0 {
+		c.end("nodes and references take more than address_space allows; %d nodes were found", c.graph.Len())
 	}
 	return nil
+}
+
+// restore gives nodes that could not be browsed the references that the model has.
+func (c *crawl) restore(m *model, nodes []addrspace.Node) {
+	if len(c.failed) == 0 {
+		return
+	}
+	m.space.View(func(v addrspace.View) {
+		for i := range nodes {
+			at, _ := c.graph.Find(nodes[i].ID)
+			if _, failed := slices.BinarySearch(c.failed, at); !failed {
+				continue
+			}
+			if old, ok := m.node(v, nodes[i].ID); ok {
+				nodes[i].References = old.References
+			}
+		}
+	})
+}
+
+// end notes the bound that ended a part of the crawl; the first one is told.
+func (c *crawl) end(format string, a ...any) {
+	if c.cut == "" {
+		c.cut = fmt.Sprintf(format, a...)
+	}
+}
+
+// large tells whether an attribute is counted; small ones are shared by many nodes.
+func large(a addrspace.Attribute) bool {
+	return len(a.Value) > 32 || a.ID == ua.AttributeIDNodeID || a.ID == ua.AttributeIDBrowseName || a.ID == ua.AttributeIDDisplayName
 }
 
 // classify reads what the selection and the choice of attributes need.
@@ -93,10 +147,12 @@ func (c *crawl) classify(ctx context.Context) error {
 			switch {
 			case i%2 == 0 && v.Value.Type() == ua.TypeIDInt32 && !v.Value.IsArray():
 				c.classes[at] = ua.NodeClass(cur.Uint32())
-			case i%2 == 1 && v.Value.Type() == ua.TypeIDQualifiedName && !v.Value.IsArray():
+			case i%2 == 1 && !c.patterns.None() && v.Value.Type() == ua.TypeIDQualifiedName && !v.Value.IsArray():
 				name := cur.QualifiedName()
 				name.Name = slices.Clone(name.Name)
-				c.graph.SetName(at, name)
+				if !c.graph.SetName(at, name) {
+					c.end("the names of nodes take more than address_space allows")
+				}
 			}
 		})
 		if err != nil {
@@ -135,13 +191,24 @@ func (c *crawl) attributes(ctx context.Context, nodes []addrspace.Node, take fun
 			items, owner = append(items, client.ReadItem{Node: node, Attribute: a}), append(owner, i)
 		}
 	}
+	room := min(c.room, maxBatch)
 	err := c.server.Read(ctx, items, 0, func(i int, v rawvalue.DataValue) {
 		if v.Status == ua.StatusBadAttributeIDInvalid {
 			return
 		}
 		n := &nodes[owner[i]]
 		value := v.Append(nil, rawvalue.Answer{Timestamps: ua.TimestampsToReturnNeither})
-		n.Attributes = append(n.Attributes, addrspace.Attribute{ID: items[i].Attribute, Value: value})
+		a := addrspace.Attribute{ID: items[i].Attribute, Value: value}
+		if large(a) {
+			if len(value) > room {
+				c.end("attributes take more than address_space allows, among them %v of %v with %d bytes", a.ID, n.ID.UA(), len(value))
+				a.Value = rawvalue.AppendStatus(nil, ua.StatusBadEncodingLimitsExceeded, rawvalue.Answer{})
+			} else {
+				room -= len(value)
+				c.room -= len(value)
+			}
+		}
+		n.Attributes = append(n.Attributes, a)
 	})
 	if err != nil {
 		return err

@@ -23,14 +23,13 @@
 // of an event, an attribute. stats.go counts what crosses otherwise than the server
 // has it, and tells the operator.
 //
+// What a server can make this package hold is bounded in bytes: what a browse finds
+// (crawl.go), and what is known of it over all browses (model.go). At a bound what was
+// found until then is served, nothing is removed, and /readyz names the bound.
+//
 // A server is asked gently: two requests are in flight at most, browsing again is
 // at most once per minute whatever the server announces, and what it limits is
 // kept to. When it restarts with the same namespaces, or more of them, only
 // differences cross; with a table that has changed otherwise nothing of what was
 // known means the same any more, and a new generation begins.
 package opcua
-
-// Our own bounds.
-const (
-	maxNodes = 4 << 20 // of one server
-)

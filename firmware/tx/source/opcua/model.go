@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/addrspace"
@@ -22,17 +23,22 @@ type model struct {
 	handles map[rawvalue.NodeID]uint32
 	nodes   []rawvalue.NodeID // by handle
 	live    []bool            // by handle
+	sizes   []uint32          // by handle: what a node takes, in bytes
+	size    int               // of all
+	most    int               // that it may be
+	left    int               // nodes that were left out of it since a crawl began
 	dirty   map[uint32]bool   // blocks that have not crossed as they are
 	packer  payload.Packer
 }
 
 // newModel returns an empty model of a new generation.
-func newModel(namespaces []string) *model {
+func newModel(namespaces []string, most int) *model {
 	var number [4]byte
 	_, _ = rand.Read(number[:]) // never fails
 	return &model{
 		Picture: payload.Picture{Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces},
 		space:   addrspace.New(),
+		most:    most,
 		handles: map[rawvalue.NodeID]uint32{},
 		dirty:   map[uint32]bool{},
 	}
@@ -51,13 +57,87 @@ func (m *model) handle(id rawvalue.NodeID) uint32 {
 	if !ok {
 		h = uint32(len(m.nodes))
 		m.handles[id] = h
-		m.nodes, m.live = append(m.nodes, id), append(m.live, false)
+		m.nodes, m.live, m.sizes = append(m.nodes, id), append(m.live, false), append(m.sizes, 0)
+		m.size += handleBytes + len(id.Text)
 	}
 	return h
 }
 
+// What a node takes in the model, besides what it has, in bytes.
+const (
+	handleBytes = 130 // its number, which stays when the node is gone
+	entryBytes  = 80
+)
+
+// nodeBytes is what a node takes in the model.
+func nodeBytes(n *addrspace.Node) (size int) {
+	size = entryBytes + 8*len(n.References)
+	for _, a := range n.Attributes {
+		if large(a) {
+			size += len(a.Value)
+		} else {
+			size += 3
+		}
+	}
+	return size
+}
+
+// admits tells whether the model has room for a node as it is now, and counts it.
+func (m *model) admits(n *addrspace.Node) bool {
+	size, was := nodeBytes(n), 0
+	if h, known := m.handles[n.ID]; known {
+		was = int(m.sizes[h])
+	} else {
+		was = -handleBytes - len(n.ID.Text)
+	}
+	if size > was && m.size+size-was > m.most {
+		m.left++
+		return false
+	}
+	h := m.handle(n.ID)
+	m.size += size - int(m.sizes[h])
+	m.sizes[h] = uint32(size)
+	return true
+}
+
+// wornOut tells whether nodes are left out although most of what the model holds is
+// gone.
+func (m *model) wornOut() bool {
+	live := 0
+	for _, l := range m.live {
+		if l {
+			live++
+		}
+	}
+	return m.left > 0 && live < len(m.live)/2
+}
+
+// below returns the nodes that hierarchical references lead to from some nodes.
+func (m *model) below(from []rawvalue.NodeID) map[rawvalue.NodeID]bool {
+	found := map[rawvalue.NodeID]bool{}
+	m.space.View(func(v addrspace.View) {
+		for len(from) > 0 {
+			node := from[len(from)-1]
+			from = from[:len(from)-1]
+			ref, ok := v.Lookup(node)
+			if !ok {
+				continue
+			}
+			children, _ := v.Browse(nil, ref, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}, 0, 0)
+			for _, c := range children {
+				if !found[c.Target] {
+					found[c.Target] = true
+					from = append(from, c.Target)
+				}
+			}
+		}
+	})
+	return found
+}
+
 // put makes the nodes exactly these, and notes which blocks that changes.
 func (m *model) put(nodes []addrspace.Node) error {
+	nodes = slices.DeleteFunc(nodes, func(n addrspace.Node) bool { return !m.admits(&n) })
 	changes := make([]addrspace.Change, len(nodes))
 	for i, n := range nodes {
 		changes[i] = addrspace.Change{Kind: addrspace.Put, Node: n}
@@ -81,6 +161,8 @@ func (m *model) remove(keep func(rawvalue.NodeID) bool) (gone []uint32) {
 	for h, live := range m.live {
 		if live && !keep(m.nodes[h]) {
 			m.live[h] = false
+			m.size -= int(m.sizes[h])
+			m.sizes[h] = 0
 			gone = append(gone, uint32(h))
 			m.dirty[uint32(h)/payload.BlockNodes] = true
 			changes = append(changes, addrspace.Change{Kind: addrspace.Remove, Node: addrspace.Node{ID: m.nodes[h]}})

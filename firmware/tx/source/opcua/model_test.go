@@ -26,19 +26,17 @@ func browse(t *testing.T, m *model, f *fake, p *port, exclude ...string) *crawl 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crawl{server: f, patterns: patterns}
-	if err := c.run(t.Context(), m.put); err != nil {
+	c := newCrawl(f, patterns, 48<<20)
+	if err := c.run(t.Context(), func(nodes []addrspace.Node) error { c.restore(m, nodes); return m.put(nodes) }); err != nil {
 		t.Fatal(err)
 	}
-	if c.failed == 0 {
-		m.remove(c.crosses)
-	}
+	m.remove(c.stays(m))
 	bare(p).flush(m, true)
 	return c
 }
 
 func TestWhatCrossesIsWhatTheServerHas(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{}
 	browse(t, m, f, p)
 	got := p.nodes(t, m.Generation)
 	if _, ok := got[named("joe")]; ok {
@@ -62,7 +60,7 @@ func TestWhatCrossesIsWhatTheServerHas(t *testing.T) {
 }
 
 func TestExcludedNodesNeverReachThePort(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{}
 	browse(t, m, f, p, "/Objects/Press/Speed")
 	got := p.nodes(t, m.Generation)
 	if _, ok := got[named("speed")]; ok {
@@ -79,7 +77,7 @@ func TestExcludedNodesNeverReachThePort(t *testing.T) {
 }
 
 func TestOnlyDifferencesCross(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{}
 	browse(t, m, f, p)
 	first := p.puts
 	browse(t, m, f, p)
@@ -97,7 +95,7 @@ func TestOnlyDifferencesCross(t *testing.T) {
 }
 
 func TestAHandleNeverMeansAnotherNode(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{}
 	browse(t, m, f, p)
 	old := m.handles[named("force")]
 	force := *f.nodes[named("force")]
@@ -120,21 +118,29 @@ func TestAHandleNeverMeansAnotherNode(t *testing.T) {
 	}
 }
 
-func TestNodesStayWhileSomeCannotBeBrowsed(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{}
+func TestOnlyWhatHangsBelowAFolderThatCannotBeBrowsedStays(t *testing.T) {
+	f, m, p := plant(), newModel(nil, 48<<20), &port{}
+	f.add(named("other"), ua.NodeClassObject, "Other")
+	f.refer(ns0(id.ObjectsFolder), id.Organizes, named("other"))
 	browse(t, m, f, p)
 	f.fail[named("press")] = ua.StatusBadTimeout
 	f.nodes[named("press")].References = nil
-	if c := browse(t, m, f, p); c.failed != 1 {
-		t.Errorf("%d nodes failed, want 1", c.failed)
+	f.remove(named("other"))
+	c := browse(t, m, f, p)
+	if len(c.failed) != 1 || c.shortcoming(m) == "" {
+		t.Errorf("%d nodes failed, told is %q; want 1, and it told", len(c.failed), c.shortcoming(m))
 	}
-	if got := p.nodes(t, m.Generation); got[named("speed")].ID != named("speed") {
-		t.Error("a node is gone because another could not be browsed")
+	got := p.nodes(t, m.Generation)
+	if got[named("speed")].ID != named("speed") {
+		t.Error("a node is gone because the folder above it could not be browsed")
+	}
+	if got[named("other")].ID == named("other") {
+		t.Error("a node that is gone stays because an unrelated folder could not be browsed")
 	}
 }
 
 func TestNamespaceTables(t *testing.T) {
-	m := newModel([]string{"a", "b"})
+	m := newModel([]string{"a", "b"}, 48<<20)
 	for name, c := range map[string]struct {
 		table []string
 		fits  bool
@@ -150,10 +156,10 @@ func TestNamespaceTables(t *testing.T) {
 
 func TestAnotherGenerationReplacesTheOld(t *testing.T) {
 	f, p := plant(), &port{}
-	old := newModel([]string{"a"})
+	old := newModel([]string{"a"}, 48<<20)
 	_ = old.announce(p)
 	browse(t, old, f, p)
-	m := newModel([]string{"b"})
+	m := newModel([]string{"b"}, 48<<20)
 	_ = m.announce(p)
 	browse(t, m, f, p)
 	m.forget(p)
@@ -171,14 +177,14 @@ func TestAnotherGenerationReplacesTheOld(t *testing.T) {
 
 func TestCacheBringsTheSamePictureBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cache")
-	f, m, p := plant(), newModel([]string{"a", "b"}), &port{}
+	f, m, p := plant(), newModel([]string{"a", "b"}, 48<<20), &port{}
 	browse(t, m, f, p)
 	f.remove(named("force")) // a handle without a node
 	browse(t, m, f, p)
 	if err := m.save(path, 7); err != nil {
 		t.Fatal(err)
 	}
-	got, err := loadModel(path, 7)
+	got, err := loadModel(path, 7, 48<<20)
 	if err != nil || got == nil {
 		t.Fatalf("got %v, %v", got, err)
 	}
@@ -202,28 +208,28 @@ func TestCacheBringsTheSamePictureBack(t *testing.T) {
 
 func TestCachesThatDoNotFitAreNotUsed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cache")
-	if m, err := loadModel(path, 1); m != nil || err != nil {
+	if m, err := loadModel(path, 1, 48<<20); m != nil || err != nil {
 		t.Errorf("without a cache: %v, %v", m, err)
 	}
-	f, m := plant(), newModel([]string{"a"})
+	f, m := plant(), newModel([]string{"a"}, 48<<20)
 	browse(t, m, f, &port{})
 	if err := m.save(path, 1); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := loadModel(path, 2); m != nil || err != nil {
+	if m, err := loadModel(path, 2, 48<<20); m != nil || err != nil {
 		t.Errorf("another server's cache: %v, %v", m, err)
 	}
 	raw, _ := store.Read(path)
 	for n := 13; n < len(raw); n += 7 {
 		_ = store.Write(path, raw[:n])
-		if m, err := loadModel(path, 1); err == nil && m != nil && len(m.handles) >= len(f.nodes)-1 {
+		if m, err := loadModel(path, 1, 48<<20); err == nil && m != nil && len(m.handles) >= len(f.nodes)-1 {
 			t.Errorf("%d of %d bytes were taken for the whole", n, len(raw))
 		}
 	}
 }
 
 func TestRefusedBlocksAreOfferedAgain(t *testing.T) {
-	f, m, p := plant(), newModel(nil), &port{refuse: source.ErrDropped}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{refuse: source.ErrDropped}
 	browse(t, m, f, p)
 	p.refuse = nil
 	browse(t, m, f, p)
@@ -233,7 +239,7 @@ func TestRefusedBlocksAreOfferedAgain(t *testing.T) {
 }
 
 func TestValuesOfTheServerItselfAreNotFollowed(t *testing.T) {
-	f, m := plant(), newModel(nil)
+	f, m := plant(), newModel(nil, 48<<20)
 	status, now := ns0(id.Server_ServerStatus), ns0(id.Server_ServerStatus_CurrentTime)
 	f.add(status, ua.NodeClassVariable, "ServerStatus")
 	f.add(now, ua.NodeClassVariable, "CurrentTime")

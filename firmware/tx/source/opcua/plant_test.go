@@ -2,8 +2,10 @@ package opcua
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -18,6 +20,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/transport"
@@ -48,7 +51,9 @@ type plc struct {
 	dropNext  int                                      // notifications that are lost, and cannot be had again
 	badData   bool                                     // the next notification cannot be decoded
 	endless   bool                                     // every node has references to new nodes
-	continues bool                                     // every node continues for ever, with one reference each time
+	continues rawvalue.NodeID                          // continues for ever, with one reference each time
+	born      int
+	most      int // bytes that the address space may take
 }
 
 type plcSubscription struct {
@@ -119,7 +124,7 @@ func newPLC(t *testing.T, f *fake) *plc {
 func (p *plc) mirrored(link *port) *Source {
 	p.t.Helper()
 	cfg := config.OPCUASource{
-		Channel: "plant", Endpoint: "opc.tcp://plc:4840", SecurityPolicy: "None", SecurityMode: "None", PublishingInterval: 100 * time.Millisecond, Rebrowse: 10 * time.Minute,
+		Channel: "plant", Endpoint: "opc.tcp://plc:4840", SecurityPolicy: "None", SecurityMode: "None", AddressSpace: int64(cmp.Or(p.most, 48<<20)), PublishingInterval: 100 * time.Millisecond, Rebrowse: 10 * time.Minute,
 	}
 	s, err := New(cfg, p.t.TempDir(), nil, link, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -301,6 +306,15 @@ func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 		return text(u32([]byte{1, 0x80 | byte(ua.TypeIDString)}, 1), "http://opcfoundation.org/UA/")
 	}
 	n, ok := p.nodes[node]
+	if !ok && p.born > 0 && node.Namespace == 1 {
+		switch attribute {
+		case ua.AttributeIDNodeClass:
+			return encoded(int32(ua.NodeClassObject))
+		case ua.AttributeIDBrowseName:
+			return encoded(&ua.QualifiedName{NamespaceIndex: 1, Name: node.Text})
+		}
+		return rawvalue.AppendStatus(nil, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
+	}
 	if v, has := p.values[node]; has && attribute == ua.AttributeIDValue && ok {
 		return v
 	}
@@ -324,6 +338,15 @@ func (p *plc) browse(r *request) []byte {
 		r.Skip(4 + 2 + 1 + 4 + 4)
 		known, ok := p.nodes[node]
 		switch {
+		case p.endless:
+			known = &addrspace.Node{}
+			for range 100 {
+				p.born++
+				known.References = append(known.References, addrspace.Reference{Type: ns0(id.Organizes), Target: named(fmt.Sprintf("a node with a rather long name, number %d", p.born))})
+			}
+		case p.continues == node && node.Text != "":
+			b = u32(append(u32(u32(b, 0), 1), 7), 0) // good, a point of one byte, no reference yet
+			continue
 		case !ok:
 			b = append(u32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 			continue
@@ -347,8 +370,23 @@ func (p *plc) browse(r *request) []byte {
 	return u32(b, null)
 }
 
-func (p *plc) browseNext(*request) ([]byte, ua.StatusCode) {
-	return nil, ua.StatusBadServiceUnsupported
+// browseNext answers with one reference and another continuation point.
+func (p *plc) browseNext(r *request) ([]byte, ua.StatusCode) {
+	release := r.Byte() != 0
+	n := r.Length(4)
+	b := u32(nil, uint32(n))
+	for range n {
+		if b = u32(b, 0); release {
+			b = u32(u32(b, null), null)
+			continue
+		}
+		p.born++
+		b = append(u32(b, 1), 7)
+		b = append(ns0(id.Organizes).AppendTo(u32(b, 1)), 1)
+		b = named(fmt.Sprintf("n%d", p.born)).AppendTo(b)
+		b = append(u32(append(b, 0, 0), null), 0, 0, 0, 0, 0, 0, 0)
+	}
+	return u32(b, null), 0
 }
 
 // monitor makes items, and sends their first values.

@@ -78,7 +78,7 @@ func TestABlockThatIsTooLargeCrossesWithoutItsLargeAttributes(t *testing.T) {
 		noise[i] = byte(i * i >> 7 * 31)
 	}
 	f.nodes[named("press")].Attributes[2].Value = encoded(ua.NewLocalizedText(string(noise)))
-	m, p := newModel(nil), &port{most: 4 << 10}
+	m, p := newModel(nil, 48<<20), &port{most: 4 << 10}
 	browse(t, m, f, p)
 	n, ok := p.nodes(t, m.Generation)[named("press")]
 	if !ok || len(m.dirty) > 0 {

@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -34,6 +35,8 @@ const (
 	pollEvery   = time.Second
 	missingFor  = 2 * time.Second // before values that a subscription owes are read
 	maxPerRound = 2000            // reads of polled variables at once
+
+	defaultSpace = 44 << 20 // bytes that the address space may take
 )
 
 // errAnew ends a session whose server is to be decided on again.
@@ -53,6 +56,7 @@ type Source struct {
 	arrived  arrivals
 	stats    sourceStats
 	dialer   transport.Dialer
+	most     int // bytes that the address space may take
 
 	model *model            // of Run's goroutine
 	known map[string]string // see events; one session's at a time
@@ -75,7 +79,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	s := &Source{
 		cfg: cfg, patterns: patterns, port: port, store: certificates, log: log.With("channel", cfg.Channel),
 		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1), anew: make(chan struct{}, 1),
-		known: map[string]string{}, troubles: map[topic]string{},
+		most: cmp.Or(int(cfg.AddressSpace), defaultSpace), known: map[string]string{}, troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
@@ -161,7 +165,7 @@ func (s *Source) Run(ctx context.Context) error {
 
 // recall begins with the picture of the run before, if it was of this server.
 func (s *Source) recall() {
-	m, err := loadModel(s.cache, s.scope())
+	m, err := loadModel(s.cache, s.scope(), s.most)
 	if err != nil {
 		s.log.Warn("opcua source begins anew", "error", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -106,12 +107,14 @@ func (v *visit) run(ctx context.Context) error {
 func (v *visit) begin(ctx context.Context) error {
 	namespaces := v.session.Namespaces()
 	switch {
-	case v.model == nil:
-		v.model = newModel(namespaces)
-		v.fresh = true
+	case v.model == nil: // the first session, or the one after a model that was worn out
+		v.model, v.fresh = newModel(namespaces, v.most), true
+		v.arrived.reset()
+		clear(v.known)
+		v.setWhole(false)
 	case !v.model.fits(namespaces):
 		v.log.Warn("the server's namespace table has changed: everything is browsed anew", "was", v.model.Namespaces, "is", namespaces)
-		v.model, v.fresh = newModel(namespaces), true
+		v.model, v.fresh = newModel(namespaces, v.most), true
 		v.arrived.reset()
 		clear(v.known)
 		v.setWhole(false)
@@ -136,7 +139,8 @@ func (v *visit) startCrawl(ctx context.Context) {
 	if v.crawl != nil {
 		return
 	}
-	v.crawl = &crawl{server: v.session, patterns: v.patterns}
+	v.model.left = 0
+	v.crawl = newCrawl(v.session, v.patterns, v.most)
 	v.found = make(chan found)
 	go func(c *crawl, out chan<- found) {
 		err := c.run(ctx, func(nodes []addrspace.Node) error {
@@ -152,6 +156,7 @@ func (v *visit) startCrawl(ctx context.Context) {
 // it comes; later only the difference does, after the end.
 func (v *visit) take(ctx context.Context, f found) error {
 	if !f.end {
+		v.crawl.restore(v.model, f.nodes)
 		err := v.model.put(f.nodes)
 		f.taken <- err
 		if err != nil || !v.fresh {
@@ -165,10 +170,16 @@ func (v *visit) take(ctx context.Context, f found) error {
 	if f.err != nil {
 		return fmt.Errorf("browsing: %w", f.err)
 	}
-	if c.failed > 0 {
-		v.log.Warn("some nodes could not be browsed; what was known below them stays", "nodes", c.failed)
-	} else if err := v.values.drop(ctx, v.model.remove(c.crosses)); err != nil {
+	v.stats.FailedBrowses.Add(uint64(len(c.failed)))
+	if c.cut != "" {
+		v.stats.CutBrowses.Add(1)
+	} else if err := v.values.drop(ctx, v.model.remove(c.stays(v.model))); err != nil {
 		return err
+	}
+	v.tell(cutBrowse, c.shortcoming(v.model))
+	if v.model.wornOut() {
+		v.model = nil
+		return errors.New("the server has replaced its nodes so often that their numbers are used up: a new generation begins")
 	}
 	v.flush(v.model, true)
 	v.model.forget(v.port)
@@ -184,6 +195,38 @@ func (v *visit) take(ctx context.Context, f found) error {
 	}
 	v.log.Info("opcua source has browsed", "nodes", len(v.model.handles), "variables followed", len(v.values.follow))
 	return nil
+}
+
+// stays returns what tells whether a node stays: one that the crawl has found, and
+// what is known below a node that could not be browsed.
+func (c *crawl) stays(m *model) func(rawvalue.NodeID) bool {
+	var hidden []rawvalue.NodeID
+	for _, i := range c.failed {
+		hidden = append(hidden, c.graph.ID(i))
+	}
+	below := m.below(hidden)
+	return func(node rawvalue.NodeID) bool { return c.crosses(node) || below[node] }
+}
+
+// shortcoming says what the crawl has left out, "" if nothing.
+func (c *crawl) shortcoming(m *model) string {
+	var all []string
+	if c.cut != "" {
+		all = append(all, c.cut)
+	}
+	var hidden []rawvalue.NodeID
+	for _, i := range c.failed {
+		if c.keep[i] {
+			hidden = append(hidden, c.graph.ID(i))
+		}
+	}
+	if len(hidden) > 0 {
+		all = append(all, fmt.Sprintf("%d nodes could not be browsed, among them %v", len(hidden), hidden[0].UA()))
+	}
+	if m.left > 0 {
+		all = append(all, fmt.Sprintf("%d nodes are left out, they take more than address_space allows", m.left))
+	}
+	return strings.Join(all, "; ")
 }
 
 // crosses tells whether a finished crawl found a node and lets it cross.

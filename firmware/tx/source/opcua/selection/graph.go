@@ -38,9 +38,21 @@ type edge struct {
 	inverse      bool
 }
 
+// What nodes and references are counted with, in bytes: what they take in memory,
+// with the maps that find them.
+const (
+	nodeBytes      = 160
+	referenceBytes = 12
+	externalBytes  = 80
+)
+
 // Graph is what a browse has found so far. It is for one goroutine. The zero
 // value is empty.
 type Graph struct {
+	Limit int // bytes; what goes beyond is left out, and counted. 0: no limit
+	size  int
+	left  int
+
 	ids      []rawvalue.NodeID
 	index    map[rawvalue.NodeID]Index
 	edges    [][]edge
@@ -56,7 +68,8 @@ func (g *Graph) Add(id rawvalue.NodeID) Index {
 	i, ok := g.index[id]
 	if !ok {
 		i = Index(len(g.ids))
-		g.ids, g.edges, g.names = append(g.ids, id), append(g.edges, nil), append(g.names, rawvalue.QualifiedName{})
+		g.size += nodeBytes + len(id.Text)
+		g.ids, g.edges = append(g.ids, id), append(g.edges, nil)
 		g.index[id] = i
 	}
 	return i
@@ -71,27 +84,74 @@ func (g *Graph) Find(id rawvalue.NodeID) (Index, bool) {
 // Len returns how many nodes are known; they have the numbers below it.
 func (g *Graph) Len() int { return len(g.ids) }
 
+// LeftOut returns how many references were left out for the limit.
+func (g *Graph) LeftOut() int { return g.left }
+
+// fits tells whether there is room for a reference and what it makes known.
+func (g *Graph) fits(r addrspace.Reference) bool {
+	size := referenceBytes
+	if r.External != "" {
+		size = externalBytes + len(r.External)
+	} else if _, known := g.index[r.Target]; !known {
+		size += nodeBytes + len(r.Target.Text)
+	}
+	if _, known := g.index[r.Type]; !known {
+		size += nodeBytes + len(r.Type.Text)
+	}
+	return g.Limit == 0 || g.size+size <= g.Limit
+}
+
 // ID returns a node's NodeId.
 func (g *Graph) ID(i Index) rawvalue.NodeID { return g.ids[i] }
 
 // SetReferences tells what a node lists. Nodes that it names become known, their
 // reference types included.
 func (g *Graph) SetReferences(i Index, refs []addrspace.Reference) {
-	edges := make([]edge, 0, len(refs))
+	var edges []edge
+	if g.Limit == 0 || g.size+referenceBytes*len(refs) <= g.Limit {
+		edges = make([]edge, 0, len(refs))
+	}
 	delete(g.external, i)
 	for _, r := range refs {
+		if !g.fits(r) {
+			g.left++
+			continue
+		}
 		if r.External != "" {
 			g.Add(r.Type)
 			g.external[i] = append(g.external[i], r)
+			g.size += externalBytes + len(r.External)
 			continue
 		}
+		g.size += referenceBytes
 		edges = append(edges, edge{kind: g.Add(r.Type), target: g.Add(r.Target), inverse: r.Inverse})
 	}
 	g.edges[i] = edges
 }
 
-// SetName tells a node's BrowseName; the bytes are kept.
-func (g *Graph) SetName(i Index, name rawvalue.QualifiedName) { g.names[i] = name }
+// SetName tells a node's BrowseName; the bytes are kept. It returns false where they
+// are beyond the limit, by more than an ordinary address space has of them.
+func (g *Graph) SetName(i Index, name rawvalue.QualifiedName) bool {
+	if g.Limit > 0 && g.size+len(name.Name) > g.Limit+g.Limit/4 {
+		return false
+	}
+	if n := int(i) + 1 - len(g.names); n > 0 {
+		g.names = append(g.names, make([]rawvalue.QualifiedName, n)...)
+	}
+	g.size += len(name.Name)
+	g.names[i] = name
+	return true
+}
+
+func (g *Graph) name(i Index) (name rawvalue.QualifiedName) {
+	if int(i) < len(g.names) {
+		name = g.names[i]
+	}
+	return name
+}
+
+// DropNames forgets all BrowseNames, which Select alone needs.
+func (g *Graph) DropNames() { g.names = nil }
 
 // References yields what a node lists, without references to nodes that keep
 // refuses.

@@ -3,6 +3,7 @@ package selection
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,6 +85,12 @@ func (p *Patterns) add(s string, drop bool) error {
 // None tells that there are no patterns, so that names need not be known.
 func (p *Patterns) None() bool {
 	return len(p.steps) == 0 && len(p.include) == 0 && len(p.exclude) == 0
+}
+
+// Excludes tells that there are exclude patterns, so that a node may cross only when
+// all paths to it are known.
+func (p *Patterns) Excludes() bool {
+	return len(p.exclude) > 0 || slices.ContainsFunc(p.steps, func(s step) bool { return s.drop })
 }
 
 // states is a set of positions in the patterns.
@@ -169,7 +176,7 @@ func (p *Patterns) walk(g *Graph, down, stopped, wanted []bool) {
 			if e.inverse || !down[e.kind] {
 				continue
 			}
-			to := p.next(at[i], g.names[e.target])
+			to := p.next(at[i], g.name(e.target))
 			if at[e.target] == nil {
 				at[e.target] = make(states, words)
 			}
