@@ -343,3 +343,20 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatIsDroppedIsTold(t *testing.T) {
+	q, err := Open(t.TempDir(), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	q.Append(make([]byte, 2000)) // before anybody wants to know
+	var told uint64
+	q.OnDrop(func(n uint64) { told += n })
+	for range 20 {
+		q.Append(make([]byte, 200))
+	}
+	if want := q.Stats().Dropped; told != want || told < 10 {
+		t.Errorf("got %d told, want the %d that were dropped", told, want)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -35,13 +36,16 @@ type will struct {
 }
 
 // words says how the broker was reached, "" when it takes everything.
-func (w will) words() string {
+func (w will) words(l limits) string {
 	var notes []string
 	if w.version != "" {
 		notes = append(notes, "on "+w.version+", because the broker refuses 5; it does not say what its access control refuses")
 	}
-	if !w.retain {
+	if !l.retain {
 		notes = append(notes, "without retain, which the broker does not offer")
+	}
+	if l.qos < 2 {
+		notes = append(notes, fmt.Sprintf("with QoS up to %d, as the broker offers", l.qos))
 	}
 	return strings.Join(notes, "; ")
 }

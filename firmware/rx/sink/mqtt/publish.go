@@ -179,7 +179,7 @@ func (p *publisher) record(b []byte) error {
 		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic, true)
 		p.fruitless = 0
 		p.skip()
-		return nil
+		return p.settle(0) // off the queue before the next one breaks the connection, too
 	case p.snap != nil && p.snap.covers(r):
 		p.s.superseded.Add(1)
 		p.skip()

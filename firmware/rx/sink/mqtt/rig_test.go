@@ -25,9 +25,14 @@ import (
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	within(t, 15, what, ok)
+}
+
+func within(t testing.TB, seconds int, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Duration(seconds) * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within %d s: %s", seconds, what)
 		}
 	}
 }
@@ -112,11 +117,17 @@ func (p *picture) set(m payload.Message) {
 // rig is a running sink.
 type rig struct {
 	*Sink
-	q   *spool.Queue
-	pic *picture
+	q    *spool.Queue
+	pic  *picture
+	stop func() // ends it and waits
 }
 
 func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
+	t.Helper()
+	return startLogging(t, slog.New(slog.DiscardHandler), cfg, change...)
+}
+
+func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 	t.Helper()
 	q, err := spool.Open(t.TempDir(), 64<<20)
 	if err != nil {
@@ -131,13 +142,13 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 	if cfg.ClientID == "" {
 		cfg.ClientID = "heliorx-" + t.Name()
 	}
-	if r.Sink, err = New(cfg, deps, slog.New(slog.DiscardHandler)); err != nil {
+	if r.Sink, err = New(cfg, deps, log); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-ended:
@@ -149,6 +160,7 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 		}
 		q.Close()
 	})
+	t.Cleanup(r.stop)
 	return r
 }
 

@@ -52,7 +52,7 @@ const (
 	keepAlive  = 15 * time.Second
 	retryMin   = time.Second
 	retryMax   = 30 * time.Second
-	retryStuck = 2 * time.Second  // when it is one message that breaks connections
+	retryStuck = time.Second      // when it is one message that breaks connections
 	steady     = 10 * time.Second // a connection that held so long starts the back-off anew
 	batch      = 512              // records looked at together
 	window     = 512              // messages of QoS 1 and 2 that are not acknowledged yet

@@ -76,7 +76,7 @@ func (c *conn311) err() error {
 	return c.cause
 }
 
-func (c *conn311) note() string          { return c.will.words() }
+func (c *conn311) note() string          { return c.will.words(c.limits()) }
 func (c *conn311) limits() limits        { return limits{qos: 2, retain: c.will.retain} }
 func (c *conn311) filled()               {}
 func (c *conn311) lost() <-chan struct{} { return c.gone }

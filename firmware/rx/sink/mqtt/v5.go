@@ -27,7 +27,7 @@ type conn5 struct {
 	box    *outbox
 	lim    limits
 	max    int
-	words  string
+	will   will
 	buf    bytes.Buffer
 
 	mu     sync.Mutex
@@ -40,7 +40,7 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn5{wire: w, box: newOutbox(), words: will.words(), failed: make(chan struct{})}
+	c := &conn5{wire: w, box: newOutbox(), will: will, failed: make(chan struct{})}
 	c.client = paho.NewClient(paho.ClientConfig{
 		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{},
 		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){func(paho.PublishReceived) (bool, error) { return true, nil }},
@@ -142,7 +142,7 @@ func (c *conn5) err() error {
 	return c.cause
 }
 
-func (c *conn5) note() string          { return c.words }
+func (c *conn5) note() string          { return c.will.words(c.lim) }
 func (c *conn5) limits() limits        { return c.lim }
 func (c *conn5) filled()               {}
 func (c *conn5) lost() <-chan struct{} { return c.client.Done() }

@@ -11,7 +11,12 @@ import (
 )
 
 // oldBroker answers CONNECT as one that speaks 3.1.1 alone.
-func oldBroker(t testing.TB) string {
+func oldBroker(t testing.TB) string { return brokerOf311(t, []byte{0x20, 2, 0, 1}) }
+
+// rudeBroker speaks 3.1.1 alone and hangs up on anything else.
+func rudeBroker(t testing.TB) string { return brokerOf311(t, nil) }
+
+func brokerOf311(t testing.TB, refusal []byte) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,7 +36,7 @@ func oldBroker(t testing.TB) string {
 					return
 				}
 				if head[8] != 4 {
-					_, _ = conn.Write([]byte{0x20, 2, 0, 1})
+					_, _ = conn.Write(refusal)
 					return
 				}
 				_, _ = conn.Write([]byte{0x20, 2, 0, 0})
