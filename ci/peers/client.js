@@ -59,7 +59,7 @@ async function main() {
   out.refreshed = refreshed >= 2;
 
   out.write = (await session.write({ nodeId: o.tag, attributeId: AttributeIds.Value, value: { value: { dataType: DataType.Double, value: 1 } } })).name;
-  out.call = (await session.call({ objectId: "ns=1;s=Plant", methodId: "ns=1;s=Plant.Start", inputArguments: [] })).statusCode.name;
+  out.call = (await session.call({ objectId: "ns=1;s=Plant", methodId: "ns=1;s=Plant.Start", inputArguments: [{ dataType: DataType.Double, value: 1 }] })).statusCode.name;
   const history = await session.readHistoryValue(o.tag, new Date(0), new Date());
   out.history = (Array.isArray(history) ? history[0] : history).statusCode.name;
   await subscription.terminate();

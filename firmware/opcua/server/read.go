@@ -20,15 +20,15 @@ func (s *Server) AppendAttribute(dst []byte, c *subscription.Client, node rawval
 
 func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	status := func(code ua.StatusCode) []byte { return rawvalue.AppendStatus(dst, code, rawvalue.Answer{}) }
-	if attribute < ua.AttributeIDNodeID || attribute > ua.AttributeIDAccessLevelEx {
-		return status(ua.StatusBadAttributeIDInvalid)
-	}
 	ref, ok := v.Lookup(node)
 	if own, mine := s.own(v, node, attribute); mine && (ok || node.Namespace == 0 && v.Len() == 0) {
 		return append(dst, own...)
 	}
 	if !ok {
 		return status(ua.StatusBadNodeIDUnknown)
+	}
+	if attribute < ua.AttributeIDNodeID || attribute > ua.AttributeIDAccessLevelEx {
+		return status(ua.StatusBadAttributeIDInvalid)
 	}
 	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
 		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
@@ -167,17 +167,20 @@ func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue
 	if err != nil {
 		return refuse(ua.StatusBadNodeIDInvalid)
 	}
+	scratch = q.s.AppendAttribute(scratch, &q.client, node, item.AttributeID)
+	dv, err := rawvalue.SkimDataValue(scratch, rawvalue.Limits{})
+	if err != nil {
+		return refuse(ua.StatusBadInternalError)
+	}
+	if dv.Status == ua.StatusBadNodeIDUnknown || dv.Status == ua.StatusBadAttributeIDInvalid {
+		return refuse(dv.Status)
+	}
 	if code := encodable(item); code != ua.StatusOK {
 		return refuse(code)
 	}
 	part, err := rawvalue.ParseRange(item.IndexRange)
 	if err != nil || !part.Whole() && item.AttributeID != ua.AttributeIDValue {
 		return refuse(ua.StatusBadIndexRangeInvalid)
-	}
-	scratch = q.s.AppendAttribute(scratch, &q.client, node, item.AttributeID)
-	dv, err := rawvalue.SkimDataValue(scratch, rawvalue.Limits{})
-	if err != nil {
-		return refuse(ua.StatusBadInternalError)
 	}
 	if item.AttributeID != ua.AttributeIDValue { // has no source
 		switch answer.Timestamps {

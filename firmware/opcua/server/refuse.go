@@ -2,6 +2,9 @@ package server
 
 import (
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
 )
 
 // The bits of ReturnDiagnostics that ask for texts (OPC 10000-4 §7.32): of a service,
@@ -43,21 +46,52 @@ func (q *query) refuse(code ua.StatusCode, why string) {
 	q.reply(&ua.ServiceFault{ResponseHeader: h})
 }
 
-// refusals answers n operations with one code, and with the reason where the client
-// asked for diagnostics.
-func (q *query) refusals(n int, code ua.StatusCode) (*ua.ResponseHeader, []ua.StatusCode, []*ua.DiagnosticInfo) {
+// refusals answers n operations: with what is wrong with each, or, where it would have
+// been valid, with the code own, and with the reason where the client asked for diagnostics.
+func (q *query) refusals(n int, own ua.StatusCode, judge func(i int) ua.StatusCode) (*ua.ResponseHeader, []ua.StatusCode, []*ua.DiagnosticInfo) {
 	h, codes, infos := q.header(), make([]ua.StatusCode, n), []*ua.DiagnosticInfo{}
+	any := false
 	for i := range codes {
-		codes[i] = code
+		codes[i] = judge(i)
+		any = any || codes[i] == own
+	}
+	if !any {
+		return h, codes, infos
 	}
 	info := explain(h, q.head.ReturnDiagnostics>>perOperation, q.s.cfg.Refusal)
 	if info == nil {
 		return h, codes, infos
 	}
-	for range n {
-		infos = append(infos, info)
+	for _, code := range codes {
+		if code == own {
+			infos = append(infos, info)
+		} else {
+			infos = append(infos, &ua.DiagnosticInfo{}) // there is nothing to say of it
+		}
 	}
 	return h, codes, infos
+}
+
+// exists tells whether there is such a node, with such an attribute.
+func (s *Server) exists(n *ua.NodeID, attribute ua.AttributeID) (code ua.StatusCode) {
+	node, err := rawvalue.FromUA(n)
+	if err != nil {
+		return ua.StatusBadNodeIDInvalid
+	}
+	s.cfg.Space.View(func(v addrspace.View) {
+		var buf [64]byte
+		ref, ok := v.Lookup(node)
+		switch {
+		case !ok:
+			code = ua.StatusBadNodeIDUnknown
+		case attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable:
+		default:
+			if _, ok := v.AppendAttribute(buf[:0], ref, attribute); !ok {
+				code = ua.StatusBadAttributeIDInvalid
+			}
+		}
+	})
+	return code
 }
 
 func (q *query) write(req *ua.WriteRequest) {
@@ -65,7 +99,18 @@ func (q *query) write(req *ua.WriteRequest) {
 		q.fault(code)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.NodesToWrite), ua.StatusBadNotWritable)
+	h, codes, infos := q.refusals(len(req.NodesToWrite), ua.StatusBadNotWritable, func(i int) ua.StatusCode {
+		w := req.NodesToWrite[i]
+		code := q.s.exists(w.NodeID, w.AttributeID)
+		part, err := rawvalue.ParseRange(w.IndexRange)
+		switch {
+		case code != ua.StatusOK:
+			return code
+		case err != nil || !part.Whole() && w.AttributeID != ua.AttributeIDValue:
+			return ua.StatusBadIndexRangeInvalid
+		}
+		return ua.StatusBadNotWritable
+	})
 	q.reply(&ua.WriteResponse{ResponseHeader: h, Results: codes, DiagnosticInfos: infos})
 }
 
@@ -74,7 +119,31 @@ func (q *query) historyRead(req *ua.HistoryReadRequest) {
 		q.fault(code)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.NodesToRead), ua.StatusBadHistoryOperationUnsupported)
+	switch {
+	case req.HistoryReadDetails == nil || req.HistoryReadDetails.Value == nil:
+		q.fault(ua.StatusBadHistoryOperationInvalid)
+		return
+	case req.TimestampsToReturn >= ua.TimestampsToReturnNeither: // which is not allowed here
+		q.fault(ua.StatusBadTimestampsToReturnInvalid)
+		return
+	}
+	h, codes, infos := q.refusals(len(req.NodesToRead), ua.StatusBadHistoryOperationUnsupported, func(i int) ua.StatusCode {
+		r := req.NodesToRead[i]
+		code := q.s.exists(r.NodeID, ua.AttributeIDNodeID)
+		_, err := rawvalue.ParseRange(r.IndexRange)
+		encoding := encodable(&ua.ReadValueID{AttributeID: ua.AttributeIDValue, DataEncoding: r.DataEncoding})
+		switch {
+		case code != ua.StatusOK:
+			return code
+		case encoding != ua.StatusOK:
+			return encoding
+		case err != nil:
+			return ua.StatusBadIndexRangeInvalid
+		case len(r.ContinuationPoint) > 0: // none was given
+			return ua.StatusBadContinuationPointInvalid
+		}
+		return ua.StatusBadHistoryOperationUnsupported
+	})
 	resp := &ua.HistoryReadResponse{ResponseHeader: h, DiagnosticInfos: infos}
 	for _, code := range codes {
 		resp.Results = append(resp.Results, &ua.HistoryReadResult{StatusCode: code, HistoryData: ua.NewExtensionObject(nil)})
@@ -87,7 +156,16 @@ func (q *query) historyUpdate(req *ua.HistoryUpdateRequest) {
 		q.fault(code)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.HistoryUpdateDetails), ua.StatusBadHistoryOperationUnsupported)
+	h, codes, infos := q.refusals(len(req.HistoryUpdateDetails), ua.StatusBadHistoryOperationUnsupported, func(i int) ua.StatusCode {
+		node, ok := updated(req.HistoryUpdateDetails[i])
+		if !ok {
+			return ua.StatusBadHistoryOperationInvalid
+		}
+		if code := q.s.exists(node, ua.AttributeIDNodeID); code != ua.StatusOK {
+			return code
+		}
+		return ua.StatusBadHistoryOperationUnsupported
+	})
 	resp := &ua.HistoryUpdateResponse{ResponseHeader: h, DiagnosticInfos: infos}
 	for _, code := range codes {
 		resp.Results = append(resp.Results, &ua.HistoryUpdateResult{StatusCode: code, OperationResults: []ua.StatusCode{}, DiagnosticInfos: []*ua.DiagnosticInfo{}})
@@ -95,34 +173,24 @@ func (q *query) historyUpdate(req *ua.HistoryUpdateRequest) {
 	q.reply(resp)
 }
 
-// maxMethods bounds the calls in one request: each may send a lot.
-const maxMethods = 100
-
-// callMethods lets through what is about the caller's own subscriptions.
-func (q *query) callMethods(req *ua.CallRequest) {
-	n := len(req.MethodsToCall)
-	if code := q.countOK(n); code != ua.StatusOK {
-		q.fault(code)
-		return
+// updated returns the node whose history is to be changed (OPC 10000-11 §6.9).
+func updated(details *ua.ExtensionObject) (node *ua.NodeID, ok bool) {
+	if details == nil {
+		return nil, false
 	}
-	if n > maxMethods {
-		q.fault(ua.StatusBadTooManyOperations)
-		return
+	switch d := details.Value.(type) {
+	case *ua.UpdateDataDetails:
+		return d.NodeID, true
+	case *ua.UpdateStructureDataDetails:
+		return d.NodeID, true
+	case *ua.UpdateEventDetails:
+		return d.NodeID, true
+	case *ua.DeleteRawModifiedDetails:
+		return d.NodeID, true
+	case *ua.DeleteAtTimeDetails:
+		return d.NodeID, true
+	case *ua.DeleteEventDetails:
+		return d.NodeID, true
 	}
-	h, _, infos := q.refusals(n, ua.StatusBadNotExecutable)
-	resp := &ua.CallResponse{ResponseHeader: h, Results: make([]*ua.CallMethodResult, n), DiagnosticInfos: infos}
-	for i, m := range req.MethodsToCall {
-		r, ours := q.s.engine.Method(&q.client, m)
-		switch {
-		case !ours:
-			r = &ua.CallMethodResult{
-				StatusCode: ua.StatusBadNotExecutable, InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{},
-				OutputArguments: []*ua.Variant{},
-			}
-		case len(infos) > 0: // there is nothing to say of it
-			infos[i] = &ua.DiagnosticInfo{}
-		}
-		resp.Results[i] = r
-	}
-	q.reply(resp)
+	return nil, false
 }

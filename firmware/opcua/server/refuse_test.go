@@ -73,7 +73,8 @@ var everyText = []uint32{0, wantsText, wantsAdditional, wantsText | wantsAdditio
 // One or more operations of a request are refused, each with its code and, where it was
 // asked for, with the reason.
 func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
-	_, url := start(t, nil)
+	s, url := start(t, nil)
+	factory(t, s)
 	c, token := newSession(t, url)
 	node := named("taga0").UA()
 	for name, tc := range map[string]struct {
@@ -85,7 +86,7 @@ func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 			return &ua.WriteRequest{RequestHeader: header(token), NodesToWrite: []*ua.WriteValue{w, w}}
 		}, ua.StatusBadNotWritable},
 		"Call": {func() ua.Request {
-			m := &ua.CallMethodRequest{ObjectID: named("plant").UA(), MethodID: named("start").UA()}
+			m := &ua.CallMethodRequest{ObjectID: named("line").UA(), MethodID: named("halt").UA()}
 			return &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{m, m}}
 		}, ua.StatusBadNotExecutable},
 		"HistoryRead": {func() ua.Request {
@@ -155,7 +156,8 @@ func TestServicesThatAreRefusedSayWhy(t *testing.T) {
 
 // What is about the caller's own subscriptions is served beside what is refused.
 func TestACallIsServedAsFarAsItConcernsTheCaller(t *testing.T) {
-	_, url := start(t, nil)
+	s, url := start(t, nil)
+	factory(t, s)
 	c, token := newSession(t, url)
 	resp, code := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 100})
 	if code != ua.StatusOK {
@@ -165,7 +167,7 @@ func TestACallIsServedAsFarAsItConcernsTheCaller(t *testing.T) {
 		ObjectID: ua.NewNumericNodeID(0, id.Server), MethodID: ua.NewNumericNodeID(0, id.Server_GetMonitoredItems),
 		InputArguments: []*ua.Variant{ua.MustVariant(resp.(*ua.CreateSubscriptionResponse).SubscriptionID)},
 	}
-	other := &ua.CallMethodRequest{ObjectID: named("plant").UA(), MethodID: named("start").UA()}
+	other := &ua.CallMethodRequest{ObjectID: named("line").UA(), MethodID: named("halt").UA()}
 	a := tell(t, c, &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{mine, other}}, wantsAdditional<<perOperation)
 	if len(a.codes) != 2 || a.codes[0] != ua.StatusOK || a.codes[1] != ua.StatusBadNotExecutable {
 		t.Errorf("got %v, want Good and Bad_NotExecutable", a.codes)

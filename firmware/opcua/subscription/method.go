@@ -28,9 +28,9 @@ func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodRes
 		return nil, false
 	}
 	r = &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
-	args, code := arguments(m.InputArguments, wanted)
+	args, results, code := arguments(m.InputArguments, wanted)
 	if code != ua.StatusOK {
-		r.StatusCode = code
+		r.InputArgumentResults, r.StatusCode = results, code
 		return r, true
 	}
 	k := &call{Engine: e, client: c}
@@ -72,22 +72,23 @@ func (s *subscription) listeners(only []uint32) (list []*item, code ua.StatusCod
 	return list, ua.StatusOK
 }
 
-// arguments reads UInt32s.
-func arguments(in []*ua.Variant, wanted int) (out []uint32, code ua.StatusCode) {
+// arguments reads UInt32s; results says which are not.
+func arguments(in []*ua.Variant, wanted int) (out []uint32, results []ua.StatusCode, code ua.StatusCode) {
 	switch {
 	case len(in) < wanted:
-		return nil, ua.StatusBadArgumentsMissing
+		return nil, []ua.StatusCode{}, ua.StatusBadArgumentsMissing
 	case len(in) > wanted:
-		return nil, ua.StatusBadTooManyArguments
+		return nil, []ua.StatusCode{}, ua.StatusBadTooManyArguments
 	}
-	for _, v := range in {
+	results = make([]ua.StatusCode, len(in))
+	for i, v := range in {
 		n, ok := v.Value().(uint32)
 		if !ok {
-			return nil, ua.StatusBadInvalidArgument
+			results[i], code = ua.StatusBadTypeMismatch, ua.StatusBadInvalidArgument
 		}
 		out = append(out, n)
 	}
-	return out, ua.StatusOK
+	return out, results, code
 }
 
 // handles answers GetMonitoredItems (OPC 10000-5 §9.1).

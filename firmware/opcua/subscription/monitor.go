@@ -99,6 +99,14 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 		return ua.StatusBadNodeIDInvalid
 	}
 	it.attribute = r.AttributeID
+	dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute), rawvalue.Limits{})
+	if err != nil {
+		return ua.StatusBadInternalError
+	}
+	switch dv.Status {
+	case ua.StatusBadNodeIDUnknown, ua.StatusBadAttributeIDInvalid, ua.StatusBadSecurityModeInsufficient, ua.StatusBadNotReadable, ua.StatusBadUserAccessDenied:
+		return dv.Status // others are values that say what is wrong
+	}
 	part, err := rawvalue.ParseRange(r.IndexRange)
 	if err != nil || !part.Whole() && it.attribute != ua.AttributeIDValue {
 		return ua.StatusBadIndexRangeInvalid
@@ -116,17 +124,18 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 			return ua.StatusBadDataEncodingUnsupported
 		}
 	}
-	dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute), rawvalue.Limits{})
-	if err != nil {
-		return ua.StatusBadInternalError
+	if it.events = it.attribute == ua.AttributeIDEventNotifier; it.events && !notifies(dv.Value) {
+		return ua.StatusBadNotSupported
 	}
-	switch dv.Status {
-	case ua.StatusBadNodeIDUnknown, ua.StatusBadAttributeIDInvalid, ua.StatusBadSecurityModeInsufficient, ua.StatusBadNotReadable, ua.StatusBadUserAccessDenied:
-		return dv.Status // others are values that say what is wrong
-	}
-	it.events = it.attribute == ua.AttributeIDEventNotifier
 	it.pushed = !it.events && k.cfg.Nodes.Pushed(it.node, it.attribute)
 	return ua.StatusOK
+}
+
+// notifies tells whether an EventNotifier lets clients subscribe to events (OPC 10000-3
+// §8.59).
+func notifies(v rawvalue.Variant) bool {
+	const subscribeToEvents = 1
+	return v.Type() == ua.TypeIDByte && !v.IsArray() && v.Raw[1]&subscribeToEvents != 0
 }
 
 // enter begins to feed an item.

@@ -1,0 +1,209 @@
+package server
+
+import (
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// Our own choices.
+const (
+	maxMethods   = 100      // calls in one request: each may send a lot
+	maxArguments = 64 << 10 // bytes of InputArguments that are compared with what a client sends
+	maxTypes     = 50       // supertypes of an object's type that are asked for a method
+)
+
+// callMethods lets through what is about the caller's own subscriptions, and refuses what
+// could be called at the source.
+func (q *query) callMethods(req *ua.CallRequest) {
+	n := len(req.MethodsToCall)
+	if code := q.countOK(n); code != ua.StatusOK {
+		q.fault(code)
+		return
+	}
+	if n > maxMethods {
+		q.fault(ua.StatusBadTooManyOperations)
+		return
+	}
+	resp := &ua.CallResponse{Results: make([]*ua.CallMethodResult, n)}
+	resp.ResponseHeader, _, resp.DiagnosticInfos = q.refusals(n, ua.StatusBadNotExecutable, func(i int) ua.StatusCode {
+		resp.Results[i] = q.call(req.MethodsToCall[i])
+		return resp.Results[i].StatusCode
+	})
+	q.reply(resp)
+}
+
+// call answers one call; Bad_NotExecutable: it would have been valid.
+func (q *query) call(m *ua.CallMethodRequest) *ua.CallMethodResult {
+	r := &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
+	var method rawvalue.NodeID
+	if method, r.StatusCode = q.s.method(m); r.StatusCode != ua.StatusOK {
+		return r
+	}
+	if own, ours := q.s.engine.Method(&q.client, m); ours {
+		return own
+	}
+	if results, code := q.s.judgeArguments(method, m.InputArguments); code != ua.StatusOK {
+		r.InputArgumentResults, r.StatusCode = results, code
+		return r
+	}
+	r.StatusCode = ua.StatusBadNotExecutable
+	return r
+}
+
+// method finds what is to be called (OPC 10000-4 §5.12.2): a Method of the object itself,
+// or of its type. ConditionRefresh is served also where the source shows no ConditionType:
+// clients know its NodeId.
+func (s *Server) method(m *ua.CallMethodRequest) (method rawvalue.NodeID, code ua.StatusCode) {
+	object, err := rawvalue.FromUA(m.ObjectID)
+	if err != nil {
+		return method, ua.StatusBadNodeIDInvalid
+	}
+	if method, err = rawvalue.FromUA(m.MethodID); err != nil {
+		return method, ua.StatusBadMethodInvalid
+	}
+	s.cfg.Space.View(func(v addrspace.View) {
+		o, known := v.Lookup(object)
+		ref, exists := v.Lookup(method)
+		refresh := method.Namespace == 0 && method.Kind == rawvalue.Numeric && (method.Number == id.ConditionType_ConditionRefresh || method.Number == id.ConditionType_ConditionRefresh2)
+		switch {
+		case refresh && !exists && object == rawvalue.NodeID{Number: id.ConditionType}:
+		case !known:
+			code = ua.StatusBadNodeIDUnknown
+		case !exists || v.Class(ref) != ua.NodeClassMethod || !hasMethod(v, o, method):
+			code = ua.StatusBadMethodInvalid
+		}
+	})
+	return method, code
+}
+
+// hasMethod tells whether a method can be called on an object, or on an ObjectType.
+func hasMethod(v addrspace.View, object addrspace.Ref, method rawvalue.NodeID) bool {
+	if isComponent(v, object, method) {
+		return true
+	}
+	var next []rawvalue.NodeID
+	supertype := addrspace.Filter{Type: rawvalue.NodeID{Number: id.HasSubtype}, Direction: ua.BrowseDirectionInverse}
+	above := func(ref addrspace.Ref, f addrspace.Filter) {
+		found, _ := v.Browse(nil, ref, f, 0, maxTypes)
+		for i := range found {
+			next = append(next, found[i].Target)
+		}
+	}
+	interfaces := addrspace.Filter{Type: rawvalue.NodeID{Number: id.HasInterface}, Subtypes: true}
+	switch v.Class(object) {
+	case ua.NodeClassObject:
+		next = append(next, v.TypeDefinition(object))
+		above(object, interfaces)
+	case ua.NodeClassObjectType:
+		above(object, supertype)
+	}
+	for i := 0; i < len(next) && i < maxTypes; i++ {
+		kind, ok := v.Lookup(next[i])
+		if !ok {
+			continue
+		}
+		if isComponent(v, kind, method) {
+			return true
+		}
+		above(kind, supertype)
+		above(kind, interfaces)
+	}
+	return false
+}
+
+func isComponent(v addrspace.View, node addrspace.Ref, method rawvalue.NodeID) bool {
+	found, _ := v.Browse(nil, node, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HasComponent}, Subtypes: true, Classes: uint32(ua.NodeClassMethod)}, 0, 0)
+	for i := range found {
+		if found[i].Target == method {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeArguments compares what a client sends with the method's InputArguments. Where they
+// are not known, or too long to be decoded for each call, anything goes.
+func (s *Server) judgeArguments(method rawvalue.NodeID, sent []*ua.Variant) (results []ua.StatusCode, code ua.StatusCode) {
+	s.cfg.Space.View(func(v addrspace.View) {
+		wanted, known := s.inputArguments(v, method)
+		switch {
+		case !known:
+			return
+		case len(sent) < len(wanted):
+			code = ua.StatusBadArgumentsMissing
+			return
+		case len(sent) > len(wanted):
+			code = ua.StatusBadTooManyArguments
+			return
+		}
+		results = make([]ua.StatusCode, len(sent))
+		for i, a := range wanted {
+			if !suits(v, a, sent[i]) {
+				results[i], code = ua.StatusBadTypeMismatch, ua.StatusBadInvalidArgument
+			}
+		}
+	})
+	if results == nil || code == ua.StatusOK {
+		results = []ua.StatusCode{}
+	}
+	return results, code
+}
+
+// inputArguments reads a method's property; a method without takes none.
+func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list []*ua.Argument, known bool) {
+	found, _ := v.Translate(method, []addrspace.Element{{
+		Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("InputArguments")},
+	}}, 1)
+	if len(found) == 0 {
+		return nil, true
+	}
+	raw, _ := s.values.get(found[0])
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	if err != nil || len(raw) > maxArguments || dv.Value.Type() != ua.TypeIDExtensionObject || !dv.Value.IsArray() {
+		return nil, false
+	}
+	var variant ua.Variant
+	if _, err := variant.Decode(dv.Value.Raw); err != nil {
+		return nil, false
+	}
+	objects, _ := variant.Value().([]*ua.ExtensionObject)
+	for _, o := range objects {
+		a, ok := o.Value.(*ua.Argument)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, a)
+	}
+	return list, true
+}
+
+// suits tells whether a value may be an argument: by its rank, and by its built-in type,
+// which is the argument's DataType, above it or below. What the space does not know of
+// types is not held against the client.
+func suits(v addrspace.View, a *ua.Argument, value *ua.Variant) bool {
+	if value == nil || value.Type() == ua.TypeIDNull {
+		return true
+	}
+	array := value.Has(ua.VariantArrayValues)
+	if a.ValueRank == -1 && array || a.ValueRank >= 0 && !array {
+		return false
+	}
+	wanted, err := rawvalue.FromUA(a.DataType)
+	if err != nil {
+		return true
+	}
+	sent := rawvalue.NodeID{Number: uint32(value.Type())}
+	if wanted == (rawvalue.NodeID{Number: id.BaseDataType}) || wanted == sent {
+		return true
+	}
+	_, known := v.Lookup(wanted)
+	_, also := v.Lookup(sent)
+	if !known || !also {
+		return true
+	}
+	enumeration := sent.Number == uint32(ua.TypeIDInt32) && v.IsSubtype(wanted, rawvalue.NodeID{Number: id.Enumeration})
+	return enumeration || v.IsSubtype(wanted, sent) || v.IsSubtype(sent, wanted)
+}
