@@ -1,0 +1,248 @@
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"heliograph/firmware/audit"
+	"heliograph/firmware/conduit/linktest"
+	"heliograph/firmware/config/users"
+)
+
+// siem takes syslog lines with octet counting.
+type siem struct {
+	listener net.Listener
+	mu       sync.Mutex
+	lines    []string
+}
+
+func newSIEM(t *testing.T) *siem {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c := &siem{listener: l}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.read(conn)
+		}
+	}()
+	return c
+}
+
+func (c *siem) read(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for {
+		size, err := r.ReadString(' ')
+		if err != nil {
+			return
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(size))
+		if err != nil || n > 64<<10 {
+			return
+		}
+		line := make([]byte, n)
+		if _, err := io.ReadFull(r, line); err != nil {
+			return
+		}
+		c.mu.Lock()
+		c.lines = append(c.lines, string(line))
+		c.mu.Unlock()
+	}
+}
+
+var structured = regexp.MustCompile(`^<10[89]>1 \S+ \S+ heliograph - (\S+) \[audit@32473 number="(\d+)" source="(tx|rx)" category="[a-z_]+" event="([a-z_]+)" result="(success|failure)" count="(\d+)"\] `)
+
+// gapless checks that the collector has the events of a board from number 1 on, and
+// returns how many.
+func (c *siem) gapless(source string) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := 1
+	for _, line := range c.lines {
+		m := structured.FindStringSubmatch(line)
+		if m == nil {
+			return 0, fmt.Errorf("the line %q is not one of the trail", line)
+		}
+		if m[3] != source {
+			continue
+		}
+		if n, _ := strconv.Atoi(m[2]); n == next {
+			next++
+		} else if n > next {
+			return 0, fmt.Errorf("%s's number %d comes after %d", source, n, next-1)
+		}
+	}
+	return next - 1, nil
+}
+
+// notes are the events that a board shows, by source and kind, with their counts.
+func notes(t *testing.T, port int) map[string]uint64 {
+	t.Helper()
+	var s struct{ Notes []audit.Event }
+	eventually(t, "status.json", func() error {
+		body, code, err := get(port, "/status.json")
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("%d", code)
+		}
+		if err == nil {
+			s.Notes = nil
+			err = json.Unmarshal([]byte(body), &s)
+		}
+		return err
+	})
+	counts := map[string]uint64{}
+	for _, e := range s.Notes {
+		counts[e.Source+" "+e.Event] += e.Count
+	}
+	return counts
+}
+
+// guessMQTT logs in with MQTT 3.1.1 and returns the CONNACK's code.
+func guessMQTT(port int, name, password string) (byte, error) {
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 10*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	text := func(s string) string { return string([]byte{byte(len(s) >> 8), byte(len(s))}) + s }
+	body := text("MQTT") + "\x04\xc2\x00\x3c" + text("guesser") + text(name) + text(password)
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		return 0, err
+	}
+	if _, err := io.WriteString(c, "\x10"+string([]byte{byte(len(body))})+body); err != nil {
+		return 0, err
+	}
+	answer := make([]byte, 4)
+	if _, err := io.ReadFull(c, answer); err != nil {
+		return 0, err
+	}
+	return answer[3], nil
+}
+
+// 3,000 wrong MQTT passwords and a stranger's frames each leave their count and wipe
+// nothing; TX's events cross, outlive RX's death, and all reach IT's collector numbered
+// without a gap. The right password gets in meanwhile.
+func TestAuditTrail(t *testing.T) {
+	it := newSIEM(t)
+	broker, syslogPort := port(t), port(t)
+	g := newGateway(t, linktest.Profile{},
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%d\"]\n[[mqtt]]\nchannel = \"cell\"\nbroker = \"mqtt://127.0.0.1:1\"\n", syslogPort),
+		fmt.Sprintf("[audit]\nforward = \"tcp://%s\"\n[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:9\"\n[[mqtt]]\nchannel = \"cell\"\nlisten = \"mqtt://127.0.0.1:%d\"\nusers_file = \"users\"\n",
+			it.listener.Addr(), broker))
+	if err := users.Add(filepath.Join(g.dir, "users"), "ann", "the right one"); err != nil {
+		t.Fatal(err)
+	}
+	g.startRX()
+	g.startTX()
+	eventually(t, "TX's start at RX", func() error {
+		if n := notes(t, g.rxStatus); n["tx role_started"] != 1 || n["rx role_started"] != 1 {
+			return fmt.Errorf("got %v", n)
+		}
+		return nil
+	})
+
+	var refused atomic.Uint64
+	var guessers sync.WaitGroup
+	guesses := make(chan int)
+	for range 40 {
+		guessers.Go(func() {
+			for i := range guesses {
+				code, err := guessMQTT(broker, "ann", fmt.Sprint("guess ", i))
+				if code == 0 && err == nil {
+					t.Error("a wrong password was right")
+				}
+				if err == nil {
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	entered := make(chan error, 1)
+	go func() {
+		time.Sleep(2 * time.Second) // in the middle of it
+		code, err := guessMQTT(broker, "ann", "the right one")
+		if code != 0 {
+			err = errors.Join(err, fmt.Errorf("refused with %d", code))
+		}
+		entered <- err
+	}()
+	for i := range 3000 {
+		guesses <- i
+	}
+	close(guesses)
+	guessers.Wait()
+	if err := <-entered; err != nil {
+		t.Errorf("the right password beside 40 guessers: %v", err)
+	}
+
+	stranger := strings.Replace(string(mustRead(t, g.txConf)), `"pair.key"`, `"other.key"`, 1)
+	stranger = strings.NewReplacer("state-tx", "state-other", g.enter, g.leave, strconv.Itoa(syslogPort), strconv.Itoa(port(t)), strconv.Itoa(g.txStatus), strconv.Itoa(port(t))).Replace(stranger)
+	mustWrite(t, filepath.Join(g.dir, "other.toml"), []byte(stranger))
+	g.tool("key", "new", filepath.Join(g.dir, "other.key"))
+	start(t, filepath.Join(programs, "heliotx"), "--config", filepath.Join(g.dir, "other.toml"))
+	eventually(t, "the stranger's frames", func() error {
+		if n := notes(t, g.rxStatus)["rx auth_failure"]; n < 50 {
+			return fmt.Errorf("%d frames noted", n)
+		}
+		return nil
+	})
+
+	check := func(when string) {
+		t.Helper()
+		n := notes(t, g.rxStatus)
+		if n["rx login_refused"] < refused.Load() || refused.Load() < 2900 {
+			t.Errorf("%s: got %d wrong passwords of %d answered, want all", when, n["rx login_refused"], refused.Load())
+		}
+		if n["tx role_started"] < 1 || n["rx login"] < 1 || n["rx auth_failure"] < 50 || n["rx audit_gap"] != 0 {
+			t.Errorf("%s: got %v, want the start of TX, the login and the forged frames kept, and no gap", when, n)
+		}
+	}
+	check("after the flood")
+	time.Sleep(1500 * time.Millisecond) // what is on the disk is at most a second old
+	g.rx.stop()
+	g.startRX()
+	check("after a restart of RX")
+	g.rx.kill()
+	g.startRX()
+	check("after RX was killed")
+	g.tx.stop()
+	g.startTX()
+	eventually(t, "TX's second start at RX", func() error {
+		if n := notes(t, g.rxStatus); n["tx role_started"] != 2 {
+			return fmt.Errorf("got %v", n)
+		}
+		return nil
+	})
+	eventually(t, "both trails at the collector", func() error {
+		tx, err := it.gapless("tx")
+		if err != nil {
+			return err
+		}
+		rx, err := it.gapless("rx")
+		if err != nil || tx < 2 || rx < 5 {
+			return errors.Join(err, fmt.Errorf("%d of TX, %d of RX", tx, rx))
+		}
+		return nil
+	})
+}
