@@ -77,13 +77,13 @@ func classify(kind string) (Category, Result) {
 		return AccessControl, Failure
 	case "login":
 		return AccessControl, Success
-	case "epoch_regressed":
+	case "epoch_regressed", "epoch_replayed":
 		return RequestError, Failure
 	case "epoch_accepted", "update_arrived":
 		return Configuration, Success
 	case "update_refused":
 		return Configuration, Failure
-	case "role_started":
+	case "role_started", "state_writable":
 		return ControlSystem, Success
 	case "audit_gap", "audit_damaged":
 		return AuditLog, Failure

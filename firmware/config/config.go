@@ -8,6 +8,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"time"
 )
 
@@ -67,6 +68,8 @@ type TLS struct {
 	CAFile      string
 	Certificate string
 	PrivateKey  string
+	// Own is a listener's certificate that could not be kept in files.
+	Own *tls.Certificate
 }
 
 // MQTTVersion is the protocol version to speak.

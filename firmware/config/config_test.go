@@ -25,7 +25,7 @@ func TestTXValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := func(name string) string { return filepath.Join(dir, name) }
-	files := TLS{in("ca.pem"), in("own.pem"), in("own.key")}
+	files := TLS{CAFile: in("ca.pem"), Certificate: in("own.pem"), PrivateKey: in("own.key")}
 	want := TX{
 		Pair:   "press-hall",
 		Link:   Link{Medium: UDP, Address: "127.0.0.1:17000", Rate: 100e6, Overhead: 0.25, KeyFile: in("pair.key")},
@@ -56,7 +56,7 @@ func TestRXValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	in := func(name string) string { return filepath.Join(dir, name) }
-	files := TLS{in("ca.pem"), in("own.pem"), in("own.key")}
+	files := TLS{CAFile: in("ca.pem"), Certificate: in("own.pem"), PrivateKey: in("own.key")}
 	want := RX{
 		Pair:       "press-hall",
 		StaleAfter: 3 * time.Second,

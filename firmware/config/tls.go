@@ -31,10 +31,7 @@ func (t TLS) Client(host string) (*tls.Config, error) {
 // Server returns what a TLS listener needs. With a CAFile it asks its clients
 // for certificates of those authorities.
 func (t TLS) Server() (*tls.Config, error) {
-	if t.Certificate == "" || t.PrivateKey == "" {
-		return nil, errors.New("a TLS listener needs certificate and private_key")
-	}
-	pair, err := tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
+	pair, err := t.pair()
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +43,16 @@ func (t TLS) Server() (*tls.Config, error) {
 		}
 	}
 	return c, nil
+}
+
+func (t TLS) pair() (tls.Certificate, error) {
+	switch {
+	case t.Own != nil:
+		return *t.Own, nil
+	case t.Certificate == "" || t.PrivateKey == "":
+		return tls.Certificate{}, errors.New("a TLS listener needs certificate and private_key")
+	}
+	return tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
 }
 
 func authorities(file string) (*x509.CertPool, error) {

@@ -55,7 +55,7 @@ type Store struct{ *pki.Store }
 // Open opens the store in folder, and makes the role's certificate where there is
 // none. changed is called after the folders were read again.
 func Open(folder, role, pair string, changed func(), log *slog.Logger) (Store, error) {
-	s, err := pki.Open(pki.Config{Directory: folder, Application: Application(role, pair), Changed: changed, Log: log})
+	s, err := pki.Open(pki.Config{Directory: folder, Application: Application(role, pair), Serve: true, Changed: changed, Log: log})
 	return Store{s}, err
 }
 

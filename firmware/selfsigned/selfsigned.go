@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -32,7 +33,18 @@ func Ensure(folder, name, address string, now time.Time) (certificate, key strin
 	if _, err := os.Stat(certificate); !errors.Is(err, fs.ErrNotExist) {
 		return certificate, key, err
 	}
-	if err := create(certificate, key, address, now); err != nil {
+	certPEM, keyPEM, err := create(address, now)
+	if err == nil {
+		err = store.Folder(folder)
+	}
+	// The key first: a certificate without its key would never be replaced.
+	if err == nil {
+		err = store.ReplaceFile(key, 0o600, keyPEM)
+	}
+	if err == nil {
+		err = store.ReplaceFile(certificate, 0o600, certPEM)
+	}
+	if err != nil {
 		return "", "", fmt.Errorf("selfsigned: making %s: %v", certificate, err)
 	}
 	return certificate, key, nil
@@ -44,18 +56,29 @@ func Files(folder, name string) (certificate, key string) {
 	return base + ".crt", base + ".key"
 }
 
-func create(certificate, keyFile, address string, now time.Time) error {
+// InMemory returns a certificate for this run alone, for a listener that must
+// serve although nothing can be kept.
+func InMemory(address string, now time.Time) (*tls.Certificate, error) {
+	certPEM, keyPEM, err := create(address, now)
+	if err != nil {
+		return nil, fmt.Errorf("selfsigned: %v", err)
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	return &pair, err
+}
+
+func create(address string, now time.Time) (certificate, private []byte, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
@@ -65,20 +88,14 @@ func create(certificate, keyFile, address string, now time.Time) error {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	private, err = x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := store.Folder(filepath.Dir(certificate)); err != nil {
-		return err
-	}
-	// The key first: a certificate without its key would never be replaced.
-	if err := store.ReplaceFile(keyFile, 0o600, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})); err != nil {
-		return err
-	}
-	return store.ReplaceFile(certificate, 0o600, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), nil
 }
 
 // addresses are those that clients may use for the listener.

@@ -51,4 +51,8 @@ func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
 	if _, _, err := Ensure(filepath.Join(file, "pki"), "x", "127.0.0.1:1", time.Now()); err == nil {
 		t.Error("got no error")
 	}
+	pair, err := InMemory("127.0.0.1:1", time.Now())
+	if err != nil || pair.Leaf.VerifyHostname("127.0.0.1") != nil {
+		t.Errorf("in memory: %v", err)
+	}
 }

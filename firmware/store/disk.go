@@ -149,32 +149,33 @@ func Folder(path string) error {
 
 const lockName = "lock"
 
+// ErrInUse is returned for a folder that another process has locked.
+var ErrInUse = errors.New("store: in use")
+
 // Lock makes dir this process's own, creating it when it is missing. The kernel
-// gives it back when release is called or the process ends, however it ends;
-// the lock file stays and names the last holder.
+// gives it back when release is called or the process ends, however it ends.
+// It is the folder that is locked, which works on a disk that is read-only too;
+// the file "lock" in it names the last holder, for the message to the next.
 func Lock(dir string) (release func(), err error) {
 	if err := Folder(dir); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, fileMode)
+	f, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("store: locking %s: %v; is it writable for this user?", dir, err)
+		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
 	}
+	holder := filepath.Join(dir, lockName)
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != nil {
-		holder := make([]byte, 20)
-		n, _ := f.ReadAt(holder, 0)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("store: locking %s: %v", dir, err)
-		}
-		return nil, fmt.Errorf("store: %s is in use by process %s: end that process, or give this one another [state] directory",
-			dir, strings.TrimSpace(string(holder[:n])))
+		number, _ := (disk{}).read(holder, 20)
+		return nil, fmt.Errorf("%w: %s is in use by process %s: end that process, or give this one another [state] directory",
+			ErrInUse, dir, strings.TrimSpace(string(number)))
+	case err != nil:
+		f.Close()
+		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
 	}
-	// The number is for the message above only; a full disk must not keep a role from starting.
-	if f.Truncate(0) == nil {
-		_, _ = fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
+	_ = ReplaceFile(holder, fileMode, fmt.Appendf(nil, "%d\n", os.Getpid()))
 	return func() { f.Close() }, nil
 }

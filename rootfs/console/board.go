@@ -16,6 +16,8 @@ type Board interface {
 	Log(lines int) []string // oldest first
 	Rejected() []Certificate
 	Trust(thumbprint string) error
+	Refused() []Run         // of the transmitter, that the operator may accept
+	Accept(id string) error // one of them
 	Network() Network
 	SetNetwork(Network) error // takes effect with the next start
 	Selftest(w io.Writer)
@@ -46,6 +48,13 @@ type Certificate struct {
 	Thumbprint string
 	Subject    string
 	Why        string
+}
+
+// Run is a run of the transmitter that the receiver refuses.
+type Run struct {
+	ID    string
+	Epoch uint64
+	Heard time.Time // last
 }
 
 // Network is what network.toml says, as text; see package network.

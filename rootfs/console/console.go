@@ -55,7 +55,7 @@ const (
 )
 
 // Help names the keys.
-const Help = "[s]tatus [l]og [c]ertificates [n]etwork [t]est [d]iagnostics [j]son [?]help\n" +
+const Help = "[s]tatus [l]og [c]ertificates [n]etwork [e]poch [t]est [d]iagnostics [j]son [?]\n" +
 	"[k]restart role [w]atchdog drill [r]eboot [p]ower off"
 
 // Enquiry asks for the status as a frame, whatever else goes on. It is ENQ of
@@ -88,6 +88,8 @@ func (c *Console) Key(b byte) {
 		c.say(strings.Join(c.board.Log(logLines), "\n"))
 	case 'c':
 		c.certificates()
+	case 'e':
+		c.runs()
 	case 'n':
 		c.network()
 	case 't':
@@ -170,18 +172,42 @@ func (c *Console) certificates() {
 	for i, e := range list {
 		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, clip(e.Subject, 60), e.Why, e.Thumbprint))
 	}
-	c.say("Number of the one to trust, any other key for none:")
-	c.mode = func(key byte) {
-		c.mode = nil
-		n := int(key) - '1'
-		if n < 0 || n >= len(list) {
-			c.say("none")
-			return
-		}
+	c.choose("Number of the one to trust, any other key for none:", len(list), func(n int) {
 		e := list[n]
 		c.ask("Trust "+clip(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint, func() {
 			c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
 		})
+	})
+}
+
+// runs are those of the transmitter that the receiver refuses.
+func (c *Console) runs() {
+	list := c.board.Refused()
+	if len(list) == 0 {
+		c.say("No run of the transmitter is refused.")
+		return
+	}
+	list = list[max(0, len(list)-9):]
+	for i, r := range list {
+		c.say(fmt.Sprintf("%d  run %s: epoch %d, last heard %s", i+1, clip(r.ID, 40), r.Epoch, r.Heard.UTC().Format(time.DateTime+" UTC")))
+	}
+	c.choose("Number of the one to believe, any other key for none:", len(list), func(n int) {
+		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?", list[n].Epoch), func() {
+			c.result(c.board.Accept(list[n].ID), "Believed within a second of hearing it again.")
+		})
+	})
+}
+
+// choose reads the number of one of n things.
+func (c *Console) choose(prompt string, n int, do func(i int)) {
+	c.say(prompt)
+	c.mode = func(key byte) {
+		c.mode = nil
+		if i := int(key) - '1'; i >= 0 && i < n {
+			do(i)
+			return
+		}
+		c.say("none")
 	}
 }
 

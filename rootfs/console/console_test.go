@@ -29,6 +29,7 @@ type fake struct {
 	status Status
 	log    []string
 	certs  []Certificate
+	runs   []Run
 	net    Network
 	broken error
 	done   []string
@@ -43,6 +44,13 @@ func (f *fake) RestartRole()            { f.done = append(f.done, "restart role"
 func (f *fake) FreezeRole()             { f.done = append(f.done, "freeze role") }
 func (f *fake) Restart()                { f.done = append(f.done, "restart") }
 func (f *fake) PowerOff()               { f.done = append(f.done, "power off") }
+
+func (f *fake) Refused() []Run { return f.runs }
+
+func (f *fake) Accept(id string) error {
+	f.done = append(f.done, "accept "+id)
+	return f.broken
+}
 
 func (f *fake) Trust(thumbprint string) error {
 	f.done = append(f.done, "trust "+thumbprint)
@@ -152,6 +160,10 @@ func TestKeys(t *testing.T) {
 		{"role", "kyes\rwyes\r", nil, []string{"restart role", "freeze role"}, ""},
 		{"a letter is not enough, or an echo of retry would do", "retry\r", nil, nil, "no"},
 		{"trust the second", "c2yes\r", nil, []string{"trust BB22"}, "Trusted within two seconds."},
+		{"accept the second run", "e2yes\r", nil, []string{"accept 3-bb"}, "does its status say epoch 3? Type yes: "},
+		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last heard 2026-11-24 02:13:21 UTC"},
+		{"accept none", "e3e0ex", nil, nil, "none"},
+		{"accept fails", "e1yes\r", errors.New("disk full"), []string{"accept 1-aa"}, "disk full"},
 		{"trust none", "c9c0cx", nil, nil, "none"},
 		{"trust, and think again", "c1\x1b", nil, nil, "AA11"},
 		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
@@ -165,7 +177,7 @@ func TestKeys(t *testing.T) {
 		{"help", "?", nil, nil, "[r]eboot"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{status: rx(), certs: certs, broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
+			f := &fake{status: rx(), certs: certs, runs: []Run{{"1-aa", 1, rx().Now}, {"3-bb", 3, rx().Now}}, broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
 			for i := range 30 {
 				f.log = append(f.log, fmt.Sprintf("line %d", i))
 			}

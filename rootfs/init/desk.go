@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"heliograph/boards"
+	"heliograph/firmware/acceptance"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/store"
 	"heliograph/rootfs/console"
@@ -154,6 +155,27 @@ func (d *desk) Trust(thumbprint string) error {
 	d.log.Warn("certificate trusted on the console", "thumbprint", thumbprint)
 	d.looked = time.Time{}
 	return giveTo(d.role.certificates())
+}
+
+// Refused implements console.Board.
+func (d *desk) Refused() (list []console.Run) {
+	runs, err := acceptance.Refused(d.role.memory())
+	if err != nil {
+		d.log.Error("console: " + err.Error())
+	}
+	for _, r := range runs {
+		list = append(list, console.Run{ID: r.ID(), Epoch: r.Epoch, Heard: r.Heard})
+	}
+	return list
+}
+
+// Accept implements console.Board.
+func (d *desk) Accept(id string) error {
+	run, err := acceptance.Accept(d.role.memory(), id)
+	if err == nil {
+		d.log.Warn("run of the transmitter accepted on the console", "run", run.ID())
+	}
+	return err
 }
 
 // Network implements console.Board.

@@ -55,6 +55,7 @@ type role struct {
 	pid int        // 0: it does not run
 	at  string     // device or interface of the link
 	pki string     // folder of certificates
+	own string     // folder of state
 }
 
 // process returns the role's process, and where its link is.
@@ -69,6 +70,13 @@ func (r *role) certificates() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pki
+}
+
+// memory returns the role's folder of state.
+func (r *role) memory() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.own
 }
 
 func (r *role) runs(pid int) {
@@ -158,19 +166,19 @@ func (r *role) start(ctx context.Context) error {
 func (r *role) configured() (config.Link, error) {
 	const name = home + "/heliograph.toml"
 	var link config.Link
-	var folder string
+	var folder, own string
 	var err error
 	if r.name == "tx" {
 		var c config.TX
 		c, _, err = config.LoadTX(name)
-		link, folder = c.Link, c.PKI
+		link, folder, own = c.Link, c.PKI, c.State
 	} else {
 		var c config.RX
 		c, _, err = config.LoadRX(name)
-		link, folder = c.Link, c.PKI
+		link, folder, own = c.Link, c.PKI, c.State
 	}
 	r.mu.Lock()
-	r.at, r.pki = link.Device+link.Interface, folder // one of them is empty
+	r.at, r.pki, r.own = link.Device+link.Interface, folder, own // one of them is empty
 	r.mu.Unlock()
 	if err == nil {
 		return link, nil

@@ -53,6 +53,8 @@ func (f *fake) Status() console.Status {
 func (f *fake) Log(n int) []string                 { return []string{"a log line\x1b[2J"} }
 func (f *fake) Rejected() []console.Certificate    { return nil }
 func (f *fake) Trust(string) error                 { return nil }
+func (f *fake) Refused() []console.Run             { return nil }
+func (f *fake) Accept(string) error                { return nil }
 func (f *fake) Network() console.Network           { return console.Network{Hostname: "h"} }
 func (f *fake) SetNetwork(n console.Network) error { return f.does("network " + n.Hostname) }
 func (f *fake) Selftest(w io.Writer)               { fmt.Fprintln(w, "pass  link") }

@@ -3,35 +3,85 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/acceptance"
 	"heliograph/firmware/config"
-	"heliograph/firmware/rx/memory"
+	"heliograph/firmware/tx/epoch"
 )
 
 func epochCommand() *cobra.Command {
+	return group("epoch", "Settle which run of the transmitter is believed", epochShow(), epochAccept())
+}
+
+func epochShow() *cobra.Command {
 	var path string
+	c := &cobra.Command{
+		Use:   "show --config FILE",
+		Short: "Show the runs of its transmitter that a receiver refuses, or a transmitter's own run",
+		Long: "For a receiver: the runs that it refuses and that \"heliograph epoch accept\" can have it believe. Runs that it has\n" +
+			"heard before are played back by somebody, and not shown. For a transmitter: the number of its run.",
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
+	_ = c.MarkFlagRequired("config")
+	c.RunE = failing(func(c *cobra.Command, _ []string) error {
+		if tx, _, err := config.LoadTX(path); err == nil {
+			number, err := epoch.Kept(tx.State)
+			if err == nil {
+				fmt.Fprintf(c.OutOrStdout(), "epoch %d\n", number)
+			}
+			return err
+		}
+		rx, _, err := config.LoadRX(path)
+		if err != nil {
+			return err
+		}
+		runs, err := acceptance.Refused(rx.State)
+		if err != nil {
+			return err
+		}
+		if len(runs) == 0 {
+			fmt.Fprintln(c.OutOrStdout(), "no run is refused")
+		}
+		for _, r := range runs {
+			fmt.Fprintf(c.OutOrStdout(), "%s  refused, epoch %d, heard %s\n", r.ID(), r.Epoch, r.Heard.Format(time.DateTime+" UTC"))
+		}
+		if id := acceptance.Accepted(rx.State); id != "" {
+			fmt.Fprintf(c.OutOrStdout(), "%s  accepted, to be believed when it is heard again\n", id)
+		}
+		return nil
+	})
+	return c
+}
+
+func epochAccept() *cobra.Command {
+	var path, id string
 	accept := &cobra.Command{
-		Use:   "accept [--config FILE | DIRECTORY]",
-		Short: "Let the receiver believe its transmitter's epoch once, whatever it remembers",
-		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed anew.\n" +
+		Use:   "accept [--config FILE | DIRECTORY] [--run ID]",
+		Short: "Let the receiver believe one run of its transmitter that it refuses",
+		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed anew. \"heliograph epoch show\"\n" +
+			"lists what it refuses; --run names one, and can be left out when there is only one. No other run is believed.\n" +
 			"Run it where heliorx runs; DIRECTORY is the [state] directory of its configuration.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	accept.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx")
+	accept.Flags().StringVar(&id, "run", "", "`ID` of the run, as \"heliograph epoch show\" has it")
 	accept.RunE = failing(func(c *cobra.Command, args []string) error {
 		dir, err := stateDirectory(path, args)
 		if err != nil {
 			return err
 		}
-		if err := memory.Accept(dir); err != nil {
+		run, err := acceptance.Accept(dir, id)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintln(c.OutOrStdout(), "accepted: the receiver believes the next epoch it hears, within a second, without a restart")
+		fmt.Fprintf(c.OutOrStdout(), "accepted: the receiver believes run %s within a second of hearing it, without a restart\n", run.ID())
 		return nil
 	})
-	return group("epoch", "Settle which run of the transmitter is believed", accept)
+	return accept
 }
 
 func stateDirectory(path string, args []string) (string, error) {

@@ -21,6 +21,7 @@ import (
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 	"heliograph/firmware/status"
+	"heliograph/firmware/store"
 	"heliograph/firmware/task"
 	"heliograph/firmware/timekeeping"
 )
@@ -42,9 +43,11 @@ type board struct {
 
 	unforwarded auditCounts
 
+	identity *identity.Store // nil: no OPC UA
+	release  func()          // of the lock on the state directory; nil: it could not be locked yet
+
 	steps      atomic.Uint64
-	authFailed uint64            // of which the operator has been told
-	keySets    map[string]uint64 // as they were last kept
+	authFailed uint64 // of which the operator has been told
 
 	mismatched []string // channels that one end alone has, as they were last logged
 
@@ -57,6 +60,7 @@ type out struct {
 	channel, protocol, address string
 	sink                       peer
 	queue                      *spool.Queue // nil: the sink keeps nothing
+	keys                       *memory.Keys
 }
 
 // String names the task.
@@ -79,9 +83,10 @@ func (b *board) Run(ctx context.Context) error {
 		case <-second.C:
 		}
 		b.steps.Add(1)
+		b.lookAtState()
 		b.keep(b.link.Account())
 		if n%keysEvery == 0 {
-			b.keepKeys()
+			b.keepKeys(false)
 		}
 		b.logMismatches()
 		if n := b.link.Status().Frames.AuthFailed; n > b.authFailed {
@@ -115,27 +120,51 @@ func (b *board) logMismatches() {
 	b.mismatched = now
 }
 
-// keysEvery is how many seconds pass between two looks at what keys there are.
+const lockPart = "lock"
+
+// keysEvery is how many seconds pass between two looks at what keys were added.
 const keysEvery = 60
 
-// keepKeys remembers the keys of channels whose set has changed.
-func (b *board) keepKeys() {
+// keepKeys brings the lists of keys up to date.
+func (b *board) keepKeys(last bool) {
 	for _, o := range b.outs {
-		keys, set := b.link.Keys(o.channel)
-		if last, kept := b.keySets[o.channel]; kept && last == set || !kept && len(keys) == 0 {
+		o.keys.Keep(last, func() [][]byte {
+			keys, _ := b.link.Keys(o.channel)
+			return keys
+		})
+	}
+}
+
+// lookAtState notes which parts of the state are kept in memory alone.
+func (b *board) lookAtState() {
+	if b.identity != nil {
+		var err error
+		if !b.identity.Kept() {
+			err = errors.New("it would be another one after a restart")
+		}
+		b.memory.Failed("own certificate", err)
+	}
+	if b.release == nil {
+		release, err := store.Lock(b.cfg.State)
+		b.release = release
+		b.memory.Failed(lockPart, err)
+	}
+	for _, o := range b.outs {
+		if o.queue == nil {
 			continue
 		}
-		if err := b.memory.KeepKeys(o.channel, keys); err != nil {
-			return // a disk that cannot be written is on /readyz already
+		var err error
+		if fault := o.queue.Stats().Fault; fault != "" {
+			err = errors.New(fault)
 		}
-		b.keySets[o.channel] = set
+		b.memory.Failed("spool of "+o.channel, err)
 	}
 }
 
 // ready merges the tasks' reasons with those of channels and memory.
 func (b *board) ready(runner *task.Runner) func() error {
 	return func() error {
-		reasons := []error{runner.Ready()}
+		reasons := []error{runner.Ready(), b.memory.Storage()}
 		if b.link.Ready() != nil {
 			reasons = append(reasons, b.memory.Ready())
 		}

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -52,11 +53,10 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if err != nil {
 		return err
 	}
-	release, err := store.Lock(cfg.State)
-	if err != nil {
-		return err
+	release, locked := store.Lock(cfg.State)
+	if errors.Is(locked, store.ErrInUse) {
+		return locked
 	}
-	defer release()
 	updates := report.OpenUpdates(cfg.State)
 	journal := keeper.Open(cfg.State, "rx", log)
 	defer journal.Close()
@@ -69,7 +69,8 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if err != nil {
 		return err
 	}
-	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, memory: remembered, keySets: map[string]uint64{}, expiries: identity.Expiries{Files: map[string]string{}}}
+	remembered.Failed(lockPart, locked)
+	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, memory: remembered, release: release, expiries: identity.Expiries{Files: map[string]string{}}}
 	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
 		return err
 	}
@@ -120,6 +121,10 @@ func (b *board) sinks(log *slog.Logger) error {
 		if address, secure := strings.CutPrefix(c.Listen, "mqtts://"); secure && c.TLS.Certificate == "" {
 			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(b.cfg.PKI, "mqtt-"+c.Channel, address, time.Now())
 			if err != nil {
+				log.Error("mqtt: the listener's certificate is made for this run alone", "channel", c.Channel, "error", err)
+				c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -135,9 +140,8 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		channel = b.link.Channel(c.Channel, s)
+		channel = b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
 		q.OnDrop(channel.Expired)
-		b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
 	}
 	for _, c := range b.cfg.Syslog {
 		b.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
@@ -150,9 +154,8 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		channel = b.link.Channel(c.Channel, s)
+		channel = b.add(c.Channel, "syslog", c.Forward, s, q)
 		q.OnDrop(channel.Expired)
-		b.add(c.Channel, "syslog", c.Forward, s, q)
 	}
 	return b.mirrors(log)
 }
@@ -190,10 +193,28 @@ type peer interface {
 	Status() (sink.State, string)
 }
 
-func (b *board) add(channel, protocol, address string, s peer, q *spool.Queue) {
-	b.link.Recall(channel, b.memory.Keys(channel))
+func (b *board) add(channel, protocol, address string, s peer, q *spool.Queue) *pipeline.Picture {
+	keys, before := b.memory.Keys(channel)
+	picture := b.link.Channel(channel, remembering{s, keys})
+	b.link.Recall(channel, before)
 	b.tasks = append(b.tasks, s)
-	b.outs = append(b.outs, out{channel: channel, protocol: protocol, address: address, sink: s, queue: q})
+	b.outs = append(b.outs, out{channel: channel, protocol: protocol, address: address, sink: s, queue: q, keys: keys})
+	return picture
+}
+
+// remembering has a key remembered before the sink makes it known outside: one
+// that is forgotten is never removed there.
+type remembering struct {
+	sink.Sink
+	keys *memory.Keys
+}
+
+// Deliver implements sink.Sink.
+func (r remembering) Deliver(u sink.Update) {
+	if u.Key != nil && !u.Delete {
+		r.keys.Add(u.Key)
+	}
+	r.Sink.Deliver(u)
 }
 
 // close keeps what the run is to hand on to the next.
@@ -201,7 +222,10 @@ func (b *board) close(log *slog.Logger) {
 	account := b.link.Account()
 	account.Exact = true
 	b.keep(account)
-	b.keepKeys()
+	b.keepKeys(true)
+	if b.release != nil {
+		defer b.release()
+	}
 	for _, q := range b.queues {
 		if err := q.Close(); err != nil {
 			log.Error("spool: closing", "error", err)

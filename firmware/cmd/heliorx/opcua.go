@@ -28,6 +28,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 		return err
 	}
 	b.tasks = append(b.tasks, store)
+	b.identity = &store
 	b.expiries.Store = store.Store
 	for _, c := range b.cfg.OPCUA {
 		sc := server.Config{
@@ -50,8 +51,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 		servers = append(servers, s)
 		var picture opcua.Picture
 		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() opcua.Picture { return picture }}, log)
-		picture = b.link.Channel(c.Channel, mirror)
-		b.add(c.Channel, "opcua", c.Listen, mirror, nil)
+		picture = b.add(c.Channel, "opcua", c.Listen, mirror, nil)
 	}
 	return nil
 }

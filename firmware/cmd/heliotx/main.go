@@ -8,6 +8,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -57,15 +58,20 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 		debug.SetGCPercent(50) // a board's memory is worth more than the time: a third less with 100,000 tags
 	}
 	release, err := store.Lock(cfg.State)
-	if err != nil {
+	switch {
+	case err == nil:
+		defer release()
+	case errors.Is(err, store.ErrInUse):
 		return err
+	default: // the epoch's Ready tells of a disk that fails
+		log.Error("the state directory cannot be used", "error", err)
 	}
-	defer release()
 	updates := report.OpenUpdates(cfg.State)
 	journal := keeper.Open(cfg.State, "tx", log)
 	defer journal.Close()
 	journal.Add("role_started", "heliotx "+version+" starts")
-	session, err := newSession(cfg, journal)
+	number := epoch.Next(cfg.State, time.Now())
+	session, err := newSession(cfg, number, journal)
 	if err != nil {
 		return err
 	}
@@ -93,7 +99,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	go looking.browse(ctx, hangup, log)
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
-	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, r, journal)}
+	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, number, r, journal)}
 	journal.HandOn(r.audit)
 	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	if len(cfg.Time) > 0 {
@@ -116,23 +122,22 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	return runner.Run(ctx)
 }
 
-// newSession opens the epoch of this run, which is on disk before the first
-// frame can leave.
-func newSession(cfg config.TX, journal *keeper.Keeper) (*wire.Session, error) {
+// newSession opens the session of this run, whose epoch is on disk before the first
+// frame can leave, or is beyond any that was.
+func newSession(cfg config.TX, number *epoch.Number, journal *keeper.Keeper) (*wire.Session, error) {
 	key, err := pairkey.Read(cfg.Link.KeyFile)
 	if err != nil {
 		return nil, err
 	}
-	number, lost, err := epoch.Next(cfg.State)
-	if err != nil {
-		return nil, err
-	}
-	if lost {
+	if number.Lost {
 		journal.Add("epoch_lost", "both copies of the epoch are damaged; it begins at 1 again, which the receiver will refuse until its operator accepts it")
+	}
+	if err := number.Ready(); err != nil {
+		journal.Add("epoch_unkept", err.Error())
 	}
 	var salt [16]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	return wire.NewSession(key, number, salt)
+	return wire.NewSession(key, number.Epoch, salt)
 }
 
 // sources makes a task of every configured source, each with its channel.
@@ -146,7 +151,7 @@ func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task,
 		tasks = append(tasks, s)
 	}
 	for _, c := range cfg.Syslog {
-		if err := ensureCertificate(cfg.PKI, &c); err != nil {
+		if err := ensureCertificate(cfg.PKI, &c, log); err != nil {
 			return nil, err
 		}
 		s, err := syslog.New(c, link.Port(c.Channel, class(c.Bulk)), log)
@@ -159,11 +164,16 @@ func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task,
 }
 
 // ensureCertificate makes a certificate for a tls:// listener that has none.
-func ensureCertificate(folder string, c *config.SyslogSource) (err error) {
+func ensureCertificate(folder string, c *config.SyslogSource, log *slog.Logger) (err error) {
 	for _, l := range c.Listen {
 		address, secure := strings.CutPrefix(l, "tls://")
-		if secure && c.TLS.Certificate == "" {
-			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, syslogCertificate(c.Channel), address, time.Now())
+		if !secure || c.TLS.Certificate != "" || c.TLS.Own != nil {
+			continue
+		}
+		c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, syslogCertificate(c.Channel), address, time.Now())
+		if err != nil {
+			log.Error("syslog: the listener's certificate is made for this run alone", "channel", c.Channel, "error", err)
+			c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
 		}
 	}
 	return err

@@ -28,6 +28,8 @@ type Config struct {
 	// TrustCommand is what an operator types to trust a certificate; nil names
 	// heliograph trust add.
 	TrustCommand func(thumbprint string, user bool) string
+	// Serve goes on with a certificate for this run alone when none can be kept.
+	Serve bool
 	// Changed is called after the folders were read again because of a change.
 	Changed func()
 	Log     *slog.Logger
@@ -42,7 +44,9 @@ type Store struct {
 	peers roots
 	users roots
 	own   *Own
-	seen  string // the folders as last read
+	// unkept is our certificate where none could be kept; nil otherwise.
+	unkept *Own
+	seen   string // the folders as last read
 }
 
 // Open makes the folders and, if wanted and missing, our certificate, and reads all.
@@ -62,17 +66,34 @@ func Open(cfg Config) (*Store, error) {
 			return fmt.Sprintf("heliograph trust add --pki %s %s%s", cfg.Directory, users, thumbprint)
 		}
 	}
-	if err := makeFolders(cfg.Directory); err != nil {
+	s := &Store{cfg: cfg, rejected: newRejections(cfg.Directory)}
+	err := makeFolders(cfg.Directory)
+	if err != nil && !cfg.Serve {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, rejected: newRejections(cfg.Directory)}
 	s.Reload()
-	if s.Own() == nil && cfg.Application.URI != "" {
-		if _, err := s.Renew(); err != nil {
-			return nil, err
-		}
+	if s.Own() != nil || cfg.Application.URI == "" {
+		return s, nil
+	}
+	if err == nil {
+		_, err = s.Renew()
+	}
+	if err != nil && cfg.Serve {
+		cfg.Log.Error("pki: our certificate is made for this run alone, and peers would have to trust the next one", "error", err)
+		s.own, err = newOwn(cfg.Application, nil, cfg.Now())
+		s.unkept = s.own
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// Kept reports whether our certificate outlives this run.
+func (s *Store) Kept() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.own == nil || s.own != s.unkept
 }
 
 // Own returns our certificate, or nil where there is none.
@@ -116,6 +137,7 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) poll() {
+	s.keepOwn()
 	s.mu.RLock()
 	seen := s.seen
 	s.mu.RUnlock()
@@ -126,6 +148,17 @@ func (s *Store) poll() {
 	if s.cfg.Changed != nil {
 		s.cfg.Changed()
 	}
+}
+
+// keepOwn keeps a certificate that could not be kept so far.
+func (s *Store) keepOwn() {
+	if s.Kept() || makeFolders(s.cfg.Directory) != nil || saveOwn(s.cfg.Directory, s.Own()) != nil {
+		return
+	}
+	s.cfg.Log.Info("pki: our certificate is kept now")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unkept = nil
 }
 
 func (s *Store) look() string {
@@ -146,6 +179,9 @@ func (s *Store) Reload() {
 	own := loadOwn(s.cfg.Directory)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if own == nil {
+		own = s.unkept
+	}
 	s.peers, s.users, s.own, s.seen = peers, users, own, seen
 }
 

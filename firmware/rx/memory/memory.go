@@ -1,40 +1,63 @@
 // Package memory is what the receiver remembers across restarts: which epochs
-// and frames of a pair key were used, and the account of every channel.
+// and frames of a pair key were used, the account of every channel, and which
+// keys there are.
 //
 // Its high-water mark is what makes a recorded link worthless to whoever plays
 // it back:
 //
 //	no mark                  → believed, and audited as unanchored
-//	a later epoch            → believed
 //	the same run             → believed beyond the sequence number remembered
+//	a run heard before       → refused, as a replay
+//	a later epoch            → believed
 //	an earlier epoch, or the
-//	same number, another run → refused until the operator accepts it (Accept)
+//	same number, another run → refused until the operator accepts this run (package acceptance)
 //
 // The mark is on disk before a session's first frame is believed; within a
 // session it and the account follow at most a second behind, so a crash can
-// repeat a second of events but not more. One file per pair key, one writer.
+// repeat a second of events but not more.
+//
+// A disk that cannot be written, or does not answer, does not end monitoring:
+// the receiver works from memory, Storage says so, one audit event too, and each
+// second it is tried again.
+//
+// The files of a pair key, one writer each:
+//
+//	runs-KEYID      package store: {epoch(8) salt(16)}*, the runs believed, newest last
+//	account-KEYID   store.Slots: JSON (state), deflated (RFC 1951)
+//
+// KEYID is made from the key and says nothing of it. memory-KEYID is the state as JSON
+// that earlier releases wrote; it is read when there is no account-KEYID.
 package memory
 
 import (
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
+	"heliograph/firmware/acceptance"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/pipeline"
-	"heliograph/firmware/store"
 )
 
 // ErrRegressed is returned for an epoch that is not beyond the mark.
 var ErrRegressed = errors.New("epoch_regressed: the transmitter lost its count, or somebody plays back old frames; " +
-	"if the transmitter was replaced or flashed anew, run \"heliograph epoch accept\" on this side, or give both a new pair key")
+	"if the transmitter was replaced or flashed anew, run \"heliograph epoch show\" and \"heliograph epoch accept\" on this side, or give both a new pair key")
+
+// ErrReplayed is returned for a run that was heard before.
+var ErrReplayed = errors.New("epoch_replayed: somebody plays back old frames; if it is the transmitter itself, restart it")
+
+// Our own bounds.
+const (
+	maxRuns    = 1024 // remembered
+	maxRefused = 8    // offered to the operator
+	quiet      = time.Minute
+	patience   = 3 * time.Second // with the disk
+)
 
 // Audit takes note of something that bears on security: a fixed word, and what
 // happened in words.
@@ -42,19 +65,27 @@ type Audit func(event, text string)
 
 // Memory implements receive.Anchor. Safe for concurrent use.
 type Memory struct {
-	dir, path string
-	audit     Audit
-	now       func() time.Time
+	dir   string
+	files files
+	audit Audit
+	now   func() time.Time
+
+	writing  chan struct{} // holds a token while the disk is at work
+	deflater *flate.Writer
 
 	mu      sync.Mutex
 	state   state
 	known   bool
-	refused time.Time // the last time
-	audited time.Time
-	broken  error // the file cannot be written
+	runs    []acceptance.Run     // believed, the present one last
+	refused []acceptance.Run     // offered to the operator
+	noted   time.Time            // when refused was last written
+	unnoted bool                 // one was added since
+	regress time.Time            // the last refusal that the operator can end
+	audited map[string]time.Time // by event
+	faults  map[string]error     // what cannot be written, by what it is
 }
 
-// state is the content of the file.
+// state is the content of account-KEYID.
 type state struct {
 	Epoch    uint64           `json:"epoch"`
 	Salt     []byte           `json:"salt"`
@@ -62,20 +93,33 @@ type state struct {
 	Account  pipeline.Account `json:"account"`
 }
 
-const acceptFile = "epoch-accept"
+func (s *state) run() acceptance.Run {
+	r := acceptance.Run{Epoch: s.Epoch}
+	copy(r.Salt[:], s.Salt)
+	return r
+}
 
 // Open reads what is remembered of a pair key in dir.
 func Open(dir string, key wire.PairKey, audit Audit, now func() time.Time) (*Memory, error) {
 	id := sha256.Sum256(append([]byte("heliograph key id"), key[:]...))
-	m := &Memory{dir: dir, path: filepath.Join(dir, "memory-"+hex.EncodeToString(id[:4])), audit: audit, now: now}
-	b, err := store.Read(m.path)
-	if err == nil {
-		err = json.Unmarshal(b, &m.state)
-		m.known = err == nil
+	files, err := newFiles(dir, hex.EncodeToString(id[:4]))
+	if err != nil {
+		return nil, err
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		m.state = state{}
-		audit("memory_damaged", fmt.Sprintf("%s: %v; the next epoch heard will be believed", m.path, err))
+	m := &Memory{
+		dir: dir, files: files, audit: audit, now: now, writing: make(chan struct{}, 1),
+		audited: map[string]time.Time{}, faults: map[string]error{},
+	}
+	var damage []error
+	m.state, m.runs, damage = files.load()
+	m.known = len(m.runs) > 0
+	m.refused, _ = acceptance.Refused(dir) // damage: they are offered again when they are heard again
+	for _, err := range damage {
+		text := "the next epoch heard will be believed"
+		if m.known {
+			text = "the last run remembered still holds"
+		}
+		audit("memory_damaged", fmt.Sprintf("%v; %s", err, text))
 	}
 	return m, nil
 }
@@ -83,49 +127,82 @@ func Open(dir string, key wire.PairKey, audit Audit, now func() time.Time) (*Mem
 // Account returns the account of the run before.
 func (m *Memory) Account() pipeline.Account { return m.state.Account }
 
-// Accept lets the receiver that works in dir believe the next epoch, whatever
-// it remembers.
-func Accept(dir string) error {
-	if err := os.WriteFile(filepath.Join(dir, acceptFile), nil, 0o600); err != nil {
-		return fmt.Errorf("memory: accepting the transmitter's epoch: %v", err)
-	}
-	return nil
-}
-
 // Admit implements receive.Anchor.
 func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch same := m.known && string(m.state.Salt) == string(salt[:]); {
+	run := acceptance.Run{Epoch: epoch, Salt: salt, Heard: m.now().UTC()}
+	switch before := m.state.run(); {
 	case !m.known:
 		m.audit("epoch_unanchored", fmt.Sprintf("epoch %d is believed without an anchor: nothing is remembered of this pair key", epoch))
-	case epoch > m.state.Epoch:
-	case epoch == m.state.Epoch && same:
+	case run.Same(before):
 		return m.state.Sequence, nil
-	case os.Remove(filepath.Join(m.dir, acceptFile)) == nil:
-		m.audit("epoch_accepted", fmt.Sprintf("the operator accepted epoch %d after %d", epoch, m.state.Epoch))
+	case slices.ContainsFunc(m.runs, run.Same):
+		m.auditNow("epoch_replayed", fmt.Sprintf("run %s: %v", run.ID(), ErrReplayed))
+		return 0, ErrReplayed
+	case epoch > before.Epoch:
+	case acceptance.Accepted(m.dir) == run.ID():
+		m.audit("epoch_accepted", fmt.Sprintf("the operator accepted run %s after %s", run.ID(), before.ID()))
 	default:
-		m.refused = m.now()
-		if m.refused.Sub(m.audited) >= time.Minute {
-			m.audited = m.refused
-			m.audit("epoch_regressed", fmt.Sprintf("epoch %d after %d: %v", epoch, m.state.Epoch, ErrRegressed))
-		}
+		m.refuse(run)
 		return 0, ErrRegressed
 	}
-	m.known, m.refused = true, time.Time{}
+	m.known, m.regress = true, time.Time{}
+	m.settle()
 	m.state = state{Epoch: epoch, Salt: salt[:], Account: m.state.Account}
-	m.save()
+	m.runs = append(m.runs, run)
+	m.runs = m.runs[max(0, len(m.runs)-maxRuns):]
+	m.save(true)
 	return 0, nil
+}
+
+// settle withdraws what was offered to the operator, and what it said to it: once
+// a run is believed, a word about another would serve whoever plays that back.
+func (m *Memory) settle() {
+	if len(m.refused) > 0 {
+		m.refused = nil
+		m.fault(refusedPart, m.onDisk(func() error { return acceptance.KeepRefused(m.dir, nil) }))
+	}
+	if acceptance.Accepted(m.dir) != "" {
+		m.fault(refusedPart, acceptance.Used(m.dir))
+	}
+}
+
+// refuse offers a run to the operator.
+func (m *Memory) refuse(run acceptance.Run) {
+	m.regress = m.now()
+	m.auditNow("epoch_regressed", fmt.Sprintf("run %s after %s: %v", run.ID(), m.state.run().ID(), ErrRegressed))
+	i := slices.IndexFunc(m.refused, run.Same)
+	if i >= 0 {
+		m.refused = slices.Delete(m.refused, i, i+1)
+	}
+	m.refused = append(m.refused, run)
+	m.refused = m.refused[max(0, len(m.refused)-maxRefused):]
+	m.unnoted = m.unnoted || i < 0
+	// A new one within a second, the time of the others now and then.
+	if since := m.regress.Sub(m.noted); m.unnoted && since >= time.Second || since >= quiet {
+		m.noted, m.unnoted = m.regress, false
+		runs := slices.Clone(m.refused)
+		m.fault(refusedPart, m.onDisk(func() error { return acceptance.KeepRefused(m.dir, runs) }))
+	}
+}
+
+// auditNow audits an event that repeats, once in a while.
+func (m *Memory) auditNow(event, text string) {
+	if now := m.now(); now.Sub(m.audited[event]) >= quiet {
+		m.audited[event] = now
+		m.audit(event, text)
+	}
 }
 
 // Ready returns why the receiver cannot do without its operator, if it cannot.
 func (m *Memory) Ready() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.refused.IsZero() && m.now().Sub(m.refused) < time.Minute {
+	if !m.regress.IsZero() && m.now().Sub(m.regress) < quiet {
 		return ErrRegressed
 	}
-	return m.broken
+	return nil
 }
 
 // Keep remembers how far the session has come, and the account.
@@ -136,18 +213,5 @@ func (m *Memory) Keep(epoch, sequence uint64, a pipeline.Account) {
 		return // no session yet
 	}
 	m.state.Sequence, m.state.Account = max(m.state.Sequence, sequence), a
-	m.save()
-}
-
-// save writes the file. A disk that is full or read-only must not end
-// monitoring; it is said on /readyz instead.
-func (m *Memory) save() {
-	b, err := json.Marshal(&m.state)
-	if err == nil {
-		err = store.Write(m.path, b)
-	}
-	if err != nil && m.broken == nil {
-		m.audit("memory_unwritable", fmt.Sprintf("frames could be played back after a restart: %v", err))
-	}
-	m.broken = err
+	m.save(false)
 }

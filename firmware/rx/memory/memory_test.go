@@ -1,17 +1,23 @@
 package memory
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"heliograph/firmware/acceptance"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/store"
 )
 
 type fixture struct {
@@ -77,21 +83,73 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 	f.admit(t, 5, 2, 0, ErrRegressed) // the same number, another run
 	f.admit(t, 1, 3, 0, ErrRegressed)
 	f.audited(t, "epoch_regressed")
+	f.now = f.now.Add(2 * time.Second)
+	f.admit(t, 1, 3, 0, ErrRegressed)
 	if err := f.Ready(); !errors.Is(err, ErrRegressed) {
 		t.Errorf("ready: got %v, want %v", err, ErrRegressed)
 	}
 	if n := len(f.audits); n != 2 {
 		t.Errorf("got %d audits within a minute, want one of the refusal and one of the start", n)
 	}
-	if err := Accept(f.dir); err != nil {
+	if _, err := acceptance.Accept(f.dir, ""); err == nil {
+		t.Error("two runs are refused and none is named: got nil, want an error")
+	}
+	accepted, err := acceptance.Accept(f.dir, acceptance.Run{Epoch: 1, Salt: acceptance.Salt{3}}.ID())
+	if err != nil {
 		t.Fatal(err)
 	}
-	f.admit(t, 1, 3, 0, nil)
+	f.admit(t, 5, 2, 0, ErrRegressed) // not the one that was named
+	f.admit(t, accepted.Epoch, accepted.Salt[0], 0, nil)
 	f.audited(t, "epoch_accepted")
 	if err := f.Ready(); err != nil {
 		t.Errorf("ready after acceptance: got %v", err)
 	}
 	f.admit(t, 1, 4, 0, ErrRegressed) // acceptance is for once
+}
+
+// TestOldFramesDoNotUseUpTheAcceptance has a transmitter whose count began
+// anew, and somebody who plays back every session that it ever had.
+func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir, wire.PairKey{})
+	for epoch := range uint64(9) {
+		f.admit(t, epoch+1, byte(epoch), 0, nil)
+	}
+	playBack := func() {
+		t.Helper()
+		for epoch := range uint64(8) {
+			f.admit(t, epoch+1, byte(epoch), 0, ErrReplayed)
+		}
+	}
+	playBack()
+	f.admit(t, 1, 100, 0, ErrRegressed)
+	f = open(t, dir, wire.PairKey{})
+	playBack()
+	runs, err := acceptance.Refused(dir)
+	if err != nil || len(runs) != 1 || runs[0].ID() != "1-64000000" {
+		t.Fatalf("offered to the operator: got %v, %v, want the new transmitter's run alone", runs, err)
+	}
+	if _, err := acceptance.Accept(dir, ""); err != nil {
+		t.Fatal(err)
+	}
+	playBack()
+	f.admit(t, 1, 100, 0, nil)
+	playBack() // although most are beyond the mark now
+	f.admit(t, 9, 8, 0, ErrReplayed)
+	f = open(t, dir, wire.PairKey{})
+	playBack()
+	f.admit(t, 2, 101, 0, nil)
+}
+
+func TestAWordToTheReceiverEndsWithTheNextRun(t *testing.T) {
+	f := open(t, t.TempDir(), wire.PairKey{})
+	f.admit(t, 5, 1, 0, nil)
+	f.admit(t, 1, 2, 0, ErrRegressed)
+	if _, err := acceptance.Accept(f.dir, ""); err != nil {
+		t.Fatal(err)
+	}
+	f.admit(t, 6, 3, 0, nil) // the transmitter found its count again
+	f.admit(t, 1, 2, 0, ErrRegressed)
 }
 
 func TestANewKeyStartsAnew(t *testing.T) {
@@ -103,44 +161,143 @@ func TestANewKeyStartsAnew(t *testing.T) {
 	f.audited(t, "epoch_unanchored")
 }
 
+func damage(t *testing.T, dir, pattern string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files: %v, %v", files, err)
+	}
+	for _, file := range files {
+		if err := os.WriteFile(file, []byte("torn"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDamagedMemoryIsAudited(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir, wire.PairKey{})
 	f.admit(t, 50, 1, 0, nil)
-	files, err := filepath.Glob(filepath.Join(dir, "memory-*"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("files: %v, %v", files, err)
-	}
-	if err := os.WriteFile(files[0], []byte("torn"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	damage(t, dir, "account-*")
+	f = open(t, dir, wire.PairKey{})
+	f.audited(t, "memory_damaged")
+	f.admit(t, 1, 1, 0, ErrRegressed) // the list of runs still says
+	damage(t, dir, "runs-*")
+	damage(t, dir, "account-*")
 	f = open(t, dir, wire.PairKey{})
 	f.audited(t, "memory_damaged")
 	f.admit(t, 1, 1, 0, nil)
 }
 
-func TestADiskThatCannotBeWrittenIsSaid(t *testing.T) {
-	f := open(t, filepath.Join(t.TempDir(), "gone", "further"), wire.PairKey{})
-	if err := os.WriteFile(filepath.Dir(f.dir), nil, 0o600); err != nil {
+// TestACutBetweenTheTwoFiles leaves a session in the list of runs alone.
+func TestACutBetweenTheTwoFilesOfANewSession(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir, wire.PairKey{})
+	f.admit(t, 5, 1, 0, nil)
+	f.Keep(5, 100, pipeline.Account{Epoch: 5, Channels: map[string]mirror.Account{"a": {Next: 7}}})
+	files, _ := filepath.Glob(filepath.Join(dir, "account-*"))
+	before, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.admit(t, 6, 2, 0, nil)
+	if err := os.WriteFile(files[0], before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f = open(t, dir, wire.PairKey{})
+	if got := f.Account(); got.Channels["a"].Next != 7 {
+		t.Errorf("account: got %+v", got)
+	}
+	f.admit(t, 6, 2, 0, nil) // the session goes on
+	f.admit(t, 5, 1, 0, ErrReplayed)
+}
+
+// TestMemoryOfEarlierReleases reads what the release before wrote.
+func TestMemoryOfEarlierReleases(t *testing.T) {
+	dir := t.TempDir()
+	id := sha256.Sum256(append([]byte("heliograph key id"), make([]byte, 32)...))
+	old := []byte(`{"epoch":7,"salt":"AQAAAAAAAAAAAAAAAAAAAA==","sequence":40,"account":{"Epoch":7,"Exact":true,"Channels":{"a":{"Delivered":3,"Next":4}}}}`)
+	if err := store.Write(filepath.Join(dir, "memory-"+hex.EncodeToString(id[:4])), old); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, dir, wire.PairKey{})
+	if got := f.Account(); got.Channels["a"].Delivered != 3 || !got.Exact {
+		t.Errorf("account: got %+v", got)
+	}
+	f.admit(t, 7, 1, 40, nil)
+	f.admit(t, 6, 2, 0, ErrRegressed)
+	f.admit(t, 8, 3, 0, nil)
+	f = open(t, dir, wire.PairKey{})
+	f.admit(t, 7, 1, 0, ErrReplayed)
+}
+
+func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
+	parent := filepath.Join(t.TempDir(), "gone")
+	f := open(t, filepath.Join(parent, "further"), wire.PairKey{})
+	if err := os.WriteFile(parent, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f.admit(t, 1, 1, 0, nil)
-	if f.Ready() == nil {
-		t.Error("ready although nothing can be remembered")
+	for n := range uint64(5) {
+		f.Keep(1, n+2, pipeline.Account{Epoch: 1})
 	}
-}
-
-func TestKeysSurviveARestart(t *testing.T) {
-	dir := t.TempDir()
-	want := [][]byte{[]byte("a/b"), {}, []byte("c")}
-	f := open(t, dir, wire.PairKey{})
-	if got := f.Keys("cell-1"); got != nil {
-		t.Errorf("before the first: got %q", got)
+	if f.Storage() == nil || f.Ready() != nil {
+		t.Errorf("storage: got %v, ready: %v, want the storage alone to fail", f.Storage(), f.Ready())
 	}
-	if err := f.KeepKeys("cell-1", want); err != nil {
+	if got := strings.Join(f.audits, " "); got != "epoch_unanchored state_unwritable" {
+		t.Errorf("audits: got %q, want one of the storage", got)
+	}
+	f.admit(t, 1, 1, 6, nil) // it serves from memory
+	if err := os.Remove(parent); err != nil {
 		t.Fatal(err)
 	}
-	if got := open(t, dir, wire.PairKey{}).Keys("cell-1"); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("got %q, want %q", got, want)
+	if err := store.Folder(f.dir); err != nil {
+		t.Fatal(err)
+	}
+	f.Keep(1, 9, pipeline.Account{Epoch: 1})
+	if err := f.Storage(); err != nil {
+		t.Errorf("when the disk is back: got %v", err)
+	}
+	f.audited(t, "state_writable")
+	f = open(t, f.dir, wire.PairKey{})
+	f.admit(t, 1, 1, 9, nil)
+	f.admit(t, 0, 2, 0, ErrRegressed)
+}
+
+// TestADiskThatHangs: everything else goes on.
+func TestADiskThatHangsIsWaitedForOnlySoLong(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, dir, wire.PairKey{})
+		f.writing <- struct{}{} // a write that does not return
+		start := time.Now()
+		f.admit(t, 1, 1, 0, nil)
+		if took := time.Since(start); took > patience || f.Storage() == nil {
+			t.Errorf("admitted after %s, storage: %v", took, f.Storage())
+		}
+		<-f.writing
+		f.Keep(1, 2, pipeline.Account{Epoch: 1})
+		if err := f.Storage(); err != nil {
+			t.Errorf("when the disk answers: got %v", err)
+		}
+	})
+}
+
+func TestTheRecordOfASecondIsSmall(t *testing.T) {
+	f := open(t, t.TempDir(), wire.PairKey{})
+	f.admit(t, 12, 1, 0, nil)
+	a := pipeline.Account{Epoch: 12, Channels: map[string]mirror.Account{}}
+	for i := range 10 {
+		n := uint64(1_000_003 * (i + 7))
+		a.Channels[fmt.Sprintf("press-line-%d", i)] = mirror.Account{Counts: mirror.Counts{Delivered: n, Conflated: n / 3, Lost: n / 77_777}, Before: n / 5, Next: n + n/3}
+	}
+	f.state.Account = a
+	b, err := f.deflate(&f.state)
+	if err != nil || len(b) > 492 {
+		t.Errorf("got %d bytes, %v, want one sector with its header", len(b), err)
+	}
+	var back state
+	if err := back.inflate(b); err != nil || !reflect.DeepEqual(back, f.state) {
+		t.Errorf("got %+v, %v, want %+v", back, err, f.state)
 	}
 }

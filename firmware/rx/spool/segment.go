@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"heliograph/firmware/store"
 )
 
 // The layout of a segment; the package comment draws it.
@@ -230,7 +233,13 @@ func (s *segment) scan(size int64, position uint64) (whole bool) {
 // createSegment makes the file; it must be new.
 func createSegment(dir string, first uint64) (*os.File, *segment, error) {
 	path := segmentPath(dir, first)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) { // the folder could not be made at the start
+		if err = store.Folder(dir); err == nil {
+			f, err = os.OpenFile(path, flags, 0o600)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -114,11 +114,16 @@ func (w *writer) written(n int) {
 		w.cur.size += recordSize + int64(len(e.data))
 		w.cur.unread++
 	}
+	q.healed()
+	signal(q.ready)
+}
+
+// healed notes that the disk takes something; with the lock.
+func (q *Queue) healed() {
 	if q.fault != "" {
 		q.fault = ""
 		q.log.Info("spool writes to disk again", "folder", q.dir)
 	}
-	signal(q.ready)
 }
 
 func (w *writer) adopt(s *segment, growing bool) {
@@ -249,13 +254,18 @@ func (w *writer) sync() {
 		w.dirty = false
 	}
 	q.mu.Lock()
-	position, spooled := q.position(), len(q.segs) > 0
+	position, spooled, failed := q.position(), len(q.segs) > 0, q.fault != ""
 	q.mu.Unlock()
-	if spooled && position != w.saved && !time.Now().Before(w.retry) {
-		if err := w.save(position, true); err != nil {
-			w.fail(err)
-		}
+	if time.Now().Before(w.retry) || !failed && (!spooled || position == w.saved) {
+		return
 	}
+	if err := w.save(position, true); err != nil {
+		w.fail(err)
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.healed()
 }
 
 // retire removes the current segment once all of it was delivered.
@@ -300,6 +310,9 @@ func (w *writer) close() error {
 }
 
 func (w *writer) save(position uint64, open bool) error {
+	if err := store.Folder(w.q.dir); err != nil { // the start could not make it, perhaps
+		return err
+	}
 	if err := store.Write(filepath.Join(w.q.dir, positionName), encodePosition(position, open)); err != nil {
 		return err
 	}

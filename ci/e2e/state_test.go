@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"heliograph/firmware/conduit/linktest"
+)
+
+// TestATopicClearedWhileAKilledReceiverWasDown has a topic of a moment ago: the
+// next run must know that it is to be missed.
+func TestATopicClearedWhileAKilledReceiverWasDownGoesAway(t *testing.T) {
+	plant, it := port(t), port(t)
+	mosquitto(t, plant)
+	mosquitto(t, it)
+	tx, rx := mqttTables(plant, it, "5")
+	g := newGateway(t, linktest.Profile{}, tx, rx)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	client := client3(t, plant, "plant", "", nil)
+	want := map[string]string{"plant/stays": "1"}
+	wait3(t, client.Publish("plant/stays", 1, true, "1"))
+	retained(t, it, "plant/#", want)
+	for n := range 3 {
+		topic := fmt.Sprintf("plant/goes/%d", n)
+		var in inbox
+		watcher := client3(t, it, fmt.Sprintf("watch-%d", n), topic, &in)
+		wait3(t, client.Publish(topic, 1, true, "here"))
+		eventually(t, "the topic at IT", func() error { return arrived(&in, "here") })
+		g.rx.kill()
+		watcher.Disconnect(0)
+		wait3(t, client.Publish(topic, 1, true, ""))
+		time.Sleep(300 * time.Millisecond) // what says so is sent while nobody listens
+		g.startRX()
+		retained(t, it, "plant/#", want)
+		g.ready()
+	}
+}
+
+func notesOf(t *testing.T, port int, event string) (n int) {
+	t.Helper()
+	for _, note := range statusOf(t, port).Notes {
+		if note.Event == event {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBothRolesOnAReadOnlyDisk starts both on a card that has turned read-only,
+// twice, and lets the card recover.
+func TestBothRolesOnAReadOnlyDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT PROVED: mounting a read-only file system takes root")
+	}
+	in, out := port(t), port(t)
+	g := newGateway(t, linktest.Profile{},
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\", \"tls://127.0.0.1:%d\"]\n", in, port(t)),
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
+	var siem collector
+	siem.listen(t, out)
+	remount := func(flags uintptr) {
+		t.Helper()
+		for _, role := range []string{"tx", "rx"} {
+			if err := unix.Mount("", filepath.Join(g.dir, "state-"+role), "", unix.MS_REMOUNT|flags, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, role := range []string{"tx", "rx"} {
+		state := filepath.Join(g.dir, "state-"+role)
+		if err := os.Mkdir(state, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=16m"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount(state, unix.MNT_DETACH) })
+	}
+	for run, flags := range []uintptr{unix.MS_RDONLY, 0, unix.MS_RDONLY, unix.MS_RDONLY} {
+		remount(flags)
+		g.startRX()
+		g.startTX()
+		line := longLine(run)
+		eventually(t, "the transmitter listens", func() error { return sendLines(in, []string{line}) })
+		eventually(t, "a line", func() error {
+			if got := siem.all(); len(got) == 0 || !strings.Contains(got[len(got)-1], line) {
+				return fmt.Errorf("got %d lines", len(got))
+			}
+			return nil
+		})
+		if flags == 0 {
+			g.ready()
+		} else {
+			for _, port := range []int{g.txStatus, g.rxStatus} {
+				eventually(t, "/readyz says so", func() error {
+					body, code, err := get(port, "/readyz")
+					if err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, "state: ") {
+						return fmt.Errorf("%d %s %v", code, body, err)
+					}
+					return nil
+				})
+			}
+			if n := notesOf(t, g.rxStatus, "state_unwritable"); n != 1 {
+				t.Errorf("run %d: got %d alarms, want one", run, n)
+			}
+		}
+		if run == 3 {
+			break
+		}
+		for _, p := range []*process{g.tx, g.rx} {
+			p.stop()
+		}
+	}
+	remount(0)
+	g.ready()
+	if n := notesOf(t, g.rxStatus, "state_writable"); n != 1 {
+		t.Errorf("after the card recovered: got %d notes, want one", n)
+	}
+}
+
+// TestOldFramesDoNotUseUpAnAcceptance plays back all earlier epochs of a transmitter before, while and after
+// its operator accepts its new one.
+func TestOldFramesDoNotUseUpAnAcceptance(t *testing.T) {
+	in, out := port(t), port(t)
+	g := newGateway(t, linktest.Profile{},
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
+		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
+	var siem collector
+	siem.listen(t, out)
+	tap := g.tap()
+	g.startRX()
+	for range 3 {
+		g.startTX()
+		g.ready()
+		g.tx.stop()
+	}
+	old := tap.frames()
+	remove(t, filepath.Join(g.dir, "state-tx"))
+	tap.play(t, old)
+	eventually(t, "the playback is audited", func() error {
+		if notesOf(t, g.rxStatus, "epoch_replayed") == 0 {
+			return fmt.Errorf("it is not")
+		}
+		return nil
+	})
+	if shown := g.tool("epoch", "show", "--config", g.rxConf); !strings.Contains(shown, "no run is refused") {
+		t.Errorf("after a playback alone, epoch show says %q", shown)
+	}
+	g.startTX()
+	eventually(t, "the new run is refused", func() error {
+		if shown := g.tool("epoch", "show", "--config", g.rxConf); !strings.Contains(shown, "refused, epoch 1,") {
+			return fmt.Errorf("%s", shown)
+		}
+		return nil
+	})
+	g.tx.stop() // the operator accepts while it is away
+	g.tool("epoch", "accept", "--config", g.rxConf)
+	tap.play(t, old)
+	if got := statusOf(t, g.rxStatus).Link.Epoch; got != 3 {
+		t.Errorf("after a playback, with a run accepted: RX is at epoch %d, want 3", got)
+	}
+	g.startTX() // epoch 2: another run, to be accepted again
+	eventually(t, "the next run is accepted", func() error {
+		shown := g.tool("epoch", "show", "--config", g.rxConf)
+		for line := range strings.Lines(shown) {
+			if id, rest, _ := strings.Cut(line, " "); strings.Contains(rest, "refused, epoch 2,") {
+				g.tool("epoch", "accept", "--config", g.rxConf, "--run", id)
+				return nil
+			}
+		}
+		return fmt.Errorf("%s", shown)
+	})
+	eventually(t, "the run is believed", func() error {
+		if got := statusOf(t, g.rxStatus).Link.Epoch; got != 2 {
+			return fmt.Errorf("epoch %d", got)
+		}
+		return nil
+	})
+	g.ready()
+	tap.play(t, old)
+	if err := sendLines(in, []string{longLine(1)}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a line", func() error {
+		if len(siem.all()) == 0 {
+			return fmt.Errorf("none")
+		}
+		return nil
+	})
+	if got := statusOf(t, g.rxStatus).Link.Epoch; got != 2 {
+		t.Errorf("at the end RX is at epoch %d, want 2", got)
+	}
+}
