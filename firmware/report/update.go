@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -71,6 +72,8 @@ func openUpdates(state, file string, d disk) *Updates {
 
 func (u *Updates) part() string { return filepath.Join(u.folder, "part") }
 
+func (u *Updates) whole() string { return filepath.Join(u.folder, "incoming") }
+
 // Running returns the release that runs, and what became of the update before; nil while
 // PID 1 has not said.
 func (u *Updates) Running() *release.Running {
@@ -105,6 +108,13 @@ func (u *Updates) Take(from io.Reader, size int64) error {
 	if err != nil {
 		return unread(err)
 	}
+	if !u.turn.TryLock() {
+		return refuse(http.StatusConflict, "another update is on its way: try again later")
+	}
+	defer u.turn.Unlock()
+	if _, err := os.Lstat(u.whole()); err == nil {
+		return refuse(http.StatusConflict, "one waits to be installed: try again later")
+	}
 	if err = u.takeSigned(from, size, s, m, head.Bytes()); err != nil {
 		u.mu.Lock()
 		u.refused = &release.Outcome{Time: time.Now().UTC(), Version: m.Version, Name: m.Name, Result: release.Refused, Reason: err.Error()}
@@ -113,7 +123,7 @@ func (u *Updates) Take(from io.Reader, size int64) error {
 	return err
 }
 
-// takeSigned goes on with a file whose manifest is genuine.
+// takeSigned goes on with a file whose manifest is genuine and whose turn it is.
 func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m release.Manifest, head []byte) error {
 	need := int64(len(head)) + m.Size()
 	switch {
@@ -128,14 +138,6 @@ func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m rele
 	case m.Version == s.Version:
 		return refuse(http.StatusConflict, "this board runs release %d already", m.Version)
 	}
-	if !u.turn.TryLock() {
-		return refuse(http.StatusConflict, "another update is on its way: try again later")
-	}
-	defer u.turn.Unlock()
-	whole := filepath.Join(u.folder, "incoming")
-	if _, err := os.Lstat(whole); err == nil {
-		return refuse(http.StatusConflict, "one waits to be installed: try again later")
-	}
 	if err := store.Folder(u.folder); err != nil {
 		return unwritten(err)
 	}
@@ -146,7 +148,7 @@ func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m rele
 		_ = u.disk.remove(u.part()) // the first error is the one to tell
 		return err
 	}
-	if err := u.disk.rename(u.part(), whole); err != nil {
+	if err := u.disk.rename(u.part(), u.whole()); err != nil {
 		_ = u.disk.remove(u.part())
 		return unwritten(err)
 	}
@@ -215,7 +217,7 @@ func unread(err error) error {
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, "more than %d MiB", large.Limit>>20)
 	}
-	return refuse(http.StatusUnprocessableEntity, "%v", err)
+	return refuse(http.StatusUnprocessableEntity, "%s", strings.TrimPrefix(err.Error(), "release: "))
 }
 
 // unwritten refuses a file that the disk does not take.

@@ -54,6 +54,15 @@ func (c *shared) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite lets net/http end its answer without a reset, which would take the answer
+// from a client that still sends.
+func (c *shared) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // Close implements net.Conn.
 func (c *shared) Close() error {
 	c.open.Remove(c)

@@ -15,6 +15,8 @@ const (
 	SlowestUpdate = 100 << 10 // bytes a second
 	updateGrace   = 10 * time.Second
 	maxUpdate     = 160 << 20 // bytes: both parts of a release, and room
+	lingerTime    = 2 * time.Second
+	maxLinger     = 16 << 20 // bytes
 )
 
 // Updates is who keeps an update for its installation.
@@ -52,6 +54,10 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Connection", "close") // what is left of the body stays unread
 	plain(w, code, err.Error()+"\n")
+	c := http.NewResponseController(w)
+	if c.Flush() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxLinger)) // so that a client that still sends reads the answer
+	}
 }
 
 func (s *Server) takeUpdate(w http.ResponseWriter, r *http.Request) error {

@@ -102,6 +102,36 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 	}
 }
 
+// A client that sends on reads the answer all the same, over the listener that shares
+// connections.
+func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
+	s := server(Snapshot{}, nil)
+	s.Listen = "127.0.0.1:0"
+	s.Updates = updates{take: func(from io.Reader, _ int64) error {
+		_, err := io.ReadFull(from, make([]byte, 16))
+		return errors.Join(err, &Refusal{http.StatusUnprocessableEntity, "the signature"})
+	}, running: &release.Running{}}
+	serve(t, s)
+	for range 20 {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Address()+"/update", io.LimitReader(endless{}, 8<<20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 8 << 20
+		answer, err := from("127.0.0.1").Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
+			t.Fatalf("got %d %q, want 422 with the reason", answer.StatusCode, got)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
+
 // slow is a body that gives n bytes at a time, and the deadline that is set for it.
 type slow struct {
 	n        int
