@@ -51,24 +51,6 @@ func TestClosingOneOfTwoSessionsLeavesTheOther(t *testing.T) {
 	}
 }
 
-func TestResponsesAreAsSmallAsTheClientWants(t *testing.T) {
-	s, url := start(t, nil)
-	s.Set(named("taga0"), dataValue(t, make([]byte, 2000)))
-	c := open(t, url)
-	resp, _ := ask(t, c, &ua.CreateSessionRequest{
-		RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000, MaxResponseMessageSize: 1000,
-	})
-	token := resp.(*ua.CreateSessionResponse).AuthenticationToken
-	if code := activate(t, c, token); code != ua.StatusOK {
-		t.Fatal(code)
-	}
-	for item, want := range map[string]ua.StatusCode{"taga0": ua.StatusBadResponseTooLarge, "tagb0": ua.StatusOK} {
-		if _, code := ask(t, c, readRequest(token, value(item))); code != want {
-			t.Errorf("%s: got %v, want %v", item, code, want)
-		}
-	}
-}
-
 func TestUsersThatAreNotTrustedAnyMoreLoseTheirSession(t *testing.T) {
 	s, url, ours, theirs := pair(t, nil)
 	certificate, key := person(t, "joe")

@@ -31,6 +31,7 @@ type conn struct {
 	queue  []response
 	bytes  int
 	wake   chan struct{}
+	done   chan struct{} // closed with closed
 	closed bool
 }
 
@@ -38,6 +39,7 @@ type response struct {
 	request uint32
 	handle  uint32
 	body    []byte
+	parts   chan part // nil: body is all of it
 }
 
 // serve is the life of a connection.
@@ -49,7 +51,7 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 	defer s.channels.Forget(ch)
 	defer ch.Close()
 	ch.SetMaxMessage(smallMessage)
-	c := &conn{s: s, tcp: tcp, channel: ch, wake: make(chan struct{}, 1)}
+	c := &conn{s: s, tcp: tcp, channel: ch, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	c.room.L = &c.mu
 	s.mu.Lock()
 	s.conns[c] = true
@@ -127,6 +129,8 @@ type query struct {
 	session *session
 	person  []*x509.Certificate // the user's, where he has shown one
 	client  subscription.Client // the session's, as it was when the request came
+	begin   func()              // waits for a turn, which end ends
+	end     func()
 }
 
 // handle answers one request; false ends the connection.
@@ -149,12 +153,14 @@ func (q *query) handle() bool {
 		q.refuse(ua.StatusBadServiceUnsupported, q.s.cfg.Refusal)
 		return true
 	}
-	end := q.s.turns.take(len(q.body), sv.large)
+	size := len(q.body)
+	q.begin = func() { q.end = q.s.turns.take(size, sv.large) }
+	q.begin()
 	req, err := channel.DecodeRequest(q.body) // does not panic
 	if sv.slow {
-		end()
+		q.end()
 	} else {
-		defer end()
+		defer func() { q.end() }()
 	}
 	if err != nil {
 		q.s.faults.Add(1)
@@ -246,18 +252,20 @@ func (q *query) reply(resp any) {
 // respond queues the answer, and ends a connection whose client takes none.
 func (q *query) respond(body []byte) {
 	c := q.conn
-	if q.session != nil && q.session.response > 0 && len(body) > int(q.session.response) {
-		body = channel.Fault(q.head.Handle, ua.StatusBadResponseTooLarge, c.s.cfg.Now())
-	}
 	if c.tcp.Reserve(len(body)) != nil { // a notification can be had again with Republish
 		body = channel.Fault(q.head.Handle, ua.StatusBadOutOfMemory, c.s.cfg.Now())
 		_ = c.tcp.Reserve(len(body)) // what little each connection is guaranteed
 	}
+	q.queued(response{request: q.request, handle: q.head.Handle, body: body})
+}
+
+// queued lets a response wait for the goroutine that sends.
+func (c *conn) queued(r response) {
 	c.mu.Lock()
 	full := len(c.queue) >= maxQueued
 	if !full && !c.closed {
-		c.queue = append(c.queue, response{q.request, q.head.Handle, body})
-		c.bytes += len(body)
+		c.queue = append(c.queue, r)
+		c.bytes += len(r.body)
 	}
 	c.mu.Unlock()
 	if full {
@@ -305,7 +313,12 @@ func (c *conn) send() {
 		c.mu.Unlock()
 		switch {
 		case some:
-			err := c.channel.Send(r.request, r.body)
+			var err error
+			if r.parts != nil {
+				err = c.sendParts(r)
+			} else {
+				err = c.channel.Send(r.request, r.body)
+			}
 			if errors.Is(err, ua.StatusBadResponseTooLarge) {
 				err = c.channel.Send(r.request, channel.Fault(r.handle, ua.StatusBadResponseTooLarge, c.s.cfg.Now()))
 			}
@@ -329,7 +342,10 @@ func (c *conn) send() {
 
 func (c *conn) close() {
 	c.mu.Lock()
-	c.closed = true
+	if !c.closed {
+		c.closed = true
+		close(c.done)
+	}
 	c.mu.Unlock()
 	c.room.Broadcast()
 	select {

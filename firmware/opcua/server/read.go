@@ -139,24 +139,17 @@ func (q *query) read(req *ua.ReadRequest) {
 		q.fault(ua.StatusBadMaxAgeInvalid)
 		return
 	}
-	b := q.raw(id.ReadResponse_Encoding_DefaultBinary)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(req.NodesToRead)))
-	answer := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}
-	most := q.tcp.Limits().PeerMessage
+	a := q.answer(id.ReadResponse_Encoding_DefaultBinary)
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(len(req.NodesToRead)))
+	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}
 	var scratch []byte
 	for _, item := range req.NodesToRead {
-		scratch, b = q.readOne(scratch[:0], b, item, answer)
-		if most > 0 && len(b) > int(most) || len(b) > maxResponse {
-			q.fault(ua.StatusBadResponseTooLarge)
+		if scratch, a.b = q.readOne(scratch[:0], a.b, item, how); !a.goOn() {
 			return
 		}
 	}
-	q.respond(noDiagnostics(b))
+	a.end()
 }
-
-// maxResponse bounds what one request can make the server hold, bytes. A value that
-// came over the link is smaller.
-const maxResponse = 8<<20 + 64<<10
 
 // readOne appends one result; scratch is for what it is made from.
 func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue.Answer) (_, _ []byte) {

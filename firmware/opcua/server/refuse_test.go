@@ -10,16 +10,16 @@ import (
 	"heliograph/firmware/opcua/channel"
 )
 
-// answer is what a request was answered with: its header, the codes and the
+// told is what a request was answered with: its header, the codes and the
 // diagnostics of its operations.
-type answer struct {
+type told struct {
 	header *ua.ResponseHeader
 	codes  []ua.StatusCode
 	infos  []*ua.DiagnosticInfo
 }
 
 // tell sends a request that asks for diagnostics.
-func tell(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a answer) {
+func tell(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a told) {
 	t.Helper()
 	req.Header().ReturnDiagnostics = asked
 	body, err := channel.Encode(req)

@@ -28,7 +28,6 @@ type session struct {
 	address     netip.Addr
 	timeout     time.Duration
 	created     time.Time
-	response    uint32 // largest that the client takes, bytes; 0: any
 
 	conn   *conn // where it lives
 	client subscription.Client
@@ -84,7 +83,7 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	now := q.s.cfg.Now()
 	s := &session{
 		token: newToken(), certificate: peer.Certificate, address: peer.Address, created: now, heard: now, nonce: channel.Nonce(), conn: q.conn,
-		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits), response: req.MaxResponseMessageSize,
+		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits),
 	}
 	s.id = rawvalue.NodeID{Namespace: 1, Kind: rawvalue.GUID, Text: string(channel.Nonce()[:16])}
 	evicted, code := q.s.sessions.add(s)

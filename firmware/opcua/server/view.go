@@ -57,8 +57,8 @@ func (q *query) browse(req *ua.BrowseRequest) {
 	if r := req.RequestedMaxReferencesPerNode; r > 0 && r < uint32(most) {
 		most = int(r)
 	}
-	b := q.raw(id.BrowseResponse_Encoding_DefaultBinary)
-	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	a := q.answer(id.BrowseResponse_Encoding_DefaultBinary)
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(n))
 	effort := 0
 	for _, d := range req.NodesToBrowse {
 		q.s.cfg.Space.View(func(v addrspace.View) { // one by one: others look and change in between
@@ -66,18 +66,18 @@ func (q *query) browse(req *ua.BrowseRequest) {
 			at.most = most
 			effort += degree(v, at.node)
 			if effort <= maxEffort {
-				b = q.result(b, v, at, code)
+				a.b = q.result(a.b, v, at, code)
 			}
 		})
 		if effort > maxEffort {
-			q.fault(ua.StatusBadTooManyOperations)
+			a.fail(ua.StatusBadTooManyOperations)
 			return
 		}
-		if len(b) > maxResponse {
-			break
+		if !a.goOn() {
+			return
 		}
 	}
-	q.finish(b)
+	a.end()
 }
 
 // maxEffort bounds the references that one request has looked at, whether they pass
@@ -89,15 +89,6 @@ func degree(v addrspace.View, node rawvalue.NodeID) int {
 		return v.Degree(ref)
 	}
 	return 1
-}
-
-// finish answers with a response that is written by hand, if it is not too large.
-func (q *query) finish(b []byte) {
-	if len(b) > maxResponse {
-		q.fault(ua.StatusBadResponseTooLarge)
-		return
-	}
-	q.respond(noDiagnostics(b))
 }
 
 func (q *query) countOK(n int) ua.StatusCode {
@@ -245,8 +236,8 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 		q.fault(code)
 		return
 	}
-	b := q.raw(id.BrowseNextResponse_Encoding_DefaultBinary)
-	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	a := q.answer(id.BrowseNextResponse_Encoding_DefaultBinary)
+	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(n))
 	for _, point := range req.ContinuationPoints { // no more than a session holds are good
 		at, ok := q.release(point)
 		q.s.cfg.Space.View(func(v addrspace.View) {
@@ -254,17 +245,18 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 			if !ok || at.generation != v.Generation() {
 				code = ua.StatusBadContinuationPointInvalid
 			}
-			switch {
-			case len(b) > maxResponse:
-			case req.ReleaseContinuationPoints:
-				b = binary.LittleEndian.AppendUint32(b, uint32(code))
-				b = append(b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // no point, nothing
-			default:
-				b = q.result(b, v, at, code)
+			if req.ReleaseContinuationPoints {
+				a.b = binary.LittleEndian.AppendUint32(a.b, uint32(code))
+				a.b = append(a.b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // no point, nothing
+			} else {
+				a.b = q.result(a.b, v, at, code)
 			}
 		})
+		if !a.goOn() {
+			return
+		}
 	}
-	q.finish(b)
+	a.end()
 }
 
 // release takes a continuation point back: each is good once.
