@@ -73,15 +73,15 @@ const (
 // control system, so that nothing bad looks good.
 func classify(kind string) (Category, Result) {
 	switch kind {
-	case "auth_failure", "login_refused":
+	case "auth_failure", "certificate_rejected", "login_refused":
 		return AccessControl, Failure
 	case "login":
 		return AccessControl, Success
 	case "epoch_regressed", "epoch_replayed":
 		return RequestError, Failure
-	case "epoch_accepted", "update_arrived":
+	case "epoch_accepted", "trust_changed", "update_arrived", "update_installed", "update_kept":
 		return Configuration, Success
-	case "update_refused":
+	case "update_refused", "update_went_back":
 		return Configuration, Failure
 	case "role_started", "state_writable":
 		return ControlSystem, Success

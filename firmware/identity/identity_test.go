@@ -16,7 +16,7 @@ import (
 func TestIdentityIsMadeOnce(t *testing.T) {
 	folder := t.TempDir()
 	open := func(pair string) Store {
-		s, err := Open(folder, "tx", pair, nil, slog.New(slog.DiscardHandler))
+		s, err := Open(folder, "tx", pair, nil, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,11 +36,11 @@ func TestIdentityIsMadeOnce(t *testing.T) {
 }
 
 func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
-	s, err := Open(t.TempDir(), "rx", "hall", nil, slog.New(slog.DiscardHandler))
+	s, err := Open(t.TempDir(), "rx", "hall", nil, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := Open(t.TempDir(), "tx", "hall", nil, slog.New(slog.DiscardHandler))
+	other, err := Open(t.TempDir(), "tx", "hall", nil, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ type Updates struct {
 	folder string // of the update that waits
 	state  string // file of PID 1
 	disk   disk
+	noted  time.Time // of the outcome that Note has seen
 
 	turn sync.Mutex // one file is stored at a time
 
@@ -87,6 +88,22 @@ func (u *Updates) Running() *release.Running {
 		s.Update = u.refused
 	}
 	return &s.Running
+}
+
+// Note has an event noted for what became of the last update as PID 1 says, unless it
+// was noted before: its text is its own. Call it now and then, from one goroutine.
+func (u *Updates) Note(once func(kind, text string)) {
+	s, err := release.ReadState(u.state)
+	if err != nil || s.Update == nil || s.Update.Time.Equal(u.noted) {
+		return
+	}
+	o := s.Update
+	u.noted = o.Time
+	text := fmt.Sprintf("update to release %d %s: %s, at %s", o.Version, o.Name, strings.ReplaceAll(string(o.Result), "_", " "), o.Time.Format(time.RFC3339))
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	once("update_"+string(o.Result), text)
 }
 
 // Take keeps the file that from gives, of size bytes, -1 when that is not known. Its

@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"aead.dev/minisign"
 
@@ -346,4 +348,19 @@ func TestOnlyOneUpdateIsStoredAtATime(t *testing.T) {
 		t.Errorf("beside one without a signature: got %v, want it taken", err)
 	}
 	_ = stranger.CloseWithError(errors.New("the test ends"))
+}
+
+func TestOutcomeIsNotedOnce(t *testing.T) {
+	at := time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
+	folder, state := board(t, func(s *release.State) {
+		s.Update = &release.Outcome{Time: at, Version: 8, Name: "v8", Result: release.WentBack, Reason: "state stuck"}
+	})
+	u := openUpdates(folder, state, &fake{})
+	var got []string
+	for range 3 {
+		u.Note(func(kind, text string) { got = append(got, kind+": "+text) })
+	}
+	if want := []string{"update_went_back: update to release 8 v8: went back, at 2026-11-23T17:00:00Z: state stuck"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

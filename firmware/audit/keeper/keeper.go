@@ -100,6 +100,16 @@ func (k *Keeper) AddCount(kind, text string, n uint64) {
 	k.collect()
 }
 
+// AddOnce notes an event unless one of the same kind and text is kept.
+func (k *Keeper) AddOnce(kind, text string) {
+	for _, e := range k.Events() {
+		if e.Event == kind && e.Text == text {
+			return
+		}
+	}
+	k.Add(kind, text)
+}
+
 // Take notes an event that the other board sent.
 func (k *Keeper) Take(b []byte) {
 	m, err := audit.Decode(b)

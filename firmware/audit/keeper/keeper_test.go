@@ -158,3 +158,16 @@ func TestFloodIsQuietOnDiskAndLog(t *testing.T) {
 		k.Close()
 	})
 }
+
+func TestSameEventIsNotedOnceOverRestarts(t *testing.T) {
+	folder := t.TempDir()
+	for range 3 {
+		k := Open(folder, "rx", slog.New(slog.DiscardHandler))
+		k.AddOnce("update_kept", "release 8, at noon")
+		k.AddOnce("update_kept", "release 8, at noon")
+		k.Close()
+	}
+	if got := Open(folder, "rx", slog.New(slog.DiscardHandler)).Events(); len(got) != 1 {
+		t.Errorf("got %+v, want one event", got)
+	}
+}

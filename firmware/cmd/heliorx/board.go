@@ -16,6 +16,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/counter"
 	"heliograph/firmware/identity"
+	"heliograph/firmware/report"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
@@ -34,6 +35,7 @@ type board struct {
 	link    *pipeline.Link
 	memory  *memory.Memory
 	journal *keeper.Keeper
+	updates *report.Updates
 	gateway sink.Picture
 	ntp     *timekeeping.NTP
 	tasks   []task.Task
@@ -89,6 +91,9 @@ func (b *board) Run(ctx context.Context) error {
 			b.keepKeys(false)
 		}
 		b.logMismatches()
+		if report.Wanted() {
+			b.updates.Note(b.journal.AddOnce)
+		}
 		if n := b.link.Status().Frames.AuthFailed; n > b.authFailed {
 			b.journal.AddCount("auth_failure", "frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames", n-b.authFailed)
 			b.authFailed = n

@@ -70,7 +70,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		return err
 	}
 	remembered.Failed(lockPart, locked)
-	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, memory: remembered, release: release, expiries: identity.Expiries{Files: map[string]string{}}}
+	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, updates: updates, memory: remembered, release: release, expiries: identity.Expiries{Files: map[string]string{}}}
 	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
 		return err
 	}

@@ -23,7 +23,8 @@ func (b *board) mirrors(log *slog.Logger) error {
 		for _, s := range servers {
 			s.CheckTrust()
 		}
-	}, log)
+		b.journal.Add("trust_changed", "a folder of certificates has changed")
+	}, func(text string, n uint64) { b.journal.AddCount("certificate_rejected", text, n) }, log)
 	if err != nil {
 		return err
 	}

@@ -91,13 +91,13 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if err != nil {
 		return err
 	}
-	looking, err := lookers(cfg, link, log)
+	looking, err := lookers(cfg, link, journal, log)
 	if err != nil {
 		return err
 	}
 	tasks = append(tasks, looking.tasks()...)
 	go looking.browse(ctx, hangup, log)
-	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
+	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, updates: updates, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, number, r, journal)}
 	journal.HandOn(r.audit)

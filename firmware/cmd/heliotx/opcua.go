@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 
+	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/config"
 	"heliograph/firmware/identity"
 	"heliograph/firmware/task"
@@ -17,16 +18,18 @@ import (
 type looking struct {
 	store   identity.Store
 	sources []*opcua.Source
+	journal *keeper.Keeper
 }
 
 // lookers makes the configured OPC UA sources, each with its channel.
-func lookers(cfg config.TX, link *pipeline.Link, log *slog.Logger) (*looking, error) {
-	l := &looking{}
+func lookers(cfg config.TX, link *pipeline.Link, journal *keeper.Keeper, log *slog.Logger) (*looking, error) {
+	l := &looking{journal: journal}
 	if len(cfg.OPCUA) == 0 {
 		return l, nil
 	}
 	var err error
-	l.store, err = identity.Open(cfg.PKI, "tx", cfg.Pair, l.trustChanged, log)
+	l.store, err = identity.Open(cfg.PKI, "tx", cfg.Pair, l.trustChanged,
+		func(text string, n uint64) { journal.AddCount("certificate_rejected", text, n) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +45,7 @@ func lookers(cfg config.TX, link *pipeline.Link, log *slog.Logger) (*looking, er
 
 // trustChanged has the sources decide again on the servers that they speak with.
 func (l *looking) trustChanged() {
+	l.journal.Add("trust_changed", "a folder of certificates has changed")
 	for _, s := range l.sources {
 		s.Reconnect()
 	}

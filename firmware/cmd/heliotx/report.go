@@ -20,6 +20,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/counter"
 	"heliograph/firmware/identity"
+	"heliograph/firmware/report"
 	"heliograph/firmware/selfsigned"
 	"heliograph/firmware/status"
 	"heliograph/firmware/task"
@@ -36,6 +37,7 @@ type reporter struct {
 	link    *pipeline.Link
 	port    source.Port
 	journal *keeper.Keeper
+	updates *report.Updates
 	ntp     *timekeeping.NTP
 	epoch   uint64
 	sent    map[string]string
@@ -64,6 +66,9 @@ func (r *reporter) Run(ctx context.Context) error {
 		r.steps.Add(1)
 		r.link.SetClock(r.clockSet())
 		r.tell()
+		if report.Wanted() {
+			r.updates.Note(r.journal.AddOnce)
+		}
 		r.port.Whole(true)
 		select {
 		case <-ctx.Done():

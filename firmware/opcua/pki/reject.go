@@ -148,6 +148,9 @@ func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
 		args = append(args, "not_logged_before", unlogged)
 	}
 	s.cfg.Log.Warn("pki: certificate rejected", args...)
+	if s.cfg.Rejected != nil {
+		s.cfg.Rejected(fmt.Sprintf("certificate %s of %s, from %s: %s", e.Thumbprint, e.Subject, from, e.Reason), uint64(unlogged)+1)
+	}
 }
 
 func statusName(c ua.StatusCode) string {

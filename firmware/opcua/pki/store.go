@@ -32,7 +32,10 @@ type Config struct {
 	Serve bool
 	// Changed is called after the folders were read again because of a change.
 	Changed func()
-	Log     *slog.Logger
+	// Rejected is told in words of a certificate that is rejected, as often as the log is, and
+	// of how many that stands for. It must not call the Store.
+	Rejected func(text string, count uint64)
+	Log      *slog.Logger
 }
 
 // Store is a directory of certificates. It is safe for concurrent use.

@@ -119,7 +119,10 @@ func TestKeysOfOtherFormatsAreRead(t *testing.T) {
 
 func TestRejectedCertificateIsKeptAndItsLogLineSaysHowToTrustIt(t *testing.T) {
 	dir := t.TempDir()
-	s, log := newStore(t, dir)
+	var told []string
+	s, log := newStore(t, dir, func(c *Config) {
+		c.Rejected = func(text string, n uint64) { told = append(told, fmt.Sprint(n, " ", text)) }
+	})
 	peer := issue(t, "UaExpert@LAB7\n\x1b[2J/../../evil", keys()[0], nil)
 	chain := []*x509.Certificate{peer.cert}
 	if s.Check(chain, Purpose{}, "10.0.0.9") == nil {
@@ -134,6 +137,9 @@ func TestRejectedCertificateIsKeptAndItsLogLineSaysHowToTrustIt(t *testing.T) {
 	}
 	if strings.Count(log.String(), "\n") != 1 || strings.Contains(log.String(), "\x1b") {
 		t.Errorf("the certificate wrote into the log: %q", log)
+	}
+	if len(told) != 1 || !strings.HasPrefix(told[0], "1 certificate "+thumbprint) || !strings.Contains(told[0], "from 10.0.0.9") {
+		t.Errorf("told %q, want the one certificate and where it came from", told)
 	}
 	if _, err := s.Trust(thumbprint[:8], false); err != nil {
 		t.Fatal(err)
