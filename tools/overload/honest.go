@@ -146,8 +146,9 @@ func readers(ctx context.Context, r *rig) (uint64, error) {
 // subscriber of RX's embedded broker got meanwhile.
 func publisher(ctx context.Context, r *rig) (uint64, error) {
 	var got atomic.Uint64
+	topic := fmt.Sprintf("honest/%d", time.Now().UnixNano()) // what a run before left on its way does not count
 	reader, err := connect(ctx, r.ports.reader, "reader", func(m *autopaho.ConnectionManager) error {
-		_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "honest/#", QoS: 1}}})
+		_, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: topic, QoS: 1}}})
 		return err
 	}, func() { got.Add(1) })
 	if err != nil {
@@ -160,7 +161,7 @@ func publisher(ctx context.Context, r *rig) (uint64, error) {
 	}
 	defer func() { _ = writer.Disconnect(context.Background()) }()
 	paced(ctx, eventsPerSecond, func() bool {
-		_, err := writer.Publish(ctx, &paho.Publish{Topic: "honest/event", QoS: 1, Payload: make([]byte, 200)})
+		_, err := writer.Publish(ctx, &paho.Publish{Topic: topic, QoS: 1, Payload: make([]byte, 200)})
 		return err == nil
 	})
 	return got.Load(), nil
