@@ -28,6 +28,8 @@ const (
 	// MaxLine is the longest line, its end included.
 	MaxLine = 64 << 10
 	every   = time.Second
+
+	newestNotes = 8 // of a snapshot that is too long
 )
 
 // variable names the environment variable that asks for reports.
@@ -55,12 +57,14 @@ type Clock struct {
 }
 
 // Append appends the report's line to b. A snapshot that is too long for a line
-// loses its parts of variable length: first notes, then what TX says of itself,
-// then peers, then channels.
+// loses its parts of variable length: first all but the newest notes, then counters, the
+// other notes, what TX says of itself, peers, and channels.
 func (r *Report) Append(b []byte) ([]byte, error) {
 	short := *r
 	for _, cut := range []func(*status.Snapshot){
 		func(*status.Snapshot) {},
+		func(s *status.Snapshot) { s.Notes = s.Notes[max(len(s.Notes)-newestNotes, 0):] },
+		func(s *status.Snapshot) { s.Counters = nil },
 		func(s *status.Snapshot) { s.Notes = nil },
 		func(s *status.Snapshot) { s.Transmitter = nil },
 		func(s *status.Snapshot) { s.Peers, s.Reasons = nil, nil },

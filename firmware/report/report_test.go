@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/health"
 	"heliograph/firmware/status"
 )
@@ -79,9 +80,11 @@ func TestLongSnapshotLosesPartsAndNotTheEvidence(t *testing.T) {
 	for range 2000 {
 		r.Snapshot.Notes = append(r.Snapshot.Notes, status.Note{Text: strings.Repeat("n", 40)})
 	}
+	r.Snapshot.Notes[1999].Event = "newest"
+	r.Snapshot.Counters = []counter.Set{{Part: "link"}}
 	line, err := r.Append(nil)
-	if err != nil || len(line) > MaxLine || bytes.Contains(line, []byte("nnnn")) || !bytes.Contains(line, []byte(`"clock":"set"`)) {
-		t.Errorf("got %d bytes, %v; want a line without notes", len(line), err)
+	if err != nil || len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes || !bytes.Contains(line, []byte(`"event":"newest"`)) || !bytes.Contains(line, []byte(`"part":"link"`)) {
+		t.Errorf("got %d bytes, %v; want a line with the newest notes", len(line), err)
 	}
 	for i := range 2000 {
 		r.Snapshot.Channels[fmt.Sprint("channel ", i)] = status.Channel{SourceReason: strings.Repeat("r", 40)}

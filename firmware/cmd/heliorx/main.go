@@ -57,6 +57,9 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if errors.Is(locked, store.ErrInUse) {
 		return locked
 	}
+	if freed := store.Sweep(cfg.State, time.Now()); freed > 0 { // before anything writes: the disk may be full of it
+		log.Info("temporary files of runs that were cut off are removed", "bytes", freed)
+	}
 	updates := report.OpenUpdates(cfg.State)
 	journal := keeper.Open(cfg.State, "rx", log)
 	defer journal.Close()

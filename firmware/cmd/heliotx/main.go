@@ -66,6 +66,9 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	default: // the epoch's Ready tells of a disk that fails
 		log.Error("the state directory cannot be used", "error", err)
 	}
+	if freed := store.Sweep(cfg.State, time.Now()); freed > 0 { // before anything writes: the disk may be full of it
+		log.Info("temporary files of runs that were cut off are removed", "bytes", freed)
+	}
 	updates := report.OpenUpdates(cfg.State)
 	journal := keeper.Open(cfg.State, "tx", log)
 	defer journal.Close()

@@ -277,7 +277,9 @@ func pair(t testing.TB, change func(*Config)) (s *Server, url string, ours, thei
 	trust(t, theirs, ours.Own().Certificate, false)
 	s, url = start(t, func(c *Config) {
 		c.Store, c.Security, c.UserCertificates = ours, secured, true
-		c.Password = func(name, password string, _ netip.Addr) bool { return name == "joe" && password == "secret" }
+		c.Password = func(name, password string, from netip.Addr) bool {
+			return name == "joe" && password == "secret" && from.IsLoopback()
+		}
 		if change != nil {
 			change(c)
 		}
