@@ -132,7 +132,7 @@ const (
 	maxSessionSubscriptions = 100
 	maxItems                = 140_000
 	maxSubscriptionItems    = 100_000
-	maxItemQueue            = 100
+	maxItemQueue            = 10_000 // bytes are what bounds it
 	maxSelect               = 1000
 	maxOperands             = 64
 )

@@ -205,14 +205,17 @@ func appendReference(b []byte, v addrspace.View, f *addrspace.Found, mask uint32
 	b = appendElement(b, v, f.Node, ua.AttributeIDBrowseName, exists && mask&maskBrowseName != 0, []byte{0, 0, 0xff, 0xff, 0xff, 0xff})
 	b = appendElement(b, v, f.Node, ua.AttributeIDDisplayName, exists && mask&maskDisplayName != 0, []byte{0})
 	class := ua.NodeClass(0)
-	if exists && mask&maskNodeClass != 0 {
+	if exists {
 		class = v.Class(f.Node)
 	}
-	b = binary.LittleEndian.AppendUint32(b, uint32(class))
-	var definition rawvalue.NodeID
-	if exists && mask&maskTypeDefinition != 0 {
+	var definition rawvalue.NodeID // of other classes there is none (OPC 10000-4 §7.30)
+	if mask&maskTypeDefinition != 0 && (class == ua.NodeClassObject || class == ua.NodeClassVariable) {
 		definition = v.TypeDefinition(f.Node)
 	}
+	if mask&maskNodeClass == 0 {
+		class = 0
+	}
+	b = binary.LittleEndian.AppendUint32(b, uint32(class))
 	return definition.AppendTo(b)
 }
 

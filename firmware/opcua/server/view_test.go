@@ -185,3 +185,28 @@ func TestOnePathStopsNobody(t *testing.T) {
 		}
 	}
 }
+
+// OPC 10000-4 §7.30: the type definition is told of Objects and Variables alone.
+func TestOnlyObjectsAndVariablesHaveATypeDefinition(t *testing.T) {
+	for class, want := range map[ua.NodeClass]bool{
+		ua.NodeClassObject: true, ua.NodeClassVariable: true, ua.NodeClassMethod: false, ua.NodeClassView: false, ua.NodeClassObjectType: false,
+		ua.NodeClassVariableType: false, ua.NodeClassReferenceType: false, ua.NodeClassDataType: false,
+	} {
+		s, url := start(t, nil)
+		node := addrspace.Node{ID: named("x"), References: []addrspace.Reference{{Type: ns0(id.HasTypeDefinition), Target: ns0(id.PropertyType)}},
+			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))}}}
+		plant := addrspace.Change{Kind: addrspace.AddReferences, Node: addrspace.Node{ID: named("plant"), References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("x")}}}}
+		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: node}, plant}); err != nil {
+			t.Fatal(err)
+		}
+		c, token := newSession(t, url)
+		req := browseOf(token, named("plant"), ns0(id.HasComponent), ua.BrowseDirectionForward).(*ua.BrowseRequest)
+		req.NodesToBrowse[0].ResultMask = maskTypeDefinition
+		resp, _ := ask(t, c, req)
+		refs := resp.(*ua.BrowseResponse).Results[0].References
+		last := refs[len(refs)-1]
+		if got := last.TypeDefinition.NodeID.IntID() == id.PropertyType; last.NodeID.NodeID.StringID() != "x" || got != want {
+			t.Errorf("%v: got %v of %v, want a type definition: %v", class, last.TypeDefinition, last.NodeID, want)
+		}
+	}
+}

@@ -20,7 +20,7 @@ type Limits struct {
 	ItemsPerNode            int           // of one session, 100; of all together twenty times as many
 	EventItemsPerSession    int           // 100
 	Links                   int           // from one item to those that it triggers, 1000
-	DataQueue               uint32        // values of one item, 100
+	DataQueue               uint32        // values of one item, 10 000
 	EventQueue              uint32        // events of one item, 10 000
 	Held                    int64         // by all items, queues, filters, messages and requests that wait, bytes, 60 MiB
 	HeldPerSession          int64         // three quarters of Held
@@ -55,7 +55,7 @@ func (c Config) withDefaults() Config {
 	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)
 	l.Operations = cmp.Or(l.Operations, 10_000)
 	l.PublishPerSession = cmp.Or(l.PublishPerSession, 100)
-	l.DataQueue = cmp.Or(l.DataQueue, 100)
+	l.DataQueue = cmp.Or(l.DataQueue, 10_000)
 	l.EventQueue = cmp.Or(l.EventQueue, 10_000)
 	l.Held = cmp.Or(l.Held, 60<<20)
 	l.HeldPerSession = cmp.Or(l.HeldPerSession, l.Held*3/4)

@@ -43,12 +43,12 @@ func (it *item) squeeze(e *Engine, n entry) {
 	last := len(it.queue) - 1
 	switch {
 	case it.events && last > 0 && it.discardOldest:
-		it.replace(e, 1, last, n)
+		it.replace(e, 1, n)
 		it.set(e, 0, it.lost(n))
 	case it.events && last > 0:
 		it.set(e, last, it.lost(n))
 	case it.discardOldest || it.events:
-		it.replace(e, 0, last, n)
+		it.replace(e, 0, n)
 		it.queue[0].overflow = it.size > 1
 	default:
 		n.overflow = it.size > 1
@@ -59,11 +59,15 @@ func (it *item) squeeze(e *Engine, n entry) {
 // lost is the entry that tells of events that are.
 func (it *item) lost(n entry) entry { return entry{raw: it.choice.overflow, fields: n.fields} }
 
-// replace takes the entry at first out and appends n.
-func (it *item) replace(e *Engine, first, last int, n entry) {
+// replace takes the entry at first, 0 or 1, out and appends n. The queue moves on in its
+// memory: a long one is not copied for each value that finds it full.
+func (it *item) replace(e *Engine, first int, n entry) {
 	e.letGo(it.sub, it.queue[first].raw)
-	copy(it.queue[first:], it.queue[first+1:])
-	it.queue[last] = it.fit(e, n)
+	if first > 0 {
+		it.queue[1] = it.queue[0]
+	}
+	it.queue[0] = entry{}
+	it.queue = append(it.queue[1:], it.fit(e, n))
 }
 
 func (it *item) set(e *Engine, i int, n entry) {
