@@ -6,7 +6,7 @@ PROGRAMS := $(wildcard firmware/cmd/heliotx firmware/cmd/heliorx tools/heliograp
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test bench fuzz fmt setup clean
+.PHONY: help build demo test bench wear fuzz fmt setup clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ test: setup build ## check everything; skipped tests are listed at the end, and 
 
 bench: setup build ## measure throughput, latency and loss against the baseline; JSON on standard output
 	bin/heliograph bench --json --baseline ci/bench/baseline.json
+
+wear: build ## measure what both roles write to their cards a day; takes root and WEAR (3m)
+	HELIOGRAPH_WEAR=$(or $(WEAR),3m) $(GO) test -tags wear -v -count=1 -run TestCardWear ./ci/e2e
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	$(GO) run ./ci/testreport -fuzz $(FUZZTIME) ./...

@@ -79,7 +79,7 @@ func classify(kind string) (Category, Result) {
 		return AccessControl, Success
 	case "epoch_regressed", "epoch_replayed":
 		return RequestError, Failure
-	case "epoch_accepted", "trust_changed", "update_arrived", "update_installed", "update_kept":
+	case "epoch_accepted", "pair_key_added", "pair_key_changed", "pair_key_ended", "trust_changed", "update_arrived", "update_installed", "update_kept":
 		return Configuration, Success
 	case "update_refused", "update_went_back":
 		return Configuration, Failure

@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/health"
 	"heliograph/firmware/release"
 	"heliograph/firmware/report"
@@ -16,8 +17,10 @@ type Board interface {
 	Log(lines int) []string // oldest first
 	Rejected() []Certificate
 	Trust(thumbprint string) error
-	Refused() []Run         // of the transmitter, that the operator may accept
-	Accept(id string) error // one of them
+	Refused() []Run                         // of the transmitter, that the operator may accept
+	Accept(id string) error                 // one of them
+	Keys() (string, error)                  // which pair keys are used, in words
+	ChangeKey(key [pairkey.Size]byte) error // a transmitter uses it from its next start on
 	Network() Network
 	SetNetwork(Network) error // takes effect with the next start
 	Selftest(w io.Writer)

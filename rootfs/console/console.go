@@ -28,6 +28,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/status"
 )
 
@@ -55,7 +56,7 @@ const (
 )
 
 // Help names the keys.
-const Help = "[s]tatus [l]og [c]ertificates [n]etwork [e]poch [t]est [d]iagnostics [j]son [?]\n" +
+const Help = "[s]tatus [l]og [c]ertificates [n]etwork [e]poch [x]key [t]est [d]iag [j]son [?]\n" +
 	"[k]restart role [w]atchdog drill [r]eboot [p]ower off"
 
 // Enquiry asks for the status as a frame, whatever else goes on. It is ENQ of
@@ -90,6 +91,8 @@ func (c *Console) Key(b byte) {
 		c.certificates()
 	case 'e':
 		c.runs()
+	case 'x':
+		c.pairKey()
 	case 'n':
 		c.network()
 	case 't':
@@ -194,6 +197,42 @@ func (c *Console) runs() {
 	c.choose("Number of the one to believe, any other key for none:", len(list), func(n int) {
 		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?", list[n].Epoch), func() {
 			c.result(c.board.Accept(list[n].ID), "Believed within a second of hearing it again.")
+		})
+	})
+}
+
+// pairKey changes the key of the pair: on the receiver first, which accepts both for a day.
+func (c *Console) pairKey() {
+	now, err := c.board.Keys()
+	if err != nil {
+		c.say(err.Error())
+		return
+	}
+	c.say(now + "\nA new key goes to the receiver first, then to the transmitter, whose role is restarted.")
+	c.read("Line of a key file (heliograph key new), Enter for none: ", func(typed string) {
+		if typed == "" {
+			c.say("none")
+			return
+		}
+		key, err := pairkey.Parse([]byte(typed))
+		if err != nil {
+			c.say(err.Error())
+			return
+		}
+		tx := c.board.Status().Role == "tx"
+		question := "Accept key " + pairkey.ID(key) + ", and the present one for 24 hours more?"
+		if tx {
+			question = "Does the receiver accept key " + pairkey.ID(key) + " already? Use it, and restart the role?"
+		}
+		c.ask(question, func() {
+			if err := c.board.ChangeKey(key); err != nil {
+				c.say(err.Error())
+				return
+			}
+			if tx {
+				c.board.RestartRole()
+			}
+			c.say("Done. Key x shows which keys are used.")
 		})
 	})
 }

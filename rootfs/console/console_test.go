@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/health"
 	"heliograph/firmware/release"
 	"heliograph/firmware/report"
@@ -49,6 +50,13 @@ func (f *fake) Refused() []Run { return f.runs }
 
 func (f *fake) Accept(id string) error {
 	f.done = append(f.done, "accept "+id)
+	return f.broken
+}
+
+func (f *fake) Keys() (string, error) { return "key aa is used", nil }
+
+func (f *fake) ChangeKey(key [pairkey.Size]byte) error {
+	f.done = append(f.done, "key "+pairkey.ID(key))
 	return f.broken
 }
 
@@ -146,6 +154,21 @@ func TestScreenFitsAnyHeight(t *testing.T) {
 	}
 }
 
+const newKey = "heliograph-pair-key-1 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 ceedd16e"
+
+func TestATransmitterIsRestartedForItsNewKey(t *testing.T) {
+	f := &fake{status: rx()}
+	f.status.Role = "tx"
+	var out bytes.Buffer
+	c := New(f, &out)
+	for _, b := range []byte("x" + newKey + "\ryes\r") {
+		c.Key(b)
+	}
+	if want := []string{"key a2c41a2c", "restart role"}; !slices.Equal(f.done, want) || !strings.Contains(out.String(), "Does the receiver accept key") {
+		t.Errorf("got %q done, want %q; said %q", f.done, want, out.String())
+	}
+}
+
 func TestKeys(t *testing.T) {
 	certs := []Certificate{{"AA11", "CN=UaExpert\x1b]0;x\x07", "not trusted"}, {"BB22", "CN=b", "expired"}}
 	for _, tt := range []struct {
@@ -164,6 +187,11 @@ func TestKeys(t *testing.T) {
 		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last heard 2026-11-24 02:13:21 UTC"},
 		{"accept none", "e3e0ex", nil, nil, "none"},
 		{"accept fails", "e1yes\r", errors.New("disk full"), []string{"accept 1-aa"}, "disk full"},
+		{"another pair key", "x" + newKey + "\ryes\r", nil, []string{"key a2c41a2c"}, "Accept key a2c41a2c, and the present one for 24 hours more? Type yes: "},
+		{"another pair key, and think again", "x" + newKey + "\rno\r", nil, nil, "key aa is used"},
+		{"a slip of the hand in a pair key", "x" + strings.Replace(newKey, "AAEC", "AAED", 1) + "\r", nil, nil, "check digits"},
+		{"no pair key", "x\r", nil, nil, "none"},
+		{"a pair key that is refused", "x" + newKey + "\ryes\r", errors.New("in use already"), []string{"key a2c41a2c"}, "in use already"},
 		{"trust none", "c9c0cx", nil, nil, "none"},
 		{"trust, and think again", "c1\x1b", nil, nil, "AA11"},
 		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},

@@ -14,6 +14,7 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/acceptance"
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/store"
 	"heliograph/rootfs/console"
@@ -174,6 +175,34 @@ func (d *desk) Accept(id string) error {
 	run, err := acceptance.Accept(d.role.memory(), id)
 	if err == nil {
 		d.log.Warn("run of the transmitter accepted on the console", "run", run.ID())
+	}
+	return err
+}
+
+// accepted is how long a receiver accepts the pair key before a change.
+const accepted = 24 * time.Hour
+
+// Keys implements console.Board.
+func (d *desk) Keys() (string, error) {
+	use, warning, err := pairkey.InUse(d.role.keyFile(), d.role.memory(), time.Now())
+	if err != nil {
+		return "", err
+	}
+	text := "Pair key " + pairkey.ID(use.Key) + " is used"
+	if use.Old != nil && d.role.name == "rx" {
+		text += ", and " + pairkey.ID(*use.Old) + " until " + use.Until.UTC().Format(time.DateTime+" UTC")
+	}
+	if warning != nil {
+		text += "; " + warning.Error()
+	}
+	return text + ".", nil
+}
+
+// ChangeKey implements console.Board.
+func (d *desk) ChangeKey(key [pairkey.Size]byte) error {
+	_, err := pairkey.Change(d.role.keyFile(), d.role.memory(), key, time.Now(), accepted)
+	if err == nil {
+		d.log.Warn("pair key changed on the console", "key", pairkey.ID(key))
 	}
 	return err
 }

@@ -19,6 +19,10 @@ const (
 
 const inert = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
+// sparing has a record that is written each second cost the card nothing but its
+// own sectors: the time of the write would take a commit of the journal.
+const sparing = unix.MS_NOATIME | unix.MS_LAZYTIME
+
 // mountSystem mounts what the kernel serves. It has nowhere to log yet.
 func mountSystem() error {
 	var all error
@@ -64,7 +68,7 @@ func mountStorage(log *slog.Logger) {
 // mountData mounts the data partition, which is formatted when it cannot be: a
 // board in a cabinet has nobody who would repair it.
 func mountData(disk string, log *slog.Logger) error {
-	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert)
+	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert|sparing)
 	if broken == nil {
 		return nil
 	}
@@ -76,7 +80,7 @@ func mountData(disk string, log *slog.Logger) error {
 		return fmt.Errorf("formatting %s: %v", device, err)
 	}
 	log.Warn("data partition formatted; what it held is gone", "because", broken.Error())
-	return mountPartition(disk, dataPartition, "/data", "ext4", inert)
+	return mountPartition(disk, dataPartition, "/data", "ext4", inert|sparing)
 }
 
 func mountPartition(disk, number, at, kind string, flags uintptr) error {

@@ -56,6 +56,7 @@ type role struct {
 	at  string     // device or interface of the link
 	pki string     // folder of certificates
 	own string     // folder of state
+	key string     // file of the pair key
 }
 
 // process returns the role's process, and where its link is.
@@ -77,6 +78,13 @@ func (r *role) memory() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.own
+}
+
+// keyFile returns where the role finds its pair key.
+func (r *role) keyFile() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.key
 }
 
 func (r *role) runs(pid int) {
@@ -179,6 +187,7 @@ func (r *role) configured() (config.Link, error) {
 	}
 	r.mu.Lock()
 	r.at, r.pki, r.own = link.Device+link.Interface, folder, own // one of them is empty
+	r.key = link.KeyFile
 	r.mu.Unlock()
 	if err == nil {
 		return link, nil

@@ -19,6 +19,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"heliograph/drivers/drivertest"
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/health"
 	"heliograph/firmware/status"
 	"heliograph/rootfs/console"
@@ -53,6 +54,8 @@ func (f *fake) Status() console.Status {
 func (f *fake) Log(n int) []string                 { return []string{"a log line\x1b[2J"} }
 func (f *fake) Rejected() []console.Certificate    { return nil }
 func (f *fake) Trust(string) error                 { return nil }
+func (f *fake) Keys() (string, error)              { return "", nil }
+func (f *fake) ChangeKey([pairkey.Size]byte) error { return nil }
 func (f *fake) Refused() []console.Run             { return nil }
 func (f *fake) Accept(string) error                { return nil }
 func (f *fake) Network() console.Network           { return console.Network{Hostname: "h"} }

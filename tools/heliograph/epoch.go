@@ -28,18 +28,18 @@ func epochShow() *cobra.Command {
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	_ = c.MarkFlagRequired("config")
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
-		if tx, _, err := config.LoadTX(path); err == nil {
-			number, err := epoch.Kept(tx.State)
+		h, err := holderOf(path)
+		if err != nil {
+			return err
+		}
+		if h.role == "heliotx" {
+			number, err := epoch.Kept(h.state)
 			if err == nil {
 				fmt.Fprintf(c.OutOrStdout(), "epoch %d\n", number)
 			}
 			return err
 		}
-		rx, _, err := config.LoadRX(path)
-		if err != nil {
-			return err
-		}
-		runs, err := acceptance.Refused(rx.State)
+		runs, err := acceptance.Refused(h.state)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func epochShow() *cobra.Command {
 		for _, r := range runs {
 			fmt.Fprintf(c.OutOrStdout(), "%s  refused, epoch %d, heard %s\n", r.ID(), r.Epoch, r.Heard.Format(time.DateTime+" UTC"))
 		}
-		if id := acceptance.Accepted(rx.State); id != "" {
+		if id := acceptance.Accepted(h.state); id != "" {
 			fmt.Fprintf(c.OutOrStdout(), "%s  accepted, to be believed when it is heard again\n", id)
 		}
 		return nil

@@ -3,15 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/tx/epoch"
 )
 
 func keyCommand() *cobra.Command {
-	return group("key", "Make the key that a pair of boards shares", &cobra.Command{
+	return group("key", "Make, show and change the key that a pair of boards shares", keyNew(), keyShow(), keyChange())
+}
+
+func keyNew() *cobra.Command {
+	return &cobra.Command{
 		Use:   "new FILE",
 		Short: "Write a new random key to FILE, which must not exist",
 		Args:  cobra.ExactArgs(1),
@@ -26,5 +35,111 @@ func keyCommand() *cobra.Command {
 			fmt.Fprintf(c.OutOrStdout(), "%s written; copy it to both boards and to nobody else\n", args[0])
 			return nil
 		}),
+	}
+}
+
+// keyHolder is what changing a key needs to know of a role.
+type keyHolder struct {
+	role, file, state string
+}
+
+// holderOf reads a configuration. One that would do for both is that of the role
+// whose state there is, or what its content looks like.
+func holderOf(path string) (keyHolder, error) {
+	tx, _, noTX := config.LoadTX(path)
+	rx, _, noRX := config.LoadRX(path)
+	ofTX, ofRX := keyHolder{"heliotx", tx.Link.KeyFile, tx.State}, keyHolder{"heliorx", rx.Link.KeyFile, rx.State}
+	switch {
+	case noTX != nil && noRX != nil:
+		if guessSide(path) == "rx" {
+			return ofRX, noRX
+		}
+		return ofTX, noTX
+	case noTX != nil:
+		return ofRX, nil
+	case noRX != nil:
+		return ofTX, nil
+	}
+	if runs, _ := filepath.Glob(filepath.Join(rx.State, "runs-*")); len(runs) > 0 {
+		return ofRX, nil
+	}
+	if _, err := epoch.Kept(tx.State); err == nil || guessSide(path) == "tx" {
+		return ofTX, nil
+	}
+	return ofRX, nil
+}
+
+func keyShow() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "show --config FILE",
+		Short: "Show the IDs of the keys that a role uses",
+		Long:  "An ID is the same on both sides, and says nothing of the key.",
+		Args:  cobra.NoArgs,
+	}
+	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
+	_ = c.MarkFlagRequired("config")
+	c.RunE = failing(func(c *cobra.Command, _ []string) error {
+		h, err := holderOf(path)
+		if err != nil {
+			return err
+		}
+		use, warning, err := pairkey.InUse(h.file, h.state, time.Now())
+		if err != nil {
+			return err
+		}
+		if warning != nil {
+			fmt.Fprintln(c.ErrOrStderr(), warning)
+		}
+		showKeys(c.OutOrStdout(), h, use)
+		return nil
 	})
+	return c
+}
+
+func showKeys(w io.Writer, h keyHolder, use pairkey.Use) {
+	fmt.Fprintf(w, "%s  used by %s\n", pairkey.ID(use.Key), h.role)
+	if use.Old != nil && h.role == "heliorx" {
+		fmt.Fprintf(w, "%s  accepted too until %s\n", pairkey.ID(*use.Old), use.Until.Format(time.DateTime+" UTC"))
+	}
+}
+
+func keyChange() *cobra.Command {
+	var path string
+	var accept time.Duration
+	c := &cobra.Command{
+		Use:   "change --config FILE NEWKEY",
+		Short: "Have a role use another key, without losing anything: the receiver first",
+		Long: "Make a key with \"heliograph key new next.key\" and take it to both sides. Then\n" +
+			"  1. heliograph key change --config rx.toml next.key   the receiver accepts both keys, without a restart\n" +
+			"  2. heliograph key change --config tx.toml next.key   and restart heliotx: it uses the new one\n" +
+			"  3. heliograph key show --config rx.toml              until the time is over, step 2 can be taken back\n" +
+			"The change is kept in the [state] directory. Put the new key into the key_file when you like; it ends the change.",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
+	c.Flags().DurationVar(&accept, "for", 24*time.Hour, "how long the receiver accepts the old key")
+	_ = c.MarkFlagRequired("config")
+	c.RunE = failing(func(c *cobra.Command, args []string) error {
+		h, err := holderOf(path)
+		if err != nil {
+			return err
+		}
+		key, err := pairkey.Read(args[0])
+		if err != nil {
+			return err
+		}
+		use, err := pairkey.Change(h.file, h.state, key, time.Now(), accept)
+		if err != nil {
+			return err
+		}
+		showKeys(c.OutOrStdout(), h, use)
+		if h.role == "heliorx" {
+			fmt.Fprintln(c.OutOrStdout(), "the receiver accepts it within two seconds, without a restart; now change the transmitter")
+		} else {
+			fmt.Fprintln(c.OutOrStdout(), "restart heliotx to use it; the receiver must accept it by then, or nothing is heard")
+		}
+		return nil
+	})
+	return c
 }

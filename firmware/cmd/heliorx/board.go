@@ -48,6 +48,8 @@ type board struct {
 	identity *identity.Store // nil: no OPC UA
 	release  func()          // of the lock on the state directory; nil: it could not be locked yet
 
+	key, oldKey, heardKey string // IDs of the pair keys that are accepted, and of the one in use
+
 	steps      atomic.Uint64
 	authFailed uint64 // of which the operator has been told
 
@@ -86,6 +88,7 @@ func (b *board) Run(ctx context.Context) error {
 		}
 		b.steps.Add(1)
 		b.lookAtState()
+		b.lookAtKeys()
 		b.keep(b.link.Account())
 		if n%keysEvery == 0 {
 			b.keepKeys(false)

@@ -64,17 +64,20 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	journal := keeper.Open(cfg.State, "rx", log)
 	defer journal.Close()
 	journal.Add("role_started", "heliorx "+version+" starts")
-	key, err := pairkey.Read(cfg.Link.KeyFile)
+	keys, damaged, err := pairkey.InUse(cfg.Link.KeyFile, cfg.State, time.Now())
 	if err != nil {
 		return err
 	}
-	remembered, err := memory.Open(cfg.State, key, journal.Add, time.Now)
+	if damaged != nil {
+		journal.Add("pair_key_damaged", damaged.Error())
+	}
+	remembered, err := memory.Open(cfg.State, keys.Memory, keys.Replaced, journal.Add, time.Now)
 	if err != nil {
 		return err
 	}
 	remembered.Failed(lockPart, locked)
 	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, updates: updates, memory: remembered, release: release, expiries: identity.Expiries{Files: map[string]string{}}}
-	if b.link, err = openLink(cfg, key, remembered, log); err != nil {
+	if b.link, err = openLink(cfg, keys.Key, remembered, log); err != nil {
 		return err
 	}
 	b.gateway = b.link.Channel(record.Gateway, trail{journal})

@@ -128,9 +128,12 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 // newSession opens the session of this run, whose epoch is on disk before the first
 // frame can leave, or is beyond any that was.
 func newSession(cfg config.TX, number *epoch.Number, journal *keeper.Keeper) (*wire.Session, error) {
-	key, err := pairkey.Read(cfg.Link.KeyFile)
+	keys, damaged, err := pairkey.InUse(cfg.Link.KeyFile, cfg.State, time.Now())
 	if err != nil {
 		return nil, err
+	}
+	if damaged != nil {
+		journal.Add("pair_key_damaged", damaged.Error())
 	}
 	if number.Lost {
 		journal.Add("epoch_lost", "both copies of the epoch are damaged; it begins at 1 again, which the receiver will refuse until its operator accepts it")
@@ -140,7 +143,7 @@ func newSession(cfg config.TX, number *epoch.Number, journal *keeper.Keeper) (*w
 	}
 	var salt [16]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	return wire.NewSession(key, number.Epoch, salt)
+	return wire.NewSession(keys.Key, number.Epoch, salt)
 }
 
 // sources makes a task of every configured source, each with its channel.

@@ -8,14 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/store"
 )
 
 // recalled returns the keys that a run after this moment would know.
 func recalled(t *testing.T, dir string) []string {
 	t.Helper()
-	_, before := open(t, dir, wire.PairKey{}).Keys("cell-1")
+	_, before := open(t, dir, "k1").Keys("cell-1")
 	return texts(before)
 }
 
@@ -36,7 +35,7 @@ func lines(keys ...string) (list [][]byte) {
 
 func TestAKeyIsRememberedFromTheMomentItIsAdded(t *testing.T) {
 	dir := t.TempDir()
-	k, before := open(t, dir, wire.PairKey{}).Keys("cell-1")
+	k, before := open(t, dir, "k1").Keys("cell-1")
 	if before != nil {
 		t.Errorf("before the first: got %q", before)
 	}
@@ -53,7 +52,7 @@ func TestAKeyIsRememberedFromTheMomentItIsAdded(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, "added-cell-1.0")); err != nil || info.Size() != int64(3*keyHeader+len("a/bc")) {
 		t.Errorf("the log has %d bytes, %v, want each key once", info.Size(), err)
 	}
-	k, before = open(t, dir, wire.PairKey{}).Keys("cell-1")
+	k, before = open(t, dir, "k1").Keys("cell-1")
 	k.Add([]byte("d"))
 	k.Keep(true, func() [][]byte { return append(before, []byte("d")) })
 	if got := recalled(t, dir); !slices.Equal(got, append(want, "d")) {
@@ -64,7 +63,7 @@ func TestAKeyIsRememberedFromTheMomentItIsAdded(t *testing.T) {
 // TestKeysThatComeWhileTheListIsWritten adds keys at each moment of a Keep.
 func TestKeysThatComeWhileTheListIsWritten(t *testing.T) {
 	dir := t.TempDir()
-	k, _ := open(t, dir, wire.PairKey{}).Keys("cell-1")
+	k, _ := open(t, dir, "k1").Keys("cell-1")
 	set := []string{"stays", "goes"}
 	for _, key := range set {
 		k.Add([]byte(key))
@@ -92,7 +91,7 @@ func TestKeysThatComeWhileTheListIsWritten(t *testing.T) {
 }
 
 func TestAListIsWrittenOnlyWhenItPays(t *testing.T) {
-	k, _ := open(t, t.TempDir(), wire.PairKey{}).Keys("cell-1")
+	k, _ := open(t, t.TempDir(), "k1").Keys("cell-1")
 	written := 0
 	keep := func() { k.Keep(false, func() [][]byte { written++; return nil }) }
 	keep()
@@ -113,7 +112,7 @@ func TestAListIsWrittenOnlyWhenItPays(t *testing.T) {
 
 func TestATornAdditionCostsItselfOnly(t *testing.T) {
 	dir := t.TempDir()
-	k, _ := open(t, dir, wire.PairKey{}).Keys("cell-1")
+	k, _ := open(t, dir, "k1").Keys("cell-1")
 	for _, key := range []string{"one", "two", "three"} {
 		k.Add([]byte(key))
 	}
@@ -127,7 +126,7 @@ func TestATornAdditionCostsItselfOnly(t *testing.T) {
 			if err := os.WriteFile(path, append(whole[:cut:cut], tail...), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			k, before := open(t, dir, wire.PairKey{}).Keys("cell-1")
+			k, before := open(t, dir, "k1").Keys("cell-1")
 			k.Add([]byte("later"))
 			if got := recalled(t, dir); len(got) != len(before)+1 || !slices.Contains(got, "later") {
 				t.Fatalf("cut at %d: got %q, want %q and later", cut, got, before)
@@ -137,7 +136,7 @@ func TestATornAdditionCostsItselfOnly(t *testing.T) {
 }
 
 func TestKeysAreListedWhenTheDiskTakesThemAgain(t *testing.T) {
-	f := open(t, filepath.Join(t.TempDir(), "gone"), wire.PairKey{})
+	f := open(t, filepath.Join(t.TempDir(), "gone"), "k1")
 	k, _ := f.Keys("cell-1")
 	k.Add([]byte("a"))
 	all := func() [][]byte { return lines("a") }

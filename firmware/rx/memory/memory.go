@@ -20,19 +20,17 @@
 // the receiver works from memory, Storage says so, one audit event too, and each
 // second it is tried again.
 //
-// The files of a pair key, one writer each:
+// The files of a transmitter, one writer each:
 //
 //	runs-KEYID      package store: {epoch(8) salt(16)}*, the runs believed, newest last
 //	account-KEYID   store.Slots: JSON (state), deflated (RFC 1951)
 //
-// KEYID is made from the key and says nothing of it. memory-KEYID is the state as JSON
+// KEYID is made from the pair key and says nothing of it. memory-KEYID is the state as JSON
 // that earlier releases wrote; it is read when there is no account-KEYID.
 package memory
 
 import (
 	"compress/flate"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,7 +38,6 @@ import (
 	"time"
 
 	"heliograph/firmware/acceptance"
-	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/pipeline"
 )
 
@@ -99,10 +96,11 @@ func (s *state) run() acceptance.Run {
 	return r
 }
 
-// Open reads what is remembered of a pair key in dir.
-func Open(dir string, key wire.PairKey, audit Audit, now func() time.Time) (*Memory, error) {
-	id := sha256.Sum256(append([]byte("heliograph key id"), key[:]...))
-	files, err := newFiles(dir, hex.EncodeToString(id[:4]))
+// Open reads what is remembered in dir of the transmitter whose pair key has an
+// ID. Where that is nothing, and the key replaced another one, what is remembered
+// under that one's ID is taken over.
+func Open(dir, id, replaced string, audit Audit, now func() time.Time) (*Memory, error) {
+	files, err := newFiles(dir, id)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +110,13 @@ func Open(dir string, key wire.PairKey, audit Audit, now func() time.Time) (*Mem
 	}
 	var damage []error
 	m.state, m.runs, damage = files.load()
+	if len(m.runs) == 0 && len(damage) == 0 && replaced != "" {
+		before, err := newFiles(dir, replaced)
+		if err != nil {
+			return nil, err
+		}
+		m.state, m.runs, damage = before.load()
+	}
 	m.known = len(m.runs) > 0
 	m.refused, _ = acceptance.Refused(dir) // damage: they are offered again when they are heard again
 	for _, err := range damage {

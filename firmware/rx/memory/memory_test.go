@@ -1,8 +1,6 @@
 package memory
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"heliograph/firmware/acceptance"
-	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/store"
@@ -27,10 +24,10 @@ type fixture struct {
 	audits []string
 }
 
-func open(t *testing.T, dir string, key wire.PairKey) *fixture {
+func open(t *testing.T, dir string, id string) *fixture {
 	t.Helper()
 	f := &fixture{dir: dir, now: time.Unix(1_700_000_000, 0)}
-	m, err := Open(dir, key, func(event, _ string) { f.audits = append(f.audits, event) }, func() time.Time { return f.now })
+	m, err := Open(dir, id, "", func(event, _ string) { f.audits = append(f.audits, event) }, func() time.Time { return f.now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,18 +51,18 @@ func (f *fixture) audited(t *testing.T, want string) {
 }
 
 func TestFirstEpochIsUnanchored(t *testing.T) {
-	f := open(t, t.TempDir(), wire.PairKey{})
+	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 9, 1, 0, nil)
 	f.audited(t, "epoch_unanchored")
 }
 
 func TestMarkSurvivesARestart(t *testing.T) {
 	dir := t.TempDir()
-	f := open(t, dir, wire.PairKey{})
+	f := open(t, dir, "k1")
 	f.admit(t, 5, 1, 0, nil)
 	account := pipeline.Account{Epoch: 5, Exact: true, Channels: map[string]mirror.Account{"a": {Next: 7}}}
 	f.Keep(5, 100, account)
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	f.admit(t, 5, 1, 100, nil)
 	if got := f.Account(); got.Channels["a"].Next != 7 || !got.Exact {
 		t.Errorf("account: got %+v, want %+v", got, account)
@@ -78,7 +75,7 @@ func TestMarkSurvivesARestart(t *testing.T) {
 }
 
 func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
-	f := open(t, t.TempDir(), wire.PairKey{})
+	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 5, 1, 0, nil)
 	f.admit(t, 5, 2, 0, ErrRegressed) // the same number, another run
 	f.admit(t, 1, 3, 0, ErrRegressed)
@@ -111,7 +108,7 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 // anew, and somebody who plays back every session that it ever had.
 func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	dir := t.TempDir()
-	f := open(t, dir, wire.PairKey{})
+	f := open(t, dir, "k1")
 	for epoch := range uint64(9) {
 		f.admit(t, epoch+1, byte(epoch), 0, nil)
 	}
@@ -123,7 +120,7 @@ func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	}
 	playBack()
 	f.admit(t, 1, 100, 0, ErrRegressed)
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	playBack()
 	runs, err := acceptance.Refused(dir)
 	if err != nil || len(runs) != 1 || runs[0].ID() != "1-64000000" {
@@ -136,13 +133,13 @@ func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	f.admit(t, 1, 100, 0, nil)
 	playBack() // although most are beyond the mark now
 	f.admit(t, 9, 8, 0, ErrReplayed)
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	playBack()
 	f.admit(t, 2, 101, 0, nil)
 }
 
 func TestAWordToTheReceiverEndsWithTheNextRun(t *testing.T) {
-	f := open(t, t.TempDir(), wire.PairKey{})
+	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 5, 1, 0, nil)
 	f.admit(t, 1, 2, 0, ErrRegressed)
 	if _, err := acceptance.Accept(f.dir, ""); err != nil {
@@ -154,11 +151,30 @@ func TestAWordToTheReceiverEndsWithTheNextRun(t *testing.T) {
 
 func TestANewKeyStartsAnew(t *testing.T) {
 	dir := t.TempDir()
-	f := open(t, dir, wire.PairKey{1})
+	f := open(t, dir, "k1")
 	f.admit(t, 50, 1, 0, nil)
-	f = open(t, dir, wire.PairKey{2})
+	f = open(t, dir, "k2")
 	f.admit(t, 1, 1, 0, nil)
 	f.audited(t, "epoch_unanchored")
+}
+
+func TestWhatIsRememberedGoesOnUnderANewKey(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir, "k1")
+	f.admit(t, 50, 1, 0, nil)
+	f.Keep(50, 9, pipeline.Account{Epoch: 50, Channels: map[string]mirror.Account{"a": {Next: 7}}})
+	m, err := Open(dir, "k2", "k1", func(event, text string) { t.Errorf("audited %s: %s", event, text) }, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Account(); got.Channels["a"].Next != 7 {
+		t.Errorf("account: got %+v", got)
+	}
+	if _, err := m.Admit(51, [16]byte{2}); err != nil {
+		t.Errorf("the next epoch: %v", err)
+	}
+	f = open(t, dir, "k2")
+	f.admit(t, 50, 1, 0, ErrReplayed)
 }
 
 func damage(t *testing.T, dir, pattern string) {
@@ -176,15 +192,15 @@ func damage(t *testing.T, dir, pattern string) {
 
 func TestDamagedMemoryIsAudited(t *testing.T) {
 	dir := t.TempDir()
-	f := open(t, dir, wire.PairKey{})
+	f := open(t, dir, "k1")
 	f.admit(t, 50, 1, 0, nil)
 	damage(t, dir, "account-*")
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	f.audited(t, "memory_damaged")
 	f.admit(t, 1, 1, 0, ErrRegressed) // the list of runs still says
 	damage(t, dir, "runs-*")
 	damage(t, dir, "account-*")
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	f.audited(t, "memory_damaged")
 	f.admit(t, 1, 1, 0, nil)
 }
@@ -192,7 +208,7 @@ func TestDamagedMemoryIsAudited(t *testing.T) {
 // TestACutBetweenTheTwoFiles leaves a session in the list of runs alone.
 func TestACutBetweenTheTwoFilesOfANewSession(t *testing.T) {
 	dir := t.TempDir()
-	f := open(t, dir, wire.PairKey{})
+	f := open(t, dir, "k1")
 	f.admit(t, 5, 1, 0, nil)
 	f.Keep(5, 100, pipeline.Account{Epoch: 5, Channels: map[string]mirror.Account{"a": {Next: 7}}})
 	files, _ := filepath.Glob(filepath.Join(dir, "account-*"))
@@ -204,7 +220,7 @@ func TestACutBetweenTheTwoFilesOfANewSession(t *testing.T) {
 	if err := os.WriteFile(files[0], before, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	if got := f.Account(); got.Channels["a"].Next != 7 {
 		t.Errorf("account: got %+v", got)
 	}
@@ -215,25 +231,24 @@ func TestACutBetweenTheTwoFilesOfANewSession(t *testing.T) {
 // TestMemoryOfEarlierReleases reads what the release before wrote.
 func TestMemoryOfEarlierReleases(t *testing.T) {
 	dir := t.TempDir()
-	id := sha256.Sum256(append([]byte("heliograph key id"), make([]byte, 32)...))
 	old := []byte(`{"epoch":7,"salt":"AQAAAAAAAAAAAAAAAAAAAA==","sequence":40,"account":{"Epoch":7,"Exact":true,"Channels":{"a":{"Delivered":3,"Next":4}}}}`)
-	if err := store.Write(filepath.Join(dir, "memory-"+hex.EncodeToString(id[:4])), old); err != nil {
+	if err := store.Write(filepath.Join(dir, "memory-k1"), old); err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, dir, wire.PairKey{})
+	f := open(t, dir, "k1")
 	if got := f.Account(); got.Channels["a"].Delivered != 3 || !got.Exact {
 		t.Errorf("account: got %+v", got)
 	}
 	f.admit(t, 7, 1, 40, nil)
 	f.admit(t, 6, 2, 0, ErrRegressed)
 	f.admit(t, 8, 3, 0, nil)
-	f = open(t, dir, wire.PairKey{})
+	f = open(t, dir, "k1")
 	f.admit(t, 7, 1, 0, ErrReplayed)
 }
 
 func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "gone")
-	f := open(t, filepath.Join(parent, "further"), wire.PairKey{})
+	f := open(t, filepath.Join(parent, "further"), "k1")
 	if err := os.WriteFile(parent, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +274,7 @@ func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
 		t.Errorf("when the disk is back: got %v", err)
 	}
 	f.audited(t, "state_writable")
-	f = open(t, f.dir, wire.PairKey{})
+	f = open(t, f.dir, "k1")
 	f.admit(t, 1, 1, 9, nil)
 	f.admit(t, 0, 2, 0, ErrRegressed)
 }
@@ -268,7 +283,7 @@ func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
 func TestADiskThatHangsIsWaitedForOnlySoLong(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		f := open(t, dir, wire.PairKey{})
+		f := open(t, dir, "k1")
 		f.writing <- struct{}{} // a write that does not return
 		start := time.Now()
 		f.admit(t, 1, 1, 0, nil)
@@ -284,7 +299,7 @@ func TestADiskThatHangsIsWaitedForOnlySoLong(t *testing.T) {
 }
 
 func TestTheRecordOfASecondIsSmall(t *testing.T) {
-	f := open(t, t.TempDir(), wire.PairKey{})
+	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 12, 1, 0, nil)
 	a := pipeline.Account{Epoch: 12, Channels: map[string]mirror.Account{}}
 	for i := range 10 {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/mirror"
 )
 
@@ -34,6 +35,20 @@ func (l *Link) Account() Account {
 		a.Channels[c.name] = c.mirror.Account()
 	}
 	return a
+}
+
+// SetKeys says with which pair keys sessions are opened from now on.
+func (l *Link) SetKeys(keys ...wire.PairKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opener.SetKeys(keys...)
+}
+
+// Key returns the pair key of the present session; ok is false without one.
+func (l *Link) Key() (key wire.PairKey, ok bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.opener.Key()
 }
 
 // Sequence returns how far the present session has come; ok is false without one.

@@ -1,6 +1,8 @@
 package receive
 
 import (
+	"slices"
+
 	"heliograph/firmware/conduit/wire"
 )
 
@@ -12,18 +14,32 @@ type Anchor interface {
 	Admit(epoch uint64, salt [16]byte) (used uint64, err error)
 }
 
-// Opener opens the frames of one pair key's sessions. Not safe for concurrent
-// use.
+// Opener opens the frames of a pair's sessions. Not safe for concurrent use.
 type Opener struct {
-	key     wire.PairKey
+	keys    []wire.PairKey // two while the key is changed
 	anchor  Anchor
 	session *wire.Session
+	key     wire.PairKey // of session
 	seen    window
 	counts  Counts
 }
 
 // NewOpener returns an opener that has no session yet.
-func NewOpener(key wire.PairKey, anchor Anchor) *Opener { return &Opener{key: key, anchor: anchor} }
+func NewOpener(key wire.PairKey, anchor Anchor) *Opener {
+	return &Opener{keys: []wire.PairKey{key}, anchor: anchor}
+}
+
+// SetKeys says with which keys sessions are opened from now on. The present one
+// ends if its key is not among them.
+func (o *Opener) SetKeys(keys ...wire.PairKey) {
+	o.keys = slices.Clone(keys)
+	if o.session != nil && !slices.Contains(keys, o.key) {
+		o.session = nil
+	}
+}
+
+// Key returns the key of the present session; ok is false without one.
+func (o *Opener) Key() (key wire.PairKey, ok bool) { return o.key, o.session != nil }
 
 // Opened is an authentic data frame.
 type Opened struct {
@@ -80,16 +96,16 @@ const startOfSession = 8
 func (o *Opener) hello(frame []byte) Result {
 	var h wire.HelloHeader
 	h.Parse(frame)
-	session := o.session
+	session, key := o.session, o.key
 	known := session != nil && h.Epoch == session.Epoch && h.Salt == session.Salt
 	if !known {
-		var err error
-		if session, err = wire.NewSession(o.key, h.Epoch, h.Salt); err != nil {
-			o.counts.AuthFailed++
-			return Rejected
-		}
+		session, key = o.derive(&h)
 	}
-	if _, ok := session.Open(frame, wire.HelloHeaderSize, h.Sequence); !ok || h.Session != session.ID {
+	if session == nil || h.Session != session.ID {
+		o.counts.AuthFailed++
+		return Rejected
+	}
+	if _, ok := session.Open(frame, wire.HelloHeaderSize, h.Sequence); !ok {
 		o.counts.AuthFailed++
 		return Rejected
 	}
@@ -110,7 +126,7 @@ func (o *Opener) hello(frame []byte) Result {
 		o.counts.Replayed++
 		return Rejected
 	}
-	o.session = session
+	o.session, o.key = session, key
 	o.seen = window{floor: used, highest: used}
 	o.seen.accept(h.Sequence)
 	o.counts.Frames++
@@ -118,6 +134,17 @@ func (o *Opener) hello(frame []byte) Result {
 		return Fresh
 	}
 	return Joined
+}
+
+// derive returns the session that a hello means: that of the key from which its
+// number follows. nil: of none.
+func (o *Opener) derive(h *wire.HelloHeader) (*wire.Session, wire.PairKey) {
+	for _, key := range o.keys {
+		if s, err := wire.NewSession(key, h.Epoch, h.Salt); err == nil && s.ID == h.Session {
+			return s, key
+		}
+	}
+	return nil, wire.PairKey{}
 }
 
 // Sequence returns epoch, salt and the highest sequence number accepted, for

@@ -152,6 +152,34 @@ func TestOpener(t *testing.T) {
 	}
 }
 
+// TestTheKeyIsChanged: both keys open sessions for a while, then the new one alone.
+func TestTheKeyIsChangedWithinASession(t *testing.T) {
+	was, is := wire.PairKey{1}, wire.PairKey{2}
+	before, after := newTalker(t, was, 7), newTalker(t, is, 8)
+	o := NewOpener(was, anchor{})
+	open := func(when string, frame []byte, want Result) {
+		t.Helper()
+		if _, got := o.Open(frame); got != want {
+			t.Errorf("%s: got %d, want %d", when, got, want)
+		}
+	}
+	open("the old key", before.hello(), Fresh)
+	open("the new key, too early", after.hello(), Rejected)
+	o.SetKeys(is, was)
+	open("the session goes on", before.source("a"), Data)
+	open("the new key", after.hello(), Fresh)
+	open("its data", after.source("b"), Data)
+	if key, ok := o.Key(); !ok || key != is {
+		t.Errorf("key of the session: got %x, %v", key, ok)
+	}
+	back := newTalker(t, was, 9)
+	open("a transmitter that was not changed for good", back.hello(), Fresh)
+	o.SetKeys(is)
+	open("the old key, too late", back.source("c"), Rejected)
+	open("its hello", back.hello(), Rejected)
+	open("the new key again", newTalker(t, is, 10).hello(), Fresh)
+}
+
 func TestOpenerAsksItsAnchor(t *testing.T) {
 	s := newTalker(t, wire.PairKey{1}, 7)
 	refused := NewOpener(wire.PairKey{1}, anchor{err: errors.New("no")})

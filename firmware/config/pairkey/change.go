@@ -1,0 +1,123 @@
+package pairkey
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"heliograph/firmware/store"
+)
+
+// A pair's key is changed on the running receiver first, then on the transmitter,
+// whose restart puts it to use. The change is a file "pair-key" in the state
+// directory (package store: JSON of Change), so that neither a card nor a
+// configuration has to be touched. It holds on top of the key file that it was
+// made for; another key file ends it, unless that has the new key.
+type change struct {
+	Base  string    `json:"base"` // ID of the key in the key file
+	Old   text      `json:"old"`
+	New   text      `json:"new"`
+	Until time.Time `json:"until"` // a receiver accepts the old key
+}
+
+// text is a key as its file has it.
+type text [Size]byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (t text) MarshalText() ([]byte, error) { return Format(t), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (t *text) UnmarshalText(b []byte) error {
+	key, err := Parse(b)
+	*t = key
+	return err
+}
+
+const changeFile = "pair-key"
+
+// ID names a key without saying anything of it.
+func ID(key [Size]byte) string {
+	sum := sha256.Sum256(append([]byte("heliograph key id"), key[:]...))
+	return hex.EncodeToString(sum[:4])
+}
+
+// Use is which keys a role uses.
+type Use struct {
+	Key      [Size]byte  // the newest: a transmitter uses it
+	Old      *[Size]byte // a receiver accepts it too until then; nil: no other
+	Until    time.Time
+	Memory   string // ID under which a receiver remembers the transmitter
+	Replaced string // the ID before, when the new key has come into the key file; or ""
+}
+
+// InUse returns the keys of a role: that of its key file, or what a change in
+// its state directory has made of it. Damage to the change is the warning.
+func InUse(keyFile, state string, now time.Time) (u Use, warning, err error) {
+	key, err := Read(keyFile)
+	if err != nil {
+		return u, nil, err
+	}
+	u = Use{Key: key, Memory: ID(key)}
+	var c change
+	b, err := store.Read(filepath.Join(state, changeFile))
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return u, nil, nil
+	}
+	if err != nil {
+		return u, fmt.Errorf("pairkey: the change of the key is damaged, and the key of %s is used: %v", keyFile, err), nil
+	}
+	switch {
+	case c.Base == u.Memory:
+		u.Key = c.New
+	case c.New == text(key):
+		u.Replaced = c.Base
+	default:
+		return u, nil, nil // made for another key file
+	}
+	if now.Before(c.Until) {
+		old := [Size]byte(c.Old)
+		u.Old, u.Until = &old, c.Until
+	}
+	return u, nil, nil
+}
+
+// Change has a role use key. A receiver accepts the one before for a while.
+func Change(keyFile, state string, key [Size]byte, now time.Time, accept time.Duration) (u Use, err error) {
+	u, _, err = InUse(keyFile, state, now)
+	if err != nil {
+		return u, err
+	}
+	if key == u.Key {
+		return u, fmt.Errorf("pairkey: key %s is in use already", ID(key))
+	}
+	base := u.Memory
+	b, err := json.Marshal(change{Base: base, Old: u.Key, New: key, Until: now.Add(accept).UTC().Truncate(time.Second)})
+	if err != nil {
+		return u, fmt.Errorf("pairkey: %v", err)
+	}
+	if err := store.Folder(state); err != nil {
+		return u, fmt.Errorf("pairkey: %w", err)
+	}
+	path := filepath.Join(state, changeFile)
+	if err := store.Write(path, b); err != nil {
+		return u, fmt.Errorf("pairkey: %w", err)
+	}
+	// The role may be another user than its operator: the file belongs to whom the folder does.
+	if info, err := os.Stat(state); err == nil {
+		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid)) // who may not do so is the owner, or no operator
+		}
+	}
+	u, _, err = InUse(keyFile, state, now)
+	return u, err
+}
