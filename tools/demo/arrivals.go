@@ -68,8 +68,8 @@ func (a *arrivals) message(p *paho.Publish, flags bool) {
 }
 
 // subscribe checks what a broker on IT's side gives its clients, from before
-// the plant speaks.
-func subscribe(ctx context.Context, address string, a *arrivals, flags bool) error {
+// the plant speaks until all ends.
+func subscribe(ctx, all context.Context, address string, a *arrivals, flags bool) error {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)
@@ -80,13 +80,15 @@ func subscribe(ctx context.Context, address string, a *arrivals, flags bool) err
 			return true, nil
 		},
 	}})
+	ctx, cancel := context.WithTimeout(ctx, partTime)
+	defer cancel()
 	if _, err := c.Connect(ctx, &paho.Connect{ClientID: "demo", KeepAlive: 30, CleanStart: true}); err != nil {
 		return fmt.Errorf("demo: connecting to IT's broker: %v", err)
 	}
 	if _, err := c.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
 		return fmt.Errorf("demo: subscribing to IT's broker: %v", err)
 	}
-	context.AfterFunc(ctx, func() { _ = c.Disconnect(&paho.Disconnect{}) })
+	context.AfterFunc(all, func() { _ = c.Disconnect(&paho.Disconnect{}) })
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"heliograph/tools/plant"
@@ -41,6 +42,7 @@ type Demo struct {
 	server   *plant.Server
 	mirror   string // endpoint of IT's OPC UA server
 	arrivals map[string]*arrivals
+	watcher  *watcher // of the mirror's arrivals
 	outputs  []string // addresses of IT's brokers
 	inputs   []string // and of the plant's
 }
@@ -52,6 +54,7 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 	for _, name := range channelNames {
 		d.arrivals[name] = &arrivals{}
 	}
+	d.watcher = &watcher{arrivals: d.arrivals["press-opcua"], name: "press-opcua"}
 	if d.dir, err = os.MkdirTemp("", "heliograph-demo-"); err != nil {
 		return s, fmt.Errorf("demo: %v", err)
 	}
@@ -70,11 +73,35 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 		speaking, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
-	if err := plant.Run(speaking, o.Rate, d.brokers, d.devices, []*plant.Server{d.server}); err != nil {
+	if err := d.speak(speaking); err != nil {
 		return s, err
 	}
 	d.settle()
 	return d.Summary(), nil
+}
+
+// Our own bounds.
+const (
+	partTime   = 6 * time.Second  // for a part of the demo that was asked for something, or to end
+	settleTime = 10 * time.Second // for what is under way when the plant has spoken
+)
+
+// speak lets the plant speak until ctx ends, and not longer, even when a part
+// of it stands still.
+func (d *Demo) speak(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- plant.Run(ctx, d.Rate, d.brokers, d.devices, []*plant.Server{d.server}) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(partTime):
+		return errors.New("demo: the simulated plant did not end when it was asked to")
+	}
 }
 
 // start sets up all parts, from IT's side to the plant's.
@@ -113,11 +140,11 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 		return err
 	}
 	for i, name := range channelNames[:2] {
-		if err := subscribe(all, d.outputs[i], d.arrivals[name], i == 0); err != nil {
+		if err := subscribe(ctx, all, d.outputs[i], d.arrivals[name], i == 0); err != nil {
 			return err
 		}
 	}
-	if err := watchMirror(all, d.mirror, d.arrivals["press-opcua"]); err != nil {
+	if err := watchMirror(all, d.mirror, d.watcher); err != nil {
 		return err
 	}
 	for i, network := range []string{"tcp", "udp"} {
@@ -155,11 +182,11 @@ func (d *Demo) ready(ctx context.Context) error {
 // settle waits, not for ever, until everything sent has arrived or is known to
 // be lost.
 func (d *Demo) settle() {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(settleTime); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		done := true
-		lost := d.rx.status().Channels
+		known := d.rx.status().Channels
 		for name, c := range d.Summary().Channels {
-			done = done && c.Arrived+lost[name].Lost >= c.Sent
+			done = done && c.Lost <= known[name].Lost
 		}
 		if done {
 			return
@@ -167,20 +194,28 @@ func (d *Demo) settle() {
 	}
 }
 
+// close ends all parts, each in its own time, and gives up on those that do not.
 func (d *Demo) close() {
 	for _, dev := range d.devices {
 		_ = dev.Close()
 	}
+	var all sync.WaitGroup
 	for _, r := range []*role{d.tx, d.rx} {
 		if r != nil {
-			r.stop()
+			all.Go(r.stop)
 		}
 	}
 	for _, b := range d.brokers {
-		_ = b.Close()
+		all.Go(func() { _ = b.Close() })
 	}
 	if d.server != nil {
-		_ = d.server.Close()
+		all.Go(func() { _ = d.server.Close() })
+	}
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(2 * partTime):
 	}
 	if d.link != nil {
 		d.link.close()

@@ -1,10 +1,12 @@
 package demo
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +65,39 @@ func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
 				t.Errorf("left behind: %v %v", left, err)
 			}
 		})
+	}
+}
+
+// TestTheDemoEndsWithAPartThatStandsStill stops heliotx, which then reads nothing.
+func TestTheDemoEndsWithAPartThatStandsStill(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var asked time.Time
+	_, _ = Run(ctx, Options{Programs: build(t), Medium: "udp", Rate: 1000}, func(d *Demo) {
+		if err := d.tx.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Error(err)
+		}
+		asked = time.Now().Add(time.Second)
+		time.AfterFunc(time.Second, cancel)
+	})
+	if took, most := time.Since(asked), settleTime+4*partTime; took > most || asked.IsZero() {
+		t.Errorf("the demo ended after %v, want within %v", took, most)
+	}
+}
+
+// TestAConflatedValueIsNotLost skips values of a tag, and holds the last one back.
+func TestAConflatedValueIsNotLost(t *testing.T) {
+	newest := map[int]time.Time{3: time.UnixMilli(30), 4: time.UnixMilli(40)}
+	look := func(tag int) (time.Time, bool) { at, ok := newest[tag]; return at, ok }
+	w := &watcher{arrivals: &arrivals{}}
+	w.last[3] = time.UnixMilli(30) // 10 and 20 were conflated
+	w.last[4] = time.UnixMilli(20)
+	if got := w.outdated(look); got != 1 {
+		t.Errorf("got %d outdated tags, want the one whose newest value did not arrive", got)
+	}
+	if w.last[4] = time.UnixMilli(40); w.outdated(look) != 0 {
+		t.Error("a tag with its newest value is outdated")
 	}
 }
 

@@ -21,17 +21,30 @@ const tags = 100
 // watcher checks the values that the mirror notifies.
 type watcher struct {
 	*arrivals
+	name string // of the channel
 	last [tags]time.Time
 }
 
+// outdated returns how many tags do not have the value that newest gives them. A
+// value that a newer one replaced on the way is conflated: nothing is lost.
+func (w *watcher) outdated(newest func(tag int) (time.Time, bool)) (n uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for tag, last := range w.last {
+		if at, changed := newest(tag); changed && last.UnixMilli() < at.UnixMilli() {
+			n++
+		}
+	}
+	return n
+}
+
 // watchMirror subscribes to all tags of the mirror, from before the plant speaks.
-func watchMirror(ctx context.Context, endpoint string, a *arrivals) error {
+func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
 	s, err := client.Connect(ctx, client.Config{Endpoint: endpoint, ApplicationName: "heliograph demo"})
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)
 	}
 	context.AfterFunc(ctx, s.Close)
-	w := &watcher{arrivals: a}
 	sub, err := s.Subscribe(ctx, client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, w)
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)

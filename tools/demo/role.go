@@ -70,7 +70,7 @@ func (r *role) stop() {
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-r.ended:
-	case <-time.After(15 * time.Second):
+	case <-time.After(partTime):
 		_ = r.cmd.Process.Kill()
 		<-r.ended
 	}

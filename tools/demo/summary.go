@@ -23,7 +23,8 @@ type Summary struct {
 type ChannelSummary struct {
 	Sent       uint64 `json:"sent"`
 	Arrived    uint64 `json:"delivered"`
-	Lost       uint64 `json:"lost"` // never arrived
+	Conflated  uint64 `json:"conflated"` // values that newer ones replaced on the way
+	Lost       uint64 `json:"lost"`      // never arrived
 	OutOfOrder uint64 `json:"out_of_order"`
 	Altered    uint64 `json:"altered"`
 }
@@ -49,6 +50,7 @@ func (d *Demo) Summary() Summary {
 		Channels: map[string]ChannelSummary{}, Reasons: []string{},
 	}
 	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent(), d.server.Sent()}
+	rx := d.rx.status()
 	var all []time.Duration
 	for i, name := range channelNames {
 		a := d.arrivals[name]
@@ -57,6 +59,10 @@ func (d *Demo) Summary() Summary {
 		all = append(all, a.latencies...)
 		a.mu.Unlock()
 		c.Lost = c.Sent - min(c.Sent, c.Arrived)
+		if name == d.watcher.name { // a value is state: the newest one of each tag counts
+			c.Conflated, c.Lost = c.Lost, d.watcher.outdated(d.server.Newest)+rx.Channels[name].Lost
+			c.Conflated -= min(c.Conflated, c.Lost)
+		}
 		s.Channels[name] = c
 		for what, n := range map[string]uint64{"lost": c.Lost, "out of order": c.OutOfOrder, "altered": c.Altered} {
 			if n > 0 {
@@ -68,7 +74,7 @@ func (d *Demo) Summary() Summary {
 		}
 	}
 	slices.Sort(s.Reasons)
-	l := d.rx.status().Link
+	l := rx.Link
 	s.Link = LinkSummary{Frames: l.Frames, CRCErrors: l.CRCErrors, Repaired: l.Repaired, Lost: l.Lost}
 	slices.Sort(all)
 	if n := len(all); n > 0 {
@@ -85,7 +91,7 @@ func (s Summary) Lines() (lines []string) {
 	lines = append(lines, fmt.Sprintf("%.0f s over %s with %g%% loss and %g%% corruption:", s.DurationSeconds, s.Medium, s.Loss*100, s.Corrupt*100))
 	for _, name := range channelNames {
 		c := s.Channels[name]
-		lines = append(lines, fmt.Sprintf("  %-12s sent %d, arrived %d, lost %d, out of order %d, altered %d", name, c.Sent, c.Arrived, c.Lost, c.OutOfOrder, c.Altered))
+		lines = append(lines, fmt.Sprintf("  %-12s sent %d, arrived %d, conflated %d, lost %d, out of order %d, altered %d", name, c.Sent, c.Arrived, c.Conflated, c.Lost, c.OutOfOrder, c.Altered))
 	}
 	return append(lines,
 		fmt.Sprintf("  %-12s %d frames, %d repaired, %d bad CRC, %d beyond repair", "link", s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost),

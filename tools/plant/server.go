@@ -28,6 +28,7 @@ type Server struct {
 	stop     context.CancelFunc
 	done     chan error
 	sent     atomic.Uint64
+	newest   []atomic.Int64 // Unix milliseconds of each tag's value
 }
 
 // Tag returns the NodeId of a server's nth tag.
@@ -61,7 +62,7 @@ func NewServer(tags int) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plant: %v", err)
 	}
-	s := &Server{Endpoint: endpoint, tags: tags, server: srv, done: make(chan error, 1)}
+	s := &Server{Endpoint: endpoint, tags: tags, server: srv, done: make(chan error, 1), newest: make([]atomic.Int64, tags)}
 	for node, v := range set.Values {
 		srv.Set(node, v)
 	}
@@ -119,10 +120,18 @@ func reading(tag int, at time.Time) []byte {
 // Sent returns how many changes there were.
 func (s *Server) Sent() uint64 { return s.sent.Load() }
 
+// Newest returns the source timestamp of a tag's value; false before its first change.
+func (s *Server) Newest(tag int) (at time.Time, changed bool) {
+	ms := s.newest[tag].Load()
+	return time.UnixMilli(ms), ms != 0
+}
+
 // change gives the next tag a new value.
 func (s *Server) change(at time.Time) error {
 	n := s.sent.Load()
-	s.server.Set(Tag(int(n%uint64(s.tags))), reading(int(n%uint64(s.tags)), at))
+	tag := int(n % uint64(s.tags))
+	s.server.Set(Tag(tag), reading(tag, at))
+	s.newest[tag].Store(at.UnixMilli())
 	s.sent.Store(n + 1)
 	return nil
 }
