@@ -267,9 +267,9 @@ func get(port int, path string) (body string, code int, err error) {
 type status struct {
 	Channels map[string]channelStatus
 	Link     struct {
-		Epoch, Frames, Repaired, Lost, Replayed uint64
-		CRCErrors                               uint64 `json:"crc_errors"`
-		AuthFailures                            uint64 `json:"auth_failures"`
+		Epoch, Frames, Bytes, Repaired, Lost, Replayed uint64
+		CRCErrors                                      uint64 `json:"crc_errors"`
+		AuthFailures                                   uint64 `json:"auth_failures"`
 	}
 	Notes []struct{ Event string }
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -150,7 +151,7 @@ func newSession(cfg config.TX, number *epoch.Number, journal *keeper.Keeper) (*w
 func sources(cfg config.TX, link *pipeline.Link, log *slog.Logger) ([]task.Task, error) {
 	var tasks []task.Task
 	for _, c := range cfg.MQTT {
-		s, err := mqtt.New(c, link.Port(c.Channel, class(c.Bulk)), log)
+		s, err := mqtt.New(c, filepath.Join(cfg.State, "topics-"+c.Channel), link.Port(c.Channel, class(c.Bulk)), log)
 		if err != nil {
 			return nil, err
 		}

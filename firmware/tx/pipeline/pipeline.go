@@ -89,13 +89,22 @@ const (
 	catchUp   = 4 * time.Millisecond   // what the pacer makes up for after a pause
 	maxBatch  = 64 << 10               // bytes handed to the medium at once
 	retry     = 20 * time.Millisecond
+	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those whose source waits
+	held      = 100 * time.Millisecond // of the line: what waits in a channel of events whose source waits
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
+)
+
+// Our own bounds of held, in bytes.
+const (
+	leastHeld = 256 << 10
+	mostHeld  = 8 << 20
 )
 
 // New returns a link that is not running yet. Ports may be used at once.
 func New(c Config, medium Transmitter) *Link {
 	start := time.Now()
-	mux := send.NewMux(send.MuxConfig{Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start})
+	limits := send.Limits{Beside: int(c.Rate * beside.Seconds()), Held: min(max(int(c.Rate*held.Seconds()), leastHeld), mostHeld)}
+	mux := send.NewMux(send.MuxConfig{Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start, Limits: limits})
 	return &Link{
 		config: c, medium: medium, mux: mux,
 		sender: send.NewSender(mux, c.Profile, c.Rate, c.Overhead, c.Session),

@@ -22,7 +22,7 @@ type port struct {
 }
 
 // Port adds a channel to the link. To be called before Run.
-func (l *Link) Port(name string, class wire.Class) source.Port {
+func (l *Link) Port(name string, class wire.Class) source.Holder {
 	p := &port{link: l, name: name, channel: l.mux.Channel(name, class)}
 	if l.config.Totals != nil {
 		l.mux.Resume(p.channel, l.config.Totals.Earlier(name))
@@ -40,21 +40,21 @@ func (p *port) Put(u source.Update) error {
 	if !u.Time.IsZero() {
 		r.Time = u.Time.UnixNano()
 	}
-	dropped, err := p.link.mux.Put(p.channel, r)
+	_, err := p.link.mux.Put(p.channel, r) // what is dropped has no Left
 	switch {
 	case errors.Is(err, send.ErrTooLarge):
 		err = source.ErrTooLarge
 	case errors.Is(err, send.ErrStateFull):
 		err = source.ErrStateFull
-	}
-	for _, d := range dropped {
-		if d.Left != nil {
-			d.Left(source.ErrDropped)
-		}
+	case errors.Is(err, send.ErrFull):
+		return source.ErrFull
 	}
 	p.link.notify()
 	return err
 }
+
+// Room implements source.Holder.
+func (p *port) Room() <-chan struct{} { return p.link.mux.Room(p.channel) }
 
 // Whole implements source.Port.
 func (p *port) Whole(whole bool) {

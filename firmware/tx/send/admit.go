@@ -38,6 +38,9 @@ func (m *Mux) admit(c *Channel, r *Record) error {
 	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
 		return ErrTooLarge
 	}
+	if r.Event && r.Left != nil && !c.queue.room(m.limits.Held) {
+		return ErrFull
+	}
 	if r.Key == nil {
 		return nil
 	}
@@ -62,9 +65,10 @@ func (c *Channel) refuse(why error) {
 	}
 }
 
-// take takes the next record out of the channel's queue, to send it.
-func (c *Channel) take() Record {
+// take takes the next record out of a channel's queue, to send it.
+func (m *Mux) take(c *Channel) Record {
 	r, newest := c.queue.pop()
+	c.tellRoom(m.limits.Held)
 	if r.Key != nil && !newest && c.queue.pending[string(r.Key)] == nil {
 		// What was newer was dropped, or overtook it: this one becomes the state.
 		c.claims = c.claims.plus(r.claim()).minus(c.claimed(r.Key))
@@ -72,14 +76,35 @@ func (c *Channel) take() Record {
 	return r
 }
 
-// drop drops the oldest event: it uses up a number, so that the receiver counts
-// it as lost without being told.
-func (c *Channel) drop() Record {
-	r, newest := c.queue.dropOldest()
-	if r.Key != nil && newest {
-		c.claims = c.claims.plus(c.claimed(r.Key)).minus(r.claim())
+// makeRoom drops loose events until there is room, and returns them: each uses up
+// a number, so that the receiver counts it as lost without being told.
+func (m *Mux) makeRoom(c *Channel) (dropped []Record) {
+	for c.queue.full(m.limits.Beside) {
+		if r, gone := c.queue.dropOldest(); gone {
+			dropped = append(dropped, r)
+		}
 	}
-	c.seq++
-	c.dropped++
-	return r
+	c.seq += uint64(len(dropped))
+	c.dropped += uint64(len(dropped))
+	m.classes[c.class].waiting -= len(dropped)
+	return dropped
+}
+
+// Room returns a channel that is closed once c has room for a held event.
+func (m *Mux) Room(c *Channel) <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.roomy == nil {
+		c.roomy = make(chan struct{})
+	}
+	wait := c.roomy
+	c.tellRoom(m.limits.Held)
+	return wait
+}
+
+func (c *Channel) tellRoom(most int) {
+	if c.roomy != nil && c.queue.room(most) {
+		close(c.roomy)
+		c.roomy = nil
+	}
 }

@@ -26,6 +26,7 @@ type Channel struct {
 	tooLarge  uint64
 	stateFull uint64
 	claims    claims
+	roomy     chan struct{} // closed when there is room for a held event; nil: nothing waits for that
 
 	whole     bool // the source says that its picture is whole
 	marks     int  // … and this many marks in the queue are to pass first

@@ -90,7 +90,7 @@ func (f *filler) next(c *Channel) bool {
 	if !whole && (f.class.pieces.body != nil || f.space() < minPiece) {
 		return false
 	}
-	r := c.take()
+	r := f.mux.take(c)
 	f.class.waiting--
 	u := c.number(&r)
 	f.mux.scratch = u.Append(f.mux.scratch[:0])
@@ -114,7 +114,7 @@ func (f *filler) batch(c *Channel) bool {
 			body = body[:before]
 			break
 		}
-		r := c.take()
+		r := m.take(c)
 		f.class.waiting--
 		c.number(&r)
 		f.left(r.Left)

@@ -101,13 +101,18 @@ func (m *Mux) Channel(name string, in wire.Class) *Channel {
 	return c
 }
 
-// Put queues a record. Its Left is called with nil by Sender.Sent; the events
-// that had to make room are returned, and their Left is the caller's to call. A
-// record that is refused counts as lost.
+// Put queues a record. Its Left is called with nil by Sender.Sent. The events
+// that had to make room are returned; they have no Left. An event that has one
+// is not taken, and not counted, without Room. A record that is refused
+// otherwise counts as lost.
 func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.admit(c, &r); err != nil {
+	switch err := m.admit(c, &r); err {
+	case nil:
+	case ErrFull:
+		return nil, err
+	default:
 		c.refuse(err)
 		return nil, err
 	}
@@ -118,11 +123,7 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	} else {
 		cl.waiting++
 	}
-	for c.queue.full() {
-		dropped = append(dropped, c.drop())
-		cl.waiting--
-	}
-	return dropped, nil
+	return m.makeRoom(c), nil
 }
 
 // Describe sets what the channel's totals say of its source. They are sent at
@@ -325,7 +326,7 @@ func (m *Mux) Drain() []Record {
 			if c.queue.marked() {
 				continue
 			}
-			r := c.take()
+			r := m.take(c)
 			if r.Left != nil {
 				c.accepted-- // its source keeps it, and hears that it did not leave
 			}

@@ -1,12 +1,20 @@
 package send
 
 // queue is what waits in one channel: a list in the order of arrival, in which
-// a state value is replaced where it stands when a newer one comes. When it is
-// full, the oldest event is dropped.
+// a state value is replaced where it stands when a newer one comes.
+//
+// An event that has a Left is held: its source keeps it until it has left, waits
+// for room before it puts another, and so it is never dropped. The other events
+// are loose: when there are too many, the oldest is dropped, or becomes a plain
+// state value if it is its key's newest record. Beside held events there is
+// room for few loose ones, which therefore delay them by little.
 type queue struct {
 	urgent, normal list
 	pending        map[string]*item // the newest record that waits, by key
-	events         ring             // the normal events, oldest first
+	events         ring             // the loose events, oldest first
+	loose          int              // their bytes
+	heldEvents     int
+	heldBytes      int
 	bytes          int
 	held           int // records whose source waits to hear that they left
 	free           *item
@@ -17,6 +25,11 @@ type item struct {
 	whole      bool // no record: all that waited when the source said it was whole is before it
 	prev, next *item
 }
+
+// loose reports whether the item is an event that may be dropped.
+func (it *item) loose() bool { return it.Event && !it.Urgent && it.Left == nil }
+
+func (it *item) held() bool { return it.Event && it.Left != nil }
 
 // state reports whether the item is a new value and nothing else.
 func (it *item) state() bool { return it.Key != nil && !it.Event && !it.Delete }
@@ -70,21 +83,35 @@ func (q *queue) put(r Record) (conflated bool) {
 		q.pending[string(r.Key)] = it // what comes now goes behind what waits
 	}
 	q.bytes += r.size()
+	if it.held() {
+		q.heldEvents++
+		q.heldBytes += r.size()
+	}
 	if r.Urgent {
 		q.urgent.push(it)
 		return conflated
 	}
 	q.normal.push(it)
-	if r.Event {
+	if it.loose() {
 		q.events.push(it)
+		q.loose += r.size()
 	}
 	return conflated
 }
 
-// full reports whether an event has to make room.
-func (q *queue) full() bool {
-	return q.events.n > MaxQueuedEvents || (q.bytes > MaxQueuedBytes && q.events.n > 1)
+// full reports whether a loose event has to make room. beside is how many
+// bytes of them may wait beside held events.
+func (q *queue) full(beside int) bool {
+	most := MaxQueuedBytes
+	if q.heldEvents > 0 {
+		most = min(most, beside)
+	}
+	return q.events.n > MaxQueuedEvents || (q.loose > most && q.events.n > 1)
 }
+
+// room reports whether there is room for a held event beside less than most
+// bytes of them.
+func (q *queue) room(most int) bool { return q.heldEvents < MaxHeldEvents && q.heldBytes < most }
 
 // both tells both: what was skipped has left with what took its place.
 func both(a, b func(error)) func(error) {
@@ -97,12 +124,17 @@ func both(a, b func(error)) func(error) {
 	return func(err error) { a(err); b(err) }
 }
 
-// dropOldest takes the oldest event out. newest reports that it was its key's
-// newest record.
-func (q *queue) dropOldest() (r Record, newest bool) {
+// dropOldest takes the oldest loose event out, or makes it a plain state value.
+func (q *queue) dropOldest() (r Record, dropped bool) {
 	it := q.events.pop()
+	if it.Key != nil && q.pending[string(it.Key)] == it {
+		q.loose -= it.size()
+		it.Event = false
+		return Record{}, false
+	}
 	q.normal.remove(it)
-	return q.release(it)
+	r, _ = q.release(it)
+	return r, true
 }
 
 // remove takes a waiting state value out.
@@ -144,7 +176,7 @@ func (q *queue) pop() (r Record, newest bool) {
 	}
 	it := l.head
 	l.remove(it)
-	if it.Event && !it.Urgent {
+	if it.loose() {
 		q.events.pop()
 	}
 	return q.release(it)
@@ -157,6 +189,13 @@ func (q *queue) release(it *item) (r Record, newest bool) {
 		delete(q.pending, string(r.Key))
 	}
 	q.bytes -= r.size()
+	switch {
+	case it.held():
+		q.heldEvents--
+		q.heldBytes -= r.size()
+	case it.loose():
+		q.loose -= r.size()
+	}
 	*it = item{next: q.free}
 	q.free = it
 	return r, newest

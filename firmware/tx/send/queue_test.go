@@ -74,7 +74,7 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 	if c.queue.bytes > MaxQueuedBytes {
 		t.Errorf("got %d bytes, want at most %d", c.queue.bytes, MaxQueuedBytes)
 	}
-	if got := string(c.take().Payload); got != "state" {
+	if got := string(m.take(c).Payload); got != "state" {
 		t.Errorf("got %.10q, want the state, which is never dropped", got)
 	}
 }

@@ -30,6 +30,7 @@ type Record struct {
 // Errors that Put returns and Left receives.
 var (
 	ErrTooLarge  = errors.New("send: record larger than the link carries")
+	ErrFull      = errors.New("send: no room, wait for it")
 	ErrStateFull = errors.New("send: the channel has as much state as it may")
 )
 
@@ -37,16 +38,25 @@ var (
 const (
 	MaxQueuedEvents = 200_000
 	MaxQueuedBytes  = 32 << 20
+	MaxHeldEvents   = 10_000
 )
 
-// Limits bound the state of a channel. A zero field stands for its default.
+// Limits bound what channels may have. A zero field stands for its default.
 type Limits struct {
-	Keys int // of one channel
+	Keys   int // of one channel
+	Held   int // bytes of a channel's held events from which on there is no room for another
+	Beside int // bytes of loose events that may wait beside held ones in a channel
 }
 
 func (l Limits) orDefault() Limits {
 	if l.Keys == 0 {
 		l.Keys = 1_000_000
+	}
+	if l.Held == 0 {
+		l.Held = 8 << 20
+	}
+	if l.Beside == 0 {
+		l.Beside = MaxQueuedBytes
 	}
 	return l
 }

@@ -4,7 +4,9 @@
 // Everything a source sees is one of two kinds. State is a key with a newest
 // value: under saturation intermediate values are skipped and counted, and a
 // late receiver gets it all from the carousel. An event is an entry of an
-// ordered log: queued up to a bound, then the oldest is dropped and counted.
+// ordered log: queued up to a bound, then the oldest is dropped and counted. An
+// event whose source keeps it until it has left is never dropped: the source
+// waits for room instead.
 // An event may carry a key; then it is delivered like every event and its
 // payload also becomes the key's newest value (a live retained MQTT message).
 //
@@ -49,7 +51,8 @@ type Update struct {
 
 	// Left, when set, is called exactly once: with nil as soon as the record and
 	// its parity have left on the wire, with an error when they never will. It
-	// is called from the link's goroutine and must not block.
+	// is called from the link's goroutine and must not block. An event that has
+	// it is never dropped, and is put only when there is Room.
 	Left func(error)
 }
 
@@ -57,7 +60,7 @@ type Update struct {
 var (
 	ErrTooLarge  = errors.New("source: record larger than the link carries")
 	ErrStateFull = errors.New("source: the channel has as much state as it may")
-	ErrDropped   = errors.New("source: dropped, the channel's queue is full")
+	ErrFull      = errors.New("source: no room for an event that must not be dropped; wait for it")
 	ErrClosed    = errors.New("source: the link is closed")
 )
 
@@ -65,8 +68,8 @@ var (
 // for concurrent use and never block.
 type Port interface {
 	// Put hands one update over and takes ownership of its slices. A non-nil
-	// error means that the update was refused and Left will not be called;
-	// unless the link is closed, the port has counted it as lost.
+	// error means that the update was refused and Left will not be called; but
+	// for ErrFull and ErrClosed, the port has counted it as lost.
 	Put(Update) error
 	// Whole says whether every key of the source has been Put at least once since
 	// the program started. Until then receivers neither drop keys nor call
@@ -81,4 +84,12 @@ type Port interface {
 	// Conflated counts n values that the source itself knows were skipped
 	// before they reached it (an overflow that the plant's server reported).
 	Conflated(n uint64)
+}
+
+// Holder is the Port of a source that keeps events until they have left.
+type Holder interface {
+	Port
+	// Room returns a channel that is closed once there is room for an event that
+	// has a Left, which it may be already.
+	Room() <-chan struct{}
 }

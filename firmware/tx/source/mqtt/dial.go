@@ -28,7 +28,7 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 
 // dial opens a connection whose reads and writes have bounds and are counted in t;
 // dead is told why it cannot be read any more.
-func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead func(error)) (net.Conn, error) {
+func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead func(error)) (*guard, error) {
 	u, err := url.Parse(cfg.Broker)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)

@@ -25,6 +25,7 @@ type feed struct {
 	given   atomic.Bool // up: what comes is sent again
 	traffic traffic
 	arrived atomic.Uint64 // messages that were taken
+	closed  chan struct{}
 }
 
 // origin is how a message came.
@@ -35,25 +36,34 @@ type origin struct {
 }
 
 func newFeed(s *Source) *feed {
-	return &feed{source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged)}
+	return &feed{source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged), closed: make(chan struct{})}
 }
 
-// close ends the feed: nothing is acknowledged any more.
+// close ends the feed: nothing is acknowledged any more, and nothing waits.
 func (f *feed) close() {
 	f.given.Store(true)
+	close(f.closed)
 	f.acks.close()
 }
 
-// ask subscribes, once a resumed session is drained.
-func (f *feed) ask(ctx context.Context, c connection) error {
+// ask subscribes. What a broker kept for a resumed session comes before anything
+// is read of what it retains, which is newer.
+func (f *feed) ask(ctx context.Context, c connection, h how) error {
+	s := f.source
 	if !c.resumed() {
-		f.source.deliveries.forget()
+		s.deliveries.forget()
 	} else if err := f.drain(ctx, c); err != nil {
 		return fmt.Errorf("waiting for what the broker kept: %w", err)
 	}
-	f.begin()
-	if err := c.subscribe(ctx); err != nil {
-		return fmt.Errorf("subscribing: %w", err)
+	if h.version == five || !c.resumed() || !s.subscribed {
+		if h.version != five {
+			s.show()
+			s.picture.open(time.Now())
+		}
+		if err := c.subscribe(ctx, s.cfg.Topics, 2); err != nil {
+			return fmt.Errorf("subscribing: %w", err)
+		}
+		s.subscribed = true
 	}
 	return nil
 }
@@ -94,48 +104,29 @@ func (f *feed) settled() (settled bool, asked uint64) {
 		out[typePubcomp].Load() >= in[typePubrel].Load(), asked
 }
 
-// begin starts to take a picture of what the broker retains.
-func (f *feed) begin() {
-	shown := map[string]mark{}
-	f.source.port.Range(func(key, value []byte) bool {
-		var m payload.Message
-		if m.Parse(value) == nil {
-			shown[string(key)] = f.source.picture.mark(&m, value)
-		} else {
-			shown[string(key)] = mark{}
-		}
-		return true
-	})
-	f.source.picture.open(time.Now(), shown)
-}
-
-// quiet reports whether the picture seems to be whole.
-func (f *feed) quiet(now time.Time) bool {
+// shut closes the picture's window once all has come that the subscription
+// brings on 3.1.1. It reports whether the window is closed.
+func (f *feed) shut(now time.Time) bool {
 	_, acked, at := f.acks.progress()
-	return f.source.picture.quiet(now, acked, at)
+	return f.source.picture.closed(now, acked, at)
 }
 
-// settle closes the picture if it is still quiet, and deletes what it lacks.
-func (f *feed) settle(now time.Time) {
-	s := f.source
-	s.puts.Lock()
-	defer s.puts.Unlock()
-	if !f.quiet(now) {
-		return
+// room waits until there is room for a message that the broker wants to be
+// acknowledged. Meanwhile nothing is read from it, and it keeps what it has.
+func (f *feed) room() bool {
+	select {
+	case <-f.source.port.Room():
+		return true
+	case <-f.closed:
+		return false
 	}
-	for _, topic := range s.picture.close() {
-		// Refused only once the link is closed.
-		_ = s.port.Put(source.Update{Key: []byte(topic), Delete: true})
-	}
-	s.port.Whole(true)
-	s.Set(nil)
 }
 
 // message takes one message.
 func (f *feed) message(m *payload.Message, o origin) {
 	s := f.source
 	defer f.arrived.Add(1)
-	if f.given.Load() && o.ack != nil {
+	if o.ack != nil && (!f.room() || f.given.Load()) {
 		return // unacknowledged, and behind one that failed: both are sent again
 	}
 	s.stats.Received.Add(1)
@@ -175,25 +166,30 @@ func (f *feed) put(m *payload.Message, o origin, d *delivery, mk mark, encoded [
 			u.Event = false
 		}
 	}
-	lose := func(err error) {
+	if o.ack != nil {
+		u.Left = func(err error) { f.left(m, o, d, err) }
+	}
+	switch err := s.port.Put(u); {
+	case errors.Is(err, source.ErrTooLarge), errors.Is(err, source.ErrStateFull):
+		s.picture.forget(m.Topic)
+		s.refuse("mqtt: a message was refused: "+err.Error(), m)
+		s.deliveries.leave(d) // or the broker would send it for ever
+	case err != nil:
+		f.left(m, o, d, err)
+	}
+}
+
+// left learns that a message has left, or never will.
+func (f *feed) left(m *payload.Message, o origin, d *delivery, err error) {
+	s := f.source
+	switch {
+	case err == nil:
+		s.deliveries.leave(d)
+	case o.ack != nil:
 		if m.Retain {
 			s.picture.forget(m.Topic)
 		}
 		s.deliveries.lose(d, o, err)
-	}
-	u.Left = func(err error) {
-		if err != nil {
-			lose(err)
-			return
-		}
-		s.deliveries.leave(d)
-	}
-	switch err := s.port.Put(u); {
-	case errors.Is(err, source.ErrTooLarge):
-		s.refuse("mqtt: a message larger than the link carries was refused", m)
-		s.deliveries.leave(d) // or the broker would send it for ever
-	case err != nil:
-		lose(err)
 	}
 }
 

@@ -1,8 +1,10 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -30,7 +32,6 @@ const (
 type limit struct {
 	types  uint16 // bit n: packets of type n
 	packet int64  // bytes after the fixed header
-	suback int64  // the same, of a SUBACK
 }
 
 // A subscriber that never publishes and does not authenticate in steps has no
@@ -38,24 +39,27 @@ type limit struct {
 const answers = 1<<typeConnack | 1<<typePublish | 1<<typePubrel | 1<<typeSuback | 1<<typeUnsuback | 1<<typePingresp
 
 // limit5 bounds MQTT 5, whose packets may carry properties.
-func limit5() limit {
-	return limit{types: answers | 1<<typeDisconnect, packet: maxMessage, suback: maxMessage}
-}
+func limit5() limit { return limit{types: answers | 1<<typeDisconnect, packet: maxMessage} }
 
-// limit3 bounds MQTT 3.1.1, in which a SUBACK has one byte for each filter.
-func limit3(filters int) limit {
-	return limit{types: answers, packet: maxPacket, suback: 2 + int64(filters)}
-}
+// limit3 bounds MQTT 3.1.1.
+func limit3() limit { return limit{types: answers, packet: maxPacket} }
 
 // guard bounds what a broker can make a client library do: a packet that is
 // too long, or of a type that no broker sends to a subscriber, ends the
 // connection before the library sees its length; a silent broker ends it after
-// its time, and no write blocks for ever.
+// its time, and no write blocks for ever. It sends pings by itself, for the
+// libraries do not while they wait for room, and stops reading while much of
+// what it read was not handed over.
 type guard struct {
 	net.Conn
 	in, out flow
-	dead    func(error) // a library may miss that its connection is lost as it begins
+	unread  window
+	suback  atomic.Int64 // bytes of a SUBACK after the fixed header, at most; 0: as of any packet
+	reading atomic.Bool  // it waits for the broker, not for us
+	dead    func(error)  // a library may miss that its connection is lost as it begins
 	writing sync.Mutex
+	closed  chan struct{}
+	close   sync.Once
 }
 
 // traffic counts the packets that crossed a connection, by type, whatever the
@@ -71,14 +75,85 @@ func (t *traffic) asked() uint64 { return t.in[typePublish].Load() + t.in[typePu
 type flow struct {
 	limit limit
 	seen  *[16]atomic.Uint64
-	head  [5]byte // of the packet: type, then the remaining length
+	begun func(head byte, size int64) error // at the end of a header; nil: nothing
+	ended func(head byte, size int64)       // at the end of a packet; nil: nothing
+	head  [5]byte                           // of the packet: type, then the remaining length
 	have  int
-	left  int64 // of the packet, once its head is known
+	size  int64 // of the packet, once its head is known
+	left  int64 // … of which this is not read yet
 }
 
 func newGuard(conn net.Conn, l limit, t *traffic, dead func(error)) *guard {
-	own := limit{types: math.MaxUint16, packet: math.MaxInt64, suback: math.MaxInt64}
-	return &guard{Conn: conn, in: flow{limit: l, seen: &t.in}, out: flow{limit: own, seen: &t.out}, dead: dead}
+	own := limit{types: math.MaxUint16, packet: math.MaxInt64}
+	g := &guard{Conn: conn, in: flow{limit: l, seen: &t.in}, out: flow{limit: own, seen: &t.out}, dead: dead, closed: make(chan struct{})}
+	g.in.begun, g.in.ended = g.checkSuback, g.unread.read
+	return g
+}
+
+// checkSuback keeps a library from taking more codes than it asked for.
+func (g *guard) checkSuback(head byte, size int64) error {
+	if most := g.suback.Load(); head>>4 == typeSuback && most > 0 && size > most {
+		return fmt.Errorf("%w: an answer to %d topics that were not asked for", errPacket, size-most)
+	}
+	return nil
+}
+
+// Close ends the connection, and whatever waits in it.
+func (g *guard) Close() error {
+	g.close.Do(func() { close(g.closed) })
+	return g.Conn.Close()
+}
+
+// pingreq returns a PINGREQ (MQTT 5.0 §3.12).
+func pingreq() []byte { return []byte{0xc0, 0} }
+
+// ping sends pings to w, this guard or what writes to it, until the connection
+// ends. To be called once it is established.
+func (g *guard) ping(w io.Writer) {
+	ticker := time.NewTicker(keepAlive / 2)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-g.closed:
+			return
+		case <-ticker.C:
+			safe, ok := w.(sync.Locker)
+			if ok { // its user writes packets in parts
+				safe.Lock()
+			}
+			_, err := w.Write(pingreq())
+			if ok {
+				safe.Unlock()
+			}
+			if err != nil {
+				g.dead(err)
+				return
+			}
+		}
+	}
+}
+
+// patience returns a context that ends with errAnswer when the broker has not
+// answered for d, not counting the time for which nothing was read from it.
+func (g *guard) patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	const steps = 50
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		ticker := time.NewTicker(d / steps)
+		defer ticker.Stop()
+		for n := 0; n < steps; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if g.reading.Load() {
+					n++
+				}
+			}
+		}
+		cancel(errAnswer)
+	}()
+	return ctx, func() { cancel(context.Canceled) }
 }
 
 // Errors that end a connection.
@@ -91,10 +166,15 @@ var (
 const silence = keepAlive + pingPatience + time.Second
 
 func (g *guard) Read(p []byte) (int, error) {
+	if !g.unread.wait(g.closed) {
+		return 0, net.ErrClosed
+	}
 	if err := g.SetReadDeadline(time.Now().Add(silence)); err != nil {
 		return 0, err
 	}
+	g.reading.Store(true)
 	n, err := g.Conn.Read(p)
+	g.reading.Store(false)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = errAnswer
 	}
@@ -114,6 +194,9 @@ func (f *flow) pass(b []byte) error {
 			k := min(f.left, int64(len(b)))
 			f.left -= k
 			b = b[k:]
+			if f.left == 0 && f.ended != nil {
+				f.ended(f.head[0], f.size)
+			}
 			continue
 		}
 		if err := f.header(b[0]); err != nil {
@@ -144,22 +227,25 @@ func (f *flow) header(b byte) error {
 	for i := f.have - 1; i > 0; i-- {
 		f.left = f.left<<7 | int64(f.head[i]&0x7f)
 	}
-	f.have = 0
-	if f.left > f.limit.packet || (kind == typeSuback && f.left > f.limit.suback) {
+	f.have, f.size = 0, f.left
+	if f.left > f.limit.packet {
 		return fmt.Errorf("%w: type %d, %d bytes", errPacket, kind, f.left)
 	}
 	f.seen[kind].Add(1)
+	if f.begun != nil {
+		return f.begun(f.head[0], f.size)
+	}
 	return nil
 }
 
-// Write counts what was written: libraries write whole packets, one at a time.
+// Write counts what was written.
 func (g *guard) Write(p []byte) (int, error) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
 	if err := g.SetWriteDeadline(time.Now().Add(dialPatience)); err != nil {
 		return 0, err
 	}
 	n, err := g.Conn.Write(p)
-	g.writing.Lock()
-	defer g.writing.Unlock()
 	_ = g.out.pass(p[:n]) // it has no limits
 	return n, err
 }

@@ -188,7 +188,7 @@ func TestBadFilesAreRefusedAtOnce(t *testing.T) {
 		"no such authority": {CAFile: "/nonexistent"}, "no certificate in it": {CAFile: os.DevNull},
 		"no such key": {Certificate: os.DevNull, PrivateKey: "/nonexistent"},
 	} {
-		if _, err := New(config.MQTTSource{Broker: "mqtts://x:1", TLS: files}, &port{}, slog.New(slog.DiscardHandler)); err == nil {
+		if _, err := New(config.MQTTSource{Broker: "mqtts://x:1", TLS: files}, "", &port{}, slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}

@@ -193,7 +193,7 @@ func TestWhatNeverLeavesIsSentAgain(t *testing.T) {
 		p.mu.Lock()
 		p.hold = false
 		p.mu.Unlock()
-		held[0].Left(source.ErrDropped)
+		held[0].Left(source.ErrClosed)
 		p.expect(t, "", `x event q2 "1"`, `x event q2 "2"`, `x event q2 "1"`)
 		eventually(t, "the second is known", func() bool { return s.Stats().Repeated.Load() == 1 })
 		if got := s.Stats().Retries.Load(); got != 1 {

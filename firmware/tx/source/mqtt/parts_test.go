@@ -54,8 +54,10 @@ func TestPictureTellsStateFromLive(t *testing.T) {
 			if test.shown != nil {
 				shown["t"] = p.mark(test.shown, test.shown.Append(nil))
 			}
+			p.show(shown)
+			p.watch()
 			if test.open {
-				p.open(at, shown)
+				p.open(at)
 			}
 			for i, s := range test.steps {
 				if got := p.take(s.m, s.dup, at, p.mark(s.m, s.m.Append(nil)), 0); got != s.want {
@@ -66,12 +68,8 @@ func TestPictureTellsStateFromLive(t *testing.T) {
 	}
 }
 
-func TestPictureWaitsForQuietAndForAcknowledgements(t *testing.T) {
+func TestTheWindowWaitsForQuietAndForAcknowledgements(t *testing.T) {
 	at := time.Unix(1000, 0)
-	p := newPicture()
-	p.open(at, map[string]mark{"gone": {}, "here": {}})
-	m := &payload.Message{Topic: "here", Retain: true, Payload: []byte("1")}
-	p.take(m, false, at.Add(time.Second), p.mark(m, m.Append(nil)), 3)
 	for _, test := range []struct {
 		after, ackedAfter time.Duration
 		acked             uint64
@@ -82,15 +80,42 @@ func TestPictureWaitsForQuietAndForAcknowledgements(t *testing.T) {
 		{time.Hour, time.Second, 2, false},                      // the broker may wait for us
 		{time.Hour, time.Hour - 100*time.Millisecond, 3, false}, // or just has
 	} {
-		if got := p.quiet(at.Add(test.after), test.acked, at.Add(test.ackedAfter)); got != test.want {
+		p := newPicture()
+		p.open(at)
+		m := &payload.Message{Topic: "here", Retain: true, Payload: []byte("1")}
+		p.take(m, false, at.Add(time.Second), p.mark(m, m.Append(nil)), 3)
+		if got := p.closed(at.Add(test.after), test.acked, at.Add(test.ackedAfter)); got != test.want {
 			t.Errorf("%+v: got %v", test, got)
 		}
 	}
-	if got := p.close(); !slices.Equal(got, []string{"gone"}) {
-		t.Errorf("got %v deleted, want what was not seen", got)
+}
+
+// TestAnAnswerYieldsToALiveMessage checks that what a reader is told of a topic
+// never takes the place of a live message that may be newer.
+func TestAnAnswerYieldsToALiveMessage(t *testing.T) {
+	p := newPicture()
+	mark := func(text string, qos byte) mark {
+		m := &payload.Message{Topic: "t", Retain: true, QoS: qos, Payload: []byte(text)}
+		return p.mark(m, m.Append(nil))
 	}
-	if p.quiet(at.Add(time.Hour), 3, at) {
-		t.Error("got quiet without a window")
+	live := &payload.Message{Topic: "t", Retain: true, Payload: []byte("2")}
+	p.watch()
+	if got := p.answer("t", mark("1", 0)); got != isState {
+		t.Errorf("an answer: got %d, want state", got)
+	}
+	if got := p.answer("t", mark("1", 1)); got != isRepeated {
+		t.Errorf("the same with another QoS: got %d, want repeated", got)
+	}
+	p.take(live, false, time.Now(), mark("2", 0), 0)
+	if got := p.answer("t", mark("1", 0)); got != isLive {
+		t.Errorf("an answer after a live message: got %d, want live", got)
+	}
+	if p.remove("t") {
+		t.Error("a topic was removed of which a live message came meanwhile")
+	}
+	p.watch()
+	if !p.remove("t") {
+		t.Error("a topic without an answer was not removed")
 	}
 }
 
@@ -199,7 +224,7 @@ func TestMessageCostsFewAllocations(t *testing.T) {
 func testSource(t testing.TB) (*Source, *sieve) {
 	t.Helper()
 	p := &sieve{}
-	s, err := New(config.MQTTSource{Broker: "mqtt://x:1", Topics: []string{"#"}}, p, slog.New(slog.DiscardHandler))
+	s, err := New(config.MQTTSource{Broker: "mqtt://x:1", Topics: []string{"#"}}, "", p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ type port struct {
 	whole   bool
 	state   source.State
 	reasons []string
+	full    chan struct{}             // nil: there is room
 	hold    bool                      // nothing leaves
 	refuse  func(source.Update) error // what Put returns; nil: nil
 }
@@ -84,6 +85,18 @@ func (p *port) Put(u source.Update) error {
 
 func (p *port) Whole(w bool)     { p.mu.Lock(); p.whole = w; p.mu.Unlock() }
 func (p *port) Conflated(uint64) {}
+
+// Room is closed unless there is none.
+func (p *port) Room() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.full != nil {
+		return p.full
+	}
+	room := make(chan struct{})
+	close(room)
+	return room
+}
 
 func (p *port) Report(s source.State, reason string) {
 	p.mu.Lock()
@@ -189,7 +202,7 @@ func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()
 		cfg.Topics = []string{"#"}
 	}
 	cfg.Channel = "cell"
-	s, err := New(cfg, p, slog.New(slog.DiscardHandler))
+	s, err := New(cfg, filepath.Join(t.TempDir(), "topics"), p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,6 +241,13 @@ type broker struct {
 
 func mosquitto(t testing.TB, extra string) *broker {
 	t.Helper()
+	return mosquittoConf(t, "max_queued_messages 100000\nautosave_interval 1\nautosave_on_changes true\n"+extra)
+}
+
+// mosquittoConf is a mosquitto that keeps its sessions and retained messages,
+// with the limits that Debian ships unless extra says otherwise.
+func mosquittoConf(t testing.TB, extra string) *broker {
+	t.Helper()
 	path, err := exec.LookPath("mosquitto")
 	if err != nil {
 		path = "/usr/sbin/mosquitto"
@@ -243,8 +263,8 @@ func mosquitto(t testing.TB, extra string) *broker {
 	ln.Close()
 	dir := t.TempDir()
 	b := &broker{t: t, program: path, conf: filepath.Join(dir, "conf"), port: port}
-	text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n"+
-		"persistence true\npersistence_location %s/\nautosave_interval 1\nautosave_on_changes true\n%s\n", port, dir, extra)
+	text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\n"+
+		"persistence true\npersistence_location %s/\n%s\n", port, dir, extra)
 	if err := os.WriteFile(b.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -368,8 +388,8 @@ func readPacket(r io.Reader) (kind byte, body []byte, err error) {
 	return kind, body, err
 }
 
-// answer serves a 5 or 3.1.1 client until it goes; then is called once the
-// client has the whole picture.
+// answer serves a 5 or 3.1.1 client until it goes; then is called once it has
+// subscribed.
 func answer(conn net.Conn, level byte, then func()) {
 	five := level == 5
 	if five {
@@ -396,7 +416,7 @@ func answer(conn net.Conn, level byte, then func()) {
 			reply = []byte{0xd0, 0}
 		}
 		_, _ = conn.Write(reply)
-		if kind == 10 && then != nil {
+		if kind == 8 && then != nil {
 			then()
 		}
 	}

@@ -10,27 +10,37 @@
 // A retained message is the newest value of its topic, and live ones are
 // events besides: Key is the topic. To keep the flag on live messages, MQTT 5
 // subscribes with Retain As Published (§3.8.3.1), and 3.1.1 connects as a bridge
-// does (protocol level 0x84, which mosquitto honours). A broker that refuses
-// that is subscribed to again each minute, and the channel's reason says so.
+// does (protocol level 0x84, which mosquitto honours). From a broker that refuses
+// that, retained messages are read again each minute, and the channel's reason
+// says so.
 //
-// What a broker sends upon subscribing cannot be told from live messages by its
-// flags. So a window is open from each subscription until no new topic has come
-// for a second, all of it is acknowledged, and one more round trip brought
-// nothing. In it a topic's first retained message is state, a message that
-// equals the topic's newest is skipped, and every other one is live. What a
-// broker kept for the session comes before: the source subscribes once that is
-// drained (for 5 s at most), and a message marked DUP is live always. So a
-// window folds a live retained message that repeats its topic's value, and
-// takes the first one of a topic that had none as state, which is published all
-// the same. When it closes, topics that the broker no longer has are deleted.
+// What the broker retains is read over a connection of its own, whose client
+// identifier ends in "-reader" (retained.go): a broker queues so many messages
+// for a session (mosquitto as Debian ships it 1,000) and drops the others of a
+// large picture without a word, and there a retained message cannot be mistaken
+// for a live one. A topic is deleted when a message clears it, or when the broker
+// has no answer to a subscription to that very topic; never because it is missing
+// in a picture. The topics that crossed are remembered over restarts (names.go).
 //
-// # Acknowledgement
+// The session asks for no retained messages on MQTT 5 (Retain Handling 2). On
+// 3.1.1 its subscription brings them, and their flags do not tell them from live
+// ones. So a window is open from that subscription until no new topic has come
+// for a second and all of it is acknowledged. In it a topic's first retained
+// message is state, a message that equals the topic's newest is skipped, and
+// every other one is live, as one marked DUP always is. What a broker kept for
+// the session comes before: the source subscribes, and reads what is retained,
+// once that is drained (for 5 s at most).
+//
+// # Acknowledgement and back-pressure
 //
 // A QoS 1 or 2 message is acknowledged once it and its parity have left, in
-// the order of arrival (§4.6). If one never leaves, the connection is given up and the
-// broker sends it again. Within a session QoS 2 is exactly once, over lost
-// connections too; after a restart of this program a message that had left
-// without the broker knowing crosses again.
+// the order of arrival (§4.6). While the link has no room for one, nothing is
+// read from the broker, which keeps what it has; pings go out all the same, and
+// only a broker that is being read can be silent. A QoS 0 message waits for
+// nothing: the link drops the oldest, and counts it. If a message never leaves,
+// for the link has ended, the broker sends it again. Within a session QoS 2 is
+// exactly once, over lost connections too; after a restart of this program a
+// message that had left without the broker knowing crosses again.
 package mqtt
 
 import (
@@ -44,6 +54,8 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/counter"
+	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/task"
 	"heliograph/firmware/tx/source"
 )
@@ -57,7 +69,9 @@ const (
 	receiveMaximum = 1000
 	firstRetry     = 500 * time.Millisecond
 	lastRetry      = 20 * time.Second
-	steadyAfter    = 30 * time.Second // a connection that held this long starts the back-off anew
+	never          = 100 * 365 * 24 * time.Hour // for what the guard bounds
+	saveEvery      = 10 * time.Minute           // how often topics are remembered while they change
+	steadyAfter    = 30 * time.Second           // a connection that held this long starts the back-off anew
 
 	maxMessage = 8<<20 - 128<<10 // bytes of a packet, as MQTT 5 is told: the link carries it
 	maxPacket  = 64 << 20        // bytes of a packet that is read at all in 3.1.1, which knows no limit
@@ -67,7 +81,7 @@ const (
 type Source struct {
 	task.Status
 	cfg   config.MQTTSource
-	port  source.Port
+	port  source.Holder
 	log   *slog.Logger
 	sent  *sessions
 	stats Stats
@@ -77,26 +91,36 @@ type Source struct {
 
 	deliveries *deliveries
 	picture    *picture
+	names      names
+	subscribed bool         // on the session that the broker may keep
 	puts       sync.Mutex   // what is decided about a topic is put before it is decided again
 	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 }
 
 // Stats counts since the start. Safe for concurrent use.
 type Stats struct {
-	Received     atomic.Uint64
-	Refused      atomic.Uint64 // too large, or no valid message
-	Skipped      atomic.Uint64 // retained messages that were known already
-	Acknowledged atomic.Uint64 // of QoS 1 and 2, to the broker
-	Repeated     atomic.Uint64 // QoS 2 messages that came again and were on their way
-	Retries      atomic.Uint64 // connections given up to have messages sent again
+	Received     atomic.Uint64 `count:"received_messages" help:"Messages that the broker sent."`
+	Refused      atomic.Uint64 `count:"refused_messages" help:"Messages that did not cross: too large, too much retained, or not valid."`
+	Skipped      atomic.Uint64 `count:"skipped_messages" help:"Retained messages that were known already."`
+	Acknowledged atomic.Uint64 `count:"acknowledged_messages" help:"Messages of QoS 1 and 2 that were acknowledged to the broker."`
+	Repeated     atomic.Uint64 `count:"repeated_messages" help:"QoS 2 messages that the broker sent again and that were on their way."`
+	Retries      atomic.Uint64 `count:"given_up_connections" help:"Connections given up to have messages sent again."`
 }
 
-// New returns a source that is not running yet.
-func New(cfg config.MQTTSource, port source.Port, log *slog.Logger) (*Source, error) {
+// Counters implements counter.Source.
+func (s *Source) Counters() []counter.Set {
+	return []counter.Set{counter.Of("mqtt_source", s.cfg.Channel, &s.stats)}
+}
+
+// New returns a source that is not running yet. It remembers the topics of
+// retained messages in the file at remember, unless that is empty.
+func New(cfg config.MQTTSource, remember string, port source.Holder, log *slog.Logger) (*Source, error) {
 	if _, err := tlsConfig(cfg); err != nil {
 		return nil, err
 	}
-	s := &Source{cfg: cfg, port: port, log: log.With("channel", cfg.Channel), sent: newSessions(), deliveries: newDeliveries(), picture: newPicture(), again: resubscribeEvery}
+	log = log.With("channel", cfg.Channel)
+	s := &Source{cfg: cfg, port: port, log: log, sent: newSessions(), deliveries: newDeliveries(), picture: newPicture(),
+		names: names{path: remember, log: log}, again: rereadEvery}
 	port.Whole(false)
 	port.Report(source.Connecting, "starting")
 	return s, nil
@@ -110,8 +134,10 @@ func (s *Source) Stats() *Stats { return &s.stats }
 
 // connection is a broker in one version of the protocol.
 type connection interface {
-	// subscribe asks for the configured topics, retained messages included.
-	subscribe(ctx context.Context) error
+	// subscribe asks for filters, retained messages included unless it is the
+	// session's on MQTT 5.
+	subscribe(ctx context.Context, filters []string, qos byte) error
+	unsubscribe(ctx context.Context, filters []string) error
 	// resumed reports whether the broker kept the session.
 	resumed() bool
 	// barrier returns once the broker has answered what does nothing: all that
@@ -121,6 +147,15 @@ type connection interface {
 	lost() <-chan struct{}
 	cause() error
 	close()
+}
+
+// role is what a connection is for.
+type role struct {
+	id      string // client identifier
+	clean   bool   // nothing is kept of it
+	window  uint16 // Receive Maximum
+	message func(*payload.Message, origin)
+	traffic *traffic
 }
 
 // nowhere is a filter that nobody subscribed to.
@@ -153,51 +188,88 @@ func (s *Source) Run(ctx context.Context) error {
 // connectAndHear connects once and hears the broker until something fails.
 func (s *Source) connectAndHear(ctx context.Context) error {
 	f := newFeed(s)
-	defer f.close()
+	var c connection
+	defer func() {
+		f.close() // before the connection, whose end waits for what the feed waits for
+		if c != nil {
+			c.close()
+		}
+	}()
 	c, how, err := s.connect(ctx, f)
 	if err != nil {
+		c = nil
 		return err
-	}
-	defer c.close()
-	again := make(<-chan time.Time)
-	if how.plain {
-		ticker := time.NewTicker(s.again)
-		defer ticker.Stop()
-		again = ticker.C
 	}
 	ctx, unbind := bind(ctx, c)
 	defer unbind()
-	if err := f.ask(ctx, c); err != nil {
+	if err := f.ask(ctx, c, how); err != nil {
 		// Some brokers let a bridge connect and then do not understand it.
 		s.noBridges = how.bridge
 		return because(c, err)
 	}
 	s.noBridges = false // the next connection may ask again
 	s.report(source.Up, how.String())
-	quiet := time.NewTicker(s.picture.patience / 4)
-	defer quiet.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return because(c, ctx.Err())
-		case err := <-f.failed:
-			s.stats.Retries.Add(1)
-			return fmt.Errorf("messages are to be sent again: %w", err)
-		case <-quiet.C:
-			if !f.quiet(time.Now()) {
-				continue
+	read := s.keepReading(ctx, f, how)
+	select {
+	case <-ctx.Done():
+		err = because(c, ctx.Err())
+	case err = <-f.failed:
+		s.stats.Retries.Add(1)
+		err = fmt.Errorf("messages are to be sent again: %w", err)
+	}
+	unbind()
+	<-read
+	return err
+}
+
+// keepReading reads what the broker retains, and does so again now and then from
+// a broker that hides the retain flag of live messages. The channel is closed
+// when it has ended with ctx.
+func (s *Source) keepReading(ctx context.Context, f *feed, h how) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { s.names.save(s.picture.topics()) }()
+		retry, wait, due := firstRetry, s.picture.patience/4, true
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
 			}
-			if err := c.barrier(ctx); err != nil {
-				return because(c, fmt.Errorf("asking whether that was all: %w", err))
-			}
-			f.settle(time.Now())
-		case <-again:
-			f.begin()
-			if err := c.subscribe(ctx); err != nil {
-				return because(c, fmt.Errorf("subscribing again: %w", err))
+			switch {
+			case !due:
+				s.names.save(s.picture.topics())
+			case f.shut(time.Now()):
+				if err := s.readWhole(ctx, h); err != nil {
+					wait, retry = retry/2+rand.N(retry/2), min(2*retry, lastRetry)
+					continue
+				}
+				retry, wait, due = firstRetry, saveEvery, false
+				if h.plain {
+					wait, due = s.again, true
+				}
 			}
 		}
+	}()
+	return ended
+}
+
+// readWhole reads all that the broker retains, after which the channel's picture
+// is whole.
+func (s *Source) readWhole(ctx context.Context, h how) error {
+	if err := s.read(ctx, h); err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("mqtt: what the broker retains cannot be read", "error", err)
+			s.Set(fmt.Errorf("%w: %v", errPicture, err))
+		}
+		return err
 	}
+	s.picture.read()
+	s.names.save(s.picture.topics())
+	s.port.Whole(true)
+	s.Set(nil)
+	return nil
 }
 
 // bind returns a context that ends with the connection: the libraries wait for
@@ -243,9 +315,9 @@ func (h how) String() string {
 	return s
 }
 
-// resubscribeEvery is how often a broker that hides the retain flag of live
-// messages is asked for what it retains.
-const resubscribeEvery = time.Minute
+// rereadEvery is how often a broker that hides the retain flag of live messages
+// is asked for what it retains.
+const rereadEvery = time.Minute
 
 // errVersion is a broker's refusal of the version of the protocol.
 var errVersion = errors.New("the broker refuses this version of MQTT")
@@ -256,25 +328,37 @@ var errAnswer = errors.New("the broker does not answer")
 // errPicture is why a source that is connected is not ready yet.
 var errPicture = errors.New("what the broker retains is still being read")
 
+// five is the version in which how is said.
+const five = "5"
+
 // connect tries the versions that are configured, newest first.
 func (s *Source) connect(ctx context.Context, f *feed) (connection, how, error) {
+	r := role{id: s.cfg.ClientID, window: receiveMaximum, message: f.message, traffic: &f.traffic}
 	why := ""
 	if s.cfg.Version != config.MQTT311 {
-		c, err := s.connect5(ctx, f)
+		c, err := s.connect5(ctx, r)
 		if err == nil || s.cfg.Version == config.MQTT5 || !errors.Is(err, errVersion) {
-			return c, how{version: "5"}, err
+			return c, how{version: five}, err
 		}
 		why = "the broker refused 5"
 		s.log.Warn("mqtt: the broker refuses version 5; trying 3.1.1", "broker", s.cfg.Broker, "error", err)
 	}
 	if !s.noBridges {
-		c, err := s.connect3(ctx, f, bridgeLevel)
+		c, err := s.connect3(ctx, r, bridgeLevel)
 		if err == nil || !errors.Is(err, errVersion) {
 			return c, how{version: "3.1.1", why: why, bridge: true}, err
 		}
 	}
-	c, err := s.connect3(ctx, f, plainLevel)
+	c, err := s.connect3(ctx, r, plainLevel)
 	return c, how{version: "3.1.1", why: why, plain: true}, err
+}
+
+// connectAs connects in the version that the broker is known to speak.
+func (s *Source) connectAs(ctx context.Context, h how, r role) (connection, error) {
+	if h.version == five {
+		return s.connect5(ctx, r)
+	}
+	return s.connect3(ctx, r, plainLevel)
 }
 
 func (s *Source) report(state source.State, reason string) {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"sync"
 	"syscall"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -28,20 +27,26 @@ const (
 type client3 struct {
 	source *Source
 	client paho.Client
+	guard  *guard
 	resume bool
 	once   sync.Once
 	gone   chan struct{}
 	err    error
 }
 
-func (s *Source) connect3(ctx context.Context, f *feed, level uint) (connection, error) {
+func (s *Source) connect3(ctx context.Context, r role, level uint) (connection, error) {
 	c := &client3{source: s, gone: make(chan struct{})}
-	o := paho.NewClientOptions().AddBroker("tcp://broker").SetClientID(s.cfg.ClientID).SetProtocolVersion(level).
-		SetCleanSession(false).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).SetAutoAckDisabled(true).
-		SetKeepAlive(keepAlive).SetPingTimeout(pingPatience).SetConnectTimeout(dialPatience).SetWriteTimeout(dialPatience).
+	o := paho.NewClientOptions().AddBroker("tcp://broker").SetClientID(r.id).SetProtocolVersion(level).
+		SetCleanSession(r.clean).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).SetAutoAckDisabled(true).
+		SetKeepAlive(keepAlive).SetPingTimeout(never).SetConnectTimeout(dialPatience).SetWriteTimeout(dialPatience).
 		SetUsername(s.cfg.Username).SetPassword(string(s.cfg.Password))
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-		return dial(ctx, s.cfg, limit3(len(c.filters())), &f.traffic, c.fail)
+		g, err := dial(ctx, s.cfg, limit3(), r.traffic, c.fail)
+		if err != nil {
+			return nil, err
+		}
+		c.guard = g
+		return g, nil
 	})
 	o.SetConnectionLostHandler(func(_ paho.Client, err error) { c.fail(err) })
 	o.SetDefaultPublishHandler(func(_ paho.Client, p paho.Message) {
@@ -50,11 +55,13 @@ func (s *Source) connect3(ctx context.Context, f *feed, level uint) (connection,
 		if m.QoS > 0 {
 			o.ack = p.Ack
 		}
-		f.message(&m, o)
+		r.message(&m, o)
 	})
 	c.client = paho.NewClient(o)
 	token := c.client.Connect()
-	if err := finish(ctx, token); err != nil {
+	connecting, cancel := context.WithTimeoutCause(ctx, 2*dialPatience, errAnswer)
+	defer cancel()
+	if err := finish(connecting, token); err != nil {
 		c.client.Disconnect(0)
 		if refusesVersion(err) {
 			return nil, fmt.Errorf("%w: %v", errVersion, err)
@@ -64,6 +71,7 @@ func (s *Source) connect3(ctx context.Context, f *feed, level uint) (connection,
 	if connected, ok := token.(*paho.ConnectToken); ok {
 		c.resume = connected.SessionPresent()
 	}
+	go c.guard.ping(c.guard)
 	return c, nil
 }
 
@@ -74,47 +82,45 @@ func refusesVersion(err error) bool {
 
 // finish waits for a token, but not for ever.
 func finish(ctx context.Context, t paho.Token) error {
-	timer := time.NewTimer(2 * dialPatience)
-	defer timer.Stop()
 	select {
 	case <-t.Done():
 		return t.Error()
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errAnswer
+		return context.Cause(ctx)
 	}
 }
 
-// filters are the topics, each once.
-func (c *client3) filters() map[string]byte {
-	filters := map[string]byte{}
-	for _, t := range c.source.cfg.Topics {
-		filters[t] = 2
+func (c *client3) subscribe(ctx context.Context, filters []string, qos byte) error {
+	ctx, cancel := c.guard.patience(ctx, dialPatience)
+	defer cancel()
+	wanted := map[string]byte{} // each once
+	for _, t := range filters {
+		wanted[t] = qos
 	}
-	return filters
-}
-
-func (c *client3) subscribe(ctx context.Context) error {
-	token := c.client.SubscribeMultiple(c.filters(), nil)
+	c.guard.suback.Store(2 + int64(len(wanted)))
+	token := c.client.SubscribeMultiple(wanted, nil)
 	if err := finish(ctx, token); err != nil {
 		return err
 	}
 	if granted, ok := token.(*paho.SubscribeToken); ok {
 		for topic, qos := range granted.Result() {
 			if qos >= 0x80 {
-				return fmt.Errorf("the broker refuses %q", topic)
+				return fmt.Errorf("the broker refuses %q", clip(topic))
 			}
 		}
 	}
 	return nil
 }
 
+func (c *client3) unsubscribe(ctx context.Context, filters []string) error {
+	ctx, cancel := c.guard.patience(ctx, dialPatience)
+	defer cancel()
+	return finish(ctx, c.client.Unsubscribe(filters...))
+}
+
 func (c *client3) resumed() bool { return c.resume }
 
-func (c *client3) barrier(ctx context.Context) error {
-	return finish(ctx, c.client.Unsubscribe(nowhere))
-}
+func (c *client3) barrier(ctx context.Context) error { return c.unsubscribe(ctx, []string{nowhere}) }
 
 func (c *client3) fail(err error) {
 	c.once.Do(func() { c.err = err; close(c.gone) })

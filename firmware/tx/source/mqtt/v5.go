@@ -12,6 +12,8 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/log"
+	"github.com/eclipse/paho.golang/paho/session"
 	"github.com/eclipse/paho.golang/paho/session/state"
 
 	payload "heliograph/firmware/payload/mqtt"
@@ -29,6 +31,8 @@ func (s *sessions) close() { _ = s.five.Close() }
 type client5 struct {
 	source *Source
 	client *paho.Client
+	guard  *guard
+	role   role
 	resume bool
 	once   sync.Once
 	gone   chan struct{}
@@ -41,28 +45,38 @@ const ackEvery = 5 * time.Millisecond
 // reasonVersion is Unsupported Protocol Version (MQTT 5.0 §3.2.2.2).
 const reasonVersion = 0x84
 
-func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
-	c := &client5{source: s, gone: make(chan struct{})}
-	conn, err := dial(ctx, s.cfg, limit5(), &f.traffic, c.fail)
+func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
+	c := &client5{source: s, role: r, gone: make(chan struct{})}
+	conn, err := dial(ctx, s.cfg, limit5(), r.traffic, c.fail)
 	if err != nil {
 		return nil, err
 	}
+	c.guard = conn
+	conn.unread.bound()
+	whole := packets.NewThreadSafeConn(conn)
+	var session session.SessionManager
+	if !r.clean {
+		session = s.sent.five
+	}
 	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: packets.NewThreadSafeConn(conn), Session: s.sent.five, PingHandler: pinger{paho.NewDefaultPinger()}, AuthHandler: stepless{},
-		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: dialPatience,
+		Conn: whole, Session: session, PingHandler: silent{}, AuthHandler: stepless{},
+		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: never,
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(d *paho.Disconnect) { c.fail(fmt.Errorf("the broker ended it with reason %#x", d.ReasonCode)) },
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			defer conn.unread.handed(p.Packet.QoS, p.Packet.Duplicate())
 			m := message5(p.Packet)
 			o := origin{id: p.Packet.PacketID, dup: p.Packet.Duplicate()}
 			if m.QoS > 0 {
 				o.ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
 			}
-			f.message(&m, o)
+			r.message(&m, o)
 			return true, nil
 		}},
 	})
-	answer, err := c.client.Connect(ctx, s.connectPacket())
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	answer, err := c.client.Connect(ctx, s.connectPacket(r))
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, errAnswer
@@ -71,6 +85,7 @@ func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
 		return nil, errAuthentication
 	case err == nil && answer.ReasonCode == 0:
 		c.resume = answer.SessionPresent
+		go conn.ping(whole)
 		return c, nil
 	case err == nil: // an answer in the words of 3.1.1, or none at all
 		c.close()
@@ -88,52 +103,66 @@ func (s *Source) connect5(ctx context.Context, f *feed) (connection, error) {
 	return nil, err
 }
 
-func (s *Source) connectPacket() *paho.Connect {
-	expiry, most, size := uint32(sessionExpiry.Seconds()), uint16(receiveMaximum), uint32(maxMessage)
+func (s *Source) connectPacket(r role) *paho.Connect {
+	expiry, most, size := uint32(sessionExpiry.Seconds()), r.window, uint32(maxMessage)
+	if r.clean {
+		expiry = 0
+	}
 	return &paho.Connect{
-		ClientID: s.cfg.ClientID, KeepAlive: uint16(keepAlive.Seconds()), CleanStart: false,
+		ClientID: r.id, KeepAlive: uint16(keepAlive.Seconds()), CleanStart: r.clean,
 		Username: s.cfg.Username, UsernameFlag: s.cfg.Username != "", Password: s.cfg.Password, PasswordFlag: len(s.cfg.Password) > 0,
 		Properties: &paho.ConnectProperties{SessionExpiryInterval: &expiry, ReceiveMaximum: &most, MaximumPacketSize: &size, RequestProblemInfo: true},
 	}
 }
 
-func (c *client5) subscribe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+// retainNone is the Retain Handling of a subscription that brings no retained
+// messages (MQTT 5.0 §3.8.3.1): the session's does not, the reader asks for them.
+const retainNone = 2
+
+func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) error {
+	ctx, cancel := c.guard.patience(ctx, dialPatience)
 	defer cancel()
-	var options []paho.SubscribeOptions
-	for _, t := range c.source.cfg.Topics {
-		options = append(options, paho.SubscribeOptions{Topic: t, QoS: 2, RetainAsPublished: true})
+	options := make([]paho.SubscribeOptions, len(filters))
+	for i, t := range filters {
+		options[i] = paho.SubscribeOptions{Topic: t, QoS: qos}
+		if !c.role.clean {
+			options[i].RetainAsPublished, options[i].RetainHandling = true, retainNone
+		}
 	}
 	answer, err := c.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: options})
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errAnswer
-	}
 	if answer != nil {
 		if len(answer.Reasons) != len(options) {
 			return fmt.Errorf("the broker answers for %d topics, not for the %d that were asked for", len(answer.Reasons), len(options))
 		}
 		for i, reason := range answer.Reasons {
 			if reason >= 0x80 {
-				return fmt.Errorf("the broker refuses %q with reason %#x", c.source.cfg.Topics[i], reason)
+				return fmt.Errorf("the broker refuses %q with reason %#x", clip(filters[i]), reason)
 			}
 		}
+	}
+	return causeOf(ctx, err)
+}
+
+// causeOf prefers the reason why a context ended to what followed from it.
+func causeOf(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return err
 }
 
 func (c *client5) resumed() bool { return c.resume }
 
-func (c *client5) barrier(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+func (c *client5) barrier(ctx context.Context) error { return c.unsubscribe(ctx, []string{nowhere}) }
+
+func (c *client5) unsubscribe(ctx context.Context, filters []string) error {
+	ctx, cancel := c.guard.patience(ctx, dialPatience)
 	defer cancel()
-	answer, err := c.client.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{nowhere}})
+	answer, err := c.client.Unsubscribe(ctx, &paho.Unsubscribe{Topics: filters})
 	if answer != nil {
 		return nil // whatever it says, it came
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errAnswer
-	}
-	return err
+	return causeOf(ctx, err)
 }
 
 var errAuthentication = errors.New("the broker wants an authentication in steps, which is not supported; give it username and password, or a certificate")
@@ -146,16 +175,15 @@ type stepless struct{}
 func (stepless) Authenticate(*paho.Auth) *paho.Auth { return &paho.Auth{} }
 func (stepless) Authenticated()                     {}
 
-// pinger pings as often as we need, even when a broker would wait longer.
-type pinger struct{ *paho.DefaultPinger }
+// silent keeps the library from sending pings and waiting for their answers: the
+// guard does both.
+type silent struct{}
 
-func (p pinger) Run(ctx context.Context, conn net.Conn, keep uint16) error {
-	const own = uint16(keepAlive / time.Second)
-	if keep == 0 || keep > own {
-		keep = own
-	}
-	return p.DefaultPinger.Run(ctx, conn, keep)
-}
+func (silent) Run(ctx context.Context, _ net.Conn, _ uint16) error { <-ctx.Done(); return nil }
+func (silent) PacketSent()                                         {}
+func (silent) PacketReceived()                                     {}
+func (silent) PingResp()                                           {}
+func (silent) SetDebug(log.Logger)                                 {}
 
 func (c *client5) fail(err error) {
 	c.once.Do(func() { c.err = err; close(c.gone) })

@@ -229,7 +229,7 @@ func TestCachesThatDoNotFitAreNotUsed(t *testing.T) {
 }
 
 func TestRefusedBlocksAreOfferedAgain(t *testing.T) {
-	f, m, p := plant(), newModel(nil, 48<<20), &port{refuse: source.ErrDropped}
+	f, m, p := plant(), newModel(nil, 48<<20), &port{refuse: source.ErrStateFull}
 	browse(t, m, f, p)
 	p.refuse = nil
 	browse(t, m, f, p)

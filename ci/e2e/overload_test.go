@@ -1,0 +1,303 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/firmware/conduit/linktest"
+)
+
+// stockMosquitto starts a broker with the limits that Debian ships, and with
+// more configuration where the test's name says so.
+func stockMosquitto(t *testing.T, port int, more string) *process {
+	t.Helper()
+	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
+	mustWrite(t, conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\nlog_type error\nlog_type warning\nlog_type notice\n%s\n", port, more))
+	p := start(t, peer(t, "mosquitto"), "-c", conf)
+	eventually(t, "mosquitto", func() error {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = c.Close()
+		}
+		return err
+	})
+	return p
+}
+
+// flood is a publisher that waits for nothing: its packets are written as they
+// are, as fast as the broker takes them.
+type flood struct {
+	t    *testing.T
+	conn net.Conn
+	buf  bytes.Buffer
+}
+
+func newFlood(t *testing.T, port int) *flood {
+	t.Helper()
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := conn.Write([]byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, 5, 'f', 'l', 'o', 'o', 'd'}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	return &flood{t: t, conn: conn}
+}
+
+// publish writes a QoS 0 PUBLISH, sooner or later.
+func (f *flood) publish(topic string, payload []byte, retain bool) error {
+	head := byte(0x30)
+	if retain {
+		head |= 1
+	}
+	f.buf.WriteByte(head)
+	f.buf.Write(binary.AppendUvarint(nil, uint64(2+len(topic)+len(payload)))) // the same form
+	f.buf.Write(binary.BigEndian.AppendUint16(nil, uint16(len(topic))))
+	f.buf.WriteString(topic)
+	f.buf.Write(payload)
+	if f.buf.Len() < 64<<10 {
+		return nil
+	}
+	return f.flush()
+}
+
+func (f *flood) flush() error {
+	_, err := f.conn.Write(f.buf.Bytes())
+	f.buf.Reset()
+	return err
+}
+
+// end waits until the broker has taken everything.
+func (f *flood) end() {
+	f.t.Helper()
+	f.buf.Write([]byte{0xc0, 0}) // PINGREQ
+	if err := f.flush(); err != nil {
+		f.t.Fatal(err)
+	}
+	if _, err := f.conn.Read(make([]byte, 2)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// setRate gives both ends another rate of the line.
+func (g *gateway) setRate(rate string) {
+	g.t.Helper()
+	for _, conf := range []string{g.txConf, g.rxConf} {
+		mustWrite(g.t, conf, bytes.Replace(mustRead(g.t, conf), []byte("100Mbit/s"), []byte(rate), 1))
+	}
+}
+
+// neverDown checks that the source lost its broker not once.
+func (g *gateway) neverDown() {
+	g.t.Helper()
+	if n := strings.Count(g.tx.log.String(), "state=down"); n != 0 {
+		g.t.Errorf("the source was down %d times, want never", n)
+	}
+}
+
+// residentMB returns how much memory a process has, in MB.
+func (p *process) residentMB() int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+	return kb / 1000
+}
+
+// TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue publishes 75 MB of QoS 1 to a
+// line of 20 Mbit/s, through a broker that lets 1,000 messages be in flight and
+// queues the others: with its usual limit it would drop most of them itself.
+func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run(version, func(t *testing.T) {
+			plant, it := port(t), port(t)
+			stockMosquitto(t, plant, "max_inflight_messages 1000\nmax_queued_messages 0")
+			mosquitto(t, it)
+			tx, rx := mqttTables(plant, it, version)
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			g.setRate("20Mbit/s")
+			g.startRX()
+			g.startTX()
+			g.ready()
+			got := &inbox{}
+			client5(t, it, "subscriber", "q/#", got)
+			m := client5(t, plant, "publisher", "", nil)
+			const events, size = 1500, 50_000
+			began := time.Now()
+			var want []string
+			for i := range events {
+				text := fmt.Sprintf("%06d", i)
+				want = append(want, text)
+				publish5(t, m, message{topic: "q/" + strconv.Itoa(i%3), payload: text + strings.Repeat("x", size), qos: 1})
+			}
+			t.Logf("published after %s", time.Since(began).Round(time.Second))
+			for end := time.Now().Add(patience); len(got.all()) < events; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d of %d arrived; TX %+v, RX %+v", len(got.all()), events, statusOf(t, g.txStatus).Channels, statusOf(t, g.rxStatus).Channels)
+				}
+			}
+			t.Logf("arrived after %s, %d MB on the line; TX %d MB, RX %d MB", time.Since(began).Round(time.Second), statusOf(t, g.txStatus).Link.Bytes/1e6, g.tx.residentMB(), g.rx.residentMB())
+			time.Sleep(time.Second) // for a duplicate, which is one message too many
+			var texts []string
+			for _, m := range got.all() {
+				texts = append(texts, m.payload[:6])
+			}
+			sameInOrder(t, "events", texts, want)
+			g.neverDown()
+			g.balanced("cell-1")
+		})
+	}
+}
+
+// TestAFloodOfQoS0LeavesQoS1Alone publishes QoS 0 as fast as a stock broker takes
+// it, for ten times what the line carries, and 50 QoS 1 events a second beside it.
+func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run(version, func(t *testing.T) {
+			plant, it := port(t), port(t)
+			stockMosquitto(t, plant, "")
+			mosquitto(t, it)
+			tx, rx := mqttTables(plant, it, version)
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			g.setRate("20Mbit/s")
+			g.startRX()
+			g.startTX()
+			g.ready()
+			got := &inbox{}
+			client5(t, it, "subscriber", "honest/#", got)
+			m := client5(t, plant, "publisher", "", nil)
+			f := newFlood(t, plant)
+			stop, stopped := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(stopped)
+				payload := make([]byte, 2000)
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					case <-time.After(time.Millisecond):
+						for range 12 { // 24 MB/s, while the line takes 2
+							if err := f.publish("flood/x", payload, false); err != nil {
+								t.Error(err)
+								return
+							}
+						}
+					}
+				}
+			}()
+			const events = 500
+			var want []string
+			delays := make([]time.Duration, 0, events)
+			for i := range events {
+				text := strconv.Itoa(i)
+				want = append(want, text)
+				publish5(t, m, message{topic: "honest/a", payload: text, qos: 1})
+				published := time.Now()
+				if i%25 == 0 {
+					eventually(t, text+" arrives", func() error {
+						if in := got.all(); len(in) == 0 || in[len(in)-1].payload != text {
+							return fmt.Errorf("%d arrived", len(in))
+						}
+						return nil
+					})
+					delays = append(delays, time.Since(published))
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			close(stop)
+			<-stopped
+			eventually(t, "all arrive", func() error {
+				if n := len(got.all()); n < events {
+					return fmt.Errorf("%d of %d", n, events)
+				}
+				return nil
+			})
+			var texts []string
+			for _, m := range got.all() {
+				texts = append(texts, m.payload)
+			}
+			sameInOrder(t, "events", texts, want)
+			g.neverDown()
+			slices.Sort(delays)
+			t.Logf("delay of an event: median %s, most %s; TX %d MB, RX %d MB; %d dropped", delays[len(delays)/2], delays[len(delays)-1],
+				g.tx.residentMB(), g.rx.residentMB(), statusOf(t, g.txStatus).Channels["cell-1"].Dropped)
+			if median := delays[len(delays)/2]; median > 2*time.Second {
+				t.Errorf("half of the events took %s and more, want less than 2 s", median)
+			}
+		})
+	}
+}
+
+// TestAStockBrokerWithManyRetainedTopics has a broker with the limits that Debian
+// ships retain more than it queues, and restarts the transmitter.
+func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run(version, func(t *testing.T) {
+			const topics = 100_000
+			plant, it := port(t), port(t)
+			stockMosquitto(t, plant, "")
+			mosquitto(t, it)
+			f := newFlood(t, plant)
+			for i := range topics {
+				if err := f.publish(fmt.Sprintf("plant/line-%d/machine-%d/value-%d", i%10, i/10%100, i), fmt.Append(nil, i), true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.end()
+			tx, rx := mqttTables(plant, it, version)
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			g.startRX()
+			g.startTX()
+			began := time.Now()
+			g.ready()
+			t.Logf("ready after %s; TX %d MB, RX %d MB", time.Since(began).Round(100*time.Millisecond), g.tx.residentMB(), g.rx.residentMB())
+			picture := func(when string) {
+				got := &inbox{}
+				client5(t, it, when, "plant/#", got)
+				eventually(t, "all are retained at IT "+when, func() error {
+					if n := len(got.all()); n != topics {
+						return fmt.Errorf("%d of %d", n, topics)
+					}
+					return nil
+				})
+			}
+			eventually(t, "all was delivered", func() error {
+				if c := statusOf(t, g.rxStatus).Channels["cell-1"]; c.Delivered < topics || c.Lost != 0 {
+					return fmt.Errorf("%+v", c)
+				}
+				return nil
+			})
+			picture("first")
+			cleared := &inbox{}
+			client5(t, it, "watcher", "plant/#", cleared)
+			eventually(t, "the watcher has seen all", func() error {
+				if n := len(cleared.all()); n < topics {
+					return fmt.Errorf("%d", n)
+				}
+				return nil
+			})
+			g.tx.kill()
+			g.startTX()
+			g.ready()
+			picture("after a restart of the transmitter")
+			for _, m := range cleared.all() {
+				if m.payload == "" {
+					t.Fatalf("%s was deleted at IT", m.topic)
+				}
+			}
+			g.neverDown()
+		})
+	}
+}
