@@ -2,7 +2,9 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -35,7 +37,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 		sc := server.Config{
 			Channel: c.Channel, Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,
 			ApplicationName: "Heliograph mirror of " + c.Channel, Security: securities(c.Security), Anonymous: c.Anonymous,
-			UserCertificates: true, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Version: version},
+			UserCertificates: true, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: version, Date: built()},
 			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
 		}
 		if c.UsersFile != "" {
@@ -55,6 +57,20 @@ func (b *board) mirrors(log *slog.Logger) error {
 		picture = b.add(c.Channel, "opcua", c.Listen, mirror, nil)
 	}
 	return nil
+}
+
+// built returns when this program was put where it is, the zero time where that cannot be
+// had. Builds carry no date, so that two of them are the same.
+func built() time.Time {
+	path, err := os.Executable()
+	if err != nil {
+		return time.Time{}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime().UTC()
 }
 
 // securities reads "Policy/Mode" as the configuration has checked it.

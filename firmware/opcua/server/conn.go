@@ -148,6 +148,7 @@ func (q *query) handle() bool {
 			q.refuse(code, "this service needs a session that is activated, on the channel that it lives on")
 			return true
 		}
+		q.session.used[q.head.TypeID].total.Add(1)
 	}
 	if sv.refused {
 		q.refuse(ua.StatusBadServiceUnsupported, q.s.cfg.Refusal)
@@ -252,6 +253,9 @@ func (q *query) reply(resp any) {
 // respond queues the answer, and ends a connection whose client takes none.
 func (q *query) respond(body []byte) {
 	c := q.conn
+	if q.session != nil && binary.LittleEndian.Uint16(body[2:]) == id.ServiceFault_Encoding_DefaultBinary {
+		q.session.used[q.head.TypeID].failed.Add(1)
+	}
 	if c.tcp.Reserve(len(body)) != nil { // a notification can be had again with Republish
 		body = channel.Fault(q.head.Handle, ua.StatusBadOutOfMemory, c.s.cfg.Now())
 		_ = c.tcp.Reserve(len(body)) // what little each connection is guaranteed
@@ -280,7 +284,7 @@ func (c *conn) queued(r response) {
 }
 
 func (q *query) fault(code ua.StatusCode) {
-	q.s.refused.Add(1)
+	q.rejected(code)
 	q.respond(channel.Fault(q.head.Handle, code, q.s.cfg.Now()))
 }
 

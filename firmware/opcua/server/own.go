@@ -47,6 +47,9 @@ func (s *Server) own(v addrspace.View, node rawvalue.NodeID, attribute ua.Attrib
 
 // encoded makes a DataValue of a value of the library's types, as of now.
 func (s *Server) encoded(value any) []byte {
+	if code, ok := value.(ua.StatusCode); ok {
+		return rawvalue.AppendStatus(nil, code, rawvalue.Answer{})
+	}
 	raw, ok := value.([]byte) // a Variant already
 	if !ok {
 		var err error
@@ -144,7 +147,7 @@ func (s *Server) capability(number uint32) (any, bool) {
 	l := s.cfg.Limits
 	switch number {
 	case id.Server_ServerCapabilities_ServerProfileArray:
-		return []string{"http://opcfoundation.org/UA-Profile/Server/EmbeddedUA2017"}, true
+		return []string{}, true // no conformance is claimed
 	case id.Server_ServerCapabilities_LocaleIDArray:
 		return []string{}, true
 	case id.Server_ServerCapabilities_MinSupportedSampleRate:
@@ -202,45 +205,6 @@ func historyCapability(number uint32) (any, bool) {
 		return false, true
 	case id.HistoryServerCapabilities_MaxReturnDataValues, id.HistoryServerCapabilities_MaxReturnEventValues:
 		return uint32(0), true
-	}
-	return nil, false
-}
-
-func (s *Server) diagnostic(number uint32) (any, bool) {
-	if number < id.Server_ServerDiagnostics || number > id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray {
-		return nil, false
-	}
-	st := s.Stats()
-	summary := &ua.ServerDiagnosticsSummaryDataType{
-		CurrentSessionCount: uint32(st.Sessions), CumulatedSessionCount: s.sessions.cumulated(), CurrentSubscriptionCount: uint32(st.Subscriptions.Subscriptions),
-		RejectedRequestsCount: uint32(st.Refused),
-	}
-	switch number {
-	case id.Server_ServerDiagnostics_EnabledFlag:
-		return false, true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary:
-		return ua.NewExtensionObject(summary), true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount:
-		return summary.CurrentSessionCount, true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSessionCount:
-		return summary.CumulatedSessionCount, true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSubscriptionCount:
-		return summary.CurrentSubscriptionCount, true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedRequestsCount:
-		return summary.RejectedRequestsCount, true
-	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_ServerViewCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedSessionCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionTimeoutCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionAbortCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount:
-		return uint32(0), true
-	case id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray, id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray,
-		id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray,
-		id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray:
-		return objects, true
 	}
 	return nil, false
 }

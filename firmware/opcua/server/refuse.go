@@ -41,7 +41,7 @@ func (q *query) refuse(code ua.StatusCode, why string) {
 		q.fault(code)
 		return
 	}
-	q.s.refused.Add(1)
+	q.rejected(code)
 	h.ServiceResult, h.ServiceDiagnostics = code, info
 	q.reply(&ua.ServiceFault{ResponseHeader: h})
 }

@@ -181,7 +181,7 @@ func ask(t testing.TB, c *channel.Client, req any) (any, ua.StatusCode) {
 func create(t testing.TB, c *channel.Client) (*ua.CreateSessionResponse, ua.StatusCode) {
 	t.Helper()
 	resp, code := ask(t, c, &ua.CreateSessionRequest{
-		RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000,
+		RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000, SessionName: "test",
 	})
 	made, _ := resp.(*ua.CreateSessionResponse)
 	return made, code
@@ -190,7 +190,7 @@ func create(t testing.TB, c *channel.Client) (*ua.CreateSessionResponse, ua.Stat
 func activate(t testing.TB, c *channel.Client, token *ua.NodeID) ua.StatusCode {
 	t.Helper()
 	_, code := ask(t, c, &ua.ActivateSessionRequest{
-		RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+		RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, LocaleIDs: []string{"de"},
 		UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
 	})
 	return code

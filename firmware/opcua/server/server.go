@@ -43,6 +43,8 @@ type Server struct {
 	defaults   atomic.Pointer[defaults]
 
 	requests, refused, faults, evicted atomic.Uint64
+	totals                             totals
+	counted                            []uint32 // services that need a session, by their requests' numbers
 	turns                              turns
 	refusals                           *transport.LimitedLog
 
@@ -63,6 +65,11 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{}, why: errors.New("not listening yet"),
 		sessions: newSessions(cfg.Limits), refusals: transport.NewLimitedLog(cfg.Log), turns: turns{busy: make(chan struct{}, maxBusy), heavy: make(chan struct{}, 1)},
+	}
+	for n, sv := range services {
+		if sv.session {
+			s.counted = append(s.counted, n)
+		}
 	}
 	s.state.Store(uint32(ua.ServerStateRunning))
 	s.level.Store(255)
@@ -187,6 +194,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-tick.C:
 		}
 		for _, gone := range s.sessions.expire(s.cfg.Now()) {
+			s.totals.timeouts.Add(1)
 			s.engine.SessionClosed(gone.number, false) // its subscriptions live on until their own lifetime ends
 		}
 		s.checkUsers()
@@ -222,6 +230,7 @@ func (s *Server) SetState(state ua.ServerState, serviceLevel byte) {
 func (s *Server) CloseSessions(reason ua.StatusCode) {
 	s.shut.Store(true)
 	for _, gone := range s.sessions.clear() {
+		s.totals.aborts.Add(1)
 		s.engine.SessionClosed(gone.number, true)
 	}
 	s.engine.Reset()
@@ -241,6 +250,7 @@ func (s *Server) CheckTrust() {
 	for _, o := range s.sessions.persons() {
 		if err := s.cfg.Store.Check(o.person, pki.Purpose{User: true}, o.address.String()); err != nil {
 			s.cfg.Log.Warn("opcua server closes a session", "client", o.address, "error", err)
+			s.totals.aborts.Add(1)
 			s.sessions.remove(o.session)
 			s.engine.SessionClosed(o.number, true)
 		}
@@ -268,6 +278,7 @@ func (s *Server) checkUsers() {
 		}
 		for _, gone := range list {
 			s.cfg.Log.Warn("opcua server closes a session: its user is not known any more", "client", gone.address, "user", name)
+			s.totals.aborts.Add(1)
 			s.sessions.remove(gone)
 			s.engine.SessionClosed(gone.number, true)
 		}

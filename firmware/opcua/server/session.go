@@ -28,6 +28,8 @@ type session struct {
 	address     netip.Addr
 	timeout     time.Duration
 	created     time.Time
+	about       about // but for its locales, which are guarded
+	used        used
 
 	conn   *conn // where it lives
 	client subscription.Client
@@ -61,6 +63,7 @@ func (q *query) authenticate() ua.StatusCode {
 	}
 	ss.mu.Unlock()
 	if misused {
+		q.s.totals.aborts.Add(1)
 		q.s.engine.SessionClosed(s.number, true)
 	}
 	return code
@@ -85,10 +88,12 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 		token: newToken(), certificate: peer.Certificate, address: peer.Address, created: now, heard: now, nonce: channel.Nonce(), conn: q.conn,
 		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits),
 	}
+	s.about, s.used = q.about(req), newUsed(q.s.counted)
 	s.id = rawvalue.NodeID{Namespace: 1, Kind: rawvalue.GUID, Text: string(channel.Nonce()[:16])}
 	evicted, code := q.s.sessions.add(s)
 	if evicted != nil {
 		q.s.evicted.Add(1)
+		q.s.totals.aborts.Add(1)
 		q.s.refusals.Warn("opcua server closes a session to make room: it is not activated, or its connection is gone", "client", evicted.address)
 		q.s.engine.SessionClosed(evicted.number, true)
 	}
@@ -199,6 +204,9 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		s.attach(q.conn, q.s.cfg.Limits.Message)
 		s.left, s.nonce, s.heard = false, fresh, q.s.cfg.Now()
 		s.person = q.person
+		if req.LocaleIDs != nil { // OPC 10000-4 §5.7.3: none leaves them as they are
+			s.about.locales = localesOf(req.LocaleIDs)
+		}
 		s.client = subscription.Client{
 			Session: s.number, User: user, Signed: peer.Mode != ua.MessageSecurityModeNone,
 			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,

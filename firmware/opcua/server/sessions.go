@@ -139,6 +139,7 @@ func (s *Server) abandon(c *conn) {
 	}
 	ss.mu.Unlock()
 	for _, o := range gone {
+		s.totals.aborts.Add(1)
 		s.engine.SessionClosed(o.number, true)
 	}
 }

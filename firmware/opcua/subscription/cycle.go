@@ -32,6 +32,7 @@ type subscription struct {
 	events              int // items that events are compared with
 	refreshing          bool
 	linked              bool // some item triggers others
+	tally               tally
 
 	account account // its own; of changes under both locks
 
@@ -68,6 +69,7 @@ func (e *Engine) cycle(s *subscription, now time.Time) {
 	s.quiet++
 	if !e.speak(s, now) {
 		s.late = true
+		s.tally.late++
 	}
 }
 
@@ -84,6 +86,7 @@ func (e *Engine) speak(s *subscription, now time.Time) bool {
 			return false
 		}
 		p := se.pop()
+		s.tally.published++
 		s.begun, s.quiet, s.late, s.spoke = true, 0, false, now
 		if !data {
 			e.answer(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
@@ -135,6 +138,7 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 		n := 0
 		for ; n < len(it.queue) && !full(); n++ {
 			b.add(it, &it.queue[n], now)
+			s.tally.tell(it.events)
 			e.letGo(s, it.queue[n].raw)
 			it.queue[n] = entry{}
 		}
@@ -152,9 +156,11 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 func (s *subscription) keep(m message, l Limits) {
 	size := len(m.body)
 	for len(s.sent) > 0 && (len(s.sent) >= l.Retransmission || s.held+size > l.RetransmissionBytes) {
+		s.tally.discarded++
 		s.forget(0)
 	}
 	for !s.account.take(int64(size)) {
+		s.tally.discarded++
 		if len(s.sent) == 0 {
 			return
 		}

@@ -61,6 +61,9 @@ type Engine struct {
 	watch [shards]index // items that Changed feeds
 	heed  index         // items that Event feeds
 
+	lookAt      time.Time
+	diagnostics atomic.Pointer[Diagnostics]
+
 	conditionsMu sync.Mutex
 	conditions   *event.Conditions
 
@@ -71,6 +74,7 @@ type Engine struct {
 	items            atomic.Int64
 	lastItem         atomic.Uint32
 	dropped, refused atomic.Uint64
+	made             atomic.Uint64 // subscriptions
 }
 
 // New returns an engine without subscriptions.
@@ -124,6 +128,7 @@ func (e *Engine) Advance(now time.Time) {
 	for _, s := range due {
 		e.cycle(s, now)
 	}
+	e.look(now)
 }
 
 // Changed tells of a variable's newest DataValue, which must not change afterwards.
@@ -186,6 +191,7 @@ func (e *Engine) Reset() {
 type Stats struct {
 	Subscriptions int    `gauge:"subscriptions" help:"Subscriptions now."`
 	Items         int64  `gauge:"monitored_items" help:"Monitored items now."`
+	Made          uint64 `count:"created_subscriptions" help:"Subscriptions created."`
 	Held          int64  `gauge:"held_bytes" help:"Memory that clients' items, queues and messages take now."`
 	Dropped       uint64 `count:"dropped_notifications" help:"Values and events that found the queue of a client's item full."`
 	Refused       uint64 `count:"refused_subscription_requests" help:"Requests about subscriptions refused as a whole."`
@@ -193,7 +199,7 @@ type Stats struct {
 
 // Stats returns the counters. It takes no lock: Nodes may ask for them.
 func (e *Engine) Stats() Stats {
-	return Stats{Subscriptions: int(e.alive.Load()), Items: e.items.Load(), Held: e.total.held.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
+	return Stats{Subscriptions: int(e.alive.Load()), Made: e.made.Load(), Items: e.items.Load(), Held: e.total.held.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
 }
 
 // call is a request with its way back.

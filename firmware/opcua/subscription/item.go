@@ -202,6 +202,9 @@ func (e *Engine) leave(items []*item) {
 		s := it.sub
 		s.mu.Lock()
 		it.gone = true
+		if it.mode == ua.MonitoringModeDisabled {
+			s.tally.itemsDisabled--
+		}
 		it.clear(e)
 		delete(s.items, it.id)
 		s.account.force(-it.cost())

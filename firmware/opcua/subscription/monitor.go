@@ -146,6 +146,9 @@ func (k *call) enter(it *item) {
 	}
 	it.sub.mu.Lock()
 	it.sub.items[it.id] = it
+	if it.mode == ua.MonitoringModeDisabled {
+		it.sub.tally.itemsDisabled++
+	}
 	it.sub.mu.Unlock()
 	if x := k.feeds(it); x != nil {
 		x.add(it)
@@ -261,6 +264,12 @@ func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {
 func (k *call) setMode(it *item, mode ua.MonitoringMode) {
 	first := it.read(k.Engine)
 	it.sub.mu.Lock()
+	if it.mode == ua.MonitoringModeDisabled {
+		it.sub.tally.itemsDisabled--
+	}
+	if mode == ua.MonitoringModeDisabled {
+		it.sub.tally.itemsDisabled++
+	}
 	it.mode = mode
 	if mode == ua.MonitoringModeDisabled {
 		it.clear(k.Engine)

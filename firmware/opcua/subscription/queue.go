@@ -23,6 +23,7 @@ func (it *item) enqueue(e *Engine, n entry) {
 		it.queue = append(it.queue, n)
 	default:
 		e.dropped.Add(1)
+		it.sub.tally.overflow(it.events)
 		it.squeeze(e, n)
 	}
 	it.list()

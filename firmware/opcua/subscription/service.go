@@ -12,8 +12,10 @@ import (
 
 func (k *call) republish(req *ua.RepublishRequest) {
 	k.on(req.SubscriptionID, func(s *subscription) {
+		s.tally.republishes++
 		for _, m := range s.sent {
 			if m.sequence == req.RetransmitSequenceNumber {
+				s.tally.republished++
 				k.respond(append(appendHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, k.cfg.Now()), m.body...))
 				return
 			}
@@ -64,6 +66,7 @@ func (k *call) createSubscription(req *ua.CreateSubscriptionRequest) {
 	s.due = k.cfg.Now().Add(s.interval)
 	k.subs[s.id] = s
 	k.alive.Add(1)
+	k.made.Add(1)
 	k.reply(&ua.CreateSubscriptionResponse{
 		ResponseHeader: k.header(), SubscriptionID: s.id, RevisedPublishingInterval: milliseconds(s.interval), RevisedLifetimeCount: s.lifetime,
 		RevisedMaxKeepAliveCount: s.keepAlive,
@@ -72,6 +75,7 @@ func (k *call) createSubscription(req *ua.CreateSubscriptionRequest) {
 
 func (k *call) modifySubscription(req *ua.ModifySubscriptionRequest) {
 	k.on(req.SubscriptionID, func(s *subscription) {
+		s.tally.modified++
 		k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
 		s.due = k.cfg.Now().Add(s.interval)
 		k.reply(&ua.ModifySubscriptionResponse{
@@ -101,8 +105,16 @@ func (k *call) each(ids []uint32, do func(*subscription)) ([]ua.StatusCode, bool
 }
 
 func (k *call) setPublishingMode(req *ua.SetPublishingModeRequest) {
-	if codes, ok := k.each(req.SubscriptionIDs, func(s *subscription) { s.enabled = req.PublishingEnabled }); ok {
+	if codes, ok := k.each(req.SubscriptionIDs, func(s *subscription) { s.enable(req.PublishingEnabled) }); ok {
 		k.reply(&ua.SetPublishingModeResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+	}
+}
+
+func (s *subscription) enable(publishing bool) {
+	if s.enabled = publishing; publishing {
+		s.tally.enabled++
+	} else {
+		s.tally.disabled++
 	}
 }
 
@@ -142,6 +154,8 @@ func (k *call) transfer(n uint32, initial bool) *ua.TransferResult {
 		r.StatusCode = ua.StatusBadTooManySubscriptions
 		return r
 	}
+	s.tally.transfers++
+	s.tally.toSame++ // another user may not have it
 	if old := s.session; old != k.client.Session {
 		s.mu.Lock()
 		s.session, s.client = k.client.Session, *k.client

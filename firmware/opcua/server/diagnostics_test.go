@@ -1,0 +1,114 @@
+package server
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+)
+
+// diagnosticNodes are the ones of a server that shows all.
+func diagnosticNodes(t *testing.T, s *Server) {
+	t.Helper()
+	var changes []addrspace.Change
+	for n := uint32(id.Server_ServerDiagnostics); n <= id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray; n++ {
+		changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: ns0(n), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))}}}})
+	}
+	if _, err := s.cfg.Space.Apply(changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func diagnosticOf(t *testing.T, c *channel.Client, token *ua.NodeID, n uint32) (any, ua.StatusCode) {
+	t.Helper()
+	resp, code := ask(t, c, readOf(token, ns0(n), ua.AttributeIDValue, nil))
+	if code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	dv := resp.(*ua.ReadResponse).Results[0]
+	if dv.Value == nil {
+		return nil, dv.Status
+	}
+	return dv.Value.Value(), dv.Status
+}
+
+func summaryOf(t *testing.T, c *channel.Client, token *ua.NodeID) ua.ServerDiagnosticsSummaryDataType {
+	t.Helper()
+	v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_ServerDiagnosticsSummary)
+	return *v.(*ua.ExtensionObject).Value.(*ua.ServerDiagnosticsSummaryDataType)
+}
+
+func TestDiagnosticsAreTrue(t *testing.T) {
+	s, url := start(t, nil)
+	factory(t, s)
+	diagnosticNodes(t, s)
+	c, token := newSession(t, url)
+	if v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_EnabledFlag); v != true {
+		t.Errorf("EnabledFlag is %v", v)
+	}
+	before := summaryOf(t, c, token)
+
+	_, _ = ask(t, c, readRequest(ua.NewByteStringNodeID(0, []byte("invented")), stateItem())) // rejected, for security
+	_, _ = ask(t, c, &ua.ReadRequest{RequestHeader: header(token)})                           // rejected: nothing to do
+	wrong := open(t, url)
+	made, _ := create(t, wrong)
+	_, _ = ask(t, wrong, &ua.ActivateSessionRequest{RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+		UserIdentityToken: ua.NewExtensionObject(&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe"})})
+	resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100, Priority: 3})
+	sub := resp.(*ua.CreateSubscriptionResponse).SubscriptionID
+	if code := codeOf(t, c, monitor(token, sub, named("taga0"), ua.AttributeIDValue, nil, nil)); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	want := before
+	want.CurrentSessionCount++
+	want.CumulatedSessionCount++
+	want.RejectedSessionCount++
+	want.SecurityRejectedSessionCount++
+	want.SecurityRejectedRequestsCount += 2
+	want.RejectedRequestsCount += 3
+	want.CurrentSubscriptionCount++
+	want.CumulatedSubscriptionCount++
+	want.PublishingIntervalCount++
+	eventually(t, "the summary is true", func() bool { return reflect.DeepEqual(summaryOf(t, c, token), want) || t.Failed() })
+	for n, wanted := range map[uint32]uint32{
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount: want.RejectedSessionCount, id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount: 1,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount: 1, id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount: want.SecurityRejectedRequestsCount,
+	} {
+		if v, _ := diagnosticOf(t, c, token, n); v != wanted {
+			t.Errorf("%s is %v, want %d", id.Name(n), v, wanted)
+		}
+	}
+
+	v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray)
+	sessions := v.([]*ua.ExtensionObject)
+	if len(sessions) != 2 {
+		t.Fatalf("got %d sessions, want 2", len(sessions))
+	}
+	mine := sessions[0].Value.(*ua.SessionDiagnosticsDataType)
+	if mine.SessionName != "test" || mine.ActualSessionTimeout != 60_000 || mine.CurrentSubscriptionsCount != 1 || mine.CurrentMonitoredItemsCount != 1 ||
+		mine.CreateMonitoredItemsCount.TotalCount != 1 || mine.CreateSubscriptionCount.TotalCount != 1 || mine.ReadCount.ErrorCount != 1 ||
+		mine.TotalRequestCount.TotalCount < mine.ReadCount.TotalCount+2 || mine.ClientConnectionTime.IsZero() || len(mine.LocaleIDs) != 1 || mine.LocaleIDs[0] != "de" {
+		t.Errorf("got %+v", mine)
+	}
+	var subs []*ua.ExtensionObject
+	eventually(t, "the subscription is told", func() bool {
+		v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray)
+		subs, _ = v.([]*ua.ExtensionObject)
+		return len(subs) == 1 && subs[0].Value.(*ua.SubscriptionDiagnosticsDataType).MonitoredItemCount == 1
+	})
+	if d := subs[0].Value.(*ua.SubscriptionDiagnosticsDataType); d.SubscriptionID != sub || d.SessionID.String() != mine.SessionID.String() || d.Priority != 3 ||
+		d.PublishingInterval != 1000 || d.MaxKeepAliveCount != 100 || d.NextSequenceNumber != 1 {
+		t.Errorf("got %+v", d)
+	}
+	// who the users are is nobody's business here: no user administers a mirror
+	if _, code := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray); code != ua.StatusBadUserAccessDenied {
+		t.Errorf("SessionSecurityDiagnosticsArray: got %v, want Bad_UserAccessDenied", code)
+	}
+	if v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray); v == nil {
+		t.Error("no SamplingIntervalDiagnosticsArray")
+	}
+}
