@@ -44,6 +44,32 @@ type RX struct {
 	Channels map[uint16]*mirror.Channel
 	decoders [wire.Classes]*receive.Decoder
 	demuxes  [wire.Classes]*receive.Demux
+	before   Account // of the run before, until the first session opens
+}
+
+// Account is what a receiver hands on to the next.
+type Account struct {
+	Epoch    uint64
+	Exact    bool
+	Channels map[uint16]mirror.Account
+}
+
+// Account returns the account as it stands. Exact is the caller's to set.
+func (r *RX) Account() Account {
+	a := Account{Channels: map[uint16]mirror.Account{}}
+	a.Epoch, _, _, _ = r.Opener.Sequence()
+	for id, c := range r.Channels {
+		a.Channels[id] = c.Account()
+	}
+	return a
+}
+
+// Resume takes over the account of the run before, once the channels were added.
+func (r *RX) Resume(a Account) {
+	r.before = a
+	for id, c := range r.Channels {
+		c.Resume(a.Channels[id], a.Exact)
+	}
 }
 
 // Key is the pair key of every simulation.
@@ -147,9 +173,14 @@ func (r *RX) Frame(now time.Time, b []byte) {
 			r.demuxes[i].Hole()
 			r.decoders[i].Reset(result == receive.Fresh)
 		}
-		for _, c := range r.Channels {
+		epoch, _, _, _ := r.Opener.Sequence()
+		for id, c := range r.Channels {
 			c.Begin(result == receive.Fresh)
+			if a, ok := r.before.Channels[id]; ok && r.before.Epoch == epoch && a.Next > 0 {
+				c.Continue(a, r.before.Exact)
+			}
 		}
+		r.before = Account{}
 	}
 }
 

@@ -159,6 +159,7 @@ func (c *Channel) Account() Account {
 // remembered.
 func (c *Channel) Resume(a Account, exact bool) {
 	c.counts, c.before, c.excess = a.Counts, a.Conflated, a.Excess
+	c.earlier = c.counts.numbered() + c.before
 	c.exact = exact && !a.Gap
 }
 
