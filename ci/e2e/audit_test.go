@@ -141,7 +141,7 @@ func guessMQTT(port int, name, password string) (byte, error) {
 }
 
 // 3,000 wrong MQTT passwords and a stranger's frames each leave their count and wipe
-// nothing; TX's events cross, outlive RX's death, and all reach IT's collector numbered
+// nothing; TX's events cross, also those of while RX was away, outlive RX's death, and all reach IT's collector numbered
 // without a gap. The right password gets in meanwhile.
 func TestAuditTrail(t *testing.T) {
 	it := newSIEM(t)
@@ -226,14 +226,24 @@ func TestAuditTrail(t *testing.T) {
 	g.rx.kill()
 	g.startRX()
 	check("after RX was killed")
+	g.rx.stop()
 	g.tx.stop()
-	g.startTX()
+	g.startTX() // nobody listens
+	eventually(t, "TX's second start on TX", func() error {
+		if n := notes(t, g.txStatus); n["tx role_started"] != 2 {
+			return fmt.Errorf("got %v", n)
+		}
+		return nil
+	})
+	time.Sleep(3 * time.Second)
+	g.startRX()
 	eventually(t, "TX's second start at RX", func() error {
 		if n := notes(t, g.rxStatus); n["tx role_started"] != 2 {
 			return fmt.Errorf("got %v", n)
 		}
 		return nil
 	})
+	check("after both restarted")
 	eventually(t, "both trails at the collector", func() error {
 		tx, err := it.gapless("tx")
 		if err != nil {

@@ -18,6 +18,7 @@ const (
 	longHold   = time.Hour
 	quiet      = 5 * time.Minute // without an event of a kind: each stands for itself again
 	other      = "other"
+	maxPast    = 8
 )
 
 // Trail is the events of one board. The zero value is not ready: see New.
@@ -27,7 +28,8 @@ type Trail struct {
 	next   uint64 // number
 	kinds  map[string]*kind
 	fresh  []Event
-	handed uint64 // number of the last that was handed on
+	handed uint64   // number of the last that was handed on
+	past   []string // identifiers of the trails before
 }
 
 // kind is the room of one kind of event, and its rate.
@@ -140,10 +142,11 @@ func (k *kind) keep(e Event) {
 func (t *Trail) Take(m Message) (missing uint64, taken bool) {
 	e := m.Entry
 	switch {
-	case m.Trail != t.id:
-		t.id, t.handed = m.Trail, 0
-	case e.Number < t.next:
+	case t.Has(m):
 		return 0, false
+	case m.Trail != t.id:
+		t.past = append(t.past[max(len(t.past)-maxPast+1, 0):], t.id)
+		t.id, t.handed = m.Trail, 0
 	default:
 		missing = e.Number - t.next
 	}
@@ -152,6 +155,29 @@ func (t *Trail) Take(m Message) (missing uint64, taken bool) {
 	t.kind(e.Event, e.Time).keep(e)
 	t.fresh = append(t.fresh, e)
 	return missing, true
+}
+
+// Expects reports whether a message is the next of the trail that was taken so far, or
+// of another trail.
+func (t *Trail) Expects(m Message) bool { return m.Trail != t.id || m.Entry.Number == t.next }
+
+// Has reports whether a message was taken before, or is of a trail that another one
+// followed.
+func (t *Trail) Has(m Message) bool {
+	return m.Trail == t.id && m.Entry.Number < t.next || slices.Contains(t.past, m.Trail)
+}
+
+// Newest returns the newest n events that were handed on, by number.
+func (t *Trail) Newest(n int) (list []Message) {
+	for _, k := range t.kinds {
+		for _, e := range k.events {
+			if e.Number <= t.handed {
+				list = append(list, Message{t.id, e})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Message) int { return cmp.Compare(a.Entry.Number, b.Entry.Number) })
+	return list[max(len(list)-n, 0):]
 }
 
 // Fresh returns the events since it was asked before, in the order of their numbers.
@@ -189,12 +215,13 @@ type stored struct {
 	ID     string             `json:"id"`
 	Next   uint64             `json:"next"`
 	Handed uint64             `json:"handed"`
+	Past   []string           `json:"past,omitempty"`
 	Kinds  map[string][]Event `json:"kinds"`
 }
 
 // MarshalJSON writes what Restore reads.
 func (t *Trail) MarshalJSON() ([]byte, error) {
-	s := stored{ID: t.id, Next: t.next, Handed: t.handed, Kinds: map[string][]Event{}}
+	s := stored{ID: t.id, Next: t.next, Handed: t.handed, Past: t.past, Kinds: map[string][]Event{}}
 	for name, k := range t.kinds {
 		if len(k.events) > 0 {
 			s.Kinds[name] = k.events
@@ -209,7 +236,7 @@ func (t *Trail) Restore(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("audit: %v", err)
 	}
-	t.id, t.next, t.handed = s.ID, max(t.next, s.Next), s.Handed
+	t.id, t.next, t.handed, t.past = s.ID, max(t.next, s.Next), s.Handed, s.Past[max(len(s.Past)-maxPast, 0):]
 	for name, events := range s.Kinds {
 		for _, e := range events {
 			t.kind(name, e.Time).keep(e)

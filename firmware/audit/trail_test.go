@@ -149,6 +149,7 @@ func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 		{"after a gap", message("a", 45), 3, true},
 		{"of a trail that began anew", message("b", 1), 0, true},
 		{"its next", message("b", 2), 0, true},
+		{"what is left of the one before", message("a", 46), 0, false},
 	} {
 		missing, taken := rx.Take(step.m)
 		if missing != step.missing || taken != step.taken {

@@ -12,6 +12,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -21,6 +22,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +31,10 @@ import (
 	"heliograph/firmware/store"
 )
 
-const every = time.Second // at most one write
+const (
+	every = time.Second // at most one write
+	shown = 16          // events that the other board is shown
+)
 
 // Keeper is the trail of this board and, on RX, of the other one. It is a task. Safe for
 // concurrent use.
@@ -47,6 +52,7 @@ type Keeper struct {
 	unsent      []audit.Event
 	broken      error // the last write
 	stats       Stats
+	unread      string // why the last one could not be read
 }
 
 // Stats are the counters of a keeper.
@@ -110,22 +116,50 @@ func (k *Keeper) AddOnce(kind, text string) {
 	k.Add(kind, text)
 }
 
-// Take notes an event that the other board sent.
-func (k *Keeper) Take(b []byte) {
-	m, err := audit.Decode(b)
+// Newest returns the newest events of this board that are on the disk, at most 16,
+// oldest first: what the other board is shown.
+func (k *Keeper) Newest() []audit.Message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err != nil {
+	return k.own.Newest(shown)
+}
+
+// Take notes what the other board shows of its trail, in any order. whole says that all
+// it shows is here: then an event that is missing before another did not arrive, else it
+// may yet.
+func (k *Keeper) Take(messages [][]byte, whole bool) {
+	var list []audit.Message
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, b := range messages {
+		m, err := audit.Decode(b)
+		if err != nil {
+			k.refuse(err)
+			continue
+		}
+		list = append(list, m)
+	}
+	slices.SortFunc(list, func(a, b audit.Message) int { return cmp.Compare(a.Entry.Number, b.Entry.Number) })
+	for _, m := range list {
+		if !k.theirs.Has(m) && !k.theirs.Expects(m) && !whole {
+			return
+		}
+		missing, taken := k.theirs.Take(m)
+		if missing > 0 {
+			k.stats.Missing += missing
+			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("%d events of the transmitter's trail before its number %d did not arrive", missing, m.Entry.Number), 1)
+		}
+		if taken {
+			k.collect()
+		}
+	}
+}
+
+// refuse counts what cannot be read, once as long as it stays the same.
+func (k *Keeper) refuse(err error) {
+	if k.unread != err.Error() {
+		k.unread = err.Error()
 		k.stats.Unreadable++
-		return
-	}
-	missing, taken := k.theirs.Take(m)
-	if missing > 0 {
-		k.stats.Missing += missing
-		k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("%d events of the transmitter's trail before its number %d did not arrive", missing, m.Entry.Number), 1)
-	}
-	if taken {
-		k.collect()
 	}
 }
 

@@ -1,28 +1,33 @@
 package main
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"sync/atomic"
 
 	"heliograph/firmware/audit"
-	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/counter"
 	payload "heliograph/firmware/payload/syslog"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/sink/syslog"
 )
 
-// trail is the sink of the gateway's own channel: its events are the transmitter's
-// audit trail, its state is looked up when it is wanted.
-type trail struct{ journal *keeper.Keeper }
-
-// Deliver implements sink.Sink.
-func (t trail) Deliver(u sink.Update) {
-	if u.Event {
-		t.journal.Take(u.Payload)
-	}
+// takeAudit notes what the transmitter shows of its audit trail. It is state of the
+// gateway's channel, so that the carousel repairs what was lost on the way, or sent
+// before this board listened.
+func (b *board) takeAudit() {
+	whole := b.gateway.Health().Complete // first: what comes meanwhile is only more
+	var messages [][]byte
+	b.gateway.Range(func(key, payload []byte) bool {
+		if selfreport.IsAudit(string(key)) {
+			messages = append(messages, bytes.Clone(payload))
+		}
+		return true
+	})
+	b.journal.Take(messages, whole)
 }
 
 // forwardAudit has the trail of both boards forwarded to IT's collector, when one is

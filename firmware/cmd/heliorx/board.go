@@ -94,6 +94,7 @@ func (b *board) Run(ctx context.Context) error {
 			b.keepKeys(false)
 		}
 		b.logMismatches()
+		b.takeAudit()
 		if report.Wanted() {
 			b.updates.Note(b.journal.AddOnce)
 		}
@@ -209,6 +210,9 @@ func (b *board) snapshot() status.Snapshot {
 		s.Clock = "transmitter's clock set"
 	}
 	b.gateway.Range(func(key, payload []byte) bool {
+		if selfreport.IsAudit(string(key)) {
+			return true // is in the trail
+		}
 		s.Transmitter[string(key)] = string(payload)
 		if name, at, ok := selfreport.ParseCertificate(string(key), string(payload)); ok {
 			s.Certificates = append(s.Certificates, status.Certificate{Board: "tx", Name: name, Expires: at})

@@ -80,7 +80,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if b.link, err = openLink(cfg, keys.Key, remembered, log); err != nil {
 		return err
 	}
-	b.gateway = b.link.Channel(record.Gateway, trail{journal})
+	b.gateway = b.link.Channel(record.Gateway, discard{})
 	defer b.close(log)
 	if err := b.sinks(log); err != nil {
 		return err
@@ -111,6 +111,13 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	}
 	return runner.Run(ctx)
 }
+
+// discard is the sink of the gateway's own channel, of which only the picture
+// is wanted.
+type discard struct{}
+
+// Deliver implements sink.Sink.
+func (discard) Deliver(sink.Update) {}
 
 // sinks makes a task of every configured sink, each with its channel and spool.
 func (b *board) sinks(log *slog.Logger) error {

@@ -104,7 +104,6 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	r := &reporter{started: time.Now(), cfg: cfg, link: link, port: link.Port(record.Gateway, wire.LowLatency), journal: journal, updates: updates, epoch: session.Epoch, expiries: &identity.Expiries{Files: certificateFiles(cfg), Store: looking.store.Store},
 		ntp: &timekeeping.NTP{Servers: cfg.Time, Log: log}}
 	runner := &task.Runner{Log: log, Tasks: append(tasks, link, book, number, r, journal)}
-	journal.HandOn(r.audit)
 	r.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	if len(cfg.Time) > 0 {
 		runner.Tasks = append(runner.Tasks, r.ntp)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"heliograph/drivers/clock"
-	"heliograph/firmware/audit"
 	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
@@ -103,6 +102,11 @@ func (r *reporter) tell() {
 			}
 		}
 	}
+	for _, m := range r.journal.Newest() {
+		if b, err := m.Encode(); err == nil {
+			now[selfreport.Audit(m.Entry.Number)] = string(b)
+		}
+	}
 	for key, value := range now {
 		if r.sent[key] != value {
 			// Refused only once the link is closed, when nobody listens.
@@ -110,14 +114,6 @@ func (r *reporter) tell() {
 		}
 	}
 	r.sent = now
-}
-
-// audit sends an event of this board's trail to the receiver.
-func (r *reporter) audit(m audit.Message) {
-	b, err := m.Encode()
-	if err == nil {
-		_ = r.port.Put(source.Update{Payload: b, Time: m.Entry.Time, Event: true}) // counted by the port; the receiver finds it missing
-	}
 }
 
 // near is how far off a clock may be that is called the time of day.

@@ -4,12 +4,14 @@
 //	version, pair, epoch, configuration, clock, temperature_celsius
 //	source/CHANNEL      {"state": "up", "reason": ""}
 //	certificate/NAME    expires 2027-01-31
+//	audit/0 … audit/15  a message of package audit; event N of the trail stands at N mod 16
 //
-// A key that is gone no longer holds. The package refuses to carry secrets and
-// the addresses of the plant.
+// A key that is gone no longer holds. The package refuses to carry secrets and,
+// but for what an event says of who was let in or refused, the addresses of the plant.
 package selfreport
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,7 +20,15 @@ const (
 	source      = "source/"
 	certificate = "certificate/"
 	expires     = "expires "
+	audit       = "audit/"
+	auditKeys   = 16
 )
+
+// Audit returns the key of an event of the audit trail by its number.
+func Audit(number uint64) string { return audit + strconv.FormatUint(number%auditKeys, 10) }
+
+// IsAudit says whether a key is of Audit.
+func IsAudit(key string) bool { return strings.HasPrefix(key, audit) }
 
 // Source returns the key of a channel's source.
 func Source(channel string) string { return source + channel }
