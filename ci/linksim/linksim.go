@@ -164,7 +164,7 @@ func (s *Sim) pass(frame []byte, deliver func([]byte)) {
 
 // Frame takes one frame off the link.
 func (r *RX) Frame(now time.Time, b []byte) {
-	data, result := r.Opener.Open(b)
+	data, result := r.Opener.Open(now, b)
 	switch result {
 	case receive.Data:
 		r.decoders[data.Class].Add(now, &data.Header, data.Shard)

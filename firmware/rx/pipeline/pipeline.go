@@ -205,7 +205,7 @@ func (l *Link) chunk(b []byte) {
 }
 
 func (l *Link) frame(b []byte) {
-	data, result := l.opener.Open(b)
+	data, result := l.opener.Open(l.now, b)
 	switch result {
 	case receive.Data:
 		l.classes[data.Class].decoder.Add(l.now, &data.Header, data.Shard)

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"slices"
+	"time"
 
 	"heliograph/firmware/conduit/wire"
 )
@@ -20,13 +21,17 @@ type Opener struct {
 	anchor  Anchor
 	session *wire.Session
 	key     wire.PairKey // of session
+	heard   time.Time    // of the session's last frame
 	seen    window
+	tries   tries
 	counts  Counts
+
+	newSession func(wire.PairKey, uint64, [16]byte) (*wire.Session, error) // wire.NewSession
 }
 
 // NewOpener returns an opener that has no session yet.
 func NewOpener(key wire.PairKey, anchor Anchor) *Opener {
-	return &Opener{keys: []wire.PairKey{key}, anchor: anchor}
+	return &Opener{keys: []wire.PairKey{key}, anchor: anchor, newSession: wire.NewSession}
 }
 
 // SetKeys says with which keys sessions are opened from now on. The present one
@@ -59,15 +64,15 @@ const (
 	Known  // a hello of the present session
 )
 
-// Open checks and decrypts one frame in place.
-func (o *Opener) Open(frame []byte) (Opened, Result) {
+// Open checks and decrypts one frame, which arrived at now, in place.
+func (o *Opener) Open(now time.Time, frame []byte) (Opened, Result) {
 	kind, err := wire.KindOf(frame)
 	if err != nil || !wire.CheckCRC(frame) {
 		o.counts.Noise++
 		return Opened{}, Rejected
 	}
 	if kind == wire.Hello {
-		return Opened{}, o.hello(frame)
+		return Opened{}, o.hello(now, frame)
 	}
 	var h wire.Header
 	h.Parse(frame)
@@ -85,6 +90,7 @@ func (o *Opener) Open(frame []byte) (Opened, Result) {
 		o.counts.Replayed++
 		return Opened{}, Rejected
 	}
+	o.heard = now
 	o.counts.Frames++
 	return Opened{Header: h, Shard: shard}, Data
 }
@@ -93,12 +99,16 @@ func (o *Opener) Open(frame []byte) (Opened, Result) {
 // knows that it has missed nothing but hellos.
 const startOfSession = 8
 
-func (o *Opener) hello(frame []byte) Result {
+func (o *Opener) hello(now time.Time, frame []byte) Result {
 	var h wire.HelloHeader
 	h.Parse(frame)
 	session, key := o.session, o.key
 	known := session != nil && h.Epoch == session.Epoch && h.Salt == session.Salt
 	if !known {
+		if o.session != nil && now.Sub(o.heard) < alive && !o.tries.take(now) {
+			o.counts.Unchecked++
+			return Rejected
+		}
 		session, key = o.derive(&h)
 	}
 	if session == nil || h.Session != session.ID {
@@ -114,6 +124,7 @@ func (o *Opener) hello(frame []byte) Result {
 			o.counts.Replayed++
 			return Rejected
 		}
+		o.heard = now
 		o.counts.Frames++
 		return Known
 	}
@@ -126,7 +137,7 @@ func (o *Opener) hello(frame []byte) Result {
 		o.counts.Replayed++
 		return Rejected
 	}
-	o.session, o.key = session, key
+	o.session, o.key, o.heard = session, key, now
 	o.seen = window{floor: used, highest: used}
 	o.seen.accept(h.Sequence)
 	o.counts.Frames++
@@ -140,7 +151,7 @@ func (o *Opener) hello(frame []byte) Result {
 // number follows. nil: of none.
 func (o *Opener) derive(h *wire.HelloHeader) (*wire.Session, wire.PairKey) {
 	for _, key := range o.keys {
-		if s, err := wire.NewSession(key, h.Epoch, h.Salt); err == nil && s.ID == h.Session {
+		if s, err := o.newSession(key, h.Epoch, h.Salt); err == nil && s.ID == h.Session {
 			return s, key
 		}
 	}

@@ -21,6 +21,7 @@ type Counts struct {
 	Lost        uint64 `shown:"link.lost"`          // source frames that stayed lost
 	NoSession   uint64 `count:"sessionless_frames" help:"Frames of a session that no hello has opened: sent before this receiver heard one, of another pair, or forged."`
 	Refused     uint64 `count:"refused_hellos" help:"Authentic hellos of an epoch that is not believed; see epoch_regressed."`
+	Unchecked   uint64 `count:"unchecked_hellos" help:"Hellos of unknown sessions that were not looked at, because too many came while a session stands: somebody forges them."`
 	Malformed   uint64 `count:"malformed_frames" help:"Authentic frames and records that make no sense; do both boards run the same version?"`
 	Generations uint64 `count:"generations" help:"Groups of frames that parity protects together, of which something arrived."`
 }

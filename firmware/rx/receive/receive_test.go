@@ -143,7 +143,7 @@ func TestOpener(t *testing.T) {
 	}
 	for _, s := range steps {
 		before := o.Counts()
-		if _, got := o.Open(s.frame); got != s.want {
+		if _, got := o.Open(t0, s.frame); got != s.want {
 			t.Errorf("%s: got %d, want %d", s.name, got, s.want)
 		}
 		if s.count != nil && s.count(o.Counts()) != s.count(before)+1 {
@@ -159,7 +159,7 @@ func TestTheKeyIsChangedWithinASession(t *testing.T) {
 	o := NewOpener(was, anchor{})
 	open := func(when string, frame []byte, want Result) {
 		t.Helper()
-		if _, got := o.Open(frame); got != want {
+		if _, got := o.Open(t0, frame); got != want {
 			t.Errorf("%s: got %d, want %d", when, got, want)
 		}
 	}
@@ -183,15 +183,15 @@ func TestTheKeyIsChangedWithinASession(t *testing.T) {
 func TestOpenerAsksItsAnchor(t *testing.T) {
 	s := newTalker(t, wire.PairKey{1}, 7)
 	refused := NewOpener(wire.PairKey{1}, anchor{err: errors.New("no")})
-	if _, got := refused.Open(s.hello()); got != Rejected || refused.Counts().Refused != 1 {
+	if _, got := refused.Open(t0, s.hello()); got != Rejected || refused.Counts().Refused != 1 {
 		t.Errorf("refused epoch: got %d, %+v", got, refused.Counts())
 	}
 	resumed := NewOpener(wire.PairKey{1}, anchor{used: 3})
-	if _, got := resumed.Open(s.hello()); got != Rejected { // its number is 2
+	if _, got := resumed.Open(t0, s.hello()); got != Rejected { // its number is 2
 		t.Errorf("a hello used before the restart: got %d, want it rejected", got)
 	}
 	s.seq = 3
-	if _, got := resumed.Open(s.hello()); got != Fresh {
+	if _, got := resumed.Open(t0, s.hello()); got != Fresh {
 		t.Errorf("the next hello: got %d, want a session", got)
 	}
 }
