@@ -57,6 +57,8 @@ type role struct {
 	pki string     // folder of certificates
 	own string     // folder of state
 	key string     // file of the pair key
+
+	ports config.Ports // of the configuration
 }
 
 // process returns the role's process, and where its link is.
@@ -175,19 +177,20 @@ func (r *role) configured() (config.Link, error) {
 	const name = home + "/heliograph.toml"
 	var link config.Link
 	var folder, own string
+	var ports config.Ports
 	var err error
 	if r.name == "tx" {
 		var c config.TX
 		c, _, err = config.LoadTX(name)
-		link, folder, own = c.Link, c.PKI, c.State
+		link, folder, own, ports = c.Link, c.PKI, c.State, c.Ports()
 	} else {
 		var c config.RX
 		c, _, err = config.LoadRX(name)
-		link, folder, own = c.Link, c.PKI, c.State
+		link, folder, own, ports = c.Link, c.PKI, c.State, c.Ports()
 	}
 	r.mu.Lock()
 	r.at, r.pki, r.own = link.Device+link.Interface, folder, own // one of them is empty
-	r.key = link.KeyFile
+	r.key, r.ports = link.KeyFile, ports
 	r.mu.Unlock()
 	if err == nil {
 		return link, nil
@@ -210,7 +213,7 @@ func (r *role) spec() sandbox.Spec {
 	return sandbox.Spec{
 		Program: "/bin/helio" + r.name, Arguments: []string{"--config", home + "/heliograph.toml"},
 		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor), report.Environment()},
-		Link:        r.link, Direction: direction, UID: user, GID: user, State: state, Files: files, Threads: threads,
+		Link:        r.link, Direction: direction, UID: user, GID: user, State: state, Bind: r.ports.Listen, Connect: r.ports.Connect, Files: files, Threads: threads,
 		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
 			"/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
 	}

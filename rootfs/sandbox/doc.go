@@ -10,7 +10,7 @@
 //	  3 the link                       limits: core 0, files, threads
 //	                                   bounding set, groups, GID, UID, capabilities
 //	                                   no_new_privs
-//	                                   Landlock: files, signals, abstract sockets
+//	                                   Landlock: files, TCP ports, signals, abstract sockets
 //	                                   seccomp, on all threads
 //
 // # Files
@@ -21,6 +21,14 @@
 // A grant holds for the file as it is at the start: one that is replaced by
 // rename, such as resolv.conf, needs its folder granted. Landlock does not hide
 // names: stat and readlink answer.
+//
+// # Network
+//
+// Landlock grants to listen on the TCP ports of Spec.Bind and to connect to those
+// of Spec.Connect, which PID 1 takes from the configuration: what is listened on, and
+// the peers' ports. Port 0, one that the kernel picks, is granted too: Go finds out by
+// it whether there is IPv6. Other protocols, over which a connection would go past
+// Landlock, are refused.
 //
 // # System calls
 //
@@ -37,7 +45,9 @@
 //	ioctl ──────── fd = 3, not TX's TIOCOUTQ,
 //	               not RX's TIOCGICOUNT ────────────▶ kill ─ SIOCOUTQ ▶ allow ─ else ▶ EPERM
 //	mmap ───────── a file, fd = 3 ──────────────────▶ kill ─ executable ▶ EPERM ─ else ▶ allow
-//	socket ─────── AF_INET, AF_INET6, NETLINK_ROUTE ▶ allow ─ else ▶ EPERM
+//	sendto, sendmsg, sendmmsg ───────── MSG_FASTOPEN ▶ EPERM ─ else as above
+//	socket ─────── protocol not 0, TCP, UDP ────────▶ EPERM
+//	               AF_INET, AF_INET6, NETLINK_ROUTE ▶ allow ─ else ▶ EPERM
 //	clone ──────── CLONE_THREAD ────────────────────▶ allow ─ else ▶ EPERM
 //	tgkill, kill ─ itself ──────────────────────────▶ allow ─ else ▶ EPERM
 //	what Go and its standard library need ──────────▶ allow
@@ -71,8 +81,10 @@
 //   - Epoll on the link, which Go needs. It says when something arrived, not
 //     what; CREAD off on a UART, and the filter that drops all on a socket,
 //     leave it nothing to say.
-//   - The network. A role opens IP sockets of its own, to anywhere, and may bind
-//     one to any interface that it finds. So drivers/ethernet takes a link's
+//   - The network beyond TCP ports. Landlock knows no addresses and, before ABI
+//     10, no UDP: a role reaches a named port on any host and sends datagrams to
+//     any, may bind a socket to any interface that it finds, and can listen on a
+//     port that the kernel picks. So drivers/ethernet takes a link's
 //     interface into a network namespace where no role is; a UDP link, which is
 //     for the lab, stays within reach.
 //   - Pipes as links: Landlock cannot keep /proc/self/fd from opening one

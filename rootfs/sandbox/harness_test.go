@@ -176,7 +176,9 @@ func hostile(t *testing.T, w *wire, d Direction, inside bool, attempt string) st
 	}
 	defer mounts.Close()
 	s := spec(dir, d, w.near)
-	s.Arguments = []string{attempt, s.State, dir + "/config", strconv.Itoa(LinkDescriptor + 1)}
+	own := port(t)
+	s.Bind, s.Connect = []uint16{uint16(own)}, []uint16{uint16(own)}
+	s.Arguments = []string{attempt, s.State, dir + "/config", strconv.Itoa(LinkDescriptor + 1), strconv.Itoa(own)}
 	c := exec.Command(s.Program, s.Arguments...)
 	c.ExtraFiles = []*os.File{w.near, mounts} // the second for open_by_handle_at
 	if inside {

@@ -23,8 +23,12 @@ func rules(d Direction, pid int) []rule {
 			all = append(all, rule{number: n, tests: tests, final: final})
 		}
 	}
-	add(unlessLink(0), allow, wrong...)
-	add(nil, allow, right...)
+	for _, n := range wrong {
+		add(append(unlessLink(0), unlessOpening(n)...), allow, n)
+	}
+	for _, n := range right {
+		add(unlessOpening(n), allow, n)
+	}
 	add(nil, allow, memoryAndThreads()...)
 	add(nil, allow, files()...)
 	add(nil, allow, sockets()...)
@@ -70,6 +74,16 @@ func writes() []uintptr {
 	}
 }
 
+// unlessOpening refuses to open a connection by sending (TCP Fast Open), of which
+// Landlock does not hear.
+func unlessOpening(number uintptr) []test {
+	flags, sends := map[uintptr]uint32{unix.SYS_SENDTO: 3, unix.SYS_SENDMSG: 2, unix.SYS_SENDMMSG: 3}[number]
+	if !sends {
+		return nil
+	}
+	return []test{{argument: flags, mask: unix.MSG_FASTOPEN, values: []uint32{unix.MSG_FASTOPEN}, then: deny}}
+}
+
 func memoryAndThreads() []uintptr {
 	return []uintptr{
 		unix.SYS_FUTEX, unix.SYS_EPOLL_PWAIT, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_CLOCK_GETTIME,
@@ -109,9 +123,11 @@ func linkSetup() []uintptr {
 }
 
 // newSocket lets through the families that Go's net package uses, but
-// unix(7)'s: that one hands over descriptors.
+// unix(7)'s: that one hands over descriptors. Landlock knows the ports of TCP
+// alone: Multipath TCP, SCTP and SMC would go past it.
 func newSocket() rule {
 	return rule{number: unix.SYS_SOCKET, final: deny, tests: []test{
+		{argument: 2, not: true, values: []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP}, then: deny},
 		{argument: 0, values: []uint32{unix.AF_INET, unix.AF_INET6}, then: allow},
 		{argument: 2, not: true, values: []uint32{unix.NETLINK_ROUTE}, then: deny},
 		{argument: 0, values: []uint32{unix.AF_NETLINK}, then: allow},

@@ -119,7 +119,7 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 	return Spec{
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor)},
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor)},
 	}
 }
 

@@ -39,6 +39,9 @@ type Spec struct {
 	Read  []string
 	State string // folder to write, which belongs to UID
 
+	// Bind and Connect are the TCP ports that the role may listen on and connect to.
+	Bind, Connect []uint16
+
 	Files   uint64 // most open files
 	Threads uint64 // most threads of all processes of this user
 }

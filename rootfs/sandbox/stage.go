@@ -51,7 +51,7 @@ func (s *Spec) become() error {
 		{"handing the link down alone", ready},
 		{"setting limits", s.limit},
 		{"giving up privileges", s.dropPrivileges},
-		{"restricting files", s.restrictFiles},
+		{"restricting files and ports", s.restrict},
 		{"loading the system call filter", filter.load},
 		{"running " + s.Program, func() error {
 			return syscall.Exec(s.Program, append([]string{s.Program}, s.Arguments...), s.Environment)
@@ -138,7 +138,7 @@ const (
 		ll.AccessFSMakeReg | ll.AccessFSMakeDir | ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
 )
 
-func (s *Spec) restrictFiles() error {
+func (s *Spec) restrict() error {
 	rules := []landlock.Rule{
 		landlock.PathAccess(readFile|ll.AccessFSExecute, s.Program),
 		landlock.PathAccess(writeState, s.State),
@@ -155,7 +155,14 @@ func (s *Spec) restrictFiles() error {
 			rules = append(rules, landlock.PathAccess(readFile, p))
 		}
 	}
-	all, err := landlock.NewConfig(landlock.V6.HandledAccessFS, landlock.V6.Scoped)
+	rules = append(rules, landlock.BindTCP(0)) // by which Go finds out whether there is IPv6
+	for _, p := range s.Bind {
+		rules = append(rules, landlock.BindTCP(p))
+	}
+	for _, p := range s.Connect {
+		rules = append(rules, landlock.ConnectTCP(p))
+	}
+	all, err := landlock.NewConfig(landlock.V6.HandledAccessFS, landlock.V6.HandledAccessNet, landlock.V6.Scoped)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func work(state string) error {
 	if _, err := net.InterfaceAddrs(); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:"+argument(3))
 	if err != nil {
 		return err
 	}
