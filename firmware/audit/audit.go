@@ -31,7 +31,7 @@ import (
 
 // Event is one entry of a trail.
 type Event struct {
-	Number   uint64    `json:"number"`
+	Number   uint64    `json:"number"` // 0: it goes on, and has its number when it is done
 	Time     time.Time `json:"time"`   // of the first, where it stands for several
 	Source   string    `json:"source"` // the board: "tx" or "rx"
 	Category Category  `json:"category"`

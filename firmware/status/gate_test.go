@@ -177,3 +177,35 @@ func certificate(t *testing.T) tls.Certificate {
 	defer server.Close()
 	return server.TLS.Certificates[0]
 }
+
+// stuck is a client that reads nothing of its answer.
+type stuck struct {
+	http.ResponseWriter
+	writing chan struct{}
+	read    chan struct{}
+}
+
+func (s stuck) Write(b []byte) (int, error) {
+	s.writing <- struct{}{}
+	<-s.read
+	return len(b), nil
+}
+
+func TestSlowReadersOfMetricsHoldNobodyUp(t *testing.T) {
+	h := server(rx(), nil).Handler()
+	read, writing := make(chan struct{}), make(chan struct{})
+	defer close(read)
+	for range 20 {
+		go h.ServeHTTP(stuck{httptest.NewRecorder(), writing, read}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		select {
+		case <-writing:
+		case <-time.After(time.Minute):
+			t.Fatal("a request has no turn")
+		}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "heliograph_build_info") {
+		t.Errorf("beside clients that do not read: got %d %q, want the metrics", w.Code, w.Body.String())
+	}
+}

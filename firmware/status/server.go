@@ -159,11 +159,15 @@ func (s *Server) listen(ctx context.Context, address string, secure *tls.Config)
 }
 
 func (s *Server) server(h http.Handler) *http.Server {
+	answer := requestTimeout
+	if s.Verify != nil {
+		answer = loginTimeout
+	}
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      loginTimeout,
+		WriteTimeout:      answer,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one request at a time on a connection
