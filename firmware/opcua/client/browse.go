@@ -143,7 +143,7 @@ func (b *browser) again(ctx context.Context, at []int, size int, most uint32, wh
 
 // first asks for the references of nodes.
 func (b *browser) first(ctx context.Context, at []int, most uint32) ([]*browsed, error) {
-	a, err := b.s.do(ctx, browse(), b.s.timeout, func(p []byte) []byte {
+	a, err := b.s.do(ctx, browse(), 0, func(p []byte) []byte {
 		p = append(p, 0, 0) // no view: NodeId, time, version
 		p = append(p, make([]byte, 12)...)
 		p = appendUint32(p, most)
@@ -196,7 +196,7 @@ func (b *browser) follow(ctx context.Context, list []*browsed) error {
 }
 
 func (b *browser) next(ctx context.Context, list []*browsed, room int, alone bool) error {
-	a, err := b.s.do(ctx, browseNext(), b.s.timeout, func(p []byte) []byte { return appendPoints(p, false, list) })
+	a, err := b.s.do(ctx, browseNext(), 0, func(p []byte) []byte { return appendPoints(p, false, list) })
 	if err != nil {
 		return err
 	}
@@ -219,11 +219,11 @@ func (b *browser) release(list []*browsed) {
 			open = append(open, n)
 		}
 	}
-	ctx, cancel := context.WithTimeout(b.s.ctx, min(closing, b.s.timeout))
+	ctx, cancel := context.WithTimeout(b.s.ctx, b.s.pace.limit(browseNext().name, b.s.timeout))
 	defer cancel()
 	for len(open) > 0 {
 		n := min(len(open), b.s.batches.browse.size())
-		_, _ = b.s.do(ctx, browseNext(), b.s.timeout, func(p []byte) []byte { return appendPoints(p, true, open[:n]) })
+		_, _ = b.s.do(ctx, browseNext(), 0, func(p []byte) []byte { return appendPoints(p, true, open[:n]) })
 		for _, o := range open[:n] {
 			o.point = nil
 		}

@@ -32,7 +32,8 @@ type Config struct {
 	ApplicationURI  string // of our certificate, if empty
 	SessionName     string
 
-	Timeout time.Duration // for the answer to a request, 10 s
+	Timeout time.Duration // for the answer to a request, 10 s; more once one was too slow
+	Pace    *Pace         // what sessions before this one have learned; nil: nothing
 	// Timestamps are asked for with values; the zero value is the source's alone.
 	Timestamps  ua.TimestampsToReturn
 	MaxInFlight int // Read requests at a time, 2
@@ -71,6 +72,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
+	}
+	if c.Pace == nil {
+		c.Pace = &Pace{}
 	}
 	if c.MaxInFlight <= 0 {
 		c.MaxInFlight = defaultInFlight

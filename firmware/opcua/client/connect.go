@@ -34,7 +34,7 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(cfg, newLink(ch, cfg.Timeout))
+	s := newSession(cfg, newLink(ch, cfg))
 	if err := s.begin(ctx, found, own); err != nil {
 		s.finish(err)
 		return nil, err
@@ -45,7 +45,7 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 
 // open opens the channel for an endpoint, when the store has agreed to its certificate.
 func (c Config) open(ctx context.Context, e *ua.EndpointDescription) (*channel.Client, channel.Identity, error) {
-	cfg := channel.ClientConfig{Security: channel.Security{Policy: c.Policy, Mode: c.Mode}, Timeout: c.Timeout}
+	cfg := channel.ClientConfig{Security: channel.Security{Policy: c.Policy, Mode: c.Mode}}
 	if c.Policy != ua.SecurityPolicyURINone {
 		own := c.Store.Own()
 		cfg.Identity = channel.Identity{Certificate: own.Chain, Key: own.Key}
@@ -115,7 +115,7 @@ func (s *Session) create(ctx context.Context, found *ua.EndpointDescription, own
 	if s.token, err = created.AuthenticationToken.Encode(); err != nil {
 		return nil, failed("CreateSession", err)
 	}
-	s.created = true
+	s.created.Store(true)
 	return created, nil
 }
 

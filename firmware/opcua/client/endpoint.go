@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -21,12 +22,12 @@ const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uab
 func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, error) {
 	cfg = cfg.withDefaults()
 	none := channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
-	ch, err := cfg.dial(ctx, channel.ClientConfig{Security: none, Timeout: cfg.Timeout})
+	ch, err := cfg.dial(ctx, channel.ClientConfig{Security: none})
 	if err != nil {
 		return nil, err
 	}
 	defer ch.Close()
-	resp, err := newLink(ch, cfg.Timeout).call(ctx, getEndpoints(), &ua.GetEndpointsRequest{EndpointURL: cfg.Endpoint})
+	resp, err := newLink(ch, cfg).call(ctx, getEndpoints(), &ua.GetEndpointsRequest{EndpointURL: cfg.Endpoint})
 	if err != nil {
 		return nil, err
 	}
@@ -36,13 +37,21 @@ func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, 
 // dial opens a channel at the address that we were given: what the server holds for
 // its own may not lead to it from here.
 func (c Config) dial(ctx context.Context, cfg channel.ClientConfig) (*channel.Client, error) {
+	const service = "OpenSecureChannel"
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	conn, err := c.Dialer.Dial(limited, c.Endpoint)
 	if err != nil {
 		return nil, failed("connecting to "+c.Endpoint, err)
 	}
+	began := time.Now()
+	cfg.Timeout = c.Pace.limit(service, c.Timeout)
 	ch, err := channel.Open(ctx, conn, cfg)
+	if d := time.Since(began); err == nil {
+		c.Pace.took(service, c.Timeout, d)
+	} else if d >= cfg.Timeout {
+		c.Pace.timedOut(d)
+	}
 	return ch, failed("opening the secure channel", err)
 }
 

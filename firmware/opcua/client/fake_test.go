@@ -119,6 +119,14 @@ func (f *fake) serve(s *channel.Server, conn *transport.Conn) {
 	f.mu.Lock()
 	f.ch = ch
 	f.mu.Unlock()
+	calls := make(chan call, 1000) // answered one after the other, while more are received
+	defer close(calls)
+	go func() {
+		for c := range calls {
+			payload, code := f.answer(c)
+			f.respond(ch, c, payload, code)
+		}
+	}()
 	for {
 		m, err := ch.Receive()
 		if err != nil {
@@ -129,9 +137,8 @@ func (f *fake) serve(s *channel.Server, conn *transport.Conn) {
 			f.t.Error(err)
 			return
 		}
-		c := call{m.RequestID, head.TypeID, head.Handle, m.Body, rawvalue.NewCursor(rest, rawvalue.Limits{})}
-		payload, code := f.answer(c)
-		f.respond(ch, c, payload, code)
+		body := append([]byte(nil), m.Body...)
+		calls <- call{m.RequestID, head.TypeID, head.Handle, body, rawvalue.NewCursor(body[len(body)-len(rest):], rawvalue.Limits{})}
 	}
 }
 

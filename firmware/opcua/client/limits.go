@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -49,21 +48,6 @@ func (s *Session) Namespaces() []string { return s.namespaces }
 
 // Server returns what the server said of itself when the session began.
 func (s *Session) Server() Server { return s.info }
-
-// batch is how many operations go into one request; it learns from refusals.
-type batch struct{ n atomic.Int32 }
-
-func (b *batch) set(most, limit int) {
-	if limit > 0 {
-		most = min(most, limit)
-	}
-	b.n.Store(int32(most))
-}
-
-func (b *batch) size() int { return int(b.n.Load()) }
-
-// refused notes that n operations were too many.
-func (b *batch) refused(n int) { b.n.Store(int32(min(b.size(), max(1, n/2)))) }
 
 // learn reads what the server says of itself. Only its namespaces are indispensable.
 func (s *Session) learn(ctx context.Context) error {
@@ -117,7 +101,7 @@ func (s *Session) learn(ctx context.Context) error {
 	if len(s.namespaces) == 0 {
 		return &Error{Service: "Connect", Code: ua.StatusBadConfigurationError, Reason: "the server gives no NamespaceArray, and without one no NodeId means anything"}
 	}
-	s.batches.read.set(s.batches.read.size(), l.NodesPerRead)
+	s.batches.read.set(maxRead, l.NodesPerRead)
 	s.batches.browse.set(maxBrowse, l.NodesPerBrowse)
 	s.batches.monitor.set(maxMonitor, l.MonitoredItemsPerCall)
 	return nil

@@ -56,6 +56,9 @@ func (sub *Subscription) Monitor(ctx context.Context, items []Item, f func(i int
 				f(next, ua.StatusBadTooManyMonitoredItems, Revised{})
 			}
 		default:
+			if errors.Is(err, ua.StatusBadTimeout) { // for the next session
+				sub.s.batches.monitor.slow(n)
+			}
 			return err
 		}
 	}
@@ -80,7 +83,7 @@ func (sub *Subscription) announce(items []Item) error {
 
 func (sub *Subscription) monitor(ctx context.Context, items []Item, f func(int, ua.StatusCode, Revised)) error {
 	sv := createMonitoredItems()
-	a, err := sub.s.do(ctx, sv, sub.s.timeout, func(b []byte) []byte {
+	a, err := sub.s.do(ctx, sv, 0, func(b []byte) []byte {
 		b = appendUint32(b, sub.id)
 		b = appendUint32(b, uint32(sub.s.cfg.Timestamps))
 		b = appendUint32(b, uint32(len(items)))
@@ -165,6 +168,9 @@ func (sub *Subscription) Unmonitor(ctx context.Context, handles []uint32) error 
 		case n > 1 && errors.Is(err, ua.StatusBadTooManyOperations):
 			sub.s.batches.monitor.refused(n)
 		default:
+			if errors.Is(err, ua.StatusBadTimeout) {
+				sub.s.batches.monitor.slow(n)
+			}
 			return err
 		}
 	}
@@ -173,7 +179,7 @@ func (sub *Subscription) Unmonitor(ctx context.Context, handles []uint32) error 
 
 func (sub *Subscription) unmonitor(ctx context.Context, numbers []uint32) error {
 	sv := deleteMonitoredItems()
-	a, err := sub.s.do(ctx, sv, sub.s.timeout, func(b []byte) []byte {
+	a, err := sub.s.do(ctx, sv, 0, func(b []byte) []byte {
 		b = appendUint32(appendUint32(b, sub.id), uint32(len(numbers)))
 		for _, n := range numbers {
 			b = appendUint32(b, n)

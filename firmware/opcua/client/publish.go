@@ -186,7 +186,7 @@ func (s *Session) published(err error, made int) bool {
 
 // republish asks for a message again.
 func (s *Session) republish(subscription, sequence uint32) (message, error) {
-	a, err := s.do(s.ctx, republish(), s.timeout, func(b []byte) []byte {
+	a, err := s.do(s.ctx, republish(), 0, func(b []byte) []byte {
 		return appendUint32(appendUint32(b, subscription), sequence)
 	})
 	if err != nil {

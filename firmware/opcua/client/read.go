@@ -27,8 +27,12 @@ func (s *Session) Read(ctx context.Context, items []ReadItem, maxAge time.Durati
 		done  chan *reading
 	}
 	var waiting []part
+	inFlight := s.cfg.MaxInFlight
+	if s.pace.slowReads() {
+		inFlight = 1
+	}
 	for next := 0; next < len(items) || len(waiting) > 0; {
-		for len(waiting) < s.cfg.MaxInFlight && next < len(items) {
+		for len(waiting) < inFlight && next < len(items) {
 			n := min(s.batches.read.size(), len(items)-next)
 			p := part{next, make(chan *reading, 1)}
 			r := &reading{s: s, maxAge: maxAge, values: make([]rawvalue.DataValue, 0, n)}
@@ -71,6 +75,9 @@ func (r *reading) read(ctx context.Context, items []ReadItem) error {
 		return err
 	}
 	if len(items) == 1 {
+		if errors.Is(err, ua.StatusBadTimeout) && r.s.pace.limit(read().name, r.s.timeout) < maxPatience { // not refused
+			return r.read(ctx, items)
+		}
 		if errors.Is(err, ua.StatusBadTooManyOperations) {
 			return err
 		}
@@ -86,7 +93,7 @@ func (r *reading) read(ctx context.Context, items []ReadItem) error {
 }
 
 func (r *reading) once(ctx context.Context, items []ReadItem) error {
-	a, err := r.s.do(ctx, read(), r.s.timeout, func(b []byte) []byte {
+	a, err := r.s.do(ctx, read(), 0, func(b []byte) []byte {
 		b = appendFloat64(b, float64(r.maxAge)/float64(time.Millisecond))
 		b = appendUint32(b, uint32(r.s.cfg.Timestamps))
 		b = appendUint32(b, uint32(len(items)))

@@ -13,7 +13,7 @@ import (
 // subscription's event items. It is the one method that this client calls.
 func (s *Session) ConditionRefresh(ctx context.Context, sub *Subscription) error {
 	sv := conditionRefresh()
-	a, err := s.do(ctx, sv, s.timeout, func(b []byte) []byte { return appendConditionRefresh(b, sub.id) })
+	a, err := s.do(ctx, sv, 0, func(b []byte) []byte { return appendConditionRefresh(b, sub.id) })
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,15 +70,64 @@ func conditionRefresh() service {
 // link sends requests over one channel, in the name of one session or of none.
 type link struct {
 	ch      *channel.Client
-	token   []byte // a NodeId
-	timeout time.Duration
+	token   []byte        // a NodeId
+	timeout time.Duration // for an answer, at least
+	pace    *Pace
 	handle  atomic.Uint32
 	started time.Time
 	heard   atomic.Int64 // when the server last answered, since started
+	labour  atomic.Int64 // when it was last seen to take long for something, since started
+
+	mu      sync.Mutex
+	waiting map[uint32]waiting // requests without an answer yet, but for Publish
 }
 
-func newLink(ch *channel.Client, timeout time.Duration) *link {
-	return &link{ch: ch, token: []byte{0, 0}, timeout: timeout, started: time.Now()}
+type waiting struct{ since, until time.Time }
+
+func newLink(ch *channel.Client, cfg Config) *link {
+	return &link{ch: ch, token: []byte{0, 0}, timeout: cfg.Timeout, pace: cfg.Pace, started: time.Now(), waiting: map[uint32]waiting{}}
+}
+
+// await notes a request that is to be answered before a deadline, until the function
+// that it returns is called.
+func (l *link) await(handle uint32, timeout time.Duration) (answered func()) {
+	began := time.Now()
+	l.mu.Lock()
+	l.waiting[handle] = waiting{began, began.Add(timeout)}
+	l.mu.Unlock()
+	return func() {
+		if time.Since(began) > sluggish {
+			l.labour.Store(int64(time.Since(l.started)))
+		}
+		l.mu.Lock()
+		delete(l.waiting, handle)
+		l.mu.Unlock()
+	}
+}
+
+// occupied tells whether a request waits whose time is not over: the server may be at
+// work on that.
+func (l *link) occupied() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.waiting {
+		if time.Now().Before(w.until) {
+			return true
+		}
+	}
+	return false
+}
+
+// leisure is how long the server has answered everything at once.
+func (l *link) leisure() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.waiting {
+		if time.Since(w.since) > sluggish {
+			return 0
+		}
+	}
+	return time.Since(l.started) - time.Duration(l.labour.Load())
 }
 
 // silence is how long the server has not answered anything.
@@ -89,9 +139,15 @@ type answer struct {
 	rawvalue.Cursor
 }
 
-// do sends a request of which payload appends all that follows the header.
+// do sends a request of which payload appends all that follows the header. timeout is
+// 0 for as long as the service takes with this server; Publish, which waits for
+// something to say, has its own.
 func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload func([]byte) []byte) (answer, error) {
 	handle := l.handle.Add(1)
+	if timeout == 0 {
+		timeout = l.pace.limit(s.name, l.timeout)
+		defer l.await(handle, timeout)()
+	}
 	b := append(make([]byte, 0, 512), 1, 0, byte(s.request), byte(s.request>>8))
 	body, err := l.exchange(ctx, s, timeout, handle, payload(l.appendHeader(b, handle, timeout)))
 	if err != nil {
@@ -107,19 +163,21 @@ func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload
 // call does the same with the library's types, for small messages.
 func (l *link) call(ctx context.Context, s service, req ua.Request) (any, error) {
 	handle := l.handle.Add(1)
+	timeout := l.pace.limit(s.name, l.timeout)
+	defer l.await(handle, timeout)()
 	token := new(ua.NodeID)
 	if _, err := token.Decode(l.token); err != nil {
 		return nil, failed(s.name, err)
 	}
 	req.SetHeader(&ua.RequestHeader{
 		AuthenticationToken: token, Timestamp: time.Now(), RequestHandle: handle,
-		TimeoutHint: milliseconds(l.timeout), AdditionalHeader: ua.NewExtensionObject(nil),
+		TimeoutHint: milliseconds(timeout), AdditionalHeader: ua.NewExtensionObject(nil),
 	})
 	b, err := channel.Encode(req)
 	if err != nil {
 		return nil, failed(s.name, err)
 	}
-	body, err := l.exchange(ctx, s, l.timeout, handle, b)
+	body, err := l.exchange(ctx, s, timeout, handle, b)
 	if err != nil {
 		return nil, err
 	}
@@ -131,16 +189,23 @@ func (l *link) call(ctx context.Context, s service, req ua.Request) (any, error)
 func (l *link) exchange(ctx context.Context, s service, timeout time.Duration, handle uint32, request []byte) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	began := time.Now()
 	body, err := l.ch.Do(limited, request)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
+		if s != publish() {
+			l.pace.timedOut(timeout)
+		}
 		return nil, &Error{Service: s.name, Code: ua.StatusBadTimeout, Reason: "the server did not answer within " + timeout.String()}
 	case err != nil:
 		return nil, failed(s.name, err)
 	}
 	l.heard.Store(int64(time.Since(l.started)))
+	if s != publish() {
+		l.pace.took(s.name, l.timeout, time.Since(began))
+	}
 	head, _, err := channel.PeekResponse(body)
 	switch {
 	case err != nil:

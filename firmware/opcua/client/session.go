@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -23,16 +24,18 @@ type Session struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
 
-	created    bool // at the server
+	created    atomic.Bool // at the server
 	limits     Limits
 	info       Server
 	namespaces []string
-	batches    struct{ read, browse, monitor batch }
+	batches    *batches
 	publisher  publisher
+	parting    sync.Once
+	parted     chan struct{} // closed when the server has heard of the end, or will not
 }
 
 func newSession(cfg Config, l *link) *Session {
-	s := &Session{link: l, cfg: cfg}
+	s := &Session{link: l, cfg: cfg, batches: &cfg.Pace.batches, parted: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.publisher.subscriptions = map[uint32]*Subscription{}
 	s.batches.read.set(maxRead, 0)
@@ -44,7 +47,7 @@ func newSession(cfg Config, l *link) *Session {
 			s.end(lost(l.ch.Err()))
 		case <-s.ctx.Done():
 		}
-		_ = l.ch.Close()
+		s.part()
 	})
 	return s
 }
@@ -74,13 +77,31 @@ func (s *Session) Err() error {
 func (s *Session) Close() { s.finish(ErrClosed) }
 
 func (s *Session) finish(why error) {
-	if s.ctx.Err() == nil && s.created {
-		ctx, cancel := context.WithTimeout(s.ctx, min(closing, s.timeout))
-		_, _ = s.link.call(ctx, closeSession(), &ua.CloseSessionRequest{DeleteSubscriptions: true})
-		cancel()
+	if s.ctx.Err() == nil {
+		s.part()
+		select {
+		case <-s.parted:
+		case <-time.After(min(closing, s.timeout)):
+		}
 	}
 	s.end(why)
 	s.work.Wait()
+}
+
+// part ends the session at the server and then closes the channel. A server that is
+// slow hears of it in the time that it takes, which nothing here waits for: a session
+// that is given up does not stay behind with its items.
+func (s *Session) part() {
+	s.parting.Do(func() {
+		go func() {
+			if s.created.Load() && s.ch.Err() == nil {
+				_, _ = s.link.call(context.Background(), closeSession(), &ua.CloseSessionRequest{DeleteSubscriptions: true})
+			}
+			close(s.parted)
+			<-s.ctx.Done()
+			_ = s.ch.Close()
+		}()
+	})
 }
 
 // end ends the session for the first reason that is given.
@@ -88,11 +109,17 @@ func (s *Session) end(err error) { s.cancel(err) }
 
 // do is link.do, but for what ends the session.
 func (s *Session) do(ctx context.Context, sv service, timeout time.Duration, payload func([]byte) []byte) (answer, error) {
+	if ended := s.Err(); ended != nil {
+		return answer{}, ended
+	}
 	a, err := s.link.do(ctx, sv, timeout, payload)
 	return a, s.judge(ctx, err)
 }
 
 func (s *Session) call(ctx context.Context, sv service, req ua.Request) (any, error) {
+	if ended := s.Err(); ended != nil {
+		return nil, ended
+	}
 	resp, err := s.link.call(ctx, sv, req)
 	return resp, s.judge(ctx, err)
 }
@@ -122,12 +149,18 @@ func (s *Session) judge(ctx context.Context, err error) error {
 // when it took the server too long, unless that answers nothing at all. n is how many
 // operations there were; fewer go together from now on if their number was the fault.
 func (s *Session) divides(err error, b *batch, n int) bool {
-	slow := errors.Is(err, ua.StatusBadTimeout) && s.silence() < s.timeout
+	slow := errors.Is(err, ua.StatusBadTimeout)
+	if slow {
+		b.slow(n)
+	}
+	slow = slow && s.silence() < s.timeout
 	if s.ctx.Err() != nil || !splits(err) && !slow {
 		return false
 	}
-	if slow || errors.Is(err, ua.StatusBadTooManyOperations) {
+	if errors.Is(err, ua.StatusBadTooManyOperations) {
 		b.refused(n)
+	}
+	if slow || errors.Is(err, ua.StatusBadTooManyOperations) {
 		s.cfg.Log.Info("opcua client: the server takes fewer operations", "because", err, "operations", b.size())
 	}
 	return true
@@ -152,8 +185,12 @@ func (s *Session) keepAliveEvery(session time.Duration) {
 // checkServer ends the session with a server that is silent, or about to go down
 // before the next look at it.
 func (s *Session) checkServer(period time.Duration) {
+	if s.pace.slowReads() && s.occupied() { // it has enough to do, and an answer to that shows as much
+		return
+	}
 	var state, left int64
 	r := reading{s: s}
+	patience := s.pace.limit(read().name, s.timeout)
 	err := r.once(s.ctx, []ReadItem{
 		{rawvalue.NodeID{Number: id.Server_ServerStatus_State}, ua.AttributeIDValue},
 		{rawvalue.NodeID{Number: id.Server_ServerStatus_SecondsTillShutdown}, ua.AttributeIDValue},
@@ -163,7 +200,7 @@ func (s *Session) checkServer(period time.Duration) {
 		left, _ = integer(r.values[1].Value)
 	}
 	switch {
-	case errors.Is(err, ua.StatusBadTimeout) && s.silence() >= s.timeout:
+	case errors.Is(err, ua.StatusBadTimeout) && s.silence() >= patience && !s.occupied():
 		s.end(&Error{Service: "session", Code: ua.StatusBadTimeout, Reason: "the server has not answered anything for " + s.silence().Round(time.Millisecond).String() + ": connect again"})
 	case err == nil && ua.ServerState(state) == ua.ServerStateShutdown && time.Duration(left)*time.Second <= period:
 		s.end(&Error{Service: "session", Code: ua.StatusBadShutdown, Reason: advice(ua.StatusBadShutdown)})

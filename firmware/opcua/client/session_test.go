@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -277,4 +279,120 @@ func TestConnectEndsWithAServerThatAnswersNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSlowServicesAreBorne: whichever service takes long, a session comes up in the end
+// that has its subscription and items, each that was given up is closed, and what was
+// learned stays.
+func TestSlowServicesAreBorne(t *testing.T) {
+	services := map[string]uint32{
+		"GetEndpoints": id.GetEndpointsRequest_Encoding_DefaultBinary, "CreateSession": id.CreateSessionRequest_Encoding_DefaultBinary,
+		"ActivateSession": id.ActivateSessionRequest_Encoding_DefaultBinary, "Read": id.ReadRequest_Encoding_DefaultBinary,
+		"Browse": id.BrowseRequest_Encoding_DefaultBinary, "CreateSubscription": id.CreateSubscriptionRequest_Encoding_DefaultBinary,
+		"CreateMonitoredItems": id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, "CloseSession": id.CloseSessionRequest_Encoding_DefaultBinary, "all": 0,
+	}
+	for name, slow := range services {
+		for _, delay := range []time.Duration{time.Second, 6 * time.Second, 30 * time.Second} {
+			t.Run(fmt.Sprintf("%s takes %s", name, delay), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(t)
+					newTree(f, 1000, 0)
+					f.on(id.PublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+						f.mu.Lock()
+						ch := f.ch
+						f.mu.Unlock()
+						time.AfterFunc(time.Second, func() { // a keep-alive
+							payload := append(appendUint32(appendUint32(nil, 5), 0), 0)
+							f.respond(ch, c, append(payload, notificationMessage(1)...), 0)
+						})
+						return nil, 0
+					})
+					var one sync.Mutex
+					for _, kind := range services {
+						if kind == slow || slow == 0 && kind != 0 {
+							before, _ := f.scripts.Load(kind)
+							f.on(kind, func(c call) ([]byte, ua.StatusCode) {
+								time.Sleep(delay) // one after the other: nothing else is answered meanwhile
+								if s, ok := before.(script); ok {
+									one.Lock()
+									defer one.Unlock()
+									return s(c)
+								}
+								return f.normal(c)
+							})
+						}
+					}
+					cfg := f.config()
+					cfg.Pace = &Pace{}
+					tries := 0
+					for up := false; !up; tries++ {
+						if tries > 20 {
+							t.Fatal("it never comes up")
+						}
+						up = workedOnce(t, cfg)
+					}
+					before := tries
+					if !workedOnce(t, cfg) {
+						t.Errorf("the next session failed after %d tries, want it learned", before)
+					}
+					time.Sleep(2 * maxPatience)
+					synctest.Wait()
+					made, closed := f.count(id.CreateSessionRequest_Encoding_DefaultBinary), f.count(id.CloseSessionRequest_Encoding_DefaultBinary)
+					if name != "CreateSession" && name != "all" && made != closed { // a session of which nothing is known cannot be closed
+						t.Errorf("got %d sessions, %d closed", made, closed)
+					}
+					t.Logf("%d tries", tries)
+				})
+			})
+		}
+	}
+}
+
+// workedOnce makes a session with a subscription and items, reads and browses.
+func workedOnce(t *testing.T, cfg Config) bool {
+	t.Helper()
+	s, err := Connect(t.Context(), cfg)
+	if err != nil {
+		return false
+	}
+	defer s.Close()
+
+	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, &record{})
+	if err != nil {
+		return false
+	}
+	items := make([]Item, 30)
+	for i := range items {
+		items[i].Handle = uint32(i)
+	}
+	refused := 0
+	err = sub.Monitor(t.Context(), items, func(_ int, status ua.StatusCode, _ Revised) {
+		if status != 0 {
+			refused++
+		}
+	})
+	if err != nil {
+		return false
+	}
+	err = s.Read(t.Context(), nodes(30), 0, func(_ int, dv rawvalue.DataValue) {
+		if dv.Status != 0 {
+			refused++
+		}
+	})
+	if err != nil {
+		return false
+	}
+	ids := make([]rawvalue.NodeID, 30)
+	for i := range ids {
+		ids[i] = rawvalue.NodeID{Namespace: 1, Number: uint32(i)}
+	}
+	err = s.Browse(t.Context(), ids, func(_ int, status ua.StatusCode, _ []addrspace.Reference) {
+		if status != 0 {
+			refused++
+		}
+	})
+	if refused > 0 {
+		t.Errorf("got %d operations refused, want a time-out never taken for a refusal", refused)
+	}
+	return err == nil
 }

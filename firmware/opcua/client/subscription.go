@@ -19,7 +19,7 @@ const (
 	maxParked    = 16                     // messages that came before their turn
 	maxRepublish = 100                    // messages of one gap that are asked for again
 	queued       = 4                      // messages that wait for the handler
-	busy         = time.Minute            // without a sign of a subscription, while the server answers other requests
+	busy         = time.Minute            // without a sign of a subscription, while the server is slow with other requests
 )
 
 // SubscriptionConfig is what is asked of the server; Revised says what it granted.
@@ -137,7 +137,7 @@ func (sub *Subscription) item(handle uint32) *item {
 // run delivers messages in order, has missing ones sent again, and watches that the
 // server keeps its promise to say something.
 func (sub *Subscription) run() {
-	patience := sub.revised.keepAlivePeriod()*3/2 + sub.s.timeout
+	patience := sub.revised.keepAlivePeriod()*3/2 + sub.s.pace.limit(read().name, sub.s.timeout)
 	watch := time.NewTimer(patience)
 	defer watch.Stop()
 	gap := time.NewTimer(overtaking)
@@ -161,11 +161,12 @@ func (sub *Subscription) run() {
 		case <-watch.C:
 			quiet := time.Since(sub.s.publisher.lastHeld(sub.alive))
 			left := patience - quiet
-			if left <= 0 && sub.s.silence() < sub.s.timeout { // busy with what else is asked of it, or deaf
+			if left <= 0 && sub.s.leisure() < patience { // busy with what else is asked of it
 				left = max(busy, 4*patience) - quiet
 				left = min(left, max(patience/4, time.Second)) // look again soon
 			}
 			if left <= 0 {
+				sub.s.pace.timedOut(quiet)
 				sub.s.end(&Error{Service: "subscription", Code: ua.StatusBadTimeout,
 					Reason: "neither notification nor keep-alive came for " + quiet.Round(time.Second).String() + ": connect again"})
 				return

@@ -189,11 +189,11 @@ func TestSilentSubscriptionEndsTheSession(t *testing.T) {
 		if err := sub.s.Err(); err != nil {
 			t.Fatalf("got %v, want a session that goes on", err)
 		}
-		time.Sleep(busy - time.Second) // the server answers what it is asked for
+		time.Sleep(5 * time.Second) // the server answers what it is asked for
 		if err := sub.s.Err(); err != nil {
 			t.Fatalf("got %v too early", err)
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		ended(t, sub.s, ua.StatusBadTimeout)
 	})
@@ -202,12 +202,18 @@ func TestSilentSubscriptionEndsTheSession(t *testing.T) {
 func TestABusyServerIsBorne(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
 		f.say(1)
+		f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
+			time.Sleep(time.Second) // it is at work
+			return f.normal(c)
+		})
 		time.Sleep(busy / 2) // longer than it promised, and it answers other requests
 		f.say(1)
 		time.Sleep(busy / 2)
 		if err := sub.s.Err(); err != nil {
 			t.Errorf("got %v, want a session that goes on", err)
 		}
+		f.on(id.ReadRequest_Encoding_DefaultBinary, f.normal)
+		time.Sleep(2 * time.Second)
 	})
 }
 

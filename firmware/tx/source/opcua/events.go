@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -32,6 +33,7 @@ type events struct {
 	interval   time.Duration
 	session    *client.Session
 	stats      *sourceStats
+	tell       func(topic, string)
 	space      *addrspace.Space
 	all        bool // there are no patterns: an event of any source crosses
 	log        *slog.Logger
@@ -53,7 +55,7 @@ type events struct {
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
 	return &events{
-		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, stats: &s.stats, space: m.space, all: s.patterns.None(),
+		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, stats: &s.stats, tell: s.tell, space: m.space, all: s.patterns.None(),
 		log: s.log, changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: s.known,
 	}
 }
@@ -123,8 +125,11 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	e.mu.Unlock()
 	sub, err := e.session.Subscribe(ctx, subscription(e.interval), &listener{events: e, table: table})
 	if err != nil {
-		e.log.Warn("the server gives no subscription for events: none cross", "error", err)
-		return ctx.Err()
+		if !answered(err) || ctx.Err() != nil {
+			return err
+		}
+		e.tell(noEvents, "the server gives no subscription for them: "+err.Error())
+		return nil
 	}
 	e.sub, e.table = sub, table
 	return nil
@@ -162,7 +167,10 @@ func (e *events) refreshAll(ctx context.Context) error {
 	if e.sub == nil {
 		return nil
 	}
-	if err := e.session.ConditionRefresh(ctx, e.sub); err != nil {
+	switch err := e.session.ConditionRefresh(ctx, e.sub); {
+	case errors.Is(err, ua.StatusBadTimeout): // it has more time with the next try
+		time.AfterFunc(patience, func() { signal(e.refresh) })
+	case err != nil:
 		e.log.Info("the server has no conditions to refresh", "error", err) // many have none
 	}
 	return ctx.Err()

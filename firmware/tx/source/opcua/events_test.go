@@ -27,7 +27,7 @@ func reporter(t *testing.T, p *port) *listener {
 		t.Fatal(err)
 	}
 	e := &events{
-		port: p, stats: &sourceStats{}, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
+		port: p, stats: &sourceStats{}, tell: func(topic, string) {}, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
 		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: map[string]string{},
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}

@@ -56,7 +56,8 @@ type Source struct {
 	arrived  arrivals
 	stats    sourceStats
 	dialer   transport.Dialer
-	most     int // bytes that the address space may take
+	pace     client.Pace // of the server, over all sessions
+	most     int         // bytes that the address space may take
 
 	model *model            // of Run's goroutine
 	known map[string]string // see events; one session's at a time
@@ -204,7 +205,7 @@ func (s *Source) clientConfig() client.Config {
 	return client.Config{
 		Endpoint: s.cfg.Endpoint, Policy: s.cfg.SecurityPolicy, Mode: ua.MessageSecurityModeFromString(s.cfg.SecurityMode), Store: s.store,
 		User:            s.user,
-		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Dialer: s.dialer, Log: s.log,
+		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Pace: &s.pace, Dialer: s.dialer, Log: s.log,
 	}
 }
 

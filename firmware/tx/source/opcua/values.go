@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"slices"
@@ -66,9 +67,11 @@ func (v *values) watch(ctx context.Context, items []item) error {
 	trigger := ua.DataChangeTriggerStatusValueTimestamp
 	for len(items) > 0 {
 		if v.room == 0 {
-			if !v.open(ctx) {
+			if err := v.open(ctx); err != nil {
+				return err
+			} else if v.room == 0 {
 				v.poll(items)
-				return ctx.Err()
+				return nil
 			}
 		}
 		n := min(len(items), v.room)
@@ -97,17 +100,29 @@ func (v *values) watch(ctx context.Context, items []item) error {
 	return nil
 }
 
-// open makes a new subscription, if the server gives one.
-func (v *values) open(ctx context.Context) bool {
+// open makes a new subscription, if the server gives one; there is no room in current
+// otherwise.
+func (v *values) open(ctx context.Context) error {
 	f := &feed{values: v}
 	sub, err := v.session.Subscribe(ctx, subscription(v.interval), f)
 	if err != nil {
+		if !answered(err) || ctx.Err() != nil {
+			return err
+		}
 		v.log.Warn("the server gives no further subscription; the rest is read in turn", "error", err)
-		return false
+		return nil
 	}
 	f.sub = sub
 	v.current, v.room = f, perSubscription
-	return true
+	return nil
+}
+
+// answered tells whether the server has refused something, other than by silence or
+// with the end of the session.
+func answered(err error) bool {
+	var refusal *client.Error
+	return errors.As(err, &refusal) && !errors.Is(err, ua.StatusBadTimeout) && !errors.Is(err, ua.StatusBadConnectionClosed) &&
+		!errors.Is(err, ua.StatusBadSessionIDInvalid) && !errors.Is(err, ua.StatusBadSecureChannelClosed)
 }
 
 // subscription says what is asked for: signs of life often enough to notice that a
