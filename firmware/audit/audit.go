@@ -77,7 +77,7 @@ func classify(kind string) (Category, Result) {
 		return AccessControl, Failure
 	case "login":
 		return AccessControl, Success
-	case "epoch_regressed", "epoch_replayed":
+	case "host_refused", "epoch_regressed", "epoch_replayed":
 		return RequestError, Failure
 	case "epoch_accepted", "pair_key_added", "pair_key_changed", "pair_key_ended", "trust_changed", "update_arrived", "update_installed", "update_kept":
 		return Configuration, Success

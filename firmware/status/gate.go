@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	if !s.ourHost(r.Host) {
 		s.counts.HostsRefused.Add(1)
+		s.audit("host_refused", r, fmt.Sprintf("a request to the status port for the name %q", clip(r.Host)))
 		plain(w, http.StatusMisdirectedRequest, "this is not a name of this server: use its address, or add the name to hosts in [status]\n")
 		return false
 	}
@@ -35,6 +37,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	plain(w, http.StatusUnauthorized, "name and password of the users file, please\n")
 	return false
 }
+
+// clip bounds a name that a client gave.
+func clip(s string) string { return s[:min(len(s), 100)] }
 
 // ourHost says whether a request's Host names this server.
 func (s *Server) ourHost(host string) bool {

@@ -78,6 +78,12 @@ func TestHostMustBeOurs(t *testing.T) {
 	}
 	s := server(rx(), nil)
 	s.Listen, s.Hosts = "status.plant.example:9464", []string{"gateway.example"}
+	audited := 0
+	s.Audit = func(kind, text string) {
+		if audited++; kind != "host_refused" || !strings.Contains(text, "evil.example") || !strings.HasSuffix(text, "from 192.0.2.1") {
+			t.Errorf("audited as %s: %s", kind, text)
+		}
+	}
 	for host, want := range map[string]int{
 		"127.0.0.1:9464": 200, "10.1.2.3": 200, "[fd00::1]:9464": 200, "localhost:9464": 200, "": 200, own: 200,
 		"gateway.example": 200, "GATEWAY.example.:9464": 200, "status.plant.example": 200,
@@ -93,8 +99,8 @@ func TestHostMustBeOurs(t *testing.T) {
 			}
 		}
 	}
-	if s.counts.HostsRefused.Load() != 8 {
-		t.Errorf("got %d requests refused, want 8", s.counts.HostsRefused.Load())
+	if s.counts.HostsRefused.Load() != 8 || audited != 8 {
+		t.Errorf("got %d requests refused and %d audited, want 8", s.counts.HostsRefused.Load(), audited)
 	}
 }
 
