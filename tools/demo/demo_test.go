@@ -88,16 +88,25 @@ func TestTheDemoEndsWithAPartThatStandsStill(t *testing.T) {
 
 // TestAConflatedValueIsNotLost skips values of a tag, and holds the last one back.
 func TestAConflatedValueIsNotLost(t *testing.T) {
-	newest := map[int]time.Time{3: time.UnixMilli(30), 4: time.UnixMilli(40)}
-	look := func(tag int) (time.Time, bool) { at, ok := newest[tag]; return at, ok }
+	at := func(ms int64) time.Time { return time.UnixMilli(1_700_000_000_000 + ms) }
+	same := int64(5000) // and a millisecond later tag 5 reads the same
+	for plant.Reading(5, at(same)) != plant.Reading(5, at(same+1)) {
+		same++
+	}
+	newest := map[int]time.Time{3: at(3000), 4: at(4000), 5: at(same + 1)}
+	look := func(tag int) (time.Time, bool) { t, ok := newest[tag]; return t, ok }
 	w := &watcher{arrivals: &arrivals{}}
-	w.last[3] = time.UnixMilli(30) // 10 and 20 were conflated
-	w.last[4] = time.UnixMilli(20)
+	w.last[3] = at(3000) // what came before was conflated
+	w.last[4] = at(2000)
+	w.last[5] = at(same) // the server does not notify the same value again
 	if got := w.outdated(look); got != 1 {
 		t.Errorf("got %d outdated tags, want the one whose newest value did not arrive", got)
 	}
-	if w.last[4] = time.UnixMilli(40); w.outdated(look) != 0 {
+	if w.last[4] = at(4000); w.outdated(look) != 0 {
 		t.Error("a tag with its newest value is outdated")
+	}
+	if w.last[4] = (time.Time{}); w.outdated(look) != 1 {
+		t.Error("a tag of which nothing arrived is not outdated")
 	}
 }
 

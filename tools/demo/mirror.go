@@ -26,12 +26,14 @@ type watcher struct {
 }
 
 // outdated returns how many tags do not have the value that newest gives them. A
-// value that a newer one replaced on the way is conflated: nothing is lost.
+// value that a newer one replaced on the way is conflated, and one that is the
+// same as before is not notified (OPC 10000-4 section 7.22.2): nothing is lost.
 func (w *watcher) outdated(newest func(tag int) (time.Time, bool)) (n uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for tag, last := range w.last {
-		if at, changed := newest(tag); changed && last.UnixMilli() < at.UnixMilli() {
+		at, changed := newest(tag)
+		if changed && last.UnixMilli() < at.UnixMilli() && (last.IsZero() || plant.Reading(tag, last) != plant.Reading(tag, at)) {
 			n++
 		}
 	}
