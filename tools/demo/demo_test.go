@@ -105,8 +105,14 @@ func TestAConflatedValueIsNotLost(t *testing.T) {
 	if w.last[4] = at(4000); w.outdated(look) != 0 {
 		t.Error("a tag with its newest value is outdated")
 	}
-	if w.last[4] = (time.Time{}); w.outdated(look) != 1 {
-		t.Error("a tag of which nothing arrived is not outdated")
+	for ms := int64(0); plant.Reading(4, newest[4]) != plant.Reading(4, plant.Began()); ms++ {
+		if w.last[4] = (time.Time{}); ms == 0 && w.outdated(look) != 1 {
+			t.Error("a tag of which nothing arrived is not outdated")
+		}
+		newest[4] = at(ms)
+	}
+	if w.last[4] = (time.Time{}); w.outdated(look) != 0 {
+		t.Error("a tag whose first change is to the value it has is outdated")
 	}
 }
 

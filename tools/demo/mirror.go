@@ -32,8 +32,11 @@ func (w *watcher) outdated(newest func(tag int) (time.Time, bool)) (n uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for tag, last := range w.last {
+		if last.IsZero() {
+			last = plant.Began()
+		}
 		at, changed := newest(tag)
-		if changed && last.UnixMilli() < at.UnixMilli() && (last.IsZero() || plant.Reading(tag, last) != plant.Reading(tag, at)) {
+		if changed && last.UnixMilli() < at.UnixMilli() && plant.Reading(tag, last) != plant.Reading(tag, at) {
 			n++
 		}
 	}
@@ -65,7 +68,7 @@ func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
 // Data implements client.Handler.
 func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
 	at, ok := payload.Time(dv.SourceTime)
-	if ok && at.Unix() == 1 {
+	if ok && at.Equal(plant.Began()) {
 		return // from before the plant spoke
 	}
 	w.mu.Lock()

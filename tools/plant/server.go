@@ -42,6 +42,9 @@ func Reading(tag int, at time.Time) float64 {
 	return math.Round(100*(50+40*math.Sin(float64(tag)+float64(at.UnixMilli()%1e6)/3000))) / 100
 }
 
+// Began is the source timestamp of the values that tags have before their first change.
+func Began() time.Time { return time.Unix(1, 0) }
+
 // NewServer starts a server with so many tags on a port of loopback.
 func NewServer(tags int) (*Server, error) {
 	space, set, err := line(tags)
@@ -68,7 +71,7 @@ func NewServer(tags int) (*Server, error) {
 	}
 	srv.Set(rawvalue.NodeID{Number: id.Server_NamespaceArray}, nodeset.DataValue(ua.MustVariant([]string{"http://opcfoundation.org/UA/", "urn:heliograph:plant"})))
 	for i := range tags {
-		srv.Set(Tag(i), reading(i, time.Unix(1, 0)))
+		srv.Set(Tag(i), reading(i, Began()))
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
