@@ -184,7 +184,7 @@ const accepted = 24 * time.Hour
 
 // Keys implements console.Board.
 func (d *desk) Keys() (string, error) {
-	use, warning, err := pairkey.InUse(d.role.keyFile(), d.role.memory(), time.Now())
+	use, warning, err := pairkey.InUse(d.role.keyFile(), keys, time.Now())
 	if err != nil {
 		return "", err
 	}
@@ -200,11 +200,12 @@ func (d *desk) Keys() (string, error) {
 
 // ChangeKey implements console.Board.
 func (d *desk) ChangeKey(key [pairkey.Size]byte) error {
-	_, err := pairkey.Change(d.role.keyFile(), d.role.memory(), key, time.Now(), accepted)
-	if err == nil {
-		d.log.Warn("pair key changed on the console", "key", pairkey.ID(key))
+	use, err := pairkey.Change(d.role.keyFile(), keys, key, time.Now(), accepted)
+	if err != nil {
+		return err
 	}
-	return err
+	d.log.Warn("pair key changed on the console", "key", pairkey.ID(key))
+	return d.role.changeKeys(use)
 }
 
 // Network implements console.Board.

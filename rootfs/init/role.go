@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/release"
 	"heliograph/firmware/report"
 	"heliograph/firmware/store"
@@ -29,6 +30,9 @@ const (
 	home  = "/run/role"
 	state = "/data/state"
 )
+
+// keys is where PID 1 keeps a change of the pair key. No role sees it.
+const keys = "/data/keys"
 
 // Our own choices.
 const (
@@ -59,6 +63,7 @@ type role struct {
 	key string     // file of the pair key
 
 	ports config.Ports // of the configuration
+	pipe  *os.File     // by which the role has its pair keys; nil: it does not run
 }
 
 // process returns the role's process, and where its link is.
@@ -146,7 +151,15 @@ func (r *role) start(ctx context.Context) error {
 	if err := r.openLink(link); err != nil {
 		return err
 	}
-	c, err := sandbox.Command(r.spec())
+	theirs, err := r.handKeys()
+	if err != nil {
+		return err
+	}
+	defer r.endKeys()
+	defer theirs.Close()
+	spec := r.spec()
+	spec.Keys = theirs
+	c, err := sandbox.Command(spec)
 	if err != nil {
 		return err
 	}
@@ -212,8 +225,9 @@ func (r *role) spec() sandbox.Spec {
 	}
 	return sandbox.Spec{
 		Program: "/bin/helio" + r.name, Arguments: []string{"--config", home + "/heliograph.toml"},
-		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor), report.Environment()},
-		Link:        r.link, Direction: direction, UID: user, GID: user, State: state, Bind: r.ports.Listen, Connect: r.ports.Connect, Files: files, Threads: threads,
+		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor),
+			pairkey.Variable(sandbox.KeyDescriptor), report.Environment()},
+		Link: r.link, Direction: direction, UID: user, GID: user, State: state, Bind: r.ports.Listen, Connect: r.ports.Connect, Files: files, Threads: threads,
 		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
 			"/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
 	}

@@ -6,9 +6,9 @@
 // privilege away and then becomes the role. The role needs no code for it:
 //
 //	PID 1 ── Command, Start ──▶ stage: Main ── execve ──▶ role
-//	  0 stdin, 1 stdout, 2 stderr      close all but 0 to 3
+//	  0 stdin, 1 stdout, 2 stderr      close all but 0 to 4
 //	  3 the link                       limits: core 0, files, threads
-//	                                   bounding set, groups, GID, UID, capabilities
+//	  4 a pipe with the pair keys      bounding set, groups, GID, UID, capabilities
 //	                                   no_new_privs
 //	                                   Landlock: files, TCP ports, signals, abstract sockets
 //	                                   seccomp, on all threads

@@ -15,6 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"heliograph/drivers/udp"
+	"heliograph/firmware/config/pairkey"
 )
 
 // patience bounds every wait for something that must happen.
@@ -112,14 +113,31 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chown(path, user, user); err != nil {
+		owner := user
+		if name == "pair.key" {
+			owner = 0 // the role has it from the pipe alone
+		}
+		if err := os.Chown(path, owner, owner); err != nil {
 			t.Fatal(err)
 		}
 	}
+	use, _, err := pairkey.InUse(dir+"/pair.key", dir+"/keys", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	if err := use.Hand(ours); err != nil {
+		t.Fatal(err)
+	}
 	return Spec{
+		Keys:    theirs,
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor)},
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor), pairkey.Variable(KeyDescriptor)},
 	}
 }
 

@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 )
 
-// LinkDescriptor is where a role finds its link.
-const LinkDescriptor = 3
+// Where a role finds what it is handed.
+const (
+	LinkDescriptor = 3
+	KeyDescriptor  = 4 // if there is a Spec.Keys
+)
 
 // Direction is the one way that a role uses its link.
 type Direction int
@@ -29,6 +32,11 @@ type Spec struct {
 
 	Link      *os.File `json:"-"`
 	Direction Direction
+
+	// Keys is a pipe that the role has its pair keys from, whose files it may not
+	// read; nil for none.
+	Keys       *os.File `json:"-"`
+	KeysHanded bool     // set by Command
 
 	UID, GID uint32 // neither may be 0
 
@@ -63,6 +71,7 @@ func command(s Spec) (*exec.Cmd, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	s.KeysHanded = s.Keys != nil
 	b, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: encoding the order: %w", err)
@@ -72,6 +81,9 @@ func command(s Spec) (*exec.Cmd, error) {
 	c.Env = []string{} // not nil, which would inherit
 	c.Dir = "/"
 	c.ExtraFiles = []*os.File{s.Link}
+	if s.KeysHanded {
+		c.ExtraFiles = append(c.ExtraFiles, s.Keys)
+	}
 	return c, nil
 }
 

@@ -48,7 +48,7 @@ func (s *Spec) become() error {
 		doing string
 		do    func() error
 	}{
-		{"handing the link down alone", ready},
+		{"handing the link and the keys down alone", s.ready},
 		{"setting limits", s.limit},
 		{"giving up privileges", s.dropPrivileges},
 		{"restricting files and ports", s.restrict},
@@ -66,7 +66,7 @@ func (s *Spec) become() error {
 
 // ready makes the link non-blocking again, which os/exec undid, and hands
 // nothing else down but standard streams, over which no descriptor can leave.
-func ready() error {
+func (s *Spec) ready() error {
 	for fd := range LinkDescriptor {
 		var stat unix.Stat_t
 		if err := unix.Fstat(fd, &stat); err != nil {
@@ -79,7 +79,15 @@ func ready() error {
 	if err := unix.SetNonblock(LinkDescriptor, true); err != nil {
 		return fmt.Errorf("the link: %w", err)
 	}
-	return unix.CloseRange(LinkDescriptor+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	first := uint(LinkDescriptor + 1)
+	if s.KeysHanded {
+		var stat unix.Stat_t
+		if err := unix.Fstat(KeyDescriptor, &stat); err != nil || stat.Mode&unix.S_IFMT != unix.S_IFIFO {
+			return fmt.Errorf("the keys are not in a pipe: type %#o, %v", stat.Mode&unix.S_IFMT, err)
+		}
+		first = KeyDescriptor + 1
+	}
+	return unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 
 func (s *Spec) limit() error {

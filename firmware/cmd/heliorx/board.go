@@ -14,6 +14,7 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/counter"
 	"heliograph/firmware/identity"
 	"heliograph/firmware/report"
@@ -48,6 +49,7 @@ type board struct {
 	identity *identity.Store // nil: no OPC UA
 	release  func()          // of the lock on the state directory; nil: it could not be locked yet
 
+	keys                  *pairkey.Source
 	key, oldKey, heardKey string // IDs of the pair keys that are accepted, and of the one in use
 
 	steps      atomic.Uint64

@@ -11,7 +11,7 @@ import (
 // lookAtKeys lets the operator change the pair key while the link goes on. A
 // file that cannot be read changes nothing.
 func (b *board) lookAtKeys() {
-	use, damaged, err := pairkey.InUse(b.cfg.Link.KeyFile, b.cfg.State, time.Now())
+	use, damaged, err := b.keys.Use(time.Now())
 	if err != nil || damaged != nil {
 		return
 	}

@@ -64,7 +64,11 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	journal := keeper.Open(cfg.State, "rx", log)
 	defer journal.Close()
 	journal.Add("role_started", "heliorx "+version+" starts")
-	keys, damaged, err := pairkey.InUse(cfg.Link.KeyFile, cfg.State, time.Now())
+	source, err := pairkey.Open(cfg.Link.KeyFile, cfg.State)
+	if err != nil {
+		return err
+	}
+	keys, damaged, err := source.Use(time.Now())
 	if err != nil {
 		return err
 	}
@@ -77,6 +81,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	}
 	remembered.Failed(lockPart, locked)
 	b := &board{log: log, started: time.Now(), cfg: cfg, journal: journal, updates: updates, memory: remembered, release: release, expiries: identity.Expiries{Files: map[string]string{}}}
+	b.keys = source
 	if b.link, err = openLink(cfg, keys.Key, remembered, log); err != nil {
 		return err
 	}

@@ -128,7 +128,11 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 // newSession opens the session of this run, whose epoch is on disk before the first
 // frame can leave, or is beyond any that was.
 func newSession(cfg config.TX, number *epoch.Number, journal *keeper.Keeper) (*wire.Session, error) {
-	keys, damaged, err := pairkey.InUse(cfg.Link.KeyFile, cfg.State, time.Now())
+	source, err := pairkey.Open(cfg.Link.KeyFile, cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	keys, damaged, err := source.Use(time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,111 @@
+package pairkey
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// variable names the environment variable by which whoever starts a role hands it
+// its keys over a pipe: on a board PID 1 does, because the role may not read
+// their files. Each line is a JSON object and takes the place of the one before:
+//
+//	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z", "memory": "ceedd16e", "replaced": ""}
+const variable = "HELIOGRAPH_KEY_FD"
+
+const maxLine = 1024 // bytes; a line has about 350
+
+// Variable returns the setting by which a role finds its keys at a descriptor.
+func Variable(descriptor int) string { return fmt.Sprintf("%s=%d", variable, descriptor) }
+
+// Handed reports whether this process is handed its keys: then it need not be able to read their files.
+func Handed() bool { return os.Getenv(variable) != "" }
+
+// line is a Use on its way to the role.
+type line struct {
+	Key      text      `json:"key"`
+	Old      *text     `json:"old,omitempty"`
+	Until    time.Time `json:"until,omitzero"`
+	Memory   string    `json:"memory"`
+	Replaced string    `json:"replaced"`
+}
+
+// Hand writes the keys for a role's Source.
+func (u Use) Hand(w io.Writer) error {
+	b, err := json.Marshal(line{text(u.Key), (*text)(u.Old), u.Until, u.Memory, u.Replaced})
+	if err != nil {
+		return fmt.Errorf("pairkey: %v", err)
+	}
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("pairkey: handing the keys to the role: %w", err)
+	}
+	return nil
+}
+
+// Source is where a role has its keys from.
+type Source struct {
+	keyFile, state string
+
+	mu     sync.Mutex
+	handed *Use // nil: they are in files
+}
+
+// Open returns the role's keys: those of its files, or those that it is handed.
+func Open(keyFile, state string) (*Source, error) {
+	s := &Source{keyFile: keyFile, state: state}
+	if !Handed() {
+		return s, nil
+	}
+	n, err := strconv.Atoi(os.Getenv(variable))
+	if err != nil || n < 3 {
+		return nil, fmt.Errorf("pairkey: %s is %q: want the number of an open descriptor, 3 or above", variable, os.Getenv(variable))
+	}
+	lines := bufio.NewReaderSize(os.NewFile(uintptr(n), "keys"), maxLine)
+	if err := s.take(lines); err != nil {
+		return nil, fmt.Errorf("pairkey: the keys that were handed down: %w", err)
+	}
+	go func() {
+		for s.take(lines) == nil { // until PID 1 closes it, or sends what it never does
+		}
+	}()
+	return s, nil
+}
+
+func (s *Source) take(lines *bufio.Reader) error {
+	b, err := lines.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	var l line
+	if err := json.Unmarshal(b, &l); err != nil {
+		return err
+	}
+	if l.Memory == "" {
+		return errors.New("a line without the ID of the memory")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handed = &Use{Key: l.Key, Old: (*[Size]byte)(l.Old), Until: l.Until, Memory: l.Memory, Replaced: l.Replaced}
+	return nil
+}
+
+// Use returns the keys as of now. Damage to a change is the warning.
+func (s *Source) Use(now time.Time) (u Use, warning, err error) {
+	s.mu.Lock()
+	handed := s.handed
+	s.mu.Unlock()
+	if handed == nil {
+		return InUse(s.keyFile, s.state, now)
+	}
+	u = *handed
+	if !now.Before(u.Until) {
+		u.Old, u.Until = nil, time.Time{}
+	}
+	return u, nil, nil
+}
