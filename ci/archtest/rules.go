@@ -55,7 +55,7 @@ func rules() []rule {
 		{path: "firmware/status", may: []string{"firmware/audit", "firmware/counter", "firmware/fairshare", "firmware/release"}},
 		{path: "firmware/release"},
 		{path: "firmware/report", may: []string{"firmware/health", "firmware/release", "firmware/status", "firmware/store"}},
-		{path: "firmware/identity", may: []string{"firmware/opcua/pki"}},
+		{path: "firmware/identity", may: []string{"firmware/counter", "firmware/opcua/pki"}},
 		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
 		{path: "firmware/store"},
 		{path: "firmware/acceptance", may: []string{"firmware/store"}},

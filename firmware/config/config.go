@@ -140,6 +140,8 @@ type OPCUASource struct {
 	PublishingInterval time.Duration
 	Rebrowse           time.Duration
 	AddressSpace       int64 // bytes
+	TolerateHostName   bool  // of a server's certificate that is trusted itself
+	TolerateDates      bool
 	Include            []string
 	Exclude            []string
 }
@@ -151,4 +153,5 @@ type OPCUASink struct {
 	Security  []string
 	Anonymous bool
 	UsersFile string
+	Expired   []string // thumbprints of trusted clients' certificates whose dates do not count
 }

@@ -117,6 +117,7 @@ func TestFaults(t *testing.T) {
 		"unknown key":       {head + oneSyslog + "lsten = 1\n", "9: unknown key \"lsten\" in syslog; did you mean \"listen\"?"},
 		"unknown table":     {head + oneSyslog + "[[kafka]]\na = 1\n", "9: unknown key \"kafka\" at the top of the file"},
 		"top key in table":  {head + "stale_after = \"3s\"\n" + oneSyslog, "6: unknown key \"stale_after\" in link"},
+		"tolerance":         {head + ua + "tolerate = [\"all\"]\n", "9: tolerate"},
 		"key of RX":         {"stale_after = \"3s\"\n" + head + oneSyslog, "1: the key \"stale_after\" stands only in the other board's file"},
 		"wrong type":        {head + "rate = 100\n" + oneSyslog, "6: rate must be a string, not a whole number"},
 		"table as value":    {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link is a table"},
@@ -186,6 +187,7 @@ func TestFaultsOfRX(t *testing.T) {
 		"key of TX":        {head + oneForward + "class = \"bulk\"\n", "9: the key \"class\" stands only in the other board's file"},
 		"stale":            {"stale_after = \"1ms\"\n" + head + oneForward, "1: stale_after: the time"},
 		"security":         {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
+		"expired clients":  {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
 		"security empty":   {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n", "9: security is empty"},
 		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:4840\"\nusers_file = \"users\"\n",
 			"11: tcp :4840 is listened on already in line 8"},
@@ -341,5 +343,19 @@ func checkOutcome(t *testing.T, text string, err error, channels int, link Link)
 			t.Errorf("fault %q after line %d", fault.Error(), last)
 		}
 		last = fault.Line
+	}
+}
+
+func TestToleranceOfCertificates(t *testing.T) {
+	dir := folder(t)
+	tx, warnings, err := ParseTX(strings.NewReader(head+"[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\ntolerate = [\"dates\"]\n"), dir)
+	if err != nil || len(tx.OPCUA) != 1 || !tx.OPCUA[0].TolerateDates || tx.OPCUA[0].TolerateHostName || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "believed though its dates") {
+		t.Errorf("TX: got %+v, %v, %v; want dates tolerated and a warning", tx.OPCUA, warnings, err)
+	}
+	thumbprint := strings.Repeat("0a:", 19) + "ff"
+	rx, warnings, err := ParseRX(strings.NewReader(head+"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\""+thumbprint+"\"]\n"), dir)
+	want := strings.Repeat("0A", 19) + "FF"
+	if err != nil || len(rx.OPCUA) != 1 || len(rx.OPCUA[0].Expired) != 1 || rx.OPCUA[0].Expired[0] != want || len(warnings) != 1 || !strings.Contains(warnings[0].String(), want) {
+		t.Errorf("RX: got %+v, %v, %v; want %s and a warning", rx.OPCUA, warnings, err, want)
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -42,13 +43,43 @@ func (r *report) opcuaSource(a at, raw rawOPCUASource) OPCUASource {
 	if s.SecurityPolicy == "None" {
 		r.warn(a, "security_policy", "nothing protects this connection: neither the server's identity nor the values, nor a password")
 	}
+	r.tolerate(a, raw.Tolerate, &s)
 	r.globs(a, "include", raw.Include)
 	r.globs(a, "exclude", raw.Exclude)
 	return s
 }
 
+// tolerate reads which checks of a trusted server's certificate are suppressed.
+func (r *report) tolerate(a at, list []string, s *OPCUASource) {
+	for _, one := range list {
+		switch r.choice(a, "tolerate", one, "host_name", "dates") {
+		case "host_name":
+			s.TolerateHostName = true
+		case "dates":
+			s.TolerateDates = true
+		}
+	}
+	if len(list) > 0 {
+		r.warn(a, "tolerate", "the server's certificate is believed though its %s may be wrong: replace it, and leave the key out", strings.Join(list, ", "))
+	}
+}
+
+// expired reads the thumbprints of clients' certificates whose dates do not count.
+func (r *report) expired(a at, list []string) (out []string) {
+	for _, one := range list {
+		thumbprint := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(one))
+		if _, err := hex.DecodeString(thumbprint); err != nil || len(thumbprint) != 40 {
+			r.fault(a, "tolerate_expired", "%q is not a thumbprint: 40 hexadecimal digits, as \"heliograph trust list\" shows", one)
+			continue
+		}
+		r.warn(a, "tolerate_expired", "the client's certificate %s is believed though its dates may be wrong: replace it, and leave it out here", thumbprint)
+		out = append(out, thumbprint)
+	}
+	return out
+}
+
 func (r *report) opcuaSink(a at, raw rawOPCUASink) OPCUASink {
-	s := OPCUASink{Channel: raw.Channel, Security: raw.Security, Anonymous: raw.Anonymous, UsersFile: r.usersFile(a, raw.UsersFile)}
+	s := OPCUASink{Channel: raw.Channel, Security: raw.Security, Anonymous: raw.Anonymous, UsersFile: r.usersFile(a, raw.UsersFile), Expired: r.expired(a, raw.Expired)}
 	if raw.Listen == "" {
 		r.fault(a, "listen", "listen is missing: such as \"opc.tcp://0.0.0.0:4840\"")
 	} else {

@@ -80,6 +80,7 @@ type rawOPCUASource struct {
 	PublishingInterval string   `toml:"publishing_interval"`
 	Rebrowse           string   `toml:"rebrowse"`
 	AddressSpace       string   `toml:"address_space"`
+	Tolerate           []string `toml:"tolerate"`
 	Include            []string `toml:"include"`
 	Exclude            []string `toml:"exclude"`
 }
@@ -113,6 +114,7 @@ type rawOPCUASink struct {
 	Security  []string `toml:"security"`
 	Anonymous bool     `toml:"anonymous"`
 	UsersFile string   `toml:"users_file"`
+	Expired   []string `toml:"tolerate_expired"`
 }
 
 type rawMQTTSink struct {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 
+	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/pki"
 )
 
@@ -62,6 +63,12 @@ func Open(folder, role, pair string, changed func(), rejected func(text string, 
 
 // String implements task.Task.
 func (Store) String() string { return "certificates" }
+
+// Counters implements counter.Source.
+func (s Store) Counters() []counter.Set {
+	st := s.Stats()
+	return []counter.Set{counter.Of("opcua_pki", "", &st)}
+}
 
 // Ready implements task.Task: what is wrong with a certificate its peer says.
 func (Store) Ready() error { return nil }

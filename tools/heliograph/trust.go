@@ -81,7 +81,13 @@ func trustCommand() *cobra.Command {
 				return err
 			}
 			e, err := addTrust(s, args[0], users)
-			return told(c, "trusted within two seconds", e, err)
+			if err := told(c, "trusted within two seconds", e, err); err != nil {
+				return err
+			}
+			for _, obstacle := range s.Obstacles(e.Certificate, users) {
+				fmt.Fprintf(c.OutOrStdout(), "note: %s\n", obstacle)
+			}
+			return nil
 		}),
 	}
 	add.Flags().BoolVar(&users, "users", false, "it is a person's: trust it for logging in")

@@ -60,8 +60,8 @@ func TestTrust(t *testing.T) {
 	if err := os.WriteFile(file, c.Raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := call(t, "", "trust", "add", "--pki", dir, file); code != 0 {
-		t.Fatal(stderr)
+	if code, out, stderr := call(t, "", "trust", "add", "--pki", dir, file); code != 0 || !strings.Contains(out, "note: ") || !strings.Contains(out, `tolerate = ["host_name"]`) {
+		t.Fatalf("%d, %q, %q; want a note of what trust alone does not do", code, out, stderr)
 	}
 	print := pki.Thumbprint(c.Raw)
 	_, out, _ := call(t, "", "trust", "list", "--pki", dir)

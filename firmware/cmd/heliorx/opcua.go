@@ -37,7 +37,7 @@ func (b *board) mirrors(log *slog.Logger) error {
 		sc := server.Config{
 			Channel: c.Channel, Listen: c.Listen, Store: store.Store, ApplicationURI: store.URI(), ProductURI: identity.ProductURI,
 			ApplicationName: "Heliograph mirror of " + c.Channel, Security: securities(c.Security), Anonymous: c.Anonymous,
-			UserCertificates: true, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: version, Date: built()},
+			UserCertificates: true, Expired: c.Expired, Space: addrspace.New(), Build: server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: version, Date: built()},
 			Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors", Log: log.With("channel", c.Channel),
 		}
 		if c.UsersFile != "" {

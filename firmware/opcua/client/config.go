@@ -26,7 +26,10 @@ type Config struct {
 	// Store holds our certificate and decides on the server's. It may be nil where
 	// nothing is secured: policy None, and no password that is to be encrypted.
 	Store *pki.Store
-	User  User
+	// Tolerate is what may be wrong with the server's certificate, where that one is
+	// trusted itself.
+	Tolerate pki.Tolerance
+	User     User
 
 	ApplicationName string
 	ApplicationURI  string // of our certificate, if empty

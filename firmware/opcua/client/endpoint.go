@@ -109,7 +109,7 @@ func (c Config) authorize(e *ua.EndpointDescription) func(context.Context, chann
 }
 
 func (c Config) purpose(e *ua.EndpointDescription) pki.Purpose {
-	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint)}
+	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint), Tolerate: c.Tolerate}
 }
 
 // confirm finds in what the session's server says of itself the endpoint that discovery

@@ -13,8 +13,9 @@
 // read too and never written: issuers/ for issuer/, certificates directly in
 // rejected/. An operator's change counts within two seconds, without a restart.
 //
-// The package refuses to trust on first use, to overlook any single step of the
-// validation, to believe the clock below the latest time known, to let a flood of
+// The package refuses to trust on first use, to overlook a step of the validation
+// unasked, to believe the clock below the latest time known, to let a flood of
 // bad certificates fill the disk, the log or another client's place in rejected/,
-// and to log what a certificate says without making it printable.
+// and to log what a certificate says without making it printable. Two steps, host name and
+// dates, may be suppressed for a certificate that is trusted itself, and a warning says so.
 package pki

@@ -144,6 +144,9 @@ func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
 	if errors.Is(e, ua.StatusBadCertificateUntrusted) || errors.Is(e, ua.StatusBadCertificateChainIncomplete) {
 		args = append(args, "trust", s.cfg.TrustCommand(e.Thumbprint, p.User))
 	}
+	if setting := setting(e, p); setting != "" {
+		args = append(args, "if_trusted", setting)
+	}
 	if unlogged > 0 {
 		args = append(args, "not_logged_before", unlogged)
 	}
@@ -151,6 +154,24 @@ func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
 	if s.cfg.Rejected != nil {
 		s.cfg.Rejected(fmt.Sprintf("certificate %s of %s, from %s: %s", e.Thumbprint, e.Subject, from, e.Reason), uint64(unlogged)+1)
 	}
+}
+
+// setting is the line of the configuration that lets a certificate through that is trusted
+// itself, "" where none does.
+func setting(e *Error, p Purpose) string {
+	host := errors.Is(e, ua.StatusBadCertificateHostNameInvalid)
+	dates := errors.Is(e, ua.StatusBadCertificateTimeInvalid) || errors.Is(e, ua.StatusBadCertificateIssuerTimeInvalid)
+	switch {
+	case p.User:
+		return ""
+	case host:
+		return `tolerate = ["host_name"]`
+	case dates && p.Server:
+		return `tolerate = ["dates"]`
+	case dates:
+		return fmt.Sprintf("tolerate_expired = [%q]", e.Thumbprint)
+	}
+	return ""
 }
 
 func statusName(c ua.StatusCode) string {

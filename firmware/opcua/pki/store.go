@@ -40,8 +40,9 @@ type Config struct {
 
 // Store is a directory of certificates. It is safe for concurrent use.
 type Store struct {
-	cfg      Config
-	rejected *rejections
+	cfg       Config
+	rejected  *rejections
+	tolerated tolerated
 
 	mu    sync.RWMutex
 	peers roots
@@ -253,8 +254,9 @@ func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 	known := *r
 	now := s.now()
 	s.mu.RUnlock()
-	failed := known.validate(chain, p, now, s.cfg.TolerateUnknownRevocation)
+	failed, suppressed := known.judge(chain, p, now, s.cfg.TolerateUnknownRevocation)
 	if failed == nil {
+		s.overlook(chain[0], suppressed, from, now)
 		return nil
 	}
 	e := &Error{

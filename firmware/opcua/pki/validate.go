@@ -28,6 +28,7 @@ type Purpose struct {
 	Server         bool   // a server's: its host must match
 	ApplicationURI string // that it must name, where known
 	Host           string // that it must name, where known: the endpoint's
+	Tolerate       Tolerance
 }
 
 // Error is a certificate that was refused.
@@ -58,36 +59,45 @@ type step struct {
 	reason string
 }
 
-// validate does the steps of OPC 10000-4 §6.1.3 in their order and returns the
-// first that fails, or nil.
+// validate returns the first step that fails, or nil.
 func (r *roots) validate(sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknown bool) *step {
+	failed, _ := r.judge(sent, p, now, tolerateUnknown)
+	return failed
+}
+
+// judge does the steps of OPC 10000-4 §6.1.3 in their order and returns the first that
+// fails, or nil, and those that failed and are suppressed.
+func (r *roots) judge(sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknown bool) (failed *step, suppressed []step) {
 	leaf := sent[0]
-	if s := checkKey(leaf, maxBits); s != nil {
-		return s
+	fails := func(s *step) bool {
+		if s != nil && p.Tolerate.suppresses(s.code) && contains(r.trusted, leaf) {
+			suppressed = append(suppressed, *s)
+			return false
+		}
+		failed = s
+		return s != nil
+	}
+	if fails(checkKey(leaf, maxBits)) {
+		return failed, nil
 	}
 	b := builder{trusted: r.trusted, pool: slices.Concat(sent[1:], r.issuers, r.trusted)}
 	chain, s := b.build(leaf)
-	if s != nil {
-		return s
+	if fails(s) {
+		return failed, nil
 	}
 	for _, c := range chain {
-		if s := checkSignatureAlgorithm(c); s != nil {
-			return s
+		if fails(checkSignatureAlgorithm(c)) {
+			return failed, nil
 		}
 	}
 	if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return contains(r.trusted, c) }) {
-		return &step{ua.StatusBadCertificateUntrusted, "neither it nor an issuer of it is trusted"}
+		return &step{ua.StatusBadCertificateUntrusted, "neither it nor an issuer of it is trusted"}, nil
 	}
-	if s := checkTimes(chain, now); s != nil {
-		return s
+	if fails(checkTimes(chain, now)) || fails(checkHost(leaf, p)) || fails(checkApplication(leaf, p)) || fails(checkUsage(chain, p)) ||
+		fails(r.checkRevocation(chain, now, tolerateUnknown)) {
+		return failed, nil
 	}
-	if s := checkNames(leaf, p); s != nil {
-		return s
-	}
-	if s := checkUsage(chain, p); s != nil {
-		return s
-	}
-	return r.checkRevocation(chain, now, tolerateUnknown)
+	return nil, suppressed
 }
 
 func checkKey(c *x509.Certificate, most int) *step {
@@ -201,14 +211,15 @@ func which(i int) string {
 	return "it"
 }
 
-func checkNames(c *x509.Certificate, p Purpose) *step {
-	if p.User {
-		return nil
-	}
-	if p.Server && p.Host != "" && !namesHost(c, p.Host) {
+func checkHost(c *x509.Certificate, p Purpose) *step {
+	if !p.User && p.Server && p.Host != "" && !namesHost(c, p.Host) {
 		return &step{ua.StatusBadCertificateHostNameInvalid, fmt.Sprintf("it does not name the host %s of its endpoint", printable(p.Host, 100))}
 	}
-	if p.ApplicationURI != "" && (len(c.URIs) == 0 || c.URIs[0].String() != p.ApplicationURI) {
+	return nil
+}
+
+func checkApplication(c *x509.Certificate, p Purpose) *step {
+	if !p.User && p.ApplicationURI != "" && (len(c.URIs) == 0 || c.URIs[0].String() != p.ApplicationURI) {
 		return &step{ua.StatusBadCertificateURIInvalid, fmt.Sprintf("it does not name the application URI %s", printable(p.ApplicationURI, 100))}
 	}
 	return nil

@@ -33,12 +33,14 @@ type Config struct {
 	// end within seconds. nil keeps them.
 	Known            func(name string) bool
 	UserCertificates bool // Store decides on them too
-	Space            *addrspace.Space
-	Refusal          string // why nothing can be changed, for clients that ask for diagnostics
-	Limits           Limits
-	Transport        transport.ListenConfig
-	Now              func() time.Time
-	Log              *slog.Logger
+	// Expired lists the thumbprints of trusted clients' certificates whose dates do not count.
+	Expired   []string
+	Space     *addrspace.Space
+	Refusal   string // why nothing can be changed, for clients that ask for diagnostics
+	Limits    Limits
+	Transport transport.ListenConfig
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Build is what the BuildInfo says.

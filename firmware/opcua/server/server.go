@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,7 +103,8 @@ func (s *Server) authorize(_ context.Context, p channel.Peer) error {
 	if s.cfg.Store == nil {
 		return nil
 	}
-	return s.cfg.Store.Check(p.Chain, pki.Purpose{}, p.Address.String())
+	expired := slices.Contains(s.cfg.Expired, pki.Thumbprint(p.Chain[0].Raw))
+	return s.cfg.Store.Check(p.Chain, pki.Purpose{Tolerate: pki.Tolerance{Dates: expired}}, p.Address.String())
 }
 
 // offers tells whether sessions may use a policy and mode.

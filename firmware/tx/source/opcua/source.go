@@ -205,6 +205,7 @@ func (s *Source) clientConfig() client.Config {
 	return client.Config{
 		Endpoint: s.cfg.Endpoint, Policy: s.cfg.SecurityPolicy, Mode: ua.MessageSecurityModeFromString(s.cfg.SecurityMode), Store: s.store,
 		User:            s.user,
+		Tolerate:        pki.Tolerance{HostName: s.cfg.TolerateHostName, Dates: s.cfg.TolerateDates},
 		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Pace: &s.pace, Dialer: s.dialer, Log: s.log,
 	}
 }

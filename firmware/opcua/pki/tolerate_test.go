@@ -1,0 +1,102 @@
+package pki
+
+import (
+	"crypto/x509"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+)
+
+func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
+	k := keys()
+	expired := func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }
+	root := issue(t, "root", k[0], nil, asCA)
+	oldRoot := issue(t, "root", k[0], nil, asCA, expired)
+	signed := issue(t, "signed", k[1], &root, expired)
+	self := issue(t, "self", k[2], nil, expired)
+	fresh := issue(t, "fresh", k[2], nil)
+	foreign := issue(t, "foreign", k[3], nil, expired)
+	noURI := issue(t, "self", k[2], nil, expired, func(c *x509.Certificate) { c.URIs = nil })
+	weakUse := issue(t, "self", k[2], nil, expired, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
+	list := func(ca party) *x509.RevocationList {
+		l, err := x509.ParseRevocationList(revoke(t, ca, now.Add(time.Hour)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	dates, host, both := Tolerance{Dates: true}, Tolerance{HostName: true}, Tolerance{true, true}
+	at := func(where string, t Tolerance) Purpose { return Purpose{Server: true, Host: where, Tolerate: t} }
+	for name, c := range map[string]struct {
+		trusted, issuers []*x509.Certificate
+		chain            *x509.Certificate
+		purpose          Purpose
+		want             ua.StatusCode
+	}{
+		"expired":                             {[]*x509.Certificate{self.cert}, nil, self.cert, at("plant", Tolerance{}), ua.StatusBadCertificateTimeInvalid},
+		"expired, tolerated":                  {[]*x509.Certificate{self.cert}, nil, self.cert, at("plant", dates), 0},
+		"expired, another host":               {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", dates), ua.StatusBadCertificateHostNameInvalid},
+		"expired, host tolerated":             {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", host), ua.StatusBadCertificateTimeInvalid},
+		"both, tolerated":                     {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", both), 0},
+		"another host, tolerated":             {[]*x509.Certificate{fresh.cert}, nil, fresh.cert, at("nat", host), 0},
+		"not trusted":                         {[]*x509.Certificate{self.cert}, nil, foreign.cert, at("plant", both), ua.StatusBadCertificateUntrusted},
+		"its CA is trusted, it is not":        {[]*x509.Certificate{root.cert}, nil, signed.cert, at("plant", both), ua.StatusBadCertificateTimeInvalid},
+		"of a CA, and trusted itself":         {[]*x509.Certificate{root.cert, signed.cert}, nil, signed.cert, at("plant", both), 0},
+		"its issuer is expired too":           {[]*x509.Certificate{signed.cert}, []*x509.Certificate{oldRoot.cert}, signed.cert, at("plant", both), 0},
+		"another application is not overseen": {[]*x509.Certificate{noURI.cert}, nil, noURI.cert, Purpose{ApplicationURI: "urn:x", Tolerate: both}, ua.StatusBadCertificateURIInvalid},
+		"its usage is not overseen":           {[]*x509.Certificate{weakUse.cert}, nil, weakUse.cert, at("plant", both), ua.StatusBadCertificateUseNotAllowed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, log := newStore(t, t.TempDir())
+			s.peers = roots{trusted: c.trusted, issuers: c.issuers, lists: []*x509.RevocationList{list(root)}}
+			for range 3 {
+				if err := s.Check([]*x509.Certificate{c.chain}, c.purpose, "10.0.0.9"); c.want == 0 && err != nil || c.want != 0 && !errors.Is(err, c.want) {
+					t.Fatalf("got %v, want %v", err, c.want)
+				}
+			}
+			st, warned := s.Stats(), strings.Count(log.String(), "is let through")
+			if let := c.want == 0; let != (st.Certificates == 1 && st.Checks >= 3 && warned >= 1 && warned <= 2) || !let && (st != Stats{} || warned != 0) {
+				t.Errorf("got %+v and %d warnings, want both once it is let through: %v", st, warned, let)
+			}
+		})
+	}
+}
+
+func TestObstaclesNameWhatTrustDoesNotMend(t *testing.T) {
+	k := keys()
+	for name, c := range map[string]struct {
+		change func(*x509.Certificate)
+		user   bool
+		want   []string
+	}{
+		"nothing but the host": {func(*x509.Certificate) {}, false, []string{"names plant, 10.0.0.5", `tolerate = ["host_name"]`}},
+		"expired":              {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, false, []string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
+		"a user's, expired":    {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, true, []string{"another certificate"}},
+		"a user's":             {func(*x509.Certificate) {}, true, nil},
+		"not for encryption":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false, []string{"key usage", "cannot be overlooked"}},
+		"a server's alone": {func(c *x509.Certificate) {
+			c.ExtKeyUsage, c.DNSNames, c.IPAddresses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, nil, nil
+		}, false,
+			[]string{"names no host"}},
+		"a client's alone": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := newStore(t, t.TempDir())
+			p := issue(t, "self", k[2], nil, c.change)
+			s.peers = roots{trusted: []*x509.Certificate{p.cert}}
+			s.users = s.peers
+			got := strings.Join(s.Obstacles(p.cert, c.user), "\n")
+			for _, want := range c.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("got %q, want %q in it", got, want)
+				}
+			}
+			if c.want == nil && got != "" {
+				t.Errorf("got %q, want nothing", got)
+			}
+		})
+	}
+}
