@@ -106,6 +106,16 @@ func (t *Trail) Tick(now time.Time) {
 	}
 }
 
+// Holds reports whether something is held.
+func (t *Trail) Holds() bool {
+	for _, k := range t.kinds {
+		if k.held.Count > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Flush makes events of all that is held: at the end of a run.
 func (t *Trail) Flush() {
 	for _, k := range t.kinds {
@@ -210,13 +220,14 @@ func Sort(list []Event) {
 	})
 }
 
-// stored is a trail on disk. What is held is not in it: see Flush.
+// stored is a trail on disk. What was held when the run ended is an event of its own.
 type stored struct {
 	ID     string             `json:"id"`
 	Next   uint64             `json:"next"`
 	Handed uint64             `json:"handed"`
 	Past   []string           `json:"past,omitempty"`
 	Kinds  map[string][]Event `json:"kinds"`
+	Held   []Event            `json:"held,omitempty"` // without numbers
 }
 
 // MarshalJSON writes what Restore reads.
@@ -225,6 +236,9 @@ func (t *Trail) MarshalJSON() ([]byte, error) {
 	for name, k := range t.kinds {
 		if len(k.events) > 0 {
 			s.Kinds[name] = k.events
+		}
+		if k.held.Count > 0 {
+			s.Held = append(s.Held, k.held)
 		}
 	}
 	return json.Marshal(s)
@@ -244,6 +258,9 @@ func (t *Trail) Restore(b []byte) error {
 				t.fresh = append(t.fresh, e)
 			}
 		}
+	}
+	for _, e := range s.Held[:min(len(s.Held), maxKinds+1)] {
+		t.record(t.kind(e.Event, e.Time), e)
 	}
 	slices.SortFunc(t.fresh, func(a, b Event) int { return cmp.Compare(a.Number, b.Number) })
 	return nil

@@ -131,6 +131,27 @@ func TestTrailSurvivesARestart(t *testing.T) {
 	}
 }
 
+// What a flood had added up when the power went is an event of the next run.
+func TestWhatWasHeldSurvivesAPowerCut(t *testing.T) {
+	trail := New("rx", "a")
+	for range 1000 {
+		trail.Add(noon, "auth_failure", "frames", 1)
+	}
+	b, err := json.Marshal(trail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := New("rx", "b")
+	if err := again.Restore(b); err != nil {
+		t.Fatal(err)
+	}
+	fresh := again.Fresh()
+	numbers(t, fresh, 1)
+	if n, count := counted(again.Events(), "auth_failure"); n != burst+1 || count != 1000 || len(fresh) != burst+1 {
+		t.Errorf("got %d entries for %d, want %d for 1000", n, count, burst+1)
+	}
+}
+
 func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 	rx := New("tx", "")
 	message := func(trail string, number uint64) Message {

@@ -7,7 +7,7 @@
 //
 // An event is handed on once it is on the disk, so that its number is never given
 // twice, or at once while the disk takes nothing. A keeper writes when there is
-// something new, at most once a second. The package refuses to wait for whoever takes
+// something new, at most once a second, and once a minute what a flood has added up. The package refuses to wait for whoever takes
 // the events: takers must not block, nor call the keeper.
 package keeper
 
@@ -34,6 +34,8 @@ import (
 const (
 	every = time.Second // at most one write
 	shown = 16          // events that the other board is shown
+
+	heldEvery = time.Minute // what is held is written as often
 )
 
 // Keeper is the trail of this board and, on RX, of the other one. It is a task. Safe for
@@ -52,6 +54,7 @@ type Keeper struct {
 	unsent      []audit.Event
 	broken      error // the last write
 	stats       Stats
+	saved       time.Time
 	unread      string // why the last one could not be read
 }
 
@@ -78,6 +81,7 @@ func Open(state, board string, log *slog.Logger) *Keeper {
 		}
 	}
 	k.unsent = append(k.theirs.Fresh(), k.own.Fresh()...) // as far as the run before did not get
+	k.dirty = len(k.unsent) > 0
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.Add("audit_damaged", fmt.Sprintf("earlier events are lost: %v", err))
 	}
@@ -229,8 +233,12 @@ func (k *Keeper) Close() {
 // step keeps what is new, and then hands it on.
 func (k *Keeper) step() {
 	k.mu.Lock()
-	k.own.Tick(time.Now())
+	now := time.Now()
+	k.own.Tick(now)
 	k.collect()
+	if k.own.Holds() && now.Sub(k.saved) >= heldEvery {
+		k.dirty = true
+	}
 	events := k.unsent
 	k.unsent = nil
 	k.mu.Unlock()
@@ -266,7 +274,7 @@ func (k *Keeper) save() {
 		return
 	}
 	b, err := json.Marshal(map[string]*audit.Trail{"own": k.own, "theirs": k.theirs})
-	k.dirty, k.moved = false, false
+	k.dirty, k.moved, k.saved = false, false, time.Now()
 	k.mu.Unlock()
 	if err == nil {
 		err = store.Write(k.path, b)

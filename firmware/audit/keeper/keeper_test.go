@@ -185,6 +185,14 @@ func TestFloodIsQuietOnDiskAndLog(t *testing.T) {
 		if k.stats.Noted != 3600*20_000 {
 			t.Errorf("got %d noted", k.stats.Noted)
 		}
+		// Without an orderly end what was added up in the last minute is missing, and no more.
+		var count uint64
+		for _, e := range Open(filepath.Dir(k.path), "rx", slog.New(slog.DiscardHandler)).Events() {
+			count += e.Count
+		}
+		if lost := 3600*20_000 - count; lost > 61*20_000 {
+			t.Errorf("got %d of %d after the power was cut, want all but a minute's", count, 3600*20_000)
+		}
 		k.Close()
 	})
 }
