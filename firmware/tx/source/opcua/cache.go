@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,7 +26,8 @@ const cacheVersion = 1
 
 var errCache = errors.New("opcua: the cached address space is damaged; browsing anew")
 
-// save writes the cache.
+// save writes the cache, unless it says so already: a card is not written after
+// each browse that found nothing new.
 func (m *model) save(path string, scope uint64) error {
 	b := binary.BigEndian.AppendUint64([]byte{cacheVersion}, scope)
 	picture := m.Picture.Append(nil)
@@ -38,7 +40,15 @@ func (m *model) save(path string, scope uint64) error {
 			b = append(b, block...)
 		}
 	}
-	return store.Write(path, b)
+	hash := sha256.Sum256(b)
+	if hash == m.saved {
+		return nil
+	}
+	if err := store.Write(path, b); err != nil {
+		return err
+	}
+	m.saved = hash
+	return nil
 }
 
 // loadModel reads the cache; nil without an error if there is none for this scope.
@@ -54,6 +64,7 @@ func loadModel(path string, scope uint64, most int) (*model, error) {
 		return nil, nil
 	}
 	m := newModel(nil, most)
+	m.saved = sha256.Sum256(b)
 	b = b[9:]
 	picture, b, ok := cut(b)
 	if !ok || m.Picture.Parse(picture) != nil || len(b) < 4 {

@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 
@@ -29,6 +30,7 @@ type model struct {
 	left    int               // nodes that were left out of it since a crawl began
 	dirty   map[uint32]bool   // blocks that have not crossed as they are
 	packer  payload.Packer
+	saved   [sha256.Size]byte
 }
 
 // newModel returns an empty model of a new generation.

@@ -3,6 +3,7 @@ package opcua
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -198,9 +199,26 @@ func TestCacheBringsTheSamePictureBack(t *testing.T) {
 	if again.puts != before {
 		t.Errorf("%d blocks crossed after a restart though nothing had changed", again.puts-before)
 	}
+	written := func() bool {
+		t.Helper()
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if err := got.save(path, 7); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(path)
+		return err == nil
+	}
+	if written() {
+		t.Error("the cache was written again though nothing had changed")
+	}
 	f.add(named("new"), ua.NodeClassVariable, "New")
 	f.refer(named("press"), id.HasComponent, named("new"))
 	browse(t, got, f, again)
+	if !written() || written() {
+		t.Error("a new node: want the cache written, once")
+	}
 	if h := got.handles[named("new")]; int(h) != len(m.nodes) {
 		t.Errorf("a new node has handle %d, want the next free one, %d", h, len(m.nodes))
 	}
