@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"heliograph/ci/archtest"
+	"heliograph/firmware/conduit/linktest"
+)
+
+// TestEveryCounterIsShown starts both roles with every protocol and every kind of
+// sink, over UDP and over a UART, and looks for each counter of the sources in
+// what they show.
+func TestEveryCounterIsShown(t *testing.T) {
+	counters, _, err := archtest.Counters(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plant, it := port(t), port(t)
+	mosquitto(t, plant)
+	mosquitto(t, it)
+	tx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
+		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n", port(t)) +
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = \"None\"\nsecurity_mode = \"None\"\n", port(t))
+	rx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n", it) +
+		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", port(t)) +
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", port(t)) +
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = [\"None\"]\nanonymous = true\n", port(t))
+	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", port(t))
+	var metrics strings.Builder
+	var documents []any
+	for _, g := range []*gateway{newGateway(t, linktest.Profile{}, tx, rx), newSerial(t, linktest.Profile{}, tx, rx)} {
+		g.startRX()
+		g.startTX()
+		for _, port := range []int{g.txStatus, g.rxStatus} {
+			eventually(t, "metrics", func() error {
+				body, code, err := get(port, "/metrics")
+				if err == nil && code == 200 {
+					metrics.WriteString(body)
+				}
+				return err
+			})
+			body, _, err := get(port, "/status.json")
+			var document any
+			if err == nil {
+				err = json.Unmarshal([]byte(body), &document)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			documents = append(documents, document)
+		}
+		g.tx.stop()
+		g.rx.stop()
+	}
+	metrics.WriteString(ethernetMetrics(t))
+	for _, c := range counters {
+		if c.Shown != "" && !at(documents, strings.Split(c.Shown, ".")) {
+			t.Errorf("%s: /status.json of no role has %s", c.Field, c.Shown)
+		}
+		if c.Name != "" && !shown(metrics.String(), c) {
+			t.Errorf("%s: no role has a metric %s with the help %q", c.Field, c.Name, c.Help)
+		}
+	}
+}
+
+// ethernetMetrics returns what a receiver on an Ethernet interface shows.
+func ethernetMetrics(t *testing.T) (metrics string) {
+	t.Helper()
+	_, ns := namespaces(t)
+	g := &gateway{t: t, dir: t.TempDir()}
+	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
+	conf := filepath.Join(g.dir, "rx.toml")
+	mustWrite(t, conf, []byte("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nkey_file = \"pair.key\"\n"+
+		"[state]\ndirectory = \"state-rx\"\n[status]\nlisten = \"127.0.0.1:9464\"\n"+
+		"[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:6011\"\n"))
+	start(t, "/usr/bin/env", "ip", "netns", "exec", ns, filepath.Join(programs, "heliorx"), "--config", conf)
+	eventually(t, "metrics over Ethernet", func() (err error) {
+		var conn net.Conn // made on this thread: package net/http would use another
+		within(t, ns, func() error { conn, err = net.Dial("tcp", "127.0.0.1:9464"); return nil })
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
+			return err
+		}
+		body, err := io.ReadAll(conn)
+		metrics = string(body)
+		return err
+	})
+	return metrics
+}
+
+// shown reports whether metrics have a counter's name with its help.
+func shown(metrics string, c archtest.Counter) bool {
+	for line := range strings.Lines(metrics) {
+		name, help, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "# HELP heliograph_"), " ")
+		if ok && help == c.Help && strings.HasSuffix(strings.TrimSuffix(name, "_total"), "_"+c.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// at reports whether a document has something at a path; names of channels and
+// positions in lists are left out of it.
+func at(v any, path []string) bool {
+	if len(path) == 0 {
+		return true
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if next, ok := v[path[0]]; ok && at(next, path[1:]) {
+			return true
+		}
+		for _, next := range v {
+			if at(next, path) {
+				return true
+			}
+		}
+	case []any:
+		for _, next := range v {
+			if at(next, path) {
+				return true
+			}
+		}
+	}
+	return false
+}
