@@ -15,7 +15,8 @@
 //	values.go     is subscribed to, or read in turn
 //	feed.go       and Put into the port (arrivals.go keeps account)
 //	doubt.go      is Uncertain and read again, when a notification was missed
-//	events.go     the same for events and conditions (listener.go hands them over)
+//	events.go     the same for events and conditions (layout.go spreads their fields
+//	              over items and joins them, listener.go hands them over)
 //
 // Keys and payloads are those of package firmware/payload/opcua.
 //

@@ -3,7 +3,9 @@ package opcua
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,7 +23,9 @@ import (
 const (
 	eventQueue = 1000 // events that the server keeps between two publishings
 	maxMerging = 10_000
-	urgent     = 667 // the severities that OPC 10000-9 calls high begin here
+	maxHeld    = 8 << 20 // bytes of events that are held back
+	maxAlike   = 64      // of them with one EventId
+	urgent     = 667     // the severities that OPC 10000-9 calls high begin here
 )
 
 // events follows the events of a server over one session: one subscription with
@@ -40,14 +44,22 @@ type events struct {
 	changed    chan struct{} // the server says that its address space has changed
 	refresh    chan struct{} // the server wants its conditions to be asked for again
 
+	gone  chan struct{}        // the subscription has ended
 	sub   *client.Subscription // of watch
 	table *event.Table
-	count uint32 // tables handed over
+	sent  map[uint64]bool // tables handed over
+	most  *int            // select clauses that the server takes in a filter, over all sessions
+
+	layout *layout
+
+	refused map[rawvalue.NodeID]ua.StatusCode // notifiers that the server does not report
+	left    int                               // fields that are not asked for
 
 	mu         sync.Mutex
 	notifiers  []rawvalue.NodeID       // by handle
 	merging    map[string]*event.Event // by EventId
 	order      []string                // of merging, the oldest first
+	held       int                     // bytes of merging
 	known      map[string]string       // EventId by key, of the conditions that are retained
 	refreshing map[string]bool         // keys that a refresh has brought so far; nil: none runs
 	faults     int
@@ -56,7 +68,7 @@ type events struct {
 func newEvents(s *Source, m *model, session *client.Session) *events {
 	return &events{
 		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, stats: &s.stats, tell: s.tell, space: m.space, all: s.patterns.None(),
-		log: s.log, changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: s.known,
+		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{}, most: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: s.known,
 	}
 }
 
@@ -69,8 +81,9 @@ func (e *events) watch(ctx context.Context) error {
 	if len(operands) == 0 {
 		return nil // the types did not come yet
 	}
+	byImportance(operands)
 	if most := e.session.Limits().SelectClauses; most > 0 {
-		operands = operands[:min(most, len(operands))]
+		*e.most = min(*e.most, most)
 	}
 	table, err := event.NewTable(operands)
 	if err != nil {
@@ -81,8 +94,18 @@ func (e *events) watch(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := e.add(ctx, notifiers); err != nil {
-		return err
+	for {
+		fewer, err := e.add(ctx, notifiers)
+		if err != nil {
+			return err
+		}
+		if !fewer {
+			break
+		}
+		e.log.Info("the server takes fewer select clauses; its fields are spread over more items", "clauses", *e.most)
+		if err := e.begin(ctx, table); err != nil {
+			return err
+		}
 	}
 	signal(e.refresh)
 	return nil
@@ -91,10 +114,7 @@ func (e *events) watch(ctx context.Context) error {
 // survey returns the fields of all event types, and the nodes that report events.
 func (e *events) survey() (operands []event.Operand, notifiers []rawvalue.NodeID) {
 	e.space.View(func(v addrspace.View) {
-		var more int
-		if operands, more = event.SelectAll(v); more > 0 {
-			e.log.Warn("the server has more event fields than cross", "left out", more)
-		}
+		operands, e.left = event.SelectAll(v)
 		var buf []byte
 		for ref := range v.Nodes() {
 			buf, _ = v.AppendAttribute(buf[:0], ref, ua.AttributeIDEventNotifier)
@@ -115,15 +135,21 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 			return err
 		}
 	}
-	key := payload.Key{Kind: payload.Table, Generation: e.generation, Number: e.count}.Append(nil)
-	if err := e.port.Put(source.Update{Key: key, Payload: table.Append(nil)}); err != nil {
-		return err
+	e.sub, e.table = nil, nil
+	if !e.sent[table.ID()] {
+		key := payload.Key{Kind: payload.Table, Generation: e.generation, Number: uint32(len(e.sent))}.Append(nil)
+		if err := e.port.Put(source.Update{Key: key, Payload: table.Append(nil)}); refused(err) {
+			e.tell(noEvents, "the link does not carry the list of their fields")
+			return nil
+		}
+		e.sent[table.ID()] = true
 	}
-	e.count++
+	e.layout = newLayout(table, *e.most)
+	e.refused = map[rawvalue.NodeID]ua.StatusCode{}
 	e.mu.Lock()
 	e.notifiers = nil
 	e.mu.Unlock()
-	sub, err := e.session.Subscribe(ctx, subscription(e.interval), &listener{events: e, table: table})
+	sub, err := e.session.Subscribe(ctx, subscription(e.interval), &listener{events: e, table: table, layout: e.layout})
 	if err != nil {
 		if !answered(err) || ctx.Err() != nil {
 			return err
@@ -135,31 +161,77 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	return nil
 }
 
-// add monitors the notifiers that are new.
-func (e *events) add(ctx context.Context, notifiers []rawvalue.NodeID) error {
+// add monitors the notifiers that are new. fewer means that the server takes fewer
+// select clauses in a filter than were asked for.
+func (e *events) add(ctx context.Context, notifiers []rawvalue.NodeID) (fewer bool, err error) {
 	if e.sub == nil {
-		return nil
-	}
-	var clauses []client.SelectClause
-	for _, o := range e.table.Operands() {
-		clauses = append(clauses, client.SelectClause{Type: o.Type, Path: o.Path, Attribute: o.Attribute})
+		return false, nil
 	}
 	var items []client.Item
 	e.mu.Lock()
 	for _, n := range notifiers {
 		if !slices.Contains(e.notifiers, n) {
-			items = append(items, client.Item{
-				Node: n, Attribute: ua.AttributeIDEventNotifier, Handle: uint32(len(e.notifiers)), Queue: eventQueue, DiscardOldest: true, Filter: client.Events(clauses),
-			})
+			items = append(items, e.layout.items(n, len(e.notifiers))...)
 			e.notifiers = append(e.notifiers, n)
 		}
 	}
 	e.mu.Unlock()
-	return e.sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
-		if status != ua.StatusOK {
-			e.log.Warn("the server does not report the events of a node", "node", items[i].Node, "status", status)
+	refusals := map[rawvalue.NodeID]ua.StatusCode{}
+	filter := false
+	var absent []uint32
+	err = e.sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
+		if isBad(status) {
+			refusals[items[i].Node] = status
+			absent = append(absent, items[i].Handle)
+			filter = filter || refusesFilter(status)
 		}
 	})
+	var refusal *client.Error
+	if errors.As(err, &refusal) && refusesFilter(refusal.Code) {
+		filter, err = true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if now := min(*e.most, len(e.table.Operands())); filter && now > fewestClauses {
+		*e.most = max(fewestClauses, now/2)
+		return true, nil
+	}
+	e.mu.Lock()
+	for _, handle := range absent { // its part is not waited for
+		e.layout.absent[handle] = true
+	}
+	e.mu.Unlock()
+	e.tellRefused(refusals, filter)
+	return false, nil
+}
+
+// refusesFilter tells whether a status may be about the number of select clauses.
+func refusesFilter(code ua.StatusCode) bool {
+	switch code {
+	case ua.StatusBadEventFilterInvalid, ua.StatusBadMonitoredItemFilterInvalid, ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadContentFilterInvalid,
+		ua.StatusBadFilterNotAllowed, ua.StatusBadEncodingLimitsExceeded, ua.StatusBadRequestTooLarge:
+		return true
+	}
+	return false
+}
+
+// tellRefused tells the operator of notifiers whose events do not cross.
+func (e *events) tellRefused(refusals map[rawvalue.NodeID]ua.StatusCode, filter bool) {
+	for node, code := range refusals {
+		e.refused[node] = code
+	}
+	switch {
+	case len(e.refused) > 0:
+		list := slices.SortedFunc(maps.Keys(e.refused), func(a, b rawvalue.NodeID) int { return slices.Compare(a.AppendTo(nil), b.AppendTo(nil)) })
+		e.tell(noEvents, fmt.Sprintf("the server does not report those of %d nodes, or not with all fields, among them %v: %v", len(list), list[0].UA(), e.refused[list[0]]))
+	case filter:
+		e.tell(noEvents, "the server refuses every filter for them")
+	case e.left > 0:
+		e.tell(noEvents, fmt.Sprintf("%d fields of event types are left out, there are too many", e.left))
+	default:
+		e.tell(noEvents, "")
+	}
 }
 
 // refreshAll asks for the state of all conditions.

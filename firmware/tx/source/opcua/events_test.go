@@ -31,7 +31,7 @@ func reporter(t *testing.T, p *port) *listener {
 		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: map[string]string{},
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
-	return &listener{events: e, table: table}
+	return &listener{events: e, table: table, layout: newLayout(table, 1000)}
 }
 
 func variant(t *testing.T, v any) []byte {
@@ -78,7 +78,6 @@ func TestAnEventCrossesOnceWithAllItsNotifiers(t *testing.T) {
 		l := reporter(t, p)
 		l.report(t, 1, "a", id.BaseEventType, nil, false)
 		l.report(t, 1, "b", id.BaseEventType, nil, false)
-		l.report(t, 0, "a", id.BaseEventType, nil, false)
 		l.report(t, 0, "a", id.BaseEventType, nil, false)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -198,4 +197,47 @@ func TestAnEventThatTheLinkRefusesCrossesWithoutItsLargeFields(t *testing.T) {
 	if n := l.stats.RefusedEvents.Load(); n != 1 || len(p.state) != 0 {
 		t.Errorf("got %d refused events and %d conditions, want it counted, and the state before it gone", n, len(p.state))
 	}
+}
+
+// TestEventIDsThatAreNotUnique: events cross as many times as they were raised.
+func TestEventIDsThatAreNotUnique(t *testing.T) {
+	for name, id1 := range map[string]string{"used again": "constant", "empty": ""} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &port{}
+				l := reporter(t, p)
+				for notifier := range uint32(2) { // which both report
+					for range 3 {
+						l.report(t, notifier, id1, id.BaseEventType, nil, false)
+					}
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				got := crossed(t, l, p)
+				if len(got) != 3 || len(got[2].Notifiers) != 2 {
+					t.Fatalf("%d events crossed, want 3 of both notifiers", len(got))
+				}
+			})
+		})
+	}
+}
+
+// TestEventsThatAreHeldBackAreBounded: what a server reports at once is bounded in bytes.
+func TestEventsThatAreHeldBackAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		l := reporter(t, p)
+		for i := range 100 {
+			large := variant(t, make([]byte, 1<<20))
+			l.Events(0, [][]byte{variant(t, []byte{byte(i), 1}), variant(t, ua.NewNumericNodeID(0, id.BaseEventType)), variant(t, named("press").UA()), large, variant(t, false), {0}})
+			if l.held > maxHeld {
+				t.Fatalf("%d bytes are held", l.held)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := crossed(t, l, p); len(got) != 100 || got[0].ID[0] != 0 || got[99].ID[0] != 99 {
+			t.Errorf("%d events crossed, want all in order", len(got))
+		}
+	})
 }

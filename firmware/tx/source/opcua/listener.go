@@ -2,9 +2,11 @@ package opcua
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -20,15 +22,20 @@ import (
 // listener hands on what one subscription brings.
 type listener struct {
 	*events
-	table *event.Table
+	table   *event.Table
+	layout  *layout
+	joints  sync.Mutex
+	joining []*joint // the oldest first
 }
 
 // Data implements client.Handler; there are no values in these subscriptions.
 func (l *listener) Data(uint32, rawvalue.DataValue) {}
 
-// Status implements client.Handler: with the subscription its conditions are lost.
+// Status implements client.Handler: the session ends, and with the next one all
+// conditions are asked for again.
 func (l *listener) Status(code ua.StatusCode) {
 	l.log.Warn("the server reports on the subscription for events", "status", code)
+	signal(l.gone)
 }
 
 // Lost implements client.Handler.
@@ -49,17 +56,54 @@ func (l *listener) Fault(handle uint32, behind int, err error) {
 
 // Events implements client.Handler.
 func (l *listener) Events(handle uint32, fields [][]byte) {
-	values := make([][]byte, len(fields))
-	for i, f := range fields {
-		values[i] = slices.Clone(f)
+	if len(fields) != len(l.layout.groups[int(handle)%len(l.layout.groups)]) {
+		l.port.Conflated(1)
+		l.unreadable(errors.New("it has another number of fields than were asked for"))
+		return
 	}
+	l.joints.Lock()
+	defer l.joints.Unlock()
+	waited := len(l.joining) > 0
+	l.handOver(append(l.overdue(time.Now()), l.join(handle, fields, time.Now())...))
+	if !waited && len(l.joining) > 0 {
+		time.AfterFunc(joinWithin, l.giveUp)
+	}
+}
+
+// giveUp hands over what waits for parts that do not come.
+func (l *listener) giveUp() {
+	l.joints.Lock()
+	defer l.joints.Unlock()
+	l.handOver(l.overdue(time.Now()))
+	if len(l.joining) > 0 {
+		time.AfterFunc(time.Until(l.joining[0].since.Add(joinWithin)), l.giveUp)
+	}
+}
+
+// handOver is called with joints held.
+func (l *listener) handOver(list []*joint) {
+	for _, j := range list {
+		if j.missing > 0 {
+			l.unreadable(errors.New("the server did not send all its fields"))
+		}
+		l.event(j.notifier, j.values)
+	}
+}
+
+func (l *listener) unreadable(err error) {
+	l.stats.UnreadableEvents.Add(1)
+	if l.faults++; l.faults&(l.faults-1) == 0 {
+		l.log.Warn("an event cannot be read, or not whole", "error", err, "so far", l.faults)
+	}
+}
+
+// event takes an event of a notifier over.
+func (l *listener) event(notifier int, values [][]byte) {
+	l.identify(values)
 	ev, err := event.FromFields(l.table, values)
 	if err != nil {
-		l.stats.UnreadableEvents.Add(1)
 		l.port.Conflated(1)
-		if l.faults++; l.faults&(l.faults-1) == 0 {
-			l.log.Warn("an event makes no sense", "error", err, "so far", l.faults)
-		}
+		l.unreadable(err)
 		return
 	}
 	if l.internal(ev) || !l.crosses(ev) {
@@ -67,7 +111,20 @@ func (l *listener) Events(handle uint32, fields [][]byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.merge(ev, l.notifiers[handle])
+	l.merge(ev, l.notifiers[notifier])
+}
+
+// identify gives an event without an EventId one of its own, the same for all notifiers
+// that report it: the mirror's clients know events by it.
+func (l *listener) identify(values [][]byte) {
+	if at := l.layout.eventID; at >= 0 && (len(values[at]) == 1 || len(values[at]) == 5 && values[at][0] == byte(ua.TypeIDByteString)) { // null or empty
+		h := sha256.New()
+		for _, v := range values {
+			_, _ = h.Write(v) // never fails
+		}
+		const size = 16
+		values[at] = append(binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDByteString)}, size), h.Sum(nil)[:size]...)
+	}
 }
 
 // internal takes the events that are about the session and not about the plant.
@@ -110,20 +167,38 @@ func (e *events) crosses(ev *event.Event) (ok bool) {
 	return ok
 }
 
-// merge holds an event back for as long as other notifiers may still report it.
+// merge holds an event back for as long as other notifiers may still report it. They
+// report the same one with the same EventId, type, source and time; what one notifier
+// reports again was raised again, whatever its EventId is.
 func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
-	name := string(ev.ID)
-	if first := e.merging[name]; first != nil {
-		if !slices.Contains(first.Notifiers, notifier) {
-			first.Notifiers = append(first.Notifiers, notifier)
-		}
-		return
-	}
 	ev.Notifiers = append(ev.Notifiers, notifier)
-	if len(e.notifiers) == 1 || len(e.merging) >= maxMerging {
+	if len(e.notifiers) == 1 {
 		e.put(ev)
 		return
 	}
+	size := 0
+	for _, v := range ev.Values {
+		size += len(v)
+	}
+	base := string(ev.Source.AppendTo(ev.Type.AppendTo(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))))
+	name := base
+	for n := 0; ; n++ {
+		name = base + string(rune(n))
+		first := e.merging[name]
+		if first == nil && n < maxAlike && len(e.merging) < maxMerging && e.held+size <= maxHeld {
+			break
+		}
+		if first != nil && !slices.Contains(first.Notifiers, notifier) {
+			first.Notifiers = append(first.Notifiers, notifier)
+			return
+		}
+		if first == nil { // no room: what is held goes first, so that the order stays
+			e.flush()
+			name = base + string(rune(0))
+			break
+		}
+	}
+	e.held += size
 	e.merging[name] = ev
 	if e.order = append(e.order, name); len(e.order) == 1 {
 		time.AfterFunc(2*e.interval, func() {
@@ -139,7 +214,7 @@ func (e *events) flush() {
 	for _, name := range e.order {
 		e.put(e.merging[name])
 	}
-	e.order = e.order[:0]
+	e.order, e.held = e.order[:0], 0
 	clear(e.merging)
 }
 
@@ -154,7 +229,7 @@ func (e *events) put(ev *event.Event) {
 		if e.refreshing != nil {
 			e.refreshing[name] = true
 			u.Event = false // the event itself crossed when it happened, or the mirror sees that it is new
-			if last == string(ev.ID) {
+			if last == identity(ev) {
 				return
 			}
 		}
@@ -164,10 +239,16 @@ func (e *events) put(ev *event.Event) {
 				return
 			}
 		} else {
-			e.known[name] = string(ev.ID)
+			e.known[name] = identity(ev)
 		}
 	}
 	e.hand(u, ev)
+}
+
+// identity tells states of a condition apart, also of servers that use an EventId
+// again.
+func identity(ev *event.Event) string {
+	return string(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))
 }
 
 // largeField is what a field of an event may have, in bytes, where the whole event

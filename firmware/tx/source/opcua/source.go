@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -57,6 +58,7 @@ type Source struct {
 	stats    sourceStats
 	dialer   transport.Dialer
 	pace     client.Pace // of the server, over all sessions
+	clauses  int         // of an event filter, that the server takes
 	most     int         // bytes that the address space may take
 
 	model *model            // of Run's goroutine
@@ -80,7 +82,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	s := &Source{
 		cfg: cfg, patterns: patterns, port: port, store: certificates, log: log.With("channel", cfg.Channel),
 		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1), anew: make(chan struct{}, 1),
-		most: cmp.Or(int(cfg.AddressSpace), defaultSpace), known: map[string]string{}, troubles: map[topic]string{},
+		most: cmp.Or(int(cfg.AddressSpace), defaultSpace), clauses: math.MaxInt, known: map[string]string{}, troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
 		return nil, err

@@ -80,6 +80,8 @@ func (v *visit) run(ctx context.Context) error {
 			return v.session.Err()
 		case <-v.values.gone:
 			return errors.New("the server has ended a subscription")
+		case <-v.events.gone:
+			return errors.New("the server has ended the subscription to events")
 		case <-v.anew:
 			return errAnew
 		case f := <-v.found:
