@@ -131,6 +131,7 @@ type query struct {
 	client  subscription.Client // the session's, as it was when the request came
 	begin   func()              // waits for a turn, which end ends
 	end     func()
+	members *members // of the View that it is about
 }
 
 // handle answers one request; false ends the connection.

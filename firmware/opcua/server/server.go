@@ -42,6 +42,7 @@ type Server struct {
 	shut       atomic.Bool   // no new sessions
 	namespaces atomic.Pointer[[]string]
 	defaults   atomic.Pointer[defaults]
+	members    atomic.Pointer[members]
 
 	requests, refused, faults, evicted atomic.Uint64
 	totals                             totals

@@ -34,6 +34,7 @@ type points struct {
 // other nodes have changed meanwhile: a position is the node's own.
 type browsing struct {
 	node       rawvalue.NodeID
+	view       rawvalue.NodeID // null: the whole address space
 	filter     addrspace.Filter
 	mask       uint32
 	most       int
@@ -47,11 +48,10 @@ func (q *query) browse(req *ua.BrowseRequest) {
 		q.fault(code)
 		return
 	}
-	if req.View != nil && req.View.ViewID != nil {
-		if view, err := rawvalue.FromUA(req.View.ViewID); err != nil || view != (rawvalue.NodeID{}) {
-			q.fault(ua.StatusBadViewIDUnknown)
-			return
-		}
+	view, code := q.s.viewOf(req.View)
+	if code != ua.StatusOK {
+		q.fault(code)
+		return
 	}
 	most := q.s.cfg.Limits.References
 	if r := req.RequestedMaxReferencesPerNode; r > 0 && r < uint32(most) {
@@ -63,7 +63,7 @@ func (q *query) browse(req *ua.BrowseRequest) {
 	for _, d := range req.NodesToBrowse {
 		q.s.cfg.Space.View(func(v addrspace.View) { // one by one: others look and change in between
 			at, code := describe(v, d)
-			at.most = most
+			at.most, at.view = most, view
 			effort += degree(v, at.node)
 			if effort <= maxEffort {
 				a.b = q.result(a.b, v, at, code)
@@ -130,10 +130,13 @@ func describe(v addrspace.View, d *ua.BrowseDescription) (browsing, ua.StatusCod
 func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCode) []byte {
 	var found []addrspace.Found
 	next := -1
+	within := q.inView(v, at.view)
 	if code == ua.StatusOK {
 		ref, ok := v.Lookup(at.node)
 		if !ok {
 			code = ua.StatusBadNodeIDUnknown
+		} else if within != nil && !within[at.node] {
+			code = ua.StatusBadNodeNotInView
 		} else if code = q.s.restricted(v, ref, &q.client, true); code == ua.StatusOK {
 			found, next = v.Browse(nil, ref, at.filter, at.from, at.most)
 		}
@@ -156,7 +159,11 @@ func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCo
 	b = append(b, 0, 0, 0, 0)
 	n := uint32(0)
 	for i := range found {
-		if f := &found[i]; !f.Exists || q.s.restricted(v, f.Node, &q.client, true) == ua.StatusOK {
+		f := &found[i]
+		if within != nil && !within[f.Target] {
+			continue
+		}
+		if !f.Exists || q.s.restricted(v, f.Node, &q.client, true) == ua.StatusOK {
 			b = appendReference(b, v, f, at.mask)
 			n++
 		}
