@@ -94,6 +94,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		return err
 	}
 	b.link.Resume(remembered.Account())
+	b.lookAtKeys() // a change may be under way
 	runner := &task.Runner{Log: log, Tasks: append(b.tasks, b.link, b, journal)}
 	b.counters = func() []counter.Set { return counter.Gather(runner.Tasks) }
 	b.ntp = &timekeeping.NTP{Servers: cfg.Time, Log: log}
