@@ -107,6 +107,11 @@ func (b *Broker) Publish(m *Message) {
 		s.merged = delivery{}
 	}
 	b.drop(m)
+	b.bound()
+}
+
+// bound evicts sessions until the rest is within the budget.
+func (b *Broker) bound() {
 	for b.held > b.cfg.Budget && b.makeRoom((*session).charged) {
 	}
 }
@@ -190,11 +195,13 @@ func (b *Broker) evict(s *session) {
 	}
 }
 
-// remove ends a session without a word.
+// remove ends a session without a word. What its connection is still writing
+// is given up with the connection, in a moment.
 func (b *Broker) remove(s *session) {
 	s.clear()
 	delete(b.sessions, s.id)
 	if s.conn != nil {
+		s.conn.written()
 		s.conn.session = nil
 		s.conn = nil
 	}

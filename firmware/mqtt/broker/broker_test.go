@@ -239,6 +239,9 @@ func (p *peer) collect(t *testing.T, segment []byte, last map[string]string) {
 			if a.payload < last[a.topic] && len(a.payload) == len(last[a.topic]) {
 				t.Fatalf("%s: got %s after %s", a.topic, a.payload, last[a.topic])
 			}
+			if a.retain != (a.payload == "0") {
+				t.Fatalf("got %v, want what came after the subscription once, without the flag", a)
+			}
 			last[a.topic] = a.payload
 		}
 	}

@@ -139,3 +139,54 @@ func TestALaggingClientGetsAMoment(t *testing.T) {
 		t.Error("a client that caught up lags")
 	}
 }
+
+// TestSubscriptionsCountAgainstTheBudget fills all sessions with long filters.
+func TestSubscriptionsCountAgainstTheBudget(t *testing.T) {
+	b := New(Config{Budget: 2 << 20}, "t")
+	long := strings.Repeat("x", 50_000)
+	for i := range 100 {
+		p := newPeer(t, b, 5, "10.0.0.1")
+		p.connect(fmt.Sprint("a", i), "", false, hour...)
+		p.read()
+		p.subscribe(long+fmt.Sprint(i), 1)
+		p.c.Close(start.Add(time.Duration(i) * time.Second))
+	}
+	if b.held > b.cfg.Budget || b.stats.Evicted == 0 {
+		t.Errorf("%d bytes are held and %d sessions evicted, want %d bytes at most", b.held, b.stats.Evicted, b.cfg.Budget)
+	}
+}
+
+// TestWhatIsBeingWrittenCountsForItsClient takes a large QoS 0 message to a socket
+// that is full: its client is the one to go, not an honest one.
+func TestWhatIsBeingWrittenCountsForItsClient(t *testing.T) {
+	b := New(Config{Budget: 500_000}, "t")
+	abandon(t, b, "10.0.0.9", "honest", "h", start)
+	p := connect(t, b, 5, "slow", true)
+	p.subscribe("t", 0)
+	b.Publish(message("t", 0, false, strings.Repeat("x", 400_000)))
+	p.c.Next(start)
+	b.Publish(message("h", 1, false, strings.Repeat("x", 200_000)))
+	if b.sessions["honest"] == nil || b.sessions["slow"] != nil {
+		t.Errorf("got %d sessions, want the honest one alone", len(b.sessions))
+	}
+	if p.c.Close(start); b.held > 250_000 {
+		t.Errorf("%d bytes are held after the end", b.held)
+	}
+}
+
+// TestOldRetainedValuesAreLetGo replaces a large value many times.
+func TestOldRetainedValuesAreLetGo(t *testing.T) {
+	b := New(Config{}, "t")
+	for i := range 1000 {
+		b.Publish(message("t", 1, true, fmt.Sprint(i)))
+		kept := 0
+		for _, e := range b.retained.log {
+			if e.message != nil {
+				kept++
+			}
+		}
+		if kept != 1 || len(b.retained.log) > spareLog+2 {
+			t.Fatalf("after %d values: %d are kept in %d entries, want one", i+1, kept, len(b.retained.log))
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 // Our own bounds.
 const (
 	maxControl    = 64 << 10 // bytes of answers that wait for a client that does not read
-	maxClientID   = 1024     // bytes
+	maxClientID   = 1024     // bytes, also of a user name
 	maxReceived   = 64       // QoS 2 messages of a client whose exchange is open
 	keepAliveSlop = 3        // halves of the keep alive (MQTT 5.0 section 3.1.2.10)
 )
@@ -97,6 +97,7 @@ func (c *Conn) leave(now time.Time) {
 	if s == nil {
 		return
 	}
+	c.written()
 	c.session, s.conn, s.left = nil, nil, now
 	if s.expiry == 0 {
 		c.b.remove(s)
@@ -127,7 +128,7 @@ func (c *Conn) Connect(now time.Time, p *Connect, authorized bool) {
 	case p.properties.has(propAuthMethod):
 		c.refuse(p.Version, badMethod)
 		return
-	case !authorized:
+	case !authorized, len(p.Username) > maxClientID:
 		c.refuse(p.Version, badPassword)
 		return
 	case p.ClientID == "" && p.Version == 4 && !p.Clean, len(p.ClientID) > maxClientID:
@@ -166,6 +167,7 @@ func (b *Broker) admit(p *Connect, c *Conn) (s *session, present bool) {
 	old := b.sessions[p.ClientID]
 	if old != nil && old.conn != nil {
 		gone := old.conn
+		gone.written()
 		gone.session, old.conn = nil, nil
 		gone.end(takenOver)
 	}

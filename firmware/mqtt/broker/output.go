@@ -6,13 +6,13 @@ import "time"
 const (
 	writeBytes  = 64 << 10 // put together for one write
 	inlineBytes = 4 << 10  // a longer payload is written from where it is
-	scanSteps   = 8        // looks at retained messages that find nothing, for one write
+	scanSteps   = 2        // looks at retained messages that find nothing, for one write
 )
 
 // Output is what is to be written to a connection.
 type Output struct {
 	Segments [][]byte // valid until the next call of Next
-	Again    bool     // call Next again, even when there is nothing to write
+	Again    bool     // call Next again; after a moment, if there is nothing to write
 	End      bool     // close the connection after it
 }
 
@@ -155,6 +155,7 @@ func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Tim
 	o.payload(d.m.payload)
 	o.size += len(d.m.payload)
 	c.b.keep(d.m)
+	c.session.charge += d.m.size()
 	c.writing = append(c.writing, d.m)
 }
 
@@ -162,6 +163,9 @@ func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Tim
 func (c *Conn) written() {
 	for _, m := range c.writing {
 		c.b.drop(m)
+		if c.session != nil {
+			c.session.charge -= m.size()
+		}
 	}
 	c.writing = c.writing[:0]
 	clear(c.segments)

@@ -147,6 +147,7 @@ func (c *Conn) handleSubscribe(body []byte) error {
 		codes = append(codes, code)
 	}
 	c.answer(appendSubscriptionAck(nil, c.version, typeSuback, id, codes))
+	c.b.bound()
 	return nil
 }
 

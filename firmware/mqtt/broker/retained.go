@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -8,37 +9,52 @@ import (
 // retained keeps the newest retained message of each topic, and their order.
 type retained struct {
 	byTopic map[string]*Message
-	log     []*Message // by number; one that byTopic does not hold is over
+	log     []entry // by number
 }
 
-// spareLog is how many messages that are over the log may hold beside as many
-// as are not.
+// entry is a place in the order of retained messages.
+type entry struct {
+	number  uint64
+	message *Message // nil once it is not retained any more
+}
+
+// spareLog is how many empty entries the log may have beside as many as are not.
 const spareLog = 64
 
 // set keeps a message, or clears its topic when it has no payload.
 func (r *retained) set(m *Message) {
-	if len(m.payload) == 0 {
-		delete(r.byTopic, m.topic)
-	} else {
+	r.forget(m.topic)
+	if len(m.payload) > 0 {
 		r.byTopic[m.topic] = m
-		r.log = append(r.log, m)
+		r.log = append(r.log, entry{m.number, m})
 	}
 	r.compact()
 }
 
-func (r *retained) compact() {
-	if len(r.log) > 2*len(r.byTopic)+spareLog {
-		r.log = slices.DeleteFunc(r.log, func(m *Message) bool { return !r.holds(m) })
+func (r *retained) forget(topic string) {
+	if old := r.byTopic[topic]; old != nil {
+		delete(r.byTopic, topic)
+		r.log[r.find(old.number)].message = nil
 	}
 }
 
-func (r *retained) holds(m *Message) bool { return r.byTopic[m.topic] == m }
+// find is the place of the first entry that is not older than a number.
+func (r *retained) find(number uint64) int {
+	i, _ := slices.BinarySearchFunc(r.log, number, func(e entry, n uint64) int { return cmp.Compare(e.number, n) })
+	return i
+}
+
+func (r *retained) compact() {
+	if len(r.log) > 2*len(r.byTopic)+spareLog {
+		r.log = slices.DeleteFunc(r.log, func(e entry) bool { return e.message == nil })
+	}
+}
 
 // expire forgets what has expired.
 func (r *retained) expire(now time.Time) {
 	for topic, m := range r.byTopic {
 		if m.expired(now) {
-			delete(r.byTopic, topic)
+			r.forget(topic)
 		}
 	}
 	r.compact()
@@ -65,22 +81,14 @@ func (r *retained) next(f *feed, now time.Time) (m *Message, more bool) {
 		}
 		return m, false
 	}
-	i, _ := slices.BinarySearchFunc(r.log, f.done+1, func(m *Message, n uint64) int {
-		switch {
-		case m.number < n:
-			return -1
-		case m.number > n:
-			return 1
-		}
-		return 0
-	})
+	i := r.find(f.done + 1)
 	for end := min(i+scanStep, len(r.log)); i < end; i++ {
-		m := r.log[i]
-		if m.number > f.last {
+		e := r.log[i]
+		if e.number > f.last {
 			return nil, false
 		}
-		f.done = m.number
-		if r.holds(m) && matches(f.sub.filter, m.topic) && !m.expired(now) {
+		f.done = e.number
+		if m := e.message; m != nil && matches(f.sub.filter, m.topic) && !m.expired(now) {
 			return m, true
 		}
 	}

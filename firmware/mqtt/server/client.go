@@ -104,8 +104,11 @@ func (k *client) write() {
 			}
 			return
 		}
-		if !out.Again {
+		switch {
+		case !out.Again:
 			<-k.signal
+		case len(out.Segments) == 0:
+			time.Sleep(scanPause) // looking through retained messages leaves time for others
 		}
 	}
 }

@@ -32,7 +32,8 @@ import (
 const (
 	connectTime = 10 * time.Second // for TLS and CONNECT
 	writeTime   = 20 * time.Second
-	byeTime     = 2 * time.Second  // for the last bytes
+	byeTime     = 2 * time.Second // for the last bytes
+	scanPause   = 5 * time.Millisecond
 	tellEvery   = 30 * time.Second // between two log lines about evictions
 )
 

@@ -192,16 +192,17 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 }
 
 func TestPasswordsComeWithTheClientsAddress(t *testing.T) {
-	var asked netip.Addr
-	s := start(t, Config{Verify: func(name, password string, from netip.Addr) bool { asked = from; return false }})
+	asked := make(chan netip.Addr, 1)
+	s := start(t, Config{Verify: func(name, password string, from netip.Addr) bool { asked <- from; return false }})
 	conn, err := net.Dial("tcp", s.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	_, _ = conn.Write(hello(4, "x"))
-	if b, err := io.ReadAll(conn); err != nil || string(b) != "\x20\x02\x00\x05" || asked.String() != "127.0.0.1" {
-		t.Errorf("got %x, %v, asked about %s; want CONNACK with 5 and the connection closed", b, err, asked)
+	from := <-asked
+	if b, err := io.ReadAll(conn); err != nil || string(b) != "\x20\x02\x00\x05" || from.String() != "127.0.0.1" {
+		t.Errorf("got %x, %v, asked about %s; want CONNACK with 5 and the connection closed", b, err, from)
 	}
 }
 
