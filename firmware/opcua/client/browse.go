@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -96,6 +97,7 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 	var again []int
 	var why ua.StatusCode
 	for _, n := range list {
+		b.s.localize(n.refs)
 		if n.over {
 			b.f(n.at, ua.StatusBadEncodingLimitsExceeded, n.refs)
 			continue
@@ -290,6 +292,33 @@ func (b *browsed) read(c *rawvalue.Cursor, service string, room int) (int, error
 	}
 	b.over = b.empty > maxEmpty || b.rounds > maxContinuations+len(b.refs)/perContinuation
 	return room, nil
+}
+
+// localize finds the nodes of this server that references name by a namespace URI in
+// the place of its index (OPC 10000-4 §7.16).
+func (s *Session) localize(refs []addrspace.Reference) {
+	for i, r := range refs {
+		if r.External == "" {
+			continue
+		}
+		raw := []byte(r.External)
+		const uri, server = 0x80, 0x40
+		flags := raw[0]
+		raw[0] &^= uri | server
+		c := rawvalue.NewCursor(raw, rawvalue.Limits{})
+		node, err := rawvalue.ParseNodeID(c.NodeID())
+		if flags&uri != 0 {
+			at := slices.Index(s.namespaces, string(c.Bytes()))
+			if at < 0 {
+				continue
+			}
+			node.Namespace = uint16(at)
+		}
+		if flags&server != 0 && c.Uint32() != 0 || err != nil || c.Err() != nil {
+			continue
+		}
+		refs[i].Target, refs[i].External = node, ""
+	}
 }
 
 // reference reads a ReferenceDescription (OPC 10000-4 §7.30).

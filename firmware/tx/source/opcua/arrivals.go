@@ -142,11 +142,12 @@ func (a *arrivals) timeOf(handle uint32, payload []byte) (at time.Time, newest b
 	return at, true
 }
 
-// isBad tells whether the newest value of a variable has a Bad status.
+// isBad tells whether the newest value of a variable has a Bad status, of the server's.
 func (a *arrivals) isBad(handle uint32) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return int(handle) < len(a.state) && a.state[handle]&bad != 0
+	r := a.refusals[handle]
+	return int(handle) < len(a.state) && a.state[handle]&bad != 0 && (r == nil || !r.now)
 }
 
 // untouch begins to look for values that come.

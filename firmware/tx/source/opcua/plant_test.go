@@ -45,15 +45,16 @@ type plc struct {
 	items    map[uint32]int // CreateMonitoredItems by their number of items
 
 	// Quirks.
-	delay     map[uint32]func(items int) time.Duration // before a service is done
-	mute      map[rawvalue.NodeID]bool                 // items of these nodes send nothing
-	clauses   int                                      // select clauses in a filter, 0: no limit
-	dropNext  int                                      // notifications that are lost, and cannot be had again
-	badData   bool                                     // the next notification cannot be decoded
-	endless   bool                                     // every node has references to new nodes
-	continues rawvalue.NodeID                          // continues for ever, with one reference each time
-	born      int
-	most      int // bytes that the address space may take
+	delay      map[uint32]func(items int) time.Duration // before a service is done
+	mute       map[rawvalue.NodeID]bool                 // items of these nodes send nothing
+	clauses    int                                      // select clauses in a filter, 0: no limit
+	dropNext   int                                      // notifications that are lost, and cannot be had again
+	badData    bool                                     // the next notification cannot be decoded
+	endless    bool                                     // every node has references to new nodes
+	continues  rawvalue.NodeID                          // continues for ever, with one reference each time
+	born       int
+	namespaces []string // besides that of OPC UA
+	most       int      // bytes that the address space may take
 }
 
 type plcSubscription struct {
@@ -303,7 +304,11 @@ func (p *plc) readAll(r *request) []byte {
 
 func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	if node == ns0(id.Server_NamespaceArray) {
-		return text(u32([]byte{1, 0x80 | byte(ua.TypeIDString)}, 1), "http://opcfoundation.org/UA/")
+		b := u32([]byte{1, 0x80 | byte(ua.TypeIDString)}, uint32(1+len(p.namespaces)))
+		for _, uri := range append([]string{"http://opcfoundation.org/UA/"}, p.namespaces...) {
+			b = text(b, uri)
+		}
+		return b
 	}
 	n, ok := p.nodes[node]
 	if !ok && p.born > 0 && node.Namespace == 1 {

@@ -223,6 +223,27 @@ func (v *values) confirm(ctx context.Context) error {
 	return v.read(ctx, now, every)
 }
 
+// revive ends the items of variables that exist, as a browse has just seen, and have a
+// Bad value: a server may have ended them with a node that was deleted, and made again
+// under its NodeId. They are monitored anew with all that are not followed.
+func (v *values) revive(ctx context.Context) error {
+	over := map[*client.Subscription][]uint32{}
+	for h, f := range v.follow {
+		if f != nil && v.arrived.isBad(h) {
+			over[f.sub] = append(over[f.sub], h)
+		}
+	}
+	for sub, handles := range over {
+		if err := sub.Unmonitor(ctx, handles); err != nil {
+			return err
+		}
+		for _, h := range handles {
+			delete(v.follow, h)
+		}
+	}
+	return nil
+}
+
 // drop forgets variables that are gone.
 func (v *values) drop(ctx context.Context, gone []uint32) error {
 	over := map[*client.Subscription][]uint32{}

@@ -87,9 +87,9 @@ func (v *visit) run(ctx context.Context) error {
 		case f := <-v.found:
 			err = v.take(ctx, f)
 		case <-v.again:
-			v.startCrawl(ctx)
+			err = v.browse(ctx)
 		case <-rebrowse.C:
-			v.startCrawl(ctx)
+			err = v.browse(ctx)
 		case <-v.events.changed:
 			err = v.announced(ctx)
 		case <-v.events.refresh:
@@ -183,6 +183,9 @@ func (v *visit) take(ctx context.Context, f found) error {
 		v.model = nil
 		return errors.New("the server has replaced its nodes so often that their numbers are used up: a new generation begins")
 	}
+	if err := v.values.revive(ctx); err != nil {
+		return err
+	}
 	v.flush(v.model, true)
 	v.model.forget(v.port)
 	v.fresh = false
@@ -242,6 +245,15 @@ func (c *crawl) crosses(node rawvalue.NodeID) bool {
 func (v *visit) announced(ctx context.Context) error {
 	if wait := minBrowse - time.Since(v.crawled); v.crawl != nil || wait > 0 {
 		time.AfterFunc(max(wait, time.Second), v.events.change)
+		return nil
+	}
+	return v.browse(ctx)
+}
+
+// browse browses again, with the namespace table as it is now: a server may not have
+// told that it has grown.
+func (v *visit) browse(ctx context.Context) error {
+	if v.crawl != nil {
 		return nil
 	}
 	table, err := namespaces(ctx, v.session)
