@@ -12,6 +12,10 @@
 //	an earlier epoch, or the
 //	same number, another run → refused until the operator accepts this run (package acceptance)
 //
+// What it cannot tell is a later epoch that it never heard, because it was off,
+// from the transmitter's next one, once the operator has accepted an earlier epoch:
+// a new pair key is the safer answer to a new card.
+//
 // The mark is on disk before a session's first frame is believed; within a
 // session it and the account follow at most a second behind, so a crash can
 // repeat a second of events but not more.
@@ -53,6 +57,8 @@ const (
 	maxRuns    = 1024 // remembered
 	maxRefused = 8    // offered to the operator
 	quiet      = time.Minute
+	noteEvery  = 10 * time.Second
+	lookEvery  = 200 * time.Millisecond
 	patience   = 3 * time.Second // with the disk
 )
 
@@ -70,16 +76,18 @@ type Memory struct {
 	writing  chan struct{} // holds a token while the disk is at work
 	deflater *flate.Writer
 
-	mu      sync.Mutex
-	state   state
-	known   bool
-	runs    []acceptance.Run     // believed, the present one last
-	refused []acceptance.Run     // offered to the operator
-	noted   time.Time            // when refused was last written
-	unnoted bool                 // one was added since
-	regress time.Time            // the last refusal that the operator can end
-	audited map[string]time.Time // by event
-	faults  map[string]error     // what cannot be written, by what it is
+	mu       sync.Mutex
+	state    state
+	known    bool
+	runs     []acceptance.Run     // believed, the present one last
+	refused  []acceptance.Run     // offered to the operator
+	noted    time.Time            // when refused was last written
+	unnoted  bool                 // one was added since
+	looked   time.Time            // when the operator's word was last looked for
+	accepted string               // that word
+	regress  time.Time            // the last refusal that the operator can end
+	audited  map[string]time.Time // by event
+	faults   map[string]error     // what cannot be written, by what it is
 }
 
 // state is the content of account-KEYID.
@@ -146,7 +154,7 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 		m.auditNow("epoch_replayed", fmt.Sprintf("run %s: %v", run.ID(), ErrReplayed))
 		return 0, ErrReplayed
 	case epoch > before.Epoch:
-	case acceptance.Accepted(m.dir) == run.ID():
+	case m.accepts(run):
 		m.audit("epoch_accepted", fmt.Sprintf("the operator accepted run %s after %s", run.ID(), before.ID()))
 	default:
 		m.refuse(run)
@@ -161,6 +169,15 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	return 0, nil
 }
 
+// accepts reports whether the operator accepts a run. Its word is not looked for
+// each time: somebody who plays back frames would have the disk read as often.
+func (m *Memory) accepts(run acceptance.Run) bool {
+	if now := m.now(); now.Sub(m.looked) >= lookEvery {
+		m.looked, m.accepted = now, acceptance.Accepted(m.dir)
+	}
+	return m.accepted == run.ID()
+}
+
 // settle withdraws what was offered to the operator, and what it said to it: once
 // a run is believed, a word about another would serve whoever plays that back.
 func (m *Memory) settle() {
@@ -168,6 +185,7 @@ func (m *Memory) settle() {
 		m.refused = nil
 		m.fault(refusedPart, m.onDisk(func() error { return acceptance.KeepRefused(m.dir, nil) }))
 	}
+	m.looked, m.accepted = time.Time{}, ""
 	if acceptance.Accepted(m.dir) != "" {
 		m.fault(refusedPart, acceptance.Used(m.dir))
 	}
@@ -184,8 +202,8 @@ func (m *Memory) refuse(run acceptance.Run) {
 	m.refused = append(m.refused, run)
 	m.refused = m.refused[max(0, len(m.refused)-maxRefused):]
 	m.unnoted = m.unnoted || i < 0
-	// A new one within a second, the time of the others now and then.
-	if since := m.regress.Sub(m.noted); m.unnoted && since >= time.Second || since >= quiet {
+	// A new one soon, the time of the others now and then: they cost the card.
+	if since := m.regress.Sub(m.noted); m.unnoted && since >= noteEvery || since >= quiet {
 		m.noted, m.unnoted = m.regress, false
 		runs := slices.Clone(m.refused)
 		m.fault(refusedPart, m.onDisk(func() error { return acceptance.KeepRefused(m.dir, runs) }))
