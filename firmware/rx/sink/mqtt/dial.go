@@ -30,16 +30,21 @@ func hungUp(err error) bool {
 
 // will is how a CONNECT states the will, and what is known about the broker.
 type will struct {
-	qos     byte
-	retain  bool
-	version string // "3.1.1" after the broker did not take 5
+	qos    byte
+	retain bool
+	old    bool // on 3.1.1
+	fell   bool // because the broker does not take 5
 }
 
 // words says how the broker was reached, "" when it takes everything.
 func (w will) words(l limits) string {
 	var notes []string
-	if w.version != "" {
-		notes = append(notes, "on "+w.version+", because the broker refuses 5; it does not say what its access control refuses")
+	if w.old {
+		note := "on 3.1.1"
+		if w.fell {
+			note += ", because the broker refuses 5"
+		}
+		notes = append(notes, note, "what its access control refuses stays unsaid on 3.1.1")
 	}
 	if !l.retain {
 		notes = append(notes, "without retain, which the broker does not offer")
@@ -68,10 +73,7 @@ func (d *dialer) connect(ctx context.Context) (connection, error) {
 			return conn, err
 		}
 	}
-	w := will{qos: 1, retain: true}
-	if version != config.MQTT311 {
-		w.version = "3.1.1"
-	}
+	w := will{qos: 1, retain: true, old: true, fell: version != config.MQTT311}
 	conn, err := d.lowering(ctx, w, d.connect311)
 	if !errors.Is(err, errHungUp) {
 		return conn, err
