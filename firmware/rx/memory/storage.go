@@ -12,6 +12,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"heliograph/firmware/acceptance"
@@ -203,7 +204,8 @@ func (m *Memory) Storage() error {
 	defer m.mu.Unlock()
 	var all []error
 	for _, part := range slices.Sorted(maps.Keys(m.faults)) {
-		all = append(all, fmt.Errorf("state: %s not kept: %v", part, m.faults[part]))
+		cause := strings.ReplaceAll(m.faults[part].Error(), "\n", "; ") // a reason is one line
+		all = append(all, fmt.Errorf("state: %s not kept: %s", part, cause))
 	}
 	return errors.Join(all...)
 }
