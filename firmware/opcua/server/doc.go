@@ -7,7 +7,9 @@
 //	conn.go     one connection: receive, dispatch   own.go     nodes that it answers itself
 //	session.go  create, activate, close             user.go    who somebody is
 //	discovery.go, view.go, read.go                  the services that answer
-//	refuse.go   the services that do not, and why
+//	members.go  the content of Views                answer.go  answers sent while they are made
+//	call.go, refuse.go                              the services that do not, and why
+//	diagnostics.go                                  what the server tells of its clients
 //
 // Subscriptions and monitored items are package subscription's.
 //

@@ -12,7 +12,9 @@
 // arrived and not with the claim, and all of it is accounted per listener. The
 // handshake runs off the accept path and has a deadline, a chunk that has begun
 // has a deadline, every write has one, and connections are counted per client
-// address and in total.
+// address and in total: beyond that the oldest without a session makes room, one of the
+// same address, or of the address that has the most. A client that is refused or closed
+// is given time to read why.
 //
 //	message header            8 bytes, little endian
 //	  0      3     4       8

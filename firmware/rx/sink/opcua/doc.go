@@ -19,7 +19,15 @@
 //	link silent, or a loss that the       Uncertain_LastUsableValue
 //	carousel has not made good yet
 //
-// Meanwhile ServerState is CommunicationFault. Source timestamps never change.
+// Meanwhile ServerState is CommunicationFault. Source timestamps never change. Values that
+// describe instead of reporting (describe.go) keep the source's own status, and are kept on
+// disk with the structure: without them a client that connects meanwhile can read nothing.
+//
+// # Account
+//
+// What no client will see is moved from delivered to refused: records that came faster
+// than the mirror takes them, that are malformed, or whose table or namespaces are not
+// there.
 //
 // # Generations
 //
