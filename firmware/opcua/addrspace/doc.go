@@ -9,6 +9,9 @@
 // no other node's list, because the source says for each node what it lists. So a
 // reference may lead to a node that does not exist here, or to another server.
 //
+// The order of a node's references is the source's (OPC 10000-3 §7.9). Those that only
+// changed places are told as deleted and added.
+//
 // What it refuses to do: services, sessions, sockets, the mirror's own nodes, history
 // and change events; it only says which nodes a change affected (OPC 10000-3 §9.32).
 // The values of variables that change often belong elsewhere.

@@ -53,13 +53,21 @@ func (t *table) put(n Node) Affected {
 	if added > 0 {
 		a.Verb |= ReferenceAdded
 	}
-	listed := make(map[edge]bool, len(n.References))
-	for _, reference := range n.References {
+	at := make(map[edge]int, len(n.References))
+	for i, reference := range n.References {
 		e, _ := t.findEdge(reference)
-		listed[e] = true
+		if _, twice := at[e]; !twice {
+			at[e] = i
+		}
 	}
-	if t.keepEdges(r, func(e edge) bool { return listed[e] }) > 0 {
+	if t.keepEdges(r, func(e edge) bool { _, listed := at[e]; return listed }) > 0 {
 		a.Verb |= ReferenceDeleted
+	}
+	if order := func(x, y edge) int { return at[x] - at[y] }; !slices.IsSortedFunc(t.entries[r].edges, order) {
+		slices.SortFunc(t.entries[r].edges, order)
+		if a.Verb&(ReferenceAdded|ReferenceDeleted) == 0 { // for clients, those that moved
+			a.Verb |= ReferenceAdded | ReferenceDeleted
+		}
 	}
 	return t.typed(a, r)
 }
