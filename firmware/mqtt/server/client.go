@@ -71,14 +71,23 @@ func (k *client) run() {
 	}()
 	if !k.read() { // it broke: nothing more can be written
 		k.raw.Close()
+		k.leave()
 	}
 	k.wake(true)
 	<-written
+	k.leave()
 	s.mu.Lock()
-	k.peer.Close(time.Now())
 	delete(s.clients, k)
 	s.mu.Unlock()
 	s.table.Remove(k)
+}
+
+// leave tells the broker that the connection is gone, which ends write, too.
+func (k *client) leave() {
+	s := k.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.peer.Close(time.Now())
 }
 
 // write writes what the broker has for the client.

@@ -228,3 +228,39 @@ func TestTLSAndTheEndOfTheServer(t *testing.T) {
 	s.Close()
 	<-r.ended
 }
+
+// TestAClientThatVanishesIsGone breaks the connection, or lets its keep alive pass.
+func TestAClientThatVanishesIsGone(t *testing.T) {
+	for name, vanish := range map[string]func(net.Conn){
+		"a broken connection":     func(c net.Conn) { c.Close() },
+		"a reset connection":      func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
+		"silence past keep alive": func(net.Conn) {},
+		"a packet that is cut":    func(c net.Conn) { _, _ = c.Write([]byte{0x82, 9, 0}); c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Config{})
+			conn, err := net.Dial("tcp", s.Address())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			connect := hello(5, "x")
+			connect[11] = 1 // second of keep alive
+			if _, err := conn.Write(connect); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is connected", func() bool { return s.Stats().Clients == 1 })
+			vanish(conn)
+			eventually(t, "it is gone, and its session waits", func() bool {
+				st := s.Stats()
+				return st.Clients == 0 && st.Sessions == 1 && s.table.Len() == 0 && s.connected() == 0
+			})
+		})
+	}
+}
+
+func (s *Server) connected() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}
