@@ -22,7 +22,7 @@ func epochShow() *cobra.Command {
 		Use:   "show --config FILE",
 		Short: "Show the runs of its transmitter that a receiver refuses, or a transmitter's own run",
 		Long: "For a receiver: the runs that it refuses and that \"heliograph epoch accept\" can have it believe. Runs that it has\n" +
-			"heard before are played back by somebody, and not shown. For a transmitter: the number of its run.",
+			"heard before are played back by somebody, and not shown. For a transmitter: the number of its run; its log has the ID.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")

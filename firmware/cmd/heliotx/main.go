@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/acceptance"
 	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
@@ -79,6 +80,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 	if err != nil {
 		return err
 	}
+	log.Info("run of this transmitter", "run", acceptance.Run{Epoch: session.Epoch, Salt: session.Salt}.ID())
 	book, warning, err := totals.Open(cfg.State)
 	if err != nil {
 		return err
