@@ -301,3 +301,65 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 		})
 	}
 }
+
+// TestRetainedStateHasABound has a plant's broker retain more than a board has
+// memory for, and honest events cross beside it.
+func TestRetainedStateHasABound(t *testing.T) {
+	for _, c := range []struct{ topics, size int }{{780, 1_000_000}, {70_000, 1_000}} {
+		t.Run(fmt.Sprintf("%d of %d bytes", c.topics, c.size), func(t *testing.T) {
+			plant, it := port(t), port(t)
+			stockMosquitto(t, plant, "")
+			mosquitto(t, it)
+			f := newFlood(t, plant)
+			for i := range c.topics {
+				if err := f.publish(fmt.Sprintf("large/%d", i), make([]byte, c.size), true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.end()
+			tx, rx := mqttTables(plant, it, "5")
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			g.startRX()
+			g.startTX()
+			eventually(t, "TX says what did not cross", func() error {
+				body, code, err := get(g.txStatus, "/readyz")
+				if err != nil || code == 200 || !strings.Contains(body, "did not cross") || strings.Contains(body, "first picture") {
+					return fmt.Errorf("%d %s %v", code, body, err)
+				}
+				return nil
+			})
+			got := &inbox{}
+			client5(t, it, "subscriber", "honest", got)
+			m := client5(t, plant, "publisher", "", nil)
+			var want, texts []string
+			for i := range 500 {
+				want = append(want, strconv.Itoa(i))
+				publish5(t, m, message{topic: "honest", payload: strconv.Itoa(i), qos: 1})
+			}
+			eventually(t, "honest events arrive", func() error {
+				if n := len(got.all()); n < len(want) {
+					return fmt.Errorf("%d of %d", n, len(want))
+				}
+				return nil
+			})
+			for _, m := range got.all() {
+				texts = append(texts, m.payload)
+			}
+			sameInOrder(t, "events", texts, want)
+			var at, rxAt status
+			eventually(t, "the account adds up", func() error {
+				at, rxAt = statusOf(t, g.txStatus), statusOf(t, g.rxStatus)
+				tx, rx := at.Channels["cell-1"], rxAt.Channels["cell-1"]
+				if tx.Refused == 0 || tx.Sent != rx.Delivered+rx.Conflated+rx.Lost+rx.Unknown+rx.Refused+rx.Expired || rx.Lost != tx.Refused+tx.Dropped {
+					return fmt.Errorf("TX %+v, RX %+v", tx, rx)
+				}
+				return nil
+			})
+			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics, g.tx.residentMB(), g.rx.residentMB())
+			if tx, rx := g.tx.residentMB(), g.rx.residentMB(); tx > 150 || rx > 250 {
+				t.Errorf("TX took %d MB and RX %d MB, want at most 150 and 250", tx, rx)
+			}
+			g.neverDown()
+		})
+	}
+}

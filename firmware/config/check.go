@@ -195,6 +195,19 @@ func (r *report) bulk(a at, class string) bool {
 
 func (r *report) spool(a at, s string) int64 { return r.size(a, "spool", orElse(s, defaultSpool)) }
 
+// memory reads how much state may be kept.
+func (r *report) memory(raw rawMemory) Memory {
+	m := Memory{
+		State:        r.size("memory", "state", orElse(raw.State, defaultStateMemory)),
+		ChannelState: r.size("memory", "channel_state", orElse(raw.ChannelState, defaultChannelState)),
+	}
+	if m.ChannelState > m.State && raw.ChannelState != "" {
+		r.fault("memory", "channel_state", "channel_state is more than state, which is for all channels together")
+	}
+	m.ChannelState = min(m.ChannelState, m.State)
+	return m
+}
+
 func (r *report) size(a at, key, s string) int64 {
 	size, err := parseSize(s)
 	if err != nil {

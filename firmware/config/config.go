@@ -17,7 +17,8 @@ import (
 type TX struct {
 	Pair   string
 	Link   Link
-	State  string   // directory
+	State  string // directory
+	Memory Memory
 	PKI    string   // directory
 	Time   []string // NTP servers
 	Status Status
@@ -32,6 +33,7 @@ type RX struct {
 	StaleAfter time.Duration // link silence before values turn Uncertain
 	Link       Link
 	State      string
+	Memory     Memory
 	PKI        string
 	Time       []string
 	Status     Status
@@ -39,6 +41,12 @@ type RX struct {
 	OPCUA      []OPCUASink
 	MQTT       []MQTTSink
 	Syslog     []SyslogSink
+}
+
+// Memory bounds the newest values that a role keeps, in bytes.
+type Memory struct {
+	State        int64 // of all channels
+	ChannelState int64 // of one
 }
 
 // Medium is what carries the link.

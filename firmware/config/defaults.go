@@ -17,6 +17,8 @@ const (
 	defaultRebrowse   = "10m"
 
 	defaultAddressSpace = "44MiB"
+	defaultStateMemory  = "80MiB" // for a board with 1 GB, as the next
+	defaultChannelState = "64MiB"
 	defaultPolicy       = "Basic256Sha256"
 	defaultMode         = "SignAndEncrypt"
 )

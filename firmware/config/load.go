@@ -44,6 +44,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		Pair:   r.name("", "pair", raw.Pair),
 		Link:   r.link(raw.Link),
 		State:  r.path(orElse(raw.State.Directory, defaultState)),
+		Memory: r.memory(raw.Memory),
 		Time:   r.timeServers(raw.Time),
 		Status: r.status(raw.Status),
 	}
@@ -89,6 +90,7 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 		StaleAfter: r.duration("", "stale_after", orElse(raw.StaleAfter, defaultStaleAfter), minStale, maxStale),
 		Link:       r.link(raw.Link),
 		State:      r.path(orElse(raw.State.Directory, defaultState)),
+		Memory:     r.memory(raw.Memory),
 		Time:       r.timeServers(raw.Time),
 		Status:     r.status(raw.Status),
 		Audit:      r.audit(raw.Audit),

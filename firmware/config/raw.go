@@ -9,6 +9,7 @@ type rawTX struct {
 	Pair   string            `toml:"pair"`
 	Link   rawLink           `toml:"link"`
 	State  rawDirectory      `toml:"state"`
+	Memory rawMemory         `toml:"memory"`
 	PKI    rawDirectory      `toml:"pki"`
 	Time   rawTime           `toml:"time"`
 	Status rawStatus         `toml:"status"`
@@ -22,6 +23,7 @@ type rawRX struct {
 	StaleAfter string          `toml:"stale_after"`
 	Link       rawLink         `toml:"link"`
 	State      rawDirectory    `toml:"state"`
+	Memory     rawMemory       `toml:"memory"`
 	PKI        rawDirectory    `toml:"pki"`
 	Time       rawTime         `toml:"time"`
 	Status     rawStatus       `toml:"status"`
@@ -44,6 +46,11 @@ type rawLink struct {
 
 type rawDirectory struct {
 	Directory string `toml:"directory"`
+}
+
+type rawMemory struct {
+	State        string `toml:"state"`
+	ChannelState string `toml:"channel_state"`
 }
 
 type rawTime struct {

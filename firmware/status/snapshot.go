@@ -53,10 +53,11 @@ type Channel struct {
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
 	Dropped       *uint64  `json:"dropped,omitempty"`
 	Complete      *bool    `json:"complete,omitempty"`
-	AgeSeconds    *float64 `json:"age_seconds,omitempty"`  // since the newest record
-	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"` // TX: of records that wait for the line
-	Keys          *uint64  `json:"keys,omitempty"`         // live state
-	SourceState   string   `json:"source_state"`           // "connecting", "up", "down"
+	AgeSeconds    *float64 `json:"age_seconds,omitempty"`    // since the newest record
+	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
+	Keys          *uint64  `json:"keys,omitempty"`           // live state
+	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
+	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`
 }
 

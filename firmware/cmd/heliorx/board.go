@@ -183,6 +183,9 @@ func (b *board) ready(runner *task.Runner) func() error {
 			if c.Name != record.Gateway && !c.Complete {
 				reasons = append(reasons, fmt.Errorf("channel %s: the picture is not complete yet", c.Name))
 			}
+			if c.Full {
+				reasons = append(reasons, fmt.Errorf("channel %s: %d keys are without their values: more state than [memory] of this file lets it keep", c.Name, c.Over))
+			}
 		}
 		for _, o := range b.outs {
 			if o.queue == nil {
@@ -254,7 +257,7 @@ func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.
 	out := status.Channel{
 		Protocol: protocol, Sent: status.Of(c.Sent), Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
 		Unknown: status.Of(c.Unknown), Refused: status.Of(c.Refused), Expired: status.Of(c.Expired), Complete: status.Of(c.Complete), AgeSeconds: seconds(c.Age),
-		Keys: status.Of(uint64(c.Keys)), SourceState: sourceState(c.State), SourceReason: c.Reason,
+		Keys: status.Of(uint64(c.Keys)), Valueless: status.Of(uint64(c.Over)), SourceState: sourceState(c.State), SourceReason: c.Reason,
 	}
 	if err := b.link.Ready(); err != nil {
 		out.SourceReason = fmt.Sprintf("%v; last known: %s %s", err, out.SourceState, c.Reason)

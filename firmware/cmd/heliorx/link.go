@@ -11,13 +11,15 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/role"
+	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/receive"
 )
 
 // openLink opens the medium, receiving only, and puts a link on it.
 func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.Logger) (*pipeline.Link, error) {
-	c := pipeline.Config{Key: key, Anchor: anchor, StaleAfter: cfg.StaleAfter, Log: log}
+	c := pipeline.Config{Key: key, Anchor: anchor, StaleAfter: cfg.StaleAfter, Log: log,
+		Budget: &mirror.Budget{Channel: int(cfg.Memory.ChannelState), Total: int(cfg.Memory.State)}}
 	descriptor, handed, err := role.HandedLink()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -48,10 +49,17 @@ func main() {
 	}, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// besideState is what the role may take beside its channels' state before the
+// garbage collector works harder: sinks, sessions and what is not collected yet.
+const besideState = 140 << 20
+
 func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal) error {
 	cfg, _, err := config.LoadRX(path)
 	if err != nil {
 		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(cfg.Memory.State + besideState)
 	}
 	release, locked := store.Lock(cfg.State)
 	if errors.Is(locked, store.ErrInUse) {

@@ -29,8 +29,10 @@ const longWord = 259
 const datagramAhead = 500 * time.Microsecond
 
 // openLink opens the medium, transmitting only, and puts a link on it.
-func openLink(cfg config.Link, session *wire.Session, totals pipeline.Keeper, log *slog.Logger) (*pipeline.Link, error) {
+func openLink(whole config.TX, session *wire.Session, totals pipeline.Keeper, log *slog.Logger) (*pipeline.Link, error) {
+	cfg := whole.Link
 	c := pipeline.Config{
+		State: int(whole.Memory.State), ChannelState: int(whole.Memory.ChannelState),
 		Rate: cfg.Rate / 8, Overhead: cfg.Overhead, CarouselShare: datagramShare,
 		Ahead: datagramAhead, Session: session, Totals: totals, Log: log,
 	}

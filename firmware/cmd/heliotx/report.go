@@ -183,6 +183,9 @@ func (r *reporter) ready(runner *task.Runner) func() error {
 			case c.Partial:
 				reasons = append(reasons, fmt.Errorf("channel %s: the source's first picture has not been sent yet", c.Name))
 			}
+			if c.StateFull > 0 {
+				reasons = append(reasons, fmt.Errorf("channel %s: %d values did not cross: more state than [memory] of this file lets it have; take fewer topics, or restart with more", c.Name, c.StateFull))
+			}
 		}
 		return errors.Join(reasons...)
 	}

@@ -19,20 +19,26 @@ func (c *Channel) Update(u *record.Update) {
 	if v != nil && v.seq >= u.Seq {
 		return // a page has brought this very value before, or a newer one
 	}
-	c.delivered(missed)
 	if u.Delete {
+		c.delivered(missed)
 		c.bury(u, v)
 		c.deliver(Update{Key: bytes.Clone(u.Key), Payload: bytes.Clone(u.Payload), Time: u.Time, Event: u.Event, Delete: true})
 		return
 	}
 	if v == nil {
+		if !c.roomFor(u.Key) {
+			c.came(missed, false)
+			return
+		}
 		v = c.add(u.Key)
 	}
+	kept := c.fit(v, len(u.Payload))
+	c.came(missed, kept)
 	if v.born != u.Born {
 		c.changed = max(c.changed, u.Born)
 	}
 	c.bind(v, u.Born)
-	c.set(v, &record.Entry{Seq: u.Seq, Time: u.Time, Payload: u.Payload}, u.Event)
+	c.set(v, &record.Entry{Seq: u.Seq, Time: u.Time, Payload: u.Payload}, u.Event, kept)
 }
 
 // Batch takes new values of keys that are known by their births.
@@ -50,8 +56,9 @@ func (c *Channel) change(e *record.Entry) {
 			c.counts.Lost++
 		}
 	case v.seq < e.Seq:
-		c.delivered(missed)
-		c.set(v, e, false)
+		kept := c.fit(v, len(e.Payload))
+		c.came(missed, kept)
+		c.set(v, e, false, kept)
 	}
 }
 
@@ -95,8 +102,15 @@ func (c *Channel) delivered(unknown bool) {
 }
 
 // set makes e the newest value, and delivers it unless a restarted transmitter
-// only repeats what is known.
-func (c *Channel) set(v *value, e *record.Entry, event bool) {
+// only repeats what is known. A value for which fit found no room is not kept.
+func (c *Channel) set(v *value, e *record.Entry, event, kept bool) {
+	if !kept {
+		v.payload, v.time, v.seq, v.ghost = nil, 0, e.Seq, true
+		if e.Seq > c.gap {
+			v.round = c.round.id
+		}
+		return
+	}
 	same := !event && v.seq == 0 && !v.ghost && v.time == e.Time && bytes.Equal(v.payload, e.Payload)
 	v.payload, v.time, v.seq, v.ghost = bytes.Clone(e.Payload), e.Time, e.Seq, false
 	if e.Seq > c.gap {
@@ -111,6 +125,7 @@ func (c *Channel) set(v *value, e *record.Entry, event bool) {
 func (c *Channel) add(key []byte) *value {
 	v := &value{key: string(key), ghost: true}
 	c.keys[v.key] = v
+	c.book(len(v.key) + keyOverhead)
 	delete(c.graves, v.key)
 	return v
 }
@@ -132,6 +147,8 @@ func (c *Channel) bind(v *value, born uint64) {
 
 func (c *Channel) remove(v *value) {
 	c.bind(v, 0)
+	c.fit(v, 0)
+	c.book(-len(v.key) - keyOverhead)
 	delete(c.keys, v.key)
 }
 

@@ -34,6 +34,13 @@
 // key whose newest value is still on its way: the key is noted, for the batch
 // that brings the value will not name it.
 //
+// # Memory
+//
+// What a channel keeps of keys and values has a budget (budget.go). A value that
+// does not fit is lost, and its key is kept without one, so that the picture can
+// still be told to be complete but for those; a key that does not fit is not
+// kept, and the picture is not complete.
+//
 // The package is pure: no I/O, no goroutine, no clock. It refuses to
 // interpret keys and payloads.
 package mirror
@@ -71,6 +78,10 @@ type Channel struct {
 	excess  uint64 // of them, what the transmitter does not remember
 	exact   bool   // the account of earlier epochs has no gap of this receiver's making
 	counts  Counts
+	budget  *Budget // nil: no bound
+	bytes   int     // of keys and values
+	over    int     // keys for whose values there was no room
+	full    bool    // there was no room for a key
 }
 
 // value is the newest value of a key.
@@ -82,6 +93,7 @@ type value struct {
 	born    uint64 // 0: the key was not heard of in this epoch
 	round   uint32 // in which it was last heard of
 	ghost   bool   // all that is known is the key
+	over    bool   // there was no room for its value
 }
 
 // grave remembers a deletion until no page made before it can arrive.
@@ -131,7 +143,7 @@ func (c *Channel) Begin(fromStart bool) {
 	c.earlier = c.counts.numbered() + c.before
 	c.exact = c.exact && !c.doubt
 	c.expect, c.gap, c.joined, c.settled, c.changed = 0, 0, 0, 0, 0
-	c.heard, c.doubt = false, false
+	c.heard, c.doubt, c.full = false, false, false
 	c.totals = record.Totals{State: c.totals.State, Reason: c.totals.Reason}
 	if fromStart {
 		c.expect = 1
@@ -174,7 +186,9 @@ func (c *Channel) Continue(a Account, exact bool) {
 // that those which went away meanwhile are found and their deletion delivered.
 func (c *Channel) Recall(keys [][]byte) {
 	for _, key := range keys {
-		c.keys[string(key)] = &value{key: string(key), ghost: true}
+		if c.keys[string(key)] == nil && c.roomFor(key) {
+			c.add(key)
+		}
 	}
 }
 
@@ -199,13 +213,15 @@ type Status struct {
 	Reason     string
 	Keys       int
 	Mismatches uint64 // rounds whose manifest disagreed
+	Over       int    // keys without their values, for which the budget has no room
+	Full       bool   // there is no room for Over's values, or for a key
 }
 
 // Status returns the channel's account.
 func (c *Channel) Status() Status {
 	s := Status{
 		Counts: c.counts, Complete: c.round.complete, Partial: c.totals.Partial, State: c.totals.State,
-		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches,
+		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 || c.full,
 	}
 	s.Conflated = c.before + c.totals.Conflated
 	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated

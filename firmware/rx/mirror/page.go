@@ -40,6 +40,9 @@ func (c *Channel) entry(p *record.Page, e *record.Entry, round uint32) {
 		if g, dead := c.graves[string(e.Key)]; dead && g.seq > p.Seq {
 			return // the page is older than the deletion
 		}
+		if !c.roomFor(e.Key) {
+			return // its live record counts as lost
+		}
 		v = c.add(e.Key)
 		v.round = round
 	}
@@ -47,11 +50,15 @@ func (c *Channel) entry(p *record.Page, e *record.Entry, round uint32) {
 	h, held := c.held.take(e.Born)
 	switch {
 	case held && (h.Seq >= e.Seq || e.Seq >= c.expect):
-		c.delivered(true)
-		c.set(v, &h, false)
+		kept := c.fit(v, len(h.Payload))
+		c.came(true, kept)
+		c.set(v, &h, false, kept)
 	case e.Seq < c.expect:
-		c.late(e.Seq)
-		c.set(v, e, false)
+		kept := c.fit(v, len(e.Payload))
+		if kept {
+			c.late(e.Seq)
+		}
+		c.set(v, e, false, kept)
 	}
 }
 

@@ -32,6 +32,9 @@ func (l *Link) Channel(name string, s sink.Sink) *Picture {
 	c := &channel{name: name, mirror: mirror.New(func(u mirror.Update) {
 		s.Deliver(sink.Update{Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete})
 	})}
+	if l.config.Budget != nil {
+		c.mirror.Bound(l.config.Budget)
+	}
 	l.channels[record.ChannelID(name)] = c
 	l.names = append(l.names, name)
 	return &Picture{link: l, channel: c}

@@ -23,6 +23,7 @@ import (
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/receive"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	Key        wire.PairKey
 	Anchor     receive.Anchor
 	StaleAfter time.Duration
+	Budget     *mirror.Budget // of the channels' state; nil: no bound
 	// Synchronizer turns a medium's bytes into frames, where it has no frames
 	// of its own; deliver is called during both. Idle says that the line is silent.
 	Synchronizer interface {

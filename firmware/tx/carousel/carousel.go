@@ -19,6 +19,7 @@ type Table struct {
 	order []*entry // by birth; the dead stay until they outnumber the living
 	dead  int
 	hash  uint64
+	bytes int // of live keys and values
 
 	scratch []byte // entries of the page being made
 }
@@ -42,6 +43,9 @@ func (t *Table) Born(key []byte) uint64 {
 	return 0
 }
 
+// Bytes returns the bytes of all keys and values.
+func (t *Table) Bytes() int { return t.bytes }
+
 // Size returns the bytes of a key and its value, and whether the key is live.
 func (t *Table) Size(key []byte) (bytes int, live bool) {
 	e := t.byKey[string(key)]
@@ -63,7 +67,9 @@ func (t *Table) Set(key, payload []byte, time int64, seq uint64) (born uint64) {
 		t.byKey[string(key)] = e
 		t.order = append(t.order, e)
 		t.hash += record.KeyHash(key, seq)
+		t.bytes += len(key)
 	}
+	t.bytes += len(payload) - len(e.payload)
 	e.payload, e.time, e.seq = payload, time, seq
 	return e.born
 }
@@ -76,6 +82,7 @@ func (t *Table) Delete(key []byte) {
 	}
 	delete(t.byKey, string(key))
 	t.hash -= record.KeyHash(key, e.born)
+	t.bytes -= len(e.key) + len(e.payload)
 	e.seq, e.payload, e.key = 0, nil, nil
 	if t.dead++; t.dead > len(t.byKey)+64 {
 		t.order = slices.DeleteFunc(t.order, func(e *entry) bool { return e.seq == 0 })

@@ -43,6 +43,8 @@ type Config struct {
 	Overhead      float64       // floor of parity ÷ source frames
 	CarouselShare float64       // of the line
 	Ahead         time.Duration // how long the medium may be busy with what it was given
+	ChannelState  int           // bytes of state in one channel, at most; 0: send's default
+	State         int           // … in all channels
 	Session       *wire.Session
 	// Encode appends the medium's own form of a frame, where it has one.
 	Encode func(dst, frame []byte) []byte
@@ -103,7 +105,10 @@ const (
 // New returns a link that is not running yet. Ports may be used at once.
 func New(c Config, medium Transmitter) *Link {
 	start := time.Now()
-	limits := send.Limits{Beside: int(c.Rate * beside.Seconds()), Held: min(max(int(c.Rate*held.Seconds()), leastHeld), mostHeld)}
+	limits := send.Limits{
+		ChannelState: c.ChannelState, State: c.State,
+		Beside: int(c.Rate * beside.Seconds()), Held: min(max(int(c.Rate*held.Seconds()), leastHeld), mostHeld),
+	}
 	mux := send.NewMux(send.MuxConfig{Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start, Limits: limits})
 	return &Link{
 		config: c, medium: medium, mux: mux,

@@ -44,13 +44,30 @@ func (m *Mux) admit(c *Channel, r *Record) error {
 	if r.Key == nil {
 		return nil
 	}
-	before := c.claimed(r.Key)
-	more := r.claim().minus(before)
-	if more.keys > 0 && c.claims.keys >= m.limits.Keys {
+	more := r.claim().minus(c.claimed(r.Key))
+	switch l := &m.limits; {
+	case more.keys > 0 && c.claims.keys >= l.Keys,
+		more.bytes > 0 && (c.claims.bytes+more.bytes > l.ChannelState || m.state+more.bytes > l.State),
+		!r.Event && !r.Delete && m.bytes()+r.size() > l.State+l.Queued:
 		return ErrStateFull
 	}
-	c.claims = c.claims.plus(more)
+	m.book(c, more)
 	return nil
+}
+
+// book adds to what a channel's state claims.
+func (m *Mux) book(c *Channel, more claims) {
+	c.claims = c.claims.plus(more)
+	m.state += more.bytes
+}
+
+// bytes returns what all channels have, sent and waiting: while a new value of a
+// key waits, the carousel still has the old one.
+func (m *Mux) bytes() (n int) {
+	for _, c := range m.channels {
+		n += c.table.Bytes() + c.queue.bytes
+	}
+	return n
 }
 
 // refuse accounts for a record that the channel cannot take: it uses up a
@@ -71,23 +88,41 @@ func (m *Mux) take(c *Channel) Record {
 	c.tellRoom(m.limits.Held)
 	if r.Key != nil && !newest && c.queue.pending[string(r.Key)] == nil {
 		// What was newer was dropped, or overtook it: this one becomes the state.
-		c.claims = c.claims.plus(r.claim()).minus(c.claimed(r.Key))
+		m.book(c, r.claim().minus(c.claimed(r.Key)))
 	}
 	return r
 }
 
-// makeRoom drops loose events until there is room, and returns them: each uses up
-// a number, so that the receiver counts it as lost without being told.
+// makeRoom drops loose events of a channel, or of the one that has most of them,
+// until there is room, and returns them: each uses up a number, so that the
+// receiver counts it as lost without being told.
 func (m *Mux) makeRoom(c *Channel) (dropped []Record) {
 	for c.queue.full(m.limits.Beside) {
-		if r, gone := c.queue.dropOldest(); gone {
-			dropped = append(dropped, r)
-		}
+		dropped = m.drop(c, dropped)
 	}
-	c.seq += uint64(len(dropped))
-	c.dropped += uint64(len(dropped))
-	m.classes[c.class].waiting -= len(dropped)
-	return dropped
+	for {
+		all, most := 0, c
+		for _, c := range m.channels {
+			if all += c.queue.loose; c.queue.loose > most.queue.loose {
+				most = c
+			}
+		}
+		if all <= m.limits.Queued || most.queue.events.n <= 1 {
+			return dropped
+		}
+		dropped = m.drop(most, dropped)
+	}
+}
+
+func (m *Mux) drop(c *Channel, dropped []Record) []Record {
+	r, gone := c.queue.dropOldest()
+	if !gone {
+		return dropped
+	}
+	c.seq++
+	c.dropped++
+	m.classes[c.class].waiting--
+	return append(dropped, r)
 }
 
 // Room returns a channel that is closed once c has room for a held event.

@@ -76,8 +76,57 @@ func TestClaimsAreExact(t *testing.T) {
 		for i := range 12 {
 			want = want.plus(c.claimed(fmt.Append(nil, i)))
 		}
-		if c.claims != want {
-			t.Fatalf("step %d: got %+v, want %+v", step, c.claims, want)
+		if c.claims != want || m.state != want.bytes {
+			t.Fatalf("step %d: got %+v and %d in all, want %+v", step, c.claims, m.state, want)
 		}
+	}
+}
+
+// TestStateHasABound checks the bytes that a channel's state may take, and all
+// channels' together; what does not fit counts, and what is there stays.
+func TestStateHasABound(t *testing.T) {
+	const size = 10_000 - stateOverhead - 2
+	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{ChannelState: 50_000, State: 70_000}})
+	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
+	fill := func(c *Channel, event bool) (n int) {
+		for i := range 10 {
+			_, err := m.Put(c, Record{Key: fmt.Appendf(nil, "%02d", i), Payload: make([]byte, size), Event: event})
+			if err == nil {
+				n++
+			} else if !errors.Is(err, ErrStateFull) {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	if got := fill(a, false); got != 5 {
+		t.Errorf("one channel: got %d keys, want 5", got)
+	}
+	if got := fill(b, true); got != 2 {
+		t.Errorf("both channels: got %d keys of the second, want 2", got)
+	}
+	if got := fill(a, false); got != 5 {
+		t.Errorf("new values of the same size: got %d, want all 5", got)
+	}
+	mustPut(t, m, a, Record{Key: []byte("00"), Delete: true})
+	mustPut(t, m, b, Record{Key: []byte("99"), Payload: make([]byte, size)})
+	if got := m.Counts(b).StateFull; got != 8 {
+		t.Errorf("got %d refused, want 8", got)
+	}
+	mustPut(t, m, b, ev("an event without a key is no state"))
+}
+
+// TestEventsShareTheirSpace checks that all channels' events have one bound, and
+// that the channel that has most of them drops its own.
+func TestEventsShareTheirSpace(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{Queued: 100_000}})
+	loud, still := m.Channel("loud", wire.LowLatency), m.Channel("still", wire.LowLatency)
+	mustPut(t, m, still, ev("kept"))
+	for range 200 {
+		mustPut(t, m, loud, Record{Payload: make([]byte, 1000), Event: true})
+	}
+	mustPut(t, m, still, ev("kept"))
+	if l, s := m.Counts(loud), m.Counts(still); l.Dropped < 100 || s.Dropped != 0 || m.bytes() > 100_000 {
+		t.Errorf("got %d and %d dropped, %d bytes; want the loud channel's alone, at most 100,000", l.Dropped, s.Dropped, m.bytes())
 	}
 }

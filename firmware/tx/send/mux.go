@@ -36,6 +36,7 @@ type Mux struct {
 	clockSet bool
 	scratch  []byte
 	limits   Limits
+	state    int // bytes that the state of all channels claims
 }
 
 // class is what a mux knows of one of the two streams of frames.

@@ -37,20 +37,32 @@ var (
 // Our own bounds of one channel's queue.
 const (
 	MaxQueuedEvents = 200_000
-	MaxQueuedBytes  = 32 << 20
+	MaxQueuedBytes  = 24 << 20
 	MaxHeldEvents   = 10_000
 )
 
 // Limits bound what channels may have. A zero field stands for its default.
 type Limits struct {
-	Keys   int // of one channel
-	Held   int // bytes of a channel's held events from which on there is no room for another
-	Beside int // bytes of loose events that may wait beside held ones in a channel
+	Keys         int // of one channel
+	ChannelState int // bytes that the newest values of one channel's keys take
+	State        int // … of all channels
+	Queued       int // bytes of loose events in all channels
+	Held         int // bytes of a channel's held events from which on there is no room for another
+	Beside       int // bytes of loose events that may wait beside held ones in a channel
 }
 
 func (l Limits) orDefault() Limits {
 	if l.Keys == 0 {
 		l.Keys = 1_000_000
+	}
+	if l.ChannelState == 0 {
+		l.ChannelState = 64 << 20
+	}
+	if l.State == 0 {
+		l.State = 80 << 20
+	}
+	if l.Queued == 0 {
+		l.Queued = MaxQueuedBytes
 	}
 	if l.Held == 0 {
 		l.Held = 8 << 20

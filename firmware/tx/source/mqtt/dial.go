@@ -39,6 +39,7 @@ func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead 
 	if err != nil {
 		return nil, err
 	}
+	tcp, _ := conn.(*net.TCPConn)
 	secure, err := tlsConfig(cfg)
 	if err == nil && secure != nil {
 		t := tls.Client(conn, secure)
@@ -49,5 +50,5 @@ func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead 
 		_ = conn.Close()
 		return nil, err
 	}
-	return newGuard(conn, l, t, dead), nil
+	return newGuard(conn, tcp, l, t, dead), nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Types of control packets (MQTT 5.0 §2.1.2).
@@ -52,11 +54,16 @@ func limit3() limit { return limit{types: answers, packet: maxPacket} }
 // what it read was not handed over.
 type guard struct {
 	net.Conn
+	tcp     *net.TCPConn // below it
 	in, out flow
 	unread  window
 	suback  atomic.Int64 // bytes of a SUBACK after the fixed header, at most; 0: as of any packet
 	reading atomic.Bool  // it waits for the broker, not for us
-	dead    func(error)  // a library may miss that its connection is lost as it begins
+	arrived atomic.Int64 // bytes
+	skim    *skimmer     // nil: the library gets everything
+	buffer  []byte
+	ready   []byte      // of what was read, what the library has not got yet
+	dead    func(error) // a library may miss that its connection is lost as it begins
 	writing sync.Mutex
 	closed  chan struct{}
 	close   sync.Once
@@ -83,9 +90,9 @@ type flow struct {
 	left  int64 // … of which this is not read yet
 }
 
-func newGuard(conn net.Conn, l limit, t *traffic, dead func(error)) *guard {
+func newGuard(conn net.Conn, tcp *net.TCPConn, l limit, t *traffic, dead func(error)) *guard {
 	own := limit{types: math.MaxUint16, packet: math.MaxInt64}
-	g := &guard{Conn: conn, in: flow{limit: l, seen: &t.in}, out: flow{limit: own, seen: &t.out}, dead: dead, closed: make(chan struct{})}
+	g := &guard{Conn: conn, tcp: tcp, in: flow{limit: l, seen: &t.in}, out: flow{limit: own, seen: &t.out}, dead: dead, closed: make(chan struct{})}
 	g.in.begun, g.in.ended = g.checkSuback, g.unread.read
 	return g
 }
@@ -134,27 +141,36 @@ func (g *guard) ping(w io.Writer) {
 }
 
 // patience returns a context that ends with errAnswer when the broker has not
-// answered for d, not counting the time for which nothing was read from it.
+// answered for d, not counting the time for which nothing was read from it, or
+// in which it sent something else, though no more than mostPatience of that.
 func (g *guard) patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	const steps = 50
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		ticker := time.NewTicker(d / steps)
 		defer ticker.Stop()
-		for n := 0; n < steps; {
+		before := g.arrived.Load()
+		for silent, busy := 0, 0; silent < steps && time.Duration(busy) < mostPatience/(d/steps); {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if g.reading.Load() {
-					n++
-				}
+			}
+			switch now := g.arrived.Load(); {
+			case now != before:
+				before = now
+				busy++
+			case g.reading.Load():
+				silent++
 			}
 		}
 		cancel(errAnswer)
 	}()
 	return ctx, func() { cancel(context.Canceled) }
 }
+
+// mostPatience is how long a broker may send other things than an answer.
+const mostPatience = 10 * time.Minute
 
 // Errors that end a connection.
 var (
@@ -166,25 +182,62 @@ var (
 const silence = keepAlive + pingPatience + time.Second
 
 func (g *guard) Read(p []byte) (int, error) {
-	if !g.unread.wait(g.closed) {
-		return 0, net.ErrClosed
+	for len(g.ready) == 0 {
+		if err := g.fill(); err != nil {
+			g.dead(err)
+			return 0, err
+		}
 	}
-	if err := g.SetReadDeadline(time.Now().Add(silence)); err != nil {
+	n := copy(p, g.ready)
+	g.ready = g.ready[n:]
+	if err := g.in.pass(p[:n]); err != nil {
+		g.dead(err)
 		return 0, err
 	}
+	return n, nil
+}
+
+// bufferSize is what is read at once: libraries read byte by byte.
+const bufferSize = 64 << 10
+
+// fill waits until there is room for more, and for the broker.
+func (g *guard) fill() error {
+	if !g.unread.wait(g.closed) {
+		return net.ErrClosed
+	}
+	g.acknowledgeAtOnce()
+	if g.buffer == nil {
+		g.buffer = make([]byte, bufferSize)
+	}
+	if err := g.SetReadDeadline(time.Now().Add(silence)); err != nil {
+		return err
+	}
 	g.reading.Store(true)
-	n, err := g.Conn.Read(p)
+	n, err := g.Conn.Read(g.buffer)
 	g.reading.Store(false)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errAnswer
+	g.arrived.Add(int64(n))
+	if g.ready = g.buffer[:n]; g.skim != nil {
+		g.ready = g.skim.filter(g.ready)
 	}
-	if bad := g.in.pass(p[:n]); bad != nil {
-		n, err = 0, bad
+	switch {
+	case n > 0:
+		return nil // an error comes again
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errAnswer
 	}
-	if err != nil {
-		g.dead(err)
+	return err
+}
+
+// acknowledgeAtOnce keeps the kernel from waiting for something to send with an
+// acknowledgement (tcp(7), TCP_QUICKACK), while a broker with Nagle's algorithm
+// waits for that acknowledgement with its next small packet.
+func (g *guard) acknowledgeAtOnce() {
+	if g.tcp == nil {
+		return
 	}
-	return n, err
+	if raw, err := g.tcp.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1) })
+	}
 }
 
 // pass follows the packets in b.

@@ -37,7 +37,6 @@ type picture struct {
 	mu    sync.Mutex
 	known map[string]mark     // topic → newest retained message that was put
 	lives map[string]struct{} // topics of which a live message came since watch; nil: nothing watches
-	same  map[string]struct{} // topics that were confirmed since watch
 	whole bool                // it was read to its end since the start
 
 	// On 3.1.1 a subscription brings retained messages that look like live ones,
@@ -160,33 +159,13 @@ func (p *picture) show(shown map[string]mark) {
 func (p *picture) watch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lives, p.same = map[string]struct{}{}, map[string]struct{}{}
+	p.lives = map[string]struct{}{}
 }
 
 func (p *picture) unwatch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lives, p.same = nil, nil
-}
-
-// confirm notes that the broker retains a topic, and reports whether it is known
-// as it is.
-func (p *picture) confirm(topic string, mk mark) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	before, ok := p.known[topic]
-	if ok = ok && before.same(mk); ok && p.same != nil {
-		p.same[topic] = struct{}{}
-	}
-	return ok
-}
-
-// seen reports whether the topic was confirmed since watch.
-func (p *picture) seen(topic string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.same[topic]
-	return ok
+	p.lives = nil
 }
 
 // answer takes what the broker retains of a topic that was asked for after

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,10 +16,12 @@ import (
 
 // Our own choices about reading what a broker retains.
 const (
-	askAtOnce    = 100       // topics in one SUBSCRIBE
+	askAtOnce    = 500       // topics in one SUBSCRIBE; mosquitto as Debian ships it queues 1,000 messages
+	askBytes     = 64 << 10  // … and their bytes
 	readAtOnce   = 1000      // Receive Maximum of the reader
 	mostTopics   = 500_000   // that are asked for
 	mostTopicLen = 32 << 20  // … and their bytes
+	mostPasses   = 5         // over the filters
 	rounds       = 3         // for topics that change while they are read
 	readerSuffix = "-reader" // of the client identifier
 )
@@ -29,18 +31,20 @@ var errTopics = fmt.Errorf("the broker retains more than %d topics; take fewer o
 
 // reader asks a broker for what it retains, over a connection of its own.
 //
-// First it subscribes to the configured filters with QoS 0, which brokers do not
-// queue as messages (mosquitto drops what exceeds max_queued_messages, and says
-// nothing), and learns which topics there are. Then it asks for each topic by
-// its name that was not known already as it is, to get the message with its QoS.
-// A topic that was known and is missing is asked for by its name with QoS 0: only
-// if the broker has no answer to that, the topic is deleted.
+// First it learns which topics there are: it subscribes to the configured filters
+// with QoS 0 and only skims what comes, until that brings no new topic. A broker
+// drops what exceeds its queue without a word (mosquitto as Debian ships it 1,000
+// messages), but of QoS 0 only as far as the client is slower than the broker. Then
+// it asks for each topic by its name, to get the message with its QoS; and for
+// those without an answer once more with QoS 0, of which none waits for an
+// acknowledgement. Only if the broker has no answer to that, a topic is deleted.
+// A topic that was not found does no harm: what was known is asked for all the same.
 type reader struct {
 	source *Source
 	acks   *acker
 
 	mu     sync.Mutex
-	names  map[string]struct{} // topics that the filters brought; nil: by name
+	names  map[string]struct{} // topics that the filters brought
 	bytes  int                 // of names
 	asked  map[string]struct{} // topics without an answer
 	again  []string            // topics that changed meanwhile
@@ -56,7 +60,8 @@ func (s *Source) read(ctx context.Context, h how) error {
 	}
 	r := &reader{source: s, acks: newAcker(new(atomic.Uint64))}
 	defer r.acks.close()
-	c, err := s.connectAs(ctx, h, role{id: s.cfg.ClientID + readerSuffix, clean: true, window: readAtOnce, message: r.message, traffic: &traffic{}})
+	skim := &skimmer{topic: r.name}
+	c, err := s.connectAs(ctx, h, role{id: s.cfg.ClientID + readerSuffix, clean: true, window: readAtOnce, message: r.message, traffic: &traffic{}, skim: skim})
 	if err != nil {
 		return err
 	}
@@ -66,7 +71,7 @@ func (s *Source) read(ctx context.Context, h how) error {
 	s.show()
 	s.picture.watch()
 	defer s.picture.unwatch()
-	topics, err := r.discover(ctx, c, filters)
+	topics, err := r.discover(ctx, c, filters, skim)
 	for round := 0; err == nil && len(topics) > 0 && round < rounds; round++ {
 		topics, err = r.askFor(ctx, c, topics)
 	}
@@ -113,19 +118,23 @@ func (s *Source) known() map[string]struct{} {
 	return known
 }
 
-// discover subscribes to the filters and returns the topics to ask for.
-func (r *reader) discover(ctx context.Context, c connection, filters []string) (topics []string, err error) {
-	r.mu.Lock()
-	r.names, r.last = map[string]struct{}{}, time.Now()
-	r.mu.Unlock()
-	if err := c.subscribe(ctx, filters, 0); err != nil {
-		return nil, fmt.Errorf("subscribing: %w", err)
-	}
-	if err := r.quiet(ctx, c); err != nil {
-		return nil, err
-	}
-	if err := c.unsubscribe(ctx, filters); err != nil {
-		return nil, fmt.Errorf("unsubscribing: %w", err)
+// discover subscribes to the filters until that brings no new topic, and returns
+// all topics that are known then.
+func (r *reader) discover(ctx context.Context, c connection, filters []string, skim *skimmer) (topics []string, err error) {
+	skim.on.Store(true)
+	defer skim.on.Store(false)
+	r.names = map[string]struct{}{}
+	for pass, found := 0, -1; pass < mostPasses && found < r.found(); pass++ {
+		found = r.found()
+		if err := c.subscribe(ctx, filters, 0); err != nil {
+			return nil, fmt.Errorf("subscribing: %w", err)
+		}
+		if err := r.quiet(ctx, c); err != nil {
+			return nil, err
+		}
+		if err := c.unsubscribe(ctx, filters); err != nil {
+			return nil, fmt.Errorf("unsubscribing: %w", err)
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,18 +143,37 @@ func (r *reader) discover(ctx context.Context, c connection, filters []string) (
 	}
 	known := r.source.known()
 	for topic := range r.names {
-		delete(known, topic)
-		if !r.source.picture.seen(topic) {
-			topics = append(topics, topic)
-		}
+		known[topic] = struct{}{}
 	}
 	r.names = nil
 	for topic := range known {
-		if subscribed(topic, r.source.cfg.Topics) {
+		if payload.ValidTopic(topic) && subscribed(topic, r.source.cfg.Topics) {
 			topics = append(topics, topic)
 		}
 	}
 	return topics, nil
+}
+
+func (r *reader) found() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.names)
+}
+
+// name notes a topic that the filters brought.
+func (r *reader) name(topic []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = time.Now()
+	if _, ok := r.names[string(topic)]; ok || r.failed != nil {
+		return
+	}
+	if len(r.names) >= mostTopics || r.bytes+len(topic) > mostTopicLen {
+		r.failed = errTopics
+		return
+	}
+	r.names[string(topic)] = struct{}{}
+	r.bytes += len(topic)
 }
 
 // askFor asks for topics by their names, and deletes those that the broker has
@@ -184,14 +212,31 @@ func (r *reader) missing() (topics []string) {
 	return topics
 }
 
+// some cuts topics into what is asked for at once.
+func some(topics []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for len(topics) > 0 {
+			n, bytes := 1, len(topics[0])
+			for n < min(len(topics), askAtOnce) && bytes+len(topics[n]) <= askBytes {
+				bytes += len(topics[n])
+				n++
+			}
+			if !yield(topics[:n]) {
+				return
+			}
+			topics = topics[n:]
+		}
+	}
+}
+
 // ask subscribes to topics by their names, some at once.
 func (r *reader) ask(ctx context.Context, c connection, topics []string) error {
-	for some := range slices.Chunk(topics, askAtOnce) {
-		if err := c.subscribe(ctx, some, 2); err != nil {
-			return fmt.Errorf("asking for %d topics: %w", len(some), err)
+	for part := range some(topics) {
+		if err := c.subscribe(ctx, part, 2); err != nil {
+			return fmt.Errorf("asking for %d topics: %w", len(part), err)
 		}
-		if err := c.unsubscribe(ctx, some); err != nil {
-			return fmt.Errorf("asking for %d topics: %w", len(some), err)
+		if err := c.unsubscribe(ctx, part); err != nil {
+			return fmt.Errorf("asking for %d topics: %w", len(part), err)
 		}
 	}
 	return r.quiet(ctx, c)
@@ -200,16 +245,16 @@ func (r *reader) ask(ctx context.Context, c connection, topics []string) error {
 // insist asks with QoS 0, of which no message waits for an acknowledgement, and
 // stays subscribed until all answers must be there.
 func (r *reader) insist(ctx context.Context, c connection, topics []string) error {
-	for some := range slices.Chunk(topics, askAtOnce) {
-		if err := c.subscribe(ctx, some, 0); err != nil {
-			return fmt.Errorf("asking for %d topics again: %w", len(some), err)
+	for part := range some(topics) {
+		if err := c.subscribe(ctx, part, 0); err != nil {
+			return fmt.Errorf("asking for %d topics again: %w", len(part), err)
 		}
 	}
 	if err := r.quiet(ctx, c); err != nil {
 		return err
 	}
-	for some := range slices.Chunk(topics, askAtOnce) {
-		if err := c.unsubscribe(ctx, some); err != nil {
+	for part := range some(topics) {
+		if err := c.unsubscribe(ctx, part); err != nil {
 			return fmt.Errorf("unsubscribing: %w", err)
 		}
 	}
@@ -217,8 +262,12 @@ func (r *reader) insist(ctx context.Context, c connection, topics []string) erro
 }
 
 // quiet waits until no retained message has come for a while and the broker has
-// answered after that, so that no answer is on its way.
+// answered after that, so that no answer is on its way: brokers may send retained
+// messages after they have said that they will.
 func (r *reader) quiet(ctx context.Context, c connection) error {
+	r.mu.Lock()
+	r.last = time.Now()
+	r.mu.Unlock()
 	for {
 		if err := c.barrier(ctx); err != nil {
 			return fmt.Errorf("asking whether that was all: %w", err)
@@ -254,10 +303,6 @@ func (r *reader) message(m *payload.Message, o origin) {
 	}
 	encoded := m.Append(nil)
 	mk := s.picture.mark(m, encoded)
-	if r.names != nil {
-		r.name(m.Topic, mk)
-		return
-	}
 	if _, ok := r.asked[m.Topic]; !ok {
 		return
 	}
@@ -265,22 +310,6 @@ func (r *reader) message(m *payload.Message, o origin) {
 	if !s.state(m, mk, encoded) {
 		r.again = append(r.again, m.Topic)
 	}
-}
-
-// name notes a topic that the filters brought, unless it is known as it is.
-func (r *reader) name(topic string, mk mark) {
-	if r.source.picture.confirm(topic, mk) {
-		r.source.stats.Skipped.Add(1)
-	}
-	if _, ok := r.names[topic]; ok {
-		return
-	}
-	if len(r.names) >= mostTopics || r.bytes+len(topic) > mostTopicLen {
-		r.failed = errTopics
-		return
-	}
-	r.names[topic] = struct{}{}
-	r.bytes += len(topic)
 }
 
 // state puts what the broker retains of a topic. It returns false when a live

@@ -156,6 +156,7 @@ type role struct {
 	window  uint16 // Receive Maximum
 	message func(*payload.Message, origin)
 	traffic *traffic
+	skim    *skimmer // nil: all messages are handed over
 }
 
 // nowhere is a filter that nobody subscribed to.

@@ -45,6 +45,7 @@ func (s *Source) connect3(ctx context.Context, r role, level uint) (connection, 
 		if err != nil {
 			return nil, err
 		}
+		g.skim = r.skim
 		c.guard = g
 		return g, nil
 	})

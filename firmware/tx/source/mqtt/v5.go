@@ -52,6 +52,7 @@ func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
 		return nil, err
 	}
 	c.guard = conn
+	conn.skim = r.skim
 	conn.unread.bound()
 	whole := packets.NewThreadSafeConn(conn)
 	var session session.SessionManager
