@@ -13,6 +13,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/opcua/transport"
 )
 
 // tokenSize is that of the secret in an AuthenticationToken, bytes.
@@ -208,7 +209,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 			s.about.locales = localesOf(req.LocaleIDs)
 		}
 		s.client = subscription.Client{
-			Session: s.number, User: user, Signed: peer.Mode != ua.MessageSecurityModeNone,
+			Session: s.number, User: user, Address: transport.Network(peer.Address), Signed: peer.Mode != ua.MessageSecurityModeNone,
 			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
 		}
 	}

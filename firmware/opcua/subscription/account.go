@@ -10,6 +10,7 @@ import (
 type account struct {
 	of   *account
 	most int64 // 0: what of allows
+	sure int64 // so much it may hold whatever of allows
 	held atomic.Int64
 }
 
@@ -18,11 +19,17 @@ func (a *account) take(n int64) bool {
 	if a == nil {
 		return true
 	}
-	if held := a.held.Add(n); n > 0 && a.most > 0 && held > a.most || !a.of.take(n) {
-		a.held.Add(-n)
-		return false
+	held := a.held.Add(n)
+	switch {
+	case n > 0 && a.most > 0 && held > a.most:
+	case a.of.take(n):
+		return true
+	case held <= a.sure:
+		a.of.force(n)
+		return true
 	}
-	return true
+	a.held.Add(-n)
+	return false
 }
 
 // force counts n bytes, fewer if n is negative, whatever the bounds.

@@ -347,7 +347,7 @@ func TestWhatATransferredSubscriptionHoldsGoesWithIt(t *testing.T) {
 	held := r.e.Stats().Held
 	again := &Client{Session: 2, User: alice.User, Encrypted: true, Signed: true}
 	r.ask(again, &ua.TransferSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
-	if got := r.e.session(again.Session).account.held.Load(); got != held || r.e.Stats().Held != held {
+	if got := r.e.session(again.Session, again.Address).account.held.Load(); got != held || r.e.Stats().Held != held {
 		t.Errorf("got %d bytes of the session and %d of all, want %d", got, r.e.Stats().Held, held)
 	}
 	r.e.SessionClosed(alice.Session, true)

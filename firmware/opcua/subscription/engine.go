@@ -3,6 +3,7 @@ package subscription
 import (
 	"context"
 	"hash/maphash"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ type Client struct {
 	Session           uint32 // number of the session, never 0
 	User              string // tells users apart; the same one may take subscriptions over
 	Encrypted, Signed bool   // the channel
+	// Address is where the client is; all its sessions together do not take what others
+	// need. The zero Addr has no such bound.
+	Address netip.Addr
 }
 
 // Nodes is what the engine needs of its server.
@@ -55,6 +59,7 @@ type Engine struct {
 	mu       sync.Mutex
 	subs     map[uint32]*subscription
 	sessions map[uint32]*session
+	homes    map[netip.Addr]*home
 	lastSub  uint32
 	sampled  agenda // items whose changes nobody pushes
 
@@ -81,7 +86,7 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	e := &Engine{
-		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{},
+		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{}, homes: map[netip.Addr]*home{},
 		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes), total: account{most: cfg.Limits.Held},
 	}
 	return e

@@ -15,6 +15,8 @@ type Limits struct {
 	Items                   int           // in total, 140 000
 	ItemsPerSubscription    int           // 100 000
 	ItemsPerSession         int           // five sevenths of Items
+	ItemsPerAddress         int           // six sevenths of Items
+	SubscriptionsPerAddress int           // three quarters of Subscriptions
 	Operations              int           // in one request, 10 000
 	PublishPerSession       int           // requests that wait, 100
 	ItemsPerNode            int           // of one session, 100; of all together twenty times as many
@@ -24,6 +26,7 @@ type Limits struct {
 	EventQueue              uint32        // events of one item, 10 000
 	Held                    int64         // by all items, queues, filters, messages and requests that wait, bytes, 60 MiB
 	HeldPerSession          int64         // three quarters of Held
+	HeldPerAddress          int64         // seven eighths of Held
 	MinInterval             time.Duration // of publishing and sampling, 50 ms
 	MaxInterval             time.Duration // 1 h
 	Notifications           int           // in one message, 10 000
@@ -48,6 +51,8 @@ func (c Config) withDefaults() Config {
 	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
 	l.Items = cmp.Or(l.Items, 140_000)
 	l.ItemsPerSession = cmp.Or(l.ItemsPerSession, max(1, l.Items*5/7))
+	l.ItemsPerAddress = cmp.Or(l.ItemsPerAddress, max(1, l.Items*6/7))
+	l.SubscriptionsPerAddress = cmp.Or(l.SubscriptionsPerAddress, max(1, l.Subscriptions*3/4))
 	l.ItemsPerNode = cmp.Or(l.ItemsPerNode, 100)
 	l.EventItemsPerSession = cmp.Or(l.EventItemsPerSession, 100)
 	l.Links = cmp.Or(l.Links, 1000)
@@ -59,6 +64,7 @@ func (c Config) withDefaults() Config {
 	l.EventQueue = cmp.Or(l.EventQueue, 10_000)
 	l.Held = cmp.Or(l.Held, 60<<20)
 	l.HeldPerSession = cmp.Or(l.HeldPerSession, l.Held*3/4)
+	l.HeldPerAddress = cmp.Or(l.HeldPerAddress, l.Held*7/8)
 	l.MinInterval = cmp.Or(l.MinInterval, 50*time.Millisecond)
 	l.MaxInterval = cmp.Or(l.MaxInterval, time.Hour)
 	l.Notifications = cmp.Or(l.Notifications, 10_000)

@@ -69,6 +69,9 @@ func (k *call) room(it *item) bool {
 		mine += len(s.items)
 		events += s.events
 	}
+	if _, all := k.ofAddress(k.client.Address); all >= l.ItemsPerAddress {
+		return false
+	}
 	if mine >= l.ItemsPerSession || it.events && events >= l.EventItemsPerSession {
 		return false
 	}

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -17,13 +18,18 @@ type session struct {
 	waiting []*publish // requests, the oldest first
 	told    []status   // what is to be said of subscriptions that ended
 	account account
+	home    *home // nil: its address is not known
 }
 
 // session returns what a session has here, which begins with its first subscription.
-func (e *Engine) session(number uint32) *session {
+func (e *Engine) session(number uint32, address netip.Addr) *session {
 	se := e.sessions[number]
 	if se == nil {
 		se = &session{number: number, account: account{of: &e.total, most: e.cfg.Limits.HeldPerSession}}
+		if se.home = e.home(address); se.home != nil {
+			se.home.sessions++
+			se.account.of = &se.home.account
+		}
 		e.sessions[number] = se
 	}
 	return se
@@ -95,6 +101,9 @@ func (e *Engine) endSession(number uint32) {
 		return
 	}
 	delete(e.sessions, number)
+	if se.home != nil {
+		se.home.sessions--
+	}
 	for len(se.waiting) > 0 {
 		p := se.pop()
 		p.respond(channel.Fault(p.handle, ua.StatusBadSessionClosed, e.cfg.Now()))
@@ -196,7 +205,7 @@ func (e *Engine) tell(number uint32, st status) {
 	if number == 0 {
 		return // nobody is there to hear it
 	}
-	se := e.session(number)
+	se := e.session(number, netip.Addr{})
 	if len(se.told) < maxTold {
 		se.told = append(se.told, st)
 	}

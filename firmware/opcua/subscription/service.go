@@ -54,14 +54,15 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 func (k *call) createSubscription(req *ua.CreateSubscriptionRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.subs) >= k.cfg.Limits.Subscriptions || len(k.ofSession(k.client.Session)) >= k.cfg.Limits.SubscriptionsPerSession {
+	mine, _ := k.ofAddress(k.client.Address)
+	if len(k.subs) >= k.cfg.Limits.Subscriptions || mine >= k.cfg.Limits.SubscriptionsPerAddress || len(k.ofSession(k.client.Session)) >= k.cfg.Limits.SubscriptionsPerSession {
 		k.fault(ua.StatusBadTooManySubscriptions)
 		return
 	}
 	for k.lastSub++; k.lastSub == 0 || k.subs[k.lastSub] != nil; {
 		k.lastSub++
 	}
-	s := &subscription{id: k.lastSub, account: account{of: &k.session(k.client.Session).account}, session: k.client.Session, client: *k.client, enabled: req.PublishingEnabled, items: map[uint32]*item{}}
+	s := &subscription{id: k.lastSub, account: account{of: &k.session(k.client.Session, k.client.Address).account}, session: k.client.Session, client: *k.client, enabled: req.PublishingEnabled, items: map[uint32]*item{}}
 	k.revise(s, req.RequestedPublishingInterval, req.RequestedLifetimeCount, req.RequestedMaxKeepAliveCount, req.MaxNotificationsPerPublish, req.Priority)
 	s.due = k.cfg.Now().Add(s.interval)
 	k.subs[s.id] = s
@@ -159,7 +160,7 @@ func (k *call) transfer(n uint32, initial bool) *ua.TransferResult {
 	if old := s.session; old != k.client.Session {
 		s.mu.Lock()
 		s.session, s.client = k.client.Session, *k.client
-		s.account.move(&k.session(s.session).account)
+		s.account.move(&k.session(s.session, k.client.Address).account)
 		s.mu.Unlock()
 		k.tell(old, status{s.id, next(s.sequence), ua.StatusGoodSubscriptionTransferred})
 		k.abandon(old)

@@ -266,7 +266,7 @@ func TestClosedListenerLeavesNothing(t *testing.T) {
 func TestGateCountsNetworksOfIPv6(t *testing.T) {
 	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff")
 	other := netip.MustParseAddr("2001:db8:0:1::1")
-	if network(a) != network(b) || network(a) == network(other) {
-		t.Errorf("got %v %v %v: a client has a whole /64", network(a), network(b), network(other))
+	if Network(a) != Network(b) || Network(a) == Network(other) {
+		t.Errorf("got %v %v %v: a client has a whole /64", Network(a), Network(b), Network(other))
 	}
 }

@@ -87,7 +87,7 @@ type admitted struct {
 func (g *gate) admit(c *Conn, from netip.Addr) (evicted *Conn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := network(from)
+	key := Network(from)
 	full := true
 	switch {
 	case g.byAddress[key] >= g.perAddress:
@@ -156,8 +156,8 @@ func (g *gate) all() []admitted {
 	return slices.Clone(g.conns)
 }
 
-// network is what one client can hold many addresses of: a /64 of IPv6.
-func network(a netip.Addr) netip.Addr {
+// Network is what one client can hold many addresses of: a /64 of IPv6.
+func Network(a netip.Addr) netip.Addr {
 	if !a.Is6() {
 		return a
 	}
