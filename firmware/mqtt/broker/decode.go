@@ -30,12 +30,17 @@ const ConnectHeader = typeConnect << 4
 // Fault is why a connection ends: a reason code of MQTT 5.0 section 2.4.
 type Fault byte
 
-// Reason codes.
+// The reasons that a packet's framing may give.
+const (
+	Malformed     Fault = 0x81
+	ProtocolError Fault = 0x82
+	TooLarge      Fault = 0x95
+)
+
+// Other reason codes.
 const (
 	reasonGranted              = 0x00
 	reasonNoSubscription       = 0x11
-	Malformed            Fault = 0x81
-	ProtocolError        Fault = 0x82
 	badVersion           Fault = 0x84
 	badClientID          Fault = 0x85
 	badPassword          Fault = 0x86
@@ -47,7 +52,6 @@ const (
 	unknownID            Fault = 0x92
 	tooManyReceived      Fault = 0x93
 	badAlias             Fault = 0x94
-	TooLarge             Fault = 0x95
 	quotaExceeded        Fault = 0x97
 	noShared             Fault = 0x9e
 )
