@@ -62,7 +62,7 @@ func TestAnEndlessAddressSpaceFits(t *testing.T) {
 	m := newModel(nil, 48<<20)
 	e := &endless{}
 	var handles int
-	for range 3 { // with other nodes each time
+	for range 2 { // with other nodes each time
 		c := newCrawl(e, &selection.Patterns{}, 48<<20)
 		most := 0
 		if err := c.run(t.Context(), func(nodes []addrspace.Node) error {

@@ -60,7 +60,7 @@ type events struct {
 	merging    map[string]*event.Event // by EventId
 	order      []string                // of merging, the oldest first
 	held       int                     // bytes of merging
-	known      map[string]string       // EventId by key, of the conditions that are retained
+	known      map[string]string       // identity by key, of the conditions that are retained
 	refreshing map[string]bool         // keys that a refresh has brought so far; nil: none runs
 	faults     int
 }

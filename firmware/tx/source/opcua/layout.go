@@ -96,6 +96,7 @@ type joint struct {
 	missing  int
 	values   [][]byte
 	since    time.Time
+	size     int // bytes
 }
 
 // most that wait to be joined, and for how long.
@@ -132,9 +133,12 @@ func (l *listener) join(handle uint32, fields [][]byte, now time.Time) (whole []
 	j.missing--
 	for i, operand := range l.layout.groups[group] {
 		j.values[operand] = bytes.Clone(fields[i])
+		j.size += len(fields[i])
+		l.waiting += len(fields[i])
 	}
 	if j.missing == 0 {
 		l.joining = slices.Delete(l.joining, at, at+1)
+		l.waiting -= j.size
 		whole = append(whole, j)
 	}
 	return whole
@@ -142,8 +146,9 @@ func (l *listener) join(handle uint32, fields [][]byte, now time.Time) (whole []
 
 // overdue returns what has waited for too long, or is too much.
 func (l *listener) overdue(now time.Time) (list []*joint) {
-	for len(l.joining) > 0 && (len(l.joining) > maxJoining || now.Sub(l.joining[0].since) >= joinWithin) {
+	for len(l.joining) > 0 && (len(l.joining) > maxJoining || l.waiting > maxHeld || now.Sub(l.joining[0].since) >= joinWithin) {
 		list = append(list, l.joining[0])
+		l.waiting -= l.joining[0].size
 		l.joining = slices.Delete(l.joining, 0, 1)
 	}
 	return list

@@ -157,3 +157,15 @@ func TestAServerThatRefusesEveryFilterIsTold(t *testing.T) {
 		}
 	})
 }
+
+func TestEventsThatWaitForTheirPartsAreBounded(t *testing.T) {
+	follows(t, eventful(), func(p *plc, link *port) { p.clauses = 64 }, func(t *testing.T, p *plc, link *port, s *Source) {
+		for i := range 40 {
+			p.raise(t, strings.Repeat(fmt.Sprint(i%10), 8<<10), func(item int) bool { return item == 1 })
+			synctest.Wait()
+		}
+		if got := link.parsed(t); len(got) == 0 { // 40 events of 64 fields of 8 kB are more than may wait
+			t.Error("no event crossed before its time was over")
+		}
+	})
+}

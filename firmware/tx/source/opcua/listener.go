@@ -26,6 +26,7 @@ type listener struct {
 	layout  *layout
 	joints  sync.Mutex
 	joining []*joint // the oldest first
+	waiting int      // bytes of them
 }
 
 // Data implements client.Handler; there are no values in these subscriptions.
@@ -248,7 +249,8 @@ func (e *events) put(ev *event.Event) {
 // identity tells states of a condition apart, also of servers that use an EventId
 // again.
 func identity(ev *event.Event) string {
-	return string(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))
+	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))
+	return string(sum[:16])
 }
 
 // largeField is what a field of an event may have, in bytes, where the whole event
