@@ -234,7 +234,7 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 	}
 	next := filepath.Join(g.dir, "next.key")
 	g.tool("key", "new", next)
-	g.tool("key", "change", "--config", g.rxConf, "--for", "12s", next)
+	g.tool("key", "change", "--config", g.rxConf, "--for", "25s", next)
 	shown(g.rxConf, "accepted too until")
 	eventually(t, "RX accepts both", func() error {
 		if notesOf(t, g.rxStatus, "pair_key_added") == 0 {
