@@ -83,7 +83,7 @@ func TestAnAddressThatFloodsPushesOutItself(t *testing.T) {
 	for i := range 64 {
 		table.Add(i, netip.MustParseAddr("10.0.0.2"), start)
 	}
-	for i := range 100_000 {
+	for i := range 10_000 {
 		table.Add(1000+i, netip.MustParseAddr("10.0.0.1"), start.Add(time.Duration(i)))
 	}
 	for i := range 64 {
@@ -94,8 +94,8 @@ func TestAnAddressThatFloodsPushesOutItself(t *testing.T) {
 	if got := table.Len(); got != 192 {
 		t.Errorf("got %d connections left, want 192", got)
 	}
-	if got := table.Evicted(); got != 100_000-192 {
-		t.Errorf("got %d evicted, want %d", got, 100_000-192)
+	if got := table.Evicted(); got != 10_000-192 {
+		t.Errorf("got %d evicted, want %d", got, 10_000-192)
 	}
 }
 
