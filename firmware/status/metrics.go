@@ -22,7 +22,7 @@ func (s *Server) metrics() http.Handler {
 type collector struct {
 	snapshot func() Snapshot
 	build, up, ready,
-	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, valueless, source,
+	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, valueless, state, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
 	version, trial, update, certificate,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
@@ -48,6 +48,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		complete:     desc("channel_complete_bool", "1 when RX holds the whole picture.", "channel"),
 		age:          desc("channel_age_seconds", "Since the newest record.", "channel"),
 		keys:         desc("channel_live_keys", "Keys of live state.", "channel"),
+		state:        desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),
 		valueless:    desc("channel_valueless_keys", "Keys on RX whose values its [memory] has no room for.", "channel"),
 		source:       desc("channel_source_up_bool", "1 when the source in the plant is up.", "channel"),
 		frames:       desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
@@ -103,6 +104,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 		if ch.Keys != nil {
 			e.gauge(c.keys, float64(*ch.Keys), name)
+		}
+		if ch.StateBytes != nil {
+			e.gauge(c.state, float64(*ch.StateBytes), name)
 		}
 		if ch.Valueless != nil {
 			e.gauge(c.valueless, float64(*ch.Valueless), name)

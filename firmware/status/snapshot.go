@@ -56,6 +56,7 @@ type Channel struct {
 	AgeSeconds    *float64 `json:"age_seconds,omitempty"`    // since the newest record
 	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
 	Keys          *uint64  `json:"keys,omitempty"`           // live state
+	StateBytes    *uint64  `json:"state_bytes,omitempty"`    // TX: that they take, of what [memory] lets them
 	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
 	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`

@@ -217,7 +217,7 @@ func (r *reporter) snapshot() status.Snapshot {
 		refused, why := c.Refused()
 		s.Channels[c.Name] = status.Channel{
 			Protocol: protocols[c.Name], Sent: status.Of(c.Sent), Conflated: status.Of(c.Conflated), Dropped: status.Of(c.Dropped), Refused: status.Of(refused), RefusedReason: why,
-			QueuedBytes: status.Of(uint64(c.Queued)), Keys: status.Of(uint64(c.Keys)), SourceState: c.State.String(), SourceReason: c.Reason,
+			QueuedBytes: status.Of(uint64(c.Queued)), Keys: status.Of(uint64(c.Keys)), StateBytes: status.Of(uint64(c.State)), SourceState: c.State.String(), SourceReason: c.Reason,
 		}
 	}
 	return s

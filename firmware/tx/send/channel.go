@@ -48,6 +48,7 @@ type Counts struct {
 	StateFull uint64 `shown:"channels.refused"`      // refused, and lost: the channel has as much state as it may
 	Queued    int    `shown:"channels.queued_bytes"` // bytes that wait
 	Keys      int    `shown:"channels.keys"`
+	State     int    `shown:"channels.state_bytes"` // that the newest values of all keys take, those that wait included
 	Partial   bool   // the source's first picture has not been sent to its end
 }
 

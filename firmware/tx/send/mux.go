@@ -197,7 +197,7 @@ func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
 func (m *Mux) Counts(c *Channel) Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), Partial: c.partial}
+	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), State: c.claims.bytes, Partial: c.partial}
 }
 
 // Fill appends the items of the next frame to dst and returns its class.
