@@ -161,7 +161,9 @@ func (sub *Subscription) run() {
 		case <-watch.C:
 			quiet := time.Since(sub.s.publisher.lastHeld(sub.alive))
 			left := patience - quiet
-			if left <= 0 && sub.s.leisure() < patience { // busy with what else is asked of it
+			if deaf := patience + sub.s.timeout; left <= 0 && quiet < deaf { // other clients may keep it from what it promised
+				left = deaf - quiet
+			} else if left <= 0 && sub.s.leisure() < patience { // busy with what else is asked of it
 				left = max(busy, 4*patience) - quiet
 				left = min(left, max(patience/4, time.Second)) // look again soon
 			}

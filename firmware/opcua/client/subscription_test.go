@@ -189,7 +189,7 @@ func TestSilentSubscriptionEndsTheSession(t *testing.T) {
 		if err := sub.s.Err(); err != nil {
 			t.Fatalf("got %v, want a session that goes on", err)
 		}
-		time.Sleep(5 * time.Second) // the server answers what it is asked for
+		time.Sleep(9 * time.Second) // the server answers what it is asked for
 		if err := sub.s.Err(); err != nil {
 			t.Fatalf("got %v too early", err)
 		}

@@ -230,8 +230,11 @@ func TestEventsThatAreHeldBackAreBounded(t *testing.T) {
 		for i := range 100 {
 			large := variant(t, make([]byte, 1<<20))
 			l.Events(0, [][]byte{variant(t, []byte{byte(i), 1}), variant(t, ua.NewNumericNodeID(0, id.BaseEventType)), variant(t, named("press").UA()), large, variant(t, false), {0}})
-			if l.held > maxHeld {
-				t.Fatalf("%d bytes are held", l.held)
+			l.mu.Lock()
+			held := l.held
+			l.mu.Unlock()
+			if held > maxHeld {
+				t.Fatalf("%d bytes are held", held)
 			}
 		}
 		time.Sleep(time.Second)

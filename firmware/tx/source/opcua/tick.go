@@ -24,7 +24,7 @@ func (v *visit) tick(ctx context.Context) error {
 	if err := v.values.reread(ctx); err != nil {
 		return err
 	}
-	if v.crawl == nil {
+	if v.crawl == nil || !v.fresh { // the first picture comes first
 		if err := v.values.confirm(ctx); err != nil {
 			return err
 		}
