@@ -187,14 +187,6 @@ func (b *board) ready(runner *task.Runner) func() error {
 				reasons = append(reasons, fmt.Errorf("channel %s: %d keys are without their values: more state than [memory] of this file lets it keep", c.Name, c.Over))
 			}
 		}
-		for _, o := range b.outs {
-			if o.queue == nil {
-				continue
-			}
-			if fault := o.queue.Stats().Fault; fault != "" {
-				reasons = append(reasons, fmt.Errorf("channel %s: what waits for %s is kept in memory alone: %s", o.channel, o.sink, fault))
-			}
-		}
 		for _, reason := range b.mismatches() {
 			reasons = append(reasons, errors.New(reason))
 		}
