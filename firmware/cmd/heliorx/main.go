@@ -135,6 +135,12 @@ func (discard) Deliver(sink.Update) {}
 
 // sinks makes a task of every configured sink, each with its channel and spool.
 func (b *board) sinks(log *slog.Logger) error {
+	brokers := 0
+	for _, c := range b.cfg.MQTT {
+		if c.Listen != "" {
+			brokers++
+		}
+	}
 	for _, c := range b.cfg.MQTT {
 		q, err := b.queue(c.Channel, c.SpoolBytes, log)
 		if err != nil {
@@ -142,7 +148,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		}
 		var channel sink.Channel
 		deps := mqtt.Deps{
-			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures,
+			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures, Brokers: brokers,
 			Channel: func() sink.Channel { return channel },
 		}
 		if address, secure := strings.CutPrefix(c.Listen, "mqtts://"); secure && c.TLS.Certificate == "" {

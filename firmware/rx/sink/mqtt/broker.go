@@ -8,13 +8,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heliograph/firmware/mqtt/broker"
 	"heliograph/firmware/mqtt/server"
 	payload "heliograph/firmware/payload/mqtt"
 )
 
-// lookEvery is how many messages are published between two looks at clients
-// that lag.
-const lookEvery = 64
+// Our own bounds.
+const (
+	sessionBytes = 48 << 20 // of all sessions of all embedded brokers; a quarter of its part is a session's share
+	lookEvery    = 64       // messages published between two looks at clients that lag
+)
 
 // embedded is the broker in this process. Its clients read; they publish
 // nothing, not even by a will.
@@ -39,7 +42,8 @@ func (s *Sink) embed(u *url.URL) error {
 
 // open binds the port and makes a broker that serves nobody until it is filled.
 func (e *embedded) open(ctx context.Context) (connection, error) {
-	cfg := server.Config{Verify: e.sink.deps.Verify, Log: e.sink.log.With("channel", e.sink.cfg.Channel)}
+	budget := sessionBytes / int64(max(e.sink.deps.Brokers, 1))
+	cfg := server.Config{Verify: e.sink.deps.Verify, Broker: broker.Config{Budget: budget, Share: budget / 4}, Log: e.sink.log.With("channel", e.sink.cfg.Channel)}
 	if e.secure {
 		var err error
 		if cfg.TLS, err = e.sink.cfg.TLS.Server(); err != nil {

@@ -220,3 +220,25 @@ func TestEmbeddedBrokerOverTLS(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEmbeddedBrokersShareTheirBudget leaves a session behind at one of two brokers,
+// for which more than its part is published.
+func TestEmbeddedBrokersShareTheirBudget(t *testing.T) {
+	r, address := embeddedRig(t, 0, func(d *Deps) { d.Brokers = 16 })
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// CONNECT on 3.1.1 as "s" without a clean session, and SUBSCRIBE to # with QoS 1.
+	if _, err := conn.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it subscribed", func() bool { return r.broker().Sent > 0 })
+	conn.Close()
+	eventually(t, "it is gone", func() bool { return r.broker().Clients == 0 })
+	for range 20 {
+		r.event(payload.Message{Topic: "n", QoS: 1, Payload: make([]byte, 100<<10)})
+	}
+	eventually(t, "the session makes room", func() bool { return r.broker().Evicted == 1 })
+}

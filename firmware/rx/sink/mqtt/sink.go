@@ -78,6 +78,7 @@ type Deps struct {
 	Pair    string
 	Gateway func() []byte                                     // JSON of the gateway's state; nil: none
 	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: anybody may read
+	Brokers int                                               // embedded ones of the role, which share a budget; 0 is 1
 }
 
 // Stats is what a sink has done.
