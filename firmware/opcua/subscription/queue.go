@@ -60,10 +60,17 @@ func (it *item) squeeze(e *Engine, n entry) {
 // lost is the entry that tells of events that are.
 func (it *item) lost(n entry) entry { return entry{raw: it.choice.overflow, fields: n.fields} }
 
-// replace takes the entry at first, 0 or 1, out and appends n. The queue moves on in its
-// memory: a long one is not copied for each value that finds it full.
+// replace takes the entry at first, 0 or 1, out and appends n. A short queue is moved up in
+// its place, a long one moves on in its memory: it is not copied for each value that finds
+// it full.
 func (it *item) replace(e *Engine, first int, n entry) {
+	const short = 64
 	e.letGo(it.sub, it.queue[first].raw)
+	if len(it.queue) <= short {
+		copy(it.queue[first:], it.queue[first+1:])
+		it.queue[len(it.queue)-1] = it.fit(e, n)
+		return
+	}
 	if first > 0 {
 		it.queue[1] = it.queue[0]
 	}

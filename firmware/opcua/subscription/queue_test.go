@@ -92,3 +92,20 @@ func TestLongQueuesAreBoundedTogether(t *testing.T) {
 		t.Errorf("got %+v, want at most 1 MiB held, and what found no room counted", st)
 	}
 }
+
+// A value that finds a short queue full, as most do, costs no memory but its own.
+func TestAShortQueueThatIsFullAllocatesNothing(t *testing.T) {
+	for _, size := range []uint32{1, 2, 10} {
+		r := newRig(t, Limits{})
+		c := &Client{Session: 1}
+		first, second := r.put(tag(1), float64(1)), r.put(tag(1), float64(2))
+		r.monitor(c, r.subscribe(c, nil), watch(tag(1), 1, queueOf(size)))
+		change := func() { r.e.Changed(tag(1), first); r.e.Changed(tag(1), second) }
+		for range size {
+			change()
+		}
+		if n := testing.AllocsPerRun(100, change); n > 0 {
+			t.Errorf("a queue of %d: two changes make %v allocations, want none", size, n)
+		}
+	}
+}
