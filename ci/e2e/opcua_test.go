@@ -196,13 +196,12 @@ func trustAll(t *testing.T, g *gateway, role string) {
 	t.Helper()
 	rejected := filepath.Join(g.dir, "state-"+role, "pki", "rejected", "certs")
 	eventually(t, "a rejected certificate of "+role, func() error {
-		files, _ := os.ReadDir(rejected)
+		files, _ := filepath.Glob(filepath.Join(rejected, "[!.]*")) // a file that is being written is hidden
 		if len(files) == 0 {
 			return errors.New("none yet")
 		}
 		for _, f := range files {
-			b := mustRead(t, filepath.Join(rejected, f.Name()))
-			mustWrite(t, filepath.Join(g.dir, "state-"+role, "pki", "trusted", "certs", f.Name()), b)
+			mustWrite(t, filepath.Join(g.dir, "state-"+role, "pki", "trusted", "certs", filepath.Base(f)), mustRead(t, f))
 		}
 		return nil
 	})
