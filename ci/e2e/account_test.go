@@ -157,3 +157,46 @@ func TestAWrongKeyIsNamed(t *testing.T) {
 		return nil
 	})
 }
+
+// A message that the link cannot carry is counted on both sides, and does not
+// disturb the next one.
+func TestAMessageLargerThanTheLinkCarriesIsCounted(t *testing.T) {
+	for _, version := range []string{"5", "3.1.1"} {
+		t.Run("MQTT "+version, func(t *testing.T) {
+			plant, it := port(t), port(t)
+			mosquitto(t, plant)
+			mosquitto(t, it)
+			tx, rx := mqttTables(plant, it, version)
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			g.startRX()
+			g.startTX()
+			g.ready()
+			client := client5(t, plant, "plant", "", nil)
+			publish5(t, client, message{"plant/large", strings.Repeat("x", 9_000_000), 1, false})
+			publish5(t, client, message{"plant/small", "x", 1, false})
+			a := g.settled("cell-1", 2)
+			if tx := statusOf(t, g.txStatus).Channels["cell-1"]; a.Delivered != 1 || a.Lost != 1 || tx.Refused != 1 {
+				t.Errorf("got %s and %d refused on TX; want one delivered, and one refused and lost", a, tx.Refused)
+			}
+		})
+	}
+}
+
+// A name that stands for MQTT at one end and for syslog at the other is named.
+func TestAChannelOfTwoProtocolsIsNamed(t *testing.T) {
+	plant := port(t)
+	mosquitto(t, plant)
+	tx, _ := mqttTables(plant, plant, "5")
+	g := newGateway(t, linktest.Profile{}, tx, fmt.Sprintf("[[syslog]]\nchannel = \"cell-1\"\nforward = \"udp://127.0.0.1:%d\"\n", port(t)))
+	publish5(t, client5(t, plant, "plant", "", nil), message{"plant/a", "retained", 1, true})
+	g.startRX()
+	g.startTX()
+	eventually(t, "the protocols in /readyz, and the record refused", func() error {
+		body, code, err := get(g.rxStatus, "/readyz")
+		a, _ := g.account("cell-1")
+		if want := "channel cell-1: is syslog here and mqtt at the transmitter"; err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, want) || a.Refused != 1 {
+			return fmt.Errorf("%d %q %v and %s; want %q and 1 refused", code, body, err, a, want)
+		}
+		return nil
+	})
+}

@@ -95,9 +95,11 @@ func (r *Runner) names(running map[Task]bool) string {
 func (r *Runner) Ready() error {
 	var reasons []error
 	for _, t := range r.Tasks {
-		if err := t.Ready(); err != nil {
-			reasons = append(reasons, fmt.Errorf("%s: %w", t, err))
+		err := t.Ready()
+		if err != nil && !strings.HasPrefix(err.Error(), t.String()+": ") {
+			err = fmt.Errorf("%s: %w", t, err)
 		}
+		reasons = append(reasons, err)
 	}
 	return errors.Join(reasons...)
 }

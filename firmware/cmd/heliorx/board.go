@@ -107,15 +107,15 @@ func (b *board) Run(ctx context.Context) error {
 	}
 }
 
-// mismatches are the channels that one end alone has, while that is known.
+// mismatches are the channels that the two configurations do not agree on, while that is known.
 func (b *board) mismatches() []string {
 	there, known := transmitterChannels(b.gateway, b.link.Status().Channels)
 	if !known {
 		return nil
 	}
-	var here []string
+	here := map[string]string{}
 	for _, o := range b.outs {
-		here = append(here, o.channel)
+		here[o.channel] = o.protocol
 	}
 	return mismatches(here, there)
 }

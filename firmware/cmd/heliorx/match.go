@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,41 +13,42 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-// transmitterChannels returns the names of the channels that the transmitter
-// has, or false while not all of them are known.
-func transmitterChannels(gateway sink.Picture, channels []pipeline.ChannelStatus) (map[string]bool, bool) {
+// transmitterChannels returns the channels that the transmitter has, each with
+// its protocol, or false while not all of them are known.
+func transmitterChannels(gateway sink.Picture, channels []pipeline.ChannelStatus) (map[string]string, bool) {
 	for _, c := range channels {
 		if c.Name == record.Gateway && !c.Complete {
 			return nil, false
 		}
 	}
-	names := map[string]bool{}
-	gateway.Range(func(key, _ []byte) bool {
+	protocols := map[string]string{}
+	gateway.Range(func(key, payload []byte) bool {
 		if name, ok := selfreport.Channel(string(key)); ok {
-			names[name] = true
+			var source struct{ Protocol string }
+			_ = json.Unmarshal(payload, &source) // an older transmitter does not say
+			protocols[name] = source.Protocol
 		}
 		return true
 	})
-	return names, true
+	return protocols, true
 }
 
-// mismatches compares the names of channels that both configurations give, and
-// returns a sentence for each channel that one end alone has.
-func mismatches(here []string, there map[string]bool) (reasons []string) {
-	unmatched := maps.Clone(there)
-	var missing []string
-	for _, name := range here {
-		delete(unmatched, name)
-		if !there[name] {
-			missing = append(missing, name)
+// mismatches compares the channels that both configurations give, by name with
+// their protocols, and returns a sentence for each that does not match.
+func mismatches(here, there map[string]string) (reasons []string) {
+	known := strings.Join(slices.Sorted(maps.Keys(there)), ", ")
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		switch protocol, ok := there[name]; {
+		case !ok:
+			reasons = append(reasons, fmt.Sprintf("channel %s: the transmitter has no channel of this name (it has: %s); use the same name in both configurations", name, known))
+		case protocol != "" && protocol != here[name]:
+			reasons = append(reasons, fmt.Sprintf("channel %s: is %s here and %s at the transmitter; use the same name for the same channel in both configurations", name, here[name], protocol))
 		}
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(there)), ", ")
-	for _, name := range missing {
-		reasons = append(reasons, fmt.Sprintf("channel %s: the transmitter has no channel of this name (it has: %s); use the same name in both configurations", name, known))
-	}
-	for _, name := range slices.Sorted(maps.Keys(unmatched)) {
-		reasons = append(reasons, fmt.Sprintf("channel %s: arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's", name))
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if _, ok := here[name]; !ok {
+			reasons = append(reasons, fmt.Sprintf("channel %s: arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's", name))
+		}
 	}
 	return reasons
 }

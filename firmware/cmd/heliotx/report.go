@@ -94,9 +94,10 @@ func (r *reporter) tell() {
 		key, value := selfreport.Certificate(e.Name, e.At)
 		now[key] = value
 	}
+	protocols := protocols(r.cfg)
 	for _, c := range r.link.Channels() {
 		if c.Name != record.Gateway {
-			b, err := json.Marshal(map[string]string{"state": c.State.String(), "reason": c.Reason})
+			b, err := json.Marshal(map[string]string{"protocol": protocols[c.Name], "state": c.State.String(), "reason": c.Reason})
 			if err == nil {
 				now[selfreport.Source(c.Name)] = string(b)
 			}

@@ -2,7 +2,7 @@
 // gateway's own channel (record.Gateway), whose values are text for an operator.
 //
 //	version, pair, epoch, configuration, clock, temperature_celsius
-//	source/CHANNEL      {"state": "up", "reason": ""}
+//	source/CHANNEL      {"protocol": "mqtt", "state": "up", "reason": ""}
 //	certificate/NAME    expires 2027-01-31
 //	audit/0 … audit/15  a message of package audit; event N of the trail stands at N mod 16
 //

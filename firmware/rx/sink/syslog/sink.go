@@ -101,10 +101,10 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 
 // Deliver queues one line.
 func (s *Sink) Deliver(u sink.Update) {
-	if !u.Event {
-		return // syslog has no state
+	if !u.Event && u.Delete {
+		return
 	}
-	if len(text(u.Payload)) == 0 {
+	if !u.Event || len(text(u.Payload)) == 0 { // syslog has no state: it is another protocol's
 		s.refuse(&s.stats.Unreadable, 1)
 		return
 	}

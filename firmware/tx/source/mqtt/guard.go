@@ -41,7 +41,7 @@ type limit struct {
 const answers = 1<<typeConnack | 1<<typePublish | 1<<typePubrel | 1<<typeSuback | 1<<typeUnsuback | 1<<typePingresp
 
 // limit5 bounds MQTT 5, whose packets may carry properties.
-func limit5() limit { return limit{types: answers | 1<<typeDisconnect, packet: maxMessage} }
+func limit5() limit { return limit{types: answers | 1<<typeDisconnect, packet: maxPacket} }
 
 // limit3 bounds MQTT 3.1.1.
 func limit3() limit { return limit{types: answers, packet: maxPacket} }

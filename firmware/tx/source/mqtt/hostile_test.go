@@ -28,7 +28,7 @@ func TestHostileBrokerEndsTheConnectionAndNothingElse(t *testing.T) {
 		{"asks for authentication", config.MQTT5, []byte{0xf0, 2, 0x18, 0}, nil, "type 15"},
 		{"claims 256 MiB on 5", config.MQTT5, nil, []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, "too large"},
 		{"claims 256 MiB on 3.1.1", config.MQTT311, nil, []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, "too large"},
-		{"exceeds the Maximum Packet Size", config.MQTT5, nil, []byte{0x30, 0x80, 0x80, 0x80, 0x04}, "too large"},
+		{"exceeds the Maximum Packet Size", config.MQTT5, nil, []byte{0x30, 0x80, 0x80, 0x80, 0x21}, "too large"},
 		{"length without end", config.MQTT5, nil, []byte{0x30, 0xff, 0xff, 0xff, 0xff, 1}, "never ends"},
 		{"more codes than filters on 3.1.1", config.MQTT311, nil, []byte{0x90, 5, 0xff, 0xff, 0, 0, 0}, "too large"},
 		{"more codes than filters on 5", config.MQTT5, nil, []byte{0x90, 6, 0xff, 0xff, 0, 2, 0x80, 0x80}, "answers for 3 topics"},

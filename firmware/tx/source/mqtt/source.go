@@ -73,8 +73,10 @@ const (
 	saveEvery      = 10 * time.Minute           // how often topics are remembered while they change
 	steadyAfter    = 30 * time.Second           // a connection that held this long starts the back-off anew
 
-	maxMessage = 8<<20 - 128<<10 // bytes of a packet, as MQTT 5 is told: the link carries it
-	maxPacket  = 64 << 20        // bytes of a packet that is read at all in 3.1.1, which knows no limit
+	// maxPacket is how many bytes of a packet are read at all. It is far more than
+	// the link carries in a record: what an MQTT 5 broker is told as Maximum Packet
+	// Size it drops without a word, and here it is refused and counted.
+	maxPacket = 64 << 20
 )
 
 // Source is one broker. It implements task.Task.

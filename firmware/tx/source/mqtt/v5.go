@@ -105,7 +105,7 @@ func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
 }
 
 func (s *Source) connectPacket(r role) *paho.Connect {
-	expiry, most, size := uint32(sessionExpiry.Seconds()), r.window, uint32(maxMessage)
+	expiry, most, size := uint32(sessionExpiry.Seconds()), r.window, uint32(maxPacket)
 	if r.clean {
 		expiry = 0
 	}
