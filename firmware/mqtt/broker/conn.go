@@ -22,6 +22,7 @@ type Conn struct {
 	notify    func(ending bool)
 	session   *session
 	version   byte
+	bridge    bool
 	keepAlive time.Duration
 	ending    bool
 
@@ -105,7 +106,7 @@ func (c *Conn) leave(now time.Time) {
 }
 
 // refuse answers CONNECT and ends the connection. Of versions that are not
-// known, those with the high bit are bridges on 3.1.1.
+// known, those with the high bit are bridges, and read what 3.1.1 answers.
 func (c *Conn) refuse(version byte, reason Fault) {
 	c.b.stats.Refused++
 	body := []byte{0, byte(reason), 0}
@@ -150,6 +151,7 @@ func (c *Conn) Connect(now time.Time, p *Connect, authorized bool) {
 		return
 	}
 	s.conn, s.address, c.session, c.version = c, c.address, s, p.Version
+	c.bridge = p.Bridge
 	c.keepAlive = time.Duration(p.KeepAlive) * time.Second
 	c.window, s.expiry = maxWindow311, 0
 	if p.Version == 4 && !p.Clean {

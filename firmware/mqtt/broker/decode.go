@@ -24,6 +24,9 @@ const (
 	typeDisconnect  = 14
 )
 
+// bridgeLevel is the protocol level of a bridge on 3.1.1, as mosquitto uses it.
+const bridgeLevel = 0x84
+
 // ConnectHeader is the first byte of a connection.
 const ConnectHeader = typeConnect << 4
 
@@ -142,6 +145,7 @@ func (r *reader) end() error {
 // Connect is a CONNECT packet.
 type Connect struct {
 	Version            byte // 4 or 5; anything else is answered and refused
+	Bridge             bool // 3.1.1 as another broker's bridge speaks it
 	ClientID           string
 	Username, Password string
 	Clean              bool
@@ -152,7 +156,8 @@ type Connect struct {
 }
 
 // DecodeConnect reads the packet that opens a connection, from its first byte
-// and its body. Nothing behind the version is read when that is not 4 or 5.
+// and its body. Nothing behind the version is read when that is not 4 or 5, or 4
+// of a bridge.
 func DecodeConnect(header byte, body []byte) (*Connect, error) {
 	if header != ConnectHeader {
 		return nil, ProtocolError
@@ -162,6 +167,9 @@ func DecodeConnect(header byte, body []byte) (*Connect, error) {
 	c := &Connect{Version: r.byte()}
 	if r.bad || name != "MQTT" && name != "MQIsdp" {
 		return nil, Malformed
+	}
+	if c.Version == bridgeLevel && name == "MQTT" {
+		c.Version, c.Bridge = 4, true
 	}
 	if c.Version != 4 && c.Version != 5 || name != "MQTT" {
 		c.Version = max(c.Version, 1)

@@ -9,6 +9,14 @@
 // shared subscriptions, topic aliases and authentication in steps. A will is
 // accepted, counted, and never published.
 //
+// A bridge on 3.1.1 says what it is with protocol level 0x84 instead of 4. As
+// with mosquitto, which calls it so, its live messages keep their retain flag,
+// and what it published does not come back to it: each of its subscriptions has
+// the options Retain As Published and No Local of MQTT 5. It begins by publishing
+// that it is there, below $SYS/broker/connection/, and would try for ever if that
+// ended the connection: that is acknowledged, counted with the refused ones, and
+// not published.
+//
 // # Memory
 //
 // Every message exists once, however many sessions wait for it. What sessions

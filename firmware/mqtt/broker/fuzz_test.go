@@ -21,9 +21,12 @@ func FuzzPackets(f *testing.F) {
 		f.Add(version, []byte("\xa2\x05\x00\x01"+props+"\x00\x01#\xc0\x00"), []byte("\x34\x06\x00\x01a\x00\x01"+props+"v"), false)
 		f.Add(version, []byte("\x82\x05\x00\x01"+props+"\x00\x01#"), []byte("\xe0\x00"), false)
 	}
+	f.Add(byte(bridgeLevel), []byte("\x82\x06\x00\x01\x00\x01#\x02"), []byte("\x33\x05\x00\x01a\x00\x01"), true)
 	f.Add(byte(5), []byte("\x82\x08\x00\x01\x02\x0b\x07\x00\x01+\x0d"), []byte("\xe0\x07\x00\x05\x11\x00\x00\x00\x00"), true)
 	f.Fuzz(func(t *testing.T, version byte, first, second []byte, writable bool) {
-		version = 4 + version&1
+		if version != bridgeLevel {
+			version = 4 + version&1
+		}
 		b := New(Config{Share: 5000, Budget: 9000, Sessions: 3, Writable: writable}, "t")
 		b.Publish(message("r/1", 2, true, "retained"))
 		p := newPeer(t, b, version, "10.0.0.1")
@@ -52,7 +55,7 @@ func FuzzPackets(f *testing.F) {
 }
 
 func hourOn(version byte) []byte {
-	if version == 4 {
+	if version != 5 {
 		return nil
 	}
 	return hour
@@ -94,10 +97,11 @@ func readAll(t *testing.T, b []byte, read func(*bytes.Buffer) error) {
 func FuzzConnect(f *testing.F) {
 	f.Add([]byte("\x00\x04MQTT\x05\xee\x00\x3c\x05\x11\x00\x00\x00\x05\x00\x01a\x00\x00\x01w\x00\x01x\x00\x01u\x00\x01p"))
 	f.Add([]byte("\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s"))
+	f.Add([]byte("\x00\x04MQTT\x84\x02\x00\x3c\x00\x01s"))
 	f.Add([]byte("\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01s"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := DecodeConnect(typeConnect<<4, b)
-		if err == nil && len(c.ClientID)+len(c.Username)+len(c.Password) > len(b) {
+		if err == nil && (len(c.ClientID)+len(c.Username)+len(c.Password) > len(b) || c.Bridge && c.Version != 4) {
 			t.Fatalf("got %+v from %d bytes", c, len(b))
 		}
 	})

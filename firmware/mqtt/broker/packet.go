@@ -81,11 +81,14 @@ func (c *Conn) handlePublish(now time.Time, header byte, body []byte) error {
 	return nil
 }
 
+// aboutBridges begins the topic on which a bridge says that it is there.
+const aboutBridges = "$SYS/broker/connection/"
+
 func (c *Conn) refusePublish(m *Message, id uint16) error {
 	c.b.stats.NotPublished++
 	switch {
 	case m.qos == 0:
-	case c.version != 5:
+	case c.version != 5 && !(c.bridge && strings.HasPrefix(m.topic, aboutBridges)):
 		return notAuthorized
 	case m.qos == 1:
 		c.answer(appendAck(nil, c.version, typePuback, id, byte(notAuthorized)))
@@ -135,6 +138,9 @@ func (c *Conn) handleSubscribe(body []byte) error {
 	}
 	codes := make([]byte, 0, len(filters))
 	for _, f := range filters {
+		if c.bridge {
+			f.retainAsPublished, f.noLocal = true, true
+		}
 		code := byte(reasonGranted) + f.qos
 		if refusal := c.session.refusal(f); refusal != 0 {
 			code = byte(refusal)

@@ -183,6 +183,8 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 		return answer{kind: typeUnsuback, id: c.MessageID}
 	case *packets3.PubrelPacket:
 		return answer{kind: typePubrel, id: c.MessageID}
+	case *packets3.PubrecPacket:
+		return answer{kind: typePubrec, id: c.MessageID}
 	case *packets3.PubackPacket:
 		return answer{kind: typePuback, id: c.MessageID}
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -97,6 +98,29 @@ func TestAnotherBrokerIsHeardToo(t *testing.T) {
 			}
 			eventually(t, "it is cleared", func() bool { return slices.Contains(p.lines(""), cleared) })
 		})
+	}
+}
+
+// TestWhatIsReadAgainUnchangedDoesNotCross has a broker that hides the retain
+// flag of live messages show the same messages several times.
+func TestWhatIsReadAgainUnchangedDoesNotCross(t *testing.T) {
+	server, address := embedded(t, nil, "")
+	for topic := range 3 {
+		_ = server.Publish(fmt.Sprint("r/", topic), []byte("1"), true, byte(topic))
+	}
+	p := &port{}
+	s, _ := start(t, config.MQTTSource{Broker: "mqtt://" + address, Version: config.MQTT311}, p)
+	up(t, s)
+	_ = server.Publish("r/0", []byte("2"), true, 1)
+	twice := `r/0 state q1 "2" retained key=r/0`
+	eventually(t, "the new value crosses as state", func() bool { return slices.Contains(p.lines("r/0"), twice) })
+	before := s.Stats().Skipped.Load()
+	eventually(t, "all is read three times more", func() bool { return s.Stats().Skipped.Load() >= before+4*3 })
+	p.expect(t, "r/0", `r/0 state q0 "1" retained key=r/0`, `r/0 event q1 "2"`, twice)
+	for _, topic := range []string{"r/1", "r/2"} {
+		if got := p.lines(topic); len(got) != 1 {
+			t.Errorf("got %q, want the one value once", got)
+		}
 	}
 }
 

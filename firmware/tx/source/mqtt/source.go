@@ -12,7 +12,9 @@
 // subscribes with Retain As Published (§3.8.3.1), and 3.1.1 connects as a bridge
 // does (protocol level 0x84, which mosquitto honours). From a broker that refuses
 // that, retained messages are read again each minute, and the channel's reason
-// says so.
+// says so: a message that is retained then crosses twice, as an event when it
+// comes, and as state once it was read, for nothing else tells IT that it is
+// retained. What is read again unchanged does not cross.
 //
 // What the broker retains is read over a connection of its own, whose client
 // identifier ends in "-reader" (retained.go): a broker queues so many messages

@@ -1,0 +1,103 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	payload "heliograph/firmware/payload/mqtt"
+)
+
+// bridge is a mosquitto that bridges from a server; it returns what a client of
+// that mosquitto reads, a line a message.
+func bridge(t *testing.T, from, more string) <-chan string {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		path = "/usr/sbin/mosquitto"
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("not proved: bridging with mosquitto, because it is not installed")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	ln.Close()
+	conf := filepath.Join(t.TempDir(), "conf")
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nconnection plant\naddress %s\ntopic # in 2\nrestart_timeout 1\n%s\n", port, from, more)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(cmd *exec.Cmd) {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	}
+	run(exec.Command(path, "-c", conf))
+	eventually(t, "mosquitto listens", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	sub := exec.Command("mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", port, "-t", "#", "-q", "2", "--retain-as-published", "-F", "%t %q %r %p")
+	out, err := sub.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(sub)
+	lines := make(chan string, 100)
+	go func() {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	return lines
+}
+
+// TestMosquittoBridges has IT's mosquitto bridge from a server with the three
+// lines that this takes. Live messages keep their retain flag, and the
+// connection holds although the bridge tells about itself.
+func TestMosquittoBridges(t *testing.T) {
+	for _, version := range []string{"mqttv311", "mqttv50"} {
+		t.Run(version, func(t *testing.T) {
+			s := start(t, Config{})
+			s.Publish(&payload.Message{Topic: "r/old", QoS: 1, Retain: true, Payload: []byte("kept")}, 0)
+			lines := bridge(t, s.Address(), "bridge_protocol_version "+version)
+			next := func() string {
+				select {
+				case line := <-lines:
+					return line
+				case <-time.After(30 * time.Second):
+					t.Fatalf("nothing within 30 s; the server has %+v", s.Stats())
+					return ""
+				}
+			}
+			got := []string{next()}
+			s.Publish(&payload.Message{Topic: "r/live", QoS: 1, Retain: true, Payload: []byte("1")}, 0)
+			s.Publish(&payload.Message{Topic: "event", QoS: 2, Payload: []byte("2")}, 0)
+			s.Publish(&payload.Message{Topic: "r/old", QoS: 0, Retain: true, Payload: []byte("3")}, 0)
+			for range 3 {
+				got = append(got, next())
+			}
+			slices.Sort(got) // mosquitto passes QoS 2 on later
+			if want := "event 2 0 2|r/live 1 1 1|r/old 0 1 3|r/old 1 1 kept"; strings.Join(got, "|") != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if st := s.Stats(); st.Clients != 1 || st.Refused != 0 {
+				t.Errorf("got %+v, want the bridge connected at once, and still", st)
+			}
+		})
+	}
+}
