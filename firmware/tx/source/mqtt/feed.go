@@ -47,7 +47,8 @@ func (f *feed) close() {
 }
 
 // ask subscribes. What a broker kept for a resumed session comes before anything
-// is read of what it retains, which is newer.
+// is read of what it retains, which is newer. A subscription that was made otherwise
+// than the broker is spoken to now is made again: it may hide retain flags.
 func (f *feed) ask(ctx context.Context, c connection, h how) error {
 	s := f.source
 	if !c.resumed() {
@@ -55,7 +56,7 @@ func (f *feed) ask(ctx context.Context, c connection, h how) error {
 	} else if err := f.drain(ctx, c); err != nil {
 		return fmt.Errorf("waiting for what the broker kept: %w", err)
 	}
-	if h.version == five || !c.resumed() || !s.subscribed {
+	if h.version == five || !c.resumed() || s.subscribed != h {
 		if h.version != five {
 			s.show()
 			s.picture.open(time.Now())
@@ -63,7 +64,7 @@ func (f *feed) ask(ctx context.Context, c connection, h how) error {
 		if err := c.subscribe(ctx, s.cfg.Topics, 2); err != nil {
 			return fmt.Errorf("subscribing: %w", err)
 		}
-		s.subscribed = true
+		s.subscribed = h
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ type Source struct {
 	deliveries *deliveries
 	picture    *picture
 	names      names
-	subscribed bool         // on the session that the broker may keep
+	subscribed how          // to the session that the broker may keep; zero: not since the start
 	puts       sync.Mutex   // what is decided about a topic is put before it is decided again
 	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 }

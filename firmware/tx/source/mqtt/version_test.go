@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -141,5 +142,39 @@ func TestPingsComeAsOftenAsWeNeed(t *testing.T) {
 	}
 	if s, reason := p.status(); s != source.Up {
 		t.Errorf("got %s %q, want up", s, reason)
+	}
+}
+
+// kept is a connection to a broker that kept the session. It notes what is
+// subscribed to.
+type kept struct {
+	connection
+	asked []string
+}
+
+func (*kept) resumed() bool                 { return true }
+func (*kept) barrier(context.Context) error { return nil }
+func (k *kept) subscribe(_ context.Context, filters []string, _ byte) error {
+	k.asked = append(k.asked, filters...)
+	return nil
+}
+
+// TestAKeptSessionIsSubscribedToAsItIsSpokenTo checks that a session whose
+// subscription hides retain flags is not taken for one that passes them on.
+func TestAKeptSessionIsSubscribedToAsItIsSpokenTo(t *testing.T) {
+	t.Parallel()
+	s, _ := testSource(t)
+	s.cfg.Topics = []string{"#"}
+	bridge, plain := how{version: "3.1.1", bridge: true}, how{version: "3.1.1", plain: true}
+	for i, step := range []struct {
+		how  how
+		want int
+	}{{plain, 1}, {plain, 0}, {bridge, 1}, {bridge, 0}, {plain, 1}, {how{version: five}, 1}, {how{version: five}, 1}, {bridge, 1}} {
+		k := &kept{}
+		f := newFeed(s)
+		if err := f.ask(t.Context(), k, step.how); err != nil || len(k.asked) != step.want {
+			t.Errorf("connection %d, %s: got subscriptions to %q, %v; want %d", i, step.how, k.asked, err, step.want)
+		}
+		f.close()
 	}
 }
