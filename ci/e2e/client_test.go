@@ -108,7 +108,7 @@ func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 func trustRejected(t *testing.T, g *gateway) {
 	t.Helper()
 	folder := filepath.Join(g.dir, "state-rx", "pki")
-	files, _ := filepath.Glob(filepath.Join(folder, "rejected", "certs", "[!.]*")) // a file that is being written is hidden
+	files, _ := filepath.Glob(filepath.Join(folder, "rejected", "certs", "[^.]*")) // a file that is being written is hidden
 	for _, f := range files {
 		der := mustRead(t, f)
 		file := filepath.Join(t.TempDir(), "rejected.der")

@@ -196,7 +196,7 @@ func trustAll(t *testing.T, g *gateway, role string) {
 	t.Helper()
 	rejected := filepath.Join(g.dir, "state-"+role, "pki", "rejected", "certs")
 	eventually(t, "a rejected certificate of "+role, func() error {
-		files, _ := filepath.Glob(filepath.Join(rejected, "[!.]*")) // a file that is being written is hidden
+		files, _ := filepath.Glob(filepath.Join(rejected, "[^.]*")) // a file that is being written is hidden
 		if len(files) == 0 {
 			return errors.New("none yet")
 		}
