@@ -28,8 +28,9 @@ type run struct {
 	put      uint64
 	acked    map[uint64]bool // their source heard that they left
 	got      map[uint64]bool
-	received uint64 // deliveries, repeated ones too
-	what     string // has happened
+	received uint64   // deliveries, repeated ones too
+	waiting  []uint64 // of them, those that a sink keeps in memory
+	what     string   // has happened
 }
 
 // keep is what a transmitter does before it says that records left.
@@ -52,10 +53,21 @@ func (r *run) startTX() {
 func (r *run) startRX() {
 	r.StartRX(AdmitAll{})
 	r.out = r.RX.Channel(channel, func(u mirror.Update) {
-		r.received++
-		r.got[binary.BigEndian.Uint64(u.Payload)] = true
+		r.waiting = append(r.waiting, binary.BigEndian.Uint64(u.Payload))
+		if r.rnd.IntN(8) == 0 {
+			r.take()
+		}
 	})
 	r.RX.Resume(r.kept)
+}
+
+// take has the sink's peer take what waits.
+func (r *run) take() {
+	r.received += uint64(len(r.waiting))
+	for _, n := range r.waiting {
+		r.got[n] = true
+	}
+	r.waiting = nil
 }
 
 // work puts events, half of which their source keeps until they have left.
@@ -92,6 +104,10 @@ func (r *run) keepAccount(exact bool) {
 	if _, _, _, ok := r.RX.Opener.Sequence(); ok {
 		r.kept = r.RX.Account()
 		r.kept.Exact = exact
+		for id, c := range r.kept.Channels {
+			c.Volatile = uint64(len(r.waiting))
+			r.kept.Channels[id] = c
+		}
 	}
 }
 
@@ -110,9 +126,11 @@ func (r *run) happen() {
 		r.startTX()
 	case 3:
 		r.what += " RX killed"
+		r.waiting = nil
 		r.startRX()
 	case 4:
 		r.what += " RX ended"
+		r.take() // or its disk, for the next run
 		r.keepAccount(true)
 		r.startRX()
 	}
@@ -144,6 +162,7 @@ func TestTheAccountIsExactWhateverDies(t *testing.T) {
 			r.link.Set(linktest.Profile{})
 			r.what += " join"
 			r.mustRun(t, 4*time.Second, r.each)
+			r.take()
 			s := r.balanced()
 			absent := uint64(0)
 			for n := range r.acked {

@@ -46,6 +46,7 @@ func (b *board) forwardAudit(log *slog.Logger) error {
 		return err
 	}
 	host, _ := os.Hostname() // "": the line says that it is not known
+	q.OnDrop(b.unforwarded.Expired)
 	b.journal.HandOn(func(m audit.Message) {
 		s.Deliver(sink.Update{Event: true, Time: m.Entry.Time, Payload: payload.Append(nil, payload.Line{Format: payload.RFC5424, Text: m.Entry.Line(host)})})
 	})

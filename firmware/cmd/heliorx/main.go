@@ -174,7 +174,6 @@ func (b *board) sinks(log *slog.Logger) error {
 			return err
 		}
 		channel = b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
-		q.OnDrop(channel.Expired)
 	}
 	for _, c := range b.cfg.Syslog {
 		b.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
@@ -188,7 +187,6 @@ func (b *board) sinks(log *slog.Logger) error {
 			return err
 		}
 		channel = b.add(c.Channel, "syslog", c.Forward, s, q)
-		q.OnDrop(channel.Expired)
 	}
 	return b.mirrors(log)
 }
@@ -229,6 +227,10 @@ type peer interface {
 func (b *board) add(channel, protocol, address string, s peer, q *spool.Queue) *pipeline.Picture {
 	keys, before := b.memory.Keys(channel)
 	picture := b.link.Channel(channel, remembering{s, keys})
+	if q != nil {
+		q.OnDrop(picture.Expired)
+		picture.Volatile(q.Volatile)
+	}
 	b.link.Recall(channel, before)
 	b.tasks = append(b.tasks, s)
 	b.outs = append(b.outs, out{channel: channel, protocol: protocol, address: address, sink: s, queue: q, keys: keys})
@@ -252,18 +254,18 @@ func (r remembering) Deliver(u sink.Update) {
 
 // close keeps what the run is to hand on to the next.
 func (b *board) close(log *slog.Logger) {
-	account := b.link.Account()
-	account.Exact = true
-	b.keep(account)
-	b.keepKeys(true)
 	if b.release != nil {
 		defer b.release()
 	}
-	for _, q := range b.queues {
+	for _, q := range b.queues { // before the account is taken: what the disk does not take counts as expired
 		if err := q.Close(); err != nil {
 			log.Error("spool: closing", "error", err)
 		}
 	}
+	account := b.link.Account()
+	account.Exact = true
+	b.keep(account)
+	b.keepKeys(true)
 }
 
 func (b *board) keep(account pipeline.Account) {

@@ -11,7 +11,8 @@
 //	sent = delivered + refused + expired + conflated + lost + unknown
 //
 // where unknown is what was sent while nobody here can say what became of it:
-// before this receiver first heard the channel, or around its crash. Refused and
+// before this receiver first heard the channel, around its crash, or what a crash
+// found delivered to a sink that kept it in memory alone. Refused and
 // expired are what the sink had but its peer did not take. All terms, sent too,
 // run on over epochs: the transmitter's totals say how many records its earlier
 // epochs had, and what is not accounted for of those is lost, or unknown where
@@ -159,6 +160,10 @@ type Account struct {
 	Earlier uint64 // records of earlier epochs
 	Excess  uint64 // of them, what the transmitter does not remember
 	Gap     bool   // some of an earlier run's account is missing, and no totals said since how much
+
+	// Volatile is how many of Delivered a crash would lose in the sink, where they
+	// wait for its peer. The sink knows it: the caller of Channel.Account sets it.
+	Volatile uint64 `json:",omitzero"`
 }
 
 // Account returns the account as it stands.
@@ -168,9 +173,14 @@ func (c *Channel) Account() Account {
 
 // Resume takes over the account of an earlier run, before the first Begin. exact
 // says that the run ended in order; otherwise it may have delivered more than it
-// remembered.
+// remembered, and what of it was volatile may be gone.
 func (c *Channel) Resume(a Account, exact bool) {
 	c.counts, c.before, c.excess = a.Counts, a.Conflated, a.Excess
+	if !exact {
+		gone := min(a.Volatile, c.counts.Delivered)
+		c.counts.Delivered -= gone
+		c.counts.Unknown += gone
+	}
 	c.earlier = c.counts.numbered() + c.before
 	c.exact = exact && !a.Gap
 }

@@ -263,6 +263,42 @@ func TestTheAccountGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// What waited in memory alone is delivered after an end in order, which brought it
+// to disk, and unknown after a crash.
+func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		volatile uint64
+		exact    bool
+		want     Counts
+	}{
+		{"in order", 3, true, Counts{Delivered: 5}},
+		{"after a crash", 3, false, Counts{Delivered: 2, Unknown: 3}},
+		{"more than were delivered", 9, false, Counts{Unknown: 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			for seq := range uint64(5) {
+				s.event(seq + 1)
+			}
+			a := s.Account()
+			a.Volatile = c.volatile
+			for range 2 { // a run that ends before it keeps an account leaves the one before
+				s = newScene()
+				s.Resume(a, c.exact)
+				s.Begin(false)
+				s.Continue(a, c.exact)
+			}
+			if st := s.Status(); st.Counts != c.want || st.Sent != 5 {
+				t.Errorf("got %+v, want %+v of 5", st, c.want)
+			}
+			if again := s.Account(); again.Volatile != 0 {
+				t.Errorf("the next account: got %d volatile", again.Volatile)
+			}
+		})
+	}
+}
+
 // Three records arrive in epoch 1, two more do not, and the transmitter restarts.
 func TestRecordsOfAnEarlierEpochAreAccountedFor(t *testing.T) {
 	type step func(s *scene) *scene

@@ -31,8 +31,14 @@ func (l *Link) Account() Account {
 	a := Account{Channels: map[string]mirror.Account{}}
 	a.Epoch, _, _, _ = l.opener.Sequence()
 	for _, c := range l.channels {
+		volatile := uint64(0)
+		if c.volatile != nil {
+			volatile = c.volatile() // before settle: what is dropped in between is in one of both at least
+		}
 		c.settle()
-		a.Channels[c.name] = c.mirror.Account()
+		kept := c.mirror.Account()
+		kept.Volatile = volatile
+		a.Channels[c.name] = kept
 	}
 	return a
 }

@@ -17,6 +17,7 @@ type channel struct {
 	heard  time.Time // of the last word about the channel
 
 	refused, expired atomic.Uint64 // by the sink, not yet in the mirror's account
+	volatile         func() uint64 // nil: the sink keeps nothing
 }
 
 // settle moves what the sink did not get rid of from delivered to its own terms.
@@ -51,6 +52,10 @@ func (p *Picture) Refused(n uint64) { p.channel.refused.Add(n) }
 
 // Expired implements sink.Account.
 func (p *Picture) Expired(n uint64) { p.channel.expired.Add(n) }
+
+// Volatile names who knows how many of the channel's records wait where a crash
+// would lose them. It is called under the link's lock. To be called before Run.
+func (p *Picture) Volatile(f func() uint64) { p.channel.volatile = f }
 
 // Range implements sink.Picture.
 func (p *Picture) Range(f func(key, payload []byte) bool) {

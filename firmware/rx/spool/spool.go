@@ -8,8 +8,9 @@
 //
 // A record is delivered at least once: after a crash those of about the last
 // second come again. What was in memory alone, or not synced yet (a second at
-// most while the peer is down), is gone after a power cut; since nobody can
-// count it, Stats.Unknown says that it happened. Close loses nothing.
+// most while the peer is down), is gone after a power cut: Volatile is how many
+// that would be, to be kept elsewhere, and Stats.Unknown says that it happened.
+// Close loses nothing but what the disk does not take, which counts as dropped.
 //
 // The package refuses to know what a record is, and to share its folder: the
 // state directory's lock keeps other processes out. There is one consumer.
@@ -78,15 +79,19 @@ type Queue struct {
 
 	end      uint64 // index of the next record
 	lastRead uint64 // index of the last record that came from a segment
-	bytes    int64
-	records  int
-	down     bool // the peer is: everything goes to disk
-	closed   bool
-	dropped  uint64
-	onDrop   func(n uint64)
-	unknown  uint64
-	fault    string
-	log      *slog.Logger
+
+	unsynced     int    // records of growing that are not synced
+	unsyncedFrom uint64 // index of the first of them
+
+	bytes   int64
+	records int
+	down    bool // the peer is: everything goes to disk
+	closed  bool
+	dropped uint64
+	onDrop  func(n uint64)
+	unknown uint64
+	fault   string
+	log     *slog.Logger
 
 	view [][]byte
 }
@@ -325,6 +330,9 @@ func (q *Queue) refill() bool {
 func (q *Queue) Done(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed { // what comes first now may be others; they come again
+		return
+	}
 	for range min(n, q.out.len()) {
 		q.forget(q.out.pop())
 	}
@@ -338,7 +346,8 @@ func (q *Queue) Stats() Stats {
 	return Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown, Fault: q.fault}
 }
 
-// Close puts what is left in memory to disk. The next Open delivers it first.
+// Close puts what is left in memory to disk, where the next Open finds it. What the
+// disk does not take is dropped: OnDrop is told, and the error says how many.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	if q.closed {

@@ -360,3 +360,132 @@ func TestWhatIsDroppedIsTold(t *testing.T) {
 		t.Errorf("got %d told, want the %d that were dropped", told, want)
 	}
 }
+
+// waiting is how many records wait for the disk.
+func (q *Queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tail.len() + q.batch.len()
+}
+
+// closed ends the queue and returns how many records it told of as dropped.
+func closed(t *testing.T, q *Queue) (told uint64) {
+	t.Helper()
+	q.OnDrop(func(n uint64) { told += n })
+	err := q.Close()
+	if s := q.Stats(); s.Dropped != told || (err == nil) != (told == 0) {
+		t.Errorf("closed with %v: %+v, %d told", err, s, told)
+	}
+	return told
+}
+
+func TestWhatTheDiskDoesNotTakeAtTheEndIsTold(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		q := open(t, path, 1<<20)
+		q.PeerDown(down)
+		for i := range 100 {
+			q.Append(record(i, 0))
+		}
+		if _, err := q.Next(t.Context(), 7); err != nil { // handed out, not done
+			t.Fatal(err)
+		}
+		if told := closed(t, q); told != 100 {
+			t.Errorf("peer down %v: got %d told, want 100", down, told)
+		}
+	}
+}
+
+// TestAFullDiskAtTheEnd: what the next run delivers and what is told are all records, each once.
+func TestAFullDiskAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
+		t.Skip("not proved: a full disk, because mounting a tmpfs needs root:", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	q := open(t, dir, 64<<20)
+	q.PeerDown(true)
+	const total = 1500
+	for i := range total {
+		q.Append(record(i, 1000))
+		if i%100 == 0 {
+			eventually(t, "written or failed", func() bool { return q.waiting() == 0 || q.Stats().Fault != "" })
+		}
+	}
+	eventually(t, "fault", func() bool { return q.Stats().Fault != "" })
+	recs, err := q.Next(t.Context(), 100) // from disk, not done
+	if err != nil || number(t, recs[0]) != 0 {
+		t.Fatalf("got %q, %v", recs, err)
+	}
+	told := closed(t, q)
+	got := take(t, open(t, dir, 64<<20))
+	wantRange(t, got, 0, len(got))
+	if told == 0 || len(got) == 0 || len(got)+int(told) != total {
+		t.Errorf("got %d told and %d in the next run, want %d together", told, len(got), total)
+	}
+}
+
+func TestVolatileIsWhatACrashWouldLose(t *testing.T) {
+	q := open(t, t.TempDir(), 64<<20)
+	for i := range 30 {
+		q.Append(record(i, 100))
+	}
+	recs, err := q.Next(t.Context(), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := q.Volatile(); got != 30 {
+		t.Errorf("in memory: got %d, want 30", got)
+	}
+	q.Done(len(recs))
+	if got := q.Volatile(); got != 20 {
+		t.Errorf("when 10 are delivered: got %d, want 20", got)
+	}
+	q.PeerDown(true)
+	for i := range 50 {
+		q.Append(record(30+i, 100))
+	}
+	eventually(t, "all synced", func() bool { return q.Volatile() == 0 })
+	wantRange(t, take(t, q), 10, 80)
+}
+
+// TestWhatIsNotSyncedIsVolatile looks at a segment whose writer does not sync by itself.
+func TestWhatIsNotSyncedIsVolatile(t *testing.T) {
+	q := open(t, t.TempDir(), 64<<20)
+	close(q.stop)
+	<-q.ended
+	q.stop, q.ended = make(chan struct{}), make(chan struct{})
+	close(q.ended) // for Close
+	q.PeerDown(true)
+	volatile := func(when string, want uint64) {
+		t.Helper()
+		if got := q.Volatile(); got != want {
+			t.Errorf("%s: got %d, want %d", when, got, want)
+		}
+	}
+	add := func(from, to int) {
+		for i := from; i < to; i++ {
+			q.Append(record(i, 100))
+		}
+	}
+	add(0, 10)
+	volatile("not written", 10)
+	q.w.write()
+	volatile("written", 10)
+	q.w.sync()
+	volatile("synced", 0)
+	add(10, 30)
+	q.w.write()
+	volatile("more written", 20)
+	if _, err := q.Next(t.Context(), 15); err != nil {
+		t.Fatal(err)
+	}
+	volatile("read back", 20)
+	q.Done(15)
+	volatile("delivered", 15)
+	q.w.sync()
+	volatile("all synced", 0)
+}

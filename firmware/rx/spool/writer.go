@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ func (w *writer) write() {
 	q.mu.Lock()
 	down := q.down
 	q.mu.Unlock()
-	if down && !w.persistMemory() {
+	if down && w.persistMemory() != nil {
 		return
 	}
 	for {
@@ -114,6 +115,7 @@ func (w *writer) written(n int) {
 		w.cur.size += recordSize + int64(len(e.data))
 		w.cur.unread++
 	}
+	q.unsynced += n
 	q.healed()
 	signal(q.ready)
 }
@@ -132,6 +134,7 @@ func (w *writer) adopt(s *segment, growing bool) {
 	defer q.mu.Unlock()
 	if growing {
 		q.growing = s
+		q.unsynced, q.unsyncedFrom = 0, s.first
 	}
 	q.segs = append(q.segs, s)
 	sort.Slice(q.segs, func(i, j int) bool { return q.segs[i].first < q.segs[j].first })
@@ -143,14 +146,15 @@ func (w *writer) release() {
 	w.q.mu.Lock()
 	defer w.q.mu.Unlock()
 	w.q.growing = nil
+	w.q.synced()
 }
 
 // finish closes the current segment with a trailer, synced.
 func (w *writer) finish() error {
 	f, s := w.f, w.cur
 	_, err := f.Write(appendTrailer(nil, s.first, s.last, w.records))
-	if err == nil {
-		err = f.Sync()
+	if synced := f.Sync(); err == nil { // on a full disk the records themselves all the same
+		err = synced
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
@@ -165,6 +169,7 @@ func (w *writer) fail(err error) {
 	w.retry = time.Now().Add(retryEvery)
 	if w.cur != nil { // the end of the file is in doubt
 		_ = w.f.Truncate(w.cur.size)
+		_ = w.f.Sync()
 		_ = w.f.Close()
 		w.release()
 	}
@@ -187,7 +192,7 @@ func (w *writer) fail(err error) {
 
 // persistMemory writes what no segment holds in front of everything that is on
 // disk. The records stay in memory too.
-func (w *writer) persistMemory() bool {
+func (w *writer) persistMemory() error {
 	q := w.q
 	q.mu.Lock()
 	var entries []entry
@@ -198,7 +203,7 @@ func (w *writer) persistMemory() bool {
 	}
 	q.mu.Unlock()
 	if len(entries) == 0 {
-		return true
+		return nil
 	}
 	f, s, err := createSegment(q.dir, entries[0].index)
 	if err == nil {
@@ -209,7 +214,7 @@ func (w *writer) persistMemory() bool {
 			_ = os.Remove(s.path)
 		}
 		w.fail(err)
-		return false
+		return err
 	}
 	w.adopt(s, false)
 	q.mu.Lock()
@@ -222,7 +227,7 @@ func (w *writer) persistMemory() bool {
 		}
 	}
 	q.reap()
-	return true
+	return nil
 }
 
 func writeWhole(f *os.File, s *segment, entries []entry) error {
@@ -254,6 +259,7 @@ func (w *writer) sync() {
 		w.dirty = false
 	}
 	q.mu.Lock()
+	q.synced()
 	position, spooled, failed := q.position(), len(q.segs) > 0, q.fault != ""
 	q.mu.Unlock()
 	if time.Now().Before(w.retry) || !failed && (!spooled || position == w.saved) {
@@ -286,27 +292,41 @@ func (w *writer) retire() {
 	}
 }
 
+// close brings to disk what it takes, and drops the rest.
 func (w *writer) close() error {
 	q := w.q
 	w.retry = time.Time{}
-	ok := w.persistMemory()
-	if ok {
-		q.mu.Lock()
-		q.batch, q.tail = q.tail, q.batch
-		entries := q.batch.all()
-		q.mu.Unlock()
-		err := w.append(entries)
-		if err == nil && w.cur != nil {
-			err = w.finish()
-		}
-		if err != nil {
-			return err
-		}
-	}
+	err := w.flush()
 	q.mu.Lock()
-	position := q.position()
+	lost, position := q.dropVolatile(), q.position()
 	q.mu.Unlock()
-	return w.save(position, false)
+	if lost > 0 {
+		err = fmt.Errorf("%d records that waited in memory are lost; free or repair the disk: %v", lost, err)
+	}
+	if saved := w.save(position, false); err == nil {
+		err = saved
+	}
+	return err
+}
+
+func (w *writer) flush() error {
+	q := w.q
+	err := w.persistMemory()
+	q.mu.Lock()
+	q.batch, q.tail = q.tail, q.batch
+	entries := q.batch.all()
+	q.mu.Unlock()
+	appended := w.append(entries)
+	if appended == nil && w.cur != nil {
+		appended = w.finish()
+	}
+	if appended != nil {
+		w.fail(appended)
+	}
+	if err == nil {
+		err = appended
+	}
+	return err
 }
 
 func (w *writer) save(position uint64, open bool) error {
