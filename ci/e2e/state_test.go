@@ -277,3 +277,77 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 		t.Errorf("%d starts without an anchor, want the first alone", n)
 	}
 }
+
+// TestRecordsThatAFullDiskDidNotTakeAreAccountedFor ends RX while IT's broker is away and its disk is full: what
+// waited in memory alone is gone, and must not stay delivered.
+func TestRecordsThatAFullDiskDidNotTakeAreAccountedFor(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT PROVED: mounting a small file system takes root")
+	}
+	const before, waiting, after = 20, 3000, 10
+	for name, kill := range map[string]bool{"RX ended": false, "RX killed": true} {
+		t.Run(name, func(t *testing.T) {
+			plant, it := port(t), port(t)
+			mosquitto(t, plant)
+			broker := mosquitto(t, it)
+			tx, rx := mqttTables(plant, it, "5")
+			g := newGateway(t, linktest.Profile{}, tx, rx)
+			state := filepath.Join(g.dir, "state-rx")
+			if err := os.Mkdir(state, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Mount("tmpfs", state, "tmpfs", 0, "size=2m"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = unix.Unmount(state, unix.MNT_DETACH) })
+			var in inbox
+			client5(t, it, "it", "plant/#", &in)
+			g.startRX()
+			g.startTX()
+			g.ready()
+			client := client5(t, plant, "plant", "", nil)
+			published := 0
+			publish := func(n int) {
+				for range n {
+					publish5(t, client, message{"plant/a", fmt.Sprint(published), 1, false})
+					published++
+				}
+			}
+			newest := func() error { return arrived(&in, fmt.Sprint(published-1)) }
+			publish(before)
+			eventually(t, "what the broker takes", newest)
+			time.Sleep(2 * time.Second) // longer than the account takes to follow: its file has all of its size now
+			broker.kill()
+			full := filepath.Join(state, "full")
+			if err := os.WriteFile(full, make([]byte, 2<<20), 0o600); err == nil {
+				t.Fatal("the disk is not full")
+			}
+			publish(waiting)
+			g.settled("cell-1", before+waiting)
+			time.Sleep(2 * time.Second) // as above
+			if kill {
+				g.rx.kill()
+			} else {
+				g.rx.stop()
+			}
+			remove(t, full)
+			mosquitto(t, it)
+			client5(t, it, "it-again", "plant/#", &in)
+			g.startRX()
+			g.ready()
+			publish(after)
+			eventually(t, "what is published last", newest)
+			a := g.settled("cell-1", before+waiting+after)
+			got := map[string]bool{}
+			for _, payload := range payloads(in.all()) {
+				got[payload] = true
+			}
+			if a.Delivered > uint64(len(got)) || a.Lost > 0 {
+				t.Errorf("%d arrived, got %s", len(got), a)
+			}
+			if missing := uint64(published - len(got)); !kill && (a.Expired != missing || a.Unknown > 0) || kill && a.Unknown < missing {
+				t.Errorf("%d of %d are missing, got %s", missing, published, a)
+			}
+		})
+	}
+}
