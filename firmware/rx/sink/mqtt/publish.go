@@ -177,9 +177,9 @@ func (p *publisher) record(b []byte) error {
 		return nil
 	case p.fruitless >= giveUp && !p.took && p.queued == 0:
 		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic, true)
-		p.fruitless = 0
-		p.skip()
-		return p.settle(0) // off the queue before the next one breaks the connection, too
+		p.fruitless, p.took = 0, true
+		p.s.deps.Queue.Done(1) // at once: were it on the queue when the connection breaks, it would count twice
+		return nil
 	case p.snap != nil && p.snap.covers(r):
 		p.s.superseded.Add(1)
 		p.skip()

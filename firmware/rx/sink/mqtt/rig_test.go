@@ -25,7 +25,7 @@ import (
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	within(t, 15, what, ok)
+	within(t, 60, what, ok)
 }
 
 func within(t testing.TB, seconds int, what string, ok func() bool) {
