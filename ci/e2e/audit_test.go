@@ -228,7 +228,7 @@ func TestAuditTrail(t *testing.T) {
 	check("after RX was killed")
 	g.rx.stop()
 	g.tx.stop()
-	g.startTX() // nobody listens
+	g.startTX() // while RX is down
 	eventually(t, "TX's second start on TX", func() error {
 		if n := notes(t, g.txStatus); n["tx role_started"] != 2 {
 			return fmt.Errorf("got %v", n)

@@ -63,8 +63,8 @@ func gopcuaNewcomer(t *testing.T, url string) (namespaces int, limits ua.Range, 
 	return len(c.Namespaces()), limits, resp.Results[1].Status
 }
 
-// TestNewClientsReadDuringOutages: nobody new may be shut out by an outage, nor be told
-// that a process value is Good.
+// TestNewClientsReadDuringOutages connects new clients during each kind of outage: they
+// can read, and see no process value as Good.
 func TestNewClientsReadDuringOutages(t *testing.T) {
 	p, g, c := openMirror(t, map[string]any{"tags": 20, "structures": true}, "")
 	p.do(map[string]any{"do": "set", "name": "Tag1", "value": 1})

@@ -116,21 +116,30 @@ func (p *process) residentMB() int {
 	return kb / 1000
 }
 
+// startMQTT starts a pair on a line of the given rate, between a mosquitto with
+// extra lines of configuration in the plant and one at IT, and waits until both
+// roles are ready.
+func startMQTT(t *testing.T, version, extra, rate string) (g *gateway, plant, it int) {
+	t.Helper()
+	plant, it = port(t), port(t)
+	stockMosquitto(t, plant, extra)
+	mosquitto(t, it)
+	tx, rx := mqttTables(plant, it, version)
+	g = newGateway(t, linktest.Profile{}, tx, rx)
+	g.setRate(rate)
+	g.startRX()
+	g.startTX()
+	g.ready()
+	return g, plant, it
+}
+
 // TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue publishes 75 MB of QoS 1 to a
 // line of 50 Mbit/s, through a broker that lets 1,000 messages be in flight and
 // queues the others: with its usual limit it would drop most of them itself.
 func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run(version, func(t *testing.T) {
-			plant, it := port(t), port(t)
-			stockMosquitto(t, plant, "max_inflight_messages 1000\nmax_queued_messages 0")
-			mosquitto(t, it)
-			tx, rx := mqttTables(plant, it, version)
-			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.setRate("50Mbit/s")
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g, plant, it := startMQTT(t, version, "max_inflight_messages 1000\nmax_queued_messages 0", "50Mbit/s")
 			got := &inbox{}
 			client5(t, it, "subscriber", "q/#", got)
 			m := client5(t, plant, "publisher", "", nil)
@@ -170,15 +179,7 @@ func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
 func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run(version, func(t *testing.T) {
-			plant, it := port(t), port(t)
-			stockMosquitto(t, plant, "")
-			mosquitto(t, it)
-			tx, rx := mqttTables(plant, it, version)
-			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.setRate("20Mbit/s")
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g, plant, it := startMQTT(t, version, "", "20Mbit/s")
 			got := &inbox{}
 			client5(t, it, "subscriber", "honest/#", got)
 			m := client5(t, plant, "publisher", "", nil)

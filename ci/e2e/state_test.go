@@ -38,7 +38,7 @@ func TestATopicClearedWhileAKilledReceiverWasDownGoesAway(t *testing.T) {
 		g.rx.kill()
 		watcher.Disconnect(0)
 		wait3(t, client.Publish(topic, 1, true, ""))
-		time.Sleep(300 * time.Millisecond) // what says so is sent while nobody listens
+		time.Sleep(300 * time.Millisecond) // the deletion is sent while RX is down
 		g.startRX()
 		retained(t, it, "plant/#", want)
 		g.ready()

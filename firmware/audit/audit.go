@@ -1,15 +1,15 @@
-// Package audit is the trail of what bears on security: who was refused, what was
-// changed, what the board lost. Terms follow IEC 62443-4-2 CR 2.8 (time, source,
+// Package audit is the trail of security-relevant events: refusals, changes, and
+// losses of a board's state. Terms follow IEC 62443-4-2 CR 2.8 (time, source,
 // category, type, event identifier, result); no conformance is claimed.
 //
-// A trail numbers its events from 1 without gaps, so that whoever gets them one by one
-// sees what is missing. Each kind of event has a room of its own, the newest 16, and a
+// A trail numbers its events from 1 without gaps, so that a receiver
+// sees which are missing. Each kind of event has a room of its own, the newest 16, and a
 // rate of its own: five at once and one a minute. What comes faster is one event with
 // a count, written after 10 seconds and then after twice as long each time, up to an
 // hour, while it goes on. So no kind wipes another, and a flood costs a disk nothing.
 //
 // An event is JSON, on disk and in /status.json; on the link its trail's identifier, which is
-// random, stands beside it, so that a board that lost its trail is told from one that repeats:
+// random, stands beside it, to distinguish a board that lost its trail from one that repeats it:
 //
 //	{"trail": "90ab…", "entry": EVENT}     at most 4 KiB
 //

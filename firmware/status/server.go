@@ -56,7 +56,7 @@ type Server struct {
 	Snapshot func() Snapshot
 	Role     func() error             // why the role is not ready, one reason a line; nil when it is
 	Updates  Updates                  // takes what is put to /update; nil: nothing does
-	Audit    func(event, text string) // of what bears on security; nil: goes to Log
+	Audit    func(event, text string) // takes security-relevant events; nil: they go to Log
 	Log      *slog.Logger
 
 	counts Counts

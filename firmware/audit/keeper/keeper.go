@@ -7,8 +7,9 @@
 //
 // An event is handed on once it is on the disk, so that its number is never given
 // twice, or at once while the disk takes nothing. A keeper writes when there is
-// something new, at most once a second, and once a minute what a flood has added up. The package refuses to wait for whoever takes
-// the events: takers must not block, nor call the keeper.
+// something new, at most once a second; the count of a flood is written once a minute.
+// The package refuses to wait for the receivers of events: they must not block, nor
+// call the keeper.
 package keeper
 
 import (
@@ -264,7 +265,7 @@ func (k *Keeper) trail(e audit.Event) *audit.Trail {
 }
 
 // save writes both trails when something is new. A disk that fails is tried again each
-// second; nobody who has an event waits for one that is slow.
+// second. Add does not wait for a slow disk.
 func (k *Keeper) save() {
 	k.writing.Lock()
 	defer k.writing.Unlock()

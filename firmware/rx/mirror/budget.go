@@ -11,7 +11,7 @@ type Budget struct {
 const keyOverhead = 256
 
 // keysBeyond is the part of a budget that keys may take on top of it: a key
-// without its value still has to be told from one that is gone.
+// without its value must not look like one that is gone.
 const keysBeyond = 8
 
 // Bound makes the channel keep within b, which other channels may share. To be
