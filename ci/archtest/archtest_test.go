@@ -41,26 +41,26 @@ func TestEachRuleCanFail(t *testing.T) {
 		"pure imports os":      {map[string]string{"firmware/conduit/wire/a.go": file("import \"os\"\n")}, "imports os, but the package is pure"},
 		"pure imports slog":    {map[string]string{"firmware/conduit/wire/a.go": file("import \"log/slog\"\n")}, "imports log/slog, but"},
 		"pure imports net":     {map[string]string{"firmware/rx/mirror/a.go": file("import \"net\"\n")}, "imports net, but"},
-		"pure may netip":       {map[string]string{"firmware/payload/x/a.go": file("import \"net/netip\"\n")}, ""},
+		"pure may netip":       {map[string]string{"firmware/conduit/payload/x/a.go": file("import \"net/netip\"\n")}, ""},
 		"pure asks the time":   {map[string]string{"firmware/rx/mirror/a.go": file("import clock \"time\"\n\nvar x = clock.Now()\n")}, "uses time.Now"},
 		"pure waits":           {map[string]string{"firmware/rx/mirror/a.go": file("import \"time\"\n\nfunc f() { time.Sleep(1) }\n")}, "uses time.Sleep"},
 		"clock by a dot":       {map[string]string{"firmware/rx/mirror/a.go": file("import . \"time\"\n\nvar x = Now()\n")}, "with a dot"},
 		"pure has durations":   {map[string]string{"firmware/rx/mirror/a.go": file("import \"time\"\n\nconst x = time.Second\n")}, ""},
 		"pure runs goroutines": {map[string]string{"firmware/rx/mirror/a.go": file("func f() { go f() }\n")}, "starts a goroutine"},
-		"no doc comment":       {map[string]string{"firmware/task/a.go": "package task\n"}, "firmware/task: no doc comment"},
-		"doc in another file":  {map[string]string{"firmware/task/a.go": "package task\n", "firmware/task/doc.go": file("")}, ""},
-		"init":                 {map[string]string{"firmware/task/a.go": file("func init() {}\n")}, "init function"},
-		"method named init":    {map[string]string{"firmware/task/a.go": file("type t struct{}\n\nfunc (t) init() {}\n")}, ""},
+		"no doc comment":       {map[string]string{"firmware/platform/task/a.go": "package task\n"}, "firmware/platform/task: no doc comment"},
+		"doc in another file":  {map[string]string{"firmware/platform/task/a.go": "package task\n", "firmware/platform/task/doc.go": file("")}, ""},
+		"init":                 {map[string]string{"firmware/platform/task/a.go": file("func init() {}\n")}, "init function"},
+		"method named init":    {map[string]string{"firmware/platform/task/a.go": file("type t struct{}\n\nfunc (t) init() {}\n")}, ""},
 		"rename unsynced":      {map[string]string{"rootfs/init/a.go": file("import \"os\"\n\nvar x = os.Rename\n")}, "uses os.Rename"},
 		"rename in a tool":     {map[string]string{"tools/image/a.go": file("import \"os\"\n\nvar x = os.Rename\n")}, ""},
-		"long file":            {map[string]string{"firmware/task/a.go": long}, "502 lines"},
-		"long test":            {map[string]string{"firmware/task/a.go": file(""), "firmware/task/a_test.go": long}, ""},
-		"unformatted":          {map[string]string{"firmware/task/a.go": file("var  x = 1\n")}, "not gofmt'ed"},
+		"long file":            {map[string]string{"firmware/platform/task/a.go": long}, "502 lines"},
+		"long test":            {map[string]string{"firmware/platform/task/a.go": file(""), "firmware/platform/task/a_test.go": long}, ""},
+		"unformatted":          {map[string]string{"firmware/platform/task/a.go": file("var  x = 1\n")}, "not gofmt'ed"},
 		"the wall, in a test":  {map[string]string{"firmware/rx/mirror/a_test.go": file("import \"heliograph/firmware/tx/send\"\n")}, "the wall is broken: firmware/rx/mirror → firmware/tx/send"},
 		"the wall, by a root":  {map[string]string{"firmware/cmd/heliotx/main.go": file("import \"heliograph/firmware/rx/sink\"\n")}, "the wall is broken: firmware/cmd/heliotx → firmware/rx/sink"},
-		"another's test is not linked": {map[string]string{"firmware/cmd/heliotx/main.go": file("import \"heliograph/firmware/task\"\n"),
-			"firmware/task/a.go": file(""), "firmware/task/a_test.go": file("import \"heliograph/firmware/rx/sink\"\n")}, ""},
-		"testdata is no package": {map[string]string{"firmware/task/testdata/a.go": "package x\n"}, ""},
+		"another's test is not linked": {map[string]string{"firmware/cmd/heliotx/main.go": file("import \"heliograph/firmware/platform/task\"\n"),
+			"firmware/platform/task/a.go": file(""), "firmware/platform/task/a_test.go": file("import \"heliograph/firmware/rx/sink\"\n")}, ""},
+		"testdata is no package": {map[string]string{"firmware/platform/task/testdata/a.go": "package x\n"}, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -84,14 +84,14 @@ func TestTheWallHoldsOverThirdPackages(t *testing.T) {
 		return &fstest.MapFile{Data: []byte("// Package p is a package.\npackage p\n\nimport \"heliograph/" + imported + "\"\n")}
 	}
 	got, err := Check(fstest.MapFS{
-		"firmware/tx/pipeline/a.go": text("firmware/task"),
-		"firmware/task/a.go":        text("firmware/store"),
-		"firmware/store/a.go":       text("firmware/rx/mirror"),
+		"firmware/tx/pipeline/a.go":    text("firmware/platform/task"),
+		"firmware/platform/task/a.go":  text("firmware/platform/store"),
+		"firmware/platform/store/a.go": text("firmware/rx/mirror"),
 	}, "heliograph")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "the wall is broken: firmware/tx/pipeline → firmware/task → firmware/store → firmware/rx/mirror"
+	want := "the wall is broken: firmware/tx/pipeline → firmware/platform/task → firmware/platform/store → firmware/rx/mirror"
 	if !slices.Contains(got, want) {
 		t.Errorf("got %q, want %q among them", got, want)
 	}

@@ -15,59 +15,59 @@ func rules() []rule {
 		// What both ends agree on.
 		{path: "firmware/conduit/record", pure: true},
 		{path: "firmware/conduit/wire", pure: true, may: []string{"firmware/conduit/record"}},
+		{path: "firmware/conduit/payload/opcua", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
+		{path: "firmware/conduit/payload/...", pure: true, may: []string{"firmware/conduit/payload/..."}},
 		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
-		{path: "firmware/payload/opcua", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
-		{path: "firmware/payload/...", pure: true, may: []string{"firmware/payload/..."}},
 
 		// The plant's side of the wall.
 		{path: "firmware/tx/carousel", pure: true, may: []string{"firmware/conduit/..."}},
 		{path: "firmware/tx/send", pure: true, may: []string{"firmware/conduit/...", "firmware/tx/carousel"}},
 		{path: "firmware/tx/source", pure: true},
-		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/counter", "firmware/fairshare", "firmware/tx/source/...", "firmware/payload/...", "firmware/config"}},
-		{path: "firmware/tx/source/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/tx/source/...", "firmware/payload/...", "firmware/opcua/...", "firmware/config", "firmware/store", "firmware/task"}},
-		{path: "firmware/tx/epoch", may: []string{"firmware/store"}},
-		{path: "firmware/tx/...", may: []string{"firmware/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/send", "firmware/tx/source", "firmware/store", "firmware/task"}},
+		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/config"}},
+		{path: "firmware/tx/source/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/tx/epoch", may: []string{"firmware/platform/store"}},
+		{path: "firmware/tx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/send", "firmware/tx/source", "firmware/platform/store", "firmware/platform/task"}},
 
 		// IT's side of the wall.
 		{path: "firmware/rx/receive", pure: true, may: []string{"firmware/conduit/..."}},
 		{path: "firmware/rx/mirror", pure: true, may: []string{"firmware/conduit/..."}},
 		{path: "firmware/rx/sink", pure: true},
-		{path: "firmware/rx/spool", may: []string{"firmware/store"}},
-		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/counter", "firmware/fairshare", "firmware/rx/sink/...", "firmware/rx/spool", "firmware/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/store", "firmware/task"}},
-		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/store", "firmware/acceptance"}},
-		{path: "firmware/rx/...", may: []string{"firmware/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/store", "firmware/task"}},
+		{path: "firmware/rx/spool", may: []string{"firmware/platform/store"}},
+		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/rx/sink/...", "firmware/rx/spool", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance"}},
+		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 
 		// Libraries that know nothing of the link.
 		{path: "firmware/opcua/rawvalue", pure: true},
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
-		{path: "firmware/opcua/pki", may: []string{"firmware/store"}},
-		{path: "firmware/opcua/...", may: []string{"firmware/counter", "firmware/fairshare", "firmware/opcua/..."}},
-		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/payload/mqtt"}},
-		{path: "firmware/mqtt/server", may: []string{"firmware/fairshare", "firmware/mqtt/broker", "firmware/payload/mqtt"}},
-		{path: "firmware/health", pure: true},
-		{path: "firmware/counter", pure: true},
-		{path: "firmware/fairshare", pure: true},
-		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/store"}},
-		{path: "firmware/role", may: []string{"firmware/config/...", "firmware/selfsigned", "firmware/status"}},
-		{path: "firmware/audit", pure: true},
-		{path: "firmware/audit/keeper", may: []string{"firmware/audit", "firmware/counter", "firmware/store"}},
-		{path: "firmware/status", may: []string{"firmware/audit", "firmware/counter", "firmware/fairshare", "firmware/release"}},
-		{path: "firmware/release"},
-		{path: "firmware/report", may: []string{"firmware/health", "firmware/release", "firmware/status", "firmware/store"}},
-		{path: "firmware/identity", may: []string{"firmware/counter", "firmware/opcua/pki"}},
-		{path: "firmware/selfsigned", may: []string{"firmware/store"}},
-		{path: "firmware/store"},
-		{path: "firmware/acceptance", may: []string{"firmware/store"}},
-		{path: "firmware/timekeeping"},
-		{path: "firmware/task"},
+		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store"}},
+		{path: "firmware/opcua/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/opcua/..."}},
+		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/conduit/payload/mqtt"}},
+		{path: "firmware/mqtt/server", may: []string{"firmware/platform/fairshare", "firmware/mqtt/broker", "firmware/conduit/payload/mqtt"}},
+		{path: "firmware/platform/health", pure: true},
+		{path: "firmware/platform/counter", pure: true},
+		{path: "firmware/platform/fairshare", pure: true},
+		{path: "firmware/config/...", may: []string{"firmware/config/...", "firmware/conduit/record", "firmware/platform/store"}},
+		{path: "firmware/platform/role", may: []string{"firmware/config/...", "firmware/platform/identity/selfsigned", "firmware/platform/status"}},
+		{path: "firmware/platform/audit", pure: true},
+		{path: "firmware/platform/audit/keeper", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/store"}},
+		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/release"}},
+		{path: "firmware/platform/release"},
+		{path: "firmware/platform/report", may: []string{"firmware/platform/health", "firmware/platform/release", "firmware/platform/status", "firmware/platform/store"}},
+		{path: "firmware/platform/identity", may: []string{"firmware/platform/counter", "firmware/opcua/pki"}},
+		{path: "firmware/platform/identity/selfsigned", may: []string{"firmware/platform/store"}},
+		{path: "firmware/platform/store"},
+		{path: "firmware/platform/acceptance", may: []string{"firmware/platform/store"}},
+		{path: "firmware/platform/timekeeping"},
+		{path: "firmware/platform/task"},
 		{path: "drivers/...", may: []string{"drivers/..."}},
 		{path: "boards/...", may: []string{"boards/..."}},
 
 		// The composition roots; the wall holds for them by reach.
 		{path: "firmware/cmd/heliotx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
 		{path: "firmware/cmd/heliorx/...", may: []string{"firmware/...", "drivers/...", "boards/..."}},
-		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/acceptance", "firmware/config/...", "firmware/health", "firmware/opcua/pki", "firmware/release", "firmware/report", "firmware/status", "firmware/store", "drivers/...", "boards/..."}},
+		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/platform/acceptance", "firmware/config/...", "firmware/platform/health", "firmware/opcua/pki", "firmware/platform/release", "firmware/platform/report", "firmware/platform/status", "firmware/platform/store", "drivers/...", "boards/..."}},
 
 		// What never runs on a board may look at everything.
 		{path: "tools/...", may: []string{"..."}},
@@ -103,6 +103,6 @@ func durable() []string { return []string{"firmware/...", "rootfs/..."} }
 
 // renaming are packages that may rename by themselves: the one that does it for
 // all, and the log, whose newest lines are not worth a sync.
-func renaming() []string { return []string{"firmware/store", "rootfs/logring"} }
+func renaming() []string { return []string{"firmware/platform/store", "rootfs/logring"} }
 
 const maxLines = 500 // of a file that is no test

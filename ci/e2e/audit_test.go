@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"heliograph/firmware/audit"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/config/users"
+	"heliograph/firmware/platform/audit"
 )
 
 // siem takes syslog lines with octet counting.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/linktest"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 )
 
 // counterOf returns a counter of a role as /status.json shows it.

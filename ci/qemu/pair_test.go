@@ -22,7 +22,7 @@ import (
 	"heliograph/firmware/conduit/linktest/relay"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/status"
 	"heliograph/tools/console"
 	"heliograph/tools/plant"
 )

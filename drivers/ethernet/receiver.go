@@ -216,7 +216,7 @@ func (r *Receiver) Oversize() uint64 { return r.oversize.Load() }
 func (r *Receiver) Malformed() uint64 { return r.malformed.Load() }
 
 // Refusals are the receiver's counters that are no frames of the link; the tags are
-// those of firmware/counter.
+// those of firmware/platform/counter.
 type Refusals struct {
 	Oversize  uint64 `count:"oversize_frames" help:"Ethernet frames longer than any frame of the link."`
 	Malformed uint64 `count:"malformed_frames" help:"Ethernet frames whose length cannot be."`

@@ -17,7 +17,7 @@ type icounter struct {
 }
 
 // LineErrors are what a port's driver counted since the port was opened; the tags
-// are those of firmware/counter.
+// are those of firmware/platform/counter.
 type LineErrors struct {
 	Overrun       uint64 `count:"overruns" help:"Times that the UART's FIFO was full and bytes were lost; the machine came too late."`
 	Frame         uint64 `count:"frame_errors" help:"Bytes without a stop bit: noise, or another baud rate."`

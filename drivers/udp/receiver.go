@@ -161,7 +161,7 @@ func (r *Receiver) Dropped() uint64 {
 func (r *Receiver) Oversize() uint64 { return r.oversize.Load() }
 
 // Counts are the receiver's counters that are no frames of the link; the tags are
-// those of firmware/counter.
+// those of firmware/platform/counter.
 type Counts struct {
 	Oversize uint64 `count:"oversize_datagrams" help:"UDP datagrams longer than any frame."`
 }

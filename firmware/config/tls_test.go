@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"heliograph/firmware/selfsigned"
+	"heliograph/firmware/platform/identity/selfsigned"
 )
 
 func TestTLSFiles(t *testing.T) {

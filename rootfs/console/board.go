@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"heliograph/firmware/config/pairkey"
-	"heliograph/firmware/health"
-	"heliograph/firmware/release"
-	"heliograph/firmware/report"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/report"
 )
 
 // Board is what the console shows, and what it may do. Errors are one line that

@@ -29,7 +29,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config/pairkey"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/status"
 )
 
 // Console is one terminal. Not safe for concurrent use.

@@ -17,10 +17,10 @@ import (
 	"time"
 
 	"heliograph/firmware/config/pairkey"
-	"heliograph/firmware/health"
-	"heliograph/firmware/release"
-	"heliograph/firmware/report"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/status"
 )
 
 var update = flag.Bool("update", false, "write the screens in testdata anew")

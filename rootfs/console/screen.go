@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/release"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/status"
 )
 
 // columns fit a terminal of 80.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"heliograph/drivers/clock"
-	"heliograph/firmware/report"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/store"
 )
 
 // keptTime is where the last known time of day is, for a board without a clock

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 	"heliograph/rootfs/network"
 )
 

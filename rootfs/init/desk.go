@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"heliograph/boards"
-	"heliograph/firmware/acceptance"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/acceptance"
+	"heliograph/firmware/platform/store"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/network"

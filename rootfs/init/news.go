@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/firmware/release"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/store"
 	"heliograph/rootfs/update"
 )
 

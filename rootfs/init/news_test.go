@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 )
 

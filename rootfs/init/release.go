@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 )
 

@@ -18,9 +18,9 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
-	"heliograph/firmware/release"
-	"heliograph/firmware/report"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/store"
 	"heliograph/rootfs/sandbox"
 )
 

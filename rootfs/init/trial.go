@@ -3,7 +3,7 @@ package main
 import (
 	"time"
 
-	"heliograph/firmware/health"
+	"heliograph/firmware/platform/health"
 )
 
 // Our own choices.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"heliograph/firmware/health"
+	"heliograph/firmware/platform/health"
 )
 
 func TestTrials(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"heliograph/boards"
 	"heliograph/drivers/led"
 	"heliograph/drivers/watchdog"
-	"heliograph/firmware/health"
-	"heliograph/firmware/report"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/report"
 )
 
 // Our own choices.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // Room of the files that differ between the sets of a card, in bytes.

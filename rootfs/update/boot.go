@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // maxTries is how often a pending set is tried: a trial that a power cut ended

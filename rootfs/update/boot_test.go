@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // updated is a card with version 1 committed and 2 pending in set b.

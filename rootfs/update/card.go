@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // Disk is a whole card: a block device, or a file with its image. What was

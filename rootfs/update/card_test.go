@@ -12,7 +12,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/tools/image/filesystem"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // Target is what an update must be for.

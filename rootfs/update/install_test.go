@@ -11,7 +11,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 func sealed(t *testing.T, r sample, k minisign.PrivateKey) []byte {

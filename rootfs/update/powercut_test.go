@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // board is a model of what starts from a card: the firmware, which believes

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/linktest"
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )

@@ -20,8 +20,8 @@ import (
 
 	"heliograph/drivers/drivertest"
 	"heliograph/firmware/config/pairkey"
-	"heliograph/firmware/health"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/status"
 	"heliograph/rootfs/console"
 )
 

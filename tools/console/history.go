@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/status"
 	"heliograph/rootfs/console"
 )
 

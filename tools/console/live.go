@@ -9,7 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 
-	"heliograph/firmware/health"
+	"heliograph/firmware/platform/health"
 	"heliograph/rootfs/console"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/status"
 	"heliograph/rootfs/console"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/config"
-	"heliograph/firmware/identity"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/identity"
 	"heliograph/rootfs/network"
 	"heliograph/tools/image"
 )

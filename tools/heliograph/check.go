@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/config"
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/role"
 )
 
 func checkCommand() *cobra.Command {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"heliograph/drivers/drivertest"
-	"heliograph/firmware/health"
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/role"
 	board "heliograph/rootfs/console"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"heliograph/firmware/acceptance"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/acceptance"
 	"heliograph/firmware/tx/epoch"
 )
 

@@ -17,7 +17,7 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/config"
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/role"
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
 )

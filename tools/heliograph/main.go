@@ -17,7 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/role"
 )
 
 // version is set at build time.

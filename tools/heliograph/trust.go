@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/config"
-	"heliograph/firmware/identity"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/identity"
 )
 
 // folder is how a command finds certificates: in a folder, or where a configuration

@@ -11,7 +11,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 )

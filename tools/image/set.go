@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"heliograph/boards"
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/tools/image/filesystem"
 )
 

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 	"heliograph/tools/image/filesystem"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // BuildUpdate writes to Output the update file that makes a card's release this

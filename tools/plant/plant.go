@@ -14,9 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
 	"heliograph/firmware/mqtt/server"
-	payload "heliograph/firmware/payload/mqtt"
 )
 
 // tags are what the press line measures: retained, the newest value counts.

@@ -6,11 +6,11 @@ import (
 	"os"
 	"sync/atomic"
 
-	"heliograph/firmware/audit"
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
-	"heliograph/firmware/counter"
-	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/sink/syslog"
 )

@@ -4,11 +4,11 @@ import (
 	"fmt"
 
 	"heliograph/firmware/conduit/record"
-	"heliograph/firmware/health"
-	"heliograph/firmware/report"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/task"
 )
 
 // report returns what PID 1 is told. Each part is asked, so one that holds its

@@ -10,7 +10,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/role"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/receive"

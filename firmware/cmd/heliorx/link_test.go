@@ -7,7 +7,7 @@ import (
 	"heliograph/drivers/ethernet"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 )
 
 // Drivers know no firmware, so nothing but their tags joins them to package counter.

@@ -8,10 +8,10 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/identity"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/server"
+	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/rx/sink/opcua"
 )
 

@@ -2,9 +2,9 @@ package main
 
 import (
 	"heliograph/firmware/conduit/record"
-	"heliograph/firmware/health"
-	"heliograph/firmware/report"
-	"heliograph/firmware/task"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
 

@@ -11,7 +11,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
-	"heliograph/firmware/role"
+	"heliograph/firmware/platform/role"
 	"heliograph/firmware/tx/pipeline"
 )
 

@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"os"
 
-	"heliograph/firmware/audit/keeper"
 	"heliograph/firmware/config"
-	"heliograph/firmware/identity"
-	"heliograph/firmware/task"
+	"heliograph/firmware/platform/audit/keeper"
+	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/source/opcua"
 )

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // A pair's key is changed on the running receiver first, then on the transmitter,

@@ -25,7 +25,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 const (

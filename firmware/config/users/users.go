@@ -26,7 +26,7 @@ import (
 	"sync"
 	"unicode"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 func TestExchangesOfEachQoS(t *testing.T) {

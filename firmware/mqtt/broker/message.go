@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // messageOverhead is about what a message takes beside its own bytes.

@@ -11,7 +11,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	packets3 "github.com/eclipse/paho.mqtt.golang/packets"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 var start = time.Unix(1_700_000_000, 0)

@@ -1,6 +1,6 @@
 package broker
 
-import payload "heliograph/firmware/payload/mqtt"
+import payload "heliograph/firmware/conduit/payload/mqtt"
 
 // Property identifiers (MQTT 5.0 section 2.2.2.2).
 const (

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // bridge is a mosquitto that bridges from a server; it returns what a client of

@@ -23,9 +23,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"heliograph/firmware/fairshare"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
-	payload "heliograph/firmware/payload/mqtt"
+	"heliograph/firmware/platform/fairshare"
 )
 
 // Our own bounds.

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
-	payload "heliograph/firmware/payload/mqtt"
-	"heliograph/firmware/selfsigned"
+	"heliograph/firmware/platform/identity/selfsigned"
 )
 
 // log is what a server says.

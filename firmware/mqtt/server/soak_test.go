@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // reader is a client that acknowledges as fast as it can, or as slowly as pause

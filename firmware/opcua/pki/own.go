@@ -17,7 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // Our own choices.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // Our own choices. An address may fill rejected/ and the log only so fast, and

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // Kind says which folder a certificate is in.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/event"
@@ -23,6 +22,7 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/platform/counter"
 )
 
 // Server is an OPC UA server. Its methods are safe for concurrent use, but Set,

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"syscall"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // Keys knows which keys of a channel there are on the disk: those of a list, and

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // recalled returns the keys that a run after this moment would know.

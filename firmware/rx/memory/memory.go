@@ -41,7 +41,7 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/firmware/acceptance"
+	"heliograph/firmware/platform/acceptance"
 	"heliograph/firmware/rx/pipeline"
 )
 

@@ -11,10 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"heliograph/firmware/acceptance"
+	"heliograph/firmware/platform/acceptance"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
-	"heliograph/firmware/store"
 )
 
 type fixture struct {

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/acceptance"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/acceptance"
+	"heliograph/firmware/platform/store"
 )
 
 // files are what a pair key's memory is kept in.

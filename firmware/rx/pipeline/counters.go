@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"heliograph/firmware/conduit/codeword"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/receive"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 )
 
 // medium receives nothing and counts what it is told to.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 const positionName = "position"

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // The layout of a segment; the package comment draws it.

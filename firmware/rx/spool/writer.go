@@ -8,7 +8,7 @@ import (
 	"sort"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // writer is the one goroutine that writes to the disk, without the lock.

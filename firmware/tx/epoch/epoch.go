@@ -23,7 +23,7 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 var copies = [2]string{"epoch.a", "epoch.b"}

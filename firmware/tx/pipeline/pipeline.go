@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/wire"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )

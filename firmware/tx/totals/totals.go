@@ -29,7 +29,7 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/tx/send"
 )
 

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/tx/send"
 )
 

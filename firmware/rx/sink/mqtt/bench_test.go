@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 )
 
 // BenchmarkPublish measures messages of 200 bytes into mosquitto.

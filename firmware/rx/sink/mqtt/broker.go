@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
 	"heliograph/firmware/mqtt/server"
-	payload "heliograph/firmware/payload/mqtt"
 )
 
 // Our own bounds.

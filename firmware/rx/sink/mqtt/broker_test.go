@@ -14,10 +14,10 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
+	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/selfsigned"
 )
 
 func full(topic string) payload.Message {

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // The topics of the gateway itself, behind the prefix.

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 )
 
 func TestMosquittoReceivesEverythingInOrder(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // connection is a broker that was reached. One goroutine uses it.

@@ -3,7 +3,7 @@ package mqtt
 import (
 	"encoding/binary"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/rx/sink"
 )
 

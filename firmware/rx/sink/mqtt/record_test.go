@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"testing"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 func appendRecord(r record) []byte {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/rx/sink"
 )
 

@@ -16,9 +16,9 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/mqtt/server"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 )

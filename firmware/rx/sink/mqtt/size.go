@@ -1,6 +1,6 @@
 package mqtt
 
-import payload "heliograph/firmware/payload/mqtt"
+import payload "heliograph/firmware/conduit/payload/mqtt"
 
 func hasProperties(m *payload.Message) bool {
 	return m.PayloadFormat != nil || m.Expires || m.ContentType != nil || m.ResponseTopic != "" || m.CorrelationData != nil || len(m.User) > 0

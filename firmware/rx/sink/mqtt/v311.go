@@ -10,7 +10,7 @@ import (
 
 	paho3 "github.com/eclipse/paho.mqtt.golang"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // window311 bounds the messages of QoS 2 in flight; mosquitto takes 20.

@@ -11,7 +11,7 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // conn5 is a connection over MQTT 5. Connecting, keeping alive and reading is

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/config"
-	"heliograph/firmware/counter"
-	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
 

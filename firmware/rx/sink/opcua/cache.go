@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"time"
 
-	payload "heliograph/firmware/payload/opcua"
+	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/store"
 )
 
 // cache keeps the structure of the picture on disk, and the values that describe it, so
@@ -18,7 +18,7 @@ import (
 //
 //	version(1): 2, {key length(1) key time(8) payload length(4) payload}*
 //
-// big-endian; the records are those of package firmware/payload/opcua: space, tables,
+// big-endian; the records are those of package firmware/conduit/payload/opcua: space, tables,
 // blocks, values; time is ns since 1970, 0: none. What other values were says nothing of
 // what they are.
 type cache struct {

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/store"
 )
 
 func TestStructureSurvivesARestart(t *testing.T) {

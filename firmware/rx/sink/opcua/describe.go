@@ -6,9 +6,9 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 )
 
 // What a value that describes says does not grow old when the source cannot be reached:

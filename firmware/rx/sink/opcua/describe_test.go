@@ -10,10 +10,10 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/rx/sink"
 )
 

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"slices"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/rx/sink"
 )
 

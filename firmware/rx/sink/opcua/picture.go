@@ -13,11 +13,11 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/counter"
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
 

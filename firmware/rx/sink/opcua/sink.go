@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
 

@@ -25,9 +25,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	"heliograph/firmware/counter"
-	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 )

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/syslog"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 )

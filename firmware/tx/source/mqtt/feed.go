@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 

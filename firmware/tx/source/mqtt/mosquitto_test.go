@@ -8,8 +8,8 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 

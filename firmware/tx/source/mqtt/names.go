@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // names remembers over restarts which topics crossed, so that a topic whose

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	payload "heliograph/firmware/payload/mqtt"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
 // pictureQuiet is how long no retained message may come for all to be there.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 

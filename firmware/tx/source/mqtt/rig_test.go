@@ -20,8 +20,8 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"go.uber.org/goleak"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/mqtt"
 	"heliograph/firmware/tx/source"
 )
 

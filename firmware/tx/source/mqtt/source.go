@@ -55,10 +55,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	"heliograph/firmware/counter"
-	payload "heliograph/firmware/payload/mqtt"
-	"heliograph/firmware/task"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
 

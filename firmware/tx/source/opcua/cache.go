@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"math"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // The cache is the model on disk, so that a restart begins with it:

@@ -18,7 +18,7 @@
 //	events.go     the same for events and conditions (layout.go spreads their fields
 //	              over items and joins them, listener.go hands them over)
 //
-// Keys and payloads are those of package firmware/payload/opcua.
+// Keys and payloads are those of package firmware/conduit/payload/opcua.
 //
 // What the link does not carry crosses as a status that says why: a value, a field
 // of an event, an attribute. stats.go counts what crosses otherwise than the server

@@ -9,8 +9,8 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/tx/source"
 )
 

@@ -12,11 +12,11 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/tx/source"
 )
 

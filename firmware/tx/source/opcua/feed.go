@@ -5,9 +5,9 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 	"heliograph/firmware/tx/source"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	payload "heliograph/firmware/payload/opcua"
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/tx/source"
 )
 

@@ -12,10 +12,10 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/opcua/selection"
 )

@@ -19,12 +19,12 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/transport"
-	payload "heliograph/firmware/payload/opcua"
 )
 
 // plc is a server over pipes, so that it runs in a synctest bubble. Its address

@@ -10,7 +10,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
-	payload "heliograph/firmware/payload/opcua"
+	payload "heliograph/firmware/conduit/payload/opcua"
 )
 
 func TestAValueThatTheLinkRefusesTurnsBad(t *testing.T) {

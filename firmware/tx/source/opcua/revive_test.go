@@ -7,8 +7,8 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/rawvalue"
-	payload "heliograph/firmware/payload/opcua"
 )
 
 // remake deletes a node and makes it again under its NodeId: its items are dead.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/tx/source"
 )
 

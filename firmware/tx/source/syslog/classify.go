@@ -7,7 +7,7 @@ import (
 	"github.com/leodido/go-syslog/v4/rfc3164"
 	"github.com/leodido/go-syslog/v4/rfc5424"
 
-	payload "heliograph/firmware/payload/syslog"
+	payload "heliograph/firmware/conduit/payload/syslog"
 )
 
 // maxParsed is how much of a line is looked at; the format shows in the header.

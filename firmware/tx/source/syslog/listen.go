@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"heliograph/drivers/udp/mmsg"
-	payload "heliograph/firmware/payload/syslog"
+	payload "heliograph/firmware/conduit/payload/syslog"
 )
 
 func (s *Source) serveUDP(ctx context.Context, l *listener) error {

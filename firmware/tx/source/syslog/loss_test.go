@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	payload "heliograph/firmware/payload/syslog"
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/tx/source"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"heliograph/firmware/fairshare"
+	"heliograph/firmware/platform/fairshare"
 )
 
 // peer is a sender's connection. Its reads end at a deadline that depends on

@@ -27,9 +27,9 @@ import (
 	"sync"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	"heliograph/firmware/fairshare"
-	payload "heliograph/firmware/payload/syslog"
+	"heliograph/firmware/platform/fairshare"
 	"heliograph/firmware/tx/source"
 )
 

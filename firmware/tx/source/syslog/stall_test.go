@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/syslog"
 	"heliograph/firmware/tx/source"
 )
 

@@ -6,8 +6,8 @@ import (
 	"syscall"
 
 	"heliograph/drivers/udp/mmsg"
-	"heliograph/firmware/counter"
-	payload "heliograph/firmware/payload/syslog"
+	payload "heliograph/firmware/conduit/payload/syslog"
+	"heliograph/firmware/platform/counter"
 )
 
 // Stats counts what a source has received, and what of it did not cross.

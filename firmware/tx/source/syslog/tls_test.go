@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	payload "heliograph/firmware/payload/syslog"
 )
 
 func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {

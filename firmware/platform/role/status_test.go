@@ -14,7 +14,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/status"
 )
 
 // A status server with users and a certificate that it made itself lets a user in whose

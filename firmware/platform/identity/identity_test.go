@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"heliograph/firmware/opcua/pki"
-	"heliograph/firmware/selfsigned"
+	"heliograph/firmware/platform/identity/selfsigned"
 )
 
 func TestIdentityIsMadeOnce(t *testing.T) {

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"heliograph/firmware/counter"
-	"heliograph/firmware/release"
-	"heliograph/firmware/task"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/task"
 )
 
 var _ task.Task = (*Server)(nil)

@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // updates is what a test has done with an update.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"heliograph/firmware/fairshare"
+	"heliograph/firmware/platform/fairshare"
 )
 
 // fair is a listener that always has room: the longest idle connection of the

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // Our own bounds on uploads. One that falls behind the slowest rate by more than

@@ -27,9 +27,9 @@ import (
 	"sync"
 	"time"
 
-	"heliograph/firmware/audit"
-	"heliograph/firmware/counter"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/store"
 )
 
 const (

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/audit"
-	"heliograph/firmware/counter"
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/release"
 )
 
 // Snapshot is how a role stands at one moment. Its JSON form is /status.json;

@@ -29,8 +29,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"heliograph/firmware/counter"
-	"heliograph/firmware/fairshare"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/fairshare"
 )
 
 // Our own bounds.

@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"heliograph/firmware/counter"
-	"heliograph/firmware/health"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/status"
 )
 
 func sample() Report {

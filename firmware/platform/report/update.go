@@ -16,9 +16,9 @@ import (
 	"aead.dev/minisign"
 	"golang.org/x/sys/unix"
 
-	"heliograph/firmware/release"
-	"heliograph/firmware/status"
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/store"
 )
 
 // Our own bounds.

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"heliograph/firmware/counter"
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/release"
 )
 
 // metrics serves a registry of its own, so that no library adds to it.

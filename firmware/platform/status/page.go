@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/counter"
+	"heliograph/firmware/platform/counter"
 )
 
 //go:embed page.html

@@ -20,8 +20,8 @@ import (
 	"os"
 	"time"
 
-	"heliograph/firmware/health"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/status"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"os"
 	"slices"
 
-	"heliograph/firmware/counter"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/counter"
 )
 
 // ProductURI names the product in OPC UA's application descriptions.

@@ -21,7 +21,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 const life = 20 * 365 * 24 * time.Hour

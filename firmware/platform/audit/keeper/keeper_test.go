@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"heliograph/firmware/audit"
+	"heliograph/firmware/platform/audit"
 )
 
 // run has a keeper work for d of the simulated clock.

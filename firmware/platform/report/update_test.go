@@ -18,8 +18,8 @@ import (
 
 	"aead.dev/minisign"
 
-	"heliograph/firmware/release"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/status"
 )
 
 // signer is the same in each run.

@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"heliograph/firmware/store"
+	"heliograph/firmware/platform/store"
 )
 
 // Run is one run of a transmitter.

@@ -7,8 +7,8 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
-	"heliograph/firmware/selfsigned"
-	"heliograph/firmware/status"
+	"heliograph/firmware/platform/identity/selfsigned"
+	"heliograph/firmware/platform/status"
 )
 
 // StatusServer makes the status server of a configuration that has one. pki is where it

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"heliograph/firmware/release"
+	"heliograph/firmware/platform/release"
 )
 
 // serve runs a server until the test ends.
