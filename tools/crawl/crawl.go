@@ -93,8 +93,16 @@ func (p *Picture) attributes(ctx context.Context, s *client.Session, nodes []raw
 }
 
 // text is all of a DataValue that is compared: server timestamps are the server's own.
+// A NodeId is compared decoded, because stacks differ in which of its encodings
+// (OPC 10000-6 §5.2.2.9) they choose.
 func text(dv rawvalue.DataValue) string {
-	return fmt.Sprintf("%v @%d.%d %x", dv.Status, dv.SourceTime, dv.SourcePico, dv.Value.Raw)
+	value := fmt.Sprintf("%x", dv.Value.Raw)
+	if raw := dv.Value.Raw; len(raw) > 1 && raw[0] == byte(ua.TypeIDNodeID) {
+		if n, err := rawvalue.ParseNodeID(raw[1:]); err == nil {
+			value = n.String()
+		}
+	}
+	return fmt.Sprintf("%v @%d.%d %s", dv.Status, dv.SourceTime, dv.SourcePico, value)
 }
 
 // Difference is something that two servers show differently.

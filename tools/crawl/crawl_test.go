@@ -1,0 +1,52 @@
+package crawl
+
+import (
+	"testing"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+func value(raw ...byte) rawvalue.DataValue {
+	return rawvalue.DataValue{Value: rawvalue.Variant{Raw: raw}}
+}
+
+var tag = rawvalue.NodeID{Namespace: 1, Number: 7}
+
+// server is a server that shows one node.
+func server(attributes map[ua.AttributeID]string, references ...addrspace.Reference) *Picture {
+	return &Picture{Nodes: map[rawvalue.NodeID]*Node{tag: {Attributes: attributes, References: references}}}
+}
+
+func TestCompare(t *testing.T) {
+	nodeID := func(raw ...byte) map[ua.AttributeID]string {
+		return map[ua.AttributeID]string{ua.AttributeIDNodeID: text(value(raw...))}
+	}
+	name := func(s string) map[ua.AttributeID]string {
+		return map[ua.AttributeID]string{ua.AttributeIDBrowseName: s}
+	}
+	up := addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, Target: rawvalue.NodeID{Namespace: 1, Number: 8}}
+	for what, c := range map[string]struct {
+		before, after, mirror *Picture
+		want                  int
+	}{
+		"equal": {server(name("a"), up), server(name("a"), up), server(name("a"), up), 0},
+		"one NodeId, two encodings": {server(nodeID(17, 1, 1, 7, 0)), server(nodeID(17, 1, 1, 7, 0)),
+			server(nodeID(17, 2, 1, 0, 7, 0, 0, 0)), 0},
+		"another NodeId":          {server(nodeID(17, 1, 1, 7, 0)), server(nodeID(17, 1, 1, 7, 0)), server(nodeID(17, 1, 1, 9, 0)), 1},
+		"another name":            {server(name("a")), server(name("a")), server(name("b")), 1},
+		"moved between two looks": {server(name("a")), server(name("b")), server(name("a")), 0},
+		"reference missing":       {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
+		"reference too many":      {server(name("a")), server(name("a")), server(name("a"), up), 1},
+		"node missing":            {server(name("a")), server(name("a")), &Picture{}, 1},
+		"node too many":           {&Picture{}, &Picture{}, server(name("a")), 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if got := Compare(c.before, c.after, c.mirror); len(got) != c.want {
+				t.Errorf("%d differences %v, want %d", len(got), got, c.want)
+			}
+		})
+	}
+}
