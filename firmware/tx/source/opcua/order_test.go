@@ -23,6 +23,8 @@ func TestTheOrderOfReferencesIsTheSources(t *testing.T) {
 		f.refer(named("press"), id.HasOrderedComponent, node)
 	}
 	press := f.nodes[named("press")]
+	press.References = slices.Insert(press.References, 2, external("elsewhere", 0x40, "\x01\x00\x00\x00"))
+	press.References = slices.Insert(press.References, 4, external("unlisted", 0x80, "\x0b\x00\x00\x00urn:unknown"))
 	path := filepath.Join(t.TempDir(), "cache")
 	check := func(what string) {
 		t.Helper()
@@ -55,9 +57,21 @@ func TestTheOrderOfReferencesIsTheSources(t *testing.T) {
 	check("reversed")
 }
 
+// external refers to a node of another server, or of a namespace that the server does
+// not list.
+func external(name string, flag byte, tail string) addrspace.Reference {
+	raw := named(name).AppendTo(nil)
+	raw[0] |= flag
+	return addrspace.Reference{Type: ns0(id.HasOrderedComponent), External: string(raw) + tail}
+}
+
 func targets(refs []addrspace.Reference) (names []string) {
 	for _, r := range refs {
-		names = append(names, r.Target.Text)
+		if r.External != "" {
+			names = append(names, fmt.Sprintf("%q", r.External))
+		} else {
+			names = append(names, r.Target.Text)
+		}
 	}
 	return names
 }

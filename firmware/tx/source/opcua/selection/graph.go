@@ -32,11 +32,15 @@ import (
 // Index is the number of a node in a Graph.
 type Index = uint32
 
-// edge is a reference in numbers.
+// edge is a reference in numbers. The target of an external one is its place among
+// the node's external targets, and not a node.
 type edge struct {
-	kind, target Index
-	inverse      bool
+	kind, target      Index
+	inverse, external bool
 }
+
+// leads reports whether the edge leads down to a node by one of these types.
+func (e edge) leads(kinds []bool) bool { return !e.inverse && !e.external && kinds[e.kind] }
 
 // What nodes and references are counted with, in bytes: what they take in memory,
 // with the maps that find them.
@@ -56,14 +60,14 @@ type Graph struct {
 	ids      []rawvalue.NodeID
 	index    map[rawvalue.NodeID]Index
 	edges    [][]edge
-	external map[Index][]addrspace.Reference // references to other servers
+	external map[Index][]string // ExpandedNodeIds of nodes of other servers, by the node that refers to them
 	names    []rawvalue.QualifiedName
 }
 
 // Add returns the number of a node, a new one if it was not known.
 func (g *Graph) Add(id rawvalue.NodeID) Index {
 	if g.index == nil {
-		g.index, g.external = map[rawvalue.NodeID]Index{}, map[Index][]addrspace.Reference{}
+		g.index, g.external = map[rawvalue.NodeID]Index{}, map[Index][]string{}
 	}
 	i, ok := g.index[id]
 	if !ok {
@@ -117,14 +121,16 @@ func (g *Graph) SetReferences(i Index, refs []addrspace.Reference) {
 			g.left++
 			continue
 		}
-		if r.External != "" {
-			g.Add(r.Type)
-			g.external[i] = append(g.external[i], r)
+		e := edge{kind: g.Add(r.Type), inverse: r.Inverse, external: r.External != ""}
+		if e.external {
+			e.target = Index(len(g.external[i]))
+			g.external[i] = append(g.external[i], r.External)
 			g.size += externalBytes + len(r.External)
-			continue
+		} else {
+			e.target = g.Add(r.Target)
+			g.size += referenceBytes
 		}
-		g.size += referenceBytes
-		edges = append(edges, edge{kind: g.Add(r.Type), target: g.Add(r.Target), inverse: r.Inverse})
+		edges = append(edges, e)
 	}
 	g.edges[i] = edges
 }
@@ -153,16 +159,20 @@ func (g *Graph) name(i Index) (name rawvalue.QualifiedName) {
 // DropNames forgets all BrowseNames, which Select alone needs.
 func (g *Graph) DropNames() { g.names = nil }
 
-// References yields what a node lists, without references to nodes that keep
-// refuses.
+// References yields what a node lists, in the server's order, without references to
+// nodes that keep refuses.
 func (g *Graph) References(i Index, keep []bool) iter.Seq[addrspace.Reference] {
 	return func(yield func(addrspace.Reference) bool) {
 		for _, e := range g.edges[i] {
-			if keep[e.target] && !yield(addrspace.Reference{Type: g.ids[e.kind], Target: g.ids[e.target], Inverse: e.inverse}) {
-				return
+			r := addrspace.Reference{Type: g.ids[e.kind], Inverse: e.inverse}
+			switch {
+			case e.external:
+				r.External = g.external[i][e.target]
+			case keep[e.target]:
+				r.Target = g.ids[e.target]
+			default:
+				continue
 			}
-		}
-		for _, r := range g.external[i] {
 			if !yield(r) {
 				return
 			}
@@ -183,7 +193,7 @@ func (g *Graph) sessions() []bool {
 		{Number: id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray},
 	}) {
 		for _, e := range g.edges[list] {
-			if !e.inverse && kinds[e.kind] && g.ids[e.target].Namespace != 0 {
+			if e.leads(kinds) && g.ids[e.target].Namespace != 0 {
 				roots = append(roots, e.target)
 			}
 		}
@@ -229,7 +239,7 @@ func (g *Graph) flood(from []Index, kinds, marked, stopped []bool) {
 		i := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
 		for _, e := range g.edges[i] {
-			if !e.inverse && kinds[e.kind] {
+			if e.leads(kinds) {
 				visit(e.target)
 			}
 		}

@@ -173,7 +173,7 @@ func (p *Patterns) walk(g *Graph, down, stopped, wanted []bool) {
 		i := queue[0]
 		queue = queue[1:]
 		for _, e := range g.edges[i] {
-			if e.inverse || !down[e.kind] {
+			if !e.leads(down) {
 				continue
 			}
 			to := p.next(at[i], g.name(e.target))
@@ -209,7 +209,7 @@ func (g *Graph) onTheWay(down, stopped, wanted []bool) {
 	parents := make([][]Index, g.Len())
 	for i := range g.edges {
 		for _, e := range g.edges[i] {
-			if !e.inverse && down[e.kind] && !stopped[i] {
+			if e.leads(down) && !stopped[i] {
 				parents[e.target] = append(parents[e.target], Index(i))
 			}
 		}
