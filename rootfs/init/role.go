@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/config"
-	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/store"
@@ -225,8 +225,8 @@ func (r *role) spec() sandbox.Spec {
 	}
 	return sandbox.Spec{
 		Program: "/bin/helio" + r.name, Arguments: []string{"--config", home + "/heliograph.toml"},
-		Environment: []string{"HOME=" + state, fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", sandbox.LinkDescriptor),
-			pairkey.Variable(sandbox.KeyDescriptor), report.Environment()},
+		Environment: []string{"HOME=" + state, handover.Setting(handover.Link, sandbox.LinkDescriptor),
+			handover.Setting(handover.Keys, sandbox.KeyDescriptor), handover.Setting(handover.Report, 1)},
 		Link: r.link, Direction: direction, UID: user, GID: user, State: state, Bind: r.ports.Listen, Connect: r.ports.Connect, Files: files, Threads: threads,
 		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs", "/etc/localtime", "/usr/share/zoneinfo",
 			"/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/handover"
 )
 
 // patience bounds every wait for something that must happen.
@@ -137,7 +139,7 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 		Keys:    theirs,
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{fmt.Sprintf("HELIOGRAPH_LINK_FD=%d", LinkDescriptor), pairkey.Variable(KeyDescriptor)},
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{handover.Setting(handover.Link, LinkDescriptor), handover.Setting(handover.Keys, KeyDescriptor)},
 	}
 }
 

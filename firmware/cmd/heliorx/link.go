@@ -10,7 +10,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
-	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/receive"
@@ -20,7 +20,7 @@ import (
 func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.Logger) (*pipeline.Link, error) {
 	c := pipeline.Config{Key: key, Anchor: anchor, StaleAfter: cfg.StaleAfter, Log: log,
 		Budget: &mirror.Budget{Channel: int(cfg.Memory.ChannelState), Total: int(cfg.Memory.State)}}
-	descriptor, handed, err := role.HandedLink()
+	descriptor, handed, err := handover.Descriptor(handover.Link)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
-	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/tx/pipeline"
 )
 
@@ -36,7 +36,7 @@ func openLink(whole config.TX, session *wire.Session, totals pipeline.Keeper, lo
 		Rate: cfg.Rate / 8, Overhead: cfg.Overhead, CarouselShare: datagramShare,
 		Ahead: datagramAhead, Session: session, Totals: totals, Log: log,
 	}
-	descriptor, handed, err := role.HandedLink()
+	descriptor, handed, err := handover.Descriptor(handover.Link)
 	if err != nil {
 		return nil, err
 	}

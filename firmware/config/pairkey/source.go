@@ -7,27 +7,22 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"sync"
 	"time"
-)
 
-// variable names the environment variable by which whoever starts a role hands it
-// its keys over a pipe: on a board PID 1 does, because the role may not read
-// their files. Each line is a JSON object and takes the place of the one before:
-//
-//	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z", "memory": "ceedd16e", "replaced": ""}
-const variable = "HELIOGRAPH_KEY_FD"
+	"heliograph/firmware/platform/handover"
+)
 
 const maxLine = 1024 // bytes; a line has about 350
 
-// Variable returns the setting by which a role finds its keys at a descriptor.
-func Variable(descriptor int) string { return fmt.Sprintf("%s=%d", variable, descriptor) }
-
 // Handed reports whether this process is handed its keys: then it need not be able to read their files.
-func Handed() bool { return os.Getenv(variable) != "" }
+func Handed() bool { return os.Getenv(handover.Keys) != "" }
 
-// line is a Use on its way to the role.
+// line is a Use on its way to the role: PID 1 of a board hands it over a pipe
+// (handover.Keys), because the role may not read the files. Each line is a JSON
+// object and takes the place of the one before:
+//
+//	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z", "memory": "ceedd16e", "replaced": ""}
 type line struct {
 	Key      text      `json:"key"`
 	Old      *text     `json:"old,omitempty"`
@@ -62,9 +57,9 @@ func Open(keyFile, state string) (*Source, error) {
 	if !Handed() {
 		return s, nil
 	}
-	n, err := strconv.Atoi(os.Getenv(variable))
-	if err != nil || n < 3 {
-		return nil, fmt.Errorf("pairkey: %s is %q: want the number of an open descriptor, 3 or above", variable, os.Getenv(variable))
+	n, _, err := handover.Descriptor(handover.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("pairkey: %v", err)
 	}
 	lines := bufio.NewReaderSize(os.NewFile(uintptr(n), "keys"), maxLine)
 	if err := s.take(lines); err != nil {

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"heliograph/firmware/platform/handover"
 )
 
 // handing returns a source that is handed what is written.
@@ -21,7 +23,7 @@ func handing(t *testing.T, first func(*os.File)) (*Source, *os.File, error) {
 		t.Fatal(err)
 	}
 	r.Close()
-	name, value, _ := strings.Cut(Variable(fd), "=")
+	name, value, _ := strings.Cut(handover.Setting(handover.Keys, fd), "=")
 	t.Setenv(name, value)
 	first(w)
 	s, err := Open("/none", "/none")

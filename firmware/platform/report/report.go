@@ -5,7 +5,7 @@
 //
 //	{"evidence": …, "snapshot": …, "clock": …} LF      at most MaxLine bytes
 //
-// A role writes only when HELIOGRAPH_REPORT is 1. What reads the lines takes
+// A role writes only when handover.Report is 1. What reads the lines takes
 // nothing else from the role, and believes nothing that it does not bound: a
 // role that was taken over may write anything.
 package report
@@ -20,6 +20,7 @@ import (
 	"os"
 	"time"
 
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/status"
 )
@@ -32,14 +33,8 @@ const (
 	newestNotes = 8 // of a snapshot that is too long
 )
 
-// variable names the environment variable that asks for reports.
-const variable = "HELIOGRAPH_REPORT"
-
 // Wanted reports whether whoever started this process reads reports.
-func Wanted() bool { return os.Getenv(variable) == "1" }
-
-// Environment asks a role for reports.
-func Environment() string { return variable + "=1" }
+func Wanted() bool { return os.Getenv(handover.Report) == "1" }
 
 // Report is how a role stands.
 type Report struct {
