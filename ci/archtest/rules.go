@@ -15,7 +15,7 @@ func rules() []rule {
 		// What both ends agree on.
 		{path: "firmware/conduit/record", pure: true},
 		{path: "firmware/conduit/wire", pure: true, may: []string{"firmware/conduit/record"}},
-		{path: "firmware/conduit/payload/opcua", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
+		{path: "firmware/conduit/payload/opcua", pure: true, may: []string{"firmware/opcua/uabinary", "firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/conduit/payload/...", pure: true, may: []string{"firmware/conduit/payload/..."}},
 		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
 
@@ -38,7 +38,8 @@ func rules() []rule {
 		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 
 		// Libraries that know nothing of the link.
-		{path: "firmware/opcua/rawvalue", pure: true},
+		{path: "firmware/opcua/uabinary", pure: true},
+		{path: "firmware/opcua/rawvalue", pure: true, may: []string{"firmware/opcua/uabinary"}},
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store"}},

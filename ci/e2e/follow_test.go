@@ -9,9 +9,9 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 	simulated "heliograph/tools/plant"
 )
 
@@ -23,7 +23,7 @@ type delays struct {
 }
 
 func (d *delays) Data(_ uint32, dv rawvalue.DataValue) {
-	if at, ok := payload.Time(dv.SourceTime); ok && at.Unix() > 1 {
+	if at := uabinary.Time(dv.SourceTime); at.Unix() > 1 {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.seen = append(d.seen, time.Since(at))

@@ -11,6 +11,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )
@@ -28,7 +29,7 @@ type tags struct {
 }
 
 func newTags(n int) *tags {
-	g := &tags{rnd: rand.New(rand.NewPCG(1, 2)), walk: make([]int64, n), at: payload.Ticks(time.Unix(1_700_000_000, 0))}
+	g := &tags{rnd: rand.New(rand.NewPCG(1, 2)), walk: make([]int64, n), at: uabinary.Ticks(time.Unix(1_700_000_000, 0))}
 	for i := range n {
 		g.keys = append(g.keys, payload.Key{Kind: payload.Value, Generation: 1, Number: uint32(i)}.Append(nil))
 		g.walk[i] = g.rnd.Int64N(100_000)

@@ -67,7 +67,7 @@ func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
 
 // Data implements client.Handler.
 func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
-	at, ok := payload.Time(dv.SourceTime)
+	at, ok := payload.RecordTime(dv.SourceTime)
 	if ok && at.Equal(plant.Began()) {
 		return // from before the plant spoke
 	}
@@ -82,7 +82,7 @@ func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
 		w.outOfOrder++
 	}
 	w.last[handle] = at
-	w.recent = fmt.Sprintf("%s = %.2f at %s", plant.Tag(int(handle)).Text, plant.Reading(int(handle), at), at.Format("15:04:05.000"))
+	w.recent = fmt.Sprintf("%s = %.2f at %s", plant.Tag(int(handle)).Text, plant.Reading(int(handle), at), at.Local().Format("15:04:05.000"))
 }
 
 // Events implements client.Handler; there are none in this subscription.

@@ -17,6 +17,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/server"
+	"heliograph/firmware/opcua/uabinary"
 	"heliograph/tools/plant/nodeset"
 )
 
@@ -115,9 +116,9 @@ func line(tags int) (*addrspace.Space, *nodeset.Set, error) {
 
 // reading is the DataValue of a tag's value at a time.
 func reading(tag int, at time.Time) []byte {
-	const valueAndSourceTime, unixTicks = 0x05, 116_444_736_000_000_000
+	const valueAndSourceTime = 0x05
 	b := binary.LittleEndian.AppendUint64([]byte{valueAndSourceTime, byte(ua.TypeIDDouble)}, math.Float64bits(Reading(tag, at)))
-	return binary.LittleEndian.AppendUint64(b, uint64(at.UnixMilli()*10_000+unixTicks))
+	return uabinary.AppendDateTime(b, at.Truncate(time.Millisecond))
 }
 
 // Sent returns how many changes there were.

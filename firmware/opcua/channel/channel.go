@@ -17,6 +17,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // messageTime is how long one message may take from its first chunk to its last.
@@ -369,7 +370,7 @@ func (c *Channel) Fail(code ua.StatusCode, reason string) { c.conn.Fail(code, re
 // Close closes the channel; a client says so first.
 func (c *Channel) Close() error {
 	if c.client {
-		body := appendRequestHeader(appendType(nil, id.CloseSecureChannelRequest_Encoding_DefaultBinary), 0, time.Now())
+		body := appendRequestHeader(uabinary.AppendTypeID(nil, id.CloseSecureChannelRequest_Encoding_DefaultBinary), 0, time.Now())
 		_ = c.send(transport.CloseChannel, 0, body)
 	}
 	return c.conn.Close()

@@ -7,6 +7,9 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // RequestHead is what a server needs of a request before it decodes it: enough to
@@ -50,18 +53,13 @@ type ResponseHead struct {
 func PeekResponse(body []byte) (head ResponseHead, rest []byte, err error) {
 	r := reader{b: body}
 	head.TypeID = r.nodeID()
-	r.skip(8) // timestamp
-	head.Handle = r.uint32()
-	head.Result = ua.StatusCode(r.uint32())
-	r.diagnosticInfo(maxDiagnosticDepth)
-	for n := r.uint32(); n != 0 && n != 0xffffffff && !r.bad; n-- {
-		r.bytes()
-	}
-	r.extensionObject()
-	if r.bad {
+	c := rawvalue.NewCursor(r.b, rawvalue.Limits{Depth: maxDiagnosticDepth})
+	h := c.ResponseHeader()
+	if r.bad || c.Err() != nil {
 		return ResponseHead{}, nil, fail(ua.StatusBadDecodingError, "response header cannot be decoded")
 	}
-	return head, r.b, nil
+	head.Handle, head.Result = h.RequestHandle, h.ServiceResult
+	return head, c.Rest(), nil
 }
 
 // Encode encodes a request or response of the library with its type in front.
@@ -70,7 +68,7 @@ func Encode(v any) ([]byte, error) {
 	if number == 0 {
 		return nil, fmt.Errorf("opcua channel: %T is no service message", v)
 	}
-	b := []byte{1, 0, byte(number), byte(number >> 8)}
+	b := uabinary.AppendTypeID(nil, uint32(number))
 	body, err := ua.Encode(v)
 	if err != nil {
 		return nil, fmt.Errorf("opcua channel: encoding %T: %v", v, err)
@@ -80,7 +78,7 @@ func Encode(v any) ([]byte, error) {
 
 // Fault is the body of a ServiceFault that answers the request with this handle.
 func Fault(handle uint32, code ua.StatusCode, at time.Time) []byte {
-	return appendResponseHeader(appendType(nil, id.ServiceFault_Encoding_DefaultBinary), handle, code, at)
+	return uabinary.AppendResponseHeader(nil, id.ServiceFault_Encoding_DefaultBinary, handle, code, at)
 }
 
 // openRequest is an OpenSecureChannelRequest (OPC 10000-4 §5.6.2).
@@ -93,7 +91,7 @@ type openRequest struct {
 }
 
 func (o openRequest) encode(at time.Time) []byte {
-	b := appendRequestHeader(appendType(nil, id.OpenSecureChannelRequest_Encoding_DefaultBinary), o.handle, at)
+	b := appendRequestHeader(uabinary.AppendTypeID(nil, id.OpenSecureChannelRequest_Encoding_DefaultBinary), o.handle, at)
 	var kind uint32
 	if o.renew {
 		kind = 1
@@ -134,12 +132,11 @@ type openResponse struct {
 }
 
 func (o openResponse) encode() []byte {
-	b := appendType(nil, id.OpenSecureChannelResponse_Encoding_DefaultBinary)
-	b = appendResponseHeader(b, o.handle, ua.StatusOK, o.created)
+	b := uabinary.AppendResponseHeader(nil, id.OpenSecureChannelResponse_Encoding_DefaultBinary, o.handle, ua.StatusOK, o.created)
 	for _, v := range [...]uint32{0, o.channel, o.token} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
-	b = binary.LittleEndian.AppendUint64(b, dateTime(o.created))
+	b = uabinary.AppendDateTime(b, o.created)
 	b = binary.LittleEndian.AppendUint32(b, uint32(o.lifetime.Milliseconds()))
 	return appendBytes(b, o.nonce)
 }
@@ -167,31 +164,12 @@ func parseOpenResponse(body []byte) (openResponse, error) {
 	return o, nil
 }
 
-func appendType(b []byte, number uint16) []byte {
-	return append(b, 1, 0, byte(number), byte(number>>8))
-}
-
 func appendRequestHeader(b []byte, handle uint32, at time.Time) []byte {
 	b = append(b, 0, 0) // no session
-	b = binary.LittleEndian.AppendUint64(b, dateTime(at))
+	b = uabinary.AppendDateTime(b, at)
 	b = binary.LittleEndian.AppendUint32(b, handle)
 	b = append(b, 0, 0, 0, 0)             // no diagnostics
 	b = append(b, 0xff, 0xff, 0xff, 0xff) // no audit entry
 	b = append(b, 0, 0, 0, 0)             // no timeout
 	return append(b, 0, 0, 0)             // no additional header
-}
-
-func appendResponseHeader(b []byte, handle uint32, code ua.StatusCode, at time.Time) []byte {
-	b = binary.LittleEndian.AppendUint64(b, dateTime(at))
-	b = binary.LittleEndian.AppendUint32(b, handle)
-	b = binary.LittleEndian.AppendUint32(b, uint32(code))
-	b = append(b, 0)                      // no diagnostics
-	b = append(b, 0xff, 0xff, 0xff, 0xff) // no strings
-	return append(b, 0, 0, 0)             // no additional header
-}
-
-// dateTime counts 100 ns since 1601 (OPC 10000-6 §5.2.2.5).
-func dateTime(t time.Time) uint64 {
-	const unixEpoch = 11644473600
-	return uint64((t.Unix()+unixEpoch)*1e7 + int64(t.Nanosecond()/100))
 }

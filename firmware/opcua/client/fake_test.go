@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // fake is a server over pipes, so that it runs in a synctest bubble. It knows just
@@ -308,7 +309,7 @@ func (f *fake) answerPublish(payload []byte) {
 }
 
 func notificationMessage(sequence uint32, notifications ...[]byte) []byte {
-	b := appendTime(appendUint32(nil, sequence), time.Now())
+	b := uabinary.AppendDateTime(appendUint32(nil, sequence), time.Now())
 	b = appendUint32(b, uint32(len(notifications)))
 	for _, n := range notifications {
 		b = append(b, n...)

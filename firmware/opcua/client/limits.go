@@ -10,6 +10,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // Our own choices: operations in one request, where the server allows as many.
@@ -144,9 +145,5 @@ func instant(v rawvalue.Variant) time.Time {
 	if v.Type() != ua.TypeIDDateTime || v.IsArray() {
 		return time.Time{}
 	}
-	ticks := int64(binary.LittleEndian.Uint64(v.Elements()))
-	if ticks <= 0 {
-		return time.Time{}
-	}
-	return time.Unix(ticks/1e7-epochOffset, ticks%1e7*100).UTC()
+	return uabinary.Time(int64(binary.LittleEndian.Uint64(v.Elements())))
 }

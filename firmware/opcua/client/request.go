@@ -14,6 +14,7 @@ import (
 
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // service is one that this client may ask for. There are no others.
@@ -148,7 +149,7 @@ func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload
 		timeout = l.pace.limit(s.name, l.timeout)
 		defer l.await(handle, timeout)()
 	}
-	b := append(make([]byte, 0, 512), 1, 0, byte(s.request), byte(s.request>>8))
+	b := uabinary.AppendTypeID(make([]byte, 0, 512), uint32(s.request))
 	body, err := l.exchange(ctx, s, timeout, handle, payload(l.appendHeader(b, handle, timeout)))
 	if err != nil {
 		return answer{}, err
@@ -223,7 +224,7 @@ func (l *link) exchange(ctx context.Context, s service, timeout time.Duration, h
 // appendHeader appends a RequestHeader (OPC 10000-4 §7.33).
 func (l *link) appendHeader(b []byte, handle uint32, timeout time.Duration) []byte {
 	b = append(b, l.token...)
-	b = appendTime(b, time.Now())
+	b = uabinary.AppendDateTime(b, time.Now())
 	b = appendUint32(b, handle)
 	b = appendUint32(b, 0)          // no diagnostics
 	b = appendUint32(b, nullLength) // no audit entry
@@ -252,13 +253,6 @@ func appendBytes(b, v []byte) []byte {
 	}
 	return append(appendUint32(b, uint32(len(v))), v...)
 }
-
-// appendTime appends a DateTime: 100 ns since 1601 (OPC 10000-6 §5.2.2.5).
-func appendTime(b []byte, t time.Time) []byte {
-	return binary.LittleEndian.AppendUint64(b, uint64((t.Unix()+epochOffset)*1e7+int64(t.Nanosecond()/100)))
-}
-
-const epochOffset = 11644473600 // seconds from 1601 to 1970
 
 func milliseconds(d time.Duration) uint32 {
 	return uint32(min(max(d.Milliseconds(), 0), math.MaxUint32))

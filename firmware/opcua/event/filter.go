@@ -8,10 +8,16 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
+// The default Limits, which servers announce in their capabilities.
+const (
+	DefaultSelectClauses = 1000
+	DefaultOperands      = 64
+)
+
 // Limits bounds a filter. The zero value of each field means its default.
 type Limits struct {
-	Select   int // clauses, 1000
-	Operands int // of one element of the where clause, 64
+	Select   int // clauses
+	Operands int // of one element of the where clause
 }
 
 // maxElements bounds the where clause: its results stand on the stack.
@@ -33,10 +39,10 @@ type field struct {
 // the result and yields null; one clause must be good, and the where clause all.
 func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.EventFilterResult, ua.StatusCode) {
 	if lim.Select == 0 {
-		lim.Select = 1000
+		lim.Select = DefaultSelectClauses
 	}
 	if lim.Operands == 0 {
-		lim.Operands = 64
+		lim.Operands = DefaultOperands
 	}
 	result := &ua.EventFilterResult{WhereClauseResult: &ua.ContentFilterResult{}}
 	if f == nil || len(f.SelectClauses) == 0 {

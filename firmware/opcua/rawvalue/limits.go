@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // Specification constants.
@@ -11,9 +13,9 @@ const maxDepth = 100 // OPC 10000-6 §5.1.5, §5.2.2.12: decoders support at lea
 
 // Our own choices.
 const (
-	defaultBytes  = 16 << 20 // the largest message that the transport takes
+	defaultBytes  = uabinary.MaxMessage
 	defaultArray  = 4 << 20
-	defaultString = 16 << 20
+	defaultString = uabinary.MaxMessage
 )
 
 // Limits bounds one value. The zero value of each field means its default. They are

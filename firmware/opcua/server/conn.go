@@ -16,6 +16,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // conn is one connection with its channel. Requests are taken one by one; responses,
@@ -291,13 +292,7 @@ func (q *query) fault(code ua.StatusCode) {
 
 // raw begins a response of a type that is written by hand.
 func (q *query) raw(typeID uint32) []byte {
-	b := []byte{1, 0, byte(typeID), byte(typeID >> 8)}
-	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(q.s.cfg.Now())))
-	b = binary.LittleEndian.AppendUint32(b, q.head.Handle)
-	b = append(b, 0, 0, 0, 0)             // Good
-	b = append(b, 0)                      // no diagnostics
-	b = append(b, 0xff, 0xff, 0xff, 0xff) // no string table
-	return append(b, 0, 0, 0)             // no additional header
+	return uabinary.AppendResponseHeader(nil, typeID, q.head.Handle, ua.StatusOK, q.s.cfg.Now())
 }
 
 // noDiagnostics ends a response whose last field is DiagnosticInfos.

@@ -1,13 +1,15 @@
 package server
 
 import (
-	"encoding/binary"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // own answers for the nodes that only the serving process can answer for: its
@@ -58,7 +60,7 @@ func (s *Server) encoded(value any) []byte {
 		}
 	}
 	const valueAndSourceTime = 0x05
-	return binary.LittleEndian.AppendUint64(append([]byte{valueAndSourceTime}, raw...), uint64(ticks(s.cfg.Now())))
+	return uabinary.AppendDateTime(append([]byte{valueAndSourceTime}, raw...), s.cfg.Now())
 }
 
 // objects is an empty array of structures.
@@ -129,29 +131,15 @@ func (s *Server) serverArray() []byte {
 	return s.encoded(uris)
 }
 
-// What package subscription is given, and package event by itself.
-const (
-	maxSubscriptions        = 1000
-	maxSessionSubscriptions = 100
-	maxItems                = 140_000
-	maxSubscriptionItems    = 100_000
-	maxItemQueue            = 10_000 // bytes are what bounds it
-	maxSelect               = 1000
-	maxOperands             = 64
-)
-
-// minSampleRate is the quickest sampling that is promised, milliseconds.
-const minSampleRate = 50.0
-
 func (s *Server) capability(number uint32) (any, bool) {
-	l := s.cfg.Limits
+	l, subscriptions := s.cfg.Limits, s.engine.Limits()
 	switch number {
 	case id.Server_ServerCapabilities_ServerProfileArray:
 		return []string{}, true // no conformance is claimed
 	case id.Server_ServerCapabilities_LocaleIDArray:
 		return []string{}, true
 	case id.Server_ServerCapabilities_MinSupportedSampleRate:
-		return minSampleRate, true
+		return float64(subscriptions.MinInterval) / float64(time.Millisecond), true
 	case id.Server_ServerCapabilities_MaxBrowseContinuationPoints:
 		return uint16(l.ContinuationPoints), true
 	case id.Server_ServerCapabilities_MaxQueryContinuationPoints, id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
@@ -174,19 +162,19 @@ func (s *Server) capability(number uint32) (any, bool) {
 	case id.Server_ServerCapabilities_MaxSessions:
 		return uint32(l.Sessions), true
 	case id.Server_ServerCapabilities_MaxSubscriptions:
-		return uint32(maxSubscriptions), true
+		return uint32(subscriptions.Subscriptions), true
 	case id.Server_ServerCapabilities_MaxSubscriptionsPerSession:
-		return uint32(maxSessionSubscriptions), true
+		return uint32(subscriptions.SubscriptionsPerSession), true
 	case id.Server_ServerCapabilities_MaxMonitoredItems:
-		return uint32(maxItems), true
+		return uint32(subscriptions.Items), true
 	case id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription:
-		return uint32(maxSubscriptionItems), true
+		return uint32(subscriptions.ItemsPerSubscription), true
 	case id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize:
-		return uint32(maxItemQueue), true
+		return subscriptions.DataQueue, true
 	case id.Server_ServerCapabilities_MaxSelectClauseParameters:
-		return uint32(maxSelect), true
+		return uint32(event.DefaultSelectClauses), true
 	case id.Server_ServerCapabilities_MaxWhereClauseParameters:
-		return uint32(maxOperands), true
+		return uint32(event.DefaultOperands), true
 	case id.Server_ServerCapabilities_ConformanceUnits: // none is claimed
 		return []byte{byte(ua.TypeIDQualifiedName) | 0x80, 0, 0, 0, 0}, true
 	}

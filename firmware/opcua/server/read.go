@@ -9,6 +9,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // AppendAttribute appends the DataValue of an attribute as a client may see it. It is
@@ -141,7 +142,7 @@ func (q *query) read(req *ua.ReadRequest) {
 	}
 	a := q.answer(id.ReadResponse_Encoding_DefaultBinary)
 	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(len(req.NodesToRead)))
-	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: ticks(q.s.cfg.Now())}
+	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: uabinary.Ticks(q.s.cfg.Now())}
 	var scratch []byte
 	for _, item := range req.NodesToRead {
 		if scratch, a.b = q.readOne(scratch[:0], a.b, item, how); !a.goOn() {
@@ -168,7 +169,7 @@ func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue
 	if dv.Status == ua.StatusBadNodeIDUnknown || dv.Status == ua.StatusBadAttributeIDInvalid {
 		return refuse(dv.Status)
 	}
-	if code := encodable(item); code != ua.StatusOK {
+	if code := uabinary.CheckDataEncoding(item.DataEncoding, item.AttributeID); code != ua.StatusOK {
 		return refuse(code)
 	}
 	part, err := rawvalue.ParseRange(item.IndexRange)
@@ -191,21 +192,4 @@ func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue
 		return refuse(ua.StatusBadIndexRangeNoData)
 	}
 	return scratch, dv.AppendWith(b, answer, variant)
-}
-
-// encodable judges the DataEncoding: of values that are structures there is the
-// binary one alone.
-func encodable(item *ua.ReadValueID) ua.StatusCode {
-	e := item.DataEncoding
-	switch {
-	case e == nil || e.Name == "":
-		return ua.StatusOK
-	case item.AttributeID != ua.AttributeIDValue:
-		return ua.StatusBadDataEncodingInvalid
-	case e.NamespaceIndex == 0 && e.Name == "Default Binary":
-		return ua.StatusOK
-	case e.NamespaceIndex == 0 && (e.Name == "Default XML" || e.Name == "Default JSON"):
-		return ua.StatusBadDataEncodingUnsupported
-	}
-	return ua.StatusBadDataEncodingInvalid
 }

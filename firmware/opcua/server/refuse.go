@@ -5,6 +5,7 @@ import (
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // The bits of ReturnDiagnostics that ask for texts (OPC 10000-4 §7.32): of a service,
@@ -131,7 +132,7 @@ func (q *query) historyRead(req *ua.HistoryReadRequest) {
 		r := req.NodesToRead[i]
 		code := q.s.exists(r.NodeID, ua.AttributeIDNodeID)
 		_, err := rawvalue.ParseRange(r.IndexRange)
-		encoding := encodable(&ua.ReadValueID{AttributeID: ua.AttributeIDValue, DataEncoding: r.DataEncoding})
+		encoding := uabinary.CheckDataEncoding(r.DataEncoding, ua.AttributeIDValue)
 		switch {
 		case code != ua.StatusOK:
 			return code

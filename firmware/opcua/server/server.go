@@ -22,6 +22,7 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/uabinary"
 	"heliograph/firmware/platform/counter"
 )
 
@@ -86,9 +87,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log, Limits: subscription.Limits{
-		Operations: cfg.Limits.Operations, Subscriptions: maxSubscriptions, SubscriptionsPerSession: maxSessionSubscriptions, Items: maxItems, ItemsPerSubscription: maxSubscriptionItems, DataQueue: maxItemQueue,
-	}})
+	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log, Limits: subscription.Limits{Operations: cfg.Limits.Operations}})
 	return s, nil
 }
 
@@ -314,7 +313,7 @@ func (s *Server) StructureChanged(affected []addrspace.Affected) {
 	if len(structure) == 0 {
 		return
 	}
-	stamp := event.Stamp{Time: ticks(s.cfg.Now())}
+	stamp := event.Stamp{Time: uabinary.Ticks(s.cfg.Now())}
 	copy(stamp.ID[:], channel.Nonce())
 	var ev *event.Event
 	ok := false
@@ -356,12 +355,6 @@ func (s *Server) Stats() Stats {
 func (s *Server) Counters() []counter.Set {
 	st := s.Stats()
 	return []counter.Set{counter.Of("opcua_server", s.cfg.Channel, &st)}
-}
-
-// ticks converts to 100 ns since 1601.
-func ticks(t time.Time) int64 {
-	const unixTicks = 116_444_736_000_000_000
-	return t.Unix()*10_000_000 + int64(t.Nanosecond())/100 + unixTicks
 }
 
 // endpointURL is the server's URL as a client may use it: on a wildcard address with

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // subscription is what a client has subscribed to. The engine's lock guards the first
@@ -131,7 +133,7 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b batch
-	now := ticks(e.cfg.Now())
+	now := uabinary.Ticks(e.cfg.Now())
 	done := 0
 	full := func() bool { return b.count() >= s.most || b.size() >= e.cfg.Limits.MessageBytes }
 	for _, it := range s.ready {

@@ -8,13 +8,8 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
-
-// ticks converts to 100 ns since 1601.
-func ticks(t time.Time) int64 {
-	const unixTicks = 116_444_736_000_000_000
-	return t.Unix()*10_000_000 + int64(t.Nanosecond())/100 + unixTicks
-}
 
 func appendUint32(b []byte, n uint32) []byte { return binary.LittleEndian.AppendUint32(b, n) }
 
@@ -82,7 +77,7 @@ func (b *batch) body() []byte {
 
 // appendObject begins an ExtensionObject with a body of so many bytes.
 func appendObject(b []byte, typeID uint32, size int) []byte {
-	b = append(b, 1, 0, byte(typeID), byte(typeID>>8), 1)
+	b = append(uabinary.AppendTypeID(b, typeID), 1)
 	return appendUint32(b, uint32(size))
 }
 
@@ -96,20 +91,9 @@ func statusChange(code ua.StatusCode) []byte {
 // keep-alive.
 func appendMessage(b []byte, sequence uint32, at time.Time, notifications []byte) []byte {
 	b = appendUint32(b, sequence)
-	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(at)))
+	b = uabinary.AppendDateTime(b, at)
 	if notifications == nil {
 		return appendUint32(b, 0)
 	}
 	return append(b, notifications...)
-}
-
-// appendHeader begins a response.
-func appendHeader(b []byte, typeID, handle uint32, at time.Time) []byte {
-	b = append(b, 1, 0, byte(typeID), byte(typeID>>8))
-	b = binary.LittleEndian.AppendUint64(b, uint64(ticks(at)))
-	b = appendUint32(b, handle)
-	b = appendUint32(b, 0) // Good
-	b = append(b, 0)       // no diagnostics
-	b = appendUint32(b, null)
-	return append(b, 0, 0, 0) // no additional header
 }

@@ -92,6 +92,9 @@ func New(cfg Config) *Engine {
 	return e
 }
 
+// Limits returns what clients may take, with the defaults filled in.
+func (e *Engine) Limits() Limits { return e.cfg.Limits }
+
 func (e *Engine) shard(id rawvalue.NodeID) *index {
 	return &e.watch[maphash.Comparable(e.seed, id)%shards]
 }

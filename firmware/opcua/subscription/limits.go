@@ -22,7 +22,7 @@ type Limits struct {
 	ItemsPerNode            int           // of one session, 100; of all together twenty times as many
 	EventItemsPerSession    int           // 100
 	Links                   int           // from one item to those that it triggers, 1000
-	DataQueue               uint32        // values of one item, 10 000
+	DataQueue               uint32        // values of one item, 10 000: bytes are what bounds it
 	EventQueue              uint32        // events of one item, 10 000
 	Held                    int64         // by all items, queues, filters, messages and requests that wait, bytes, 60 MiB
 	HeldPerSession          int64         // three quarters of Held

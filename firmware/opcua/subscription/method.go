@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // Method answers a method that concerns the caller's own subscriptions; ours is false
@@ -144,7 +145,7 @@ func (e *Engine) retained(ev *event.Event) bool {
 }
 
 func (k *call) stamp() event.Stamp {
-	st := event.Stamp{Time: ticks(k.cfg.Now())}
+	st := event.Stamp{Time: uabinary.Ticks(k.cfg.Now())}
 	_, _ = rand.Read(st.ID[:]) // never fails
 	return st
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // attributeSampling is how often attributes are looked at that nobody pushes: they
@@ -117,15 +118,8 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 	if !part.Whole() {
 		it.part = &part
 	}
-	if e := r.DataEncoding; e != nil && e.Name != "" {
-		switch {
-		case it.attribute != ua.AttributeIDValue:
-			return ua.StatusBadDataEncodingInvalid
-		case e.NamespaceIndex != 0 || e.Name != "Default Binary" && e.Name != "Default XML" && e.Name != "Default JSON":
-			return ua.StatusBadDataEncodingInvalid
-		case e.Name != "Default Binary":
-			return ua.StatusBadDataEncodingUnsupported
-		}
+	if code := uabinary.CheckDataEncoding(r.DataEncoding, it.attribute); code != ua.StatusOK {
+		return code
 	}
 	if it.events = it.attribute == ua.AttributeIDEventNotifier; it.events && !notifies(dv.Value) {
 		return ua.StatusBadNotSupported

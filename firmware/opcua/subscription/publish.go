@@ -10,6 +10,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // session is what a client's session has here, guarded by the engine's lock.
@@ -224,7 +225,7 @@ func (e *Engine) confess(se *session, p *publish) {
 // answer sends a PublishResponse.
 func (e *Engine) answer(p *publish, s *subscription, body []byte, more bool) {
 	b := make([]byte, 0, len(body)+64+4*len(s.sent)+4*len(p.acks))
-	b = appendHeader(b, id.PublishResponse_Encoding_DefaultBinary, p.handle, e.cfg.Now())
+	b = uabinary.AppendResponseHeader(b, id.PublishResponse_Encoding_DefaultBinary, p.handle, ua.StatusOK, e.cfg.Now())
 	b = appendUint32(b, s.id)
 	b = appendUint32(b, uint32(len(s.sent)))
 	for _, m := range s.sent {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/uabinary"
 )
 
 func (k *call) republish(req *ua.RepublishRequest) {
@@ -16,7 +18,7 @@ func (k *call) republish(req *ua.RepublishRequest) {
 		for _, m := range s.sent {
 			if m.sequence == req.RetransmitSequenceNumber {
 				s.tally.republished++
-				k.respond(append(appendHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, k.cfg.Now()), m.body...))
+				k.respond(append(uabinary.AppendResponseHeader(nil, id.RepublishResponse_Encoding_DefaultBinary, k.handle, ua.StatusOK, k.cfg.Now()), m.body...))
 				return
 			}
 		}

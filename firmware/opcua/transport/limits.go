@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // Specification constants.
@@ -16,7 +18,7 @@ const (
 // Our own choices.
 const (
 	defaultBuffer       = 65535
-	defaultMaxMessage   = 16 << 20
+	defaultMaxMessage   = uabinary.MaxMessage
 	defaultMaxChunks    = 4096
 	defaultHandshake    = 5 * time.Second
 	defaultChunkTimeout = 10 * time.Second

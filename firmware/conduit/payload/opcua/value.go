@@ -8,6 +8,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 const (
@@ -36,24 +37,14 @@ const (
 	hasSourcePico = 0x10
 )
 
-const (
-	ticksPerSecond = 10_000_000
-	unixTicks      = 116_444_736_000_000_000 // from 1601 to 1970
-)
-
-// Time converts ticks of 100 ns since 1601. ok is false where nanoseconds since
-// 1970 cannot hold them, or would be 0, which stands for none.
-func Time(ticks int64) (t time.Time, ok bool) {
-	since := ticks - unixTicks
-	if ticks < unixTicks-math.MaxInt64/100 || since > math.MaxInt64/100 || since == 0 {
+// RecordTime returns a DateTime as the time of a record. ok is false where nanoseconds
+// since 1970 cannot hold it, or would be 0, which stands for none.
+func RecordTime(ticks int64) (t time.Time, ok bool) {
+	const most = math.MaxInt64 / 100 // ticks that fit into nanoseconds
+	if ticks < uabinary.UnixEpoch-most || ticks > uabinary.UnixEpoch+most || ticks == uabinary.UnixEpoch {
 		return time.Time{}, false
 	}
-	return time.Unix(since/ticksPerSecond, since%ticksPerSecond*100), true
-}
-
-// Ticks is the inverse of Time, for a time that Time returned.
-func Ticks(t time.Time) int64 {
-	return t.Unix()*ticksPerSecond + int64(t.Nanosecond())/100 + unixTicks
+	return uabinary.Time(ticks), true
 }
 
 // AppendValue appends the payload of a DataValue. at is the time to cross with
@@ -67,7 +58,7 @@ func AppendValue(dst []byte, v rawvalue.DataValue) (_ []byte, at time.Time) {
 	}
 	if !v.Has(hasSourceTime) {
 		dst[head] |= headNoTime
-	} else if t, ok := Time(v.SourceTime); ok && v.SourcePico == 0 {
+	} else if t, ok := RecordTime(v.SourceTime); ok && v.SourcePico == 0 {
 		at = t
 	} else {
 		dst[head] |= headTicks
@@ -210,7 +201,7 @@ func ParseValue(dst, payload []byte, at time.Time) ([]byte, error) {
 	case headNoTime:
 		mask = 0
 	case 0:
-		binary.LittleEndian.PutUint64(stamp[:], uint64(Ticks(at)))
+		binary.LittleEndian.PutUint64(stamp[:], uint64(uabinary.Ticks(at)))
 	default:
 		return dst[:start], ErrMalformed
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 const noon = 133_000_000_000_000_000 // ticks, in 2022
@@ -76,7 +77,7 @@ func TestValuesComeBackBitForBit(t *testing.T) {
 		"nothing":               {[]byte{0}, 1},
 		"year 1601":             {dataValue(double(1), 0), 12},
 		"year 9999":             {dataValue(double(1), 2_650_467_743_990_000_000), 12},
-		"the year 1970 itself":  {dataValue(double(1), unixTicks), 12},
+		"the year 1970 itself":  {dataValue(double(1), uabinary.UnixEpoch), 12},
 		"before 1601":           {dataValue(double(1), math.MinInt64), 12},
 		"picoseconds":           {append(append([]byte{hasValue | hasSourceTime | hasSourcePico}, double(1)...), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 12},
 		"bad, and no value":     {[]byte{hasStatus, 0, 0, 0x05, 0x80}, 5},
@@ -233,7 +234,7 @@ func TestWorsenChangesTheStatusAlone(t *testing.T) {
 		if got == nil {
 			continue
 		}
-		at, _ := Time(noon)
+		at, _ := RecordTime(noon)
 		raw, err := ParseValue(nil, got, at)
 		before, _ := ParseValue(nil, c.payload, at)
 		if err != nil || skim(t, raw).Status != ua.StatusUncertainLastUsableValue || !bytes.Equal(skim(t, raw).Value.Raw, skim(t, before).Value.Raw) || skim(t, raw).SourceTime != skim(t, before).SourceTime {

@@ -222,7 +222,7 @@ func (e *events) flush() {
 // put hands an event over; that of a condition is also the condition's state.
 func (e *events) put(ev *event.Event) {
 	u := source.Update{Event: true, Payload: payload.AppendEvent(nil, e.generation, ev.Append(nil)), Urgent: ev.Severity >= urgent}
-	u.Time, _ = payload.Time(ev.Time)
+	u.Time, _ = payload.RecordTime(ev.Time)
 	if ev.Condition != (rawvalue.NodeID{}) {
 		u.Key = payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil))
 		name := string(u.Key)

@@ -25,6 +25,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 // plc is a server over pipes, so that it runs in a synctest bubble. Its address
@@ -404,13 +405,13 @@ func (p *plc) quirk(f func()) {
 // int32At is a DataValue with a source timestamp.
 func int32At(n int32, at time.Time) []byte {
 	b := u32([]byte{ua.DataValueValue | ua.DataValueSourceTimestamp, byte(ua.TypeIDInt32)}, uint32(n))
-	return binary.LittleEndian.AppendUint64(b, uint64(payload.Ticks(at)))
+	return uabinary.AppendDateTime(b, at)
 }
 
 // bytesAt is a DataValue with a ByteString of some size.
 func bytesAt(size int, at time.Time) []byte {
 	b := u32([]byte{ua.DataValueValue | ua.DataValueSourceTimestamp, byte(ua.TypeIDByteString)}, uint32(size))
-	return binary.LittleEndian.AppendUint64(append(b, make([]byte, size)...), uint64(payload.Ticks(at)))
+	return uabinary.AppendDateTime(append(b, make([]byte, size)...), at)
 }
 
 // valueOf returns the newest value of a node that the link has.

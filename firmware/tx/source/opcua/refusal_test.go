@@ -10,7 +10,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
-	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/opcua/uabinary"
 )
 
 func TestAValueThatTheLinkRefusesTurnsBad(t *testing.T) {
@@ -28,8 +28,8 @@ func TestAValueThatTheLinkRefusesTurnsBad(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		v, _ = s.valueOf(link, named("speed"))
-		if v.Status != ua.StatusBadEncodingLimitsExceeded || v.SourceTime != payload.Ticks(grown) {
-			t.Errorf("a value that grew to 10 MiB: got %v at %d, want Bad_EncodingLimitsExceeded at %d", v.Status, v.SourceTime, payload.Ticks(grown))
+		if v.Status != ua.StatusBadEncodingLimitsExceeded || v.SourceTime != uabinary.Ticks(grown) {
+			t.Errorf("a value that grew to 10 MiB: got %v at %d, want Bad_EncodingLimitsExceeded at %d", v.Status, v.SourceTime, uabinary.Ticks(grown))
 		}
 		if n := s.stats.RefusedValues.Load(); n < 2 {
 			t.Errorf("got %d refused values counted, want both", n)
