@@ -11,13 +11,13 @@ import (
 // The default Limits, which servers announce in their capabilities.
 const (
 	DefaultSelectClauses = 1000
-	DefaultOperands      = 64
+	DefaultOperands      = 2000 // opcua-asyncio's clients list every subtype of an event type
 )
 
 // Limits bounds a filter. The zero value of each field means its default.
 type Limits struct {
 	Select   int // clauses
-	Operands int // of one element of the where clause
+	Operands int // of the where clause, all elements together
 }
 
 // maxElements bounds the where clause: its results stand on the stack.

@@ -143,3 +143,25 @@ func TestLike(t *testing.T) {
 		}
 	}
 }
+
+func TestInListTakesManyOperands(t *testing.T) {
+	inList := func(n int) *ua.EventFilter {
+		operands := []any{float64(n)}
+		for i := range n {
+			operands = append(operands, float64(i+1))
+		}
+		return where(el(ua.FilterOperatorInList, operands...))
+	}
+	types(t).View(func(v addrspace.View) {
+		f, _, status := NewFilter(inList(1999), v, Limits{})
+		if status != ua.StatusOK {
+			t.Fatalf("1,999 literals: %v, want Good", status)
+		}
+		if !f.Match(&Event{}, v) {
+			t.Error("the last of 1,999 literals does not match")
+		}
+		if _, _, status := NewFilter(inList(2000), v, Limits{}); status != ua.StatusBadTooManyOperations {
+			t.Errorf("2,001 operands: %v, want Bad_TooManyOperations", status)
+		}
+	})
+}

@@ -26,7 +26,13 @@ func (f *Filter) where(c *ua.ContentFilter, v addrspace.View, lim Limits, result
 	if c == nil || len(c.Elements) == 0 {
 		return ua.StatusOK
 	}
-	if len(c.Elements) > maxElements {
+	operands := 0
+	for _, e := range c.Elements {
+		if e != nil {
+			operands += len(e.FilterOperands)
+		}
+	}
+	if len(c.Elements) > maxElements || operands > lim.Operands {
 		return ua.StatusBadTooManyOperations
 	}
 	overall := ua.StatusOK
