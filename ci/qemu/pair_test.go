@@ -93,7 +93,7 @@ func TestPairOfBoards(t *testing.T) {
 		p.link.Set(linktest.Profile{Cut: true})
 		p.rx.press(t, "wyes\r")
 		p.rx.shows(t, "board up", 2)
-		if screen := p.rx.screen.String(); !strings.Contains(screen, "state STUCK") {
+		if screen := p.rx.screen.String(); !strings.Contains(screen, "state=STUCK") {
 			t.Errorf("the console never said that the role is stuck:\n%s", screen)
 		}
 		p.rx.shows(t, "msg=starting program=heliorx", 3)

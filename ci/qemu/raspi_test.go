@@ -53,7 +53,7 @@ listen  = ["udp://0.0.0.0:514"]
 		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
 		"-drive", "if=sd,format=raw,file="+card, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-serial", "null",
 		"-netdev", "user,id=outside", "-device", "usb-net,netdev=outside"))
-	m.shows(t, "state GOOD", 1)
+	m.shows(t, "state=GOOD", 1)
 	m.until(t, "the heartbeat LED", func() error {
 		if lit := m.lit(t, gplev0, uint(board.Heartbeat.Number)); lit < 0.5 || lit == 1 {
 			return fmt.Errorf("it is lit %.2f of the time, want most of it, and winks", lit)

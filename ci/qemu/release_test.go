@@ -63,7 +63,7 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 	if !strings.Contains(consoles, "an update is tried") {
 		t.Errorf("the initramfs did not ask for a trial:\n%s", consoles)
 	}
-	m.shows(t, "the update works, and is kept", 1)
+	m.shows(t, "update kept", 1)
 	m.cut()
 	if got := prefix(t, card, "config.txt"); got != "b/" {
 		t.Errorf("got set %s after an update that works, want b/", got)

@@ -2,45 +2,33 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
 	"heliograph/drivers/ethernet"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config"
+	"heliograph/rootfs/sandbox"
 )
 
-// openLink opens the link in the role's one direction, once: a role that is
-// started again takes the same link on. The role itself could not open it.
-func (r *role) openLink(l config.Link) error {
-	if r.link != nil && r.linkOf == l {
-		return nil
+// drivers opens links with the drivers of this board.
+type drivers struct{ log *slog.Logger }
+
+// OpenLink implements supervisor.LinkOpener.
+func (d drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.File, warnings []string, err error) {
+	if direction == sandbox.Transmit {
+		return d.openTransmitter(l)
 	}
-	if r.link != nil {
-		_ = r.link.Close()
-		r.link = nil
-	}
-	open := r.receiver
-	if r.name == "tx" {
-		open = r.transmitter
-	}
-	f, warnings, err := open(l)
-	if err != nil {
-		return err
-	}
-	for _, w := range warnings {
-		r.log.Warn("link: " + w)
-	}
-	r.link, r.linkOf = f, l
-	return nil
+	return d.openReceiver(l)
 }
 
-func (r *role) transmitter(l config.Link) (f *os.File, warnings []string, err error) {
+func (d drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
 		f, err = udp.DialFile(l.Address)
 	case config.Ethernet:
-		f, err = ethernet.OpenTransmitterFile(l.Interface, r.log)
+		f, err = ethernet.OpenTransmitterFile(l.Interface, d.log)
 	case config.UART:
 		return uart.OpenTransmitterFile(l.Device, l.Baud)
 	default:
@@ -49,12 +37,12 @@ func (r *role) transmitter(l config.Link) (f *os.File, warnings []string, err er
 	return f, nil, err
 }
 
-func (r *role) receiver(l config.Link) (f *os.File, warnings []string, err error) {
+func (d drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
 		f, err = udp.ListenFile(l.Address)
 	case config.Ethernet:
-		f, err = ethernet.OpenReceiverFile(l.Interface, r.log)
+		f, err = ethernet.OpenReceiverFile(l.Interface, d.log)
 	case config.UART:
 		return uart.OpenReceiverFile(l.Device, l.Baud)
 	default:

@@ -1,19 +1,19 @@
 // Program init is PID 1 of a board: it mounts, names the machine, gives it its
-// address, and keeps the one role running.
+// address, opens its devices, and keeps the one role running (see package
+// supervisor).
 //
 //	/          SquashFS slot, read-only      the role's program and this one
 //	/boot      FAT, read-only                heliograph/: configuration, network.toml
 //	/data      ext4 with a journal           state of the role; formatted if it does not mount
 //	/run/role  in memory                     the configuration as the role may read it
 //
-// It starts no shell, answers no port, and asks nobody for an address. SIGTERM
-// powers the board off, SIGINT (Ctrl-Alt-Del) starts it again; both give the
-// role time to end.
+// It starts no shell and opens no port. SIGTERM powers the board off, SIGINT
+// (Ctrl-Alt-Del) restarts it; both give the role time to end.
 //
 // It opens the link and hands it to the role, which runs in a sandbox where it
 // could not (see package sandbox). What the role reports each second decides
-// the LED and the watchdog (see package health).
-// It sets the clock from what the role measures (see package clock).
+// the LED and the watchdog (see package health) and sets the clock (see package
+// timekeeper).
 package main
 
 import (
@@ -23,7 +23,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -32,9 +31,14 @@ import (
 	"heliograph/boards"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
+	"heliograph/rootfs/network"
 	"heliograph/rootfs/sandbox"
+	"heliograph/rootfs/supervisor"
 	"heliograph/rootfs/update"
 )
+
+// logSize is how much of the log is kept on the data partition.
+const logSize = 4 << 20
 
 func main() {
 	sandbox.Main()
@@ -43,86 +47,84 @@ func main() {
 		os.Exit(2)
 	}
 	err := mountSystem()
-	lines := &logring.Ring{}
-	screen := newScreen(kernelConsole())
-	out := io.MultiWriter(lines, screen)
-	log := slog.New(slog.NewTextHandler(out, nil)).With("part", "init")
+	b := &board{screen: console.NewWriter(kernelConsole()), quit: make(chan os.Signal, 4)}
+	b.log = slog.New(slog.NewTextHandler(io.MultiWriter(&b.lines, b.screen), nil))
+	log := b.component("init")
 	if err != nil {
-		log.Error(err.Error())
+		log.Error("system not mounted", "error", err)
 	}
 	command := unix.LINUX_REBOOT_CMD_RESTART
-	if run(log, lines, screen) {
+	if b.run() == syscall.SIGTERM {
 		command = unix.LINUX_REBOOT_CMD_POWER_OFF
 	}
-	_ = lines.Close()
+	_ = b.lines.Close()
 	unmount(log)
 	if err := unix.Reboot(command); err != nil {
-		log.Error("ending: " + err.Error())
+		log.Error("board not ended", "error", err)
 	}
 	select {} // the kernel panics when PID 1 ends
 }
 
-// run works until it is asked to end, and says whether to power off.
-func run(log *slog.Logger, lines *logring.Ring, screen *screen) bool {
-	asked := make(chan os.Signal, 4)
-	signal.Notify(asked, syscall.SIGTERM, syscall.SIGINT)
+// board is this machine.
+type board struct {
+	lines  logring.Ring
+	screen *console.Writer
+	log    *slog.Logger
+	quit   chan os.Signal // ends the board: SIGTERM powers it off, SIGINT restarts it
+}
+
+func (b *board) component(name string) *slog.Logger { return b.log.With("component", name) }
+
+func (b *board) restart()  { b.quit <- syscall.SIGINT }
+func (b *board) powerOff() { b.quit <- syscall.SIGTERM }
+
+// run works until a signal ends the board, and returns it.
+func (b *board) run() os.Signal {
+	log := b.component("init")
+	signal.Notify(b.quit, syscall.SIGTERM, syscall.SIGINT)
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
-		log.Warn("Ctrl-Alt-Del restarts without notice: " + err.Error())
+		log.Warn("Ctrl-Alt-Del restarts without notice", "error", err)
 	}
-	name, board := image("role"), image("board")
-	b, known := boards.ByName(board)
-	log.Info("board up", "role", name, "board", board, "kernel", kernel())
+	target := update.Target{Role: imageWord("role"), Board: imageWord("board")}
+	hardware, known := boards.ByName(target.Board)
+	log.Info("board up", "role", target.Role, "board", target.Board, "kernel", kernelRelease())
 	if !known {
-		log.Error("the board of this image is not known: no LED, no watchdog")
+		log.Error("no LED and no watchdog: the board of this image is not known")
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	v := newVitals(log)
+	vitals := supervisor.NewVitals(b.component("health"))
 	var running sync.WaitGroup
-	running.Go(func() { v.Run(ctx, b) })
-
+	running.Go(func() { vitals.Run(ctx, openOutputs(ctx, log, hardware)) })
 	mountStorage(log)
-	if err := lines.Attach("/data/log", logSize); err != nil {
-		log.Error("the log is lost at the next restart: " + err.Error())
+	if err := b.lines.Attach("/data/log", logSize); err != nil {
+		log.Error("log not kept over a restart", "error", err)
 	}
-	connect(ctx, log, name)
-	k := newTimekeeper(log)
-	running.Go(func() { k.Run(ctx, v) })
-	n := newNews(log, name, board)
-	u, err := openReleases(log, n, update.Target{Role: name, Board: board}, v, func() { asked <- syscall.SIGINT })
-	if err != nil {
-		log.Error("no update is possible: " + err.Error())
-		n.impossible(err)
-	} else {
-		running.Go(func() { u.Run(ctx) })
-	}
-	r := &role{name: name, log: log, out: io.MultiWriter(lines, console.Text(screen)), vitals: v}
-	running.Go(func() { r.supervise(ctx) })
-	d := &desk{board: b, role: r, news: n, vitals: v, lines: lines, asked: asked, log: log}
-	running.Go(func() { d.serve(ctx, patient{screen, ctx}) })
-	s := <-asked
+	settings := network.Settings{Console: "/data/network", Card: "/boot/heliograph/network.toml"}
+	connect(ctx, b.component("network"), target.Role, settings)
+	clock := newTimekeeper(b.component("clock"), vitals) // sets the clock before the role starts
+	running.Go(func() { clock.Run(ctx) })
+	releases := b.startUpdater(ctx, &running, target, vitals)
+	role := supervisor.New(supervisor.Config{
+		Role: target.Role, Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
+		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: drivers{b.component("link")},
+		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder, Keys: "/data/keys"},
+	})
+	running.Go(func() { role.Run(ctx) })
+	keys := console.New(supervisor.NewConsoleBoard(supervisor.ConsoleConfig{
+		Log: b.component("console"), Lines: &b.lines, Board: hardware, Role: role, Vitals: vitals, Releases: releases,
+		Network: settings, Restart: b.restart, PowerOff: b.powerOff,
+	}), b.screen.Waiting(ctx))
+	running.Go(func() { serveConsole(ctx, b.component("console"), hardware.Console, keys) })
+	s := <-b.quit
 	log.Info("ending", "signal", s.String())
 	stop()
 	running.Wait()
-	return s == syscall.SIGTERM
+	return s
 }
 
-// logSize is how much of the log is kept on the data partition.
-const logSize = 4 << 20
-
-// image returns a word that the image was built with.
-func image(name string) string {
-	b, err := os.ReadFile("/etc/heliograph/" + name)
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(b))
-}
-
-func kernel() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
-}
+// The role's user and group, and its folder of state.
+const (
+	roleUser    = 1000
+	stateFolder = "/data/state"
+)

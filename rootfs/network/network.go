@@ -32,8 +32,8 @@ type Config struct {
 	Nameservers []netip.Addr
 }
 
-// dynamic is the address of a board that asks a server for one.
-const dynamic = "dhcp"
+// DHCP is the address of a board that gets one from a server.
+const DHCP = "dhcp"
 
 const (
 	mostBytes = 64 << 10
@@ -63,7 +63,7 @@ func Parse(r io.Reader) (Config, error) {
 	if c.Interface == "" || len(c.Interface) > mostName || strings.ContainsAny(c.Interface, "/ ") {
 		return Config{}, fmt.Errorf("network: interface %q is not the name of one, such as eth0", c.Interface)
 	}
-	if raw.Address == dynamic {
+	if raw.Address == DHCP {
 		c.DHCP = true
 		if raw.Gateway != "" || len(raw.Nameservers) > 0 {
 			return Config{}, errors.New("network: with address \"dhcp\" gateway and nameservers come from the server: leave them out")
@@ -104,7 +104,7 @@ func (c Config) Text() string {
 	line("hostname", c.Hostname)
 	line("interface", c.Interface)
 	if c.DHCP && !c.Address.IsValid() {
-		line("address", dynamic)
+		line("address", DHCP)
 	} else {
 		line("address", c.Address.String())
 	}

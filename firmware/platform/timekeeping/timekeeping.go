@@ -9,7 +9,7 @@
 // none. Of several servers' offsets the median counts, so that one of three that
 // lies does not. There is no authentication: whoever can forge a server's
 // answers on the plant's network can move the board's clock, within what
-// drivers/clock lets it move.
+// rootfs/timekeeper lets it move.
 package timekeeping
 
 import (

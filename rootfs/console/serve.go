@@ -1,0 +1,49 @@
+package console
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+const maxKeys = 64 // that one read of the port returns
+
+// Serve lets keys from a port act until it ends or ctx does, which closes it.
+func (c *Console) Serve(ctx context.Context, port io.ReadCloser) {
+	defer context.AfterFunc(ctx, func() { _ = port.Close() })()
+	keys, ended := make(chan byte), make(chan struct{})
+	defer close(ended)
+	go readKeys(port, keys, ended)
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for {
+		select {
+		case k, ok := <-keys:
+			if !ok {
+				return
+			}
+			c.Key(k)
+		case <-minute.C:
+			c.Minute()
+		}
+	}
+}
+
+// readKeys closes keys when the port ends.
+func readKeys(port io.Reader, keys chan<- byte, ended <-chan struct{}) {
+	defer close(keys)
+	b := make([]byte, maxKeys)
+	for {
+		n, err := port.Read(b)
+		for _, k := range b[:n] {
+			select {
+			case keys <- k:
+			case <-ended:
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/supervisor"
+	"heliograph/rootfs/update"
+)
+
+// startUpdater follows the release that runs and installs the next one.
+func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t update.Target, v *supervisor.Vitals) *supervisor.ReleaseStatus {
+	log := b.component("update")
+	status := supervisor.NewReleaseStatus(log, supervisor.ReleaseFiles{State: release.StateFile, Outcome: "/data/update"}, t)
+	incoming := stateFolder + "/update/incoming"
+	card, err := openCard()
+	if err != nil {
+		log.Error("updates unavailable", "error", err)
+		_ = os.Remove(incoming) // one that waits would wait for ever
+		status.SetUnavailable(err)
+		return status
+	}
+	card.publish(log, status)
+	u := &supervisor.Updater{
+		Log: log, Card: card, Target: t, OnTrial: card.state.Trying, Vitals: v, Status: status,
+		Incoming: incoming, KeyFile: release.KeyFile, Restart: b.restart,
+	}
+	running.Go(func() { defer card.device.Close(); u.Run(ctx) })
+	return status
+}
+
+// card is the card that this board runs from.
+type card struct {
+	*update.Card
+	device update.Device
+	state  update.State
+	name   string // of the release that runs
+}
+
+// openCard opens the card that this board runs from.
+func openCard() (*card, error) {
+	line, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return nil, err
+	}
+	_, set, err := update.Running(string(line))
+	if err != nil {
+		return nil, err
+	}
+	disk, err := rootDisk("/")
+	if err != nil {
+		return nil, err
+	}
+	device, err := update.OpenDevice(filepath.Join("/dev", filepath.Base(disk)), false)
+	if err != nil {
+		return nil, err
+	}
+	c := &card{device: device}
+	if c.Card, err = update.Open(device, set); err == nil {
+		c.state, err = c.State()
+	}
+	if err != nil {
+		_ = device.Close()
+		return nil, err
+	}
+	if m, err := c.Manifest(c.state.Running); err == nil {
+		c.name = m.Name
+	}
+	return c, nil
+}
+
+// publish logs and publishes which release runs.
+func (c *card) publish(log *slog.Logger, status *supervisor.ReleaseStatus) {
+	s := c.state
+	log.Info("release", "version", s.Version, "set", string(rune(s.Running)), "on_trial", s.Trying, "start", s.Boots)
+	if s.Refused != 0 {
+		log.Warn("the release before an update runs: the update never became healthy", "refused_version", s.Refused)
+	}
+	status.SetRunning(supervisor.Running{Card: s, Name: c.name, Key: updateKey(log)})
+}
+
+// updateKey returns the key of updates as the role gets it, "" if this image has
+// none.
+func updateKey(log *slog.Logger) string {
+	key, err := release.ReadKey(release.KeyFile)
+	if err != nil {
+		log.Warn("updates refused", "error", err)
+		return ""
+	}
+	text, err := key.MarshalText()
+	if err != nil {
+		log.Error("updates refused", "error", err)
+	}
+	return string(text)
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"heliograph/boards"
+	"heliograph/drivers/clock"
+	"heliograph/drivers/led"
+	"heliograph/drivers/watchdog"
+	"heliograph/firmware/platform/report"
+	"heliograph/rootfs/console"
+	"heliograph/rootfs/supervisor"
+	"heliograph/rootfs/timekeeper"
+)
+
+// watchdogTimeout is the longest that the BCM2835's watchdog can do.
+const watchdogTimeout = 15 * time.Second
+
+// openOutputs opens the LEDs and arms the watchdog, which is done before the role
+// starts: a board that hangs in its start is reset too.
+func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervisor.Outputs {
+	var o supervisor.Outputs
+	if l := openLED(ctx, log, b.Heartbeat); l != nil {
+		o.Heartbeat = l
+	}
+	if l := openLED(ctx, log, b.LinkLED); l != nil {
+		o.Link = l
+	}
+	if w := armWatchdog(log, b.Watchdog); w != nil {
+		o.Watchdog = w
+	}
+	return o
+}
+
+// openLED returns an LED that shows its pattern until ctx ends, or nil: a board
+// works without one.
+func openLED(ctx context.Context, log *slog.Logger, l boards.Line) *led.LED {
+	if l == (boards.Line{}) {
+		return nil
+	}
+	opened, err := led.Open(l.Chip, l.Number)
+	if err != nil {
+		log.Error("LED not opened", "error", err)
+		return nil
+	}
+	go func() {
+		if err := opened.Run(ctx); err != nil {
+			log.Error("LED failed", "error", err)
+		}
+	}()
+	return opened
+}
+
+func armWatchdog(log *slog.Logger, device string) *watchdog.Watchdog {
+	const unavailable = "watchdog unavailable; reset a hung board by hand"
+	if device == "" {
+		log.Warn(unavailable)
+		return nil
+	}
+	w, err := watchdog.Open(device, watchdogTimeout)
+	if err != nil {
+		log.Error(unavailable, "error", err)
+		return nil
+	}
+	log.Info("watchdog armed", "timeout", w.Timeout().String())
+	return w
+}
+
+// kernelClock is the machine's clock.
+type kernelClock struct{}
+
+func (kernelClock) Step(to time.Time) error              { return clock.Step(to) }
+func (kernelClock) Slew(offset time.Duration) error      { return clock.Slew(offset) }
+func (kernelClock) Confirm(maxError time.Duration) error { return clock.Confirm(maxError) }
+
+// newTimekeeper sets the machine's clock, and returns what keeps it with the role's
+// measurements.
+func newTimekeeper(log *slog.Logger, v *supervisor.Vitals) *timekeeper.Keeper {
+	c := timekeeper.Config{Log: log, Clock: kernelClock{}, Now: time.Now, File: "/data/clock"}
+	c.Measurement = func() report.Clock { _, r := v.Current(); return r.Clock }
+	if info, err := os.Stat("/init"); err == nil {
+		c.Released = info.ModTime()
+	}
+	return timekeeper.Start(c)
+}
+
+// kernelConsole returns where lines are shown; without a console they are discarded.
+func kernelConsole() io.Writer {
+	f, err := os.OpenFile("/dev/console", os.O_WRONLY|unix.O_NOCTTY, 0)
+	if err != nil {
+		return io.Discard
+	}
+	return f
+}
+
+// serveConsole lets keys from the console's port act until ctx ends.
+func serveConsole(ctx context.Context, log *slog.Logger, port boards.UART, c *console.Console) {
+	if port.Device == "" {
+		return
+	}
+	f, err := console.Open(port.Device, port.Baud)
+	if err != nil {
+		log.Error("console without keys", "error", err)
+		return
+	}
+	c.Serve(ctx, f)
+}

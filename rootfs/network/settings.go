@@ -1,0 +1,59 @@
+package network
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"heliograph/firmware/platform/store"
+)
+
+// Settings are the files with a board's network.toml.
+type Settings struct {
+	Console string // record that the console has written; it comes first
+	Card    string // on the boot partition, which is never written while the board runs
+}
+
+// Read returns the configuration that holds.
+func (s Settings) Read() (Config, error) {
+	name := s.Console
+	text, err := store.Read(s.Console)
+	if err != nil {
+		name = s.Card
+		if text, err = os.ReadFile(s.Card); err != nil {
+			return Config{}, err
+		}
+	}
+	c, err := Parse(bytes.NewReader(text))
+	if err != nil {
+		return c, fmt.Errorf("%s: %v", name, err)
+	}
+	return c, nil
+}
+
+// Write keeps a configuration that the console has set, if it is valid. It takes
+// effect with the next start.
+func (s Settings) Write(c Config) error {
+	text := c.Text()
+	if _, err := Parse(strings.NewReader(text)); err != nil {
+		return err
+	}
+	return store.Write(s.Console, []byte(text))
+}
+
+// AssignedAddress returns the address that the interface has been given, in words.
+func (c Config) AssignedAddress() string {
+	if !c.DHCP {
+		return c.Address.String()
+	}
+	i, err := net.InterfaceByName(c.Interface)
+	if err != nil {
+		return DHCP
+	}
+	if list, err := i.Addrs(); err == nil && len(list) > 0 {
+		return list[0].String() + " by dhcp"
+	}
+	return "no answer to dhcp yet"
+}

@@ -1,0 +1,50 @@
+package network
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWhatTheConsoleSetComesFirst(t *testing.T) {
+	folder := t.TempDir()
+	s := Settings{Console: filepath.Join(folder, "network"), Card: filepath.Join(folder, "network.toml")}
+	if _, err := s.Read(); err == nil {
+		t.Error("no file: got no error")
+	}
+	if err := os.WriteFile(s.Card, []byte("interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Read(); err != nil || got.AssignedAddress() != "10.0.0.2/24" {
+		t.Errorf("card: got %+v, %v", got, err)
+	}
+	if err := s.Write(Config{Interface: "eth0"}); err == nil {
+		t.Error("a configuration without an address was kept")
+	}
+	if err := s.Write(Config{Interface: "eth1", Address: netip.MustParsePrefix("10.0.0.3/24")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Read(); err != nil || got.Interface != "eth1" || got.AssignedAddress() != "10.0.0.3/24" {
+		t.Errorf("console: got %+v, %v", got, err)
+	}
+}
+
+func TestFaultNamesTheFile(t *testing.T) {
+	s := Settings{Console: "none", Card: filepath.Join(t.TempDir(), "network.toml")}
+	if err := os.WriteFile(s.Card, []byte("address = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(); err == nil || !strings.Contains(err.Error(), s.Card) {
+		t.Errorf("got %v, want an error that names %s", err, s.Card)
+	}
+}
+
+func TestAssignedAddressOfALease(t *testing.T) {
+	for want, name := range map[string]string{"127.0.0.1/8 by dhcp": "lo", DHCP: "none0"} {
+		if got := (Config{DHCP: true, Interface: name}).AssignedAddress(); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package supervisor
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/handover"
+	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/sandbox"
+)
+
+// Limits of a role. Our own choices.
+const (
+	maxFiles   = 8192
+	maxThreads = 512
+)
+
+// configurationFile is the role's, in its home folder.
+const configurationFile = "heliograph.toml"
+
+// configuration is what PID 1 uses of the role's configuration.
+type configuration struct {
+	link  config.Link
+	ports config.Ports
+}
+
+// paths are those in the role's configuration that the console uses.
+type paths struct {
+	link    string // device or interface; "" for UDP
+	pki     string // folder of certificates
+	state   string // folder of state
+	keyFile string // pair key
+}
+
+// configuredPaths returns the paths of the newest configuration, empty ones before
+// the first.
+func (s *Supervisor) configuredPaths() paths {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.paths
+}
+
+// readConfiguration reads the role's configuration, and logs what is wrong with it.
+func (s *Supervisor) readConfiguration() (configuration, error) {
+	name := filepath.Join(s.Folders.Home, configurationFile)
+	var c configuration
+	var pki, state string
+	var err error
+	if s.Role == "tx" {
+		var tx config.TX
+		tx, _, err = config.LoadTX(name)
+		c, pki, state = configuration{tx.Link, tx.Ports()}, tx.PKI, tx.State
+	} else {
+		var rx config.RX
+		rx, _, err = config.LoadRX(name)
+		c, pki, state = configuration{rx.Link, rx.Ports()}, rx.PKI, rx.State
+	}
+	s.mu.Lock()
+	s.paths = paths{link: c.link.Device + c.link.Interface, pki: pki, state: state, keyFile: c.link.KeyFile} // one of two is empty
+	s.mu.Unlock()
+	if err == nil {
+		return c, nil
+	}
+	if faults, ok := errors.AsType[config.Faults](err); ok {
+		for _, f := range faults {
+			s.Log.Error("configuration invalid", "error", f.Error())
+		}
+	} else {
+		s.Log.Error("configuration invalid", "error", err)
+	}
+	return c, errInvalid
+}
+
+// spec returns the sandbox of the role.
+func (s *Supervisor) spec(c configuration, keys *os.File) sandbox.Spec {
+	home, state := s.Folders.Home, s.Folders.State
+	return sandbox.Spec{
+		Program:   "/bin/helio" + s.Role,
+		Arguments: []string{"--config", filepath.Join(home, configurationFile)},
+		Environment: []string{"HOME=" + state, handover.Setting(handover.Link, sandbox.LinkDescriptor),
+			handover.Setting(handover.Keys, sandbox.KeyDescriptor), handover.Setting(handover.Report, 1)},
+		Link: s.link, Keys: keys, Direction: s.direction(),
+		UID: uint32(s.User), GID: uint32(s.User),
+		State: state, Bind: c.ports.Listen, Connect: c.ports.Connect, Files: maxFiles, Threads: maxThreads,
+		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs",
+			"/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
+	}
+}

@@ -1,0 +1,57 @@
+package supervisor
+
+import (
+	"log/slog"
+	"os"
+	"time"
+
+	"heliograph/firmware/opcua/pki"
+	"heliograph/rootfs/console"
+)
+
+// Rejected implements console.Board.
+func (b *ConsoleBoard) Rejected() []console.Certificate {
+	if time.Since(b.rejectedRead) >= certificateInterval {
+		b.rejected, b.rejectedRead = b.readRejected(), time.Now()
+	}
+	return b.rejected
+}
+
+func (b *ConsoleBoard) readRejected() (list []console.Certificate) {
+	store, err := b.openStore()
+	if err != nil {
+		return nil
+	}
+	for _, e := range store.List() {
+		if e.Kind == pki.KindRejected && e.Certificate != nil {
+			list = append(list, console.Certificate{
+				Thumbprint: e.Thumbprint, Subject: e.Certificate.Subject.String(),
+				Why: "until " + e.Certificate.NotAfter.UTC().Format(time.DateOnly),
+			})
+		}
+	}
+	return list
+}
+
+// Trust implements console.Board.
+func (b *ConsoleBoard) Trust(thumbprint string) error {
+	store, err := b.openStore()
+	if err != nil {
+		return err
+	}
+	if _, err := store.Trust(thumbprint, false); err != nil {
+		return err
+	}
+	b.config.Log.Warn("certificate trusted on the console", "thumbprint", thumbprint)
+	b.rejectedRead = time.Time{}
+	return b.config.Role.giveToRole(b.config.Role.configuredPaths().pki)
+}
+
+// openStore opens the role's certificates, if it has any.
+func (b *ConsoleBoard) openStore() (*pki.Store, error) {
+	folder := b.config.Role.configuredPaths().pki
+	if _, err := os.Stat(folder); err != nil {
+		return nil, err
+	}
+	return pki.Open(pki.Config{Directory: folder, Log: slog.New(slog.DiscardHandler)})
+}

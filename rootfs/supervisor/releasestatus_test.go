@@ -1,0 +1,76 @@
+package supervisor
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/update"
+)
+
+func newStatus(folder string) *ReleaseStatus {
+	files := ReleaseFiles{State: filepath.Join(folder, "run", "state.json"), Outcome: filepath.Join(folder, "outcome")}
+	return NewReleaseStatus(slog.New(slog.DiscardHandler), files, update.Target{Role: "tx", Board: "cm4"})
+}
+
+// The outcome of an update is published to the role, and survives the restarts in
+// between: the initramfs may roll a release back without this program ever running.
+func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
+	eight := release.Manifest{Version: 8, Name: "v8"}
+	installed := func(s *ReleaseStatus) { s.installed(eight) }
+	trial := update.State{Version: 8, Trying: true, Pending: 8, Floor: 7}
+	for name, tt := range map[string]struct {
+		before func(*ReleaseStatus)
+		card   update.State // at the next start
+		after  func(*ReleaseStatus)
+		want   release.Outcome
+	}{
+		"refused": {func(s *ReleaseStatus) { s.refused(eight, errors.New("no room")) }, update.State{Version: 7, Floor: 7}, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.Refused, Reason: "no room"}},
+		"on trial": {installed, trial, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.Installed}},
+		"kept": {installed, trial, func(s *ReleaseStatus) { s.committed() },
+			release.Outcome{Version: 8, Name: "now", Result: release.Kept}},
+		"kept, and the power cut before that was published": {installed, update.State{Version: 8, Floor: 8}, nil,
+			release.Outcome{Version: 8, Name: "now", Result: release.Kept}},
+		"rolled back by the initramfs": {installed, update.State{Version: 7, Floor: 7, Refused: 8}, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.WentBack, Reason: "it was tried and never became healthy"}},
+		"rolled back here": {installed, trial, func(s *ReleaseStatus) { s.rolledBack("state stuck") },
+			release.Outcome{Version: 8, Name: "v8", Result: release.WentBack, Reason: "state stuck"}},
+		"an old one": {func(s *ReleaseStatus) { s.record(release.Outcome{Version: 8, Name: "v8", Result: release.Kept}) },
+			update.State{Version: 9, Floor: 9, Refused: 8}, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.Kept}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			tt.before(newStatus(folder))
+			s := newStatus(folder)
+			s.SetRunning(Running{Card: tt.card, Name: "now", Key: "a key"})
+			if tt.after != nil {
+				tt.after(s)
+			}
+			got, err := release.ReadState(s.stateFile)
+			if err != nil || got.Update == nil {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			got.Update.Time = tt.want.Time
+			if *got.Update != tt.want || got.Version != tt.card.Version || got.Role != "tx" || got.Board != "cm4" || got.Key != "a key" {
+				t.Errorf("got %+v of %+v, want %+v", *got.Update, got, tt.want)
+			}
+			if want := tt.card.Trying && tt.want.Result != release.Kept; got.OnTrial != want {
+				t.Errorf("got on trial %t, want %t", got.OnTrial, want)
+			}
+		})
+	}
+}
+
+func TestReasonWhyNoUpdateIsPossibleIsPublished(t *testing.T) {
+	s := newStatus(t.TempDir())
+	s.SetUnavailable(errors.New("no root slot"))
+	got, err := release.ReadState(s.stateFile)
+	if err != nil || got.Fault != "no update is possible: no root slot" || s.Current().Fault != got.Fault {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

@@ -1,0 +1,234 @@
+// Package supervisor runs a board's one role: it starts the program in its sandbox,
+// restarts it with back-off when it ends, and judges it from its reports.
+//
+//	reports → Vitals → LEDs, watchdog, log
+//	                 → Updater: keeps the running release, or rolls it back and restarts
+//	                 → ConsoleBoard: what the console shows, and does
+//
+// The watchdog is fed from evidence of progress alone (see package health); the
+// supervisor itself never resets a board whose role is stuck. It refuses to start a
+// role whose configuration is invalid, and to give it a link open in both directions
+// or a file with the pair key.
+//
+// It makes no system call that only PID 1 may make and opens no device: what it needs
+// of these are the interfaces Starter, LinkOpener, Lamp, Watchdog and Card.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/task"
+	"heliograph/rootfs/sandbox"
+)
+
+// Our own choices.
+const (
+	firstRestart  = 2 * time.Second // half of it at least, so that the LED shows each end
+	lastRestart   = 30 * time.Second
+	stableRun     = time.Minute      // a run as long makes the next restart a first one
+	terminateTime = 10 * time.Second // from SIGTERM to SIGKILL
+)
+
+// Process is a role that runs.
+type Process interface {
+	PID() int
+	Reports() io.Reader // to be read to its end before Wait
+	Signal(os.Signal) error
+	Wait() error
+}
+
+// Starter starts a role's program in its sandbox. What the role logs goes to log.
+type Starter interface {
+	Start(s sandbox.Spec, log io.Writer) (Process, error)
+}
+
+// LinkOpener opens a link in one direction. Warnings are for the log.
+type LinkOpener interface {
+	OpenLink(l config.Link, d sandbox.Direction) (f *os.File, warnings []string, err error)
+}
+
+// Config is what a Supervisor works with.
+type Config struct {
+	Role    string // tx or rx
+	Log     *slog.Logger
+	RoleLog io.Writer // takes what the role logs
+	Vitals  *Vitals
+	Folders Folders
+	User    int // user and group of the role
+	Starter Starter
+	Links   LinkOpener
+}
+
+// Folders of a board.
+type Folders struct {
+	Card  string // configuration, on the boot partition
+	Home  string // copy of it that the role may read
+	State string // of the role
+	Keys  string // file that keeps a change of the pair key from the role
+}
+
+// Supervisor runs the one role of a board, and keeps its link. Safe for concurrent
+// use, but for Run, which runs once.
+type Supervisor struct {
+	Config
+
+	link     *os.File // kept open while the board runs
+	linkOpen config.Link
+
+	mu      sync.Mutex
+	running Process  // nil: the role does not run
+	keyPipe *os.File // by which the role gets its pair keys; nil: it does not run
+	paths   paths
+}
+
+// New returns a supervisor whose role does not run yet.
+func New(c Config) *Supervisor { return &Supervisor{Config: c} }
+
+// direction is the one in which the role uses its link.
+func (s *Supervisor) direction() sandbox.Direction {
+	if s.Role == "tx" {
+		return sandbox.Transmit
+	}
+	return sandbox.Receive
+}
+
+// process returns the role's process, or nil if it does not run.
+func (s *Supervisor) process() Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
+func (s *Supervisor) setProcess(p Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = p
+}
+
+// errInvalid means that no restart helps before the configuration changes.
+var errInvalid = errors.New("the configuration is invalid: correct heliograph/heliograph.toml in the boot partition")
+
+// Run starts the role, and restarts it when it ends, until ctx ends.
+func (s *Supervisor) Run(ctx context.Context) {
+	backoff := task.Backoff{First: firstRestart, Last: lastRestart}
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := s.runOnce(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) >= stableRun {
+			backoff.Reset()
+		}
+		wait, reason := backoff.Next(), exitReason(err)
+		if errors.Is(err, errInvalid) {
+			wait = lastRestart
+			s.Vitals.configurationInvalid(reason)
+		} else {
+			s.Vitals.roleEnded(reason)
+		}
+		s.Log.Error("role ended", "error", reason, "retry", wait.Round(time.Millisecond).String())
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// exitReason returns why the role ended, in words.
+func exitReason(err error) string {
+	if err == nil {
+		return "exit code 0, not asked for"
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGSYS {
+			return "killed by SIGSYS: a system call that the role does not make; possible intrusion"
+		}
+	}
+	return err.Error()
+}
+
+// runOnce prepares the role's folders, link and keys, and runs it until it ends.
+func (s *Supervisor) runOnce(ctx context.Context) error {
+	if err := s.prepareFolders(); err != nil {
+		return err
+	}
+	c, err := s.readConfiguration()
+	if err != nil {
+		return err
+	}
+	if err := s.openLink(c.link); err != nil {
+		return err
+	}
+	keys, err := s.openKeyPipe()
+	if err != nil {
+		return err
+	}
+	defer s.closeKeyPipe()
+	defer keys.Close()
+	s.Vitals.roleStarted()
+	p, err := s.Starter.Start(s.spec(c, keys), s.RoleLog)
+	if err != nil {
+		return err
+	}
+	s.setProcess(p)
+	defer s.setProcess(nil)
+	return s.follow(ctx, p)
+}
+
+// follow reads a process's reports until it ends, which it is made to when ctx ends.
+func (s *Supervisor) follow(ctx context.Context, p Process) error {
+	ended := make(chan struct{})
+	defer close(ended)
+	go terminate(ctx, p, ended)
+	if err := report.Read(p.Reports(), s.Vitals.accept, s.Vitals.refuse); err != nil {
+		s.Log.Warn("reports of the role end", "error", err)
+	}
+	return p.Wait()
+}
+
+// terminate ends a process when ctx ends, unless it has ended.
+func terminate(ctx context.Context, p Process, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	_ = p.Signal(syscall.SIGTERM) // an error: it has ended just now
+	select {
+	case <-ended:
+	case <-time.After(terminateTime):
+		_ = p.Signal(syscall.SIGKILL)
+	}
+}
+
+// openLink opens the link in the role's one direction, which the role itself cannot.
+// A role that is started again gets the same link.
+func (s *Supervisor) openLink(l config.Link) error {
+	if s.link != nil && s.linkOpen == l {
+		return nil
+	}
+	if s.link != nil {
+		_ = s.link.Close()
+		s.link = nil
+	}
+	f, warnings, err := s.Links.OpenLink(l, s.direction())
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		s.Log.Warn("link opened with a warning", "error", w)
+	}
+	s.link, s.linkOpen = f, l
+	return nil
+}

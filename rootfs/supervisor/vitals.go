@@ -1,0 +1,157 @@
+package supervisor
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/report"
+)
+
+// judgeInterval is how often the role's state is judged. Our own choice, far below
+// the time-out of any watchdog.
+const judgeInterval = time.Second
+
+// Lamp shows a pattern of an LED until it is given another one.
+type Lamp interface {
+	Show(pattern []time.Duration)
+}
+
+// Watchdog resets the board unless it is fed in time.
+type Watchdog interface {
+	Feed() error
+	Close() error // stops it
+}
+
+// Outputs show the role's state outside the machine; nil where the board has none.
+type Outputs struct {
+	Heartbeat Lamp // the role's state
+	Link      Lamp // steady light while the link works
+	Watchdog  Watchdog
+}
+
+// Vitals judges the role from the evidence of progress in its reports, and feeds
+// the watchdog while there is such evidence. Safe for concurrent use.
+type Vitals struct {
+	log   *slog.Logger
+	start time.Time
+
+	mu       sync.Mutex
+	judge    health.Judge
+	newest   report.Report
+	verdict  health.Verdict
+	refusals int // reports that were refused
+}
+
+// NewVitals returns the vitals of a board that starts now.
+func NewVitals(log *slog.Logger) *Vitals { return &Vitals{log: log, start: time.Now()} }
+
+// Uptime returns the time since the start of the board.
+func (v *Vitals) Uptime() time.Duration { return time.Since(v.start) }
+
+// Current returns the newest verdict and report.
+func (v *Vitals) Current() (health.Verdict, report.Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.verdict, v.newest
+}
+
+// Run judges, shows and feeds until ctx ends. Then it stops the watchdog, because
+// an orderly end may take longer than its time-out.
+func (v *Vitals) Run(ctx context.Context, o Outputs) {
+	tick := time.NewTicker(judgeInterval)
+	defer tick.Stop()
+	for {
+		v.show(o, v.update())
+		select {
+		case <-ctx.Done():
+			if o.Watchdog != nil {
+				if err := o.Watchdog.Close(); err != nil {
+					v.log.Error("watchdog not stopped", "error", err)
+				}
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// update judges, and logs a change of state.
+func (v *Vitals) update() health.Verdict {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	before := v.verdict.State
+	v.verdict = v.judge.Verdict(v.Uptime())
+	if v.verdict.State != before {
+		level := slog.LevelInfo
+		if v.verdict.Alarm || !v.verdict.Feed {
+			level = slog.LevelError
+		}
+		attributes := []any{"state", string(v.verdict.State)}
+		if v.verdict.Reason != "" {
+			attributes = append(attributes, "error", v.verdict.Reason)
+		}
+		v.log.Log(context.Background(), level, "state changed", attributes...)
+	}
+	return v.verdict
+}
+
+func (v *Vitals) show(o Outputs, verdict health.Verdict) {
+	if o.Heartbeat != nil {
+		o.Heartbeat.Show(verdict.Pattern)
+	}
+	if o.Link != nil {
+		o.Link.Show(linkPattern(verdict.State))
+	}
+	if o.Watchdog != nil && verdict.Feed {
+		if err := o.Watchdog.Feed(); err != nil {
+			v.log.Error("watchdog not fed", "error", err)
+		}
+	}
+}
+
+// linkPattern is steady light while frames are transmitted or received.
+func linkPattern(s health.State) []time.Duration {
+	switch s {
+	case health.PeerDown, health.Waiting, health.Degraded, health.Good:
+		return []time.Duration{time.Second}
+	}
+	return nil
+}
+
+func (v *Vitals) roleStarted() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.judge.Started(v.Uptime())
+}
+
+func (v *Vitals) roleEnded(why string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.judge.Ended(v.Uptime(), why)
+}
+
+func (v *Vitals) configurationInvalid(why string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.judge.Invalid(why)
+}
+
+func (v *Vitals) accept(r report.Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.newest = r
+	v.judge.Report(v.Uptime(), r.Evidence)
+}
+
+// refuse logs the first malformed report only: a compromised role could fill the
+// log.
+func (v *Vitals) refuse(err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.refusals++; v.refusals == 1 {
+		v.log.Error("report of the role refused", "error", err)
+	}
+}
