@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -51,6 +52,7 @@ type options struct {
 	version   bool
 	logFormat string
 	logLevel  slog.Level
+	profiles  netip.AddrPort // where to serve profiles; the zero value: nowhere
 }
 
 // Main runs a role and returns its exit code.
@@ -97,8 +99,13 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 		o.logFormat = s
 		return nil
 	})
+	flags.Func("pprof", "serve profiles of Go's pprof at `ADDRESS`, 127.0.0.1:PORT or [::1]:PORT (default off)",
+		func(s string) (err error) {
+			o.profiles, err = parseProfileAddress(s)
+			return err
+		})
 	if err := flags.Parse(args); err != nil {
-		return o, err // flags has told it already
+		return o, err // flags has printed it already
 	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "%s: %q: no argument is expected here\n", name, flags.Arg(0))
@@ -122,6 +129,14 @@ func (p Program) run(o options, log *slog.Logger) int {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	log.Info("starting", "program", p.Name, "version", p.Version, "config", o.config)
+	if o.profiles.IsValid() {
+		profiles, err := serveProfiles(o.profiles, log)
+		if err != nil {
+			log.Error("ended", "error", err)
+			return Failure
+		}
+		defer profiles.Close()
+	}
 	if err := p.Run(ctx, o.config, log, hangup); err != nil {
 		log.Error("ended", "error", err)
 		return Failure

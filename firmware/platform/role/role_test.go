@@ -30,6 +30,7 @@ func TestExitCodes(t *testing.T) {
 		"surplus argument":  {args: []string{"--config", "f", "x"}, code: Usage, stderr: "\"x\": no argument"},
 		"log format":        {args: []string{"--log-format", "xml"}, code: Usage, stderr: "must be text or json"},
 		"log level":         {args: []string{"--log-level", "loud"}, code: Usage, stderr: "loud"},
+		"pprof elsewhere":   {args: []string{"--config", "f", "--pprof", "10.0.0.5:6060"}, code: Usage, stderr: "10.0.0.5 is not a loopback address"},
 		"check good":        {args: []string{"--config", "f.toml", "--check"}, code: OK, stdout: "f.toml:2: warning: odd\nf.toml: no faults\n"},
 		"check bad":         {args: []string{"--config", "f.toml", "--check"}, err: faults, code: Invalid, stdout: "f.toml:3: bad\n"},
 		"start bad":         {args: []string{"--config", "f.toml"}, err: faults, code: Invalid, stderr: "f.toml:3: bad\n"},
