@@ -246,9 +246,11 @@ func memory() ([]Figure, error) {
 	const keys = 100_000
 	key := func(i int) []byte { return fmt.Appendf(nil, "plant/line/%d", i) }
 	var table carousel.Table
+	index := map[string]*carousel.Entry{}
 	tx := heap(func() {
 		for i := range keys {
-			table.Set(key(i), make([]byte, 40), 0, uint64(i+1))
+			k := key(i)
+			index[string(k)] = table.Create(k, make([]byte, 40), 0, uint64(i+1))
 		}
 	})
 	s, err := simulate(datagrams, 100e6, 0.25, 0.1, wire.LowLatency, linktest.Profile{}, 1)
@@ -264,6 +266,7 @@ func memory() ([]Figure, error) {
 		s.TX, s.channel = nil, nil
 	})
 	runtime.KeepAlive(&table)
+	runtime.KeepAlive(index)
 	runtime.KeepAlive(s)
 	note := "heap that 100,000 keys of 55 B add; buffers and runtime not counted"
 	return []Figure{

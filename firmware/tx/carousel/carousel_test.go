@@ -15,14 +15,15 @@ func TestLateJoinOfSmallTags(t *testing.T) {
 		atMost    = 20                // seconds
 	)
 	var table Table
+	entries := make([]*Entry, tags)
 	for i := range uint64(tags) {
 		key := binary.BigEndian.AppendUint32(nil, uint32(i))
 		at := int64(1_700_000_000_000_000_000 + 12_345_600*(i%1000))
-		table.Set(key, make([]byte, 9), at, i+1)
+		entries[i] = table.Create(key, make([]byte, 9), at, i+1)
 	}
 	for i := range uint64(tags) { // ages differ from then on
 		k := i * 7919 % tags
-		table.Set(binary.BigEndian.AppendUint32(nil, uint32(k)), make([]byte, 9), int64(1_700_000_100_000_000_000+12_345_600*(k%1000)), tags+i+1)
+		table.Update(entries[k], make([]byte, 9), int64(1_700_000_100_000_000_000+12_345_600*(k%1000)), tags+i+1)
 	}
 	bytes, from := 0, uint64(0)
 	for last := false; !last; {

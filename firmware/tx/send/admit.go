@@ -21,20 +21,10 @@ func (r *Record) claim() claims {
 	return claims{1, len(r.Key) + len(r.Payload) + stateOverhead}
 }
 
-// claimed is what a key claims now.
-func (c *Channel) claimed(key []byte) claims {
-	if it := c.queue.pending[string(key)]; it != nil {
-		return it.claim()
-	}
-	if n, ok := c.table.Size(key); ok {
-		return claims{1, n + stateOverhead}
-	}
-	return claims{}
-}
-
-// admit says why a channel cannot take a record, or books what it claims. A key
-// that is known, or waits, is never refused for the number of keys.
-func (m *Mux) admit(c *Channel, r *Record) error {
+// admit says why a channel cannot accept a record of a key, which is nil where the
+// channel does not have it, or books what the record claims. A key that the channel
+// has is never refused for the number of keys.
+func (m *Mux) admit(c *Channel, r *Record, k *key) error {
 	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
 		return ErrTooLarge
 	}
@@ -44,7 +34,7 @@ func (m *Mux) admit(c *Channel, r *Record) error {
 	if r.Key == nil {
 		return nil
 	}
-	more := r.claim().minus(c.claimed(r.Key))
+	more := r.claim().minus(k.claim())
 	switch l := &m.limits; {
 	case more.keys > 0 && c.claims.keys >= l.Keys,
 		more.bytes > 0 && (c.claims.bytes+more.bytes > l.ChannelState || m.state+more.bytes > l.State),
@@ -70,7 +60,7 @@ func (m *Mux) bytes() (n int) {
 	return n
 }
 
-// refuse accounts for a record that the channel cannot take: it uses up a
+// refuse accounts for a record that the channel cannot accept: it uses up a
 // number, so that the receiver counts it as lost.
 func (c *Channel) refuse(why error) {
 	c.accepted++
@@ -82,23 +72,24 @@ func (c *Channel) refuse(why error) {
 	}
 }
 
-// take takes the next record out of a channel's queue, to send it.
-func (m *Mux) take(c *Channel) Record {
-	r, newest := c.queue.pop()
-	c.tellRoom(m.limits.Held)
-	if r.Key != nil && !newest && c.queue.pending[string(r.Key)] == nil {
+// nextRecord removes the next record from a channel's queue, to send it, and
+// returns it with its key.
+func (m *Mux) nextRecord(c *Channel) (Record, *key) {
+	r, k, newest := c.queue.pop()
+	c.signalRoom(m.limits.Held)
+	if k != nil && !newest && k.newest == nil {
 		// What was newer was dropped, or overtook it: this one becomes the state.
-		m.book(c, r.claim().minus(c.claimed(r.Key)))
+		m.book(c, r.claim().minus(k.claim()))
 	}
-	return r
+	return r, k
 }
 
 // makeRoom drops loose events of a channel, or of the one that has most of them,
-// until there is room, and returns them: each uses up a number, so that the
-// receiver counts it as lost without being told.
+// until there is room, and returns them. Each uses up a number, so that the
+// receiver counts it as lost.
 func (m *Mux) makeRoom(c *Channel) (dropped []Record) {
 	for c.queue.full(m.limits.Beside) {
-		dropped = m.drop(c, dropped)
+		dropped = m.dropEvent(c, dropped)
 	}
 	for {
 		all, most := 0, c
@@ -110,15 +101,16 @@ func (m *Mux) makeRoom(c *Channel) (dropped []Record) {
 		if all <= m.limits.Queued || most.queue.events.n <= 1 {
 			return dropped
 		}
-		dropped = m.drop(most, dropped)
+		dropped = m.dropEvent(most, dropped)
 	}
 }
 
-func (m *Mux) drop(c *Channel, dropped []Record) []Record {
-	r, gone := c.queue.dropOldest()
-	if !gone {
+func (m *Mux) dropEvent(c *Channel, dropped []Record) []Record {
+	r, k, removed := c.queue.dropOldest()
+	if !removed {
 		return dropped
 	}
+	c.keys.release(k, r.Key)
 	c.seq++
 	c.dropped++
 	m.classes[c.class].waiting--
@@ -133,11 +125,11 @@ func (m *Mux) Room(c *Channel) <-chan struct{} {
 		c.roomy = make(chan struct{})
 	}
 	wait := c.roomy
-	c.tellRoom(m.limits.Held)
+	c.signalRoom(m.limits.Held)
 	return wait
 }
 
-func (c *Channel) tellRoom(most int) {
+func (c *Channel) signalRoom(most int) {
 	if c.roomy != nil && c.queue.room(most) {
 		close(c.roomy)
 		c.roomy = nil

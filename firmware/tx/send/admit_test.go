@@ -66,7 +66,8 @@ func TestClaimsAreExact(t *testing.T) {
 		case n < 6:
 			mustPut(t, m, c, r)
 		case n < 7 && c.queue.events.n > 0:
-			if _, gone := c.queue.dropOldest(); gone {
+			if r, k, removed := c.queue.dropOldest(); removed {
+				c.keys.release(k, r.Key)
 				m.classes[c.class].waiting--
 			}
 		case n < 8:
@@ -74,11 +75,21 @@ func TestClaimsAreExact(t *testing.T) {
 		}
 		var want claims
 		for i := range 12 {
-			want = want.plus(c.claimed(fmt.Append(nil, i)))
+			want = want.plus(c.keys.find(fmt.Append(nil, i)).claim())
 		}
 		if c.claims != want || m.state != want.bytes {
 			t.Fatalf("step %d: got %+v and %d in all, want %+v", step, c.claims, m.state, want)
 		}
+	}
+	for i := range 12 { // delete all: the index keeps nothing
+		mustPut(t, m, c, Record{Key: fmt.Append(nil, i), Delete: true})
+	}
+	for m.Waiting() {
+		frame(t, m)
+	}
+	if len(c.keys.keys) != 0 || c.table.Len() != 0 || c.claims != (claims{}) {
+		t.Errorf("everything deleted: got %d keys in the index, %d in the table, %+v; want none",
+			len(c.keys.keys), c.table.Len(), c.claims)
 	}
 }
 

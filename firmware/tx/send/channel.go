@@ -16,6 +16,7 @@ type Channel struct {
 	class wire.Class
 	queue queue
 	table carousel.Table
+	keys  keyIndex
 
 	name      string
 	earlier   uint64 // records of earlier epochs
@@ -66,20 +67,27 @@ func (c Counts) Refused() (n uint64, why string) {
 
 // number gives a record its sequence number and remembers state. The record's
 // place on the wire is fixed from here on.
-func (c *Channel) number(r *Record) record.Update {
+func (c *Channel) number(r *Record, k *key) record.Update {
 	c.seq++
 	u := record.Update{
 		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Key: r.Key, Payload: r.Payload,
 	}
 	switch {
-	case r.Key == nil:
+	case k == nil:
 	case r.Delete:
-		if u.Born = c.table.Born(r.Key); u.Born == 0 {
-			u.Born = c.seq
+		u.Born = c.seq
+		if k.sent != nil {
+			u.Born = k.sent.Created()
+			c.table.Delete(k.sent)
+			k.sent = nil
 		}
-		c.table.Delete(r.Key)
+		c.keys.release(k, r.Key)
+	case k.sent == nil:
+		k.sent = c.table.Create(r.Key, r.Payload, r.Time, c.seq)
+		u.Born = c.seq
 	default:
-		u.Born = c.table.Set(r.Key, r.Payload, r.Time, c.seq)
+		c.table.Update(k.sent, r.Payload, r.Time, c.seq)
+		u.Born = k.sent.Created()
 	}
 	return u
 }

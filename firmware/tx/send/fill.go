@@ -90,9 +90,9 @@ func (f *filler) next(c *Channel) bool {
 	if !whole && (f.class.pieces.body != nil || f.space() < minPiece) {
 		return false
 	}
-	r := f.mux.take(c)
+	r, k := f.mux.nextRecord(c)
 	f.class.waiting--
-	u := c.number(&r)
+	u := c.number(&r, k)
 	f.mux.scratch = u.Append(f.mux.scratch[:0])
 	f.item(record.KindUpdate, f.mux.scratch, c, r.Left)
 	return true
@@ -105,18 +105,18 @@ func (f *filler) batch(c *Channel) bool {
 	body, run := record.AppendBatch(m.scratch[:0], c.id, c.seq+1), record.Run{}
 	head := len(body)
 	for it := c.queue.normal.head; it != nil && it.state(); it = c.queue.normal.head {
-		born, before := c.table.Born(it.Key), len(body)
-		if born == 0 {
+		if it.key.sent == nil {
 			break
 		}
-		body = run.AppendChange(body, born, it.Time, it.Payload)
+		before := len(body)
+		body = run.AppendChange(body, it.key.sent.Created(), it.Time, it.Payload)
 		if len(body)+record.ItemOverhead(len(body)) > f.space() {
 			body = body[:before]
 			break
 		}
-		r := m.take(c)
+		r, k := m.nextRecord(c)
 		f.class.waiting--
-		c.number(&r)
+		c.number(&r, k)
 		f.left(r.Left)
 	}
 	m.scratch = body

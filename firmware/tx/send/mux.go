@@ -109,7 +109,11 @@ func (m *Mux) Channel(name string, in wire.Class) *Channel {
 func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch err := m.admit(c, &r); err {
+	var k *key
+	if r.Key != nil {
+		k = c.keys.find(r.Key)
+	}
+	switch err := m.admit(c, &r, k); err {
 	case nil:
 	case ErrFull:
 		return nil, err
@@ -118,8 +122,11 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 		return nil, err
 	}
 	c.accepted++
+	if r.Key != nil && k == nil {
+		k = c.keys.add(r.Key)
+	}
 	cl := &m.classes[c.class]
-	if c.queue.put(r) {
+	if c.queue.add(&r, k) {
 		c.conflated++
 	} else {
 		cl.waiting++
@@ -327,7 +334,8 @@ func (m *Mux) Drain() []Record {
 			if c.queue.marked() {
 				continue
 			}
-			r := m.take(c)
+			r, k := m.nextRecord(c)
+			c.keys.release(k, r.Key)
 			if r.Left != nil {
 				c.accepted-- // its source keeps it, and hears that it did not leave
 			}

@@ -122,7 +122,7 @@ func TestTheCarouselKeepsItsShare(t *testing.T) {
 	c := m.Channel("a", wire.LowLatency)
 	for i := range 20000 {
 		c.seq++
-		c.table.Set(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
+		c.table.Create(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
 	}
 	bytes := [wire.Classes]int{}
 	for range 1500 {
@@ -290,7 +290,7 @@ func TestAnIdleFlowSavesNothingUp(t *testing.T) {
 	fill(5000, t0) // with nothing in the carousel
 	for i := range 20000 {
 		c.seq++
-		c.table.Set(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
+		c.table.Create(fmt.Append(nil, i), make([]byte, 100), 0, c.seq)
 	}
 	if share := fill(100, t0.Add(2*time.Second)); share > 0.3 {
 		t.Errorf("after a pause the carousel takes %.2f of the line, want about its share", share)

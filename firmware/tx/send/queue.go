@@ -10,8 +10,7 @@ package send
 // room for few loose ones, which therefore delay them by little.
 type queue struct {
 	urgent, normal list
-	pending        map[string]*item // the newest record that waits, by key
-	events         ring             // the loose events, oldest first
+	events         ring // the loose events, oldest first
 	loose          int              // their bytes
 	heldEvents     int
 	heldBytes      int
@@ -22,6 +21,7 @@ type queue struct {
 
 type item struct {
 	Record
+	key        *key // of Record.Key
 	whole      bool // no record: all that waited when the source said it was whole is before it
 	prev, next *item
 }
@@ -59,28 +59,27 @@ func (l *list) remove(it *item) {
 	}
 }
 
-// put adds a record. conflated reports that it replaced a value nobody has seen.
-func (q *queue) put(r Record) (conflated bool) {
-	if r.Key != nil {
-		if old := q.pending[string(r.Key)]; old != nil && !old.Event && !r.Event {
+// add adds a record of a key, which is nil for a record without one. conflated
+// reports that it replaced a value that was not sent.
+func (q *queue) add(r *Record, k *key) (conflated bool) {
+	if k != nil {
+		if old := k.newest; old != nil && !old.Event && !r.Event {
 			r.Left = both(old.Left, r.Left)
 			if !r.Urgent || old.Urgent {
 				q.bytes += r.size() - old.size()
-				q.held += holds(r) - holds(old.Record)
+				q.held += holds(r) - holds(&old.Record)
 				urgent := old.Urgent
-				old.Record, old.Urgent = r, urgent
+				old.Record, old.Urgent = *r, urgent
 				return true
 			}
 			q.remove(old) // the alarm overtakes it, so it must not come after
 			conflated = true
 		}
 	}
-	it := q.item(r)
-	if r.Key != nil {
-		if q.pending == nil {
-			q.pending = make(map[string]*item)
-		}
-		q.pending[string(r.Key)] = it // what comes now goes behind what waits
+	it := q.newItem(r)
+	if it.key = k; k != nil {
+		k.newest = it // what comes now goes behind what waits
+		k.waiting++
 	}
 	q.bytes += r.size()
 	if it.held() {
@@ -124,20 +123,21 @@ func both(a, b func(error)) func(error) {
 	return func(err error) { a(err); b(err) }
 }
 
-// dropOldest takes the oldest loose event out, or makes it a plain state value.
-func (q *queue) dropOldest() (r Record, dropped bool) {
+// dropOldest removes the oldest loose event, or makes it a plain state value if it
+// is its key's newest record.
+func (q *queue) dropOldest() (r Record, k *key, removed bool) {
 	it := q.events.pop()
-	if it.Key != nil && q.pending[string(it.Key)] == it {
+	if it.key != nil && it.key.newest == it {
 		q.loose -= it.size()
 		it.Event = false
-		return Record{}, false
+		return Record{}, nil, false
 	}
 	q.normal.remove(it)
-	r, _ = q.release(it)
-	return r, true
+	r, k, _ = q.release(it)
+	return r, k, true
 }
 
-// remove takes a waiting state value out.
+// remove removes a waiting state value.
 func (q *queue) remove(it *item) {
 	l := &q.normal
 	if it.Urgent {
@@ -149,13 +149,13 @@ func (q *queue) remove(it *item) {
 
 // mark puts a mark behind all that waits.
 func (q *queue) mark() {
-	it := q.item(Record{})
+	it := q.newItem(&Record{})
 	it.whole = true
 	q.bytes += it.size()
 	q.normal.push(it)
 }
 
-// marked takes a mark off the front and reports whether there was one.
+// marked removes a mark from the front and reports whether there was one.
 func (q *queue) marked() bool {
 	it := q.normal.head
 	if it == nil || !it.whole {
@@ -168,8 +168,8 @@ func (q *queue) marked() bool {
 
 func (q *queue) empty() bool { return q.urgent.head == nil && q.normal.head == nil }
 
-// pop takes the next record. newest reports that no newer one of its key waits.
-func (q *queue) pop() (r Record, newest bool) {
+// pop removes the next record. newest reports that no newer one of its key waited.
+func (q *queue) pop() (r Record, k *key, newest bool) {
 	l := &q.urgent
 	if l.head == nil {
 		l = &q.normal
@@ -182,11 +182,14 @@ func (q *queue) pop() (r Record, newest bool) {
 	return q.release(it)
 }
 
-func (q *queue) release(it *item) (r Record, newest bool) {
-	r = it.Record
-	q.held -= holds(r)
-	if newest = r.Key != nil && q.pending[string(r.Key)] == it; newest {
-		delete(q.pending, string(r.Key))
+func (q *queue) release(it *item) (r Record, k *key, newest bool) {
+	r, k = it.Record, it.key
+	q.held -= holds(&r)
+	if k != nil {
+		k.waiting--
+		if newest = k.newest == it; newest {
+			k.newest = nil
+		}
 	}
 	q.bytes -= r.size()
 	switch {
@@ -198,25 +201,25 @@ func (q *queue) release(it *item) (r Record, newest bool) {
 	}
 	*it = item{next: q.free}
 	q.free = it
-	return r, newest
+	return r, k, newest
 }
 
-// holds is 1 for a record whose source waits to hear that it left.
-func holds(r Record) int {
+// holds returns 1 for a record whose source waits until it has left.
+func holds(r *Record) int {
 	if r.Left == nil {
 		return 0
 	}
 	return 1
 }
 
-func (q *queue) item(r Record) *item {
+func (q *queue) newItem(r *Record) *item {
 	q.held += holds(r)
 	it := q.free
 	if it == nil {
-		return &item{Record: r}
+		return &item{Record: *r}
 	}
 	q.free = it.next
-	*it = item{Record: r}
+	it.Record, it.next = *r, nil // the rest is zero
 	return it
 }
 

@@ -11,9 +11,33 @@ func ev(v string) Record       { return Record{Payload: []byte(v), Event: true} 
 func st(k, v string) Record    { return Record{Key: []byte(k), Payload: []byte(v)} }
 func keyed(k, v string) Record { return Record{Key: []byte(k), Payload: []byte(v), Event: true} }
 func urgent(r Record) Record   { r.Urgent = true; return r }
-func (q *queue) drain() (out []string) {
+
+// indexedQueue is a queue with the index of its keys.
+type indexedQueue struct {
+	queue
+	keys keyIndex
+}
+
+func (q *indexedQueue) put(r Record) (conflated bool) {
+	if r.Key == nil {
+		return q.add(&r, nil)
+	}
+	k := q.keys.find(r.Key)
+	if k == nil {
+		k = q.keys.add(r.Key)
+	}
+	return q.add(&r, k)
+}
+
+func (q *indexedQueue) next() Record {
+	r, k, _ := q.pop()
+	q.keys.release(k, r.Key)
+	return r
+}
+
+func (q *indexedQueue) drain() (out []string) {
 	for !q.empty() {
-		r, _ := q.pop()
+		r := q.next()
 		out = append(out, string(r.Payload))
 	}
 	return out
@@ -36,7 +60,7 @@ func TestQueueOrder(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			var q queue
+			var q indexedQueue
 			conflated := 0
 			for _, r := range c.put {
 				if q.put(r) {
@@ -46,8 +70,8 @@ func TestQueueOrder(t *testing.T) {
 			if got := q.drain(); fmt.Sprint(got) != fmt.Sprint(c.want) || conflated != c.conflated {
 				t.Errorf("got %q, %d conflated; want %q, %d", got, conflated, c.want, c.conflated)
 			}
-			if q.bytes != 0 || len(q.pending) != 0 || q.events.n != 0 {
-				t.Errorf("empty queue: %d bytes, %d pending, %d events", q.bytes, len(q.pending), q.events.n)
+			if q.bytes != 0 || len(q.keys.keys) != 0 || q.events.n != 0 {
+				t.Errorf("empty queue: %d bytes, %d keys, %d events", q.bytes, len(q.keys.keys), q.events.n)
 			}
 		})
 	}
@@ -74,7 +98,7 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 	if c.queue.bytes > MaxQueuedBytes {
 		t.Errorf("got %d bytes, want at most %d", c.queue.bytes, MaxQueuedBytes)
 	}
-	if got := string(m.take(c).Payload); got != "state" {
+	if got := nextPayload(m, c); got != "state" {
 		t.Errorf("got %.10q, want the state, which is never dropped", got)
 	}
 }
@@ -82,7 +106,7 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 func TestAConflatedRecordLearnsItsFate(t *testing.T) {
 	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an alarm": urgent(st("k", "2"))} {
 		t.Run(name, func(t *testing.T) {
-			var q queue
+			var q indexedQueue
 			var got []string
 			note := func(r Record, name string) Record {
 				r.Left = func(err error) { got = append(got, fmt.Sprint(name, err)) }
@@ -90,8 +114,7 @@ func TestAConflatedRecordLearnsItsFate(t *testing.T) {
 			}
 			q.put(note(st("k", "1"), "first "))
 			q.put(note(second, "second "))
-			r, _ := q.pop()
-			r.Left(nil)
+			q.next().Left(nil)
 			if fmt.Sprint(got) != "[first <nil> second <nil>]" {
 				t.Errorf("got %q, want both to have left", got)
 			}
@@ -100,14 +123,14 @@ func TestAConflatedRecordLearnsItsFate(t *testing.T) {
 }
 
 func TestAMarkPassesInItsPlace(t *testing.T) {
-	var q queue
+	var q indexedQueue
 	q.put(ev("1"))
 	q.mark()
 	q.put(ev("2"))
 	if q.marked() {
 		t.Fatal("the mark came before what waited")
 	}
-	q.pop()
+	q.next()
 	if !q.marked() || q.marked() {
 		t.Error("the mark must come once, behind what waited")
 	}
@@ -117,12 +140,17 @@ func TestAMarkPassesInItsPlace(t *testing.T) {
 }
 
 func TestQueueDoesNotAllocateInSteadyState(t *testing.T) {
-	var q queue
+	var q indexedQueue
 	r := ev("x")
 	for range 100 {
 		q.put(r)
 	}
-	if n := testing.AllocsPerRun(1000, func() { q.put(r); q.pop() }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { q.put(r); q.next() }); n != 0 {
 		t.Errorf("got %v allocations per event, want 0", n)
 	}
+}
+
+func nextPayload(m *Mux, c *Channel) string {
+	r, _ := m.nextRecord(c)
+	return string(r.Payload)
 }
