@@ -82,7 +82,7 @@ func load(root fs.FS) (tree, error) {
 
 func checkPackage(folder string, files []source, module string) []string {
 	var faults []string
-	documented, code := false, false
+	documented, code, total := false, false, 0
 	r, known := ruleOf(folder)
 	if !known {
 		faults = append(faults, folder+": no rule for this package; add one to ci/archtest/rules.go")
@@ -94,7 +94,9 @@ func checkPackage(folder string, files []source, module string) []string {
 		}
 		code = true
 		documented = documented || s.file.Doc.Text() != ""
-		if lines := bytes.Count(s.text, []byte("\n")); lines > maxLines {
+		lines := bytes.Count(s.text, []byte("\n"))
+		total += lines
+		if lines > maxLines {
 			faults = append(faults, fmt.Sprintf("%s: %d lines; split it by stage below %d", s.path, lines, maxLines))
 		}
 		faults = append(faults, checkInit(s)...)
@@ -107,6 +109,10 @@ func checkPackage(folder string, files []source, module string) []string {
 		if known && r.pure {
 			faults = append(faults, checkPure(s)...)
 		}
+	}
+	if known && r.most > 0 && total > r.most {
+		faults = append(faults, fmt.Sprintf("%s: %d lines without tests; keep flags, drivers and signals, at most %d",
+			folder, total, r.most))
 	}
 	if code && !documented {
 		faults = append(faults, folder+": no doc comment: say what the package is and what it refuses to do")

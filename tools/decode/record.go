@@ -167,13 +167,7 @@ func (r *Record) totals(body []byte) error {
 	err := t.Parse(body)
 	r.Channel, r.Sequence, r.Keys = name(t.Channel), new(t.Seq), new(t.Keys)
 	r.Conflated, r.Dropped, r.Reason = new(t.Conflated), new(t.Dropped), printable([]byte(t.Reason), record.MaxReason)
-	r.State = "connecting"
-	switch t.State {
-	case 1:
-		r.State = "up"
-	case 2:
-		r.State = "down"
-	}
+	r.State = t.State.String()
 	r.flag(t.Partial, "partial")
 	if t.Earlier > 0 {
 		r.Earlier = new(t.Earlier)

@@ -249,11 +249,11 @@ func (b *board) channelStatus(c pipeline.ChannelStatus, protocol string) status.
 	out := status.Channel{
 		Protocol: protocol, Sent: status.Of(c.Sent), Delivered: status.Of(c.Delivered), Conflated: status.Of(c.Conflated), Lost: status.Of(c.Lost),
 		Unknown: status.Of(c.Unknown), Refused: status.Of(c.Refused), Expired: status.Of(c.Expired), Complete: status.Of(c.Complete), AgeSeconds: seconds(c.Age),
-		Keys: status.Of(uint64(c.Keys)), Valueless: status.Of(uint64(c.Over)), SourceState: sourceState(c.State), SourceReason: c.Reason,
+		Keys: status.Of(uint64(c.Keys)), Valueless: status.Of(uint64(c.Over)), SourceState: c.State.String(), SourceReason: c.Reason,
 	}
 	if err := b.link.Ready(); err != nil {
 		out.SourceReason = fmt.Sprintf("%v; last known: %s %s", err, out.SourceState, c.Reason)
-		out.SourceState = sourceState(stateDown)
+		out.SourceState = record.SourceDown.String()
 	}
 	return out
 }
@@ -264,16 +264,6 @@ func seconds(age time.Duration) *float64 {
 		return nil
 	}
 	return status.Of(age.Seconds())
-}
-
-const stateDown = 2
-
-// sourceState is a record.Totals state in words.
-func sourceState(s uint8) string {
-	if s > stateDown {
-		return "down"
-	}
-	return [...]string{"connecting", "up", "down"}[s]
 }
 
 func (b *board) linkStatus(st pipeline.Status) status.Link {

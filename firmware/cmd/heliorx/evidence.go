@@ -28,7 +28,7 @@ func (b *board) report(runner *task.Runner) func() report.Report {
 		for _, c := range st.Channels {
 			switch {
 			case c.Name == record.Gateway:
-			case c.State == stateDown:
+			case c.State == record.SourceDown:
 				e.Down = append(e.Down, fmt.Sprintf("%s: source down: %s", c.Name, c.Reason))
 			case !c.Complete:
 				e.Waiting = c.Name + ": the picture is not complete yet"

@@ -11,7 +11,7 @@ import (
 type Totals struct {
 	Channel   uint16
 	Partial   bool
-	State     uint8 // of the source: 0 connecting, 1 up, 2 down
+	State     SourceState
 	Seq       uint64
 	Conflated uint64 // state values skipped because a newer one came, in this epoch
 	Dropped   uint64 // records that the transmitter's own full queue lost, part of Seq
@@ -23,14 +23,12 @@ type Totals struct {
 // MaxReason bounds a reason, in bytes.
 const MaxReason = 200
 
-const maxState = 2
-
 const flagEarlier = 2
 
 // Append appends the encoded totals to dst. Reason is cut to MaxReason.
 func (t *Totals) Append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, t.Channel)
-	dst = append(dst, flag(t.Partial, flagPartial)|flag(t.Earlier > 0, flagEarlier), t.State)
+	dst = append(dst, flag(t.Partial, flagPartial)|flag(t.Earlier > 0, flagEarlier), byte(t.State))
 	dst = binary.AppendUvarint(dst, t.Seq)
 	dst = binary.AppendUvarint(dst, t.Conflated)
 	dst = binary.AppendUvarint(dst, t.Dropped)
@@ -58,7 +56,7 @@ func (t *Totals) Parse(body []byte) error {
 	*t = Totals{Channel: c.uint16()}
 	f := c.byte()
 	t.Partial = f&flagPartial != 0
-	t.State = c.byte()
+	t.State = SourceState(c.byte())
 	t.Seq = c.uvarint()
 	t.Conflated = c.uvarint()
 	t.Dropped = c.uvarint()
@@ -66,7 +64,7 @@ func (t *Totals) Parse(body []byte) error {
 	if f&flagEarlier != 0 {
 		t.Earlier = c.uvarint()
 	}
-	if c.bad || f > flagPartial|flagEarlier || f&flagEarlier != 0 && t.Earlier == 0 || t.State > maxState || len(c.rest) > MaxReason {
+	if c.bad || f > flagPartial|flagEarlier || f&flagEarlier != 0 && t.Earlier == 0 || t.State >= sourceStates || len(c.rest) > MaxReason {
 		return ErrMalformed
 	}
 	t.Reason = string(c.rest)

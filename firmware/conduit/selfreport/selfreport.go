@@ -1,50 +1,200 @@
-// Package selfreport names what the transmitter says of itself: the keys of the
+// Package selfreport is what the transmitter reports of itself: the state of the
 // gateway's own channel (record.Gateway), whose values are text for an operator.
 //
-//	version, pair, epoch, configuration, clock, temperature_celsius
-//	source/CHANNEL      {"protocol": "mqtt", "state": "up", "reason": ""}
-//	certificate/NAME    expires 2027-01-31
-//	audit/0 … audit/15  a message of package audit; event N of the trail stands at N mod 16
+// Each entry is a key and a value of that channel:
 //
-// A key that is gone no longer holds. The package refuses to carry secrets and,
-// but for what an event says of who was let in or refused, the addresses of the plant.
+//	version              2.1.0
+//	pair                 press-hall
+//	epoch                42
+//	configuration        1 mqtt, 0 syslog, 2 opcua over ethernet
+//	clock                ntp 10.0.0.1, off by 2ms
+//	temperature_celsius  48
+//	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}
+//	certificate/NAME     expires 2027-01-31
+//	audit/0 … audit/15   a message of package audit; event N of the trail is at N mod 16
+//
+// An entry that is deleted no longer holds. A receiver skips keys that it does not
+// know, so that a newer transmitter can report more. The package refuses to carry
+// secrets and, but for what an event says of who was let in or refused, the
+// addresses of the plant.
 package selfreport
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
 )
 
+// The keys, and the prefixes of those that end in a name.
 const (
-	source      = "source/"
-	certificate = "certificate/"
-	expires     = "expires "
-	audit       = "audit/"
-	auditKeys   = 16
+	keyVersion       = "version"
+	keyPair          = "pair"
+	keyEpoch         = "epoch"
+	keyConfiguration = "configuration"
+	keyClock         = "clock"
+	keyTemperature   = "temperature_celsius"
+	keySource        = "source/"
+	keyCertificate   = "certificate/"
+	keyAudit         = "audit/"
+
+	expires = "expires " // of a certificate's value
 )
 
-// Audit returns the key of an event of the audit trail by its number.
-func Audit(number uint64) string { return audit + strconv.FormatUint(number%auditKeys, 10) }
+// AuditSlots is how many of the newest events a report has.
+const AuditSlots = 16
 
-// IsAudit says whether a key is of Audit.
-func IsAudit(key string) bool { return strings.HasPrefix(key, audit) }
-
-// Source returns the key of a channel's source.
-func Source(channel string) string { return source + channel }
-
-// Channel returns the channel that a key of Source names.
-func Channel(key string) (name string, ok bool) { return strings.CutPrefix(key, source) }
-
-// Certificate returns key and value for a certificate that ends at a time.
-func Certificate(name string, at time.Time) (key, value string) {
-	return certificate + name, expires + at.UTC().Format(time.DateOnly)
+// Report is what the transmitter reports. The zero value of a field, and nil,
+// stand for what it does not report.
+type Report struct {
+	Version       string
+	Pair          string
+	Epoch         uint64
+	Configuration string // in words
+	Clock         string // in words
+	Temperature   *int   // of the processor, °C
+	Sources       []Source
+	Certificates  []Certificate
+	Audit         []Event
 }
 
-// ParseCertificate reads what Certificate returned.
+// Source is the source of a channel.
+type Source struct {
+	Channel  string
+	Protocol string // "opcua", "mqtt", "syslog"; "" from a transmitter that does not report it
+	State    string // "connecting", "up", "down"
+	Reason   string // of the state, in words
+}
+
+// sourceValue is a Source's value. The fields are in the order of the wire.
+type sourceValue struct {
+	Protocol string `json:"protocol,omitempty"`
+	Reason   string `json:"reason"`
+	State    string `json:"state"`
+}
+
+// Certificate is one that the transmitter uses or trusts.
+type Certificate struct {
+	Name    string
+	Expires time.Time // in whole days
+}
+
+// Event is an event of the transmitter's audit trail, as package audit encodes it.
+type Event struct {
+	Number  uint64 // decoded: modulo AuditSlots
+	Message []byte
+}
+
+// Entry is a key of the gateway's channel and its value.
+type Entry struct{ Key, Value string }
+
+// Entries encodes the report.
+func (r *Report) Entries() []Entry {
+	var out []Entry
+	add := func(key, value string) {
+		if value != "" {
+			out = append(out, Entry{key, value})
+		}
+	}
+	add(keyVersion, r.Version)
+	add(keyPair, r.Pair)
+	if r.Epoch > 0 {
+		add(keyEpoch, strconv.FormatUint(r.Epoch, 10))
+	}
+	add(keyConfiguration, r.Configuration)
+	add(keyClock, r.Clock)
+	if r.Temperature != nil {
+		add(keyTemperature, strconv.Itoa(*r.Temperature))
+	}
+	for _, s := range r.Sources {
+		b, err := json.Marshal(sourceValue{s.Protocol, s.Reason, s.State})
+		if err == nil { // strings always marshal
+			add(keySource+s.Channel, string(b))
+		}
+	}
+	for _, c := range r.Certificates {
+		add(keyCertificate+c.Name, expires+c.Expires.UTC().Format(time.DateOnly))
+	}
+	for _, e := range r.Audit {
+		add(keyAudit+strconv.FormatUint(e.Number%AuditSlots, 10), string(e.Message))
+	}
+	return out
+}
+
+// Add decodes one entry into the report. It returns false for an entry that is
+// unknown or malformed, which changes nothing.
+func (r *Report) Add(e Entry) bool {
+	if prefix, name, named := strings.Cut(e.Key, "/"); named {
+		return r.addNamed(prefix+"/", name, e.Value)
+	}
+	if e.Value == "" {
+		return false
+	}
+	switch e.Key {
+	case keyVersion:
+		r.Version = e.Value
+	case keyPair:
+		r.Pair = e.Value
+	case keyConfiguration:
+		r.Configuration = e.Value
+	case keyClock:
+		r.Clock = e.Value
+	case keyEpoch:
+		n, err := strconv.ParseUint(e.Value, 10, 64)
+		if err != nil || n == 0 {
+			return false
+		}
+		r.Epoch = n
+	case keyTemperature:
+		n, err := strconv.Atoi(e.Value)
+		if err != nil {
+			return false
+		}
+		r.Temperature = &n
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *Report) addNamed(prefix, name, value string) bool {
+	switch prefix {
+	case keySource:
+		var v sourceValue
+		if json.Unmarshal([]byte(value), &v) != nil {
+			return false
+		}
+		r.Sources = append(r.Sources, Source{name, v.Protocol, v.State, v.Reason})
+	case keyCertificate:
+		date, ok := strings.CutPrefix(value, expires)
+		at, err := time.Parse(time.DateOnly, date)
+		if !ok || err != nil {
+			return false
+		}
+		r.Certificates = append(r.Certificates, Certificate{name, at})
+	case keyAudit:
+		n, err := strconv.ParseUint(name, 10, 64)
+		if err != nil || n >= AuditSlots || value == "" {
+			return false
+		}
+		r.Audit = append(r.Audit, Event{n, []byte(value)})
+	default:
+		return false
+	}
+	return true
+}
+
+// IsAudit reports whether a key is that of an event.
+func IsAudit(key string) bool { return strings.HasPrefix(key, keyAudit) }
+
+// Channel returns the channel whose source a key is.
+func Channel(key string) (name string, ok bool) { return strings.CutPrefix(key, keySource) }
+
+// ParseCertificate returns the certificate of an entry that is one.
 func ParseCertificate(key, value string) (name string, at time.Time, ok bool) {
-	name, ok = strings.CutPrefix(key, certificate)
-	date, found := strings.CutPrefix(value, expires)
-	at, err := time.Parse(time.DateOnly, date)
-	return name, at, ok && found && err == nil
+	var r Report
+	if !r.Add(Entry{key, value}) || len(r.Certificates) == 0 {
+		return "", time.Time{}, false
+	}
+	return r.Certificates[0].Name, r.Certificates[0].Expires, true
 }

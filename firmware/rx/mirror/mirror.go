@@ -218,8 +218,8 @@ type Status struct {
 	Counts
 	Sent       uint64 // by the transmitter's totals and the numbers of its records
 	Complete   bool
-	Partial    bool  // the source has not shown its first whole picture yet
-	State      uint8 // of the source: 0 connecting, 1 up, 2 down
+	Partial    bool // the source has not shown its first whole picture yet
+	State      record.SourceState
 	Reason     string
 	Keys       int
 	Mismatches uint64 // rounds whose manifest disagreed

@@ -35,7 +35,7 @@ func TestHealth(t *testing.T) {
 		time.Sleep(time.Second)
 		check("before the first word", sink.Health{Stale: true, SinceHeard: time.Second})
 		beat(0)
-		totals := record.Totals{Channel: record.ChannelID("plant"), State: uint8(sink.Down), Reason: "refused"}
+		totals := record.Totals{Channel: record.ChannelID("plant"), State: record.SourceDown, Reason: "refused"}
 		l.record(record.KindTotals, totals.Append(nil))
 		check("heard", sink.Health{State: sink.Down, Reason: "refused"})
 		time.Sleep(5 * time.Second)

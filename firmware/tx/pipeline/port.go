@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
@@ -67,7 +68,7 @@ func (p *port) Report(s source.State, reason string) {
 	p.mu.Lock()
 	p.state, p.reason = s, reason
 	p.mu.Unlock()
-	p.link.mux.Describe(p.channel, uint8(s), reason)
+	p.link.mux.Describe(p.channel, record.SourceState(s), reason)
 	p.link.notify()
 }
 

@@ -32,7 +32,7 @@ type Channel struct {
 	whole     bool // the source says that its picture is whole
 	marks     int  // … and this many marks in the queue are to pass first
 	partial   bool // what the receiver is told
-	state     uint8
+	state     record.SourceState
 	reason    string
 	totalsDue bool
 	totalsAt  time.Time
@@ -42,15 +42,15 @@ type Channel struct {
 
 // Counts is what TX counts of a channel, in records, since it started.
 type Counts struct {
-	Sent      uint64 `shown:"channels.sent"`         // accepted from the source
-	Conflated uint64 `shown:"channels.conflated"`    // state skipped because a newer value came
-	Dropped   uint64 `shown:"channels.dropped"`      // events lost to a full queue
-	TooLarge  uint64 `shown:"channels.refused"`      // refused, and lost: more than the link carries in one record
-	StateFull uint64 `shown:"channels.refused"`      // refused, and lost: the channel has as much state as it may
-	Queued    int    `shown:"channels.queued_bytes"` // bytes that wait
-	Keys      int    `shown:"channels.keys"`
-	State     int    `shown:"channels.state_bytes"` // that the newest values of all keys take, those that wait included
-	Partial   bool   // the source's first picture has not been sent to its end
+	Sent       uint64 `shown:"channels.sent"`         // accepted from the source
+	Conflated  uint64 `shown:"channels.conflated"`    // state skipped because a newer value came
+	Dropped    uint64 `shown:"channels.dropped"`      // events lost to a full queue
+	TooLarge   uint64 `shown:"channels.refused"`      // refused, and lost: more than the link carries in one record
+	StateFull  uint64 `shown:"channels.refused"`      // refused, and lost: the channel has as much state as it may
+	Queued     int    `shown:"channels.queued_bytes"` // bytes that wait
+	Keys       int    `shown:"channels.keys"`
+	StateBytes int    `shown:"channels.state_bytes"` // that the newest values of all keys take, those that wait included
+	Partial    bool   // the source's first picture has not been sent to its end
 }
 
 // Refused returns how many records the channel did not take, and why in words.

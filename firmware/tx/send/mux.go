@@ -136,7 +136,7 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 
 // Describe sets what the channel's totals say of its source. They are sent at
 // once when something changed.
-func (m *Mux) Describe(c *Channel, state uint8, reason string) {
+func (m *Mux) Describe(c *Channel, state record.SourceState, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.state != state || c.reason != reason {
@@ -204,7 +204,7 @@ func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
 func (m *Mux) Counts(c *Channel) Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), State: c.claims.bytes, Partial: c.partial}
+	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), StateBytes: c.claims.bytes, Partial: c.partial}
 }
 
 // Fill appends the items of the next frame to dst and returns its class.

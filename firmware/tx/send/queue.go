@@ -11,7 +11,7 @@ package send
 type queue struct {
 	urgent, normal list
 	events         ring // the loose events, oldest first
-	loose          int              // their bytes
+	loose          int  // their bytes
 	heldEvents     int
 	heldBytes      int
 	bytes          int

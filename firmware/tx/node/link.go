@@ -1,0 +1,71 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"heliograph/firmware/conduit/codeword"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/config"
+	"heliograph/firmware/tx/pipeline"
+)
+
+// Our own choices for the media.
+const (
+	// The carousel's guaranteed share of the line: a slow line needs more for a
+	// late receiver to be complete in useful time.
+	datagramShare = 0.10
+	uartShare     = 0.25
+
+	// datagramAhead is how far ahead of its clock the pacer fills a network device.
+	datagramAhead = 500 * time.Microsecond
+)
+
+const (
+	longWord    = 259 // bytes of a long codeword with its marker
+	bitsPerByte = 10  // on a UART, 8N1
+)
+
+// Medium is a driver's transmitter, opened in the one direction.
+type Medium struct {
+	Transmitter pipeline.Transmitter
+	MaxFrame    int // bytes of a frame, where the medium carries datagrams
+	Overhead    int // bytes that the medium adds to a frame
+}
+
+// openLink opens the medium and puts a pipeline on it.
+func (n *Node) openLink() (*pipeline.Link, error) {
+	m, err := n.config.Build.Medium(n.config.TX.Link, n.config.Log)
+	if err != nil {
+		return nil, err
+	}
+	c, err := linkConfig(n.config.TX, m)
+	if err != nil {
+		return nil, err
+	}
+	c.Session, c.Totals, c.Log = n.state.session, n.state.totals, n.config.Log
+	return pipeline.New(c, m.Transmitter), nil
+}
+
+// linkConfig returns how a pipeline uses a medium.
+func linkConfig(cfg config.TX, m Medium) (pipeline.Config, error) {
+	c := pipeline.Config{
+		State: int(cfg.Memory.State), ChannelState: int(cfg.Memory.ChannelState), Overhead: cfg.Link.Overhead,
+	}
+	switch cfg.Link.Medium {
+	case config.UDP, config.Ethernet:
+		c.Profile = wire.DatagramProfile(m.MaxFrame, m.Overhead)
+		c.Rate = cfg.Link.Rate / 8
+		c.Ahead = datagramAhead
+		c.CarouselShare = datagramShare
+	case config.UART:
+		c.Profile = wire.UARTProfile(cfg.Link.Baud)
+		c.Rate = float64(cfg.Link.Baud) / bitsPerByte
+		c.Ahead = time.Duration(float64(time.Second) * longWord / c.Rate)
+		c.CarouselShare = uartShare
+		c.Encode = codeword.Encode
+	default:
+		return c, fmt.Errorf("heliotx: medium %q is not known", cfg.Link.Medium)
+	}
+	return c, nil
+}

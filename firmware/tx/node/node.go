@@ -1,0 +1,131 @@
+// Package node is the transmitting role put together: everything of heliotx but
+// its flags, signals and drivers.
+//
+//	state.go       what outlives a run: lock, audit trail, epoch, session, totals
+//	link.go        the pipeline on the medium that the main opened
+//	channel.go     a task for every configured source, each with its channel
+//	trust.go       the OPC UA sources' certificates and their changes
+//	reporter.go    what the receiver is told, on the gateway's own channel
+//	clock.go       whether the machine's clock is the time of day
+//	snapshot.go    what the status server shows, and readiness
+//	evidence.go    what PID 1 of a board judges
+//
+// The package refuses to name a driver or a source implementation: it is given
+// constructors. Nothing in it depends on whether a receiver exists.
+package node
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/task"
+	"heliograph/firmware/platform/timekeeping"
+	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/source"
+)
+
+// Config is what a node is made of.
+type Config struct {
+	Version string
+	TX      config.TX
+	Build   Build
+	// Synchronized reports whether something else keeps the machine's clock.
+	Synchronized func() bool
+	// Hangup has all OPC UA sources browse again at each value; nil: never.
+	Hangup <-chan os.Signal
+	// Reports is where reports for PID 1 go; nil: nothing reads them.
+	Reports io.Writer
+	Log     *slog.Logger
+}
+
+// Node is a transmitter.
+type Node struct {
+	config  Config
+	started time.Time
+	state   *state
+	link    *pipeline.Link
+	gateway source.Port // the gateway's own channel
+
+	protocols map[string]string // by channel
+	opcua     []OPCUASource
+	expiries  *identity.Expiries
+	ntp       *timekeeping.NTP
+	runner    task.Runner
+
+	reporterSteps atomic.Uint64
+}
+
+// New returns a node that is not running yet. Close it, also after Run.
+func New(c Config) (*Node, error) {
+	state, err := openState(c)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		config: c, started: time.Now(), state: state,
+		protocols: map[string]string{},
+		expiries:  &identity.Expiries{Files: map[string]string{}},
+		ntp:       &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
+		runner:    task.Runner{Log: c.Log},
+	}
+	if err := n.build(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// build makes all tasks.
+func (n *Node) build() error {
+	var err error
+	if n.link, err = n.openLink(); err != nil {
+		return err
+	}
+	if err := n.addSources(); err != nil {
+		return err
+	}
+	if err := n.addOPCUA(); err != nil {
+		return err
+	}
+	n.gateway = n.link.Port(record.Gateway, wire.LowLatency)
+	n.add(n.link, n.state.totals, n.state.epoch, reporter{n}, n.state.journal)
+	if len(n.config.TX.Time) > 0 {
+		n.add(n.ntp)
+	}
+	if n.config.TX.Status.Listen != "" {
+		server, err := role.StatusServer(n.config.TX.Status, n.config.TX.PKI, n.state.journal.Add, n.config.Log)
+		if err != nil {
+			return err
+		}
+		server.Snapshot, server.Role = n.Snapshot, n.Ready
+		if n.config.Reports != nil {
+			server.Updates = n.state.updates
+		}
+		n.add(server)
+	}
+	if n.config.Reports != nil {
+		n.add(&report.Task{To: n.config.Reports, Look: n.Report})
+	}
+	return nil
+}
+
+func (n *Node) add(tasks ...task.Task) { n.runner.Tasks = append(n.runner.Tasks, tasks...) }
+
+// Tasks returns all parts of the node.
+func (n *Node) Tasks() []task.Task { return n.runner.Tasks }
+
+// Run runs all tasks until ctx ends.
+func (n *Node) Run(ctx context.Context) error { return n.runner.Run(ctx) }
+
+// Close brings to the disk what the next run needs, and unlocks the state.
+func (n *Node) Close() { n.state.close() }

@@ -1,0 +1,88 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/status"
+	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/source"
+)
+
+// Ready returns nil, or why the node does not do all its work: the reasons of its
+// tasks and of its channels.
+func (n *Node) Ready() error {
+	reasons := []error{n.runner.Ready()}
+	for _, c := range n.link.Channels() {
+		switch {
+		case c.State != source.Up:
+			reasons = append(reasons, fmt.Errorf("channel %s: %s", c.Name, c.Down()))
+		case c.Partial:
+			reasons = append(reasons, fmt.Errorf("channel %s: %s", c.Name, notComplete))
+		}
+		if c.StateFull > 0 {
+			reasons = append(reasons, fmt.Errorf("channel %s: %d values did not cross: more state than [memory] of this file "+
+				"lets it have; take fewer topics, or restart with more", c.Name, c.StateFull))
+		}
+	}
+	return errors.Join(reasons...)
+}
+
+// notComplete is why a channel whose source is up is not ready.
+const notComplete = "the source's initial snapshot has not been sent yet"
+
+// Snapshot is what the status server shows.
+func (n *Node) Snapshot() status.Snapshot {
+	s := status.Snapshot{
+		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
+		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
+		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
+	}
+	for _, c := range n.link.Channels() {
+		if c.Name != record.Gateway {
+			s.Channels[c.Name] = channelStatus(c, n.protocols[c.Name])
+		}
+	}
+	return s
+}
+
+func (n *Node) linkStatus() status.Link {
+	counts := n.link.Counts()
+	l := status.Link{
+		Medium: string(n.config.TX.Link.Medium), Epoch: n.state.session.Epoch,
+		Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,
+	}
+	if err := n.link.Ready(); err != nil {
+		l.State = err.Error()
+	}
+	return l
+}
+
+func (n *Node) certificates() (list []status.Certificate) {
+	for _, e := range n.expiries.List(time.Now()) {
+		list = append(list, status.Certificate{Board: "tx", Name: e.Name, Expires: e.At})
+	}
+	slices.SortFunc(list, status.Certificate.Compare)
+	return list
+}
+
+func channelStatus(c pipeline.ChannelStatus, protocol string) status.Channel {
+	refused, why := c.Refused()
+	return status.Channel{
+		Protocol:      protocol,
+		Sent:          status.Of(c.Sent),
+		Conflated:     status.Of(c.Conflated),
+		Dropped:       status.Of(c.Dropped),
+		Refused:       status.Of(refused),
+		RefusedReason: why,
+		QueuedBytes:   status.Of(uint64(c.Queued)),
+		Keys:          status.Of(uint64(c.Keys)),
+		StateBytes:    status.Of(uint64(c.StateBytes)),
+		SourceState:   c.State.String(),
+		SourceReason:  c.Reason,
+	}
+}
