@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"net"
 	"net/url"
@@ -13,24 +14,24 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// name checks the name of a pair or a channel. Names become topics, folders,
-// metric labels and lines on a screen, hence the narrow alphabet.
-func (r *report) name(a at, key, s string) string {
+// name checks the name of a pair or a channel. Names become topics, folders, metric labels
+// and text on a screen, hence the narrow alphabet.
+func (r *report) name(a tablePath, key, s string) string {
 	letter := func(c rune) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 	}
 	switch {
 	case s == "":
-		r.fault(a, key, "%s is missing: give it a name, such as %s = \"press-hall\"", key, key)
+		r.fault(a, key, "%s is missing: write %s = \"press-hall\"", key, key)
 	case len(s) > maxName:
-		r.fault(a, key, "%s is longer than %d letters", key, maxName)
+		r.fault(a, key, "%s is longer than %d characters", key, maxName)
 	case !letter(rune(s[0])) || strings.ContainsFunc(s, func(c rune) bool { return !letter(c) && !strings.ContainsRune("-_.", c) }):
-		r.fault(a, key, "%s %q: names begin with a letter or digit, and hold letters, digits, \"-\", \"_\" and \".\" only", key, s)
+		r.fault(a, key, "%s %q: start with a letter or digit, and use only letters, digits, \"-\", \"_\" and \".\"", key, s)
 	}
 	return s
 }
 
-// channelSet finds channels that cannot be told apart.
+// channelSet checks that channels differ in name and in number on the link.
 type channelSet struct {
 	*report
 	byName map[string]int // line
@@ -38,7 +39,7 @@ type channelSet struct {
 	count  int
 }
 
-func (s *channelSet) add(a at, channel string) {
+func (s *channelSet) add(a tablePath, channel string) {
 	s.count++
 	if s.byName == nil {
 		s.byName, s.byID = map[string]int{}, map[uint16]string{}
@@ -52,33 +53,33 @@ func (s *channelSet) add(a at, channel string) {
 		return
 	}
 	if line, twice := s.byName[channel]; twice {
-		s.fault(a, "channel", "the channel %q stands already in line %d; names are unique over all protocols", channel, line)
+		s.fault(a, "channel", "channel %q is already defined on line %d: use another name, unique across all protocols", channel, line)
 		return
 	}
 	s.byName[channel] = s.lines.of(a, "channel")
 	id := record.ChannelID(channel)
 	if other, taken := s.byID[id]; taken {
-		s.fault(a, "channel", "the channels %q and %q have the same number %d on the wire; change one name a little", channel, other, id)
+		s.fault(a, "channel", "channels %q and %q have the same number, %d, on the link: rename one of them", channel, other, id)
 	}
 	s.byID[id] = channel
 }
 
-func (s *channelSet) finish() {
+func (s *channelSet) checkCount() {
 	switch {
 	case s.count == 0:
-		s.faultAt(1, "no channel: add at least one [[opcua]], [[mqtt]] or [[syslog]]")
+		s.faultAt(1, "there is no channel: add an [[opcua]], [[mqtt]] or [[syslog]] table")
 	case s.count > maxChannels:
-		s.faultAt(1, "more than %d channels", maxChannels)
+		s.faultAt(1, "there are more than %d channels", maxChannels)
 	}
 }
 
-// portSet finds two listeners on one address.
+// portSet checks that no two listeners have the same address.
 type portSet struct {
 	*report
 	taken map[string]int // "tcp 0.0.0.0:514" → line
 }
 
-func (s *portSet) addURL(a at, key, listen string) {
+func (s *portSet) addURL(a tablePath, key, listen string) {
 	scheme, address, found := strings.Cut(listen, "://")
 	if !found {
 		return
@@ -90,7 +91,7 @@ func (s *portSet) addURL(a at, key, listen string) {
 	s.add(a, key, network, address)
 }
 
-func (s *portSet) add(a at, key, network, address string) {
+func (s *portSet) add(a tablePath, key, network, address string) {
 	if address == "" || strings.HasSuffix(address, ":0") {
 		return
 	}
@@ -99,13 +100,13 @@ func (s *portSet) add(a at, key, network, address string) {
 	}
 	id := network + " " + address
 	if line, twice := s.taken[id]; twice {
-		s.fault(a, key, "%s %s is listened on already in line %d", network, address, line)
+		s.fault(a, key, "%s %s is already used on line %d: choose another port", network, address, line)
 		return
 	}
 	s.taken[id] = s.lines.of(a, key)
 }
 
-// path resolves a path against the folder of the file.
+// path resolves a path against the folder of the configuration file.
 func (r *report) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
 		return p
@@ -130,40 +131,40 @@ func (r *report) timeServers(raw rawTime) []string {
 	return servers
 }
 
-// hostPort checks "host:port"; without a port it takes the given one.
-func (r *report) hostPort(a at, key, s, port string) (string, bool) {
+// hostPort checks "host:port", and adds the default port if there is none.
+func (r *report) hostPort(a tablePath, key, s, port string) (string, bool) {
 	if _, _, err := net.SplitHostPort(s); err != nil && port != "" {
 		s = net.JoinHostPort(strings.Trim(s, "[]"), port)
 	}
 	host, number, err := net.SplitHostPort(s)
 	if err != nil || strings.ContainsAny(host, " /@\"'") {
-		r.fault(a, key, "%s %q is no address: write \"host:port\"", key, s)
+		r.fault(a, key, "%s %q is not an address: write \"host:port\"", key, s)
 		return "", false
 	}
 	if n, err := strconv.ParseUint(number, 10, 16); err != nil || n == 0 && key != "listen" {
-		r.fault(a, key, "%s %q: the port must be a number up to 65535", key, s)
+		r.fault(a, key, "%s %q: the port must be a number from 1 to 65535", key, s)
 		return "", false
 	}
 	return s, true
 }
 
-// address checks "scheme://host:port" and completes its port. The empty host
-// is for listeners only: every address of the machine.
-func (r *report) address(a at, key, s string, ports map[string]string) string {
+// address checks "scheme://host:port" and adds the scheme's port if there is none. An
+// empty host, all addresses of the machine, is for listeners only.
+func (r *report) address(a tablePath, key, s string, ports map[string]string) string {
 	schemes := slices.Sorted(maps.Keys(ports))
 	want := strings.Join(schemes, "://, ") + "://"
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		r.fault(a, key, "%s %q is no address: write \"%s://host:port\"", key, s, schemes[0])
+		r.fault(a, key, "%s %q is not an address: write \"%s://host:port\"", key, s, schemes[0])
 		return ""
 	}
 	port, known := ports[u.Scheme]
 	if !known {
-		r.fault(a, key, "%s %q: only %s work here", key, s, want)
+		r.fault(a, key, "%s %q: the address must begin with one of %s", key, s, want)
 		return ""
 	}
 	if u.Hostname() == "" && key != "listen" {
-		r.fault(a, key, "%s %q: the host is missing", key, s)
+		r.fault(a, key, "%s %q: the host is missing: write \"%s://host:port\"", key, s, u.Scheme)
 		return ""
 	}
 	full, ok := r.hostPort(a, key, u.Host, port)
@@ -173,7 +174,7 @@ func (r *report) address(a at, key, s string, ports map[string]string) string {
 	return u.Scheme + "://" + full
 }
 
-func (r *report) duration(a at, key, s string, low, high time.Duration) time.Duration {
+func (r *report) duration(a tablePath, key, s string, low, high time.Duration) time.Duration {
 	d, err := parseDuration(s, low, high)
 	if err != nil {
 		r.fault(a, key, "%s: %v", key, err)
@@ -181,34 +182,36 @@ func (r *report) duration(a at, key, s string, low, high time.Duration) time.Dur
 	return d
 }
 
-// choice checks that s is one of a few words.
-func (r *report) choice(a at, key, s string, words ...string) string {
+// choice checks that s is one of the given words.
+func (r *report) choice(a tablePath, key, s string, words ...string) string {
 	if !slices.Contains(words, s) {
 		r.fault(a, key, "%s %q must be one of %s", key, s, strings.Join(words, ", "))
 	}
 	return s
 }
 
-func (r *report) bulk(a at, class string) bool {
-	return r.choice(a, "class", orElse(class, "live"), "live", "bulk") == "bulk"
+func (r *report) bulk(a tablePath, class string) bool {
+	return r.choice(a, "class", cmp.Or(class, "live"), "live", "bulk") == "bulk"
 }
 
-func (r *report) spool(a at, s string) int64 { return r.size(a, "spool", orElse(s, defaultSpool)) }
+func (r *report) spool(a tablePath, s string) int64 {
+	return r.size(a, "spool", cmp.Or(s, defaultSpool))
+}
 
-// memory reads how much state may be kept.
+// memory checks the bounds of the state.
 func (r *report) memory(raw rawMemory) Memory {
 	m := Memory{
-		State:        r.size("memory", "state", orElse(raw.State, defaultStateMemory)),
-		ChannelState: r.size("memory", "channel_state", orElse(raw.ChannelState, defaultChannelState)),
+		State:        r.size("memory", "state", cmp.Or(raw.State, defaultStateMemory)),
+		ChannelState: r.size("memory", "channel_state", cmp.Or(raw.ChannelState, defaultChannelState)),
 	}
 	if m.ChannelState > m.State && raw.ChannelState != "" {
-		r.fault("memory", "channel_state", "channel_state is more than state, which is for all channels together")
+		r.fault("memory", "channel_state", "channel_state must not exceed state, which bounds all channels together")
 	}
 	m.ChannelState = min(m.ChannelState, m.State)
 	return m
 }
 
-func (r *report) size(a at, key, s string) int64 {
+func (r *report) size(a tablePath, key, s string) int64 {
 	size, err := parseSize(s)
 	if err != nil {
 		r.fault(a, key, "%s: %v", key, err)
@@ -216,11 +219,11 @@ func (r *report) size(a at, key, s string) int64 {
 	return size
 }
 
-// refuse faults each of the keys that is there, because of why.
-func (r *report) refuse(a at, why string, keys ...string) {
+// forbid reports each of the keys that is present, and why it must not be.
+func (r *report) forbid(a tablePath, why string, keys ...string) {
 	for _, key := range keys {
 		if r.has(a, key) {
-			r.fault(a, key, "%s does not go with %s", key, why)
+			r.fault(a, key, "%s is not allowed with %s", key, why)
 		}
 	}
 }

@@ -1,10 +1,10 @@
 // Package config reads and checks the configuration of a role: TOML 1.0, with
 // the keys that reference-tx.toml and reference-rx.toml document.
 //
-// A check has no side effect: it creates no folder, binds no port, resolves no
-// name. It reports every fault with its line, not only the first. The package
-// refuses unknown keys, keys of another medium, and secrets in the file itself:
-// those stand in files of their own, which are read here.
+// Checking has no side effects: it creates no folder, binds no port and resolves no
+// name. It reports every fault with its line, not only the first. The package refuses
+// unknown keys, keys that have no effect with the chosen medium or address, and secrets
+// in the file itself: those are in files of their own, which are read here.
 package config
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TX is a validated configuration of the plant's side. Paths are absolute or
-// relative to the process; they were resolved against the file's folder.
+// TX is a validated configuration of the plant side. Paths are resolved against the
+// folder of the file.
 type TX struct {
 	Pair   string
 	Link   Link
@@ -37,16 +37,16 @@ type RX struct {
 	PKI        string
 	Time       []string
 	Status     Status
-	Audit      SyslogSink // where the audit trail goes besides; without a Forward nowhere
+	Audit      SyslogSink // where the audit trail is forwarded to; nowhere if Forward is empty
 	OPCUA      []OPCUASink
 	MQTT       []MQTTSink
 	Syslog     []SyslogSink
 }
 
-// Memory bounds the newest values that a role keeps, in bytes.
+// Memory bounds the state, the newest value of each key, that a role keeps. In bytes.
 type Memory struct {
-	State        int64 // of all channels
-	ChannelState int64 // of one
+	State        int64 // of all channels together
+	ChannelState int64 // of one channel
 }
 
 // Medium is what carries the link.
@@ -71,16 +71,16 @@ type Link struct {
 	KeyFile   string
 }
 
-// TLS names the files of a TLS peer; all empty means the system's trust.
+// TLS names the files of a TLS peer. Without a CAFile the system's authorities are trusted.
 type TLS struct {
 	CAFile      string
 	Certificate string
 	PrivateKey  string
-	// Own is a listener's certificate that could not be kept in files.
+	// Own replaces the files: a listener's self-signed certificate that could not be saved.
 	Own *tls.Certificate
 }
 
-// MQTTVersion is the protocol version to speak.
+// MQTTVersion is the protocol version to use.
 type MQTTVersion string
 
 // The versions.
@@ -103,7 +103,8 @@ type MQTTSource struct {
 	TLS      TLS
 }
 
-// MQTTSink is a broker on the IT side, theirs (Broker) or ours (Listen).
+// MQTTSink is a broker on the IT side: an external one (Broker) or the embedded one
+// (Listen).
 type MQTTSink struct {
 	Channel     string
 	Broker      string
@@ -112,9 +113,9 @@ type MQTTSink struct {
 	TopicPrefix string
 	Username    string
 	Password    []byte
-	UsersFile   string // embedded broker: name:hash lines; "" lets everyone read
+	UsersFile   string // embedded broker: name:hash lines; "" lets any client read
 	ClientID    string
-	TLS         TLS   // with Listen: the server's, CAFile asks clients for certificates. No Certificate: make one in PKI
+	TLS         TLS   // with Listen: the server's; CAFile makes clients present certificates. Without a Certificate one is made in PKI
 	SpoolBytes  int64 // bound of the on-disk spool
 }
 
@@ -123,7 +124,7 @@ type SyslogSource struct {
 	Channel string
 	Bulk    bool
 	Listen  []string // udp://, tcp://, tls:// host:port
-	TLS     TLS      // of the tls:// listeners; CAFile asks clients for certificates. No Certificate: make one in PKI
+	TLS     TLS      // of the tls:// listeners; CAFile makes clients present certificates. Without a Certificate one is made in PKI
 }
 
 // SyslogSink forwards to a collector.
@@ -148,8 +149,8 @@ type OPCUASource struct {
 	PublishingInterval time.Duration
 	Rebrowse           time.Duration
 	AddressSpace       int64 // bytes
-	TolerateHostName   bool  // of a server's certificate that is trusted itself
-	TolerateDates      bool
+	TolerateHostName   bool  // accept another host name in a server certificate that is itself trusted
+	TolerateDates      bool  // the same for its validity period
 	Include            []string
 	Exclude            []string
 }
@@ -161,5 +162,5 @@ type OPCUASink struct {
 	Security  []string
 	Anonymous bool
 	UsersFile string
-	Expired   []string // thumbprints of trusted clients' certificates whose dates do not count
+	Expired   []string // thumbprints of trusted client certificates whose validity period is not checked
 }

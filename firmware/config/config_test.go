@@ -120,36 +120,36 @@ func TestFaults(t *testing.T) {
 		"unknown table":     {head + oneSyslog + "[[kafka]]\na = 1\n", "9: unknown key \"kafka\" at the top of the file"},
 		"top key in table":  {head + "stale_after = \"3s\"\n" + oneSyslog, "6: unknown key \"stale_after\" in link"},
 		"tolerance":         {head + ua + "tolerate = [\"all\"]\n", "9: tolerate"},
-		"key of RX":         {"stale_after = \"3s\"\n" + head + oneSyslog, "1: the key \"stale_after\" stands only in the other board's file"},
+		"key of RX":         {"stale_after = \"3s\"\n" + head + oneSyslog, "1: the key \"stale_after\" belongs in the other board's file"},
 		"wrong type":        {head + "rate = 100\n" + oneSyslog, "6: rate must be a string, not a whole number"},
-		"table as value":    {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link is a table"},
-		"one bracket":       {head + "[syslog]\nchannel = \"s\"\n", "1: no channel\n6: syslog may stand several times: write [[syslog]]"},
+		"table as value":    {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link must be a table"},
+		"one bracket":       {head + "[syslog]\nchannel = \"s\"\n", "1: there is no channel\n6: syslog is a list of tables: write [[syslog]]"},
 		"string for a list": {head + "[[syslog]]\nchannel = \"s\"\nlisten = \"udp://:514\"\n", "8: listen must be a list"},
-		"number in a list":  {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n", "8: listen holds a whole number"},
+		"number in a list":  {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n", "8: listen must not hold a whole number"},
 		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = \"none\"\n",
-			"1: pair \"a b\": names begin\n1: no channel\n2: address is missing\n4: baud does not go with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
+			"1: pair \"a b\": start with\n1: there is no channel\n2: address is missing\n4: baud is not allowed with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
 		"bad key file":               {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog, "5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
 		"no medium":                  {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog, "2: medium is missing"},
 		"odd medium":                 {strings.Replace(head, "udp", "wifi", 1) + oneSyslog, "3: medium \"wifi\" must be one of"},
 		"baud range":                 {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"", "medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
-		"channel twice":              {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: the channel \"s\" stands already in line 10"},
-		"reserved channel":           {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: the name \"heliograph\""},
-		"channel numbers":            {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: the channels \"c316\" and \"c32\" have the same number"},
-		"same listener":              {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is listened on already in line 8"},
+		"channel twice":              {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: channel \"s\" is already defined on line 10"},
+		"reserved channel":           {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: channel \"heliograph\" is reserved"},
+		"channel numbers":            {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: channels \"c316\" and \"c32\" have the same number"},
+		"same listener":              {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is already used on line 8"},
 		"bad port":                   {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
-		"bad scheme":                 {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": only tcp://, tls://, udp:// work here"},
-		"bad broker":                 {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is no address"},
+		"bad scheme":                 {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": the address must begin with one of tcp://, tls://, udp://"},
+		"bad broker":                 {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is not an address"},
 		"no broker":                  {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
-		"update_listen alone":        {head + "[status]\nupdate_listen = \"127.0.0.1:1\"\n" + mqtt, "7: update_listen does not go with a status server that is off"},
-		"status listened on twice":   {head + "[status]\nlisten = \"127.0.0.1:9464\"\nupdate_listen = \"https://127.0.0.1:9464\"\n" + mqtt, "8: tcp 127.0.0.1:9464 is listened on already in line 7"},
+		"update_listen alone":        {head + "[status]\nupdate_listen = \"127.0.0.1:1\"\n" + mqtt, "7: update_listen is not allowed with a status server that is off"},
+		"status listened on twice":   {head + "[status]\nlisten = \"127.0.0.1:9464\"\nupdate_listen = \"https://127.0.0.1:9464\"\n" + mqtt, "8: tcp 127.0.0.1:9464 is already used on line 7"},
 		"status host with a port":    {head + "[status]\nlisten = \"127.0.0.1:9464\"\nhosts = [\"a.example:9464\"]\n" + mqtt, "8: hosts: \"a.example:9464\" is not a name"},
-		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt, "8: certificate does not go with this listen\n9: private_key does not go with"},
+		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt, "8: certificate is not allowed with this listen\n9: private_key is not allowed with"},
 		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = \"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
-		"status users that are none": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
-		"audit forwarded by a TX":    {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt, "6: the key \"audit\" stands only in the other board's file"},
-		"CA without TLS":             {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file does not go with an mqtt:// address"},
+		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
+		"audit forwarded by a TX":    {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt, "6: the key \"audit\" belongs in the other board's file"},
+		"CA without TLS":             {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file is not allowed with an mqtt:// address"},
 		"version":                    {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},
-		"topic filter":               {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: the topic filter\n9: the topic filter\n9: the topic filter"},
+		"topic filter":               {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: topic filter\n9: topic filter\n9: topic filter"},
 		"empty topics":               {head + mqtt + "topics = []\n", "9: topics is empty"},
 		"class":                      {head + mqtt + "class = \"fast\"\n", "9: class \"fast\" must be one of live, bulk"},
 		"lonely password":            {head + mqtt + "password_file = \"ot.password\"\n", "9: password_file needs a username"},
@@ -157,9 +157,9 @@ func TestFaults(t *testing.T) {
 		"TLS key missing":            {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
 		"TLS key of others":          {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
 		"CA is none":                 {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n", "9: ca_file: "},
-		"mode and policy":            {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" does not go with"},
+		"mode and policy":            {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" is not allowed with"},
 		"policy":                     {head + ua + "security_policy = \"Basic128\"\n", "9: security_policy \"Basic128\" must be one of"},
-		"user, no password":          {head + ua + "username = \"u\"\n", "9: username needs a password_file"},
+		"user, no password":          {head + ua + "username = \"u\"\n", "9: username needs a password"},
 		"user, two ways":             {head + ua + "username = \"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n", "9: username and user_certificate exclude"},
 		"swapped files":              {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n", "9: user_certificate: \n10: user_private_key:"},
 		"too frequent":               {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n", "9: publishing_interval: the time\n10: rebrowse: write a time"},
@@ -179,20 +179,20 @@ func TestFaultsOfRX(t *testing.T) {
 	cases := map[string]struct{ text, want string }{
 		"no broker":        {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
 		"both ways":        {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlisten = \"mqtt://:1883\"\n", "9: listen and broker exclude"},
-		"users of a peer":  {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nusers_file = \"users\"\n", "9: users_file does not go with broker"},
-		"login of our own": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusername = \"u\"\n", "9: username does not go with listen"},
+		"users of a peer":  {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nusers_file = \"users\"\n", "9: users_file is not allowed with broker"},
+		"login of our own": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusername = \"u\"\n", "9: username is not allowed with listen"},
 		"users file":       {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusers_file = \"own.key\"\n", "9: users_file: users: " + dir + "/own.key:1: "},
 		"prefix":           {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n", "9: topic_prefix"},
 		"spool":            {head + oneForward + "spool = \"10\"\n", "9: spool: write a size"},
 		"small spool":      {head + oneForward + "spool = \"10kB\"\n", "9: spool: the size"},
 		"no forward":       {head + "[[syslog]]\nchannel = \"m\"\n", "6: forward is missing"},
-		"key of TX":        {head + oneForward + "class = \"bulk\"\n", "9: the key \"class\" stands only in the other board's file"},
+		"key of TX":        {head + oneForward + "class = \"bulk\"\n", "9: the key \"class\" belongs in the other board's file"},
 		"stale":            {"stale_after = \"1ms\"\n" + head + oneForward, "1: stale_after: the time"},
 		"security":         {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
 		"expired clients":  {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
 		"security empty":   {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n", "9: security is empty"},
 		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:4840\"\nusers_file = \"users\"\n",
-			"11: tcp :4840 is listened on already in line 8"},
+			"11: tcp :4840 is already used on line 8"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +230,8 @@ func TestWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"configuration:5: warning: " + dir + "/pair.key can be read", "configuration:9: warning: \"None\" lets", "configuration:12: warning: the embedded broker"}
+	want := []string{"configuration:5: warning: every user of this machine can read " + dir + "/pair.key: run \"chmod 600 ",
+		"configuration:9: warning: \"None\" lets", "configuration:12: warning: any client that reaches the embedded broker"}
 	for i, w := range warnings {
 		if i >= len(want) || !strings.HasPrefix(w.String(), want[i]) {
 			t.Errorf("got %v, want %v", warnings, want)
@@ -252,7 +253,7 @@ func TestStatusPort(t *testing.T) {
 		"http":               {"listen = \"http://127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
 		"TLS, made here":     {"listen = \"https://0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", Secure: true, UsersFile: filepath.Join(dir, "users")}, ""},
 		"users on loopback":  {"listen = \"127.0.0.1:9464\"\nusers_file = \"users\"", Status{Listen: "127.0.0.1:9464", UsersFile: filepath.Join(dir, "users")}, ""},
-		"users in the clear": {"listen = \"0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", UsersFile: filepath.Join(dir, "users")}, "passwords cross the network in the clear"},
+		"users in the clear": {"listen = \"0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", UsersFile: filepath.Join(dir, "users")}, "passwords cross the network unencrypted"},
 		"updates apart, with a certificate": {"listen = \"127.0.0.1:9464\"\nupdate_listen = \"https://0.0.0.0:9465/\"\nhosts = [\"a.example\"]\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"",
 			Status{Listen: "127.0.0.1:9464", UpdateListen: "0.0.0.0:9465", UpdateSecure: true, Hosts: []string{"a.example"}, TLS: TLS{Certificate: filepath.Join(dir, "own.pem"), PrivateKey: filepath.Join(dir, "own.key")}}, ""},
 	} {
@@ -351,7 +352,7 @@ func checkOutcome(t *testing.T, text string, err error, channels int, link Link)
 func TestToleranceOfCertificates(t *testing.T) {
 	dir := folder(t)
 	tx, warnings, err := ParseTX(strings.NewReader(head+"[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\ntolerate = [\"dates\"]\n"), dir)
-	if err != nil || len(tx.OPCUA) != 1 || !tx.OPCUA[0].TolerateDates || tx.OPCUA[0].TolerateHostName || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "believed though its dates") {
+	if err != nil || len(tx.OPCUA) != 1 || !tx.OPCUA[0].TolerateDates || tx.OPCUA[0].TolerateHostName || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "without a check of its dates") {
 		t.Errorf("TX: got %+v, %v, %v; want dates tolerated and a warning", tx.OPCUA, warnings, err)
 	}
 	thumbprint := strings.Repeat("0a:", 19) + "ff"

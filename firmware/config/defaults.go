@@ -2,7 +2,7 @@ package config
 
 import "time"
 
-// What a key means when it is left out.
+// The defaults of keys that are absent.
 const (
 	defaultState      = "state"
 	defaultPKI        = "pki" // below the state directory
@@ -17,13 +17,13 @@ const (
 	defaultRebrowse   = "10m"
 
 	defaultAddressSpace = "44MiB"
-	defaultStateMemory  = "80MiB" // for a board with 1 GB, as the next
+	defaultStateMemory  = "80MiB" // sized for a board with 1 GB, as the next
 	defaultChannelState = "64MiB"
 	defaultPolicy       = "Basic256Sha256"
 	defaultMode         = "SignAndEncrypt"
 )
 
-// defaultSecurity is what an OPC UA listener offers when it is not told.
+// defaultSecurity is what an OPC UA listener offers by default.
 func defaultSecurity() []string {
 	return []string{"Basic256Sha256/SignAndEncrypt", "Aes256_Sha256_RsaPss/SignAndEncrypt"}
 }
@@ -49,13 +49,5 @@ const (
 	portSyslogTCP        = "601"
 	portSyslogTLS        = "6514"
 	worldReadable        = 0o004
-	reservedChannelsText = "the name \"heliograph\" is the gateway's own channel; choose another"
+	reservedChannelsText = "channel \"heliograph\" is reserved for the gateway: choose another name"
 )
-
-// orElse returns s, or otherwise when s is empty.
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}

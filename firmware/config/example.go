@@ -13,10 +13,10 @@ var (
 	minimalRX string
 )
 
-// ReferenceTX returns a file that documents every key of the plant's side.
+// ReferenceTX returns a file that documents every key of the plant side.
 func ReferenceTX() string { return referenceTX }
 
-// MinimalTX returns the shortest useful file of the plant's side.
+// MinimalTX returns the shortest useful file of the plant side.
 func MinimalTX() string { return minimalTX }
 
 // ReferenceRX returns a file that documents every key of the IT side.

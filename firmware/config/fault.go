@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong with a configuration, and where.
+// Fault is one thing that is wrong in a configuration file.
 type Fault struct {
 	File    string
-	Line    int // 1 for a key that is missing altogether from the top level
+	Line    int // 1 if a top-level key is missing
 	Message string
 }
 
@@ -29,7 +29,7 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Warning is something that works and that the operator should still know.
+// Warning is something that works and that the operator should know.
 type Warning Fault
 
 // String returns "FILE:LINE: warning: message".
@@ -37,37 +37,38 @@ func (w Warning) String() string {
 	return fmt.Sprintf("%s:%d: warning: %s", w.File, w.Line, w.Message)
 }
 
-// report collects what the checks find. Its lines know where each key stands.
+// report collects what the checks find.
 type report struct {
 	file     string
-	dir      string // what relative paths are relative to
-	lines    lines
-	mistyped map[string]bool // keys whose value was of the wrong type, and so was not taken
+	dir      string          // what relative paths are relative to
+	lines    lines           // where each key is
+	mistyped map[string]bool // keys whose value has the wrong type, and so was not used
 	faults   Faults
 	warnings []Warning
 }
 
-// at names a table of the document: "" for the top level, "link", "mqtt[0]".
-type at string
+// tablePath names a table of the document: "" for the top level, "link", "mqtt[0]".
+type tablePath string
 
-func (a at) key(key string) string {
+func (a tablePath) key(key string) string {
 	if a == "" {
 		return key
 	}
 	return string(a) + "." + key
 }
 
-// fault notes a fault at a key of table a, or at the table's own line when the
-// key is not there.
-func (r *report) fault(a at, key, format string, args ...any) {
+// fault records a fault at a key of table a, or at the table's own line if the table does
+// not have the key.
+func (r *report) fault(a tablePath, key, format string, args ...any) {
 	if r.mistyped[a.key(key)] || r.mistyped[string(a)] {
-		return // said already, in better words
+		return // already reported as mistyped
 	}
 	r.faultAt(r.lines.of(a, key), format, args...)
 }
 
-// mistype notes a fault and silences what the checks would say about the key.
-func (r *report) mistype(a at, key, format string, args ...any) {
+// mistype records a value of the wrong type, and keeps later checks from reporting the key
+// again.
+func (r *report) mistype(a tablePath, key, format string, args ...any) {
 	r.fault(a, key, format, args...)
 	if r.mistyped == nil {
 		r.mistyped = map[string]bool{}
@@ -79,12 +80,12 @@ func (r *report) faultAt(line int, format string, args ...any) {
 	r.faults = append(r.faults, Fault{r.file, line, fmt.Sprintf(format, args...)})
 }
 
-func (r *report) warn(a at, key, format string, args ...any) {
+func (r *report) warn(a tablePath, key, format string, args ...any) {
 	r.warnings = append(r.warnings, Warning{r.file, r.lines.of(a, key), fmt.Sprintf(format, args...)})
 }
 
-// has says whether the document holds the key.
-func (r *report) has(a at, key string) bool {
+// has reports whether the document has the key.
+func (r *report) has(a tablePath, key string) bool {
 	_, ok := r.lines[a.key(key)]
 	return ok
 }

@@ -14,18 +14,18 @@ import (
 	"heliograph/firmware/config/users"
 )
 
-// smallFile reads a file that a key names; nil after a fault.
-func (r *report) smallFile(a at, key, path string) []byte {
+// smallFile reads the file that a key names; nil after a fault.
+func (r *report) smallFile(a tablePath, key, path string) []byte {
 	f, err := os.Open(path)
 	if err != nil {
-		r.fault(a, key, "%s: %v", key, describe(err, path))
+		r.fault(a, key, "%s: %v", key, fileFault(err, path))
 		return nil
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
 	switch {
 	case err != nil:
-		r.fault(a, key, "%s: %v", key, describe(err, path))
+		r.fault(a, key, "%s: %v", key, fileFault(err, path))
 		return nil
 	case len(text) > maxSmallFile:
 		r.fault(a, key, "%s: %s is larger than 64 KiB", key, path)
@@ -34,8 +34,8 @@ func (r *report) smallFile(a at, key, path string) []byte {
 	return text
 }
 
-// describe says what is wrong with a file in the words of an operator.
-func describe(err error, path string) string {
+// fileFault describes an error of reading a file.
+func fileFault(err error, path string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no file " + path
@@ -46,21 +46,21 @@ func describe(err error, path string) string {
 	}
 }
 
-// secret warns when everybody on the machine can read the file.
-func (r *report) secret(a at, key, path string) {
+// warnReadable warns if every user of the machine can read a secret file.
+func (r *report) warnReadable(a tablePath, key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&worldReadable != 0 {
-		r.warn(a, key, "%s can be read by every user of this machine; \"chmod 600 %s\" mends that", path, path)
+		r.warn(a, key, "every user of this machine can read %s: run \"chmod 600 %s\"", path, path)
 	}
 }
 
 func (r *report) keyFile(raw string) string {
 	if raw == "" {
-		r.fault("link", "key_file", "key_file is missing: make one with \"heliograph key new pair.key\" and copy it to both boards")
+		r.fault("link", "key_file", "key_file is missing: run \"heliograph key new pair.key\" and copy the file to both boards")
 		return ""
 	}
 	path := r.path(raw)
 	if pairkey.Handed() {
-		return path // the role is not to read it, and who hands the key has checked it
+		return path // the role may not read it; the process that hands over the key has checked it
 	}
 	text := r.smallFile("link", "key_file", path)
 	if text == nil {
@@ -69,24 +69,24 @@ func (r *report) keyFile(raw string) string {
 	if _, err := pairkey.Parse(text); err != nil {
 		r.fault("link", "key_file", "key_file: %s is %v", path, err)
 	}
-	r.secret("link", "key_file", path)
+	r.warnReadable("link", "key_file", path)
 	return path
 }
 
-// password reads a password file; its last line end is not part of it.
-func (r *report) password(a at, user, file string) []byte {
+// password reads a password file. A line end after the password is not part of it.
+func (r *report) password(a tablePath, user, file string) []byte {
 	if file == "" {
 		return nil
 	}
 	if user == "" {
-		r.fault(a, "password_file", "password_file needs a username")
+		r.fault(a, "password_file", "password_file needs a username: add username = \"…\"")
 	}
 	path := r.path(file)
 	text := r.smallFile(a, "password_file", path)
 	if text == nil {
 		return nil
 	}
-	r.secret(a, "password_file", path)
+	r.warnReadable(a, "password_file", path)
 	password := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if password == "" || len(password) > maxPassword || strings.ContainsAny(password, "\n\x00") {
 		r.fault(a, "password_file", "password_file: %s must hold one line of 1 to %d bytes", path, maxPassword)
@@ -94,69 +94,69 @@ func (r *report) password(a at, user, file string) []byte {
 	return []byte(password)
 }
 
-func (r *report) usersFile(a at, file string) string {
+func (r *report) usersFile(a tablePath, file string) string {
 	if file == "" {
 		return ""
 	}
 	path := r.path(file)
 	if _, err := users.Load(path); err != nil {
-		r.fault(a, "users_file", "users_file: %v", describe(err, path))
+		r.fault(a, "users_file", "users_file: %v", fileFault(err, path))
 	}
-	r.secret(a, "users_file", path)
+	r.warnReadable(a, "users_file", path)
 	return path
 }
 
-// tls checks the files of a TLS peer: PEM, and a key that fits its certificate.
-func (r *report) tls(a at, ca, certificate, key string) TLS {
+// tls checks the files of a TLS peer: they are PEM, and the key is the certificate's.
+func (r *report) tls(a tablePath, ca, certificate, key string) TLS {
 	files := TLS{CAFile: r.path(ca), Certificate: r.path(certificate), PrivateKey: r.path(key)}
 	if ca != "" {
 		if text := r.smallFile(a, "ca_file", files.CAFile); text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
-			r.fault(a, "ca_file", "ca_file: %s holds no PEM certificate", files.CAFile)
+			r.fault(a, "ca_file", "ca_file: %s does not contain a PEM certificate", files.CAFile)
 		}
 	}
 	switch {
 	case certificate == "" && key == "":
 	case certificate == "":
-		r.fault(a, "private_key", "private_key needs a certificate")
+		r.fault(a, "private_key", "private_key needs a certificate: add certificate = \"own.pem\"")
 	case key == "":
-		r.fault(a, "certificate", "certificate needs its private_key")
+		r.fault(a, "certificate", "certificate needs its private_key: add private_key = \"own.key\"")
 	default:
 		r.keyPair(a, files)
 	}
 	return files
 }
 
-func (r *report) keyPair(a at, files TLS) {
+func (r *report) keyPair(a tablePath, files TLS) {
 	certificate := r.smallFile(a, "certificate", files.Certificate)
 	key := r.smallFile(a, "private_key", files.PrivateKey)
 	if certificate == nil || key == nil {
 		return
 	}
-	r.secret(a, "private_key", files.PrivateKey)
+	r.warnReadable(a, "private_key", files.PrivateKey)
 	if _, err := tls.X509KeyPair(certificate, key); err != nil {
 		r.fault(a, "certificate", "certificate and private_key: %s", strings.TrimPrefix(err.Error(), "tls: "))
 	}
 }
 
-// userCertificate checks a certificate, DER or PEM, and the key beside it.
-func (r *report) userCertificate(a at, certificate, key string) (string, string) {
+// userCertificate checks a certificate and its key, each in DER or PEM.
+func (r *report) userCertificate(a tablePath, certificate, key string) (string, string) {
 	if certificate == "" && key == "" {
 		return "", ""
 	}
 	if certificate == "" || key == "" {
-		r.fault(a, "user_certificate", "user_certificate and user_private_key go together")
+		r.fault(a, "user_certificate", "user_certificate and user_private_key must be given together")
 		return "", ""
 	}
 	certificate, key = r.path(certificate), r.path(key)
 	if text := r.smallFile(a, "user_certificate", certificate); text != nil {
 		if _, err := x509.ParseCertificate(derOf(text)); err != nil {
-			r.fault(a, "user_certificate", "user_certificate: %s is no certificate in DER or PEM", certificate)
+			r.fault(a, "user_certificate", "user_certificate: %s is not a certificate in DER or PEM", certificate)
 		}
 	}
 	if text := r.smallFile(a, "user_private_key", key); text != nil {
-		r.secret(a, "user_private_key", key)
+		r.warnReadable(a, "user_private_key", key)
 		if !isPrivateKey(derOf(text)) {
-			r.fault(a, "user_private_key", "user_private_key: %s is no private key in DER or PEM (PKCS #1 or #8, without a passphrase)", key)
+			r.fault(a, "user_private_key", "user_private_key: %s is not a private key in DER or PEM (PKCS #1 or #8, without a passphrase)", key)
 		}
 	}
 	return certificate, key

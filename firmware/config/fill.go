@@ -12,17 +12,16 @@ import (
 
 const maxFile = 1 << 20 // bytes of a configuration file
 
-// read turns a document into a raw struct. Broken TOML is one fault and the
-// end; unknown keys and wrong types are a fault each, so that one run of the
-// check shows them all. other is the raw struct of the other role: a key that
-// belongs there is said to.
-func (r *report) read(from io.Reader, raw, other any) error {
+// decode decodes a document into a raw struct. Invalid TOML is one fault, and ends the
+// check; unknown keys and wrong types are a fault each, so that one run shows them all.
+// other is the raw struct of the other role: the fault for one of its keys says so.
+func (r *report) decode(from io.Reader, raw, other any) error {
 	document, err := io.ReadAll(io.LimitReader(from, maxFile+1))
 	if err != nil {
 		return fmt.Errorf("config: reading %s: %w", r.file, err)
 	}
 	if len(document) > maxFile {
-		r.faultAt(1, "the file is larger than 1 MiB; is it a configuration?")
+		r.faultAt(1, "the file is larger than 1 MiB: is it a configuration?")
 		return r.err()
 	}
 	var tree map[string]any
@@ -40,13 +39,13 @@ func (r *report) read(from io.Reader, raw, other any) error {
 	return nil
 }
 
-// fill copies one table into a struct by its toml tags. other is the struct
-// that holds this table for the other role, nil when there is none.
-func (r *report) fill(a at, table map[string]any, into reflect.Value, other reflect.Type) {
+// fill copies one table into a struct by its toml tags. other is the struct of this table
+// in the other role, nil if that has no such table.
+func (r *report) fill(a tablePath, table map[string]any, into reflect.Value, other reflect.Type) {
 	for key, value := range table {
 		i := fieldOf(into.Type(), key)
 		if i < 0 {
-			r.unknown(a, key, into.Type(), other)
+			r.unknownKey(a, key, into.Type(), other)
 			continue
 		}
 		var twin reflect.Type
@@ -55,18 +54,18 @@ func (r *report) fill(a at, table map[string]any, into reflect.Value, other refl
 				twin = other.Field(j).Type
 			}
 		}
-		r.set(a, key, value, into.Field(i), twin)
+		r.setField(a, key, value, into.Field(i), twin)
 	}
 }
 
-func (r *report) set(a at, key string, value any, into reflect.Value, twin reflect.Type) {
+func (r *report) setField(a tablePath, key string, value any, into reflect.Value, twin reflect.Type) {
 	switch into.Kind() {
 	case reflect.Struct:
 		if table, ok := value.(map[string]any); ok {
-			r.fill(at(a.key(key)), table, into, twin)
+			r.fill(tablePath(a.key(key)), table, into, twin)
 			return
 		}
-		r.mistype(a, key, "%s is a table: write [%s]", key, key)
+		r.mistype(a, key, "%s must be a table: write [%s]", key, key)
 	case reflect.Slice:
 		r.setList(a, key, value, into, twin)
 	default:
@@ -79,11 +78,11 @@ func (r *report) set(a at, key string, value any, into reflect.Value, twin refle
 	}
 }
 
-func (r *report) setList(a at, key string, value any, into reflect.Value, twin reflect.Type) {
+func (r *report) setList(a tablePath, key string, value any, into reflect.Value, twin reflect.Type) {
 	tables := into.Type().Elem().Kind() == reflect.Struct
 	list, ok := value.([]any)
 	if !ok && tables {
-		r.mistype(a, key, "%s may stand several times: write [[%s]]", key, key)
+		r.mistype(a, key, "%s is a list of tables: write [[%s]]", key, key)
 		return
 	}
 	if !ok {
@@ -107,19 +106,19 @@ func (r *report) setList(a at, key string, value any, into reflect.Value, twin r
 				continue
 			}
 		}
-		r.mistype(a, key, "%s holds %s where it must not", key, kindName(item))
+		r.mistype(a, key, "%s must not hold %s", key, kindName(item))
 	}
 	into.Set(out)
 }
 
-func (r *report) unknown(a at, key string, known, other reflect.Type) {
+func (r *report) unknownKey(a tablePath, key string, known, other reflect.Type) {
 	where := "at the top of the file"
 	if a != "" {
 		name, _, _ := strings.Cut(string(a), "[")
 		where = "in " + name
 	}
 	if other != nil && fieldOf(other, key) >= 0 {
-		r.fault(a, key, "the key %q stands only in the other board's file", key)
+		r.fault(a, key, "the key %q belongs in the other board's file", key)
 		return
 	}
 	if near := nearest(key, known); near != "" {
@@ -142,7 +141,7 @@ func fieldOf(t reflect.Type, key string) int {
 	return -1
 }
 
-// nearest returns the key of t that a typing error away from key, or "".
+// nearest returns the key of t that is a typing error away from key, or "".
 func nearest(key string, t reflect.Type) string {
 	best, closest := "", 1+max(1, len(key)/3)
 	for i := range t.NumField() {
@@ -154,7 +153,8 @@ func nearest(key string, t reflect.Type) string {
 	return best
 }
 
-// distance is the Levenshtein distance. Keys are short; a longer one is far.
+// distance is the Levenshtein distance. Of a long key, which no known one resembles, it is
+// the length.
 func distance(a, b string) int {
 	if len(a) > 64 {
 		return len(a)

@@ -1,26 +1,27 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 )
 
-// LoadTX reads and checks the file of the plant's side. What is wrong with its
-// content comes back as Faults.
+// LoadTX reads and checks the file of the plant side. Faults in its content are returned
+// as Faults.
 func LoadTX(path string) (TX, []Warning, error) { return load(path, parseTX) }
 
-// LoadRX reads and checks the file of the IT side. What is wrong with its
-// content comes back as Faults.
+// LoadRX reads and checks the file of the IT side. Faults in its content are returned as
+// Faults.
 func LoadRX(path string) (RX, []Warning, error) { return load(path, parseRX) }
 
-// ParseTX is LoadTX for a text that stands in folder dir.
+// ParseTX is LoadTX for a text whose relative paths are relative to dir.
 func ParseTX(text io.Reader, dir string) (TX, []Warning, error) {
 	return parseTX(text, "configuration", dir)
 }
 
-// ParseRX is LoadRX for a text that stands in folder dir.
+// ParseRX is LoadRX for a text whose relative paths are relative to dir.
 func ParseRX(text io.Reader, dir string) (RX, []Warning, error) {
 	return parseRX(text, "configuration", dir)
 }
@@ -37,13 +38,13 @@ func load[C any](path string, parse func(io.Reader, string, string) (C, []Warnin
 func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 	r := &report{file: file, dir: dir}
 	var raw rawTX
-	if err := r.read(text, &raw, &rawRX{}); err != nil {
+	if err := r.decode(text, &raw, &rawRX{}); err != nil {
 		return TX{}, nil, err
 	}
 	c := TX{
 		Pair:   r.name("", "pair", raw.Pair),
 		Link:   r.link(raw.Link),
-		State:  r.path(orElse(raw.State.Directory, defaultState)),
+		State:  r.path(cmp.Or(raw.State.Directory, defaultState)),
 		Memory: r.memory(raw.Memory),
 		Time:   r.timeServers(raw.Time),
 		Status: r.status(raw.Status),
@@ -72,7 +73,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 			ports.addURL(a, "listen", url)
 		}
 	}
-	channels.finish()
+	channels.checkCount()
 	if err := r.err(); err != nil {
 		return TX{}, r.warnings, err
 	}
@@ -82,14 +83,14 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 	r := &report{file: file, dir: dir}
 	var raw rawRX
-	if err := r.read(text, &raw, &rawTX{}); err != nil {
+	if err := r.decode(text, &raw, &rawTX{}); err != nil {
 		return RX{}, nil, err
 	}
 	c := RX{
 		Pair:       r.name("", "pair", raw.Pair),
-		StaleAfter: r.duration("", "stale_after", orElse(raw.StaleAfter, defaultStaleAfter), minStale, maxStale),
+		StaleAfter: r.duration("", "stale_after", cmp.Or(raw.StaleAfter, defaultStaleAfter), minStale, maxStale),
 		Link:       r.link(raw.Link),
-		State:      r.path(orElse(raw.State.Directory, defaultState)),
+		State:      r.path(cmp.Or(raw.State.Directory, defaultState)),
 		Memory:     r.memory(raw.Memory),
 		Time:       r.timeServers(raw.Time),
 		Status:     r.status(raw.Status),
@@ -118,7 +119,7 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 		channels.add(a, one.Channel)
 		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
 	}
-	channels.finish()
+	channels.checkCount()
 	if err := r.err(); err != nil {
 		return RX{}, r.warnings, err
 	}

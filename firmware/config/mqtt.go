@@ -1,14 +1,15 @@
 package config
 
 import (
+	"cmp"
 	"strings"
 	"unicode/utf8"
 )
 
-// mqttPorts are the schemes of an MQTT address with their ports.
+// mqttPorts maps the schemes of an MQTT address to their default ports.
 func mqttPorts() map[string]string { return map[string]string{"mqtt": portMQTT, "mqtts": portMQTTS} }
 
-func (r *report) mqttSource(a at, raw rawMQTTSource, pair string) MQTTSource {
+func (r *report) mqttSource(a tablePath, raw rawMQTTSource, pair string) MQTTSource {
 	s := MQTTSource{
 		Channel:  raw.Channel,
 		Bulk:     r.bulk(a, raw.Class),
@@ -16,33 +17,33 @@ func (r *report) mqttSource(a at, raw rawMQTTSource, pair string) MQTTSource {
 		Topics:   raw.Topics,
 		Username: raw.Username,
 		Password: r.password(a, raw.Username, raw.PasswordFile),
-		ClientID: r.clientID(a, orElse(raw.ClientID, "heliotx-"+pair+"-"+raw.Channel)),
+		ClientID: r.clientID(a, cmp.Or(raw.ClientID, "heliotx-"+pair+"-"+raw.Channel)),
 	}
 	if raw.Broker == "" {
-		r.fault(a, "broker", "broker is missing: such as \"mqtt://10.0.0.6:1883\"")
+		r.fault(a, "broker", "broker is missing: write broker = \"mqtt://10.0.0.6:1883\"")
 	} else {
 		s.Broker = r.address(a, "broker", raw.Broker, mqttPorts())
 	}
 	if strings.HasPrefix(raw.Broker, "mqtts:") {
 		s.TLS = r.tls(a, raw.CAFile, raw.Certificate, raw.PrivateKey)
 	} else {
-		r.refuse(a, "an mqtt:// address; write mqtts:// for TLS", "ca_file", "certificate", "private_key")
+		r.forbid(a, "an mqtt:// address; write mqtts:// for TLS", "ca_file", "certificate", "private_key")
 	}
 	if !r.has(a, "topics") {
 		s.Topics = []string{defaultTopic}
 	}
 	if len(s.Topics) == 0 {
-		r.fault(a, "topics", "topics is empty: \"#\" takes everything")
+		r.fault(a, "topics", "topics is empty: write [\"#\"] for all topics")
 	}
 	for _, filter := range s.Topics {
-		if why := wrongFilter(filter); why != "" {
-			r.fault(a, "topics", "the topic filter %q %s", filter, why)
+		if reason := filterFault(filter); reason != "" {
+			r.fault(a, "topics", "topic filter %q %s", filter, reason)
 		}
 	}
 	return s
 }
 
-func (r *report) mqttSink(a at, raw rawMQTTSink, pair string) MQTTSink {
+func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 	s := MQTTSink{
 		Channel:     raw.Channel,
 		Version:     r.mqttVersion(a, raw.Version),
@@ -50,65 +51,65 @@ func (r *report) mqttSink(a at, raw rawMQTTSink, pair string) MQTTSink {
 		SpoolBytes:  r.spool(a, raw.Spool),
 	}
 	if strings.ContainsAny(raw.TopicPrefix, "+#\x00") || !utf8.ValidString(raw.TopicPrefix) || strings.HasPrefix(raw.TopicPrefix, "$") {
-		r.fault(a, "topic_prefix", "topic_prefix %q must not hold \"+\", \"#\" or NUL, nor begin with \"$\"", raw.TopicPrefix)
+		r.fault(a, "topic_prefix", "topic_prefix %q must not contain \"+\", \"#\" or NUL, nor begin with \"$\"", raw.TopicPrefix)
 	}
 	address := raw.Broker + raw.Listen
 	switch {
 	case raw.Broker != "" && raw.Listen != "":
-		r.fault(a, "listen", "listen and broker exclude each other: the embedded broker, or yours")
+		r.fault(a, "listen", "listen and broker exclude each other: keep listen for the embedded broker, or broker for yours")
 	case address == "":
-		r.fault(a, "broker", "broker is missing: such as \"mqtt://it-broker:1883\", or listen = \"mqtt://0.0.0.0:1883\" for the embedded broker")
+		r.fault(a, "broker", "broker is missing: write broker = \"mqtt://it-broker:1883\", or listen = \"mqtt://0.0.0.0:1883\" for the embedded broker")
 	case raw.Broker != "":
-		r.refuse(a, "broker; it is for the embedded broker", "users_file")
+		r.forbid(a, "broker; it belongs to listen, the embedded broker", "users_file")
 		s.Broker = r.address(a, "broker", raw.Broker, mqttPorts())
 		s.Username = raw.Username
 		s.Password = r.password(a, raw.Username, raw.PasswordFile)
-		s.ClientID = r.clientID(a, orElse(raw.ClientID, "heliorx-"+pair+"-"+raw.Channel))
+		s.ClientID = r.clientID(a, cmp.Or(raw.ClientID, "heliorx-"+pair+"-"+raw.Channel))
 	default:
-		r.refuse(a, "listen; the embedded broker's users stand in users_file", "username", "password_file", "client_id", "version")
+		r.forbid(a, "listen; the embedded broker has users_file", "username", "password_file", "client_id", "version")
 		s.Listen = r.address(a, "listen", raw.Listen, mqttPorts())
 		s.UsersFile = r.usersFile(a, raw.UsersFile)
 		if raw.UsersFile == "" {
-			r.warn(a, "listen", "the embedded broker lets everyone read who reaches it; users_file changes that")
+			r.warn(a, "listen", "any client that reaches the embedded broker can read: set users_file to require a password")
 		}
 	}
 	if strings.HasPrefix(address, "mqtts:") {
 		s.TLS = r.tls(a, raw.CAFile, raw.Certificate, raw.PrivateKey)
 	} else {
-		r.refuse(a, "an mqtt:// address; write mqtts:// for TLS", "ca_file", "certificate", "private_key")
+		r.forbid(a, "an mqtt:// address; write mqtts:// for TLS", "ca_file", "certificate", "private_key")
 	}
 	return s
 }
 
-func (r *report) mqttVersion(a at, s string) MQTTVersion {
-	return MQTTVersion(r.choice(a, "version", orElse(s, string(MQTTAuto)), string(MQTTAuto), string(MQTT5), string(MQTT311)))
+func (r *report) mqttVersion(a tablePath, s string) MQTTVersion {
+	return MQTTVersion(r.choice(a, "version", cmp.Or(s, string(MQTTAuto)), string(MQTTAuto), string(MQTT5), string(MQTT311)))
 }
 
-func (r *report) clientID(a at, s string) string {
+func (r *report) clientID(a tablePath, s string) string {
 	if len(s) > 256 || !utf8.ValidString(s) || strings.ContainsAny(s, "\x00") {
 		r.fault(a, "client_id", "client_id must be UTF-8 of at most 256 bytes")
 	}
 	return s
 }
 
-// wrongFilter says in words what is wrong with an MQTT topic filter
-// (MQTT 5.0 §4.7), or "".
-func wrongFilter(filter string) string {
+// filterFault describes what is wrong with an MQTT topic filter (MQTT 5.0 §4.7), or
+// returns "".
+func filterFault(filter string) string {
 	switch {
 	case filter == "":
 		return "is empty"
 	case len(filter) > 65535 || !utf8.ValidString(filter) || strings.ContainsRune(filter, 0):
 		return "is not UTF-8 of at most 65535 bytes without NUL"
 	case strings.HasPrefix(filter, "$share/"):
-		return "is a shared subscription, which would lose messages to others"
+		return "is a shared subscription: other clients would receive part of the messages"
 	}
 	levels := strings.Split(filter, "/")
 	for i, level := range levels {
 		if strings.Contains(level, "#") && (level != "#" || i != len(levels)-1) {
-			return "may hold \"#\" only as its whole last level"
+			return "may have \"#\" only as the complete last level"
 		}
 		if strings.Contains(level, "+") && level != "+" {
-			return "may hold \"+\" only as a whole level"
+			return "may have \"+\" only as a complete level"
 		}
 	}
 	return ""

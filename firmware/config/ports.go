@@ -11,10 +11,10 @@ import (
 // its peers.
 type Ports struct{ Listen, Connect []uint16 }
 
-// portDNS is asked over TCP when an answer is too long for a datagram.
+// portDNS: resolvers use TCP for answers that are too long for a datagram.
 const portDNS = 53
 
-// Ports returns what the plant's side uses.
+// Ports returns the ports of the plant side.
 func (c *TX) Ports() Ports {
 	p := c.Status.ports()
 	for _, s := range c.OPCUA {
@@ -31,7 +31,7 @@ func (c *TX) Ports() Ports {
 	return p.sorted()
 }
 
-// Ports returns what the IT side uses.
+// Ports returns the ports of the IT side.
 func (c *RX) Ports() Ports {
 	p := c.Status.ports()
 	p.connect(c.Audit.Forward)
@@ -54,11 +54,11 @@ func (s Status) ports() (p Ports) {
 	return p
 }
 
-func (p *Ports) listen(address string)  { add(&p.Listen, address) }
-func (p *Ports) connect(address string) { add(&p.Connect, address) }
+func (p *Ports) listen(address string)  { addPort(&p.Listen, address) }
+func (p *Ports) connect(address string) { addPort(&p.Connect, address) }
 
-// add adds the port of an address, "host:port" or a URL, that is not UDP's.
-func add(to *[]uint16, address string) {
+// addPort adds the port of an address, "host:port" or a URL, unless it is a UDP port.
+func addPort(to *[]uint16, address string) {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		if u.Scheme == "udp" {
 			return
@@ -67,7 +67,7 @@ func add(to *[]uint16, address string) {
 	}
 	_, number, err := net.SplitHostPort(address)
 	if err != nil {
-		return // "": it is not configured
+		return // "": not configured
 	}
 	if n, err := strconv.ParseUint(number, 10, 16); err == nil {
 		*to = append(*to, uint16(n))

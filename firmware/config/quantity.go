@@ -10,40 +10,40 @@ import (
 
 // parseRate reads "100Mbit/s" as bits per second.
 func parseRate(s string) (float64, error) {
-	number, unit := split(s)
+	number, unit := splitUnit(s)
 	scale := map[string]float64{"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
 	if scale == 0 || number < 0 {
 		return 0, fmt.Errorf("write a rate as \"100Mbit/s\" (bit/s, kbit/s, Mbit/s, Gbit/s), not %q", s)
 	}
 	rate := number * scale
 	if rate < minRate || rate > maxRate {
-		return 0, fmt.Errorf("the rate %q is outside 9600bit/s to 10Gbit/s", s)
+		return 0, fmt.Errorf("the rate %q must be from 9600bit/s to 10Gbit/s", s)
 	}
 	return rate, nil
 }
 
 // parsePercent reads "25%" as 0.25.
 func parsePercent(s string) (float64, error) {
-	number, unit := split(s)
+	number, unit := splitUnit(s)
 	if unit != "%" || number < 0 {
 		return 0, fmt.Errorf("write a share as \"25%%\", not %q", s)
 	}
 	if number > maxOverheadPercent {
-		return 0, fmt.Errorf("the share %q is above %d%%", s, maxOverheadPercent)
+		return 0, fmt.Errorf("the share %q must not exceed %d%%", s, maxOverheadPercent)
 	}
 	return number / 100, nil
 }
 
 // parseSize reads "64MB" or "64MiB" as bytes.
 func parseSize(s string) (int64, error) {
-	number, unit := split(s)
+	number, unit := splitUnit(s)
 	scale := map[string]float64{"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[unit]
 	if scale == 0 || number < 0 {
 		return 0, fmt.Errorf("write a size as \"64MB\" (kB, MB, GB, KiB, MiB, GiB), not %q", s)
 	}
 	size := number * scale
 	if size < minSpool || size > maxSpool {
-		return 0, fmt.Errorf("the size %q is outside 1MiB to 1024GiB", s)
+		return 0, fmt.Errorf("the size %q must be from 1MiB to 1024GiB", s)
 	}
 	return int64(size), nil
 }
@@ -55,14 +55,14 @@ func parseDuration(s string, low, high time.Duration) (time.Duration, error) {
 		return 0, fmt.Errorf("write a time as \"100ms\", \"3s\" or \"10m\", not %q", s)
 	}
 	if d < low || d > high {
-		return 0, fmt.Errorf("the time %q is outside %v to %v", s, low, high)
+		return 0, fmt.Errorf("the time %q must be from %v to %v", s, low, high)
 	}
 	return d, nil
 }
 
-// split cuts a quantity into its number, negative when there is none, and its
-// unit. A space between the two is allowed.
-func split(s string) (float64, string) {
+// splitUnit splits a quantity into its number, negative if there is none, and its unit. A
+// space between the two is allowed.
+func splitUnit(s string) (float64, string) {
 	end := strings.IndexFunc(s, func(c rune) bool { return c != '.' && (c < '0' || c > '9') })
 	if end < 0 {
 		end = len(s)

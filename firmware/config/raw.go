@@ -2,8 +2,8 @@ package config
 
 import "strconv"
 
-// The raw structs are the document as written: every key that exists, and
-// nothing about what it may hold.
+// The raw structs are the document as written: every key that exists, with its type.
+// What its value may be is checked elsewhere.
 
 type rawTX struct {
 	Pair   string            `toml:"pair"`
@@ -150,4 +150,4 @@ type rawSyslogSink struct {
 }
 
 // element names the i-th table of an array of tables.
-func element(array string, i int) at { return at(array + "[" + strconv.Itoa(i) + "]") }
+func element(array string, i int) tablePath { return tablePath(array + "[" + strconv.Itoa(i) + "]") }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"strings"
@@ -8,23 +9,23 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// Status is the status server. Without a Listen there is none.
+// Status is the status server. An empty Listen turns it off.
 type Status struct {
 	Listen       string // host:port
-	Secure       bool   // answers over TLS, with TLS or a certificate that it makes itself
-	UpdateListen string // host:port where /update is instead; "": at Listen
+	Secure       bool   // over TLS, with the files of TLS or a self-signed certificate
+	UpdateListen string // host:port that serves /update; "": Listen does
 	UpdateSecure bool
-	Hosts        []string // further names by which it may be asked
-	UsersFile    string   // who may; "": everybody
+	Hosts        []string // further names that a request's Host may have
+	UsersFile    string   // who may log in; "": no login is required
 	TLS          TLS
 }
 
 const keyUpdateListen = "update_listen"
 
 func (r *report) status(raw rawStatus) Status {
-	const a = at("status")
+	const a = tablePath("status")
 	if raw.Listen == "" {
-		r.refuse(a, "a status server that is off: it has no listen", keyUpdateListen, "hosts", "users_file", "certificate", "private_key")
+		r.forbid(a, "a status server that is off; add listen", keyUpdateListen, "hosts", "users_file", "certificate", "private_key")
 		return Status{}
 	}
 	s := Status{Hosts: raw.Hosts, UsersFile: r.usersFile(a, raw.UsersFile)}
@@ -34,31 +35,31 @@ func (r *report) status(raw rawStatus) Status {
 	}
 	for _, host := range raw.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/@ *\"'") {
-			r.fault(a, "hosts", "hosts: %q is not a name: write it without scheme and port, such as \"gateway.example\"", host)
+			r.fault(a, "hosts", "hosts: %q is not a name: write it without scheme and port, as in \"gateway.example\"", host)
 		}
 	}
 	if s.Secure || s.UpdateSecure {
 		s.TLS = r.tls(a, "", raw.Certificate, raw.PrivateKey)
 	} else {
-		r.refuse(a, "this listen; it is not https://", "certificate", "private_key")
+		r.forbid(a, "this listen; write https:// for TLS", "certificate", "private_key")
 	}
 	if raw.UsersFile != "" {
-		r.inTheClear(a, "listen", s.Listen, s.Secure)
-		r.inTheClear(a, keyUpdateListen, s.UpdateListen, s.UpdateSecure)
+		r.warnCleartext(a, "listen", s.Listen, s.Secure)
+		r.warnCleartext(a, keyUpdateListen, s.UpdateListen, s.UpdateSecure)
 	}
 	return s
 }
 
 // httpListen reads "host:port", "http://host:port" or "https://host:port".
-func (r *report) httpListen(a at, key, s string) (address string, secure bool) {
+func (r *report) httpListen(a tablePath, key, s string) (address string, secure bool) {
 	rest, secure := strings.CutPrefix(s, "https://")
 	rest = strings.TrimPrefix(rest, "http://")
 	address, _ = r.hostPort(a, key, strings.TrimSuffix(rest, "/"), "")
 	return address, secure
 }
 
-// inTheClear warns of passwords that others can read on their way.
-func (r *report) inTheClear(a at, key, address string, secure bool) {
+// warnCleartext warns if passwords can be read on the network.
+func (r *report) warnCleartext(a tablePath, key, address string, secure bool) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || secure || host == "localhost" {
 		return
@@ -66,16 +67,16 @@ func (r *report) inTheClear(a at, key, address string, secure bool) {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
 		return
 	}
-	r.warn(a, key, "users' passwords cross the network in the clear: write \"https://%s\"", address)
+	r.warn(a, key, "passwords cross the network unencrypted: write \"https://%s\"", address)
 }
 
-// audit is where the audit trail is forwarded to; the zero SyslogSink for nowhere.
+// audit checks where the audit trail is forwarded to; the zero SyslogSink is nowhere.
 func (r *report) audit(raw rawAudit) SyslogSink {
-	const a = at("audit")
+	const a = tablePath("audit")
 	if raw.Forward == "" {
-		r.refuse(a, "an audit trail that is not forwarded: it has no forward", "ca_file", "certificate", "private_key", "spool")
+		r.forbid(a, "an audit trail that is not forwarded; add forward", "ca_file", "certificate", "private_key", "spool")
 		return SyslogSink{}
 	}
 	return r.syslogSink(a, rawSyslogSink{Channel: record.Gateway, Forward: raw.Forward, CAFile: raw.CAFile, Certificate: raw.Certificate,
-		PrivateKey: raw.PrivateKey, Spool: orElse(raw.Spool, defaultAuditSpool)})
+		PrivateKey: raw.PrivateKey, Spool: cmp.Or(raw.Spool, defaultAuditSpool)})
 }

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// Client returns what a TLS client of host needs: the files' authorities or the
-// system's, and a certificate of its own if there is one.
+// Client returns the configuration of a TLS client of host: with the CAFile's authorities
+// or the system's, and with its own certificate if there is one.
 func (t TLS) Client(host string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	var err error
@@ -28,8 +28,8 @@ func (t TLS) Client(host string) (*tls.Config, error) {
 	return c, nil
 }
 
-// Server returns what a TLS listener needs. With a CAFile it asks its clients
-// for certificates of those authorities.
+// Server returns the configuration of a TLS listener. With a CAFile clients must present a
+// certificate of one of its authorities.
 func (t TLS) Server() (*tls.Config, error) {
 	pair, err := t.pair()
 	if err != nil {
@@ -62,7 +62,7 @@ func authorities(file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+		return nil, fmt.Errorf("%s does not contain a PEM certificate", file)
 	}
 	return pool, nil
 }

@@ -26,7 +26,7 @@ func TestTLSFiles(t *testing.T) {
 		"client of the system's authorities": {client(TLS{}), ""},
 		"client with everything":             {client(TLS{CAFile: cert, Certificate: cert, PrivateKey: key}), ""},
 		"client without its key":             {client(TLS{Certificate: cert, PrivateKey: missing}), "no such file"},
-		"authorities that are none":          {client(TLS{CAFile: key}), "holds no PEM certificate"},
+		"authorities that are none":          {client(TLS{CAFile: key}), "does not contain a PEM certificate"},
 		"server":                             {TLS{Certificate: cert, PrivateKey: key}.Server, ""},
 		"server that asks its clients":       {TLS{CAFile: cert, Certificate: cert, PrivateKey: key}.Server, ""},
 		"server without a certificate":       {TLS{}.Server, "needs certificate and private_key"},

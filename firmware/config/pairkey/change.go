@@ -15,11 +15,11 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// A pair's key is changed on the running receiver first, then on the transmitter,
-// whose restart puts it to use. The change is a file "pair-key" in the state
-// directory (package store: JSON of Change), so that neither a card nor a
-// configuration has to be touched. It holds on top of the key file that it was
-// made for; another key file ends it, unless that has the new key.
+// change is the file "pair-key" in the state directory (package store, JSON): it replaces
+// the key of the key file that it was made for, so that neither a card nor a configuration
+// has to be written. Another key file ends it, unless that has the new key. The key of a
+// pair is changed on the running receiver first, then on the transmitter, which uses it
+// from its next start on.
 type change struct {
 	Base  string    `json:"base"` // ID of the key in the key file
 	Old   text      `json:"old"`
@@ -42,23 +42,23 @@ func (t *text) UnmarshalText(b []byte) error {
 
 const changeFile = "pair-key"
 
-// ID names a key without saying anything of it.
+// ID identifies a key without revealing any of it.
 func ID(key [Size]byte) string {
 	sum := sha256.Sum256(append([]byte("heliograph key id"), key[:]...))
 	return hex.EncodeToString(sum[:4])
 }
 
-// Use is which keys a role uses.
+// Use is the keys in force.
 type Use struct {
-	Key      [Size]byte  // the newest: a transmitter uses it
-	Old      *[Size]byte // a receiver accepts it too until then; nil: no other
+	Key      [Size]byte  // the newest: the transmitter's
+	Old      *[Size]byte // a receiver accepts it too, until Until; nil: no other
 	Until    time.Time
-	Memory   string // ID under which a receiver remembers the transmitter
-	Replaced string // the ID before, when the new key has come into the key file; or ""
+	Memory   string // ID under which a receiver stores the transmitter's epoch
+	Replaced string // the former ID, once the key file has the new key; or ""
 }
 
-// InUse returns the keys of a role: that of its key file, or what a change in
-// its state directory has made of it. Damage to the change is the warning.
+// InUse returns the keys of a role: that of its key file, or those of a change in its state
+// directory. A damaged change is a warning.
 func InUse(keyFile, state string, now time.Time) (u Use, warning, err error) {
 	key, err := Read(keyFile)
 	if err != nil {
@@ -74,7 +74,7 @@ func InUse(keyFile, state string, now time.Time) (u Use, warning, err error) {
 		return u, nil, nil
 	}
 	if err != nil {
-		return u, fmt.Errorf("pairkey: the change of the key is damaged, and the key of %s is used: %v", keyFile, err), nil
+		return u, fmt.Errorf("pairkey: the stored key change is damaged; using the key of %s: %v", keyFile, err), nil
 	}
 	switch {
 	case c.Base == u.Memory:
@@ -91,14 +91,14 @@ func InUse(keyFile, state string, now time.Time) (u Use, warning, err error) {
 	return u, nil, nil
 }
 
-// Change has a role use key. A receiver accepts the one before for a while.
+// Change stores a key as the one to use. A receiver accepts the former one for a while.
 func Change(keyFile, state string, key [Size]byte, now time.Time, accept time.Duration) (u Use, err error) {
 	u, _, err = InUse(keyFile, state, now)
 	if err != nil {
 		return u, err
 	}
 	if key == u.Key {
-		return u, fmt.Errorf("pairkey: key %s is in use already", ID(key))
+		return u, fmt.Errorf("pairkey: key %s is already in use", ID(key))
 	}
 	base := u.Memory
 	b, err := json.Marshal(change{Base: base, Old: u.Key, New: key, Until: now.Add(accept).UTC().Truncate(time.Second)})
@@ -112,10 +112,10 @@ func Change(keyFile, state string, key [Size]byte, now time.Time, accept time.Du
 	if err := store.Write(path, b); err != nil {
 		return u, fmt.Errorf("pairkey: %w", err)
 	}
-	// The role may be another user than its operator: the file belongs to whom the folder does.
+	// The role may run as another user than its operator: the file gets the folder's owner.
 	if info, err := os.Stat(state); err == nil {
 		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid)) // who may not do so is the owner, or no operator
+			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid)) // fails for a user who owns the folder already, or may not administer it
 		}
 	}
 	u, _, err = InUse(keyFile, state, now)

@@ -1,16 +1,16 @@
 // Package pairkey makes and reads the key that the two boards of a pair share.
 //
-// The file is one line of text, so that it can be checked by eye, printed and
-// copied by hand:
+// The file is one line of text, so that it can be compared by eye, printed and copied by
+// hand:
 //
 //	heliograph-pair-key-1 KEY CHECK
 //
 //	KEY    32 random bytes, base64url without padding (RFC 4648 §5), 43 letters
 //	CHECK  first 4 bytes of SHA-256("heliograph-pair-key-1" ‖ key), 8 hex digits
 //
-// The check finds a slip of the hand; it is no protection against anyone. The
-// package refuses to overwrite a file (an old key is somebody's only way back
-// in) and to write one that others may read.
+// The check detects a typing error; it is not a protection against forgery. The package
+// refuses to overwrite a file (the old key may have no other copy) and to write one that
+// others may read.
 package pairkey
 
 import (
@@ -37,8 +37,8 @@ const (
 	mode    = 0o600
 )
 
-// ErrMalformed says that a file is no pair key.
-var ErrMalformed = errors.New("not a pair key; make one with \"heliograph key new FILE\" and copy it to both boards unchanged")
+// ErrMalformed says that a file is not a pair key.
+var ErrMalformed = errors.New("not a pair key: run \"heliograph key new FILE\" and copy the file to both boards unchanged")
 
 // New returns a random pair key.
 func New() [Size]byte {
@@ -52,7 +52,7 @@ func Format(key [Size]byte) []byte {
 	return fmt.Appendf(nil, "%s %s %s\n", format, base64.RawURLEncoding.EncodeToString(key[:]), check(key))
 }
 
-// Parse reads the text of a key file. White space around it does not matter.
+// Parse reads the text of a key file. White space around it is ignored.
 func Parse(text []byte) ([Size]byte, error) {
 	var key [Size]byte
 	words := bytes.Fields(text)
@@ -65,7 +65,7 @@ func Parse(text []byte) ([Size]byte, error) {
 	}
 	copy(key[:], raw)
 	if string(words[2]) != check(key) {
-		return [Size]byte{}, fmt.Errorf("the key's check digits do not fit: %w", ErrMalformed)
+		return [Size]byte{}, fmt.Errorf("the key's check digits do not match: %w", ErrMalformed)
 	}
 	return key, nil
 }
@@ -88,8 +88,8 @@ func Read(path string) ([Size]byte, error) {
 	return key, nil
 }
 
-// Create writes a key to a new file that only its owner may read. It refuses
-// to overwrite: os.ErrExist.
+// Create writes a key to a new file that only its owner may read. It does not overwrite a
+// file: os.ErrExist.
 func Create(path string, key [Size]byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {

@@ -15,12 +15,11 @@ import (
 
 const maxLine = 1024 // bytes; a line has about 350
 
-// Handed reports whether this process is handed its keys: then it need not be able to read their files.
+// Handed reports whether this process reads its keys from a pipe, not from files.
 func Handed() bool { return os.Getenv(handover.Keys) != "" }
 
-// line is a Use on its way to the role: PID 1 of a board hands it over a pipe
-// (handover.Keys), because the role may not read the files. Each line is a JSON
-// object and takes the place of the one before:
+// line is a Use as PID 1 of a board writes it to a role's pipe (handover.Keys), because
+// the role may not read the files. Each line is a JSON object and replaces the one before:
 //
 //	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z", "memory": "ceedd16e", "replaced": ""}
 type line struct {
@@ -31,27 +30,27 @@ type line struct {
 	Replaced string    `json:"replaced"`
 }
 
-// Hand writes the keys for a role's Source.
+// Hand writes the keys to the pipe of a role's Source.
 func (u Use) Hand(w io.Writer) error {
 	b, err := json.Marshal(line{text(u.Key), (*text)(u.Old), u.Until, u.Memory, u.Replaced})
 	if err != nil {
 		return fmt.Errorf("pairkey: %v", err)
 	}
 	if _, err := w.Write(append(b, '\n')); err != nil {
-		return fmt.Errorf("pairkey: handing the keys to the role: %w", err)
+		return fmt.Errorf("pairkey: writing the keys to the role: %w", err)
 	}
 	return nil
 }
 
-// Source is where a role has its keys from.
+// Source is where a role reads its keys from: files, or a pipe.
 type Source struct {
 	keyFile, state string
 
 	mu     sync.Mutex
-	handed *Use // nil: they are in files
+	handed *Use // nil: read the files
 }
 
-// Open returns the role's keys: those of its files, or those that it is handed.
+// Open returns the source of a role's keys. With a pipe it waits for the first line.
 func Open(keyFile, state string) (*Source, error) {
 	s := &Source{keyFile: keyFile, state: state}
 	if !Handed() {
@@ -62,17 +61,17 @@ func Open(keyFile, state string) (*Source, error) {
 		return nil, fmt.Errorf("pairkey: %v", err)
 	}
 	lines := bufio.NewReaderSize(os.NewFile(uintptr(n), "keys"), maxLine)
-	if err := s.take(lines); err != nil {
-		return nil, fmt.Errorf("pairkey: the keys that were handed down: %w", err)
+	if err := s.readLine(lines); err != nil {
+		return nil, fmt.Errorf("pairkey: reading the keys from PID 1: %w", err)
 	}
 	go func() {
-		for s.take(lines) == nil { // until PID 1 closes it, or sends what it never does
+		for s.readLine(lines) == nil { // until PID 1 closes the pipe
 		}
 	}()
 	return s, nil
 }
 
-func (s *Source) take(lines *bufio.Reader) error {
+func (s *Source) readLine(lines *bufio.Reader) error {
 	b, err := lines.ReadSlice('\n')
 	if err != nil {
 		return err
@@ -82,7 +81,7 @@ func (s *Source) take(lines *bufio.Reader) error {
 		return err
 	}
 	if l.Memory == "" {
-		return errors.New("a line without the ID of the memory")
+		return errors.New("the line has no memory ID")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +89,7 @@ func (s *Source) take(lines *bufio.Reader) error {
 	return nil
 }
 
-// Use returns the keys as of now. Damage to a change is the warning.
+// Use returns the keys in force. A damaged key change is a warning.
 func (s *Source) Use(now time.Time) (u Use, warning, err error) {
 	s.mu.Lock()
 	handed := s.handed

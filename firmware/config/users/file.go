@@ -12,21 +12,21 @@ import (
 // File is a users file that may change while it is used. Safe for concurrent
 // use.
 type File struct {
-	// Audit, when set, is told of each new login and each refused one, as a kind and text
-	// of package audit, whose trail bounds what a guesser can fill. Set it before Verify.
+	// Audit, when set, receives each new login and each refused one, as a kind and text of
+	// package audit, whose trail bounds how much a guesser can write. Set it before Verify.
 	Audit func(kind, text string)
 
 	path string
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	users  *Users
-	looked time.Time
-	info   os.FileInfo
+	mu      sync.Mutex
+	users   *Users
+	checked time.Time // when info was read
+	info    os.FileInfo
 }
 
-// lookEvery is how often the file is looked at, at most.
-const lookEvery = time.Second
+// checkEvery is how often the file is checked for changes, at most.
+const checkEvery = time.Second
 
 // Open reads a users file.
 func Open(path string, log *slog.Logger) (*File, error) {
@@ -41,19 +41,19 @@ func Open(path string, log *slog.Logger) (*File, error) {
 	return f, nil
 }
 
-// Verify says whether the password is the user's; see Users.Verify.
+// Verify reports whether the password is the user's; see Users.Verify.
 func (f *File) Verify(name, password string, from netip.Addr) bool {
 	u := f.newest()
 	refused, hashed := u.verify(name, password, from)
 	if f.Audit != nil && (refused != "" || hashed) {
-		f.tell(u, name, from, refused)
+		f.audit(u, name, from, refused)
 	}
 	return refused == ""
 }
 
-// tell names a user that exists alone: what stands in the place of another name may be a
-// password.
-func (f *File) tell(u *Users, name string, from netip.Addr, refused string) {
+// audit reports a login or a refusal. It names existing users only: any other name may be
+// a password that was typed into the wrong field.
+func (f *File) audit(u *Users, name string, from netip.Addr, refused string) {
 	user := "user " + name
 	if _, known := u.hashes[name]; !known {
 		user = "a name that no user has"
@@ -65,22 +65,21 @@ func (f *File) tell(u *Users, name string, from netip.Addr, refused string) {
 	f.Audit("login", fmt.Sprintf("%s logged in, from %s", user, from))
 }
 
-// Known says whether there is such a user.
+// Known reports whether there is such a user.
 func (f *File) Known(name string) bool {
 	_, known := f.newest().hashes[name]
 	return known
 }
 
-// newest reads the file again if it has changed. One that cannot be read, or has
-// a fault, leaves the users that were known: a slip of the editor's locks nobody
-// out.
+// newest reads the file again if it has changed. If it cannot be read or parsed, the
+// users read before stay in force, so that a typing error locks no user out.
 func (f *File) newest() *Users {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if time.Since(f.looked) < lookEvery {
+	if time.Since(f.checked) < checkEvery {
 		return f.users
 	}
-	f.looked = time.Now()
+	f.checked = time.Now()
 	info, err := os.Stat(f.path)
 	if err == nil && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() && os.SameFile(info, f.info) {
 		return f.users
@@ -91,10 +90,10 @@ func (f *File) newest() *Users {
 	f.info = info
 	users, err := Load(f.path)
 	if err != nil {
-		f.log.Error("the users that were known stay: " + err.Error())
+		f.log.Error("users file not reloaded; keeping the previous users", "error", err)
 		return f.users
 	}
-	f.log.Info("users read again", "file", f.path, "users", users.Len())
+	f.log.Info("users file reloaded", "file", f.path, "users", users.Len())
 	users.inherit(f.users)
 	f.users = users
 	return users

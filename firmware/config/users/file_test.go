@@ -19,7 +19,7 @@ func TestChangedFileCounts(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(2 * lookEvery) // of the simulated clock
+			time.Sleep(2 * checkEvery) // of the simulated clock
 		}
 		ann, joe := "ann:"+Hash("secret")+"\n", "joe:"+Hash("other")+"\n"
 		write(ann)
@@ -34,8 +34,8 @@ func TestChangedFileCounts(t *testing.T) {
 			{"as opened", ann, true, false},
 			{"one more", ann + joe, true, true},
 			{"one less", joe, false, true},
-			{"a fault leaves who was known", "joe\n", false, true},
-			{"mended", ann, true, false},
+			{"a fault keeps the users", "joe\n", false, true},
+			{"corrected", ann, true, false},
 		} {
 			write(step.text)
 			if f.Known("ann") != step.ann || f.Known("joe") != step.joe {
@@ -48,9 +48,9 @@ func TestChangedFileCounts(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * lookEvery)
+		time.Sleep(2 * checkEvery)
 		if !f.Known("ann") {
-			t.Error("a file that is gone for a moment: got nobody known, want those of before")
+			t.Error("a file that is gone for a moment: got no users, want those of before")
 		}
 	})
 }
@@ -69,7 +69,7 @@ func TestLoginsAreAudited(t *testing.T) {
 	var got []string
 	f.Audit = func(kind, text string) { got = append(got, kind+": "+text) }
 	f.Verify("anna", "correct horse", here)
-	f.Verify("anna", "correct horse", here) // known by now: not a new login
+	f.Verify("anna", "correct horse", here) // known now: not a new login
 	f.Verify("anna", "wrong", here)
 	f.Verify("my secret password", "", here)
 	f.Verify("bob", strings.Repeat("x", maxPassword+1), here)

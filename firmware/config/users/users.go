@@ -3,12 +3,12 @@
 //
 // A file holds one user a line, "name:hash", with "#" comments and empty lines;
 // the hash is an argon2id PHC string (RFC 9106). The package refuses to store a
-// password, to tell by its answer or its timing whether a name exists, and to
-// spend more than a bounded amount of work on guessing: each name has five tries from
-// each address (all unknown names share theirs) and then two a second, one hash is
-// computed at a time, and the addresses take turns. Whoever logged in before is
-// recognised without a hash, from any address, and an address that somebody logged in
-// from has turns that strangers cannot use up: guessing keeps nobody else out.
+// password, to reveal by its answer or its timing whether a name exists, and to
+// spend more than a bounded amount of work on guessing: each name has five attempts
+// from each address (all unknown names share theirs) and then two a second, one hash
+// is computed at a time, and the addresses take turns. A user who logged in before is
+// recognised without a hash, from any address, and an address that a user logged in
+// from has turns that others cannot use up: guessing locks no user out.
 package users
 
 import (
@@ -41,11 +41,11 @@ type Users struct {
 	hashes map[string]hash
 	decoy  hash // costs an unknown name as much as a known one
 
-	turns *turns
+	scheduler *scheduler
 
-	mu    sync.Mutex
-	seal  [sha256.Size]byte            // key of known
-	known map[string][sha256.Size]byte // name → HMAC of the password that was right
+	mu       sync.Mutex
+	proofKey [sha256.Size]byte
+	proofs   map[string][sha256.Size]byte // name → HMAC of the password that was right
 }
 
 // Load reads a users file.
@@ -64,8 +64,8 @@ func Load(path string) (*Users, error) {
 
 // Parse reads the text of a users file.
 func Parse(r io.Reader) (*Users, error) {
-	u := &Users{hashes: map[string]hash{}, known: map[string][sha256.Size]byte{}, turns: newTurns()}
-	_, _ = rand.Read(u.seal[:]) // never fails
+	u := &Users{hashes: map[string]hash{}, proofs: map[string][sha256.Size]byte{}, scheduler: newScheduler()}
+	_, _ = rand.Read(u.proofKey[:]) // never fails
 	lines := bufio.NewScanner(io.LimitReader(r, maxFile))
 	n := 0
 	for lines.Scan() {
@@ -83,7 +83,7 @@ func Parse(r io.Reader) (*Users, error) {
 			return nil, fmt.Errorf("%d: %w", n, err)
 		}
 		if _, twice := u.hashes[name]; twice {
-			return nil, fmt.Errorf("%d: the user %q stands here for the second time", n, name)
+			return nil, fmt.Errorf("%d: user %q is defined twice", n, name)
 		}
 		if len(u.hashes) == maxUsers {
 			return nil, fmt.Errorf("%d: more than %d users", n, maxUsers)
@@ -100,9 +100,9 @@ func Parse(r io.Reader) (*Users, error) {
 // Len returns the number of users.
 func (u *Users) Len() int { return len(u.hashes) }
 
-// Verify says whether the password is the user's. It takes some ten milliseconds the
+// Verify reports whether the password is the user's. It takes some ten milliseconds the
 // first time, and longer when others try passwords too; without a turn within 15
-// seconds it refuses without looking.
+// seconds it refuses without a comparison.
 func (u *Users) Verify(name, password string, from netip.Addr) bool {
 	refused, _ := u.verify(name, password, from)
 	return refused == ""
@@ -113,31 +113,32 @@ const (
 	wrongPassword = "wrong password"
 	unknownUser   = "unknown user"
 	tooLong       = "name or password too long"
-	tooMany       = "too many tries at once"
+	tooMany       = "too many attempts at once"
 )
 
-// verify returns why not, and whether a password was compared for it.
+// verify returns why the password is refused, "" if it is right, and whether a hash was
+// computed for that.
 func (u *Users) verify(name, password string, from netip.Addr) (refused string, compared bool) {
 	if len(name) > maxName || len(password) > maxPassword {
 		return tooLong, false
 	}
 	proof := u.proof(name, password)
 	h, exists := u.hashes[name]
-	s := spender{name, network(from)}
+	o := origin{name, network(from)}
 	if !exists {
-		h, s.name = u.decoy, ""
+		h, o.name = u.decoy, ""
 	}
 	u.mu.Lock()
-	before, ok := u.known[name]
+	before, ok := u.proofs[name]
 	u.mu.Unlock()
 	if ok && hmac.Equal(before[:], proof[:]) {
 		return "", false
 	}
-	if !u.turns.wait(s) {
+	if !u.scheduler.acquire(o) {
 		return tooMany, false
 	}
 	right := h.matches(password) && exists
-	u.turns.done(s, right)
+	u.scheduler.release(o, right)
 	switch {
 	case !exists:
 		return unknownUser, true
@@ -145,35 +146,34 @@ func (u *Users) verify(name, password string, from netip.Addr) (refused string, 
 		return wrongPassword, true
 	}
 	u.mu.Lock()
-	u.known[name] = proof
+	u.proofs[name] = proof
 	u.mu.Unlock()
 	return "", true
 }
 
-// inherit takes over what an older state of the file has learned: who guesses, and
-// the proofs of those whose passwords did not change.
+// inherit takes over what was learned with an older version of the file: the scheduler's
+// state, and the proofs of users whose passwords did not change.
 func (u *Users) inherit(old *Users) {
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	u.turns, u.seal = old.turns, old.seal
-	for name, proof := range old.known {
+	u.scheduler, u.proofKey = old.scheduler, old.proofKey
+	for name, proof := range old.proofs {
 		if h, still := u.hashes[name]; still && h.equal(old.hashes[name]) {
-			u.known[name] = proof
+			u.proofs[name] = proof
 		}
 	}
 }
 
 // proof stands for a name and password in memory without being either.
 func (u *Users) proof(name, password string) (sum [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, u.seal[:])
+	mac := hmac.New(sha256.New, u.proofKey[:])
 	fmt.Fprintf(mac, "%d:%s%s", len(name), name, password)
 	mac.Sum(sum[:0])
 	return sum
 }
 
-// Add appends a user to a file, or gives him a new password; the file is made
-// when it is not there. It is replaced as a whole, so that a reader sees the
-// old or the new one.
+// Add adds a user to a file, or replaces the user's password; it creates the file if
+// there is none. The file is replaced atomically: a reader sees the old or the new one.
 func Add(path, name, password string) error {
 	if err := checkName(name); err != nil {
 		return fmt.Errorf("users: %w", err)
@@ -205,7 +205,7 @@ func Add(path, name, password string) error {
 func checkName(name string) error {
 	if name == "" || len(name) > maxName || name[0] == '#' || strings.Contains(name, ":") || strings.TrimSpace(name) != name ||
 		strings.ContainsFunc(name, unicode.IsControl) {
-		return fmt.Errorf("the user name %q does not work: 1 to %d bytes, no colon, no control character, no leading #", name, maxName)
+		return fmt.Errorf("invalid user name %q: use 1 to %d bytes, without colons, control characters or a leading #", name, maxName)
 	}
 	return nil
 }

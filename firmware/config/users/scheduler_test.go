@@ -33,7 +33,7 @@ func guess(t *testing.T, u *Users, name string, clients int, from func(i int) ne
 	return func() { close(stop); time.Sleep(2 * maxWait) }
 }
 
-func TestGuessersKeepNobodyOut(t *testing.T) {
+func TestGuessersLockNoUserOut(t *testing.T) {
 	path := file(t)
 	for name, from := range map[string]func(i int) netip.Addr{
 		"from other addresses":   func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}) },
@@ -55,54 +55,54 @@ func TestGuessersKeepNobodyOut(t *testing.T) {
 
 // grants lets n turns pass, each as long as a hash on a board, and counts them by
 // address.
-func grants(u *turns, n int) map[string]int {
+func grants(s *scheduler, n int) map[string]int {
 	got := map[string]int{}
 	for range n {
 		time.Sleep(40 * time.Millisecond)
 		synctest.Wait()
-		u.mu.Lock()
-		for from, turn := range u.served {
-			if turn == u.turn {
+		s.mu.Lock()
+		for from, turn := range s.lastTurn {
+			if turn == s.turn {
 				got[from.String()]++
 			}
 		}
-		u.mu.Unlock()
-		u.done(spender{}, false)
+		s.mu.Unlock()
+		s.release(origin{}, false)
 	}
 	return got
 }
 
-func TestGoodAddressHasEverySecondTurnBesideThousands(t *testing.T) {
+func TestTrustedAddressHasEverySecondTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newTurns()
-		good := netip.MustParseAddr("10.1.0.1")
-		u.welcome(good, time.Now())
-		u.mu.Lock()
-		u.busy = true // until the test ends a turn
-		u.mu.Unlock()
+		s := newScheduler()
+		trusted := netip.MustParseAddr("10.1.0.1")
+		s.trust(trusted, time.Now())
+		s.mu.Lock()
+		s.busy = true // until the test ends a turn
+		s.mu.Unlock()
 		var refused atomic.Int64
 		for i := range 5000 {
 			go func() {
-				if !u.wait(spender{"anna", netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})}) {
+				if !s.acquire(origin{"anna", netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)})}) {
 					refused.Add(1)
 				}
 			}()
 			synctest.Wait()
 		}
 		for range 10 {
-			go u.wait(spender{"anna", good})
+			go s.acquire(origin{"anna", trusted})
 			synctest.Wait()
 		}
-		u.done(spender{}, false)
-		got := grants(u, 8)
+		s.release(origin{}, false)
+		got := grants(s, 8)
 		if got["10.1.0.1"] != 4 {
 			t.Errorf("got %v, want 4 of 8 turns for the address that logged in before", got)
 		}
-		u.mu.Lock()
-		waits := len(u.waiting)
-		u.mu.Unlock()
-		if n := refused.Load(); waits > maxWaiting+reserve || n < 4900 {
-			t.Errorf("got %d that wait and %d refused, want at most %d waiting", waits, n, maxWaiting+reserve)
+		s.mu.Lock()
+		waits := len(s.waiting)
+		s.mu.Unlock()
+		if n := refused.Load(); waits > maxWaiting+reservedWaiting || n < 4900 {
+			t.Errorf("got %d that wait and %d refused, want at most %d waiting", waits, n, maxWaiting+reservedWaiting)
 		}
 		time.Sleep(maxWait)
 	})
@@ -110,17 +110,17 @@ func TestGoodAddressHasEverySecondTurnBesideThousands(t *testing.T) {
 
 func TestGreediestAddressMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newTurns()
-		u.busy = true
+		s := newScheduler()
+		s.busy = true
 		for i := range maxWaiting {
-			go u.wait(spender{fmt.Sprint("user ", i%4), netip.MustParseAddr("10.2.0.1")})
+			go s.acquire(origin{fmt.Sprint("user ", i%4), netip.MustParseAddr("10.2.0.1")})
 		}
 		synctest.Wait()
 		granted := make(chan bool, 1)
-		go func() { granted <- u.wait(spender{"anna", here}) }()
+		go func() { granted <- s.acquire(origin{"anna", here}) }()
 		synctest.Wait()
-		u.done(spender{}, false) // one of the greedy, which came first
-		u.done(spender{}, false)
+		s.release(origin{}, false) // one of the greediest address, which arrived first
+		s.release(origin{}, false)
 		synctest.Wait()
 		select {
 		case ok := <-granted:
@@ -134,38 +134,38 @@ func TestGreediestAddressMakesRoom(t *testing.T) {
 	})
 }
 
-// A wrong password costs its name and address five tries at once and then two a second.
+// A wrong password costs its name and address five attempts at once and then two a second.
 func TestGuessingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := newTurns()
+		s := newScheduler()
 		n := 0
 		go func() {
-			for u.wait(spender{"anna", here}) {
+			for s.acquire(origin{"anna", here}) {
 				n++
-				u.done(spender{"anna", here}, false)
+				s.release(origin{"anna", here}, false)
 			}
 		}()
 		time.Sleep(10*time.Second + 100*time.Millisecond)
-		u.mu.Lock()
-		u.busy = true
-		u.mu.Unlock()
-		if want := tries + 20; n < want-1 || n > want {
+		s.mu.Lock()
+		s.busy = true
+		s.mu.Unlock()
+		if want := maxAttempts + 20; n < want-1 || n > want {
 			t.Errorf("got %d guesses in 10 s, want %d", n, want)
 		}
 		time.Sleep(2 * maxWait)
 	})
 }
 
-func TestMemoryOfGuessersIsBounded(t *testing.T) {
-	u := newTurns()
+func TestMemoryOfOriginsIsBounded(t *testing.T) {
+	s := newScheduler()
 	now := time.Now()
 	for i := range 3 * maxBudgets {
 		from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		u.budget(spender{"anna", from}, now.Add(time.Duration(i)*time.Millisecond))
-		u.welcome(from, now.Add(time.Duration(i)*time.Millisecond))
+		s.budgets.get(origin{"anna", from}, now.Add(time.Duration(i)*time.Millisecond))
+		s.trust(from, now.Add(time.Duration(i)*time.Millisecond))
 	}
-	if len(u.budgets) > maxBudgets || len(u.good) > maxGood {
-		t.Errorf("got %d budgets and %d good addresses, want at most %d and %d", len(u.budgets), len(u.good), maxBudgets, maxGood)
+	if len(s.budgets) > maxBudgets || len(s.trusted) > maxTrusted {
+		t.Errorf("got %d budgets and %d trusted addresses, want at most %d and %d", len(s.budgets), len(s.trusted), maxBudgets, maxTrusted)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestUnknownNamesShareOneBudget(t *testing.T) {
 		for i := range 10 {
 			u.Verify(strings.Repeat("n", i+1), "guess", here)
 		}
-		if got := len(u.turns.budgets); got != 1 {
+		if got := len(u.scheduler.budgets); got != 1 {
 			t.Errorf("got %d budgets after 10 unknown names, want 1", got)
 		}
 	})
@@ -194,11 +194,11 @@ func TestKnownPasswordNeedsNoTurn(t *testing.T) {
 	}
 	again := load(t, path)
 	again.inherit(u)
-	again.turns.busy = true // no turn for anybody
+	again.scheduler.busy = true // no turn for any attempt
 	if !again.Verify("bob", "x", netip.MustParseAddr("10.9.9.9")) {
 		t.Error("a known password waited for a turn")
 	}
-	if _, kept := again.known["anna"]; kept {
+	if _, kept := again.proofs["anna"]; kept {
 		t.Error("a proof of a password that was replaced is kept")
 	}
 }
