@@ -145,7 +145,7 @@ func TestFaults(t *testing.T) {
 		"status host with a port":    {head + "[status]\nlisten = \"127.0.0.1:9464\"\nhosts = [\"a.example:9464\"]\n" + mqtt, "8: hosts: \"a.example:9464\" is not a name"},
 		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt, "8: certificate is not allowed with this listen\n9: private_key is not allowed with"},
 		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = \"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
-		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
+		"status users file missing":  {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
 		"audit forwarded by a TX":    {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt, "6: the key \"audit\" belongs in the other board's file"},
 		"CA without TLS":             {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file is not allowed with an mqtt:// address"},
 		"version":                    {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},

@@ -74,7 +74,7 @@ func trustCommand() *cobra.Command {
 	var users bool
 	add := &cobra.Command{
 		Use: "add THUMBPRINT|FILE", Args: cobra.ExactArgs(1),
-		Short: "Trust a rejected certificate, by its thumbprint or a start of it of eight digits, or one in a file",
+		Short: "Trust a rejected certificate, by thumbprint (first 8 hex digits suffice), or one in a file",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			s, err := f.open(c.ErrOrStderr(), pki.Application{})
 			if err != nil {

@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-// The folders below a store's directory that we write.
+// The folders of a store that are written.
 const (
 	ownCerts      = "own/certs"
 	ownPrivate    = "own/private"
@@ -28,14 +28,14 @@ const (
 	rejectedCerts = "rejected/certs"
 )
 
-// What other stacks call them.
+// The names that other stacks use.
 const (
 	issuersCerts = "issuers/certs"
 	issuersCRL   = "issuers/crl"
 	rejectedFlat = "rejected"
 )
 
-// Our own choices: what is read from the folders.
+// Our own bounds on what is read from a folder.
 const (
 	maxFiles    = 1000
 	maxFileSize = 4 << 20
@@ -62,8 +62,8 @@ type file struct {
 	data []byte
 }
 
-// readFolder reads the regular files of a folder. One that is missing is empty;
-// what is too large or too many is skipped and named.
+// readFolder reads the regular files of a folder; a missing folder is empty. It skips files
+// that are too large or too many, and returns their names.
 func readFolder(path string) (files []file, skipped []string) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -92,7 +92,7 @@ func readFolder(path string) (files []file, skipped []string) {
 	return files, skipped
 }
 
-// fingerprint changes when a file of the folders does.
+// fingerprint returns a text that changes whenever a file of the folders does.
 func fingerprint(dir string, folders ...string) string {
 	var b strings.Builder
 	for _, sub := range folders {
@@ -141,19 +141,20 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 		out = append(out, c...)
 	}
 	if len(out) == 0 {
-		return nil, errors.New("holds no certificate")
+		return nil, errors.New("it does not contain a certificate")
 	}
 	return out, nil
 }
 
-// Thumbprint names a certificate as OPC UA tools do: upper case SHA-1 of its DER.
+// Thumbprint returns the SHA-1 of a certificate's DER in upper case hex, by which OPC UA
+// tools identify it.
 func Thumbprint(der []byte) string {
 	sum := sha1.Sum(der)
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// fileName is "CommonName [THUMBPRINT]", as Annex F has it, of characters that no
-// file system or shell minds.
+// fileName returns "CommonName [THUMBPRINT]", as in Annex F, in characters that are safe in
+// any file system and shell.
 func fileName(c *x509.Certificate) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
@@ -165,7 +166,7 @@ func fileName(c *x509.Certificate) string {
 	return name + " [" + Thumbprint(c.Raw) + "]"
 }
 
-// printable cuts s and replaces what a terminal could act on.
+// printable shortens s and replaces characters that a terminal could act on.
 func printable(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {

@@ -26,14 +26,14 @@ const (
 	ownBackdate = time.Hour // a peer's clock may be behind ours
 )
 
-// Own is our certificate with its key. Chain holds its issuers as found, leaf first.
+// Own is our certificate with its key. Chain is the DER of it and its issuers, leaf first.
 type Own struct {
 	Certificate *x509.Certificate
 	Chain       []byte
 	Key         *rsa.PrivateKey
 }
 
-// Application says what our own certificate is to hold.
+// Application describes our own certificate.
 type Application struct {
 	URI          string   // the ApplicationUri
 	Name         string   // the common name
@@ -45,7 +45,7 @@ type Application struct {
 func (a Application) check() (*url.URL, error) {
 	u, err := url.Parse(a.URI)
 	if err != nil || u.Scheme == "" {
-		return nil, fmt.Errorf("pki: application URI %q: write it like urn:host:heliograph", a.URI)
+		return nil, fmt.Errorf("pki: application URI %q: write it as in urn:host:heliograph", a.URI)
 	}
 	if a.Name == "" {
 		return nil, errors.New("pki: the application has no name for its certificate")
@@ -69,8 +69,7 @@ func (a Application) hosts() (names []string, ips []net.IP) {
 	return names, ips
 }
 
-// newOwn makes a key and a certificate that signs itself, with the fields of
-// OPC 10000-6 §6.2.2.
+// newOwn makes a key and a self-signed certificate with the fields of OPC 10000-6 §6.2.2.
 func newOwn(a Application, key *rsa.PrivateKey, now time.Time) (*Own, error) {
 	u, err := a.check()
 	if err != nil {
@@ -113,7 +112,7 @@ func newOwn(a Application, key *rsa.PrivateKey, now time.Time) (*Own, error) {
 	return &Own{Certificate: c, Chain: der, Key: key}, nil
 }
 
-// saveOwn writes the key first: a certificate without its key is of no use.
+// saveOwn writes the key first: a certificate without its key is useless.
 func saveOwn(dir string, o *Own) error {
 	der, err := x509.MarshalPKCS8PrivateKey(o.Key)
 	if err != nil {
@@ -130,8 +129,8 @@ func saveOwn(dir string, o *Own) error {
 	return nil
 }
 
-// loadOwn returns the certificate in own/certs that has its key in own/private, or
-// nil. Of several, one that a CA signed is taken, then the one that began last: an
+// loadOwn returns the certificate in own/certs that has its key in own/private, or nil. Of
+// several it prefers one that a CA signed, then the one whose validity began last: an
 // operator's certificate replaces ours by being put beside it.
 func loadOwn(dir string) *Own {
 	keys, _ := readFolder(filepath.Join(dir, ownPrivate))
@@ -163,8 +162,8 @@ func preferred(a, b *x509.Certificate) bool {
 	return a.NotBefore.After(b.NotBefore)
 }
 
-// setAside moves our certificates into own/certs/previous, where they are not used.
-func setAside(dir string) error {
+// retireOwn moves our certificates to own/certs/previous, where they are not used.
+func retireOwn(dir string) error {
 	from, to := filepath.Join(dir, ownCerts), filepath.Join(dir, ownCerts, "previous")
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
@@ -192,7 +191,7 @@ func ParseKey(data []byte) (*rsa.PrivateKey, error) {
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		ders = append(blocks(data, "PRIVATE KEY"), blocks(data, "RSA PRIVATE KEY")...)
 		if bytes.Contains(data, []byte("ENCRYPTED")) && len(ders) == 0 {
-			return nil, errors.New("pki: the private key is encrypted: store it decrypted, in a file only we can read")
+			return nil, errors.New("pki: the private key is encrypted: store it without a passphrase, in a file with mode 0600")
 		}
 	}
 	for _, der := range ders {
@@ -203,10 +202,10 @@ func ParseKey(data []byte) (*rsa.PrivateKey, error) {
 			if key, ok := key.(*rsa.PrivateKey); ok {
 				return key, nil
 			}
-			return nil, errors.New("pki: the private key is not RSA, and no policy here takes another")
+			return nil, errors.New("pki: the private key is not an RSA key, which all supported policies require")
 		}
 	}
-	return nil, errors.New("pki: no private key found: PKCS#1 or PKCS#8, PEM or DER, is read")
+	return nil, errors.New("pki: there is no private key: use PKCS#1 or PKCS#8, in PEM or DER")
 }
 
 // Request returns a certificate signing request, DER, for our key.

@@ -16,8 +16,8 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// Our own choices. An address may fill rejected/ and the log only so fast, and
-// where the folder is full the address with the most files loses its oldest.
+// Our own choices. The rate at which an address may fill rejected/ and the log is bounded;
+// if the folder is full, the address with the most files loses its oldest.
 const (
 	maxRejected   = 64
 	burst         = 8
@@ -36,18 +36,18 @@ type bucket struct {
 	last time.Time
 }
 
-// rejections bounds what refused certificates cost us.
+// rejections bounds the files and log lines for rejected certificates.
 type rejections struct {
-	dir  string
-	mu   sync.Mutex
-	kept []rejection // oldest first
-	rate map[string]*bucket
-	said map[string]time.Time // thumbprint: when it was last logged
-	mute int                  // lines not logged
+	dir      string
+	mu       sync.Mutex
+	kept     []rejection // oldest first
+	rate     map[string]*bucket
+	logged   map[string]time.Time // thumbprint: when it was last logged
+	unlogged int                  // rejections since the last log line
 }
 
 func newRejections(dir string) *rejections {
-	r := &rejections{dir: filepath.Join(dir, rejectedCerts), rate: map[string]*bucket{}, said: map[string]time.Time{}}
+	r := &rejections{dir: filepath.Join(dir, rejectedCerts), rate: map[string]*bucket{}, logged: map[string]time.Time{}}
 	files, _ := readFolder(r.dir)
 	slices.SortFunc(files, func(a, b file) int { return modTime(a.path).Compare(modTime(b.path)) })
 	for _, f := range files {
@@ -66,10 +66,11 @@ func modTime(path string) time.Time {
 	return info.ModTime()
 }
 
-// take tells whether to log this certificate now, and how many were not logged.
-func (r *rejections) take(thumbprint, from string, now time.Time) (ok bool, unlogged int) {
-	if last, said := r.said[thumbprint]; said && now.Sub(last) < repeatLog && !now.Before(last) {
-		r.mute++
+// allow reports whether to save and log this certificate now, and how many were not logged
+// before it.
+func (r *rejections) allow(thumbprint, from string, now time.Time) (ok bool, unlogged int) {
+	if last, logged := r.logged[thumbprint]; logged && now.Sub(last) < repeatLog && !now.Before(last) {
+		r.unlogged++
 		return false, 0
 	}
 	if len(r.rate) >= maxAddresses {
@@ -82,15 +83,15 @@ func (r *rejections) take(thumbprint, from string, now time.Time) (ok bool, unlo
 	}
 	b.free, b.last = min(burst, b.free+max(0, float64(now.Sub(b.last))/float64(refill))), now
 	if b.free < 1 {
-		r.mute++
+		r.unlogged++
 		return false, 0
 	}
 	b.free--
-	if len(r.said) >= maxRemembered {
-		clear(r.said)
+	if len(r.logged) >= maxRemembered {
+		clear(r.logged)
 	}
-	r.said[thumbprint] = now
-	unlogged, r.mute = r.mute, 0
+	r.logged[thumbprint] = now
+	unlogged, r.unlogged = r.unlogged, 0
 	return true, unlogged
 }
 
@@ -115,7 +116,7 @@ func (r *rejections) save(c *x509.Certificate, thumbprint, from string) error {
 	return nil
 }
 
-// excess is the oldest file of the address that has the most.
+// excess returns the index of the oldest file of the address that has the most.
 func (r *rejections) excess() int {
 	count := map[string]int{}
 	most := 0
@@ -126,17 +127,17 @@ func (r *rejections) excess() int {
 	return slices.IndexFunc(r.kept, func(k rejection) bool { return count[k.from] == most })
 }
 
-// refuse keeps and logs a refused certificate.
-func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
+// reject saves and logs a rejected certificate.
+func (s *Store) reject(c *x509.Certificate, e *Error, p Purpose, from string) {
 	r := s.rejected
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ok, unlogged := r.take(e.Thumbprint, from, s.cfg.Now())
+	ok, unlogged := r.allow(e.Thumbprint, from, s.cfg.Now())
 	if !ok {
 		return
 	}
 	if err := r.save(c, e.Thumbprint, from); err != nil {
-		s.cfg.Log.Warn("pki: cannot keep a rejected certificate", "error", err)
+		s.cfg.Log.Warn("rejected certificate not saved", "error", err)
 	}
 	args := []any{
 		"thumbprint", e.Thumbprint, "subject", e.Subject, "from", from, "reason", e.Reason, "status", statusName(e.Code),
@@ -144,21 +145,21 @@ func (s *Store) refuse(c *x509.Certificate, e *Error, p Purpose, from string) {
 	if errors.Is(e, ua.StatusBadCertificateUntrusted) || errors.Is(e, ua.StatusBadCertificateChainIncomplete) {
 		args = append(args, "trust", s.cfg.TrustCommand(e.Thumbprint, p.User))
 	}
-	if setting := setting(e, p); setting != "" {
+	if setting := tolerating(e, p); setting != "" {
 		args = append(args, "if_trusted", setting)
 	}
 	if unlogged > 0 {
 		args = append(args, "not_logged_before", unlogged)
 	}
-	s.cfg.Log.Warn("pki: certificate rejected", args...)
+	s.cfg.Log.Warn("certificate rejected", args...)
 	if s.cfg.Rejected != nil {
 		s.cfg.Rejected(fmt.Sprintf("certificate %s of %s, from %s: %s", e.Thumbprint, e.Subject, from, e.Reason), uint64(unlogged)+1)
 	}
 }
 
-// setting is the line of the configuration that lets a certificate through that is trusted
-// itself, "" where none does.
-func setting(e *Error, p Purpose) string {
+// tolerating returns the configuration key that makes such a certificate acceptable once it
+// is itself trusted, or "".
+func tolerating(e *Error, p Purpose) string {
 	host := errors.Is(e, ua.StatusBadCertificateHostNameInvalid)
 	dates := errors.Is(e, ua.StatusBadCertificateTimeInvalid) || errors.Is(e, ua.StatusBadCertificateIssuerTimeInvalid)
 	switch {

@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// pollEvery is how often the folders are looked at: a change counts within 2 s.
+// pollEvery is how often the folders are checked: a change takes effect within 2 s.
 const pollEvery = time.Second
 
 // Config sets up a Store.
 type Config struct {
 	Directory string
-	// Application is what our own certificate is made for where there is none. Without
-	// a URI none is made.
+	// Application describes our own certificate, which is made if there is none. Without a
+	// URI none is made.
 	Application Application
 	// TolerateUnknownRevocation accepts certificates of a CA without a current
 	// revocation list.
 	TolerateUnknownRevocation bool
 	// Now is the clock; nil is the machine's.
 	Now func() time.Time
-	// TrustCommand is what an operator types to trust a certificate; nil names
+	// TrustCommand returns the command that trusts a certificate; nil returns that of
 	// heliograph trust add.
 	TrustCommand func(thumbprint string, user bool) string
-	// Serve goes on with a certificate for this run alone when none can be kept.
+	// Serve continues with an unsaved certificate if the directory cannot be written.
 	Serve bool
 	// Changed is called after the folders were read again because of a change.
 	Changed func()
-	// Rejected is told in words of a certificate that is rejected, as often as the log is, and
-	// of how many that stands for. It must not call the Store.
+	// Rejected is called with a description of a rejected certificate whenever one is logged,
+	// and the number of rejections since the last call. It must not call the Store.
 	Rejected func(text string, count uint64)
 	Log      *slog.Logger
 }
@@ -44,16 +44,16 @@ type Store struct {
 	rejected  *rejections
 	tolerated tolerated
 
-	mu    sync.RWMutex
-	peers roots
-	users roots
-	own   *Own
-	// unkept is our certificate where none could be kept; nil otherwise.
-	unkept *Own
-	seen   string // the folders as last read
+	mu          sync.RWMutex
+	peers       roots
+	users       roots
+	own         *Own
+	unsaved     *Own   // our certificate, if it could not be saved
+	fingerprint string // of the folders when they were last read
 }
 
-// Open makes the folders and, if wanted and missing, our certificate, and reads all.
+// Open makes the folders, and our certificate if it is configured and missing, and reads
+// all.
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -70,6 +70,7 @@ func Open(cfg Config) (*Store, error) {
 			return fmt.Sprintf("heliograph trust add --pki %s %s%s", cfg.Directory, users, thumbprint)
 		}
 	}
+	cfg.Log = cfg.Log.With("component", "pki")
 	s := &Store{cfg: cfg, rejected: newRejections(cfg.Directory)}
 	err := makeFolders(cfg.Directory)
 	if err != nil && !cfg.Serve {
@@ -83,9 +84,9 @@ func Open(cfg Config) (*Store, error) {
 		_, err = s.Renew()
 	}
 	if err != nil && cfg.Serve {
-		cfg.Log.Error("pki: our certificate is made for this run alone, and peers would have to trust the next one", "error", err)
+		cfg.Log.Error("own certificate not saved; peers must trust a new one after a restart", "error", err)
 		s.own, err = newOwn(cfg.Application, nil, cfg.Now())
-		s.unkept = s.own
+		s.unsaved = s.own
 	}
 	if err != nil {
 		return nil, err
@@ -93,34 +94,34 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Kept reports whether our certificate outlives this run.
+// Kept reports whether our certificate is saved.
 func (s *Store) Kept() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.own == nil || s.own != s.unkept
+	return s.own == nil || s.own != s.unsaved
 }
 
-// Own returns our certificate, or nil where there is none.
+// Own returns our certificate, or nil if there is none.
 func (s *Store) Own() *Own {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.own
 }
 
-// Renew makes a new key and certificate and takes it into use at once. The old
-// certificate goes to own/certs/previous; its key stays.
+// Renew makes a new key and certificate and uses it at once. The old certificate is moved
+// to own/certs/previous; its key stays.
 func (s *Store) Renew() (*Own, error) {
 	o, err := newOwn(s.cfg.Application, nil, s.cfg.Now())
 	if err != nil {
 		return nil, err
 	}
-	if err := setAside(s.cfg.Directory); err != nil {
-		return nil, fmt.Errorf("pki: setting our old certificate aside: %v", err)
+	if err := retireOwn(s.cfg.Directory); err != nil {
+		return nil, fmt.Errorf("pki: moving our old certificate: %v", err)
 	}
 	if err := saveOwn(s.cfg.Directory, o); err != nil {
 		return nil, err
 	}
-	s.cfg.Log.Info("pki: made our certificate", "thumbprint", Thumbprint(o.Certificate.Raw),
+	s.cfg.Log.Info("own certificate made", "thumbprint", Thumbprint(o.Certificate.Raw),
 		"subject", o.Certificate.Subject.String(), "until", o.Certificate.NotAfter)
 	s.Reload()
 	return o, nil
@@ -141,11 +142,11 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) poll() {
-	s.keepOwn()
+	s.saveUnsaved()
 	s.mu.RLock()
-	seen := s.seen
+	read := s.fingerprint
 	s.mu.RUnlock()
-	if s.look() == seen {
+	if s.foldersNow() == read {
 		return
 	}
 	s.Reload()
@@ -154,25 +155,25 @@ func (s *Store) poll() {
 	}
 }
 
-// keepOwn keeps a certificate that could not be kept so far.
-func (s *Store) keepOwn() {
+// saveUnsaved tries again to save our certificate.
+func (s *Store) saveUnsaved() {
 	if s.Kept() || makeFolders(s.cfg.Directory) != nil || saveOwn(s.cfg.Directory, s.Own()) != nil {
 		return
 	}
-	s.cfg.Log.Info("pki: our certificate is kept now")
+	s.cfg.Log.Info("own certificate saved")
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.unkept = nil
+	s.unsaved = nil
 }
 
-func (s *Store) look() string {
+func (s *Store) foldersNow() string {
 	return fingerprint(s.cfg.Directory, ownCerts, ownPrivate, trustedCerts, trustedCRL, issuerCerts, issuerCRL,
 		issuersCerts, issuersCRL, userCerts, userCRL)
 }
 
-// Reload reads all folders now. Files that cannot be used are named in the log.
+// Reload reads all folders. Files that cannot be used are logged.
 func (s *Store) Reload() {
-	seen := s.look() // before reading: a change meanwhile is found next time
+	now := s.foldersNow() // before reading: a change meanwhile is found next time
 	issuers := s.certificates(issuerCerts, issuersCerts)
 	lists := s.lists(trustedCRL, issuerCRL, issuersCRL)
 	peers := roots{trusted: s.certificates(trustedCerts), issuers: issuers, lists: lists}
@@ -184,9 +185,9 @@ func (s *Store) Reload() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if own == nil {
-		own = s.unkept
+		own = s.unsaved
 	}
-	s.peers, s.users, s.own, s.seen = peers, users, own, seen
+	s.peers, s.users, s.own, s.fingerprint = peers, users, own, now
 }
 
 func (s *Store) files(folders []string) []file {
@@ -194,7 +195,7 @@ func (s *Store) files(folders []string) []file {
 	for _, sub := range folders {
 		files, skipped := readFolder(s.path(sub))
 		for _, name := range skipped {
-			s.cfg.Log.Warn("pki: file is not used", "file", name)
+			s.cfg.Log.Warn("file skipped", "file", name)
 		}
 		all = append(all, files...)
 	}
@@ -206,7 +207,7 @@ func (s *Store) certificates(folders ...string) []*x509.Certificate {
 	for _, f := range s.files(folders) {
 		certs, err := parseCertificates(f.data)
 		if err != nil {
-			s.cfg.Log.Warn("pki: file is no certificate", "file", f.path, "error", err)
+			s.cfg.Log.Warn("file is not a certificate", "file", f.path, "error", err)
 			continue
 		}
 		all = append(all, certs...)
@@ -220,7 +221,7 @@ func (s *Store) lists(folders ...string) []*x509.RevocationList {
 		for _, der := range blocks(f.data, "X509 CRL") {
 			l, err := x509.ParseRevocationList(der)
 			if err != nil {
-				s.cfg.Log.Warn("pki: file is no revocation list", "file", f.path, "error", err)
+				s.cfg.Log.Warn("file is not a revocation list", "file", f.path, "error", err)
 				continue
 			}
 			all = append(all, l)
@@ -230,7 +231,7 @@ func (s *Store) lists(folders ...string) []*x509.RevocationList {
 }
 
 // now returns the latest time known: the clock of a board that has just started may be
-// years behind, but our own certificate has been made already. mu is held.
+// years behind, but not behind the making of our own certificate. mu is held.
 func (s *Store) now() time.Time {
 	now := s.cfg.Now()
 	if s.own != nil && now.Before(s.own.Certificate.NotBefore) {
@@ -239,9 +240,9 @@ func (s *Store) now() time.Time {
 	return now
 }
 
-// Check decides on a certificate with what was sent after it, leaf first. One that
-// is refused is kept in rejected/ and logged with the command that trusts it; from
-// is the peer's address. The error is an *Error.
+// Check validates a chain of certificates as a peer sent it, leaf first. A rejected
+// certificate is saved in rejected/ and logged with the command that trusts it; from is the
+// peer's address. The error is an *Error.
 func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 	if len(chain) == 0 {
 		return errors.New("pki: there is no certificate to check")
@@ -254,15 +255,15 @@ func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 	known := *r
 	now := s.now()
 	s.mu.RUnlock()
-	failed, suppressed := known.judge(chain, p, now, s.cfg.TolerateUnknownRevocation)
+	failed, suppressed := known.validate(chain, p, now, s.cfg.TolerateUnknownRevocation)
 	if failed == nil {
-		s.overlook(chain[0], suppressed, from, now)
+		s.logSuppressed(chain[0], suppressed, from, now)
 		return nil
 	}
 	e := &Error{
 		Code: failed.code, Reason: failed.reason, Thumbprint: Thumbprint(chain[0].Raw),
 		Subject: printable(chain[0].Subject.String(), 200),
 	}
-	s.refuse(chain[0], e, p, from)
+	s.reject(chain[0], e, p, from)
 	return e
 }

@@ -11,14 +11,14 @@ import (
 )
 
 // Tolerance names the steps of the validation that an administrator suppresses (OPC
-// 10000-4 §6.1.3), for certificates that are trusted themselves: not for all that a
-// trusted CA signs.
+// 10000-4 §6.1.3) for certificates that are themselves trusted, not for all that a trusted
+// CA signs.
 type Tolerance struct {
 	HostName bool // it may name another host than its endpoint
 	Dates    bool // it, and its issuers, may be expired or not valid yet
 }
 
-// suppresses tells whether a step may fail.
+// suppresses reports whether a step may fail.
 func (t Tolerance) suppresses(code ua.StatusCode) bool {
 	switch code {
 	case ua.StatusBadCertificateHostNameInvalid:
@@ -29,43 +29,43 @@ func (t Tolerance) suppresses(code ua.StatusCode) bool {
 	return false
 }
 
-// Stats counts what a Store overlooked.
+// Stats counts what a Store tolerated.
 type Stats struct {
-	Certificates int    `gauge:"tolerated_certificates" help:"Trusted certificates in use though their host name or dates are wrong, as configured."`
-	Checks       uint64 `count:"tolerated_checks" help:"Times that such a certificate was let through."`
+	Certificates int    `gauge:"tolerated_certificates" help:"Trusted certificates accepted despite a wrong host name or validity period, as configured."`
+	Checks       uint64 `count:"tolerated_checks" help:"Times that such a certificate was accepted."`
 }
 
-// tolerated remembers the certificates that were let through.
+// tolerated records the certificates that were accepted despite a failed step.
 type tolerated struct {
 	mu     sync.Mutex
-	said   map[string]time.Time // by thumbprint and code: the last line in the log
+	logged map[string]time.Time // by thumbprint and code: when it was last logged
 	known  map[string]bool      // thumbprints
 	checks uint64
 }
 
 // Our own choices.
 const (
-	sayAgain     = 24 * time.Hour
+	logAgain     = 24 * time.Hour
 	maxTolerated = 1000 // certificates that are counted: the folder can hold any number
 )
 
-// note counts a certificate, and tells whether the log is to say so.
-func (t *tolerated) note(thumbprint string, code ua.StatusCode, now time.Time) bool {
+// count counts a certificate, and reports whether to log it.
+func (t *tolerated) count(thumbprint string, code ua.StatusCode, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.checks++
 	if t.known == nil {
-		t.said, t.known = map[string]time.Time{}, map[string]bool{}
+		t.logged, t.known = map[string]time.Time{}, map[string]bool{}
 	}
 	if len(t.known) < maxTolerated {
 		t.known[thumbprint] = true
 	}
 	key := fmt.Sprint(thumbprint, code)
-	last, said := t.said[key]
-	if said && now.Sub(last) < sayAgain || len(t.said) >= 2*maxTolerated {
+	last, logged := t.logged[key]
+	if logged && now.Sub(last) < logAgain || len(t.logged) >= 2*maxTolerated {
 		return false
 	}
-	t.said[key] = now
+	t.logged[key] = now
 	return true
 }
 
@@ -76,20 +76,19 @@ func (s *Store) Stats() Stats {
 	return Stats{Certificates: len(s.tolerated.known), Checks: s.tolerated.checks}
 }
 
-// overlook says which failures were suppressed.
-func (s *Store) overlook(c *x509.Certificate, list []step, from string, now time.Time) {
+// logSuppressed counts and logs the steps that failed and were suppressed.
+func (s *Store) logSuppressed(c *x509.Certificate, list []step, from string, now time.Time) {
 	thumbprint := Thumbprint(c.Raw)
 	for _, failed := range list {
-		if s.tolerated.note(thumbprint, failed.code, now) {
-			s.cfg.Log.Warn("pki: a trusted certificate is let through though a check fails, as configured", "peer", from, "thumbprint", thumbprint,
-				"subject", printable(c.Subject.String(), 200), "reason", failed.reason)
+		if s.tolerated.count(thumbprint, failed.code, now) {
+			s.cfg.Log.Warn("certificate accepted despite a failed check, as configured",
+				"peer", from, "thumbprint", thumbprint, "subject", printable(c.Subject.String(), 200), "reason", failed.reason)
 		}
 	}
 }
 
-// Obstacles tells what else than trust a certificate needs to be accepted: by a
-// transmitter from a server, by a mirror from a client, or as a user's. It is for
-// certificates that are trusted already.
+// Obstacles lists what a trusted certificate needs besides trust to be accepted: by a
+// transmitter as a server's, by a mirror as a client's, or as a user's.
 func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 	s.mu.RLock()
 	known, now := s.peers, s.now()
@@ -98,24 +97,27 @@ func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 	}
 	s.mu.RUnlock()
 	everything := Tolerance{HostName: true, Dates: true}
-	failed, suppressed := known.judge([]*x509.Certificate{c}, Purpose{User: user, Tolerate: everything}, now, s.cfg.TolerateUnknownRevocation)
-	if asServer, _ := known.judge([]*x509.Certificate{c}, Purpose{User: user, Server: true, Tolerate: everything}, now, s.cfg.TolerateUnknownRevocation); failed != nil && asServer == nil {
-		failed = nil // a server's alone
+	validate := func(p Purpose) (*step, []step) {
+		return known.validate([]*x509.Certificate{c}, p, now, s.cfg.TolerateUnknownRevocation)
+	}
+	failed, suppressed := validate(Purpose{User: user, Tolerate: everything})
+	if asServer, _ := validate(Purpose{User: user, Server: true, Tolerate: everything}); failed != nil && asServer == nil {
+		failed = nil // it is for servers only
 	}
 	if failed != nil {
-		list = append(list, failed.reason+": that cannot be overlooked")
+		list = append(list, failed.reason+": this cannot be tolerated")
 	}
 	for _, one := range suppressed {
 		text := one.reason
 		if user {
 			text += ": the user needs another certificate"
 		} else {
-			text += fmt.Sprintf(": a transmitter's channel needs tolerate = [\"dates\"], a mirror's tolerate_expired = [%q]", Thumbprint(c.Raw))
+			text += fmt.Sprintf(": set tolerate = [\"dates\"] in the transmitter's channel, or tolerate_expired = [%q] in the mirror's", Thumbprint(c.Raw))
 		}
 		list = append(list, text)
 	}
 	if hosts := namedHosts(c); !user && mayServe(c) && failed == nil {
-		list = append(list, "if it is a server's: it names "+hosts+"; an endpoint with another host needs tolerate = [\"host_name\"] in the transmitter's channel")
+		list = append(list, "as a server's certificate it names "+hosts+": for an endpoint with another host set tolerate = [\"host_name\"] in the transmitter's channel")
 	}
 	return list
 }
@@ -124,7 +126,7 @@ func mayServe(c *x509.Certificate) bool {
 	return checkUsage([]*x509.Certificate{c}, Purpose{Server: true}) == nil
 }
 
-// namedHosts lists the hosts that a certificate names, for an operator.
+// namedHosts returns the hosts that a certificate names, as text.
 func namedHosts(c *x509.Certificate) string {
 	hosts := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {

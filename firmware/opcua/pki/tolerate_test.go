@@ -57,9 +57,9 @@ func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
 					t.Fatalf("got %v, want %v", err, c.want)
 				}
 			}
-			st, warned := s.Stats(), strings.Count(log.String(), "is let through")
+			st, warned := s.Stats(), strings.Count(log.String(), "despite a failed check")
 			if let := c.want == 0; let != (st.Certificates == 1 && st.Checks >= 3 && warned >= 1 && warned <= 2) || !let && (st != Stats{} || warned != 0) {
-				t.Errorf("got %+v and %d warnings, want both once it is let through: %v", st, warned, let)
+				t.Errorf("got %+v and %d warnings, want both once it is accepted: %v", st, warned, let)
 			}
 		})
 	}
@@ -76,7 +76,7 @@ func TestObstaclesNameWhatTrustDoesNotMend(t *testing.T) {
 		"expired":              {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, false, []string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
 		"a user's, expired":    {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, true, []string{"another certificate"}},
 		"a user's":             {func(*x509.Certificate) {}, true, nil},
-		"not for encryption":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false, []string{"key usage", "cannot be overlooked"}},
+		"not for encryption":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false, []string{"key usage", "cannot be tolerated"}},
 		"a server's alone": {func(c *x509.Certificate) {
 			c.ExtKeyUsage, c.DNSNames, c.IPAddresses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, nil, nil
 		}, false,

@@ -12,7 +12,7 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// Kind says which folder a certificate is in.
+// Kind is the folder that a certificate is in.
 type Kind string
 
 // The kinds of certificates a store holds.
@@ -61,11 +61,10 @@ func (s *Store) List(kinds ...Kind) []Entry {
 	return out
 }
 
-// Trust moves a rejected certificate, named by its thumbprint or a unique start of
-// it with at least eight digits, to the trusted ones; with user, to the trusted
-// users' ones.
+// Trust moves a rejected certificate to trusted/, or with user to trusted_users/. It is
+// given by thumbprint; the first 8 hex digits suffice if they are unique.
 func (s *Store) Trust(thumbprint string, user bool) (Entry, error) {
-	e, err := find(s.List(KindRejected), thumbprint, "rejected")
+	e, err := findByThumbprint(s.List(KindRejected), thumbprint, "rejected")
 	if err != nil {
 		return Entry{}, err
 	}
@@ -74,12 +73,12 @@ func (s *Store) Trust(thumbprint string, user bool) (Entry, error) {
 		return Entry{}, err
 	}
 	if err := os.Remove(e.Path); err != nil {
-		return Entry{}, fmt.Errorf("pki: it is trusted now, but stays in rejected/: %v", err)
+		return Entry{}, fmt.Errorf("pki: the certificate is trusted, but still in rejected/: %v", err)
 	}
 	return added, nil
 }
 
-// TrustCertificate adds a certificate to the trusted ones.
+// TrustCertificate saves a certificate in trusted/, or with user in trusted_users/.
 func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) {
 	sub, kind := trustedCerts, KindTrusted
 	if user {
@@ -93,15 +92,15 @@ func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) 
 	return Entry{kind, path, Thumbprint(c.Raw), c}, nil
 }
 
-// Distrust removes a trusted certificate and keeps it in rejected/.
+// Distrust moves a trusted certificate to rejected/.
 func (s *Store) Distrust(thumbprint string) (Entry, error) {
-	e, err := find(s.List(KindTrusted, KindUser), thumbprint, "trusted")
+	e, err := findByThumbprint(s.List(KindTrusted, KindUser), thumbprint, "trusted")
 	if err != nil {
 		return Entry{}, err
 	}
 	to := filepath.Join(s.path(rejectedCerts), fileName(e.Certificate)+".der")
 	if err := store.ReplaceFile(to, 0o644, e.Certificate.Raw); err != nil {
-		return Entry{}, fmt.Errorf("pki: keeping the certificate in rejected/: %v", err)
+		return Entry{}, fmt.Errorf("pki: saving the certificate in rejected/: %v", err)
 	}
 	if err := os.Remove(e.Path); err != nil {
 		return Entry{}, fmt.Errorf("pki: removing a trusted certificate: %v", err)
@@ -110,12 +109,13 @@ func (s *Store) Distrust(thumbprint string) (Entry, error) {
 	return Entry{KindRejected, to, e.Thumbprint, e.Certificate}, nil
 }
 
-const leastDigits = 8
+// minDigits are enough of a thumbprint to give.
+const minDigits = 8
 
-func find(entries []Entry, thumbprint, what string) (Entry, error) {
+func findByThumbprint(entries []Entry, thumbprint, what string) (Entry, error) {
 	want := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(thumbprint))
-	if even := len(want) &^ 1; len(want) < leastDigits || !isHex(want[:even]) {
-		return Entry{}, fmt.Errorf("pki: %q is no thumbprint: give at least %d of its hexadecimal digits", thumbprint, leastDigits)
+	if even := len(want) &^ 1; len(want) < minDigits || !isHex(want[:even]) {
+		return Entry{}, fmt.Errorf("pki: %q is not a thumbprint: give at least its first %d hex digits", thumbprint, minDigits)
 	}
 	var found []Entry
 	for _, e := range entries {
@@ -130,7 +130,7 @@ func find(entries []Entry, thumbprint, what string) (Entry, error) {
 	case 0:
 		return Entry{}, fmt.Errorf("pki: no %s certificate has the thumbprint %s", what, want)
 	}
-	return Entry{}, fmt.Errorf("pki: %d %s certificates begin with %s: give more digits", len(found), what, want)
+	return Entry{}, fmt.Errorf("pki: the thumbprints of %d %s certificates begin with %s: give more digits", len(found), what, want)
 }
 
 func isHex(s string) bool {

@@ -15,23 +15,20 @@ import (
 
 // Our own choices.
 const (
-	maxDepth  = 6        // certificates in a chain
-	maxSteps  = 64       // signatures checked for one chain: each costs
-	maxCABits = 8 * 1024 // larger keys are a denial of service
-	minBits   = 2048
-	maxBits   = 4096
+	minBits = 2048 // of an RSA key
+	maxBits = 4096
 )
 
-// Purpose is what a certificate is checked for.
+// Purpose is what a certificate is to be used for.
 type Purpose struct {
-	User           bool   // a person's certificate: trusted_users decides, no application fields
-	Server         bool   // a server's: its host must match
-	ApplicationURI string // that it must name, where known
-	Host           string // that it must name, where known: the endpoint's
+	User           bool   // a user's certificate: trusted_users decides, and no application fields are checked
+	Server         bool   // a server's certificate: its host must match
+	ApplicationURI string // that it must name; "" is not checked
+	Host           string // of the endpoint, that it must name; "" is not checked
 	Tolerate       Tolerance
 }
 
-// Error is a certificate that was refused.
+// Error says why a certificate was rejected.
 type Error struct {
 	Code       ua.StatusCode
 	Reason     string
@@ -46,7 +43,7 @@ func (e *Error) Error() string {
 // Unwrap gives the status code to errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Code }
 
-// roots is what the folders held when they were last read.
+// roots is the content of the folders when they were last read.
 type roots struct {
 	trusted []*x509.Certificate
 	issuers []*x509.Certificate
@@ -59,15 +56,11 @@ type step struct {
 	reason string
 }
 
-// validate returns the first step that fails, or nil.
-func (r *roots) validate(sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknown bool) *step {
-	failed, _ := r.judge(sent, p, now, tolerateUnknown)
-	return failed
-}
-
-// judge does the steps of OPC 10000-4 §6.1.3 in their order and returns the first that
-// fails, or nil, and those that failed and are suppressed.
-func (r *roots) judge(sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknown bool) (failed *step, suppressed []step) {
+// validate does the steps of OPC 10000-4 §6.1.3 in order. It returns the first one that
+// fails, or nil, and those that failed but are suppressed.
+func (r *roots) validate(
+	sent []*x509.Certificate, p Purpose, now time.Time, tolerateUnknownRevocation bool,
+) (failed *step, suppressed []step) {
 	leaf := sent[0]
 	fails := func(s *step) bool {
 		if s != nil && p.Tolerate.suppresses(s.code) && contains(r.trusted, leaf) {
@@ -94,7 +87,7 @@ func (r *roots) judge(sent []*x509.Certificate, p Purpose, now time.Time, tolera
 		return &step{ua.StatusBadCertificateUntrusted, "neither it nor an issuer of it is trusted"}, nil
 	}
 	if fails(checkTimes(chain, now)) || fails(checkHost(leaf, p)) || fails(checkApplication(leaf, p)) || fails(checkUsage(chain, p)) ||
-		fails(r.checkRevocation(chain, now, tolerateUnknown)) {
+		fails(r.checkRevocation(chain, now, tolerateUnknownRevocation)) {
 		return failed, nil
 	}
 	return nil, suppressed
@@ -106,7 +99,7 @@ func checkKey(c *x509.Certificate, most int) *step {
 		return &step{ua.StatusBadCertificateInvalid, "its key is not RSA"}
 	}
 	if n := key.N.BitLen(); n < minBits || n > most {
-		return &step{ua.StatusBadCertificatePolicyCheckFailed, fmt.Sprintf("its RSA key has %d bits, want %d to %d", n, minBits, most)}
+		return &step{ua.StatusBadCertificatePolicyCheckFailed, fmt.Sprintf("its RSA key has %d bits, %d to %d are allowed", n, minBits, most)}
 	}
 	return nil
 }
@@ -118,74 +111,7 @@ func checkSignatureAlgorithm(c *x509.Certificate) *step {
 		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
 		return nil
 	}
-	return &step{ua.StatusBadCertificatePolicyCheckFailed, "it is signed with " + c.SignatureAlgorithm.String() + ", want SHA-256 or better"}
-}
-
-// builder finds the chain from a certificate to one that signs itself. Where more
-// than one is possible, one with a trusted certificate in it is taken.
-type builder struct {
-	trusted, pool []*x509.Certificate
-	steps         int
-}
-
-func (b *builder) build(leaf *x509.Certificate) ([]*x509.Certificate, *step) {
-	var whole, trusted []*x509.Certificate
-	badSignature := false
-	var walk func(chain []*x509.Certificate)
-	walk = func(chain []*x509.Certificate) {
-		c := chain[len(chain)-1]
-		if trusted != nil || b.steps >= maxSteps || len(chain) > maxDepth {
-			return
-		}
-		if bytes.Equal(c.RawIssuer, c.RawSubject) {
-			b.steps++
-			if c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
-				badSignature = true
-				return
-			}
-			if whole == nil {
-				whole = slices.Clone(chain)
-			}
-			if slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return contains(b.trusted, c) }) {
-				trusted = slices.Clone(chain)
-			}
-			return
-		}
-		for _, issuer := range b.pool {
-			if !bytes.Equal(issuer.RawSubject, c.RawIssuer) || contains(chain, issuer) || b.steps >= maxSteps {
-				continue
-			}
-			b.steps++
-			if checkKeyOfCA(issuer) != nil || issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
-				badSignature = true
-				continue
-			}
-			walk(append(chain[:len(chain):len(chain)], issuer))
-		}
-	}
-	walk([]*x509.Certificate{leaf})
-	switch {
-	case trusted != nil:
-		return trusted, nil
-	case whole != nil:
-		return whole, nil
-	case badSignature:
-		return nil, &step{ua.StatusBadCertificateInvalid, "a signature in its chain is wrong"}
-	}
-	return nil, &step{ua.StatusBadCertificateChainIncomplete,
-		fmt.Sprintf("its issuer %s is missing: put the CA's certificate into %s, or into %s to trust all it signs",
-			printable(leaf.Issuer.String(), 100), issuerCerts, trustedCerts)}
-}
-
-func checkKeyOfCA(c *x509.Certificate) *step {
-	if _, ok := c.PublicKey.(*rsa.PublicKey); !ok {
-		return nil // an elliptic curve CA: its size is fixed by its curve
-	}
-	return checkKey(c, maxCABits)
-}
-
-func contains(list []*x509.Certificate, c *x509.Certificate) bool {
-	return slices.ContainsFunc(list, c.Equal)
+	return &step{ua.StatusBadCertificatePolicyCheckFailed, "its signature algorithm is " + c.SignatureAlgorithm.String() + ", SHA-256 or better is required"}
 }
 
 func checkTimes(chain []*x509.Certificate, now time.Time) *step {
@@ -197,23 +123,23 @@ func checkTimes(chain []*x509.Certificate, now time.Time) *step {
 		if i > 0 {
 			s.code = ua.StatusBadCertificateIssuerTimeInvalid
 		}
-		s.reason = fmt.Sprintf("%s is valid from %s to %s, and it is %s here", which(i),
+		s.reason = fmt.Sprintf("%s is valid from %s to %s, and the time is %s", subjectOf(i),
 			c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), now.UTC().Format(time.RFC3339))
 		return s
 	}
 	return nil
 }
 
-func which(i int) string {
+func subjectOf(i int) string {
 	if i > 0 {
-		return "an issuer of it"
+		return "an issuer"
 	}
 	return "it"
 }
 
 func checkHost(c *x509.Certificate, p Purpose) *step {
 	if !p.User && p.Server && p.Host != "" && !namesHost(c, p.Host) {
-		return &step{ua.StatusBadCertificateHostNameInvalid, fmt.Sprintf("it does not name the host %s of its endpoint", printable(p.Host, 100))}
+		return &step{ua.StatusBadCertificateHostNameInvalid, fmt.Sprintf("it does not name the endpoint's host %s", printable(p.Host, 100))}
 	}
 	return nil
 }
@@ -241,7 +167,7 @@ func checkUsage(chain []*x509.Certificate, p Purpose) *step {
 		want |= x509.KeyUsageKeyEncipherment
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&want != want {
-		return &step{ua.StatusBadCertificateUseNotAllowed, "its key usage allows neither signing nor encryption as needed"}
+		return &step{ua.StatusBadCertificateUseNotAllowed, "its key usage does not include what is needed: digitalSignature, and keyEncipherment for an application"}
 	}
 	ext := x509.ExtKeyUsageClientAuth
 	if p.Server {
@@ -249,24 +175,24 @@ func checkUsage(chain []*x509.Certificate, p Purpose) *step {
 	}
 	if n := len(leaf.ExtKeyUsage) + len(leaf.UnknownExtKeyUsage); !p.User && n > 0 &&
 		!slices.Contains(leaf.ExtKeyUsage, ext) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		return &step{ua.StatusBadCertificateUseNotAllowed, "its extended key usage does not allow this role"}
+		return &step{ua.StatusBadCertificateUseNotAllowed, "its extended key usage does not include this role"}
 	}
 	for i, c := range chain[1:] {
 		bad := !c.IsCA || !c.BasicConstraintsValid || c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageCertSign == 0 ||
 			c.MaxPathLenZero && i > 0 || c.MaxPathLen > 0 && i > c.MaxPathLen
 		if bad {
-			return &step{ua.StatusBadCertificateIssuerUseNotAllowed, "an issuer of it may not sign certificates"}
+			return &step{ua.StatusBadCertificateIssuerUseNotAllowed, "an issuer is not allowed to sign certificates"}
 		}
 	}
 	for _, c := range chain {
 		if len(c.UnhandledCriticalExtensions) > 0 {
-			return &step{ua.StatusBadCertificateInvalid, "it has a critical extension that is not understood"}
+			return &step{ua.StatusBadCertificateInvalid, "it has a critical extension that is not supported"}
 		}
 	}
 	return nil
 }
 
-// checkRevocation looks each certificate up in its issuer's newest list.
+// checkRevocation searches the lists of each certificate's issuer for it.
 func (r *roots) checkRevocation(chain []*x509.Certificate, now time.Time, tolerateUnknown bool) *step {
 	for i, c := range chain[:len(chain)-1] {
 		issuer := chain[i+1]
@@ -279,16 +205,16 @@ func (r *roots) checkRevocation(chain []*x509.Certificate, now time.Time, tolera
 			if !bytes.Equal(l.RawIssuer, issuer.RawSubject) || l.CheckSignatureFrom(issuer) != nil {
 				continue
 			}
-			// An outdated list still revokes what it names, but clears nobody.
+			// An outdated list still revokes what it names, but does not clear the others.
 			known = known || l.NextUpdate.IsZero() || now.Before(l.NextUpdate)
 			for _, e := range l.RevokedCertificateEntries {
 				if e.SerialNumber.Cmp(c.SerialNumber) == 0 {
-					return &step{revoked, which(i) + " was revoked by " + printable(issuer.Subject.String(), 100)}
+					return &step{revoked, subjectOf(i) + " was revoked by " + printable(issuer.Subject.String(), 100)}
 				}
 			}
 		}
 		if !known && !tolerateUnknown {
-			return &step{unknown, fmt.Sprintf("there is no current revocation list of %s: put it into %s",
+			return &step{unknown, fmt.Sprintf("the current revocation list of %s is missing: put it into %s",
 				printable(issuer.Subject.String(), 100), issuerCRL)}
 		}
 	}
