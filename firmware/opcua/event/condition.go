@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"iter"
 	"slices"
 
@@ -13,6 +14,24 @@ type retained struct {
 	ev   *Event
 	size int
 	age  uint64
+}
+
+// SameState reports whether two events carry the same state of one branch of a condition.
+// ConditionId and BranchId say which branch it is. The EventId alone does not tell its
+// states apart: a source may leave it empty, keep it constant or use it again. So each field
+// that both tables name is compared, but for ReceiveTime, which a source may set anew when
+// it replays a condition (OPC 10000-9 §5.5.7).
+func (ev *Event) SameState(other *Event) bool {
+	if ev.Condition != other.Condition || ev.Branch != other.Branch {
+		return false
+	}
+	receiveTime := base("ReceiveTime").key()
+	for key := range ev.Table.index {
+		if _, both := other.Table.index[key]; both && key != receiveTime && !bytes.Equal(ev.first(key), other.first(key)) {
+			return false
+		}
+	}
+	return true
 }
 
 // Conditions holds the newest event of each branch of a condition that is

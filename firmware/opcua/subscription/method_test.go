@@ -42,6 +42,24 @@ func TestARefreshOfOneItemIsItsAlone(t *testing.T) {
 	}
 }
 
+// TestARefreshRepeatsEachConditionOnce: all of them have one EventId.
+func TestARefreshRepeatsEachConditionOnce(t *testing.T) {
+	r := newRig(t, Limits{})
+	sub := r.subscribe(alice, nil)
+	a, b := r.publish(alice), r.publish(alice)
+	r.monitor(alice, sub, eventItem(7, 10, "Severity"))
+	for n, severity := range []uint16{100, 200, 300} {
+		r.e.Event(alarm(t, uint32(n), severity, true))
+	}
+	r.e.Event(alarm(t, 1, 900, true))
+	r.pass(100 * ms)
+	r.call(alice, id.ConditionType_ConditionRefresh, sub)
+	r.pass(100 * ms)
+	if got, want := told(b), "#2 7:100, 7:100, 7:300, 7:900, 7:100,"; len(*a) != 1 || got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A state that is replaced while a refresh is under way must not be told after what
 // replaced it.
 func TestARefreshTellsNoStateThatIsOver(t *testing.T) {

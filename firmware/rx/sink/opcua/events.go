@@ -2,7 +2,6 @@ package opcua
 
 import (
 	"errors"
-	"slices"
 
 	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/event"
@@ -75,7 +74,7 @@ func (e *events) take(u *sink.Update) error {
 	if u.Key != nil {
 		key := string(u.Key)
 		last := e.last[key]
-		if !u.Event && last != nil && slices.Equal(last.ID, ev.ID) {
+		if !u.Event && last != nil && last.SameState(ev) {
 			return nil
 		}
 		if e.last[key] = ev; u.Delete {

@@ -1,0 +1,73 @@
+package event
+
+import (
+	"testing"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
+)
+
+// state is an event of a branch of a condition with an EventId that its source never changes.
+func state(t *testing.T, condition, branch uint32, severity uint16, received int64, more ...string) *Event {
+	t.Helper()
+	operands := []Operand{base("EventId"), base("EventType"), base("Severity"), base("ReceiveTime"), base("BranchId"), base("Retain"), ConditionID()}
+	values := [][]byte{
+		variant(t, []byte("constant")), variant(t, ua.NewNumericNodeID(0, id.ConditionType)), variant(t, severity), variant(t, received),
+		variant(t, ua.NewNumericNodeID(0, branch)), variant(t, true), variant(t, ua.NewNumericNodeID(0, condition)),
+	}
+	for _, name := range more {
+		operands, values = append(operands, base(name)), append(values, variant(t, name))
+	}
+	table, err := NewTable(operands)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := FromFields(table, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+func TestStatesOfAConditionAreComparedByAllFields(t *testing.T) {
+	first := state(t, 9000, 1, 500, 1)
+	for name, c := range map[string]struct {
+		other *Event
+		want  bool
+	}{
+		"the same":                    {state(t, 9000, 1, 500, 1), true},
+		"replayed later":              {state(t, 9000, 1, 500, 2), true},
+		"replayed with another table": {state(t, 9000, 1, 500, 1, "Comment"), true},
+		"another severity":            {state(t, 9000, 1, 600, 1), false},
+		"another condition":           {state(t, 9001, 1, 500, 1), false},
+		"another branch":              {state(t, 9000, 2, 500, 1), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := first.SameState(c.other); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestARefreshRepeatsEachBranchOnce: conditions that share one EventId are told apart.
+func TestARefreshRepeatsEachBranchOnce(t *testing.T) {
+	c := NewConditions(10, 1<<20)
+	for _, ev := range []*Event{state(t, 1, 0, 500, 1), state(t, 2, 0, 500, 1), state(t, 1, 7, 500, 1), state(t, 1, 0, 600, 2)} {
+		c.Put(ev)
+	}
+	seen := map[branch]int{}
+	for ev := range c.Refresh(Stamp{}, Stamp{}) {
+		seen[branch{ev.Condition, ev.Branch}]++
+	}
+	for _, want := range []branch{{num(1), rawvalue.NodeID{}}, {num(2), rawvalue.NodeID{}}, {num(1), num(7)}} {
+		if seen[want] != 1 {
+			t.Errorf("branch %v of %v was repeated %d times, want once", want.branch, want.condition, seen[want])
+		}
+	}
+	if c.Len() != 3 {
+		t.Errorf("%d are retained, want 3", c.Len())
+	}
+}

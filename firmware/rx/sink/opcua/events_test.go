@@ -1,0 +1,79 @@
+package opcua
+
+import (
+	"testing"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/rx/sink"
+)
+
+// conditionEvent is an event of a retained condition.
+func conditionEvent(t *testing.T, eventID string, condition, branch uint32, severity uint16) *event.Event {
+	t.Helper()
+	field := func(name string) event.Operand {
+		return event.Operand{Path: []rawvalue.QualifiedName{{Name: []byte(name)}}, Attribute: ua.AttributeIDValue}
+	}
+	table, err := event.NewTable([]event.Operand{field("EventId"), field("EventType"), field("Severity"), field("Retain"), field("BranchId"), event.ConditionID()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values [][]byte
+	for _, x := range []any{[]byte(eventID), ns0(id.ConditionType).UA(), severity, true, ns0(branch).UA(), ns0(condition).UA()} {
+		raw, err := ua.MustVariant(x).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, raw)
+	}
+	ev, err := event.FromFields(table, values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev.Notifiers = []rawvalue.NodeID{ns0(id.Server)}
+	return ev
+}
+
+func conditionUpdate(ev *event.Event, live bool) sink.Update {
+	return sink.Update{
+		Key: payload.ConditionKey(7, ev.Condition, ev.Branch.AppendTo(nil)), Payload: payload.AppendEvent(nil, 7, ev.Append(nil)), Event: live,
+	}
+}
+
+// A state that came without its event is passed on if it is new, whatever its EventId is.
+func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
+	for name, eventID := range map[string]func(n int) string{
+		"unique":     func(n int) string { return string(rune('a' + n)) },
+		"constant":   func(int) string { return "constant" },
+		"used again": func(n int) string { return string(rune('a' + n%2)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := complete(t)
+			first := conditionEvent(t, eventID(0), 1, 0, 500)
+			l.deliver(sink.Update{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil), Payload: first.Table.Append(nil)})
+			l.deliver(conditionUpdate(first, true))
+			l.deliver(conditionUpdate(first, false)) // the carousel repeats it
+			changed := conditionEvent(t, eventID(1), 1, 0, 600)
+			l.deliver(conditionUpdate(changed, false)) // its event was lost
+			l.deliver(conditionUpdate(changed, false))
+			back := conditionEvent(t, eventID(2), 1, 0, 500)
+			l.deliver(conditionUpdate(back, false)) // as it was at first
+			l.deliver(conditionUpdate(conditionEvent(t, eventID(0), 1, 9, 500), false))
+			l.deliver(conditionUpdate(conditionEvent(t, eventID(0), 2, 0, 500), false))
+			var got []uint16
+			for _, ev := range l.server.emitted {
+				got = append(got, ev.Severity)
+			}
+			if want := []uint16{500, 600, 500, 500, 500}; len(got) != len(want) || got[1] != 600 {
+				t.Errorf("events with severities %v were emitted, want %v", got, want)
+			}
+			if l.refused != 0 {
+				t.Errorf("%d records were refused", l.refused)
+			}
+		})
+	}
+}
