@@ -140,18 +140,26 @@ func codeOf(t *testing.T, c *channel.Client, req ua.Request) ua.StatusCode {
 		return r.Results[0].StatusCode
 	case *ua.CreateMonitoredItemsResponse:
 		return r.Results[0].StatusCode
+	case *ua.ModifyMonitoredItemsResponse:
+		return r.Results[0].StatusCode
+	case *ua.DeleteMonitoredItemsResponse:
+		return r.Results[0]
+	case *ua.SetMonitoringModeResponse:
+		return r.Results[0]
+	case *ua.SetTriggeringResponse:
+		return append(r.AddResults, r.RemoveResults...)[0]
+	case *ua.SetPublishingModeResponse:
+		return r.Results[0]
+	case *ua.TransferSubscriptionsResponse:
+		return r.Results[0].StatusCode
+	case *ua.DeleteSubscriptionsResponse:
+		return r.Results[0]
 	}
 	return code
 }
 
-// Checks come in the order of OPC 10000-4: only what would have been valid is refused
-// because this is a mirror.
-func TestRefusalsOfEveryService(t *testing.T) {
-	s, url := start(t, nil)
-	factory(t, s)
-	c, token := newSession(t, url)
-	resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100})
-	sub := resp.(*ua.CreateSubscriptionResponse).SubscriptionID
+// nodeServices are the requests about nodes: their attributes, methods, history and references.
+func nodeServices(token *ua.NodeID, sub uint32) map[string]serviceCase {
 	var (
 		none, plant, line, tag, list = named("none"), named("plant"), named("line"), named("taga0"), named("tagb0")
 		value, notifier              = ua.AttributeIDValue, ua.AttributeIDEventNotifier
@@ -164,10 +172,22 @@ func TestRefusalsOfEveryService(t *testing.T) {
 	events := &ua.EventFilter{WhereClause: &ua.ContentFilter{}, SelectClauses: []*ua.SimpleAttributeOperand{{
 		TypeDefinitionID: ua.NewNumericNodeID(0, id.BaseEventType), BrowsePath: []*ua.QualifiedName{{Name: "EventId"}}, AttributeID: value}}}
 	noDetails := func(r *ua.HistoryReadRequest) { r.HistoryReadDetails = ua.NewExtensionObject(nil) }
-	for name, tc := range map[string]struct {
-		req  ua.Request
-		want ua.StatusCode
-	}{
+	h := header(token)
+	return map[string]serviceCase{
+		"Read/nothing to do":                       {&ua.ReadRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"Read/wrong timestamps":                    {&ua.ReadRequest{RequestHeader: h, TimestampsToReturn: 9, NodesToRead: []*ua.ReadValueID{{NodeID: none.UA(), DataEncoding: &ua.QualifiedName{}}}}, ua.StatusBadTimestampsToReturnInvalid},
+		"Read/wrong age":                           {&ua.ReadRequest{RequestHeader: h, MaxAge: -1, NodesToRead: []*ua.ReadValueID{{NodeID: none.UA(), DataEncoding: &ua.QualifiedName{}}}}, ua.StatusBadMaxAgeInvalid},
+		"Write/nothing to do":                      {&ua.WriteRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"Call/nothing to do":                       {&ua.CallRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"HistoryUpdate/nothing to do":              {&ua.HistoryUpdateRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"HistoryUpdate/wrong class":                {updateOf(token, &ua.DeleteRawModifiedDetails{NodeID: plant.UA()}), ua.StatusBadHistoryOperationUnsupported},
+		"HistoryUpdate/wrong argument":             {updateOf(token, &ua.ReadRawModifiedDetails{}), ua.StatusBadHistoryOperationInvalid},
+		"HistoryRead/nothing to do":                {historyOf(token, tag, func(r *ua.HistoryReadRequest) { r.NodesToRead = nil }), ua.StatusBadNothingToDo},
+		"Browse/nothing to do":                     {&ua.BrowseRequest{RequestHeader: h, View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}}, ua.StatusBadNothingToDo},
+		"BrowseNext/nothing to do":                 {&ua.BrowseNextRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"Translate/nothing to do":                  {&ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: h}, ua.StatusBadNothingToDo},
+		"Monitor/nothing to do":                    {&ua.CreateMonitoredItemsRequest{RequestHeader: h, SubscriptionID: sub}, ua.StatusBadNothingToDo},
+		"Monitor/unknown subscription":             {monitor(token, sub+1, tag, value, nil, nil), ua.StatusBadSubscriptionIDInvalid},
 		"Read/unknown node":                        {readOf(token, none, value, nil), ua.StatusBadNodeIDUnknown},
 		"Read/unknown node, attribute":             {readOf(token, none, 99, nil), ua.StatusBadNodeIDUnknown},
 		"Read/unknown node, range":                 {readOf(token, none, value, part("x")), ua.StatusBadNodeIDUnknown},
@@ -244,12 +264,17 @@ func TestRefusalsOfEveryService(t *testing.T) {
 		"Monitor/events, not told of":  {monitor(token, sub, named("press"), notifier, nil, events), ua.StatusBadNotSupported},
 		"Monitor/events, valid":        {monitor(token, sub, line, notifier, nil, events), ua.StatusOK},
 		"Monitor/events of the server": {monitor(token, sub, server, notifier, nil, events), ua.StatusOK},
-		"Modify/unknown item": {&ua.SetMonitoringModeRequest{RequestHeader: header(token), SubscriptionID: sub + 1, MonitoredItemIDs: []uint32{9999}},
-			ua.StatusBadSubscriptionIDInvalid},
-		"AddNodes":      {&ua.AddNodesRequest{RequestHeader: header(token)}, ua.StatusBadServiceUnsupported},
-		"DeleteNodes":   {&ua.DeleteNodesRequest{RequestHeader: header(token)}, ua.StatusBadServiceUnsupported},
-		"AddReferences": {&ua.AddReferencesRequest{RequestHeader: header(token)}, ua.StatusBadServiceUnsupported},
-	} {
+	}
+}
+
+// Checks come in the order of OPC 10000-4: only what would have been valid is refused
+// because this is a mirror.
+func TestRefusalsOfEveryService(t *testing.T) {
+	s, url := start(t, nil)
+	factory(t, s)
+	c, token := newSession(t, url)
+	resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100})
+	for name, tc := range nodeServices(token, resp.(*ua.CreateSubscriptionResponse).SubscriptionID) {
 		t.Run(name, func(t *testing.T) {
 			if got := codeOf(t, c, tc.req); got != tc.want {
 				t.Errorf("got %v, want %v", got, tc.want)
