@@ -19,7 +19,9 @@ type members struct {
 	nodes   map[rawvalue.NodeID]bool
 }
 
-// viewOf finds the View that a Browse is limited to; a null one is the whole address space.
+// viewOf finds the View that a Browse is limited to; a null one is the whole address space,
+// which has no versions. Of a View there is the current version alone: a timestamp cannot be
+// resolved, and the two exclude each other (OPC 10000-4 §7.44).
 func (s *Server) viewOf(d *ua.ViewDescription) (view rawvalue.NodeID, code ua.StatusCode) {
 	if d == nil {
 		return view, ua.StatusOK
@@ -32,10 +34,16 @@ func (s *Server) viewOf(d *ua.ViewDescription) (view rawvalue.NodeID, code ua.St
 		return view, ua.StatusOK
 	}
 	s.cfg.Space.View(func(v addrspace.View) {
-		if ref, ok := v.Lookup(view); !ok || v.Class(ref) != ua.NodeClassView {
+		ref, ok := v.Lookup(view)
+		switch versioned, timed := d.ViewVersion != 0, !d.Timestamp.IsZero(); {
+		case !ok || v.Class(ref) != ua.NodeClassView:
 			code = ua.StatusBadViewIDUnknown
-		} else if d.ViewVersion != 0 && d.ViewVersion != versionOf(s.property(v, view, "ViewVersion")) {
-			code = ua.StatusBadViewVersionInvalid // there is the current one alone
+		case versioned && timed:
+			code = ua.StatusBadViewParameterMismatch
+		case timed:
+			code = ua.StatusBadViewTimestampInvalid
+		case versioned && d.ViewVersion != versionOf(s.property(v, view, "ViewVersion")):
+			code = ua.StatusBadViewVersionInvalid
 		}
 	})
 	return view, code
