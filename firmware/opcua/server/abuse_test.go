@@ -13,6 +13,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
@@ -28,7 +29,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// answered wants a client to be answered in a second, whatever others do.
+// answered fails unless a client gets an answer within a second, while others flood.
 func answered(t *testing.T, c *channel.Client, token *ua.NodeID) {
 	t.Helper()
 	began := time.Now()
@@ -40,26 +41,26 @@ func answered(t *testing.T, c *channel.Client, token *ua.NodeID) {
 	}
 }
 
-// deaf is a connection that takes nothing more once it is told to.
-type deaf struct {
+// stalled is a connection that stops receiving on demand.
+type stalled struct {
 	net.Conn
 	stopped chan struct{} // closed: takes nothing
-	hears   chan struct{} // closed: takes all again
+	resume  chan struct{} // closed: receives again
 }
 
-func (d *deaf) Read(b []byte) (int, error) {
+func (d *stalled) Read(b []byte) (int, error) {
 	select {
 	case <-d.stopped:
-		<-d.hears
+		<-d.resume
 	default:
 	}
 	return d.Conn.Read(b)
 }
 
 // openDeaf opens a channel with a session over such a connection.
-func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *deaf) {
+func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *stalled) {
 	t.Helper()
-	d := &deaf{stopped: make(chan struct{}), hears: make(chan struct{})}
+	d := &stalled{stopped: make(chan struct{}), resume: make(chan struct{})}
 	dialer := &transport.Dialer{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		nc, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		d.Conn = nc
@@ -73,7 +74,7 @@ func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *deaf) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { close(d.hears); _ = d.Conn.Close(); _ = c.Close() })
+	t.Cleanup(func() { close(d.resume); _ = d.Conn.Close(); _ = c.Close() })
 	made, code := create(t, c)
 	if code != ua.StatusOK {
 		t.Fatal(code)
@@ -84,7 +85,7 @@ func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *deaf) {
 	return c, made.AuthenticationToken, d
 }
 
-func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
+func TestUnreceivedResponsesAreBounded(t *testing.T) {
 	s, url := start(t, nil)
 	large := make([]byte, 1<<20)
 	s.Set(named("taga0"), dataValue(t, large))
@@ -106,11 +107,11 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 			go func() { _ = c.Channel.Send(uint32(1000+i), body) }() // blocks once the server takes no more
 		}
 	}
-	eventually(t, "answers pile up", func() bool {
+	await.True(t, "answers pile up", func() bool {
 		full := 0
 		for _, c := range s.connections() {
 			c.mu.Lock()
-			if c.bytes > maxQueuedBytes {
+			if c.queuedBytes > maxQueuedBytes {
 				full++
 			}
 			c.mu.Unlock()
@@ -129,7 +130,7 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	}
 }
 
-func TestAFloodOfSessionsKeepsNobodyOut(t *testing.T) {
+func TestAFloodOfSessionsDoesNotShutOutOthers(t *testing.T) {
 	_, url := start(t, nil)
 	stop := make(chan struct{})
 	var flood sync.WaitGroup
@@ -137,7 +138,9 @@ func TestAFloodOfSessionsKeepsNobodyOut(t *testing.T) {
 	for range 4 {
 		c := open(t, url)
 		body, err := channel.Encode(&ua.CreateSessionRequest{
-			RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000,
+			RequestHeader:           header(nil),
+			ClientDescription:       &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")},
+			RequestedSessionTimeout: 60_000,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -163,7 +166,7 @@ func TestAFloodOfSessionsKeepsNobodyOut(t *testing.T) {
 			t.Fatalf("CreateSession while others flood: %v", code)
 		}
 		waited := flooded.Load() + 50 // as slow as a person's client
-		eventually(t, "the flood goes on meanwhile", func() bool { return flooded.Load() >= waited })
+		await.True(t, "the flood continues", func() bool { return flooded.Load() >= waited })
 		if code := activate(t, c, made.AuthenticationToken); code != ua.StatusOK {
 			t.Errorf("ActivateSession while others flood: %v", code)
 		}
@@ -172,24 +175,26 @@ func TestAFloodOfSessionsKeepsNobodyOut(t *testing.T) {
 	flood.Wait()
 }
 
-func TestSessionsOfConnectionsThatAreGoneGiveWay(t *testing.T) {
+func TestDisconnectedSessionsAreEvicted(t *testing.T) {
 	s, url := start(t, func(c *Config) { c.Limits.SessionsPerAddress = 3 })
 	for range 3 {
 		c, _ := newSession(t, url)
 		_ = c.Conn().Close() // without a word
 	}
-	eventually(t, "the connections are gone", func() bool { return len(s.connections()) == 0 })
+	await.True(t, "the connections are closed", func() bool { return len(s.connections()) == 0 })
 	newSession(t, url)
 	if n := s.sessions.count(); n != 3 {
 		t.Errorf("%d sessions, want 3", n)
 	}
 }
 
-func TestOneBrowseStopsNobody(t *testing.T) {
+func TestOneBrowseDoesNotDelayOthers(t *testing.T) {
 	s, url := start(t, nil)
-	hub := addrspace.Node{ID: named("hub"), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(1))}}}
+	hub := addrspace.Node{ID: named("hub"),
+		Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(1))}}}
 	for i := range 100_000 {
-		hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
+		hub.References = append(hub.References,
+			addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
 	}
 	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: hub}}); err != nil {
 		t.Fatal(err)
@@ -206,7 +211,8 @@ func TestOneBrowseStopsNobody(t *testing.T) {
 	go func() { _, code := ask(t, c, req); done <- code }()
 	for range 20 {
 		answered(t, other, mine)
-		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
+		if _, err := s.cfg.Space.Apply(
+			[]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,13 +241,14 @@ func TestASessionDoesNotMoveToAWeakerChannel(t *testing.T) {
 }
 
 // Requests that are much larger once they are decoded, from many sessions at once.
-func TestLargeRequestsAtOnceAreBoundedInMemory(t *testing.T) {
+func TestConcurrentLargeRequestsAreBoundedInMemory(t *testing.T) {
 	const clients, most = 8, 64 << 20
 	_, url := start(t, func(c *Config) { c.Limits.Operations = 10 })
 	other, token := newSession(t, url)
 	items := make([]*ua.ReadValueID, 90_000)
 	for i := range items {
-		items[i] = &ua.ReadValueID{NodeID: ua.NewTwoByteNodeID(1), AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}}
+		items[i] = &ua.ReadValueID{NodeID: ua.NewTwoByteNodeID(1), AttributeID: ua.AttributeIDValue,
+			DataEncoding: &ua.QualifiedName{}}
 	}
 	whole, err := channel.Encode(readRequest(token, items...))
 	if err != nil {
@@ -273,6 +280,7 @@ func TestLargeRequestsAtOnceAreBoundedInMemory(t *testing.T) {
 		}
 	}
 	if got := int64(peak) - int64(before); got > most {
-		t.Errorf("got %d MB more while %d clients sent 1.4 MB each at a time, want at most %d", got>>20, clients, most>>20)
+		t.Errorf("got %d MB more while %d clients sent 1.4 MB each at a time, want at most %d", got>>20, clients,
+			most>>20)
 	}
 }

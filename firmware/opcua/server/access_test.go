@@ -13,11 +13,13 @@ import (
 	"heliograph/firmware/opcua/subscription"
 )
 
-func TestWhatNeedsEncryptionIsNotGivenWithout(t *testing.T) {
+func TestEncryptionRequiredNeedsEncryption(t *testing.T) {
 	restrict := func(c *Config) {
 		c.Anonymous = true
 		_, err := c.Space.Apply([]addrspace.Change{{Kind: addrspace.SetAttributes, Node: addrspace.Node{
-			ID: named("taga0"), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDAccessRestrictions, Value: dataValue(t, uint16(encryptionRequired|appliesToBrowse))}},
+			ID: named("taga0"),
+			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDAccessRestrictions,
+				Value: dataValue(t, uint16(encryptionRequired|appliesToBrowse))}},
 		}}})
 		if err != nil {
 			t.Fatal(err)
@@ -34,16 +36,18 @@ func TestWhatNeedsEncryptionIsNotGivenWithout(t *testing.T) {
 		if security.Mode == ua.MessageSecurityModeSign {
 			want, listed = ua.StatusBadSecurityModeInsufficient, 39
 		}
-		_ = c.Read(t.Context(), []client.ReadItem{{Node: named("taga0"), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) {
-			if dv.Status != want {
-				t.Errorf("%v: read %v, want %v", security.Mode, dv.Status, want)
-			}
-		})
-		_ = c.Browse(t.Context(), []rawvalue.NodeID{named("plant")}, func(_ int, _ ua.StatusCode, refs []addrspace.Reference) {
-			if len(refs) != listed {
-				t.Errorf("%v: %d references, want %d", security.Mode, len(refs), listed)
-			}
-		})
+		_ = c.Read(t.Context(), []client.ReadItem{{Node: named("taga0"), Attribute: ua.AttributeIDValue}}, 0,
+			func(_ int, dv rawvalue.DataValue) {
+				if dv.Status != want {
+					t.Errorf("%v: read %v, want %v", security.Mode, dv.Status, want)
+				}
+			})
+		_ = c.Browse(t.Context(), []rawvalue.NodeID{named("plant")},
+			func(_ int, _ ua.StatusCode, refs []addrspace.Reference) {
+				if len(refs) != listed {
+					t.Errorf("%v: %d references, want %d", security.Mode, len(refs), listed)
+				}
+			})
 	}
 }
 
@@ -58,9 +62,11 @@ func metadata(t *testing.T, space *addrspace.Space) {
 	}
 	put := func(n addrspace.Node) addrspace.Change { return addrspace.Change{Kind: addrspace.Put, Node: n} }
 	_, err := space.Apply([]addrspace.Change{
-		put(addrspace.Node{ID: ns0(id.Server_Namespaces), References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("meta")}}}),
+		put(addrspace.Node{ID: ns0(id.Server_Namespaces),
+			References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("meta")}}}),
 		put(addrspace.Node{ID: named("meta"), References: []addrspace.Reference{
-			{Type: ns0(id.HasProperty), Target: named("metaNamespaceUri")}, {Type: ns0(id.HasProperty), Target: named("metaDefaultAccessRestrictions")},
+			{Type: ns0(id.HasProperty), Target: named("metaNamespaceUri")},
+			{Type: ns0(id.HasProperty), Target: named("metaDefaultAccessRestrictions")},
 		}}),
 		put(property("meta", "NamespaceUri")), put(property("meta", "DefaultAccessRestrictions")),
 		put(addrspace.Node{ID: ns0(id.HasProperty)}),
@@ -71,11 +77,12 @@ func metadata(t *testing.T, space *addrspace.Space) {
 }
 
 // A namespace's default holds for its nodes that say nothing of their own.
-func TestWhatANamespaceKeepsEncryptedIsNotGivenWithout(t *testing.T) {
+func TestDefaultRestrictionsOfANamespaceApply(t *testing.T) {
 	s, url, _, theirs := pair(t, func(c *Config) {
 		metadata(t, c.Space)
 		_, err := c.Space.Apply([]addrspace.Change{{Kind: addrspace.SetAttributes, Node: addrspace.Node{
-			ID: named("tagb0"), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDAccessRestrictions, Value: dataValue(t, uint16(0))}},
+			ID:         named("tagb0"),
+			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDAccessRestrictions, Value: dataValue(t, uint16(0))}},
 		}}})
 		if err != nil {
 			t.Fatal(err)
@@ -97,20 +104,22 @@ func TestWhatANamespaceKeepsEncryptedIsNotGivenWithout(t *testing.T) {
 			if security.Mode == ua.MessageSecurityModeSign && !open {
 				want = ua.StatusBadSecurityModeInsufficient
 			}
-			_ = c.Read(t.Context(), []client.ReadItem{{Node: named(tag), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) {
-				if dv.Status != want {
-					t.Errorf("%v: %s is %v, want %v", security.Mode, tag, dv.Status, want)
-				}
-			})
+			_ = c.Read(t.Context(), []client.ReadItem{{Node: named(tag), Attribute: ua.AttributeIDValue}}, 0,
+				func(_ int, dv rawvalue.DataValue) {
+					if dv.Status != want {
+						t.Errorf("%v: %s is %v, want %v", security.Mode, tag, dv.Status, want)
+					}
+				})
 		}
 	}
 }
 
-// What the source lets nobody read is not read off its mirror; where it does not say,
-// or says itself why there is no value, that is told.
-func TestOnlyWhatIsReadableIsRead(t *testing.T) {
+// A Value that the source lets no user read is refused; without AccessLevel it is served, and
+// a bad status of the source stays.
+func TestOnlyReadableValuesAreRead(t *testing.T) {
 	level := func(access, user byte) []addrspace.Attribute {
-		return []addrspace.Attribute{{ID: ua.AttributeIDAccessLevel, Value: dataValue(t, access)}, {ID: ua.AttributeIDUserAccessLevel, Value: dataValue(t, user)}}
+		return []addrspace.Attribute{{ID: ua.AttributeIDAccessLevel, Value: dataValue(t, access)},
+			{ID: ua.AttributeIDUserAccessLevel, Value: dataValue(t, user)}}
 	}
 	const current, history = 1, 4
 	for name, c := range map[string]struct {
@@ -119,16 +128,20 @@ func TestOnlyWhatIsReadableIsRead(t *testing.T) {
 		want       ua.StatusCode
 	}{
 		"readable":                    {level(current, current), 0, ua.StatusOK},
-		"for nobody":                  {level(history, history), 0, ua.StatusBadNotReadable},
+		"for no user":                 {level(history, history), 0, ua.StatusBadNotReadable},
 		"not for the source's client": {level(current, history), 0, ua.StatusBadUserAccessDenied},
 		"nothing is said":             {nil, 0, ua.StatusOK},
-		"the source has said why":     {level(history, history), ua.StatusBadUserAccessDenied, ua.StatusBadUserAccessDenied},
-		"its word is no number": {[]addrspace.Attribute{{ID: ua.AttributeIDAccessLevel, Value: rawvalue.AppendStatus(nil, ua.StatusBadNotReadable, rawvalue.Answer{})}},
+		"the source has said why": {level(history, history), ua.StatusBadUserAccessDenied,
+			ua.StatusBadUserAccessDenied},
+		"a level of another type": {[]addrspace.Attribute{{ID: ua.AttributeIDAccessLevel,
+			Value: rawvalue.AppendStatus(nil, ua.StatusBadNotReadable, rawvalue.Answer{})}},
 			0, ua.StatusOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, url := start(t, nil)
-			if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.SetAttributes, Node: addrspace.Node{ID: named("taga0"), Attributes: c.attributes}}}); err != nil {
+			if _, err := s.cfg.Space.Apply(
+				[]addrspace.Change{{Kind: addrspace.SetAttributes,
+					Node: addrspace.Node{ID: named("taga0"), Attributes: c.attributes}}}); err != nil {
 				t.Fatal(err)
 			}
 			raw := dataValue(t, uint32(1))
@@ -141,7 +154,8 @@ func TestOnlyWhatIsReadableIsRead(t *testing.T) {
 			if got := resp.(*ua.ReadResponse).Results[0].Status; got != c.want {
 				t.Errorf("Read: got %v, want %v", got, c.want)
 			}
-			if given := s.Shared(&subscription.Client{}, named("taga0")); given != nil && c.want != ua.StatusOK && c.status == 0 {
+			if given := s.Shared(&subscription.Client{}, named("taga0")); given != nil && c.want != ua.StatusOK &&
+				c.status == 0 {
 				t.Errorf("a monitored item is given %x", given)
 			}
 		})
@@ -149,7 +163,7 @@ func TestOnlyWhatIsReadableIsRead(t *testing.T) {
 }
 
 // Clients may read at the moment in which the restrictions are looked for.
-func TestRestrictionsAreNeverHalfRead(t *testing.T) {
+func TestUnreadableRestrictionsRestrict(t *testing.T) {
 	s, _ := start(t, nil)
 	metadata(t, s.cfg.Space)
 	s.SetNamespaces([]string{"http://opcfoundation.org/UA/", "urn:secret"})
@@ -157,7 +171,7 @@ func TestRestrictionsAreNeverHalfRead(t *testing.T) {
 	s.Set(named("metaDefaultAccessRestrictions"), dataValue(t, uint16(encryptionRequired)))
 	s.Set(named("taga0"), dataValue(t, uint32(1)))
 	for range 50 {
-		s.defaults.Store(nil)
+		s.restrictions.Store(nil)
 		var readers sync.WaitGroup
 		for range 4 {
 			readers.Go(func() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/transport"
@@ -35,7 +36,7 @@ func dialFrom(t testing.TB, url, address string) (*channel.Client, error) {
 
 // One address that takes all it can get, and keeps asking, takes nothing from
 // another.
-func TestAFloodFromOneAddressLeavesTheOthersServed(t *testing.T) {
+func TestAFloodFromOneAddressDoesNotShutOutOthers(t *testing.T) {
 	_, url := start(t, func(c *Config) { c.Limits.SessionsPerAddress = 20 })
 	mine, token := newSession(t, url)
 	before := heap()
@@ -51,7 +52,9 @@ func TestAFloodFromOneAddressLeavesTheOthersServed(t *testing.T) {
 					continue
 				}
 				body, _ := channel.Encode(&ua.CreateSessionRequest{
-					RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000,
+					RequestHeader:           header(nil),
+					ClientDescription:       &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")},
+					RequestedSessionTimeout: 60_000,
 				})
 				for range 6 {
 					if _, err := c.Do(ctx, body); err == nil {
@@ -67,7 +70,7 @@ func TestAFloodFromOneAddressLeavesTheOthersServed(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the flood flows", func() bool { return asked.Load() > 2000 && sessions.Load() > 100 })
+	await.True(t, "the flood flows", func() bool { return asked.Load() > 2000 && sessions.Load() > 100 })
 	for range 20 {
 		answered(t, mine, token)
 	}
@@ -81,31 +84,37 @@ func TestAFloodFromOneAddressLeavesTheOthersServed(t *testing.T) {
 }
 
 // Channels that are opened and then idle give way to who has something to say.
-func TestIdleChannelsGiveWay(t *testing.T) {
-	s, url := start(t, func(c *Config) { c.Limits.Sessions, c.Transport.MaxConnections, c.Transport.MaxPerAddress = 5, 10, 100 })
+func TestIdleChannelsAreEvicted(t *testing.T) {
+	s, url := start(t, func(c *Config) {
+		c.Limits.Sessions, c.Transport.MaxConnections, c.Transport.MaxPerAddress = 5,
+			10, 100
+	})
 	mine, token := newSession(t, url)
 	for range 30 {
 		open(t, url)
 	}
 	answered(t, mine, token)
 	newSession(t, url)
-	eventually(t, "at most 10 connections are held", func() bool { return len(s.connections()) <= 10 })
+	await.True(t, "at most 10 connections are held", func() bool { return len(s.connections()) <= 10 })
 }
 
 // A small question without a session never has an answer large enough to be
-// worth asking in somebody else's name.
-func TestDiscoveryAmplifiesLittle(t *testing.T) {
-	s, _, _, _ := pair(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" }) // which answers with the name that was asked for
+// useful for reflection attacks.
+func TestDiscoveryHardlyAmplifies(t *testing.T) {
+	// which answers with the name that was asked for
+	s, _, _, _ := pair(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" })
 	_, port, _ := net.SplitHostPort(s.Addr().String())
 	url := "opc.tcp://127.0.0.1:" + port
 	for name, c := range map[string]struct {
 		req  any
 		most int // bytes
 	}{
-		"GetEndpoints":           {&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: url}, 16 << 10},
-		"GetEndpoints, long URL": {&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + strings.Repeat("x", 50_000) + ":4840"}, 64 << 10},
-		"FindServers":            {&ua.FindServersRequest{RequestHeader: header(nil), EndpointURL: url}, 4 << 10},
-		"FindServers, long URL":  {&ua.FindServersRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + strings.Repeat("x", 50_000) + ":4840"}, 64 << 10},
+		"GetEndpoints": {&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: url}, 16 << 10},
+		"GetEndpoints, long URL": {&ua.GetEndpointsRequest{RequestHeader: header(nil),
+			EndpointURL: "opc.tcp://" + strings.Repeat("x", 50_000) + ":4840"}, 64 << 10},
+		"FindServers": {&ua.FindServersRequest{RequestHeader: header(nil), EndpointURL: url}, 4 << 10},
+		"FindServers, long URL": {&ua.FindServersRequest{RequestHeader: header(nil),
+			EndpointURL: "opc.tcp://" + strings.Repeat("x", 50_000) + ":4840"}, 64 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, err := channel.Encode(c.req)
@@ -122,7 +131,7 @@ func TestDiscoveryAmplifiesLittle(t *testing.T) {
 
 // All that changes a session, from everywhere at once, with its own token: what
 // is left is a server that answers, and no session twice.
-func TestSessionServicesRaceWithoutHarm(t *testing.T) {
+func TestSessionServicesRace(t *testing.T) {
 	s, url := start(t, nil)
 	mine, token := newSession(t, url)
 	for range 20 {
@@ -134,15 +143,18 @@ func TestSessionServicesRaceWithoutHarm(t *testing.T) {
 		stolen := made.AuthenticationToken
 		second := open(t, url)
 		activation := &ua.ActivateSessionRequest{
-			RequestHeader: header(stolen), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
-			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
+			RequestHeader: header(stolen), ClientSignature: &ua.SignatureData{},
+			UserTokenSignature: &ua.SignatureData{},
+			UserIdentityToken:  ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
 		}
 		var race sync.WaitGroup
 		for _, c := range []*channel.Client{first, second} {
 			for _, req := range []any{
-				activation, &ua.CloseSessionRequest{RequestHeader: header(stolen), DeleteSubscriptions: true}, &ua.CancelRequest{RequestHeader: header(stolen), RequestHandle: 7},
+				activation, &ua.CloseSessionRequest{RequestHeader: header(stolen), DeleteSubscriptions: true},
+				&ua.CancelRequest{RequestHeader: header(stolen), RequestHandle: 7},
 				readRequest(stolen, stateItem()), &ua.PublishRequest{RequestHeader: header(stolen)},
-				&ua.CreateSubscriptionRequest{RequestHeader: header(stolen), RequestedPublishingInterval: 100, RequestedLifetimeCount: 60, RequestedMaxKeepAliveCount: 10, PublishingEnabled: true},
+				&ua.CreateSubscriptionRequest{RequestHeader: header(stolen), RequestedPublishingInterval: 100,
+					RequestedLifetimeCount: 60, RequestedMaxKeepAliveCount: 10, PublishingEnabled: true},
 			} {
 				race.Go(func() {
 					body, err := channel.Encode(req)
@@ -172,10 +184,11 @@ func TestSessionServicesRaceWithoutHarm(t *testing.T) {
 	}
 }
 
-func TestUsersWhoAreTakenOutLoseTheirSession(t *testing.T) {
+func TestSessionsOfRemovedUsersAreClosed(t *testing.T) {
 	var known atomic.Bool
 	known.Store(true)
-	s, url, _, theirs := pair(t, func(c *Config) { c.Known = func(name string) bool { return name == "joe" && known.Load() } })
+	s, url, _, theirs := pair(t,
+		func(c *Config) { c.Known = func(name string) bool { return name == "joe" && known.Load() } })
 	if _, err := connect(t, url, secured[1], theirs, client.User{Name: "joe", Password: "secret"}); err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +197,8 @@ func TestUsersWhoAreTakenOutLoseTheirSession(t *testing.T) {
 	}
 	s.checkUsers()
 	if n := s.sessions.count(); n != 2 {
-		t.Fatalf("%d sessions, want joe's and nobody's", n)
+		t.Fatalf("%d sessions, want joe's and the anonymous one", n)
 	}
 	known.Store(false)
-	eventually(t, "joe's session ends", func() bool { return s.sessions.count() == 1 })
+	await.True(t, "joe's session ends", func() bool { return s.sessions.count() == 1 })
 }

@@ -8,15 +8,8 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// Our own choices.
-const (
-	maxMethods   = 100      // calls in one request: each may send a lot
-	maxArguments = 64 << 10 // bytes of InputArguments that are compared with what a client sends
-	maxTypes     = 50       // supertypes of an object's type that are asked for a method
-)
-
-// callMethods lets through what is about the caller's own subscriptions, and refuses what
-// could be called at the source.
+// callMethods answers Call: methods about the caller's own subscriptions are served, those
+// that could be called at the source are refused.
 func (q *query) callMethods(req *ua.CallRequest) {
 	n := len(req.MethodsToCall)
 	if code := q.countOK(n); code != ua.StatusOK {
@@ -28,24 +21,26 @@ func (q *query) callMethods(req *ua.CallRequest) {
 		return
 	}
 	resp := &ua.CallResponse{Results: make([]*ua.CallMethodResult, n)}
-	resp.ResponseHeader, _, resp.DiagnosticInfos = q.refusals(n, ua.StatusBadNotExecutable, func(i int) ua.StatusCode {
-		resp.Results[i] = q.call(req.MethodsToCall[i])
-		return resp.Results[i].StatusCode
-	})
+	resp.ResponseHeader, _, resp.DiagnosticInfos = q.refuseOperations(n, ua.StatusBadNotExecutable,
+		func(i int) ua.StatusCode {
+			resp.Results[i] = q.callMethod(req.MethodsToCall[i])
+			return resp.Results[i].StatusCode
+		})
 	q.reply(resp)
 }
 
-// call answers one call; Bad_NotExecutable: it would have been valid.
-func (q *query) call(m *ua.CallMethodRequest) *ua.CallMethodResult {
-	r := &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
+// callMethod answers one call; Bad_NotExecutable means that it would have been valid.
+func (q *query) callMethod(m *ua.CallMethodRequest) *ua.CallMethodResult {
+	r := &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{},
+		InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
 	var method rawvalue.NodeID
-	if method, r.StatusCode = q.s.method(m); r.StatusCode != ua.StatusOK {
+	if method, r.StatusCode = q.server.resolveMethod(m); r.StatusCode != ua.StatusOK {
 		return r
 	}
-	if own, ours := q.s.engine.Method(&q.client, m); ours {
+	if own, ours := q.server.engine.Method(&q.client, m); ours {
 		return own
 	}
-	if results, code := q.s.judgeArguments(method, m.InputArguments); code != ua.StatusOK {
+	if results, code := q.server.checkArguments(method, m.InputArguments); code != ua.StatusOK {
 		r.InputArgumentResults, r.StatusCode = results, code
 		return r
 	}
@@ -53,10 +48,10 @@ func (q *query) call(m *ua.CallMethodRequest) *ua.CallMethodResult {
 	return r
 }
 
-// method finds what is to be called (OPC 10000-4 §5.12.2): a Method of the object itself,
-// or of its type. ConditionRefresh is served also where the source shows no ConditionType:
-// clients know its NodeId.
-func (s *Server) method(m *ua.CallMethodRequest) (method rawvalue.NodeID, code ua.StatusCode) {
+// resolveMethod finds the method to call (OPC 10000-4 §5.12.2): of the object itself, or of its
+// type. ConditionRefresh is served even if the source has no ConditionType node: its NodeId is
+// well known.
+func (s *Server) resolveMethod(m *ua.CallMethodRequest) (method rawvalue.NodeID, code ua.StatusCode) {
 	object, err := rawvalue.FromUA(m.ObjectID)
 	if err != nil {
 		return method, ua.StatusBadNodeIDInvalid
@@ -67,7 +62,8 @@ func (s *Server) method(m *ua.CallMethodRequest) (method rawvalue.NodeID, code u
 	s.cfg.Space.View(func(v addrspace.View) {
 		o, known := v.Lookup(object)
 		ref, exists := v.Lookup(method)
-		refresh := method.Namespace == 0 && method.Kind == rawvalue.Numeric && (method.Number == id.ConditionType_ConditionRefresh || method.Number == id.ConditionType_ConditionRefresh2)
+		refresh := method.Namespace == 0 && method.Kind == rawvalue.Numeric &&
+			(method.Number == id.ConditionType_ConditionRefresh || method.Number == id.ConditionType_ConditionRefresh2)
 		switch {
 		case refresh && !exists && object == rawvalue.NodeID{Number: id.ConditionType}:
 		case !known:
@@ -79,7 +75,7 @@ func (s *Server) method(m *ua.CallMethodRequest) (method rawvalue.NodeID, code u
 	return method, code
 }
 
-// hasMethod tells whether a method can be called on an object, or on an ObjectType.
+// hasMethod reports whether a method can be called on an object, or on an ObjectType.
 func hasMethod(v addrspace.View, object addrspace.Ref, method rawvalue.NodeID) bool {
 	if isComponent(v, object, method) {
 		return true
@@ -115,7 +111,9 @@ func hasMethod(v addrspace.View, object addrspace.Ref, method rawvalue.NodeID) b
 }
 
 func isComponent(v addrspace.View, node addrspace.Ref, method rawvalue.NodeID) bool {
-	found, _ := v.Browse(nil, node, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HasComponent}, Subtypes: true, Classes: uint32(ua.NodeClassMethod)}, 0, 0)
+	found, _ := v.Browse(nil, node,
+		addrspace.Filter{Type: rawvalue.NodeID{Number: id.HasComponent}, Subtypes: true,
+			Classes: uint32(ua.NodeClassMethod)}, 0, 0)
 	for i := range found {
 		if found[i].Target == method {
 			return true
@@ -124,9 +122,10 @@ func isComponent(v addrspace.View, node addrspace.Ref, method rawvalue.NodeID) b
 	return false
 }
 
-// judgeArguments compares what a client sends with the method's InputArguments. Where they
-// are not known, or too long to be decoded for each call, anything goes.
-func (s *Server) judgeArguments(method rawvalue.NodeID, sent []*ua.Variant) (results []ua.StatusCode, code ua.StatusCode) {
+// checkArguments compares the arguments with the method's InputArguments. Where those are
+// unknown, or too large to be decoded for each call, all arguments pass.
+func (s *Server) checkArguments(method rawvalue.NodeID, sent []*ua.Variant) (results []ua.StatusCode,
+	code ua.StatusCode) {
 	s.cfg.Space.View(func(v addrspace.View) {
 		wanted, known := s.inputArguments(v, method)
 		switch {
@@ -141,7 +140,7 @@ func (s *Server) judgeArguments(method rawvalue.NodeID, sent []*ua.Variant) (res
 		}
 		results = make([]ua.StatusCode, len(sent))
 		for i, a := range wanted {
-			if !suits(v, a, sent[i]) {
+			if !acceptsArgument(v, a, sent[i]) {
 				results[i], code = ua.StatusBadTypeMismatch, ua.StatusBadInvalidArgument
 			}
 		}
@@ -152,10 +151,11 @@ func (s *Server) judgeArguments(method rawvalue.NodeID, sent []*ua.Variant) (res
 	return results, code
 }
 
-// inputArguments reads a method's property; a method without takes none.
+// inputArguments reads a method's property; a method without it has no arguments.
 func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list []*ua.Argument, known bool) {
 	found, _ := v.Translate(method, []addrspace.Element{{
-		Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("InputArguments")},
+		Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true,
+		Name: rawvalue.QualifiedName{Name: []byte("InputArguments")},
 	}}, 1)
 	if len(found) == 0 {
 		return nil, true
@@ -180,10 +180,10 @@ func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list 
 	return list, true
 }
 
-// suits tells whether a value may be an argument: by its rank, and by its built-in type,
-// which is the argument's DataType, above it or below. What the space does not know of
-// types is not held against the client.
-func suits(v addrspace.View, a *ua.Argument, value *ua.Variant) bool {
+// acceptsArgument compares a value with an argument: its rank, and its built-in type, which
+// must be the argument's DataType, a supertype or a subtype of it. A value passes where the
+// address space lacks the types.
+func acceptsArgument(v addrspace.View, a *ua.Argument, value *ua.Variant) bool {
 	if value == nil || value.Type() == ua.TypeIDNull {
 		return true
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/transport"
 )
@@ -36,7 +37,8 @@ func (p *tap) Write(b []byte) (int, error) {
 func (p *tap) chunk(flag byte, request uint32, body []byte, change func(channel, token, sequence *uint32)) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	id, token, sequence := binary.LittleEndian.Uint32(p.head[8:]), binary.LittleEndian.Uint32(p.head[12:]), binary.LittleEndian.Uint32(p.head[16:])+1
+	id, token, sequence := binary.LittleEndian.Uint32(p.head[8:]), binary.LittleEndian.Uint32(p.head[12:]),
+		binary.LittleEndian.Uint32(p.head[16:])+1
 	binary.LittleEndian.PutUint32(p.head[16:], sequence)
 	if change != nil {
 		change(&id, &token, &sequence)
@@ -78,7 +80,7 @@ func openTapped(t *testing.T, url string) (*channel.Client, *tap) {
 
 // Chunks without end, of clients with sessions, who may send large messages: each
 // connection ends, and together they hold what one could.
-func TestMessagesWithoutEndAreCutOff(t *testing.T) {
+func TestEndlessMessagesAreRefused(t *testing.T) {
 	for name, size := range map[string]int{"large chunks": 60_000, "tiny chunks": 1, "empty chunks": 0} {
 		t.Run(name, func(t *testing.T) {
 			s, url := start(t, nil)
@@ -112,14 +114,14 @@ func TestMessagesWithoutEndAreCutOff(t *testing.T) {
 			if grown := int64(heap()) - int64(before); grown > 64<<20 {
 				t.Errorf("%d MB are held, want at most 64", grown>>20)
 			}
-			eventually(t, "the attackers' connections are gone", func() bool { return len(s.connections()) == 1 })
+			await.True(t, "the attackers' connections are closed", func() bool { return len(s.connections()) == 1 })
 			answered(t, mine, token)
 		})
 	}
 }
 
 // One chunk that breaks a rule ends its connection, and nothing in it is done.
-func TestBrokenChunksEndTheirConnection(t *testing.T) {
+func TestMalformedChunksEndTheirConnection(t *testing.T) {
 	s, url := start(t, nil)
 	mine, token := newSession(t, url)
 	for name, chunks := range map[string]func(p *tap, body []byte) [][]byte{
@@ -142,7 +144,10 @@ func TestBrokenChunksEndTheirConnection(t *testing.T) {
 		"two messages at a time": func(p *tap, body []byte) [][]byte {
 			return [][]byte{p.chunk('C', 900, body, nil), p.chunk('F', 901, body, nil)}
 		},
-		"a flag that there is not": func(p *tap, body []byte) [][]byte { return [][]byte{p.chunk('X', 900, body, nil)} },
+		"a flag that there is not": func(p *tap,
+			body []byte) [][]byte {
+			return [][]byte{p.chunk('X', 900, body, nil)}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, p := openTapped(t, url)
@@ -158,7 +163,7 @@ func TestBrokenChunksEndTheirConnection(t *testing.T) {
 			select {
 			case <-c.Done():
 			case <-time.After(20 * time.Second):
-				t.Error("the connection goes on")
+				t.Error("the connection continues")
 			}
 			answered(t, mine, token)
 		})
@@ -169,7 +174,7 @@ func TestBrokenChunksEndTheirConnection(t *testing.T) {
 }
 
 // Requests that are begun and aborted cost their sender more than the server.
-func TestAbortedRequestsLeaveNothing(t *testing.T) {
+func TestAbortedRequestsHoldNoMemory(t *testing.T) {
 	_, url := start(t, nil)
 	mine, token := newSession(t, url)
 	_, p := openTapped(t, url)
@@ -178,7 +183,8 @@ func TestAbortedRequestsLeaveNothing(t *testing.T) {
 	go func() {
 		defer close(done)
 		body := make([]byte, 50_000)
-		reason := append(binary.LittleEndian.AppendUint32(nil, uint32(ua.StatusBadRequestCancelledByClient)), 0xff, 0xff, 0xff, 0xff)
+		reason := append(binary.LittleEndian.AppendUint32(nil, uint32(ua.StatusBadRequestCancelledByClient)), 0xff,
+			0xff, 0xff, 0xff)
 		for n := range uint32(1000) {
 			for _, b := range [][]byte{p.chunk('C', 900+n, body, nil), p.chunk('A', 900+n, reason, nil)} {
 				if _, err := p.Conn.Write(b); err != nil {

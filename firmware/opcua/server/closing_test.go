@@ -18,7 +18,8 @@ func TestTokensOfPoliciesThatAreNotOffered(t *testing.T) {
 		c := open(t, url)
 		made, _ := create(t, c)
 		_, code := ask(t, c, &ua.ActivateSessionRequest{
-			RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, UserIdentityToken: ua.NewExtensionObject(token),
+			RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{},
+			UserTokenSignature: &ua.SignatureData{}, UserIdentityToken: ua.NewExtensionObject(token),
 		})
 		if code != ua.StatusBadIdentityTokenInvalid {
 			t.Errorf("%s: got %v, want Bad_IdentityTokenInvalid", name, code)
@@ -35,7 +36,9 @@ func TestClosingOneOfTwoSessionsLeavesTheOther(t *testing.T) {
 	}
 	large := readRequest(made.AuthenticationToken)
 	for range 5000 {
-		large.NodesToRead = append(large.NodesToRead, &ua.ReadValueID{NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDNodeClass, DataEncoding: &ua.QualifiedName{}})
+		large.NodesToRead = append(large.NodesToRead,
+			&ua.ReadValueID{NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDNodeClass,
+				DataEncoding: &ua.QualifiedName{}})
 	}
 	if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(first)}); code != ua.StatusOK {
 		t.Fatal(code)
@@ -43,7 +46,8 @@ func TestClosingOneOfTwoSessionsLeavesTheOther(t *testing.T) {
 	if _, code := ask(t, c, large); code != ua.StatusOK {
 		t.Errorf("a large request of the other session: got %v, want Good", code)
 	}
-	if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(made.AuthenticationToken)}); code != ua.StatusOK {
+	if _, code := ask(t, c,
+		&ua.CloseSessionRequest{RequestHeader: header(made.AuthenticationToken)}); code != ua.StatusOK {
 		t.Fatal(code)
 	}
 	if _, code := ask(t, c, large); code == ua.StatusBadSessionIDInvalid || code == ua.StatusOK {
@@ -51,7 +55,7 @@ func TestClosingOneOfTwoSessionsLeavesTheOther(t *testing.T) {
 	}
 }
 
-func TestUsersThatAreNotTrustedAnyMoreLoseTheirSession(t *testing.T) {
+func TestSessionsOfUntrustedUsersAreClosed(t *testing.T) {
 	s, url, ours, theirs := pair(t, nil)
 	certificate, key := person(t, "joe")
 	trusted, err := ours.TrustCertificate(certificate, true)

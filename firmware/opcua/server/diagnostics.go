@@ -13,28 +13,23 @@ import (
 	"heliograph/firmware/opcua/subscription"
 )
 
-// Our own choices: what is kept of what clients say of themselves.
-const (
-	maxNote    = 256 // bytes of a name or URI
-	maxLocales = 8
-)
-
-// totals are the counters of ServerDiagnosticsSummary (OPC 10000-5 §12.9) that nothing
-// else keeps.
+// totals are the counters of ServerDiagnosticsSummary (OPC 10000-5 §12.9) that are not kept
+// elsewhere.
 type totals struct {
 	rejectedSessions, insecureSessions, insecureRequests, timeouts, aborts atomic.Uint64
 }
 
-// about is what a client says of itself.
-type about struct {
+// clientInfo is what a client has sent about itself.
+type clientInfo struct {
 	name, server, endpoint string
 	client                 ua.ApplicationDescription
 	locales                []string
 }
 
-func (q *query) about(req *ua.CreateSessionRequest) about {
-	a := about{name: clip(req.SessionName), server: clip(req.ServerURI), endpoint: clip(req.EndpointURL)}
-	a.client = ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText(""), DiscoveryURLs: []string{}, ApplicationType: ua.ApplicationTypeClient}
+func (q *query) clientInfo(req *ua.CreateSessionRequest) clientInfo {
+	a := clientInfo{name: clip(req.SessionName), server: clip(req.ServerURI), endpoint: clip(req.EndpointURL)}
+	a.client = ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText(""), DiscoveryURLs: []string{},
+		ApplicationType: ua.ApplicationTypeClient}
 	if d := req.ClientDescription; d != nil {
 		a.client.ApplicationURI, a.client.ProductURI = clip(d.ApplicationURI), clip(d.ProductURI)
 		if d.ApplicationName != nil {
@@ -44,36 +39,37 @@ func (q *query) about(req *ua.CreateSessionRequest) about {
 	return a
 }
 
-func clip(s string) string { return string([]byte(s[:min(len(s), maxNote)])) } // a copy: s may be part of a request
+// a copy, so that the request is not kept
+func clip(s string) string { return string([]byte(s[:min(len(s), maxClientText)])) }
 
-// localesOf keeps what a client would like texts in. They are served as the source gave
-// them to the transmitter, in one language.
-func localesOf(list []string) (kept []string) {
+// clipLocales copies the LocaleIds of a client. They are shown in diagnostics only: texts have
+// the locale in which the transmitter read them.
+func clipLocales(list []string) (kept []string) {
 	for _, l := range list[:min(len(list), maxLocales)] {
 		kept = append(kept, clip(l))
 	}
 	return kept
 }
 
-// used counts the requests of a session, by the number of their encoding.
-type used map[uint32]*struct{ total, failed atomic.Uint32 }
+// serviceCounters counts the requests of a session, by encoding id.
+type serviceCounters map[uint32]*struct{ total, failed atomic.Uint32 }
 
-func newUsed(counted []uint32) used {
-	u := used{}
+func newUsed(counted []uint32) serviceCounters {
+	u := serviceCounters{}
 	for _, n := range counted {
 		u[n] = new(struct{ total, failed atomic.Uint32 })
 	}
 	return u
 }
 
-func (u used) count(n uint32) *ua.ServiceCounterDataType {
+func (u serviceCounters) count(n uint32) *ua.ServiceCounterDataType {
 	if c := u[n]; c != nil {
 		return &ua.ServiceCounterDataType{TotalCount: c.total.Load(), ErrorCount: c.failed.Load()}
 	}
 	return &ua.ServiceCounterDataType{}
 }
 
-func (u used) all() *ua.ServiceCounterDataType {
+func (u serviceCounters) all() *ua.ServiceCounterDataType {
 	sum := &ua.ServiceCounterDataType{}
 	for n := range u {
 		c := u.count(n)
@@ -83,143 +79,152 @@ func (u used) all() *ua.ServiceCounterDataType {
 	return sum
 }
 
-// insecure tells whether a code refuses somebody for security's sake.
-func insecure(code ua.StatusCode) bool {
+// isSecurityRefusal reports whether a code counts as rejected for security reasons.
+func isSecurityRefusal(code ua.StatusCode) bool {
 	switch code {
-	case ua.StatusBadSessionIDInvalid, ua.StatusBadSessionNotActivated, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadIdentityTokenInvalid,
-		ua.StatusBadIdentityTokenRejected, ua.StatusBadUserAccessDenied, ua.StatusBadUserSignatureInvalid, ua.StatusBadApplicationSignatureInvalid,
-		ua.StatusBadSecurityChecksFailed, ua.StatusBadSecurityModeInsufficient, ua.StatusBadSecurityPolicyRejected, ua.StatusBadNonceInvalid,
+	case ua.StatusBadSessionIDInvalid, ua.StatusBadSessionNotActivated, ua.StatusBadSecureChannelIDInvalid,
+		ua.StatusBadIdentityTokenInvalid,
+		ua.StatusBadIdentityTokenRejected, ua.StatusBadUserAccessDenied, ua.StatusBadUserSignatureInvalid,
+		ua.StatusBadApplicationSignatureInvalid,
+		ua.StatusBadSecurityChecksFailed, ua.StatusBadSecurityModeInsufficient, ua.StatusBadSecurityPolicyRejected,
+		ua.StatusBadNonceInvalid,
 		ua.StatusBadCertificateURIInvalid:
 		return true
 	}
 	return false
 }
 
-// rejected counts a request that is refused as a whole.
-func (q *query) rejected(code ua.StatusCode) {
-	s := q.s
+// countRefusal counts a request that was refused as a whole.
+func (q *query) countRefusal(code ua.StatusCode) {
+	s := q.server
 	s.refused.Add(1)
-	if insecure(code) {
+	if isSecurityRefusal(code) {
 		s.totals.insecureRequests.Add(1)
 	}
-	if q.head.TypeID == id.CreateSessionRequest_Encoding_DefaultBinary || q.head.TypeID == id.ActivateSessionRequest_Encoding_DefaultBinary {
+	if q.head.TypeID == id.CreateSessionRequest_Encoding_DefaultBinary ||
+		q.head.TypeID == id.ActivateSessionRequest_Encoding_DefaultBinary {
 		s.totals.rejectedSessions.Add(1)
-		if insecure(code) {
+		if isSecurityRefusal(code) {
 			s.totals.insecureSessions.Add(1)
 		}
 	}
 }
 
-func (s *Server) summary() *ua.ServerDiagnosticsSummaryDataType {
+func (s *Server) diagnosticsSummary() *ua.ServerDiagnosticsSummaryDataType {
 	st := s.Stats()
 	channels := s.channels.Refused()
 	return &ua.ServerDiagnosticsSummaryDataType{
-		CurrentSessionCount: uint32(st.Sessions), CumulatedSessionCount: s.sessions.cumulated(),
-		SecurityRejectedSessionCount: uint32(s.totals.insecureSessions.Load()), RejectedSessionCount: uint32(s.totals.rejectedSessions.Load()),
-		SessionTimeoutCount: uint32(s.totals.timeouts.Load()), SessionAbortCount: uint32(s.totals.aborts.Load()),
-		CurrentSubscriptionCount: uint32(st.Subscriptions.Subscriptions), CumulatedSubscriptionCount: uint32(st.Subscriptions.Made),
+		CurrentSessionCount: uint32(st.Sessions), CumulatedSessionCount: s.sessions.totalCreated(),
+		SecurityRejectedSessionCount:  uint32(s.totals.insecureSessions.Load()),
+		RejectedSessionCount:          uint32(s.totals.rejectedSessions.Load()),
+		SessionTimeoutCount:           uint32(s.totals.timeouts.Load()),
+		SessionAbortCount:             uint32(s.totals.aborts.Load()),
+		CurrentSubscriptionCount:      uint32(st.Subscriptions.Subscriptions),
+		CumulatedSubscriptionCount:    uint32(st.Subscriptions.Created),
 		PublishingIntervalCount:       uint32(s.engine.Diagnostics().Intervals),
 		SecurityRejectedRequestsCount: uint32(s.totals.insecureRequests.Load() + channels),
 		RejectedRequestsCount:         uint32(st.Refused + st.Subscriptions.Refused),
 	}
 }
 
-// diagnostic answers ServerDiagnostics (OPC 10000-5 §6.3.3). It is called while the
-// address space is looked at, and takes no lock but that of the sessions.
-func (s *Server) diagnostic(number uint32) (any, bool) {
+// diagnosticValue returns a value of ServerDiagnostics (OPC 10000-5 §6.3.3). It is called with
+// the address space locked, and takes no other lock than that of the sessions.
+func (s *Server) diagnosticValue(number uint32) (any, bool) {
 	switch number {
 	case id.Server_ServerDiagnostics_EnabledFlag:
 		return true, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary:
-		return ua.NewExtensionObject(s.summary()), true
+		return ua.NewExtensionObject(s.diagnosticsSummary()), true
 	case id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray:
-		return objects, true
+		return noObjects, true
 	case id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray:
 		return s.subscriptionDiagnostics(), true
 	case id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray:
 		return s.sessionDiagnostics(), true
 	case id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray:
-		return ua.StatusBadUserAccessDenied, true // it is for administrators, and nobody is one here
+		return ua.StatusBadUserAccessDenied, true // for administrators, and no user is one
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_ServerViewCount:
-		return s.summary().ServerViewCount, true
+		return s.diagnosticsSummary().ServerViewCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSessionCount:
-		return s.summary().CurrentSessionCount, true
+		return s.diagnosticsSummary().CurrentSessionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSessionCount:
-		return s.summary().CumulatedSessionCount, true
+		return s.diagnosticsSummary().CumulatedSessionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedSessionCount:
-		return s.summary().SecurityRejectedSessionCount, true
+		return s.diagnosticsSummary().SecurityRejectedSessionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount:
-		return s.summary().RejectedSessionCount, true
+		return s.diagnosticsSummary().RejectedSessionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionTimeoutCount:
-		return s.summary().SessionTimeoutCount, true
+		return s.diagnosticsSummary().SessionTimeoutCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SessionAbortCount:
-		return s.summary().SessionAbortCount, true
+		return s.diagnosticsSummary().SessionAbortCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CurrentSubscriptionCount:
-		return s.summary().CurrentSubscriptionCount, true
+		return s.diagnosticsSummary().CurrentSubscriptionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount:
-		return s.summary().CumulatedSubscriptionCount, true
+		return s.diagnosticsSummary().CumulatedSubscriptionCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount:
-		return s.summary().PublishingIntervalCount, true
+		return s.diagnosticsSummary().PublishingIntervalCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount:
-		return s.summary().SecurityRejectedRequestsCount, true
+		return s.diagnosticsSummary().SecurityRejectedRequestsCount, true
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedRequestsCount:
-		return s.summary().RejectedRequestsCount, true
+		return s.diagnosticsSummary().RejectedRequestsCount, true
 	}
 	return nil, false
 }
 
-// subscriptionDiagnostics lists all subscriptions, as they were a moment ago.
+// subscriptionDiagnostics returns SubscriptionDiagnosticsArray.
 func (s *Server) subscriptionDiagnostics() any {
 	ids := s.sessions.ids()
 	list := []*ua.ExtensionObject{}
 	for _, d := range s.engine.Diagnostics().Subscriptions {
-		told := d.Told
-		if told.SessionID = ids[d.Session]; told.SessionID == nil {
-			told.SessionID = ua.NewTwoByteNodeID(0)
+		data := d.Data
+		if data.SessionID = ids[d.Session]; data.SessionID == nil {
+			data.SessionID = ua.NewTwoByteNodeID(0)
 		}
-		list = append(list, ua.NewExtensionObject(&told))
+		list = append(list, ua.NewExtensionObject(&data))
 	}
 	if len(list) == 0 {
-		return objects
+		return noObjects
 	}
 	return list
 }
 
-// sessionDiagnostics lists all sessions, the oldest first.
+// sessionDiagnostics returns SessionDiagnosticsArray, the oldest session first.
 func (s *Server) sessionDiagnostics() any {
 	held := s.engine.Diagnostics().Sessions
 	list := []*ua.ExtensionObject{}
-	for _, o := range s.sessions.all() {
-		list = append(list, ua.NewExtensionObject(o.told(held[o.number])))
+	for _, o := range s.sessions.infos() {
+		list = append(list, ua.NewExtensionObject(o.diagnostics(held[o.number])))
 	}
 	if len(list) == 0 {
-		return objects
+		return noObjects
 	}
 	return list
 }
 
-// noted is what diagnostics tell of a session.
-type noted struct {
-	number         uint32
-	id             rawvalue.NodeID
-	about          about
-	timeout        time.Duration
-	created, heard time.Time
-	used           used
+// sessionInfo is what diagnostics show of a session.
+type sessionInfo struct {
+	number               uint32
+	id                   rawvalue.NodeID
+	info                 clientInfo
+	timeout              time.Duration
+	created, lastContact time.Time
+	counters             serviceCounters
 }
 
-func (ss *sessions) all() []noted {
+func (ss *sessions) infos() []sessionInfo {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	list := make([]noted, 0, len(ss.byToken))
+	list := make([]sessionInfo, 0, len(ss.byToken))
 	for _, o := range ss.byToken {
-		list = append(list, noted{number: o.number, id: o.id, about: o.about, timeout: o.timeout, created: o.created, heard: o.heard, used: o.used})
+		list = append(list,
+			sessionInfo{number: o.number, id: o.id, info: o.info, timeout: o.timeout, created: o.created,
+				lastContact: o.lastContact, counters: o.counters})
 	}
-	slices.SortFunc(list, func(a, b noted) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(list, func(a, b sessionInfo) int { return cmp.Compare(a.number, b.number) })
 	return list
 }
 
-// ids returns the SessionIds by the sessions' numbers.
+// ids returns SessionIds by session number.
 func (ss *sessions) ids() map[uint32]*ua.NodeID {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -230,18 +235,23 @@ func (ss *sessions) ids() map[uint32]*ua.NodeID {
 	return ids
 }
 
-func (o noted) told(held subscription.Held) *ua.SessionDiagnosticsDataType {
-	u := o.used
-	locales := o.about.locales
+func (o sessionInfo) diagnostics(held subscription.SessionDiagnostics) *ua.SessionDiagnosticsDataType {
+	u := o.counters
+	locales := o.info.locales
 	if locales == nil {
 		locales = []string{}
 	}
 	return &ua.SessionDiagnosticsDataType{
-		SessionID: o.id.UA(), SessionName: o.about.name, ClientDescription: &o.about.client, ServerURI: o.about.server, EndpointURL: o.about.endpoint,
-		LocaleIDs: locales, ActualSessionTimeout: float64(o.timeout.Milliseconds()), ClientConnectionTime: o.created, ClientLastContactTime: o.heard,
-		CurrentSubscriptionsCount: uint32(held.Subscriptions), CurrentMonitoredItemsCount: uint32(held.Items), CurrentPublishRequestsInQueue: uint32(held.Waiting),
-		TotalRequestCount: u.all(), ReadCount: u.count(id.ReadRequest_Encoding_DefaultBinary), HistoryReadCount: u.count(id.HistoryReadRequest_Encoding_DefaultBinary),
-		WriteCount: u.count(id.WriteRequest_Encoding_DefaultBinary), HistoryUpdateCount: u.count(id.HistoryUpdateRequest_Encoding_DefaultBinary),
+		SessionID: o.id.UA(), SessionName: o.info.name, ClientDescription: &o.info.client, ServerURI: o.info.server,
+		EndpointURL: o.info.endpoint,
+		LocaleIDs:   locales, ActualSessionTimeout: float64(o.timeout.Milliseconds()), ClientConnectionTime: o.created,
+		ClientLastContactTime:     o.lastContact,
+		CurrentSubscriptionsCount: uint32(held.Subscriptions), CurrentMonitoredItemsCount: uint32(held.Items),
+		CurrentPublishRequestsInQueue: uint32(held.Waiting),
+		TotalRequestCount:             u.all(), ReadCount: u.count(id.ReadRequest_Encoding_DefaultBinary),
+		HistoryReadCount:                   u.count(id.HistoryReadRequest_Encoding_DefaultBinary),
+		WriteCount:                         u.count(id.WriteRequest_Encoding_DefaultBinary),
+		HistoryUpdateCount:                 u.count(id.HistoryUpdateRequest_Encoding_DefaultBinary),
 		CallCount:                          u.count(id.CallRequest_Encoding_DefaultBinary),
 		CreateMonitoredItemsCount:          u.count(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary),
 		ModifyMonitoredItemsCount:          u.count(id.ModifyMonitoredItemsRequest_Encoding_DefaultBinary),

@@ -7,16 +7,26 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
+)
+
+const (
+	securityArray = id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray
+	rejectedCount = id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount
 )
 
 // diagnosticNodes are the ones of a server that shows all.
 func diagnosticNodes(t *testing.T, s *Server) {
 	t.Helper()
 	var changes []addrspace.Change
-	for n := uint32(id.Server_ServerDiagnostics); n <= id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray; n++ {
-		changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: ns0(n), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))}}}})
+	for n := uint32(id.Server_ServerDiagnostics); n <= securityArray; n++ {
+		changes = append(changes,
+			addrspace.Change{Kind: addrspace.Put,
+				Node: addrspace.Node{ID: ns0(n),
+					Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass,
+						Value: dataValue(t, int32(ua.NodeClassVariable))}}}})
 	}
 	if _, err := s.cfg.Space.Apply(changes); err != nil {
 		t.Fatal(err)
@@ -56,9 +66,14 @@ func TestDiagnosticsAreTrue(t *testing.T) {
 	_, _ = ask(t, c, &ua.ReadRequest{RequestHeader: header(token)})                           // rejected: nothing to do
 	wrong := open(t, url)
 	made, _ := create(t, wrong)
-	_, _ = ask(t, wrong, &ua.ActivateSessionRequest{RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
-		UserIdentityToken: ua.NewExtensionObject(&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe"})})
-	resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100, Priority: 3})
+	_, _ = ask(t, wrong,
+		&ua.ActivateSessionRequest{RequestHeader: header(made.AuthenticationToken),
+			ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+			UserIdentityToken: ua.NewExtensionObject(
+				&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe"})})
+	resp, _ := ask(t, c,
+		&ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000,
+			RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100, Priority: 3})
 	sub := resp.(*ua.CreateSubscriptionResponse).SubscriptionID
 	if code := codeOf(t, c, monitor(token, sub, named("taga0"), ua.AttributeIDValue, nil, nil)); code != ua.StatusOK {
 		t.Fatal(code)
@@ -73,10 +88,13 @@ func TestDiagnosticsAreTrue(t *testing.T) {
 	want.CurrentSubscriptionCount++
 	want.CumulatedSubscriptionCount++
 	want.PublishingIntervalCount++
-	eventually(t, "the summary is true", func() bool { return reflect.DeepEqual(summaryOf(t, c, token), want) || t.Failed() })
+	await.True(t, "the summary is true",
+		func() bool { return reflect.DeepEqual(summaryOf(t, c, token), want) || t.Failed() })
 	for n, wanted := range map[uint32]uint32{
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount: want.RejectedSessionCount, id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount: 1,
-		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount: 1, id.Server_ServerDiagnostics_ServerDiagnosticsSummary_SecurityRejectedRequestsCount: want.SecurityRejectedRequestsCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_RejectedSessionCount:       want.RejectedSessionCount,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_CumulatedSubscriptionCount: 1,
+		id.Server_ServerDiagnostics_ServerDiagnosticsSummary_PublishingIntervalCount:    1,
+		rejectedCount: want.SecurityRejectedRequestsCount,
 	} {
 		if v, _ := diagnosticOf(t, c, token, n); v != wanted {
 			t.Errorf("%s is %v, want %d", id.Name(n), v, wanted)
@@ -89,23 +107,28 @@ func TestDiagnosticsAreTrue(t *testing.T) {
 		t.Fatalf("got %d sessions, want 2", len(sessions))
 	}
 	mine := sessions[0].Value.(*ua.SessionDiagnosticsDataType)
-	if mine.SessionName != "test" || mine.ActualSessionTimeout != 60_000 || mine.CurrentSubscriptionsCount != 1 || mine.CurrentMonitoredItemsCount != 1 ||
-		mine.CreateMonitoredItemsCount.TotalCount != 1 || mine.CreateSubscriptionCount.TotalCount != 1 || mine.ReadCount.ErrorCount != 1 ||
-		mine.TotalRequestCount.TotalCount < mine.ReadCount.TotalCount+2 || mine.ClientConnectionTime.IsZero() || len(mine.LocaleIDs) != 1 || mine.LocaleIDs[0] != "de" {
+	if mine.SessionName != "test" || mine.ActualSessionTimeout != 60_000 || mine.CurrentSubscriptionsCount != 1 ||
+		mine.CurrentMonitoredItemsCount != 1 ||
+		mine.CreateMonitoredItemsCount.TotalCount != 1 || mine.CreateSubscriptionCount.TotalCount != 1 ||
+		mine.ReadCount.ErrorCount != 1 ||
+		mine.TotalRequestCount.TotalCount < mine.ReadCount.TotalCount+2 || mine.ClientConnectionTime.IsZero() ||
+		len(mine.LocaleIDs) != 1 || mine.LocaleIDs[0] != "de" {
 		t.Errorf("got %+v", mine)
 	}
 	var subs []*ua.ExtensionObject
-	eventually(t, "the subscription is told", func() bool {
+	await.True(t, "the subscription is listed", func() bool {
 		v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray)
 		subs, _ = v.([]*ua.ExtensionObject)
 		return len(subs) == 1 && subs[0].Value.(*ua.SubscriptionDiagnosticsDataType).MonitoredItemCount == 1
 	})
-	if d := subs[0].Value.(*ua.SubscriptionDiagnosticsDataType); d.SubscriptionID != sub || d.SessionID.String() != mine.SessionID.String() || d.Priority != 3 ||
+	if d := subs[0].Value.(*ua.SubscriptionDiagnosticsDataType); d.SubscriptionID != sub ||
+		d.SessionID.String() != mine.SessionID.String() || d.Priority != 3 ||
 		d.PublishingInterval != 1000 || d.MaxKeepAliveCount != 100 || d.NextSequenceNumber != 1 {
 		t.Errorf("got %+v", d)
 	}
-	// who the users are is nobody's business here: no user administers a mirror
-	if _, code := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray); code != ua.StatusBadUserAccessDenied {
+	// for administrators only, and no user of a mirror is one
+	if _, code := diagnosticOf(t, c, token,
+		securityArray); code != ua.StatusBadUserAccessDenied {
 		t.Errorf("SessionSecurityDiagnosticsArray: got %v, want Bad_UserAccessDenied", code)
 	}
 	if v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray); v == nil {

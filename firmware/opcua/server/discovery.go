@@ -12,7 +12,8 @@ const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uab
 
 func (s *Server) application(asked string) *ua.ApplicationDescription {
 	return &ua.ApplicationDescription{
-		ApplicationURI: s.cfg.ApplicationURI, ProductURI: s.cfg.ProductURI, ApplicationName: ua.NewLocalizedText(s.cfg.ApplicationName),
+		ApplicationURI: s.cfg.ApplicationURI, ProductURI: s.cfg.ProductURI,
+		ApplicationName: ua.NewLocalizedText(s.cfg.ApplicationName),
 		ApplicationType: ua.ApplicationTypeServer, DiscoveryURLs: []string{s.endpointURL(asked)},
 	}
 }
@@ -26,8 +27,10 @@ func (s *Server) endpoints(asked string, profiles []string) []*ua.EndpointDescri
 	certificate := s.identity().Certificate
 	for _, o := range s.cfg.Security {
 		list = append(list, &ua.EndpointDescription{
-			EndpointURL: s.endpointURL(asked), Server: s.application(asked), ServerCertificate: certificate, SecurityMode: o.Mode,
-			SecurityPolicyURI: o.Policy, UserIdentityTokens: s.tokens(o), TransportProfileURI: profileTCP, SecurityLevel: securityLevel(o),
+			EndpointURL: s.endpointURL(asked), Server: s.application(asked), ServerCertificate: certificate,
+			SecurityMode:      o.Mode,
+			SecurityPolicyURI: o.Policy, UserIdentityTokens: s.tokens(o), TransportProfileURI: profileTCP,
+			SecurityLevel: securityLevel(o),
 		})
 	}
 	return list
@@ -35,18 +38,20 @@ func (s *Server) endpoints(asked string, profiles []string) []*ua.EndpointDescri
 
 // securityLevel ranks endpoints for clients that choose by it.
 func securityLevel(o channel.Security) uint8 {
-	order := []string{ua.SecurityPolicyURINone, ua.SecurityPolicyURIAes128Sha256RsaOaep, ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIAes256Sha256RsaPss}
+	order := []string{ua.SecurityPolicyURINone, ua.SecurityPolicyURIAes128Sha256RsaOaep,
+		ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIAes256Sha256RsaPss}
 	return uint8(10*slices.Index(order, o.Policy)) + uint8(o.Mode)
 }
 
 func (q *query) getEndpoints(req *ua.GetEndpointsRequest) {
-	q.reply(&ua.GetEndpointsResponse{ResponseHeader: q.header(), Endpoints: q.s.endpoints(req.EndpointURL, req.ProfileURIs)})
+	q.reply(&ua.GetEndpointsResponse{ResponseHeader: q.header(),
+		Endpoints: q.server.endpoints(req.EndpointURL, req.ProfileURIs)})
 }
 
 func (q *query) findServers(req *ua.FindServersRequest) {
 	resp := &ua.FindServersResponse{ResponseHeader: q.header(), Servers: []*ua.ApplicationDescription{}}
-	if len(req.ServerURIs) == 0 || slices.Contains(req.ServerURIs, q.s.cfg.ApplicationURI) {
-		resp.Servers = append(resp.Servers, q.s.application(req.EndpointURL))
+	if len(req.ServerURIs) == 0 || slices.Contains(req.ServerURIs, q.server.cfg.ApplicationURI) {
+		resp.Servers = append(resp.Servers, q.server.application(req.EndpointURL))
 	}
 	q.reply(resp)
 }

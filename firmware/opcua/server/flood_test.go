@@ -17,19 +17,21 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/transport"
 )
 
-// knock tries to open a secured channel with a certificate, whatever it is.
+// knock tries to open a secured channel with any certificate.
 func knock(ctx context.Context, url string, id channel.Identity, server []byte) error {
 	conn, err := (&transport.Dialer{}).Dial(ctx, url)
 	if err != nil {
 		return err
 	}
 	c, err := channel.Open(ctx, conn, channel.ClientConfig{
-		Security: secured[1], Identity: id, ServerCertificate: server, Authorize: func(context.Context, channel.Peer) error { return nil },
+		Security: secured[1], Identity: id, ServerCertificate: server,
+		Authorize: func(context.Context, channel.Peer) error { return nil },
 	})
 	if err == nil {
 		err = c.Close()
@@ -37,8 +39,8 @@ func knock(ctx context.Context, url string, id channel.Identity, server []byte) 
 	return err
 }
 
-// The private key is slow: who makes the server use it, or try to, keeps nobody waiting.
-func TestAFloodOfHandshakesKeepsNobodyWaiting(t *testing.T) {
+// Operations with the private key are slow: clients that cause them must not delay others.
+func TestAFloodOfHandshakesDoesNotDelayOthers(t *testing.T) {
 	_, url, ours, theirs := pair(t, nil)
 	certificate, key := person(t, "stranger")
 	for name, id := range map[string]channel.Identity{
@@ -49,7 +51,7 @@ func TestAFloodOfHandshakesKeepsNobodyWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			good := enter(t, url, theirs, ours.Own().Chain)
 			good.create(t)
-			if code := good.activate(t, good.activation(t, good.token, good.nonce, nobody)); code != ua.StatusOK {
+			if code := good.activate(t, good.activation(t, good.token, good.nonce, anonymous)); code != ua.StatusOK {
 				t.Fatal(code)
 			}
 			ctx, stop := context.WithCancel(t.Context())
@@ -63,7 +65,7 @@ func TestAFloodOfHandshakesKeepsNobodyWaiting(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "the flood flows", func() bool { return tried.Load() > 4 })
+			await.True(t, "the flood flows", func() bool { return tried.Load() > 4 })
 			for range 3 {
 				answered(t, good.Client, good.token)
 			}
@@ -76,7 +78,8 @@ func TestAFloodOfHandshakesKeepsNobodyWaiting(t *testing.T) {
 // issued makes a certificate with any key.
 func issued(t *testing.T, key any, public any) []byte {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +120,8 @@ func TestMalformedCertificatesAreRefused(t *testing.T) {
 		"of a weak key":            issued(t, weak, &weak.PublicKey),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := knock(t.Context(), url, channel.Identity{Certificate: chain, Key: key}, ours.Own().Chain); err == nil {
+			if err := knock(t.Context(), url, channel.Identity{Certificate: chain, Key: key},
+				ours.Own().Chain); err == nil {
 				t.Error("the channel was opened")
 			}
 		})
@@ -135,10 +139,14 @@ func TestAFloodOfPublishRequestsIsBounded(t *testing.T) {
 	s, url := start(t, nil)
 	other, mine := newSession(t, url)
 	c, token := newSession(t, url)
-	if _, code := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 60_000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100}); code != ua.StatusOK {
+	if _, code := ask(t, c,
+		&ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 60_000,
+			RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100}); code != ua.StatusOK {
 		t.Fatal(code)
 	}
-	body, err := channel.Encode(&ua.PublishRequest{RequestHeader: header(token), SubscriptionAcknowledgements: make([]*ua.SubscriptionAcknowledgement, 0)})
+	body, err := channel.Encode(
+		&ua.PublishRequest{RequestHeader: header(token),
+			SubscriptionAcknowledgements: make([]*ua.SubscriptionAcknowledgement, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,15 +165,16 @@ func TestAFloodOfPublishRequestsIsBounded(t *testing.T) {
 		answered(t, other, mine)
 	}
 	<-sent
-	eventually(t, "all of them are taken, or the connection ended", func() bool { return c.Err() != nil || s.Stats().Requests > flood })
+	await.True(t, "all of them are taken, or the connection ended",
+		func() bool { return c.Err() != nil || s.Stats().Requests > flood })
 	if grown := int64(heap()) - int64(before); grown > 64<<20 {
 		t.Errorf("%d MB are held, want at most 64", grown>>20)
 	}
 	answered(t, other, mine)
 }
 
-// Browses that nobody goes on with.
-func TestContinuationPointsRunOut(t *testing.T) {
+// Browses that are not continued.
+func TestContinuationPointsAreBounded(t *testing.T) {
 	s, url := start(t, nil)
 	c, token := newSession(t, url)
 	refused := 0

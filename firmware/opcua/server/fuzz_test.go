@@ -36,30 +36,45 @@ func (l loud) WithAttrs([]slog.Attr) slog.Handler { return l }
 func requests(token *ua.NodeID) []any {
 	h, node := func() *ua.RequestHeader { return header(token) }, named("taga0").UA()
 	return []any{
-		readRequest(token, &ua.ReadValueID{NodeID: node, AttributeID: ua.AttributeIDValue, IndexRange: "0:1"}, stateItem()),
+		readRequest(token, &ua.ReadValueID{NodeID: node, AttributeID: ua.AttributeIDValue, IndexRange: "0:1"},
+			stateItem()),
 		browseRequest(token, 3, description(named("plant"), 0x3f)),
 		&ua.BrowseNextRequest{RequestHeader: h(), ContinuationPoints: [][]byte{{1, 0, 0, 0}}},
-		&ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: h(), BrowsePaths: []*ua.BrowsePath{{StartingNode: ua.NewTwoByteNodeID(84), RelativePath: &ua.RelativePath{
-			Elements: []*ua.RelativePathElement{{ReferenceTypeID: ua.NewTwoByteNodeID(33), IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: "Objects"}}},
-		}}}},
-		&ua.WriteRequest{RequestHeader: h(), NodesToWrite: []*ua.WriteValue{{NodeID: node, AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{EncodingMask: 1, Value: ua.MustVariant(int32(1))}}}},
+		&ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: h(),
+			BrowsePaths: []*ua.BrowsePath{{StartingNode: ua.NewTwoByteNodeID(84), RelativePath: &ua.RelativePath{
+				Elements: []*ua.RelativePathElement{{ReferenceTypeID: ua.NewTwoByteNodeID(33), IncludeSubtypes: true,
+					TargetName: &ua.QualifiedName{Name: "Objects"}}},
+			}}}},
+		&ua.WriteRequest{RequestHeader: h(),
+			NodesToWrite: []*ua.WriteValue{{NodeID: node, AttributeID: ua.AttributeIDValue,
+				Value: &ua.DataValue{EncodingMask: 1, Value: ua.MustVariant(int32(1))}}}},
 		&ua.CallRequest{RequestHeader: h(), MethodsToCall: []*ua.CallMethodRequest{{
-			ObjectID: ua.NewTwoByteNodeID(1), MethodID: ua.NewNumericNodeID(0, id.Server_GetMonitoredItems), InputArguments: []*ua.Variant{ua.MustVariant(uint32(1))},
+			ObjectID: ua.NewTwoByteNodeID(1), MethodID: ua.NewNumericNodeID(0, id.Server_GetMonitoredItems),
+			InputArguments: []*ua.Variant{ua.MustVariant(uint32(1))},
 		}}},
-		&ua.CreateSubscriptionRequest{RequestHeader: h(), RequestedPublishingInterval: 100, RequestedLifetimeCount: 10, PublishingEnabled: true},
-		&ua.CreateMonitoredItemsRequest{RequestHeader: h(), SubscriptionID: 1, ItemsToCreate: []*ua.MonitoredItemCreateRequest{{
-			ItemToMonitor: &ua.ReadValueID{NodeID: node, AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeReporting,
-			RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(&ua.DataChangeFilter{Trigger: 1}), QueueSize: 3},
-		}}},
-		&ua.HistoryReadRequest{RequestHeader: h(), HistoryReadDetails: ua.NewExtensionObject(nil), NodesToRead: []*ua.HistoryReadValueID{{NodeID: node, DataEncoding: &ua.QualifiedName{}}}},
-		&ua.QueryFirstRequest{RequestHeader: h(), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}, Filter: &ua.ContentFilter{}},
+		&ua.CreateSubscriptionRequest{RequestHeader: h(), RequestedPublishingInterval: 100, RequestedLifetimeCount: 10,
+			PublishingEnabled: true},
+		&ua.CreateMonitoredItemsRequest{RequestHeader: h(), SubscriptionID: 1,
+			ItemsToCreate: []*ua.MonitoredItemCreateRequest{{
+				ItemToMonitor: &ua.ReadValueID{NodeID: node, AttributeID: ua.AttributeIDValue,
+					DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeReporting,
+				RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(
+					&ua.DataChangeFilter{Trigger: 1}), QueueSize: 3},
+			}}},
+		&ua.HistoryReadRequest{RequestHeader: h(), HistoryReadDetails: ua.NewExtensionObject(nil),
+			NodesToRead: []*ua.HistoryReadValueID{{NodeID: node, DataEncoding: &ua.QualifiedName{}}}},
+		&ua.QueryFirstRequest{RequestHeader: h(), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)},
+			Filter: &ua.ContentFilter{}},
 		&ua.GetEndpointsRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1"},
-		&ua.CreateSessionRequest{RequestHeader: h(), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("x")}},
+		&ua.CreateSessionRequest{RequestHeader: h(),
+			ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("x")}},
 		&ua.CancelRequest{RequestHeader: h()},
-		&ua.FindServersRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1", LocaleIDs: []string{"en"}, ServerURIs: []string{"urn:x"}},
+		&ua.FindServersRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1", LocaleIDs: []string{"en"},
+			ServerURIs: []string{"urn:x"}},
 		&ua.RegisterNodesRequest{RequestHeader: h(), NodesToRegister: []*ua.NodeID{node, named("none").UA()}},
 		&ua.UnregisterNodesRequest{RequestHeader: h(), NodesToUnregister: []*ua.NodeID{node}},
-		&ua.HistoryUpdateRequest{RequestHeader: h(), HistoryUpdateDetails: []*ua.ExtensionObject{ua.NewExtensionObject(nil)}},
+		&ua.HistoryUpdateRequest{RequestHeader: h(),
+			HistoryUpdateDetails: []*ua.ExtensionObject{ua.NewExtensionObject(nil)}},
 		&ua.DeleteSubscriptionsRequest{RequestHeader: h(), SubscriptionIDs: []uint32{1, 2}},
 	}
 }
@@ -70,11 +85,15 @@ func endings(token *ua.NodeID) []any {
 	h := func() *ua.RequestHeader { return header(token) }
 	return []any{
 		&ua.ActivateSessionRequest{
-			RequestHeader: h(), ClientSignature: &ua.SignatureData{Algorithm: "x", Signature: []byte{1}}, UserTokenSignature: &ua.SignatureData{},
-			UserIdentityToken: ua.NewExtensionObject(&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe", Password: []byte("secret"), EncryptionAlgorithm: "x"}),
+			RequestHeader: h(), ClientSignature: &ua.SignatureData{Algorithm: "x", Signature: []byte{1}},
+			UserTokenSignature: &ua.SignatureData{},
+			UserIdentityToken: ua.NewExtensionObject(
+				&ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: "joe", Password: []byte("secret"),
+					EncryptionAlgorithm: "x"}),
 		},
 		&ua.CloseSessionRequest{RequestHeader: h(), DeleteSubscriptions: true},
-		&ua.PublishRequest{RequestHeader: h(), SubscriptionAcknowledgements: []*ua.SubscriptionAcknowledgement{{SubscriptionID: 1, SequenceNumber: 1}}},
+		&ua.PublishRequest{RequestHeader: h(),
+			SubscriptionAcknowledgements: []*ua.SubscriptionAcknowledgement{{SubscriptionID: 1, SequenceNumber: 1}}},
 	}
 }
 

@@ -31,8 +31,11 @@ func count(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
 
 // written is a Write of one value, whose Variant is these bytes.
 func written(t *testing.T, token *ua.NodeID, variant ...[]byte) []byte {
-	w := &ua.WriteRequest{RequestHeader: header(token), NodesToWrite: []*ua.WriteValue{{NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{}}}}
-	return instead(t, w, 1, append([][]byte{{ua.DataValueValue}}, variant...)...) // instead of the DataValue's empty mask
+	w := &ua.WriteRequest{RequestHeader: header(token),
+		NodesToWrite: []*ua.WriteValue{{NodeID: named("taga0").UA(), AttributeID: ua.AttributeIDValue,
+			Value: &ua.DataValue{}}}}
+	// instead of the DataValue's empty mask
+	return instead(t, w, 1, append([][]byte{{ua.DataValueValue}}, variant...)...)
 }
 
 // details is a HistoryRead whose details are an ExtensionObject with these bytes.
@@ -42,7 +45,8 @@ func details(t *testing.T, token *ua.NodeID, object ...[]byte) []byte {
 		t.Fatal(err)
 	}
 	const rest = 8 + 4 + 4 // of a ReadRequest without nodes
-	head := append([]byte{1, 0}, byte(id.HistoryReadRequest_Encoding_DefaultBinary&0xff), byte(id.HistoryReadRequest_Encoding_DefaultBinary>>8))
+	head := append([]byte{1, 0}, byte(id.HistoryReadRequest_Encoding_DefaultBinary&0xff),
+		byte(id.HistoryReadRequest_Encoding_DefaultBinary>>8))
 	return append(append(head, body[4:len(body)-rest]...), bytes.Join(object, nil)...)
 }
 
@@ -55,7 +59,8 @@ func TestHostileRequests(t *testing.T) {
 	literal := func(n int) []byte { // an ExtensionObject with a LiteralOperand, n times in one another
 		b := []byte{0}
 		for range n {
-			b = append([]byte{1, 0, byte(id.LiteralOperand_Encoding_DefaultBinary & 0xff), byte(id.LiteralOperand_Encoding_DefaultBinary >> 8), 1},
+			b = append([]byte{1, 0, byte(id.LiteralOperand_Encoding_DefaultBinary & 0xff),
+				byte(id.LiteralOperand_Encoding_DefaultBinary >> 8), 1},
 				append(count(uint32(len(b)+1)), append([]byte{byte(ua.TypeIDExtensionObject)}, b...)...)...)
 		}
 		return b
@@ -64,11 +69,22 @@ func TestHostileRequests(t *testing.T) {
 		"nothing":    func(*ua.NodeID) []byte { return nil },
 		"no request": func(*ua.NodeID) []byte { return []byte{1, 0, 0xff, 0xff} },
 		"a response for a request": func(token *ua.NodeID) []byte {
-			return instead(t, &ua.ServiceFault{ResponseHeader: &ua.ResponseHeader{ServiceDiagnostics: &ua.DiagnosticInfo{}, AdditionalHeader: ua.NewExtensionObject(nil)}}, 0)
+			return instead(t,
+				&ua.ServiceFault{ResponseHeader: &ua.ResponseHeader{ServiceDiagnostics: &ua.DiagnosticInfo{},
+					AdditionalHeader: ua.NewExtensionObject(nil)}}, 0)
 		},
-		"a request cut short": func(token *ua.NodeID) []byte { return instead(t, readRequest(token, value("taga0")), 20) },
-		"a count that lies":   func(token *ua.NodeID) []byte { return instead(t, readRequest(token), 4, count(0x7fffffff)) },
-		"a count below none":  func(token *ua.NodeID) []byte { return instead(t, readRequest(token), 4, count(math.MaxUint32-1)) },
+		"a request cut short": func(token *ua.NodeID) []byte {
+			return instead(t, readRequest(token, value("taga0")),
+				20)
+		},
+		"a count that lies": func(token *ua.NodeID) []byte {
+			return instead(t, readRequest(token), 4,
+				count(0x7fffffff))
+		},
+		"a count below none": func(token *ua.NodeID) []byte {
+			return instead(t, readRequest(token), 4,
+				count(math.MaxUint32-1))
+		},
 		"diagnostics without end": func(token *ua.NodeID) []byte {
 			return instead(t, readRequest(token), 0, bytes.Repeat([]byte{0x40}, deep))
 		},
@@ -88,10 +104,12 @@ func TestHostileRequests(t *testing.T) {
 			return written(t, token, []byte{byte(ua.TypeIDDouble) | 0x80}, count(0x80000000))
 		},
 		"dimensions that overflow": func(token *ua.NodeID) []byte {
-			return written(t, token, []byte{byte(ua.TypeIDByte) | 0xc0}, count(0), count(4), count(0x10000), count(0x10000), count(0x10000), count(0x10000))
+			return written(t, token, []byte{byte(ua.TypeIDByte) | 0xc0}, count(0), count(4), count(0x10000),
+				count(0x10000), count(0x10000), count(0x10000))
 		},
 		"dimensions of one each": func(token *ua.NodeID) []byte {
-			return written(t, token, []byte{byte(ua.TypeIDByte) | 0xc0}, count(1), []byte{7}, count(5000), bytes.Repeat(count(1), 5000))
+			return written(t, token, []byte{byte(ua.TypeIDByte) | 0xc0}, count(1), []byte{7}, count(5000),
+				bytes.Repeat(count(1), 5000))
 		},
 		"dimensions without end": func(token *ua.NodeID) []byte {
 			return written(t, token, []byte{byte(ua.TypeIDByte) | 0xc0}, count(0), count(0x3fffffff))
@@ -109,10 +127,15 @@ func TestHostileRequests(t *testing.T) {
 			return details(t, token, literal(1000), count(0), []byte{0}, count(0))
 		},
 		"an object longer than the message": func(token *ua.NodeID) []byte {
-			return details(t, token, []byte{1, 0, byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary & 0xff), byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary >> 8), 1}, count(0x7fffffff))
+			return details(t, token,
+				[]byte{1, 0, byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary & 0xff),
+					byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary >> 8), 1}, count(0x7fffffff))
 		},
 		"an object shorter than its structure": func(token *ua.NodeID) []byte {
-			return details(t, token, []byte{1, 0, byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary & 0xff), byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary >> 8), 1}, count(1), []byte{1}, make([]byte, 40))
+			return details(t, token,
+				[]byte{1, 0, byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary & 0xff),
+					byte(id.ReadRawModifiedDetails_Encoding_DefaultBinary >> 8), 1}, count(1), []byte{1},
+				make([]byte, 40))
 		},
 		"a million nodes to read": func(token *ua.NodeID) []byte {
 			return instead(t, readRequest(token), 4, count(250_000), make([]byte, deep*2))
@@ -146,17 +169,19 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// Before there is a session messages are small: nobody in particular takes nothing.
+// Before a session is activated messages are small: any host can send them.
 func TestLargeRequestsNeedASession(t *testing.T) {
 	_, url := start(t, nil)
 	other, mine := newSession(t, url)
 	long := strings.Repeat("x", smallMessage)
 	app := &ua.ApplicationDescription{ApplicationURI: long, ApplicationName: ua.NewLocalizedText("")}
 	for name, req := range map[string]any{
-		"GetEndpoints":  &ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + long},
-		"FindServers":   &ua.FindServersRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + long},
-		"CreateSession": &ua.CreateSessionRequest{RequestHeader: header(nil), ClientDescription: app, EndpointURL: long, SessionName: long},
-		"Read":          readRequest(nil, &ua.ReadValueID{NodeID: ua.NewStringNodeID(1, long), AttributeID: ua.AttributeIDValue}),
+		"GetEndpoints": &ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + long},
+		"FindServers":  &ua.FindServersRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://" + long},
+		"CreateSession": &ua.CreateSessionRequest{RequestHeader: header(nil), ClientDescription: app, EndpointURL: long,
+			SessionName: long},
+		"Read": readRequest(nil,
+			&ua.ReadValueID{NodeID: ua.NewStringNodeID(1, long), AttributeID: ua.AttributeIDValue}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, code := ask(t, open(t, url), req); code == ua.StatusOK {
@@ -167,7 +192,7 @@ func TestLargeRequestsNeedASession(t *testing.T) {
 	}
 }
 
-// What is no OPC UA at all costs nobody else anything.
+// Bytes that are not OPC UA do not affect other clients.
 func TestHostileBytes(t *testing.T) {
 	_, url := start(t, nil)
 	other, mine := newSession(t, url)

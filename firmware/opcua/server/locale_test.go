@@ -17,13 +17,16 @@ func TestTextsKeepTheLocaleOfTheSource(t *testing.T) {
 	text := &ua.LocalizedText{EncodingMask: ua.LocalizedTextLocale | ua.LocalizedTextText, Locale: "sv", Text: "Kran"}
 	set := func(node rawvalue.NodeID, a ua.AttributeID, v any) {
 		t.Helper()
-		change := addrspace.Change{Kind: addrspace.SetAttributes, Node: addrspace.Node{ID: node, Attributes: []addrspace.Attribute{{ID: a, Value: dataValue(t, v)}}}}
+		change := addrspace.Change{Kind: addrspace.SetAttributes,
+			Node: addrspace.Node{ID: node, Attributes: []addrspace.Attribute{{ID: a, Value: dataValue(t, v)}}}}
 		if _, err := s.cfg.Space.Apply([]addrspace.Change{change}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	locales := ns0(id.Server_ServerCapabilities_LocaleIDArray)
-	node := addrspace.Node{ID: locales, Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))}}}
+	node := addrspace.Node{ID: locales,
+		Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass,
+			Value: dataValue(t, int32(ua.NodeClassVariable))}}}
 	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: node}}); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +42,8 @@ func TestTextsKeepTheLocaleOfTheSource(t *testing.T) {
 	}
 	for _, asked := range [][]string{nil, {"de"}, {"sv", "en"}, {}} {
 		if _, code := ask(t, c, &ua.ActivateSessionRequest{
-			RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, LocaleIDs: asked,
+			RequestHeader: header(made.AuthenticationToken), ClientSignature: &ua.SignatureData{},
+			UserTokenSignature: &ua.SignatureData{}, LocaleIDs: asked,
 			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
 		}); code != ua.StatusOK {
 			t.Fatalf("ActivateSession with %q: %v", asked, code)
@@ -59,7 +63,8 @@ func TestTextsKeepTheLocaleOfTheSource(t *testing.T) {
 			t.Errorf("LocaleIdArray is %v, want an empty array", results[3].Value.Value())
 		}
 	}
-	req := browseOf(made.AuthenticationToken, ns0(id.ObjectsFolder), ns0(id.HierarchicalReferences), ua.BrowseDirectionForward).(*ua.BrowseRequest)
+	req := browseOf(made.AuthenticationToken, ns0(id.ObjectsFolder), ns0(id.HierarchicalReferences),
+		ua.BrowseDirectionForward).(*ua.BrowseRequest)
 	req.NodesToBrowse[0].ResultMask = maskDisplayName
 	resp, _ := ask(t, c, req)
 	for _, r := range resp.(*ua.BrowseResponse).Results[0].References {

@@ -12,17 +12,19 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// AppendAttribute appends the DataValue of an attribute as a client may see it. It is
-// what a Read answers, before timestamps and ranges, and what monitored items sample.
-func (s *Server) AppendAttribute(dst []byte, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
+// AppendAttribute appends the DataValue of an attribute as a client may read it, before
+// timestamps and index range are applied. Monitored items sample it too.
+func (s *Server) AppendAttribute(dst []byte, c *subscription.Client, node rawvalue.NodeID,
+	attribute ua.AttributeID) []byte {
 	s.cfg.Space.View(func(v addrspace.View) { dst = s.appendAttribute(dst, v, c, node, attribute) })
 	return dst
 }
 
-func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.Client, node rawvalue.NodeID, attribute ua.AttributeID) []byte {
+func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.Client, node rawvalue.NodeID,
+	attribute ua.AttributeID) []byte {
 	status := func(code ua.StatusCode) []byte { return rawvalue.AppendStatus(dst, code, rawvalue.Answer{}) }
 	ref, ok := v.Lookup(node)
-	if own, mine := s.own(v, node, attribute); mine && (ok || node.Namespace == 0 && v.Len() == 0) {
+	if own, mine := s.ownAttribute(v, node, attribute); mine && (ok || node.Namespace == 0 && v.Len() == 0) {
 		return append(dst, own...)
 	}
 	if !ok {
@@ -32,15 +34,15 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 		return status(ua.StatusBadAttributeIDInvalid)
 	}
 	if attribute == ua.AttributeIDValue && v.Class(ref) == ua.NodeClassVariable {
-		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
+		if code := s.checkRestrictions(v, ref, c, false); code != ua.StatusOK {
 			return status(code)
 		}
 		raw, known := s.values.get(node)
-		if code := readable(v, ref); code != ua.StatusOK && (!known || !bad(raw)) {
+		if code := checkReadable(v, ref); code != ua.StatusOK && (!known || !isBad(raw)) {
 			return status(code)
 		}
 		if !known {
-			return status(ua.StatusCode(s.missing.Load()))
+			return status(ua.StatusCode(s.missingStatus.Load()))
 		}
 		return append(dst, raw...)
 	}
@@ -48,8 +50,9 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	if dst, ok = v.AppendAttribute(dst, ref, attribute); !ok {
 		return status(ua.StatusBadAttributeIDInvalid)
 	}
-	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition { // which is there: what is not is no secret
-		if code := s.restricted(v, ref, c, false); code != ua.StatusOK {
+	// an attribute that does not exist is not restricted
+	if attribute == ua.AttributeIDValue || attribute == ua.AttributeIDDataTypeDefinition {
+		if code := s.checkRestrictions(v, ref, c, false); code != ua.StatusOK {
 			dst = dst[:start]
 			return status(code)
 		}
@@ -57,9 +60,9 @@ func (s *Server) appendAttribute(dst []byte, v addrspace.View, c *subscription.C
 	return dst
 }
 
-// readable tells whether the source lets the Value of a variable be read (OPC 10000-3
-// §8.57): anybody, and the user that it was asked as. Where it does not say, it does.
-func readable(v addrspace.View, ref addrspace.Ref) ua.StatusCode {
+// checkReadable checks whether the source lets a Value be read (OPC 10000-3 §8.57), at all and by
+// the transmitter's user. Without AccessLevel it does.
+func checkReadable(v addrspace.View, ref addrspace.Ref) ua.StatusCode {
 	switch {
 	case !currentRead(v, ref, ua.AttributeIDAccessLevel):
 		return ua.StatusBadNotReadable
@@ -76,33 +79,35 @@ func currentRead(v addrspace.View, ref addrspace.Ref, attribute ua.AttributeID) 
 		return true
 	}
 	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
-	return err != nil || dv.Value.Type() != ua.TypeIDByte || dv.Value.IsArray() || ua.AccessLevelType(dv.Value.Raw[1])&ua.AccessLevelTypeCurrentRead != 0
+	return err != nil || dv.Value.Type() != ua.TypeIDByte || dv.Value.IsArray() ||
+		ua.AccessLevelType(dv.Value.Raw[1])&ua.AccessLevelTypeCurrentRead != 0
 }
 
-// bad tells whether a DataValue says itself why there is none.
-func bad(dataValue []byte) bool {
+// isBad reports whether a DataValue has a bad status.
+func isBad(dataValue []byte) bool {
 	dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{})
 	return err == nil && dv.Status&0x8000_0000 != 0
 }
 
-// Shared returns a variable's DataValue as it was Set, nil where there is none or the
-// client may not have it.
+// Shared returns a variable's DataValue as it was Set, nil where there is none or the client
+// may not read it.
 func (s *Server) Shared(c *subscription.Client, node rawvalue.NodeID) (raw []byte) {
 	s.cfg.Space.View(func(v addrspace.View) {
-		if ref, ok := v.Lookup(node); ok && s.restricted(v, ref, c, false) == ua.StatusOK && readable(v, ref) == ua.StatusOK {
+		if ref, ok := v.Lookup(node); ok && s.checkRestrictions(v, ref, c, false) == ua.StatusOK &&
+			checkReadable(v, ref) == ua.StatusOK {
 			raw, _ = s.values.get(node)
 		}
 	})
 	return raw
 }
 
-// Pushed tells whether changes of an attribute come through Set; others are sampled.
+// Pushed reports whether changes of an attribute arrive through Set; others are sampled.
 func (s *Server) Pushed(node rawvalue.NodeID, attribute ua.AttributeID) bool {
 	if attribute != ua.AttributeIDValue {
 		return false
 	}
 	own := false
-	s.cfg.Space.View(func(v addrspace.View) { _, own = s.own(v, node, attribute) })
+	s.cfg.Space.View(func(v addrspace.View) { _, own = s.ownAttribute(v, node, attribute) })
 	return !own
 }
 
@@ -111,7 +116,8 @@ func (s *Server) EURange(node rawvalue.NodeID) rawvalue.Variant {
 	var found []rawvalue.NodeID
 	s.cfg.Space.View(func(v addrspace.View) {
 		found, _ = v.Translate(node, []addrspace.Element{{
-			Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("EURange")},
+			Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true,
+			Name: rawvalue.QualifiedName{Name: []byte("EURange")},
 		}}, 1)
 	})
 	if len(found) == 0 {
@@ -130,7 +136,7 @@ func (q *query) read(req *ua.ReadRequest) {
 	case n == 0:
 		q.fault(ua.StatusBadNothingToDo)
 		return
-	case n > q.s.cfg.Limits.Operations:
+	case n > q.server.cfg.Limits.Operations:
 		q.fault(ua.StatusBadTooManyOperations)
 		return
 	case req.TimestampsToReturn > ua.TimestampsToReturnNeither:
@@ -140,19 +146,19 @@ func (q *query) read(req *ua.ReadRequest) {
 		q.fault(ua.StatusBadMaxAgeInvalid)
 		return
 	}
-	a := q.answer(id.ReadResponse_Encoding_DefaultBinary)
-	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(len(req.NodesToRead)))
-	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: uabinary.Ticks(q.s.cfg.Now())}
+	a := q.newResponse(id.ReadResponse_Encoding_DefaultBinary)
+	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(len(req.NodesToRead)))
+	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: uabinary.Ticks(q.server.cfg.Now())}
 	var scratch []byte
 	for _, item := range req.NodesToRead {
-		if scratch, a.b = q.readOne(scratch[:0], a.b, item, how); !a.goOn() {
+		if scratch, a.buf = q.readOne(scratch[:0], a.buf, item, how); !a.flush() {
 			return
 		}
 	}
 	a.end()
 }
 
-// readOne appends one result; scratch is for what it is made from.
+// readOne appends one result; scratch is a buffer for the attribute.
 func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue.Answer) (_, _ []byte) {
 	refuse := func(code ua.StatusCode) ([]byte, []byte) {
 		return scratch, rawvalue.AppendStatus(b, code, rawvalue.Answer{Timestamps: ua.TimestampsToReturnNeither})
@@ -161,7 +167,7 @@ func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue
 	if err != nil {
 		return refuse(ua.StatusBadNodeIDInvalid)
 	}
-	scratch = q.s.AppendAttribute(scratch, &q.client, node, item.AttributeID)
+	scratch = q.server.AppendAttribute(scratch, &q.client, node, item.AttributeID)
 	dv, err := rawvalue.SkimDataValue(scratch, rawvalue.Limits{})
 	if err != nil {
 		return refuse(ua.StatusBadInternalError)
@@ -176,7 +182,7 @@ func (q *query) readOne(scratch, b []byte, item *ua.ReadValueID, answer rawvalue
 	if err != nil || !part.Whole() && item.AttributeID != ua.AttributeIDValue {
 		return refuse(ua.StatusBadIndexRangeInvalid)
 	}
-	if item.AttributeID != ua.AttributeIDValue { // has no source
+	if item.AttributeID != ua.AttributeIDValue { // has no source timestamp
 		switch answer.Timestamps {
 		case ua.TimestampsToReturnSource:
 			answer.Timestamps = ua.TimestampsToReturnNeither

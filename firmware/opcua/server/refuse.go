@@ -17,7 +17,7 @@ const (
 	perOperation = 5
 )
 
-// explain says why something is refused, as far as a client asked; nil: it did not.
+// explain returns diagnostics with the reason, nil if the client did not ask for them.
 func explain(h *ua.ResponseHeader, asked uint32, why string) *ua.DiagnosticInfo {
 	if asked&(wantsText|wantsAdditional) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func explain(h *ua.ResponseHeader, asked uint32, why string) *ua.DiagnosticInfo 
 	return info
 }
 
-// refuse answers a request that is refused as a whole.
+// refuse refuses a request as a whole, with the reason if the client asked for it.
 func (q *query) refuse(code ua.StatusCode, why string) {
 	h := q.header()
 	info := explain(h, q.head.ReturnDiagnostics, why)
@@ -42,14 +42,16 @@ func (q *query) refuse(code ua.StatusCode, why string) {
 		q.fault(code)
 		return
 	}
-	q.rejected(code)
+	q.countRefusal(code)
 	h.ServiceResult, h.ServiceDiagnostics = code, info
 	q.reply(&ua.ServiceFault{ResponseHeader: h})
 }
 
-// refusals answers n operations: with what is wrong with each, or, where it would have
-// been valid, with the code own, and with the reason where the client asked for diagnostics.
-func (q *query) refusals(n int, own ua.StatusCode, judge func(i int) ua.StatusCode) (*ua.ResponseHeader, []ua.StatusCode, []*ua.DiagnosticInfo) {
+// refuseOperations returns the code of each of n operations: what judge says is wrong with it,
+// or, if it would have been valid, the code own. Those have the configured reason if the client
+// asked for diagnostics.
+func (q *query) refuseOperations(n int, own ua.StatusCode, judge func(i int) ua.StatusCode) (*ua.ResponseHeader,
+	[]ua.StatusCode, []*ua.DiagnosticInfo) {
 	h, codes, infos := q.header(), make([]ua.StatusCode, n), []*ua.DiagnosticInfo{}
 	any := false
 	for i := range codes {
@@ -59,7 +61,7 @@ func (q *query) refusals(n int, own ua.StatusCode, judge func(i int) ua.StatusCo
 	if !any {
 		return h, codes, infos
 	}
-	info := explain(h, q.head.ReturnDiagnostics>>perOperation, q.s.cfg.Refusal)
+	info := explain(h, q.head.ReturnDiagnostics>>perOperation, q.server.cfg.Refusal)
 	if info == nil {
 		return h, codes, infos
 	}
@@ -67,14 +69,14 @@ func (q *query) refusals(n int, own ua.StatusCode, judge func(i int) ua.StatusCo
 		if code == own {
 			infos = append(infos, info)
 		} else {
-			infos = append(infos, &ua.DiagnosticInfo{}) // there is nothing to say of it
+			infos = append(infos, &ua.DiagnosticInfo{}) // no diagnostics
 		}
 	}
 	return h, codes, infos
 }
 
-// exists tells whether there is such a node, with such an attribute.
-func (s *Server) exists(n *ua.NodeID, attribute ua.AttributeID) (code ua.StatusCode) {
+// checkNode checks that a node exists and has an attribute.
+func (s *Server) checkNode(n *ua.NodeID, attribute ua.AttributeID) (code ua.StatusCode) {
 	node, err := rawvalue.FromUA(n)
 	if err != nil {
 		return ua.StatusBadNodeIDInvalid
@@ -100,9 +102,9 @@ func (q *query) write(req *ua.WriteRequest) {
 		q.fault(code)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.NodesToWrite), ua.StatusBadNotWritable, func(i int) ua.StatusCode {
+	h, codes, infos := q.refuseOperations(len(req.NodesToWrite), ua.StatusBadNotWritable, func(i int) ua.StatusCode {
 		w := req.NodesToWrite[i]
-		code := q.s.exists(w.NodeID, w.AttributeID)
+		code := q.server.checkNode(w.NodeID, w.AttributeID)
 		part, err := rawvalue.ParseRange(w.IndexRange)
 		switch {
 		case code != ua.StatusOK:
@@ -124,30 +126,32 @@ func (q *query) historyRead(req *ua.HistoryReadRequest) {
 	case req.HistoryReadDetails == nil || req.HistoryReadDetails.Value == nil:
 		q.fault(ua.StatusBadHistoryOperationInvalid)
 		return
-	case req.TimestampsToReturn >= ua.TimestampsToReturnNeither: // which is not allowed here
+	case req.TimestampsToReturn >= ua.TimestampsToReturnNeither: // Neither is not allowed here
 		q.fault(ua.StatusBadTimestampsToReturnInvalid)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.NodesToRead), ua.StatusBadHistoryOperationUnsupported, func(i int) ua.StatusCode {
-		r := req.NodesToRead[i]
-		code := q.s.exists(r.NodeID, ua.AttributeIDNodeID)
-		_, err := rawvalue.ParseRange(r.IndexRange)
-		encoding := uabinary.CheckDataEncoding(r.DataEncoding, ua.AttributeIDValue)
-		switch {
-		case code != ua.StatusOK:
-			return code
-		case encoding != ua.StatusOK:
-			return encoding
-		case err != nil:
-			return ua.StatusBadIndexRangeInvalid
-		case len(r.ContinuationPoint) > 0: // none was given
-			return ua.StatusBadContinuationPointInvalid
-		}
-		return ua.StatusBadHistoryOperationUnsupported
-	})
+	h, codes, infos := q.refuseOperations(len(req.NodesToRead), ua.StatusBadHistoryOperationUnsupported,
+		func(i int) ua.StatusCode {
+			r := req.NodesToRead[i]
+			code := q.server.checkNode(r.NodeID, ua.AttributeIDNodeID)
+			_, err := rawvalue.ParseRange(r.IndexRange)
+			encoding := uabinary.CheckDataEncoding(r.DataEncoding, ua.AttributeIDValue)
+			switch {
+			case code != ua.StatusOK:
+				return code
+			case encoding != ua.StatusOK:
+				return encoding
+			case err != nil:
+				return ua.StatusBadIndexRangeInvalid
+			case len(r.ContinuationPoint) > 0: // none is ever given
+				return ua.StatusBadContinuationPointInvalid
+			}
+			return ua.StatusBadHistoryOperationUnsupported
+		})
 	resp := &ua.HistoryReadResponse{ResponseHeader: h, DiagnosticInfos: infos}
 	for _, code := range codes {
-		resp.Results = append(resp.Results, &ua.HistoryReadResult{StatusCode: code, HistoryData: ua.NewExtensionObject(nil)})
+		resp.Results = append(resp.Results,
+			&ua.HistoryReadResult{StatusCode: code, HistoryData: ua.NewExtensionObject(nil)})
 	}
 	q.reply(resp)
 }
@@ -157,25 +161,28 @@ func (q *query) historyUpdate(req *ua.HistoryUpdateRequest) {
 		q.fault(code)
 		return
 	}
-	h, codes, infos := q.refusals(len(req.HistoryUpdateDetails), ua.StatusBadHistoryOperationUnsupported, func(i int) ua.StatusCode {
-		node, ok := updated(req.HistoryUpdateDetails[i])
-		if !ok {
-			return ua.StatusBadHistoryOperationInvalid
-		}
-		if code := q.s.exists(node, ua.AttributeIDNodeID); code != ua.StatusOK {
-			return code
-		}
-		return ua.StatusBadHistoryOperationUnsupported
-	})
+	h, codes, infos := q.refuseOperations(len(req.HistoryUpdateDetails), ua.StatusBadHistoryOperationUnsupported,
+		func(i int) ua.StatusCode {
+			node, ok := updatedNode(req.HistoryUpdateDetails[i])
+			if !ok {
+				return ua.StatusBadHistoryOperationInvalid
+			}
+			if code := q.server.checkNode(node, ua.AttributeIDNodeID); code != ua.StatusOK {
+				return code
+			}
+			return ua.StatusBadHistoryOperationUnsupported
+		})
 	resp := &ua.HistoryUpdateResponse{ResponseHeader: h, DiagnosticInfos: infos}
 	for _, code := range codes {
-		resp.Results = append(resp.Results, &ua.HistoryUpdateResult{StatusCode: code, OperationResults: []ua.StatusCode{}, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+		resp.Results = append(resp.Results,
+			&ua.HistoryUpdateResult{StatusCode: code, OperationResults: []ua.StatusCode{},
+				DiagnosticInfos: []*ua.DiagnosticInfo{}})
 	}
 	q.reply(resp)
 }
 
-// updated returns the node whose history is to be changed (OPC 10000-11 §6.9).
-func updated(details *ua.ExtensionObject) (node *ua.NodeID, ok bool) {
+// updatedNode returns the node whose history is to be changed (OPC 10000-11 §6.9).
+func updatedNode(details *ua.ExtensionObject) (node *ua.NodeID, ok bool) {
 	if details == nil {
 		return nil, false
 	}

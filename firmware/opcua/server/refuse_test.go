@@ -10,16 +10,16 @@ import (
 	"heliograph/firmware/opcua/channel"
 )
 
-// told is what a request was answered with: its header, the codes and the
+// outcome is the response to a request: its header, the codes and the
 // diagnostics of its operations.
-type told struct {
+type outcome struct {
 	header *ua.ResponseHeader
 	codes  []ua.StatusCode
 	infos  []*ua.DiagnosticInfo
 }
 
-// tell sends a request that asks for diagnostics.
-func tell(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a told) {
+// askDiagnostics sends a request that asks for diagnostics.
+func askDiagnostics(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a outcome) {
 	t.Helper()
 	req.Header().ReturnDiagnostics = asked
 	body, err := channel.Encode(req)
@@ -57,13 +57,15 @@ func tell(t *testing.T, c *channel.Client, req ua.Request, asked uint32) (a told
 	return a
 }
 
-// says tells whether a text was given as asked: in the table, beside the code, or not at all.
-func says(h *ua.ResponseHeader, info *ua.DiagnosticInfo, asked uint32, want string) error {
+// hasText checks that a text was returned as asked: in the string table, as additional info, or not at all.
+func hasText(h *ua.ResponseHeader, info *ua.DiagnosticInfo, asked uint32, want string) error {
 	table, beside := asked&wantsText != 0, asked&wantsAdditional != 0
-	inTable := len(h.StringTable) == 1 && h.StringTable[0] == want && info != nil && info.EncodingMask&ua.DiagnosticInfoLocalizedText != 0 && info.LocalizedText == 0
+	inTable := len(h.StringTable) == 1 && h.StringTable[0] == want && info != nil &&
+		info.EncodingMask&ua.DiagnosticInfoLocalizedText != 0 && info.LocalizedText == 0
 	isBeside := info != nil && info.AdditionalInfo == want
 	if table != inTable || beside != isBeside || !table && len(h.StringTable) > 0 {
-		return fmt.Errorf("got %q and %+v, want %q in the table: %v, beside the code: %v", h.StringTable, info, want, table, beside)
+		return fmt.Errorf("got %q and %+v, want %q in the table: %v, beside the code: %v", h.StringTable, info, want,
+			table, beside)
 	}
 	return nil
 }
@@ -72,7 +74,7 @@ var everyText = []uint32{0, wantsText, wantsAdditional, wantsText | wantsAdditio
 
 // One or more operations of a request are refused, each with its code and, where it was
 // asked for, with the reason.
-func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
+func TestRefusedOperationsHaveDiagnostics(t *testing.T) {
 	s, url := start(t, nil)
 	factory(t, s)
 	c, token := newSession(t, url)
@@ -82,7 +84,8 @@ func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 		want ua.StatusCode
 	}{
 		"Write": {func() ua.Request {
-			w := &ua.WriteValue{NodeID: node, AttributeID: ua.AttributeIDValue, Value: &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(1.5)}}
+			w := &ua.WriteValue{NodeID: node, AttributeID: ua.AttributeIDValue,
+				Value: &ua.DataValue{EncodingMask: ua.DataValueValue, Value: ua.MustVariant(1.5)}}
 			return &ua.WriteRequest{RequestHeader: header(token), NodesToWrite: []*ua.WriteValue{w, w}}
 		}, ua.StatusBadNotWritable},
 		"Call": {func() ua.Request {
@@ -91,24 +94,28 @@ func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 		}, ua.StatusBadNotExecutable},
 		"HistoryRead": {func() ua.Request {
 			r := &ua.HistoryReadValueID{NodeID: node, DataEncoding: &ua.QualifiedName{}}
-			return &ua.HistoryReadRequest{RequestHeader: header(token), HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}), NodesToRead: []*ua.HistoryReadValueID{r, r}}
+			return &ua.HistoryReadRequest{RequestHeader: header(token),
+				HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}),
+				NodesToRead:        []*ua.HistoryReadValueID{r, r}}
 		}, ua.StatusBadHistoryOperationUnsupported},
 		"HistoryUpdate": {func() ua.Request {
 			d := ua.NewExtensionObject(&ua.DeleteRawModifiedDetails{NodeID: node})
-			return &ua.HistoryUpdateRequest{RequestHeader: header(token), HistoryUpdateDetails: []*ua.ExtensionObject{d, d}}
+			return &ua.HistoryUpdateRequest{RequestHeader: header(token),
+				HistoryUpdateDetails: []*ua.ExtensionObject{d, d}}
 		}, ua.StatusBadHistoryOperationUnsupported},
 	} {
 		for _, asked := range everyText {
 			t.Run(fmt.Sprintf("%s/%x", name, asked), func(t *testing.T) {
-				a := tell(t, c, tc.req(), asked<<perOperation)
-				if a.header.ServiceResult != ua.StatusOK || len(a.codes) != 2 || a.codes[0] != tc.want || a.codes[1] != tc.want {
+				a := askDiagnostics(t, c, tc.req(), asked<<perOperation)
+				if a.header.ServiceResult != ua.StatusOK || len(a.codes) != 2 || a.codes[0] != tc.want ||
+					a.codes[1] != tc.want {
 					t.Errorf("got %v and %v, want Good and %v twice", a.header.ServiceResult, a.codes, tc.want)
 				}
 				if asked == 0 && len(a.infos) > 0 || asked != 0 && len(a.infos) != 2 {
 					t.Fatalf("got %d diagnostics", len(a.infos))
 				}
 				infos := append(a.infos, nil)
-				if err := says(a.header, infos[0], asked, "only to look at"); err != nil {
+				if err := hasText(a.header, infos[0], asked, "read-only"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -117,36 +124,43 @@ func TestOperationsThatAreRefusedSayWhy(t *testing.T) {
 }
 
 // A request that is refused as a whole says so in its header.
-func TestServicesThatAreRefusedSayWhy(t *testing.T) {
+func TestRefusedServicesHaveDiagnostics(t *testing.T) {
 	_, url := start(t, nil)
 	c, token := newSession(t, url)
 	_, secureURL, _, _ := pair(t, nil)
 	noPolicy := open(t, secureURL)
-	const noSession = "this service needs a session that is activated, on the channel that it lives on"
+	const noSession = "this service needs an activated session on this channel"
 	for name, tc := range map[string]struct {
 		c    *channel.Client
 		req  func() ua.Request
 		want ua.StatusCode
 		why  string
 	}{
-		"AddNodes":         {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
-		"AddReferences":    {c, func() ua.Request { return &ua.AddReferencesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
-		"DeleteNodes":      {c, func() ua.Request { return &ua.DeleteNodesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
-		"DeleteReferences": {c, func() ua.Request { return &ua.DeleteReferencesRequest{RequestHeader: header(token)} }, ua.StatusBadServiceUnsupported, "only to look at"},
+		"AddNodes": {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(token)} },
+			ua.StatusBadServiceUnsupported, "read-only"},
+		"AddReferences": {c, func() ua.Request { return &ua.AddReferencesRequest{RequestHeader: header(token)} },
+			ua.StatusBadServiceUnsupported, "read-only"},
+		"DeleteNodes": {c, func() ua.Request { return &ua.DeleteNodesRequest{RequestHeader: header(token)} },
+			ua.StatusBadServiceUnsupported, "read-only"},
+		"DeleteReferences": {c, func() ua.Request { return &ua.DeleteReferencesRequest{RequestHeader: header(token)} },
+			ua.StatusBadServiceUnsupported, "read-only"},
 		"Read without a session": {c, func() ua.Request { return readRequest(nil, stateItem()) },
 			ua.StatusBadSessionIDInvalid, noSession},
-		"AddNodes without a session": {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(nil)} }, ua.StatusBadSessionIDInvalid, noSession},
+		"AddNodes without a session": {c, func() ua.Request { return &ua.AddNodesRequest{RequestHeader: header(nil)} },
+			ua.StatusBadSessionIDInvalid, noSession},
 		"a policy that is not offered": {noPolicy, func() ua.Request {
-			return &ua.CreateSessionRequest{RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}}
-		}, ua.StatusBadSecurityPolicyRejected, "this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists"},
+			return &ua.CreateSessionRequest{RequestHeader: header(nil),
+				ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}}
+		}, ua.StatusBadSecurityPolicyRejected,
+			"this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists"},
 	} {
 		for _, asked := range everyText {
 			t.Run(fmt.Sprintf("%s/%x", name, asked), func(t *testing.T) {
-				a := tell(t, tc.c, tc.req(), asked)
+				a := askDiagnostics(t, tc.c, tc.req(), asked)
 				if a.header.ServiceResult != tc.want {
 					t.Errorf("got %v, want %v", a.header.ServiceResult, tc.want)
 				}
-				if err := says(a.header, a.header.ServiceDiagnostics, asked, tc.why); err != nil {
+				if err := hasText(a.header, a.header.ServiceDiagnostics, asked, tc.why); err != nil {
 					t.Error(err)
 				}
 			})
@@ -155,11 +169,13 @@ func TestServicesThatAreRefusedSayWhy(t *testing.T) {
 }
 
 // What is about the caller's own subscriptions is served beside what is refused.
-func TestACallIsServedAsFarAsItConcernsTheCaller(t *testing.T) {
+func TestACallServesTheCallersOwnSubscriptions(t *testing.T) {
 	s, url := start(t, nil)
 	factory(t, s)
 	c, token := newSession(t, url)
-	resp, code := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 100})
+	resp, code := ask(t, c,
+		&ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000,
+			RequestedLifetimeCount: 100})
 	if code != ua.StatusOK {
 		t.Fatal(code)
 	}
@@ -168,18 +184,20 @@ func TestACallIsServedAsFarAsItConcernsTheCaller(t *testing.T) {
 		InputArguments: []*ua.Variant{ua.MustVariant(resp.(*ua.CreateSubscriptionResponse).SubscriptionID)},
 	}
 	other := &ua.CallMethodRequest{ObjectID: named("line").UA(), MethodID: named("halt").UA()}
-	a := tell(t, c, &ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{mine, other}}, wantsAdditional<<perOperation)
+	a := askDiagnostics(t, c,
+		&ua.CallRequest{RequestHeader: header(token), MethodsToCall: []*ua.CallMethodRequest{mine, other}},
+		wantsAdditional<<perOperation)
 	if len(a.codes) != 2 || a.codes[0] != ua.StatusOK || a.codes[1] != ua.StatusBadNotExecutable {
 		t.Errorf("got %v, want Good and Bad_NotExecutable", a.codes)
 	}
-	if len(a.infos) != 2 || a.infos[0].AdditionalInfo != "" || a.infos[1].AdditionalInfo != "only to look at" {
+	if len(a.infos) != 2 || a.infos[0].AdditionalInfo != "" || a.infos[1].AdditionalInfo != "read-only" {
 		t.Errorf("got diagnostics %+v, want the reason for the second alone", a.infos)
 	}
 	many := &ua.CallRequest{RequestHeader: header(token)}
 	for range maxMethods + 1 { // each answer may be large
 		many.MethodsToCall = append(many.MethodsToCall, mine)
 	}
-	if a := tell(t, c, many, 0); a.header.ServiceResult != ua.StatusBadTooManyOperations {
+	if a := askDiagnostics(t, c, many, 0); a.header.ServiceResult != ua.StatusBadTooManyOperations {
 		t.Errorf("%d calls: got %v, want Bad_TooManyOperations", maxMethods+1, a.header.ServiceResult)
 	}
 }

@@ -36,8 +36,9 @@ func enter(t *testing.T, url string, st *pki.Store, server []byte) *party {
 		t.Fatal(err)
 	}
 	p.Client, err = channel.Open(t.Context(), conn, channel.ClientConfig{
-		Security: strongest, Identity: channel.Identity{Certificate: st.Own().Chain, Key: st.Own().Key}, ServerCertificate: server,
-		Authorize: func(context.Context, channel.Peer) error { return nil },
+		Security: strongest, Identity: channel.Identity{Certificate: st.Own().Chain, Key: st.Own().Key},
+		ServerCertificate: server,
+		Authorize:         func(context.Context, channel.Peer) error { return nil },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +51,10 @@ func (p *party) create(t *testing.T) {
 	t.Helper()
 	own := p.store.Own()
 	resp, code := ask(t, p.Client, &ua.CreateSessionRequest{
-		RequestHeader: header(nil), ClientNonce: channel.Nonce(), ClientCertificate: own.Chain, RequestedSessionTimeout: 60_000,
-		ClientDescription: &ua.ApplicationDescription{ApplicationURI: own.Certificate.URIs[0].String(), ApplicationName: ua.NewLocalizedText("")},
+		RequestHeader: header(nil), ClientNonce: channel.Nonce(), ClientCertificate: own.Chain,
+		RequestedSessionTimeout: 60_000,
+		ClientDescription: &ua.ApplicationDescription{ApplicationURI: own.Certificate.URIs[0].String(),
+			ApplicationName: ua.NewLocalizedText("")},
 	})
 	if code != ua.StatusOK {
 		t.Fatal(code)
@@ -67,7 +70,8 @@ func (p *party) activation(t *testing.T, token *ua.NodeID, nonce []byte, user an
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ua.ActivateSessionRequest{RequestHeader: header(token), ClientSignature: signature, UserTokenSignature: &ua.SignatureData{}, UserIdentityToken: ua.NewExtensionObject(user)}
+	return &ua.ActivateSessionRequest{RequestHeader: header(token), ClientSignature: signature,
+		UserTokenSignature: &ua.SignatureData{}, UserIdentityToken: ua.NewExtensionObject(user)}
 }
 
 func (p *party) activate(t *testing.T, req *ua.ActivateSessionRequest) ua.StatusCode {
@@ -86,14 +90,15 @@ func (p *party) password(t *testing.T, name, password string, nonce []byte) *ua.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: name, Password: secret, EncryptionAlgorithm: algorithm}
+	return &ua.UserNameIdentityToken{PolicyID: policyUserName, UserName: name, Password: secret,
+		EncryptionAlgorithm: algorithm}
 }
 
-var nobody = &ua.AnonymousIdentityToken{PolicyID: policyAnonymous}
+var anonymous = &ua.AnonymousIdentityToken{PolicyID: policyAnonymous}
 
-// What was overheard, or stolen, is worth nothing on a channel of somebody else's, and
+// Messages and secrets that were recorded are refused on another client's channel, and
 // nothing a second time.
-func TestNothingCanBePlayedAgain(t *testing.T) {
+func TestReplaysAreRefused(t *testing.T) {
 	_, url, ours, theirs := pair(t, nil)
 	thief := store(t, "urn:test:thief") // an application that is trusted, too
 	trust(t, ours, thief.Own().Certificate, false)
@@ -111,17 +116,28 @@ func TestNothingCanBePlayedAgain(t *testing.T) {
 		req  any
 		want ua.StatusCode
 	}{
-		"the token on another channel":                  {other, readRequest(joe.token, stateItem()), ua.StatusBadSecureChannelIDInvalid},
-		"the token where there is no security":          {&party{Client: open(t, url)}, readRequest(joe.token, stateItem()), ua.StatusBadSecureChannelIDInvalid},
-		"closing another's session":                     {other, &ua.CloseSessionRequest{RequestHeader: header(joe.token), DeleteSubscriptions: true}, ua.StatusBadSessionIDInvalid},
-		"another application takes the session":         {other, other.activation(t, joe.token, joe.nonce, nobody), ua.StatusBadSecureChannelIDInvalid},
-		"the activation played again":                   {joe, opening, ua.StatusBadApplicationSignatureInvalid},
-		"the activation played on another channel":      {again, opening, ua.StatusBadApplicationSignatureInvalid},
-		"a signature over a nonce from before":          {joe, joe.activation(t, joe.token, first, nobody), ua.StatusBadApplicationSignatureInvalid},
-		"a password that was encrypted for it":          {joe, joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", first)), ua.StatusBadUserAccessDenied},
-		"the same application without its user":         {again, again.activation(t, joe.token, joe.nonce, nobody), ua.StatusBadIdentityTokenRejected},
-		"an invented token":                             {joe, readRequest(ua.NewByteStringNodeID(0, make([]byte, tokenSize)), stateItem()), ua.StatusBadSessionIDInvalid},
-		"a token that is a number, as others give them": {joe, readRequest(ua.NewNumericNodeID(0, 1), stateItem()), ua.StatusBadSessionIDInvalid},
+		"the token on another channel": {other, readRequest(joe.token, stateItem()),
+			ua.StatusBadSecureChannelIDInvalid},
+		"the token where there is no security": {&party{Client: open(t, url)},
+			readRequest(joe.token, stateItem()), ua.StatusBadSecureChannelIDInvalid},
+		"closing another's session": {other,
+			&ua.CloseSessionRequest{RequestHeader: header(joe.token), DeleteSubscriptions: true},
+			ua.StatusBadSessionIDInvalid},
+		"another application takes the session": {other, other.activation(t, joe.token, joe.nonce, anonymous),
+			ua.StatusBadSecureChannelIDInvalid},
+		"the activation played again":              {joe, opening, ua.StatusBadApplicationSignatureInvalid},
+		"the activation played on another channel": {again, opening, ua.StatusBadApplicationSignatureInvalid},
+		"a signature over a nonce from before": {joe, joe.activation(t, joe.token, first, anonymous),
+			ua.StatusBadApplicationSignatureInvalid},
+		"a password that was encrypted for it": {joe,
+			joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", first)),
+			ua.StatusBadUserAccessDenied},
+		"the same application without its user": {again, again.activation(t, joe.token, joe.nonce, anonymous),
+			ua.StatusBadIdentityTokenRejected},
+		"an invented token": {joe,
+			readRequest(ua.NewByteStringNodeID(0, make([]byte, tokenSize)), stateItem()), ua.StatusBadSessionIDInvalid},
+		"a token that is a number, as others give them": {joe, readRequest(ua.NewNumericNodeID(0, 1), stateItem()),
+			ua.StatusBadSessionIDInvalid},
 	} {
 		if _, code := ask(t, c.from.Client, c.req); code != c.want {
 			t.Errorf("%s: got %v, want %v", name, code, c.want)
@@ -133,7 +149,7 @@ func TestNothingCanBePlayedAgain(t *testing.T) {
 }
 
 // The server uses no nonce and no token twice.
-func TestNoncesAndTokensAreFresh(t *testing.T) {
+func TestNoncesAndTokensAreUnique(t *testing.T) {
 	_, url, ours, theirs := pair(t, nil)
 	joe := enter(t, url, theirs, ours.Own().Chain)
 	seen := map[string]bool{}
@@ -148,7 +164,7 @@ func TestNoncesAndTokensAreFresh(t *testing.T) {
 		fresh("nonce", joe.nonce)
 		fresh("token", []byte(joe.token.StringID()))
 		for range 5 {
-			if code := joe.activate(t, joe.activation(t, joe.token, joe.nonce, nobody)); code != ua.StatusOK {
+			if code := joe.activate(t, joe.activation(t, joe.token, joe.nonce, anonymous)); code != ua.StatusOK {
 				t.Fatal(code)
 			}
 			fresh("nonce", joe.nonce)
@@ -156,9 +172,9 @@ func TestNoncesAndTokensAreFresh(t *testing.T) {
 	}
 }
 
-// No oracle: what is wrong with a password's token nobody learns, neither from the
+// No oracle: a client cannot learn what is wrong with a password token, neither from the
 // answer nor from how long it takes. Each costs the check of a password.
-func TestPasswordsFailAlike(t *testing.T) {
+func TestPasswordFailuresAreIndistinguishable(t *testing.T) {
 	var checked atomic.Int64
 	_, url, ours, theirs := pair(t, func(c *Config) {
 		c.Password = func(name, password string, _ netip.Addr) bool {
@@ -178,9 +194,18 @@ func TestPasswordsFailAlike(t *testing.T) {
 	garbage := make([]byte, 256)
 	_, _ = rand.Read(garbage)
 	for name, token := range map[string]func(nonce []byte) *ua.UserNameIdentityToken{
-		"wrong password":    func(nonce []byte) *ua.UserNameIdentityToken { return joe.password(t, "joe", "guess", nonce) },
-		"unknown user":      func(nonce []byte) *ua.UserNameIdentityToken { return joe.password(t, "mallory", "secret", nonce) },
-		"another nonce":     func([]byte) *ua.UserNameIdentityToken { return joe.password(t, "joe", "secret", channel.Nonce()) },
+		"wrong password": func(nonce []byte) *ua.UserNameIdentityToken {
+			return joe.password(t, "joe", "guess",
+				nonce)
+		},
+		"unknown user": func(nonce []byte) *ua.UserNameIdentityToken {
+			return joe.password(t, "mallory", "secret",
+				nonce)
+		},
+		"another nonce": func([]byte) *ua.UserNameIdentityToken {
+			return joe.password(t, "joe", "secret",
+				channel.Nonce())
+		},
 		"no nonce":          func([]byte) *ua.UserNameIdentityToken { return joe.password(t, "joe", "secret", nil) },
 		"garbage":           broken(func([]byte) []byte { garbage[0] = 0; return garbage }),
 		"above the modulus": broken(func(b []byte) []byte { return append([]byte{0xff, 0xff, 0xff, 0xff}, b[4:]...) }),
@@ -195,27 +220,30 @@ func TestPasswordsFailAlike(t *testing.T) {
 		},
 	} {
 		before := checked.Load()
-		if code := joe.activate(t, joe.activation(t, joe.token, joe.nonce, token(joe.nonce))); code != ua.StatusBadUserAccessDenied {
+		if code := joe.activate(t,
+			joe.activation(t, joe.token, joe.nonce, token(joe.nonce))); code != ua.StatusBadUserAccessDenied {
 			t.Errorf("%s: got %v, want Bad_UserAccessDenied", name, code)
 		}
 		if n := checked.Load() - before; n != 1 {
 			t.Errorf("%s: %d passwords were checked, want 1", name, n)
 		}
 	}
-	if code := joe.activate(t, joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", joe.nonce))); code != ua.StatusOK {
+	if code := joe.activate(t,
+		joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", joe.nonce))); code != ua.StatusOK {
 		t.Errorf("the right one: got %v, want Good", code)
 	}
 }
 
 // What a client says of itself is not kept for it: it may say a lot, again and again.
-func TestWhatClientsSayOfThemselvesIsNotKept(t *testing.T) {
+func TestLongClientDescriptionsAreNotKept(t *testing.T) {
 	_, url := start(t, nil)
 	locales := slices.Repeat([]string{strings.Repeat("x", 30_000)}, 100)
 	before := heap()
 	for range 30 {
 		c, token := newSession(t, url)
 		_, code := ask(t, c, &ua.ActivateSessionRequest{
-			RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, LocaleIDs: locales,
+			RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+			LocaleIDs:         locales,
 			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
 		})
 		if code != ua.StatusOK {

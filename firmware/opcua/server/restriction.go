@@ -19,11 +19,12 @@ const (
 	appliesToBrowse    = 8
 )
 
-// restricted tells whether what the source gave over a secured channel alone may go
-// over this one: as the node's AccessRestrictions say, or where it has none, those
-// of its namespace (OPC 10000-5 §6.3.13, DefaultAccessRestrictions).
-func (s *Server) restricted(v addrspace.View, ref addrspace.Ref, c *subscription.Client, browse bool) ua.StatusCode {
-	if c.Encrypted { // and signed: nothing is kept from it
+// checkRestrictions checks whether a node may be read, or with browse set be browsed, over a
+// client's channel: by the node's AccessRestrictions, or where it has none, by those of its
+// namespace (OPC 10000-5 §6.3.13, DefaultAccessRestrictions).
+func (s *Server) checkRestrictions(v addrspace.View, ref addrspace.Ref, c *subscription.Client,
+	browse bool) ua.StatusCode {
+	if c.Encrypted { // and signed
 		return ua.StatusOK
 	}
 	var buf [64]byte
@@ -44,8 +45,8 @@ func (s *Server) restricted(v addrspace.View, ref addrspace.Ref, c *subscription
 	return ua.StatusOK
 }
 
-// restrictionBits reads a DataValue of an AccessRestrictionsType. What cannot be
-// read restricts all it could.
+// restrictionBits reads a DataValue of an AccessRestrictionsType. One that cannot be read
+// counts as all restrictions.
 func restrictionBits(raw []byte) (bits uint16, none bool) {
 	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	switch {
@@ -57,51 +58,48 @@ func restrictionBits(raw []byte) (bits uint16, none bool) {
 	return 0xffff, false
 }
 
-// defaults are the restrictions of namespaces as they were found a moment ago.
+// defaults are the cached restrictions of namespaces.
 type defaults struct {
 	version uint64 // of the address space
 	at      time.Time
 	bits    map[uint16]uint16 // by namespace index; never changes
 }
 
-// defaultsFor is how long they count: a value changes more rarely than the structure.
-const defaultsFor = time.Second
-
-// defaultRestrictions looks for the metadata of namespaces below
-// Server/Namespaces.
+// defaultRestrictions returns the restrictions of namespaces, by index.
 func (s *Server) defaultRestrictions(v addrspace.View) map[uint16]uint16 {
 	now := s.cfg.Now()
-	if d := s.defaults.Load(); d != nil && d.version == v.Version() && now.Sub(d.at) < defaultsFor {
+	if d := s.restrictions.Load(); d != nil && d.version == v.Version() && now.Sub(d.at) < defaultsMaxAge {
 		return d.bits
 	}
-	d := &defaults{version: v.Version(), at: now, bits: s.lookForDefaults(v)}
-	s.defaults.Store(d)
+	d := &defaults{version: v.Version(), at: now, bits: s.readDefaultRestrictions(v)}
+	s.restrictions.Store(d)
 	return d.bits
 }
 
-func (s *Server) lookForDefaults(v addrspace.View) map[uint16]uint16 {
+func (s *Server) readDefaultRestrictions(v addrspace.View) map[uint16]uint16 {
 	bits := map[uint16]uint16{}
 	folder, ok := v.Lookup(rawvalue.NodeID{Number: id.Server_Namespaces})
 	if !ok {
 		return bits
 	}
 	indices := s.namespaceIndices()
-	found, _ := v.Browse(nil, folder, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}, 0, len(indices)+1)
+	found, _ := v.Browse(nil, folder,
+		addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}, 0, len(indices)+1)
 	for _, f := range found {
 		if !f.Exists {
 			continue
 		}
-		uri := s.property(v, f.Target, "NamespaceUri")
-		index, known := indices[textOf(uri)]
-		if raw := s.property(v, f.Target, "DefaultAccessRestrictions"); known && raw != nil {
+		uri := s.propertyValue(v, f.Target, "NamespaceUri")
+		index, known := indices[stringValue(uri)]
+		if raw := s.propertyValue(v, f.Target, "DefaultAccessRestrictions"); known && raw != nil {
 			bits[index], _ = restrictionBits(raw)
 		}
 	}
 	return bits
 }
 
-// property returns the value of a node's property, nil when there is none.
-func (s *Server) property(v addrspace.View, node rawvalue.NodeID, name string) []byte {
+// propertyValue returns the DataValue of a node's property, nil if there is none.
+func (s *Server) propertyValue(v addrspace.View, node rawvalue.NodeID, name string) []byte {
 	found, _ := v.Translate(node, []addrspace.Element{{
 		Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte(name)},
 	}}, 1)
@@ -129,22 +127,22 @@ func (s *Server) namespaceIndices() map[string]uint16 {
 		return indices
 	}
 	for i, element := range dv.Value.Each() {
-		indices[text(element)] = uint16(i)
+		indices[decodeString(element)] = uint16(i)
 	}
 	return indices
 }
 
-// textOf returns the String in a DataValue, "" where there is none.
-func textOf(dataValue []byte) string {
+// stringValue returns the String in a DataValue, "" if there is none.
+func stringValue(dataValue []byte) string {
 	dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{})
 	if err != nil || dv.Value.Type() != ua.TypeIDString || dv.Value.IsArray() {
 		return ""
 	}
-	return text(dv.Value.Raw[1:])
+	return decodeString(dv.Value.Raw[1:])
 }
 
-// text returns an encoded String, "" for null. Skimming has checked its length.
-func text(b []byte) string {
+// decodeString returns an encoded String, "" for null. Its length was checked when skimmed.
+func decodeString(b []byte) string {
 	if n := int32(binary.LittleEndian.Uint32(b)); n > 0 {
 		return string(b[4 : 4+n])
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/client"
@@ -45,12 +46,15 @@ func space(t testing.TB, variables int) *addrspace.Space {
 	s := addrspace.New()
 	var changes []addrspace.Change
 	add := func(node rawvalue.NodeID, class ua.NodeClass, name string, refs ...addrspace.Reference) {
-		changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: node, References: refs, Attributes: []addrspace.Attribute{
-			{ID: ua.AttributeIDNodeID, Value: dataValue(t, node.UA())},
-			{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))},
-			{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{NamespaceIndex: node.Namespace, Name: name})},
-			{ID: ua.AttributeIDDisplayName, Value: dataValue(t, ua.NewLocalizedText(name))},
-		}}})
+		changes = append(changes,
+			addrspace.Change{Kind: addrspace.Put,
+				Node: addrspace.Node{ID: node, References: refs, Attributes: []addrspace.Attribute{
+					{ID: ua.AttributeIDNodeID, Value: dataValue(t, node.UA())},
+					{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))},
+					{ID: ua.AttributeIDBrowseName,
+						Value: dataValue(t, &ua.QualifiedName{NamespaceIndex: node.Namespace, Name: name})},
+					{ID: ua.AttributeIDDisplayName, Value: dataValue(t, ua.NewLocalizedText(name))},
+				}}})
 	}
 	down := func(kind uint32, to ...rawvalue.NodeID) (refs []addrspace.Reference) {
 		for _, n := range to {
@@ -70,9 +74,11 @@ func space(t testing.TB, variables int) *addrspace.Space {
 	add(ns0(id.Server_ServerArray), ua.NodeClassVariable, "ServerArray")
 	add(named("plant"), ua.NodeClassObject, "Plant", down(id.HasComponent, tags...)...)
 	for _, tag := range tags {
-		add(tag, ua.NodeClassVariable, tag.Text, addrspace.Reference{Type: ns0(id.HasComponent), Target: named("plant"), Inverse: true})
+		add(tag, ua.NodeClassVariable, tag.Text,
+			addrspace.Reference{Type: ns0(id.HasComponent), Target: named("plant"), Inverse: true})
 	}
-	add(ns0(id.HierarchicalReferences), ua.NodeClassReferenceType, "HierarchicalReferences", down(id.HasSubtype, ns0(id.Organizes), ns0(id.HasComponent))...)
+	add(ns0(id.HierarchicalReferences), ua.NodeClassReferenceType, "HierarchicalReferences",
+		down(id.HasSubtype, ns0(id.Organizes), ns0(id.HasComponent))...)
 	add(ns0(id.Organizes), ua.NodeClassReferenceType, "Organizes")
 	add(ns0(id.HasComponent), ua.NodeClassReferenceType, "HasComponent")
 	add(ns0(id.HasSubtype), ua.NodeClassReferenceType, "HasSubtype")
@@ -84,13 +90,14 @@ func space(t testing.TB, variables int) *addrspace.Space {
 
 var plain = channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
 
-// start runs a server on a port of loopback. Without more it serves anybody over
+// start runs a server on a port of loopback. By default it serves anonymous users over
 // policy None.
 func start(t testing.TB, change func(*Config)) (s *Server, url string) {
 	t.Helper()
 	cfg := Config{
-		Listen: "opc.tcp://127.0.0.1:0", ApplicationURI: "urn:test:server", Security: []channel.Security{plain}, Anonymous: true, Space: space(t, 40),
-		Log: slog.New(slog.DiscardHandler), Refusal: "only to look at",
+		Listen: "opc.tcp://127.0.0.1:0", ApplicationURI: "urn:test:server", Security: []channel.Security{plain},
+		Anonymous: true, Space: space(t, 40),
+		Log: slog.New(slog.DiscardHandler), Refusal: "read-only",
 	}
 	if change != nil {
 		change(&cfg)
@@ -108,17 +115,8 @@ func start(t testing.TB, change func(*Config)) (s *Server, url string) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	eventually(t, "the server listens", func() bool { return s.Ready() == nil })
+	await.True(t, "the server listens", func() bool { return s.Ready() == nil })
 	return s, "opc.tcp://" + s.Addr().String()
-}
-
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 20 s: %s", what)
-		}
-	}
 }
 
 // open opens a channel without security.
@@ -148,7 +146,8 @@ func header(token *ua.NodeID) *ua.RequestHeader {
 	if token == nil {
 		token = ua.NewTwoByteNodeID(0)
 	}
-	return &ua.RequestHeader{AuthenticationToken: token, Timestamp: time.Now(), RequestHandle: 7, AdditionalHeader: ua.NewExtensionObject(nil)}
+	return &ua.RequestHeader{AuthenticationToken: token, Timestamp: time.Now(), RequestHandle: 7,
+		AdditionalHeader: ua.NewExtensionObject(nil)}
 }
 
 // ask sends a request and returns its response, or the fault's code.
@@ -181,7 +180,9 @@ func ask(t testing.TB, c *channel.Client, req any) (any, ua.StatusCode) {
 func create(t testing.TB, c *channel.Client) (*ua.CreateSessionResponse, ua.StatusCode) {
 	t.Helper()
 	resp, code := ask(t, c, &ua.CreateSessionRequest{
-		RequestHeader: header(nil), ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}, RequestedSessionTimeout: 60_000, SessionName: "test",
+		RequestHeader:           header(nil),
+		ClientDescription:       &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")},
+		RequestedSessionTimeout: 60_000, SessionName: "test",
 	})
 	made, _ := resp.(*ua.CreateSessionResponse)
 	return made, code
@@ -190,7 +191,8 @@ func create(t testing.TB, c *channel.Client) (*ua.CreateSessionResponse, ua.Stat
 func activate(t testing.TB, c *channel.Client, token *ua.NodeID) ua.StatusCode {
 	t.Helper()
 	_, code := ask(t, c, &ua.ActivateSessionRequest{
-		RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{}, LocaleIDs: []string{"de"},
+		RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+		LocaleIDs:         []string{"de"},
 		UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
 	})
 	return code
@@ -226,7 +228,9 @@ func stateItem() *ua.ReadValueID {
 // store makes a certificate store with a certificate of its own.
 func store(t testing.TB, uri string) *pki.Store {
 	t.Helper()
-	s, err := pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: uri, Name: uri, Hosts: []string{"127.0.0.1"}}, Log: slog.New(slog.DiscardHandler)})
+	s, err := pki.Open(pki.Config{Directory: t.TempDir(),
+		Application: pki.Application{URI: uri, Name: uri, Hosts: []string{"127.0.0.1"}},
+		Log:         slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +252,8 @@ func person(t testing.TB, name string) (*x509.Certificate, *rsa.PrivateKey) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -287,9 +292,12 @@ func pair(t testing.TB, change func(*Config)) (s *Server, url string, ours, thei
 	return s, url, ours, theirs
 }
 
-func connect(t testing.TB, url string, security channel.Security, st *pki.Store, u client.User) (*client.Session, error) {
+func connect(t testing.TB, url string, security channel.Security, st *pki.Store, u client.User) (*client.Session,
+	error) {
 	t.Helper()
-	c, err := client.Connect(t.Context(), client.Config{Endpoint: url, Policy: security.Policy, Mode: security.Mode, Store: st, User: u, ApplicationName: "test"})
+	c, err := client.Connect(t.Context(),
+		client.Config{Endpoint: url, Policy: security.Policy, Mode: security.Mode, Store: st, User: u,
+			ApplicationName: "test"})
 	if err == nil {
 		t.Cleanup(c.Close)
 	}

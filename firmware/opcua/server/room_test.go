@@ -7,18 +7,20 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/ci/await"
 )
 
-// Connections whose sessions have ended, however they did, make room for others.
-func TestConnectionsWithoutASessionAnyMoreMakeRoom(t *testing.T) {
+// Connections whose sessions have ended, in any way, are evicted for others.
+func TestConnectionsWhoseSessionsEndedAreEvicted(t *testing.T) {
 	var later atomic.Int64
 	for name, end := range map[string]func(*testing.T, *Server){
 		"expired": func(t *testing.T, s *Server) {
 			later.Add(int64(2 * time.Hour))
-			eventually(t, "the sessions expire", func() bool { return s.Stats().Sessions == 0 })
+			await.True(t, "the sessions expire", func() bool { return s.Stats().Sessions == 0 })
 		},
 		"closed by us": func(t *testing.T, s *Server) {
-			for _, gone := range s.sessions.clear() {
+			for _, gone := range s.sessions.removeAll() {
 				s.engine.SessionClosed(gone.number, true)
 			}
 		},
@@ -47,7 +49,7 @@ func TestConnectionsWithoutASessionAnyMoreMakeRoom(t *testing.T) {
 }
 
 // A session that moves to another connection leaves the old one without any.
-func TestAConnectionWhoseSessionMovedAwayMakesRoom(t *testing.T) {
+func TestAConnectionWhoseSessionMovedIsEvicted(t *testing.T) {
 	_, url := start(t, func(c *Config) { c.Transport.MaxPerAddress = 2 })
 	first, token := newSession(t, url)
 	second := open(t, url)
@@ -65,7 +67,7 @@ func TestAConnectionWhoseSessionMovedAwayMakesRoom(t *testing.T) {
 
 // As many channels as one address may have, none with a session, do not keep a client
 // behind the same address out.
-func TestChannelsWithoutASessionShutNobodyOut(t *testing.T) {
+func TestChannelsWithoutASessionDoNotShutOutOthers(t *testing.T) {
 	s, url := start(t, nil)
 	for range 275 {
 		open(t, url)
@@ -78,12 +80,14 @@ func TestChannelsWithoutASessionShutNobodyOut(t *testing.T) {
 
 // A full server lets the oldest session go that waits for a client to come back, of the
 // address that has the most of them.
-func TestTheAddressWithTheMostAbandonedSessionsMakesRoom(t *testing.T) {
+func TestTheAddressWithTheMostDisconnectedSessionsLosesOne(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	modest, greedy, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")
+	modest, greedy, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"),
+		netip.MustParseAddr("10.0.0.3")
 	ss := newSessions(Limits{Sessions: 4, SessionsPerAddress: 10})
-	left := func(token string, from netip.Addr, heard int) *session {
-		s := &session{token: token, address: from, active: true, left: true, heard: now.Add(time.Duration(heard) * time.Second), conn: &conn{carried: 2}}
+	left := func(token string, from netip.Addr, contact int) *session {
+		s := &session{token: token, address: from, active: true, disconnected: true,
+			lastContact: now.Add(time.Duration(contact) * time.Second), conn: &conn{activeSessions: 2}}
 		if _, code := ss.add(s); code != ua.StatusOK {
 			t.Fatal(code)
 		}

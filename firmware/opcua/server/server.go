@@ -26,7 +26,7 @@ import (
 	"heliograph/firmware/platform/counter"
 )
 
-// Server is an OPC UA server. Its methods are safe for concurrent use, but Set,
+// Server is an OPC UA server. Its methods are safe for concurrent use, except that Set,
 // Remove, Emit, Forget and StructureChanged have one caller at a time.
 type Server struct {
 	cfg      Config
@@ -37,28 +37,28 @@ type Server struct {
 	sessions sessions
 	started  time.Time
 
-	missing    atomic.Uint32 // status of variables without a value
-	state      atomic.Uint32 // ServerState
-	level      atomic.Uint32 // ServiceLevel
-	shut       atomic.Bool   // no new sessions
-	namespaces atomic.Pointer[[]string]
-	defaults   atomic.Pointer[defaults]
-	members    atomic.Pointer[members]
+	missingStatus atomic.Uint32 // status of variables without a value
+	serverState   atomic.Uint32 // ServerState
+	serviceLevel  atomic.Uint32 // ServiceLevel
+	closed        atomic.Bool   // refuses new sessions
+	namespaces    atomic.Pointer[[]string]
+	restrictions  atomic.Pointer[defaults]
+	viewMembers   atomic.Pointer[viewMembers]
 
 	requests, refused, faults, evicted atomic.Uint64
 	totals                             totals
-	counted                            []uint32 // services that need a session, by their requests' numbers
-	turns                              turns
-	refusals                           *transport.LimitedLog
+	countedServices                    []uint32 // encoding ids of the requests that are counted for each session
+	admission                          admission
+	refusalLog                         *transport.LimitedLog
 
-	mu       sync.Mutex
-	addr     net.Addr
-	why      error // it does not listen
-	listener *transport.Listener
-	conns    map[*conn]bool
+	mu        sync.Mutex
+	addr      net.Addr
+	listenErr error // nil while it listens
+	listener  *transport.Listener
+	conns     map[*conn]bool
 }
 
-// New checks cfg. The server listens when Run runs.
+// New returns a server that listens while Run runs.
 func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	u, err := url.Parse(cfg.Listen)
@@ -66,28 +66,34 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("opcua server: listen address %q: write opc.tcp://host:port", cfg.Listen)
 	}
 	s := &Server{
-		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{}, why: errors.New("not listening yet"),
-		sessions: newSessions(cfg.Limits), refusals: transport.NewLimitedLog(cfg.Log), turns: turns{busy: make(chan struct{}, maxBusy), heavy: make(chan struct{}, 1)},
+		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{},
+		listenErr: errors.New("not listening yet"),
+		sessions:  newSessions(cfg.Limits), refusalLog: transport.NewLimitedLog(cfg.Log),
+		admission: admission{shared: make(chan struct{}, maxConcurrent), exclusive: make(chan struct{}, 1)},
 	}
 	for n, sv := range services {
 		if sv.session {
-			s.counted = append(s.counted, n)
+			s.countedServices = append(s.countedServices, n)
 		}
 	}
-	s.state.Store(uint32(ua.ServerStateRunning))
-	s.level.Store(255)
-	s.missing.Store(uint32(ua.StatusBadWaitingForInitialData))
+	s.serverState.Store(uint32(ua.ServerStateRunning))
+	s.serviceLevel.Store(255)
+	s.missingStatus.Store(uint32(ua.StatusBadWaitingForInitialData))
 	s.SetNamespaces([]string{"http://opcfoundation.org/UA/"})
 	none := channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
 	offered := cfg.Security
 	if !s.offers(none) {
 		offered = append([]channel.Security{none}, offered...) // for discovery
 	}
-	s.channels, err = channel.NewServer(channel.ServerConfig{Identity: s.identity, Security: offered, Authorize: s.authorize, Log: cfg.Log})
+	s.channels, err = channel.NewServer(
+		channel.ServerConfig{Identity: s.identity, Security: offered, Authorize: s.authorize, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
-	s.engine = subscription.New(subscription.Config{Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log, Limits: subscription.Limits{Operations: cfg.Limits.Operations}})
+	s.engine = subscription.New(subscription.Config{
+		Nodes: s, Space: cfg.Space, Now: cfg.Now, Log: cfg.Log,
+		Limits: subscription.Limits{Operations: cfg.Limits.Operations},
+	})
 	return s, nil
 }
 
@@ -107,7 +113,7 @@ func (s *Server) authorize(_ context.Context, p channel.Peer) error {
 	return s.cfg.Store.Check(p.Chain, pki.Purpose{Tolerate: pki.Tolerance{Dates: expired}}, p.Address.String())
 }
 
-// offers tells whether sessions may use a policy and mode.
+// offers reports whether sessions may use a policy and mode.
 func (s *Server) offers(want channel.Security) bool {
 	for _, o := range s.cfg.Security {
 		if o == want {
@@ -124,7 +130,7 @@ func (s *Server) String() string { return "opcua server " + s.cfg.Listen }
 func (s *Server) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.why
+	return s.listenErr
 }
 
 // Addr returns where the server listens, nil before it does.
@@ -137,29 +143,26 @@ func (s *Server) Addr() net.Addr {
 // Space returns the address space that is served.
 func (s *Server) Space() *addrspace.Space { return s.cfg.Space }
 
-// listenAgain is how long an address that cannot be had is left alone.
-const listenAgain = 2 * time.Second
-
-// Run serves until ctx ends. An address that cannot be had is tried again.
+// Run serves until ctx ends. If it cannot listen it tries again.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
-	work.Go(func() { _ = s.engine.Run(ctx) }) // ends with ctx alone
-	work.Go(func() { s.sweep(ctx) })
+	work.Go(func() { _ = s.engine.Run(ctx) }) // returns nil when ctx ends
+	work.Go(func() { s.closeExpired(ctx) })
 	for ctx.Err() == nil {
 		err := s.listen(ctx, &work)
 		if ctx.Err() != nil {
 			break
 		}
 		s.mu.Lock()
-		s.why = err
+		s.listenErr = err
 		s.mu.Unlock()
-		s.cfg.Log.Error("opcua server does not listen", "address", s.cfg.Listen, "error", err, "retry", listenAgain)
+		s.cfg.Log.Error("opcua server not listening", "address", s.cfg.Listen, "error", err, "retry", listenRetry)
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenAgain):
+		case <-time.After(listenRetry):
 		}
 	}
 	return nil
@@ -174,7 +177,7 @@ func (s *Server) listen(ctx context.Context, work *sync.WaitGroup) error {
 	}
 	defer l.Close()
 	s.mu.Lock()
-	s.addr, s.why, s.listener = l.Addr(), nil, l
+	s.addr, s.listenErr, s.listener = l.Addr(), nil, l
 	s.mu.Unlock()
 	for {
 		tc, err := l.Accept(ctx)
@@ -185,8 +188,8 @@ func (s *Server) listen(ctx context.Context, work *sync.WaitGroup) error {
 	}
 }
 
-// sweep closes sessions that were not heard of in time.
-func (s *Server) sweep(ctx context.Context) {
+// closeExpired closes the sessions whose timeout has passed.
+func (s *Server) closeExpired(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -197,61 +200,70 @@ func (s *Server) sweep(ctx context.Context) {
 		}
 		for _, gone := range s.sessions.expire(s.cfg.Now()) {
 			s.totals.timeouts.Add(1)
-			s.engine.SessionClosed(gone.number, false) // its subscriptions live on until their own lifetime ends
+			s.engine.SessionClosed(gone.number, false) // its subscriptions live on for their own lifetime
 		}
 		s.checkUsers()
 	}
 }
 
-// Set gives a variable its newest DataValue, which must not change afterwards.
+// disconnected removes the sessions of a connection that has ended and that were not activated.
+func (s *Server) disconnected(c *conn) {
+	for _, removed := range s.sessions.disconnect(c) {
+		s.totals.aborts.Add(1)
+		s.engine.SessionClosed(removed.number, true)
+	}
+}
+
+// Set sets a variable's newest DataValue, which must not be modified afterwards.
 func (s *Server) Set(id rawvalue.NodeID, dataValue []byte) {
 	s.values.set(id, dataValue)
 	s.engine.Changed(id, dataValue)
 }
 
-// Remove takes a variable's value away, and tells who watches it.
+// Remove removes a variable's value; items that monitor it report Bad_NodeIdUnknown.
 func (s *Server) Remove(id rawvalue.NodeID) {
 	s.values.remove(id)
 	s.engine.Changed(id, rawvalue.AppendStatus(nil, ua.StatusBadNodeIDUnknown, rawvalue.Answer{}))
 }
 
-// SetMissing says what variables without a value answer with.
-func (s *Server) SetMissing(code ua.StatusCode) { s.missing.Store(uint32(code)) }
+// SetMissing sets the status of variables without a value.
+func (s *Server) SetMissing(code ua.StatusCode) { s.missingStatus.Store(uint32(code)) }
 
-// SetNamespaces says what the NamespaceArray is until it is Set as a value.
+// SetNamespaces sets the NamespaceArray that is served until its value is Set.
 func (s *Server) SetNamespaces(uris []string) { s.namespaces.Store(&uris) }
 
-// SetState says what the Server object tells of itself.
+// SetState sets ServerState and ServiceLevel of the Server object.
 func (s *Server) SetState(state ua.ServerState, serviceLevel byte) {
-	s.state.Store(uint32(state))
-	s.level.Store(uint32(serviceLevel))
+	s.serverState.Store(uint32(state))
+	s.serviceLevel.Store(uint32(serviceLevel))
 }
 
-// CloseSessions ends all sessions and connections and refuses new sessions until
-// Reopen: what NodeIds mean is about to change.
+// CloseSessions closes all sessions and connections and refuses new sessions until Reopen:
+// the NamespaceArray, and so the meaning of NodeIds, is about to change.
 func (s *Server) CloseSessions(reason ua.StatusCode) {
-	s.shut.Store(true)
-	for _, gone := range s.sessions.clear() {
+	s.closed.Store(true)
+	for _, gone := range s.sessions.removeAll() {
 		s.totals.aborts.Add(1)
 		s.engine.SessionClosed(gone.number, true)
 	}
 	s.engine.Reset()
-	var told sync.WaitGroup // beside one another: a client that takes nothing keeps nobody waiting
+	var failing sync.WaitGroup // concurrently: a client that does not receive must not delay the others
 	for _, c := range s.connections() {
-		told.Go(func() { c.channel.Fail(reason, "the address space is replaced: connect again") })
+		failing.Go(func() { c.channel.Fail(reason, "the address space is replaced; connect again") })
 	}
-	told.Wait()
+	failing.Wait()
 }
 
-// Reopen takes sessions again.
-func (s *Server) Reopen() { s.shut.Store(false) }
+// Reopen accepts sessions again.
+func (s *Server) Reopen() { s.closed.Store(false) }
 
 // CheckTrust closes the channels of clients, and the sessions of users, whose
-// certificates are not trusted any more.
+// certificates are no longer trusted.
 func (s *Server) CheckTrust() {
-	for _, o := range s.sessions.persons() {
-		if err := s.cfg.Store.Check(o.person, pki.Purpose{User: true}, o.address.String()); err != nil {
-			s.cfg.Log.Warn("opcua server closes a session", "client", o.address, "error", err)
+	for _, o := range s.sessions.certificateUsers() {
+		if err := s.cfg.Store.Check(o.userChain, pki.Purpose{User: true}, o.address.String()); err != nil {
+			s.cfg.Log.Warn("opcua server closed a session: user certificate no longer trusted", "client", o.address,
+				"error", err)
 			s.totals.aborts.Add(1)
 			s.sessions.remove(o.session)
 			s.engine.SessionClosed(o.number, true)
@@ -263,23 +275,24 @@ func (s *Server) CheckTrust() {
 			continue
 		}
 		if err := s.authorize(context.Background(), p); err != nil {
-			s.cfg.Log.Warn("opcua server closes a channel", "client", p.Address, "error", err)
+			s.cfg.Log.Warn("opcua server closed a channel: client certificate no longer trusted", "client", p.Address,
+				"error", err)
 			c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
 		}
 	}
 }
 
-// checkUsers closes the sessions of users that there are not any more.
+// checkUsers closes the sessions of users that were removed.
 func (s *Server) checkUsers() {
 	if s.cfg.Known == nil {
 		return
 	}
-	for name, list := range s.sessions.named() {
+	for name, list := range s.sessions.sessionsByUser() {
 		if s.cfg.Known(name) {
 			continue
 		}
 		for _, gone := range list {
-			s.cfg.Log.Warn("opcua server closes a session: its user is not known any more", "client", gone.address, "user", name)
+			s.cfg.Log.Warn("opcua server closed a session: user was removed", "client", gone.address, "user", name)
 			s.totals.aborts.Add(1)
 			s.sessions.remove(gone)
 			s.engine.SessionClosed(gone.number, true)
@@ -296,13 +309,13 @@ func (s *Server) connections() (list []*conn) {
 	return list
 }
 
-// Emit tells clients of an event, and notes the state of its condition.
+// Emit reports an event to clients, and records the state of its condition.
 func (s *Server) Emit(ev *event.Event) { s.engine.Event(ev) }
 
-// Forget ends a retained condition of which nothing more is known.
+// Forget drops a retained condition without an event.
 func (s *Server) Forget(condition, branch rawvalue.NodeID) { s.engine.Forget(condition, branch) }
 
-// StructureChanged tells clients of changes in the address space.
+// StructureChanged reports changes of the address space with a model change event.
 func (s *Server) StructureChanged(affected []addrspace.Affected) {
 	var structure []addrspace.Affected
 	for _, a := range affected {
@@ -324,11 +337,11 @@ func (s *Server) StructureChanged(affected []addrspace.Affected) {
 	s.engine.Event(ev)
 }
 
-// Stats is what an operator wants to know.
+// Stats are the counters that status and metrics show.
 type Stats struct {
 	Channels      int    `gauge:"secure_channels" help:"Secure channels now."`
 	Sessions      int    `gauge:"sessions" help:"Sessions now."`
-	Evicted       uint64 `count:"evicted_sessions" help:"Sessions that nobody had activated, or whose connection was gone, closed to make room for others."`
+	Evicted       uint64 `count:"evicted_sessions" help:"Unused sessions closed to make room for others."`
 	Requests      uint64 `count:"requests" help:"Requests of clients."`
 	Refused       uint64 `count:"refused_requests" help:"Requests, and secure channels, refused as a whole."`
 	Faults        uint64 `count:"malformed_requests" help:"Requests that could not be decoded or answered."`
@@ -342,8 +355,9 @@ func (s *Server) Stats() Stats {
 	n, l := len(s.conns), s.listener
 	s.mu.Unlock()
 	st := Stats{
-		Channels: n, Sessions: s.sessions.count(), Evicted: s.evicted.Load(), Requests: s.requests.Load(), Refused: s.refused.Load() + s.channels.Refused(),
-		Faults: s.faults.Load(), Subscriptions: s.engine.Stats(),
+		Channels: n, Sessions: s.sessions.count(), Evicted: s.evicted.Load(), Requests: s.requests.Load(),
+		Refused: s.refused.Load() + s.channels.Refused(),
+		Faults:  s.faults.Load(), Subscriptions: s.engine.Stats(),
 	}
 	if l != nil {
 		st.Listener = l.Stats()
@@ -357,11 +371,12 @@ func (s *Server) Counters() []counter.Set {
 	return []counter.Set{counter.Of("opcua_server", s.cfg.Channel, &st)}
 }
 
-// endpointURL is the server's URL as a client may use it: on a wildcard address with
-// the host that the client used.
+// endpointURL returns the server's URL; on a wildcard address with the host that the client
+// used.
 func (s *Server) endpointURL(asked string) string {
 	u := *s.url
-	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); u.Hostname() == "" || err == nil && a.IsUnspecified() {
+	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); u.Hostname() == "" || err == nil &&
+		a.IsUnspecified() {
 		if c, err := url.Parse(asked); err == nil && c.Hostname() != "" && len(c.Hostname()) <= 253 {
 			u.Host = net.JoinHostPort(c.Hostname(), s.port())
 		}

@@ -16,11 +16,11 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// tokenSize is that of the secret in an AuthenticationToken, bytes.
+// tokenSize is the size of the secret in an AuthenticationToken, bytes.
 const tokenSize = 32
 
-// session is what a client has created. What is in the first block never changes,
-// the rest is guarded by sessions.mu.
+// session is a Session (OPC 10000-4 §5.7). The first block never changes, except for the
+// locales in info; they and the rest are guarded by the lock of sessions.
 type session struct {
 	number      uint32
 	id          rawvalue.NodeID
@@ -29,84 +29,75 @@ type session struct {
 	address     netip.Addr
 	timeout     time.Duration
 	created     time.Time
-	about       about // but for its locales, which are guarded
-	used        used
+	info        clientInfo
+	counters    serviceCounters
 
-	conn   *conn // where it lives
-	client subscription.Client
-	active bool
-	nonce  []byte // the server's last one
-	heard  time.Time
-	left   bool                // conn has ended
-	person []*x509.Certificate // the user's, where he has shown one
+	conn         *conn // that it is activated on, or was created on
+	client       subscription.Client
+	active       bool
+	nonce        []byte // the server's, for the next ActivateSession
+	lastContact  time.Time
+	disconnected bool                // conn has ended
+	userChain    []*x509.Certificate // of a user who logged in with a certificate
 
-	points points
+	continuations continuationPoints
 }
 
-// authenticate finds the session of a request: activated, and on this channel.
+// authenticate finds the session of a request: it must be activated, on this channel.
 func (q *query) authenticate() ua.StatusCode {
-	ss := &q.s.sessions
-	ss.mu.Lock()
-	s := ss.byToken[string(q.head.Token)]
-	var misused bool
-	code := ua.StatusOK
-	switch {
-	case s == nil:
-		code = ua.StatusBadSessionIDInvalid
-	case s.conn != q.conn:
-		code = ua.StatusBadSecureChannelIDInvalid
-	case !s.active: // OPC 10000-4 §5.7.2: such a session is closed
-		code, misused = ua.StatusBadSessionNotActivated, true
-		ss.drop(s)
-	default:
-		s.heard = q.s.cfg.Now()
-		q.session, q.client = s, s.client
-	}
-	ss.mu.Unlock()
-	if misused {
-		q.s.totals.aborts.Add(1)
-		q.s.engine.SessionClosed(s.number, true)
+	s, client, code := q.server.sessions.use(string(q.head.Token), q.conn, q.server.cfg.Now())
+	switch code {
+	case ua.StatusOK:
+		q.session, q.client = s, client
+	case ua.StatusBadSessionNotActivated: // OPC 10000-4 §5.7.2: the session is closed
+		q.server.totals.aborts.Add(1)
+		q.server.engine.SessionClosed(s.number, true)
 	}
 	return code
 }
 
 func (q *query) createSession(req *ua.CreateSessionRequest) {
-	peer := q.channel.Peer()
-	if q.s.shut.Load() {
+	peer := q.conn.channel.Peer()
+	if q.server.closed.Load() {
 		q.fault(ua.StatusBadServerHalted)
 		return
 	}
-	if !q.s.offers(peer.Security) {
-		q.refuse(ua.StatusBadSecurityPolicyRejected, "this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists")
+	if !q.server.offers(peer.Security) {
+		q.refuse(ua.StatusBadSecurityPolicyRejected,
+			"this security policy and mode serve discovery alone: choose an endpoint of those that GetEndpoints lists")
 		return
 	}
 	if code := q.checkApplication(req, peer); code != ua.StatusOK {
 		q.fault(code)
 		return
 	}
-	now := q.s.cfg.Now()
+	now := q.server.cfg.Now()
 	s := &session{
-		token: newToken(), certificate: peer.Certificate, address: peer.Address, created: now, heard: now, nonce: channel.Nonce(), conn: q.conn,
-		timeout: clampTimeout(req.RequestedSessionTimeout, q.s.cfg.Limits),
+		token: newToken(), certificate: peer.Certificate, address: peer.Address, created: now, lastContact: now,
+		nonce: channel.Nonce(), conn: q.conn,
+		timeout: clampTimeout(req.RequestedSessionTimeout, q.server.cfg.Limits),
 	}
-	s.about, s.used = q.about(req), newUsed(q.s.counted)
+	s.info, s.counters = q.clientInfo(req), newUsed(q.server.countedServices)
 	s.id = rawvalue.NodeID{Namespace: 1, Kind: rawvalue.GUID, Text: string(channel.Nonce()[:16])}
-	evicted, code := q.s.sessions.add(s)
+	evicted, code := q.server.sessions.add(s)
 	if evicted != nil {
-		q.s.evicted.Add(1)
-		q.s.totals.aborts.Add(1)
-		q.s.refusals.Warn("opcua server closes a session to make room: it is not activated, or its connection is gone", "client", evicted.address)
-		q.s.engine.SessionClosed(evicted.number, true)
+		q.server.evicted.Add(1)
+		q.server.totals.aborts.Add(1)
+		q.server.refusalLog.Warn("opcua server evicted a session that is not activated or not connected", "client",
+			evicted.address)
+		q.server.engine.SessionClosed(evicted.number, true)
 	}
 	if code != ua.StatusOK {
 		q.fault(code)
 		return
 	}
-	own := q.channel.Identity()
+	own := q.conn.channel.Identity()
 	resp := &ua.CreateSessionResponse{
-		ResponseHeader: q.header(), SessionID: s.id.UA(), AuthenticationToken: ua.NewByteStringNodeID(0, []byte(s.token[7:])),
-		RevisedSessionTimeout: float64(s.timeout / time.Millisecond), ServerNonce: s.nonce, ServerEndpoints: q.s.endpoints(req.EndpointURL, nil),
-		ServerSignature: &ua.SignatureData{}, MaxRequestMessageSize: q.s.cfg.Limits.Message,
+		ResponseHeader: q.header(), SessionID: s.id.UA(),
+		AuthenticationToken:   ua.NewByteStringNodeID(0, []byte(s.token[7:])),
+		RevisedSessionTimeout: float64(s.timeout / time.Millisecond), ServerNonce: s.nonce,
+		ServerEndpoints: q.server.endpoints(req.EndpointURL, nil),
+		ServerSignature: &ua.SignatureData{}, MaxRequestMessageSize: q.server.cfg.Limits.Message,
 	}
 	if own.Key != nil {
 		resp.ServerCertificate = own.Certificate
@@ -114,7 +105,7 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	if peer.Policy != ua.SecurityPolicyURINone {
 		signature, err := channel.Sign(peer.Policy, own.Key, peer.Certificate, req.ClientNonce)
 		if err != nil {
-			q.s.sessions.remove(s)
+			q.server.sessions.remove(s)
 			q.fault(ua.StatusBadSecurityChecksFailed)
 			return
 		}
@@ -123,7 +114,7 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	q.reply(resp)
 }
 
-// checkApplication compares what a client says of itself with its channel.
+// checkApplication compares the client's description of itself with its channel.
 func (q *query) checkApplication(req *ua.CreateSessionRequest, peer channel.Peer) ua.StatusCode {
 	if peer.Policy == ua.SecurityPolicyURINone {
 		return ua.StatusOK
@@ -159,97 +150,116 @@ func clampTimeout(ms float64, l Limits) time.Duration {
 	return max(l.MinTimeout, time.Duration(ms)*time.Millisecond)
 }
 
+// activateSession activates a session, moves it to this channel or changes its user.
 func (q *query) activateSession(req *ua.ActivateSessionRequest) {
-	ss := &q.s.sessions
-	ss.mu.Lock()
-	s := ss.byToken[string(q.head.Token)]
-	var nonce []byte
-	var before subscription.Client
-	active, here := false, false
-	if s != nil {
-		nonce, before, active, here = s.nonce, s.client, s.active, s.conn == q.conn
-	}
-	ss.mu.Unlock()
-	peer := q.channel.Peer()
-	switch {
-	case s == nil:
+	st, found := q.server.sessions.find(string(q.head.Token))
+	if !found {
 		q.fault(ua.StatusBadSessionIDInvalid)
 		return
-	case !here && (!active || !bytes.Equal(s.certificate, peer.Certificate) || !q.s.offers(peer.Security)):
-		q.fault(ua.StatusBadSecureChannelIDInvalid)
-		return
 	}
-	if peer.Policy != ua.SecurityPolicyURINone {
-		own := q.channel.Identity().Certificate
-		if err := channel.Verify(peer.Policy, peer.Certificate, own, nonce, req.ClientSignature, ua.StatusBadApplicationSignatureInvalid); err != nil {
-			q.fault(channel.Code(err))
-			return
-		}
-	}
-	user, code := q.user(req, nonce)
-	if code == ua.StatusOK && active && weaker(peer.Mode, before) { // what it watches was given over a better channel
-		code = ua.StatusBadSecurityModeInsufficient
-	}
-	if code == ua.StatusOK && !here && user != before.User { // OPC 10000-4 §5.7.3: on another channel only the same user
-		code = ua.StatusBadIdentityTokenRejected
+	code := q.checkChannel(st)
+	if code == ua.StatusOK {
+		code = q.checkClientSignature(req, st)
 	}
 	if code != ua.StatusOK {
-		q.s.refusals.Warn("opcua server refuses a user", "client", peer.Address, "status", code)
 		q.fault(code)
 		return
 	}
-	fresh := channel.Nonce()
-	ss.mu.Lock()
-	still := ss.byToken[s.token] == s && bytes.Equal(s.nonce, nonce) // nobody was quicker
-	if still {
-		s.attach(q.conn, q.s.cfg.Limits.Message)
-		s.left, s.nonce, s.heard = false, fresh, q.s.cfg.Now()
-		s.person = q.person
-		if req.LocaleIDs != nil { // OPC 10000-4 §5.7.3: none leaves them as they are
-			s.about.locales = localesOf(req.LocaleIDs)
-		}
-		s.client = subscription.Client{
-			Session: s.number, User: user, Address: transport.Network(peer.Address), Signed: peer.Mode != ua.MessageSecurityModeNone,
-			Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
-		}
-	}
-	ss.mu.Unlock()
-	if !still {
-		q.fault(ua.StatusBadSessionIDInvalid)
+	user, code := q.checkUser(req, st)
+	if code != ua.StatusOK {
+		q.server.refusalLog.Warn("opcua server refuses a user", "client", q.conn.channel.Peer().Address, "status", code)
+		q.fault(code)
 		return
 	}
-	q.reply(&ua.ActivateSessionResponse{ResponseHeader: q.header(), ServerNonce: fresh, Results: []ua.StatusCode{}, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+	nonce := channel.Nonce()
+	if !q.server.sessions.activate(st, q.activation(req, st.session.number, user, nonce)) {
+		q.fault(ua.StatusBadSessionIDInvalid) // it was closed, or another request has activated it meanwhile
+		return
+	}
+	q.reply(&ua.ActivateSessionResponse{
+		ResponseHeader: q.header(), ServerNonce: nonce, Results: []ua.StatusCode{},
+		DiagnosticInfos: []*ua.DiagnosticInfo{},
+	})
 }
 
-// weaker tells whether a mode protects less than a client's channel did.
+// checkChannel decides whether a session may be activated over this channel: its own, or, once
+// it is activated, another one of the same client certificate.
+func (q *query) checkChannel(st sessionState) ua.StatusCode {
+	peer := q.conn.channel.Peer()
+	if st.conn == q.conn || st.active && bytes.Equal(st.session.certificate, peer.Certificate) &&
+		q.server.offers(peer.Security) {
+		return ua.StatusOK
+	}
+	return ua.StatusBadSecureChannelIDInvalid
+}
+
+// checkClientSignature verifies that the client has the key of its certificate.
+func (q *query) checkClientSignature(req *ua.ActivateSessionRequest, st sessionState) ua.StatusCode {
+	peer := q.conn.channel.Peer()
+	if peer.Policy == ua.SecurityPolicyURINone {
+		return ua.StatusOK
+	}
+	own := q.conn.channel.Identity().Certificate
+	err := channel.Verify(peer.Policy, peer.Certificate, own, st.nonce, req.ClientSignature,
+		ua.StatusBadApplicationSignatureInvalid)
+	if err != nil {
+		return channel.Code(err)
+	}
+	return ua.StatusOK
+}
+
+// checkUser identifies the user, who may change only on the session's own channel (OPC 10000-4
+// §5.7.3). An activated session stays as well protected as it was: what it monitors was given
+// over the better channel.
+func (q *query) checkUser(req *ua.ActivateSessionRequest, st sessionState) (user string, code ua.StatusCode) {
+	user, code = q.user(req, st.nonce)
+	switch {
+	case code != ua.StatusOK:
+		return "", code
+	case st.active && weaker(q.conn.channel.Peer().Mode, st.client):
+		return "", ua.StatusBadSecurityModeInsufficient
+	case st.conn != q.conn && user != st.client.User:
+		return "", ua.StatusBadIdentityTokenRejected
+	}
+	return user, ua.StatusOK
+}
+
+func (q *query) activation(req *ua.ActivateSessionRequest, session uint32, user string, nonce []byte) activation {
+	peer := q.conn.channel.Peer()
+	a := activation{conn: q.conn, nonce: nonce, userChain: q.userChain, at: q.server.cfg.Now()}
+	a.client = subscription.Client{
+		Session: session, User: user, Address: transport.Network(peer.Address),
+		Signed:    peer.Mode != ua.MessageSecurityModeNone,
+		Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
+	}
+	if req.LocaleIDs != nil {
+		a.locales, a.setLocales = clipLocales(req.LocaleIDs), true
+	}
+	return a
+}
+
+// weaker reports whether a mode protects less than the channel that a client had before.
 func weaker(mode ua.MessageSecurityMode, before subscription.Client) bool {
-	return before.Encrypted && mode != ua.MessageSecurityModeSignAndEncrypt || before.Signed && mode == ua.MessageSecurityModeNone
+	return before.Encrypted && mode != ua.MessageSecurityModeSignAndEncrypt || before.Signed &&
+		mode == ua.MessageSecurityModeNone
 }
 
 func (q *query) closeSession(req *ua.CloseSessionRequest) {
-	ss := &q.s.sessions
-	ss.mu.Lock()
-	s := ss.byToken[string(q.head.Token)]
-	mine := s != nil && s.conn == q.conn
-	if mine {
-		ss.drop(s)
-	}
-	ss.mu.Unlock()
-	if !mine {
+	s := q.server.sessions.close(string(q.head.Token), q.conn)
+	if s == nil {
 		q.fault(ua.StatusBadSessionIDInvalid)
 		return
 	}
-	q.s.engine.SessionClosed(s.number, req.DeleteSubscriptions)
+	q.server.engine.SessionClosed(s.number, req.DeleteSubscriptions)
 	q.reply(&ua.CloseSessionResponse{ResponseHeader: q.header()})
 }
 
-// cancel cancels nothing: requests are answered one by one, and a Publish is worth
-// its answer.
+// cancel cancels no request: they are answered one by one, and a queued Publish is kept.
 func (q *query) cancel(*ua.CancelRequest) {
 	q.reply(&ua.CancelResponse{ResponseHeader: q.header()})
 }
 
-// subscribe hands a request to the subscriptions.
+// subscribe passes a request to the subscription engine.
 func (q *query) subscribe(req any) {
-	q.s.engine.Serve(&q.client, req, q.respond)
+	q.server.engine.Serve(&q.client, req, q.respond)
 }

@@ -18,26 +18,29 @@ func TestEveryPolicyAndUser(t *testing.T) {
 	certificate, key := person(t, "joe")
 	trust(t, ours, certificate, true)
 	users := map[string]client.User{
-		"anonymous": {}, "password": {Name: "joe", Password: "secret"}, "certificate": {Certificate: certificate.Raw, Key: key},
+		"anonymous": {}, "password": {Name: "joe", Password: "secret"},
+		"certificate": {Certificate: certificate.Raw, Key: key},
 	}
 	for _, security := range secured {
 		for name, user := range users {
-			t.Run(security.Policy[len(ua.SecurityPolicyURIPrefix):]+"/"+security.Mode.String()+"/"+name, func(t *testing.T) {
-				c, err := connect(t, url, security, theirs, user)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var got uint32
-				err = c.Read(t.Context(), []client.ReadItem{{Node: named("taga0"), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) { got = number(dv) })
-				if err != nil || got != 42 {
-					t.Errorf("read %d, %v; want 42", got, err)
-				}
-			})
+			t.Run(security.Policy[len(ua.SecurityPolicyURIPrefix):]+"/"+security.Mode.String()+"/"+name,
+				func(t *testing.T) {
+					c, err := connect(t, url, security, theirs, user)
+					if err != nil {
+						t.Fatal(err)
+					}
+					var got uint32
+					err = c.Read(t.Context(), []client.ReadItem{{Node: named("taga0"), Attribute: ua.AttributeIDValue}},
+						0, func(_ int, dv rawvalue.DataValue) { got = number(dv) })
+					if err != nil || got != 42 {
+						t.Errorf("read %d, %v; want 42", got, err)
+					}
+				})
 		}
 	}
 }
 
-func TestWhoIsNotLetIn(t *testing.T) {
+func TestRefusedUsersAndApplications(t *testing.T) {
 	_, url, _, theirs := pair(t, func(c *Config) { c.Anonymous = false })
 	stranger := store(t, "urn:test:stranger")
 	trust(t, stranger, theirs.List("trusted")[0].Certificate, false)
@@ -48,11 +51,15 @@ func TestWhoIsNotLetIn(t *testing.T) {
 		stranger bool
 		want     ua.StatusCode
 	}{
-		"anonymous":                    {secured[1], client.User{}, false, ua.StatusBadIdentityTokenRejected},
-		"wrong password":               {secured[1], client.User{Name: "joe", Password: "guess"}, false, ua.StatusBadUserAccessDenied},
-		"unknown user":                 {secured[3], client.User{Name: "mallory", Password: "secret"}, false, ua.StatusBadUserAccessDenied},
-		"certificate nobody trusts":    {secured[1], client.User{Certificate: unknown.Raw, Key: key}, false, ua.StatusBadIdentityTokenRejected},
-		"application nobody trusts":    {secured[1], client.User{Name: "joe", Password: "secret"}, true, ua.StatusBadSecurityChecksFailed},
+		"anonymous": {secured[1], client.User{}, false, ua.StatusBadIdentityTokenRejected},
+		"wrong password": {secured[1], client.User{Name: "joe", Password: "guess"}, false,
+			ua.StatusBadUserAccessDenied},
+		"unknown user": {secured[3], client.User{Name: "mallory", Password: "secret"}, false,
+			ua.StatusBadUserAccessDenied},
+		"certificate anonymous trusts": {secured[1], client.User{Certificate: unknown.Raw, Key: key}, false,
+			ua.StatusBadIdentityTokenRejected},
+		"application anonymous trusts": {secured[1], client.User{Name: "joe", Password: "secret"}, true,
+			ua.StatusBadSecurityChecksFailed},
 		"a policy that is not offered": {plain, client.User{}, false, ua.StatusBadSecurityPolicyRejected},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,7 +78,8 @@ func TestWhoIsNotLetIn(t *testing.T) {
 func TestPolicyNoneServesDiscoveryAlone(t *testing.T) {
 	_, url, _, _ := pair(t, nil)
 	c := open(t, url)
-	resp, code := ask(t, c, &ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://mirror.example:4840/x"})
+	resp, code := ask(t, c,
+		&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://mirror.example:4840/x"})
 	if code != ua.StatusOK || len(resp.(*ua.GetEndpointsResponse).Endpoints) != len(secured) {
 		t.Errorf("GetEndpoints: %v %v, want %d endpoints", code, resp, len(secured))
 	}
@@ -84,11 +92,12 @@ func TestEndpointsNameTheHostThatTheClientUsed(t *testing.T) {
 	s, _ := start(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" })
 	port := s.port()
 	for asked, want := range map[string]string{
-		"opc.tcp://mirror.example:1/y": "opc.tcp://mirror.example:" + port, "opc.tcp://[::1]:4840": "opc.tcp://[::1]:" + port,
-		"": "opc.tcp://0.0.0.0:0",
+		"opc.tcp://mirror.example:1/y": "opc.tcp://mirror.example:" + port,
+		"opc.tcp://[::1]:4840":         "opc.tcp://[::1]:" + port,
+		"":                             "opc.tcp://0.0.0.0:0",
 	} {
 		if got := s.endpoints(asked, nil)[0].EndpointURL; got != want {
-			t.Errorf("a client that asked %q is told %q, want %q", asked, got, want)
+			t.Errorf("a client that asked %q gets %q, want %q", asked, got, want)
 		}
 	}
 	if got := s.endpoints("opc.tcp://x", []string{"http://example/other-profile"}); len(got) != 0 {
@@ -96,7 +105,7 @@ func TestEndpointsNameTheHostThatTheClientUsed(t *testing.T) {
 	}
 }
 
-func TestNothingWithoutAnActivatedSessionOnItsChannel(t *testing.T) {
+func TestServicesNeedAnActivatedSessionOnItsChannel(t *testing.T) {
 	_, url := start(t, nil)
 	mine, token := newSession(t, url)
 	other := open(t, url)
@@ -106,8 +115,9 @@ func TestNothingWithoutAnActivatedSessionOnItsChannel(t *testing.T) {
 		token   *ua.NodeID
 		want    ua.StatusCode
 	}{
-		"no token":                {mine, nil, ua.StatusBadSessionIDInvalid},
-		"an invented token":       {mine, ua.NewByteStringNodeID(0, make([]byte, tokenSize)), ua.StatusBadSessionIDInvalid},
+		"no token": {mine, nil, ua.StatusBadSessionIDInvalid},
+		"an invented token": {mine, ua.NewByteStringNodeID(0, make([]byte, tokenSize)),
+			ua.StatusBadSessionIDInvalid},
 		"another client's token":  {other, token, ua.StatusBadSecureChannelIDInvalid},
 		"a session not activated": {other, fresh.AuthenticationToken, ua.StatusBadSessionNotActivated},
 		"its own":                 {mine, token, ua.StatusOK},
@@ -119,7 +129,8 @@ func TestNothingWithoutAnActivatedSessionOnItsChannel(t *testing.T) {
 				&ua.CancelRequest{RequestHeader: header(c.token)},
 			} {
 				_, code := ask(t, c.channel, req)
-				if code != c.want && !(c.want == ua.StatusBadSessionNotActivated && code == ua.StatusBadSessionIDInvalid) {
+				if code != c.want &&
+					!(c.want == ua.StatusBadSessionNotActivated && code == ua.StatusBadSessionIDInvalid) {
 					t.Errorf("%T: %v, want %v", req, code, c.want)
 				}
 			}
@@ -130,7 +141,7 @@ func TestNothingWithoutAnActivatedSessionOnItsChannel(t *testing.T) {
 	}
 }
 
-func TestASessionMovesToAnotherChannelWithItsUserAlone(t *testing.T) {
+func TestASessionMovesToAnotherChannelWithItsUserOnly(t *testing.T) {
 	s, url := start(t, nil)
 	first, token := newSession(t, url)
 	second := open(t, url)
@@ -148,7 +159,7 @@ func TestASessionMovesToAnotherChannelWithItsUserAlone(t *testing.T) {
 	}
 }
 
-func TestCreatingSessionsKeepsNobodyOut(t *testing.T) {
+func TestUnactivatedSessionsAreEvicted(t *testing.T) {
 	s, url := start(t, nil)
 	newSession(t, url)
 	attacker := open(t, url)
@@ -174,10 +185,11 @@ func TestSessionsAreLimited(t *testing.T) {
 	}
 }
 
-func TestSilentSessionsEnd(t *testing.T) {
+func TestIdleSessionsExpire(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	ss := newSessions(Limits{Sessions: 10, SessionsPerAddress: 10})
-	quiet := &session{token: "q", timeout: time.Minute, active: true, heard: now, created: now, conn: &conn{carried: 2}}
+	quiet := &session{token: "q", timeout: time.Minute, active: true, lastContact: now, created: now,
+		conn: &conn{activeSessions: 2}}
 	idle := &session{token: "i", timeout: time.Hour, created: now}
 	ss.add(quiet)
 	ss.add(idle)
@@ -185,14 +197,14 @@ func TestSilentSessionsEnd(t *testing.T) {
 		t.Errorf("%d sessions ended early", len(gone))
 	}
 	if gone := ss.expire(now.Add(40 * time.Second)); len(gone) != 1 || gone[0] != idle {
-		t.Error("a session that nobody activated lives on")
+		t.Error("a session that anonymous activated lives on")
 	}
 	if gone := ss.expire(now.Add(61 * time.Second)); len(gone) != 1 || gone[0] != quiet {
 		t.Error("a silent session lives on")
 	}
 }
 
-func TestAnotherGenerationSendsClientsAway(t *testing.T) {
+func TestCloseSessionsAndReopen(t *testing.T) {
 	s, url := start(t, nil)
 	c, _ := newSession(t, url)
 	s.CloseSessions(ua.StatusBadSessionClosed)
@@ -212,7 +224,7 @@ func TestAnotherGenerationSendsClientsAway(t *testing.T) {
 	}
 }
 
-func TestDistrustClosesChannels(t *testing.T) {
+func TestUntrustedChannelsAreClosed(t *testing.T) {
 	s, url, ours, theirs := pair(t, nil)
 	c, err := connect(t, url, secured[1], theirs, client.User{})
 	if err != nil {
@@ -233,13 +245,14 @@ func TestDistrustClosesChannels(t *testing.T) {
 	}
 }
 
-func TestClosedSessionsAreGone(t *testing.T) {
+func TestClosedSessionsAreRemoved(t *testing.T) {
 	s, url := start(t, nil)
 	c, token := newSession(t, url)
 	if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(token)}); code != ua.StatusOK {
 		t.Fatal(code)
 	}
-	if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusBadSessionIDInvalid || s.sessions.count() != 0 {
+	if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusBadSessionIDInvalid ||
+		s.sessions.count() != 0 {
 		t.Errorf("after CloseSession: %v, %d sessions", code, s.sessions.count())
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/x509"
 	"net/netip"
 	"strings"
@@ -8,9 +9,11 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/subscription"
 )
 
-// sessions are all of a server's.
+// sessions are all sessions of a server. Its lock is taken by its own methods alone.
 type sessions struct {
 	limits Limits
 
@@ -21,32 +24,31 @@ type sessions struct {
 
 func newSessions(l Limits) sessions { return sessions{limits: l, byToken: map[string]*session{}} }
 
-// drop removes a session, unless it is gone already. mu is held.
-func (ss *sessions) drop(s *session) {
+// dropLocked removes a session, unless it is removed already. mu is held.
+func (ss *sessions) dropLocked(s *session) {
 	if ss.byToken[s.token] == s {
 		delete(ss.byToken, s.token)
 		s.detach()
 	}
 }
 
-// attach lets an activated session live on a connection, and on that one alone.
-// sessions.mu is held.
+// attach binds an activated session to a connection. The lock of sessions is held.
 func (s *session) attach(c *conn, large uint32) {
 	s.detach()
 	s.conn, s.active = c, true
-	if c.carried++; c.carried == 1 {
+	if c.activeSessions++; c.activeSessions == 1 {
 		c.tcp.SetInUse(true)
 		c.channel.SetMaxMessage(large)
 	}
 }
 
-// detach takes a session off its connection. One that carries none makes room for others
-// when there are too many, and takes small messages alone. sessions.mu is held.
+// detach unbinds a session from its connection. A connection without sessions may be closed
+// when there are too many, and receives small messages only. The lock of sessions is held.
 func (s *session) detach() {
 	if !s.active {
 		return
 	}
-	if s.conn.carried--; s.conn.carried == 0 {
+	if s.conn.activeSessions--; s.conn.activeSessions == 0 {
 		s.conn.tcp.SetInUse(false)
 		s.conn.channel.SetMaxMessage(smallMessage)
 	}
@@ -58,9 +60,8 @@ func (ss *sessions) count() int {
 	return len(ss.byToken)
 }
 
-// add takes a new session in. Limits are judged before one has to go: a session of the
-// same connection or address that nobody has activated, or whose connection is gone; of
-// all addresses, the one with the most such sessions.
+// add adds a session. Where a limit is reached it evicts one that is not activated or not
+// connected: of the same connection or address, or of the address with the most of them.
 func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -69,7 +70,7 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 		if other.address == s.address {
 			same++
 		}
-		if other.spare() {
+		if other.evictable() {
 			spare[other.address]++
 		}
 		if !other.active {
@@ -79,18 +80,18 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 			}
 		}
 	}
-	switch laziest, greediest := most(idle), most(spare); {
+	switch mostIdle, mostSpare := addressWithMost(idle), addressWithMost(spare); {
 	case mine >= maxPerConn:
 		evicted = ss.oldest(func(o *session) bool { return !o.active && o.conn == s.conn })
 	case same >= ss.limits.SessionsPerAddress:
-		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.spare() })
+		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.evictable() })
 	case len(ss.byToken) >= ss.limits.Sessions:
-		evicted = ss.oldest(func(o *session) bool { return o.address == greediest && o.spare() })
-	case idle[laziest] >= maxUnactivated:
-		evicted = ss.oldest(func(o *session) bool { return o.address == laziest && !o.active })
+		evicted = ss.oldest(func(o *session) bool { return o.address == mostSpare && o.evictable() })
+	case idle[mostIdle] >= maxUnactivated:
+		evicted = ss.oldest(func(o *session) bool { return o.address == mostIdle && !o.active })
 	}
 	if evicted != nil {
-		ss.drop(evicted)
+		ss.dropLocked(evicted)
 	} else if same >= ss.limits.SessionsPerAddress || len(ss.byToken) >= ss.limits.Sessions {
 		return nil, ua.StatusBadTooManySessions
 	}
@@ -100,10 +101,10 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 	return evicted, ua.StatusOK
 }
 
-// spare tells whether a session may go when there are too many.
-func (s *session) spare() bool { return s.left || !s.active }
+// evictable reports whether a session may be removed when there are too many.
+func (s *session) evictable() bool { return s.disconnected || !s.active }
 
-func most(n map[netip.Addr]int) (address netip.Addr) {
+func addressWithMost(n map[netip.Addr]int) (address netip.Addr) {
 	for a := range n {
 		if n[a] > n[address] {
 			address = a
@@ -112,64 +113,139 @@ func most(n map[netip.Addr]int) (address netip.Addr) {
 	return address
 }
 
-// oldest returns the session that was not heard of the longest among those that fit.
+// oldest returns the session with the longest time since its last request among those that fit.
 func (ss *sessions) oldest(fits func(*session) bool) (oldest *session) {
 	for _, o := range ss.byToken {
-		if fits(o) && (oldest == nil || o.heard.Before(oldest.heard)) {
+		if fits(o) && (oldest == nil || o.lastContact.Before(oldest.lastContact)) {
 			oldest = o
 		}
 	}
 	return oldest
 }
 
-// abandon notes that a connection has ended. Its sessions wait to be taken up on
-// another one, but for those that nobody has activated.
-func (s *Server) abandon(c *conn) {
-	ss := &s.sessions
+// use returns the session of a request, if it is activated on this connection. One that is not
+// activated is removed.
+func (ss *sessions) use(token string, c *conn, now time.Time) (s *session, client subscription.Client,
+	code ua.StatusCode) {
 	ss.mu.Lock()
-	var gone []*session
+	defer ss.mu.Unlock()
+	s = ss.byToken[token]
+	switch {
+	case s == nil:
+		return nil, client, ua.StatusBadSessionIDInvalid
+	case s.conn != c:
+		return nil, client, ua.StatusBadSecureChannelIDInvalid
+	case !s.active:
+		ss.dropLocked(s)
+		return s, client, ua.StatusBadSessionNotActivated
+	}
+	s.lastContact = now
+	return s, s.client, ua.StatusOK
+}
+
+// sessionState is a session with a copy of what ActivateSession depends on.
+type sessionState struct {
+	session *session
+	conn    *conn
+	active  bool
+	nonce   []byte
+	client  subscription.Client
+}
+
+// find returns the state of a session.
+func (ss *sessions) find(token string) (st sessionState, found bool) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := ss.byToken[token]
+	if s == nil {
+		return st, false
+	}
+	return sessionState{session: s, conn: s.conn, active: s.active, nonce: s.nonce, client: s.client}, true
+}
+
+// activation is what ActivateSession sets.
+type activation struct {
+	conn       *conn
+	client     subscription.Client
+	userChain  []*x509.Certificate
+	nonce      []byte
+	locales    []string
+	setLocales bool // else they stay as they are (OPC 10000-4 §5.7.3)
+	at         time.Time
+}
+
+// activate activates a session, unless it was closed or activated since its state was found.
+func (ss *sessions) activate(st sessionState, a activation) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := st.session
+	if ss.byToken[s.token] != s || !bytes.Equal(s.nonce, st.nonce) {
+		return false
+	}
+	s.attach(a.conn, ss.limits.Message)
+	s.disconnected, s.nonce, s.lastContact = false, a.nonce, a.at
+	s.userChain, s.client = a.userChain, a.client
+	if a.setLocales {
+		s.info.locales = a.locales
+	}
+	return true
+}
+
+// close removes a session of a connection and returns it, nil if there is none.
+func (ss *sessions) close(token string, c *conn) *session {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := ss.byToken[token]
+	if s == nil || s.conn != c {
+		return nil
+	}
+	ss.dropLocked(s)
+	return s
+}
+
+// disconnect records that a connection has ended. Its activated sessions can be activated
+// on another one; the others are removed and returned.
+func (ss *sessions) disconnect(c *conn) (removed []*session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
 	for _, o := range ss.byToken {
 		if o.conn != c {
 			continue
 		}
-		if o.left = true; !o.active {
-			ss.drop(o)
-			gone = append(gone, o)
+		if o.disconnected = true; !o.active {
+			ss.dropLocked(o)
+			removed = append(removed, o)
 		}
 	}
-	ss.mu.Unlock()
-	for _, o := range gone {
-		s.totals.aborts.Add(1)
-		s.engine.SessionClosed(o.number, true)
-	}
+	return removed
 }
 
-// cumulated counts all sessions there ever were.
-func (ss *sessions) cumulated() uint32 {
+// totalCreated returns how many sessions were created so far.
+func (ss *sessions) totalCreated() uint32 {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	return ss.last
 }
 
-// showing is a session whose user has shown a certificate.
-type showing struct {
+// userSession is a session whose user logged in with a certificate.
+type userSession struct {
 	*session
-	person []*x509.Certificate
+	userChain []*x509.Certificate
 }
 
-func (ss *sessions) persons() (list []showing) {
+func (ss *sessions) certificateUsers() (list []userSession) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byToken {
-		if s.person != nil {
-			list = append(list, showing{s, s.person})
+		if s.userChain != nil {
+			list = append(list, userSession{s, s.userChain})
 		}
 	}
 	return list
 }
 
-// named returns the active sessions by the name that their users gave.
-func (ss *sessions) named() map[string][]*session {
+// sessionsByUser returns the activated sessions by user name.
+func (ss *sessions) sessionsByUser() map[string][]*session {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	list := map[string][]*session{}
@@ -184,28 +260,28 @@ func (ss *sessions) named() map[string][]*session {
 func (ss *sessions) remove(s *session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	ss.drop(s)
+	ss.dropLocked(s)
 }
 
-// expire removes and returns the sessions that were not heard of in time.
-func (ss *sessions) expire(now time.Time) (gone []*session) {
+// expire removes and returns the sessions whose timeout has passed.
+func (ss *sessions) expire(now time.Time) (removed []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byToken {
-		if s.active && now.Sub(s.heard) > s.timeout || !s.active && now.Sub(s.created) > activateWithin {
-			ss.drop(s)
-			gone = append(gone, s)
+		if s.active && now.Sub(s.lastContact) > s.timeout || !s.active && now.Sub(s.created) > activateWithin {
+			ss.dropLocked(s)
+			removed = append(removed, s)
 		}
 	}
-	return gone
+	return removed
 }
 
-func (ss *sessions) clear() (gone []*session) {
+func (ss *sessions) removeAll() (removed []*session) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	for _, s := range ss.byToken {
-		ss.drop(s)
-		gone = append(gone, s)
+		ss.dropLocked(s)
+		removed = append(removed, s)
 	}
-	return gone
+	return removed
 }

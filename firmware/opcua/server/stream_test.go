@@ -8,6 +8,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/transport"
 )
@@ -15,7 +16,8 @@ import (
 // sized opens a session of a client that takes messages up to some size, 0: any.
 func sized(t *testing.T, url string, hello, session uint32) (*channel.Client, *ua.NodeID) {
 	t.Helper()
-	conn, err := (&transport.Dialer{Limits: transport.Limits{MaxMessage: hello}, MaxMemory: 1 << 30}).Dial(t.Context(), url)
+	conn, err := (&transport.Dialer{Limits: transport.Limits{MaxMessage: hello}, MaxMemory: 1 << 30}).Dial(t.Context(),
+		url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,8 +26,10 @@ func sized(t *testing.T, url string, hello, session uint32) (*channel.Client, *u
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	resp, _ := ask(t, c, &ua.CreateSessionRequest{RequestHeader: header(nil), RequestedSessionTimeout: 60_000, MaxResponseMessageSize: session,
-		ClientDescription: &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}})
+	resp, _ := ask(t, c,
+		&ua.CreateSessionRequest{RequestHeader: header(nil), RequestedSessionTimeout: 60_000,
+			MaxResponseMessageSize: session,
+			ClientDescription:      &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")}})
 	token := resp.(*ua.CreateSessionResponse).AuthenticationToken
 	if code := activate(t, c, token); code != ua.StatusOK {
 		t.Fatal(code)
@@ -84,7 +88,7 @@ func TestTheHelloBoundsResponses(t *testing.T) {
 				t.Errorf("got %d bytes, want %d values of 6 MiB", len(raw), tc.values)
 			}
 			answered(t, c, token)
-			eventually(t, "nothing is held for it any more", func() bool { return s.Stats().Listener.Memory < 1<<20 })
+			await.True(t, "nothing is held for it any more", func() bool { return s.Stats().Listener.Memory < 1<<20 })
 		})
 	}
 }
@@ -101,12 +105,12 @@ func resultOf(raw []byte, err error) ua.StatusCode {
 	return head.Result
 }
 
-// Clients that take nothing of their large answers keep nobody waiting, and hold little.
-func TestLargeAnswersThatNobodyTakes(t *testing.T) {
+// Clients that take nothing of their large answers keep anonymous waiting, and hold little.
+func TestUnreceivedLargeResponses(t *testing.T) {
 	s, url := start(t, func(c *Config) { c.Transport.Timeouts.Write = time.Minute })
 	mine, own := newSession(t, url)
 	s.Set(named("taga0"), dataValue(t, make([]byte, 900<<10)))
-	for range 3 * maxBusy {
+	for range 3 * maxConcurrent {
 		c, token, d := openDeaf(t, url)
 		close(d.stopped)
 		body, err := channel.Encode(readRequest(token, slices.Repeat([]*ua.ReadValueID{value("taga0")}, 40)...))
@@ -117,7 +121,7 @@ func TestLargeAnswersThatNobodyTakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the answers are under way", func() bool { return s.Stats().Requests >= 3*maxBusy*3 })
+	await.True(t, "the answers are under way", func() bool { return s.Stats().Requests >= 3*maxConcurrent*3 })
 	for range 20 {
 		answered(t, mine, own)
 		if held := s.Stats().Listener.Memory; held > maxMemory+100*(32<<10) {

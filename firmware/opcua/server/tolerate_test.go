@@ -15,7 +15,8 @@ import (
 // outdated makes a store whose certificate is expired, and names a host.
 func outdated(t *testing.T, uri, host string) *pki.Store {
 	t.Helper()
-	cfg := pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: uri, Name: uri, Hosts: []string{host}}, Log: slog.New(slog.DiscardHandler)}
+	cfg := pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: uri, Name: uri, Hosts: []string{host}},
+		Log: slog.New(slog.DiscardHandler)}
 	cfg.Now = func() time.Time { return time.Now().AddDate(-30, 0, 0) }
 	if _, err := pki.Open(cfg); err != nil {
 		t.Fatal(err)
@@ -29,8 +30,8 @@ func outdated(t *testing.T, uri, host string) *pki.Store {
 }
 
 // Plants have certificates that are long expired, or name another host, and a client's may
-// be expired too: each end believes what it trusts and is told to overlook, and no more.
-func TestOutdatedCertificatesAreLetThroughWhereConfigured(t *testing.T) {
+// be expired too: each side tolerates only what it is configured to.
+func TestExpiredCertificatesAreToleratedWhereConfigured(t *testing.T) {
 	both := pki.Tolerance{HostName: true, Dates: true}
 	for name, c := range map[string]struct {
 		server, client *pki.Store
@@ -38,11 +39,16 @@ func TestOutdatedCertificatesAreLetThroughWhereConfigured(t *testing.T) {
 		tolerate       pki.Tolerance
 		want           ua.StatusCode
 	}{
-		"an expired client":               {store(t, "urn:test:server"), outdated(t, "urn:test:client", "x"), false, pki.Tolerance{}, ua.StatusBadCertificateTimeInvalid},
-		"an expired client that is named": {store(t, "urn:test:server"), outdated(t, "urn:test:client", "x"), true, pki.Tolerance{}, 0},
-		"an expired server":               {outdated(t, "urn:test:server", "127.0.0.1"), store(t, "urn:test:client"), false, pki.Tolerance{HostName: true}, ua.StatusBadCertificateTimeInvalid},
-		"a server behind another name":    {outdated(t, "urn:test:server", "plant"), store(t, "urn:test:client"), false, pki.Tolerance{Dates: true}, ua.StatusBadCertificateHostNameInvalid},
-		"a server that is overlooked":     {outdated(t, "urn:test:server", "plant"), store(t, "urn:test:client"), false, both, 0},
+		"an expired client": {store(t, "urn:test:server"), outdated(t, "urn:test:client", "x"), false,
+			pki.Tolerance{}, ua.StatusBadCertificateTimeInvalid},
+		"an expired client that is named": {store(t, "urn:test:server"), outdated(t, "urn:test:client", "x"), true,
+			pki.Tolerance{}, 0},
+		"an expired server": {outdated(t, "urn:test:server", "127.0.0.1"), store(t, "urn:test:client"),
+			false, pki.Tolerance{HostName: true}, ua.StatusBadCertificateTimeInvalid},
+		"a server behind another name": {outdated(t, "urn:test:server", "plant"), store(t, "urn:test:client"), false,
+			pki.Tolerance{Dates: true}, ua.StatusBadCertificateHostNameInvalid},
+		"a server that is overlooked": {outdated(t, "urn:test:server", "plant"), store(t, "urn:test:client"), false,
+			both, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trust(t, c.server, c.client.Own().Certificate, false)
@@ -53,14 +59,17 @@ func TestOutdatedCertificatesAreLetThroughWhereConfigured(t *testing.T) {
 					cfg.Expired = []string{pki.Thumbprint(c.client.Own().Certificate.Raw)}
 				}
 			})
-			s, err := client.Connect(t.Context(), client.Config{Endpoint: url, Policy: secured[1].Policy, Mode: secured[1].Mode, Store: c.client, Tolerate: c.tolerate})
+			s, err := client.Connect(t.Context(),
+				client.Config{Endpoint: url, Policy: secured[1].Policy, Mode: secured[1].Mode, Store: c.client,
+					Tolerate: c.tolerate})
 			if err == nil {
 				s.Close()
 			}
 			if (err == nil) != (c.want == 0) || err != nil && channel.Code(err) != c.want {
 				t.Fatalf("got %v, want %v", err, c.want)
 			}
-			if overlooked := c.server.Stats().Certificates + c.client.Stats().Certificates; c.want == 0 && overlooked != 1 {
+			if overlooked := c.server.Stats().Certificates + c.client.Stats().Certificates; c.want == 0 &&
+				overlooked != 1 {
 				t.Errorf("%d certificates are counted as tolerated, want 1", overlooked)
 			}
 		})

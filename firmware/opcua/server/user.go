@@ -14,23 +14,27 @@ const (
 	policyCertificate = "certificate"
 )
 
-// tokens returns what users may log in with at an endpoint.
+// tokens returns the user token policies of an endpoint.
 func (s *Server) tokens(security channel.Security) (list []*ua.UserTokenPolicy) {
 	if s.cfg.Anonymous {
 		list = append(list, &ua.UserTokenPolicy{PolicyID: policyAnonymous, TokenType: ua.UserTokenTypeAnonymous})
 	}
 	policy := tokenPolicy(security.Policy)
 	if s.cfg.Password != nil && s.cfg.Store != nil {
-		list = append(list, &ua.UserTokenPolicy{PolicyID: policyUserName, TokenType: ua.UserTokenTypeUserName, SecurityPolicyURI: policy})
+		list = append(list,
+			&ua.UserTokenPolicy{PolicyID: policyUserName, TokenType: ua.UserTokenTypeUserName,
+				SecurityPolicyURI: policy})
 	}
 	if s.cfg.UserCertificates && s.cfg.Store != nil {
-		list = append(list, &ua.UserTokenPolicy{PolicyID: policyCertificate, TokenType: ua.UserTokenTypeCertificate, SecurityPolicyURI: policy})
+		list = append(list,
+			&ua.UserTokenPolicy{PolicyID: policyCertificate, TokenType: ua.UserTokenTypeCertificate,
+				SecurityPolicyURI: policy})
 	}
 	return list
 }
 
-// tokenPolicy is the policy that protects a token: the channel's, and a real one
-// where the channel has none.
+// tokenPolicy returns the policy that protects a token: the channel's, or, on a channel without
+// security, Basic256Sha256.
 func tokenPolicy(channelPolicy string) string {
 	if channelPolicy == ua.SecurityPolicyURINone {
 		return ua.SecurityPolicyURIBasic256Sha256
@@ -38,15 +42,15 @@ func tokenPolicy(channelPolicy string) string {
 	return channelPolicy
 }
 
-// user decides who a client is. The name tells users apart, also those of different
-// kinds.
+// user identifies the user of a client. The name is prefixed with the kind of token, so that
+// names are unique.
 func (q *query) user(req *ua.ActivateSessionRequest, nonce []byte) (name string, code ua.StatusCode) {
 	if req.UserIdentityToken == nil || req.UserIdentityToken.Value == nil {
 		return q.anonymous()
 	}
 	switch token := req.UserIdentityToken.Value.(type) {
 	case *ua.AnonymousIdentityToken:
-		if token.PolicyID == policyAnonymous || token.PolicyID == "" { // as good as no token
+		if token.PolicyID == policyAnonymous || token.PolicyID == "" { // the same as no token
 			return q.anonymous()
 		}
 	case *ua.UserNameIdentityToken:
@@ -62,11 +66,12 @@ func (q *query) user(req *ua.ActivateSessionRequest, nonce []byte) (name string,
 }
 
 func (q *query) anonymous() (string, ua.StatusCode) {
-	if !q.s.cfg.Anonymous {
+	if !q.server.cfg.Anonymous {
 		return "", ua.StatusBadIdentityTokenRejected
 	}
-	// Nobody in particular, but not somebody else's nobody: what is his another may not take over.
-	peer := q.channel.Peer()
+	// Anonymous clients are told apart by certificate or address: one must not transfer the
+	// subscriptions of another.
+	peer := q.conn.channel.Peer()
 	if peer.Chain != nil {
 		return policyAnonymous + ":" + string(channel.Thumbprint(peer.Certificate)), ua.StatusOK
 	}
@@ -74,9 +79,9 @@ func (q *query) anonymous() (string, ua.StatusCode) {
 }
 
 func (q *query) userName(token *ua.UserNameIdentityToken, nonce []byte) (string, ua.StatusCode) {
-	peer := q.channel.Peer()
+	peer := q.conn.channel.Peer()
 	switch {
-	case q.s.cfg.Password == nil || q.s.cfg.Store == nil:
+	case q.server.cfg.Password == nil || q.server.cfg.Store == nil:
 		return "", ua.StatusBadIdentityTokenRejected
 	case token.UserName == "" || len(token.Password) > maxPasswordSize:
 		return "", ua.StatusBadIdentityTokenInvalid
@@ -84,36 +89,39 @@ func (q *query) userName(token *ua.UserNameIdentityToken, nonce []byte) (string,
 	password := token.Password
 	if token.EncryptionAlgorithm != "" {
 		var err error
-		password, err = channel.DecryptPassword(tokenPolicy(peer.Policy), q.channel.Identity().Key, nonce, token.EncryptionAlgorithm, token.Password)
-		if err != nil { // goes on as a wrong password does: what decrypts is nobody's to learn
+		password, err = channel.DecryptPassword(tokenPolicy(peer.Policy), q.conn.channel.Identity().Key, nonce,
+			token.EncryptionAlgorithm, token.Password)
+		if err != nil { // treated as a wrong password, so that a client cannot learn what decrypts
 			password = channel.Nonce()
 		}
-	} else if peer.Mode != ua.MessageSecurityModeSignAndEncrypt { // in the clear, for everybody to read
+	} else if peer.Mode != ua.MessageSecurityModeSignAndEncrypt { // not encrypted at all
 		return "", ua.StatusBadIdentityTokenInvalid
 	}
-	if !q.s.cfg.Password(token.UserName, string(password), peer.Address) {
+	if !q.server.cfg.Password(token.UserName, string(password), peer.Address) {
 		return "", ua.StatusBadUserAccessDenied
 	}
 	return policyUserName + ":" + token.UserName, ua.StatusOK
 }
 
-func (q *query) userCertificate(token *ua.X509IdentityToken, signature *ua.SignatureData, nonce []byte) (string, ua.StatusCode) {
-	if !q.s.cfg.UserCertificates || q.s.cfg.Store == nil {
+func (q *query) userCertificate(token *ua.X509IdentityToken, signature *ua.SignatureData, nonce []byte) (string,
+	ua.StatusCode) {
+	if !q.server.cfg.UserCertificates || q.server.cfg.Store == nil {
 		return "", ua.StatusBadIdentityTokenRejected
 	}
 	chain, err := channel.ParseChain(token.CertificateData)
 	if err != nil {
 		return "", ua.StatusBadIdentityTokenInvalid
 	}
-	peer := q.channel.Peer()
-	own := q.channel.Identity().Certificate
+	peer := q.conn.channel.Peer()
+	own := q.conn.channel.Identity().Certificate
 	policy := tokenPolicy(peer.Policy)
-	if err := channel.Verify(policy, token.CertificateData, own, nonce, signature, ua.StatusBadUserSignatureInvalid); err != nil {
+	if err := channel.Verify(policy, token.CertificateData, own, nonce, signature,
+		ua.StatusBadUserSignatureInvalid); err != nil {
 		return "", channel.Code(err)
 	}
-	if err := q.s.cfg.Store.Check(chain, pki.Purpose{User: true}, peer.Address.String()); err != nil {
+	if err := q.server.cfg.Store.Check(chain, pki.Purpose{User: true}, peer.Address.String()); err != nil {
 		return "", ua.StatusBadIdentityTokenRejected
 	}
-	q.person = chain
+	q.userChain = chain
 	return policyCertificate + ":" + string(channel.Thumbprint(token.CertificateData)), ua.StatusOK
 }

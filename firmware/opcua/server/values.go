@@ -9,7 +9,7 @@ import (
 
 const shards = 64
 
-// values holds the newest DataValue of each variable, once for all clients.
+// values holds the newest DataValue of each variable, shared by all clients.
 type values struct {
 	seed  maphash.Seed
 	shard [shards]struct {

@@ -23,22 +23,22 @@ const (
 	maskTypeDefinition = 0x20
 )
 
-// points are a session's continuation points.
-type points struct {
-	mu   sync.Mutex
-	last uint32
-	held map[uint32]browsing
+// continuationPoints are those of a session.
+type continuationPoints struct {
+	mu      sync.Mutex
+	last    uint32
+	browses map[uint32]browseState
 }
 
-// browsing is a browse of one node that goes on. It does so where it was even if
-// other nodes have changed meanwhile: a position is the node's own.
-type browsing struct {
+// browseState is a Browse of one node to be continued. Changes of other nodes do not affect
+// its position.
+type browseState struct {
 	node       rawvalue.NodeID
 	view       rawvalue.NodeID // null: the whole address space
 	filter     addrspace.Filter
 	mask       uint32
-	most       int
-	from       int
+	limit      int
+	offset     int
 	generation uint64
 }
 
@@ -48,41 +48,37 @@ func (q *query) browse(req *ua.BrowseRequest) {
 		q.fault(code)
 		return
 	}
-	view, code := q.s.viewOf(req.View)
+	view, code := q.server.resolveView(req.View)
 	if code != ua.StatusOK {
 		q.fault(code)
 		return
 	}
-	most := q.s.cfg.Limits.References
+	most := q.server.cfg.Limits.References
 	if r := req.RequestedMaxReferencesPerNode; r > 0 && r < uint32(most) {
 		most = int(r)
 	}
-	a := q.answer(id.BrowseResponse_Encoding_DefaultBinary)
-	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(n))
+	a := q.newResponse(id.BrowseResponse_Encoding_DefaultBinary)
+	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
 	effort := 0
 	for _, d := range req.NodesToBrowse {
-		q.s.cfg.Space.View(func(v addrspace.View) { // one by one: others look and change in between
-			at, code := describe(v, d)
-			at.most, at.view = most, view
+		q.server.cfg.Space.View(func(v addrspace.View) { // one by one, so that the address space is not locked for long
+			at, code := parseDescription(v, d)
+			at.limit, at.view = most, view
 			effort += degree(v, at.node)
 			if effort <= maxEffort {
-				a.b = q.result(a.b, v, at, code)
+				a.buf = q.appendResult(a.buf, v, at, code)
 			}
 		})
 		if effort > maxEffort {
 			a.fail(ua.StatusBadTooManyOperations)
 			return
 		}
-		if !a.goOn() {
+		if !a.flush() {
 			return
 		}
 	}
 	a.end()
 }
-
-// maxEffort bounds the references that one request has looked at, whether they pass
-// its filters or not.
-const maxEffort = 2_000_000
 
 func degree(v addrspace.View, node rawvalue.NodeID) int {
 	if ref, ok := v.Lookup(node); ok {
@@ -95,15 +91,15 @@ func (q *query) countOK(n int) ua.StatusCode {
 	switch {
 	case n == 0:
 		return ua.StatusBadNothingToDo
-	case n > q.s.cfg.Limits.Operations:
+	case n > q.server.cfg.Limits.Operations:
 		return ua.StatusBadTooManyOperations
 	}
 	return ua.StatusOK
 }
 
-// describe checks what is to be browsed.
-func describe(v addrspace.View, d *ua.BrowseDescription) (browsing, ua.StatusCode) {
-	at := browsing{mask: d.ResultMask, generation: v.Generation()}
+// parseDescription checks a BrowseDescription.
+func parseDescription(v addrspace.View, d *ua.BrowseDescription) (browseState, ua.StatusCode) {
+	at := browseState{mask: d.ResultMask, generation: v.Generation()}
 	var err error
 	if at.node, err = rawvalue.FromUA(d.NodeID); err != nil {
 		return at, ua.StatusBadNodeIDInvalid
@@ -126,25 +122,25 @@ func describe(v addrspace.View, d *ua.BrowseDescription) (browsing, ua.StatusCod
 	return at, ua.StatusOK
 }
 
-// result appends a BrowseResult.
-func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCode) []byte {
+// appendResult appends a BrowseResult.
+func (q *query) appendResult(b []byte, v addrspace.View, at browseState, code ua.StatusCode) []byte {
 	var found []addrspace.Found
 	next := -1
-	within := q.inView(v, at.view)
+	within := q.nodesInView(v, at.view)
 	if code == ua.StatusOK {
 		ref, ok := v.Lookup(at.node)
 		if !ok {
 			code = ua.StatusBadNodeIDUnknown
 		} else if within != nil && !within[at.node] {
 			code = ua.StatusBadNodeNotInView
-		} else if code = q.s.restricted(v, ref, &q.client, true); code == ua.StatusOK {
-			found, next = v.Browse(nil, ref, at.filter, at.from, at.most)
+		} else if code = q.server.checkRestrictions(v, ref, &q.client, true); code == ua.StatusOK {
+			found, next = v.Browse(nil, ref, at.filter, at.offset, at.limit)
 		}
 	}
 	point := uint32(0)
 	if next >= 0 {
-		at.from = next
-		if point = q.hold(at); point == 0 {
+		at.offset = next
+		if point = q.holdPoint(at); point == 0 {
 			code, found = ua.StatusBadNoContinuationPoints, nil
 		}
 	}
@@ -163,7 +159,7 @@ func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCo
 		if within != nil && !within[f.Target] {
 			continue
 		}
-		if !f.Exists || q.s.restricted(v, f.Node, &q.client, true) == ua.StatusOK {
+		if !f.Exists || q.server.checkRestrictions(v, f.Node, &q.client, true) == ua.StatusOK {
 			b = appendReference(b, v, f, at.mask)
 			n++
 		}
@@ -172,26 +168,26 @@ func (q *query) result(b []byte, v addrspace.View, at browsing, code ua.StatusCo
 	return b
 }
 
-// hold keeps a continuation point and returns its number, 0 when there are too many.
-func (q *query) hold(at browsing) uint32 {
-	p := &q.session.points
+// holdPoint stores a continuation point and returns its number, 0 if there are too many.
+func (q *query) holdPoint(at browseState) uint32 {
+	p := &q.session.continuations
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held == nil {
-		p.held = map[uint32]browsing{}
+	if p.browses == nil {
+		p.browses = map[uint32]browseState{}
 	}
-	if len(p.held) >= q.s.cfg.Limits.ContinuationPoints {
+	if len(p.browses) >= q.server.cfg.Limits.ContinuationPoints {
 		return 0
 	}
 	if p.last++; p.last == 0 {
 		p.last = 1
 	}
-	p.held[p.last] = at
+	p.browses[p.last] = at
 	return p.last
 }
 
-// appendReference appends a ReferenceDescription. What it says of the far node is as
-// the source gave it, byte for byte.
+// appendReference appends a ReferenceDescription. The attributes of the target are those of the
+// source, byte for byte.
 func appendReference(b []byte, v addrspace.View, f *addrspace.Found, mask uint32) []byte {
 	if mask&maskReferenceType != 0 {
 		b = f.Type.AppendTo(b)
@@ -209,7 +205,8 @@ func appendReference(b []byte, v addrspace.View, f *addrspace.Found, mask uint32
 		b = f.Target.AppendTo(b)
 	}
 	exists := f.Exists && f.External == ""
-	b = appendElement(b, v, f.Node, ua.AttributeIDBrowseName, exists && mask&maskBrowseName != 0, []byte{0, 0, 0xff, 0xff, 0xff, 0xff})
+	b = appendElement(b, v, f.Node, ua.AttributeIDBrowseName, exists && mask&maskBrowseName != 0,
+		[]byte{0, 0, 0xff, 0xff, 0xff, 0xff})
 	b = appendElement(b, v, f.Node, ua.AttributeIDDisplayName, exists && mask&maskDisplayName != 0, []byte{0})
 	class := ua.NodeClass(0)
 	if exists {
@@ -226,13 +223,14 @@ func appendReference(b []byte, v addrspace.View, f *addrspace.Found, mask uint32
 	return definition.AppendTo(b)
 }
 
-// appendElement appends the bytes of an attribute without the Variant around them, or
-// what stands for none.
+// appendElement appends an attribute without its Variant header, or, if it is not wanted or
+// missing, none.
 func appendElement(b []byte, v addrspace.View, ref addrspace.Ref, a ua.AttributeID, wanted bool, none []byte) []byte {
 	if wanted {
 		var buf [256]byte
 		if raw, ok := v.AppendAttribute(buf[:0], ref, a); ok {
-			if dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil && !dv.Value.IsNull() && !dv.Value.IsArray() {
+			if dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil && !dv.Value.IsNull() &&
+				!dv.Value.IsArray() {
 				return append(b, dv.Value.Elements()...)
 			}
 		}
@@ -246,47 +244,42 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 		q.fault(code)
 		return
 	}
-	a := q.answer(id.BrowseNextResponse_Encoding_DefaultBinary)
-	a.b = binary.LittleEndian.AppendUint32(a.b, uint32(n))
-	for _, point := range req.ContinuationPoints { // no more than a session holds are good
-		at, ok := q.release(point)
-		q.s.cfg.Space.View(func(v addrspace.View) {
+	a := q.newResponse(id.BrowseNextResponse_Encoding_DefaultBinary)
+	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
+	for _, point := range req.ContinuationPoints { // at most as many as a session holds are valid
+		at, ok := q.claimPoint(point)
+		q.server.cfg.Space.View(func(v addrspace.View) {
 			code := ua.StatusOK
 			if !ok || at.generation != v.Generation() {
 				code = ua.StatusBadContinuationPointInvalid
 			}
 			if req.ReleaseContinuationPoints {
-				a.b = binary.LittleEndian.AppendUint32(a.b, uint32(code))
-				a.b = append(a.b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // no point, nothing
+				a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(code))
+				a.buf = append(a.buf, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0) // no point, nothing
 			} else {
-				a.b = q.result(a.b, v, at, code)
+				a.buf = q.appendResult(a.buf, v, at, code)
 			}
 		})
-		if !a.goOn() {
+		if !a.flush() {
 			return
 		}
 	}
 	a.end()
 }
 
-// release takes a continuation point back: each is good once.
-func (q *query) release(point []byte) (browsing, bool) {
+// claimPoint removes and returns a continuation point: each is valid once.
+func (q *query) claimPoint(point []byte) (browseState, bool) {
 	if len(point) != 4 {
-		return browsing{}, false
+		return browseState{}, false
 	}
-	p := &q.session.points
+	p := &q.session.continuations
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := binary.LittleEndian.Uint32(point)
-	at, ok := p.held[n]
-	delete(p.held, n)
+	at, ok := p.browses[n]
+	delete(p.browses, n)
 	return at, ok
 }
-
-const (
-	maxTargets   = 1000        // of one browse path
-	maxTranslate = time.Second // of one request
-)
 
 func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 	n := len(req.BrowsePaths)
@@ -294,14 +287,15 @@ func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 		q.fault(code)
 		return
 	}
-	resp := &ua.TranslateBrowsePathsToNodeIDsResponse{ResponseHeader: q.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
+	resp := &ua.TranslateBrowsePathsToNodeIDsResponse{ResponseHeader: q.header(),
+		DiagnosticInfos: []*ua.DiagnosticInfo{}}
 	began := time.Now()
 	for _, p := range req.BrowsePaths {
 		if time.Since(began) > maxTranslate {
 			q.fault(ua.StatusBadTooManyOperations)
 			return
 		}
-		q.s.cfg.Space.View(func(v addrspace.View) { resp.Results = append(resp.Results, q.translateOne(v, p)) })
+		q.server.cfg.Space.View(func(v addrspace.View) { resp.Results = append(resp.Results, q.translateOne(v, p)) })
 	}
 	q.reply(resp)
 }
@@ -340,15 +334,16 @@ func (q *query) translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathR
 		return result
 	}
 	for _, t := range targets {
-		if ref, ok := v.Lookup(t); ok && q.s.restricted(v, ref, &q.client, true) != ua.StatusOK {
+		if ref, ok := v.Lookup(t); ok && q.server.checkRestrictions(v, ref, &q.client, true) != ua.StatusOK {
 			continue
 		}
-		result.Targets = append(result.Targets, &ua.BrowsePathTarget{TargetID: ua.NewExpandedNodeID(t.UA(), "", 0), RemainingPathIndex: math.MaxUint32})
+		result.Targets = append(result.Targets,
+			&ua.BrowsePathTarget{TargetID: ua.NewExpandedNodeID(t.UA(), "", 0), RemainingPathIndex: math.MaxUint32})
 	}
 	return result
 }
 
-// registerNodes gives NodeIds back as they are: access to them needs no preparation.
+// registerNodes returns the NodeIds as they are, unknown ones too (OPC 10000-4 §5.9.5).
 func (q *query) registerNodes(req *ua.RegisterNodesRequest) {
 	if code := q.countOK(len(req.NodesToRegister)); code != ua.StatusOK {
 		q.fault(code)

@@ -12,30 +12,35 @@ import (
 
 func browseRequest(token *ua.NodeID, most uint32, nodes ...*ua.BrowseDescription) *ua.BrowseRequest {
 	return &ua.BrowseRequest{
-		RequestHeader: header(token), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)}, RequestedMaxReferencesPerNode: most, NodesToBrowse: nodes,
+		RequestHeader: header(token), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)},
+		RequestedMaxReferencesPerNode: most, NodesToBrowse: nodes,
 	}
 }
 
 func description(node rawvalue.NodeID, mask uint32) *ua.BrowseDescription {
 	return &ua.BrowseDescription{
-		NodeID: node.UA(), ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, ResultMask: mask,
+		NodeID: node.UA(), ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true,
+		ResultMask: mask,
 	}
 }
 
 func TestBrowse(t *testing.T) {
 	_, url := start(t, nil)
 	c, token := newSession(t, url)
-	resp, code := ask(t, c, browseRequest(token, 0, description(ns0(id.ObjectsFolder), 0x3f), description(ns0(id.ObjectsFolder), 0)))
+	resp, code := ask(t, c,
+		browseRequest(token, 0, description(ns0(id.ObjectsFolder), 0x3f), description(ns0(id.ObjectsFolder), 0)))
 	if code != ua.StatusOK {
 		t.Fatal(code)
 	}
 	results := resp.(*ua.BrowseResponse).Results
 	full, bare := results[0].References, results[1].References
-	if len(full) != 2 || full[1].BrowseName.Name != "Plant" || full[1].DisplayName.Text != "Plant" || full[1].NodeClass != ua.NodeClassObject || !full[1].IsForward ||
+	if len(full) != 2 || full[1].BrowseName.Name != "Plant" || full[1].DisplayName.Text != "Plant" ||
+		full[1].NodeClass != ua.NodeClassObject || !full[1].IsForward ||
 		full[1].ReferenceTypeID.IntID() != id.Organizes {
 		t.Errorf("Objects lists %+v", full)
 	}
-	if len(bare) != 2 || bare[1].BrowseName.Name != "" || bare[1].NodeClass != 0 || bare[1].NodeID.NodeID.StringID() != "plant" {
+	if len(bare) != 2 || bare[1].BrowseName.Name != "" || bare[1].NodeClass != 0 ||
+		bare[1].NodeID.NodeID.StringID() != "plant" {
 		t.Errorf("without a mask Objects lists %+v", bare)
 	}
 	for name, tc := range map[string]struct {
@@ -43,14 +48,21 @@ func TestBrowse(t *testing.T) {
 		want   ua.StatusCode
 		n      int
 	}{
-		"inverse":             {func(d *ua.BrowseDescription) { d.BrowseDirection = ua.BrowseDirectionInverse }, ua.StatusOK, 0},
-		"without subtypes":    {func(d *ua.BrowseDescription) { d.IncludeSubtypes = false }, ua.StatusOK, 0},
-		"of a class":          {func(d *ua.BrowseDescription) { d.NodeClassMask = uint32(ua.NodeClassVariable) }, ua.StatusOK, 0},
-		"of every type":       {func(d *ua.BrowseDescription) { d.ReferenceTypeID = ua.NewTwoByteNodeID(0) }, ua.StatusOK, 2},
-		"an unknown node":     {func(d *ua.BrowseDescription) { d.NodeID = named("nowhere").UA() }, ua.StatusBadNodeIDUnknown, 0},
-		"an odd direction":    {func(d *ua.BrowseDescription) { d.BrowseDirection = 9 }, ua.StatusBadBrowseDirectionInvalid, 0},
-		"a type that is none": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("plant").UA() }, ua.StatusBadReferenceTypeIDInvalid, 0},
-		"a type nobody knows": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("x").UA() }, ua.StatusBadReferenceTypeIDInvalid, 0},
+		"inverse": {func(d *ua.BrowseDescription) { d.BrowseDirection = ua.BrowseDirectionInverse },
+			ua.StatusOK, 0},
+		"without subtypes": {func(d *ua.BrowseDescription) { d.IncludeSubtypes = false }, ua.StatusOK, 0},
+		"of a class": {func(d *ua.BrowseDescription) { d.NodeClassMask = uint32(ua.NodeClassVariable) },
+			ua.StatusOK, 0},
+		"of every type": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = ua.NewTwoByteNodeID(0) },
+			ua.StatusOK, 2},
+		"an unknown node": {func(d *ua.BrowseDescription) { d.NodeID = named("nowhere").UA() },
+			ua.StatusBadNodeIDUnknown, 0},
+		"an odd direction": {func(d *ua.BrowseDescription) { d.BrowseDirection = 9 },
+			ua.StatusBadBrowseDirectionInvalid, 0},
+		"a type that is none": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("plant").UA() },
+			ua.StatusBadReferenceTypeIDInvalid, 0},
+		"a type anonymous knows": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("x").UA() },
+			ua.StatusBadReferenceTypeIDInvalid, 0},
 	} {
 		d := description(ns0(id.ObjectsFolder), 0x3f)
 		tc.change(d)
@@ -64,7 +76,7 @@ func TestBrowse(t *testing.T) {
 	}
 }
 
-func TestBrowseGoesOnWhereItWas(t *testing.T) {
+func TestBrowseNextContinuesWhereBrowseEnded(t *testing.T) {
 	s, url := start(t, func(c *Config) { c.Limits.ContinuationPoints = 2 })
 	c, token := newSession(t, url)
 	d := description(named("plant"), 0x3f)
@@ -79,12 +91,14 @@ func TestBrowseGoesOnWhereItWas(t *testing.T) {
 		seen[r.BrowseName.Name] = true
 	}
 	// Another node changes meanwhile.
-	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
+	if _, err := s.cfg.Space.Apply(
+		[]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("new")}}}); err != nil {
 		t.Fatal(err)
 	}
 	old := point
 	for len(point) > 0 {
-		resp, code := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ContinuationPoints: [][]byte{point}})
+		resp, code := ask(t, c,
+			&ua.BrowseNextRequest{RequestHeader: header(token), ContinuationPoints: [][]byte{point}})
 		if code != ua.StatusOK {
 			t.Fatal(code)
 		}
@@ -101,7 +115,9 @@ func TestBrowseGoesOnWhereItWas(t *testing.T) {
 		t.Errorf("%d nodes were found, want 40", len(seen))
 	}
 	next := func(release bool, points ...[]byte) []ua.StatusCode {
-		resp, code := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ReleaseContinuationPoints: release, ContinuationPoints: points})
+		resp, code := ask(t, c,
+			&ua.BrowseNextRequest{RequestHeader: header(token), ReleaseContinuationPoints: release,
+				ContinuationPoints: points})
 		if code != ua.StatusOK {
 			t.Fatal(code)
 		}
@@ -111,7 +127,8 @@ func TestBrowseGoesOnWhereItWas(t *testing.T) {
 		}
 		return codes
 	}
-	if got := next(false, old, nil); got[0] != ua.StatusBadContinuationPointInvalid || got[1] != ua.StatusBadContinuationPointInvalid {
+	if got := next(false, old, nil); got[0] != ua.StatusBadContinuationPointInvalid ||
+		got[1] != ua.StatusBadContinuationPointInvalid {
 		t.Errorf("points that were used: %v", got)
 	}
 	if got := next(true, results[1].ContinuationPoint); got[0] != ua.StatusOK {
@@ -128,7 +145,8 @@ func TestTranslate(t *testing.T) {
 	path := func(start rawvalue.NodeID, names ...string) *ua.BrowsePath {
 		p := &ua.BrowsePath{StartingNode: start.UA(), RelativePath: &ua.RelativePath{}}
 		for _, n := range names {
-			e := &ua.RelativePathElement{ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: n}}
+			e := &ua.RelativePathElement{ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences),
+				IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: n}}
 			if n == "Plant" || n == "taga0" {
 				e.TargetName.NamespaceIndex = 1
 			}
@@ -140,11 +158,15 @@ func TestTranslate(t *testing.T) {
 		path *ua.BrowsePath
 		want ua.StatusCode
 	}{
-		"a tag": {path(ns0(id.RootFolder), "Objects", "Plant", "taga0"), ua.StatusOK}, "nothing there": {path(ns0(id.RootFolder), "Objects", "Nowhere"), ua.StatusBadNoMatch},
-		"an unknown start": {path(named("x"), "Objects"), ua.StatusBadNodeIDUnknown}, "no path": {path(ns0(id.RootFolder)), ua.StatusBadNothingToDo},
-		"an empty name": {path(ns0(id.RootFolder), "", "Plant"), ua.StatusBadBrowseNameInvalid},
+		"a tag":            {path(ns0(id.RootFolder), "Objects", "Plant", "taga0"), ua.StatusOK},
+		"nothing there":    {path(ns0(id.RootFolder), "Objects", "Nowhere"), ua.StatusBadNoMatch},
+		"an unknown start": {path(named("x"), "Objects"), ua.StatusBadNodeIDUnknown},
+		"no path":          {path(ns0(id.RootFolder)), ua.StatusBadNothingToDo},
+		"an empty name":    {path(ns0(id.RootFolder), "", "Plant"), ua.StatusBadBrowseNameInvalid},
 	} {
-		resp, code := ask(t, c, &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: []*ua.BrowsePath{tc.path}})
+		resp, code := ask(t, c,
+			&ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token),
+				BrowsePaths: []*ua.BrowsePath{tc.path}})
 		if code != ua.StatusOK {
 			t.Fatal(code)
 		}
@@ -155,14 +177,16 @@ func TestTranslate(t *testing.T) {
 	}
 }
 
-// A path that goes round in a node of many references is given up, not followed.
-func TestOnePathStopsNobody(t *testing.T) {
+// A path that loops through a node of many references is refused.
+func TestOneBrowsePathDoesNotDelayOthers(t *testing.T) {
 	s, url := start(t, nil)
 	hub := addrspace.Node{ID: named("hub"), Attributes: []addrspace.Attribute{
-		{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassObject))}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "hub"})},
+		{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassObject))},
+		{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "hub"})},
 	}}
 	for i := range 10_000 {
-		hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
+		hub.References = append(hub.References,
+			addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
 	}
 	hub.References = append(hub.References, addrspace.Reference{Type: ns0(id.Organizes), Target: named("hub")})
 	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: hub}}); err != nil {
@@ -173,10 +197,12 @@ func TestOnePathStopsNobody(t *testing.T) {
 		p := &ua.BrowsePath{StartingNode: named("hub").UA(), RelativePath: &ua.RelativePath{}}
 		for range steps {
 			p.RelativePath.Elements = append(p.RelativePath.Elements, &ua.RelativePathElement{
-				ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true, TargetName: &ua.QualifiedName{Name: "hub"},
+				ReferenceTypeID: ua.NewNumericNodeID(0, id.HierarchicalReferences), IncludeSubtypes: true,
+				TargetName: &ua.QualifiedName{Name: "hub"},
 			})
 		}
-		resp, code := ask(t, c, &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: []*ua.BrowsePath{p}})
+		resp, code := ask(t, c,
+			&ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: []*ua.BrowsePath{p}})
 		if code != ua.StatusOK {
 			t.Fatal(code)
 		}
@@ -186,16 +212,20 @@ func TestOnePathStopsNobody(t *testing.T) {
 	}
 }
 
-// OPC 10000-4 §7.30: the type definition is told of Objects and Variables alone.
+// OPC 10000-4 §7.30: only Objects and Variables have a type definition.
 func TestOnlyObjectsAndVariablesHaveATypeDefinition(t *testing.T) {
 	for class, want := range map[ua.NodeClass]bool{
-		ua.NodeClassObject: true, ua.NodeClassVariable: true, ua.NodeClassMethod: false, ua.NodeClassView: false, ua.NodeClassObjectType: false,
+		ua.NodeClassObject: true, ua.NodeClassVariable: true, ua.NodeClassMethod: false, ua.NodeClassView: false,
+		ua.NodeClassObjectType:   false,
 		ua.NodeClassVariableType: false, ua.NodeClassReferenceType: false, ua.NodeClassDataType: false,
 	} {
 		s, url := start(t, nil)
-		node := addrspace.Node{ID: named("x"), References: []addrspace.Reference{{Type: ns0(id.HasTypeDefinition), Target: ns0(id.PropertyType)}},
+		node := addrspace.Node{ID: named("x"),
+			References: []addrspace.Reference{{Type: ns0(id.HasTypeDefinition), Target: ns0(id.PropertyType)}},
 			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))}}}
-		plant := addrspace.Change{Kind: addrspace.AddReferences, Node: addrspace.Node{ID: named("plant"), References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("x")}}}}
+		plant := addrspace.Change{Kind: addrspace.AddReferences,
+			Node: addrspace.Node{ID: named("plant"),
+				References: []addrspace.Reference{{Type: ns0(id.HasComponent), Target: named("x")}}}}
 		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: node}, plant}); err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +235,8 @@ func TestOnlyObjectsAndVariablesHaveATypeDefinition(t *testing.T) {
 		resp, _ := ask(t, c, req)
 		refs := resp.(*ua.BrowseResponse).Results[0].References
 		last := refs[len(refs)-1]
-		if got := last.TypeDefinition.NodeID.IntID() == id.PropertyType; last.NodeID.NodeID.StringID() != "x" || got != want {
+		if got := last.TypeDefinition.NodeID.IntID() == id.PropertyType; last.NodeID.NodeID.StringID() != "x" ||
+			got != want {
 			t.Errorf("%v: got %v of %v, want a type definition: %v", class, last.TypeDefinition, last.NodeID, want)
 		}
 	}

@@ -33,7 +33,7 @@ func TestItemsShareTheirFirstValue(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
-// messages that nobody acknowledges.
+// Messages are never acknowledged.
 func TestUnacknowledgedMessagesAreBoundedInBytes(t *testing.T) {
 	r := newRig(t, Limits{})
 	big := make([]byte, 1<<20)
@@ -54,7 +54,7 @@ func TestUnacknowledgedMessagesAreBoundedInBytes(t *testing.T) {
 }
 
 // many items on one node.
-func TestManyItemsOfOneNodeAreMadeInLinearTime(t *testing.T) {
+func TestItemsOfOneNodeAreCreatedInLinearTime(t *testing.T) {
 	cost := func(n int) time.Duration {
 		r := newRig(t, Limits{ItemsPerNode: 100_000})
 		r.put(tag(1), int32(1))
@@ -65,7 +65,9 @@ func TestManyItemsOfOneNodeAreMadeInLinearTime(t *testing.T) {
 		}
 		at := time.Now()
 		for ; n > 0; n -= 10_000 {
-			r.e.Serve(alice, &ua.CreateMonitoredItemsRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionID: sub, ItemsToCreate: items}, func([]byte) {})
+			r.e.Serve(alice,
+				&ua.CreateMonitoredItemsRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionID: sub,
+					ItemsToCreate: items}, func([]byte) {})
 		}
 		made := time.Since(at)
 		at = time.Now()
@@ -82,8 +84,8 @@ func TestManyItemsOfOneNodeAreMadeInLinearTime(t *testing.T) {
 	t.Errorf("got %v for 40 000 items of one node, %v for 10 000: want about 4 times as much", many, few)
 }
 
-// one session takes everybody's items.
-func TestOneSessionDoesNotTakeAllItems(t *testing.T) {
+// One session creates as many items as it can.
+func TestOneSessionLeavesItemsForOthers(t *testing.T) {
 	r := newRig(t, Limits{Items: 20, ItemsPerSubscription: 10})
 	r.put(tag(1), int32(1))
 	for range 2 {
@@ -98,12 +100,13 @@ func TestOneSessionDoesNotTakeAllItems(t *testing.T) {
 	}
 }
 
-// Large values that nobody fetches: each item keeps its newest, and little more.
+// Large values are never published: each item keeps its newest, and little more.
 func TestQueuesAreBoundedInBytes(t *testing.T) {
 	r := newRig(t, Limits{Held: 4 << 20})
 	r.put(tag(1), make([]byte, 1<<20))
 	sub := r.subscribe(alice, nil)
-	r.monitor(alice, sub, watch(tag(1), 7, func(m *ua.MonitoredItemCreateRequest) { m.RequestedParameters.QueueSize = 100 }))
+	r.monitor(alice, sub,
+		watch(tag(1), 7, func(m *ua.MonitoredItemCreateRequest) { m.RequestedParameters.QueueSize = 100 }))
 	for n := range 20 {
 		value := make([]byte, 1<<20)
 		value[0] = byte(n + 1)
@@ -124,16 +127,22 @@ func TestEventFiltersAreBoundedInBytes(t *testing.T) {
 	heavy := func(size int) *ua.MonitoredItemCreateRequest {
 		m := eventItem(7, 10, "Severity")
 		m.RequestedParameters.Filter.Value.(*ua.EventFilter).WhereClause.Elements = []*ua.ContentFilterElement{{
-			FilterOperator: ua.FilterOperatorIsNull, FilterOperands: []*ua.ExtensionObject{ua.NewExtensionObject(&ua.LiteralOperand{Value: ua.MustVariant(make([]byte, size))})},
+			FilterOperator: ua.FilterOperatorIsNull,
+			FilterOperands: []*ua.ExtensionObject{ua.NewExtensionObject(
+				&ua.LiteralOperand{Value: ua.MustVariant(make([]byte, size))})},
 		}}
 		return m
 	}
 	made := r.monitor(alice, sub, heavy(1<<20), heavy(1<<20), heavy(100))
-	if made[0].StatusCode != ua.StatusOK || made[1].StatusCode != ua.StatusBadTooManyMonitoredItems || made[2].StatusCode != ua.StatusOK {
-		t.Fatalf("got %v, %v, %v; want Good, Bad_TooManyMonitoredItems, Good", made[0].StatusCode, made[1].StatusCode, made[2].StatusCode)
+	if made[0].StatusCode != ua.StatusOK || made[1].StatusCode != ua.StatusBadTooManyMonitoredItems ||
+		made[2].StatusCode != ua.StatusOK {
+		t.Fatalf("got %v, %v, %v; want Good, Bad_TooManyMonitoredItems, Good", made[0].StatusCode, made[1].StatusCode,
+			made[2].StatusCode)
 	}
 	modify := func(p *ua.MonitoringParameters) ua.StatusCode {
-		req := &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub, ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID, RequestedParameters: p}}}
+		req := &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub,
+			ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID,
+				RequestedParameters: p}}}
 		return r.ask(alice, req).(*ua.ModifyMonitoredItemsResponse).Results[0].StatusCode
 	}
 	if got := modify(heavy(100).RequestedParameters); got != ua.StatusOK {
@@ -144,13 +153,13 @@ func TestEventFiltersAreBoundedInBytes(t *testing.T) {
 	}
 	r.ask(alice, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
 	if got := r.e.Stats().Held; got != 0 {
-		t.Errorf("got %d bytes held when all are gone, want none", got)
+		t.Errorf("got %d bytes held when all are deleted, want none", got)
 	}
 }
 
 // What items are counted with is what they hold. Of this many the maps that find them
 // are at their emptiest, and one session may have more.
-func TestAnItemTakesNoMoreMemoryThanItIsCountedWith(t *testing.T) {
+func TestAnItemUsesNoMoreMemoryThanCounted(t *testing.T) {
 	const items = 60_000
 	r := newRig(t, Limits{})
 	for n := range uint32(items) {
@@ -166,7 +175,8 @@ func TestAnItemTakesNoMoreMemoryThanItIsCountedWith(t *testing.T) {
 		}
 	}
 	list = nil
-	if got, most := (heapInUse()-before)/items, r.e.Stats().Held/items; r.e.Stats().Items != items || got > most || most > 480 {
+	if got, most := (heapInUse()-before)/items, r.e.Stats().Held/items; r.e.Stats().Items != items || got > most ||
+		most > 480 {
 		t.Errorf("got %d bytes an item of %d that are counted, want no more, and at most 480", got, most)
 	}
 	runtime.KeepAlive(r)
@@ -202,10 +212,13 @@ func TestALargeValueIsCountedOnce(t *testing.T) {
 		r.monitor(alice, sub, watch(tag(1), 7, nil))
 	}
 	if got := r.e.Stats(); got.Held > 2<<20 || got.Dropped != 0 {
-		t.Errorf("got %d bytes held and %d values lost for 50 items of one 1 MB value, want it once", got.Held, got.Dropped)
+		t.Errorf("got %d bytes held and %d values lost for 50 items of one 1 MB value, want it once", got.Held,
+			got.Dropped)
 	}
 	wide := func(m *ua.MonitoredItemCreateRequest) {
-		m.RequestedParameters.Filter = ua.NewExtensionObject(&ua.DataChangeFilter{Trigger: ua.DataChangeTriggerStatusValue, DeadbandType: uint32(ua.DeadbandTypeAbsolute), DeadbandValue: 1e9})
+		m.RequestedParameters.Filter = ua.NewExtensionObject(
+			&ua.DataChangeFilter{Trigger: ua.DataChangeTriggerStatusValue,
+				DeadbandType: uint32(ua.DeadbandTypeAbsolute), DeadbandValue: 1e9})
 	}
 	value := make([]float64, 128<<10)
 	for n := range uint32(8) { // eight versions of 1 MB, each remembered by a deadband that nothing leaves
@@ -218,16 +231,17 @@ func TestALargeValueIsCountedOnce(t *testing.T) {
 	}
 	without := 0
 	for _, it := range r.e.subs[sub].items {
-		if bytes.Equal(it.queue[0].raw, noMemory) {
+		if bytes.Equal(it.queue[0].raw, outOfMemory) {
 			without++
 		}
 	}
 	if without < 4 || without > 7 {
-		t.Errorf("got %d items that say Bad_OutOfMemory, want those of the 8 for whose versions there was no room", without)
+		t.Errorf("got %d items that say Bad_OutOfMemory, want those of the 8 for whose versions there was no room",
+			without)
 	}
 	r.ask(alice, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
-	if got := r.e.Stats().Held; got != 0 || len(r.e.crowd.users) != 0 {
-		t.Errorf("got %d bytes and %d large values held when all are gone, want none", got, len(r.e.crowd.users))
+	if got := r.e.Stats().Held; got != 0 || len(r.e.shared.users) != 0 {
+		t.Errorf("got %d bytes and %d large values held when all are deleted, want none", got, len(r.e.shared.users))
 	}
 }
 
@@ -241,7 +255,8 @@ func TestMessagesAreBoundedInBytes(t *testing.T) {
 	}
 	var sizes []int
 	for range 10 {
-		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}}, func(b []byte) { sizes = append(sizes, len(b)) })
+		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}},
+			func(b []byte) { sizes = append(sizes, len(b)) })
 	}
 	r.pass(150 * time.Millisecond)
 	if len(sizes) != 4 || slices.Max(sizes) > 6<<10 {
@@ -273,7 +288,7 @@ func TestMessagesOfAllSubscriptionsAreBoundedTogether(t *testing.T) {
 }
 
 // Publish requests that bring thousands of acknowledgements, and wait.
-func TestPublishRequestsThatWaitAreBoundedInBytes(t *testing.T) {
+func TestQueuedPublishRequestsAreBoundedInBytes(t *testing.T) {
 	r := newRig(t, Limits{Held: 1 << 20})
 	r.subscribe(alice, nil)
 	acks := make([]*ua.SubscriptionAcknowledgement, 10_000)
@@ -282,7 +297,8 @@ func TestPublishRequestsThatWaitAreBoundedInBytes(t *testing.T) {
 	}
 	refused := 0
 	for range 100 {
-		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionAcknowledgements: acks}, func([]byte) { refused++ })
+		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionAcknowledgements: acks},
+			func([]byte) { refused++ })
 	}
 	if got := r.e.Stats().Held; got > 1<<20 || refused < 70 {
 		t.Errorf("got %d KB held and %d of 100 requests refused, want at most 1024 and most", got>>10, refused)
@@ -293,7 +309,7 @@ func TestPublishRequestsThatWaitAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// Links between items, and items that are gone but for links.
+// Links between items, and to items that are deleted.
 func TestLinksAreBoundedAndEndWithTheirItems(t *testing.T) {
 	r := newRig(t, Limits{Links: 5})
 	r.put(tag(1), int32(1))
@@ -304,16 +320,20 @@ func TestLinksAreBoundedAndEndWithTheirItems(t *testing.T) {
 	}
 	before := r.e.Stats().Held
 	link := func(add, remove []uint32) (got []ua.StatusCode) {
-		return r.ask(alice, &ua.SetTriggeringRequest{SubscriptionID: sub, TriggeringItemID: ids[0], LinksToAdd: add, LinksToRemove: remove}).(*ua.SetTriggeringResponse).AddResults
+		return r.ask(alice,
+			&ua.SetTriggeringRequest{SubscriptionID: sub, TriggeringItemID: ids[0], LinksToAdd: add,
+				LinksToRemove: remove}).(*ua.SetTriggeringResponse).AddResults
 	}
-	if got, want := fmt.Sprint(link(ids[1:8], nil)), fmt.Sprint([]ua.StatusCode{0, 0, 0, 0, 0, ua.StatusBadTooManyMonitoredItems, ua.StatusBadTooManyMonitoredItems}); got != want {
+	if got, want := fmt.Sprint(link(ids[1:8], nil)),
+		fmt.Sprint([]ua.StatusCode{0, 0, 0, 0, 0, ua.StatusBadTooManyMonitoredItems,
+			ua.StatusBadTooManyMonitoredItems}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	link(nil, ids[1:2])
 	r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub, MonitoredItemIDs: ids[2:6]})
 	r.e.subs[sub].mu.Lock()
-	if got := len(r.e.subs[sub].items[ids[0]].links); got != 0 {
-		t.Errorf("got %d links to items that are gone or unlinked, want none", got)
+	if got := len(r.e.subs[sub].items[ids[0]].triggered); got != 0 {
+		t.Errorf("got %d links to deleted or unlinked items, want none", got)
 	}
 	r.e.subs[sub].mu.Unlock()
 	if got, want := r.e.Stats().Held, before*6/10; got != want {
@@ -321,7 +341,7 @@ func TestLinksAreBoundedAndEndWithTheirItems(t *testing.T) {
 	}
 }
 
-// Whoever watches one node with all his items makes each of its changes dear.
+// Each item of a node makes its changes more expensive, so that their number is bounded.
 func TestItemsOfOneNodeAreBounded(t *testing.T) {
 	r := newRig(t, Limits{ItemsPerNode: 3})
 	r.put(tag(1), int32(1))
@@ -333,13 +353,14 @@ func TestItemsOfOneNodeAreBounded(t *testing.T) {
 			made[r.monitor(who, sub, watch(tag(1), 7, nil))[0].StatusCode]++
 		}
 	}
-	if got, want := fmt.Sprint(made), fmt.Sprint(map[ua.StatusCode]int{ua.StatusOK: 60, ua.StatusBadTooManyMonitoredItems: 40}); got != want {
+	if got, want := fmt.Sprint(made),
+		fmt.Sprint(map[ua.StatusCode]int{ua.StatusOK: 60, ua.StatusBadTooManyMonitoredItems: 40}); got != want {
 		t.Errorf("got %v, want %v: three of a session, sixty in all", got, want)
 	}
 }
 
-// A subscription counts where it has gone.
-func TestWhatATransferredSubscriptionHoldsGoesWithIt(t *testing.T) {
+// A subscription counts for the session that it was transferred to.
+func TestATransferMovesTheMemoryThatIsCounted(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.put(tag(1), int32(1))
 	sub := r.subscribe(alice, nil)
@@ -353,19 +374,19 @@ func TestWhatATransferredSubscriptionHoldsGoesWithIt(t *testing.T) {
 	r.e.SessionClosed(alice.Session, true)
 	r.e.SessionClosed(again.Session, true)
 	if got := r.e.Stats().Held; got != 0 {
-		t.Errorf("got %d bytes held when all are gone, want none", got)
+		t.Errorf("got %d bytes held when all are deleted, want none", got)
 	}
 }
 
-// Whatever others hold, what changes is told: a queue's only value, if it is small.
-func TestASmallValueFindsRoomAlways(t *testing.T) {
+// The only value of a queue is held even at the limit, if it is small.
+func TestASmallValueIsAlwaysHeld(t *testing.T) {
 	r := newRig(t, Limits{HeldPerSession: itemCost + 1})
 	r.put(tag(1), int32(1))
 	r.monitor(alice, r.subscribe(alice, nil), watch(tag(1), 7, nil))
 	for n := range int32(3) {
 		got := r.publish(alice)
 		r.pass(150 * time.Millisecond)
-		if s, want := told(got), fmt.Sprintf("#%d 7=%d", n+1, n+1); s != want {
+		if s, want := notifications(got), fmt.Sprintf("#%d 7=%d", n+1, n+1); s != want {
 			t.Errorf("got %q, want %q", s, want)
 		}
 		r.set(tag(1), n+2)

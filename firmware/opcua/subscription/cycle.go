@@ -11,40 +11,40 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// subscription is what a client has subscribed to. The engine's lock guards the first
-// block, its own the second.
+// subscription is a Subscription (OPC 10000-4 §5.14.1). The engine's lock guards the first
+// block, its own lock the second.
 type subscription struct {
 	id                  uint32
-	session             uint32 // 0: its session is gone
-	client              Client // who made it, or took it over
+	session             uint32 // 0: its session is closed
+	client              Client // that created it, or to which it was transferred
 	interval            time.Duration
-	keepAlive, lifetime uint32 // cycles
-	most                int    // notifications in one message
-	enabled             bool
+	keepAlive, lifetime uint32 // publishing cycles
+	maxNotifications    int    // in one message
+	publishingEnabled   bool
 	priority            byte
 	due                 time.Time
-	quiet               uint32    // cycles since a message
-	unheard             uint32    // cycles without a Publish request
-	late                bool      // a message waits for a Publish request
-	begun               bool      // the first message was sent
-	spoke               time.Time // when the last one was
+	keepAliveCounter    uint32    // cycles since the last message
+	lifetimeCounter     uint32    // cycles without a Publish request
+	late                bool      // the LATE state: a message waits for a Publish request
+	messageSent         bool      // the first message was sent
+	lastSent            time.Time // when the last message was
 	sequence            uint32    // of the last message
 	sent                []message
-	held                int // bytes of sent
-	events              int // items that events are compared with
+	sentBytes           int // bytes of sent
+	events              int // number of event items
 	refreshing          bool
-	linked              bool // some item triggers others
+	hasLinks            bool // an item triggers others
 	tally               tally
 
-	account account // its own; of changes under both locks
+	account account // changes under both locks
 
-	mu    sync.Mutex
-	items map[uint32]*item
-	ready []*item     // with something to report, in the order in which they had
-	tardy []*item     // with a value that came too soon
-	waits atomic.Bool // tardy has some
-	part  []byte      // of cut, as is
-	cut   []byte
+	mu           sync.Mutex
+	items        map[uint32]*item
+	ready        []*item     // have something to report, in the order in which they got it
+	lateItems    []*item     // hold a value that came before their sampling interval ended
+	hasLateItems atomic.Bool // lateItems is not empty
+	partBuffer   []byte      // of item.applyRange, as is valueBuffer
+	valueBuffer  []byte
 }
 
 // message is a NotificationMessage that the client has not acknowledged.
@@ -53,144 +53,144 @@ type message struct {
 	body     []byte
 }
 
-// cycle is the end of a publishing interval (OPC 10000-4 §5.14.1.2). The engine's
+// endInterval handles the end of a publishing interval (OPC 10000-4 §5.14.1.2). The engine's
 // lock is held.
-func (e *Engine) cycle(s *subscription, now time.Time) {
+func (e *Engine) endInterval(s *subscription, now time.Time) {
 	for !now.Before(s.due) {
 		s.due = s.due.Add(max(s.interval, now.Sub(s.due)/s.interval*s.interval))
 	}
 	se := e.sessions[s.session]
-	if se == nil || len(se.waiting) == 0 {
-		if s.unheard++; s.unheard >= s.lifetime {
-			e.expire(s)
+	if se == nil || len(se.publishQueue) == 0 {
+		if s.lifetimeCounter++; s.lifetimeCounter >= s.lifetime {
+			e.expireSubscription(s)
 			return
 		}
 	} else {
-		s.unheard = 0
+		s.lifetimeCounter = 0
 	}
-	s.quiet++
-	if !e.speak(s, now) {
+	s.keepAliveCounter++
+	if !e.publish(s, now) {
 		s.late = true
-		s.tally.late++
+		s.tally.latePublishes++
 	}
 }
 
-// speak sends what there is to send, as far as Publish requests wait for it. It
+// publish sends the messages that are due, as far as Publish requests are queued. It
 // returns false when a message is left.
-func (e *Engine) speak(s *subscription, now time.Time) bool {
+func (e *Engine) publish(s *subscription, now time.Time) bool {
 	se := e.sessions[s.session]
 	for {
-		data := s.enabled && s.pending(e)
-		if !data && s.begun && s.quiet < s.keepAlive {
+		data := s.publishingEnabled && s.pending(e)
+		if !data && s.messageSent && s.keepAliveCounter < s.keepAlive {
 			return true
 		}
-		if se == nil || len(se.waiting) == 0 {
+		if se == nil || len(se.publishQueue) == 0 {
 			return false
 		}
-		p := se.pop()
-		s.tally.published++
-		s.begun, s.quiet, s.late, s.spoke = true, 0, false, now
+		p := se.popPublish()
+		s.tally.publishRequests++
+		s.messageSent, s.keepAliveCounter, s.late, s.lastSent = true, 0, false, now
 		if !data {
-			e.answer(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
+			e.respondPublish(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
 			return true
 		}
 		notifications, more := s.collect(e)
 		s.sequence = next(s.sequence)
 		body := appendMessage(nil, s.sequence, now, notifications)
-		s.keep(message{s.sequence, body}, e.cfg.Limits)
-		e.answer(p, s, body, more)
+		s.retain(message{s.sequence, body}, e.cfg.Limits)
+		e.respondPublish(p, s, body, more)
 		if !more {
 			return true
 		}
 	}
 }
 
-// settle looks at what came too soon.
-func (s *subscription) settle(e *Engine) {
-	if !s.waits.Load() {
+// offerLateValues queues the values whose sampling interval has ended meanwhile.
+func (s *subscription) offerLateValues(e *Engine) {
+	if !s.hasLateItems.Load() {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := e.now.Load()
-	s.tardy = slices.DeleteFunc(s.tardy, func(it *item) bool { return it.gone || it.settle(e, now) })
-	s.waits.Store(len(s.tardy) > 0)
+	s.lateItems = slices.DeleteFunc(s.lateItems, func(it *item) bool { return it.deleted || it.offerLateValue(e, now) })
+	s.hasLateItems.Store(len(s.lateItems) > 0)
 }
 
-// pending tells whether there is something to report.
+// pending reports whether an item has something to report.
 func (s *subscription) pending(e *Engine) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready = slices.DeleteFunc(s.ready, func(it *item) bool {
-		it.ready = !it.gone && it.reports()
+		it.ready = !it.deleted && it.reports()
 		return !it.ready
 	})
 	return len(s.ready) > 0
 }
 
-// collect takes at most one message's worth off the queues.
+// collect takes the notifications of at most one message off the queues.
 func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b batch
 	now := uabinary.Ticks(e.cfg.Now())
 	done := 0
-	full := func() bool { return b.count() >= s.most || b.size() >= e.cfg.Limits.MessageBytes }
+	full := func() bool { return b.count() >= s.maxNotifications || b.size() >= e.cfg.Limits.MessageBytes }
 	for _, it := range s.ready {
 		n := 0
 		for ; n < len(it.queue) && !full(); n++ {
 			b.add(it, &it.queue[n], now)
-			s.tally.tell(it.events)
-			e.letGo(s, it.queue[n].raw)
+			s.tally.countNotification(it.events)
+			e.releaseValue(s, it.queue[n].raw)
 			it.queue[n] = entry{}
 		}
 		if it.queue = it.queue[n:]; len(it.queue) > 0 {
 			break
 		}
-		it.queue, it.ready, it.triggered = nil, false, false
+		it.queue, it.ready, it.wasTriggered = nil, false, false
 		done++
 	}
 	s.ready = slices.Delete(s.ready, 0, done)
 	return b.body(), len(s.ready) > 0
 }
 
-// keep holds a message for Republish, if there is room for it.
-func (s *subscription) keep(m message, l Limits) {
+// retain keeps a message for Republish, if there is room for it.
+func (s *subscription) retain(m message, l Limits) {
 	size := len(m.body)
-	for len(s.sent) > 0 && (len(s.sent) >= l.Retransmission || s.held+size > l.RetransmissionBytes) {
+	for len(s.sent) > 0 && (len(s.sent) >= l.Retransmission || s.sentBytes+size > l.RetransmissionBytes) {
 		s.tally.discarded++
-		s.forget(0)
+		s.dropSent(0)
 	}
-	for !s.account.take(int64(size)) {
+	for !s.account.reserve(int64(size)) {
 		s.tally.discarded++
 		if len(s.sent) == 0 {
 			return
 		}
-		s.forget(0)
+		s.dropSent(0)
 	}
 	s.sent = append(s.sent, m)
-	s.held += size
+	s.sentBytes += size
 }
 
-// forget gives the message at i up.
-func (s *subscription) forget(i int) {
+// dropSent removes the message at i.
+func (s *subscription) dropSent(i int) {
 	size := len(s.sent[i].body)
-	s.account.force(-int64(size))
-	s.held -= size
+	s.account.add(-int64(size))
+	s.sentBytes -= size
 	s.sent = slices.Delete(s.sent, i, i+1)
 }
 
 func (s *subscription) acknowledge(sequence uint32) ua.StatusCode {
 	for i := range s.sent {
 		if s.sent[i].sequence == sequence {
-			s.forget(i)
+			s.dropSent(i)
 			return ua.StatusOK
 		}
 	}
 	return ua.StatusBadSequenceNumberUnknown
 }
 
-// next returns the sequence number after another: 0 is none.
+// next returns the sequence number after another; 0 is not one.
 func next(sequence uint32) uint32 {
 	if sequence++; sequence == 0 {
 		return 1
@@ -198,27 +198,27 @@ func next(sequence uint32) uint32 {
 	return sequence
 }
 
-// expire ends a subscription that nobody asks for any more, and says so to the next
-// Publish request of its session.
-func (e *Engine) expire(s *subscription) {
-	e.cfg.Log.Info("subscription: nobody asks for it any more", "subscription", s.id, "session", s.session)
-	e.tell(s.session, status{s.id, next(s.sequence), ua.StatusBadTimeout})
-	e.drop(s)
+// expireSubscription deletes a subscription whose lifetime counter has run out, and queues
+// the StatusChangeNotification for its session.
+func (e *Engine) expireSubscription(s *subscription) {
+	e.cfg.Log.Info("subscription lifetime expired", "subscription", s.id, "session", s.session)
+	e.queueStatusChange(s.session, statusChange{s.id, next(s.sequence), ua.StatusBadTimeout})
+	e.deleteSubscription(s)
 }
 
-// drop takes a subscription with its items away.
-func (e *Engine) drop(s *subscription) {
+// deleteSubscription removes a subscription with its items.
+func (e *Engine) deleteSubscription(s *subscription) {
 	delete(e.subs, s.id)
-	e.alive.Add(-1)
+	e.subscriptionCount.Add(-1)
 	s.mu.Lock()
 	items := make([]*item, 0, len(s.items))
 	for _, it := range s.items {
 		items = append(items, it)
 	}
 	s.mu.Unlock()
-	e.leave(items)
+	e.removeItems(items)
 	for len(s.sent) > 0 {
-		s.forget(len(s.sent) - 1)
+		s.dropSent(len(s.sent) - 1)
 	}
-	e.abandon(s.session)
+	e.failPublishRequests(s.session)
 }

@@ -8,45 +8,45 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Diagnostics is what there is of subscriptions, as it was at most a second ago.
+// Diagnostics are those of all subscriptions and sessions, at most a second old.
 type Diagnostics struct {
-	Subscriptions []Told          // by their numbers
-	Sessions      map[uint32]Held // by the sessions' numbers
-	Intervals     int             // different publishing intervals
+	Subscriptions []SubscriptionDiagnostics     // by SubscriptionId
+	Sessions      map[uint32]SessionDiagnostics // by session number
+	Intervals     int                           // distinct publishing intervals
 }
 
-// Told is one subscription. The SessionId is left out.
-type Told struct {
+// SubscriptionDiagnostics are those of one subscription. The SessionId in Data is not set.
+type SubscriptionDiagnostics struct {
 	Session uint32
-	Told    ua.SubscriptionDiagnosticsDataType
+	Data    ua.SubscriptionDiagnosticsDataType
 }
 
-// Held is what a session has.
-type Held struct{ Subscriptions, Items, Waiting int }
+// SessionDiagnostics counts what a session has.
+type SessionDiagnostics struct{ Subscriptions, Items, Waiting int }
 
-// lookEvery is how often diagnostics are looked for.
-const lookEvery = time.Second
+// diagnosticsEvery is how often diagnostics are collected.
+const diagnosticsEvery = time.Second
 
-// tally counts what became of a subscription (OPC 10000-5 §12.15). The engine's lock
-// guards it, but for what is said to be the subscription's.
+// tally holds the counters of a subscription (OPC 10000-5 §12.15). The engine's lock
+// guards it, except where the subscription's is named.
 type tally struct {
 	modified, enabled, disabled                   uint32
 	republishes, republished                      uint32
-	transfers, toSame                             uint32
-	published, late, discarded                    uint32
-	dataTold, eventsTold                          uint32
-	itemsDisabled, dataOverflows, eventsOverflows uint32 // the subscription's lock
+	transfers, transfersToSame                    uint32
+	publishRequests, latePublishes, discarded     uint32
+	dataNotifications, eventNotifications         uint32
+	disabledItems, dataOverflows, eventsOverflows uint32 // guarded by the subscription's lock
 }
 
-func (c *tally) tell(event bool) {
+func (c *tally) countNotification(event bool) {
 	if event {
-		c.eventsTold++
+		c.eventNotifications++
 	} else {
-		c.dataTold++
+		c.dataNotifications++
 	}
 }
 
-func (c *tally) overflow(event bool) {
+func (c *tally) countOverflow(event bool) {
 	if event {
 		c.eventsOverflows++
 	} else {
@@ -54,7 +54,7 @@ func (c *tally) overflow(event bool) {
 	}
 }
 
-// Diagnostics tells of all subscriptions. It takes no lock: Nodes may ask for them.
+// Diagnostics returns those collected last. It takes no lock, so that Nodes may call it.
 func (e *Engine) Diagnostics() *Diagnostics {
 	if d := e.diagnostics.Load(); d != nil {
 		return d
@@ -62,43 +62,52 @@ func (e *Engine) Diagnostics() *Diagnostics {
 	return &Diagnostics{}
 }
 
-// look takes diagnostics down, now and then. The engine's lock is held.
-func (e *Engine) look(now time.Time) {
-	if now.Before(e.lookAt) {
+// updateDiagnostics collects diagnostics when they are due. The engine's lock is held.
+func (e *Engine) updateDiagnostics(now time.Time) {
+	if now.Before(e.diagnosticsDue) {
 		return
 	}
-	e.lookAt = now.Add(lookEvery)
-	d := &Diagnostics{Sessions: map[uint32]Held{}}
+	e.diagnosticsDue = now.Add(diagnosticsEvery)
+	d := &Diagnostics{Sessions: map[uint32]SessionDiagnostics{}}
 	intervals := map[time.Duration]bool{}
 	for n, se := range e.sessions {
-		d.Sessions[n] = Held{Waiting: len(se.waiting)}
+		d.Sessions[n] = SessionDiagnostics{Waiting: len(se.publishQueue)}
 	}
 	for _, s := range e.subs {
-		told := s.tell()
-		d.Subscriptions = append(d.Subscriptions, Told{Session: s.session, Told: told})
+		data := s.diagnostics()
+		d.Subscriptions = append(d.Subscriptions, SubscriptionDiagnostics{Session: s.session, Data: data})
 		held := d.Sessions[s.session]
 		held.Subscriptions++
-		held.Items += int(told.MonitoredItemCount)
+		held.Items += int(data.MonitoredItemCount)
 		d.Sessions[s.session] = held
 		intervals[s.interval] = true
 	}
-	slices.SortFunc(d.Subscriptions, func(a, b Told) int { return cmp.Compare(a.Told.SubscriptionID, b.Told.SubscriptionID) })
+	slices.SortFunc(d.Subscriptions, func(a, b SubscriptionDiagnostics) int {
+		return cmp.Compare(a.Data.SubscriptionID, b.Data.SubscriptionID)
+	})
 	d.Intervals = len(intervals)
 	e.diagnostics.Store(d)
 }
 
-func (s *subscription) tell() ua.SubscriptionDiagnosticsDataType {
+func (s *subscription) diagnostics() ua.SubscriptionDiagnosticsDataType {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.tally
 	return ua.SubscriptionDiagnosticsDataType{
-		SubscriptionID: s.id, Priority: s.priority, PublishingInterval: milliseconds(s.interval), MaxKeepAliveCount: s.keepAlive, MaxLifetimeCount: s.lifetime,
-		MaxNotificationsPerPublish: uint32(s.most), PublishingEnabled: s.enabled, ModifyCount: c.modified, EnableCount: c.enabled, DisableCount: c.disabled,
-		RepublishRequestCount: c.republishes, RepublishMessageRequestCount: c.republishes, RepublishMessageCount: c.republished,
-		TransferRequestCount: c.transfers, TransferredToSameClientCount: c.toSame,
-		PublishRequestCount: c.published, DataChangeNotificationsCount: c.dataTold, EventNotificationsCount: c.eventsTold, NotificationsCount: c.dataTold + c.eventsTold,
-		LatePublishRequestCount: c.late, CurrentKeepAliveCount: s.quiet, CurrentLifetimeCount: s.unheard, UnacknowledgedMessageCount: uint32(len(s.sent)),
-		DiscardedMessageCount: c.discarded, MonitoredItemCount: uint32(len(s.items)), DisabledMonitoredItemCount: c.itemsDisabled,
-		MonitoringQueueOverflowCount: c.dataOverflows, NextSequenceNumber: next(s.sequence), EventQueueOverFlowCount: c.eventsOverflows,
+		SubscriptionID: s.id, Priority: s.priority, PublishingInterval: milliseconds(s.interval),
+		MaxKeepAliveCount: s.keepAlive, MaxLifetimeCount: s.lifetime,
+		MaxNotificationsPerPublish: uint32(s.maxNotifications), PublishingEnabled: s.publishingEnabled,
+		ModifyCount: c.modified, EnableCount: c.enabled, DisableCount: c.disabled,
+		RepublishRequestCount: c.republishes, RepublishMessageRequestCount: c.republishes,
+		RepublishMessageCount: c.republished,
+		TransferRequestCount:  c.transfers, TransferredToSameClientCount: c.transfersToSame,
+		PublishRequestCount: c.publishRequests, DataChangeNotificationsCount: c.dataNotifications,
+		EventNotificationsCount: c.eventNotifications, NotificationsCount: c.dataNotifications + c.eventNotifications,
+		LatePublishRequestCount: c.latePublishes, CurrentKeepAliveCount: s.keepAliveCounter,
+		CurrentLifetimeCount: s.lifetimeCounter, UnacknowledgedMessageCount: uint32(len(s.sent)),
+		DiscardedMessageCount: c.discarded, MonitoredItemCount: uint32(len(s.items)),
+		DisabledMonitoredItemCount:   c.disabledItems,
+		MonitoringQueueOverflowCount: c.dataOverflows, NextSequenceNumber: next(s.sequence),
+		EventQueueOverFlowCount: c.eventsOverflows,
 	}
 }

@@ -13,11 +13,11 @@ import (
 
 func appendUint32(b []byte, n uint32) []byte { return binary.LittleEndian.AppendUint32(b, n) }
 
-// null is the length of an array or string that is not there.
+// null is the length of a null array or String.
 const null = 1<<32 - 1
 
-// batch collects the notifications of one message: those of values and those of
-// events, as the elements of their lists.
+// batch collects the notifications of one message, encoded as the elements of the
+// DataChangeNotification and of the EventNotificationList.
 type batch struct {
 	values, events   []byte
 	nValues, nEvents uint32
@@ -37,10 +37,10 @@ func (b *batch) add(it *item, n *entry, now int64) {
 	}
 	dv, err := rawvalue.SkimDataValue(n.raw, rawvalue.Limits{})
 	if err != nil {
-		return // it was skimmed before it was queued
+		return // unreachable: it was checked before it was queued
 	}
 	answer := rawvalue.Answer{Timestamps: it.timestamps, Overflow: n.overflow, ServerTime: now}
-	if it.attribute != ua.AttributeIDValue { // has no source
+	if it.attribute != ua.AttributeIDValue { // has no source timestamp
 		switch it.timestamps {
 		case ua.TimestampsToReturnSource:
 			answer.Timestamps = ua.TimestampsToReturnNeither
@@ -75,14 +75,14 @@ func (b *batch) body() []byte {
 	return out
 }
 
-// appendObject begins an ExtensionObject with a body of so many bytes.
+// appendObject appends the head of an ExtensionObject whose body has size bytes.
 func appendObject(b []byte, typeID uint32, size int) []byte {
 	b = append(uabinary.AppendTypeID(b, typeID), 1)
 	return appendUint32(b, uint32(size))
 }
 
-// statusChange is the array with a StatusChangeNotification alone.
-func statusChange(code ua.StatusCode) []byte {
+// appendStatusChange returns the array with a single StatusChangeNotification.
+func appendStatusChange(code ua.StatusCode) []byte {
 	b := appendObject(appendUint32(nil, 1), id.StatusChangeNotification_Encoding_DefaultBinary, 5)
 	return append(appendUint32(b, uint32(code)), 0)
 }

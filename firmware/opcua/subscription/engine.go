@@ -17,33 +17,33 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// Client is who asks.
+// Client identifies who sends a request.
 type Client struct {
 	Session           uint32 // number of the session, never 0
-	User              string // tells users apart; the same one may take subscriptions over
+	User              string // identity of the user; the same one may transfer subscriptions
 	Encrypted, Signed bool   // the channel
-	// Address is where the client is; all its sessions together do not take what others
-	// need. The zero Addr has no such bound.
+	// Address is the client's; all sessions of an address share one limit. The zero Addr has
+	// none.
 	Address netip.Addr
 }
 
-// Nodes is what the engine needs of its server.
+// Nodes is what the engine needs from its server.
 type Nodes interface {
-	// AppendAttribute appends a whole DataValue, with the status that says why there is none.
+	// AppendAttribute appends a complete DataValue, with a status that says why there is no value.
 	AppendAttribute(dst []byte, c *Client, id rawvalue.NodeID, a ua.AttributeID) []byte
 	// EURange returns the value of the variable's EURange property.
 	EURange(id rawvalue.NodeID) rawvalue.Variant
-	// Shared returns a variable's DataValue as Changed was told of it, nil where there is
-	// none or the client may not have it. It is never changed.
+	// Shared returns a variable's DataValue as it was passed to Changed, nil where there is
+	// none or the client may not read it. It is never modified.
 	Shared(c *Client, id rawvalue.NodeID) []byte
-	// Pushed tells whether changes come through Changed; others are sampled.
+	// Pushed reports whether changes arrive through Changed; other attributes are sampled.
 	Pushed(id rawvalue.NodeID, a ua.AttributeID) bool
 }
 
 const (
 	shards         = 64
 	tick           = 10 * time.Millisecond // resolution of all intervals
-	conditionBytes = 32 << 20
+	conditionBytes = 32 << 20              // of all retained conditions
 )
 
 // Engine holds the subscriptions of a server. Changed, Event, Forget and Reset have one
@@ -54,52 +54,53 @@ type Engine struct {
 	cfg  Config
 	seed maphash.Seed
 	base time.Time
-	now  atomic.Int64 // of the last Advance, ns since base: the clock may be set meanwhile
+	now  atomic.Int64 // of the last Advance, ns since base: the wall clock may be set
 
-	mu       sync.Mutex
-	subs     map[uint32]*subscription
-	sessions map[uint32]*session
-	homes    map[netip.Addr]*home
-	lastSub  uint32
-	sampled  agenda // items whose changes nobody pushes
+	mu        sync.Mutex
+	subs      map[uint32]*subscription
+	sessions  map[uint32]*session
+	addresses map[netip.Addr]*addressShare
+	lastSub   uint32
+	samples   sampleQueue // items that are sampled
 
-	watch [shards]index // items that Changed feeds
-	heed  index         // items that Event feeds
+	dataIndex  [shards]index // items by the node whose values they report
+	eventIndex index         // items by the node whose events they report
 
-	lookAt      time.Time
-	diagnostics atomic.Pointer[Diagnostics]
+	diagnosticsDue time.Time
+	diagnostics    atomic.Pointer[Diagnostics]
 
 	conditionsMu sync.Mutex
 	conditions   *event.Conditions
 
-	total account
-	crowd crowd
+	total  account
+	shared sharedBytes
 
-	alive            atomic.Int64 // of subs
-	items            atomic.Int64
-	lastItem         atomic.Uint32
-	dropped, refused atomic.Uint64
-	made             atomic.Uint64 // subscriptions
+	subscriptionCount atomic.Int64 // of subs
+	items             atomic.Int64
+	lastItem          atomic.Uint32
+	dropped, refused  atomic.Uint64
+	created           atomic.Uint64 // subscriptions
 }
 
-// New returns an engine without subscriptions.
+// New returns an Engine without subscriptions.
 func New(cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	e := &Engine{
-		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{}, sessions: map[uint32]*session{}, homes: map[netip.Addr]*home{},
-		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes), total: account{most: cfg.Limits.Held},
+		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{},
+		sessions: map[uint32]*session{}, addresses: map[netip.Addr]*addressShare{},
+		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes), total: account{limit: cfg.Limits.Held},
 	}
 	return e
 }
 
-// Limits returns what clients may take, with the defaults filled in.
+// Limits returns the limits with the defaults filled in.
 func (e *Engine) Limits() Limits { return e.cfg.Limits }
 
 func (e *Engine) shard(id rawvalue.NodeID) *index {
-	return &e.watch[maphash.Comparable(e.seed, id)%shards]
+	return &e.dataIndex[maphash.Comparable(e.seed, id)%shards]
 }
 
-// Run lets time pass until ctx ends.
+// Run calls Advance until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -113,35 +114,35 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// Advance does what is due at a time: sampling, publishing, expiry.
+// Advance does what is due at now: sampling, publishing, expiry.
 func (e *Engine) Advance(now time.Time) {
 	e.now.Store(int64(now.Sub(e.base)))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for t := e.sampled.next(now); t != nil; t = e.sampled.next(now) {
-		t.it.sample(e)
-		e.sampled.again(t, now.Add(t.it.sampling))
+	for t := e.samples.next(now); t != nil; t = e.samples.next(now) {
+		t.it.readSample(e)
+		e.samples.schedule(t, now.Add(t.it.samplingInterval))
 	}
 	for _, se := range e.sessions {
-		e.giveUp(se, now)
+		e.expirePublishRequests(se, now)
 	}
 	var due []*subscription
 	for _, s := range e.subs {
-		s.settle(e)
+		s.offerLateValues(e)
 		if !now.Before(s.due) {
 			due = append(due, s)
 		}
 	}
 	slices.SortFunc(due, before)
 	for _, s := range due {
-		e.cycle(s, now)
+		e.endInterval(s, now)
 	}
-	e.look(now)
+	e.updateDiagnostics(now)
 }
 
-// Changed tells of a variable's newest DataValue, which must not change afterwards.
+// Changed reports a variable's newest DataValue, which must not be modified afterwards.
 func (e *Engine) Changed(id rawvalue.NodeID, dataValue []byte) {
-	items := e.shard(id).of(id)
+	items := e.shard(id).items(id)
 	if len(items) == 0 {
 		return
 	}
@@ -152,40 +153,40 @@ func (e *Engine) Changed(id rawvalue.NodeID, dataValue []byte) {
 	now := e.now.Load()
 	for _, it := range items {
 		it.sub.mu.Lock()
-		it.offer(e, dv, now)
+		it.offerValue(e, dv, now)
 		it.sub.mu.Unlock()
 	}
 }
 
-// Event tells of an event, and notes the state of its condition.
+// Event reports an event, and records the state of its condition.
 func (e *Engine) Event(ev *event.Event) {
 	e.conditionsMu.Lock()
 	e.conditions.Put(ev)
 	e.conditionsMu.Unlock()
 	e.cfg.Space.View(func(v addrspace.View) {
 		for _, n := range ev.Notifiers {
-			for _, it := range e.heed.of(n) {
+			for _, it := range e.eventIndex.items(n) {
 				it.sub.mu.Lock()
-				it.notice(e, ev, v, false)
+				it.offerEvent(e, ev, v, false)
 				it.sub.mu.Unlock()
 			}
 		}
 	})
 }
 
-// Forget ends a retained condition without an event.
+// Forget drops a retained condition without an event.
 func (e *Engine) Forget(condition, branch rawvalue.NodeID) {
 	e.conditionsMu.Lock()
 	defer e.conditionsMu.Unlock()
 	e.conditions.Put(&event.Event{Condition: condition, Branch: branch})
 }
 
-// Reset ends all subscriptions and conditions: another address space begins.
+// Reset deletes all subscriptions and conditions: the address space is replaced.
 func (e *Engine) Reset() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.subs {
-		e.drop(s)
+		e.deleteSubscription(s)
 	}
 	for n := range e.sessions {
 		e.endSession(n)
@@ -195,22 +196,23 @@ func (e *Engine) Reset() {
 	e.conditionsMu.Unlock()
 }
 
-// Stats is what an operator wants to know.
+// Stats are the counters that status and metrics show.
 type Stats struct {
 	Subscriptions int    `gauge:"subscriptions" help:"Subscriptions now."`
 	Items         int64  `gauge:"monitored_items" help:"Monitored items now."`
-	Made          uint64 `count:"created_subscriptions" help:"Subscriptions created."`
+	Created       uint64 `count:"created_subscriptions" help:"Subscriptions created."`
 	Held          int64  `gauge:"held_bytes" help:"Memory that clients' items, queues and messages take now."`
-	Dropped       uint64 `count:"dropped_notifications" help:"Values and events that found the queue of a client's item full."`
+	Dropped       uint64 `count:"dropped_notifications" help:"Values and events that found an item's queue full."`
 	Refused       uint64 `count:"refused_subscription_requests" help:"Requests about subscriptions refused as a whole."`
 }
 
-// Stats returns the counters. It takes no lock: Nodes may ask for them.
+// Stats returns the counters. It takes no lock, so that Nodes may call it.
 func (e *Engine) Stats() Stats {
-	return Stats{Subscriptions: int(e.alive.Load()), Made: e.made.Load(), Items: e.items.Load(), Held: e.total.held.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
+	return Stats{Subscriptions: int(e.subscriptionCount.Load()), Created: e.created.Load(), Items: e.items.Load(),
+		Held: e.total.held.Load(), Dropped: e.dropped.Load(), Refused: e.refused.Load()}
 }
 
-// call is a request with its way back.
+// call is a request and how it is answered.
 type call struct {
 	*Engine
 	client  *Client
@@ -239,7 +241,7 @@ func (e *Engine) Serve(c *Client, req any, respond func(body []byte)) {
 	case *ua.TransferSubscriptionsRequest:
 		k.transferSubscriptions(req)
 	case *ua.PublishRequest:
-		k.publish(req)
+		k.servePublish(req)
 	case *ua.RepublishRequest:
 		k.republish(req)
 	case *ua.CreateMonitoredItemsRequest:
@@ -264,7 +266,8 @@ func (k *call) fault(code ua.StatusCode) {
 
 func (k *call) header() *ua.ResponseHeader {
 	return &ua.ResponseHeader{
-		Timestamp: k.cfg.Now(), RequestHandle: k.handle, ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{},
+		Timestamp: k.cfg.Now(), RequestHandle: k.handle, ServiceDiagnostics: &ua.DiagnosticInfo{},
+		StringTable:      []string{},
 		AdditionalHeader: ua.NewExtensionObject(nil),
 	}
 }
@@ -272,36 +275,38 @@ func (k *call) header() *ua.ResponseHeader {
 func (k *call) reply(resp any) {
 	body, err := channel.Encode(resp)
 	if err != nil {
-		k.cfg.Log.Error("subscription: a response cannot be encoded", "error", err)
+		k.cfg.Log.Error("subscription: response not encoded", "error", err)
 		k.fault(ua.StatusBadEncodingError)
 		return
 	}
 	k.respond(body)
 }
 
-// own returns a subscription of the caller's session. mu must be held.
-func (k *call) own(id uint32) *subscription {
+// ownSubscription returns a subscription of the caller's session, nil if there is none with
+// that id. mu must be held.
+func (k *call) ownSubscription(id uint32) *subscription {
 	if s := k.subs[id]; s != nil && s.session == k.client.Session {
 		return s
 	}
 	return nil
 }
 
-// on does something with a subscription of the caller's, of which it is a sign of life.
-func (k *call) on(id uint32, do func(s *subscription)) {
+// withSubscription calls do with a subscription of the caller's session, and resets its
+// lifetime counter (OPC 10000-4 §5.14.1.1).
+func (k *call) withSubscription(id uint32, do func(s *subscription)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := k.own(id)
+	s := k.ownSubscription(id)
 	if s == nil {
 		k.fault(ua.StatusBadSubscriptionIDInvalid)
 		return
 	}
-	s.unheard = 0
+	s.lifetimeCounter = 0
 	do(s)
 }
 
-// count judges the number of operations in a request.
-func (k *call) count(n int) bool {
+// checkCount refuses a request with no operations, or too many.
+func (k *call) checkCount(n int) bool {
 	switch {
 	case n == 0:
 		k.fault(ua.StatusBadNothingToDo)

@@ -20,50 +20,54 @@ func TestEvents(t *testing.T) {
 			r.pass(100 * ms)
 			r.call(alice, id.ConditionType_ConditionRefresh, sub)
 			r.pass(100 * ms)
-			return told(a, b)
+			return notifications(a, b)
 		}, "#1 7:500,i2782, 7:600,i2782, #2 7:100,i2787, 7:500,i2782, 7:100,i2788,"},
 		{"one message with values and events", func(r *rig, sub uint32) string {
 			a := r.publish(alice)
 			r.monitor(alice, sub, eventItem(7, 10, "Severity"), watch(tag(1), 8, nil))
 			r.e.Event(alarm(t, 1, 500, true))
 			r.pass(100 * ms)
-			return told(a)
+			return notifications(a)
 		}, "#1 8=1 7:500,"},
 	})
 }
 
-// the event filter is changed while events are queued that the old one made.
-func TestEventsThatWaitedKeepTheirOwnNumberOfFields(t *testing.T) {
+// The event filter changes while events are queued that the old one selected.
+func TestQueuedEventsKeepTheirNumberOfFields(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	made := r.monitor(alice, sub, eventItem(7, 10, "Severity", "EventType"))
 	r.e.Event(alarm(t, 1, 500, true))
 	p := eventItem(7, 10, "Severity").RequestedParameters
-	r.ask(alice, &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub, ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID, RequestedParameters: p}}})
+	r.ask(alice, &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub,
+		ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID,
+			RequestedParameters: p}}})
 	got := r.publish(alice)
 	r.pass(200 * time.Millisecond)
-	if s, want := told(got), "#1 7:500,i2782,"; s != want {
+	if s, want := notifications(got), "#1 7:500,i2782,"; s != want {
 		t.Errorf("got %q, want %q", s, want)
 	}
 }
 
-// D1b: the same the other way round.
-func TestEventsThatWaitedAreReadableAfterTheFilterGrew(t *testing.T) {
+// The filter then has more fields than the queued events.
+func TestQueuedEventsAreReadableAfterTheFilterGrew(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	made := r.monitor(alice, sub, eventItem(7, 10, "Severity"))
 	r.e.Event(alarm(t, 1, 500, true))
 	p := eventItem(7, 10, "Severity", "EventType", "EventId").RequestedParameters
-	r.ask(alice, &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub, ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID, RequestedParameters: p}}})
+	r.ask(alice, &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub,
+		ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made[0].MonitoredItemID,
+			RequestedParameters: p}}})
 	got := r.publish(alice)
 	r.pass(200 * time.Millisecond)
-	if s, want := told(got), "#1 7:500,"; s != want {
+	if s, want := notifications(got), "#1 7:500,"; s != want {
 		t.Errorf("got %q, want %q", s, want)
 	}
 }
 
-// events that find the queue full are dropped without an EventQueueOverflowEvent (OPC 10000-4 §7.22.3).
-func TestLostEventsAreTold(t *testing.T) {
+// Events that find the queue full are reported by an EventQueueOverflowEvent (OPC 10000-4 §7.22.3).
+func TestLostEventsAreReported(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	r.monitor(alice, sub, eventItem(7, 2, "Severity", "EventType"))
@@ -72,7 +76,7 @@ func TestLostEventsAreTold(t *testing.T) {
 	}
 	got := r.publish(alice)
 	r.pass(150 * time.Millisecond)
-	if s, want := told(got), "i3035"; !strings.Contains(s, want) {
+	if s, want := notifications(got), "i3035"; !strings.Contains(s, want) {
 		t.Errorf("got %q, want one of EventQueueOverflowEventType (%s); dropped %d", s, want, r.e.Stats().Dropped)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// configure takes over an item's parameters, or leaves it as it was.
-func (k *call) configure(it *item, p *ua.MonitoringParameters) (*ua.ExtensionObject, ua.StatusCode) {
+// setParameters sets an item's parameters, or returns a bad status and changes nothing.
+func (k *call) setParameters(it *item, p *ua.MonitoringParameters) (*ua.ExtensionObject, ua.StatusCode) {
 	none := ua.NewExtensionObject(nil)
 	if p == nil {
 		return none, ua.StatusBadMonitoredItemFilterInvalid
@@ -21,34 +21,35 @@ func (k *call) configure(it *item, p *ua.MonitoringParameters) (*ua.ExtensionObj
 	var filter any
 	if p.Filter != nil {
 		filter = p.Filter.Value
-		if filter == nil && p.Filter.TypeID != nil && p.Filter.TypeID.NodeID != nil && p.Filter.TypeID.NodeID.IntID() != 0 {
+		if filter == nil && p.Filter.TypeID != nil && p.Filter.TypeID.NodeID != nil &&
+			p.Filter.TypeID.NodeID.IntID() != 0 {
 			return none, ua.StatusBadMonitoredItemFilterUnsupported
 		}
 	}
 	if it.events {
-		return k.configureEvents(it, p, filter)
+		return k.setEventFilter(it, p, filter)
 	}
 	made, code := k.dataFilter(it, filter)
 	if code != ua.StatusOK {
 		return none, code
 	}
 	it.filter, it.handle, it.discardOldest = made, p.ClientHandle, p.DiscardOldest
-	it.size = int(min(max(p.QueueSize, 1), k.cfg.Limits.DataQueue))
-	it.sampling = k.samplingOf(it, p.SamplingInterval)
+	it.queueSize = int(min(max(p.QueueSize, 1), k.cfg.Limits.DataQueue))
+	it.samplingInterval = k.samplingInterval(it, p.SamplingInterval)
 	return none, ua.StatusOK
 }
 
-func (k *call) samplingOf(it *item, ms float64) time.Duration {
+func (k *call) samplingInterval(it *item, ms float64) time.Duration {
 	if ms < 0 {
-		return max(it.sub.interval, k.floor(it))
+		return max(it.sub.interval, k.minSampling(it))
 	}
 	if ms == 0 && it.pushed {
 		return 0
 	}
-	return max(interval(ms, k.cfg.Limits), k.floor(it))
+	return max(interval(ms, k.cfg.Limits), k.minSampling(it))
 }
 
-func (k *call) floor(it *item) time.Duration {
+func (k *call) minSampling(it *item) time.Duration {
 	if it.attribute != ua.AttributeIDValue {
 		return attributeSampling
 	}
@@ -71,7 +72,8 @@ func (k *call) dataFilter(it *item, filter any) (rawvalue.Filter, ua.StatusCode)
 	}
 	var euRange rawvalue.Variant
 	if kind != ua.DeadbandTypeNone {
-		dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute), rawvalue.Limits{})
+		dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute),
+			rawvalue.Limits{})
 		if err == nil && !dv.Value.IsNull() && !rawvalue.IsNumber(dv.Value.Type()) {
 			return rawvalue.Filter{}, ua.StatusBadFilterNotAllowed
 		}
@@ -85,13 +87,13 @@ func (k *call) dataFilter(it *item, filter any) (rawvalue.Filter, ua.StatusCode)
 	return made, ua.StatusOK
 }
 
-func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any) (*ua.ExtensionObject, ua.StatusCode) {
+func (k *call) setEventFilter(it *item, p *ua.MonitoringParameters, filter any) (*ua.ExtensionObject, ua.StatusCode) {
 	none := ua.NewExtensionObject(nil)
 	f, ok := filter.(*ua.EventFilter)
 	if !ok {
 		return none, ua.StatusBadFilterNotAllowed
 	}
-	made := &choice{}
+	made := &eventSelection{}
 	var result *ua.EventFilterResult
 	var code ua.StatusCode
 	k.cfg.Space.View(func(v addrspace.View) {
@@ -108,19 +110,19 @@ func (k *call) configureEvents(it *item, p *ua.MonitoringParameters, filter any)
 	if code != ua.StatusOK {
 		return none, code
 	}
-	made.weight = weigh(f, p.Filter) + int64(len(made.overflow))
-	it.choice, it.handle, it.discardOldest = made, p.ClientHandle, p.DiscardOldest
-	it.size = int(k.cfg.Limits.EventQueue)
+	made.size = filterSize(f, p.Filter) + int64(len(made.overflow))
+	it.selection, it.handle, it.discardOldest = made, p.ClientHandle, p.DiscardOldest
+	it.queueSize = int(k.cfg.Limits.EventQueue)
 	if p.QueueSize > 0 {
-		it.size = int(min(p.QueueSize, k.cfg.Limits.EventQueue))
+		it.queueSize = int(min(p.QueueSize, k.cfg.Limits.EventQueue))
 	}
-	it.sampling = 0
+	it.samplingInterval = 0
 	return none, ua.StatusOK
 }
 
-// weigh estimates what a filter holds, bytes: each clause and operand as such, and what
-// was sent, literals above all.
-func weigh(f *ua.EventFilter, sent *ua.ExtensionObject) int64 {
+// filterSize estimates the memory of a filter, bytes: a fixed size for each clause and
+// operand, and twice the size of the encoded filter, for its literals.
+func filterSize(f *ua.EventFilter, sent *ua.ExtensionObject) int64 {
 	const clause = 512
 	n := len(f.SelectClauses)
 	if f.WhereClause != nil {
@@ -131,7 +133,7 @@ func weigh(f *ua.EventFilter, sent *ua.ExtensionObject) int64 {
 		}
 	}
 	raw, err := sent.Encode()
-	if err != nil { // it came in encoded
+	if err != nil { // it was decoded from bytes
 		return math.MaxInt32
 	}
 	return int64(n*clause + 2*len(raw))

@@ -6,13 +6,13 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// index finds the items of a node. What a reader of a list sees of it never changes.
+// index maps nodes to their items. A list that items returned is never modified.
 type index struct {
 	sync.RWMutex
 	m map[rawvalue.NodeID][]*item
 }
 
-func (x *index) of(id rawvalue.NodeID) []*item {
+func (x *index) items(id rawvalue.NodeID) []*item {
 	x.RLock()
 	defer x.RUnlock()
 	return x.m[id]
@@ -27,13 +27,13 @@ func (x *index) add(it *item) {
 	x.m[it.node] = append(x.m[it.node], it)
 }
 
-// sweep takes the items of a node that are gone out.
-func (x *index) sweep(id rawvalue.NodeID) {
+// removeDeleted removes the items of a node that are deleted.
+func (x *index) removeDeleted(id rawvalue.NodeID) {
 	x.Lock()
 	defer x.Unlock()
 	var rest []*item
 	for _, it := range x.m[id] {
-		if !it.gone { // only changes under the engine's lock, which is held
+		if !it.deleted { // changes only under the engine's lock, which is held
 			rest = append(rest, it)
 		}
 	}

@@ -12,147 +12,148 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// item is a monitored item. What is in the first block never changes, the rest is
-// guarded by its subscription's lock.
+// item is a MonitoredItem. The first block never changes, the rest is guarded by its
+// subscription's lock.
 type item struct {
-	sub       *subscription
-	id        uint32
-	attribute ua.AttributeID
-	node      rawvalue.NodeID
-	part      *rawvalue.Range // nil: all of the value
-	turn      *turn           // of what is sampled
-	pushed    bool
-	events    bool
+	sub        *subscription
+	id         uint32
+	attribute  ua.AttributeID
+	node       rawvalue.NodeID
+	indexRange *rawvalue.Range // nil: the complete value
+	sample     *sample         // nil unless the item is sampled
+	pushed     bool
+	events     bool
 
-	discardOldest bool
-	ready         bool // it stands in its subscription's list
-	triggered     bool
-	gone          bool
-	handle        uint32
-	mode          ua.MonitoringMode
-	timestamps    ua.TimestampsToReturn
-	size          int
-	sampling      time.Duration // 0: every change
-	filter        rawvalue.Filter
-	choice        *choice // of events
+	discardOldest    bool
+	ready            bool // listed in its subscription's ready
+	wasTriggered     bool
+	deleted          bool
+	handle           uint32
+	mode             ua.MonitoringMode
+	timestamps       ua.TimestampsToReturn
+	queueSize        int
+	samplingInterval time.Duration // 0: every change
+	filter           rawvalue.Filter
+	selection        *eventSelection // of event items
 
-	queue  []entry
-	last   rawvalue.Trace // of what was queued
-	taken  int64          // when it was, see Engine.now
-	newest []byte         // that came too soon after it
-	links  []*item        // reported when this one is
+	queue     []entry
+	lastValue rawvalue.Trace // of the value queued last
+	lastTime  int64          // when it was queued, see Engine.now
+	lateValue []byte         // arrived before the sampling interval ended
+	triggered []*item        // items that this one triggers
 }
 
-// choice says which events an item reports, and what of them.
-type choice struct {
+// eventSelection is the event filter of an item.
+type eventSelection struct {
 	filter   *event.Filter
-	overflow []byte // what is told of events that are lost
-	weight   int64  // bytes
+	overflow []byte // fields of an EventQueueOverflowEvent
+	size     int64  // bytes
 }
 
-// itemCost is what an item holds, bytes: itself, its places in the maps that find it and
-// its value while that waits.
+// itemCost is the memory of an item, bytes: itself, its entries in maps, and a queue entry.
 const itemCost = 432
 
-// bytes is what a choice holds; of values there is none.
-func (c *choice) bytes() int64 {
+// bytes is the memory of a filter; data items have none.
+func (c *eventSelection) bytes() int64 {
 	if c == nil {
 		return 0
 	}
-	return c.weight
+	return c.size
 }
 
-// cost is what an item holds beside its values, bytes.
-func (it *item) cost() int64 { return int64(itemCost+linkCost*len(it.links)) + it.choice.bytes() }
+// cost is the memory of an item beside its values, bytes.
+func (it *item) cost() int64 {
+	return int64(itemCost+linkCost*len(it.triggered)) + it.selection.bytes()
+}
 
-// offer takes a new value if the filter wants it. Values that come faster than the
-// item samples are kept for their time: the newest counts.
-func (it *item) offer(e *Engine, dv rawvalue.DataValue, now int64) {
-	if it.gone || it.mode == ua.MonitoringModeDisabled || it.events {
+// offerValue queues a new value that passes the filter. Of values that arrive within a
+// sampling interval the newest is kept until the interval ends.
+func (it *item) offerValue(e *Engine, dv rawvalue.DataValue, now int64) {
+	if it.deleted || it.mode == ua.MonitoringModeDisabled || it.events {
 		return
 	}
-	if it.sampling > 0 && it.last.Known() && now-it.taken < int64(it.sampling) {
-		if it.newest == nil {
-			it.sub.tardy = append(it.sub.tardy, it)
-			it.sub.waits.Store(true)
+	if it.samplingInterval > 0 && it.lastValue.Known() && now-it.lastTime < int64(it.samplingInterval) {
+		if it.lateValue == nil {
+			it.sub.lateItems = append(it.sub.lateItems, it)
+			it.sub.hasLateItems.Store(true)
 		}
-		it.newest = dv.Raw
+		it.lateValue = dv.Raw
 		return
 	}
-	it.newest = nil
-	if part, ok := it.cut(dv); ok && (!it.last.Known() || it.filter.Changed(&it.last, part)) {
-		it.push(e, part, now)
+	it.lateValue = nil
+	if part, ok := it.applyRange(dv); ok && (!it.lastValue.Known() || it.filter.Changed(&it.lastValue, part)) {
+		it.queueValue(e, part, now)
 	}
 }
 
-// cut applies the index range. What cannot be cut becomes the status that says why. The
-// result is good until the next cut of the subscription.
-func (it *item) cut(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
-	if it.part == nil || dv.Value.IsNull() {
+// applyRange applies the index range. A value without data in it becomes a bad status. The
+// result is valid until the next applyRange of the subscription.
+func (it *item) applyRange(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
+	if it.indexRange == nil || dv.Value.IsNull() {
 		return dv, true
 	}
 	answer := rawvalue.Answer{Timestamps: ua.TimestampsToReturnBoth}
 	s := it.sub
 	var err error
-	if s.part, err = it.part.Append(s.part[:0], dv.Value); err != nil {
-		s.cut = rawvalue.AppendStatus(s.cut[:0], ua.StatusBadIndexRangeNoData, answer)
+	if s.partBuffer, err = it.indexRange.Append(s.partBuffer[:0], dv.Value); err != nil {
+		s.valueBuffer = rawvalue.AppendStatus(s.valueBuffer[:0], ua.StatusBadIndexRangeNoData, answer)
 	} else {
-		s.cut = dv.AppendWith(s.cut[:0], answer, s.part)
+		s.valueBuffer = dv.AppendWith(s.valueBuffer[:0], answer, s.partBuffer)
 	}
-	out, err := rawvalue.SkimDataValue(s.cut, rawvalue.Limits{})
+	out, err := rawvalue.SkimDataValue(s.valueBuffer, rawvalue.Limits{})
 	return out, err == nil
 }
 
-func (it *item) push(e *Engine, dv rawvalue.DataValue, now int64) {
-	if it.part != nil {
-		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // it was skimmed by cut
+func (it *item) queueValue(e *Engine, dv rawvalue.DataValue, now int64) {
+	if it.indexRange != nil {
+		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // applyRange has checked it
 	}
-	it.remember(e, it.filter.Trace(dv))
-	it.taken = now
+	it.setLastValue(e, it.filter.Trace(dv))
+	it.lastTime = now
 	it.enqueue(e, entry{raw: dv.Raw})
 }
 
-// remember takes a trace for the last one. A value for which there is no room is not
-// kept: the next change is reported then, however small.
-func (it *item) remember(e *Engine, t rawvalue.Trace) {
-	if old := it.last.Value(); len(old) > spared {
-		e.letGo(it.sub, old)
+// setLastValue sets what the next value is compared with. A value for which there is no room
+// is not kept: the next one is reported then, however small the change.
+func (it *item) setLastValue(e *Engine, t rawvalue.Trace) {
+	if old := it.lastValue.Value(); len(old) > guaranteedSize {
+		e.releaseValue(it.sub, old)
 	}
-	if now := t.Value(); len(now) > spared && !e.hold(it.sub, now, false) {
+	if now := t.Value(); len(now) > guaranteedSize && !e.holdValue(it.sub, now, false) {
 		t.Forget()
 	}
-	it.last = t
+	it.lastValue = t
 }
 
-// settle takes over the newest value once its time has come, and tells whether there
-// is none left.
-func (it *item) settle(e *Engine, now int64) bool {
-	if it.newest != nil && now-it.taken >= int64(it.sampling) {
-		dv, _ := rawvalue.SkimDataValue(it.newest, rawvalue.Limits{}) // it was skimmed when it came
-		it.offer(e, dv, now)
+// offerLateValue queues the late value if the sampling interval has ended, and reports
+// whether none is left.
+func (it *item) offerLateValue(e *Engine, now int64) bool {
+	if it.lateValue != nil && now-it.lastTime >= int64(it.samplingInterval) {
+		dv, _ := rawvalue.SkimDataValue(it.lateValue, rawvalue.Limits{}) // Changed has checked it
+		it.offerValue(e, dv, now)
 	}
-	return it.newest == nil
+	return it.lateValue == nil
 }
 
-// sample reads what nobody pushes. The engine's lock is held.
-func (it *item) sample(e *Engine) {
-	dv, err := rawvalue.SkimDataValue(it.read(e), rawvalue.Limits{})
+// readSample samples the item. The engine's lock is held.
+func (it *item) readSample(e *Engine) {
+	dv, err := rawvalue.SkimDataValue(it.readValue(e), rawvalue.Limits{})
 	if err != nil {
 		return
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	if it.gone || it.mode == ua.MonitoringModeDisabled {
+	if it.deleted || it.mode == ua.MonitoringModeDisabled {
 		return
 	}
-	if part, ok := it.cut(dv); ok && (!it.last.Known() || it.filter.Changed(&it.last, part)) {
-		it.push(e, part, e.now.Load())
+	if part, ok := it.applyRange(dv); ok && (!it.lastValue.Known() || it.filter.Changed(&it.lastValue, part)) {
+		it.queueValue(e, part, e.now.Load())
 	}
 }
 
-// read reads what the item monitors. No lock may be held but the engine's: the server
-// looks into its address space, and whoever does that may wait for a lock of ours.
-func (it *item) read(e *Engine) []byte {
+// readValue reads what the item monitors. No lock but the engine's may be held: the server
+// locks its address space, and a holder of that lock may wait for a subscription's.
+func (it *item) readValue(e *Engine) []byte {
 	if it.events {
 		return nil
 	}
@@ -164,9 +165,9 @@ func (it *item) read(e *Engine) []byte {
 	return e.cfg.Nodes.AppendAttribute(nil, &it.sub.client, it.node, it.attribute)
 }
 
-// begin takes over the value that an item begins with, if no change has come first, or,
-// to send it again, if none waits.
-func (it *item) begin(e *Engine, raw []byte, again bool) {
+// offerInitialValue queues the first value of an item, unless a change came before it; with
+// again, the value of an item that reports, unless one is queued.
+func (it *item) offerInitialValue(e *Engine, raw []byte, again bool) {
 	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil || it.events {
 		return
@@ -174,49 +175,51 @@ func (it *item) begin(e *Engine, raw []byte, again bool) {
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
 	switch {
-	case it.gone || it.mode == ua.MonitoringModeDisabled:
+	case it.deleted || it.mode == ua.MonitoringModeDisabled:
 		return
-	case !again && it.last.Known(), again && (it.mode != ua.MonitoringModeReporting || !it.last.Known() || len(it.queue) > 0):
+	case !again && it.lastValue.Known(), again &&
+		(it.mode != ua.MonitoringModeReporting || !it.lastValue.Known() || len(it.queue) > 0):
 		return
 	}
-	if part, ok := it.cut(dv); ok {
-		it.push(e, part, e.now.Load())
+	if part, ok := it.applyRange(dv); ok {
+		it.queueValue(e, part, e.now.Load())
 	}
 }
 
-// notice takes an event if the filter wants it, or anyway.
-func (it *item) notice(e *Engine, ev *event.Event, v addrspace.View, anyway bool) {
-	if it.gone || it.mode == ua.MonitoringModeDisabled || it.choice == nil {
+// offerEvent queues an event that passes the filter; with anyway, every event.
+func (it *item) offerEvent(e *Engine, ev *event.Event, v addrspace.View, anyway bool) {
+	if it.deleted || it.mode == ua.MonitoringModeDisabled || it.selection == nil {
 		return
 	}
-	if anyway || it.choice.filter.Match(ev, v) {
-		it.enqueue(e, entry{raw: it.choice.filter.AppendFields(nil, ev, v), fields: uint32(it.choice.filter.Len())})
+	if anyway || it.selection.filter.Match(ev, v) {
+		it.enqueue(e, entry{raw: it.selection.filter.AppendFields(nil, ev, v),
+			fields: uint32(it.selection.filter.Len())})
 	}
 }
 
-// leave takes items out of everything that feeds them. The engine's lock is held.
-func (e *Engine) leave(items []*item) {
+// removeItems deletes items from subscriptions and indexes. The engine's lock is held.
+func (e *Engine) removeItems(items []*item) {
 	nodes := map[*index]map[rawvalue.NodeID]bool{}
 	linked := map[*subscription]bool{}
 	for _, it := range items {
 		s := it.sub
 		s.mu.Lock()
-		it.gone = true
+		it.deleted = true
 		if it.mode == ua.MonitoringModeDisabled {
-			s.tally.itemsDisabled--
+			s.tally.disabledItems--
 		}
-		it.clear(e)
+		it.clearValues(e)
 		delete(s.items, it.id)
-		s.account.force(-it.cost())
-		linked[s] = s.linked
+		s.account.add(-it.cost())
+		linked[s] = s.hasLinks
 		s.mu.Unlock()
 		e.items.Add(-1)
 		if it.events {
 			s.events--
 		}
-		x := e.feeds(it)
+		x := e.indexOf(it)
 		if x == nil {
-			e.sampled.remove(it.turn)
+			e.samples.remove(it.sample)
 			continue
 		}
 		if nodes[x] == nil {
@@ -226,26 +229,26 @@ func (e *Engine) leave(items []*item) {
 	}
 	for x, list := range nodes {
 		for node := range list {
-			x.sweep(node)
+			x.removeDeleted(node)
 		}
 	}
 	for s, some := range linked {
 		if some {
-			s.unlinkGone()
+			s.removeDeadLinks()
 		}
 	}
 }
 
-// feeds returns the index that an item is found in, nil if it is sampled.
-func (e *Engine) feeds(it *item) *index {
+// indexOf returns the index that feeds an item, nil if it is sampled.
+func (e *Engine) indexOf(it *item) *index {
 	switch {
 	case it.events:
-		return &e.heed
+		return &e.eventIndex
 	case it.pushed:
 		return e.shard(it.node)
 	}
 	return nil
 }
 
-// hears tells whether an event is reported at the item's node.
-func (it *item) hears(ev *event.Event) bool { return slices.Contains(ev.Notifiers, it.node) }
+// reportsAt reports whether the item's node is a notifier of an event.
+func (it *item) reportsAt(ev *event.Event) bool { return slices.Contains(ev.Notifiers, it.node) }

@@ -8,7 +8,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 )
 
-// Limits bounds what clients may take. The zero value of each field means its default.
+// Limits bounds what clients may use. The zero value of each field means its default.
 type Limits struct {
 	Subscriptions           int           // in total, 1000
 	SubscriptionsPerSession int           // 100
@@ -18,13 +18,13 @@ type Limits struct {
 	ItemsPerAddress         int           // six sevenths of Items
 	SubscriptionsPerAddress int           // three quarters of Subscriptions
 	Operations              int           // in one request, 10 000
-	PublishPerSession       int           // requests that wait, 100
+	PublishPerSession       int           // queued requests, 100
 	ItemsPerNode            int           // of one session, 100; of all together twenty times as many
 	EventItemsPerSession    int           // 100
-	Links                   int           // from one item to those that it triggers, 1000
-	DataQueue               uint32        // values of one item, 10 000: bytes are what bounds it
+	Links                   int           // of one triggering item, 1000
+	DataQueue               uint32        // values of one item, 10 000
 	EventQueue              uint32        // events of one item, 10 000
-	Held                    int64         // by all items, queues, filters, messages and requests that wait, bytes, 60 MiB
+	Held                    int64         // by all items, queues, filters, messages and queued requests, bytes, 60 MiB
 	HeldPerSession          int64         // three quarters of Held
 	HeldPerAddress          int64         // seven eighths of Held
 	MinInterval             time.Duration // of publishing and sampling, 50 ms
@@ -33,7 +33,7 @@ type Limits struct {
 	MessageBytes            int           // after which a message ends, 1 MiB
 	Retransmission          int           // messages of a subscription, 40
 	RetransmissionBytes     int           // 4 MiB
-	Conditions              int           // that are retained, 10 000
+	Conditions              int           // retained, 10 000
 }
 
 // Config sets up an Engine.
@@ -41,12 +41,11 @@ type Config struct {
 	Nodes  Nodes
 	Space  *addrspace.Space
 	Limits Limits
-	Now    func() time.Time // with a monotonic reading, as time.Now: the clock may be set meanwhile
+	Now    func() time.Time // with a monotonic reading, as time.Now: the wall clock may be set
 	Log    *slog.Logger
 }
 
-func (c Config) withDefaults() Config {
-	l := &c.Limits
+func (l Limits) withDefaults() Limits {
 	l.Subscriptions = cmp.Or(l.Subscriptions, 1000)
 	l.SubscriptionsPerSession = cmp.Or(l.SubscriptionsPerSession, 100)
 	l.Items = cmp.Or(l.Items, 140_000)
@@ -71,6 +70,11 @@ func (c Config) withDefaults() Config {
 	l.MessageBytes = cmp.Or(l.MessageBytes, 1<<20)
 	l.Retransmission = cmp.Or(l.Retransmission, 40)
 	l.Conditions = cmp.Or(l.Conditions, 10_000)
+	return l
+}
+
+func (c Config) withDefaults() Config {
+	c.Limits = c.Limits.withDefaults()
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -11,8 +11,8 @@ import (
 )
 
 // an item is entered under its subscription's lock and reads the address space; an
-// event reads the address space and wants that lock; a writer stands between them.
-func TestEventsChangesAndNewItemsDoNotLockEachOtherOut(t *testing.T) {
+// event reads the address space and waits for that lock, with a writer between them.
+func TestEventsChangesAndNewItemsDoNotDeadlock(t *testing.T) {
 	r := newRig(t, Limits{})
 	nodes := &spacious{r}
 	r.e.cfg.Nodes = nodes
@@ -30,13 +30,20 @@ func TestEventsChangesAndNewItemsDoNotLockEachOtherOut(t *testing.T) {
 	}()
 	go func() {
 		for time.Now().Before(stop) {
-			_, _ = r.e.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: tag(9), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(1), 0)}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "x"}, 0)}}}}})
+			_, _ = r.e.cfg.Space.Apply(
+				[]addrspace.Change{{Kind: addrspace.Put,
+					Node: addrspace.Node{ID: tag(9),
+						Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass,
+							Value: dataValue(t, int32(1), 0)},
+							{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "x"}, 0)}}}}})
 		}
 		done <- "changes"
 	}()
 	go func() {
 		for time.Now().Before(stop) {
-			r.e.Serve(alice, &ua.CreateMonitoredItemsRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionID: sub, ItemsToCreate: []*ua.MonitoredItemCreateRequest{watch(tag(1), 7, nil)}}, func([]byte) {})
+			r.e.Serve(alice,
+				&ua.CreateMonitoredItemsRequest{RequestHeader: &ua.RequestHeader{}, SubscriptionID: sub,
+					ItemsToCreate: []*ua.MonitoredItemCreateRequest{watch(tag(1), 7, nil)}}, func([]byte) {})
 		}
 		done <- "items"
 	}()
@@ -44,7 +51,7 @@ func TestEventsChangesAndNewItemsDoNotLockEachOtherOut(t *testing.T) {
 		select {
 		case <-done:
 		case <-time.After(8 * time.Second):
-			t.Fatal("locked out after 8 s (1 s of work): events hold the space and want the subscription, a new item holds the subscription and wants the space")
+			t.Fatal("deadlock: an event holds the space, a new item the subscription, and each waits for the other")
 		}
 	}
 }

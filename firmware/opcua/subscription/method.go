@@ -13,8 +13,8 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// Method answers a method that concerns the caller's own subscriptions; ours is false
-// for every other.
+// Method answers a method about the caller's own subscriptions; ours is false for every
+// other method.
 func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodResult, ours bool) {
 	if m.MethodID == nil || m.MethodID.Namespace() != 0 {
 		return nil, false
@@ -28,7 +28,8 @@ func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodRes
 	default:
 		return nil, false
 	}
-	r = &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{}, InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
+	r = &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{},
+		InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
 	args, results, code := arguments(m.InputArguments, wanted)
 	if code != ua.StatusOK {
 		r.InputArgumentResults, r.StatusCode = results, code
@@ -37,18 +38,18 @@ func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodRes
 	k := &call{Engine: e, client: c}
 	var refresh []*item
 	e.mu.Lock()
-	s := k.own(args[0])
+	s := k.ownSubscription(args[0])
 	switch {
 	case s == nil:
 		r.StatusCode = ua.StatusBadSubscriptionIDInvalid
 	case number == id.Server_GetMonitoredItems:
-		r.OutputArguments = s.handles()
+		r.OutputArguments = s.itemHandles()
 	case number == id.Server_ResendData:
-		s.resend(e)
+		s.resendValues(e)
 	case s.refreshing:
 		r.StatusCode = ua.StatusBadRefreshInProgress
 	default:
-		refresh, r.StatusCode = s.listeners(args[1:])
+		refresh, r.StatusCode = s.eventItems(args[1:])
 		s.refreshing = len(refresh) > 0
 	}
 	e.mu.Unlock()
@@ -58,8 +59,8 @@ func (e *Engine) Method(c *Client, m *ua.CallMethodRequest) (r *ua.CallMethodRes
 	return r, true
 }
 
-// listeners are the event items of a subscription, or one of them.
-func (s *subscription) listeners(only []uint32) (list []*item, code ua.StatusCode) {
+// eventItems returns the event items of a subscription, or the one named.
+func (s *subscription) eventItems(only []uint32) (list []*item, code ua.StatusCode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, it := range s.items {
@@ -73,7 +74,7 @@ func (s *subscription) listeners(only []uint32) (list []*item, code ua.StatusCod
 	return list, ua.StatusOK
 }
 
-// arguments reads UInt32s; results says which are not.
+// arguments reads UInt32 arguments; results has a code for each.
 func arguments(in []*ua.Variant, wanted int) (out []uint32, results []ua.StatusCode, code ua.StatusCode) {
 	switch {
 	case len(in) < wanted:
@@ -92,8 +93,8 @@ func arguments(in []*ua.Variant, wanted int) (out []uint32, results []ua.StatusC
 	return out, results, code
 }
 
-// handles answers GetMonitoredItems (OPC 10000-5 §9.1).
-func (s *subscription) handles() []*ua.Variant {
+// itemHandles returns the output arguments of GetMonitoredItems (OPC 10000-5 §9.1).
+func (s *subscription) itemHandles() []*ua.Variant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	servers, clients := []uint32{}, []uint32{}
@@ -104,11 +105,11 @@ func (s *subscription) handles() []*ua.Variant {
 }
 
 // refresh sends the state of all retained conditions to event items of a subscription
-// (OPC 10000-9 §5.5.7). The events around it pass every filter. It holds no lock for
-// long: what happens meanwhile goes on, and a state that is not the newest any more is
-// left out, since what replaced it is told as an event.
+// (OPC 10000-9 §5.5.7). RefreshStartEvent and RefreshEndEvent pass every filter. It holds no
+// lock for long; a state that was replaced meanwhile is left out, because the new one was
+// reported as an event.
 func (k *call) refresh(s *subscription, items []*item, list []*event.Event) {
-	const stretch = 200 // events that are looked at without a pause
+	const stretch = 200 // events compared with filters before the lock is released
 	for part := range slices.Chunk(list, max(1, stretch/len(items))) {
 		k.cfg.Space.View(func(v addrspace.View) {
 			s.mu.Lock()
@@ -119,8 +120,8 @@ func (k *call) refresh(s *subscription, items []*item, list []*event.Event) {
 					continue
 				}
 				for _, it := range items {
-					if around || it.hears(ev) {
-						it.notice(k.Engine, ev, v, around)
+					if around || it.reportsAt(ev) {
+						it.offerEvent(k.Engine, ev, v, around)
 					}
 				}
 			}
@@ -131,7 +132,7 @@ func (k *call) refresh(s *subscription, items []*item, list []*event.Event) {
 	k.mu.Unlock()
 }
 
-// snapshot is what a refresh sends.
+// snapshot returns the events of a refresh.
 func (e *Engine) snapshot(start, end event.Stamp) []*event.Event {
 	e.conditionsMu.Lock()
 	defer e.conditionsMu.Unlock()

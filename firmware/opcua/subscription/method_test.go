@@ -8,24 +8,26 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-func TestGetMonitoredItemsTellsBothHandles(t *testing.T) {
+func TestGetMonitoredItemsReturnsBothHandles(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.put(tag(1), int32(1))
 	sub, other := r.subscribe(alice, nil), r.subscribe(alice, nil)
 	made := r.monitor(alice, sub, watch(tag(1), 7, nil), watch(tag(1), 8, sampled), watch(tag(1), 9, nil))
 	r.monitor(alice, other, watch(tag(1), 10, nil))
-	r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub, MonitoredItemIDs: []uint32{made[2].MonitoredItemID}})
+	r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub,
+		MonitoredItemIDs: []uint32{made[2].MonitoredItemID}})
 	got := r.call(alice, id.Server_GetMonitoredItems, sub)
 	if got.StatusCode != ua.StatusOK || len(got.OutputArguments) != 2 {
 		t.Fatalf("got %v with %d arguments, want Good with 2", got.StatusCode, len(got.OutputArguments))
 	}
 	servers, clients := got.OutputArguments[0].Value().([]uint32), got.OutputArguments[1].Value().([]uint32)
-	if want := []uint32{made[0].MonitoredItemID, made[1].MonitoredItemID}; !slices.Equal(servers, want) || !slices.Equal(clients, []uint32{7, 8}) {
+	if want := []uint32{made[0].MonitoredItemID, made[1].MonitoredItemID}; !slices.Equal(servers, want) ||
+		!slices.Equal(clients, []uint32{7, 8}) {
 		t.Errorf("got %v and %v, want %v and [7 8]", servers, clients, want)
 	}
 }
 
-func TestARefreshOfOneItemIsItsAlone(t *testing.T) {
+func TestConditionRefresh2RefreshesOneItem(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.put(tag(1), int32(1))
 	sub := r.subscribe(alice, nil)
@@ -33,11 +35,12 @@ func TestARefreshOfOneItemIsItsAlone(t *testing.T) {
 	a, b := r.publish(alice), r.publish(alice)
 	r.e.Event(alarm(t, 1, 500, true))
 	r.pass(100 * ms)
-	if got := r.call(alice, id.ConditionType_ConditionRefresh2, sub, made[1].MonitoredItemID).StatusCode; got != ua.StatusOK {
+	if got := r.call(alice, id.ConditionType_ConditionRefresh2, sub,
+		made[1].MonitoredItemID).StatusCode; got != ua.StatusOK {
 		t.Fatal(got)
 	}
 	r.pass(100 * ms)
-	if got, want := told(b), "#2 8:100, 8:500, 8:100,"; len(*a) != 1 || got != want {
+	if got, want := notifications(b), "#2 8:100, 8:500, 8:100,"; len(*a) != 1 || got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -55,14 +58,14 @@ func TestARefreshRepeatsEachConditionOnce(t *testing.T) {
 	r.pass(100 * ms)
 	r.call(alice, id.ConditionType_ConditionRefresh, sub)
 	r.pass(100 * ms)
-	if got, want := told(b), "#2 7:100, 7:100, 7:300, 7:900, 7:100,"; len(*a) != 1 || got != want {
+	if got, want := notifications(b), "#2 7:100, 7:100, 7:300, 7:900, 7:100,"; len(*a) != 1 || got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// A state that is replaced while a refresh is under way must not be told after what
+// A state that is replaced while a refresh is under way must not be reported after the one that
 // replaced it.
-func TestARefreshTellsNoStateThatIsOver(t *testing.T) {
+func TestARefreshLeavesOutReplacedStates(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	r.monitor(alice, sub, eventItem(7, 10, "Severity"))
@@ -71,20 +74,20 @@ func TestARefreshTellsNoStateThatIsOver(t *testing.T) {
 	k := &call{Engine: r.e, client: alice}
 	list := r.e.snapshot(k.stamp(), k.stamp())
 	r.e.Event(alarm(t, 1, 900, true))
-	items, _ := r.e.subs[sub].listeners(nil)
+	items, _ := r.e.subs[sub].eventItems(nil)
 	k.refresh(r.e.subs[sub], items, list)
 	got := r.publish(alice)
 	r.pass(100 * ms)
-	if got, want := told(got), "#1 7:500, 7:300, 7:900, 7:100, 7:300, 7:100,"; got != want {
+	if got, want := notifications(got), "#1 7:500, 7:300, 7:900, 7:100, 7:300, 7:100,"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-func TestASecondRefreshWaitsForTheFirst(t *testing.T) {
+func TestASecondRefreshIsRefused(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	r.monitor(alice, sub, eventItem(7, 10, "Severity"))
-	for range 2 { // one that is over is no hindrance
+	for range 2 { // one that has ended does not count
 		if got := r.call(alice, id.ConditionType_ConditionRefresh, sub).StatusCode; got != ua.StatusOK {
 			t.Fatalf("got %v, want Good", got)
 		}
@@ -107,23 +110,29 @@ func TestMethodsThatAreRefused(t *testing.T) {
 		args   []uint32
 		want   ua.StatusCode
 	}{
-		"somebody else's subscription":   {bob, id.Server_GetMonitoredItems, []uint32{sub}, ua.StatusBadSubscriptionIDInvalid},
-		"somebody else's conditions":     {bob, id.ConditionType_ConditionRefresh, []uint32{sub}, ua.StatusBadSubscriptionIDInvalid},
-		"somebody else's last values":    {bob, id.Server_ResendData, []uint32{sub}, ua.StatusBadSubscriptionIDInvalid},
-		"a refresh of a variable":        {alice, id.ConditionType_ConditionRefresh2, []uint32{sub, made}, ua.StatusBadMonitoredItemIDInvalid},
-		"a refresh of an item of nobody": {alice, id.ConditionType_ConditionRefresh2, []uint32{sub, 99}, ua.StatusBadMonitoredItemIDInvalid},
-		"too few arguments":              {alice, id.ConditionType_ConditionRefresh2, []uint32{sub}, ua.StatusBadArgumentsMissing},
-		"too many arguments":             {alice, id.Server_ResendData, []uint32{sub, 1}, ua.StatusBadTooManyArguments},
+		"another client's subscription": {bob, id.Server_GetMonitoredItems, []uint32{sub},
+			ua.StatusBadSubscriptionIDInvalid},
+		"another client's conditions": {bob, id.ConditionType_ConditionRefresh, []uint32{sub},
+			ua.StatusBadSubscriptionIDInvalid},
+		"another client's last values": {bob, id.Server_ResendData, []uint32{sub}, ua.StatusBadSubscriptionIDInvalid},
+		"a refresh of a variable": {alice, id.ConditionType_ConditionRefresh2, []uint32{sub, made},
+			ua.StatusBadMonitoredItemIDInvalid},
+		"a refresh of an unknown item": {alice, id.ConditionType_ConditionRefresh2, []uint32{sub, 99},
+			ua.StatusBadMonitoredItemIDInvalid},
+		"too few arguments":  {alice, id.ConditionType_ConditionRefresh2, []uint32{sub}, ua.StatusBadArgumentsMissing},
+		"too many arguments": {alice, id.Server_ResendData, []uint32{sub, 1}, ua.StatusBadTooManyArguments},
 	} {
 		if got := r.call(c.who, c.method, c.args...).StatusCode; got != c.want {
 			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
-	text := &ua.CallMethodRequest{MethodID: ua.NewNumericNodeID(0, id.Server_ResendData), InputArguments: []*ua.Variant{ua.MustVariant("1")}}
+	text := &ua.CallMethodRequest{MethodID: ua.NewNumericNodeID(0, id.Server_ResendData),
+		InputArguments: []*ua.Variant{ua.MustVariant("1")}}
 	if got, _ := r.e.Method(alice, text); got.StatusCode != ua.StatusBadInvalidArgument {
 		t.Errorf("a text for a number: got %v, want Bad_InvalidArgument", got.StatusCode)
 	}
-	for _, m := range []*ua.CallMethodRequest{{}, {MethodID: tag(id.Server_ResendData).UA()}, {MethodID: ua.NewNumericNodeID(0, id.Server_SetSubscriptionDurable)}} {
+	for _, m := range []*ua.CallMethodRequest{{}, {MethodID: tag(id.Server_ResendData).UA()},
+		{MethodID: ua.NewNumericNodeID(0, id.Server_SetSubscriptionDurable)}} {
 		if _, ours := r.e.Method(alice, m); ours {
 			t.Errorf("%v is taken for one of ours", m.MethodID)
 		}

@@ -22,7 +22,7 @@ type naive struct {
 	reports bool
 }
 
-func (n *naive) take(x int32, first bool) {
+func (n *naive) sample(x int32, first bool) {
 	if x == n.last && !first {
 		return
 	}
@@ -42,13 +42,14 @@ func (n *naive) take(x int32, first bool) {
 	}
 }
 
-// TestAModelDeliversTheSame drives random changes and modes; per item the order counts.
-func TestAModelDeliversTheSame(t *testing.T) {
+// TestQueuesAgreeWithAModel drives random changes and modes; per item the order counts.
+func TestQueuesAgreeWithAModel(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	for round := range 80 {
 		r := newRig(t, Limits{})
-		sub := r.subscribe(alice, func(q *ua.CreateSubscriptionRequest) { q.MaxNotificationsPerPublish = uint32(rnd.IntN(5)) })
+		sub := r.subscribe(alice,
+			func(q *ua.CreateSubscriptionRequest) { q.MaxNotificationsPerPublish = uint32(rnd.IntN(5)) })
 		var items []*naive
 		var ids []uint32
 		nodes := 1 + rnd.IntN(4)
@@ -57,10 +58,11 @@ func TestAModelDeliversTheSame(t *testing.T) {
 		}
 		for n := range 1 + rnd.IntN(6) {
 			m := &naive{handle: uint32(n), size: 1 + rnd.IntN(4), oldest: rnd.IntN(2) == 0, reports: true}
-			m.take(0, true)
-			ids = append(ids, r.monitor(alice, sub, watch(tag(uint32(n%nodes)), m.handle, func(c *ua.MonitoredItemCreateRequest) {
-				c.RequestedParameters.QueueSize, c.RequestedParameters.DiscardOldest = uint32(m.size), m.oldest
-			}))[0].MonitoredItemID)
+			m.sample(0, true)
+			ids = append(ids,
+				r.monitor(alice, sub, watch(tag(uint32(n%nodes)), m.handle, func(c *ua.MonitoredItemCreateRequest) {
+					c.RequestedParameters.QueueSize, c.RequestedParameters.DiscardOldest = uint32(m.size), m.oldest
+				}))[0].MonitoredItemID)
 			items = append(items, m)
 		}
 		got, want := map[string][]string{}, map[string][]string{}
@@ -85,18 +87,20 @@ func TestAModelDeliversTheSame(t *testing.T) {
 				if items[i].reports {
 					mode = ua.MonitoringModeReporting
 				}
-				r.ask(alice, &ua.SetMonitoringModeRequest{SubscriptionID: sub, MonitoringMode: mode, MonitoredItemIDs: ids[i : i+1]})
+				r.ask(alice,
+					&ua.SetMonitoringModeRequest{SubscriptionID: sub, MonitoringMode: mode,
+						MonitoredItemIDs: ids[i : i+1]})
 			default:
 				n, x := rnd.IntN(nodes), int32(rnd.IntN(4))
 				r.set(tag(uint32(n)), x)
 				for i, m := range items {
 					if i%nodes == n {
-						m.take(x, false)
+						m.sample(x, false)
 					}
 				}
 			}
 		}
-		for _, w := range strings.Fields(told(answers...)) {
+		for _, w := range strings.Fields(notifications(answers...)) {
 			if h, _, ok := strings.Cut(w, "="); ok {
 				got[h] = append(got[h], w)
 			}
@@ -109,18 +113,19 @@ func TestAModelDeliversTheSame(t *testing.T) {
 	}
 }
 
-func TestChangesThatNobodyWantsCostNoMemory(t *testing.T) {
+func TestFilteredChangesDoNotAllocate(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.put(tag(1), int32(1))
 	r.put(tag(2), []int32{1, 2})
 	sub := r.subscribe(alice, nil)
-	r.monitor(alice, sub, watch(tag(1), 7, nil), watch(tag(2), 8, func(m *ua.MonitoredItemCreateRequest) { m.ItemToMonitor.IndexRange = "1" }))
+	r.monitor(alice, sub, watch(tag(1), 7, nil),
+		watch(tag(2), 8, func(m *ua.MonitoredItemCreateRequest) { m.ItemToMonitor.IndexRange = "1" }))
 	for _, c := range []struct {
 		name string
 		node rawvalue.NodeID
 		dv   []byte
 	}{
-		{"nobody watches", tag(99), dataValue(t, int32(1), 0)},
+		{"not monitored", tag(99), dataValue(t, int32(1), 0)},
 		{"the filter refuses", tag(1), dataValue(t, int32(1), 0)},
 		{"the filter refuses a part", tag(2), dataValue(t, []int32{5, 2}, 0)},
 	} {
@@ -144,7 +149,8 @@ func BenchmarkChanged(b *testing.B) {
 		for n := range uint32(500) {
 			items = append(items, watch(tag((c*500+n)%20_000), n, nil))
 		}
-		r.e.Serve(who, &ua.CreateMonitoredItemsRequest{RequestHeader: head(), SubscriptionID: sub, ItemsToCreate: items}, func([]byte) {})
+		r.e.Serve(who, &ua.CreateMonitoredItemsRequest{RequestHeader: head(), SubscriptionID: sub,
+			ItemsToCreate: items}, func([]byte) {})
 	}
 	b.ReportAllocs()
 	i := 0
@@ -168,7 +174,8 @@ func BenchmarkAdvance(b *testing.B) {
 		for n := range uint32(500) {
 			items = append(items, watch(tag(n), n, nil))
 		}
-		r.e.Serve(who, &ua.CreateMonitoredItemsRequest{RequestHeader: head(), SubscriptionID: sub, ItemsToCreate: items}, func([]byte) {})
+		r.e.Serve(who, &ua.CreateMonitoredItemsRequest{RequestHeader: head(), SubscriptionID: sub,
+			ItemsToCreate: items}, func([]byte) {})
 	}
 	i := int32(0)
 	for b.Loop() {
@@ -186,14 +193,15 @@ func BenchmarkAdvance(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleTick is a tick with 100 000 attributes that nobody pushes and nothing due.
+// BenchmarkIdleTick is a tick with 100 000 sampled attributes of which none is due.
 func BenchmarkIdleTick(b *testing.B) {
 	r := newRig(b, Limits{})
 	sub := uint32(0)
 	for n := range uint32(100_000) {
 		r.put(tag(n), int32(0))
 		if n%10_000 == 0 {
-			sub = r.subscribe(alice, func(q *ua.CreateSubscriptionRequest) { q.RequestedPublishingInterval = 3_600_000 })
+			sub = r.subscribe(alice,
+				func(q *ua.CreateSubscriptionRequest) { q.RequestedPublishingInterval = 3_600_000 })
 		}
 		r.monitor(alice, sub, watch(tag(n), n, func(m *ua.MonitoredItemCreateRequest) {
 			m.ItemToMonitor.AttributeID, m.RequestedParameters.SamplingInterval = ua.AttributeIDNodeClass, 3_600_000

@@ -9,19 +9,19 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// attributeSampling is how often attributes are looked at that nobody pushes: they
+// attributeSampling is the shortest sampling interval of attributes other than Value, which
 // hardly ever change.
 const attributeSampling = time.Second
 
 func (k *call) createItems(req *ua.CreateMonitoredItemsRequest) {
-	if !k.count(len(req.ItemsToCreate)) {
+	if !k.checkCount(len(req.ItemsToCreate)) {
 		return
 	}
 	if req.TimestampsToReturn > ua.TimestampsToReturnNeither {
 		k.fault(ua.StatusBadTimestampsToReturnInvalid)
 		return
 	}
-	k.on(req.SubscriptionID, func(s *subscription) {
+	k.withSubscription(req.SubscriptionID, func(s *subscription) {
 		resp := &ua.CreateMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
 		for _, r := range req.ItemsToCreate {
 			resp.Results = append(resp.Results, k.createItem(s, r, req.TimestampsToReturn))
@@ -30,58 +30,60 @@ func (k *call) createItems(req *ua.CreateMonitoredItemsRequest) {
 	})
 }
 
-func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest, stamps ua.TimestampsToReturn) *ua.MonitoredItemCreateResult {
+func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest,
+	stamps ua.TimestampsToReturn) *ua.MonitoredItemCreateResult {
 	result := &ua.MonitoredItemCreateResult{FilterResult: ua.NewExtensionObject(nil)}
 	it := &item{sub: s, timestamps: stamps, mode: r.MonitoringMode}
-	result.StatusCode = k.target(it, r.ItemToMonitor)
+	result.StatusCode = k.setTarget(it, r.ItemToMonitor)
 	if result.StatusCode != ua.StatusOK {
 		return result
 	}
 	switch {
 	case r.MonitoringMode > ua.MonitoringModeReporting:
 		result.StatusCode = ua.StatusBadMonitoringModeInvalid
-	case !k.room(it):
+	case !k.hasRoom(it):
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 	default:
-		result.FilterResult, result.StatusCode = k.configure(it, r.RequestedParameters)
+		result.FilterResult, result.StatusCode = k.setParameters(it, r.RequestedParameters)
 	}
 	if result.StatusCode != ua.StatusOK {
 		return result
 	}
-	if !s.account.take(it.cost()) {
+	if !s.account.reserve(it.cost()) {
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 		return result
 	}
 	it.id = k.lastItem.Add(1)
-	k.enter(it)
-	result.MonitoredItemID, result.RevisedSamplingInterval, result.RevisedQueueSize = it.id, milliseconds(it.sampling), uint32(it.size)
+	k.addItem(it)
+	result.MonitoredItemID, result.RevisedSamplingInterval, result.RevisedQueueSize = it.id,
+		milliseconds(it.samplingInterval), uint32(it.queueSize)
 	return result
 }
 
-// room tells whether there may be another item. Of those on one node, and of those that
-// events are compared with, there are fewer: each costs time whenever something happens.
-func (k *call) room(it *item) bool {
+// hasRoom reports whether another item may be created. Items on one node and event items have
+// lower limits, because each costs time with every change or event.
+func (k *call) hasRoom(it *item) bool {
 	l := k.cfg.Limits
 	if len(it.sub.items) >= l.ItemsPerSubscription || k.items.Load() >= int64(l.Items) {
 		return false
 	}
 	mine, events := 0, 0
-	for _, s := range k.ofSession(k.client.Session) {
+	for _, s := range k.subscriptionsOf(k.client.Session) {
 		mine += len(s.items)
 		events += s.events
 	}
-	if _, all := k.ofAddress(k.client.Address); all >= l.ItemsPerAddress {
+	if _, all := k.countOf(k.client.Address); all >= l.ItemsPerAddress {
 		return false
 	}
 	if mine >= l.ItemsPerSession || it.events && events >= l.EventItemsPerSession {
 		return false
 	}
-	x := k.feeds(it)
+	x := k.indexOf(it)
 	if x == nil {
 		return true
 	}
 	const others = 20
-	same, all := 0, x.of(it.node)
+	same, all := 0, x.items(it.node)
 	if len(all) < l.ItemsPerNode {
 		return true
 	}
@@ -93,8 +95,8 @@ func (k *call) room(it *item) bool {
 	return same < l.ItemsPerNode && len(all) < others*l.ItemsPerNode
 }
 
-// target finds what an item is to monitor.
-func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
+// setTarget checks and sets what an item monitors.
+func (k *call) setTarget(it *item, r *ua.ReadValueID) ua.StatusCode {
 	if r == nil {
 		return ua.StatusBadNodeIDInvalid
 	}
@@ -103,20 +105,22 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 		return ua.StatusBadNodeIDInvalid
 	}
 	it.attribute = r.AttributeID
-	dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute), rawvalue.Limits{})
+	dv, err := rawvalue.SkimDataValue(k.cfg.Nodes.AppendAttribute(nil, k.client, it.node, it.attribute),
+		rawvalue.Limits{})
 	if err != nil {
 		return ua.StatusBadInternalError
 	}
 	switch dv.Status {
-	case ua.StatusBadNodeIDUnknown, ua.StatusBadAttributeIDInvalid, ua.StatusBadSecurityModeInsufficient, ua.StatusBadNotReadable, ua.StatusBadUserAccessDenied:
-		return dv.Status // others are values that say what is wrong
+	case ua.StatusBadNodeIDUnknown, ua.StatusBadAttributeIDInvalid, ua.StatusBadSecurityModeInsufficient,
+		ua.StatusBadNotReadable, ua.StatusBadUserAccessDenied:
+		return dv.Status // any other status is a value to report
 	}
 	part, err := rawvalue.ParseRange(r.IndexRange)
 	if err != nil || !part.Whole() && it.attribute != ua.AttributeIDValue {
 		return ua.StatusBadIndexRangeInvalid
 	}
 	if !part.Whole() {
-		it.part = &part
+		it.indexRange = &part
 	}
 	if code := uabinary.CheckDataEncoding(r.DataEncoding, it.attribute); code != ua.StatusOK {
 		return code
@@ -128,15 +132,15 @@ func (k *call) target(it *item, r *ua.ReadValueID) ua.StatusCode {
 	return ua.StatusOK
 }
 
-// notifies tells whether an EventNotifier lets clients subscribe to events (OPC 10000-3
+// notifies reports whether an EventNotifier lets clients subscribe to events (OPC 10000-3
 // §8.59).
 func notifies(v rawvalue.Variant) bool {
 	const subscribeToEvents = 1
 	return v.Type() == ua.TypeIDByte && !v.IsArray() && v.Raw[1]&subscribeToEvents != 0
 }
 
-// enter begins to feed an item.
-func (k *call) enter(it *item) {
+// addItem adds an item to its subscription and index, and queues its first value.
+func (k *call) addItem(it *item) {
 	k.items.Add(1)
 	if it.events {
 		it.sub.events++
@@ -144,38 +148,39 @@ func (k *call) enter(it *item) {
 	it.sub.mu.Lock()
 	it.sub.items[it.id] = it
 	if it.mode == ua.MonitoringModeDisabled {
-		it.sub.tally.itemsDisabled++
+		it.sub.tally.disabledItems++
 	}
 	it.sub.mu.Unlock()
-	if x := k.feeds(it); x != nil {
+	if x := k.indexOf(it); x != nil {
 		x.add(it)
 	} else {
-		it.turn = &turn{it: it}
-		k.sampled.again(it.turn, k.cfg.Now().Add(it.sampling))
+		it.sample = &sample{it: it}
+		k.samples.schedule(it.sample, k.cfg.Now().Add(it.samplingInterval))
 	}
-	it.begin(k.Engine, it.read(k.Engine), false)
+	it.offerInitialValue(k.Engine, it.readValue(k.Engine), false)
 }
 
-// item returns an item of a subscription that is the caller's.
-func (s *subscription) item(n uint32) *item {
+// itemByID returns an item, nil if there is none with that id.
+func (s *subscription) itemByID(n uint32) *item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.items[n]
 }
 
 func (k *call) modifyItems(req *ua.ModifyMonitoredItemsRequest) {
-	if !k.count(len(req.ItemsToModify)) {
+	if !k.checkCount(len(req.ItemsToModify)) {
 		return
 	}
 	if req.TimestampsToReturn > ua.TimestampsToReturnNeither {
 		k.fault(ua.StatusBadTimestampsToReturnInvalid)
 		return
 	}
-	k.on(req.SubscriptionID, func(s *subscription) {
+	k.withSubscription(req.SubscriptionID, func(s *subscription) {
 		resp := &ua.ModifyMonitoredItemsResponse{ResponseHeader: k.header(), DiagnosticInfos: []*ua.DiagnosticInfo{}}
 		for _, r := range req.ItemsToModify {
-			result := &ua.MonitoredItemModifyResult{FilterResult: ua.NewExtensionObject(nil), StatusCode: ua.StatusBadMonitoredItemIDInvalid}
-			if it := s.item(r.MonitoredItemID); it != nil {
+			result := &ua.MonitoredItemModifyResult{FilterResult: ua.NewExtensionObject(nil),
+				StatusCode: ua.StatusBadMonitoredItemIDInvalid}
+			if it := s.itemByID(r.MonitoredItemID); it != nil {
 				k.modifyItem(it, r.RequestedParameters, req.TimestampsToReturn, result)
 			}
 			resp.Results = append(resp.Results, result)
@@ -184,60 +189,65 @@ func (k *call) modifyItems(req *ua.ModifyMonitoredItemsRequest) {
 	})
 }
 
-func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.TimestampsToReturn, result *ua.MonitoredItemModifyResult) {
-	changed := item{ // what never changes; configure asks the server, which must not happen under the lock
-		sub: it.sub, node: it.node, attribute: it.attribute, part: it.part, pushed: it.pushed, events: it.events,
+func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.TimestampsToReturn,
+	result *ua.MonitoredItemModifyResult) {
+	// the fields that never change; setParameters calls the server, which must not happen under the lock
+	changed := item{
+		sub: it.sub, node: it.node, attribute: it.attribute, indexRange: it.indexRange, pushed: it.pushed,
+		events: it.events,
 	}
-	if result.FilterResult, result.StatusCode = k.configure(&changed, p); result.StatusCode != ua.StatusOK {
+	if result.FilterResult, result.StatusCode = k.setParameters(&changed, p); result.StatusCode != ua.StatusOK {
 		return
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	if !it.sub.account.take(changed.choice.bytes() - it.choice.bytes()) {
+	if !it.sub.account.reserve(changed.selection.bytes() - it.selection.bytes()) {
 		result.StatusCode = ua.StatusBadTooManyMonitoredItems
 		return
 	}
-	it.timestamps, it.filter, it.choice, it.handle = stamps, changed.filter, changed.choice, changed.handle
-	it.discardOldest, it.sampling, it.size = changed.discardOldest, changed.sampling, changed.size
-	if n := len(it.queue) - it.size; n > 0 {
+	it.timestamps, it.filter, it.selection, it.handle = stamps, changed.filter, changed.selection, changed.handle
+	it.discardOldest, it.samplingInterval, it.queueSize = changed.discardOldest, changed.samplingInterval,
+		changed.queueSize
+	if n := len(it.queue) - it.queueSize; n > 0 {
 		for i := range it.queue[:n] {
-			k.letGo(it.sub, it.queue[i].raw)
+			k.releaseValue(it.sub, it.queue[i].raw)
 		}
 		k.dropped.Add(uint64(n))
 		it.queue = append([]entry(nil), it.queue[n:]...)
-		it.queue[0].overflow = it.size > 1
+		it.queue[0].overflow = it.queueSize > 1
 	}
-	result.RevisedSamplingInterval, result.RevisedQueueSize = milliseconds(it.sampling), uint32(it.size)
+	result.RevisedSamplingInterval, result.RevisedQueueSize = milliseconds(it.samplingInterval), uint32(it.queueSize)
 }
 
 func (k *call) deleteItems(req *ua.DeleteMonitoredItemsRequest) {
-	if !k.count(len(req.MonitoredItemIDs)) {
+	if !k.checkCount(len(req.MonitoredItemIDs)) {
 		return
 	}
-	k.on(req.SubscriptionID, func(s *subscription) {
+	k.withSubscription(req.SubscriptionID, func(s *subscription) {
 		codes := make([]ua.StatusCode, len(req.MonitoredItemIDs))
 		var items []*item
 		seen := map[uint32]bool{}
 		for i, n := range req.MonitoredItemIDs {
-			if it := s.item(n); it != nil && !seen[n] {
+			if it := s.itemByID(n); it != nil && !seen[n] {
 				seen[n] = true
 				items = append(items, it)
 			} else {
 				codes[i] = ua.StatusBadMonitoredItemIDInvalid
 			}
 		}
-		k.leave(items)
-		k.reply(&ua.DeleteMonitoredItemsResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+		k.removeItems(items)
+		k.reply(&ua.DeleteMonitoredItemsResponse{ResponseHeader: k.header(), Results: codes,
+			DiagnosticInfos: []*ua.DiagnosticInfo{}})
 	})
 }
 
 func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {
-	if !k.count(len(req.MonitoredItemIDs)) {
+	if !k.checkCount(len(req.MonitoredItemIDs)) {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := k.own(req.SubscriptionID)
+	s := k.ownSubscription(req.SubscriptionID)
 	switch {
 	case s == nil:
 		k.fault(ua.StatusBadSubscriptionIDInvalid)
@@ -246,32 +256,33 @@ func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {
 		k.fault(ua.StatusBadMonitoringModeInvalid)
 		return
 	}
-	s.unheard = 0
+	s.lifetimeCounter = 0
 	codes := make([]ua.StatusCode, len(req.MonitoredItemIDs))
 	for i, n := range req.MonitoredItemIDs {
-		if it := s.item(n); it != nil {
+		if it := s.itemByID(n); it != nil {
 			k.setMode(it, req.MonitoringMode)
 		} else {
 			codes[i] = ua.StatusBadMonitoredItemIDInvalid
 		}
 	}
-	k.reply(&ua.SetMonitoringModeResponse{ResponseHeader: k.header(), Results: codes, DiagnosticInfos: []*ua.DiagnosticInfo{}})
+	k.reply(&ua.SetMonitoringModeResponse{ResponseHeader: k.header(), Results: codes,
+		DiagnosticInfos: []*ua.DiagnosticInfo{}})
 }
 
 func (k *call) setMode(it *item, mode ua.MonitoringMode) {
-	first := it.read(k.Engine)
+	first := it.readValue(k.Engine)
 	it.sub.mu.Lock()
 	if it.mode == ua.MonitoringModeDisabled {
-		it.sub.tally.itemsDisabled--
+		it.sub.tally.disabledItems--
 	}
 	if mode == ua.MonitoringModeDisabled {
-		it.sub.tally.itemsDisabled++
+		it.sub.tally.disabledItems++
 	}
 	it.mode = mode
 	if mode == ua.MonitoringModeDisabled {
-		it.clear(k.Engine)
+		it.clearValues(k.Engine)
 	}
-	it.list()
+	it.markReady()
 	it.sub.mu.Unlock()
-	it.begin(k.Engine, first, false)
+	it.offerInitialValue(k.Engine, first, false)
 }

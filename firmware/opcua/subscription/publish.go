@@ -13,62 +13,62 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// session is what a client's session has here, guarded by the engine's lock.
+// session holds the Publish requests and status changes of a Session, guarded by the engine's
+// lock.
 type session struct {
-	number  uint32
-	waiting []*publish // requests, the oldest first
-	told    []status   // what is to be said of subscriptions that ended
-	account account
-	home    *home // nil: its address is not known
+	number               uint32
+	publishQueue         []*publishRequest // the oldest first
+	pendingStatusChanges []statusChange    // of subscriptions that ended
+	account              account
+	share                *addressShare // nil: its address is unknown
 }
 
-// session returns what a session has here, which begins with its first subscription.
+// session returns a Session's entry, and creates it for the first subscription.
 func (e *Engine) session(number uint32, address netip.Addr) *session {
 	se := e.sessions[number]
 	if se == nil {
-		se = &session{number: number, account: account{of: &e.total, most: e.cfg.Limits.HeldPerSession}}
-		if se.home = e.home(address); se.home != nil {
-			se.home.sessions++
-			se.account.of = &se.home.account
+		se = &session{number: number, account: account{parent: &e.total, limit: e.cfg.Limits.HeldPerSession}}
+		if se.share = e.addressShare(address); se.share != nil {
+			se.share.sessions++
+			se.account.parent = &se.share.account
 		}
 		e.sessions[number] = se
 	}
 	return se
 }
 
-// pop takes the oldest request.
-func (se *session) pop() *publish {
-	p := se.waiting[0]
-	se.waiting = se.waiting[1:]
-	se.account.force(-p.cost())
+// popPublish removes the oldest request.
+func (se *session) popPublish() *publishRequest {
+	p := se.publishQueue[0]
+	se.publishQueue = se.publishQueue[1:]
+	se.account.add(-p.cost())
 	return p
 }
 
-// publish is a Publish request that waits.
-type publish struct {
-	handle  uint32
-	acks    []ua.StatusCode
-	respond func([]byte)
-	until   time.Time // the client gives up then; zero: never
+// publishRequest is a queued Publish request.
+type publishRequest struct {
+	handle   uint32
+	acks     []ua.StatusCode
+	respond  func([]byte)
+	deadline time.Time // of its TimeoutHint; zero: none
 }
 
-// cost is what a request holds while it waits, bytes: itself, what answers it, and its
-// codes.
-func (p *publish) cost() int64 { return int64(768 + 4*len(p.acks)) }
+// cost is the memory of a queued request, bytes: itself, its response function and codes.
+func (p *publishRequest) cost() int64 { return int64(768 + 4*len(p.acks)) }
 
-// status is a StatusChangeNotification that waits for a Publish request.
-type status struct {
+// statusChange is a StatusChangeNotification to be sent with the next Publish response.
+type statusChange struct {
 	subscription, sequence uint32
 	code                   ua.StatusCode
 }
 
 const (
-	maxTold   = 100
-	maxSpared = 100 // acknowledgements of a request that is taken whatever is held
+	maxPendingStatusChanges = 100
+	maxGuaranteedAcks       = 100 // acknowledgements of a request that is queued even if the limit is reached
 )
 
-// SessionClosed ends what a session has. Subscriptions that it leaves live on until
-// another session of the same user takes them over, or their lifetime ends.
+// SessionClosed removes a session. Subscriptions that are not deleted live on until they are
+// transferred to another session of the same user, or their lifetime ends.
 func (e *Engine) SessionClosed(number uint32, deleteSubscriptions bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -76,20 +76,20 @@ func (e *Engine) SessionClosed(number uint32, deleteSubscriptions bool) {
 		if s.session == number {
 			s.session = 0
 			if deleteSubscriptions {
-				e.drop(s)
+				e.deleteSubscription(s)
 			}
 		}
 	}
 	e.endSession(number)
 }
 
-// giveUp answers the requests whose clients do not wait any longer: a message in such
-// an answer would be lost.
-func (e *Engine) giveUp(se *session, now time.Time) {
-	se.waiting = slices.DeleteFunc(se.waiting, func(p *publish) bool {
-		over := !p.until.IsZero() && now.After(p.until)
+// expirePublishRequests answers requests whose TimeoutHint has passed: the client would drop
+// a message in their response.
+func (e *Engine) expirePublishRequests(se *session, now time.Time) {
+	se.publishQueue = slices.DeleteFunc(se.publishQueue, func(p *publishRequest) bool {
+		over := !p.deadline.IsZero() && now.After(p.deadline)
 		if over {
-			se.account.force(-p.cost())
+			se.account.add(-p.cost())
 			p.respond(channel.Fault(p.handle, ua.StatusBadTimeout, now))
 		}
 		return over
@@ -102,31 +102,31 @@ func (e *Engine) endSession(number uint32) {
 		return
 	}
 	delete(e.sessions, number)
-	if se.home != nil {
-		se.home.sessions--
+	if se.share != nil {
+		se.share.sessions--
 	}
-	for len(se.waiting) > 0 {
-		p := se.pop()
+	for len(se.publishQueue) > 0 {
+		p := se.popPublish()
 		p.respond(channel.Fault(p.handle, ua.StatusBadSessionClosed, e.cfg.Now()))
 	}
 }
 
-// abandon ends the waiting of requests that nothing can answer any more.
-func (e *Engine) abandon(number uint32) {
+// failPublishRequests answers queued requests of a session without subscriptions.
+func (e *Engine) failPublishRequests(number uint32) {
 	se := e.sessions[number]
-	if se == nil || len(e.ofSession(number)) > 0 {
+	if se == nil || len(e.subscriptionsOf(number)) > 0 {
 		return
 	}
-	for len(se.waiting) > 0 {
-		p := se.pop()
+	for len(se.publishQueue) > 0 {
+		p := se.popPublish()
 		p.respond(channel.Fault(p.handle, ua.StatusBadNoSubscription, e.cfg.Now()))
 	}
-	if len(se.told) == 0 {
+	if len(se.pendingStatusChanges) == 0 {
 		delete(e.sessions, number)
 	}
 }
 
-func (e *Engine) ofSession(number uint32) (list []*subscription) {
+func (e *Engine) subscriptionsOf(number uint32) (list []*subscription) {
 	for _, s := range e.subs {
 		if s.session == number {
 			list = append(list, s)
@@ -135,7 +135,7 @@ func (e *Engine) ofSession(number uint32) (list []*subscription) {
 	return list
 }
 
-func (k *call) publish(req *ua.PublishRequest) {
+func (k *call) servePublish(req *ua.PublishRequest) {
 	if len(req.SubscriptionAcknowledgements) > k.cfg.Limits.Operations {
 		k.fault(ua.StatusBadTooManyOperations)
 		return
@@ -147,83 +147,84 @@ func (k *call) publish(req *ua.PublishRequest) {
 		k.fault(ua.StatusBadNoSubscription)
 		return
 	}
-	mine := k.ofSession(k.client.Session)
-	p := &publish{handle: k.handle, respond: k.respond, acks: make([]ua.StatusCode, 0, len(req.SubscriptionAcknowledgements))}
+	mine := k.subscriptionsOf(k.client.Session)
+	p := &publishRequest{handle: k.handle, respond: k.respond,
+		acks: make([]ua.StatusCode, 0, len(req.SubscriptionAcknowledgements))}
 	if hint := req.RequestHeader.TimeoutHint; hint > 0 {
-		p.until = k.cfg.Now().Add(time.Duration(hint) * time.Millisecond)
+		p.deadline = k.cfg.Now().Add(time.Duration(hint) * time.Millisecond)
 	}
 	for _, a := range req.SubscriptionAcknowledgements {
 		code := ua.StatusBadSubscriptionIDInvalid
-		if s := k.own(a.SubscriptionID); s != nil {
+		if s := k.ownSubscription(a.SubscriptionID); s != nil {
 			code = s.acknowledge(a.SequenceNumber)
 		}
 		p.acks = append(p.acks, code)
 	}
-	if len(se.told) > 0 {
-		k.confess(se, p)
+	if len(se.pendingStatusChanges) > 0 {
+		k.sendStatusChange(se, p)
 		return
 	}
 	if len(mine) == 0 {
 		k.fault(ua.StatusBadNoSubscription)
 		return
 	}
-	k.wait(se, p, mine)
+	k.queuePublish(se, p, mine)
 }
 
-// wait queues a request, and uses it at once if a message is late.
-func (k *call) wait(se *session, p *publish, mine []*subscription) {
+// queuePublish queues a request, and publishes late messages.
+func (k *call) queuePublish(se *session, p *publishRequest, mine []*subscription) {
 	now := k.cfg.Now()
-	if len(se.waiting) >= k.cfg.Limits.PublishPerSession {
-		oldest := se.pop()
+	if len(se.publishQueue) >= k.cfg.Limits.PublishPerSession {
+		oldest := se.popPublish()
 		k.refused.Add(1)
 		oldest.respond(channel.Fault(oldest.handle, ua.StatusBadTooManyPublishRequests, now))
 	}
-	if !se.account.take(p.cost()) {
-		if len(se.waiting) > 0 || len(p.acks) > maxSpared {
+	if !se.account.reserve(p.cost()) {
+		if len(se.publishQueue) > 0 || len(p.acks) > maxGuaranteedAcks {
 			k.fault(ua.StatusBadTooManyPublishRequests)
 			return
 		}
-		se.account.force(p.cost()) // one that waits keeps the subscriptions alive
+		se.account.add(p.cost()) // one queued request keeps the subscriptions alive
 	}
-	se.waiting = append(se.waiting, p)
+	se.publishQueue = append(se.publishQueue, p)
 	slices.SortFunc(mine, before)
 	for _, s := range mine {
-		s.unheard = 0
-		if s.late && len(se.waiting) > 0 {
-			s.late = !k.speak(s, now)
+		s.lifetimeCounter = 0
+		if s.late && len(se.publishQueue) > 0 {
+			s.late = !k.publish(s, now)
 		}
 	}
 }
 
-// before orders subscriptions that want the same Publish request: by priority, and
-// among equals who has waited longest (OPC 10000-4 §5.14.2.2).
+// before orders subscriptions that compete for a Publish request: by priority, then by the
+// time since the last message (OPC 10000-4 §5.14.2.2).
 func before(a, b *subscription) int {
-	return cmp.Or(cmp.Compare(b.priority, a.priority), a.spoke.Compare(b.spoke), cmp.Compare(a.id, b.id))
+	return cmp.Or(cmp.Compare(b.priority, a.priority), a.lastSent.Compare(b.lastSent), cmp.Compare(a.id, b.id))
 }
 
-// tell says that a subscription has ended, now or to the next request of its session.
-func (e *Engine) tell(number uint32, st status) {
+// queueStatusChange reports the end of a subscription with the next Publish response.
+func (e *Engine) queueStatusChange(number uint32, st statusChange) {
 	if number == 0 {
-		return // nobody is there to hear it
+		return // the session is closed
 	}
 	se := e.session(number, netip.Addr{})
-	if len(se.told) < maxTold {
-		se.told = append(se.told, st)
+	if len(se.pendingStatusChanges) < maxPendingStatusChanges {
+		se.pendingStatusChanges = append(se.pendingStatusChanges, st)
 	}
-	if len(se.waiting) > 0 {
-		e.confess(se, se.pop())
+	if len(se.publishQueue) > 0 {
+		e.sendStatusChange(se, se.popPublish())
 	}
 }
 
-func (e *Engine) confess(se *session, p *publish) {
-	st := se.told[0]
-	se.told = se.told[1:]
-	body := appendMessage(nil, st.sequence, e.cfg.Now(), statusChange(st.code))
-	e.answer(p, &subscription{id: st.subscription}, body, len(se.told) > 0)
+func (e *Engine) sendStatusChange(se *session, p *publishRequest) {
+	st := se.pendingStatusChanges[0]
+	se.pendingStatusChanges = se.pendingStatusChanges[1:]
+	body := appendMessage(nil, st.sequence, e.cfg.Now(), appendStatusChange(st.code))
+	e.respondPublish(p, &subscription{id: st.subscription}, body, len(se.pendingStatusChanges) > 0)
 }
 
-// answer sends a PublishResponse.
-func (e *Engine) answer(p *publish, s *subscription, body []byte, more bool) {
+// respondPublish sends a PublishResponse.
+func (e *Engine) respondPublish(p *publishRequest, s *subscription, body []byte, more bool) {
 	b := make([]byte, 0, len(body)+64+4*len(s.sent)+4*len(p.acks))
 	b = uabinary.AppendResponseHeader(b, id.PublishResponse_Encoding_DefaultBinary, p.handle, ua.StatusOK, e.cfg.Now())
 	b = appendUint32(b, s.id)

@@ -6,121 +6,123 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// entry is what waits for a message: a DataValue, or the fields of an event.
+// entry is a queued notification: a DataValue, or the fields of an event.
 type entry struct {
 	raw      []byte
 	fields   uint32 // of an event
 	overflow bool
 }
 
-// enqueue queues an entry; one that finds the queue full takes another's place, and
-// tells of it (OPC 10000-4 §5.13.1.5).
+// enqueue queues an entry; if the queue is full it replaces another one, and the overflow is
+// marked (OPC 10000-4 §5.13.1.5).
 func (it *item) enqueue(e *Engine, n entry) {
 	switch {
 	case len(it.queue) == 0:
-		it.queue = append(it.queue, it.fit(e, n))
-	case len(it.queue) < it.size && e.hold(it.sub, n.raw, false):
+		it.queue = append(it.queue, it.holdEntry(e, n))
+	case len(it.queue) < it.queueSize && e.holdValue(it.sub, n.raw, false):
 		it.queue = append(it.queue, n)
 	default:
 		e.dropped.Add(1)
-		it.sub.tally.overflow(it.events)
-		it.squeeze(e, n)
+		it.sub.tally.countOverflow(it.events)
+		it.enqueueOverflow(e, n)
 	}
-	it.list()
+	it.markReady()
 	if it.mode == ua.MonitoringModeDisabled {
 		return
 	}
-	for _, other := range it.links {
-		if !other.gone && other.mode == ua.MonitoringModeSampling && len(other.queue) > 0 {
-			other.triggered = true
-			other.list()
+	for _, other := range it.triggered {
+		if !other.deleted && other.mode == ua.MonitoringModeSampling && len(other.queue) > 0 {
+			other.wasTriggered = true
+			other.markReady()
 		}
 	}
 }
 
-// squeeze puts an entry into a queue that has no room for it. Of events that are lost
-// another event tells, in the place of the first.
-func (it *item) squeeze(e *Engine, n entry) {
+// enqueueOverflow queues an entry in a full queue. Lost events are reported by an
+// EventQueueOverflowEvent at the end where they were dropped.
+func (it *item) enqueueOverflow(e *Engine, n entry) {
 	last := len(it.queue) - 1
 	switch {
 	case it.events && last > 0 && it.discardOldest:
-		it.replace(e, 1, n)
-		it.set(e, 0, it.lost(n))
+		it.shiftQueue(e, 1, n)
+		it.replaceEntry(e, 0, it.overflowEvent(n))
 	case it.events && last > 0:
-		it.set(e, last, it.lost(n))
+		it.replaceEntry(e, last, it.overflowEvent(n))
 	case it.discardOldest || it.events:
-		it.replace(e, 0, n)
-		it.queue[0].overflow = it.size > 1
+		it.shiftQueue(e, 0, n)
+		it.queue[0].overflow = it.queueSize > 1
 	default:
-		n.overflow = it.size > 1
-		it.set(e, last, n)
+		n.overflow = it.queueSize > 1
+		it.replaceEntry(e, last, n)
 	}
 }
 
-// lost is the entry that tells of events that are.
-func (it *item) lost(n entry) entry { return entry{raw: it.choice.overflow, fields: n.fields} }
+// overflowEvent returns the entry of an EventQueueOverflowEvent.
+func (it *item) overflowEvent(n entry) entry {
+	return entry{raw: it.selection.overflow, fields: n.fields}
+}
 
-// replace takes the entry at first, 0 or 1, out and appends n. A short queue is moved up in
-// its place, a long one moves on in its memory: it is not copied for each value that finds
-// it full.
-func (it *item) replace(e *Engine, first int, n entry) {
+// shiftQueue removes the entry at first, 0 or 1, and appends n. The entries of a short queue
+// are moved; a long one is resliced, so that it is not copied for each value.
+func (it *item) shiftQueue(e *Engine, first int, n entry) {
 	const short = 64
-	e.letGo(it.sub, it.queue[first].raw)
+	e.releaseValue(it.sub, it.queue[first].raw)
 	if len(it.queue) <= short {
 		copy(it.queue[first:], it.queue[first+1:])
-		it.queue[len(it.queue)-1] = it.fit(e, n)
+		it.queue[len(it.queue)-1] = it.holdEntry(e, n)
 		return
 	}
 	if first > 0 {
 		it.queue[1] = it.queue[0]
 	}
 	it.queue[0] = entry{}
-	it.queue = append(it.queue[1:], it.fit(e, n))
+	it.queue = append(it.queue[1:], it.holdEntry(e, n))
 }
 
-func (it *item) set(e *Engine, i int, n entry) {
-	e.letGo(it.sub, it.queue[i].raw)
-	it.queue[i] = it.fit(e, n)
+func (it *item) replaceEntry(e *Engine, i int, n entry) {
+	e.releaseValue(it.sub, it.queue[i].raw)
+	it.queue[i] = it.holdEntry(e, n)
 }
 
-// noMemory is what a client reads in the place of a value that is too large for now.
-var noMemory = rawvalue.AppendStatus(nil, ua.StatusBadOutOfMemory, rawvalue.Answer{})
+// outOfMemory replaces a value for which there is no room.
+var outOfMemory = rawvalue.AppendStatus(nil, ua.StatusBadOutOfMemory, rawvalue.Answer{})
 
-// fit counts an entry that takes another's place, or is the only one: if there is no
-// room for it even so, what says so. A small value finds room always.
-func (it *item) fit(e *Engine, n entry) entry {
-	if e.hold(it.sub, n.raw, false) {
+// holdEntry counts an entry that is the only one, or replaces another. If there is no room, a
+// bad status or the overflow event takes its place; a small value is always held.
+func (it *item) holdEntry(e *Engine, n entry) entry {
+	if e.holdValue(it.sub, n.raw, false) {
 		return n
 	}
 	switch {
 	case it.events:
 		e.dropped.Add(1)
-		n = it.lost(n)
-	case len(n.raw) > spared:
+		n = it.overflowEvent(n)
+	case len(n.raw) > guaranteedSize:
 		e.dropped.Add(1)
-		n.raw = noMemory
+		n.raw = outOfMemory
 	}
-	e.hold(it.sub, n.raw, true)
+	e.holdValue(it.sub, n.raw, true)
 	return n
 }
 
-// reports tells whether what is queued goes into the next message.
+// reports reports whether the queue goes into the next message.
 func (it *item) reports() bool {
-	return len(it.queue) > 0 && (it.mode == ua.MonitoringModeReporting || it.mode == ua.MonitoringModeSampling && it.triggered)
+	return len(it.queue) > 0 &&
+		(it.mode == ua.MonitoringModeReporting || it.mode == ua.MonitoringModeSampling && it.wasTriggered)
 }
 
-func (it *item) list() {
+func (it *item) markReady() {
 	if !it.ready && it.reports() {
 		it.ready = true
 		it.sub.ready = append(it.sub.ready, it)
 	}
 }
 
-// clear forgets all values, as when monitoring is disabled or the item goes.
-func (it *item) clear(e *Engine) {
+// clearValues drops all values, when monitoring is disabled or the item deleted.
+func (it *item) clearValues(e *Engine) {
 	for i := range it.queue {
-		e.letGo(it.sub, it.queue[i].raw)
+		e.releaseValue(it.sub, it.queue[i].raw)
 	}
-	it.remember(e, rawvalue.Trace{})
-	it.queue, it.newest, it.triggered = nil, nil, false
+	it.setLastValue(e, rawvalue.Trace{})
+	it.queue, it.lateValue, it.wasTriggered = nil, nil, false
 }

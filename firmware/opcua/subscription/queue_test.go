@@ -11,7 +11,8 @@ import (
 
 func queueOf(n uint32) func(*ua.MonitoredItemCreateRequest) {
 	return func(r *ua.MonitoredItemCreateRequest) {
-		r.RequestedParameters.QueueSize, r.RequestedParameters.DiscardOldest, r.RequestedParameters.SamplingInterval = n, true, 0
+		r.RequestedParameters.QueueSize, r.RequestedParameters.DiscardOldest,
+			r.RequestedParameters.SamplingInterval = n, true, 0
 	}
 }
 
@@ -31,11 +32,12 @@ func TestAQueueHoldsTenThousandValues(t *testing.T) {
 	}
 	answers := r.publish(c)
 	r.pass(2 * time.Second)
-	text := told(answers)
+	text := notifications(answers)
 	if n := strings.Count(text, "1="); n != 10_000 {
 		t.Errorf("got %d values, want 10,000", n)
 	}
-	if first := fmt.Sprint(changes - 10_000); !strings.Contains(text, first) || !strings.Contains(text, fmt.Sprint(changes-1)) {
+	if first := fmt.Sprint(changes - 10_000); !strings.Contains(text, first) ||
+		!strings.Contains(text, fmt.Sprint(changes-1)) {
 		t.Errorf("got %.200s …, want %s to %d", text, first, changes-1)
 	}
 	if r.e.Stats().Dropped != changes+1-10_000 {
@@ -88,7 +90,7 @@ func TestLongQueuesAreBoundedTogether(t *testing.T) {
 		}
 	}
 	st := r.e.Stats()
-	if st.Held > 1<<20+50*(entryCost+spared) || st.Dropped == 0 {
+	if st.Held > 1<<20+50*(entryCost+guaranteedSize) || st.Dropped == 0 {
 		t.Errorf("got %+v, want at most 1 MiB held, and what found no room counted", st)
 	}
 }

@@ -25,7 +25,7 @@ type rig struct {
 	at     time.Time
 	mu     sync.Mutex
 	values map[rawvalue.NodeID][]byte
-	still  map[rawvalue.NodeID]bool // variables that nobody pushes
+	still  map[rawvalue.NodeID]bool // variables that are sampled
 	ranges map[rawvalue.NodeID]rawvalue.Variant
 	locked map[rawvalue.NodeID]bool // for encrypted channels alone
 	handle uint32
@@ -33,7 +33,8 @@ type rig struct {
 
 func newRig(t testing.TB, lim Limits) *rig {
 	r := &rig{
-		t: t, at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), values: map[rawvalue.NodeID][]byte{}, still: map[rawvalue.NodeID]bool{},
+		t: t, at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), values: map[rawvalue.NodeID][]byte{},
+		still:  map[rawvalue.NodeID]bool{},
 		ranges: map[rawvalue.NodeID]rawvalue.Variant{}, locked: map[rawvalue.NodeID]bool{},
 	}
 	r.e = New(Config{Nodes: r, Space: types(t), Limits: lim, Now: func() time.Time { return r.at }})
@@ -50,7 +51,8 @@ func (r *rig) AppendAttribute(dst []byte, c *Client, node rawvalue.NodeID, a ua.
 	case !ok:
 		return rawvalue.AppendStatus(dst, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
 	case a == ua.AttributeIDNodeClass:
-		return append(dst, 5, byte(ua.TypeIDInt32), 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0) // with a time of the source, which nobody asks an attribute for
+		// with a source timestamp, which attributes do not report
+		return append(dst, 5, byte(ua.TypeIDInt32), 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0)
 	case a != ua.AttributeIDValue:
 		return rawvalue.AppendStatus(dst, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
 	case r.locked[node] && !c.Encrypted:
@@ -110,7 +112,7 @@ func (r *rig) pass(d time.Duration) {
 
 var alice = &Client{Session: 1, User: "alice", Encrypted: true, Signed: true}
 
-// ask wants an answer at once.
+// ask sends a request that is answered at once.
 func (r *rig) ask(c *Client, req ua.Request) any {
 	r.t.Helper()
 	a := r.send(c, req)
@@ -165,7 +167,8 @@ func code(v any) ua.StatusCode {
 // subscribe makes a subscription with an interval of 100 ms, 3 cycles to a keep-alive, 9 to its end.
 func (r *rig) subscribe(c *Client, change func(*ua.CreateSubscriptionRequest)) uint32 {
 	r.t.Helper()
-	req := &ua.CreateSubscriptionRequest{RequestedPublishingInterval: 100, RequestedMaxKeepAliveCount: 3, RequestedLifetimeCount: 9, PublishingEnabled: true}
+	req := &ua.CreateSubscriptionRequest{RequestedPublishingInterval: 100, RequestedMaxKeepAliveCount: 3,
+		RequestedLifetimeCount: 9, PublishingEnabled: true}
 	if change != nil {
 		change(req)
 	}
@@ -176,10 +179,13 @@ func (r *rig) subscribe(c *Client, change func(*ua.CreateSubscriptionRequest)) u
 	return resp.SubscriptionID
 }
 
-func watch(node rawvalue.NodeID, handle uint32, change func(*ua.MonitoredItemCreateRequest)) *ua.MonitoredItemCreateRequest {
+func watch(node rawvalue.NodeID, handle uint32,
+	change func(*ua.MonitoredItemCreateRequest)) *ua.MonitoredItemCreateRequest {
 	m := &ua.MonitoredItemCreateRequest{
-		ItemToMonitor: &ua.ReadValueID{NodeID: node.UA(), AttributeID: ua.AttributeIDValue, DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeReporting,
-		RequestedParameters: &ua.MonitoringParameters{ClientHandle: handle, QueueSize: 10, DiscardOldest: true, Filter: ua.NewExtensionObject(nil)},
+		ItemToMonitor: &ua.ReadValueID{NodeID: node.UA(), AttributeID: ua.AttributeIDValue,
+			DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeReporting,
+		RequestedParameters: &ua.MonitoringParameters{ClientHandle: handle, QueueSize: 10, DiscardOldest: true,
+			Filter: ua.NewExtensionObject(nil)},
 	}
 	if change != nil {
 		change(m)
@@ -189,7 +195,9 @@ func watch(node rawvalue.NodeID, handle uint32, change func(*ua.MonitoredItemCre
 
 func (r *rig) monitor(c *Client, sub uint32, items ...*ua.MonitoredItemCreateRequest) []*ua.MonitoredItemCreateResult {
 	r.t.Helper()
-	resp, ok := r.ask(c, &ua.CreateMonitoredItemsRequest{SubscriptionID: sub, TimestampsToReturn: ua.TimestampsToReturnNeither, ItemsToCreate: items}).(*ua.CreateMonitoredItemsResponse)
+	resp, ok := r.ask(c,
+		&ua.CreateMonitoredItemsRequest{SubscriptionID: sub, TimestampsToReturn: ua.TimestampsToReturnNeither,
+			ItemsToCreate: items}).(*ua.CreateMonitoredItemsResponse)
 	if !ok {
 		r.t.Fatal("no monitored items")
 	}
@@ -200,8 +208,8 @@ func (r *rig) publish(c *Client, acks ...*ua.SubscriptionAcknowledgement) *[]any
 	return r.send(c, &ua.PublishRequest{SubscriptionAcknowledgements: acks})
 }
 
-// told tells in words what messages bring.
-func told(answers ...*[]any) string {
+// notifications describes what messages contain.
+func notifications(answers ...*[]any) string {
 	var out []string
 	for _, a := range answers {
 		for _, v := range *a {

@@ -9,19 +9,19 @@ import (
 )
 
 // Publish requests that nothing can answer.
-func TestATransferIsToldToASessionThatNeverPublished(t *testing.T) {
+func TestATransferIsReportedToASessionThatNeverPublished(t *testing.T) {
 	r := newRig(t, Limits{})
 	sub := r.subscribe(alice, nil)
 	other := *alice
 	other.Session = 2
 	r.ask(&other, &ua.TransferSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
-	if s, want := told(r.publish(alice)), "#1 status/002d0000"; s != want {
+	if s, want := notifications(r.publish(alice)), "#1 status/002d0000"; s != want {
 		t.Errorf("got %q, want %q", s, want)
 	}
 }
 
 // a subscription goes to a channel that is not encrypted.
-func TestWhatNeedsEncryptionStaysBehindWhenASubscriptionMoves(t *testing.T) {
+func TestATransferNeedsAnEncryptedChannelAgain(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.put(tag(1), int32(1))
 	r.locked[tag(1)] = true
@@ -32,7 +32,7 @@ func TestWhatNeedsEncryptionStaysBehindWhenASubscriptionMoves(t *testing.T) {
 	got := r.publish(clear)
 	r.set(tag(1), int32(42))
 	r.pass(150 * time.Millisecond)
-	if s := told(got); strings.Contains(s, "42") || strings.Contains(s, "=1") {
+	if s := notifications(got); strings.Contains(s, "42") || strings.Contains(s, "=1") {
 		t.Errorf("got %q over a channel in the clear, want no value of a node that requires encryption", s)
 	}
 }

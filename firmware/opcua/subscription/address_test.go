@@ -7,17 +7,20 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// However many sessions an address has, and whatever they take, another address finds room.
-func TestOneAddressDoesNotTakeAll(t *testing.T) {
+// One address leaves room for others, however many sessions it has.
+func TestOneAddressLeavesRoomForOthers(t *testing.T) {
 	greedy, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
-	r := newRig(t, Limits{Subscriptions: 40, SubscriptionsPerSession: 10, Items: 700, ItemsPerNode: 1000, Held: 4 << 20})
+	r := newRig(t, Limits{Subscriptions: 40, SubscriptionsPerSession: 10, Items: 700, ItemsPerNode: 1000,
+		Held: 4 << 20})
 	for n := range uint32(1000) {
 		r.put(tag(n), float64(n))
 	}
 	large := make([]byte, 1<<20)
 	refused := 0
 	create := func(c *Client) uint32 {
-		resp, _ := r.ask(c, &ua.CreateSubscriptionRequest{RequestHeader: head(), RequestedPublishingInterval: 1000, RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100}).(*ua.CreateSubscriptionResponse)
+		resp, _ := r.ask(c,
+			&ua.CreateSubscriptionRequest{RequestHeader: head(), RequestedPublishingInterval: 1000,
+				RequestedLifetimeCount: 1000, RequestedMaxKeepAliveCount: 100}).(*ua.CreateSubscriptionResponse)
 		if resp == nil {
 			refused++
 			return 0

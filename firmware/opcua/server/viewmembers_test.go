@@ -17,19 +17,23 @@ import (
 func withView(t *testing.T, s *Server) {
 	t.Helper()
 	node := func(n rawvalue.NodeID, class ua.NodeClass, refs ...addrspace.Reference) addrspace.Change {
-		return addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: n, References: refs, Attributes: []addrspace.Attribute{
-			{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))}, {ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: n.String()})},
-		}}}
+		return addrspace.Change{Kind: addrspace.Put,
+			Node: addrspace.Node{ID: n, References: refs, Attributes: []addrspace.Attribute{
+				{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(class))},
+				{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: n.String()})},
+			}}}
 	}
 	to := func(kind uint32, n rawvalue.NodeID) addrspace.Reference {
 		return addrspace.Reference{Type: ns0(kind), Target: n}
 	}
 	back := addrspace.Reference{Type: ns0(id.Organizes), Target: named("other"), Inverse: true}
 	_, err := s.cfg.Space.Apply([]addrspace.Change{
-		node(ns0(id.HasProperty), ua.NodeClassReferenceType, addrspace.Reference{Type: ns0(id.HasSubtype), Target: ns0(id.HierarchicalReferences), Inverse: true}),
+		node(ns0(id.HasProperty), ua.NodeClassReferenceType,
+			addrspace.Reference{Type: ns0(id.HasSubtype), Target: ns0(id.HierarchicalReferences), Inverse: true}),
 		node(named("view"), ua.NodeClassView, to(id.Organizes, named("machine")), to(id.HasProperty, named("version"))),
 		node(named("version"), ua.NodeClassVariable),
-		node(named("machine"), ua.NodeClassObject, to(id.HasComponent, named("part")), to(id.HasTypeDefinition, ns0(id.FolderType)), back),
+		node(named("machine"), ua.NodeClassObject, to(id.HasComponent, named("part")),
+			to(id.HasTypeDefinition, ns0(id.FolderType)), back),
 		node(named("part"), ua.NodeClassVariable),
 		node(named("other"), ua.NodeClassObject, to(id.Organizes, named("machine")), to(id.Organizes, named("hidden"))),
 		node(named("hidden"), ua.NodeClassObject),
@@ -39,8 +43,11 @@ func withView(t *testing.T, s *Server) {
 		t.Fatal(err)
 	}
 	// the property's BrowseName
-	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.SetAttributes, Node: addrspace.Node{ID: named("version"), Attributes: []addrspace.Attribute{
-		{ID: ua.AttributeIDBrowseName, Value: dataValue(t, &ua.QualifiedName{Name: "ViewVersion"})}}}}}); err != nil {
+	if _, err := s.cfg.Space.Apply(
+		[]addrspace.Change{{Kind: addrspace.SetAttributes,
+			Node: addrspace.Node{ID: named("version"), Attributes: []addrspace.Attribute{
+				{ID: ua.AttributeIDBrowseName,
+					Value: dataValue(t, &ua.QualifiedName{Name: "ViewVersion"})}}}}}); err != nil {
 		t.Fatal(err)
 	}
 	s.Set(named("version"), dataValue(t, uint32(7)))
@@ -60,21 +67,26 @@ func TestBrowsingAView(t *testing.T) {
 		want    ua.StatusCode
 		found   []string
 	}{
-		"the view itself":              {named("view"), 0, 0, named("view"), false, 0, []string{"machine", "version"}},
-		"a node of it":                 {named("view"), 0, 0, named("machine"), false, 0, []string{"part"}},
-		"of its only what it holds":    {named("view"), 0, 0, named("machine"), true, 0, []string{"part"}},
-		"without a view":               {rawvalue.NodeID{}, 0, 0, named("machine"), true, 0, []string{"i=61", "other", "part"}},
-		"its version":                  {named("view"), 7, 0, named("machine"), false, 0, []string{"part"}},
-		"another version":              {named("view"), 6, 0, named("machine"), false, ua.StatusBadViewVersionInvalid, nil},
-		"a timestamp":                  {named("view"), 0, now, named("machine"), false, ua.StatusBadViewTimestampInvalid, nil},
-		"its version and a timestamp":  {named("view"), 7, now, named("machine"), false, ua.StatusBadViewParameterMismatch, nil},
-		"a node that it has not":       {named("view"), 0, 0, named("hidden"), false, ua.StatusBadNodeNotInView, nil},
-		"an unknown node":              {named("view"), 0, 0, named("none"), false, ua.StatusBadNodeIDUnknown, nil},
-		"an unknown view":              {named("none"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
-		"an unknown view, a timestamp": {named("none"), 7, now, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
-		"an object in place of one":    {named("machine"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
-		"the null view with version":   {rawvalue.NodeID{}, 7, 0, named("machine"), false, 0, []string{"i=61", "part"}},
-		"the null view with both":      {rawvalue.NodeID{}, 7, now, named("machine"), false, 0, []string{"i=61", "part"}},
+		"the view itself":           {named("view"), 0, 0, named("view"), false, 0, []string{"machine", "version"}},
+		"a node of it":              {named("view"), 0, 0, named("machine"), false, 0, []string{"part"}},
+		"of its only what it holds": {named("view"), 0, 0, named("machine"), true, 0, []string{"part"}},
+		"without a view": {rawvalue.NodeID{}, 0, 0, named("machine"), true, 0,
+			[]string{"i=61", "other", "part"}},
+		"its version": {named("view"), 7, 0, named("machine"), false, 0, []string{"part"}},
+		"another version": {named("view"), 6, 0, named("machine"), false, ua.StatusBadViewVersionInvalid,
+			nil},
+		"a timestamp": {named("view"), 0, now, named("machine"), false,
+			ua.StatusBadViewTimestampInvalid, nil},
+		"its version and a timestamp": {named("view"), 7, now, named("machine"), false,
+			ua.StatusBadViewParameterMismatch, nil},
+		"a node that it has not": {named("view"), 0, 0, named("hidden"), false, ua.StatusBadNodeNotInView, nil},
+		"an unknown node":        {named("view"), 0, 0, named("none"), false, ua.StatusBadNodeIDUnknown, nil},
+		"an unknown view":        {named("none"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
+		"an unknown view, a timestamp": {named("none"), 7, now, named("machine"), false, ua.StatusBadViewIDUnknown,
+			nil},
+		"an object in place of one":  {named("machine"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
+		"the null view with version": {rawvalue.NodeID{}, 7, 0, named("machine"), false, 0, []string{"i=61", "part"}},
+		"the null view with both":    {rawvalue.NodeID{}, 7, now, named("machine"), false, 0, []string{"i=61", "part"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := browseOf(token, tc.node, rawvalue.NodeID{}, ua.BrowseDirectionForward).(*ua.BrowseRequest)
@@ -101,7 +113,9 @@ func TestBrowsingAView(t *testing.T) {
 					if len(result.ContinuationPoint) == 0 {
 						break
 					}
-					resp, _ := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ContinuationPoints: [][]byte{result.ContinuationPoint}})
+					resp, _ := ask(t, c,
+						&ua.BrowseNextRequest{RequestHeader: header(token),
+							ContinuationPoints: [][]byte{result.ContinuationPoint}})
 					result = resp.(*ua.BrowseNextResponse).Results[0]
 				}
 			}

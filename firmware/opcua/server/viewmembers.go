@@ -10,19 +10,19 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// members are the nodes of a View (OPC 10000-3 §5.4). What a source puts into a View its
-// address space does not say; all of it can be reached from the View node by hierarchical
-// references, and that is what a mirror takes for it.
-type members struct {
+// viewMembers are the nodes of a View (OPC 10000-3 §5.4). The address space does not say which
+// nodes a source includes in a View; all of them can be reached from the View node by
+// hierarchical references, and those are the members here.
+type viewMembers struct {
 	view    rawvalue.NodeID
 	version uint64 // of the address space
 	nodes   map[rawvalue.NodeID]bool
 }
 
-// viewOf finds the View that a Browse is limited to; a null one is the whole address space,
+// resolveView finds the View that a Browse is limited to; a null one is the whole address space,
 // which has no versions. Of a View there is the current version alone: a timestamp cannot be
 // resolved, and the two exclude each other (OPC 10000-4 §7.44).
-func (s *Server) viewOf(d *ua.ViewDescription) (view rawvalue.NodeID, code ua.StatusCode) {
+func (s *Server) resolveView(d *ua.ViewDescription) (view rawvalue.NodeID, code ua.StatusCode) {
 	if d == nil {
 		return view, ua.StatusOK
 	}
@@ -42,7 +42,7 @@ func (s *Server) viewOf(d *ua.ViewDescription) (view rawvalue.NodeID, code ua.St
 			code = ua.StatusBadViewParameterMismatch
 		case timed:
 			code = ua.StatusBadViewTimestampInvalid
-		case versioned && d.ViewVersion != versionOf(s.property(v, view, "ViewVersion")):
+		case versioned && d.ViewVersion != versionOf(s.propertyValue(v, view, "ViewVersion")):
 			code = ua.StatusBadViewVersionInvalid
 		}
 	})
@@ -58,27 +58,27 @@ func versionOf(dataValue []byte) uint32 {
 	return binary.LittleEndian.Uint32(dv.Value.Raw[1:])
 }
 
-// inView returns the nodes of a View, nil for the whole address space. Those of the View
-// that was asked for last are kept until the address space changes, and by each request:
-// clients that ask for different ones do not make each other look again.
-func (q *query) inView(v addrspace.View, view rawvalue.NodeID) map[rawvalue.NodeID]bool {
+// nodesInView returns the nodes of a View, nil for the whole address space. Those of the View
+// that was browsed last are cached until the address space changes, and in each request, so
+// that clients with different Views do not evict each other within a request.
+func (q *query) nodesInView(v addrspace.View, view rawvalue.NodeID) map[rawvalue.NodeID]bool {
 	if view == (rawvalue.NodeID{}) {
 		return nil
 	}
-	for _, m := range []*members{q.members, q.s.members.Load()} {
+	for _, m := range []*viewMembers{q.viewMembers, q.server.viewMembers.Load()} {
 		if m != nil && m.view == view && m.version == v.Version() {
-			q.members = m
+			q.viewMembers = m
 			return m.nodes
 		}
 	}
-	q.members = reachable(v, view)
-	q.s.members.Store(q.members)
-	return q.members.nodes
+	q.viewMembers = reachable(v, view)
+	q.server.viewMembers.Store(q.viewMembers)
+	return q.viewMembers.nodes
 }
 
 // reachable follows hierarchical references from a View.
-func reachable(v addrspace.View, view rawvalue.NodeID) *members {
-	m := &members{view: view, version: v.Version(), nodes: map[rawvalue.NodeID]bool{view: true}}
+func reachable(v addrspace.View, view rawvalue.NodeID) *viewMembers {
+	m := &viewMembers{view: view, version: v.Version(), nodes: map[rawvalue.NodeID]bool{view: true}}
 	down := addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}
 	var found []addrspace.Found
 	for next := []rawvalue.NodeID{view}; len(next) > 0; {

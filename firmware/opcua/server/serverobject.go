@@ -12,15 +12,14 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// own answers for the nodes that only the serving process can answer for: its
-// status, its level, its limits, its diagnostics. Which nodes there are the address
-// space says; own says only what their attributes are.
-func (s *Server) own(v addrspace.View, node rawvalue.NodeID, attribute ua.AttributeID) ([]byte, bool) {
+// ownAttribute returns attributes that are the server's own and not the source's: its status,
+// ServiceLevel, limits and diagnostics. Which of these nodes exist is up to the address space.
+func (s *Server) ownAttribute(v addrspace.View, node rawvalue.NodeID, attribute ua.AttributeID) ([]byte, bool) {
 	if node.Namespace != 0 || node.Kind != rawvalue.Numeric {
 		return nil, false
 	}
 	if node.Number == id.Server && attribute == ua.AttributeIDEventNotifier {
-		return s.encoded(byte(1)), true // SubscribeToEvents, and no history
+		return s.encodeValue(byte(1)), true // SubscribeToEvents, and no history
 	}
 	if attribute != ua.AttributeIDValue {
 		return nil, false
@@ -28,27 +27,27 @@ func (s *Server) own(v addrspace.View, node rawvalue.NodeID, attribute ua.Attrib
 	switch node.Number {
 	case id.Server_ServerArray:
 		return s.serverArray(), true
-	case id.Server_NamespaceArray: // the source's, once it came; without any no client would stay
+	case id.Server_NamespaceArray: // the source's, once it arrived; clients need one before
 		_, known := s.values.get(node)
-		return s.encoded(*s.namespaces.Load()), !known
+		return s.encodeValue(*s.namespaces.Load()), !known
 	}
-	if value, ok := s.status(node.Number); ok {
-		return s.encoded(value), true
+	if value, ok := s.statusValue(node.Number); ok {
+		return s.encodeValue(value), true
 	}
-	if value, ok := s.capability(node.Number); ok {
-		return s.encoded(value), true
+	if value, ok := s.capabilityValue(node.Number); ok {
+		return s.encodeValue(value), true
 	}
-	if value, ok := historyCapability(node.Number); ok {
-		return s.encoded(value), true
+	if value, ok := historyCapabilityValue(node.Number); ok {
+		return s.encodeValue(value), true
 	}
-	if value, ok := s.diagnostic(node.Number); ok {
-		return s.encoded(value), true
+	if value, ok := s.diagnosticValue(node.Number); ok {
+		return s.encodeValue(value), true
 	}
 	return nil, false
 }
 
-// encoded makes a DataValue of a value of the library's types, as of now.
-func (s *Server) encoded(value any) []byte {
+// encodeValue encodes a value of the library's types as a DataValue with the current time.
+func (s *Server) encodeValue(value any) []byte {
 	if code, ok := value.(ua.StatusCode); ok {
 		return rawvalue.AppendStatus(nil, code, rawvalue.Answer{})
 	}
@@ -63,25 +62,27 @@ func (s *Server) encoded(value any) []byte {
 	return uabinary.AppendDateTime(append([]byte{valueAndSourceTime}, raw...), s.cfg.Now())
 }
 
-// objects is an empty array of structures.
-var objects = []byte{byte(ua.TypeIDExtensionObject) | 0x80, 0, 0, 0, 0}
+// noObjects is an empty array of ExtensionObjects.
+var noObjects = []byte{byte(ua.TypeIDExtensionObject) | 0x80, 0, 0, 0, 0}
 
-func (s *Server) status(number uint32) (any, bool) {
+func (s *Server) statusValue(number uint32) (any, bool) {
 	b := s.cfg.Build
 	info := &ua.BuildInfo{
-		ProductURI: s.cfg.ProductURI, ManufacturerName: b.Manufacturer, ProductName: b.ProductName, SoftwareVersion: b.Version, BuildNumber: b.Version, BuildDate: b.Date,
+		ProductURI: s.cfg.ProductURI, ManufacturerName: b.Manufacturer, ProductName: b.ProductName,
+		SoftwareVersion: b.Version, BuildNumber: b.Version, BuildDate: b.Date,
 	}
 	switch number {
 	case id.Server_ServerStatus:
 		return ua.NewExtensionObject(&ua.ServerStatusDataType{
-			StartTime: s.started, CurrentTime: s.cfg.Now(), State: ua.ServerState(s.state.Load()), BuildInfo: info, ShutdownReason: ua.NewLocalizedText(""),
+			StartTime: s.started, CurrentTime: s.cfg.Now(), State: ua.ServerState(s.serverState.Load()),
+			BuildInfo: info, ShutdownReason: ua.NewLocalizedText(""),
 		}), true
 	case id.Server_ServerStatus_StartTime:
 		return s.started, true
 	case id.Server_ServerStatus_CurrentTime:
 		return s.cfg.Now(), true
 	case id.Server_ServerStatus_State:
-		return int32(s.state.Load()), true
+		return int32(s.serverState.Load()), true
 	case id.Server_ServerStatus_SecondsTillShutdown:
 		return uint32(0), true
 	case id.Server_ServerStatus_ShutdownReason:
@@ -101,7 +102,7 @@ func (s *Server) status(number uint32) (any, bool) {
 	case id.Server_ServerStatus_BuildInfo_BuildDate:
 		return info.BuildDate, true
 	case id.Server_ServiceLevel:
-		return byte(s.level.Load()), true
+		return byte(s.serviceLevel.Load()), true
 	case id.Server_Auditing:
 		return false, true
 	case id.Server_ServerRedundancy_RedundancySupport:
@@ -111,12 +112,12 @@ func (s *Server) status(number uint32) (any, bool) {
 	case id.Server_ServerRedundancy_ServerURIArray:
 		return []string{}, true
 	case id.Server_ServerRedundancy_RedundantServerArray, id.Server_ServerRedundancy_ServerNetworkGroups:
-		return objects, true
+		return noObjects, true
 	}
 	return nil, false
 }
 
-// serverArray is the source's with our own ApplicationUri in front.
+// serverArray returns the source's with our own ApplicationUri in place of the first.
 func (s *Server) serverArray() []byte {
 	uris := []string{s.cfg.ApplicationURI}
 	raw, _ := s.values.get(rawvalue.NodeID{Number: id.Server_ServerArray})
@@ -128,35 +129,41 @@ func (s *Server) serverArray() []byte {
 			}
 		}
 	}
-	return s.encoded(uris)
+	return s.encodeValue(uris)
 }
 
-func (s *Server) capability(number uint32) (any, bool) {
+func (s *Server) capabilityValue(number uint32) (any, bool) {
 	l, subscriptions := s.cfg.Limits, s.engine.Limits()
 	switch number {
 	case id.Server_ServerCapabilities_ServerProfileArray:
 		return []string{}, true // no conformance is claimed
 	case id.Server_ServerCapabilities_LocaleIDArray:
-		return []string{}, true
+		return []string{}, true // unknown: the transmitter asks the source for no locale
 	case id.Server_ServerCapabilities_MinSupportedSampleRate:
 		return float64(subscriptions.MinInterval) / float64(time.Millisecond), true
 	case id.Server_ServerCapabilities_MaxBrowseContinuationPoints:
 		return uint16(l.ContinuationPoints), true
-	case id.Server_ServerCapabilities_MaxQueryContinuationPoints, id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
+	case id.Server_ServerCapabilities_MaxQueryContinuationPoints,
+		id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
 		return uint16(0), true
 	case id.Server_ServerCapabilities_SoftwareCertificates:
-		return objects, true
-	case id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength, id.Server_ServerCapabilities_MaxByteStringLength:
+		return noObjects, true
+	case id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength,
+		id.Server_ServerCapabilities_MaxByteStringLength:
 		return l.Message, true
-	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs,
-		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite:
+		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite:
 		return uint32(l.Operations), true
-	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement:
-		return uint32(l.Operations), true // each of them is refused
+		return uint32(l.Operations), true // refused, but within this limit
 	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall:
 		return uint32(min(maxMethods, l.Operations)), true
 	case id.Server_ServerCapabilities_MaxSessions:
@@ -181,11 +188,14 @@ func (s *Server) capability(number uint32) (any, bool) {
 	return nil, false
 }
 
-// historyCapability answers HistoryServerCapabilities (OPC 10000-11 §5.4.2): there is none.
-func historyCapability(number uint32) (any, bool) {
+// historyCapabilityValue returns a value of HistoryServerCapabilities (OPC 10000-11 §5.4.2): no
+// history is served.
+func historyCapabilityValue(number uint32) (any, bool) {
 	switch number {
-	case id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_AccessHistoryEventsCapability,
-		id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability, id.HistoryServerCapabilities_UpdateDataCapability,
+	case id.HistoryServerCapabilities_AccessHistoryDataCapability,
+		id.HistoryServerCapabilities_AccessHistoryEventsCapability,
+		id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability,
+		id.HistoryServerCapabilities_UpdateDataCapability,
 		id.HistoryServerCapabilities_DeleteRawCapability, id.HistoryServerCapabilities_DeleteAtTimeCapability,
 		id.HistoryServerCapabilities_InsertEventCapability, id.HistoryServerCapabilities_ReplaceEventCapability,
 		id.HistoryServerCapabilities_UpdateEventCapability, id.HistoryServerCapabilities_DeleteEventCapability,

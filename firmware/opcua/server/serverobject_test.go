@@ -12,19 +12,24 @@ import (
 )
 
 // TestRedundancyAndCapabilitiesAreTheMirrorsOwn: what the source says of itself is not
-// told, where the source has such a node.
+// served, where the source has such a node.
 func TestRedundancyAndCapabilitiesAreTheMirrorsOwn(t *testing.T) {
 	s, _ := start(t, nil)
 	for _, n := range []uint32{
-		id.Server_ServerRedundancy_CurrentServerID, id.Server_ServerRedundancy_RedundantServerArray, id.Server_ServerRedundancy_ServerURIArray,
-		id.Server_ServerRedundancy_ServerNetworkGroups, id.Server_ServerCapabilities_MaxSubscriptions, id.Server_ServerCapabilities_MaxSubscriptionsPerSession,
+		id.Server_ServerRedundancy_CurrentServerID, id.Server_ServerRedundancy_RedundantServerArray,
+		id.Server_ServerRedundancy_ServerURIArray,
+		id.Server_ServerRedundancy_ServerNetworkGroups, id.Server_ServerCapabilities_MaxSubscriptions,
+		id.Server_ServerCapabilities_MaxSubscriptionsPerSession,
 		id.Server_ServerCapabilities_MaxMonitoredItems, id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
 		id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, id.Server_ServerCapabilities_MaxSelectClauseParameters,
 		id.Server_ServerCapabilities_MaxWhereClauseParameters, id.Server_ServerCapabilities_ConformanceUnits,
-		id.HistoryServerCapabilities_AccessHistoryDataCapability, id.HistoryServerCapabilities_AccessHistoryEventsCapability,
+		id.HistoryServerCapabilities_AccessHistoryDataCapability,
+		id.HistoryServerCapabilities_AccessHistoryEventsCapability,
 		id.HistoryServerCapabilities_DeleteEventCapability, id.HistoryServerCapabilities_MaxReturnDataValues,
 	} {
-		node := addrspace.Node{ID: ns0(n), Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassVariable))}}}
+		node := addrspace.Node{ID: ns0(n),
+			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDNodeClass,
+				Value: dataValue(t, int32(ua.NodeClassVariable))}}}
 		if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: node}}); err != nil {
 			t.Fatal(err)
 		}
@@ -42,14 +47,17 @@ func TestTheServersOwnNodes(t *testing.T) {
 	s.SetState(ua.ServerStateCommunicationFault, 7)
 	s.Set(ns0(id.Server_ServerArray), dataValue(t, []string{"urn:source", "urn:another"}))
 	c, token := newSession(t, url)
-	resp, _ := ask(t, c, readRequest(token, stateItem(), &ua.ReadValueID{NodeID: ns0(id.Server_ServerArray).UA(), AttributeID: 13},
-		&ua.ReadValueID{NodeID: ns0(id.Server).UA(), AttributeID: ua.AttributeIDEventNotifier}, &ua.ReadValueID{NodeID: ns0(id.Server_ServiceLevel).UA(), AttributeID: 13}))
+	resp, _ := ask(t, c,
+		readRequest(token, stateItem(), &ua.ReadValueID{NodeID: ns0(id.Server_ServerArray).UA(), AttributeID: 13},
+			&ua.ReadValueID{NodeID: ns0(id.Server).UA(), AttributeID: ua.AttributeIDEventNotifier},
+			&ua.ReadValueID{NodeID: ns0(id.Server_ServiceLevel).UA(), AttributeID: 13}))
 	got := resp.(*ua.ReadResponse).Results
 	status, ok := got[0].Value.Value().(*ua.ExtensionObject).Value.(*ua.ServerStatusDataType)
 	if !ok || status.State != ua.ServerStateCommunicationFault {
 		t.Errorf("ServerStatus is %+v", got[0].Value)
 	}
-	if uris := got[1].Value.Value().([]string); len(uris) != 2 || uris[0] != "urn:test:server" || uris[1] != "urn:another" {
+	if uris := got[1].Value.Value().([]string); len(uris) != 2 || uris[0] != "urn:test:server" ||
+		uris[1] != "urn:another" {
 		t.Errorf("ServerArray is %q", uris)
 	}
 	if got[2].Value.Value() != byte(1) {
@@ -66,7 +74,7 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 	c, token := newSession(t, url)
 	number := func(n uint32) int {
 		t.Helper()
-		value, ok := s.capability(n)
+		value, ok := s.capabilityValue(n)
 		switch v := value.(type) {
 		case uint32:
 			return int(v)
@@ -89,23 +97,31 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 			return browseRequest(token, 0, slices.Repeat([]*ua.BrowseDescription{description(named("plant"), 0)}, n)...)
 		},
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall: func(n int) ua.Request {
-			return &ua.CallRequest{RequestHeader: header(token), MethodsToCall: slices.Repeat([]*ua.CallMethodRequest{{ObjectID: node, MethodID: node}}, n)}
+			return &ua.CallRequest{RequestHeader: header(token),
+				MethodsToCall: slices.Repeat([]*ua.CallMethodRequest{{ObjectID: node, MethodID: node}}, n)}
 		},
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes: func(n int) ua.Request {
-			return &ua.RegisterNodesRequest{RequestHeader: header(token), NodesToRegister: slices.Repeat([]*ua.NodeID{node}, n)}
+			return &ua.RegisterNodesRequest{RequestHeader: header(token),
+				NodesToRegister: slices.Repeat([]*ua.NodeID{node}, n)}
 		},
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs: func(n int) ua.Request {
-			return &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token), BrowsePaths: slices.Repeat([]*ua.BrowsePath{{StartingNode: node, RelativePath: &ua.RelativePath{}}}, n)}
+			return &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token),
+				BrowsePaths: slices.Repeat([]*ua.BrowsePath{{StartingNode: node, RelativePath: &ua.RelativePath{}}}, n)}
 		},
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData: func(n int) ua.Request {
 			r := &ua.HistoryReadValueID{NodeID: node, DataEncoding: &ua.QualifiedName{}}
-			return &ua.HistoryReadRequest{RequestHeader: header(token), HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}), NodesToRead: slices.Repeat([]*ua.HistoryReadValueID{r}, n)}
+			return &ua.HistoryReadRequest{RequestHeader: header(token),
+				HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{}),
+				NodesToRead:        slices.Repeat([]*ua.HistoryReadValueID{r}, n)}
 		},
 		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall: func(n int) ua.Request {
-			resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000})
-			item := &ua.MonitoredItemCreateRequest{ItemToMonitor: readRequest(token, value("taga0")).NodesToRead[0], RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(nil)}}
+			resp, _ := ask(t, c,
+				&ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000})
+			item := &ua.MonitoredItemCreateRequest{ItemToMonitor: readRequest(token, value("taga0")).NodesToRead[0],
+				RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(nil)}}
 			return &ua.CreateMonitoredItemsRequest{
-				RequestHeader: header(token), SubscriptionID: resp.(*ua.CreateSubscriptionResponse).SubscriptionID, ItemsToCreate: slices.Repeat([]*ua.MonitoredItemCreateRequest{item}, n),
+				RequestHeader: header(token), SubscriptionID: resp.(*ua.CreateSubscriptionResponse).SubscriptionID,
+				ItemsToCreate: slices.Repeat([]*ua.MonitoredItemCreateRequest{item}, n),
 			}
 		},
 	} {
