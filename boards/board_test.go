@@ -8,10 +8,10 @@ func TestDetect(t *testing.T) {
 		{"compute module", "Raspberry Pi Compute Module 4 Rev 1.1\x00", "cm4"},
 		{"Pi 3", "Raspberry Pi 3 Model B Rev 1.2\x00", "rpi3b"},
 		{"a Pi 3 B+ is another board", "Raspberry Pi 3 Model B Plus Rev 1.3\x00", ""},
-		{"compute module 4S is told by its name", "Raspberry Pi Compute Module 4S Rev 1.0\x00", ""},
+		{"compute module 4S is recognised by its name", "Raspberry Pi Compute Module 4S Rev 1.0\x00", ""},
 		{"emulator", "linux,dummy-virt\x00", "virt"},
 		{"no device tree", "", "pc"},
-		{"a board nobody described", "Acme Board", ""},
+		{"a board that is not described", "Acme Board", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, ok := Detect(c.model)
@@ -53,7 +53,7 @@ func rules() map[string]func(Board) string {
 			}
 			return ""
 		},
-		"whoever has firmware has all of it": func(b Board) string {
+		"a board with firmware has all of it": func(b Board) string {
 			if b.HasFirmware != (len(b.Firmware) > 0) || b.HasFirmware != (b.DeviceTree != "") {
 				return "firmware or device tree is missing"
 			}
@@ -109,7 +109,7 @@ func TestRulesFindWhatIsWrong(t *testing.T) {
 		"link is not the console":               func(b *Board) { b.Console = b.Link },
 		"no pin has two uses":                   func(b *Board) { b.LinkLED = b.Heartbeat },
 		"link's interface is not the outside's": func(b *Board) { b.Network.Link = b.Network.Outside },
-		"whoever has firmware has all of it":    func(b *Board) { b.DeviceTree = "" },
+		"a board with firmware has all of it":   func(b *Board) { b.DeviceTree = "" },
 	} {
 		b := rpi4b()
 		spoil(&b)

@@ -1,11 +1,11 @@
 // Package clock asks the kernel whether the machine's clock is the time of day,
 // and sets it: once by a step, then by letting it run slower or faster.
 //
-// Only PID 1 of a board sets a clock; roles ask. A clock that runs without power
+// Only PID 1 of a board sets a clock (see rootfs/timekeeper); roles read it. A clock that runs without power
 // is left to the kernel, which takes it over when it finds it
 // (CONFIG_RTC_HCTOSYS), and sets it within seconds of Confirm and every eleven
-// minutes while that holds (CONFIG_RTC_SYSTOHC). That a machine obeys shows
-// drivers/clock/smoke.
+// minutes while that holds (CONFIG_RTC_SYSTOHC). Whether a machine does so
+// drivers/clock/smoke shows.
 package clock
 
 import (
@@ -44,7 +44,7 @@ func Step(t time.Time) error {
 }
 
 // Slew lets the clock make up for an offset, by at most 0.5 ms a second
-// (adjtime(3)). What an earlier call had not made up for yet is forgotten.
+// (adjtime(3)). It replaces what is left of an earlier call.
 func Slew(offset time.Duration) error { return slew(unix.Adjtimex, offset) }
 
 func slew(adjust func(*unix.Timex) (int, error), offset time.Duration) error {

@@ -24,9 +24,9 @@
 // Programs that manage networks have to leave the interface alone.
 //
 // A Transmitter has no way to receive: its socket is bound to protocol 0, which
-// hears nothing, and carries a locked filter that drops all. A Receiver has
-// none to send. An interface that went away is looked for again, with growing
-// pauses, and made silent again when it is back.
+// receives nothing, and carries a locked filter that drops all. A Receiver has
+// none to send. An interface that disappeared is opened again with back-off, and made
+// silent again first.
 //
 // Without a carrier no frame leaves, and Transmit says so. On copper the far
 // end makes the carrier, so only a fibre with link-fault forwarding off keeps a
@@ -62,7 +62,7 @@ const (
 
 	batch = 64 // frames per system call
 
-	firstPause = 50 * time.Millisecond // before a lost interface is looked for again
+	firstPause = 50 * time.Millisecond // before a lost interface is opened again
 	maxPause   = 2 * time.Second
 )
 

@@ -38,7 +38,7 @@ func usedBy(index int) (string, error) {
 				return i.Name, nil
 			}
 			return fmt.Sprintf("interface %d", l.master), nil
-		// A veth's peer names it too, but is no user of it: it says so with its kind.
+		// A veth's peer names it too, but does not use it; its kind shows that.
 		case l.index != index && l.lower == index && l.kind != "veth":
 			return l.name, nil
 		}
@@ -129,7 +129,7 @@ func ethtool(fd int, name string, p *pauseParameters) error {
 	return nil
 }
 
-// socket opens a packet socket that hears nothing until it is bound to protocol.
+// socket opens a packet socket that receives nothing until it is bound to protocol.
 func socket(index int, protocol uint16, set func(fd int) error) (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

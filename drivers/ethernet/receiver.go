@@ -111,7 +111,7 @@ func (r *Receiver) use(fd, buffer int) error {
 }
 
 // Receive waits at most timeout and calls deliver with each frame of one batch.
-// A frame is valid during the call only. Silence is no error. While the
+// A frame is valid during the call only. Silence is not an error. While the
 // interface is away it waits too, and then returns an error.
 func (r *Receiver) Receive(timeout time.Duration, deliver func(frame []byte)) error {
 	s, err := r.current(timeout)
@@ -164,7 +164,7 @@ func (r *Receiver) current(timeout time.Duration) (*mmsg.Receiver, error) {
 		return nil, r.away
 	}
 	r.pause = pause{}
-	r.log.Info("ethernet: the interface is taken up again", "interface", r.name)
+	r.log.Info("interface opened again", "interface", r.name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.socket == nil {

@@ -41,7 +41,7 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 		{"turning ARP and multicast off", func() error { return setFlags(fd, name, unix.IFF_NOARP, unix.IFF_MULTICAST|unix.IFF_ALLMULTI) }},
 		{"turning PAUSE off", func() error {
 			if err := pauseOff(fd, name); err != nil {
-				log.Warn("ethernet: PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
+				log.Warn("PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
 			}
 			return nil
 		}},
@@ -62,10 +62,10 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 func check(name string) (*net.Interface, error) {
 	i, err := net.InterfaceByName(name)
 	if err != nil {
-		return nil, fmt.Errorf("ethernet: %s: there is no interface of this name; `ip link` lists them", name)
+		return nil, fmt.Errorf("ethernet: %s: no interface of this name; `ip link` lists them", name)
 	}
 	if i.Flags&net.FlagLoopback != 0 || len(i.HardwareAddr) != 6 {
-		return nil, fmt.Errorf("ethernet: %s is no Ethernet interface; `ip link` lists them", name)
+		return nil, fmt.Errorf("ethernet: %s is not an Ethernet interface; `ip link` lists them", name)
 	}
 	addresses, err := i.Addrs()
 	if err != nil {

@@ -45,7 +45,7 @@ func transmitter(t testing.TB, iface string) *Transmitter {
 	return x
 }
 
-// provocations make an ordinary interface answer, or a listener speak up.
+// provocations make an ordinary interface answer, or a listener respond.
 func provocations(t testing.TB) map[string][]byte {
 	t.Helper()
 	decode := func(s string) []byte {
@@ -89,7 +89,7 @@ func found(t *testing.T, up bool, tap *ethernettest.Tap) {
 	}
 	ethernettest.IP(t, "link", "set", "near0", "up")
 	if tap.Next(t, bound) == nil {
-		t.Fatal("an ordinary interface said nothing when it came up: this test could not see that one speaks")
+		t.Fatal("an ordinary interface said nothing when it came up: this test could not see one that transmits")
 	}
 	// Once its address is settled it has groups to leave, aloud.
 	for end := time.Now().Add(bound); strings.Contains(ethernettest.IP(t, "-6", "addr", "show", "near0"), "tentative"); {
@@ -118,16 +118,16 @@ func TestReceiverSendsNothing(t *testing.T) {
 					tap.Send(t, p)
 				}
 			}
-			tap.Send(t, packet([]byte("last")))
 			var got [][]byte
 			keep := func(f []byte) { got = append(got, bytes.Clone(f)) }
 			for end := time.Now().Add(bound); len(got) == 0 && time.Now().Before(end); {
+				tap.Send(t, packet([]byte("last"))) // again: the kernel may drop one
 				if err := r.Receive(100*time.Millisecond, keep); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if want := [][]byte{[]byte("last")}; !slices.EqualFunc(got, want, bytes.Equal) {
-				t.Errorf("received %q, want %q", got, want)
+			if len(got) == 0 || slices.ContainsFunc(got, func(f []byte) bool { return string(f) != "last" }) {
+				t.Errorf("received %q, want %q alone", got, "last")
 			}
 			if p := tap.Next(t, watch); p != nil {
 				t.Errorf("the far end saw %x, want nothing", p)
@@ -201,7 +201,7 @@ func TestTransmitterSendsItsFramesAndNothingElse(t *testing.T) {
 }
 
 func TestTransmitterHearsNothing(t *testing.T) {
-	ethernettest.Namespace(t, "that a transmitter hears nothing")
+	ethernettest.Namespace(t, "that a transmitter receives nothing")
 	ethernettest.Cable(t, "near0", "far0")
 	x := transmitter(t, "near0")
 	tap := ethernettest.OpenTap(t, "far0")
@@ -214,7 +214,7 @@ func TestTransmitterHearsNothing(t *testing.T) {
 	}
 	err := x.socket.Control(func(fd int) {
 		if a, err := unix.Getsockname(fd); err != nil || a.(*unix.SockaddrLinklayer).Protocol != 0 {
-			t.Errorf("bound to %+v, %v; want protocol 0, which hears nothing", a, err)
+			t.Errorf("bound to %+v, %v; want protocol 0, which receives nothing", a, err)
 		}
 		if m, err := mmsg.ReadMemInfo(fd); err != nil || m.Queued != 0 || m.Drops != 0 {
 			t.Errorf("held %d bytes, %d drops, %v; want none: nothing reaches the socket", m.Queued, m.Drops, err)
@@ -238,7 +238,7 @@ func TestInterfaceWithAnotherUseIsRefusedAndLeftAlone(t *testing.T) {
 		want  string
 	}{
 		"missing":          {"nosuch0", nil, "no interface of this name"},
-		"loopback":         {"lo", nil, "no Ethernet interface"},
+		"loopback":         {"lo", nil, "not an Ethernet interface"},
 		"IPv4":             {"near0", []string{"addr add 10.0.0.1/24 dev near0"}, "has the address 10.0.0.1/24"},
 		"IPv6":             {"near0", []string{"addr add 2001:db8::1/64 dev near0"}, "has the address 2001:db8::1/64"},
 		"bridge port":      {"near0", []string{"link add bridge0 type bridge", "link set near0 master bridge0"}, "part of bridge0"},

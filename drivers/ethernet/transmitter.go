@@ -15,7 +15,7 @@ import (
 
 // Our own choices.
 const (
-	patience   = 4 * time.Millisecond // that a full card may cost one Transmit
+	maxWait    = 4 * time.Millisecond // of one Transmit while the card has no room
 	sendBuffer = 1 << 20
 )
 
@@ -119,7 +119,7 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	left := patience
+	left := maxWait
 	for sent < len(frames) {
 		planned := t.plan(frames[sent:])
 		if planned == 0 {
@@ -179,7 +179,7 @@ func (t *Transmitter) current(now time.Time) (*mmsg.Sender, error) {
 		return nil, t.away
 	}
 	t.pause = pause{}
-	t.log.Info("ethernet: the interface is taken up again", "interface", t.name)
+	t.log.Info("interface opened again", "interface", t.name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.socket == nil {

@@ -2,13 +2,13 @@
 //
 // The LED is a line of a GPIO chip, driven over its character device, or one
 // that the kernel shows in /sys/class/leds. When Run ends the LED goes dark. A
-// program that is killed cannot see to that: upstream's kernel lets go of its
-// line then, that of the Raspberry Pi keeps the level unless it is told
+// program that is killed cannot do that: the upstream kernel releases its line
+// then, that of the Raspberry Pi keeps the level unless it is started with
 // pinctrl_bcm2835.persist_gpio_outputs=n.
 //
-// The package does not know what a pattern says, and leaves no LED to a trigger
-// of the kernel, which would go on over a dead program. Whether there is light
-// only people see: drivers/led/smoke asks them.
+// The package gives patterns no meaning, and refuses to leave an LED to a trigger
+// of the kernel, which would outlive the program. Only a person can see whether
+// there is light: drivers/led/smoke asks for that.
 package led
 
 import (
@@ -31,7 +31,7 @@ type Output interface {
 	Out(gpio.Level) error
 }
 
-// LED plays a pattern. Show may be called at any time, by anyone.
+// LED plays a pattern. Show is safe for concurrent use.
 type LED struct {
 	out     Output
 	changed chan struct{}
@@ -44,8 +44,8 @@ type LED struct {
 func New(out Output) *LED { return &LED{out: out, changed: make(chan struct{}, 1)} }
 
 // Open takes a line of a GPIO chip, such as 21 of /dev/gpiochip0, and makes it
-// an output. Of periph only this driver is started, which touches no line that
-// nobody asks for.
+// an output. Of periph only this driver is started, which touches only the lines
+// that are opened.
 func Open(chip string, line int) (*LED, error) {
 	if _, err := driverreg.Init(); err != nil {
 		return nil, fmt.Errorf("led: looking for GPIO chips: %v", err)
@@ -63,7 +63,7 @@ func Open(chip string, line int) (*LED, error) {
 		}
 		return New(l), nil
 	}
-	return nil, fmt.Errorf("led: there is no GPIO chip %s", chip)
+	return nil, fmt.Errorf("led: no GPIO chip %s", chip)
 }
 
 // OpenSysfs takes an LED that the kernel names, such as ACT, from its trigger.
@@ -107,11 +107,11 @@ func (l *LED) Show(pattern []time.Duration) {
 	}
 	select {
 	case l.changed <- struct{}{}:
-	default: // it is to look already
+	default: // Run has been notified already
 	}
 }
 
-// Run plays until ctx ends, and leaves the LED dark. The error is the output's.
+// Run plays until ctx ends, and turns the LED off. The error is the output's.
 func (l *LED) Run(ctx context.Context) (err error) {
 	defer func() {
 		if dark := l.out.Out(gpio.Low); err == nil {

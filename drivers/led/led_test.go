@@ -44,7 +44,7 @@ func TestPatternsArePlayed(t *testing.T) {
 		at      time.Duration
 		pattern []time.Duration
 	}
-	wink := []time.Duration{90 * ms, 10 * ms}
+	blink := []time.Duration{90 * ms, 10 * ms}
 	tests := []struct {
 		name  string
 		shows []show
@@ -57,9 +57,9 @@ func TestPatternsArePlayed(t *testing.T) {
 		{"steady", []show{{0, []time.Duration{ms}}}, time.Second, "0 Low, 0 High, 1000 Low"},
 		{"a change starts at once", []show{{0, []time.Duration{time.Second, time.Second}}, {100 * ms, []time.Duration{20 * ms, time.Second}}}, 150 * ms,
 			"0 Low, 0 High, 120 Low"},
-		{"the same again is no change", []show{{0, wink}, {45 * ms, []time.Duration{90 * ms, 10 * ms}}}, 110 * ms, "0 Low, 0 High, 90 Low, 100 High, 110 Low"},
+		{"the same again is no change", []show{{0, blink}, {45 * ms, []time.Duration{90 * ms, 10 * ms}}}, 110 * ms, "0 Low, 0 High, 90 Low, 100 High, 110 Low"},
 		{"an odd number", []show{{0, []time.Duration{20 * ms, 20 * ms, 30 * ms}}}, 95 * ms, "0 Low, 0 High, 20 Low, 40 High, 90 Low"},
-		{"darkness", []show{{0, wink}, {45 * ms, nil}}, time.Second, "0 Low, 0 High, 45 Low"},
+		{"darkness", []show{{0, blink}, {45 * ms, nil}}, time.Second, "0 Low, 0 High, 45 Low"},
 		{"times of nothing do not spin", []show{{0, []time.Duration{0, 0}}}, 25 * ms, "0 Low, 0 High, 10 Low, 20 High, 25 Low"},
 	}
 	for _, tt := range tests {

@@ -6,7 +6,7 @@
 //
 //	smoke 0000002a 5d0f3a91\n    number and CRC-32 of what stands before it, a line to a frame
 //
-// It refuses to call a link proved on the sender's word: the receiver says what came.
+// It refuses to call a link proved by the sender: the receiver reports what arrived.
 package main
 
 import (
@@ -26,7 +26,7 @@ const (
 	lines   = 1000
 	pause   = 10 * time.Millisecond // between two lines
 	silence = 5 * time.Second       // after which the receiver counts, once a line came
-	patient = time.Minute           // for the first line
+	first   = time.Minute           // to wait for the first line
 )
 
 type transmitter interface {
@@ -48,7 +48,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 || args[0] != "send" && args[0] != "receive" || args[1] == "uart" && len(args) != 4 {
-		return fmt.Errorf("say send or receive, and uart DEVICE BAUD or ethernet INTERFACE")
+		return fmt.Errorf("usage: smoke send|receive, and uart DEVICE BAUD or ethernet INTERFACE")
 	}
 	if args[0] == "send" {
 		t, err := openTransmitter(args[1:])
@@ -118,15 +118,15 @@ func send(t transmitter, pause time.Duration) error {
 		}
 		time.Sleep(pause)
 	}
-	fmt.Printf("sent %d lines, waited %d times; the receiver says what came\n", lines, refused)
+	fmt.Printf("sent %d lines, waited %d times; the receiver reports what arrived\n", lines, refused)
 	return nil
 }
 
 func receive(r receiver) error {
 	var c count
-	for end := time.Now().Add(patient); time.Now().Before(end); {
+	for end := time.Now().Add(first); time.Now().Before(end); {
 		before := c.bytes
-		if err := r.Receive(time.Second, c.take); err != nil {
+		if err := r.Receive(time.Second, c.add); err != nil {
 			return err
 		}
 		if c.bytes > before {
@@ -144,8 +144,8 @@ type count struct {
 	part                 []byte
 }
 
-// take takes bytes as they come, of lines that may be cut anywhere.
-func (c *count) take(b []byte) {
+// add adds bytes as they arrive, of lines that may be cut anywhere.
+func (c *count) add(b []byte) {
 	c.bytes += len(b)
 	c.part = append(c.part, b...)
 	for {
@@ -176,8 +176,8 @@ func (c *count) line(text []byte) {
 func (c *count) verdict() error {
 	c.missing += lines - int(min(lines, c.next))
 	if c.good != lines || c.damaged > 0 {
-		return fmt.Errorf("%d of %d lines came, %d are missing, %d are damaged or out of order", c.good, lines, c.missing, c.damaged)
+		return fmt.Errorf("%d of %d lines arrived, %d are missing, %d are damaged or out of order", c.good, lines, c.missing, c.damaged)
 	}
-	fmt.Printf("proved: %d lines came, each whole and in order\n", lines)
+	fmt.Printf("proved: %d lines arrived, complete and in order\n", lines)
 	return nil
 }

@@ -25,8 +25,8 @@ func (c *cable) Transmit(frames [][]byte) (int, error) {
 		if c.drop {
 			continue
 		}
-		c.to.take(f[:7])
-		c.to.take(f[7:])
+		c.to.add(f[:7])
+		c.to.add(f[7:])
 	}
 	return len(frames), nil
 }
@@ -71,7 +71,7 @@ func TestVerdictsSayWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got count
-			got.take(c.came)
+			got.add(c.came)
 			if err := got.verdict(); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 				t.Errorf("got %v, want %s …", err, c.want)
 			}

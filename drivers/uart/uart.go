@@ -46,7 +46,8 @@ func TransmitterFromFile(f *os.File) *Transmitter { return &Transmitter{file: f}
 
 // Transmit writes each word and returns how many were taken. It stops early,
 // without an error, while the queue is full. A word cut short counts as taken;
-// its rest leaves first next time. An error means: reopen.
+// its rest leaves first next time. After an error the port has to be
+// reopened.
 func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 	if err := t.file.SetWriteDeadline(time.Now().Add(writeDeadline)); err != nil {
 		return 0, fmt.Errorf("uart: setting the write deadline: %w", err)
@@ -124,7 +125,7 @@ func ReceiverFromFile(f *os.File) *Receiver {
 }
 
 // Receive delivers what arrives within timeout, at most one chunk, valid only
-// during the call. Silence is no error; an error means: reopen.
+// during the call. Silence is not an error; after an error the port has to be reopened.
 func (r *Receiver) Receive(timeout time.Duration, deliver func(chunk []byte)) error {
 	if err := r.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return fmt.Errorf("uart: setting the read deadline: %w", err)

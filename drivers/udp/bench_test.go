@@ -16,7 +16,7 @@ func BenchmarkLoopback(b *testing.B) {
 		for _, whole := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%dB/segmented=%t", size, !whole), func(b *testing.B) {
 				tx, rx := pair(b, "127.0.0.1")
-				tx.whole.Store(whole)
+				tx.single.Store(whole)
 				frames := numbered(slices.Repeat([]int{size}, 44)...)
 				got := 0
 				deliver := func([]byte) { got++ }

@@ -86,7 +86,7 @@ func newReceiver(fd int, at *endpoint, buffer int) (*Receiver, error) {
 }
 
 // Receive waits at most timeout and calls deliver with each frame of one batch.
-// A frame is valid during the call only. Silence is no error.
+// A frame is valid during the call only. Silence is not an error.
 func (r *Receiver) Receive(timeout time.Duration, deliver func(frame []byte)) error {
 	for i := range r.messages {
 		h := &r.messages[i].Header

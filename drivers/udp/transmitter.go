@@ -22,7 +22,7 @@ const (
 
 // Our own choices.
 const (
-	patience    = 4 * time.Millisecond // that a full kernel may cost one Transmit
+	maxWait     = 4 * time.Millisecond // of one Transmit while the kernel has no room
 	sendBuffer  = 1 << 20
 	maxMessages = 64  // per system call
 	maxFrames   = 256 // per system call
@@ -33,7 +33,7 @@ const (
 type Transmitter struct {
 	to     *endpoint
 	socket *mmsg.Sender
-	whole  atomic.Bool // segmentation was refused: each frame leaves on its own
+	single atomic.Bool // segmentation was refused: each frame leaves on its own
 
 	messages [maxMessages]mmsg.Message
 	frames   [maxMessages]int // in each message
@@ -48,7 +48,7 @@ type control struct {
 }
 
 // Dial returns a transmitter to address (host:port). Nothing leaves until
-// Transmit is called, and nobody has to listen.
+// Transmit is called, and no receiver has to listen.
 func Dial(address string) (*Transmitter, error) {
 	to, err := resolveHost(address)
 	if err != nil {
@@ -114,7 +114,7 @@ func neverFragment(fd, domain int) error {
 // left. When the kernel has no room for some milliseconds the rest is unsent,
 // without an error. Frames are not kept.
 func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
-	left := patience
+	left := maxWait
 	for sent < len(frames) {
 		messages, vectors := t.plan(frames[sent:])
 		if messages == 0 {
@@ -130,7 +130,7 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 			return sent, nil
 		case err == nil:
 		case t.frames[n] > 1 && refusesSegments(err):
-			t.whole.Store(true)
+			t.single.Store(true)
 		default:
 			return sent, t.explain(err, len(frames[sent]))
 		}
@@ -141,7 +141,7 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 // plan fills messages with as many frames as one system call takes, and returns
 // how many messages and vectors it used. It stops before a frame that is too long.
 func (t *Transmitter) plan(frames [][]byte) (messages, vectors int) {
-	segment := !t.whole.Load()
+	segment := !t.single.Load()
 	for messages < maxMessages && vectors < maxFrames && len(frames) > 0 {
 		n := 1
 		if len(frames[0]) > t.to.maxFrame() {
@@ -225,7 +225,7 @@ func (t *Transmitter) MaxFrame() int { return t.to.maxFrame() }
 func (t *Transmitter) Overhead() int { return t.to.overhead() }
 
 // Segmented says whether the kernel still splits runs of frames for us.
-func (t *Transmitter) Segmented() bool { return !t.whole.Load() }
+func (t *Transmitter) Segmented() bool { return !t.single.Load() }
 
 // Close releases the socket.
 func (t *Transmitter) Close() error { return t.socket.Close() }

@@ -4,10 +4,10 @@
 //	MAC header 14 | IPv4 20 (IPv6 40) | UDP 8 | frame ≤ 1472 (1452) | FCS 4
 //
 // A Transmitter has no way to receive, a Receiver none to send, and the kernel
-// knows it too: a transmitter's socket carries a locked filter that drops all,
+// enforces it: a transmitter's socket carries a locked filter that drops all,
 // a receiver's is shut down for writing.
 //
-// Nothing a receiver says or does changes what a transmitter does. Its socket
+// Nothing that a receiver does changes what a transmitter does. Its socket
 // is not connected, so ICMP errors never reach it. Datagrams carry DF and the
 // interface's own MTU counts (IP_PMTUDISC_PROBE): a forged "fragmentation
 // needed" (RFC 1191) would otherwise stop every full frame. The name is

@@ -102,7 +102,7 @@ func TestFramesArriveInOrderAndUnchanged(t *testing.T) {
 			for _, whole := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/segmented=%t", family, name, !whole), func(t *testing.T) {
 					tx, rx := pair(t, host)
-					tx.whole.Store(whole)
+					tx.single.Store(whole)
 					fitting := slices.Clone(sizes)
 					for i := range fitting {
 						fitting[i] = min(fitting[i], tx.MaxFrame())
@@ -264,7 +264,7 @@ func TestFullReceiverLosesAndCounts(t *testing.T) {
 	}
 }
 
-// A port where nobody listens answers each datagram with ICMP.
+// A port without a listener answers each datagram with ICMP.
 func TestNobodyListeningIsNoError(t *testing.T) {
 	tx, rx := pair(t, "127.0.0.1")
 	_ = rx.Close()

@@ -7,11 +7,11 @@
 //	Close     'V', then close: it stops, where the device lets it
 //	Abandon   close alone: the board is reset
 //
-// That the board is reset, and that 'V' stops it (CONFIG_WATCHDOG_NOWAYOUT), only
-// a device shows: drivers/watchdog/smoke.
+// Only a device can show that the board is reset, and that 'V' stops it
+// (CONFIG_WATCHDOG_NOWAYOUT): see drivers/watchdog/smoke.
 //
-// The package has no goroutine and no timer: whoever feeds has to have a reason
-// each time.
+// The package refuses to feed by itself: it has no goroutine and no timer, so that
+// each feed is a decision of the caller.
 package watchdog
 
 import (
@@ -37,7 +37,7 @@ type Watchdog struct {
 	timeout time.Duration
 }
 
-// Open arms a watchdog, which then waits for its first food. Some devices round
+// Open arms a watchdog, which then has to be fed. Some devices round
 // the time-out, and some have one that is fixed: see Timeout. One that would be
 // shorter than the half of what was asked for is refused and stopped.
 func Open(path string, timeout time.Duration) (*Watchdog, error) {

@@ -14,7 +14,7 @@ import (
 type played struct {
 	timeout   int  // its own, in seconds
 	fixed     bool // refuses another
-	unread    bool // does not tell it
+	unread    bool // does not report it
 	unwritten bool // refuses the magic close
 	said      []string
 }
@@ -60,7 +60,7 @@ func TestArming(t *testing.T) {
 		{"rounds down", played{timeout: 60}, 15 * time.Second},
 		{"fixed, longer", played{timeout: 60, fixed: true}, time.Minute},
 		{"fixed, too short", played{timeout: 2, fixed: true}, 0},
-		{"tells nothing", played{unread: true}, 0},
+		{"does not report its time-out", played{unread: true}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

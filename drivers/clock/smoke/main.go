@@ -1,10 +1,10 @@
-// Command smoke sets the clock of a real board, and looks whether it obeys; run it
+// Command smoke sets the clock of a real board, and checks the result; run it
 // as root while nothing else keeps the clock. The clock is then late or early by a
 // few milliseconds, and called synchronized.
 //
 //	smoke -set
 //
-// It refuses to touch the clock without -set, and then tells only what it is.
+// It refuses to touch the clock without -set, and then only prints it.
 package main
 
 import (
@@ -105,7 +105,7 @@ func run() error {
 	return nil
 }
 
-// hardware looks at the clock that runs without power, as the kernel tells it.
+// hardware reads the clock that runs without power, as the kernel reports it.
 func hardware() {
 	b, err := os.ReadFile("/sys/class/rtc/rtc0/since_epoch")
 	seconds, bad := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
@@ -113,6 +113,6 @@ func hardware() {
 		fmt.Println("not proved: a clock that runs without power: the kernel has none")
 		return
 	}
-	fmt.Printf("the clock that runs without power is ahead by %s\nnot proved: that it runs without power; run with -set, cut the power for a while, look again\n",
+	fmt.Printf("the clock that runs without power is ahead by %s\nnot proved: that it runs without power; run with -set, cut the power for a while, run it again\n",
 		time.Unix(seconds, 0).Sub(time.Now().Truncate(time.Second)))
 }

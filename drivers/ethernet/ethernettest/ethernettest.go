@@ -76,7 +76,7 @@ func Sent(t testing.TB, iface string) uint64 {
 	return 0
 }
 
-// Tap sees what arrives at an interface, and sends what it is told to.
+// Tap sees what arrives at an interface, and sends what the test asks for.
 type Tap struct{ fd int }
 
 // OpenTap opens one.

@@ -1,4 +1,4 @@
-// Command smoke plays an LED on a real board and asks whoever looks at it:
+// Command smoke plays an LED on a real board and asks the person who watches it:
 //
 //	smoke /dev/gpiochip0 17    a line of a GPIO chip
 //	smoke ACT                  an LED of /sys/class/leds
@@ -51,16 +51,16 @@ func run(args []string) error {
 	go func() { done <- l.Run(ctx) }()
 	const ms = time.Millisecond
 	for _, p := range []struct {
-		look    string
+		watch   string
 		pattern []time.Duration
 	}{
 		{"steady light", []time.Duration{time.Second}},
-		{"a short wink every second", []time.Duration{100 * ms, 900 * ms}},
+		{"a short blink every second", []time.Duration{100 * ms, 900 * ms}},
 		{"five flashes and a pause", []time.Duration{200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, time.Second}},
 		{"darkness", nil},
 		{"steady light, which ends with this program", []time.Duration{time.Second}},
 	} {
-		fmt.Println("look:", p.look)
+		fmt.Println("watch:", p.watch)
 		l.Show(p.pattern)
 		select {
 		case err := <-done:

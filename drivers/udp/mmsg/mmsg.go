@@ -3,7 +3,7 @@
 //
 // A Sender has no way to receive, a Receiver none to send. Both work on a
 // non-blocking descriptor, allocate nothing per call, and refuse to wait
-// longer than they were told.
+// longer than the caller allows.
 package mmsg
 
 import (
@@ -23,8 +23,9 @@ type Message struct {
 	Length uint32 // received bytes, set by the kernel
 }
 
-// nap is how long to wait when a device's queue is full: poll(2) does not tell.
-const nap = 250 * time.Microsecond
+// retryInterval is how long to wait when a device's queue is full, which poll(2) does
+// not report.
+const retryInterval = 250 * time.Microsecond
 
 // Sender sends. Not safe for concurrent use, but for Close and Control.
 type Sender struct {
@@ -51,20 +52,20 @@ func NewSender(fd int, name string) (*Sender, error) {
 }
 
 // Send sends messages in order and returns how many have left. While the kernel
-// has no room it waits, and takes the time from *patience; what then remains is
+// has no room it waits, and subtracts the time from *left; what then remains is
 // unsent without an error. An error of the kernel is a unix.Errno and concerns
 // messages[sent].
-func (s *Sender) Send(messages []Message, patience *time.Duration) (sent int, err error) {
+func (s *Sender) Send(messages []Message, left *time.Duration) (sent int, err error) {
 	for s.messages = messages; len(s.messages) > 0; {
 		s.sent = 0
 		if s.raw.Control(s.once) != nil {
 			return sent, os.ErrClosed // the one reason there is
 		}
 		if s.errno == unix.EAGAIN || s.errno == unix.ENOBUFS {
-			if *patience <= 0 {
+			if *left <= 0 {
 				return sent, nil
 			}
-			if err := s.wait(patience); err != nil {
+			if err := s.wait(left); err != nil {
 				return sent, err
 			}
 		}
@@ -78,17 +79,17 @@ func (s *Sender) Send(messages []Message, patience *time.Duration) (sent int, er
 }
 
 // wait tries again once there is room, or a little later.
-func (s *Sender) wait(patience *time.Duration) error {
+func (s *Sender) wait(left *time.Duration) error {
 	start := time.Now()
-	defer func() { *patience -= time.Since(start) }()
+	defer func() { *left -= time.Since(start) }()
 	if s.errno == unix.ENOBUFS {
-		time.Sleep(min(nap, *patience))
+		time.Sleep(min(retryInterval, *left))
 		if s.raw.Control(s.once) != nil {
 			return os.ErrClosed
 		}
 		return nil
 	}
-	if err := s.file.SetWriteDeadline(start.Add(*patience)); err != nil {
+	if err := s.file.SetWriteDeadline(start.Add(*left)); err != nil {
 		return err
 	}
 	return ended(s.raw.Write(s.ready))

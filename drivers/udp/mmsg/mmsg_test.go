@@ -41,7 +41,7 @@ func messages(n, size int) []Message {
 	return m
 }
 
-func TestAReaderThatIsAwayCostsThePatienceAndNoMore(t *testing.T) {
+func TestSendWaitsNoLongerThanItMay(t *testing.T) {
 	s, r := link(t)
 	left := 20 * time.Millisecond
 	start := time.Now()
@@ -50,13 +50,13 @@ func TestAReaderThatIsAwayCostsThePatienceAndNoMore(t *testing.T) {
 		t.Fatalf("Send = %d, %v; want fewer than 1000 and no error", n, err)
 	}
 	if left > 0 {
-		t.Errorf("patience left: %s, want none", left)
+		t.Errorf("time left: %s, want none", left)
 	}
 	if took := time.Since(start); took < 20*time.Millisecond || took > bound {
 		t.Errorf("Send took %s, want about 20ms", took)
 	}
 	if more, err := s.Send(messages(10, 1000), &left); more != 0 || err != nil {
-		t.Errorf("Send without patience = %d, %v; want 0, nil", more, err)
+		t.Errorf("Send without time left = %d, %v; want 0, nil", more, err)
 	}
 	got := 0
 	for {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DropAll makes a socket deaf for good: a filter that takes nothing
-// (SO_ATTACH_FILTER), which nobody can take off again (SO_LOCK_FILTER).
+// DropAll attaches a filter that drops all a socket receives (SO_ATTACH_FILTER), and
+// locks it, so that it cannot be removed (SO_LOCK_FILTER).
 func DropAll(fd int) error {
 	reject := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
 	program := unix.SockFprog{Len: uint16(len(reject)), Filter: &reject[0]}
@@ -46,7 +46,7 @@ func buffer(fd, want, option, force int) (int, error) {
 	return got / 2, nil // socket(7): the kernel doubles it for its own book-keeping
 }
 
-// MemInfo is what SO_MEMINFO tells of a socket.
+// MemInfo is a part of SO_MEMINFO.
 type MemInfo struct {
 	Queued uint32 // bytes held for the reader
 	Drops  uint32 // datagrams for which there was no room; wraps

@@ -63,7 +63,7 @@ func run(path string, reset bool) error {
 	return nil
 }
 
-// state is what a kernel with CONFIG_WATCHDOG_SYSFS tells.
+// state is what a kernel with CONFIG_WATCHDOG_SYSFS reports.
 func state(path string) string {
 	b, err := os.ReadFile(filepath.Join("/sys/class/watchdog", filepath.Base(path), "state"))
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const netlinkPatience = time.Second
+const netlinkTimeout = time.Second
 
-// apart moves an interface into a network namespace of its own and calls do
+// inNamespace moves an interface into a network namespace of its own and calls do
 // there. A socket that do opens stays there, and keeps the namespace; when the
 // last is closed the kernel brings a card back.
 //
@@ -23,7 +23,7 @@ const netlinkPatience = time.Second
 // use it: any user may bind a UDP socket to it and broadcast, or listen for
 // broadcasts from 0.0.0.0, which pass the reverse path filter. Where the
 // interface is not, none of that can be.
-func apart(iface string, do func() error) error {
+func inNamespace(iface string, do func() error) error {
 	runtime.LockOSThread()
 	home, err := namespace()
 	if err != nil {
@@ -31,7 +31,7 @@ func apart(iface string, do func() error) error {
 		return fmt.Errorf("ethernet: %s: finding this network namespace: %w", iface, err)
 	}
 	defer home.Close()
-	err = move(iface, home)
+	err = moveToNew(iface, home)
 	if err == nil {
 		err = do()
 	}
@@ -47,11 +47,11 @@ func namespace() (*os.File, error) { return os.Open("/proc/thread-self/ns/net") 
 
 func enter(namespace *os.File) error { return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET) }
 
-// move leaves the thread in a new namespace, with the interface in it.
-func move(iface string, home *os.File) error {
+// moveToNew leaves the thread in a new namespace, with the interface in it.
+func moveToNew(iface string, home *os.File) error {
 	found, err := net.InterfaceByName(iface)
 	if err != nil {
-		return fmt.Errorf("ethernet: %s: there is no interface of this name; `ip link` lists them", iface)
+		return fmt.Errorf("ethernet: %s: no interface of this name; `ip link` lists them", iface)
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("ethernet: %s: making a network namespace: %w (run as root)", iface, err)
@@ -63,7 +63,7 @@ func move(iface string, home *os.File) error {
 	defer away.Close()
 	for _, step := range []func() error{
 		func() error { return enter(home) },
-		func() error { return send(found.Index, away) },
+		func() error { return moveInterface(found.Index, away) },
 		func() error { return enter(away) },
 	} {
 		if err := step(); err != nil {
@@ -73,10 +73,10 @@ func move(iface string, home *os.File) error {
 	return nil
 }
 
-// send asks the kernel to move an interface (rtnetlink(7)):
+// moveInterface asks the kernel to move an interface (rtnetlink(7)):
 //
 //	nlmsghdr 16 | ifinfomsg 16 | rtattr 4 | descriptor of the namespace 4
-func send(index int, namespace *os.File) error {
+func moveInterface(index int, namespace *os.File) error {
 	const size = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + unix.SizeofRtAttr + 4
 	request := make([]byte, size)
 	order := binary.NativeEndian
@@ -93,7 +93,7 @@ func send(index int, namespace *os.File) error {
 		return err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	wait := unix.NsecToTimeval(netlinkPatience.Nanoseconds())
+	wait := unix.NsecToTimeval(netlinkTimeout.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return err
 	}

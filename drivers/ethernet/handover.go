@@ -11,9 +11,9 @@ import (
 
 // OpenTransmitterFile moves the interface into a network namespace of its own,
 // makes it silent, brings it up, and opens what another process transmits on.
-// The file keeps the namespace: whoever starts that process again uses it again.
+// The file keeps the namespace, so the same file serves that process's next start.
 func OpenTransmitterFile(iface string, log *slog.Logger) (f *os.File, err error) {
-	err = apart(iface, func() error {
+	err = inNamespace(iface, func() error {
 		fd, _, err := transmitting(iface, log)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
@@ -25,7 +25,7 @@ func OpenTransmitterFile(iface string, log *slog.Logger) (f *os.File, err error)
 
 // OpenReceiverFile is the same for a process that receives.
 func OpenReceiverFile(iface string, log *slog.Logger) (f *os.File, err error) {
-	err = apart(iface, func() error {
+	err = inNamespace(iface, func() error {
 		fd, _, err := receiving(iface, log)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
@@ -36,9 +36,9 @@ func OpenReceiverFile(iface string, log *slog.Logger) (f *os.File, err error) {
 }
 
 // TransmitterFrom returns a transmitter on a descriptor that came from
-// OpenTransmitterFile; the name is for messages. It goes on when the interface
-// was down and is up again, but not when it was taken out: the socket is then
-// to be opened anew, by who opened it.
+// OpenTransmitterFile; the name is for messages. It continues when the interface
+// was down and is up again, but not when it was removed: then the process that
+// opened the socket has to open a new one.
 func TransmitterFrom(descriptor int, iface string, log *slog.Logger) (*Transmitter, error) {
 	local, err := boundTo(descriptor)
 	if err != nil {
@@ -73,11 +73,11 @@ func ReceiverFrom(descriptor int, iface string, log *slog.Logger) (*Receiver, er
 func boundTo(descriptor int) (*unix.SockaddrLinklayer, error) {
 	address, err := unix.Getsockname(descriptor)
 	if err != nil {
-		return nil, fmt.Errorf("ethernet: descriptor %d is no socket: %w", descriptor, err)
+		return nil, fmt.Errorf("ethernet: descriptor %d is not a socket: %w", descriptor, err)
 	}
 	local, ok := address.(*unix.SockaddrLinklayer)
 	if !ok || local.Halen != 6 {
-		return nil, errors.New("ethernet: what was handed down is no packet socket of an Ethernet interface")
+		return nil, errors.New("ethernet: the descriptor handed over is not a packet socket of an Ethernet interface")
 	}
 	return local, nil
 }

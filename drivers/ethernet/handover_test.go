@@ -112,7 +112,7 @@ func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
 	}
 }
 
-// broadcast is what any user may try on any interface of his namespace.
+// broadcast is what any user may try on any interface of its namespace.
 func broadcast(t *testing.T, iface string) error {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)

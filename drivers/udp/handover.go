@@ -51,7 +51,7 @@ func ReceiverFrom(descriptor int, address string) (*Receiver, error) {
 	}
 	buffer, err := unix.GetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	if err != nil {
-		return nil, fmt.Errorf("udp: descriptor %d is no socket: %w", descriptor, err)
+		return nil, fmt.Errorf("udp: descriptor %d is not a socket: %w", descriptor, err)
 	}
 	return newReceiver(descriptor, at, buffer/2) // socket(7): the kernel doubles it
 }

@@ -176,7 +176,7 @@ func TestInterfaceTakenDownIsBroughtUpAgain(t *testing.T) {
 }
 
 func TestNoCarrierIsToldWithinThePatience(t *testing.T) {
-	ethernettest.Namespace(t, "that a missing carrier is told")
+	ethernettest.Namespace(t, "that a missing carrier is reported")
 	ethernettest.Cable(t, "near0", "far0")
 	x := transmitter(t, "near0")
 	ethernettest.IP(t, "link", "set", "far0", "down")
