@@ -47,7 +47,7 @@ func (r *run) startTX() {
 	}
 	r.in = r.TX.Mux.Channel(channel, wire.LowLatency)
 	r.TX.Mux.Resume(r.in, r.total)
-	r.TX.Mux.Whole(r.in, true)
+	r.TX.Mux.SetComplete(r.in, true)
 }
 
 func (r *run) startRX() {

@@ -169,7 +169,7 @@ func TestALateReceiverGetsThePicture(t *testing.T) {
 			for i := range 5000 {
 				put(t, s, ch, fmt.Sprintf("key/%d", 3*i), "")
 			}
-			s.TX.Mux.Whole(ch, true)
+			s.TX.Mux.SetComplete(ch, true)
 			s.mustRun(t, 2500*time.Millisecond, nil)
 			got := state{}
 			s.StartRX(AdmitAll{})
@@ -196,7 +196,7 @@ func TestARestartedTransmitterRemovesWhatIsGone(t *testing.T) {
 	for i := range 100 {
 		put(t, s, ch, fmt.Sprint(i), "old")
 	}
-	s.TX.Mux.Whole(ch, true)
+	s.TX.Mux.SetComplete(ch, true)
 	s.mustRun(t, 3*time.Second, nil)
 	if err := s.StartTX(2); err != nil {
 		t.Fatal(err)
@@ -209,7 +209,7 @@ func TestARestartedTransmitterRemovesWhatIsGone(t *testing.T) {
 	for i := range 50 {
 		put(t, s, ch, fmt.Sprint(i), "new")
 	}
-	s.TX.Mux.Whole(ch, true)
+	s.TX.Mux.SetComplete(ch, true)
 	s.mustRun(t, 5*time.Second, nil)
 	if st := m.Status(); len(got) != 50 || !st.Complete {
 		t.Errorf("after it: got %d keys, %+v; want 50, complete", len(got), st)
@@ -222,7 +222,7 @@ func TestLostStateIsRepairedByTheCarousel(t *testing.T) {
 	for i := range 1000 {
 		put(t, s, ch, fmt.Sprint(i), "first")
 	}
-	s.TX.Mux.Whole(ch, true)
+	s.TX.Mux.SetComplete(ch, true)
 	s.mustRun(t, 3*time.Second, nil)
 	s.Impair = func([]byte, func([]byte)) {} // cut
 	s.mustRun(t, 100*time.Millisecond, nil)
@@ -246,7 +246,7 @@ func TestLostStateIsRepairedByTheCarousel(t *testing.T) {
 func TestStateIsConflatedAndCounted(t *testing.T) {
 	got := state{}
 	s, ch, m := start(t, wire.DatagramProfile(1472, 66), 1e5, got.take)
-	s.TX.Mux.Whole(ch, true)
+	s.TX.Mux.SetComplete(ch, true)
 	n := 0
 	s.mustRun(t, 2*time.Second, func() {
 		for range 5 {

@@ -43,7 +43,7 @@ func (c *plant) startTX(epoch uint64) {
 		c.t.Fatal(err)
 	}
 	c.in = c.sim.TX.Mux.Channel(channel, wire.LowLatency)
-	c.sim.TX.Mux.Whole(c.in, true)
+	c.sim.TX.Mux.SetComplete(c.in, true)
 	c.seen = map[string]int{} // values that waited are put again, with the old ones' numbers
 }
 

@@ -221,7 +221,7 @@ func join() ([]Figure, error) {
 				return nil, err
 			}
 		}
-		s.TX.Mux.Whole(s.channel, true)
+		s.TX.Mux.SetComplete(s.channel, true)
 		s.RX = nil
 		for s.TX.Mux.Waiting() {
 			if err := s.Run(100*time.Millisecond, nil); err != nil {

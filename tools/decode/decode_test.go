@@ -52,7 +52,7 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 	}
 	m.Describe(fast, 1, "")
 	m.Describe(slow, 2, "no route to host")
-	m.Whole(fast, true)
+	m.SetComplete(fast, true)
 	s := send.NewSender(m, p, 1e6, 0.1, session)
 	for now := t0; now.Before(t0.Add(1500 * time.Millisecond)); now = now.Add(time.Millisecond) {
 		if now.Equal(t0.Add(100 * time.Millisecond)) {

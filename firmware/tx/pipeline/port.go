@@ -59,7 +59,7 @@ func (p *port) Room() <-chan struct{} { return p.link.mux.Room(p.channel) }
 
 // Whole implements source.Port.
 func (p *port) Whole(whole bool) {
-	p.link.mux.Whole(p.channel, whole)
+	p.link.mux.SetComplete(p.channel, whole)
 	p.link.notify()
 }
 

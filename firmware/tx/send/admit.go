@@ -2,8 +2,8 @@ package send
 
 import "heliograph/firmware/conduit/record"
 
-// stateOverhead is what a key costs beside its bytes: its place in the
-// carousel's table, here and in its source.
+// stateOverhead is what a key costs beside its bytes, in bytes: its entry in the
+// carousel, here and in its source.
 const stateOverhead = 256
 
 // claims is the state that a channel will have once all that waits has left:

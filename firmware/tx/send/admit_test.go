@@ -11,7 +11,7 @@ import (
 )
 
 func TestARefusedRecordCountsAsLost(t *testing.T) {
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	mustPut(t, m, c, ev("1"))
 	for _, r := range []Record{
@@ -34,7 +34,7 @@ func TestARefusedRecordCountsAsLost(t *testing.T) {
 }
 
 func TestAKnownKeyIsNotRefused(t *testing.T) {
-	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{Keys: 2}})
+	m := NewMux(MuxConfig{Room: 1400, Start: idleMux(1400).start, Limits: Limits{Keys: 2}})
 	c := m.Channel("a", wire.LowLatency)
 	mustPut(t, m, c, st("a", "1"))
 	mustPut(t, m, c, st("b", "1"))
@@ -57,7 +57,7 @@ func TestAKnownKeyIsNotRefused(t *testing.T) {
 // what the queue and the table hold, whatever happens in whatever order.
 func TestClaimsAreExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	key := func() []byte { return fmt.Append(nil, random.IntN(12)) }
 	for step := range 50_000 {
@@ -97,7 +97,7 @@ func TestClaimsAreExact(t *testing.T) {
 // channels' together; what does not fit counts, and what is there stays.
 func TestStateHasABound(t *testing.T) {
 	const size = 10_000 - stateOverhead - 2
-	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{ChannelState: 50_000, State: 70_000}})
+	m := NewMux(MuxConfig{Room: 1400, Start: idleMux(1400).start, Limits: Limits{ChannelState: 50_000, State: 70_000}})
 	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
 	fill := func(c *Channel, event bool) (n int) {
 		for i := range 10 {
@@ -130,14 +130,14 @@ func TestStateHasABound(t *testing.T) {
 // TestEventsShareTheirSpace checks that all channels' events have one bound, and
 // that the channel that has most of them drops its own.
 func TestEventsShareTheirSpace(t *testing.T) {
-	m := NewMux(MuxConfig{Room: 1400, Start: quiet(1400).start, Limits: Limits{Queued: 100_000}})
-	loud, still := m.Channel("loud", wire.LowLatency), m.Channel("still", wire.LowLatency)
-	mustPut(t, m, still, ev("kept"))
+	m := NewMux(MuxConfig{Room: 1400, Start: idleMux(1400).start, Limits: Limits{Queued: 100_000}})
+	busy, idle := m.Channel("busy", wire.LowLatency), m.Channel("idle", wire.LowLatency)
+	mustPut(t, m, idle, ev("kept"))
 	for range 200 {
-		mustPut(t, m, loud, Record{Payload: make([]byte, 1000), Event: true})
+		mustPut(t, m, busy, Record{Payload: make([]byte, 1000), Event: true})
 	}
-	mustPut(t, m, still, ev("kept"))
-	if l, s := m.Counts(loud), m.Counts(still); l.Dropped < 100 || s.Dropped != 0 || m.bytes() > 100_000 {
-		t.Errorf("got %d and %d dropped, %d bytes; want the loud channel's alone, at most 100,000", l.Dropped, s.Dropped, m.bytes())
+	mustPut(t, m, idle, ev("kept"))
+	if b, i := m.Counts(busy), m.Counts(idle); b.Dropped < 100 || i.Dropped != 0 || m.bytes() > 100_000 {
+		t.Errorf("got %d and %d dropped, %d bytes; want the busy channel's alone, at most 100,000", b.Dropped, i.Dropped, m.bytes())
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 )
 
-// sent fills frames until nothing waits and says what is in them.
+// sent fills frames until nothing waits and describes them.
 func sent(t *testing.T, m *Mux) string {
 	t.Helper()
 	var words []string
@@ -68,7 +68,7 @@ func TestNewValuesOfKnownKeysGoInBatches(t *testing.T) {
 		{"except one larger than a frame", []Record{set("a", "2"), set("b", large), set("c", "2")}, "4: 1=2, piece, piece, piece, piece, 6: 3=2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := quiet(150)
+			m := idleMux(150)
 			ch := m.Channel("a", wire.LowLatency)
 			for _, key := range []string{"a", "b", "c"} {
 				mustPut(t, m, ch, set(key, "1"))
@@ -89,8 +89,8 @@ func TestNewValuesOfKnownKeysGoInBatches(t *testing.T) {
 	}
 }
 
-func TestAKeyBornAgainHasItsOwnBirth(t *testing.T) {
-	m := quiet(150)
+func TestAKeyCreatedAgainIsANewOne(t *testing.T) {
+	m := idleMux(150)
 	ch := m.Channel("a", wire.LowLatency)
 	for _, r := range []Record{{Delete: true}, {Payload: []byte("2")}, {Payload: []byte("3")}} {
 		r.Key = []byte("a")
@@ -105,36 +105,36 @@ func TestAKeyBornAgainHasItsOwnBirth(t *testing.T) {
 	}
 }
 
-func TestABatchStopsWhereThePictureIsWhole(t *testing.T) {
-	m := quiet(150)
+func TestABatchStopsWhereTheSnapshotIsComplete(t *testing.T) {
+	m := idleMux(150)
 	ch := m.Channel("a", wire.LowLatency)
 	for _, key := range []string{"a", "b"} {
 		mustPut(t, m, ch, Record{Key: []byte(key)})
 	}
 	sent(t, m)
 	mustPut(t, m, ch, Record{Key: []byte("a"), Payload: []byte("2")})
-	m.Whole(ch, true)
+	m.SetComplete(ch, true)
 	mustPut(t, m, ch, Record{Key: []byte("b"), Payload: []byte("2")})
 	if got, want := sent(t, m), "3: 1=2, 4: 2=2, totals"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func TestEveryChangeOfABatchLearnsThatItLeft(t *testing.T) {
-	m := quiet(1400)
+func TestEveryChangeOfABatchHasItsLeft(t *testing.T) {
+	m := idleMux(1400)
 	ch := m.Channel("a", wire.LowLatency)
 	for range 2 {
 		for key := range 10 {
 			mustPut(t, m, ch, Record{Key: fmt.Append(nil, key), Left: func(error) {}})
 		}
-		if _, _, lefts, _ := m.Fill(t0, nil, nil); len(lefts) != 10 {
-			t.Errorf("got %d, want 10", len(lefts))
+		if f, _ := m.Fill(t0, nil, nil); len(f.Lefts) != 10 {
+			t.Errorf("got %d, want 10", len(f.Lefts))
 		}
 	}
 }
 
 func TestAChangeDoesNotAllocate(t *testing.T) {
-	m := quiet(1400)
+	m := idleMux(1400)
 	ch := m.Channel("a", wire.LowLatency)
 	burst := make([]Record, 100)
 	for i := range burst {
@@ -145,8 +145,10 @@ func TestAChangeDoesNotAllocate(t *testing.T) {
 		for _, r := range burst {
 			_, _ = m.Put(ch, r) // whose error would show as nothing sent
 		}
-		for nothing := false; !nothing; {
-			buf, _, _, nothing = m.Fill(t0, buf[:0], nil)
+		for ok := true; ok; {
+			var f Filled
+			f, ok = m.Fill(t0, buf[:0], nil)
+			buf = f.Payload
 		}
 	}); got != 0 {
 		t.Errorf("got %v allocations for %d changes, want none", got, len(burst))

@@ -11,7 +11,7 @@ import (
 // bursts as a subscription delivers them.
 func BenchmarkStateChange(b *testing.B) {
 	const tags, burst = 100_000, 100
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	records := make([]Record, tags)
 	for i := range records {
@@ -20,8 +20,10 @@ func BenchmarkStateChange(b *testing.B) {
 	}
 	var frame []byte
 	send := func() {
-		for nothing := false; !nothing; {
-			frame, _, _, nothing = m.Fill(t0, frame[:0], nil)
+		for ok := true; ok; {
+			var f Filled
+			f, ok = m.Fill(t0, frame[:0], nil)
+			frame = f.Payload
 		}
 	}
 	for _, r := range records {
@@ -49,7 +51,7 @@ func BenchmarkStateChange(b *testing.B) {
 // BenchmarkEvent takes events without a key from Put to a frame.
 func BenchmarkEvent(b *testing.B) {
 	const burst = 100
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	r := Record{Payload: []byte("a line of a log, of a common length, with some words"), Event: true}
 	var frame []byte
@@ -63,8 +65,10 @@ func BenchmarkEvent(b *testing.B) {
 			continue
 		}
 		waiting = 0
-		for nothing := false; !nothing; {
-			frame, _, _, nothing = m.Fill(t0, frame[:0], nil)
+		for ok := true; ok; {
+			var f Filled
+			f, ok = m.Fill(t0, frame[:0], nil)
+			frame = f.Payload
 		}
 	}
 }

@@ -27,11 +27,11 @@ type Channel struct {
 	tooLarge  uint64
 	stateFull uint64
 	claims    claims
-	roomy     chan struct{} // closed when there is room for a held event; nil: nothing waits for that
+	roomy     chan struct{} // closed when there is room for a held event; nil: nothing waits for it
 
-	whole     bool // the source says that its picture is whole
-	marks     int  // … and this many marks in the queue are to pass first
-	partial   bool // what the receiver is told
+	complete  bool // the source's initial snapshot is
+	marks     int  // in the queue, which are to be passed before the receiver is informed
+	partial   bool // what the totals state
 	state     record.SourceState
 	reason    string
 	totalsDue bool
@@ -40,7 +40,7 @@ type Channel struct {
 	deficit int // bytes this channel may still send in its turn
 }
 
-// Counts is what TX counts of a channel, in records, since it started.
+// Counts is what TX counts in a channel, in records, since it started.
 type Counts struct {
 	Sent       uint64 `shown:"channels.sent"`         // accepted from the source
 	Conflated  uint64 `shown:"channels.conflated"`    // state skipped because a newer value came
@@ -49,11 +49,11 @@ type Counts struct {
 	StateFull  uint64 `shown:"channels.refused"`      // refused, and lost: the channel has as much state as it may
 	Queued     int    `shown:"channels.queued_bytes"` // bytes that wait
 	Keys       int    `shown:"channels.keys"`
-	StateBytes int    `shown:"channels.state_bytes"` // that the newest values of all keys take, those that wait included
-	Partial    bool   // the source's first picture has not been sent to its end
+	StateBytes int    `shown:"channels.state_bytes"` // of the newest values of all keys, those that wait included
+	Partial    bool   // the source's initial snapshot has not been sent completely
 }
 
-// Refused returns how many records the channel did not take, and why in words.
+// Refused returns how many records the channel refused, and why in words.
 func (c Counts) Refused() (n uint64, why string) {
 	var reasons []string
 	if c.TooLarge > 0 {
@@ -65,8 +65,8 @@ func (c Counts) Refused() (n uint64, why string) {
 	return c.TooLarge + c.StateFull, strings.Join(reasons, ", ")
 }
 
-// number gives a record its sequence number and remembers state. The record's
-// place on the wire is fixed from here on.
+// number gives a record its sequence number and keeps state for the carousel. The
+// record's place on the wire is fixed from here on.
 func (c *Channel) number(r *Record, k *key) record.Update {
 	c.seq++
 	u := record.Update{
@@ -92,10 +92,10 @@ func (c *Channel) number(r *Record, k *key) record.Update {
 	return u
 }
 
-// passed takes note that a mark has passed.
-func (c *Channel) passed() {
+// passMark accounts for a mark that was reached.
+func (c *Channel) passMark() {
 	c.marks--
-	if c.whole && c.marks == 0 {
+	if c.complete && c.marks == 0 {
 		c.partial, c.totalsDue = false, true
 	}
 }
@@ -109,8 +109,8 @@ func (c *Channel) totals(seq uint64) record.Totals {
 }
 
 // Total is how many records of a channel are to be accounted for at the other
-// end, those of earlier epochs included. A record whose source is still to hear
-// that it left is not among them before it is numbered: its source has it yet.
+// end, those of earlier epochs included. A record with a Left is not among them before
+// it is numbered: its source still has it.
 type Total struct {
 	Channel string
 	Records uint64

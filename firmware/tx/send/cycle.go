@@ -6,13 +6,13 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// cycle is where the carousel stands: the pages of one channel after the other,
+// cycle is the progress of the carousel: the pages of one channel after the other,
 // each channel's part closed by its manifest.
 type cycle struct {
 	active  bool
 	next    time.Time // when the next one may begin
 	channel int
-	from    uint64 // the birth up to which the channel's keys were sent
+	from    uint64 // the channel's keys that were created up to it were sent
 	listed  bool   // all its pages were sent, the manifest was not
 }
 

@@ -19,8 +19,8 @@ type filler struct {
 
 func (f *filler) space() int { return f.limit - len(f.dst) }
 
-// live fills the frame with what channels wait to send: alarms, then the record
-// in pieces, then word of the channels themselves, then everyone in turn.
+// live fills the frame with what channels wait to send: urgent records, then the
+// record in pieces, then totals, then all channels in turn.
 func (f *filler) live(in wire.Class) {
 	for _, c := range f.class.channels {
 		for c.queue.urgent.head != nil && f.next(c) {
@@ -35,7 +35,7 @@ func (f *filler) live(in wire.Class) {
 	}
 	f.turns()
 	if f.space() >= minPiece {
-		f.piece(f.space()) // what the others did not want
+		f.piece(f.space()) // what the others did not use
 	}
 }
 
@@ -75,9 +75,9 @@ func (f *filler) next(c *Channel) bool {
 	}
 	it := c.queue.urgent.head
 	if it == nil {
-		if c.queue.marked() {
+		if c.queue.removeMark() {
 			f.class.waiting--
-			c.passed()
+			c.passMark()
 			return true
 		}
 		if f.batch(c) {
@@ -86,8 +86,8 @@ func (f *filler) next(c *Channel) bool {
 		it = c.queue.normal.head
 	}
 	bound := it.size() // more than the head of an update needs
-	whole := bound+record.ItemOverhead(bound) <= f.space()
-	if !whole && (f.class.pieces.body != nil || f.space() < minPiece) {
+	fits := bound+record.ItemOverhead(bound) <= f.space()
+	if !fits && (f.class.pieces.body != nil || f.space() < minPiece) {
 		return false
 	}
 	r, k := f.mux.nextRecord(c)
@@ -98,8 +98,8 @@ func (f *filler) next(c *Channel) bool {
 	return true
 }
 
-// batch sends new values of keys that the receiver can know, as many as come
-// next and fit. It returns false when there is none.
+// batch sends new values of keys that were sent before, as many as come next and
+// fit. It returns false when there is none.
 func (f *filler) batch(c *Channel) bool {
 	m := f.mux
 	body, run := record.AppendBatch(m.scratch[:0], c.id, c.seq+1), record.Run{}
@@ -127,7 +127,7 @@ func (f *filler) batch(c *Channel) bool {
 	return true
 }
 
-// item sends a whole record if there is room, else its first piece. There must
+// item sends a complete record if there is room, else its first piece. There must
 // be room for a piece, and no other record in pieces, if it does not fit.
 func (f *filler) item(kind record.Kind, body []byte, owner *Channel, left func(error)) {
 	if len(body)+record.ItemOverhead(len(body)) <= f.space() {
@@ -144,7 +144,7 @@ func (f *filler) item(kind record.Kind, body []byte, owner *Channel, left func(e
 	f.piece(f.space())
 }
 
-// continued goes on with the record in pieces. One that needs many frames
+// continued sends more of the record in pieces. One that needs many frames
 // leaves half of each to the others.
 func (f *filler) continued() {
 	p := &f.class.pieces
@@ -189,7 +189,7 @@ func (f *filler) heartbeat() {
 		return
 	}
 	h := record.Heartbeat{UTC: f.now.UnixNano(), ClockSet: m.clockSet, Uptime: uint64(f.now.Sub(m.start).Milliseconds())}
-	if f.whole(record.KindHeartbeat, h.Append(m.scratch[:0])) {
+	if f.itemIfFits(record.KindHeartbeat, h.Append(m.scratch[:0])) {
 		m.beatAt = f.now.Add(heartbeatEvery)
 	}
 }
@@ -206,14 +206,14 @@ func (f *filler) totals(c *Channel) {
 	f.mux.scratch = t.Append(f.mux.scratch[:0])
 	if f.class.pieces.body == nil && f.space() >= minPiece {
 		f.item(record.KindTotals, f.mux.scratch, c, nil)
-	} else if !f.whole(record.KindTotals, f.mux.scratch) {
+	} else if !f.itemIfFits(record.KindTotals, f.mux.scratch) {
 		return
 	}
 	c.totalsDue, c.totalsAt = false, f.now.Add(totalsEvery)
 }
 
-// whole sends a record if there is room for all of it.
-func (f *filler) whole(kind record.Kind, body []byte) bool {
+// itemIfFits sends a record if there is room for all of it.
+func (f *filler) itemIfFits(kind record.Kind, body []byte) bool {
 	f.mux.scratch = body
 	if len(body)+record.ItemOverhead(len(body)) > f.space() {
 		return false

@@ -2,6 +2,7 @@ package send
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/klauspost/reedsolomon"
@@ -26,14 +27,14 @@ type generation struct {
 	closed time.Time
 }
 
-// coder closes the generations of one class and makes their parity. Sources
-// leave at once; only what they were made of is kept.
+// coder closes the generations of one class and makes their parity. Source frames
+// are sent at once; only what they were made of is kept.
 type coder struct {
 	profile  wire.ClassProfile
 	table    [wire.MaxSources + 1]int
 	floor    float64
 	open     *generation
-	closing  *generation // its parity is on its way
+	closing  *generation // its parity is being sent
 	encoders map[[2]int]reedsolomon.Encoder
 	buffers  *buffers
 	number   uint64
@@ -65,7 +66,8 @@ func (c *coder) add(now time.Time, shard []byte, lefts []func(error)) (generatio
 	return uint16(g.number), uint16(len(g.shards) - 1)
 }
 
-func (b *buffers) take() []byte {
+// get returns an empty buffer.
+func (b *buffers) get() []byte {
 	if n := len(b.free); n > 0 {
 		s := b.free[n-1]
 		b.free = b.free[:n-1]
@@ -74,7 +76,8 @@ func (b *buffers) take() []byte {
 	return make([]byte, 0, (b.size+stride-1)/stride*stride)
 }
 
-func (b *buffers) give(shards ...[]byte) { b.free = append(b.free, shards...) }
+// put makes buffers free.
+func (b *buffers) put(shards ...[]byte) { b.free = append(b.free, shards...) }
 
 func (c *coder) full() bool { return len(c.open.shards) == c.profile.MaxLanes*c.profile.Sources }
 
@@ -103,11 +106,7 @@ func (c *coder) close(now time.Time, saturated bool) {
 	n := len(g.shards)
 	g.lanes = (n + c.profile.Sources - 1) / c.profile.Sources
 	k := (n + g.lanes - 1) / g.lanes
-	g.rows = max(int(float64(k)*c.floor+0.999), 1)
-	if !saturated {
-		g.rows = max(g.rows, c.table[k])
-	}
-	g.rows = min(g.rows, wire.MaxParity)
+	g.rows = c.rows(k, saturated)
 	for _, s := range g.shards {
 		g.size = max(g.size, len(s))
 	}
@@ -115,6 +114,19 @@ func (c *coder) close(now time.Time, saturated bool) {
 	g.closed = now
 	c.closing, c.open = g, &generation{}
 	c.number++
+}
+
+// floorError is by how much k × floor may be above its true value: a floor of 14 %
+// of 50 sources is 7 rows, and 7.000000000000001 as a float64.
+const floorError = 1e-9
+
+// rows returns how many parity frames a lane of k sources has.
+func (c *coder) rows(k int, saturated bool) int {
+	rows := max(int(math.Ceil(float64(k)*c.floor-floorError)), 1)
+	if !saturated {
+		rows = max(rows, c.table[k])
+	}
+	return min(rows, wire.MaxParity)
 }
 
 // parityDue returns when the next parity frame is to leave, or a zero time.
@@ -126,23 +138,35 @@ func (c *coder) parityDue() time.Time {
 	return g.closed.Add(c.profile.Spread * time.Duration(g.sent) / time.Duration(g.rows*g.lanes))
 }
 
-// next returns the next parity frame: its header but for session and sequence,
-// and the coded bytes. done is true when it is the generation's last.
-func (c *coder) next(class wire.Class) (h wire.Header, sources int, coded []byte, done *generation, err error) {
+// parityFrame is what a parity frame is made of.
+type parityFrame struct {
+	header  wire.Header // without session and sequence
+	sources int         // of its generation
+	coded   []byte
+	done    *generation // of which it is the last frame; nil: more follow
+}
+
+// nextParity returns the next parity frame.
+func (c *coder) nextParity(class wire.Class) (parityFrame, error) {
 	g := c.closing
 	lane, row := g.sent%g.lanes, g.sent/g.lanes
 	if g.parity[lane] == nil {
+		var err error
 		if g.parity[lane], err = c.encode(g, lane); err != nil {
-			return h, 0, nil, nil, err
+			return parityFrame{}, err
 		}
 	}
-	h = wire.Header{Kind: wire.Parity, Class: class, Lanes: g.lanes, Generation: uint16(g.number), Index: uint16(g.sent)}
-	coded = g.parity[lane][row]
+	f := parityFrame{
+		header: wire.Header{
+			Kind: wire.Parity, Class: class, Lanes: g.lanes, Generation: uint16(g.number), Index: uint16(g.sent),
+		},
+		sources: len(g.shards), coded: g.parity[lane][row],
+	}
 	if g.sent++; g.sent == g.rows*g.lanes {
 		c.closing = nil
-		done = g
+		f.done = g
 	}
-	return h, len(g.shards), coded, done, nil
+	return f, nil
 }
 
 // stride is what the coder works on at once. Of a remainder it makes a slow pass
@@ -159,7 +183,7 @@ func (c *coder) encode(g *generation, lane int) ([][]byte, error) {
 	}
 	k := len(all)
 	for range g.rows {
-		all = append(all, c.buffers.take()[:size])
+		all = append(all, c.buffers.get()[:size])
 	}
 	enc, err := c.encoder(k, g.rows)
 	if err == nil {
@@ -185,10 +209,10 @@ func (c *coder) encoder(k, m int) (reedsolomon.Encoder, error) {
 	return e, err
 }
 
-// recycle takes back what a finished generation kept.
+// recycle makes the buffers of a finished generation free.
 func (c *coder) recycle(g *generation) {
-	c.buffers.give(g.shards...)
+	c.buffers.put(g.shards...)
 	for _, lane := range g.parity {
-		c.buffers.give(lane...)
+		c.buffers.put(lane...)
 	}
 }

@@ -39,7 +39,7 @@ type Mux struct {
 	state    int // bytes that the state of all channels claims
 }
 
-// class is what a mux knows of one of the two streams of frames.
+// class is one of the two streams of frames.
 type class struct {
 	channels []*Channel
 	turn     int // whose turn it is
@@ -47,7 +47,7 @@ type class struct {
 	pieces   pieces
 }
 
-// pieces is a record on its way in more than one item.
+// pieces is a record that is sent in more than one item.
 type pieces struct {
 	kind  record.Kind
 	body  []byte // what is left
@@ -72,7 +72,7 @@ type flow struct {
 	pass   float64 // bytes sent ÷ weight: the flow furthest behind goes next
 }
 
-// MuxConfig is what a mux has to know.
+// MuxConfig is what a mux needs.
 type MuxConfig struct {
 	Room          int     // bytes of items in a frame
 	CarouselShare float64 // of the line, guaranteed, 0…1
@@ -92,7 +92,7 @@ func NewMux(c MuxConfig) *Mux {
 	return m
 }
 
-// Channel adds a channel. It is partial and connecting until it is told otherwise.
+// Channel adds a channel. It is partial and connecting at first.
 func (m *Mux) Channel(name string, in wire.Class) *Channel {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,8 +104,8 @@ func (m *Mux) Channel(name string, in wire.Class) *Channel {
 
 // Put queues a record. Its Left is called with nil by Sender.Sent. The events
 // that had to make room are returned; they have no Left. An event that has one
-// is not taken, and not counted, without Room. A record that is refused
-// otherwise counts as lost.
+// is refused, and not counted, without Room. A record that is refused otherwise
+// counts as lost.
 func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -134,7 +134,7 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	return m.makeRoom(c), nil
 }
 
-// Describe sets what the channel's totals say of its source. They are sent at
+// Describe sets the state of the source in the channel's totals. They are sent at
 // once when something changed.
 func (m *Mux) Describe(c *Channel, state record.SourceState, reason string) {
 	m.mu.Lock()
@@ -144,16 +144,16 @@ func (m *Mux) Describe(c *Channel, state record.SourceState, reason string) {
 	}
 }
 
-// Whole says whether the source's first picture is whole. What waits is sent
-// before the receiver hears that it is.
-func (m *Mux) Whole(c *Channel, whole bool) {
+// SetComplete sets whether the source's initial snapshot is complete. What waits is
+// sent before the totals that state it.
+func (m *Mux) SetComplete(c *Channel, complete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c.whole == whole {
+	if c.complete == complete {
 		return
 	}
-	if c.whole = whole; whole {
-		c.queue.mark()
+	if c.complete = complete; complete {
+		c.queue.addMark()
 		c.marks++
 		m.classes[c.class].waiting++
 	} else {
@@ -161,14 +161,14 @@ func (m *Mux) Whole(c *Channel, whole bool) {
 	}
 }
 
-// SetClock says whether the time given to Fill is the time of day.
+// SetClock sets whether the time given to Fill is the time of day.
 func (m *Mux) SetClock(set bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clockSet = set
 }
 
-// AddConflated counts values that the source knows it never saw.
+// AddConflated counts values that were skipped before they reached the source.
 func (m *Mux) AddConflated(c *Channel, n uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -176,7 +176,7 @@ func (m *Mux) AddConflated(c *Channel, n uint64) {
 	c.conflated += n
 }
 
-// Resume says how many records of the channel earlier epochs had.
+// Resume sets how many records of the channel earlier epochs had.
 func (m *Mux) Resume(c *Channel, records uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -204,20 +204,30 @@ func (m *Mux) Range(c *Channel, f func(key, payload []byte) bool) {
 func (m *Mux) Counts(c *Channel) Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Counts{Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull, Queued: c.queue.bytes, Keys: c.table.Len(), StateBytes: c.claims.bytes, Partial: c.partial}
+	return Counts{
+		Sent: c.accepted, Conflated: c.conflated, Dropped: c.dropped, TooLarge: c.tooLarge, StateFull: c.stateFull,
+		Queued: c.queue.bytes, Keys: c.table.Len(), StateBytes: c.claims.bytes, Partial: c.partial,
+	}
 }
 
-// Fill appends the items of the next frame to dst and returns its class.
-// nothing is true when there is nothing to send now. lefts has the Left of
-// every record that ends in this frame appended.
-func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error)) (payload []byte, in wire.Class, left []func(error), nothing bool) {
+// Filled is the payload of a frame.
+type Filled struct {
+	Payload []byte
+	Class   wire.Class
+	Lefts   []func(error) // of every record that ends in this frame
+}
+
+// Fill appends the items of the next frame to dst, and to lefts the Left of every
+// record that ends in it. ok is false when there is nothing to send now.
+func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error)) (frame Filled, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := filler{mux: m, now: now, dst: dst, limit: len(dst) + m.room, lefts: lefts}
+	in := wire.Bulk
 	for len(f.dst) == len(dst) {
 		flow := m.choose(now)
 		if flow < 0 {
-			return dst, 0, lefts, true
+			return Filled{Payload: dst, Lefts: lefts}, false
 		}
 		if flow == flowLive {
 			in = wire.LowLatency
@@ -232,7 +242,7 @@ func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error)) (payload []by
 		}
 		m.flows[flow].pass += float64(len(f.dst)-len(dst)) / m.flows[flow].weight
 	}
-	return f.dst, in, f.lefts, false
+	return Filled{f.dst, in, f.lefts}, true
 }
 
 // Backlog returns how many bytes of live records wait.
@@ -276,7 +286,7 @@ func (m *Mux) choose(now time.Time) int {
 			best, least = i, m.flows[i].pass
 		}
 	}
-	for i := range m.flows { // who had nothing to send saves nothing up
+	for i := range m.flows { // a flow that had nothing to send saves nothing up
 		if !ready[i] && best >= 0 {
 			m.flows[i].pass = max(m.flows[i].pass, least)
 		}
@@ -323,7 +333,7 @@ func (m *Mux) Waiting() bool {
 	return false
 }
 
-// Drain takes out all that waits, for whoever has to tell its sources.
+// Drain removes and returns all that waits.
 func (m *Mux) Drain() []Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -331,13 +341,13 @@ func (m *Mux) Drain() []Record {
 	for _, c := range m.channels {
 		for !c.queue.empty() {
 			m.classes[c.class].waiting--
-			if c.queue.marked() {
+			if c.queue.removeMark() {
 				continue
 			}
 			r, k := m.nextRecord(c)
 			c.keys.release(k, r.Key)
 			if r.Left != nil {
-				c.accepted-- // its source keeps it, and hears that it did not leave
+				c.accepted-- // its source keeps it: Left reports that it was not sent
 			}
 			out = append(out, r)
 		}

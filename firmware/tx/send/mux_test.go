@@ -14,8 +14,8 @@ var errEnd = errors.New("end")
 
 var t0 = time.Unix(1_700_000_000, 0)
 
-// quiet is a mux whose heartbeat, totals and carousel are not due.
-func quiet(room int) *Mux {
+// idleMux is a mux whose heartbeat, totals and carousel are not due.
+func idleMux(room int) *Mux {
 	m := NewMux(MuxConfig{Room: room, CarouselShare: 0.1, Start: t0.Add(time.Hour)})
 	return m
 }
@@ -30,7 +30,8 @@ func mustPut(t *testing.T, m *Mux, c *Channel, r Record) {
 // frame fills one frame and returns its items.
 func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
 	t.Helper()
-	payload, in, _, nothing := m.Fill(t0, nil, nil)
+	f, ok := m.Fill(t0, nil, nil)
+	payload := f.Payload
 	for len(payload) > 0 {
 		it, rest, more, err := record.NextItem(payload)
 		if err != nil {
@@ -42,16 +43,16 @@ func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
 		items = append(items, it)
 		payload = rest
 	}
-	return items, in, !nothing
+	return items, f.Class, ok
 }
 
 func TestChannelsShareFairly(t *testing.T) {
-	m := quiet(1400)
-	loud, still := m.Channel("loud", wire.LowLatency), m.Channel("still", wire.LowLatency)
+	m := idleMux(1400)
+	busy, idle := m.Channel("busy", wire.LowLatency), m.Channel("idle", wire.LowLatency)
 	for range 10000 {
-		mustPut(t, m, loud, Record{Payload: make([]byte, 200), Event: true})
+		mustPut(t, m, busy, Record{Payload: make([]byte, 200), Event: true})
 	}
-	mustPut(t, m, still, Record{Payload: []byte("hello"), Event: true})
+	mustPut(t, m, idle, Record{Payload: []byte("hello"), Event: true})
 	for n := 0; n < 2*quantum/1400+2; n++ {
 		items, _, _ := frame(t, m)
 		for _, it := range items {
@@ -59,34 +60,34 @@ func TestChannelsShareFairly(t *testing.T) {
 			if err := u.Parse(it.Body); err != nil {
 				t.Fatal(err)
 			}
-			if u.Channel == still.id {
+			if u.Channel == idle.id {
 				return
 			}
 		}
 	}
-	t.Error("a loud channel kept a quiet one waiting for more than its turn")
+	t.Error("a busy channel kept an idle one waiting for more than its turn")
 }
 
 func TestALargeRecordLeavesRoomForOthers(t *testing.T) {
-	m := quiet(200)
+	m := idleMux(200)
 	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
 	mustPut(t, m, a, Record{Payload: make([]byte, 1<<20), Event: true})
 	frame(t, m)
 	mustPut(t, m, b, Record{Payload: []byte("small"), Event: true})
 	items, _, _ := frame(t, m)
-	whole := 0
+	complete := 0
 	for _, it := range items {
 		if it.First && it.Last {
-			whole++
+			complete++
 		}
 	}
-	if whole != 1 {
-		t.Errorf("got %d whole records beside the large one's piece, want 1: %v", whole, items)
+	if complete != 1 {
+		t.Errorf("got %d complete records beside the large one's piece, want 1: %v", complete, items)
 	}
 }
 
 func TestLargeRecordsFillTheirFrames(t *testing.T) {
-	m := quiet(200)
+	m := idleMux(200)
 	c := m.Channel("a", wire.LowLatency)
 	const records, size = 20, 1000
 	for range records {
@@ -104,7 +105,7 @@ func TestLargeRecordsFillTheirFrames(t *testing.T) {
 }
 
 func TestAnAlarmGoesFirst(t *testing.T) {
-	m := quiet(1400)
+	m := idleMux(1400)
 	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
 	for range 1000 {
 		mustPut(t, m, a, Record{Payload: make([]byte, 1000), Event: true})
@@ -129,8 +130,8 @@ func TestTheCarouselKeepsItsShare(t *testing.T) {
 		for c.queue.bytes < 100_000 {
 			mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
 		}
-		payload, in, _, _ := m.Fill(t0.Add(time.Second), nil, nil)
-		bytes[in] += len(payload)
+		f, _ := m.Fill(t0.Add(time.Second), nil, nil)
+		bytes[f.Class] += len(f.Payload)
 	}
 	share := float64(bytes[wire.Bulk]) / float64(bytes[wire.LowLatency]+bytes[wire.Bulk])
 	if share < 0.095 || share > 0.2 {
@@ -138,13 +139,13 @@ func TestTheCarouselKeepsItsShare(t *testing.T) {
 	}
 }
 
-func TestWholeIsSaidBehindWhatWaits(t *testing.T) {
-	m := quiet(200)
+func TestCompletenessIsStatedAfterWhatWaits(t *testing.T) {
+	m := idleMux(200)
 	c := m.Channel("a", wire.LowLatency)
 	for i := range 50 {
 		mustPut(t, m, c, Record{Key: fmt.Append(nil, i), Payload: make([]byte, 50)})
 	}
-	m.Whole(c, true)
+	m.SetComplete(c, true)
 	keys := 0
 	for {
 		items, _, ok := frame(t, m)
@@ -154,7 +155,7 @@ func TestWholeIsSaidBehindWhatWaits(t *testing.T) {
 		for _, it := range items {
 			var tot record.Totals
 			if it.Kind == record.KindTotals && tot.Parse(it.Body) == nil && !tot.Partial && keys < 50 {
-				t.Fatalf("said to be whole after %d of 50 keys", keys)
+				t.Fatalf("stated to be complete after %d of 50 keys", keys)
 			}
 			if it.Kind == record.KindUpdate && it.Last {
 				keys++
@@ -164,9 +165,9 @@ func TestWholeIsSaidBehindWhatWaits(t *testing.T) {
 	if m.Counts(c).Partial || keys != 50 {
 		t.Errorf("partial %v after %d keys", m.Counts(c).Partial, keys)
 	}
-	m.Whole(c, false)
+	m.SetComplete(c, false)
 	if !m.Counts(c).Partial {
-		t.Error("not partial although the source took its word back")
+		t.Error("not partial although the source is not complete any more")
 	}
 }
 
@@ -175,7 +176,7 @@ func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	s := NewSender(m, wire.DatagramProfile(1472, 66), 12.5e6, 0.25, session)
 	left := 0
@@ -236,7 +237,7 @@ func TestPacerKeepsTheRate(t *testing.T) {
 	}
 }
 
-// parsed returns the whole updates among items, and the totals.
+// parsed returns the complete updates among items, and the totals.
 func parsed(t *testing.T, items []record.Item) (updates []record.Update, totals []record.Totals) {
 	t.Helper()
 	for _, it := range items {
@@ -253,12 +254,12 @@ func parsed(t *testing.T, items []record.Item) (updates []record.Update, totals 
 }
 
 func TestNothingOvertakesAChannelsRecordInPieces(t *testing.T) {
-	m := quiet(200)
+	m := idleMux(200)
 	c := m.Channel("a", wire.LowLatency)
 	mustPut(t, m, c, Record{Payload: make([]byte, 2000), Event: true})
 	frame(t, m)
 	mustPut(t, m, c, Record{Payload: []byte("alarm"), Event: true, Urgent: true})
-	m.Describe(c, 1, "up") // totals are due at once
+	m.Describe(c, record.SourceUp, "up") // totals are due at once
 	for range 5 {
 		items, _, _ := frame(t, m)
 		updates, totals := parsed(t, items)
@@ -267,7 +268,7 @@ func TestNothingOvertakesAChannelsRecordInPieces(t *testing.T) {
 		}
 		for _, tot := range totals {
 			if tot.Seq != 0 {
-				t.Errorf("totals say that all up to %d was sent, but 1 is still on its way", tot.Seq)
+				t.Errorf("totals state that all up to %d was sent, but 1 is not complete", tot.Seq)
 			}
 		}
 	}
@@ -281,7 +282,7 @@ func TestAnIdleFlowSavesNothingUp(t *testing.T) {
 			for c.queue.bytes < 100_000 {
 				mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
 			}
-			if _, in, _, _ := m.Fill(now, nil, nil); in == wire.Bulk {
+			if f, _ := m.Fill(now, nil, nil); f.Class == wire.Bulk {
 				bulk++
 			}
 		}

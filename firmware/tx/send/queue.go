@@ -15,14 +15,14 @@ type queue struct {
 	heldEvents     int
 	heldBytes      int
 	bytes          int
-	held           int // records whose source waits to hear that they left
+	held           int // records that have a Left
 	free           *item
 }
 
 type item struct {
 	Record
 	key        *key // of Record.Key
-	whole      bool // no record: all that waited when the source said it was whole is before it
+	mark       bool // no record: what waited when the initial snapshot was complete is before it
 	prev, next *item
 }
 
@@ -72,7 +72,7 @@ func (q *queue) add(r *Record, k *key) (conflated bool) {
 				old.Record, old.Urgent = *r, urgent
 				return true
 			}
-			q.remove(old) // the alarm overtakes it, so it must not come after
+			q.remove(old) // the urgent record overtakes it, so it must not follow
 			conflated = true
 		}
 	}
@@ -112,7 +112,7 @@ func (q *queue) full(beside int) bool {
 // bytes of them.
 func (q *queue) room(most int) bool { return q.heldEvents < MaxHeldEvents && q.heldBytes < most }
 
-// both tells both: what was skipped has left with what took its place.
+// both calls both: what was skipped has left with what replaced it.
 func both(a, b func(error)) func(error) {
 	switch {
 	case a == nil:
@@ -147,18 +147,18 @@ func (q *queue) remove(it *item) {
 	q.release(it)
 }
 
-// mark puts a mark behind all that waits.
-func (q *queue) mark() {
+// addMark adds a mark behind all that waits.
+func (q *queue) addMark() {
 	it := q.newItem(&Record{})
-	it.whole = true
+	it.mark = true
 	q.bytes += it.size()
 	q.normal.push(it)
 }
 
-// marked removes a mark from the front and reports whether there was one.
-func (q *queue) marked() bool {
+// removeMark removes a mark from the front and reports whether there was one.
+func (q *queue) removeMark() bool {
 	it := q.normal.head
-	if it == nil || !it.whole {
+	if it == nil || !it.mark {
 		return false
 	}
 	q.normal.remove(it)
@@ -204,7 +204,7 @@ func (q *queue) release(it *item) (r Record, k *key, newest bool) {
 	return r, k, newest
 }
 
-// holds returns 1 for a record whose source waits until it has left.
+// holds returns 1 for a record that has a Left.
 func holds(r *Record) int {
 	if r.Left == nil {
 		return 0

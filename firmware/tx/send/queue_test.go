@@ -78,7 +78,7 @@ func TestQueueOrder(t *testing.T) {
 }
 
 func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
-	m := quiet(1400)
+	m := idleMux(1400)
 	c := m.Channel("a", wire.LowLatency)
 	mustPut(t, m, c, st("k", "state"))
 	big := make([]byte, MaxQueuedBytes/4-1<<10)
@@ -103,7 +103,7 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 	}
 }
 
-func TestAConflatedRecordLearnsItsFate(t *testing.T) {
+func TestTheLeftOfAConflatedRecordIsCalled(t *testing.T) {
 	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an alarm": urgent(st("k", "2"))} {
 		t.Run(name, func(t *testing.T) {
 			var q indexedQueue
@@ -122,16 +122,16 @@ func TestAConflatedRecordLearnsItsFate(t *testing.T) {
 	}
 }
 
-func TestAMarkPassesInItsPlace(t *testing.T) {
+func TestAMarkKeepsItsPlace(t *testing.T) {
 	var q indexedQueue
 	q.put(ev("1"))
-	q.mark()
+	q.addMark()
 	q.put(ev("2"))
-	if q.marked() {
+	if q.removeMark() {
 		t.Fatal("the mark came before what waited")
 	}
 	q.next()
-	if !q.marked() || q.marked() {
+	if !q.removeMark() || q.removeMark() {
 		t.Error("the mark must come once, behind what waited")
 	}
 	if got := q.drain(); fmt.Sprint(got) != "[2]" {

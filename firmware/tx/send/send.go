@@ -10,13 +10,13 @@
 //	pacer.go
 //
 // The package is pure: it has no I/O and no goroutine, and time is an argument.
-// It refuses to look at what it carries, and it has no notion of a receiver:
-// nothing here can depend on whether anybody listens.
+// It refuses to interpret what it carries, and nothing in it depends on whether a
+// receiver exists.
 package send
 
 import "errors"
 
-// Record is what a channel is given to send. The slices are kept.
+// Record is what a channel sends. The slices are kept.
 type Record struct {
 	Key     []byte
 	Payload []byte
@@ -30,7 +30,7 @@ type Record struct {
 // Errors that Put returns and Left receives.
 var (
 	ErrTooLarge  = errors.New("send: record larger than the link carries")
-	ErrFull      = errors.New("send: no room, wait for it")
+	ErrFull      = errors.New("send: no room; wait for Room")
 	ErrStateFull = errors.New("send: the channel has as much state as it may")
 )
 
@@ -41,10 +41,10 @@ const (
 	MaxHeldEvents   = 10_000
 )
 
-// Limits bound what channels may have. A zero field stands for its default.
+// Limits bound what channels may hold. A zero field stands for its default.
 type Limits struct {
 	Keys         int // of one channel
-	ChannelState int // bytes that the newest values of one channel's keys take
+	ChannelState int // bytes of the newest values of one channel's keys
 	State        int // … of all channels
 	Queued       int // bytes of loose events in all channels
 	Held         int // bytes of a channel's held events from which on there is no room for another

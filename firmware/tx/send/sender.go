@@ -10,7 +10,7 @@ import (
 
 // Our own choices about hellos. A receiver can open nothing before it has one,
 // so a session begins with several, apart enough to outlive a burst of loss,
-// and nothing else is sent before.
+// and nothing else is sent first.
 const (
 	helloEvery  = 250 * time.Millisecond
 	firstHellos = 8
@@ -30,12 +30,17 @@ type Sender struct {
 	buffers  [][]byte // of frames
 	shards   buffers
 	lefts    []func(error)
-	done     []*generation // their last parity frame is in the batch
-	doneOf   []*coder
+	finished []finished // in the batch
 	counts   FrameCounts
 
 	full      int // bytes waiting from which on the line is saturated
 	saturated bool
+}
+
+// finished is a generation whose last parity frame was made.
+type finished struct {
+	coder      *coder
+	generation *generation
 }
 
 // FrameCounts counts frames made since the start; the tags are those of package
@@ -54,7 +59,10 @@ const saturation = 50 * time.Millisecond
 // NewSender returns a sender for one session on a line that takes rate bytes
 // per second. overhead is the floor of parity ÷ source frames.
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
-	s := &Sender{mux: mux, profile: profile, session: session, full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()}}
+	s := &Sender{
+		mux: mux, profile: profile, session: session,
+		full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()},
+	}
 	for i := range s.coders {
 		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, &s.shards)
 	}
@@ -82,10 +90,10 @@ func (s *Sender) Frames(now time.Time, budget int) (frames [][]byte, cost int, e
 	return s.batch, cost, nil
 }
 
-// Acknowledging reports whether Sent is going to tell a source that records left.
+// Acknowledging reports whether Sent will call the Left of a record.
 func (s *Sender) Acknowledging() bool {
-	for _, g := range s.done {
-		if len(g.lefts) > 0 {
+	for _, f := range s.finished {
+		if len(f.generation.lefts) > 0 {
 			return true
 		}
 	}
@@ -95,19 +103,22 @@ func (s *Sender) Acknowledging() bool {
 // Sent says that all frames of the last call have left, and calls the Left of
 // every record that is complete on the wire with them, parity included.
 func (s *Sender) Sent() {
-	for i, g := range s.done {
-		for _, left := range g.lefts {
+	for _, f := range s.finished {
+		for _, left := range f.generation.lefts {
 			left(nil)
 		}
-		s.doneOf[i].recycle(g)
+		f.coder.recycle(f.generation)
 	}
-	s.done, s.doneOf = s.done[:0], s.doneOf[:0]
+	s.finished = s.finished[:0]
 }
 
 // Abandon calls the Left of every record that has not left yet with err. The
 // sender is of no use afterwards.
 func (s *Sender) Abandon(err error) {
-	open := s.done
+	var open []*generation
+	for _, f := range s.finished {
+		open = append(open, f.generation)
+	}
 	for _, c := range s.coders {
 		open = append(open, c.open)
 		if c.closing != nil {
@@ -178,29 +189,29 @@ func (s *Sender) frame(now time.Time) ([]byte, error) {
 }
 
 func (s *Sender) source(now time.Time) []byte {
-	shard, class, lefts, nothing := s.mux.Fill(now, s.shards.take(), s.lefts[:0])
-	s.lefts = lefts
-	if nothing {
-		s.shards.give(shard)
+	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0])
+	s.lefts = fill.Lefts
+	if !ok {
+		s.shards.put(fill.Payload)
 		return nil
 	}
-	g, index := s.coders[class].add(now, shard, lefts)
-	h := wire.Header{Kind: wire.Source, Class: class, Lanes: 1, Generation: g, Index: index}
-	frame := append(s.begin(&h), shard...)
+	g, index := s.coders[fill.Class].add(now, fill.Payload, fill.Lefts)
+	h := wire.Header{Kind: wire.Source, Class: fill.Class, Lanes: 1, Generation: g, Index: index}
+	frame := append(s.begin(&h), fill.Payload...)
 	s.counts.Source++
 	return s.seal(frame, wire.HeaderSize)
 }
 
 func (s *Sender) parity(class wire.Class, c *coder) ([]byte, error) {
-	h, sources, coded, done, err := c.next(class)
+	f, err := c.nextParity(class)
 	if err != nil {
 		return nil, err
 	}
-	if done != nil {
-		s.done, s.doneOf = append(s.done, done), append(s.doneOf, c)
+	if f.done != nil {
+		s.finished = append(s.finished, finished{c, f.done})
 	}
-	frame := binary.BigEndian.AppendUint16(s.begin(&h), uint16(sources))
-	frame = append(frame, coded...)
+	frame := binary.BigEndian.AppendUint16(s.begin(&f.header), uint16(f.sources))
+	frame = append(frame, f.coded...)
 	s.counts.Parity++
 	return s.seal(frame, wire.HeaderSize), nil
 }
