@@ -1,37 +1,17 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
-
-// account is a channel's account as RX alone states it.
-func (g *gateway) account(channel string) (a channelAccount, err error) {
-	a.channelStatus = statusOf(g.t, g.rxStatus).Channels[channel]
-	a.sum = a.Delivered + a.Refused + a.Expired + a.Conflated + a.Lost + a.Unknown
-	if a.Sent != a.sum {
-		err = fmt.Errorf("the identity does not hold: %s", a)
-	}
-	return a, err
-}
-
-type channelAccount struct {
-	channelStatus
-	sum uint64
-}
-
-func (a channelAccount) String() string {
-	return fmt.Sprintf("sent %d, sum %d (delivered %d, refused %d, expired %d, conflated %d, lost %d, unknown %d)",
-		a.Sent, a.sum, a.Delivered, a.Refused, a.Expired, a.Conflated, a.Lost, a.Unknown)
-}
 
 // TestRecordsSentIntoTheDarkAreAccountedFor sends 300 events over a good link and
 // 500, acknowledged in the plant, into a dark one; then the transmitter ends. What
@@ -45,14 +25,9 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 		"link cut, RX killed and TX ended": {false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plant, it := port(t), port(t)
-			mosquitto(t, plant)
-			mosquitto(t, it)
-			tx, rx := mqttTables(plant, it, "5")
-			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g, plant, _ := newMQTT(t, linktest.Profile{}, "5")
+			g.Start()
+			g.Ready()
 			client := client5(t, plant, "plant", "", nil)
 			publish := func(n int) {
 				for i := range n {
@@ -61,29 +36,29 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 			}
 			publish(seen)
 			g.settled("cell-1", seen)
-			g.link.Set(linktest.Profile{Cut: true})
+			g.Link.Set(linktest.Profile{Cut: true})
 			if c.killRX {
-				g.rx.kill()
+				g.RX.Kill()
 			}
 			publish(dark)
-			eventually(t, "TX sends into the dark", func() error {
-				if n := statusOf(t, g.txStatus).Channels["cell-1"].Sent; n < seen+dark {
+			await.NoError(t, "TX sends into the dark", func() error {
+				if n := g.TX.Channel("cell-1").Sent; n < seen+dark {
 					return fmt.Errorf("%d sent", n)
 				}
 				return nil
 			})
 			time.Sleep(time.Second) // longer than parity takes to follow, and with it the acknowledgements
 			if c.killTX {
-				g.tx.kill()
+				g.TX.Kill()
 			} else {
-				g.tx.stop()
+				g.TX.Stop()
 			}
-			g.link.Set(linktest.Profile{})
+			g.Link.Set(linktest.Profile{})
 			if c.killRX {
-				g.startRX()
+				g.RX.Start()
 			}
-			g.startTX()
-			g.ready()
+			g.TX.Start()
+			g.Ready()
 			publish(after)
 			a := g.settled("cell-1", seen+dark+after)
 			if a.Delivered < after || a.Lost+a.Unknown < dark || a.Delivered+a.Unknown < seen+after {
@@ -96,66 +71,27 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 	}
 }
 
-// settled waits until RX's account says that n were sent, and returns it. The
-// identity has to hold each time anyone looks.
-func (g *gateway) settled(channel string, n uint64) (a channelAccount) {
-	g.t.Helper()
-	eventually(g.t, fmt.Sprintf("%d records on %s", n, channel), func() (err error) {
-		if a, err = g.account(channel); err != nil {
-			g.t.Error(err)
-		}
-		if a.Sent < n {
-			return errors.New(a.String())
-		}
-		return nil
-	})
-	if a.Sent != n {
-		g.t.Errorf("%s: got %s, want %d sent", channel, a, n)
-	}
-	return a
-}
-
 // A channel that both ends name differently is named in /readyz.
 func TestChannelNamesThatDoNotMatchAreNamed(t *testing.T) {
-	in, out := port(t), port(t)
-	g := newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
-		fmt.Sprintf("[[syslog]]\nchannel = \"logs\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
-	var siem collector
-	siem.listen(t, out)
-	g.startRX()
-	g.startTX()
-	eventually(t, "both names in /readyz", func() error {
-		body, code, err := get(g.rxStatus, "/readyz")
-		for _, want := range []string{"channel logs: the transmitter has no channel of this name", "channel log: arrives, but no sink here takes it"} {
-			if err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, want) {
-				return fmt.Errorf("%d %q %v, want %q", code, body, err, want)
-			}
-		}
-		return nil
-	})
+	t.Parallel()
+	in, siem := await.FreePort(t), newCollector(t)
+	tx, rx := syslogTables(in, siem.port)
+	g := newGateway(t, linktest.Profile{}, strings.Replace(tx, `"syslog"`, `"log"`, 1), strings.Replace(rx, `"syslog"`, `"logs"`, 1))
+	g.Start()
+	g.RX.Unready("channel logs: the transmitter has no channel of this name",
+		"channel log: arrives, but no sink here takes it")
 }
 
 // With another pair key on RX, /readyz names the cause.
 func TestAWrongKeyIsNamed(t *testing.T) {
-	in, out := port(t), port(t)
-	g := newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
-	g.startTX()
-	eventually(t, "TX has its key", func() error { _, _, err := get(g.txStatus, "/healthz"); return err })
-	if err := os.Remove(filepath.Join(g.dir, "pair.key")); err != nil {
-		t.Fatal(err)
-	}
-	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
-	g.startRX()
-	eventually(t, "auth_failure in /readyz", func() error {
-		body, code, err := get(g.rxStatus, "/readyz")
-		if err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, "auth_failure") {
-			return fmt.Errorf("%d %q %v", code, body, err)
-		}
-		return nil
-	})
+	t.Parallel()
+	g, _, _ := newSyslog(t)
+	g.TX.Start()
+	await.NoError(t, "TX has its key", func() error { _, _, err := g.TX.Get("/healthz"); return err })
+	remove(t, filepath.Join(g.Dir, "pair.key"))
+	tool(t, "key", "new", filepath.Join(g.Dir, "pair.key"))
+	g.RX.Start()
+	g.RX.Unready("auth_failure")
 }
 
 // A message that the link cannot carry is counted on both sides, and does not
@@ -163,19 +99,14 @@ func TestAWrongKeyIsNamed(t *testing.T) {
 func TestAMessageLargerThanTheLinkCarriesIsCounted(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run("MQTT "+version, func(t *testing.T) {
-			plant, it := port(t), port(t)
-			mosquitto(t, plant)
-			mosquitto(t, it)
-			tx, rx := mqttTables(plant, it, version)
-			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g, plant, _ := newMQTT(t, linktest.Profile{}, version)
+			g.Start()
+			g.Ready()
 			client := client5(t, plant, "plant", "", nil)
 			publish5(t, client, message{"plant/large", strings.Repeat("x", 9_000_000), 1, false})
 			publish5(t, client, message{"plant/small", "x", 1, false})
 			a := g.settled("cell-1", 2)
-			if tx := statusOf(t, g.txStatus).Channels["cell-1"]; a.Delivered != 1 || a.Lost != 1 || tx.Refused != 1 {
+			if tx := g.TX.Channel("cell-1"); a.Delivered != 1 || a.Lost != 1 || tx.Refused != 1 {
 				t.Errorf("got %s and %d refused on TX; want one delivered, and one refused and lost", a, tx.Refused)
 			}
 		})
@@ -184,15 +115,14 @@ func TestAMessageLargerThanTheLinkCarriesIsCounted(t *testing.T) {
 
 // A name that stands for MQTT at one end and for syslog at the other is named.
 func TestAChannelOfTwoProtocolsIsNamed(t *testing.T) {
-	plant := port(t)
-	mosquitto(t, plant)
+	plant := await.FreePort(t)
+	rig.Mosquitto(t, plant, rig.Unlimited)
 	tx, _ := mqttTables(plant, plant, "5")
-	g := newGateway(t, linktest.Profile{}, tx, fmt.Sprintf("[[syslog]]\nchannel = \"cell-1\"\nforward = \"udp://127.0.0.1:%d\"\n", port(t)))
+	g := newGateway(t, linktest.Profile{}, tx, fmt.Sprintf("[[syslog]]\nchannel = \"cell-1\"\nforward = \"udp://127.0.0.1:%d\"\n", await.FreePort(t)))
 	publish5(t, client5(t, plant, "plant", "", nil), message{"plant/a", "retained", 1, true})
-	g.startRX()
-	g.startTX()
-	eventually(t, "the protocols in /readyz, and the record refused", func() error {
-		body, code, err := get(g.rxStatus, "/readyz")
+	g.Start()
+	await.NoError(t, "the protocols in /readyz, and the record refused", func() error {
+		body, code, err := g.RX.Get("/readyz")
 		a, _ := g.account("cell-1")
 		if want := "channel cell-1: is syslog here and mqtt at the transmitter"; err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, want) || a.Refused != 1 {
 			return fmt.Errorf("%d %q %v and %s; want %q and 1 refused", code, body, err, a, want)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,69 +16,20 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/config/users"
 	"heliograph/firmware/platform/audit"
 )
 
-// siem takes syslog lines with octet counting.
-type siem struct {
-	listener net.Listener
-	mu       sync.Mutex
-	lines    []string
-}
-
-func newSIEM(t *testing.T) *siem {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	c := &siem{listener: l}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go c.read(conn)
-		}
-	}()
-	return c
-}
-
-func (c *siem) read(conn net.Conn) {
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	for {
-		size, err := r.ReadString(' ')
-		if err != nil {
-			return
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(size))
-		if err != nil || n > 64<<10 {
-			return
-		}
-		line := make([]byte, n)
-		if _, err := io.ReadFull(r, line); err != nil {
-			return
-		}
-		c.mu.Lock()
-		c.lines = append(c.lines, string(line))
-		c.mu.Unlock()
-	}
-}
-
 var structured = regexp.MustCompile(`^<10[89]>1 \S+ \S+ heliograph - (\S+) \[audit@32473 number="(\d+)" source="(tx|rx)" category="[a-z_]+" event="([a-z_]+)" result="(success|failure)" count="(\d+)"\] `)
 
 // gapless checks that the collector has the events of a board from number 1 on, and
 // returns how many.
-func (c *siem) gapless(source string) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *collector) gapless(source string) (int, error) {
 	next := 1
-	for _, line := range c.lines {
+	for _, line := range c.all() {
 		m := structured.FindStringSubmatch(line)
 		if m == nil {
 			return 0, fmt.Errorf("the line %q is not one of the trail", line)
@@ -97,11 +47,11 @@ func (c *siem) gapless(source string) (int, error) {
 }
 
 // notes are the events that a board shows, by source and kind, with their counts.
-func notes(t *testing.T, port int) map[string]uint64 {
+func notes(t *testing.T, r *rig.Role) map[string]uint64 {
 	t.Helper()
 	var s struct{ Notes []audit.Event }
-	eventually(t, "status.json", func() error {
-		body, code, err := get(port, "/status.json")
+	await.NoError(t, "status.json", func() error {
+		body, code, err := r.Get("/status.json")
 		if err == nil && code != http.StatusOK {
 			err = fmt.Errorf("%d", code)
 		}
@@ -144,19 +94,18 @@ func guessMQTT(port int, name, password string) (byte, error) {
 // nothing; TX's events cross, also those of while RX was away, outlive RX's death, and all reach IT's collector numbered
 // without a gap. The right password gets in meanwhile.
 func TestAuditTrail(t *testing.T) {
-	it := newSIEM(t)
-	broker, syslogPort := port(t), port(t)
+	it := newCollector(t)
+	broker, syslogPort := await.FreePort(t), await.FreePort(t)
 	g := newGateway(t, linktest.Profile{},
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%d\"]\n[[mqtt]]\nchannel = \"cell\"\nbroker = \"mqtt://127.0.0.1:1\"\n", syslogPort),
-		fmt.Sprintf("[audit]\nforward = \"tcp://%s\"\n[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:9\"\n[[mqtt]]\nchannel = \"cell\"\nlisten = \"mqtt://127.0.0.1:%d\"\nusers_file = \"users\"\n",
-			it.listener.Addr(), broker))
-	if err := users.Add(filepath.Join(g.dir, "users"), "ann", "the right one"); err != nil {
+		fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:9\"\n[[mqtt]]\nchannel = \"cell\"\nlisten = \"mqtt://127.0.0.1:%d\"\nusers_file = \"users\"\n",
+			it.port, broker))
+	if err := users.Add(filepath.Join(g.Dir, "users"), "ann", "the right one"); err != nil {
 		t.Fatal(err)
 	}
-	g.startRX()
-	g.startTX()
-	eventually(t, "TX's start at RX", func() error {
-		if n := notes(t, g.rxStatus); n["tx role_started"] != 1 || n["rx role_started"] != 1 {
+	g.Start()
+	await.NoError(t, "TX's start at RX", func() error {
+		if n := notes(t, g.RX); n["tx role_started"] != 1 || n["rx role_started"] != 1 {
 			return fmt.Errorf("got %v", n)
 		}
 		return nil
@@ -196,13 +145,13 @@ func TestAuditTrail(t *testing.T) {
 		t.Errorf("the right password beside 40 guessers: %v", err)
 	}
 
-	stranger := strings.Replace(string(mustRead(t, g.txConf)), `"pair.key"`, `"other.key"`, 1)
-	stranger = strings.NewReplacer("state-tx", "state-other", g.enter, g.leave, strconv.Itoa(syslogPort), strconv.Itoa(port(t)), strconv.Itoa(g.txStatus), strconv.Itoa(port(t))).Replace(stranger)
-	mustWrite(t, filepath.Join(g.dir, "other.toml"), []byte(stranger))
-	g.tool("key", "new", filepath.Join(g.dir, "other.key"))
-	start(t, filepath.Join(programs, "heliotx"), "--config", filepath.Join(g.dir, "other.toml"))
-	eventually(t, "the stranger's frames", func() error {
-		if n := notes(t, g.rxStatus)["rx auth_failure"]; n < 50 {
+	stranger := strings.Replace(string(rig.Read(t, g.TX.Config)), `"pair.key"`, `"other.key"`, 1)
+	stranger = strings.NewReplacer("state-tx", "state-other", g.Enter, g.Leave, strconv.Itoa(syslogPort), strconv.Itoa(await.FreePort(t)), strconv.Itoa(g.TX.Port()), strconv.Itoa(await.FreePort(t))).Replace(stranger)
+	rig.Write(t, filepath.Join(g.Dir, "other.toml"), []byte(stranger))
+	tool(t, "key", "new", filepath.Join(g.Dir, "other.key"))
+	rig.Start(t, filepath.Join(programs, "heliotx"), "--config", filepath.Join(g.Dir, "other.toml"))
+	await.NoError(t, "the stranger's frames", func() error {
+		if n := notes(t, g.RX)["rx auth_failure"]; n < 50 {
 			return fmt.Errorf("%d frames noted", n)
 		}
 		return nil
@@ -210,7 +159,7 @@ func TestAuditTrail(t *testing.T) {
 
 	check := func(when string) {
 		t.Helper()
-		n := notes(t, g.rxStatus)
+		n := notes(t, g.RX)
 		if n["rx login_refused"] < refused.Load() || refused.Load() < 2900 {
 			t.Errorf("%s: got %d wrong passwords of %d answered, want all", when, n["rx login_refused"], refused.Load())
 		}
@@ -220,31 +169,31 @@ func TestAuditTrail(t *testing.T) {
 	}
 	check("after the flood")
 	time.Sleep(1500 * time.Millisecond) // what is on the disk is at most a second old
-	g.rx.stop()
-	g.startRX()
+	g.RX.Stop()
+	g.RX.Start()
 	check("after a restart of RX")
-	g.rx.kill()
-	g.startRX()
+	g.RX.Kill()
+	g.RX.Start()
 	check("after RX was killed")
-	g.rx.stop()
-	g.tx.stop()
-	g.startTX() // while RX is down
-	eventually(t, "TX's second start on TX", func() error {
-		if n := notes(t, g.txStatus); n["tx role_started"] != 2 {
+	g.RX.Stop()
+	g.TX.Stop()
+	g.TX.Start() // while RX is down
+	await.NoError(t, "TX's second start on TX", func() error {
+		if n := notes(t, g.TX); n["tx role_started"] != 2 {
 			return fmt.Errorf("got %v", n)
 		}
 		return nil
 	})
 	time.Sleep(3 * time.Second)
-	g.startRX()
-	eventually(t, "TX's second start at RX", func() error {
-		if n := notes(t, g.rxStatus); n["tx role_started"] != 2 {
+	g.RX.Start()
+	await.NoError(t, "TX's second start at RX", func() error {
+		if n := notes(t, g.RX); n["tx role_started"] != 2 {
 			return fmt.Errorf("got %v", n)
 		}
 		return nil
 	})
 	check("after both restarted")
-	eventually(t, "both trails at the collector", func() error {
+	await.NoError(t, "both trails at the collector", func() error {
 		tx, err := it.gapless("tx")
 		if err != nil {
 			return err

@@ -16,10 +16,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 )
 
-// someoneElsesPatience is for a client that makes its own certificate first.
-const someoneElsesPatience = 3 * time.Minute
+// clientBound is for a client that makes its own certificate first.
+const clientBound = 3 * time.Minute
 
 // someoneElsesClient has a client of node-opcua's look at the mirror. Between its
 // tries refused is told why it was refused.
@@ -34,18 +37,18 @@ func someoneElsesClient(t *testing.T, options map[string]string, refused func(wh
 		options["pki"] = filepath.Join(t.TempDir(), "pki")
 	}
 	argument, _ := json.Marshal(options)
-	ctx, cancel := context.WithTimeout(t.Context(), someoneElsesPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), clientBound)
 	defer cancel()
 	got := map[string]any{}
 	for {
-		out, err := exec.CommandContext(ctx, peer(t, "node"), script, string(argument)).Output()
+		out, err := exec.CommandContext(ctx, rig.Program(t, "node", "the whole gateway against node-opcua"), script, string(argument)).Output()
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		clear(got)
 		if jerr := json.Unmarshal([]byte(lines[len(lines)-1]), &got); jerr == nil && got["error"] == nil {
 			break
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("somebody else's client, after %s: %v: %s", someoneElsesPatience, err, out)
+			t.Fatalf("somebody else's client, after %s: %v: %s", clientBound, err, out)
 		}
 		refused(fmt.Sprint(got["error"]))
 	}
@@ -67,21 +70,16 @@ func someoneElsesClient(t *testing.T, options map[string]string, refused func(wh
 // with a certificate.
 func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 	p := startPlant(t, map[string]any{"tags": 20, "period": 100, "perTick": 10})
-	mirror := port(t)
+	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, true)
 	g := newGateway(t, rough, tx, rx)
-	mustWrite(t, filepath.Join(g.dir, "ot.password"), []byte("secret\n"))
-	add := exec.Command(filepath.Join(programs, "heliograph"), "user", "add", filepath.Join(g.dir, "users"), "ann")
-	add.Stdin = strings.NewReader("geheim\n")
-	if out, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("user add: %v\n%s", err, out)
-	}
-	g.startRX()
-	g.startTX()
+	rig.Write(t, filepath.Join(g.Dir, "ot.password"), []byte("secret\n"))
+	toolWith(t, "geheim\n", "user", "add", filepath.Join(g.Dir, "users"), "ann")
+	g.Start()
 	trustAll(t, g, "tx")
-	g.ready()
+	g.Ready()
 	certificate, key := joan(t)
-	mustWrite(t, filepath.Join(g.dir, "state-rx", "pki", "trusted_users", "certs", "joan.der"), mustRead(t, certificate))
+	rig.Write(t, filepath.Join(g.Dir, "state-rx", "pki", "trusted_users", "certs", "joan.der"), rig.Read(t, certificate))
 
 	refusals := 0
 	own := filepath.Join(t.TempDir(), "pki") // the same client each time
@@ -107,15 +105,13 @@ func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 // names, and waits until it counts.
 func trustRejected(t *testing.T, g *gateway) {
 	t.Helper()
-	folder := filepath.Join(g.dir, "state-rx", "pki")
+	folder := filepath.Join(g.Dir, "state-rx", "pki")
 	files, _ := filepath.Glob(filepath.Join(folder, "rejected", "certs", "[^.]*")) // a file that is being written is hidden
 	for _, f := range files {
-		der := mustRead(t, f)
+		der := rig.Read(t, f)
 		file := filepath.Join(t.TempDir(), "rejected.der")
-		mustWrite(t, file, der)
-		if out, err := exec.Command(filepath.Join(programs, "heliograph"), "trust", "add", "--pki", folder, file).CombinedOutput(); err != nil {
-			t.Fatalf("trust add: %v\n%s", err, out)
-		}
+		rig.Write(t, file, der)
+		tool(t, "trust", "add", "--pki", folder, file)
 	}
 	time.Sleep(2 * time.Second) // within which a trusted certificate counts
 }
@@ -141,7 +137,7 @@ func joan(t *testing.T) (certificate, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustWrite(t, certificate, der)
-	mustWrite(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	rig.Write(t, certificate, der)
+	rig.Write(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
 	return certificate, key
 }

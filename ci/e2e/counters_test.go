@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"heliograph/ci/archtest"
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
 
@@ -22,32 +25,31 @@ func TestEveryCounterIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plant, it := port(t), port(t)
-	mosquitto(t, plant)
-	mosquitto(t, it)
+	plant, it := await.FreePort(t), await.FreePort(t)
+	rig.Mosquitto(t, plant, rig.Unlimited)
+	rig.Mosquitto(t, it, rig.Unlimited)
 	tx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
 		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n", port(t)) +
-		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = \"None\"\nsecurity_mode = \"None\"\n", port(t))
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n", await.FreePort(t)) +
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = \"None\"\nsecurity_mode = \"None\"\n", await.FreePort(t))
 	rx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n", it) +
-		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", port(t)) +
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", port(t)) +
-		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = [\"None\"]\nanonymous = true\n", port(t))
-	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", port(t))
+		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", await.FreePort(t)) +
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)) +
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = [\"None\"]\nanonymous = true\n", await.FreePort(t))
+	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
 	var metrics strings.Builder
 	var documents []any
 	for _, g := range []*gateway{newGateway(t, linktest.Profile{}, tx, rx), newSerial(t, linktest.Profile{}, tx, rx)} {
-		g.startRX()
-		g.startTX()
-		for _, port := range []int{g.txStatus, g.rxStatus} {
-			eventually(t, "metrics", func() error {
-				body, code, err := get(port, "/metrics")
-				if err == nil && code == 200 {
+		g.Start()
+		for _, r := range []*rig.Role{g.TX, g.RX} {
+			await.NoError(t, "metrics", func() error {
+				body, code, err := r.Get("/metrics")
+				if err == nil && code == http.StatusOK {
 					metrics.WriteString(body)
 				}
 				return err
 			})
-			body, _, err := get(port, "/status.json")
+			body, _, err := r.Get("/status.json")
 			var document any
 			if err == nil {
 				err = json.Unmarshal([]byte(body), &document)
@@ -57,8 +59,8 @@ func TestEveryCounterIsShown(t *testing.T) {
 			}
 			documents = append(documents, document)
 		}
-		g.tx.stop()
-		g.rx.stop()
+		g.TX.Stop()
+		g.RX.Stop()
 	}
 	metrics.WriteString(ethernetMetrics(t))
 	for _, c := range counters {
@@ -75,14 +77,14 @@ func TestEveryCounterIsShown(t *testing.T) {
 func ethernetMetrics(t *testing.T) (metrics string) {
 	t.Helper()
 	_, ns := namespaces(t)
-	g := &gateway{t: t, dir: t.TempDir()}
-	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
-	conf := filepath.Join(g.dir, "rx.toml")
-	mustWrite(t, conf, []byte("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nkey_file = \"pair.key\"\n"+
+	dir := t.TempDir()
+	tool(t, "key", "new", filepath.Join(dir, "pair.key"))
+	conf := filepath.Join(dir, "rx.toml")
+	rig.Write(t, conf, []byte("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nkey_file = \"pair.key\"\n"+
 		"[state]\ndirectory = \"state-rx\"\n[status]\nlisten = \"127.0.0.1:9464\"\n"+
 		"[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:6011\"\n"))
-	start(t, "/usr/bin/env", "ip", "netns", "exec", ns, filepath.Join(programs, "heliorx"), "--config", conf)
-	eventually(t, "metrics over Ethernet", func() (err error) {
+	rig.Start(t, "/usr/bin/env", "ip", "netns", "exec", ns, filepath.Join(programs, "heliorx"), "--config", conf)
+	await.NoError(t, "metrics over Ethernet", func() (err error) {
 		var conn net.Conn // made on this thread: package net/http would use another
 		within(t, ns, func() error { conn, err = net.Dial("tcp", "127.0.0.1:9464"); return nil })
 		if err != nil {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 )
 
 // namespaces makes two hosts joined by one cable, both ends down.
@@ -94,42 +96,30 @@ func packets(t *testing.T, ns, counter string) uint64 {
 func TestEthernetCarriesAndTheReceiverIsSilent(t *testing.T) {
 	const n = 2000
 	nsTX, nsRX := namespaces(t)
-	g := &gateway{t: t, dir: t.TempDir()}
-	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
+	dir := t.TempDir()
+	tool(t, "key", "new", filepath.Join(dir, "pair.key"))
 	conf := func(role, rest string) string {
-		path := filepath.Join(g.dir, role+".toml")
-		mustWrite(t, path, []byte(fmt.Sprintf("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nrate = \"100Mbit/s\"\n"+
-			"key_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", role, rest)))
+		path := filepath.Join(dir, role+".toml")
+		rig.Write(t, path, fmt.Appendf(nil, "pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nrate = \"100Mbit/s\"\n"+
+			"key_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", role, rest))
 		return path
 	}
 	tx := conf("tx", "listen = [\"tcp://127.0.0.1:6010\"]\n")
 	rx := conf("rx", "forward = \"tcp://127.0.0.1:6011\"\n")
 
-	var siem collector
-	within(t, nsRX, func() error {
-		l, err := net.Listen("tcp", "127.0.0.1:6011")
-		if err == nil {
-			t.Cleanup(func() { _ = l.Close() })
-			go siem.accept(l)
-		}
-		return err
-	})
-	start(t, "/usr/bin/env", "ip", "netns", "exec", nsRX, filepath.Join(programs, "heliorx"), "--config", rx)
-	start(t, "/usr/bin/env", "ip", "netns", "exec", nsTX, filepath.Join(programs, "heliotx"), "--config", tx)
+	siem := &collector{port: 6011}
+	within(t, nsRX, func() error { return siem.listen(t) })
+	rig.Start(t, "/usr/bin/env", "ip", "netns", "exec", nsRX, filepath.Join(programs, "heliorx"), "--config", rx)
+	rig.Start(t, "/usr/bin/env", "ip", "netns", "exec", nsTX, filepath.Join(programs, "heliotx"), "--config", tx)
 	var lines []string
 	for i := range n {
 		lines = append(lines, longLine(i))
 	}
-	eventually(t, "lines are taken", func() (err error) {
+	await.NoError(t, "lines are taken", func() (err error) {
 		within(t, nsTX, func() error { err = sendLines(6010, lines); return nil })
 		return err
 	})
-	eventually(t, "lines arrive", func() error {
-		if got := len(siem.all()); got < n {
-			return fmt.Errorf("got %d of %d", got, n)
-		}
-		return nil
-	})
+	siem.has(t, n)
 	sameInOrder(t, "line", siem.all(), lines)
 	if sent := packets(t, nsRX, "tx_packets"); sent != 0 {
 		t.Errorf("the receiver's interface has sent %d packets since it was made, want none", sent)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/uabinary"
@@ -41,7 +42,7 @@ func TestValuesFollow(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = p.Close() })
-			mirror := port(t)
+			mirror := await.FreePort(t)
 			tx, rx := mirrorTables(&plant{url: p.Endpoint}, mirror, false)
 			g := (*gateway)(nil)
 			if medium == "udp" {
@@ -49,9 +50,8 @@ func TestValuesFollow(t *testing.T) {
 			} else {
 				g = newSerial(t, noise, tx, rx)
 			}
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g.Start()
+			g.Ready()
 			c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 			c.connect()
 			d := &delays{}
@@ -71,7 +71,7 @@ func TestValuesFollow(t *testing.T) {
 			for range seconds * 100 {
 				p.Change(perSecond/100, <-tick.C)
 			}
-			eventually(t, "the values", func() error {
+			await.NoError(t, "the values", func() error {
 				d.mu.Lock()
 				defer d.mu.Unlock()
 				if n := len(d.seen); n < perSecond*seconds*99/100 { // the rest may be conflated

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,36 +10,28 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
 
 // rough is the link of the acceptance: 5 % random loss and 1 % corruption.
 var rough = linktest.Profile{Loss: 0.05, Corrupt: 0.01}
 
-func mqttTables(plant, it int, version string) (tx, rx string) {
-	tx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\ntopics = [\"#\"]\n", plant, version)
-	rx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\n", it, version)
-	return tx, rx
-}
-
 // TestTwentyThousandOfEach is the acceptance of the link: everything arrives
 // complete, in order and unchanged through loss and corruption.
 func TestTwentyThousandOfEach(t *testing.T) {
 	const n = 20_000
-	plant, it, in, out := port(t), port(t), port(t), port(t)
-	mosquitto(t, plant)
-	mosquitto(t, it)
+	plant, it, in, siem := await.FreePort(t), await.FreePort(t), await.FreePort(t), newCollector(t)
+	rig.Mosquitto(t, plant, rig.Unlimited)
+	rig.Mosquitto(t, it, rig.Unlimited)
 	tx, rx := mqttTables(plant, it, "5")
-	tx += fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in)
-	rx += fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out)
-	g := newGateway(t, rough, tx, rx)
-	var siem collector
-	siem.listen(t, out)
+	txLines, rxLines := syslogTables(in, siem.port)
+	g := newGateway(t, rough, tx+txLines, rx+rxLines)
 	var got inbox
 	client5(t, it, "it", "plant/#", &got)
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 
 	var lines []string
 	var messages []message
@@ -57,7 +48,7 @@ func TestTwentyThousandOfEach(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "messages and lines", func() error {
+	await.NoError(t, "messages and lines", func() error {
 		if m, l := len(got.all()), len(siem.all()); m < n || l < n {
 			return fmt.Errorf("got %d messages and %d lines of %d", m, l, n)
 		}
@@ -66,16 +57,16 @@ func TestTwentyThousandOfEach(t *testing.T) {
 	sameInOrder(t, "message", got.all(), messages)
 	sameInOrder(t, "line", siem.all(), lines)
 	for _, channel := range []string{"cell-1", "syslog"} {
-		if sent, delivered, _, lost := g.balanced(channel); sent != n || delivered != n || lost != 0 {
-			t.Errorf("%s: sent %d, delivered %d, lost %d; want %d, %d, 0", channel, sent, delivered, lost, n, n)
+		if a := g.balanced(channel); a.Sent != n || a.Delivered != n || a.Lost != 0 {
+			t.Errorf("%s: got %s; want all %d delivered", channel, a, n)
 		}
 	}
-	s := statusOf(t, g.rxStatus)
+	s := g.RX.Status()
 	if s.Link.Repaired == 0 || s.Link.CRCErrors == 0 || s.Link.AuthFailures != 0 {
 		t.Errorf("link: got %+v; want repairs and CRC errors, and no authentication failures", s.Link)
 	}
-	g.tx.stop()
-	g.rx.stop()
+	g.TX.Stop()
+	g.RX.Stop()
 }
 
 func sendLines(port int, lines []string) error {
@@ -98,7 +89,7 @@ func sendLines(port int, lines []string) error {
 // retained are what a broker holds, as a client that comes new sees it.
 func retained(t *testing.T, port int, filter string, want map[string]string) {
 	t.Helper()
-	eventually(t, "retained messages", func() error {
+	await.NoError(t, "retained messages", func() error {
 		var in inbox
 		c := client3(t, port, fmt.Sprintf("look-%d", time.Now().UnixNano()), filter, &in)
 		time.Sleep(200 * time.Millisecond)
@@ -122,14 +113,13 @@ func retained(t *testing.T, port int, filter string, want map[string]string) {
 func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run("MQTT "+version, func(t *testing.T) {
-			plant, it := port(t), port(t)
-			mosquitto(t, plant)
-			broker := mosquitto(t, it)
+			plant, it := await.FreePort(t), await.FreePort(t)
+			rig.Mosquitto(t, plant, rig.Unlimited)
+			broker := rig.Mosquitto(t, it, rig.Unlimited)
 			tx, rx := mqttTables(plant, it, version)
 			g := newGateway(t, rough, tx, rx)
-			g.startRX()
-			g.startTX()
-			g.ready()
+			g.Start()
+			g.Ready()
 			client := client3(t, plant, "plant", "", nil)
 			want := map[string]string{}
 			for i := range 500 {
@@ -143,14 +133,14 @@ func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
 				delete(want, topic)
 			}
 			retained(t, it, "plant/#", want)
-			g.rx.kill()
-			broker.kill()
+			g.RX.Kill()
+			broker.Kill()
 			wait3(t, client.Publish("plant/tag/1", 1, true, "while RX was away"))
 			want["plant/tag/1"] = "while RX was away"
-			mosquitto(t, it)
-			g.startRX()
+			rig.Mosquitto(t, it, rig.Unlimited)
+			g.RX.Start()
 			retained(t, it, "plant/#", want)
-			g.ready()
+			g.Ready()
 			g.balanced("cell-1")
 		})
 	}
@@ -159,36 +149,31 @@ func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
 // TestAKilledTransmitterResumes kills TX, and then plays back what its first
 // epoch sent.
 func TestAKilledTransmitterResumes(t *testing.T) {
-	plant, it := port(t), port(t)
-	mosquitto(t, plant)
-	mosquitto(t, it)
-	tx, rx := mqttTables(plant, it, "5")
-	g := newGateway(t, linktest.Profile{}, tx, rx)
+	g, plant, it := newMQTT(t, linktest.Profile{}, "5")
 	tap := g.tap()
 	var got inbox
 	client5(t, it, "it", "plant/#", &got)
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 	client := client5(t, plant, "plant", "", nil)
 	publish5(t, client, message{"plant/a", "before", 1, false})
-	eventually(t, "the first message", func() error { return arrived(&got, "before") })
+	await.NoError(t, "the first message", func() error { return arrived(&got, "before") })
 	old := tap.frames()
-	g.tx.kill()
+	g.TX.Kill()
 	publish5(t, client, message{"plant/a", "while TX was away", 1, false}) // the broker keeps it
-	g.startTX()
-	g.ready()
-	eventually(t, "the second message", func() error { return arrived(&got, "while TX was away") })
-	before := statusOf(t, g.rxStatus)
+	g.TX.Start()
+	g.Ready()
+	await.NoError(t, "the second message", func() error { return arrived(&got, "while TX was away") })
+	before := g.RX.Status()
 	if before.Link.Epoch != 2 {
 		t.Errorf("epoch after the restart: got %d, want 2", before.Link.Epoch)
 	}
 	tap.play(t, old)
 	publish5(t, client, message{"plant/a", "after", 1, false})
-	eventually(t, "the third message", func() error { return arrived(&got, "after") })
+	await.NoError(t, "the third message", func() error { return arrived(&got, "after") })
 	// What had left when TX was killed, but was not acknowledged yet, comes twice.
 	sameInOrder(t, "message", slices.Compact(payloads(got.all())), []string{"before", "while TX was away", "after"})
-	after := statusOf(t, g.rxStatus)
+	after := g.RX.Status()
 	if after.Link.Epoch != 2 || after.Channels["cell-1"].Delivered != before.Channels["cell-1"].Delivered+1 {
 		t.Errorf("after a playback of %d frames: got %+v, want nothing of it believed", len(old), after)
 	}
@@ -210,81 +195,61 @@ func payloads(in []message) (out []string) {
 
 // TestLostEpochsAndMarks walks through the cases of lost state.
 func TestLostEpochsAndMarks(t *testing.T) {
-	in, out := port(t), port(t)
-	g := newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
-	var siem collector
-	siem.listen(t, out)
+	g, in, siem := newSyslog(t)
 	notes := func(event string) func() error {
 		return func() error {
-			for _, n := range statusOf(t, g.rxStatus).Notes {
-				if n.Event == event {
-					return nil
-				}
+			if g.RX.Notes(event) == 0 {
+				return fmt.Errorf("no note %q", event)
 			}
-			return fmt.Errorf("no note %q", event)
+			return nil
 		}
 	}
-	g.startRX()
-	g.startTX()
-	g.ready()
-	eventually(t, "the first epoch is believed and audited", notes("epoch_unanchored"))
+	g.Start()
+	g.Ready()
+	await.NoError(t, "the first epoch is believed and audited", notes("epoch_unanchored"))
 	for range 2 { // two more epochs
-		g.tx.stop()
-		g.startTX()
-		g.ready()
+		g.TX.Stop()
+		g.TX.Start()
+		g.Ready()
 	}
 
 	t.Log("TX lost its epoch, as a card flashed anew does")
-	g.tx.stop()
-	remove(t, filepath.Join(g.dir, "state-tx"))
-	g.startTX()
-	eventually(t, "the regressed epoch is refused and audited", notes("epoch_regressed"))
-	eventually(t, "/readyz says so", func() error {
-		body, code, err := get(g.rxStatus, "/readyz")
-		if err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, "epoch_regressed") {
-			return fmt.Errorf("%d %s %v", code, body, err)
-		}
-		return nil
-	})
-	g.tool("epoch", "accept", "--config", g.rxConf)
-	g.ready()
-	eventually(t, "the acceptance is audited", notes("epoch_accepted"))
+	g.TX.Stop()
+	remove(t, filepath.Join(g.Dir, "state-tx"))
+	g.TX.Start()
+	await.NoError(t, "the regressed epoch is refused and audited", notes("epoch_regressed"))
+	g.RX.Unready("epoch_regressed")
+	tool(t, "epoch", "accept", "--config", g.RX.Config)
+	g.Ready()
+	await.NoError(t, "the acceptance is audited", notes("epoch_accepted"))
 
 	t.Log("RX lost its mark")
-	g.rx.stop()
-	remove(t, filepath.Join(g.dir, "state-rx"))
-	g.startRX()
-	g.ready()
-	eventually(t, "the epoch is believed without an anchor", notes("epoch_unanchored"))
+	g.RX.Stop()
+	remove(t, filepath.Join(g.Dir, "state-rx"))
+	g.RX.Start()
+	g.Ready()
+	await.NoError(t, "the epoch is believed without an anchor", notes("epoch_unanchored"))
 
 	t.Log("both got a new pair key and lost all state")
-	g.tx.stop()
-	g.rx.stop()
+	g.TX.Stop()
+	g.RX.Stop()
 	for _, name := range []string{"state-rx", "state-tx", "pair.key"} {
-		remove(t, filepath.Join(g.dir, name))
+		remove(t, filepath.Join(g.Dir, name))
 	}
-	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
-	g.startRX()
-	g.startTX()
-	g.ready()
+	tool(t, "key", "new", filepath.Join(g.Dir, "pair.key"))
+	g.Start()
+	g.Ready()
 	if err := sendLines(in, []string{longLine(1)}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a line", func() error {
-		if len(siem.all()) == 0 {
-			return fmt.Errorf("no line arrived")
-		}
-		return nil
-	})
+	siem.has(t, 1)
 
 	t.Log("a card of another pair was put into TX")
-	g.tx.stop()
-	remove(t, filepath.Join(g.dir, "pair.key"))
-	g.tool("key", "new", filepath.Join(g.dir, "pair.key"))
-	g.startTX()
-	eventually(t, "the stranger is refused and audited", notes("auth_failure"))
+	g.TX.Stop()
+	remove(t, filepath.Join(g.Dir, "pair.key"))
+	tool(t, "key", "new", filepath.Join(g.Dir, "pair.key"))
+	g.TX.Start()
+	await.NoError(t, "the stranger is refused and audited", notes("auth_failure"))
 }
 
 func remove(t *testing.T, path string) {
@@ -296,18 +261,12 @@ func remove(t *testing.T, path string) {
 
 // TestACutLinkIsSeen cuts the link and restores it.
 func TestACutLinkIsSeen(t *testing.T) {
-	in, out := port(t), port(t)
-	g := newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"tcp://127.0.0.1:%d\"]\n", in),
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
-	var siem collector
-	siem.listen(t, out)
-	g.startRX()
-	g.startTX()
-	g.ready()
-	g.link.Set(linktest.Profile{Cut: true})
-	eventually(t, "the source shows as down", func() error {
-		if c := statusOf(t, g.rxStatus).Channels["syslog"]; c.SourceState != "down" || !strings.Contains(c.SourceReason, "silent") {
+	g, in, _ := newSyslog(t)
+	g.Start()
+	g.Ready()
+	g.Link.Set(linktest.Profile{Cut: true})
+	await.NoError(t, "the source shows as down", func() error {
+		if c := g.RX.Channel("syslog"); c.SourceState != "down" || !strings.Contains(c.SourceReason, "silent") {
 			return fmt.Errorf("%+v", c)
 		}
 		return nil
@@ -315,17 +274,17 @@ func TestACutLinkIsSeen(t *testing.T) {
 	if err := sendLines(in, []string{"<13>lost 1", "<13>lost 2"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "TX has sent into the dark", func() error {
-		if n := statusOf(t, g.txStatus).Channels["syslog"].Sent; n != 2 {
+	await.NoError(t, "TX has sent into the dark", func() error {
+		if n := g.TX.Channel("syslog").Sent; n != 2 {
 			return fmt.Errorf("sent %d", n)
 		}
 		return nil
 	})
 	time.Sleep(time.Second) // longer than parity takes to follow
-	g.link.Set(linktest.Profile{})
-	g.ready()
-	if sent, delivered, _, lost := g.balanced("syslog"); sent != 2 || delivered != 0 || lost != 2 {
-		t.Errorf("sent %d, delivered %d, lost %d; want 2, 0, 2", sent, delivered, lost)
+	g.Link.Set(linktest.Profile{})
+	g.Ready()
+	if a := g.balanced("syslog"); a.Sent != 2 || a.Delivered != 0 || a.Lost != 2 {
+		t.Errorf("got %s; want both lost", a)
 	}
 }
 
@@ -333,26 +292,21 @@ func TestACutLinkIsSeen(t *testing.T) {
 // stream, twice: the broker delivers again what had not left.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
 	const n = 6000
-	plant, it := port(t), port(t)
-	mosquitto(t, plant)
-	mosquitto(t, it)
-	tx, rx := mqttTables(plant, it, "5")
-	g := newGateway(t, linktest.Profile{Loss: 0.02}, tx, rx)
+	g, plant, it := newMQTT(t, linktest.Profile{Loss: 0.02}, "5")
 	var got inbox
 	client5(t, it, "it", "plant/#", &got)
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 	client := client5(t, plant, "plant", "", nil)
 	for i := range n {
 		publish5(t, client, message{"plant/a", fmt.Sprint(i), byte(1 + i%2), false})
 		if i == n/3 || i == n/2 {
-			g.tx.kill()
-			g.startTX()
+			g.TX.Kill()
+			g.TX.Start()
 		}
 	}
 	var missing int
-	eventually(t, "every message", func() error {
+	await.NoError(t, "every message", func() error {
 		have := map[string]bool{}
 		for _, m := range got.all() {
 			have[m.payload] = true

@@ -14,6 +14,7 @@ import (
 	"github.com/gopcua/opcua"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
 
@@ -25,9 +26,9 @@ func newcomer(t *testing.T, url string) map[string]any {
 		t.Fatal(err)
 	}
 	options, _ := json.Marshal(map[string]string{"url": url, "tag": tag("Tag1").String(), "analog": tag("Temperature").String()})
-	ctx, cancel := context.WithTimeout(t.Context(), someoneElsesPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), clientBound)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, peer(t, "node"), script, string(options)).Output()
+	out, err := exec.CommandContext(ctx, rig.Program(t, "node", "the whole gateway against node-opcua"), script, string(options)).Output()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var got map[string]any
 	if jerr := json.Unmarshal([]byte(lines[len(lines)-1]), &got); jerr != nil {
@@ -89,20 +90,20 @@ func TestNewClientsReadDuringOutages(t *testing.T) {
 	look("Good", ua.StatusOK)
 
 	t.Log("the plant's server dies")
-	p.kill()
+	p.Kill()
 	c.sees("Tag1", 1, ua.StatusUncertainNoCommunicationLastUsableValue)
 	look("UncertainNoCommunicationLastUsableValue", ua.StatusUncertainNoCommunicationLastUsableValue)
 	p.start()
 	c.sees("Tag1", 0, ua.StatusOK)
 
 	t.Log("the link is cut")
-	g.link.Set(linktest.Profile{Loss: 1})
+	g.Link.Set(linktest.Profile{Loss: 1})
 	c.sees("Tag1", 0, ua.StatusUncertainLastUsableValue)
 	look("UncertainLastUsableValue", ua.StatusUncertainLastUsableValue)
 
 	t.Log("RX starts again in the dark")
-	g.rx.stop()
-	g.startRX()
+	g.RX.Stop()
+	g.RX.Start()
 	c.connect()
 	look("BadWaitingForInitialData", ua.StatusBadWaitingForInitialData)
 }

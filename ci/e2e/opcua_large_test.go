@@ -7,6 +7,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
 )
@@ -17,16 +18,15 @@ func TestAValueLargerThanTheLinkCarriesIsBadAtTheMirror(t *testing.T) {
 	p := startPlant(t, map[string]any{"tags": 3})
 	p.do(map[string]any{"do": "integers", "name": "Large", "count": 9 << 18})
 	p.do(map[string]any{"do": "integers", "name": "Grows", "count": 0})
-	mirror := port(t)
+	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, false)
 	g := newGateway(t, rough, tx, rx)
-	g.startRX()
-	g.startTX()
+	g.Start()
 	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 	c.connect()
 	status := func(name string, want ua.StatusCode) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("%s is %v", name, want), func() (err error) {
+		await.NoError(t, fmt.Sprintf("%s is %v", name, want), func() (err error) {
 			if c.s.Err() != nil {
 				c.connect()
 			}
@@ -45,22 +45,22 @@ func TestAValueLargerThanTheLinkCarriesIsBadAtTheMirror(t *testing.T) {
 	status("Grows", ua.StatusOK)
 	p.do(map[string]any{"do": "integers", "name": "Grows", "count": 10 << 18})
 	status("Grows", ua.StatusBadEncodingLimitsExceeded)
-	ready := func() string { body, _, _ := get(g.txStatus, "/readyz"); return body }
-	eventually(t, "both in /readyz", func() error {
+	ready := func() string { body, _, _ := g.TX.Get("/readyz"); return body }
+	await.NoError(t, "both in /readyz", func() error {
 		if body := ready(); !strings.Contains(body, "values that the link does not carry: 2") {
 			return fmt.Errorf("got %q", body)
 		}
 		return nil
 	})
-	if body, _, _ := get(g.txStatus, "/metrics"); !strings.Contains(body, "heliograph_opcua_source_refused_values_total") {
+	if body, _, _ := g.TX.Get("/metrics"); !strings.Contains(body, "heliograph_opcua_source_refused_values_total") {
 		t.Error("/metrics does not count refused values")
 	}
 	for _, name := range []string{"Large", "Grows"} {
-		if n := strings.Count(g.tx.log.String(), "Plant."+name); n != 1 {
+		if n := strings.Count(g.TX.Log(), "Plant."+name); n != 1 {
 			t.Errorf("got %d lines about %s in the log, want 1", n, name)
 		}
 		p.do(map[string]any{"do": "integers", "name": name, "count": 0})
 		status(name, ua.StatusOK)
 	}
-	g.ready()
+	g.Ready()
 }

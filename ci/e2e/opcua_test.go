@@ -15,13 +15,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
@@ -31,27 +32,20 @@ import (
 
 // plant is a node-opcua server with everything that ours should mirror.
 type plant struct {
+	*rig.Process
 	t       *testing.T
 	options map[string]any
 	url     string
-	cmd     *exec.Cmd
 	in      io.WriteCloser
 	answers chan map[string]any
-	log     *log
-	done    chan struct{}
 }
 
 // startPlant starts ci/peers/plant.js; it may be started again.
 func startPlant(t *testing.T, options map[string]any) *plant {
 	t.Helper()
 	p := &plant{t: t, options: options}
-	t.Cleanup(func() {
-		if p.cmd != nil {
-			p.kill()
-		}
-	})
 	if options["port"] == nil {
-		options["port"] = port(t)
+		options["port"] = await.FreePort(t)
 	}
 	p.start()
 	return p
@@ -59,7 +53,7 @@ func startPlant(t *testing.T, options map[string]any) *plant {
 
 func (p *plant) start() {
 	p.t.Helper()
-	node := peer(p.t, "node")
+	node := rig.Program(p.t, "node", "the whole gateway against node-opcua")
 	if os.Getenv("NODE_PATH") == "" {
 		p.t.Skip("not proved: the whole gateway against node-opcua, because NODE_PATH does not name its folder (make test sets it)")
 	}
@@ -68,29 +62,28 @@ func (p *plant) start() {
 		p.t.Fatal(err)
 	}
 	options, _ := json.Marshal(p.options)
-	p.cmd, p.answers, p.log, p.done = exec.Command(node, script, string(options)), make(chan map[string]any, 16), &log{}, make(chan struct{})
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	p.cmd.Stderr = p.log
-	p.in, _ = p.cmd.StdinPipe()
-	out, _ := p.cmd.StdoutPipe()
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(node, script, string(options))
+	if p.in, err = cmd.StdinPipe(); err != nil {
 		p.t.Fatal(err)
 	}
-	go func(cmd *exec.Cmd, answers chan map[string]any, log *log, done chan struct{}) {
-		defer close(done)
+	out, w, err := os.Pipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd.Stdout = w
+	p.Process, p.answers = rig.Launch(p.t, cmd), make(chan map[string]any, 16)
+	_ = w.Close()
+	go func(answers chan<- map[string]any) {
+		defer out.Close()
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			var a map[string]any
 			if json.Unmarshal(lines.Bytes(), &a) == nil {
 				answers <- a
-			} else {
-				_, _ = log.Write(append(lines.Bytes(), '\n'))
 			}
 		}
-		_ = cmd.Wait()
-	}(p.cmd, p.answers, p.log, p.done)
-	p.url, _ = p.answer()["ready"].(string)
-	if p.url == "" {
-		p.t.Fatalf("the plant's server does not start:\n%s", tail(p.log.String(), 4000))
+	}(p.answers)
+	if p.url, _ = p.answer()["ready"].(string); p.url == "" {
+		p.t.Fatal("the plant's server did not say that it is ready")
 	}
 }
 
@@ -99,10 +92,10 @@ func (p *plant) answer() map[string]any {
 	select {
 	case a := <-p.answers:
 		return a
-	case <-p.done:
-		p.t.Fatalf("the plant's server ended:\n%s", tail(p.log.String(), 4000))
-	case <-time.After(2 * patience):
-		p.t.Fatalf("the plant's server does not answer:\n%s", tail(p.log.String(), 4000))
+	case <-p.Done():
+		p.t.Fatal("the plant's server ended")
+	case <-time.After(tagBound()):
+		p.t.Fatal("the plant's server does not answer")
 	}
 	return nil
 }
@@ -117,11 +110,6 @@ func (p *plant) do(command map[string]any) {
 	if a := p.answer(); a["ok"] != true {
 		p.t.Fatalf("the plant cannot do %s: %v", b, a["error"])
 	}
-}
-
-func (p *plant) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
 }
 
 // it is a client on IT's side.
@@ -142,7 +130,7 @@ func (c *it) connect() {
 	if c.store != nil {
 		cfg.Policy, cfg.Mode = "Aes256_Sha256_RsaPss", ua.MessageSecurityModeSignAndEncrypt
 	}
-	eventually(c.t, "a session at "+c.url, func() (err error) { c.s, err = client.Connect(c.t.Context(), cfg); return err })
+	await.NoError(c.t, "a session at "+c.url, func() (err error) { c.s, err = client.Connect(c.t.Context(), cfg); return err })
 	c.t.Cleanup(c.s.Close)
 }
 
@@ -169,7 +157,7 @@ func (c *it) read(name string) (f float64, code ua.StatusCode) {
 // sees waits until a tag reads so at the mirror.
 func (c *it) sees(name string, f float64, code ua.StatusCode) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("%s is %v, %v", name, f, code), func() error {
+	await.NoError(c.t, fmt.Sprintf("%s is %v, %v", name, f, code), func() error {
 		if c.s.Err() != nil {
 			c.connect()
 		}
@@ -194,14 +182,14 @@ func mirrorTables(p *plant, mirror int, security bool) (tx, rx string) {
 // trustAll trusts what a role has rejected, as an operator would.
 func trustAll(t *testing.T, g *gateway, role string) {
 	t.Helper()
-	rejected := filepath.Join(g.dir, "state-"+role, "pki", "rejected", "certs")
-	eventually(t, "a rejected certificate of "+role, func() error {
+	rejected := filepath.Join(g.Dir, "state-"+role, "pki", "rejected", "certs")
+	await.NoError(t, "a rejected certificate of "+role, func() error {
 		files, _ := filepath.Glob(filepath.Join(rejected, "[^.]*")) // a file that is being written is hidden
 		if len(files) == 0 {
 			return errors.New("none yet")
 		}
 		for _, f := range files {
-			mustWrite(t, filepath.Join(g.dir, "state-"+role, "pki", "trusted", "certs", filepath.Base(f)), mustRead(t, f))
+			rig.Write(t, filepath.Join(g.Dir, "state-"+role, "pki", "trusted", "certs", filepath.Base(f)), rig.Read(t, f))
 		}
 		return nil
 	})
@@ -223,7 +211,7 @@ func same(t *testing.T, plant client.Config, mirror *it) {
 	}
 	defer source.Close()
 	before := look(source)
-	eventually(t, "the mirror shows what the plant shows", func() error {
+	await.Within(t, tagBound(), "the mirror shows what the plant shows", func() error {
 		seen := look(mirror.s)
 		after := look(source)
 		differences := crawl.Compare(before, after, seen)
@@ -239,18 +227,14 @@ func same(t *testing.T, plant client.Config, mirror *it) {
 // TestTheMirrorCannotBeToldFromItsSource is the acceptance of OPC UA: everything
 // encrypted, nodesets and hard values, ticking tags, a link with loss and corruption.
 func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
-	p := startPlant(t, map[string]any{"tags": wantedTags(1000), "nodesets": true, "period": 100, "perTick": 10})
-	mirror := port(t)
+	p := startPlant(t, map[string]any{"tags": tagCount(1000), "nodesets": true, "period": 100, "perTick": 10})
+	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, true)
 	g := newGateway(t, rough, tx, rx)
-	mustWrite(t, filepath.Join(g.dir, "ot.password"), []byte("secret\n"))
-	add := exec.Command(filepath.Join(programs, "heliograph"), "user", "add", filepath.Join(g.dir, "users"), "ann")
-	add.Stdin = strings.NewReader("geheim\n")
-	if out, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("user add: %v\n%s", err, out)
-	}
-	g.startRX()
-	g.startTX()
+	g.Bound = tagBound()
+	rig.Write(t, filepath.Join(g.Dir, "ot.password"), []byte("secret\n"))
+	toolWith(t, "geheim\n", "user", "add", filepath.Join(g.Dir, "users"), "ann")
+	g.Start()
 	trustAll(t, g, "tx")
 
 	store, err := pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: "urn:it", Name: "it", Hosts: []string{"127.0.0.1"}}, Log: slog.New(slog.DiscardHandler)})
@@ -258,25 +242,25 @@ func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	var own []byte
-	eventually(t, "the mirror's certificate", func() error {
-		files, _ := filepath.Glob(filepath.Join(g.dir, "state-rx", "pki", "own", "certs", "*.der"))
+	await.NoError(t, "the mirror's certificate", func() error {
+		files, _ := filepath.Glob(filepath.Join(g.Dir, "state-rx", "pki", "own", "certs", "*.der"))
 		if len(files) == 0 {
 			return errors.New("none yet")
 		}
-		own = mustRead(t, files[0])
+		own = rig.Read(t, files[0])
 		return nil
 	})
-	trusted := filepath.Join(g.dir, "state-rx", "pki", "trusted", "certs", "it.der")
-	mustWrite(t, trusted, store.Own().Certificate.Raw)
+	trusted := filepath.Join(g.Dir, "state-rx", "pki", "trusted", "certs", "it.der")
+	rig.Write(t, trusted, store.Own().Certificate.Raw)
 	trustDER(t, store, own)
 	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror), store: store, user: client.User{Name: "ann", Password: "geheim"}}
-	g.ready()
+	g.Ready()
 	c.connect()
 	trustDER(t, store, plantCertificate(t, g))
 	same(t, client.Config{
 		Endpoint: p.url, Policy: "Basic256Sha256", Mode: ua.MessageSecurityModeSignAndEncrypt, Store: store, User: client.User{Name: "joe", Password: "secret"},
 	}, c)
-	if s := statusOf(t, g.rxStatus); s.Link.Repaired == 0 || s.Link.CRCErrors == 0 {
+	if s := g.RX.Status(); s.Link.Repaired == 0 || s.Link.CRCErrors == 0 {
 		t.Errorf("link: got %+v; want repairs and CRC errors", s.Link)
 	}
 	g.balanced("plant")
@@ -285,18 +269,18 @@ func TestTheMirrorCannotBeToldFromItsSource(t *testing.T) {
 	if _, err := client.Connect(t.Context(), cfg); err == nil {
 		t.Error("the mirror let somebody in with a wrong password")
 	}
-	g.tx.stop()
-	g.rx.stop()
+	g.TX.Stop()
+	g.RX.Stop()
 }
 
 // plantCertificate returns what TX has trusted.
 func plantCertificate(t *testing.T, g *gateway) []byte {
 	t.Helper()
-	files, _ := filepath.Glob(filepath.Join(g.dir, "state-tx", "pki", "trusted", "certs", "*"))
+	files, _ := filepath.Glob(filepath.Join(g.Dir, "state-tx", "pki", "trusted", "certs", "*"))
 	if len(files) != 1 {
 		t.Fatalf("TX trusts %d certificates, want the plant's alone", len(files))
 	}
-	return mustRead(t, files[0])
+	return rig.Read(t, files[0])
 }
 
 func trustDER(t *testing.T, s *pki.Store, der []byte) {
@@ -314,12 +298,11 @@ func trustDER(t *testing.T, s *pki.Store, der []byte) {
 func openMirror(t *testing.T, options map[string]any, extra string) (*plant, *gateway, *it) {
 	t.Helper()
 	p := startPlant(t, options)
-	mirror := port(t)
+	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, false)
 	g := newGateway(t, rough, tx+extra, rx)
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 	c.connect()
 	return p, g, c
@@ -397,13 +380,12 @@ func (c *it) watch(name string) (*watcher, *client.Subscription) {
 // TestTheMirrorOverAUART is the same over one noisy wire, slowly.
 func TestTheMirrorOverAUART(t *testing.T) {
 	p := startPlant(t, map[string]any{"tags": 2000, "period": 100, "perTick": 20})
-	mirror := port(t)
+	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, false)
 	g := newSerial(t, noise, tx, rx)
-	g.startRX()
-	g.startTX()
+	g.Start()
 	began := time.Now()
-	g.ready()
+	g.Ready()
 	t.Logf("complete after %s", time.Since(began).Round(100*time.Millisecond))
 	c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 	c.connect()
@@ -417,7 +399,7 @@ func TestWhatHappensInThePlantShowsAtTheMirror(t *testing.T) {
 		p.do(map[string]any{"do": "set", "name": "Tag1", "value": 1000 + i})
 		time.Sleep(20 * time.Millisecond) // values come apart
 	}
-	eventually(t, "the last value", func() error {
+	await.NoError(t, "the last value", func() error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if n := len(w.values); n == 0 || w.values[n-1] != 1019 {
@@ -431,20 +413,20 @@ func TestWhatHappensInThePlantShowsAtTheMirror(t *testing.T) {
 		return nil
 	})
 	p.do(map[string]any{"do": "event", "text": "a press was oiled", "severity": 300})
-	eventually(t, "an event", func() error { return w.event("a press was oiled") })
+	await.NoError(t, "an event", func() error { return w.event("a press was oiled") })
 	p.do(map[string]any{"do": "alarm", "value": 90})
-	eventually(t, "an alarm", func() error { return w.event("state is High") })
+	await.NoError(t, "an alarm", func() error { return w.event("state is High") })
 
 	late, lateSub := c.watch("Tag2")
 	if err := c.s.ConditionRefresh(t.Context(), lateSub); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the alarm's state, refreshed", func() error { return late.event("state is High") })
+	await.NoError(t, "the alarm's state, refreshed", func() error { return late.event("state is High") })
 
 	p.do(map[string]any{"do": "add", "name": "Extra"})
 	p.do(map[string]any{"do": "set", "name": "Extra", "value": 7})
 	c.sees("Extra", 7, ua.StatusOK)
-	eventually(t, "a model change event", func() error { return w.event("address space has changed") })
+	await.NoError(t, "a model change event", func() error { return w.event("address space has changed") })
 	p.do(map[string]any{"do": "remove", "name": "Extra"})
 	c.sees("Extra", math.NaN(), ua.StatusBadNodeIDUnknown)
 	_ = sub.Delete(t.Context())
@@ -457,30 +439,30 @@ func TestEveryPartMayDieAndComeBack(t *testing.T) {
 	c.sees("Tag3", 1, ua.StatusOK)
 
 	t.Log("the plant's server dies")
-	p.kill()
+	p.Kill()
 	c.sees("Tag3", 1, ua.StatusUncertainNoCommunicationLastUsableValue)
 	p.start()
 	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 2})
 	c.sees("Tag3", 2, ua.StatusOK)
 
 	t.Log("TX dies")
-	g.tx.kill()
+	g.TX.Kill()
 	c.sees("Tag3", 2, ua.StatusUncertainLastUsableValue)
 	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 3})
-	g.startTX()
+	g.TX.Start()
 	c.sees("Tag3", 3, ua.StatusOK)
 
 	t.Log("RX dies")
-	g.rx.kill()
+	g.RX.Kill()
 	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 4})
-	g.startRX()
+	g.RX.Start()
 	c.sees("Tag3", 4, ua.StatusOK)
 
 	t.Log("the link is cut")
-	g.link.Set(linktest.Profile{Loss: 1})
+	g.Link.Set(linktest.Profile{Loss: 1})
 	c.sees("Tag3", 4, ua.StatusUncertainLastUsableValue)
 	p.do(map[string]any{"do": "set", "name": "Tag3", "value": 5})
-	g.link.Set(rough)
+	g.Link.Set(rough)
 	c.sees("Tag3", 5, ua.StatusOK)
 	same(t, client.Config{Endpoint: p.url}, c)
 }
@@ -500,11 +482,11 @@ func TestAServerThatComesBackWithOtherNamespaces(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, "the tag in its namespace", func() error { return read(2, ua.StatusOK) })
-	p.kill()
+	await.NoError(t, "the tag in its namespace", func() error { return read(2, ua.StatusOK) })
+	p.Kill()
 	p.options["namespaces"] = []string{"urn:c", "urn:a", "urn:b"} // the tags are in the first one now: urn:c
 	p.start()
-	eventually(t, "the mirror has the new table", func() error {
+	await.NoError(t, "the mirror has the new table", func() error {
 		if err := read(2, ua.StatusOK); err != nil {
 			return err
 		}
@@ -514,8 +496,8 @@ func TestAServerThatComesBackWithOtherNamespaces(t *testing.T) {
 		}
 		return nil
 	})
-	g.tx.stop()
-	g.rx.stop()
+	g.TX.Stop()
+	g.RX.Stop()
 }
 
 func TestExcludedNodesStayInThePlant(t *testing.T) {

@@ -5,33 +5,17 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
+	"heliograph/tools/pair"
 )
-
-// stockMosquitto starts a broker with the limits that Debian ships, and with
-// more configuration where the test's name says so.
-func stockMosquitto(t *testing.T, port int, more string) *process {
-	t.Helper()
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	mustWrite(t, conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\nlog_type error\nlog_type warning\nlog_type notice\n%s\n", port, more))
-	p := start(t, peer(t, "mosquitto"), "-c", conf)
-	eventually(t, "mosquitto", func() error {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = c.Close()
-		}
-		return err
-	})
-	return p
-}
 
 // flood is a publisher that waits for nothing: its packets are written as they
 // are, as fast as the broker takes them.
@@ -95,25 +79,17 @@ func (f *flood) end() {
 // setRate gives both ends another rate of the line.
 func (g *gateway) setRate(rate string) {
 	g.t.Helper()
-	for _, conf := range []string{g.txConf, g.rxConf} {
-		mustWrite(g.t, conf, bytes.Replace(mustRead(g.t, conf), []byte("100Mbit/s"), []byte(rate), 1))
+	for _, conf := range []string{g.TX.Config, g.RX.Config} {
+		rig.Write(g.t, conf, bytes.Replace(rig.Read(g.t, conf), []byte("100Mbit/s"), []byte(rate), 1))
 	}
 }
 
 // neverDown checks that the source lost its broker not once.
 func (g *gateway) neverDown() {
 	g.t.Helper()
-	if n := strings.Count(g.tx.log.String(), "state=down"); n != 0 {
+	if n := strings.Count(g.TX.Log(), "state=down"); n != 0 {
 		g.t.Errorf("the source was down %d times, want never", n)
 	}
-}
-
-// residentMB returns how much memory a process has, in MB.
-func (p *process) residentMB() int {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
-	kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-	return kb / 1000
 }
 
 // startMQTT starts a pair on a line of the given rate, between a mosquitto with
@@ -121,15 +97,14 @@ func (p *process) residentMB() int {
 // roles are ready.
 func startMQTT(t *testing.T, version, extra, rate string) (g *gateway, plant, it int) {
 	t.Helper()
-	plant, it = port(t), port(t)
-	stockMosquitto(t, plant, extra)
-	mosquitto(t, it)
+	plant, it = await.FreePort(t), await.FreePort(t)
+	rig.Mosquitto(t, plant, extra)
+	rig.Mosquitto(t, it, rig.Unlimited)
 	tx, rx := mqttTables(plant, it, version)
 	g = newGateway(t, linktest.Profile{}, tx, rx)
 	g.setRate(rate)
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 	return g, plant, it
 }
 
@@ -153,15 +128,15 @@ func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
 			}
 			t.Logf("published after %s", time.Since(began).Round(time.Second))
 			arrived := 0
-			for end := time.Now().Add(patience); arrived < events; time.Sleep(50 * time.Millisecond) {
+			for end := time.Now().Add(await.Bound); arrived < events; time.Sleep(50 * time.Millisecond) {
 				if n := len(got.all()); n > arrived {
-					arrived, end = n, time.Now().Add(patience) // a busy machine may take as long as it needs
+					arrived, end = n, time.Now().Add(await.Bound) // a busy machine may take as long as it needs
 				}
 				if time.Now().After(end) {
-					t.Fatalf("%d of %d arrived; TX %+v, RX %+v", len(got.all()), events, statusOf(t, g.txStatus).Channels, statusOf(t, g.rxStatus).Channels)
+					t.Fatalf("%d of %d arrived; TX %+v, RX %+v", len(got.all()), events, g.TX.Status().Channels, g.RX.Status().Channels)
 				}
 			}
-			t.Logf("arrived after %s, %d MB on the line; TX %d MB, RX %d MB", time.Since(began).Round(time.Second), statusOf(t, g.txStatus).Link.Bytes/1e6, g.tx.residentMB(), g.rx.residentMB())
+			t.Logf("arrived after %s, %d MB on the line; TX %d MB, RX %d MB", time.Since(began).Round(time.Second), g.TX.Status().Link.Bytes/1e6, g.TX.PeakMB(), g.RX.PeakMB())
 			time.Sleep(time.Second) // for a duplicate, which is one message too many
 			var texts []string
 			for _, m := range got.all() {
@@ -211,7 +186,7 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 				publish5(t, m, message{topic: "honest/a", payload: text, qos: 1})
 				published := time.Now()
 				if i%25 == 0 {
-					eventually(t, text+" arrives", func() error {
+					await.NoError(t, text+" arrives", func() error {
 						if in := got.all(); len(in) == 0 || in[len(in)-1].payload != text {
 							return fmt.Errorf("%d arrived", len(in))
 						}
@@ -223,7 +198,7 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 			}
 			close(stop)
 			<-stopped
-			eventually(t, "all arrive", func() error {
+			await.NoError(t, "all arrive", func() error {
 				if n := len(got.all()); n < events {
 					return fmt.Errorf("%d of %d", n, events)
 				}
@@ -237,7 +212,7 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 			g.neverDown()
 			slices.Sort(delays)
 			t.Logf("delay of an event: median %s, most %s; TX %d MB, RX %d MB; %d dropped", delays[len(delays)/2], delays[len(delays)-1],
-				g.tx.residentMB(), g.rx.residentMB(), statusOf(t, g.txStatus).Channels["cell-1"].Dropped)
+				g.TX.PeakMB(), g.RX.PeakMB(), g.TX.Channel("cell-1").Dropped)
 			if median := delays[len(delays)/2]; median > 2*time.Second {
 				t.Errorf("half of the events took %s and more, want less than 2 s", median)
 			}
@@ -251,9 +226,9 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run(version, func(t *testing.T) {
 			const topics = 100_000
-			plant, it := port(t), port(t)
-			stockMosquitto(t, plant, "")
-			mosquitto(t, it)
+			plant, it := await.FreePort(t), await.FreePort(t)
+			rig.Mosquitto(t, plant, "")
+			rig.Mosquitto(t, it, rig.Unlimited)
 			f := newFlood(t, plant)
 			for i := range topics {
 				if err := f.publish(fmt.Sprintf("plant/line-%d/machine-%d/value-%d", i%10, i/10%100, i), fmt.Append(nil, i), true); err != nil {
@@ -263,23 +238,22 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 			f.end()
 			tx, rx := mqttTables(plant, it, version)
 			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.startRX()
-			g.startTX()
+			g.Start()
 			began := time.Now()
-			g.ready()
-			t.Logf("ready after %s; TX %d MB, RX %d MB", time.Since(began).Round(100*time.Millisecond), g.tx.residentMB(), g.rx.residentMB())
+			g.Ready()
+			t.Logf("ready after %s; TX %d MB, RX %d MB", time.Since(began).Round(100*time.Millisecond), g.TX.PeakMB(), g.RX.PeakMB())
 			picture := func(when string) {
 				got := &inbox{}
 				client5(t, it, when, "plant/#", got)
-				eventually(t, "all are retained at IT "+when, func() error {
+				await.NoError(t, "all are retained at IT "+when, func() error {
 					if n := len(got.all()); n != topics {
 						return fmt.Errorf("%d of %d", n, topics)
 					}
 					return nil
 				})
 			}
-			eventually(t, "all was delivered", func() error {
-				if c := statusOf(t, g.rxStatus).Channels["cell-1"]; c.Delivered < topics || c.Lost != 0 {
+			await.NoError(t, "all was delivered", func() error {
+				if c := g.RX.Channel("cell-1"); c.Delivered < topics || c.Lost != 0 {
 					return fmt.Errorf("%+v", c)
 				}
 				return nil
@@ -287,15 +261,15 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 			picture("first")
 			cleared := &inbox{}
 			client5(t, it, "watcher", "plant/#", cleared)
-			eventually(t, "the watcher has seen all", func() error {
+			await.NoError(t, "the watcher has seen all", func() error {
 				if n := len(cleared.all()); n < topics {
 					return fmt.Errorf("%d", n)
 				}
 				return nil
 			})
-			g.tx.kill()
-			g.startTX()
-			g.ready()
+			g.TX.Kill()
+			g.TX.Start()
+			g.Ready()
 			picture("after a restart of the transmitter")
 			for _, m := range cleared.all() {
 				if m.payload == "" {
@@ -312,9 +286,9 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 func TestRetainedStateHasABound(t *testing.T) {
 	for _, c := range []struct{ topics, size int }{{780, 1_000_000}, {70_000, 1_000}} {
 		t.Run(fmt.Sprintf("%d of %d bytes", c.topics, c.size), func(t *testing.T) {
-			plant, it := port(t), port(t)
-			stockMosquitto(t, plant, "")
-			mosquitto(t, it)
+			plant, it := await.FreePort(t), await.FreePort(t)
+			rig.Mosquitto(t, plant, "")
+			rig.Mosquitto(t, it, rig.Unlimited)
 			f := newFlood(t, plant)
 			for i := range c.topics {
 				if err := f.publish(fmt.Sprintf("large/%d", i), make([]byte, c.size), true); err != nil {
@@ -324,10 +298,9 @@ func TestRetainedStateHasABound(t *testing.T) {
 			f.end()
 			tx, rx := mqttTables(plant, it, "5")
 			g := newGateway(t, linktest.Profile{}, tx, rx)
-			g.startRX()
-			g.startTX()
-			eventually(t, "TX says what did not cross", func() error {
-				body, code, err := get(g.txStatus, "/readyz")
+			g.Start()
+			await.NoError(t, "TX says what did not cross", func() error {
+				body, code, err := g.TX.Get("/readyz")
 				if err != nil || code == 200 || !strings.Contains(body, "did not cross") || strings.Contains(body, "first picture") {
 					return fmt.Errorf("%d %s %v", code, body, err)
 				}
@@ -341,7 +314,7 @@ func TestRetainedStateHasABound(t *testing.T) {
 				want = append(want, strconv.Itoa(i))
 				publish5(t, m, message{topic: "honest", payload: strconv.Itoa(i), qos: 1})
 			}
-			eventually(t, "honest events arrive", func() error {
+			await.NoError(t, "honest events arrive", func() error {
 				if n := len(got.all()); n < len(want) {
 					return fmt.Errorf("%d of %d", n, len(want))
 				}
@@ -351,17 +324,17 @@ func TestRetainedStateHasABound(t *testing.T) {
 				texts = append(texts, m.payload)
 			}
 			sameInOrder(t, "events", texts, want)
-			var at, rxAt status
-			eventually(t, "the account adds up", func() error {
-				at, rxAt = statusOf(t, g.txStatus), statusOf(t, g.rxStatus)
-				tx, rx := at.Channels["cell-1"], rxAt.Channels["cell-1"]
-				if tx.Refused == 0 || tx.Sent != rx.Delivered+rx.Conflated+rx.Lost+rx.Unknown+rx.Refused+rx.Expired || rx.Lost != tx.Refused+tx.Dropped {
+			var at pair.Status
+			await.NoError(t, "the account adds up", func() error {
+				at = g.TX.Status()
+				tx, rx := at.Channels["cell-1"], g.RX.Channel("cell-1")
+				if tx.Refused == 0 || tx.Sent != rx.Accounted() || rx.Lost != tx.Refused+tx.Dropped {
 					return fmt.Errorf("TX %+v, RX %+v", tx, rx)
 				}
 				return nil
 			})
-			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics, g.tx.residentMB(), g.rx.residentMB())
-			if tx, rx := g.tx.residentMB(), g.rx.residentMB(); tx > 150 || rx > 250 {
+			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics, g.TX.PeakMB(), g.RX.PeakMB())
+			if tx, rx := g.TX.PeakMB(), g.RX.PeakMB(); tx > 150 || rx > 250 {
 				t.Errorf("TX took %d MB and RX %d MB, want at most 150 and 250", tx, rx)
 			}
 			g.neverDown()

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"github.com/eclipse/paho.golang/autopaho"
 	"github.com/eclipse/paho.golang/paho"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
+
+	"heliograph/ci/await"
 )
 
 // message is what the tests compare of an MQTT message.
@@ -38,7 +42,7 @@ func (b *inbox) add(m message) {
 func (b *inbox) all() []message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]message(nil), b.got...)
+	return slices.Clone(b.got)
 }
 
 // client5 is an MQTT 5 client of a broker, reconnecting by itself.
@@ -72,17 +76,13 @@ func client5(t *testing.T, port int, id string, filter string, in *inbox) *autop
 	if err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-subscribed:
-	case <-time.After(patience):
-		t.Fatal("not subscribed in time")
-	}
+	await.Receive(t, "a subscription", subscribed)
 	return m
 }
 
 func publish5(t *testing.T, m *autopaho.ConnectionManager, msg message) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Bound)
 	defer cancel()
 	if _, err := m.Publish(ctx, &paho.Publish{Topic: msg.topic, Payload: []byte(msg.payload), QoS: msg.qos, Retain: msg.retain}); err != nil {
 		t.Fatal(err)
@@ -106,35 +106,45 @@ func client3(t *testing.T, port int, id string, filter string, in *inbox) paho3.
 
 func wait3(t *testing.T, token paho3.Token) {
 	t.Helper()
-	if !token.WaitTimeout(patience) || token.Error() != nil {
+	if !token.WaitTimeout(await.Bound) || token.Error() != nil {
 		t.Fatalf("MQTT 3.1.1 client: %v", token.Error())
 	}
 }
 
-// collector is a syslog collector that takes octet-counted lines over TCP.
+// collector is a syslog collector that takes octet-counted lines over TCP (RFC 6587).
 type collector struct {
+	port  int
 	mu    sync.Mutex
 	lines []string
 }
 
-func (c *collector) listen(t *testing.T, port int) {
+// newCollector listens on a port of loopback until the test ends.
+func newCollector(t *testing.T) *collector {
 	t.Helper()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
+	c := &collector{port: await.FreePort(t)}
+	if err := c.listen(t); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
-	go c.accept(l)
+	return c
 }
 
-func (c *collector) accept(l net.Listener) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go c.serve(conn)
+// listen listens in the network namespace of the calling thread.
+func (c *collector) listen(t *testing.T) error {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+	if err != nil {
+		return err
 	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go c.serve(conn)
+		}
+	}()
+	return nil
 }
 
 func (c *collector) serve(conn net.Conn) {
@@ -145,16 +155,12 @@ func (c *collector) serve(conn net.Conn) {
 		if _, err := fmt.Fscanf(r, "%d ", &n); err != nil || n > 1<<20 {
 			return
 		}
-		b := make([]byte, n)
-		for at := 0; at < n; {
-			k, err := r.Read(b[at:])
-			if err != nil {
-				return
-			}
-			at += k
+		line := make([]byte, n)
+		if _, err := io.ReadFull(r, line); err != nil {
+			return
 		}
 		c.mu.Lock()
-		c.lines = append(c.lines, string(b))
+		c.lines = append(c.lines, string(line))
 		c.mu.Unlock()
 	}
 }
@@ -162,7 +168,24 @@ func (c *collector) serve(conn net.Conn) {
 func (c *collector) all() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]string(nil), c.lines...)
+	return slices.Clone(c.lines)
+}
+
+func (c *collector) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.lines)
+}
+
+// has waits until n lines have come.
+func (c *collector) has(t *testing.T, n int) {
+	t.Helper()
+	await.NoError(t, "lines at the collector", func() error {
+		if got := c.count(); got < n {
+			return fmt.Errorf("got %d of %d", got, n)
+		}
+		return nil
+	})
 }
 
 // sameInOrder compares what arrived with what was sent.

@@ -4,19 +4,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"heliograph/firmware/conduit/linktest"
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/platform/counter"
 )
 
 // counterOf returns a counter of a role as /status.json shows it.
-func counterOf(t *testing.T, port int, part, name string) uint64 {
+func counterOf(t *testing.T, r *rig.Role, part, name string) uint64 {
 	t.Helper()
-	body, _, err := get(port, "/status.json")
+	body, _, err := r.Get("/status.json")
 	var s struct{ Counters []counter.Set }
 	if err == nil {
 		err = json.Unmarshal([]byte(body), &s)
@@ -38,27 +40,18 @@ func counterOf(t *testing.T, port int, part, name string) uint64 {
 // syslogGateway carries lines from a port, over TCP and UDP, to a collector.
 func syslogGateway(t *testing.T) (g *gateway, in int, lines *collector) {
 	t.Helper()
-	in, out := port(t), port(t)
-	lines = &collector{}
-	lines.listen(t, out)
-	g = newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n", in),
-		fmt.Sprintf("[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:%d\"\n", out))
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g, in, lines = newSyslog(t)
+	text := string(rig.Read(t, g.TX.Config))
+	udp := fmt.Sprintf("listen = [\"udp://127.0.0.1:%d\", ", in)
+	rig.Write(t, g.TX.Config, []byte(strings.Replace(text, "listen = [", udp, 1)))
+	g.Start()
+	g.Ready()
 	return g, in, lines
-}
-
-func (c *collector) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.lines)
 }
 
 func TestLinesSentToAStoppedTransmitterAreDeliveredOrCounted(t *testing.T) {
 	g, in, lines := syslogGateway(t)
-	signal(t, g.tx, syscall.SIGSTOP)
+	g.TX.Send(syscall.SIGSTOP)
 	conn, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", in))
 	if err != nil {
 		t.Fatal(err)
@@ -70,11 +63,11 @@ func TestLinesSentToAStoppedTransmitterAreDeliveredOrCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	signal(t, g.tx, syscall.SIGCONT)
+	g.TX.Send(syscall.SIGCONT)
 	var received, dropped uint64
-	eventually(t, "every line is received or counted", func() error {
-		received = counterOf(t, g.txStatus, "syslog_source", "received_lines")
-		if dropped = counterOf(t, g.txStatus, "syslog_source", "kernel_dropped_datagrams"); received+dropped != sent {
+	await.NoError(t, "every line is received or counted", func() error {
+		received = counterOf(t, g.TX, "syslog_source", "received_lines")
+		if dropped = counterOf(t, g.TX, "syslog_source", "kernel_dropped_datagrams"); received+dropped != sent {
 			return fmt.Errorf("%d received and %d dropped by the kernel of %d", received, dropped, sent)
 		}
 		return nil
@@ -87,11 +80,11 @@ func TestLinesSentToAStoppedTransmitterAreDeliveredOrCounted(t *testing.T) {
 // counts as delivered is at the collector.
 func (g *gateway) forwarded(lines *collector) {
 	g.t.Helper()
-	eventually(g.t, "every line that was received is accounted for and at the collector", func() error {
-		sent, delivered, _, _ := g.balanced("syslog")
-		received, got := counterOf(g.t, g.txStatus, "syslog_source", "received_lines"), uint64(lines.count())
-		if sent != received || got < delivered {
-			return fmt.Errorf("%d received, %d sent, %d delivered, %d at the collector", received, sent, delivered, got)
+	await.NoError(g.t, "every line that was received is accounted for and at the collector", func() error {
+		a := g.balanced("syslog")
+		received, got := counterOf(g.t, g.TX, "syslog_source", "received_lines"), uint64(lines.count())
+		if a.Sent != received || got < a.Delivered {
+			return fmt.Errorf("%d received, %d sent, %d delivered, %d at the collector", received, a.Sent, a.Delivered, got)
 		}
 		return nil
 	})
@@ -123,9 +116,9 @@ func TestOneLineConnectionsBesideIdleOnesAreDeliveredOrCounted(t *testing.T) {
 	}
 	wg.Wait()
 	var received, evicted uint64
-	eventually(t, "every line is received or its connection counted", func() error {
-		received = counterOf(t, g.txStatus, "syslog_source", "received_lines")
-		if evicted = counterOf(t, g.txStatus, "syslog_source", "evicted_connections"); received+evicted < senders*each {
+	await.NoError(t, "every line is received or its connection counted", func() error {
+		received = counterOf(t, g.TX, "syslog_source", "received_lines")
+		if evicted = counterOf(t, g.TX, "syslog_source", "evicted_connections"); received+evicted < senders*each {
 			return fmt.Errorf("%d lines received and %d connections evicted of %d", received, evicted, senders*each)
 		}
 		return nil
@@ -135,11 +128,4 @@ func TestOneLineConnectionsBesideIdleOnesAreDeliveredOrCounted(t *testing.T) {
 		t.Errorf("got %d lines of %d, want nine of ten, and at least one idle connection evicted", received, senders*each)
 	}
 	g.forwarded(lines)
-}
-
-func signal(t *testing.T, p *process, s syscall.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
 }

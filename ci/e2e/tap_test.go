@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"heliograph/ci/rig"
 )
 
 // tap sits between the transmitter and the relay, notes every frame, and can
@@ -22,7 +24,7 @@ func (g *gateway) tap() *tap {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	to, err := net.Dial("udp", g.enter)
+	to, err := net.Dial("udp", g.Enter)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -41,9 +43,9 @@ func (g *gateway) tap() *tap {
 			_, _ = to.Write(b[:n])
 		}
 	}()
-	rest := mustRead(g.t, g.txConf)
-	rest = bytes.Replace(rest, []byte(g.enter), []byte(from.LocalAddr().String()), 1)
-	mustWrite(g.t, g.txConf, rest)
+	rest := rig.Read(g.t, g.TX.Config)
+	rest = bytes.Replace(rest, []byte(g.Enter), []byte(from.LocalAddr().String()), 1)
+	rig.Write(g.t, g.TX.Config, rest)
 	return x
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
 
@@ -32,7 +34,7 @@ type card struct {
 func newCard(t *testing.T, at string) card {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "card.img")
-	mustWrite(t, image, nil)
+	rig.Write(t, image, nil)
 	if err := os.Truncate(image, 124<<20); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func newCard(t *testing.T, at string) card {
 // written returns the bytes and the writes that the device has had (Linux, Documentation/block/stat.rst).
 func (c card) written() (bytes, writes uint64) {
 	c.t.Helper()
-	f := strings.Fields(string(mustRead(c.t, filepath.Join("/sys/block", c.device, "stat"))))
+	f := strings.Fields(string(rig.Read(c.t, filepath.Join("/sys/block", c.device, "stat"))))
 	writes, _ = strconv.ParseUint(f[4], 10, 64)
 	sectors, err := strconv.ParseUint(f[6], 10, 64)
 	if err != nil {
@@ -74,9 +76,9 @@ func TestCardWear(t *testing.T) {
 	if err != nil || os.Geteuid() != 0 {
 		t.Skip("NOT MEASURED: make wear measures it, as root")
 	}
-	plant, it := port(t), port(t)
-	mosquitto(t, plant)
-	mosquitto(t, it)
+	plant, it := await.FreePort(t), await.FreePort(t)
+	rig.Mosquitto(t, plant, rig.Unlimited)
+	rig.Mosquitto(t, it, rig.Unlimited)
 	var tx, rx string
 	for i := range 5 {
 		name := fmt.Sprintf("press-line-%d", i)
@@ -86,11 +88,10 @@ func TestCardWear(t *testing.T) {
 	g := newGateway(t, linktest.Profile{}, tx, rx)
 	cards := map[string]card{}
 	for _, role := range []string{"tx", "rx"} {
-		cards[role] = newCard(t, filepath.Join(g.dir, "state-"+role))
+		cards[role] = newCard(t, filepath.Join(g.Dir, "state-"+role))
 	}
-	g.startRX()
-	g.startTX()
-	g.ready()
+	g.Start()
+	g.Ready()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	client := client3(t, plant, "plant", "", nil)
@@ -115,11 +116,11 @@ func TestCardWear(t *testing.T) {
 		before[role] = figure{bytes, writes}
 	}
 	start := time.Now()
-	sent := statusOf(t, g.txStatus).Channels["press-line-0"].Sent
+	sent := g.TX.Status().Channels["press-line-0"].Sent
 	time.Sleep(span)
 	unix.Sync() // what waits in the page cache counts
 	days := time.Since(start).Hours() / 24
-	rate := float64(5*(statusOf(t, g.txStatus).Channels["press-line-0"].Sent-sent)) / time.Since(start).Seconds()
+	rate := float64(5*(g.TX.Status().Channels["press-line-0"].Sent-sent)) / time.Since(start).Seconds()
 	for role, c := range cards {
 		bytes, writes := c.written()
 		perDay := float64(bytes-before[role].bytes) / days

@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"heliograph/ci/freeport"
+	"heliograph/tools/pair"
 	"heliograph/tools/plant"
 )
 
@@ -36,7 +37,7 @@ type Demo struct {
 	began    time.Time
 	dir      string
 	link     *line
-	tx, rx   *role
+	gateway  *pair.Gateway
 	brokers  []*plant.Broker
 	devices  []*plant.Devices
 	server   *plant.Server
@@ -82,6 +83,7 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 
 // Our own bounds.
 const (
+	startTime  = 2 * time.Minute  // for both roles to get ready; namespace 0 takes half a minute over a UART
 	partTime   = 6 * time.Second  // for a part of the demo that was asked for something, or to end
 	settleTime = 10 * time.Second // for what is under way when the plant has spoken
 )
@@ -123,21 +125,20 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 	if d.server, err = plant.NewServer(tags); err != nil {
 		return err
 	}
-	ports, err := freePorts(7)
+	ports, err := freeport.Several(5)
 	if err != nil {
-		return err
+		return fmt.Errorf("demo: %v", err)
 	}
 	if err := d.configure(ports, collector); err != nil {
 		return err
 	}
-	if d.rx, err = startRole(d.Programs, "heliorx", filepath.Join(d.dir, "rx.toml"), ports[1]); err != nil {
-		return err
+	if err := errors.Join(d.gateway.RX.Start(), d.gateway.TX.Start()); err != nil {
+		return fmt.Errorf("demo: %v", err)
 	}
-	if d.tx, err = startRole(d.Programs, "heliotx", filepath.Join(d.dir, "tx.toml"), ports[0]); err != nil {
-		return err
-	}
-	if err := d.ready(ctx); err != nil {
-		return err
+	starting, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := d.gateway.Await(starting); err != nil {
+		return fmt.Errorf("demo: %w", err)
 	}
 	for i, name := range channelNames[:2] {
 		if err := subscribe(ctx, all, d.outputs[i], d.arrivals[name], i == 0); err != nil {
@@ -148,7 +149,7 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 		return err
 	}
 	for i, network := range []string{"tcp", "udp"} {
-		dev, err := plant.NewDevices(network, fmt.Sprintf("127.0.0.1:%d", ports[4+i]))
+		dev, err := plant.NewDevices(network, fmt.Sprintf("127.0.0.1:%d", ports[2+i]))
 		if err != nil {
 			return err
 		}
@@ -157,26 +158,13 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 	return nil
 }
 
-// ready waits until both roles say that they are.
-func (d *Demo) ready(ctx context.Context) error {
-	const patience = 2 * time.Minute // namespace 0 of the OPC UA server takes half a minute over a UART
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		reason := errors.Join(d.rx.ready(), d.tx.ready())
-		if reason == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("demo: the pair did not get ready: %w\n%s%s", reason, d.tx.said(), d.rx.said())
-		case <-d.tx.ended:
-			return fmt.Errorf("demo: heliotx ended:\n%s", d.tx.said())
-		case <-d.rx.ended:
-			return fmt.Errorf("demo: heliorx ended:\n%s", d.rx.said())
-		case <-time.After(50 * time.Millisecond):
-		}
+// status returns what a role says, or nothing while it says nothing.
+func (d *Demo) status(r *pair.Role) pair.Status {
+	s, err := r.Status()
+	if err != nil {
+		return pair.Status{}
 	}
+	return s
 }
 
 // settle waits, not for ever, until everything sent has arrived or is known to
@@ -184,7 +172,7 @@ func (d *Demo) ready(ctx context.Context) error {
 func (d *Demo) settle() {
 	for deadline := time.Now().Add(settleTime); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		done := true
-		known := d.rx.status().Channels
+		known := d.status(&d.gateway.RX).Channels
 		for name, c := range d.Summary().Channels {
 			done = done && c.Lost <= known[name].Lost
 		}
@@ -200,10 +188,8 @@ func (d *Demo) close() {
 		_ = dev.Close()
 	}
 	var all sync.WaitGroup
-	for _, r := range []*role{d.tx, d.rx} {
-		if r != nil {
-			all.Go(r.stop)
-		}
+	if d.gateway != nil {
+		all.Go(func() { d.gateway.Stop(partTime) })
 	}
 	for _, b := range d.brokers {
 		all.Go(func() { _ = b.Close() })

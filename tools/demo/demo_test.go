@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,23 +11,12 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"heliograph/ci/rig"
 	"heliograph/tools/plant"
 )
 
-// build makes the roles for the demo to start.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	b := exec.Command("go", "build", "-o", dir, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx")
-	b.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := b.CombinedOutput(); err != nil {
-		t.Fatalf("building the roles: %v\n%s", err, out)
-	}
-	return dir
-}
-
 func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
-	programs := build(t)
+	programs := rig.Roles(t)
 	for _, medium := range []string{"udp", "uart"} {
 		t.Run(medium, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
@@ -39,7 +27,7 @@ func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
 				time.AfterFunc(2*time.Second, func() {
 					defer close(drawn)
 					v := NewScreen(d)
-					v.Update(v.look())
+					v.Update(v.sample())
 					screen, line = v.String(), d.Line()
 				})
 			})
@@ -74,8 +62,8 @@ func TestTheDemoEndsWithAPartThatStandsStill(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var asked time.Time
-	_, _ = Run(ctx, Options{Programs: build(t), Medium: "udp", Rate: 1000}, func(d *Demo) {
-		if err := d.tx.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	_, _ = Run(ctx, Options{Programs: rig.Roles(t), Medium: "udp", Rate: 1000}, func(d *Demo) {
+		if err := d.gateway.TX.Signal(syscall.SIGSTOP); err != nil {
 			t.Error(err)
 		}
 		asked = time.Now().Add(time.Second)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"heliograph/ci/freeport"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/conduit/linktest/relay"
 )
@@ -28,9 +29,9 @@ func openLine(ctx context.Context, o Options) (*line, error) {
 		return openSerial(ctx, o)
 	}
 	l := &line{link: linktest.New(1, linktest.Profile{Loss: o.Loss, Corrupt: o.Corrupt})}
-	ports, err := freePorts(2)
+	ports, err := freeport.Several(2)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("demo: %v", err)
 	}
 	l.enter, l.leave = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	r, err := relay.NewUDP(l.enter, l.leave, l.link)

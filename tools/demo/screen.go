@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/tools/pair"
+
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 )
@@ -16,7 +18,7 @@ const refresh = 500 * time.Millisecond
 type Screen struct {
 	demo             *Demo
 	summary          Summary
-	tx, rx           roleStatus
+	tx, rx           pair.Status
 	txReady, rxReady bool
 	repairs          []uint64 // of each refresh
 	before           uint64   // repaired frames
@@ -26,17 +28,19 @@ type Screen struct {
 // NewScreen returns a screen of a running demo.
 func NewScreen(d *Demo) *Screen { return &Screen{demo: d, width: 80} }
 
-type look struct {
-	summary Summary
-	tx, rx  roleStatus
-	ready   [2]bool
+// sample is what the screen shows from one refresh to the next.
+type sample struct {
+	summary          Summary
+	tx, rx           pair.Status
+	txReady, rxReady bool
 }
 
 // Init implements tea.Model.
-func (s *Screen) Init() tea.Cmd { return s.look }
+func (s *Screen) Init() tea.Cmd { return s.sample }
 
-func (s *Screen) look() tea.Msg {
-	return look{s.demo.Summary(), s.demo.tx.status(), s.demo.rx.status(), [2]bool{s.demo.tx.ready() == nil, s.demo.rx.ready() == nil}}
+func (s *Screen) sample() tea.Msg {
+	tx, rx := &s.demo.gateway.TX, &s.demo.gateway.RX
+	return sample{s.demo.Summary(), s.demo.status(tx), s.demo.status(rx), tx.Ready() == nil, rx.Ready() == nil}
 }
 
 // Update implements tea.Model.
@@ -48,13 +52,13 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if k := m.String(); k == "ctrl+c" || k == "q" {
 			return s, tea.Quit
 		}
-	case look:
-		s.summary, s.tx, s.rx, s.txReady, s.rxReady = m.summary, m.tx, m.rx, m.ready[0], m.ready[1]
+	case sample:
+		s.summary, s.tx, s.rx, s.txReady, s.rxReady = m.summary, m.tx, m.rx, m.txReady, m.rxReady
 		now := s.rx.Link.Repaired
 		s.repairs = append(s.repairs, now-min(now, s.before))
 		s.repairs = s.repairs[max(len(s.repairs)-sparkWidth, 0):]
 		s.before = now
-		return s, tea.Tick(refresh, func(time.Time) tea.Msg { return s.look() })
+		return s, tea.Tick(refresh, func(time.Time) tea.Msg { return s.sample() })
 	}
 	return s, nil
 }
@@ -105,7 +109,8 @@ func (s *Screen) String() string {
 	host, port, _ = strings.Cut(d.inputs[0], ":")
 	fmt.Fprintf(&b, "  mosquitto_pub -V 5 -h %s -p %s -t my/topic -r -m hello\n", host, port)
 	fmt.Fprintf(&b, "  UaExpert: plant %s  IT %s\n", d.server.Endpoint, d.mirror)
-	fmt.Fprintf(&b, "  status pages: plant %s  IT %s\n\n", d.tx.url, d.rx.url)
+	fmt.Fprintf(&b, "  status pages: plant http://127.0.0.1:%d  IT http://127.0.0.1:%d\n\n",
+		d.gateway.TX.StatusPort, d.gateway.RX.StatusPort)
 	b.WriteString(dim.Render("  q or Ctrl-C ends the demo"))
 	return b.String()
 }

@@ -50,7 +50,7 @@ func (d *Demo) Summary() Summary {
 		Channels: map[string]ChannelSummary{}, Reasons: []string{},
 	}
 	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent(), d.server.Sent()}
-	rx := d.rx.status()
+	rx := d.status(&d.gateway.RX)
 	var all []time.Duration
 	for i, name := range channelNames {
 		a := d.arrivals[name]

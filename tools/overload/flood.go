@@ -15,10 +15,10 @@ import (
 func floods() []flood {
 	return []flood{
 		{"syslog datagrams", "honest lines over TCP on another channel", senders, datagrams},
-		{"idle syslog connections", "honest senders of the same listener", senders, idle(func(r *rig) int { return r.ports.honest }, 600, nil)},
+		{"idle syslog connections", "honest senders of the same listener", senders, idle(func(r *testbed) int { return r.ports.honest }, 600, nil)},
 		{"forged hellos", "valid CRC, no key; honest lines over TCP", senders, hellos},
-		{"idle status connections", "honest scrapes of the same port", scrapers, idle(func(r *rig) int { return r.ports.rxStatus }, 200, nil)},
-		{"OPC UA connections without a session", "honest clients from the same address", readers, idle(func(r *rig) int { return r.ports.mirror }, 600, opcuaHello())},
+		{"idle status connections", "honest scrapes of the same port", scrapers, idle(func(r *testbed) int { return r.ports.rxStatus }, 200, nil)},
+		{"OPC UA connections without a session", "honest clients from the same address", readers, idle(func(r *testbed) int { return r.ports.mirror }, 600, opcuaHello())},
 		{"MQTT messages of QoS 0", "an honest publisher of QoS 1 at the same broker", publisher, messages},
 		{"MQTT clients that never read", "an honest subscriber of the embedded broker", publisher, deafReaders},
 	}
@@ -29,14 +29,14 @@ func floods() []flood {
 const pause = time.Millisecond
 
 // datagrams sends syslog lines over UDP, about 30,000 a second.
-func datagrams(ctx context.Context, r *rig) error {
+func datagrams(ctx context.Context, r *testbed) error {
 	return send(ctx, r.ports.noisy, 30, func(i uint64) []byte {
 		return fmt.Appendf(nil, "<13>1 - plant noise - - - line %d of a flood", i)
 	})
 }
 
 // hellos sends hellos of sessions that nobody opened, about 27,000 a second.
-func hellos(ctx context.Context, r *rig) error {
+func hellos(ctx context.Context, r *testbed) error {
 	return send(ctx, r.ports.link, 27, func(i uint64) []byte {
 		h := wire.HelloHeader{Session: uint16(i), Epoch: 1000 + i, Sequence: 1}
 		binary.BigEndian.PutUint64(h.Salt[:], i)
@@ -70,8 +70,8 @@ func send(ctx context.Context, port, burst int, next func(i uint64) []byte) erro
 
 // idle opens connections to a port, says first on each, and then nothing; those
 // that are closed are opened again.
-func idle(port func(*rig) int, n int, first []byte) func(context.Context, *rig) error {
-	return func(ctx context.Context, r *rig) error {
+func idle(port func(*testbed) int, n int, first []byte) func(context.Context, *testbed) error {
+	return func(ctx context.Context, r *testbed) error {
 		slots := make(chan struct{}, n)
 		for ctx.Err() == nil {
 			select {
@@ -115,7 +115,7 @@ func opcuaHello() []byte {
 }
 
 // messages publishes events of QoS 0 as fast as the plant's broker takes them.
-func messages(ctx context.Context, r *rig) error {
+func messages(ctx context.Context, r *testbed) error {
 	m, err := connect(ctx, r.ports.broker, "flood", nil, nil)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func messages(ctx context.Context, r *rig) error {
 
 // deafReaders are clients of the embedded broker that subscribe to everything
 // and never read, while messages of 20 kB come.
-func deafReaders(ctx context.Context, r *rig) error {
+func deafReaders(ctx context.Context, r *testbed) error {
 	for i := range 99 {
 		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports.reader), time.Second)
 		if err != nil {

@@ -89,7 +89,7 @@ func (c *collector) close() { _ = c.listener.Close() }
 
 // senders are devices that send a few lines over TCP and hang up; the result is
 // how many lines the collector got meanwhile.
-func senders(ctx context.Context, r *rig) (uint64, error) {
+func senders(ctx context.Context, r *testbed) (uint64, error) {
 	before := r.collector.lines.Load()
 	address := fmt.Sprintf("127.0.0.1:%d", r.ports.honest)
 	paced(ctx, linesPerSecond/linesPerSender, func() bool {
@@ -109,7 +109,7 @@ func senders(ctx context.Context, r *rig) (uint64, error) {
 }
 
 // scrapers read the status page of RX, each over a connection of its own.
-func scrapers(ctx context.Context, r *rig) (uint64, error) {
+func scrapers(ctx context.Context, r *testbed) (uint64, error) {
 	c := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	return paced(ctx, scrapesPerSecond, func() bool {
 		a, err := c.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", r.ports.rxStatus))
@@ -123,7 +123,7 @@ func scrapers(ctx context.Context, r *rig) (uint64, error) {
 }
 
 // readers connect to the mirror, read all tags and leave.
-func readers(ctx context.Context, r *rig) (uint64, error) {
+func readers(ctx context.Context, r *testbed) (uint64, error) {
 	items := make([]client.ReadItem, tags)
 	for i := range items {
 		items[i] = client.ReadItem{Node: plant.Tag(i), Attribute: ua.AttributeIDValue}
@@ -144,7 +144,7 @@ func readers(ctx context.Context, r *rig) (uint64, error) {
 
 // publisher publishes events of QoS 1 in the plant; the result is how many a
 // subscriber of RX's embedded broker got meanwhile.
-func publisher(ctx context.Context, r *rig) (uint64, error) {
+func publisher(ctx context.Context, r *testbed) (uint64, error) {
 	var got atomic.Uint64
 	topic := fmt.Sprintf("honest/%d", time.Now().UnixNano()) // what a run before left on its way does not count
 	reader, err := connect(ctx, r.ports.reader, "reader", func(m *autopaho.ConnectionManager) error {

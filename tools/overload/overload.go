@@ -43,9 +43,9 @@ const (
 type flood struct {
 	name, note string
 	// honest does honest work until ctx ends and returns how much of it was done.
-	honest func(ctx context.Context, r *rig) (uint64, error)
+	honest func(ctx context.Context, r *testbed) (uint64, error)
 	// flood goes on until ctx ends; what it is refused is not an error.
-	flood func(ctx context.Context, r *rig) error
+	flood func(ctx context.Context, r *testbed) error
 }
 
 // Run runs every flood against a pair made for it, and tells progress.
@@ -68,7 +68,7 @@ func Run(programs string, progress io.Writer) ([]Result, []Peak, error) {
 	return results, peaks, err
 }
 
-func (r *rig) measure(f flood) (Result, error) {
+func (r *testbed) measure(f flood) (Result, error) {
 	out := Result{Name: f.name, Note: f.note}
 	var err error
 	if out.Alone, err = r.rate(f); err != nil {
@@ -86,7 +86,7 @@ func (r *rig) measure(f flood) (Result, error) {
 	return out, err
 }
 
-func (r *rig) rate(f flood) (float64, error) {
+func (r *testbed) rate(f flood) (float64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), measured)
 	defer cancel()
 	began := time.Now()

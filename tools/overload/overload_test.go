@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/wire"
 )
 
@@ -16,13 +16,7 @@ import (
 // while without any flood: a measurement whose honest traffic does not arrive
 // would say nothing.
 func TestHonestTrafficCrosses(t *testing.T) {
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", dir, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	r, err := start(dir)
+	r, err := start(rig.Roles(t))
 	if errors.Is(err, errNoBroker) {
 		t.Skip("not proved: honest traffic without a flood, because mosquitto is not installed")
 	}
@@ -53,7 +47,7 @@ func TestHellosAreFlooded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	r := &rig{ports: ports{link: in.LocalAddr().(*net.UDPAddr).Port}}
+	r := &testbed{ports: ports{link: in.LocalAddr().(*net.UDPAddr).Port}}
 	ended := make(chan error, 1)
 	go func() { ended <- hellos(t.Context(), r) }()
 	seen := map[string]bool{}
