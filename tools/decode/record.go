@@ -111,7 +111,7 @@ func (r *Record) update(body []byte) error {
 	if err := u.Parse(body); err != nil {
 		return err
 	}
-	r.Channel, r.Sequence, r.Born = name(u.Channel), new(u.Seq), u.Born
+	r.Channel, r.Sequence, r.Born = name(u.Channel), new(u.Seq), u.Created
 	r.flag(u.Key != nil, "keyed")
 	r.flag(u.Event, "event")
 	r.flag(u.Delete, "delete")
@@ -135,7 +135,7 @@ func (r *Record) batch(body []byte) error {
 	from, to := ^uint64(0), uint64(0)
 	err := b.Changes(func(e *record.Entry) {
 		keys++
-		from, to = min(from, e.Born), max(to, e.Born)
+		from, to = min(from, e.Created), max(to, e.Created)
 	})
 	r.Channel, r.Sequence, r.From, r.To, r.Keys = name(b.Channel), new(b.Seq), &from, &to, &keys
 	return err

@@ -2,7 +2,7 @@ package record
 
 import "encoding/binary"
 
-// Batch is a run of state updates of one channel, of keys that were born before.
+// Batch is a run of state updates of one channel, of keys that were created before.
 type Batch struct {
 	Channel uint16
 	Seq     uint64 // of the first change; each other's is one more
@@ -15,13 +15,13 @@ func AppendBatch(dst []byte, channel uint16, seq uint64) []byte {
 }
 
 // AppendChange appends a change of a batch whose Run began at zero.
-func (r *Run) AppendChange(dst []byte, born uint64, time int64, payload []byte) []byte {
-	step := int64(born - r.Born)
+func (r *Run) AppendChange(dst []byte, created uint64, time int64, payload []byte) []byte {
+	step := int64(created - r.Created)
 	dst = append(dst, r.head(len(payload), time, step != 1))
 	if step != 1 {
 		dst = binary.AppendUvarint(dst, zigzagOf(step))
 	}
-	r.Born = born
+	r.Created = created
 	return r.appendTail(dst, time, payload)
 }
 
@@ -36,22 +36,22 @@ func (b *Batch) Parse(body []byte) error {
 	return nil
 }
 
-// Changes calls f with every change in the order of their numbers. It is an
-// entry without a key, and its payload a part of the parsed body.
+// Changes calls f with every change in the order of their numbers: an entry
+// without a key, whose payload is a part of the parsed body.
 func (b *Batch) Changes(f func(*Entry)) error {
 	c, run, seq := cursor{rest: b.changes}, Run{}, b.Seq
 	for ; len(c.rest) > 0; seq++ {
 		head, step := c.byte(), int64(1)
-		if head&bornStep != 0 {
+		if head&createdStep != 0 {
 			step = unzigzag(c.uvarint())
 			c.bad = c.bad || step == 1
 		}
-		e := Entry{Seq: seq, Born: run.Born + uint64(step)}
+		e := Entry{Seq: seq, Created: run.Created + uint64(step)}
 		e.Time, e.Payload = run.tail(&c, head)
-		if c.bad || e.Born == 0 || e.Born >= seq {
+		if c.bad || e.Created == 0 || e.Created >= seq {
 			return ErrMalformed
 		}
-		run.Born = e.Born
+		run.Created = e.Created
 		f(&e)
 	}
 	return nil

@@ -2,13 +2,14 @@ package record
 
 import "encoding/binary"
 
-// cursor reads a body; the first short or overlong field makes it fail for good.
+// cursor reads a body. The first short or overlong field makes it bad.
 type cursor struct {
 	rest []byte
 	bad  bool
 }
 
-func (c *cursor) take(n uint64) []byte {
+// next returns the next n bytes.
+func (c *cursor) next(n uint64) []byte {
 	if c.bad || n > uint64(len(c.rest)) {
 		c.bad = true
 		return nil
@@ -19,21 +20,21 @@ func (c *cursor) take(n uint64) []byte {
 }
 
 func (c *cursor) byte() byte {
-	if b := c.take(1); b != nil {
+	if b := c.next(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
 func (c *cursor) uint16() uint16 {
-	if b := c.take(2); b != nil {
+	if b := c.next(2); b != nil {
 		return binary.BigEndian.Uint16(b)
 	}
 	return 0
 }
 
 func (c *cursor) uint64() uint64 {
-	if b := c.take(8); b != nil {
+	if b := c.next(8); b != nil {
 		return binary.BigEndian.Uint64(b)
 	}
 	return 0
@@ -50,15 +51,16 @@ func (c *cursor) uvarint() uint64 {
 	return v
 }
 
+// bytes reads a length, at most limit, and as many bytes.
 func (c *cursor) bytes(limit uint64) []byte {
 	n := c.uvarint()
 	if n > limit {
 		c.bad = true
 	}
-	return c.take(n)
+	return c.next(n)
 }
 
-// sum adds without wrapping around.
+// sum adds; a sum that overflows is bad.
 func (c *cursor) sum(a, b uint64) uint64 {
 	if a+b < a {
 		c.bad = true

@@ -2,10 +2,10 @@ package record
 
 import "encoding/binary"
 
-// Heartbeat is sent each second, whatever else happens.
+// Heartbeat is sent each second, also on a saturated line.
 type Heartbeat struct {
 	UTC      int64  // the transmitter's clock, ns since 1970
-	ClockSet bool   // false: UTC counts from an unset clock and is no time of day
+	ClockSet bool   // false: UTC counts from an unset clock and is not the time of day
 	Uptime   uint64 // of the transmitter, ms, monotonic
 }
 

@@ -31,7 +31,7 @@ func AppendItem(dst []byte, it Item) []byte {
 	return append(dst, it.Body...)
 }
 
-// NextItem takes the first item off a frame's payload. ok is false at its end
+// NextItem returns the first item of a frame's payload. ok is false at its end
 // (nothing left, or padding). The item's body is part of payload.
 func NextItem(payload []byte) (it Item, rest []byte, ok bool, err error) {
 	if len(payload) == 0 {

@@ -5,11 +5,11 @@ import (
 	"hash/fnv"
 )
 
-// Manifest closes a channel's part of a carousel cycle: when the channel stood
-// at Seq it had Keys keys, and Hash is the sum of KeyHash over them.
+// Manifest closes a channel's part of a carousel cycle: at Seq the channel had Keys
+// keys, and Hash is the sum of KeyHash over them.
 type Manifest struct {
 	Channel uint16
-	Partial bool // the source's first picture in this epoch is not whole yet
+	Partial bool // the source's initial snapshot in this epoch is not complete yet
 	Seq     uint64
 	Keys    uint64
 	Hash    uint64
@@ -17,13 +17,13 @@ type Manifest struct {
 
 const flagPartial = 1
 
-// KeyHash is what a live key contributes to a manifest's hash. Sums of it do
+// KeyHash is what a key contributes to a manifest's hash. Sums of it do
 // not depend on order, so both ends keep theirs up to date key by key.
-func KeyHash(key []byte, born uint64) uint64 {
+func KeyHash(key []byte, created uint64) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(key) // never fails
-	x := h.Sum64() ^ born*0x9e3779b97f4a7c15
-	x ^= x >> 32 // finalizer: neighbouring births must not cancel out in the sum
+	x := h.Sum64() ^ created*0x9e3779b97f4a7c15
+	x ^= x >> 32 // finalizer: neighbouring sequence numbers must not cancel out in the sum
 	x *= 0xd6e8feb86659fd93
 	return x ^ x>>32
 }

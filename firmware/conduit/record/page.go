@@ -3,7 +3,7 @@ package record
 import "encoding/binary"
 
 // Page is one page of the carousel. It decodes on its own and is exact: when
-// the channel stood at Seq, the keys born in (From, To] were Entries and no
+// the channel was at Seq, the keys created in (From, To] were Entries and no
 // others.
 type Page struct {
 	Channel  uint16
@@ -16,7 +16,7 @@ type Page struct {
 // Entry is a key on a page.
 type Entry struct {
 	Seq     uint64 // version of the value
-	Born    uint64 // the key's first sequence number
+	Created uint64 // the sequence number at which the key was created
 	Time    int64  // the source's timestamp, ns since 1970 UTC; 0: none given
 	Key     []byte
 	Payload []byte
@@ -38,13 +38,13 @@ func AppendPage(dst []byte, p *Page) []byte {
 
 // AppendEntry appends an entry of a page whose Run began at its From.
 func (r *Run) AppendEntry(dst []byte, e *Entry) []byte {
-	step := e.Born - r.Born
+	step := e.Created - r.Created
 	dst = append(dst, r.head(len(e.Payload), e.Time, step != 1))
 	if step != 1 {
 		dst = binary.AppendUvarint(dst, step)
 	}
-	r.Born = e.Born
-	dst = binary.AppendUvarint(dst, e.Seq-e.Born)
+	r.Created = e.Created
+	dst = binary.AppendUvarint(dst, e.Seq-e.Created)
 	dst = binary.AppendUvarint(dst, uint64(len(e.Key)))
 	dst = append(dst, e.Key...)
 	return r.appendTail(dst, e.Time, e.Payload)
@@ -69,21 +69,21 @@ func (p *Page) Parse(body []byte) error {
 // Entries calls f with every entry, oldest key first. An entry's slices are
 // parts of the parsed body.
 func (p *Page) Entries(f func(*Entry)) error {
-	c, run := cursor{rest: p.entries}, Run{Born: p.From}
+	c, run := cursor{rest: p.entries}, Run{Created: p.From}
 	for len(c.rest) > 0 {
 		head, step := c.byte(), uint64(1)
-		if head&bornStep != 0 {
+		if head&createdStep != 0 {
 			step = c.uvarint()
 			c.bad = c.bad || step <= 1
 		}
-		e := Entry{Born: c.sum(run.Born, step)}
-		e.Seq = c.sum(e.Born, c.uvarint())
+		e := Entry{Created: c.sum(run.Created, step)}
+		e.Seq = c.sum(e.Created, c.uvarint())
 		e.Key = c.bytes(MaxKey)
 		e.Time, e.Payload = run.tail(&c, head)
-		if c.bad || e.Born > p.To || e.Seq > p.Seq {
+		if c.bad || e.Created > p.To || e.Seq > p.Seq {
 			return ErrMalformed
 		}
-		run.Born = e.Born
+		run.Created = e.Created
 		f(&e)
 	}
 	return nil

@@ -1,5 +1,5 @@
 // Package record is what crosses the link, once frames have been opened and
-// put in order: the encoding of state, events and the statements about them.
+// put in order: the encoding of state, of events, and of what is stated about them.
 //
 // Every record belongs to a channel. A channel numbers what it hands to the
 // link 1, 2, 3 … within an epoch (one run of the transmitter): this sequence is
@@ -17,33 +17,33 @@
 //
 //	item     head(1) length(uvarint) body(length)
 //	head     kind(5 bits) 0 first(1) last(1)
-//	         a whole record is first and last; a longer one is cut into items
+//	         a complete record is first and last; a longer one is cut into items
 //	         of the same kind, and only one record per class is in pieces at a
-//	         time, though whole records may stand between its pieces
+//	         time, though complete records may stand between its pieces
 //	         head 0 is padding: the rest of the frame is zero
 //
 // # Bodies
 //
 //	update    channel(2) flags(1) seq(uvarint)
 //	          [time(8): ns since 1970, flag 8]
-//	          [age(uvarint): seq − born, keylen(uvarint) key, flag 1]
+//	          [age(uvarint): seq − created, keylen(uvarint) key, flag 1]
 //	          payload(rest)
 //	          flags: 1 keyed, 2 event, 4 delete, 8 timed
 //	page      channel(2) flags(1) seq(uvarint) from(uvarint) span(uvarint) entry*
 //	          flags: 1 last page of the cycle
-//	          says: at seq, the keys born in (from, from+span] are exactly these
-//	entry     head(1) [step(uvarint): born − the entry before's, first: − from,
-//	          head 64; absent: 1] age(uvarint: seq − born) keylen(uvarint) key
-//	          [time] [paylen(uvarint) − 15, when head says 15] payload
+//	          states: at seq, the keys created in (from, from+span] are exactly these
+//	entry     head(1) [step(uvarint): created − the entry before's, first: − from,
+//	          head 64; absent: 1] age(uvarint: seq − created) keylen(uvarint) key
+//	          [time] [paylen(uvarint) − 15, when head has 15] payload
 //	          head: coarse(1 bit) step(1 bit) time(2 bits) paylen(4 bits)
 //	          time: 0 none; 1 the same as of the last entry that had one; 2 a
 //	          difference to it in units of 100 ns (uvarint, zig-zag), where both
 //	          are multiples of it and it takes less than 8 bytes, or, when coarse
 //	          is 1, of whole milliseconds; 3 ns since 1970(8)
 //	batch     channel(2) seq(uvarint): of its first change, change+
-//	          new values of keys born before, with successive numbers; the key
-//	          does not cross, its birth stands for it
-//	change    head(1) [step(uvarint, zig-zag): born − the change before's, first:
+//	          new values of keys created before, with successive numbers; the key
+//	          does not cross, the number at which it was created stands for it
+//	change    head(1) [step(uvarint, zig-zag): created − the change before's, first:
 //	          − 0, head 64; absent: 1] [time] [paylen] payload, as of an entry
 //	manifest  channel(2) flags(1) seq(uvarint) keys(uvarint) hash(8)
 //	          flags: 1 partial
@@ -54,9 +54,9 @@
 //	heartbeat utc(8): ns since 1970, quality(1): 0 unset, 1 set
 //	          uptime(uvarint): ms
 //
-// "Born" is the sequence number at which a key came into being. It orders the
-// carousel: a page that states a range of births exactly lets a receiver drop
-// what is no longer there without any list of the deleted.
+// "Created" is the sequence number at which a key was created. It orders the
+// carousel: a page that states a range of such numbers exactly lets a receiver drop
+// what is no longer there without a list of what was deleted.
 package record
 
 import (
@@ -64,7 +64,7 @@ import (
 	"hash/fnv"
 )
 
-// Kind tells the records apart.
+// Kind is the kind of a record.
 type Kind uint8
 
 // The kinds of record.
@@ -85,7 +85,7 @@ const (
 	MaxRecord = 8 << 20  // bytes of an encoded record
 )
 
-// ErrMalformed is returned for bytes that are no record. After authentication
+// ErrMalformed is returned for bytes that are not a record. After authentication
 // it means that the two ends run different versions.
 var ErrMalformed = errors.New("record: malformed; do both boards run the same version?")
 

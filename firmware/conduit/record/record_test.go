@@ -14,9 +14,9 @@ func goldenUpdates() map[string]Update {
 	return map[string]Update{
 		"event":       {Channel: 0x1234, Seq: 1, Event: true, Payload: []byte("hello")},
 		"timed event": {Channel: 1, Seq: 300, Event: true, Time: 1_700_000_000_000_000_001, Payload: []byte{}},
-		"state":       {Channel: 0xffff, Seq: 70000, Born: 4, Key: []byte("a/b"), Payload: []byte("21.5")},
-		"keyed event": {Channel: 2, Seq: 9, Born: 9, Key: []byte(""), Event: true, Payload: []byte("x")},
-		"delete":      {Channel: 2, Seq: 10, Born: 9, Key: []byte("k"), Delete: true, Payload: []byte{}},
+		"state":       {Channel: 0xffff, Seq: 70000, Created: 4, Key: []byte("a/b"), Payload: []byte("21.5")},
+		"keyed event": {Channel: 2, Seq: 9, Created: 9, Key: []byte(""), Event: true, Payload: []byte("x")},
+		"delete":      {Channel: 2, Seq: 10, Created: 9, Key: []byte("k"), Delete: true, Payload: []byte{}},
 	}
 }
 
@@ -54,14 +54,14 @@ func TestGoldenUpdates(t *testing.T) {
 func goldenPage() (Page, []Entry, []byte) {
 	p := Page{Channel: 7, Last: true, Seq: 1000, From: 10, To: 600}
 	es := []Entry{
-		{Born: 11, Seq: 11, Key: []byte("k1"), Payload: []byte("v1")},
-		{Born: 500, Seq: 999, Time: 1_700_000_000_000_000_000, Key: []byte("k2"), Payload: []byte{}},
-		{Born: 501, Seq: 501, Time: 1_699_999_999_999_999_900, Key: []byte("k3"), Payload: []byte("fifteen letters")},
-		{Born: 502, Seq: 502, Time: 1_699_999_999_999_999_900, Key: []byte("k4"), Payload: []byte("4")},
-		{Born: 600, Seq: 600, Time: 1_699_999_999_999_999_901, Key: []byte("k5"), Payload: []byte("5")},
+		{Created: 11, Seq: 11, Key: []byte("k1"), Payload: []byte("v1")},
+		{Created: 500, Seq: 999, Time: 1_700_000_000_000_000_000, Key: []byte("k2"), Payload: []byte{}},
+		{Created: 501, Seq: 501, Time: 1_699_999_999_999_999_900, Key: []byte("k3"), Payload: []byte("fifteen letters")},
+		{Created: 502, Seq: 502, Time: 1_699_999_999_999_999_900, Key: []byte("k4"), Payload: []byte("4")},
+		{Created: 600, Seq: 600, Time: 1_699_999_999_999_999_901, Key: []byte("k5"), Payload: []byte("5")},
 	}
 	b := AppendPage(nil, &p)
-	run := Run{Born: p.From}
+	run := Run{Created: p.From}
 	for i := range es {
 		b = run.AppendEntry(b, &es[i])
 	}
@@ -139,17 +139,17 @@ func TestMalformedIsRefused(t *testing.T) {
 
 func TestMalformedBatchesAreRefused(t *testing.T) {
 	for name, body := range map[string][]byte{
-		"no change":                 {0, 7, 9},
-		"number 0":                  {0, 7, 0, 0x41, 16, 5},
-		"born 0":                    {0, 7, 9, 0x40, 0},
-		"born with its own number":  {0, 7, 9, 0x40, 18},
-		"the next birth spelt out":  {0, 7, 9, 0x40, 8, 0x40, 2},
-		"coarse without a step":     {0, 7, 9, 0xC0, 8},
-		"same time without one":     {0, 7, 9, 0x50, 8},
-		"a millisecond in ticks":    {0, 7, 9, 0x70, 8, 0, 0, 0, 0, 0, 0, 0, 100, 0x20, 0xa0, 0x9c, 0x01},
-		"payload beyond the body":   {0, 7, 9, 0x45, 8, 1},
-		"long payload cut":          {0, 7, 9, 0x4F, 8},
-		"a change before the first": {0, 7, 9, 0x40, 8, 0x40, 7},
+		"no change":                   {0, 7, 9},
+		"number 0":                    {0, 7, 0, 0x41, 16, 5},
+		"created at 0":                {0, 7, 9, 0x40, 0},
+		"created with its own number": {0, 7, 9, 0x40, 18},
+		"a step of one written out":   {0, 7, 9, 0x40, 8, 0x40, 2},
+		"coarse without a step":       {0, 7, 9, 0xC0, 8},
+		"same time without one":       {0, 7, 9, 0x50, 8},
+		"a millisecond in ticks":      {0, 7, 9, 0x70, 8, 0, 0, 0, 0, 0, 0, 0, 100, 0x20, 0xa0, 0x9c, 0x01},
+		"payload beyond the body":     {0, 7, 9, 0x45, 8, 1},
+		"long payload cut":            {0, 7, 9, 0x4F, 8},
+		"a change before the first":   {0, 7, 9, 0x40, 8, 0x40, 7},
 	} {
 		var b Batch
 		err := b.Parse(body)
@@ -168,7 +168,7 @@ func TestBatchRoundTrip(t *testing.T) {
 		t.Fatalf("got %+v, %v", b, err)
 	}
 	got := ""
-	if err := b.Changes(func(e *Entry) { got += fmt.Sprintln(e.Seq, e.Born, e.Time, string(e.Payload)) }); err != nil {
+	if err := b.Changes(func(e *Entry) { got += fmt.Sprintln(e.Seq, e.Created, e.Time, string(e.Payload)) }); err != nil {
 		t.Fatal(err)
 	}
 	want := "1000 12 1700000000000000000 v1\n1001 13 1700000000000000000 v2\n" +
@@ -252,14 +252,14 @@ func recode(it Item) ([]byte, bool) {
 			return nil, false
 		}
 		out, run := AppendBatch(nil, b.Channel, b.Seq), Run{}
-		err := b.Changes(func(e *Entry) { out = run.AppendChange(out, e.Born, e.Time, e.Payload) })
+		err := b.Changes(func(e *Entry) { out = run.AppendChange(out, e.Created, e.Time, e.Payload) })
 		return out, err == nil
 	default:
 		var p Page
 		if p.Parse(it.Body) != nil {
 			return nil, false
 		}
-		out, run := AppendPage(nil, &p), Run{Born: p.From}
+		out, run := AppendPage(nil, &p), Run{Created: p.From}
 		err := p.Entries(func(e *Entry) { out = run.AppendEntry(out, e) })
 		return out, err == nil
 	}

@@ -3,10 +3,10 @@ package record
 import "encoding/binary"
 
 // Run is what the next entry of a page or a batch is written as a difference
-// to. It begins with a birth to count from and no time.
+// to. It begins with a sequence number to count from and no time.
 type Run struct {
-	Born uint64
-	Time int64 // of the last entry that had one
+	Created uint64
+	Time    int64 // of the last entry that had one
 }
 
 // The codes of an entry's head.
@@ -17,23 +17,24 @@ const (
 	timeSame    = 1 << timeShift
 	timeStep    = 2 << timeShift
 	timeFull    = 3 << timeShift
-	bornStep    = 1 << 6
+	createdStep = 1 << 6
 	coarse      = 1 << 7 // with timeStep: it counts milliseconds, which many sources do
 	timeMask    = 3<<timeShift | coarse
 
 	tick        = 100    // ns, in which OPC UA counts (Part 6, 5.2.2.5)
 	millisecond = 10_000 // ticks
-	longSteps   = 8      // bytes; a step that takes as many is no shorter than the time
+	longSteps   = 8      // bytes; a step of so many is not shorter than the time
 )
 
-// head returns an entry's first byte; follows says that the birth is not the next.
-func (r *Run) head(payload int, time int64, follows bool) byte {
-	code, _ := r.step(time)
-	return byte(min(payload, shortLength)) | code | flag(follows, bornStep)
+// head returns an entry's first byte. step says whether Created is not the next
+// number, so that a step follows.
+func (r *Run) head(payload int, time int64, step bool) byte {
+	code, _ := r.timeCode(time)
+	return byte(min(payload, shortLength)) | code | flag(step, createdStep)
 }
 
-// step returns how a time is written, and the difference if it is written so.
-func (r *Run) step(time int64) (code byte, zigzag uint64) {
+// timeCode returns how a time is written, and the difference if it is written so.
+func (r *Run) timeCode(time int64) (code byte, zigzag uint64) {
 	switch {
 	case time == 0:
 		return timeNone, 0
@@ -56,7 +57,7 @@ func (r *Run) step(time int64) (code byte, zigzag uint64) {
 
 // appendTail appends an entry's time and payload, and makes it the last.
 func (r *Run) appendTail(dst []byte, time int64, payload []byte) []byte {
-	switch code, zigzag := r.step(time); code {
+	switch code, zigzag := r.timeCode(time); code {
 	case timeStep, timeStep | coarse:
 		dst = binary.AppendUvarint(dst, zigzag)
 	case timeFull:
@@ -71,7 +72,8 @@ func (r *Run) appendTail(dst []byte, time int64, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// tail reads what appendTail wrote, and refuses what it would have written otherwise.
+// tail reads what appendTail wrote, and refuses what appendTail would have written
+// in another form.
 func (r *Run) tail(c *cursor, head byte) (time int64, payload []byte) {
 	code := head & timeMask
 	var zigzag uint64
@@ -87,7 +89,7 @@ func (r *Run) tail(c *cursor, head byte) (time int64, payload []byte) {
 	case timeFull:
 		time = int64(c.uint64())
 	}
-	if again, steps := r.step(time); again != code || steps != zigzag {
+	if again, steps := r.timeCode(time); again != code || steps != zigzag {
 		c.bad = true
 	}
 	if time != 0 {
@@ -100,7 +102,7 @@ func (r *Run) tail(c *cursor, head byte) (time int64, payload []byte) {
 	if n > MaxRecord {
 		c.bad = true
 	}
-	return time, c.take(n)
+	return time, c.next(n)
 }
 
 func zigzagOf(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }

@@ -5,18 +5,18 @@ import (
 	"unicode/utf8"
 )
 
-// Totals is what the transmitter knows of a channel, sent each second in the
-// channel's own class and whenever the source's state changes. Everything up
-// to Seq was sent before it, so a receiver that has less has lost the rest.
+// Totals states what the transmitter has sent of a channel. It is sent each second
+// in the channel's own class, and at each change of the source's state. Everything
+// up to Seq was sent before it, so a receiver that has less has lost the rest.
 type Totals struct {
 	Channel   uint16
 	Partial   bool
 	State     SourceState
 	Seq       uint64
 	Conflated uint64 // state values skipped because a newer one came, in this epoch
-	Dropped   uint64 // records that the transmitter's own full queue lost, part of Seq
+	Dropped   uint64 // records that the transmitter's own full queue dropped, part of Seq
 	Keys      uint64
-	Earlier   uint64 // records of all earlier epochs, as far as the transmitter remembers
+	Earlier   uint64 // records of all earlier epochs that the transmitter has a count of
 	Reason    string // of the state, in words
 }
 
@@ -39,6 +39,7 @@ func (t *Totals) Append(dst []byte) []byte {
 	return append(dst, cut(t.Reason)...)
 }
 
+// cut returns at most MaxReason bytes of s, which end in a complete character.
 func cut(s string) string {
 	if len(s) <= MaxReason {
 		return s
@@ -64,7 +65,8 @@ func (t *Totals) Parse(body []byte) error {
 	if f&flagEarlier != 0 {
 		t.Earlier = c.uvarint()
 	}
-	if c.bad || f > flagPartial|flagEarlier || f&flagEarlier != 0 && t.Earlier == 0 || t.State >= sourceStates || len(c.rest) > MaxReason {
+	unknown := f > flagPartial|flagEarlier || t.State >= sourceStates
+	if c.bad || unknown || f&flagEarlier != 0 && t.Earlier == 0 || len(c.rest) > MaxReason {
 		return ErrMalformed
 	}
 	t.Reason = string(c.rest)

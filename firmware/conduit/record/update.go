@@ -7,7 +7,7 @@ import "encoding/binary"
 type Update struct {
 	Channel uint16
 	Seq     uint64 // 1, 2, 3 … within the epoch
-	Born    uint64 // the key's first Seq, 1…Seq; 0 without a key
+	Created uint64 // the Seq at which the key was created, 1…Seq; 0 without a key
 	Time    int64  // the source's timestamp, ns since 1970 UTC; 0: none given
 	Event   bool   // an entry of the log: deliver every one, in order
 	Delete  bool   // the key is gone
@@ -31,7 +31,7 @@ func (u *Update) Append(dst []byte) []byte {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(u.Time))
 	}
 	if u.Key != nil {
-		dst = binary.AppendUvarint(dst, u.Seq-u.Born)
+		dst = binary.AppendUvarint(dst, u.Seq-u.Created)
 		dst = binary.AppendUvarint(dst, uint64(len(u.Key)))
 		dst = append(dst, u.Key...)
 	}
@@ -70,7 +70,7 @@ func (u *Update) Parse(body []byte) error {
 	if f&flagKeyed != 0 {
 		age := c.uvarint()
 		c.bad = c.bad || age >= u.Seq
-		u.Born = u.Seq - age
+		u.Created = u.Seq - age
 		u.Key = c.bytes(MaxKey)
 	}
 	u.Payload = c.rest

@@ -203,8 +203,8 @@ func TestARecordThatAPageHasBroughtBeforeIsCountedOnce(t *testing.T) {
 func TestAChangeAllocatesItsCopiesOnly(t *testing.T) {
 	c := New(func(Update) {})
 	c.Begin(true)
-	c.Update(&record.Update{Seq: 1, Born: 1, Key: []byte("key"), Payload: []byte("value")})
-	e := record.Entry{Seq: 1, Born: 1, Payload: []byte("value")}
+	c.Update(&record.Update{Seq: 1, Created: 1, Key: []byte("key"), Payload: []byte("value")})
+	e := record.Entry{Seq: 1, Created: 1, Payload: []byte("value")}
 	if got := testing.AllocsPerRun(100, func() { e.Seq++; c.change(&e) }); got > 2 {
 		t.Errorf("got %v allocations, want the key's and the payload's", got)
 	}

@@ -20,7 +20,7 @@ const (
 
 // put keeps a value in place of an older one, and reports whether there was room.
 func (h *held) put(e *record.Entry) bool {
-	h.forget(e.Born)
+	h.forget(e.Created)
 	if len(h.values) >= maxHeld || h.bytes+len(e.Payload) > maxHeldBytes {
 		return false
 	}
@@ -29,7 +29,7 @@ func (h *held) put(e *record.Entry) bool {
 	}
 	kept := *e
 	kept.Payload = bytes.Clone(e.Payload)
-	h.values[e.Born] = kept
+	h.values[e.Created] = kept
 	h.bytes += len(e.Payload)
 	return true
 }

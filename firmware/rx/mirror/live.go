@@ -14,7 +14,7 @@ func (c *Channel) Update(u *record.Update) {
 		c.deliver(Update{Time: u.Time, Event: u.Event, Payload: bytes.Clone(u.Payload)})
 		return
 	}
-	c.held.forget(u.Born) // what is held is older
+	c.held.forget(u.Created) // what is held is older
 	v := c.keys[string(u.Key)]
 	if v != nil && v.seq >= u.Seq {
 		return // a page has brought this very value before, or a newer one
@@ -34,10 +34,10 @@ func (c *Channel) Update(u *record.Update) {
 	}
 	kept := c.fit(v, len(u.Payload))
 	c.came(missed, kept)
-	if v.born != u.Born {
-		c.changed = max(c.changed, u.Born)
+	if v.born != u.Created {
+		c.changed = max(c.changed, u.Created)
 	}
-	c.bind(v, u.Born)
+	c.bind(v, u.Created)
 	c.set(v, &record.Entry{Seq: u.Seq, Time: u.Time, Payload: u.Payload}, u.Event, kept)
 }
 
@@ -46,7 +46,7 @@ func (c *Channel) Batch(b *record.Batch) error { return b.Changes(c.change) }
 
 func (c *Channel) change(e *record.Entry) {
 	missed := c.arrived(e.Seq)
-	switch v := c.births[e.Born]; {
+	switch v := c.births[e.Created]; {
 	case v == nil:
 		if kept := c.held.put(e); missed {
 			return
@@ -156,6 +156,6 @@ func (c *Channel) bury(u *record.Update, v *value) {
 	if v != nil {
 		c.remove(v)
 	}
-	c.graves[string(u.Key)] = grave{seq: u.Seq, born: u.Born}
+	c.graves[string(u.Key)] = grave{seq: u.Seq, born: u.Created}
 	c.changed = u.Seq
 }

@@ -36,18 +36,18 @@ func (s *scene) event(seq uint64) {
 }
 
 func (s *scene) set(seq, born uint64, key, value string) {
-	s.Update(&record.Update{Seq: seq, Born: born, Key: []byte(key), Payload: []byte(value)})
+	s.Update(&record.Update{Seq: seq, Created: born, Key: []byte(key), Payload: []byte(value)})
 }
 
 func (s *scene) del(seq, born uint64, key string) {
-	s.Update(&record.Update{Seq: seq, Born: born, Key: []byte(key), Delete: true})
+	s.Update(&record.Update{Seq: seq, Created: born, Key: []byte(key), Delete: true})
 }
 
 // page sends one page; entries are (key, value, seq, born).
 func (s *scene) page(t *testing.T, p record.Page, entries ...record.Entry) {
 	t.Helper()
 	b := record.AppendPage(nil, &p)
-	run := record.Run{Born: p.From}
+	run := record.Run{Created: p.From}
 	for i := range entries {
 		b = run.AppendEntry(b, &entries[i])
 	}
@@ -61,7 +61,7 @@ func (s *scene) page(t *testing.T, p record.Page, entries ...record.Entry) {
 }
 
 func entry(key, value string, seq, born uint64) record.Entry {
-	return record.Entry{Seq: seq, Born: born, Key: []byte(key), Payload: []byte(value)}
+	return record.Entry{Seq: seq, Created: born, Key: []byte(key), Payload: []byte(value)}
 }
 
 func (s *scene) whole(seq uint64) { s.Totals(&record.Totals{Seq: seq, State: 1}) }
@@ -232,7 +232,7 @@ func TestANewEpochRepeatsNothing(t *testing.T) {
 func TestLiveRetainedMessagesAreAlwaysDelivered(t *testing.T) {
 	s := newScene()
 	for seq := uint64(1); seq <= 2; seq++ {
-		s.Update(&record.Update{Seq: seq, Born: 1, Key: []byte("k"), Payload: []byte("v"), Event: true})
+		s.Update(&record.Update{Seq: seq, Created: 1, Key: []byte("k"), Payload: []byte("v"), Event: true})
 	}
 	s.expect(t, Counts{Delivered: 2}, false, "event k=v", "event k=v")
 }
@@ -417,7 +417,7 @@ func TestStatesTellTheSourcesTime(t *testing.T) {
 	}
 	for _, want := range []int64{5, 6} {
 		s.Begin(true)
-		s.Update(&record.Update{Seq: 1, Born: 1, Time: want, Key: []byte("a"), Payload: []byte("1")})
+		s.Update(&record.Update{Seq: 1, Created: 1, Time: want, Key: []byte("a"), Payload: []byte("1")})
 		if got := at(); got != want {
 			t.Errorf("the time is %d, want %d", got, want)
 		}

@@ -33,7 +33,7 @@ func (c *Channel) entry(p *record.Page, e *record.Entry, round uint32) {
 	if v != nil {
 		v.round = max(v.round, round)
 	}
-	if v != nil && v.seq >= e.Seq || e.Born >= c.expect {
+	if v != nil && v.seq >= e.Seq || e.Created >= c.expect {
 		return // known, or its live record is still on its way, or will be found lost
 	}
 	if v == nil {
@@ -46,8 +46,8 @@ func (c *Channel) entry(p *record.Page, e *record.Entry, round uint32) {
 		v = c.add(e.Key)
 		v.round = round
 	}
-	c.bind(v, e.Born)
-	h, held := c.held.take(e.Born)
+	c.bind(v, e.Created)
+	h, held := c.held.take(e.Created)
 	switch {
 	case held && (h.Seq >= e.Seq || e.Seq >= c.expect):
 		kept := c.fit(v, len(h.Payload))

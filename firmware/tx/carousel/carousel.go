@@ -100,7 +100,7 @@ func (t *Table) AppendPage(dst []byte, channel uint16, seq, from uint64, size in
 	})
 	head := record.Page{Channel: channel, Last: true, Seq: seq, From: from, To: seq}
 	room := size - len(record.AppendPage(t.scratch[:0], &head)) // none is longer
-	run, end, body := record.Run{Born: from}, first, t.scratch[:0]
+	run, end, body := record.Run{Created: from}, first, t.scratch[:0]
 	for ; end < len(t.order); end++ {
 		e := t.order[end]
 		if e.seq == 0 {
@@ -122,7 +122,7 @@ func (t *Table) AppendPage(dst []byte, channel uint16, seq, from uint64, size in
 }
 
 func (e *Entry) record() record.Entry {
-	return record.Entry{Seq: e.seq, Born: e.created, Time: e.time, Key: e.key, Payload: e.payload}
+	return record.Entry{Seq: e.seq, Created: e.created, Time: e.time, Key: e.key, Payload: e.payload}
 }
 
 // Manifest states the set of keys at seq.

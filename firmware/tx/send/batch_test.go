@@ -36,7 +36,7 @@ func word(t *testing.T, it record.Item) string {
 		return fmt.Sprintf("%d %s=%s", u.Seq, u.Key, u.Payload)
 	case it.Kind == record.KindBatch && b.Parse(it.Body) == nil:
 		out := fmt.Sprintf("%d:", b.Seq)
-		if err := b.Changes(func(e *record.Entry) { out += fmt.Sprintf(" %d=%s", e.Born, e.Payload) }); err != nil {
+		if err := b.Changes(func(e *record.Entry) { out += fmt.Sprintf(" %d=%s", e.Created, e.Payload) }); err != nil {
 			t.Fatal(err)
 		}
 		return out

@@ -75,19 +75,19 @@ func (c *Channel) number(r *Record, k *key) record.Update {
 	switch {
 	case k == nil:
 	case r.Delete:
-		u.Born = c.seq
+		u.Created = c.seq
 		if k.sent != nil {
-			u.Born = k.sent.Created()
+			u.Created = k.sent.Created()
 			c.table.Delete(k.sent)
 			k.sent = nil
 		}
 		c.keys.release(k, r.Key)
 	case k.sent == nil:
 		k.sent = c.table.Create(r.Key, r.Payload, r.Time, c.seq)
-		u.Born = c.seq
+		u.Created = c.seq
 	default:
 		c.table.Update(k.sent, r.Payload, r.Time, c.seq)
-		u.Born = k.sent.Created()
+		u.Created = k.sent.Created()
 	}
 	return u
 }
