@@ -112,7 +112,7 @@ func TestPipelinesCarryEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pipelines(t, uart, func(_ *line, port source.Port, receiver *rx.Link, out *got) {
-					port.Whole(true)
+					port.SetComplete(true)
 					port.Report(source.Up, "here")
 					for i := range 500 {
 						if err := port.Put(source.Update{Payload: fmt.Append(nil, i), Event: true}); err != nil {

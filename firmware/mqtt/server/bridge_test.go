@@ -2,16 +2,13 @@ package server
 
 import (
 	"bufio"
-	"fmt"
-	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
@@ -19,44 +16,16 @@ import (
 // that mosquitto reads, a line a message.
 func bridge(t *testing.T, from, more string) <-chan string {
 	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("not proved: bridging with mosquitto, because it is not installed")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
-	conf := filepath.Join(t.TempDir(), "conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nconnection plant\naddress %s\ntopic # in 2\nrestart_timeout 1\n%s\n", port, from, more)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run := func(cmd *exec.Cmd) {
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	}
-	run(exec.Command(path, "-c", conf))
-	eventually(t, "mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	sub := exec.Command("mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", port, "-t", "#", "-q", "2", "--retain-as-published", "-F", "%t %q %r %p")
+	b := mosquitto.Start(t, "bridging with mosquitto", "connection plant\naddress "+from+"\ntopic # in 2\nrestart_timeout 1\n"+more)
+	sub := exec.Command("mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", b.Port(), "-t", "#", "-q", "2", "--retain-as-published", "-F", "%t %q %r %p")
 	out, err := sub.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(sub)
+	if err := sub.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sub.Process.Kill(); _ = sub.Wait() })
 	lines := make(chan string, 100)
 	go func() {
 		for s := bufio.NewScanner(out); s.Scan(); {

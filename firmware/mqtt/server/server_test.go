@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
 	"heliograph/firmware/platform/identity/selfsigned"
@@ -59,15 +60,6 @@ func start(t testing.TB, cfg Config) *Server {
 	return s
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 30 s: %s", what)
-		}
-	}
-}
-
 // TestMosquittoSubReads has Debian's client read on both versions and each QoS.
 func TestMosquittoSubReads(t *testing.T) {
 	if _, err := exec.LookPath("mosquitto_sub"); err != nil {
@@ -87,7 +79,7 @@ func TestMosquittoSubReads(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "it subscribes and has the retained message", func() bool { return s.Stats().Sent > 0 })
+				await.True(t, "it subscribes and has the retained message", func() bool { return s.Stats().Sent > 0 })
 				for i := range n {
 					s.Publish(&payload.Message{Topic: fmt.Sprint("t/", i, "/x"), QoS: 2, Payload: fmt.Append(nil, i)}, 0)
 				}
@@ -147,12 +139,12 @@ func TestANewClientAlwaysGetsIn(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	eventually(t, "idle connections make room", func() bool { return s.Stats().Crowded >= 41 })
+	await.True(t, "idle connections make room", func() bool { return s.Stats().Crowded >= 41 })
 	late := &reader{id: "late", version: 4}
 	defer late.run(t, s.Address()).Close()
 	s.Publish(&payload.Message{Topic: "t", QoS: 1, Payload: []byte{0, 0, 0, 0, 0, 0, 0, 1}}, 0)
-	eventually(t, "both get the message", func() bool { return honest.got.Load() == 1 && late.got.Load() == 1 })
-	eventually(t, "the log tells", func() bool { return strings.Contains(said.said(), "made room") })
+	await.True(t, "both get the message", func() bool { return honest.got.Load() == 1 && late.got.Load() == 1 })
+	await.True(t, "the log tells", func() bool { return strings.Contains(said.said(), "made room") })
 }
 
 func (r *reader) dialFrom(t testing.TB, from, address string) net.Conn {
@@ -185,7 +177,7 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 		}
 		conn.Close()
 	}
-	eventually(t, "each is counted", func() bool { return s.Stats().Malformed == 10 })
+	await.True(t, "each is counted", func() bool { return s.Stats().Malformed == 10 })
 	if said.said() != "" {
 		t.Errorf("the log says %q, want nothing", said.said())
 	}
@@ -224,7 +216,7 @@ func TestTLSAndTheEndOfTheServer(t *testing.T) {
 	r := &reader{id: "secure", version: 5}
 	r.on(t, conn)
 	s.Publish(&payload.Message{Topic: "t", QoS: 2, Payload: append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 100_000)...)}, 0)
-	eventually(t, "a large message arrives", func() bool { return r.got.Load() == 1 })
+	await.True(t, "a large message arrives", func() bool { return r.got.Load() == 1 })
 	s.Close()
 	<-r.ended
 }
@@ -249,9 +241,9 @@ func TestAClientThatVanishesIsGone(t *testing.T) {
 			if _, err := conn.Write(connect); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "it is connected", func() bool { return s.Stats().Clients == 1 })
+			await.True(t, "it is connected", func() bool { return s.Stats().Clients == 1 })
 			vanish(conn)
-			eventually(t, "it is gone, and its session waits", func() bool {
+			await.True(t, "it is gone, and its session waits", func() bool {
 				st := s.Stats()
 				return st.Clients == 0 && st.Sessions == 1 && s.table.Len() == 0 && s.connected() == 0
 			})

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"heliograph/ci/await"
 )
 
 func open(t testing.TB, dir string, limit int64) *Queue {
@@ -65,15 +67,6 @@ func wantRange(t testing.TB, got []int, from, to int) {
 	}
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
-}
-
 func segments(t testing.TB, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
@@ -104,11 +97,11 @@ func TestOrderIsKeptWhereverRecordsWait(t *testing.T) {
 					q.Done(1)
 				}
 				if i%64 == 0 { // the disk keeps up: nothing may be dropped
-					eventually(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.cost+q.batch.cost < memoryBytes/2 })
+					await.True(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.cost+q.batch.cost < memoryBytes/2 })
 				}
 			}
 			wantRange(t, append(got, take(t, q)...), 0, total)
-			eventually(t, "segments removed", func() bool { return len(segments(t, dir)) == 0 })
+			await.True(t, "segments removed", func() bool { return len(segments(t, dir)) == 0 })
 			if s := q.Stats(); s != (Stats{Limit: 64 << 20}) {
 				t.Errorf("got %+v, want an empty queue without loss", s)
 			}
@@ -205,12 +198,12 @@ func TestCrashDeliversAgainFromTheLastPosition(t *testing.T) {
 	for i := range 100 {
 		q.Append(record(i, 100))
 	}
-	eventually(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.len()+q.batch.len() == 0 })
+	await.True(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.len()+q.batch.len() == 0 })
 	if _, err := q.Next(t.Context(), 40); err != nil {
 		t.Fatal(err)
 	}
 	q.Done(40)
-	eventually(t, "position saved", func() bool {
+	await.True(t, "position saved", func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, positionName))
 		return err == nil && len(b) == 21 && b[19] == 40
 	})
@@ -269,10 +262,10 @@ func TestFullDiskKeepsWorkingInMemory(t *testing.T) {
 	for i := range total {
 		q.Append(record(i, 1000))
 		if i%100 == 0 {
-			eventually(t, "batch handled", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.batch.len() == 0 })
+			await.True(t, "batch handled", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.batch.len() == 0 })
 		}
 	}
-	eventually(t, "fault", func() bool { return q.Stats().Fault != "" })
+	await.True(t, "fault", func() bool { return q.Stats().Fault != "" })
 	got := take(t, q)
 	s := q.Stats()
 	if len(got)+int(s.Dropped) != total || got[len(got)-1] != total-1 {
@@ -412,10 +405,10 @@ func TestAFullDiskAtTheEnd(t *testing.T) {
 	for i := range total {
 		q.Append(record(i, 1000))
 		if i%100 == 0 {
-			eventually(t, "written or failed", func() bool { return q.waiting() == 0 || q.Stats().Fault != "" })
+			await.True(t, "written or failed", func() bool { return q.waiting() == 0 || q.Stats().Fault != "" })
 		}
 	}
-	eventually(t, "fault", func() bool { return q.Stats().Fault != "" })
+	await.True(t, "fault", func() bool { return q.Stats().Fault != "" })
 	recs, err := q.Next(t.Context(), 100) // from disk, not done
 	if err != nil || number(t, recs[0]) != 0 {
 		t.Fatalf("got %q, %v", recs, err)
@@ -448,7 +441,7 @@ func TestVolatileIsWhatACrashWouldLose(t *testing.T) {
 	for i := range 50 {
 		q.Append(record(30+i, 100))
 	}
-	eventually(t, "all synced", func() bool { return q.Volatile() == 0 })
+	await.True(t, "all synced", func() bool { return q.Volatile() == 0 })
 	wantRange(t, take(t, q), 10, 80)
 }
 

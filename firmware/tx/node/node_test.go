@@ -190,7 +190,7 @@ func keys(m map[string]uint64) func(func(string) bool) {
 func (r *rig) up() {
 	p := r.plant("cell-1")
 	p.Report(source.Up, "")
-	p.Whole(true)
+	p.SetComplete(true)
 }
 
 func text(err error) string {

@@ -46,7 +46,7 @@ func (r reporter) Run(ctx context.Context) error {
 		if n.config.Reports != nil {
 			n.state.updates.Note(n.state.journal.AddOnce)
 		}
-		n.gateway.Whole(true)
+		n.gateway.SetComplete(true)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -178,7 +178,7 @@ func TestChannelStatus(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			p.Whole(true)
+			p.SetComplete(true)
 			p.Conflated(3)
 			time.Sleep(time.Second)
 			c := l.Channels()[0]

@@ -57,9 +57,9 @@ func (p *port) Put(u source.Update) error {
 // Room implements source.Holder.
 func (p *port) Room() <-chan struct{} { return p.link.mux.Room(p.channel) }
 
-// Whole implements source.Port.
-func (p *port) Whole(whole bool) {
-	p.link.mux.SetComplete(p.channel, whole)
+// SetComplete implements source.Port.
+func (p *port) SetComplete(complete bool) {
+	p.link.mux.SetComplete(p.channel, complete)
 	p.link.notify()
 }
 

@@ -1,5 +1,5 @@
 // Package source is the boundary between a protocol on the plant side and the
-// link: what a source hands over, and what it is told in return.
+// link: what a source hands over, and what the link reports back.
 //
 // Everything a source sees is one of two kinds. State is a key with a newest
 // value: under saturation intermediate values are skipped and counted, and a
@@ -71,11 +71,11 @@ type Port interface {
 	// error means that the update was refused and Left will not be called; but
 	// for ErrFull and ErrClosed, the port has counted it as lost.
 	Put(Update) error
-	// Whole says whether every key of the source has been Put at least once since
-	// the program started. Until then receivers neither drop keys nor call
-	// the channel complete. A source of events alone calls Whole(true) at once.
-	Whole(bool)
-	// Report tells the channel's state and the reason in words.
+	// SetComplete says whether every key of the source has been Put at least once
+	// since the program started. Until then receivers neither drop keys nor call
+	// the channel complete. A source of events alone calls SetComplete(true) at once.
+	SetComplete(bool)
+	// Report sets the channel's state and the reason for it.
 	Report(s State, reason string)
 	// Range calls f with every live key and its newest payload, oldest key
 	// first, until f returns false. f must not call the Port, nor keep or

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 )
@@ -14,17 +15,16 @@ func BenchmarkPublish(b *testing.B) {
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
 		for qos := range byte(3) {
 			b.Run(fmt.Sprintf("%s/QoS%d", version, qos), func(b *testing.B) {
-				port := freePort(b)
-				mosquitto(b, port, "")
-				r := start(b, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: version})
-				eventually(b, "up", func() bool { return r.Ready() == nil })
+				broker := startMosquitto(b, "")
+				r := start(b, config.MQTTSink{Broker: broker.URL(), Version: version})
+				await.True(b, "up", func() bool { return r.Ready() == nil })
 				body := make([]byte, 200)
 				b.ResetTimer()
 				began := time.Now()
 				for range b.N {
 					r.event(payload.Message{Topic: "bench", QoS: qos, Payload: body})
 				}
-				eventually(b, "drained", func() bool { return r.q.Stats().Records == 0 })
+				await.True(b, "drained", func() bool { return r.q.Stats().Records == 0 })
 				b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "msgs/s")
 			})
 		}

@@ -14,10 +14,12 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/sinktest"
 )
 
 func full(topic string) payload.Message {
@@ -41,19 +43,20 @@ func checkFull(t testing.TB, p *paho.Publish, topic string) {
 
 func embeddedRig(t testing.TB, fill int, change ...func(*Deps)) (*rig, string) {
 	t.Helper()
-	address := "127.0.0.1:" + freePort(t)
-	pic := &picture{}
+	address := await.FreeAddress(t)
+	link := &sinktest.Channel{}
 	for i := range fill {
-		pic.set(payload.Message{Topic: fmt.Sprintf("r/%05d", i), QoS: byte(i % 3), Retain: true, Payload: []byte("v")})
+		m := payload.Message{Topic: fmt.Sprintf("r/%05d", i), QoS: byte(i % 3), Retain: true, Payload: []byte("v")}
+		link.Set(m.Topic, m.Append(nil))
 	}
-	change = append(change, func(d *Deps) { d.Channel = func() sink.Channel { return pic } })
+	change = append(change, func(d *Deps) { d.Channel = func() sink.Channel { return link } })
 	r := start(t, config.MQTTSink{Listen: "mqtt://" + address}, change...)
-	r.pic = pic
-	eventually(t, "the broker is up", func() bool { return r.Ready() == nil })
+	r.link = link
+	await.True(t, "the broker is up", func() bool { return r.Ready() == nil })
 	return r, address
 }
 
-func TestEmbeddedBrokerServesItsPictureAndWhatComes(t *testing.T) {
+func TestEmbeddedBrokerServesItsSnapshotAndLiveMessages(t *testing.T) {
 	const fill = 15000 // more than the server keeps for a client
 	r, address := embeddedRig(t, fill)
 	in := subscribe(t, address, "#")
@@ -198,13 +201,13 @@ func TestClientThatReadsNothingHoldsNobodyUp(t *testing.T) {
 }
 
 func TestEmbeddedBrokerOverTLS(t *testing.T) {
-	address := "127.0.0.1:" + freePort(t)
+	address := await.FreeAddress(t)
 	cert, key, err := selfsigned.Ensure(t.TempDir(), "mqtt-cell", address, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := start(t, config.MQTTSink{Listen: "mqtts://" + address, TLS: config.TLS{Certificate: cert, PrivateKey: key}})
-	eventually(t, "the broker is up", func() bool { return r.Ready() == nil })
+	await.True(t, "the broker is up", func() bool { return r.Ready() == nil })
 	pem, err := os.ReadFile(cert)
 	if err != nil {
 		t.Fatal(err)
@@ -234,11 +237,11 @@ func TestEmbeddedBrokersShareTheirBudget(t *testing.T) {
 	if _, err := conn.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it subscribed", func() bool { return r.broker().Sent > 0 })
+	await.True(t, "it subscribed", func() bool { return r.broker().Sent > 0 })
 	conn.Close()
-	eventually(t, "it is gone", func() bool { return r.broker().Clients == 0 })
+	await.True(t, "it is gone", func() bool { return r.broker().Clients == 0 })
 	for range 20 {
 		r.event(payload.Message{Topic: "n", QoS: 1, Payload: make([]byte, 100<<10)})
 	}
-	eventually(t, "the session makes room", func() bool { return r.broker().Evicted == 1 })
+	await.True(t, "the session makes room", func() bool { return r.broker().Evicted == 1 })
 }

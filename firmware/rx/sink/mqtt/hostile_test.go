@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 	"heliograph/firmware/rx/sink"
 )
@@ -61,7 +62,7 @@ func TestAHostileBrokerEndsItsConnectionAlone(t *testing.T) {
 				answer = append(bytes.Clone(connack[c.version]), c.after...)
 			}
 			r := start(t, config.MQTTSink{Broker: "mqtt://" + answering(t, answer), Version: c.version})
-			eventually(t, "the reason shows", func() bool {
+			await.True(t, "the reason shows", func() bool {
 				state, reason := r.Status()
 				return state == sink.Down && strings.Contains(reason, c.want)
 			})

@@ -3,8 +3,6 @@ package mqtt
 import (
 	"context"
 	"fmt"
-	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/rx/spool"
 	"log/slog"
 	"os/exec"
 	"strconv"
@@ -12,18 +10,20 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/spool"
 )
 
 func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
 		for qos := range byte(3) {
 			t.Run(fmt.Sprintf("%s QoS %d", version, qos), func(t *testing.T) {
-				port := freePort(t)
-				mosquitto(t, port, "")
-				in := subscribe(t, "127.0.0.1:"+port, "p/n/#")
-				r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: version, TopicPrefix: "p/"})
+				broker := startMosquitto(t, "")
+				in := subscribe(t, broker.Address, "p/n/#")
+				r := start(t, config.MQTTSink{Broker: broker.URL(), Version: version, TopicPrefix: "p/"})
 				const n = 2000
 				for i := range n {
 					r.event(payload.Message{Topic: fmt.Sprintf("n/%d", i%7), QoS: qos, Payload: fmt.Append(nil, i)})
@@ -33,7 +33,7 @@ func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
 						t.Fatalf("message %d: got %q on %s, QoS %d, retain %v; want %q, QoS %d", i, got, p.Topic, p.QoS, p.Retain, want, qos)
 					}
 				}
-				eventually(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
+				await.True(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
 				if st := r.Stats(); st.Published != n || st.Refused()+st.Lowered+st.Expired != 0 {
 					t.Errorf("got %+v, want %d published", st, n)
 				}
@@ -43,13 +43,12 @@ func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
 }
 
 func TestPropertiesAndFlagsReachMosquitto(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTTAuto, TopicPrefix: "plant/"})
-	in := subscribe(t, "127.0.0.1:"+port, "plant/f")
+	broker := startMosquitto(t, "")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTTAuto, TopicPrefix: "plant/"})
+	in := subscribe(t, broker.Address, "plant/f")
 	r.event(full("f"))
 	checkFull(t, in.wait(t, 1)[0], "plant/f")
-	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", port, "-t", "plant/f", "-C", "1", "-W", "5", "--retain-as-published",
+	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", broker.Port(), "-t", "plant/f", "-C", "1", "-W", "5", "--retain-as-published",
 		"-F", "%t %q %r %p %C %R %D %F %P").Output()
 	if err != nil {
 		t.Skip("not proved: what mosquitto_sub sees, because it did not run: " + err.Error())
@@ -61,12 +60,11 @@ func TestPropertiesAndFlagsReachMosquitto(t *testing.T) {
 }
 
 func TestStateIsPublishedRetainedAndADeletionClears(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTT5})
-	in := subscribe(t, "127.0.0.1:"+port, "#")
+	broker := startMosquitto(t, "")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTT5})
+	in := subscribe(t, broker.Address, "#")
 	m := payload.Message{Topic: "s", QoS: 1, Retain: true, Payload: []byte("1")}
-	eventually(t, "the broker is up", func() bool { return r.Ready() == nil })
+	await.True(t, "the broker is up", func() bool { return r.Ready() == nil })
 	in.wait(t, 1) // online
 	r.Deliver(sink.Update{Key: []byte("s"), Payload: m.Append(nil)})
 	r.Deliver(sink.Update{Key: []byte("s"), Delete: true})
@@ -80,10 +78,9 @@ func TestStateIsPublishedRetainedAndADeletionClears(t *testing.T) {
 }
 
 func TestExpiredMessageStaysBehind(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTT5})
-	in := subscribe(t, "127.0.0.1:"+port, "e/#")
+	broker := startMosquitto(t, "")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTT5})
+	in := subscribe(t, broker.Address, "e/#")
 	old := full("e/old")
 	old.Received = time.Now().Add(-301 * time.Second)
 	r.event(old)
@@ -100,10 +97,9 @@ func TestExpiredMessageStaysBehind(t *testing.T) {
 }
 
 func TestPropertiesStayBehindOn311(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTT311})
-	in := subscribe(t, "127.0.0.1:"+port, "f")
+	broker := startMosquitto(t, "")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTT311})
+	in := subscribe(t, broker.Address, "f")
 	r.event(full("f"))
 	if p := in.wait(t, 1)[0]; string(p.Payload) != "21.5" || !p.Retain || p.Properties.ContentType != "" {
 		t.Errorf("got %+v %+v", p, p.Properties)
@@ -117,24 +113,23 @@ func TestPropertiesStayBehindOn311(t *testing.T) {
 func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
 		t.Run(string(version), func(t *testing.T) {
-			port := freePort(t)
-			stop := mosquitto(t, port, "")
-			r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: version})
+			broker := startMosquitto(t, "")
+			r := start(t, config.MQTTSink{Broker: broker.URL(), Version: version})
 			for i := range 500 {
 				r.event(payload.Message{Topic: fmt.Sprintf("r/%d", i), QoS: 1, Retain: true, Payload: []byte("old")})
 			}
-			eventually(t, "the broker has them", func() bool { return r.q.Stats().Records == 0 && r.Ready() == nil })
-			stop()
-			eventually(t, "the sink notices", func() bool { return r.Ready() != nil })
+			await.True(t, "the broker has them", func() bool { return r.q.Stats().Records == 0 && r.Ready() == nil })
+			broker.Kill()
+			await.True(t, "the sink notices", func() bool { return r.Ready() != nil })
 			for i := range 1000 {
 				r.event(payload.Message{Topic: fmt.Sprintf("r/%d", i%10), QoS: 1, Retain: true, Payload: fmt.Append(nil, i)})
 				r.event(payload.Message{Topic: "e", QoS: 1, Payload: fmt.Append(nil, i)})
 			}
-			mosquitto(t, port, "")
-			in := subscribe(t, "127.0.0.1:"+port, "#")
-			eventually(t, "the queue is drained", func() bool { return r.q.Stats().Records == 0 })
+			broker.Run()
+			in := subscribe(t, broker.Address, "#")
+			await.True(t, "the queue is drained", func() bool { return r.q.Stats().Records == 0 })
 			last, events := map[string]string{}, 0
-			eventually(t, "the picture is whole", func() bool {
+			await.True(t, "the picture is whole", func() bool {
 				last, events = map[string]string{}, 0
 				for _, p := range in.all() {
 					if p.Topic == "e" {
@@ -170,15 +165,14 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 }
 
 func TestGatewayTellsAboutItself(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
+	broker := startMosquitto(t, "")
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
-		in := subscribe(t, "127.0.0.1:"+port, "p/heliograph/#")
+		in := subscribe(t, broker.Address, "p/heliograph/#")
 		q, err := spool.Open(t.TempDir(), 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := New(config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: version, TopicPrefix: "p/", ClientID: "gw"},
+		s, err := New(config.MQTTSink{Broker: broker.URL(), Version: version, TopicPrefix: "p/", ClientID: "gw"},
 			Deps{Queue: q, Pair: "pair", Gateway: func() []byte { return []byte(`{"lost":0}`) }}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -187,7 +181,7 @@ func TestGatewayTellsAboutItself(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx) }()
 		find := func(topic, want string) {
-			eventually(t, topic+" is "+want, func() bool {
+			await.True(t, topic+" is "+want, func() bool {
 				got := ""
 				for _, p := range in.all() {
 					if p.Topic == topic {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/rx/sink"
@@ -43,11 +44,10 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 				}
 				c.extra = "user root\nacl_file " + acl // it reads the file as the user that runs the test
 			}
-			port := freePort(t)
-			mosquitto(t, port, c.extra)
+			broker := startMosquitto(t, c.extra)
 			said := &bytes.Buffer{}
-			r := startLogging(t, slog.New(slog.NewTextHandler(said, nil)), config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: c.version})
-			in := subscribe(t, "127.0.0.1:"+port, "good/#")
+			r := startLogging(t, slog.New(slog.NewTextHandler(said, nil)), config.MQTTSink{Broker: broker.URL(), Version: c.version})
+			in := subscribe(t, broker.Address, "good/#")
 			r.event(payload.Message{Topic: "good/1", QoS: 1, Payload: []byte("v")})
 			in.wait(t, 1)
 			const n = 2
@@ -55,11 +55,11 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 				r.event(c.bad)
 			}
 			r.event(payload.Message{Topic: "good/2", QoS: 1, Payload: []byte("v")})
-			within(t, 3*60, "what follows arrives", func() bool { return len(in.all()) >= 2 })
-			eventually(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
+			await.True(t, "what follows arrives", func() bool { return len(in.all()) >= 2 })
+			await.True(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
 			st := r.Stats()
-			if c.reason(st.Refusals) != n || st.Refused() != n || st.Published != 2 || r.pic.refused.Load() != n {
-				t.Errorf("got %+v and %d in the account, want %d refused and 2 published", st, r.pic.refused.Load(), n)
+			if c.reason(st.Refusals) != n || st.Refused() != n || st.Published != 2 || r.link.RefusedTotal() != n {
+				t.Errorf("got %+v and %d in the account, want %d refused and 2 published", st, r.link.RefusedTotal(), n)
 			}
 			if state, words := r.Status(); state != sink.Up || !strings.Contains(words, c.word) || !strings.Contains(words, "x/1") {
 				t.Errorf("got %v %q, want it to name reason and topic", state, words)
@@ -73,15 +73,14 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 }
 
 func TestExpiredAndUnreadableRecordsAreAccountedFor(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTT5})
+	broker := startMosquitto(t, "")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTT5})
 	m := full("e")
 	m.Received = m.Received.Add(-400e9)
 	r.Deliver(sink.Update{Event: true, Payload: m.Append(nil)})
 	r.Deliver(sink.Update{Event: true, Payload: []byte("not a message")})
-	eventually(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
-	if e, f := r.pic.expired.Load(), r.pic.refused.Load(); e != 1 || f != 1 || r.Stats().Unreadable != 1 {
+	await.True(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
+	if e, f := r.link.ExpiredTotal(), r.link.RefusedTotal(); e != 1 || f != 1 || r.Stats().Unreadable != 1 {
 		t.Errorf("got %d expired and %d refused in the account, want 1 and 1", e, f)
 	}
 }
@@ -100,10 +99,9 @@ func TestBrokersThatOfferLessAreReached(t *testing.T) {
 		"QoS 0 alone on 5":   {config.MQTTAuto, "max_qos 0", "with QoS up to 0", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			port := freePort(t)
-			mosquitto(t, port, c.extra)
-			in := subscribe(t, "127.0.0.1:"+port, "t")
-			r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: c.version})
+			broker := startMosquitto(t, c.extra)
+			in := subscribe(t, broker.Address, "t")
+			r := start(t, config.MQTTSink{Broker: broker.URL(), Version: c.version})
 			r.event(payload.Message{Topic: "t", QoS: 1, Retain: true, Payload: []byte("v")})
 			if p := in.wait(t, 1)[0]; string(p.Payload) != "v" || p.QoS != c.qos {
 				t.Errorf("got %q with QoS %d, want v with %d", p.Payload, p.QoS, c.qos)
@@ -118,7 +116,7 @@ func TestBrokersThatOfferLessAreReached(t *testing.T) {
 
 func TestABrokerThatHangsUpOnMQTT5IsReachedOn311(t *testing.T) {
 	r := start(t, config.MQTTSink{Broker: "mqtt://" + rudeBroker(t), Version: config.MQTTAuto})
-	eventually(t, "the sink is up", func() bool { return r.Ready() == nil })
+	await.True(t, "the sink is up", func() bool { return r.Ready() == nil })
 	if _, words := r.Status(); !strings.Contains(words, "on 3.1.1") {
 		t.Errorf("got %q, want it to name the version", words)
 	}

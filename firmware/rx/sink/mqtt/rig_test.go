@@ -5,120 +5,35 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/mqtt/server"
 	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/sinktest"
 	"heliograph/firmware/rx/spool"
 )
 
-func eventually(t testing.TB, what string, ok func() bool) {
+// startMosquitto starts a broker that keeps nothing over a restart, and queues more
+// than Debian's does.
+func startMosquitto(t testing.TB, lines string) *mosquitto.Broker {
 	t.Helper()
-	within(t, 60, what, ok)
-}
-
-func within(t testing.TB, seconds int, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Duration(seconds) * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %d s: %s", seconds, what)
-		}
-	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
-}
-
-// mosquitto starts a broker that keeps nothing; stop kills it at once.
-func mosquitto(t testing.TB, port, extra string) (stop func()) {
-	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("not proved: publishing to mosquitto, because it is not installed")
-	}
-	conf := filepath.Join(t.TempDir(), "conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n%s\n", port, extra)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	t.Cleanup(stop)
-	eventually(t, "mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return stop
-}
-
-// picture is a sink.Channel that a test sets.
-type picture struct {
-	mu   sync.Mutex
-	keys map[string][]byte
-
-	refused, expired atomic.Uint64
-}
-
-func (p *picture) Refused(n uint64) { p.refused.Add(n) }
-
-func (p *picture) Expired(n uint64) { p.expired.Add(n) }
-
-func (p *picture) Confirmed([]byte) bool { return true }
-
-func (p *picture) Health() sink.Health { return sink.Health{Complete: true, State: sink.Up} }
-
-func (p *picture) Range(f func(key, payload []byte) bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for k, v := range p.keys {
-		if !f([]byte(k), v) {
-			return
-		}
-	}
-}
-
-func (p *picture) set(m payload.Message) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.keys == nil {
-		p.keys = map[string][]byte{}
-	}
-	p.keys[m.Topic] = m.Append(nil)
+	return mosquitto.Start(t, "publishing to mosquitto", "max_queued_messages 100000\n"+lines)
 }
 
 // rig is a running sink.
 type rig struct {
 	*Sink
 	q    *spool.Queue
-	pic  *picture
+	link *sinktest.Channel
 	stop func() // ends it and waits
 }
 
@@ -133,8 +48,8 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{q: q, pic: &picture{}}
-	deps := Deps{Queue: q, Channel: func() sink.Channel { return r.pic }, Pair: "pair"}
+	r := &rig{q: q, link: &sinktest.Channel{}}
+	deps := Deps{Queue: q, Channel: func() sink.Channel { return r.link }, Pair: "pair"}
 	for _, c := range change {
 		c(&deps)
 	}
@@ -171,7 +86,7 @@ func (r *rig) event(m payload.Message) {
 	u := sink.Update{Event: true, Payload: m.Append(nil)}
 	if m.Retain {
 		u.Key = []byte(m.Topic)
-		r.pic.set(m)
+		r.link.Set(m.Topic, m.Append(nil))
 	}
 	r.Deliver(u)
 }
@@ -223,6 +138,6 @@ func (in *inbox) all() []*paho.Publish {
 
 func (in *inbox) wait(t testing.TB, n int) []*paho.Publish {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d messages arrive", n), func() bool { return len(in.all()) >= n })
+	await.True(t, fmt.Sprintf("%d messages arrive", n), func() bool { return len(in.all()) >= n })
 	return in.all()
 }

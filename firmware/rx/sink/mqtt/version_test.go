@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 	"heliograph/firmware/rx/sink"
 )
@@ -49,22 +50,21 @@ func brokerOf311(t testing.TB, refusal []byte) string {
 
 func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
 	r := start(t, config.MQTTSink{Broker: "mqtt://" + oldBroker(t), Version: config.MQTTAuto})
-	eventually(t, "the sink is up", func() bool { return r.Ready() == nil })
+	await.True(t, "the sink is up", func() bool { return r.Ready() == nil })
 	if _, reason := r.Status(); !strings.Contains(reason, "3.1.1") {
 		t.Errorf("got %q, want it to name the version", reason)
 	}
 	five := start(t, config.MQTTSink{Broker: "mqtt://" + oldBroker(t), Version: config.MQTT5})
-	eventually(t, "the refusal shows", func() bool {
+	await.True(t, "the refusal shows", func() bool {
 		state, reason := five.Status()
 		return state == sink.Down && strings.Contains(reason, "refuses MQTT 5")
 	})
 }
 
 func TestAutoDoesNotFallBackOnAWrongPassword(t *testing.T) {
-	port := freePort(t)
-	mosquitto(t, port, "allow_anonymous false")
-	r := start(t, config.MQTTSink{Broker: "mqtt://127.0.0.1:" + port, Version: config.MQTTAuto})
-	eventually(t, "the refusal shows", func() bool {
+	broker := startMosquitto(t, "allow_anonymous false")
+	r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTTAuto})
+	await.True(t, "the refusal shows", func() bool {
 		_, reason := r.Status()
 		return strings.Contains(reason, "not authorised")
 	})

@@ -10,31 +10,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
 	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/sinktest"
 	"heliograph/firmware/rx/spool"
 )
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 15 s: %s", what)
-		}
-	}
-}
-
-// ledger is an account that remembers.
-type ledger struct{ refused, expired atomic.Uint64 }
-
-func (l *ledger) Refused(n uint64) { l.refused.Add(n) }
-func (l *ledger) Expired(n uint64) { l.expired.Add(n) }
 
 func start(t testing.TB, cfg config.SyslogSink) *Sink {
 	t.Helper()
@@ -42,7 +28,7 @@ func start(t testing.TB, cfg config.SyslogSink) *Sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := &ledger{}
+	account := &sinktest.Channel{}
 	s, err := New(cfg, Deps{Queue: q, Account: func() sink.Account { return account }}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -66,17 +52,6 @@ func deliver(s *Sink, from, to int) {
 	for i := from; i < to; i++ {
 		s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: []byte(line(i))})})
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }
 
 // collector starts rsyslogd; stop kills it at once.
@@ -119,12 +94,12 @@ func arrived(path string) (lines []string) {
 
 func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
 	for _, scheme := range []string{"tcp", "udp"} {
-		out, port := filepath.Join(t.TempDir(), "out"), freePort(t)
+		out, port := filepath.Join(t.TempDir(), "out"), strconv.Itoa(await.FreePort(t))
 		collector(t, "im"+scheme, port, out)
 		s := start(t, config.SyslogSink{Channel: "syslog", Forward: scheme + "://127.0.0.1:" + port})
 		if scheme == "udp" { // nothing tells that a UDP collector listens: probe until it does
 			i := 0
-			eventually(t, "rsyslogd listens", func() bool {
+			await.True(t, "rsyslogd listens", func() bool {
 				s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: fmt.Appendf(nil, "<34>1 - - - - - probe %d", i)})})
 				i++
 				content, _ := os.ReadFile(out)
@@ -134,10 +109,10 @@ func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
 		for i := 0; i < 2000; i += 100 {
 			deliver(s, i, i+100)
 			if scheme == "udp" {
-				eventually(t, "udp lines", func() bool { return len(arrived(out)) >= i+100 })
+				await.True(t, "udp lines", func() bool { return len(arrived(out)) >= i+100 })
 			}
 		}
-		eventually(t, "2000 lines", func() bool { return len(arrived(out)) >= 2000 })
+		await.True(t, "2000 lines", func() bool { return len(arrived(out)) >= 2000 })
 		for i, got := range arrived(out) {
 			if got != line(i) {
 				t.Fatalf("%s: line %d: got %q, want %q", scheme, i, got, line(i))
@@ -147,18 +122,18 @@ func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
 }
 
 func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
-	dir, port := t.TempDir(), freePort(t)
+	dir, port := t.TempDir(), strconv.Itoa(await.FreePort(t))
 	first, second := filepath.Join(dir, "first"), filepath.Join(dir, "second")
 	stop := collector(t, "imtcp", port, first)
 	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tcp://127.0.0.1:" + port})
 	deliver(s, 0, 1000)
-	eventually(t, "some lines", func() bool { return len(arrived(first)) > 100 })
+	await.True(t, "some lines", func() bool { return len(arrived(first)) > 100 })
 	deliver(s, 1000, 1500)
 	stop()
 	deliver(s, 1500, 2000)
-	eventually(t, "down", func() bool { state, _ := s.Status(); return state == sink.Down })
+	await.True(t, "down", func() bool { state, _ := s.Status(); return state == sink.Down })
 	collector(t, "imtcp", port, second)
-	eventually(t, "last line", func() bool { l := arrived(second); return len(l) > 0 && l[len(l)-1] == line(1999) })
+	await.True(t, "last line", func() bool { l := arrived(second); return len(l) > 0 && l[len(l)-1] == line(1999) })
 	seen := map[string]int{}
 	for _, l := range append(arrived(first), arrived(second)...) {
 		seen[l]++
@@ -187,7 +162,7 @@ func TestWrongCollectorsAreRefused(t *testing.T) {
 // refusals checks that a counter and the account agree.
 func refusals(t *testing.T, s *Sink, got uint64) {
 	t.Helper()
-	if refused := s.account().(*ledger).refused.Load(); refused != got {
+	if refused := s.account().(*sinktest.Channel).RefusedTotal(); refused != got {
 		t.Errorf("got %d refused in the account, want %d", refused, got)
 	}
 }
@@ -221,7 +196,7 @@ func TestUnreadableRecordsAreRefusedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	eventually(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
+	await.True(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
 	if unreadable, resent := s.stats.Unreadable.Load(), s.stats.Resent.Load(); unreadable != 3 || resent != 1 {
 		t.Errorf("got %d unreadable and %d resent, want 3 and 1", unreadable, resent)
 	}
@@ -229,11 +204,11 @@ func TestUnreadableRecordsAreRefusedOnce(t *testing.T) {
 }
 
 func TestDatagramsThatComeBackAreRefused(t *testing.T) {
-	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "udp://127.0.0.1:" + freePort(t)})
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "udp://" + await.FreeAddress(t)})
 	deliver(s, 0, 10)
-	eventually(t, "counted", func() bool { return s.stats.Unreached.Load() > 0 })
-	eventually(t, "in the account", func() bool {
-		return s.account().(*ledger).refused.Load() == s.stats.Unreached.Load()
+	await.True(t, "counted", func() bool { return s.stats.Unreached.Load() > 0 })
+	await.True(t, "in the account", func() bool {
+		return s.account().(*sinktest.Channel).RefusedTotal() == s.stats.Unreached.Load()
 	})
 }
 
@@ -249,7 +224,7 @@ func TestLinesThatADatagramDoesNotHoldAreCutAndCounted(t *testing.T) {
 	if err != nil || n != maxDatagram {
 		t.Errorf("got %d bytes and %v, want %d", n, err, maxDatagram)
 	}
-	eventually(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
+	await.True(t, "forwarded", func() bool { return s.stats.Forwarded.Load() == 1 })
 	if got := s.stats.Truncated.Load(); got != 1 {
 		t.Errorf("got %d truncated, want 1", got)
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 )
 
@@ -41,7 +42,7 @@ func TestTLSCollectorReceivesEveryLineInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%.0f lines/s", n/time.Since(began).Seconds())
-	eventually(t, "given up", func() bool { return s.stats.Forwarded.Load() > 0 })
+	await.True(t, "given up", func() bool { return s.stats.Forwarded.Load() > 0 })
 }
 
 func TestUntrustedCollectorGetsNothing(t *testing.T) {

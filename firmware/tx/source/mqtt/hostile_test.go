@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
 )
@@ -63,8 +64,8 @@ func TestHostileBrokerEndsTheConnectionAndNothingElse(t *testing.T) {
 			})
 			p := &port{}
 			start(t, config.MQTTSource{Broker: address, Version: test.version}, p)
-			eventually(t, "the reason shows twice", func() bool {
-				return strings.Count(p.said(), "down ") >= 2 && strings.Contains(p.said(), test.want)
+			await.True(t, "the reason shows twice", func() bool {
+				return strings.Count(p.Reports(), "down ") >= 2 && strings.Contains(p.Reports(), test.want)
 			})
 		})
 	}
@@ -86,8 +87,8 @@ func TestBadMessagesAreCountedAndGoodOnesCross(t *testing.T) {
 	if got := s.Stats().Refused.Load(); got != 6 {
 		t.Errorf("got %d refused, want 6", got)
 	}
-	if st, reason := p.status(); st != source.Up {
-		t.Errorf("got %s %q, want up", st, reason)
+	if last := p.Last(); last.State != source.Up {
+		t.Errorf("got %s, want up", last)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
 )
@@ -81,7 +82,7 @@ func TestAnotherBrokerIsHeardToo(t *testing.T) {
 			_ = server.Publish("r/old", []byte("2"), true, 1)
 			_ = server.Publish("plain", []byte("3"), false, 2)
 			want := []string{`r/old state q1 "1" retained key=r/old`, `r/old event q1 "2" retained key=r/old`, `plain event q2 "3"`}
-			_, reason := p.status()
+			reason := p.Last().String()
 			if version == config.MQTT311 {
 				// It knows no bridges, so that the flag of live messages is hidden.
 				want[1] = `r/old event q1 "2"`
@@ -96,7 +97,7 @@ func TestAnotherBrokerIsHeardToo(t *testing.T) {
 			if version == config.MQTT311 {
 				cleared = `r/old state delete key=r/old`
 			}
-			eventually(t, "it is cleared", func() bool { return slices.Contains(p.lines(""), cleared) })
+			await.True(t, "it is cleared", func() bool { return slices.Contains(p.lines(""), cleared) })
 		})
 	}
 }
@@ -113,9 +114,9 @@ func TestWhatIsReadAgainUnchangedDoesNotCross(t *testing.T) {
 	up(t, s)
 	_ = server.Publish("r/0", []byte("2"), true, 1)
 	twice := `r/0 state q1 "2" retained key=r/0`
-	eventually(t, "the new value crosses as state", func() bool { return slices.Contains(p.lines("r/0"), twice) })
+	await.True(t, "the new value crosses as state", func() bool { return slices.Contains(p.lines("r/0"), twice) })
 	before := s.Stats().Skipped.Load()
-	eventually(t, "all is read three times more", func() bool { return s.Stats().Skipped.Load() >= before+4*3 })
+	await.True(t, "all is read three times more", func() bool { return s.Stats().Skipped.Load() >= before+4*3 })
 	p.expect(t, "r/0", `r/0 state q0 "1" retained key=r/0`, `r/0 event q1 "2"`, twice)
 	for _, topic := range []string{"r/1", "r/2"} {
 		if got := p.lines(topic); len(got) != 1 {
@@ -194,9 +195,9 @@ func TestTLSWithCertificateAndPassword(t *testing.T) {
 				Broker: "mqtts://" + address, Version: test.version, TLS: test.tls, Username: "ot", Password: []byte(test.password), ClientID: test.name,
 			}, p)
 			if test.want != "" {
-				eventually(t, "the refusal shows", func() bool { return strings.Contains(p.said(), test.want) })
-				if state, reason := p.status(); state != source.Down || strings.Contains(p.said(), "3.1.1") {
-					t.Errorf("got %s %q, want down, and no other version tried", state, reason)
+				await.True(t, "the refusal shows", func() bool { return strings.Contains(p.Reports(), test.want) })
+				if last := p.Last(); last.State != source.Down || strings.Contains(p.Reports(), "3.1.1") {
+					t.Errorf("got %s, want down, and no other version tried", last)
 				}
 				return
 			}

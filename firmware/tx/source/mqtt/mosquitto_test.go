@@ -8,9 +8,11 @@ import (
 
 	"github.com/eclipse/paho.golang/paho"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
 // versions runs a test against mosquitto in both versions of the protocol.
@@ -26,13 +28,13 @@ func versions(t *testing.T, f func(t *testing.T, version config.MQTTVersion)) {
 
 func TestRetainFlagIsKeptInitiallyLiveAndWhenCleared(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
-		plant := publish(t, b.url())
+		b := persistent(t, "")
+		plant := publish(t, b.URL())
 		plant.send("r/old", 1, true, "1")
 		p := &port{}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		if !p.isWhole() {
+		if !p.Complete() {
 			t.Error("got ready and not whole")
 		}
 		plant.send("r/old", 1, true, "2")
@@ -45,7 +47,7 @@ func TestRetainFlagIsKeptInitiallyLiveAndWhenCleared(t *testing.T) {
 			`r/new event q2 "3" retained key=r/new`,
 			`r/plain event q0 "4"`,
 			`r/old event delete q1 "" retained key=r/old`)
-		if _, reason := p.status(); reason != "up MQTT "+string(version) {
+		if reason := p.Last().String(); reason != "up MQTT "+string(version) {
 			t.Errorf("got %q, want the version alone: mosquitto keeps the flag", reason)
 		}
 	})
@@ -53,18 +55,18 @@ func TestRetainFlagIsKeptInitiallyLiveAndWhenCleared(t *testing.T) {
 
 func TestManyMessagesKeepTheirOrderAndQoS(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
+		b := persistent(t, "")
 		p := &port{}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		plant := publish(t, b.url())
+		plant := publish(t, b.URL())
 		const n = 2000
 		for i := range n {
 			plant.send("n/"+fmt.Sprint(i%7), byte(i%3), false, fmt.Sprint(i))
 		}
-		eventually(t, "all arrive", func() bool { return len(p.all()) >= n })
+		await.True(t, "all arrive", func() bool { return len(p.Updates()) >= n })
 		last := [3]int{-1, -1, -1} // order is promised within a QoS (MQTT 5.0 §4.6)
-		for _, u := range p.all() {
+		for _, u := range p.Updates() {
 			var m payload.Message
 			if err := m.Parse(u.Payload); err != nil {
 				t.Fatal(err)
@@ -76,7 +78,7 @@ func TestManyMessagesKeepTheirOrderAndQoS(t *testing.T) {
 			}
 			last[m.QoS] = i
 		}
-		if got := len(p.all()); got != n {
+		if got := len(p.Updates()); got != n {
 			t.Errorf("got %d messages, want %d", got, n)
 		}
 	})
@@ -84,19 +86,19 @@ func TestManyMessagesKeepTheirOrderAndQoS(t *testing.T) {
 
 func TestAllPropertiesCross(t *testing.T) {
 	t.Parallel()
-	b := mosquitto(t, "")
+	b := persistent(t, "")
 	p := &port{}
-	s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTTAuto}, p)
+	s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTTAuto}, p)
 	up(t, s)
 	utf8, life := byte(1), uint32(300)
 	before := time.Now().Add(-time.Millisecond)
-	publish(t, b.url()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"), Properties: &paho.PublishProperties{
+	publish(t, b.URL()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"), Properties: &paho.PublishProperties{
 		PayloadFormat: &utf8, MessageExpiry: &life, ContentType: "application/json", ResponseTopic: "answer",
 		CorrelationData: []byte{0, 1}, User: paho.UserProperties{{Key: "k", Value: "1"}, {Key: "a", Value: ""}, {Key: "k", Value: "1"}},
 	}})
-	eventually(t, "it arrives", func() bool { return len(p.all()) == 1 })
+	await.True(t, "it arrives", func() bool { return len(p.Updates()) == 1 })
 	var m payload.Message
-	if err := m.Parse(p.all()[0].Payload); err != nil {
+	if err := m.Parse(p.Updates()[0].Payload); err != nil {
 		t.Fatal(err)
 	}
 	if m.PayloadFormat == nil || *m.PayloadFormat != 1 || !m.Expires || m.Expiry < 299 || m.Expiry > 300 ||
@@ -110,22 +112,20 @@ func TestAllPropertiesCross(t *testing.T) {
 // A source that ends takes no message with it: what had not left comes again.
 func TestWhatHadNotLeftComesAgain(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
+		b := persistent(t, "")
 		first := &port{}
-		s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: version}, first)
+		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, first)
 		up(t, s)
-		first.mu.Lock()
-		first.hold = true
-		first.mu.Unlock()
-		plant := publish(t, b.url())
+		first.Hold()
+		plant := publish(t, b.URL())
 		plant.send("a", 1, false, "1")
 		plant.send("k", 1, true, "2")
 		plant.send("k", 1, true, "3")
 		plant.send("c", 2, false, "4")
-		eventually(t, "all are on their way", func() bool { return len(first.all()) == 4 })
+		await.True(t, "all are on their way", func() bool { return len(first.Updates()) == 4 })
 		stop()
 		second := &port{}
-		s, _ = start(t, config.MQTTSource{Broker: b.url(), Version: version}, second)
+		s, _ = start(t, config.MQTTSource{Broker: b.URL(), Version: version}, second)
 		up(t, s)
 		// In order, every one an event, and the retained value is known by then.
 		second.expect(t, "", `a event q1 "1"`, `k event q1 "2" retained key=k`, `k event q1 "3" retained key=k`, `c event q2 "4"`)
@@ -134,20 +134,20 @@ func TestWhatHadNotLeftComesAgain(t *testing.T) {
 
 func TestWhatHadLeftIsAcknowledged(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
+		b := persistent(t, "")
 		first := &port{}
-		s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: version}, first)
+		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, first)
 		up(t, s)
-		plant := publish(t, b.url())
+		plant := publish(t, b.URL())
 		for qos := range byte(3) {
 			plant.send("a", qos, false, "left")
 		}
-		eventually(t, "all came", func() bool { return len(first.all()) == 3 })
-		eventually(t, "two are acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 2 })
+		await.True(t, "all came", func() bool { return len(first.Updates()) == 3 })
+		await.True(t, "two are acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 2 })
 		stop()
 		plant.send("a", 1, false, "while away")
 		second := &port{}
-		s, _ = start(t, config.MQTTSource{Broker: b.url(), Version: version}, second)
+		s, _ = start(t, config.MQTTSource{Broker: b.URL(), Version: version}, second)
 		up(t, s)
 		second.expect(t, "", `a event q1 "while away"`)
 	})
@@ -157,18 +157,18 @@ func TestWhatHadLeftIsAcknowledged(t *testing.T) {
 // at once, although a subscription brings the last value again.
 func TestRetainedMessagesWhileAwayAreAllEvents(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
+		b := persistent(t, "")
 		p := &port{}
-		s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		stop()
-		plant := publish(t, b.url())
+		plant := publish(t, b.URL())
 		var want []string
 		for i := range 60 {
 			plant.send("k", 1, true, fmt.Sprint(i))
 			want = append(want, fmt.Sprintf(`k event q1 "%d" retained key=k`, i))
 		}
-		s, _ = start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, _ = start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		p.expect(t, "k", want...)
 	})
@@ -177,25 +177,21 @@ func TestRetainedMessagesWhileAwayAreAllEvents(t *testing.T) {
 // A link that refuses a message has it sent again, QoS 2 without a duplicate.
 func TestWhatNeverLeavesIsSentAgain(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
+		b := persistent(t, "")
 		p := &port{}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		p.mu.Lock()
-		p.hold = true
-		p.mu.Unlock()
-		plant := publish(t, b.url())
+		p.Hold()
+		plant := publish(t, b.URL())
 		plant.send("x", 2, false, "1")
 		plant.send("x", 2, false, "2")
-		eventually(t, "both are on their way", func() bool { return len(p.all()) == 2 })
-		held := p.all()
+		await.True(t, "both are on their way", func() bool { return len(p.Updates()) == 2 })
+		held := p.Updates()
 		held[1].Left(nil) // the second left, and waits for the first to be acknowledged
-		p.mu.Lock()
-		p.hold = false
-		p.mu.Unlock()
+		p.Unhold()
 		held[0].Left(source.ErrClosed)
 		p.expect(t, "", `x event q2 "1"`, `x event q2 "2"`, `x event q2 "1"`)
-		eventually(t, "the second is known", func() bool { return s.Stats().Repeated.Load() == 1 })
+		await.True(t, "the second is known", func() bool { return s.Stats().Repeated.Load() == 1 })
 		if got := s.Stats().Retries.Load(); got != 1 {
 			t.Errorf("got %d retries, want 1", got)
 		}
@@ -207,20 +203,20 @@ func TestWhatNeverLeavesIsSentAgain(t *testing.T) {
 
 func TestTooLargeMessageIsCountedAndNotSentForEver(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
-		p := &port{refuse: func(u source.Update) error {
+		b := persistent(t, "")
+		p := &port{sourcetest.Port{Refuse: func(u source.Update) error {
 			if len(u.Payload) > 1000 {
 				return source.ErrTooLarge
 			}
 			return nil
-		}}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		}}}
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		plant := publish(t, b.url())
+		plant := publish(t, b.URL())
 		plant.send("x", 1, false, string(make([]byte, 2000)))
 		plant.send("x", 1, false, "small")
 		p.expect(t, "", `x event q1 "small"`)
-		eventually(t, "both are acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 2 })
+		await.True(t, "both are acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 2 })
 		if refused, retries := s.Stats().Refused.Load(), s.Stats().Retries.Load(); refused != 1 || retries != 0 {
 			t.Errorf("got %d refused, %d retries; want 1 and 0", refused, retries)
 		}
@@ -231,33 +227,33 @@ func TestTooLargeMessageIsCountedAndNotSentForEver(t *testing.T) {
 // messages meanwhile is found out.
 func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
-		plant := publish(t, b.url())
+		b := persistent(t, "")
+		plant := publish(t, b.URL())
 		for _, topic := range []string{"r/same", "r/too", "r/also"} {
 			plant.send(topic, 1, true, "1")
 		}
 		p := &port{}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version, Topics: []string{"r/#", "live"}}, p)
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version, Topics: []string{"r/#", "live"}}, p)
 		up(t, s)
-		n := len(p.all())
+		n := len(p.Updates())
 		if n != 3 {
 			t.Fatalf("got %d updates, want 3: %v", n, p.lines(""))
 		}
 		// What the link still shows of a key that nobody retains.
 		_ = p.Put(source.Update{Key: []byte("r/stale"), Payload: (&payload.Message{Topic: "r/stale", Retain: true, Payload: []byte("1")}).Append(nil)})
 		plant.end()
-		eventually(t, "mosquitto saves", func() bool { return b.saved("r/same", "r/too", "r/also") })
-		b.kill()
-		eventually(t, "the source is down", func() bool { st, _ := p.status(); return st == source.Down })
+		await.True(t, "mosquitto saves", func() bool { return b.Saved("r/same", "r/too", "r/also") })
+		b.Kill()
+		await.True(t, "the source is down", func() bool { return p.Last().State == source.Down })
 		if s.Ready() == nil {
 			t.Error("got ready while the broker is dead")
 		}
-		b.run()
-		plant = publish(t, b.url()) // may come before the source or after it
-		eventually(t, "the key that vanished is deleted", func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
+		b.Run()
+		plant = publish(t, b.URL()) // may come before the source or after it
+		await.True(t, "the key that vanished is deleted", func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
 		up(t, s)
 		plant.send("live", 2, false, "again")
-		eventually(t, "it hears again", func() bool { return slices.Contains(p.lines("live"), `live event q2 "again"`) })
+		await.True(t, "it hears again", func() bool { return slices.Contains(p.lines("live"), `live event q2 "again"`) })
 		if got := p.lines("r/same"); len(got) != 1 {
 			t.Errorf("r/same: got %v, want it once", got)
 		}
@@ -268,21 +264,21 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 // cleared by a client and one is new.
 func TestPictureAfterAnAbsence(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "")
-		plant := publish(t, b.url())
+		b := persistent(t, "")
+		plant := publish(t, b.URL())
 		for _, topic := range []string{"same", "changed", "gone"} {
 			plant.send(topic, 0, true, "1") // QoS 0 is not kept for a session
 		}
 		p := &port{}
-		s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		stop()
 		plant.send("changed", 0, true, "2")
 		plant.send("gone", 0, true, "")
 		plant.send("new", 0, true, "2")
 		plant.send("fence", 1, false, "all of it is there")
-		p.Whole(false)
-		s, _ = start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		p.SetComplete(false)
+		s, _ = start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		for topic, want := range map[string][]string{
 			"same":    {`same state q0 "1" retained key=same`},
@@ -299,11 +295,11 @@ func TestPictureAfterAnAbsence(t *testing.T) {
 
 func TestSysStaysOutUnlessAskedFor(t *testing.T) {
 	t.Parallel()
-	b := mosquitto(t, "sys_interval 1")
+	b := persistent(t, "sys_interval 1")
 	quiet, loud := &port{}, &port{}
-	s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTT5, ClientID: "quiet"}, quiet)
-	start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTT5, ClientID: "loud", Topics: []string{"$SYS/broker/uptime"}}, loud)
-	eventually(t, "$SYS arrives where it was asked for", func() bool { return len(loud.all()) > 0 })
+	s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "quiet"}, quiet)
+	start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "loud", Topics: []string{"$SYS/broker/uptime"}}, loud)
+	await.True(t, "$SYS arrives where it was asked for", func() bool { return len(loud.Updates()) > 0 })
 	up(t, s)
 	if got := quiet.lines(""); len(got) != 0 {
 		t.Errorf("got %v, want nothing of $SYS", got)
@@ -312,14 +308,14 @@ func TestSysStaysOutUnlessAskedFor(t *testing.T) {
 
 func TestPutAfterTheLinkClosedIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
-	b := mosquitto(t, "")
-	first := &port{refuse: func(source.Update) error { return source.ErrClosed }}
-	s, stop := start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTT5}, first)
+	b := persistent(t, "")
+	first := &port{sourcetest.Port{Refuse: func(source.Update) error { return source.ErrClosed }}}
+	s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5}, first)
 	up(t, s)
-	publish(t, b.url()).send("a", 1, false, "kept")
-	eventually(t, "it is refused", func() bool { return s.Stats().Retries.Load() > 0 })
+	publish(t, b.URL()).send("a", 1, false, "kept")
+	await.True(t, "it is refused", func() bool { return s.Stats().Retries.Load() > 0 })
 	stop()
 	second := &port{}
-	start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTT5}, second)
+	start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5}, second)
 	second.expect(t, "", `a event q1 "kept"`)
 }

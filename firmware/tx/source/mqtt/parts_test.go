@@ -11,9 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
 func TestPictureTellsStateFromLive(t *testing.T) {
@@ -145,7 +146,7 @@ func TestAcknowledgementsKeepTheOrderOfArrival(t *testing.T) {
 			t.Fatalf("got %d, want %d", got, i)
 		}
 	}
-	eventually(t, "all are counted", func() bool { return total.Load() == 100 })
+	await.True(t, "all are counted", func() bool { return total.Load() == 100 })
 }
 
 func TestQoS2CrossesOnceOverConnections(t *testing.T) {
@@ -221,24 +222,14 @@ func TestMessageCostsFewAllocations(t *testing.T) {
 }
 
 // testSource is a source on a port that keeps nothing.
-func testSource(t testing.TB) (*Source, *sieve) {
+func testSource(t testing.TB) (*Source, *sourcetest.Discard) {
 	t.Helper()
-	p := &sieve{}
+	p := &sourcetest.Discard{}
 	s, err := New(config.MQTTSource{Broker: "mqtt://x:1", Topics: []string{"#"}}, "", p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s, p
-}
-
-// sieve is a source.Port that keeps nothing.
-type sieve struct{ port }
-
-func (s *sieve) Put(u source.Update) error {
-	if u.Left != nil {
-		u.Left(nil)
-	}
-	return nil
 }
 
 // barrier5 is a connection that answers barriers, and does nothing else.

@@ -9,19 +9,18 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
-// stock is a mosquitto with the limits that Debian ships: it queues 1,000
-// messages of a client and drops what exceeds that without a word.
-func stock(t testing.TB) *broker { return mosquittoConf(t, "") }
-
 // retain has a broker retain messages of topics r/0, r/1, …
-func retain(t testing.TB, b *broker, from, to int, qos byte) {
+func retain(t testing.TB, b *mosquitto.Broker, from, to int, qos byte) {
 	t.Helper()
-	plant := publish(t, b.url())
+	plant := publish(t, b.URL())
 	for i := from; i < to; i++ {
 		plant.send(fmt.Sprintf("r/%d", i), qos, true, fmt.Sprint(i))
 	}
@@ -30,14 +29,12 @@ func retain(t testing.TB, b *broker, from, to int, qos byte) {
 }
 
 func (p *port) count() (keys, deleted int) {
-	for _, u := range p.all() {
+	for _, u := range p.Updates() {
 		if u.Delete {
 			deleted++
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.keys), deleted
+	return p.Keys(), deleted
 }
 
 // TestAStockBrokerShowsAllThatItRetains has a stock broker retain more than it
@@ -45,11 +42,11 @@ func (p *port) count() (keys, deleted int) {
 func TestAStockBrokerShowsAllThatItRetains(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
 		const topics = 3000
-		b := stock(t)
+		b := stock(t, "")
 		retain(t, b, 0, topics/2, 0)
 		retain(t, b, topics/2, topics, 1)
 		p := &port{}
-		cfg := config.MQTTSource{Broker: b.url(), Version: version}
+		cfg := config.MQTTSource{Broker: b.URL(), Version: version}
 		s, stop := start(t, cfg, p)
 		up(t, s)
 		if keys, deleted := p.count(); keys != topics || deleted != 0 {
@@ -57,15 +54,13 @@ func TestAStockBrokerShowsAllThatItRetains(t *testing.T) {
 		}
 		for _, i := range []int{0, topics - 1} {
 			var m payload.Message
-			p.mu.Lock()
-			err := m.Parse(p.keys[fmt.Sprintf("r/%d", i)])
-			p.mu.Unlock()
+			err := m.Parse(p.Newest(fmt.Sprintf("r/%d", i)))
 			if want := map[bool]byte{false: 0, true: 1}[i >= topics/2]; err != nil || m.QoS != want || string(m.Payload) != fmt.Sprint(i) {
 				t.Errorf("topic %d: got %+v, %v; want QoS %d", i, m, err, want)
 			}
 		}
 		stop()
-		plant := publish(t, b.url())
+		plant := publish(t, b.URL())
 		plant.send("r/7", 1, true, "")
 		plant.end()
 		s, _ = start(t, cfg, p) // with what the link still shows
@@ -99,38 +94,32 @@ func TestTopicsAreRememberedOverARestart(t *testing.T) {
 // stays connected however long that takes, and goes on where it was.
 func TestNoRoomMeansNoReading(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
-		b := mosquitto(t, "max_inflight_messages 1000")
+		b := persistent(t, "max_inflight_messages 1000")
 		p := &port{}
-		s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: version}, p)
+		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		room := make(chan struct{})
-		p.mu.Lock()
-		p.full = room
-		p.mu.Unlock()
-		plant := publish(t, b.url())
+		p.SetFull(true)
+		plant := publish(t, b.URL())
 		const events = 400
 		for i := range events { // 40 MB, more than sockets take
 			plant.send("x", 1, false, fmt.Sprintf("%06d", i)+string(make([]byte, 100_000)))
 		}
 		time.Sleep(silence + 2*time.Second) // of a real broker's clock: longer than it may be silent, or we
-		if n := len(p.all()); n != 0 {
+		if n := len(p.Updates()); n != 0 {
 			t.Errorf("got %d events without room", n)
 		}
-		p.mu.Lock()
-		p.full = nil
-		p.mu.Unlock()
-		close(room)
-		eventually(t, "all arrive", func() bool { return len(p.all()) >= events })
-		for i, u := range p.all() {
+		p.SetFull(false)
+		await.True(t, "all arrive", func() bool { return len(p.Updates()) >= events })
+		for i, u := range p.Updates() {
 			var m payload.Message
 			if err := m.Parse(u.Payload); err != nil || string(m.Payload[:6]) != fmt.Sprintf("%06d", i) {
 				t.Fatalf("event %d: got %.6q, %v", i, m.Payload, err)
 			}
 		}
-		if got := p.said(); got != "connecting starting\nup MQTT "+string(version) {
+		if got := p.Reports(); got != "connecting starting\nup MQTT "+string(version) {
 			t.Errorf("got the states %q, want up once", got)
 		}
-		if n := len(p.all()); n != events {
+		if n := len(p.Updates()); n != events {
 			t.Errorf("got %d events, want %d", n, events)
 		}
 	})
@@ -140,18 +129,18 @@ func TestNoRoomMeansNoReading(t *testing.T) {
 // that the channel has no space for.
 func TestARefusedMessageIsAcknowledgedAndCounted(t *testing.T) {
 	t.Parallel()
-	b := stock(t)
+	b := stock(t, "")
 	retain(t, b, 0, 10, 1)
-	p := &port{refuse: func(u source.Update) error {
+	p := &port{sourcetest.Port{Refuse: func(u source.Update) error {
 		if len(u.Key) > 0 && string(u.Key) >= "r/5" {
 			return source.ErrStateFull
 		}
 		return nil
-	}}
-	s, _ := start(t, config.MQTTSource{Broker: b.url(), Version: config.MQTT5}, p)
+	}}}
+	s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5}, p)
 	up(t, s)
-	publish(t, b.url()).send("r/9", 1, true, "again")
-	eventually(t, "it is acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 1 })
+	publish(t, b.URL()).send("r/9", 1, true, "again")
+	await.True(t, "it is acknowledged", func() bool { return s.Stats().Acknowledged.Load() == 1 })
 	if keys, _ := p.count(); keys != 5 || s.Stats().Refused.Load() != 6 {
 		t.Errorf("got %d topics, %d refused; want 5 and 6", keys, s.Stats().Refused.Load())
 	}

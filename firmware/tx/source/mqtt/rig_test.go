@@ -1,15 +1,12 @@
 package mqtt
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,9 +17,11 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 	"go.uber.org/goleak"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
-	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
 // TestMain lets more tests wait at once than there are processors: they wait
@@ -35,113 +34,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
-// port is a source.Port that keeps everything.
-type port struct {
-	mu      sync.Mutex
-	updates []source.Update
-	keys    map[string][]byte
-	whole   bool
-	state   source.State
-	reasons []string
-	full    chan struct{}             // nil: there is room
-	hold    bool                      // nothing leaves
-	refuse  func(source.Update) error // what Put returns; nil: nil
-}
-
-func (p *port) Put(u source.Update) error {
-	p.mu.Lock()
-	if p.refuse != nil {
-		if err := p.refuse(u); err != nil {
-			p.mu.Unlock()
-			return err
-		}
-	}
-	if u.Key != nil {
-		if p.keys == nil {
-			p.keys = map[string][]byte{}
-		}
-		p.keys[string(u.Key)] = u.Payload
-		if u.Delete {
-			delete(p.keys, string(u.Key))
-		}
-	}
-	p.updates = append(p.updates, u)
-	hold := p.hold
-	p.mu.Unlock()
-	if u.Left != nil && !hold {
-		u.Left(nil)
-	}
-	return nil
-}
-
-func (p *port) Whole(w bool)     { p.mu.Lock(); p.whole = w; p.mu.Unlock() }
-func (p *port) Conflated(uint64) {}
-
-// Room is closed unless there is none.
-func (p *port) Room() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.full != nil {
-		return p.full
-	}
-	room := make(chan struct{})
-	close(room)
-	return room
-}
-
-func (p *port) Report(s source.State, reason string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = s
-	p.reasons = append(p.reasons, s.String()+" "+reason)
-}
-
-func (p *port) Range(f func(key, payload []byte) bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for k, v := range p.keys {
-		if !f([]byte(k), v) {
-			return
-		}
-	}
-}
-
-func (p *port) isWhole() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.whole }
-
-func (p *port) status() (source.State, string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.reasons) == 0 {
-		return p.state, ""
-	}
-	return p.state, p.reasons[len(p.reasons)-1]
-}
-
-func (p *port) said() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return strings.Join(p.reasons, "\n")
-}
-
-func (p *port) all() []source.Update {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.updates)
-}
+// port is the link, and the updates of messages in words.
+type port struct{ sourcetest.Port }
 
 // lines are the updates of topics with a prefix, in words.
 func (p *port) lines(prefix string) []string {
 	var lines []string
-	for _, u := range p.all() {
+	for _, u := range p.Updates() {
 		var m payload.Message
 		words := "state"
 		if u.Event {
@@ -171,24 +70,9 @@ func (p *port) lines(prefix string) []string {
 // expect waits for exactly these lines.
 func (p *port) expect(t testing.TB, prefix string, want ...string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(p.lines(prefix)) < len(want) && time.Now().Before(end); {
-		time.Sleep(2 * time.Millisecond)
-	}
+	await.True(t, fmt.Sprintf("%d updates below %q cross", len(want), prefix), func() bool { return len(p.lines(prefix)) >= len(want) })
 	if got := p.lines(prefix); !slices.Equal(got, want) {
 		t.Fatalf("updates below %s:\ngot  %s\nwant %s", prefix, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
-	}
-}
-
-// release lets go of what is held, oldest first.
-func (p *port) release(err error) {
-	p.mu.Lock()
-	p.hold = false
-	held := slices.Clone(p.updates)
-	p.mu.Unlock()
-	for _, u := range held {
-		if u.Left != nil {
-			u.Left(err)
-		}
 	}
 }
 
@@ -227,81 +111,22 @@ func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()
 
 func up(t testing.TB, s *Source) {
 	t.Helper()
-	eventually(t, "the source is ready", func() bool { return s.Ready() == nil })
+	await.True(t, "the source is ready", func() bool { return s.Ready() == nil })
 }
 
-// broker is a mosquitto that keeps its sessions and retained messages.
-type broker struct {
-	t       testing.TB
-	program string
-	conf    string
-	port    string
-	cmd     *exec.Cmd
-}
-
-func mosquitto(t testing.TB, extra string) *broker {
+// persistent starts a mosquitto that keeps its sessions and retained messages, and
+// queues more than Debian's does.
+func persistent(t testing.TB, lines string) *mosquitto.Broker {
 	t.Helper()
-	return mosquittoConf(t, "max_queued_messages 100000\nautosave_interval 1\nautosave_on_changes true\n"+extra)
+	return stock(t, "max_queued_messages 100000\n"+lines)
 }
 
-// mosquittoConf is a mosquitto that keeps its sessions and retained messages,
-// with the limits that Debian ships unless extra says otherwise.
-func mosquittoConf(t testing.TB, extra string) *broker {
+// stock starts one with the limits that Debian ships: it queues 1,000 messages of
+// a client and drops what exceeds that without a word.
+func stock(t testing.TB, lines string) *mosquitto.Broker {
 	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("not proved: hearing mosquitto, because it is not installed")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	ln.Close()
-	dir := t.TempDir()
-	b := &broker{t: t, program: path, conf: filepath.Join(dir, "conf"), port: port}
-	text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\n"+
-		"persistence true\npersistence_location %s/\n%s\n", port, dir, extra)
-	if err := os.WriteFile(b.conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b.run()
-	t.Cleanup(b.kill)
-	return b
+	return mosquitto.Start(t, "subscribing to mosquitto", mosquitto.Persistent+lines)
 }
-
-func (b *broker) run() {
-	b.t.Helper()
-	b.cmd = exec.Command(b.program, "-c", b.conf)
-	if err := b.cmd.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	eventually(b.t, "mosquitto listens", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+b.port)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-}
-
-// saved reports whether what mosquitto keeps on disk has all these words.
-func (b *broker) saved(words ...string) bool {
-	db, err := os.ReadFile(filepath.Join(filepath.Dir(b.conf), "mosquitto.db"))
-	for _, w := range words {
-		if err != nil || !bytes.Contains(db, []byte(w)) {
-			return false
-		}
-	}
-	return true
-}
-
-func (b *broker) kill() { _ = b.cmd.Process.Kill(); _ = b.cmd.Wait() }
-
-func (b *broker) url() string { return "mqtt://127.0.0.1:" + b.port }
 
 // publisher is a client on MQTT 5.
 type publisher struct {

@@ -125,7 +125,7 @@ func New(cfg config.MQTTSource, remember string, port source.Holder, log *slog.L
 	log = log.With("channel", cfg.Channel)
 	s := &Source{cfg: cfg, port: port, log: log, sent: newSessions(), deliveries: newDeliveries(), picture: newPicture(),
 		names: names{path: remember, log: log}, again: rereadEvery}
-	port.Whole(false)
+	port.SetComplete(false)
 	port.Report(source.Connecting, "starting")
 	return s, nil
 }
@@ -272,7 +272,7 @@ func (s *Source) readWhole(ctx context.Context, h how) error {
 	}
 	s.picture.read()
 	s.names.save(s.picture.topics())
-	s.port.Whole(true)
+	s.port.SetComplete(true)
 	s.Set(nil)
 	return nil
 }

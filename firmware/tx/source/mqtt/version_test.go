@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
 )
@@ -42,8 +43,8 @@ func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
 			})
 			p := &port{}
 			start(t, config.MQTTSource{Broker: address, Version: config.MQTTAuto}, p)
-			eventually(t, "the source is up", func() bool { s, _ := p.status(); return s == source.Up })
-			if _, got := p.status(); !strings.Contains(got, test.want) {
+			await.True(t, "the source is up", func() bool { return p.Last().State == source.Up })
+			if got := p.Last().String(); !strings.Contains(got, test.want) {
 				t.Errorf("got %q, want it to contain %q", got, test.want)
 			}
 		})
@@ -61,7 +62,7 @@ func TestAutoDoesNotFallBackOnAWrongPassword(t *testing.T) {
 	})
 	p := &port{}
 	start(t, config.MQTTSource{Broker: address, Version: config.MQTTAuto}, p)
-	eventually(t, "the refusal shows twice", func() bool { return strings.Count(p.said(), "0x87") >= 2 })
+	await.True(t, "the refusal shows twice", func() bool { return strings.Count(p.Reports(), "0x87") >= 2 })
 	select {
 	case level := <-old:
 		t.Errorf("got level %#x tried, want 5 alone", level)
@@ -79,9 +80,9 @@ func TestUnreachableBrokerIsShownAndTriedAgain(t *testing.T) {
 	ln.Close()
 	p := &port{}
 	start(t, config.MQTTSource{Broker: "mqtt://" + address, Version: config.MQTTAuto}, p)
-	eventually(t, "two attempts show", func() bool { return strings.Count(p.said(), "refused") >= 2 })
-	if state, reason := p.status(); state != source.Down || strings.Contains(reason, "3.1.1") || p.isWhole() {
-		t.Errorf("got %s, %q, whole %v; want down, no other version, not whole", state, reason, p.isWhole())
+	await.True(t, "two attempts show", func() bool { return strings.Count(p.Reports(), "refused") >= 2 })
+	if last := p.Last(); last.State != source.Down || strings.Contains(last.Reason, "3.1.1") || p.Complete() {
+		t.Errorf("got %s, complete %v; want down, no other version, not complete", last, p.Complete())
 	}
 }
 
@@ -100,10 +101,10 @@ func TestBrokerThatFallsSilentIsDownWithinTenSeconds(t *testing.T) {
 			p := &port{}
 			start(t, config.MQTTSource{Broker: address, Version: version}, p)
 			began := <-since
-			eventually(t, "the source is up", func() bool { s, _ := p.status(); return s == source.Up })
-			eventually(t, "the source is down", func() bool { s, _ := p.status(); return s == source.Down })
+			await.True(t, "the source is up", func() bool { return p.Last().State == source.Up })
+			await.True(t, "the source is down", func() bool { return p.Last().State == source.Down })
 			took := time.Since(began)
-			_, reason := p.status()
+			reason := p.Last().String()
 			t.Logf("%s: down after %s: %s", version, took, reason)
 			if took > 10*time.Second {
 				t.Errorf("got down after %s, want within 10 s", took)
@@ -140,8 +141,8 @@ func TestPingsComeAsOftenAsWeNeed(t *testing.T) {
 	if gap := (<-pings).Sub(first); gap > 2*keepAlive {
 		t.Errorf("got %s between pings, want at most %s", gap, 2*keepAlive)
 	}
-	if s, reason := p.status(); s != source.Up {
-		t.Errorf("got %s %q, want up", s, reason)
+	if last := p.Last(); last.State != source.Up {
+		t.Errorf("got %s, want up", last)
 	}
 }
 

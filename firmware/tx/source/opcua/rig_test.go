@@ -74,7 +74,7 @@ func (p *port) skim(key string) rawvalue.DataValue {
 	return v
 }
 
-func (p *port) Whole(whole bool) {
+func (p *port) SetComplete(whole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.whole = whole

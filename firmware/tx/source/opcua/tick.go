@@ -56,7 +56,7 @@ func (v *visit) setWhole(whole bool) {
 	defer v.mu.Unlock()
 	if v.whole != whole {
 		v.whole = whole
-		v.port.Whole(whole)
+		v.port.SetComplete(whole)
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
 // counted returns a counter by the name that metrics give it.
@@ -45,14 +47,14 @@ func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
 	for range maxConnections {
 		idle = append(idle, dialFrom(t, "127.0.0.1", addr))
 	}
-	eventually(t, "all accepted", func() bool { return counted(t, s, "open_connections") == maxConnections })
+	await.True(t, "all accepted", func() bool { return counted(t, s, "open_connections") == maxConnections })
 	fmt.Fprint(dialFrom(t, "127.0.0.2", addr), "<34>a line of another sender\n")
-	eventually(t, "its line", func() bool { return len(p.got()) == 1 })
+	await.True(t, "its line", func() bool { return len(p.got()) == 1 })
 	_ = idle[0].SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := idle[0].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the longest idle connection: got %v, want its end", err)
 	}
-	eventually(t, "one evicted", func() bool { return counted(t, s, "evicted_connections") == 1 })
+	await.True(t, "one evicted", func() bool { return counted(t, s, "evicted_connections") == 1 })
 	if open := counted(t, s, "open_connections"); open != maxConnections {
 		t.Errorf("got %d open, want %d", open, maxConnections)
 	}
@@ -70,8 +72,8 @@ func TestLinesOfConnectionsThatMakeRoomAreNotLost(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	eventually(t, "every line", func() bool { return len(p.got()) == connections })
-	eventually(t, "each one beyond the limit", func() bool { return counted(t, s, "evicted_connections") == connections-maxConnections })
+	await.True(t, "every line", func() bool { return len(p.got()) == connections })
+	await.True(t, "each one beyond the limit", func() bool { return counted(t, s, "evicted_connections") == connections-maxConnections })
 }
 
 func TestConnectionsThatTheirSenderClosedAreNotEvicted(t *testing.T) {
@@ -82,7 +84,7 @@ func TestConnectionsThatTheirSenderClosedAreNotEvicted(t *testing.T) {
 		fmt.Fprint(conn, "<34>a line\n")
 		conn.Close()
 	}
-	eventually(t, "every line is received or counted", func() bool {
+	await.True(t, "every line is received or counted", func() bool {
 		return len(p.got())+int(counted(t, s, "evicted_connections")) == connections
 	})
 }
@@ -102,7 +104,7 @@ func TestEachLossHasItsCounter(t *testing.T) {
 			if c.abort {
 				conn.Close()
 			}
-			eventually(t, name, func() bool { return counted(t, s, name) == 1 })
+			await.True(t, name, func() bool { return counted(t, s, name) == 1 })
 			if got := len(p.got()); got != 0 {
 				t.Errorf("got %d lines, want none", got)
 			}
@@ -111,16 +113,16 @@ func TestEachLossHasItsCounter(t *testing.T) {
 	t.Run("count beyond 1 MiB", func(t *testing.T) {
 		s, _, addr := start(t, "tcp")
 		fmt.Fprint(dialFrom(t, "127.0.0.1", addr), "9999999 <34>a")
-		eventually(t, "counted", func() bool { return counted(t, s, "overlong_lines") == 1 })
+		await.True(t, "counted", func() bool { return counted(t, s, "overlong_lines") == 1 })
 	})
 	t.Run("reset within a line", func(t *testing.T) {
 		s, p, addr := start(t, "tcp")
 		conn := dialFrom(t, "127.0.0.1", addr)
 		fmt.Fprint(conn, "<34>first\n<34>sec")
-		eventually(t, "the first line", func() bool { return len(p.got()) == 1 })
+		await.True(t, "the first line", func() bool { return len(p.got()) == 1 })
 		_ = conn.(*net.TCPConn).SetLinger(0)
 		conn.Close()
-		eventually(t, "counted", func() bool { return counted(t, s, "cut_lines") == 1 })
+		await.True(t, "counted", func() bool { return counted(t, s, "cut_lines") == 1 })
 	})
 	t.Run("empty datagram", func(t *testing.T) {
 		s, _, addr := start(t, "udp")
@@ -130,24 +132,19 @@ func TestEachLossHasItsCounter(t *testing.T) {
 		}
 		defer conn.Close()
 		_, _ = conn.Write(nil)
-		eventually(t, "counted", func() bool { return counted(t, s, "empty_datagrams") == 1 })
+		await.True(t, "counted", func() bool { return counted(t, s, "empty_datagrams") == 1 })
 	})
 }
 
-// refusing is a link that takes nothing.
-type refusing struct{ port }
-
-func (*refusing) Put(source.Update) error { return source.ErrTooLarge }
-
 func TestLinesThatTheLinkRefusesAreCounted(t *testing.T) {
-	s := &Source{port: &refusing{}}
+	s := &Source{port: &sourcetest.Port{Refuse: func(source.Update) error { return source.ErrTooLarge }}}
 	s.put(newClassifier(), payload.UDP, netip.Addr{}, []byte("x"), false)
 	if got := s.stats.Refused.Load(); got != 1 {
 		t.Errorf("got %d, want 1", got)
 	}
 }
 
-// held is a link that takes nothing until it is released.
+// held is a link whose Put blocks until it is released.
 type held struct {
 	*port
 	release chan struct{}
@@ -156,7 +153,7 @@ type held struct {
 func (h *held) Put(u source.Update) error { <-h.release; return h.port.Put(u) }
 
 func TestDatagramsThatTheKernelDropsAreCounted(t *testing.T) {
-	h := &held{&port{}, make(chan struct{})}
+	h := &held{newPort(), make(chan struct{})}
 	s, addr := startWith(t, "udp", h, h.port)
 	conn, err := net.Dial("udp", addr)
 	if err != nil {
@@ -173,7 +170,7 @@ func TestDatagramsThatTheKernelDropsAreCounted(t *testing.T) {
 		}
 	}
 	close(h.release)
-	eventually(t, "every datagram is received or counted", func() bool {
+	await.True(t, "every datagram is received or counted", func() bool {
 		return len(h.got())+int(counted(t, s, "kernel_dropped_datagrams")) == sent
 	})
 }
@@ -209,7 +206,7 @@ func TestConnectionsThatTheKernelDropsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "14 of 16 dropped", func() bool { return d.count() >= 14 })
+	await.True(t, "14 of 16 dropped", func() bool { return d.count() >= 14 })
 	before := d.count()
 	ln.Close()
 	if got := d.count(); got < before {

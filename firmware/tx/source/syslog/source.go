@@ -105,7 +105,7 @@ func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, 
 
 // Run listens until ctx ends. A listener that cannot be bound is tried again.
 func (s *Source) Run(ctx context.Context) error {
-	s.port.Whole(true)
+	s.port.SetComplete(true)
 	s.report()
 	var wg sync.WaitGroup
 	for _, l := range s.listeners {

@@ -13,65 +13,40 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
-// port is a link that remembers.
-type port struct {
-	mu    sync.Mutex
-	lines []payload.Line
-	state source.State
-	whole bool
-}
+// port is the link, which accepts lines only.
+type port struct{ sourcetest.Port }
 
-func (p *port) Put(u source.Update) error {
-	l, err := payload.Parse(u.Payload)
-	if err != nil || !u.Event || u.Time.IsZero() {
-		return fmt.Errorf("not an event with a line and a time: %+v, %v", u, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lines = append(p.lines, l)
-	return nil
-}
-func (p *port) Whole(w bool)                    { p.mu.Lock(); p.whole = w; p.mu.Unlock() }
-func (p *port) Report(s source.State, _ string) { p.mu.Lock(); p.state = s; p.mu.Unlock() }
-func (p *port) Range(func(_, _ []byte) bool)    {}
-func (p *port) Conflated(uint64)                {}
-func (p *port) got() []payload.Line {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.lines[:len(p.lines):len(p.lines)]
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
+func newPort() *port {
+	return &port{sourcetest.Port{Refuse: func(u source.Update) error {
+		if _, err := payload.Parse(u.Payload); err != nil || !u.Event || u.Time.IsZero() {
+			return fmt.Errorf("not an event with a line and a time: %+v, %v", u, err)
 		}
-	}
+		return nil
+	}}}
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// got returns the lines that crossed.
+func (p *port) got() (lines []payload.Line) {
+	for _, u := range p.Updates() {
+		l, _ := payload.Parse(u.Payload)
+		lines = append(lines, l)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return lines
 }
 
 func start(t testing.TB, scheme string) (*Source, *port, string) {
 	t.Helper()
-	p := &port{}
+	p := newPort()
 	s, addr := startWith(t, scheme, p, p)
 	return s, p, addr
 }
@@ -79,7 +54,7 @@ func start(t testing.TB, scheme string) (*Source, *port, string) {
 // startWith runs a source whose link is to; p is the part of it that remembers.
 func startWith(t testing.TB, scheme string, to source.Port, p *port) (*Source, string) {
 	t.Helper()
-	addr := freePort(t)
+	addr := await.FreeAddress(t)
 	s, err := New(config.SyslogSource{Channel: "syslog", Listen: []string{scheme + "://" + addr}}, to, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +68,7 @@ func startWith(t testing.TB, scheme string, to source.Port, p *port) (*Source, s
 			t.Errorf("Run: got %v, want nil", err)
 		}
 	})
-	eventually(t, "bound", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.state == source.Up && p.whole })
+	await.True(t, "bound", func() bool { return p.Last().State == source.Up && p.Complete() })
 	return s, addr
 }
 
@@ -164,7 +139,7 @@ func TestLinesCrossUnchanged(t *testing.T) {
 			}
 			fmt.Fprint(conn, l)
 		}
-		eventually(t, "lines", func() bool { return len(p.got()) == len(lines) })
+		await.True(t, "lines", func() bool { return len(p.got()) == len(lines) })
 		for i, l := range p.got() {
 			if string(l.Text) != lines[i] || l.Sender.String() != "127.0.0.1" || l.Format != []payload.Format{1, 2, 0}[i] {
 				t.Errorf("%s line %d: got %+v, want %q", scheme, i, l, lines[i])
@@ -183,7 +158,7 @@ func TestListenerThatIsTakenIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	p := &port{}
+	p := newPort()
 	s, err := New(config.SyslogSource{Listen: []string{"tcp://" + ln.Addr().String()}}, p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +166,7 @@ func TestListenerThatIsTakenIsReported(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, "reason", func() bool { e := s.Ready(); return e != nil && strings.Contains(e.Error(), "address already in use") })
+	await.True(t, "reason", func() bool { e := s.Ready(); return e != nil && strings.Contains(e.Error(), "address already in use") })
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("got %v, want nil", err)
@@ -200,7 +175,7 @@ func TestListenerThatIsTakenIsReported(t *testing.T) {
 
 func TestWrongListenersAreRefused(t *testing.T) {
 	for _, listen := range [][]string{nil, {"http://a:1"}, {"tcp://a"}, {"tls://127.0.0.1:1"}} {
-		if _, err := New(config.SyslogSource{Listen: listen}, &port{}, slog.New(slog.DiscardHandler)); err == nil {
+		if _, err := New(config.SyslogSource{Listen: listen}, newPort(), slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%v: got nil, want an error", listen)
 		}
 	}
@@ -215,7 +190,7 @@ func TestRealSendersArriveCompleteAndInOrder(t *testing.T) {
 		_, p, addr := start(t, "tcp")
 		dir := t.TempDir()
 		_, forward, _ := net.SplitHostPort(addr)
-		_, in, _ := net.SplitHostPort(freePort(t))
+		_, in, _ := net.SplitHostPort(await.FreeAddress(t))
 		conf := filepath.Join(dir, "conf")
 		text := fmt.Sprintf(`global(workDirectory="%s")
 module(load="imtcp" MaxSessions="10")
@@ -233,7 +208,7 @@ action(type="omfwd" target="127.0.0.1" port="%s" protocol="tcp" TCP_Framing="%s"
 			t.Fatal(err)
 		}
 		var conn net.Conn
-		eventually(t, "rsyslogd listens", func() bool { conn, err = net.Dial("tcp", "127.0.0.1:"+in); return err == nil })
+		await.True(t, "rsyslogd listens", func() bool { conn, err = net.Dial("tcp", "127.0.0.1:"+in); return err == nil })
 		want := func(i int) string { return fmt.Sprintf("<34>1 2003-10-11T22:14:15Z h a - - - line %d é", i) }
 		for i := range 2000 {
 			fmt.Fprintf(conn, "%s\n", want(i))
@@ -246,7 +221,7 @@ action(type="omfwd" target="127.0.0.1" port="%s" protocol="tcp" TCP_Framing="%s"
 			}
 			return mine
 		}
-		eventually(t, "2000 lines", func() bool { return len(lines()) >= 2000 })
+		await.True(t, "2000 lines", func() bool { return len(lines()) >= 2000 })
 		conn.Close()
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Process.Kill()
@@ -273,7 +248,7 @@ func TestRateOverTCP(t *testing.T) {
 		fmt.Fprintf(w, "<34>1 2003-10-11T22:14:15Z host app - - - number %d of a test\n", i)
 	}
 	w.Flush()
-	eventually(t, "all lines", func() bool { return len(p.got()) == n })
+	await.True(t, "all lines", func() bool { return len(p.got()) == n })
 	t.Logf("%.0f lines/s", n/time.Since(began).Seconds())
 }
 

@@ -13,12 +13,12 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
-	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/sourcetest"
 )
 
 func TestMessageThatTakesTooLongEndsItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &port{}, slog.New(slog.DiscardHandler))
+		s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, newPort(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,13 +44,8 @@ func TestMessageThatTakesTooLongEndsItsConnection(t *testing.T) {
 	})
 }
 
-// sinkhole takes everything and keeps nothing.
-type sinkhole struct{ port }
-
-func (*sinkhole) Put(source.Update) error { return nil }
-
 func TestAllocationsPerLine(t *testing.T) {
-	s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &sinkhole{}, slog.New(slog.DiscardHandler))
+	s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &sourcetest.Discard{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

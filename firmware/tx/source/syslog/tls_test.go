@@ -17,12 +17,13 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
 )
 
 func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {
-	addr, p := freePort(t), &port{}
+	addr, p := await.FreeAddress(t), newPort()
 	s, err := New(config.SyslogSource{Listen: []string{"tls://" + addr}, TLS: selfSigned(t)}, p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -30,13 +31,13 @@ func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	eventually(t, "bound", func() bool { return s.Ready() == nil })
+	await.True(t, "bound", func() bool { return s.Ready() == nil })
 	plain, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprint(plain, "5 hello\n")
-	eventually(t, "refused handshake", func() bool { return s.stats.Handshakes.Load() == 1 })
+	await.True(t, "refused handshake", func() bool { return s.stats.Handshakes.Load() == 1 })
 	plain.Close()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -44,7 +45,7 @@ func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprint(conn, "5 hello3 abc")
-	eventually(t, "lines", func() bool { return len(p.got()) == 2 })
+	await.True(t, "lines", func() bool { return len(p.got()) == 2 })
 	if l := p.got()[1]; string(l.Text) != "abc" || l.Transport != payload.TLS {
 		t.Errorf("got %+v, want abc over TLS", l)
 	}

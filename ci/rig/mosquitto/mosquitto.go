@@ -1,0 +1,105 @@
+// Package mosquitto starts a mosquitto for tests, on a free port of loopback, with
+// the limits that Debian ships unless the test says otherwise. A test whose machine
+// has none is skipped, and says what it does not prove.
+package mosquitto
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"heliograph/ci/await"
+)
+
+// Persistent makes a broker keep its sessions and retained messages when it is
+// killed, each change at once.
+const Persistent = "persistence true\nautosave_interval 1\nautosave_on_changes true\n"
+
+// Broker is a mosquitto. It ends with its test.
+type Broker struct {
+	Address string // 127.0.0.1:PORT
+
+	t       testing.TB
+	program string
+	folder  string
+	command *exec.Cmd // nil while it does not run
+}
+
+// Start starts a broker with further lines of configuration; proves is what the
+// test shows with it.
+func Start(t testing.TB, proves, lines string) *Broker {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		path = "/usr/sbin/mosquitto" // not in everyone's PATH
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("not proved: %s, because mosquitto is not installed", proves)
+	}
+	b := &Broker{t: t, program: path, folder: t.TempDir(), Address: await.FreeAddress(t)}
+	b.configure(lines)
+	b.Run()
+	t.Cleanup(b.Kill)
+	return b
+}
+
+func (b *Broker) configure(lines string) {
+	b.t.Helper()
+	_, port, _ := net.SplitHostPort(b.Address)
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n", port, b.folder, lines)
+	if os.Getuid() == 0 {
+		text = "user root\n" + text // it would give up the right to its folder
+	}
+	if err := os.WriteFile(b.configuration(), []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *Broker) configuration() string { return filepath.Join(b.folder, "conf") }
+
+// Run starts the broker again after Kill, on the same address.
+func (b *Broker) Run() {
+	b.t.Helper()
+	b.command = exec.Command(b.program, "-c", b.configuration())
+	if err := b.command.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	await.NoError(b.t, "mosquitto listens", func() error {
+		c, err := net.Dial("tcp", b.Address)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+}
+
+// Kill ends the broker at once, as a power cut does.
+func (b *Broker) Kill() {
+	if b.command != nil {
+		_ = b.command.Process.Kill()
+		_ = b.command.Wait()
+		b.command = nil
+	}
+}
+
+// URL returns the broker's address as the configuration has it.
+func (b *Broker) URL() string { return "mqtt://" + b.Address }
+
+// Saved reports whether what the broker has on disk contains all these words.
+func (b *Broker) Saved(words ...string) bool {
+	db, err := os.ReadFile(filepath.Join(b.folder, "mosquitto.db"))
+	for _, w := range words {
+		if err != nil || !bytes.Contains(db, []byte(w)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Port returns the broker's port.
+func (b *Broker) Port() string { return b.Address[strings.LastIndexByte(b.Address, ':')+1:] }
