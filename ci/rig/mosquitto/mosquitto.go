@@ -27,7 +27,8 @@ type Broker struct {
 	t       testing.TB
 	program string
 	folder  string
-	command *exec.Cmd // nil while it does not run
+	process *os.Process // nil while it does not run
+	ended   chan struct{}
 }
 
 // Start starts a broker with further lines of configuration; proves is what the
@@ -65,11 +66,21 @@ func (b *Broker) configuration() string { return filepath.Join(b.folder, "conf")
 // Run starts the broker again after Kill, on the same address.
 func (b *Broker) Run() {
 	b.t.Helper()
-	b.command = exec.Command(b.program, "-c", b.configuration())
-	if err := b.command.Start(); err != nil {
+	var output bytes.Buffer
+	command := exec.Command(b.program, "-c", b.configuration())
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Start(); err != nil {
 		b.t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	b.process, b.ended = command.Process, ended
+	go func() { defer close(ended); _ = command.Wait() }()
 	await.NoError(b.t, "mosquitto listens", func() error {
+		select {
+		case <-ended:
+			b.t.Fatalf("mosquitto ended: %s", &output)
+		default:
+		}
 		c, err := net.Dial("tcp", b.Address)
 		if err == nil {
 			c.Close()
@@ -80,10 +91,10 @@ func (b *Broker) Run() {
 
 // Kill ends the broker at once, as a power cut does.
 func (b *Broker) Kill() {
-	if b.command != nil {
-		_ = b.command.Process.Kill()
-		_ = b.command.Wait()
-		b.command = nil
+	if b.process != nil {
+		_ = b.process.Kill()
+		<-b.ended
+		b.process = nil
 	}
 }
 
