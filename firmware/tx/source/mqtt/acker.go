@@ -7,13 +7,12 @@ import (
 )
 
 // acker acknowledges messages in the order in which they came, however their
-// records leave, from a goroutine of its own: whoever says that a record has
-// left must not wait for a broker. What waits is bounded by what the broker
-// sends unacknowledged.
+// records leave, from a goroutine of its own: the link must not wait for a broker.
+// What waits is bounded by what the broker sends unacknowledged.
 type acker struct {
 	mu       sync.Mutex
 	wake     *sync.Cond
-	queue    []*pending
+	queue    []*pendingAck
 	expected uint64
 	acked    uint64
 	at       time.Time // of the last acknowledgement
@@ -21,7 +20,7 @@ type acker struct {
 	total    *atomic.Uint64 // acknowledged, by all connections
 }
 
-type pending struct {
+type pendingAck struct {
 	ack  func()
 	done bool
 }
@@ -29,17 +28,17 @@ type pending struct {
 func newAcker(total *atomic.Uint64) *acker {
 	a := &acker{total: total}
 	a.wake = sync.NewCond(&a.mu)
-	go a.run()
+	go a.acknowledge()
 	return a
 }
 
-// expect takes a place in the order. The returned func says that the message
-// may be acknowledged once its turn comes.
+// expect adds an acknowledgement to the order. The returned func says that the
+// message may be acknowledged once its turn comes.
 func (a *acker) expect(ack func()) (done func()) {
 	if ack == nil {
 		return func() {}
 	}
-	p := &pending{ack: ack}
+	p := &pendingAck{ack: ack}
 	a.mu.Lock()
 	a.queue = append(a.queue, p)
 	a.expected++
@@ -52,8 +51,8 @@ func (a *acker) expect(ack func()) (done func()) {
 	}
 }
 
-// progress returns how many places were taken, how many of them were
-// acknowledged, and when the last one was.
+// progress returns how many acknowledgements were expected, how many of them were
+// sent, and when the last one was.
 func (a *acker) progress() (expected, acked uint64, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -67,7 +66,8 @@ func (a *acker) close() {
 	a.wake.Signal()
 }
 
-func (a *acker) run() {
+// acknowledge sends what is due, oldest first, until close.
+func (a *acker) acknowledge() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for !a.closed {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/mqtt/packet"
 )
 
 // tlsConfig returns what an mqtts:// broker needs, or nil for mqtt://.
@@ -27,13 +28,13 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 }
 
 // dial opens a connection whose reads and writes have bounds and are counted in t;
-// dead is told why it cannot be read any more.
-func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead func(error)) (*guard, error) {
+// dead is called with the reason when it cannot be read any more.
+func dial(ctx context.Context, cfg config.MQTTSource, l packet.Limits, t *traffic, dead func(error)) (*brokerConn, error) {
 	u, err := url.Parse(cfg.Broker)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
@@ -50,5 +51,5 @@ func dial(ctx context.Context, cfg config.MQTTSource, l limit, t *traffic, dead 
 		_ = conn.Close()
 		return nil, err
 	}
-	return newGuard(conn, tcp, l, t, dead), nil
+	return newBrokerConn(conn, tcp, l, t, dead), nil
 }

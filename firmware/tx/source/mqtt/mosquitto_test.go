@@ -29,13 +29,13 @@ func versions(t *testing.T, f func(t *testing.T, version config.MQTTVersion)) {
 func TestRetainFlagIsKeptInitiallyLiveAndWhenCleared(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
 		b := persistent(t, "")
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		plant.send("r/old", 1, true, "1")
 		p := &port{}
 		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		if !p.Complete() {
-			t.Error("got ready and not whole")
+			t.Error("got ready and not complete")
 		}
 		plant.send("r/old", 1, true, "2")
 		plant.send("r/new", 2, true, "3")
@@ -59,7 +59,7 @@ func TestManyMessagesKeepTheirOrderAndQoS(t *testing.T) {
 		p := &port{}
 		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		const n = 2000
 		for i := range n {
 			plant.send("n/"+fmt.Sprint(i%7), byte(i%3), false, fmt.Sprint(i))
@@ -92,7 +92,7 @@ func TestAllPropertiesCross(t *testing.T) {
 	up(t, s)
 	utf8, life := byte(1), uint32(300)
 	before := time.Now().Add(-time.Millisecond)
-	publish(t, b.URL()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"), Properties: &paho.PublishProperties{
+	connectPlant(t, b.URL()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"), Properties: &paho.PublishProperties{
 		PayloadFormat: &utf8, MessageExpiry: &life, ContentType: "application/json", ResponseTopic: "answer",
 		CorrelationData: []byte{0, 1}, User: paho.UserProperties{{Key: "k", Value: "1"}, {Key: "a", Value: ""}, {Key: "k", Value: "1"}},
 	}})
@@ -117,7 +117,7 @@ func TestWhatHadNotLeftComesAgain(t *testing.T) {
 		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, first)
 		up(t, s)
 		first.Hold()
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		plant.send("a", 1, false, "1")
 		plant.send("k", 1, true, "2")
 		plant.send("k", 1, true, "3")
@@ -138,7 +138,7 @@ func TestWhatHadLeftIsAcknowledged(t *testing.T) {
 		first := &port{}
 		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, first)
 		up(t, s)
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		for qos := range byte(3) {
 			plant.send("a", qos, false, "left")
 		}
@@ -162,7 +162,7 @@ func TestRetainedMessagesWhileAwayAreAllEvents(t *testing.T) {
 		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		stop()
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		var want []string
 		for i := range 60 {
 			plant.send("k", 1, true, fmt.Sprint(i))
@@ -182,7 +182,7 @@ func TestWhatNeverLeavesIsSentAgain(t *testing.T) {
 		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
 		p.Hold()
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		plant.send("x", 2, false, "1")
 		plant.send("x", 2, false, "2")
 		await.True(t, "both are on their way", func() bool { return len(p.Updates()) == 2 })
@@ -212,7 +212,7 @@ func TestTooLargeMessageIsCountedAndNotSentForEver(t *testing.T) {
 		}}}
 		s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		plant.send("x", 1, false, string(make([]byte, 2000)))
 		plant.send("x", 1, false, "small")
 		p.expect(t, "", `x event q1 "small"`)
@@ -228,7 +228,7 @@ func TestTooLargeMessageIsCountedAndNotSentForEver(t *testing.T) {
 func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
 		b := persistent(t, "")
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		for _, topic := range []string{"r/same", "r/too", "r/also"} {
 			plant.send(topic, 1, true, "1")
 		}
@@ -239,7 +239,7 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 		if n != 3 {
 			t.Fatalf("got %d updates, want 3: %v", n, p.lines(""))
 		}
-		// What the link still shows of a key that nobody retains.
+		// What the link still shows of a key that the broker does not retain.
 		_ = p.Put(source.Update{Key: []byte("r/stale"), Payload: (&payload.Message{Topic: "r/stale", Retain: true, Payload: []byte("1")}).Append(nil)})
 		plant.end()
 		await.True(t, "mosquitto saves", func() bool { return b.Saved("r/same", "r/too", "r/also") })
@@ -249,7 +249,7 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 			t.Error("got ready while the broker is dead")
 		}
 		b.Run()
-		plant = publish(t, b.URL()) // may come before the source or after it
+		plant = connectPlant(t, b.URL()) // may come before the source or after it
 		await.True(t, "the key that vanished is deleted", func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
 		up(t, s)
 		plant.send("live", 2, false, "again")
@@ -262,13 +262,14 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 
 // While the source is away one retained message stays, one changes, one is
 // cleared by a client and one is new.
-func TestPictureAfterAnAbsence(t *testing.T) {
+func TestStateAfterAnAbsence(t *testing.T) {
 	versions(t, func(t *testing.T, version config.MQTTVersion) {
 		b := persistent(t, "")
-		plant := publish(t, b.URL())
+		plant := connectPlant(t, b.URL())
 		for _, topic := range []string{"same", "changed", "gone"} {
 			plant.send(topic, 0, true, "1") // QoS 0 is not kept for a session
 		}
+		plant.send("fence", 1, false, "all of it is retained")
 		p := &port{}
 		s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: version}, p)
 		up(t, s)
@@ -312,7 +313,7 @@ func TestPutAfterTheLinkClosedIsNotAcknowledged(t *testing.T) {
 	first := &port{sourcetest.Port{Refuse: func(source.Update) error { return source.ErrClosed }}}
 	s, stop := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5}, first)
 	up(t, s)
-	publish(t, b.URL()).send("a", 1, false, "kept")
+	connectPlant(t, b.URL()).send("a", 1, false, "kept")
 	await.True(t, "it is refused", func() bool { return s.Stats().Retries.Load() > 0 })
 	stop()
 	second := &port{}

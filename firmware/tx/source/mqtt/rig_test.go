@@ -79,6 +79,12 @@ func (p *port) expect(t testing.TB, prefix string, want ...string) {
 // start runs a source until stop is called or the test ends.
 func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()) {
 	t.Helper()
+	return startIn(t, t.TempDir(), cfg, p)
+}
+
+// startIn is start with a state directory.
+func startIn(t testing.TB, folder string, cfg config.MQTTSource, p *port) (s *Source, stop func()) {
+	t.Helper()
 	if cfg.ClientID == "" {
 		cfg.ClientID = "heliotx-test"
 	}
@@ -86,11 +92,11 @@ func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()
 		cfg.Topics = []string{"#"}
 	}
 	cfg.Channel = "cell"
-	s, err := New(cfg, filepath.Join(t.TempDir(), "topics"), p, slog.New(slog.DiscardHandler))
+	s, err := New(cfg, filepath.Join(folder, "topics"), p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.picture.patience, s.again = 200*time.Millisecond, 500*time.Millisecond
+	s.retained.quiet, s.rereadEvery = 200*time.Millisecond, 500*time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -101,8 +107,8 @@ func start(t testing.TB, cfg config.MQTTSource, p *port) (s *Source, stop func()
 			if err != nil {
 				t.Errorf("Run: got %v, want nil", err)
 			}
-		case <-time.After(10 * time.Second):
-			t.Error("Run did not end within 10 s")
+		case <-time.After(await.Bound):
+			t.Errorf("Run did not end within %v", await.Bound)
 		}
 	})
 	t.Cleanup(stop)
@@ -134,7 +140,7 @@ type publisher struct {
 	client *paho.Client
 }
 
-func publish(t testing.TB, address string) *publisher {
+func connectPlant(t testing.TB, address string) *publisher {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(address, "mqtt://"))
 	if err != nil {
@@ -157,7 +163,7 @@ func (p *publisher) send(topic string, qos byte, retain bool, text string) {
 
 func (p *publisher) full(m *paho.Publish) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Bound)
 	defer cancel()
 	if _, err := p.client.Publish(ctx, m); err != nil {
 		p.t.Fatalf("publishing %s: %v", m.Topic, err)

@@ -19,19 +19,18 @@ import (
 	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
-// sessions keeps what MQTT 5 remembers between connections: which QoS 2
+// session5 keeps what MQTT 5 remembers between connections: which QoS 2
 // messages were received.
-type sessions struct{ five *state.State }
+type session5 struct{ state *state.State }
 
-func newSessions() *sessions { return &sessions{five: state.NewInMemory()} }
+func newSession5() *session5 { return &session5{state: state.NewInMemory()} }
 
-func (s *sessions) close() { _ = s.five.Close() }
+func (s *session5) close() { _ = s.state.Close() }
 
 // client5 is a connection in MQTT 5.
 type client5 struct {
-	source *Source
 	client *paho.Client
-	guard  *guard
+	conn   *brokerConn
 	role   role
 	resume bool
 	once   sync.Once
@@ -46,62 +45,83 @@ const ackEvery = 5 * time.Millisecond
 const reasonVersion = 0x84
 
 func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
-	c := &client5{source: s, role: r, gone: make(chan struct{})}
-	conn, err := dial(ctx, s.cfg, limit5(), r.traffic, c.fail)
+	c := &client5{role: r, gone: make(chan struct{})}
+	conn, err := dial(ctx, s.cfg, limits5(), r.traffic, c.fail)
 	if err != nil {
 		return nil, err
 	}
-	c.guard = conn
+	c.conn = conn
 	conn.skim = r.skim
 	conn.unread.bound()
-	whole := packets.NewThreadSafeConn(conn)
-	var session session.SessionManager
-	if !r.clean {
-		session = s.sent.five
-	}
-	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: whole, Session: session, PingHandler: silent{}, AuthHandler: stepless{},
-		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: never,
-		OnClientError:      c.fail,
-		OnServerDisconnect: func(d *paho.Disconnect) { c.fail(fmt.Errorf("the broker ended it with reason %#x", d.ReasonCode)) },
-		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-			defer conn.unread.handed(p.Packet.QoS, p.Packet.Duplicate())
-			m := message5(p.Packet)
-			o := origin{id: p.Packet.PacketID, dup: p.Packet.Duplicate()}
-			if m.QoS > 0 {
-				o.ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
-			}
-			r.message(&m, o)
-			return true, nil
-		}},
-	})
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	locked := packets.NewThreadSafeConn(conn)
+	c.client = paho.NewClient(c.library(locked, s.session))
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	answer, err := c.client.Connect(ctx, s.connectPacket(r))
+	if refusal := refusal5(answer, err); refusal != nil {
+		if err == nil { // the library takes the answer for success
+			c.close()
+		}
+		return nil, refusal
+	}
+	c.resume = answer.SessionPresent
+	go conn.ping(locked)
+	return c, nil
+}
+
+// library returns how the library reads and writes conn and hands over what comes.
+func (c *client5) library(conn net.Conn, kept *session5) paho.ClientConfig {
+	var session session.SessionManager
+	if !c.role.clean {
+		session = kept.state
+	}
+	return paho.ClientConfig{
+		Conn: conn, Session: session, PingHandler: silent{}, AuthHandler: stepless{},
+		EnableManualAcknowledgment: true, SendAcksInterval: ackEvery, PacketTimeout: never,
+		OnClientError: c.fail,
+		OnServerDisconnect: func(d *paho.Disconnect) {
+			c.fail(fmt.Errorf("the broker disconnected with reason %#x", d.ReasonCode))
+		},
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){c.received},
+	}
+}
+
+// received hands a message over.
+func (c *client5) received(p paho.PublishReceived) (bool, error) {
+	defer c.conn.unread.handedOver(p.Packet.QoS, p.Packet.Duplicate())
+	m := message5(p.Packet)
+	o := origin{id: p.Packet.PacketID, dup: p.Packet.Duplicate()}
+	if m.QoS > 0 {
+		o.ack = func() { _ = c.client.Ack(p.Packet) } // of a lost connection: the broker sends it again
+	}
+	c.role.message(&m, o)
+	return true, nil
+}
+
+// code311Version is the return code of MQTT 3.1.1 for an unacceptable protocol
+// version (§3.2.2.3).
+const code311Version = 1
+
+// refusal5 returns why a CONNECT was not accepted, nil when it was.
+func refusal5(answer *paho.Connack, err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, errAnswer
+		return errAnswer
 	case err == nil && answer.Properties != nil && answer.Properties.AuthMethod != "":
-		c.close()
-		return nil, errAuthentication
+		return errAuthentication
 	case err == nil && answer.ReasonCode == 0:
-		c.resume = answer.SessionPresent
-		go conn.ping(whole)
-		return c, nil
-	case err == nil: // an answer in the words of 3.1.1, or none at all
-		c.close()
-		err = errors.New("it does not answer as MQTT 5 does")
-		if answer.ReasonCode != 1 {
-			return nil, fmt.Errorf("the broker refuses the connection with code %d", answer.ReasonCode)
-		}
-		return nil, fmt.Errorf("%w: %v", errVersion, err)
-	case answer != nil && answer.ReasonCode == reasonVersion, answer != nil && answer.ReasonCode == 1,
+		return nil
+	case err == nil && answer.ReasonCode != code311Version: // an answer of MQTT 3.1.1
+		return fmt.Errorf("the broker refuses the connection with code %d", answer.ReasonCode)
+	case err == nil:
+		return fmt.Errorf("%w: it does not answer as MQTT 5 does", errVersion)
+	case answer != nil && (answer.ReasonCode == reasonVersion || answer.ReasonCode == code311Version),
 		answer == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
-		return nil, fmt.Errorf("%w: %v", errVersion, err)
+		return fmt.Errorf("%w: %v", errVersion, err)
 	case answer != nil:
-		return nil, fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err)
+		return fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err)
 	}
-	return nil, err
+	return err
 }
 
 func (s *Source) connectPacket(r role) *paho.Connect {
@@ -111,8 +131,11 @@ func (s *Source) connectPacket(r role) *paho.Connect {
 	}
 	return &paho.Connect{
 		ClientID: r.id, KeepAlive: uint16(keepAlive.Seconds()), CleanStart: r.clean,
-		Username: s.cfg.Username, UsernameFlag: s.cfg.Username != "", Password: s.cfg.Password, PasswordFlag: len(s.cfg.Password) > 0,
-		Properties: &paho.ConnectProperties{SessionExpiryInterval: &expiry, ReceiveMaximum: &most, MaximumPacketSize: &size, RequestProblemInfo: true},
+		Username: s.cfg.Username, UsernameFlag: s.cfg.Username != "",
+		Password: s.cfg.Password, PasswordFlag: len(s.cfg.Password) > 0,
+		Properties: &paho.ConnectProperties{
+			SessionExpiryInterval: &expiry, ReceiveMaximum: &most, MaximumPacketSize: &size, RequestProblemInfo: true,
+		},
 	}
 }
 
@@ -121,7 +144,7 @@ func (s *Source) connectPacket(r role) *paho.Connect {
 const retainNone = 2
 
 func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) error {
-	ctx, cancel := c.guard.patience(ctx, dialPatience)
+	ctx, cancel := c.conn.withAnswerTimeout(ctx, dialTimeout)
 	defer cancel()
 	options := make([]paho.SubscribeOptions, len(filters))
 	for i, t := range filters {
@@ -133,7 +156,8 @@ func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) err
 	answer, err := c.client.Subscribe(ctx, &paho.Subscribe{Subscriptions: options})
 	if answer != nil {
 		if len(answer.Reasons) != len(options) {
-			return fmt.Errorf("the broker answers for %d topics, not for the %d that were asked for", len(answer.Reasons), len(options))
+			return fmt.Errorf("the broker answers for %d topics, not for the %d that were asked for",
+				len(answer.Reasons), len(options))
 		}
 		for i, reason := range answer.Reasons {
 			if reason >= 0x80 {
@@ -144,40 +168,32 @@ func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) err
 	return causeOf(ctx, err)
 }
 
-// causeOf prefers the reason why a context ended to what followed from it.
-func causeOf(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
 func (c *client5) resumed() bool { return c.resume }
 
 func (c *client5) barrier(ctx context.Context) error { return c.unsubscribe(ctx, []string{nowhere}) }
 
 func (c *client5) unsubscribe(ctx context.Context, filters []string) error {
-	ctx, cancel := c.guard.patience(ctx, dialPatience)
+	ctx, cancel := c.conn.withAnswerTimeout(ctx, dialTimeout)
 	defer cancel()
 	answer, err := c.client.Unsubscribe(ctx, &paho.Unsubscribe{Topics: filters})
 	if answer != nil {
-		return nil // whatever it says, it came
+		return nil // whatever its codes are, it came
 	}
 	return causeOf(ctx, err)
 }
 
-var errAuthentication = errors.New("the broker wants an authentication in steps, which is not supported; give it username and password, or a certificate")
+var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; use username and password, or a certificate")
 
 // stepless keeps the library from calling a handler that is not there when a
 // broker answers as if it had been asked for enhanced authentication
-// (MQTT 5.0 §4.12). The guard lets no AUTH through.
+// (MQTT 5.0 §4.12). brokerConn lets no AUTH through.
 type stepless struct{}
 
 func (stepless) Authenticate(*paho.Auth) *paho.Auth { return &paho.Auth{} }
 func (stepless) Authenticated()                     {}
 
-// silent keeps the library from sending pings and waiting for their answers: the
-// guard does both.
+// silent keeps the library from sending pings and waiting for their answers:
+// brokerConn does both.
 type silent struct{}
 
 func (silent) Run(ctx context.Context, _ net.Conn, _ uint16) error { <-ctx.Done(); return nil }

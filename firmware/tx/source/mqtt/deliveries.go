@@ -4,10 +4,10 @@ import "sync"
 
 // delivery is a message on its way over the link.
 type delivery struct {
-	sum  uint64 // of what was sent, see markOf
-	left bool
-	done func()      // acknowledges it on the connection that brought it last
-	fail func(error) // gives that connection up
+	sum     uint64 // of what was sent, see mark
+	hasLeft bool
+	done    func()      // acknowledges it on the connection that brought it last
+	fail    func(error) // closes that connection
 }
 
 // deliveries remembers messages over connections, so that QoS 2 crosses once
@@ -23,47 +23,47 @@ func newDeliveries() *deliveries {
 	return &deliveries{byID: map[uint16]*delivery{}}
 }
 
-// forget drops what belongs to a session that the broker no longer has.
-func (s *deliveries) forget() {
+// reset drops what belongs to a session that the broker no longer has.
+func (s *deliveries) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.byID)
 }
 
-// take notes a message. It returns nil when the message is on its way already:
-// then it is acknowledged, on this connection, as soon as it has left.
-func (s *deliveries) take(qos byte, o origin, sum uint64, done func(), fail func(error)) *delivery {
-	d := &delivery{sum: sum, done: done, fail: fail}
+// add notes a message with the given hash. It returns nil when the message is on
+// its way already: then it is acknowledged as d says as soon as it has left.
+func (s *deliveries) add(qos byte, o origin, sum uint64, d delivery) *delivery {
+	d.sum = sum
 	if qos != 2 {
-		return d
+		return &d
 	}
 	s.mu.Lock()
 	old := s.byID[o.id]
 	if !o.dup || old == nil || old.sum != sum {
-		s.byID[o.id] = d
+		s.byID[o.id] = &d
 		s.mu.Unlock()
-		return d
+		return &d
 	}
-	old.done, old.fail = done, fail
-	left := old.left
+	old.done, old.fail = d.done, d.fail
+	hasLeft := old.hasLeft
 	s.mu.Unlock()
-	if left {
-		done()
+	if hasLeft {
+		d.done()
 	}
 	return nil
 }
 
-// leave says that d has left.
-func (s *deliveries) leave(d *delivery) {
+// left notes that d has left.
+func (s *deliveries) left(d *delivery) {
 	s.mu.Lock()
-	d.left = true
+	d.hasLeft = true
 	done := d.done
 	s.mu.Unlock()
 	done()
 }
 
-// lose says that d never leaves: it is to be sent again.
-func (s *deliveries) lose(d *delivery, o origin, err error) {
+// lost notes that d never leaves: it has to be sent again.
+func (s *deliveries) lost(d *delivery, o origin, err error) {
 	s.mu.Lock()
 	if s.byID[o.id] == d {
 		delete(s.byID, o.id)

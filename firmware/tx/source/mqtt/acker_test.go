@@ -1,0 +1,38 @@
+package mqtt
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"heliograph/ci/await"
+)
+
+func TestAcknowledgementsKeepTheOrderOfArrival(t *testing.T) {
+	var total atomic.Uint64
+	a := newAcker(&total)
+	defer a.close()
+	acked := make(chan int, 100)
+	var done []func()
+	var first atomic.Bool // left
+	for i := range 100 {
+		done = append(done, a.expect(func() {
+			if !first.Load() {
+				t.Errorf("got %d acknowledged before the first had left", i)
+			}
+			acked <- i
+		}))
+	}
+	for i := len(done) - 1; i > 0; i-- {
+		done[i]()
+		runtime.Gosched()
+	}
+	first.Store(true)
+	done[0]()
+	for i := range done {
+		if got := <-acked; got != i {
+			t.Fatalf("got %d, want %d", got, i)
+		}
+	}
+	await.True(t, "all are counted", func() bool { return total.Load() == 100 })
+}

@@ -1,0 +1,62 @@
+package mqtt
+
+import (
+	"time"
+
+	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/tx/source"
+)
+
+const (
+	warnEvery   = 10 * time.Second // how often refused messages are logged
+	loggedTopic = 100              // bytes of a topic in the log
+)
+
+// refuseInvalid counts a message that no link may carry.
+func (s *Source) refuseInvalid(m *payload.Message) {
+	s.refuse(m, "not valid, or not subscribed to")
+	if !m.Retain || !payload.ValidTopic(m.Topic) {
+		return
+	}
+	s.puts.Lock()
+	defer s.puts.Unlock()
+	if s.retained.forget(m.Topic) {
+		s.clear(m.Topic)
+	}
+}
+
+// refusePut counts a message that the link refused; known says that the link has
+// an earlier value of its topic. Called with puts.
+func (s *Source) refusePut(m *payload.Message, known bool, err error) {
+	s.refuse(m, err.Error())
+	if m.Retain {
+		s.retained.forget(m.Topic)
+	}
+	if known {
+		s.clear(m.Topic)
+	}
+}
+
+// clear deletes a topic whose newest value does not cross: its old one would pass
+// for the newest at IT.
+func (s *Source) clear(topic string) {
+	s.stats.Cleared.Add(1)
+	_ = s.port.Put(source.Update{Key: []byte(topic), Delete: true}) // a deletion is never too large
+}
+
+// refuse counts a refused message, and logs one now and then.
+func (s *Source) refuse(m *payload.Message, why string) {
+	n := s.stats.Refused.Add(1)
+	now := time.Now().UnixNano()
+	if last := s.warned.Load(); now-last >= int64(warnEvery) && s.warned.CompareAndSwap(last, now) {
+		s.log.Warn("message refused", "error", why, "topic", clip(m.Topic), "bytes", len(m.Payload), "refused", n)
+	}
+}
+
+// clip shortens a topic for a line of the log.
+func clip(s string) string {
+	if len(s) > loggedTopic {
+		return s[:loggedTopic] + "…"
+	}
+	return s
+}
