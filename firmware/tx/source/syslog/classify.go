@@ -10,7 +10,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/syslog"
 )
 
-// maxParsed is how much of a line is looked at; the format shows in the header.
+// maxParsed is how many bytes of a line are parsed; the format shows in the header.
 const maxParsed = 8 << 10
 
 // classifier tells formats apart. It is for one goroutine.
@@ -20,6 +20,7 @@ func newClassifier() *classifier {
 	return &classifier{ietf: rfc5424.NewParser(), bsd: rfc3164.NewParser()}
 }
 
+// format returns what a line is written in.
 func (c *classifier) format(text []byte) payload.Format {
 	text = bytes.TrimRight(text[:min(len(text), maxParsed)], "\r\n\x00")
 	end := bytes.IndexByte(text[:min(len(text), 6)], '>')

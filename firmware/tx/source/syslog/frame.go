@@ -6,12 +6,13 @@ import (
 	"io"
 )
 
+// Errors that end a connection.
 var (
 	errOverlong = errors.New("message is longer than 1 MiB")
 	errCut      = errors.New("stream ended within a counted message")
 )
 
-// framer takes messages off a stream (RFC 6587, RFC 5425 section 4.3).
+// framer reads messages off a stream (RFC 6587, RFC 5425 section 4.3).
 type framer struct {
 	r     *bufio.Reader
 	begin func(started bool) // a message starts, or none is under way
@@ -35,7 +36,7 @@ func (f *framer) next() (text []byte, truncated bool, err error) {
 	f.begin(true)
 	f.text = f.text[:0]
 	if cap(f.text) > 4<<10 {
-		f.text = nil // one long line must not hold memory for ever
+		f.text = nil // one long line must not keep its memory
 	}
 	if c >= '1' && c <= '9' {
 		return f.counted(c)
@@ -44,6 +45,7 @@ func (f *framer) next() (text []byte, truncated bool, err error) {
 	return f.delimited()
 }
 
+// counted reads an octet count that begins with c, and its message.
 func (f *framer) counted(c byte) ([]byte, bool, error) {
 	for c >= '0' && c <= '9' && len(f.text) < maxCountDigits {
 		f.text = append(f.text, c)
@@ -73,7 +75,7 @@ func (f *framer) octets(c byte) ([]byte, bool, error) {
 	}
 	f.text = f.text[:0]
 	keep := min(n, maxMessage)
-	for len(f.text) < keep { // grows with what came, not with what was promised
+	for len(f.text) < keep { // grows with what came, not with the count
 		chunk, err := f.r.Peek(min(keep-len(f.text), f.r.Size()))
 		if len(chunk) == 0 {
 			return nil, false, partial(err)
@@ -113,7 +115,7 @@ func (f *framer) delimited() ([]byte, bool, error) {
 	}
 }
 
-// partial tells the end of a stream within a counted message from one behind it.
+// partial returns errCut for the end of a stream within a counted message.
 func partial(err error) error {
 	if err == io.EOF {
 		return errCut

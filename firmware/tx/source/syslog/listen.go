@@ -11,6 +11,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/syslog"
 )
 
+// serveUDP receives datagrams until ctx ends or the socket breaks.
 func (s *Source) serveUDP(ctx context.Context, l *listener) error {
 	room := 0
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -32,10 +33,10 @@ func (s *Source) serveUDP(ctx context.Context, l *listener) error {
 	}
 	defer l.drops.count()
 	if room < receiveBuffer {
-		s.log.Warn("syslog: the kernel gives a small receive buffer, which a busy machine overflows; raise net.core.rmem_max or run with CAP_NET_ADMIN",
+		s.log.Warn("small receive buffer: raise net.core.rmem_max or run with CAP_NET_ADMIN",
 			"listen", l.text, "bytes", room, "wanted", receiveBuffer)
 	}
-	s.bound(l, "")
+	s.setFault(l, "")
 	c := newClassifier()
 	buf := make([]byte, 64<<10)
 	for {
@@ -47,13 +48,13 @@ func (s *Source) serveUDP(ctx context.Context, l *listener) error {
 			s.stats.Empty.Add(1)
 			continue
 		}
-		s.put(c, payload.UDP, from.Addr().Unmap(), buf[:n], false)
+		s.putLine(c, payload.UDP, from.Addr().Unmap(), buf[:n], false)
 	}
 }
 
 // listenTCP opens a listener. Package net asks for a backlog of net.core.somaxconn,
 // the longest accept queue that the kernel allows, and by default for Multipath
-// TCP, whose sockets do not tell what they dropped.
+// TCP, whose sockets do not count what they dropped.
 func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
@@ -64,6 +65,7 @@ func listenTCP(ctx context.Context, address string) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
+// serveStream accepts connections until ctx ends or the listener breaks.
 func (s *Source) serveStream(ctx context.Context, l *listener) error {
 	ln, err := listenTCP(ctx, l.address)
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *Source) serveStream(ctx context.Context, l *listener) error {
 		return err
 	}
 	defer l.drops.count()
-	s.bound(l, "")
+	s.setFault(l, "")
 	for {
 		select { // an evicted connection ends within evictTime, so there is room soon
 		case s.serving <- struct{}{}:
@@ -119,7 +121,7 @@ func (s *Source) warnEvicted(p *peer) {
 	}
 	s.mu.Unlock()
 	if due {
-		s.log.Warn("syslog: all connections are in use; the longest idle one of the address that holds most was closed for a new one",
-			"channel", s.name, "address", p.address, "limit", maxConnections, "closed_so_far", s.open.Evicted())
+		s.log.Warn("connection closed to make room for a new one",
+			"address", p.address, "limit", maxConnections, "evicted", s.open.Evicted())
 	}
 }

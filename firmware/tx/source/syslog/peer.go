@@ -86,10 +86,10 @@ func (s *Source) serveConn(ctx context.Context, l *listener, p *peer) {
 	for {
 		text, truncated, err := f.next()
 		if err != nil {
-			s.ended(p, err)
+			s.countEnd(p, err)
 			return
 		}
-		s.put(c, l.transport, p.address, text, truncated)
+		s.putLine(c, l.transport, p.address, text, truncated)
 	}
 }
 
@@ -115,8 +115,8 @@ func (p *peer) unread() (yes bool) {
 	return yes || err != nil
 }
 
-// ended counts what a connection's end cost.
-func (s *Source) ended(p *peer, err error) {
+// countEnd counts what a connection's end cost.
+func (s *Source) countEnd(p *peer, err error) {
 	within := !p.deadline.IsZero()
 	switch {
 	case errors.Is(err, errOverlong):

@@ -7,12 +7,12 @@
 // crosses truncated to that and marked; one longer than 1 MiB ends its connection.
 //
 // A new connection always gets in: beyond 256 the longest idle one of the address
-// that holds most is closed, once it has given what it had sent (package fairshare).
+// that holds most is closed, once everything that it had sent is read (package fairshare).
 //
-// It refuses, and counts by reason (Stats): handshakes and messages that take too
-// long, messages beyond 1 MiB, empty datagrams. What a sender cut off and what the
+// The package refuses, and counts by reason (Stats): handshakes and messages that take
+// too long, messages beyond 1 MiB, empty datagrams. What a sender cut off and what the
 // kernel dropped before this program could read it is counted too.
-// It answers nothing and trusts no line.
+// It never answers, and interprets no line.
 package syslog
 
 import (
@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"net/url"
 	"sync"
@@ -30,6 +29,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/fairshare"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
 
@@ -59,8 +59,7 @@ type Source struct {
 	serving   chan struct{}           // one for each of them, and for each evicted one that has not ended
 
 	mu     sync.Mutex
-	faults map[string]string // by listener; "" once bound
-	warned time.Time         // when the log last said that connections were closed to make room
+	warned time.Time // when an eviction was last logged
 }
 
 type listener struct {
@@ -69,18 +68,19 @@ type listener struct {
 	transport payload.Transport
 	tls       *tls.Config
 	drops     drops
+	fault     string // "" once bound; under the source's lock
 }
 
 // New reads the certificates and checks the listeners; it binds nothing yet.
 func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, error) {
-	s := &Source{name: cfg.Channel, port: port, log: log, faults: map[string]string{},
+	s := &Source{name: cfg.Channel, port: port, log: log.With("component", "syslog source", "channel", cfg.Channel),
 		open: fairshare.New[*peer](maxConnections), serving: make(chan struct{}, 2*maxConnections)}
 	for _, text := range cfg.Listen {
 		u, err := url.Parse(text)
 		if err != nil || u.Port() == "" {
 			return nil, fmt.Errorf("syslog: listen %q: write udp://, tcp:// or tls://host:port", text)
 		}
-		l := &listener{text: text, address: u.Host}
+		l := &listener{text: text, address: u.Host, fault: "not bound yet"}
 		switch u.Scheme {
 		case "udp":
 			l.transport = payload.UDP
@@ -95,7 +95,6 @@ func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, 
 			return nil, fmt.Errorf("syslog: listen %q: write udp://, tcp:// or tls://host:port", text)
 		}
 		s.listeners = append(s.listeners, l)
-		s.faults[text] = "not bound yet"
 	}
 	if len(s.listeners) == 0 {
 		return nil, errors.New("syslog: no listener; name one in listen")
@@ -116,7 +115,7 @@ func (s *Source) Run(ctx context.Context) error {
 }
 
 func (s *Source) keepListening(ctx context.Context, l *listener) {
-	wait := retryMin
+	backoff := task.Backoff{First: retryMin, Last: retryMax}
 	for ctx.Err() == nil {
 		began := time.Now()
 		var err error
@@ -128,27 +127,33 @@ func (s *Source) keepListening(ctx context.Context, l *listener) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.log.Warn("syslog listener is down", "listen", l.text, "cause", err)
-		s.bound(l, fmt.Sprintf("cannot listen on %s: %v", l.text, err))
+		s.setFault(l, fmt.Sprintf("cannot listen on %s: %v", l.text, err))
 		if time.Since(began) > retryMax {
-			wait = retryMin
+			backoff.Reset()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait)):
-		}
-		wait = min(2*wait, retryMax)
+		_ = backoff.Wait(ctx)
 	}
 }
 
-// bound notes whether a listener works, fault "" meaning that it does.
-func (s *Source) bound(l *listener, fault string) {
+// setFault notes why a listener does not work, "" when it does. A change is logged
+// once; what follows while it is down is one attempt after the other.
+func (s *Source) setFault(l *listener, fault string) {
 	s.mu.Lock()
-	s.faults[l.text] = fault
+	changed := l.fault != fault
+	l.fault = fault
 	s.mu.Unlock()
+	switch {
+	case fault == "":
+		s.log.Info("listener bound", "state", source.Up.String(), "listen", l.text)
+	case changed:
+		s.log.Warn("listener down", "state", source.Down.String(), "error", fault)
+	default:
+		s.log.Debug("binding failed", "state", source.Down.String(), "error", fault)
+	}
 	s.report()
 }
 
+// report sets the channel's state.
 func (s *Source) report() {
 	if err := s.Ready(); err != nil {
 		s.port.Report(source.Down, err.Error())
@@ -162,17 +167,18 @@ func (s *Source) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
-		if fault := s.faults[l.text]; fault != "" {
-			return errors.New(fault)
+		if l.fault != "" {
+			return errors.New(l.fault)
 		}
 	}
 	return nil
 }
 
+// String names the task.
 func (s *Source) String() string { return "syslog source " + s.name }
 
-// put hands one line over; text is copied.
-func (s *Source) put(c *classifier, t payload.Transport, sender netip.Addr, text []byte, truncated bool) {
+// putLine hands one line over; text is copied.
+func (s *Source) putLine(c *classifier, t payload.Transport, sender netip.Addr, text []byte, truncated bool) {
 	l := payload.Line{Format: c.format(text), Transport: t, Truncated: truncated, Sender: sender, Text: text}
 	b := payload.Append(make([]byte, 0, 19+len(text)), l)
 	if err := s.port.Put(source.Update{Payload: b, Time: time.Now(), Event: true}); err != nil {

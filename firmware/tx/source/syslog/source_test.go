@@ -3,12 +3,10 @@ package syslog
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,108 +20,6 @@ import (
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/sourcetest"
 )
-
-// port is the link, which accepts lines only.
-type port struct{ sourcetest.Port }
-
-func newPort() *port {
-	return &port{sourcetest.Port{Refuse: func(u source.Update) error {
-		if _, err := payload.Parse(u.Payload); err != nil || !u.Event || u.Time.IsZero() {
-			return fmt.Errorf("not an event with a line and a time: %+v, %v", u, err)
-		}
-		return nil
-	}}}
-}
-
-// got returns the lines that crossed.
-func (p *port) got() (lines []payload.Line) {
-	for _, u := range p.Updates() {
-		l, _ := payload.Parse(u.Payload)
-		lines = append(lines, l)
-	}
-	return lines
-}
-
-func start(t testing.TB, scheme string) (*Source, *port, string) {
-	t.Helper()
-	p := newPort()
-	s, addr := startWith(t, scheme, p, p)
-	return s, p, addr
-}
-
-// startWith runs a source whose link is to; p is the part of it that remembers.
-func startWith(t testing.TB, scheme string, to source.Port, p *port) (*Source, string) {
-	t.Helper()
-	addr := await.FreeAddress(t)
-	s, err := New(config.SyslogSource{Channel: "syslog", Listen: []string{scheme + "://" + addr}}, to, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: got %v, want nil", err)
-		}
-	})
-	await.True(t, "bound", func() bool { return p.Last().State == source.Up && p.Complete() })
-	return s, addr
-}
-
-func TestFraming(t *testing.T) {
-	long := strings.Repeat("x", maxMessage+5)
-	for _, c := range []struct {
-		name, in  string
-		want      []string
-		truncated bool
-		err       error
-	}{
-		{"octet counted", "3 abc2 \n\x00", []string{"abc", "\n\x00"}, false, io.EOF},
-		{"LF and NUL", "<1>a\n<2>b\x00\n\n<3>c", []string{"<1>a", "<2>b", "<3>c"}, false, io.EOF},
-		{"mixed on one connection", "3 abc<1>d\n1 e", []string{"abc", "<1>d", "e"}, false, io.EOF},
-		{"digits that are no count", "12ab\n12345678 x\n7\n", []string{"12ab", "12345678 x", "7"}, false, io.EOF},
-		{"count beyond the stream", "9 abc", nil, false, errCut},
-		{"count beyond every bound", "9999999 abc", nil, false, errOverlong},
-		{"long line", long + "\n<1>b\n", []string{long[:maxMessage], "<1>b"}, true, io.EOF},
-		{"long counted", fmt.Sprintf("%d %s1 b", len(long), long), []string{long[:maxMessage], "b"}, true, io.EOF},
-		{"endless line", strings.Repeat("x", maxDiscard+2), nil, false, errOverlong},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := &framer{r: bufio.NewReaderSize(strings.NewReader(c.in), 64), begin: func(bool) {}}
-			for i := 0; ; i++ {
-				text, truncated, err := f.next()
-				if err != nil {
-					if i != len(c.want) || !errors.Is(err, c.err) {
-						t.Errorf("after %d messages: got %v, want %v after %d", i, err, c.err, len(c.want))
-					}
-					return
-				}
-				if i >= len(c.want) || string(text) != c.want[i] || truncated != (c.truncated && i == 0) {
-					t.Fatalf("message %d: got %.40q (%d bytes, truncated %v)", i, text, len(text), truncated)
-				}
-			}
-		})
-	}
-}
-
-func TestFormats(t *testing.T) {
-	c := newClassifier()
-	for text, want := range map[string]payload.Format{
-		"<34>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - BOM'su root' failed": payload.RFC5424,
-		"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8":         payload.RFC3164,
-		"<34>Oct 11 22:14:15 mymachine su: with its line feed\n":                               payload.RFC3164,
-		"":            payload.Malformed,
-		"hello":       payload.Malformed,
-		"<999>1 - - ": payload.Malformed,
-		"<34>1 bad":   payload.Malformed,
-	} {
-		if got := c.format([]byte(text)); got != want {
-			t.Errorf("%q: got %d, want %d", text, got, want)
-		}
-	}
-}
 
 func TestLinesCrossUnchanged(t *testing.T) {
 	lines := []string{"<34>1 2003-10-11T22:14:15Z h a - - - x", "<34>Oct 11 22:14:15 h su: y", "no syslog \xff\x01 at all"}
@@ -152,32 +48,11 @@ func TestLinesCrossUnchanged(t *testing.T) {
 	}
 }
 
-func TestListenerThatIsTakenIsReported(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	p := newPort()
-	s, err := New(config.SyslogSource{Listen: []string{"tcp://" + ln.Addr().String()}}, p, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- s.Run(ctx) }()
-	await.True(t, "reason", func() bool { e := s.Ready(); return e != nil && strings.Contains(e.Error(), "address already in use") })
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("got %v, want nil", err)
-	}
-}
-
-func TestWrongListenersAreRefused(t *testing.T) {
-	for _, listen := range [][]string{nil, {"http://a:1"}, {"tcp://a"}, {"tls://127.0.0.1:1"}} {
-		if _, err := New(config.SyslogSource{Listen: listen}, newPort(), slog.New(slog.DiscardHandler)); err == nil {
-			t.Errorf("%v: got nil, want an error", listen)
-		}
+func TestLinesThatTheLinkRefusesAreCounted(t *testing.T) {
+	s := &Source{port: &sourcetest.Port{Refuse: func(source.Update) error { return source.ErrTooLarge }}}
+	s.putLine(newClassifier(), payload.UDP, netip.Addr{}, []byte("x"), false)
+	if got := s.stats.Refused.Load(); got != 1 {
+		t.Errorf("got %d, want 1", got)
 	}
 }
 
@@ -252,25 +127,27 @@ func TestRateOverTCP(t *testing.T) {
 	t.Logf("%.0f lines/s", n/time.Since(began).Seconds())
 }
 
-func FuzzFramer(f *testing.F) {
-	f.Add([]byte("3 abc<1>d\n1 e"))
-	f.Add([]byte("<34>Oct 11 22:14:15 h su: y\n"))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		fr := &framer{r: bufio.NewReaderSize(bytes.NewReader(in), 64), begin: func(bool) {}}
-		c, total := newClassifier(), 0
-		for {
-			text, _, err := fr.next()
-			if err != nil {
-				break
-			}
-			total += len(text)
-			if !bytes.Contains(in, text) {
-				t.Errorf("%q is not in %q", text, in)
-			}
-			_ = c.format(text)
-		}
-		if total > len(in) {
-			t.Errorf("got %d bytes out of %d", total, len(in))
+func TestAllocationsPerLine(t *testing.T) {
+	s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &sourcetest.Discard{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const line = "<34>1 2003-10-11T22:14:15Z host app - - - number of a test\n"
+	f := &framer{r: bufio.NewReader(strings.NewReader(strings.Repeat(line, 2000))), begin: func(bool) {}}
+	c := newClassifier()
+	framing := testing.AllocsPerRun(500, func() {
+		if _, _, err := f.next(); err != nil {
+			t.Fatal(err)
 		}
 	})
+	if framing > 0 {
+		t.Errorf("framing: got %v allocations, want 0", framing)
+	}
+	text := []byte(line)
+	parsing := testing.AllocsPerRun(500, func() { c.format(text) })
+	whole := testing.AllocsPerRun(500, func() { s.putLine(c, payload.TCP, netip.Addr{}, text, false) })
+	if whole > parsing+1 {
+		t.Errorf("got %v allocations a line, want the payload beside the parser's %v", whole, parsing)
+	}
+	t.Logf("%v allocations a line, %v of them the parser's", whole, parsing)
 }

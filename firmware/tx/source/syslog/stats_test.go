@@ -4,90 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"heliograph/ci/await"
-	payload "heliograph/firmware/conduit/payload/syslog"
-	"heliograph/firmware/tx/source"
-	"heliograph/firmware/tx/source/sourcetest"
 )
-
-// counted returns a counter by the name that metrics give it.
-func counted(t testing.TB, s *Source, name string) uint64 {
-	t.Helper()
-	for _, v := range s.Counters()[0].Values {
-		if v.Name == name {
-			return v.Value
-		}
-	}
-	t.Fatalf("there is no counter %q", name)
-	return 0
-}
-
-// dialFrom connects from an address of the loopback network of one's own.
-func dialFrom(t testing.TB, from, to string) net.Conn {
-	t.Helper()
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
-}
-
-func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
-	s, p, addr := start(t, "tcp")
-	var idle []net.Conn
-	for range maxConnections {
-		idle = append(idle, dialFrom(t, "127.0.0.1", addr))
-	}
-	await.True(t, "all accepted", func() bool { return counted(t, s, "open_connections") == maxConnections })
-	fmt.Fprint(dialFrom(t, "127.0.0.2", addr), "<34>a line of another sender\n")
-	await.True(t, "its line", func() bool { return len(p.got()) == 1 })
-	_ = idle[0].SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := idle[0].Read(make([]byte, 1)); err != io.EOF {
-		t.Errorf("the longest idle connection: got %v, want its end", err)
-	}
-	await.True(t, "one evicted", func() bool { return counted(t, s, "evicted_connections") == 1 })
-	if open := counted(t, s, "open_connections"); open != maxConnections {
-		t.Errorf("got %d open, want %d", open, maxConnections)
-	}
-}
-
-func TestLinesOfConnectionsThatMakeRoomAreNotLost(t *testing.T) {
-	s, p, addr := start(t, "tcp")
-	const connections = 4 * maxConnections
-	var wg sync.WaitGroup
-	for part := range 4 { // each connection sends its line and stays open
-		wg.Go(func() {
-			for i := range connections / 4 {
-				fmt.Fprintf(dialFrom(t, "127.0.0.1", addr), "<34>line %d of %d\n", i, part)
-			}
-		})
-	}
-	wg.Wait()
-	await.True(t, "every line", func() bool { return len(p.got()) == connections })
-	await.True(t, "each one beyond the limit", func() bool { return counted(t, s, "evicted_connections") == connections-maxConnections })
-}
-
-func TestConnectionsThatTheirSenderClosedAreNotEvicted(t *testing.T) {
-	s, p, addr := start(t, "tcp")
-	const connections = 4 * maxConnections
-	for range connections {
-		conn := dialFrom(t, "127.0.0.1", addr)
-		fmt.Fprint(conn, "<34>a line\n")
-		conn.Close()
-	}
-	await.True(t, "every line is received or counted", func() bool {
-		return len(p.got())+int(counted(t, s, "evicted_connections")) == connections
-	})
-}
 
 func TestEachLossHasItsCounter(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -135,22 +58,6 @@ func TestEachLossHasItsCounter(t *testing.T) {
 		await.True(t, "counted", func() bool { return counted(t, s, "empty_datagrams") == 1 })
 	})
 }
-
-func TestLinesThatTheLinkRefusesAreCounted(t *testing.T) {
-	s := &Source{port: &sourcetest.Port{Refuse: func(source.Update) error { return source.ErrTooLarge }}}
-	s.put(newClassifier(), payload.UDP, netip.Addr{}, []byte("x"), false)
-	if got := s.stats.Refused.Load(); got != 1 {
-		t.Errorf("got %d, want 1", got)
-	}
-}
-
-// held is a link whose Put blocks until it is released.
-type held struct {
-	*port
-	release chan struct{}
-}
-
-func (h *held) Put(u source.Update) error { <-h.release; return h.port.Put(u) }
 
 func TestDatagramsThatTheKernelDropsAreCounted(t *testing.T) {
 	h := &held{newPort(), make(chan struct{})}
