@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
 // TestVersionsOfConnect has each protocol level that a client may give.
@@ -50,14 +52,14 @@ func TestABridgeSeesRetainFlags(t *testing.T) {
 			t.Errorf("level %#x: got %v, want the flag %v on what is retained", p.version, got, want)
 		}
 	}
-	bridge.send(typePublish<<4|1, append(appendString(nil, "mine"), 'v')...)
+	bridge.send(packet.Publish<<4|1, append(appendString(nil, "mine"), 'v')...)
 	if got := append(texts(bridge.read()), texts(plain.read())...); fmt.Sprint(got) != "[v]" {
 		t.Errorf("got %v, want what the bridge published once, for the other", got)
 	}
 }
 
 // TestABridgeTellsThatItIsThere publishes what a bridge says about itself to a
-// broker that nobody publishes to, and what it may not say.
+// broker that no client may publish to, and what it may not publish.
 func TestABridgeTellsThatItIsThere(t *testing.T) {
 	for _, test := range []struct {
 		name, topic string
@@ -66,15 +68,15 @@ func TestABridgeTellsThatItIsThere(t *testing.T) {
 		want        []byte // kinds of the answers
 		ended       bool
 	}{
-		{"about itself", aboutBridges + "x/state", bridgeLevel, 1, []byte{typePuback}, false},
-		{"about itself, QoS 2", aboutBridges + "x/state", bridgeLevel, 2, []byte{typePubrec}, false},
+		{"about itself", aboutBridges + "x/state", bridgeLevel, 1, []byte{packet.Puback}, false},
+		{"about itself, QoS 2", aboutBridges + "x/state", bridgeLevel, 2, []byte{packet.Pubrec}, false},
 		{"of the plant", "x", bridgeLevel, 1, nil, true},
 		{"from a client", aboutBridges + "x/state", 4, 1, nil, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := New(Config{}, "t")
 			p := connect(t, b, test.version, "a", true)
-			p.send(typePublish<<4|1|test.qos<<1, append(appendString(nil, test.topic), 0, 7, '1')...)
+			p.send(packet.Publish<<4|1|test.qos<<1, append(appendString(nil, test.topic), 0, 7, '1')...)
 			var kinds []byte
 			for _, a := range p.read() {
 				kinds = append(kinds, a.kind)

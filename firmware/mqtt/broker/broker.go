@@ -133,7 +133,7 @@ func (b *Broker) merge(m *Message, sub *subscription) {
 	s.merged.identifiers = append(s.merged.identifiers[:len(s.merged.identifiers):len(s.merged.identifiers)], d.identifiers...)
 }
 
-// keep and drop count who holds a message; its bytes count once.
+// keep and drop count the references to a message; its bytes count once.
 func (b *Broker) keep(m *Message) {
 	if m.refs++; m.refs == 1 {
 		b.held += m.size()
@@ -146,12 +146,14 @@ func (b *Broker) drop(m *Message) {
 	}
 }
 
+// charged and one are measures of makeRoom.
 func (s *session) charged() int64 { return s.charge }
 
 func (*session) one() int64 { return 1 }
 
-// makeRoom evicts a session of the address that holds most, as measured: its
-// oldest abandoned one, or else the one that holds most.
+// makeRoom evicts a session of the address that holds most by the given measure:
+// its oldest abandoned one, or else the one that holds most. It reports whether
+// there was one.
 func (b *Broker) makeRoom(measure func(*session) int64) bool {
 	held := map[netip.Prefix]int64{}
 	for _, s := range b.sessions {
@@ -170,7 +172,7 @@ func (b *Broker) makeRoom(measure func(*session) int64) bool {
 	return true
 }
 
-// before tells whether a is to go before o.
+// before reports whether a is evicted before o.
 func (b *Broker) before(a, o *session, held map[netip.Prefix]int64, measure func(*session) int64) bool {
 	switch {
 	case held[a.address] != held[o.address]:
@@ -195,8 +197,8 @@ func (b *Broker) evict(s *session) {
 	}
 }
 
-// remove ends a session without a word. What its connection is still writing
-// is given up with the connection, in a moment.
+// remove ends a session and leaves its connection open. What that is still writing
+// is dropped with it.
 func (b *Broker) remove(s *session) {
 	s.clear()
 	delete(b.sessions, s.id)
@@ -224,8 +226,8 @@ func (b *Broker) Expire(now time.Time) {
 	}
 }
 
-// Lagging tells whether a client that reads needs a moment before more is
-// published. None gets more than a second before it has caught up again.
+// Lagging reports whether a client that reads needs a moment before more is
+// published. None gets more than maxLag before it has caught up again.
 func (b *Broker) Lagging(now time.Time) bool {
 	lagging := false
 	for _, s := range b.sessions {

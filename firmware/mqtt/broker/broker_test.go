@@ -9,6 +9,7 @@ import (
 	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/mqtt/packet"
 )
 
 func TestExchangesOfEachQoS(t *testing.T) {
@@ -24,13 +25,13 @@ func TestExchangesOfEachQoS(t *testing.T) {
 			}
 			switch id := got[0].id; qos {
 			case 1:
-				p.ack(typePuback, id)
+				p.ack(packet.Puback, id)
 			case 2:
-				p.ack(typePubrec, id)
-				if got := p.read(); len(got) != 1 || got[0].kind != typePubrel || got[0].id != id {
+				p.ack(packet.Pubrec, id)
+				if got := p.read(); len(got) != 1 || got[0].kind != packet.Pubrel || got[0].id != id {
 					t.Fatalf("version %d: got %v after PUBREC, want PUBREL", version, got)
 				}
-				p.ack(typePubcomp, id)
+				p.ack(packet.Pubcomp, id)
 			}
 			if n := len(b.sessions["a"].flights); n != 0 {
 				t.Errorf("version %d, QoS %d: %d exchanges are open, want 0", version, qos, n)
@@ -53,8 +54,8 @@ func TestAResumedSessionGetsWhatItDidNotAcknowledge(t *testing.T) {
 			b.Publish(message("t", byte(1+i%2), false, fmt.Sprint(i)))
 		}
 		sent := p.read()
-		p.ack(typePuback, sent[0].id)
-		p.ack(typePubrec, sent[1].id)
+		p.ack(packet.Puback, sent[0].id)
+		p.ack(packet.Pubrec, sent[1].id)
 		p.c.Close(start)
 		b.Publish(message("t", 1, false, "away"))
 		b.Publish(message("t", 0, false, "not kept"))
@@ -72,16 +73,16 @@ func TestAResumedSessionGetsWhatItDidNotAcknowledge(t *testing.T) {
 		for left := got[1:]; len(left) > 0; left = p.read() {
 			for _, a := range left {
 				switch {
-				case a.kind == typePubrel:
+				case a.kind == packet.Pubrel:
 					order = append(order, "release")
-					p.ack(typePubcomp, a.id)
+					p.ack(packet.Pubcomp, a.id)
 				default:
 					order = append(order, fmt.Sprint(a.payload, a.dup))
 					if a.qos == 1 {
-						p.ack(typePuback, a.id)
+						p.ack(packet.Puback, a.id)
 					} else {
-						p.ack(typePubrec, a.id)
-						p.ack(typePubcomp, a.id)
+						p.ack(packet.Pubrec, a.id)
+						p.ack(packet.Pubcomp, a.id)
 					}
 				}
 			}
@@ -108,7 +109,7 @@ func TestReceiveMaximumAndPacketSizeAreKept(t *testing.T) {
 			t.Fatalf("got %d messages at once, want 3 at most", len(got))
 		}
 		for _, a := range got {
-			p.ack(typePuback, a.id)
+			p.ack(packet.Puback, a.id)
 		}
 		all = append(all, texts(got)...)
 	}
@@ -150,10 +151,10 @@ func TestRetainedMessages(t *testing.T) {
 	b.Publish(message("$SYS/x", 1, true, "hidden"))
 	p := connect(t, b, 5, "a", true)
 	seen := map[string]bool{}
-	take := func(got []answer) {
+	read := func(got []answer) {
 		for ; len(got) > 0; got = p.read() {
 			for _, a := range got {
-				if a.kind != typePublish {
+				if a.kind != packet.Publish {
 					continue
 				}
 				if seen[a.topic] || !a.retain || a.payload != "old" {
@@ -162,10 +163,10 @@ func TestRetainedMessages(t *testing.T) {
 				seen[a.topic] = true
 				switch a.qos {
 				case 1:
-					p.ack(typePuback, a.id)
+					p.ack(packet.Puback, a.id)
 				case 2:
-					p.ack(typePubrec, a.id)
-					p.ack(typePubcomp, a.id)
+					p.ack(packet.Pubrec, a.id)
+					p.ack(packet.Pubcomp, a.id)
 				}
 			}
 		}
@@ -173,7 +174,7 @@ func TestRetainedMessages(t *testing.T) {
 	if b.held != 0 {
 		t.Errorf("%d bytes are held for sessions, want none: the store is not theirs", b.held)
 	}
-	take(p.subscribe("#", 2))
+	read(p.subscribe("#", 2))
 	if len(seen) != 2999 || seen["$SYS/x"] {
 		t.Errorf("got %d retained messages, want 2999 without the cleared and the $ topic", len(seen))
 	}
@@ -205,7 +206,7 @@ func TestARetainedMessageNeverFollowsANewerOne(t *testing.T) {
 	}
 	p := connect(t, b, 5, "a", true)
 	body := append(appendString([]byte{0, 1, 0}, "r/#"), 0)
-	p.send(typeSubscribe<<4|2, body...)
+	p.send(packet.Subscribe<<4|2, body...)
 	last, round := map[string]string{}, 0
 	for more := true; more; round++ {
 		out := p.c.Next(start)
@@ -235,7 +236,7 @@ func TestARetainedMessageNeverFollowsANewerOne(t *testing.T) {
 func (p *peer) collect(t *testing.T, segment []byte, last map[string]string) {
 	t.Helper()
 	for rest := bytes.NewBuffer(segment); rest.Len() > 0; {
-		if a := p.decode(rest); a.kind == typePublish {
+		if a := p.decode(rest); a.kind == packet.Publish {
 			if a.payload < last[a.topic] && len(a.payload) == len(last[a.topic]) {
 				t.Fatalf("%s: got %s after %s", a.topic, a.payload, last[a.topic])
 			}
@@ -257,11 +258,11 @@ func TestOverlappingSubscriptionsGiveOneMessage(t *testing.T) {
 	if got := string(out[0]); strings.Count(got, "\x0b\x07") != 1 || strings.Count(got, "\x0b\x09") != 1 || strings.Count(got, "a/b") != 1 || got[0]>>1&3 != 1 {
 		t.Errorf("got %q, want one message of QoS 1 with both identifiers", got)
 	}
-	p.send(typeUnsubscribe<<4|2, appendString([]byte{0, 2, 0}, "a/#")...)
-	if got := p.read(); got[0].kind != typeUnsuback || got[0].code != 0 {
+	p.send(packet.Unsubscribe<<4|2, appendString([]byte{0, 2, 0}, "a/#")...)
+	if got := p.read(); got[0].kind != packet.Unsuback || got[0].code != 0 {
 		t.Errorf("got %v, want UNSUBACK with 0", got)
 	}
-	p.send(typeUnsubscribe<<4|2, appendString([]byte{0, 2, 0}, "a/#")...)
+	p.send(packet.Unsubscribe<<4|2, appendString([]byte{0, 2, 0}, "a/#")...)
 	if got := p.read(); got[0].code != reasonNoSubscription {
 		t.Errorf("got %v, want 0x11: no subscription existed", got)
 	}
@@ -318,12 +319,12 @@ func TestSessionsEnd(t *testing.T) {
 	if got := stranger.read(); got[0].present {
 		t.Error("another user got the session")
 	}
-	stranger.send(typeDisconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0, 0)
+	stranger.send(packet.Disconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0, 0)
 	if len(b.sessions) != 0 {
 		t.Error("the session outlives a DISCONNECT with expiry 0")
 	}
 	brief := connect(t, b, 5, "brief", true)
-	if brief.send(typeDisconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0, 9); brief.read()[0].code != byte(ProtocolError) {
+	if brief.send(packet.Disconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0, 9); brief.read()[0].code != byte(ProtocolError) {
 		t.Error("an expiry that rises from 0 is taken")
 	}
 	none := newPeer(t, b, 4, "10.0.0.1")
@@ -336,18 +337,18 @@ func TestPublishersAreRefusedOrServed(t *testing.T) {
 	b := New(Config{}, "t")
 	five, three := connect(t, b, 5, "5", true), connect(t, b, 4, "3", true)
 	five.subscribe("#", 2)
-	for qos, want := range []byte{0, typePuback, typePubrec} {
+	for qos, want := range []byte{0, packet.Puback, packet.Pubrec} {
 		body := appendString(nil, "x")
 		if qos > 0 {
 			body = append(body, 0, 9)
 		}
-		five.send(typePublish<<4|byte(qos)<<1, append(body, 0, 'v')...)
+		five.send(packet.Publish<<4|byte(qos)<<1, append(body, 0, 'v')...)
 		got := five.read()
 		if want == 0 && len(got) != 0 || want != 0 && (len(got) != 1 || got[0].kind != want || got[0].code != byte(notAuthorized)) {
 			t.Errorf("QoS %d: got %v, want kind %d with 0x87", qos, got, want)
 		}
 	}
-	if !three.send(typePublish<<4, append(appendString(nil, "x"), 'v')...) || three.send(typePublish<<4|2, append(appendString(nil, "x"), 0, 1, 'v')...) {
+	if !three.send(packet.Publish<<4, append(appendString(nil, "x"), 'v')...) || three.send(packet.Publish<<4|2, append(appendString(nil, "x"), 0, 1, 'v')...) {
 		t.Error("3.1.1: want QoS 0 ignored and QoS 1 to end the connection")
 	}
 	if b.stats.NotPublished != 5 {
@@ -359,14 +360,14 @@ func TestPublishersAreRefusedOrServed(t *testing.T) {
 	p.subscribe("#", 0x02)
 	p.subscribe("x", 0x04) // no local, but the other subscription
 	body := append(appendString(nil, "x"), 0, 9, 0, 'v')
-	p.send(typePublish<<4|4, body...)
-	p.send(typePublish<<4|4|8, body...)
+	p.send(packet.Publish<<4|4, body...)
+	p.send(packet.Publish<<4|4|8, body...)
 	got := p.read()
-	if fmt.Sprint(texts(got)) != "[v]" || got[0].kind != typePubrec || got[1].kind != typePubrec {
+	if fmt.Sprint(texts(got)) != "[v]" || got[0].kind != packet.Pubrec || got[1].kind != packet.Pubrec {
 		t.Errorf("got %v, want two PUBREC and the message once", got)
 	}
-	p.ack(typePubrel, 9)
-	if got := p.read(); got[0].kind != typePubcomp || got[0].code != 0 {
+	p.ack(packet.Pubrel, 9)
+	if got := p.read(); got[0].kind != packet.Pubcomp || got[0].code != 0 {
 		t.Errorf("got %v, want PUBCOMP", got)
 	}
 }

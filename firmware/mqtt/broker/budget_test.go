@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
 var hour = []byte{propSessionExpiry, 0, 0, 0x0e, 0x10}
@@ -20,7 +22,7 @@ func abandon(t *testing.T, b *Broker, from, id, filter string, at time.Time) {
 }
 
 // TestAbandonedSessionsStayWithinTheBudget is the attack: 199 sessions that
-// nobody comes back to, each of which is to keep 1,500 messages of 20 kB of its own.
+// their clients do not resume, each of which is to keep 1,500 messages of 20 kB of its own.
 func TestAbandonedSessionsStayWithinTheBudget(t *testing.T) {
 	for name, filter := range map[string]func(i int) string{
 		"the same messages": func(int) string { return "#" },
@@ -73,7 +75,7 @@ func TestAClientThatNeverReadsIsCutAtItsShare(t *testing.T) {
 		b.Publish(message("t", byte(i%2), false, text))
 		for _, a := range healthy.read() {
 			if a.qos == 1 {
-				healthy.ack(typePuback, a.id)
+				healthy.ack(packet.Puback, a.id)
 			}
 		}
 		if s := b.sessions["slow"]; s != nil && s.charge > 110_000 {
@@ -131,11 +133,11 @@ func TestALaggingClientGetsAMoment(t *testing.T) {
 	if !b.Lagging(start) || b.Lagging(start.Add(stillTime)) {
 		t.Error("want a client that reads to get a moment, and one that stopped none")
 	}
-	if p.c.moved = start.Add(patience); b.Lagging(start.Add(patience)) {
+	if p.c.moved = start.Add(maxLag); b.Lagging(start.Add(maxLag)) {
 		t.Error("want a client to get a second at most")
 	}
 	p.read()
-	if b.Lagging(start.Add(patience)); !p.c.behind.IsZero() {
+	if b.Lagging(start.Add(maxLag)); !p.c.behind.IsZero() {
 		t.Error("a client that caught up lags")
 	}
 }

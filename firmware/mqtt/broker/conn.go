@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/netip"
 	"time"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
 // Our own bounds.
@@ -38,16 +40,14 @@ type Conn struct {
 	moved    time.Time // when something was written last
 }
 
-// Accept takes a connection. notify is called when there is something to
+// Accept adds a connection. notify is called when there is something to
 // write; with ending the connection is to be closed soon, read or not. It must
 // not call back.
 func (b *Broker) Accept(address netip.Prefix, notify func(ending bool)) *Conn {
 	return &Conn{b: b, address: address, notify: notify, maximum: math.MaxInt}
 }
 
-func (c *Conn) wake(ending bool) { c.notify(ending) }
-
-// ReadTime is how long the client may stay silent; 0: for ever.
+// ReadTime is how long the client may send nothing; 0: for ever.
 func (c *Conn) ReadTime() time.Duration { return c.keepAlive * keepAliveSlop / 2 }
 
 // Fail ends the connection for an error of a decoder or of the framing.
@@ -65,35 +65,35 @@ func (c *Conn) Fail(err error) {
 // Shutdown ends the connection because the broker ends.
 func (c *Conn) Shutdown() { c.end(shuttingDown) }
 
-// end closes the connection and says why, where the version has words for it.
+// end closes the connection, with the reason on MQTT 5.
 func (c *Conn) end(reason Fault) {
 	if c.ending {
 		return
 	}
 	c.control = appendDisconnect(c.control, c.version, reason)
 	c.ending = true
-	c.wake(true)
+	c.notify(true)
 }
 
 // answer queues a packet for the client, in front of messages.
-func (c *Conn) answer(packet []byte) {
-	if len(c.control)+len(packet) > maxControl {
+func (c *Conn) answer(b []byte) {
+	if len(c.control)+len(b) > maxControl {
 		c.end(quotaExceeded)
 		return
 	}
-	c.control = append(c.control, packet...)
-	c.wake(false)
+	c.control = append(c.control, b...)
+	c.notify(false)
 }
 
-// Close says that the connection is gone.
+// Close notes that the connection is gone.
 func (c *Conn) Close(now time.Time) {
 	c.written()
 	c.ending = true
-	c.leave(now)
+	c.detach(now)
 }
 
-// leave parts the session from its connection.
-func (c *Conn) leave(now time.Time) {
+// detach separates the session from its connection.
+func (c *Conn) detach(now time.Time) {
 	s := c.session
 	if s == nil {
 		return
@@ -105,20 +105,20 @@ func (c *Conn) leave(now time.Time) {
 	}
 }
 
-// refuse answers CONNECT and ends the connection. Of versions that are not
-// known, those with the high bit are bridges, and read what 3.1.1 answers.
+// refuse answers CONNECT and ends the connection. Of unknown versions, those with
+// the high bit are bridges, and get the answer of 3.1.1.
 func (c *Conn) refuse(version byte, reason Fault) {
 	c.b.stats.Refused++
 	body := []byte{0, byte(reason), 0}
 	if version < 5 || version >= 0x80 {
 		body = []byte{0, code311(reason)}
 	}
-	c.control = appendPacket(c.control, typeConnack, 0, body)
+	c.control = appendPacket(c.control, packet.Connack, 0, body)
 	c.ending = true
-	c.wake(true)
+	c.notify(true)
 }
 
-// Connect answers a CONNECT; authorized says whether its user may read.
+// Connect answers a CONNECT; authorized reports whether its user may read.
 func (c *Conn) Connect(now time.Time, p *Connect, authorized bool) {
 	switch {
 	case c.ending:
@@ -145,7 +145,7 @@ func (c *Conn) Connect(now time.Time, p *Connect, authorized bool) {
 		assigned = fmt.Sprintf("%s-%d", c.b.run, c.b.assigned)
 		p.ClientID = assigned
 	}
-	s, present := c.b.admit(p, c)
+	s, present := c.b.openSession(p, c)
 	if s == nil {
 		c.refuse(p.Version, quotaExceeded)
 		return
@@ -158,14 +158,14 @@ func (c *Conn) Connect(now time.Time, p *Connect, authorized bool) {
 		s.expiry = c.b.cfg.SessionExpiry
 	}
 	if p.Version == 5 {
-		c.adopt(p, s)
+		c.applyProperties(p, s)
 	}
 	s.resume()
 	c.acknowledge(p, s, present, assigned)
 }
 
-// admit finds or makes the session of a client.
-func (b *Broker) admit(p *Connect, c *Conn) (s *session, present bool) {
+// openSession finds or makes the session of a client; nil when there is no room.
+func (b *Broker) openSession(p *Connect, c *Conn) (s *session, present bool) {
 	old := b.sessions[p.ClientID]
 	if old != nil && old.conn != nil {
 		gone := old.conn
@@ -190,8 +190,8 @@ func (b *Broker) admit(p *Connect, c *Conn) (s *session, present bool) {
 	return s, false
 }
 
-// adopt takes what a client of MQTT 5 asks for.
-func (c *Conn) adopt(p *Connect, s *session) {
+// applyProperties applies what a client of MQTT 5 asks for.
+func (c *Conn) applyProperties(p *Connect, s *session) {
 	c.window = maxWindow
 	if n := p.properties.number(propReceiveMaximum); n > 0 {
 		c.window = min(c.window, int(n))
@@ -220,5 +220,5 @@ func (c *Conn) acknowledge(p *Connect, s *session, present bool, assigned string
 		}
 		body = append(appendVarint(body, len(props)), props...)
 	}
-	c.answer(appendPacket(nil, typeConnack, 0, body))
+	c.answer(appendPacket(nil, packet.Connack, 0, body))
 }

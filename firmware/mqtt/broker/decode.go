@@ -4,31 +4,15 @@ import (
 	"encoding/binary"
 	"strings"
 	"unicode/utf8"
-)
 
-// Packet types (MQTT 5.0 section 2.1.2).
-const (
-	typeConnect     = 1
-	typeConnack     = 2
-	typePublish     = 3
-	typePuback      = 4
-	typePubrec      = 5
-	typePubrel      = 6
-	typePubcomp     = 7
-	typeSubscribe   = 8
-	typeSuback      = 9
-	typeUnsubscribe = 10
-	typeUnsuback    = 11
-	typePingreq     = 12
-	typePingresp    = 13
-	typeDisconnect  = 14
+	"heliograph/firmware/mqtt/packet"
 )
 
 // bridgeLevel is the protocol level of a bridge on 3.1.1, as mosquitto uses it.
 const bridgeLevel = 0x84
 
 // ConnectHeader is the first byte of a connection.
-const ConnectHeader = typeConnect << 4
+const ConnectHeader = packet.Connect << 4
 
 // Fault is why a connection ends: a reason code of MQTT 5.0 section 2.4.
 type Fault byte
@@ -78,7 +62,8 @@ type reader struct {
 	bad bool
 }
 
-func (r *reader) take(n int) []byte {
+// next returns the next n bytes.
+func (r *reader) next(n int) []byte {
 	if r.bad || len(r.b) < n {
 		r.bad, r.b = true, nil
 		return nil
@@ -89,21 +74,21 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
+	if b := r.next(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
 func (r *reader) uint16() uint16 {
-	if b := r.take(2); b != nil {
+	if b := r.next(2); b != nil {
 		return binary.BigEndian.Uint16(b)
 	}
 	return 0
 }
 
 func (r *reader) uint32() uint32 {
-	if b := r.take(4); b != nil {
+	if b := r.next(4); b != nil {
 		return binary.BigEndian.Uint32(b)
 	}
 	return 0
@@ -123,7 +108,7 @@ func (r *reader) varint() (v uint32) {
 }
 
 // binary reads binary data, a part of the packet.
-func (r *reader) binary() []byte { return r.take(int(r.uint16())) }
+func (r *reader) binary() []byte { return r.next(int(r.uint16())) }
 
 // string reads a UTF-8 string and copies it.
 func (r *reader) string() string {
@@ -145,7 +130,7 @@ func (r *reader) end() error {
 // Connect is a CONNECT packet.
 type Connect struct {
 	Version            byte // 4 or 5; anything else is answered and refused
-	Bridge             bool // 3.1.1 as another broker's bridge speaks it
+	Bridge             bool // 3.1.1 with the protocol level of a bridge
 	ClientID           string
 	Username, Password string
 	Clean              bool
@@ -217,10 +202,17 @@ type filterOptions struct {
 	retainHandling    byte
 }
 
-// decodeSubscribe reads a SUBSCRIBE; identifier is 0 when it gives none.
-func decodeSubscribe(version byte, body []byte) (id uint16, identifier uint32, filters []filterOptions, err error) {
+// subscribe is a SUBSCRIBE.
+type subscribe struct {
+	id         uint16
+	identifier uint32 // of the subscriptions; 0: none
+	filters    []filterOptions
+}
+
+// decodeSubscribe reads a SUBSCRIBE.
+func decodeSubscribe(version byte, body []byte) (s subscribe, err error) {
 	r := reader{b: body}
-	id = r.uint16()
+	s.id = r.uint16()
 	var p properties
 	if version == 5 {
 		p.read(&r, propertiesOfSubscribe)
@@ -232,14 +224,16 @@ func decodeSubscribe(version byte, body []byte) (id uint16, identifier uint32, f
 		if f.qos == 3 || f.retainHandling == 3 || o&0xc0 != 0 || version == 4 && o > 2 {
 			r.bad = true
 		}
-		filters = append(filters, f)
+		s.filters = append(s.filters, f)
 	}
-	if err = r.end(); err == nil && (id == 0 || len(filters) == 0 || p.has(propSubscription) && p.number(propSubscription) == 0) {
+	s.identifier = p.number(propSubscription)
+	if err = r.end(); err == nil && (s.id == 0 || len(s.filters) == 0 || p.has(propSubscription) && s.identifier == 0) {
 		err = ProtocolError
 	}
-	return id, p.number(propSubscription), filters, err
+	return s, err
 }
 
+// decodeUnsubscribe reads an UNSUBSCRIBE.
 func decodeUnsubscribe(version byte, body []byte) (id uint16, filters []string, err error) {
 	r := reader{b: body}
 	id = r.uint16()

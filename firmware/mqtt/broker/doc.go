@@ -6,14 +6,14 @@
 //
 // It refuses what a client publishes, unless it is Writable (MQTT 5: reason 0x87;
 // 3.1.1: the connection ends, for QoS 0 the message is ignored), and refuses
-// shared subscriptions, topic aliases and authentication in steps. A will is
+// shared subscriptions, topic aliases and enhanced authentication. A will is
 // accepted, counted, and never published.
 //
-// A bridge on 3.1.1 says what it is with protocol level 0x84 instead of 4. As
-// with mosquitto, which calls it so, its live messages keep their retain flag,
-// and what it published does not come back to it: each of its subscriptions has
+// A bridge on 3.1.1 connects with protocol level 0x84 instead of 4, as mosquitto's
+// do. Its live messages keep their retain flag, and what it published does not come
+// back to it: each of its subscriptions has
 // the options Retain As Published and No Local of MQTT 5. It begins by publishing
-// that it is there, below $SYS/broker/connection/, and would try for ever if that
+// its state below $SYS/broker/connection/, and would try for ever if that
 // ended the connection: that is acknowledged, counted with the refused ones, and
 // not published.
 //
@@ -24,8 +24,7 @@
 // and its connection; all sessions together by a budget, for which the address
 // that holds most gives up its oldest abandoned session, or else the fullest one;
 // and a client's QoS 0 messages are dropped once half of its share is used.
-// A session that ended this way is counted, and its client learns it from
-// Session Present 0.
+// A session that ended this way is counted, and its client sees Session Present 0.
 //
 // Retained messages are sent to a new subscriber straight from the store, at the
 // client's pace: a session keeps a position, not a copy.
@@ -46,6 +45,6 @@
 //	properties length(varint), each: identifier(1) value
 //
 // The decoder takes what a client may send and nothing else: an undefined flag,
-// a property twice or in the wrong packet, and a byte too many are malformed. No
-// length is believed before it is compared with what arrived.
+// a property twice or in the wrong packet, and a byte too many are malformed. A
+// length is compared with what arrived before it is used.
 package broker

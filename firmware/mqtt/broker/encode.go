@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"time"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
 // appendVarint appends a variable byte integer (MQTT 5.0 section 1.5.5).
@@ -34,7 +36,7 @@ func appendPacket(b []byte, kind, flags byte, body []byte) []byte {
 // appendAck appends PUBACK, PUBREC, PUBREL or PUBCOMP. 3.1.1 has no reasons.
 func appendAck(b []byte, version, kind byte, id uint16, reason byte) []byte {
 	flags, length := byte(0), byte(2)
-	if kind == typePubrel {
+	if kind == packet.Pubrel {
 		flags = 2
 	}
 	if version == 5 && reason != 0 {
@@ -52,7 +54,7 @@ func appendDisconnect(b []byte, version byte, reason Fault) []byte {
 	if version != 5 {
 		return b
 	}
-	return append(b, typeDisconnect<<4, 1, byte(reason))
+	return append(b, packet.Disconnect<<4, 1, byte(reason))
 }
 
 // code311 is the return code of a CONNACK on 3.1.1 (section 3.2.2.3).
@@ -120,7 +122,7 @@ func (d *delivery) packetSize(version byte) int {
 
 // appendPublish appends a PUBLISH but for its payload.
 func (d *delivery) appendPublish(b []byte, version byte, id uint16, dup bool, now time.Time) []byte {
-	header := byte(typePublish<<4) | d.qos<<1
+	header := byte(packet.Publish<<4) | d.qos<<1
 	if d.retain {
 		header |= 1
 	}

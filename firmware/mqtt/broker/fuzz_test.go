@@ -9,9 +9,11 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	packets3 "github.com/eclipse/paho.mqtt.golang/packets"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
-// FuzzPackets gives a broker whatever bytes a client may send, while messages
+// FuzzPackets gives a broker any bytes that a client may send, while messages
 // are published. Nothing panics, what it holds stays within its budget and is
 // counted right, and other decoders read what it answers.
 func FuzzPackets(f *testing.F) {
@@ -100,7 +102,7 @@ func FuzzConnect(f *testing.F) {
 	f.Add([]byte("\x00\x04MQTT\x84\x02\x00\x3c\x00\x01s"))
 	f.Add([]byte("\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01s"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := DecodeConnect(typeConnect<<4, b)
+		c, err := DecodeConnect(packet.Connect<<4, b)
 		if err == nil && (len(c.ClientID)+len(c.Username)+len(c.Password) > len(b) || c.Bridge && c.Version != 4) {
 			t.Fatalf("got %+v from %d bytes", c, len(b))
 		}
@@ -189,7 +191,7 @@ func TestMalformedPackets(t *testing.T) {
 			b := New(Config{}, "t")
 			p := connect(t, b, 5, "a", true)
 			p.send(c.header, []byte(c.body)...)
-			if got := p.read(); len(got) != 1 || got[0].kind != typeDisconnect || got[0].code != byte(c.want) || !p.ended {
+			if got := p.read(); len(got) != 1 || got[0].kind != packet.Disconnect || got[0].code != byte(c.want) || !p.ended {
 				t.Errorf("got %v, want DISCONNECT with %#x", got, byte(c.want))
 			}
 			if want := uint64(1); c.want != badAlias && b.stats.Malformed != want {

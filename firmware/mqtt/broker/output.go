@@ -1,12 +1,16 @@
 package broker
 
+import (
+	"heliograph/firmware/mqtt/packet"
+)
+
 import "time"
 
 // Our own bounds.
 const (
 	writeBytes  = 64 << 10 // put together for one write
 	inlineBytes = 4 << 10  // a longer payload is written from where it is
-	scanSteps   = 2        // looks at retained messages that find nothing, for one write
+	scanSteps   = 2        // scans of retained messages that find nothing, for one write
 )
 
 // Output is what is to be written to a connection.
@@ -54,18 +58,19 @@ func (c *Conn) Next(now time.Time) Output {
 	return Output{Segments: o.segments, Again: again, End: c.ending}
 }
 
-// step adds the session's next packet and tells whether to go on.
+// step adds the session's next packet, and reports whether there may be another.
 func (s *session) step(c *Conn, o *output, now time.Time) bool {
 	if len(s.resend) > 0 {
 		return s.sendAgain(c, o, now)
 	}
-	c.turn = !c.turn // what comes and what is retained take turns
+	c.turn = !c.turn // live and retained messages alternate
 	if c.turn {
 		return s.sendQueued(c, o, now) || s.sendRetained(c, o, now)
 	}
 	return s.sendRetained(c, o, now) || s.sendQueued(c, o, now)
 }
 
+// sendAgain adds a flight of an earlier connection.
 func (s *session) sendAgain(c *Conn, o *output, now time.Time) bool {
 	if c.open >= c.window {
 		return false
@@ -85,13 +90,14 @@ func (s *session) sendAgain(c *Conn, o *output, now time.Time) bool {
 	s.flights[id] = f
 	c.open++
 	if f.released {
-		o.buf = appendAck(o.buf, c.version, typePubrel, id, 0)
+		o.buf = appendAck(o.buf, c.version, packet.Pubrel, id, 0)
 		return true
 	}
 	c.publish(&f.delivery, o, id, true, now)
 	return true
 }
 
+// sendQueued adds the oldest queued message.
 func (s *session) sendQueued(c *Conn, o *output, now time.Time) bool {
 	if s.queue.len() == 0 || s.queue.head().qos > 0 && s.full() {
 		return false
@@ -101,6 +107,7 @@ func (s *session) sendQueued(c *Conn, o *output, now time.Time) bool {
 	return true
 }
 
+// sendRetained adds the next retained message of a new subscription.
 func (s *session) sendRetained(c *Conn, o *output, now time.Time) bool {
 	if len(s.feeds) == 0 || s.feeds[0].sub.qos > 0 && s.full() {
 		return false
@@ -120,7 +127,7 @@ func (s *session) sendRetained(c *Conn, o *output, now time.Time) bool {
 	return true
 }
 
-// send writes a delivery that the session holds, or gives it up.
+// send writes a delivery that the session holds, or drops it.
 func (s *session) send(c *Conn, d *delivery, o *output, now time.Time) {
 	switch {
 	case d.m.expired(now):
@@ -145,6 +152,7 @@ func (s *session) send(c *Conn, d *delivery, o *output, now time.Time) {
 	c.publish(d, o, id, false, now)
 }
 
+// publish adds the PUBLISH of a delivery.
 func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Time) {
 	c.b.stats.Sent++
 	o.buf = d.appendPublish(o.buf, c.version, id, dup, now)
@@ -159,7 +167,7 @@ func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Tim
 	c.writing = append(c.writing, d.m)
 }
 
-// written gives up what Next returned before.
+// written releases what Next returned before.
 func (c *Conn) written() {
 	for _, m := range c.writing {
 		c.b.drop(m)

@@ -4,11 +4,13 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+
+	"heliograph/firmware/mqtt/packet"
 )
 
 func appendUint32(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
 
-// Packet takes a packet that came after CONNECT, from its first byte and its
+// Packet handles a packet that came after CONNECT, from its first byte and its
 // body, which it does not keep. It returns false when the connection ends.
 func (c *Conn) Packet(now time.Time, header byte, body []byte) bool {
 	if c.ending || c.session == nil {
@@ -23,28 +25,28 @@ func (c *Conn) Packet(now time.Time, header byte, body []byte) bool {
 func (c *Conn) handle(now time.Time, header byte, body []byte) error {
 	kind, flags := header>>4, header&0x0f
 	want := byte(0)
-	if kind == typePubrel || kind == typeSubscribe || kind == typeUnsubscribe {
+	if kind == packet.Pubrel || kind == packet.Subscribe || kind == packet.Unsubscribe {
 		want = 2
 	}
-	if kind != typePublish && flags != want {
+	if kind != packet.Publish && flags != want {
 		return Malformed // section 2.1.3
 	}
 	switch kind {
-	case typePublish:
+	case packet.Publish:
 		return c.handlePublish(now, header, body)
-	case typePuback, typePubrec, typePubcomp, typePubrel:
+	case packet.Puback, packet.Pubrec, packet.Pubcomp, packet.Pubrel:
 		return c.handleAck(kind, body)
-	case typeSubscribe:
+	case packet.Subscribe:
 		return c.handleSubscribe(body)
-	case typeUnsubscribe:
+	case packet.Unsubscribe:
 		return c.handleUnsubscribe(body)
-	case typePingreq:
+	case packet.Pingreq:
 		if len(body) > 0 {
 			return Malformed
 		}
-		c.answer([]byte{typePingresp << 4, 0})
+		c.answer([]byte{packet.Pingresp << 4, 0})
 		return nil
-	case typeDisconnect:
+	case packet.Disconnect:
 		return c.handleDisconnect(now, body)
 	}
 	return ProtocolError
@@ -61,7 +63,7 @@ func (c *Conn) handlePublish(now time.Time, header byte, body []byte) error {
 	m.from = c.session.id
 	switch m.qos {
 	case 1:
-		c.answer(appendAck(nil, c.version, typePuback, id, 0))
+		c.answer(appendAck(nil, c.version, packet.Puback, id, 0))
 	case 2:
 		s := c.session
 		if s.received == nil {
@@ -72,7 +74,7 @@ func (c *Conn) handlePublish(now time.Time, header byte, body []byte) error {
 			return tooManyReceived
 		}
 		s.received[id] = struct{}{}
-		c.answer(appendAck(nil, c.version, typePubrec, id, 0))
+		c.answer(appendAck(nil, c.version, packet.Pubrec, id, 0))
 		if again {
 			return nil
 		}
@@ -81,9 +83,10 @@ func (c *Conn) handlePublish(now time.Time, header byte, body []byte) error {
 	return nil
 }
 
-// aboutBridges begins the topic on which a bridge says that it is there.
+// aboutBridges begins the topic on which a bridge publishes its state.
 const aboutBridges = "$SYS/broker/connection/"
 
+// refusePublish answers a PUBLISH that is not published.
 func (c *Conn) refusePublish(m *Message, id uint16) error {
 	c.b.stats.NotPublished++
 	switch {
@@ -91,9 +94,9 @@ func (c *Conn) refusePublish(m *Message, id uint16) error {
 	case c.version != 5 && !(c.bridge && strings.HasPrefix(m.topic, aboutBridges)):
 		return notAuthorized
 	case m.qos == 1:
-		c.answer(appendAck(nil, c.version, typePuback, id, byte(notAuthorized)))
+		c.answer(appendAck(nil, c.version, packet.Puback, id, byte(notAuthorized)))
 	default:
-		c.answer(appendAck(nil, c.version, typePubrec, id, byte(notAuthorized)))
+		c.answer(appendAck(nil, c.version, packet.Pubrec, id, byte(notAuthorized)))
 	}
 	return nil
 }
@@ -108,22 +111,22 @@ func (c *Conn) handleAck(kind byte, body []byte) error {
 	f, known := s.flights[id]
 	known = known && f.here
 	switch {
-	case kind == typePubrel:
+	case kind == packet.Pubrel:
 		code := byte(0)
 		if _, there := s.received[id]; !there {
 			code = byte(unknownID)
 		}
 		delete(s.received, id)
-		c.answer(appendAck(nil, c.version, typePubcomp, id, code))
-	case kind == typePubrec && reason < 0x80 && known && f.qos == 2:
+		c.answer(appendAck(nil, c.version, packet.Pubcomp, id, code))
+	case kind == packet.Pubrec && reason < 0x80 && known && f.qos == 2:
 		if !f.released {
-			s.land(&f)
+			s.releaseFlight(&f)
 			s.flights[id] = f
 		}
-		c.answer(appendAck(nil, c.version, typePubrel, id, 0))
-	case kind == typePubrec && !known:
-		c.answer(appendAck(nil, c.version, typePubrel, id, byte(unknownID)))
-	case known && kind == typePuback && f.qos == 1, known && kind == typePubrec && f.qos == 2, known && kind == typePubcomp && f.released:
+		c.answer(appendAck(nil, c.version, packet.Pubrel, id, 0))
+	case kind == packet.Pubrec && !known:
+		c.answer(appendAck(nil, c.version, packet.Pubrel, id, byte(unknownID)))
+	case known && kind == packet.Puback && f.qos == 1, known && kind == packet.Pubrec && f.qos == 2, known && kind == packet.Pubcomp && f.released:
 		s.acknowledged(id, f)
 	}
 	return nil
@@ -132,12 +135,12 @@ func (c *Conn) handleAck(kind byte, body []byte) error {
 const sharePrefix = "$share/"
 
 func (c *Conn) handleSubscribe(body []byte) error {
-	id, identifier, filters, err := decodeSubscribe(c.version, body)
+	p, err := decodeSubscribe(c.version, body)
 	if err != nil {
 		return err
 	}
-	codes := make([]byte, 0, len(filters))
-	for _, f := range filters {
+	codes := make([]byte, 0, len(p.filters))
+	for _, f := range p.filters {
 		if c.bridge {
 			f.retainAsPublished, f.noLocal = true, true
 		}
@@ -148,11 +151,11 @@ func (c *Conn) handleSubscribe(body []byte) error {
 				code = 0x80
 			}
 		} else {
-			c.session.subscribe(f, identifier)
+			c.session.subscribe(f, p.identifier)
 		}
 		codes = append(codes, code)
 	}
-	c.answer(appendSubscriptionAck(nil, c.version, typeSuback, id, codes))
+	c.answer(appendSubscriptionAck(nil, c.version, packet.Suback, p.id, codes))
 	c.b.bound()
 	return nil
 }
@@ -185,7 +188,7 @@ func (c *Conn) handleUnsubscribe(body []byte) error {
 			codes = append(codes, code)
 		}
 	}
-	c.answer(appendSubscriptionAck(nil, c.version, typeUnsuback, id, codes))
+	c.answer(appendSubscriptionAck(nil, c.version, packet.Unsuback, id, codes))
 	return nil
 }
 
@@ -202,8 +205,8 @@ func (c *Conn) handleDisconnect(now time.Time, body []byte) error {
 		}
 		s.expiry = min(expiry, c.b.cfg.SessionExpiry)
 	}
-	c.leave(now)
+	c.detach(now)
 	c.ending = true
-	c.wake(true)
+	c.notify(true)
 	return nil
 }

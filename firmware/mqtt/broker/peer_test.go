@@ -12,6 +12,7 @@ import (
 	packets3 "github.com/eclipse/paho.mqtt.golang/packets"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/mqtt/packet"
 )
 
 var start = time.Unix(1_700_000_000, 0)
@@ -37,7 +38,7 @@ func connect(t testing.TB, b *Broker, version byte, id string, clean bool, props
 	t.Helper()
 	p := newPeer(t, b, version, "10.0.0.1")
 	p.connect(id, "", clean, props...)
-	if got := p.read(); len(got) != 1 || got[0].code != 0 || got[0].kind != typeConnack {
+	if got := p.read(); len(got) != 1 || got[0].code != 0 || got[0].kind != packet.Connack {
 		t.Fatalf("connecting %s: got %v, want CONNACK with 0", id, got)
 	}
 	return p
@@ -60,7 +61,7 @@ func (p *peer) connect(id, user string, clean bool, props ...byte) {
 	if user != "" {
 		body = appendString(body, user)
 	}
-	in, err := DecodeConnect(typeConnect<<4, body)
+	in, err := DecodeConnect(packet.Connect<<4, body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -75,9 +76,9 @@ func (p *peer) subscribe(filter string, options byte, props ...byte) []answer {
 	if p.version == 5 {
 		body = append(append(body, byte(len(props))), props...)
 	}
-	p.send(typeSubscribe<<4|2, append(appendString(body, filter), options)...)
+	p.send(packet.Subscribe<<4|2, append(appendString(body, filter), options)...)
 	got := p.read()
-	if len(got) == 0 || got[0].kind != typeSuback {
+	if len(got) == 0 || got[0].kind != packet.Suback {
 		p.t.Fatalf("subscribing to %s: got %v, want SUBACK", filter, got)
 	}
 	return got
@@ -85,7 +86,7 @@ func (p *peer) subscribe(filter string, options byte, props ...byte) []answer {
 
 func (p *peer) ack(kind byte, id uint16) {
 	header := kind << 4
-	if kind == typePubrel {
+	if kind == packet.Pubrel {
 		header |= 2
 	}
 	p.send(header, binary.BigEndian.AppendUint16(nil, id)...)
@@ -141,7 +142,7 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 		}
 		switch c := cp.Content.(type) {
 		case *packets.Publish:
-			a := answer{kind: typePublish, topic: c.Topic, payload: string(c.Payload), qos: c.QoS, retain: c.Retain, dup: c.Duplicate, id: c.PacketID}
+			a := answer{kind: packet.Publish, topic: c.Topic, payload: string(c.Payload), qos: c.QoS, retain: c.Retain, dup: c.Duplicate, id: c.PacketID}
 			if c.Properties.SubscriptionIdentifier != nil {
 				a.ids = append(a.ids, *c.Properties.SubscriptionIdentifier)
 			}
@@ -150,21 +151,21 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 			}
 			return a
 		case *packets.Connack:
-			return answer{kind: typeConnack, code: c.ReasonCode, present: c.SessionPresent}
+			return answer{kind: packet.Connack, code: c.ReasonCode, present: c.SessionPresent}
 		case *packets.Suback:
-			return answer{kind: typeSuback, id: c.PacketID, code: c.Reasons[0]}
+			return answer{kind: packet.Suback, id: c.PacketID, code: c.Reasons[0]}
 		case *packets.Unsuback:
-			return answer{kind: typeUnsuback, id: c.PacketID, code: c.Reasons[0]}
+			return answer{kind: packet.Unsuback, id: c.PacketID, code: c.Reasons[0]}
 		case *packets.Puback:
-			return answer{kind: typePuback, id: c.PacketID, code: c.ReasonCode}
+			return answer{kind: packet.Puback, id: c.PacketID, code: c.ReasonCode}
 		case *packets.Pubrec:
-			return answer{kind: typePubrec, id: c.PacketID, code: c.ReasonCode}
+			return answer{kind: packet.Pubrec, id: c.PacketID, code: c.ReasonCode}
 		case *packets.Pubrel:
-			return answer{kind: typePubrel, id: c.PacketID, code: c.ReasonCode}
+			return answer{kind: packet.Pubrel, id: c.PacketID, code: c.ReasonCode}
 		case *packets.Pubcomp:
-			return answer{kind: typePubcomp, id: c.PacketID, code: c.ReasonCode}
+			return answer{kind: packet.Pubcomp, id: c.PacketID, code: c.ReasonCode}
 		case *packets.Disconnect:
-			return answer{kind: typeDisconnect, code: c.ReasonCode}
+			return answer{kind: packet.Disconnect, code: c.ReasonCode}
 		}
 		return answer{kind: byte(cp.Type)}
 	}
@@ -174,19 +175,19 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 	}
 	switch c := cp.(type) {
 	case *packets3.PublishPacket:
-		return answer{kind: typePublish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos, retain: c.Retain, dup: c.Dup, id: c.MessageID}
+		return answer{kind: packet.Publish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos, retain: c.Retain, dup: c.Dup, id: c.MessageID}
 	case *packets3.ConnackPacket:
-		return answer{kind: typeConnack, code: c.ReturnCode, present: c.SessionPresent}
+		return answer{kind: packet.Connack, code: c.ReturnCode, present: c.SessionPresent}
 	case *packets3.SubackPacket:
-		return answer{kind: typeSuback, id: c.MessageID, code: c.ReturnCodes[0]}
+		return answer{kind: packet.Suback, id: c.MessageID, code: c.ReturnCodes[0]}
 	case *packets3.UnsubackPacket:
-		return answer{kind: typeUnsuback, id: c.MessageID}
+		return answer{kind: packet.Unsuback, id: c.MessageID}
 	case *packets3.PubrelPacket:
-		return answer{kind: typePubrel, id: c.MessageID}
+		return answer{kind: packet.Pubrel, id: c.MessageID}
 	case *packets3.PubrecPacket:
-		return answer{kind: typePubrec, id: c.MessageID}
+		return answer{kind: packet.Pubrec, id: c.MessageID}
 	case *packets3.PubackPacket:
-		return answer{kind: typePuback, id: c.MessageID}
+		return answer{kind: packet.Puback, id: c.MessageID}
 	}
 	return answer{kind: 0xff}
 }
@@ -198,7 +199,7 @@ func message(topic string, qos byte, retain bool, text string) *Message {
 // texts are the payloads of the messages among answers.
 func texts(got []answer) (all []string) {
 	for _, a := range got {
-		if a.kind == typePublish {
+		if a.kind == packet.Publish {
 			all = append(all, a.payload)
 		}
 	}

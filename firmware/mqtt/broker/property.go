@@ -53,7 +53,7 @@ func (p *properties) number(id byte) uint32 { return p.numbers[id] }
 // read reads a length and as many bytes of properties, of which each may come
 // once, user properties excepted.
 func (p *properties) read(r *reader, allowed uint64) {
-	in := reader{b: r.take(int(r.varint()))}
+	in := reader{b: r.next(int(r.varint()))}
 	for len(in.b) > 0 && !in.bad && !r.bad {
 		id := in.byte()
 		if id >= 64 || allowed>>id&1 == 0 || id != propUser && p.has(id) || len(p.user) > payload.MaxUserProperties {

@@ -18,7 +18,7 @@ type entry struct {
 	message *Message // nil once it is not retained any more
 }
 
-// spareLog is how many empty entries the log may have beside as many as are not.
+// spareLog is how many more empty entries than others the log may have.
 const spareLog = 64
 
 // set keeps a message, or clears its topic when it has no payload.
@@ -60,19 +60,19 @@ func (r *retained) expire(now time.Time) {
 	r.compact()
 }
 
-// feed is the way of the retained messages to a new subscription: those that
-// its filter selects and that were there when it was made.
+// feed is a position among the retained messages, for a new subscription: it gets
+// those that its filter selects and that were there when it was made.
 type feed struct {
 	sub  *subscription
-	done uint64 // number of the last message that was looked at
+	done uint64 // number of the last message that was scanned
 	last uint64 // when the subscription was made
 }
 
-// scanStep bounds the messages that are looked at together.
+// scanStep bounds the messages that are scanned together.
 const scanStep = 512
 
-// next returns the next message, nil when none was found; more says whether to
-// ask again.
+// next returns the next message, nil when none was found; more reports whether to
+// call it again.
 func (r *retained) next(f *feed, now time.Time) (m *Message, more bool) {
 	if !hasWildcard(f.sub.filter) {
 		m := r.byTopic[f.sub.filter]

@@ -17,7 +17,7 @@ const (
 	maxWindow311         = 100     // the same for a client that cannot give a Receive Maximum
 	lagDeliveries        = 1024
 	caughtUpDeliveries   = 64
-	patience             = time.Second
+	maxLag               = time.Second            // that publishing waits for a client that lags
 	stillTime            = 100 * time.Millisecond // without a write, after which a client does not read
 )
 
@@ -66,12 +66,14 @@ func (s *session) hold(d *delivery) {
 	s.b.keep(d.m)
 }
 
+// release ends that.
 func (s *session) release(d *delivery) {
 	s.charge -= d.m.size() + deliveryOverhead
 	s.b.held -= deliveryOverhead
 	s.b.drop(d.m)
 }
 
+// cost is about what a subscription takes in memory.
 func (sub *subscription) cost() int64 {
 	return int64(len(sub.filter)) + subscriptionOverhead*int64(2+strings.Count(sub.filter, "/"))
 }
@@ -95,7 +97,7 @@ func (s *session) subscribe(o filterOptions, identifier uint32) {
 	}
 }
 
-// unsubscribe tells whether there was such a subscription.
+// unsubscribe ends a subscription, and reports whether there was one.
 func (s *session) unsubscribe(filter string) bool {
 	sub := s.subs[filter]
 	if sub == nil {
@@ -128,13 +130,14 @@ func (s *session) offer(d delivery) {
 	s.wake()
 }
 
+// wake has what is new sent, if there is a connection.
 func (s *session) wake() {
 	if s.conn != nil {
-		s.conn.wake(false)
+		s.conn.notify(false)
 	}
 }
 
-// full tells whether the client has to acknowledge something before it gets
+// full reports whether the client has to acknowledge something before it gets
 // more of QoS 1 and 2.
 func (s *session) full() bool { return s.conn.open >= s.conn.window || s.flying > maxFlightBytes }
 
@@ -162,7 +165,7 @@ func (s *session) resume() {
 	})
 }
 
-// clear gives up what the session holds.
+// clear releases what the session holds.
 func (s *session) clear() {
 	for filter := range s.subs {
 		s.unsubscribe(filter)
@@ -190,8 +193,8 @@ func (s *session) nextID() uint16 {
 	}
 }
 
-// land gives up the message of a flight.
-func (s *session) land(f *flight) {
+// releaseFlight releases the message of a flight.
+func (s *session) releaseFlight(f *flight) {
 	s.flying -= f.m.size()
 	s.release(&f.delivery)
 	f.delivery, f.released = delivery{qos: f.qos}, true
@@ -200,7 +203,7 @@ func (s *session) land(f *flight) {
 // acknowledged ends an exchange whose last packet came.
 func (s *session) acknowledged(id uint16, f flight) {
 	if !f.released {
-		s.land(&f)
+		s.releaseFlight(&f)
 	}
 	delete(s.flights, id)
 	if f.here {
@@ -209,8 +212,8 @@ func (s *session) acknowledged(id uint16, f flight) {
 	s.wake()
 }
 
-// lags tells whether a client that reads needs a moment. It gets one until it
-// has caught up, but not more than patience at a time, and none when it stopped
+// lags reports whether a client that reads needs a moment. It gets one until it
+// has caught up, but not more than maxLag at a time, and none when it stopped
 // reading.
 func (s *session) lags(now time.Time) bool {
 	c, n := s.conn, s.queue.len()
@@ -226,7 +229,7 @@ func (s *session) lags(now time.Time) bool {
 	if c.behind.IsZero() {
 		c.behind = now
 	}
-	return now.Sub(c.behind) < patience && now.Sub(c.moved) < stillTime
+	return now.Sub(c.behind) < maxLag && now.Sub(c.moved) < stillTime
 }
 
 // fifo is a queue of deliveries.

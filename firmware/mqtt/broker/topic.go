@@ -7,7 +7,7 @@ import (
 // maxLevels bounds the levels of a filter.
 const maxLevels = 128
 
-// validFilter tells whether f is a topic filter (MQTT 5.0 section 4.7.1).
+// validFilter reports whether f is a topic filter (MQTT 5.0 section 4.7.1).
 func validFilter(f string) bool {
 	if f == "" || strings.Count(f, "/") >= maxLevels {
 		return false
@@ -23,7 +23,7 @@ func validFilter(f string) bool {
 
 func hasWildcard(filter string) bool { return strings.ContainsAny(filter, "+#") }
 
-// matches tells whether a valid filter selects a topic.
+// matches reports whether a valid filter selects a topic.
 func matches(filter, topic string) bool {
 	if topic[0] == '$' && (filter[0] == '+' || filter[0] == '#') {
 		return false // section 4.7.2
@@ -71,7 +71,7 @@ func (t *tree) add(filter string, sub *subscription) {
 	t.subs[sub.session] = sub
 }
 
-// remove takes a subscription out, and the nodes that are empty then.
+// remove removes a subscription, and the nodes that are empty then.
 func (t *tree) remove(filter string, s *session) {
 	level, rest, more := strings.Cut(filter, "/")
 	child := t.next[level]

@@ -37,7 +37,7 @@ func bridge(t *testing.T, from, more string) <-chan string {
 
 // TestMosquittoBridges has IT's mosquitto bridge from a server with the three
 // lines that this takes. Live messages keep their retain flag, and the
-// connection holds although the bridge tells about itself.
+// connection holds although the bridge publishes its state.
 func TestMosquittoBridges(t *testing.T) {
 	for _, version := range []string{"mqttv311", "mqttv50"} {
 		t.Run(version, func(t *testing.T) {

@@ -29,7 +29,7 @@ type client struct {
 	ending bool
 }
 
-// wake implements what broker.Accept asks for.
+// wake is the notify of broker.Accept.
 func (k *client) wake(ending bool) {
 	if ending {
 		k.mu.Lock()
@@ -60,8 +60,8 @@ func (k *client) deadline(set func(time.Time) error, wait time.Duration) {
 	_ = set(at)
 }
 
-// run serves the client until its connection ends.
-func (k *client) run() {
+// serve serves the client until its connection ends.
+func (k *client) serve() {
 	s := k.server
 	defer s.all.Done()
 	written := make(chan struct{})
@@ -71,19 +71,19 @@ func (k *client) run() {
 	}()
 	if !k.read() { // it broke: nothing more can be written
 		k.raw.Close()
-		k.leave()
+		k.detach()
 	}
 	k.wake(true)
 	<-written
-	k.leave()
+	k.detach()
 	s.mu.Lock()
 	delete(s.clients, k)
 	s.mu.Unlock()
 	s.table.Remove(k)
 }
 
-// leave tells the broker that the connection is gone, which ends write, too.
-func (k *client) leave() {
+// detach closes the connection of the broker, which ends write, too.
+func (k *client) detach() {
 	s := k.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +117,7 @@ func (k *client) write() {
 		case !out.Again:
 			<-k.signal
 		case len(out.Segments) == 0:
-			time.Sleep(scanPause) // looking through retained messages leaves time for others
+			time.Sleep(scanPause) // a scan of retained messages leaves time for others
 		}
 	}
 }

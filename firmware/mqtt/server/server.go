@@ -1,12 +1,12 @@
-// Package server gives a broker (package broker) its sockets: it accepts
+// Package server serves a broker (package broker) on a listener: it accepts
 // connections, reads packets, writes what the broker has for each client, and
-// tells the broker the time.
+// passes it the time.
 //
 // Every read and write has a deadline. A connection has ten seconds for TLS and
 // CONNECT; a packet is refused by its length before it is read. There is room
 // for a fixed number of connections, and a new one always gets in: the longest
 // idle one of the address that holds most makes room. A client that reads slowly
-// holds up nobody else; one that stops reading is closed when a write has waited
+// holds up no one else; one that stops reading is closed when a write has waited
 // for 20 seconds, or its session holds more than its share.
 //
 // The package refuses to retry a listener that broke, and to log a client's
@@ -20,7 +20,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
@@ -34,13 +33,13 @@ const (
 	writeTime   = 20 * time.Second
 	byeTime     = 2 * time.Second // for the last bytes
 	scanPause   = 5 * time.Millisecond
-	tellEvery   = 30 * time.Second // between two log lines about evictions
+	logEvery    = 30 * time.Second // between two log lines about evictions
 )
 
 // Config is what a server is given.
 type Config struct {
 	TLS         *tls.Config                                       // nil: none
-	Verify      func(name, password string, from netip.Addr) bool // nil: everybody may read
+	Verify      func(name, password string, from netip.Addr) bool // nil: everyone may read
 	Connections int                                               // 0: 100
 	Broker      broker.Config
 	Log         *slog.Logger
@@ -49,7 +48,7 @@ type Config struct {
 // Stats is what a server has done.
 type Stats struct {
 	broker.Stats
-	Crowded uint64 `count:"evicted_connections" help:"Connections closed to make room: the longest idle of the address that held most."`
+	EvictedConnections uint64 `count:"evicted_connections" help:"Connections closed to make room: the longest idle of the address that held most."`
 }
 
 // Server serves the clients of one listener.
@@ -60,7 +59,6 @@ type Server struct {
 	done  chan struct{}
 	ended sync.Once
 	all   sync.WaitGroup
-	lost  atomic.Uint64 // connections, before they were the broker's
 
 	mu      sync.Mutex
 	broker  *broker.Broker
@@ -90,7 +88,7 @@ func (s *Server) Serve() error {
 	}
 	s.all.Add(1)
 	s.mu.Unlock()
-	go s.look()
+	go s.maintain()
 	for {
 		conn, err := s.ln.Accept()
 		if err != nil {
@@ -105,6 +103,7 @@ func (s *Server) Serve() error {
 	}
 }
 
+// accept serves one connection.
 func (s *Server) accept(conn net.Conn) {
 	address := addressOf(conn)
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -127,7 +126,7 @@ func (s *Server) accept(conn net.Conn) {
 	if evicted, full := s.table.Add(k, address, time.Now()); full {
 		evicted.raw.Close()
 	}
-	go k.run()
+	go k.serve()
 }
 
 func addressOf(conn net.Conn) netip.Addr {
@@ -138,12 +137,12 @@ func addressOf(conn net.Conn) netip.Addr {
 	return a.Addr()
 }
 
-// look ends sessions whose time is over, and tells about evictions.
-func (s *Server) look() {
+// maintain ends sessions that expired, and logs evictions.
+func (s *Server) maintain() {
 	defer s.all.Done()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	var told uint64
+	var logged uint64
 	var last time.Time
 	for {
 		select {
@@ -155,17 +154,17 @@ func (s *Server) look() {
 			victim := s.broker.Victim()
 			s.mu.Unlock()
 			st := s.Stats()
-			if n := st.Evicted + st.Crowded; n != told && now.Sub(last) >= tellEvery {
-				s.cfg.Log.Warn("the built-in broker made room: clients read too slowly, or are too many",
-					"sessions", st.Evicted, "connections", st.Crowded, "last", victim, "held_bytes", st.Held)
-				told, last = n, now
+			if n := st.Evicted + st.EvictedConnections; n != logged && now.Sub(last) >= logEvery {
+				s.cfg.Log.Warn("evicted clients that read too slowly, or are too many",
+					"sessions", st.Evicted, "connections", st.EvictedConnections, "last", victim, "held_bytes", st.Held)
+				logged, last = n, now
 			}
 		}
 	}
 }
 
-// Publish sends a message to whoever subscribed to it; left is how many
-// seconds it lives, if it expires.
+// Publish sends a message to every session that subscribed to its topic; left is
+// how many seconds it lives, if it expires.
 func (s *Server) Publish(m *payload.Message, left uint32) {
 	out := broker.NewMessage(m, left, time.Now())
 	s.mu.Lock()
@@ -173,7 +172,7 @@ func (s *Server) Publish(m *payload.Message, left uint32) {
 	s.broker.Publish(out)
 }
 
-// Lagging tells whether clients that read need a moment before more is published.
+// Lagging reports whether clients that read need a moment before more is published.
 func (s *Server) Lagging() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +183,7 @@ func (s *Server) Lagging() bool {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Stats: s.broker.Stats(), Crowded: s.table.Evicted()}
+	return Stats{Stats: s.broker.Stats(), EvictedConnections: s.table.Evicted()}
 }
 
 // Address is where the server listens.

@@ -20,7 +20,7 @@ import (
 	"heliograph/firmware/platform/identity/selfsigned"
 )
 
-// log is what a server says.
+// log is a server's log.
 type log struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -32,7 +32,7 @@ func (l *log) Write(b []byte) (int, error) {
 	return l.Buffer.Write(b)
 }
 
-func (l *log) said() string {
+func (l *log) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.String()
@@ -128,8 +128,8 @@ func TestMosquittoSubComesBackToItsSession(t *testing.T) {
 // TestANewClientAlwaysGetsIn fills the listener from one address, whose
 // connections say nothing; another address is honest.
 func TestANewClientAlwaysGetsIn(t *testing.T) {
-	said := &log{}
-	s := start(t, Config{Connections: 20, Log: slog.New(slog.NewTextHandler(said, nil))})
+	logged := &log{}
+	s := start(t, Config{Connections: 20, Log: slog.New(slog.NewTextHandler(logged, nil))})
 	honest := &reader{id: "honest", version: 5}
 	defer honest.dialFrom(t, "127.0.0.2", s.Address()).Close()
 	for range 60 {
@@ -139,12 +139,12 @@ func TestANewClientAlwaysGetsIn(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	await.True(t, "idle connections make room", func() bool { return s.Stats().Crowded >= 41 })
+	await.True(t, "idle connections make room", func() bool { return s.Stats().EvictedConnections >= 41 })
 	late := &reader{id: "late", version: 4}
 	defer late.run(t, s.Address()).Close()
 	s.Publish(&payload.Message{Topic: "t", QoS: 1, Payload: []byte{0, 0, 0, 0, 0, 0, 0, 1}}, 0)
 	await.True(t, "both get the message", func() bool { return honest.got.Load() == 1 && late.got.Load() == 1 })
-	await.True(t, "the log tells", func() bool { return strings.Contains(said.said(), "made room") })
+	await.True(t, "it is logged", func() bool { return strings.Contains(logged.text(), "evicted clients") })
 }
 
 func (r *reader) dialFrom(t testing.TB, from, address string) net.Conn {
@@ -154,13 +154,13 @@ func (r *reader) dialFrom(t testing.TB, from, address string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.on(t, proxy)
+	return r.runOn(t, proxy)
 }
 
 // TestMalformedBytesAreRefusedQuietly sends what made broker libraries panic.
 func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
-	said := &log{}
-	s := start(t, Config{Log: slog.New(slog.NewTextHandler(said, nil))})
+	logged := &log{}
+	s := start(t, Config{Log: slog.New(slog.NewTextHandler(logged, nil))})
 	connect := string(hello(5, "x"))
 	for i, c := range []string{
 		"\x00\x00", "\x10\x00", "\x10\xff\xff\xff\xff\xff", "\x10\xff\xff\xff\x7f", "GET / HTTP/1.1\r\n\r\n", "\x10\x06\x00\x04MQTT",
@@ -178,8 +178,8 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 		conn.Close()
 	}
 	await.True(t, "each is counted", func() bool { return s.Stats().Malformed == 10 })
-	if said.said() != "" {
-		t.Errorf("the log says %q, want nothing", said.said())
+	if logged.text() != "" {
+		t.Errorf("the log says %q, want nothing", logged.text())
 	}
 }
 
@@ -214,7 +214,7 @@ func TestTLSAndTheEndOfTheServer(t *testing.T) {
 	}
 	defer conn.Close()
 	r := &reader{id: "secure", version: 5}
-	r.on(t, conn)
+	r.runOn(t, conn)
 	s.Publish(&payload.Message{Topic: "t", QoS: 2, Payload: append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 100_000)...)}, 0)
 	await.True(t, "a large message arrives", func() bool { return r.got.Load() == 1 })
 	s.Close()

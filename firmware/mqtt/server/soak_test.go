@@ -33,11 +33,11 @@ func (r *reader) run(t testing.TB, address string) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.on(t, conn)
+	return r.runOn(t, conn)
 }
 
-// on speaks on a connection that is there.
-func (r *reader) on(t testing.TB, conn net.Conn) net.Conn {
+// runOn subscribes on a connection.
+func (r *reader) runOn(t testing.TB, conn net.Conn) net.Conn {
 	t.Helper()
 	if _, err := conn.Write(hello(r.version, r.id)); err != nil {
 		t.Fatal(err)
