@@ -17,17 +17,18 @@ const (
 	offline = "offline" // the will
 )
 
-func (p *publisher) online() error {
+// publishOnline publishes that the gateway is connected.
+func (p *publisher) publishOnline() error {
 	p.msg = payload.Message{Topic: p.s.gatewayTopic("state"), QoS: 1, Retain: true, Payload: []byte(online)}
 	return p.publish(flight{})
 }
 
-// status publishes the gateway's state when it has changed, from time to time.
-func (p *publisher) status() error {
-	if p.s.deps.Gateway == nil || !p.looked.IsZero() && time.Since(p.looked) < refresh || p.c.room() <= 0 {
+// publishStatus publishes the gateway's state when it has changed, once each refresh.
+func (p *publisher) publishStatus() error {
+	if p.s.deps.Gateway == nil || !p.gatewayAt.IsZero() && time.Since(p.gatewayAt) < refresh || p.c.room() <= 0 {
 		return nil
 	}
-	p.looked = time.Now()
+	p.gatewayAt = time.Now()
 	now := p.s.deps.Gateway()
 	if now == nil || bytes.Equal(now, p.gateway) {
 		return nil

@@ -35,8 +35,8 @@ func newOutbox() *outbox {
 	return &outbox{wake: make(chan struct{}, 1), byID: map[uint16]*outgoing{}}
 }
 
-// push notes a message and returns its packet identifier.
-func (o *outbox) push(qos byte) uint16 {
+// add notes a message and returns its packet identifier.
+func (o *outbox) add(qos byte) uint16 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if qos == 0 {
@@ -55,14 +55,16 @@ func (o *outbox) push(qos byte) uint16 {
 	return out.id
 }
 
+// open returns how many exchanges are open.
 func (o *outbox) open() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.byID)
 }
 
+// settled returns the verdicts on the oldest messages, waiting a while for the first.
 func (o *outbox) settled(wait time.Duration) []verdict {
-	got := o.take()
+	got := o.takeSettled()
 	if len(got) > 0 || wait == 0 {
 		return got
 	}
@@ -72,10 +74,12 @@ func (o *outbox) settled(wait time.Duration) []verdict {
 	case <-o.wake:
 	case <-t.C:
 	}
-	return o.take()
+	return o.takeSettled()
 }
 
-func (o *outbox) take() []verdict {
+// takeSettled removes the oldest messages whose exchange has ended, and returns their
+// verdicts, valid until the next call.
+func (o *outbox) takeSettled() []verdict {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.spare = o.spare[:0]

@@ -29,12 +29,12 @@ func (r reason) String() string {
 
 // Refusals counts the messages that the broker did not take, by reason.
 type Refusals struct {
-	NotAuthorized uint64 `count:"refused_not_authorized_messages" help:"Messages that the broker's access control refused (MQTT 5; on 3.1.1 and for QoS 0 a broker does not say so)."`
+	NotAuthorized uint64 `count:"refused_not_authorized_messages" help:"Messages that the broker's access control refused (MQTT 5; on 3.1.1 and for QoS 0 a broker does not report it)."`
 	Quota         uint64 `count:"refused_quota_messages" help:"Messages refused because a quota of the broker is exceeded."`
 	TooLarge      uint64 `count:"refused_too_large_messages" help:"Messages larger than the broker takes."`
 	Topic         uint64 `count:"refused_topic_messages" help:"Messages whose topic the broker or MQTT does not take."`
 	Payload       uint64 `count:"refused_payload_messages" help:"Messages whose payload is not of the format that they state."`
-	Disconnects   uint64 `count:"refused_disconnect_messages" help:"Messages given up because the broker dropped the connection over them again and again."`
+	Disconnects   uint64 `count:"refused_disconnect_messages" help:"Messages dropped because the broker closed the connection over each of them several times."`
 	Unspecified   uint64 `count:"refused_other_messages" help:"Messages that the broker refused for another reason."`
 }
 
@@ -54,7 +54,7 @@ func (s *Sink) refusalStats() Refusals {
 // verdict is what became of a message: nil when the broker has it.
 type verdict *refusal
 
-// refusal is why a broker has not.
+// refusal is why the broker does not have a message.
 type refusal struct {
 	reason
 	words string // of the broker
@@ -93,8 +93,8 @@ func (s *Sink) refuse(v verdict, topic string, queued bool) {
 	}
 	s.mu.Unlock()
 	if !seen {
-		s.log.Warn("the broker refuses messages to a topic; they are dropped and counted",
-			"channel", s.cfg.Channel, "topic", topic, "reason", v.reason.String(), "broker", v.words)
+		s.log.Warn("broker refuses messages to a topic; they are dropped and counted",
+			"error", v.reason.String(), "topic", topic, "broker", v.words)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestBrokersThatOfferLessAreReached(t *testing.T) {
 		want    string
 		qos     byte
 	}{
-		"3.1.1 as asked":     {config.MQTT311, "", "on 3.1.1; what its access control refuses stays unsaid", 1},
+		"3.1.1 as asked":     {config.MQTT311, "", "on 3.1.1; its access control refuses messages without notice", 1},
 		"no retain on 5":     {config.MQTTAuto, "retain_available false", "without retain", 1},
 		"no retain on 3.1.1": {config.MQTT311, "retain_available false", "without retain", 1},
 		"QoS 0 alone on 5":   {config.MQTTAuto, "max_qos 0", "with QoS up to 0", 0},

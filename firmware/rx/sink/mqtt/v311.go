@@ -22,13 +22,18 @@ type conn311 struct {
 	gone   chan struct{}
 	will   will
 	topic  string // of the will
-	sent   []paho3.Token
+	sent   []sent311
 	open   [3]int // of them by QoS
-	qos    []byte
 
 	mu    sync.Mutex
 	cause error
 	once  sync.Once
+}
+
+// sent311 is a message that was sent and whose exchange is open.
+type sent311 struct {
+	token paho3.Token
+	qos   byte
 }
 
 func (d *dialer) connect311(ctx context.Context, will will) (connection, error) {
@@ -38,7 +43,7 @@ func (d *dialer) connect311(ctx context.Context, will will) (connection, error) 
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(dialTime).
 		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
 		SetBinaryWill(d.sink.willTopic(), []byte(offline), will.qos, will.retain).
-		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.open(ctx) }).
+		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.dial(ctx) }).
 		SetConnectionLostHandler(func(_ paho3.Client, err error) { c.fail(err) })
 	if cfg.Username != "" {
 		o.SetUsername(cfg.Username).SetPassword(string(cfg.Password))
@@ -76,9 +81,9 @@ func (c *conn311) err() error {
 	return c.cause
 }
 
-func (c *conn311) note() string          { return c.will.words(c.limits()) }
+func (c *conn311) note() string          { return c.will.describe(c.limits()) }
 func (c *conn311) limits() limits        { return limits{qos: 2, retain: c.will.retain} }
-func (c *conn311) filled()               {}
+func (c *conn311) snapshotSent()         {}
 func (c *conn311) lost() <-chan struct{} { return c.gone }
 
 // room: 3.1.1 has no Receive Maximum, and brokers lose what exceeds their own.
@@ -89,15 +94,14 @@ func (c *conn311) flush() error { return nil }
 func (c *conn311) send(m *payload.Message, _ uint32) error {
 	handed := make(chan paho3.Token, 1)
 	topic, qos, retain, body := m.Topic, m.QoS, m.Retain, m.Payload
-	go func() { handed <- c.client.Publish(topic, qos, retain, body) }() // it stays away long when the connection breaks under it
+	go func() { handed <- c.client.Publish(topic, qos, retain, body) }() // it returns late when the connection breaks meanwhile
 	select {
 	case t := <-handed:
-		c.sent = append(c.sent, t)
+		c.sent = append(c.sent, sent311{t, qos})
 	case <-c.gone:
 		return c.err()
 	}
-	c.qos = append(c.qos, m.QoS)
-	c.open[m.QoS]++
+	c.open[qos]++
 	return nil
 }
 
@@ -108,19 +112,19 @@ func (c *conn311) settled(wait time.Duration) ([]verdict, error) {
 		return nil, nil
 	}
 	if wait > 0 {
-		c.sent[0].WaitTimeout(wait)
+		c.sent[0].token.WaitTimeout(wait)
 	}
 	var got []verdict
-	for _, t := range c.sent {
+	for _, s := range c.sent {
 		select {
-		case <-t.Done():
+		case <-s.token.Done():
 		default:
 			return c.shift(got), nil
 		}
-		if err := t.Error(); err != nil {
+		if err := s.token.Error(); err != nil {
 			return c.shift(got), err
 		}
-		if c.qos[len(got)] > 0 && !c.client.IsConnectionOpen() {
+		if s.qos > 0 && !c.client.IsConnectionOpen() {
 			return c.shift(got), errClosed // tokens end without an error, too, when the connection does
 		}
 		got = append(got, nil)
@@ -128,17 +132,17 @@ func (c *conn311) settled(wait time.Duration) ([]verdict, error) {
 	return c.shift(got), nil
 }
 
+// shift removes the oldest messages, on which got has the verdicts.
 func (c *conn311) shift(got []verdict) []verdict {
-	for _, q := range c.qos[:len(got)] {
-		c.open[q]--
+	for _, s := range c.sent[:len(got)] {
+		c.open[s.qos]--
 	}
 	c.sent = append(c.sent[:0], c.sent[len(got):]...)
-	c.qos = append(c.qos[:0], c.qos[len(got):]...)
 	return got
 }
 
-func (c *conn311) close(polite bool) {
-	if polite { // a broker forgets the will of a client that takes its leave (3.1.1 section 3.14.4)
+func (c *conn311) close(clean bool) {
+	if clean { // a broker discards the will at a DISCONNECT (3.1.1 §3.14.4)
 		c.client.Publish(c.topic, c.will.qos, c.will.retain, offline).WaitTimeout(time.Second)
 	}
 	c.client.Disconnect(100)

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -32,7 +33,7 @@ type conn5 struct {
 }
 
 func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
-	w, err := d.open(ctx)
+	w, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +44,7 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(p *paho.Disconnect) { c.fail(disconnected(p)) },
 	})
-	cfg := d.sink.cfg
-	receive := uint16(16) // nothing is subscribed
-	connack, err := c.client.Connect(ctx, &paho.Connect{
-		ClientID: cfg.ClientID, KeepAlive: uint16(keepAlive / time.Second), CleanStart: true,
-		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password, PasswordFlag: len(cfg.Password) > 0,
-		Properties:  &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
-		WillMessage: &paho.WillMessage{Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: will.qos, Retain: will.retain},
-	})
+	connack, err := c.client.Connect(ctx, d.connectPacket(will))
 	if err != nil {
 		w.Close()
 		return nil, d.refusal5(w, connack, err)
@@ -59,29 +53,59 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 		w.Close()
 		return nil, errAuthentication
 	}
-	c.lim = limits{qos: 2, retain: true, properties: true}
-	c.max = window
-	if p := connack.Properties; p != nil {
-		c.lim.retain = p.RetainAvailable
-		if p.MaximumQoS != nil {
-			c.lim.qos = *p.MaximumQoS
-		}
-		if p.MaximumPacketSize != nil {
-			c.lim.bytes = int(min(*p.MaximumPacketSize, math.MaxInt32))
-		}
-		if p.ReceiveMaximum != nil {
-			c.max = min(c.max, int(*p.ReceiveMaximum))
-		}
-	}
+	c.setLimits(connack.Properties)
 	return c, nil
 }
 
-// refusal5 says why a CONNECT was not accepted.
+// connectPacket returns the CONNECT.
+func (d *dialer) connectPacket(will will) *paho.Connect {
+	cfg := d.sink.cfg
+	receive := uint16(16) // nothing is subscribed
+	return &paho.Connect{
+		ClientID: cfg.ClientID, KeepAlive: uint16(keepAlive / time.Second), CleanStart: true,
+		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password, PasswordFlag: len(cfg.Password) > 0,
+		Properties: &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
+		WillMessage: &paho.WillMessage{
+			Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: will.qos, Retain: will.retain,
+		},
+	}
+}
+
+// setLimits notes what the broker takes by its CONNACK.
+func (c *conn5) setLimits(p *paho.ConnackProperties) {
+	c.lim = limits{qos: 2, retain: true, properties: true}
+	c.max = window
+	if p == nil {
+		return
+	}
+	c.lim.retain = p.RetainAvailable
+	if p.MaximumQoS != nil {
+		c.lim.qos = *p.MaximumQoS
+	}
+	if p.MaximumPacketSize != nil {
+		c.lim.bytes = int(min(*p.MaximumPacketSize, math.MaxInt32))
+	}
+	if p.ReceiveMaximum != nil {
+		c.max = min(c.max, int(*p.ReceiveMaximum))
+	}
+}
+
+// errAuthentication is returned for a broker that asks for enhanced authentication.
+var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; use username and password, or a certificate")
+
+// stepless is there because paho calls its handler, nil or not, when a CONNACK
+// names an authentication method (MQTT 5.0 §4.12).
+type stepless struct{}
+
+func (stepless) Authenticate(*paho.Auth) *paho.Auth { return &paho.Auth{} }
+func (stepless) Authenticated()                     {}
+
+// refusal5 returns why a CONNECT was not accepted.
 func (d *dialer) refusal5(w *wire, connack *paho.Connack, err error) error {
 	switch {
 	case w.refusesVersion():
 		return errVersion
-	case connack == nil && w.bad == nil && len(w.heard) == 0 && hungUp(err):
+	case connack == nil && w.bad == nil && len(w.connack) == 0 && hungUp(err):
 		return errHungUp
 	case connack == nil:
 		return err
@@ -93,7 +117,7 @@ func (d *dialer) refusal5(w *wire, connack *paho.Connack, err error) error {
 	return fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, inWords(connack.ReasonCode))
 }
 
-// inWords words the codes that an operator can do something about.
+// inWords explains the codes that an operator can do something about.
 func inWords(code byte) string {
 	switch code {
 	case packets.ConnackBadUsernameOrPassword, packets.ConnackNotAuthorized:
@@ -123,7 +147,7 @@ func (c *conn5) fail(err error) {
 	}
 }
 
-// err waits a moment for the cause: the library tells it after the end.
+// err waits a moment for the cause, which the library reports after the end.
 func (c *conn5) err() error {
 	select {
 	case <-c.client.Done():
@@ -138,9 +162,9 @@ func (c *conn5) err() error {
 	return c.cause
 }
 
-func (c *conn5) note() string          { return c.will.words(c.lim) }
+func (c *conn5) note() string          { return c.will.describe(c.lim) }
 func (c *conn5) limits() limits        { return c.lim }
-func (c *conn5) filled()               {}
+func (c *conn5) snapshotSent()         {}
 func (c *conn5) lost() <-chan struct{} { return c.client.Done() }
 func (c *conn5) room() int             { return c.max - c.box.open() }
 
@@ -158,7 +182,7 @@ func (c *conn5) send(m *payload.Message, expiry uint32) error {
 	for _, u := range m.User {
 		pb.Properties.User = append(pb.Properties.User, packets.User{Key: u.Name, Value: u.Value})
 	}
-	pb.PacketID = c.box.push(m.QoS)
+	pb.PacketID = c.box.add(m.QoS)
 	if _, err := pb.WriteTo(&c.buf); err != nil {
 		return err
 	}
@@ -184,8 +208,8 @@ func (c *conn5) flush() error {
 
 func (c *conn5) settled(wait time.Duration) ([]verdict, error) { return c.box.settled(wait), nil }
 
-func (c *conn5) close(polite bool) {
-	if polite {
+func (c *conn5) close(clean bool) {
+	if clean {
 		_ = c.client.Disconnect(&paho.Disconnect{ReasonCode: packets.DisconnectDisconnectWithWillMessage})
 		return
 	}

@@ -3,14 +3,15 @@
 //
 // Streams use octet counting (RFC 6587 section 3.4.1), since a line may contain LF.
 //
-// Syslog has no acknowledgement. On a stream a line is given up only once the
+// Syslog has no acknowledgement. On a stream a line leaves the queue only once the
 // collector's kernel has acknowledged it (SIOCOUTQ) for a moment; what was not
 // is sent again after a reconnect, so lines arrive at least once. What a collector
-// accepted more than that moment before it died is out of anyone's reach, and
+// received more than that moment before it failed cannot be sent again, and
 // over UDP nothing is known but what comes back by ICMP, counted as refused.
 //
 // The package refuses to parse, repair or reformat a line. One that does not
-// fit into a datagram is cut to it, counted.
+// fit into a datagram is truncated to it, and counted. A record in the queue is a line
+// as package conduit/payload/syslog encodes it.
 package syslog
 
 import (
@@ -19,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -28,6 +28,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
 )
@@ -36,9 +37,10 @@ import (
 const (
 	dialTime    = 10 * time.Second
 	writeTime   = 20 * time.Second
-	retryMin    = time.Second
-	retryMax    = 30 * time.Second
-	window      = 4096 // lines sent and not given up yet
+	firstRetry  = time.Second
+	lastRetry   = 30 * time.Second
+	steadyAfter = 30 * time.Second // a connection that held this long starts the back-off anew
+	window      = 4096             // lines sent that are still in the queue
 	windowBytes = 256 << 10
 	linger      = time.Second // how long an acknowledged line is kept for a resend
 	maxDatagram = 65507       // UDP over IPv4
@@ -56,7 +58,7 @@ type Queue interface {
 // Deps is what a sink is given.
 type Deps struct {
 	Queue Queue
-	// Account returns where the sink says what its collector did not take. It is
+	// Account returns where the sink moves what its collector did not take. It is
 	// called from Deliver and Run on.
 	Account func() sink.Account
 }
@@ -67,7 +69,7 @@ type Stats struct {
 	Resent     atomic.Uint64 `count:"resent_lines" help:"Lines written once more after a connection broke; the collector may have them twice."`
 	Truncated  atomic.Uint64 `count:"truncated_lines" help:"Of the forwarded lines, those cut to what a datagram holds."`
 	Unreadable atomic.Uint64 `count:"unreadable_records" help:"Records without a line in them; they count as refused."`
-	Unreached  atomic.Uint64 `count:"unreached_datagrams" help:"Datagrams that came back because nothing takes them at the collector (ICMP); they count as refused. There may be more: hosts limit how often they tell."`
+	Unreached  atomic.Uint64 `count:"unreached_datagrams" help:"Datagrams that came back because nothing takes them at the collector (ICMP); they count as refused. There may be more: hosts limit how often they report it."`
 }
 
 // Sink forwards one channel.
@@ -90,7 +92,8 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	if err != nil || u.Port() == "" || u.Scheme != "udp" && u.Scheme != "tcp" && u.Scheme != "tls" {
 		return nil, fmt.Errorf("syslog: forward %q: write udp://, tcp:// or tls://host:port", cfg.Forward)
 	}
-	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account, log: log, reason: "not connected yet"}
+	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account, log: log.With("component", "syslog sink", "channel", cfg.Channel),
+		reason: "not connected yet"}
 	if u.Scheme == "tls" {
 		if s.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
 			return nil, fmt.Errorf("syslog: forward %q: %v", cfg.Forward, err)
@@ -113,7 +116,7 @@ func (s *Sink) Deliver(u sink.Update) {
 
 // Run forwards until ctx ends, connecting again whenever it must.
 func (s *Sink) Run(ctx context.Context) error {
-	wait := retryMin
+	backoff := task.Backoff{First: firstRetry, Last: lastRetry}
 	for ctx.Err() == nil {
 		began := time.Now()
 		var err error
@@ -126,35 +129,39 @@ func (s *Sink) Run(ctx context.Context) error {
 			return nil
 		}
 		s.queue.PeerDown(true)
-		s.set(sink.Down, fmt.Sprintf("collector %s: %v", s.address, err))
-		if time.Since(began) > retryMax {
-			wait = retryMin
+		s.setState(sink.Down, fmt.Sprintf("collector %s: %v", s.address, err))
+		if time.Since(began) > steadyAfter {
+			backoff.Reset()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait/2 + rand.N(wait)):
-		}
-		wait = min(2*wait, retryMax)
+		_ = backoff.Wait(ctx)
 	}
 	return nil
 }
 
-func (s *Sink) connected() {
+// setUp notes that the collector is connected.
+func (s *Sink) setUp() {
 	s.queue.PeerDown(false)
-	s.set(sink.Up, "")
+	s.setState(sink.Up, "")
 }
 
-func (s *Sink) set(state sink.State, reason string) {
+// setState notes how the sink stands. A change of state is logged once; what follows
+// while the collector is away is one attempt after the other.
+func (s *Sink) setState(state sink.State, reason string) {
 	s.mu.Lock()
-	changed := s.state != state
+	before := s.state
 	s.state, s.reason = state, reason
 	s.mu.Unlock()
-	if changed {
-		s.log.Info("syslog collector", "channel", s.name, "state", state.String(), "reason", reason)
+	switch {
+	case state == sink.Up:
+		s.log.Info("collector connected", "state", state.String(), "collector", s.address)
+	case before == state:
+		s.log.Debug("connecting failed", "state", state.String(), "error", reason)
+	default:
+		s.log.Warn("collector disconnected", "state", state.String(), "error", reason)
 	}
 }
 
-// Status tells how the sink stands with its collector.
+// Status returns how the sink stands with its collector.
 func (s *Sink) Status() (sink.State, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,6 +176,7 @@ func (s *Sink) Ready() error {
 	return nil
 }
 
+// String names the task.
 func (s *Sink) String() string { return "syslog sink " + s.name }
 
 // Counters implements counter.Source.
@@ -176,7 +184,7 @@ func (s *Sink) Counters() []counter.Set {
 	return []counter.Set{counter.Of("syslog_sink", s.name, &s.stats)}
 }
 
-// done gives n records up, of which some are unreadable.
+// done takes n records off the queue, of which some are unreadable.
 func (s *Sink) done(n, unreadable int) {
 	s.queue.Done(n)
 	s.stats.Forwarded.Add(uint64(n - unreadable))

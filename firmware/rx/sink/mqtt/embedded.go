@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"sync/atomic"
@@ -16,7 +17,7 @@ import (
 // Our own bounds.
 const (
 	sessionBytes = 48 << 20 // of all sessions of all embedded brokers; a quarter of its part is a session's share
-	lookEvery    = 64       // messages published between two looks at clients that lag
+	lagEvery     = 64       // messages published between two checks of clients that lag
 )
 
 // embedded is the broker in this process. Its clients read; they publish
@@ -25,13 +26,15 @@ type embedded struct {
 	sink    *Sink
 	address string
 	secure  bool
+	log     *slog.Logger
 	current atomic.Pointer[server.Server]
 }
 
-func (s *Sink) embed(u *url.URL) error {
+// embed has the sink publish to a broker of its own that listens at u.
+func (s *Sink) embed(u *url.URL, log *slog.Logger) error {
 	s.peer = "embedded broker " + u.Host
-	s.embedded = &embedded{sink: s, address: u.Host, secure: u.Scheme == "mqtts"}
-	s.dial = s.embedded.open
+	s.embedded = &embedded{sink: s, address: u.Host, secure: u.Scheme == "mqtts", log: log.With("component", "mqtt broker", "channel", s.cfg.Channel)}
+	s.dial = s.embedded.listen
 	if s.embedded.secure {
 		if _, err := s.cfg.TLS.Server(); err != nil {
 			return fmt.Errorf("mqtt: listen %q: %v", s.cfg.Listen, err)
@@ -40,10 +43,11 @@ func (s *Sink) embed(u *url.URL) error {
 	return nil
 }
 
-// open binds the port and makes a broker that serves nobody until it is filled.
-func (e *embedded) open(ctx context.Context) (connection, error) {
+// listen binds the port and makes a broker that accepts clients once the snapshot
+// was published.
+func (e *embedded) listen(ctx context.Context) (connection, error) {
 	budget := sessionBytes / int64(max(e.sink.deps.Brokers, 1))
-	cfg := server.Config{Verify: e.sink.deps.Verify, Broker: broker.Config{Budget: budget, Share: budget / 4}, Log: e.sink.log.With("channel", e.sink.cfg.Channel)}
+	cfg := server.Config{Verify: e.sink.deps.Verify, Broker: broker.Config{Budget: budget, Share: budget / 4}, Log: e.log}
 	if e.secure {
 		var err error
 		if cfg.TLS, err = e.sink.cfg.TLS.Server(); err != nil {
@@ -54,13 +58,13 @@ func (e *embedded) open(ctx context.Context) (connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &inner{server: server.New(ln, cfg), gone: make(chan struct{})}
+	c := &embeddedConn{server: server.New(ln, cfg), gone: make(chan struct{})}
 	e.current.Store(c.server)
 	return c, nil
 }
 
-// inner is the way into the embedded broker, as a connection.
-type inner struct {
+// embeddedConn publishes to the embedded broker, as a connection.
+type embeddedConn struct {
 	server *server.Server
 	gone   chan struct{}
 	cause  error // once gone is closed
@@ -68,21 +72,21 @@ type inner struct {
 	n      int // messages
 }
 
-// room looks at the clients from time to time.
-func (c *inner) room() int {
-	if c.n%lookEvery == 0 && c.server.Lagging() {
+// room is none while clients lag, which is checked from time to time.
+func (c *embeddedConn) room() int {
+	if c.n%lagEvery == 0 && c.server.Lagging() {
 		return 0
 	}
 	return window
 }
 
-func (c *inner) limits() limits        { return limits{qos: 2, retain: true, properties: true} }
-func (c *inner) flush() error          { return nil }
-func (c *inner) lost() <-chan struct{} { return c.gone }
-func (c *inner) note() string          { return "" }
+func (c *embeddedConn) limits() limits        { return limits{qos: 2, retain: true, properties: true} }
+func (c *embeddedConn) flush() error          { return nil }
+func (c *embeddedConn) lost() <-chan struct{} { return c.gone }
+func (c *embeddedConn) note() string          { return "" }
 
-// filled lets the clients in.
-func (c *inner) filled() {
+// snapshotSent has clients accepted.
+func (c *embeddedConn) snapshotSent() {
 	go func() {
 		if err := c.server.Serve(); err != nil {
 			c.cause = err
@@ -91,7 +95,7 @@ func (c *inner) filled() {
 	}()
 }
 
-func (c *inner) err() error {
+func (c *embeddedConn) err() error {
 	select {
 	case <-c.gone:
 		return c.cause
@@ -100,14 +104,14 @@ func (c *inner) err() error {
 	}
 }
 
-func (c *inner) send(m *payload.Message, expiry uint32) error {
+func (c *embeddedConn) send(m *payload.Message, expiry uint32) error {
 	c.n++
 	c.server.Publish(m, expiry)
 	c.sent = append(c.sent, nil)
 	return nil
 }
 
-func (c *inner) settled(wait time.Duration) ([]verdict, error) {
+func (c *embeddedConn) settled(wait time.Duration) ([]verdict, error) {
 	got := c.sent
 	c.sent = nil
 	if len(got) == 0 && wait > 0 { // held back
@@ -119,4 +123,4 @@ func (c *inner) settled(wait time.Duration) ([]verdict, error) {
 	return got, nil
 }
 
-func (c *inner) close(bool) { c.server.Close() }
+func (c *embeddedConn) close(bool) { c.server.Close() }

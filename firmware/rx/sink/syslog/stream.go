@@ -13,55 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func (s *Sink) forwardDatagrams(ctx context.Context) error {
-	conn, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "udp", s.address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	s.connected()
-	for {
-		recs, err := s.queue.Next(ctx, 64)
-		if err != nil {
-			return err
-		}
-		n, unreadable, err := s.send(conn, recs)
-		s.done(n, unreadable)
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// send writes records as datagrams and returns how many it is done with, and how
-// many of them were unreadable.
-func (s *Sink) send(conn net.Conn, recs [][]byte) (n, unreadable int, err error) {
-	for _, rec := range recs {
-		line := text(rec)
-		if len(line) == 0 {
-			n, unreadable = n+1, unreadable+1
-			continue
-		}
-		_ = conn.SetWriteDeadline(time.Now().Add(writeTime))
-		if _, err := conn.Write(line[:min(len(line), maxDatagram)]); err != nil {
-			if errors.Is(err, unix.ECONNREFUSED) { // udp(7): of an earlier datagram
-				s.refuse(&s.stats.Unreached, 1)
-			}
-			return n, unreadable, err
-		}
-		if len(line) > maxDatagram {
-			s.stats.Truncated.Add(1)
-		}
-		n++
-	}
-	return n, unreadable, nil
-}
-
-// stream is a connection and what was written to it and not given up yet.
+// stream is a connection and what was written to it that is still in the queue.
 type stream struct {
 	tcp     *net.TCPConn
-	w       io.Writer // tcp, or TLS over it
-	written int64     // bytes handed to the kernel
+	conn    net.Conn // tcp, or TLS over it
+	written int64    // bytes handed to the kernel
 	marks   []mark
 	lines   int // in marks
 	bytes   int
@@ -76,42 +32,39 @@ type mark struct {
 	at                time.Time
 }
 
-// Write counts what TLS writes.
-func (st *stream) Write(b []byte) (int, error) {
-	n, err := st.tcp.Write(b)
-	st.written += int64(n)
+// counting is a stream's TCP connection, whose writes it counts: below TLS too.
+type counting struct {
+	*net.TCPConn
+	written *int64
+}
+
+func (c counting) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	*c.written += int64(n)
 	return n, err
 }
 
-func (s *Sink) dial(ctx context.Context) (*stream, func(), io.Reader, error) {
+func (s *Sink) dial(ctx context.Context) (*stream, error) {
 	conn, err := (&net.Dialer{Timeout: dialTime, Control: dialControl}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	st := &stream{tcp: conn.(*net.TCPConn)}
 	_ = st.tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+	st.conn = counting{st.tcp, &st.written}
 	if s.tls == nil {
-		st.w = st
-		return st, func() { conn.Close() }, conn, nil
+		return st, nil
 	}
-	secure := tls.Client(counting{st.tcp, st}, s.tls)
+	secure := tls.Client(st.conn, s.tls)
 	_ = conn.SetDeadline(time.Now().Add(dialTime))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	st.w = secure
-	return st, func() { conn.Close() }, secure, nil
+	st.conn = secure
+	return st, nil
 }
-
-// counting is a connection that writes through the stream's count.
-type counting struct {
-	*net.TCPConn
-	st *stream
-}
-
-func (c counting) Write(b []byte) (int, error) { return c.st.Write(b) }
 
 // dialControl ends a connection whose peer acknowledges nothing (tcp(7)).
 func dialControl(_, _ string, raw syscall.RawConn) error {
@@ -122,21 +75,22 @@ func dialControl(_, _ string, raw syscall.RawConn) error {
 
 var errPeerClosed = errors.New("closed the connection")
 
+// forwardStream forwards over TCP or TLS until ctx ends or the connection breaks.
 func (s *Sink) forwardStream(ctx context.Context) error {
-	st, hangUp, r, err := s.dial(ctx)
+	st, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
-	go func() { // a collector sends nothing; its end of the stream tells that it is gone
+	go func() { // a collector sends nothing; the end of its stream means that it is gone
 		defer close(watched)
-		_, _ = io.Copy(io.Discard, r)
+		_, _ = io.Copy(io.Discard, st.conn)
 		cancel(errPeerClosed)
 	}()
-	defer func() { cancel(nil); hangUp(); <-watched }()
-	defer context.AfterFunc(inner, hangUp)()
-	s.connected()
+	defer func() { cancel(nil); st.tcp.Close(); <-watched }()
+	defer context.AfterFunc(inner, func() { st.tcp.Close() })()
+	s.setUp()
 	for {
 		err := s.step(inner, st)
 		if err != nil {
@@ -151,7 +105,7 @@ func (s *Sink) forwardStream(ctx context.Context) error {
 	}
 }
 
-// step writes what is new and gives up what is acknowledged.
+// step writes what is new and takes off the queue what is acknowledged.
 func (s *Sink) step(ctx context.Context, st *stream) error {
 	recs, err := s.queue.Next(ctx, window)
 	if err != nil {
@@ -178,6 +132,7 @@ func (s *Sink) step(ctx context.Context, st *stream) error {
 	}
 }
 
+// write writes a run of lines with octet counting (RFC 6587 §3.4.1).
 func (s *Sink) write(st *stream, recs [][]byte) error {
 	st.buf = st.buf[:0]
 	n, unreadable := 0, 0
@@ -194,13 +149,13 @@ func (s *Sink) write(st *stream, recs [][]byte) error {
 	st.marks = append(st.marks, mark{lines: n, unreadable: unreadable, bytes: len(st.buf), at: time.Now()})
 	st.lines += n
 	st.bytes += len(st.buf)
-	_, err := st.w.Write(st.buf)
+	_, err := st.conn.Write(st.buf)
 	st.marks[len(st.marks)-1].end = st.written
 	return err
 }
 
-// acknowledged takes the lines off that the peer's kernel has and that have
-// lingered; while much is on its way they need not linger.
+// acknowledged removes the marks of lines that the collector's kernel has had for
+// linger; while much is on its way they need not linger.
 func (st *stream) acknowledged(now time.Time) (lines, unreadable int, err error) {
 	raw, err := st.tcp.SyscallConn()
 	if err != nil {

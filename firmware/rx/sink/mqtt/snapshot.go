@@ -5,21 +5,21 @@ import (
 	"encoding/binary"
 )
 
-// snapshot is the retained picture of a moment.
+// snapshot is all retained messages of a moment.
 type snapshot struct {
 	run, number uint64 // of the last record that is older
 	data        []byte // payloads, each behind its length(4)
 }
 
-// snapshot copies the picture out; Range holds the link up as long as it lasts.
+// snapshot copies the channel's state; Range holds the link up as long as it lasts.
 func (s *Sink) snapshot() *snapshot {
 	snap := &snapshot{run: s.run, number: s.number.Load()}
-	pic := s.channel()
-	if pic == nil {
+	channel := s.channel()
+	if channel == nil {
 		return snap
 	}
 	first := true
-	pic.Range(func(_, payload []byte) bool {
+	channel.Range(func(_, payload []byte) bool {
 		if first { // no record comes while Range lasts
 			snap.number, first = s.number.Load(), false
 		}
@@ -30,20 +30,20 @@ func (s *Sink) snapshot() *snapshot {
 	return snap
 }
 
-// older tells whether the record was queued before the moment of the picture.
+// older reports whether the record was queued before the moment of the snapshot.
 func (n *snapshot) older(r record) bool { return r.run != n.run || r.number <= n.number }
 
-// covers tells whether publishing the picture makes the record needless.
+// covers reports whether publishing the snapshot makes the record needless.
 func (n *snapshot) covers(r record) bool { return r.kind == kindState && n.older(r) }
 
-// caughtUp tells whether the queue has come to the moment of the picture.
+// caughtUp reports whether the queue has come to the moment of the snapshot.
 func (p *publisher) caughtUp(rec []byte) bool {
 	r, ok := parseRecord(rec)
 	return ok && !p.snap.older(r)
 }
 
-// picture publishes the retained picture.
-func (p *publisher) picture(ctx context.Context) error {
+// publishSnapshot publishes the snapshot.
+func (p *publisher) publishSnapshot(ctx context.Context) error {
 	for rest := p.snap.data; len(rest) > 0; {
 		n := binary.BigEndian.Uint32(rest)
 		b := rest[4 : 4+n]
@@ -54,18 +54,18 @@ func (p *publisher) picture(ctx context.Context) error {
 		}
 		p.msg.Retain = true
 		for p.full() {
-			if err := p.settle(p.patience(0)); err != nil {
+			if err := p.settle(p.settleWait(0)); err != nil {
 				return err
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 		}
-		if err := p.publish(flight{picture: true}); err != nil {
+		if err := p.publish(flight{snapshot: true}); err != nil {
 			return err
 		}
 	}
 	p.snap = nil
-	p.c.filled()
+	p.c.snapshotSent()
 	return nil
 }

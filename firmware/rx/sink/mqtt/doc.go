@@ -1,0 +1,27 @@
+// Package mqtt publishes what crossed to a broker on the IT side, theirs or an
+// embedded one: the same topic behind a prefix, the same payload, QoS, retain
+// flag and properties, in order.
+//
+// A record leaves the queue once the broker acknowledged it (QoS 0: once it was
+// written). After every connect the order is: what was queued before the
+// connect, then a snapshot of all retained messages as of the connect, then what
+// came since. So an emptied broker fills, and no older value ever follows a
+// newer one. A connection that breaks leaves open what the broker has: those
+// messages are published again, whatever their QoS, hence at least once.
+//
+// The package refuses to subscribe to anything, to interpret a payload, and to
+// change a message, except where the broker leaves no choice: on 3.1.1
+// properties are left out, and a broker that offers less QoS gets less; both are counted.
+//
+// The gateway's own state is published beside it, retained:
+//
+//	<prefix>heliograph/<pair>/status   JSON
+//	<prefix>heliograph/<pair>/state    "online", or "offline" from the will
+//
+// A record in the queue is
+//
+//	kind(1): 0 message, 1 state, 2 deletion
+//	run(8)      the process that queued it, by the time it began
+//	number(8)   rises by one per record of a run
+//	message, or the key of a deletion
+package mqtt

@@ -1,0 +1,166 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	payload "heliograph/firmware/conduit/payload/mqtt"
+)
+
+// connection is a broker that was reached. One goroutine uses it.
+type connection interface {
+	// room is how many more messages of QoS 1 and 2 may be sent now.
+	room() int
+	// limits returns what the broker takes; 0 bytes: no limit.
+	limits() limits
+	// send hands over a message, which is written at the latest with flush.
+	send(m *payload.Message, expiry uint32) error
+	flush() error
+	// settled returns the verdicts on the oldest messages that were sent, in
+	// the order in which they were sent, waiting a while for the first.
+	settled(wait time.Duration) ([]verdict, error)
+	// lost is closed when the connection is gone, whose cause err returns.
+	lost() <-chan struct{}
+	err() error
+	// note describes what differs from a broker that takes everything, "" for nothing.
+	note() string
+	// snapshotSent notes that the snapshot was sent.
+	snapshotSent()
+	// close ends the connection; clean has the will published, as at a clean end.
+	close(clean bool)
+}
+
+// limits is what a broker takes.
+type limits struct {
+	qos        byte
+	retain     bool
+	bytes      int
+	properties bool
+}
+
+// progress is what came of a connection.
+type progress int
+
+const (
+	idle  progress = iota // there was nothing to publish
+	moved                 // the broker took something
+	stuck                 // it broke before it took anything
+)
+
+// flight is a message that is on its way, or a record that needs none.
+type flight struct {
+	queued   bool // it is in the queue
+	sent     bool // a verdict will come
+	snapshot bool // it is of the snapshot
+	topic    string
+}
+
+// publisher publishes over one connection.
+type publisher struct {
+	s        *Sink
+	c        connection
+	lim      limits
+	failures int // see Run
+
+	flights []flight
+	queued  int       // of them in the queue
+	moved   bool      // the broker took something
+	last    time.Time // of an acknowledgement, or of a message sent with none before it
+
+	snap      *snapshot // that is to be published; nil: it was
+	gateway   []byte    // as it was published last
+	gatewayAt time.Time // when it was checked
+	msg       payload.Message
+}
+
+func newPublisher(s *Sink, c connection, failures int) *publisher {
+	return &publisher{s: s, c: c, lim: c.limits(), failures: failures, last: time.Now()}
+}
+
+// progress returns what came of the connection.
+func (p *publisher) progress() progress {
+	switch {
+	case p.moved:
+		return moved
+	case p.queued > 0:
+		return stuck
+	}
+	return idle
+}
+
+// run publishes until the connection breaks or ctx ends.
+func (p *publisher) run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.c.lost():
+			cancel()
+		case <-inner.Done():
+		}
+	}()
+	p.snap = p.s.snapshot()
+	if err := p.publishOnline(); err != nil {
+		return err
+	}
+	for {
+		if err := p.step(inner); err != nil {
+			if cause := p.c.err(); cause != nil && ctx.Err() == nil {
+				return cause
+			}
+			return err
+		}
+	}
+}
+
+// step publishes what is new and takes off the queue what the broker has.
+func (p *publisher) step(ctx context.Context) error {
+	fresh, err := p.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	for _, rec := range fresh {
+		if p.full() || p.snap != nil && p.caughtUp(rec) {
+			break
+		}
+		if err := p.publishRecord(rec); err != nil {
+			return err
+		}
+	}
+	if p.snap != nil && (len(fresh) == 0 || p.caughtUp(fresh[0])) {
+		if err := p.publishSnapshot(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.publishStatus(); err != nil {
+		return err
+	}
+	return p.settle(p.settleWait(len(fresh)))
+}
+
+// fresh returns the records that are not in flight yet; none after a while.
+func (p *publisher) fresh(ctx context.Context) ([][]byte, error) {
+	wait := refresh
+	if p.snap != nil || len(p.flights) > 0 {
+		wait = time.Millisecond // an empty queue must not hold up what is on its way
+	}
+	brief, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	recs, err := p.s.deps.Queue.Next(brief, p.queued+batch)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return recs[min(p.queued, len(recs)):], nil
+}
+
+// full reports whether nothing more may be sent now.
+func (p *publisher) full() bool {
+	if p.failures >= aloneAfter && !p.moved && p.queued > 0 {
+		return true // find out which record it is that breaks connections
+	}
+	return len(p.flights) >= 4*batch || p.c.room() <= 0
+}

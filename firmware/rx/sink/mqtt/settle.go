@@ -1,0 +1,71 @@
+package mqtt
+
+import (
+	"errors"
+	"time"
+)
+
+var errNoAck = errors.New("the broker stopped acknowledging")
+
+// settleWait is how long to wait for acknowledgements before the queue is read again.
+func (p *publisher) settleWait(fresh int) time.Duration {
+	switch {
+	case p.full():
+		return time.Second
+	case len(p.flights) == 0:
+		return 0
+	case fresh == 0 || p.failures >= aloneAfter:
+		return 2 * time.Millisecond
+	}
+	return 0
+}
+
+// settle takes off the queue what the broker has.
+func (p *publisher) settle(wait time.Duration) error {
+	if err := p.c.flush(); err != nil {
+		return err
+	}
+	verdicts, err := p.c.settled(wait)
+	if err != nil {
+		return err
+	}
+	if len(verdicts) > 0 {
+		p.last = time.Now()
+	}
+	done, n := 0, 0
+	for ; n < len(p.flights); n++ {
+		f := p.flights[n]
+		if f.sent {
+			if len(verdicts) == 0 {
+				break
+			}
+			p.count(f, verdicts[0])
+			verdicts = verdicts[1:]
+		}
+		if f.queued {
+			done++
+		}
+	}
+	p.flights = append(p.flights[:0], p.flights[n:]...)
+	if done > 0 {
+		p.queued -= done
+		p.moved = true
+		p.s.deps.Queue.Done(done)
+	}
+	if len(p.flights) > 0 && time.Since(p.last) > ackTime {
+		return errNoAck
+	}
+	return nil
+}
+
+// count counts what became of a message.
+func (p *publisher) count(f flight, v verdict) {
+	switch {
+	case v != nil:
+		p.s.refuse(v, f.topic, f.queued)
+	case f.queued:
+		p.s.published.Add(1)
+	case f.snapshot:
+		p.s.repeated.Add(1)
+	}
+}
