@@ -150,6 +150,14 @@ func (a *arrivals) isBad(handle uint32) bool {
 	return int(handle) < len(a.state) && a.state[handle]&bad != 0 && (r == nil || !r.now)
 }
 
+// isRefused reports whether the link does not carry the newest value of a variable.
+func (a *arrivals) isRefused(handle uint32) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.refusals[handle]
+	return r != nil && r.now
+}
+
 // untouch begins to look for values that come.
 func (a *arrivals) untouch(items []item) {
 	a.mu.Lock()

@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"errors"
+	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -23,7 +24,9 @@ const (
 // goroutines.
 type feed struct {
 	*values
-	sub *client.Subscription // set once Subscribe has returned
+	sub      *client.Subscription // set once Subscribe has returned
+	sampling time.Duration        // the longest that the server granted an item
+	freed    int                  // items that were ended since others were made last
 }
 
 // Data implements client.Handler: a notification becomes an update of a key. What

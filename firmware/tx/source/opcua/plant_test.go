@@ -44,18 +44,20 @@ type plc struct {
 	last     uint32    // subscription
 	counts   map[uint32]int
 	items    map[uint32]int // CreateMonitoredItems by their number of items
+	reads    int            // attributes read
 
 	// Quirks.
-	delay      map[uint32]func(items int) time.Duration // before a service is done
-	mute       map[rawvalue.NodeID]bool                 // items of these nodes send nothing
-	clauses    int                                      // select clauses in a filter, 0: no limit
-	dropNext   int                                      // notifications that are lost, and cannot be had again
-	badData    bool                                     // the next notification cannot be decoded
-	endless    bool                                     // every node has references to new nodes
-	continues  rawvalue.NodeID                          // continues for ever, with one reference each time
-	born       int
-	namespaces []string // besides that of OPC UA
-	most       int      // bytes that the address space may take
+	delay       map[uint32]func(items int) time.Duration // before a service is done
+	mute        map[rawvalue.NodeID]bool                 // items of these nodes send nothing
+	clauses     int                                      // select clauses in a filter, 0: no limit
+	dropNext    int                                      // notifications that are lost, and cannot be had again
+	badData     bool                                     // the next notification cannot be decoded
+	endless     bool                                     // every node has references to new nodes
+	continues   rawvalue.NodeID                          // continues for ever, with one reference each time
+	stampsReads bool                                     // a value has the time of the Read as its source timestamp
+	born        int
+	namespaces  []string // besides that of OPC UA
+	most        int      // bytes that the address space may take
 }
 
 type plcSubscription struct {
@@ -292,6 +294,7 @@ func (p *plc) answer(r *request) ([]byte, ua.StatusCode) {
 func (p *plc) readAll(r *request) []byte {
 	r.Skip(8 + 4)
 	n := r.Length(16)
+	p.reads += n
 	b := u32(nil, uint32(n))
 	for range n {
 		node, _ := rawvalue.ParseNodeID(r.NodeID())
@@ -322,6 +325,9 @@ func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 		return rawvalue.AppendStatus(nil, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
 	}
 	if v, has := p.values[node]; has && attribute == ua.AttributeIDValue && ok {
+		if v[0]&ua.DataValueSourceTimestamp != 0 && p.stampsReads {
+			v = binary.LittleEndian.AppendUint64(slices.Clone(v[:len(v)-8]), uint64(uabinary.Ticks(time.Now())))
+		}
 		return v
 	}
 	if !ok {

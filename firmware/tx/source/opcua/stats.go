@@ -19,6 +19,7 @@ type sourceStats struct {
 	UnreadableValues  atomic.Uint64 `count:"unreadable_values" help:"Values in notifications that could not be decoded."`
 	SkippedValues     atomic.Uint64 `count:"skipped_values" help:"Values sent with the overflow bit: older ones of the same variable were skipped by the server."`
 	RereadValues      atomic.Uint64 `count:"reread_values" help:"Values read again because a notification was lost."`
+	DeadItems         atomic.Uint64 `count:"dead_items" help:"Monitored items that had stopped reporting without a status; they were monitored again."`
 	RefusedValues     atomic.Uint64 `count:"refused_values" help:"Values that the link does not carry; the mirror shows a Bad status in their place."`
 	UnreadableEvents  atomic.Uint64 `count:"unreadable_events" help:"Events that could not be decoded or lack what an event must have."`
 	ReducedEvents     atomic.Uint64 `count:"reduced_events" help:"Events that crossed without fields too large for the link."`

@@ -29,6 +29,15 @@ func (v *visit) tick(ctx context.Context) error {
 			return err
 		}
 	}
+	if v.crawl == nil && !v.settling {
+		anew, err := v.values.checkItems(ctx)
+		if err == nil && anew {
+			err = v.watchAll(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	missing, since := v.arrived.missing(maxPerRound)
 	if len(missing) > 0 && since > missingFor {
 		items := make([]item, 0, len(missing))

@@ -36,13 +36,15 @@ type values struct {
 	arrived    *arrivals
 	stats      *sourceStats
 	doubts     *doubts
-	uncertain  map[uint32]bool  // handles of what is in doubt and was not read yet
-	rested     time.Time        // when the next of it may be read
+	uncertain  map[uint32]bool // handles of what is in doubt and was not read yet
+	rested     time.Time       // when the next of it may be read
+	check      itemCheck
 	follow     map[uint32]*feed // by handle; nil is polled
 	polled     []item
 	unread     []item            // that were subscribed to and never read
 	seen       map[uint32]uint64 // hash of what was last read of a polled item
 	seed       maphash.Seed
+	feeds      []*feed
 	current    *feed
 	room       int           // for items, in current
 	gone       chan struct{} // a subscription ended
@@ -57,7 +59,7 @@ type item struct {
 func newValues(s *Source, m *model, session *client.Session) *values {
 	return &values{
 		port: s.port, model: m, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, log: s.log,
-		arrived: &s.arrived, stats: &s.stats, doubts: newDoubts(), uncertain: map[uint32]bool{},
+		arrived: &s.arrived, stats: &s.stats, doubts: newDoubts(), uncertain: map[uint32]bool{}, check: itemCheck{passFrom: time.Now()},
 		follow: map[uint32]*feed{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(), gone: make(chan struct{}, 1),
 	}
 }
@@ -100,9 +102,15 @@ func (v *values) watch(ctx context.Context, items []item) error {
 	return nil
 }
 
-// open makes a new subscription, if the server gives one; there is no room in current
-// otherwise.
+// open finds a subscription whose items were ended, or makes a new one, if the server
+// gives one; there is no room in current otherwise.
 func (v *values) open(ctx context.Context) error {
+	for _, f := range v.feeds {
+		if f.freed > 0 {
+			v.current, v.room, f.freed = f, f.freed, 0
+			return nil
+		}
+	}
 	f := &feed{values: v}
 	sub, err := v.session.Subscribe(ctx, subscription(v.interval), f)
 	if err != nil {
@@ -113,6 +121,7 @@ func (v *values) open(ctx context.Context) error {
 		return nil
 	}
 	f.sub = sub
+	v.feeds = append(v.feeds, f)
 	v.current, v.room = f, perSubscription
 	return nil
 }
@@ -143,9 +152,10 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 			Filter: client.DataChange(trigger),
 		}
 	}
-	err = v.current.sub.Monitor(ctx, want, func(i int, status ua.StatusCode, _ client.Revised) {
+	err = v.current.sub.Monitor(ctx, want, func(i int, status ua.StatusCode, granted client.Revised) {
 		switch status {
 		case ua.StatusOK:
+			v.current.sampling = max(v.current.sampling, granted.Sampling)
 			v.follow[items[i].handle] = v.current
 			v.unread = append(v.unread, items[i])
 		case ua.StatusBadTooManyMonitoredItems:
@@ -183,12 +193,8 @@ func (v *values) read(ctx context.Context, items []item, which crossing) error {
 		return nil
 	}
 	v.arrived.untouch(items)
-	list := make([]client.ReadItem, len(items))
-	for i, it := range items {
-		list[i] = client.ReadItem{Node: it.node, Attribute: ua.AttributeIDValue}
-	}
 	var stamped []byte
-	return v.session.Read(ctx, list, 0, func(i int, dv rawvalue.DataValue) {
+	return v.session.Read(ctx, readItems(items), 0, func(i int, dv rawvalue.DataValue) {
 		handle := items[i].handle
 		if v.arrived.touchedSince(handle) {
 			return
@@ -227,33 +233,25 @@ func (v *values) confirm(ctx context.Context) error {
 // Bad value: a server may have ended them with a node that was deleted, and made again
 // under its NodeId. They are monitored anew with all that are not followed.
 func (v *values) revive(ctx context.Context) error {
-	over := map[*client.Subscription][]uint32{}
+	over := map[*feed][]uint32{}
 	for h, f := range v.follow {
 		if f != nil && v.arrived.isBad(h) {
-			over[f.sub] = append(over[f.sub], h)
+			over[f] = append(over[f], h)
 		}
 	}
-	for sub, handles := range over {
-		if err := sub.Unmonitor(ctx, handles); err != nil {
-			return err
-		}
-		for _, h := range handles {
-			delete(v.follow, h)
-		}
-	}
-	return nil
+	return v.unmonitor(ctx, over)
 }
 
 // drop forgets variables that are gone.
 func (v *values) drop(ctx context.Context, gone []uint32) error {
-	over := map[*client.Subscription][]uint32{}
+	over := map[*feed][]uint32{}
 	for _, h := range gone {
 		f, followed := v.follow[h]
 		if !followed {
 			continue
 		}
 		if f != nil {
-			over[f.sub] = append(over[f.sub], h)
+			over[f] = append(over[f], h)
 		}
 		delete(v.follow, h)
 		delete(v.seen, h)
@@ -261,10 +259,8 @@ func (v *values) drop(ctx context.Context, gone []uint32) error {
 		v.arrived.forget(h)
 	}
 	v.polled = slices.DeleteFunc(v.polled, func(it item) bool { _, ok := v.follow[it.handle]; return !ok })
-	for sub, handles := range over {
-		if err := sub.Unmonitor(ctx, handles); err != nil {
-			return err
-		}
+	if err := v.unmonitor(ctx, over); err != nil {
+		return err
 	}
 	for _, h := range gone { // after nothing can bring them back
 		_ = v.port.Put(source.Update{Key: payload.Key{Kind: payload.Value, Generation: v.generation, Number: h}.Append(nil), Delete: true})
