@@ -13,6 +13,7 @@ const {
 } = require("node-opcua");
 
 const options = Object.assign({ port: 0, tags: 100, nodesets: false, period: 1000, perTick: 0, namespaces: [], limits: {} }, JSON.parse(process.argv[2] || "{}"));
+options.certificate = Object.assign({ ago: 1, dns: ["localhost"], ip: ["127.0.0.1"] }, options.certificate);
 const say = (o) => process.stdout.write(JSON.stringify(o) + "\n");
 
 // hard are values that a gateway may stumble over, as far as node-opcua can make them.
@@ -38,8 +39,9 @@ async function main() {
   await manager.initialize();
   if (options.structures) all.push(path.join(__dirname, "recipe.xml"));
   const certificateFile = path.join(scratch, "certificate.pem");
+  const made = options.certificate; // hours ago; validity in days
   await manager.createSelfSignedCertificate({
-    applicationUri: "urn:heliograph:plant", dns: ["localhost"], ip: ["127.0.0.1"], outputFile: certificateFile, subject: "/CN=plant", startDate: new Date(Date.now() - 3600e3), validity: 10,
+    applicationUri: "urn:heliograph:plant", dns: made.dns, ip: made.ip, outputFile: certificateFile, subject: "/CN=plant", startDate: new Date(Date.now() - made.ago * 3600e3), validity: 10,
   });
   const server = new OPCUAServer({
     certificateFile, privateKeyFile: manager.privateKey,

@@ -35,6 +35,7 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, err
 	}
 	s := newSession(cfg, newLink(ch, cfg))
+	s.endpoint = found
 	if err := s.begin(ctx, found, own); err != nil {
 		s.finish(err)
 		return nil, err

@@ -112,6 +112,19 @@ func (c Config) purpose(e *ua.EndpointDescription) pki.Purpose {
 	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint), Tolerate: c.Tolerate}
 }
 
+// Overlooked returns what is wrong with the certificate of the session's server, now,
+// and tolerated as configured.
+func (s *Session) Overlooked() []pki.Overlooked {
+	if s.endpoint == nil || s.cfg.Policy == ua.SecurityPolicyURINone || s.cfg.Tolerate == (pki.Tolerance{}) {
+		return nil
+	}
+	chain, err := channel.ParseChain(s.endpoint.ServerCertificate)
+	if err != nil { // it was parsed when the channel was opened
+		return nil
+	}
+	return s.cfg.Store.Overlooked(chain, s.cfg.purpose(s.endpoint))
+}
+
 // confirm finds in what the session's server says of itself the endpoint that discovery
 // gave (OPC 10000-4 §5.7.2): had somebody changed that on the way, it shows here. A
 // server need not repeat its certificate; the session's own answer names that.

@@ -24,6 +24,7 @@ type Session struct {
 	cancel context.CancelCauseFunc
 	work   sync.WaitGroup
 
+	endpoint   *ua.EndpointDescription
 	created    atomic.Bool // at the server
 	limits     Limits
 	info       Server

@@ -57,11 +57,34 @@ func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
 					t.Fatalf("got %v, want %v", err, c.want)
 				}
 			}
+			if n := len(s.Overlooked([]*x509.Certificate{c.chain}, c.purpose)); (n > 0) != (c.want == 0) {
+				t.Errorf("got %d checks that are overlooked, want them where it is let through", n)
+			}
 			st, warned := s.Stats(), strings.Count(log.String(), "despite a failed check")
 			if let := c.want == 0; let != (st.Certificates == 1 && st.Checks >= 3 && warned >= 1 && warned <= 2) || !let && (st != Stats{} || warned != 0) {
 				t.Errorf("got %+v and %d warnings, want both once it is accepted: %v", st, warned, let)
 			}
 		})
+	}
+}
+
+func TestOverlookedSaysWhatIsWrong(t *testing.T) {
+	k := keys()
+	for want, change := range map[string]func(*x509.Certificate){
+		"expired 2020-01-02": func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = now.AddDate(-30, 0, 0), time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+		},
+		"is not valid before 2099-01-02": func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC), now.AddDate(90, 0, 0)
+		},
+	} {
+		c := issue(t, "self", k[2], nil, change).cert
+		s, _ := newStore(t, t.TempDir())
+		s.peers = roots{trusted: []*x509.Certificate{c}}
+		got := s.Overlooked([]*x509.Certificate{c}, Purpose{Server: true, Host: "nat", Tolerate: Tolerance{HostName: true, Dates: true}})
+		if len(got) != 2 || got[0] != (Overlooked{ua.StatusBadCertificateTimeInvalid, want}) || got[1] != (Overlooked{ua.StatusBadCertificateHostNameInvalid, "does not name host nat"}) {
+			t.Errorf("got %+v, want %q and the host", got, want)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 		if n := s.stats.DeadItems.Load(); n != 3 {
 			t.Errorf("got %d dead items counted, want 3", n)
 		}
+		synctest.Wait()
 		if !link.whole || s.Ready() != nil || len(p.subs) != 1 {
 			t.Errorf("complete %v, %v, %d subscriptions; want complete, ready, and one", link.whole, s.Ready(), len(p.subs))
 		}
@@ -55,14 +56,18 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 // notifications, and where a Read stamps it anew.
 func TestItemsThatReportAreNotMonitoredAgain(t *testing.T) {
 	follows(t, plant(), func(p *plc, link *port) { p.stampsReads = true }, func(t *testing.T, p *plc, link *port, s *Source) {
-		before := p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary]
+		monitored := func() (n int) {
+			p.quirk(func() { n = p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary] })
+			return n
+		}
+		before := monitored()
 		for i := range int32(9 * 60 * 2) {
 			p.quirk(func() { p.values[named("speed")] = int32At(2*i, time.Now()) }) // not reported yet
 			time.Sleep(400 * time.Millisecond)
 			p.set(named("speed"), int32At(2*i+1, time.Now()))
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary]; n != before || s.stats.DeadItems.Load() != 0 {
+		if n := monitored(); n != before || s.stats.DeadItems.Load() != 0 {
 			t.Errorf("got %d CreateMonitoredItems and %d dead items, want none", n-before, s.stats.DeadItems.Load())
 		}
 	})

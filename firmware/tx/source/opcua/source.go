@@ -70,6 +70,7 @@ type Source struct {
 	whole    bool
 	wasUp    bool
 	troubles map[topic]string
+	noticed  string
 }
 
 // New prepares a source that keeps its cache in folder. certificates may be nil
@@ -127,7 +128,7 @@ func (s *Source) report(state source.State, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if state == source.Up {
-		why, s.wasUp = s.shortcomings(), true
+		why, s.wasUp = s.upReason(), true
 	}
 	if s.state == state && s.why == why && state != source.Connecting {
 		return

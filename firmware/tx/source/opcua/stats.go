@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/tx/source"
 )
@@ -59,10 +62,60 @@ func (s *Source) tell(t topic, trouble string) {
 	} else {
 		s.troubles[t] = trouble
 	}
+	s.reportAgain()
+}
+
+// notice sets what an operator should know of a session that works, "" for nothing. It
+// shows in the channel's reason on both sides, and not in /readyz.
+func (s *Source) notice(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.noticed != text {
+		s.noticed = text
+		s.reportAgain()
+	}
+}
+
+// reportAgain reports another reason of the state that it is in. It is called with mu
+// held.
+func (s *Source) reportAgain() {
 	if s.state == source.Up {
-		s.why = s.shortcomings()
+		s.why = s.upReason()
 		s.port.Report(s.state, s.why)
 	}
+}
+
+// upReason is what is reported while the session stands, what is wrong first: the link
+// carries a part of a long reason. It is called with mu held.
+func (s *Source) upReason() string {
+	why := s.shortcomings()
+	switch {
+	case s.noticed == "":
+		return why
+	case why == "":
+		return "connected; " + s.noticed
+	}
+	return why + "; " + s.noticed
+}
+
+// overlooked says what is wrong with a certificate that is accepted all the same, and
+// by which key.
+func overlooked(list []pki.Overlooked) string {
+	var facts, keys []string
+	for _, o := range list {
+		facts = append(facts, o.Fact)
+		key := `"dates"`
+		if o.Code == ua.StatusBadCertificateHostNameInvalid {
+			key = `"host_name"`
+		}
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	if len(facts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("server certificate %s, accepted by tolerate = [%s]", strings.Join(facts, " and "), strings.Join(keys, ", "))
 }
 
 // shortcomings joins what is wrong while the session stands. It is called with mu

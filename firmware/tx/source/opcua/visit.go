@@ -51,6 +51,7 @@ func (v *visit) run(ctx context.Context) error {
 	if err := v.begin(ctx); err != nil {
 		return err
 	}
+	v.notice(overlooked(v.session.Overlooked()))
 	if v.settling {
 		v.report(source.Connecting, "connected again, reading what may have changed meanwhile")
 	} else {
@@ -169,6 +170,7 @@ func (v *visit) take(ctx context.Context, f found) error {
 	}
 	c := v.crawl
 	v.crawl, v.crawled = nil, time.Now()
+	v.notice(overlooked(v.session.Overlooked())) // the certificate may have expired since the session began
 	if f.err != nil {
 		return fmt.Errorf("browsing: %w", f.err)
 	}
