@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -68,8 +69,11 @@ type browsed struct {
 // part browses some nodes with at most so many references for each in one response, 0
 // for as many as the server likes.
 func (b *browser) part(ctx context.Context, at []int, most uint32) error {
+	began := time.Now()
 	list, err := b.first(ctx, at, most)
-	if err != nil {
+	if err == nil {
+		b.s.batches.browse.done(len(at), time.Since(began), b.s.timeout)
+	} else {
 		if !b.s.divides(err, &b.s.batches.browse, len(at)) {
 			return err
 		}

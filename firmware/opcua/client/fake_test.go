@@ -33,6 +33,7 @@ type fake struct {
 	acked   []acknowledgement
 	state   int32
 	left    uint32
+	perRead uint32 // MaxNodesPerRead that it announces, 0: none
 }
 
 // script answers a request: the payload behind a good header, or a fault's code. nil
@@ -268,6 +269,9 @@ func (f *fake) value(n rawvalue.NodeID) []byte {
 		return int32Value(f.state)
 	case n.Number == id.Server_ServerStatus_SecondsTillShutdown:
 		return appendUint32([]byte{1, byte(ua.TypeIDUint32)}, f.left)
+	}
+	if n.Number == id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead && f.perRead > 0 {
+		return appendUint32([]byte{1, byte(ua.TypeIDUint32)}, f.perRead)
 	}
 	return rawvalue.AppendStatus(nil, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
 }

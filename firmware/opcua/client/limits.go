@@ -102,9 +102,9 @@ func (s *Session) learn(ctx context.Context) error {
 	if len(s.namespaces) == 0 {
 		return &Error{Service: "Connect", Code: ua.StatusBadConfigurationError, Reason: "the server gives no NamespaceArray, and without one no NodeId means anything"}
 	}
-	s.batches.read.set(maxRead, l.NodesPerRead)
-	s.batches.browse.set(maxBrowse, l.NodesPerBrowse)
-	s.batches.monitor.set(maxMonitor, l.MonitoredItemsPerCall)
+	s.batches.read.limit(maxRead, l.NodesPerRead)
+	s.batches.browse.limit(maxBrowse, l.NodesPerBrowse)
+	s.batches.monitor.limit(maxMonitor, l.MonitoredItemsPerCall)
 	return nil
 }
 

@@ -41,10 +41,12 @@ func (sub *Subscription) Monitor(ctx context.Context, items []Item, f func(i int
 	size := sub.s.batches.monitor.size()
 	for next := 0; next < len(items); {
 		n := min(size, len(items)-next)
+		began := time.Now()
 		err := sub.monitor(ctx, items[next:next+n], func(i int, status ua.StatusCode, r Revised) { f(next+i, status, r) })
 		switch {
 		case err == nil:
 			next += n
+			sub.s.batches.monitor.done(n, time.Since(began), sub.s.timeout)
 		case n > 1 && (errors.Is(err, ua.StatusBadTooManyOperations) || errors.Is(err, ua.StatusBadRequestTooLarge)):
 			sub.s.batches.monitor.refused(n)
 			size = sub.s.batches.monitor.size()

@@ -3,7 +3,6 @@ package client
 import (
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -75,30 +74,79 @@ func (p *Pace) slowReads() bool {
 	return p.reads > 4*sluggish
 }
 
-// batch is how many operations go into one request; it learns from refusals and
-// time-outs.
-type batch struct{ n atomic.Int32 }
+// How a batch that was cut grows again: a server that was busy, or was replaced, takes
+// more, and one that is as it was costs a refusal each time. So a larger batch is tried
+// after growBatches that were full and quick, and no sooner than growAfter; twice that
+// after each time that it did not do, up to growRarely.
+const (
+	growBatches = 10
+	growAfter   = 10 * time.Minute
+	growRarely  = 24 * time.Hour
+)
 
-// set makes it at most what is allowed.
-func (b *batch) set(most, limit int) {
-	if limit > 0 {
-		most = min(most, limit)
-	}
-	if n := b.size(); n > 0 {
-		most = min(most, n)
-	}
-	b.n.Store(int32(most))
+// batch is how many operations go into one request; it learns from refusals, time-outs
+// and successes. It is safe for concurrent use.
+type batch struct {
+	mu      sync.Mutex
+	n       int           // 0: nothing is known
+	most    int           // that n may be, for the server's limit or ours
+	grown   bool          // n has grown since a refusal
+	good    int           // full and quick batches since n changed
+	changed time.Time     // when n changed, or was refused
+	wait    time.Duration // from then until it grows
 }
 
-func (b *batch) size() int { return int(b.n.Load()) }
+// limit sets what is allowed: most for us, announced by the server, 0 for no limit.
+func (b *batch) limit(most, announced int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.most = most; announced > 0 {
+		b.most = min(most, announced)
+	}
+	if b.n = min(b.n, b.most); b.n == 0 {
+		b.n = b.most
+	}
+}
+
+func (b *batch) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.n
+}
 
 // refused notes that n operations were too many.
-func (b *batch) refused(n int) { b.n.Store(int32(min(b.size(), max(1, n/2)))) }
+func (b *batch) refused(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.good, b.changed = 0, time.Now()
+	if b.n <= max(1, n/2) { // as another request has learned
+		return
+	}
+	b.n = max(1, n/2)
+	if b.wait = max(b.wait, growAfter); b.grown {
+		b.wait = min(2*b.wait, growRarely)
+	}
+	b.grown = false
+}
 
 // slow notes that n operations took too long. Where they were few, their number is
 // not the reason.
 func (b *batch) slow(n int) {
 	if n > 2*fewest {
 		b.refused(n)
+	}
+}
+
+// done notes that n operations took that long, of a usual time-out. A quick batch is one
+// of which twice as many would still be far from it.
+func (b *batch) done(n int, took, usual time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.n >= b.most || n < b.n || took > usual/8 {
+		return
+	}
+	if b.good++; b.good >= growBatches && time.Since(b.changed) >= b.wait {
+		b.n = min(2*b.n, b.most)
+		b.grown, b.good, b.changed = true, 0, time.Now()
 	}
 }

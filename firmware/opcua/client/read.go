@@ -70,7 +70,11 @@ type reading struct {
 
 // read appends the values of all items: at once, or if that fails in halves.
 func (r *reading) read(ctx context.Context, items []ReadItem) error {
+	began := time.Now()
 	err := r.once(ctx, items)
+	if err == nil {
+		r.s.batches.read.done(len(items), time.Since(began), r.s.timeout)
+	}
 	if err == nil || !r.s.divides(err, &r.s.batches.read, len(items)) {
 		return err
 	}

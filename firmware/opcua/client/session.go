@@ -39,9 +39,9 @@ func newSession(cfg Config, l *link) *Session {
 	s := &Session{link: l, cfg: cfg, batches: &cfg.Pace.batches, parted: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.publisher.subscriptions = map[uint32]*Subscription{}
-	s.batches.read.set(maxRead, 0)
-	s.batches.browse.set(maxBrowse, 0)
-	s.batches.monitor.set(maxMonitor, 0)
+	s.batches.read.limit(maxRead, 0)
+	s.batches.browse.limit(maxBrowse, 0)
+	s.batches.monitor.limit(maxMonitor, 0)
 	s.work.Go(func() {
 		select {
 		case <-l.ch.Done():
