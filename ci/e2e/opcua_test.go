@@ -198,7 +198,7 @@ func trustAll(t *testing.T, g *gateway, role string) {
 // same wants the mirror to show what the plant shows to the user that TX is.
 func same(t *testing.T, plant client.Config, mirror *it) {
 	t.Helper()
-	look := func(s *client.Session) *crawl.Picture {
+	look := func(s *client.Session) *crawl.Snapshot {
 		p, err := crawl.Take(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)

@@ -301,7 +301,7 @@ func TestRetainedStateHasABound(t *testing.T) {
 			g.Start()
 			await.NoError(t, "TX says what did not cross", func() error {
 				body, code, err := g.TX.Get("/readyz")
-				if err != nil || code == 200 || !strings.Contains(body, "did not cross") || strings.Contains(body, "first picture") {
+				if err != nil || code == 200 || !strings.Contains(body, "did not cross") || strings.Contains(body, "initial snapshot") {
 					return fmt.Errorf("%d %s %v", code, body, err)
 				}
 				return nil

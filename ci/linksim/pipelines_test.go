@@ -92,7 +92,7 @@ func pipelines(t *testing.T, uart bool, f func(l *line, port source.Port, receiv
 	var out got
 	transmitter, receiver := tx.New(tc, l), rx.New(rc, l)
 	port := transmitter.Port(channel, wire.LowLatency)
-	receiver.Channel(channel, &out)
+	receiver.Channel(channel).DeliverTo(&out)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	for _, run := range []func(context.Context) error{transmitter.Run, receiver.Run} {

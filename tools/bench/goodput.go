@@ -28,7 +28,7 @@ type Flow struct {
 // fill keeps the line full of events of size bytes for d, and measures.
 func fill(o options, size int, d time.Duration) (Flow, error) {
 	var c counter
-	r, err := start(o, &c)
+	r, err := start(o, to(&c))
 	if err != nil {
 		return Flow{}, err
 	}

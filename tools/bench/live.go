@@ -57,7 +57,7 @@ func latency() ([]Figure, error) {
 		return nil, err
 	}
 	w := &stopwatch{base: time.Now()}
-	r, err := start(o, w)
+	r, err := start(o, to(w))
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/server"
 	"heliograph/firmware/opcua/transport"
+	rx "heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
 	mirror "heliograph/firmware/rx/sink/opcua"
 	source "heliograph/firmware/tx/source/opcua"
@@ -39,12 +40,6 @@ type gateway struct {
 }
 
 const plantWait = 2 * time.Minute
-
-// later is a sink that is made after the link that it takes from.
-type later struct{ to atomic.Pointer[mirror.Sink] }
-
-// Deliver implements sink.Sink.
-func (l *later) Deliver(u sink.Update) { l.to.Load().Deliver(u) }
 
 func startGateway(tags int) (*gateway, error) {
 	p, err := plant.NewServer(tags)
@@ -74,10 +69,11 @@ func (g *gateway) connect() error {
 	if err != nil {
 		return err
 	}
-	l := &later{}
-	g.sink = mirror.New(config.OPCUASink{Channel: channel}, g.dir, mirror.Deps{Server: g.server, Picture: func() mirror.Picture { return g.link.picture }}, log)
-	l.to.Store(g.sink)
-	if g.link, err = start(o, l); err != nil {
+	g.link, err = start(o, func(c *rx.Channel) sink.Sink {
+		g.sink = mirror.New(config.OPCUASink{Channel: channel}, g.dir, mirror.Deps{Server: g.server, Channel: c}, log)
+		return g.sink
+	})
+	if err != nil {
 		return err
 	}
 	cfg := config.OPCUASource{Channel: channel, Endpoint: g.plant.Endpoint, SecurityPolicy: "None", SecurityMode: "None", PublishingInterval: 100 * time.Millisecond, Rebrowse: time.Hour}
@@ -157,7 +153,7 @@ func (g *gateway) watch(first, n int, t *tally) (*client.Session, error) {
 	return s, err
 }
 
-// opcuaWhole measures the first picture, a restart, and how many changes pass from the
+// opcuaWhole measures the initial snapshot, a restart, and how many changes pass from the
 // plant's server to a client of the mirror.
 func opcuaWhole() ([]Figure, error) {
 	const tags = 50_000
@@ -166,7 +162,7 @@ func opcuaWhole() ([]Figure, error) {
 		return nil, err
 	}
 	defer g.close()
-	first, err := g.until("the first picture", g.ready)
+	first, err := g.until("the initial snapshot", g.ready)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +181,7 @@ func opcuaWhole() ([]Figure, error) {
 	again, err := g.until("the structure after a restart", func() bool { return g.nodes() >= all })
 	note := "50,000 tags and namespace 0 from our own server, 800 Mbit/s, no security; server, both ends and client in one process"
 	return []Figure{
-		{Name: "OPC UA first picture", Value: first.Seconds(), Unit: "s", Budget: 120, AtMost: true, Note: note},
+		{Name: "OPC UA initial snapshot", Value: first.Seconds(), Unit: "s", Budget: 120, AtMost: true, Note: note},
 		{Name: "OPC UA restart from cache", Value: again.Seconds(), Unit: "s", Budget: 2, AtMost: true, Note: "until all nodes are at the mirror again"},
 		{Name: "OPC UA value changes", Value: rate, Unit: "changes/s", Budget: 100_000, Note: fmt.Sprintf("source to client, %.1f µs of CPU each, all four parties; %.1f %% conflated on the way", cpuPer*1e6, 100*lost)},
 	}, err
@@ -219,7 +215,7 @@ func opcuaClients() ([]Figure, error) {
 		return nil, err
 	}
 	defer g.close()
-	if _, err := g.until("the first picture", g.ready); err != nil {
+	if _, err := g.until("the initial snapshot", g.ready); err != nil {
 		return nil, err
 	}
 	var t tally

@@ -16,7 +16,7 @@ func stateRate() ([]Figure, error) {
 		return nil, err
 	}
 	var c counter
-	r, err := start(o, &c)
+	r, err := start(o, to(&c))
 	if err != nil {
 		return nil, err
 	}

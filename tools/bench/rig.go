@@ -28,7 +28,7 @@ type rig struct {
 	tx      *tx.Link
 	rx      *rx.Link
 	port    source.Port
-	picture *rx.Picture
+	channel *rx.Channel
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
 }
@@ -79,8 +79,13 @@ func udpOptions(rate float64) (options, error) {
 	}, nil
 }
 
-// start runs both ends; deliver takes what arrives.
-func start(o options, deliver sink.Sink) (*rig, error) {
+// to returns s for any channel, as start wants it.
+func to(s sink.Sink) func(*rx.Channel) sink.Sink {
+	return func(*rx.Channel) sink.Sink { return s }
+}
+
+// start runs both ends; deliver returns the sink of the channel.
+func start(o options, deliver func(*rx.Channel) sink.Sink) (*rig, error) {
 	key := wire.PairKey{1}
 	session, err := wire.NewSession(key, 1, [16]byte{1})
 	if err != nil {
@@ -90,7 +95,8 @@ func start(o options, deliver sink.Sink) (*rig, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{cancel: cancel}
 	r.rx = rx.New(rx.Config{Key: key, Anchor: admit{}, StaleAfter: 3 * time.Second, Synchronizer: o.synchronize, Log: log}, o.receiver)
-	r.picture = r.rx.Channel(channel, deliver)
+	r.channel = r.rx.Channel(channel)
+	r.channel.DeliverTo(deliver(r.channel))
 	r.tx = tx.New(tx.Config{
 		Profile: o.profile, Rate: o.rate, Overhead: o.overhead, CarouselShare: o.share, Ahead: o.ahead,
 		Session: session, Encode: o.encode, Log: log,

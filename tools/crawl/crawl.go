@@ -21,8 +21,8 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// Picture is what a server showed.
-type Picture struct {
+// Snapshot is what a server served.
+type Snapshot struct {
 	Nodes map[rawvalue.NodeID]*Node
 }
 
@@ -36,8 +36,8 @@ type Node struct {
 const batch = 1000
 
 // Take looks at all of a server.
-func Take(ctx context.Context, s *client.Session) (*Picture, error) {
-	p := &Picture{Nodes: map[rawvalue.NodeID]*Node{}}
+func Take(ctx context.Context, s *client.Session) (*Snapshot, error) {
+	p := &Snapshot{Nodes: map[rawvalue.NodeID]*Node{}}
 	queue := []rawvalue.NodeID{{Number: id.RootFolder}}
 	p.Nodes[queue[0]] = &Node{}
 	for len(queue) > 0 {
@@ -77,7 +77,7 @@ func describe(r addrspace.Reference) string {
 	return fmt.Sprintf("%v %s %v", r.Type, arrow, r.Target)
 }
 
-func (p *Picture) attributes(ctx context.Context, s *client.Session, nodes []rawvalue.NodeID) error {
+func (p *Snapshot) attributes(ctx context.Context, s *client.Session, nodes []rawvalue.NodeID) error {
 	var items []client.ReadItem
 	for _, n := range nodes {
 		p.Nodes[n].Attributes = map[ua.AttributeID]string{}
@@ -116,7 +116,7 @@ func (d Difference) String() string { return fmt.Sprintf("%v: %s", d.Node, d.Wha
 // Compare lists what a mirror shows differently from its source, but for what is the
 // mirror's own. What moved between two looks at the source (before, after) is not
 // compared.
-func Compare(before, after, mirror *Picture) (list []Difference) {
+func Compare(before, after, mirror *Snapshot) (list []Difference) {
 	hidden := before.sessions()
 	for node := range after.sessions() {
 		hidden[node] = true
@@ -142,7 +142,7 @@ func Compare(before, after, mirror *Picture) (list []Difference) {
 
 // sessions returns the nodes of the source's clients' sessions, which never cross:
 // they name its users.
-func (p *Picture) sessions() map[rawvalue.NodeID]bool {
+func (p *Snapshot) sessions() map[rawvalue.NodeID]bool {
 	hidden := map[rawvalue.NodeID]bool{}
 	queue := []rawvalue.NodeID{
 		{Number: id.Server_ServerDiagnostics_SessionsDiagnosticsSummary},

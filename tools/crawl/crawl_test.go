@@ -16,8 +16,8 @@ func value(raw ...byte) rawvalue.DataValue {
 var tag = rawvalue.NodeID{Namespace: 1, Number: 7}
 
 // server is a server that shows one node.
-func server(attributes map[ua.AttributeID]string, references ...addrspace.Reference) *Picture {
-	return &Picture{Nodes: map[rawvalue.NodeID]*Node{tag: {Attributes: attributes, References: references}}}
+func server(attributes map[ua.AttributeID]string, references ...addrspace.Reference) *Snapshot {
+	return &Snapshot{Nodes: map[rawvalue.NodeID]*Node{tag: {Attributes: attributes, References: references}}}
 }
 
 func TestCompare(t *testing.T) {
@@ -29,7 +29,7 @@ func TestCompare(t *testing.T) {
 	}
 	up := addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, Target: rawvalue.NodeID{Namespace: 1, Number: 8}}
 	for what, c := range map[string]struct {
-		before, after, mirror *Picture
+		before, after, mirror *Snapshot
 		want                  int
 	}{
 		"equal": {server(name("a"), up), server(name("a"), up), server(name("a"), up), 0},
@@ -40,8 +40,8 @@ func TestCompare(t *testing.T) {
 		"moved between two looks": {server(name("a")), server(name("b")), server(name("a")), 0},
 		"reference missing":       {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
 		"reference too many":      {server(name("a")), server(name("a")), server(name("a"), up), 1},
-		"node missing":            {server(name("a")), server(name("a")), &Picture{}, 1},
-		"node too many":           {&Picture{}, &Picture{}, server(name("a")), 1},
+		"node missing":            {server(name("a")), server(name("a")), &Snapshot{}, 1},
+		"node too many":           {&Snapshot{}, &Snapshot{}, server(name("a")), 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			if got := Compare(c.before, c.after, c.mirror); len(got) != c.want {

@@ -61,7 +61,7 @@ func crawlCommand() *cobra.Command {
 // compare looks at the source, at the mirror, and at the source again: what moved
 // meanwhile is not compared.
 func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int, err error) {
-	var looks [3]*crawl.Picture
+	var looks [3]*crawl.Snapshot
 	for i, url := range []string{source, mirror, source} {
 		cfg.Endpoint = url
 		s, err := client.Connect(ctx, cfg)

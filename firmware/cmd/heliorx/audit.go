@@ -41,7 +41,7 @@ func (b *board) forwardAudit(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := syslog.New(c, syslog.Deps{Queue: q, Account: func() sink.Account { return &b.unforwarded }}, log)
+	s, err := syslog.New(c, syslog.Deps{Queue: q, Account: &b.unforwarded}, log)
 	if err != nil {
 		return err
 	}

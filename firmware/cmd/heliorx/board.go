@@ -37,7 +37,7 @@ type board struct {
 	memory  *memory.Memory
 	journal *keeper.Keeper
 	updates *report.Updates
-	gateway sink.Picture
+	gateway sink.Snapshot
 	ntp     *timekeeping.NTP
 	tasks   []task.Task
 	outs    []out
@@ -181,7 +181,7 @@ func (b *board) ready(runner *task.Runner) func() error {
 		}
 		for _, c := range b.link.Status().Channels {
 			if c.Name != record.Gateway && !c.Complete {
-				reasons = append(reasons, fmt.Errorf("channel %s: the picture is not complete yet", c.Name))
+				reasons = append(reasons, fmt.Errorf("channel %s: the initial snapshot is not complete yet", c.Name))
 			}
 			if c.Full {
 				reasons = append(reasons, fmt.Errorf("channel %s: %d keys are without their values: more state than [memory] of this file lets it keep", c.Name, c.Over))

@@ -31,7 +31,7 @@ func (b *board) report(runner *task.Runner) func() report.Report {
 			case c.State == record.SourceDown:
 				e.Down = append(e.Down, fmt.Sprintf("%s: source down: %s", c.Name, c.Reason))
 			case !c.Complete:
-				e.Waiting = c.Name + ": the picture is not complete yet"
+				e.Waiting = c.Name + ": the initial snapshot is not complete yet"
 			}
 		}
 		return report.Report{Evidence: e, Snapshot: s, Clock: b.clock(st)}

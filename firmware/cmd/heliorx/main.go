@@ -93,7 +93,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	if b.link, err = openLink(cfg, keys.Key, remembered, log); err != nil {
 		return err
 	}
-	b.gateway = b.link.Channel(record.Gateway, discard{})
+	b.gateway = b.link.Channel(record.Gateway)
 	defer b.close(log)
 	if err := b.sinks(log); err != nil {
 		return err
@@ -126,13 +126,6 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	return runner.Run(ctx)
 }
 
-// discard is the sink of the gateway's own channel, of which only the picture
-// is wanted.
-type discard struct{}
-
-// Deliver implements sink.Sink.
-func (discard) Deliver(sink.Update) {}
-
 // sinks makes a task of every configured sink, each with its channel and spool.
 func (b *board) sinks(log *slog.Logger) error {
 	brokers := 0
@@ -146,11 +139,8 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		var channel sink.Channel
-		deps := mqtt.Deps{
-			Queue: q, Pair: b.cfg.Pair, Gateway: b.figures, Brokers: brokers,
-			Channel: func() sink.Channel { return channel },
-		}
+		channel := b.link.Channel(c.Channel)
+		deps := mqtt.Deps{Queue: q, Channel: channel, Pair: b.cfg.Pair, Gateway: b.figures, Brokers: brokers}
 		if address, secure := strings.CutPrefix(c.Listen, "mqtts://"); secure && c.TLS.Certificate == "" {
 			c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(b.cfg.PKI, "mqtt-"+c.Channel, address, time.Now())
 			if err != nil {
@@ -173,7 +163,7 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		channel = b.add(c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
+		b.add(channel, c.Channel, "mqtt", first(c.Broker, c.Listen), s, q)
 	}
 	for _, c := range b.cfg.Syslog {
 		b.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
@@ -181,12 +171,12 @@ func (b *board) sinks(log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		var channel sink.Channel
-		s, err := syslog.New(c, syslog.Deps{Queue: q, Account: func() sink.Account { return channel }}, log)
+		channel := b.link.Channel(c.Channel)
+		s, err := syslog.New(c, syslog.Deps{Queue: q, Account: channel}, log)
 		if err != nil {
 			return err
 		}
-		channel = b.add(c.Channel, "syslog", c.Forward, s, q)
+		b.add(channel, c.Channel, "syslog", c.Forward, s, q)
 	}
 	return b.mirrors(log)
 }
@@ -224,17 +214,16 @@ type peer interface {
 	Status() (sink.State, string)
 }
 
-func (b *board) add(channel, protocol, address string, s peer, q *spool.Queue) *pipeline.Picture {
+func (b *board) add(c *pipeline.Channel, channel, protocol, address string, s peer, q *spool.Queue) {
 	keys, before := b.memory.Keys(channel)
-	picture := b.link.Channel(channel, remembering{s, keys})
+	c.DeliverTo(remembering{s, keys})
 	if q != nil {
-		q.OnDrop(picture.Expired)
-		picture.Volatile(q.Volatile)
+		q.OnDrop(c.Expired)
+		c.Volatile(q.Volatile)
 	}
 	b.link.Recall(channel, before)
 	b.tasks = append(b.tasks, s)
 	b.outs = append(b.outs, out{channel: channel, protocol: protocol, address: address, sink: s, queue: q, keys: keys})
-	return picture
 }
 
 // remembering has a key remembered before the sink makes it known outside: one

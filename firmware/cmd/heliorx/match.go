@@ -15,7 +15,7 @@ import (
 
 // transmitterChannels returns the channels that the transmitter has, each with
 // its protocol, or false while not all of them are known.
-func transmitterChannels(gateway sink.Picture, channels []pipeline.ChannelStatus) (map[string]string, bool) {
+func transmitterChannels(gateway sink.Snapshot, channels []pipeline.ChannelStatus) (map[string]string, bool) {
 	for _, c := range channels {
 		if c.Name == record.Gateway && !c.Complete {
 			return nil, false

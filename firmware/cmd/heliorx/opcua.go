@@ -52,9 +52,8 @@ func (b *board) mirrors(log *slog.Logger) error {
 			return err
 		}
 		servers = append(servers, s)
-		var picture opcua.Picture
-		mirror := opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Picture: func() opcua.Picture { return picture }}, log)
-		picture = b.add(c.Channel, "opcua", c.Listen, mirror, nil)
+		channel := b.link.Channel(c.Channel)
+		b.add(channel, c.Channel, "opcua", c.Listen, opcua.New(c, b.cfg.State, opcua.Deps{Server: s, Channel: channel}, log), nil)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ const (
 	SetAttributes                // the node has these attributes; a nil value takes one away
 )
 
-// Change is a difference between two pictures of an address space. Doing one twice
+// Change is a difference between two snapshots of an address space. Doing one twice
 // changes nothing. Changes of references and attributes of a node that is not there
 // do nothing. Many references of one node belong in one Change.
 type Change struct {

@@ -15,7 +15,7 @@
 //	Starting  5 Hz, faint         no report yet
 //	LinkLost  5 flashes           RX hears nothing; TX's frames do not leave
 //	PeerDown  2 flashes           a server, broker or collector is away
-//	Waiting   0.5 Hz              the first picture is not complete
+//	Waiting   0.5 Hz              the initial snapshot is not complete
 //	Degraded  1 flash             frames are lost, or had to be repaired
 //	Good      lit, winks each 1 s
 //
@@ -68,7 +68,7 @@ type Evidence struct {
 	Steps    map[string]uint64 `json:"steps"`               // of each part, by name; they rise while it works
 	LinkLost string            `json:"link_lost,omitempty"` // why; "" while the link works
 	Down     []string          `json:"down,omitempty"`      // peers that are away, with the reason
-	Waiting  string            `json:"waiting,omitempty"`   // why the picture is not complete; "" when it is
+	Waiting  string            `json:"waiting,omitempty"`   // why the initial snapshot is not complete; "" when it is
 	Damage   uint64            `json:"damage"`              // frames that were lost or repaired, since the start
 }
 

@@ -45,7 +45,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		refused:      desc("channel_refused_records_total", "Records that were not taken: by the sink's peer (RX), or by the link because they are too large or too many (TX).", "channel"),
 		expired:      desc("channel_expired_records_total", "Records whose time was over before the sink's peer took them.", "channel"),
 		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
-		complete:     desc("channel_complete_bool", "1 when RX holds the whole picture.", "channel"),
+		complete:     desc("channel_complete_bool", "1 when RX holds the complete snapshot.", "channel"),
 		age:          desc("channel_age_seconds", "Since the newest record.", "channel"),
 		keys:         desc("channel_live_keys", "Keys of live state.", "channel"),
 		state:        desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),

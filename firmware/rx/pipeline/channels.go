@@ -10,65 +10,71 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-// channel is a configured channel: its mirror, and where it delivers to.
-type channel struct {
-	name   string
-	mirror *mirror.Channel
-	heard  time.Time // of the last word about the channel
+// Channel is a configured channel: its state, and the sink that its records go to.
+// It implements sink.Channel. Safe for concurrent use, but for DeliverTo and Volatile.
+type Channel struct {
+	link       *Link
+	name       string
+	mirror     *mirror.Channel
+	receivedAt time.Time // of the last record of the channel
+	sink       sink.Sink // nil: only the state is kept
 
 	refused, expired atomic.Uint64 // by the sink, not yet in the mirror's account
 	volatile         func() uint64 // nil: the sink keeps nothing
 }
 
-// settle moves what the sink did not get rid of from delivered to its own terms.
-func (c *channel) settle() {
-	c.mirror.Refused(c.refused.Swap(0))
-	c.mirror.Expired(c.expired.Swap(0))
-}
-
-// Channel adds a channel whose records go to s. To be called before Run.
-func (l *Link) Channel(name string, s sink.Sink) *Picture {
+// Channel adds a channel. To be called before Run.
+func (l *Link) Channel(name string) *Channel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := &channel{name: name, mirror: mirror.New(func(u mirror.Update) {
-		s.Deliver(sink.Update{Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete})
-	})}
+	c := &Channel{link: l, name: name}
+	c.mirror = mirror.New(c.deliver)
 	if l.config.Budget != nil {
 		c.mirror.Bound(l.config.Budget)
 	}
 	l.channels[record.ChannelID(name)] = c
 	l.names = append(l.names, name)
-	return &Picture{link: l, channel: c}
+	return c
 }
 
-// Picture is a channel's newest state, as sinks see it: a sink.Channel.
-type Picture struct {
-	link    *Link
-	channel *channel
-}
+// DeliverTo has the channel's records go to s. To be called before Run.
+func (c *Channel) DeliverTo(s sink.Sink) { c.sink = s }
+
+// Volatile sets the function that returns how many of the channel's records wait
+// where a crash would lose them. It is called under the link's lock. To be called
+// before Run.
+func (c *Channel) Volatile(f func() uint64) { c.volatile = f }
 
 // Refused implements sink.Account.
-func (p *Picture) Refused(n uint64) { p.channel.refused.Add(n) }
+func (c *Channel) Refused(n uint64) { c.refused.Add(n) }
 
 // Expired implements sink.Account.
-func (p *Picture) Expired(n uint64) { p.channel.expired.Add(n) }
+func (c *Channel) Expired(n uint64) { c.expired.Add(n) }
 
-// Volatile names who knows how many of the channel's records wait where a crash
-// would lose them. It is called under the link's lock. To be called before Run.
-func (p *Picture) Volatile(f func() uint64) { p.channel.volatile = f }
+// settle moves what the sink did not get rid of from delivered to its own terms.
+func (c *Channel) settle() {
+	c.mirror.Refused(c.refused.Swap(0))
+	c.mirror.Expired(c.expired.Swap(0))
+}
 
-// Range implements sink.Picture.
-func (p *Picture) Range(f func(key, payload []byte) bool) {
-	p.link.mu.RLock()
-	defer p.link.mu.RUnlock()
-	p.channel.mirror.Range(f)
+func (c *Channel) deliver(u mirror.Update) {
+	if c.sink != nil {
+		c.sink.Deliver(sink.Update{Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete})
+	}
+}
+
+// Range implements sink.Snapshot.
+func (c *Channel) Range(f func(key, payload []byte) bool) {
+	c.link.mu.RLock()
+	defer c.link.mu.RUnlock()
+	c.mirror.Range(f)
 }
 
 // States is Range with the source's time of each payload.
-func (p *Picture) States(f func(sink.Update) bool) {
-	p.link.mu.RLock()
-	defer p.link.mu.RUnlock()
-	p.channel.mirror.States(func(key, payload []byte, time int64) bool {
+func (c *Channel) States(f func(sink.Update) bool) {
+	c.link.mu.RLock()
+	defer c.link.mu.RUnlock()
+	c.mirror.States(func(key, payload []byte, time int64) bool {
 		return f(sink.Update{Key: key, Payload: payload, Time: sourceTime(time)})
 	})
 }
@@ -81,20 +87,20 @@ func sourceTime(ns int64) (t time.Time) {
 	return t
 }
 
-// Confirmed implements sink.Picture.
-func (p *Picture) Confirmed(key []byte) bool {
-	p.link.mu.RLock()
-	defer p.link.mu.RUnlock()
-	return p.channel.mirror.Confirmed(key)
+// Confirmed implements sink.Snapshot.
+func (c *Channel) Confirmed(key []byte) bool {
+	c.link.mu.RLock()
+	defer c.link.mu.RUnlock()
+	return c.mirror.Confirmed(key)
 }
 
-// Health implements sink.Picture.
-func (p *Picture) Health() sink.Health {
-	p.link.mu.RLock()
-	defer p.link.mu.RUnlock()
-	s, age := p.channel.mirror.Status(), p.link.silence()
+// Health implements sink.Snapshot.
+func (c *Channel) Health() sink.Health {
+	c.link.mu.RLock()
+	defer c.link.mu.RUnlock()
+	s, age := c.mirror.Status(), c.link.silence()
 	return sink.Health{
-		Stale: p.link.beatAt.IsZero() || age > p.link.config.StaleAfter, SinceHeard: age,
+		Stale: c.link.beatAt.IsZero() || age > c.link.config.StaleAfter, SinceHeard: age,
 		Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason,
 	}
 }
@@ -106,27 +112,27 @@ func (l *Link) record(kind record.Kind, body []byte) {
 	case record.KindUpdate:
 		var u record.Update
 		if err = u.Parse(body); err == nil {
-			l.of(u.Channel, func(c *channel) { c.mirror.Update(&u) })
+			l.of(u.Channel, func(c *Channel) { c.mirror.Update(&u) })
 		}
 	case record.KindBatch:
 		var b record.Batch
 		if err = b.Parse(body); err == nil {
-			l.of(b.Channel, func(c *channel) { err = c.mirror.Batch(&b) })
+			l.of(b.Channel, func(c *Channel) { err = c.mirror.Batch(&b) })
 		}
 	case record.KindPage:
 		var p record.Page
 		if err = p.Parse(body); err == nil {
-			l.of(p.Channel, func(c *channel) { err = c.mirror.Page(&p) })
+			l.of(p.Channel, func(c *Channel) { err = c.mirror.Page(&p) })
 		}
 	case record.KindManifest:
 		var m record.Manifest
 		if err = m.Parse(body); err == nil {
-			l.of(m.Channel, func(c *channel) { c.mirror.Manifest(&m) })
+			l.of(m.Channel, func(c *Channel) { c.mirror.Manifest(&m) })
 		}
 	case record.KindTotals:
 		var t record.Totals
 		if err = t.Parse(body); err == nil {
-			l.of(t.Channel, func(c *channel) { c.mirror.Totals(&t) })
+			l.of(t.Channel, func(c *Channel) { c.mirror.Totals(&t) })
 		}
 	case record.KindHeartbeat:
 		err = l.heartbeat(body)
@@ -136,13 +142,13 @@ func (l *Link) record(kind record.Kind, body []byte) {
 	}
 }
 
-func (l *Link) of(id uint16, f func(*channel)) {
+func (l *Link) of(id uint16, f func(*Channel)) {
 	c := l.channels[id]
 	if c == nil {
 		l.counts.Unknown++
 		return
 	}
-	c.heard = l.now
+	c.receivedAt = l.now
 	f(c)
 }
 
@@ -202,7 +208,7 @@ func (l *Link) Status() Status {
 	for _, name := range l.names {
 		c := l.channels[record.ChannelID(name)]
 		c.settle()
-		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.heard)})
+		s.Channels = append(s.Channels, ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.receivedAt)})
 	}
 	return s
 }

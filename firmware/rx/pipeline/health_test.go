@@ -10,16 +10,12 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-type discard struct{}
-
-func (discard) Deliver(sink.Update) {}
-
 // TestHealth drives a link's records, without a medium, through what makes a
-// picture go stale.
+// snapshot stale.
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(Config{StaleAfter: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}, nil)
-		pic := l.Channel("plant", discard{})
+		pic := l.Channel("plant")
 		start := time.Now()
 		beat := func(delay time.Duration) {
 			l.now = time.Now()

@@ -64,7 +64,7 @@ type Link struct {
 	steps atomic.Uint64 // rounds, also while nothing moves
 
 	mu       sync.RWMutex // guards all below; held while frames are worked on
-	channels map[uint16]*channel
+	channels map[uint16]*Channel
 	names    []string
 	err      error
 	beat     record.Heartbeat
@@ -100,7 +100,7 @@ const (
 // New returns a link that is not running yet.
 func New(c Config, medium Receiver) *Link {
 	c.base = time.Now()
-	l := &Link{config: c, medium: medium, opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*channel{}}
+	l := &Link{config: c, medium: medium, opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*Channel{}}
 	for i := range l.classes {
 		demux := receive.NewDemux(&l.decoded, l.record)
 		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.decoded, demux.Payload, demux.Hole)}

@@ -46,14 +46,15 @@ type Sink interface {
 	Deliver(Update)
 }
 
-// Picture is the newest state of one channel. Safe for concurrent use.
-type Picture interface {
+// Snapshot is the state of one channel as it stands: every key with its newest
+// payload. Safe for concurrent use.
+type Snapshot interface {
 	// Range calls f with every live key and its newest payload until f returns
 	// false. f must not block, nor keep or change the slices.
 	Range(f func(key, payload []byte) bool)
-	// Confirmed reports whether the key's value was heard of since the last loss.
+	// Confirmed reports whether nothing lost since can have changed the key's value.
 	Confirmed(key []byte) bool
-	// Health tells how far the picture can be believed. It costs no more than a lock.
+	// Health returns how far the snapshot is complete and current. It costs no more than a lock.
 	Health() Health
 }
 
@@ -71,11 +72,11 @@ type Account interface {
 
 // Channel is a channel of the link as its sink sees it.
 type Channel interface {
-	Picture
+	Snapshot
 	Account
 }
 
-// Health is what is known about the way from the source to a channel's picture.
+// Health is what is known about the way from the source to a channel's snapshot.
 type Health struct {
 	Stale    bool   // the link is silent, or delays, for longer than stale_after
 	Complete bool   // every key is here, with a value that nothing lost can have changed

@@ -129,17 +129,17 @@ const version = 1
 // maxNamespaces bounds a namespace table; the index has 16 bits.
 const maxNamespaces = 1 << 16
 
-// Picture names the generation in force and its namespace table.
-type Picture struct {
+// SpaceHeader names the generation in force and its namespace table.
+type SpaceHeader struct {
 	Generation uint32
 	Namespaces []string
 }
 
-// Append appends the encoded picture.
-func (p *Picture) Append(dst []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(append(dst, version), p.Generation)
-	dst = binary.AppendUvarint(dst, uint64(len(p.Namespaces)))
-	for _, uri := range p.Namespaces {
+// Append appends the encoded header.
+func (h *SpaceHeader) Append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(append(dst, version), h.Generation)
+	dst = binary.AppendUvarint(dst, uint64(len(h.Namespaces)))
+	for _, uri := range h.Namespaces {
 		dst = binary.AppendUvarint(dst, uint64(len(uri)))
 		dst = append(dst, uri...)
 	}
@@ -147,19 +147,19 @@ func (p *Picture) Append(dst []byte) []byte {
 }
 
 // Parse decodes b.
-func (p *Picture) Parse(b []byte) error {
+func (h *SpaceHeader) Parse(b []byte) error {
 	if len(b) < 5 || b[0] != version {
 		return ErrMalformed
 	}
 	r := reader{b: b[5:]}
-	p.Generation = binary.BigEndian.Uint32(b[1:])
+	h.Generation = binary.BigEndian.Uint32(b[1:])
 	count := r.count(1)
 	if count > maxNamespaces {
 		return ErrMalformed
 	}
-	p.Namespaces = make([]string, 0, count)
+	h.Namespaces = make([]string, 0, count)
 	for range count {
-		p.Namespaces = append(p.Namespaces, string(r.bytes()))
+		h.Namespaces = append(h.Namespaces, string(r.bytes()))
 	}
 	return r.end()
 }

@@ -44,10 +44,10 @@ func TestMalformedKeysAreRefused(t *testing.T) {
 	}
 }
 
-func TestPictureComesBack(t *testing.T) {
-	want := Picture{Generation: 9, Namespaces: []string{"http://opcfoundation.org/UA/", "", "urn:x"}}
+func TestSpaceHeaderRoundTrip(t *testing.T) {
+	want := SpaceHeader{Generation: 9, Namespaces: []string{"http://opcfoundation.org/UA/", "", "urn:x"}}
 	b := want.Append(nil)
-	var got Picture
+	var got SpaceHeader
 	if err := got.Parse(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}

@@ -18,7 +18,6 @@ import (
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity/selfsigned"
-	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/sink/sinktest"
 )
 
@@ -49,7 +48,7 @@ func embeddedRig(t testing.TB, fill int, change ...func(*Deps)) (*rig, string) {
 		m := payload.Message{Topic: fmt.Sprintf("r/%05d", i), QoS: byte(i % 3), Retain: true, Payload: []byte("v")}
 		link.Set(m.Topic, m.Append(nil))
 	}
-	change = append(change, func(d *Deps) { d.Channel = func() sink.Channel { return link } })
+	change = append(change, func(d *Deps) { d.Channel = link })
 	r := start(t, config.MQTTSink{Listen: "mqtt://" + address}, change...)
 	r.link = link
 	await.True(t, "the broker is up", func() bool { return r.Ready() == nil })

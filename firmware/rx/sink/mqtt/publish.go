@@ -13,7 +13,7 @@ func (p *publisher) publishRecord(b []byte) error {
 	switch {
 	case !ok || !r.message(&p.msg):
 		p.s.unreadable.Add(1)
-		if account := p.s.channel(); account != nil {
+		if account := p.s.deps.Channel; account != nil {
 			account.Refused(1)
 		}
 		p.skip()

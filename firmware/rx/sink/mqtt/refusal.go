@@ -2,8 +2,6 @@ package mqtt
 
 import (
 	"fmt"
-
-	"heliograph/firmware/rx/sink"
 )
 
 // reason is why the broker does not take a message.
@@ -82,7 +80,7 @@ const namedTopics = 100
 // the link, moves it in the channel's account. The log names each topic once.
 func (s *Sink) refuse(v verdict, topic string, queued bool) {
 	s.refusals[v.reason].Add(1)
-	if account := s.channel(); queued && account != nil {
+	if account := s.deps.Channel; queued && account != nil {
 		account.Refused(1)
 	}
 	s.mu.Lock()
@@ -101,15 +99,7 @@ func (s *Sink) refuse(v verdict, topic string, queued bool) {
 // expire counts a message whose time was over before the broker had it.
 func (s *Sink) expire(queued bool) {
 	s.expired.Add(1)
-	if account := s.channel(); queued && account != nil {
+	if account := s.deps.Channel; queued && account != nil {
 		account.Expired(1)
 	}
-}
-
-// channel is the channel of the link, nil before there is one.
-func (s *Sink) channel() sink.Channel {
-	if s.deps.Channel == nil {
-		return nil
-	}
-	return s.deps.Channel()
 }

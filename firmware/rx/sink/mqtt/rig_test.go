@@ -49,7 +49,7 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 		t.Fatal(err)
 	}
 	r := &rig{q: q, link: &sinktest.Channel{}}
-	deps := Deps{Queue: q, Channel: func() sink.Channel { return r.link }, Pair: "pair"}
+	deps := Deps{Queue: q, Channel: r.link, Pair: "pair"}
 	for _, c := range change {
 		c(&deps)
 	}

@@ -47,7 +47,7 @@ type Queue interface {
 // Deps is what a sink is given.
 type Deps struct {
 	Queue   Queue
-	Channel func() sink.Channel // may return nil before Run
+	Channel sink.Channel // nil: no state, no account
 	Pair    string
 	Gateway func() []byte                                     // JSON of the gateway's state; nil: none
 	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: everyone may read

@@ -14,7 +14,7 @@ type snapshot struct {
 // snapshot copies the channel's state; Range holds the link up as long as it lasts.
 func (s *Sink) snapshot() *snapshot {
 	snap := &snapshot{run: s.run, number: s.number.Load()}
-	channel := s.channel()
+	channel := s.deps.Channel
 	if channel == nil {
 		return snap
 	}

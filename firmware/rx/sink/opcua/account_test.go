@@ -48,7 +48,7 @@ func TestEventsThatAreLostAreCounted(t *testing.T) {
 
 func TestSkippedRecordsAreRefusedAndShown(t *testing.T) {
 	l := newLink(t)
-	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Picture: func() Picture { return l }}, slog.New(slog.DiscardHandler))
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
 	for range maxWaiting + 2 {
 		s.Deliver(sink.Update{Event: true})
 	}

@@ -68,7 +68,7 @@ func (c *cache) load() (list []sink.Update, err error) {
 }
 
 // collect encodes the structure of a picture, and the values that describe it.
-func collect(p Picture, describes func(payload.Key) bool) []byte {
+func collect(p Channel, describes func(payload.Key) bool) []byte {
 	b := []byte{cacheVersion}
 	for _, kind := range []payload.Kind{payload.Space, payload.Table, payload.Block, payload.Value} {
 		p.States(func(u sink.Update) bool {

@@ -116,7 +116,7 @@ func TestValuesThatDescribeStayAsTheSourceGaveThem(t *testing.T) {
 func TestValuesThatDescribeSurviveARestartInTheDark(t *testing.T) {
 	folder := t.TempDir()
 	start := func(l *link) *Sink {
-		return New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: l.server, Picture: func() Picture { return l }}, slog.New(slog.DiscardHandler))
+		return New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
 	}
 	old := described(t)
 	before := start(old)

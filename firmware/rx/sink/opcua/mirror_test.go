@@ -105,7 +105,7 @@ func (l *link) judge(d time.Duration) string {
 }
 
 func (l *link) announce(generation uint32) {
-	p := payload.Picture{Generation: generation, Namespaces: []string{"http://opcfoundation.org/UA/"}}
+	p := payload.SpaceHeader{Generation: generation, Namespaces: []string{"http://opcfoundation.org/UA/"}}
 	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: p.Append(nil)})
 }
 

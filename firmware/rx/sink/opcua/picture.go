@@ -45,8 +45,8 @@ type Server interface {
 	Counters() []counter.Set
 }
 
-// Picture is the newest state of a channel as the mirror needs it.
-type Picture interface {
+// Channel is a channel of the link as the mirror needs it.
+type Channel interface {
 	sink.Channel
 	// States is Range with the source's time of each payload.
 	States(f func(sink.Update) bool)
@@ -76,11 +76,11 @@ type mirror struct {
 	refused      func(n uint64) // moves records that no client will see from those delivered
 	log          *slog.Logger
 	packer       payload.Packer
-	current      payload.Picture
-	begun        bool             // current is set
-	next         *payload.Picture // a generation that waits for its completion
-	since        time.Time        // for how long
-	nodes        []variable       // by handle
+	current      payload.SpaceHeader
+	begun        bool                 // current is set
+	next         *payload.SpaceHeader // a generation that waits for its completion
+	since        time.Time            // for how long
+	nodes        []variable           // by handle
 	events       events
 	quality      quality
 	changed      bool          // what the cache keeps, since it was written
@@ -146,7 +146,7 @@ func (m *mirror) announce(u *sink.Update) error {
 	if u.Delete {
 		return nil
 	}
-	var p payload.Picture
+	var p payload.SpaceHeader
 	if err := p.Parse(u.Payload); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (m *mirror) announce(u *sink.Update) error {
 
 // swap makes the generation that waited the one in force. Clients must connect
 // again: what their NodeIds mean has changed.
-func (m *mirror) swap(p Picture) {
+func (m *mirror) swap(p Channel) {
 	m.log.Warn("the source has another namespace table: all clients are sent away and may come again", "generation", m.next.Generation)
 	m.server.CloseSessions(ua.StatusBadSessionClosed)
 	m.current, m.next, m.changed = *m.next, nil, true
@@ -187,7 +187,7 @@ func (m *mirror) swap(p Picture) {
 
 // reload takes over the whole picture as it stands. What of it cannot be used was counted
 // when it came.
-func (m *mirror) reload(p Picture) {
+func (m *mirror) reload(p Channel) {
 	for _, kind := range []payload.Kind{payload.Space, payload.Block, payload.Value, payload.Table, payload.Condition} {
 		for u := range states(p, kind) {
 			_ = m.apply(&u)
@@ -196,7 +196,7 @@ func (m *mirror) reload(p Picture) {
 }
 
 // states yields the records of a kind. They are copied: the picture lends them.
-func states(p Picture, kind payload.Kind) iter.Seq[sink.Update] {
+func states(p Channel, kind payload.Kind) iter.Seq[sink.Update] {
 	var all []sink.Update
 	p.States(func(u sink.Update) bool {
 		if len(u.Key) > 0 && u.Key[0] == byte(kind) {

@@ -36,7 +36,7 @@ func (q *quality) code() ua.StatusCode {
 
 // judge brings the quality of everything up to date and returns why the mirror is
 // not ready, if it is not.
-func (m *mirror) judge(p Picture, h sink.Health, now time.Time) (why string) {
+func (m *mirror) judge(p Channel, h sink.Health, now time.Time) (why string) {
 	q := &m.quality
 	if m.next != nil {
 		if m.since.IsZero() {
@@ -74,15 +74,15 @@ func (m *mirror) verdict(h sink.Health) (overlay ua.StatusCode, why string) {
 	case h.State != sink.Up:
 		overlay, why = ua.StatusUncertainNoCommunicationLastUsableValue, "the source is "+h.State.String()+": "+h.Reason
 	case !m.begun:
-		why = "no picture yet"
+		why = "no snapshot yet"
 	case !h.Complete:
-		why = "the picture is not complete"
+		why = "the snapshot is not complete"
 	}
 	return overlay, why
 }
 
 // reshow gives every value the quality it has now.
-func (m *mirror) reshow(p Picture) {
+func (m *mirror) reshow(p Channel) {
 	q := &m.quality
 	var key []byte
 	for h := range m.nodes {

@@ -22,7 +22,7 @@ const (
 // Sink is one mirror as a task.
 type Sink struct {
 	cfg     config.OPCUASink
-	picture func() Picture
+	channel Channel
 	log     *slog.Logger
 	wake    chan struct{}
 	mirror  *mirror // of Run's goroutine, as is
@@ -37,14 +37,14 @@ type Sink struct {
 // Deps is what a Sink needs.
 type Deps struct {
 	Server  Server
-	Picture func() Picture
+	Channel Channel
 }
 
 // New prepares a sink that keeps its cache in folder.
 func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
-	s := &Sink{cfg: cfg, picture: d.Picture, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1), why: "no picture yet"}
+	s := &Sink{cfg: cfg, channel: d.Channel, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1), why: "no snapshot yet"}
 	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
-	s.mirror = newMirror(d.Server, func(n uint64) { d.Picture().Refused(n) }, s.log)
+	s.mirror = newMirror(d.Server, d.Channel.Refused, s.log)
 	return s
 }
 
@@ -98,7 +98,7 @@ func (s *Sink) Deliver(u sink.Update) {
 	}
 	s.mu.Unlock()
 	if full {
-		s.picture().Refused(1)
+		s.channel.Refused(1)
 	}
 	select {
 	case s.wake <- struct{}{}:
@@ -140,7 +140,7 @@ func (s *Sink) Run(ctx context.Context) error {
 		if skipped != seen {
 			seen = skipped
 			s.log.Warn("updates came faster than the mirror takes them; newest values are read again, events among them are lost", "skipped", skipped)
-			s.mirror.reload(s.picture())
+			s.mirror.reload(s.channel)
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (s *Sink) recall() {
 
 // judge lets the mirror tell as much as it knows of its quality.
 func (s *Sink) judge(now time.Time) {
-	p := s.picture()
+	p := s.channel
 	why := s.mirror.judge(p, p.Health(), now)
 	s.mu.Lock()
 	s.why = why
@@ -173,7 +173,7 @@ func (s *Sink) judge(now time.Time) {
 }
 
 // save writes what the next run begins with.
-func (s *Sink) save(p Picture, now time.Time) {
+func (s *Sink) save(p Channel, now time.Time) {
 	m := s.mirror
 	saved, err := s.cache.save(func() []byte { return collect(p, m.keeps) }, now)
 	if saved {
@@ -188,7 +188,7 @@ func (s *Sink) save(p Picture, now time.Time) {
 func (s *Sink) end() {
 	s.cache.wait()
 	if m := s.mirror; m.quality.whole && (m.changed || m.learnt) {
-		s.save(s.picture(), time.Now())
+		s.save(s.channel, time.Now())
 		s.cache.wait()
 	}
 }

@@ -57,10 +57,8 @@ type Queue interface {
 
 // Deps is what a sink is given.
 type Deps struct {
-	Queue Queue
-	// Account returns where the sink moves what its collector did not take. It is
-	// called from Deliver and Run on.
-	Account func() sink.Account
+	Queue   Queue
+	Account sink.Account // of what the collector did not take
 }
 
 // Stats counts what a sink has done.
@@ -77,7 +75,7 @@ type Sink struct {
 	name, scheme, address string
 	tls                   *tls.Config
 	queue                 Queue
-	account               func() sink.Account
+	account               sink.Account
 	log                   *slog.Logger
 	stats                 Stats
 
@@ -195,7 +193,7 @@ func (s *Sink) done(n, unreadable int) {
 func (s *Sink) refuse(why *atomic.Uint64, n int) {
 	if n > 0 {
 		why.Add(uint64(n))
-		s.account().Refused(uint64(n))
+		s.account.Refused(uint64(n))
 	}
 }
 

@@ -29,7 +29,7 @@ func start(t testing.TB, cfg config.SyslogSink) *Sink {
 		t.Fatal(err)
 	}
 	account := &sinktest.Channel{}
-	s, err := New(cfg, Deps{Queue: q, Account: func() sink.Account { return account }}, slog.New(slog.DiscardHandler))
+	s, err := New(cfg, Deps{Queue: q, Account: account}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestWrongCollectorsAreRefused(t *testing.T) {
 // refusals checks that a counter and the account agree.
 func refusals(t *testing.T, s *Sink, got uint64) {
 	t.Helper()
-	if refused := s.account().(*sinktest.Channel).RefusedTotal(); refused != got {
+	if refused := s.account.(*sinktest.Channel).RefusedTotal(); refused != got {
 		t.Errorf("got %d refused in the account, want %d", refused, got)
 	}
 }
@@ -208,7 +208,7 @@ func TestDatagramsThatComeBackAreRefused(t *testing.T) {
 	deliver(s, 0, 10)
 	await.True(t, "counted", func() bool { return s.stats.Unreached.Load() > 0 })
 	await.True(t, "in the account", func() bool {
-		return s.account().(*sinktest.Channel).RefusedTotal() == s.stats.Unreached.Load()
+		return s.account.(*sinktest.Channel).RefusedTotal() == s.stats.Unreached.Load()
 	})
 }
 

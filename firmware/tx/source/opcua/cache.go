@@ -30,7 +30,7 @@ var errCache = errors.New("opcua: the cached address space is damaged; browsing 
 // each browse that found nothing new.
 func (m *model) save(path string, scope uint64) error {
 	b := binary.BigEndian.AppendUint64([]byte{cacheVersion}, scope)
-	picture := m.Picture.Append(nil)
+	picture := m.SpaceHeader.Append(nil)
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(picture))), picture...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.nodes)))
 	for number := range uint32((len(m.nodes) + payload.BlockNodes - 1) / payload.BlockNodes) {
@@ -67,7 +67,7 @@ func loadModel(path string, scope uint64, most int) (*model, error) {
 	m.saved = sha256.Sum256(b)
 	b = b[9:]
 	picture, b, ok := cut(b)
-	if !ok || m.Picture.Parse(picture) != nil || len(b) < 4 {
+	if !ok || m.SpaceHeader.Parse(picture) != nil || len(b) < 4 {
 		return nil, errCache
 	}
 	handles := binary.BigEndian.Uint32(b)

@@ -19,7 +19,7 @@ import (
 // number for each node that no other node of the generation ever had. It is for
 // one goroutine.
 type model struct {
-	payload.Picture
+	payload.SpaceHeader
 	space   *addrspace.Space
 	handles map[rawvalue.NodeID]uint32
 	nodes   []rawvalue.NodeID // by handle
@@ -38,11 +38,11 @@ func newModel(namespaces []string, most int) *model {
 	var number [4]byte
 	_, _ = rand.Read(number[:]) // never fails
 	return &model{
-		Picture: payload.Picture{Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces},
-		space:   addrspace.New(),
-		most:    most,
-		handles: map[rawvalue.NodeID]uint32{},
-		dirty:   map[uint32]bool{},
+		SpaceHeader: payload.SpaceHeader{Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces},
+		space:       addrspace.New(),
+		most:        most,
+		handles:     map[rawvalue.NodeID]uint32{},
+		dirty:       map[uint32]bool{},
 	}
 }
 
@@ -233,7 +233,7 @@ func (m *model) block(number uint32, most int, absent map[uint32]ua.StatusCode) 
 
 // announce makes this generation the one in force.
 func (m *model) announce(port source.Port) error {
-	return port.Put(source.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: m.Picture.Append(nil)})
+	return port.Put(source.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: m.SpaceHeader.Append(nil)})
 }
 
 // forget deletes what the channel still has of other generations.

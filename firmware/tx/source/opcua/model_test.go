@@ -170,7 +170,7 @@ func TestAnotherGenerationReplacesTheOld(t *testing.T) {
 	if n := len(p.nodes(t, m.Generation)); n != len(f.nodes)-1 {
 		t.Errorf("%d nodes of the new generation, want %d", n, len(f.nodes)-1)
 	}
-	var got payload.Picture
+	var got payload.SpaceHeader
 	if err := got.Parse(p.state["G"]); err != nil || got.Generation != m.Generation || !slices.Equal(got.Namespaces, []string{"b"}) {
 		t.Errorf("in force is %+v, %v", got, err)
 	}
@@ -192,7 +192,7 @@ func TestCacheBringsTheSamePictureBack(t *testing.T) {
 	again := &port{}
 	bare(again).flush(got, true)
 	if got.Generation != m.Generation || !slices.Equal(got.Namespaces, m.Namespaces) || !reflect.DeepEqual(again.nodes(t, m.Generation), p.nodes(t, m.Generation)) {
-		t.Errorf("the picture differs from what was saved: %+v", got.Picture)
+		t.Errorf("the picture differs from what was saved: %+v", got.SpaceHeader)
 	}
 	before := again.puts
 	browse(t, got, f, again)

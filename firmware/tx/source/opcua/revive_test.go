@@ -59,7 +59,7 @@ func TestANamespaceThatAppearsIsFollowedAtTheNextBrowse(t *testing.T) {
 		p.quirk(func() { p.namespaces = append(p.namespaces, "urn:late") })
 		time.Sleep(11 * time.Minute) // rebrowse, with no event before it
 		synctest.Wait()
-		var got payload.Picture
+		var got payload.SpaceHeader
 		if err := got.Parse(link.state["G"]); err != nil || len(got.Namespaces) != 3 || got.Generation != generation {
 			t.Errorf("got %+v, %v; want the new namespace in the same generation", got, err)
 		}

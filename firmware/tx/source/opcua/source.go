@@ -103,7 +103,7 @@ func (s *Source) Ready() error {
 	case s.state != source.Up:
 		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.why)
 	case !s.whole:
-		return fmt.Errorf("%s: the first picture is not complete yet", s.cfg.Endpoint)
+		return fmt.Errorf("%s: the initial snapshot is not complete yet", s.cfg.Endpoint)
 	case len(s.troubles) > 0:
 		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.shortcomings())
 	}
