@@ -39,7 +39,7 @@ func rules() []rule {
 		{path: "firmware/rx/sink/sinktest", pure: true, may: []string{"firmware/rx/sink"}},
 		{path: "firmware/rx/spool", may: []string{"firmware/platform/store"}},
 		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/rx/sink/...", "firmware/rx/spool", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/platform/store", "firmware/platform/task"}},
-		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance"}},
+		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance", "firmware/platform/task"}},
 		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 
 		// Libraries that know nothing of the link.
@@ -60,7 +60,7 @@ func rules() []rule {
 		{path: "firmware/platform/role", may: []string{"firmware/config/...", "firmware/platform/identity/selfsigned", "firmware/platform/status"}},
 		{path: "firmware/platform/audit", pure: true},
 		{path: "firmware/platform/audit/keeper", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/store"}},
-		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/release"}},
+		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/release", "firmware/platform/task"}},
 		{path: "firmware/platform/release"},
 		{path: "firmware/platform/report", may: []string{"firmware/platform/handover", "firmware/platform/health", "firmware/platform/release", "firmware/platform/status", "firmware/platform/store"}},
 		{path: "firmware/platform/identity", may: []string{"firmware/platform/counter", "firmware/opcua/pki"}},

@@ -55,7 +55,7 @@ type board struct {
 	steps      atomic.Uint64
 	authFailed uint64 // of which the operator has been told
 
-	mismatched []string // channels that one end alone has, as they were last logged
+	mismatched task.Reasons // channels that one end alone has, as they were last logged
 
 	expiries identity.Expiries
 	log      *slog.Logger
@@ -108,7 +108,7 @@ func (b *board) Run(ctx context.Context) error {
 }
 
 // mismatches are the channels that the two configurations do not agree on, while that is known.
-func (b *board) mismatches() []string {
+func (b *board) mismatches() task.Reasons {
 	there, known := transmitterChannels(b.gateway, b.link.Status().Channels)
 	if !known {
 		return nil
@@ -125,7 +125,7 @@ func (b *board) logMismatches() {
 	now := b.mismatches()
 	for _, reason := range now {
 		if !slices.Contains(b.mismatched, reason) {
-			b.log.Warn(reason)
+			b.log.Warn(reason.String())
 		}
 	}
 	b.mismatched = now
@@ -173,24 +173,21 @@ func (b *board) lookAtState() {
 }
 
 // ready merges the tasks' reasons with those of channels and memory.
-func (b *board) ready(runner *task.Runner) func() error {
-	return func() error {
-		reasons := []error{runner.Ready(), b.memory.Storage()}
-		if b.link.Ready() != nil {
-			reasons = append(reasons, b.memory.Ready())
+func (b *board) ready(runner *task.Runner) func() task.Reasons {
+	return func() task.Reasons {
+		reasons := append(runner.Ready(), b.memory.Storage()...)
+		if err := b.memory.Ready(); err != nil && b.link.Ready() != nil {
+			reasons = append(reasons, task.NewReason("epoch_regressed", err))
 		}
 		for _, c := range b.link.Status().Channels {
 			if c.Name != record.Gateway && !c.Complete {
-				reasons = append(reasons, fmt.Errorf("channel %s: the initial snapshot is not complete yet", c.Name))
+				reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: "the initial snapshot is not complete yet"})
 			}
 			if c.Full {
-				reasons = append(reasons, fmt.Errorf("channel %s: %d keys are without their values: more state than [memory] of this file lets it keep", c.Name, c.Over))
+				reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep", c.Over)})
 			}
 		}
-		for _, reason := range b.mismatches() {
-			reasons = append(reasons, errors.New(reason))
-		}
-		return errors.Join(reasons...)
+		return append(reasons, b.mismatches()...)
 	}
 }
 

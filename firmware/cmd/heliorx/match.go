@@ -9,6 +9,7 @@ import (
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
 )
@@ -34,20 +35,20 @@ func transmitterChannels(gateway sink.Snapshot, channels []pipeline.ChannelStatu
 }
 
 // mismatches compares the channels that both configurations give, by name with
-// their protocols, and returns a sentence for each that does not match.
-func mismatches(here, there map[string]string) (reasons []string) {
+// their protocols, and returns a reason for each that does not match.
+func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	known := strings.Join(slices.Sorted(maps.Keys(there)), ", ")
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		switch protocol, ok := there[name]; {
 		case !ok:
-			reasons = append(reasons, fmt.Sprintf("channel %s: the transmitter has no channel of this name (it has: %s); use the same name in both configurations", name, known))
+			reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: fmt.Sprintf("the transmitter has no channel of this name (it has: %s); use the same name in both configurations", known)})
 		case protocol != "" && protocol != here[name]:
-			reasons = append(reasons, fmt.Sprintf("channel %s: is %s here and %s at the transmitter; use the same name for the same channel in both configurations", name, here[name], protocol))
+			reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: fmt.Sprintf("is %s here and %s at the transmitter; use the same name for the same channel in both configurations", here[name], protocol)})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		if _, ok := here[name]; !ok {
-			reasons = append(reasons, fmt.Sprintf("channel %s: arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's", name))
+			reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: "arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's"})
 		}
 	}
 	return reasons

@@ -23,7 +23,7 @@ func TestMismatchesNameChannelsThatOneEndAloneHas(t *testing.T) {
 		{"an older transmitter", map[string]string{"log": "syslog"}, map[string]string{"log": ""}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := mismatches(c.here, c.there); !slices.Equal(got, c.want) {
+			if got := mismatches(c.here, c.there).Lines(); !slices.Equal(got, c.want) {
 				t.Errorf("got  %q\nwant %q", got, c.want)
 			}
 		})

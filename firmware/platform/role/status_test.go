@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/task"
 )
 
 // A status server with users and a certificate that it made itself lets a user in whose
@@ -30,7 +31,7 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Snapshot, s.Role = func() status.Snapshot { return status.Snapshot{Role: "rx"} }, func() error { return nil }
+	s.Snapshot, s.Role = func() status.Snapshot { return status.Snapshot{Role: "rx"} }, func() task.Reasons { return nil }
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -47,7 +47,7 @@ func from(address string) *http.Client {
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for name, address := range map[string]string{"for the same address": "127.0.0.1", "for another address": "127.0.0.2"} {
 		t.Run(name, func(t *testing.T) {
-			s := server(rx(), nil)
+			s := server(rx())
 			s.Listen = "127.0.0.1:0"
 			serve(t, s)
 			for range 3 * maxConnections {
@@ -76,7 +76,7 @@ func TestHostMustBeOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(rx(), nil)
+	s := server(rx())
 	s.Listen, s.Hosts = "status.plant.example:9464", []string{"gateway.example"}
 	audited := 0
 	s.Audit = func(kind, text string) {
@@ -105,7 +105,7 @@ func TestHostMustBeOurs(t *testing.T) {
 }
 
 func TestUsersAreAskedForAPassword(t *testing.T) {
-	s := server(rx(), nil)
+	s := server(rx())
 	taken := 0
 	s.Updates = updates{take: func(io.Reader, int64) error { taken++; return nil }, running: &release.Running{}}
 	var client netip.Addr
@@ -144,7 +144,7 @@ func TestUpdatesOnAListenerOfTheirOwn(t *testing.T) {
 	}
 	own := l.Addr().String()
 	l.Close()
-	s := server(rx(), nil)
+	s := server(rx())
 	s.Listen, s.UpdateListen = "127.0.0.1:0", own
 	s.Updates = updates{take: func(io.Reader, int64) error { return nil }, running: &release.Running{}}
 	s.UpdateTLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}, MinVersion: tls.VersionTLS12}
@@ -198,7 +198,7 @@ func (s stuck) Write(b []byte) (int, error) {
 }
 
 func TestSlowReadersOfMetricsHoldNobodyUp(t *testing.T) {
-	h := server(rx(), nil).Handler()
+	h := server(rx()).Handler()
 	read, writing := make(chan struct{}), make(chan struct{})
 	defer close(read)
 	for range 20 {

@@ -25,12 +25,14 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/fairshare"
+	"heliograph/firmware/platform/task"
 )
 
 // Our own bounds.
@@ -54,7 +56,7 @@ type Server struct {
 	Verify   func(name, password string, from netip.Addr) bool
 	Hosts    []string // further names of this server
 	Snapshot func() Snapshot
-	Role     func() error             // why the role is not ready, one reason a line; nil when it is
+	Role     func() task.Reasons      // why the role is not ready
 	Updates  Updates                  // takes what is put to /update; nil: nothing does
 	Audit    func(event, text string) // takes security-relevant events; nil: they go to Log
 	Log      *slog.Logger
@@ -287,8 +289,8 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if err := s.Role(); err != nil {
-		plain(w, http.StatusServiceUnavailable, err.Error()+"\n")
+	if reasons := s.Role(); len(reasons) > 0 {
+		plain(w, http.StatusServiceUnavailable, strings.Join(reasons.Lines(), "\n")+"\n")
 		return
 	}
 	plain(w, http.StatusOK, "ready\n")

@@ -7,6 +7,7 @@ import (
 	"heliograph/firmware/platform/audit"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/task"
 )
 
 // Snapshot is how a role stands at one moment. Its JSON form is /status.json;
@@ -31,11 +32,8 @@ type Snapshot struct {
 }
 
 // SetReady fills Ready and Reasons from a role's readiness.
-func (s *Snapshot) SetReady(err error) {
-	s.Ready, s.Reasons = err == nil, []string{}
-	if err != nil {
-		s.Reasons = strings.Split(err.Error(), "\n")
-	}
+func (s *Snapshot) SetReady(reasons task.Reasons) {
+	s.Ready, s.Reasons = len(reasons) == 0, reasons.Lines()
 }
 
 // Channel is one channel's counters of records, and its state. TX fills Sent

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -52,8 +51,8 @@ func tx() Snapshot {
 		Link:     Link{Medium: "uart", Frames: 9, Dropped: Of[uint64](0)}}
 }
 
-func server(s Snapshot, ready error) *Server {
-	return &Server{Hosts: []string{"example.com"}, Snapshot: func() Snapshot { return s }, Role: func() error { return ready }, Log: slog.New(slog.DiscardHandler)}
+func server(s Snapshot, reasons ...task.Reason) *Server {
+	return &Server{Hosts: []string{"example.com"}, Snapshot: func() Snapshot { return s }, Role: func() task.Reasons { return reasons }, Log: slog.New(slog.DiscardHandler)}
 }
 
 func get(t *testing.T, s *Server, method, path string, body io.Reader) *http.Response {
@@ -73,11 +72,11 @@ func text(t *testing.T, r *http.Response) string {
 }
 
 func TestRoutes(t *testing.T) {
-	notReady := errors.New("mqtt source cell-1: connecting\nsyslog: down")
+	notReady := task.Reasons{{Part: "mqtt source cell-1", Cause: "connecting"}, {Part: "syslog", Cause: "down"}}
 	cases := map[string]struct {
 		method, path string
 		body         string
-		ready        error
+		reasons      task.Reasons
 		code         int
 		want         string
 	}{
@@ -92,7 +91,7 @@ func TestRoutes(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := get(t, server(rx(), c.ready), c.method, c.path, strings.NewReader(c.body))
+			r := get(t, server(rx(), c.reasons...), c.method, c.path, strings.NewReader(c.body))
 			if got := text(t, r); r.StatusCode != c.code || !strings.Contains(got, c.want) {
 				t.Errorf("got %d %q; want %d %q", r.StatusCode, got, c.code, c.want)
 			}
@@ -116,7 +115,7 @@ func TestStatusJSONKeys(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := get(t, server(c.snapshot, errors.New("a: x\nb: y")), "GET", "/status.json", nil)
+			r := get(t, server(c.snapshot, task.Reason{Part: "a", Cause: "x"}, task.Reason{Part: "b", Cause: "y"}), "GET", "/status.json", nil)
 			var got struct {
 				Role, Pair, Version string
 				Ready               bool
@@ -147,18 +146,18 @@ func TestStatusJSONKeys(t *testing.T) {
 func TestUnknownIsNotZero(t *testing.T) {
 	s := rx()
 	s.Channels = map[string]Channel{"c": {SourceState: "connecting"}}
-	got := text(t, get(t, server(s, nil), "GET", "/status.json", nil))
+	got := text(t, get(t, server(s), "GET", "/status.json", nil))
 	if strings.Contains(got, "delivered") || strings.Contains(got, "age_seconds") && !strings.Contains(got, "last_heartbeat_age_seconds") {
 		t.Errorf("an unknown figure is shown: %s", got)
 	}
-	metrics := text(t, get(t, server(s, nil), "GET", "/metrics", nil))
+	metrics := text(t, get(t, server(s), "GET", "/metrics", nil))
 	if strings.Contains(metrics, "heliograph_channel_delivered_records_total") {
 		t.Error("an unknown figure is a metric")
 	}
 }
 
 func TestPageEscapes(t *testing.T) {
-	got := text(t, get(t, server(rx(), nil), "GET", "/", nil))
+	got := text(t, get(t, server(rx()), "GET", "/", nil))
 	if strings.Contains(got, "<script>") || !strings.Contains(got, "&lt;script&gt;") {
 		t.Error("what a peer says is not escaped")
 	}
@@ -170,7 +169,7 @@ func TestPageEscapes(t *testing.T) {
 func TestMetricNames(t *testing.T) {
 	names := map[string]bool{}
 	for _, s := range []Snapshot{rx(), tx()} {
-		body := get(t, server(s, nil), "GET", "/metrics", nil).Body
+		body := get(t, server(s), "GET", "/metrics", nil).Body
 		lines := bufio.NewScanner(body)
 		for lines.Scan() {
 			if name, found := strings.CutPrefix(lines.Text(), "# TYPE heliograph_"); found {
@@ -197,7 +196,7 @@ func TestMetricNames(t *testing.T) {
 }
 
 func TestRunServesAndEnds(t *testing.T) {
-	s := server(rx(), nil)
+	s := server(rx())
 	s.Listen = "127.0.0.1:0"
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -227,7 +226,7 @@ func TestRunReportsATakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	s := server(rx(), nil)
+	s := server(rx())
 	s.Listen = taken.Addr().String()
 	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), s.Listen) {
 		t.Errorf("got %v, want the address named", err)
@@ -240,7 +239,7 @@ func TestPagesForLookingAt(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	for name, s := range map[string]*Server{"rx": server(rx(), errors.New("syslog sink syslog: connection refused")), "tx": server(tx(), nil)} {
+	for name, s := range map[string]*Server{"rx": server(rx(), task.Reason{Part: "syslog sink syslog", Cause: "connection refused"}), "tx": server(tx())} {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
 			t.Fatal(err)
 		}

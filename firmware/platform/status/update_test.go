@@ -28,7 +28,7 @@ func (u updates) Running() *release.Running             { return u.running }
 func TestUpdateIsTakenByPutAlone(t *testing.T) {
 	var got string
 	var size int64
-	s := server(Snapshot{}, nil)
+	s := server(Snapshot{})
 	put := func(method string) (int, string) {
 		t.Helper()
 		server := httptest.NewServer(s.Handler())
@@ -77,7 +77,7 @@ func TestUpdateIsTakenByPutAlone(t *testing.T) {
 
 // A refusal is answered at once, though the client has the rest of its file to send.
 func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
-	s := server(Snapshot{}, nil)
+	s := server(Snapshot{})
 	s.Updates = updates{take: func(from io.Reader, _ int64) error {
 		_, err := io.ReadFull(from, make([]byte, 16))
 		return errors.Join(err, &Refusal{http.StatusUnprocessableEntity, "the signature"})
@@ -105,7 +105,7 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 // A client that sends on reads the answer all the same, over the listener that shares
 // connections.
 func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
-	s := server(Snapshot{}, nil)
+	s := server(Snapshot{})
 	s.Listen = "127.0.0.1:0"
 	s.Updates = updates{take: func(from io.Reader, _ int64) error {
 		_, err := io.ReadFull(from, make([]byte, 16))
@@ -180,7 +180,7 @@ func TestSlowUploadLosesItsTurn(t *testing.T) {
 }
 
 func TestReleaseIsShown(t *testing.T) {
-	s := server(rx(), nil)
+	s := server(rx())
 	s.Updates = updates{running: &release.Running{Version: 7, Name: "v7", OnTrial: true,
 		Update: &release.Outcome{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Version: 8, Result: release.WentBack, Reason: "state stuck"}}}
 	for path, want := range map[string][]string{

@@ -90,18 +90,15 @@ func (r *Runner) names(running map[Task]bool) string {
 	return strings.Join(names, ", ")
 }
 
-// Ready returns nil once every task is ready, or all reasons, one a line, each
-// with the name of its task.
-func (r *Runner) Ready() error {
-	var reasons []error
+// Ready returns why tasks are not ready, each by its name.
+func (r *Runner) Ready() Reasons {
+	var reasons Reasons
 	for _, t := range r.Tasks {
-		err := t.Ready()
-		if err != nil && !strings.HasPrefix(err.Error(), t.String()+": ") {
-			err = fmt.Errorf("%s: %w", t, err)
+		if err := t.Ready(); err != nil {
+			reasons = append(reasons, NewReason(t.String(), err))
 		}
-		reasons = append(reasons, err)
 	}
-	return errors.Join(reasons...)
+	return reasons
 }
 
 // Steps returns how often each task that counts went round, by its name. A task

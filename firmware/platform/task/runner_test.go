@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -104,12 +105,12 @@ func TestFailureDuringShutdownIsTold(t *testing.T) {
 
 func TestReadyMergesReasons(t *testing.T) {
 	r := Runner{Tasks: []Task{&fake{name: "a"}, &fake{name: "b", ready: errors.New("connecting")}, &fake{name: "c", ready: errBroken}}}
-	if got, want := r.Ready().Error(), "b: connecting\nc: broken"; got != want {
+	if got, want := r.Ready(), (Reasons{{"b", "connecting"}, {"c", "broken"}}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Tasks = r.Tasks[:1]
-	if err := r.Ready(); err != nil {
-		t.Errorf("got %v, want nil", err)
+	if got := r.Ready(); got != nil {
+		t.Errorf("got %q, want none", got)
 	}
 }
 

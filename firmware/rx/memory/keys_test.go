@@ -148,8 +148,8 @@ func TestKeysAreListedWhenTheDiskTakesThemAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.Keep(false, all)
-	if err := f.Storage(); err != nil {
-		t.Errorf("when the disk is back: got %v", err)
+	if reasons := f.Storage(); reasons != nil {
+		t.Errorf("when the disk is back: got %v", reasons)
 	}
 	if got := recalled(t, f.dir); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("got %q", got)

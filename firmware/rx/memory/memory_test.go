@@ -271,8 +271,8 @@ func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Keep(1, 9, pipeline.Account{Epoch: 1})
-	if err := f.Storage(); err != nil {
-		t.Errorf("when the disk is back: got %v", err)
+	if reasons := f.Storage(); reasons != nil {
+		t.Errorf("when the disk is back: got %v", reasons)
 	}
 	f.audited(t, "state_writable")
 	f = open(t, f.dir, "k1")
@@ -293,8 +293,8 @@ func TestADiskThatHangsIsWaitedForOnlySoLong(t *testing.T) {
 		}
 		<-f.writing
 		f.Keep(1, 2, pipeline.Account{Epoch: 1})
-		if err := f.Storage(); err != nil {
-			t.Errorf("when the disk answers: got %v", err)
+		if reasons := f.Storage(); reasons != nil {
+			t.Errorf("when the disk answers: got %v", reasons)
 		}
 	})
 }

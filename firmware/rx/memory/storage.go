@@ -12,11 +12,11 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"heliograph/firmware/platform/acceptance"
 	"heliograph/firmware/platform/store"
+	"heliograph/firmware/platform/task"
 )
 
 // files are what a pair key's memory is kept in.
@@ -199,13 +199,12 @@ func (m *Memory) Failed(part string, err error) {
 }
 
 // Storage returns why the state directory does not keep what it should, if it does not.
-func (m *Memory) Storage() error {
+func (m *Memory) Storage() task.Reasons {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []error
+	var reasons task.Reasons
 	for _, part := range slices.Sorted(maps.Keys(m.faults)) {
-		cause := strings.ReplaceAll(m.faults[part].Error(), "\n", "; ") // a reason is one line
-		all = append(all, fmt.Errorf("state: %s not kept: %s", part, cause))
+		reasons = append(reasons, task.NewReason("state", fmt.Errorf("%s not kept: %v", part, m.faults[part])))
 	}
-	return errors.Join(all...)
+	return reasons
 }

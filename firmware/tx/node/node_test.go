@@ -162,7 +162,7 @@ func TestReadinessAndEvidence(t *testing.T) {
 					c.do(r)
 					settle()
 					e := r.Report().Evidence
-					contains(t, "ready", text(r.Ready()), c.ready)
+					contains(t, "ready", strings.Join(r.Ready().Lines(), "\n"), c.ready)
 					contains(t, "down", strings.Join(e.Down, "; "), c.down)
 					contains(t, "waiting", e.Waiting, c.waiting)
 					contains(t, "link lost", e.LinkLost, c.lost)
@@ -191,13 +191,6 @@ func (r *rig) up() {
 	p := r.plant("cell-1")
 	p.Report(source.Up, "")
 	p.SetComplete(true)
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
 
 func contains(t *testing.T, name, got, want string) {

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,27 +8,29 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/source"
 )
 
-// Ready returns nil, or why the node does not do all its work: the reasons of its
-// tasks and of its channels.
-func (n *Node) Ready() error {
-	reasons := []error{n.runner.Ready()}
+// Ready returns why the node does not do all its work: the reasons of its tasks and
+// of its channels.
+func (n *Node) Ready() task.Reasons {
+	reasons := n.runner.Ready()
 	for _, c := range n.link.Channels() {
 		switch {
 		case c.State != source.Up:
-			reasons = append(reasons, fmt.Errorf("channel %s: %s", c.Name, c.Down()))
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: c.Down()})
 		case c.Partial:
-			reasons = append(reasons, fmt.Errorf("channel %s: %s", c.Name, notComplete))
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: notComplete})
 		}
 		if c.StateFull > 0 {
-			reasons = append(reasons, fmt.Errorf("channel %s: %d values did not cross: more state than [memory] of this file "+
-				"lets it have; take fewer topics, or restart with more", c.Name, c.StateFull))
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: fmt.Sprintf(
+				"%d values did not cross: more state than [memory] of this file lets it have; "+
+					"take fewer topics, or restart with more", c.StateFull)})
 		}
 	}
-	return errors.Join(reasons...)
+	return reasons
 }
 
 // notComplete is why a channel whose source is up is not ready.

@@ -1,0 +1,31 @@
+package task
+
+import "strings"
+
+// Reason is one thing that keeps a role from being ready.
+type Reason struct {
+	Part  string // what is not ready: a task by its name, "channel press-line", "state"
+	Cause string // in one line, as an operator reads it on /readyz
+}
+
+// NewReason returns the reason that err is for part. Lines of err are joined, and
+// a part that err begins with is not repeated.
+func NewReason(part string, err error) Reason {
+	cause := strings.ReplaceAll(err.Error(), "\n", "; ")
+	return Reason{Part: part, Cause: strings.TrimPrefix(cause, part+": ")}
+}
+
+// String returns "part: cause".
+func (r Reason) String() string { return r.Part + ": " + r.Cause }
+
+// Reasons are all that keeps a role from being ready; it is ready when there are none.
+type Reasons []Reason
+
+// Lines returns a line for each reason.
+func (r Reasons) Lines() []string {
+	lines := make([]string, len(r))
+	for i, reason := range r {
+		lines[i] = reason.String()
+	}
+	return lines
+}
