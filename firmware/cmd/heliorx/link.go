@@ -7,52 +7,43 @@ import (
 	"heliograph/drivers/ethernet"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
-	"heliograph/firmware/conduit/codeword"
-	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"
-	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
-	"heliograph/firmware/rx/receive"
 )
 
-// openLink opens the medium, receiving only, and puts a link on it.
-func openLink(cfg config.RX, key wire.PairKey, anchor receive.Anchor, log *slog.Logger) (*pipeline.Link, error) {
-	c := pipeline.Config{Key: key, Anchor: anchor, StaleAfter: cfg.StaleAfter, Log: log,
-		Budget: &mirror.Budget{Channel: int(cfg.Memory.ChannelState), Total: int(cfg.Memory.State)}}
+// openMedium opens the medium, receiving only, or uses the one that PID 1 has opened.
+func openMedium(cfg config.Link, log *slog.Logger) (pipeline.Receiver, error) {
 	descriptor, handed, err := handover.Descriptor(handover.Link)
 	if err != nil {
 		return nil, err
 	}
-	switch l := cfg.Link; l.Medium {
+	switch cfg.Medium {
 	case config.UDP:
-		r, err := openUDP(l, descriptor, handed)
+		r, err := openUDP(cfg, descriptor, handed)
 		if err != nil {
 			return nil, err
 		}
 		if got := r.Buffer(); got < udp.WantedBuffer {
-			log.Warn("link: the kernel gives a small receive buffer, which a busy machine overflows; raise net.core.rmem_max or run with CAP_NET_ADMIN",
-				"bytes", got, "wanted", udp.WantedBuffer)
+			log.Warn("receive buffer is small, a busy machine overflows it; raise net.core.rmem_max or run with CAP_NET_ADMIN",
+				"component", "link", "bytes", got, "wanted", udp.WantedBuffer)
 		}
-		return pipeline.New(c, r), nil
+		return r, nil
 	case config.Ethernet:
-		r, err := openEthernet(l, descriptor, handed, log)
-		if err != nil {
-			return nil, err
-		}
-		return pipeline.New(c, r), nil
+		return orError(openEthernet(cfg, descriptor, handed, log))
 	case config.UART:
-		r, err := openUART(l, descriptor, handed, log)
-		if err != nil {
-			return nil, err
-		}
-		c.Synchronizer = codeword.New(wire.CheckCRC)
-		return pipeline.New(c, r), nil
+		return orError(openUART(cfg, descriptor, handed, log))
 	}
-	return nil, fmt.Errorf("heliorx: medium %q is not known", cfg.Link.Medium)
+	return nil, fmt.Errorf("heliorx: medium %q is not known", cfg.Medium)
 }
 
-// The media, opened here or by whoever handed them down.
+// orError returns no receiver at an error: a nil driver is not a nil interface.
+func orError[R pipeline.Receiver](r R, err error) (pipeline.Receiver, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
 func openUDP(cfg config.Link, descriptor int, handed bool) (*udp.Receiver, error) {
 	if handed {

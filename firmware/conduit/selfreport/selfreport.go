@@ -186,15 +186,3 @@ func (r *Report) addNamed(prefix, name, value string) bool {
 
 // IsAudit reports whether a key is that of an event.
 func IsAudit(key string) bool { return strings.HasPrefix(key, keyAudit) }
-
-// Channel returns the channel whose source a key is.
-func Channel(key string) (name string, ok bool) { return strings.CutPrefix(key, keySource) }
-
-// ParseCertificate returns the certificate of an entry that is one.
-func ParseCertificate(key, value string) (name string, at time.Time, ok bool) {
-	var r Report
-	if !r.Add(Entry{key, value}) || len(r.Certificates) == 0 {
-		return "", time.Time{}, false
-	}
-	return r.Certificates[0].Name, r.Certificates[0].Expires, true
-}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/server"
+	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/rx/node"
+	"heliograph/firmware/rx/sink"
+	"heliograph/firmware/rx/sink/mqtt"
+	"heliograph/firmware/rx/sink/opcua"
+	"heliograph/firmware/rx/sink/syslog"
+	"heliograph/firmware/rx/spool"
+)
+
+func newMQTT(c config.MQTTSink, p node.MQTTParts, log *slog.Logger) (node.Sink, error) {
+	return mqtt.New(c, mqtt.Deps{
+		Queue: p.Queue, Channel: p.Channel, Pair: p.Pair, Gateway: p.Gateway, Verify: p.Verify, Brokers: p.Brokers,
+	}, log)
+}
+
+func newSyslog(c config.SyslogSink, q *spool.Queue, a sink.Account, log *slog.Logger) (node.Sink, error) {
+	return syslog.New(c, syslog.Deps{Queue: q, Account: a}, log)
+}
+
+// mirror is an OPC UA sink with its server.
+type mirror struct {
+	*opcua.Sink
+	server *server.Server
+}
+
+// CheckTrust implements node.OPCUASink.
+func (m mirror) CheckTrust() { m.server.CheckTrust() }
+
+func newOPCUA(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) (node.OPCUASink, error) {
+	cfg := server.Config{
+		Channel: c.Channel, Listen: c.Listen, Store: p.Store.Store, ApplicationURI: p.Store.URI(),
+		ProductURI: identity.ProductURI, ApplicationName: "Heliograph mirror of " + c.Channel,
+		Security: securities(c.Security), Anonymous: c.Anonymous, UserCertificates: true, Expired: c.Expired,
+		Space:   addrspace.New(),
+		Build:   server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: p.Version, Date: built()},
+		Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors",
+		Log:     log.With("channel", c.Channel),
+	}
+	if p.Users != nil {
+		cfg.Password, cfg.Known = p.Users.Verify, p.Users.Known
+	}
+	s, err := server.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return mirror{opcua.New(c, p.Folder, opcua.Deps{Server: s, Channel: p.Channel}, log), s}, nil
+}
+
+// built returns when this program was installed, the zero time where that is not
+// known. Builds carry no date, so that two of them are the same.
+func built() time.Time {
+	path, err := os.Executable()
+	if err != nil {
+		return time.Time{}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime().UTC()
+}
+
+// securities reads "Policy/Mode" as the configuration has checked it.
+func securities(list []string) (offered []channel.Security) {
+	for _, s := range list {
+		policy, mode, _ := strings.Cut(s, "/")
+		if policy == "None" {
+			mode = "None"
+		}
+		offered = append(offered, channel.Security{
+			Policy: ua.FormatSecurityPolicyURI(policy), Mode: ua.MessageSecurityModeFromString(mode),
+		})
+	}
+	return offered
+}

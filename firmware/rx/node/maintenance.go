@@ -1,0 +1,120 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"heliograph/firmware/platform/task"
+)
+
+// Our own choices.
+const (
+	maintainEvery = time.Second
+	// keepKeysEvery is how many seconds pass between two looks at what keys were added:
+	// a list of all keys is larger than the account of a second.
+	keepKeysEvery = 60
+)
+
+// maintenance is the task that each second keeps the account, follows changes of keys
+// and state, and audits what the link refused.
+type maintenance struct {
+	node     *Node
+	keys     pairKeys
+	steps    atomic.Uint64
+	refused  uint64       // frames that failed their authentication, as last audited
+	mismatch task.Reasons // channels that one end alone has, as last logged
+}
+
+func newMaintenance(n *Node) *maintenance {
+	m := &maintenance{node: n, keys: pairKeys{source: n.state.keys, link: n.link, audit: n.state.journal.Add}}
+	m.keys.update(time.Now()) // a change may be under way
+	return m
+}
+
+// String names the task.
+func (*maintenance) String() string { return "board" }
+
+// Ready is always nil: each part of the node has its own readiness.
+func (*maintenance) Ready() error { return nil }
+
+// Steps proves that it makes progress.
+func (m *maintenance) Steps() uint64 { return m.steps.Load() }
+
+// Run maintains the node until ctx ends.
+func (m *maintenance) Run(ctx context.Context) error {
+	ticker := time.NewTicker(maintainEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			m.maintain()
+		}
+	}
+}
+
+func (m *maintenance) maintain() {
+	n := m.node
+	second := m.steps.Add(1)
+	m.checkState()
+	m.keys.update(time.Now())
+	n.keepAccount(n.link.Account())
+	if second%keepKeysEvery == 0 {
+		n.keepKeys(false)
+	}
+	m.logMismatches()
+	n.collectAudit()
+	if n.config.Reports != nil {
+		n.state.updates.Note(n.state.journal.AddOnce)
+	}
+	m.auditRefused()
+}
+
+// checkState notes which parts of the state are kept in memory alone.
+func (m *maintenance) checkState() {
+	n := m.node
+	if n.identity != nil {
+		var err error
+		if !n.identity.Kept() {
+			err = errors.New("another one is made at the next start")
+		}
+		n.state.memory.Failed(certificatePart, err)
+	}
+	n.state.lock()
+	for _, c := range n.channels {
+		if c.queue == nil {
+			continue
+		}
+		var err error
+		if fault := c.queue.Stats().Fault; fault != "" {
+			err = errors.New(fault)
+		}
+		n.state.memory.Failed(spoolPart+c.name, err)
+	}
+}
+
+// logMismatches logs channels that one end alone has, when they change.
+func (m *maintenance) logMismatches() {
+	now := m.node.mismatches()
+	for _, r := range now {
+		if !slices.Contains(m.mismatch, r) {
+			m.node.config.Log.Warn("configurations do not match", "component", "board", "error", r.String())
+		}
+	}
+	m.mismatch = now
+}
+
+// auditRefused audits frames that failed their authentication since the last call.
+func (m *maintenance) auditRefused() {
+	n := m.node.link.Status().Frames.AuthFailed
+	if n <= m.refused {
+		return
+	}
+	const text = "frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames"
+	m.node.state.journal.AddCount("auth_failure", text, n-m.refused)
+	m.refused = n
+}

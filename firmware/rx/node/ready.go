@@ -1,0 +1,37 @@
+package node
+
+import (
+	"fmt"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/task"
+	"heliograph/firmware/rx/pipeline"
+)
+
+// notComplete is why a channel that is received is not ready.
+const notComplete = "the initial snapshot is not complete yet"
+
+// Ready returns why the node does not do all its work: the reasons of its tasks, of
+// its state and of its channels.
+func (n *Node) Ready() task.Reasons {
+	reasons := append(n.runner.Ready(), n.state.memory.Storage()...)
+	if err := n.state.memory.Ready(); err != nil && n.link.Ready() != nil {
+		reasons = append(reasons, task.NewReason("epoch_regressed", err))
+	}
+	for _, c := range n.link.Status().Channels {
+		reasons = append(reasons, channelReasons(c)...)
+	}
+	return append(reasons, n.mismatches()...)
+}
+
+func channelReasons(c pipeline.ChannelStatus) (reasons task.Reasons) {
+	part := "channel " + c.Name
+	if c.Name != record.Gateway && !c.Complete {
+		reasons = append(reasons, task.Reason{Part: part, Cause: notComplete})
+	}
+	if c.Full {
+		cause := fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep", c.Over)
+		reasons = append(reasons, task.Reason{Part: part, Cause: cause})
+	}
+	return reasons
+}

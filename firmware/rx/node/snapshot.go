@@ -1,0 +1,129 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/status"
+	"heliograph/firmware/rx/pipeline"
+)
+
+// Snapshot is what the status server shows.
+func (n *Node) Snapshot() status.Snapshot {
+	st, t := n.link.Status(), n.transmitter()
+	s := status.Snapshot{
+		Role: "rx", Pair: n.config.RX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
+		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{},
+		Counters: counter.Gather(n.runner.Tasks), Notes: n.state.journal.Events(), Link: n.linkStatus(st),
+		Peers: n.peers(), Transmitter: t.values, Certificates: t.certificates(),
+	}
+	if st.ClockSet {
+		s.Clock = "transmitter's clock set"
+	}
+	for _, e := range n.expiries.List(time.Now()) {
+		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At})
+	}
+	slices.SortFunc(s.Certificates, status.Certificate.Compare)
+	protocols := map[string]string{}
+	for _, c := range n.channels {
+		protocols[c.name] = c.protocol
+	}
+	silent := n.link.Ready()
+	for _, c := range st.Channels {
+		if c.Name != record.Gateway {
+			s.Channels[c.Name] = channelStatus(c, protocols[c.Name], silent)
+		}
+	}
+	return s
+}
+
+// peers returns the state of every sink, and of the audit trail's.
+func (n *Node) peers() (list []status.Peer) {
+	for _, c := range n.sinks() {
+		state, reason := c.sink.Status()
+		p := status.Peer{Channel: c.name, Name: c.sink.String(), State: state.String(), Reason: reason, Address: c.address}
+		if c.queue != nil {
+			q := c.queue.Stats()
+			p.Spool = &status.Spool{
+				Bytes: q.Bytes, Limit: q.Limit, Records: q.Records, Dropped: q.Dropped, Gaps: q.Unknown, Fault: q.Fault,
+			}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// channelStatus returns the state of a channel. silent is why the link does not
+// deliver: the source's state is then only the last one known.
+func channelStatus(c pipeline.ChannelStatus, protocol string, silent error) status.Channel {
+	s := status.Channel{
+		Protocol:     protocol,
+		Sent:         status.Of(c.Sent),
+		Delivered:    status.Of(c.Delivered),
+		Conflated:    status.Of(c.Conflated),
+		Lost:         status.Of(c.Lost),
+		Unknown:      status.Of(c.Unknown),
+		Refused:      status.Of(c.Refused),
+		Expired:      status.Of(c.Expired),
+		Complete:     status.Of(c.Complete),
+		AgeSeconds:   seconds(c.Age),
+		Keys:         status.Of(uint64(c.Keys)),
+		Valueless:    status.Of(uint64(c.Over)),
+		SourceState:  c.State.String(),
+		SourceReason: c.Reason,
+	}
+	if silent != nil {
+		s.SourceReason = fmt.Sprintf("%v; last known: %s %s", silent, s.SourceState, c.Reason)
+		s.SourceState = record.SourceDown.String()
+	}
+	return s
+}
+
+// seconds is an age in seconds, nil while it is not known.
+func seconds(age time.Duration) *float64 {
+	if age < 0 {
+		return nil
+	}
+	return status.Of(age.Seconds())
+}
+
+func (n *Node) linkStatus(st pipeline.Status) status.Link {
+	f := st.Frames
+	l := status.Link{
+		Medium:                  string(n.config.RX.Link.Medium),
+		Epoch:                   st.Epoch,
+		Frames:                  f.Frames,
+		Bytes:                   st.Bytes,
+		Dropped:                 status.Of(st.Dropped),
+		CRCErrors:               status.Of(f.Noise),
+		AuthFailures:            status.Of(f.AuthFailed),
+		Replayed:                status.Of(f.Replayed),
+		Repaired:                status.Of(f.Repaired),
+		Lost:                    status.Of(f.Lost),
+		LastHeartbeatAgeSeconds: seconds(st.HeartbeatAge),
+	}
+	if err := n.link.Ready(); err != nil {
+		l.State = err.Error()
+	}
+	return l
+}
+
+// gatewayState is the JSON form of the gateway's state, for sinks that publish it.
+func (n *Node) gatewayState() []byte {
+	s := n.Snapshot()
+	out, err := json.Marshal(struct {
+		Channels    map[string]status.Channel `json:"channels"`
+		Link        status.Link               `json:"link"`
+		Pair        string                    `json:"pair"`
+		Transmitter map[string]string         `json:"transmitter"`
+		Version     string                    `json:"version"`
+	}{s.Channels, s.Link, s.Pair, s.Transmitter, s.Version})
+	if err != nil {
+		return nil // numbers and strings always marshal, but for a NaN, which no counter is
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package node
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/status"
+	"heliograph/firmware/rx/sink"
+)
+
+func TestASnapshotBeforeAnythingArrives(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.run()
+		defer r.end()
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		s := n.Snapshot()
+		if s.Role != "rx" || s.Pair != "press-hall" || s.Version != "1.2.3" || s.UptimeSeconds != 90 ||
+			s.Clock != "transmitter's clock not set" {
+			t.Errorf("got %+v", s)
+		}
+		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing heard from the transmitter yet" || l.LastHeartbeatAgeSeconds != nil {
+			t.Errorf("link: got %+v", l)
+		}
+		c := s.Channels["cell"]
+		if c.Protocol != "mqtt" || *c.Complete || c.AgeSeconds != nil || c.SourceState != "down" ||
+			c.SourceReason != "link: nothing heard from the transmitter yet; last known: connecting " {
+			t.Errorf("channel: got %+v", c)
+		}
+		if len(s.Channels) != 2 || len(s.Transmitter) != 0 {
+			t.Errorf("got channels %v, transmitter %v; want cell and log, none", s.Channels, s.Transmitter)
+		}
+	})
+}
+
+func TestASnapshotOfAnOpenSession(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.run()
+		defer r.end()
+		r.transmit(7)
+		r.everything()
+		r.record(record.KindTotals, (&record.Totals{
+			Channel: record.ChannelID("log"), State: record.SourceDown, Seq: 3, Conflated: 2, Reason: "refused",
+		}).Append(nil))
+		synctest.Wait()
+		s := n.Snapshot()
+		if s.Clock != "transmitter's clock set" || s.Link.Epoch != 7 || s.Link.State != "" || *s.Link.LastHeartbeatAgeSeconds != 0 {
+			t.Errorf("got %q, link %+v", s.Clock, s.Link)
+		}
+		cell, log := s.Channels["cell"], s.Channels["log"]
+		if *cell.Sent != 2 || *cell.Delivered != 2 || *cell.Keys != 2 || !*cell.Complete || cell.SourceState != "up" || *cell.AgeSeconds != 0 {
+			t.Errorf("cell: got %+v", cell)
+		}
+		if *log.Sent != 5 || *log.Lost != 3 || *log.Conflated != 2 || log.SourceState != "down" || log.SourceReason != "refused" {
+			t.Errorf("log: got %+v", log)
+		}
+		want := map[string]string{
+			"version": "1.2.2", "source/cell": `{"protocol":"mqtt"}`, "source/log": `{"protocol":"syslog"}`,
+			"certificate/opcua own": "expires 2027-01-31",
+		}
+		got, _ := json.Marshal(s.Transmitter)
+		if expected, _ := json.Marshal(want); string(got) != string(expected) {
+			t.Errorf("transmitter: got %s, want %s", got, expected)
+		}
+		certificate := status.Certificate{Board: "tx", Name: "opcua own", Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
+		if !slices.Contains(s.Certificates, certificate) {
+			t.Errorf("certificates: got %+v, want %+v among them", s.Certificates, certificate)
+		}
+	})
+}
+
+func TestPeersAreSinksWithTheirSpools(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *config.RX) {
+			c.Audit = config.SyslogSink{Forward: "udp://siem:514", SpoolBytes: 1 << 20}
+			c.MQTT = append(c.MQTT, config.MQTTSink{Channel: "embedded", Listen: "mqtt://0.0.0.0:1883", SpoolBytes: 1 << 20})
+		})
+		n := r.run()
+		defer r.end()
+		r.sinks["log"].set(sink.Connecting, "connection refused")
+		r.mqtt["cell"].Queue.Append([]byte("waits"))
+		peers := n.Snapshot().Peers
+		for i, want := range []status.Peer{
+			{Channel: "cell", Name: "mqtt sink cell", State: "up", Address: "mqtt://broker:1883"},
+			{Channel: "embedded", Name: "mqtt sink embedded", State: "up", Address: "mqtt://0.0.0.0:1883"},
+			{Channel: "log", Name: "syslog sink log", State: "connecting", Reason: "connection refused", Address: "tcp://siem:601"},
+			{Channel: record.Gateway, Name: "audit forward", State: "up", Address: "udp://siem:514"},
+		} {
+			got := peers[i]
+			if got.Spool == nil || got.Spool.Limit != 1<<20 {
+				t.Errorf("%s: spool: got %+v", want.Name, got.Spool)
+			}
+			if want.Channel == "cell" && got.Spool.Records != 1 {
+				t.Errorf("cell: got %d waiting records, want 1", got.Spool.Records)
+			}
+			if got.Spool = nil; got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		}
+		if r.mqtt["cell"].Brokers != 1 {
+			t.Errorf("got %d embedded brokers, want 1", r.mqtt["cell"].Brokers)
+		}
+	})
+}
+
+// Sinks publish it: the names and their order are what subscribers read.
+func TestTheGatewaysStateIsJSON(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *config.RX) { c.Syslog = nil })
+		r.run()
+		defer r.end()
+		r.transmit(7)
+		r.heartbeat(0)
+		synctest.Wait()
+		got := r.mqtt["cell"].Gateway()
+		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"conflated":0,"lost":0,"unknown":0,"refused":0,` +
+			`"expired":0,"complete":false,"keys":0,"valueless_keys":0,"source_state":"connecting","source_reason":""}},` +
+			`"link":{"medium":"udp","epoch":7,"frames":2,"bytes":100,"crc_errors":0,"auth_failures":0,"replayed":0,` +
+			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0},"pair":"press-hall","transmitter":{},"version":"1.2.3"}`
+		if string(got) != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+}
