@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,17 +10,7 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-const positionName = "position"
-
-func encodePosition(position uint64, open bool) []byte {
-	b := binary.BigEndian.AppendUint64(nil, position)
-	if open {
-		return append(b, 1)
-	}
-	return append(b, 0)
-}
-
-// recover takes over what an earlier queue left.
+// recover adds what an earlier queue left.
 func (q *Queue) recover() {
 	err := store.Folder(q.dir)
 	var names []fs.DirEntry
@@ -32,7 +21,7 @@ func (q *Queue) recover() {
 		position := q.readPosition()
 		for _, name := range names {
 			if strings.HasSuffix(name.Name(), suffix) {
-				q.takeOver(filepath.Join(q.dir, name.Name()), position)
+				q.recoverSegment(filepath.Join(q.dir, name.Name()), position)
 			}
 		}
 		q.end = max(q.end, position)
@@ -45,29 +34,15 @@ func (q *Queue) recover() {
 	}
 }
 
-// readPosition also counts an end that was no Close.
-func (q *Queue) readPosition() uint64 {
-	b, err := store.Read(filepath.Join(q.dir, positionName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0
-	}
-	if err != nil || len(b) != 9 {
-		q.unknown++
-		return 0
-	}
-	if b[8] != 0 {
-		q.unknown++
-	}
-	return binary.BigEndian.Uint64(b)
-}
-
-func (q *Queue) takeOver(path string, position uint64) {
-	s, whole, err := openSegment(path, position)
-	if !whole {
+// recoverSegment adds a file with records from position on, or removes it when there is
+// none.
+func (q *Queue) recoverSegment(path string, position uint64) {
+	s, complete, err := openSegment(path, position)
+	if !complete {
 		q.unknown++
 	}
 	if err != nil && !errors.Is(err, errDamaged) {
-		return // not readable now; a later start may do better
+		return // it may be readable at a later start
 	}
 	if err == nil {
 		q.end = max(q.end, s.last+1)

@@ -47,10 +47,12 @@ type segment struct {
 	unread      int    // records from there on
 }
 
+// unreadCost is what its unread records count for against every bound.
 func (s *segment) unreadCost() int64 {
 	return s.size - s.offset + int64(s.unread)*memoryOverhead
 }
 
+// segmentPath names a segment by its first index.
 func segmentPath(dir string, first uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%016x%s", first, suffix))
 }
@@ -71,7 +73,7 @@ func parseHeader(b []byte) (first uint64, ok bool) {
 }
 
 // checksum is that of a record or trailer. It starts from the
-// segment's first index, so that a block of another file is never taken for one of this.
+// segment's first index, so that a block of another file never passes for one of this.
 func checksum(first uint64, length uint32, rest []byte) uint32 {
 	var salt [12]byte
 	binary.BigEndian.PutUint64(salt[:], first)
@@ -109,28 +111,27 @@ func parseTrailer(b []byte, first uint64) (last uint64, records int, ok bool) {
 	return last, int(n), last >= first && n > 0 && n <= last-first+1
 }
 
-// parseRecord takes one record off b. need is how many bytes it takes, when b
-// is too short for it.
-func parseRecord(b []byte, first uint64) (e entry, rest []byte, need int, err error) {
+// parseRecord parses the record that b begins with, and returns its size. When b is
+// too short for it, size is larger than b.
+func parseRecord(b []byte, first uint64) (e entry, size int, err error) {
 	if len(b) < recordSize {
-		return entry{}, b, recordSize, nil
+		return entry{}, recordSize, nil
 	}
 	length := binary.BigEndian.Uint32(b)
 	if length > MaxRecord {
-		return entry{}, b, 0, errDamaged
+		return entry{}, 0, errDamaged
 	}
-	need = recordSize + int(length)
-	if len(b) < need {
-		return entry{}, b, need, nil
+	size = recordSize + int(length)
+	if len(b) < size {
+		return entry{}, size, nil
 	}
-	if binary.BigEndian.Uint32(b[4:]) != checksum(first, length, b[8:need]) {
-		return entry{}, b, 0, errDamaged
+	if binary.BigEndian.Uint32(b[4:]) != checksum(first, length, b[8:size]) {
+		return entry{}, 0, errDamaged
 	}
-	e = entry{index: binary.BigEndian.Uint64(b[8:]), data: b[recordSize:need:need], onDisk: true}
-	return e, b[need:], 0, nil
+	return entry{index: binary.BigEndian.Uint64(b[8:]), data: b[recordSize:size:size], onDisk: true}, size, nil
 }
 
-// readRecords reads records between from and to, about chunk bytes of them and
+// readRecords reads records between from and to, about chunkBytes of them and
 // at least one. next is where the following one starts.
 func readRecords(path string, first uint64, from, to int64) (entries []entry, next int64, err error) {
 	f, err := os.Open(path)
@@ -138,35 +139,42 @@ func readRecords(path string, first uint64, from, to int64) (entries []entry, ne
 		return nil, from, err
 	}
 	defer f.Close()
-	size := min(to-from, chunkBytes)
-	for {
+	for size := min(to-from, chunkBytes); ; {
 		b := make([]byte, size)
 		if _, err := f.ReadAt(b, from); err != nil {
 			return nil, from, err
 		}
-		rest := b
-		for {
-			var e entry
-			var need int
-			e, rest, need, err = parseRecord(rest, first)
-			if err != nil || need > 0 {
-				if len(entries) > 0 {
-					return entries, from + size - int64(len(rest)), nil
-				}
-				if err != nil || int64(need) > to-from {
-					return nil, from, errDamaged
-				}
-				size = int64(need)
-				break
-			}
+		entries, need, err := parseRecords(b, first)
+		switch {
+		case len(entries) > 0:
+			return entries, from + need, nil
+		case err != nil || need > to-from:
+			return nil, from, errDamaged
+		}
+		size = need
+	}
+}
+
+// parseRecords parses the records that b begins with. end is where they end; when
+// there is none, it is how long b has to be.
+func parseRecords(b []byte, first uint64) (entries []entry, end int64, err error) {
+	for {
+		e, size, err := parseRecord(b[end:], first)
+		switch {
+		case err == nil && size <= len(b[end:]):
 			entries = append(entries, e)
+			end += int64(size)
+		case len(entries) > 0:
+			return entries, end, nil
+		default:
+			return nil, int64(size), err
 		}
 	}
 }
 
-// openSegment learns what a file holds from index position on. whole is false
-// when the file does not end where a record ends.
-func openSegment(path string, position uint64) (s *segment, whole bool, err error) {
+// openSegment finds what a file has from index position on. complete is false when
+// the file does not end where a record ends.
+func openSegment(path string, position uint64) (s *segment, complete bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, false, err
@@ -202,8 +210,8 @@ func openSegment(path string, position uint64) (s *segment, whole bool, err erro
 	return s, s.scan(info.Size(), position), nil
 }
 
-// scan finds the records by reading them.
-func (s *segment) scan(size int64, position uint64) (whole bool) {
+// scan finds the records by reading them, and reports whether the file ends with one.
+func (s *segment) scan(size int64, position uint64) (complete bool) {
 	trailed := s.unread > 0
 	if trailed {
 		size = s.size

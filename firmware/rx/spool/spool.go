@@ -25,7 +25,7 @@
 //	trailer   ffffffff(4) crc(4) last(8) records(8) crc over first and the rest
 //
 // A segment that has no trailer was cut short: it is read up to the first
-// record that is not whole. The file "position" (package store) holds the
+// record that is not complete. The file "position" (package store) holds the
 // index of the oldest record not delivered (8) and whether a queue is open (1).
 package spool
 
@@ -102,12 +102,12 @@ type Stats struct {
 	Limit   int64  `shown:"peers.spool.limit"`
 	Records int    `shown:"peers.spool.records"`
 	Dropped uint64 `shown:"peers.spool.dropped"` // records, since Open
-	Unknown uint64 `shown:"peers.spool.gaps"`    // times that records may be missing and nobody can say how many: a crash, damage
+	Unknown uint64 `shown:"peers.spool.gaps"`    // times that an unknown number of records may be missing: a crash, damage
 	Fault   string // why the disk is not used, in words; "" while it works
 }
 
 // Open makes the queue in dir, creating the folder, and takes over what an
-// earlier one left there. A disk that cannot be used is no error but a Fault.
+// earlier one left there. A disk that cannot be used is not an error but a Fault.
 func Open(dir string, limit int64) (*Queue, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("spool: a limit of %d bytes holds nothing; give a positive one", limit)
@@ -124,36 +124,19 @@ func Open(dir string, limit int64) (*Queue, error) {
 	return q, nil
 }
 
-// LogTo names where the queue warns when the disk fails, and says when it works again.
+// LogTo sets the log for changes of the disk's state; a fault since Open is logged at once.
 func (q *Queue) LogTo(log *slog.Logger) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.log = log
+	q.log = log.With("component", "spool")
 	if q.fault != "" {
-		q.warn()
+		q.warnFault()
 	}
 }
 
-// OnDrop names who is told how many records are dropped, those since Open at
-// once. It is called under the queue's lock and must not call back.
-func (q *Queue) OnDrop(f func(n uint64)) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.onDrop = f
-	if q.dropped > 0 {
-		f(q.dropped)
-	}
-}
-
-func (q *Queue) lose(n uint64) {
-	q.dropped += n
-	if q.onDrop != nil {
-		q.onDrop(n)
-	}
-}
-
-func (q *Queue) warn() {
-	q.log.Warn("spool keeps records in memory only; free or repair the disk", "folder", q.dir, "cause", q.fault)
+// warnFault logs that the disk cannot be used; with the lock.
+func (q *Queue) warnFault() {
+	q.log.Warn("records are kept in memory only; free or repair the disk", "error", q.fault, "folder", q.dir)
 }
 
 // Append adds a record and takes ownership of it.
@@ -163,13 +146,13 @@ func (q *Queue) Append(rec []byte) {
 	e := entry{index: q.end, data: rec}
 	cost := e.cost()
 	if q.closed || len(rec) > MaxRecord || cost > q.limit {
-		q.lose(1)
+		q.countDropped(1)
 		return
 	}
 	for q.bytes+cost > q.limit && q.dropOldest() {
 	}
 	if q.bytes+cost > q.limit {
-		q.lose(1)
+		q.countDropped(1)
 		return
 	}
 	q.end++
@@ -186,7 +169,7 @@ func (q *Queue) Append(rec []byte) {
 	signal(q.ready)
 }
 
-// PeerDown says whether the peer is away. While it is, records go to disk
+// PeerDown sets whether the peer is away. While it is, records go to disk
 // at once, those that were in memory first.
 func (q *Queue) PeerDown(down bool) {
 	q.mu.Lock()
@@ -195,58 +178,6 @@ func (q *Queue) PeerDown(down bool) {
 		q.down = down
 		signal(q.wake)
 	}
-}
-
-// boundTail drops what the disk is too slow or too full for.
-func (q *Queue) boundTail() {
-	for q.tail.len() > 1 && q.tail.cost+q.batch.cost > memoryBytes {
-		q.forget(q.tail.pop())
-		q.lose(1)
-	}
-}
-
-// dropOldest makes room; what is handed out or being written stays.
-func (q *Queue) dropOldest() bool {
-	if q.mem.len() > 0 {
-		q.forget(q.mem.pop())
-		q.lose(1)
-		return true
-	}
-	for _, s := range q.segs {
-		if s.unread > 0 {
-			q.skip(s)
-			q.reap()
-			return true
-		}
-	}
-	if q.tail.len() > 0 {
-		q.forget(q.tail.pop())
-		q.lose(1)
-		return true
-	}
-	return false
-}
-
-// skip drops what is unread in a segment.
-func (q *Queue) skip(s *segment) {
-	q.lose(uint64(s.unread))
-	q.records -= s.unread
-	q.bytes -= s.unreadCost()
-	s.unread, s.offset = 0, s.size
-}
-
-func (q *Queue) forget(e entry) {
-	q.bytes -= e.cost()
-	q.records--
-}
-
-func (q *Queue) unread() bool {
-	for _, s := range q.segs {
-		if s.unread > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // Next waits for a record and returns the oldest ones, up to n and one MiB
@@ -265,6 +196,7 @@ func (q *Queue) Next(ctx context.Context, n int) ([][]byte, error) {
 	}
 }
 
+// next is Next without waiting.
 func (q *Queue) next(n int) ([][]byte, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -305,8 +237,8 @@ func (q *Queue) refill() bool {
 			continue
 		}
 		if err != nil {
-			q.log.Warn("spool drops a damaged segment", "file", s.path, "records", s.unread, "cause", err)
-			q.skip(s)
+			q.log.Warn("damaged segment dropped", "error", err, "file", s.path, "records", s.unread)
+			q.dropUnread(s)
 			q.reap()
 			i = -1
 			continue
@@ -326,7 +258,7 @@ func (q *Queue) refill() bool {
 	return true
 }
 
-// Done says that the first n records that Next returned are with the peer.
+// Done removes the first n records that Next returned: the peer has them.
 func (q *Queue) Done(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -334,7 +266,7 @@ func (q *Queue) Done(n int) {
 		return
 	}
 	for range min(n, q.out.len()) {
-		q.forget(q.out.pop())
+		q.remove(q.out.pop())
 	}
 	q.reap()
 }
@@ -347,7 +279,7 @@ func (q *Queue) Stats() Stats {
 }
 
 // Close puts what is left in memory to disk, where the next Open finds it. What the
-// disk does not take is dropped: OnDrop is told, and the error says how many.
+// disk does not take is dropped: OnDrop is called, and the error says how many.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	if q.closed {
@@ -362,6 +294,7 @@ func (q *Queue) Close() error {
 	return q.w.close()
 }
 
+// signal wakes the reader of a channel of capacity 1.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -35,13 +35,13 @@ func (q *Queue) dropVolatile() (n uint64) {
 				kept.push(e)
 				continue
 			}
-			q.forget(e)
+			q.remove(e)
 			n++
 		}
 		*f = kept
 	}
 	if n > 0 {
-		q.lose(n)
+		q.countDropped(n)
 	}
 	return n
 }

@@ -1,14 +1,9 @@
 package spool
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"sort"
 	"time"
-
-	"heliograph/firmware/platform/store"
 )
 
 // writer is the one goroutine that writes to the disk, without the lock.
@@ -23,6 +18,7 @@ type writer struct {
 	buf     []byte
 }
 
+// run writes until the queue stops.
 func (w *writer) run() {
 	defer close(w.q.ended)
 	tick := time.NewTicker(syncEvery)
@@ -77,7 +73,7 @@ func (w *writer) append(entries []entry) error {
 				return err
 			}
 			w.f, w.cur, w.records = f, s, 0
-			w.adopt(s, true)
+			w.addSegment(s, true)
 		}
 		n := 0
 		w.buf = w.buf[:0]
@@ -116,19 +112,20 @@ func (w *writer) written(n int) {
 		w.cur.unread++
 	}
 	q.unsynced += n
-	q.healed()
+	q.clearFault()
 	signal(q.ready)
 }
 
-// healed notes that the disk takes something; with the lock.
-func (q *Queue) healed() {
+// clearFault notes that the disk works; with the lock.
+func (q *Queue) clearFault() {
 	if q.fault != "" {
 		q.fault = ""
-		q.log.Info("spool writes to disk again", "folder", q.dir)
+		q.log.Info("records are written to disk again", "folder", q.dir)
 	}
 }
 
-func (w *writer) adopt(s *segment, growing bool) {
+// addSegment adds a segment to the queue; growing: the writer holds it open.
+func (w *writer) addSegment(s *segment, growing bool) {
 	q := w.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -140,7 +137,7 @@ func (w *writer) adopt(s *segment, growing bool) {
 	sort.Slice(q.segs, func(i, j int) bool { return q.segs[i].first < q.segs[j].first })
 }
 
-// release lets go of the current segment, whose file is closed.
+// release releases the current segment, whose file is closed.
 func (w *writer) release() {
 	w.f, w.cur, w.dirty = nil, nil, false
 	w.q.mu.Lock()
@@ -163,11 +160,11 @@ func (w *writer) finish() error {
 	return err
 }
 
-// fail goes on in memory and warns once.
+// fail keeps the records in memory and warns once.
 func (w *writer) fail(err error) {
 	q := w.q
 	w.retry = time.Now().Add(retryEvery)
-	if w.cur != nil { // the end of the file is in doubt
+	if w.cur != nil { // the end of the file is uncertain
 		_ = w.f.Truncate(w.cur.size)
 		_ = w.f.Sync()
 		_ = w.f.Close()
@@ -184,68 +181,10 @@ func (w *writer) fail(err error) {
 	}
 	if q.fault == "" {
 		q.fault = err.Error()
-		q.warn()
+		q.warnFault()
 	}
 	q.reap()
 	signal(q.ready)
-}
-
-// persistMemory writes what no segment holds in front of everything that is on
-// disk. The records stay in memory too.
-func (w *writer) persistMemory() error {
-	q := w.q
-	q.mu.Lock()
-	var entries []entry
-	for _, e := range slices.Concat(q.out.all(), q.mem.all()) {
-		if !e.onDisk {
-			entries = append(entries, e)
-		}
-	}
-	q.mu.Unlock()
-	if len(entries) == 0 {
-		return nil
-	}
-	f, s, err := createSegment(q.dir, entries[0].index)
-	if err == nil {
-		err = writeWhole(f, s, entries)
-	}
-	if err != nil {
-		if s != nil {
-			_ = os.Remove(s.path)
-		}
-		w.fail(err)
-		return err
-	}
-	w.adopt(s, false)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, list := range [][]entry{q.out.all(), q.mem.all()} {
-		for i := range list {
-			if list[i].index >= s.first && list[i].index <= s.last {
-				list[i].onDisk = true
-			}
-		}
-	}
-	q.reap()
-	return nil
-}
-
-func writeWhole(f *os.File, s *segment, entries []entry) error {
-	var b []byte
-	for _, e := range entries {
-		b = appendRecord(b, s.first, e)
-	}
-	s.last = entries[len(entries)-1].index
-	s.size += int64(len(b))
-	s.offset = s.size // all of it is in memory
-	_, err := f.Write(appendTrailer(b, s.first, s.last, len(entries)))
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	return err
 }
 
 // sync makes a second's records and the position durable.
@@ -271,7 +210,7 @@ func (w *writer) sync() {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.healed()
+	q.clearFault()
 }
 
 // retire removes the current segment once all of it was delivered.
@@ -290,97 +229,4 @@ func (w *writer) retire() {
 		q.reap()
 		q.mu.Unlock()
 	}
-}
-
-// close brings to disk what it takes, and drops the rest.
-func (w *writer) close() error {
-	q := w.q
-	w.retry = time.Time{}
-	err := w.flush()
-	q.mu.Lock()
-	lost, position := q.dropVolatile(), q.position()
-	q.mu.Unlock()
-	if lost > 0 {
-		err = fmt.Errorf("%d records that waited in memory are lost; free or repair the disk: %v", lost, err)
-	}
-	if saved := w.save(position, false); err == nil {
-		err = saved
-	}
-	return err
-}
-
-func (w *writer) flush() error {
-	q := w.q
-	err := w.persistMemory()
-	q.mu.Lock()
-	q.batch, q.tail = q.tail, q.batch
-	entries := q.batch.all()
-	q.mu.Unlock()
-	appended := w.append(entries)
-	if appended == nil && w.cur != nil {
-		appended = w.finish()
-	}
-	if appended != nil {
-		w.fail(appended)
-	}
-	if err == nil {
-		err = appended
-	}
-	return err
-}
-
-func (w *writer) save(position uint64, open bool) error {
-	if err := store.Folder(w.q.dir); err != nil { // the start could not make it, perhaps
-		return err
-	}
-	if err := store.Write(filepath.Join(w.q.dir, positionName), encodePosition(position, open)); err != nil {
-		return err
-	}
-	w.saved = position
-	return nil
-}
-
-// position is the index of the oldest record that was not delivered; with the lock.
-func (q *Queue) position() uint64 {
-	for _, f := range []*fifo{&q.out, &q.mem} {
-		if f.len() > 0 {
-			return f.all()[0].index
-		}
-	}
-	for i, s := range q.segs {
-		if s.unread > 0 {
-			if s.offset == headerSize {
-				return s.first
-			}
-			if i > 0 {
-				return max(s.first, q.lastRead+1)
-			}
-			return q.lastRead + 1
-		}
-	}
-	for _, f := range []*fifo{&q.batch, &q.tail} {
-		if f.len() > 0 {
-			return f.all()[0].index
-		}
-	}
-	return q.end
-}
-
-// reap removes the segments whose records were all delivered; with the lock.
-func (q *Queue) reap() {
-	if len(q.segs) == 0 {
-		return
-	}
-	position := q.position()
-	q.segs = slices.DeleteFunc(q.segs, func(s *segment) bool {
-		if s.unread > 0 || s.last >= position && s.size > headerSize {
-			return false
-		}
-		if s == q.growing {
-			signal(q.wake) // the writer holds it open
-			return false
-		}
-		_ = os.Remove(s.path)
-		return true
-	})
 }

@@ -1,0 +1,96 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"heliograph/firmware/platform/store"
+)
+
+const positionName = "position"
+
+// encodePosition returns the content of the file; the package comment draws it.
+func encodePosition(position uint64, open bool) []byte {
+	b := binary.BigEndian.AppendUint64(nil, position)
+	if open {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// readPosition returns the saved position. It counts an end without Close.
+func (q *Queue) readPosition() uint64 {
+	b, err := store.Read(filepath.Join(q.dir, positionName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0
+	}
+	if err != nil || len(b) != 9 {
+		q.unknown++
+		return 0
+	}
+	if b[8] != 0 {
+		q.unknown++
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// save makes the position durable.
+func (w *writer) save(position uint64, open bool) error {
+	if err := store.Folder(w.q.dir); err != nil { // Open may have failed to make it
+		return err
+	}
+	if err := store.Write(filepath.Join(w.q.dir, positionName), encodePosition(position, open)); err != nil {
+		return err
+	}
+	w.saved = position
+	return nil
+}
+
+// position is the index of the oldest record that was not delivered; with the lock.
+func (q *Queue) position() uint64 {
+	for _, f := range []*fifo{&q.out, &q.mem} {
+		if f.len() > 0 {
+			return f.all()[0].index
+		}
+	}
+	for i, s := range q.segs {
+		if s.unread > 0 {
+			if s.offset == headerSize {
+				return s.first
+			}
+			if i > 0 {
+				return max(s.first, q.lastRead+1)
+			}
+			return q.lastRead + 1
+		}
+	}
+	for _, f := range []*fifo{&q.batch, &q.tail} {
+		if f.len() > 0 {
+			return f.all()[0].index
+		}
+	}
+	return q.end
+}
+
+// reap removes the segments whose records were all delivered; with the lock.
+func (q *Queue) reap() {
+	if len(q.segs) == 0 {
+		return
+	}
+	position := q.position()
+	q.segs = slices.DeleteFunc(q.segs, func(s *segment) bool {
+		if s.unread > 0 || s.last >= position && s.size > headerSize {
+			return false
+		}
+		if s == q.growing {
+			signal(q.wake) // the writer holds it open
+			return false
+		}
+		_ = os.Remove(s.path)
+		return true
+	})
+}
