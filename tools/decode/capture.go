@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -52,10 +53,12 @@ func (d *Decoder) Capture(file io.Reader, port uint16, show func(Frame) error) (
 			others++
 			continue
 		}
-		f := d.Frame(frame)
-		f.Time = info.Timestamp.UTC()
-		if err := show(f); err != nil {
-			return others, err
+		for segment := range slices.Chunk(frame, segmentSize(frame)) {
+			f := d.Frame(segment)
+			f.Time = info.Timestamp.UTC()
+			if err := show(f); err != nil {
+				return others, err
+			}
 		}
 	}
 }
@@ -135,6 +138,22 @@ func frameOf(data []byte, link layers.LinkType, port uint16) []byte {
 		}
 	}
 	return nil
+}
+
+// segmentSize returns the size of the frames in a packet. A capture on the machine
+// that sends shows the datagrams of one call as a single packet (UDP_SEGMENT, udp(7)):
+// frames of one size, but for the last. The first of them ends where its CRC is right.
+func segmentSize(packet []byte) int {
+	if wire.CheckCRC(packet) {
+		return max(len(packet), 1)
+	}
+	for n, sum := 0, uint32(0); n+wire.CRCSize <= len(packet); n++ {
+		if n >= wire.HeaderSize && sum == binary.BigEndian.Uint32(packet[n:]) {
+			return n + wire.CRCSize
+		}
+		sum = wire.UpdateCRC(sum, packet[n:n+1])
+	}
+	return max(len(packet), 1)
 }
 
 // counted takes the frame out of raw Ethernet, without the padding. What is cut

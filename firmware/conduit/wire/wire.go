@@ -144,6 +144,9 @@ func CheckCRC(frame []byte) bool {
 	return n >= 0 && crc32.Checksum(frame[:n], castagnoli) == binary.BigEndian.Uint32(frame[n:])
 }
 
+// UpdateCRC returns the CRC of what sum is the CRC of, followed by more.
+func UpdateCRC(sum uint32, more []byte) uint32 { return crc32.Update(sum, castagnoli, more) }
+
 // AppendCRC appends the CRC of frame.
 func AppendCRC(frame []byte) []byte {
 	return binary.BigEndian.AppendUint32(frame, crc32.Checksum(frame, castagnoli))
