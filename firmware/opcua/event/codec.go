@@ -27,10 +27,10 @@ func (ev *Event) Append(dst []byte) []byte {
 	return dst
 }
 
-// TableID returns the name of the table that Parse needs.
+// TableID returns the ID of the table that Parse needs.
 func TableID(b []byte) (uint64, error) {
 	if len(b) < 9 || b[0] != version {
-		return 0, fault("no event of version %d", version)
+		return 0, fault("not an event of version %d", version)
 	}
 	return binary.LittleEndian.Uint64(b[1:]), nil
 }
@@ -38,7 +38,7 @@ func TableID(b []byte) (uint64, error) {
 // Parse reads an event that fills b; its values alias b.
 func Parse(b []byte, t *Table, lim rawvalue.Limits) (*Event, error) {
 	if name, err := TableID(b); err != nil || name != t.ID() {
-		return nil, fault("no event of this table")
+		return nil, fault("not an event of this table")
 	}
 	c := rawvalue.NewCursor(b, lim)
 	c.Skip(9)

@@ -25,48 +25,49 @@ func (ev *Event) SameState(other *Event) bool {
 	if ev.Condition != other.Condition || ev.Branch != other.Branch {
 		return false
 	}
-	receiveTime := base("ReceiveTime").key()
+	receiveTime := standardField("ReceiveTime").key()
 	for key := range ev.Table.index {
-		if _, both := other.Table.index[key]; both && key != receiveTime && !bytes.Equal(ev.first(key), other.first(key)) {
+		if _, both := other.Table.index[key]; both && key != receiveTime &&
+			!bytes.Equal(ev.rawField(key), other.rawField(key)) {
 			return false
 		}
 	}
 	return true
 }
 
-// Conditions holds the newest event of each branch of a condition that is
-// retained. When it is full the oldest gives way, and is counted.
+// Conditions holds the newest event of each retained branch of a condition. When it is full
+// the oldest is discarded and counted.
 type Conditions struct {
-	held           map[branch]retained
-	count, bytes   int // limits
-	size           int
-	age, discarded uint64
+	held               map[branch]retained
+	maxCount, maxBytes int // limits
+	size               int
+	age, discarded     uint64
 }
 
 // NewConditions bounds the number of events, and their bytes as encoded.
 func NewConditions(count, bytes int) *Conditions {
-	return &Conditions{held: map[branch]retained{}, count: count, bytes: bytes}
+	return &Conditions{held: map[branch]retained{}, maxCount: count, maxBytes: bytes}
 }
 
-// Put takes note of an event; one that is of no condition changes nothing.
+// Put records the state of the event's condition, if it has one.
 func (c *Conditions) Put(ev *Event) {
 	if ev.Condition == (rawvalue.NodeID{}) {
 		return
 	}
 	key := branch{ev.Condition, ev.Branch}
-	c.drop(key)
+	c.remove(key)
 	if !ev.Retain {
 		return
 	}
 	c.age++
 	size := len(ev.Append(nil))
 	c.held[key] = retained{ev, size, c.age}
-	for c.size += size; len(c.held) > c.count || c.size > c.bytes; c.discarded++ {
-		c.drop(c.oldest())
+	for c.size += size; len(c.held) > c.maxCount || c.size > c.maxBytes; c.discarded++ {
+		c.remove(c.oldest())
 	}
 }
 
-func (c *Conditions) drop(key branch) {
+func (c *Conditions) remove(key branch) {
 	c.size -= c.held[key].size
 	delete(c.held, key)
 }
@@ -81,7 +82,7 @@ func (c *Conditions) oldest() (key branch) {
 	return key
 }
 
-// Clear forgets all, as after a restart of the source.
+// Clear removes all events.
 func (c *Conditions) Clear() {
 	clear(c.held)
 	c.size = 0
@@ -90,14 +91,13 @@ func (c *Conditions) Clear() {
 // Len returns how many events are retained.
 func (c *Conditions) Len() int { return len(c.held) }
 
-// Holds tells whether an event is retained, and no newer one has taken its place.
+// Holds reports whether an event is retained and has not been replaced.
 func (c *Conditions) Holds(ev *Event) bool { return c.held[branch{ev.Condition, ev.Branch}].ev == ev }
 
-// Discarded returns how many events gave way to others.
+// Discarded returns how many events were discarded because it was full.
 func (c *Conditions) Discarded() uint64 { return c.discarded }
 
-// All yields the retained events, the oldest first. It is good for events that
-// are put meanwhile.
+// All yields the retained events, the oldest first. Put may be called meanwhile.
 func (c *Conditions) All() iter.Seq[*Event] {
 	all := make([]retained, 0, len(c.held))
 	for _, r := range c.held {

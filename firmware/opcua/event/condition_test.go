@@ -12,13 +12,15 @@ import (
 // state is an event of a branch of a condition with an EventId that its source never changes.
 func state(t *testing.T, condition, branch uint32, severity uint16, received int64, more ...string) *Event {
 	t.Helper()
-	operands := []Operand{base("EventId"), base("EventType"), base("Severity"), base("ReceiveTime"), base("BranchId"), base("Retain"), ConditionID()}
+	operands := []Operand{standardField("EventId"), standardField("EventType"), standardField("Severity"),
+		standardField("ReceiveTime"), standardField("BranchId"), standardField("Retain"), ConditionID()}
 	values := [][]byte{
-		variant(t, []byte("constant")), variant(t, ua.NewNumericNodeID(0, id.ConditionType)), variant(t, severity), variant(t, received),
+		variant(t, []byte("constant")), variant(t, ua.NewNumericNodeID(0, id.ConditionType)), variant(t, severity),
+		variant(t, received),
 		variant(t, ua.NewNumericNodeID(0, branch)), variant(t, true), variant(t, ua.NewNumericNodeID(0, condition)),
 	}
 	for _, name := range more {
-		operands, values = append(operands, base(name)), append(values, variant(t, name))
+		operands, values = append(operands, standardField(name)), append(values, variant(t, name))
 	}
 	table, err := NewTable(operands)
 	if err != nil {
@@ -55,7 +57,8 @@ func TestStatesOfAConditionAreComparedByAllFields(t *testing.T) {
 // TestARefreshRepeatsEachBranchOnce: conditions that share one EventId are told apart.
 func TestARefreshRepeatsEachBranchOnce(t *testing.T) {
 	c := NewConditions(10, 1<<20)
-	for _, ev := range []*Event{state(t, 1, 0, 500, 1), state(t, 2, 0, 500, 1), state(t, 1, 7, 500, 1), state(t, 1, 0, 600, 2)} {
+	for _, ev := range []*Event{state(t, 1, 0, 500, 1), state(t, 2, 0, 500, 1), state(t, 1, 7, 500, 1),
+		state(t, 1, 0, 600, 2)} {
 		c.Put(ev)
 	}
 	seen := map[branch]int{}

@@ -87,11 +87,13 @@ func TestSelectAllAsksOnceForEachPath(t *testing.T) {
 
 func TestModelChangeNamesVersionedNodes(t *testing.T) {
 	types(t).View(func(v addrspace.View) {
-		ev, ok := GeneralModelChange(Stamp{}, []addrspace.Affected{{Node: num(9000), Verb: addrspace.ReferenceAdded}, {Node: num(101), Verb: addrspace.NodeAdded}}, v)
+		ev, ok := GeneralModelChange(Stamp{},
+			[]addrspace.Affected{{Node: num(9000), Verb: addrspace.ReferenceAdded},
+				{Node: num(101), Verb: addrspace.NodeAdded}}, v)
 		if !ok || ev.Type != num(id.GeneralModelChangeEventType) || ev.Severity != 100 || ev.Source != num(id.Server) {
 			t.Fatalf("got %+v %v, want a GeneralModelChangeEvent of the Server", ev, ok)
 		}
-		changes, err := rawvalue.SkimVariant(ev.first(base("Changes").key()), rawvalue.Limits{})
+		changes, err := rawvalue.SkimVariant(ev.rawField(standardField("Changes").key()), rawvalue.Limits{})
 		if err != nil || changes.Len() != 1 {
 			t.Errorf("got %d changes, %v, want 1", changes.Len(), err)
 		}

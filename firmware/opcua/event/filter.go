@@ -23,20 +23,20 @@ type Limits struct {
 // maxElements bounds the where clause: its results stand on the stack.
 const maxElements = 64
 
-// Filter selects fields of events, and says which events count. It does not change.
+// Filter is an EventFilter: select clauses and a where clause. It is immutable.
 type Filter struct {
 	fields   []field
 	elements []element
 }
 
 type field struct {
-	key  string // empty: no event has it
-	typ  rawvalue.NodeID
-	part rawvalue.Range
+	key        string // "": always null
+	typ        rawvalue.NodeID
+	indexRange rawvalue.Range
 }
 
-// NewFilter makes a filter. A select clause that no event can answer is told in
-// the result and yields null; one clause must be good, and the where clause all.
+// NewFilter compiles a filter. A bad select clause has its code in the result and yields null;
+// at least one must be good, and the where clause must be valid.
 func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.EventFilterResult, ua.StatusCode) {
 	if lim.Select == 0 {
 		lim.Select = DefaultSelectClauses
@@ -58,7 +58,7 @@ func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.Ev
 		made.fields = append(made.fields, fd)
 		result.SelectClauseResults = append(result.SelectClauseResults, status)
 	}
-	status := made.where(f.WhereClause, v, lim, result.WhereClauseResult)
+	status := made.setWhere(f.WhereClause, v, lim, result.WhereClauseResult)
 	if status == ua.StatusOK && !good {
 		status = ua.StatusBadEventFilterInvalid
 	}
@@ -93,7 +93,7 @@ func newField(s *ua.SimpleAttributeOperand, v addrspace.View) (field, ua.StatusC
 	if !declared(o, v) {
 		return field{}, ua.StatusBadNodeIDUnknown
 	}
-	return field{key: o.key(), typ: typ, part: part}, ua.StatusOK
+	return field{key: o.key(), typ: typ, indexRange: part}, ua.StatusOK
 }
 
 func isEventType(t rawvalue.NodeID, v addrspace.View) bool {
@@ -101,8 +101,8 @@ func isEventType(t rawvalue.NodeID, v addrspace.View) bool {
 	return t == rawvalue.NodeID{} || t == root || v.IsSubtype(t, root)
 }
 
-// declared tells whether some event of the operand's type may have the field.
-// Nothing can be said against it while the event types are not there.
+// declared reports whether an event of the operand's type may have the field. While the address
+// space has no event types every field passes.
 func declared(o Operand, v addrspace.View) bool {
 	root := rawvalue.NodeID{Number: id.BaseEventType}
 	if _, ok := v.Lookup(root); !ok || len(o.Path) == 0 {
@@ -127,7 +127,7 @@ func declared(o Operand, v addrspace.View) bool {
 	return false
 }
 
-// Match tells whether the event passes the where clause.
+// Match reports whether the event passes the where clause.
 func (f *Filter) Match(ev *Event, v addrspace.View) bool {
 	if len(f.elements) == 0 {
 		return true
@@ -136,10 +136,10 @@ func (f *Filter) Match(ev *Event, v addrspace.View) bool {
 	for i := len(f.elements) - 1; i >= 0; i-- { // operands name later elements only
 		results[i] = f.elements[i].evaluate(ev, v, &results)
 	}
-	return truth(results[0]) == yes
+	return logicOf(results[0]) == yes
 }
 
-// Len returns how many fields AppendFields appends.
+// Len returns the number of fields that AppendFields appends.
 func (f *Filter) Len() int { return len(f.fields) }
 
 // AppendFields appends the EventFields of an EventFieldList without its length:
@@ -152,11 +152,11 @@ func (f *Filter) AppendFields(dst []byte, ev *Event, v addrspace.View) []byte {
 }
 
 func (fd *field) append(dst []byte, ev *Event, v addrspace.View) []byte {
-	raw := fd.raw(ev, v)
+	raw := fd.rawValue(ev, v)
 	if raw == nil {
 		return append(dst, 0)
 	}
-	if fd.part.Whole() {
+	if fd.indexRange.Whole() {
 		return append(dst, raw...)
 	}
 	x, err := rawvalue.SkimVariant(raw, rawvalue.Limits{})
@@ -164,15 +164,15 @@ func (fd *field) append(dst []byte, ev *Event, v addrspace.View) []byte {
 		return append(dst, 0)
 	}
 	before := len(dst)
-	if dst, err = fd.part.Append(dst, x); err != nil {
+	if dst, err = fd.indexRange.Append(dst, x); err != nil {
 		return append(dst[:before], 0)
 	}
 	return dst
 }
 
-func (fd *field) raw(ev *Event, v addrspace.View) []byte {
-	if fd.key == "" || !ev.is(fd.typ, v) {
+func (fd *field) rawValue(ev *Event, v addrspace.View) []byte {
+	if fd.key == "" || !ev.isOfType(fd.typ, v) {
 		return nil
 	}
-	return ev.first(fd.key)
+	return ev.rawField(fd.key)
 }

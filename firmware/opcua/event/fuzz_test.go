@@ -14,8 +14,10 @@ import (
 func FuzzFilter(f *testing.F) {
 	f.Add([]byte{0, 1, 2, 10, 3, 4, 8, 5, 6, 7})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		pool := []any{clause(id.BaseEventType, "Severity"), clause(id.BaseEventType, "Message"), clause(id.ConditionType, "EnabledState", "Id"),
-			nil, uint16(700), "7%", -1.5, true, []int32{1}, ua.NewNumericNodeID(0, 12), &ua.ElementOperand{Index: 2}, &ua.ElementOperand{Index: 3}}
+		pool := []any{clause(id.BaseEventType, "Severity"), clause(id.BaseEventType, "Message"),
+			clause(id.ConditionType, "EnabledState", "Id"),
+			nil, uint16(700), "7%", -1.5, true, []int32{1}, ua.NewNumericNodeID(0, 12), &ua.ElementOperand{Index: 2},
+			&ua.ElementOperand{Index: 3}}
 		elements := []*ua.ContentFilterElement{el(ua.FilterOperatorNot, &ua.ElementOperand{Index: 1})}
 		for len(b) > 3 && len(elements) < 4 {
 			n := min(1+int(b[1]%3), len(b)-2)

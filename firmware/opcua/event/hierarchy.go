@@ -12,29 +12,31 @@ import (
 )
 
 const (
-	maxTypes   = 5000 // event types that are looked at
+	maxTypes   = 5000 // event types that are visited
 	maxNesting = 4    // names in a path that SelectAll finds
 	maxSelect  = 500  // clauses that SelectAll returns
 )
 
 // subtypes returns a type and all below it, the upper ones first.
 func subtypes(t rawvalue.NodeID, v addrspace.View) []rawvalue.NodeID {
-	return reach(t, v, ua.BrowseDirectionForward)
+	return related(t, v, ua.BrowseDirectionForward)
 }
 
 func supertypes(t rawvalue.NodeID, v addrspace.View) []rawvalue.NodeID {
-	return reach(t, v, ua.BrowseDirectionInverse)
+	return related(t, v, ua.BrowseDirectionInverse)
 }
 
-func reach(t rawvalue.NodeID, v addrspace.View, d ua.BrowseDirection) []rawvalue.NodeID {
+func related(t rawvalue.NodeID, v addrspace.View, d ua.BrowseDirection) []rawvalue.NodeID {
 	all, seen := []rawvalue.NodeID{t}, map[rawvalue.NodeID]bool{t: true}
 	for i := 0; i < len(all) && len(all) < maxTypes; i++ {
 		r, ok := v.Lookup(all[i])
 		if !ok {
 			continue
 		}
-		found, _ := v.Browse(nil, r, addrspace.Filter{Direction: d, Type: rawvalue.NodeID{Number: id.HasSubtype}}, 0, maxTypes)
-		slices.SortFunc(found, func(a, b addrspace.Found) int { return strings.Compare(a.Target.String(), b.Target.String()) })
+		found, _ := v.Browse(nil, r, addrspace.Filter{Direction: d, Type: rawvalue.NodeID{Number: id.HasSubtype}}, 0,
+			maxTypes)
+		slices.SortFunc(found,
+			func(a, b addrspace.Found) int { return strings.Compare(a.Target.String(), b.Target.String()) })
 		for _, f := range found {
 			if f.Exists && !seen[f.Target] {
 				seen[f.Target] = true
@@ -45,9 +47,8 @@ func reach(t rawvalue.NodeID, v addrspace.View, d ua.BrowseDirection) []rawvalue
 	return all
 }
 
-// SelectAll returns operands for all fields of all event types there are, those
-// of the base types first, at most 500, and how many more there would be. A path
-// that a supertype declares is not asked for again.
+// SelectAll returns operands for all fields of all event types, those of the base types first,
+// at most 500, and the number left out. A path that a supertype declares is not repeated.
 func SelectAll(v addrspace.View) (operands []Operand, more int) {
 	declaredBy := map[string][]rawvalue.NodeID{}
 	add := func(o Operand) {
@@ -80,7 +81,8 @@ func declarations(v addrspace.View, r addrspace.Ref, at Operand, add func(Operan
 	if len(at.Path) == maxNesting {
 		return
 	}
-	filter := addrspace.Filter{Type: rawvalue.NodeID{Number: id.Aggregates}, Subtypes: true, Classes: uint32(ua.NodeClassVariable | ua.NodeClassObject)}
+	filter := addrspace.Filter{Type: rawvalue.NodeID{Number: id.Aggregates}, Subtypes: true,
+		Classes: uint32(ua.NodeClassVariable | ua.NodeClassObject)}
 	found, _ := v.Browse(nil, r, filter, 0, maxTypes)
 	for _, f := range found {
 		name, ok := browseName(v, f.Node)

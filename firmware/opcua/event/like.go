@@ -2,9 +2,9 @@ package event
 
 import "unicode/utf8"
 
-// like matches a text with a pattern of the Like operator (OPC 10000-4 §7.7.3):
+// matchLike matches a text with a pattern of the Like operator (OPC 10000-4 §7.7.3):
 // % is any text, _ any character, [] one of a list, [^] none of it, \ escapes.
-func like(s, p []byte) bool {
+func matchLike(s, p []byte) bool {
 	var star, back []byte // behind the last %, and where it is tried next
 	for {
 		if len(p) > 0 && p[0] == '%' {
@@ -17,7 +17,7 @@ func like(s, p []byte) bool {
 		}
 		if len(s) > 0 && len(p) > 0 {
 			r, n := utf8.DecodeRune(s)
-			if ok, rest := one(r, p); ok {
+			if ok, rest := matchCharacter(r, p); ok {
 				s, p = s[n:], rest
 				continue
 			}
@@ -31,8 +31,8 @@ func like(s, p []byte) bool {
 	}
 }
 
-// one matches a character with the head of a pattern.
-func one(r rune, p []byte) (bool, []byte) {
+// matchCharacter matches a character with the head of a pattern.
+func matchCharacter(r rune, p []byte) (bool, []byte) {
 	c, n := utf8.DecodeRune(p)
 	switch {
 	case c == '_':
@@ -41,12 +41,12 @@ func one(r rune, p []byte) (bool, []byte) {
 		c, m := utf8.DecodeRune(p[n:])
 		return r == c, p[n+m:]
 	case c == '[':
-		return list(r, p[n:])
+		return matchList(r, p[n:])
 	}
 	return r == c, p[n:]
 }
 
-func list(r rune, p []byte) (bool, []byte) {
+func matchList(r rune, p []byte) (bool, []byte) {
 	not := len(p) > 0 && p[0] == '^'
 	if not {
 		p = p[1:]

@@ -23,7 +23,7 @@ type Operand struct {
 	Attribute ua.AttributeID
 }
 
-// key is what a field is found by.
+// key identifies a field by attribute and path.
 func (o Operand) key() string {
 	b := []byte{byte(o.Attribute)}
 	for _, n := range o.Path {
@@ -32,7 +32,7 @@ func (o Operand) key() string {
 	return string(b)
 }
 
-// Table numbers the fields of events. It does not change.
+// Table numbers the fields of events. It is immutable.
 type Table struct {
 	operands []Operand
 	index    map[string][]int
@@ -96,7 +96,7 @@ func ParseTable(b []byte) (*Table, error) {
 // Append appends the encoding.
 func (t *Table) Append(dst []byte) []byte { return append(dst, t.raw...) }
 
-// ID names the table by its content.
+// ID is the start of the SHA-256 of the encoding.
 func (t *Table) ID() uint64 {
 	sum := sha256.Sum256(t.raw)
 	return binary.LittleEndian.Uint64(sum[:])
@@ -111,7 +111,8 @@ func (t *Table) Select() []*ua.SimpleAttributeOperand {
 	for i, o := range t.operands {
 		clauses[i] = &ua.SimpleAttributeOperand{TypeDefinitionID: o.Type.UA(), AttributeID: o.Attribute}
 		for _, n := range o.Path {
-			clauses[i].BrowsePath = append(clauses[i].BrowsePath, &ua.QualifiedName{NamespaceIndex: n.Namespace, Name: string(n.Name)})
+			clauses[i].BrowsePath = append(clauses[i].BrowsePath,
+				&ua.QualifiedName{NamespaceIndex: n.Namespace, Name: string(n.Name)})
 		}
 	}
 	return clauses

@@ -12,7 +12,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// value is a scalar as the operators see it; an array keeps its raw bytes.
+// value is a decoded scalar; an array keeps its raw bytes.
 type value struct {
 	t     ua.TypeID // 0: null
 	array bool
@@ -28,7 +28,7 @@ func boolean(b bool) value {
 	return value{t: ua.TypeIDBoolean}
 }
 
-// decode reads a raw Variant; what cannot be read is null.
+// decode decodes a raw Variant; one that cannot be decoded is null.
 func decode(raw []byte) value {
 	if len(raw) == 0 {
 		return value{}
@@ -76,7 +76,7 @@ func scalar(t ua.TypeID, e []byte) value {
 	return x
 }
 
-// text returns what stands for a text where it is compared; a locale does not.
+// text returns the part of a text that is compared: not the locale, nor the namespace.
 func text(t ua.TypeID, e []byte) []byte {
 	c := rawvalue.NewCursor(e, rawvalue.Limits{})
 	switch t {
@@ -88,7 +88,7 @@ func text(t ua.TypeID, e []byte) []byte {
 	return c.Bytes()
 }
 
-// nodeID returns the NodeId, null for what is none or belongs to another server.
+// nodeID returns the NodeId, null if it is another type or a node of another server.
 func (x value) nodeID() rawvalue.NodeID {
 	if x.array || x.t != ua.TypeIDNodeID && x.t != ua.TypeIDExpandedNodeID {
 		return rawvalue.NodeID{}
@@ -97,8 +97,8 @@ func (x value) nodeID() rawvalue.NodeID {
 	return node
 }
 
-// rank orders the types by precedence (OPC 10000-4 §7.7.4); 0 is not converted.
-func rank(t ua.TypeID) int {
+// precedence orders the types by precedence (OPC 10000-4 §7.7.4); 0 is not converted.
+func precedence(t ua.TypeID) int {
 	switch t {
 	case ua.TypeIDDouble:
 		return 12
@@ -134,8 +134,8 @@ func isText(t ua.TypeID) bool {
 
 func isNode(t ua.TypeID) bool { return t == ua.TypeIDNodeID || t == ua.TypeIDExpandedNodeID }
 
-// compare orders two values after converting the one of lower precedence. Not
-// comparable at all, as null is, is neither equal nor ordered.
+// compare compares two values after converting the one of lower precedence. Values that cannot
+// be compared, as null, are neither equal nor ordered.
 func compare(x, y value) (order int, equal, ordered bool) {
 	switch {
 	case x.t == 0 || y.t == 0:
@@ -154,20 +154,20 @@ func compare(x, y value) (order int, equal, ordered bool) {
 	}
 	if x.t != y.t && !(isText(x.t) && isText(y.t)) {
 		ok := false
-		if rank(x.t) > rank(y.t) {
+		if precedence(x.t) > precedence(y.t) {
 			y, ok = convert(y, x.t)
-		} else if rank(y.t) > 0 {
+		} else if precedence(y.t) > 0 {
 			x, ok = convert(x, y.t)
 		}
 		if !ok {
 			return 0, false, false
 		}
 	}
-	return order3(x, y)
+	return compareSameType(x, y)
 }
 
-// order3 orders two values of one type.
-func order3(x, y value) (order int, equal, ordered bool) {
+// compareSameType orders two values of one type.
+func compareSameType(x, y value) (order int, equal, ordered bool) {
 	switch {
 	case x.t == ua.TypeIDDouble || x.t == ua.TypeIDFloat:
 		if x.f != x.f || y.f != y.f {
@@ -176,7 +176,7 @@ func order3(x, y value) (order int, equal, ordered bool) {
 		order = cmp.Compare(x.f, y.f)
 	case x.t == ua.TypeIDUint64:
 		order = cmp.Compare(uint64(x.n), uint64(y.n))
-	case rank(x.t) > 0 || x.t == ua.TypeIDDateTime:
+	case precedence(x.t) > 0 || x.t == ua.TypeIDDateTime:
 		order = cmp.Compare(x.n, y.n)
 	default:
 		order = bytes.Compare(x.b, y.b)
@@ -185,8 +185,7 @@ func order3(x, y value) (order int, equal, ordered bool) {
 	return order, order == 0, true
 }
 
-// convert makes a number of a value, or a text of a text; false where the
-// target cannot hold it.
+// convert converts a value to another type; false if the result does not fit.
 func convert(x value, t ua.TypeID) (value, bool) {
 	switch {
 	case x.t == 0 || x.array:
@@ -195,11 +194,11 @@ func convert(x value, t ua.TypeID) (value, bool) {
 		return x, true
 	case t == ua.TypeIDString:
 		return toText(x)
-	case rank(t) == 0:
+	case precedence(t) == 0:
 		return value{}, false
 	case isText(x.t):
-		return parse(string(x.b), t)
-	case rank(x.t) == 0:
+		return parseText(string(x.b), t)
+	case precedence(x.t) == 0:
 		return value{}, false
 	}
 	f, whole := x.f, false
@@ -248,7 +247,7 @@ func fits(n int64, t ua.TypeID) bool {
 	return true
 }
 
-func parse(s string, t ua.TypeID) (value, bool) {
+func parseText(s string, t ua.TypeID) (value, bool) {
 	switch t {
 	case ua.TypeIDBoolean:
 		return boolean(s == "true" || s == "1"), s == "true" || s == "false" || s == "1" || s == "0"
@@ -275,7 +274,7 @@ func toText(x value) (value, bool) {
 		s.b = strconv.AppendFloat(nil, x.f, 'g', -1, 64)
 	case x.t == ua.TypeIDUint64:
 		s.b = strconv.AppendUint(nil, uint64(x.n), 10)
-	case rank(x.t) > 0:
+	case precedence(x.t) > 0:
 		s.b = strconv.AppendInt(nil, x.n, 10)
 	case isNode(x.t):
 		s.b = []byte(x.nodeID().String())

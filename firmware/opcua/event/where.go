@@ -17,12 +17,13 @@ type element struct {
 // operand is a field, the result of an element, or else a literal.
 type operand struct {
 	field   *field
-	element int // 0: none, because the first one is nobody's operand
+	element int // 0: none, because the first element cannot be an operand
 	literal value
 }
 
-// where compiles the where clause and fills in the result of each element.
-func (f *Filter) where(c *ua.ContentFilter, v addrspace.View, lim Limits, result *ua.ContentFilterResult) ua.StatusCode {
+// setWhere compiles the where clause and sets the result of each element.
+func (f *Filter) setWhere(c *ua.ContentFilter, v addrspace.View, lim Limits,
+	result *ua.ContentFilterResult) ua.StatusCode {
 	if c == nil || len(c.Elements) == 0 {
 		return ua.StatusOK
 	}
@@ -39,7 +40,7 @@ func (f *Filter) where(c *ua.ContentFilter, v addrspace.View, lim Limits, result
 	for i, e := range c.Elements {
 		r := &ua.ContentFilterElementResult{StatusCode: ua.StatusBadContentFilterInvalid}
 		if e != nil {
-			r.StatusCode = f.add(e, i, len(c.Elements), v, lim, r)
+			r.StatusCode = f.addElement(e, i, len(c.Elements), v, lim, r)
 		}
 		if r.StatusCode != ua.StatusOK {
 			overall = ua.StatusBadEventFilterInvalid
@@ -49,7 +50,8 @@ func (f *Filter) where(c *ua.ContentFilter, v addrspace.View, lim Limits, result
 	return overall
 }
 
-func (f *Filter) add(e *ua.ContentFilterElement, at, count int, v addrspace.View, lim Limits, r *ua.ContentFilterElementResult) ua.StatusCode {
+func (f *Filter) addElement(e *ua.ContentFilterElement, at, count int, v addrspace.View, lim Limits,
+	r *ua.ContentFilterElementResult) ua.StatusCode {
 	least, most := arity(e.FilterOperator, lim)
 	switch {
 	case e.FilterOperator > ua.FilterOperatorBitwiseOr:
@@ -78,7 +80,8 @@ func (f *Filter) add(e *ua.ContentFilterElement, at, count int, v addrspace.View
 		}
 	case made.op == ua.FilterOperatorCast:
 		made.cast = ua.TypeID(literal.Number)
-		if literal.Namespace != 0 || literal.Kind != rawvalue.Numeric || literal.Number > 25 || rank(made.cast) == 0 && made.cast != ua.TypeIDString {
+		if literal.Namespace != 0 || literal.Kind != rawvalue.Numeric || literal.Number > 25 ||
+			precedence(made.cast) == 0 && made.cast != ua.TypeIDString {
 			r.OperandStatusCodes[last], overall = ua.StatusBadFilterOperandInvalid, ua.StatusBadFilterOperandInvalid
 		}
 	}
@@ -86,7 +89,7 @@ func (f *Filter) add(e *ua.ContentFilterElement, at, count int, v addrspace.View
 	return overall
 }
 
-// arity says how many operands an operator takes; none is unsupported.
+// arity returns the number of operands of an operator, 0 if it is unsupported.
 func arity(op ua.FilterOperator, lim Limits) (least, most int) {
 	switch op {
 	case ua.FilterOperatorIsNull, ua.FilterOperatorNot, ua.FilterOperatorOfType:
@@ -107,7 +110,7 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 	}
 	switch o := x.Value.(type) {
 	case *ua.ElementOperand:
-		if o.Index <= uint32(at) || o.Index >= uint32(count) { // so there is no loop
+		if o.Index <= uint32(at) || o.Index >= uint32(count) { // later ones only: no cycles
 			return operand{}, ua.StatusBadFilterElementInvalid
 		}
 		return operand{element: int(o.Index)}, ua.StatusOK
@@ -124,7 +127,8 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 		fd, status := newField(o, v)
 		return operand{field: &fd}, status
 	case *ua.AttributeOperand:
-		simple := &ua.SimpleAttributeOperand{TypeDefinitionID: o.NodeID, AttributeID: o.AttributeID, IndexRange: o.IndexRange}
+		simple := &ua.SimpleAttributeOperand{TypeDefinitionID: o.NodeID, AttributeID: o.AttributeID,
+			IndexRange: o.IndexRange}
 		if o.BrowsePath != nil {
 			for _, e := range o.BrowsePath.Elements {
 				if e == nil || e.IsInverse {
@@ -145,8 +149,8 @@ func (o *operand) value(ev *Event, v addrspace.View, results *[maxElements]value
 		return results[o.element]
 	case o.field == nil:
 		return o.literal
-	case o.field.part.Whole():
-		return decode(o.field.raw(ev, v))
+	case o.field.indexRange.Whole():
+		return decode(o.field.rawValue(ev, v))
 	}
 	return decode(o.field.append(nil, ev, v))
 }
@@ -160,7 +164,7 @@ const (
 	yes
 )
 
-func truth(x value) logic {
+func logicOf(x value) logic {
 	if x, ok := convert(x, ua.TypeIDBoolean); ok {
 		return logic(x.n) * yes
 	}
@@ -174,8 +178,8 @@ func (l logic) value() value {
 	return boolean(l == yes)
 }
 
-// evaluate gives the result of an element. What cannot be compared is FALSE, as
-// the standard has it for Equals; null otherwise stays null.
+// evaluate returns the result of an element. A comparison of values that cannot be compared is
+// FALSE, as the standard has it for Equals; otherwise null stays null.
 func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]value) value {
 	var x [3]value
 	for i := range min(len(e.operands), len(x)) {
@@ -201,20 +205,20 @@ func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]va
 	case ua.FilterOperatorLike:
 		s, ok := convert(x[0], ua.TypeIDString)
 		p, fine := convert(x[1], ua.TypeIDString)
-		return boolean(ok && fine && like(s.b, p.b))
+		return boolean(ok && fine && matchLike(s.b, p.b))
 	case ua.FilterOperatorInList:
 		for i := 1; i < len(e.operands) && !equal; i++ {
 			_, equal, _ = compare(x[0], e.operands[i].value(ev, v, results))
 		}
 		return boolean(equal)
 	case ua.FilterOperatorNot:
-		return (yes - truth(x[0])).value()
+		return (yes - logicOf(x[0])).value()
 	case ua.FilterOperatorAnd:
-		return min(truth(x[0]), truth(x[1])).value()
+		return min(logicOf(x[0]), logicOf(x[1])).value()
 	case ua.FilterOperatorOr:
-		return max(truth(x[0]), truth(x[1])).value()
+		return max(logicOf(x[0]), logicOf(x[1])).value()
 	case ua.FilterOperatorOfType:
-		return boolean(ev.is(e.typ, v))
+		return boolean(ev.isOfType(e.typ, v))
 	case ua.FilterOperatorCast:
 		if y, ok := convert(x[0], e.cast); ok {
 			return y
@@ -226,12 +230,12 @@ func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]va
 
 func bitwise(op ua.FilterOperator, x, y value) value {
 	t := x.t
-	if rank(y.t) > rank(t) {
+	if precedence(y.t) > precedence(t) {
 		t = y.t
 	}
 	x, ok := convert(x, t)
 	y, fine := convert(y, t)
-	if !ok || !fine || rank(t) == 0 || t == ua.TypeIDDouble || t == ua.TypeIDFloat || t == ua.TypeIDBoolean {
+	if !ok || !fine || precedence(t) == 0 || t == ua.TypeIDDouble || t == ua.TypeIDFloat || t == ua.TypeIDBoolean {
 		return value{}
 	}
 	if op == ua.FilterOperatorBitwiseAnd {

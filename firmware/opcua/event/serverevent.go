@@ -10,36 +10,35 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Stamp is what makes an event unique: 16 random bytes, and the time in ticks
-// of 100 ns since 1601.
+// Stamp makes an event unique: 16 random bytes, and the time as a DateTime.
 type Stamp struct {
 	ID   [16]byte
 	Time int64
 }
 
-// RefreshStart says that retained conditions follow (OPC 10000-9 §5.11.2).
+// RefreshStart returns the event before the retained conditions of a refresh (OPC 10000-9 §5.11.2).
 func RefreshStart(s Stamp) *Event {
-	return made(s, id.RefreshStartEventType, "Refresh of conditions begins", nil)
+	return serverEvent(s, id.RefreshStartEventType, "Refresh of conditions begins", nil)
 }
 
-// RefreshEnd says that they all were sent (OPC 10000-9 §5.11.3).
+// RefreshEnd returns the event after them (OPC 10000-9 §5.11.3).
 func RefreshEnd(s Stamp) *Event {
-	return made(s, id.RefreshEndEventType, "Refresh of conditions is complete", nil)
+	return serverEvent(s, id.RefreshEndEventType, "Refresh of conditions is complete", nil)
 }
 
-// QueueOverflow says that events were lost in a monitored item's queue (OPC 10000-4
+// QueueOverflow returns the event that reports events lost in a monitored item's queue (OPC 10000-4
 // §7.22.3).
 func QueueOverflow(s Stamp) *Event {
-	return made(s, id.EventQueueOverflowEventType, "Events were lost: the queue was full", nil)
+	return serverEvent(s, id.EventQueueOverflowEventType, "Events were lost: the queue was full", nil)
 }
 
-// BaseModelChange says that something changed (OPC 10000-5 §6.4.31).
+// BaseModelChange reports a change of the address space without details (OPC 10000-5 §6.4.31).
 func BaseModelChange(s Stamp) *Event {
-	return made(s, id.BaseModelChangeEventType, "The address space has changed", nil)
+	return serverEvent(s, id.BaseModelChangeEventType, "The address space has changed", nil)
 }
 
-// GeneralModelChange says what changed of the nodes that have a NodeVersion
-// (OPC 10000-3 §9.32); without any there is no such event, and false.
+// GeneralModelChange reports changes of nodes that have a NodeVersion (OPC 10000-3 §9.32). It
+// returns false if none of the nodes has one.
 func GeneralModelChange(s Stamp, affected []addrspace.Affected, v addrspace.View) (*Event, bool) {
 	le := binary.LittleEndian
 	changes := le.AppendUint32([]byte{byte(ua.TypeIDExtensionObject) | 0x80}, 0)
@@ -58,17 +57,18 @@ func GeneralModelChange(s Stamp, affected []addrspace.Affected, v addrspace.View
 	if count == 0 {
 		return nil, false
 	}
-	return made(s, id.GeneralModelChangeEventType, "The address space has changed", changes), true
+	return serverEvent(s, id.GeneralModelChangeEventType, "The address space has changed", changes), true
 }
 
 func versioned(node rawvalue.NodeID, v addrspace.View) bool {
-	property := []addrspace.Element{{Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("NodeVersion")}}}
+	property := []addrspace.Element{{Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true,
+		Name: rawvalue.QualifiedName{Name: []byte("NodeVersion")}}}
 	_, status := v.Translate(node, property, 1)
 	return status == ua.StatusOK
 }
 
-// made is an event of the Server object's.
-func made(s Stamp, typ uint32, message string, changes []byte) *Event {
+// serverEvent returns an event whose source is the Server object.
+func serverEvent(s Stamp, typ uint32, message string, changes []byte) *Event {
 	le := binary.LittleEndian
 	server := rawvalue.NodeID{Number: id.Server}
 	node := func(n rawvalue.NodeID) []byte { return n.AppendTo([]byte{byte(ua.TypeIDNodeID)}) }
@@ -87,7 +87,7 @@ func made(s Stamp, typ uint32, message string, changes []byte) *Event {
 	}
 	operands := make([]Operand, len(names))
 	for i, name := range names {
-		operands[i] = base(name)
+		operands[i] = standardField(name)
 	}
 	table, err := NewTable(operands)
 	if err != nil {
