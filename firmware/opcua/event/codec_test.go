@@ -1,7 +1,12 @@
 package event
 
 import (
+	"bytes"
+	"encoding/hex"
+	"os"
 	"testing"
+
+	"github.com/gopcua/opcua/id"
 
 	"heliograph/firmware/opcua/rawvalue"
 )
@@ -40,4 +45,34 @@ func nullFirst(good []byte) []byte {
 	b = append(append(b, 6, 0, 0), good[tail:]...)
 	b[11]++
 	return b
+}
+
+func TestGolden(t *testing.T) {
+	ev := alarm(t, "golden", true)
+	ev.Notifiers = []rawvalue.NodeID{num(id.Server)}
+	got := hex.EncodeToString(ev.Table.Append(nil)) + "\n" + hex.EncodeToString(ev.Append(nil)) + "\n"
+	want, err := os.ReadFile("testdata/golden.txt")
+	if err != nil || got != string(want) {
+		t.Errorf("got\n%swant\n%s%v", got, want, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	table := alarm(f, "1", true).Table
+	f.Add(alarm(f, "1", true).Append(nil))
+	f.Add(table.Append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if ev, err := Parse(b, table, rawvalue.Limits{}); err == nil {
+			again, err := Parse(ev.Append(nil), table, rawvalue.Limits{})
+			if err != nil || !bytes.Equal(again.Append(nil), ev.Append(nil)) {
+				t.Errorf("got %+v, %v, want % x", again, err, b)
+			}
+		}
+		if parsed, err := ParseTable(b); err == nil {
+			again, err := ParseTable(parsed.Append(nil))
+			if err != nil || again.ID() != parsed.ID() {
+				t.Errorf("table % x: got %v, want it again", b, err)
+			}
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
@@ -72,5 +73,29 @@ func TestARefreshRepeatsEachBranchOnce(t *testing.T) {
 	}
 	if c.Len() != 3 {
 		t.Errorf("%d are retained, want 3", c.Len())
+	}
+}
+
+func TestConditionsAreRetained(t *testing.T) {
+	c := NewConditions(1, 1<<20)
+	c.Put(alarm(t, "old", true))
+	c.Put(alarm(t, "new", true))
+	var got []string
+	for ev := range c.Refresh(Stamp{ID: [16]byte{'s'}}, Stamp{ID: [16]byte{'e'}}) {
+		got = append(got, strings.TrimRight(string(ev.ID), "\x00"))
+	}
+	if want := "s new e"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	other := alarm(t, "other", true)
+	other.Branch = num(5)
+	c.Put(other)
+	if c.Len() != 1 || c.Discarded() != 1 {
+		t.Errorf("got %d held, %d discarded, want 1 and 1", c.Len(), c.Discarded())
+	}
+	other.Retain = false
+	c.Put(other)
+	if c.Len() != 0 || c.size != 0 {
+		t.Errorf("got %d held in %d bytes, want none", c.Len(), c.size)
 	}
 }

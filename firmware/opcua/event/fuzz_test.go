@@ -3,10 +3,10 @@ package event
 import (
 	"testing"
 
-	"heliograph/firmware/opcua/addrspace"
-
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
 )
 
 // FuzzFilter builds filters of three elements out of bytes; none may panic, and

@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"heliograph/firmware/opcua/addrspace"
-	"heliograph/firmware/opcua/rawvalue"
-
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/rawvalue"
 )
 
 func num(n uint32) rawvalue.NodeID { return rawvalue.NodeID{Number: n} }

@@ -17,7 +17,6 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
-	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
 )
 
@@ -57,8 +56,8 @@ func (d *stalled) Read(b []byte) (int, error) {
 	return d.Conn.Read(b)
 }
 
-// openDeaf opens a channel with a session over such a connection.
-func openDeaf(t *testing.T, url string) (*channel.Client, *ua.NodeID, *stalled) {
+// openStalled opens a channel with a session over such a connection.
+func openStalled(t *testing.T, url string) (*channel.Client, *ua.NodeID, *stalled) {
 	t.Helper()
 	d := &stalled{stopped: make(chan struct{}), resume: make(chan struct{})}
 	dialer := &transport.Dialer{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -92,7 +91,7 @@ func TestUnreceivedResponsesAreBounded(t *testing.T) {
 	other, mine := newSession(t, url)
 	before := heap()
 	for range 3 {
-		c, token, d := openDeaf(t, url)
+		c, token, d := openStalled(t, url)
 		close(d.stopped)
 		req := readRequest(token)
 		for range 7 {
@@ -175,19 +174,6 @@ func TestAFloodOfSessionsDoesNotShutOutOthers(t *testing.T) {
 	flood.Wait()
 }
 
-func TestDisconnectedSessionsAreEvicted(t *testing.T) {
-	s, url := start(t, func(c *Config) { c.Limits.SessionsPerAddress = 3 })
-	for range 3 {
-		c, _ := newSession(t, url)
-		_ = c.Conn().Close() // without a word
-	}
-	await.True(t, "the connections are closed", func() bool { return len(s.connections()) == 0 })
-	newSession(t, url)
-	if n := s.sessions.count(); n != 3 {
-		t.Errorf("%d sessions, want 3", n)
-	}
-}
-
 func TestOneBrowseDoesNotDelayOthers(t *testing.T) {
 	s, url := start(t, nil)
 	hub := addrspace.Node{ID: named("hub"),
@@ -226,17 +212,6 @@ func TestManyClientsOfOneAddress(t *testing.T) {
 	_, url := start(t, nil)
 	for range 220 {
 		newSession(t, url)
-	}
-}
-
-func TestASessionDoesNotMoveToAWeakerChannel(t *testing.T) {
-	before := subscription.Client{Signed: true, Encrypted: true}
-	for mode, want := range map[ua.MessageSecurityMode]bool{
-		ua.MessageSecurityModeSignAndEncrypt: false, ua.MessageSecurityModeSign: true, ua.MessageSecurityModeNone: true,
-	} {
-		if got := weaker(mode, before); got != want {
-			t.Errorf("%v is weaker: %v, want %v", mode, got, want)
-		}
 	}
 }
 

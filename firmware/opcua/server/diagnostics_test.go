@@ -2,6 +2,8 @@ package server
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
@@ -133,5 +135,26 @@ func TestDiagnosticsAreTrue(t *testing.T) {
 	}
 	if v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray); v == nil {
 		t.Error("no SamplingIntervalDiagnosticsArray")
+	}
+}
+
+// What a client says of itself is not kept for it: it may say a lot, again and again.
+func TestLongClientDescriptionsAreNotKept(t *testing.T) {
+	_, url := start(t, nil)
+	locales := slices.Repeat([]string{strings.Repeat("x", 30_000)}, 100)
+	before := heap()
+	for range 30 {
+		c, token := newSession(t, url)
+		_, code := ask(t, c, &ua.ActivateSessionRequest{
+			RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
+			LocaleIDs:         locales,
+			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
+		})
+		if code != ua.StatusOK {
+			t.Fatal(code)
+		}
+	}
+	if grown := int64(heap()) - int64(before); grown > 64<<20 {
+		t.Errorf("30 sessions that sent 3 MB of locales each hold %d MB, want at most 64", grown>>20)
 	}
 }

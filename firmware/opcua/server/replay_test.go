@@ -2,11 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"net/netip"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/gopcua/opcua/ua"
@@ -169,88 +164,5 @@ func TestNoncesAndTokensAreUnique(t *testing.T) {
 			}
 			fresh("nonce", joe.nonce)
 		}
-	}
-}
-
-// No oracle: a client cannot learn what is wrong with a password token, neither from the
-// answer nor from how long it takes. Each costs the check of a password.
-func TestPasswordFailuresAreIndistinguishable(t *testing.T) {
-	var checked atomic.Int64
-	_, url, ours, theirs := pair(t, func(c *Config) {
-		c.Password = func(name, password string, _ netip.Addr) bool {
-			checked.Add(1)
-			return name == "joe" && password == "secret"
-		}
-	})
-	joe := enter(t, url, theirs, ours.Own().Chain)
-	joe.create(t)
-	broken := func(change func(b []byte) []byte) func(nonce []byte) *ua.UserNameIdentityToken {
-		return func(nonce []byte) *ua.UserNameIdentityToken {
-			token := joe.password(t, "joe", "secret", nonce)
-			token.Password = change(token.Password)
-			return token
-		}
-	}
-	garbage := make([]byte, 256)
-	_, _ = rand.Read(garbage)
-	for name, token := range map[string]func(nonce []byte) *ua.UserNameIdentityToken{
-		"wrong password": func(nonce []byte) *ua.UserNameIdentityToken {
-			return joe.password(t, "joe", "guess",
-				nonce)
-		},
-		"unknown user": func(nonce []byte) *ua.UserNameIdentityToken {
-			return joe.password(t, "mallory", "secret",
-				nonce)
-		},
-		"another nonce": func([]byte) *ua.UserNameIdentityToken {
-			return joe.password(t, "joe", "secret",
-				channel.Nonce())
-		},
-		"no nonce":          func([]byte) *ua.UserNameIdentityToken { return joe.password(t, "joe", "secret", nil) },
-		"garbage":           broken(func([]byte) []byte { garbage[0] = 0; return garbage }),
-		"above the modulus": broken(func(b []byte) []byte { return append([]byte{0xff, 0xff, 0xff, 0xff}, b[4:]...) }),
-		"a flipped bit":     broken(func(b []byte) []byte { b[100] ^= 1; return b }),
-		"zeros":             broken(func(b []byte) []byte { return make([]byte, len(b)) }),
-		"cut short":         broken(func(b []byte) []byte { return b[:len(b)-1] }),
-		"two blocks":        broken(func(b []byte) []byte { return append(b, garbage...) }),
-		"another's scheme": func(nonce []byte) *ua.UserNameIdentityToken {
-			token := joe.password(t, "joe", "secret", nonce)
-			token.EncryptionAlgorithm = "http://www.w3.org/2001/04/xmlenc#rsa-1_5"
-			return token
-		},
-	} {
-		before := checked.Load()
-		if code := joe.activate(t,
-			joe.activation(t, joe.token, joe.nonce, token(joe.nonce))); code != ua.StatusBadUserAccessDenied {
-			t.Errorf("%s: got %v, want Bad_UserAccessDenied", name, code)
-		}
-		if n := checked.Load() - before; n != 1 {
-			t.Errorf("%s: %d passwords were checked, want 1", name, n)
-		}
-	}
-	if code := joe.activate(t,
-		joe.activation(t, joe.token, joe.nonce, joe.password(t, "joe", "secret", joe.nonce))); code != ua.StatusOK {
-		t.Errorf("the right one: got %v, want Good", code)
-	}
-}
-
-// What a client says of itself is not kept for it: it may say a lot, again and again.
-func TestLongClientDescriptionsAreNotKept(t *testing.T) {
-	_, url := start(t, nil)
-	locales := slices.Repeat([]string{strings.Repeat("x", 30_000)}, 100)
-	before := heap()
-	for range 30 {
-		c, token := newSession(t, url)
-		_, code := ask(t, c, &ua.ActivateSessionRequest{
-			RequestHeader: header(token), ClientSignature: &ua.SignatureData{}, UserTokenSignature: &ua.SignatureData{},
-			LocaleIDs:         locales,
-			UserIdentityToken: ua.NewExtensionObject(&ua.AnonymousIdentityToken{PolicyID: policyAnonymous}),
-		})
-		if code != ua.StatusOK {
-			t.Fatal(code)
-		}
-	}
-	if grown := int64(heap()) - int64(before); grown > 64<<20 {
-		t.Errorf("30 sessions that sent 3 MB of locales each hold %d MB, want at most 64", grown>>20)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -242,4 +243,45 @@ func TestEachServiceHasRefusalTests(t *testing.T) {
 			t.Error(fmt.Sprintf("no refusal of %s is tested", id.Name(n)))
 		}
 	}
+}
+
+// codeOf sends a request with one operation and returns that one's code, or the service's.
+func codeOf(t *testing.T, c *channel.Client, req ua.Request) ua.StatusCode {
+	t.Helper()
+	resp, code := ask(t, c, req)
+	switch r := resp.(type) {
+	case *ua.ReadResponse:
+		return r.Results[0].Status
+	case *ua.WriteResponse:
+		return r.Results[0]
+	case *ua.CallResponse:
+		return r.Results[0].StatusCode
+	case *ua.HistoryReadResponse:
+		return r.Results[0].StatusCode
+	case *ua.HistoryUpdateResponse:
+		return r.Results[0].StatusCode
+	case *ua.BrowseResponse:
+		return r.Results[0].StatusCode
+	case *ua.BrowseNextResponse:
+		return r.Results[0].StatusCode
+	case *ua.TranslateBrowsePathsToNodeIDsResponse:
+		return r.Results[0].StatusCode
+	case *ua.CreateMonitoredItemsResponse:
+		return r.Results[0].StatusCode
+	case *ua.ModifyMonitoredItemsResponse:
+		return r.Results[0].StatusCode
+	case *ua.DeleteMonitoredItemsResponse:
+		return r.Results[0]
+	case *ua.SetMonitoringModeResponse:
+		return r.Results[0]
+	case *ua.SetTriggeringResponse:
+		return append(r.AddResults, r.RemoveResults...)[0]
+	case *ua.SetPublishingModeResponse:
+		return r.Results[0]
+	case *ua.TransferSubscriptionsResponse:
+		return r.Results[0].StatusCode
+	case *ua.DeleteSubscriptionsResponse:
+		return r.Results[0]
+	}
+	return code
 }

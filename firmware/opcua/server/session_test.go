@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -75,36 +74,6 @@ func TestRefusedUsersAndApplications(t *testing.T) {
 	}
 }
 
-func TestPolicyNoneServesDiscoveryAlone(t *testing.T) {
-	_, url, _, _ := pair(t, nil)
-	c := open(t, url)
-	resp, code := ask(t, c,
-		&ua.GetEndpointsRequest{RequestHeader: header(nil), EndpointURL: "opc.tcp://mirror.example:4840/x"})
-	if code != ua.StatusOK || len(resp.(*ua.GetEndpointsResponse).Endpoints) != len(secured) {
-		t.Errorf("GetEndpoints: %v %v, want %d endpoints", code, resp, len(secured))
-	}
-	if _, code := create(t, c); code != ua.StatusBadSecurityPolicyRejected {
-		t.Errorf("CreateSession: %v, want Bad_SecurityPolicyRejected", code)
-	}
-}
-
-func TestEndpointsNameTheHostThatTheClientUsed(t *testing.T) {
-	s, _ := start(t, func(c *Config) { c.Listen = "opc.tcp://0.0.0.0:0" })
-	port := s.port()
-	for asked, want := range map[string]string{
-		"opc.tcp://mirror.example:1/y": "opc.tcp://mirror.example:" + port,
-		"opc.tcp://[::1]:4840":         "opc.tcp://[::1]:" + port,
-		"":                             "opc.tcp://0.0.0.0:0",
-	} {
-		if got := s.endpoints(asked, nil)[0].EndpointURL; got != want {
-			t.Errorf("a client that asked %q gets %q, want %q", asked, got, want)
-		}
-	}
-	if got := s.endpoints("opc.tcp://x", []string{"http://example/other-profile"}); len(got) != 0 {
-		t.Errorf("%d endpoints of another profile", len(got))
-	}
-}
-
 func TestServicesNeedAnActivatedSessionOnItsChannel(t *testing.T) {
 	_, url := start(t, nil)
 	mine, token := newSession(t, url)
@@ -156,92 +125,6 @@ func TestASessionMovesToAnotherChannelWithItsUserOnly(t *testing.T) {
 	}
 	if n := s.sessions.count(); n != 1 {
 		t.Errorf("%d sessions, want 1", n)
-	}
-}
-
-func TestUnactivatedSessionsAreEvicted(t *testing.T) {
-	s, url := start(t, nil)
-	newSession(t, url)
-	attacker := open(t, url)
-	for range 3 * maxUnactivated {
-		create(t, attacker)
-	}
-	if n := s.sessions.count(); n > maxUnactivated+2 {
-		t.Errorf("%d sessions are kept", n)
-	}
-	c, mine := newSession(t, url)
-	if _, code := ask(t, c, readRequest(mine, stateItem())); code != ua.StatusOK {
-		t.Errorf("a new client: %v", code)
-	}
-}
-
-func TestSessionsAreLimited(t *testing.T) {
-	_, url := start(t, func(c *Config) { c.Limits.Sessions, c.Limits.SessionsPerAddress = 3, 2 })
-	newSession(t, url)
-	newSession(t, url)
-	c := open(t, url)
-	if _, code := create(t, c); code != ua.StatusBadTooManySessions {
-		t.Errorf("the third session of an address: %v", code)
-	}
-}
-
-func TestIdleSessionsExpire(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	ss := newSessions(Limits{Sessions: 10, SessionsPerAddress: 10})
-	quiet := &session{token: "q", timeout: time.Minute, active: true, lastContact: now, created: now,
-		conn: &conn{activeSessions: 2}}
-	idle := &session{token: "i", timeout: time.Hour, created: now}
-	ss.add(quiet)
-	ss.add(idle)
-	if gone := ss.expire(now.Add(20 * time.Second)); len(gone) != 0 {
-		t.Errorf("%d sessions ended early", len(gone))
-	}
-	if gone := ss.expire(now.Add(40 * time.Second)); len(gone) != 1 || gone[0] != idle {
-		t.Error("a session that anonymous activated lives on")
-	}
-	if gone := ss.expire(now.Add(61 * time.Second)); len(gone) != 1 || gone[0] != quiet {
-		t.Error("a silent session lives on")
-	}
-}
-
-func TestCloseSessionsAndReopen(t *testing.T) {
-	s, url := start(t, nil)
-	c, _ := newSession(t, url)
-	s.CloseSessions(ua.StatusBadSessionClosed)
-	select {
-	case <-c.Done():
-	case <-time.After(10 * time.Second):
-		t.Fatal("a channel stays open")
-	}
-	again := open(t, url)
-	if _, code := create(t, again); code != ua.StatusBadServerHalted {
-		t.Errorf("a session while the address space is replaced: %v", code)
-	}
-	s.Reopen()
-	newSession(t, url)
-	if n := s.sessions.count(); n != 1 {
-		t.Errorf("%d sessions, want the new one", n)
-	}
-}
-
-func TestUntrustedChannelsAreClosed(t *testing.T) {
-	s, url, ours, theirs := pair(t, nil)
-	c, err := connect(t, url, secured[1], theirs, client.User{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.CheckTrust()
-	if c.Err() != nil {
-		t.Fatalf("a trusted client was sent away: %v", c.Err())
-	}
-	if _, err := ours.Distrust(ours.List("trusted")[0].Thumbprint); err != nil {
-		t.Fatal(err)
-	}
-	s.CheckTrust()
-	select {
-	case <-c.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("a client that is not trusted any more stays")
 	}
 }
 

@@ -309,38 +309,6 @@ func TestQueuedPublishRequestsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// Links between items, and to items that are deleted.
-func TestLinksAreBoundedAndEndWithTheirItems(t *testing.T) {
-	r := newRig(t, Limits{Links: 5})
-	r.put(tag(1), int32(1))
-	sub := r.subscribe(alice, nil)
-	var ids []uint32
-	for range 10 {
-		ids = append(ids, r.monitor(alice, sub, watch(tag(1), 7, nil))[0].MonitoredItemID)
-	}
-	before := r.e.Stats().Held
-	link := func(add, remove []uint32) (got []ua.StatusCode) {
-		return r.ask(alice,
-			&ua.SetTriggeringRequest{SubscriptionID: sub, TriggeringItemID: ids[0], LinksToAdd: add,
-				LinksToRemove: remove}).(*ua.SetTriggeringResponse).AddResults
-	}
-	if got, want := fmt.Sprint(link(ids[1:8], nil)),
-		fmt.Sprint([]ua.StatusCode{0, 0, 0, 0, 0, ua.StatusBadTooManyMonitoredItems,
-			ua.StatusBadTooManyMonitoredItems}); got != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	link(nil, ids[1:2])
-	r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub, MonitoredItemIDs: ids[2:6]})
-	r.e.subs[sub].mu.Lock()
-	if got := len(r.e.subs[sub].items[ids[0]].triggered); got != 0 {
-		t.Errorf("got %d links to deleted or unlinked items, want none", got)
-	}
-	r.e.subs[sub].mu.Unlock()
-	if got, want := r.e.Stats().Held, before*6/10; got != want {
-		t.Errorf("got %d bytes held by 6 items of 10, want %d", got, want)
-	}
-}
-
 // Each item of a node makes its changes more expensive, so that their number is bounded.
 func TestItemsOfOneNodeAreBounded(t *testing.T) {
 	r := newRig(t, Limits{ItemsPerNode: 3})

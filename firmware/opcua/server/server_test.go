@@ -12,21 +12,45 @@ import (
 	"heliograph/firmware/opcua/pki"
 )
 
-// outdated makes a store whose certificate is expired, and names a host.
-func outdated(t *testing.T, uri, host string) *pki.Store {
-	t.Helper()
-	cfg := pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: uri, Name: uri, Hosts: []string{host}},
-		Log: slog.New(slog.DiscardHandler)}
-	cfg.Now = func() time.Time { return time.Now().AddDate(-30, 0, 0) }
-	if _, err := pki.Open(cfg); err != nil {
-		t.Fatal(err)
+func TestCloseSessionsAndReopen(t *testing.T) {
+	s, url := start(t, nil)
+	c, _ := newSession(t, url)
+	s.CloseSessions(ua.StatusBadSessionClosed)
+	select {
+	case <-c.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("a channel stays open")
 	}
-	cfg.Now = nil
-	s, err := pki.Open(cfg)
+	again := open(t, url)
+	if _, code := create(t, again); code != ua.StatusBadServerHalted {
+		t.Errorf("a session while the address space is replaced: %v", code)
+	}
+	s.Reopen()
+	newSession(t, url)
+	if n := s.sessions.count(); n != 1 {
+		t.Errorf("%d sessions, want the new one", n)
+	}
+}
+
+func TestUntrustedChannelsAreClosed(t *testing.T) {
+	s, url, ours, theirs := pair(t, nil)
+	c, err := connect(t, url, secured[1], theirs, client.User{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	s.CheckTrust()
+	if c.Err() != nil {
+		t.Fatalf("a trusted client was sent away: %v", c.Err())
+	}
+	if _, err := ours.Distrust(ours.List("trusted")[0].Thumbprint); err != nil {
+		t.Fatal(err)
+	}
+	s.CheckTrust()
+	select {
+	case <-c.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("a client that is not trusted any more stays")
+	}
 }
 
 // Plants have certificates that are long expired, or name another host, and a client's may
@@ -74,4 +98,21 @@ func TestExpiredCertificatesAreToleratedWhereConfigured(t *testing.T) {
 			}
 		})
 	}
+}
+
+// outdated makes a store whose certificate is expired, and names a host.
+func outdated(t *testing.T, uri, host string) *pki.Store {
+	t.Helper()
+	cfg := pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: uri, Name: uri, Hosts: []string{host}},
+		Log: slog.New(slog.DiscardHandler)}
+	cfg.Now = func() time.Time { return time.Now().AddDate(-30, 0, 0) }
+	if _, err := pki.Open(cfg); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Now = nil
+	s, err := pki.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

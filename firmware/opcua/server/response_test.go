@@ -111,7 +111,7 @@ func TestUnreceivedLargeResponses(t *testing.T) {
 	mine, own := newSession(t, url)
 	s.Set(named("taga0"), dataValue(t, make([]byte, 900<<10)))
 	for range 3 * maxConcurrent {
-		c, token, d := openDeaf(t, url)
+		c, token, d := openStalled(t, url)
 		close(d.stopped)
 		body, err := channel.Encode(readRequest(token, slices.Repeat([]*ua.ReadValueID{value("taga0")}, 40)...))
 		if err != nil {

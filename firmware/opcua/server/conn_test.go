@@ -1,7 +1,6 @@
 package server
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,29 +74,5 @@ func TestChannelsWithoutASessionDoNotShutOutOthers(t *testing.T) {
 	newSession(t, url)
 	if got := s.Stats().Listener; got.Evicted != 1 || got.OverQuota != 0 {
 		t.Errorf("got %+v, want 1 evicted and none refused", got)
-	}
-}
-
-// A full server lets the oldest session go that waits for a client to come back, of the
-// address that has the most of them.
-func TestTheAddressWithTheMostDisconnectedSessionsLosesOne(t *testing.T) {
-	now := time.Unix(1_700_000_000, 0)
-	modest, greedy, other := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"),
-		netip.MustParseAddr("10.0.0.3")
-	ss := newSessions(Limits{Sessions: 4, SessionsPerAddress: 10})
-	left := func(token string, from netip.Addr, contact int) *session {
-		s := &session{token: token, address: from, active: true, disconnected: true,
-			lastContact: now.Add(time.Duration(contact) * time.Second), conn: &conn{activeSessions: 2}}
-		if _, code := ss.add(s); code != ua.StatusOK {
-			t.Fatal(code)
-		}
-		return s
-	}
-	left("a", modest, 0) // the longest unheard of all
-	left("b", greedy, 2)
-	want := left("c", greedy, 1)
-	left("d", greedy, 3)
-	if evicted, code := ss.add(&session{token: "e", address: other}); evicted != want || code != ua.StatusOK {
-		t.Errorf("got %+v, %v; want the longest unheard of %v", evicted, code, greedy)
 	}
 }

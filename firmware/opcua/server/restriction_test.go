@@ -183,3 +183,14 @@ func TestUnreadableRestrictionsRestrict(t *testing.T) {
 		readers.Wait()
 	}
 }
+
+func TestASessionDoesNotMoveToAWeakerChannel(t *testing.T) {
+	before := subscription.Client{Signed: true, Encrypted: true}
+	for mode, want := range map[ua.MessageSecurityMode]bool{
+		ua.MessageSecurityModeSignAndEncrypt: false, ua.MessageSecurityModeSign: true, ua.MessageSecurityModeNone: true,
+	} {
+		if got := weaker(mode, before); got != want {
+			t.Errorf("%v is weaker: %v, want %v", mode, got, want)
+		}
+	}
+}
