@@ -18,8 +18,8 @@ const keysBeyond = 8
 // called before anything else.
 func (c *Channel) Bound(b *Budget) { c.budget = b }
 
-// book adds n bytes to what the channel keeps.
-func (c *Channel) book(n int) {
+// addBytes adds n bytes to what the channel keeps.
+func (c *Channel) addBytes(n int) {
 	c.bytes += n
 	if c.budget != nil {
 		c.budget.used += n
@@ -40,8 +40,8 @@ func (c *Channel) within(n int, extra bool) bool {
 	return c.bytes+n <= channel && b.used+n <= total
 }
 
-// roomFor reports whether a new key can be kept.
-func (c *Channel) roomFor(key []byte) bool {
+// roomForKey reports whether a new key can be kept.
+func (c *Channel) roomForKey(key []byte) bool {
 	if c.within(len(key)+keyOverhead, true) {
 		return true
 	}
@@ -49,29 +49,21 @@ func (c *Channel) roomFor(key []byte) bool {
 	return false
 }
 
-// fit makes room for a key's next value, and reports whether there is any: a
+// makeRoom makes room for a key's next value, and reports whether there is any: a
 // value that does not fit is lost, and its key is kept without one.
-func (c *Channel) fit(v *value, payload int) bool {
+func (c *Channel) makeRoom(v *value, payload int) bool {
 	more := payload - len(v.payload)
 	fits := more <= 0 || c.within(more, false)
 	if !fits {
 		more = -len(v.payload)
 	}
-	c.book(more)
-	if v.over != !fits {
-		v.over = !fits
-		c.over += map[bool]int{true: -1, false: 1}[fits]
-	}
-	return fits
-}
-
-// came counts a record whose value was kept, or lost for want of room. missed
-// says that it is counted as unknown, see arrived.
-func (c *Channel) came(missed, kept bool) {
+	c.addBytes(more)
 	switch {
-	case kept:
-		c.delivered(missed)
-	case !missed:
-		c.counts.Lost++
+	case fits && v.over:
+		c.over--
+	case !fits && !v.over:
+		c.over++
 	}
+	v.over = !fits
+	return fits
 }

@@ -9,16 +9,16 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// TestStateBeyondItsBudgetIsLostAndSaid checks what becomes of values for which
+// TestStateBeyondItsBudgetIsLostAndReported checks what becomes of values for which
 // there is no room: they count once, however often the carousel brings them.
-func TestStateBeyondItsBudgetIsLostAndSaid(t *testing.T) {
+func TestStateBeyondItsBudgetIsLostAndReported(t *testing.T) {
 	s := newScene()
 	s.Bound(&Budget{Channel: 3 * 1000, Total: 1 << 20})
 	big := strings.Repeat("x", 1000)
 	s.set(1, 1, "a", big)
 	s.set(2, 2, "b", big)
 	s.set(3, 3, "c", big) // beside the keys of a and b there is no room for it
-	s.whole(3)
+	s.totals(3)
 	pages := func() {
 		s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("a", big, 1, 1), entry("b", big, 2, 2), entry("c", big, 3, 3))
 	}
@@ -52,7 +52,7 @@ func TestKeysBeyondTheBudgetAreNotKept(t *testing.T) {
 	for i := range uint64(1000) {
 		s.set(i+1, i+1, fmt.Sprintf("%040d", i), "")
 	}
-	s.whole(1000)
+	s.totals(1000)
 	st := s.Status()
 	if st.Keys > 120 || !st.Full || st.Complete || st.Delivered+st.Lost != 1000 {
 		t.Errorf("got %+v, want about 100 keys and the others lost", st)
@@ -72,16 +72,16 @@ func TestTheBudgetIsExact(t *testing.T) {
 		s := []*scene{one, two}[i]
 		seq[i]++
 		key := fmt.Sprint(random.IntN(8))
-		born := uint64(1)
-		if v := s.keys[key]; v != nil && v.born != 0 {
-			born = v.born
+		created := uint64(1)
+		if v := s.keys[key]; v != nil && v.created != 0 {
+			created = v.created
 		} else {
-			born = seq[i]
+			created = seq[i]
 		}
 		if random.IntN(4) == 0 {
-			s.del(seq[i], born, key)
+			s.del(seq[i], created, key)
 		} else {
-			s.set(seq[i], born, key, strings.Repeat("x", random.IntN(900)))
+			s.set(seq[i], created, key, strings.Repeat("x", random.IntN(900)))
 		}
 		used := 0
 		for _, s := range []*scene{one, two} {

@@ -6,7 +6,7 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// held are the newest values whose keys are not known yet, by birth.
+// held are the newest values whose keys are not known yet, by the keys' creation.
 type held struct {
 	values map[uint64]record.Entry
 	bytes  int
@@ -18,9 +18,9 @@ const (
 	maxHeldBytes = 16 << 20
 )
 
-// put keeps a value in place of an older one, and reports whether there was room.
-func (h *held) put(e *record.Entry) bool {
-	h.forget(e.Created)
+// store keeps a value in place of an older one, and reports whether there was room.
+func (h *held) store(e *record.Entry) bool {
+	h.discard(e.Created)
 	if len(h.values) >= maxHeld || h.bytes+len(e.Payload) > maxHeldBytes {
 		return false
 	}
@@ -34,17 +34,17 @@ func (h *held) put(e *record.Entry) bool {
 	return true
 }
 
-// take takes out what is held of the key born then.
-func (h *held) take(born uint64) (record.Entry, bool) {
-	e, ok := h.values[born]
+// remove removes and returns the value of the key that was created then.
+func (h *held) remove(created uint64) (record.Entry, bool) {
+	e, ok := h.values[created]
 	if ok {
-		delete(h.values, born)
+		delete(h.values, created)
 		h.bytes -= len(e.Payload)
 	}
 	return e, ok
 }
 
-func (h *held) forget(born uint64) { h.take(born) }
+func (h *held) discard(created uint64) { h.remove(created) }
 
-// drop forgets all, the space that it took included.
-func (h *held) drop() { *h = held{} }
+// clear discards all values and the memory that they used.
+func (h *held) clear() { *h = held{} }

@@ -8,16 +8,16 @@ type round struct {
 	id         uint32 // of this round, rises
 	since      uint32 // the first round after the last loss
 	begun      bool
-	begin      uint64 // birth after which the chain began
+	begin      uint64 // creation after which the chain began
 	at         uint64 // … and up to which it has come
-	top        uint64 // the newest birth that it can have listed
+	top        uint64 // the newest creation that it can have listed
 	wrapped    bool
 	complete   bool
 	mismatches uint64
 }
 
-// restart gives the round up. lost says that records were lost, so that the
-// picture is no longer complete.
+// restart abandons the round. lost says that records were lost, so that the state
+// is no longer complete.
 func (r *round) restart(lost bool) {
 	r.id++
 	r.begun = false
@@ -27,16 +27,16 @@ func (r *round) restart(lost bool) {
 	}
 }
 
-// follow gives the round up if a page is missing before p. What p lists counts
-// for the round thereafter.
-func (r *round) follow(p *record.Page) {
+// continueWith abandons the round if a page is missing before p. What p lists
+// counts for the round thereafter.
+func (r *round) continueWith(p *record.Page) {
 	if r.begun && p.From != r.at && !(r.at == end && p.From == 0) {
 		r.restart(false)
 	}
 }
 
-// page adds a page to the chain and reports whether that closes the round.
-func (r *round) page(p *record.Page) bool {
+// addPage adds a page to the chain and reports whether that closes the round.
+func (r *round) addPage(p *record.Page) bool {
 	if !r.begun {
 		r.begun, r.begin, r.wrapped = true, p.From, false
 	} else if p.From == 0 {
@@ -49,11 +49,11 @@ func (r *round) page(p *record.Page) bool {
 	return (r.wrapped && r.at >= r.begin) || (r.begin == 0 && p.Last)
 }
 
-// end is where a cycle's last page has come.
+// end is the position after a cycle's last page.
 const end = ^uint64(0)
 
-// closed begins the next round where this one ended.
-func (r *round) closed() {
+// startNext begins the next round where this one ended.
+func (r *round) startNext() {
 	r.complete = true
 	r.restart(false)
 	if r.at != end {

@@ -1,0 +1,188 @@
+package mirror
+
+import (
+	"testing"
+
+	"heliograph/firmware/conduit/record"
+)
+
+func TestAGapIsALoss(t *testing.T) {
+	s := newScene()
+	s.event(1)
+	s.event(4)
+	s.expect(t, Counts{Delivered: 2, Lost: 2}, false, "event =1", "event =4")
+}
+
+func TestTotalsRevealALostTail(t *testing.T) {
+	s := newScene()
+	s.event(1)
+	s.totals(3)
+	s.expect(t, Counts{Delivered: 1, Lost: 2}, false, "event =1")
+}
+
+func TestALateReceiverCountsWhatItMissedAsUnknown(t *testing.T) {
+	s := newScene()
+	s.Begin(false)
+	s.event(100)
+	s.expect(t, Counts{Delivered: 1, Unknown: 99}, false, "event =100")
+}
+
+func TestTheAccountGoesOnAfterARestart(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		exact bool
+		want  Counts
+	}{
+		{"in order", true, Counts{Delivered: 3, Lost: 2, Conflated: 7}},
+		{"after a crash", false, Counts{Delivered: 3, Unknown: 2, Conflated: 7}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			s.event(1)
+			s.event(2)
+			s.Totals(&record.Totals{Seq: 2, Conflated: 7})
+			a := s.Account()
+			s = newScene()
+			s.Resume(a, c.exact)
+			s.Begin(false)
+			s.Continue(a, c.exact)
+			s.event(5)
+			s.Totals(&record.Totals{Seq: 5, Conflated: 7})
+			s.expect(t, c.want, false, "event =5")
+		})
+	}
+}
+
+// What waited in memory alone is delivered after an end in order, which brought it
+// to disk, and unknown after a crash.
+func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		volatile uint64
+		exact    bool
+		want     Counts
+	}{
+		{"in order", 3, true, Counts{Delivered: 5}},
+		{"after a crash", 3, false, Counts{Delivered: 2, Unknown: 3}},
+		{"more than were delivered", 9, false, Counts{Unknown: 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			for seq := range uint64(5) {
+				s.event(seq + 1)
+			}
+			a := s.Account()
+			a.Volatile = c.volatile
+			for range 2 { // a run that ends before it keeps an account leaves the one before
+				s = newScene()
+				s.Resume(a, c.exact)
+				s.Begin(false)
+				s.Continue(a, c.exact)
+			}
+			if st := s.Status(); st.Counts != c.want || st.Sent != 5 {
+				t.Errorf("got %+v, want %+v of 5", st, c.want)
+			}
+			if again := s.Account(); again.Volatile != 0 {
+				t.Errorf("the next account: got %d volatile", again.Volatile)
+			}
+		})
+	}
+}
+
+// Three records arrive in epoch 1, two more do not, and the transmitter restarts.
+func TestRecordsOfAnEarlierEpochAreAccountedFor(t *testing.T) {
+	type step func(s *scene) *scene
+	totals := func(t record.Totals) step {
+		return func(s *scene) *scene { s.Totals(&t); return s }
+	}
+	epoch := func(s *scene) *scene { s.Begin(true); return s }
+	restart := func(exact bool) step {
+		return func(s *scene) *scene {
+			a := s.Account()
+			s = newScene()
+			s.Channel = New(func(Update) {})
+			s.Resume(a, exact)
+			return s
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		steps []step
+		sent  uint64
+		want  Counts
+	}{
+		{"received throughout", []step{epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
+		{"stated again", []step{epoch, totals(record.Totals{Earlier: 5}), totals(record.Totals{Seq: 1, Earlier: 5})}, 6, Counts{Delivered: 3, Lost: 3}},
+		{"with conflated ones", []step{totals(record.Totals{Seq: 3, Conflated: 4}), epoch, totals(record.Totals{Earlier: 9})}, 9, Counts{Delivered: 3, Lost: 2, Conflated: 4}},
+		{"receiver off, in order", []step{restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
+		{"receiver crashed", []step{restart(false), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
+		{"crashed twice before any totals", []step{restart(false), epoch, restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
+		{"an epoch of which nothing arrived", []step{epoch, epoch, totals(record.Totals{Earlier: 905})}, 905, Counts{Delivered: 3, Lost: 902}},
+		{"the transmitter's memory lost", []step{epoch, totals(record.Totals{}), epoch, totals(record.Totals{Earlier: 7})}, 10, Counts{Delivered: 3, Lost: 7}},
+		{"the transmitter remembers less", []step{epoch, totals(record.Totals{Earlier: 2}), epoch, totals(record.Totals{Earlier: 6})}, 7, Counts{Delivered: 3, Lost: 4}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			for seq := range uint64(3) {
+				s.event(seq + 1)
+			}
+			s.totals(3)
+			for _, step := range c.steps {
+				s = step(s)
+			}
+			st := s.Status()
+			if st.Counts != c.want || st.Sent != c.sent {
+				t.Errorf("got %+v of %d sent, want %+v of %d", st.Counts, st.Sent, c.want, c.sent)
+			}
+			if sum := st.numbered() + st.Conflated; sum != st.Sent {
+				t.Errorf("the terms sum to %d, sent %d", sum, st.Sent)
+			}
+		})
+	}
+}
+
+func TestAFreshReceiverCountsEarlierEpochsAsUnknown(t *testing.T) {
+	s := newScene()
+	s.Totals(&record.Totals{Seq: 1, Earlier: 40})
+	if got := s.Status(); got.Sent != 41 || got.Unknown != 40 || got.Lost != 1 {
+		t.Errorf("got %+v, want 41 sent, 40 unknown, 1 lost", got)
+	}
+}
+
+func TestRefusedAndExpiredAreTermsOfTheirOwn(t *testing.T) {
+	s := newScene()
+	for seq := range uint64(5) {
+		s.event(seq + 1)
+	}
+	s.Refused(2)
+	s.Expired(1)
+	if got, want := s.Status().Counts, (Counts{Delivered: 2, Refused: 2, Expired: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	s.Expired(7) // more than there are
+	if got, want := s.Status().Counts, (Counts{Refused: 2, Expired: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestAPageTurnsTheUnknownIntoDelivered(t *testing.T) {
+	s := newScene()
+	a := s.Account() // of a run that crashed before it kept anything
+	s = newScene()
+	s.Resume(a, false)
+	s.Begin(false)
+	s.Continue(a, false)
+	s.totals(2)
+	s.expect(t, Counts{Unknown: 2}, false)
+	s.page(t, record.Page{Last: true, Seq: 2, To: 2}, entry("k", "v", 2, 1))
+	s.expect(t, Counts{Delivered: 1, Unknown: 1}, true, "state k=v")
+}
+
+func TestARecordThatAPageHasBroughtBeforeIsCountedOnce(t *testing.T) {
+	s := newScene()
+	s.Begin(false)
+	s.page(t, record.Page{Seq: 10, Last: true, To: 10}, entry("k", "a", 9, 5))
+	s.set(8, 5, "k", "older")
+	s.batch(t, 9, change{5, "a"})
+	s.expect(t, Counts{Delivered: 1, Unknown: 9}, false, "state k=a")
+}
