@@ -12,31 +12,30 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-// cache keeps the structure of the picture on disk, and the values that describe it, so
-// that after a restart clients find all nodes at once, can decode what is below them, and
-// only values that report are waited for:
+// cache keeps the structure and its metadata on disk, so that after a restart clients find all
+// nodes at once and can decode values; only process values are missing:
 //
 //	version(1): 2, {key length(1) key time(8) payload length(4) payload}*
 //
 // big-endian; the records are those of package firmware/conduit/payload/opcua: space, tables,
-// blocks, values; time is ns since 1970, 0: none. What other values were says nothing of
-// what they are.
+// blocks, values; time is ns since 1970, 0: none. Process values are not cached: the old ones
+// would be stale.
 type cache struct {
-	path  string
-	saved time.Time
-	busy  chan error // the result of a write under way
+	path    string
+	savedAt time.Time
+	writing chan error // receives the result of the running write; nil: none runs
 }
 
 const (
 	cacheVersion = 2
 	saveEvery    = 10 * time.Second
-	// learnEvery is for values alone: a server may change one that describes all the time.
-	learnEvery = 15 * time.Minute
+	// metadataSaveEvery is for metadata alone: a server may change it all the time.
+	metadataSaveEvery = 15 * time.Minute
 )
 
-var errCache = errors.New("the cached address space is damaged; it comes over the link again")
+var errCache = errors.New("the cached address space is damaged and not used")
 
-// load returns the records of the run before; none without an error on the first.
+// load returns the cached records, none if there is no cache.
 func (c *cache) load() (list []sink.Update, err error) {
 	b, err := store.Read(c.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,11 +66,11 @@ func (c *cache) load() (list []sink.Update, err error) {
 	return list, nil
 }
 
-// collect encodes the structure of a picture, and the values that describe it.
-func collect(p Channel, describes func(payload.Key) bool) []byte {
+// collect encodes the structure of a channel and its metadata.
+func collect(ch Channel, describes func(payload.Key) bool) []byte {
 	b := []byte{cacheVersion}
 	for _, kind := range []payload.Kind{payload.Space, payload.Table, payload.Block, payload.Value} {
-		p.States(func(u sink.Update) bool {
+		ch.States(func(u sink.Update) bool {
 			if len(u.Key) == 0 || u.Key[0] != byte(kind) {
 				return true
 			}
@@ -93,34 +92,34 @@ func collect(p Channel, describes func(payload.Key) bool) []byte {
 	return b
 }
 
-// due tells whether something that changed is to be written: the structure, or values alone.
-func (c *cache) due(structure, values bool, now time.Time) bool {
-	since := now.Sub(c.saved)
-	return structure && since >= saveEvery || values && since >= learnEvery
+// isDue reports whether changes of the structure, or of metadata only, are to be written now.
+func (c *cache) isDue(structure, values bool, now time.Time) bool {
+	since := now.Sub(c.savedAt)
+	return structure && since >= saveEvery || values && since >= metadataSaveEvery
 }
 
-// save writes what collect returned, in the background. It returns how the last write went;
-// saved is false while that is under way.
+// save writes what collect returns in the background, and returns the result of the previous
+// write. While that is running it does nothing, and saved is false.
 func (c *cache) save(collect func() []byte, now time.Time) (saved bool, err error) {
 	select {
-	case err = <-c.busy:
-		c.busy = nil
+	case err = <-c.writing:
+		c.writing = nil
 	default:
 	}
-	if c.busy != nil {
+	if c.writing != nil {
 		return false, err
 	}
-	c.saved = now
+	c.savedAt = now
 	b, done := collect(), make(chan error, 1)
-	c.busy = done
+	c.writing = done
 	go func() { done <- store.Write(c.path, b) }()
 	return true, err
 }
 
-// wait returns when nothing is written any more.
+// wait waits for the running write to end.
 func (c *cache) wait() {
-	if c.busy != nil {
-		<-c.busy
-		c.busy = nil
+	if c.writing != nil {
+		<-c.writing
+		c.writing = nil
 	}
 }

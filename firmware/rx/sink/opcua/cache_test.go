@@ -14,10 +14,11 @@ import (
 func TestStructureSurvivesARestart(t *testing.T) {
 	old := complete(t)
 	c := cache{path: filepath.Join(t.TempDir(), "mirror")}
-	if saved, err := c.save(func() []byte { return collect(old, old.mirror.keeps) }, old.now); !saved || err != nil {
+	if saved, err := c.save(func() []byte { return collect(old, old.mirror.isCached) }, old.now); !saved || err != nil {
 		t.Fatalf("saved %v, %v", saved, err)
 	}
-	if c.due(true, true, old.now.Add(time.Second)) || c.due(false, true, old.now.Add(saveEvery)) || !c.due(true, false, old.now.Add(saveEvery)) {
+	if c.isDue(true, true, old.now.Add(time.Second)) || c.isDue(false, true, old.now.Add(saveEvery)) ||
+		!c.isDue(true, false, old.now.Add(saveEvery)) {
 		t.Error("written too often, or too rarely")
 	}
 	c.wait()
@@ -27,7 +28,7 @@ func TestStructureSurvivesARestart(t *testing.T) {
 	}
 	l := newLink(t)
 	for i := range list {
-		l.mirror.take(&list[i])
+		l.mirror.handleUpdate(&list[i])
 	}
 	l.judge(time.Second)
 	if got := l.server.space; got == nil || l.mirror.current.Generation != 7 {
@@ -39,11 +40,11 @@ func TestStructureSurvivesARestart(t *testing.T) {
 		t.Error("a value was kept over the restart")
 	}
 	if l.mirror.nodes[0].node != named("a") || l.mirror.nodes[0].node == (rawvalue.NodeID{}) {
-		t.Error("a node is gone after the restart")
+		t.Error("a node is missing after the restart")
 	}
 }
 
-func TestACacheOfAnotherGenerationGivesWay(t *testing.T) {
+func TestACacheOfAnotherGenerationIsReplaced(t *testing.T) {
 	l := newLink(t)
 	l.announce(7)
 	l.block(7, "a")
@@ -62,7 +63,7 @@ func TestDamagedCachesAreNotUsed(t *testing.T) {
 	if list, err := c.load(); list != nil || err != nil {
 		t.Errorf("without a cache: %v, %v", list, err)
 	}
-	b := collect(l, l.mirror.keeps)
+	b := collect(l, l.mirror.isCached)
 	for n := 2; n < len(b); n++ {
 		if err := store.Write(c.path, b[:n]); err != nil {
 			t.Fatal(err)

@@ -1,40 +1,42 @@
-// Package opcua is a sink that rebuilds an OPC UA server from what crossed the
-// link: a mirror that clients cannot tell from the original, except that nothing
-// can be changed over it.
+// Package opcua is a sink that rebuilds an OPC UA server from what crossed the link: a mirror
+// that clients cannot tell from the original, except that it is read-only.
 //
-// One value's way:
+// The stages of a value:
 //
-//	sink.go       waits its turn (Deliver must not block)
-//	picture.go    finds its node, or waits for it
-//	quality.go    is told as Uncertain while it may be out of date
-//	server        is read and subscribed to (package firmware/opcua/server)
+//	sink.go      queued: Deliver must not block
+//	mirror.go    dispatched by its key; generations
+//	nodes.go     assigned to its node, or kept until the node arrives
+//	quality.go   served as Uncertain while it may be out of date
+//	server       read and monitored (package firmware/opcua/server)
+//
+// Beside it: node.go makes nodes read-only, metadata.go finds metadata,
+// events.go handles events and conditions, cache.go keeps the structure on disk.
 //
 // # Quality
 //
 // The worse of what the source said and what is known here counts:
 //
-//	no value yet, picture not complete    Bad_WaitingForInitialData
+//	no value yet, snapshot not complete   Bad_WaitingForInitialData
 //	no value, link silent or source down  Bad_NoCommunication
 //	source down or connecting             Uncertain_NoCommunicationLastUsableValue
 //	link silent, or a loss that the       Uncertain_LastUsableValue
-//	carousel has not made good yet
+//	carousel has not repaired yet
 //
-// Meanwhile ServerState is CommunicationFault. Source timestamps never change. Values that
-// describe instead of reporting (describe.go) keep the source's own status, and are kept on
-// disk with the structure: without them a client that connects meanwhile can read nothing.
+// Meanwhile ServerState is CommunicationFault. Source timestamps never change. Metadata
+// (metadata.go) keeps the source's own status and is cached on disk with the structure: without
+// it a client that connects meanwhile cannot decode any value.
 //
 // # Account
 //
-// What no client will see is moved from delivered to refused: records that came faster
-// than the mirror takes them, that are malformed, or whose table or namespaces are not
-// there.
+// Records that no client will see are moved from delivered to refused: those that found the
+// queue full, that are malformed, or whose table or namespaces are missing.
 //
 // # Generations
 //
-// When the source's namespace table changes otherwise than by growing, another
-// generation begins: the mirror goes on with the old one until the new one is
-// complete, then closes all sessions, swaps, and takes clients again.
+// When the source's NamespaceArray changes other than by growing, a new generation begins: the
+// mirror serves the old one until the new one is complete, then closes all sessions, swaps, and
+// accepts sessions again.
 //
-// The package refuses to interpret values, and to let any client's request have
-// an effect on anything but that client.
+// The package refuses to interpret values, and to let a client's request affect any other
+// client.
 package opcua

@@ -12,20 +12,20 @@ import (
 // maxEarly bounds the events that wait for their table.
 const maxEarly = 100
 
-// events is what is known of the events of a generation.
+// events holds the tables and retained conditions of a generation.
 type events struct {
-	server Server
-	tables map[uint64]*event.Table
-	early  []sink.Update
-	last   map[string]*event.Event // of the conditions that are retained, by key
+	server   Server
+	tables   map[uint64]*event.Table
+	early    []sink.Update
+	retained map[string]*event.Event // retained conditions, by key
 }
 
 func newEvents(s Server) events {
-	return events{server: s, tables: map[uint64]*event.Table{}, last: map[string]*event.Event{}}
+	return events{server: s, tables: map[uint64]*event.Table{}, retained: map[string]*event.Event{}}
 }
 
-// table takes a table.
-func (e *events) table(u *sink.Update) error {
+// addTable adds a table of event fields.
+func (e *events) addTable(u *sink.Update) error {
 	if u.Delete {
 		return nil // its events may still be retained
 	}
@@ -36,17 +36,17 @@ func (e *events) table(u *sink.Update) error {
 	return err
 }
 
-// waited returns the events that came before their table, which do not wait any more.
-func (e *events) waited() (early []sink.Update) {
+// takeEarly removes and returns the events that arrived before their table.
+func (e *events) takeEarly() (early []sink.Update) {
 	early, e.early = e.early, nil
 	return early
 }
 
-var errNoTable = errors.New("an event whose table has not come, and too many wait already")
+var errTooManyEarly = errors.New("too many events wait for their table")
 
-// take tells clients of an event. A condition's is also what it is refreshed from;
-// one that came as state alone is an event if it has not been told yet.
-func (e *events) take(u *sink.Update) error {
+// handleEvent reports an event to clients; that of a condition is also its state. A state that
+// arrived without its event is reported unless it is the one reported last.
+func (e *events) handleEvent(u *sink.Update) error {
 	if u.Delete && !u.Event {
 		e.forget(string(u.Key))
 		return nil
@@ -62,7 +62,7 @@ func (e *events) take(u *sink.Update) error {
 	table := e.tables[name]
 	if table == nil {
 		if len(e.early) >= maxEarly {
-			return errNoTable
+			return errTooManyEarly
 		}
 		e.early = append(e.early, *u)
 		return nil
@@ -73,22 +73,22 @@ func (e *events) take(u *sink.Update) error {
 	}
 	if u.Key != nil {
 		key := string(u.Key)
-		last := e.last[key]
+		last := e.retained[key]
 		if !u.Event && last != nil && last.SameState(ev) {
 			return nil
 		}
-		if e.last[key] = ev; u.Delete {
-			delete(e.last, key)
+		if e.retained[key] = ev; u.Delete {
+			delete(e.retained, key)
 		}
 	}
 	e.server.Emit(ev)
 	return nil
 }
 
-// forget ends a condition of which nothing more is known.
+// forget drops a condition without an event.
 func (e *events) forget(key string) {
-	if last := e.last[key]; last != nil {
-		delete(e.last, key)
+	if last := e.retained[key]; last != nil {
+		delete(e.retained, key)
 		e.server.Forget(last.Condition, last.Branch)
 	}
 }

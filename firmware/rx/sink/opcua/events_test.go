@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"testing"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -18,12 +19,15 @@ func conditionEvent(t *testing.T, eventID string, condition, branch uint32, seve
 	field := func(name string) event.Operand {
 		return event.Operand{Path: []rawvalue.QualifiedName{{Name: []byte(name)}}, Attribute: ua.AttributeIDValue}
 	}
-	table, err := event.NewTable([]event.Operand{field("EventId"), field("EventType"), field("Severity"), field("Retain"), field("BranchId"), event.ConditionID()})
+	table, err := event.NewTable(
+		[]event.Operand{field("EventId"), field("EventType"), field("Severity"), field("Retain"), field("BranchId"),
+			event.ConditionID()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var values [][]byte
-	for _, x := range []any{[]byte(eventID), ns0(id.ConditionType).UA(), severity, true, ns0(branch).UA(), ns0(condition).UA()} {
+	for _, x := range []any{[]byte(eventID), ns0(id.ConditionType).UA(), severity, true, ns0(branch).UA(),
+		ns0(condition).UA()} {
 		raw, err := ua.MustVariant(x).Encode()
 		if err != nil {
 			t.Fatal(err)
@@ -40,11 +44,12 @@ func conditionEvent(t *testing.T, eventID string, condition, branch uint32, seve
 
 func conditionUpdate(ev *event.Event, live bool) sink.Update {
 	return sink.Update{
-		Key: payload.ConditionKey(7, ev.Condition, ev.Branch.AppendTo(nil)), Payload: payload.AppendEvent(nil, 7, ev.Append(nil)), Event: live,
+		Key:     payload.ConditionKey(7, ev.Condition, ev.Branch.AppendTo(nil)),
+		Payload: payload.AppendEvent(nil, 7, ev.Append(nil)), Event: live,
 	}
 }
 
-// A state that came without its event is passed on if it is new, whatever its EventId is.
+// A state that came without its event is emitted if it is new, regardless of its EventId.
 func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
 	for name, eventID := range map[string]func(n int) string{
 		"unique":     func(n int) string { return string(rune('a' + n)) },
@@ -54,7 +59,8 @@ func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := complete(t)
 			first := conditionEvent(t, eventID(0), 1, 0, 500)
-			l.deliver(sink.Update{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil), Payload: first.Table.Append(nil)})
+			l.deliver(sink.Update{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil),
+				Payload: first.Table.Append(nil)})
 			l.deliver(conditionUpdate(first, true))
 			l.deliver(conditionUpdate(first, false)) // the carousel repeats it
 			changed := conditionEvent(t, eventID(1), 1, 0, 600)
@@ -73,6 +79,41 @@ func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
 			}
 			if l.refused != 0 {
 				t.Errorf("%d records were refused", l.refused)
+			}
+		})
+	}
+}
+
+// strayEvent is an event of a generation, of a table that has not come.
+func strayEvent(generation uint32) sink.Update {
+	return sink.Update{Event: true, Payload: payload.AppendEvent(nil, generation, []byte{1, 9, 0, 0, 0, 0, 0, 0, 0})}
+}
+
+// Records that no client will see do not count as delivered.
+func TestLostEventsAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(*link)
+		want uint64
+	}{
+		"of another generation": {func(l *link) { l.deliver(strayEvent(8)) }, 1},
+		"more than may wait for their table": {func(l *link) {
+			for range maxEarly + 3 {
+				l.deliver(strayEvent(7))
+			}
+		}, 3},
+		"that waited when another generation began": {func(l *link) {
+			l.deliver(strayEvent(7))
+			l.deliver(strayEvent(7))
+			l.block(8, "x")
+			l.announce(8)
+			l.judge(time.Second)
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := complete(t)
+			c.do(l)
+			if l.refused != c.want || l.mirror.unusable.Load() != c.want {
+				t.Errorf("refused %d, unusable %d; want %d", l.refused, l.mirror.unusable.Load(), c.want)
 			}
 		})
 	}

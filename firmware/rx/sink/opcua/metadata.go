@@ -11,27 +11,34 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// What a value that describes says does not grow old when the source cannot be reached:
-// clients need it to read anything at all, and keep the source's own status. Such are the
-// NamespaceArray, all variables below the Types folder, the dictionaries and descriptions
-// of DataTypes wherever they are, and the properties that are named here.
-var describing = map[string]bool{
+// metadataProperties are the properties that describe types and nodes. Together with the
+// NamespaceArray, all variables below the Types folder, and the dictionaries and descriptions
+// of DataTypes they are metadata: clients need it to decode values, it does not become stale
+// when the source cannot be reached, and it keeps the source's own status.
+var metadataProperties = map[string]bool{
 	// OPC 10000-3: of nodes, variables, methods and DataTypes.
-	"NodeVersion": true, "ViewVersion": true, "Icon": true, "NamingRule": true, "AllowNulls": true, "MaxStringLength": true, "MaxCharacters": true,
-	"MaxByteStringLength": true, "MaxArrayLength": true, "EnumStrings": true, "EnumValues": true, "OptionSetValues": true, "OptionSetLength": true,
+	"NodeVersion": true, "ViewVersion": true, "Icon": true, "NamingRule": true, "AllowNulls": true,
+	"MaxStringLength": true, "MaxCharacters": true,
+	"MaxByteStringLength": true, "MaxArrayLength": true, "EnumStrings": true, "EnumValues": true,
+	"OptionSetValues": true, "OptionSetLength": true,
 	"BitMask": true, "InputArguments": true, "OutputArguments": true, "SupportedRates": true,
 	// OPC 10000-5: of dictionaries and of namespaces.
-	"DataTypeVersion": true, "NamespaceUri": true, "Deprecated": true, "DictionaryFragment": true, "NamespaceVersion": true,
-	"NamespacePublicationDate": true, "IsNamespaceSubset": true, "StaticNodeIdTypes": true, "StaticNumericNodeIdRange": true,
-	"StaticStringNodeIdPattern": true, "DefaultRolePermissions": true, "DefaultUserRolePermissions": true, "DefaultAccessRestrictions": true,
-	"ConfigurationVersion": true, "ModelVersion": true,
+	"DataTypeVersion": true, "NamespaceUri": true, "Deprecated": true, "DictionaryFragment": true,
+	"NamespaceVersion":         true,
+	"NamespacePublicationDate": true, "IsNamespaceSubset": true, "StaticNodeIdTypes": true,
+	"StaticNumericNodeIdRange":  true,
+	"StaticStringNodeIdPattern": true, "DefaultRolePermissions": true, "DefaultUserRolePermissions": true,
+	"DefaultAccessRestrictions": true,
+	"ConfigurationVersion":      true, "ModelVersion": true,
 	// OPC 10000-8: of data items. ValueAsText is not among them: it follows the value.
-	"Definition": true, "ValuePrecision": true, "EURange": true, "InstrumentRange": true, "EngineeringUnits": true, "TrueState": true,
-	"FalseState": true, "Title": true, "AxisScaleType": true, "XAxisDefinition": true, "YAxisDefinition": true, "ZAxisDefinition": true,
+	"Definition": true, "ValuePrecision": true, "EURange": true, "InstrumentRange": true, "EngineeringUnits": true,
+	"TrueState":  true,
+	"FalseState": true, "Title": true, "AxisScaleType": true, "XAxisDefinition": true, "YAxisDefinition": true,
+	"ZAxisDefinition": true,
 }
 
-// describes tells whether a node's value describes, as far as the node itself shows.
-func describes(n *addrspace.Node) bool {
+// isMetadata reports whether a node is metadata by its NodeId, type definition or BrowseName.
+func isMetadata(n *addrspace.Node) bool {
 	if n.ID == (rawvalue.NodeID{Number: id.Server_NamespaceArray}) {
 		return true
 	}
@@ -40,7 +47,7 @@ func describes(n *addrspace.Node) bool {
 		return true
 	case rawvalue.NodeID{Number: id.PropertyType}:
 		namespace, name := browseName(n)
-		return namespace == 0 && describing[name]
+		return namespace == 0 && metadataProperties[name]
 	}
 	return false
 }
@@ -70,35 +77,36 @@ func browseName(n *addrspace.Node) (namespace uint16, name string) {
 	return 0, ""
 }
 
-// keeps tells whether the cache keeps a value.
-func (m *mirror) keeps(k payload.Key) bool {
-	return k.Generation == m.current.Generation && int(k.Number) < len(m.nodes) && m.nodes[k.Number].describes()
+// isCached reports whether the cache keeps a value.
+func (m *mirror) isCached(k payload.Key) bool {
+	return k.Generation == m.current.Generation && int(k.Number) < len(m.nodes) && m.nodes[k.Number].isMetadata()
 }
 
-// types looks again for the variables below the Types folder, when the structure has
-// changed and not more often than each second.
-func (m *mirror) types(now time.Time) {
-	if !m.restructured || now.Sub(m.typed) < time.Second {
+// updateTypes finds the variables below the Types folder again after the structure has changed,
+// at most once a second.
+func (m *mirror) updateTypes(now time.Time) {
+	if !m.typesOutdated || now.Sub(m.typesChecked) < time.Second {
 		return
 	}
-	m.restructured, m.typed = false, now
+	m.typesOutdated, m.typesChecked = false, now
 	var below map[rawvalue.NodeID]bool
 	m.server.Space().View(func(v addrspace.View) { below = variablesBelow(v, rawvalue.NodeID{Number: id.TypesFolder}) })
 	for h := range m.nodes {
 		v := &m.nodes[h]
-		if is := v.known && below[v.node]; is != v.ofType {
-			v.ofType = is
-			m.show(v)
+		if is := v.exists && below[v.node]; is != v.belowTypes {
+			v.belowTypes = is
+			m.serve(v)
 		}
 	}
 }
 
-// variablesBelow follows hierarchical references. It does not enter the folders where
-// what reports begins.
+// variablesBelow follows hierarchical references from a folder, but not into the folders of
+// instances.
 func variablesBelow(v addrspace.View, folder rawvalue.NodeID) map[rawvalue.NodeID]bool {
 	found := map[rawvalue.NodeID]bool{}
 	seen := map[rawvalue.NodeID]bool{
-		folder: true, {Number: id.RootFolder}: true, {Number: id.ObjectsFolder}: true, {Number: id.ViewsFolder}: true, {Number: id.Server}: true,
+		folder: true, {Number: id.RootFolder}: true, {Number: id.ObjectsFolder}: true, {Number: id.ViewsFolder}: true,
+		{Number: id.Server}: true,
 	}
 	down := addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}
 	var list []addrspace.Found

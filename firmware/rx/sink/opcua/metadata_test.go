@@ -17,18 +17,18 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-func ns0(n uint32) rawvalue.NodeID { return rawvalue.NodeID{Number: n} }
-
 // node makes a node of a class, with a BrowseName and a type definition, and references
 // that lead on.
-func node(n rawvalue.NodeID, class ua.NodeClass, namespace uint16, name string, definition uint32, to ...addrspace.Reference) addrspace.Node {
+func node(n rawvalue.NodeID, class ua.NodeClass, namespace uint16, name string, definition uint32,
+	to ...addrspace.Reference) addrspace.Node {
 	b := binary.LittleEndian.AppendUint16([]byte{1, byte(ua.TypeIDQualifiedName)}, namespace)
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(name))), name...)
 	if definition != 0 {
 		to = append(to, addrspace.Reference{Type: ns0(id.HasTypeDefinition), Target: ns0(definition)})
 	}
 	return addrspace.Node{ID: n, References: to, Attributes: []addrspace.Attribute{
-		{ID: ua.AttributeIDNodeClass, Value: binary.LittleEndian.AppendUint32([]byte{1, 6}, uint32(class))}, {ID: ua.AttributeIDBrowseName, Value: b},
+		{ID: ua.AttributeIDNodeClass, Value: binary.LittleEndian.AppendUint32([]byte{1, 6}, uint32(class))},
+		{ID: ua.AttributeIDBrowseName, Value: b},
 	}}
 }
 
@@ -46,10 +46,11 @@ func (l *link) nodes(number uint32, nodes ...addrspace.Node) {
 		slots = append(slots, byte(i))
 	}
 	var p payload.Packer
-	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Block, Generation: 7, Number: number}.Append(nil), Payload: p.Pack(slots, nodes)})
+	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Block, Generation: 7, Number: number}.Append(nil),
+		Payload: p.Pack(slots, nodes)})
 }
 
-// described is a plant with values that describe, named "d…", and others that report.
+// described is a plant with metadata, named "d…", and process values.
 func described(t *testing.T) *link {
 	l := newLink(t)
 	l.announce(7)
@@ -65,11 +66,15 @@ func described(t *testing.T) *link {
 		node(named("plant"), ua.NodeClassVariable, 1, "Pressure", id.BaseDataVariableType),
 	)
 	l.nodes(1,
-		node(ns0(id.TypesFolder), ua.NodeClassObject, 0, "Types", id.FolderType, down(id.Organizes, named("kind"), ns0(id.ObjectsFolder))...),
+		node(ns0(id.TypesFolder), ua.NodeClassObject, 0, "Types", id.FolderType,
+			down(id.Organizes, named("kind"), ns0(id.ObjectsFolder))...),
 		node(named("kind"), ua.NodeClassObjectType, 1, "Kind", 0, down(id.HasComponent, named("dtype"))...),
-		node(ns0(id.ObjectsFolder), ua.NodeClassObject, 0, "Objects", id.FolderType, down(id.HasComponent, named("plant"))...),
-		node(ns0(id.HierarchicalReferences), ua.NodeClassReferenceType, 0, "HierarchicalReferences", 0, down(id.HasSubtype, ns0(id.Organizes), ns0(id.HasComponent), ns0(id.HasSubtype))...),
-		node(ns0(id.Organizes), ua.NodeClassReferenceType, 0, "Organizes", 0), node(ns0(id.HasComponent), ua.NodeClassReferenceType, 0, "HasComponent", 0),
+		node(ns0(id.ObjectsFolder), ua.NodeClassObject, 0, "Objects", id.FolderType,
+			down(id.HasComponent, named("plant"))...),
+		node(ns0(id.HierarchicalReferences), ua.NodeClassReferenceType, 0, "HierarchicalReferences", 0,
+			down(id.HasSubtype, ns0(id.Organizes), ns0(id.HasComponent), ns0(id.HasSubtype))...),
+		node(ns0(id.Organizes), ua.NodeClassReferenceType, 0, "Organizes", 0),
+		node(ns0(id.HasComponent), ua.NodeClassReferenceType, 0, "HasComponent", 0),
 		node(ns0(id.HasSubtype), ua.NodeClassReferenceType, 0, "HasSubtype", 0),
 	)
 	for h := range uint32(9) {
@@ -87,9 +92,10 @@ var (
 	theyReport   = []string{"text", "vendor", "data", "plant"}
 )
 
-func TestValuesThatDescribeStayAsTheSourceGaveThem(t *testing.T) {
+func TestMetadataKeepsItsStatus(t *testing.T) {
 	for name, health := range map[string]sink.Health{
-		"link silent": {Stale: true, Complete: true, State: sink.Up}, "source down": {Complete: true, State: sink.Down}, "a loss": {State: sink.Up},
+		"link silent": {Stale: true, Complete: true, State: sink.Up}, "source down": {Complete: true, State: sink.Down},
+		"a loss": {State: sink.Up},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := described(t)
@@ -112,19 +118,20 @@ func TestValuesThatDescribeStayAsTheSourceGaveThem(t *testing.T) {
 	}
 }
 
-// A receiver that starts while the link is dark serves what describes, and no more.
-func TestValuesThatDescribeSurviveARestartInTheDark(t *testing.T) {
+// A receiver that starts while the link is dark serves metadata only.
+func TestMetadataSurvivesARestartWithoutALink(t *testing.T) {
 	folder := t.TempDir()
 	start := func(l *link) *Sink {
-		return New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+		return New(config.OPCUASink{Channel: "hall"}, folder,
+			Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
 	}
 	old := described(t)
 	before := start(old)
 	before.mirror = old.mirror
-	before.end()
+	before.flushCache()
 	l := newLink(t)
 	s := start(l)
-	s.recall()
+	s.loadCache()
 	l.mirror, l.health = s.mirror, sink.Health{Stale: true}
 	l.judge(time.Second)
 	for _, v := range theyDescribe {

@@ -20,44 +20,46 @@ const (
 )
 
 var (
-	yes = []byte{1, byte(ua.TypeIDBoolean), 1}
-	no  = []byte{1, byte(ua.TypeIDBoolean), 0}
+	trueValue  = []byte{1, byte(ua.TypeIDBoolean), 1}
+	falseValue = []byte{1, byte(ua.TypeIDBoolean), 0}
 )
 
-// served are the methods about a client's own subscriptions, which a mirror answers.
-func served(n rawvalue.NodeID) bool {
+// isServedMethod reports whether a method is about a client's own subscriptions; the mirror
+// serves those.
+func isServedMethod(n rawvalue.NodeID) bool {
 	switch n {
-	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh}, rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
+	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh},
+		rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
 		rawvalue.NodeID{Number: id.Server_GetMonitoredItems}, rawvalue.NodeID{Number: id.Server_ResendData}:
 		return true
 	}
 	return false
 }
 
-// readOnly makes a node say what can be done with it over a mirror.
+// readOnly clears the bits of a node for write access, history and methods.
 func readOnly(n *addrspace.Node) {
 	for i, a := range n.Attributes {
 		value := &n.Attributes[i].Value
 		switch a.ID {
 		case ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel, ua.AttributeIDAccessLevelEx:
-			*value = changeNumber(a.Value, func(v uint32) uint32 { return v &^ (writeBits | historyBits) })
+			*value = mapNumber(a.Value, func(v uint32) uint32 { return v &^ (writeBits | historyBits) })
 		case ua.AttributeIDEventNotifier:
-			*value = changeNumber(a.Value, func(v uint32) uint32 { return v &^ historyBits })
+			*value = mapNumber(a.Value, func(v uint32) uint32 { return v &^ historyBits })
 		case ua.AttributeIDWriteMask, ua.AttributeIDUserWriteMask:
-			*value = changeNumber(a.Value, func(uint32) uint32 { return 0 })
+			*value = mapNumber(a.Value, func(uint32) uint32 { return 0 })
 		case ua.AttributeIDHistorizing:
-			*value = no
+			*value = falseValue
 		case ua.AttributeIDExecutable, ua.AttributeIDUserExecutable:
-			if *value = no; served(n.ID) {
-				*value = yes
+			if *value = falseValue; isServedMethod(n.ID) {
+				*value = trueValue
 			}
 		}
 	}
 }
 
-// changeNumber changes a DataValue that holds a Boolean, Byte or UInt32; another
-// stays as it is.
-func changeNumber(raw []byte, change func(uint32) uint32) []byte {
+// mapNumber applies change to a DataValue of a Boolean, Byte or UInt32, and returns any other
+// DataValue as it is.
+func mapNumber(raw []byte, change func(uint32) uint32) []byte {
 	v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil || v.Value.IsArray() || v.Value.IsNull() {
 		return raw
@@ -73,17 +75,18 @@ func changeNumber(raw []byte, change func(uint32) uint32) []byte {
 	return out
 }
 
-// takeValue takes the Value attribute from a Variable and returns it: its value is
-// state of its own, and a block has one only to say why there is none. That of a
-// VariableType stays.
-func takeValue(n *addrspace.Node) []byte {
+// removeValue removes the Value attribute of a Variable and returns it: values are records of
+// their own, and a block contains one only to say why there is none. A VariableType keeps its
+// Value.
+func removeValue(n *addrspace.Node) []byte {
 	at := slices.IndexFunc(n.Attributes, func(a addrspace.Attribute) bool { return a.ID == ua.AttributeIDValue })
 	class := slices.IndexFunc(n.Attributes, func(a addrspace.Attribute) bool { return a.ID == ua.AttributeIDNodeClass })
 	if at < 0 || class < 0 {
 		return nil
 	}
 	v, err := rawvalue.SkimDataValue(n.Attributes[class].Value, rawvalue.Limits{})
-	if err != nil || v.Value.Type() != ua.TypeIDInt32 || v.Value.IsArray() || ua.NodeClass(binary.LittleEndian.Uint32(v.Value.Raw[1:])) != ua.NodeClassVariable {
+	if err != nil || v.Value.Type() != ua.TypeIDInt32 || v.Value.IsArray() ||
+		ua.NodeClass(binary.LittleEndian.Uint32(v.Value.Raw[1:])) != ua.NodeClassVariable {
 		return nil
 	}
 	value := n.Attributes[at].Value

@@ -10,70 +10,71 @@ import (
 )
 
 const (
-	fullService  = 255 // OPC 10000-4 §6.6.2.4.2, "healthy" begins at 200
-	lesserLevel  = 199 // "degraded": the picture is not complete
-	noDataLevel  = 1   // "no data": nothing newer can be had
-	swapPatience = 2 * time.Minute
+	fullService   = 255 // OPC 10000-4 §6.6.2.4.2, "healthy" begins at 200
+	degradedLevel = 199 // "degraded": the snapshot is not complete
+	noDataLevel   = 1   // "no data": values are not updated
+	swapTimeout   = 2 * time.Minute
 )
 
-// quality is how much of what is served may be out of date.
+// quality is the state that decides with which status values are served.
 type quality struct {
-	overlay     ua.StatusCode // of all values, StatusOK when they are as the source gave them
-	whole       bool          // the picture was complete once, in this generation
-	shaken      bool          // a loss is not made good yet: unconfirmed values are told as Uncertain
-	again       bool          // take the whole picture over once more
-	confirmed   time.Time     // when unconfirmed values were last looked for
-	sourceLevel byte          // the source's own ServiceLevel
+	overlay       ua.StatusCode // of all values, StatusOK when they are as the source gave them
+	wasComplete   bool          // the snapshot was complete once, in this generation
+	lossPending   bool          // a loss is not repaired yet: unconfirmed values are Uncertain
+	reloadPending bool          // apply the complete state again
+	lastCheck     time.Time     // when unconfirmed values were last searched
+	sourceLevel   byte          // the source's own ServiceLevel
 }
 
-// code is what a value that is worse than it was is told with.
-func (q *quality) code() ua.StatusCode {
+// status returns the status of uncertain values.
+func (q *quality) status() ua.StatusCode {
 	if q.overlay != ua.StatusOK {
 		return q.overlay
 	}
 	return ua.StatusUncertainLastUsableValue
 }
 
-// judge brings the quality of everything up to date and returns why the mirror is
-// not ready, if it is not.
-func (m *mirror) judge(p Channel, h sink.Health, now time.Time) (why string) {
+// updateQuality updates the status of all values and returns why the mirror is not ready, "" if
+// it is.
+func (m *mirror) updateQuality(ch Channel, h sink.Health, now time.Time) (why string) {
 	q := &m.quality
 	if m.next != nil {
-		if m.since.IsZero() {
-			m.since = now
+		if m.nextSince.IsZero() {
+			m.nextSince = now
 		}
-		if h.Complete || now.Sub(m.since) > swapPatience {
-			q.whole = false
-			m.swap(p)
+		if h.Complete || now.Sub(m.nextSince) > swapTimeout {
+			q.wasComplete = false
+			m.swapGeneration(ch)
 		}
 	}
-	if q.again {
-		q.again = false
-		m.reload(p)
+	if q.reloadPending {
+		q.reloadPending = false
+		m.reload(ch)
 	}
-	m.types(now)
-	q.whole = q.whole || h.Complete && m.begun && m.next == nil
-	overlay, why := m.verdict(h)
+	m.updateTypes(now)
+	q.wasComplete = q.wasComplete || h.Complete && m.announced && m.next == nil
+	overlay, why := m.currentOverlay(h)
 	if overlay != q.overlay {
 		q.overlay = overlay
-		m.reshow(p)
-	} else if q.whole && (q.shaken || !h.Complete) && now.Sub(q.confirmed) >= confirmEach {
-		q.shaken = !h.Complete
-		q.confirmed = now
-		m.reshow(p)
+		m.updateValues(ch)
+	} else if q.wasComplete && (q.lossPending || !h.Complete) && now.Sub(q.lastCheck) >= confirmEvery {
+		q.lossPending = !h.Complete
+		q.lastCheck = now
+		m.updateValues(ch)
 	}
-	m.tell(h)
+	m.setServerState(h)
 	return why
 }
 
-// verdict returns what all values are to be told with, and why the mirror is not ready.
-func (m *mirror) verdict(h sink.Health) (overlay ua.StatusCode, why string) {
+// currentOverlay returns the status of all values, StatusOK for none, and why the mirror is not
+// ready.
+func (m *mirror) currentOverlay(h sink.Health) (overlay ua.StatusCode, why string) {
 	switch {
 	case h.Stale:
 		overlay, why = ua.StatusUncertainLastUsableValue, "the link is silent"
 	case h.State != sink.Up:
 		overlay, why = ua.StatusUncertainNoCommunicationLastUsableValue, "the source is "+h.State.String()+": "+h.Reason
-	case !m.begun:
+	case !m.announced:
 		why = "no snapshot yet"
 	case !h.Complete:
 		why = "the snapshot is not complete"
@@ -81,38 +82,38 @@ func (m *mirror) verdict(h sink.Health) (overlay ua.StatusCode, why string) {
 	return overlay, why
 }
 
-// reshow gives every value the quality it has now.
-func (m *mirror) reshow(p Channel) {
+// updateValues serves the values whose quality has changed.
+func (m *mirror) updateValues(ch Channel) {
 	q := &m.quality
 	var key []byte
 	for h := range m.nodes {
 		v := &m.nodes[h]
 		worse := q.overlay != ua.StatusOK
-		if !worse && q.shaken && v.value != nil {
+		if !worse && q.lossPending && v.value != nil {
 			key = payload.Key{Kind: payload.Value, Generation: m.current.Generation, Number: uint32(h)}.Append(key[:0])
-			worse = !p.Confirmed(key)
+			worse = !ch.Confirmed(key)
 		}
-		if worse || v.worse {
-			v.worse = worse
-			if !v.describes() {
-				m.show(v)
+		if worse || v.uncertain {
+			v.uncertain = worse
+			if !v.isMetadata() {
+				m.serve(v)
 			}
 		}
 	}
 }
 
-// tell sets the state of the server itself.
-func (m *mirror) tell(h sink.Health) {
+// setServerState sets ServerState, ServiceLevel and the status of missing values.
+func (m *mirror) setServerState(h sink.Health) {
 	q := &m.quality
 	state, level, missing := ua.ServerStateRunning, byte(fullService), ua.StatusBadWaitingForInitialData
 	switch {
 	case q.overlay != ua.StatusOK:
 		state, level = ua.ServerStateCommunicationFault, noDataLevel
-		if q.whole {
+		if q.wasComplete {
 			missing = ua.StatusBadNoCommunication
 		}
 	case !h.Complete:
-		level = lesserLevel
+		level = degradedLevel
 	}
 	m.server.SetMissing(missing)
 	m.server.SetState(state, min(level, q.sourceLevel))

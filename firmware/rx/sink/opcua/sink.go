@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	maxWaiting  = 1 << 17 // updates between the link and the mirror
-	judgeEvery  = 200 * time.Millisecond
-	confirmEach = time.Second // between two looks at what a loss left unconfirmed
+	maxQueued    = 1 << 17 // updates between link and mirror
+	qualityEvery = 200 * time.Millisecond
+	confirmEvery = time.Second // between searches for values that a loss left unconfirmed
 )
 
 // Sink is one mirror as a task.
@@ -25,13 +25,13 @@ type Sink struct {
 	channel Channel
 	log     *slog.Logger
 	wake    chan struct{}
-	mirror  *mirror // of Run's goroutine, as is
+	mirror  *mirror // for Run's goroutine, as is
 	cache   cache
 
-	mu      sync.Mutex
-	waiting []sink.Update
-	skipped uint64 // updates that found the queue full
-	why     string // the mirror is not ready
+	mu       sync.Mutex
+	queue    []sink.Update
+	skipped  uint64 // updates that found the queue full
+	notReady string // why the mirror is not ready; "" if it is
 }
 
 // Deps is what a Sink needs.
@@ -40,9 +40,10 @@ type Deps struct {
 	Channel Channel
 }
 
-// New prepares a sink that keeps its cache in folder.
+// New returns a sink that keeps its cache in folder.
 func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
-	s := &Sink{cfg: cfg, channel: d.Channel, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1), why: "no snapshot yet"}
+	s := &Sink{cfg: cfg, channel: d.Channel, log: log.With("channel", cfg.Channel), wake: make(chan struct{}, 1),
+		notReady: "no snapshot yet"}
 	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
 	s.mirror = newMirror(d.Server, d.Channel.Refused, s.log)
 	return s
@@ -58,13 +59,13 @@ func (s *Sink) Ready() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.why != "" {
-		return fmt.Errorf("mirror %s: %s", s.cfg.Channel, s.why)
+	if s.notReady != "" {
+		return fmt.Errorf("mirror %s: %s", s.cfg.Channel, s.notReady)
 	}
 	return nil
 }
 
-// Status tells how the mirror stands with its clients.
+// Status returns the state of the server.
 func (s *Sink) Status() (sink.State, string) {
 	if err := s.mirror.server.Ready(); err != nil {
 		return sink.Down, err.Error()
@@ -72,17 +73,17 @@ func (s *Sink) Status() (sink.State, string) {
 	return sink.Up, ""
 }
 
-// Stats counts what became of updates.
+// Stats counts updates.
 type Stats struct {
-	Waiting  int    `gauge:"waiting_records" help:"Records that wait for the mirror now."`
-	Skipped  uint64 `count:"skipped_records" help:"Records that came faster than the mirror takes them: newest values were read again after each, events were lost."`
-	Unusable uint64 `count:"unusable_records" help:"Records that the mirror cannot use: malformed, or events whose table or namespaces are not there."`
+	Waiting  int    `gauge:"waiting_records" help:"Records queued for the mirror now."`
+	Skipped  uint64 `count:"skipped_records" help:"Records that found the queue full; events were lost."`
+	Unusable uint64 `count:"unusable_records" help:"Malformed records, and events of unknown tables or generations."`
 }
 
 // Counters implements counter.Source, also for the server.
 func (s *Sink) Counters() []counter.Set {
 	s.mu.Lock()
-	st := Stats{Waiting: len(s.waiting), Skipped: s.skipped, Unusable: s.mirror.bad.Load()}
+	st := Stats{Waiting: len(s.queue), Skipped: s.skipped, Unusable: s.mirror.unusable.Load()}
 	s.mu.Unlock()
 	return append(s.mirror.server.Counters(), counter.Of("opcua_mirror", s.cfg.Channel, &st))
 }
@@ -90,11 +91,11 @@ func (s *Sink) Counters() []counter.Set {
 // Deliver implements sink.Sink.
 func (s *Sink) Deliver(u sink.Update) {
 	s.mu.Lock()
-	full := len(s.waiting) >= maxWaiting
+	full := len(s.queue) >= maxQueued
 	if full {
 		s.skipped++
 	} else {
-		s.waiting = append(s.waiting, u)
+		s.queue = append(s.queue, u)
 	}
 	s.mu.Unlock()
 	if full {
@@ -106,15 +107,15 @@ func (s *Sink) Deliver(u sink.Update) {
 	}
 }
 
-// Run implements task.Task. The server runs beside it.
+// Run implements task.Task. It runs the server, too.
 func (s *Sink) Run(ctx context.Context) error {
-	s.recall()
-	defer s.end()
+	s.loadCache()
+	defer s.flushCache()
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { ended <- s.mirror.server.Run(ctx) }()
 	defer func() { cancel(); <-ended }()
-	tick := time.NewTicker(judgeEvery)
+	tick := time.NewTicker(qualityEvery)
 	defer tick.Stop()
 	var batch []sink.Update
 	var seen uint64
@@ -126,69 +127,69 @@ func (s *Sink) Run(ctx context.Context) error {
 			ended <- nil
 			return err
 		case now := <-tick.C:
-			s.judge(now)
+			s.updateQuality(now)
 		case <-s.wake:
 		}
 		s.mu.Lock()
-		batch, s.waiting = s.waiting, batch[:0]
+		batch, s.queue = s.queue, batch[:0]
 		skipped := s.skipped
 		s.mu.Unlock()
 		for i := range batch {
-			s.mirror.take(&batch[i])
+			s.mirror.handleUpdate(&batch[i])
 		}
 		clear(batch)
 		if skipped != seen {
 			seen = skipped
-			s.log.Warn("updates came faster than the mirror takes them; newest values are read again, events among them are lost", "skipped", skipped)
+			s.log.Warn("queue full; reading all values again, events are lost", "skipped", skipped)
 			s.mirror.reload(s.channel)
 		}
 	}
 }
 
-// recall begins with the structure of the run before.
-func (s *Sink) recall() {
+// loadCache applies the cached structure.
+func (s *Sink) loadCache() {
 	list, err := s.cache.load()
 	if err != nil {
-		s.log.Warn("mirror begins without its cache", "error", err)
+		s.log.Warn("cache not loaded", "error", err)
 	}
 	for i := range list {
 		if err := s.mirror.apply(&list[i]); err != nil {
-			s.log.Warn("mirror begins without a part of its cache", "error", err)
+			s.log.Warn("part of the cache not loaded", "error", err)
 		}
 	}
-	s.mirror.types(time.Now())
-	s.mirror.changed, s.mirror.learnt = false, false
+	s.mirror.updateTypes(time.Now())
+	s.mirror.structureChanged, s.mirror.metadataChanged = false, false
 }
 
-// judge lets the mirror tell as much as it knows of its quality.
-func (s *Sink) judge(now time.Time) {
-	p := s.channel
-	why := s.mirror.judge(p, p.Health(), now)
+// updateQuality updates the quality of the mirror, and saves the cache when it is due.
+func (s *Sink) updateQuality(now time.Time) {
+	ch := s.channel
+	why := s.mirror.updateQuality(ch, ch.Health(), now)
 	s.mu.Lock()
-	s.why = why
+	s.notReady = why
 	s.mu.Unlock()
-	if m := s.mirror; m.quality.whole && s.cache.due(m.changed, m.learnt, now) {
-		s.save(p, now)
+	if m := s.mirror; m.quality.wasComplete && s.cache.isDue(m.structureChanged, m.metadataChanged, now) {
+		s.saveCache(ch, now)
 	}
 }
 
-// save writes what the next run begins with.
-func (s *Sink) save(p Channel, now time.Time) {
+// saveCache writes the cache in the background.
+func (s *Sink) saveCache(ch Channel, now time.Time) {
 	m := s.mirror
-	saved, err := s.cache.save(func() []byte { return collect(p, m.keeps) }, now)
+	saved, err := s.cache.save(func() []byte { return collect(ch, m.isCached) }, now)
 	if saved {
-		m.changed, m.learnt = false, false
+		m.structureChanged, m.metadataChanged = false, false
 	}
 	if err != nil {
-		s.log.Error("the address space cannot be cached; after a restart it comes over the link first", "error", err)
+		s.log.Error("address space not cached", "error", err)
 	}
 }
 
-// end writes what has changed since it was last written.
-func (s *Sink) end() {
+// flushCache writes pending changes of the cache and waits.
+func (s *Sink) flushCache() {
 	s.cache.wait()
-	if m := s.mirror; m.quality.whole && (m.changed || m.learnt) {
-		s.save(s.channel, time.Now())
+	if m := s.mirror; m.quality.wasComplete && (m.structureChanged || m.metadataChanged) {
+		s.saveCache(s.channel, time.Now())
 		s.cache.wait()
 	}
 }

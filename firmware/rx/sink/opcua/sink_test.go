@@ -1,0 +1,35 @@
+package opcua
+
+import (
+	"log/slog"
+	"testing"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/rx/sink"
+)
+
+func TestSkippedRecordsAreCounted(t *testing.T) {
+	l := newLink(t)
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(),
+		Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+	for range maxQueued + 2 {
+		s.Deliver(sink.Update{Event: true})
+	}
+	if l.refused != 2 {
+		t.Errorf("refused %d, want 2", l.refused)
+	}
+	sets := s.Counters()
+	if len(sets) != 2 || sets[0].Part != "opcua_server" || sets[1].Part != "opcua_mirror" || sets[1].Channel != "hall" {
+		t.Fatalf("got %+v, want the server's counters and the mirror's", sets)
+	}
+	want := map[string]uint64{"skipped_records": 2, "waiting_records": maxQueued, "unusable_records": 0}
+	for _, v := range sets[1].Values {
+		if n, ok := want[v.Name]; !ok || n != v.Value {
+			t.Errorf("%s is %d, want %d", v.Name, v.Value, n)
+		}
+	}
+	if _, ok := any(s).(counter.Source); !ok || len(sets[1].Values) != len(want) {
+		t.Errorf("got %+v", sets[1])
+	}
+}
