@@ -17,7 +17,8 @@ func full() Report {
 		Clock: "ntp 10.0.0.1, off by 2ms", Temperature: &warm,
 		Sources: []Source{
 			{Channel: "cell-1", Protocol: "mqtt", State: "up"},
-			{Channel: "press/line", Protocol: "opcua", State: "down", Reason: `the server's certificate is not trusted: "a" <b>`},
+			{Channel: "press/line", Protocol: "opcua", State: "down",
+				Reason: `the server's certificate is not trusted: "a" <b>`},
 		},
 		Certificates: []Certificate{
 			{Name: "opcua own", Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},

@@ -37,7 +37,8 @@ func Descriptor(variable string) (descriptor int, ok bool, err error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < firstDescriptor {
-		return 0, false, fmt.Errorf("%s is %q: want the number of an open descriptor, %d or above", variable, s, firstDescriptor)
+		return 0, false, fmt.Errorf("%s is %q: want the number of an open descriptor, %d or above",
+			variable, s, firstDescriptor)
 	}
 	return n, true, nil
 }

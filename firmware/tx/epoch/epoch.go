@@ -1,16 +1,16 @@
 // Package epoch numbers the runs of the transmitter.
 //
-// Receivers believe only epochs that rise, so the number must survive whatever
-// happens to the board. It is kept twice, and both copies are on disk before
-// the first frame leaves. With both copies lost it begins at 1 again: a receiver
-// that remembers more refuses that, says so, and waits for its operator.
+// Receivers accept only epochs that rise, so the number must survive a power cut
+// and a damaged sector. It is kept twice, and both copies are on disk before the
+// first frame is sent. With both copies lost it begins at 1 again: a receiver that
+// remembers more refuses that until its operator accepts it.
 //
 // A card that turns read-only must not end monitoring, and a number that was
 // not kept must not be used again: a receiver would refuse the second run. While
 // the number cannot be kept it therefore contains the seconds of the clock, and is
-// kept as soon as the disk takes it. Otherwise the package refuses to take the number from a
-// clock, because a board without a battery goes back in time. What a repeated number
-// cannot do is harm: a session's keys come from the run's random salt as well.
+// kept as soon as the disk accepts it. Otherwise the package refuses to derive the
+// number from a clock, which without a battery goes back at each start. A number
+// that is repeated does no harm: a session's keys come from the run's random salt too.
 package epoch
 
 import (
@@ -67,8 +67,8 @@ func Kept(dir string) (uint64, error) {
 	return last, nil
 }
 
-// kept returns the larger of both copies. lost says that copies exist but are all damaged,
-// readable that nothing but damage kept one from being read.
+// kept returns the larger of both copies. lost is true when copies exist but all are
+// damaged, readable when nothing but damage kept one from being read.
 func kept(dir string) (last uint64, lost, readable bool) {
 	found := 0
 	readable = true
@@ -87,6 +87,7 @@ func kept(dir string) (last uint64, lost, readable bool) {
 	return last, lost && found == 0, readable || found > 0
 }
 
+// keep writes both copies.
 func (n *Number) keep() error {
 	for _, name := range copies {
 		if err := store.Write(filepath.Join(n.dir, name), binary.BigEndian.AppendUint64(nil, n.Epoch)); err != nil {
@@ -109,9 +110,10 @@ func (n *Number) Ready() error {
 	return fmt.Errorf("state: the number of this run is not kept, and the receiver may refuse the next: %v", n.unkept)
 }
 
+// retry is how often a number that is not kept is written again.
 const retry = 10 * time.Second
 
-// Run keeps the number as soon as the disk takes it, and returns when ctx ends.
+// Run keeps the number as soon as the disk accepts it, and returns when ctx ends.
 func (n *Number) Run(ctx context.Context) error {
 	for n.Ready() != nil {
 		select {

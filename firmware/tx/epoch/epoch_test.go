@@ -71,7 +71,8 @@ func TestAnEpochThatWasNotKeptIsNotUsedAgain(t *testing.T) {
 	}
 	first, second := Next(dir, noon), Next(dir, noon.Add(time.Minute))
 	if first.Ready() == nil || first.Epoch <= 2 || second.Epoch <= first.Epoch {
-		t.Errorf("got %d (%v), then %d, want numbers that rise and are said not to be kept", first.Epoch, first.Ready(), second.Epoch)
+		t.Errorf("got %d (%v), then %d, want numbers that rise and are not kept",
+			first.Epoch, first.Ready(), second.Epoch)
 	}
 	for _, name := range copies {
 		if err := os.RemoveAll(filepath.Join(dir, name+".tmp")); err != nil {

@@ -76,7 +76,8 @@ func withCertificate(c config.SyslogSource, folder string, log *slog.Logger) (co
 		if err == nil {
 			return c, nil
 		}
-		log.Error("listener's certificate is for this run only", "component", "syslog source", "channel", c.Channel, "error", err)
+		log.Error("listener's certificate is for this run only",
+			"component", "syslog source", "channel", c.Channel, "error", err)
 		c.TLS.Certificate, c.TLS.PrivateKey = "", ""
 		c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
 		return c, err

@@ -39,6 +39,7 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.medium = m.Transmitter
 	c, err := linkConfig(n.config.TX, m)
 	if err != nil {
 		return nil, err

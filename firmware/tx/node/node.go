@@ -5,7 +5,7 @@
 //	link.go        the pipeline on the medium that the main opened
 //	channel.go     a task for every configured source, each with its channel
 //	trust.go       the OPC UA sources' certificates and their changes
-//	reporter.go    what the receiver is told, on the gateway's own channel
+//	reporter.go    what the receiver shows of this node, on the gateway's own channel
 //	clock.go       whether the machine's clock is the time of day
 //	snapshot.go    what the status server shows, and readiness
 //	evidence.go    what PID 1 of a board judges
@@ -53,6 +53,7 @@ type Node struct {
 	config  Config
 	started time.Time
 	state   *state
+	medium  pipeline.Transmitter // closed by link, once it runs
 	link    *pipeline.Link
 	gateway source.Port // the gateway's own channel
 
@@ -79,6 +80,9 @@ func New(c Config) (*Node, error) {
 		runner:    task.Runner{Log: c.Log},
 	}
 	if err := n.build(); err != nil {
+		if n.medium != nil {
+			_ = n.medium.Close() // the error is the one that matters
+		}
 		n.Close()
 		return nil, err
 	}

@@ -32,10 +32,27 @@ func (m *medium) Transmit(frames [][]byte) (int, error) {
 	if m.away.Load() {
 		return 0, errAway
 	}
-	for range frames { // make room: drop what was not read
-		_ = m.Receive(0, func([]byte) {})
+	for rest := frames; len(rest) > 0; {
+		n, err := m.Pipe.Transmit(rest)
+		if err != nil {
+			return 0, err
+		}
+		if rest = rest[n:]; len(rest) > 0 { // it is full: drop the oldest frame
+			_ = m.Receive(time.Hour, func([]byte) {})
+		}
 	}
-	return m.Pipe.Transmit(frames)
+	return len(frames), nil
+}
+
+// received returns the frames that were not read yet, as far as they were not dropped.
+func (m *medium) received() (frames [][]byte) {
+	for {
+		before := len(frames)
+		_ = m.Receive(time.Microsecond, func(f []byte) { frames = append(frames, f) })
+		if len(frames) == before {
+			return frames
+		}
+	}
 }
 
 func (m *medium) Close() error { m.closed.Store(true); return nil }

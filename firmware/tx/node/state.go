@@ -35,7 +35,7 @@ func openState(c Config) (*state, error) {
 	switch {
 	case errors.Is(err, store.ErrInUse):
 		return nil, err
-	case err != nil: // the epoch is not ready either, and says so to the operator
+	case err != nil: // the epoch is not ready either, which the operator sees
 		c.Log.Error("state directory cannot be used", "error", err)
 	}
 	if freed := store.Sweep(dir, time.Now()); freed > 0 { // before anything writes: the disk may be full of it

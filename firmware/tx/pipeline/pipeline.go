@@ -2,15 +2,14 @@
 //
 // One value's way on the plant's side:
 //
-//	tx/source/…   hears of it and Puts it into its port
-//	port.go       becomes a record of its channel
-//	tx/send       waits, is numbered, packed, protected and sealed
-//	pipeline.go   is given to the medium when the pacer says so
-//	drivers/…     leaves
+//	tx/source/…   reads it and Puts it into its port
+//	port.go       makes it a record of its channel
+//	tx/send       queues, numbers, packs, protects and seals it
+//	pipeline.go   passes its frame to the medium when the pacer allows it
+//	drivers/…     transmits the frame
 //
-// The loop owns the only goroutine between the sources and the medium. It
-// refuses to let anything a receiver does or does not do slow it down: the
-// only thing it waits for is its own clock and its own medium.
+// The loop owns the only goroutine between the sources and the medium. It refuses
+// to depend on a receiver: it waits for its own clock and its own medium alone.
 package pipeline
 
 import (
@@ -36,29 +35,29 @@ type Transmitter interface {
 	Close() error
 }
 
-// Config is what a link has to know.
+// Config is what a link needs.
 type Config struct {
 	Profile       wire.Profile
 	Rate          float64       // of the medium, bytes per second
 	Overhead      float64       // floor of parity ÷ source frames
 	CarouselShare float64       // of the line
-	Ahead         time.Duration // how long the medium may be busy with what it was given
+	Ahead         time.Duration // how long the medium may be busy with what was passed to it
 	ChannelState  int           // bytes of state in one channel, at most; 0: send's default
 	State         int           // … in all channels
 	Session       *wire.Session
 	// Encode appends the medium's own form of a frame, where it has one.
 	Encode func(dst, frame []byte) []byte
-	// Totals keeps the channels' totals for the next run; nil: nothing does.
+	// Totals keeps the channels' totals for the next run; nil: they are not kept.
 	Totals Keeper
 	Log    *slog.Logger
 }
 
-// Keeper keeps how many records each channel has handed to the link.
+// Keeper keeps how many records each channel has passed to the link.
 type Keeper interface {
 	// Earlier returns how many records of a channel earlier runs had.
 	Earlier(channel string) uint64
-	// Keep takes the totals as they stand. It is called before any source hears that
-	// its records left, and must not wait for a disk.
+	// Keep keeps the present totals. It is called before the Left of any record they
+	// contain, and must not wait for a disk.
 	Keep([]send.Total)
 }
 
@@ -74,25 +73,25 @@ type Link struct {
 
 	words [][]byte // encoded frames
 
-	totals [2][]send.Total // as kept last, and as they stand
+	totals [2][]send.Total // as last kept, and as they are
 	kept   time.Time
 
-	steps atomic.Uint64 // rounds, also while nothing moves
+	steps atomic.Uint64 // rounds of the loop, also while nothing is sent
 
 	mu     sync.Mutex
-	err    error // of the medium, nil while frames leave
+	err    error // of the medium, nil while it transmits
 	counts send.FrameCounts
 	closed atomic.Bool
 }
 
 // Our own choices.
 const (
-	keepEvery = 100 * time.Millisecond // totals of records that nobody waits to hear of
+	keepEvery = 100 * time.Millisecond // totals of records without a Left
 	catchUp   = 4 * time.Millisecond   // what the pacer makes up for after a pause
-	maxBatch  = 64 << 10               // bytes handed to the medium at once
-	retry     = 20 * time.Millisecond
-	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those whose source waits
-	held      = 100 * time.Millisecond // of the line: what waits in a channel of events whose source waits
+	maxBatch  = 64 << 10               // bytes passed to the medium at once
+	retry     = 20 * time.Millisecond  // of a medium that is away
+	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those with a Left
+	held      = 100 * time.Millisecond // of the line: what waits in a channel of events with a Left
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
 )
 
@@ -109,7 +108,10 @@ func New(c Config, medium Transmitter) *Link {
 		ChannelState: c.ChannelState, State: c.State,
 		Beside: int(c.Rate * beside.Seconds()), Held: min(max(int(c.Rate*held.Seconds()), leastHeld), mostHeld),
 	}
-	mux := send.NewMux(send.MuxConfig{Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start, Limits: limits})
+	mux := send.NewMux(send.MuxConfig{
+		Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start, Limits: limits,
+	})
+	c.Log = c.Log.With("component", "link")
 	return &Link{
 		config: c, medium: medium, mux: mux,
 		sender: send.NewSender(mux, c.Profile, c.Rate, c.Overhead, c.Session),
@@ -118,17 +120,17 @@ func New(c Config, medium Transmitter) *Link {
 	}
 }
 
-// SetClock says whether the machine's clock is the time of day.
+// SetClock sets whether the machine's clock is the time of day.
 func (l *Link) SetClock(set bool) { l.mux.SetClock(set) }
 
 // String names the task.
 func (l *Link) String() string { return "link " + l.sender.String() }
 
-// Steps returns how often the link went round: several times a second, unless
-// it is stuck.
+// Steps returns how many rounds the loop has made: several a second, unless it
+// hangs.
 func (l *Link) Steps() uint64 { return l.steps.Load() }
 
-// Ready returns the medium's error while frames do not leave.
+// Ready returns the medium's error while it does not transmit.
 func (l *Link) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,7 +140,7 @@ func (l *Link) Ready() error {
 	return nil
 }
 
-// Run sends until ctx ends; then for a moment what still waits.
+// Run sends until ctx ends, and then what still waits, for a bounded time.
 func (l *Link) Run(ctx context.Context) error {
 	defer l.end()
 	timer := time.NewTimer(0)
@@ -179,7 +181,7 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	if l.transmit(ctx, l.encode(frames)) {
 		if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
 			l.kept = now
-			l.keep()
+			l.keepTotals()
 		}
 		l.sender.Sent()
 	}
@@ -189,8 +191,8 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	return 0, nil
 }
 
-// keep has the totals kept, if they changed.
-func (l *Link) keep() {
+// keepTotals has the totals kept, if they changed.
+func (l *Link) keepTotals() {
 	if l.config.Totals == nil {
 		return
 	}
@@ -202,6 +204,7 @@ func (l *Link) keep() {
 	}
 }
 
+// encode returns frames in the medium's own form.
 func (l *Link) encode(frames [][]byte) [][]byte {
 	if l.config.Encode == nil {
 		return frames
@@ -215,16 +218,16 @@ func (l *Link) encode(frames [][]byte) [][]byte {
 	return l.words[:len(frames)]
 }
 
-// transmit hands frames to the medium until all have left: what a medium that
-// is away (an interface removed, a port unplugged) does not take is kept, and
-// the channels' queues bound what waits behind it. It returns false when ctx
-// ended before that.
+// transmit passes frames to the medium until all have left: what a medium that is
+// away (an interface removed, a port unplugged) does not accept is kept, and the
+// channels' queues bound what waits behind it. It returns false when ctx ended
+// before that.
 func (l *Link) transmit(ctx context.Context, frames [][]byte) bool {
 	for {
 		l.steps.Add(1)
 		n, err := l.medium.Transmit(frames)
 		frames = frames[n:]
-		l.note(err)
+		l.setMedium(err)
 		if len(frames) == 0 {
 			return true
 		}
@@ -236,16 +239,16 @@ func (l *Link) transmit(ctx context.Context, frames [][]byte) bool {
 	}
 }
 
-// note keeps the medium's state, and logs when it changes.
-func (l *Link) note(err error) {
+// setMedium keeps the medium's state, and logs when it changes.
+func (l *Link) setMedium(err error) {
 	l.mu.Lock()
 	changed := (err == nil) != (l.err == nil)
 	l.err = err
 	l.mu.Unlock()
 	if changed && err != nil {
-		l.config.Log.Warn("link: frames do not leave; they are kept and tried again", "error", err)
+		l.config.Log.Warn("not transmitting; frames are kept", "state", "down", "error", err, "retry", retry)
 	} else if changed {
-		l.config.Log.Info("link: frames leave again")
+		l.config.Log.Info("transmitting again", "state", "up")
 	}
 }
 
@@ -263,6 +266,7 @@ func (l *Link) drain() error {
 	return nil
 }
 
+// end calls the Left of what was not sent, and closes the medium.
 func (l *Link) end() {
 	l.closed.Store(true)
 	l.sender.Abandon(source.ErrClosed)
@@ -271,9 +275,9 @@ func (l *Link) end() {
 			r.Left(source.ErrClosed)
 		}
 	}
-	l.keep()
+	l.keepTotals()
 	if err := l.medium.Close(); err != nil {
-		l.config.Log.Warn("link: closing the medium", "error", err)
+		l.config.Log.Warn("medium not closed", "error", err)
 	}
 }
 

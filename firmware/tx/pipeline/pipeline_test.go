@@ -120,7 +120,7 @@ func TestWhatWaitsLeavesBeforeTheEnd(t *testing.T) {
 	})
 }
 
-func TestEveryRecordLearnsItsFate(t *testing.T) {
+func TestEveryLeftIsCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &medium{}
 		m.away.Store(true)
@@ -128,21 +128,21 @@ func TestEveryRecordLearnsItsFate(t *testing.T) {
 		p := l.Port("a", wire.LowLatency)
 		var mu sync.Mutex
 		got := map[error]int{}
-		taken := 0
+		accepted := 0
 		run(t, l, func() {
 			for i := range 50 {
 				u := event(fmt.Sprint(i), func(err error) { mu.Lock(); got[err]++; mu.Unlock() })
 				u.Payload = make([]byte, 1<<20)
 				switch err := p.Put(u); {
 				case err == nil:
-					taken++
+					accepted++
 				case !errors.Is(err, source.ErrFull):
 					t.Error(err)
 				}
 			}
 		})
-		if taken == 0 || taken == 50 || got[source.ErrClosed] != taken || len(got) != 1 {
-			t.Errorf("%d of 50 MiB were taken, then %v; want some, and all of them to learn of the end", taken, got)
+		if accepted == 0 || accepted == 50 || got[source.ErrClosed] != accepted || len(got) != 1 {
+			t.Errorf("%d of 50 MiB were accepted, then %v; want some, and all of them refused at the end", accepted, got)
 		}
 	})
 }
@@ -187,7 +187,7 @@ func TestChannelStatus(t *testing.T) {
 			}
 			p.Range(func(key, payload []byte) bool {
 				if string(key) != "k" || string(payload) != "2" {
-					t.Errorf("picture: got %q %q", key, payload)
+					t.Errorf("state: got %q %q", key, payload)
 				}
 				return true
 			})
@@ -215,7 +215,7 @@ func (k *keeper) last() uint64 {
 	return k.records
 }
 
-func TestTotalsAreKeptBeforeASourceHearsThatItsRecordLeft(t *testing.T) {
+func TestTotalsAreKeptBeforeLeftIsCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{}
 		l := newLink(t, &medium{})
@@ -240,7 +240,7 @@ func TestTotalsAreKeptBeforeASourceHearsThatItsRecordLeft(t *testing.T) {
 	})
 }
 
-func TestTotalsAtTheEndHaveWhatWasLostAndNotWhatItsSourceKeeps(t *testing.T) {
+func TestTotalsAtTheEndContainWhatWasLostButNotWhatItsSourceKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{}
 		m := &medium{}
@@ -262,8 +262,10 @@ func TestTotalsAtTheEndHaveWhatWasLostAndNotWhatItsSourceKeeps(t *testing.T) {
 			}
 			synctest.Wait()
 		})
-		if got := k.last(); got < 40+20 || got > 40+20+2 || want == 0 || held.Load() != want { // one or two were numbered and in pieces
-			t.Errorf("got a total of %d, %d told; want the 20 lost beside 40 of earlier runs, and %d told", got, held.Load(), want)
+		const lost = 40 + 20
+		if got := k.last(); got < lost || got > lost+2 || want == 0 || held.Load() != want { // one or two were in pieces
+			t.Errorf("got a total of %d, %d of Left; want the 20 lost beside 40 of earlier runs, and %d of Left",
+				got, held.Load(), want)
 		}
 	})
 }

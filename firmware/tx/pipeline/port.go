@@ -78,6 +78,7 @@ func (p *port) Range(f func(key, payload []byte) bool) { p.link.mux.Range(p.chan
 // Conflated implements source.Port.
 func (p *port) Conflated(n uint64) { p.link.mux.AddConflated(p.channel, n) }
 
+// notify has the loop look for something to send.
 func (l *Link) notify() {
 	select {
 	case l.wake <- struct{}{}:
@@ -93,7 +94,7 @@ type ChannelStatus struct {
 	Reason string
 }
 
-// Down says what keeps the channel's source from being up, empty when it is.
+// Down returns why the channel's source is not up, "" when it is.
 func (c ChannelStatus) Down() string {
 	switch {
 	case c.State == source.Up:

@@ -61,7 +61,10 @@ func TestClaimsAreExact(t *testing.T) {
 	c := m.Channel("a", wire.LowLatency)
 	key := func() []byte { return fmt.Append(nil, random.IntN(12)) }
 	for step := range 50_000 {
-		r := Record{Key: key(), Payload: make([]byte, random.IntN(60)), Event: random.IntN(2) == 0, Urgent: random.IntN(10) == 0, Delete: random.IntN(6) == 0}
+		r := Record{
+			Key: key(), Payload: make([]byte, random.IntN(60)),
+			Event: random.IntN(2) == 0, Urgent: random.IntN(10) == 0, Delete: random.IntN(6) == 0,
+		}
 		switch n := random.IntN(10); {
 		case n < 6:
 			mustPut(t, m, c, r)
@@ -138,6 +141,7 @@ func TestEventsShareTheirSpace(t *testing.T) {
 	}
 	mustPut(t, m, idle, ev("kept"))
 	if b, i := m.Counts(busy), m.Counts(idle); b.Dropped < 100 || i.Dropped != 0 || m.bytes() > 100_000 {
-		t.Errorf("got %d and %d dropped, %d bytes; want the busy channel's alone, at most 100,000", b.Dropped, i.Dropped, m.bytes())
+		t.Errorf("got %d and %d dropped, %d bytes; want the busy channel's alone, at most 100,000",
+			b.Dropped, i.Dropped, m.bytes())
 	}
 }

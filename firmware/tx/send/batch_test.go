@@ -59,13 +59,17 @@ func TestNewValuesOfKnownKeysGoInBatches(t *testing.T) {
 		{"a run of them", []Record{set("a", "2"), set("c", "2"), set("b", "2")}, "4: 1=2 3=2 2=2"},
 		{"one alone", []Record{set("a", "2")}, "4: 1=2"},
 		{"conflated, where it stands", []Record{set("a", "2"), set("b", "2"), set("a", "3")}, "4: 1=3 2=2"},
-		{"not across a new key", []Record{set("a", "2"), set("d", "1"), set("b", "2"), set("d", "2")}, "4: 1=2, 5 d=2, 6: 2=2"},
+		{"not across a new key", []Record{set("a", "2"), set("d", "1"), set("b", "2"), set("d", "2")},
+			"4: 1=2, 5 d=2, 6: 2=2"},
 		{"not across an event", []Record{set("a", "2"), event(set("a", "3")), set("a", "4")}, "4: 1=2, 5 a=3, 6: 1=4"},
-		{"not across an event without a key", []Record{set("a", "2"), event(Record{Payload: []byte("e")}), set("b", "2")}, "4: 1=2, 5 =e, 6: 2=2"},
+		{"not across an event without a key",
+			[]Record{set("a", "2"), event(Record{Payload: []byte("e")}), set("b", "2")}, "4: 1=2, 5 =e, 6: 2=2"},
 		{"not across a deletion", []Record{set("b", "2"), gone(set("a", "")), set("c", "2")}, "4: 2=2, 5 a=, 6: 3=2"},
 		{"behind an alarm", []Record{set("a", "2"), alarm(set("b", "2")), set("c", "2")}, "4 b=2, 5: 1=2 3=2"},
-		{"as many as a frame has room for", []Record{set("a", large[:115]), set("b", large[:115]), set("c", "2")}, "4: 1=" + large[:115] + ", 5: 2=" + large[:115] + " 3=2"},
-		{"except one larger than a frame", []Record{set("a", "2"), set("b", large), set("c", "2")}, "4: 1=2, piece, piece, piece, piece, 6: 3=2"},
+		{"as many as a frame has room for", []Record{set("a", large[:115]), set("b", large[:115]), set("c", "2")},
+			"4: 1=" + large[:115] + ", 5: 2=" + large[:115] + " 3=2"},
+		{"except one larger than a frame", []Record{set("a", "2"), set("b", large), set("c", "2")},
+			"4: 1=2, piece, piece, piece, piece, 6: 3=2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := idleMux(150)

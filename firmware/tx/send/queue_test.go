@@ -53,10 +53,12 @@ func TestQueueOrder(t *testing.T) {
 		{"events in order", []Record{ev("1"), ev("2"), ev("3")}, 0, []string{"1", "2", "3"}},
 		{"a newer state takes the place of the older", []Record{st("k", "1"), ev("2"), st("k", "3")}, 1, []string{"3", "2"}},
 		{"keys do not touch each other", []Record{st("a", "1"), st("b", "2")}, 0, []string{"1", "2"}},
-		{"a state does not overtake its key's event", []Record{st("k", "1"), keyed("k", "2"), st("k", "3")}, 0, []string{"1", "2", "3"}},
-		{"alarms first", []Record{ev("1"), urgent(ev("2")), ev("3")}, 0, []string{"2", "1", "3"}},
-		{"an alarm replaces the state that waits", []Record{st("k", "1"), ev("2"), urgent(st("k", "3"))}, 1, []string{"3", "2"}},
-		{"a state becomes part of the alarm that waits", []Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
+		{"a state does not overtake its key's event", []Record{st("k", "1"), keyed("k", "2"), st("k", "3")},
+			0, []string{"1", "2", "3"}},
+		{"urgent records first", []Record{ev("1"), urgent(ev("2")), ev("3")}, 0, []string{"2", "1", "3"}},
+		{"an urgent record replaces the state that waits", []Record{st("k", "1"), ev("2"), urgent(st("k", "3"))},
+			1, []string{"3", "2"}},
+		{"a state becomes part of the urgent record that waits", []Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -104,7 +106,7 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 }
 
 func TestTheLeftOfAConflatedRecordIsCalled(t *testing.T) {
-	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an alarm": urgent(st("k", "2"))} {
+	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an urgent record": urgent(st("k", "2"))} {
 		t.Run(name, func(t *testing.T) {
 			var q indexedQueue
 			var got []string

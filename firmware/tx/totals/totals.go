@@ -1,11 +1,11 @@
-// Package totals keeps how many records each channel has handed to the link, so
+// Package totals keeps how many records each channel has passed to the link, so
 // that a run states those of earlier runs and a receiver can account for what was
-// sent while the link was dark.
+// sent while the link was interrupted.
 //
 // The record is kept twice in [state] directory:
 //
-//	totals-recent   before any source hears that its records left, in the page
-//	                cache: exact after a kill
+//	totals-recent   before any Left is called, in the page cache: exact after a
+//	                kill
 //	totals          each second while it changes, and at the end, on the disk:
 //	                at most a second old after a power cut
 //
@@ -53,7 +53,7 @@ type Book struct {
 
 // Open reads the totals of earlier runs in dir. A file that is damaged, or cannot
 // be read, is the warning: what it held is unknown, and the next receiver to
-// remember more says so.
+// remember more reports it.
 func Open(dir string) (b *Book, warning, err error) {
 	b = &Book{earlier: map[string]uint64{}}
 	if b.recent, err = store.OpenCachedSlots(filepath.Join(dir, "totals-recent"), size); err != nil {
@@ -77,7 +77,7 @@ func Open(dir string) (b *Book, warning, err error) {
 // Earlier returns how many records of a channel earlier runs had.
 func (b *Book) Earlier(channel string) uint64 { return b.earlier[channel] }
 
-// Keep takes the totals as they stand. What it returned from survives a kill.
+// Keep keeps the present totals. Once it has returned they survive a kill.
 func (b *Book) Keep(totals []send.Total) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -101,7 +101,7 @@ func appendTotal(to []byte, name string, records uint64) []byte {
 	return binary.AppendUvarint(to, records)
 }
 
-// decode raises what into knows of each channel to what the record says.
+// decode raises the totals in into to those of a record.
 func decode(record []byte, into map[string]uint64) error {
 	for len(record) > 0 {
 		n := int(record[0])
@@ -132,7 +132,7 @@ func (b *Book) Ready() error {
 	return nil
 }
 
-// Run brings the totals to the disk each second until ctx ends.
+// Run writes the totals to the disk each second until ctx ends.
 func (b *Book) Run(ctx context.Context) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -146,7 +146,7 @@ func (b *Book) Run(ctx context.Context) error {
 	}
 }
 
-// Close brings the last totals to the disk.
+// Close writes the last totals to the disk.
 func (b *Book) Close() { b.sync() }
 
 func (b *Book) sync() {

@@ -1,0 +1,120 @@
+package node
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/config"
+	"heliograph/firmware/tx/source"
+)
+
+func TestTheNodeReportsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig(t)
+		c.TX.OPCUA = []config.OPCUASource{{Channel: "press-line"}}
+		r := newRig(t, c)
+		r.run(t, func() {
+			r.plant("cell-1").Report(source.Up, "")
+			settle()
+			got := r.reported()
+			if got.Version != "2.1.0" || got.Pair != "press-hall" || got.Epoch != 1 || got.Clock != "not synchronized" ||
+				got.Configuration != "1 mqtt, 0 syslog, 1 opcua over udp" {
+				t.Errorf("got %+v", got)
+			}
+			want := []selfreport.Source{
+				{Channel: "cell-1", Protocol: "mqtt", State: "up"},
+				{Channel: "press-line", Protocol: "opcua", State: "connecting"},
+			}
+			if !reflect.DeepEqual(got.Sources, want) {
+				t.Errorf("sources: got %+v, want %+v", got.Sources, want)
+			}
+			if len(got.Certificates) != 1 || got.Certificates[0].Name != "opcua own" {
+				t.Errorf("certificates: got %+v, want our own for OPC UA", got.Certificates)
+			}
+			if len(got.Audit) == 0 || !bytes.Contains(got.Audit[0].Message, []byte("role_started")) {
+				t.Errorf("audit: got %+v, want the start", got.Audit)
+			}
+		})
+	})
+}
+
+func TestAChangeOfASourceCrossesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, testConfig(t))
+		r.run(t, func() {
+			settle()
+			before := r.link.Channels()[1].Sent
+			r.plant("cell-1").Report(source.Down, "no route to host")
+			settle()
+			want := []selfreport.Source{{Channel: "cell-1", Protocol: "mqtt", State: "down", Reason: "no route to host"}}
+			if got := r.reported().Sources; !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if got := r.link.Channels()[1].Sent - before; got != 1 {
+				t.Errorf("got %d records for one change, want 1", got)
+			}
+		})
+	})
+}
+
+func TestAnEntryThatNoLongerHoldsIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig(t)
+		c.TX.Syslog = []config.SyslogSource{{Channel: "log", Listen: []string{"tls://127.0.0.1:6514"}}}
+		r := newRig(t, c)
+		r.run(t, func() {
+			settle()
+			if got := r.reported().Certificates; len(got) != 1 || got[0].Name != "syslog log" {
+				t.Fatalf("got %+v, want the listener's certificate", got)
+			}
+			if err := os.Remove(filepath.Join(c.TX.PKI, "syslog-log.crt")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Minute) // certificates are read once a minute
+			if got := r.reported().Certificates; len(got) != 0 {
+				t.Errorf("got %+v, want none", got)
+			}
+		})
+	})
+}
+
+func TestTheGatewaysChannelIsUpAndComplete(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, testConfig(t))
+		r.run(t, func() {
+			settle()
+			if c := r.link.Channels()[1]; c.State != source.Up || c.Partial {
+				t.Errorf("got %+v, want it up, not partial", c)
+			}
+			if r.runner.Steps()["report"] < 2 {
+				t.Errorf("got steps %v, want some of the reporter", r.runner.Steps())
+			}
+		})
+	})
+}
+
+func TestTemperature(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "temp")
+	for content, want := range map[string]int{"47774\n": 48, "47499": 47, "0": 0} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := temperature(file); got == nil || *got != want {
+			t.Errorf("%q: got %v, want %d", content, got, want)
+		}
+	}
+	if err := os.WriteFile(file, []byte("warm"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{file, file + "-none"} {
+		if got := temperature(file); got != nil {
+			t.Errorf("%s: got %d, want none", file, *got)
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"heliograph/firmware/platform/status"
+	"heliograph/firmware/tx/source"
+)
+
+func TestReadinessAndEvidence(t *testing.T) {
+	for name, c := range map[string]struct {
+		do                  func(r *rig)
+		ready               string // part of it; "" for nil
+		down, waiting, lost string // likewise, of the evidence
+	}{
+		"connecting": {func(*rig) {}, "channel cell-1: source connecting", "cell-1: source connecting", "", ""},
+		"down": {func(r *rig) { r.plant("cell-1").Report(source.Down, "refused") },
+			"channel cell-1: source down: refused", "cell-1: source down: refused", "", ""},
+		"not complete": {func(r *rig) { r.plant("cell-1").Report(source.Up, "") },
+			"channel cell-1: " + notComplete, "", "cell-1: " + notComplete, ""},
+		"ready": {func(r *rig) { r.up() }, "", "", "", ""},
+		"state full": {func(r *rig) {
+			r.up()
+			_ = r.plant("cell-1").Put(source.Update{Key: []byte("k"), Payload: make([]byte, 5000)})
+		}, "channel cell-1: 1 values did not cross: more state than [memory]", "", "", ""},
+		"medium away": {func(r *rig) { r.up(); settle(); r.medium.away.Store(true) },
+			"link: interface is away", "", "", "link: interface is away"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig(t)
+				cfg.TX.Memory.ChannelState = 4000
+				r := newRig(t, cfg)
+				r.run(t, func() {
+					c.do(r)
+					settle()
+					e := r.Report().Evidence
+					contains(t, "ready", strings.Join(r.Ready().Lines(), "\n"), c.ready)
+					contains(t, "down", strings.Join(e.Down, "; "), c.down)
+					contains(t, "waiting", e.Waiting, c.waiting)
+					contains(t, "link lost", e.LinkLost, c.lost)
+					for _, part := range []string{"report", "link epoch 1"} {
+						if !slices.ContainsFunc(slices.Collect(maps.Keys(e.Steps)), func(s string) bool {
+							return strings.HasPrefix(s, part)
+						}) {
+							t.Errorf("steps: got %v, want those of %q", e.Steps, part)
+						}
+					}
+				})
+			})
+		})
+	}
+}
+
+func (r *rig) up() {
+	p := r.plant("cell-1")
+	p.Report(source.Up, "")
+	p.SetComplete(true)
+}
+
+func contains(t *testing.T, name, got, want string) {
+	t.Helper()
+	if !strings.Contains(got, want) || want == "" && got != "" {
+		t.Errorf("%s: got %q, want %q", name, got, want)
+	}
+}
+
+func TestSnapshotShowsTheChannels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, testConfig(t))
+		r.run(t, func() {
+			r.up()
+			p := r.plant("cell-1")
+			for _, v := range []string{"1", "2"} {
+				if err := p.Put(source.Update{Key: []byte("k"), Payload: []byte(v)}); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := p.Put(source.Update{Payload: make([]byte, 9<<20), Event: true}); !errors.Is(err, source.ErrTooLarge) {
+				t.Errorf("got %v, want %v", err, source.ErrTooLarge)
+			}
+			settle()
+			s := r.Snapshot()
+			if s.Role != "tx" || s.Pair != "press-hall" || s.Version != "2.1.0" || s.UptimeSeconds != settledSeconds ||
+				len(s.Notes) == 0 || s.Link.Medium != "udp" || s.Link.Epoch != 1 || s.Link.Bytes == 0 || len(s.Counters) == 0 {
+				t.Errorf("got %+v", s)
+			}
+			want := status.Channel{
+				Protocol: "mqtt", Sent: status.Of[uint64](3), Conflated: status.Of[uint64](1), Dropped: status.Of[uint64](0),
+				Refused: status.Of[uint64](1), RefusedReason: "1 larger than the link carries in one record",
+				QueuedBytes: status.Of[uint64](0), Keys: status.Of[uint64](1), StateBytes: status.Of[uint64](258),
+				SourceState: "up",
+			}
+			if got := s.Channels; len(got) != 1 || !reflect.DeepEqual(got["cell-1"], want) {
+				t.Errorf("got %s, want %s", asJSON(got), asJSON(want))
+			}
+		})
+	})
+}
+
+func asJSON(v any) []byte {
+	b, _ := json.Marshal(v)
+	return b
+}
+
+const settledSeconds = 6
