@@ -2,7 +2,11 @@ package carousel
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"testing"
+
+	"heliograph/firmware/conduit/record"
 )
 
 // TestLateJoinOfSmallTags holds the size of a cycle to what the slowest medium
@@ -38,4 +42,82 @@ func TestLateJoinOfSmallTags(t *testing.T) {
 	if bytes > atMost*bytesPerS {
 		t.Errorf("got %d bytes in a cycle, want at most %d", bytes, atMost*bytesPerS)
 	}
+}
+
+// TestACycleStatesTheTable compares one cycle of pages, of any size, with a map that
+// went through the same changes.
+func TestACycleStatesTheTable(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var table Table
+	entries, want := map[string]*Entry{}, map[string]record.Entry{}
+	for seq := uint64(1); seq <= 3000; seq++ {
+		name := fmt.Sprint(random.IntN(200))
+		payload := make([]byte, random.IntN(100))
+		switch e := entries[name]; {
+		case e == nil:
+			entries[name] = table.Create([]byte(name), payload, int64(seq), seq)
+			want[name] = record.Entry{Seq: seq, Created: seq, Time: int64(seq), Key: []byte(name), Payload: payload}
+		case random.IntN(3) == 0:
+			table.Delete(e)
+			delete(entries, name)
+			delete(want, name)
+		default:
+			table.Update(e, payload, int64(seq), seq)
+			want[name] = record.Entry{Seq: seq, Created: e.Created(), Time: int64(seq), Key: []byte(name), Payload: payload}
+		}
+		if seq%100 == 0 {
+			compare(t, &table, seq, 1+random.IntN(500), want)
+		}
+	}
+	if len(table.order) > 2*table.Len()+keepDeleted {
+		t.Errorf("got %d entries for %d keys: deleted ones stay", len(table.order), table.Len())
+	}
+}
+
+// compare reads a cycle of pages of about size bytes.
+func compare(t *testing.T, table *Table, seq uint64, size int, want map[string]record.Entry) {
+	t.Helper()
+	got, bytes, hash := map[string]record.Entry{}, 0, uint64(0)
+	for from, last := uint64(0), false; !last; {
+		var body []byte
+		var p record.Page
+		next := uint64(0)
+		body, next, last = table.AppendPage(nil, 1, seq, from, size)
+		if err := p.Parse(body); err != nil || p.From != from || p.To != next || p.Last != last {
+			t.Fatalf("got page %+v, %v; want from %d to %d", p, err, from, next)
+		}
+		entries := 0
+		if err := p.Entries(func(e *record.Entry) {
+			entries++
+			got[string(e.Key)] = *e
+			bytes += len(e.Key) + len(e.Payload)
+			hash += record.KeyHash(e.Key, e.Created)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(body) > size && entries > 1 {
+			t.Fatalf("got a page of %d bytes with %d entries, want at most %d", len(body), entries, size)
+		}
+		from = next
+	}
+	if len(got) != len(want) || table.Len() != len(want) || table.Bytes() != bytes {
+		t.Fatalf("got %d keys, %d bytes; the table has %d and %d; want %d",
+			len(got), bytes, table.Len(), table.Bytes(), len(want))
+	}
+	for name, w := range want {
+		if g := got[name]; g.Seq != w.Seq || g.Created != w.Created || g.Time != w.Time || len(g.Payload) != len(w.Payload) {
+			t.Fatalf("%s: got %+v, want %+v", name, g, w)
+		}
+	}
+	if m := table.Manifest(1, seq, false); m.Hash != hash || m.Keys != uint64(len(want)) {
+		t.Fatalf("got manifest %+v, want hash %x of %d keys", m, hash, len(want))
+	}
+	order := uint64(0)
+	table.Range(func(key, _ []byte) bool {
+		if want[string(key)].Created <= order {
+			t.Fatalf("%s is out of order", key)
+		}
+		order = want[string(key)].Created
+		return true
+	})
 }

@@ -1,7 +1,6 @@
 package send
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,8 +8,6 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 )
-
-var errEnd = errors.New("end")
 
 var t0 = time.Unix(1_700_000_000, 0)
 
@@ -44,46 +41,6 @@ func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
 		payload = rest
 	}
 	return items, f.Class, ok
-}
-
-func TestChannelsShareFairly(t *testing.T) {
-	m := idleMux(1400)
-	busy, idle := m.Channel("busy", wire.LowLatency), m.Channel("idle", wire.LowLatency)
-	for range 10000 {
-		mustPut(t, m, busy, Record{Payload: make([]byte, 200), Event: true})
-	}
-	mustPut(t, m, idle, Record{Payload: []byte("hello"), Event: true})
-	for n := 0; n < 2*quantum/1400+2; n++ {
-		items, _, _ := frame(t, m)
-		for _, it := range items {
-			var u record.Update
-			if err := u.Parse(it.Body); err != nil {
-				t.Fatal(err)
-			}
-			if u.Channel == idle.id {
-				return
-			}
-		}
-	}
-	t.Error("a busy channel kept an idle one waiting for more than its turn")
-}
-
-func TestALargeRecordLeavesRoomForOthers(t *testing.T) {
-	m := idleMux(200)
-	a, b := m.Channel("a", wire.LowLatency), m.Channel("b", wire.LowLatency)
-	mustPut(t, m, a, Record{Payload: make([]byte, 1<<20), Event: true})
-	frame(t, m)
-	mustPut(t, m, b, Record{Payload: []byte("small"), Event: true})
-	items, _, _ := frame(t, m)
-	complete := 0
-	for _, it := range items {
-		if it.First && it.Last {
-			complete++
-		}
-	}
-	if complete != 1 {
-		t.Errorf("got %d complete records beside the large one's piece, want 1: %v", complete, items)
-	}
 }
 
 func TestLargeRecordsFillTheirFrames(t *testing.T) {
@@ -171,72 +128,6 @@ func TestCompletenessIsStatedAfterWhatWaits(t *testing.T) {
 	}
 }
 
-func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
-	session, err := wire.NewSession(wire.PairKey{}, 1, [16]byte{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := idleMux(1400)
-	c := m.Channel("a", wire.LowLatency)
-	s := NewSender(m, wire.DatagramProfile(1472, 66), 12.5e6, 0.25, session)
-	left := 0
-	now := t0
-	run := func(d time.Duration) {
-		for end := now.Add(d); now.Before(end); now = now.Add(100 * time.Microsecond) {
-			if _, _, err := s.Frames(now, 1<<20); err != nil {
-				t.Fatal(err)
-			}
-			s.Sent()
-		}
-	}
-	run(100 * time.Millisecond) // hellos
-	mustPut(t, m, c, Record{Payload: []byte("x"), Event: true, Left: func(err error) {
-		if err != nil {
-			t.Errorf("left with %v", err)
-		}
-		left++
-	}})
-	before := s.Counts()
-	run(time.Millisecond)
-	if left != 0 || s.Counts().Source != before.Source+1 {
-		t.Errorf("after the source frame: left %d, %d sources; want 0, 1", left, s.Counts().Source-before.Source)
-	}
-	run(20 * time.Millisecond)
-	if parity := s.Counts().Parity - before.Parity; left != 1 || parity != 5 {
-		t.Errorf("after the flush: left %d, %d parity; want 1, 5", left, parity)
-	}
-	mustPut(t, m, c, Record{Payload: []byte("y"), Event: true, Left: func(err error) {
-		if err == nil {
-			t.Error("left although its parity never did")
-		}
-		left++
-	}})
-	run(time.Millisecond)
-	s.Abandon(errEnd)
-	if left != 2 {
-		t.Errorf("after the end: left called %d times, want 2", left)
-	}
-}
-
-func TestPacerKeepsTheRate(t *testing.T) {
-	p := NewPacer(1e6, 4*time.Millisecond)
-	now, sent := t0, 0
-	for now.Before(t0.Add(time.Second)) {
-		for p.Budget(now, time.Millisecond) > 0 {
-			p.Spend(1000)
-			sent += 1000
-		}
-		now = now.Add(700 * time.Microsecond)
-	}
-	if sent < 1_000_000 || sent > 1_010_000 {
-		t.Errorf("got %d bytes in a second, want 1,000,000", sent)
-	}
-	now = now.Add(time.Second) // a pause
-	if got := p.Budget(now, 0); got != 4000 {
-		t.Errorf("made up for after a pause: got %d bytes, want 4000", got)
-	}
-}
-
 // parsed returns the complete updates among items, and the totals.
 func parsed(t *testing.T, items []record.Item) (updates []record.Update, totals []record.Totals) {
 	t.Helper()
@@ -251,27 +142,6 @@ func parsed(t *testing.T, items []record.Item) (updates []record.Update, totals 
 		}
 	}
 	return updates, totals
-}
-
-func TestNothingOvertakesAChannelsRecordInPieces(t *testing.T) {
-	m := idleMux(200)
-	c := m.Channel("a", wire.LowLatency)
-	mustPut(t, m, c, Record{Payload: make([]byte, 2000), Event: true})
-	frame(t, m)
-	mustPut(t, m, c, Record{Payload: []byte("alarm"), Event: true, Urgent: true})
-	m.Describe(c, record.SourceUp, "up") // totals are due at once
-	for range 5 {
-		items, _, _ := frame(t, m)
-		updates, totals := parsed(t, items)
-		if len(updates) > 0 {
-			t.Fatalf("number %d was sent before number 1 was complete", updates[0].Seq)
-		}
-		for _, tot := range totals {
-			if tot.Seq != 0 {
-				t.Errorf("totals state that all up to %d was sent, but 1 is not complete", tot.Seq)
-			}
-		}
-	}
 }
 
 func TestAnIdleFlowSavesNothingUp(t *testing.T) {

@@ -58,7 +58,8 @@ func TestQueueOrder(t *testing.T) {
 		{"urgent records first", []Record{ev("1"), urgent(ev("2")), ev("3")}, 0, []string{"2", "1", "3"}},
 		{"an urgent record replaces the state that waits", []Record{st("k", "1"), ev("2"), urgent(st("k", "3"))},
 			1, []string{"3", "2"}},
-		{"a state becomes part of the urgent record that waits", []Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
+		{"a state becomes part of the urgent record that waits",
+			[]Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -106,7 +107,9 @@ func TestAFullQueueDropsTheOldestEvent(t *testing.T) {
 }
 
 func TestTheLeftOfAConflatedRecordIsCalled(t *testing.T) {
-	for name, second := range map[string]Record{"in its place": st("k", "2"), "by an urgent record": urgent(st("k", "2"))} {
+	for name, second := range map[string]Record{
+		"in its place": st("k", "2"), "by an urgent record": urgent(st("k", "2")),
+	} {
 		t.Run(name, func(t *testing.T) {
 			var q indexedQueue
 			var got []string
