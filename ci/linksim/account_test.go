@@ -101,7 +101,7 @@ func (r *run) each() {
 
 // keepAccount keeps the receiver's account; without a session there is nothing new.
 func (r *run) keepAccount(exact bool) {
-	if _, _, _, ok := r.RX.Opener.Sequence(); ok {
+	if _, _, ok := r.RX.Opener.Sequence(); ok {
 		r.kept = r.RX.Account()
 		r.kept.Exact = exact
 		for id, c := range r.kept.Channels {

@@ -57,7 +57,7 @@ type Account struct {
 // Account returns the account as it stands. Exact is the caller's to set.
 func (r *RX) Account() Account {
 	a := Account{Channels: map[uint16]mirror.Account{}}
-	a.Epoch, _, _, _ = r.Opener.Sequence()
+	a.Epoch, _, _ = r.Opener.Sequence()
 	for id, c := range r.Channels {
 		a.Channels[id] = c.Account()
 	}
@@ -173,7 +173,7 @@ func (r *RX) Frame(now time.Time, b []byte) {
 			r.demuxes[i].Hole()
 			r.decoders[i].Reset(result == receive.Fresh)
 		}
-		epoch, _, _, _ := r.Opener.Sequence()
+		epoch, _, _ := r.Opener.Sequence()
 		for id, c := range r.Channels {
 			c.Begin(result == receive.Fresh)
 			if a, ok := r.before.Channels[id]; ok && r.before.Epoch == epoch && a.Next > 0 {

@@ -29,7 +29,7 @@ func (l *Link) Account() Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := Account{Channels: map[string]mirror.Account{}}
-	a.Epoch, _, _, _ = l.opener.Sequence()
+	a.Epoch, _, _ = l.opener.Sequence()
 	for _, c := range l.channels {
 		volatile := uint64(0)
 		if c.volatile != nil {
@@ -61,8 +61,7 @@ func (l *Link) Key() (key wire.PairKey, ok bool) {
 func (l *Link) Sequence() (epoch, highest uint64, ok bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	epoch, _, highest, ok = l.opener.Sequence()
-	return epoch, highest, ok
+	return l.opener.Sequence()
 }
 
 // Recall tells a channel which keys the run before knew. To be called before Run.

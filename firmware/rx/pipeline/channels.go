@@ -202,7 +202,7 @@ func (l *Link) Status() Status {
 	defer l.mu.Unlock()
 	now := time.Now()
 	s := Status{Frames: l.frames(), HeartbeatAge: age(now, l.beatAt), ClockSet: l.beat.ClockSet, Unknown: l.counts.Unknown, Err: l.err}
-	s.Epoch, _, _, s.Open = l.opener.Sequence()
+	s.Epoch, _, s.Open = l.opener.Sequence()
 	s.Delay, s.Bytes, s.Dropped = l.late, l.bytes, l.dropped()
 	s.Clock, s.ClockBeats = l.clock, l.beats
 	for _, name := range l.names {

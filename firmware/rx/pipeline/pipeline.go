@@ -223,7 +223,7 @@ func (l *Link) begin(fresh bool) {
 		c.decoder.Reset(fresh)
 	}
 	l.offset, l.late, l.beatAt = 0, 0, time.Time{}
-	epoch, _, _, _ := l.opener.Sequence()
+	epoch, _, _ := l.opener.Sequence()
 	for _, c := range l.channels {
 		c.mirror.Begin(fresh)
 		if a, ok := l.before.Channels[c.name]; ok && l.before.Epoch == epoch && a.Next > 0 {

@@ -2,14 +2,14 @@ package receive
 
 import "heliograph/firmware/conduit/record"
 
-// Demux puts the records of one class together again. Not safe for concurrent
+// Demux reassembles the records of one class. Not safe for concurrent
 // use.
 type Demux struct {
-	record  func(kind record.Kind, body []byte)
-	counts  *Counts
-	kind    record.Kind
-	partial []byte
-	within  bool
+	record     func(kind record.Kind, body []byte)
+	counts     *Counts
+	kind       record.Kind
+	partial    []byte
+	assembling bool // partial is the beginning of a record
 }
 
 // NewDemux returns a demux that calls f with every record. The body is valid
@@ -18,7 +18,7 @@ func NewDemux(counts *Counts, f func(kind record.Kind, body []byte)) *Demux {
 	return &Demux{counts: counts, record: f}
 }
 
-// Payload takes the payload of the next frame.
+// Payload adds the payload of the next frame.
 func (d *Demux) Payload(payload []byte) {
 	for {
 		it, rest, ok, err := record.NextItem(payload)
@@ -29,31 +29,31 @@ func (d *Demux) Payload(payload []byte) {
 		if !ok {
 			return
 		}
-		d.item(it)
+		d.addItem(it)
 		payload = rest
 	}
 }
 
-// Hole says that frames are missing before the next payload.
-func (d *Demux) Hole() { d.within = false }
+// Hole notes that frames are missing before the next payload.
+func (d *Demux) Hole() { d.assembling = false }
 
-func (d *Demux) item(it record.Item) {
+func (d *Demux) addItem(it record.Item) {
 	if it.First && it.Last {
 		d.record(it.Kind, it.Body)
 		return
 	}
 	if it.First {
-		d.kind, d.partial, d.within = it.Kind, d.partial[:0], true
+		d.kind, d.partial, d.assembling = it.Kind, d.partial[:0], true
 	}
-	if !d.within || it.Kind != d.kind || len(d.partial)+len(it.Body) > record.MaxRecord+record.PageHeadSize+record.MaxKey {
-		d.within = false // its beginning is lost, or it is no record of ours
+	if !d.assembling || it.Kind != d.kind || len(d.partial)+len(it.Body) > record.MaxRecord+record.PageHeadSize+record.MaxKey {
+		d.assembling = false // its beginning is lost, or it is longer than any record
 		return
 	}
 	d.partial = append(d.partial, it.Body...)
 	if !it.Last {
 		return
 	}
-	d.within = false
+	d.assembling = false
 	d.record(d.kind, d.partial)
 	if cap(d.partial) > keepPartial {
 		d.partial = nil

@@ -17,14 +17,14 @@ type Anchor interface {
 
 // Opener opens the frames of a pair's sessions. Not safe for concurrent use.
 type Opener struct {
-	keys    []wire.PairKey // two while the key is changed
-	anchor  Anchor
-	session *wire.Session
-	key     wire.PairKey // of session
-	heard   time.Time    // of the session's last frame
-	seen    window
-	tries   tries
-	counts  Counts
+	keys     []wire.PairKey // two while the key is changed
+	anchor   Anchor
+	session  *wire.Session
+	key      wire.PairKey // of session
+	received time.Time    // the session's last frame
+	seen     window
+	limiter  helloLimiter
+	counts   Counts
 
 	newSession func(wire.PairKey, uint64, [16]byte) (*wire.Session, error) // wire.NewSession
 }
@@ -34,8 +34,8 @@ func NewOpener(key wire.PairKey, anchor Anchor) *Opener {
 	return &Opener{keys: []wire.PairKey{key}, anchor: anchor, newSession: wire.NewSession}
 }
 
-// SetKeys says with which keys sessions are opened from now on. The present one
-// ends if its key is not among them.
+// SetKeys sets the keys with which sessions are opened from now on. The present
+// session ends if its key is not among them.
 func (o *Opener) SetKeys(keys ...wire.PairKey) {
 	o.keys = slices.Clone(keys)
 	if o.session != nil && !slices.Contains(keys, o.key) {
@@ -52,7 +52,7 @@ type Opened struct {
 	Shard []byte // part of the frame
 }
 
-// Result says what became of a frame.
+// Result is what became of a frame.
 type Result uint8
 
 // The results of Open.
@@ -90,13 +90,13 @@ func (o *Opener) Open(now time.Time, frame []byte) (Opened, Result) {
 		o.counts.Replayed++
 		return Opened{}, Rejected
 	}
-	o.heard = now
+	o.received = now
 	o.counts.Frames++
 	return Opened{Header: h, Shard: shard}, Data
 }
 
-// startOfSession bounds the sequence number of the hello by which a receiver
-// knows that it has missed nothing but hellos.
+// startOfSession bounds the sequence number of a hello before which nothing but
+// hellos can have been sent.
 const startOfSession = 8
 
 func (o *Opener) hello(now time.Time, frame []byte) Result {
@@ -105,7 +105,7 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 	session, key := o.session, o.key
 	known := session != nil && h.Epoch == session.Epoch && h.Salt == session.Salt
 	if !known {
-		if o.session != nil && now.Sub(o.heard) < alive && !o.tries.take(now) {
+		if o.session != nil && now.Sub(o.received) < sessionSilence && !o.limiter.allow(now) {
 			o.counts.Unchecked++
 			return Rejected
 		}
@@ -124,7 +124,7 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 			o.counts.Replayed++
 			return Rejected
 		}
-		o.heard = now
+		o.received = now
 		o.counts.Frames++
 		return Known
 	}
@@ -137,7 +137,7 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 		o.counts.Replayed++
 		return Rejected
 	}
-	o.session, o.key, o.heard = session, key, now
+	o.session, o.key, o.received = session, key, now
 	o.seen = window{floor: used, highest: used}
 	o.seen.accept(h.Sequence)
 	o.counts.Frames++
@@ -147,8 +147,8 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 	return Joined
 }
 
-// derive returns the session that a hello means: that of the key from which its
-// number follows. nil: of none.
+// derive returns the session that a hello opens: that of the key from which its
+// number follows; nil for none.
 func (o *Opener) derive(h *wire.HelloHeader) (*wire.Session, wire.PairKey) {
 	for _, key := range o.keys {
 		if s, err := o.newSession(key, h.Epoch, h.Salt); err == nil && s.ID == h.Session {
@@ -158,13 +158,13 @@ func (o *Opener) derive(h *wire.HelloHeader) (*wire.Session, wire.PairKey) {
 	return nil, wire.PairKey{}
 }
 
-// Sequence returns epoch, salt and the highest sequence number accepted, for
-// the anchor to remember. ok is false while there is no session.
-func (o *Opener) Sequence() (epoch uint64, salt [16]byte, highest uint64, ok bool) {
+// Sequence returns the epoch of the session and the highest sequence number
+// accepted, for the anchor to remember. ok is false while there is no session.
+func (o *Opener) Sequence() (epoch, highest uint64, ok bool) {
 	if o.session == nil {
-		return 0, salt, 0, false
+		return 0, 0, false
 	}
-	return o.session.Epoch, o.session.Salt, o.seen.highest, true
+	return o.session.Epoch, o.seen.highest, true
 }
 
 // Counts returns what the opener counted.

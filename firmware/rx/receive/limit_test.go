@@ -144,7 +144,7 @@ func BenchmarkForgedHello(b *testing.B) {
 			b.ReportAllocs()
 			for i := range b.N {
 				if i%1024 == 0 {
-					o.heard = now // as honest frames do
+					o.received = now // as honest frames do
 				}
 				now = now.Add(time.Second / 27_000)
 				copy(work, frames[i%1024])
