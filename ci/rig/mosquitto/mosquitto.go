@@ -52,7 +52,8 @@ func Start(t testing.TB, proves, lines string) *Broker {
 func (b *Broker) configure(lines string) {
 	b.t.Helper()
 	_, port, _ := net.SplitHostPort(b.Address)
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n", port, b.folder, lines)
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n",
+		port, b.folder, lines)
 	if os.Getuid() == 0 {
 		text = "user root\n" + text // it would give up the right to its folder
 	}

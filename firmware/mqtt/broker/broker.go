@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -130,7 +131,7 @@ func (b *Broker) merge(m *Message, sub *subscription) {
 		return
 	}
 	s.merged.qos, s.merged.retain = max(s.merged.qos, d.qos), s.merged.retain || d.retain
-	s.merged.identifiers = append(s.merged.identifiers[:len(s.merged.identifiers):len(s.merged.identifiers)], d.identifiers...)
+	s.merged.identifiers = append(slices.Clip(s.merged.identifiers), d.identifiers...)
 }
 
 // keep and drop count the references to a message; its bytes count once.

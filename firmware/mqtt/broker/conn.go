@@ -179,7 +179,10 @@ func (b *Broker) openSession(p *Connect, c *Conn) (s *session, present bool) {
 	if old != nil {
 		b.remove(old)
 	}
-	s = &session{b: b, id: p.ClientID, user: p.Username, address: c.address, subs: map[string]*subscription{}, flights: map[uint16]flight{}}
+	s = &session{
+		b: b, id: p.ClientID, user: p.Username, address: c.address,
+		subs: map[string]*subscription{}, flights: map[uint16]flight{},
+	}
 	b.sessions[s.id] = s
 	for len(b.sessions) > b.cfg.Sessions {
 		s.conn = c // it is not an abandoned one

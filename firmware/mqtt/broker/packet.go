@@ -126,7 +126,9 @@ func (c *Conn) handleAck(kind byte, body []byte) error {
 		c.answer(appendAck(nil, c.version, packet.Pubrel, id, 0))
 	case kind == packet.Pubrec && !known:
 		c.answer(appendAck(nil, c.version, packet.Pubrel, id, byte(unknownID)))
-	case known && kind == packet.Puback && f.qos == 1, known && kind == packet.Pubrec && f.qos == 2, known && kind == packet.Pubcomp && f.released:
+	case known && kind == packet.Puback && f.qos == 1,
+		known && kind == packet.Pubrec && f.qos == 2,
+		known && kind == packet.Pubcomp && f.released:
 		s.acknowledged(id, f)
 	}
 	return nil

@@ -28,9 +28,10 @@ const (
 
 // The properties that a client's packets may have, a bit each.
 const (
-	propertiesOfConnect = 1<<propSessionExpiry | 1<<propAuthMethod | 1<<propAuthData | 1<<propProblemInfo | 1<<propResponseInfo |
-		1<<propReceiveMaximum | 1<<propAliasMaximum | 1<<propUser | 1<<propMaximumPacket
-	propertiesOfPublish     = 1<<propFormat | 1<<propExpiry | 1<<propContentType | 1<<propResponse | 1<<propCorrelation | 1<<propAlias | 1<<propUser
+	propertiesOfConnect = 1<<propSessionExpiry | 1<<propAuthMethod | 1<<propAuthData | 1<<propProblemInfo |
+		1<<propResponseInfo | 1<<propReceiveMaximum | 1<<propAliasMaximum | 1<<propUser | 1<<propMaximumPacket
+	propertiesOfPublish = 1<<propFormat | 1<<propExpiry | 1<<propContentType | 1<<propResponse | 1<<propCorrelation |
+		1<<propAlias | 1<<propUser
 	propertiesOfWill        = propertiesOfPublish&^(1<<propAlias) | 1<<propWillDelay
 	propertiesOfSubscribe   = 1<<propSubscription | 1<<propUser
 	propertiesOfUnsubscribe = 1 << propUser

@@ -14,7 +14,8 @@ func validFilter(f string) bool {
 	}
 	for level, more := "", true; more; {
 		level, f, more = strings.Cut(f, "/")
-		if level != "+" && strings.Contains(level, "+") || level != "#" && strings.Contains(level, "#") || level == "#" && more {
+		if level != "+" && strings.Contains(level, "+") || level != "#" && strings.Contains(level, "#") ||
+			level == "#" && more {
 			return false
 		}
 	}

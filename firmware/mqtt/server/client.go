@@ -146,7 +146,8 @@ func (k *client) read() bool {
 		return k.fail(err)
 	}
 	s := k.server
-	authorized := s.cfg.Verify == nil || (p.Version == 4 || p.Version == 5) && s.cfg.Verify(p.Username, p.Password, k.address)
+	supported := p.Version == 4 || p.Version == 5 // others are refused unasked
+	authorized := s.cfg.Verify == nil || supported && s.cfg.Verify(p.Username, p.Password, k.address)
 	s.mu.Lock()
 	k.peer.Connect(time.Now(), p, authorized)
 	wait := k.peer.ReadTime()

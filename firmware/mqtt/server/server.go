@@ -103,11 +103,16 @@ func (s *Server) Serve() error {
 	}
 }
 
+// keepAlive ends a connection whose client is gone within half a minute.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
+
 // accept serves one connection.
 func (s *Server) accept(conn net.Conn) {
 	address := addressOf(conn)
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+		_ = tcp.SetKeepAliveConfig(keepAlive())
 	}
 	k := &client{server: s, address: address, conn: conn, raw: conn, signal: make(chan struct{}, 1)}
 	if s.cfg.TLS != nil {

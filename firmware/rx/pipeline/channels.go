@@ -100,7 +100,7 @@ func (c *Channel) Health() sink.Health {
 	defer c.link.mu.RUnlock()
 	s, age := c.mirror.Status(), c.link.silence()
 	return sink.Health{
-		Stale: c.link.beatAt.IsZero() || age > c.link.config.StaleAfter, SinceHeard: age,
+		Stale: c.link.beatAt.IsZero() || age > c.link.config.StaleAfter, HeartbeatAge: age,
 		Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason,
 	}
 }

@@ -29,20 +29,20 @@ func TestHealth(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
-		check("before the first word", sink.Health{Stale: true, SinceHeard: time.Second})
+		check("before the first word", sink.Health{Stale: true, HeartbeatAge: time.Second})
 		beat(0)
 		totals := record.Totals{Channel: record.ChannelID("plant"), State: record.SourceDown, Reason: "refused"}
 		l.record(record.KindTotals, totals.Append(nil))
 		check("heard", sink.Health{State: sink.Down, Reason: "refused"})
 		time.Sleep(5 * time.Second)
-		check("at the bound", sink.Health{State: sink.Down, Reason: "refused", SinceHeard: 5 * time.Second})
+		check("at the bound", sink.Health{State: sink.Down, Reason: "refused", HeartbeatAge: 5 * time.Second})
 		time.Sleep(time.Second)
-		check("silent", sink.Health{Stale: true, State: sink.Down, Reason: "refused", SinceHeard: 6 * time.Second})
+		check("silent", sink.Health{Stale: true, State: sink.Down, Reason: "refused", HeartbeatAge: 6 * time.Second})
 		beat(0)
 		check("heard again", sink.Health{State: sink.Down, Reason: "refused"})
 		time.Sleep(8 * time.Second)
 		beat(8 * time.Second)
-		if got := pic.Health(); !got.Stale || got.SinceHeard < 7*time.Second {
+		if got := pic.Health(); !got.Stale || got.HeartbeatAge < 7*time.Second {
 			t.Errorf("a link that only delays: got %+v, want stale since about 8 s", got)
 		}
 	})

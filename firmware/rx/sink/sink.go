@@ -81,9 +81,9 @@ type Health struct {
 	Stale    bool   // the link is silent, or delays, for longer than stale_after
 	Complete bool   // every key is here, with a value that nothing lost can have changed
 	State    State  // of the source
-	Reason   string // for it, in words
+	Reason   string // for it
 
-	// SinceHeard is the age of the transmitter's last word, its delay on the way
-	// included; before the first it counts from this receiver's start.
-	SinceHeard time.Duration
+	// HeartbeatAge is the age of the transmitter's newest heartbeat, its delay on the
+	// way included; before the first it counts from this receiver's start.
+	HeartbeatAge time.Duration
 }

@@ -275,7 +275,9 @@ func (q *Queue) Done(n int) {
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown, Fault: q.fault}
+	return Stats{
+		Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown, Fault: q.fault,
+	}
 }
 
 // Close puts what is left in memory to disk, where the next Open finds it. What the

@@ -33,7 +33,8 @@ type embedded struct {
 // embed has the sink publish to a broker of its own that listens at u.
 func (s *Sink) embed(u *url.URL, log *slog.Logger) error {
 	s.peer = "embedded broker " + u.Host
-	s.embedded = &embedded{sink: s, address: u.Host, secure: u.Scheme == "mqtts", log: log.With("component", "mqtt broker", "channel", s.cfg.Channel)}
+	log = log.With("component", "mqtt broker", "channel", s.cfg.Channel)
+	s.embedded = &embedded{sink: s, address: u.Host, secure: u.Scheme == "mqtts", log: log}
 	s.dial = s.embedded.listen
 	if s.embedded.secure {
 		if _, err := s.cfg.TLS.Server(); err != nil {

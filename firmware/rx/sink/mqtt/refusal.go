@@ -21,7 +21,8 @@ const (
 func (r reason) String() string {
 	return [...]string{
 		"not authorized: the broker's access control does not let this user publish there", "quota exceeded", "too large",
-		"topic name not accepted", "payload format not accepted", "the broker drops the connection over it", "no reason given",
+		"topic name not accepted", "payload format not accepted",
+		"the broker drops the connection over it", "no reason given",
 	}[r]
 }
 

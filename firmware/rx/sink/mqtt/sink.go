@@ -81,7 +81,10 @@ type Sink struct {
 
 // New reads the certificates; it connects nothing yet.
 func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
-	s := &Sink{cfg: cfg, deps: deps, log: log.With("component", "mqtt sink", "channel", cfg.Channel), clock: time.Now, reason: "not connected yet", warned: map[string]bool{}}
+	s := &Sink{
+		cfg: cfg, deps: deps, log: log.With("component", "mqtt sink", "channel", cfg.Channel),
+		clock: time.Now, reason: "not connected yet", warned: map[string]bool{},
+	}
 	s.run = uint64(s.clock().UnixNano())
 	address := cfg.Broker
 	if cfg.Listen != "" {

@@ -2,8 +2,10 @@ package mqtt
 
 import payload "heliograph/firmware/conduit/payload/mqtt"
 
+// hasProperties reports whether a message has what MQTT 3.1.1 cannot carry.
 func hasProperties(m *payload.Message) bool {
-	return m.PayloadFormat != nil || m.Expires || m.ContentType != nil || m.ResponseTopic != "" || m.CorrelationData != nil || len(m.User) > 0
+	return m.PayloadFormat != nil || m.Expires || m.ContentType != nil || m.ResponseTopic != "" ||
+		m.CorrelationData != nil || len(m.User) > 0
 }
 
 // size is the size of the message's PUBLISH on MQTT 5 (section 3.3).

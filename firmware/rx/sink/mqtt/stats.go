@@ -17,8 +17,9 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Sink) Stats() Stats {
 	return Stats{
-		Published: s.published.Load(), Repeated: s.repeated.Load(), Expired: s.expired.Load(), Superseded: s.superseded.Load(),
-		Stripped: s.stripped.Load(), Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(), Refusals: s.refusalStats(),
+		Published: s.published.Load(), Repeated: s.repeated.Load(), Expired: s.expired.Load(),
+		Superseded: s.superseded.Load(), Stripped: s.stripped.Load(), Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(),
+		Refusals: s.refusalStats(),
 	}
 }
 

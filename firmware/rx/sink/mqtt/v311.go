@@ -94,7 +94,9 @@ func (c *conn311) flush() error { return nil }
 func (c *conn311) send(m *payload.Message, _ uint32) error {
 	handed := make(chan paho3.Token, 1)
 	topic, qos, retain, body := m.Topic, m.QoS, m.Retain, m.Payload
-	go func() { handed <- c.client.Publish(topic, qos, retain, body) }() // it returns late when the connection breaks meanwhile
+	go func() { // Publish returns late when the connection breaks meanwhile
+		handed <- c.client.Publish(topic, qos, retain, body)
+	}()
 	select {
 	case t := <-handed:
 		c.sent = append(c.sent, sent311{t, qos})

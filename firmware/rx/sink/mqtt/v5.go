@@ -40,7 +40,7 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 	c := &conn5{wire: w, box: newOutbox(), will: will, failed: make(chan struct{})}
 	c.client = paho.NewClient(paho.ClientConfig{
 		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{},
-		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){func(paho.PublishReceived) (bool, error) { return true, nil }},
+		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){ignore},
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(p *paho.Disconnect) { c.fail(disconnected(p)) },
 	})
@@ -56,6 +56,9 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 	c.setLimits(connack.Properties)
 	return c, nil
 }
+
+// ignore is for messages, of which none comes: nothing is subscribed.
+func ignore(paho.PublishReceived) (bool, error) { return true, nil }
 
 // connectPacket returns the CONNECT.
 func (d *dialer) connectPacket(will will) *paho.Connect {
@@ -91,7 +94,8 @@ func (c *conn5) setLimits(p *paho.ConnackProperties) {
 }
 
 // errAuthentication is returned for a broker that asks for enhanced authentication.
-var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; use username and password, or a certificate")
+var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; " +
+	"use username and password, or a certificate")
 
 // stepless is there because paho calls its handler, nil or not, when a CONNACK
 // names an authentication method (MQTT 5.0 §4.12).

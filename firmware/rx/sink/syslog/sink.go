@@ -90,8 +90,10 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	if err != nil || u.Port() == "" || u.Scheme != "udp" && u.Scheme != "tcp" && u.Scheme != "tls" {
 		return nil, fmt.Errorf("syslog: forward %q: write udp://, tcp:// or tls://host:port", cfg.Forward)
 	}
-	s := &Sink{name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account, log: log.With("component", "syslog sink", "channel", cfg.Channel),
-		reason: "not connected yet"}
+	s := &Sink{
+		name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account,
+		log: log.With("component", "syslog sink", "channel", cfg.Channel), reason: "not connected yet",
+	}
 	if u.Scheme == "tls" {
 		if s.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
 			return nil, fmt.Errorf("syslog: forward %q: %v", cfg.Forward, err)

@@ -44,13 +44,18 @@ func (c counting) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// keepAlive ends a connection whose collector is gone within half a minute.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
+
 func (s *Sink) dial(ctx context.Context) (*stream, error) {
 	conn, err := (&net.Dialer{Timeout: dialTime, Control: dialControl}).DialContext(ctx, "tcp", s.address)
 	if err != nil {
 		return nil, err
 	}
 	st := &stream{tcp: conn.(*net.TCPConn)}
-	_ = st.tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+	_ = st.tcp.SetKeepAliveConfig(keepAlive())
 	st.conn = counting{st.tcp, &st.written}
 	if s.tls == nil {
 		return st, nil

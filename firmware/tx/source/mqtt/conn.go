@@ -20,7 +20,8 @@ import (
 // The client libraries index, allocate and call by what a broker sends, and would
 // end the whole role with their own panic. A subscriber that never publishes and does
 // not authenticate in steps has no use for other packets than these.
-const answers = 1<<packet.Connack | 1<<packet.Publish | 1<<packet.Pubrel | 1<<packet.Suback | 1<<packet.Unsuback | 1<<packet.Pingresp
+const answers = 1<<packet.Connack | 1<<packet.Publish | 1<<packet.Pubrel | 1<<packet.Suback |
+	1<<packet.Unsuback | 1<<packet.Pingresp
 
 // limits5 bounds MQTT 5, whose packets may carry properties.
 func limits5() packet.Limits {
@@ -181,7 +182,8 @@ func inWords(err error) error {
 	if errors.Is(err, packet.ErrType) {
 		return fmt.Errorf("the broker sent a packet that no broker sends to a subscriber: %w", err)
 	}
-	return fmt.Errorf("the broker sent a packet that is too large; take fewer topics, or make its messages smaller: %w", err)
+	return fmt.Errorf("the broker sent a packet that is too large; "+
+		"take fewer topics, or make its messages smaller: %w", err)
 }
 
 // bufferSize is what is read at once: libraries read byte by byte.

@@ -29,7 +29,9 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 
 // dial opens a connection whose reads and writes have bounds and are counted in t;
 // dead is called with the reason when it cannot be read any more.
-func dial(ctx context.Context, cfg config.MQTTSource, l packet.Limits, t *traffic, dead func(error)) (*brokerConn, error) {
+func dial(
+	ctx context.Context, cfg config.MQTTSource, l packet.Limits, t *traffic, dead func(error),
+) (*brokerConn, error) {
 	u, err := url.Parse(cfg.Broker)
 	if err != nil {
 		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)

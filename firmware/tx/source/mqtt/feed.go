@@ -24,7 +24,9 @@ type feed struct {
 }
 
 func newFeed(s *Source) *feed {
-	return &feed{source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged), closed: make(chan struct{})}
+	return &feed{
+		source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged), closed: make(chan struct{}),
+	}
 }
 
 // close ends the feed: nothing is acknowledged any more, and nothing waits.

@@ -62,7 +62,8 @@ func (s *Source) read(ctx context.Context, m mode) error {
 	defer r.acks.close()
 	skim := &skimmer{topic: r.addFound}
 	c, err := s.connectAs(ctx, m, role{
-		id: s.cfg.ClientID + readerSuffix, clean: true, window: readerWindow, message: r.message, traffic: &traffic{}, skim: skim,
+		id: s.cfg.ClientID + readerSuffix, clean: true, window: readerWindow,
+		message: r.message, traffic: &traffic{}, skim: skim,
 	})
 	if err != nil {
 		return err
@@ -122,7 +123,9 @@ func (s *Source) knownTopics() map[string]struct{} {
 
 // discover subscribes to the filters until that brings no new topic, and returns
 // all topics that are known then.
-func (r *reader) discover(ctx context.Context, c connection, filters []string, skim *skimmer) (topics []string, err error) {
+func (r *reader) discover(
+	ctx context.Context, c connection, filters []string, skim *skimmer,
+) (topics []string, err error) {
 	skim.on.Store(true)
 	defer skim.on.Store(false)
 	r.found = map[string]struct{}{}

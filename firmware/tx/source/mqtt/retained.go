@@ -55,7 +55,8 @@ func (r *retainedSet) openWindow(now time.Time) {
 func (r *retainedSet) closeWindow(now time.Time, acked uint64, ackedAt time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.window != nil && now.Sub(r.last) >= r.quiet && acked >= r.place && (r.place == 0 || now.Sub(ackedAt) >= r.quiet/4) {
+	if r.window != nil && now.Sub(r.last) >= r.quiet && acked >= r.place &&
+		(r.place == 0 || now.Sub(ackedAt) >= r.quiet/4) {
 		r.window = nil
 	}
 	return r.window == nil
@@ -63,7 +64,9 @@ func (r *retainedSet) closeWindow(now time.Time, acked uint64, ackedAt time.Time
 
 // addSession adds a retained message of the session; place is its place among the
 // acknowledgements. known reports whether an earlier one of its topic was put.
-func (r *retainedSet) addSession(m *payload.Message, dup bool, now time.Time, mk mark, place uint64) (v verdict, known bool) {
+func (r *retainedSet) addSession(
+	m *payload.Message, dup bool, now time.Time, mk mark, place uint64,
+) (v verdict, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, known := r.known[m.Topic]

@@ -55,7 +55,8 @@ func (s *skimmer) header(b byte) {
 	if err == nil {
 		const qos = 3 << 1
 		s.left = s.head.Size()
-		s.skims = s.on.Load() && s.head.Type() == packet.Publish && s.head.First()&qos == 0 && s.left > 0 && s.left <= maxPacket
+		s.skims = s.on.Load() && s.head.Type() == packet.Publish && s.head.First()&qos == 0 &&
+			s.left > 0 && s.left <= maxPacket
 	}
 	if !s.skims {
 		s.out = append(s.out, s.head.Bytes()...)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/url"
 	"sync"
-	"syscall"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -58,7 +56,8 @@ func (s *Source) connect311(ctx context.Context, r role, level uint) (connection
 // options returns how the library connects and hands over what comes.
 func (c *client311) options(ctx context.Context, cfg config.MQTTSource, r role) *paho.ClientOptions {
 	o := paho.NewClientOptions().AddBroker("tcp://broker").SetClientID(r.id).
-		SetCleanSession(r.clean).SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).SetAutoAckDisabled(true).
+		SetCleanSession(r.clean).SetAutoReconnect(false).SetConnectRetry(false).
+		SetOrderMatters(true).SetAutoAckDisabled(true).
 		SetKeepAlive(keepAlive).SetPingTimeout(never).SetConnectTimeout(dialTimeout).SetWriteTimeout(dialTimeout).
 		SetUsername(cfg.Username).SetPassword(string(cfg.Password))
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
@@ -84,8 +83,7 @@ func (c *client311) options(ctx context.Context, cfg config.MQTTSource, r role) 
 
 // refusesVersion reports whether an error is a broker's way to refuse the version.
 func refusesVersion(err error) bool {
-	return errors.Is(err, packets.ErrorRefusedBadProtocolVersion) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+	return errors.Is(err, packets.ErrorRefusedBadProtocolVersion) || hungUp(err)
 }
 
 // waitToken waits for a token until ctx ends.

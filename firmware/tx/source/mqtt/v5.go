@@ -98,6 +98,11 @@ func (c *client5) received(p paho.PublishReceived) (bool, error) {
 	return true, nil
 }
 
+// hungUp reports whether a broker closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // code311Version is the return code of MQTT 3.1.1 for an unacceptable protocol
 // version (§3.2.2.3).
 const code311Version = 1
@@ -116,7 +121,7 @@ func refusal5(answer *paho.Connack, err error) error {
 	case err == nil:
 		return fmt.Errorf("%w: it does not answer as MQTT 5 does", errVersion)
 	case answer != nil && (answer.ReasonCode == reasonVersion || answer.ReasonCode == code311Version),
-		answer == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
+		answer == nil && hungUp(err):
 		return fmt.Errorf("%w: %v", errVersion, err)
 	case answer != nil:
 		return fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err)
@@ -182,7 +187,8 @@ func (c *client5) unsubscribe(ctx context.Context, filters []string) error {
 	return causeOf(ctx, err)
 }
 
-var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; use username and password, or a certificate")
+var errAuthentication = errors.New("the broker wants enhanced authentication, which is not supported; " +
+	"use username and password, or a certificate")
 
 // stepless keeps the library from calling a handler that is not there when a
 // broker answers as if it had been asked for enhanced authentication
