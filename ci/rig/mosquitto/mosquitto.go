@@ -55,7 +55,7 @@ func (b *Broker) configure(lines string) {
 	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n",
 		port, b.folder, lines)
 	if os.Getuid() == 0 {
-		text = "user root\n" + text // it would give up the right to its folder
+		text = "user root\n" + text // another user has no right to its folder
 	}
 	if err := os.WriteFile(b.configuration(), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)

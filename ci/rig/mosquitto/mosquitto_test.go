@@ -16,6 +16,6 @@ func TestBrokerRunsAgainOnItsAddress(t *testing.T) {
 	}
 	b.Run()
 	if b.URL() != "mqtt://127.0.0.1:"+b.Port() || b.Saved("no such words") {
-		t.Errorf("got %q, and words that nobody published", b.URL())
+		t.Errorf("got %q, and words that were not published", b.URL())
 	}
 }

@@ -58,9 +58,9 @@ func TestABridgeSeesRetainFlags(t *testing.T) {
 	}
 }
 
-// TestABridgeTellsThatItIsThere publishes what a bridge says about itself to a
+// TestABridgePublishesItsState publishes what a bridge publishes about itself to a
 // broker that no client may publish to, and what it may not publish.
-func TestABridgeTellsThatItIsThere(t *testing.T) {
+func TestABridgePublishesItsState(t *testing.T) {
 	for _, test := range []struct {
 		name, topic string
 		version     byte

@@ -210,7 +210,7 @@ func (b *Broker) remove(s *session) {
 	}
 }
 
-// sweepEvery is how often retained messages that expired are looked for.
+// sweepEvery is how often retained messages that expired are removed.
 const sweepEvery = time.Minute
 
 // Expire ends the sessions whose clients stayed away too long.

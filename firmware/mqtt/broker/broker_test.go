@@ -20,7 +20,8 @@ func TestExchangesOfEachQoS(t *testing.T) {
 		for qos := range byte(3) {
 			b.Publish(message("t/x", qos, true, "v"))
 			got := p.read()
-			if len(got) != 1 || got[0].topic != "t/x" || got[0].payload != "v" || got[0].qos != qos || got[0].retain || got[0].dup {
+			if len(got) != 1 || got[0].topic != "t/x" || got[0].payload != "v" || got[0].qos != qos || got[0].retain ||
+				got[0].dup {
 				t.Fatalf("version %d, QoS %d: got %v", version, qos, got)
 			}
 			switch id := got[0].id; qos {
@@ -39,7 +40,8 @@ func TestExchangesOfEachQoS(t *testing.T) {
 		}
 		p.c.Close(start)
 		if b.held != 0 || len(b.sessions) != 0 {
-			t.Errorf("version %d: %d bytes in %d sessions are held after a clean session, want none", version, b.held, len(b.sessions))
+			t.Errorf("version %d: %d bytes in %d sessions are held after a clean session, want none", version, b.held,
+				len(b.sessions))
 		}
 	}
 }
@@ -121,7 +123,8 @@ func TestReceiveMaximumAndPacketSizeAreKept(t *testing.T) {
 func TestMessagesExpire(t *testing.T) {
 	b := New(Config{}, "t")
 	m := func(topic string, left uint32) *Message {
-		return NewMessage(&payload.Message{Topic: topic, QoS: 1, Retain: true, Payload: []byte("v"), Expires: true}, left, start)
+		return NewMessage(&payload.Message{Topic: topic, QoS: 1, Retain: true, Payload: []byte("v"), Expires: true}, left,
+			start)
 	}
 	p := connect(t, b, 5, "a", true)
 	p.subscribe("#", 1)
@@ -255,7 +258,8 @@ func TestOverlappingSubscriptionsGiveOneMessage(t *testing.T) {
 	p.subscribe("a/#", 2, propSubscription, 9)
 	b.Publish(message("a/b", 1, false, "v"))
 	out := p.c.Next(start).Segments
-	if got := string(out[0]); strings.Count(got, "\x0b\x07") != 1 || strings.Count(got, "\x0b\x09") != 1 || strings.Count(got, "a/b") != 1 || got[0]>>1&3 != 1 {
+	if got := string(out[0]); strings.Count(got, "\x0b\x07") != 1 || strings.Count(got, "\x0b\x09") != 1 ||
+		strings.Count(got, "a/b") != 1 || got[0]>>1&3 != 1 {
 		t.Errorf("got %q, want one message of QoS 1 with both identifiers", got)
 	}
 	p.send(packet.Unsubscribe<<4|2, appendString([]byte{0, 2, 0}, "a/#")...)
@@ -344,11 +348,13 @@ func TestPublishersAreRefusedOrServed(t *testing.T) {
 		}
 		five.send(packet.Publish<<4|byte(qos)<<1, append(body, 0, 'v')...)
 		got := five.read()
-		if want == 0 && len(got) != 0 || want != 0 && (len(got) != 1 || got[0].kind != want || got[0].code != byte(notAuthorized)) {
+		if want == 0 && len(got) != 0 || want != 0 &&
+			(len(got) != 1 || got[0].kind != want || got[0].code != byte(notAuthorized)) {
 			t.Errorf("QoS %d: got %v, want kind %d with 0x87", qos, got, want)
 		}
 	}
-	if !three.send(packet.Publish<<4, append(appendString(nil, "x"), 'v')...) || three.send(packet.Publish<<4|2, append(appendString(nil, "x"), 0, 1, 'v')...) {
+	if !three.send(packet.Publish<<4, append(appendString(nil, "x"), 'v')...) ||
+		three.send(packet.Publish<<4|2, append(appendString(nil, "x"), 0, 1, 'v')...) {
 		t.Error("3.1.1: want QoS 0 ignored and QoS 1 to end the connection")
 	}
 	if b.stats.NotPublished != 5 {

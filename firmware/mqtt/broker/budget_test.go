@@ -45,7 +45,8 @@ func TestAbandonedSessionsStayWithinTheBudget(t *testing.T) {
 				t.Errorf("sessions held %d bytes, want %d at most", most, cfg.Budget)
 			}
 			if b.stats.Evicted == 0 || b.sessions["honest"] == nil {
-				t.Errorf("got %d evicted, honest there %v; want some, and the honest one kept", b.stats.Evicted, b.sessions["honest"] != nil)
+				t.Errorf("got %d evicted, honest there %v; want some, and the honest one kept", b.stats.Evicted,
+					b.sessions["honest"] != nil)
 			}
 			if name == "each its own" && (b.sessions["a0"] != nil || b.sessions["a197"] == nil) {
 				t.Error("want the oldest abandoned session to go first")
@@ -83,8 +84,10 @@ func TestAClientThatNeverReadsIsCutAtItsShare(t *testing.T) {
 		}
 	}
 	got := slow.read()
-	if !slow.ended || got[len(got)-1].code != byte(quotaExceeded) || b.sessions["slow"] != nil || b.stats.Evicted != 1 || b.stats.Dropped == 0 {
-		t.Errorf("got %v, ended %v, %+v; want a DISCONNECT with 0x97 and the session gone", got[len(got)-1], slow.ended, b.stats)
+	if !slow.ended || got[len(got)-1].code != byte(quotaExceeded) || b.sessions["slow"] != nil || b.stats.Evicted != 1 ||
+		b.stats.Dropped == 0 {
+		t.Errorf("got %v, ended %v, %+v; want a DISCONNECT with 0x97 and the session gone", got[len(got)-1], slow.ended,
+			b.stats)
 	}
 	slow.c.Close(start)
 	if b.sessions["ok"] == nil || b.stats.Sent != 500 {

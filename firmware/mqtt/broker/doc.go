@@ -22,7 +22,7 @@
 // Every message exists once, however many sessions wait for it. What sessions
 // hold is bounded three times: a session by its share, which ends the session
 // and its connection; all sessions together by a budget, for which the address
-// that holds most gives up its oldest abandoned session, or else the fullest one;
+// that holds most loses its oldest abandoned session, or else the fullest one;
 // and a client's QoS 0 messages are dropped once half of its share is used.
 // A session that ended this way is counted, and its client sees Session Present 0.
 //

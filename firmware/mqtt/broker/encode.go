@@ -49,7 +49,7 @@ func appendAck(b []byte, version, kind byte, id uint16, reason byte) []byte {
 	return b
 }
 
-// appendDisconnect says why the connection ends; 3.1.1 has no such packet.
+// appendDisconnect appends a DISCONNECT with its reason; 3.1.1 has none.
 func appendDisconnect(b []byte, version byte, reason Fault) []byte {
 	if version != 5 {
 		return b

@@ -20,11 +20,13 @@ func FuzzPackets(f *testing.F) {
 	for _, version := range []byte{4, 5} {
 		props := map[byte]string{4: "", 5: "\x00"}[version]
 		f.Add(version, []byte("\x82\x06\x00\x01"+props+"\x00\x01#\x02"), []byte("\x50\x02\x00\x01\x70\x02\x00\x01"), true)
-		f.Add(version, []byte("\xa2\x05\x00\x01"+props+"\x00\x01#\xc0\x00"), []byte("\x34\x06\x00\x01a\x00\x01"+props+"v"), false)
+		f.Add(version, []byte("\xa2\x05\x00\x01"+props+"\x00\x01#\xc0\x00"), []byte("\x34\x06\x00\x01a\x00\x01"+props+"v"),
+			false)
 		f.Add(version, []byte("\x82\x05\x00\x01"+props+"\x00\x01#"), []byte("\xe0\x00"), false)
 	}
 	f.Add(byte(bridgeLevel), []byte("\x82\x06\x00\x01\x00\x01#\x02"), []byte("\x33\x05\x00\x01a\x00\x01"), true)
-	f.Add(byte(5), []byte("\x82\x08\x00\x01\x02\x0b\x07\x00\x01+\x0d"), []byte("\xe0\x07\x00\x05\x11\x00\x00\x00\x00"), true)
+	f.Add(byte(5), []byte("\x82\x08\x00\x01\x02\x0b\x07\x00\x01+\x0d"), []byte("\xe0\x07\x00\x05\x11\x00\x00\x00\x00"),
+		true)
 	f.Fuzz(func(t *testing.T, version byte, first, second []byte, writable bool) {
 		if version != bridgeLevel {
 			version = 4 + version&1
@@ -112,7 +114,8 @@ func FuzzConnect(f *testing.F) {
 // FuzzTree checks the tree of subscriptions against the rule for one filter.
 func FuzzTree(f *testing.F) {
 	for _, s := range [][2]string{
-		{"a/+/c", "a/b/c"}, {"a/#", "a"}, {"#", "$SYS/x"}, {"+", "/"}, {"+/+", "/a"}, {"$SYS/#", "$SYS/x"}, {"/#", "/"}, {"a//b", "a//b"}, {"+/monitor", "$SYS/monitor"},
+		{"a/+/c", "a/b/c"}, {"a/#", "a"}, {"#", "$SYS/x"}, {"+", "/"}, {"+/+", "/a"}, {"$SYS/#", "$SYS/x"}, {"/#",
+			"/"}, {"a//b", "a//b"}, {"+/monitor", "$SYS/monitor"},
 	} {
 		f.Add(s[0], s[1])
 	}
@@ -144,7 +147,8 @@ func TestMatching(t *testing.T) {
 		"sport/#":                {"sport": true, "sports": false},
 		"sport/+":                {"sport": false, "sport/": true, "sport/a/b": false},
 		"+/+":                    {"/finance": true}, "/+": {"/finance": true}, "+": {"/finance": false},
-		"#": {"$SYS/x": false, "a/b": true}, "+/monitor/Clients": {"$SYS/monitor/Clients": false}, "$SYS/monitor/+": {"$SYS/monitor/Clients": true},
+		"#": {"$SYS/x": false, "a/b": true}, "+/monitor/Clients": {"$SYS/monitor/Clients": false},
+		"$SYS/monitor/+": {"$SYS/monitor/Clients": true},
 	} {
 		for topic, want := range topics {
 			if got := matches(filter, topic); got != want || !validFilter(filter) {

@@ -25,7 +25,7 @@ type Message struct {
 	refs   int    // deliveries that hold it
 }
 
-// NewMessage copies what a message says. left is how many seconds it lives from
+// NewMessage copies a message. left is how many seconds it lives from
 // now on; it counts when m.Expires.
 func NewMessage(m *payload.Message, left uint32, now time.Time) *Message {
 	out := &Message{topic: strings.Clone(m.Topic), qos: m.QoS, retain: m.Retain, payload: bytes.Clone(m.Payload)}

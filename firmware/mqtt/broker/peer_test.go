@@ -108,7 +108,8 @@ type answer struct {
 }
 
 func (a answer) String() string {
-	return fmt.Sprintf("%d %s %q q%d retain %v dup %v id %d code %#x", a.kind, a.topic, a.payload, a.qos, a.retain, a.dup, a.id, a.code)
+	return fmt.Sprintf("%d %s %q q%d retain %v dup %v id %d code %#x", a.kind, a.topic, a.payload, a.qos, a.retain,
+		a.dup, a.id, a.code)
 }
 
 // read takes everything that the broker has for the peer now.
@@ -142,7 +143,8 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 		}
 		switch c := cp.Content.(type) {
 		case *packets.Publish:
-			a := answer{kind: packet.Publish, topic: c.Topic, payload: string(c.Payload), qos: c.QoS, retain: c.Retain, dup: c.Duplicate, id: c.PacketID}
+			a := answer{kind: packet.Publish, topic: c.Topic, payload: string(c.Payload), qos: c.QoS, retain: c.Retain,
+				dup: c.Duplicate, id: c.PacketID}
 			if c.Properties.SubscriptionIdentifier != nil {
 				a.ids = append(a.ids, *c.Properties.SubscriptionIdentifier)
 			}
@@ -175,7 +177,8 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 	}
 	switch c := cp.(type) {
 	case *packets3.PublishPacket:
-		return answer{kind: packet.Publish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos, retain: c.Retain, dup: c.Dup, id: c.MessageID}
+		return answer{kind: packet.Publish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos, retain: c.Retain,
+			dup: c.Dup, id: c.MessageID}
 	case *packets3.ConnackPacket:
 		return answer{kind: packet.Connack, code: c.ReturnCode, present: c.SessionPresent}
 	case *packets3.SubackPacket:

@@ -39,7 +39,7 @@ const (
 	propertiesOfDisconnect  = 1<<propSessionExpiry | 1<<propReason | 1<<propUser
 )
 
-// properties is what a packet says beside its body.
+// properties are the properties of a packet.
 type properties struct {
 	seen    uint64 // a bit for each
 	numbers map[byte]uint32

@@ -33,7 +33,8 @@ func TestHeaders(t *testing.T) {
 					t.Fatalf("byte %d: got %v, %v", i, done, err)
 				}
 			}
-			if test.err == nil && (h.Type() != test.kind || h.Size() != test.size || h.First() != test.in[0] || !bytes.Equal(h.Bytes(), test.in)) {
+			if test.err == nil && (h.Type() != test.kind || h.Size() != test.size || h.First() != test.in[0] ||
+				!bytes.Equal(h.Bytes(), test.in)) {
 				t.Errorf("got type %d, %d bytes, % x", h.Type(), h.Size(), h.Bytes())
 			}
 		})
@@ -95,7 +96,8 @@ func FuzzFollower(f *testing.F) {
 	f.Add([]byte{0x20, 2, 0, 0, 0x30, 3, 0, 1, 'a'}, uint8(1))
 	f.Add([]byte{0x40, 0x85, 0, 0, 1, 0, 0, 0}, uint8(3))
 	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f}, uint8(2))
-	limits := packet.Limits{Types: 1<<packet.Connack | 1<<packet.Publish | 1<<packet.Puback | 1<<packet.Pingresp, Size: 64 << 10}
+	limits := packet.Limits{Types: 1<<packet.Connack | 1<<packet.Publish | 1<<packet.Puback | 1<<packet.Pingresp,
+		Size: 64 << 10}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint8) {
 		whole, pieces := packet.Follower{Limits: limits}, packet.Follower{Limits: limits}
 		want := whole.Follow(b)

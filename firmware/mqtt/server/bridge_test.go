@@ -16,8 +16,10 @@ import (
 // that mosquitto reads, a line a message.
 func bridge(t *testing.T, from, more string) <-chan string {
 	t.Helper()
-	b := mosquitto.Start(t, "bridging with mosquitto", "connection plant\naddress "+from+"\ntopic # in 2\nrestart_timeout 1\n"+more)
-	sub := exec.Command("mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", b.Port(), "-t", "#", "-q", "2", "--retain-as-published", "-F", "%t %q %r %p")
+	b := mosquitto.Start(t, "bridging with mosquitto",
+		"connection plant\naddress "+from+"\ntopic # in 2\nrestart_timeout 1\n"+more)
+	sub := exec.Command("mosquitto_sub", "-V", "mqttv5", "-h", "127.0.0.1", "-p", b.Port(), "-t", "#", "-q", "2",
+		"--retain-as-published", "-F", "%t %q %r %p")
 	out, err := sub.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

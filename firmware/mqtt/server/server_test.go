@@ -126,7 +126,7 @@ func TestMosquittoSubComesBackToItsSession(t *testing.T) {
 }
 
 // TestANewClientAlwaysGetsIn fills the listener from one address, whose
-// connections say nothing; another address is honest.
+// connections send nothing; another address is honest.
 func TestANewClientAlwaysGetsIn(t *testing.T) {
 	logged := &log{}
 	s := start(t, Config{Connections: 20, Log: slog.New(slog.NewTextHandler(logged, nil))})
@@ -163,8 +163,10 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 	s := start(t, Config{Log: slog.New(slog.NewTextHandler(logged, nil))})
 	connect := string(hello(5, "x"))
 	for i, c := range []string{
-		"\x00\x00", "\x10\x00", "\x10\xff\xff\xff\xff\xff", "\x10\xff\xff\xff\x7f", "GET / HTTP/1.1\r\n\r\n", "\x10\x06\x00\x04MQTT",
-		connect + "\x82\x06\x00\x01\x00\x00\x01#", connect + "\x30\xff\xff\xff\x7f", connect + "\xf0\x00", connect + "\x82\x05\x00\x01\xff\xff\xff",
+		"\x00\x00", "\x10\x00", "\x10\xff\xff\xff\xff\xff", "\x10\xff\xff\xff\x7f", "GET / HTTP/1.1\r\n\r\n",
+		"\x10\x06\x00\x04MQTT",
+		connect + "\x82\x06\x00\x01\x00\x00\x01#", connect + "\x30\xff\xff\xff\x7f", connect + "\xf0\x00",
+		connect + "\x82\x05\x00\x01\xff\xff\xff",
 	} {
 		conn, err := net.Dial("tcp", s.Address())
 		if err != nil {
@@ -179,7 +181,7 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 	}
 	await.True(t, "each is counted", func() bool { return s.Stats().Malformed == 10 })
 	if logged.text() != "" {
-		t.Errorf("the log says %q, want nothing", logged.text())
+		t.Errorf("got the log %q, want nothing", logged.text())
 	}
 }
 
@@ -215,7 +217,8 @@ func TestTLSAndTheEndOfTheServer(t *testing.T) {
 	defer conn.Close()
 	r := &reader{id: "secure", version: 5}
 	r.runOn(t, conn)
-	s.Publish(&payload.Message{Topic: "t", QoS: 2, Payload: append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 100_000)...)}, 0)
+	s.Publish(&payload.Message{Topic: "t", QoS: 2,
+		Payload: append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 100_000)...)}, 0)
 	await.True(t, "a large message arrives", func() bool { return r.got.Load() == 1 })
 	s.Close()
 	<-r.ended

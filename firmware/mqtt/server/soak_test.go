@@ -184,7 +184,8 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	st := s.Stats()
-	t.Logf("%d messages in %v at %d/s; the longest publish took %v, the longest gap of a healthy client was %v; %+v", n, duration, rate, longest, most, st)
+	t.Logf("%d messages in %v at %d/s; the longest publish took %v, the longest gap of a healthy client was %v; %+v", n,
+		duration, rate, longest, most, st)
 	if longest > 10*time.Second || most > 10*time.Second {
 		t.Errorf("stalls: a publish took %v, a client waited %v", longest, most)
 	}

@@ -45,7 +45,7 @@ func TestWhatIsDroppedIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	q.Append(make([]byte, 2000)) // before anybody wants to know
+	q.Append(make([]byte, 2000)) // before OnDrop
 	var reported uint64
 	q.OnDrop(func(n uint64) { reported += n })
 	for range 20 {

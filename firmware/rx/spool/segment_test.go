@@ -21,7 +21,8 @@ func TestPowerCutAtEveryByteOfASegment(t *testing.T) {
 	for cut := range len(content) + 1 {
 		for _, zeros := range []int{0, 50} {
 			torn := t.TempDir()
-			if err := os.WriteFile(filepath.Join(torn, name), append(content[:cut:cut], make([]byte, zeros)...), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(torn, name), append(content[:cut:cut], make([]byte, zeros)...),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			q := open(t, torn, 1<<20)
@@ -48,8 +49,9 @@ func FuzzSegment(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, whole, err := openSegment(path, 0)
-		if err == nil && (s.size > int64(len(content)) || s.unread < 0 || int64(s.unread) > s.size || whole && s.offset > s.size) {
+		s, complete, err := openSegment(path, 0)
+		if err == nil && (s.size > int64(len(content)) || s.unread < 0 || int64(s.unread) > s.size || complete &&
+			s.offset > s.size) {
 			t.Errorf("got %+v of %d bytes", s, len(content))
 		}
 	})

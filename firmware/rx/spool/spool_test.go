@@ -33,7 +33,11 @@ func TestOrderIsKeptWhereverRecordsWait(t *testing.T) {
 					q.Done(1)
 				}
 				if i%64 == 0 { // the disk keeps up: nothing may be dropped
-					await.True(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.cost+q.batch.cost < memoryBytes/2 })
+					await.True(t, "written", func() bool {
+						q.mu.Lock()
+						defer q.mu.Unlock()
+						return q.tail.cost+q.batch.cost < memoryBytes/2
+					})
 				}
 			}
 			wantRange(t, append(got, takeAll(t, q)...), 0, total)
@@ -50,7 +54,8 @@ func TestNextReturnsTheSameUntilDone(t *testing.T) {
 	for i := range 5 {
 		q.Append(record(i, 0))
 	}
-	for _, step := range []struct{ ask, from, n, done int }{{2, 0, 2, 0}, {2, 0, 2, 0}, {1, 0, 1, 1}, {9, 1, 4, 3}, {9, 4, 1, 1}} {
+	for _, step := range []struct{ ask, from, n, done int }{{2, 0, 2, 0}, {2, 0, 2, 0}, {1, 0, 1, 1}, {9, 1, 4, 3},
+		{9, 4, 1, 1}} {
 		recs, err := q.Next(t.Context(), step.ask)
 		if err != nil || len(recs) != step.n || number(t, recs[0]) != step.from {
 			t.Fatalf("asked %d: got %q, %v, want %d from %d", step.ask, recs, err, step.n, step.from)

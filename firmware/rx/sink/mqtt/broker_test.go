@@ -33,9 +33,11 @@ func full(topic string) payload.Message {
 func checkFull(t testing.TB, p *paho.Publish, topic string) {
 	t.Helper()
 	q := p.Properties
-	if p.Topic != topic || string(p.Payload) != "21.5" || p.QoS != 1 || !p.Retain || q.PayloadFormat == nil || *q.PayloadFormat != 1 ||
+	if p.Topic != topic || string(p.Payload) != "21.5" || p.QoS != 1 || !p.Retain || q.PayloadFormat == nil ||
+		*q.PayloadFormat != 1 ||
 		q.ContentType != "text/plain" || q.ResponseTopic != "answer" || string(q.CorrelationData) != "\x00\x01" ||
-		q.MessageExpiry == nil || *q.MessageExpiry < 280 || *q.MessageExpiry > 300 || fmt.Sprint(q.User) != "[{k 1} {k 2} {a }]" {
+		q.MessageExpiry == nil || *q.MessageExpiry < 280 || *q.MessageExpiry > 300 ||
+		fmt.Sprint(q.User) != "[{k 1} {k 2} {a }]" {
 		t.Errorf("got %+v %+v, want %s with every property", p, q, topic)
 	}
 }
@@ -107,7 +109,10 @@ func TestEmbeddedBrokerRefusesPublishing(t *testing.T) {
 	}
 	lost := make(chan struct{})
 	old := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://"+address).SetClientID("old").SetAutoReconnect(false).
-		SetWill("x", "will", 1, true).SetProtocolVersion(4).SetConnectionLostHandler(func(paho3.Client, error) { close(lost) }))
+		SetWill("x", "will", 1, true).SetProtocolVersion(4).SetConnectionLostHandler(func(paho3.Client,
+		error) {
+		close(lost)
+	}))
 	if tok := old.Connect(); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
 		t.Fatalf("connect on 3.1.1: %v", tok.Error())
 	}
@@ -181,7 +186,8 @@ func TestClientThatReadsNothingHoldsNobodyUp(t *testing.T) {
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	// CONNECT on 3.1.1 as "s", and SUBSCRIBE to # with QoS 1.
-	if _, err := conn.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01")); err != nil {
+	const hello = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01"
+	if _, err := conn.Write([]byte(hello)); err != nil {
 		t.Fatal(err)
 	}
 	in := subscribe(t, address, "n")
@@ -218,7 +224,8 @@ func TestEmbeddedBrokerOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := paho.NewClient(paho.ClientConfig{Conn: conn}).Connect(t.Context(), &paho.Connect{ClientID: "s", KeepAlive: 30}); err != nil {
+	if _, err := paho.NewClient(paho.ClientConfig{Conn: conn}).Connect(t.Context(),
+		&paho.Connect{ClientID: "s", KeepAlive: 30}); err != nil {
 		t.Error(err)
 	}
 }
@@ -233,7 +240,8 @@ func TestEmbeddedBrokersShareTheirBudget(t *testing.T) {
 	}
 	defer conn.Close()
 	// CONNECT on 3.1.1 as "s" without a clean session, and SUBSCRIBE to # with QoS 1.
-	if _, err := conn.Write([]byte("\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01")); err != nil {
+	const hello = "\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01s\x82\x06\x00\x01\x00\x01#\x01"
+	if _, err := conn.Write([]byte(hello)); err != nil {
 		t.Fatal(err)
 	}
 	await.True(t, "it subscribed", func() bool { return r.broker().Sent > 0 })

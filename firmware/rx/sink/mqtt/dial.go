@@ -34,7 +34,7 @@ type will struct {
 	fell   bool // because the broker does not support 5
 }
 
-// describe says how the broker was reached, "" when it takes everything.
+// describe returns how the broker was reached, "" when it takes everything.
 func (w will) describe(l limits) string {
 	var notes []string
 	if w.old {

@@ -48,13 +48,19 @@ func TestAHostileBrokerEndsItsConnectionAlone(t *testing.T) {
 		after   []byte // behind a good one
 		want    string
 	}{
-		"authentication method in CONNACK": {version: config.MQTT5, alone: []byte{0x20, 7, 0, 0, 4, 0x15, 0, 1, 'x'}, want: "enhanced authentication"},
-		"AUTH":                             {version: config.MQTT5, alone: []byte{0xf0, 0}, want: "no broker sends"},
-		"a publish of 256 MB on 5":         {version: config.MQTT5, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
-		"a publish of 256 MB on 3.1.1":     {version: config.MQTT311, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
-		"SUBACK on 3.1.1":                  {version: config.MQTT311, after: []byte{0x90, 4, 0, 1, 0, 0}, want: "no broker sends"},
-		"a PUBACK of 256 MB":               {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0x7f}, want: "no broker sends"},
-		"a length without end":             {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0xff, 0xff}, want: "no broker sends"},
+		"authentication method in CONNACK": {version: config.MQTT5, alone: []byte{0x20, 7, 0, 0, 4, 0x15, 0, 1, 'x'},
+			want: "enhanced authentication"},
+		"AUTH": {version: config.MQTT5, alone: []byte{0xf0, 0}, want: "no broker sends"},
+		"a publish of 256 MB on 5": {version: config.MQTT5, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f},
+			want: "no broker sends"},
+		"a publish of 256 MB on 3.1.1": {version: config.MQTT311, after: []byte{0x30, 0xff, 0xff, 0xff, 0x7f},
+			want: "no broker sends"},
+		"SUBACK on 3.1.1": {version: config.MQTT311, after: []byte{0x90, 4, 0, 1, 0, 0},
+			want: "no broker sends"},
+		"a PUBACK of 256 MB": {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0x7f},
+			want: "no broker sends"},
+		"a length without end": {version: config.MQTT5, after: []byte{0x40, 0xff, 0xff, 0xff, 0xff, 0xff},
+			want: "no broker sends"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := c.alone

@@ -29,8 +29,10 @@ func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
 					r.event(payload.Message{Topic: fmt.Sprintf("n/%d", i%7), QoS: qos, Payload: fmt.Append(nil, i)})
 				}
 				for i, p := range in.wait(t, n) {
-					if got, want := string(p.Payload), fmt.Sprint(i); got != want || p.QoS != qos || p.Topic != fmt.Sprintf("p/n/%d", i%7) || p.Retain {
-						t.Fatalf("message %d: got %q on %s, QoS %d, retain %v; want %q, QoS %d", i, got, p.Topic, p.QoS, p.Retain, want, qos)
+					if got, want := string(p.Payload), fmt.Sprint(i); got != want || p.QoS != qos ||
+						p.Topic != fmt.Sprintf("p/n/%d", i%7) || p.Retain {
+						t.Fatalf("message %d: got %q on %s, QoS %d, retain %v; want %q, QoS %d", i, got, p.Topic, p.QoS, p.Retain, want,
+							qos)
 					}
 				}
 				await.True(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
@@ -48,7 +50,8 @@ func TestPropertiesAndFlagsReachMosquitto(t *testing.T) {
 	in := subscribe(t, broker.Address, "plant/f")
 	r.event(full("f"))
 	checkFull(t, in.wait(t, 1)[0], "plant/f")
-	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", broker.Port(), "-t", "plant/f", "-C", "1", "-W", "5", "--retain-as-published",
+	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", broker.Port(), "-t", "plant/f", "-C", "1", "-W", "5",
+		"--retain-as-published",
 		"-F", "%t %q %r %p %C %R %D %F %P").Output()
 	if err != nil {
 		t.Skip("not proved: what mosquitto_sub sees, because it did not run: " + err.Error())
@@ -88,7 +91,8 @@ func TestExpiredMessageStaysBehind(t *testing.T) {
 	aged.Received = time.Now().Add(-100 * time.Second)
 	r.event(aged)
 	p := in.wait(t, 1)[0]
-	if p.Topic != "e/aged" || p.Properties.MessageExpiry == nil || *p.Properties.MessageExpiry < 190 || *p.Properties.MessageExpiry > 200 {
+	if p.Topic != "e/aged" || p.Properties.MessageExpiry == nil || *p.Properties.MessageExpiry < 190 ||
+		*p.Properties.MessageExpiry > 200 {
 		t.Errorf("got %+v %+v, want e/aged with about 200 s left", p, p.Properties)
 	}
 	if st := r.Stats(); st.Expired == 0 {
@@ -129,7 +133,7 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 			in := subscribe(t, broker.Address, "#")
 			await.True(t, "the queue is drained", func() bool { return r.q.Stats().Records == 0 })
 			last, events := map[string]string{}, 0
-			await.True(t, "the picture is whole", func() bool {
+			await.True(t, "the snapshot is complete", func() bool {
 				last, events = map[string]string{}, 0
 				for _, p := range in.all() {
 					if p.Topic == "e" {

@@ -21,7 +21,7 @@ func TestGoldenRecord(t *testing.T) {
 	}
 }
 
-// FuzzRecord checks that what parses is written the same, and that whatever is
+// FuzzRecord checks that what parses is written the same, and that everything that is
 // published has a topic that may be published.
 func FuzzRecord(f *testing.F) {
 	m := payload.Message{Topic: "a", QoS: 1, Retain: true, Payload: []byte("1")}

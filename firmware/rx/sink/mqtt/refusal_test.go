@@ -15,7 +15,7 @@ import (
 )
 
 // TestWhatTheBrokerRefusesIsAccountedFor publishes to a mosquitto that lets
-// nobody write to x/#, and takes packets of 1,000 bytes at most.
+// no one write to x/#, and takes packets of 1,000 bytes at most.
 func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		version config.MQTTVersion
@@ -28,11 +28,14 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 			func(r Refusals) uint64 { return r.NotAuthorized }, "not authorized"},
 		"access control on 5, QoS 2": {config.MQTT5, "acl", payload.Message{Topic: "x/1", QoS: 2, Payload: []byte("v")},
 			func(r Refusals) uint64 { return r.NotAuthorized }, "not authorized"},
-		"packet size on 5": {config.MQTT5, "max_packet_size 1000", payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
+		"packet size on 5": {config.MQTT5, "max_packet_size 1000",
+			payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
 			func(r Refusals) uint64 { return r.TooLarge }, "too large"},
-		"message size on 5": {config.MQTT5, "message_size_limit 1000", payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
+		"message size on 5": {config.MQTT5, "message_size_limit 1000",
+			payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
 			func(r Refusals) uint64 { return r.TooLarge }, "too large"},
-		"packet size on 3.1.1, which drops the connection": {config.MQTT311, "max_packet_size 1000", payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
+		"packet size on 3.1.1, which drops the connection": {config.MQTT311, "max_packet_size 1000",
+			payload.Message{Topic: "x/1", QoS: 1, Payload: make([]byte, 2000)},
 			func(r Refusals) uint64 { return r.Disconnects }, "drops the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,8 +48,9 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 				c.extra = "acl_file " + acl
 			}
 			broker := startMosquitto(t, c.extra)
-			said := &bytes.Buffer{}
-			r := startLogging(t, slog.New(slog.NewTextHandler(said, nil)), config.MQTTSink{Broker: broker.URL(), Version: c.version})
+			logged := &bytes.Buffer{}
+			r := startLogging(t, slog.New(slog.NewTextHandler(logged, nil)),
+				config.MQTTSink{Broker: broker.URL(), Version: c.version})
 			in := subscribe(t, broker.Address, "good/#")
 			r.event(payload.Message{Topic: "good/1", QoS: 1, Payload: []byte("v")})
 			in.wait(t, 1)
@@ -61,12 +65,13 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 			if c.reason(st.Refusals) != n || st.Refused() != n || st.Published != 2 || r.link.RefusedTotal() != n {
 				t.Errorf("got %+v and %d in the account, want %d refused and 2 published", st, r.link.RefusedTotal(), n)
 			}
-			if state, words := r.Status(); state != sink.Up || !strings.Contains(words, c.word) || !strings.Contains(words, "x/1") {
+			if state, words := r.Status(); state != sink.Up || !strings.Contains(words, c.word) ||
+				!strings.Contains(words, "x/1") {
 				t.Errorf("got %v %q, want it to name reason and topic", state, words)
 			}
 			r.stop()
-			if got := strings.Count(said.String(), "topic=x/1"); got != 1 || !strings.Contains(said.String(), c.word) {
-				t.Errorf("the log names the topic %d times, want once:\n%s", got, said)
+			if got := strings.Count(logged.String(), "topic=x/1"); got != 1 || !strings.Contains(logged.String(), c.word) {
+				t.Errorf("the log names the topic %d times, want once:\n%s", got, logged)
 			}
 		})
 	}
@@ -115,7 +120,7 @@ func TestBrokersThatOfferLessAreReached(t *testing.T) {
 }
 
 func TestABrokerThatHangsUpOnMQTT5IsReachedOn311(t *testing.T) {
-	r := start(t, config.MQTTSink{Broker: "mqtt://" + rudeBroker(t), Version: config.MQTTAuto})
+	r := start(t, config.MQTTSink{Broker: "mqtt://" + closingBroker(t), Version: config.MQTTAuto})
 	await.True(t, "the sink is up", func() bool { return r.Ready() == nil })
 	if _, words := r.Status(); !strings.Contains(words, "on 3.1.1") {
 		t.Errorf("got %q, want it to name the version", words)

@@ -18,7 +18,8 @@ type Stats struct {
 func (s *Sink) Stats() Stats {
 	return Stats{
 		Published: s.published.Load(), Repeated: s.repeated.Load(), Expired: s.expired.Load(),
-		Superseded: s.superseded.Load(), Stripped: s.stripped.Load(), Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(),
+		Superseded: s.superseded.Load(), Stripped: s.stripped.Load(),
+		Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(),
 		Refusals: s.refusalStats(),
 	}
 }

@@ -11,11 +11,11 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-// oldBroker answers CONNECT as one that speaks 3.1.1 alone.
+// oldBroker answers CONNECT as a broker that supports 3.1.1 alone.
 func oldBroker(t testing.TB) string { return brokerOf311(t, []byte{0x20, 2, 0, 1}) }
 
-// rudeBroker speaks 3.1.1 alone and hangs up on anything else.
-func rudeBroker(t testing.TB) string { return brokerOf311(t, nil) }
+// closingBroker supports 3.1.1 alone and closes other connections without an answer.
+func closingBroker(t testing.TB) string { return brokerOf311(t, nil) }
 
 func brokerOf311(t testing.TB, refusal []byte) string {
 	t.Helper()

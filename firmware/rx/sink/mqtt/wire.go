@@ -10,7 +10,7 @@ import (
 )
 
 // answers are the packets that a broker sends to a client which only publishes
-// (MQTT 5.0 §2.1.2). The client libraries index and allocate by what others say.
+// (MQTT 5.0 §2.1.2). The client libraries index and allocate by the content of others.
 const answers = 1<<packet.Connack | 1<<packet.Puback | 1<<packet.Pubrec | 1<<packet.Pubcomp |
 	1<<packet.Pingresp | 1<<packet.Disconnect
 

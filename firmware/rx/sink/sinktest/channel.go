@@ -43,7 +43,7 @@ func (c *Channel) Delete(key string) {
 	c.keys = slices.DeleteFunc(c.keys, func(k string) bool { return k == key })
 }
 
-// SetConfirmed says what Confirmed returns for a key.
+// SetConfirmed sets what Confirmed returns for a key.
 func (c *Channel) SetConfirmed(key string, confirmed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -53,7 +53,7 @@ func (c *Channel) SetConfirmed(key string, confirmed bool) {
 	c.unconfirmed[key] = !confirmed
 }
 
-// SetHealth says what Health returns.
+// SetHealth sets what Health returns.
 func (c *Channel) SetHealth(h sink.Health) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -97,10 +97,11 @@ func TestRsyslogReceivesEveryLineInOrder(t *testing.T) {
 		out, port := filepath.Join(t.TempDir(), "out"), strconv.Itoa(await.FreePort(t))
 		collector(t, "im"+scheme, port, out)
 		s := start(t, config.SyslogSink{Channel: "syslog", Forward: scheme + "://127.0.0.1:" + port})
-		if scheme == "udp" { // nothing tells that a UDP collector listens: probe until it does
+		if scheme == "udp" { // whether a UDP collector listens shows in its file alone
 			i := 0
 			await.True(t, "rsyslogd listens", func() bool {
-				s.Deliver(sink.Update{Event: true, Payload: payload.Append(nil, payload.Line{Text: fmt.Appendf(nil, "<34>1 - - - - - probe %d", i)})})
+				s.Deliver(sink.Update{Event: true,
+					Payload: payload.Append(nil, payload.Line{Text: fmt.Appendf(nil, "<34>1 - - - - - probe %d", i)})})
 				i++
 				content, _ := os.ReadFile(out)
 				return bytes.Contains(content, []byte("probe"))

@@ -35,14 +35,15 @@ func TestTLSCollectorReceivesEveryLineInOrder(t *testing.T) {
 	const n = 20000
 	ended := make(chan error, 1)
 	go func() { ended <- readLines(ln, n) }()
-	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tls://" + ln.Addr().String(), TLS: config.TLS{CAFile: files.Certificate}})
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tls://" + ln.Addr().String(),
+		TLS: config.TLS{CAFile: files.Certificate}})
 	began := time.Now()
 	deliver(s, 0, n)
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%.0f lines/s", n/time.Since(began).Seconds())
-	await.True(t, "given up", func() bool { return s.stats.Forwarded.Load() > 0 })
+	await.True(t, "forwarded", func() bool { return s.stats.Forwarded.Load() > 0 })
 }
 
 func TestUntrustedCollectorGetsNothing(t *testing.T) {
@@ -96,8 +97,9 @@ func selfSigned(t testing.TB) config.TLS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:        true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +110,8 @@ func selfSigned(t testing.TB) config.TLS {
 	}
 	dir := t.TempDir()
 	files := config.TLS{Certificate: filepath.Join(dir, "cert.pem"), PrivateKey: filepath.Join(dir, "key.pem")}
-	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der}, files.PrivateKey: {Type: "PRIVATE KEY", Bytes: private}} {
+	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der},
+		files.PrivateKey: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

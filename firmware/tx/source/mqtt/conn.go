@@ -54,8 +54,8 @@ type brokerConn struct {
 	close   sync.Once
 }
 
-// traffic counts the packets that crossed a connection, by type, whatever the
-// library has done with them. Safe for concurrent use.
+// traffic counts the packets that crossed a connection, by type, handled by the
+// library or not. Safe for concurrent use.
 type traffic struct {
 	in, out [16]atomic.Uint64
 }
@@ -177,7 +177,7 @@ func (c *brokerConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// inWords says whose fault a packet is, and what to do about it.
+// inWords adds to an error about a packet what can be done about it.
 func inWords(err error) error {
 	if errors.Is(err, packet.ErrType) {
 		return fmt.Errorf("the broker sent a packet that no broker sends to a subscriber: %w", err)

@@ -75,7 +75,7 @@ func TestBrokerThatFallsSilentIsDownWithinTenSeconds(t *testing.T) {
 	}
 }
 
-// A broker may say that it waits a minute for pings; we notice sooner.
+// A broker may have a Server Keep Alive of a minute; pings go out more often.
 func TestPingsComeAsOftenAsWeNeed(t *testing.T) {
 	t.Parallel()
 	pings := make(chan time.Time, 10)

@@ -14,7 +14,7 @@
 // does (protocol level 0x84, which mosquitto honours). From a broker that refuses
 // that, retained messages are read again each minute, and the channel's reason
 // says so: a message that is retained then crosses twice, as an event when it
-// comes, and as state once it was read, for nothing else tells IT that it is
+// comes, and as state once it was read, for nothing else shows that it is
 // retained. What is read again unchanged does not cross.
 //
 // What the broker retains is read over a connection of its own, whose client
@@ -32,7 +32,7 @@
 // The topic comes back with the next message that crosses.
 //
 // The session asks for no retained messages on MQTT 5 (Retain Handling 2). On
-// 3.1.1 its subscription brings them, and their flags do not tell them from live
+// 3.1.1 its subscription brings them, and their flags are those of live
 // ones. So a window is open from that subscription until no new topic has come
 // for a second and all of it is acknowledged. In it a topic's first retained
 // message is state, a message that equals the topic's newest is skipped, and

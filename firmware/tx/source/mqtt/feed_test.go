@@ -34,7 +34,8 @@ func TestAKeptSessionIsSubscribedToInItsMode(t *testing.T) {
 	for i, step := range []struct {
 		mode mode
 		want int
-	}{{plain, 1}, {plain, 0}, {bridge, 1}, {bridge, 0}, {plain, 1}, {mode{version: version5}, 1}, {mode{version: version5}, 1}, {bridge, 1}} {
+	}{{plain, 1}, {plain, 0}, {bridge, 1}, {bridge, 0}, {plain, 1}, {mode{version: version5},
+		1}, {mode{version: version5}, 1}, {bridge, 1}} {
 		k := &kept{}
 		f := newFeed(s)
 		if err := f.subscribe(t.Context(), k, step.mode); err != nil || len(k.asked) != step.want {
@@ -63,7 +64,8 @@ func TestTopicsThatAreNoLongerConfiguredAreUnsubscribed(t *testing.T) {
 		}
 		p.expect(t, "", `d event q1 "x"`, `a/1 event q1 "x"`)
 		if received, refused := s.Stats().Received.Load(), s.Stats().Refused.Load(); received != 2 || refused != 0 {
-			t.Errorf("got %d received and %d refused, want 2 and 0: the broker sends what is no longer configured", received, refused)
+			t.Errorf("got %d received and %d refused, want 2 and 0: the broker sends what is no longer configured", received,
+				refused)
 		}
 	})
 }

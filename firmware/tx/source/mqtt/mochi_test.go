@@ -28,7 +28,7 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-// door lets those in who know the password; "" lets everyone in.
+// door lets those in with the password; "" lets everyone in.
 type door struct {
 	mochi.HookBase
 	password string
@@ -71,7 +71,7 @@ func embedded(t testing.TB, c *tls.Config, password string) (*mochi.Server, stri
 	return server, address
 }
 
-func TestAnotherBrokerIsHeardToo(t *testing.T) {
+func TestOtherBrokersWork(t *testing.T) {
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
 		t.Run(string(version), func(t *testing.T) {
 			server, address := embedded(t, nil, "")
@@ -81,10 +81,11 @@ func TestAnotherBrokerIsHeardToo(t *testing.T) {
 			up(t, s)
 			_ = server.Publish("r/old", []byte("2"), true, 1)
 			_ = server.Publish("plain", []byte("3"), false, 2)
-			want := []string{`r/old state q1 "1" retained key=r/old`, `r/old event q1 "2" retained key=r/old`, `plain event q2 "3"`}
+			want := []string{`r/old state q1 "1" retained key=r/old`, `r/old event q1 "2" retained key=r/old`,
+				`plain event q2 "3"`}
 			reason := p.Last().String()
 			if version == config.MQTT311 {
-				// It knows no bridges, so that the flag of live messages is hidden.
+				// It does not support bridges, so that the flag of live messages is hidden.
 				want[1] = `r/old event q1 "2"`
 				want = append(want, `r/old state q1 "2" retained key=r/old`) // once it was asked for again
 				if !strings.Contains(reason, "asked for each minute") {
@@ -142,9 +143,11 @@ func pki(t testing.TB) (server *tls.Config, ca, cert, key string) {
 			t.Fatal(err)
 		}
 		c := &x509.Certificate{
-			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+			SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: parent == nil,
-			KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+			KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		}
 		if parent == nil {
 			parent, signer = c, k
@@ -163,13 +166,15 @@ func pki(t testing.TB) (server *tls.Config, ca, cert, key string) {
 	der, k := issue(2, parent, rootKey)
 	pool := x509.NewCertPool()
 	pool.AddCert(parent)
-	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: k}}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
+	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: k}}, ClientCAs: pool,
+		ClientAuth: tls.RequireAndVerifyClientCert}
 	clientDER, clientKey := issue(3, parent, rootKey)
 	keyDER, err := x509.MarshalECPrivateKey(clientKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server, write("ca", "CERTIFICATE", root), write("cert", "CERTIFICATE", clientDER), write("key", "EC PRIVATE KEY", keyDER)
+	return server, write("ca", "CERTIFICATE", root), write("cert", "CERTIFICATE", clientDER), write("key",
+		"EC PRIVATE KEY", keyDER)
 }
 
 func TestTLSWithCertificateAndPassword(t *testing.T) {
@@ -192,7 +197,8 @@ func TestTLSWithCertificateAndPassword(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := &port{}
 			s, _ := start(t, config.MQTTSource{
-				Broker: "mqtts://" + address, Version: test.version, TLS: test.tls, Username: "ot", Password: []byte(test.password), ClientID: test.name,
+				Broker: "mqtts://" + address, Version: test.version, TLS: test.tls,
+				Username: "ot", Password: []byte(test.password), ClientID: test.name,
 			}, p)
 			if test.want != "" {
 				await.True(t, "the refusal shows", func() bool { return strings.Contains(p.Reports(), test.want) })
@@ -213,7 +219,8 @@ func TestBadFilesAreRefusedAtOnce(t *testing.T) {
 		"no such authority": {CAFile: "/nonexistent"}, "no certificate in it": {CAFile: os.DevNull},
 		"no such key": {Certificate: os.DevNull, PrivateKey: "/nonexistent"},
 	} {
-		if _, err := New(config.MQTTSource{Broker: "mqtts://x:1", TLS: files}, "", &port{}, slog.New(slog.DiscardHandler)); err == nil {
+		if _, err := New(config.MQTTSource{Broker: "mqtts://x:1", TLS: files}, "", &port{},
+			slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}

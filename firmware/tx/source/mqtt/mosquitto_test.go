@@ -92,17 +92,20 @@ func TestAllPropertiesCross(t *testing.T) {
 	up(t, s)
 	utf8, life := byte(1), uint32(300)
 	before := time.Now().Add(-time.Millisecond)
-	connectPlant(t, b.URL()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"), Properties: &paho.PublishProperties{
-		PayloadFormat: &utf8, MessageExpiry: &life, ContentType: "application/json", ResponseTopic: "answer",
-		CorrelationData: []byte{0, 1}, User: paho.UserProperties{{Key: "k", Value: "1"}, {Key: "a", Value: ""}, {Key: "k", Value: "1"}},
-	}})
+	connectPlant(t, b.URL()).full(&paho.Publish{Topic: "f", QoS: 1, Payload: []byte("{}"),
+		Properties: &paho.PublishProperties{
+			PayloadFormat: &utf8, MessageExpiry: &life, ContentType: "application/json", ResponseTopic: "answer",
+			CorrelationData: []byte{0, 1}, User: paho.UserProperties{{Key: "k", Value: "1"}, {Key: "a", Value: ""},
+				{Key: "k", Value: "1"}},
+		}})
 	await.True(t, "it arrives", func() bool { return len(p.Updates()) == 1 })
 	var m payload.Message
 	if err := m.Parse(p.Updates()[0].Payload); err != nil {
 		t.Fatal(err)
 	}
 	if m.PayloadFormat == nil || *m.PayloadFormat != 1 || !m.Expires || m.Expiry < 299 || m.Expiry > 300 ||
-		m.Received.Before(before) || m.Received.After(time.Now()) || m.ContentType == nil || *m.ContentType != "application/json" ||
+		m.Received.Before(before) || m.Received.After(time.Now()) || m.ContentType == nil ||
+		*m.ContentType != "application/json" ||
 		m.ResponseTopic != "answer" || string(m.CorrelationData) != "\x00\x01" ||
 		!slices.Equal(m.User, []payload.Property{{Name: "k", Value: "1"}, {Name: "a"}, {Name: "k", Value: "1"}}) {
 		t.Errorf("got %+v, want every property", m)
@@ -128,7 +131,8 @@ func TestWhatHadNotLeftComesAgain(t *testing.T) {
 		s, _ = start(t, config.MQTTSource{Broker: b.URL(), Version: version}, second)
 		up(t, s)
 		// In order, every one an event, and the retained value is known by then.
-		second.expect(t, "", `a event q1 "1"`, `k event q1 "2" retained key=k`, `k event q1 "3" retained key=k`, `c event q2 "4"`)
+		second.expect(t, "", `a event q1 "1"`, `k event q1 "2" retained key=k`, `k event q1 "3" retained key=k`,
+			`c event q2 "4"`)
 	})
 }
 
@@ -240,7 +244,8 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 			t.Fatalf("got %d updates, want 3: %v", n, p.lines(""))
 		}
 		// What the link still shows of a key that the broker does not retain.
-		_ = p.Put(source.Update{Key: []byte("r/stale"), Payload: (&payload.Message{Topic: "r/stale", Retain: true, Payload: []byte("1")}).Append(nil)})
+		_ = p.Put(source.Update{Key: []byte("r/stale"),
+			Payload: (&payload.Message{Topic: "r/stale", Retain: true, Payload: []byte("1")}).Append(nil)})
 		plant.end()
 		await.True(t, "mosquitto saves", func() bool { return b.Saved("r/same", "r/too", "r/also") })
 		b.Kill()
@@ -250,10 +255,11 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 		}
 		b.Run()
 		plant = connectPlant(t, b.URL()) // may come before the source or after it
-		await.True(t, "the key that vanished is deleted", func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
+		await.True(t, "the key that vanished is deleted",
+			func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
 		up(t, s)
 		plant.send("live", 2, false, "again")
-		await.True(t, "it hears again", func() bool { return slices.Contains(p.lines("live"), `live event q2 "again"`) })
+		await.True(t, "it receives again", func() bool { return slices.Contains(p.lines("live"), `live event q2 "again"`) })
 		if got := p.lines("r/same"); len(got) != 1 {
 			t.Errorf("r/same: got %v, want it once", got)
 		}
@@ -297,12 +303,13 @@ func TestStateAfterAnAbsence(t *testing.T) {
 func TestSysStaysOutUnlessAskedFor(t *testing.T) {
 	t.Parallel()
 	b := persistent(t, "sys_interval 1")
-	quiet, loud := &port{}, &port{}
-	s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "quiet"}, quiet)
-	start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "loud", Topics: []string{"$SYS/broker/uptime"}}, loud)
-	await.True(t, "$SYS arrives where it was asked for", func() bool { return len(loud.Updates()) > 0 })
+	without, with := &port{}, &port{}
+	s, _ := start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "without"}, without)
+	start(t, config.MQTTSource{Broker: b.URL(), Version: config.MQTT5, ClientID: "with",
+		Topics: []string{"$SYS/broker/uptime"}}, with)
+	await.True(t, "$SYS arrives where it was asked for", func() bool { return len(with.Updates()) > 0 })
 	up(t, s)
-	if got := quiet.lines(""); len(got) != 0 {
+	if got := without.lines(""); len(got) != 0 {
 		t.Errorf("got %v, want nothing of $SYS", got)
 	}
 }

@@ -47,7 +47,8 @@ func TestAStockBrokerShowsAllThatItRetains(t *testing.T) {
 		for _, i := range []int{0, topics - 1} {
 			var m payload.Message
 			err := m.Parse(p.Newest(fmt.Sprintf("r/%d", i)))
-			if want := map[bool]byte{false: 0, true: 1}[i >= topics/2]; err != nil || m.QoS != want || string(m.Payload) != fmt.Sprint(i) {
+			if want := map[bool]byte{false: 0, true: 1}[i >= topics/2]; err != nil || m.QoS != want ||
+				string(m.Payload) != fmt.Sprint(i) {
 				t.Errorf("topic %d: got %+v, %v; want QoS %d", i, m, err, want)
 			}
 		}

@@ -22,7 +22,7 @@ type retainedSet struct {
 	live     map[string]struct{} // topics of which a live message came since watchLive; nil: not watched
 	complete bool                // it was read to its end since the start
 
-	// On 3.1.1 a subscription brings retained messages that look like live ones,
+	// On 3.1.1 a subscription brings retained messages with the flags of live ones,
 	// while this window is open:
 	window map[string]struct{} // topics in it; nil: closed
 	last   time.Time           // when its newest topic came

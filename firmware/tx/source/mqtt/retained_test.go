@@ -31,11 +31,14 @@ func TestStateIsToldApartFromLiveMessages(t *testing.T) {
 		{"without a window all are live", nil, false, []step{{retained("1"), false, isLive}, {retained("1"), false, isLive}}},
 		{"first of a topic", nil, true, []step{{retained("1"), false, isState}, {retained("2"), false, isLive}}},
 		{"known already", retained("1"), true, []step{{retained("1"), false, isRepeated}, {retained("2"), false, isLive}}},
-		{"changed", retained("1"), true, []step{{retained("2"), false, isState}, {retained("2"), false, isRepeated}, {retained("1"), false, isLive}}},
+		{"changed", retained("1"), true,
+			[]step{{retained("2"), false, isState}, {retained("2"), false, isRepeated}, {retained("1"), false, isLive}}},
 		{"sent again", retained("0"), true, []step{{retained("1"), true, isLive}, {retained("1"), false, isRepeated}}},
 		{"cleared", retained("1"), true, []step{{retained(""), false, isLive}, {retained("1"), false, isState}}},
-		{"same life, counted down", expiring(100, at), true, []step{{expiring(60, at.Add(40*time.Second)), false, isRepeated}}},
-		{"same life, not counted down", expiring(100, at), true, []step{{expiring(100, at.Add(40*time.Second)), false, isRepeated}}},
+		{"same life, counted down", expiring(100, at), true,
+			[]step{{expiring(60, at.Add(40*time.Second)), false, isRepeated}}},
+		{"same life, not counted down", expiring(100, at), true,
+			[]step{{expiring(100, at.Add(40*time.Second)), false, isRepeated}}},
 		{"another life", expiring(100, at), true, []step{{expiring(90, at.Add(40*time.Second)), false, isState}}},
 	}
 	for _, test := range tests {

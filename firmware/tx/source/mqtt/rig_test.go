@@ -70,7 +70,8 @@ func (p *port) lines(prefix string) []string {
 // expect waits for exactly these lines.
 func (p *port) expect(t testing.TB, prefix string, want ...string) {
 	t.Helper()
-	await.True(t, fmt.Sprintf("%d updates below %q cross", len(want), prefix), func() bool { return len(p.lines(prefix)) >= len(want) })
+	await.True(t, fmt.Sprintf("%d updates below %q cross", len(want), prefix),
+		func() bool { return len(p.lines(prefix)) >= len(want) })
 	if got := p.lines(prefix); !slices.Equal(got, want) {
 		t.Fatalf("updates below %s:\ngot  %s\nwant %s", prefix, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
@@ -147,7 +148,8 @@ func connectPlant(t testing.TB, address string) *publisher {
 		t.Fatal(err)
 	}
 	p := &publisher{t: t, client: paho.NewClient(paho.ClientConfig{Conn: conn})}
-	if _, err := p.client.Connect(t.Context(), &paho.Connect{ClientID: "plant", CleanStart: true, KeepAlive: 30}); err != nil {
+	if _, err := p.client.Connect(t.Context(),
+		&paho.Connect{ClientID: "plant", CleanStart: true, KeepAlive: 30}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.end() })
@@ -170,7 +172,7 @@ func (p *publisher) full(m *paho.Publish) {
 	}
 }
 
-// script is a broker that does what a test says to each connection.
+// script is a broker that serves each connection as a test says.
 func script(t testing.TB, serve func(n int, conn net.Conn, level byte)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

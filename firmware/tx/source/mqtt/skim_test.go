@@ -15,7 +15,8 @@ func TestASkimmerRemovesAndReportsRetainedMessages(t *testing.T) {
 	}
 	long := strings.Repeat("x", 300)
 	kept := packet(0x90, "\x00\x01\x00") + packet(0x33, "\x00\x01b\x00\x07of QoS 1") + packet(0xd0, "")
-	all := packet(0x31, "\x00\x03a/ä"[:5]+long) + kept[:5] + packet(0x30, "\x00\x04live"+long) + kept[5:] + packet(0x31, "\x00\x01c") + packet(0x31, "\x00")
+	all := packet(0x31, "\x00\x03a/ä"[:5]+long) + kept[:5] + packet(0x30, "\x00\x04live"+long) + kept[5:] + packet(0x31,
+		"\x00\x01c") + packet(0x31, "\x00")
 	for cut := 1; cut <= len(all); cut++ {
 		var topics []string
 		s := &skimmer{topic: func(b []byte) { topics = append(topics, string(b)) }}

@@ -8,7 +8,7 @@ import (
 
 // maxUnread is how many bytes of messages a library may have read and not
 // handed over for more to be read: it queues as many messages as the Receive
-// Maximum says, whatever their size.
+// Maximum says, of any size.
 const maxUnread = 1 << 20
 
 // unread bounds the messages that a library has read and not handed over. The

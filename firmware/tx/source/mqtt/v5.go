@@ -182,7 +182,7 @@ func (c *client5) unsubscribe(ctx context.Context, filters []string) error {
 	defer cancel()
 	answer, err := c.client.Unsubscribe(ctx, &paho.Unsubscribe{Topics: filters})
 	if answer != nil {
-		return nil // whatever its codes are, it came
+		return nil // its codes do not matter
 	}
 	return causeOf(ctx, err)
 }

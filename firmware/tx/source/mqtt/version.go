@@ -7,7 +7,7 @@ import (
 	"heliograph/firmware/config"
 )
 
-// mode is how a source and its broker speak.
+// mode is how a source is connected to its broker.
 type mode struct {
 	version     string
 	why         string // not a newer one

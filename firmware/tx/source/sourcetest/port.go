@@ -119,7 +119,7 @@ func (p *Port) Room() <-chan struct{} {
 	return room
 }
 
-// SetFull takes the room away, or gives it back to whoever waits for it.
+// SetFull removes the room, or restores it.
 func (p *Port) SetFull(full bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -78,7 +78,8 @@ func TestPortRemembersReports(t *testing.T) {
 	p.SetComplete(true)
 	p.Conflated(2)
 	p.Conflated(3)
-	if p.Last().State != source.Up || p.Reports() != "connecting starting\nup MQTT 5" || !p.Complete() || p.ConflatedTotal() != 5 {
+	if p.Last().State != source.Up || p.Reports() != "connecting starting\nup MQTT 5" || !p.Complete() ||
+		p.ConflatedTotal() != 5 {
 		t.Errorf("got %q, complete %v, %d conflated", p.Reports(), p.Complete(), p.ConflatedTotal())
 	}
 }

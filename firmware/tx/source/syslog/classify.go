@@ -13,7 +13,7 @@ import (
 // maxParsed is how many bytes of a line are parsed; the format shows in the header.
 const maxParsed = 8 << 10
 
-// classifier tells formats apart. It is for one goroutine.
+// classifier finds the format of a line. It is for one goroutine.
 type classifier struct{ ietf, bsd library.Machine }
 
 func newClassifier() *classifier {

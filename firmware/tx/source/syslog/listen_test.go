@@ -29,7 +29,11 @@ func TestListenerThatIsTakenIsReported(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
-	await.True(t, "reason", func() bool { e := s.Ready(); return e != nil && strings.Contains(e.Error(), "address already in use") })
+	await.True(t, "reason", func() bool {
+		e := s.Ready()
+		return e != nil &&
+			strings.Contains(e.Error(), "address already in use")
+	})
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("got %v, want nil", err)
@@ -76,7 +80,8 @@ func TestLinesOfConnectionsThatMakeRoomAreNotLost(t *testing.T) {
 	}
 	wg.Wait()
 	await.True(t, "every line", func() bool { return len(p.got()) == connections })
-	await.True(t, "each one beyond the limit", func() bool { return counted(t, s, "evicted_connections") == connections-maxConnections })
+	await.True(t, "each one beyond the limit",
+		func() bool { return counted(t, s, "evicted_connections") == connections-maxConnections })
 }
 
 func TestConnectionsThatTheirSenderClosedAreNotEvicted(t *testing.T) {

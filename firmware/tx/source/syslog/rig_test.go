@@ -46,7 +46,8 @@ func start(t testing.TB, scheme string) (*Source, *port, string) {
 func startWith(t testing.TB, scheme string, to source.Port, p *port) (*Source, string) {
 	t.Helper()
 	addr := await.FreeAddress(t)
-	s, err := New(config.SyslogSource{Channel: "syslog", Listen: []string{scheme + "://" + addr}}, to, slog.New(slog.DiscardHandler))
+	s, err := New(config.SyslogSource{Channel: "syslog", Listen: []string{scheme + "://" + addr}}, to,
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,8 @@ func TestRateOverTCP(t *testing.T) {
 }
 
 func TestAllocationsPerLine(t *testing.T) {
-	s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &sourcetest.Discard{}, slog.New(slog.DiscardHandler))
+	s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, &sourcetest.Discard{},
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +146,9 @@ func TestAllocationsPerLine(t *testing.T) {
 	}
 	text := []byte(line)
 	parsing := testing.AllocsPerRun(500, func() { c.format(text) })
-	whole := testing.AllocsPerRun(500, func() { s.putLine(c, payload.TCP, netip.Addr{}, text, false) })
-	if whole > parsing+1 {
-		t.Errorf("got %v allocations a line, want the payload beside the parser's %v", whole, parsing)
+	all := testing.AllocsPerRun(500, func() { s.putLine(c, payload.TCP, netip.Addr{}, text, false) })
+	if all > parsing+1 {
+		t.Errorf("got %v allocations a line, want the payload beside the parser's %v", all, parsing)
 	}
-	t.Logf("%v allocations a line, %v of them the parser's", whole, parsing)
+	t.Logf("%v allocations a line, %v of them the parser's", all, parsing)
 }

@@ -70,7 +70,7 @@ func (d *drops) follow(c syscall.Conn) error {
 	return nil
 }
 
-// count asks the kernel, which knows also while nothing is read. After the
+// count asks the kernel, which counts also while nothing is read. After the
 // socket was closed the last total stands.
 func (d *drops) count() uint64 {
 	d.mu.Lock()

@@ -24,7 +24,8 @@ import (
 
 func TestLinesOverTLSAndRefusedHandshakes(t *testing.T) {
 	addr, p := await.FreeAddress(t), newPort()
-	s, err := New(config.SyslogSource{Listen: []string{"tls://" + addr}, TLS: selfSigned(t)}, p, slog.New(slog.DiscardHandler))
+	s, err := New(config.SyslogSource{Listen: []string{"tls://" + addr}, TLS: selfSigned(t)}, p,
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +63,9 @@ func selfSigned(t testing.TB) config.TLS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:        true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +76,8 @@ func selfSigned(t testing.TB) config.TLS {
 	}
 	dir := t.TempDir()
 	files := config.TLS{Certificate: filepath.Join(dir, "cert.pem"), PrivateKey: filepath.Join(dir, "key.pem")}
-	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der}, files.PrivateKey: {Type: "PRIVATE KEY", Bytes: private}} {
+	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der},
+		files.PrivateKey: {Type: "PRIVATE KEY", Bytes: private}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
