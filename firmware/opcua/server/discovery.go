@@ -1,7 +1,12 @@
 package server
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -54,4 +59,26 @@ func (q *query) findServers(req *ua.FindServersRequest) {
 		resp.Servers = append(resp.Servers, q.server.application(req.EndpointURL))
 	}
 	q.reply(resp)
+}
+
+// endpointURL returns the server's URL; on a wildcard address with the host that the client
+// used.
+func (s *Server) endpointURL(asked string) string {
+	u := *s.url
+	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); u.Hostname() == "" || err == nil &&
+		a.IsUnspecified() {
+		if c, err := url.Parse(asked); err == nil && c.Hostname() != "" && len(c.Hostname()) <= 253 {
+			u.Host = net.JoinHostPort(c.Hostname(), s.port())
+		}
+	} else if u.Port() == "0" {
+		u.Host = net.JoinHostPort(u.Hostname(), s.port())
+	}
+	return u.String()
+}
+
+func (s *Server) port() string {
+	if a, ok := s.Addr().(*net.TCPAddr); ok {
+		return fmt.Sprint(a.Port)
+	}
+	return s.url.Port()
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +21,6 @@ import (
 	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
 	"heliograph/firmware/opcua/uabinary"
-	"heliograph/firmware/platform/counter"
 )
 
 // Server is an OPC UA server. Its methods are safe for concurrent use, except that Set,
@@ -257,49 +254,6 @@ func (s *Server) CloseSessions(reason ua.StatusCode) {
 // Reopen accepts sessions again.
 func (s *Server) Reopen() { s.closed.Store(false) }
 
-// CheckTrust closes the channels of clients, and the sessions of users, whose
-// certificates are no longer trusted.
-func (s *Server) CheckTrust() {
-	for _, o := range s.sessions.certificateUsers() {
-		if err := s.cfg.Store.Check(o.userChain, pki.Purpose{User: true}, o.address.String()); err != nil {
-			s.cfg.Log.Warn("opcua server closed a session: user certificate no longer trusted", "client", o.address,
-				"error", err)
-			s.totals.aborts.Add(1)
-			s.sessions.remove(o.session)
-			s.engine.SessionClosed(o.number, true)
-		}
-	}
-	for _, c := range s.connections() {
-		p := c.channel.Peer()
-		if p.Chain == nil {
-			continue
-		}
-		if err := s.authorize(context.Background(), p); err != nil {
-			s.cfg.Log.Warn("opcua server closed a channel: client certificate no longer trusted", "client", p.Address,
-				"error", err)
-			c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
-		}
-	}
-}
-
-// checkUsers closes the sessions of users that were removed.
-func (s *Server) checkUsers() {
-	if s.cfg.Known == nil {
-		return
-	}
-	for name, list := range s.sessions.sessionsByUser() {
-		if s.cfg.Known(name) {
-			continue
-		}
-		for _, gone := range list {
-			s.cfg.Log.Warn("opcua server closed a session: user was removed", "client", gone.address, "user", name)
-			s.totals.aborts.Add(1)
-			s.sessions.remove(gone)
-			s.engine.SessionClosed(gone.number, true)
-		}
-	}
-}
-
 func (s *Server) connections() (list []*conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -335,60 +289,4 @@ func (s *Server) StructureChanged(affected []addrspace.Affected) {
 		ev = event.BaseModelChange(stamp)
 	}
 	s.engine.Event(ev)
-}
-
-// Stats are the counters that status and metrics show.
-type Stats struct {
-	Channels      int    `gauge:"secure_channels" help:"Secure channels now."`
-	Sessions      int    `gauge:"sessions" help:"Sessions now."`
-	Evicted       uint64 `count:"evicted_sessions" help:"Unused sessions closed to make room for others."`
-	Requests      uint64 `count:"requests" help:"Requests of clients."`
-	Refused       uint64 `count:"refused_requests" help:"Requests, and secure channels, refused as a whole."`
-	Faults        uint64 `count:"malformed_requests" help:"Requests that could not be decoded or answered."`
-	Listener      transport.Stats
-	Subscriptions subscription.Stats
-}
-
-// Stats returns the counters.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	n, l := len(s.conns), s.listener
-	s.mu.Unlock()
-	st := Stats{
-		Channels: n, Sessions: s.sessions.count(), Evicted: s.evicted.Load(), Requests: s.requests.Load(),
-		Refused: s.refused.Load() + s.channels.Refused(),
-		Faults:  s.faults.Load(), Subscriptions: s.engine.Stats(),
-	}
-	if l != nil {
-		st.Listener = l.Stats()
-	}
-	return st
-}
-
-// Counters implements counter.Source.
-func (s *Server) Counters() []counter.Set {
-	st := s.Stats()
-	return []counter.Set{counter.Of("opcua_server", s.cfg.Channel, &st)}
-}
-
-// endpointURL returns the server's URL; on a wildcard address with the host that the client
-// used.
-func (s *Server) endpointURL(asked string) string {
-	u := *s.url
-	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); u.Hostname() == "" || err == nil &&
-		a.IsUnspecified() {
-		if c, err := url.Parse(asked); err == nil && c.Hostname() != "" && len(c.Hostname()) <= 253 {
-			u.Host = net.JoinHostPort(c.Hostname(), s.port())
-		}
-	} else if u.Port() == "0" {
-		u.Host = net.JoinHostPort(u.Hostname(), s.port())
-	}
-	return u.String()
-}
-
-func (s *Server) port() string {
-	if a, ok := s.Addr().(*net.TCPAddr); ok {
-		return fmt.Sprint(a.Port)
-	}
-	return s.url.Port()
 }
