@@ -48,7 +48,7 @@ func newOPCUA(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) (node.OPC
 		Space:   addrspace.New(),
 		Build:   server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: p.Version, Date: built()},
 		Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors",
-		Log:     log.With("channel", c.Channel),
+		Log:     log,
 	}
 	if p.Users != nil {
 		cfg.Password, cfg.Known = p.Users.Verify, p.Users.Known

@@ -61,6 +61,7 @@ func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Log = c.Log.With("component", "opcua server", "channel", c.Channel)
 	if c.Refusal == "" {
 		c.Refusal = "this server can only be looked at"
 	}

@@ -72,7 +72,7 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 		m, err := ch.Receive()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
-				s.cfg.Log.Debug("opcua server: connection ended", "client", tcp.RemoteAddr(), "error", err)
+				s.cfg.Log.Debug("connection ended", "error", err, "client", tcp.RemoteAddr())
 			}
 			return
 		}
@@ -110,7 +110,7 @@ func (c *conn) handleMessage(m channel.Message) (goOn bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.server.faults.Add(1)
-			c.server.cfg.Log.Error("opcua server: panic while handling request", "client", c.tcp.RemoteAddr(), "type",
+			c.server.cfg.Log.Error("panic while handling request", "client", c.tcp.RemoteAddr(), "type",
 				head.TypeID, "panic", r, "stack", string(debug.Stack()))
 			c.channel.Fail(ua.StatusBadInternalError, "")
 			goOn = false
@@ -190,7 +190,7 @@ func (q *query) header() *ua.ResponseHeader {
 func (q *query) reply(resp any) {
 	body, err := channel.Encode(resp)
 	if err != nil {
-		q.server.cfg.Log.Error("opcua server: response not encoded", "type", fmt.Sprintf("%T", resp), "error", err)
+		q.server.cfg.Log.Error("response not encoded", "type", fmt.Sprintf("%T", resp), "error", err)
 		q.fault(ua.StatusBadEncodingError)
 		return
 	}

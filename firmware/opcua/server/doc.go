@@ -6,8 +6,9 @@
 //	conn.go          a connection: receive, dispatch  services.go  which services there are
 //	session.go       the Session services             sessions.go  all sessions
 //	user.go          user identity tokens             discovery.go the Discovery services
-//	view.go          Browse, TranslateBrowsePaths     viewmembers.go  the nodes of a View
-//	read.go          Read                             response.go  responses sent in parts
+//	view.go          Browse, RegisterNodes            viewmembers.go  the nodes of a View
+//	translate.go     TranslateBrowsePaths             read.go      Read
+//	response.go      responses sent in parts          trust.go     removed users and certificates
 //	call.go          Call: which methods are served   refuse.go    Write and the History services
 //	serverobject.go  nodes that the server answers    diagnostics.go  ServerDiagnostics
 //	restriction.go   AccessRestrictions               admission.go  how many requests at a time

@@ -156,7 +156,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.mu.Lock()
 		s.listenErr = err
 		s.mu.Unlock()
-		s.cfg.Log.Error("opcua server not listening", "address", s.cfg.Listen, "error", err, "retry", listenRetry)
+		s.cfg.Log.Error("not listening", "error", err, "retry", listenRetry, "address", s.cfg.Listen)
 		select {
 		case <-ctx.Done():
 		case <-time.After(listenRetry):
@@ -195,9 +195,9 @@ func (s *Server) closeExpired(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, gone := range s.sessions.expire(s.cfg.Now()) {
+		for _, expired := range s.sessions.expire(s.cfg.Now()) {
 			s.totals.timeouts.Add(1)
-			s.engine.SessionClosed(gone.number, false) // its subscriptions live on for their own lifetime
+			s.engine.SessionClosed(expired.number, false) // its subscriptions live on for their own lifetime
 		}
 		s.checkUsers()
 	}
@@ -206,9 +206,14 @@ func (s *Server) closeExpired(ctx context.Context) {
 // disconnected removes the sessions of a connection that has ended and that were not activated.
 func (s *Server) disconnected(c *conn) {
 	for _, removed := range s.sessions.disconnect(c) {
-		s.totals.aborts.Add(1)
-		s.engine.SessionClosed(removed.number, true)
+		s.aborted(removed)
 	}
+}
+
+// aborted counts a session that was removed without CloseSession, and deletes its subscriptions.
+func (s *Server) aborted(removed *session) {
+	s.totals.aborts.Add(1)
+	s.engine.SessionClosed(removed.number, true)
 }
 
 // Set sets a variable's newest DataValue, which must not be modified afterwards.
@@ -239,9 +244,8 @@ func (s *Server) SetState(state ua.ServerState, serviceLevel byte) {
 // the NamespaceArray, and so the meaning of NodeIds, is about to change.
 func (s *Server) CloseSessions(reason ua.StatusCode) {
 	s.closed.Store(true)
-	for _, gone := range s.sessions.removeAll() {
-		s.totals.aborts.Add(1)
-		s.engine.SessionClosed(gone.number, true)
+	for _, removed := range s.sessions.removeAll() {
+		s.aborted(removed)
 	}
 	s.engine.Reset()
 	var failing sync.WaitGroup // concurrently: a client that does not receive must not delay the others

@@ -50,8 +50,7 @@ func (q *query) authenticate() ua.StatusCode {
 	case ua.StatusOK:
 		q.session, q.client = s, client
 	case ua.StatusBadSessionNotActivated: // OPC 10000-4 §5.7.2: the session is closed
-		q.server.totals.aborts.Add(1)
-		q.server.engine.SessionClosed(s.number, true)
+		q.server.aborted(s)
 	}
 	return code
 }
@@ -82,10 +81,9 @@ func (q *query) createSession(req *ua.CreateSessionRequest) {
 	evicted, code := q.server.sessions.add(s)
 	if evicted != nil {
 		q.server.evicted.Add(1)
-		q.server.totals.aborts.Add(1)
-		q.server.refusalLog.Warn("opcua server evicted a session that is not activated or not connected", "client",
+		q.server.refusalLog.Warn("evicted a session that is not activated or not connected", "client",
 			evicted.address)
-		q.server.engine.SessionClosed(evicted.number, true)
+		q.server.aborted(evicted)
 	}
 	if code != ua.StatusOK {
 		q.fault(code)
@@ -167,7 +165,7 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 	}
 	user, code := q.checkUser(req, st)
 	if code != ua.StatusOK {
-		q.server.refusalLog.Warn("opcua server refuses a user", "client", q.conn.channel.Peer().Address, "status", code)
+		q.server.refusalLog.Warn("user refused", "client", q.conn.channel.Peer().Address, "status", code)
 		q.fault(code)
 		return
 	}

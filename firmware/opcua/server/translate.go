@@ -71,20 +71,3 @@ func (q *query) translateOne(v addrspace.View, p *ua.BrowsePath) *ua.BrowsePathR
 	}
 	return result
 }
-
-// registerNodes returns the NodeIds as they are, unknown ones too (OPC 10000-4 §5.9.5).
-func (q *query) registerNodes(req *ua.RegisterNodesRequest) {
-	if code := q.countOK(len(req.NodesToRegister)); code != ua.StatusOK {
-		q.fault(code)
-		return
-	}
-	q.reply(&ua.RegisterNodesResponse{ResponseHeader: q.header(), RegisteredNodeIDs: req.NodesToRegister})
-}
-
-func (q *query) unregisterNodes(req *ua.UnregisterNodesRequest) {
-	if code := q.countOK(len(req.NodesToUnregister)); code != ua.StatusOK {
-		q.fault(code)
-		return
-	}
-	q.reply(&ua.UnregisterNodesResponse{ResponseHeader: q.header()})
-}

@@ -13,11 +13,10 @@ import (
 func (s *Server) CheckTrust() {
 	for _, o := range s.sessions.certificateUsers() {
 		if err := s.cfg.Store.Check(o.userChain, pki.Purpose{User: true}, o.address.String()); err != nil {
-			s.cfg.Log.Warn("opcua server closed a session: user certificate no longer trusted", "client", o.address,
-				"error", err)
-			s.totals.aborts.Add(1)
+			s.cfg.Log.Warn("session closed: user certificate no longer trusted", "error", err,
+				"client", o.address)
 			s.sessions.remove(o.session)
-			s.engine.SessionClosed(o.number, true)
+			s.aborted(o.session)
 		}
 	}
 	for _, c := range s.connections() {
@@ -26,8 +25,8 @@ func (s *Server) CheckTrust() {
 			continue
 		}
 		if err := s.authorize(context.Background(), p); err != nil {
-			s.cfg.Log.Warn("opcua server closed a channel: client certificate no longer trusted", "client", p.Address,
-				"error", err)
+			s.cfg.Log.Warn("channel closed: client certificate no longer trusted", "error", err,
+				"client", p.Address)
 			c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
 		}
 	}
@@ -42,11 +41,10 @@ func (s *Server) checkUsers() {
 		if s.cfg.Known(name) {
 			continue
 		}
-		for _, gone := range list {
-			s.cfg.Log.Warn("opcua server closed a session: user was removed", "client", gone.address, "user", name)
-			s.totals.aborts.Add(1)
-			s.sessions.remove(gone)
-			s.engine.SessionClosed(gone.number, true)
+		for _, removed := range list {
+			s.cfg.Log.Warn("session closed: user was removed", "client", removed.address, "user", name)
+			s.sessions.remove(removed)
+			s.aborted(removed)
 		}
 	}
 }

@@ -275,7 +275,7 @@ func (k *call) header() *ua.ResponseHeader {
 func (k *call) reply(resp any) {
 	body, err := channel.Encode(resp)
 	if err != nil {
-		k.cfg.Log.Error("subscription: response not encoded", "error", err)
+		k.cfg.Log.Error("response not encoded", "error", err)
 		k.fault(ua.StatusBadEncodingError)
 		return
 	}
