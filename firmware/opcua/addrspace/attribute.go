@@ -16,7 +16,7 @@ type Attribute struct {
 	Value []byte
 }
 
-// shared keeps values that many nodes have in common once each.
+// shared stores each value that many nodes have in common once.
 type shared struct {
 	values []sharedValue
 	free   []uint32
@@ -31,7 +31,8 @@ type sharedValue struct {
 
 func (s *shared) hash(n uint32) uint64 { return maphash.String(s.seed, s.values[n].bytes) }
 
-func (s *shared) take(b []byte) uint32 {
+// acquire returns the number of a value, and counts a use of it.
+func (s *shared) acquire(b []byte) uint32 {
 	n, ok := s.index.find(maphash.Bytes(s.seed, b), func(n uint32) bool { return s.values[n].bytes == string(b) })
 	switch {
 	case ok:
@@ -48,7 +49,8 @@ func (s *shared) take(b []byte) uint32 {
 	return n
 }
 
-func (s *shared) giveBack(n uint32) {
+// release ends a use of a value.
+func (s *shared) release(n uint32) {
 	if s.values[n].uses--; s.values[n].uses == 0 {
 		s.index.remove(n, s.hash)
 		s.values[n].bytes = ""
@@ -56,19 +58,19 @@ func (s *shared) giveBack(n uint32) {
 	}
 }
 
-// inPlace tells which attributes are rarely shared.
+// inPlace reports whether an attribute is rarely the same for several nodes.
 func inPlace(a ua.AttributeID) bool {
 	return a == ua.AttributeIDNodeID || a == ua.AttributeIDBrowseName || a == ua.AttributeIDDisplayName
 }
 
-// pack packs attributes, and takes their shared values.
+// pack packs attributes, and acquires their shared values.
 func (s *shared) pack(id NodeID, attributes []Attribute) string {
 	packed := make([]byte, 0, 256) // on the stack, mostly
 	for _, a := range attributes {
 		packed = append(packed, byte(a.ID))
 		switch {
 		case !inPlace(a.ID):
-			packed = binary.AppendUvarint(packed, uint64(s.take(a.Value))<<1)
+			packed = binary.AppendUvarint(packed, uint64(s.acquire(a.Value))<<1)
 		case a.ID == ua.AttributeIDNodeID && string(a.Value) == string(appendNodeIDValue(nil, id)):
 			packed = append(packed, 1)
 		default:
@@ -106,11 +108,11 @@ func uvarint(s string) (n uint64, size int) {
 	}
 }
 
-// drop gives back the shared values of packed attributes.
-func (s *shared) drop(packed string) {
+// releaseAll releases the shared values of packed attributes.
+func (s *shared) releaseAll(packed string) {
 	unpack(packed, func(_ ua.AttributeID, _ string, number uint32, inPlace bool) bool {
 		if !inPlace {
-			s.giveBack(number)
+			s.release(number)
 		}
 		return true
 	})
@@ -152,7 +154,7 @@ func (s *shared) attributes(e *entry) []Attribute {
 	return all
 }
 
-// merge returns attributes with changes: a nil value takes an attribute away.
+// merge returns attributes with changes: a nil value removes an attribute.
 func merge(attributes, changes []Attribute) []Attribute {
 	attributes = slices.Grow(attributes, len(changes))
 	for _, c := range changes {
@@ -169,7 +171,7 @@ func merge(attributes, changes []Attribute) []Attribute {
 	return attributes
 }
 
-// nodeClass reads a NodeClass attribute, 0 if it is none.
+// nodeClass reads a NodeClass attribute, 0 if it is malformed.
 func nodeClass(value []byte) uint8 {
 	d, err := rawvalue.SkimDataValue(value, rawvalue.Limits{})
 	if err != nil || d.Value.Type() != ua.TypeIDInt32 || d.Value.IsArray() {
@@ -181,7 +183,7 @@ func nodeClass(value []byte) uint8 {
 	return 0
 }
 
-// sameName tells whether a BrowseName attribute is a name.
+// sameName reports whether a BrowseName attribute has this name.
 func sameName(value []byte, name rawvalue.QualifiedName) bool {
 	d, err := rawvalue.SkimDataValue(value, rawvalue.Limits{})
 	if err != nil || d.Value.Type() != ua.TypeIDQualifiedName || d.Value.IsArray() {

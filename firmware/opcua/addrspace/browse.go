@@ -2,30 +2,30 @@ package addrspace
 
 import "github.com/gopcua/opcua/ua"
 
-// Filter says which references Browse returns. The zero value is all that lead
-// forward.
+// Filter selects the references that Browse returns. The zero value selects all forward
+// ones.
 type Filter struct {
 	Direction ua.BrowseDirection
 	Type      NodeID // null: of every type
 	Subtypes  bool   // and of the types below it
-	Classes   uint32 // of nodes of these classes, or'ed; 0: of every class. Else the far node must be here
+	Classes   uint32 // mask of the target's classes, and the target must exist; 0: all, also missing targets
 }
 
 // Found is a reference that Browse found.
 type Found struct {
 	Reference
-	Node   Ref  // the far node
-	Exists bool // and whether it is here
+	Node   Ref  // the target
+	Exists bool // whether the target exists here
 }
 
-// matcher is a Filter in numbers.
+// matcher is a Filter with NodeIds resolved to numbers.
 type matcher struct {
 	t       *table
 	filter  Filter
 	kind    Ref
 	every   bool // type
 	none    bool
-	last    Ref // the type asked last, and what came of it
+	last    Ref // the type checked last, and the result
 	lastFit bool
 	asked   bool
 }
@@ -40,7 +40,7 @@ func (t *table) matcher(f Filter) matcher {
 	return m
 }
 
-func (m *matcher) fits(e edge) bool {
+func (m *matcher) matches(e edge) bool {
 	switch {
 	case m.none:
 		return false
@@ -48,13 +48,13 @@ func (m *matcher) fits(e edge) bool {
 		return false
 	case m.filter.Direction == ua.BrowseDirectionInverse && !e.inverse():
 		return false
-	case !m.every && !m.fitsType(e.refType()):
+	case !m.every && !m.matchesType(e.refType()):
 		return false
 	}
 	return m.filter.Classes == 0 || m.filter.Classes&uint32(m.t.entries[e.target].class) != 0
 }
 
-func (m *matcher) fitsType(kind Ref) bool {
+func (m *matcher) matchesType(kind Ref) bool {
 	if kind == m.kind || !m.filter.Subtypes {
 		return kind == m.kind
 	}
@@ -64,19 +64,19 @@ func (m *matcher) fitsType(kind Ref) bool {
 	return m.lastFit
 }
 
-// Degree returns how many references a node lists: what a Browse of it costs.
+// Degree returns the number of references of a node, which is the cost of browsing it.
 func (v View) Degree(node Ref) int { return len(v.t.entries[node].edges) }
 
-// Browse appends the references of a node that pass the filter, from position from
-// on, at most so many; 0 is no limit. It returns the position to go on from, −1 at
-// the end. A position is good for one Version.
+// Browse appends the references of a node that the filter selects, from position from on, at
+// most most; 0 is no limit. It returns the position to continue from, −1 at the end. A
+// position is valid for one Version.
 func (v View) Browse(dst []Found, node Ref, f Filter, from, most int) ([]Found, int) {
 	m := v.t.matcher(f)
 	edges := v.t.entries[node].edges
 	n := 0
 	for i := max(0, from); i < len(edges); i++ {
 		e := edges[i]
-		if !m.fits(e) {
+		if !m.matches(e) {
 			continue
 		}
 		if n == most && most > 0 {

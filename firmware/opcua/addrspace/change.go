@@ -9,23 +9,23 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// Kind says what a Change does.
+// Kind is what a Change does.
 type Kind uint8
 
 const (
-	Put              Kind = iota // the node is to be exactly this, whether it was there or not
-	Remove                       // the node is to be gone
-	AddReferences                // the node lists these too
-	RemoveReferences             // the node does not list these any more
-	SetAttributes                // the node has these attributes; a nil value takes one away
+	Put              Kind = iota // creates or replaces the node
+	Remove                       // removes the node
+	AddReferences                // adds to the node's references
+	RemoveReferences             // removes from the node's references
+	SetAttributes                // sets attributes of the node; a nil value removes one
 )
 
-// Change is a difference between two snapshots of an address space. Doing one twice
-// changes nothing. Changes of references and attributes of a node that is not there
-// do nothing. Many references of one node belong in one Change.
+// Change is one difference between two states of an address space. It is idempotent. Changes
+// of references and attributes of a node that does not exist have no effect. Many references
+// of one node belong in one Change.
 type Change struct {
 	Kind Kind
-	Node Node // its ID, and what the kind speaks of
+	Node Node // its ID, and what the kind refers to
 }
 
 // Verb is the verb of a ModelChangeStructureDataType (OPC 10000-5 §12.16).
@@ -39,19 +39,19 @@ const (
 	DataTypeChanged  Verb = 16
 )
 
-// Affected says how a node changed. Type is its type definition, the last one if it
-// was deleted, null if it has none. Attributes tells that some attribute changed,
-// which no verb stands for; with no verb, nothing else did.
+// Affected is how a node changed. Type is its type definition, the last one if it was
+// deleted, null if it has none. Attributes is true if some attribute changed, for which
+// there is no verb; without a verb nothing else changed.
 type Affected struct {
 	Node, Type NodeID
 	Verb       Verb
 	Attributes bool
 }
 
-// check refuses what could not be served.
+// check rejects what could not be served.
 func (c Change) check() error {
 	if c.Kind > SetAttributes {
-		return fmt.Errorf("addrspace: %v: kind of change %d is unknown", c.Node.ID, c.Kind)
+		return fmt.Errorf("addrspace: %v: unknown kind of change %d", c.Node.ID, c.Kind)
 	}
 	return c.Node.check()
 }
@@ -65,7 +65,7 @@ func (n Node) check() error {
 			continue
 		}
 		if d, err := rawvalue.SkimDataValue(a.Value, rawvalue.Limits{}); err != nil || len(d.Raw) != len(a.Value) {
-			return fmt.Errorf("addrspace: %v: attribute %d is no DataValue: %v", n.ID, a.ID, err)
+			return fmt.Errorf("addrspace: %v: attribute %d is not a DataValue: %v", n.ID, a.ID, err)
 		}
 	}
 	for _, r := range n.References {
@@ -74,13 +74,13 @@ func (n Node) check() error {
 		}
 		c := rawvalue.NewCursor([]byte(r.External), rawvalue.Limits{})
 		if c.ExpandedNodeID(); c.Err() != nil || len(c.Rest()) != 0 {
-			return fmt.Errorf("addrspace: %v: target of a reference is no ExpandedNodeId: %v", n.ID, c.Err())
+			return fmt.Errorf("addrspace: %v: target of a reference is not an ExpandedNodeId: %v", n.ID, c.Err())
 		}
 	}
 	return nil
 }
 
-// apply does a change that was checked.
+// apply makes a change that was checked.
 func (t *table) apply(c Change) Affected {
 	if c.Kind == Put {
 		return t.put(c.Node)
@@ -108,7 +108,7 @@ func (t *table) apply(c Change) Affected {
 	return t.typed(a, r)
 }
 
-// applyAll does changes, and joins what they did to each node.
+// applyAll makes changes, and joins their effects on each node.
 func (t *table) applyAll(changes []Change) []Affected {
 	var all []Affected
 	at := map[NodeID]int{}

@@ -6,27 +6,27 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// NodeID names a node.
+// NodeID identifies a node.
 type NodeID = rawvalue.NodeID
 
 // Ref is the number of a node within one View.
 type Ref uint32
 
-// external is the kind of an entry that names a node of another server: its text is
-// the bytes of the ExpandedNodeId.
+// external is the kind of an entry for a node of another server: its text is the bytes of
+// the ExpandedNodeId.
 const external rawvalue.Kind = 255
 
-// entry is a NodeId that is known: a node, or what a reference leads to.
+// entry is a NodeId in use: of a node, or of the target or type of a reference.
 type entry struct {
 	text   string // of the NodeId
 	attrs  string // packed
 	edges  []edge
 	number uint32 // of the NodeId
-	uses   uint32 // edges that name this entry
+	uses   uint32 // edges that use this entry
 	ns     uint16
 	kind   rawvalue.Kind
 	class  uint8 // NodeClass: a bit of 1…128
-	exists bool  // is a node
+	exists bool  // as a node
 }
 
 func (e *entry) id() NodeID {
@@ -59,7 +59,7 @@ func (s *identities) find(id NodeID) (Ref, bool) {
 	return Ref(n), ok
 }
 
-// intern returns the number of a NodeId, a new one where it is not known. Who does
+// intern returns the number of a NodeId, and assigns one if it has none. A caller that does
 // not use it must release it.
 func (s *identities) intern(id NodeID) Ref {
 	if r, ok := s.find(id); ok {
@@ -78,7 +78,7 @@ func (s *identities) intern(id NodeID) Ref {
 	return r
 }
 
-// release forgets a NodeId that is no node and that no reference names.
+// release removes a NodeId that is neither a node nor used by a reference.
 func (s *identities) release(r Ref) {
 	if e := &s.entries[r]; !e.exists && e.uses == 0 {
 		s.index.remove(uint32(r), s.hash)

@@ -1,15 +1,15 @@
 package addrspace
 
-// index is an open hash table of numbers, probed linearly; what the numbers stand
-// for, and its hash, is the owner's. A slot holds a number plus one, 0 is free.
+// index is an open hash table of numbers with linear probing; the owner defines what the
+// numbers stand for, and their hashes. A slot holds a number plus one, 0 is free.
 type index struct {
 	slots []uint32
 	used  int
 }
 
-const smallestIndex = 16 // a power of two
+const minIndex = 16 // a power of two
 
-// find returns the number with hash h that same accepts.
+// find returns the number with hash h for which same is true.
 func (x *index) find(h uint64, same func(uint32) bool) (uint32, bool) {
 	if len(x.slots) == 0 {
 		return 0, false
@@ -27,7 +27,7 @@ func (x *index) find(h uint64, same func(uint32) bool) (uint32, bool) {
 func (x *index) insert(n uint32, hash func(uint32) uint64) {
 	if (x.used+1)*4 > len(x.slots)*3 {
 		old := x.slots
-		x.slots = make([]uint32, max(smallestIndex, 2*len(old)))
+		x.slots = make([]uint32, max(minIndex, 2*len(old)))
 		for _, s := range old {
 			if s != 0 {
 				x.place(s, hash(s-1))
@@ -47,7 +47,7 @@ func (x *index) place(s uint32, h uint64) {
 	x.slots[i] = s
 }
 
-// remove takes a number out, and moves those behind it up so that no gap hides them.
+// remove removes a number, and moves up those after it so that a lookup finds them.
 func (x *index) remove(n uint32, hash func(uint32) uint64) {
 	mask := uint64(len(x.slots) - 1)
 	i := hash(n) & mask

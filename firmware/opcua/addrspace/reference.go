@@ -6,15 +6,15 @@ import (
 	"github.com/gopcua/opcua/id"
 )
 
-// Reference is a reference as the node it belongs to lists it.
+// Reference is a reference in the list of a node.
 type Reference struct {
 	Type     NodeID
 	Target   NodeID
-	External string // the bytes of an ExpandedNodeId that names another server's node; Target is null then
+	External string // the bytes of an ExpandedNodeId of another server's node; Target is null then
 	Inverse  bool   // leads from the target to the node
 }
 
-// edge is a Reference in numbers.
+// edge is a Reference with NodeIds resolved to numbers.
 type edge struct {
 	kind   uint32 // number of the type, shifted left; 1 is inverse
 	target Ref
@@ -30,7 +30,7 @@ func (r Reference) key() NodeID {
 	return r.Target
 }
 
-// edgeOf returns the edge that a reference is, numbering what it names.
+// edgeOf returns the edge of a reference, and interns its NodeIds.
 func (t *table) edgeOf(r Reference) edge {
 	e := edge{kind: uint32(t.intern(r.Type)) << 1, target: t.intern(r.key())}
 	if r.Inverse {
@@ -39,7 +39,7 @@ func (t *table) edgeOf(r Reference) edge {
 	return e
 }
 
-// findEdge is edgeOf for a reference that may be unknown.
+// findEdge is edgeOf without interning.
 func (t *table) findEdge(r Reference) (e edge, ok bool) {
 	kind, ok1 := t.find(r.Type)
 	target, ok2 := t.find(r.key())
@@ -49,7 +49,7 @@ func (t *table) findEdge(r Reference) (e edge, ok bool) {
 	return e, ok1 && ok2
 }
 
-// addEdges adds to a node the edges that it does not have, and returns how many.
+// addEdges adds the edges that a node does not have, and returns how many.
 func (t *table) addEdges(node Ref, references []Reference) int {
 	known := map[edge]bool(nil)
 	added := 0
@@ -63,7 +63,7 @@ func (t *table) addEdges(node Ref, references []Reference) int {
 			}
 		}
 		switch {
-		case t.entries[e.target].uses == 0: // nobody can have it
+		case t.entries[e.target].uses == 0: // no edge can have it
 		case known == nil && slices.Contains(edges, e), known[e]:
 			continue // both ends are in use, there is nothing to release
 		}
@@ -80,7 +80,7 @@ func (t *table) addEdges(node Ref, references []Reference) int {
 	return added
 }
 
-// removeEdges takes from a node the edges that it has, and returns how many.
+// removeEdges removes the edges that a node has, and returns how many.
 func (t *table) removeEdges(node Ref, references []Reference) int {
 	gone := make(map[edge]bool, len(references))
 	for _, r := range references {
@@ -91,7 +91,7 @@ func (t *table) removeEdges(node Ref, references []Reference) int {
 	return t.keepEdges(node, func(e edge) bool { return !gone[e] })
 }
 
-// keepEdges keeps some of a node's edges, and returns how many it did not.
+// keepEdges keeps some of a node's edges, and returns how many it removed.
 func (t *table) keepEdges(node Ref, keep func(edge) bool) int {
 	var dropped []edge
 	kept := t.entries[node].edges[:0]
@@ -112,7 +112,7 @@ func (t *table) keepEdges(node Ref, keep func(edge) bool) int {
 	return len(dropped)
 }
 
-// link counts what a new edge uses, and enters it in the type tree.
+// link counts the uses of a new edge, and adds it to the type tree.
 func (t *table) link(node Ref, e edge) {
 	t.entries[e.refType()].uses++
 	t.entries[e.target].uses++
@@ -134,7 +134,7 @@ func (t *table) unlink(node Ref, e edge) {
 	t.unuse(e.target)
 }
 
-// subtyping tells what a HasSubtype edge says, from whichever end.
+// subtyping returns the types that a HasSubtype edge relates, in either direction.
 func (t *table) subtyping(node Ref, e edge) (sub, super Ref, ok bool) {
 	if t.entries[e.refType()].id() != (NodeID{Number: id.HasSubtype}) {
 		return 0, 0, false
@@ -145,10 +145,10 @@ func (t *table) subtyping(node Ref, e edge) (sub, super Ref, ok bool) {
 	return e.target, node, true
 }
 
-// deepestType is our own choice: no chain of subtypes is that long, but a loop is.
+// deepestType is our own choice: no chain of subtypes is that long, only a loop.
 const deepestType = 64
 
-// isSubtype tells whether a type is another or below it.
+// isSubtype reports whether a type is the same as another or a subtype of it.
 func (t *table) isSubtype(sub, super Ref) bool {
 	for range deepestType {
 		if sub == super {

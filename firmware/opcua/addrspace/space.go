@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Space is an address space that may be read while it is changed. Readers hold a
-// lock in common, a writer holds it alone: with 100 000 nodes a change takes some
-// microseconds, and copying what readers see some milliseconds (BenchmarkApply…,
-// BenchmarkCopy). The zero value is not ready; see New.
+// Space is an address space for concurrent use. Readers share a lock that a writer holds
+// exclusively: with 100 000 nodes a change takes some microseconds, while a copy for readers
+// would take some milliseconds (BenchmarkApply…, BenchmarkCopy). The zero value is not
+// ready; see New.
 type Space struct {
 	mu         sync.RWMutex
 	table      *table
@@ -19,17 +19,17 @@ type Space struct {
 // New returns an empty Space.
 func New() *Space { return &Space{table: newTable()} }
 
-// View calls read with the Space as it is. Nothing changes until read returns, so it
-// must not wait, nor write to the Space, nor call View again.
+// View calls read with the current state. Nothing changes until read returns, so read must
+// not block, change the Space or call View.
 func (s *Space) View(read func(View)) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	read(View{t: s.table, version: s.version, generation: s.generation})
 }
 
-// Apply does changes, all at once for readers, and returns the nodes that they affected
-// in the order in which they did. If one cannot be done, none is. Readers wait for it:
-// thousands of changes that need not come at once had better come in several calls.
+// Apply makes changes, atomically for readers, and returns the affected nodes in the order
+// of the changes. If one is invalid, none is made. Readers wait meanwhile: split thousands of
+// changes that need not be atomic into several calls.
 func (s *Space) Apply(changes []Change) ([]Affected, error) {
 	for _, c := range changes {
 		if err := c.check(); err != nil {
@@ -45,8 +45,8 @@ func (s *Space) Apply(changes []Change) ([]Affected, error) {
 	return affected, nil
 }
 
-// Replace makes the Space hold exactly these nodes: a new generation. Readers see the
-// old one until the new one is whole; if a node cannot be taken they go on seeing it.
+// Replace replaces all nodes: a new generation. Readers see the old one until the new one is
+// complete, and continue to if a node is invalid.
 func (s *Space) Replace(nodes iter.Seq[Node]) error {
 	t := newTable()
 	for n := range nodes {

@@ -7,7 +7,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Node is a node as the source gave it.
+// Node is a node of the source.
 type Node struct {
 	ID         NodeID
 	Attributes []Attribute
@@ -18,7 +18,7 @@ type Node struct {
 type table struct {
 	identities
 	values shared
-	supers map[Ref][]Ref // type → what it is a subtype of, once for each edge that says so
+	supers map[Ref][]Ref // type → its supertypes, once for each edge
 	live   int
 }
 
@@ -27,13 +27,13 @@ func newTable() *table {
 	return &table{identities: identities{seed: seed}, values: shared{seed: seed}, supers: map[Ref][]Ref{}}
 }
 
-// node returns the number of a node that exists.
+// node returns the number of an existing node.
 func (t *table) node(id NodeID) (Ref, bool) {
 	r, ok := t.find(id)
 	return r, ok && t.entries[r].exists
 }
 
-// put makes a node equal to n, and tells what that changed.
+// put makes a node equal to n, and returns what that changed.
 func (t *table) put(n Node) Affected {
 	a := Affected{Node: n.ID}
 	r, known := t.node(n.ID)
@@ -65,21 +65,21 @@ func (t *table) put(n Node) Affected {
 	}
 	if order := func(x, y edge) int { return at[x] - at[y] }; !slices.IsSortedFunc(t.entries[r].edges, order) {
 		slices.SortFunc(t.entries[r].edges, order)
-		if a.Verb&(ReferenceAdded|ReferenceDeleted) == 0 { // for clients, those that moved
+		if a.Verb&(ReferenceAdded|ReferenceDeleted) == 0 { // moved references, which clients see as both
 			a.Verb |= ReferenceAdded | ReferenceDeleted
 		}
 	}
 	return t.typed(a, r)
 }
 
-// setAttributes gives a node exactly these attributes.
+// setAttributes replaces the attributes of a node.
 func (t *table) setAttributes(r Ref, attributes []Attribute) Affected {
 	slices.SortStableFunc(attributes, func(a, b Attribute) int { return int(a.ID) - int(b.ID) })
 	e := &t.entries[r]
 	before, had := t.values.appendAttribute(nil, e, ua.AttributeIDDataType)
 	old := e.attrs
 	packed := t.values.pack(e.id(), attributes)
-	t.values.drop(old)
+	t.values.releaseAll(old)
 	if packed == old {
 		return Affected{}
 	}
@@ -93,11 +93,11 @@ func (t *table) setAttributes(r Ref, attributes []Attribute) Affected {
 	return a
 }
 
-// remove takes a node away; what other nodes list stays.
+// remove removes a node; the lists of other nodes are unchanged.
 func (t *table) remove(r Ref) Affected {
 	e := &t.entries[r]
 	a := t.typed(Affected{Node: e.id(), Verb: NodeDeleted}, r)
-	t.values.drop(e.attrs)
+	t.values.releaseAll(e.attrs)
 	e.attrs, e.class = "", 0
 	t.keepEdges(r, func(edge) bool { return false })
 	t.entries[r].exists = false
@@ -106,11 +106,11 @@ func (t *table) remove(r Ref) Affected {
 	return a
 }
 
-// typed fills in the type definition.
+// typed sets the type definition.
 func (t *table) typed(a Affected, r Ref) Affected {
 	a.Type = t.typeDefinition(r)
 	return a
 }
 
-// compact gives back what growing by doubling left over.
+// compact releases the spare capacity left by growing.
 func (t *table) compact() { t.entries = slices.Clone(t.entries) }

@@ -11,17 +11,16 @@ type Element struct {
 	Type     NodeID // null: references of every type
 	Inverse  bool
 	Subtypes bool
-	Name     rawvalue.QualifiedName // BrowseName of the target; the last one may be empty, and is every name then
+	Name     rawvalue.QualifiedName // BrowseName of the target; the last one may be empty: any name
 }
 
-// maxEdges bounds the references that are looked at along one path: about a tenth of a
-// second.
+// maxEdges bounds the references examined for one path: about a tenth of a second.
 const maxEdges = 500_000
 
-// Translate follows a browse path (OPC 10000-4 §5.9.4) and returns the nodes it leads
-// to, each once. Paths that lead to another server, whose names are not known here,
-// are not followed. More targets than most, along the way or at the end, are too many;
-// a path that looks at more references than maxEdges is too complex.
+// Translate follows a browse path (OPC 10000-4 §5.9.4) and returns its targets, each once.
+// References to other servers, whose names are not known here, are not followed. More
+// targets than most, at any step, are too many; a path that examines more references than
+// maxEdges is too complex.
 func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.StatusCode) {
 	node, ok := v.t.node(start)
 	switch {
@@ -57,7 +56,7 @@ func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.St
 	return targets, ua.StatusGood
 }
 
-// step returns the nodes that one element leads to, one more than most if it is more.
+// step returns the targets of one element, at most one more than most.
 func (v View) step(from []Ref, e Element, most int) []Ref {
 	f := Filter{Type: e.Type, Subtypes: e.Subtypes}
 	if e.Inverse {
@@ -70,7 +69,7 @@ func (v View) step(from []Ref, e Element, most int) []Ref {
 	for _, r := range from {
 		for _, edge := range v.t.entries[r].edges {
 			far := edge.target
-			if !m.fits(edge) || !v.t.entries[far].exists || seen[far] {
+			if !m.matches(edge) || !v.t.entries[far].exists || seen[far] {
 				continue
 			}
 			if len(e.Name.Name) > 0 {

@@ -7,19 +7,19 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// View is the Space as one reader sees it. It is good until the function that it was
-// given to returns, and its Refs with it. A Ref must come from the same View.
+// View is a state of the Space. It and its Refs are valid until the function that it was
+// passed to returns. A Ref must be of the same View.
 type View struct {
 	t          *table
 	version    uint64
 	generation uint64
 }
 
-// Version rises with each change; what a Browse returned to go on from is good while
-// it stays.
+// Version increases with each change. A position that Browse returned is valid for one
+// Version.
 func (v View) Version() uint64 { return v.version }
 
-// Generation rises with each Replace.
+// Generation increases with each Replace.
 func (v View) Generation() uint64 { return v.generation }
 
 // Len returns the number of nodes.
@@ -75,7 +75,7 @@ func (t *table) typeDefinition(r Ref) NodeID {
 	return NodeID{}
 }
 
-// target returns the far end of an edge.
+// target returns the target of an edge.
 func (t *table) target(e edge) Reference {
 	far := &t.entries[e.target]
 	if far.kind == external {
@@ -84,8 +84,8 @@ func (t *table) target(e edge) Reference {
 	return Reference{Target: far.id()}
 }
 
-// IsSubtype tells whether a type is another or below it, by the HasSubtype references
-// that either lists.
+// IsSubtype reports whether a type is the same as another or a subtype of it, by the
+// HasSubtype references of either.
 func (v View) IsSubtype(sub, super NodeID) bool {
 	a, ok1 := v.t.find(sub)
 	b, ok2 := v.t.find(super)

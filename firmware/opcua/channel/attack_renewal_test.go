@@ -30,7 +30,7 @@ func TestRenewalsAreBoundToTheChannel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := attack(t, everySecurity[2], transport.Limits{})
 			c.do(a)
-			go func() { _ = a.request(true, 2) }()
+			go func() { _ = a.sendOpenRequest(true, 2) }()
 			if got := lastWords(t, a.conn); got.Code != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
@@ -42,7 +42,7 @@ func TestRenewalsAreBoundToTheChannel(t *testing.T) {
 func TestRenewalFloodIsRefused(t *testing.T) {
 	a := attack(t, everySecurity[2], transport.Limits{})
 	go func() {
-		for n := uint32(2); a.request(true, n) == nil; n++ {
+		for n := uint32(2); a.sendOpenRequest(true, n) == nil; n++ {
 		}
 	}()
 	if got := lastWords(t, a.conn); got.Code != ua.StatusBadTCPServerTooBusy {
@@ -54,7 +54,7 @@ func TestRenewalFloodIsRefused(t *testing.T) {
 func TestOldTokenIsRefusedOnceTheNewOneWasUsed(t *testing.T) {
 	a := attack(t, everySecurity[2], transport.Limits{})
 	old := a.tokens.newest()
-	if err := a.request(true, 2); err != nil {
+	if err := a.sendOpenRequest(true, 2); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := a.receiveChunk(); err != nil || a.tokens.newest() == old {

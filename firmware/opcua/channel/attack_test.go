@@ -202,7 +202,7 @@ func TestEveryFlippedBitOfASecuredChunkIsRefusedAlike(t *testing.T) {
 	}
 }
 
-// No padding oracle (CVE-2018-7559, Bleichenbacher, Manger): whatever is wrong in
+// No padding oracle (CVE-2018-7559, Bleichenbacher, Manger): any fault in
 // an open request, the server's bytes are the same.
 func TestOpenRequestsThatFailToDecryptOrVerifyLookTheSame(t *testing.T) {
 	server, client := pair(2048)

@@ -2,19 +2,19 @@
 // OPC 10000-6 §6.7 in both roles (terms follow the standard; no conformance is
 // claimed beyond what the tests show).
 //
-// It speaks the policies None, Basic256Sha256, Aes128_Sha256_RsaOaep and
+// It implements the policies None, Basic256Sha256, Aes128_Sha256_RsaOaep and
 // Aes256_Sha256_RsaPss with the modes None, Sign and SignAndEncrypt, opens and
-// renews channels, cuts messages into chunks and puts them together, and carries
-// their bodies as raw bytes: what is in them is the services' business. It also
+// renews channels, splits messages into chunks and assembles them, and carries their bodies
+// as raw bytes without interpreting them. It also
 // holds the signatures and password encryption of CreateSession and
 // ActivateSession, and Decode, which checks a body before the library's decoder
 // may allocate for it.
 //
 // It refuses deprecated policies, a client certificate that its callback refuses
 // (before the private key is used and before anything is answered), a sequence
-// number that does not follow, a token that has expired, and messages, chunk
+// number that is out of order, a token that has expired, and messages, chunk
 // counts and renewals above their limits. Every failure to decrypt or to verify
-// looks the same from outside, so that no padding oracle answers.
+// returns the same error, so that there is no padding oracle.
 //
 //	OPN  | header 8 | channel u32 | policy URI, sender certificate, receiver
 //	     |          thumbprint: each length i32 and bytes | secured part

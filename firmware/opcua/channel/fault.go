@@ -12,8 +12,8 @@ func fail(code ua.StatusCode, reason string) *transport.Error {
 	return &transport.Error{Code: code, Reason: reason}
 }
 
-// errSecurity is the one answer to everything that cryptography refused. It says
-// nothing about where the check failed.
+// errSecurity is the one answer to every cryptographic failure. It does not reveal which
+// check failed.
 func errSecurity() *transport.Error {
 	return fail(ua.StatusBadSecurityChecksFailed, "")
 }
@@ -27,8 +27,8 @@ func Code(err error) ua.StatusCode {
 	return ua.StatusBadTCPInternalError
 }
 
-// wireCode is what a peer may learn. Whether a certificate is unknown, revoked or
-// broken is for the log alone (OPC 10000-4 §6.1.3, table on validation).
+// wireCode is the code that a peer receives. Whether a certificate is unknown, revoked or
+// malformed is only logged (OPC 10000-4 §6.1.3, table on validation).
 func wireCode(code ua.StatusCode) ua.StatusCode {
 	switch code {
 	case ua.StatusBadCertificateUntrusted, ua.StatusBadCertificateChainIncomplete, ua.StatusBadCertificateRevoked,
@@ -38,7 +38,7 @@ func wireCode(code ua.StatusCode) ua.StatusCode {
 	return code
 }
 
-// wireReason keeps the reason of a security failure from the peer.
+// wireReason is the reason that a peer receives: none for a security failure.
 func wireReason(e *transport.Error) string {
 	if code := wireCode(e.Code); code == ua.StatusBadSecurityChecksFailed || code != e.Code {
 		return ""

@@ -19,7 +19,7 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// everySecurity is all that this package speaks.
+// everySecurity lists all that this package implements.
 var everySecurity = []Security{
 	{ua.SecurityPolicyURINone, ua.MessageSecurityModeNone},
 	{ua.SecurityPolicyURIBasic256Sha256, ua.MessageSecurityModeSign},

@@ -21,7 +21,7 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// discovery serves GetEndpoints, and a fault for the rest, to whoever opens a
+// discovery serves GetEndpoints, and a fault for the rest, to any client that opens a
 // channel; it sends what each channel ended with.
 func discovery(t *testing.T, own Identity, change func(*ServerConfig)) (url string, ended <-chan error) {
 	t.Helper()
@@ -142,7 +142,7 @@ func TestLibrarysClientOpensEveryPolicyAndMode(t *testing.T) {
 func nodeOPCUA(t *testing.T) {
 	t.Helper()
 	if err := exec.Command("node", "-e", "require.resolve('node-opcua')").Run(); err != nil {
-		t.Skip("not proved: node-opcua speaks with us, because node does not find it (npm install node-opcua, and NODE_PATH)")
+		t.Skip("not proved: interoperation with node-opcua, which node does not find (npm install node-opcua, and NODE_PATH)")
 	}
 }
 

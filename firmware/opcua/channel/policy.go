@@ -36,7 +36,7 @@ type Security struct {
 	Mode   ua.MessageSecurityMode
 }
 
-// policy is what differs between the policies.
+// policy holds what differs between the policies.
 type policy struct {
 	uri           string
 	oaep          crypto.Hash
@@ -59,7 +59,7 @@ func policyOf(uri string) (policy, bool) {
 
 func (p policy) none() bool { return p.oaep == 0 }
 
-// allows tells whether the mode belongs to the policy.
+// allows reports whether the mode may be used with the policy.
 func (p policy) allows(m ua.MessageSecurityMode) bool {
 	if p.none() {
 		return m == ua.MessageSecurityModeNone
@@ -97,8 +97,8 @@ func Thumbprint(chain []byte) []byte {
 	return sum[:]
 }
 
-// ParseChain parses a peer's certificate and its issuers, leaf first, and refuses
-// what no policy here could use. der is not kept: what is parsed would alias it.
+// ParseChain parses a peer's certificate and its issuers, leaf first, and rejects what no
+// policy here can use. The result does not alias der.
 func ParseChain(der []byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 || len(der) > maxChainBytes {
 		return nil, fail(ua.StatusBadCertificateInvalid, "certificate is missing or too long")
@@ -167,7 +167,7 @@ func encryptOAEP(p policy, key *rsa.PublicKey, dst, plain []byte) ([]byte, error
 	return dst, nil
 }
 
-// decryptOAEP returns the plaintext. ok says whether every block decrypted; where
+// decryptOAEP returns the plaintext. ok reports whether every block decrypted; where
 // one did not, zeros stand for it, so that the caller goes the same way and takes
 // about the same time until its signature check fails.
 func decryptOAEP(p policy, key *rsa.PrivateKey, cipher []byte) (plain []byte, ok bool) {

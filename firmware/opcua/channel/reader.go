@@ -2,8 +2,8 @@ package channel
 
 import "encoding/binary"
 
-// reader walks over bytes of the network without allocating. After the first
-// fault bad is set and everything reads as zero.
+// reader reads bytes of the network without allocating. After the first fault bad is set
+// and all reads return zero.
 type reader struct {
 	b   []byte
 	bad bool
@@ -11,7 +11,7 @@ type reader struct {
 
 const maxDiagnosticDepth = 16
 
-func (r *reader) take(n int) []byte {
+func (r *reader) next(n int) []byte {
 	if r.bad || n < 0 || n > len(r.b) {
 		r.bad, r.b = true, nil
 		return nil
@@ -21,24 +21,24 @@ func (r *reader) take(n int) []byte {
 	return v
 }
 
-func (r *reader) skip(n int) { r.take(n) }
+func (r *reader) skip(n int) { r.next(n) }
 
 func (r *reader) byte() byte {
-	if v := r.take(1); v != nil {
+	if v := r.next(1); v != nil {
 		return v[0]
 	}
 	return 0
 }
 
 func (r *reader) uint16() uint16 {
-	if v := r.take(2); v != nil {
+	if v := r.next(2); v != nil {
 		return binary.LittleEndian.Uint16(v)
 	}
 	return 0
 }
 
 func (r *reader) uint32() uint32 {
-	if v := r.take(4); v != nil {
+	if v := r.next(4); v != nil {
 		return binary.LittleEndian.Uint32(v)
 	}
 	return 0
@@ -54,7 +54,7 @@ func (r *reader) bytes() []byte {
 		r.bad, r.b = true, nil
 		return nil
 	}
-	return r.take(int(n))
+	return r.next(int(n))
 }
 
 // nodeID skips a NodeId and returns its number where it is a numeric one of
@@ -84,7 +84,7 @@ func (r *reader) nodeID() (number uint32) {
 	return 0
 }
 
-// extensionObject skips one, whatever its body is.
+// extensionObject skips an ExtensionObject.
 func (r *reader) extensionObject() {
 	r.nodeID()
 	switch r.byte() {

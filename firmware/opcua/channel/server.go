@@ -28,16 +28,16 @@ const (
 
 // ServerConfig sets how a Server opens channels.
 type ServerConfig struct {
-	// Identity returns the certificate and key in force. It is asked for each new
-	// channel, so a renewed certificate needs no restart.
+	// Identity returns the certificate and key in force. It is called for each new
+	// channel, so that a renewed certificate needs no restart.
 	Identity func() Identity
-	// Security lists what is offered. Policy None must be listed to be offered,
-	// also where it serves discovery only.
+	// Security lists what is offered. Policy None must be listed to be offered, even for
+	// discovery only.
 	Security []Security
-	// Authorize decides on a client's certificate, whose chain and address are
-	// given, before the private key is used and before anything is answered. The
-	// mode is not known yet. A status code in its error is sent to the client,
-	// generalised as OPC 10000-4 §6.1.3 wants.
+	// Authorize checks a client's certificate, with its chain and address, before the
+	// private key is used and before anything is answered. The mode is not known yet. A
+	// status code in its error is sent to the client, generalised as OPC 10000-4 §6.1.3
+	// requires.
 	Authorize   func(ctx context.Context, p Peer) error
 	MinLifetime time.Duration // of a token, 10 s
 	MaxLifetime time.Duration // of a token, 1 h
@@ -92,16 +92,16 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 // Refused counts the channels that were refused.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
-// Open waits for a client's open request on conn, decides on it and answers it. A
-// client that is refused is told so as far as it may know; why goes to the log.
-// On an error conn is closed. The caller calls Forget when a channel has ended.
+// Open waits for a client's open request on conn, checks it and answers it. A refused client
+// receives the reason that it may know; the complete one is logged. On an error conn is
+// closed. The caller calls Forget when a channel has ended.
 func (s *Server) Open(ctx context.Context, conn *transport.Conn) (*Channel, error) {
 	c, err := s.open(ctx, conn)
 	if err == nil {
 		return c, nil
 	}
 	s.refused.Add(1)
-	s.log.Warn("opcua: secure channel refused", "client", conn.RemoteAddr().String(), "reason", err.Error())
+	s.log.Warn("secure channel refused", "client", conn.RemoteAddr().String(), "reason", err.Error())
 	var e *transport.Error
 	if !errors.As(err, &e) || !e.Remote {
 		code, reason := Code(err), ""
@@ -128,7 +128,7 @@ func (s *Server) open(ctx context.Context, conn *transport.Conn) (*Channel, erro
 	case transport.Err:
 		return nil, transport.ParseError(chunk[transport.HeaderSize:])
 	default:
-		return nil, fail(ua.StatusBadTCPMessageTypeInvalid, "the hello is followed by an open request")
+		return nil, fail(ua.StatusBadTCPMessageTypeInvalid, "the first message after the hello must be an open request")
 	}
 	open, err := parseOpenHeader(chunk)
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Server) open(ctx context.Context, conn *transport.Conn) (*Channel, erro
 	return c, s.issue(ctx, c, inside)
 }
 
-// authorize settles policy and certificate from the clear part of an open request.
+// authorize checks the policy and certificate in the clear part of an open request.
 func (s *Server) authorize(ctx context.Context, open openHeader, conn *transport.Conn, own Identity) (*asymmetric, Peer, error) {
 	p, ok := policyOf(open.policy)
 	if !ok || !slices.ContainsFunc(s.cfg.Security, func(o Security) bool { return o.Policy == p.uri }) {
@@ -163,7 +163,7 @@ func (s *Server) authorize(ctx context.Context, open openHeader, conn *transport
 		return a, peer, err
 	}
 	if !sameBytes(open.thumbprint, Thumbprint(own.Certificate)) {
-		return nil, Peer{}, fail(ua.StatusBadCertificateInvalid, "request is encrypted for another certificate than ours")
+		return nil, Peer{}, fail(ua.StatusBadCertificateInvalid, "request is encrypted for another certificate")
 	}
 	var err error
 	if peer.Chain, err = ParseChain(open.certificate); err != nil {
@@ -181,7 +181,7 @@ func (s *Server) authorize(ctx context.Context, open openHeader, conn *transport
 	return a, peer, err
 }
 
-// decrypt opens an OPN chunk, only so many at a time.
+// decrypt opens an OPN chunk; the number of concurrent decryptions is bounded.
 func (s *Server) decrypt(ctx context.Context, a *asymmetric, chunk []byte, h openHeader) (secured, error) {
 	select {
 	case s.crypto <- struct{}{}:
@@ -251,7 +251,7 @@ func (s *Server) answer(c *Channel, req openRequest, request uint32) error {
 	body := openResponse{
 		handle: req.handle, channel: c.id, token: number, created: k.created, lifetime: lifetime, nonce: nonce,
 	}.encode()
-	c.tokens.add(k) // before the client can know of it
+	c.tokens.add(k) // before the client can use it
 	return c.sendOpen(c.id, request, body)
 }
 
@@ -269,7 +269,7 @@ func (s *Server) newID() uint32 {
 	}
 }
 
-// Forget frees an ended channel's number.
+// Forget releases the number of a channel that has ended.
 func (s *Server) Forget(c *Channel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,8 +27,8 @@ func publicKeyOf(chain []byte) (*rsa.PublicKey, error) {
 }
 
 // Sign makes the signature of CreateSession, ActivateSession or an X.509 user token
-// (OPC 10000-4 §5.7): over the peer's certificate and the nonce it gave. The
-// certificate is the leaf alone, whatever the peer sent after it.
+// (OPC 10000-4 §5.7): over the peer's certificate and the nonce it gave. Only the
+// leaf certificate is signed, without the issuers that the peer sent after it.
 func Sign(policyURI string, key *rsa.PrivateKey, peerCertificate, peerNonce []byte) (*ua.SignatureData, error) {
 	p, ok := policyOf(policyURI)
 	if !ok {
@@ -38,7 +38,7 @@ func Sign(policyURI string, key *rsa.PrivateKey, peerCertificate, peerNonce []by
 		return &ua.SignatureData{}, nil
 	}
 	if key == nil {
-		return nil, fail(ua.StatusBadConfigurationError, "there is no key to sign with")
+		return nil, fail(ua.StatusBadConfigurationError, "there is no private key to sign with")
 	}
 	alg, err := uapolicy.Asymmetric(policyURI, key, nil)
 	if err != nil {
@@ -52,9 +52,9 @@ func Sign(policyURI string, key *rsa.PrivateKey, peerCertificate, peerNonce []by
 }
 
 // Verify checks such a signature: the peer's certificate signed our certificate
-// and the nonce we gave it. Peers of before the rule that the leaf alone is signed
-// sign the chain as we sent it, so that is tried too. With policy None there is
-// nothing to verify and the caller must not take the result for a proof.
+// and the nonce we gave it. Peers older than the rule that only the leaf is signed sign the
+// chain as we sent it, so that is tried too. With policy None nothing is verified, and the
+// result proves nothing.
 func Verify(policyURI string, peerCertificate, ownCertificate, ownNonce []byte, s *ua.SignatureData, refusal ua.StatusCode) error {
 	p, ok := policyOf(policyURI)
 	if !ok {
@@ -86,7 +86,7 @@ func Verify(policyURI string, peerCertificate, ownCertificate, ownNonce []byte, 
 
 // EncryptPassword encrypts a password (or an issued token) for ActivateSession in
 // the form of OPC 10000-4 §7.40.2.2: length, secret, server nonce. With policy None
-// it goes in the clear, which the caller must have decided on.
+// it is not encrypted, which the caller must have allowed.
 func EncryptPassword(policyURI string, serverCertificate, serverNonce, password []byte) (algorithm string, secret []byte, err error) {
 	p, ok := policyOf(policyURI)
 	if !ok {
@@ -115,9 +115,9 @@ func (p policy) encryptionURI() string {
 	return uriRSAOAEP
 }
 
-// DecryptPassword undoes EncryptPassword. Whatever is wrong, the wrong nonce of a
-// replayed token included, the answer is the same Bad_IdentityTokenInvalid. policyURI
-// is the one of the user token policy, or of the channel where that names none.
+// DecryptPassword reverses EncryptPassword. All failures, including the wrong nonce of a
+// replayed token, return the same Bad_IdentityTokenInvalid. policyURI is that of the user
+// token policy or, if it has none, of the channel.
 func DecryptPassword(policyURI string, key *rsa.PrivateKey, serverNonce []byte, algorithm string, secret []byte) ([]byte, error) {
 	refused := fail(ua.StatusBadIdentityTokenInvalid, "")
 	p, ok := policyOf(policyURI)

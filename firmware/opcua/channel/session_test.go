@@ -99,7 +99,7 @@ func TestPasswordsSurviveAndNothingElseDoes(t *testing.T) {
 						first = err.Error()
 					}
 					if err.Error() != first {
-						t.Errorf("%s: %q tells itself apart from %q", what, err, first)
+						t.Errorf("%s: %q differs from %q", what, err, first)
 					}
 				}
 			}

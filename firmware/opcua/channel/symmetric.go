@@ -132,7 +132,7 @@ func (d *direction) signature(b []byte) []byte {
 
 // open decrypts a chunk in place, checks its signature, and returns what follows
 // the token: sequence header and body. The signature covers the padding, so the
-// padding is looked at only after it held.
+// padding is read only after it has been verified.
 func (d *direction) open(b []byte) ([]byte, error) {
 	if d.mode == ua.MessageSecurityModeNone {
 		if len(b) < symmetricBody {

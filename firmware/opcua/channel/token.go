@@ -14,14 +14,15 @@ type token struct {
 	receive  *direction
 }
 
-// end is when its messages are refused: 25 % after its lifetime (OPC 10000-4 §5.6.2).
+// end is when its messages are no longer accepted: 25 % after its lifetime (OPC 10000-4
+// §5.6.2).
 func (t *token) end() time.Time { return t.created.Add(t.lifetime + t.lifetime/4) }
 
 // tokens holds the token in use and, around a renewal, the one before or after it.
 //
-// A server takes a new token into use when the client has: until then it sends
-// with the old one, unless that has expired. A client takes it at once and
-// goes on to accept the old one until its end.
+// A server uses a new token once the client has used it: until then it sends with the old
+// one, unless that has expired. A client uses it at once, and accepts the old one until its
+// end.
 type tokens struct {
 	mu     sync.Mutex
 	client bool
@@ -38,8 +39,8 @@ func (t *tokens) add(n *token) {
 	case t.client:
 		t.other, t.use = t.use, n
 	default:
-		// A client that renews again has the one before: it may be sending with it,
-		// unused as we have seen it so far.
+		// A client that renews again has the previous one and may be sending with it, although
+		// no chunk under it has been received yet.
 		if t.other != nil {
 			t.use = t.other
 		}
@@ -59,8 +60,8 @@ func (t *tokens) receiving(id uint32, now time.Time) *token {
 	return nil
 }
 
-// used tells that a chunk under k has been verified. A server then changes over.
-func (t *tokens) used(k *token) {
+// markUsed notes that a chunk under k has been verified. A server switches to it.
+func (t *tokens) markUsed(k *token) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.client && k == t.other {

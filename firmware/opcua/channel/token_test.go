@@ -38,9 +38,9 @@ func TestTokensChangeOver(t *testing.T) {
 		want(t, &k, 75, 1, 1, 2) // the client has not used the new one
 		want(t, &k, 100, 2, 1, 2)
 		want(t, &k, 125, 2, 2)
-		k.used(k.receiving(1, at(80)))
+		k.markUsed(k.receiving(1, at(80)))
 		want(t, &k, 80, 1, 1, 2)
-		k.used(k.receiving(2, at(80)))
+		k.markUsed(k.receiving(2, at(80)))
 		want(t, &k, 80, 2, 2)
 		k.add(issue(3, 150))
 		k.add(issue(4, 160)) // renewed twice, and sent nothing: 3 may be on its way
@@ -54,7 +54,7 @@ func TestTokensChangeOver(t *testing.T) {
 		k.add(issue(1, 0))
 		k.add(issue(2, 75))
 		want(t, &k, 75, 2, 1, 2) // sends with the new one at once
-		k.used(k.receiving(2, at(80)))
+		k.markUsed(k.receiving(2, at(80)))
 		want(t, &k, 80, 2, 1, 2) // the server may still send with the old one
 		want(t, &k, 125, 2, 2)
 		want(t, &k, 200, 0)

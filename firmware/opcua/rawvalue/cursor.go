@@ -6,8 +6,8 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Cursor walks over OPC UA Binary. The first fault stops it: later calls return
-// zeros, and Err says what it was. A Cursor does not allocate, except for that error.
+// Cursor reads OPC UA Binary. After the first fault all calls return zeros, and Err
+// describes it. A Cursor does not allocate, except for that error.
 type Cursor struct {
 	buf   []byte
 	pos   int
@@ -22,10 +22,10 @@ func NewCursor(b []byte, lim Limits) Cursor {
 	return Cursor{buf: b, stop: len(b), lim: lim.withDefaults()}
 }
 
-// Pos returns how many bytes were read.
+// Pos returns the number of bytes read.
 func (c *Cursor) Pos() int { return c.pos }
 
-// Rest returns what was not read yet.
+// Rest returns the unread bytes.
 func (c *Cursor) Rest() []byte { return c.buf[c.pos:] }
 
 // Err returns the first fault.
@@ -46,7 +46,7 @@ func (c *Cursor) fail(code ua.StatusCode, what string) {
 func (c *Cursor) malformed(what string) { c.fail(ua.StatusBadDecodingError, what) }
 func (c *Cursor) exceeded(what string)  { c.fail(ua.StatusBadEncodingLimitsExceeded, what) }
 
-// need tells whether n more bytes are there. n is not negative.
+// need reports whether there are n more bytes. n is not negative.
 func (c *Cursor) need(n int) bool {
 	if n <= c.stop-c.pos {
 		return true
@@ -54,12 +54,12 @@ func (c *Cursor) need(n int) bool {
 	if c.err == nil && n <= len(c.buf)-c.pos {
 		c.exceeded("value is longer than the limit")
 	} else {
-		c.malformed("value is cut short")
+		c.malformed("value is truncated")
 	}
 	return false
 }
 
-// Skip passes over n bytes.
+// Skip skips n bytes.
 func (c *Cursor) Skip(n int) {
 	if n >= 0 && c.need(n) {
 		c.pos += n
@@ -93,7 +93,7 @@ func (c *Cursor) Uint32() uint32 {
 	return binary.LittleEndian.Uint32(c.buf[c.pos-4:])
 }
 
-// Int64 reads eight bytes, such as a DateTime: ticks of 100 ns since 1601.
+// Int64 reads eight bytes, such as a DateTime.
 func (c *Cursor) Int64() int64 {
 	if !c.need(8) {
 		return 0
@@ -123,7 +123,7 @@ func (c *Cursor) Bytes() []byte {
 }
 
 // Length reads the length of an array whose elements take at least size bytes
-// each; −1 is null. A length that cannot fit into what is left is refused.
+// each; −1 is null. A length that exceeds the remaining bytes is a fault.
 func (c *Cursor) Length(size int) int {
 	n := int(int32(c.Uint32()))
 	switch {
@@ -143,7 +143,7 @@ func (c *Cursor) Length(size int) int {
 	return n
 }
 
-// enter goes one level deeper; what follows must leave.
+// enter enters a nesting level, which leave ends.
 func (c *Cursor) enter() bool {
 	if c.depth++; c.depth > c.lim.Depth {
 		c.exceeded("value is nested deeper than the limit")
@@ -153,7 +153,7 @@ func (c *Cursor) enter() bool {
 
 func (c *Cursor) leave() { c.depth-- }
 
-// begin bounds the outermost value; end lifts the bound.
+// begin applies the limit of an outermost value; end removes it.
 func (c *Cursor) begin() {
 	if c.depth == 0 && c.lim.Bytes < c.stop-c.pos {
 		c.stop = c.pos + c.lim.Bytes
@@ -166,7 +166,7 @@ func (c *Cursor) end() {
 	}
 }
 
-// since returns what was read from start on, nil after a fault.
+// since returns the bytes read from start on, nil after a fault.
 func (c *Cursor) since(start int) []byte {
 	if c.err != nil {
 		return nil

@@ -6,7 +6,7 @@ import "github.com/gopcua/opcua/ua"
 type DataValue struct {
 	Raw        []byte // all of it; Raw[0] is the mask
 	Value      Variant
-	SourceTime int64 // ticks of 100 ns since 1601
+	SourceTime int64 // a DateTime, see package uabinary
 	ServerTime int64
 	Status     ua.StatusCode
 	SourcePico uint16 // 10 ps
@@ -20,7 +20,7 @@ func SkimDataValue(b []byte, lim Limits) (DataValue, error) {
 	return d, c.Err()
 }
 
-// DataValue passes over a DataValue.
+// DataValue reads a DataValue.
 func (c *Cursor) DataValue() DataValue {
 	c.begin()
 	start := c.pos
@@ -55,7 +55,7 @@ func (c *Cursor) DataValue() DataValue {
 	return d
 }
 
-// Has tells whether all fields that mask names are encoded.
+// Has reports whether all fields that mask names are encoded.
 func (d DataValue) Has(mask byte) bool {
 	return len(d.Raw) > 0 && d.Raw[0]&mask == mask
 }

@@ -1,20 +1,20 @@
 // Package rawvalue skims OPC UA Binary values (OPC 10000-6 §5.2.2) without
-// decoding them: it says how long a value is and where its parts are, and leaves
-// the bytes alone. So unknown structures, NaN payloads, years beyond the library's
-// clock, empty strings against null ones and 0×n matrices survive unchanged.
+// decoding them: it finds the length of a value and where its parts are, and keeps the
+// bytes. So unknown structures, NaN payloads, times beyond the library's range, the
+// difference of empty and null strings, and 0×n matrices are preserved.
 //
 // On the skimmed form it answers index ranges (OPC 10000-4 §7.27), keeps the
 // timestamps a client asked for, overrides a status, and decides whether a monitored
 // item has changed (DataChangeFilter, OPC 10000-4 §7.22.2, OPC 10000-8 §7.2).
 //
 // What it refuses to do: interpret the body of a structure, allocate for a length
-// that it has only read, follow nesting without end, panic on any input, or repair
-// a malformed value. Everything it returns aliases the bytes it was given; nothing
-// it does writes to them. It knows no sockets, clocks or goroutines.
+// that is only claimed, follow unbounded nesting, panic on any input, or repair a malformed
+// value. Results alias the input, which is never written to. It uses no sockets, clocks or
+// goroutines.
 //
 // All numbers are little endian. A String, ByteString or XmlElement is an Int32
 // length and that many bytes, −1 for null; an array is an Int32 length and its
-// elements, −1 for null. Lengths below −1 are refused.
+// elements, −1 for null. Lengths below −1 are malformed.
 //
 //	DataValue   mask, then what its bits name, in this order
 //	  +------+---------+--------+-----------+----------+-----------+----------+
@@ -29,7 +29,7 @@
 //	  +------+------------+-----------------+---------------------+
 //	            if 0x80                        if 0x40, only with 0x80
 //	  A null Variant is the one byte 0. Types 26 to 31 are read as ByteStrings,
-//	  as the standard asks; higher ones are refused.
+//	  as the standard requires; higher ones are malformed.
 //
 //	NodeId      00 id:1 │ 01 ns:1 id:2 │ 02 ns:2 id:4 │ 03 ns:2 String
 //	            04 ns:2 Guid:16 │ 05 ns:2 ByteString

@@ -37,8 +37,8 @@ func fixedSize(t ua.TypeID) int {
 	return 0
 }
 
-// leastSize returns the fewest bytes that a value of a built-in type takes.
-func leastSize(t ua.TypeID) int {
+// minSize returns the smallest size of a value of a built-in type.
+func minSize(t ua.TypeID) int {
 	if n := fixedSize(t); n > 0 {
 		return n
 	}
@@ -55,7 +55,7 @@ func leastSize(t ua.TypeID) int {
 	return 4
 }
 
-// element passes over one value of a built-in type.
+// element skips one value of a built-in type.
 func (c *Cursor) element(t ua.TypeID) {
 	if n := fixedSize(t); n > 0 {
 		c.Skip(n)
@@ -83,7 +83,7 @@ func (c *Cursor) element(t ua.TypeID) {
 	}
 }
 
-// NodeID passes over a NodeId and returns its bytes.
+// NodeID skips a NodeId and returns its bytes.
 func (c *Cursor) NodeID() []byte {
 	start := c.pos
 	c.nodeID(c.Byte())
@@ -104,11 +104,11 @@ func (c *Cursor) nodeID(kind byte) {
 	case nodeIDGUID:
 		c.Skip(18)
 	default:
-		c.malformed("kind of a NodeId is unknown")
+		c.malformed("unknown encoding of a NodeId")
 	}
 }
 
-// ExpandedNodeID passes over an ExpandedNodeId and returns its bytes.
+// ExpandedNodeID skips an ExpandedNodeId and returns its bytes.
 func (c *Cursor) ExpandedNodeID() []byte {
 	start := c.pos
 	kind := c.Byte()
@@ -157,7 +157,7 @@ type ExtensionObject struct {
 	Body     []byte // nil when there is none, or a null one
 }
 
-// ExtensionObject passes over an ExtensionObject.
+// ExtensionObject skips an ExtensionObject.
 func (c *Cursor) ExtensionObject() ExtensionObject {
 	start := c.pos
 	o := ExtensionObject{TypeID: c.NodeID()}
@@ -166,13 +166,13 @@ func (c *Cursor) ExtensionObject() ExtensionObject {
 	case bodyBinary, bodyXML:
 		o.Body = c.Bytes()
 	default:
-		c.malformed("encoding of a structure is unknown")
+		c.malformed("unknown encoding of a structure")
 	}
 	o.Raw = c.since(start)
 	return o
 }
 
-// DiagnosticInfo passes over a DiagnosticInfo and returns its bytes.
+// DiagnosticInfo skips a DiagnosticInfo and returns its bytes.
 func (c *Cursor) DiagnosticInfo() []byte {
 	start := c.pos
 	c.begin()

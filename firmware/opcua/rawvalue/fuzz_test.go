@@ -87,7 +87,7 @@ func holdsStructure(v Variant) bool {
 	return false
 }
 
-// checkRange tells whether what a range selects is a Variant of the same type, no
+// checkRange reports whether what a range selects is a Variant of the same type, no
 // longer than the whole.
 func checkRange(t *testing.T, d DataValue, rng string) {
 	t.Helper()

@@ -99,7 +99,7 @@ func TestHardValuesKeepTheirBytes(t *testing.T) {
 	}
 }
 
-// checkElements tells whether the elements, one by one, are all of them.
+// checkElements reports whether the elements, one by one, add up to all of them.
 func checkElements(t *testing.T, v Variant) {
 	t.Helper()
 	var joined []byte

@@ -18,9 +18,8 @@ const (
 	defaultString = uabinary.MaxMessage
 )
 
-// Limits bounds one value. The zero value of each field means its default. They are
-// checked against the lengths a value claims, before anything is read or allocated
-// for them.
+// Limits bounds one value. The zero value of each field means its default. The lengths that
+// a value claims are checked against them before anything is read or allocated.
 type Limits struct {
 	Depth  int // nesting of Variants, DataValues and DiagnosticInfos, at most 100
 	Bytes  int // length of one value
@@ -44,7 +43,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Error says why a value was refused, and where. Code is Bad_DecodingError,
+// Error says what is wrong with a value or a request for a part of it. Code is Bad_DecodingError,
 // Bad_EncodingLimitsExceeded, Bad_IndexRangeInvalid, Bad_IndexRangeNoData,
 // Bad_DeadbandFilterInvalid or Bad_MonitoredItemFilterUnsupported: what a service
 // answers with.

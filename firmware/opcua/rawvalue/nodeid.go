@@ -19,7 +19,7 @@ const (
 	Opaque
 )
 
-// NodeID is a NodeId as a comparable key: the three ways to encode a number are one.
+// NodeID is a NodeId as a comparable key: the three encodings of a number are equal.
 // The zero value is the null NodeId.
 type NodeID struct {
 	Text      string // of a String and an Opaque identifier; the 16 bytes of a GUID
@@ -28,11 +28,11 @@ type NodeID struct {
 	Kind      Kind
 }
 
-// ParseNodeID reads a NodeId that fills raw. The result does not alias raw.
+// ParseNodeID reads a NodeId, which must be all of raw. The result does not alias raw.
 func ParseNodeID(raw []byte) (NodeID, error) {
 	c := NewCursor(raw, Limits{})
 	if c.NodeID(); c.err == nil && c.pos != len(raw) {
-		c.malformed("bytes follow a NodeId")
+		c.malformed("there are bytes after a NodeId")
 	}
 	if c.err != nil {
 		return NodeID{}, c.err
@@ -91,7 +91,7 @@ func FromUA(n *ua.NodeID) (NodeID, error) {
 	if err != nil {
 		return NodeID{}, fmt.Errorf("rawvalue: encoding a NodeId: %v", err)
 	}
-	raw[0] &^= expandedURI | expandedServer // the library leaves the flags of an ExpandedNodeId in
+	raw[0] &^= expandedURI | expandedServer // the library keeps the flags of an ExpandedNodeId
 	return ParseNodeID(raw)
 }
 

@@ -12,15 +12,15 @@ import (
 // maxRangeDimensions is our own choice.
 const maxRangeDimensions = 16
 
-// Range is a parsed NumericRange (OPC 10000-4 §7.27). The zero value is the whole.
+// Range is a parsed NumericRange (OPC 10000-4 §7.27). The zero value selects everything.
 type Range struct {
 	n      int
 	bounds [maxRangeDimensions]bounds
 }
 
-type bounds struct{ low, high int } // both included
+type bounds struct{ low, high int } // inclusive
 
-// ParseRange parses a NumericRange: "2", "0:9", "1:2,0:3". An empty one is the whole.
+// ParseRange parses a NumericRange: "2", "0:9", "1:2,0:3". An empty one selects everything.
 func ParseRange(s string) (Range, error) {
 	invalid := &Error{Code: ua.StatusBadIndexRangeInvalid, What: "index range is not of the form 1:2,3"}
 	var r Range
@@ -53,13 +53,13 @@ func index(s string) (int, bool) {
 	return int(n), err == nil
 }
 
-// Whole tells whether the range selects everything.
+// Whole reports whether the range selects everything.
 func (r Range) Whole() bool { return r.n == 0 }
 
-// Append appends the Variant that the range selects of v. What lies beyond the end
-// is left out; nothing at all is Bad_IndexRangeNoData. A range with one dimension
-// more than an array of Strings or ByteStrings selects within each of them; one that
-// has nothing there becomes null. Strings are counted in characters, ByteStrings in
+// Append appends the Variant that the range selects of v. Elements beyond the end are
+// omitted; if nothing is left, the error is Bad_IndexRangeNoData. A range with one more
+// dimension than an array of Strings or ByteStrings selects within each of them; an element
+// without the selected part becomes null. Strings are counted in characters, ByteStrings in
 // bytes.
 func (r Range) Append(dst []byte, v Variant) ([]byte, error) {
 	if r.n == 0 {
@@ -76,15 +76,15 @@ func (r Range) Append(dst []byte, v Variant) ([]byte, error) {
 		dst, ok = r.appendArray(dst, v)
 	}
 	if !ok {
-		return dst[:start], &Error{Code: ua.StatusBadIndexRangeNoData, What: "value has nothing in the index range"}
+		return dst[:start], &Error{Code: ua.StatusBadIndexRangeNoData, What: "value has no elements in the index range"}
 	}
 	return dst, nil
 }
 
 func isText(t ua.TypeID) bool { return t == ua.TypeIDString || t == ua.TypeIDByteString }
 
-// clip returns the part of b that an array of n elements has.
-func (b bounds) clip(n int) (low, count int) {
+// within returns the part of b within an array of n elements.
+func (b bounds) within(n int) (low, count int) {
 	return b.low, max(0, min(b.high, n-1)-b.low+1)
 }
 
@@ -93,7 +93,7 @@ func (r Range) appendArray(dst []byte, v Variant) (_ []byte, ok bool) {
 	var counts [maxRangeDimensions]int
 	total := 1
 	for i := range rank {
-		_, counts[i] = r.bounds[i].clip(v.Dimension(i))
+		_, counts[i] = r.bounds[i].within(v.Dimension(i))
 		total *= counts[i]
 	}
 	if total == 0 {
@@ -157,7 +157,7 @@ func (r Range) appendParts(dst []byte, v Variant) (_ []byte, found bool) {
 	return dst, found
 }
 
-// position is the place of an element in an array of any rank.
+// position is the index of an element in an array of any rank.
 type position struct {
 	v  Variant
 	at [maxRangeDimensions]int
@@ -199,7 +199,7 @@ func (r Range) appendWithin(dst []byte, t ua.TypeID, element []byte) (_ []byte, 
 }
 
 // byteOffset returns where character n begins, len(s) if there are not that many. A
-// byte that is no UTF-8 counts as a character.
+// byte that is not UTF-8 counts as a character.
 func byteOffset(s []byte, n int) int {
 	at := 0
 	for ; n > 0 && at < len(s); n-- {

@@ -8,8 +8,8 @@ import (
 
 const severity = 0xc000_0000 // OPC 10000-4 §7.39: 00 good, 01 uncertain, 10 bad
 
-// Overlay returns the worse of what the source said and what the server knows; the
-// source's own code stays where it is no better.
+// Overlay returns the worse of the source's status and the server's, and the source's if they
+// are of the same severity.
 func Overlay(source, server ua.StatusCode) ua.StatusCode {
 	if server&severity > source&severity {
 		return server
@@ -17,20 +17,20 @@ func Overlay(source, server ua.StatusCode) ua.StatusCode {
 	return source
 }
 
-// Answer says how a server answers with a DataValue. The zero value asks for the
-// source timestamp alone, as the zero TimestampsToReturn does.
+// Answer is how a server returns a DataValue. The zero value returns the source timestamp
+// only, as the zero TimestampsToReturn does.
 type Answer struct {
 	Timestamps ua.TimestampsToReturn
-	Overlay    ua.StatusCode // the worse of this and the value's own counts
-	Overflow   bool          // a queue lost values: sets the Overflow bit
-	ServerTime int64         // stands in where a server timestamp is asked for and absent; 0 for none
+	Overlay    ua.StatusCode // see function Overlay
+	Overflow   bool          // sets the Overflow bit: a queue lost values
+	ServerTime int64         // a DateTime, for values without a server timestamp; 0: none
 }
 
 // Specification constants.
 const overflow = 0x0000_0480 // InfoType DataValue, Overflow
 
-// Append appends the DataValue as the answer wants it: the Variant and all that is
-// kept of the rest, byte for byte.
+// Append appends the DataValue with the fields of the answer: the Variant and all other
+// fields that are kept are copied byte by byte.
 func (d DataValue) Append(dst []byte, a Answer) []byte {
 	return d.AppendWith(dst, a, d.Value.Raw)
 }
@@ -84,8 +84,8 @@ func (d DataValue) AppendWith(dst []byte, a Answer, variant []byte) []byte {
 	return dst
 }
 
-// AppendStatus appends a DataValue without a value, such as the answer for a
-// variable of which no value is known.
+// AppendStatus appends a DataValue without a value, as for a variable whose value is not
+// known.
 func AppendStatus(dst []byte, status ua.StatusCode, a Answer) []byte {
 	bare := [1]byte{ua.DataValueStatusCode}
 	return DataValue{Raw: bare[:], Status: status}.AppendWith(dst, a, nil)

@@ -7,12 +7,12 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Variant is a skimmed Variant. The zero value stands for one that is absent.
+// Variant is a skimmed Variant. The zero value is an absent one.
 type Variant struct {
 	Raw   []byte // all of it
 	count int32  // elements; −1 for a null array, 1 for a scalar, 0 for null
 	first int32  // offset of the first element
-	tail  int32  // offset behind the last element
+	tail  int32  // offset after the last element
 }
 
 // SkimVariant skims the Variant at the start of b.
@@ -22,7 +22,7 @@ func SkimVariant(b []byte, lim Limits) (Variant, error) {
 	return v, c.Err()
 }
 
-// Variant passes over a Variant.
+// Variant reads a Variant.
 func (c *Cursor) Variant() Variant {
 	c.begin()
 	start := c.pos
@@ -36,11 +36,11 @@ func (c *Cursor) Variant() Variant {
 	case mask == 0:
 		v.count = 0
 	case t == 0 || t > maxType:
-		c.malformed("built-in type of a Variant is unknown")
+		c.malformed("unknown built-in type of a Variant")
 	case mask&ua.VariantArrayValues == 0 && mask&ua.VariantArrayDimensions != 0:
 		c.malformed("scalar Variant has array dimensions")
 	case mask&ua.VariantArrayValues != 0:
-		v.count = int32(c.Length(leastSize(t)))
+		v.count = int32(c.Length(minSize(t)))
 	}
 	v.first = int32(c.pos - start)
 	if size := fixedSize(t); size > 0 {
@@ -62,7 +62,7 @@ func (c *Cursor) Variant() Variant {
 	return v
 }
 
-// dimensions passes over the dimensions of an array, whose product is its length.
+// dimensions skips the dimensions of an array, whose product is its length.
 func (c *Cursor) dimensions(count int32) {
 	n := c.Length(4)
 	product := int64(1)
@@ -77,7 +77,7 @@ func (c *Cursor) dimensions(count int32) {
 		}
 	}
 	if n > 0 && product != int64(max(0, count)) {
-		c.malformed("dimensions of an array do not fit its length")
+		c.malformed("dimensions of an array do not match its length")
 	}
 }
 
@@ -89,11 +89,11 @@ func (v Variant) Type() ua.TypeID {
 	return ua.TypeID(v.Raw[0] & 0x3f)
 }
 
-// IsNull tells whether there is no value: an absent or a null Variant. A null array
-// has a type, and is not null in this sense.
+// IsNull reports whether the Variant is absent or null. A null array has a type, and is not
+// null.
 func (v Variant) IsNull() bool { return v.Type() == ua.TypeIDNull }
 
-// IsArray tells whether it holds an array, of any rank.
+// IsArray reports whether it holds an array, of any rank.
 func (v Variant) IsArray() bool {
 	return len(v.Raw) > 0 && v.Raw[0]&ua.VariantArrayValues != 0
 }
@@ -137,7 +137,7 @@ func (v Variant) Each() iter.Seq2[int, []byte] {
 	}
 }
 
-// Element returns the bytes of element i; it counts through elements of varying size.
+// Element returns the bytes of element i. It skips those before it if their size varies.
 func (v Variant) Element(i int) []byte {
 	if i < 0 || i >= int(v.count) {
 		return nil
@@ -163,7 +163,7 @@ func (v Variant) ExtensionObject() (ExtensionObject, bool) {
 	return c.ExtensionObject(), c.err == nil
 }
 
-// skimmed walks over what was skimmed before, whatever its limits were.
+// skimmed returns a Cursor over a value that was skimmed before, without limits.
 func skimmed(b []byte) Cursor {
 	const most = 1<<31 - 1
 	return NewCursor(b, Limits{Depth: maxDepth, Bytes: most, Array: most, String: most})

@@ -35,20 +35,20 @@ type Conn struct {
 	inUse    atomic.Bool
 	onClose  func()
 	writing  sync.Mutex
-	ending   atomic.Bool // closed, or about to be by Fail
+	ending   atomic.Bool // closed, or being closed by Fail
 }
 
 func newConn(nc net.Conn, timeouts Timeouts, memory *budget) *Conn {
 	return &Conn{nc: nc, in: bufio.NewReaderSize(nc, readAhead), timeouts: timeouts, account: account{from: memory}}
 }
 
-// Limits returns what the hello exchange settled.
+// Limits returns what the hello exchange agreed on.
 func (c *Conn) Limits() Negotiated { return c.limits }
 
-// EndpointURL is the URL the client named in its hello.
+// EndpointURL is the URL in the client's hello.
 func (c *Conn) EndpointURL() string { return c.endpoint }
 
-// LocalAddr is the address of our end.
+// LocalAddr is the local address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
 // RemoteAddr is the address of the peer.
@@ -58,16 +58,16 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // connection is not over IP.
 func (c *Conn) RemoteIP() netip.Addr { return addrOf(c.nc) }
 
-// SetInUse tells that the connection carries a session. When a listener is full it
-// makes room by closing the oldest connection that does not (OPC 10000-4 §5.6.2).
+// SetInUse records that the connection carries a session. A full listener closes the oldest
+// connection without one to accept another (OPC 10000-4 §5.6.2).
 func (c *Conn) SetInUse(v bool) { c.inUse.Store(v) }
 
-// ReadChunk waits until deadline (zero: for ever) for the next chunk to begin and
-// then the chunk timeout for its end. The bytes, header included, are valid until
+// ReadChunk waits until deadline (zero: no limit) for the next chunk to begin and then the
+// chunk timeout for its end. The bytes, header included, are valid until
 // the next call. A chunk above the negotiated size is refused before it is read.
 func (c *Conn) ReadChunk(deadline time.Time) (Header, []byte, error) {
-	// A deadline is refused only by a closed connection. What it had sent before is
-	// still read, so the reads report the end.
+	// Setting a deadline fails only on a closed connection. What was received before is
+	// still read, and the reads then report the end.
 	_ = c.nc.SetReadDeadline(deadline)
 	if _, err := c.in.Peek(1); err != nil {
 		return Header{}, nil, readError(err, "no message in time")
@@ -120,7 +120,7 @@ func (c *Conn) grow(size int) error {
 	return nil
 }
 
-// WriteChunk sends one whole chunk. A peer that does not take it in time is closed.
+// WriteChunk sends one complete chunk. It closes the connection if that takes too long.
 func (c *Conn) WriteChunk(b []byte) error {
 	if uint32(len(b)) > c.limits.SendChunk {
 		return fault(ua.StatusBadTCPMessageTooLarge, "chunk is larger than the peer's receive buffer")
@@ -135,14 +135,14 @@ func (c *Conn) write(b []byte, within time.Duration) error {
 		return err
 	}
 	if _, err := c.nc.Write(b); err != nil {
-		c.Close() // half a chunk may be out: nothing can follow it
+		c.Close() // part of a chunk may have been sent: nothing can follow it
 		return err
 	}
 	return nil
 }
 
-// Reserve takes n bytes from the listener's memory for what the connection is
-// about to hold, and fails when there is no more. Close gives all of it back.
+// Reserve takes n bytes from the listener's memory for what the connection is about to hold,
+// and fails if there is not enough. Close returns all of it.
 func (c *Conn) Reserve(n int) error {
 	if !c.account.take(int64(n)) {
 		return fault(ua.StatusBadTCPNotEnoughResources, "server is out of memory for messages")
@@ -150,11 +150,11 @@ func (c *Conn) Reserve(n int) error {
 	return nil
 }
 
-// Release gives n reserved bytes back.
+// Release returns n reserved bytes.
 func (c *Conn) Release(n int) { c.account.give(int64(n)) }
 
-// Fail tells the peer why and closes, within two seconds. It lets the peer read the
-// message: closing a socket with unread bytes would reset it, and lose them.
+// Fail sends the peer an error message and closes, within two seconds. It gives the peer
+// time to read the message: closing a socket with unread bytes would reset it, and lose them.
 func (c *Conn) Fail(code ua.StatusCode, reason string) {
 	if c.ending.Swap(true) {
 		return
@@ -174,8 +174,8 @@ func (c *Conn) linger() {
 	_, _ = io.CopyN(io.Discard, c.nc, lingerSize)
 }
 
-// Close ends the connection at once, but for one whose peer is being told why: Fail
-// closes that. It may be called more than once.
+// Close closes the connection at once, unless Fail is sending an error message: Fail closes
+// it then. It may be called more than once.
 func (c *Conn) Close() error {
 	if c.ending.Swap(true) {
 		return nil

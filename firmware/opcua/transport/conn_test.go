@@ -228,13 +228,13 @@ func (s *slowEnd) SetReadDeadline(time.Time) error  { return nil }
 func (s *slowEnd) SetWriteDeadline(time.Time) error { return nil }
 func (s *slowEnd) Close() error                     { close(s.closed); return nil }
 
-// Whoever else ends the connection meanwhile, its reader for one, does not reset it
+// Another goroutine that closes the connection meanwhile, such as its reader, does not reset it
 // under the error message.
 func TestNothingClosesAConnectionWhoseClientIsToldWhy(t *testing.T) {
 	end := &slowEnd{reading: make(chan struct{}), peer: make(chan struct{}), closed: make(chan struct{})}
 	c := newConn(end, Timeouts{}.withDefaults(), &budget{limit: 1 << 20})
-	told := make(chan struct{})
-	go func() { defer close(told); c.Fail(ua.StatusBadTCPNotEnoughResources, "full") }()
+	failed := make(chan struct{})
+	go func() { defer close(failed); c.Fail(ua.StatusBadTCPNotEnoughResources, "full") }()
 	<-end.reading
 	c.Close()
 	select {
@@ -243,7 +243,7 @@ func TestNothingClosesAConnectionWhoseClientIsToldWhy(t *testing.T) {
 	default:
 	}
 	close(end.peer)
-	<-told
+	<-failed
 	<-end.closed
 	c.Close()
 }

@@ -45,7 +45,7 @@ func (d *Dialer) Dial(ctx context.Context, endpoint string) (*Conn, error) {
 	return c, nil
 }
 
-// Client does the hello exchange of a client over nc, which it takes over if it
+// Client does the hello exchange of a client over nc, which the Conn then owns if it
 // succeeds.
 func (d *Dialer) Client(ctx context.Context, nc net.Conn, endpoint string) (*Conn, error) {
 	limits, err := d.Limits.withDefaults()
@@ -91,15 +91,15 @@ func (c *Conn) clientHandshake(limits Limits) (Negotiated, error) {
 	case Err:
 		return Negotiated{}, ParseError(chunk[HeaderSize:])
 	default:
-		return Negotiated{}, fault(ua.StatusBadTCPMessageTypeInvalid, "the server must acknowledge first")
+		return Negotiated{}, fault(ua.StatusBadTCPMessageTypeInvalid, "the server's first message must be an acknowledge")
 	}
 }
 
-// HostPort returns the address that an endpoint URL names.
+// HostPort returns the address in an endpoint URL.
 func HostPort(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "opc.tcp" || u.Hostname() == "" {
-		return "", fmt.Errorf("opcua transport: endpoint %q: write it as opc.tcp://host:port/path", endpoint)
+		return "", fmt.Errorf("opcua transport: endpoint %q: write opc.tcp://host:port/path", endpoint)
 	}
 	port := u.Port()
 	if port == "" {

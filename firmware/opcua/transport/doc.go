@@ -2,19 +2,18 @@
 // Protocol of OPC 10000-6 §7.1 (terms follow the standard; no conformance is
 // claimed beyond what the tests show).
 //
-// It does the Hello and Acknowledge exchange in both roles, negotiates every
-// limit of it, and from then on moves whole chunks. It refuses to look inside a
-// secured chunk, to assemble messages, and to dial out on a peer's request: a
-// ReverseHello is answered with an error.
+// It does the Hello and Acknowledge exchange in both roles, negotiates its limits, and then
+// transfers complete chunks. It refuses to read the content of a secured chunk, to assemble
+// messages, and to connect to a peer on its request: a ReverseHello is answered with an
+// error.
 //
-// Every byte of a peer is hostile. A chunk's claimed size is checked against the
-// negotiated limit before memory grows, memory grows with the bytes that have
-// arrived and not with the claim, and all of it is accounted per listener. The
-// handshake runs off the accept path and has a deadline, a chunk that has begun
-// has a deadline, every write has one, and connections are counted per client
-// address and in total: beyond that the oldest without a session makes room, one of the
-// same address, or of the address that has the most. A client that is refused or closed
-// is given time to read why.
+// Peers are not trusted. A chunk's claimed size is checked against the negotiated limit
+// before memory grows, memory grows with the bytes that have arrived and not with the claim,
+// and all of it is accounted per listener. The handshake does not block accepting and has a
+// deadline, as have a chunk that has begun and every write. Connections are counted per
+// client address and in total: beyond the limits the oldest one without a session is closed,
+// of the same address or of the address that has the most. A client that is refused or
+// closed has time to read the reason.
 //
 //	message header            8 bytes, little endian
 //	  0      3     4       8

@@ -41,9 +41,9 @@ type Header struct {
 	Size  uint32
 }
 
-// ParseHeader reads the first HeaderSize bytes of b. It refuses what no version
-// of the protocol allows: an unknown type, an unknown flag, a flag other than
-// Final where a message has one chunk only, a size below the header's.
+// ParseHeader reads the first HeaderSize bytes of b. It rejects what no version of the
+// protocol allows: an unknown type, an unknown flag, a flag other than Final for a message
+// of one chunk, a size below that of the header.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, fault(ua.StatusBadTCPInternalError, "header is cut off")

@@ -26,13 +26,13 @@ const (
 	defaultMemory       = 32 << 20
 )
 
-// Limits says what this end can take and wants to send. The zero value of each
-// field means its default.
+// Limits bounds what this end receives and sends. The zero value of each field means its
+// default.
 type Limits struct {
-	ReceiveBuffer uint32 // largest chunk we take, bytes, at least 8192
-	SendBuffer    uint32 // largest chunk we send
-	MaxMessage    uint32 // largest message we take, over all its chunks, bytes of body
-	MaxChunks     uint32 // most chunks in a message we take
+	ReceiveBuffer uint32 // largest chunk received, bytes, at least 8192
+	SendBuffer    uint32 // largest chunk sent
+	MaxMessage    uint32 // largest message received, bytes of body over all its chunks
+	MaxChunks     uint32 // most chunks of a message received
 }
 
 func (l Limits) withDefaults() (Limits, error) {
@@ -55,10 +55,10 @@ func (l Limits) withDefaults() (Limits, error) {
 type Negotiated struct {
 	ReceiveChunk uint32 // largest chunk the peer may send
 	SendChunk    uint32 // largest chunk we may send
-	MaxMessage   uint32 // largest message we take
-	MaxChunks    uint32 // most chunks of a message we take
-	PeerMessage  uint32 // largest message the peer takes, 0 is no limit
-	PeerChunks   uint32 // most chunks of a message the peer takes, 0 is no limit
+	MaxMessage   uint32 // largest message received
+	MaxChunks    uint32 // most chunks of a message received
+	PeerMessage  uint32 // largest message that the peer receives, 0 is no limit
+	PeerChunks   uint32 // most chunks of a message that the peer receives, 0 is no limit
 }
 
 func (l Limits) hello(url string) HelloBody {
@@ -68,8 +68,8 @@ func (l Limits) hello(url string) HelloBody {
 	}
 }
 
-// acknowledge revises the client's wishes: neither buffer exceeds what either end
-// offered (OPC 10000-6 §7.1.2.4).
+// acknowledge revises the client's limits: no buffer exceeds what either end offered (OPC
+// 10000-6 §7.1.2.4).
 func (l Limits) acknowledge(hel HelloBody) (HelloBody, Negotiated, error) {
 	if hel.ReceiveBuffer < minBuffer || hel.SendBuffer < minBuffer {
 		return HelloBody{}, Negotiated{}, fault(ua.StatusBadConnectionRejected, "buffers must be at least 8192 bytes")
@@ -88,8 +88,7 @@ func (l Limits) acknowledge(hel HelloBody) (HelloBody, Negotiated, error) {
 	}, nil
 }
 
-// accept checks the server's revision of our wishes. A server that raises a limit
-// is held to ours.
+// accept checks the server's revision of our limits. If it raises one, ours holds.
 func (l Limits) accept(ack HelloBody) (Negotiated, error) {
 	if ack.ReceiveBuffer < minBuffer || ack.SendBuffer < minBuffer {
 		return Negotiated{}, fault(ua.StatusBadConnectionRejected, "server's buffers must be at least 8192 bytes")

@@ -13,38 +13,38 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// ListenConfig sets what a Listener grants. The zero value of each field means its
+// ListenConfig bounds what a Listener accepts. The zero value of each field means its
 // default.
 type ListenConfig struct {
 	Limits         Limits
 	Timeouts       Timeouts
 	MaxConnections int // in total, 200
 	MaxPerAddress  int // per client address (IPv6: per /64), 50
-	// MaxMemory is for chunks and messages under assembly, all connections together,
-	// beyond the 64 KiB that each is guaranteed; 32 MiB.
+	// MaxMemory bounds chunks and messages under assembly of all connections together,
+	// beyond what each is guaranteed; 32 MiB.
 	MaxMemory int64
-	// AcceptURL refuses endpoint URLs that lead nowhere; nil takes any.
+	// AcceptURL reports whether an endpoint URL is served; nil accepts any.
 	AcceptURL func(url string) bool
 	Log       *slog.Logger
 }
 
-// Stats counts what a Listener has seen.
+// Stats counts the connections of a Listener.
 type Stats struct {
-	Open       int    `gauge:"connections" help:"TCP connections now."`
-	Memory     int64  `gauge:"message_bytes" help:"Memory that messages under way take now."`
-	Accepted   uint64 `count:"accepted_connections" help:"Connections whose hello was acknowledged."`
-	OverQuota  uint64 `count:"refused_connections" help:"Connections refused: the address, or all together, had as many with a session as they may."`
-	Evicted    uint64 `count:"evicted_connections" help:"Connections without a session closed to make room for others."`
-	Handshakes uint64 `count:"failed_handshakes" help:"Connections whose hello was wrong, late or missing."`
-	Untold     uint64 `count:"untold_connections" help:"Connections closed without a reason given: too many were being closed at the time."`
+	Open        int    `gauge:"connections" help:"TCP connections now."`
+	Memory      int64  `gauge:"message_bytes" help:"Memory of messages under assembly now."`
+	Accepted    uint64 `count:"accepted_connections" help:"Connections whose hello was acknowledged."`
+	OverQuota   uint64 `count:"refused_connections" help:"Connections refused: the address, or all together, had the maximum of connections with a session."`
+	Evicted     uint64 `count:"evicted_connections" help:"Connections without a session closed to accept others."`
+	Handshakes  uint64 `count:"failed_handshakes" help:"Connections whose hello was invalid, late or missing."`
+	Unexplained uint64 `count:"untold_connections" help:"Connections closed without an error message: too many were being closed at the time."`
 }
 
-// maxParting bounds the connections that are closed at a time and wait for their client
-// to read why.
-const maxParting = 64
+// maxFailing bounds the connections that wait at a time for their client to read why they
+// are closed.
+const maxFailing = 64
 
-// Listener accepts connections and does their handshakes beside one another, so
-// that a silent client delays nobody.
+// Listener accepts connections and does their handshakes concurrently, so that a silent
+// client does not delay the others.
 type Listener struct {
 	nl     net.Listener
 	cfg    ListenConfig
@@ -56,9 +56,9 @@ type Listener struct {
 	work   sync.WaitGroup
 	log    *LimitedLog
 
-	parting chan struct{} // a token for each connection that is being closed with a reason
+	failing chan struct{} // a token for each connection that is being closed with a reason
 
-	accepted, overQuota, evicted, handshakes, untold atomic.Uint64
+	accepted, overQuota, evicted, handshakes, unexplained atomic.Uint64
 }
 
 // Listen listens on a TCP address.
@@ -76,7 +76,7 @@ func Listen(ctx context.Context, address string, cfg ListenConfig) (*Listener, e
 	return l, nil
 }
 
-// NewListener serves an existing listener and takes it over.
+// NewListener serves an existing listener, which it owns from then on.
 func NewListener(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	limits, err := cfg.Limits.withDefaults()
 	if err != nil {
@@ -97,7 +97,7 @@ func NewListener(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	}
 	l := &Listener{
 		nl: nl, cfg: cfg, ready: make(chan *Conn), done: make(chan struct{}),
-		log: NewLimitedLog(cfg.Log), parting: make(chan struct{}, maxParting),
+		log: NewLimitedLog(cfg.Log), failing: make(chan struct{}, maxFailing),
 		gate: gate{total: cfg.MaxConnections, perAddress: cfg.MaxPerAddress, byAddress: map[netip.Addr]int{}},
 	}
 	l.memory.limit = cfg.MaxMemory
@@ -105,7 +105,7 @@ func NewListener(nl net.Listener, cfg ListenConfig) (*Listener, error) {
 	return l, nil
 }
 
-// Addr is where the listener listens.
+// Addr is the address that the listener listens on.
 func (l *Listener) Addr() net.Addr { return l.nl.Addr() }
 
 // Accept returns the next connection whose handshake is done, or net.ErrClosed.
@@ -138,12 +138,12 @@ func (l *Listener) Close() error {
 func (l *Listener) Stats() Stats {
 	return Stats{
 		Open: len(l.gate.all()), Memory: l.memory.held.Load(), Accepted: l.accepted.Load(),
-		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(), Untold: l.untold.Load(),
+		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(), Unexplained: l.unexplained.Load(),
 	}
 }
 
 func (l *Listener) acceptAll() {
-	const pause = 50 * time.Millisecond // out of file descriptors: wait for one
+	const pause = 50 * time.Millisecond // out of file descriptors: wait until one is free
 	for {
 		nc, err := l.nl.Accept()
 		switch {
@@ -152,7 +152,7 @@ func (l *Listener) acceptAll() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			l.cfg.Log.Warn("opcua: accept", "error", err)
+			l.cfg.Log.Warn("accept failed", "error", err)
 			select {
 			case <-l.done:
 				return
@@ -168,17 +168,17 @@ func (l *Listener) admit(nc net.Conn) {
 	evicted, ok := l.gate.admit(c, c.RemoteIP())
 	if !ok {
 		l.overQuota.Add(1)
-		l.log.Warn("opcua: connection refused: there are too many with a session", "client", c.RemoteAddr())
-		l.part(c, "too many connections")
+		l.log.Warn("connection refused: too many with a session", "client", c.RemoteAddr())
+		l.failAsync(c, "too many connections")
 		return
 	}
 	if evicted != nil {
 		l.evicted.Add(1)
-		l.log.Warn("opcua: connection closed to make room: it has no session", "client", evicted.RemoteAddr())
-		l.part(evicted, "closed to make room: no session on this connection")
+		l.log.Warn("connection without a session closed to accept another", "client", evicted.RemoteAddr())
+		l.failAsync(evicted, "connection has no session and is closed to accept another")
 	}
 	select {
-	case <-l.done: // Close may have looked before we were counted
+	case <-l.done: // Close may have run before this connection was added
 		c.Close()
 		return
 	default:
@@ -186,17 +186,17 @@ func (l *Listener) admit(nc net.Conn) {
 	l.work.Go(func() { l.handshake(c) })
 }
 
-// part closes a connection and lets its client read why, beside everything else. Of many
-// at a time the rest are closed at once.
-func (l *Listener) part(c *Conn, reason string) {
+// failAsync closes a connection with an error message, in the background. Beyond maxFailing at a
+// time they are closed without one.
+func (l *Listener) failAsync(c *Conn, reason string) {
 	select {
-	case l.parting <- struct{}{}:
+	case l.failing <- struct{}{}:
 		l.work.Go(func() {
-			defer func() { <-l.parting }()
+			defer func() { <-l.failing }()
 			c.Fail(ua.StatusBadTCPNotEnoughResources, reason)
 		})
 	default:
-		l.untold.Add(1)
+		l.unexplained.Add(1)
 		c.Close()
 	}
 }
@@ -243,7 +243,7 @@ func (c *Conn) serverHandshake(cfg ListenConfig) error {
 		return err
 	}
 	if cfg.AcceptURL != nil && !cfg.AcceptURL(hel.EndpointURL) {
-		return fault(ua.StatusBadTCPEndpointURLInvalid, "no such endpoint here")
+		return fault(ua.StatusBadTCPEndpointURLInvalid, "there is no such endpoint")
 	}
 	ack, limits, err := cfg.Limits.acknowledge(hel)
 	if err != nil {

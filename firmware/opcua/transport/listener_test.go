@@ -162,7 +162,7 @@ func shake(t *testing.T, l *Listener, from string) (client, server *Conn) {
 	return client, server
 }
 
-// wantEvicted expects the message that tells a client that it had to make room, and the end.
+// wantEvicted expects the error message for a connection that is closed to accept another, and its end.
 func wantEvicted(t *testing.T, c *Conn) {
 	t.Helper()
 	h, b, err := c.ReadChunk(time.Now().Add(10 * time.Second))

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// LimitedLog writes at most ten lines a second and says how many it kept back: those
-// who are refused do not fill a card. Its methods are safe for concurrent use.
+// LimitedLog writes at most ten lines a second, and the number of lines it dropped, so that
+// refused peers cannot fill a disk. Its methods are safe for concurrent use.
 type LimitedLog struct {
 	log    *slog.Logger
 	mu     sync.Mutex
@@ -18,7 +18,7 @@ type LimitedLog struct {
 // NewLimitedLog returns one that writes to log.
 func NewLimitedLog(log *slog.Logger) *LimitedLog { return &LimitedLog{log: log} }
 
-// Warn writes a line, unless there were too many.
+// Warn writes a line unless there were too many.
 func (l *LimitedLog) Warn(text string, args ...any) {
 	const perSecond = 10
 	l.mu.Lock()
@@ -26,7 +26,7 @@ func (l *LimitedLog) Warn(text string, args ...any) {
 	now := time.Now()
 	if now.Sub(l.second) >= time.Second {
 		if l.lines > perSecond {
-			l.log.Warn("opcua: more of these were not logged", "lines", l.lines-perSecond)
+			l.log.Warn("similar lines not logged", "lines", l.lines-perSecond)
 		}
 		l.second, l.lines = now, 0
 	}

@@ -11,8 +11,8 @@ import (
 // 4096 bytes (OPC 10000-6 §7.1.2.3 and §7.1.2.5).
 const maxString = 4096
 
-// HelloBody is what a client says first, and, without EndpointURL, what a server
-// acknowledges. 0 in MaxMessage and MaxChunks means no limit.
+// HelloBody is the body of a client's hello and, without EndpointURL, of a server's
+// acknowledge. 0 in MaxMessage and MaxChunks means no limit.
 type HelloBody struct {
 	Version       uint32
 	ReceiveBuffer uint32
@@ -22,13 +22,13 @@ type HelloBody struct {
 	EndpointURL   string
 }
 
-// AppendHello adds a whole HEL message to b.
+// AppendHello adds a complete HEL message to b.
 func (m HelloBody) AppendHello(b []byte) []byte {
 	b = Header{Hello, Final, uint32(HeaderSize + 20 + 4 + len(m.EndpointURL))}.Append(b)
 	return appendString(m.appendNumbers(b), m.EndpointURL)
 }
 
-// AppendAcknowledge adds a whole ACK message to b.
+// AppendAcknowledge adds a complete ACK message to b.
 func (m HelloBody) AppendAcknowledge(b []byte) []byte {
 	return m.appendNumbers(Header{Acknowledge, Final, HeaderSize + 20}.Append(b))
 }
@@ -85,20 +85,20 @@ type Error struct {
 func fault(code ua.StatusCode, reason string) *Error { return &Error{Code: code, Reason: reason} }
 
 func (e *Error) Error() string {
-	who := "opcua transport"
+	origin := "opcua transport"
 	if e.Remote {
-		who = "opcua transport: peer closed the connection"
+		origin = "opcua transport: peer closed the connection"
 	}
 	if e.Reason == "" {
-		return fmt.Sprintf("%s: %v", who, e.Code)
+		return fmt.Sprintf("%s: %v", origin, e.Code)
 	}
-	return fmt.Sprintf("%s: %q: %v", who, e.Reason, e.Code)
+	return fmt.Sprintf("%s: %q: %v", origin, e.Reason, e.Code)
 }
 
 // Unwrap gives the status code to errors.Is.
 func (e *Error) Unwrap() error { return e.Code }
 
-// Append adds a whole ERR message to b. A reason that is too long is cut.
+// Append adds a complete ERR message to b. A reason that is too long is truncated.
 func (e *Error) Append(b []byte) []byte {
 	reason := e.Reason
 	if len(reason) >= maxString {
@@ -109,15 +109,15 @@ func (e *Error) Append(b []byte) []byte {
 	return appendString(b, reason)
 }
 
-// ParseError reads the body of an ERR message (also of an abort chunk). What cannot
-// be read becomes an error without a reason: the connection is lost either way.
+// ParseError reads the body of an ERR message or an abort chunk. A malformed one becomes an
+// error without a reason: the connection is lost in either case.
 func ParseError(body []byte) *Error {
 	e := &Error{Code: ua.StatusBadTCPInternalError, Remote: true}
 	if len(body) < 4 {
 		return e
 	}
 	e.Code = ua.StatusCode(binary.LittleEndian.Uint32(body))
-	if e.Code>>30 != 2 { // an error that does not say Bad must not look like success
+	if e.Code>>30 != 2 { // an error with another severity than Bad must not pass for success
 		e.Code = ua.StatusBadTCPInternalError
 	}
 	if reason, _, err := parseString(body[4:]); err == nil {

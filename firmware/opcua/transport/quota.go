@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// guarantee is what each connection may hold whatever the others do: one that
-// fills the shared memory and stays does not silence the rest.
+// guarantee is what each connection may hold in any case: one that fills the shared memory
+// does not block the others.
 const guarantee = 32 << 10
 
 // budget is memory that many connections share, beyond what each is guaranteed.
@@ -26,8 +26,8 @@ func (b *budget) take(n int64) bool {
 	return true
 }
 
-// account is one connection's share of a budget. Once closed it holds nothing and
-// takes nothing, whatever its users still do.
+// account is one connection's share of a budget. Once closed it holds nothing and grants
+// nothing.
 type account struct {
 	from   *budget
 	mu     sync.Mutex
@@ -80,10 +80,9 @@ type admitted struct {
 	network netip.Addr
 }
 
-// admit counts one more connection. Where its address, or all together, have as many as
-// they may, the oldest connection without a session is returned for closing, and its place
-// taken (OPC 10000-4 §5.6.2): one of the same address, or of the address that has the
-// most of them.
+// admit adds a connection. If its address, or all together, have the maximum, it replaces
+// the oldest connection without a session, which is returned for closing (OPC 10000-4
+// §5.6.2): one of the same address, or of the address that has the most of them.
 func (g *gate) admit(c *Conn, from netip.Addr) (evicted *Conn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,7 +107,7 @@ func (g *gate) admit(c *Conn, from netip.Addr) (evicted *Conn, ok bool) {
 	return evicted, true
 }
 
-// oldest returns an address's oldest connection without a session, nil without one.
+// oldest returns an address's oldest connection without a session, or nil.
 func (g *gate) oldest(key netip.Addr) *Conn {
 	for _, c := range g.conns {
 		if c.network == key && !c.inUse.Load() {
@@ -156,7 +155,7 @@ func (g *gate) all() []admitted {
 	return slices.Clone(g.conns)
 }
 
-// Network is what one client can hold many addresses of: a /64 of IPv6.
+// Network returns the network that one client may have all addresses of: a /64 of IPv6.
 func Network(a netip.Addr) netip.Addr {
 	if !a.Is6() {
 		return a

@@ -1,8 +1,7 @@
-// Package mqtt is how one MQTT message crosses the link: topic, flags,
-// properties and payload, in the few bytes that both sides agree on.
+// Package mqtt encodes an MQTT message for the link: topic, flags, properties and payload.
 //
-// It is pure and speaks no MQTT: it refuses to connect, to interpret a payload
-// and to judge a topic beyond what a PUBLISH may carry (MQTT 5.0 §3.3.2.1,
+// It is pure and does not implement MQTT: it refuses to connect, to interpret a payload
+// and to check a topic beyond what a PUBLISH may carry (MQTT 5.0 §3.3.2.1,
 // §4.7). Integers are big-endian, "uvarint" is the base-128 form of
 // encoding/binary in its shortest form.
 //
@@ -19,8 +18,8 @@
 //	          [user properties: count(uvarint), each len(uvarint) name
 //	           len(uvarint) value, have 32]
 //
-// Expiry crosses as it was received, with the plant's time of reception, so
-// that IT's side counts it down over the whole way.
+// Expiry is sent as received, with the time of reception in the plant, so that the IT side
+// counts it down from there.
 package mqtt
 
 import (
@@ -38,11 +37,11 @@ type Message struct {
 	Retain  bool
 	Payload []byte
 
-	PayloadFormat   *byte  // 0 bytes, 1 UTF-8; nil: not given
-	Expires         bool   // Expiry was given
+	PayloadFormat   *byte  // 0 bytes, 1 UTF-8; nil: absent
+	Expires         bool   // Expiry is present
 	Expiry          uint32 // seconds from Received on
 	Received        time.Time
-	ContentType     *string // nil: not given
+	ContentType     *string // nil: absent
 	ResponseTopic   string
 	CorrelationData []byte
 	User            []Property // in order, with duplicates
@@ -57,8 +56,7 @@ const MaxUserProperties = 1024
 // maxString bounds a UTF-8 string or binary data (MQTT 5.0 §1.5.4).
 const maxString = 1<<16 - 1
 
-// ErrMalformed is returned for bytes that are no message, and for a message
-// that no PUBLISH can carry.
+// ErrMalformed is returned for malformed bytes, and for a message that no PUBLISH can carry.
 var ErrMalformed = errors.New("mqtt: malformed message")
 
 const (
@@ -82,15 +80,14 @@ func (m *Message) Valid() bool {
 		(m.ResponseTopic == "" || ValidTopic(m.ResponseTopic)) && (m.PayloadFormat == nil || *m.PayloadFormat <= 1)
 }
 
-// ValidTopic reports whether t may name a topic: not empty, at most 65,535
+// ValidTopic reports whether t may be a topic name: not empty, at most 65,535
 // bytes of UTF-8 without NUL and without wildcards.
 func ValidTopic(t string) bool {
 	return t != "" && len(t) <= maxString && utf8.ValidString(t) && !strings.ContainsAny(t, "#+\x00")
 }
 
-// Left returns how many seconds of the message's life are left at now. expired
-// is true when none are. A message without expiry has 0 left and does not
-// expire, nor does one that came with 0 and was delivered all the same.
+// Left returns the seconds until the message expires, and whether it has expired at now. A
+// message without expiry has 0 left and does not expire, nor does one received with 0.
 func (m *Message) Left(now time.Time) (seconds uint32, expired bool) {
 	if !m.Expires || m.Expiry == 0 {
 		return 0, false

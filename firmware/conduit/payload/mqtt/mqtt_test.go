@@ -76,7 +76,7 @@ func TestExpiryIsCountedDown(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that whatever decodes encodes to the same bytes.
+// FuzzParse checks that what decodes encodes to the same bytes.
 func FuzzParse(f *testing.F) {
 	for _, g := range goldens() {
 		f.Add(g.Append(nil))

@@ -27,7 +27,7 @@ func (m *Message) parseProperties(r *reader) {
 		m.PayloadFormat = &f
 	}
 	if have&haveExpiry != 0 {
-		if b := r.take(12); b != nil {
+		if b := r.next(12); b != nil {
 			m.Expires = true
 			m.Expiry = binary.BigEndian.Uint32(b)
 			m.Received = time.UnixMilli(int64(binary.BigEndian.Uint64(b[4:])))
@@ -41,7 +41,7 @@ func (m *Message) parseProperties(r *reader) {
 		m.ResponseTopic = r.string()
 	}
 	if have&haveCorrelation != 0 {
-		m.CorrelationData = r.take(r.length())
+		m.CorrelationData = r.next(r.length())
 	}
 	if have&haveUser != 0 {
 		n := r.uvarint()
@@ -49,7 +49,7 @@ func (m *Message) parseProperties(r *reader) {
 			m.User = append(m.User, Property{Name: r.string(), Value: r.string()})
 		}
 	}
-	// What is said to be there must be: every message has one encoding.
+	// A property whose bit is set must be present: every message has one encoding.
 	r.bad = r.bad || have == 0 || have != m.have()
 }
 
@@ -58,7 +58,7 @@ type reader struct {
 	bad  bool
 }
 
-func (r *reader) take(n uint64) []byte {
+func (r *reader) next(n uint64) []byte {
 	if r.bad || n > uint64(len(r.rest)) {
 		r.bad = true
 		return nil
@@ -69,7 +69,7 @@ func (r *reader) take(n uint64) []byte {
 }
 
 func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
+	if b := r.next(1); b != nil {
 		return b[0]
 	}
 	return 0
@@ -93,4 +93,4 @@ func (r *reader) length() uint64 {
 	return n
 }
 
-func (r *reader) string() string { return string(r.take(r.length())) }
+func (r *reader) string() string { return string(r.next(r.length())) }

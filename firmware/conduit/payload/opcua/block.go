@@ -11,8 +11,8 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 )
 
-// maxBlock bounds an unpacked block. A folder lists a hundred thousand nodes in
-// two megabytes.
+// maxBlock bounds an unpacked block. A folder with a hundred thousand references takes two
+// megabytes.
 const maxBlock = 64 << 20
 
 const (
@@ -20,8 +20,7 @@ const (
 	flagExternal = 2
 )
 
-// Packer makes blocks and takes them apart. It keeps its buffers, so one serves
-// one goroutine.
+// Packer packs and unpacks blocks. It reuses its buffers, so only one goroutine may use it.
 type Packer struct {
 	plain, node []byte
 	out         bytes.Buffer
@@ -29,7 +28,7 @@ type Packer struct {
 	inflate     io.ReadCloser
 }
 
-// Pack makes a block of nodes: node i has slot slots[i], ascending.
+// Pack returns a block of nodes: node i has slot slots[i], ascending.
 func (p *Packer) Pack(slots []byte, nodes []addrspace.Node) []byte {
 	p.plain = p.plain[:0]
 	for i := range nodes {
@@ -45,19 +44,19 @@ func (p *Packer) Pack(slots []byte, nodes []addrspace.Node) []byte {
 	} else {
 		p.deflate.Reset(&p.out)
 	}
-	_, _ = p.deflate.Write(p.plain) // a Buffer takes everything
+	_, _ = p.deflate.Write(p.plain) // a Buffer never fails
 	_ = p.deflate.Close()
 	return bytes.Clone(p.out.Bytes())
 }
 
-// Unpack calls f with every node of a block.
+// Unpack calls f with each node of a block.
 func (p *Packer) Unpack(block []byte, f func(slot byte, n addrspace.Node)) error {
 	if len(block) < 2 || block[0] != version {
 		return ErrMalformed
 	}
 	head := reader{b: block[1:]}
 	size := head.uvarint()
-	// DEFLATE gives at most 1032 bytes for one (RFC 1951 §3.2: 258 bytes from 2 bits).
+	// DEFLATE expands one byte to at most 1032 (RFC 1951 §3.2: 258 bytes from 2 bits).
 	if head.broken || size > maxBlock || size > 1032*uint64(len(head.b)) {
 		return ErrMalformed
 	}

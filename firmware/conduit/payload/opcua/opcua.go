@@ -1,18 +1,17 @@
-// Package opcua is how an OPC UA server crosses the link: which keys its state
-// has, and how its address space and its values are written.
+// Package opcua encodes the state of an OPC UA server for the link: its keys, its address
+// space, its values and its events.
 //
-// It is pure and knows no connections. It refuses to interpret what it need not:
-// attributes and values are the raw bytes of package rawvalue, and a value that
-// it can write shorter (numbers, Strings) comes back bit for bit.
+// It is pure. It refuses to interpret what it need not: attributes and values are the raw
+// bytes of package rawvalue, and a value with a shorter encoding (numbers, Strings) is
+// restored bit for bit.
 //
 // # Keys
 //
-// A generation is one namespace table: a random number, part of every key but
-// the first, so that nothing of another table is ever taken for this one's.
-// Within a generation each node has a number, its handle, that no other node
-// ever gets.
+// A generation is one namespace table: a random number, part of every key but the first, so
+// that state of different tables cannot be confused. Within a generation each node has a
+// number, its handle, which is never reused.
 //
-//	space      'G'                                 the generation in force
+//	space      'G'                                 the current generation
 //	block      'S' generation(4) block(uvarint)    nodes with handles 64×block … +63
 //	value      'V' generation(4) handle(uvarint)   Value of a variable
 //	table      'T' generation(4) number(uvarint)   fields of events, see package event
@@ -44,7 +43,7 @@
 //	        those that only extend the sign, or zeros where it has none
 //	numbers in forms are little-endian, as OPC UA has them.
 //
-// Server timestamps do not cross: the server that answers gives its own.
+// Server timestamps are not sent: the answering server sets its own.
 package opcua
 
 import (
@@ -55,13 +54,13 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// BlockNodes is how many nodes a block has at most.
+// BlockNodes is the maximum number of nodes in a block.
 const BlockNodes = 64
 
-// ErrMalformed is returned for bytes that are no key or payload.
-var ErrMalformed = errors.New("opcua: malformed record; do both boards run the same version?")
+// ErrMalformed is returned for malformed keys and payloads.
+var ErrMalformed = errors.New("opcua: malformed record: do both boards run the same release?")
 
-// Kind tells the keys of a channel apart.
+// Kind is the kind of state that a key stands for.
 type Kind byte
 
 // The kinds of state.
@@ -80,7 +79,7 @@ type Key struct {
 	Number     uint32 // of the block, node or table
 }
 
-// Append appends the key; a condition's is made by ConditionKey.
+// Append appends the key; for a condition use ConditionKey.
 func (k Key) Append(dst []byte) []byte {
 	dst = append(dst, byte(k.Kind))
 	if k.Kind == Space {
@@ -129,7 +128,7 @@ const version = 1
 // maxNamespaces bounds a namespace table; the index has 16 bits.
 const maxNamespaces = 1 << 16
 
-// SpaceHeader names the generation in force and its namespace table.
+// SpaceHeader is the payload of the space key: the current generation and its namespaces.
 type SpaceHeader struct {
 	Generation uint32
 	Namespaces []string
@@ -164,7 +163,7 @@ func (h *SpaceHeader) Parse(b []byte) error {
 	return r.end()
 }
 
-// AppendEvent appends the payload of an event that package event has written.
+// AppendEvent appends the payload of an event as package event encodes it.
 func AppendEvent(dst []byte, generation uint32, event []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(dst, generation), event...)
 }
@@ -177,7 +176,7 @@ func ParseEvent(b []byte) (generation uint32, event []byte, err error) {
 	return binary.BigEndian.Uint32(b), b[4:], nil
 }
 
-// reader takes what this package wrote apart; the first fault stops it.
+// reader reads what this package encodes; after the first fault all reads return zero.
 type reader struct {
 	b      []byte
 	broken bool
@@ -193,7 +192,7 @@ func (r *reader) uvarint() uint64 {
 	return n
 }
 
-// count reads a number of things that take at least size bytes each.
+// count reads the number of elements that take at least size bytes each.
 func (r *reader) count(size int) int {
 	n := r.uvarint()
 	if n > uint64(len(r.b)/size) {
@@ -203,7 +202,7 @@ func (r *reader) count(size int) int {
 	return int(n)
 }
 
-func (r *reader) take(n int) []byte {
+func (r *reader) next(n int) []byte {
 	if n > len(r.b) {
 		r.fail()
 		return nil
@@ -214,13 +213,13 @@ func (r *reader) take(n int) []byte {
 }
 
 func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
+	if b := r.next(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
-func (r *reader) bytes() []byte { return r.take(r.count(1)) }
+func (r *reader) bytes() []byte { return r.next(r.count(1)) }
 
 func (r *reader) nodeID() rawvalue.NodeID {
 	c := rawvalue.NewCursor(r.b, rawvalue.Limits{})

@@ -47,8 +47,8 @@ func RecordTime(ticks int64) (t time.Time, ok bool) {
 	return uabinary.Time(ticks), true
 }
 
-// AppendValue appends the payload of a DataValue. at is the time to cross with
-// it, zero where the payload has it or there is none.
+// AppendValue appends the payload of a DataValue. at is the time for its record, zero if the
+// payload has it or there is none.
 func AppendValue(dst []byte, v rawvalue.DataValue) (_ []byte, at time.Time) {
 	head := len(dst)
 	dst = append(dst, 0)
@@ -71,7 +71,7 @@ func AppendValue(dst []byte, v rawvalue.DataValue) (_ []byte, at time.Time) {
 	return appendForm(dst, head, v.Value), at
 }
 
-// appendForm appends a Variant and puts the form that it chose into the head.
+// appendForm appends a Variant in its shortest form, and stores the form in the head.
 func appendForm(dst []byte, head int, v rawvalue.Variant) []byte {
 	form, body := byte(formRaw), v.Raw
 	if len(v.Raw) > 1 && !v.IsArray() {
@@ -95,7 +95,7 @@ func signed(t ua.TypeID) bool {
 	return t == ua.TypeIDSByte || t == ua.TypeIDInt16 || t == ua.TypeIDInt32 || t == ua.TypeIDInt64
 }
 
-// minimal cuts off what extend restores.
+// minimal removes the bytes that extend restores.
 func minimal(b []byte, signed bool) []byte {
 	n := len(b)
 	for n > 0 {
@@ -123,13 +123,13 @@ func extend(dst, b []byte, size int, signed bool) []byte {
 	return dst
 }
 
-// appendDouble writes a Double in the shortest form that restores its bits.
-// Measured values mostly were decimals, or Floats, before they became Doubles.
+// appendDouble appends a Double in the shortest form that restores its bits. Most measured
+// values were decimals, or Floats, before they became Doubles.
 func appendDouble(dst []byte, head int, data []byte) []byte {
 	bits := binary.LittleEndian.Uint64(data)
 	f := math.Float64frombits(bits)
 	single := float32(f)
-	holds := f == f && math.Float64bits(float64(single)) == bits // a NaN may lose bits on its way
+	holds := f == f && math.Float64bits(float64(single)) == bits // a NaN may lose bits in the conversion
 	if places, m, ok := decimal(f, bits); ok {
 		var b [8]byte
 		binary.LittleEndian.PutUint64(b[:], uint64(m))
@@ -146,7 +146,7 @@ func appendDouble(dst []byte, head int, data []byte) []byte {
 	return append(dst, data...)
 }
 
-// decimal finds the fewest decimal places that hold f exactly.
+// decimal returns f as an integer with the fewest decimal places that represent it exactly.
 func decimal(f float64, bits uint64) (places byte, m int64, ok bool) {
 	for places, scale := range powers {
 		scaled := math.RoundToEven(f * scale)
@@ -162,8 +162,8 @@ func decimal(f float64, bits uint64) (places byte, m int64, ok bool) {
 
 var powers = [maxPlaces + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9}
 
-// Worsen returns a copy of a payload with another status; nil where the payload is
-// malformed or already tells of a value that is not Good.
+// Worsen returns a copy of a payload with another status; nil if the payload is malformed or
+// its value is not Good already.
 func Worsen(payload []byte, code ua.StatusCode) []byte {
 	if len(payload) == 0 {
 		return nil
@@ -188,13 +188,13 @@ func ParseValue(dst, payload []byte, at time.Time) ([]byte, error) {
 	dst = append(dst, 0)
 	var status []byte
 	if head&headStatus != 0 {
-		status = r.take(4)
+		status = r.next(4)
 	}
 	var stamp [10]byte
 	mask := byte(hasSourceTime)
 	switch head & (headTicks | headNoTime) {
 	case headTicks:
-		copy(stamp[:], r.take(10))
+		copy(stamp[:], r.next(10))
 		if stamp[8]|stamp[9] != 0 {
 			mask |= hasSourcePico
 		}

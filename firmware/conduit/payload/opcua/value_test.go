@@ -35,7 +35,7 @@ func skim(t testing.TB, raw []byte) rawvalue.DataValue {
 	t.Helper()
 	v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil || len(v.Raw) != len(raw) {
-		t.Fatalf("test value %x is no DataValue: %v", raw, err)
+		t.Fatalf("test value %x is not a DataValue: %v", raw, err)
 	}
 	return v
 }
@@ -199,7 +199,7 @@ func FuzzValue(f *testing.F) {
 		}
 		v, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 		if err != nil || len(v.Raw) != len(raw) {
-			t.Fatalf("payload %x became %x, which is no DataValue: %v", payload, raw, err)
+			t.Fatalf("payload %x became %x, which is not a DataValue: %v", payload, raw, err)
 		}
 		again, at := AppendValue(nil, v)
 		back, err := ParseValue(nil, again, at)

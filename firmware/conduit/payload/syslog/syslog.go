@@ -1,13 +1,13 @@
-// Package syslog is how one syslog line crosses the link: the bytes as they
-// came, and how they came. The receive time is the update's own.
+// Package syslog encodes a syslog line for the link: its bytes as received, and how it was
+// received. The time of reception is that of the update.
 //
-// The package refuses to interpret or repair a line, and versions it does not know.
+// The package refuses to interpret or repair a line, and unknown versions.
 //
 //	version(1) 1   flags(1)   address length(1)   address   line(rest)
 //
 //	flags    bits 0-1 format: 0 malformed, 1 RFC 5424, 2 RFC 3164
 //	         bits 2-3 transport: 0 UDP, 1 TCP, 2 TLS
-//	         bit  4   truncated: the line was longer than its receiver takes
+//	         bit  4   truncated: the line exceeded the receiver's limit
 //	         others 0
 //	address  of the sender: 4 or 16 bytes, 0 when unknown
 package syslog
@@ -17,7 +17,7 @@ import (
 	"net/netip"
 )
 
-// Format is what a line looks like.
+// Format is the format of a line.
 type Format uint8
 
 // The formats.
@@ -27,7 +27,7 @@ const (
 	RFC3164
 )
 
-// Transport is what a line came over.
+// Transport is the transport of a line.
 type Transport uint8
 
 // The transports.
@@ -42,19 +42,19 @@ const (
 	truncatedFlag = 1 << 4
 )
 
-// ErrMalformed is returned for bytes that Append did not make.
-var ErrMalformed = errors.New("syslog: payload malformed; do both boards run the same version?")
+// ErrMalformed is returned for malformed bytes.
+var ErrMalformed = errors.New("syslog: malformed payload: do both boards run the same release?")
 
 // Line is one line.
 type Line struct {
 	Format    Format
 	Transport Transport
 	Truncated bool
-	Sender    netip.Addr // the zero Addr when unknown; zones do not cross
+	Sender    netip.Addr // the zero Addr when unknown; zones are not sent
 	Text      []byte     // without framing, otherwise unchanged
 }
 
-// Append encodes l behind b.
+// Append appends the encoded line to b.
 func Append(b []byte, l Line) []byte {
 	flags := byte(l.Format) | byte(l.Transport)<<2
 	if l.Truncated {

@@ -8,15 +8,15 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// Message is a whole message. Where the peer aborted it, or a response was larger
-// than we take, Status says why and Body is empty.
+// Message is a complete message. If the peer aborted it, or a response exceeds our limits,
+// Status has the reason and Body is empty.
 type Message struct {
 	RequestID uint32
 	Body      []byte
 	Status    ua.StatusCode
 }
 
-// memory is what holds the bytes of a message until it is whole.
+// memory accounts for the bytes of a message until it is complete.
 type memory interface {
 	Reserve(n int) error
 	Release(n int)
@@ -28,22 +28,22 @@ type assembler struct {
 	memory    memory
 	maxBytes  int
 	maxChunks int
-	skipLarge bool // a client: give up on a response that is too large, not on the channel
+	skipLarge bool // a client: skip a response that is too large, keep the channel
 	buf       []byte
 	reserved  int
-	given     int // of the last message: its owner still works on it
+	given     int // bytes of the last message, which its receiver still uses
 	chunks    int
 	bytes     int
 	request   uint32
 	active    bool
 	since     time.Time
-	spare     []byte // a buffer that came back
+	spare     []byte // a recycled buffer
 }
 
-// tooMuch bounds how far beyond its limits a response is read only to be skipped.
+// tooMuch bounds how far beyond the limits a response is read in order to skip it.
 const tooMuch = 16
 
-// add takes one verified chunk. done says that m is a whole message.
+// add adds one verified chunk. done reports whether m is a complete message.
 func (a *assembler) add(flag byte, request uint32, body []byte, now time.Time) (m Message, done bool, err error) {
 	switch {
 	case !a.active:
@@ -81,8 +81,8 @@ func (a *assembler) add(flag byte, request uint32, body []byte, now time.Time) (
 	return m, true, nil
 }
 
-// done says that the last message is not worked on any more.
-func (a *assembler) done() {
+// release returns the memory of the last message.
+func (a *assembler) release() {
 	a.memory.Release(a.given)
 	a.given = 0
 }
@@ -129,7 +129,7 @@ func (a *assembler) drop() {
 	a.active, a.chunks, a.bytes = false, 0, 0
 }
 
-// recycle takes a message's buffer back for the next one.
+// recycle keeps a message's buffer for the next one.
 func (a *assembler) recycle(b []byte) {
 	if cap(b) > cap(a.spare) && cap(b) <= maxSpare {
 		a.spare = b[:0]

@@ -2,7 +2,7 @@ package channel
 
 import "time"
 
-// renewLimit bounds how often a client makes us use the private key.
+// renewLimit bounds how often a client can make a server use its private key.
 type renewLimit struct {
 	every time.Duration
 	free  float64

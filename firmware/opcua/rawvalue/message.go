@@ -2,14 +2,14 @@ package rawvalue
 
 import "github.com/gopcua/opcua/ua"
 
-// ResponseHeader is what each response begins with, behind its type.
+// ResponseHeader begins each response, after its type.
 type ResponseHeader struct {
-	Timestamp     int64 // ticks of 100 ns since 1601
+	Timestamp     int64 // a DateTime, see package uabinary
 	RequestHandle uint32
 	ServiceResult ua.StatusCode
 }
 
-// ResponseHeader reads a ResponseHeader, and passes over its diagnostics.
+// ResponseHeader reads a ResponseHeader and skips its diagnostics.
 func (c *Cursor) ResponseHeader() ResponseHeader {
 	h := ResponseHeader{Timestamp: c.Int64(), RequestHandle: c.Uint32(), ServiceResult: ua.StatusCode(c.Uint32())}
 	c.DiagnosticInfo()
@@ -20,10 +20,10 @@ func (c *Cursor) ResponseHeader() ResponseHeader {
 	return h
 }
 
-// DataValues reads an array of at most so many DataValues, such as the Results of a
-// ReadResponse, and appends them to dst. A DataValue may be one byte long and takes a
-// hundred here, so most is what was asked for. After a fault it returns those that
-// came before it.
+// DataValues reads an array of at most most DataValues, such as the Results of a
+// ReadResponse, and appends them to dst. One byte can encode a DataValue that takes a
+// hundred in memory, so most must be the number requested. After a fault it returns those
+// before it.
 func (c *Cursor) DataValues(dst []DataValue, most int) []DataValue {
 	for range c.atMost(most, c.Length(1)) {
 		d := c.DataValue()
@@ -41,8 +41,8 @@ type Notification struct {
 	ClientHandle uint32
 }
 
-// Notifications reads the MonitoredItems of a DataChangeNotification, at most so many,
-// and appends them to dst. After a fault it returns those that came before it.
+// Notifications reads the MonitoredItems of a DataChangeNotification, at most most, and
+// appends them to dst. After a fault it returns those before it.
 func (c *Cursor) Notifications(dst []Notification, most int) []Notification {
 	for range c.atMost(most, c.Length(5)) {
 		n := Notification{ClientHandle: c.Uint32(), Value: c.DataValue()}
@@ -56,13 +56,13 @@ func (c *Cursor) Notifications(dst []Notification, most int) []Notification {
 
 func (c *Cursor) atMost(most, n int) int {
 	if n > most {
-		c.exceeded("array has more elements than were asked for")
+		c.exceeded("array has more elements than were requested")
 		return 0
 	}
 	return n
 }
 
-// DiagnosticInfos passes over an array of DiagnosticInfos, as ends most responses.
+// DiagnosticInfos skips an array of DiagnosticInfos, which ends most responses.
 func (c *Cursor) DiagnosticInfos() {
 	for range c.Length(1) {
 		if c.DiagnosticInfo(); c.err != nil {
@@ -71,8 +71,8 @@ func (c *Cursor) DiagnosticInfos() {
 	}
 }
 
-// ReadResponse reads the body of a ReadResponse behind its type, and appends the
-// results, at most so many, to dst.
+// ReadResponse reads a ReadResponse after its type, and appends the results, at most most,
+// to dst.
 func (c *Cursor) ReadResponse(dst []DataValue, most int) (ResponseHeader, []DataValue) {
 	h := c.ResponseHeader()
 	dst = c.DataValues(dst, most)
@@ -81,8 +81,7 @@ func (c *Cursor) ReadResponse(dst []DataValue, most int) (ResponseHeader, []Data
 }
 
 // DataChange reads the body of a DataChangeNotification (the Body of the
-// ExtensionObject in a NotificationMessage), and appends its items, at most so many,
-// to dst.
+// ExtensionObject in a NotificationMessage), and appends its items, at most most, to dst.
 func (c *Cursor) DataChange(dst []Notification, most int) []Notification {
 	dst = c.Notifications(dst, most)
 	c.DiagnosticInfos()

@@ -10,14 +10,14 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// Equal tells whether two DataValues are the same bytes.
+// Equal reports whether two DataValues have the same bytes.
 func (d DataValue) Equal(e DataValue) bool { return bytes.Equal(d.Raw, e.Raw) }
 
-// Filter decides which changes a monitored item reports. The zero value reports
-// changes of the status alone; NewFilter says what the standard's default is.
+// Filter decides which changes a monitored item reports (DataChangeFilter). The zero value
+// reports changes of the status only.
 type Filter struct {
 	trigger  ua.DataChangeTrigger
-	deadband float64 // absolute; negative for none
+	deadband float64 // absolute; negative: none
 }
 
 // NewFilter makes the filter of a monitored item from the fields of its
@@ -26,7 +26,7 @@ type Filter struct {
 func NewFilter(trigger ua.DataChangeTrigger, kind ua.DeadbandType, deadband float64, euRange Variant) (Filter, error) {
 	f := Filter{trigger: trigger, deadband: -1}
 	if trigger > ua.DataChangeTriggerStatusValueTimestamp {
-		return f, &Error{Code: ua.StatusBadMonitoredItemFilterInvalid, What: "trigger of the filter is unknown"}
+		return f, &Error{Code: ua.StatusBadMonitoredItemFilterInvalid, What: "unknown trigger of a filter"}
 	}
 	bad := !(deadband >= 0) || math.IsInf(deadband, 0) // a NaN is bad
 	switch kind {
@@ -45,7 +45,7 @@ func NewFilter(trigger ua.DataChangeTrigger, kind ua.DeadbandType, deadband floa
 		bad = true
 	}
 	if bad {
-		return f, &Error{Code: ua.StatusBadDeadbandFilterInvalid, What: "deadband is unknown or out of its range"}
+		return f, &Error{Code: ua.StatusBadDeadbandFilterInvalid, What: "deadband has an unknown type or is out of range"}
 	}
 	return f, nil
 }
@@ -65,72 +65,72 @@ func EURange(v Variant) (low, high float64, ok bool) {
 	return low, high, high > low && !math.IsInf(high-low, 0)
 }
 
-// IsNumber tells whether a deadband can be applied to a value of this type.
+// IsNumber reports whether a deadband can be applied to a value of this type.
 func IsNumber(t ua.TypeID) bool { return t >= ua.TypeIDSByte && t <= ua.TypeIDDouble }
 
-// Trace is what a Filter remembers of a value that it let pass: enough to tell whether
-// another differs, and, unless a deadband asks for one, no value. A client that watches a
-// large array through a filter would hold on to a version of it otherwise. No value and
-// a null one are alike; two NaNs with other bits differ, as do −0 and 0.
+// Trace is what a Filter keeps of a reported value: enough to detect another one, but the
+// value itself only for a deadband. Otherwise an item with a filter would keep a copy of a
+// large array. No value and a null one are equal; NaNs with different bits differ, as do −0
+// and 0.
 //
-// Values are told apart by 64 bits of a hash whose key nobody outside knows: of 100 000
-// changes in a second, one is missed in six million years.
+// Values are compared by 64 bits of a hash with a secret key: at 100 000 changes a second,
+// one is missed in six million years.
 type Trace struct {
 	sum    uint64 // of the value
 	source int64
 	status ua.StatusCode
 	pico   uint16
-	known  bool // there was a value to remember
+	known  bool // there was a value
 	timed  bool
 	value  []byte // for a deadband
 }
 
 var key = maphash.MakeSeed()
 
-func sum(v Variant) uint64 {
+func hash(v Variant) uint64 {
 	if v.IsNull() {
 		return 0
 	}
 	return maphash.Bytes(key, v.Raw)
 }
 
-// Known tells whether there was a value.
+// Known reports whether there was a value.
 func (t *Trace) Known() bool { return t.known }
 
-// Value is what a deadband is measured from, nil where there is none.
+// Value returns what a deadband is measured from, or nil.
 func (t *Trace) Value() []byte { return t.value }
 
-// Forget gives the value up.
+// Forget drops the value.
 func (t *Trace) Forget() { t.value = nil }
 
-// Trace returns what to remember of d. With a deadband it aliases d.
+// Trace returns what to keep of d. With a deadband it aliases d.
 func (f Filter) Trace(d DataValue) Trace {
-	t := Trace{sum: sum(d.Value), source: d.SourceTime, status: d.Status, pico: d.SourcePico, known: true, timed: d.Has(ua.DataValueSourceTimestamp)}
+	t := Trace{sum: hash(d.Value), source: d.SourceTime, status: d.Status, pico: d.SourcePico, known: true, timed: d.Has(ua.DataValueSourceTimestamp)}
 	if f.deadband >= 0 && IsNumber(d.Value.Type()) {
 		t.value = d.Value.Raw
 	}
 	return t
 }
 
-// Changed tells whether now is to be reported after last was. Where a deadband has
-// nothing to measure from, as after it was asked for, any change is.
+// Changed reports whether to report now after last. If a deadband has no value to measure
+// from, as when it has just been set, any change is reported.
 func (f Filter) Changed(last *Trace, now DataValue) bool {
 	switch {
 	case !last.known || last.status != now.Status:
 		return true
 	case f.trigger == ua.DataChangeTriggerStatus:
 		return false
-	case last.sum != sum(now.Value):
-		return f.deadband < 0 || f.beyond(last.value, now.Value)
+	case last.sum != hash(now.Value):
+		return f.deadband < 0 || f.exceedsDeadband(last.value, now.Value)
 	case f.trigger == ua.DataChangeTriggerStatusValue || f.deadband >= 0:
 		return false
 	}
 	return last.timed != now.Has(ua.DataValueSourceTimestamp) || last.source != now.SourceTime || last.pico != now.SourcePico
 }
 
-// beyond tells whether a value left the deadband around the last one: in any of its
-// elements, or in shape. A value that is no number leaves it with any change.
-func (f Filter) beyond(raw []byte, now Variant) bool {
+// exceedsDeadband reports whether any element, or the shape, of a value differs from the last
+// one by more than the deadband. A value that is not a number does with any change.
+func (f Filter) exceedsDeadband(raw []byte, now Variant) bool {
 	t := now.Type()
 	last, err := SkimVariant(raw, Limits{})
 	if err != nil || !IsNumber(t) || last.Raw[0] != now.Raw[0] || last.count != now.count ||
@@ -152,9 +152,9 @@ func (f Filter) beyond(raw []byte, now Variant) bool {
 func distance(t ua.TypeID, a, b []byte) float64 {
 	switch t {
 	case ua.TypeIDFloat:
-		return apart(float64(math.Float32frombits(binary.LittleEndian.Uint32(a))), float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+		return floatDistance(float64(math.Float32frombits(binary.LittleEndian.Uint32(a))), float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
 	case ua.TypeIDDouble:
-		return apart(math.Float64frombits(binary.LittleEndian.Uint64(a)), math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		return floatDistance(math.Float64frombits(binary.LittleEndian.Uint64(a)), math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	}
 	x, y := integer(t, a), integer(t, b)
 	less := int64(x) < int64(y)
@@ -167,7 +167,7 @@ func distance(t ua.TypeID, a, b []byte) float64 {
 	return float64(x - y) // modulo 2⁶⁴, in which every difference fits
 }
 
-func apart(x, y float64) float64 {
+func floatDistance(x, y float64) float64 {
 	switch {
 	case x == y || math.IsNaN(x) && math.IsNaN(y):
 		return 0
@@ -177,7 +177,7 @@ func apart(x, y float64) float64 {
 	return math.Abs(x - y)
 }
 
-// integer reads an integer and extends its sign.
+// integer reads an integer with its sign extended.
 func integer(t ua.TypeID, b []byte) uint64 {
 	switch t {
 	case ua.TypeIDSByte:

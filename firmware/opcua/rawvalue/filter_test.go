@@ -27,7 +27,7 @@ func filter(t testing.TB, trigger ua.DataChangeTrigger, kind ua.DeadbandType, de
 	return f
 }
 
-// changed tells whether a filter reports now after last.
+// changed reports whether a filter reports now after last.
 func changed(f Filter, last, now DataValue) bool {
 	t := f.Trace(last)
 	return f.Changed(&t, now)
@@ -85,8 +85,8 @@ func TestDeadbandsAreMeasuredExactly(t *testing.T) {
 		"int32":                        {int32(math.MinInt32), int32(math.MaxInt32), 1 << 32, false},
 		"uint32":                       {uint32(0), uint32(math.MaxUint32), 1<<32 - 2, true},
 		"int64 from end to end":        {int64(math.MinInt64), int64(math.MaxInt64), 1 << 62, true},
-		"int64 that no double tells":   {int64(1<<60 + 1), int64(1 << 60), 0, true},
-		"uint64 that no double tells":  {uint64(1<<63 + 1), uint64(1 << 63), 0.5, true},
+		"int64 beyond a double":        {int64(1<<60 + 1), int64(1 << 60), 0, true},
+		"uint64 beyond a double":       {uint64(1<<63 + 1), uint64(1 << 63), 0.5, true},
 		"uint64, down":                 {uint64(1<<63 + 1), uint64(1), 1 << 62, true},
 		"uint64, beyond int64":         {uint64(3 << 62), uint64(0), 1 << 63, true},
 		"zero deadband, same":          {1.0, 1.0, 0, false},
@@ -106,11 +106,11 @@ func TestDeadbandsAreMeasuredExactly(t *testing.T) {
 		"scalar to array":              {int32(1), []int32{1}, 100, true},
 		"string":                       {"a", "b", 100, true},
 		"string, same":                 {"a", "a", 100, false},
-		"boolean is no number":         {true, false, 100, true},
+		"boolean is not a number":      {true, false, 100, true},
 		"value to null":                {int32(1), nil, 100, true},
 		"null to null":                 {nil, nil, 100, false},
-		"status code is no number":     {ua.StatusCode(1), ua.StatusCode(2), 100, true},
-		"time is no number":            {[]bool{true}, []bool{false}, 100, true},
+		"status code is not a number":  {ua.StatusCode(1), ua.StatusCode(2), 100, true},
+		"time is not a number":         {[]bool{true}, []bool{false}, 100, true},
 		"elements of one byte, beyond": {ua.ByteArray{1, 2}, ua.ByteArray{1, 9}, 6, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,84 +2,13 @@ package channel
 
 import (
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
-	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/uabinary"
 )
-
-// RequestHead is what a server needs of a request before it decodes it: enough to
-// answer a ServiceFault that the client can match.
-type RequestHead struct {
-	TypeID            uint32 // of the request's binary encoding, 0 if not in namespace 0
-	Token             []byte // the authentication token's NodeId as it was encoded
-	Handle            uint32
-	ReturnDiagnostics uint32
-	TimeoutHint       time.Duration
-}
-
-// PeekRequest reads a request's type and header and returns what follows. It
-// allocates nothing; Token and rest point into body.
-func PeekRequest(body []byte) (head RequestHead, rest []byte, err error) {
-	r := reader{b: body}
-	head.TypeID = r.nodeID()
-	token := r.b
-	r.nodeID()
-	head.Token = token[:len(token)-len(r.b)]
-	r.skip(8) // timestamp
-	head.Handle = r.uint32()
-	head.ReturnDiagnostics = r.uint32()
-	r.bytes() // audit entry
-	head.TimeoutHint = time.Duration(r.uint32()) * time.Millisecond
-	r.extensionObject()
-	if r.bad {
-		return RequestHead{}, nil, fail(ua.StatusBadDecodingError, "request header cannot be decoded")
-	}
-	return head, r.b, nil
-}
-
-// ResponseHead is what a client needs of a response before it decodes it.
-type ResponseHead struct {
-	TypeID uint32
-	Handle uint32
-	Result ua.StatusCode
-}
-
-// PeekResponse reads a response's type and header and returns what follows.
-func PeekResponse(body []byte) (head ResponseHead, rest []byte, err error) {
-	r := reader{b: body}
-	head.TypeID = r.nodeID()
-	c := rawvalue.NewCursor(r.b, rawvalue.Limits{Depth: maxDiagnosticDepth})
-	h := c.ResponseHeader()
-	if r.bad || c.Err() != nil {
-		return ResponseHead{}, nil, fail(ua.StatusBadDecodingError, "response header cannot be decoded")
-	}
-	head.Handle, head.Result = h.RequestHandle, h.ServiceResult
-	return head, c.Rest(), nil
-}
-
-// Encode encodes a request or response of the library with its type in front.
-func Encode(v any) ([]byte, error) {
-	number := ua.ServiceTypeID(v)
-	if number == 0 {
-		return nil, fmt.Errorf("opcua channel: %T is no service message", v)
-	}
-	b := uabinary.AppendTypeID(nil, uint32(number))
-	body, err := ua.Encode(v)
-	if err != nil {
-		return nil, fmt.Errorf("opcua channel: encoding %T: %v", v, err)
-	}
-	return append(b, body...), nil
-}
-
-// Fault is the body of a ServiceFault that answers the request with this handle.
-func Fault(handle uint32, code ua.StatusCode, at time.Time) []byte {
-	return uabinary.AppendResponseHeader(nil, id.ServiceFault_Encoding_DefaultBinary, handle, code, at)
-}
 
 // openRequest is an OpenSecureChannelRequest (OPC 10000-4 §5.6.2).
 type openRequest struct {
@@ -109,10 +38,10 @@ func parseOpenRequest(body []byte) (openRequest, error) {
 		return openRequest{}, err
 	}
 	if head.TypeID != id.OpenSecureChannelRequest_Encoding_DefaultBinary {
-		return openRequest{}, fail(ua.StatusBadTCPMessageTypeInvalid, "message does not open a channel")
+		return openRequest{}, fail(ua.StatusBadTCPMessageTypeInvalid, "message is not an open request")
 	}
 	r := reader{b: rest}
-	r.skip(4) // protocol version: it was agreed in the hello
+	r.skip(4) // protocol version: agreed in the hello
 	kind := r.uint32()
 	o := openRequest{handle: head.Handle, renew: kind == 1, mode: ua.MessageSecurityMode(r.uint32())}
 	o.nonce = append(o.nonce, r.bytes()...)
@@ -150,12 +79,12 @@ func parseOpenResponse(body []byte) (openResponse, error) {
 		return openResponse{}, fail(head.Result, "server refused to open the channel")
 	}
 	if head.TypeID != id.OpenSecureChannelResponse_Encoding_DefaultBinary {
-		return openResponse{}, fail(ua.StatusBadTCPMessageTypeInvalid, "server's answer does not open a channel")
+		return openResponse{}, fail(ua.StatusBadTCPMessageTypeInvalid, "server's answer is not an open response")
 	}
 	r := reader{b: rest}
 	r.skip(4)
 	o := openResponse{handle: head.Handle, channel: r.uint32(), token: r.uint32()}
-	r.skip(8) // created: the server's clock, which we do not judge by
+	r.skip(8) // creation time, by the server's clock: not used
 	o.lifetime = time.Duration(r.uint32()) * time.Millisecond
 	o.nonce = append(o.nonce, r.bytes()...)
 	if r.bad {
