@@ -12,9 +12,9 @@ import (
 
 // Our own choices.
 const (
-	maxHeld  = 24 << 20 // bytes of references held at a time
-	maxPoint = 64 << 10
-	maxEmpty = 100 // continuations in a row that continue nothing
+	maxReferences   = 24 << 20 // bytes of references held at a time
+	maxContinuation = 64 << 10
+	maxEmpty        = 100 // continuations in a row that continue nothing
 
 	// A node may continue maxContinuations times, and once more for every
 	// perContinuation references that it has listed so far.
@@ -22,8 +22,8 @@ const (
 	perContinuation  = 8
 )
 
-// resultMask asks for the reference type and the direction. All else a client that
-// reads the far node's attributes knows from there.
+// resultMask asks for the reference type and the direction. The rest is in the far
+// node's attributes.
 const resultMask = 0x01 | 0x02
 
 // Browse calls f for each node with all references that the server lists for it, in
@@ -31,7 +31,8 @@ const resultMask = 0x01 | 0x02
 // whose references are more than are held here, or that continues without end, has
 // Bad_EncodingLimitsExceeded beside those it listed until then. Calls come in no
 // particular order; f may keep what it is given.
-func (s *Session) Browse(ctx context.Context, ids []rawvalue.NodeID, f func(i int, status ua.StatusCode, refs []addrspace.Reference)) error {
+func (s *Session) Browse(ctx context.Context, ids []rawvalue.NodeID,
+	f func(i int, status ua.StatusCode, refs []addrspace.Reference)) error {
 	b := browser{s: s, ids: ids, f: f}
 	for next := 0; next < len(ids); {
 		n := min(s.batches.browse.size(), len(ids)-next)
@@ -51,7 +52,7 @@ type browser struct {
 	s   *Session
 	ids []rawvalue.NodeID
 	f   func(int, ua.StatusCode, []addrspace.Reference)
-	why ua.StatusCode // the node that is alone at the moment failed first
+	why ua.StatusCode // with which the node that is browsed alone failed first
 }
 
 // browsed is what is known of one node so far.
@@ -63,7 +64,7 @@ type browsed struct {
 	point  []byte // where to go on, nil at the end
 	empty  int    // continuations in a row without a reference
 	rounds int    // continuations
-	over   bool   // it has listed all that is taken of one node
+	over   bool   // it has more references than are taken of one node
 }
 
 // part browses some nodes with at most so many references for each in one response, 0
@@ -74,7 +75,7 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 	if err == nil {
 		b.s.batches.browse.done(len(at), time.Since(began), b.s.timeout)
 	} else {
-		if !b.s.divides(err, &b.s.batches.browse, len(at)) {
+		if !b.s.divisible(err, &b.s.batches.browse, len(at)) {
 			return err
 		}
 		b.release(list)
@@ -93,13 +94,14 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 	var again []int
 	var why ua.StatusCode
 	for _, n := range list {
-		b.s.localize(n.refs)
+		b.s.resolveLocal(n.refs)
 		if n.over {
 			b.f(n.at, ua.StatusBadEncodingLimitsExceeded, n.refs)
 			continue
 		}
 		switch n.status {
-		case ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid, ua.StatusBadEncodingLimitsExceeded:
+		case ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid,
+			ua.StatusBadEncodingLimitsExceeded:
 			again, why = append(again, n.at), n.status
 		default:
 			b.f(n.at, n.status, n.refs)
@@ -117,7 +119,7 @@ func (b *browser) part(ctx context.Context, at []int, most uint32) error {
 }
 
 // again browses nodes in parts of at most size, or, when there is one alone left, with
-// fewer references at a time. When that is at its end too, f is told why it began.
+// fewer references at a time. When that fails too, f gets the status with which it began.
 func (b *browser) again(ctx context.Context, at []int, size int, most uint32, why ua.StatusCode) error {
 	if len(at) == 1 && size == 0 {
 		switch most {
@@ -162,7 +164,7 @@ func (b *browser) first(ctx context.Context, at []int, most uint32) ([]*browsed,
 	for k, i := range at {
 		list[k] = &browsed{at: i}
 	}
-	return list, results(&a.Cursor, "Browse", list, maxHeld, len(at) == 1)
+	return list, results(&a.Cursor, "Browse", list, maxReferences, len(at) == 1)
 }
 
 // follow goes on where nodes have more references until none has, and leaves the
@@ -180,11 +182,11 @@ func (b *browser) follow(ctx context.Context, list []*browsed) error {
 			return nil
 		}
 		open = open[:min(len(open), b.s.batches.browse.size())]
-		err := b.next(ctx, open, maxHeld-taken, len(list) == 1)
-		if err != nil && !b.s.divides(err, &b.s.batches.browse, len(open)) {
+		err := b.next(ctx, open, maxReferences-taken, len(list) == 1)
+		if err != nil && !b.s.divisible(err, &b.s.batches.browse, len(open)) {
 			return err
 		}
-		if err != nil { // what the points stand for now nobody knows: once more from the start
+		if err != nil { // the state of the points is unknown: start again
 			b.release(open)
 			for _, n := range open {
 				n.refs, n.size, n.status, n.point = nil, 0, ua.StatusBadContinuationPointInvalid, nil
@@ -209,7 +211,8 @@ func appendPoints(p []byte, release bool, list []*browsed) []byte {
 	return p
 }
 
-// release gives continuation points back, as far as the server still listens.
+// release releases continuation points. Errors do not matter: the server frees them
+// with the session.
 func (b *browser) release(list []*browsed) {
 	var open []*browsed
 	for _, n := range list {
@@ -217,7 +220,7 @@ func (b *browser) release(list []*browsed) {
 			open = append(open, n)
 		}
 	}
-	ctx, cancel := context.WithTimeout(b.s.ctx, b.s.pace.limit(browseNext().name, b.s.timeout))
+	ctx, cancel := context.WithTimeout(b.s.ctx, b.s.pace.timeout(browseNext().name, b.s.timeout))
 	defer cancel()
 	for len(open) > 0 {
 		n := min(len(open), b.s.batches.browse.size())

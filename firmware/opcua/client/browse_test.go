@@ -62,7 +62,8 @@ func (tr *tree) next(c call) ([]byte, ua.StatusCode) {
 	for range n {
 		p := c.Bytes()
 		if len(p) != 4 {
-			b = append(appendUint32(b, uint32(ua.StatusBadContinuationPointInvalid)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			b = append(appendUint32(b, uint32(ua.StatusBadContinuationPointInvalid)), 0xff, 0xff, 0xff,
+				0xff, 0xff, 0xff, 0xff, 0xff)
 			continue
 		}
 		at, ok := tr.open[binary.LittleEndian.Uint32(p)]
@@ -71,7 +72,8 @@ func (tr *tree) next(c call) ([]byte, ua.StatusCode) {
 		case release:
 			b = append(appendUint32(b, 0), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 		case !ok:
-			b = append(appendUint32(b, uint32(ua.StatusBadContinuationPointInvalid)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			b = append(appendUint32(b, uint32(ua.StatusBadContinuationPointInvalid)), 0xff, 0xff, 0xff,
+				0xff, 0xff, 0xff, 0xff, 0xff)
 		default:
 			b = tr.result(b, at[0], at[1], tr.most)
 		}
@@ -81,13 +83,15 @@ func (tr *tree) next(c call) ([]byte, ua.StatusCode) {
 
 func (tr *tree) result(b []byte, node, from uint32, most int) []byte {
 	if node == 999 {
-		return append(appendUint32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+		return append(appendUint32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+			0xff, 0xff)
 	}
 	to := min(node, from+uint32(most)-1)
 	var point []byte
 	if to < node {
 		if len(tr.open) >= tr.points {
-			return append(appendUint32(b, uint32(ua.StatusBadNoContinuationPoints)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			return append(appendUint32(b, uint32(ua.StatusBadNoContinuationPoints)), 0xff, 0xff, 0xff, 0xff,
+				0xff, 0xff, 0xff, 0xff)
 		}
 		tr.last++
 		tr.open[tr.last] = [2]uint32{node, to + 1}
@@ -135,7 +139,8 @@ func browses(t *testing.T, s *Session, odd int) {
 			t.Errorf("node %d: got %d references", n, len(refs))
 		}
 		for k, r := range refs {
-			w := addrspace.Reference{Type: rawvalue.NodeID{Number: id.Organizes}, Target: rawvalue.NodeID{Namespace: 1, Number: uint32(k + 1)}, Inverse: k%2 == 0}
+			w := addrspace.Reference{Type: rawvalue.NodeID{Number: id.Organizes},
+				Target: rawvalue.NodeID{Namespace: 1, Number: uint32(k + 1)}, Inverse: k%2 == 0}
 			if r != w {
 				t.Errorf("node %d: got %+v, want %+v", i-1, r, w)
 			}
@@ -156,7 +161,8 @@ func TestBrowseFindsEveryReference(t *testing.T) {
 		{1000, 0, 1000, 0}, {7, 1000, 1000, 0}, {7, 3, 1000, 0}, {1, 1, 1000, 0}, {7, 3, 10, 0}, {7, 1, 1, 0},
 		{1000, 0, 1000, 20}, {50, 2, 1000, 35},
 	} {
-		t.Run(fmt.Sprintf("%d references, %d points, %d operations, node %d odd", test.most, test.points, test.operations, test.odd-1), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d references, %d points, %d operations, node %d odd", test.most, test.points,
+			test.operations, test.odd-1), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(t)
 				tr := newTree(f, test.most, test.points)
@@ -165,7 +171,8 @@ func TestBrowseFindsEveryReference(t *testing.T) {
 				}
 				browses(t, f.connect(), test.odd)
 				if tr.leaked > 0 && test.odd == 0 || len(tr.open) > 0 {
-					t.Errorf("got %d continuation points kept while browsing on, %d at the end; want none", tr.leaked, len(tr.open))
+					t.Errorf("got %d continuation points kept while browsing on, %d at the end; "+
+						"want none", tr.leaked, len(tr.open))
 				}
 				t.Logf("%d Browse", tr.browse)
 			})
@@ -178,10 +185,12 @@ func TestBrowseGivesUpOnAServerWithoutContinuationPoints(t *testing.T) {
 		f := newFake(t)
 		newTree(f, 7, 0)
 		var got []ua.StatusCode
-		err := f.connect().Browse(t.Context(), []rawvalue.NodeID{{Number: 5}, {Number: 30}}, func(_ int, status ua.StatusCode, _ []addrspace.Reference) {
-			got = append(got, status)
-		})
-		if want := []ua.StatusCode{0, ua.StatusBadNoContinuationPoints}; err != nil || !reflect.DeepEqual(got, want) {
+		err := f.connect().Browse(t.Context(), []rawvalue.NodeID{{Number: 5}, {Number: 30}},
+			func(_ int, status ua.StatusCode, _ []addrspace.Reference) {
+				got = append(got, status)
+			})
+		if want := []ua.StatusCode{0, ua.StatusBadNoContinuationPoints}; err != nil ||
+			!reflect.DeepEqual(got, want) {
 			t.Errorf("got %v %v, want %v", got, err, want)
 		}
 	})
@@ -212,14 +221,16 @@ func TestBrowseEndsWithAServerThatContinuesWithoutEnd(t *testing.T) {
 					b := appendUint32(nil, uint32(n))
 					for range n {
 						if release {
-							b = append(appendUint32(b, 0), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+							b = append(appendUint32(b, 0), 0xff, 0xff, 0xff, 0xff, 0xff,
+								0xff, 0xff, 0xff)
 							continue
 						}
 						open++
 						b = appendBytes(appendUint32(b, 0), []byte{1, 2, 3, 4})
 						b = appendUint32(b, uint32(test.references))
 						for range test.references {
-							b = append(b, 0, 35, 1, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 0, 0, 0, 0)
+							b = append(b, 0, 35, 1, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0,
+								1, 0, 0, 0, 0, 0)
 						}
 					}
 					return appendUint32(b, nullLength), 0
@@ -227,13 +238,19 @@ func TestBrowseEndsWithAServerThatContinuesWithoutEnd(t *testing.T) {
 				f.on(id.BrowseRequest_Encoding_DefaultBinary, endless)
 				f.on(id.BrowseNextRequest_Encoding_DefaultBinary, endless)
 				calls := 0
-				err := f.connect().Browse(t.Context(), make([]rawvalue.NodeID, test.nodes), func(_ int, status ua.StatusCode, refs []addrspace.Reference) {
-					if calls++; !isBad(status) || len(refs) < test.references || len(refs) > maxHeld/104 {
-						t.Errorf("got %v and %d references, want a bad status and those that fit", status, len(refs))
-					}
-				})
+				err := f.connect().Browse(t.Context(), make([]rawvalue.NodeID, test.nodes),
+					func(_ int, status ua.StatusCode, refs []addrspace.Reference) {
+						if calls++; !isBad(status) || len(refs) < test.references ||
+							len(refs) > maxReferences/104 {
+							t.Errorf("got %v and %d references, want a bad status and "+
+								"those "+
+								"that fit", status, len(refs))
+						}
+					})
 				if err != nil || calls != test.nodes || asked > test.most || open > 0 {
-					t.Errorf("got %v, %d calls, %d requests, %d points left open; want %d calls, at most %d requests", err, calls, asked, open, test.nodes, test.most)
+					t.Errorf("got %v, %d calls, %d requests, %d points left open; want %d "+
+						"calls, at most %d requests", err, calls, asked, open, test.nodes,
+						test.most)
 				}
 			})
 		})
@@ -277,11 +294,12 @@ func TestReferenceByNamespaceURIIsTheLocalNode(t *testing.T) {
 		"by its index, of server 0": {expanded("", 0), node},
 		"of another server":         {expanded("urn:plc", 1), rawvalue.NodeID{}},
 		"of an unknown namespace":   {expanded("urn:other", -1), rawvalue.NodeID{}},
-		"cut":                       {addrspace.Reference{External: expanded("urn:plc", -1).External[:9]}, rawvalue.NodeID{}},
+		"cut": {addrspace.Reference{External: expanded("urn:plc", -1).External[:9]},
+			rawvalue.NodeID{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refs := []addrspace.Reference{test.ref}
-			s.localize(refs)
+			s.resolveLocal(refs)
 			if refs[0].Target != test.want || (refs[0].External == "") != (test.want != rawvalue.NodeID{}) {
 				t.Errorf("got %+v, want %v", refs[0], test.want)
 			}

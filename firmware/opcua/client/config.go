@@ -14,11 +14,11 @@ import (
 // Our own choices.
 const (
 	defaultTimeout  = 10 * time.Second
-	defaultInFlight = 2 // a plant's server has better things to do
+	defaultInFlight = 2 // the load on a plant's server is bounded
 	sessionTimeout  = time.Minute
 )
 
-// Config says which server to speak with, and how.
+// Config says which server to connect to, and how.
 type Config struct {
 	Endpoint string // opc.tcp://host[:port][/path]
 	Policy   string // a URI, or its last part: None, Basic256Sha256, …
@@ -26,8 +26,8 @@ type Config struct {
 	// Store holds our certificate and decides on the server's. It may be nil where
 	// nothing is secured: policy None, and no password that is to be encrypted.
 	Store *pki.Store
-	// Tolerate is what may be wrong with the server's certificate, where that one is
-	// trusted itself.
+	// Tolerate is what may be wrong with the server's certificate if that certificate
+	// itself is trusted.
 	Tolerate pki.Tolerance
 	User     User
 
@@ -36,7 +36,7 @@ type Config struct {
 	SessionName     string
 
 	Timeout time.Duration // for the answer to a request, 10 s; more once one was too slow
-	Pace    *Pace         // what sessions before this one have learned; nil: nothing
+	Pace    *Pace         // what earlier sessions have learned; nil: nothing
 	// Timestamps are asked for with values; the zero value is the source's alone.
 	Timestamps  ua.TimestampsToReturn
 	MaxInFlight int // Read requests at a time, 2
@@ -44,11 +44,11 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// User is who the session is for. The zero value is nobody: Anonymous.
+// User is the identity that the session is activated with. The zero value is Anonymous.
 type User struct {
 	Name, Password string
-	// ClearPassword lets the password be sent where it is not encrypted, or to a
-	// server that nobody vouches for.
+	// ClearPassword lets the password be sent unencrypted, or to a server whose
+	// certificate was not validated.
 	ClearPassword bool
 
 	Certificate []byte // DER, in place of a name

@@ -7,14 +7,15 @@
 // One odd value costs that value: a Read batch that cannot be read is halved until the
 // value is alone, and a notification is delivered up to the value that cannot be read.
 //
-// It refuses to reconnect: a session that has ended stays ended, and says why, so that
-// whoever makes the next one also makes its subscriptions anew. It refuses to be deaf:
-// a subscription that says nothing for longer than it promised ends the session. It
-// refuses to write, to call any method but ConditionRefresh, to change history and to
-// manage nodes: there is no code here that could. It refuses to send anything, a
-// password above all, to a server whose certificate the store does not trust.
+// It refuses to reconnect: a session that has ended stays ended, and has an error that
+// says why, so that its caller makes the subscriptions again with the next session. It
+// refuses to wait for a dead subscription: one that sends neither notification nor
+// keep-alive in the time that the server granted ends the session. It refuses to write,
+// to call any method but ConditionRefresh, to change history and to manage nodes: there
+// is no code for it. It refuses to send anything, a password above all, to a server
+// whose certificate the store does not trust.
 //
 // What a server can make it hold is bounded: messages by the transport, array lengths
-// by what was asked for, references by number, queues by length. A handler that is slow
-// leaves the notifications in the server's queues.
+// by what was asked for, references by number, queues by length. While a handler is busy,
+// notifications stay in the server's queues.
 package client

@@ -17,8 +17,8 @@ import (
 
 const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
 
-// FindEndpoints asks a server for its endpoints. What it says is not secured: believe
-// it when a session over a secured channel has said the same.
+// FindEndpoints asks a server for its endpoints. The answer is not secured: it is
+// confirmed when a session over a secured channel has returned the same.
 func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, error) {
 	cfg = cfg.withDefaults()
 	none := channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
@@ -34,25 +34,25 @@ func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, 
 	return resp.(*ua.GetEndpointsResponse).Endpoints, nil
 }
 
-// dial opens a channel at the address that we were given: what the server holds for
-// its own may not lead to it from here.
+// dial opens a channel at the configured address: the one that the server gives may not
+// lead to it from here.
 func (c Config) dial(ctx context.Context, cfg channel.ClientConfig) (*channel.Client, error) {
 	const service = "OpenSecureChannel"
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	conn, err := c.Dialer.Dial(limited, c.Endpoint)
 	if err != nil {
-		return nil, failed("connecting to "+c.Endpoint, err)
+		return nil, wrapError("connecting to "+c.Endpoint, err)
 	}
 	began := time.Now()
-	cfg.Timeout = c.Pace.limit(service, c.Timeout)
+	cfg.Timeout = c.Pace.timeout(service, c.Timeout)
 	ch, err := channel.Open(ctx, conn, cfg)
 	if d := time.Since(began); err == nil {
 		c.Pace.took(service, c.Timeout, d)
 	} else if d >= cfg.Timeout {
 		c.Pace.timedOut(d)
 	}
-	return ch, failed("opening the secure channel", err)
+	return ch, wrapError("opening the secure channel", err)
 }
 
 // choose returns the endpoint with the policy and mode that were asked for; of several
@@ -80,8 +80,10 @@ func (c Config) choose(list []*ua.EndpointDescription) (*ua.EndpointDescription,
 	slices.Sort(offered)
 	const most = 12
 	offered = slices.Compact(offered)
-	return nil, &Error{Service: "choosing an endpoint", Code: ua.StatusBadSecurityPolicyRejected, Reason: fmt.Sprintf(
-		"%s does not offer %s; it offers %s", c.Endpoint, securityName(c.Policy, c.Mode), strings.Join(offered[:min(most, len(offered))], ", "))}
+	return nil, &Error{Service: "choosing an endpoint", Code: ua.StatusBadSecurityPolicyRejected,
+		Reason: fmt.Sprintf(
+			"%s does not offer %s; it offers %s", c.Endpoint, securityName(c.Policy, c.Mode),
+			strings.Join(offered[:min(most, len(offered))], ", "))}
 }
 
 func securityName(policy string, mode ua.MessageSecurityMode) string {
@@ -101,7 +103,7 @@ func (c Config) sameHost(e *ua.EndpointDescription) bool {
 	return hostOf(e.EndpointURL) == hostOf(c.Endpoint)
 }
 
-// authorize decides on the server's certificate before anything is sent to it.
+// authorize validates the server's certificate before anything is sent to it.
 func (c Config) authorize(e *ua.EndpointDescription) func(context.Context, channel.Peer) error {
 	return func(_ context.Context, p channel.Peer) error {
 		return c.Store.Check(p.Chain, c.purpose(e), p.Address.String())
@@ -109,7 +111,8 @@ func (c Config) authorize(e *ua.EndpointDescription) func(context.Context, chann
 }
 
 func (c Config) purpose(e *ua.EndpointDescription) pki.Purpose {
-	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint), Tolerate: c.Tolerate}
+	return pki.Purpose{Server: true, ApplicationURI: e.Server.ApplicationURI, Host: hostOf(c.Endpoint),
+		Tolerate: c.Tolerate}
 }
 
 // Overlooked returns what is wrong with the certificate of the session's server, now,
@@ -126,18 +129,20 @@ func (s *Session) Overlooked() []pki.Overlooked {
 }
 
 // confirm finds in what the session's server says of itself the endpoint that discovery
-// gave (OPC 10000-4 §5.7.2): had somebody changed that on the way, it shows here. A
+// gave (OPC 10000-4 §5.7.2): a change on the way shows here. A
 // server need not repeat its certificate; the session's own answer names that.
 func confirm(found *ua.EndpointDescription, list []*ua.EndpointDescription) error {
 	for _, e := range list {
-		if e.SecurityPolicyURI == found.SecurityPolicyURI && e.SecurityMode == found.SecurityMode && e.SecurityLevel == found.SecurityLevel &&
+		if e.SecurityPolicyURI == found.SecurityPolicyURI && e.SecurityMode == found.SecurityMode &&
+			e.SecurityLevel == found.SecurityLevel &&
 			(len(e.ServerCertificate) == 0 || bytes.Equal(e.ServerCertificate, found.ServerCertificate)) &&
 			sameTokens(e.UserIdentityTokens, found.UserIdentityTokens) {
 			return nil
 		}
 	}
 	return &Error{Service: "CreateSession", Code: ua.StatusBadSecurityChecksFailed,
-		Reason: "the server's endpoints differ from those that discovery gave: somebody may stand between"}
+		Reason: "the server's endpoints differ from those that discovery returned: a man in the middle may " +
+			"have changed them"}
 }
 
 func sameTokens(a, b []*ua.UserTokenPolicy) bool {

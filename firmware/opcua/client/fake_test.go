@@ -92,13 +92,14 @@ func startFake(t *testing.T, cfg channel.ServerConfig) *fake {
 }
 
 func (f *fake) config() Config {
-	return Config{Endpoint: "opc.tcp://plc:4840", Policy: "None", Timeout: 4 * time.Second, Dialer: transport.Dialer{
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			ours, theirs := net.Pipe()
-			f.pipes <- theirs
-			return ours, nil
-		},
-	}}
+	return Config{Endpoint: "opc.tcp://plc:4840", Policy: "None", Timeout: 4 * time.Second,
+		Dialer: transport.Dialer{
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				f.pipes <- theirs
+				return ours, nil
+			},
+		}}
 }
 
 // connect makes a session that ends with the test.
@@ -140,7 +141,8 @@ func (f *fake) serve(s *channel.Server, conn *transport.Conn) {
 			return
 		}
 		body := append([]byte(nil), m.Body...)
-		calls <- call{m.RequestID, head.TypeID, head.Handle, body, rawvalue.NewCursor(body[len(body)-len(rest):], rawvalue.Limits{})}
+		calls <- call{m.RequestID, head.TypeID, head.Handle, body,
+			rawvalue.NewCursor(body[len(body)-len(rest):], rawvalue.Limits{})}
 	}
 }
 
@@ -187,14 +189,18 @@ func (f *fake) normal(c call) ([]byte, ua.StatusCode) {
 	switch c.kind {
 	case id.GetEndpointsRequest_Encoding_DefaultBinary:
 		return f.encode(&ua.GetEndpointsResponse{Endpoints: []*ua.EndpointDescription{{
-			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone, SecurityMode: ua.MessageSecurityModeNone,
-			Server:             &ua.ApplicationDescription{ApplicationURI: "urn:plc", ApplicationName: ua.NewLocalizedText("plc")},
-			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone", TokenType: ua.UserTokenTypeAnonymous}},
+			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone,
+			SecurityMode: ua.MessageSecurityModeNone,
+			Server: &ua.ApplicationDescription{ApplicationURI: "urn:plc",
+				ApplicationName: ua.NewLocalizedText("plc")},
+			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone",
+				TokenType: ua.UserTokenTypeAnonymous}},
 		}}}), 0
 	case id.CreateSessionRequest_Encoding_DefaultBinary:
 		return f.encode(&ua.CreateSessionResponse{
 			SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99),
-			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(), ServerSignature: &ua.SignatureData{},
+			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(),
+			ServerSignature: &ua.SignatureData{},
 		}), 0
 	case id.ActivateSessionRequest_Encoding_DefaultBinary:
 		return f.encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
@@ -203,7 +209,8 @@ func (f *fake) normal(c call) ([]byte, ua.StatusCode) {
 	case id.ReadRequest_Encoding_DefaultBinary:
 		return f.read(readNodes(c)), 0
 	case id.CreateSubscriptionRequest_Encoding_DefaultBinary:
-		return f.encode(&ua.CreateSubscriptionResponse{SubscriptionID: 5, RevisedPublishingInterval: 100, RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 10}), 0
+		return f.encode(&ua.CreateSubscriptionResponse{SubscriptionID: 5, RevisedPublishingInterval: 100,
+			RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 10}), 0
 	case id.DeleteSubscriptionsRequest_Encoding_DefaultBinary:
 		return f.encode(&ua.DeleteSubscriptionsResponse{Results: []ua.StatusCode{0}}), 0
 	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
@@ -222,7 +229,8 @@ func (f *fake) normal(c call) ([]byte, ua.StatusCode) {
 
 // encode encodes a response of the library and takes its header off again.
 func (f *fake) encode(r ua.Response) []byte {
-	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
+	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{},
+		StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
 	b, err := channel.Encode(r)
 	if err != nil {
 		f.t.Error(err)
@@ -264,7 +272,8 @@ func (f *fake) value(n rawvalue.NodeID) []byte {
 	case n.Namespace != 0:
 		return int32Value(int32(n.Number))
 	case n.Number == id.Server_NamespaceArray:
-		return appendBytes(appendUint32([]byte{1, 0x80 | byte(ua.TypeIDString)}, 1), []byte("http://opcfoundation.org/UA/"))
+		return appendBytes(appendUint32([]byte{1, 0x80 | byte(ua.TypeIDString)}, 1),
+			[]byte("http://opcfoundation.org/UA/"))
 	case n.Number == id.Server_ServerStatus_State:
 		return int32Value(f.state)
 	case n.Number == id.Server_ServerStatus_SecondsTillShutdown:

@@ -46,7 +46,8 @@ func (k *keep) Fault(_ uint32, behind int, _ error) { k.trouble++ }
 
 func reader(h Handler) *Subscription {
 	s := &Session{}
-	sub := &Subscription{s: s, id: 5, h: h, gone: make(chan struct{}), items: map[uint32]*item{1: {}, 2: {}, 3: {fields: 2}}}
+	sub := &Subscription{s: s, id: 5, h: h, gone: make(chan struct{}),
+		items: map[uint32]*item{1: {}, 2: {}, 3: {fields: 2}}}
 	s.publisher.subscriptions = map[uint32]*Subscription{5: sub}
 	return sub
 }
@@ -59,7 +60,8 @@ func FuzzNotifications(f *testing.F) {
 	}
 	f.Add(array(dataChange(valueOf{1, int32Value(10)}, valueOf{2, int32Value(20)})), 9)
 	f.Add(array(eventList(eventOf{3, [][]byte{{1, 1}, {0}}}, eventOf{3, [][]byte{{0}, {0}}})), 30)
-	f.Add(array(dataChange(valueOf{1, []byte{1, 63}}), eventList(eventOf{3, [][]byte{{0}}}), extension(820, []byte{0, 0, 10, 0x80, 0})), 3)
+	f.Add(array(dataChange(valueOf{1, []byte{1, 63}}), eventList(eventOf{3, [][]byte{{0}}}),
+		extension(820, []byte{0, 0, 10, 0x80, 0})), 3)
 	f.Fuzz(func(t *testing.T, data []byte, cut int) {
 		whole := &keep{t: t}
 		reader(whole).notifications(data)
@@ -71,7 +73,8 @@ func FuzzNotifications(f *testing.F) {
 		}
 		part := &keep{t: t}
 		reader(part).notifications(data[:cut])
-		if n := len(part.values); n > len(whole.values) || !slices.EqualFunc(part.values, whole.values[:n], bytes.Equal) {
+		if n := len(part.values); n > len(whole.values) ||
+			!slices.EqualFunc(part.values, whole.values[:n], bytes.Equal) {
 			t.Errorf("got %x of the first %d bytes, want a start of %x", part.values, cut, whole.values)
 		}
 	})

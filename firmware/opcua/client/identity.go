@@ -8,12 +8,14 @@ import (
 	"heliograph/firmware/opcua/channel"
 )
 
-// identify makes the user's token, with the policy that this endpoint names for its
-// kind, and the proof that goes with a certificate.
-func (c Config) identify(e *ua.EndpointDescription, nonce []byte) (any, *ua.SignatureData, error) {
+// userToken makes the user's identity token, with the policy that this endpoint names for
+// its kind, and the signature that goes with a certificate.
+func (c Config) userToken(e *ua.EndpointDescription, nonce []byte) (any, *ua.SignatureData, error) {
 	p, policy := c.tokenPolicy(e)
 	if p == nil {
-		return nil, nil, identityError("the endpoint takes no " + [...]string{"anonymous user", "user name", "user certificate"}[c.User.tokenType()] + ": configure what it takes")
+		return nil, nil, identityError("the endpoint takes no " +
+			[...]string{"anonymous user", "user name", "user certificate"}[c.User.tokenType()] +
+			": configure what it takes")
 	}
 	switch p.TokenType {
 	case ua.UserTokenTypeUserName:
@@ -21,13 +23,17 @@ func (c Config) identify(e *ua.EndpointDescription, nonce []byte) (any, *ua.Sign
 		if err != nil {
 			return nil, nil, err
 		}
-		return &ua.UserNameIdentityToken{PolicyID: p.PolicyID, UserName: c.User.Name, Password: secret, EncryptionAlgorithm: algorithm}, &ua.SignatureData{}, nil
+		return &ua.UserNameIdentityToken{PolicyID: p.PolicyID, UserName: c.User.Name, Password: secret,
+			EncryptionAlgorithm: algorithm}, &ua.SignatureData{}, nil
 	case ua.UserTokenTypeCertificate:
 		if policy == ua.SecurityPolicyURINone {
-			return nil, nil, identityError("the endpoint takes user certificates without proof: choose another security policy")
+			return nil, nil,
+				identityError("the endpoint takes user certificates without proof: choose another " +
+					"security policy")
 		}
 		proof, err := channel.Sign(policy, c.User.Key, e.ServerCertificate, nonce)
-		return &ua.X509IdentityToken{PolicyID: p.PolicyID, CertificateData: c.User.Certificate}, proof, failed("signing for the user", err)
+		return &ua.X509IdentityToken{PolicyID: p.PolicyID, CertificateData: c.User.Certificate}, proof,
+			wrapError("signing for the user", err)
 	}
 	return &ua.AnonymousIdentityToken{PolicyID: p.PolicyID}, &ua.SignatureData{}, nil
 }
@@ -54,7 +60,7 @@ func (c Config) tokenPolicy(e *ua.EndpointDescription) (best *ua.UserTokenPolicy
 	return best, policy
 }
 
-// rank orders security policies by what they are worth for a secret.
+// rank orders security policies by how well they protect a secret.
 func rank(policy string) int {
 	switch policy {
 	case ua.SecurityPolicyURIAes256Sha256RsaPss:
@@ -67,26 +73,31 @@ func rank(policy string) int {
 	return 0
 }
 
-// password encrypts the password for the server, unless the channel keeps it secret or
-// its owner said that it need not be.
+// password encrypts the password for the server, unless the channel is encrypted or
+// ClearPassword allows otherwise.
 func (c Config) password(e *ua.EndpointDescription, policy string, nonce []byte) (string, []byte, error) {
 	secret := c.Mode == ua.MessageSecurityModeSignAndEncrypt
 	if policy == ua.SecurityPolicyURINone {
 		if !secret && !c.User.ClearPassword {
-			return "", nil, identityError("the server wants the password in the clear: choose SignAndEncrypt, or allow it")
+			return "", nil,
+				identityError("the server wants the password in the clear: choose SignAndEncrypt, " +
+					"or allow it")
 		}
 		return "", []byte(c.User.Password), nil
 	}
-	if c.Policy == ua.SecurityPolicyURINone && !c.User.ClearPassword { // nobody has looked at the certificate yet
+	// the certificate was not validated for the channel
+	if c.Policy == ua.SecurityPolicyURINone && !c.User.ClearPassword {
 		chain, err := channel.ParseChain(e.ServerCertificate)
 		if err != nil {
-			return "", nil, failed("the server's certificate", err)
+			return "", nil, wrapError("the server's certificate", err)
 		}
 		if c.Store == nil {
-			return "", nil, identityError("nobody vouches for the server that would get the password: a certificate store is needed")
+			return "", nil,
+				identityError("the server's certificate cannot be validated before the password is " +
+					"sent: a certificate store is needed")
 		}
 		if err := c.Store.Check(chain, c.purpose(e), hostOf(c.Endpoint)); err != nil {
-			return "", nil, failed("the server's certificate", err)
+			return "", nil, wrapError("the server's certificate", err)
 		}
 	}
 	algorithm, sealed, err := channel.EncryptPassword(policy, e.ServerCertificate, nonce, []byte(c.User.Password))

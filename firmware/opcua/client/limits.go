@@ -22,7 +22,7 @@ const (
 
 const maxTexts = 1 << 16 // namespaces that a NodeId can name
 
-// Limits is what the server says that it can; 0 where it names no limit.
+// Limits are what the server announces; 0 where it announces no limit.
 type Limits struct {
 	NodesPerRead                  int
 	NodesPerBrowse                int
@@ -50,8 +50,8 @@ func (s *Session) Namespaces() []string { return s.namespaces }
 // Server returns what the server said of itself when the session began.
 func (s *Session) Server() Server { return s.info }
 
-// learn reads what the server says of itself. Only its namespaces are indispensable.
-func (s *Session) learn(ctx context.Context) error {
+// readCapabilities reads what the server says of itself. Only its namespaces are indispensable.
+func (s *Session) readCapabilities(ctx context.Context) error {
 	number := func(to *int) func(rawvalue.Variant) {
 		return func(v rawvalue.Variant) {
 			if n, ok := integer(v); ok && n > 0 {
@@ -80,9 +80,11 @@ func (s *Session) learn(ctx context.Context) error {
 		{id.Server_ServerStatus_BuildInfo_SoftwareVersion, text(&info.Version)},
 		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, number(&l.NodesPerRead)},
 		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse, number(&l.NodesPerBrowse)},
-		{id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall, number(&l.MonitoredItemsPerCall)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+			number(&l.MonitoredItemsPerCall)},
 		{id.Server_ServerCapabilities_MaxBrowseContinuationPoints, number(&l.BrowseContinuationPoints)},
-		{id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription, number(&l.MonitoredItemsPerSubscription)},
+		{id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
+			number(&l.MonitoredItemsPerSubscription)},
 		{id.Server_ServerCapabilities_MaxSubscriptionsPerSession, number(&l.SubscriptionsPerSession)},
 		{id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, number(&l.QueueSize)},
 		{id.Server_ServerCapabilities_MaxSelectClauseParameters, number(&l.SelectClauses)},
@@ -100,7 +102,8 @@ func (s *Session) learn(ctx context.Context) error {
 		return err
 	}
 	if len(s.namespaces) == 0 {
-		return &Error{Service: "Connect", Code: ua.StatusBadConfigurationError, Reason: "the server gives no NamespaceArray, and without one no NodeId means anything"}
+		return &Error{Service: "Connect", Code: ua.StatusBadConfigurationError,
+			Reason: "the server gives no NamespaceArray, and without one no NodeId means anything"}
 	}
 	s.batches.read.limit(maxRead, l.NodesPerRead)
 	s.batches.browse.limit(maxBrowse, l.NodesPerBrowse)

@@ -34,27 +34,32 @@ type Revised struct {
 
 // Monitor makes monitored items and calls f for each with how that went. After an
 // error it is not known which items the server has made; end the session then.
-func (sub *Subscription) Monitor(ctx context.Context, items []Item, f func(i int, status ua.StatusCode, r Revised)) error {
-	if err := sub.announce(items); err != nil {
+func (sub *Subscription) Monitor(ctx context.Context, items []Item,
+	f func(i int, status ua.StatusCode, r Revised)) error {
+	if err := sub.registerHandles(items); err != nil {
 		return err
 	}
 	size := sub.s.batches.monitor.size()
 	for next := 0; next < len(items); {
 		n := min(size, len(items)-next)
 		began := time.Now()
-		err := sub.monitor(ctx, items[next:next+n], func(i int, status ua.StatusCode, r Revised) { f(next+i, status, r) })
+		err := sub.monitor(ctx, items[next:next+n], func(i int, status ua.StatusCode,
+			r Revised) {
+			f(next+i, status, r)
+		})
 		switch {
 		case err == nil:
 			next += n
 			sub.s.batches.monitor.done(n, time.Since(began), sub.s.timeout)
-		case n > 1 && (errors.Is(err, ua.StatusBadTooManyOperations) || errors.Is(err, ua.StatusBadRequestTooLarge)):
+		case n > 1 && (errors.Is(err, ua.StatusBadTooManyOperations) ||
+			errors.Is(err, ua.StatusBadRequestTooLarge)):
 			sub.s.batches.monitor.refused(n)
 			size = sub.s.batches.monitor.size()
 		case n > 1 && errors.Is(err, ua.StatusBadTooManyMonitoredItems): // of all of them: some may fit
 			size = n / 2
 		case errors.Is(err, ua.StatusBadTooManyMonitoredItems):
 			for ; next < len(items); next++ {
-				sub.made(items[next].Handle, 0, ua.StatusBadTooManyMonitoredItems)
+				sub.setID(items[next].Handle, 0, ua.StatusBadTooManyMonitoredItems)
 				f(next, ua.StatusBadTooManyMonitoredItems, Revised{})
 			}
 		default:
@@ -67,8 +72,8 @@ func (sub *Subscription) Monitor(ctx context.Context, items []Item, f func(i int
 	return nil
 }
 
-// announce makes the handles known: values may come before the answer does.
-func (sub *Subscription) announce(items []Item) error {
+// registerHandles registers the handles: values may arrive before the response does.
+func (sub *Subscription) registerHandles(items []Item) error {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	for i, it := range items {
@@ -106,10 +111,10 @@ func (sub *Subscription) monitor(ctx context.Context, items []Item, f func(int, 
 		r := Revised{Sampling: interval(math.Float64frombits(uint64(a.Int64()))), Queue: a.Uint32()}
 		result := a.ExtensionObject()
 		if err := a.Err(); err != nil {
-			return malformed(sv.name, err)
+			return malformedAnswer(sv.name, err)
 		}
 		r.Clauses = clauses(result, it.Filter.fields)
-		sub.made(it.Handle, number, status)
+		sub.setID(it.Handle, number, status)
 		f(i, status, r)
 	}
 	return nil
@@ -139,8 +144,8 @@ func interval(ms float64) time.Duration {
 	return time.Duration(min(ms, float64(24*time.Hour/time.Millisecond)) * float64(time.Millisecond))
 }
 
-// made notes the server's number of an item, or that there is none.
-func (sub *Subscription) made(handle, number uint32, status ua.StatusCode) {
+// setID records the server's number of an item, or that there is none.
+func (sub *Subscription) setID(handle, number uint32, status ua.StatusCode) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if it := sub.items[handle]; it != nil && !isBad(status) {
@@ -194,7 +199,7 @@ func (sub *Subscription) unmonitor(ctx context.Context, numbers []uint32) error 
 	if n := a.Length(4); a.Err() == nil && n != len(numbers) {
 		return wrongCount(sv.name, n, len(numbers))
 	} else if err := a.Err(); err != nil {
-		return malformed(sv.name, err)
+		return malformedAnswer(sv.name, err)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func readMessage(a *answer) (message, error) {
 	return m, a.Err()
 }
 
-// deliver gives the handler what is in a message.
+// deliver hands what is in a message to the handler.
 func (sub *Subscription) deliver(m message) {
 	sub.expected = after(m.sequence)
 	sub.notifications(m.data)

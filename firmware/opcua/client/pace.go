@@ -8,15 +8,15 @@ import (
 
 // Our own choices.
 const (
-	maxPatience = 80 * time.Second       // for an answer, however slow the server was before
-	fewest      = 25                     // operations that a request may have, however slow they are
-	sluggish    = 250 * time.Millisecond // an answer that takes longer says that the server is busy
+	maxTimeout       = 80 * time.Second       // for an answer, however slow the server was before
+	fewestOperations = 25                     // operations that a request may have, however slow they are
+	slowResponse     = 250 * time.Millisecond // a response that takes longer shows that the server is busy
 )
 
-// Pace is what is known of the time that a server takes and of the operations that it
-// takes at once. Sessions with one server that come one after the other share it: what
-// one has learned by a time-out, the next need not learn again. The zero value knows
-// nothing. It is safe for concurrent use.
+// Pace is what is known of the time that a server needs and of the operations that it
+// takes in one request. Successive sessions with one server share it, so that what one
+// has learned by a time-out the next need not learn again. The zero value knows nothing.
+// It is safe for concurrent use.
 type Pace struct {
 	batches batches
 
@@ -29,32 +29,32 @@ type Pace struct {
 // batches are how many operations go into one request.
 type batches struct{ read, browse, monitor batch }
 
-// limit is how long to wait for an answer.
-func (p *Pace) limit(service string, usual time.Duration) time.Duration {
+// timeout is how long to wait for an answer.
+func (p *Pace) timeout(service string, usual time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.limited(service, usual)
+	return p.timeoutLocked(service, usual)
 }
 
-func (p *Pace) limited(service string, usual time.Duration) time.Duration {
+func (p *Pace) timeoutLocked(service string, usual time.Duration) time.Duration {
 	if d, ok := p.known[service]; ok {
 		return max(usual, d)
 	}
 	return max(usual, p.all)
 }
 
-// timedOut doubles the time for every service: a server that is slow with one will be
-// so with the next, and each time-out costs a session.
+// timedOut doubles the time for every service: a server that is slow with one is likely
+// to be slow with the next, and each time-out costs a session.
 func (p *Pace) timedOut(after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all = max(p.all, min(2*after, maxPatience))
+	p.all = max(p.all, min(2*after, maxTimeout))
 	for s := range maps.Keys(p.known) {
 		p.known[s] = max(p.known[s], p.all)
 	}
 }
 
-// took brings the time for a service back to what it needs, in steps.
+// took reduces the time for a service to what it needs, in steps.
 func (p *Pace) took(service string, usual, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,14 +64,14 @@ func (p *Pace) took(service string, usual, d time.Duration) {
 	if service == read().name {
 		p.reads = d
 	}
-	p.known[service] = min(maxPatience, max(usual, 3*d, p.limited(service, usual)*3/4))
+	p.known[service] = min(maxTimeout, max(usual, 3*d, p.timeoutLocked(service, usual)*3/4))
 }
 
-// slowReads tells whether the server takes long for every Read.
+// slowReads reports whether the server takes long for every Read.
 func (p *Pace) slowReads() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.reads > 4*sluggish
+	return p.reads > 4*slowResponse
 }
 
 // How a batch that was cut grows again: a server that was busy, or was replaced, takes
@@ -132,7 +132,7 @@ func (b *batch) refused(n int) {
 // slow notes that n operations took too long. Where they were few, their number is
 // not the reason.
 func (b *batch) slow(n int) {
-	if n > 2*fewest {
+	if n > 2*fewestOperations {
 		b.refused(n)
 	}
 }

@@ -35,7 +35,8 @@ func TestBatchesGrowAgain(t *testing.T) {
 				collect(t, s, nodes(100))
 			}
 			if n := s.batches.read.size(); n > 14 || refusals > 10 {
-				t.Errorf("got batches of %d after %d refusals in four hours, want few, tried rarely", n, refusals)
+				t.Errorf("got batches of %d after %d refusals in four hours, want few, tried rarely", n,
+					refusals)
 			}
 			takes = 1000
 			for range 24 * 6 {

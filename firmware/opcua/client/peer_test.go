@@ -38,7 +38,8 @@ type plant struct {
 func startPlant(t *testing.T) plant {
 	t.Helper()
 	if err := exec.Command("node", "-e", "require.resolve('node-opcua')").Run(); err != nil {
-		t.Skip("not proved: our client works with a node-opcua server, because node does not find it (npm install node-opcua, and NODE_PATH)")
+		t.Skip("not proved: our client works with a node-opcua server, because node does not find it (npm " +
+			"install node-opcua, and NODE_PATH)")
 	}
 	src, err := os.ReadFile("testdata/server.js")
 	if err != nil {
@@ -84,7 +85,8 @@ func (p plant) tell(t *testing.T, command string) {
 // store makes a certificate store of ours that trusts the plant.
 func (p plant) store(t *testing.T) *pki.Store {
 	t.Helper()
-	s, err := pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: "urn:us", Name: "us", Hosts: []string{"127.0.0.1"}}})
+	s, err := pki.Open(pki.Config{Directory: t.TempDir(),
+		Application: pki.Application{URI: "urn:us", Name: "us", Hosts: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,8 @@ func userCertificate(t *testing.T) User {
 		t.Fatal(err)
 	}
 	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ot"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ot"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
@@ -122,8 +125,9 @@ func userCertificate(t *testing.T) User {
 func TestNodeOPCUAServer(t *testing.T) {
 	p := startPlant(t)
 	store := p.store(t)
-	config := Config{Endpoint: p.endpoint, Policy: "Basic256Sha256", Mode: ua.MessageSecurityModeSignAndEncrypt, Store: store,
-		User: User{Name: "ot", Password: "secret"}, ApplicationName: "us", SessionName: "test"}
+	config := Config{Endpoint: p.endpoint, Policy: "Basic256Sha256", Mode: ua.MessageSecurityModeSignAndEncrypt,
+		Store: store,
+		User:  User{Name: "ot", Password: "secret"}, ApplicationName: "us", SessionName: "test"}
 	t.Run("users and policies", func(t *testing.T) { connectsAs(t, config) })
 	s, err := Connect(t.Context(), config)
 	if err != nil {
@@ -133,7 +137,8 @@ func TestNodeOPCUAServer(t *testing.T) {
 	if got, want := s.Limits().NodesPerRead, 100; got != want {
 		t.Errorf("got %d nodes per Read, want %d", got, want)
 	}
-	if got := s.Server(); got.ProductName != "plant" || got.ApplicationURI != "urn:plant:server" || time.Since(got.StartTime) > time.Hour {
+	if got := s.Server(); got.ProductName != "plant" || got.ApplicationURI != "urn:plant:server" ||
+		time.Since(got.StartTime) > time.Hour {
 		t.Errorf("got %+v", got)
 	}
 	if got := s.Namespaces(); !slices.Equal(got, []string{"http://opcfoundation.org/UA/", "urn:plant:server"}) {
@@ -164,13 +169,22 @@ func connectsAs(t *testing.T, good Config) {
 		{"user certificate", func(c *Config) { c.User = certificate }, 0},
 		{"anonymous", func(c *Config) { c.User = User{} }, 0},
 		{"wrong password", func(c *Config) { c.User.Password = "wrong" }, ua.StatusBadUserAccessDenied},
-		{"Aes128, signed", func(c *Config) { c.Policy, c.Mode = "Aes128_Sha256_RsaOaep", ua.MessageSecurityModeSign }, 0},
+		{"Aes128, signed", func(c *Config) {
+			c.Policy, c.Mode = "Aes128_Sha256_RsaOaep",
+				ua.MessageSecurityModeSign
+		}, 0},
 		{"Aes256", func(c *Config) { c.Policy = ua.SecurityPolicyURIAes256Sha256RsaPss }, 0},
-		{"None, encrypted password", func(c *Config) { c.Policy, c.Mode = "None", ua.MessageSecurityModeNone }, 0},
-		{"None, nobody vouches", func(c *Config) { c.Policy, c.Mode, c.Store = "None", ua.MessageSecurityModeNone, nil }, ua.StatusBadIdentityTokenRejected},
-		{"what is not offered", func(c *Config) { c.Policy = "Basic128Rsa15" }, ua.StatusBadSecurityPolicyRejected},
+		{"None, encrypted password", func(c *Config) { c.Policy, c.Mode = "None", ua.MessageSecurityModeNone },
+			0},
+		{"None, nobody vouches", func(c *Config) {
+			c.Policy, c.Mode, c.Store = "None",
+				ua.MessageSecurityModeNone, nil
+		}, ua.StatusBadIdentityTokenRejected},
+		{"what is not offered", func(c *Config) { c.Policy = "Basic128Rsa15" },
+			ua.StatusBadSecurityPolicyRejected},
 		{"a server that is not trusted", func(c *Config) {
-			c.Store, _ = pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: "urn:us", Name: "us"}})
+			c.Store, _ = pki.Open(pki.Config{Directory: t.TempDir(),
+				Application: pki.Application{URI: "urn:us", Name: "us"}})
 		}, ua.StatusBadCertificateUntrusted},
 	} {
 		c := good
@@ -198,7 +212,8 @@ func crawls(t *testing.T, s *Session) {
 			if isBad(status) {
 				t.Errorf("%v: %v", level[i], status)
 			}
-			if references += len(refs); level[i] == (rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Plant"}) {
+			if references += len(refs); level[i] == (rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String,
+				Text: "Plant"}) {
 				plant = len(refs)
 			}
 			for _, r := range refs {
@@ -232,7 +247,8 @@ func double(dv rawvalue.DataValue) float64 {
 }
 
 func readsAll(t *testing.T, s *Session) {
-	items := []ReadItem{{rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Structure"}, ua.AttributeIDValue}}
+	items := []ReadItem{{rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Structure"},
+		ua.AttributeIDValue}}
 	for i := range 3000 {
 		items = append(items, tag(i))
 	}
@@ -271,15 +287,20 @@ func (f *follow) Lost(n int)                                 { f.t.Errorf("got %
 func (f *follow) Fault(handle uint32, behind int, err error) { f.t.Errorf("item %d: %v", handle, err) }
 
 func followsChanges(t *testing.T, p plant, s *Session) {
-	f := &follow{values: map[uint32]float64{}, seen: make(chan map[uint32]float64, 8), events: make(chan int, 8), t: t}
-	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10, MaxNotifications: 500}, f)
+	f := &follow{values: map[uint32]float64{}, seen: make(chan map[uint32]float64, 8), events: make(chan int, 8),
+		t: t}
+	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10,
+		MaxNotifications: 500}, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := Events([]SelectClause{{Path: []rawvalue.QualifiedName{{Name: []byte("EventId")}}}, {Path: []rawvalue.QualifiedName{{Name: []byte("Message")}}}})
-	items := []Item{{Node: rawvalue.NodeID{Number: id.Server}, Attribute: ua.AttributeIDEventNotifier, Handle: 9999, Queue: 10, Filter: fields}}
+	fields := Events([]SelectClause{{Path: []rawvalue.QualifiedName{{Name: []byte("EventId")}}},
+		{Path: []rawvalue.QualifiedName{{Name: []byte("Message")}}}})
+	items := []Item{{Node: rawvalue.NodeID{Number: id.Server}, Attribute: ua.AttributeIDEventNotifier, Handle: 9999,
+		Queue: 10, Filter: fields}}
 	for i := range 3000 {
-		items = append(items, Item{Node: tag(i).Node, Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 2, Filter: DataChange(ua.DataChangeTriggerStatusValueTimestamp)})
+		items = append(items, Item{Node: tag(i).Node, Attribute: ua.AttributeIDValue, Handle: uint32(i),
+			Queue: 2, Filter: DataChange(ua.DataChangeTriggerStatusValueTimestamp)})
 	}
 	err = sub.Monitor(t.Context(), items, func(i int, status ua.StatusCode, _ Revised) {
 		if isBad(status) {

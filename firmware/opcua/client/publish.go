@@ -59,7 +59,7 @@ func (p *publisher) acknowledge(subscription, sequence uint32) {
 }
 
 // lastHeld returns when nothing held responses up any more, at least t. A subscription
-// that cannot be heard for another's slow handler is not silent.
+// that is delayed by another's slow handler is not silent.
 func (p *publisher) lastHeld(t time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +101,8 @@ func (s *Session) publishAll() {
 			p.mu.Unlock()
 			return
 		}
-		acks, made, timeout := p.acks, p.made, max(s.timeout, busy) // an answer that nobody waits for is lost
+		// a response after the time-out is lost
+		acks, made, timeout := p.acks, p.made, max(s.timeout, busySilence)
 		p.acks = nil
 		for _, sub := range p.subscriptions {
 			timeout = max(timeout, 3*sub.revised.keepAlivePeriod()+s.timeout)
@@ -134,12 +135,12 @@ func (s *Session) publishOnce(timeout time.Duration, acks []acknowledgement) err
 	a.Byte() // more follows: it comes with the next
 	m, err := readMessage(&a)
 	if err != nil {
-		return malformed("Publish", err)
+		return malformedAnswer("Publish", err)
 	}
 	s.publisher.mu.Lock()
 	sub := s.publisher.subscriptions[subscription]
 	s.publisher.mu.Unlock()
-	if sub == nil { // deleted, or so new that it has nothing to say
+	if sub == nil { // deleted, or not registered yet
 		return nil
 	}
 	select {
@@ -164,7 +165,8 @@ func (p *publisher) hold(n int) {
 	p.released = time.Now()
 }
 
-// published judges a Publish that failed and tells whether the next may go at once.
+// published handles a Publish that failed, and reports whether the next may be sent at
+// once.
 func (s *Session) published(err error, made int) bool {
 	p := &s.publisher
 	p.mu.Lock()
@@ -175,7 +177,8 @@ func (s *Session) published(err error, made int) bool {
 		s.cfg.Log.Info("opcua client: the server keeps fewer Publish requests", "requests", p.most)
 	case errors.Is(err, ua.StatusBadNoSubscription):
 		if len(p.subscriptions) > 0 && made == p.made {
-			s.end(&Error{Service: "Publish", Code: ua.StatusBadNoSubscription, Reason: "the server has lost our subscriptions: connect again"})
+			s.end(&Error{Service: "Publish", Code: ua.StatusBadNoSubscription,
+				Reason: "the server has lost our subscriptions: connect again"})
 		}
 		return true
 	case errors.Is(err, ua.StatusBadTimeout):
@@ -194,10 +197,11 @@ func (s *Session) republish(subscription, sequence uint32) (message, error) {
 	}
 	m, err := readMessage(&a)
 	if err != nil {
-		return m, malformed("Republish", err)
+		return m, malformedAnswer("Republish", err)
 	}
 	if m.sequence != sequence || m.keepAlive {
-		return m, &Error{Service: "Republish", Code: ua.StatusBadMessageNotAvailable, Reason: "the server sent another message"}
+		return m, &Error{Service: "Republish", Code: ua.StatusBadMessageNotAvailable,
+			Reason: "the server sent another message"}
 	}
 	return m, nil
 }

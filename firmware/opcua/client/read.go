@@ -16,10 +16,11 @@ type ReadItem struct {
 	Attribute ua.AttributeID
 }
 
-// Read reads attributes and calls f with each, in order. What f is given is good until
-// it returns. A value that cannot be read at all becomes a DataValue that says so with
+// Read reads attributes and calls f with each, in order. What f is given is valid
+// until it returns. A value that cannot be decoded becomes a DataValue with
 // Bad_DecodingError or the like. maxAge is how old a value may be; 0 wants a new one.
-func (s *Session) Read(ctx context.Context, items []ReadItem, maxAge time.Duration, f func(i int, dv rawvalue.DataValue)) error {
+func (s *Session) Read(ctx context.Context, items []ReadItem, maxAge time.Duration,
+	f func(i int, dv rawvalue.DataValue)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the requests that an error leaves behind
 	type part struct {
@@ -75,17 +76,19 @@ func (r *reading) read(ctx context.Context, items []ReadItem) error {
 	if err == nil {
 		r.s.batches.read.done(len(items), time.Since(began), r.s.timeout)
 	}
-	if err == nil || !r.s.divides(err, &r.s.batches.read, len(items)) {
+	if err == nil || !r.s.divisible(err, &r.s.batches.read, len(items)) {
 		return err
 	}
 	if len(items) == 1 {
-		if errors.Is(err, ua.StatusBadTimeout) && r.s.pace.limit(read().name, r.s.timeout) < maxPatience { // not refused
+		// not refused
+		if errors.Is(err, ua.StatusBadTimeout) && r.s.pace.timeout(read().name, r.s.timeout) < maxTimeout {
 			return r.read(ctx, items)
 		}
 		if errors.Is(err, ua.StatusBadTooManyOperations) {
 			return err
 		}
-		dv, _ := rawvalue.SkimDataValue(rawvalue.AppendStatus(nil, codeOf(err), rawvalue.Answer{}), rawvalue.Limits{})
+		dv, _ := rawvalue.SkimDataValue(rawvalue.AppendStatus(nil, codeOf(err), rawvalue.Answer{}),
+			rawvalue.Limits{})
 		r.values = append(r.values, dv)
 		return nil
 	}
@@ -112,7 +115,7 @@ func (r *reading) once(ctx context.Context, items []ReadItem) error {
 	before := len(r.values)
 	values := a.DataValues(r.values, len(items))
 	if err := a.Err(); err != nil {
-		return malformed("Read", err)
+		return malformedAnswer("Read", err)
 	}
 	if n := len(values) - before; n != len(items) {
 		return wrongCount("Read", n, len(items))

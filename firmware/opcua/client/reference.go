@@ -33,11 +33,12 @@ func results(c *rawvalue.Cursor, service string, list []*browsed, room int, alon
 	}
 	switch err := c.Err(); {
 	case err != nil:
-		return malformed(service, err)
+		return malformedAnswer(service, err)
 	case room < 0 && alone:
 		list[0].over = true
 	case room < 0: // the points are known, and can be released
-		return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: fmt.Sprintf("more than %d MiB of references", maxHeld>>20)}
+		return &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded,
+			Reason: fmt.Sprintf("more than %d MiB of references", maxReferences>>20)}
 	}
 	return nil
 }
@@ -47,8 +48,9 @@ func results(c *rawvalue.Cursor, service string, list []*browsed, room int, alon
 func (b *browsed) read(c *rawvalue.Cursor, service string, room int) (int, error) {
 	b.status = ua.StatusCode(c.Uint32())
 	b.point = nil
-	if p := c.Bytes(); len(p) > maxPoint {
-		return room, &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded, Reason: "a continuation point is longer than 64 KiB"}
+	if p := c.Bytes(); len(p) > maxContinuation {
+		return room, &Error{Service: service, Code: ua.StatusBadEncodingLimitsExceeded,
+			Reason: "a continuation point is longer than 64 KiB"}
 	} else if len(p) > 0 {
 		b.point = append([]byte(nil), p...)
 	}
@@ -56,7 +58,7 @@ func (b *browsed) read(c *rawvalue.Cursor, service string, room int) (int, error
 	for range max(0, c.Length(18)) { // bytes of the smallest ReferenceDescription
 		r, err := reference(c)
 		if err != nil {
-			return room, malformed(service, err)
+			return room, malformedAnswer(service, err)
 		}
 		if room >= 0 {
 			room -= held(r)
@@ -77,9 +79,9 @@ func (b *browsed) read(c *rawvalue.Cursor, service string, room int) (int, error
 	return room, nil
 }
 
-// localize finds the nodes of this server that references name by a namespace URI in
+// resolveLocal finds the nodes of this server that references name by a namespace URI in
 // the place of its index (OPC 10000-4 §7.16).
-func (s *Session) localize(refs []addrspace.Reference) {
+func (s *Session) resolveLocal(refs []addrspace.Reference) {
 	for i, r := range refs {
 		if r.External == "" {
 			continue

@@ -21,7 +21,7 @@ func (s *Session) ConditionRefresh(ctx context.Context, sub *Subscription) error
 	code := ua.StatusCode(a.Uint32())
 	switch {
 	case a.Err() != nil:
-		return malformed(sv.name, a.Err())
+		return malformedAnswer(sv.name, a.Err())
 	case n != 1:
 		return wrongCount(sv.name, n, 1)
 	case isBad(code):

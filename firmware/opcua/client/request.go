@@ -17,23 +17,27 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// service is one that this client may ask for. There are no others.
+// service is a service that this client uses. There are no others.
 type service struct {
 	name              string
 	request, response uint16
 }
 
 func getEndpoints() service {
-	return service{"GetEndpoints", id.GetEndpointsRequest_Encoding_DefaultBinary, id.GetEndpointsResponse_Encoding_DefaultBinary}
+	return service{"GetEndpoints", id.GetEndpointsRequest_Encoding_DefaultBinary,
+		id.GetEndpointsResponse_Encoding_DefaultBinary}
 }
 func createSession() service {
-	return service{"CreateSession", id.CreateSessionRequest_Encoding_DefaultBinary, id.CreateSessionResponse_Encoding_DefaultBinary}
+	return service{"CreateSession", id.CreateSessionRequest_Encoding_DefaultBinary,
+		id.CreateSessionResponse_Encoding_DefaultBinary}
 }
 func activateSession() service {
-	return service{"ActivateSession", id.ActivateSessionRequest_Encoding_DefaultBinary, id.ActivateSessionResponse_Encoding_DefaultBinary}
+	return service{"ActivateSession", id.ActivateSessionRequest_Encoding_DefaultBinary,
+		id.ActivateSessionResponse_Encoding_DefaultBinary}
 }
 func closeSession() service {
-	return service{"CloseSession", id.CloseSessionRequest_Encoding_DefaultBinary, id.CloseSessionResponse_Encoding_DefaultBinary}
+	return service{"CloseSession", id.CloseSessionRequest_Encoding_DefaultBinary,
+		id.CloseSessionResponse_Encoding_DefaultBinary}
 }
 func read() service {
 	return service{"Read", id.ReadRequest_Encoding_DefaultBinary, id.ReadResponse_Encoding_DefaultBinary}
@@ -42,42 +46,49 @@ func browse() service {
 	return service{"Browse", id.BrowseRequest_Encoding_DefaultBinary, id.BrowseResponse_Encoding_DefaultBinary}
 }
 func browseNext() service {
-	return service{"BrowseNext", id.BrowseNextRequest_Encoding_DefaultBinary, id.BrowseNextResponse_Encoding_DefaultBinary}
+	return service{"BrowseNext", id.BrowseNextRequest_Encoding_DefaultBinary,
+		id.BrowseNextResponse_Encoding_DefaultBinary}
 }
 func createSubscription() service {
-	return service{"CreateSubscription", id.CreateSubscriptionRequest_Encoding_DefaultBinary, id.CreateSubscriptionResponse_Encoding_DefaultBinary}
+	return service{"CreateSubscription", id.CreateSubscriptionRequest_Encoding_DefaultBinary,
+		id.CreateSubscriptionResponse_Encoding_DefaultBinary}
 }
 func deleteSubscriptions() service {
-	return service{"DeleteSubscriptions", id.DeleteSubscriptionsRequest_Encoding_DefaultBinary, id.DeleteSubscriptionsResponse_Encoding_DefaultBinary}
+	return service{"DeleteSubscriptions", id.DeleteSubscriptionsRequest_Encoding_DefaultBinary,
+		id.DeleteSubscriptionsResponse_Encoding_DefaultBinary}
 }
 func createMonitoredItems() service {
-	return service{"CreateMonitoredItems", id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, id.CreateMonitoredItemsResponse_Encoding_DefaultBinary}
+	return service{"CreateMonitoredItems", id.CreateMonitoredItemsRequest_Encoding_DefaultBinary,
+		id.CreateMonitoredItemsResponse_Encoding_DefaultBinary}
 }
 func deleteMonitoredItems() service {
-	return service{"DeleteMonitoredItems", id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary, id.DeleteMonitoredItemsResponse_Encoding_DefaultBinary}
+	return service{"DeleteMonitoredItems", id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary,
+		id.DeleteMonitoredItemsResponse_Encoding_DefaultBinary}
 }
 func publish() service {
 	return service{"Publish", id.PublishRequest_Encoding_DefaultBinary, id.PublishResponse_Encoding_DefaultBinary}
 }
 func republish() service {
-	return service{"Republish", id.RepublishRequest_Encoding_DefaultBinary, id.RepublishResponse_Encoding_DefaultBinary}
+	return service{"Republish", id.RepublishRequest_Encoding_DefaultBinary,
+		id.RepublishResponse_Encoding_DefaultBinary}
 }
 
 // conditionRefresh is a Call, and the only one.
 func conditionRefresh() service {
-	return service{"ConditionRefresh", id.CallRequest_Encoding_DefaultBinary, id.CallResponse_Encoding_DefaultBinary}
+	return service{"ConditionRefresh", id.CallRequest_Encoding_DefaultBinary,
+		id.CallResponse_Encoding_DefaultBinary}
 }
 
-// link sends requests over one channel, in the name of one session or of none.
+// link sends requests over one channel, for one session or for none.
 type link struct {
-	ch      *channel.Client
-	token   []byte        // a NodeId
-	timeout time.Duration // for an answer, at least
-	pace    *Pace
-	handle  atomic.Uint32
-	started time.Time
-	heard   atomic.Int64 // when the server last answered, since started
-	labour  atomic.Int64 // when it was last seen to take long for something, since started
+	ch         *channel.Client
+	token      []byte        // a NodeId
+	timeout    time.Duration // for an answer, at least
+	pace       *Pace
+	handle     atomic.Uint32
+	started    time.Time
+	lastAnswer atomic.Int64 // when the server last answered, since started
+	lastSlow   atomic.Int64 // when it was last seen to take long for something, since started
 
 	mu      sync.Mutex
 	waiting map[uint32]waiting // requests without an answer yet, but for Publish
@@ -86,10 +97,11 @@ type link struct {
 type waiting struct{ since, until time.Time }
 
 func newLink(ch *channel.Client, cfg Config) *link {
-	return &link{ch: ch, token: []byte{0, 0}, timeout: cfg.Timeout, pace: cfg.Pace, started: time.Now(), waiting: map[uint32]waiting{}}
+	return &link{ch: ch, token: []byte{0, 0}, timeout: cfg.Timeout, pace: cfg.Pace, started: time.Now(),
+		waiting: map[uint32]waiting{}}
 }
 
-// await notes a request that is to be answered before a deadline, until the function
+// await records a request that has to be answered before a deadline, until the function
 // that it returns is called.
 func (l *link) await(handle uint32, timeout time.Duration) (answered func()) {
 	began := time.Now()
@@ -97,8 +109,8 @@ func (l *link) await(handle uint32, timeout time.Duration) (answered func()) {
 	l.waiting[handle] = waiting{began, began.Add(timeout)}
 	l.mu.Unlock()
 	return func() {
-		if time.Since(began) > sluggish {
-			l.labour.Store(int64(time.Since(l.started)))
+		if time.Since(began) > slowResponse {
+			l.lastSlow.Store(int64(time.Since(l.started)))
 		}
 		l.mu.Lock()
 		delete(l.waiting, handle)
@@ -106,9 +118,9 @@ func (l *link) await(handle uint32, timeout time.Duration) (answered func()) {
 	}
 }
 
-// occupied tells whether a request waits whose time is not over: the server may be at
-// work on that.
-func (l *link) occupied() bool {
+// hasPending reports whether a request waits whose time-out has not passed: the server
+// may be working on it.
+func (l *link) hasPending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.waiting {
@@ -119,20 +131,22 @@ func (l *link) occupied() bool {
 	return false
 }
 
-// leisure is how long the server has answered everything at once.
-func (l *link) leisure() time.Duration {
+// promptFor is for how long the server has answered every request quickly.
+func (l *link) promptFor() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, w := range l.waiting {
-		if time.Since(w.since) > sluggish {
+		if time.Since(w.since) > slowResponse {
 			return 0
 		}
 	}
-	return time.Since(l.started) - time.Duration(l.labour.Load())
+	return time.Since(l.started) - time.Duration(l.lastSlow.Load())
 }
 
-// silence is how long the server has not answered anything.
-func (l *link) silence() time.Duration { return time.Since(l.started) - time.Duration(l.heard.Load()) }
+// silentFor is for how long the server has not answered any request.
+func (l *link) silentFor() time.Duration {
+	return time.Since(l.started) - time.Duration(l.lastAnswer.Load())
+}
 
 // answer is a response behind its header. Its cursor aliases body.
 type answer struct {
@@ -141,12 +155,12 @@ type answer struct {
 }
 
 // do sends a request of which payload appends all that follows the header. timeout is
-// 0 for as long as the service takes with this server; Publish, which waits for
-// something to say, has its own.
+// 0 for what the service takes with this server; Publish, which waits for a notification,
+// has its own.
 func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload func([]byte) []byte) (answer, error) {
 	handle := l.handle.Add(1)
 	if timeout == 0 {
-		timeout = l.pace.limit(s.name, l.timeout)
+		timeout = l.pace.timeout(s.name, l.timeout)
 		defer l.await(handle, timeout)()
 	}
 	b := uabinary.AppendTypeID(make([]byte, 0, 512), uint32(s.request))
@@ -156,7 +170,7 @@ func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload
 	}
 	_, rest, err := channel.PeekResponse(body)
 	if err != nil {
-		return answer{}, failed(s.name, err)
+		return answer{}, wrapError(s.name, err)
 	}
 	return answer{body, rawvalue.NewCursor(rest, rawvalue.Limits{})}, nil
 }
@@ -164,11 +178,11 @@ func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload
 // call does the same with the library's types, for small messages.
 func (l *link) call(ctx context.Context, s service, req ua.Request) (any, error) {
 	handle := l.handle.Add(1)
-	timeout := l.pace.limit(s.name, l.timeout)
+	timeout := l.pace.timeout(s.name, l.timeout)
 	defer l.await(handle, timeout)()
 	token := new(ua.NodeID)
 	if _, err := token.Decode(l.token); err != nil {
-		return nil, failed(s.name, err)
+		return nil, wrapError(s.name, err)
 	}
 	req.SetHeader(&ua.RequestHeader{
 		AuthenticationToken: token, Timestamp: time.Now(), RequestHandle: handle,
@@ -176,18 +190,20 @@ func (l *link) call(ctx context.Context, s service, req ua.Request) (any, error)
 	})
 	b, err := channel.Encode(req)
 	if err != nil {
-		return nil, failed(s.name, err)
+		return nil, wrapError(s.name, err)
 	}
 	body, err := l.exchange(ctx, s, timeout, handle, b)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := channel.Decode(body)
-	return resp, failed(s.name, err)
+	return resp, wrapError(s.name, err)
 }
 
-// exchange sends a request and returns a response that says it was done.
-func (l *link) exchange(ctx context.Context, s service, timeout time.Duration, handle uint32, request []byte) ([]byte, error) {
+// exchange sends a request and returns a response whose ServiceResult is not Bad.
+func (l *link) exchange(
+	ctx context.Context, s service, timeout time.Duration, handle uint32, request []byte,
+) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	began := time.Now()
@@ -199,24 +215,27 @@ func (l *link) exchange(ctx context.Context, s service, timeout time.Duration, h
 		if s != publish() {
 			l.pace.timedOut(timeout)
 		}
-		return nil, &Error{Service: s.name, Code: ua.StatusBadTimeout, Reason: "the server did not answer within " + timeout.String()}
+		return nil, &Error{Service: s.name, Code: ua.StatusBadTimeout,
+			Reason: "the server did not answer within " + timeout.String()}
 	case err != nil:
-		return nil, failed(s.name, err)
+		return nil, wrapError(s.name, err)
 	}
-	l.heard.Store(int64(time.Since(l.started)))
+	l.lastAnswer.Store(int64(time.Since(l.started)))
 	if s != publish() {
 		l.pace.took(s.name, l.timeout, time.Since(began))
 	}
 	head, _, err := channel.PeekResponse(body)
 	switch {
 	case err != nil:
-		return nil, failed(s.name, err)
+		return nil, wrapError(s.name, err)
 	case head.Handle != handle:
-		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError, Reason: "the answer is to another request"}
+		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError,
+			Reason: "the answer is to another request"}
 	case isBad(head.Result):
 		return nil, &Error{Service: s.name, Code: head.Result, Reason: advice(head.Result)}
 	case head.TypeID != uint32(s.response):
-		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError, Reason: "the answer is of another service"}
+		return nil, &Error{Service: s.name, Code: ua.StatusBadDecodingError,
+			Reason: "the answer is of another service"}
 	}
 	return body, nil
 }

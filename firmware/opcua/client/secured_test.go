@@ -29,7 +29,8 @@ var applications = sync.OnceValue(func() (a struct{ server, us, other *pki.Own }
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		s, err := pki.Open(pki.Config{Directory: dir, Application: pki.Application{URI: made.uri, Name: "test", Hosts: []string{"plc"}}})
+		s, err := pki.Open(pki.Config{Directory: dir,
+			Application: pki.Application{URI: made.uri, Name: "test", Hosts: []string{"plc"}}})
 		if err != nil {
 			panic(err)
 		}
@@ -57,7 +58,8 @@ func newSecured(t *testing.T) *secured {
 	}
 	security[0].Mode = ua.MessageSecurityModeNone
 	s := &secured{own: own, created: func(*ua.CreateSessionResponse) {}, discovery: endpoints(own)}
-	s.fake = startFake(t, channel.ServerConfig{Identity: func() channel.Identity { return identity }, Security: security,
+	s.fake = startFake(t, channel.ServerConfig{Identity: func() channel.Identity { return identity },
+		Security:  security,
 		Authorize: func(context.Context, channel.Peer) error { return nil }})
 	s.on(id.GetEndpointsRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) {
 		return s.encode(&ua.GetEndpointsResponse{Endpoints: s.discovery}), 0
@@ -69,14 +71,18 @@ func newSecured(t *testing.T) *secured {
 
 func endpoints(own *pki.Own) []*ua.EndpointDescription {
 	return []*ua.EndpointDescription{{
-		EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURIBasic256Sha256, SecurityMode: ua.MessageSecurityModeSignAndEncrypt,
-		Server:            &ua.ApplicationDescription{ApplicationURI: "urn:plc", ApplicationName: ua.NewLocalizedText("plc")},
+		EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURIBasic256Sha256,
+		SecurityMode: ua.MessageSecurityModeSignAndEncrypt,
+		Server: &ua.ApplicationDescription{ApplicationURI: "urn:plc",
+			ApplicationName: ua.NewLocalizedText("plc")},
 		ServerCertificate: own.Chain,
 		UserIdentityTokens: []*ua.UserTokenPolicy{
 			{PolicyID: "anyone", TokenType: ua.UserTokenTypeAnonymous},
-			{PolicyID: "weak", TokenType: ua.UserTokenTypeUserName, SecurityPolicyURI: ua.SecurityPolicyURINone},
+			{PolicyID: "weak", TokenType: ua.UserTokenTypeUserName,
+				SecurityPolicyURI: ua.SecurityPolicyURINone},
 			{PolicyID: "name", TokenType: ua.UserTokenTypeUserName},
-			{PolicyID: "card", TokenType: ua.UserTokenTypeCertificate, SecurityPolicyURI: ua.SecurityPolicyURIAes256Sha256RsaPss},
+			{PolicyID: "card", TokenType: ua.UserTokenTypeCertificate,
+				SecurityPolicyURI: ua.SecurityPolicyURIAes256Sha256RsaPss},
 		},
 	}}
 }
@@ -88,7 +94,8 @@ func (s *secured) create(c call) ([]byte, ua.StatusCode) {
 		return nil, ua.StatusBadDecodingError
 	}
 	req := v.(*ua.CreateSessionRequest)
-	proof, err := channel.Sign(ua.SecurityPolicyURIBasic256Sha256, s.own.Key, req.ClientCertificate, req.ClientNonce)
+	proof, err := channel.Sign(ua.SecurityPolicyURIBasic256Sha256, s.own.Key, req.ClientCertificate,
+		req.ClientNonce)
 	if err != nil {
 		s.t.Error(err)
 	}
@@ -96,8 +103,10 @@ func (s *secured) create(c call) ([]byte, ua.StatusCode) {
 	list := endpoints(s.own)
 	list[0].ServerCertificate = nil
 	resp := &ua.CreateSessionResponse{
-		SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99), RevisedSessionTimeout: 60000,
-		ServerNonce: s.nonce, ServerCertificate: s.own.Chain, ServerSignature: proof, ServerEndpoints: list,
+		SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99),
+		RevisedSessionTimeout: 60000,
+		ServerNonce:           s.nonce, ServerCertificate: s.own.Chain, ServerSignature: proof,
+		ServerEndpoints: list,
 	}
 	s.created(resp)
 	return s.encode(resp), 0
@@ -110,7 +119,8 @@ func (s *secured) activate(c call) ([]byte, ua.StatusCode) {
 		return nil, ua.StatusBadDecodingError
 	}
 	s.activated = v.(*ua.ActivateSessionRequest)
-	err = channel.Verify(ua.SecurityPolicyURIBasic256Sha256, applications().us.Chain, s.own.Chain, s.nonce, s.activated.ClientSignature, ua.StatusBadApplicationSignatureInvalid)
+	err = channel.Verify(ua.SecurityPolicyURIBasic256Sha256, applications().us.Chain, s.own.Chain, s.nonce,
+		s.activated.ClientSignature, ua.StatusBadApplicationSignatureInvalid)
 	if err != nil {
 		s.t.Errorf("our signature: %v", err)
 	}
@@ -162,8 +172,12 @@ func TestConnectRefusesAServerThatDoesNotProveItself(t *testing.T) {
 	}{
 		"an honest one":                  {func(*secured) {}, a.server, 0},
 		"the certificate is not trusted": {func(*secured) {}, a.other, ua.StatusBadCertificateUntrusted},
-		"discovery gives another's certificate, which is trusted": {func(s *secured) { s.discovery = endpoints(a.other) }, a.other, ua.StatusBadSecurityChecksFailed},
-		"discovery names another application":                     {func(s *secured) { s.discovery[0].Server.ApplicationURI = "urn:other" }, a.server, ua.StatusBadCertificateURIInvalid},
+		"discovery gives another's certificate, which is trusted": {
+			func(s *secured) { s.discovery = endpoints(a.other) }, a.other,
+			ua.StatusBadSecurityChecksFailed},
+		"discovery names another application": {
+			func(s *secured) { s.discovery[0].Server.ApplicationURI = "urn:other" }, a.server,
+			ua.StatusBadCertificateURIInvalid},
 		"the session has another certificate": {func(s *secured) {
 			s.created = func(r *ua.CreateSessionResponse) { r.ServerCertificate = a.other.Chain }
 		}, a.server, ua.StatusBadSecurityChecksFailed},
@@ -200,7 +214,8 @@ func TestConnectRefusesAServerThatDoesNotProveItself(t *testing.T) {
 			} else if s.activated != nil {
 				t.Error("got a user's token sent, want none")
 			}
-			if test.want == ua.StatusBadCertificateUntrusted && !strings.Contains(err.Error(), "neither it nor an issuer of it is trusted") {
+			if test.want == ua.StatusBadCertificateUntrusted &&
+				!strings.Contains(err.Error(), "neither it nor an issuer of it is trusted") {
 				t.Errorf("got %v, want the store's reason", err)
 			}
 		})
@@ -214,24 +229,31 @@ func TestUserIsIdentifiedByTheEndpointsPolicy(t *testing.T) {
 		check func(t *testing.T, s *secured)
 	}{
 		"anonymous": {User{}, func(t *testing.T, s *secured) {
-			if got := s.activated.UserIdentityToken.Value.(*ua.AnonymousIdentityToken).PolicyID; got != "anyone" {
+			token := s.activated.UserIdentityToken.Value.(*ua.AnonymousIdentityToken)
+			if got := token.PolicyID; got != "anyone" {
 				t.Errorf("got policy %q, want anyone", got)
 			}
 		}},
-		"the password is encrypted though the channel is": {User{Name: "ot", Password: "secret"}, func(t *testing.T, s *secured) {
-			k := s.activated.UserIdentityToken.Value.(*ua.UserNameIdentityToken)
-			got, err := channel.DecryptPassword(ua.SecurityPolicyURIBasic256Sha256, s.own.Key, s.nonce, k.EncryptionAlgorithm, k.Password)
-			if err != nil || string(got) != "secret" || k.UserName != "ot" || k.PolicyID != "name" {
-				t.Errorf("got %+v, %q, %v", k, got, err)
-			}
-		}},
-		"a certificate is proved": {User{Certificate: other.Chain, Key: other.Key}, func(t *testing.T, s *secured) {
-			k := s.activated.UserIdentityToken.Value.(*ua.X509IdentityToken)
-			err := channel.Verify(ua.SecurityPolicyURIAes256Sha256RsaPss, k.CertificateData, s.own.Chain, s.nonce, s.activated.UserTokenSignature, ua.StatusBadUserSignatureInvalid)
-			if err != nil || k.PolicyID != "card" {
-				t.Errorf("got %v, policy %q", err, k.PolicyID)
-			}
-		}},
+		"the password is encrypted though the channel is": {User{Name: "ot", Password: "secret"},
+			func(t *testing.T, s *secured) {
+				k := s.activated.UserIdentityToken.Value.(*ua.UserNameIdentityToken)
+				got, err := channel.DecryptPassword(ua.SecurityPolicyURIBasic256Sha256, s.own.Key,
+					s.nonce,
+					k.EncryptionAlgorithm, k.Password)
+				if err != nil || string(got) != "secret" || k.UserName != "ot" || k.PolicyID != "name" {
+					t.Errorf("got %+v, %q, %v", k, got, err)
+				}
+			}},
+		"a certificate is proved": {User{Certificate: other.Chain, Key: other.Key},
+			func(t *testing.T, s *secured) {
+				k := s.activated.UserIdentityToken.Value.(*ua.X509IdentityToken)
+				err := channel.Verify(ua.SecurityPolicyURIAes256Sha256RsaPss, k.CertificateData,
+					s.own.Chain,
+					s.nonce, s.activated.UserTokenSignature, ua.StatusBadUserSignatureInvalid)
+				if err != nil || k.PolicyID != "card" {
+					t.Errorf("got %v, policy %q", err, k.PolicyID)
+				}
+			}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSecured(t)
@@ -251,7 +273,8 @@ func TestAPasswordIsNotSentInTheClearUnasked(t *testing.T) {
 	own := applications().server
 	name := func(policy string) *ua.EndpointDescription {
 		e := endpoints(own)[0]
-		e.UserIdentityTokens = []*ua.UserTokenPolicy{{PolicyID: "p", TokenType: ua.UserTokenTypeUserName, SecurityPolicyURI: policy}}
+		e.UserIdentityTokens = []*ua.UserTokenPolicy{{PolicyID: "p", TokenType: ua.UserTokenTypeUserName,
+			SecurityPolicyURI: policy}}
 		return e
 	}
 	none, encrypted := ua.SecurityPolicyURINone, ua.SecurityPolicyURIBasic256Sha256
@@ -266,8 +289,9 @@ func TestAPasswordIsNotSentInTheClearUnasked(t *testing.T) {
 		{"encrypted for whom nobody knows", none, encrypted, ua.MessageSecurityModeNone, false, false},
 		{"in the clear, as allowed", none, none, ua.MessageSecurityModeNone, true, true},
 	} {
-		c := Config{Policy: test.channel, Mode: test.mode, User: User{Name: "ot", Password: "secret", ClearPassword: test.clear}}
-		_, _, err := c.identify(name(test.token), channel.Nonce())
+		c := Config{Policy: test.channel, Mode: test.mode,
+			User: User{Name: "ot", Password: "secret", ClearPassword: test.clear}}
+		_, _, err := c.userToken(name(test.token), channel.Nonce())
 		if (err == nil) != test.want {
 			t.Errorf("%s: got %v, want it sent: %v", test.name, err, test.want)
 		}

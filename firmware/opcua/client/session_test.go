@@ -40,10 +40,12 @@ func TestSessionEnds(t *testing.T) {
 			f.mu.Unlock()
 		}, ua.StatusBadShutdown, 2100 * time.Millisecond},
 		"when the server answers nothing": {func(f *fake) {
-			f.on(id.ReadRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, 0 })
+			f.on(id.ReadRequest_Encoding_DefaultBinary,
+				func(call) ([]byte, ua.StatusCode) { return nil, 0 })
 		}, ua.StatusBadTimeout, 8100 * time.Millisecond},
 		"when the server does not know it any more": {func(f *fake) {
-			f.on(id.ReadRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadSessionIDInvalid })
+			f.on(id.ReadRequest_Encoding_DefaultBinary,
+				func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadSessionIDInvalid })
 		}, ua.StatusBadSessionIDInvalid, 2100 * time.Millisecond},
 		"with the connection": {func(f *fake) { f.ch.Close() }, ua.StatusBadConnectionClosed, 0},
 	} {
@@ -128,10 +130,11 @@ func TestOneOddValueCostsThatValue(t *testing.T) {
 		odd  []byte
 		want string
 	}{
-		"malformed":          {[]byte{1, 63}, "StatusBadDecodingError"},
-		"nested too deep":    {deep, "StatusBadEncodingLimitsExceeded"},
-		"a length too large": {append([]byte{1, byte(ua.TypeIDByteString)}, 0xfe, 0xff, 0xff, 0x7f), "StatusBadEncodingLimitsExceeded"},
-		"cut short":          {[]byte{1, byte(ua.TypeIDDouble), 1, 2, 3}, "StatusBadDecodingError"},
+		"malformed":       {[]byte{1, 63}, "StatusBadDecodingError"},
+		"nested too deep": {deep, "StatusBadEncodingLimitsExceeded"},
+		"a length too large": {append([]byte{1, byte(ua.TypeIDByteString)}, 0xfe, 0xff, 0xff, 0x7f),
+			"StatusBadEncodingLimitsExceeded"},
+		"cut short": {[]byte{1, byte(ua.TypeIDDouble), 1, 2, 3}, "StatusBadDecodingError"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -228,7 +231,10 @@ func TestFaultsOfOtherKindsAreErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		s := f.connect()
-		f.on(id.ReadRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadUserAccessDenied })
+		f.on(id.ReadRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) {
+			return nil,
+				ua.StatusBadUserAccessDenied
+		})
 		err := s.Read(t.Context(), nodes(3), 0, func(int, rawvalue.DataValue) {})
 		want := &Error{"Read", ua.StatusBadUserAccessDenied, advice(ua.StatusBadUserAccessDenied)}
 		if !reflect.DeepEqual(err, want) || s.Err() != nil {
@@ -259,23 +265,27 @@ func TestServerThatIsTooSlowForABatchGetsSmallerOnes(t *testing.T) {
 func TestARefusedUserLeavesNoSessionBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
-		f.on(id.ActivateSessionRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadIdentityTokenRejected })
+		f.on(id.ActivateSessionRequest_Encoding_DefaultBinary,
+			func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadIdentityTokenRejected })
 		_, err := Connect(t.Context(), f.config())
-		if n := f.count(id.CloseSessionRequest_Encoding_DefaultBinary); !errors.Is(err, ua.StatusBadIdentityTokenRejected) || n != 1 {
+		if n := f.count(id.CloseSessionRequest_Encoding_DefaultBinary); !errors.Is(err,
+			ua.StatusBadIdentityTokenRejected) || n != 1 {
 			t.Errorf("got %v and %d CloseSession, want Bad_IdentityTokenRejected and 1", err, n)
 		}
 	})
 }
 
 func TestConnectEndsWithAServerThatAnswersNothing(t *testing.T) {
-	for _, kind := range []uint32{id.GetEndpointsRequest_Encoding_DefaultBinary, id.CreateSessionRequest_Encoding_DefaultBinary, id.ReadRequest_Encoding_DefaultBinary} {
+	for _, kind := range []uint32{id.GetEndpointsRequest_Encoding_DefaultBinary,
+		id.CreateSessionRequest_Encoding_DefaultBinary, id.ReadRequest_Encoding_DefaultBinary} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(t)
 			f.on(kind, func(call) ([]byte, ua.StatusCode) { return nil, 0 })
 			start := time.Now()
 			_, err := Connect(t.Context(), f.config())
 			if took := time.Since(start); !errors.Is(err, ua.StatusBadTimeout) || took > 7*time.Second {
-				t.Errorf("request %d: got %v after %v, want Bad_Timeout within timeout and goodbye", kind, err, took)
+				t.Errorf("request %d: got %v after %v, want Bad_Timeout within timeout and goodbye",
+					kind, err, took)
 			}
 		})
 	}
@@ -286,10 +296,14 @@ func TestConnectEndsWithAServerThatAnswersNothing(t *testing.T) {
 // learned stays.
 func TestSlowServicesAreBorne(t *testing.T) {
 	services := map[string]uint32{
-		"GetEndpoints": id.GetEndpointsRequest_Encoding_DefaultBinary, "CreateSession": id.CreateSessionRequest_Encoding_DefaultBinary,
-		"ActivateSession": id.ActivateSessionRequest_Encoding_DefaultBinary, "Read": id.ReadRequest_Encoding_DefaultBinary,
-		"Browse": id.BrowseRequest_Encoding_DefaultBinary, "CreateSubscription": id.CreateSubscriptionRequest_Encoding_DefaultBinary,
-		"CreateMonitoredItems": id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, "CloseSession": id.CloseSessionRequest_Encoding_DefaultBinary, "all": 0,
+		"GetEndpoints":         id.GetEndpointsRequest_Encoding_DefaultBinary,
+		"CreateSession":        id.CreateSessionRequest_Encoding_DefaultBinary,
+		"ActivateSession":      id.ActivateSessionRequest_Encoding_DefaultBinary,
+		"Read":                 id.ReadRequest_Encoding_DefaultBinary,
+		"Browse":               id.BrowseRequest_Encoding_DefaultBinary,
+		"CreateSubscription":   id.CreateSubscriptionRequest_Encoding_DefaultBinary,
+		"CreateMonitoredItems": id.CreateMonitoredItemsRequest_Encoding_DefaultBinary,
+		"CloseSession":         id.CloseSessionRequest_Encoding_DefaultBinary, "all": 0,
 	}
 	for name, slow := range services {
 		for _, delay := range []time.Duration{time.Second, 6 * time.Second, 30 * time.Second} {
@@ -297,22 +311,28 @@ func TestSlowServicesAreBorne(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFake(t)
 					newTree(f, 1000, 0)
-					f.on(id.PublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-						f.mu.Lock()
-						ch := f.ch
-						f.mu.Unlock()
-						time.AfterFunc(time.Second, func() { // a keep-alive
-							payload := append(appendUint32(appendUint32(nil, 5), 0), 0)
-							f.respond(ch, c, append(payload, notificationMessage(1)...), 0)
+					f.on(id.PublishRequest_Encoding_DefaultBinary,
+						func(c call) ([]byte, ua.StatusCode) {
+							f.mu.Lock()
+							ch := f.ch
+							f.mu.Unlock()
+							time.AfterFunc(time.Second, func() { // a keep-alive
+								payload := append(appendUint32(appendUint32(nil, 5), 0),
+									0)
+								f.respond(ch, c,
+									append(payload, notificationMessage(1)...), 0)
+							})
+							return nil, 0
 						})
-						return nil, 0
-					})
 					var one sync.Mutex
 					for _, kind := range services {
 						if kind == slow || slow == 0 && kind != 0 {
 							before, _ := f.scripts.Load(kind)
 							f.on(kind, func(c call) ([]byte, ua.StatusCode) {
-								time.Sleep(delay) // one after the other: nothing else is answered meanwhile
+								// one after the other:
+								// nothing else is answered
+								// meanwhile
+								time.Sleep(delay)
 								if s, ok := before.(script); ok {
 									one.Lock()
 									defer one.Unlock()
@@ -333,12 +353,15 @@ func TestSlowServicesAreBorne(t *testing.T) {
 					}
 					before := tries
 					if !workedOnce(t, cfg) {
-						t.Errorf("the next session failed after %d tries, want it learned", before)
+						t.Errorf("the next session failed after %d tries, want it learned",
+							before)
 					}
-					time.Sleep(2 * maxPatience)
+					time.Sleep(2 * maxTimeout)
 					synctest.Wait()
-					made, closed := f.count(id.CreateSessionRequest_Encoding_DefaultBinary), f.count(id.CloseSessionRequest_Encoding_DefaultBinary)
-					if name != "CreateSession" && name != "all" && made != closed { // a session of which nothing is known cannot be closed
+					made, closed := f.count(id.CreateSessionRequest_Encoding_DefaultBinary),
+						f.count(id.CloseSessionRequest_Encoding_DefaultBinary)
+					// a session of which nothing is known cannot be closed
+					if name != "CreateSession" && name != "all" && made != closed {
 						t.Errorf("got %d sessions, %d closed", made, closed)
 					}
 					t.Logf("%d tries", tries)
@@ -357,7 +380,8 @@ func workedOnce(t *testing.T, cfg Config) bool {
 	}
 	defer s.Close()
 
-	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, &record{})
+	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10},
+		&record{})
 	if err != nil {
 		return false
 	}

@@ -15,19 +15,20 @@ import (
 
 // Our own choices.
 const (
-	overtaking   = 100 * time.Millisecond // responses pass one another on their way to here
-	maxParked    = 16                     // messages that came before their turn
+	reorderWait  = 100 * time.Millisecond // responses can overtake one another
+	maxParked    = 16                     // messages that arrived before their predecessors
 	maxRepublish = 100                    // messages of one gap that are asked for again
 	queued       = 4                      // messages that wait for the handler
-	busy         = time.Minute            // without a sign of a subscription, while the server is slow with other requests
+	busySilence  = time.Minute            // without a keep-alive, while the server is slow with other requests
 )
 
 // SubscriptionConfig is what is asked of the server; Revised says what it granted.
 type SubscriptionConfig struct {
-	Interval         time.Duration // of publishing
-	KeepAlive        uint32        // intervals after which an idle subscription gives a sign of life
-	Lifetime         uint32        // intervals without us after which the server ends it, at least 3 × KeepAlive
-	MaxNotifications uint32        // in one message, 0 for no limit
+	Interval  time.Duration // of publishing
+	KeepAlive uint32        // intervals after which an idle subscription sends a keep-alive
+	// intervals without a Publish after which the server ends it, at least 3 × KeepAlive
+	Lifetime         uint32
+	MaxNotifications uint32 // in one message, 0 for no limit
 	Priority         uint8
 }
 
@@ -39,21 +40,21 @@ func (c SubscriptionConfig) keepAlivePeriod() time.Duration {
 	return c.Interval * time.Duration(c.KeepAlive)
 }
 
-// Handler takes what a subscription brings, from one goroutine, in the order of the
-// server's sequence numbers. What it is given is good until it returns. While it runs,
+// Handler receives what a subscription brings, from one goroutine, in the order of the
+// server's sequence numbers. What it is given is valid until it returns. While it runs,
 // nothing more is taken from the server.
 type Handler interface {
 	// Data is a value of the item with this handle.
 	Data(handle uint32, dv rawvalue.DataValue)
 	// Events is an event of the item: a Variant, as its bytes, per select clause.
 	Events(handle uint32, fields [][]byte)
-	// Status is what the server says of the subscription; after Bad_Timeout,
+	// Status is the subscription's status as the server reports it; after Bad_Timeout,
 	// Bad_SubscriptionIdInvalid and Good_SubscriptionTransferred it is gone.
 	Status(code ua.StatusCode)
-	// Lost says that so many messages are lost, with whatever was in them.
+	// Lost reports that so many messages are lost, with all that was in them.
 	Lost(messages int)
-	// Fault says that an item's value or event could not be read, and that so many
-	// behind it, of whatever items, could not be either.
+	// Fault reports that an item's value or event could not be decoded, nor so many
+	// behind it, of any items.
 	Fault(handle uint32, behind int, err error)
 }
 
@@ -85,27 +86,33 @@ type item struct {
 // Subscribe makes a subscription.
 func (s *Session) Subscribe(ctx context.Context, cfg SubscriptionConfig, h Handler) (*Subscription, error) {
 	resp, err := s.call(ctx, createSubscription(), &ua.CreateSubscriptionRequest{
-		RequestedPublishingInterval: float64(cfg.Interval) / float64(time.Millisecond), RequestedLifetimeCount: max(cfg.Lifetime, 3*cfg.KeepAlive),
-		RequestedMaxKeepAliveCount: cfg.KeepAlive, MaxNotificationsPerPublish: cfg.MaxNotifications, PublishingEnabled: true, Priority: cfg.Priority,
+		RequestedPublishingInterval: float64(cfg.Interval) / float64(time.Millisecond),
+		RequestedLifetimeCount:      max(cfg.Lifetime, 3*cfg.KeepAlive),
+		RequestedMaxKeepAliveCount:  cfg.KeepAlive, MaxNotificationsPerPublish: cfg.MaxNotifications,
+		PublishingEnabled: true, Priority: cfg.Priority,
 	})
 	if err != nil {
 		return nil, err
 	}
 	made := resp.(*ua.CreateSubscriptionResponse)
 	ms := made.RevisedPublishingInterval
-	if math.IsNaN(ms) || ms < 0 || ms > float64(24*time.Hour/time.Millisecond) || made.RevisedMaxKeepAliveCount == 0 {
-		return nil, &Error{Service: "CreateSubscription", Code: ua.StatusBadDecodingError, Reason: "the server's intervals make no sense"}
+	if math.IsNaN(ms) || ms < 0 || ms > float64(24*time.Hour/time.Millisecond) ||
+		made.RevisedMaxKeepAliveCount == 0 {
+		return nil, &Error{Service: "CreateSubscription", Code: ua.StatusBadDecodingError,
+			Reason: "the revised intervals are out of range"}
 	}
 	cfg.Interval = max(time.Millisecond, time.Duration(ms*float64(time.Millisecond)))
 	cfg.KeepAlive, cfg.Lifetime = made.RevisedMaxKeepAliveCount, made.RevisedLifetimeCount
 	sub := &Subscription{
-		s: s, id: made.SubscriptionID, h: h, revised: cfg, in: make(chan message, queued), gone: make(chan struct{}),
+		s: s, id: made.SubscriptionID, h: h, revised: cfg, in: make(chan message, queued),
+		gone:  make(chan struct{}),
 		items: map[uint32]*item{}, expected: 1, alive: time.Now(),
 	}
 	if !s.publisher.add(s, sub) {
-		return nil, &Error{Service: "CreateSubscription", Code: ua.StatusBadSubscriptionIDInvalid, Reason: "the server gave the same subscription twice"}
+		return nil, &Error{Service: "CreateSubscription", Code: ua.StatusBadSubscriptionIDInvalid,
+			Reason: "the server gave the same subscription twice"}
 	}
-	s.work.Go(sub.run)
+	s.work.Go(sub.deliverAll)
 	s.publishMore()
 	return sub, nil
 }
@@ -122,7 +129,8 @@ func (sub *Subscription) Done() <-chan struct{} { return sub.gone }
 // Delete ends the subscription. A handler that is running may go on for that call.
 func (sub *Subscription) Delete(ctx context.Context) error {
 	sub.s.publisher.forget(sub)
-	_, err := sub.s.call(ctx, deleteSubscriptions(), &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub.id}})
+	_, err := sub.s.call(ctx, deleteSubscriptions(),
+		&ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub.id}})
 	return err
 }
 
@@ -134,43 +142,44 @@ func (sub *Subscription) item(handle uint32) *item {
 	return sub.items[handle]
 }
 
-// run delivers messages in order, has missing ones sent again, and watches that the
-// server keeps its promise to say something.
-func (sub *Subscription) run() {
-	patience := sub.revised.keepAlivePeriod()*3/2 + sub.s.pace.limit(read().name, sub.s.timeout)
-	watch := time.NewTimer(patience)
+// deliverAll delivers messages in order, has missing ones sent again, and ends the session
+// when keep-alives do not come.
+func (sub *Subscription) deliverAll() {
+	bound := sub.revised.keepAlivePeriod()*3/2 + sub.s.pace.timeout(read().name, sub.s.timeout)
+	watch := time.NewTimer(bound)
 	defer watch.Stop()
-	gap := time.NewTimer(overtaking)
+	gap := time.NewTimer(reorderWait)
 	gap.Stop()
 	defer gap.Stop()
 	for {
 		select {
 		case m := <-sub.in:
 			was := len(sub.parked)
-			sub.take(m)
+			sub.accept(m)
 			if len(sub.parked) >= maxParked {
-				sub.fill()
+				sub.fetchMissing()
 			}
 			if now := len(sub.parked); now == 0 {
 				gap.Stop()
 			} else if was == 0 {
-				gap.Reset(overtaking)
+				gap.Reset(reorderWait)
 			}
 		case <-gap.C:
-			sub.fill()
+			sub.fetchMissing()
 		case <-watch.C:
-			quiet := time.Since(sub.s.publisher.lastHeld(sub.alive))
-			left := patience - quiet
-			if deaf := patience + sub.s.timeout; left <= 0 && quiet < deaf { // other clients may keep it from what it promised
-				left = deaf - quiet
-			} else if left <= 0 && sub.s.leisure() < patience { // busy with what else is asked of it
-				left = max(busy, 4*patience) - quiet
-				left = min(left, max(patience/4, time.Second)) // look again soon
+			silent := time.Since(sub.s.publisher.lastHeld(sub.alive))
+			left := bound - silent
+			if end := bound + sub.s.timeout; left <= 0 && silent < end { // other clients may delay it
+				left = end - silent
+			} else if left <= 0 && sub.s.promptFor() < bound { // busy with other requests
+				left = max(busySilence, 4*bound) - silent
+				left = min(left, max(bound/4, time.Second)) // check again soon
 			}
 			if left <= 0 {
-				sub.s.pace.timedOut(quiet)
+				sub.s.pace.timedOut(silent)
 				sub.s.end(&Error{Service: "subscription", Code: ua.StatusBadTimeout,
-					Reason: "neither notification nor keep-alive came for " + quiet.Round(time.Second).String() + ": connect again"})
+					Reason: "neither notification nor keep-alive came for " +
+						silent.Round(time.Second).String() + ": connect again"})
 				return
 			}
 			watch.Reset(left)
@@ -182,8 +191,8 @@ func (sub *Subscription) run() {
 	}
 }
 
-// take parks a message and delivers all that are due.
-func (sub *Subscription) take(m message) {
+// accept parks a message and delivers all that are due.
+func (sub *Subscription) accept(m message) {
 	sub.parked = append(sub.parked, m)
 	for i := 0; i < len(sub.parked); {
 		m := sub.parked[i]
@@ -203,21 +212,25 @@ func (sub *Subscription) take(m message) {
 	}
 }
 
-// fill has the messages sent again that are missing before those that are parked.
-func (sub *Subscription) fill() {
+// fetchMissing has the messages sent again that are missing before those that are parked.
+func (sub *Subscription) fetchMissing() {
 	for len(sub.parked) > 0 {
-		first := slices.MinFunc(sub.parked, func(a, b message) int { return int(int32(a.sequence - b.sequence)) })
-		if !sub.refetch(first.sequence) {
+		first := slices.MinFunc(sub.parked,
+			func(a, b message) int { return int(int32(a.sequence - b.sequence)) })
+		if !sub.republishUntil(first.sequence) {
 			return
 		}
-		sub.parked = slices.DeleteFunc(sub.parked, func(m message) bool { return m.sequence == first.sequence && m.keepAlive == first.keepAlive })
-		sub.take(first)
+		sub.parked = slices.DeleteFunc(sub.parked, func(m message) bool {
+			return m.sequence == first.sequence &&
+				m.keepAlive == first.keepAlive
+		})
+		sub.accept(first)
 	}
 }
 
-// refetch asks for all messages before first again, and reports those that are lost.
+// republishUntil asks for all messages before first again, and reports those that are lost.
 // It returns false when the subscription is over.
-func (sub *Subscription) refetch(first uint32) bool {
+func (sub *Subscription) republishUntil(first uint32) bool {
 	lost := max(0, int(int32(first-sub.expected))-maxRepublish)
 	sub.expected += uint32(lost)
 	for sub.expected != first {
@@ -250,7 +263,7 @@ func (sub *Subscription) lost(messages int) {
 	}
 }
 
-// ended tells the handler that the server has ended the subscription.
+// ended reports to the handler that the server has ended the subscription.
 func (sub *Subscription) ended(code ua.StatusCode) {
 	sub.s.publisher.forget(sub)
 	sub.h.Status(code)

@@ -60,16 +60,19 @@ func subscribed(t *testing.T, test func(t *testing.T, f *fake, sub *Subscription
 		f := newFake(t)
 		s := f.connect()
 		r := &record{}
-		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, r)
+		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond,
+			KeepAlive: 10}, r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		events := Events([]SelectClause{{}, {}})
-		err = sub.Monitor(t.Context(), []Item{{Handle: 1}, {Handle: 2}, {Handle: 3, Filter: events}}, func(i int, status ua.StatusCode, got Revised) {
-			if want := (Revised{Sampling: 50 * time.Millisecond, Queue: 7}); status != 0 || !reflect.DeepEqual(got, want) {
-				t.Errorf("item %d: got %v %+v, want good %+v", i, status, got, want)
-			}
-		})
+		err = sub.Monitor(t.Context(), []Item{{Handle: 1}, {Handle: 2}, {Handle: 3, Filter: events}},
+			func(i int, status ua.StatusCode, got Revised) {
+				if want := (Revised{Sampling: 50 * time.Millisecond, Queue: 7}); status != 0 ||
+					!reflect.DeepEqual(got, want) {
+					t.Errorf("item %d: got %v %+v, want good %+v", i, status, got, want)
+				}
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,8 +103,10 @@ func TestNotificationsAreDeliveredInOrderAndAcknowledged(t *testing.T) {
 func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
 		odd := []byte{1, 63}
-		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, odd}, valueOf{1, int32Value(11)}), one(2, 20))
-		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}}, eventOf{3, [][]byte{{0}, {0}}}))
+		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, odd}, valueOf{1, int32Value(11)}),
+			one(2, 20))
+		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}},
+			eventOf{3, [][]byte{{0}, {0}}}))
 		f.say(3, eventList(eventOf{3, [][]byte{{0}, {63}}}))
 		f.say(4, one(9, 1)) // nobody asked for that
 		f.say(5, []byte{1, 2, 3})
@@ -115,8 +120,10 @@ func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
 		}
 		f.say(10, one(1, 12))
 		r.want(t, "1=10", "fault 2 behind 1 StatusBadDecodingError", "2=20",
-			"fault 3 behind 0 StatusBadDecodingError", "fault 3 behind 0 StatusBadDecodingError", "event 3 [00 00]",
-			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "lost 1", "lost 1", "lost 1", "lost 1", "1=12")
+			"fault 3 behind 0 StatusBadDecodingError", "fault 3 behind 0 StatusBadDecodingError",
+			"event 3 [00 00]",
+			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "lost 1", "lost 1", "lost 1", "lost 1",
+			"1=12")
 		if err := sub.s.Err(); err != nil {
 			t.Errorf("got %v, want the session to go on", err)
 		}
@@ -136,14 +143,15 @@ func republishes(f *fake, stored map[uint32][]byte) {
 
 func TestMissingMessagesAreSentAgainOrReportedLost(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
-		republishes(f, map[uint32][]byte{3: notificationMessage(3, one(1, 3)), 4: notificationMessage(9, one(1, 9))})
+		republishes(f, map[uint32][]byte{3: notificationMessage(3, one(1, 3)),
+			4: notificationMessage(9, one(1, 9))})
 		f.say(1, one(1, 1))
 		f.say(5, one(1, 5)) // 2, 3 and 4 are missing
 		r.want(t, "1=1")
-		time.Sleep(overtaking)
+		time.Sleep(reorderWait)
 		r.want(t, "1=1", "lost 1", "1=3", "lost 1", "1=5")
 		f.say(7) // a keep-alive that names a message after a missing one
-		time.Sleep(overtaking)
+		time.Sleep(reorderWait)
 		r.want(t, "1=1", "lost 1", "1=3", "lost 1", "1=5", "lost 1")
 	})
 }
@@ -206,9 +214,9 @@ func TestABusyServerIsBorne(t *testing.T) {
 			time.Sleep(time.Second) // it is at work
 			return f.normal(c)
 		})
-		time.Sleep(busy / 2) // longer than it promised, and it answers other requests
+		time.Sleep(busySilence / 2) // longer than it promised, and it answers other requests
 		f.say(1)
-		time.Sleep(busy / 2)
+		time.Sleep(busySilence / 2)
 		if err := sub.s.Err(); err != nil {
 			t.Errorf("got %v, want a session that goes on", err)
 		}
@@ -221,7 +229,7 @@ func TestStaleMessagesAreNoSignOfLife(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
 		f.say(1, one(1, 1))
 		f.say(2, one(1, 2))
-		for range 2 * busy / time.Second {
+		for range 2 * busySilence / time.Second {
 			time.Sleep(time.Second)
 			if sub.s.Err() != nil {
 				break
@@ -248,7 +256,8 @@ func TestASlowHandlerIsNotTakenForASilentServer(t *testing.T) {
 		close(r.wait)
 		synctest.Wait()
 		if len(r.got) != queued+1+publishPerSubscription || len(f.publish) != publishPerSubscription {
-			t.Errorf("got %q and %d Publish, want all values and %d", r.got, len(f.publish), publishPerSubscription)
+			t.Errorf("got %q and %d Publish, want all values and %d", r.got, len(f.publish),
+				publishPerSubscription)
 		}
 	})
 }
@@ -256,7 +265,8 @@ func TestASlowHandlerIsNotTakenForASilentServer(t *testing.T) {
 func TestServerEndsASubscription(t *testing.T) {
 	for _, code := range []ua.StatusCode{ua.StatusBadTimeout, ua.StatusGoodSubscriptionTransferred} {
 		subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
-			f.say(1, extension(id.StatusChangeNotification_Encoding_DefaultBinary, append(appendUint32(nil, uint32(code)), 0)))
+			f.say(1, extension(id.StatusChangeNotification_Encoding_DefaultBinary,
+				append(appendUint32(nil, uint32(code)), 0)))
 			r.want(t, codeName(code))
 			select {
 			case <-sub.Done():
@@ -273,7 +283,8 @@ func TestServerEndsASubscription(t *testing.T) {
 func TestServerThatLostTheSubscriptionsEndsTheSession(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
 		synctest.Wait()
-		f.on(id.PublishRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadNoSubscription })
+		f.on(id.PublishRequest_Encoding_DefaultBinary,
+			func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadNoSubscription })
 		f.say(1)
 		ended(t, sub.s, ua.StatusBadNoSubscription)
 	})
@@ -293,11 +304,13 @@ func TestServerThatKeepsOnePublishIsGivenOne(t *testing.T) {
 			return f.normal(c)
 		})
 		r := &record{}
-		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10}, r)
+		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond,
+			KeepAlive: 10}, r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 1}}, func(int, ua.StatusCode, Revised) {}); err != nil {
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 1}},
+			func(int, ua.StatusCode, Revised) {}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range uint32(10) {
@@ -363,7 +376,8 @@ func TestMonitorReportsEachItemAndAdaptsToSmallServers(t *testing.T) {
 		}
 		f.say(1, one(100, 1), one(101, 1)) // 100 was refused
 		r.want(t, "101=1")
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 7}, {Handle: 101}}, nil); err == nil || !strings.Contains(err.Error(), "in use") {
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 7}, {Handle: 101}}, nil); err == nil ||
+			!strings.Contains(err.Error(), "in use") {
 			t.Errorf("got %v, want a handle in use", err)
 		}
 	})
@@ -374,7 +388,8 @@ func TestMonitorRefusesAnotherNumberOfResults(t *testing.T) {
 		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
 			return append(appendUint32(nil, 2), make([]byte, 60)...), 0
 		})
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 50}}, nil); codeOf(err) != ua.StatusBadDecodingError {
+		if err := sub.Monitor(t.Context(), []Item{{Handle: 50}},
+			nil); codeOf(err) != ua.StatusBadDecodingError {
 			t.Errorf("got %v, want Bad_DecodingError", err)
 		}
 	})

@@ -8,19 +8,19 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// arrivals keeps account of which variables have had a value since the program
-// started, and of what the newest one was. It is safe for concurrent use.
+// arrivals records which variables have had a value since the program started, and
+// what the newest one was. It is safe for concurrent use.
 type arrivals struct {
 	mu       sync.Mutex
 	state    []byte    // by handle
 	newest   []stamp   // by handle
-	waiting  int       // that are expected
-	last     time.Time // an expected one arrived, or was expected
+	waiting  int       // how many are expected
+	last     time.Time // when an expected one arrived, or was first expected
 	refusals map[uint32]*refusal
 }
 
-// stamp is what Put was given last: enough to tell whether a payload is it, and
-// the source timestamp that the payload does not have.
+// stamp identifies the payload that was Put last, with its source timestamp, which is
+// not in the payload.
 type stamp struct {
 	at  int64 // ns since 1970, 0: none
 	sum uint32
@@ -29,7 +29,7 @@ type stamp struct {
 const (
 	expected = 1
 	arrived  = 2
-	touched  = 4 // a value came since untouch
+	touched  = 4 // a value arrived since untouch
 	bad      = 8 // the newest value has a Bad status
 )
 
@@ -37,27 +37,27 @@ const (
 type refusal struct {
 	bytes  int
 	now    bool          // the newest value is one
-	absent ua.StatusCode // not even a status could be sent in its place: what the node's block is to say
-	placed ua.StatusCode // what the block says
+	absent ua.StatusCode // the status for the node's block, if not even a status could be sent as the value
+	placed ua.StatusCode // the status in the block
 	logged bool
 }
 
-// reset forgets all, for another generation.
+// reset clears the record, for another generation.
 func (a *arrivals) reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.state, a.newest, a.waiting, a.refusals = nil, nil, 0, nil
 }
 
-// again forgets that values have come, for another session.
-func (a *arrivals) again() {
+// forgetArrivals makes every value count as not arrived, for another session.
+func (a *arrivals) forgetArrivals() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	clear(a.state)
 	a.waiting = 0
 }
 
-// expect adds variables whose value is to come.
+// expect adds variables whose value has to arrive.
 func (a *arrivals) expect(items []item) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -71,7 +71,7 @@ func (a *arrivals) expect(items []item) {
 	a.last = time.Now()
 }
 
-// mark notes that a value came and was handed over as this payload.
+// mark records that a value arrived and was handed over as this payload.
 func (a *arrivals) mark(handle uint32, isBad bool, payload []byte, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -82,7 +82,7 @@ func (a *arrivals) mark(handle uint32, isBad bool, payload []byte, at time.Time)
 	}
 }
 
-// refuse notes that a value came that the link does not carry. payload is what was
+// refuse records that a value arrived that the link does not carry. payload is what was
 // handed over in its place; if nothing could be, absent says why.
 func (a *arrivals) refuse(handle uint32, bytes int, payload []byte, at time.Time, absent ua.StatusCode) {
 	a.mu.Lock()
@@ -100,7 +100,7 @@ func (a *arrivals) refuse(handle uint32, bytes int, payload []byte, at time.Time
 	r.bytes, r.now, r.absent = bytes, true, absent
 }
 
-// forget ends the account of a variable that is gone.
+// forget ends the record of a variable that is gone.
 func (a *arrivals) forget(handle uint32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,6 +108,7 @@ func (a *arrivals) forget(handle uint32) {
 	delete(a.refusals, handle)
 }
 
+// came records an arrival. It is called with mu held.
 func (a *arrivals) came(handle uint32, isBad bool) {
 	a.grow(handle)
 	if a.state[handle]&expected != 0 {
@@ -142,7 +143,7 @@ func (a *arrivals) timeOf(handle uint32, payload []byte) (at time.Time, newest b
 	return at, true
 }
 
-// isBad tells whether the newest value of a variable has a Bad status, of the server's.
+// isBad reports whether the newest value of a variable has a Bad status of the server's.
 func (a *arrivals) isBad(handle uint32) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,7 +159,7 @@ func (a *arrivals) isRefused(handle uint32) bool {
 	return r != nil && r.now
 }
 
-// untouch begins to look for values that come.
+// untouch makes touchedSince report only values that arrive from now on.
 func (a *arrivals) untouch(items []item) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,14 +169,14 @@ func (a *arrivals) untouch(items []item) {
 	}
 }
 
-// touchedSince tells whether a value came since untouch.
+// touchedSince reports whether a value arrived since untouch.
 func (a *arrivals) touchedSince(handle uint32) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return int(handle) < len(a.state) && a.state[handle]&touched != 0
 }
 
-// missing returns what is still waited for, and for how long nothing came.
+// missing returns the variables without a value, and for how long none has arrived.
 func (a *arrivals) missing(most int) (handles []uint32, since time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

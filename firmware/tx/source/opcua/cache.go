@@ -14,20 +14,19 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// The cache is the model on disk, so that a restart begins with it:
+// The cache is the model on disk, which a restart begins with:
 //
 //	version(1): 1, scope(8), picture length(4), picture, handles(4),
 //	{block number(4) length(4) block}*
 //
-// big-endian; scope is a hash of what makes the model another one: endpoint and
-// patterns.
+// big-endian; scope is a hash of endpoint and patterns, for which the model is valid.
 
 const cacheVersion = 1
 
-var errCache = errors.New("opcua: the cached address space is damaged; browsing anew")
+var errCache = errors.New("opcua: address space cache is damaged")
 
-// save writes the cache, unless it says so already: a card is not written after
-// each browse that found nothing new.
+// save writes the cache unless it is up to date: a card is not written after each browse
+// that found nothing new.
 func (m *model) save(path string, scope uint64) error {
 	b := binary.BigEndian.AppendUint64([]byte{cacheVersion}, scope)
 	picture := m.SpaceHeader.Append(nil)
@@ -51,8 +50,8 @@ func (m *model) save(path string, scope uint64) error {
 	return nil
 }
 
-// loadModel reads the cache; nil without an error if there is none for this scope.
-func loadModel(path string, scope uint64, most int) (*model, error) {
+// loadModel reads the cache. It returns nil if there is none for this scope.
+func loadModel(path string, scope uint64, maxSize int) (*model, error) {
 	b, err := store.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -63,7 +62,7 @@ func loadModel(path string, scope uint64, most int) (*model, error) {
 	if len(b) < 13 || b[0] != cacheVersion || binary.BigEndian.Uint64(b[1:]) != scope {
 		return nil, nil
 	}
-	m := newModel(nil, most)
+	m := newModel(nil, maxSize)
 	m.saved = sha256.Sum256(b)
 	b = b[9:]
 	picture, b, ok := cut(b)
@@ -71,7 +70,7 @@ func loadModel(path string, scope uint64, most int) (*model, error) {
 		return nil, errCache
 	}
 	handles := binary.BigEndian.Uint32(b)
-	if uint64(handles)*handleBytes > uint64(most) {
+	if uint64(handles)*handleBytes > uint64(maxSize) {
 		return nil, errCache
 	}
 	m.nodes, m.live = make([]rawvalue.NodeID, handles), make([]bool, handles)
@@ -92,7 +91,7 @@ func loadModel(path string, scope uint64, most int) (*model, error) {
 	return m, nil
 }
 
-// restore takes a cached block into the model. It counts as not handed over yet.
+// restore adds a cached block to the model. It counts as not handed over yet.
 func (m *model) restore(number uint32, block []byte) error {
 	var nodes []addrspace.Node
 	bad := false

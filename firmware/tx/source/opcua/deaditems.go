@@ -15,9 +15,9 @@ import (
 // would have reported shows in a Read alone, so that all monitored variables are read
 // in turn, and compared with what was notified.
 //
-// One Read of checkBatch values per checkEvery is 200 values a second, whatever the
-// number of variables: of 100,000 that are sampled every 100 ms, 0.02 % of the samples,
-// and each is read once in 500 s, less than the default time between two browses. A
+// One Read of checkBatch values per checkEvery is 200 values a second for any number of
+// variables: of 100,000 that are sampled every 100 ms, 0.02 % of the samples, and each is
+// read once in 500 s, less than the default time between two browses. A
 // variable is read no more often than once per minPass, 0.2 % of its samples at the
 // default interval, and than once in passSamples samples at any other. A server that
 // takes long for a Read is read for at most 1 % of the time.
@@ -37,10 +37,10 @@ const (
 	lateIntervals = 3
 	minLate       = 2 * time.Second
 
-	maxSkipped = 6 // an item that was monitored anew in vain is skipped for up to 2^maxSkipped passes
+	maxSkipped = 6 // an item that was monitored again in vain is skipped for up to 2^maxSkipped passes
 )
 
-// itemCheck is where the check of monitored items stands. It is for one goroutine.
+// itemCheck is the state of the check of monitored items. It is for one goroutine.
 type itemCheck struct {
 	next     uint32    // handle
 	pass     int       // since the session began
@@ -52,14 +52,14 @@ type itemCheck struct {
 	renewed  map[uint32]renewal
 }
 
-// renewal is an item that was monitored anew. Servers that write a value in one way
-// when they notify it and in another when they answer a Read make that look necessary
-// at each pass; so every time it waits for twice as many.
+// renewal is an item that was monitored again. Servers that encode a value in one way in
+// a notification and in another in the answer to a Read make that look necessary at each
+// pass; so after every renewal twice as many passes are skipped.
 type renewal struct{ count, until int }
 
 // checkItems reads the next monitored variables, or decides on those that were found
-// to differ. It reports whether items have to be monitored anew.
-func (v *values) checkItems(ctx context.Context) (anew bool, err error) {
+// to differ. It reports whether items have to be monitored again.
+func (v *values) checkItems(ctx context.Context) (again bool, err error) {
 	c, now := &v.check, time.Now()
 	switch {
 	case now.Before(c.rest):
@@ -67,12 +67,12 @@ func (v *values) checkItems(ctx context.Context) (anew bool, err error) {
 	case len(c.suspects) == 0:
 		err = v.findSuspects(ctx)
 	case now.After(c.verdict):
-		anew, err = v.endDeadItems(ctx)
+		again, err = v.endDeadItems(ctx)
 	default:
 		return false, nil
 	}
 	c.rest = now.Add(max(checkEvery, checkRest*time.Since(now)))
-	return anew, err
+	return again, err
 }
 
 // findSuspects reads the values of a batch.
@@ -105,7 +105,8 @@ func (v *values) nextToCheck() (batch []item) {
 		c.pass++
 	}
 	for ; int(c.next) < len(v.model.nodes) && len(batch) < checkBatch; c.next++ {
-		if v.follow[c.next] != nil && c.renewed[c.next].until < c.pass && !v.uncertain[c.next] && !v.arrived.isRefused(c.next) {
+		if v.follow[c.next] != nil && c.renewed[c.next].until < c.pass && !v.uncertain[c.next] &&
+			!v.arrived.isRefused(c.next) {
 			batch = append(batch, item{c.next, v.model.nodes[c.next]})
 		}
 	}
@@ -124,7 +125,7 @@ func (v *values) differs(handle uint32, dv rawvalue.DataValue) bool {
 
 // endDeadItems hands over the values of suspects that were still not notified, and ends
 // their items. watchAll makes new ones.
-func (v *values) endDeadItems(ctx context.Context) (anew bool, err error) {
+func (v *values) endDeadItems(ctx context.Context) (again bool, err error) {
 	c := &v.check
 	suspects := c.suspects
 	c.suspects = nil
@@ -135,7 +136,7 @@ func (v *values) endDeadItems(ctx context.Context) (anew bool, err error) {
 		if f == nil || v.arrived.touchedSince(handle) || !v.differs(handle, dv) {
 			return
 		}
-		v.put(handle, dv)
+		v.putValue(handle, dv)
 		over[f] = append(over[f], handle)
 		if c.renewed == nil {
 			c.renewed = map[uint32]renewal{}
@@ -151,7 +152,7 @@ func (v *values) endDeadItems(ctx context.Context) (anew bool, err error) {
 		n += len(handles)
 	}
 	v.stats.DeadItems.Add(uint64(n))
-	v.log.Warn("monitored items have stopped reporting; monitoring them again", "items", n)
+	v.log.Warn("items stopped reporting; monitoring them again", "items", n)
 	return true, v.unmonitor(ctx, over)
 }
 

@@ -33,7 +33,8 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 			time.Sleep(10 * time.Minute) // several passes: one that was monitored anew is skipped in some
 			synctest.Wait()
 			if v, _ := s.valueOf(link, named("speed")); v.Status != 0 || number(v) != 10*round+2 {
-				t.Fatalf("round %d: got %v and %d, want what the server has", round, v.Status, number(v))
+				t.Fatalf("round %d: got %v and %d, want what the server has", round, v.Status,
+					number(v))
 			}
 			p.set(named("speed"), int32At(10*round+3, time.Now()))
 			time.Sleep(time.Second)
@@ -46,8 +47,9 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 			t.Errorf("got %d dead items counted, want 3", n)
 		}
 		synctest.Wait()
-		if !link.whole || s.Ready() != nil || len(p.subs) != 1 {
-			t.Errorf("complete %v, %v, %d subscriptions; want complete, ready, and one", link.whole, s.Ready(), len(p.subs))
+		if !link.complete || s.Ready() != nil || len(p.subs) != 1 {
+			t.Errorf("complete %v, %v, %d subscriptions; want complete, ready, and one", link.complete,
+				s.Ready(), len(p.subs))
 		}
 	})
 }
@@ -55,22 +57,25 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 // TestItemsThatReportAreNotMonitoredAgain: also where a value changes between two
 // notifications, and where a Read stamps it anew.
 func TestItemsThatReportAreNotMonitoredAgain(t *testing.T) {
-	follows(t, plant(), func(p *plc, link *port) { p.stampsReads = true }, func(t *testing.T, p *plc, link *port, s *Source) {
-		monitored := func() (n int) {
-			p.quirk(func() { n = p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary] })
-			return n
-		}
-		before := monitored()
-		for i := range int32(9 * 60 * 2) {
-			p.quirk(func() { p.values[named("speed")] = int32At(2*i, time.Now()) }) // not reported yet
-			time.Sleep(400 * time.Millisecond)
-			p.set(named("speed"), int32At(2*i+1, time.Now()))
-			time.Sleep(100 * time.Millisecond)
-		}
-		if n := monitored(); n != before || s.stats.DeadItems.Load() != 0 {
-			t.Errorf("got %d CreateMonitoredItems and %d dead items, want none", n-before, s.stats.DeadItems.Load())
-		}
-	})
+	follows(t, plant(), func(p *plc, link *port) { p.stampsReads = true },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			monitored := func() (n int) {
+				p.quirk(func() { n = p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary] })
+				return n
+			}
+			before := monitored()
+			for i := range int32(9 * 60 * 2) {
+				// not reported yet
+				p.quirk(func() { p.values[named("speed")] = int32At(2*i, time.Now()) })
+				time.Sleep(400 * time.Millisecond)
+				p.set(named("speed"), int32At(2*i+1, time.Now()))
+				time.Sleep(100 * time.Millisecond)
+			}
+			if n := monitored(); n != before || s.stats.DeadItems.Load() != 0 {
+				t.Errorf("got %d CreateMonitoredItems and %d dead items, want none", n-before,
+					s.stats.DeadItems.Load())
+			}
+		})
 }
 
 // TestTheCheckOfItemsCostsTheSourceLittle: below 1 % of what the server samples, and of
@@ -94,11 +99,13 @@ func TestTheCheckOfItemsCostsTheSourceLittle(t *testing.T) {
 		}
 		reads, requests := measure()
 		samples := tags * minutes / 2 * 60 * 10
-		if reads < tags || reads > samples/100 || reads > minutes/2*60*200+2*checkBatch || requests > minutes/2*60/5+2 {
-			t.Errorf("got %d values in %d Reads in %d minutes, want every one, and at most 200 a second of %d samples", reads, requests, minutes/2, samples/minutes*2/60)
+		if reads < tags || reads > samples/100 || reads > minutes/2*60*200+2*checkBatch ||
+			requests > minutes/2*60/5+2 {
+			t.Errorf("got %d values in %d Reads in %d minutes, want every one, and at most 200 a second "+
+				"of %d samples", reads, requests, minutes/2, samples/minutes*2/60)
 		}
 		p.quirk(func() {
-			p.delay[id.ReadRequest_Encoding_DefaultBinary] = func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+			p.delaysEach(time.Millisecond, id.ReadRequest_Encoding_DefaultBinary)
 		})
 		if _, requests := measure(); requests > minutes/2*60/100+2 { // each takes 1 s
 			t.Errorf("got %d Reads of a slow server in %d minutes", requests, minutes/2)

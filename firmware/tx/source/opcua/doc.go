@@ -1,36 +1,38 @@
 // Package opcua is a source that mirrors an OPC UA server: its address space, the
 // values of its variables, its events and the state of its conditions.
 //
-// It connects as a client that can only look: it browses, reads, subscribes, and
-// the one Call it can make is ConditionRefresh. It refuses to write, and to send
+// It connects as a client that reads only: it browses, reads, subscribes, and the one
+// Call it can make is ConditionRefresh. It refuses to write, and to send
 // what must not leave the plant: nodes that the operator excluded, and the
 // sessions of the server's clients.
 //
 // One value's way:
 //
-//	source.go     connects, and again after a failure
+//	source.go     connects, and again after a failure (connection.go is one session,
+//	              periodic.go what it does each second)
 //	crawl.go      finds the nodes (selection decides which cross)
 //	model.go      numbers them and packs them into blocks; cache.go keeps them
-//	flush.go      hands the blocks over
+//	blocks.go     hands the blocks over
 //	values.go     is subscribed to, or read in turn
-//	feed.go       and Put into the port (arrivals.go keeps account)
-//	doubt.go      is Uncertain and read again, when a notification was missed
-//	events.go     the same for events and conditions (layout.go spreads their fields
-//	              over items and joins them, listener.go hands them over)
+//	feed.go       and Put into the port (arrivals.go records that)
+//	missed.go     is Uncertain and read again, when a notification was missed
+//	deaditems.go  is monitored again, when its item has stopped reporting
+//	events.go     the same for events and conditions (eventlayout.go spreads their fields
+//	              over items and joins them, eventhandler.go hands them over)
 //
 // Keys and payloads are those of package firmware/conduit/payload/opcua.
 //
 // What the link does not carry crosses as a status that says why: a value, a field
 // of an event, an attribute. stats.go counts what crosses otherwise than the server
-// has it, and tells the operator.
+// has it, and reports what lasts.
 //
 // What a server can make this package hold is bounded in bytes: what a browse finds
 // (crawl.go), and what is known of it over all browses (model.go). At a bound what was
 // found until then is served, nothing is removed, and /readyz names the bound.
 //
-// A server is asked gently: two requests are in flight at most, browsing again is
-// at most once per minute whatever the server announces, and what it limits is
-// kept to. When it restarts with the same namespaces, or more of them, only
-// differences cross; with a table that has changed otherwise nothing of what was
-// known means the same any more, and a new generation begins.
+// The load on a server is bounded: two requests are in flight at most, browsing again is
+// at most once per 5 s for any number of model change events, and its limits are kept.
+// When it restarts with the same namespaces, or more of them, only differences cross;
+// with a table that has changed otherwise no NodeId means what it did, and a new
+// generation begins.
 package opcua

@@ -37,18 +37,18 @@ type events struct {
 	interval   time.Duration
 	session    *client.Session
 	stats      *sourceStats
-	tell       func(topic, string)
+	setTrouble func(topic, string)
 	space      *addrspace.Space
 	all        bool // there are no patterns: an event of any source crosses
 	log        *slog.Logger
-	changed    chan struct{} // the server says that its address space has changed
-	refresh    chan struct{} // the server wants its conditions to be asked for again
+	changed    chan struct{} // the server reported a change of its address space
+	refresh    chan struct{} // conditions have to be refreshed
 
-	gone  chan struct{}        // the subscription has ended
-	sub   *client.Subscription // of watch
-	table *event.Table
-	sent  map[uint64]bool // tables handed over
-	most  *int            // select clauses that the server takes in a filter, over all sessions
+	gone       chan struct{}        // the subscription has ended
+	sub        *client.Subscription // of watch
+	table      *event.Table
+	sent       map[uint64]bool // tables handed over
+	maxClauses *int            // select clauses that the server takes in a filter, over all sessions
 
 	layout *layout
 
@@ -67,8 +67,11 @@ type events struct {
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
 	return &events{
-		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, stats: &s.stats, tell: s.tell, space: m.space, all: s.patterns.None(),
-		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{}, most: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: s.known,
+		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session,
+		stats: &s.stats, setTrouble: s.setTrouble, space: m.space, all: s.patterns.None(),
+		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{},
+		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
+		known: s.known,
 	}
 }
 
@@ -79,11 +82,11 @@ func (e *events) change() { signal(e.changed) }
 func (e *events) watch(ctx context.Context) error {
 	operands, notifiers := e.survey()
 	if len(operands) == 0 {
-		return nil // the types did not come yet
+		return nil // the types were not found yet
 	}
 	byImportance(operands)
 	if most := e.session.Limits().SelectClauses; most > 0 {
-		*e.most = min(*e.most, most)
+		*e.maxClauses = min(*e.maxClauses, most)
 	}
 	table, err := event.NewTable(operands)
 	if err != nil {
@@ -102,7 +105,7 @@ func (e *events) watch(ctx context.Context) error {
 		if !fewer {
 			break
 		}
-		e.log.Info("the server takes fewer select clauses; its fields are spread over more items", "clauses", *e.most)
+		e.log.Info("spreading event fields over more items", "clauses", *e.maxClauses)
 		if err := e.begin(ctx, table); err != nil {
 			return err
 		}
@@ -119,16 +122,20 @@ func (e *events) survey() (operands []event.Operand, notifiers []rawvalue.NodeID
 		for ref := range v.Nodes() {
 			buf, _ = v.AppendAttribute(buf[:0], ref, ua.AttributeIDEventNotifier)
 			dv, err := rawvalue.SkimDataValue(buf, rawvalue.Limits{})
-			if err == nil && dv.Value.Type() == ua.TypeIDByte && !dv.Value.IsArray() && dv.Value.Raw[1]&1 != 0 {
+			if err == nil && dv.Value.Type() == ua.TypeIDByte && !dv.Value.IsArray() &&
+				dv.Value.Raw[1]&1 != 0 {
 				notifiers = append(notifiers, v.ID(ref))
 			}
 		}
 	})
-	slices.SortFunc(notifiers, func(a, b rawvalue.NodeID) int { return slices.Compare(a.AppendTo(nil), b.AppendTo(nil)) })
+	slices.SortFunc(notifiers, func(a, b rawvalue.NodeID) int {
+		return slices.Compare(a.AppendTo(nil),
+			b.AppendTo(nil))
+	})
 	return operands, notifiers
 }
 
-// begin starts over with another table.
+// begin starts again with another table.
 func (e *events) begin(ctx context.Context, table *event.Table) error {
 	if e.sub != nil {
 		if err := e.sub.Delete(ctx); err != nil {
@@ -137,31 +144,33 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	}
 	e.sub, e.table = nil, nil
 	if !e.sent[table.ID()] {
-		key := payload.Key{Kind: payload.Table, Generation: e.generation, Number: uint32(len(e.sent))}.Append(nil)
+		key := payload.Key{Kind: payload.Table, Generation: e.generation,
+			Number: uint32(len(e.sent))}.Append(nil)
 		if err := e.port.Put(source.Update{Key: key, Payload: table.Append(nil)}); refused(err) {
-			e.tell(noEvents, "the link does not carry the list of their fields")
+			e.setTrouble(noEvents, "the link does not carry the list of their fields")
 			return nil
 		}
 		e.sent[table.ID()] = true
 	}
-	e.layout = newLayout(table, *e.most)
+	e.layout = newLayout(table, *e.maxClauses)
 	e.refused = map[rawvalue.NodeID]ua.StatusCode{}
 	e.mu.Lock()
 	e.notifiers = nil
 	e.mu.Unlock()
-	sub, err := e.session.Subscribe(ctx, subscription(e.interval), &listener{events: e, table: table, layout: e.layout})
+	sub, err := e.session.Subscribe(ctx, subscription(e.interval),
+		&eventHandler{events: e, table: table, layout: e.layout})
 	if err != nil {
 		if !answered(err) || ctx.Err() != nil {
 			return err
 		}
-		e.tell(noEvents, "the server gives no subscription for them: "+err.Error())
+		e.setTrouble(noEvents, "the server gives no subscription for them: "+err.Error())
 		return nil
 	}
 	e.sub, e.table = sub, table
 	return nil
 }
 
-// add monitors the notifiers that are new. fewer means that the server takes fewer
+// add monitors the notifiers that are new. It returns fewer if the server takes fewer
 // select clauses in a filter than were asked for.
 func (e *events) add(ctx context.Context, notifiers []rawvalue.NodeID) (fewer bool, err error) {
 	if e.sub == nil {
@@ -193,57 +202,61 @@ func (e *events) add(ctx context.Context, notifiers []rawvalue.NodeID) (fewer bo
 	if err != nil {
 		return false, err
 	}
-	if now := min(*e.most, len(e.table.Operands())); filter && now > fewestClauses {
-		*e.most = max(fewestClauses, now/2)
+	if now := min(*e.maxClauses, len(e.table.Operands())); filter && now > fewestClauses {
+		*e.maxClauses = max(fewestClauses, now/2)
 		return true, nil
 	}
 	e.mu.Lock()
-	for _, handle := range absent { // its part is not waited for
+	for _, handle := range absent { // events are complete without their parts
 		e.layout.absent[handle] = true
 	}
 	e.mu.Unlock()
-	e.tellRefused(refusals, filter)
+	e.reportRefusedNotifiers(refusals, filter)
 	return false, nil
 }
 
-// refusesFilter tells whether a status may be about the number of select clauses.
+// refusesFilter reports whether a status may be about the number of select clauses.
 func refusesFilter(code ua.StatusCode) bool {
 	switch code {
-	case ua.StatusBadEventFilterInvalid, ua.StatusBadMonitoredItemFilterInvalid, ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadContentFilterInvalid,
+	case ua.StatusBadEventFilterInvalid, ua.StatusBadMonitoredItemFilterInvalid,
+		ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadContentFilterInvalid,
 		ua.StatusBadFilterNotAllowed, ua.StatusBadEncodingLimitsExceeded, ua.StatusBadRequestTooLarge:
 		return true
 	}
 	return false
 }
 
-// tellRefused tells the operator of notifiers whose events do not cross.
-func (e *events) tellRefused(refusals map[rawvalue.NodeID]ua.StatusCode, filter bool) {
+// reportRefusedNotifiers reports notifiers whose events do not cross.
+func (e *events) reportRefusedNotifiers(refusals map[rawvalue.NodeID]ua.StatusCode, filter bool) {
 	for node, code := range refusals {
 		e.refused[node] = code
 	}
 	switch {
 	case len(e.refused) > 0:
-		list := slices.SortedFunc(maps.Keys(e.refused), func(a, b rawvalue.NodeID) int { return slices.Compare(a.AppendTo(nil), b.AppendTo(nil)) })
-		e.tell(noEvents, fmt.Sprintf("the server does not report those of %d nodes, or not with all fields, among them %v: %v", len(list), list[0].UA(), e.refused[list[0]]))
+		list := slices.SortedFunc(maps.Keys(e.refused),
+			func(a, b rawvalue.NodeID) int { return slices.Compare(a.AppendTo(nil), b.AppendTo(nil)) })
+		e.setTrouble(noEvents,
+			fmt.Sprintf("the server does not report those of %d nodes, or not with all fields, among "+
+				"them %v: %v", len(list), list[0].UA(), e.refused[list[0]]))
 	case filter:
-		e.tell(noEvents, "the server refuses every filter for them")
+		e.setTrouble(noEvents, "the server refuses every filter for them")
 	case e.left > 0:
-		e.tell(noEvents, fmt.Sprintf("%d fields of event types are left out, there are too many", e.left))
+		e.setTrouble(noEvents, fmt.Sprintf("%d fields of event types are left out, there are too many", e.left))
 	default:
-		e.tell(noEvents, "")
+		e.setTrouble(noEvents, "")
 	}
 }
 
-// refreshAll asks for the state of all conditions.
+// refreshAll asks the server for the state of all conditions.
 func (e *events) refreshAll(ctx context.Context) error {
 	if e.sub == nil {
 		return nil
 	}
 	switch err := e.session.ConditionRefresh(ctx, e.sub); {
 	case errors.Is(err, ua.StatusBadTimeout): // it has more time with the next try
-		time.AfterFunc(patience, func() { signal(e.refresh) })
+		time.AfterFunc(requestTimeout, func() { signal(e.refresh) })
 	case err != nil:
-		e.log.Info("the server has no conditions to refresh", "error", err) // many have none
+		e.log.Info("conditions not refreshed", "error", err) // many servers have none
 	}
 	return ctx.Err()
 }

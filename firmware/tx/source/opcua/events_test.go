@@ -17,21 +17,26 @@ import (
 )
 
 // reporter is a server's events with two notifiers.
-func reporter(t *testing.T, p *port) *listener {
+func reporter(t *testing.T, p *port) *eventHandler {
 	t.Helper()
 	field := func(name string) event.Operand {
-		return event.Operand{Path: []rawvalue.QualifiedName{{Name: []byte(name)}}, Attribute: ua.AttributeIDValue}
+		return event.Operand{Path: []rawvalue.QualifiedName{{Name: []byte(name)}},
+			Attribute: ua.AttributeIDValue}
 	}
-	table, err := event.NewTable([]event.Operand{field("EventId"), field("EventType"), field("SourceNode"), field("Severity"), field("Retain"), event.ConditionID()})
+	table, err := event.NewTable([]event.Operand{field("EventId"), field("EventType"), field("SourceNode"),
+		field("Severity"), field("Retain"), event.ConditionID()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &events{
-		port: p, stats: &sourceStats{}, tell: func(topic, string) {}, generation: 7, interval: 100 * time.Millisecond, space: addrspace.New(), all: true, log: slog.New(slog.DiscardHandler),
-		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{}, known: map[string]string{},
+		port: p, stats: &sourceStats{}, setTrouble: func(topic, string) {}, generation: 7,
+		interval: 100 * time.Millisecond, space: addrspace.New(), all: true,
+		log:     slog.New(slog.DiscardHandler),
+		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
+		known:     map[string]string{},
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
-	return &listener{events: e, table: table, layout: newLayout(table, 1000)}
+	return &eventHandler{events: e, table: table, layout: newLayout(table, 1000)}
 }
 
 func variant(t *testing.T, v any) []byte {
@@ -47,16 +52,17 @@ func variant(t *testing.T, v any) []byte {
 }
 
 // report has a notifier report an event; condition may be nil.
-func (l *listener) report(t *testing.T, handle uint32, name string, kind uint32, condition any, retain bool) {
+func (l *eventHandler) report(t *testing.T, handle uint32, name string, kind uint32, condition any, retain bool) {
 	t.Helper()
 	l.Events(handle, [][]byte{
-		variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, kind)), variant(t, named("press").UA()), variant(t, uint16(500)), variant(t, retain),
+		variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, kind)), variant(t, named("press").UA()),
+		variant(t, uint16(500)), variant(t, retain),
 		variant(t, condition),
 	})
 }
 
 // crossed parses the events that the port took.
-func crossed(t *testing.T, l *listener, p *port) (list []*event.Event) {
+func crossed(t *testing.T, l *eventHandler, p *port) (list []*event.Event) {
 	t.Helper()
 	for _, b := range p.events {
 		generation, raw, err := payload.ParseEvent(b)
@@ -146,7 +152,8 @@ func TestEventsOfWhatDoesNotCrossDoNotCross(t *testing.T) {
 	if len(p.events) != 0 {
 		t.Error("an event of an excluded node crossed")
 	}
-	if _, err := l.space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: addrspace.Node{ID: named("press")}}}); err != nil {
+	if _, err := l.space.Apply([]addrspace.Change{{Kind: addrspace.Put,
+		Node: addrspace.Node{ID: named("press")}}}); err != nil {
 		t.Fatal(err)
 	}
 	l.report(t, 0, "b", id.BaseEventType, nil, false)
@@ -186,16 +193,20 @@ func TestAnEventThatTheLinkRefusesCrossesWithoutItsLargeFields(t *testing.T) {
 	alarm := ua.NewStringNodeID(1, "alarm")
 	large := func(name string, severity any) {
 		l.Events(0, [][]byte{
-			variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, id.AlarmConditionType)), variant(t, named("press").UA()), variant(t, severity), variant(t, true), variant(t, alarm),
+			variant(t, []byte(name)), variant(t, ua.NewNumericNodeID(0, id.AlarmConditionType)),
+			variant(t, named("press").UA()), variant(t, severity), variant(t, true),
+			variant(t, alarm),
 		})
 	}
 	large("a", make([]byte, 100<<10))
 	if n := l.stats.ReducedEvents.Load(); n != 1 || len(p.state) != 1 {
-		t.Errorf("got %d reduced events and %d conditions, want the event without its large field", n, len(p.state))
+		t.Errorf("got %d reduced events and %d conditions, want the event without its large field", n,
+			len(p.state))
 	}
 	large(string(make([]byte, 70<<10)), uint16(1)) // its EventId is what is large
 	if n := l.stats.RefusedEvents.Load(); n != 1 || len(p.state) != 0 {
-		t.Errorf("got %d refused events and %d conditions, want it counted, and the state before it gone", n, len(p.state))
+		t.Errorf("got %d refused events and %d conditions, want it counted, and the state before it gone", n,
+			len(p.state))
 	}
 }
 
@@ -229,7 +240,9 @@ func TestEventsThatAreHeldBackAreBounded(t *testing.T) {
 		l := reporter(t, p)
 		for i := range 100 {
 			large := variant(t, make([]byte, 1<<20))
-			l.Events(0, [][]byte{variant(t, []byte{byte(i), 1}), variant(t, ua.NewNumericNodeID(0, id.BaseEventType)), variant(t, named("press").UA()), large, variant(t, false), {0}})
+			l.Events(0, [][]byte{variant(t, []byte{byte(i), 1}),
+				variant(t, ua.NewNumericNodeID(0, id.BaseEventType)), variant(t, named("press").UA()),
+				large, variant(t, false), {0}})
 			l.mu.Lock()
 			held := l.held
 			l.mu.Unlock()

@@ -20,7 +20,7 @@ const (
 	infoLimits    = 0x0300
 )
 
-// feed is one subscription to values. Its methods are called by the session's
+// feed handles one subscription to values. Its methods are called by the session's
 // goroutines.
 type feed struct {
 	*values
@@ -36,50 +36,50 @@ func (f *feed) Data(handle uint32, dv rawvalue.DataValue) {
 	if s := dv.Status; s&infoDataValue != 0 && s&infoOverflow != 0 {
 		f.stats.SkippedValues.Add(1)
 		f.port.Conflated(1)
-		f.doubts.overflow(handle)
+		f.missed.overflow(handle)
 		dv.Status &^= infoOverflow
 		if s&infoLimits == 0 {
 			dv.Status &^= infoDataValue
 		}
 	}
-	f.put(handle, dv)
+	f.putValue(handle, dv)
 }
 
-// Status implements client.Handler: the session ends, and with the next one
-// everything is read again.
+// Status implements client.Handler. It ends the session; in the next one everything is
+// read again.
 func (f *feed) Status(code ua.StatusCode) {
-	f.log.Warn("the server reports on a subscription", "status", code)
+	f.log.Warn("subscription status changed", "status", code)
 	signal(f.gone)
 }
 
-// Lost implements client.Handler. Which values a message held is not known.
+// Lost implements client.Handler. It is not known which values the messages held.
 func (f *feed) Lost(messages int) {
 	f.stats.LostNotifications.Add(uint64(messages))
 	f.port.Conflated(uint64(messages))
-	f.log.Warn("the server did not send some notifications again; all values of the subscription are read", "messages", messages)
-	f.doubts.all(f)
+	f.log.Warn("notifications lost; reading all values of the subscription", "messages", messages)
+	f.missed.all(f)
 }
 
-// Fault implements client.Handler. With what is behind the fault, the handles of
-// other variables are lost.
+// Fault implements client.Handler. Behind the fault, the handles of other variables are
+// lost too.
 func (f *feed) Fault(handle uint32, behind int, err error) {
 	f.stats.UnreadableValues.Add(uint64(1 + behind))
 	f.port.Conflated(uint64(1 + behind))
-	f.log.Warn("a value cannot be read", "handle", handle, "behind it", behind, "error", err)
+	f.log.Warn("notification not decodable", "error", err, "handle", handle, "behind", behind)
 	if behind == 0 {
-		f.doubts.one(handle)
+		f.missed.one(handle)
 	} else {
-		f.doubts.all(f)
+		f.missed.all(f)
 	}
 }
 
 // Events implements client.Handler; there are none in these subscriptions.
 func (f *feed) Events(uint32, [][]byte) {}
 
-// put hands a value over. In the place of one that the link does not carry, a Bad
-// status with its source timestamp crosses; where there is no room for that either,
-// the node's block is to say it.
-func (v *values) put(handle uint32, dv rawvalue.DataValue) {
+// put hands a value over. Instead of one that the link does not carry, a Bad status
+// with its source timestamp crosses; where there is no room for that either, the node's
+// block carries the status.
+func (v *values) putValue(handle uint32, dv rawvalue.DataValue) {
 	u := v.update(handle, dv)
 	err := v.port.Put(u)
 	if !refused(err) {
@@ -113,7 +113,7 @@ func instead(dv rawvalue.DataValue, code ua.StatusCode) rawvalue.DataValue {
 	return rawvalue.DataValue{Raw: []byte{mask}, Status: code, SourceTime: dv.SourceTime, SourcePico: dv.SourcePico}
 }
 
-// whyRefused is what a client is told in the place of what the link refused.
+// whyRefused is the status that a client reads instead of what the link refused.
 func whyRefused(err error) ua.StatusCode {
 	if errors.Is(err, source.ErrTooLarge) {
 		return ua.StatusBadEncodingLimitsExceeded

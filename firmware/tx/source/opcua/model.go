@@ -16,7 +16,7 @@ import (
 )
 
 // model is the address space as it has crossed: one generation of it, with a
-// number for each node that no other node of the generation ever had. It is for
+// number for each node that no other node of the generation has had. It is for
 // one goroutine.
 type model struct {
 	payload.SpaceHeader
@@ -26,27 +26,29 @@ type model struct {
 	live    []bool            // by handle
 	sizes   []uint32          // by handle: what a node takes, in bytes
 	size    int               // of all
-	most    int               // that it may be
-	left    int               // nodes that were left out of it since a crawl began
-	dirty   map[uint32]bool   // blocks that have not crossed as they are
+	maxSize int               // that size may be
+	leftOut int               // nodes that were left out of it since a crawl began
+	dirty   map[uint32]bool   // blocks that have changed since they crossed
 	packer  payload.Packer
 	saved   [sha256.Size]byte
 }
 
 // newModel returns an empty model of a new generation.
-func newModel(namespaces []string, most int) *model {
+func newModel(namespaces []string, maxSize int) *model {
 	var number [4]byte
 	_, _ = rand.Read(number[:]) // never fails
 	return &model{
-		SpaceHeader: payload.SpaceHeader{Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces},
-		space:       addrspace.New(),
-		most:        most,
-		handles:     map[rawvalue.NodeID]uint32{},
-		dirty:       map[uint32]bool{},
+		SpaceHeader: payload.SpaceHeader{
+			Generation: binary.BigEndian.Uint32(number[:]), Namespaces: namespaces,
+		},
+		space:   addrspace.New(),
+		maxSize: maxSize,
+		handles: map[rawvalue.NodeID]uint32{},
+		dirty:   map[uint32]bool{},
 	}
 }
 
-// fits tells whether the model's NodeIds mean the same at a server with this
+// fits reports whether the model's NodeIds have the same meaning at a server with this
 // namespace table: namespaces may have been appended, nothing else.
 func (m *model) fits(namespaces []string) bool {
 	n := len(m.Namespaces)
@@ -65,7 +67,7 @@ func (m *model) handle(id rawvalue.NodeID) uint32 {
 	return h
 }
 
-// What a node takes in the model, besides what it has, in bytes.
+// What a node takes in the model besides its attributes and references, in bytes.
 const (
 	handleBytes = 130 // its number, which stays when the node is gone
 	entryBytes  = 80
@@ -84,7 +86,7 @@ func nodeBytes(n *addrspace.Node) (size int) {
 	return size
 }
 
-// admits tells whether the model has room for a node as it is now, and counts it.
+// admits reports whether the model has room for a node as it is now, and counts it.
 func (m *model) admits(n *addrspace.Node) bool {
 	size, was := nodeBytes(n), 0
 	if h, known := m.handles[n.ID]; known {
@@ -92,8 +94,8 @@ func (m *model) admits(n *addrspace.Node) bool {
 	} else {
 		was = -handleBytes - len(n.ID.Text)
 	}
-	if size > was && m.size+size-was > m.most {
-		m.left++
+	if size > was && m.size+size-was > m.maxSize {
+		m.leftOut++
 		return false
 	}
 	h := m.handle(n.ID)
@@ -102,16 +104,16 @@ func (m *model) admits(n *addrspace.Node) bool {
 	return true
 }
 
-// wornOut tells whether nodes are left out although most of what the model holds is
+// exhausted reports whether nodes are left out although most of what the model holds is
 // gone.
-func (m *model) wornOut() bool {
+func (m *model) exhausted() bool {
 	live := 0
 	for _, l := range m.live {
 		if l {
 			live++
 		}
 	}
-	return m.left > 0 && live < len(m.live)/2
+	return m.leftOut > 0 && live < len(m.live)/2
 }
 
 // below returns the nodes that hierarchical references lead to from some nodes.
@@ -125,7 +127,10 @@ func (m *model) below(from []rawvalue.NodeID) map[rawvalue.NodeID]bool {
 			if !ok {
 				continue
 			}
-			children, _ := v.Browse(nil, ref, addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences}, Subtypes: true}, 0, 0)
+			children,
+				_ := v.Browse(nil, ref,
+				addrspace.Filter{Type: rawvalue.NodeID{Number: id.HierarchicalReferences},
+					Subtypes: true}, 0, 0)
 			for _, c := range children {
 				if !found[c.Target] {
 					found[c.Target] = true
@@ -137,7 +142,7 @@ func (m *model) below(from []rawvalue.NodeID) map[rawvalue.NodeID]bool {
 	return found
 }
 
-// put makes the nodes exactly these, and notes which blocks that changes.
+// put makes the nodes exactly these, and records which blocks that changes.
 func (m *model) put(nodes []addrspace.Node) error {
 	nodes = slices.DeleteFunc(nodes, func(n addrspace.Node) bool { return !m.admits(&n) })
 	changes := make([]addrspace.Change, len(nodes))
@@ -157,7 +162,7 @@ func (m *model) put(nodes []addrspace.Node) error {
 	return nil
 }
 
-// remove takes nodes away whose handles keep refuses, and returns those handles.
+// remove removes the nodes for which keep returns false, and returns their handles.
 func (m *model) remove(keep func(rawvalue.NodeID) bool) (gone []uint32) {
 	var changes []addrspace.Change
 	for h, live := range m.live {
@@ -167,7 +172,8 @@ func (m *model) remove(keep func(rawvalue.NodeID) bool) (gone []uint32) {
 			m.sizes[h] = 0
 			gone = append(gone, uint32(h))
 			m.dirty[uint32(h)/payload.BlockNodes] = true
-			changes = append(changes, addrspace.Change{Kind: addrspace.Remove, Node: addrspace.Node{ID: m.nodes[h]}})
+			changes = append(changes, addrspace.Change{Kind: addrspace.Remove,
+				Node: addrspace.Node{ID: m.nodes[h]}})
 		}
 	}
 	_, _ = m.space.Apply(changes) // a removal cannot fail
@@ -195,9 +201,9 @@ func (m *model) node(v addrspace.View, id rawvalue.NodeID) (n addrspace.Node, ok
 // maxPlain is half of what a block may have unpacked, in bytes of its attributes.
 const maxPlain = 32 << 20
 
-// block packs the nodes of a block; nil if it has none. Attributes of more than
-// most bytes are left out, with a status in their place; absent are variables
-// whose value cannot cross at all, and why.
+// block packs the nodes of a block; nil if it has none. Attributes of more than most
+// bytes are replaced by a status; absent are variables whose value cannot cross at all,
+// and why.
 func (m *model) block(number uint32, most int, absent map[uint32]ua.StatusCode) []byte {
 	var slots []byte
 	var nodes []addrspace.Node
@@ -215,12 +221,16 @@ func (m *model) block(number uint32, most int, absent map[uint32]ua.StatusCode) 
 			for i, a := range n.Attributes {
 				if plain += len(a.Value); len(a.Value) > most || plain > maxPlain {
 					plain -= len(a.Value)
-					n.Attributes[i].Value = rawvalue.AppendStatus(nil, ua.StatusBadEncodingLimitsExceeded, rawvalue.Answer{})
+					n.Attributes[i].Value = rawvalue.AppendStatus(nil,
+						ua.StatusBadEncodingLimitsExceeded, rawvalue.Answer{})
 				}
 			}
 			if code := absent[h]; code != 0 {
-				n.Attributes = append(n.Attributes, addrspace.Attribute{ID: ua.AttributeIDValue, Value: rawvalue.AppendStatus(nil, code, rawvalue.Answer{})})
-				slices.SortFunc(n.Attributes, func(a, b addrspace.Attribute) int { return int(a.ID) - int(b.ID) })
+				n.Attributes = append(n.Attributes,
+					addrspace.Attribute{ID: ua.AttributeIDValue,
+						Value: rawvalue.AppendStatus(nil, code, rawvalue.Answer{})})
+				slices.SortFunc(n.Attributes,
+					func(a, b addrspace.Attribute) int { return int(a.ID) - int(b.ID) })
 			}
 			slots, nodes = append(slots, byte(slot)), append(nodes, n)
 		}
@@ -233,19 +243,22 @@ func (m *model) block(number uint32, most int, absent map[uint32]ua.StatusCode) 
 
 // announce makes this generation the one in force.
 func (m *model) announce(port source.Port) error {
-	return port.Put(source.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: m.SpaceHeader.Append(nil)})
+	return port.Put(source.Update{Key: payload.Key{Kind: payload.Space}.Append(nil),
+		Payload: m.SpaceHeader.Append(nil)})
 }
 
 // forget deletes what the channel still has of other generations.
 func (m *model) forget(port source.Port) {
 	var old [][]byte
 	port.Range(func(key, _ []byte) bool {
-		if k, err := payload.ParseKey(key); err != nil || k.Kind != payload.Space && k.Generation != m.Generation {
+		if k, err := payload.ParseKey(key); err != nil || k.Kind != payload.Space &&
+			k.Generation != m.Generation {
 			old = append(old, slices.Clone(key))
 		}
 		return true
 	})
 	for _, key := range old {
-		_ = port.Put(source.Update{Key: key, Delete: true}) // a deletion is refused once the link is closed alone
+		// a deletion is refused only after the link was closed
+		_ = port.Put(source.Update{Key: key, Delete: true})
 	}
 }

@@ -28,10 +28,14 @@ func browse(t *testing.T, m *model, f *fake, p *port, exclude ...string) *crawl 
 		t.Fatal(err)
 	}
 	c := newCrawl(f, patterns, 48<<20)
-	if err := c.run(t.Context(), func(nodes []addrspace.Node) error { c.restore(m, nodes); return m.put(nodes) }); err != nil {
+	if err := c.run(t.Context(), func(nodes []addrspace.Node) error {
+		c.restore(m,
+			nodes)
+		return m.put(nodes)
+	}); err != nil {
 		t.Fatal(err)
 	}
-	m.remove(c.stays(m))
+	m.remove(c.remains(m))
 	bare(p).flush(m, true)
 	return c
 }
@@ -128,8 +132,8 @@ func TestOnlyWhatHangsBelowAFolderThatCannotBeBrowsedStays(t *testing.T) {
 	f.nodes[named("press")].References = nil
 	f.remove(named("other"))
 	c := browse(t, m, f, p)
-	if len(c.failed) != 1 || c.shortcoming(m) == "" {
-		t.Errorf("%d nodes failed, told is %q; want 1, and it told", len(c.failed), c.shortcoming(m))
+	if len(c.failed) != 1 || c.incompleteness(m) == "" {
+		t.Errorf("%d nodes failed, reported is %q; want 1, and it reported", len(c.failed), c.incompleteness(m))
 	}
 	got := p.nodes(t, m.Generation)
 	if got[named("speed")].ID != named("speed") {
@@ -146,8 +150,10 @@ func TestNamespaceTables(t *testing.T) {
 		table []string
 		fits  bool
 	}{
-		"the same": {[]string{"a", "b"}, true}, "one appended": {[]string{"a", "b", "c"}, true}, "shuffled": {[]string{"b", "a"}, false},
-		"one replaced": {[]string{"a", "c", "b"}, false}, "one missing": {[]string{"a"}, false}, "none": {nil, false},
+		"the same": {[]string{"a", "b"}, true}, "one appended": {[]string{"a", "b", "c"}, true},
+		"shuffled":     {[]string{"b", "a"}, false},
+		"one replaced": {[]string{"a", "c", "b"}, false}, "one missing": {[]string{"a"}, false},
+		"none": {nil, false},
 	} {
 		if got := m.fits(c.table); got != c.fits {
 			t.Errorf("%s: fits is %v, want %v", name, got, c.fits)
@@ -171,12 +177,13 @@ func TestAnotherGenerationReplacesTheOld(t *testing.T) {
 		t.Errorf("%d nodes of the new generation, want %d", n, len(f.nodes)-1)
 	}
 	var got payload.SpaceHeader
-	if err := got.Parse(p.state["G"]); err != nil || got.Generation != m.Generation || !slices.Equal(got.Namespaces, []string{"b"}) {
+	if err := got.Parse(p.state["G"]); err != nil || got.Generation != m.Generation ||
+		!slices.Equal(got.Namespaces, []string{"b"}) {
 		t.Errorf("in force is %+v, %v", got, err)
 	}
 }
 
-func TestCacheBringsTheSamePictureBack(t *testing.T) {
+func TestCacheHoldsTheWholeModel(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cache")
 	f, m, p := plant(), newModel([]string{"a", "b"}, 48<<20), &port{}
 	browse(t, m, f, p)
@@ -191,8 +198,9 @@ func TestCacheBringsTheSamePictureBack(t *testing.T) {
 	}
 	again := &port{}
 	bare(again).flush(got, true)
-	if got.Generation != m.Generation || !slices.Equal(got.Namespaces, m.Namespaces) || !reflect.DeepEqual(again.nodes(t, m.Generation), p.nodes(t, m.Generation)) {
-		t.Errorf("the picture differs from what was saved: %+v", got.SpaceHeader)
+	if got.Generation != m.Generation || !slices.Equal(got.Namespaces, m.Namespaces) ||
+		!reflect.DeepEqual(again.nodes(t, m.Generation), p.nodes(t, m.Generation)) {
+		t.Errorf("the model differs from what was saved: %+v", got.SpaceHeader)
 	}
 	before := again.puts
 	browse(t, got, f, again)
@@ -265,8 +273,9 @@ func TestValuesOfTheServerItselfAreNotFollowed(t *testing.T) {
 	f.refer(status, id.HasComponent, now)
 	browse(t, m, f, &port{})
 	m.space.View(func(v addrspace.View) {
-		own := answeredBySelf(v)
-		for node, want := range map[rawvalue.NodeID]bool{status: true, now: true, ns0(id.Server_ServerDiagnostics): true, named("speed"): false, ns0(id.Server): false} {
+		own := servedByMirror(v)
+		for node, want := range map[rawvalue.NodeID]bool{status: true, now: true,
+			ns0(id.Server_ServerDiagnostics): true, named("speed"): false, ns0(id.Server): false} {
 			if own[node] != want {
 				t.Errorf("%v is answered by the mirror itself: %v, want %v", node, own[node], want)
 			}

@@ -29,7 +29,8 @@ func TestTheOrderOfReferencesIsTheSources(t *testing.T) {
 	check := func(what string) {
 		t.Helper()
 		browse(t, m, f, p)
-		if got := p.nodes(t, m.Generation)[named("press")].References; !reflect.DeepEqual(got, press.References) {
+		if got := p.nodes(t, m.Generation)[named("press")].References; !reflect.DeepEqual(got,
+			press.References) {
 			t.Errorf("%s: got %v, want %v", what, targets(got), targets(press.References))
 		}
 		if err := m.save(path, 1); err != nil {
@@ -41,7 +42,8 @@ func TestTheOrderOfReferencesIsTheSources(t *testing.T) {
 		}
 		cached := &port{}
 		bare(cached).flush(again, true)
-		if got := cached.nodes(t, m.Generation)[named("press")].References; !reflect.DeepEqual(got, press.References) {
+		if got := cached.nodes(t, m.Generation)[named("press")].References; !reflect.DeepEqual(got,
+			press.References) {
 			t.Errorf("%s, from the cache: got %v, want %v", what, targets(got), targets(press.References))
 		}
 	}

@@ -55,7 +55,7 @@ type plc struct {
 	endless     bool                                     // every node has references to new nodes
 	continues   rawvalue.NodeID                          // continues for ever, with one reference each time
 	stampsReads bool                                     // a value has the time of the Read as its source timestamp
-	born        int
+	created     int
 	namespaces  []string // besides that of OPC UA
 	most        int      // bytes that the address space may take
 }
@@ -95,8 +95,10 @@ func (p *plc) Addr() net.Addr { return &net.TCPAddr{} }
 func newPLC(t *testing.T, f *fake) *plc {
 	t.Helper()
 	p := &plc{
-		fake: f, t: t, pipes: make(chan net.Conn), values: map[rawvalue.NodeID][]byte{}, subs: map[uint32]*plcSubscription{},
-		counts: map[uint32]int{}, items: map[uint32]int{}, delay: map[uint32]func(int) time.Duration{}, mute: map[rawvalue.NodeID]bool{},
+		fake: f, t: t, pipes: make(chan net.Conn), values: map[rawvalue.NodeID][]byte{},
+		subs:   map[uint32]*plcSubscription{},
+		counts: map[uint32]int{}, items: map[uint32]int{}, delay: map[uint32]func(int) time.Duration{},
+		mute: map[rawvalue.NodeID]bool{},
 	}
 	l, err := transport.NewListener(p, transport.ListenConfig{})
 	if err != nil {
@@ -128,7 +130,9 @@ func newPLC(t *testing.T, f *fake) *plc {
 func (p *plc) mirrored(link *port) *Source {
 	p.t.Helper()
 	cfg := config.OPCUASource{
-		Channel: "plant", Endpoint: "opc.tcp://plc:4840", SecurityPolicy: "None", SecurityMode: "None", AddressSpace: int64(cmp.Or(p.most, 48<<20)), PublishingInterval: 100 * time.Millisecond, Rebrowse: 10 * time.Minute,
+		Channel: "plant", Endpoint: "opc.tcp://plc:4840", SecurityPolicy: "None", SecurityMode: "None",
+		AddressSpace: int64(cmp.Or(p.most, 48<<20)), PublishingInterval: 100 * time.Millisecond,
+		Rebrowse: 10 * time.Minute,
 	}
 	s, err := New(cfg, p.t.TempDir(), nil, link, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -163,7 +167,8 @@ func (p *plc) serve(ctx context.Context, s *channel.Server, conn *transport.Conn
 			p.t.Error(err)
 			return
 		}
-		r := request{ch, m.RequestID, head.TypeID, head.Handle, rawvalue.NewCursor(bytes.Clone(rest), rawvalue.Limits{})}
+		r := request{ch, m.RequestID, head.TypeID, head.Handle,
+			rawvalue.NewCursor(bytes.Clone(rest), rawvalue.Limits{})}
 		go func() {
 			p.mu.Lock()
 			delay := p.delay[r.kind]
@@ -227,7 +232,8 @@ func extension(kind uint32, body []byte) []byte {
 const null = math.MaxUint32
 
 func (p *plc) encode(r ua.Response) []byte {
-	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{}, StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
+	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{},
+		StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
 	b, err := channel.Encode(r)
 	if err != nil {
 		p.t.Error(err)
@@ -247,16 +253,20 @@ func (p *plc) answer(r *request) ([]byte, ua.StatusCode) {
 	switch r.kind {
 	case id.GetEndpointsRequest_Encoding_DefaultBinary:
 		return p.encode(&ua.GetEndpointsResponse{Endpoints: []*ua.EndpointDescription{{
-			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone, SecurityMode: ua.MessageSecurityModeNone,
-			Server:             &ua.ApplicationDescription{ApplicationURI: "urn:plc", ApplicationName: ua.NewLocalizedText("plc")},
-			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone", TokenType: ua.UserTokenTypeAnonymous}},
+			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone,
+			SecurityMode: ua.MessageSecurityModeNone,
+			Server: &ua.ApplicationDescription{ApplicationURI: "urn:plc",
+				ApplicationName: ua.NewLocalizedText("plc")},
+			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone",
+				TokenType: ua.UserTokenTypeAnonymous}},
 		}}}), 0
 	case id.CreateSessionRequest_Encoding_DefaultBinary:
 		p.sessions++
 		p.made++
 		return p.encode(&ua.CreateSessionResponse{
 			SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99),
-			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(), ServerSignature: &ua.SignatureData{},
+			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(),
+			ServerSignature: &ua.SignatureData{},
 		}), 0
 	case id.ActivateSessionRequest_Encoding_DefaultBinary:
 		return p.encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
@@ -271,8 +281,10 @@ func (p *plc) answer(r *request) ([]byte, ua.StatusCode) {
 		return p.browseNext(r)
 	case id.CreateSubscriptionRequest_Encoding_DefaultBinary:
 		p.last++
-		p.subs[p.last] = &plcSubscription{id: p.last, items: map[uint32]plcItem{}, said: time.Now(), session: r.ch}
-		return p.encode(&ua.CreateSubscriptionResponse{SubscriptionID: p.last, RevisedPublishingInterval: 100, RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 20}), 0
+		p.subs[p.last] = &plcSubscription{id: p.last, items: map[uint32]plcItem{}, said: time.Now(),
+			session: r.ch}
+		return p.encode(&ua.CreateSubscriptionResponse{SubscriptionID: p.last, RevisedPublishingInterval: 100,
+			RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 20}), 0
 	case id.DeleteSubscriptionsRequest_Encoding_DefaultBinary:
 		return p.encode(&ua.DeleteSubscriptionsResponse{Results: []ua.StatusCode{0}}), 0
 	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
@@ -315,7 +327,7 @@ func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 		return b
 	}
 	n, ok := p.nodes[node]
-	if !ok && p.born > 0 && node.Namespace == 1 {
+	if !ok && p.created > 0 && node.Namespace == 1 {
 		switch attribute {
 		case ua.AttributeIDNodeClass:
 			return encoded(int32(ua.NodeClassObject))
@@ -326,7 +338,8 @@ func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	}
 	if v, has := p.values[node]; has && attribute == ua.AttributeIDValue && ok {
 		if v[0]&ua.DataValueSourceTimestamp != 0 && p.stampsReads {
-			v = binary.LittleEndian.AppendUint64(slices.Clone(v[:len(v)-8]), uint64(uabinary.Ticks(time.Now())))
+			v = binary.LittleEndian.AppendUint64(slices.Clone(v[:len(v)-8]),
+				uint64(uabinary.Ticks(time.Now())))
 		}
 		return v
 	}
@@ -353,14 +366,18 @@ func (p *plc) browse(r *request) []byte {
 		case p.endless:
 			known = &addrspace.Node{}
 			for range 100 {
-				p.born++
-				known.References = append(known.References, addrspace.Reference{Type: ns0(id.Organizes), Target: named(fmt.Sprintf("a node with a rather long name, number %d", p.born))})
+				p.created++
+				known.References = append(known.References,
+					addrspace.Reference{Type: ns0(id.Organizes),
+						Target: named(fmt.Sprintf("a node with a rather long name, number %d",
+							p.created))})
 			}
 		case p.continues == node && node.Text != "":
 			b = u32(append(u32(u32(b, 0), 1), 7), 0) // good, a point of one byte, no reference yet
 			continue
 		case !ok:
-			b = append(u32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+			b = append(u32(b, uint32(ua.StatusBadNodeIDUnknown)), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+				0xff)
 			continue
 		case p.fail[node] != 0:
 			b = append(u32(b, uint32(p.fail[node])), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
@@ -392,10 +409,10 @@ func (p *plc) browseNext(r *request) ([]byte, ua.StatusCode) {
 			b = u32(u32(b, null), null)
 			continue
 		}
-		p.born++
+		p.created++
 		b = append(u32(b, 1), 7)
 		b = append(ns0(id.Organizes).AppendTo(u32(b, 1)), 1)
-		b = named(fmt.Sprintf("n%d", p.born)).AppendTo(b)
+		b = named(fmt.Sprintf("n%d", p.created)).AppendTo(b)
 		b = append(u32(append(b, 0, 0), null), 0, 0, 0, 0, 0, 0, 0)
 	}
 	return u32(b, null), 0
@@ -424,15 +441,17 @@ func bytesAt(size int, at time.Time) []byte {
 func (s *Source) valueOf(link *port, node rawvalue.NodeID) (v rawvalue.DataValue, past []ua.StatusCode) {
 	link.mu.Lock()
 	defer link.mu.Unlock()
-	key := string(payload.Key{Kind: payload.Value, Generation: s.model.Generation, Number: s.model.handles[node]}.Append(nil))
+	key := string(payload.Key{Kind: payload.Value, Generation: s.model.Generation,
+		Number: s.model.handles[node]}.Append(nil))
 	if link.state[key] == nil {
 		return v, nil
 	}
 	return link.skim(key), link.past[key]
 }
 
-// follows runs a test of a source that has its first picture of the plant.
-func follows(t *testing.T, f *fake, quirks func(p *plc, link *port), test func(t *testing.T, p *plc, link *port, s *Source)) {
+// follows runs a test of a source that has its initial snapshot of the plant.
+func follows(t *testing.T, f *fake, quirks func(p *plc, link *port),
+	test func(t *testing.T, p *plc, link *port, s *Source)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p, link := newPLC(t, f), &port{}

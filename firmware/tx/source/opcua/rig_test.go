@@ -33,7 +33,7 @@ type port struct {
 	reported  source.State
 	reason    string
 	states    []source.State
-	whole     bool
+	complete  bool
 }
 
 func (p *port) Put(u source.Update) error {
@@ -77,7 +77,7 @@ func (p *port) skim(key string) rawvalue.DataValue {
 func (p *port) SetComplete(whole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.whole = whole
+	p.complete = whole
 }
 
 func (p *port) Report(s source.State, reason string) {
@@ -150,11 +150,13 @@ func encoded(v any) []byte {
 
 func (f *fake) add(node rawvalue.NodeID, class ua.NodeClass, name string) {
 	if f.nodes == nil {
-		f.nodes, f.asked, f.fail = map[rawvalue.NodeID]*addrspace.Node{}, map[rawvalue.NodeID]int{}, map[rawvalue.NodeID]ua.StatusCode{}
+		f.nodes, f.asked, f.fail = map[rawvalue.NodeID]*addrspace.Node{}, map[rawvalue.NodeID]int{},
+			map[rawvalue.NodeID]ua.StatusCode{}
 	}
 	f.nodes[node] = &addrspace.Node{ID: node, Attributes: []addrspace.Attribute{
 		{ID: ua.AttributeIDNodeClass, Value: encoded(int32(class))},
-		{ID: ua.AttributeIDBrowseName, Value: encoded(&ua.QualifiedName{NamespaceIndex: node.Namespace, Name: name})},
+		{ID: ua.AttributeIDBrowseName, Value: encoded(&ua.QualifiedName{NamespaceIndex: node.Namespace,
+			Name: name})},
 		{ID: ua.AttributeIDDisplayName, Value: encoded(ua.NewLocalizedText(name))},
 	}}
 }
@@ -165,7 +167,8 @@ func (f *fake) refer(from rawvalue.NodeID, kind uint32, to rawvalue.NodeID) {
 		inverse   bool
 	}{{from, to, false}, {to, from, true}} {
 		if n := f.nodes[end.at]; n != nil {
-			n.References = append(n.References, addrspace.Reference{Type: ns0(kind), Target: end.other, Inverse: end.inverse})
+			n.References = append(n.References, addrspace.Reference{Type: ns0(kind), Target: end.other,
+				Inverse: end.inverse})
 		}
 	}
 }
@@ -173,11 +176,13 @@ func (f *fake) refer(from rawvalue.NodeID, kind uint32, to rawvalue.NodeID) {
 func (f *fake) remove(node rawvalue.NodeID) {
 	delete(f.nodes, node)
 	for _, n := range f.nodes {
-		n.References = slices.DeleteFunc(n.References, func(r addrspace.Reference) bool { return r.Target == node })
+		n.References = slices.DeleteFunc(n.References,
+			func(r addrspace.Reference) bool { return r.Target == node })
 	}
 }
 
-func (f *fake) Browse(_ context.Context, ids []rawvalue.NodeID, take func(int, ua.StatusCode, []addrspace.Reference)) error {
+func (f *fake) Browse(_ context.Context, ids []rawvalue.NodeID,
+	take func(int, ua.StatusCode, []addrspace.Reference)) error {
 	for i, node := range ids {
 		if n, ok := f.nodes[node]; !ok {
 			take(i, ua.StatusBadNodeIDUnknown, nil)
@@ -188,13 +193,15 @@ func (f *fake) Browse(_ context.Context, ids []rawvalue.NodeID, take func(int, u
 	return nil
 }
 
-func (f *fake) Read(_ context.Context, items []client.ReadItem, _ time.Duration, take func(int, rawvalue.DataValue)) error {
+func (f *fake) Read(_ context.Context, items []client.ReadItem, _ time.Duration,
+	take func(int, rawvalue.DataValue)) error {
 	for i, it := range items {
 		raw := rawvalue.AppendStatus(nil, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
 		n, ok := f.nodes[it.Node]
 		if !ok {
 			raw = rawvalue.AppendStatus(nil, ua.StatusBadNodeIDUnknown, rawvalue.Answer{})
-		} else if at := slices.IndexFunc(n.Attributes, func(a addrspace.Attribute) bool { return a.ID == it.Attribute }); at >= 0 {
+		} else if at := slices.IndexFunc(n.Attributes,
+			func(a addrspace.Attribute) bool { return a.ID == it.Attribute }); at >= 0 {
 			raw = n.Attributes[at].Value
 			f.asked[it.Node]++
 		}
@@ -211,12 +218,14 @@ func (f *fake) Read(_ context.Context, items []client.ReadItem, _ time.Duration,
 func plant() *fake {
 	f := &fake{}
 	for n, name := range map[uint32]string{
-		id.RootFolder: "Root", id.ObjectsFolder: "Objects", id.TypesFolder: "Types", id.Server: "Server", id.Server_ServerDiagnostics: "ServerDiagnostics",
+		id.RootFolder: "Root", id.ObjectsFolder: "Objects", id.TypesFolder: "Types", id.Server: "Server",
+		id.Server_ServerDiagnostics:                            "ServerDiagnostics",
 		id.Server_ServerDiagnostics_SessionsDiagnosticsSummary: "SessionsDiagnosticsSummary",
 	} {
 		f.add(ns0(n), ua.NodeClassObject, name)
 	}
-	for _, n := range []uint32{id.References, id.HierarchicalReferences, id.HasChild, id.Organizes, id.Aggregates, id.HasSubtype, id.HasComponent, id.HasProperty, id.HasEventSource} {
+	for _, n := range []uint32{id.References, id.HierarchicalReferences, id.HasChild, id.Organizes, id.Aggregates,
+		id.HasSubtype, id.HasComponent, id.HasProperty, id.HasEventSource} {
 		f.add(ns0(n), ua.NodeClassReferenceType, "type")
 	}
 	f.add(named("press"), ua.NodeClassObject, "Press")
@@ -228,15 +237,22 @@ func plant() *fake {
 		kind uint32
 		to   rawvalue.NodeID
 	}{
-		{ns0(id.RootFolder), id.Organizes, ns0(id.ObjectsFolder)}, {ns0(id.RootFolder), id.Organizes, ns0(id.TypesFolder)},
-		{ns0(id.TypesFolder), id.Organizes, ns0(id.References)}, {ns0(id.References), id.HasSubtype, ns0(id.HierarchicalReferences)},
-		{ns0(id.HierarchicalReferences), id.HasSubtype, ns0(id.HasChild)}, {ns0(id.HierarchicalReferences), id.HasSubtype, ns0(id.Organizes)},
+		{ns0(id.RootFolder), id.Organizes, ns0(id.ObjectsFolder)},
+		{ns0(id.RootFolder), id.Organizes, ns0(id.TypesFolder)},
+		{ns0(id.TypesFolder), id.Organizes, ns0(id.References)},
+		{ns0(id.References), id.HasSubtype, ns0(id.HierarchicalReferences)},
+		{ns0(id.HierarchicalReferences), id.HasSubtype, ns0(id.HasChild)},
+		{ns0(id.HierarchicalReferences), id.HasSubtype, ns0(id.Organizes)},
 		{ns0(id.HierarchicalReferences), id.HasSubtype, ns0(id.HasEventSource)},
-		{ns0(id.HasChild), id.HasSubtype, ns0(id.Aggregates)}, {ns0(id.HasChild), id.HasSubtype, ns0(id.HasSubtype)},
-		{ns0(id.Aggregates), id.HasSubtype, ns0(id.HasComponent)}, {ns0(id.Aggregates), id.HasSubtype, ns0(id.HasProperty)},
-		{ns0(id.ObjectsFolder), id.Organizes, ns0(id.Server)}, {ns0(id.ObjectsFolder), id.Organizes, named("press")},
+		{ns0(id.HasChild), id.HasSubtype, ns0(id.Aggregates)},
+		{ns0(id.HasChild), id.HasSubtype, ns0(id.HasSubtype)},
+		{ns0(id.Aggregates), id.HasSubtype, ns0(id.HasComponent)},
+		{ns0(id.Aggregates), id.HasSubtype, ns0(id.HasProperty)},
+		{ns0(id.ObjectsFolder), id.Organizes, ns0(id.Server)},
+		{ns0(id.ObjectsFolder), id.Organizes, named("press")},
 		{ns0(id.Server), id.HasComponent, ns0(id.Server_ServerDiagnostics)},
-		{ns0(id.Server_ServerDiagnostics), id.HasComponent, ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary)},
+		{ns0(id.Server_ServerDiagnostics), id.HasComponent,
+			ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary)},
 		{ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary), id.HasComponent, named("joe")},
 		{named("press"), id.HasComponent, named("speed")}, {named("press"), id.HasComponent, named("force")},
 	} {

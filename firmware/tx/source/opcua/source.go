@@ -21,45 +21,46 @@ import (
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/opcua/selection"
 )
 
-// How a server is kept company.
+// Our own choices: how often a server is asked, and how long it may take.
 const (
-	keepAlive   = 2 * time.Second // between two signs of life
-	lifetime    = 30 * time.Second
-	patience    = 5 * time.Second // for any answer
-	firstRetry  = time.Second     // after a failure; doubled up to
-	lastRetry   = 30 * time.Second
-	minBrowse   = 5 * time.Second // between two browses that the server asks for
-	pollEvery   = time.Second
-	missingFor  = 2 * time.Second // before values that a subscription owes are read
-	maxPerRound = 2000            // reads of polled variables at once
+	keepAlive      = 2 * time.Second // between two keep-alive messages
+	lifetime       = 30 * time.Second
+	requestTimeout = 5 * time.Second // for the response to any service
+	firstRetry     = time.Second     // after a failure; doubled up to lastRetry
+	lastRetry      = 30 * time.Second
+	minBrowse      = 5 * time.Second // between two browses that the server asks for
+	pollEvery      = time.Second
+	overdueAfter   = 2 * time.Second // without an expected value, before it is read
+	maxPerRead     = 2000            // reads of polled variables at once
 
-	defaultSpace = 44 << 20 // bytes that the address space may take
+	defaultSpace = 44 << 20 // bytes that the address space may use
 )
 
-// errAnew ends a session whose server is to be decided on again.
-var errAnew = errors.New("the trusted certificates have changed: connecting again")
+// errReconnect ends a session because the server has to be validated again.
+var errReconnect = errors.New("trusted certificates changed; connecting again")
 
-// Source is one OPC UA server as a task.
+// Source is a task that mirrors one OPC UA server.
 type Source struct {
-	cfg      config.OPCUASource
-	patterns *selection.Patterns
-	port     source.Port
-	store    *pki.Store
-	user     client.User
-	log      *slog.Logger
-	cache    string
-	again    chan struct{} // browse now
-	anew     chan struct{} // connect again now
-	arrived  arrivals
-	stats    sourceStats
-	dialer   transport.Dialer
-	pace     client.Pace // of the server, over all sessions
-	clauses  int         // of an event filter, that the server takes
-	most     int         // bytes that the address space may take
+	cfg          config.OPCUASource
+	patterns     *selection.Patterns
+	port         source.Port
+	store        *pki.Store
+	user         client.User
+	log          *slog.Logger
+	cache        string
+	browseNow    chan struct{}
+	reconnectNow chan struct{} // connect again now
+	arrived      arrivals
+	stats        sourceStats
+	dialer       transport.Dialer
+	pace         client.Pace // what sessions have learned of the server
+	clauses      int         // select clauses that the server takes in a filter
+	maxSpace     int         // bytes that the address space may use
 
 	model *model            // of Run's goroutine
 	known map[string]string // see events; one session's at a time
@@ -67,7 +68,7 @@ type Source struct {
 	mu       sync.Mutex
 	state    source.State
 	why      string
-	whole    bool
+	complete bool
 	wasUp    bool
 	troubles map[topic]string
 	noticed  string
@@ -75,15 +76,20 @@ type Source struct {
 
 // New prepares a source that keeps its cache in folder. certificates may be nil
 // where the security policy is None.
-func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port source.Port, log *slog.Logger) (*Source, error) {
+func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port source.Port, log *slog.Logger) (*Source,
+	error) {
 	patterns, err := selection.Parse(cfg.Include, cfg.Exclude)
 	if err != nil {
 		return nil, err
 	}
 	s := &Source{
-		cfg: cfg, patterns: patterns, port: port, store: certificates, log: log.With("channel", cfg.Channel),
-		cache: filepath.Join(folder, "opcua-"+cfg.Channel), again: make(chan struct{}, 1), anew: make(chan struct{}, 1),
-		most: cmp.Or(int(cfg.AddressSpace), defaultSpace), clauses: math.MaxInt, known: map[string]string{}, troubles: map[topic]string{},
+		cfg: cfg, patterns: patterns, port: port, store: certificates,
+		log:   log.With("component", "opcua source", "channel", cfg.Channel),
+		cache: filepath.Join(folder, "opcua-"+cfg.Channel), browseNow: make(chan struct{}, 1),
+		reconnectNow: make(chan struct{}, 1),
+		maxSpace:     cmp.Or(int(cfg.AddressSpace), defaultSpace), clauses: math.MaxInt,
+		known:    map[string]string{},
+		troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
@@ -102,21 +108,21 @@ func (s *Source) Ready() error {
 	switch {
 	case s.state != source.Up:
 		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.why)
-	case !s.whole:
+	case !s.complete:
 		return fmt.Errorf("%s: the initial snapshot is not complete yet", s.cfg.Endpoint)
 	case len(s.troubles) > 0:
-		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.shortcomings())
+		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.troubleList())
 	}
 	return nil
 }
 
 // Browse makes the source browse again now.
-func (s *Source) Browse() { signal(s.again) }
+func (s *Source) Browse() { signal(s.browseNow) }
 
-// Reconnect makes the source connect again now, and so decide again on the server.
-func (s *Source) Reconnect() { signal(s.anew) }
+// Reconnect makes the source connect again now, and so validate the server again.
+func (s *Source) Reconnect() { signal(s.reconnectNow) }
 
-// signal does not wait: one signal that was not taken yet is as good as two.
+// signal does not wait: one pending signal does as well as two.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -137,61 +143,62 @@ func (s *Source) report(state source.State, why string) {
 	s.port.Report(state, why)
 }
 
-// Run implements task.Task. A session that ends is followed by another; what is
-// known of the server stays.
+// Run implements task.Task. It connects again after each session, and keeps what is
+// known of the server.
 func (s *Source) Run(ctx context.Context) error {
-	s.recall()
-	retry := firstRetry
+	s.loadCache()
+	retry := task.Backoff{First: firstRetry, Last: lastRetry}
 	for {
 		began := time.Now()
 		err := s.serve(ctx)
 		if ctx.Err() != nil {
-			s.report(source.Down, "heliotx ends")
+			s.report(source.Down, "heliotx is stopping")
 			return nil
 		}
 		s.report(source.Down, err.Error())
-		if errors.Is(err, errAnew) {
+		if errors.Is(err, errReconnect) {
 			continue
 		}
 		if time.Since(began) > lastRetry {
-			retry = firstRetry
+			retry.Reset()
 		}
-		s.log.Warn("opcua source is down", "endpoint", s.cfg.Endpoint, "error", err, "retry", retry)
+		wait := retry.Next()
+		s.log.Warn("session ended", "state", source.Down, "error", err, "retry", wait, "endpoint",
+			s.cfg.Endpoint)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.anew:
-		case <-time.After(retry):
+		case <-s.reconnectNow:
+		case <-time.After(wait):
 		}
-		retry = min(2*retry, lastRetry)
 	}
 }
 
-// recall begins with the picture of the run before, if it was of this server.
-func (s *Source) recall() {
-	m, err := loadModel(s.cache, s.scope(), s.most)
+// loadCache begins with the address space of the run before, if it was this server's.
+func (s *Source) loadCache() {
+	m, err := loadModel(s.cache, s.scope(), s.maxSpace)
 	if err != nil {
-		s.log.Warn("opcua source begins anew", "error", err)
+		s.log.Warn("address space cache not used; browsing", "error", err)
 	}
 	if m == nil {
 		return
 	}
 	s.model = m
 	if err := m.announce(s.port); err != nil {
-		s.log.Error("opcua source cannot announce its picture", "error", err)
+		s.log.Error("announcing the address space", "error", err)
 	}
 	s.flush(m, true)
-	s.log.Info("opcua source begins with its cache", "nodes", len(m.handles))
+	s.log.Info("address space loaded from cache", "nodes", len(m.handles))
 }
 
-// scope hashes what makes a cache another server's.
+// scope is a hash of what a cache is valid for.
 func (s *Source) scope() uint64 {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q", s.cfg.Endpoint, s.cfg.Include, s.cfg.Exclude)
 	return binary.BigEndian.Uint64(h.Sum(nil))
 }
 
-// serve keeps one session for as long as it lasts.
+// serve runs one session to its end.
 func (s *Source) serve(ctx context.Context) error {
 	session, err := client.Connect(ctx, s.clientConfig())
 	if err != nil {
@@ -199,21 +206,22 @@ func (s *Source) serve(ctx context.Context) error {
 	}
 	defer session.Close()
 	s.stats.Sessions.Add(1)
-	s.log.Info("opcua source is connected", "endpoint", s.cfg.Endpoint)
-	v := &visit{Source: s, session: session}
-	return v.run(ctx)
+	s.log.Info("connected", "endpoint", s.cfg.Endpoint)
+	return (&connection{Source: s, session: session}).run(ctx)
 }
 
 func (s *Source) clientConfig() client.Config {
 	return client.Config{
-		Endpoint: s.cfg.Endpoint, Policy: s.cfg.SecurityPolicy, Mode: ua.MessageSecurityModeFromString(s.cfg.SecurityMode), Store: s.store,
+		Endpoint: s.cfg.Endpoint, Policy: s.cfg.SecurityPolicy,
+		Mode: ua.MessageSecurityModeFromString(s.cfg.SecurityMode), Store: s.store,
 		User:            s.user,
 		Tolerate:        pki.Tolerance{HostName: s.cfg.TolerateHostName, Dates: s.cfg.TolerateDates},
-		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: patience, Pace: &s.pace, Dialer: s.dialer, Log: s.log,
+		ApplicationName: "Heliograph", SessionName: "heliograph " + s.cfg.Channel, Timeout: requestTimeout,
+		Pace: &s.pace, Dialer: s.dialer, Log: s.log,
 	}
 }
 
-// user reads who the session is for.
+// user returns the identity that the session is activated with.
 func user(cfg config.OPCUASource) (u client.User, err error) {
 	u.Name, u.Password = cfg.Username, string(cfg.Password)
 	u.ClearPassword = cfg.SecurityPolicy == "None" // the operator was warned

@@ -15,22 +15,21 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-// sourceStats counts what crosses in another way than the server has it, or not
-// at all.
+// sourceStats counts what crosses otherwise than the server has it, or does not cross.
 type sourceStats struct {
-	LostNotifications atomic.Uint64 `count:"lost_notifications" help:"Notification messages that the server did not send again."`
-	UnreadableValues  atomic.Uint64 `count:"unreadable_values" help:"Values in notifications that could not be decoded."`
-	SkippedValues     atomic.Uint64 `count:"skipped_values" help:"Values sent with the overflow bit: older ones of the same variable were skipped by the server."`
-	RereadValues      atomic.Uint64 `count:"reread_values" help:"Values read again because a notification was lost."`
-	DeadItems         atomic.Uint64 `count:"dead_items" help:"Monitored items that had stopped reporting without a status; they were monitored again."`
-	RefusedValues     atomic.Uint64 `count:"refused_values" help:"Values that the link does not carry; the mirror shows a Bad status in their place."`
-	UnreadableEvents  atomic.Uint64 `count:"unreadable_events" help:"Events that could not be decoded or lack what an event must have."`
-	ReducedEvents     atomic.Uint64 `count:"reduced_events" help:"Events that crossed without fields too large for the link."`
-	RefusedEvents     atomic.Uint64 `count:"refused_events" help:"Events that the link does not carry."`
-	RefusedBlocks     atomic.Uint64 `count:"refused_blocks" help:"Blocks of nodes that the link does not carry, or not with all attributes."`
-	PolledItems       atomic.Uint64 `count:"polled_items" help:"Variables that the server does not monitor; they are read in turn."`
-	FailedBrowses     atomic.Uint64 `count:"failed_browses" help:"Nodes whose references could not be browsed."`
-	CutBrowses        atomic.Uint64 `count:"cut_browses" help:"Browses that ended at a bound: nodes, bytes, or continuations of one node."`
+	LostNotifications atomic.Uint64 `count:"lost_notifications" help:"Notifications lost at the server."`
+	UnreadableValues  atomic.Uint64 `count:"unreadable_values" help:"Notified values not decodable."`
+	SkippedValues     atomic.Uint64 `count:"skipped_values" help:"Values with the overflow bit set."`
+	RereadValues      atomic.Uint64 `count:"reread_values" help:"Values read after a loss."`
+	DeadItems         atomic.Uint64 `count:"dead_items" help:"Items that stopped reporting."`
+	RefusedValues     atomic.Uint64 `count:"refused_values" help:"Values refused by the link."`
+	UnreadableEvents  atomic.Uint64 `count:"unreadable_events" help:"Events not decodable."`
+	ReducedEvents     atomic.Uint64 `count:"reduced_events" help:"Events without large fields."`
+	RefusedEvents     atomic.Uint64 `count:"refused_events" help:"Events refused by the link."`
+	RefusedBlocks     atomic.Uint64 `count:"refused_blocks" help:"Blocks refused by the link."`
+	PolledItems       atomic.Uint64 `count:"polled_items" help:"Variables that are polled."`
+	FailedBrowses     atomic.Uint64 `count:"failed_browses" help:"Nodes not browsed."`
+	CutBrowses        atomic.Uint64 `count:"cut_browses" help:"Browses that ended at a bound."`
 	Sessions          atomic.Uint64 `count:"sessions" help:"Sessions made with the server."`
 }
 
@@ -39,7 +38,7 @@ func (s *Source) Counters() []counter.Set {
 	return []counter.Set{counter.Of("opcua_source", s.cfg.Channel, &s.stats)}
 }
 
-// topic is what an operator is told of until it is over.
+// topic is what a trouble that lasts is about.
 type topic string
 
 const (
@@ -49,9 +48,9 @@ const (
 	cutBrowse     topic = "browsing"
 )
 
-// tell sets what is wrong about a topic, "" when nothing is. It shows in /readyz,
-// and in the channel's reason on both sides.
-func (s *Source) tell(t topic, trouble string) {
+// setTrouble sets what is wrong about a topic, "" for nothing. It shows in /readyz, and
+// in the channel's reason on both sides.
+func (s *Source) setTrouble(t topic, trouble string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.troubles[t] == trouble {
@@ -65,8 +64,8 @@ func (s *Source) tell(t topic, trouble string) {
 	s.reportAgain()
 }
 
-// notice sets what an operator should know of a session that works, "" for nothing. It
-// shows in the channel's reason on both sides, and not in /readyz.
+// notice sets a warning about a session that works, "" for none. It shows in the
+// channel's reason on both sides, and not in /readyz.
 func (s *Source) notice(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +75,7 @@ func (s *Source) notice(text string) {
 	}
 }
 
-// reportAgain reports another reason of the state that it is in. It is called with mu
+// reportAgain reports a reason that has changed within the state Up. It is called with mu
 // held.
 func (s *Source) reportAgain() {
 	if s.state == source.Up {
@@ -85,10 +84,10 @@ func (s *Source) reportAgain() {
 	}
 }
 
-// upReason is what is reported while the session stands, what is wrong first: the link
-// carries a part of a long reason. It is called with mu held.
+// upReason is the reason while the session lasts, troubles first: the link carries only
+// the beginning of a long one. It is called with mu held.
 func (s *Source) upReason() string {
-	why := s.shortcomings()
+	why := s.troubleList()
 	switch {
 	case s.noticed == "":
 		return why
@@ -98,8 +97,8 @@ func (s *Source) upReason() string {
 	return why + "; " + s.noticed
 }
 
-// overlooked says what is wrong with a certificate that is accepted all the same, and
-// by which key.
+// overlooked describes what is wrong with a certificate that is accepted, and which key
+// of the configuration accepts it.
 func overlooked(list []pki.Overlooked) string {
 	var facts, keys []string
 	for _, o := range list {
@@ -115,12 +114,12 @@ func overlooked(list []pki.Overlooked) string {
 	if len(facts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("server certificate %s, accepted by tolerate = [%s]", strings.Join(facts, " and "), strings.Join(keys, ", "))
+	return fmt.Sprintf("server certificate %s, accepted by tolerate = [%s]", strings.Join(facts, " and "),
+		strings.Join(keys, ", "))
 }
 
-// shortcomings joins what is wrong while the session stands. It is called with mu
-// held.
-func (s *Source) shortcomings() string {
+// troubleList joins what is wrong while the session lasts. It is called with mu held.
+func (s *Source) troubleList() string {
 	var all []string
 	for _, t := range slices.Sorted(maps.Keys(s.troubles)) {
 		all = append(all, fmt.Sprintf("%s: %s", t, s.troubles[t]))
@@ -128,6 +127,6 @@ func (s *Source) shortcomings() string {
 	return strings.Join(all, "; ")
 }
 
-// refused tells whether the link has refused an update that it could have carried
-// at another size or with more room.
+// refused reports whether the link has refused an update that it could have carried at
+// another size, or with more room.
 func refused(err error) bool { return err != nil && !errors.Is(err, source.ErrClosed) }

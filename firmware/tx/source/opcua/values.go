@@ -20,12 +20,12 @@ import (
 // publishings.
 const queueLength = 10
 
-// perSubscription is how many items go into one subscription before the next one
-// is opened; servers that take fewer say so.
-const perSubscription = 10_000
+// maxPerSubscription is how many items go into one subscription before the next one
+// is made; servers that take fewer refuse items.
+const maxPerSubscription = 10_000
 
-// values follows the Values of variables over one session. It is for one
-// goroutine, but for what a feed uses.
+// values follows the Values of variables over one session. It is for one goroutine,
+// except for what a feed uses.
 type values struct {
 	port       source.Port
 	model      *model
@@ -35,13 +35,13 @@ type values struct {
 	log        *slog.Logger
 	arrived    *arrivals
 	stats      *sourceStats
-	doubts     *doubts
-	uncertain  map[uint32]bool // handles of what is in doubt and was not read yet
-	rested     time.Time       // when the next of it may be read
+	missed     *missedValues
+	uncertain  map[uint32]bool // handles of what was missed and not read since
+	rereadAt   time.Time       // when the next of it may be read
 	check      itemCheck
 	follow     map[uint32]*feed // by handle; nil is polled
 	polled     []item
-	unread     []item            // that were subscribed to and never read
+	unread     []item            // monitored, and never read
 	seen       map[uint32]uint64 // hash of what was last read of a polled item
 	seed       maphash.Seed
 	feeds      []*feed
@@ -58,9 +58,12 @@ type item struct {
 
 func newValues(s *Source, m *model, session *client.Session) *values {
 	return &values{
-		port: s.port, model: m, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session, log: s.log,
-		arrived: &s.arrived, stats: &s.stats, doubts: newDoubts(), uncertain: map[uint32]bool{}, check: itemCheck{passFrom: time.Now()},
-		follow: map[uint32]*feed{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(), gone: make(chan struct{}, 1),
+		port: s.port, model: m, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session,
+		log:     s.log,
+		arrived: &s.arrived, stats: &s.stats, missed: newMissedValues(), uncertain: map[uint32]bool{},
+		check:  itemCheck{passFrom: time.Now()},
+		follow: map[uint32]*feed{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(),
+		gone: make(chan struct{}, 1),
 	}
 }
 
@@ -69,7 +72,7 @@ func (v *values) watch(ctx context.Context, items []item) error {
 	trigger := ua.DataChangeTriggerStatusValueTimestamp
 	for len(items) > 0 {
 		if v.room == 0 {
-			if err := v.open(ctx); err != nil {
+			if err := v.openSubscription(ctx); err != nil {
 				return err
 			} else if v.room == 0 {
 				v.poll(items)
@@ -91,7 +94,7 @@ func (v *values) watch(ctx context.Context, items []item) error {
 		}
 		v.room -= n
 		if len(full) > 0 {
-			if v.room+n == perSubscription && len(full) == n { // not even a fresh one takes any
+			if v.room+n == maxPerSubscription && len(full) == n { // not even a fresh one takes any
 				v.poll(append(full, items[n:]...))
 				return nil
 			}
@@ -102,9 +105,9 @@ func (v *values) watch(ctx context.Context, items []item) error {
 	return nil
 }
 
-// open finds a subscription whose items were ended, or makes a new one, if the server
+// openSubscription finds a subscription whose items were ended, or makes a new one, if the server
 // gives one; there is no room in current otherwise.
-func (v *values) open(ctx context.Context) error {
+func (v *values) openSubscription(ctx context.Context) error {
 	for _, f := range v.feeds {
 		if f.freed > 0 {
 			v.current, v.room, f.freed = f, f.freed, 0
@@ -117,38 +120,42 @@ func (v *values) open(ctx context.Context) error {
 		if !answered(err) || ctx.Err() != nil {
 			return err
 		}
-		v.log.Warn("the server gives no further subscription; the rest is read in turn", "error", err)
+		v.log.Warn("no further subscription; polling the remaining variables", "error", err)
 		return nil
 	}
 	f.sub = sub
 	v.feeds = append(v.feeds, f)
-	v.current, v.room = f, perSubscription
+	v.current, v.room = f, maxPerSubscription
 	return nil
 }
 
-// answered tells whether the server has refused something, other than by silence or
-// with the end of the session.
+// answered reports whether an error is the server's refusal, and neither a time-out nor
+// the end of the session.
 func answered(err error) bool {
 	var refusal *client.Error
-	return errors.As(err, &refusal) && !errors.Is(err, ua.StatusBadTimeout) && !errors.Is(err, ua.StatusBadConnectionClosed) &&
+	return errors.As(err, &refusal) && !errors.Is(err, ua.StatusBadTimeout) &&
+		!errors.Is(err, ua.StatusBadConnectionClosed) &&
 		!errors.Is(err, ua.StatusBadSessionIDInvalid) && !errors.Is(err, ua.StatusBadSecureChannelClosed)
 }
 
-// subscription says what is asked for: signs of life often enough to notice that a
-// server has died, and a lifetime that outlasts a break in the network.
+// subscription returns what is asked for: keep-alives often enough to notice that a
+// server has died, and a lifetime that outlasts an interruption of the network.
 func subscription(interval time.Duration) client.SubscriptionConfig {
 	alive := uint32(max(1, keepAlive/interval))
-	return client.SubscriptionConfig{Interval: interval, KeepAlive: alive, Lifetime: max(10*alive, uint32(lifetime/interval))}
+	return client.SubscriptionConfig{Interval: interval, KeepAlive: alive,
+		Lifetime: max(10*alive, uint32(lifetime/interval))}
 }
 
-// monitor returns the items for which the subscription is full, and those whose
-// filter the server refuses. Others that are refused are polled: their status
-// crosses as their value.
-func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChangeTrigger) (full, refused []item, err error) {
+// monitor returns the items for which the subscription is full, and those whose filter
+// the server refuses. Others that are refused are polled: their status crosses as their
+// value.
+func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChangeTrigger) (full, refused []item,
+	err error) {
 	want := make([]client.Item, len(items))
 	for i, it := range items {
 		want[i] = client.Item{
-			Node: it.node, Attribute: ua.AttributeIDValue, Handle: it.handle, Sampling: v.interval, Queue: queueLength, DiscardOldest: true,
+			Node: it.node, Attribute: ua.AttributeIDValue, Handle: it.handle, Sampling: v.interval,
+			Queue: queueLength, DiscardOldest: true,
 			Filter: client.DataChange(trigger),
 		}
 	}
@@ -160,7 +167,8 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 			v.unread = append(v.unread, items[i])
 		case ua.StatusBadTooManyMonitoredItems:
 			full = append(full, items[i])
-		case ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadFilterNotAllowed, ua.StatusBadMonitoredItemFilterInvalid:
+		case ua.StatusBadMonitoredItemFilterUnsupported, ua.StatusBadFilterNotAllowed,
+			ua.StatusBadMonitoredItemFilterInvalid:
 			refused = append(refused, items[i])
 		default:
 			v.poll(items[i : i+1])
@@ -177,12 +185,12 @@ func (v *values) poll(items []item) {
 	}
 }
 
-// crossing says which of the values that are read cross.
+// crossing selects which of the values that are read cross.
 type crossing int
 
 const (
-	changed   crossing = iota // since they were read last
-	differing                 // from what crossed last
+	changed   crossing = iota // those that changed since they were read last
+	differing                 // those that differ from what crossed last
 	every
 )
 
@@ -204,23 +212,23 @@ func (v *values) read(ctx context.Context, items []item, which crossing) error {
 			if at, newest := v.arrived.timeOf(handle, u.Payload); newest && at.Equal(u.Time) {
 				return
 			}
-			v.put(handle, dv)
+			v.putValue(handle, dv)
 			return
 		}
 		stamped = dv.Append(stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
 		sum := maphash.Bytes(v.seed, stamped)
 		if last, ok := v.seen[handle]; !ok || last != sum || which == every {
 			v.seen[handle] = sum
-			v.put(handle, dv)
+			v.putValue(handle, dv)
 		}
 	})
 }
 
-// confirm reads some of what is subscribed to once. Servers may write a value in
-// another way when they notify it, a null array as an empty one; a client that reads
-// the mirror is to find what it would read at the source.
+// confirm reads some of what is monitored once. Servers may encode a value differently
+// when they notify it, a null array as an empty one; a client that reads the mirror
+// gets what it would read at the source.
 func (v *values) confirm(ctx context.Context) error {
-	n := min(maxPerRound, len(v.unread))
+	n := min(maxPerRead, len(v.unread))
 	if n == 0 {
 		return nil
 	}
@@ -231,7 +239,7 @@ func (v *values) confirm(ctx context.Context) error {
 
 // revive ends the items of variables that exist, as a browse has just seen, and have a
 // Bad value: a server may have ended them with a node that was deleted, and made again
-// under its NodeId. They are monitored anew with all that are not followed.
+// under its NodeId. watchAll makes new ones.
 func (v *values) revive(ctx context.Context) error {
 	over := map[*feed][]uint32{}
 	for h, f := range v.follow {
@@ -242,7 +250,7 @@ func (v *values) revive(ctx context.Context) error {
 	return v.unmonitor(ctx, over)
 }
 
-// drop forgets variables that are gone.
+// drop ends following variables that are gone.
 func (v *values) drop(ctx context.Context, gone []uint32) error {
 	over := map[*feed][]uint32{}
 	for _, h := range gone {
@@ -262,8 +270,9 @@ func (v *values) drop(ctx context.Context, gone []uint32) error {
 	if err := v.unmonitor(ctx, over); err != nil {
 		return err
 	}
-	for _, h := range gone { // after nothing can bring them back
-		_ = v.port.Put(source.Update{Key: payload.Key{Kind: payload.Value, Generation: v.generation, Number: h}.Append(nil), Delete: true})
+	for _, h := range gone { // after their items have ended, so that nothing brings them back
+		_ = v.port.Put(source.Update{Key: payload.Key{Kind: payload.Value, Generation: v.generation,
+			Number: h}.Append(nil), Delete: true})
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 // Package selection decides which nodes of an OPC UA server cross the link.
 //
-// It holds what a browse found as a graph of numbers, and runs the operator's
-// include and exclude patterns over all browse paths at once. It is pure, and
-// refuses to look at anything but NodeIds, BrowseNames and references.
+// It holds what a browse found as a graph of numbers, and runs the operator's include and
+// exclude patterns over all browse paths at once. It is pure, and refuses to use anything
+// but NodeIds, BrowseNames and references.
 //
 // # What crosses
 //
@@ -91,7 +91,7 @@ func (g *Graph) Len() int { return len(g.ids) }
 // LeftOut returns how many references were left out for the limit.
 func (g *Graph) LeftOut() int { return g.left }
 
-// fits tells whether there is room for a reference and what it makes known.
+// fits reports whether there is room for a reference and what it makes known.
 func (g *Graph) fits(r addrspace.Reference) bool {
 	size := referenceBytes
 	if r.External != "" {
@@ -108,8 +108,8 @@ func (g *Graph) fits(r addrspace.Reference) bool {
 // ID returns a node's NodeId.
 func (g *Graph) ID(i Index) rawvalue.NodeID { return g.ids[i] }
 
-// SetReferences tells what a node lists. Nodes that it names become known, their
-// reference types included.
+// SetReferences sets what a node lists. Nodes that it names are added, their reference
+// types included.
 func (g *Graph) SetReferences(i Index, refs []addrspace.Reference) {
 	var edges []edge
 	if g.Limit == 0 || g.size+referenceBytes*len(refs) <= g.Limit {
@@ -135,8 +135,8 @@ func (g *Graph) SetReferences(i Index, refs []addrspace.Reference) {
 	g.edges[i] = edges
 }
 
-// SetName tells a node's BrowseName; the bytes are kept. It returns false where they
-// are beyond the limit, by more than an ordinary address space has of them.
+// SetName sets a node's BrowseName, and keeps the bytes. It returns false where they are
+// beyond the limit, by more than an ordinary address space has of them.
 func (g *Graph) SetName(i Index, name rawvalue.QualifiedName) bool {
 	if g.Limit > 0 && g.size+len(name.Name) > g.Limit+g.Limit/4 {
 		return false

@@ -46,7 +46,8 @@ func Parse(include, exclude []string) (*Patterns, error) {
 		}
 	}
 	if p.includes { // what every client needs to make sense of the rest
-		p.include = append(p.include, rawvalue.NodeID{Number: id.TypesFolder}, rawvalue.NodeID{Number: id.Server})
+		p.include = append(p.include, rawvalue.NodeID{Number: id.TypesFolder},
+			rawvalue.NodeID{Number: id.Server})
 	}
 	if len(p.steps) > maxSteps {
 		return nil, fmt.Errorf("selection: the patterns have more than %d names", maxSteps)
@@ -82,12 +83,12 @@ func (p *Patterns) add(s string, drop bool) error {
 	return nil
 }
 
-// None tells that there are no patterns, so that names need not be known.
+// None reports that there are no patterns, so that names need not be known.
 func (p *Patterns) None() bool {
 	return len(p.steps) == 0 && len(p.include) == 0 && len(p.exclude) == 0
 }
 
-// Excludes tells that there are exclude patterns, so that a node may cross only when
+// Excludes reports that there are exclude patterns, so that a node may cross only when
 // all paths to it are known.
 func (p *Patterns) Excludes() bool {
 	return len(p.exclude) > 0 || slices.ContainsFunc(p.steps, func(s step) bool { return s.drop })
@@ -131,7 +132,7 @@ func matches(glob, name string) bool {
 	return ok || glob == name
 }
 
-// Select tells which nodes cross.
+// Select returns which nodes cross.
 func (p *Patterns) Select(g *Graph) []bool {
 	down := g.down()
 	stopped, wanted := g.sessions(), make([]bool, g.Len())
@@ -195,7 +196,7 @@ func (p *Patterns) walk(g *Graph, down, stopped, wanted []bool) {
 	}
 }
 
-// merge adds o and tells whether anything was new.
+// merge adds o and reports whether anything was new.
 func (s states) merge(o states) (grew bool) {
 	for i := range s {
 		grew = grew || o[i]&^s[i] != 0

@@ -19,8 +19,8 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-// listener hands on what one subscription brings.
-type listener struct {
+// eventHandler handles one subscription for events.
+type eventHandler struct {
 	*events
 	table   *event.Table
 	layout  *layout
@@ -30,36 +30,36 @@ type listener struct {
 }
 
 // Data implements client.Handler; there are no values in these subscriptions.
-func (l *listener) Data(uint32, rawvalue.DataValue) {}
+func (l *eventHandler) Data(uint32, rawvalue.DataValue) {}
 
-// Status implements client.Handler: the session ends, and with the next one all
-// conditions are asked for again.
-func (l *listener) Status(code ua.StatusCode) {
-	l.log.Warn("the server reports on the subscription for events", "status", code)
+// Status implements client.Handler. It ends the session; in the next one all conditions
+// are refreshed.
+func (l *eventHandler) Status(code ua.StatusCode) {
+	l.log.Warn("event subscription status changed", "status", code)
 	signal(l.gone)
 }
 
 // Lost implements client.Handler.
-func (l *listener) Lost(messages int) {
+func (l *eventHandler) Lost(messages int) {
 	l.stats.LostNotifications.Add(uint64(messages))
 	l.port.Conflated(uint64(messages))
-	l.log.Warn("the server did not send some events again", "messages", messages)
+	l.log.Warn("event notifications lost; refreshing conditions", "messages", messages)
 	signal(l.refresh)
 }
 
 // Fault implements client.Handler.
-func (l *listener) Fault(handle uint32, behind int, err error) {
+func (l *eventHandler) Fault(handle uint32, behind int, err error) {
 	l.stats.UnreadableEvents.Add(uint64(1 + behind))
 	l.port.Conflated(uint64(1 + behind))
-	l.log.Warn("an event cannot be read", "behind it", behind, "error", err)
+	l.log.Warn("event not decodable; refreshing conditions", "error", err, "behind", behind)
 	signal(l.refresh)
 }
 
 // Events implements client.Handler.
-func (l *listener) Events(handle uint32, fields [][]byte) {
+func (l *eventHandler) Events(handle uint32, fields [][]byte) {
 	if len(fields) != len(l.layout.groups[int(handle)%len(l.layout.groups)]) {
 		l.port.Conflated(1)
-		l.unreadable(errors.New("it has another number of fields than were asked for"))
+		l.unreadable(errors.New("wrong number of fields"))
 		return
 	}
 	l.joints.Lock()
@@ -67,39 +67,39 @@ func (l *listener) Events(handle uint32, fields [][]byte) {
 	waited := len(l.joining) > 0
 	l.handOver(append(l.overdue(time.Now()), l.join(handle, fields, time.Now())...))
 	if !waited && len(l.joining) > 0 {
-		time.AfterFunc(joinWithin, l.giveUp)
+		time.AfterFunc(joinWithin, l.handOverOverdue)
 	}
 }
 
-// giveUp hands over what waits for parts that do not come.
-func (l *listener) giveUp() {
+// handOverOverdue hands over events of which parts have not come in time.
+func (l *eventHandler) handOverOverdue() {
 	l.joints.Lock()
 	defer l.joints.Unlock()
 	l.handOver(l.overdue(time.Now()))
 	if len(l.joining) > 0 {
-		time.AfterFunc(time.Until(l.joining[0].since.Add(joinWithin)), l.giveUp)
+		time.AfterFunc(time.Until(l.joining[0].since.Add(joinWithin)), l.handOverOverdue)
 	}
 }
 
 // handOver is called with joints held.
-func (l *listener) handOver(list []*joint) {
+func (l *eventHandler) handOver(list []*joint) {
 	for _, j := range list {
 		if j.missing > 0 {
-			l.unreadable(errors.New("the server did not send all its fields"))
+			l.unreadable(errors.New("the server did not send all fields"))
 		}
 		l.event(j.notifier, j.values)
 	}
 }
 
-func (l *listener) unreadable(err error) {
+func (l *eventHandler) unreadable(err error) {
 	l.stats.UnreadableEvents.Add(1)
 	if l.faults++; l.faults&(l.faults-1) == 0 {
-		l.log.Warn("an event cannot be read, or not whole", "error", err, "so far", l.faults)
+		l.log.Warn("event incomplete or not decodable", "error", err, "total", l.faults)
 	}
 }
 
-// event takes an event of a notifier over.
-func (l *listener) event(notifier int, values [][]byte) {
+// event handles an event of a notifier.
+func (l *eventHandler) event(notifier int, values [][]byte) {
 	l.identify(values)
 	ev, err := event.FromFields(l.table, values)
 	if err != nil {
@@ -116,19 +116,23 @@ func (l *listener) event(notifier int, values [][]byte) {
 }
 
 // identify gives an event without an EventId one of its own, the same for all notifiers
-// that report it: the mirror's clients know events by it.
-func (l *listener) identify(values [][]byte) {
-	if at := l.layout.eventID; at >= 0 && (len(values[at]) == 1 || len(values[at]) == 5 && values[at][0] == byte(ua.TypeIDByteString)) { // null or empty
+// that report it: the mirror's clients identify events by it.
+func (l *eventHandler) identify(values [][]byte) {
+	// null or empty
+	if at := l.layout.eventID; at >= 0 && (len(values[at]) == 1 || len(values[at]) == 5 &&
+		values[at][0] == byte(ua.TypeIDByteString)) {
 		h := sha256.New()
 		for _, v := range values {
 			_, _ = h.Write(v) // never fails
 		}
 		const size = 16
-		values[at] = append(binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDByteString)}, size), h.Sum(nil)[:size]...)
+		values[at] = append(binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDByteString)}, size),
+			h.Sum(nil)[:size]...)
 	}
 }
 
-// internal takes the events that are about the session and not about the plant.
+// internal handles the events that are about the session and not about the plant, and
+// reports whether this is one.
 func (e *events) internal(ev *event.Event) bool {
 	kind := uint32(0)
 	e.space.View(func(v addrspace.View) {
@@ -139,7 +143,7 @@ func (e *events) internal(ev *event.Event) bool {
 		}
 	})
 	switch kind {
-	case id.BaseModelChangeEventType: // the mirror tells of the changes that cross itself
+	case id.BaseModelChangeEventType: // the mirror reports the changes that cross itself
 		e.change()
 	case id.RefreshStartEventType:
 		e.mu.Lock()
@@ -159,7 +163,7 @@ func (e *events) internal(ev *event.Event) bool {
 	return true
 }
 
-// crosses keeps events of nodes that do not cross from the link.
+// crosses reports whether an event's source crosses.
 func (e *events) crosses(ev *event.Event) (ok bool) {
 	if e.all {
 		return true
@@ -170,7 +174,7 @@ func (e *events) crosses(ev *event.Event) (ok bool) {
 
 // merge holds an event back for as long as other notifiers may still report it. They
 // report the same one with the same EventId, type, source and time; what one notifier
-// reports again was raised again, whatever its EventId is.
+// reports again was raised again, even under the same EventId.
 func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	ev.Notifiers = append(ev.Notifiers, notifier)
 	if len(e.notifiers) == 1 {
@@ -181,7 +185,8 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	for _, v := range ev.Values {
 		size += len(v)
 	}
-	base := string(ev.Source.AppendTo(ev.Type.AppendTo(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))))
+	base := string(ev.Source.AppendTo(ev.Type.AppendTo(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID),
+		uint64(ev.Time)))))
 	name := base
 	for n := 0; ; n++ {
 		name = base + string(rune(n))
@@ -221,7 +226,8 @@ func (e *events) flush() {
 
 // put hands an event over; that of a condition is also the condition's state.
 func (e *events) put(ev *event.Event) {
-	u := source.Update{Event: true, Payload: payload.AppendEvent(nil, e.generation, ev.Append(nil)), Urgent: ev.Severity >= urgent}
+	u := source.Update{Event: true, Payload: payload.AppendEvent(nil, e.generation, ev.Append(nil)),
+		Urgent: ev.Severity >= urgent}
 	u.Time, _ = payload.RecordTime(ev.Time)
 	if ev.Condition != (rawvalue.NodeID{}) {
 		u.Key = payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil))
@@ -246,8 +252,8 @@ func (e *events) put(ev *event.Event) {
 	e.hand(u, ev)
 }
 
-// identity tells states of a condition apart, also of servers that use an EventId
-// again.
+// identity distinguishes the states of a condition, also where the server reuses
+// EventIds.
 func identity(ev *event.Event) string {
 	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))
 	return string(sum[:16])
@@ -257,9 +263,9 @@ func identity(ev *event.Event) string {
 // is more than the link carries.
 const largeField = 16 << 10
 
-// hand gives an update of an event to the link. One that is too large crosses
-// without its large fields, with a status in their place (OPC 10000-4 §7.21.3). Of
-// a condition whose event is refused all the same, the state before it must not stay.
+// hand puts an update of an event into the port. One that is too large crosses without
+// its large fields, with a status instead (OPC 10000-4 §7.21.3). If that is refused too,
+// the state of its condition is deleted: the one before it must not stay.
 func (e *events) hand(u source.Update, ev *event.Event) {
 	err := e.port.Put(u)
 	if !refused(err) {
@@ -269,23 +275,26 @@ func (e *events) hand(u source.Update, ev *event.Event) {
 		small := *ev
 		small.Values = slices.Clone(ev.Values)
 		for i, raw := range small.Values {
-			if len(raw) > largeField && !bytes.HasSuffix(raw, ev.ID) { // without EventId it is not an event
-				small.Values[i] = binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDStatusCode)}, uint32(ua.StatusBadEncodingLimitsExceeded))
+			// without its EventId it is not an event
+			if len(raw) > largeField && !bytes.HasSuffix(raw, ev.ID) {
+				small.Values[i] = binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDStatusCode)},
+					uint32(ua.StatusBadEncodingLimitsExceeded))
 			}
 		}
 		u.Payload = payload.AppendEvent(nil, e.generation, small.Append(nil))
 		if err = e.port.Put(u); !refused(err) {
 			e.stats.ReducedEvents.Add(1)
-			e.log.Warn("an event crosses without its large fields", "source", ev.Source.UA())
+			e.log.Warn("event too large for the link; sent without its large fields", "source",
+				ev.Source.UA())
 			return
 		}
 	}
 	if n := e.stats.RefusedEvents.Add(1); n&(n-1) == 0 {
-		e.log.Error("the link does not carry an event", "source", ev.Source.UA(), "error", err, "so far", n)
+		e.log.Error("the link refused an event", "error", err, "source", ev.Source.UA(), "total", n)
 	}
 	if u.Key != nil {
 		delete(e.known, string(u.Key))
-		_ = e.port.Put(source.Update{Key: u.Key, Delete: true}) // refused once the link is closed alone
+		_ = e.port.Put(source.Update{Key: u.Key, Delete: true}) // refused only after the link was closed
 	}
 }
 

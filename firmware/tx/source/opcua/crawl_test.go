@@ -28,22 +28,25 @@ func heap() int {
 // endless is a server of which every node leads to a hundred new ones.
 type endless struct {
 	fake
-	born int
+	created int
 }
 
-func (e *endless) Browse(_ context.Context, ids []rawvalue.NodeID, take func(int, ua.StatusCode, []addrspace.Reference)) error {
+func (e *endless) Browse(_ context.Context, ids []rawvalue.NodeID,
+	take func(int, ua.StatusCode, []addrspace.Reference)) error {
 	for i := range ids {
 		refs := make([]addrspace.Reference, 100)
 		for k := range refs {
-			e.born++
-			refs[k] = addrspace.Reference{Type: ns0(id.Organizes), Target: named(fmt.Sprintf("a node with a rather long name, number %d", e.born))}
+			e.created++
+			refs[k] = addrspace.Reference{Type: ns0(id.Organizes),
+				Target: named(fmt.Sprintf("a node with a rather long name, number %d", e.created))}
 		}
 		take(i, 0, refs)
 	}
 	return nil
 }
 
-func (e *endless) Read(_ context.Context, items []client.ReadItem, _ time.Duration, take func(int, rawvalue.DataValue)) error {
+func (e *endless) Read(_ context.Context, items []client.ReadItem, _ time.Duration,
+	take func(int, rawvalue.DataValue)) error {
 	class, err := rawvalue.SkimDataValue(encoded(int32(ua.NodeClassObject)), rawvalue.Limits{})
 	for i, it := range items {
 		if it.Attribute != ua.AttributeIDNodeClass {
@@ -74,7 +77,8 @@ func TestAnEndlessAddressSpaceFits(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(c.cut, "take more than") || most > 110<<20 || m.size > 48<<20 {
-			t.Errorf("cut at %q, %d MiB of heap, a model of %d MiB; want it told, and at most 110 MiB", c.cut, most>>20, m.size>>20)
+			t.Errorf("cut at %q, %d MiB of heap, a model of %d MiB; want it reported, and at most 110 MiB",
+				c.cut, most>>20, m.size>>20)
 		}
 		t.Logf("%d nodes, %d MiB of heap, a model of %d MiB", len(m.nodes), most>>20, m.size>>20)
 		if handles = max(handles, len(m.nodes)); handles < 60_000 {
@@ -84,15 +88,18 @@ func TestAnEndlessAddressSpaceFits(t *testing.T) {
 	}
 }
 
-func TestAnEndlessAddressSpaceIsCutAndTold(t *testing.T) {
-	follows(t, plant(), func(p *plc, link *port) { p.endless, p.most = true, 1<<20 }, func(t *testing.T, p *plc, link *port, s *Source) {
-		if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "nodes and references take more than address_space") || s.stats.CutBrowses.Load() != 1 {
-			t.Errorf("got %v, %d counted; want the bound in /readyz, counted once", err, s.stats.CutBrowses.Load())
-		}
-		if n := len(link.nodes(t, s.model.Generation)); n < 1000 {
-			t.Errorf("got %d nodes that cross, want what was found", n)
-		}
-	})
+func TestAnEndlessAddressSpaceIsCutAndReported(t *testing.T) {
+	follows(t, plant(), func(p *plc, link *port) { p.endless, p.most = true, 1<<20 },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			if err := s.Ready(); err == nil || !strings.Contains(err.Error(),
+				"nodes and references take more than address_space") || s.stats.CutBrowses.Load() != 1 {
+				t.Errorf("got %v, %d counted; want the bound in /readyz, counted once", err,
+					s.stats.CutBrowses.Load())
+			}
+			if n := len(link.nodes(t, s.model.Generation)); n < 1000 {
+				t.Errorf("got %d nodes that cross, want what was found", n)
+			}
+		})
 }
 
 func TestNothingCrossesOfABrowseThatWasCutWhereNodesAreExcluded(t *testing.T) {
@@ -111,22 +118,25 @@ func TestNothingCrossesOfABrowseThatWasCutWhereNodesAreExcluded(t *testing.T) {
 	}
 }
 
-func TestANodeThatContinuesWithoutEndIsCutAndTold(t *testing.T) {
-	follows(t, plant(), func(p *plc, link *port) { p.continues = named("press") }, func(t *testing.T, p *plc, link *port, s *Source) {
-		if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "the references of ns=1;s=press have no end") {
-			t.Errorf("/readyz: got %v, want the node named", err)
-		}
-		if n := p.counts[id.BrowseNextRequest_Encoding_DefaultBinary]; n > 2000 {
-			t.Errorf("got %d BrowseNext", n)
-		}
-		nodes := link.nodes(t, s.model.Generation)
-		if nodes[named("n1")].ID != named("n1") || nodes[ns0(id.Server)].ID != ns0(id.Server) {
-			t.Errorf("got %d nodes, want those until the bound and the rest of the plant", len(nodes))
-		}
-	})
+func TestANodeThatContinuesWithoutEndIsCutAndReported(t *testing.T) {
+	follows(t, plant(), func(p *plc, link *port) { p.continues = named("press") },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			if err := s.Ready(); err == nil || !strings.Contains(err.Error(),
+				"the references of ns=1;s=press have no end") {
+				t.Errorf("/readyz: got %v, want the node named", err)
+			}
+			if n := p.counts[id.BrowseNextRequest_Encoding_DefaultBinary]; n > 2000 {
+				t.Errorf("got %d BrowseNext", n)
+			}
+			nodes := link.nodes(t, s.model.Generation)
+			if nodes[named("n1")].ID != named("n1") || nodes[ns0(id.Server)].ID != ns0(id.Server) {
+				t.Errorf("got %d nodes, want those until the bound and the rest of the plant",
+					len(nodes))
+			}
+		})
 }
 
-func TestLargeAttributesAreCutAndTold(t *testing.T) {
+func TestLargeAttributesAreCutAndReported(t *testing.T) {
 	f := plant()
 	for i := range 100 {
 		node := named(fmt.Sprint(i))
@@ -136,8 +146,10 @@ func TestLargeAttributesAreCutAndTold(t *testing.T) {
 	}
 	m, p := newModel(nil, 48<<20), &port{}
 	c := browse(t, m, f, p)
-	if m.size > maxBatch+1<<20 || !strings.Contains(c.cut, "attributes take more than") || len(p.nodes(t, m.Generation)) != len(f.nodes)-1 {
-		t.Errorf("got a model of %d MiB, cut at %q, %d nodes; want the bound, and every node", m.size>>20, c.cut, len(p.nodes(t, m.Generation)))
+	if m.size > maxBatch+1<<20 || !strings.Contains(c.cut, "attributes take more than") ||
+		len(p.nodes(t, m.Generation)) != len(f.nodes)-1 {
+		t.Errorf("got a model of %d MiB, cut at %q, %d nodes; want the bound, and every node", m.size>>20,
+			c.cut, len(p.nodes(t, m.Generation)))
 	}
 }
 
@@ -153,7 +165,7 @@ func TestAServerThatReplacesItsNodesGetsAnotherGeneration(t *testing.T) {
 		f.refer(named("press"), id.HasComponent, named(fmt.Sprint(i)))
 	}
 	c := browse(t, m, f, &port{})
-	if m.left == 0 || !m.wornOut() || !strings.Contains(c.shortcoming(m), "left out") || m.size > 48<<20 {
-		t.Errorf("got %d left out, worn out %v, %q; want it so", m.left, m.wornOut(), c.shortcoming(m))
+	if m.leftOut == 0 || !m.exhausted() || !strings.Contains(c.incompleteness(m), "left out") || m.size > 48<<20 {
+		t.Errorf("got %d left out, worn out %v, %q; want it so", m.leftOut, m.exhausted(), c.incompleteness(m))
 	}
 }

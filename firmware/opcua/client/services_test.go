@@ -12,7 +12,8 @@ import (
 // ask for shows in its source: the encodings of requests, and the library's types.
 func TestPackageKnowsNoRequestThatChangesTheServer(t *testing.T) {
 	allowed := strings.Fields("GetEndpoints CreateSession ActivateSession CloseSession Read Browse BrowseNext" +
-		" CreateSubscription DeleteSubscriptions CreateMonitoredItems DeleteMonitoredItems Publish Republish Call")
+		" CreateSubscription DeleteSubscriptions CreateMonitoredItems DeleteMonitoredItems Publish " +
+		"Republish Call")
 	request := regexp.MustCompile(`(?:id|ua)\.(\w+?)Request\b|id\.(\w+?)Request_`)
 	method := regexp.MustCompile(`id\.(\w*(?:Method|ConditionType_)\w*)`)
 	files, err := os.ReadDir(".")
@@ -46,7 +47,8 @@ func TestPackageKnowsNoRequestThatChangesTheServer(t *testing.T) {
 	}
 	delete(seen, "")
 	if calls != 1 || methods != 1 || len(seen) != len(allowed) {
-		t.Errorf("got %d Calls, %d methods and %d kinds of requests; want 1, 1 and %d", calls, methods, len(seen), len(allowed))
+		t.Errorf("got %d Calls, %d methods and %d kinds of requests; want 1, 1 and %d", calls, methods,
+			len(seen), len(allowed))
 	}
 }
 

@@ -49,7 +49,7 @@ func TestStaleKeepAlivesAreNoSignOfLife(t *testing.T) {
 		for i := range uint32(3) {
 			f.say(i+1, one(1, 1))
 		}
-		for range 2 * busy / time.Second {
+		for range 2 * busySilence / time.Second {
 			if time.Sleep(time.Second); sub.s.Err() != nil {
 				break
 			}

@@ -12,12 +12,12 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// ErrClosed is why a session ended that Close has ended.
+// ErrClosed is why a session ended after Close.
 var ErrClosed = errors.New("opcua client: session was closed")
 
 // Error is a service that failed, or the end of a session.
 type Error struct {
-	Service string // or what the client was about
+	Service string // or what the client was doing
 	Code    ua.StatusCode
 	Reason  string
 }
@@ -42,8 +42,8 @@ func codeName(code ua.StatusCode) string {
 
 func isBad(code ua.StatusCode) bool { return code>>31 == 1 }
 
-// failed makes the error of a service of whatever went wrong below.
-func failed(service string, err error) error {
+// wrapError returns an error from a lower layer as an Error of a service.
+func wrapError(service string, err error) error {
 	var own *Error
 	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
 		return err
@@ -84,20 +84,22 @@ func codeOf(err error) ua.StatusCode {
 	return code
 }
 
-// malformed is the error of an answer that cannot be read.
-func malformed(service string, err error) error {
+// malformedAnswer is the error for a response that cannot be decoded.
+func malformedAnswer(service string, err error) error {
 	return &Error{Service: service, Code: codeOf(err), Reason: err.Error()}
 }
 
 func wrongCount(service string, got, want int) error {
-	return &Error{Service: service, Code: ua.StatusBadDecodingError, Reason: fmt.Sprintf("server answers %d operations, %d were asked for", got, want)}
+	return &Error{Service: service, Code: ua.StatusBadDecodingError,
+		Reason: fmt.Sprintf("server answers %d operations, %d were asked for", got, want)}
 }
 
-// splits tells whether a request with fewer operations may do what this one could not,
-// because what failed may be one of them, or their number.
-func splits(err error) bool {
+// mayDivide reports whether requests with fewer operations may succeed where this one
+// failed, because of one operation or of their number.
+func mayDivide(err error) bool {
 	switch codeOf(err) {
-	case ua.StatusBadTooManyOperations, ua.StatusBadDecodingError, ua.StatusBadEncodingError, ua.StatusBadEncodingLimitsExceeded,
+	case ua.StatusBadTooManyOperations, ua.StatusBadDecodingError, ua.StatusBadEncodingError,
+		ua.StatusBadEncodingLimitsExceeded,
 		ua.StatusBadRequestTooLarge, ua.StatusBadResponseTooLarge, ua.StatusBadTCPMessageTooLarge,
 		ua.StatusBadInternalError, ua.StatusBadUnexpectedError:
 		return true
@@ -105,19 +107,20 @@ func splits(err error) bool {
 	return false
 }
 
-// advice says of a code that ends a session what to do, or nothing of another.
+// advice says what to do about a code that ends a session, "" for other codes.
 func advice(code ua.StatusCode) string {
 	switch code {
 	case ua.StatusBadSessionIDInvalid, ua.StatusBadSessionClosed, ua.StatusBadSessionNotActivated:
 		return "the server has dropped the session, or was restarted: connect again"
-	case ua.StatusBadSecureChannelClosed, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadTCPSecureChannelUnknown, ua.StatusBadSecureChannelTokenUnknown:
+	case ua.StatusBadSecureChannelClosed, ua.StatusBadSecureChannelIDInvalid, ua.StatusBadTCPSecureChannelUnknown,
+		ua.StatusBadSecureChannelTokenUnknown:
 		return "the server has closed the secure channel: connect again"
 	case ua.StatusBadConnectionClosed, ua.StatusBadNotConnected, ua.StatusBadServerNotConnected:
 		return "the connection is lost: connect again"
 	case ua.StatusBadServerHalted, ua.StatusBadShutdown:
 		return "the server is shutting down: connect again when it is back"
 	case ua.StatusBadSecurityChecksFailed:
-		return "the server refused for reasons it does not tell: see its log, and trust our certificate there"
+		return "the server gives no reason: see its log, and trust our certificate there"
 	case ua.StatusBadUserAccessDenied, ua.StatusBadIdentityTokenRejected, ua.StatusBadIdentityTokenInvalid:
 		return "the server refused the user: check user name and password, or certificate"
 	case ua.StatusBadTooManySessions:

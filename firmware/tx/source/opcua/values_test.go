@@ -27,7 +27,8 @@ func (p *plc) remake(node rawvalue.NodeID, code ua.StatusCode, dataValue []byte)
 }
 
 func TestANodeThatWasMadeAgainComesBack(t *testing.T) {
-	for _, code := range []ua.StatusCode{ua.StatusBadNodeIDUnknown, ua.StatusBadMonitoredItemIDInvalid, ua.StatusBadOutOfService} {
+	for _, code := range []ua.StatusCode{ua.StatusBadNodeIDUnknown, ua.StatusBadMonitoredItemIDInvalid,
+		ua.StatusBadOutOfService} {
 		t.Run(code.Error(), func(t *testing.T) {
 			follows(t, plant(), nil, func(t *testing.T, p *plc, link *port, s *Source) {
 				p.remake(named("speed"), code, int32At(2, time.Now()))
@@ -54,14 +55,16 @@ func TestANodeThatWasMadeAgainComesBack(t *testing.T) {
 }
 
 func TestANamespaceThatAppearsIsFollowedAtTheNextBrowse(t *testing.T) {
-	follows(t, plant(), func(p *plc, link *port) { p.namespaces = []string{"urn:press"} }, func(t *testing.T, p *plc, link *port, s *Source) {
-		generation := s.model.Generation
-		p.quirk(func() { p.namespaces = append(p.namespaces, "urn:late") })
-		time.Sleep(11 * time.Minute) // rebrowse, with no event before it
-		synctest.Wait()
-		var got payload.SpaceHeader
-		if err := got.Parse(link.state["G"]); err != nil || len(got.Namespaces) != 3 || got.Generation != generation {
-			t.Errorf("got %+v, %v; want the new namespace in the same generation", got, err)
-		}
-	})
+	follows(t, plant(), func(p *plc, link *port) { p.namespaces = []string{"urn:press"} },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			generation := s.model.Generation
+			p.quirk(func() { p.namespaces = append(p.namespaces, "urn:late") })
+			time.Sleep(11 * time.Minute) // rebrowse, with no event before it
+			synctest.Wait()
+			var got payload.SpaceHeader
+			if err := got.Parse(link.state["G"]); err != nil || len(got.Namespaces) != 3 ||
+				got.Generation != generation {
+				t.Errorf("got %+v, %v; want the new namespace in the same generation", got, err)
+			}
+		})
 }

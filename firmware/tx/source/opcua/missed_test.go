@@ -43,7 +43,8 @@ func (p *plc) statusChange() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, sub := range p.subs {
-		p.say(sub, extension(id.StatusChangeNotification_Encoding_DefaultBinary, append(u32(nil, uint32(ua.StatusBadTimeout)), 0)))
+		p.say(sub, extension(id.StatusChangeNotification_Encoding_DefaultBinary,
+			append(u32(nil, uint32(ua.StatusBadTimeout)), 0)))
 	}
 }
 
@@ -90,9 +91,11 @@ func TestWhatWasMissedIsReadAgain(t *testing.T) {
 				synctest.Wait()
 				v, past := s.valueOf(link, named("speed"))
 				if number(v) != 2 || v.Status != 0 || s.Ready() != nil {
-					t.Errorf("speed is %d, %v (%v); want 2, Good, ready", number(v), v.Status, s.Ready())
+					t.Errorf("speed is %d, %v (%v); want 2, Good, ready", number(v), v.Status,
+						s.Ready())
 				}
-				uncertain := slices.Contains(past, ua.StatusUncertainLastUsableValue) || slices.Contains(link.states[2:], source.Connecting)
+				uncertain := slices.Contains(past, ua.StatusUncertainLastUsableValue) ||
+					slices.Contains(link.states[2:], source.Connecting)
 				if name != "an overflow" && !uncertain { // there a newer value is known
 					t.Errorf("speed was never Uncertain: %v", past)
 				}
@@ -106,15 +109,17 @@ func TestWhatWasMissedIsUncertainUntilItIsRead(t *testing.T) {
 		before, _ := s.valueOf(link, named("speed"))
 		p.quirk(func() {
 			p.dropNext = 1
-			p.delay[id.ReadRequest_Encoding_DefaultBinary] = func(int) time.Duration { return 2 * time.Second }
+			p.delays(2*time.Second, id.ReadRequest_Encoding_DefaultBinary)
 		})
 		p.set(named("speed"), int32At(2, time.Now()))
 		p.set(named("force"), int32At(3, time.Now()))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		v, _ := s.valueOf(link, named("speed"))
-		if number(v) != 1 || v.Status != ua.StatusUncertainLastUsableValue || v.SourceTime != before.SourceTime {
-			t.Errorf("before it is read: got %d, %v at %d; want the old one, Uncertain, at its own time %d", number(v), v.Status, v.SourceTime, before.SourceTime)
+		if number(v) != 1 || v.Status != ua.StatusUncertainLastUsableValue ||
+			v.SourceTime != before.SourceTime {
+			t.Errorf("before it is read: got %d, %v at %d; want the old one, Uncertain, at its own time %d",
+				number(v), v.Status, v.SourceTime, before.SourceTime)
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -122,7 +127,8 @@ func TestWhatWasMissedIsUncertainUntilItIsRead(t *testing.T) {
 			t.Errorf("after it was read: got %d, %v, want 2, Good", number(v), v.Status)
 		}
 		if s.stats.LostNotifications.Load() != 1 || s.stats.RereadValues.Load() < 2 {
-			t.Errorf("got %d lost and %d read again, want 1 and all of the subscription", s.stats.LostNotifications.Load(), s.stats.RereadValues.Load())
+			t.Errorf("got %d lost and %d read again, want 1 and all of the subscription",
+				s.stats.LostNotifications.Load(), s.stats.RereadValues.Load())
 		}
 	})
 }
@@ -158,8 +164,10 @@ func TestReconnectingReadsEverythingBeforeItIsGood(t *testing.T) {
 		s.Reconnect()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if want := []source.State{source.Down, source.Connecting, source.Up}; !slices.Equal(link.states[before:], want) || !link.whole {
-			t.Errorf("got the states %v, complete %v; want %v, complete", link.states[before:], link.whole, want)
+		if want := []source.State{source.Down, source.Connecting,
+			source.Up}; !slices.Equal(link.states[before:], want) || !link.complete {
+			t.Errorf("got the states %v, complete %v; want %v, complete", link.states[before:],
+				link.complete, want)
 		}
 		if v, _ := s.valueOf(link, named("speed")); link.reported != source.Up || number(v) != 2 {
 			t.Errorf("after all was read: got %v and %d, want up and 2", link.reported, number(v))

@@ -14,9 +14,9 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// layout spreads the select clauses of a table over as many items of a notifier as a
-// server that takes few clauses in a filter needs. Each item has the EventId, by which
-// the parts of an event are joined.
+// layout spreads the select clauses of a table over several items of a notifier, for
+// servers that take few clauses in a filter. Each item has the EventId, by which the
+// parts of an event are joined.
 type layout struct {
 	table   *event.Table
 	groups  [][]int // numbers of operands; the first of each group but the first is the EventId
@@ -46,14 +46,16 @@ func newLayout(table *event.Table, most int) *layout {
 }
 
 func isEventID(o event.Operand) bool {
-	return o.Attribute == ua.AttributeIDValue && len(o.Path) == 1 && o.Path[0].Namespace == 0 && string(o.Path[0].Name) == "EventId"
+	return o.Attribute == ua.AttributeIDValue && len(o.Path) == 1 && o.Path[0].Namespace == 0 &&
+		string(o.Path[0].Name) == "EventId"
 }
 
 // byImportance puts the fields first that say what an event is, so that the first item
 // of a notifier has them.
 func byImportance(operands []event.Operand) {
 	rank := func(o event.Operand) int {
-		at := slices.Index([]uint32{id.BaseEventType, id.ConditionType, id.AcknowledgeableConditionType, id.AlarmConditionType}, o.Type.Number)
+		at := slices.Index([]uint32{id.BaseEventType, id.ConditionType, id.AcknowledgeableConditionType,
+			id.AlarmConditionType}, o.Type.Number)
 		if o.Type.Namespace != 0 || at < 0 {
 			return 4
 		}
@@ -71,8 +73,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// items are those of a notifier; the first one's handle is a multiple of how many
-// there are.
+// items returns the items of a notifier; the handle of the first one is a multiple of
+// their number.
 func (l *layout) items(notifier rawvalue.NodeID, number int) (items []client.Item) {
 	for g, group := range l.groups {
 		clauses := make([]client.SelectClause, len(group))
@@ -81,14 +83,15 @@ func (l *layout) items(notifier rawvalue.NodeID, number int) (items []client.Ite
 			clauses[i] = client.SelectClause{Type: o.Type, Path: o.Path, Attribute: o.Attribute}
 		}
 		items = append(items, client.Item{
-			Node: notifier, Attribute: ua.AttributeIDEventNotifier, Handle: uint32(number*len(l.groups) + g), Queue: eventQueue, DiscardOldest: true,
+			Node: notifier, Attribute: ua.AttributeIDEventNotifier,
+			Handle: uint32(number*len(l.groups) + g), Queue: eventQueue, DiscardOldest: true,
 			Filter: client.Events(clauses),
 		})
 	}
 	return items
 }
 
-// joint is an event of which parts have come.
+// joint is an event of which some parts have come.
 type joint struct {
 	notifier int
 	id       []byte
@@ -99,25 +102,29 @@ type joint struct {
 	size     int // bytes
 }
 
-// most that wait to be joined, and for how long.
+// Our own choices: how many events wait to be joined, and for how long.
 const (
 	maxJoining = 1000
 	joinWithin = 5 * time.Second
 )
 
-// join returns the fields of an event once all its parts have come, in the order in
-// which they do; parts of several events with one EventId belong together in order.
-func (l *listener) join(handle uint32, fields [][]byte, now time.Time) (whole []*joint) {
+// join adds a part of an event, and returns the event once all its parts have come.
+// Parts of several events with one EventId belong together in their order.
+func (l *eventHandler) join(handle uint32, fields [][]byte, now time.Time) (complete []*joint) {
 	n := len(l.layout.groups)
 	number, group := int(handle)/n, int(handle)%n
 	key := fields[0]
 	if group == 0 {
 		key = fields[l.layout.eventID]
 	}
-	at := slices.IndexFunc(l.joining, func(j *joint) bool { return j.notifier == number && !j.has[group] && bytes.Equal(j.id, key) })
+	at := slices.IndexFunc(l.joining, func(j *joint) bool {
+		return j.notifier == number && !j.has[group] &&
+			bytes.Equal(j.id, key)
+	})
 	if at < 0 {
 		at = len(l.joining)
-		j := &joint{notifier: number, id: bytes.Clone(key), has: make([]bool, n), missing: n, values: make([][]byte, len(l.table.Operands())), since: now}
+		j := &joint{notifier: number, id: bytes.Clone(key), has: make([]bool, n), missing: n,
+			values: make([][]byte, len(l.table.Operands())), since: now}
 		l.mu.Lock()
 		for g := range j.has {
 			if l.layout.absent[uint32(number*n+g)] {
@@ -139,14 +146,15 @@ func (l *listener) join(handle uint32, fields [][]byte, now time.Time) (whole []
 	if j.missing == 0 {
 		l.joining = slices.Delete(l.joining, at, at+1)
 		l.waiting -= j.size
-		whole = append(whole, j)
+		complete = append(complete, j)
 	}
-	return whole
+	return complete
 }
 
-// overdue returns what has waited for too long, or is too much.
-func (l *listener) overdue(now time.Time) (list []*joint) {
-	for len(l.joining) > 0 && (len(l.joining) > maxJoining || l.waiting > maxHeld || now.Sub(l.joining[0].since) >= joinWithin) {
+// overdue removes and returns what has waited too long, or is beyond the bounds.
+func (l *eventHandler) overdue(now time.Time) (list []*joint) {
+	for len(l.joining) > 0 && (len(l.joining) > maxJoining || l.waiting > maxHeld ||
+		now.Sub(l.joining[0].since) >= joinWithin) {
 		list = append(list, l.joining[0])
 		l.waiting -= l.joining[0].size
 		l.joining = slices.Delete(l.joining, 0, 1)

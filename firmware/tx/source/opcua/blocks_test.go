@@ -17,11 +17,13 @@ func TestAValueThatTheLinkRefusesTurnsBad(t *testing.T) {
 	const limit = 8 << 20
 	follows(t, plant(), func(p *plc, link *port) {
 		link.most = limit
-		p.values[named("force")] = bytesAt(9<<20, time.Now()) // in the first picture already
+		p.values[named("force")] = bytesAt(9<<20, time.Now()) // in the initial snapshot already
 	}, func(t *testing.T, p *plc, link *port, s *Source) {
 		v, _ := s.valueOf(link, named("force"))
-		if v.Status != ua.StatusBadEncodingLimitsExceeded || v.SourceTime == 0 || !link.whole {
-			t.Errorf("a value of 9 MiB in the first picture: got %v at %d, complete %v; want Bad_EncodingLimitsExceeded at the source's time, complete", v.Status, v.SourceTime, link.whole)
+		if v.Status != ua.StatusBadEncodingLimitsExceeded || v.SourceTime == 0 || !link.complete {
+			t.Errorf("a value of 9 MiB in the initial snapshot: got %v at %d, complete %v; want "+
+				"Bad_EncodingLimitsExceeded at the source's time, complete", v.Status, v.SourceTime,
+				link.complete)
 		}
 		grown := time.Now()
 		p.set(named("speed"), bytesAt(10<<20, grown))
@@ -29,12 +31,14 @@ func TestAValueThatTheLinkRefusesTurnsBad(t *testing.T) {
 		synctest.Wait()
 		v, _ = s.valueOf(link, named("speed"))
 		if v.Status != ua.StatusBadEncodingLimitsExceeded || v.SourceTime != uabinary.Ticks(grown) {
-			t.Errorf("a value that grew to 10 MiB: got %v at %d, want Bad_EncodingLimitsExceeded at %d", v.Status, v.SourceTime, uabinary.Ticks(grown))
+			t.Errorf("a value that grew to 10 MiB: got %v at %d, want Bad_EncodingLimitsExceeded at %d",
+				v.Status, v.SourceTime, uabinary.Ticks(grown))
 		}
 		if n := s.stats.RefusedValues.Load(); n < 2 {
 			t.Errorf("got %d refused values counted, want both", n)
 		}
-		if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "2, among them ns=1;s=force with 94") {
+		if err := s.Ready(); err == nil || !strings.Contains(err.Error(),
+			"2, among them ns=1;s=force with 94") {
 			t.Errorf("/readyz: got %v, want both nodes and a size", err)
 		}
 		p.set(named("speed"), int32At(7, grown))
@@ -65,8 +69,10 @@ func TestBeyondTheBoundOfKeysTheBlockSaysWhy(t *testing.T) {
 				}
 			}
 		}
-		if refused := len(s.arrived.absent()); said == 0 || said != refused || s.stats.RefusedValues.Load() < uint64(refused) || !link.whole || s.Ready() == nil {
-			t.Errorf("%d blocks' nodes say that there is no value, %d values were refused, complete %v, ready %v; want each, complete and not ready", said, refused, link.whole, s.Ready())
+		if refused := len(s.arrived.absent()); said == 0 || said != refused ||
+			s.stats.RefusedValues.Load() < uint64(refused) || !link.complete || s.Ready() == nil {
+			t.Errorf("%d blocks' nodes say that there is no value, %d values were refused, complete %v, "+
+				"ready %v; want each, complete and not ready", said, refused, link.complete, s.Ready())
 		}
 	})
 }
@@ -82,7 +88,8 @@ func TestABlockThatIsTooLargeCrossesWithoutItsLargeAttributes(t *testing.T) {
 	browse(t, m, f, p)
 	n, ok := p.nodes(t, m.Generation)[named("press")]
 	if !ok || len(m.dirty) > 0 {
-		t.Fatalf("the node crossed: %v, %d blocks are left; want it without its large attribute", ok, len(m.dirty))
+		t.Fatalf("the node crossed: %v, %d blocks are left; want it without its large attribute", ok,
+			len(m.dirty))
 	}
 	for _, a := range n.Attributes {
 		if a.ID == ua.AttributeIDDisplayName && len(a.Value) > 100 {
