@@ -121,18 +121,18 @@ func up(t testing.TB, s *Source) {
 	await.True(t, "the source is ready", func() bool { return s.Ready() == nil })
 }
 
-// persistent starts a mosquitto that keeps its sessions and retained messages, and
-// queues more than Debian's does.
+// persistent starts a mosquitto that keeps each change of its sessions and retained
+// messages, and queues more than Debian's does.
 func persistent(t testing.TB, lines string) *mosquitto.Broker {
 	t.Helper()
-	return stock(t, "max_queued_messages 100000\n"+lines)
+	return mosquitto.Start(t, "subscribing to mosquitto", mosquitto.Persistent+"max_queued_messages 100000\n"+lines)
 }
 
 // stock starts one with the limits that Debian ships: it queues 1,000 messages of
-// a client and drops what exceeds that without a word.
+// a client and drops what exceeds that without notice.
 func stock(t testing.TB, lines string) *mosquitto.Broker {
 	t.Helper()
-	return mosquitto.Start(t, "subscribing to mosquitto", mosquitto.Persistent+lines)
+	return mosquitto.Start(t, "subscribing to mosquitto", lines)
 }
 
 // publisher is a client on MQTT 5.
