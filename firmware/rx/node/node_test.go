@@ -27,7 +27,7 @@ func TestANodeBecomesReadyWithWhatTheLinkBrings(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		cell, log := "channel cell: the initial snapshot is not complete yet", "channel log: the initial snapshot is not complete yet"
-		r.ready("link: nothing heard from the transmitter yet", cell, log)
+		r.ready("link: nothing received from the transmitter yet", cell, log)
 
 		r.transmit(7)
 		r.heartbeat(0)

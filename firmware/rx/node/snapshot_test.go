@@ -25,12 +25,12 @@ func TestASnapshotBeforeAnythingArrives(t *testing.T) {
 			s.Clock != "transmitter's clock not set" {
 			t.Errorf("got %+v", s)
 		}
-		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing heard from the transmitter yet" || l.LastHeartbeatAgeSeconds != nil {
+		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing received from the transmitter yet" || l.LastHeartbeatAgeSeconds != nil {
 			t.Errorf("link: got %+v", l)
 		}
 		c := s.Channels["cell"]
 		if c.Protocol != "mqtt" || *c.Complete || c.AgeSeconds != nil || c.SourceState != "down" ||
-			c.SourceReason != "link: nothing heard from the transmitter yet; last known: connecting " {
+			c.SourceReason != "link: nothing received from the transmitter yet; last known: connecting " {
 			t.Errorf("channel: got %+v", c)
 		}
 		if len(s.Channels) != 2 || len(s.Transmitter) != 0 {

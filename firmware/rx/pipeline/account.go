@@ -43,7 +43,7 @@ func (l *Link) Account() Account {
 	return a
 }
 
-// SetKeys says with which pair keys sessions are opened from now on.
+// SetKeys sets the pair keys with which sessions are opened from now on.
 func (l *Link) SetKeys(keys ...wire.PairKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +64,7 @@ func (l *Link) Sequence() (epoch, highest uint64, ok bool) {
 	return l.opener.Sequence()
 }
 
-// Recall tells a channel which keys the run before knew. To be called before Run.
+// Recall gives a channel the keys that the run before had. To be called before Run.
 func (l *Link) Recall(channel string, keys [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 // Counts counts what the link itself does with records.
 type Counts struct {
 	Unknown    uint64 `count:"unconfigured_records" help:"Records of channels that this receiver's configuration does not name."`
-	Mismatches uint64 `count:"manifest_mismatches" help:"Times that a whole channel did not agree with the transmitter's manifest and is taken as incomplete until the next round."`
+	Mismatches uint64 `count:"manifest_mismatches" help:"Times that a complete channel did not agree with the transmitter's manifest, and was incomplete until the next round."`
 }
 
 // Counters implements counter.Source: what the link counts, and where they count

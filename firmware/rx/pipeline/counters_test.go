@@ -11,7 +11,7 @@ import (
 	"heliograph/firmware/platform/counter"
 )
 
-// medium receives nothing and counts what it is told to.
+// medium receives nothing and has the counts that a test sets.
 type medium struct{ counts any }
 
 func (m medium) Receive(time.Duration, func([]byte)) error { return nil }
@@ -25,9 +25,9 @@ type wordCounts struct {
 func TestLinkShowsTheCountersOfItsParts(t *testing.T) {
 	config := Config{Synchronizer: codeword.New(wire.CheckCRC), Log: slog.New(slog.DiscardHandler)}
 	l := New(config, medium{wordCounts{7}})
-	l.chunk([]byte("noise"))
+	l.handleChunk([]byte("noise"))
 	l.idle = true
-	l.of(9, nil)
+	l.withChannel(9, nil)
 	l.tick(time.Now())
 	for _, want := range []struct {
 		part, name string

@@ -1,0 +1,49 @@
+package pipeline
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/sink"
+)
+
+// TestHealth drives a link's records, without a medium, through what makes a
+// snapshot stale.
+func TestHealth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{StaleAfter: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}, nil)
+		pic := l.Channel("plant")
+		start := time.Now()
+		beat := func(delay time.Duration) {
+			l.now = time.Now()
+			h := record.Heartbeat{UTC: 1, Uptime: uint64((time.Since(start) - delay).Milliseconds())}
+			l.handleRecord(record.KindHeartbeat, h.Append(nil))
+		}
+		check := func(when string, want sink.Health) {
+			t.Helper()
+			if got := pic.Health(); got != want {
+				t.Errorf("%s: got %+v, want %+v", when, got, want)
+			}
+		}
+		time.Sleep(time.Second)
+		check("before the first heartbeat", sink.Health{Stale: true, HeartbeatAge: time.Second})
+		beat(0)
+		totals := record.Totals{Channel: record.ChannelID("plant"), State: record.SourceDown, Reason: "refused"}
+		l.handleRecord(record.KindTotals, totals.Append(nil))
+		check("received", sink.Health{State: sink.Down, Reason: "refused"})
+		time.Sleep(5 * time.Second)
+		check("at the bound", sink.Health{State: sink.Down, Reason: "refused", HeartbeatAge: 5 * time.Second})
+		time.Sleep(time.Second)
+		check("silent", sink.Health{Stale: true, State: sink.Down, Reason: "refused", HeartbeatAge: 6 * time.Second})
+		beat(0)
+		check("received again", sink.Health{State: sink.Down, Reason: "refused"})
+		time.Sleep(8 * time.Second)
+		beat(8 * time.Second)
+		if got := pic.Health(); !got.Stale || got.HeartbeatAge < 7*time.Second {
+			t.Errorf("a link that only delays: got %+v, want stale since about 8 s", got)
+		}
+	})
+}

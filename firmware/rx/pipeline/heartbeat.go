@@ -1,0 +1,46 @@
+package pipeline
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+)
+
+// clockDrift is how much two boards' clocks may differ in a heartbeat's second: 200
+// ppm, more than crystals do. A link that becomes slower by more than that shows as
+// late.
+const clockDrift = 200 * time.Microsecond
+
+// heartbeats is what the transmitter's heartbeats reveal of the link's delay and of
+// the time of day.
+type heartbeats struct {
+	last   record.Heartbeat
+	at     time.Time     // last arrived; zero: none did in this session
+	offset time.Duration // smallest of arrival − TX's uptime, let rise by clockDrift each time
+	late   time.Duration // last against offset
+	clock  time.Duration // transmitter's time of day − this machine's, by the last that had one
+	clocks uint64        // that had a time of day
+}
+
+// receive applies a heartbeat that arrived at now, uptime after this receiver's start.
+func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) error {
+	if err := h.last.Parse(body); err != nil {
+		return err
+	}
+	// Uptime is monotonic, UTC may be set: only the former shows how late it is.
+	offset := uptime - time.Duration(h.last.Uptime)*time.Millisecond
+	if h.at.IsZero() {
+		h.offset = offset
+	}
+	h.offset = min(offset, h.offset+clockDrift)
+	h.late = offset - h.offset
+	h.at = now
+	if h.last.ClockSet {
+		h.clocks++
+		h.clock = time.Unix(0, h.last.UTC).Add(h.late).Sub(now.Round(0)) // of the day, not of the stopwatch
+	}
+	return nil
+}
+
+// restart is for a new session, which may be of another transmitter.
+func (h *heartbeats) restart() { h.offset, h.late, h.at = 0, 0, time.Time{} }

@@ -1,0 +1,53 @@
+package pipeline
+
+import "heliograph/firmware/conduit/record"
+
+// handleRecord applies one record to its channel.
+func (l *Link) handleRecord(kind record.Kind, body []byte) {
+	var err error
+	switch kind {
+	case record.KindUpdate:
+		var u record.Update
+		if err = u.Parse(body); err == nil {
+			l.withChannel(u.Channel, func(c *Channel) { c.mirror.Update(&u) })
+		}
+	case record.KindBatch:
+		var b record.Batch
+		if err = b.Parse(body); err == nil {
+			l.withChannel(b.Channel, func(c *Channel) { err = c.mirror.Batch(&b) })
+		}
+	case record.KindPage:
+		var p record.Page
+		if err = p.Parse(body); err == nil {
+			l.withChannel(p.Channel, func(c *Channel) { err = c.mirror.Page(&p) })
+		}
+	case record.KindManifest:
+		var m record.Manifest
+		if err = m.Parse(body); err == nil {
+			l.withChannel(m.Channel, func(c *Channel) { c.mirror.Manifest(&m) })
+		}
+	case record.KindTotals:
+		var t record.Totals
+		if err = t.Parse(body); err == nil {
+			l.withChannel(t.Channel, func(c *Channel) { c.mirror.Totals(&t) })
+		}
+	case record.KindHeartbeat:
+		if err = l.heartbeats.receive(body, l.now.Sub(l.config.base), l.now); err == nil {
+			l.failedAtBeat = l.opener.Counts().AuthFailed
+		}
+	}
+	if err != nil {
+		l.decoded.Malformed++
+	}
+}
+
+// withChannel calls f with the channel that has an ID.
+func (l *Link) withChannel(id uint16, f func(*Channel)) {
+	c := l.channels[id]
+	if c == nil {
+		l.counts.Unknown++
+		return
+	}
+	c.receivedAt = l.now
+	f(c)
+}

@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/mirror"
+	"heliograph/firmware/rx/receive"
+)
+
+// Status is what an operator sees of the link and its channels.
+type Status struct {
+	Epoch        uint64
+	Open         bool // a session is open
+	Frames       receive.Counts
+	HeartbeatAge time.Duration // −1 before the first
+	Delay        time.Duration // of the last heartbeat, beyond the quickest one of late
+	Bytes        uint64        // received, noise included
+	Dropped      uint64        // by the kernel, because this program was too slow
+	ClockSet     bool
+	Clock        time.Duration // to be added to this machine's clock for the transmitter's, but for the link's least delay
+	ClockBeats   uint64        // heartbeats with a time of day so far
+	Unknown      uint64        // records of channels that are not configured here
+	Err          error
+	Channels     []ChannelStatus
+}
+
+// ChannelStatus is what an operator sees of a channel.
+type ChannelStatus struct {
+	Name string
+	mirror.Status
+	Age time.Duration // since the last record of the channel; −1 before the first
+}
+
+// Status returns a snapshot.
+func (l *Link) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	s := Status{
+		Frames: l.frames(), HeartbeatAge: age(now, l.heartbeats.at), Delay: l.heartbeats.late, Bytes: l.bytes,
+		Dropped: l.dropped(), ClockSet: l.heartbeats.last.ClockSet, Clock: l.heartbeats.clock, ClockBeats: l.heartbeats.clocks,
+		Unknown: l.counts.Unknown, Err: l.err,
+	}
+	s.Epoch, _, s.Open = l.opener.Sequence()
+	for _, name := range l.names {
+		c := l.channels[record.ChannelID(name)]
+		c.settle()
+		st := ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.receivedAt)}
+		s.Channels = append(s.Channels, st)
+	}
+	return s
+}
+
+// age is the time since then, −1 when that is zero.
+func age(now, then time.Time) time.Duration {
+	if then.IsZero() {
+		return -1
+	}
+	return now.Sub(then)
+}
