@@ -13,18 +13,18 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// Keys knows which keys of a channel there are on the disk: those of a list, and
-// those that were added since.
+// Keys are the keys of a channel on the disk: those of a list, and those that were
+// added since.
 //
 //	keys-CHANNEL               package store: {length(uvarint) key}*
 //	added-CHANNEL.0 and .1     {crc(4) length(4) key}*, appended to one of them
 //
-// big-endian; crc is CRC-32C over length and key; what follows a record that is
-// not whole is not read. An addition is in the page cache when Add returns: it
+// big-endian; crc is CRC-32C over length and key; what follows an incomplete
+// record is not read. An addition is in the page cache when Add returns: it
 // survives the end of the process, and a power cut half a minute later. A key
 // that went away stays on the list until the next one is written. The next run
 // then finds it gone once more, which is harmless; a key that is missing would
-// stay at IT for ever. Safe for concurrent use.
+// stay with IT's peers for ever. Safe for concurrent use.
 type Keys struct {
 	memory     *Memory
 	part       string // of the state, in the operator's words
@@ -55,8 +55,8 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Keys opens what is remembered of a channel's keys, to be called once for each
-// channel. before are those that the run before knew. Damage means fewer: what
-// went away meanwhile is then found when its peer is emptied.
+// channel. before are those of the run before. Damage means fewer: what went
+// away meanwhile is then found when its peer is emptied.
 func (m *Memory) Keys(channel string) (k *Keys, before [][]byte) {
 	k = &Keys{
 		memory: m, part: "keys of " + channel, seed: maphash.MakeSeed(), known: map[uint64]struct{}{},
@@ -92,7 +92,7 @@ func (k *Keys) log(i int) string { return k.logs + [...]string{".0", ".1"}[i] }
 func (a *additions) read(path string, learn func(key []byte)) {
 	f, err := os.OpenFile(path, addFlags, 0o600)
 	if err != nil {
-		return // the first addition tries again, and tells
+		return // the first addition tries again, and returns the error
 	}
 	b, _ := io.ReadAll(io.LimitReader(f, maxAdded))
 	for len(b) >= keyHeader {
@@ -108,7 +108,7 @@ func (a *additions) read(path string, learn func(key []byte)) {
 	_ = f.Truncate(a.size)
 }
 
-// Add remembers a key, before anyone outside sees it. One that is known costs nothing.
+// Add remembers a key, before a peer has it. One that is known costs nothing.
 func (k *Keys) Add(key []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -136,10 +136,10 @@ func (k *Keys) append(key []byte) (err error) {
 }
 
 // Keep writes the list anew when enough was added since the last one, when an
-// addition failed, or when last says that the run ends. all is called then
+// addition failed, or when the run ends (last). all is called then
 // alone; Add may be called meanwhile.
 func (k *Keys) Keep(last bool, all func() [][]byte) {
-	if !k.begin(last) {
+	if !k.beginList(last) {
 		return
 	}
 	keys := all()
@@ -148,16 +148,17 @@ func (k *Keys) Keep(last bool, all func() [][]byte) {
 		b = append(binary.AppendUvarint(b, uint64(len(key))), key...)
 	}
 	err := k.memory.onDisk(func() error { return store.Write(k.list, b) })
-	k.memory.Failed(k.part, k.end(keys, int64(len(b)), err))
+	k.memory.SetFault(k.part, k.endList(keys, int64(len(b)), err))
 }
 
-// begin has what is added from now on go to the other log, where that is empty.
+// beginList has what is added from now on go to the other log, where that is empty.
 // It counts as known only when it is there: a key that the list is too early for
 // must not be taken for one that the last list had.
-func (k *Keys) begin(last bool) bool {
+func (k *Keys) beginList(last bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if size := k.added[0].size + k.added[1].size; k.failed == nil && (size == 0 || !last && size < max(minAdded, k.listed)) {
+	size := k.added[0].size + k.added[1].size
+	if k.failed == nil && (size == 0 || !last && size < max(minAdded, k.listed)) {
 		return false
 	}
 	if k.added[1-k.active].size == 0 {
@@ -168,8 +169,8 @@ func (k *Keys) begin(last bool) bool {
 	return true
 }
 
-// end empties the log that the list has made superfluous.
-func (k *Keys) end(keys [][]byte, size int64, err error) error {
+// endList empties the log that the list has made superfluous.
+func (k *Keys) endList(keys [][]byte, size int64, err error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if old := &k.added[1-k.active]; err == nil && old.size > 0 {

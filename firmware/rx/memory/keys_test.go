@@ -11,7 +11,7 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// recalled returns the keys that a run after this moment would know.
+// recalled returns the keys that a run after this moment would have.
 func recalled(t *testing.T, dir string) []string {
 	t.Helper()
 	_, before := open(t, dir, "k1").Keys("cell-1")
@@ -117,13 +117,13 @@ func TestATornAdditionCostsItselfOnly(t *testing.T) {
 		k.Add([]byte(key))
 	}
 	path := filepath.Join(dir, "added-cell-1.0")
-	whole, err := os.ReadFile(path)
+	all, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut := range whole {
+	for cut := range all {
 		for _, tail := range [][]byte{nil, make([]byte, 40)} { // missing, or zeros
-			if err := os.WriteFile(path, append(whole[:cut:cut], tail...), 0o600); err != nil {
+			if err := os.WriteFile(path, append(all[:cut:cut], tail...), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			k, before := open(t, dir, "k1").Keys("cell-1")

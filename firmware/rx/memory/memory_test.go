@@ -81,7 +81,7 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 	f.admit(t, 5, 2, 0, ErrRegressed) // the same number, another run
 	f.admit(t, 1, 3, 0, ErrRegressed)
 	f.audited(t, "epoch_regressed")
-	f.now = f.now.Add(noteEvery)
+	f.now = f.now.Add(writeRefusedEvery)
 	f.admit(t, 1, 3, 0, ErrRegressed)
 	if err := f.Ready(); !errors.Is(err, ErrRegressed) {
 		t.Errorf("ready: got %v, want %v", err, ErrRegressed)
@@ -106,7 +106,7 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 }
 
 // TestOldFramesDoNotUseUpTheAcceptance has a transmitter whose count began
-// anew, and somebody who plays back every session that it ever had.
+// anew, and an attacker who plays back every session that it ever had.
 func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir, "k1")
@@ -139,7 +139,7 @@ func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	f.admit(t, 2, 101, 0, nil)
 }
 
-func TestAWordToTheReceiverEndsWithTheNextRun(t *testing.T) {
+func TestAnAcceptanceEndsWithTheNextRun(t *testing.T) {
 	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 5, 1, 0, nil)
 	f.admit(t, 1, 2, 0, ErrRegressed)
@@ -247,7 +247,7 @@ func TestMemoryOfEarlierReleases(t *testing.T) {
 	f.admit(t, 7, 1, 0, ErrReplayed)
 }
 
-func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
+func TestADiskThatCannotBeWrittenIsReportedUntilItCan(t *testing.T) {
 	parent := filepath.Join(t.TempDir(), "gone")
 	f := open(t, filepath.Join(parent, "further"), "k1")
 	if err := os.WriteFile(parent, nil, 0o600); err != nil {
@@ -281,14 +281,14 @@ func TestADiskThatCannotBeWrittenIsSaidOnceAndForgottenWhenItCan(t *testing.T) {
 }
 
 // TestADiskThatHangs: everything else goes on.
-func TestADiskThatHangsIsWaitedForOnlySoLong(t *testing.T) {
+func TestADiskThatHangsDelaysNothingForLong(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		f := open(t, dir, "k1")
 		f.writing <- struct{}{} // a write that does not return
 		start := time.Now()
 		f.admit(t, 1, 1, 0, nil)
-		if took := time.Since(start); took > patience || f.Storage() == nil {
+		if took := time.Since(start); took > diskTimeout || f.Storage() == nil {
 			t.Errorf("admitted after %s, storage: %v", took, f.Storage())
 		}
 		<-f.writing
@@ -327,7 +327,7 @@ func TestAFloodOfOldHellosDoesNotReadTheDiskEachTime(t *testing.T) {
 	}
 	for range 3 { // the clock stands still
 		if _, err := f.Admit(1, [16]byte{2}); !errors.Is(err, ErrRegressed) {
-			t.Errorf("within %s of the last look: got %v", lookEvery, err)
+			t.Errorf("within %s of the last read: got %v", readAcceptedEvery, err)
 		}
 	}
 	f.admit(t, 1, 2, 0, nil)

@@ -21,7 +21,7 @@ import (
 
 // files are what a pair key's memory is kept in.
 type files struct {
-	runs, before string
+	runs, legacy string
 	account      *store.Slots
 }
 
@@ -33,7 +33,7 @@ const (
 
 func newFiles(dir, id string) (files, error) {
 	account, err := store.OpenSlots(filepath.Join(dir, "account-"+id), maxAccount)
-	return files{runs: filepath.Join(dir, "runs-"+id), before: filepath.Join(dir, "memory-"+id), account: account}, err
+	return files{runs: filepath.Join(dir, "runs-"+id), legacy: filepath.Join(dir, "memory-"+id), account: account}, err
 }
 
 // load returns what the files remember. A cut between the two writes of a new
@@ -49,7 +49,7 @@ func (f files) load() (s state, runs []acceptance.Run, damage []error) {
 	if err == nil {
 		err = s.inflate(b)
 	} else if note(err); errors.Is(err, fs.ErrNotExist) {
-		if b, err = store.Read(f.before); err == nil {
+		if b, err = store.Read(f.legacy); err == nil {
 			err = json.Unmarshal(b, &s)
 		}
 		note(err)
@@ -88,8 +88,8 @@ func encodeRuns(runs []acceptance.Run) (b []byte) {
 	return b
 }
 
-// deflate makes the state small, for it is written each second: names of fields
-// and channels cost next to nothing beside the first.
+// deflate compresses the state, which is written each second: names of fields and
+// channels cost next to nothing after the first.
 func (m *Memory) deflate(s *state) ([]byte, error) {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -139,14 +139,14 @@ func (m *Memory) save(session bool) {
 			return errors.Join(failed, m.files.account.Write(b), m.files.account.Sync())
 		})
 	}
-	m.fault(memoryPart, err)
+	m.setFault(memoryPart, err)
 }
 
-var errNoAnswer = fmt.Errorf("memory: the disk has not answered for %s", patience)
+var errNoAnswer = fmt.Errorf("memory: the disk has not answered for %s", diskTimeout)
 
-// onDisk lets the disk do something, and goes on without it when it hangs.
+// onDisk runs do, and returns without it when the disk hangs.
 func (m *Memory) onDisk(do func() error) error {
-	enough := time.NewTimer(patience)
+	enough := time.NewTimer(diskTimeout)
 	defer enough.Stop()
 	select {
 	case m.writing <- struct{}{}:
@@ -174,9 +174,9 @@ const (
 	keysPart    = "keys of "
 )
 
-// fault notes that a part of the state cannot be written, or can again. The
-// operator hears of the first and of the end.
-func (m *Memory) fault(part string, err error) {
+// setFault notes why a part of the state cannot be written; nil: it can. The first
+// fault and the end of the last one are audited.
+func (m *Memory) setFault(part string, err error) {
 	before := len(m.faults)
 	if err == nil {
 		delete(m.faults, part)
@@ -185,20 +185,21 @@ func (m *Memory) fault(part string, err error) {
 	}
 	switch after := len(m.faults); {
 	case before == 0 && after > 0:
-		m.audit("state_unwritable", fmt.Sprintf("the state directory cannot be written, and frames could be played back after a restart: %s: %v", part, err))
+		m.audit("state_unwritable", fmt.Sprintf(
+			"the state directory cannot be written, and frames could be played back after a restart: %s: %v", part, err))
 	case before > 0 && after == 0:
 		m.audit("state_writable", "the state directory can be written again")
 	}
 }
 
-// Failed tells of another part of the state directory that cannot be written; nil: it can again.
-func (m *Memory) Failed(part string, err error) {
+// SetFault notes why another part of the state directory cannot be written; nil: it can.
+func (m *Memory) SetFault(part string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fault(part, err)
+	m.setFault(part, err)
 }
 
-// Storage returns why the state directory does not keep what it should, if it does not.
+// Storage returns which parts of the state the disk does not keep, and why.
 func (m *Memory) Storage() task.Reasons {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -82,7 +82,7 @@ func (m *maintenance) checkState() {
 		if !n.identity.Kept() {
 			err = errors.New("another one is made at the next start")
 		}
-		n.state.memory.Failed(certificatePart, err)
+		n.state.memory.SetFault(certificatePart, err)
 	}
 	n.state.lock()
 	for _, c := range n.channels {
@@ -93,7 +93,7 @@ func (m *maintenance) checkState() {
 		if fault := c.queue.Stats().Fault; fault != "" {
 			err = errors.New(fault)
 		}
-		n.state.memory.Failed(spoolPart+c.name, err)
+		n.state.memory.SetFault(spoolPart+c.name, err)
 	}
 }
 

@@ -213,7 +213,7 @@ func TestStateThatIsNotKeptIsAReason(t *testing.T) {
 		r.transmit(7)
 		r.everything()
 		synctest.Wait()
-		r.node.state.memory.Failed(spoolPart+"log", errors.New("no space\nleft"))
+		r.node.state.memory.SetFault(spoolPart+"log", errors.New("no space\nleft"))
 		r.ready("state: spool of log not kept: no space; left")
 		r.pass(1)
 		r.ready() // the spool itself has no fault

@@ -39,7 +39,7 @@ func openState(c Config) (*state, error) {
 		s.close()
 		return nil, err
 	}
-	s.memory.Failed(lockPart, err)
+	s.memory.SetFault(lockPart, err)
 	return s, nil
 }
 
@@ -73,7 +73,7 @@ func (s *state) lock() {
 	if s.unlock == nil {
 		unlock, err := store.Lock(s.dir)
 		s.unlock = unlock
-		s.memory.Failed(lockPart, err)
+		s.memory.SetFault(lockPart, err)
 	}
 }
 
