@@ -46,7 +46,7 @@ type Status struct {
 	Report  report.Report   `json:"report"`
 }
 
-// Certificate is one that was refused.
+// Certificate is one that was rejected.
 type Certificate struct {
 	Thumbprint string
 	Subject    string

@@ -1,11 +1,11 @@
 // Package console is a board's diagnostics console: plain text on a serial line,
-// for whoever has a terminal program and a cable.
+// for an operator with a terminal program and a cable.
 //
-// Keys act at once; what changes something asks first. Without a key it says one
-// line a minute. Keys that come faster than anybody types are ignored: that is
-// noise, or a terminal that echoes. It knows no password: who can plug a cable into the board can
-// take its card out too. It starts no shell and runs no program, and nothing it
-// does sends anything through the link.
+// Keys act at once; what changes something asks first. Without a key it writes one
+// line a minute. Keys that come faster than a person types are ignored: that is
+// noise, or a terminal that echoes. It asks for no password: a person who can plug a
+// cable into the board can take its card out too. It refuses to start a shell or a
+// program, and to send anything through the link.
 //
 // Data for programs comes between two lines, packed by gzip, as base64 in lines
 // of 76 characters; length and hash are those of the data before it was packed:
@@ -42,7 +42,7 @@ type Console struct {
 	link  status.Link    // at the last Minute
 	now   func() time.Time
 	last  time.Time // when a key came
-	burst int       // commands that came as fast as no hand types
+	burst int       // commands that came faster than a person types
 }
 
 // New returns a console that writes to out. Lines end in CR LF.
@@ -50,17 +50,17 @@ func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out, 
 
 // Our own bounds.
 const (
-	maxInput = 200                   // of a typed line
-	maxBurst = 20                    // commands, each
-	handGap  = 50 * time.Millisecond // less than this after the one before
+	maxInput  = 200                   // of a typed line
+	maxBurst  = 20                    // commands, each
+	typingGap = 50 * time.Millisecond // less than this after the one before: not typed
 )
 
 // Help names the keys.
 const Help = "[s]tatus [l]og [c]ertificates [n]etwork [e]poch [x]key [t]est [d]iag [j]son [?]\n" +
 	"[k]restart role [w]atchdog drill [r]eboot [p]ower off"
 
-// Enquiry asks for the status as a frame, whatever else goes on. It is ENQ of
-// ASCII.
+// Enquiry asks for the status as a frame at any time, also within a question. It is
+// ENQ of ASCII.
 const Enquiry = 5
 
 // Key takes one byte from the terminal.
@@ -71,7 +71,7 @@ func (c *Console) Key(b byte) {
 	}
 	c.still = false
 	now := c.now()
-	if now.Sub(c.last) >= handGap {
+	if now.Sub(c.last) >= typingGap {
 		c.burst = 0
 	}
 	c.last = now
@@ -114,12 +114,12 @@ func (c *Console) Key(b byte) {
 	}
 }
 
-// Minute says the line of an idle console. It leaves a question that nobody has
-// answered since the last Minute: whoever comes next does not know of it.
+// Minute writes the line of an idle console. It ends a question that was not
+// answered since the last Minute: the next operator does not expect it.
 func (c *Console) Minute() {
 	if c.mode != nil {
 		if c.still {
-			c.leave()
+			c.cancel()
 		}
 		c.still = true
 		return
@@ -129,9 +129,9 @@ func (c *Console) Minute() {
 	c.link = s.Report.Snapshot.Link
 }
 
-func (c *Console) leave() {
+func (c *Console) cancel() {
 	c.mode = nil
-	c.say("\nleft as it was")
+	c.say("\ncancelled; nothing changed")
 }
 
 // A screen of 24 lines, the prompt's own left free.
@@ -141,19 +141,19 @@ const (
 )
 
 // Text returns a writer that makes lines of text fit for a terminal.
-func Text(to io.Writer) io.Writer { return text{to} }
+func Text(to io.Writer) io.Writer { return crlf{to} }
 
-type text struct{ to io.Writer }
+type crlf struct{ to io.Writer }
 
-func (t text) Write(p []byte) (int, error) {
+func (t crlf) Write(p []byte) (int, error) {
 	_, err := io.WriteString(t.to, strings.ReplaceAll(Printable(string(p)), "\n", "\r\n"))
 	return len(p), err
 }
 
-func (c *Console) say(s string) { fmt.Fprintln(text{c.out}, s) }
+func (c *Console) say(s string) { fmt.Fprintln(crlf{c.out}, s) }
 
-// ask does something once somebody has typed yes. A single letter would not do:
-// a terminal that echoes sends back whatever the board says, and its log is full
+// ask does something once the operator has typed yes. A single letter would not do:
+// a terminal that echoes sends back all that the board writes, and its log is full
 // of words like retry.
 func (c *Console) ask(question string, do func()) {
 	c.read(question+" Type yes: ", func(typed string) {
@@ -173,11 +173,11 @@ func (c *Console) certificates() {
 	}
 	list = list[:min(len(list), 9)]
 	for i, e := range list {
-		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, clip(e.Subject, 60), e.Why, e.Thumbprint))
+		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, oneLine(e.Subject, 60), e.Why, e.Thumbprint))
 	}
 	c.choose("Number of the one to trust, any other key for none:", len(list), func(n int) {
 		e := list[n]
-		c.ask("Trust "+clip(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint, func() {
+		c.ask("Trust "+oneLine(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint, func() {
 			c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
 		})
 	})
@@ -192,11 +192,11 @@ func (c *Console) runs() {
 	}
 	list = list[max(0, len(list)-9):]
 	for i, r := range list {
-		c.say(fmt.Sprintf("%d  run %s: epoch %d, last heard %s", i+1, clip(r.ID, 40), r.Epoch, r.Heard.UTC().Format(time.DateTime+" UTC")))
+		c.say(fmt.Sprintf("%d  run %s: epoch %d, last frame %s", i+1, oneLine(r.ID, 40), r.Epoch, r.Heard.UTC().Format(time.DateTime+" UTC")))
 	}
-	c.choose("Number of the one to believe, any other key for none:", len(list), func(n int) {
+	c.choose("Number of the one to accept, any other key for none:", len(list), func(n int) {
 		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?", list[n].Epoch), func() {
-			c.result(c.board.Accept(list[n].ID), "Believed within a second of hearing it again.")
+			c.result(c.board.Accept(list[n].ID), "Accepted with the next frame that arrives from it.")
 		})
 	})
 }
@@ -302,9 +302,9 @@ func or(s string) string {
 	return s
 }
 
-// read takes a line; ESC and Ctrl-C leave.
+// read reads a line; ESC and Ctrl-C cancel.
 func (c *Console) read(prompt string, done func(string)) {
-	fmt.Fprint(text{c.out}, prompt)
+	fmt.Fprint(crlf{c.out}, prompt)
 	c.line = c.line[:0]
 	c.mode = func(key byte) {
 		switch {
@@ -313,7 +313,7 @@ func (c *Console) read(prompt string, done func(string)) {
 			c.say("")
 			done(strings.TrimSpace(string(c.line)))
 		case key == 0x1b || key == 3:
-			c.leave()
+			c.cancel()
 		case key == 8 || key == 0x7f:
 			if len(c.line) > 0 {
 				c.line = c.line[:len(c.line)-1]

@@ -75,7 +75,7 @@ func rx() Status {
 	return Status{
 		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
 		State: health.PeerDown, Reason: "mqtt sink cell-1 down: connection refused", Rejected: 1,
-		Release: release.Running{Version: 7, Name: "v1.2.0", Update: &release.Outcome{Version: 8, Result: release.WentBack, Reason: "state stuck"}},
+		Release: release.Running{Version: 7, Name: "v1.2.0", Update: &release.Outcome{Version: 8, Result: release.RolledBack, Reason: "state stuck"}},
 		Report: report.Report{
 			Clock: report.Clock{OffsetSeconds: 0.0124, Source: "link"},
 			Snapshot: status.Snapshot{
@@ -184,7 +184,7 @@ func TestKeys(t *testing.T) {
 		{"a letter is not enough, or an echo of retry would do", "retry\r", nil, nil, "no"},
 		{"trust the second", "c2yes\r", nil, []string{"trust BB22"}, "Trusted within two seconds."},
 		{"accept the second run", "e2yes\r", nil, []string{"accept 3-bb"}, "does its status say epoch 3? Type yes: "},
-		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last heard 2026-11-24 02:13:21 UTC"},
+		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last frame 2026-11-24 02:13:21 UTC"},
 		{"accept none", "e3e0ex", nil, nil, "none"},
 		{"accept fails", "e1yes\r", errors.New("disk full"), []string{"accept 1-aa"}, "disk full"},
 		{"another pair key", "x" + newKey + "\ryes\r", nil, []string{"key a2c41a2c"}, "Accept key a2c41a2c, and the present one for 24 hours more? Type yes: "},
@@ -197,7 +197,7 @@ func TestKeys(t *testing.T) {
 		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
 		{"network, all kept", "n\r\r\r\r\ryes\r", nil, []string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}", "restart"}, "hostname [h]: "},
 		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ryes\r", nil, []string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
-		{"network, left", "nx\x1bs", nil, nil, "left as it was"},
+		{"network, left", "nx\x1bs", nil, nil, "cancelled; nothing changed"},
 		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""), []string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
 		{"log", "l", nil, nil, "line 29"},
 		{"self-test", "t", nil, nil, "pass  link"},
@@ -243,8 +243,8 @@ func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 	for _, b := range []byte("yes\r") {
 		c.Key(b)
 	}
-	if !strings.Contains(out.String(), "left as it was") || len(f.done) != 0 {
-		t.Errorf("got %q, and %q done; want a question that ends when nobody answers it", out.String(), f.done)
+	if !strings.Contains(out.String(), "cancelled; nothing changed") || len(f.done) != 0 {
+		t.Errorf("got %q, and %q done; want a question that ends when it is not answered", out.String(), f.done)
 	}
 }
 
@@ -272,8 +272,8 @@ func TestEchoEnds(t *testing.T) {
 			if len(f.done) != 0 {
 				t.Errorf("got %q done by an echo", f.done)
 			}
-			c.mode = nil // whatever was asked last
-			at = at.Add(handGap)
+			c.mode = nil // end any question
+			at = at.Add(typingGap)
 			out.Reset()
 			if c.Key('?'); !strings.Contains(out.String(), Help[:20]) {
 				t.Errorf("got %q after the echo, want keys to work again", out.String())
@@ -386,7 +386,7 @@ func TestFrameOfAnotherLengthIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever is typed and whatever peers are called, nothing but text gets out.
+// For any keys and any names of peers, only text is written.
 func FuzzKeys(f *testing.F) {
 	f.Add([]byte("slcntdjkwrp?\x1b\x05"), "name\x1b[2J")
 	f.Add([]byte("sc"), "\u00db2J") // its second byte is CSI to a terminal with 8-bit controls
@@ -399,7 +399,7 @@ func FuzzKeys(f *testing.F) {
 		c.now = func() time.Time { return at }
 		for i, b := range keys[:min(len(keys), 100)] {
 			c.Key(b)
-			at = at.Add(handGap)
+			at = at.Add(typingGap)
 			if i%10 == 9 {
 				c.Minute()
 			}

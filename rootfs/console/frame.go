@@ -24,8 +24,8 @@ const (
 	lineBytes = 57 // 76 characters
 )
 
-// Frame writes data for a program. It ends early when w fails: what is left
-// out the reader notices.
+// Frame writes data for a program. It ends early when w fails, which the reader
+// detects.
 func Frame(w io.Writer, name string, data []byte) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -58,11 +58,11 @@ type Deframer struct {
 	packed []byte
 }
 
-// Line takes a line without its end. It returns what of it is text, whether the
-// text goes on in a later line, because a frame began within it, and a frame
+// Line takes a line without its end. It returns the text in it, whether that
+// text is continued in a later line, because a frame began within it, and a frame
 // that ended with it.
-func (d *Deframer) Line(line string) (text string, goesOn bool, done *Framed) {
-	if before, head, found := strings.Cut(line, begin); found && d.begins(head) {
+func (d *Deframer) Line(line string) (text string, continued bool, done *Framed) {
+	if before, head, found := strings.Cut(line, begin); found && d.start(head) {
 		return before, true, nil
 	}
 	if !d.Open() {
@@ -86,8 +86,8 @@ func (d *Deframer) Line(line string) (text string, goesOn bool, done *Framed) {
 // Open reports whether a frame has begun and not ended.
 func (d *Deframer) Open() bool { return d.name != "" }
 
-// begins opens a frame whose first line has that head.
-func (d *Deframer) begins(head string) bool {
+// start starts a frame whose first line has that head.
+func (d *Deframer) start(head string) bool {
 	next := Deframer{}
 	if _, err := fmt.Sscanf(strings.TrimSuffix(head, dashes), "%32s %d %64s", &next.name, &next.length, &next.sum); err != nil || next.length < 0 || next.length > MaxFrame {
 		return false
@@ -103,14 +103,13 @@ func (d *Deframer) unpack() *Framed {
 		f.Data, err = io.ReadAll(io.LimitReader(z, int64(d.length)+1))
 	}
 	if sum := sha256.Sum256(f.Data); err != nil || len(f.Data) != d.length || hex.EncodeToString(sum[:]) != d.sum {
-		f.Data, f.Err = nil, errors.New("console: what arrived was damaged on the way: try again")
+		f.Data, f.Err = nil, errors.New("console: data damaged in transmission; try again")
 	}
 	return f
 }
 
-// Unframe reads until framed data of that name is whole. It returns
-// io.ErrUnexpectedEOF when r ends before, and an error when what came is not
-// what was sent.
+// Unframe reads until framed data of that name is complete. It returns
+// io.ErrUnexpectedEOF when r ends before, and an error when the data is damaged.
 func Unframe(r *bufio.Reader, name string) ([]byte, error) {
 	var d Deframer
 	for {
@@ -141,8 +140,8 @@ const (
 	bundleLines = 200
 )
 
-// bundle is a text file for whoever is asked for help. It has no key and no
-// password, but names of hosts and channels.
+// bundle is a text file for support. It has no key and no password, but names of
+// hosts and channels.
 func (c *Console) bundle() []byte {
 	var b strings.Builder
 	section := func(name string) { fmt.Fprintf(&b, "\n== %s\n", name) }
@@ -154,7 +153,7 @@ func (c *Console) bundle() []byte {
 	fmt.Fprintf(&b, "%+v\n", c.board.Network())
 	section("rejected certificates")
 	for _, e := range c.board.Rejected() {
-		fmt.Fprintf(&b, "%s  %s  %s\n", e.Thumbprint, clip(e.Subject, 200), e.Why)
+		fmt.Fprintf(&b, "%s  %s  %s\n", e.Thumbprint, oneLine(e.Subject, 200), e.Why)
 	}
 	section("self-test")
 	c.board.Selftest(&b)

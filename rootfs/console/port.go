@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open opens a serial port to read keys from: each at once, none shown, none
-// taken for a signal. How the port writes stays as it is: the kernel's own lines
+// Open opens a serial port to read keys from: without line editing, echo or
+// signals. How the port writes stays as it is: the kernel's own lines
 // go out there too.
 func Open(device string, baud int) (*os.File, error) {
 	rate, ok := map[int]uint32{9600: unix.B9600, 19200: unix.B19200, 38400: unix.B38400, 57600: unix.B57600, 115200: unix.B115200}[baud]
@@ -19,14 +19,14 @@ func Open(device string, baud int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %v", err)
 	}
-	if err := listen(f, rate); err != nil {
+	if err := setRaw(f, rate); err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("console: %s: %v", device, err)
 	}
 	return f, nil
 }
 
-func listen(f *os.File, rate uint32) error {
+func setRaw(f *os.File, rate uint32) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return err

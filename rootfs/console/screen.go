@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/text"
 )
 
 // columns fit a terminal of 80.
@@ -26,18 +27,18 @@ func Printable(s string) string {
 	}, s)
 }
 
-// clip makes s one printable line of at most n characters.
-func clip(s string, n int) string {
+// oneLine makes s one printable line of at most n characters.
+func oneLine(s string, n int) string {
 	s = strings.ReplaceAll(Printable(s), "\n", " ")
 	if len(s) <= n {
 		return s
 	}
-	return s[:n-2] + ".."
+	return text.Clip(s, n-2) + ".."
 }
 
-// Summary is the line of an idle console, with what the link did since before.
+// Summary is the line of an idle console, with what the link counted since before.
 func Summary(s Status, before status.Link) string {
-	return clip(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host, s.Now.UTC().Format(time.TimeOnly),
+	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host, s.Now.UTC().Format(time.TimeOnly),
 		s.State, rejected(s.Rejected), counts(since(s.Report.Snapshot.Link, before)), words(" | ", s.Reason)), columns)
 }
 
@@ -76,22 +77,21 @@ func counts(l status.Link) string {
 	return b
 }
 
-// Screen is the status screen, of at most so many lines, 9 or more. Each ends in a
-// line end.
+// Screen is the status screen, of at most that many lines, 9 or more.
 func Screen(s Status, lines int) string {
 	snap := s.Report.Snapshot
 	var b strings.Builder
-	line := func(format string, a ...any) { b.WriteString(clip(fmt.Sprintf(format, a...), columns) + "\n") }
+	line := func(format string, a ...any) { b.WriteString(oneLine(fmt.Sprintf(format, a...), columns) + "\n") }
 	line("HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair), words("  version ", snap.Version), up(s.Up))
 	line("STATE %s%s", s.State, words(": ", s.Reason))
-	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), heard(snap.Link), words("  ", snap.Link.State))
+	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link), words("  ", snap.Link.State))
 	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
 	line("NET   %s  %s", s.Board, or(s.Address))
 	if r := running(s.Release); r != "" {
 		line("REL   %s", r)
 	}
 	if t := snap.Transmitter; len(t) > 0 {
-		line("TX    as it says: version %s%s%s", or(t["version"]), words(", clock ", t["clock"]), words(", Celsius ", t["temperature_celsius"]))
+		line("TX    reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]), words(", Celsius ", t["temperature_celsius"]))
 	}
 	if n := len(snap.Notes); n > 0 {
 		line("NOTE  %s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
@@ -111,7 +111,7 @@ func Screen(s Status, lines int) string {
 	return b.String()
 }
 
-// running says which release runs, and what became of the update before.
+// running returns which release runs, and the outcome of the last update.
 func running(r release.Running) string {
 	if r.Version == 0 && r.Update == nil {
 		return r.Fault
@@ -121,12 +121,12 @@ func running(r release.Running) string {
 		b += " ON TRIAL"
 	}
 	if u := r.Update; u != nil {
-		b += fmt.Sprintf("  update %d %s%s", u.Version, strings.ReplaceAll(string(u.Result), "_", " "), words(": ", u.Reason))
+		b += fmt.Sprintf("  update %d %s%s", u.Version, u.Result.Words(), words(": ", u.Reason))
 	}
 	return b + words("  ", r.Fault)
 }
 
-// fit leaves what n lines take, and says so.
+// fit leaves what n lines hold, and shows how many that is.
 func fit(list []string, n int) []string {
 	if n <= 0 || len(list) <= n {
 		return list[:min(len(list), max(n, 0))]
@@ -182,11 +182,11 @@ func words(before, s string) string {
 	return before + s
 }
 
-func heard(l status.Link) string {
+func lastFrame(l status.Link) string {
 	if l.LastHeartbeatAgeSeconds == nil || *l.LastHeartbeatAgeSeconds < 0 {
 		return ""
 	}
-	return fmt.Sprintf(", heard %.1f s ago", *l.LastHeartbeatAgeSeconds)
+	return fmt.Sprintf(", heartbeat %.1f s ago", *l.LastHeartbeatAgeSeconds)
 }
 
 func offset(s Status) string {

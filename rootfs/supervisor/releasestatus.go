@@ -111,7 +111,7 @@ func (s *ReleaseStatus) committed() {
 // rolledBack records that the release before the update runs, or runs next.
 func (s *ReleaseStatus) rolledBack(why string) {
 	s.mu.Lock()
-	o := release.Outcome{Version: s.state.Version, Name: s.state.Name, Result: release.WentBack, Reason: why}
+	o := release.Outcome{Version: s.state.Version, Name: s.state.Name, Result: release.RolledBack, Reason: why}
 	if before := s.state.Update; before != nil && before.Result == release.Installed {
 		o.Version, o.Name = before.Version, before.Name
 	}

@@ -128,7 +128,7 @@ func TestReleaseThatDoesNotWorkIsRolledBack(t *testing.T) {
 		if b.card.commits != 0 || b.card.refusals != 1 || b.restarts != 1 {
 			t.Errorf("got %d commits, %d refusals, %d restarts; want a refusal and a restart", b.card.commits, b.card.refusals, b.restarts)
 		}
-		if got := b.outcome(t); got.Result != release.WentBack || !strings.Contains(got.Reason, "STUCK") {
+		if got := b.outcome(t); got.Result != release.RolledBack || !strings.Contains(got.Reason, "STUCK") {
 			t.Errorf("got the outcome %+v", got)
 		}
 		b.log.expect(t, "update rolled back", 1)

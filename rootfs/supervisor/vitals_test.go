@@ -69,10 +69,10 @@ func TestWatchdogIsFedFromEvidenceOfProgress(t *testing.T) {
 		reset bool
 	}{
 		"role that works":             {func(p *process) { p.work(0) }, time.Hour, false},
-		"role that makes no progress": {func(p *process) { stall(p) }, health.Patience + dogTimeout + 2*time.Second, true},
+		"role that makes no progress": {func(p *process) { stall(p) }, health.ProgressTimeout + dogTimeout + 2*time.Second, true},
 		"role that stops reporting":   {func(p *process) { p.work(5 * time.Second) }, time.Minute, true},
-		"role that never reports":     {func(*process) {}, health.BootPatience + dogTimeout + 2*time.Second, true},
-		"a start that takes its time": {func(p *process) { time.Sleep(health.BootPatience - 5*time.Second); p.work(0) }, time.Hour, false},
+		"role that never reports":     {func(*process) {}, health.StartTimeout + dogTimeout + 2*time.Second, true},
+		"a start that takes its time": {func(p *process) { time.Sleep(health.StartTimeout - 5*time.Second); p.work(0) }, time.Hour, false},
 		"role that ends now and then": {func(p *process) { p.work(20 * time.Second); p.exit(nil) }, time.Hour, false},
 		"role that ends at once":      {func(p *process) { p.exit(nil) }, 15 * time.Minute, true},
 	} {
@@ -109,7 +109,7 @@ func TestInvalidConfigurationIsNoReasonForAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, d := newRig(t, "tx", "pair = 1\n"), &dog{}
 		stop := r.background(t, Outputs{Watchdog: d})
-		pass(3 * health.EndedPatience)
+		pass(3 * health.EndedTimeout)
 		if d.reset() {
 			t.Error("the board was reset, which does not help")
 		}

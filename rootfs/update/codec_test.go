@@ -3,39 +3,19 @@ package update
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"heliograph/ci/golden"
 	"heliograph/tools/image/filesystem"
 )
-
-var write = flag.Bool("write", false, "write the golden vectors anew")
-
-// golden compares bytes with those of a file in testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *write {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s: got %d bytes, %v; want the %d of the file:\n%s", name, len(got), err, len(want), hex.Dump(got[:min(len(got), 256)]))
-	}
-}
 
 func fixed() record {
 	return record{sequence: 3, floor: 4, pending: 5, refused: 6, tries: 1, boots: 2, target: B}
 }
 
 func TestFormatsStayAsTheyAre(t *testing.T) {
-	golden(t, "record.bin", fixed().encode())
-	golden(t, "cmdline.txt", CommandLine("console=ttyS0,115200 quiet", 0x0badcafe, B))
+	golden.Compare(t, "record.bin", fixed().encode())
+	golden.Compare(t, "cmdline.txt", CommandLine("console=ttyS0,115200 quiet", 0x0badcafe, B))
 }
 
 func TestRecordSurvivesTheLossOfOneCopy(t *testing.T) {

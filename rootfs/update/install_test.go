@@ -51,8 +51,8 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 		running Set
 		want    string
 	}{
-		"empty file":                    {nil, A, "no update file"},
-		"another file":                  {[]byte("PK\x03\x04 something else that is long enough"), A, "no update file"},
+		"empty file":                    {nil, A, "not an update file"},
+		"another file":                  {[]byte("PK\x03\x04 something else that is long enough"), A, "not an update file"},
 		"lengths beyond any sense":      {append([]byte("HGUPDAT1"), bytes.Repeat([]byte{0xFF}, 64)...), A, "a manifest of"},
 		"cut in the manifest":           {whole[:100], A, "ends in its manifest"},
 		"cut in a part":                 {whole[:len(whole)-1], A, "ends in root"},

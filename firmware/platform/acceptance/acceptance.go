@@ -28,10 +28,10 @@ import (
 type Run struct {
 	Epoch uint64    `json:"epoch"`
 	Salt  Salt      `json:"salt"`
-	Heard time.Time `json:"heard,omitzero"` // last
+	Heard time.Time `json:"heard,omitzero"` // when its last frame arrived
 }
 
-// Salt tells runs of the same epoch apart.
+// Salt distinguishes runs of the same epoch.
 type Salt [16]byte
 
 // MarshalText implements encoding.TextMarshaler.
@@ -82,8 +82,8 @@ func Refused(dir string) (runs []Run, err error) {
 	return runs, nil
 }
 
-// Accept has the receiver that works in dir believe a run that it refuses. With
-// an empty id it is the only one there is.
+// Accept makes the receiver that works in dir accept a run that it refuses. With an
+// empty id that is the only one it refuses.
 func Accept(dir, id string) (Run, error) {
 	runs, err := Refused(dir)
 	if err != nil {
@@ -99,7 +99,7 @@ func Accept(dir, id string) (Run, error) {
 	}
 	switch {
 	case len(runs) == 0:
-		return Run{}, errors.New("acceptance: the receiver refuses no run: let it hear the transmitter first, then try again")
+		return Run{}, errors.New("acceptance: the receiver refuses no run: wait until it has received frames of the transmitter, then try again")
 	case id == "":
 		return Run{}, fmt.Errorf("acceptance: %d runs are refused, name one: %s", len(runs), strings.Join(ids, " "))
 	}
@@ -115,7 +115,7 @@ func Accepted(dir string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// Used removes the operator's word, which holds once.
+// Used removes the operator's acceptance, which holds once.
 func Used(dir string) error {
 	if err := os.Remove(filepath.Join(dir, acceptFile)); err != nil {
 		return fmt.Errorf("acceptance: %v", err)

@@ -27,6 +27,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"heliograph/firmware/platform/text"
 )
 
 // Event is one entry of a trail.
@@ -70,7 +72,7 @@ const (
 )
 
 // classify returns what is fixed for a kind. One that is not listed is a failure of the
-// control system, so that nothing bad looks good.
+// control system, so that nothing bad passes for good.
 func classify(kind string) (Category, Result) {
 	switch kind {
 	case "auth_failure", "certificate_rejected", "login_refused":
@@ -134,11 +136,7 @@ func clean(s string) string {
 	if len(s) <= maxText {
 		return s
 	}
-	s = s[:maxText-3]
-	for !utf8.ValidString(s) {
-		s = s[:len(s)-1]
-	}
-	return s + "..."
+	return text.Clip(s, maxText-3) + "..."
 }
 
 // Line writes an event as a line of syslog (RFC 5424), facility "log audit". The
@@ -153,7 +151,5 @@ func (e Event) Line(host string) []byte {
 		host = "-"
 	}
 	return fmt.Appendf(nil, "<%d>1 %s %s heliograph - %s [audit@32473 number=\"%d\" source=\"%s\" category=\"%s\" event=\"%s\" result=\"%s\" count=\"%d\"] \xEF\xBB\xBF%s",
-		facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), host, clip(e.Event, 32), e.Number, e.Source, e.Category, e.Event, e.Result, e.Count, e.Text)
+		facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), host, text.Clip(e.Event, 32), e.Number, e.Source, e.Category, e.Event, e.Result, e.Count, e.Text)
 }
-
-func clip(s string, n int) string { return s[:min(len(s), n)] }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"heliograph/firmware/platform/text"
 )
 
 // Our own choices; see the package comment.
@@ -43,8 +45,8 @@ type kind struct {
 	hold   time.Duration // how long it was held
 }
 
-// New returns an empty trail of a board. id tells it from the one that the board had
-// before it lost that; "" for one that only takes.
+// New returns an empty trail of a board. id distinguishes it from the trail that the board had
+// before it lost its disk; "" for one that only takes events.
 func New(source, id string) *Trail {
 	return &Trail{id: id, source: source, next: 1, kinds: map[string]*kind{}}
 }
@@ -69,12 +71,12 @@ func (t *Trail) kind(name string, now time.Time) *kind {
 }
 
 // Add notes n events of a kind.
-func (t *Trail) Add(now time.Time, name, text string, n uint64) {
+func (t *Trail) Add(now time.Time, name, description string, n uint64) {
 	if n == 0 {
 		return
 	}
 	category, result := classify(name)
-	e := Event{Time: now.UTC(), Source: t.source, Category: category, Event: clip(name, maxWord), Text: clean(text), Result: result, Count: n}
+	e := Event{Time: now.UTC(), Source: t.source, Category: category, Event: text.Clip(name, maxWord), Text: clean(description), Result: result, Count: n}
 	k := t.kind(name, now)
 	if passed := now.Sub(k.filled); passed > 0 {
 		k.tokens = min(burst, k.tokens+float64(passed)/float64(refill))
@@ -148,7 +150,7 @@ func (k *kind) keep(e Event) {
 
 // Take notes an event that another board has numbered, and says how many are missing
 // before it. One that was taken before is left alone. From another trail than before it
-// is the first: what was before this board listened is not missing.
+// is the first: what was sent before this board started is not missing.
 func (t *Trail) Take(m Message) (missing uint64, taken bool) {
 	e := m.Entry
 	switch {

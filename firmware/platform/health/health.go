@@ -1,23 +1,23 @@
-// Package health decides, in one place, how a board stands: what its LED
-// shows, whether the watchdog is fed, whether the link is reported lost.
+// Package health decides, in one place, the state of a board: what its LED shows,
+// whether the watchdog is fed, whether the link is reported lost.
 //
-// It decides from evidence alone. A role proves that it works by counters that
-// its parts raise as they go round; a board whose counters stand still is left
-// to the watchdog, however alive it looks otherwise. A role that has nothing to
-// do raises them all the same, so silence of the plant, of the link or of IT
-// never resets a board.
+// It decides from evidence alone. A role proves that it works by counters that its
+// parts raise as they make progress; a board whose counters do not rise is left to
+// the watchdog, even if its process still runs. A role that has nothing to do raises
+// them all the same, so silence of the plant, of the link or of IT never resets a
+// board.
 //
-// States, the worst that applies; a single LED repeats their pattern:
+// The state is the worst that applies; a single LED repeats its pattern:
 //
 //	Invalid   6 flashes           the configuration: no restart would help
 //	Stuck     dark                no progress: the watchdog is not fed
-//	Ended     4 Hz                the role ended, and is started again
+//	Ended     4 Hz                the role ended, and is restarted
 //	Starting  5 Hz, faint         no report yet
-//	LinkLost  5 flashes           RX hears nothing; TX's frames do not leave
+//	LinkLost  5 flashes           RX receives no frames; TX transmits none
 //	PeerDown  2 flashes           a server, broker or collector is away
-//	Waiting   0.5 Hz              the initial snapshot is not complete
+//	Waiting   0.5 Hz              an initial snapshot is not complete
 //	Degraded  1 flash             frames are lost, or had to be repaired
-//	Good      lit, winks each 1 s
+//	Good      lit, blinks once a second
 //
 // The patterns stay apart from those of the Raspberry Pi's boot ROM, which
 // flashes 3, 4 and 7 to 10 times, or 2 to 4 times long before short ones.
@@ -36,18 +36,18 @@ import (
 
 // Our own choices.
 const (
-	// BootPatience is how long a role may take until its first report.
-	BootPatience = 2 * time.Minute
-	// Patience is how long a part may stand still, and a report be missing.
-	Patience = 15 * time.Second
-	// EndedPatience is how long a role may keep ending before the board is reset:
-	// that helps against what only a reset clears, a hung device as a rule.
-	EndedPatience = 10 * time.Minute
+	// StartTimeout is how long a role may take until its first report.
+	StartTimeout = 2 * time.Minute
+	// ProgressTimeout is how long a part may make no progress, and a report be missing.
+	ProgressTimeout = 15 * time.Second
+	// EndedTimeout is how long a role may keep ending before the board is reset, which
+	// helps against what only a reset clears, such as a hung device.
+	EndedTimeout = 10 * time.Minute
 	// degradedFor is how long damage on the link is shown after the last of it.
 	degradedFor = 10 * time.Second
 )
 
-// State is how a board stands.
+// State is the state of a board.
 type State string
 
 // The states, worst first.
@@ -63,12 +63,12 @@ const (
 	Good     State = "GOOD"
 )
 
-// Evidence is what a role says of itself, each second.
+// Evidence is what a role reports about itself each second.
 type Evidence struct {
 	Steps    map[string]uint64 `json:"steps"`               // of each part, by name; they rise while it works
 	LinkLost string            `json:"link_lost,omitempty"` // why; "" while the link works
 	Down     []string          `json:"down,omitempty"`      // peers that are away, with the reason
-	Waiting  string            `json:"waiting,omitempty"`   // why the initial snapshot is not complete; "" when it is
+	Waiting  string            `json:"waiting,omitempty"`   // why an initial snapshot is not complete; "" when all are
 	Damage   uint64            `json:"damage"`              // frames that were lost or repaired, since the start
 }
 
@@ -83,7 +83,7 @@ type Verdict struct {
 	Alarm   bool // the link is lost
 }
 
-// Judge follows one role. The zero value has seen nothing and starts at time 0.
+// Judge judges one role. The zero value has no evidence and starts at time 0.
 type Judge struct {
 	process State // Starting, Good while it runs, Ended or Invalid
 	why     string
@@ -102,7 +102,7 @@ type part struct {
 	at    time.Duration // when they last rose
 }
 
-// Started says that the role was started.
+// Started notes that the role was started.
 func (j *Judge) Started(now time.Duration) {
 	if j.process != Ended {
 		j.since = now
@@ -111,7 +111,7 @@ func (j *Judge) Started(now time.Duration) {
 	j.reported, j.last, j.parts, j.evidence, j.damaged = false, now, nil, Evidence{}, false
 }
 
-// Ended says that the role ended, and will be started again.
+// Ended notes that the role ended, and will be restarted.
 func (j *Judge) Ended(now time.Duration, why string) {
 	if j.process == Good || j.process == "" {
 		j.since = now
@@ -119,10 +119,10 @@ func (j *Judge) Ended(now time.Duration, why string) {
 	j.process, j.why = Ended, why
 }
 
-// Invalid says that the role refuses its configuration.
+// Invalid notes that the role refuses its configuration.
 func (j *Judge) Invalid(why string) { j.process, j.why = Invalid, why }
 
-// Report takes a role's evidence.
+// Report adds a role's evidence.
 func (j *Judge) Report(now time.Duration, e Evidence) {
 	if j.process == Starting || j.process == "" {
 		j.process, j.since = Good, now
@@ -142,7 +142,7 @@ func (j *Judge) Report(now time.Duration, e Evidence) {
 	j.reported, j.last, j.parts, j.evidence = true, now, parts, e
 }
 
-// Verdict judges.
+// Verdict returns the state at a time.
 func (j *Judge) Verdict(now time.Duration) Verdict {
 	state, reason := j.state(now)
 	v := Verdict{State: state, Reason: reason, Pattern: patterns[state], Feed: true, Alarm: state == LinkLost}
@@ -150,7 +150,7 @@ func (j *Judge) Verdict(now time.Duration) Verdict {
 	case Stuck:
 		v.Feed = false
 	case Ended:
-		v.Feed = now-j.since < EndedPatience
+		v.Feed = now-j.since < EndedTimeout
 	}
 	return v
 }
@@ -159,16 +159,16 @@ func (j *Judge) state(now time.Duration) (State, string) {
 	switch {
 	case j.process == Invalid || j.process == Ended:
 		return j.process, j.why
-	case !j.reported && now-j.last < BootPatience:
+	case !j.reported && now-j.last < StartTimeout:
 		return Starting, "no report yet"
 	case !j.reported:
-		return Stuck, fmt.Sprintf("no report since the start, for %s", (now - j.last).Round(time.Second))
-	case now-j.last >= Patience:
+		return Stuck, fmt.Sprintf("no report for %s since the start", (now - j.last).Round(time.Second))
+	case now-j.last >= ProgressTimeout:
 		return Stuck, fmt.Sprintf("no report for %s", (now - j.last).Round(time.Second))
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.parts)) {
-		if still := now - j.parts[name].at; still >= Patience {
-			return Stuck, fmt.Sprintf("%s stands still for %s", name, still.Round(time.Second))
+		if still := now - j.parts[name].at; still >= ProgressTimeout {
+			return Stuck, fmt.Sprintf("%s makes no progress for %s", name, still.Round(time.Second))
 		}
 	}
 	switch e := &j.evidence; {
@@ -179,7 +179,7 @@ func (j *Judge) state(now time.Duration) (State, string) {
 	case e.Waiting != "":
 		return Waiting, e.Waiting
 	case j.damaged && now-j.damagedAt < degradedFor:
-		return Degraded, "frames are lost on the link, or had to be repaired"
+		return Degraded, "frames were lost on the link, or had to be repaired"
 	}
 	return Good, ""
 }

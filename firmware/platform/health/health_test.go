@@ -47,13 +47,13 @@ func TestTransitions(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"before anything", []step{{0, nothing, Starting, true}, {BootPatience, nothing, Stuck, false}}},
+		{"before anything", []step{{0, nothing, Starting, true}, {StartTimeout, nothing, Stuck, false}}},
 		{"first report", []step{{0, started, Starting, true}, {s, moving, Good, true}}},
-		{"never a report", []step{{5 * s, started, Starting, true}, {5*s + BootPatience - 1, nothing, Starting, true}, {5*s + BootPatience, nothing, Stuck, false}}},
-		{"reports stop, and go on", []step{{0, started, Starting, true}, {s, moving, Good, true}, {s + Patience - 1, nothing, Good, true},
-			{s + Patience, nothing, Stuck, false}, {s + Patience + 1, moving, Good, true}}},
-		{"one part stands still", []step{{0, started, Starting, true}, {s, frozen, Good, true}, {s + Patience - 1, frozen, Good, true},
-			{s + Patience, frozen, Stuck, false}, {s + Patience + 1, moving, Good, true}}},
+		{"never a report", []step{{5 * s, started, Starting, true}, {5*s + StartTimeout - 1, nothing, Starting, true}, {5*s + StartTimeout, nothing, Stuck, false}}},
+		{"reports stop, and resume", []step{{0, started, Starting, true}, {s, moving, Good, true}, {s + ProgressTimeout - 1, nothing, Good, true},
+			{s + ProgressTimeout, nothing, Stuck, false}, {s + ProgressTimeout + 1, moving, Good, true}}},
+		{"one part makes no progress", []step{{0, started, Starting, true}, {s, frozen, Good, true}, {s + ProgressTimeout - 1, frozen, Good, true},
+			{s + ProgressTimeout, frozen, Stuck, false}, {s + ProgressTimeout + 1, moving, Good, true}}},
 		{"link lost, and back", []step{{0, started, Starting, true}, {s, silent, LinkLost, true}, {2 * s, moving, Good, true}}},
 		{"link lost for a day", []step{{0, started, Starting, true}, {86400 * s, silent, LinkLost, true}}},
 		{"peer down before waiting", []step{{0, started, Starting, true}, {s, peerDown, PeerDown, true}, {2 * s, waiting, Waiting, true}, {3 * s, moving, Good, true}}},
@@ -62,9 +62,9 @@ func TestTransitions(t *testing.T) {
 			{3 * s, ended, Ended, true}, {4 * s, started, Starting, true}, {5 * s, losing, Good, true}}},
 		{"ended once", []step{{0, started, Starting, true}, {s, moving, Good, true}, {2 * s, ended, Ended, true}, {3 * s, started, Starting, true}, {4 * s, moving, Good, true}}},
 		{"ends again and again", []step{{0, started, Starting, true}, {s, ended, Ended, true}, {2 * s, started, Starting, true},
-			{EndedPatience, ended, Ended, false}}},
+			{EndedTimeout, ended, Ended, false}}},
 		{"a run that worked makes the next end a first one", []step{{0, started, Starting, true}, {s, ended, Ended, true}, {2 * s, started, Starting, true},
-			{3 * s, moving, Good, true}, {EndedPatience + s, ended, Ended, true}, {EndedPatience + 2*s, nothing, Ended, true}}},
+			{3 * s, moving, Good, true}, {EndedTimeout + s, ended, Ended, true}, {EndedTimeout + 2*s, nothing, Ended, true}}},
 		{"invalid is fed for ever", []step{{0, started, Starting, true}, {s, invalid, Invalid, true}, {86400 * s, nothing, Invalid, true}}},
 	}
 	for _, tt := range tests {
@@ -87,7 +87,7 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-func TestPatternsAreTold(t *testing.T) {
+func TestPatternsDiffer(t *testing.T) {
 	seen := map[string]State{}
 	for state, p := range patterns {
 		text := fmt.Sprint(p)

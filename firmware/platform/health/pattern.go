@@ -2,8 +2,9 @@ package health
 
 import "time"
 
-// Times of the LED, our own choice: a person counts flashes of a quarter of a
-// second, and tells a pause of a second and a half from the dark between them.
+// Times of the LED, our own choice: a person can count flashes of a quarter
+// of a second, and distinguish a pause of a second and a half from the dark between
+// them.
 const (
 	flash = 200 * time.Millisecond
 	dark  = 250 * time.Millisecond

@@ -11,16 +11,16 @@ import (
 	"heliograph/firmware/opcua/pki"
 )
 
-// Expiry is when a certificate ends.
+// Expiry is when a certificate expires.
 type Expiry struct {
 	Name string // what it is for: "opcua own", "mqtt cell-1", "opcua trusted press-plc"
 	At   time.Time
 }
 
-// Expiries tells when the certificates that a role uses end: those in PEM Files,
+// Expiries lists when the certificates that a role uses expire: those in PEM Files,
 // by what they are for, and with a Store those of OPC UA, its own and the trusted
-// ones. Files that are missing or hold no certificate are left out: who uses them
-// reports that. Safe for concurrent use.
+// ones. Files that are missing or hold no certificate are left out: their users
+// report that. Safe for concurrent use.
 type Expiries struct {
 	Files map[string]string
 	Store *pki.Store
@@ -41,12 +41,12 @@ func (e *Expiries) List(now time.Time) []Expiry {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.read.IsZero() || now.Sub(e.read) >= readAgain {
-		e.read, e.list = now, e.look()
+		e.read, e.list = now, e.readAll()
 	}
 	return e.list
 }
 
-func (e *Expiries) look() (list []Expiry) {
+func (e *Expiries) readAll() (list []Expiry) {
 	for name, file := range e.Files {
 		pair, err := os.ReadFile(file)
 		block, _ := pem.Decode(pair)

@@ -1,7 +1,7 @@
-// Package identity is who a board is to OPC UA peers: the names in its application
-// instance certificate, and the store that holds it with whom it trusts.
+// Package identity is a board's identity to OPC UA peers: the names in its application
+// instance certificate, and the store that holds it with the certificates it trusts.
 //
-// It refuses to make a second identity where one exists: whoever trusts the old
+// It refuses to make a second identity where one exists: peers that trust the old
 // certificate would have to trust the new one.
 package identity
 
@@ -39,7 +39,7 @@ func Application(role, pair string) pki.Application {
 const maxAddresses = 16
 
 func addresses() (list []string) {
-	all, _ := net.InterfaceAddrs() // none is no reason not to start
+	all, _ := net.InterfaceAddrs() // without any, the certificate has names alone
 	for _, a := range all {
 		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() && len(list) < maxAddresses {
 			list = append(list, n.IP.String())
@@ -53,7 +53,7 @@ func addresses() (list []string) {
 // when they change.
 type Store struct{ *pki.Store }
 
-// Open opens the store in folder, and makes the role's certificate where there is
+// Open opens the store in folder, and makes the role's certificate if there is
 // none. changed is called after the folders were read again, rejected for certificates
 // that are (see package pki).
 func Open(folder, role, pair string, changed func(), rejected func(text string, count uint64), log *slog.Logger) (Store, error) {
@@ -70,7 +70,8 @@ func (s Store) Counters() []counter.Set {
 	return []counter.Set{counter.Of("opcua_pki", "", &st)}
 }
 
-// Ready implements task.Task: what is wrong with a certificate its peer says.
+// Ready implements task.Task. What is wrong with a certificate shows at the peer that
+// needs it.
 func (Store) Ready() error { return nil }
 
 // Run implements task.Task.

@@ -1,5 +1,5 @@
 // Package release describes what a board runs: the signed file that brings a new
-// release, and what PID 1 tells the role of the one that runs.
+// release, and what PID 1 publishes to the role about the one that runs.
 //
 // An update file, with numbers big-endian:
 //
@@ -9,8 +9,8 @@
 // prehashed (algorithm "ED"). The parts follow in the manifest's order, without
 // anything between or after them.
 //
-// The signature is checked before anything else of a file is believed. What PID 1
-// tells, State, is a file that it alone writes and the role reads:
+// The signature is checked before anything else of a file is used. What PID 1
+// publishes, State, is a file that only PID 1 writes and the role reads:
 //
 //	{"role": …, "board": …, "key": …, "version": …, …}     at most 64 KiB of JSON
 //

@@ -15,7 +15,7 @@ const KeyFile = "/etc/heliograph/update.pub"
 func ReadKey(name string) (minisign.PublicKey, error) {
 	key, err := minisign.PublicKeyFromFile(name)
 	if errors.Is(err, os.ErrNotExist) && name == KeyFile {
-		return key, errors.New("release: this image accepts no release: it was made without --update-key")
+		return key, errors.New("release: this image accepts no update: it was made without --update-key")
 	}
 	if err != nil {
 		return key, fmt.Errorf("release: the public key: %v", err)

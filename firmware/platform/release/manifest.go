@@ -120,7 +120,7 @@ func (m Manifest) check() error {
 		}
 		if p.Name == "" || len(p.Name) > maxName || path.Clean("/"+p.Name) != "/"+p.Name ||
 			p.Name == ManifestFile || p.Name == ArgumentFile || strings.ContainsFunc(p.Name, unprintable) {
-			return fmt.Errorf("release: manifest: %q is no name of a file", p.Name)
+			return fmt.Errorf("release: manifest: %q is not a file name", p.Name)
 		}
 	}
 	return nil

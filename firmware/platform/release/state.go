@@ -8,26 +8,34 @@ import (
 	"time"
 )
 
-// StateFile is where PID 1 keeps State for the role, replaced as a whole.
+// StateFile is where PID 1 publishes State to the role. It is replaced atomically.
 const StateFile = "/run/release/state.json"
 
 const maxState = 64 << 10 // bytes
 
-// Result is what became of an update.
+// Result is the outcome of an update.
 type Result string
 
 // The results.
 const (
-	Refused   Result = "refused"   // nothing was changed
-	Installed Result = "installed" // it is tried at the next start, or is on trial
-	Kept      Result = "kept"      // it became healthy, and runs
-	WentBack  Result = "went_back" // it did not become healthy: the release before it runs
+	Refused    Result = "refused"   // nothing was changed
+	Installed  Result = "installed" // it is tried at the next start, or is on trial
+	Kept       Result = "kept"      // it became healthy, and runs
+	RolledBack Result = "went_back" // it did not become healthy: the release before it runs
 )
 
-// Results lists them all.
-func Results() []Result { return []Result{Refused, Installed, Kept, WentBack} }
+// Words returns the result for a person.
+func (r Result) Words() string {
+	if r == RolledBack {
+		return "rolled back"
+	}
+	return string(r)
+}
 
-// Outcome is what became of the update that a board got last.
+// Results lists them all.
+func Results() []Result { return []Result{Refused, Installed, Kept, RolledBack} }
+
+// Outcome is the outcome of the update that a board received last.
 type Outcome struct {
 	Time    time.Time `json:"time"`
 	Version uint64    `json:"version,omitempty"` // 0: not known
@@ -45,7 +53,7 @@ type Running struct {
 	Update  *Outcome `json:"update,omitempty"`
 }
 
-// State is what a role has to know to refuse an update before it stores it.
+// State is what a role uses to refuse an update before it stores it.
 type State struct {
 	Running
 	Role  string `json:"role"`

@@ -44,7 +44,7 @@ func Seal(w io.Writer, m Manifest, key minisign.PrivateKey, contents ...[]byte) 
 }
 
 // Read reads the beginning of an update file and checks its signature before it
-// looks at anything else. The parts follow in r: see Each. It also returns the
+// reads anything else. The parts follow in r: see Each. It also returns the
 // manifest as it was signed.
 func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	var head [streamHeader]byte
@@ -53,7 +53,7 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 		return Manifest{}, nil, fmt.Errorf("release: reading the file: %w", err)
 	}
 	if err != nil || string(head[:len(streamMagic)]) != streamMagic {
-		return Manifest{}, nil, errors.New("release: this is no update file; make one with \"heliograph update make\"")
+		return Manifest{}, nil, errors.New("release: not an update file; make one with \"heliograph update make\"")
 	}
 	size, signed := binary.BigEndian.Uint32(head[8:]), binary.BigEndian.Uint32(head[12:])
 	if size > maxManifest || signed > maxSignature {

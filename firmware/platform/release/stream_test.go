@@ -3,33 +3,14 @@ package release
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
-	"flag"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"aead.dev/minisign"
+
+	"heliograph/ci/golden"
 )
-
-var write = flag.Bool("write", false, "write the golden vectors anew")
-
-// golden compares bytes with those of a file in testdata.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *write {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%s: got %d bytes, %v; want the %d of the file:\n%s", name, len(got), err, len(want), hex.Dump(got[:min(len(got), 256)]))
-	}
-}
 
 // sample is a release and what its parts hold.
 type sample struct {
@@ -67,7 +48,7 @@ func sealed(t *testing.T, r sample, k minisign.PrivateKey) []byte {
 }
 
 func TestFormatStaysAsItIs(t *testing.T) {
-	golden(t, "tiny.update", sealed(t, tiny(), key(t, 1)))
+	golden.Compare(t, "tiny.update", sealed(t, tiny(), key(t, 1)))
 }
 
 // TestMinisignTakesOurSignature keeps the manifest and the signature as the
@@ -77,13 +58,13 @@ func TestFormatStaysAsItIs(t *testing.T) {
 func TestMinisignTakesOurSignature(t *testing.T) {
 	b := sealed(t, tiny(), key(t, 1))
 	size, signed := binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])
-	golden(t, "manifest.json", b[streamHeader:streamHeader+size])
-	golden(t, "manifest.json.minisig", b[streamHeader+size:streamHeader+size+signed])
+	golden.Compare(t, "manifest.json", b[streamHeader:streamHeader+size])
+	golden.Compare(t, "manifest.json.minisig", b[streamHeader+size:streamHeader+size+signed])
 	text, err := public(key(t, 1)).MarshalText()
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "key.pub", text)
+	golden.Compare(t, "key.pub", text)
 }
 
 func TestManifestRefuses(t *testing.T) {
@@ -127,8 +108,8 @@ func TestManifestRefuses(t *testing.T) {
 	}
 }
 
-// FuzzStream: what is taken was signed, whatever the file looks like, and is what
-// the manifest says.
+// FuzzStream: of any file, only what was signed is accepted, and only as the
+// manifest describes it.
 func FuzzStream(f *testing.F) {
 	_, private, _ := minisign.GenerateKey(bytes.NewReader(make([]byte, 4096)))
 	var b bytes.Buffer
@@ -147,7 +128,7 @@ func FuzzStream(f *testing.F) {
 			return
 		}
 		if err := m.Each(in, func(int, int64, []byte) error { return nil }); err == nil && !bytes.Equal(file, whole) {
-			t.Errorf("a file was taken that nobody signed: %q", file)
+			t.Errorf("an unsigned file was accepted: %q", file)
 		}
 	})
 }

@@ -1,13 +1,13 @@
-// Package report is what a role tells the process that started it: on a board
-// PID 1, which drives the LED, the watchdog, the clock and the console from it.
+// Package report carries a role's reports to the process that started it: on a board
+// PID 1, which drives the LED, the watchdog, the clock and the console from them.
 //
 // One line of JSON a second on the role's standard output:
 //
 //	{"evidence": …, "snapshot": …, "clock": …} LF      at most MaxLine bytes
 //
-// A role writes only when handover.Report is 1. What reads the lines takes
-// nothing else from the role, and believes nothing that it does not bound: a
-// role that was taken over may write anything.
+// A role writes only when handover.Report is 1. The reader of the lines accepts
+// nothing else from the role, and bounds all it accepts: a compromised role may write
+// anything.
 package report
 
 import (
@@ -33,17 +33,17 @@ const (
 	newestNotes = 8 // of a snapshot that is too long
 )
 
-// Wanted reports whether whoever started this process reads reports.
+// Wanted reports whether the process that started this one reads reports.
 func Wanted() bool { return os.Getenv(handover.Report) == "1" }
 
-// Report is how a role stands.
+// Report is the state of a role.
 type Report struct {
 	Evidence health.Evidence `json:"evidence"`
 	Snapshot status.Snapshot `json:"snapshot"`
 	Clock    Clock           `json:"clock"`
 }
 
-// Clock is what a role knows of the time of day. It cannot set the machine's
+// Clock is what a role has measured of the time of day. It cannot set the machine's
 // clock itself.
 type Clock struct {
 	Number        uint64  `json:"number"`         // rises with every measurement; 0: the time of day is not known
@@ -53,7 +53,7 @@ type Clock struct {
 
 // Append appends the report's line to b. A snapshot that is too long for a line
 // loses its parts of variable length: first all but the newest notes, then counters, the
-// other notes, what TX says of itself, peers, and channels.
+// other notes, what TX reports about itself, peers, and channels.
 func (r *Report) Append(b []byte) ([]byte, error) {
 	short := *r
 	for _, cut := range []func(*status.Snapshot){
@@ -77,17 +77,17 @@ func (r *Report) Append(b []byte) ([]byte, error) {
 	return b, errors.New("report: longer than a line")
 }
 
-// Task writes a report each second. It blocks while nobody reads, and then no
-// other part of the role is held up.
+// Task writes a report each second. It blocks while no process reads, which
+// holds up no other part of the role.
 type Task struct {
 	To   io.Writer
-	Look func() Report
+	Make func() Report
 }
 
 // String names the task.
 func (t *Task) String() string { return "report to PID 1" }
 
-// Ready is always so: whether the role is ready is what it reports.
+// Ready returns nil: whether the role is ready is what the task reports.
 func (t *Task) Ready() error { return nil }
 
 // Run reports until ctx ends.
@@ -96,7 +96,7 @@ func (t *Task) Run(ctx context.Context) error {
 	defer tick.Stop()
 	var line []byte
 	for {
-		r := t.Look()
+		r := t.Make()
 		var err error
 		if line, err = r.Append(line[:0]); err != nil {
 			return err
@@ -112,9 +112,9 @@ func (t *Task) Run(ctx context.Context) error {
 	}
 }
 
-// Read hands over reports until from ends. A line that is too long or no report
-// is handed to refused, with why.
-func Read(from io.Reader, take func(Report), refused func(error)) error {
+// Read passes reports to accept until from ends. For a line that is too long or not a
+// report it calls refuse with the reason.
+func Read(from io.Reader, accept func(Report), refuse func(error)) error {
 	r := bufio.NewReaderSize(from, MaxLine)
 	skipping := false
 	for {
@@ -122,7 +122,7 @@ func Read(from io.Reader, take func(Report), refused func(error)) error {
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			if !skipping {
-				refused(errors.New("report: a line is too long"))
+				refuse(errors.New("report: a line is too long"))
 			}
 			skipping = true
 			continue
@@ -136,9 +136,9 @@ func Read(from io.Reader, take func(Report), refused func(error)) error {
 		}
 		var got Report
 		if err := json.Unmarshal(line, &got); err != nil {
-			refused(fmt.Errorf("report: %v", err))
+			refuse(fmt.Errorf("report: %v", err))
 			continue
 		}
-		take(got)
+		accept(got)
 	}
 }

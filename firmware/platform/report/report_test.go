@@ -26,7 +26,7 @@ func sample() Report {
 func TestReportsCrossAPipe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		from, to := io.Pipe()
-		task := &Task{To: to, Look: sample}
+		task := &Task{To: to, Make: sample}
 		var got []Report
 		done := make(chan error)
 		go func() {

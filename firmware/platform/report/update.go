@@ -24,16 +24,16 @@ import (
 // Our own bounds.
 const (
 	stateReserve = 24 << 20 // bytes that an update leaves of the disk, for state
-	lookAtDisk   = 4 << 20  // bytes that are written between two looks at what is left
+	checkFree    = 4 << 20  // bytes that are written between two checks of what is free
 )
 
 // Updates keeps updates for PID 1: the file incoming in the folder update of a role's
-// state. It appears there when all of it is on the disk, and stays there whatever
-// happens to the power once it is accepted; one that waits is not replaced.
+// state. It appears there when all of it is on the disk, and survives a power cut
+// once it is accepted; one that waits is not replaced.
 //
 // Before a byte is stored the signature has been checked, and with it that the file
 // is for this role and board, newer than what runs, and leaves room for state. What
-// is stored is compared with the manifest as it comes. PID 1 believes none of this
+// is stored is compared with the manifest as it comes. PID 1 relies on none of this
 // and checks again. Safe for concurrent use.
 type Updates struct {
 	folder string // of the update that waits
@@ -99,7 +99,7 @@ func (u *Updates) Note(once func(kind, text string)) {
 	}
 	o := s.Update
 	u.noted = o.Time
-	text := fmt.Sprintf("update to release %d %s: %s, at %s", o.Version, o.Name, strings.ReplaceAll(string(o.Result), "_", " "), o.Time.Format(time.RFC3339))
+	text := fmt.Sprintf("update to release %d %s: %s, at %s", o.Version, o.Name, o.Result.Words(), o.Time.Format(time.RFC3339))
 	if o.Reason != "" {
 		text += ": " + o.Reason
 	}
@@ -162,7 +162,7 @@ func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m rele
 		return err
 	}
 	if err := u.keep(from, m, head); err != nil {
-		_ = u.disk.remove(u.part()) // the first error is the one to tell
+		_ = u.disk.remove(u.part()) // the first error is returned
 		return err
 	}
 	if err := u.disk.rename(u.part(), u.whole()); err != nil {
@@ -172,7 +172,7 @@ func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m rele
 	return nil
 }
 
-// room says whether so many bytes more leave what state needs.
+// room refuses to store so many bytes more if that does not leave what state needs.
 func (u *Updates) room(need int64) error {
 	free, err := u.disk.free(u.folder)
 	if err != nil {
@@ -193,11 +193,11 @@ func (u *Updates) keep(from io.Reader, m release.Manifest, head []byte) error {
 	}
 	var failed error // of the disk
 	_, failed = f.Write(head)
-	next := lookAtDisk
+	next := checkFree
 	if failed == nil {
 		err = m.Each(from, func(_ int, _ int64, b []byte) error {
 			if next -= len(b); next <= 0 {
-				next = lookAtDisk
+				next = checkFree
 				if failed = u.room(0); failed != nil {
 					return failed
 				}

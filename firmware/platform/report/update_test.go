@@ -146,8 +146,8 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{name: "another file", file: bytes.Repeat([]byte("PK\x03\x04"), 1<<18), code: 422, want: "no update file"},
-		{name: "empty", code: 422, want: "no update file"},
+		{name: "another file", file: bytes.Repeat([]byte("PK\x03\x04"), 1<<18), code: 422, want: "not an update file"},
+		{name: "empty", code: 422, want: "not an update file"},
 		{name: "cut in the manifest", file: whole[:100], code: 422, want: "ends in its manifest"},
 		{name: "a bit of the manifest", file: flipped, code: 422, want: "signature"},
 		{name: "another key", file: sealed(t, other, asItIs), code: 422, want: "signature"},
@@ -337,7 +337,7 @@ func TestOnlyOneUpdateIsStoredAtATime(t *testing.T) {
 	if err := u.Take(bytes.NewReader(whole), -1); err == nil || !strings.Contains(err.Error(), "on its way") {
 		t.Errorf("got %v, want the second refused", err)
 	}
-	// One that has not shown a signature holds nobody up.
+	// One that has not shown a signature blocks no other.
 	to.CloseWithError(os.ErrDeadlineExceeded)
 	if err := <-first; err == nil {
 		t.Error("half a file was taken")
@@ -353,14 +353,14 @@ func TestOnlyOneUpdateIsStoredAtATime(t *testing.T) {
 func TestOutcomeIsNotedOnce(t *testing.T) {
 	at := time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC)
 	folder, state := board(t, func(s *release.State) {
-		s.Update = &release.Outcome{Time: at, Version: 8, Name: "v8", Result: release.WentBack, Reason: "state stuck"}
+		s.Update = &release.Outcome{Time: at, Version: 8, Name: "v8", Result: release.RolledBack, Reason: "state stuck"}
 	})
 	u := openUpdates(folder, state, &fake{})
 	var got []string
 	for range 3 {
 		u.Note(func(kind, text string) { got = append(got, kind+": "+text) })
 	}
-	if want := []string{"update_went_back: update to release 8 v8: went back, at 2026-11-23T17:00:00Z: state stuck"}; !slices.Equal(got, want) {
+	if want := []string{"update_went_back: update to release 8 v8: rolled back, at 2026-11-23T17:00:00Z: state stuck"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

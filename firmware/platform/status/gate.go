@@ -9,15 +9,19 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"heliograph/firmware/platform/text"
 )
 
-// admit says whether a request may go on, and answers it when not. The name in its
+const maxHost = 100 // bytes of a client's Host in the audit trail
+
+// admit reports whether a request is allowed, and answers it if not. The name in its
 // Host must be one of ours: a page of another site whose name was pointed at this
 // address (DNS rebinding) carries that site's.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	if !s.ourHost(r.Host) {
 		s.counts.HostsRefused.Add(1)
-		s.audit("host_refused", r, fmt.Sprintf("a request to the status port for the name %q", clip(r.Host)))
+		s.audit("host_refused", r, fmt.Sprintf("a request to the status port for the name %q", text.Clip(r.Host, maxHost)))
 		plain(w, http.StatusMisdirectedRequest, "this is not a name of this server: use its address, or add the name to hosts in [status]\n")
 		return false
 	}
@@ -34,12 +38,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 		s.counts.LoginsRefused.Add(1)
 	}
 	w.Header().Set("WWW-Authenticate", `Basic realm="heliograph", charset="UTF-8"`)
-	plain(w, http.StatusUnauthorized, "name and password of the users file, please\n")
+	plain(w, http.StatusUnauthorized, "name and password of the users file required\n")
 	return false
 }
-
-// clip bounds a name that a client gave.
-func clip(s string) string { return s[:min(len(s), 100)] }
 
 // ourHost says whether a request's Host names this server.
 func (s *Server) ourHost(host string) bool {

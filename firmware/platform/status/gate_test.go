@@ -61,7 +61,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			if err != nil {
 				t.Fatalf("beside idle connections: %v", err)
 			}
-			if got := text(t, answer); !strings.Contains(got, "press-hall") {
+			if got := bodyOf(t, answer); !strings.Contains(got, "press-hall") {
 				t.Errorf("got %q, want the status", got)
 			}
 			if s.counts.Evicted.Load() < 2*maxConnections {

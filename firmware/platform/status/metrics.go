@@ -34,14 +34,14 @@ func newCollector(snapshot func() Snapshot) *collector {
 	}
 	return &collector{
 		snapshot:     snapshot,
-		build:        desc("build_info", "Always 1; the labels tell what runs.", "role", "pair", "version"),
+		build:        desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
 		up:           desc("process_uptime_seconds", "Since the role started."),
 		ready:        desc("role_ready_bool", "1 when /readyz answers 200."),
 		sent:         desc("channel_sent_records_total", "Records that TX sent.", "channel"),
 		delivered:    desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
 		conflated:    desc("channel_conflated_records_total", "Intermediate values skipped under saturation.", "channel"),
 		lost:         desc("channel_lost_records_total", "Records lost for good.", "channel"),
-		unknown:      desc("channel_unknown_records_total", "Records sent of which nobody can say what became of them.", "channel"),
+		unknown:      desc("channel_unknown_records_total", "Records sent whose outcome is not known.", "channel"),
 		refused:      desc("channel_refused_records_total", "Records that were not taken: by the sink's peer (RX), or by the link because they are too large or too many (TX).", "channel"),
 		expired:      desc("channel_expired_records_total", "Records whose time was over before the sink's peer took them.", "channel"),
 		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),

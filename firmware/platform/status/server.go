@@ -85,7 +85,7 @@ func (s *Server) Counters() []counter.Set {
 func (s *Server) String() string { return "status server" }
 
 // Ready says whether the server listens. The role's own readiness does not
-// wait for it: who asks over HTTP has his answer.
+// depend on it: a client that gets an answer knows.
 func (s *Server) Ready() error {
 	if s.Address() == "" {
 		return errors.New("not listening yet")
@@ -111,7 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.UpdateListen != "" && s.Updates != nil {
 		updates, err := s.listen(ctx, s.UpdateListen, s.UpdateTLS)
 		if err != nil {
-			_ = listener.Close() // the first error is the one to tell
+			_ = listener.Close() // the first error is returned
 			return err
 		}
 		servers = append(servers, s.server(s.updateHandler()))
@@ -125,7 +125,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served:
 		for _, server := range servers {
-			_ = server.Close() // the first error is the one to tell
+			_ = server.Close() // the first error is returned
 		}
 		return fmt.Errorf("status: serving: %w", err)
 	case <-ctx.Done():
@@ -152,7 +152,7 @@ func (s *Server) listen(ctx context.Context, address string, secure *tls.Config)
 	}
 	l = fair{l, fairshare.New[*shared](maxConnections), func(from net.Addr) {
 		s.counts.Evicted.Add(1)
-		s.Log.Debug("status: a connection made room for another", "client", from)
+		s.Log.Debug("status: connection evicted", "client", from)
 	}}
 	if secure != nil {
 		l = tls.NewListener(l, secure)
@@ -211,7 +211,7 @@ func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 		}
 		if r.URL.Path == "/update" && r.Method == http.MethodPut && s.Updates != nil {
 			if !updates {
-				plain(w, http.StatusForbidden, "updates are taken at update_listen alone\n")
+				plain(w, http.StatusForbidden, "updates are accepted at update_listen only\n")
 				return
 			}
 			s.update(w, r)
@@ -232,7 +232,7 @@ func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 
 func healthy(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }
 
-// audit notes what a client did that bears on security.
+// audit records what a client did that is relevant to security.
 func (s *Server) audit(event string, r *http.Request, text string) {
 	if s.Audit == nil {
 		s.Log.Warn(text, "audit", event, "client", r.RemoteAddr)

@@ -45,7 +45,7 @@ type Channel struct {
 	Delivered     *uint64  `json:"delivered,omitempty"`
 	Conflated     *uint64  `json:"conflated,omitempty"`
 	Lost          *uint64  `json:"lost,omitempty"`
-	Unknown       *uint64  `json:"unknown,omitempty"`        // RX: sent while nobody here can say what became of it
+	Unknown       *uint64  `json:"unknown,omitempty"`        // RX: sent while this receiver could not follow what became of it
 	Refused       *uint64  `json:"refused,omitempty"`        // RX: the sink's peer did not take them; TX: the link did not
 	RefusedReason string   `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
@@ -92,7 +92,7 @@ type Spool struct {
 	Limit   int64  `json:"limit"`
 	Records int    `json:"records"`
 	Dropped uint64 `json:"dropped"`         // records, since the start
-	Gaps    uint64 `json:"gaps"`            // times that records may be missing, nobody knows how many
+	Gaps    uint64 `json:"gaps"`            // times that records may be missing, an unknown number
 	Fault   string `json:"fault,omitempty"` // why the disk is not used, "" while it is
 }
 

@@ -62,7 +62,7 @@ func get(t *testing.T, s *Server, method, path string, body io.Reader) *http.Res
 	return w.Result()
 }
 
-func text(t *testing.T, r *http.Response) string {
+func bodyOf(t *testing.T, r *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestRoutes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			r := get(t, server(rx(), c.reasons...), c.method, c.path, strings.NewReader(c.body))
-			if got := text(t, r); r.StatusCode != c.code || !strings.Contains(got, c.want) {
+			if got := bodyOf(t, r); r.StatusCode != c.code || !strings.Contains(got, c.want) {
 				t.Errorf("got %d %q; want %d %q", r.StatusCode, got, c.code, c.want)
 			}
 			if got := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(got, "default-src 'none'") {
@@ -146,18 +146,18 @@ func TestStatusJSONKeys(t *testing.T) {
 func TestUnknownIsNotZero(t *testing.T) {
 	s := rx()
 	s.Channels = map[string]Channel{"c": {SourceState: "connecting"}}
-	got := text(t, get(t, server(s), "GET", "/status.json", nil))
+	got := bodyOf(t, get(t, server(s), "GET", "/status.json", nil))
 	if strings.Contains(got, "delivered") || strings.Contains(got, "age_seconds") && !strings.Contains(got, "last_heartbeat_age_seconds") {
 		t.Errorf("an unknown figure is shown: %s", got)
 	}
-	metrics := text(t, get(t, server(s), "GET", "/metrics", nil))
+	metrics := bodyOf(t, get(t, server(s), "GET", "/metrics", nil))
 	if strings.Contains(metrics, "heliograph_channel_delivered_records_total") {
 		t.Error("an unknown figure is a metric")
 	}
 }
 
 func TestPageEscapes(t *testing.T) {
-	got := text(t, get(t, server(rx()), "GET", "/", nil))
+	got := bodyOf(t, get(t, server(rx()), "GET", "/", nil))
 	if strings.Contains(got, "<script>") || !strings.Contains(got, "&lt;script&gt;") {
 		t.Error("what a peer says is not escaped")
 	}
@@ -240,7 +240,7 @@ func TestPagesForLookingAt(t *testing.T) {
 		dir = t.TempDir()
 	}
 	for name, s := range map[string]*Server{"rx": server(rx(), task.Reason{Part: "syslog sink syslog", Cause: "connection refused"}), "tx": server(tx())} {
-		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(bodyOf(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

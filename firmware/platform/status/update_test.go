@@ -41,7 +41,7 @@ func TestUpdateIsTakenByPutAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer.StatusCode, text(t, answer)
+		return answer.StatusCode, bodyOf(t, answer)
 	}
 	if code, _ := put(http.MethodPut); code != http.StatusMethodNotAllowed {
 		t.Errorf("without a board: got %d, want %d", code, http.StatusMethodNotAllowed)
@@ -97,7 +97,7 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := text(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
+	if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
 		t.Errorf("got %d %q, want 422", answer.StatusCode, got)
 	}
 }
@@ -122,7 +122,7 @@ func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := text(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
+		if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
 			t.Fatalf("got %d %q, want 422 with the reason", answer.StatusCode, got)
 		}
 	}
@@ -182,13 +182,13 @@ func TestSlowUploadLosesItsTurn(t *testing.T) {
 func TestReleaseIsShown(t *testing.T) {
 	s := server(rx())
 	s.Updates = updates{running: &release.Running{Version: 7, Name: "v7", OnTrial: true,
-		Update: &release.Outcome{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Version: 8, Result: release.WentBack, Reason: "state stuck"}}}
+		Update: &release.Outcome{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Version: 8, Result: release.RolledBack, Reason: "state stuck"}}}
 	for path, want := range map[string][]string{
 		"/status.json": {`"version": 7`, `"on_trial": true`, `"result": "went_back"`, `"reason": "state stuck"`},
 		"/metrics":     {"heliograph_release_version_number 7", "heliograph_release_trial_bool 1", `heliograph_update_result_bool{result="went_back"} 1`, `heliograph_update_result_bool{result="kept"} 0`},
-		"/":            {"Release 7", "on trial", "went back", "state stuck"},
+		"/":            {"Release 7", "on trial", "rolled back", "state stuck"},
 	} {
-		got := text(t, get(t, s, http.MethodGet, path, nil))
+		got := bodyOf(t, get(t, s, http.MethodGet, path, nil))
 		for _, w := range want {
 			if !strings.Contains(got, w) {
 				t.Errorf("%s: got none of %q:\n%s", path, w, got)

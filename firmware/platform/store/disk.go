@@ -25,7 +25,7 @@ func (disk) create(path string, mode fs.FileMode) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, f.Chmod(mode) // whatever the umask
+	return f, f.Chmod(mode) // the umask does not apply
 }
 
 func (disk) read(path string, limit int) ([]byte, error) {

@@ -102,7 +102,7 @@ func (s *Slots) Read() ([]byte, error) {
 	return s.find()
 }
 
-// find looks for the newest record in the file.
+// find finds the newest record in the file.
 func (s *Slots) find() ([]byte, error) {
 	content, err := s.layer.read(s.path, slotCount*slotSize(MaxRecord))
 	if err != nil {
@@ -169,8 +169,8 @@ func (s *Slots) Sync() error {
 		return nil // nothing was written since
 	}
 	if err := s.file.Sync(); err != nil {
-		// The kernel tells this once and forgets what it could not write: the
-		// next Write goes to another slot, whatever it writes.
+		// The kernel reports this once and forgets what it could not write: the
+		// next Write goes to another slot in any case.
 		s.failed = true
 		s.close()
 		return fmt.Errorf("store: syncing %s: %w", s.path, err)

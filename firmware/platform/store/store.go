@@ -58,7 +58,7 @@ func Write(path string, record []byte) error {
 
 // ReplaceFile replaces a file of any layout as Write replaces a record. Several
 // processes may do so: each has a temporary file of its own, hidden from who
-// lists the folder. The new file has the mode given, whatever the old one had.
+// lists the folder. The new file has the mode given, not that of the old one.
 func ReplaceFile(path string, mode fs.FileMode, content []byte) error {
 	dir, name := filepath.Split(path)
 	temp := fmt.Sprintf("%s.%s.%d%s", dir, name, os.Getpid(), tempSuffix)

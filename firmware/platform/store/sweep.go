@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// sweepAge is how old a temporary file is that nobody writes any more: another process,
+// sweepAge is how old a temporary file is that no process still writes: another process,
 // such as "heliograph trust add", may be about to rename its own.
 const sweepAge = time.Minute
 

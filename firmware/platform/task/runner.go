@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// shutdown is how long tasks may take to end once they are told to.
+// shutdown is how long tasks may take to end after their context.
 const shutdown = 10 * time.Second
 
 // ErrPanic is wrapped by the error of a task that panicked.
@@ -68,7 +68,7 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) verdict(ctx context.Context, e ended) error {
 	switch {
 	case e.err != nil && ctx.Err() != nil && errors.Is(e.err, context.Canceled):
-		return nil // told to end, and ended
+		return nil // ended as asked
 	case e.err != nil:
 		r.Log.Error("task failed", "task", e.task.String(), "error", e.err)
 		return fmt.Errorf("task: %s: %w", e.task, e.err)
@@ -101,7 +101,7 @@ func (r *Runner) Ready() Reasons {
 	return reasons
 }
 
-// Steps returns how often each task that counts went round, by its name. A task
+// Steps returns the progress counter of each task that has one, by its name. A task
 // that can prove progress has a method Steps, whose count rises while it works,
 // even when there is nothing to do.
 func (r *Runner) Steps() map[string]uint64 {

@@ -23,7 +23,7 @@ func (f *fake) Run(ctx context.Context) error { return f.run(ctx) }
 func (f *fake) Ready() error                  { return f.ready }
 func (f *fake) String() string                { return f.name }
 
-func untilTold(ctx context.Context) error { <-ctx.Done(); return nil }
+func untilEnded(ctx context.Context) error { <-ctx.Done(); return nil }
 
 func run(ctx context.Context, tasks ...Task) (error, string) {
 	var log bytes.Buffer
@@ -47,14 +47,14 @@ func TestFirstFailureEndsTheRest(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				told := false
-				a := &fake{name: "a", run: func(ctx context.Context) error { <-ctx.Done(); told = true; return ctx.Err() }}
+				ended := false
+				a := &fake{name: "a", run: func(ctx context.Context) error { <-ctx.Done(); ended = true; return ctx.Err() }}
 				err, log := run(t.Context(), a, &fake{name: "b", run: c.run})
 				if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
-				if !told {
-					t.Error("the other task was not told to end")
+				if !ended {
+					t.Error("the other task was not ended")
 				}
 				if !strings.Contains(log, "task=b") || strings.Contains(log, "task=a") {
 					t.Errorf("the log must name b alone: %s", log)
@@ -69,7 +69,7 @@ func TestEndsAsAsked(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		slow := func(ctx context.Context) error { <-ctx.Done(); time.Sleep(shutdown - time.Second); return nil }
-		if err, log := run(ctx, &fake{name: "a", run: untilTold}, &fake{name: "slow", run: slow}); err != nil || log != "" {
+		if err, log := run(ctx, &fake{name: "a", run: untilEnded}, &fake{name: "slow", run: slow}); err != nil || log != "" {
 			t.Errorf("got %v, log %q; want neither", err, log)
 		}
 	})
@@ -81,7 +81,7 @@ func TestTasksThatDoNotEndAreNamed(t *testing.T) {
 		cancel()
 		stuck := func(context.Context) error { time.Sleep(time.Hour); return nil }
 		start := time.Now()
-		err, _ := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilTold}, &fake{name: "y", run: stuck})
+		err, _ := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilEnded}, &fake{name: "y", run: stuck})
 		if err == nil || !strings.HasSuffix(err.Error(), ": x, y") {
 			t.Errorf("got %v, want x and y named", err)
 		}
@@ -92,7 +92,7 @@ func TestTasksThatDoNotEndAreNamed(t *testing.T) {
 	})
 }
 
-func TestFailureDuringShutdownIsTold(t *testing.T) {
+func TestFailureDuringShutdownIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -129,7 +129,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// counting is a task that goes round.
+// counting is a task with a progress counter.
 type counting struct {
 	fake
 	steps uint64

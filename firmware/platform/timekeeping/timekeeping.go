@@ -6,8 +6,8 @@
 // NTP is asked as a simple client: every server once a round, 16 s apart until
 // the first answer, which another follows after 2 s, since one answer alone moves no
 // clock, and 64 s apart then. Answers that RFC 5905 would not accept are
-// none. Of several servers' offsets the median counts, so that one of three that
-// lies does not. There is no authentication: whoever can forge a server's
+// ignored. Of several servers' offsets the median counts, so that one of three that
+// lies does not. There is no authentication: an attacker who can forge a server's
 // answers on the plant's network can move the board's clock, within what
 // rootfs/timekeeper lets it move.
 package timekeeping
@@ -156,7 +156,7 @@ func (n *NTP) round(ctx context.Context) bool {
 }
 
 // query asks over the network. Kernel timestamps, which the library would use,
-// need nothing here: a millisecond is what the gateway promises nobody.
+// need nothing here: the gateway does not promise a millisecond.
 func query(ctx context.Context, server string) (Answer, error) {
 	r, err := ntp.QueryWithOptions(server, ntp.QueryOptions{Timeout: timeout})
 	if err != nil {

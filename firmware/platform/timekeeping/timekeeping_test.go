@@ -31,7 +31,7 @@ func TestRounds(t *testing.T) {
 	}{
 		{"one", "a", Estimate{10 * ms, "ntp a", 1}, ""},
 		{"a liar among three", "liar a b", Estimate{12 * ms, "ntp b", 1}, ""},
-		{"a liar of two cannot be told", "liar b", Estimate{12 * ms, "ntp b", 1}, ""},
+		{"of two that differ the wrong one is not known", "liar b", Estimate{12 * ms, "ntp b", 1}, ""},
 		{"one that does not know", "vague b", Estimate{12 * ms, "ntp b", 1}, ""},
 		{"one that is silent", "silent a", Estimate{10 * ms, "ntp a", 1}, ""},
 		{"none", "silent vague", Estimate{}, "silent: i/o timeout; vague: it is 10s away"},

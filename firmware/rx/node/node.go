@@ -117,7 +117,7 @@ func (n *Node) build() error {
 		n.add(server)
 	}
 	if n.config.Reports != nil {
-		n.add(&report.Task{To: n.config.Reports, Look: n.Report})
+		n.add(&report.Task{To: n.config.Reports, Make: n.Report})
 	}
 	return nil
 }

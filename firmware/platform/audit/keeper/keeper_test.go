@@ -26,10 +26,10 @@ func run(k *Keeper, d time.Duration, meanwhile func()) {
 	<-done
 }
 
-// picture is what the transmitter shows: an event stands at its number mod 16.
-type picture map[uint64][]byte
+// shownEvents is what the transmitter shows: an event is at its number mod 16.
+type shownEvents map[uint64][]byte
 
-func (p picture) show(t *testing.T, k *Keeper) {
+func (p shownEvents) show(t *testing.T, k *Keeper) {
 	t.Helper()
 	for _, m := range k.Newest() {
 		b, err := m.Encode()
@@ -40,7 +40,7 @@ func (p picture) show(t *testing.T, k *Keeper) {
 	}
 }
 
-func (p picture) messages() (list [][]byte) {
+func (p shownEvents) messages() (list [][]byte) {
 	for _, b := range p { // in any order
 		list = append(list, b)
 	}
@@ -51,7 +51,7 @@ func TestEventsCrossAndSurviveRestartsOfBothBoards(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		quiet := slog.New(slog.DiscardHandler)
 		there, here := t.TempDir(), t.TempDir()
-		seen := picture{}
+		seen := shownEvents{}
 		tx := Open(there, "tx", quiet)
 		run(tx, time.Minute, func() {
 			tx.Add("role_started", "heliotx starts")

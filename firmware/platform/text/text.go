@@ -1,0 +1,18 @@
+// Package text bounds text from outside before it is logged, shown or kept: names
+// that peers choose, reasons that they give.
+//
+// It refuses to split a character: what it returns is valid UTF-8 if its argument is.
+package text
+
+import "unicode/utf8"
+
+// Clip returns the first n bytes of s at most.
+func Clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
