@@ -19,11 +19,11 @@ const (
 
 const inert = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
-// sparing has a record that is written each second cost the card nothing but its
-// own sectors: the time of the write would take a commit of the journal.
-const sparing = unix.MS_NOATIME | unix.MS_LAZYTIME
+// lazy makes a record that is written each second cost the card only its own sectors:
+// updating the file's time would take a commit of the journal.
+const lazy = unix.MS_NOATIME | unix.MS_LAZYTIME
 
-// mountSystem mounts what the kernel serves. It has nowhere to log yet.
+// mountSystem mounts what the kernel serves. There is no log yet.
 func mountSystem() error {
 	var all error
 	for _, m := range []struct {
@@ -49,9 +49,9 @@ func mountSystem() error {
 func mountStorage(log *slog.Logger) {
 	disk, err := rootDisk("/")
 	if err != nil {
-		log.Error("no boot partition: " + err.Error())
+		log.Error("boot partition not mounted", "error", err)
 	} else if err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert); err != nil {
-		log.Error(err.Error())
+		log.Error("boot partition not mounted", "error", err)
 	}
 	if err == nil {
 		err = mountData(disk, log)
@@ -59,16 +59,16 @@ func mountStorage(log *slog.Logger) {
 	if err == nil {
 		return
 	}
-	log.Error("DATA IS KEPT IN MEMORY AND LOST AT THE NEXT RESTART: " + err.Error())
+	log.Error("DATA IS KEPT IN MEMORY AND LOST AT THE NEXT RESTART", "error", err)
 	if err := unix.Mount("tmpfs", "/data", "tmpfs", inert, "mode=755,size=64m"); err != nil {
-		log.Error("mounting /data: " + err.Error())
+		log.Error("data folder not mounted", "error", err)
 	}
 }
 
-// mountData mounts the data partition, which is formatted when it cannot be: a
-// board in a cabinet has nobody who would repair it.
+// mountData mounts the data partition. It formats one that cannot be mounted, because
+// nothing repairs it on a board in a cabinet.
 func mountData(disk string, log *slog.Logger) error {
-	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert|sparing)
+	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert|lazy)
 	if broken == nil {
 		return nil
 	}
@@ -79,8 +79,8 @@ func mountData(disk string, log *slog.Logger) error {
 	if err := format(device); err != nil {
 		return fmt.Errorf("formatting %s: %v", device, err)
 	}
-	log.Warn("data partition formatted; what it held is gone", "because", broken.Error())
-	return mountPartition(disk, dataPartition, "/data", "ext4", inert|sparing)
+	log.Warn("data partition formatted; its content is lost", "error", broken)
+	return mountPartition(disk, dataPartition, "/data", "ext4", inert|lazy)
 }
 
 func mountPartition(disk, number, at, kind string, flags uintptr) error {
@@ -122,12 +122,12 @@ func partition(disk, number string) (string, error) {
 	return "", fmt.Errorf("%s has no partition %s", disk, number)
 }
 
-// unmount leaves the card as a power-off should find it.
+// unmount writes all to the card, before the power goes off.
 func unmount(log *slog.Logger) {
 	unix.Sync()
 	for _, at := range []string{"/data", "/boot"} {
 		if err := unix.Unmount(at, 0); err != nil && !errors.Is(err, unix.EINVAL) {
-			log.Error("unmounting " + at + ": " + err.Error())
+			log.Error("not unmounted", "error", err, "path", at)
 		}
 	}
 }

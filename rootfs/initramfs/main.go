@@ -1,14 +1,14 @@
-// Program initramfs is the first that the kernel starts on a board. It counts
-// the start, checks that the root slot is the one that it was built with, and
-// hands over to the PID 1 in there; or it has an update tried, or goes back to
-// the other set (see package update).
+// Program initramfs is the first program that the kernel starts on a board. It counts
+// the start, checks that the root slot is the one that it was built with, and starts
+// the PID 1 in it; or it starts the trial of an update, or rolls back to the other set
+// (see package update).
 //
 //	/init         this program
 //	/root.json    what the root filesystem must be: size and SHA-256
 //	/dev/console  the kernel's console
 //
-// It reads nothing but the card, has no shell, and asks nobody. When nothing
-// boots it says so on the console and starts again after half a minute.
+// It reads only the card, and refuses to start a shell. When nothing boots it reports
+// that on the console and restarts after half a minute.
 package main
 
 import (
@@ -50,7 +50,7 @@ func main() {
 	case update.Restart:
 		restart("")
 	}
-	say("NOTHING BOOTS FROM THIS CARD: write it anew. Starting again in half a minute.")
+	say("NOTHING BOOTS FROM THIS CARD: write it anew. Restarting in half a minute.")
 	time.Sleep(pause)
 	restart("")
 }

@@ -1,12 +1,12 @@
-// Package logring keeps the newest lines of a board's log: in memory for who
-// asks, and on the data partition over a restart.
+// Package logring keeps the newest lines of a board's log: in memory for the console,
+// and on the data partition over a restart.
 //
 //	log.0   lines, at most half the size
 //	log.1   the half before it
 //
 // A line is cut at MaxLine bytes; control characters become '?', so that no
-// line can take a terminal over. The package syncs nothing: what a power cut
-// takes is what the filesystem had not written yet, some seconds.
+// line can control a terminal. The package refuses to sync: a power cut loses what the
+// filesystem had not written yet, some seconds.
 package logring
 
 import (
@@ -29,18 +29,18 @@ const (
 // Ring keeps lines. The zero value keeps them in memory alone. Safe for
 // concurrent use.
 type Ring struct {
-	mu     sync.Mutex
-	lines  []string
-	begun  []byte // of a line that has no end yet
-	folder string
-	half   int64
-	file   *os.File
-	size   int64
-	broken error
+	mu      sync.Mutex
+	lines   []string
+	partial []byte // line that has no end yet
+	folder  string
+	half    int64
+	file    *os.File
+	size    int64
+	broken  error
 }
 
-// Attach has the ring keep its lines in folder too, in size bytes at most, and
-// takes over what is there from an earlier run.
+// Attach makes the ring keep its lines in folder too, in size bytes at most, and
+// adds the lines that are there from an earlier run.
 func (r *Ring) Attach(folder string, size int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +67,7 @@ func (r *Ring) Attach(folder string, size int64) error {
 	return r.broken
 }
 
-// read returns the newest lines of a file that anything may have damaged.
+// read returns the newest lines of a file, which may be damaged.
 func read(name string) (lines []string, err error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -84,19 +84,19 @@ func read(name string) (lines []string, err error) {
 	return lines, nil // what follows a damaged place is gone
 }
 
-// Write takes any part of the log; it never fails.
+// Write adds any part of the log; it never fails.
 func (r *Ring) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for rest := p; len(rest) > 0; {
-		part, after, whole := bytes.Cut(rest, []byte("\n"))
-		if room := MaxLine - len(r.begun); len(part) > room {
+		part, after, complete := bytes.Cut(rest, []byte("\n"))
+		if room := MaxLine - len(r.partial); len(part) > room {
 			part = part[:room]
 		}
-		r.begun = append(r.begun, part...)
-		if whole {
-			line := clean(r.begun)
-			r.begun = r.begun[:0]
+		r.partial = append(r.partial, part...)
+		if complete {
+			line := clean(r.partial)
+			r.partial = r.partial[:0]
 			r.lines = append(r.lines, line)
 			if len(r.lines) >= 2*kept {
 				r.lines = newest(r.lines)
@@ -161,7 +161,7 @@ func (r *Ring) open(flag int) error {
 	return nil
 }
 
-// Close leaves the file. Lines are kept in memory from then on.
+// Close closes the file. Lines are kept in memory from then on.
 func (r *Ring) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,38 +11,40 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+
+	"heliograph/firmware/platform/task"
 )
 
 // Our own choices.
 const (
 	shortestLease = time.Minute // a shorter one is renewed as if it were as long
 	longestLease  = 24 * time.Hour
-	askAgain      = 4 * time.Second // after the first failure; twice as long each time
-	askSlowest    = time.Minute
+	firstRetry    = 4 * time.Second // after the first failure
+	lastRetry     = time.Minute
 	mostServers   = 4 // nameservers of a lease
 )
 
 // Keep gets the address from a DHCP server (RFC 2131) and keeps it, until ctx ends.
-// changed is called with each new address, and with an invalid one when the lease is
-// over and nobody renewed it.
+// changed is called with each new address, and with an invalid one when the lease
+// expires.
 func (c Config) Keep(ctx context.Context, log *slog.Logger, changed func(Config)) {
-	wait := askAgain
+	backoff := task.Backoff{First: firstRetry, Last: lastRetry}
 	for {
-		err := c.lease(ctx, log, func(got Config) { wait = askAgain; changed(got) })
+		err := c.lease(ctx, log, func(got Config) { backoff.Reset(); changed(got) })
 		if ctx.Err() != nil {
 			return
 		}
-		log.Warn("dhcp: "+err.Error(), "interface", c.Interface, "again_in", wait.String())
+		wait := backoff.Next()
+		log.Warn("no address from DHCP", "error", err, "retry", wait.Round(time.Millisecond).String(), "interface", c.Interface)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
-		wait = min(2*wait, askSlowest)
 	}
 }
 
-// lease gets one lease, and renews it while the server lets it.
+// lease gets one lease, and renews it as long as the server does.
 func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config)) error {
 	if err := up(c.Interface); err != nil {
 		return err
@@ -67,7 +69,8 @@ func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config
 			return err
 		}
 		if got.Text() != before.Text() {
-			log.Info("dhcp: address leased", "address", got.Address.String(), "for", length.String(), "server", lease.ACK.ServerIdentifier().String())
+			log.Info("address leased", "address", got.Address.String(), "lease", length.String(),
+				"server", lease.ACK.ServerIdentifier().String())
 			changed(got)
 			before = got
 		}
@@ -80,7 +83,7 @@ func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config
 	}
 }
 
-// renew asks from the half of the lease on, and gives up at its end.
+// renew asks from half of the lease on, and stops at its end.
 func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, length time.Duration) (*nclient4.Lease, error) {
 	end := time.Now().Add(length)
 	for wait := length / 2; ; wait = max(time.Until(end)/2, shortestLease/2) {
@@ -94,20 +97,19 @@ func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, 
 			return next, nil
 		}
 		if nak := (*nclient4.ErrNak)(nil); errors.As(err, &nak) {
-			return nil, errors.New("the server takes the address back")
+			return nil, errors.New("the server withdrew the address")
 		}
 		if time.Now().After(end) {
-			return nil, fmt.Errorf("the lease is over and nobody renewed it: %v", err)
+			return nil, fmt.Errorf("the lease expired: %v", err)
 		}
 	}
 }
 
-// read takes of an answer what a static configuration may have too, and nothing that
-// one may not.
+// read returns what an answer sets of a configuration: what a static one may have.
 func (c Config) read(ack *dhcpv4.DHCPv4) (got Config, length time.Duration, err error) {
 	address, ok := netip.AddrFromSlice(ack.YourIPAddr.To4())
 	if !ok || !address.IsGlobalUnicast() {
-		return got, 0, fmt.Errorf("the server offers %s, which is no address for a machine", ack.YourIPAddr)
+		return got, 0, fmt.Errorf("the server offers %s, which is not an address of a host", ack.YourIPAddr)
 	}
 	ones, bits := ack.SubnetMask().Size()
 	if bits != 32 || ones < 8 || ones > 31 {

@@ -34,7 +34,7 @@ func TestLeasesAreReadWithCare(t *testing.T) {
 		{"no mask", with("10.0.0.7"), "", 0},
 		{"a mask with holes", with("10.0.0.7", dhcpv4.OptSubnetMask(net.IPMask{255, 0, 255, 0})), "", 0},
 		{"the whole internet", with("10.0.0.7", dhcpv4.OptSubnetMask(net.CIDRMask(0, 32))), "", 0},
-		{"nobody", with("0.0.0.0", mask), "", 0},
+		{"no address", with("0.0.0.0", mask), "", 0},
 		{"everybody", with("224.0.0.1", mask), "", 0},
 		{"itself", with("127.0.0.1", mask), "", 0},
 	} {

@@ -7,9 +7,9 @@
 //	gateway     = "10.0.0.1"     # may be missing
 //	nameservers = ["10.0.0.1"]   # may be missing
 //
-// It speaks IPv4 alone, on no interface but the one named and the loopback. The
-// rest stays down, the link's included. Of what a DHCP server says it takes
-// address, netmask, gateway and nameservers.
+// It refuses any interface but the one named and the loopback, and all but IPv4. The
+// other interfaces stay down, the link's included. Of what a DHCP server offers it
+// uses address, netmask, gateway and nameservers.
 package network
 
 import (

@@ -25,14 +25,14 @@
 // # Network
 //
 // Landlock grants to listen on the TCP ports of Spec.Bind and to connect to those
-// of Spec.Connect, which PID 1 takes from the configuration: what is listened on, and
-// the peers' ports. Port 0, one that the kernel picks, is granted too: Go finds out by
-// it whether there is IPv6. Other protocols, over which a connection would go past
+// of Spec.Connect, which PID 1 takes from the configuration: the listeners'
+// and the peers' ports. Port 0, one that the kernel picks, is granted too: Go uses
+// it to find out whether there is IPv6. Other protocols, over which a connection would go past
 // Landlock, are refused.
 //
 // # System calls
 //
-// The filter looks at the architecture, the number and then at most two
+// The filter reads the architecture, the number and then at most two
 // arguments; every rule ends in a verdict of its own:
 //
 //	arch ≠ ours, x32 ───────────────────────────────▶ kill
@@ -62,14 +62,14 @@
 // A link is never really closed: the next file would get its number, and an
 // honest role die of reading it.
 //
-// Registers are 64 bit wide, but the kernel declares every argument looked at
+// Registers are 64 bit wide, but the kernel declares every argument tested
 // here as int or unsigned int, or narrows it before use (flags of clone, fd of
 // mmap): what it takes is the lower half. The filter compares that half alone,
 // so 0x1_0000_0003 is fd 3 here as it is there. Nothing behind a pointer can be
-// looked at: no rule relies on it (clone3, with its flags in memory, gets EPERM).
+// read: no rule relies on it (clone3, with its flags in memory, gets EPERM).
 //
 // The program is generated here and not by github.com/elastic/go-seccomp-bpf
-// v1.6.0. After an argument did not match, that one's code compares the
+// v1.6.0. After an argument did not match, its code compares the
 // argument, still in the accumulator, with the numbers that follow: a forbidden
 // read of descriptor 3 is let through as number 3, close. Neither can it
 // compare half of an argument.
@@ -80,13 +80,13 @@
 //     not there stays the guarantee.
 //   - Epoll on the link, which Go needs. It says when something arrived, not
 //     what; CREAD off on a UART, and the filter that drops all on a socket,
-//     leave it nothing to say.
-//   - The network beyond TCP ports. Landlock knows no addresses and, before ABI
+//     leave it nothing to report.
+//   - The network beyond TCP ports. Landlock has no rules for addresses and, before ABI
 //     10, no UDP: a role reaches a named port on any host and sends datagrams to
 //     any, may bind a socket to any interface that it finds, and can listen on a
 //     port that the kernel picks. So drivers/ethernet takes a link's
 //     interface into a network namespace where no role is; a UDP link, which is
-//     for the lab, stays within reach.
+//     for the lab, can be reached.
 //   - Pipes as links: Landlock cannot keep /proc/self/fd from opening one
 //     again. CheckLink refuses them.
 //   - Dynamically linked programs: no file can be mapped executable.

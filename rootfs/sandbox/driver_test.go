@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/drivers/ethernet"
 	"heliograph/drivers/ethernet/ethernettest"
@@ -83,7 +84,7 @@ func udpTransmits(t *testing.T) string {
 		t.Fatal(err)
 	}
 	got := honest(t, Transmit, link, nil, "transmit over udp", address)
-	_ = far.SetReadDeadline(time.Now().Add(patience))
+	_ = far.SetReadDeadline(time.Now().Add(await.Bound))
 	if n, _, err := far.ReadFrom(make([]byte, 2000)); n != 255 || err != nil {
 		t.Errorf("%d bytes arrived, %v; want 255", n, err)
 	}
@@ -91,7 +92,7 @@ func udpTransmits(t *testing.T) string {
 }
 
 func udpReceives(t *testing.T) string {
-	address := fmt.Sprintf("127.0.0.1:%d", port(t))
+	address := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
 	link, err := udp.ListenFile(address)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func uartTransmits(t *testing.T) string {
 	}
 	select {
 	case <-arrived:
-	case <-time.After(patience):
+	case <-time.After(await.Bound):
 		t.Error("not all of it arrived")
 	}
 	return got

@@ -34,7 +34,7 @@ const (
 	sizeArgument = 8
 )
 
-// test looks at the lower half of one argument: masked, is it one of the
+// test compares the lower half of one argument: masked, is it one of the
 // values? When it is, or with not when it is none, the verdict is given.
 type test struct {
 	argument uint32

@@ -25,7 +25,7 @@ func judge(t *testing.T, d Direction) func(arch uint32, number uintptr, argument
 	}
 	instructions, ok := bpf.Disassemble(f)
 	if !ok {
-		t.Fatal("the filter holds what is no instruction")
+		t.Fatal("the filter holds something that is not an instruction")
 	}
 	vm, err := bpf.NewVM(instructions)
 	if err != nil {

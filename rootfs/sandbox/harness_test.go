@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 )
 
-// user is nobody's.
+// user is one that no account has.
 const user = 31337
 
 // bench is where the tests' programs live, which the role's user can reach.
@@ -176,7 +178,7 @@ func hostile(t *testing.T, w *wire, d Direction, inside bool, attempt string) st
 	}
 	defer mounts.Close()
 	s := spec(dir, d, w.near)
-	own := port(t)
+	own := await.FreePort(t)
 	s.Bind, s.Connect = []uint16{uint16(own)}, []uint16{uint16(own)}
 	s.Arguments = []string{attempt, s.State, dir + "/config", strconv.Itoa(LinkDescriptor + 1), strconv.Itoa(own)}
 	c := exec.Command(s.Program, s.Arguments...)

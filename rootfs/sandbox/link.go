@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CheckLink refuses a descriptor that is no link of this direction, before
-// anything runs with it: what is no character device must be a socket; a device
-// is open in this direction alone; a transmitter's socket has its filter locked.
+// CheckLink refuses a descriptor that is not a link of this direction, before
+// anything runs with it: it must be a character device that is open in this direction
+// only, or a socket; a transmitter's socket has its filter locked.
 func CheckLink(f *os.File, d Direction) error {
 	if f == nil {
 		return errors.New("sandbox: no link; open it first")
@@ -49,7 +49,7 @@ func checkLink(fd int, d Direction) error {
 		want = unix.O_RDONLY
 	}
 	if got := flags & unix.O_ACCMODE; got != want {
-		return fmt.Errorf("it is open with access mode %d, want %d: one direction alone", got, want)
+		return fmt.Errorf("it is open with access mode %d, want %d: one direction only", got, want)
 	}
 	return nil
 }

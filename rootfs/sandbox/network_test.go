@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"heliograph/ci/await"
 )
 
 func TestARoleUsesThePortsThatItsConfigurationNames(t *testing.T) {
@@ -15,7 +17,7 @@ func TestARoleUsesThePortsThatItsConfigurationNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	peer, free := listener.Addr().(*net.TCPAddr).Port, port(t)
+	peer, free := listener.Addr().(*net.TCPAddr).Port, await.FreePort(t)
 	for _, c := range []struct {
 		attempt      string
 		port         int

@@ -74,8 +74,8 @@ func writes() []uintptr {
 	}
 }
 
-// unlessOpening refuses to open a connection by sending (TCP Fast Open), of which
-// Landlock does not hear.
+// unlessOpening refuses to open a connection by sending (TCP Fast Open), which
+// Landlock does not see.
 func unlessOpening(number uintptr) []test {
 	flags, sends := map[uintptr]uint32{unix.SYS_SENDTO: 3, unix.SYS_SENDMSG: 2, unix.SYS_SENDMMSG: 3}[number]
 	if !sends {
@@ -114,7 +114,7 @@ func sockets() []uintptr {
 }
 
 // linkSetup are calls of a socket's life that PID 1 has done for the link: a
-// connected one would hear of ICMP errors, options open rings and buffers.
+// connected one would receive ICMP errors, options open rings and buffers.
 func linkSetup() []uintptr {
 	return []uintptr{
 		unix.SYS_SETSOCKOPT, unix.SYS_BIND, unix.SYS_CONNECT, unix.SYS_LISTEN, unix.SYS_ACCEPT, unix.SYS_ACCEPT4,

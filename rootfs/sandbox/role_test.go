@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,13 +14,11 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/handover"
 )
-
-// patience bounds every wait for something that must happen.
-const patience = 30 * time.Second
 
 // said collects what a program says.
 type said struct {
@@ -62,28 +59,6 @@ func start(t *testing.T, c *exec.Cmd) (ended chan struct{}) {
 	return ended
 }
 
-func eventually(t *testing.T, what string, f func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = f(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("%s: not within %s: %v", what, patience, err)
-}
-
-// port returns a free TCP port of loopback.
-func port(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // broker starts mosquitto and returns a client of it.
 func broker(t *testing.T, port int) paho.Client {
 	t.Helper()
@@ -93,7 +68,7 @@ func broker(t *testing.T, port int) paho.Client {
 	}
 	start(t, exec.Command("mosquitto", "-c", conf))
 	c := paho.NewClient(paho.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)))
-	eventually(t, "mosquitto", func() error {
+	await.NoError(t, "mosquitto", func() error {
 		token := c.Connect()
 		token.Wait()
 		return token.Error()
@@ -139,7 +114,8 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 		Keys:    theirs,
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512, Environment: []string{handover.Setting(handover.Link, LinkDescriptor), handover.Setting(handover.Keys, KeyDescriptor)},
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512,
+		Environment: []string{handover.Setting(handover.Link, LinkDescriptor), handover.Setting(handover.Keys, KeyDescriptor)},
 	}
 }
 
@@ -157,8 +133,8 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	if out, err := exec.Command(bench+"/heliograph", "key", "new", bench+"/pair.key").CombinedOutput(); err != nil {
 		t.Fatalf("making a pair key: %v: %s", err, out)
 	}
-	plant, it, txStatus, rxStatus := port(t), port(t), port(t), port(t)
-	line := fmt.Sprintf("127.0.0.1:%d", port(t))
+	plant, it, txStatus, rxStatus := await.FreePort(t), await.FreePort(t), await.FreePort(t), await.FreePort(t)
+	line := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
 	from, to := broker(t, plant), broker(t, it)
 	var got said
 	if token := to.Subscribe("plant/#", 1, func(_ paho.Client, m paho.Message) { _, _ = got.Write(m.Payload()) }); token.Wait() && token.Error() != nil {
@@ -184,7 +160,7 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 		ends[name], processes[name] = start(t, c), c
 	}
 	for _, port := range []int{txStatus, rxStatus} {
-		eventually(t, "readiness", func() error {
+		await.NoError(t, "readiness", func() error {
 			r, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", port))
 			if err != nil {
 				return err
@@ -201,7 +177,7 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 			t.Fatal(token.Error())
 		}
 	}
-	eventually(t, "messages", func() error {
+	await.NoError(t, "messages", func() error {
 		if !strings.Contains(got.String(), "<19>") {
 			return fmt.Errorf("got %q, want 20 messages", got.String())
 		}
@@ -211,7 +187,7 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 		_ = c.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ends[name]:
-		case <-time.After(patience):
+		case <-time.After(await.Bound):
 			t.Fatalf("%s still runs after SIGTERM", name)
 		}
 		if code := c.ProcessState.ExitCode(); code != 0 {

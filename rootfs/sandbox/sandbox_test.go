@@ -176,7 +176,7 @@ func TestLinksThatTurnRoundAreRefused(t *testing.T) {
 		{"UART of a transmitter", uartTX, true, false},
 		{"UART of a receiver", uartRX, false, true},
 		{"UART open both ways", open(device(), os.O_RDWR), false, false},
-		{"UDP of a transmitter", udpTX, true, true}, // hears nothing, which is no danger
+		{"UDP of a transmitter", udpTX, true, true}, // receives nothing, which is not a danger
 		{"UDP of a receiver", udpRX, false, true},
 		{"Unix socket", newWire(t, "socket", "").near, false, false},
 		{"pipe", newWire(t, "pipe", "").near, false, false},

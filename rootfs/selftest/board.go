@@ -16,7 +16,7 @@ const (
 	leastFree  = 20 // one part in so many
 )
 
-// outside looks at the interface to the plant or to IT.
+// outside checks the interface to the plant or to IT.
 func (m Machine) outside() Result {
 	const check = "the network interface works"
 	name := m.Board.Network.Outside
@@ -34,7 +34,7 @@ func (m Machine) outside() Result {
 	return result(check, state == "up" || state == "unknown", fmt.Sprintf("%s is %s, by %s", name, state, path.Base(driver)))
 }
 
-// led looks whether PID 1 drives an LED's line. Whether there is light people see.
+// led checks that PID 1 drives an LED's line. Only a person sees whether there is light.
 func (m Machine) led(which string, l boards.Line) Result {
 	check := "the " + which + " LED's line is driven"
 	if l.Chip == "" {
@@ -60,7 +60,7 @@ func (m Machine) watchdog() Result {
 	state, err := m.read(folder + "/state")
 	if err != nil {
 		if _, err := fs.Stat(m.Root, folder); err == nil {
-			return Result{check, NotProved, "the kernel tells no state; the drill on the console shows it (key w)"}
+			return Result{check, NotProved, "the kernel shows no state; the drill on the console shows it (key w)"}
 		}
 		return Result{check, Fail, err.Error()}
 	}
@@ -75,7 +75,7 @@ func (m Machine) clock() Result {
 		timed = clock.Synchronized
 	}
 	if !timed() {
-		return Result{check, NotProved, "no NTP server has told it, nor a transmitter that knows it"}
+		return Result{check, NotProved, "neither an NTP server nor a transmitter has given it yet"}
 	}
 	return Result{check, Pass, "the clock is kept"}
 }
@@ -89,7 +89,7 @@ func (m Machine) rtc() Result {
 	return Result{check, Pass, name}
 }
 
-// data looks at the data partition: its journal, and what the kernel found wrong
+// data checks the data partition: its journal, and what the kernel found wrong
 // with it (Linux, Documentation/filesystems/ext4: errors_count).
 func (m Machine) data() Result {
 	const check = "the data partition has a journal and no errors"

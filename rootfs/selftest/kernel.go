@@ -24,8 +24,8 @@ type lineInfo struct {
 	_                  [256 - 32 - 32 - 4 - 4 - 8]byte
 }
 
-// output reports whether somebody holds a line as an output. It takes no line: that
-// would fail, or disturb who has it.
+// output reports whether a program holds a line as an output. It does not take the
+// line: that would fail, or disturb the program that has it.
 func output(l boards.Line) (bool, error) {
 	chip, err := os.Open(l.Chip)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 // linkDescriptor is where the sandbox puts the link.
 const linkDescriptor = 3
 
-// descriptor looks at how the role holds its link.
+// descriptor checks how the role holds its link.
 func (m Machine) descriptor() Result {
 	const check = "the role holds its link in one direction"
 	if m.PID == 0 {
@@ -48,8 +48,8 @@ func (m Machine) descriptor() Result {
 	return result(check, flags&accessMode == want, fmt.Sprintf("%s is open with access mode %d, %s wants %d", m.Link, flags&accessMode, m.Role, want))
 }
 
-// header looks at what the firmware made of the link header's pins, by the overlay
-// of the image.
+// header checks how the firmware has set the link header's pins, by the overlay of
+// the image.
 func (m Machine) header() Result {
 	const check = "the link header is open in one direction"
 	pins := m.Board.Link.Pins
@@ -65,19 +65,19 @@ func (m Machine) header() Result {
 		return notProved(check, err)
 	}
 	want := binary.BigEndian.AppendUint32(nil, uint32(pins.Function))
-	want = binary.BigEndian.AppendUint32(want, 0) // an input, that nothing listens to
+	want = binary.BigEndian.AppendUint32(want, 0) // an input, which nothing reads
 	if m.Role == "rx" {
 		want = append(want[4:], want[:4]...)
 	}
 	return result(check, string(got) == string(want), fmt.Sprintf("functions of GPIO %d, %d are %x, %s wants %x", pins.TXD, pins.RXD, got, m.Role, want))
 }
 
-// traffic looks at what the kernel's serial layer counted since the start
-// (uart_line_info of Linux). A break is a level, no character.
+// traffic checks what the kernel's serial layer counted since the start
+// (uart_line_info of Linux). A break is a level, not a character.
 func (m Machine) traffic() Result {
-	const check = "the link's port has worked in one direction alone"
+	const check = "the link's port has worked in one direction only"
 	if !m.onUART() {
-		return Result{check, NotProved, "the link is no serial port"}
+		return Result{check, NotProved, "the link is not a serial port"}
 	}
 	driver := strings.TrimRight(path.Base(m.Link), "0123456789")
 	line := strings.TrimPrefix(path.Base(m.Link), driver)
@@ -89,15 +89,15 @@ func (m Machine) traffic() Result {
 		return notProved(check, err)
 	}
 	port := strings.Fields(field(text, line+":"))
-	counts, told := counters(port)
-	if !told {
-		return Result{check, NotProved, m.Link + " tells no counters"}
+	counts, ok := counters(port)
+	if !ok {
+		return Result{check, NotProved, m.Link + " has no counters"}
 	}
 	wrong := counts["tx"]
 	if m.Role == "tx" {
 		wrong = max(counts["rx"]-counts["brk"], 0)
 	}
-	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d heard, %d breaks", counts["tx"], counts["rx"], counts["brk"]))
+	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"], counts["rx"], counts["brk"]))
 }
 
 // counters reads words such as tx:17; tx and rx must be among them.
@@ -110,8 +110,8 @@ func counters(words []string) (map[string]int, bool) {
 		}
 	}
 	_, sent := counts["tx"]
-	_, heard := counts["rx"]
-	return counts, sent && heard
+	_, received := counts["rx"]
+	return counts, sent && received
 }
 
 func (m Machine) console() Result {
@@ -129,22 +129,22 @@ func (m Machine) console() Result {
 	return Result{check, Pass, "link " + m.Board.Link.Device + ", console " + m.Board.Console.Device}
 }
 
-// silence looks for a link's interface among those that the outside can reach.
+// silence checks that the link's interface is not among those of the board.
 func (m Machine) silence() Result {
-	const check = "the link's interface is out of everybody's reach"
+	const check = "the link's interface is in a namespace of its own"
 	if m.Link == "" || m.onUART() {
-		return Result{check, Pass, "the link is no interface"}
+		return Result{check, Pass, "the link is not an interface"}
 	}
 	_, err := fs.Stat(m.Root, "sys/class/net/"+m.Link)
 	return result(check, err != nil, fmt.Sprintf("%s in the board's own network namespace: %t", m.Link, err == nil))
 }
 
-// linkDriver looks whether a driver that the board names has found an interface for
-// the link, which itself is out of reach.
+// linkDriver checks that a driver that the board names has found an interface for the
+// link, which itself is in another namespace.
 func (m Machine) linkDriver() Result {
 	const check = "the link's interface has a driver that is known to fit"
 	if m.Link == "" || m.onUART() {
-		return Result{check, NotProved, "the link is no interface"}
+		return Result{check, NotProved, "the link is not an interface"}
 	}
 	for _, driver := range m.Board.Network.Drivers {
 		// A device is a link to its folder; the driver's own files are none.

@@ -1,10 +1,10 @@
-// Package selftest tries on a board what the board itself can show: that the
-// link stands open in one direction, that the role sits in its sandbox, that
-// LED, watchdog, clock and card are what the image expects.
+// Package selftest checks on a board what the board itself can show: that the link is
+// open in one direction, that the role runs in its sandbox, that LED, watchdog, clock
+// and card are what the image expects.
 //
-// It only looks. It opens no link and no watchdog and drives no line, so it may
-// run while the board works. What it cannot show it says: a wire that is not there
-// is seen by people alone (see hardware-checklist.md beside the boards).
+// It only reads. It refuses to open a link or a watchdog and to drive a line, so it
+// may run while the board works. It reports what it cannot show: only a person sees
+// that a wire is missing (see hardware-checklist.md beside the boards).
 package selftest
 
 import (
@@ -34,7 +34,7 @@ type Result struct {
 	Found   string
 }
 
-// Machine is what is looked at.
+// Machine is what is checked.
 type Machine struct {
 	Root  fs.FS // the root of the filesystem: proc, sys, dev
 	Board boards.Board
@@ -42,10 +42,10 @@ type Machine struct {
 	PID   int    // of the role; 0 while it does not run
 	Link  string // the device or interface of the link; "" for UDP
 
-	// What no file tells; nil asks the kernel.
-	Output func(boards.Line) (bool, error)                  // whether somebody drives the line
+	// What is in no file; nil asks the kernel.
+	Output func(boards.Line) (bool, error)                  // whether a program drives the line
 	Room   func(folder string) (free, size uint64, _ error) // bytes
-	Timed  func() bool                                      // whether something keeps the clock
+	Timed  func() bool                                      // whether a program keeps the clock
 }
 
 // Run makes all checks.
@@ -53,7 +53,7 @@ func Run(m Machine) []Result {
 	return []Result{
 		m.model(), m.sandbox(), m.descriptor(), m.header(), m.traffic(), m.console(), m.silence(), m.linkDriver(), m.outside(),
 		m.led("heartbeat", m.Board.Heartbeat), m.led("link", m.Board.LinkLED), m.watchdog(), m.clock(), m.rtc(), m.data(), m.room(), m.temperature(),
-		{"nothing comes back on the wire", NotProved, "look at it: a transmitter's RXD and a receiver's TXD stay unwired"},
+		{"nothing comes back on the wire", NotProved, "check by eye: a transmitter's RXD and a receiver's TXD stay unwired"},
 	}
 }
 
@@ -113,7 +113,7 @@ func field(text, name string) string {
 }
 
 func (m Machine) sandbox() Result {
-	const check = "the role sits in its sandbox"
+	const check = "the role runs in its sandbox"
 	if m.PID == 0 {
 		return Result{check, NotProved, "the role does not run"}
 	}

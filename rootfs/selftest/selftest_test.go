@@ -64,7 +64,7 @@ func TestEachCheck(t *testing.T) {
 	const (
 		function     = "proc/device-tree/soc/gpio@7e200000/uart0_pins/brcm,function"
 		headerCheck  = "the link header is open in one direction"
-		trafficCheck = "the link's port has worked in one direction alone"
+		trafficCheck = "the link's port has worked in one direction only"
 		driverCheck  = "the link's interface has a driver that is known to fit"
 		dataCheck    = "the data partition has a journal and no errors"
 	)
@@ -85,15 +85,15 @@ func TestEachCheck(t *testing.T) {
 		}, "the role holds its link in one direction", Pass},
 		{"RX could write", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, "the role holds its link in one direction", Fail},
 		{"a socket", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the role holds its link in one direction", NotProved},
-		{"role does not run", func(m *Machine, _ fstest.MapFS) { m.PID = 0 }, "the role sits in its sandbox", NotProved},
-		{"role is root", set("proc/7/status", strings.Replace(status, "1000", "0", 1)), "the role sits in its sandbox", Fail},
-		{"no filter", set("proc/7/status", strings.Replace(status, "Seccomp:\t2", "Seccomp:\t0", 1)), "the role sits in its sandbox", Fail},
-		{"a capability", set("proc/7/status", strings.Replace(status, "CapBnd:\t0", "CapBnd:\t2000", 1)), "the role sits in its sandbox", Fail},
-		{"may gain privileges", set("proc/7/status", strings.Replace(status, "Privs:\t1", "Privs:\t0", 1)), "the role sits in its sandbox", Fail},
-		{"empty status", set("proc/7/status", ""), "the role sits in its sandbox", Fail},
+		{"role does not run", func(m *Machine, _ fstest.MapFS) { m.PID = 0 }, "the role runs in its sandbox", NotProved},
+		{"role is root", set("proc/7/status", strings.Replace(status, "1000", "0", 1)), "the role runs in its sandbox", Fail},
+		{"no filter", set("proc/7/status", strings.Replace(status, "Seccomp:\t2", "Seccomp:\t0", 1)), "the role runs in its sandbox", Fail},
+		{"a capability", set("proc/7/status", strings.Replace(status, "CapBnd:\t0", "CapBnd:\t2000", 1)), "the role runs in its sandbox", Fail},
+		{"may gain privileges", set("proc/7/status", strings.Replace(status, "Privs:\t1", "Privs:\t0", 1)), "the role runs in its sandbox", Fail},
+		{"empty status", set("proc/7/status", ""), "the role runs in its sandbox", Fail},
 		{"console on the link", set("proc/cmdline", "console=ttyAMA0,115200"), "the kernel's console is not the link", Fail},
-		{"interface in reach", func(m *Machine, root fstest.MapFS) { m.Link = "eth1"; set("sys/class/net/eth1/mtu", "1500")(m, root) }, "the link's interface is out of everybody's reach", Fail},
-		{"interface taken away", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the link's interface is out of everybody's reach", Pass},
+		{"interface in reach", func(m *Machine, root fstest.MapFS) { m.Link = "eth1"; set("sys/class/net/eth1/mtu", "1500")(m, root) }, "the link's interface is in a namespace of its own", Fail},
+		{"interface taken away", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the link's interface is in a namespace of its own", Pass},
 		{"header open both ways", set(function, "\x00\x00\x00\x04\x00\x00\x00\x04"), headerCheck, Fail},
 		{"header of the other role", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, headerCheck, Fail},
 		{"header of RX", func(m *Machine, root fstest.MapFS) {
@@ -101,12 +101,12 @@ func TestEachCheck(t *testing.T) {
 			set(function, "\x00\x00\x00\x00\x00\x00\x00\x04")(m, root)
 		}, headerCheck, Pass},
 		{"no overlay's symbols", gone("proc/device-tree/__symbols__"), headerCheck, NotProved},
-		{"TX heard characters", set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:9 rx:2\n"), trafficCheck, Fail},
+		{"TX received characters", set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:9 rx:2\n"), trafficCheck, Fail},
 		{"RX sent characters", func(m *Machine, root fstest.MapFS) {
 			m.Role = "rx"
 			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:1 rx:2000\n")(m, root)
 		}, trafficCheck, Fail},
-		{"RX heard characters", func(m *Machine, root fstest.MapFS) {
+		{"RX received characters", func(m *Machine, root fstest.MapFS) {
 			m.Role = "rx"
 			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:0 rx:2000\n")(m, root)
 		}, trafficCheck, Pass},
@@ -127,7 +127,7 @@ func TestEachCheck(t *testing.T) {
 		}, driverCheck, Pass},
 		{"no network interface", gone("sys/class/net/"), "the network interface works", Fail},
 		{"no cable", set("sys/class/net/eth0/operstate", "down\n"), "the network interface works", Fail},
-		{"nobody drives the LED", func(m *Machine, _ fstest.MapFS) {
+		{"no program drives the LED", func(m *Machine, _ fstest.MapFS) {
 			m.Output = func(boards.Line) (bool, error) { return false, nil }
 		}, "the heartbeat LED's line is driven", Fail},
 		{"no GPIO chip", func(m *Machine, _ fstest.MapFS) {
@@ -138,7 +138,7 @@ func TestEachCheck(t *testing.T) {
 			m.Room = func(string) (uint64, uint64, error) { return 1 << 20, 1000 << 20, nil }
 		}, "the data partition has room", Fail},
 		{"card's errors", set("sys/fs/ext4/mmcblk0p4/errors_count", "3\n"), dataCheck, Fail},
-		{"kernel tells no errors", gone("sys/fs/ext4"), dataCheck, NotProved},
+		{"kernel shows no errors", gone("sys/fs/ext4"), dataCheck, NotProved},
 		{"journal not replayed", set("proc/mounts", "/dev/mmcblk0p4 /data ext4 ro,noload 0 0\n"), dataCheck, Fail},
 		{"watchdog not armed", set("sys/class/watchdog/watchdog0/state", "inactive"), "the watchdog is armed", Fail},
 		{"no watchdog", gone("sys/class/watchdog"), "the watchdog is armed", Fail},
@@ -160,7 +160,7 @@ func TestEachCheck(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("there is no check %q", tt.check)
+			t.Errorf("no check %q", tt.check)
 		})
 	}
 }
@@ -199,7 +199,7 @@ func TestKernelIsAsked(t *testing.T) {
 		t.Error("got no error for a folder that is not there")
 	}
 	if driven, err := output(boards.Line{Chip: "/dev/null"}); driven || err == nil {
-		t.Errorf("got %t, %v; want an error: this is no GPIO chip", driven, err)
+		t.Errorf("got %t, %v; want an error: this is not a GPIO chip", driven, err)
 	}
 	if size := unsafe.Sizeof(lineInfo{}); size != lineInfoRequest>>16&0x3FFF {
 		t.Errorf("got a structure of %d bytes, want %d as the request says", size, lineInfoRequest>>16&0x3FFF)

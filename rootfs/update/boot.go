@@ -11,7 +11,7 @@ import (
 )
 
 // maxTries is how often a pending set is tried: a trial that a power cut ended
-// says nothing about the set.
+// proves nothing about the set.
 const maxTries = 3
 
 // Action is what the initramfs does next.
@@ -22,15 +22,15 @@ const (
 	Start   Action = iota // mount the root slot and go on
 	Try                   // restart with the firmware's argument for a trial
 	Restart               // restart; the firmware takes the committed set
-	Stuck                 // nothing boots: say so, and start again later
+	Stuck                 // nothing boots: report that, and restart later
 )
 
 // TryArgument makes the firmware read tryboot.txt once.
 const TryArgument = "0 tryboot"
 
 // Boot counts this start and decides what to do. root is the root filesystem
-// that the running initramfs belongs to. The error says what was found wrong,
-// whatever the action.
+// that the running initramfs belongs to. The error says what is wrong;
+// the action is valid with any error.
 func (c *Card) Boot(root release.Part) (Action, error) {
 	committed, err := c.Committed()
 	if err == nil && committed != c.running {
@@ -68,7 +68,7 @@ func (c *Card) Boot(root release.Part) (Action, error) {
 // bootTrial decides for a set that was started by the firmware's trial.
 func (c *Card) bootTrial(root release.Part) (Action, error) {
 	if c.record.pending == 0 || c.record.target != c.running {
-		return Restart, errors.New("update: this set waits for no trial")
+		return Restart, errors.New("update: this set is not waiting for a trial")
 	}
 	damaged := c.match(root, c.slot(c.running))
 	if damaged == nil {
@@ -77,7 +77,7 @@ func (c *Card) bootTrial(root release.Part) (Action, error) {
 	return Restart, errors.Join(damaged, c.Refuse())
 }
 
-// fallBack commits the other set when all of it is whole.
+// fallBack commits the other set if it is intact.
 func (c *Card) fallBack(why error) (Action, error) {
 	other := c.running.Other()
 	if _, err := c.Check(other); err != nil {
@@ -126,7 +126,7 @@ func (c *Card) match(p release.Part, at extent) error {
 	return nil
 }
 
-// Manifest reads the one of a set. Nothing is compared with it: see Check.
+// Manifest reads a set's manifest. It compares nothing with it: see Check.
 func (c *Card) Manifest(s Set) (release.Manifest, error) {
 	e, err := c.boot.find(s.folder() + ManifestFile)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestBoot(t *testing.T) {
 		"the update is damaged: command line":    {A, one, []string{"b cmdline.txt"}, nil, Start, A, 0, 2, true},
 		"on trial":                               {B, two, nil, nil, Start, A, 2, 0, false},
 		"on trial, damaged":                      {B, two, []string{"b root"}, nil, Restart, A, 0, 2, true},
-		"on trial, of which nobody knows":        {B, two, nil, none, Restart, A, 0, 0, true},
+		"on trial, not in the record":            {B, two, nil, none, Restart, A, 0, 0, true},
 		"committed slot damaged, other whole":    {A, one, []string{"a root"}, none, Restart, B, 0, 0, true},
 		"committed slot damaged, update waits":   {A, one, []string{"a root"}, nil, Try, A, 2, 0, false},
 		"both slots damaged":                     {A, one, []string{"a root", "b root"}, none, Stuck, A, 0, 0, true},
@@ -154,7 +154,7 @@ func TestHealthyReleaseIsCommittedAndItsElderRefused(t *testing.T) {
 func TestOnlyASetOnTrialIsCommittedOrRefused(t *testing.T) {
 	d := newCard(t, newRelease(1))
 	if err := open(t, d, B).Commit(); err == nil {
-		t.Error("got no error for a commit that nobody asked for")
+		t.Error("got no error for a commit without a trial")
 	}
 	if err := open(t, d, B).Refuse(); err == nil {
 		t.Error("got no error for a refusal of nothing")

@@ -72,7 +72,7 @@ func Open(d Disk, running Set) (*Card, error) {
 	}
 	le := binary.LittleEndian
 	if le.Uint16(b[510:]) != 0xAA55 {
-		return nil, errors.New("update: no partition table: this is no card of a board")
+		return nil, errors.New("update: no partition table: this is not the card of a board")
 	}
 	c := &Card{disk: d, running: running, signature: le.Uint32(b[440:])}
 	var parts [3]extent

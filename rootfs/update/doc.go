@@ -10,8 +10,8 @@
 // An update file is drawn in package release.
 //
 // The record of what is tried stands twice on the card, at 1 MiB and 2 MiB, in
-// one sector each; writing alternates, and the whole copy with the higher
-// sequence counts. What a card without one has is zeros.
+// one sector each; writing alternates, and of the intact copies the one with
+// the higher sequence counts. A card without one has zeros there.
 //
 //	magic(4) "HGU1"   sequence(4)   floor(8)   pending(8)   refused(8)
 //	tries(4)   boots(4)   target(1) 'a' or 'b'   zeros(467)   crc(4)
@@ -27,17 +27,17 @@
 //	Commit    config.txt names it (one byte of one sector) → nothing pending
 //
 // Every file of both sets is on the card from the beginning, with room to
-// spare, so an update writes contents alone: neither FAT nor folder changes,
-// and no cut can damage them. The price: a release with more files, or with
+// spare, so an update writes contents only: neither FAT nor folder changes,
+// and no power cut can damage them. The price: a release with more files, or with
 // one larger than its room, needs the card written anew; so does a change of
 // config.txt. What an overlay does can come in the device tree instead.
 //
 // The signature is checked before anything is written, and covers the
 // initramfs, which carries the digest of its root filesystem; so at each boot
 // what is mounted is what was signed, without a key. That finds damage and
-// mistakes. Against somebody who writes the card with his own hands only a
-// board with secure boot helps, and a kernel that is damaged in the committed
-// set is not seen before it runs.
+// mistakes. Against an attacker who can write the card only a board
+// with secure boot helps, and damage to the kernel of the committed set is not
+// detected before it runs.
 //
 // The package refuses a file for another role or board, a version older than
 // the card has had, and to touch the set that runs.

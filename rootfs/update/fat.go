@@ -62,7 +62,7 @@ func openVolume(d io.ReaderAt, part extent) (*volume, error) {
 	}
 	if le.Uint16(b[510:]) != 0xAA55 || le.Uint16(b[11:]) != sectorSize || fats < 1 || fats > 2 ||
 		sectors*sectorSize > part.size || clusters < 1 || (clusters+2)*4 > length*sectorSize {
-		return nil, errors.New("update: the boot partition is no FAT32")
+		return nil, errors.New("update: the boot partition is not FAT32")
 	}
 	v.count = uint32(clusters)
 	return v, nil
@@ -190,14 +190,14 @@ func (v *volume) contiguous(e entry) (extent, error) {
 	}
 	for i, next := range list {
 		if last := i == len(list)-1; last && next < chainEnd || !last && next != e.first+uint32(i)+1 {
-			return extent{}, fmt.Errorf("update: %s is in pieces: write the card anew", e.name)
+			return extent{}, fmt.Errorf("update: %s is fragmented: write the card anew", e.name)
 		}
 	}
 	return extent{v.at(e.first), e.size}, nil
 }
 
-// look returns the entry at a slash-separated path.
-func (v *volume) look(path string) (entry, error) {
+// lookup returns the entry at a slash-separated path.
+func (v *volume) lookup(path string) (entry, error) {
 	at := entry{folder: true, first: v.root}
 	for _, want := range strings.Split(path, "/") {
 		list, err := v.folder(at.first)
@@ -220,7 +220,7 @@ func (v *volume) look(path string) (entry, error) {
 
 // find returns where the file at a slash-separated path is.
 func (v *volume) find(path string) (extent, error) {
-	e, err := v.look(path)
+	e, err := v.lookup(path)
 	if err != nil {
 		return extent{}, err
 	}
@@ -232,7 +232,7 @@ func (v *volume) find(path string) (extent, error) {
 
 // files returns where the files below a folder are, by their paths from there.
 func (v *volume) files(folder string) (map[string]extent, error) {
-	e, err := v.look(strings.TrimSuffix(folder, "/"))
+	e, err := v.lookup(strings.TrimSuffix(folder, "/"))
 	if err != nil {
 		return nil, err
 	}

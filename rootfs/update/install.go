@@ -49,9 +49,9 @@ func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (re
 	return m, c.place(file, m, text, set, files)
 }
 
-// place is the second pass: it fills the set, and then has it tried.
+// place is the second pass: it fills the set, and then asks for its trial.
 func (c *Card) place(file io.Reader, m release.Manifest, text []byte, set Set, files map[string]extent) error {
-	// From here on nothing tries this set until all of it is there.
+	// From here on this set is not tried until it is complete.
 	if err := c.save(record{floor: c.record.floor, boots: c.record.boots}); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *Card) place(file io.Reader, m release.Manifest, text []byte, set Set, f
 	return c.save(record{floor: c.record.floor, boots: c.record.boots, pending: m.Version, target: set})
 }
 
-// inspect says where the files of an update go, when it is for this card.
+// inspect returns where the files of an update go, if it is for this card.
 func (c *Card) inspect(m release.Manifest, t Target, set Set) (map[string]extent, error) {
 	if m.Role != t.Role || m.Board != t.Board {
 		return nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role, t.Board)

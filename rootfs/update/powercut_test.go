@@ -193,7 +193,7 @@ func TestPowerCutAtAnySectorLeavesTheOldOrTheNewRelease(t *testing.T) {
 	}
 }
 
-// fsck has another project look at the boot partition.
+// fsck checks the boot partition with another project's program.
 func fsck(t *testing.T, d *memory) {
 	t.Helper()
 	path, err := exec.LookPath("fsck.fat")
@@ -266,7 +266,7 @@ func TestUpdateWritesNeitherFATNorFolder(t *testing.T) {
 				inside = inside || s.at >= e.at && s.at+int64(len(s.data)) <= e.at+e.size
 			}
 			if !inside {
-				t.Errorf("got a write of %d bytes at %d, which is no file of the inactive set", len(s.data), s.at)
+				t.Errorf("got a write of %d bytes at %d, which is not in a file of the inactive set", len(s.data), s.at)
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package update
 
 import "errors"
 
-// State is how a card stands with updates.
+// State is the state of a card's updates.
 type State struct {
 	Running, Committed Set
 	Trying             bool   // the running set is on trial: Commit or Refuse it
@@ -13,7 +13,7 @@ type State struct {
 	Boots              uint32 // of the committed set since it was last healthy, this one included
 }
 
-// State reads how the card stands.
+// State reads the state of the card.
 func (c *Card) State() (State, error) {
 	committed, err := c.Committed()
 	if err != nil {
@@ -31,7 +31,7 @@ func (c *Card) State() (State, error) {
 	return s, nil
 }
 
-// Target says what a card is for: what one of its sets says, the committed one
+// Target returns what a card is for, from the manifest of a set, the committed one
 // first.
 func (c *Card) Target() (Target, error) {
 	committed, err := c.Committed()
@@ -57,8 +57,8 @@ func (c *Card) floor(committed Set) uint64 {
 	return max(c.record.floor, m.Version)
 }
 
-// Commit says that the running set is healthy: one that is on trial becomes the
-// committed one. Which it is changes with one byte.
+// Commit records that the running set is healthy: one that is on trial becomes the
+// committed one. That is the write of one byte.
 func (c *Card) Commit() error {
 	committed, err := c.Committed()
 	if err != nil {
@@ -66,11 +66,11 @@ func (c *Card) Commit() error {
 	}
 	r := c.record
 	if c.running == 0 {
-		return errors.New("update: only the machine that runs a set can say that it is healthy")
+		return errors.New("update: only the machine that runs a set can commit it")
 	}
 	if c.running != committed {
 		if r.pending == 0 || r.target != c.running {
-			return errors.New("update: this set waits for no trial")
+			return errors.New("update: this set is not waiting for a trial")
 		}
 		if err := c.choose(chosenFile, c.running); err != nil {
 			return err
@@ -83,11 +83,11 @@ func (c *Card) Commit() error {
 	return c.save(r)
 }
 
-// Refuse gives the set on trial up; the next start is of the committed one.
+// Refuse ends the trial of the running set; the next start is of the committed one.
 func (c *Card) Refuse() error {
 	r := c.record
 	if r.pending == 0 || r.target != c.running {
-		return errors.New("update: this set waits for no trial")
+		return errors.New("update: this set is not waiting for a trial")
 	}
 	r.refused, r.pending = r.pending, 0
 	return c.save(r)
