@@ -11,10 +11,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"heliograph/ci/await"
+	"heliograph/ci/rig/mosquitto"
 	"heliograph/tools/pair"
 )
 
@@ -132,13 +132,9 @@ func Mosquitto(t testing.TB, port int, lines string) *Process {
 func MosquittoIn(t testing.TB, dir string, port int, lines string) *Process {
 	t.Helper()
 	path := Program(t, "mosquitto", "what this test does with mosquitto")
-	conf := filepath.Join(dir, "mosquitto.conf")
-	text := fmt.Sprintf("user root\nlistener %d 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n", port, dir, lines)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := Start(t, path, "-c", conf)
-	Listening(t, p, fmt.Sprintf("127.0.0.1:%d", port))
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	p := Start(t, path, "-c", mosquitto.Configure(t, dir, address, lines))
+	Listening(t, p, address)
 	return p
 }
 

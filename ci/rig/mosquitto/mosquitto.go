@@ -24,11 +24,12 @@ const Persistent = "persistence true\nautosave_interval 1\nautosave_on_changes t
 type Broker struct {
 	Address string // 127.0.0.1:PORT
 
-	t       testing.TB
-	program string
-	folder  string
-	process *os.Process // nil while it does not run
-	ended   chan struct{}
+	t             testing.TB
+	program       string
+	folder        string
+	configuration string
+	process       *os.Process // nil while it does not run
+	ended         chan struct{}
 }
 
 // Start starts a broker with further lines of configuration; proves is what the
@@ -43,32 +44,36 @@ func Start(t testing.TB, proves, lines string) *Broker {
 		t.Skipf("not proved: %s, because mosquitto is not installed", proves)
 	}
 	b := &Broker{t: t, program: path, folder: t.TempDir(), Address: await.FreeAddress(t)}
-	b.configure(lines)
+	b.configuration = Configure(t, b.folder, b.Address, lines)
 	b.Run()
 	t.Cleanup(b.Kill)
 	return b
 }
 
-func (b *Broker) configure(lines string) {
-	b.t.Helper()
-	_, port, _ := net.SplitHostPort(b.Address)
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence_location %s/\n%s\n",
-		port, b.folder, lines)
+// Configure writes a configuration into a folder, in which the broker also saves,
+// and returns its path.
+func Configure(t testing.TB, folder, address, lines string) (path string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence_location %s/\n%s\n", port, host, folder, lines)
 	if os.Getuid() == 0 {
-		text = "user root\n" + text // another user has no right to its folder
+		text = "user root\n" + text // another user has no right to the folder
 	}
-	if err := os.WriteFile(b.configuration(), []byte(text), 0o600); err != nil {
-		b.t.Fatal(err)
+	path = filepath.Join(folder, "mosquitto.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	return path
 }
-
-func (b *Broker) configuration() string { return filepath.Join(b.folder, "conf") }
 
 // Run starts the broker again after Kill, on the same address.
 func (b *Broker) Run() {
 	b.t.Helper()
 	var output bytes.Buffer
-	command := exec.Command(b.program, "-c", b.configuration())
+	command := exec.Command(b.program, "-c", b.configuration)
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Start(); err != nil {
 		b.t.Fatal(err)
