@@ -20,13 +20,15 @@ func (r *report) name(a tablePath, key, s string) string {
 	letter := func(c rune) bool {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 	}
+	other := func(c rune) bool { return !letter(c) && !strings.ContainsRune("-_.", c) }
 	switch {
 	case s == "":
 		r.fault(a, key, "%s is missing: write %s = \"press-hall\"", key, key)
 	case len(s) > maxName:
 		r.fault(a, key, "%s is longer than %d characters", key, maxName)
-	case !letter(rune(s[0])) || strings.ContainsFunc(s, func(c rune) bool { return !letter(c) && !strings.ContainsRune("-_.", c) }):
-		r.fault(a, key, "%s %q: start with a letter or digit, and use only letters, digits, \"-\", \"_\" and \".\"", key, s)
+	case !letter(rune(s[0])) || strings.ContainsFunc(s, other):
+		r.fault(a, key, "%s %q: start with a letter or digit, and use only letters, digits, \"-\", \"_\" and \".\"",
+			key, s)
 	}
 	return s
 }
@@ -53,13 +55,15 @@ func (s *channelSet) add(a tablePath, channel string) {
 		return
 	}
 	if line, twice := s.byName[channel]; twice {
-		s.fault(a, "channel", "channel %q is already defined on line %d: use another name, unique across all protocols", channel, line)
+		s.fault(a, "channel", "channel %q is already defined on line %d: use another name, unique across all protocols",
+			channel, line)
 		return
 	}
 	s.byName[channel] = s.lines.of(a, "channel")
 	id := record.ChannelID(channel)
 	if other, taken := s.byID[id]; taken {
-		s.fault(a, "channel", "channels %q and %q have the same number, %d, on the link: rename one of them", channel, other, id)
+		s.fault(a, "channel", "channels %q and %q have the same number, %d, on the link: rename one of them", channel,
+			other, id)
 	}
 	s.byID[id] = channel
 }
@@ -154,7 +158,8 @@ func (r *report) address(a tablePath, key, s string, ports map[string]string) st
 	schemes := slices.Sorted(maps.Keys(ports))
 	want := strings.Join(schemes, "://, ") + "://"
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" ||
+		u.User != nil {
 		r.fault(a, key, "%s %q is not an address: write \"%s://host:port\"", key, s, schemes[0])
 		return ""
 	}

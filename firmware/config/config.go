@@ -115,8 +115,10 @@ type MQTTSink struct {
 	Password    []byte
 	UsersFile   string // embedded broker: name:hash lines; "" lets any client read
 	ClientID    string
-	TLS         TLS   // with Listen: the server's; CAFile makes clients present certificates. Without a Certificate one is made in PKI
-	SpoolBytes  int64 // bound of the on-disk spool
+	// TLS with Listen is the server's: with CAFile clients must present certificates,
+	// without Certificate one is made in PKI.
+	TLS        TLS
+	SpoolBytes int64 // bound of the on-disk spool
 }
 
 // SyslogSource listens for syslog in the plant.
@@ -124,7 +126,9 @@ type SyslogSource struct {
 	Channel string
 	Bulk    bool
 	Listen  []string // udp://, tcp://, tls:// host:port
-	TLS     TLS      // of the tls:// listeners; CAFile makes clients present certificates. Without a Certificate one is made in PKI
+	// TLS is for the tls:// listeners: with CAFile clients must present certificates,
+	// without Certificate one is made in PKI.
+	TLS TLS
 }
 
 // SyslogSink forwards to a collector.

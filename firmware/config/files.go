@@ -55,7 +55,8 @@ func (r *report) warnReadable(a tablePath, key, path string) {
 
 func (r *report) keyFile(raw string) string {
 	if raw == "" {
-		r.fault("link", "key_file", "key_file is missing: run \"heliograph key new pair.key\" and copy the file to both boards")
+		r.fault("link", "key_file",
+			"key_file is missing: run \"heliograph key new pair.key\" and copy the file to both boards")
 		return ""
 	}
 	path := r.path(raw)
@@ -110,7 +111,8 @@ func (r *report) usersFile(a tablePath, file string) string {
 func (r *report) tls(a tablePath, ca, certificate, key string) TLS {
 	files := TLS{CAFile: r.path(ca), Certificate: r.path(certificate), PrivateKey: r.path(key)}
 	if ca != "" {
-		if text := r.smallFile(a, "ca_file", files.CAFile); text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		text := r.smallFile(a, "ca_file", files.CAFile)
+		if text != nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
 			r.fault(a, "ca_file", "ca_file: %s does not contain a PEM certificate", files.CAFile)
 		}
 	}
@@ -156,7 +158,8 @@ func (r *report) userCertificate(a tablePath, certificate, key string) (string, 
 	if text := r.smallFile(a, "user_private_key", key); text != nil {
 		r.warnReadable(a, "user_private_key", key)
 		if !isPrivateKey(derOf(text)) {
-			r.fault(a, "user_private_key", "user_private_key: %s is not a private key in DER or PEM (PKCS #1 or #8, without a passphrase)", key)
+			r.fault(a, "user_private_key",
+				"user_private_key: %s is not a private key in DER or PEM (PKCS #1 or #8, without a passphrase)", key)
 		}
 	}
 	return certificate, key

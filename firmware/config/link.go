@@ -20,7 +20,8 @@ func (r *report) link(raw rawLink) Link {
 		r.forbid(a, "medium udp", "interface", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
 		if raw.Address == "" {
-			r.fault(a, "address", "address is missing: write where TX sends to and RX listens, as in address = \"10.0.0.3:17000\"")
+			r.fault(a, "address",
+				"address is missing: write where TX sends to and RX listens, as in address = \"10.0.0.3:17000\"")
 		} else {
 			l.Address, _ = r.hostPort(a, "address", raw.Address, "")
 		}
@@ -68,7 +69,8 @@ func (r *report) device(s string) string {
 
 func (r *report) networkInterface(s string) string {
 	if s == "" || len(s) >= syscall.IFNAMSIZ || strings.ContainsAny(s, "/ \t") || s == "lo" {
-		r.fault("link", "interface", "interface %q must be the name of a network interface used only for the link, such as \"eth1\"", s)
+		r.fault("link", "interface",
+			"interface %q must be the name of a network interface used only for the link, such as \"eth1\"", s)
 	}
 	return s
 }

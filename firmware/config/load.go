@@ -26,7 +26,9 @@ func ParseRX(text io.Reader, dir string) (RX, []Warning, error) {
 	return parseRX(text, "configuration", dir)
 }
 
-func load[C any](path string, parse func(io.Reader, string, string) (C, []Warning, error)) (c C, w []Warning, err error) {
+func load[C any](
+	path string, parse func(text io.Reader, file, dir string) (C, []Warning, error),
+) (c C, warnings []Warning, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return c, nil, fmt.Errorf("config: %w", err)

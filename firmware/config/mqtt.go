@@ -50,15 +50,20 @@ func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 		TopicPrefix: raw.TopicPrefix,
 		SpoolBytes:  r.spool(a, raw.Spool),
 	}
-	if strings.ContainsAny(raw.TopicPrefix, "+#\x00") || !utf8.ValidString(raw.TopicPrefix) || strings.HasPrefix(raw.TopicPrefix, "$") {
-		r.fault(a, "topic_prefix", "topic_prefix %q must not contain \"+\", \"#\" or NUL, nor begin with \"$\"", raw.TopicPrefix)
+	if strings.ContainsAny(raw.TopicPrefix, "+#\x00") || !utf8.ValidString(raw.TopicPrefix) ||
+		strings.HasPrefix(raw.TopicPrefix, "$") {
+		r.fault(a, "topic_prefix", "topic_prefix %q must not contain \"+\", \"#\" or NUL, nor begin with \"$\"",
+			raw.TopicPrefix)
 	}
 	address := raw.Broker + raw.Listen
 	switch {
 	case raw.Broker != "" && raw.Listen != "":
-		r.fault(a, "listen", "listen and broker exclude each other: keep listen for the embedded broker, or broker for yours")
+		r.fault(a, "listen",
+			"listen and broker exclude each other: keep listen for the embedded broker, or broker for yours")
 	case address == "":
-		r.fault(a, "broker", "broker is missing: write broker = \"mqtt://it-broker:1883\", or listen = \"mqtt://0.0.0.0:1883\" for the embedded broker")
+		r.fault(a, "broker",
+			"broker is missing: write broker = \"mqtt://it-broker:1883\", "+
+				"or listen = \"mqtt://0.0.0.0:1883\" for the embedded broker")
 	case raw.Broker != "":
 		r.forbid(a, "broker; it belongs to listen, the embedded broker", "users_file")
 		s.Broker = r.address(a, "broker", raw.Broker, mqttPorts())
@@ -70,7 +75,8 @@ func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 		s.Listen = r.address(a, "listen", raw.Listen, mqttPorts())
 		s.UsersFile = r.usersFile(a, raw.UsersFile)
 		if raw.UsersFile == "" {
-			r.warn(a, "listen", "any client that reaches the embedded broker can read: set users_file to require a password")
+			r.warn(a, "listen",
+				"any client that reaches the embedded broker can read: set users_file to require a password")
 		}
 	}
 	if strings.HasPrefix(address, "mqtts:") {
@@ -82,7 +88,8 @@ func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 }
 
 func (r *report) mqttVersion(a tablePath, s string) MQTTVersion {
-	return MQTTVersion(r.choice(a, "version", cmp.Or(s, string(MQTTAuto)), string(MQTTAuto), string(MQTT5), string(MQTT311)))
+	return MQTTVersion(r.choice(a, "version", cmp.Or(s, string(MQTTAuto)), string(MQTTAuto), string(MQTT5),
+		string(MQTT311)))
 }
 
 func (r *report) clientID(a tablePath, s string) string {

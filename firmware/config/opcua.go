@@ -14,25 +14,28 @@ func opcuaPolicies() []string {
 
 func (r *report) opcuaSource(a tablePath, raw rawOPCUASource) OPCUASource {
 	s := OPCUASource{
-		Channel:            raw.Channel,
-		Bulk:               r.bulk(a, raw.Class),
-		Endpoint:           r.opcuaEndpoint(a, raw.Endpoint),
-		SecurityPolicy:     r.choice(a, "security_policy", cmp.Or(raw.SecurityPolicy, defaultPolicy), append(opcuaPolicies(), "None")...),
-		SecurityMode:       cmp.Or(raw.SecurityMode, defaultMode),
-		Username:           raw.Username,
-		Password:           r.password(a, raw.Username, raw.PasswordFile),
-		PublishingInterval: r.duration(a, "publishing_interval", cmp.Or(raw.PublishingInterval, defaultPublishing), minPublish, maxPublish),
-		Rebrowse:           r.duration(a, "rebrowse", cmp.Or(raw.Rebrowse, defaultRebrowse), minRebrowse, maxRebrowse),
-		AddressSpace:       r.size(a, "address_space", cmp.Or(raw.AddressSpace, defaultAddressSpace)),
-		Include:            raw.Include,
-		Exclude:            raw.Exclude,
+		Channel:  raw.Channel,
+		Bulk:     r.bulk(a, raw.Class),
+		Endpoint: r.opcuaEndpoint(a, raw.Endpoint),
+		SecurityPolicy: r.choice(a, "security_policy", cmp.Or(raw.SecurityPolicy, defaultPolicy),
+			append(opcuaPolicies(), "None")...),
+		SecurityMode: cmp.Or(raw.SecurityMode, defaultMode),
+		Username:     raw.Username,
+		Password:     r.password(a, raw.Username, raw.PasswordFile),
+		PublishingInterval: r.duration(a, "publishing_interval", cmp.Or(raw.PublishingInterval, defaultPublishing),
+			minPublish, maxPublish),
+		Rebrowse:     r.duration(a, "rebrowse", cmp.Or(raw.Rebrowse, defaultRebrowse), minRebrowse, maxRebrowse),
+		AddressSpace: r.size(a, "address_space", cmp.Or(raw.AddressSpace, defaultAddressSpace)),
+		Include:      raw.Include,
+		Exclude:      raw.Exclude,
 	}
 	if s.SecurityPolicy == "None" && raw.SecurityMode == "" {
 		s.SecurityMode = "None"
 	}
 	r.choice(a, "security_mode", s.SecurityMode, "None", "Sign", "SignAndEncrypt")
 	if (s.SecurityPolicy == "None") != (s.SecurityMode == "None") {
-		r.fault(a, "security_mode", "security_mode %q is not allowed with security_policy %q", s.SecurityMode, s.SecurityPolicy)
+		r.fault(a, "security_mode", "security_mode %q is not allowed with security_policy %q", s.SecurityMode,
+			s.SecurityPolicy)
 	}
 	s.UserCertificate, s.UserPrivateKey = r.userCertificate(a, raw.UserCertificate, raw.UserPrivateKey)
 	if s.Username != "" && s.UserCertificate != "" {
@@ -42,7 +45,8 @@ func (r *report) opcuaSource(a tablePath, raw rawOPCUASource) OPCUASource {
 		r.fault(a, "username", "username needs a password: add password_file = \"…\"")
 	}
 	if s.SecurityPolicy == "None" {
-		r.warn(a, "security_policy", "this connection is not protected: the server is not authenticated, and values and passwords can be read")
+		r.warn(a, "security_policy",
+			"this connection is not protected: the server is not authenticated, and values and passwords can be read")
 	}
 	r.tolerate(a, raw.Tolerate, &s)
 	r.patterns(a, "include", raw.Include)
@@ -61,7 +65,9 @@ func (r *report) tolerate(a tablePath, list []string, s *OPCUASource) {
 		}
 	}
 	if len(list) > 0 {
-		r.warn(a, "tolerate", "the server's certificate is accepted without a check of its %s: replace it and remove this key", strings.Join(list, ", "))
+		r.warn(a, "tolerate",
+			"the server's certificate is accepted without a check of its %s: replace it and remove this key",
+			strings.Join(list, ", "))
 	}
 }
 
@@ -71,17 +77,20 @@ func (r *report) tolerateExpired(a tablePath, list []string) (out []string) {
 	for _, one := range list {
 		thumbprint := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(one))
 		if _, err := hex.DecodeString(thumbprint); err != nil || len(thumbprint) != 40 {
-			r.fault(a, "tolerate_expired", "%q is not a thumbprint: copy the 40 hexadecimal digits that \"heliograph trust list\" shows", one)
+			r.fault(a, "tolerate_expired",
+				"%q is not a thumbprint: copy the 40 hexadecimal digits that \"heliograph trust list\" shows", one)
 			continue
 		}
-		r.warn(a, "tolerate_expired", "client certificate %s is accepted without a check of its dates: replace it and remove it here", thumbprint)
+		r.warn(a, "tolerate_expired",
+			"client certificate %s is accepted without a check of its dates: replace it and remove it here", thumbprint)
 		out = append(out, thumbprint)
 	}
 	return out
 }
 
 func (r *report) opcuaSink(a tablePath, raw rawOPCUASink) OPCUASink {
-	s := OPCUASink{Channel: raw.Channel, Security: raw.Security, Anonymous: raw.Anonymous, UsersFile: r.usersFile(a, raw.UsersFile), Expired: r.tolerateExpired(a, raw.Expired)}
+	s := OPCUASink{Channel: raw.Channel, Security: raw.Security, Anonymous: raw.Anonymous,
+		UsersFile: r.usersFile(a, raw.UsersFile), Expired: r.tolerateExpired(a, raw.Expired)}
 	if raw.Listen == "" {
 		r.fault(a, "listen", "listen is missing: write listen = \"opc.tcp://0.0.0.0:4840\"")
 	} else {
@@ -115,7 +124,8 @@ func (r *report) opcuaSecurity(a tablePath, s string) {
 			return
 		}
 	}
-	r.fault(a, "security", "security %q: write a policy (%s) followed by \"/Sign\" or \"/SignAndEncrypt\", or \"None\"", s, strings.Join(opcuaPolicies(), ", "))
+	r.fault(a, "security", "security %q: write a policy (%s) followed by \"/Sign\" or \"/SignAndEncrypt\", or \"None\"",
+		s, strings.Join(opcuaPolicies(), ", "))
 }
 
 // opcuaEndpoint checks opc.tcp://host:port, with any path.
@@ -145,9 +155,11 @@ func (r *report) opcuaEndpoint(a tablePath, s string) string {
 func (r *report) patterns(a tablePath, key string, list []string) {
 	for _, p := range list {
 		path := strings.HasPrefix(p, "/")
-		id := strings.Contains(p, "i=") || strings.Contains(p, "s=") || strings.Contains(p, "g=") || strings.Contains(p, "b=")
+		id := strings.Contains(p, "i=") || strings.Contains(p, "s=") || strings.Contains(p, "g=") ||
+			strings.Contains(p, "b=")
 		if !path && !id || len(p) > 4096 {
-			r.fault(a, key, "%s: %q is neither a browse path (\"/Objects/Plant/**\") nor a NodeId (\"ns=2;s=Press\")", key, p)
+			r.fault(a, key, "%s: %q is neither a browse path (\"/Objects/Plant/**\") nor a NodeId (\"ns=2;s=Press\")",
+				key, p)
 		}
 	}
 }

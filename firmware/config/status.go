@@ -25,7 +25,8 @@ const keyUpdateListen = "update_listen"
 func (r *report) status(raw rawStatus) Status {
 	const a = tablePath("status")
 	if raw.Listen == "" {
-		r.forbid(a, "a status server that is off; add listen", keyUpdateListen, "hosts", "users_file", "certificate", "private_key")
+		r.forbid(a, "a status server that is off; add listen", keyUpdateListen, "hosts", "users_file", "certificate",
+			"private_key")
 		return Status{}
 	}
 	s := Status{Hosts: raw.Hosts, UsersFile: r.usersFile(a, raw.UsersFile)}
@@ -35,7 +36,8 @@ func (r *report) status(raw rawStatus) Status {
 	}
 	for _, host := range raw.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/@ *\"'") {
-			r.fault(a, "hosts", "hosts: %q is not a name: write it without scheme and port, as in \"gateway.example\"", host)
+			r.fault(a, "hosts", "hosts: %q is not a name: write it without scheme and port, as in \"gateway.example\"",
+				host)
 		}
 	}
 	if s.Secure || s.UpdateSecure {
@@ -74,9 +76,11 @@ func (r *report) warnCleartext(a tablePath, key, address string, secure bool) {
 func (r *report) audit(raw rawAudit) SyslogSink {
 	const a = tablePath("audit")
 	if raw.Forward == "" {
-		r.forbid(a, "an audit trail that is not forwarded; add forward", "ca_file", "certificate", "private_key", "spool")
+		r.forbid(a, "an audit trail that is not forwarded; add forward", "ca_file", "certificate", "private_key",
+			"spool")
 		return SyslogSink{}
 	}
-	return r.syslogSink(a, rawSyslogSink{Channel: record.Gateway, Forward: raw.Forward, CAFile: raw.CAFile, Certificate: raw.Certificate,
-		PrivateKey: raw.PrivateKey, Spool: cmp.Or(raw.Spool, defaultAuditSpool)})
+	return r.syslogSink(a, rawSyslogSink{Channel: record.Gateway, Forward: raw.Forward, CAFile: raw.CAFile,
+		Certificate: raw.Certificate,
+		PrivateKey:  raw.PrivateKey, Spool: cmp.Or(raw.Spool, defaultAuditSpool)})
 }

@@ -115,7 +115,8 @@ func Change(keyFile, state string, key [Size]byte, now time.Time, accept time.Du
 	// The role may run as another user than its operator: the file gets the folder's owner.
 	if info, err := os.Stat(state); err == nil {
 		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid)) // fails for a user who owns the folder already, or may not administer it
+			// fails for a user who owns the folder already, or may not administer it
+			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid))
 		}
 	}
 	u, _, err = InUse(keyFile, state, now)

@@ -78,7 +78,7 @@ func TestReadOfAMissingFile(t *testing.T) {
 	}
 }
 
-// Whatever parses formats to the same text, but for white space.
+// A key that parses formats to the same text, except for white space.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(golden))
 	f.Add([]byte("heliograph-pair-key-1  x y"))

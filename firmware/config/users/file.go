@@ -81,7 +81,8 @@ func (f *File) newest() *Users {
 	}
 	f.checked = time.Now()
 	info, err := os.Stat(f.path)
-	if err == nil && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() && os.SameFile(info, f.info) {
+	if err == nil && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() &&
+		os.SameFile(info, f.info) {
 		return f.users
 	}
 	if err != nil {

@@ -70,7 +70,8 @@ func parseHash(s string) (hash, error) {
 	if parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", h.memory, h.time, h.threads) {
 		return hash{}, errHash
 	}
-	if h.time < 1 || h.time > maxTime || h.memory < 8*uint32(h.threads) || h.memory > maxMemory || h.threads < 1 || h.threads > maxThreads {
+	if h.time < 1 || h.time > maxTime || h.memory < 8*uint32(h.threads) || h.memory > maxMemory || h.threads < 1 ||
+		h.threads > maxThreads {
 		return hash{}, fmt.Errorf("cost out of bounds: %w", errHash)
 	}
 	var err error
@@ -90,7 +91,8 @@ func decode(s string) ([]byte, error) {
 }
 
 func (h *hash) equal(other hash) bool {
-	return h.time == other.time && h.memory == other.memory && h.threads == other.threads && bytes.Equal(h.salt, other.salt) && bytes.Equal(h.sum, other.sum)
+	return h.time == other.time && h.memory == other.memory && h.threads == other.threads &&
+		bytes.Equal(h.salt, other.salt) && bytes.Equal(h.sum, other.sum)
 }
 
 func (h *hash) matches(password string) bool {

@@ -93,7 +93,8 @@ func Parse(r io.Reader) (*Users, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("%d: %w", n+1, err)
 	}
-	u.decoy = hash{time: newTime, memory: newMemory, threads: newThreads, salt: make([]byte, newSalt), sum: make([]byte, newHash)}
+	u.decoy = hash{time: newTime, memory: newMemory, threads: newThreads, salt: make([]byte, newSalt),
+		sum: make([]byte, newHash)}
 	return u, nil
 }
 
@@ -164,7 +165,7 @@ func (u *Users) inherit(old *Users) {
 	}
 }
 
-// proof stands for a name and password in memory without being either.
+// proof identifies a name and password in memory without revealing either.
 func (u *Users) proof(name, password string) (sum [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, u.proofKey[:])
 	fmt.Fprintf(mac, "%d:%s%s", len(name), name, password)
@@ -203,9 +204,11 @@ func Add(path, name, password string) error {
 }
 
 func checkName(name string) error {
-	if name == "" || len(name) > maxName || name[0] == '#' || strings.Contains(name, ":") || strings.TrimSpace(name) != name ||
+	if name == "" || len(name) > maxName || name[0] == '#' || strings.Contains(name, ":") ||
+		strings.TrimSpace(name) != name ||
 		strings.ContainsFunc(name, unicode.IsControl) {
-		return fmt.Errorf("invalid user name %q: use 1 to %d bytes, without colons, control characters or a leading #", name, maxName)
+		return fmt.Errorf("invalid user name %q: use 1 to %d bytes, without colons, control characters or a leading #",
+			name, maxName)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
-// Whatever parses as a hash stays within the bounds of cost.
+// A hash that parses stays within the bounds of cost.
 func FuzzParseHash(f *testing.F) {
 	f.Add(Hash("x"))
 	f.Add("$argon2id$v=19$m=1,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAA")

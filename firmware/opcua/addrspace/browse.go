@@ -67,8 +67,8 @@ func (m *matcher) matchesType(kind Ref) bool {
 // Degree returns the number of references of a node, which is the cost of browsing it.
 func (v View) Degree(node Ref) int { return len(v.t.entries[node].edges) }
 
-// Browse appends the references of a node that the filter selects, from position from on, at
-// most most; 0 is no limit. It returns the position to continue from, −1 at the end. A
+// Browse appends the references of a node that the filter selects, from position from on; most
+// bounds their number, 0 is no limit. It returns the position to continue from, −1 at the end. A
 // position is valid for one Version.
 func (v View) Browse(dst []Found, node Ref, f Filter, from, most int) ([]Found, int) {
 	m := v.t.matcher(f)

@@ -87,7 +87,8 @@ func (t *table) setAttributes(r Ref, attributes []Attribute) Affected {
 	class, _ := t.values.appendAttribute(nil, e, ua.AttributeIDNodeClass)
 	e.class = nodeClass(class)
 	a := Affected{Attributes: true}
-	if after, has := t.values.appendAttribute(nil, e, ua.AttributeIDDataType); had != has || string(before) != string(after) {
+	if after, has := t.values.appendAttribute(nil, e, ua.AttributeIDDataType); had != has ||
+		string(before) != string(after) {
 		a.Verb = DataTypeChanged
 	}
 	return a

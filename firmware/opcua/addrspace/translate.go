@@ -74,7 +74,8 @@ func (v View) step(from []Ref, e Element, most int) []Ref {
 			}
 			if len(e.Name.Name) > 0 {
 				var ok bool
-				if name, ok = v.AppendAttribute(name[:0], far, ua.AttributeIDBrowseName); !ok || !sameName(name, e.Name) {
+				if name, ok = v.AppendAttribute(name[:0], far, ua.AttributeIDBrowseName); !ok ||
+					!sameName(name, e.Name) {
 					continue
 				}
 			}

@@ -101,7 +101,8 @@ func (c *Channel) Fail(code ua.StatusCode, reason string) { c.conn.Fail(code, re
 // Close closes the channel; a client sends a CloseSecureChannel request first.
 func (c *Channel) Close() error {
 	if c.client {
-		body := appendRequestHeader(uabinary.AppendTypeID(nil, id.CloseSecureChannelRequest_Encoding_DefaultBinary), 0, time.Now())
+		body := appendRequestHeader(uabinary.AppendTypeID(nil, id.CloseSecureChannelRequest_Encoding_DefaultBinary), 0,
+			time.Now())
 		_ = c.send(transport.CloseChannel, 0, body)
 	}
 	return c.conn.Close()

@@ -104,7 +104,7 @@ func TestFloodingClientsAreBoundedAndOthersAnswered(t *testing.T) {
 	good.Close()
 }
 
-// Responses that nobody reads end at the write deadline: the server's other
+// Responses that the client does not read end at the write deadline: the server's other
 // channels go on.
 func TestClientThatReadsNothingLosesItsChannel(t *testing.T) {
 	l, err := transport.Listen(t.Context(), "127.0.0.1:0", transport.ListenConfig{

@@ -56,7 +56,7 @@ type secured struct {
 }
 
 // sealOpen builds an OPN chunk. Policies other than None always sign and encrypt
-// it, whatever the mode.
+// it, in any mode.
 func (a *asymmetric) sealOpen(h openHeader, s secured) ([]byte, error) {
 	b := h.append(nil)
 	start := len(b)

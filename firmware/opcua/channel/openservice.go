@@ -20,7 +20,8 @@ type openRequest struct {
 }
 
 func (o openRequest) encode(at time.Time) []byte {
-	b := appendRequestHeader(uabinary.AppendTypeID(nil, id.OpenSecureChannelRequest_Encoding_DefaultBinary), o.handle, at)
+	b := appendRequestHeader(uabinary.AppendTypeID(nil, id.OpenSecureChannelRequest_Encoding_DefaultBinary), o.handle,
+		at)
 	var kind uint32
 	if o.renew {
 		kind = 1
@@ -61,7 +62,8 @@ type openResponse struct {
 }
 
 func (o openResponse) encode() []byte {
-	b := uabinary.AppendResponseHeader(nil, id.OpenSecureChannelResponse_Encoding_DefaultBinary, o.handle, ua.StatusOK, o.created)
+	b := uabinary.AppendResponseHeader(nil, id.OpenSecureChannelResponse_Encoding_DefaultBinary, o.handle, ua.StatusOK,
+		o.created)
 	for _, v := range [...]uint32{0, o.channel, o.token} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}

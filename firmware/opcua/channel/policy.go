@@ -122,7 +122,8 @@ func publicKey(c *x509.Certificate) (*rsa.PublicKey, error) {
 		return nil, fail(ua.StatusBadCertificateInvalid, "certificate's key is not RSA")
 	}
 	if n := key.N.BitLen(); n < minRSABits || n > maxRSABits || key.N.Bit(0) == 0 {
-		return nil, fail(ua.StatusBadCertificatePolicyCheckFailed, fmt.Sprintf("RSA key of %d bits, want %d to %d", n, minRSABits, maxRSABits))
+		return nil, fail(ua.StatusBadCertificatePolicyCheckFailed,
+			fmt.Sprintf("RSA key of %d bits, want %d to %d", n, minRSABits, maxRSABits))
 	}
 	return key, nil
 }

@@ -114,7 +114,8 @@ func (c *Channel) receiveOpen(chunk []byte) error {
 		return fail(ua.StatusBadTCPSecureChannelUnknown, "open message names another channel")
 	}
 	if h.policy != c.policy.uri || !c.policy.none() &&
-		(!sameBytes(LeafCertificate(h.certificate), LeafCertificate(c.peer.Certificate)) || !sameBytes(h.thumbprint, Thumbprint(c.identity.Certificate))) {
+		(!sameBytes(LeafCertificate(h.certificate), LeafCertificate(c.peer.Certificate)) ||
+			!sameBytes(h.thumbprint, Thumbprint(c.identity.Certificate))) {
 		return errSecurity()
 	}
 	s, err := c.rsa.openOpen(chunk, h)

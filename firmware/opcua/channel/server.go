@@ -63,7 +63,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	for _, s := range cfg.Security {
 		p, ok := policyOf(s.Policy)
 		if !ok || !p.allows(s.Mode) {
-			return nil, fail(ua.StatusBadSecurityPolicyRejected, s.Policy+" with mode "+s.Mode.String()+" cannot be offered")
+			return nil, fail(ua.StatusBadSecurityPolicyRejected,
+				s.Policy+" with mode "+s.Mode.String()+" cannot be offered")
 		}
 		if !p.none() && (cfg.Identity == nil || cfg.Authorize == nil) {
 			return nil, errors.New("opcua channel: a policy other than None needs Identity and Authorize")
@@ -75,7 +76,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	for _, d := range []struct {
 		v       *time.Duration
 		initial time.Duration
-	}{{&cfg.MinLifetime, defaultMinLifetime}, {&cfg.MaxLifetime, defaultMaxLifetime}, {&cfg.OpenTimeout, defaultOpenTimeout}} {
+	}{
+		{&cfg.MinLifetime, defaultMinLifetime}, {&cfg.MaxLifetime, defaultMaxLifetime},
+		{&cfg.OpenTimeout, defaultOpenTimeout},
+	} {
 		if *d.v <= 0 {
 			*d.v = d.initial
 		}
@@ -152,7 +156,9 @@ func (s *Server) open(ctx context.Context, conn *transport.Conn) (*Channel, erro
 }
 
 // authorize checks the policy and certificate in the clear part of an open request.
-func (s *Server) authorize(ctx context.Context, open openHeader, conn *transport.Conn, own Identity) (*asymmetric, Peer, error) {
+func (s *Server) authorize(
+	ctx context.Context, open openHeader, conn *transport.Conn, own Identity,
+) (*asymmetric, Peer, error) {
 	p, ok := policyOf(open.policy)
 	if !ok || !slices.ContainsFunc(s.cfg.Security, func(o Security) bool { return o.Policy == p.uri }) {
 		return nil, Peer{}, fail(ua.StatusBadSecurityPolicyRejected, "policy is not offered")

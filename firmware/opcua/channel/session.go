@@ -55,7 +55,9 @@ func Sign(policyURI string, key *rsa.PrivateKey, peerCertificate, peerNonce []by
 // and the nonce we gave it. Peers older than the rule that only the leaf is signed sign the
 // chain as we sent it, so that is tried too. With policy None nothing is verified, and the
 // result proves nothing.
-func Verify(policyURI string, peerCertificate, ownCertificate, ownNonce []byte, s *ua.SignatureData, refusal ua.StatusCode) error {
+func Verify(
+	policyURI string, peerCertificate, ownCertificate, ownNonce []byte, s *ua.SignatureData, refusal ua.StatusCode,
+) error {
 	p, ok := policyOf(policyURI)
 	if !ok {
 		return fail(ua.StatusBadSecurityPolicyRejected, "policy cannot sign")
@@ -78,7 +80,8 @@ func Verify(policyURI string, peerCertificate, ownCertificate, ownNonce []byte, 
 	if alg.VerifySignature(append(bytes.Clone(leaf), ownNonce...), s.Signature) == nil {
 		return nil
 	}
-	if len(leaf) != len(ownCertificate) && alg.VerifySignature(append(bytes.Clone(ownCertificate), ownNonce...), s.Signature) == nil {
+	if len(leaf) != len(ownCertificate) &&
+		alg.VerifySignature(append(bytes.Clone(ownCertificate), ownNonce...), s.Signature) == nil {
 		return nil
 	}
 	return fail(refusal, "")
@@ -87,7 +90,9 @@ func Verify(policyURI string, peerCertificate, ownCertificate, ownNonce []byte, 
 // EncryptPassword encrypts a password (or an issued token) for ActivateSession in
 // the form of OPC 10000-4 §7.40.2.2: length, secret, server nonce. With policy None
 // it is not encrypted, which the caller must have allowed.
-func EncryptPassword(policyURI string, serverCertificate, serverNonce, password []byte) (algorithm string, secret []byte, err error) {
+func EncryptPassword(
+	policyURI string, serverCertificate, serverNonce, password []byte,
+) (algorithm string, secret []byte, err error) {
 	p, ok := policyOf(policyURI)
 	if !ok {
 		return "", nil, fail(ua.StatusBadSecurityPolicyRejected, "policy cannot encrypt")
@@ -118,7 +123,9 @@ func (p policy) encryptionURI() string {
 // DecryptPassword reverses EncryptPassword. All failures, including the wrong nonce of a
 // replayed token, return the same Bad_IdentityTokenInvalid. policyURI is that of the user
 // token policy or, if it has none, of the channel.
-func DecryptPassword(policyURI string, key *rsa.PrivateKey, serverNonce []byte, algorithm string, secret []byte) ([]byte, error) {
+func DecryptPassword(
+	policyURI string, key *rsa.PrivateKey, serverNonce []byte, algorithm string, secret []byte,
+) ([]byte, error) {
 	refused := fail(ua.StatusBadIdentityTokenInvalid, "")
 	p, ok := policyOf(policyURI)
 	switch {

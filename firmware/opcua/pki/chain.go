@@ -52,7 +52,8 @@ func (b *builder) build(leaf *x509.Certificate) ([]*x509.Certificate, *step) {
 				continue
 			}
 			b.steps++
-			if checkKeyOfCA(issuer) != nil || issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
+			if checkKeyOfCA(issuer) != nil ||
+				issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
 				badSignature = true
 				continue
 			}

@@ -153,7 +153,8 @@ func (s *Store) reject(c *x509.Certificate, e *Error, p Purpose, from string) {
 	}
 	s.cfg.Log.Warn("certificate rejected", args...)
 	if s.cfg.Rejected != nil {
-		s.cfg.Rejected(fmt.Sprintf("certificate %s of %s, from %s: %s", e.Thumbprint, e.Subject, from, e.Reason), uint64(unlogged)+1)
+		s.cfg.Rejected(fmt.Sprintf("certificate %s of %s, from %s: %s", e.Thumbprint, e.Subject, from, e.Reason),
+			uint64(unlogged)+1)
 	}
 }
 

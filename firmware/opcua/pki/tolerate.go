@@ -31,7 +31,7 @@ func (t Tolerance) suppresses(code ua.StatusCode) bool {
 
 // Stats counts what a Store tolerated.
 type Stats struct {
-	Certificates int    `gauge:"tolerated_certificates" help:"Trusted certificates accepted despite a wrong host name or validity period, as configured."`
+	Certificates int    `gauge:"tolerated_certificates" help:"Trusted certificates accepted with a wrong host name or dates."`
 	Checks       uint64 `count:"tolerated_checks" help:"Times that such a certificate was accepted."`
 }
 
@@ -82,7 +82,8 @@ func (s *Store) logSuppressed(c *x509.Certificate, list []step, from string, now
 	for _, failed := range list {
 		if s.tolerated.count(thumbprint, failed.code, now) {
 			s.cfg.Log.Warn("certificate accepted despite a failed check, as configured",
-				"peer", from, "thumbprint", thumbprint, "subject", printable(c.Subject.String(), 200), "reason", failed.reason)
+				"peer", from, "thumbprint", thumbprint,
+				"subject", printable(c.Subject.String(), 200), "reason", failed.reason)
 		}
 	}
 }
@@ -101,7 +102,8 @@ func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 		return known.validate([]*x509.Certificate{c}, p, now, s.cfg.TolerateUnknownRevocation)
 	}
 	failed, suppressed := validate(Purpose{User: user, Tolerate: everything})
-	if asServer, _ := validate(Purpose{User: user, Server: true, Tolerate: everything}); failed != nil && asServer == nil {
+	asServer, _ := validate(Purpose{User: user, Server: true, Tolerate: everything})
+	if failed != nil && asServer == nil {
 		failed = nil // it is for servers only
 	}
 	if failed != nil {
@@ -117,7 +119,9 @@ func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 		list = append(list, text)
 	}
 	if hosts := namedHosts(c); !user && mayServe(c) && failed == nil {
-		list = append(list, "as a server's certificate it names "+hosts+": for an endpoint with another host set tolerate = [\"host_name\"] in the transmitter's channel")
+		list = append(list,
+			"as a server's certificate it names "+hosts+": for an endpoint with another host "+
+				"set tolerate = [\"host_name\"] in the transmitter's channel")
 	}
 	return list
 }

@@ -115,7 +115,8 @@ const minDigits = 8
 func findByThumbprint(entries []Entry, thumbprint, what string) (Entry, error) {
 	want := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(thumbprint))
 	if even := len(want) &^ 1; len(want) < minDigits || !isHex(want[:even]) {
-		return Entry{}, fmt.Errorf("pki: %q is not a thumbprint: give at least its first %d hex digits", thumbprint, minDigits)
+		return Entry{}, fmt.Errorf("pki: %q is not a thumbprint: give at least its first %d hex digits", thumbprint,
+			minDigits)
 	}
 	var found []Entry
 	for _, e := range entries {
@@ -130,7 +131,8 @@ func findByThumbprint(entries []Entry, thumbprint, what string) (Entry, error) {
 	case 0:
 		return Entry{}, fmt.Errorf("pki: no %s certificate has the thumbprint %s", what, want)
 	}
-	return Entry{}, fmt.Errorf("pki: the thumbprints of %d %s certificates begin with %s: give more digits", len(found), what, want)
+	return Entry{}, fmt.Errorf("pki: the thumbprints of %d %s certificates begin with %s: give more digits", len(found),
+		what, want)
 }
 
 func isHex(s string) bool {

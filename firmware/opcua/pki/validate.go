@@ -86,7 +86,8 @@ func (r *roots) validate(
 	if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return contains(r.trusted, c) }) {
 		return &step{ua.StatusBadCertificateUntrusted, "neither it nor an issuer of it is trusted"}, nil
 	}
-	if fails(checkTimes(chain, now)) || fails(checkHost(leaf, p)) || fails(checkApplication(leaf, p)) || fails(checkUsage(chain, p)) ||
+	if fails(checkTimes(chain, now)) || fails(checkHost(leaf, p)) || fails(checkApplication(leaf, p)) ||
+		fails(checkUsage(chain, p)) ||
 		fails(r.checkRevocation(chain, now, tolerateUnknownRevocation)) {
 		return failed, nil
 	}
@@ -99,7 +100,8 @@ func checkKey(c *x509.Certificate, most int) *step {
 		return &step{ua.StatusBadCertificateInvalid, "its key is not RSA"}
 	}
 	if n := key.N.BitLen(); n < minBits || n > most {
-		return &step{ua.StatusBadCertificatePolicyCheckFailed, fmt.Sprintf("its RSA key has %d bits, %d to %d are allowed", n, minBits, most)}
+		return &step{ua.StatusBadCertificatePolicyCheckFailed,
+			fmt.Sprintf("its RSA key has %d bits, %d to %d are allowed", n, minBits, most)}
 	}
 	return nil
 }
@@ -111,7 +113,8 @@ func checkSignatureAlgorithm(c *x509.Certificate) *step {
 		x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512:
 		return nil
 	}
-	return &step{ua.StatusBadCertificatePolicyCheckFailed, "its signature algorithm is " + c.SignatureAlgorithm.String() + ", SHA-256 or better is required"}
+	return &step{ua.StatusBadCertificatePolicyCheckFailed,
+		"its signature algorithm is " + c.SignatureAlgorithm.String() + ", SHA-256 or better is required"}
 }
 
 func checkTimes(chain []*x509.Certificate, now time.Time) *step {
@@ -139,14 +142,16 @@ func subjectOf(i int) string {
 
 func checkHost(c *x509.Certificate, p Purpose) *step {
 	if !p.User && p.Server && p.Host != "" && !namesHost(c, p.Host) {
-		return &step{ua.StatusBadCertificateHostNameInvalid, fmt.Sprintf("it does not name the endpoint's host %s", printable(p.Host, 100))}
+		return &step{ua.StatusBadCertificateHostNameInvalid,
+			fmt.Sprintf("it does not name the endpoint's host %s", printable(p.Host, 100))}
 	}
 	return nil
 }
 
 func checkApplication(c *x509.Certificate, p Purpose) *step {
 	if !p.User && p.ApplicationURI != "" && (len(c.URIs) == 0 || c.URIs[0].String() != p.ApplicationURI) {
-		return &step{ua.StatusBadCertificateURIInvalid, fmt.Sprintf("it does not name the application URI %s", printable(p.ApplicationURI, 100))}
+		return &step{ua.StatusBadCertificateURIInvalid, fmt.Sprintf("it does not name the application URI %s",
+			printable(p.ApplicationURI, 100))}
 	}
 	return nil
 }
@@ -167,7 +172,8 @@ func checkUsage(chain []*x509.Certificate, p Purpose) *step {
 		want |= x509.KeyUsageKeyEncipherment
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&want != want {
-		return &step{ua.StatusBadCertificateUseNotAllowed, "its key usage does not include what is needed: digitalSignature, and keyEncipherment for an application"}
+		return &step{ua.StatusBadCertificateUseNotAllowed,
+			"its key usage does not include what is needed: digitalSignature, and keyEncipherment for an application"}
 	}
 	ext := x509.ExtKeyUsageClientAuth
 	if p.Server {

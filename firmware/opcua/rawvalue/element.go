@@ -179,7 +179,8 @@ func (c *Cursor) DiagnosticInfo() []byte {
 	inner := 0
 	for more := true; more && c.enter(); inner++ {
 		mask := c.Byte()
-		for _, bit := range [...]byte{ua.DiagnosticInfoSymbolicID, ua.DiagnosticInfoNamespaceURI, ua.DiagnosticInfoLocale, ua.DiagnosticInfoLocalizedText} {
+		for _, bit := range [...]byte{ua.DiagnosticInfoSymbolicID, ua.DiagnosticInfoNamespaceURI,
+			ua.DiagnosticInfoLocale, ua.DiagnosticInfoLocalizedText} {
 			if mask&bit != 0 {
 				c.Skip(4)
 			}

@@ -37,7 +37,8 @@ func NewFilter(trigger ua.DataChangeTrigger, kind ua.DeadbandType, deadband floa
 	case ua.DeadbandTypePercent:
 		low, high, ok := EURange(euRange)
 		if !ok {
-			return f, &Error{Code: ua.StatusBadMonitoredItemFilterUnsupported, What: "percent deadband needs an EURange"}
+			return f, &Error{Code: ua.StatusBadMonitoredItemFilterUnsupported,
+				What: "percent deadband needs an EURange"}
 		}
 		bad = bad || deadband > 100
 		f.deadband = deadband / 100 * (high - low)
@@ -45,7 +46,8 @@ func NewFilter(trigger ua.DataChangeTrigger, kind ua.DeadbandType, deadband floa
 		bad = true
 	}
 	if bad {
-		return f, &Error{Code: ua.StatusBadDeadbandFilterInvalid, What: "deadband has an unknown type or is out of range"}
+		return f, &Error{Code: ua.StatusBadDeadbandFilterInvalid,
+			What: "deadband has an unknown type or is out of range"}
 	}
 	return f, nil
 }
@@ -105,7 +107,8 @@ func (t *Trace) Forget() { t.value = nil }
 
 // Trace returns what to keep of d. With a deadband it aliases d.
 func (f Filter) Trace(d DataValue) Trace {
-	t := Trace{sum: hash(d.Value), source: d.SourceTime, status: d.Status, pico: d.SourcePico, known: true, timed: d.Has(ua.DataValueSourceTimestamp)}
+	t := Trace{sum: hash(d.Value), source: d.SourceTime, status: d.Status, pico: d.SourcePico, known: true,
+		timed: d.Has(ua.DataValueSourceTimestamp)}
 	if f.deadband >= 0 && IsNumber(d.Value.Type()) {
 		t.value = d.Value.Raw
 	}
@@ -125,7 +128,8 @@ func (f Filter) Changed(last *Trace, now DataValue) bool {
 	case f.trigger == ua.DataChangeTriggerStatusValue || f.deadband >= 0:
 		return false
 	}
-	return last.timed != now.Has(ua.DataValueSourceTimestamp) || last.source != now.SourceTime || last.pico != now.SourcePico
+	return last.timed != now.Has(ua.DataValueSourceTimestamp) || last.source != now.SourceTime ||
+		last.pico != now.SourcePico
 }
 
 // exceedsDeadband reports whether any element, or the shape, of a value differs from the last
@@ -152,9 +156,11 @@ func (f Filter) exceedsDeadband(raw []byte, now Variant) bool {
 func distance(t ua.TypeID, a, b []byte) float64 {
 	switch t {
 	case ua.TypeIDFloat:
-		return floatDistance(float64(math.Float32frombits(binary.LittleEndian.Uint32(a))), float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+		return floatDistance(float64(math.Float32frombits(binary.LittleEndian.Uint32(a))),
+			float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
 	case ua.TypeIDDouble:
-		return floatDistance(math.Float64frombits(binary.LittleEndian.Uint64(a)), math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		return floatDistance(math.Float64frombits(binary.LittleEndian.Uint64(a)),
+			math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	}
 	x, y := integer(t, a), integer(t, b)
 	less := int64(x) < int64(y)

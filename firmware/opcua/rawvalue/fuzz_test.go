@@ -7,7 +7,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-// FuzzDataValue: whatever the bytes are, skimming does not panic, stays within them
+// FuzzDataValue: for any bytes, skimming does not panic, stays within them
 // and within its limits; what it accepts is written again as it was, is the same when
 // it is skimmed again, is as long as the library says where that can decode it, and
 // is refused when it is cut.

@@ -20,9 +20,9 @@ func (c *Cursor) ResponseHeader() ResponseHeader {
 	return h
 }
 
-// DataValues reads an array of at most most DataValues, such as the Results of a
-// ReadResponse, and appends them to dst. One byte can encode a DataValue that takes a
-// hundred in memory, so most must be the number requested. After a fault it returns those
+// DataValues reads an array of DataValues, such as the Results of a ReadResponse, and
+// appends them to dst. One byte can encode a DataValue that takes a hundred in memory, so
+// most must be the number requested: a longer array is a fault. After a fault it returns those
 // before it.
 func (c *Cursor) DataValues(dst []DataValue, most int) []DataValue {
 	for range c.atMost(most, c.Length(1)) {
@@ -41,8 +41,8 @@ type Notification struct {
 	ClientHandle uint32
 }
 
-// Notifications reads the MonitoredItems of a DataChangeNotification, at most most, and
-// appends them to dst. After a fault it returns those before it.
+// Notifications reads the MonitoredItems of a DataChangeNotification, which may not be more
+// than most, and appends them to dst. After a fault it returns those before it.
 func (c *Cursor) Notifications(dst []Notification, most int) []Notification {
 	for range c.atMost(most, c.Length(5)) {
 		n := Notification{ClientHandle: c.Uint32(), Value: c.DataValue()}
@@ -71,8 +71,7 @@ func (c *Cursor) DiagnosticInfos() {
 	}
 }
 
-// ReadResponse reads a ReadResponse after its type, and appends the results, at most most,
-// to dst.
+// ReadResponse reads a ReadResponse after its type, and appends its DataValues to dst.
 func (c *Cursor) ReadResponse(dst []DataValue, most int) (ResponseHeader, []DataValue) {
 	h := c.ResponseHeader()
 	dst = c.DataValues(dst, most)
@@ -81,7 +80,7 @@ func (c *Cursor) ReadResponse(dst []DataValue, most int) (ResponseHeader, []Data
 }
 
 // DataChange reads the body of a DataChangeNotification (the Body of the
-// ExtensionObject in a NotificationMessage), and appends its items, at most most, to dst.
+// ExtensionObject in a NotificationMessage), and appends its Notifications to dst.
 func (c *Cursor) DataChange(dst []Notification, most int) []Notification {
 	dst = c.Notifications(dst, most)
 	c.DiagnosticInfos()

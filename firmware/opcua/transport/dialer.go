@@ -91,7 +91,8 @@ func (c *Conn) clientHandshake(limits Limits) (Negotiated, error) {
 	case Err:
 		return Negotiated{}, ParseError(chunk[HeaderSize:])
 	default:
-		return Negotiated{}, fault(ua.StatusBadTCPMessageTypeInvalid, "the server's first message must be an acknowledge")
+		return Negotiated{}, fault(ua.StatusBadTCPMessageTypeInvalid,
+			"the server's first message must be an acknowledge")
 	}
 }
 

@@ -33,10 +33,10 @@ type Stats struct {
 	Open        int    `gauge:"connections" help:"TCP connections now."`
 	Memory      int64  `gauge:"message_bytes" help:"Memory of messages under assembly now."`
 	Accepted    uint64 `count:"accepted_connections" help:"Connections whose hello was acknowledged."`
-	OverQuota   uint64 `count:"refused_connections" help:"Connections refused: the address, or all together, had the maximum of connections with a session."`
+	OverQuota   uint64 `count:"refused_connections" help:"Connections refused: too many with a session."`
 	Evicted     uint64 `count:"evicted_connections" help:"Connections without a session closed to accept others."`
 	Handshakes  uint64 `count:"failed_handshakes" help:"Connections whose hello was invalid, late or missing."`
-	Unexplained uint64 `count:"untold_connections" help:"Connections closed without an error message: too many were being closed at the time."`
+	Unexplained uint64 `count:"untold_connections" help:"Connections closed without an error message."`
 }
 
 // maxFailing bounds the connections that wait at a time for their client to read why they
