@@ -29,9 +29,12 @@ func TestLineBytesEqualTheDefinition(t *testing.T) {
 	}
 }
 
+// damage changes the line bytes of words that start at given positions.
+type damage = func(line []byte, start []int) []byte
+
 // words returns the line bytes of five frames, and a Synchronizer's findings on
 // what damage makes of them: which of the frames came.
-func words(t *testing.T, sizes [5]int, damage func(line []byte, start []int) []byte, chunk int) (came [5]int, c Counters) {
+func words(t *testing.T, sizes [5]int, damage damage, chunk int) (came [5]int, c Counters) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(9, uint64(sizes[0])))
 	var line []byte
@@ -66,7 +69,7 @@ var mixes = [][5]int{
 	{ShortFrame, LongFrame, ShortFrame, LongFrame, ShortFrame},
 }
 
-func each(t *testing.T, want [5]int, damage func(line []byte, start []int) []byte) {
+func each(t *testing.T, want [5]int, damage damage) {
 	t.Helper()
 	for _, sizes := range mixes {
 		for _, chunk := range []int{1, 7, 4096} {
@@ -107,23 +110,47 @@ func TestTheLineRecoversWithinTwoFrames(t *testing.T) {
 		"leading junk": {func(line []byte, _ []int) []byte {
 			return append(bytes.Repeat([]byte{0x1A, 0xCF, 0xFC, 0x00, 0x55}, 60), line...)
 		}, all},
-		"joined in the middle of a word": {func(line []byte, start []int) []byte { return line[start[1]-50:] }, [5]int{0, 1, 1, 1, 1}},
-		"a slip beyond what is searched": {func(line []byte, start []int) []byte { return slices.Delete(line, start[2]+40, start[2]+60) }, [5]int{1, 1, 0, 1, 1}},
-		"a marker wholly wrong":          {func(line []byte, start []int) []byte { copy(line[start[2]:], "????"); return line }, all},
-		"a marker lost":                  {func(line []byte, start []int) []byte { return slices.Delete(line, start[2], start[2]+4) }, all},
+		"joined in the middle of a word": {func(line []byte, start []int) []byte {
+			return line[start[1]-50:]
+		}, [5]int{0, 1, 1, 1, 1}},
+		"a slip beyond what is searched": {func(line []byte, start []int) []byte {
+			return slices.Delete(line, start[2]+40, start[2]+60)
+		}, [5]int{1, 1, 0, 1, 1}},
+		"a marker wholly wrong": {func(line []byte, start []int) []byte {
+			copy(line[start[2]:], "????")
+			return line
+		}, all},
+		"a marker lost": {func(line []byte, start []int) []byte {
+			return slices.Delete(line, start[2], start[2]+4)
+		}, all},
 		"a byte lost before a marker, six errors behind it": {func(line []byte, start []int) []byte {
 			for i := range 6 {
 				line[start[2]+20+9*i] ^= 0xFF
 			}
 			return slices.Delete(line, start[2]-3, start[2]-2)
 		}, all},
-		"the first marker lost":              {func(line []byte, _ []int) []byte { return line[4:] }, [5]int{0, 1, 1, 1, 1}},
-		"the last marker cut short":          {func(line []byte, start []int) []byte { return slices.Delete(line, start[4], start[4]+1) }, all},
-		"the last word cut short by a byte":  {func(line []byte, _ []int) []byte { return line[:len(line)-1] }, all},
-		"the last word cut short by eight":   {func(line []byte, _ []int) []byte { return line[:len(line)-8] }, all},
-		"a byte lost in the last word":       {func(line []byte, start []int) []byte { return slices.Delete(line, start[4]+60, start[4]+61) }, all},
-		"a byte too many in the last word":   {func(line []byte, start []int) []byte { return slices.Insert(line, start[4]+60, 9) }, all},
-		"the last word broken beyond repair": {func(line []byte, start []int) []byte { clear(line[start[4]+20:]); return line }, [5]int{1, 1, 1, 1, 0}},
+		"the first marker lost": {func(line []byte, _ []int) []byte {
+			return line[4:]
+		}, [5]int{0, 1, 1, 1, 1}},
+		"the last marker cut short": {func(line []byte, start []int) []byte {
+			return slices.Delete(line, start[4], start[4]+1)
+		}, all},
+		"the last word cut short by a byte": {func(line []byte, _ []int) []byte {
+			return line[:len(line)-1]
+		}, all},
+		"the last word cut short by eight": {func(line []byte, _ []int) []byte {
+			return line[:len(line)-8]
+		}, all},
+		"a byte lost in the last word": {func(line []byte, start []int) []byte {
+			return slices.Delete(line, start[4]+60, start[4]+61)
+		}, all},
+		"a byte too many in the last word": {func(line []byte, start []int) []byte {
+			return slices.Insert(line, start[4]+60, 9)
+		}, all},
+		"the last word broken beyond repair": {func(line []byte, start []int) []byte {
+			clear(line[start[4]+20:])
+			return line
+		}, [5]int{1, 1, 1, 1, 0}},
 	} {
 		t.Run(name, func(t *testing.T) { each(t, c.want, c.damage) })
 	}
@@ -139,7 +166,8 @@ func TestIdleLeavesNothingPending(t *testing.T) {
 		s.Push(broken[:n], count)
 		s.Idle(count)
 		if got != 0 || s.held != 0 || s.locked {
-			t.Errorf("%d bytes of a broken word, then silence: delivered %d, holds %d, locked %v; want 0, 0, false", n, got, s.held, s.locked)
+			t.Errorf("%d bytes of a broken word, then silence: delivered %d, holds %d, locked %v; want 0, 0, false",
+				n, got, s.held, s.locked)
 		}
 		s.Push(Encode(nil, frame(r, ShortFrame)), count)
 		if got != 1 {

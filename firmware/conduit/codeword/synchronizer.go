@@ -29,15 +29,15 @@ type Counters struct {
 }
 
 // Synchronizer finds codewords in a byte stream. A word is delivered with its
-// last byte; a broken one waits for the next marker, or for Idle: the distance
-// tells how many bytes were lost or inserted. Not safe for concurrent use.
+// last byte; a damaged one waits for the next marker, or for Idle: the distance
+// shows how many bytes were lost or inserted. Not safe for concurrent use.
 type Synchronizer struct {
 	check    func(frame []byte) bool
 	counters Counters
-	locked   bool // at is where a marker should stand
-	tried    bool // the word at at does not decode as it stands
+	locked   bool // a marker should be at at
+	tried    bool // the word at at does not decode without a repair
 	credit   int
-	at, held int // of buffer: what is done with ends at at, what arrived at held
+	at, held int // of buffer: before at everything is done, before held it arrived
 	buffer   [window]byte
 	word     [rs.MaxWord]byte
 	erased   [rs.Parity]int
@@ -51,7 +51,7 @@ func New(check func(frame []byte) bool) *Synchronizer {
 // Counters returns the totals.
 func (s *Synchronizer) Counters() Counters { return s.counters }
 
-// Push takes received bytes and calls deliver for each frame found. The frame is
+// Push adds received bytes and calls deliver for each frame found. The frame is
 // valid only during the call.
 func (s *Synchronizer) Push(received []byte, deliver func(frame []byte)) {
 	for len(received) > 0 {
@@ -69,8 +69,8 @@ func (s *Synchronizer) Push(received []byte, deliver func(frame []byte)) {
 	}
 }
 
-// Idle says that the line has been silent for far longer than a word takes. A
-// broken last word, which no marker will follow, is repaired or given up now.
+// Idle is to be called when the line has been silent for far longer than a word
+// takes. A damaged last word, which no marker will follow, is repaired or skipped.
 func (s *Synchronizer) Idle(deliver func(frame []byte)) {
 	for s.step(true, deliver) {
 	}
@@ -78,8 +78,8 @@ func (s *Synchronizer) Idle(deliver func(frame []byte)) {
 	s.at, s.held, s.locked, s.tried = 0, 0, false, false
 }
 
-// step deals with the head of the buffer and reports whether there may be more
-// to do; it never asks for more than the buffer holds. When silent, no byte follows.
+// step handles the head of the buffer and reports whether there may be more to do;
+// it never waits for more than the buffer can hold. When silent, no byte follows.
 func (s *Synchronizer) step(silent bool, deliver func([]byte)) bool {
 	b := s.buffer[s.at:s.held]
 	if len(b) < markerSize {
@@ -98,7 +98,7 @@ func (s *Synchronizer) step(silent bool, deliver func([]byte)) bool {
 	case len(b) < maxSlip+markerSize && !silent:
 		return false
 	}
-	// A slip at the end of a word that decoded all the same: the marker is near.
+	// A slip at the end of a word that decoded nevertheless: the marker is near.
 	if slip, found := s.near(); found {
 		s.counters.SkippedBytes += uint64(max(slip, 0))
 		s.at += slip
@@ -107,7 +107,7 @@ func (s *Synchronizer) step(silent bool, deliver func([]byte)) bool {
 	return s.unmarked(b, silent, deliver)
 }
 
-// skip gives up the head as the start of a word.
+// skip moves on by a byte: the head is not the start of a word.
 func (s *Synchronizer) skip() bool {
 	s.locked, s.tried = false, false
 	s.counters.SkippedBytes++
@@ -122,11 +122,11 @@ func (s *Synchronizer) done(bytes int) bool {
 	return true
 }
 
-// marked deals with a word of n bytes behind its marker.
+// marked handles a word of n bytes behind its marker.
 func (s *Synchronizer) marked(b []byte, n int, silent bool, deliver func([]byte)) bool {
 	end := markerSize + n
 	if len(b) >= end && !s.tried {
-		if s.try(b[markerSize:], n, -1, 0, 0, deliver) {
+		if s.decode(b[markerSize:], n, slipped{}, deliver) {
 			return s.done(end)
 		}
 		s.tried = true
@@ -135,7 +135,7 @@ func (s *Synchronizer) marked(b []byte, n int, silent bool, deliver func([]byte)
 		return false
 	}
 	slip, found := nextMarker(b, end, silent)
-	if slip != 0 && s.repair(b[markerSize:], n, slip, deliver) {
+	if found && slip != 0 && s.repair(b[markerSize:], n, slip, deliver) {
 		s.counters.Slips++
 		return s.done(end + slip)
 	}
@@ -146,8 +146,8 @@ func (s *Synchronizer) marked(b []byte, n int, silent bool, deliver func([]byte)
 	return s.done(end + slip)
 }
 
-// unmarked deals with a word whose marker is damaged, or lost with bytes of the
-// word before or after it: the distance to the marker that follows tells.
+// unmarked handles a word whose marker is damaged, or lost with bytes of the word
+// before or after it: the distance to the marker that follows shows which.
 func (s *Synchronizer) unmarked(b []byte, silent bool, deliver func([]byte)) bool {
 	for _, n := range [...]int{ShortFrame + rs.Parity, LongFrame + rs.Parity} {
 		end := markerSize + n
@@ -158,11 +158,11 @@ func (s *Synchronizer) unmarked(b []byte, silent bool, deliver func([]byte)) boo
 		if !found {
 			continue
 		}
-		at, width := 0, rs.Parity/2
-		if slip == 0 {
-			at, width = -1, 0
+		var p slipped
+		if slip != 0 {
+			p = slipped{width: rs.Parity / 2, bytes: slip}
 		}
-		if s.try(b[markerSize:], n, at, width, slip, deliver) {
+		if s.decode(b[markerSize:], n, p, deliver) {
 			s.counters.Slips++
 		} else {
 			s.counters.FailedWords++
@@ -172,7 +172,7 @@ func (s *Synchronizer) unmarked(b []byte, silent bool, deliver func([]byte)) boo
 	return s.skip()
 }
 
-// repair tries the places where slip bytes may have been lost or inserted.
+// repair tries all places where slip bytes may have been lost or inserted.
 func (s *Synchronizer) repair(b []byte, n, slip int, deliver func([]byte)) bool {
 	width, stride := rs.Parity/2, rs.Parity/2
 	if slip < 0 {
@@ -181,7 +181,7 @@ func (s *Synchronizer) repair(b []byte, n, slip int, deliver func([]byte)) bool 
 	}
 	for c := 0; c < n; c += stride {
 		at := min(c, n-width)
-		if s.try(b, n, at, width, slip, deliver) {
+		if s.decode(b, n, slipped{at, width, slip}, deliver) {
 			return true
 		}
 		if at != c {
@@ -191,24 +191,24 @@ func (s *Synchronizer) repair(b []byte, n, slip int, deliver func([]byte)) bool 
 	return false
 }
 
-// try decodes n bytes of b. With at ≥ 0, width bytes there are erased and those
-// after them taken slip bytes further on.
-func (s *Synchronizer) try(b []byte, n, at, width, slip int, deliver func([]byte)) bool {
+// slipped is a supposed place of a slip: width bytes at it are erased, and those after
+// them are bytes further on. The zero value is none.
+type slipped struct{ at, width, bytes int }
+
+// decode tries to decode the n bytes at the start of b, and delivers their frame.
+func (s *Synchronizer) decode(b []byte, n int, p slipped, deliver func([]byte)) bool {
 	if s.credit < decodeCost {
 		return false
 	}
 	s.credit -= decodeCost
 	s.counters.Decodes++
 	word, erased := s.word[:n], s.erased[:0]
-	if at < 0 {
-		copy(word, b)
-	} else {
-		copy(word, b[:at])
-		copy(word[at+width:], b[at+width+slip:n+slip])
-		for i := range width {
-			word[at+i] = 0
-			erased = append(erased, at+i)
-		}
+	copy(word, b[:p.at])
+	after := p.at + p.width
+	copy(word[after:], b[after+p.bytes:n+p.bytes])
+	for i := p.at; i < after; i++ {
+		word[i] = 0
+		erased = append(erased, i)
 	}
 	randomise(word)
 	corrected, err := rs.Decode(word, erased)
@@ -240,8 +240,8 @@ func (s *Synchronizer) near() (slip int, found bool) {
 	return nearest(s.buffer[s.at-back:s.held], back)
 }
 
-// nextMarker finds the marker nearest to b[end], where it should be. When
-// silent, the end of b does as one.
+// nextMarker finds the marker nearest to b[end], where it should be. When silent,
+// the end of b counts as one.
 func nextMarker(b []byte, end int, silent bool) (slip int, found bool) {
 	if len(b) >= end+markerSize && markerAt(b[end:], lockedErrors) != 0 {
 		return 0, true

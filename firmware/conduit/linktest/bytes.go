@@ -63,7 +63,7 @@ func hits(rate float64) (h [8]float64) {
 // that is hit: nearly always it is none.
 func (l *Link) noise(b byte, rate float64, hit *[8]float64) byte {
 	x := l.bits.fraction()
-	if !(x < hit[7]) { // so written, a rate that is no number is no noise
+	if !(x < hit[7]) { // in this form, a rate that is NaN is no noise
 		return b
 	}
 	first := 0

@@ -1,17 +1,16 @@
-// Package linktest is the one impaired link: what tests, the demo and the bench
-// put between a transmitter and a receiver to see what a bad fibre or a bad
-// wire does to them.
+// Package linktest is an impaired link: tests, the demo and the bench put it between
+// a transmitter and a receiver, in the place of a bad fibre or a bad wire.
 //
 // A Link damages datagrams (Datagram) or a serial line's bytes (Bytes). Same
 // seed, same input: same damage, on every machine. Each kind of damage draws from a stream
 // of its own, so that more corruption does not move the losses. The package
-// refuses to know time: what is delayed is delayed by traffic, not by a clock.
+// has no clock: what is delayed is delayed by traffic.
 package linktest
 
 import "sync/atomic"
 
-// Profile says how bad a link is. The zero value is a perfect one. Fractions
-// are from 0 to 1.
+// Profile is the damage that a link does. The zero value is none. Fractions are from
+// 0 to 1.
 type Profile struct {
 	Cut bool // nothing passes
 
@@ -27,7 +26,7 @@ type Profile struct {
 	// Of a serial line's bytes.
 	BitErrors   float64 // fraction of bits flipped
 	DropBytes   float64 // fraction of bytes lost, each on its own
-	InsertBytes float64 // chance that a byte is followed by one that nobody sent
+	InsertBytes float64 // chance that a byte is followed by one that was not sent
 	Overruns    float64 // chance that a byte and the seven after it are lost
 }
 
@@ -92,7 +91,10 @@ type counters struct {
 // New returns a link.
 func New(seed uint64, p Profile) *Link {
 	l := &Link{}
-	for i, r := range []*random{&l.loss, &l.corrupt, &l.duplicate, &l.reorder, &l.bits, &l.drops, &l.inserts, &l.overruns} {
+	streams := []*random{
+		&l.loss, &l.corrupt, &l.duplicate, &l.reorder, &l.bits, &l.drops, &l.inserts, &l.overruns,
+	}
+	for i, r := range streams {
 		r.seed(seed, uint64(i))
 	}
 	l.Set(p)
@@ -102,7 +104,7 @@ func New(seed uint64, p Profile) *Link {
 // Set changes the profile from the next datagram or chunk on.
 func (l *Link) Set(p Profile) { l.profile.Store(&p) }
 
-// CountUnsent is told by whoever forwards how much the far end did not take.
+// CountUnsent counts what came out of the link and the far end did not take.
 func (l *Link) CountUnsent(n int) { l.counts.unsent.Add(uint64(max(n, 0))) }
 
 // Profile returns the profile.

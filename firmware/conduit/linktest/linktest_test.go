@@ -200,7 +200,10 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 }
 
 func TestSameSeedSameDamage(t *testing.T) {
-	p := Profile{Loss: 0.05, Burst: 3, Corrupt: 0.1, Duplicate: 0.1, Reorder: 0.1, BitErrors: 1e-3, DropBytes: 0.01, InsertBytes: 0.01, Overruns: 1e-3}
+	p := Profile{
+		Loss: 0.05, Burst: 3, Corrupt: 0.1, Duplicate: 0.1, Reorder: 0.1,
+		BitErrors: 1e-3, DropBytes: 0.01, InsertBytes: 0.01, Overruns: 1e-3,
+	}
 	digest := func(seed uint64) uint32 {
 		l := New(seed, p)
 		sum := crc32.NewIEEE()
@@ -271,7 +274,9 @@ func TestTheProfileChangesWhileItRuns(t *testing.T) {
 }
 
 func TestNothingIsAllocatedPerDatagram(t *testing.T) {
-	l := New(1, Profile{Loss: 0.1, Burst: 3, Corrupt: 0.3, Duplicate: 0.1, Reorder: 0.2, BitErrors: 1e-2, DropBytes: 0.1, Overruns: 0.01})
+	l := New(1, Profile{
+		Loss: 0.1, Burst: 3, Corrupt: 0.3, Duplicate: 0.1, Reorder: 0.2, BitErrors: 1e-2, DropBytes: 0.1, Overruns: 0.01,
+	})
 	frame, deliver := make([]byte, 1400), func([]byte) {}
 	for range 1000 {
 		l.Datagram(frame, deliver)
@@ -286,8 +291,12 @@ func TestNothingIsAllocatedPerDatagram(t *testing.T) {
 func FuzzDatagram(f *testing.F) {
 	f.Add(uint64(1), 0.1, 5.0, 0.1, 3, 0.1, 0.1, 4, []byte("frame"))
 	f.Add(uint64(2), math.NaN(), math.Inf(1), -1.0, -3, 2.0, 1.0, -4, []byte{})
-	f.Fuzz(func(t *testing.T, seed uint64, loss, burst, corrupt float64, flips int, duplicate, reorder float64, behind int, frame []byte) {
-		l := New(seed, Profile{Loss: loss, Burst: burst, Corrupt: corrupt, MaxFlips: flips, Duplicate: duplicate, Reorder: reorder, MaxBehind: behind})
+	f.Fuzz(func(t *testing.T, seed uint64, loss, burst, corrupt float64, flips int,
+		duplicate, reorder float64, behind int, frame []byte) {
+		l := New(seed, Profile{
+			Loss: loss, Burst: burst, Corrupt: corrupt, MaxFlips: flips,
+			Duplicate: duplicate, Reorder: reorder, MaxBehind: behind,
+		})
 		out := 0
 		deliver := func(b []byte) {
 			if out++; len(b) != len(frame) {

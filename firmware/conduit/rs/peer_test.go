@@ -79,7 +79,8 @@ func TestTheBoundIsTwiceTheErrorsAndTheErasures(t *testing.T) {
 		}
 		// One word in about inside! lies within reach of another: 6 from there on.
 		if most := tries / 3; restored != tries || inside >= 3 && accepted > most {
-			t.Errorf("f=%d: restored %d of %d with e=%d, accepted %d with e=%d; want all, and few", f, restored, tries, inside, accepted, beyond)
+			t.Errorf("f=%d: restored %d of %d with e=%d, accepted %d with e=%d; want all, and few",
+				f, restored, tries, inside, accepted, beyond)
 		}
 	}
 }

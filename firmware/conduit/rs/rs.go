@@ -10,8 +10,8 @@
 //	word = data (n-16 bytes, highest power first) ‖ parity (16 bytes)
 //
 // The package refuses to guess: beyond 2·errors + erasures = 16 it either
-// reports ErrBeyond and leaves the word alone, or, as with every such code,
-// finds a different valid word. A checksum inside tells the two apart.
+// reports ErrBeyond and leaves the word unchanged, or, as with every such code,
+// finds a different valid word. A checksum inside distinguishes the two.
 package rs
 
 import (

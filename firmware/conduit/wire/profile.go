@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Profile is what a medium asks of the link: sizes, and how generations of
+// Profile is what a medium requires of the link: sizes, and how generations of
 // frames are closed and protected.
 type Profile struct {
 	// FrameSizes are the sizes that the medium carries, ascending; a frame is
-	// filled up with zeros to the next one. One size alone is an upper bound:
-	// shorter frames go as they are.
+	// padded with zeros to the next one. One size alone is an upper bound: shorter
+	// frames are sent as they are.
 	FrameSizes []int
 	// WireOverhead is what the medium adds to each frame, in bytes at its rate.
 	WireOverhead int
-	// DesignLoss is the share of frames that repair is made for.
+	// DesignLoss is the share of lost frames that repair is designed for.
 	DesignLoss float64
 	Classes    [Classes]ClassProfile
 }
@@ -22,7 +22,7 @@ type Profile struct {
 // ClassProfile is how one class closes its generations.
 type ClassProfile struct {
 	MaxLanes int           // 1…MaxLanes
-	Sources  int           // most of one lane, 1…MaxSources
+	Sources  int           // of one lane at most, 1…MaxSources
 	Flush    time.Duration // a generation closes at the latest this long after its first frame
 	Idle     time.Duration // … and this long after its last one
 	Spread   time.Duration // its parity is spread over this time
@@ -32,16 +32,22 @@ type ClassProfile struct {
 const residual = 1e-7
 
 // DatagramProfile is for UDP and raw Ethernet. size is the largest frame, overhead
-// the medium's own bytes around each. Bursts of a burst-loss channel are the
-// business of the bulk class, whose generations are 8 times as long.
+// the medium's own bytes around each. Long bursts of losses are for the bulk class
+// to repair, whose generations are 8 times as long.
 func DatagramProfile(size, overhead int) Profile {
 	return Profile{
 		FrameSizes:   []int{size},
 		WireOverhead: overhead,
 		DesignLoss:   0.06,
 		Classes: [Classes]ClassProfile{
-			LowLatency: {MaxLanes: 16, Sources: 64, Flush: 8 * time.Millisecond, Idle: 2 * time.Millisecond, Spread: 3 * time.Millisecond},
-			Bulk:       {MaxLanes: MaxLanes, Sources: 64, Flush: 64 * time.Millisecond, Idle: 16 * time.Millisecond, Spread: 32 * time.Millisecond},
+			LowLatency: {
+				MaxLanes: 16, Sources: 64,
+				Flush: 8 * time.Millisecond, Idle: 2 * time.Millisecond, Spread: 3 * time.Millisecond,
+			},
+			Bulk: {
+				MaxLanes: MaxLanes, Sources: 64,
+				Flush: 64 * time.Millisecond, Idle: 16 * time.Millisecond, Spread: 32 * time.Millisecond,
+			},
 		},
 	}
 }
@@ -70,7 +76,7 @@ func (p *Profile) MaxFrame() int { return p.FrameSizes[len(p.FrameSizes)-1] }
 // over such frames is just as large as the medium allows.
 func (p *Profile) Payload() int { return p.MaxFrame() - Overhead - ParityHead }
 
-// Fit returns the size of shard that a frame with n bytes of shard is filled up to.
+// Fit returns the size to which a shard of n bytes is padded.
 func (p *Profile) Fit(n int) int {
 	if len(p.FrameSizes) == 1 {
 		return n

@@ -17,7 +17,7 @@ type PairKey [32]byte
 type Session struct {
 	Epoch uint64
 	Salt  [16]byte
-	ID    uint16 // what frames carry to name pair key and session
+	ID    uint16 // by which frames name pair key and session
 	aead  cipher.AEAD
 	nonce [chacha20poly1305.NonceSize]byte
 }
@@ -56,8 +56,8 @@ func (s *Session) Seal(frame []byte, head int, sequence uint64) []byte {
 	return AppendCRC(sealed)
 }
 
-// Open decrypts a frame in place and returns what stood behind the header.
-// ok is false when the tag does not hold; the frame is garbage then.
+// Open decrypts a frame in place and returns what follows the header. ok is false
+// when the tag does not match; the frame's content is undefined then.
 func (s *Session) Open(frame []byte, head int, sequence uint64) (plain []byte, ok bool) {
 	binary.BigEndian.PutUint64(s.nonce[4:], sequence)
 	sealed := frame[head : len(frame)-CRCSize]

@@ -1,8 +1,8 @@
-// Package wire is the frame: how bytes look on the link, how noise and forgery
-// are told apart, and how much parity a block of frames gets.
+// Package wire is the frame: its bytes on the link, how noise and forgery are
+// distinguished, and how much parity a block of frames gets.
 //
-// It is pure and refuses to decide anything: which frame to send belongs to
-// the plant's side, what to believe of a received one to IT's side.
+// It is pure and refuses to decide anything: which frame to send is decided on
+// the plant's side, which received one to accept on IT's side.
 //
 // # Frames
 //
@@ -26,22 +26,22 @@
 //	hello     type(1, kind 0) reserved(1) session(2) epoch(8) sequence(8)
 //	          salt(16) sealed zeros(n) tag(16) crc(4)
 //
-// The CRC is CRC-32C (RFC 3720 §12.1) over all before it: it tells noise. The
+// The CRC is CRC-32C (RFC 3720 §12.1) over all before it: it detects noise. The
 // tag is ChaCha20-Poly1305 (RFC 8439) over the shard, the bytes before it
-// being associated data: it tells forgery. Parity is sealed like any frame.
+// being associated data: it detects forgery. Parity is sealed like any frame.
 //
 // # Shards
 //
 //	source    items, zeros
 //	parity    sources(2): how many the generation has; then the coded bytes
 //
-// Parity is computed per lane over the sources' shards, shorter ones filled up
-// with zeros, which items end with anyway.
+// Parity is computed per lane over the sources' shards, shorter ones padded with
+// zeros, with which items end anyway.
 //
 // The code is the systematic Reed-Solomon code of klauspost/reedsolomon: a
 // Vandermonde matrix over GF(2⁸) with 0x11D, multiplied by the inverse of its
 // top square. Row j depends on the number of sources and on j alone, so a
-// receiver needs no word about how many parity frames were sent.
+// receiver need not be informed how many parity frames were sent.
 //
 // # Keys
 //
@@ -86,7 +86,7 @@ const (
 	MaxParity  = 64  // of one lane
 )
 
-// Kind tells the frames apart.
+// Kind is the kind of a frame.
 type Kind uint8
 
 // The kinds of frame.
@@ -135,8 +135,8 @@ type HelloHeader struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrNoise is returned for bytes that are no frame of this version.
-var ErrNoise = errors.New("wire: no frame")
+// ErrNoise is returned for bytes that are not a frame of this version.
+var ErrNoise = errors.New("wire: not a frame")
 
 // CheckCRC reports whether the last four bytes are the CRC of those before.
 func CheckCRC(frame []byte) bool {
@@ -144,7 +144,7 @@ func CheckCRC(frame []byte) bool {
 	return n >= 0 && crc32.Checksum(frame[:n], castagnoli) == binary.BigEndian.Uint32(frame[n:])
 }
 
-// UpdateCRC returns the CRC of what sum is the CRC of, followed by more.
+// UpdateCRC returns the CRC of the bytes whose CRC is sum, followed by more.
 func UpdateCRC(sum uint32, more []byte) uint32 { return crc32.Update(sum, castagnoli, more) }
 
 // AppendCRC appends the CRC of frame.
@@ -152,7 +152,7 @@ func AppendCRC(frame []byte) []byte {
 	return binary.BigEndian.AppendUint32(frame, crc32.Checksum(frame, castagnoli))
 }
 
-// KindOf returns what kind of frame this is, or ErrNoise. The CRC is not looked at.
+// KindOf returns the kind of a frame, or ErrNoise. It does not check the CRC.
 func KindOf(frame []byte) (Kind, error) {
 	if len(frame) < HeaderSize || frame[0]>>4 != version {
 		return 0, ErrNoise

@@ -62,7 +62,7 @@ func NewUDP(listen, forward string, link *linktest.Link) (*Datagrams, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: listening on %s: %w", listen, err)
 	}
-	out, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero}) // not connected: hears no ICMP
+	out, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero}) // not connected: receives no ICMP errors
 	if err != nil {
 		_ = in.Close()
 		return nil, fmt.Errorf("relay: opening a socket to forward from: %w", err)

@@ -112,7 +112,7 @@ func TestUDPGoesOnWithoutAListener(t *testing.T) {
 	at := far.LocalAddr().(*net.UDPAddr)
 	_ = far.Close()
 	for range 50 {
-		if _, err := near.Write([]byte("nobody")); err != nil {
+		if _, err := near.Write([]byte("no listener")); err != nil {
 			t.Fatal(err)
 		}
 	}
