@@ -73,7 +73,7 @@ func TestOldTokenIsRefusedOnceTheNewOneWasUsed(t *testing.T) {
 	}
 }
 
-func TestClientTakesOnlyTheServerItKnows(t *testing.T) {
+func TestClientAcceptsOnlyTheExpectedServer(t *testing.T) {
 	server, client := pair(2048)
 	impostor := newIdentity(2048)
 	sc, cc := link(t, transport.Limits{}, transport.Limits{})
@@ -91,7 +91,7 @@ func TestClientTakesOnlyTheServerItKnows(t *testing.T) {
 	}
 }
 
-func TestSequenceNumbersWrapAsTheStandardSays(t *testing.T) {
+func TestSequenceNumbersWrap(t *testing.T) {
 	for _, c := range []struct {
 		last, next uint32
 		want       bool

@@ -76,7 +76,7 @@ func lastWords(t *testing.T, conn *transport.Conn) *transport.Error {
 	}
 }
 
-func TestServerRefusesBreachesOfAnOpenChannel(t *testing.T) {
+func TestServerRejectsViolationsOnAnOpenChannel(t *testing.T) {
 	set := func(b []byte, at int, v uint32) []byte { binary.LittleEndian.PutUint32(b[at:], v); return b }
 	for name, c := range map[string]struct {
 		do   func(a *attacker) [][]byte
@@ -136,7 +136,7 @@ func TestEndlessAndTinyChunksAreCutOff(t *testing.T) {
 	}
 }
 
-func TestHalfAMessageIsNotKeptForEver(t *testing.T) {
+func TestIncompleteMessageTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc, cc := link(t, transport.Limits{}, transport.Limits{})
 		ended := echo(t, serverConfig(Identity{}), sc)
@@ -154,7 +154,7 @@ func TestHalfAMessageIsNotKeptForEver(t *testing.T) {
 	})
 }
 
-func TestAbortedRequestNeverWas(t *testing.T) {
+func TestAbortedRequestIsDropped(t *testing.T) {
 	a := attack(t, everySecurity[2], transport.Limits{})
 	reason := append(binary.LittleEndian.AppendUint32(nil, uint32(ua.StatusBadRequestTooLarge)), 0xff, 0xff, 0xff, 0xff)
 	go func() {
@@ -168,7 +168,7 @@ func TestAbortedRequestNeverWas(t *testing.T) {
 	}
 }
 
-func TestEveryFlippedBitOfASecuredChunkIsRefusedAlike(t *testing.T) {
+func TestEveryFlippedBitOfASecuredChunkGetsTheSameError(t *testing.T) {
 	for _, s := range everySecurity[1:3] {
 		t.Run(name(s), func(t *testing.T) {
 			p, _ := policyOf(s.Policy)
@@ -204,7 +204,7 @@ func TestEveryFlippedBitOfASecuredChunkIsRefusedAlike(t *testing.T) {
 
 // No padding oracle (CVE-2018-7559, Bleichenbacher, Manger): any fault in
 // an open request, the server's bytes are the same.
-func TestOpenRequestsThatFailToDecryptOrVerifyLookTheSame(t *testing.T) {
+func TestOpenRequestsThatFailToDecryptOrVerifyGetTheSameError(t *testing.T) {
 	server, client := pair(2048)
 	other := newIdentity(2048)
 	answer := func(chunk []byte) string {
@@ -263,7 +263,7 @@ func TestOpenRequestsThatFailToDecryptOrVerifyLookTheSame(t *testing.T) {
 	}
 }
 
-func TestCertificateIsDecidedOnBeforeThePrivateKeyIsUsed(t *testing.T) {
+func TestCertificateIsAuthorizedBeforeThePrivateKeyIsUsed(t *testing.T) {
 	server, client := pair(2048)
 	sc, cc := link(t, transport.Limits{}, transport.Limits{})
 	cfg := serverConfig(Identity{Certificate: server.Certificate}) // using the key would fail otherwise

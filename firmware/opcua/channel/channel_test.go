@@ -21,7 +21,7 @@ func name(s Security) string {
 	return s.Policy[strings.LastIndexByte(s.Policy, '#')+1:] + "/" + strings.TrimPrefix(s.Mode.String(), "MessageSecurityMode")
 }
 
-func TestBothRolesSpeakEveryPolicyAndMode(t *testing.T) {
+func TestBothRolesOpenEveryPolicyAndMode(t *testing.T) {
 	for _, bits := range []int{2048, 3072} {
 		for _, s := range everySecurity {
 			t.Run(fmt.Sprint(bits, "/", name(s)), func(t *testing.T) {

@@ -54,7 +54,7 @@ func samples(t testing.TB) [][]byte {
 	}
 }
 
-func TestDecodeTakesWhatTheLibraryTakes(t *testing.T) {
+func TestDecodeAcceptsWhatTheLibraryAccepts(t *testing.T) {
 	for _, body := range samples(t) {
 		_, want, err := ua.DecodeService(body)
 		if err != nil {
@@ -67,7 +67,7 @@ func TestDecodeTakesWhatTheLibraryTakes(t *testing.T) {
 	}
 }
 
-func TestDecodeKnowsEveryTypeOfEveryService(t *testing.T) {
+func TestDecodeSupportsEveryTypeOfEveryService(t *testing.T) {
 	services := 0
 	seen := map[reflect.Type]bool{}
 	var visit func(reflect.Type)
@@ -107,7 +107,7 @@ func TestDecodeKnowsEveryTypeOfEveryService(t *testing.T) {
 
 // The published ways to kill a stack by one request: claims of length, nesting,
 // negative lengths (as in the research on OPC UA servers since 2022).
-func TestDecodeRefusesWhatKillsDecoders(t *testing.T) {
+func TestDecodeRejectsHostileBodies(t *testing.T) {
 	write := mustEncode(t, &ua.WriteRequest{RequestHeader: requestHeader()})
 	write = write[:len(write)-4] // its array's length
 	withVariant := func(variant ...byte) []byte {

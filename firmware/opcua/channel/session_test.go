@@ -61,7 +61,7 @@ func TestSignaturesHoldForTheirNonceAndCertificateOnly(t *testing.T) {
 	}
 }
 
-func TestPasswordsSurviveAndNothingElseDoes(t *testing.T) {
+func TestPasswordRoundTripAndTampering(t *testing.T) {
 	for _, bits := range []int{2048, 3072} {
 		server, _ := pair(bits)
 		for _, uri := range []string{ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIAes128Sha256RsaOaep, ua.SecurityPolicyURIAes256Sha256RsaPss} {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTokensChangeOver(t *testing.T) {
+func TestTokensSwitchAtRenewal(t *testing.T) {
 	start := time.Unix(1e9, 0)
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
 	issue := func(id uint32, s int) *token { return &token{id: id, created: at(s), lifetime: 100 * time.Second} }

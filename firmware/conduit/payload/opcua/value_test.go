@@ -40,8 +40,8 @@ func skim(t testing.TB, raw []byte) rawvalue.DataValue {
 	return v
 }
 
-// TestValuesComeBackBitForBit also fixes what a value costs on the link.
-func TestValuesComeBackBitForBit(t *testing.T) {
+// TestValuesRoundTripBitForBit also fixes what a value costs on the link.
+func TestValuesRoundTripBitForBit(t *testing.T) {
 	now := int64(noon)
 	cases := map[string]struct {
 		raw  []byte
@@ -97,7 +97,7 @@ func TestValuesComeBackBitForBit(t *testing.T) {
 	}
 }
 
-func TestDecimalsComeBackBitForBit(t *testing.T) {
+func TestDecimalsRoundTripBitForBit(t *testing.T) {
 	const seed = 7
 	r := rand.New(rand.NewPCG(seed, 0))
 	for i := range 200_000 {
@@ -113,7 +113,7 @@ func TestDecimalsComeBackBitForBit(t *testing.T) {
 	}
 }
 
-func TestServerTimestampsDoNotCross(t *testing.T) {
+func TestServerTimestampsAreNotSent(t *testing.T) {
 	raw := append(append([]byte{hasValue | 0x08}, double(1)...), 1, 2, 3, 4, 5, 6, 7, 8)
 	payload, at := AppendValue(nil, skim(t, raw))
 	want := append([]byte{hasValue}, double(1)...)
@@ -219,7 +219,7 @@ func BenchmarkValue(b *testing.B) {
 	}
 }
 
-func TestWorsenChangesTheStatusAlone(t *testing.T) {
+func TestWorsenChangesOnlyTheStatus(t *testing.T) {
 	good, _ := AppendValue(nil, skim(t, dataValue(double(72.31), noon)))
 	bad, _ := AppendValue(nil, skim(t, []byte{hasStatus, 0, 0, 0, 0x80}))
 	limited, _ := AppendValue(nil, skim(t, append([]byte{hasValue | hasStatus}, append(double(1), 0x00, 0x05, 0, 0)...)))

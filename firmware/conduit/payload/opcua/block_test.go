@@ -2,7 +2,6 @@ package opcua
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"reflect"
 	"testing"
@@ -10,63 +9,6 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
 )
-
-func TestKeysComeBack(t *testing.T) {
-	for want, k := range map[string]Key{
-		"47":                   {Kind: Space},
-		"530102030400":         {Kind: Block, Generation: 0x01020304},
-		"56000000018001":       {Kind: Value, Generation: 1, Number: 128},
-		"54ffffffffffffffff0f": {Kind: Table, Generation: 1<<32 - 1, Number: 1<<32 - 1},
-	} {
-		b := k.Append(nil)
-		got, err := ParseKey(b)
-		if hex.EncodeToString(b) != want || err != nil || got != k {
-			t.Errorf("%+v is %x, want %s; came back as %+v, %v", k, b, want, got, err)
-		}
-	}
-	c := ConditionKey(7, rawvalue.NodeID{Number: 5}, []byte("branch"))
-	if got, err := ParseKey(c); err != nil || got != (Key{Kind: Condition, Generation: 7}) {
-		t.Errorf("condition's key came back as %+v, %v", got, err)
-	}
-	if bytes.Equal(c, ConditionKey(7, rawvalue.NodeID{Number: 5}, nil)) {
-		t.Error("two branches of a condition have one key")
-	}
-}
-
-func TestMalformedKeysAreRefused(t *testing.T) {
-	for name, key := range map[string]string{
-		"nothing": "", "a longer space": "4700", "unknown kind": "580000000100", "no number": "5600000001",
-		"number not minimal": "56000000018000", "number too large": "56000000018080808010", "short condition": "430000000100",
-	} {
-		if got, err := ParseKey(hexBytes(t, key)); err == nil {
-			t.Errorf("%s: %s was read as %+v", name, key, got)
-		}
-	}
-}
-
-func TestSpaceHeaderRoundTrip(t *testing.T) {
-	want := SpaceHeader{Generation: 9, Namespaces: []string{"http://opcfoundation.org/UA/", "", "urn:x"}}
-	b := want.Append(nil)
-	var got SpaceHeader
-	if err := got.Parse(b); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v; want %+v", got, err, want)
-	}
-	for n := range b {
-		if got.Parse(b[:n]) == nil {
-			t.Errorf("%d of %d bytes were read as %+v", n, len(b), got)
-		}
-	}
-}
-
-func TestEventsComeBack(t *testing.T) {
-	b := AppendEvent(nil, 3, []byte("event"))
-	if generation, event, err := ParseEvent(b); err != nil || string(event) != "event" || generation != 3 {
-		t.Errorf("got %d %q, %v", generation, event, err)
-	}
-	if _, _, err := ParseEvent(b[:3]); err == nil {
-		t.Error("an event that was cut was read")
-	}
-}
 
 // tag is a node as servers have them by the thousand.
 func tag(i int) addrspace.Node {
@@ -106,7 +48,7 @@ func unpacked(t testing.TB, block []byte) (slots []byte, nodes []addrspace.Node)
 	return slots, nodes
 }
 
-func TestBlocksComeBack(t *testing.T) {
+func TestBlockRoundTrip(t *testing.T) {
 	slots, nodes := tags(BlockNodes)
 	nodes[3].References = append(nodes[3].References, addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, External: "\x80elsewhere"})
 	nodes[5] = addrspace.Node{ID: rawvalue.NodeID{Kind: rawvalue.Opaque, Text: "bare"}}
@@ -120,9 +62,9 @@ func TestBlocksComeBack(t *testing.T) {
 	}
 }
 
-// TestTagsAreCheap keeps the structure of a tag within what 10 000 tags may cost
+// TestBlockSizeOfTags keeps the structure of a tag within what 10 000 tags may cost
 // on a serial line.
-func TestTagsAreCheap(t *testing.T) {
+func TestBlockSizeOfTags(t *testing.T) {
 	var p Packer
 	slots, nodes := tags(BlockNodes)
 	if per := len(p.Pack(slots, nodes)) / BlockNodes; per > 20 {
