@@ -65,7 +65,7 @@ func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*
 	}
 	r, warnings, err := uart.OpenReceiver(cfg.Device, cfg.Baud)
 	for _, w := range warnings {
-		log.Warn("link: " + w)
+		log.Warn("serial line setting not accepted", "component", "link", "error", w)
 	}
 	return r, err
 }

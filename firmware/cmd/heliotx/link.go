@@ -56,7 +56,7 @@ func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*
 	}
 	t, warnings, err := uart.OpenTransmitter(cfg.Device, cfg.Baud)
 	for _, w := range warnings {
-		log.Warn("link: " + w)
+		log.Warn("serial line setting not accepted", "component", "link", "error", w)
 	}
 	return t, err
 }
