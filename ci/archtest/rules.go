@@ -52,6 +52,8 @@ func rules() []rule {
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store"}},
+		{path: "firmware/opcua/servertest", may: []string{"firmware/opcua/channel", "firmware/opcua/rawvalue",
+			"firmware/opcua/transport", "firmware/opcua/uabinary"}},
 		{path: "firmware/opcua/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/opcua/..."}},
 		{path: "firmware/mqtt/packet", pure: true},
 		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/mqtt/packet", "firmware/conduit/payload/mqtt"}},

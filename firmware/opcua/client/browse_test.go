@@ -209,7 +209,7 @@ func TestBrowseEndsWithAServerThatContinuesWithoutEnd(t *testing.T) {
 				endless := func(c call) ([]byte, ua.StatusCode) {
 					n := 0
 					release := false
-					if c.kind == id.BrowseNextRequest_Encoding_DefaultBinary {
+					if c.Kind == id.BrowseNextRequest_Encoding_DefaultBinary {
 						release = c.Byte() != 0
 						n = c.Length(4)
 						open -= n

@@ -8,6 +8,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
 )
 
 // keep is a Handler that keeps what it is given, and checks it.
@@ -58,7 +59,7 @@ func FuzzNotifications(f *testing.F) {
 	array := func(n ...[]byte) []byte {
 		return slices.Concat(append([][]byte{appendUint32(nil, uint32(len(n)))}, n...)...)
 	}
-	f.Add(array(dataChange(valueOf{1, int32Value(10)}, valueOf{2, int32Value(20)})), 9)
+	f.Add(array(dataChange(valueOf{1, servertest.Int32(10)}, valueOf{2, servertest.Int32(20)})), 9)
 	f.Add(array(eventList(eventOf{3, [][]byte{{1, 1}, {0}}}, eventOf{3, [][]byte{{0}, {0}}})), 30)
 	f.Add(array(dataChange(valueOf{1, []byte{1, 63}}), eventList(eventOf{3, [][]byte{{0}}}),
 		extension(820, []byte{0, 0, 10, 0x80, 0})), 3)

@@ -13,8 +13,8 @@ import (
 
 func TestAnswersOfOtherRequestsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*call){
-		"another service": func(c *call) { c.kind = id.BrowseRequest_Encoding_DefaultBinary },
-		"another handle":  func(c *call) { c.handle++ },
+		"another service": func(c *call) { c.Kind = id.BrowseRequest_Encoding_DefaultBinary },
+		"another handle":  func(c *call) { c.Handle++ },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(t)
@@ -22,7 +22,7 @@ func TestAnswersOfOtherRequestsAreRefused(t *testing.T) {
 			f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
 				payload := f.read(readNodes(c))
 				change(&c)
-				f.respond(f.ch, c, payload, 0)
+				f.Respond(c, payload, 0)
 				return nil, 0
 			})
 			if got := collect(t, s, nodes(1)); got[0] != "StatusBadDecodingError" {

@@ -58,11 +58,11 @@ func newSecured(t *testing.T) *secured {
 	}
 	security[0].Mode = ua.MessageSecurityModeNone
 	s := &secured{own: own, created: func(*ua.CreateSessionResponse) {}, discovery: endpoints(own)}
-	s.fake = startFake(t, channel.ServerConfig{Identity: func() channel.Identity { return identity },
+	s.fake = startFake(t, &channel.ServerConfig{Identity: func() channel.Identity { return identity },
 		Security:  security,
 		Authorize: func(context.Context, channel.Peer) error { return nil }})
 	s.on(id.GetEndpointsRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) {
-		return s.encode(&ua.GetEndpointsResponse{Endpoints: s.discovery}), 0
+		return s.Encode(&ua.GetEndpointsResponse{Endpoints: s.discovery}), 0
 	})
 	s.on(id.CreateSessionRequest_Encoding_DefaultBinary, s.create)
 	s.on(id.ActivateSessionRequest_Encoding_DefaultBinary, s.activate)
@@ -88,7 +88,7 @@ func endpoints(own *pki.Own) []*ua.EndpointDescription {
 }
 
 func (s *secured) create(c call) ([]byte, ua.StatusCode) {
-	v, err := channel.Decode(c.body)
+	v, err := channel.Decode(c.Body)
 	if err != nil {
 		s.t.Error(err)
 		return nil, ua.StatusBadDecodingError
@@ -109,11 +109,11 @@ func (s *secured) create(c call) ([]byte, ua.StatusCode) {
 		ServerEndpoints: list,
 	}
 	s.created(resp)
-	return s.encode(resp), 0
+	return s.Encode(resp), 0
 }
 
 func (s *secured) activate(c call) ([]byte, ua.StatusCode) {
-	v, err := channel.Decode(c.body)
+	v, err := channel.Decode(c.Body)
 	if err != nil {
 		s.t.Error(err)
 		return nil, ua.StatusBadDecodingError
@@ -124,7 +124,7 @@ func (s *secured) activate(c call) ([]byte, ua.StatusCode) {
 	if err != nil {
 		s.t.Errorf("our signature: %v", err)
 	}
-	return s.encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
+	return s.Encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
 }
 
 // config is that of a client which trusts the server.

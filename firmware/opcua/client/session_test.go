@@ -84,7 +84,7 @@ func TestCloseIsTheReasonAndServerHearsIt(t *testing.T) {
 		if !errors.Is(s.Err(), ErrClosed) {
 			t.Errorf("got %v, want ErrClosed", s.Err())
 		}
-		if n := f.count(id.CloseSessionRequest_Encoding_DefaultBinary); n != 1 {
+		if n := f.Count(id.CloseSessionRequest_Encoding_DefaultBinary); n != 1 {
 			t.Errorf("got %d CloseSession, want 1", n)
 		}
 		if err := s.Read(t.Context(), make([]ReadItem, 1), 0, nil); !errors.Is(err, ErrClosed) {
@@ -164,7 +164,7 @@ func TestOneOddValueCostsThatValue(t *testing.T) {
 				if s.Err() != nil {
 					t.Errorf("got %v, want the session to go on", s.Err())
 				}
-				if n := f.count(id.ReadRequest_Encoding_DefaultBinary); n > 25 {
+				if n := f.Count(id.ReadRequest_Encoding_DefaultBinary); n > 25 {
 					t.Errorf("got %d requests, want at most 25", n)
 				}
 			})
@@ -218,10 +218,10 @@ func TestReadKeepsFewRequestsInFlight(t *testing.T) {
 		f := newFake(t)
 		s := f.connect()
 		f.on(id.ReadRequest_Encoding_DefaultBinary, func(call) ([]byte, ua.StatusCode) { return nil, 0 })
-		before := f.count(id.ReadRequest_Encoding_DefaultBinary)
+		before := f.Count(id.ReadRequest_Encoding_DefaultBinary)
 		go s.Read(t.Context(), nodes(10_000), 0, func(int, rawvalue.DataValue) {})
 		synctest.Wait()
-		if n := f.count(id.ReadRequest_Encoding_DefaultBinary) - before; n != defaultInFlight {
+		if n := f.Count(id.ReadRequest_Encoding_DefaultBinary) - before; n != defaultInFlight {
 			t.Errorf("got %d requests, want %d", n, defaultInFlight)
 		}
 	})
@@ -268,7 +268,7 @@ func TestARefusedUserLeavesNoSessionBehind(t *testing.T) {
 		f.on(id.ActivateSessionRequest_Encoding_DefaultBinary,
 			func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadIdentityTokenRejected })
 		_, err := Connect(t.Context(), f.config())
-		if n := f.count(id.CloseSessionRequest_Encoding_DefaultBinary); !errors.Is(err,
+		if n := f.Count(id.CloseSessionRequest_Encoding_DefaultBinary); !errors.Is(err,
 			ua.StatusBadIdentityTokenRejected) || n != 1 {
 			t.Errorf("got %v and %d CloseSession, want Bad_IdentityTokenRejected and 1", err, n)
 		}
@@ -313,13 +313,10 @@ func TestSlowServicesAreBorne(t *testing.T) {
 					newTree(f, 1000, 0)
 					f.on(id.PublishRequest_Encoding_DefaultBinary,
 						func(c call) ([]byte, ua.StatusCode) {
-							f.mu.Lock()
-							ch := f.ch
-							f.mu.Unlock()
 							time.AfterFunc(time.Second, func() { // a keep-alive
 								payload := append(appendUint32(appendUint32(nil, 5), 0),
 									0)
-								f.respond(ch, c,
+								f.Respond(c,
 									append(payload, notificationMessage(1)...), 0)
 							})
 							return nil, 0
@@ -327,18 +324,15 @@ func TestSlowServicesAreBorne(t *testing.T) {
 					var one sync.Mutex
 					for _, kind := range services {
 						if kind == slow || slow == 0 && kind != 0 {
-							before, _ := f.scripts.Load(kind)
+							before := f.Script(kind)
 							f.on(kind, func(c call) ([]byte, ua.StatusCode) {
 								// one after the other:
 								// nothing else is answered
 								// meanwhile
 								time.Sleep(delay)
-								if s, ok := before.(script); ok {
-									one.Lock()
-									defer one.Unlock()
-									return s(c)
-								}
-								return f.normal(c)
+								one.Lock()
+								defer one.Unlock()
+								return before(c)
 							})
 						}
 					}
@@ -358,8 +352,8 @@ func TestSlowServicesAreBorne(t *testing.T) {
 					}
 					time.Sleep(2 * maxTimeout)
 					synctest.Wait()
-					made, closed := f.count(id.CreateSessionRequest_Encoding_DefaultBinary),
-						f.count(id.CloseSessionRequest_Encoding_DefaultBinary)
+					made, closed := f.Count(id.CreateSessionRequest_Encoding_DefaultBinary),
+						f.Count(id.CloseSessionRequest_Encoding_DefaultBinary)
 					// a session of which nothing is known cannot be closed
 					if name != "CreateSession" && name != "all" && made != closed {
 						t.Errorf("got %d sessions, %d closed", made, closed)

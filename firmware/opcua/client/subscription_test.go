@@ -13,6 +13,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
 )
 
 // record is a Handler that writes down what it is given.
@@ -81,12 +82,12 @@ func subscribed(t *testing.T, test func(t *testing.T, f *fake, sub *Subscription
 	})
 }
 
-func one(handle uint32, v int32) []byte { return dataChange(valueOf{handle, int32Value(v)}) }
+func one(handle uint32, v int32) []byte { return dataChange(valueOf{handle, servertest.Int32(v)}) }
 
 func TestNotificationsAreDeliveredInOrderAndAcknowledged(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
 		f.say(1) // keep-alive
-		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, int32Value(20)}))
+		f.say(1, dataChange(valueOf{1, servertest.Int32(10)}, valueOf{2, servertest.Int32(20)}))
 		f.say(2, eventList(eventOf{3, [][]byte{{1, 1}, {0}}}), one(1, 11))
 		f.say(3)
 		f.say(3, one(2, 21))
@@ -103,7 +104,8 @@ func TestNotificationsAreDeliveredInOrderAndAcknowledged(t *testing.T) {
 func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
 		odd := []byte{1, 63}
-		f.say(1, dataChange(valueOf{1, int32Value(10)}, valueOf{2, odd}, valueOf{1, int32Value(11)}),
+		f.say(1, dataChange(valueOf{1, servertest.Int32(10)}, valueOf{2, odd},
+			valueOf{1, servertest.Int32(11)}),
 			one(2, 20))
 		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}},
 			eventOf{3, [][]byte{{0}, {0}}}))
@@ -164,7 +166,7 @@ func TestMessagesThatOvertakeOneAnotherAreNotAskedForAgain(t *testing.T) {
 		f.say(3, one(1, 3)) // twice
 		time.Sleep(time.Second)
 		r.want(t, "1=1", "1=2", "1=3")
-		if n := f.count(id.RepublishRequest_Encoding_DefaultBinary); n != 0 {
+		if n := f.Count(id.RepublishRequest_Encoding_DefaultBinary); n != 0 {
 			t.Errorf("got %d Republish, want none", n)
 		}
 	})
@@ -176,7 +178,7 @@ func TestAHugeGapIsNotAskedForMessageByMessage(t *testing.T) {
 		f.say(1<<31-1, one(1, 1))
 		time.Sleep(time.Second)
 		r.want(t, fmt.Sprintf("lost %d", 1<<31-2), "1=1")
-		if n := f.count(id.RepublishRequest_Encoding_DefaultBinary); n > maxRepublish {
+		if n := f.Count(id.RepublishRequest_Encoding_DefaultBinary); n > maxRepublish {
 			t.Errorf("got %d Republish, want at most %d", n, maxRepublish)
 		}
 	})
@@ -320,7 +322,7 @@ func TestServerThatKeepsOnePublishIsGivenOne(t *testing.T) {
 		if len(r.got) != 10 || s.publisher.most != 1 {
 			t.Errorf("got %q with %d requests, want 10 values with 1", r.got, s.publisher.most)
 		}
-		if n := f.count(id.PublishRequest_Encoding_DefaultBinary); n > 13 {
+		if n := f.Count(id.PublishRequest_Encoding_DefaultBinary); n > 13 {
 			t.Errorf("got %d Publish, want about one per message", n)
 		}
 	})

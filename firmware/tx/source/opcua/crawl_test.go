@@ -125,7 +125,7 @@ func TestANodeThatContinuesWithoutEndIsCutAndReported(t *testing.T) {
 				"the references of ns=1;s=press have no end") {
 				t.Errorf("/readyz: got %v, want the node named", err)
 			}
-			if n := p.counts[id.BrowseNextRequest_Encoding_DefaultBinary]; n > 2000 {
+			if n := p.Count(id.BrowseNextRequest_Encoding_DefaultBinary); n > 2000 {
 				t.Errorf("got %d BrowseNext", n)
 			}
 			nodes := link.nodes(t, s.model.Generation)

@@ -60,7 +60,7 @@ func TestItemsThatReportAreNotMonitoredAgain(t *testing.T) {
 	follows(t, plant(), func(p *plc, link *port) { p.stampsReads = true },
 		func(t *testing.T, p *plc, link *port, s *Source) {
 			monitored := func() (n int) {
-				p.quirk(func() { n = p.counts[id.CreateMonitoredItemsRequest_Encoding_DefaultBinary] })
+				p.quirk(func() { n = p.Count(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary) })
 				return n
 			}
 			before := monitored()
@@ -90,10 +90,12 @@ func TestTheCheckOfItemsCostsTheSourceLittle(t *testing.T) {
 	}
 	follows(t, f, nil, func(t *testing.T, p *plc, link *port, s *Source) {
 		measure := func() (reads, requests int) {
-			p.quirk(func() { p.reads, p.counts[id.ReadRequest_Encoding_DefaultBinary] = 0, 0 })
+			p.quirk(func() { p.reads = 0 })
+			p.ResetCount(id.ReadRequest_Encoding_DefaultBinary)
 			time.Sleep(minutes / 2 * time.Minute)
 			synctest.Wait()
-			p.quirk(func() { reads, requests = p.reads, p.counts[id.ReadRequest_Encoding_DefaultBinary] })
+			p.quirk(func() { reads = p.reads })
+			requests = p.Count(id.ReadRequest_Encoding_DefaultBinary)
 			looks := minutes / 2 * 60 / 2 // at the server's state, two attributes
 			return reads - 2*looks, requests - looks
 		}

@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
 )
 
 const ownFields = 200
@@ -72,7 +73,7 @@ func (p *plc) raise(t *testing.T, name string, skip func(item int) bool) {
 				}
 			}
 		}
-		p.say(sub, extension(id.EventNotificationList_Encoding_DefaultBinary, b))
+		p.say(sub, servertest.Extension(id.EventNotificationList_Encoding_DefaultBinary, b))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
 	"heliograph/firmware/tx/source"
 )
 
@@ -43,7 +44,7 @@ func (p *plc) statusChange() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, sub := range p.subs {
-		p.say(sub, extension(id.StatusChangeNotification_Encoding_DefaultBinary,
+		p.say(sub, servertest.Extension(id.StatusChangeNotification_Encoding_DefaultBinary,
 			append(u32(nil, uint32(ua.StatusBadTimeout)), 0)))
 	}
 }
@@ -138,7 +139,7 @@ func TestAServerThatLosesAllTheTimeIsNotReadAllTheTime(t *testing.T) {
 	follows(t, plant(), nil, func(t *testing.T, p *plc, link *port, s *Source) {
 		p.quirk(func() {
 			p.delay[id.ReadRequest_Encoding_DefaultBinary] = func(int) time.Duration { return time.Second }
-			p.counts[id.ReadRequest_Encoding_DefaultBinary] = 0
+			p.ResetCount(id.ReadRequest_Encoding_DefaultBinary)
 		})
 		for i := range 100 {
 			p.quirk(func() { p.dropNext = 1 })
@@ -147,7 +148,7 @@ func TestAServerThatLosesAllTheTimeIsNotReadAllTheTime(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		var n int
-		p.quirk(func() { n = p.counts[id.ReadRequest_Encoding_DefaultBinary] })
+		p.quirk(func() { n = p.Count(id.ReadRequest_Encoding_DefaultBinary) })
 		if n > 100/5+100/2+10 { // and looks at the server's state
 			t.Errorf("got %d Read in 100 s", n)
 		}

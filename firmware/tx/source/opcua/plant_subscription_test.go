@@ -11,6 +11,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
 )
 
 // monitor makes items, and sends their first values.
@@ -57,7 +58,16 @@ func (p *plc) monitor(r *request) ([]byte, ua.StatusCode) {
 		defer p.mu.Unlock()
 		p.report(sub, first)
 	})
-	return u32(b, null), 0
+	return u32(b, servertest.Null), 0
+}
+
+// unmonitor answers that the items are gone; they stay in the list, so that a test sees
+// what is still reported.
+func (p *plc) unmonitor(r *request) ([]byte, ua.StatusCode) {
+	r.Skip(4)
+	n := r.Length(4)
+	b := u32(nil, uint32(n))
+	return u32(append(b, make([]byte, 4*n)...), servertest.Null), 0
 }
 
 // selected returns the last names of the paths of an event filter.
@@ -94,7 +104,7 @@ func (p *plc) report(sub *plcSubscription, handles []uint32) {
 		p.badData = false
 		body = append(u32(nil, count), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 	}
-	p.say(sub, extension(id.DataChangeNotification_Encoding_DefaultBinary, u32(body, null)))
+	p.say(sub, servertest.Extension(id.DataChangeNotification_Encoding_DefaultBinary, u32(body, servertest.Null)))
 }
 
 // say answers a waiting Publish with a notification. mu is held.
@@ -106,7 +116,7 @@ func (p *plc) say(sub *plcSubscription, notifications ...[]byte) {
 			return
 		}
 	}
-	at := slices.IndexFunc(p.waiting, func(r request) bool { return r.ch == sub.session })
+	at := slices.IndexFunc(p.waiting, func(r request) bool { return r.Channel == sub.session })
 	if at < 0 {
 		return
 	}
@@ -124,7 +134,7 @@ func (p *plc) say(sub *plcSubscription, notifications ...[]byte) {
 	for _, n := range notifications {
 		b = append(b, n...)
 	}
-	p.respond(r, append(u32(b, null), 0xff, 0xff, 0xff, 0xff), 0)
+	p.Respond(r, append(u32(b, servertest.Null), 0xff, 0xff, 0xff, 0xff), 0)
 }
 
 func (p *plc) keepAlive(ctx context.Context) {

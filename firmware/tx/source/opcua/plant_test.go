@@ -1,15 +1,12 @@
 package opcua
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"maps"
-	"math"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -24,7 +21,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
-	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/opcua/servertest"
 	"heliograph/firmware/opcua/uabinary"
 )
 
@@ -32,17 +29,16 @@ import (
 // space is a fake's; its quirks are switches.
 type plc struct {
 	*fake
-	t     *testing.T
-	pipes chan net.Conn
+	*servertest.Server
+	t *testing.T
 
 	mu       sync.Mutex
 	values   map[rawvalue.NodeID][]byte // DataValues
 	subs     map[uint32]*plcSubscription
-	waiting  []request // Publish
-	sessions int       // that stand
-	made     int       // sessions ever
-	last     uint32    // subscription
-	counts   map[uint32]int
+	waiting  []request      // Publish
+	sessions int            // that stand
+	made     int            // sessions ever
+	last     uint32         // subscription
 	items    map[uint32]int // CreateMonitoredItems by their number of items
 	reads    int            // attributes read
 
@@ -74,56 +70,67 @@ type plcItem struct {
 	fields    []string // of events: the last name of each path
 }
 
-type request struct {
-	ch     *channel.Channel
-	id     uint32
-	kind   uint32
-	handle uint32
-	rawvalue.Cursor
-}
-
-func (p *plc) Accept() (net.Conn, error) {
-	c, ok := <-p.pipes
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-func (p *plc) Close() error   { close(p.pipes); return nil }
-func (p *plc) Addr() net.Addr { return &net.TCPAddr{} }
+type request = servertest.Request
 
 func newPLC(t *testing.T, f *fake) *plc {
 	t.Helper()
 	p := &plc{
-		fake: f, t: t, pipes: make(chan net.Conn), values: map[rawvalue.NodeID][]byte{},
-		subs:   map[uint32]*plcSubscription{},
-		counts: map[uint32]int{}, items: map[uint32]int{}, delay: map[uint32]func(int) time.Duration{},
-		mute: map[rawvalue.NodeID]bool{},
+		fake: f, t: t, values: map[rawvalue.NodeID][]byte{}, subs: map[uint32]*plcSubscription{},
+		items: map[uint32]int{}, delay: map[uint32]func(int) time.Duration{}, mute: map[rawvalue.NodeID]bool{},
 	}
-	l, err := transport.NewListener(p, transport.ListenConfig{})
-	if err != nil {
-		t.Fatal(err)
+	p.Server = servertest.New(t, servertest.Config{Closed: p.forget, Delay: p.delayOf})
+	open, end := p.Script(id.CreateSessionRequest_Encoding_DefaultBinary),
+		p.Script(id.CloseSessionRequest_Encoding_DefaultBinary)
+	for kind, script := range map[uint32]func(*request) ([]byte, ua.StatusCode){
+		id.CreateSessionRequest_Encoding_DefaultBinary: func(r *request) ([]byte, ua.StatusCode) {
+			p.sessions++
+			p.made++
+			return open(*r)
+		},
+		id.CloseSessionRequest_Encoding_DefaultBinary: func(r *request) ([]byte, ua.StatusCode) {
+			p.sessions--
+			return end(*r)
+		},
+		id.ReadRequest_Encoding_DefaultBinary:                 p.readAll,
+		id.BrowseRequest_Encoding_DefaultBinary:               p.browse,
+		id.BrowseNextRequest_Encoding_DefaultBinary:           p.browseNext,
+		id.CreateMonitoredItemsRequest_Encoding_DefaultBinary: p.monitor,
+		id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary: p.unmonitor,
+		id.PublishRequest_Encoding_DefaultBinary: func(r *request) ([]byte, ua.StatusCode) {
+			p.waiting = append(p.waiting, *r)
+			return nil, 0
+		},
+		id.RepublishRequest_Encoding_DefaultBinary: func(*request) ([]byte, ua.StatusCode) {
+			return nil, ua.StatusBadMessageNotAvailable
+		},
+	} {
+		p.On(kind, func(r request) ([]byte, ua.StatusCode) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return script(&r)
+		})
 	}
-	s, err := channel.NewServer(channel.ServerConfig{
-		Identity: func() channel.Identity { return channel.Identity{} },
-		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}},
+	p.Subscriptions(20, func(r request) uint32 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last++
+		p.subs[p.last] = &plcSubscription{id: p.last, items: map[uint32]plcItem{}, said: time.Now(),
+			session: r.Channel}
+		return p.last
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		for {
-			conn, err := l.Accept(ctx)
-			if err != nil {
-				return
-			}
-			go p.serve(ctx, s, conn)
-		}
-	}()
-	go p.keepAlive(ctx)
-	t.Cleanup(func() { cancel(); l.Close() })
+	go p.keepAlive(p.Context())
 	return p
+}
+
+// delayOf is how long a request waits before it is answered.
+func (p *plc) delayOf(r request) time.Duration {
+	p.mu.Lock()
+	delay := p.delay[r.Kind]
+	p.mu.Unlock()
+	if delay == nil {
+		return 0
+	}
+	return delay(servertest.Operations(r))
 }
 
 // mirrored runs a source of the plc until the test ends.
@@ -138,11 +145,7 @@ func (p *plc) mirrored(link *port) *Source {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	s.dialer = transport.Dialer{DialContext: func(context.Context, string, string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		p.pipes <- theirs
-		return ours, nil
-	}}
+	s.dialer = p.Dialer()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
@@ -150,181 +153,28 @@ func (p *plc) mirrored(link *port) *Source {
 	return s
 }
 
-func (p *plc) serve(ctx context.Context, s *channel.Server, conn *transport.Conn) {
-	ch, err := s.Open(context.Background(), conn)
-	if err != nil {
-		return
-	}
-	defer ch.Close()
-	defer p.forget(ch)
-	for {
-		m, err := ch.Receive()
-		if err != nil {
-			return
-		}
-		head, rest, err := channel.PeekRequest(m.Body)
-		if err != nil {
-			p.t.Error(err)
-			return
-		}
-		r := request{ch, m.RequestID, head.TypeID, head.Handle,
-			rawvalue.NewCursor(bytes.Clone(rest), rawvalue.Limits{})}
-		go func() {
-			p.mu.Lock()
-			delay := p.delay[r.kind]
-			p.mu.Unlock()
-			if delay != nil {
-				select {
-				case <-time.After(delay(operations(r))):
-				case <-ctx.Done():
-					return
-				}
-			}
-			body, code := p.answer(&r)
-			p.respond(r, body, code)
-		}()
-	}
-}
-
-// operations is how many operations a request has, as far as its delay depends on it.
-func operations(r request) int {
-	switch r.kind {
-	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
-		r.Skip(8)
-		return r.Length(1)
-	case id.ReadRequest_Encoding_DefaultBinary:
-		r.Skip(12)
-		return r.Length(1)
-	case id.BrowseRequest_Encoding_DefaultBinary:
-		r.Skip(2 + 12 + 4)
-		return r.Length(1)
-	}
-	return 1
-}
-
 func (p *plc) forget(ch *channel.Channel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.subs, func(_ uint32, s *plcSubscription) bool { return s.session == ch })
-	p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.ch == ch })
+	p.waiting = slices.DeleteFunc(p.waiting, func(r request) bool { return r.Channel == ch })
 }
 
-func (p *plc) respond(r request, body []byte, code ua.StatusCode) {
-	switch {
-	case code != 0:
-		_ = r.ch.Send(r.id, channel.Fault(r.handle, code, time.Now()))
-	case body != nil:
-		b := channel.Fault(r.handle, ua.StatusOK, time.Now())
-		binary.LittleEndian.PutUint16(b[2:], uint16(r.kind+3)) // a response's type follows its request's
-		_ = r.ch.Send(r.id, append(b, body...))
+func u32(b []byte, v uint32) []byte { return servertest.AppendUint32(b, v) }
+
+func (p *plc) readAll(r *request) ([]byte, ua.StatusCode) {
+	items := servertest.ReadItems(*r)
+	p.reads += len(items)
+	b := u32(nil, uint32(len(items)))
+	for _, it := range items {
+		b = append(b, p.attribute(it.Node, it.Attribute)...)
 	}
-}
-
-func u32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
-func text(b []byte, s string) []byte {
-	return append(u32(b, uint32(len(s))), s...)
-}
-func extension(kind uint32, body []byte) []byte {
-	b := append(ns0(kind).AppendTo(nil), 1)
-	return append(u32(b, uint32(len(body))), body...)
-}
-
-const null = math.MaxUint32
-
-func (p *plc) encode(r ua.Response) []byte {
-	r.SetHeader(&ua.ResponseHeader{Timestamp: time.Now(), ServiceDiagnostics: &ua.DiagnosticInfo{},
-		StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil)})
-	b, err := channel.Encode(r)
-	if err != nil {
-		p.t.Error(err)
-		return nil
-	}
-	_, rest, err := channel.PeekResponse(b)
-	if err != nil {
-		p.t.Error(err)
-	}
-	return rest
-}
-
-func (p *plc) answer(r *request) ([]byte, ua.StatusCode) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.counts[r.kind]++
-	switch r.kind {
-	case id.GetEndpointsRequest_Encoding_DefaultBinary:
-		return p.encode(&ua.GetEndpointsResponse{Endpoints: []*ua.EndpointDescription{{
-			EndpointURL: "opc.tcp://plc:4840", SecurityPolicyURI: ua.SecurityPolicyURINone,
-			SecurityMode: ua.MessageSecurityModeNone,
-			Server: &ua.ApplicationDescription{ApplicationURI: "urn:plc",
-				ApplicationName: ua.NewLocalizedText("plc")},
-			UserIdentityTokens: []*ua.UserTokenPolicy{{PolicyID: "anyone",
-				TokenType: ua.UserTokenTypeAnonymous}},
-		}}}), 0
-	case id.CreateSessionRequest_Encoding_DefaultBinary:
-		p.sessions++
-		p.made++
-		return p.encode(&ua.CreateSessionResponse{
-			SessionID: ua.NewNumericNodeID(1, 7), AuthenticationToken: ua.NewNumericNodeID(0, 99),
-			RevisedSessionTimeout: 60000, ServerNonce: channel.Nonce(),
-			ServerSignature: &ua.SignatureData{},
-		}), 0
-	case id.ActivateSessionRequest_Encoding_DefaultBinary:
-		return p.encode(&ua.ActivateSessionResponse{ServerNonce: channel.Nonce()}), 0
-	case id.CloseSessionRequest_Encoding_DefaultBinary:
-		p.sessions--
-		return []byte{}, 0
-	case id.ReadRequest_Encoding_DefaultBinary:
-		return p.readAll(r), 0
-	case id.BrowseRequest_Encoding_DefaultBinary:
-		return p.browse(r), 0
-	case id.BrowseNextRequest_Encoding_DefaultBinary:
-		return p.browseNext(r)
-	case id.CreateSubscriptionRequest_Encoding_DefaultBinary:
-		p.last++
-		p.subs[p.last] = &plcSubscription{id: p.last, items: map[uint32]plcItem{}, said: time.Now(),
-			session: r.ch}
-		return p.encode(&ua.CreateSubscriptionResponse{SubscriptionID: p.last, RevisedPublishingInterval: 100,
-			RevisedLifetimeCount: 300, RevisedMaxKeepAliveCount: 20}), 0
-	case id.DeleteSubscriptionsRequest_Encoding_DefaultBinary:
-		return p.encode(&ua.DeleteSubscriptionsResponse{Results: []ua.StatusCode{0}}), 0
-	case id.CreateMonitoredItemsRequest_Encoding_DefaultBinary:
-		return p.monitor(r)
-	case id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary:
-		r.Skip(4)
-		n := r.Length(4)
-		b := u32(nil, uint32(n))
-		return u32(append(b, make([]byte, 4*n)...), null), 0
-	case id.PublishRequest_Encoding_DefaultBinary:
-		p.waiting = append(p.waiting, *r)
-		return nil, 0
-	case id.RepublishRequest_Encoding_DefaultBinary:
-		return nil, ua.StatusBadMessageNotAvailable
-	}
-	return nil, ua.StatusBadServiceUnsupported
-}
-
-func (p *plc) readAll(r *request) []byte {
-	r.Skip(8 + 4)
-	n := r.Length(16)
-	p.reads += n
-	b := u32(nil, uint32(n))
-	for range n {
-		node, _ := rawvalue.ParseNodeID(r.NodeID())
-		attribute := ua.AttributeID(r.Uint32())
-		r.Bytes()
-		r.QualifiedName()
-		b = append(b, p.attribute(node, attribute)...)
-	}
-	return u32(b, null)
+	return u32(b, servertest.Null), 0
 }
 
 func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	if node == ns0(id.Server_NamespaceArray) {
-		b := u32([]byte{1, 0x80 | byte(ua.TypeIDString)}, uint32(1+len(p.namespaces)))
-		for _, uri := range append([]string{"http://opcfoundation.org/UA/"}, p.namespaces...) {
-			b = text(b, uri)
-		}
-		return b
+		return servertest.Texts(append([]string{"http://opcfoundation.org/UA/"}, p.namespaces...)...)
 	}
 	n, ok := p.nodes[node]
 	if !ok && p.created > 0 && node.Namespace == 1 {
@@ -354,7 +204,7 @@ func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	return rawvalue.AppendStatus(nil, ua.StatusBadAttributeIDInvalid, rawvalue.Answer{})
 }
 
-func (p *plc) browse(r *request) []byte {
+func (p *plc) browse(r *request) ([]byte, ua.StatusCode) {
 	r.Skip(2 + 12 + 4)
 	n := r.Length(1)
 	b := u32(nil, uint32(n))
@@ -383,7 +233,7 @@ func (p *plc) browse(r *request) []byte {
 			b = append(u32(b, uint32(p.fail[node])), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
 			continue
 		}
-		b = u32(u32(b, 0), null) // good, no continuation point
+		b = u32(u32(b, 0), servertest.Null) // good, no continuation point
 		b = u32(b, uint32(len(known.References)))
 		for _, ref := range known.References {
 			b = ref.Type.AppendTo(b)
@@ -393,10 +243,10 @@ func (p *plc) browse(r *request) []byte {
 				b = append(b, 1)
 			}
 			b = ref.Target.AppendTo(b)
-			b = append(u32(append(b, 0, 0), null), 0, 0, 0, 0, 0, 0, 0)
+			b = append(u32(append(b, 0, 0), servertest.Null), 0, 0, 0, 0, 0, 0, 0)
 		}
 	}
-	return u32(b, null)
+	return u32(b, servertest.Null), 0
 }
 
 // browseNext answers with one reference and another continuation point.
@@ -406,16 +256,16 @@ func (p *plc) browseNext(r *request) ([]byte, ua.StatusCode) {
 	b := u32(nil, uint32(n))
 	for range n {
 		if b = u32(b, 0); release {
-			b = u32(u32(b, null), null)
+			b = u32(u32(b, servertest.Null), servertest.Null)
 			continue
 		}
 		p.created++
 		b = append(u32(b, 1), 7)
 		b = append(ns0(id.Organizes).AppendTo(u32(b, 1)), 1)
 		b = named(fmt.Sprintf("n%d", p.created)).AppendTo(b)
-		b = append(u32(append(b, 0, 0), null), 0, 0, 0, 0, 0, 0, 0)
+		b = append(u32(append(b, 0, 0), servertest.Null), 0, 0, 0, 0, 0, 0, 0)
 	}
-	return u32(b, null), 0
+	return u32(b, servertest.Null), 0
 }
 
 // quirk sets switches.
