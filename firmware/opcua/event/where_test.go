@@ -11,7 +11,8 @@ import (
 )
 
 func TestWhereClauseDecides(t *testing.T) {
-	severityPath := &ua.RelativePath{Elements: []*ua.RelativePathElement{{TargetName: &ua.QualifiedName{Name: "Severity"}}}}
+	severityName := &ua.QualifiedName{Name: "Severity"}
+	severityPath := &ua.RelativePath{Elements: []*ua.RelativePathElement{{TargetName: severityName}}}
 	severity, message := clause(id.BaseEventType, "Severity"), clause(id.BaseEventType, "Message")
 	enabled := clause(id.ConditionType, "EnabledState", "Id")
 	ref := func(i uint32) *ua.ElementOperand { return &ua.ElementOperand{Index: i} }

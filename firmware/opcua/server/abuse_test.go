@@ -235,7 +235,7 @@ func TestConcurrentLargeRequestsAreBoundedInMemory(t *testing.T) {
 		c, token := newSession(t, url)
 		theirs, _ := token.Encode()
 		body := bytes.Replace(whole, ours, theirs, 1)
-		sessions = append(sessions, func() { _, _ = c.Do(t.Context(), body) }) // who is sent away had found no memory
+		sessions = append(sessions, func() { _, _ = c.Do(t.Context(), body) }) // a failure means that no memory was left
 	}
 	before := heap()
 	var work sync.WaitGroup

@@ -40,7 +40,7 @@ func TestUntrustedChannelsAreClosed(t *testing.T) {
 	}
 	s.CheckTrust()
 	if c.Err() != nil {
-		t.Fatalf("a trusted client was sent away: %v", c.Err())
+		t.Fatalf("a trusted client was disconnected: %v", c.Err())
 	}
 	if _, err := ours.Distrust(ours.List("trusted")[0].Thumbprint); err != nil {
 		t.Fatal(err)

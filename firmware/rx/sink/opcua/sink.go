@@ -42,7 +42,8 @@ type Deps struct {
 
 // New returns a sink that keeps its cache in folder.
 func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
-	s := &Sink{cfg: cfg, channel: d.Channel, log: log.With("component", "opcua sink", "channel", cfg.Channel), wake: make(chan struct{}, 1),
+	s := &Sink{cfg: cfg, channel: d.Channel, log: log.With("component", "opcua sink", "channel", cfg.Channel),
+		wake:     make(chan struct{}, 1),
 		notReady: "no snapshot yet"}
 	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
 	s.mirror = newMirror(d.Server, d.Channel.Refused, s.log)
