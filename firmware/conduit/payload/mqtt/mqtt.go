@@ -101,16 +101,17 @@ func (m *Message) Left(now time.Time) (seconds uint32, expired bool) {
 }
 
 func (m *Message) have() byte {
-	var h byte
-	for bit, on := range map[byte]bool{
-		haveFormat: m.PayloadFormat != nil, haveExpiry: m.Expires, haveContentType: m.ContentType != nil,
-		haveResponse: m.ResponseTopic != "", haveCorrelation: m.CorrelationData != nil, haveUser: len(m.User) > 0,
-	} {
-		if on {
-			h |= bit
-		}
+	return flag(m.PayloadFormat != nil, haveFormat) | flag(m.Expires, haveExpiry) |
+		flag(m.ContentType != nil, haveContentType) | flag(m.ResponseTopic != "", haveResponse) |
+		flag(m.CorrelationData != nil, haveCorrelation) | flag(len(m.User) > 0, haveUser)
+}
+
+// flag returns bit if it is set.
+func flag(set bool, bit byte) byte {
+	if set {
+		return bit
 	}
-	return h
+	return 0
 }
 
 // Append appends the encoded message to dst.

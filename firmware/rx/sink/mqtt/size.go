@@ -11,10 +11,11 @@ func hasProperties(m *payload.Message) bool {
 // size is the size of the message's PUBLISH on MQTT 5 (section 3.3).
 func size(m *payload.Message) int {
 	properties := 0
-	for bytes, there := range map[int]bool{2: m.PayloadFormat != nil, 5: m.Expires} {
-		if there {
-			properties += bytes
-		}
+	if m.PayloadFormat != nil {
+		properties += 2
+	}
+	if m.Expires {
+		properties += 5
 	}
 	if m.ContentType != nil && *m.ContentType != "" {
 		properties += 3 + len(*m.ContentType)

@@ -30,19 +30,18 @@ func (s *deliveries) reset() {
 	clear(s.byID)
 }
 
-// add notes a message with the given hash. It returns nil when the message is on
-// its way already: then it is acknowledged as d says as soon as it has left.
-func (s *deliveries) add(qos byte, o origin, sum uint64, d delivery) *delivery {
-	d.sum = sum
+// add notes a message. It returns nil when the message is on its way already: then
+// it is acknowledged as d says as soon as it has left.
+func (s *deliveries) add(qos byte, o origin, d *delivery) *delivery {
 	if qos != 2 {
-		return &d
+		return d
 	}
 	s.mu.Lock()
 	old := s.byID[o.id]
-	if !o.dup || old == nil || old.sum != sum {
-		s.byID[o.id] = &d
+	if !o.dup || old == nil || old.sum != d.sum {
+		s.byID[o.id] = d
 		s.mu.Unlock()
-		return &d
+		return d
 	}
 	old.done, old.fail = d.done, d.fail
 	hasLeft := old.hasLeft

@@ -114,7 +114,7 @@ func (f *feed) message(m *payload.Message, o origin) {
 	if m.Retain || m.QoS == 2 {
 		mk = s.retained.mark(m, encoded)
 	}
-	d := s.deliveries.add(m.QoS, o, mk.sum, delivery{done: done, fail: f.fail})
+	d := s.deliveries.add(m.QoS, o, &delivery{sum: mk.sum, done: done, fail: f.fail})
 	if d == nil {
 		s.stats.Repeated.Add(1)
 		return
