@@ -23,11 +23,15 @@ import (
 
 // source is one parsed file.
 type source struct {
-	path string
-	text []byte
-	file *ast.File
-	test bool
+	path  string
+	text  []byte
+	file  *ast.File
+	lines *token.File
+	test  bool
 }
+
+// line returns the number of the line that has a position.
+func (s source) line(p token.Pos) int { return s.lines.Line(p) }
 
 // tree maps each package's folder to its files.
 type tree map[string][]source
@@ -74,7 +78,9 @@ func load(root fs.FS) (tree, error) {
 			return err
 		}
 		folder := path.Dir(p)
-		packages[folder] = append(packages[folder], source{p, text, file, strings.HasSuffix(p, "_test.go")})
+		packages[folder] = append(packages[folder], source{
+			path: p, text: text, file: file, lines: positions.File(file.Pos()), test: strings.HasSuffix(p, "_test.go"),
+		})
 		return nil
 	})
 	return packages, err
@@ -87,8 +93,20 @@ func checkPackage(folder string, files []source, module string) []string {
 	if !known {
 		faults = append(faults, folder+": no rule for this package; add one to ci/archtest/rules.go")
 	}
+	if below, ok := strings.CutPrefix(folder, "firmware/"); ok {
+		if room, _, _ := strings.Cut(below, "/"); !slices.Contains(rooms(), room) {
+			faults = append(faults, fmt.Sprintf("%s: not in a room of firmware: %s", folder,
+				strings.Join(rooms(), ", ")))
+		}
+	}
 	for _, s := range files {
 		faults = append(faults, checkFormat(s)...)
+		if !fitsAny(unwrapped(), folder) && !slices.Contains(unwrapped(), s.path) {
+			faults = append(faults, checkColumns(s)...)
+		}
+		if folder != "ci/archtest" { // which names them
+			faults = append(faults, checkWords(s)...)
+		}
 		if s.test {
 			continue
 		}
@@ -100,6 +118,9 @@ func checkPackage(folder string, files []source, module string) []string {
 			faults = append(faults, fmt.Sprintf("%s: %d lines; split it by stage below %d", s.path, lines, maxLines))
 		}
 		faults = append(faults, checkInit(s)...)
+		if !slices.Contains(wide(), s.path) {
+			faults = append(faults, checkResults(s)...)
+		}
 		if fitsAny(durable(), folder) && !fitsAny(renaming(), folder) {
 			faults = append(faults, checkRename(s)...)
 		}
@@ -164,7 +185,8 @@ func checkRename(s source) (faults []string) {
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		if e, ok := n.(*ast.SelectorExpr); ok && e.Sel.Name == "Rename" {
 			if on, ok := e.X.(*ast.Ident); ok && on.Name == "os" {
-				faults = append(faults, s.path+": uses os.Rename, which a power cut can undo; use store.ReplaceFile or store.Rename")
+				faults = append(faults, s.path+": uses os.Rename, which a power cut can undo; use "+
+					"store.ReplaceFile or store.Rename")
 			}
 		}
 		return true
@@ -177,7 +199,8 @@ func checkImports(folder string, s source, r rule, module string) []string {
 	for _, imported := range imports(s.file) {
 		inside, own := strings.CutPrefix(imported, module+"/")
 		if own && inside != folder && !fitsAny(r.may, inside) {
-			faults = append(faults, fmt.Sprintf("%s: imports %s, which the rule for %s does not allow", s.path, inside, r.path))
+			faults = append(faults, fmt.Sprintf("%s: imports %s, which the rule for %s does not allow", s.path, inside,
+				r.path))
 		}
 		if !own && r.pure && fitsAny(impure(), imported) {
 			faults = append(faults, fmt.Sprintf("%s: imports %s, but the package is pure", s.path, imported))
@@ -216,8 +239,10 @@ func checkPure(s source) []string {
 		case *ast.GoStmt:
 			faults = append(faults, s.path+": starts a goroutine, but the package is pure")
 		case *ast.SelectorExpr:
-			if on, ok := n.X.(*ast.Ident); ok && clock != "" && on.Name == clock && slices.Contains(clocks(), n.Sel.Name) {
-				faults = append(faults, fmt.Sprintf("%s: uses time.%s, but the package is pure: time is an argument", s.path, n.Sel.Name))
+			if on, ok := n.X.(*ast.Ident); ok && clock != "" && on.Name == clock &&
+				slices.Contains(clocks(), n.Sel.Name) {
+				faults = append(faults, fmt.Sprintf("%s: uses time.%s, but the package is pure: time is an argument",
+					s.path, n.Sel.Name))
 			}
 		}
 		return true

@@ -34,7 +34,8 @@ func Counters(root fs.FS) (counters []Counter, faults []string, err error) {
 		return nil, nil, err
 	}
 	for _, folder := range slices.Sorted(maps.Keys(packages)) {
-		if !strings.HasPrefix(folder, "firmware/") && !strings.HasPrefix(folder, "drivers/") || strings.HasPrefix(folder, "firmware/conduit/linktest") {
+		if !strings.HasPrefix(folder, "firmware/") && !strings.HasPrefix(folder, "drivers/") ||
+			strings.HasPrefix(folder, "firmware/conduit/linktest") {
 			continue
 		}
 		for _, s := range packages[folder] {
@@ -107,7 +108,8 @@ func counterOf(f *ast.Field, field string) (Counter, string) {
 	}
 	text, err := strconv.Unquote(f.Tag.Value)
 	tag := reflect.StructTag(text)
-	c := Counter{Field: field, Name: tag.Get("count") + tag.Get("gauge"), Help: tag.Get("help"), Shown: tag.Get("shown")}
+	c := Counter{Field: field, Name: tag.Get("count") + tag.Get("gauge"), Help: tag.Get("help"),
+		Shown: tag.Get("shown")}
 	switch {
 	case err != nil || (c.Name == "") == (c.Shown == ""):
 		return c, field + ": wants one of the tags count, gauge and shown; see package counter"

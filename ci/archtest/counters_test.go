@@ -28,15 +28,21 @@ func TestCounterRulesCanFail(t *testing.T) {
 		"other types": {"type state struct{ lost uint64 }\n", ""},
 		"no tag":      {"type Stats struct {\n\tLost uint64\n}\n", "Stats.Lost: a counter without a tag"},
 		"embedded":    {"type Stats struct {\n\tstate\n}\n", "Stats.state: a counter without a tag"},
-		"no help":     {"type linkCounts struct {\n\tLost uint64 `count:\"lost_lines\"`\n}\n", "wants a name like noun_unit"},
-		"odd name":    {"type Stats struct {\n\tLost uint64 `count:\"Lost-1\" help:\"Lines lost.\"`\n}\n", "wants a name like noun_unit"},
-		"two tags":    {"type Stats struct {\n\tLost uint64 `count:\"lost_lines\" help:\"x\" shown:\"link.lost\"`\n}\n", "wants one of"},
-		"two fields":  {"type Stats struct {\n\tA, B uint64 `count:\"lost_lines\" help:\"Lines lost.\"`\n}\n", "two fields share"},
-		"declared twice": {"type aStats struct {\n\tA uint64 `count:\"lost_lines\" help:\"Lines lost.\"`\n}\n\ntype bStats struct {\n\tA uint64 `count:\"lost_lines\" help:\"Lines lost.\"`\n}\n",
+		"no help": {"type linkCounts struct {\n\tLost uint64 `count:\"lost_lines\"`\n}\n",
+			"wants a name like noun_unit"},
+		"odd name": {"type Stats struct {\n\tLost uint64 `count:\"Lost-1\" help:\"Lines lost.\"`\n}\n",
+			"wants a name like noun_unit"},
+		"two tags": {"type Stats struct {\n\tLost uint64 `count:\"lost_lines\" help:\"x\" shown:\"link.lost\"`\n}\n",
+			"wants one of"},
+		"two fields": {"type Stats struct {\n\tA, B uint64 `count:\"lost_lines\" help:\"Lines lost.\"`\n}\n",
+			"two fields share"},
+		"declared twice": {"type aStats struct {\n\tA uint64 `count:\"lost_lines\" help:\"Lines " +
+			"lost.\"`\n}\n\ntype bStats struct {\n\tA uint64 `count:\"lost_lines\" help:\"Lines lost.\"`\n}\n",
 			"same name and help"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := fstest.MapFS{"firmware/x/a.go": {Data: []byte("// Package x is a package.\npackage x\n\n" + c.text)}}
+			files := fstest.MapFS{"firmware/x/a.go": {
+				Data: []byte("// Package x is a package.\npackage x\n\n" + c.text)}}
 			_, faults, err := Counters(files)
 			if err != nil {
 				t.Fatal(err)

@@ -45,13 +45,15 @@ func extracted(t *testing.T, b boards.Board, role string) string {
 	if role == "rx" {
 		text = configuration + "forward = \"udp://siem:514\"\n"
 	}
-	for name, text := range map[string]string{"role.toml": text, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))} {
+	for name, text := range map[string]string{"role.toml": text,
+		"pair.key": string(pairkey.Format([pairkey.Size]byte{1}))} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	card := filepath.Join(folder, "card.img")
-	if err := image.Build(image.Options{Role: role, Board: b, Source: "../..", Version: "test", Config: filepath.Join(folder, "role.toml"), Output: card}); err != nil {
+	if err := image.Build(image.Options{Role: role, Board: b, Source: "../..", Version: "test",
+		Config: filepath.Join(folder, "role.toml"), Output: card}); err != nil {
 		t.Fatal(err)
 	}
 	files := filepath.Join(folder, "boot")
@@ -110,7 +112,8 @@ func (p *partition) stages() {
 }
 
 // known are the settings that our images use, as the documentation spells them.
-var known = regexp.MustCompile(`^(arm_64bit=1|os_prefix=\w+/|kernel=\S+|initramfs \w+ followkernel|device_tree=\S+\.dtb|enable_uart=1|init_uart_clock=\d+|disable_splash=1|dtoverlay=[\w-]+(,\S+)?|dtparam=[\w-]+=\w+|auto_initramfs=[01])$`)
+var known = regexp.MustCompile(
+	`^(arm_64bit=1|os_prefix=\w+/|kernel=\S+|initramfs \w+ followkernel|device_tree=\S+\.dtb|enable_uart=1|init_uart_clock=\d+|disable_splash=1|dtoverlay=[\w-]+(,\S+)?|dtparam=[\w-]+=\w+|auto_initramfs=[01])$`)
 
 // settings reads config.txt: lines of at most 98 characters, names that exist.
 func (p *partition) settings() {
@@ -123,7 +126,7 @@ func (p *partition) settings() {
 			continue
 		}
 		if !known.MatchString(line) {
-			p.t.Errorf("config.txt: %q is no setting that is known here", line)
+			p.t.Errorf("config.txt: %q is not a setting of the table here", line)
 		}
 		p.config = append(p.config, line)
 		if value, ok := strings.CutPrefix(line, "os_prefix="); ok {

@@ -37,7 +37,7 @@ func (p *partition) kernel() {
 		if rest, ok := strings.CutPrefix(line, "initramfs "); ok {
 			name := p.prefix + strings.Fields(rest)[0]
 			if b := p.read(name); !bytes.HasPrefix(b, compressed) {
-				p.t.Errorf("%s is no compressed archive", name)
+				p.t.Errorf("%s is not a compressed archive", name)
 			}
 		}
 	}
@@ -46,8 +46,10 @@ func (p *partition) kernel() {
 // needs are the options that boards and programs rely on; all must be built in: the
 // root filesystem has no modules.
 var needs = []string{
-	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "SERIAL_8250_BCM2835AUX", "BCMGENET", "MMC_BCM2835", "MMC_SDHCI_IPROC",
-	"GPIO_CDEV", "PINCTRL_BCM2835", "BCM2835_WDT", "WATCHDOG", "VFAT_FS", "SQUASHFS", "SQUASHFS_ZLIB", "EXT4_FS", "TMPFS", "DEVTMPFS",
+	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "SERIAL_8250_BCM2835AUX", "BCMGENET",
+	"MMC_BCM2835", "MMC_SDHCI_IPROC",
+	"GPIO_CDEV", "PINCTRL_BCM2835", "BCM2835_WDT", "WATCHDOG", "VFAT_FS", "SQUASHFS", "SQUASHFS_ZLIB", "EXT4_FS",
+	"TMPFS", "DEVTMPFS",
 	"PACKET", "SECCOMP_FILTER", "SECURITY_LANDLOCK", "NET_NS", "INET", "BLK_DEV_INITRD", "RD_GZIP",
 	"I2C_BCM2835", "RTC_DRV_DS1307", "RTC_HCTOSYS", "RTC_SYSTOHC", "WATCHDOG_SYSFS", "BCM2711_THERMAL",
 }
@@ -55,7 +57,8 @@ var needs = []string{
 // drivers are the options behind the drivers that boards name for their second
 // interface.
 var drivers = map[string]string{
-	"r8152": "USB_RTL8152", "lan78xx": "USB_LAN78XX", "asix": "USB_NET_AX8817X", "smsc95xx": "USB_NET_SMSC95XX", "cdc_ether": "USB_NET_CDCETHER", "cdc_ncm": "USB_NET_CDC_NCM",
+	"r8152": "USB_RTL8152", "lan78xx": "USB_LAN78XX", "asix": "USB_NET_AX8817X", "smsc95xx": "USB_NET_SMSC95XX",
+	"cdc_ether": "USB_NET_CDCETHER", "cdc_ncm": "USB_NET_CDC_NCM",
 }
 
 // configuration checks the kernel's own.

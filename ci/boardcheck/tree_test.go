@@ -17,7 +17,7 @@ const (
 )
 
 // onlyFirmware are overlays whose fragments aim at one another. The firmware merges
-// those first; fdtoverlay does not know them.
+// those first; fdtoverlay does not support them.
 var onlyFirmware = map[string]bool{"i2c-rtc": true}
 
 // tree merges the overlays into the device tree, as the firmware does, and looks at
@@ -37,7 +37,7 @@ func (p *partition) tree() {
 		name, parameter, _ := strings.Cut(overlay, ",")
 		file := filepath.Join(p.folder, p.prefix, "overlays", name+".dtbo")
 		if b := p.read(p.prefix + "overlays/" + name + ".dtbo"); !bytes.HasPrefix(b, []byte(treeMagic)) {
-			p.t.Errorf("%s is no device tree", file)
+			p.t.Errorf("%s is not a device tree", file)
 		}
 		if parameter != "" {
 			p.has(file, parameter)
@@ -69,7 +69,7 @@ func (p *partition) get(tree, node, property string) string {
 	return strings.TrimSpace(string(got))
 }
 
-// has checks that a tree or an overlay knows a parameter.
+// has checks that a tree or an overlay has a parameter.
 func (p *partition) has(tree, parameter string) {
 	p.t.Helper()
 	if err := exec.Command("fdtget", tree, overrides, parameter).Run(); err != nil {

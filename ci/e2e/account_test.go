@@ -13,10 +13,11 @@ import (
 	"heliograph/firmware/conduit/linktest"
 )
 
-// TestRecordsSentIntoTheDarkAreAccountedFor sends 300 events over a good link and
-// 500, acknowledged in the plant, into a dark one; then the transmitter ends. What
+// TestRecordsSentWhileTheLinkIsCutAreAccountedFor sends 300 events over a good link and
+// 500, acknowledged in the plant, into a link that is cut; then the transmitter ends. What
 // the next run of it says must account for the 500.
-func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
+func TestRecordsSentWhileTheLinkIsCutAreAccountedFor(t *testing.T) {
+	t.Parallel()
 	const seen, dark, after = 300, 500, 10
 	for name, c := range map[string]struct{ killTX, killRX bool }{
 		"link cut, TX killed":              {true, false},
@@ -25,6 +26,7 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 		"link cut, RX killed and TX ended": {false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g, plant, _ := newMQTT(t, linktest.Profile{}, "5")
 			g.Start()
 			g.Ready()
@@ -41,7 +43,7 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 				g.RX.Kill()
 			}
 			publish(dark)
-			await.NoError(t, "TX sends into the dark", func() error {
+			await.NoError(t, "TX sends while the link is cut", func() error {
 				if n := g.TX.Channel("cell-1").Sent; n < seen+dark {
 					return fmt.Errorf("%d sent", n)
 				}
@@ -62,7 +64,7 @@ func TestRecordsSentIntoTheDarkAreAccountedFor(t *testing.T) {
 			publish(after)
 			a := g.settled("cell-1", seen+dark+after)
 			if a.Delivered < after || a.Lost+a.Unknown < dark || a.Delivered+a.Unknown < seen+after {
-				t.Errorf("got %s; want the %d sent into the dark lost or unknown", a, dark)
+				t.Errorf("got %s; want the %d sent while the link was cut lost or unknown", a, dark)
 			}
 			if !c.killRX && (a.Delivered != seen+after || a.Lost != dark) {
 				t.Errorf("got %s; RX ran all along: want exactly %d lost", a, dark)
@@ -76,7 +78,8 @@ func TestChannelNamesThatDoNotMatchAreNamed(t *testing.T) {
 	t.Parallel()
 	in, siem := await.FreePort(t), newCollector(t)
 	tx, rx := syslogTables(in, siem.port)
-	g := newGateway(t, linktest.Profile{}, strings.Replace(tx, `"syslog"`, `"log"`, 1), strings.Replace(rx, `"syslog"`, `"logs"`, 1))
+	g := newGateway(t, linktest.Profile{}, strings.Replace(tx, `"syslog"`, `"log"`, 1),
+		strings.Replace(rx, `"syslog"`, `"logs"`, 1))
 	g.Start()
 	g.RX.Unready("channel logs: the transmitter has no channel of this name",
 		"channel log: arrives, but no sink here takes it")
@@ -97,6 +100,7 @@ func TestAWrongKeyIsNamed(t *testing.T) {
 // A message that the link cannot carry is counted on both sides, and does not
 // disturb the next one.
 func TestAMessageLargerThanTheLinkCarriesIsCounted(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run("MQTT "+version, func(t *testing.T) {
 			g, plant, _ := newMQTT(t, linktest.Profile{}, version)
@@ -115,16 +119,19 @@ func TestAMessageLargerThanTheLinkCarriesIsCounted(t *testing.T) {
 
 // A name that stands for MQTT at one end and for syslog at the other is named.
 func TestAChannelOfTwoProtocolsIsNamed(t *testing.T) {
+	t.Parallel()
 	plant := await.FreePort(t)
 	rig.Mosquitto(t, plant, rig.Unlimited)
 	tx, _ := mqttTables(plant, plant, "5")
-	g := newGateway(t, linktest.Profile{}, tx, fmt.Sprintf("[[syslog]]\nchannel = \"cell-1\"\nforward = \"udp://127.0.0.1:%d\"\n", await.FreePort(t)))
+	g := newGateway(t, linktest.Profile{}, tx, fmt.Sprintf("[[syslog]]\nchannel = \"cell-1\"\nforward = "+
+		"\"udp://127.0.0.1:%d\"\n", await.FreePort(t)))
 	publish5(t, client5(t, plant, "plant", "", nil), message{"plant/a", "retained", 1, true})
 	g.Start()
 	await.NoError(t, "the protocols in /readyz, and the record refused", func() error {
 		body, code, err := g.RX.Get("/readyz")
 		a, _ := g.account("cell-1")
-		if want := "channel cell-1: is syslog here and mqtt at the transmitter"; err != nil || code != http.StatusServiceUnavailable || !strings.Contains(body, want) || a.Refused != 1 {
+		if want := "channel cell-1: is syslog here and mqtt at the transmitter"; err != nil ||
+			code != http.StatusServiceUnavailable || !strings.Contains(body, want) || a.Refused != 1 {
 			return fmt.Errorf("%d %q %v and %s; want %q and 1 refused", code, body, err, a, want)
 		}
 		return nil

@@ -23,7 +23,8 @@ import (
 	"heliograph/firmware/platform/audit"
 )
 
-var structured = regexp.MustCompile(`^<10[89]>1 \S+ \S+ heliograph - (\S+) \[audit@32473 number="(\d+)" source="(tx|rx)" category="[a-z_]+" event="([a-z_]+)" result="(success|failure)" count="(\d+)"\] `)
+var structured = regexp.MustCompile(
+	`^<10[89]>1 \S+ \S+ heliograph - (\S+) \[audit@32473 number="(\d+)" source="(tx|rx)" category="[a-z_]+" event="([a-z_]+)" result="(success|failure)" count="(\d+)"\] `)
 
 // gapless checks that the collector has the events of a board from number 1 on, and
 // returns how many.
@@ -91,14 +92,18 @@ func guessMQTT(port int, name, password string) (byte, error) {
 }
 
 // 3,000 wrong MQTT passwords and a stranger's frames each leave their count and wipe
-// nothing; TX's events cross, also those of while RX was away, outlive RX's death, and all reach IT's collector numbered
-// without a gap. The right password gets in meanwhile.
+// nothing; TX's events cross, also those of while RX was away, outlive RX's death, and all reach IT's collector
+// numbered without a gap. The right password gets in meanwhile.
 func TestAuditTrail(t *testing.T) {
+	t.Parallel()
 	it := newCollector(t)
 	broker, syslogPort := await.FreePort(t), await.FreePort(t)
 	g := newGateway(t, linktest.Profile{},
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%d\"]\n[[mqtt]]\nchannel = \"cell\"\nbroker = \"mqtt://127.0.0.1:1\"\n", syslogPort),
-		fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:9\"\n[[mqtt]]\nchannel = \"cell\"\nlisten = \"mqtt://127.0.0.1:%d\"\nusers_file = \"users\"\n",
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%d\"]\n[[mqtt]]\nchannel = "+
+			"\"cell\"\nbroker = \"mqtt://127.0.0.1:1\"\n", syslogPort),
+		fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n[[syslog]]\nchannel = \"log\"\nforward = "+
+			"\"udp://127.0.0.1:9\"\n[[mqtt]]\nchannel = \"cell\"\nlisten = \"mqtt://127.0.0.1:%d\"\nusers_file = "+
+			"\"users\"\n",
 			it.port, broker))
 	if err := users.Add(filepath.Join(g.Dir, "users"), "ann", "the right one"); err != nil {
 		t.Fatal(err)
@@ -146,7 +151,8 @@ func TestAuditTrail(t *testing.T) {
 	}
 
 	stranger := strings.Replace(string(rig.Read(t, g.TX.Config)), `"pair.key"`, `"other.key"`, 1)
-	stranger = strings.NewReplacer("state-tx", "state-other", g.Enter, g.Leave, strconv.Itoa(syslogPort), strconv.Itoa(await.FreePort(t)), strconv.Itoa(g.TX.Port()), strconv.Itoa(await.FreePort(t))).Replace(stranger)
+	stranger = strings.NewReplacer("state-tx", "state-other", g.Enter, g.Leave, strconv.Itoa(syslogPort),
+		strconv.Itoa(await.FreePort(t)), strconv.Itoa(g.TX.Port()), strconv.Itoa(await.FreePort(t))).Replace(stranger)
 	rig.Write(t, filepath.Join(g.Dir, "other.toml"), []byte(stranger))
 	tool(t, "key", "new", filepath.Join(g.Dir, "other.key"))
 	rig.Start(t, filepath.Join(programs, "heliotx"), "--config", filepath.Join(g.Dir, "other.toml"))

@@ -24,9 +24,9 @@ import (
 // clientBound is for a client that makes its own certificate first.
 const clientBound = 3 * time.Minute
 
-// someoneElsesClient has a client of node-opcua's look at the mirror. Between its
-// tries refused is told why it was refused.
-func someoneElsesClient(t *testing.T, options map[string]string, refused func(why string)) {
+// foreignClient has a client of node-opcua's look at the mirror. Between its
+// tries refused is called with the reason.
+func foreignClient(t *testing.T, options map[string]string, refused func(why string)) {
 	t.Helper()
 	script, err := filepath.Abs("../peers/client.js")
 	if err != nil {
@@ -41,34 +41,37 @@ func someoneElsesClient(t *testing.T, options map[string]string, refused func(wh
 	defer cancel()
 	got := map[string]any{}
 	for {
-		out, err := exec.CommandContext(ctx, rig.Program(t, "node", "the whole gateway against node-opcua"), script, string(argument)).Output()
+		out, err := exec.CommandContext(ctx, rig.Program(t, "node", "the whole gateway against node-opcua"), script,
+			string(argument)).Output()
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		clear(got)
 		if jerr := json.Unmarshal([]byte(lines[len(lines)-1]), &got); jerr == nil && got["error"] == nil {
 			break
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("somebody else's client, after %s: %v: %s", clientBound, err, out)
+			t.Fatalf("node-opcua's client, after %s: %v: %s", clientBound, err, out)
 		}
 		refused(fmt.Sprint(got["error"]))
 	}
 	for key, want := range map[string]any{
-		"root": []any{"Objects", "Types", "Views"}, "translated": 1.0, "state": 0.0, "sourceTimestamp": true, "refresh": "Good", "refreshed": true,
+		"root": []any{"Objects", "Types", "Views"}, "translated": 1.0, "state": 0.0, "sourceTimestamp": true,
+		"refresh": "Good", "refreshed": true,
 		"write": "BadNotWritable", "call": "BadNotExecutable", "history": "BadHistoryOperationUnsupported",
 	} {
 		if !reflect.DeepEqual(got[key], want) {
-			t.Errorf("somebody else's client: %s is %v, want %v", key, got[key], want)
+			t.Errorf("node-opcua's client: %s is %v, want %v", key, got[key], want)
 		}
 	}
 	if n, _ := got["values"].(float64); n < 1 {
-		t.Errorf("somebody else's client was told of %v values", got["values"])
+		t.Errorf("node-opcua's client was notified of %v values", got["values"])
 	}
 }
 
-// TestSomebodyElsesClientOverEncryption is what UaExpert does: it is refused, its
+// TestForeignClientOverEncryption is what UaExpert does: it is refused, its
 // certificate is trusted, and it comes in, as a user with a password and as one
 // with a certificate.
-func TestSomebodyElsesClientOverEncryption(t *testing.T) {
+func TestForeignClientOverEncryption(t *testing.T) {
+	t.Parallel()
 	p := startPlant(t, map[string]any{"tags": 20, "period": 100, "perTick": 10})
 	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, true)
@@ -79,17 +82,19 @@ func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 	trustAll(t, g, "tx")
 	g.Ready()
 	certificate, key := joan(t)
-	rig.Write(t, filepath.Join(g.Dir, "state-rx", "pki", "trusted_users", "certs", "joan.der"), rig.Read(t, certificate))
+	rig.Write(t, filepath.Join(g.Dir, "state-rx", "pki", "trusted_users", "certs", "joan.der"),
+		rig.Read(t, certificate))
 
 	refusals := 0
 	own := filepath.Join(t.TempDir(), "pki") // the same client each time
 	for name, options := range map[string]map[string]string{
-		"Basic256Sha256, password":    {"policy": "Basic256Sha256", "user": "ann", "password": "geheim"},
-		"Aes256_Sha256_RsaPss, X.509": {"policy": "Aes256_Sha256_RsaPss", "userCertificate": certificate, "userKey": key},
+		"Basic256Sha256, password": {"policy": "Basic256Sha256", "user": "ann", "password": "geheim"},
+		"Aes256_Sha256_RsaPss, X.509": {"policy": "Aes256_Sha256_RsaPss", "userCertificate": certificate,
+			"userKey": key},
 	} {
 		options["url"], options["pki"] = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror), own
 		t.Run(name, func(t *testing.T) {
-			someoneElsesClient(t, options, func(why string) {
+			foreignClient(t, options, func(why string) {
 				refusals++
 				t.Logf("refused: %s", why)
 				trustRejected(t, g)
@@ -97,7 +102,7 @@ func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 		})
 	}
 	if refusals == 0 {
-		t.Error("a client that nobody trusts was let in")
+		t.Error("a client that is not trusted was let in")
 	}
 }
 
@@ -106,7 +111,8 @@ func TestSomebodyElsesClientOverEncryption(t *testing.T) {
 func trustRejected(t *testing.T, g *gateway) {
 	t.Helper()
 	folder := filepath.Join(g.Dir, "state-rx", "pki")
-	files, _ := filepath.Glob(filepath.Join(folder, "rejected", "certs", "[^.]*")) // a file that is being written is hidden
+	// a file that is being written is hidden
+	files, _ := filepath.Glob(filepath.Join(folder, "rejected", "certs", "[^.]*"))
 	for _, f := range files {
 		der := rig.Read(t, f)
 		file := filepath.Join(t.TempDir(), "rejected.der")
@@ -124,7 +130,8 @@ func joan(t *testing.T) (certificate, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "joan"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "joan"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)

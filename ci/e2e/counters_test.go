@@ -30,12 +30,15 @@ func TestEveryCounterIsShown(t *testing.T) {
 	rig.Mosquitto(t, it, rig.Unlimited)
 	tx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
 		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"#\"]\n", plant) +
-		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n", await.FreePort(t)) +
-		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = \"None\"\nsecurity_mode = \"None\"\n", await.FreePort(t))
+		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n",
+			await.FreePort(t)) +
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = "+
+			"\"None\"\nsecurity_mode = \"None\"\n", await.FreePort(t))
 	rx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n", it) +
 		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", await.FreePort(t)) +
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)) +
-		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = [\"None\"]\nanonymous = true\n", await.FreePort(t))
+		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = "+
+			"[\"None\"]\nanonymous = true\n", await.FreePort(t))
 	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
 	var metrics strings.Builder
 	var documents []any
@@ -80,7 +83,8 @@ func ethernetMetrics(t *testing.T) (metrics string) {
 	dir := t.TempDir()
 	tool(t, "key", "new", filepath.Join(dir, "pair.key"))
 	conf := filepath.Join(dir, "rx.toml")
-	rig.Write(t, conf, []byte("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nkey_file = \"pair.key\"\n"+
+	rig.Write(t, conf, []byte("pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nkey_file = "+
+		"\"pair.key\"\n"+
 		"[state]\ndirectory = \"state-rx\"\n[status]\nlisten = \"127.0.0.1:9464\"\n"+
 		"[[syslog]]\nchannel = \"log\"\nforward = \"udp://127.0.0.1:6011\"\n"))
 	rig.Start(t, "/usr/bin/env", "ip", "netns", "exec", ns, filepath.Join(programs, "heliorx"), "--config", conf)

@@ -20,7 +20,8 @@ import (
 func namespaces(t *testing.T) (a, b string) {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
-		t.Skip("not proved: that the receiver sends nothing on a real interface, because network namespaces need root and iproute2")
+		t.Skip("not proved: that the receiver sends nothing on a real interface, because network namespaces need " +
+			"root and iproute2")
 	}
 	a, b = fmt.Sprintf("heliotx%d", os.Getpid()), fmt.Sprintf("heliorx%d", os.Getpid())
 	for _, line := range []string{
@@ -94,14 +95,17 @@ func packets(t *testing.T, ns, counter string) uint64 {
 // TestEthernetCarriesAndTheReceiverIsSilent runs both roles on one cable, the
 // interfaces down when they begin.
 func TestEthernetCarriesAndTheReceiverIsSilent(t *testing.T) {
+	t.Parallel()
 	const n = 2000
 	nsTX, nsRX := namespaces(t)
 	dir := t.TempDir()
 	tool(t, "key", "new", filepath.Join(dir, "pair.key"))
 	conf := func(role, rest string) string {
 		path := filepath.Join(dir, role+".toml")
-		rig.Write(t, path, fmt.Appendf(nil, "pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = \"link0\"\nrate = \"100Mbit/s\"\n"+
-			"key_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", role, rest))
+		rig.Write(t, path, fmt.Appendf(nil, "pair = \"e2e\"\n[link]\nmedium = \"ethernet\"\ninterface = "+
+			"\"link0\"\nrate = \"100Mbit/s\"\n"+
+			"key_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", role,
+			rest))
 		return path
 	}
 	tx := conf("tx", "listen = [\"tcp://127.0.0.1:6010\"]\n")

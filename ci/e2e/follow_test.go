@@ -16,7 +16,7 @@ import (
 	simulated "heliograph/tools/plant"
 )
 
-// delays collects how old values are when a client of the mirror is told of them.
+// delays collects how old values are when the mirror publishes them to a client.
 type delays struct {
 	watcher
 	mu   sync.Mutex
@@ -55,13 +55,15 @@ func TestValuesFollow(t *testing.T) {
 			c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 			c.connect()
 			d := &delays{}
-			sub, err := c.s.Subscribe(t.Context(), client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, d)
+			sub, err := c.s.Subscribe(t.Context(),
+				client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, d)
 			if err != nil {
 				t.Fatal(err)
 			}
 			items := make([]client.Item, tags)
 			for i := range items {
-				items[i] = client.Item{Node: simulated.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 50}
+				items[i] = client.Item{Node: simulated.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i),
+					Queue: 50}
 			}
 			if err := sub.Monitor(t.Context(), items, func(int, ua.StatusCode, client.Revised) {}); err != nil {
 				t.Fatal(err)
@@ -84,7 +86,8 @@ func TestValuesFollow(t *testing.T) {
 			slices.Sort(d.seen)
 			n := len(d.seen)
 			p50, p99 := d.seen[n/2], d.seen[n*99/100]
-			t.Logf("%d of %d values; they follow in p50 %s, p99 %s", n, perSecond*seconds, p50.Round(time.Millisecond), p99.Round(time.Millisecond))
+			t.Logf("%d of %d values; they follow in p50 %s, p99 %s", n, perSecond*seconds, p50.Round(time.Millisecond),
+				p99.Round(time.Millisecond))
 			if p99 > 3*time.Second {
 				t.Errorf("values follow in p99 %s", p99)
 			}

@@ -21,6 +21,7 @@ var rough = linktest.Profile{Loss: 0.05, Corrupt: 0.01}
 // TestTwentyThousandOfEach is the acceptance of the link: everything arrives
 // complete, in order and unchanged through loss and corruption.
 func TestTwentyThousandOfEach(t *testing.T) {
+	t.Parallel()
 	const n = 20_000
 	plant, it, in, siem := await.FreePort(t), await.FreePort(t), await.FreePort(t), newCollector(t)
 	rig.Mosquitto(t, plant, rig.Unlimited)
@@ -37,7 +38,8 @@ func TestTwentyThousandOfEach(t *testing.T) {
 	var messages []message
 	for i := range n {
 		lines = append(lines, longLine(i))
-		messages = append(messages, message{fmt.Sprintf("plant/%d", i%50), fmt.Sprintf("message %06d %s", i, strings.Repeat("y", i%120)), 1, i%10 == 0})
+		messages = append(messages, message{fmt.Sprintf("plant/%d", i%50),
+			fmt.Sprintf("message %06d %s", i, strings.Repeat("y", i%120)), 1, i%10 == 0})
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- sendLines(in, lines) }()
@@ -108,9 +110,10 @@ func retained(t *testing.T, port int, filter string, want map[string]string) {
 	})
 }
 
-// TestAKilledReceiverHasThePictureAgain kills RX and empties its broker, so that
-// the picture can come from the carousel alone; in both versions of MQTT.
-func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
+// TestAKilledReceiverHasItsStateAgain kills RX and empties its broker, so that
+// the state can come from the carousel alone; in both versions of MQTT.
+func TestAKilledReceiverHasItsStateAgain(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{"5", "3.1.1"} {
 		t.Run("MQTT "+version, func(t *testing.T) {
 			plant, it := await.FreePort(t), await.FreePort(t)
@@ -149,6 +152,7 @@ func TestAKilledReceiverHasThePictureAgain(t *testing.T) {
 // TestAKilledTransmitterResumes kills TX, and then plays back what its first
 // epoch sent.
 func TestAKilledTransmitterResumes(t *testing.T) {
+	t.Parallel()
 	g, plant, it := newMQTT(t, linktest.Profile{}, "5")
 	tap := g.tap()
 	var got inbox
@@ -195,6 +199,7 @@ func payloads(in []message) (out []string) {
 
 // TestLostEpochsAndMarks walks through the cases of lost state.
 func TestLostEpochsAndMarks(t *testing.T) {
+	t.Parallel()
 	g, in, siem := newSyslog(t)
 	notes := func(event string) func() error {
 		return func() error {
@@ -261,6 +266,7 @@ func remove(t *testing.T, path string) {
 
 // TestACutLinkIsSeen cuts the link and restores it.
 func TestACutLinkIsSeen(t *testing.T) {
+	t.Parallel()
 	g, in, _ := newSyslog(t)
 	g.Start()
 	g.Ready()
@@ -274,7 +280,7 @@ func TestACutLinkIsSeen(t *testing.T) {
 	if err := sendLines(in, []string{"<13>lost 1", "<13>lost 2"}); err != nil {
 		t.Fatal(err)
 	}
-	await.NoError(t, "TX has sent into the dark", func() error {
+	await.NoError(t, "TX has sent while the link is cut", func() error {
 		if n := g.TX.Channel("syslog").Sent; n != 2 {
 			return fmt.Errorf("sent %d", n)
 		}
@@ -291,6 +297,7 @@ func TestACutLinkIsSeen(t *testing.T) {
 // TestNothingAcknowledgedIsLost kills the transmitter in the middle of a
 // stream, twice: the broker delivers again what had not left.
 func TestNothingAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
 	const n = 6000
 	g, plant, it := newMQTT(t, linktest.Profile{Loss: 0.02}, "5")
 	var got inbox

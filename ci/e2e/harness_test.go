@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +19,15 @@ import (
 
 var programs string // folder of the built programs
 
+// parallel is how many tests run beside each other: more than there are processors,
+// because they wait for most of their time.
+const parallel = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("", "heliograph-e2e")
 	if err == nil {
 		err = rig.Build(dir, "firmware/cmd/heliotx", "firmware/cmd/heliorx", "tools/heliograph")
@@ -133,7 +142,8 @@ func (a account) String() string {
 
 // mqttTables is the channel cell-1 between two brokers.
 func mqttTables(plant, it int, version string) (tx, rx string) {
-	tx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\ntopics = [\"#\"]\n",
+	tx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\ntopics = "+
+		"[\"#\"]\n",
 		plant, version)
 	rx = fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\nversion = %q\n", it, version)
 	return tx, rx

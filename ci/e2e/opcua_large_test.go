@@ -15,6 +15,7 @@ import (
 // TestAValueLargerThanTheLinkCarriesIsBadAtTheMirror: one of 9 MiB from the start, and
 // an Int32 that grows to 10 MiB, both larger than a record of the link.
 func TestAValueLargerThanTheLinkCarriesIsBadAtTheMirror(t *testing.T) {
+	t.Parallel()
 	p := startPlant(t, map[string]any{"tags": 3})
 	p.do(map[string]any{"do": "integers", "name": "Large", "count": 9 << 18})
 	p.do(map[string]any{"do": "integers", "name": "Grows", "count": 0})
@@ -30,11 +31,12 @@ func TestAValueLargerThanTheLinkCarriesIsBadAtTheMirror(t *testing.T) {
 			if c.s.Err() != nil {
 				c.connect()
 			}
-			failed := c.s.Read(t.Context(), []client.ReadItem{{Node: tag(name), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) {
-				if dv.Status != want || dv.SourceTime == 0 {
-					err = fmt.Errorf("got %v at %d", dv.Status, dv.SourceTime)
-				}
-			})
+			failed := c.s.Read(t.Context(), []client.ReadItem{{Node: tag(name), Attribute: ua.AttributeIDValue}}, 0,
+				func(_ int, dv rawvalue.DataValue) {
+					if dv.Status != want || dv.SourceTime == 0 {
+						err = fmt.Errorf("got %v at %d", dv.Status, dv.SourceTime)
+					}
+				})
 			if failed != nil {
 				return failed
 			}

@@ -32,7 +32,8 @@ func newFlood(t *testing.T, port int) *flood {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := conn.Write([]byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, 5, 'f', 'l', 'o', 'o', 'd'}); err != nil {
+	if _, err := conn.Write([]byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, 5, 'f', 'l', 'o', 'o',
+		'd'}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Read(make([]byte, 4)); err != nil {
@@ -124,7 +125,8 @@ func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
 			for i := range events {
 				text := fmt.Sprintf("%06d", i)
 				want = append(want, text)
-				publish5(t, m, message{topic: "q/" + strconv.Itoa(i%3), payload: text + strings.Repeat("x", size), qos: 1})
+				publish5(t, m, message{topic: "q/" + strconv.Itoa(i%3), payload: text + strings.Repeat("x", size),
+					qos: 1})
 			}
 			t.Logf("published after %s", time.Since(began).Round(time.Second))
 			arrived := 0
@@ -133,10 +135,12 @@ func TestMoreOfQoS1ThanTheLineTakesThroughALargeQueue(t *testing.T) {
 					arrived, end = n, time.Now().Add(await.Bound) // a busy machine may take as long as it needs
 				}
 				if time.Now().After(end) {
-					t.Fatalf("%d of %d arrived; TX %+v, RX %+v", len(got.all()), events, g.TX.Status().Channels, g.RX.Status().Channels)
+					t.Fatalf("%d of %d arrived; TX %+v, RX %+v", len(got.all()), events, g.TX.Status().Channels,
+						g.RX.Status().Channels)
 				}
 			}
-			t.Logf("arrived after %s, %d MB on the line; TX %d MB, RX %d MB", time.Since(began).Round(time.Second), g.TX.Status().Link.Bytes/1e6, g.TX.PeakMB(), g.RX.PeakMB())
+			t.Logf("arrived after %s, %d MB on the line; TX %d MB, RX %d MB", time.Since(began).Round(time.Second),
+				g.TX.Status().Link.Bytes/1e6, g.TX.PeakMB(), g.RX.PeakMB())
 			time.Sleep(time.Second) // for a duplicate, which is one message too many
 			var texts []string
 			for _, m := range got.all() {
@@ -211,7 +215,8 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 			sameInOrder(t, "events", texts, want)
 			g.neverDown()
 			slices.Sort(delays)
-			t.Logf("delay of an event: median %s, most %s; TX %d MB, RX %d MB; %d dropped", delays[len(delays)/2], delays[len(delays)-1],
+			t.Logf("delay of an event: median %s, most %s; TX %d MB, RX %d MB; %d dropped", delays[len(delays)/2],
+				delays[len(delays)-1],
 				g.TX.PeakMB(), g.RX.PeakMB(), g.TX.Channel("cell-1").Dropped)
 			if median := delays[len(delays)/2]; median > 2*time.Second {
 				t.Errorf("half of the events took %s and more, want less than 2 s", median)
@@ -231,7 +236,8 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 			rig.Mosquitto(t, it, rig.Unlimited)
 			f := newFlood(t, plant)
 			for i := range topics {
-				if err := f.publish(fmt.Sprintf("plant/line-%d/machine-%d/value-%d", i%10, i/10%100, i), fmt.Append(nil, i), true); err != nil {
+				if err := f.publish(fmt.Sprintf("plant/line-%d/machine-%d/value-%d", i%10, i/10%100, i),
+					fmt.Append(nil, i), true); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -241,8 +247,9 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 			g.Start()
 			began := time.Now()
 			g.Ready()
-			t.Logf("ready after %s; TX %d MB, RX %d MB", time.Since(began).Round(100*time.Millisecond), g.TX.PeakMB(), g.RX.PeakMB())
-			picture := func(when string) {
+			t.Logf("ready after %s; TX %d MB, RX %d MB", time.Since(began).Round(100*time.Millisecond), g.TX.PeakMB(),
+				g.RX.PeakMB())
+			retainedAtIT := func(when string) {
 				got := &inbox{}
 				client5(t, it, when, "plant/#", got)
 				await.NoError(t, "all are retained at IT "+when, func() error {
@@ -258,7 +265,7 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 				}
 				return nil
 			})
-			picture("first")
+			retainedAtIT("first")
 			cleared := &inbox{}
 			client5(t, it, "watcher", "plant/#", cleared)
 			await.NoError(t, "the watcher has seen all", func() error {
@@ -270,7 +277,7 @@ func TestAStockBrokerWithManyRetainedTopics(t *testing.T) {
 			g.TX.Kill()
 			g.TX.Start()
 			g.Ready()
-			picture("after a restart of the transmitter")
+			retainedAtIT("after a restart of the transmitter")
 			for _, m := range cleared.all() {
 				if m.payload == "" {
 					t.Fatalf("%s was deleted at IT", m.topic)
@@ -301,7 +308,8 @@ func TestRetainedStateHasABound(t *testing.T) {
 			g.Start()
 			await.NoError(t, "TX says what did not cross", func() error {
 				body, code, err := g.TX.Get("/readyz")
-				if err != nil || code == 200 || !strings.Contains(body, "did not cross") || strings.Contains(body, "initial snapshot") {
+				if err != nil || code == 200 || !strings.Contains(body, "did not cross") ||
+					strings.Contains(body, "initial snapshot") {
 					return fmt.Errorf("%d %s %v", code, body, err)
 				}
 				return nil
@@ -333,7 +341,8 @@ func TestRetainedStateHasABound(t *testing.T) {
 				}
 				return nil
 			})
-			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics, g.TX.PeakMB(), g.RX.PeakMB())
+			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics,
+				g.TX.PeakMB(), g.RX.PeakMB())
 			if tx, rx := g.TX.PeakMB(), g.RX.PeakMB(); tx > 150 || rx > 250 {
 				t.Errorf("TX took %d MB and RX %d MB, want at most 150 and 250", tx, rx)
 			}

@@ -52,13 +52,15 @@ func client5(t *testing.T, port int, id string, filter string, in *inbox) *autop
 	t.Cleanup(cancel)
 	c := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}},
-		KeepAlive:  30, ConnectRetryDelay: 200 * time.Millisecond, CleanStartOnInitialConnection: true, SessionExpiryInterval: 3600,
-		ClientConfig: paho.ClientConfig{ClientID: id},
+		KeepAlive:  30, ConnectRetryDelay: 200 * time.Millisecond, CleanStartOnInitialConnection: true,
+		SessionExpiryInterval: 3600,
+		ClientConfig:          paho.ClientConfig{ClientID: id},
 	}
 	subscribed := make(chan struct{}, 16)
 	if in != nil {
 		c.OnConnectionUp = func(m *autopaho.ConnectionManager, _ *paho.Connack) {
-			if _, err := m.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 2, RetainAsPublished: true}}}); err == nil {
+			if _, err := m.Subscribe(ctx, &paho.Subscribe{
+				Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 2, RetainAsPublished: true}}}); err == nil {
 				subscribed <- struct{}{}
 			}
 		}
@@ -84,7 +86,8 @@ func publish5(t *testing.T, m *autopaho.ConnectionManager, msg message) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), await.Bound)
 	defer cancel()
-	if _, err := m.Publish(ctx, &paho.Publish{Topic: msg.topic, Payload: []byte(msg.payload), QoS: msg.qos, Retain: msg.retain}); err != nil {
+	if _, err := m.Publish(ctx, &paho.Publish{Topic: msg.topic, Payload: []byte(msg.payload), QoS: msg.qos,
+		Retain: msg.retain}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -92,7 +95,8 @@ func publish5(t *testing.T, m *autopaho.ConnectionManager, msg message) {
 // client3 is an MQTT 3.1.1 client of a broker.
 func client3(t *testing.T, port int, id string, filter string, in *inbox) paho3.Client {
 	t.Helper()
-	o := paho3.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)).SetClientID(id).SetProtocolVersion(4)
+	o := paho3.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d",
+		port)).SetClientID(id).SetProtocolVersion(4)
 	c := paho3.NewClient(o)
 	wait3(t, c.Connect())
 	t.Cleanup(func() { c.Disconnect(0) })

@@ -16,8 +16,9 @@ import (
 )
 
 // TestATopicClearedWhileAKilledReceiverWasDown has a topic of a moment ago: the
-// next run must know that it is to be missed.
+// next run must delete it.
 func TestATopicClearedWhileAKilledReceiverWasDownGoesAway(t *testing.T) {
+	t.Parallel()
 	g, plant, it := newMQTT(t, linktest.Profile{}, "5")
 	g.Start()
 	g.Ready()
@@ -44,6 +45,7 @@ func TestATopicClearedWhileAKilledReceiverWasDownGoesAway(t *testing.T) {
 // TestBothRolesOnAReadOnlyDisk starts both on a card that has turned read-only,
 // twice, and lets the card recover.
 func TestBothRolesOnAReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT PROVED: mounting a read-only file system takes root")
 	}
@@ -105,6 +107,7 @@ func TestBothRolesOnAReadOnlyDisk(t *testing.T) {
 // TestOldFramesDoNotUseUpAnAcceptance plays back all earlier epochs of a transmitter before, while and after
 // its operator accepts its new one.
 func TestOldFramesDoNotUseUpAnAcceptance(t *testing.T) {
+	t.Parallel()
 	g, in, siem := newSyslog(t)
 	tap := g.tap()
 	g.RX.Start()
@@ -168,6 +171,7 @@ func TestOldFramesDoNotUseUpAnAcceptance(t *testing.T) {
 
 // TestTheKeyIsChangedWithoutALoss publishes events at QoS 1 all the while.
 func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
+	t.Parallel()
 	g, plant, _ := newMQTT(t, linktest.Profile{}, "5")
 	g.Start()
 	g.Ready()
@@ -205,7 +209,7 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 	tool(t, "key", "change", "--config", g.TX.Config, next)
 	g.TX.Stop()
 	g.TX.Start()
-	await.NoError(t, "RX hears the new key", func() error {
+	await.NoError(t, "RX receives frames of the new key", func() error {
 		if g.RX.Notes("pair_key_changed") == 0 {
 			return fmt.Errorf("not yet")
 		}
@@ -241,6 +245,7 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 // TestRecordsThatAFullDiskDidNotTakeAreAccountedFor ends RX while IT's broker is away and its disk is full: what
 // waited in memory alone is gone, and must not stay delivered.
 func TestRecordsThatAFullDiskDidNotTakeAreAccountedFor(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("NOT PROVED: mounting a small file system takes root")
 	}
@@ -304,7 +309,8 @@ func TestRecordsThatAFullDiskDidNotTakeAreAccountedFor(t *testing.T) {
 			if a.Delivered > uint64(len(got)) || a.Lost > 0 {
 				t.Errorf("%d arrived, got %s", len(got), a)
 			}
-			if missing := uint64(published - len(got)); !kill && (a.Expired != missing || a.Unknown > 0) || kill && a.Unknown < missing {
+			if missing := uint64(published - len(got)); !kill && (a.Expired != missing || a.Unknown > 0) || kill &&
+				a.Unknown < missing {
 				t.Errorf("%d of %d are missing, got %s", missing, published, a)
 			}
 		})

@@ -84,13 +84,15 @@ func (g *gateway) forwarded(lines *collector) {
 		a := g.balanced("syslog")
 		received, got := counterOf(g.t, g.TX, "syslog_source", "received_lines"), uint64(lines.count())
 		if a.Sent != received || got < a.Delivered {
-			return fmt.Errorf("%d received, %d sent, %d delivered, %d at the collector", received, a.Sent, a.Delivered, got)
+			return fmt.Errorf("%d received, %d sent, %d delivered, %d at the collector", received, a.Sent, a.Delivered,
+				got)
 		}
 		return nil
 	})
 }
 
 func TestOneLineConnectionsBesideIdleOnesAreDeliveredOrCounted(t *testing.T) {
+	t.Parallel()
 	g, in, lines := syslogGateway(t)
 	for range 256 {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", in))
@@ -125,7 +127,8 @@ func TestOneLineConnectionsBesideIdleOnesAreDeliveredOrCounted(t *testing.T) {
 	})
 	t.Logf("%d received, %d connections evicted", received, evicted)
 	if evicted < 1 || received < senders*each*9/10 {
-		t.Errorf("got %d lines of %d, want nine of ten, and at least one idle connection evicted", received, senders*each)
+		t.Errorf("got %d lines of %d, want nine of ten, and at least one idle connection evicted", received,
+			senders*each)
 	}
 	g.forwarded(lines)
 }

@@ -13,6 +13,7 @@ var noise = linktest.Profile{BitErrors: 1e-5, DropBytes: 1e-5, Overruns: 1e-5}
 // TestUARTCarriesThroughNoise runs both roles on a pair of pseudo terminals at
 // 921600 baud, with flipped bits, lost bytes and overruns in between.
 func TestUARTCarriesThroughNoise(t *testing.T) {
+	t.Parallel()
 	const n = 2000
 	in, siem := await.FreePort(t), newCollector(t)
 	tx, rx := syslogTables(in, siem.port)

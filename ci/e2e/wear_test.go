@@ -82,7 +82,8 @@ func TestCardWear(t *testing.T) {
 	var tx, rx string
 	for i := range 5 {
 		name := fmt.Sprintf("press-line-%d", i)
-		tx += fmt.Sprintf("[[mqtt]]\nchannel = %q\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"%d/#\"]\n", name, plant, i)
+		tx += fmt.Sprintf("[[mqtt]]\nchannel = %q\nbroker = \"mqtt://127.0.0.1:%d\"\ntopics = [\"%d/#\"]\n", name,
+			plant, i)
 		rx += fmt.Sprintf("[[mqtt]]\nchannel = %q\nbroker = \"mqtt://127.0.0.1:%d\"\n", name, it)
 	}
 	g := newGateway(t, linktest.Profile{}, tx, rx)
@@ -124,7 +125,8 @@ func TestCardWear(t *testing.T) {
 	for role, c := range cards {
 		bytes, writes := c.written()
 		perDay := float64(bytes-before[role].bytes) / days
-		t.Logf("%s: %.0f MB and %.0f writes a day at %.0f changes a second", role, perDay/1e6, float64(writes-before[role].writes)/days, rate)
+		t.Logf("%s: %.0f MB and %.0f writes a day at %.0f changes a second", role, perDay/1e6,
+			float64(writes-before[role].writes)/days, rate)
 		if perDay > wearBudget {
 			t.Errorf("%s: %.0f MB a day are more than the %d of the budget", role, perDay/1e6, wearBudget>>20)
 		}

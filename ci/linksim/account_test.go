@@ -26,7 +26,7 @@ type run struct {
 	kept     Account // as the receiver last kept it
 	keptAt   time.Time
 	put      uint64
-	acked    map[uint64]bool // their source heard that they left
+	acked    map[uint64]bool // their source was informed that they were sent
 	got      map[uint64]bool
 	received uint64   // deliveries, repeated ones too
 	waiting  []uint64 // of them, those that a sink keeps in memory
@@ -150,13 +150,15 @@ func (r *run) balanced() mirror.Status {
 func TestTheAccountIsExactWhateverDies(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			r := &run{Sim: New(wire.DatagramProfile(1472, 66), 2e6), t: t, rnd: rand.New(rand.NewPCG(seed, 9)), acked: map[uint64]bool{}, got: map[uint64]bool{}}
+			r := &run{Sim: New(wire.DatagramProfile(1472, 66), 2e6), t: t, rnd: rand.New(rand.NewPCG(seed, 9)),
+				acked: map[uint64]bool{}, got: map[uint64]bool{}}
 			r.link = linktest.New(seed, linktest.Profile{})
 			r.Impair = r.link.Datagram
 			r.startTX()
 			r.startRX()
 			for range 12 {
-				r.mustRun(t, time.Duration(r.rnd.IntN(1500))*time.Millisecond, func() { r.each(); r.work(); r.balanced() })
+				r.mustRun(t, time.Duration(r.rnd.IntN(1500))*time.Millisecond,
+					func() { r.each(); r.work(); r.balanced() })
 				r.happen()
 			}
 			r.link.Set(linktest.Profile{})

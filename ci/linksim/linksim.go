@@ -2,7 +2,7 @@
 // so that tests see the whole wire without sockets, sleeps or luck.
 //
 // It stands in ci because it is the one place, besides the programs themselves,
-// that knows both sides of the wall.
+// that imports both sides of the wall.
 package linksim
 
 import (
@@ -87,7 +87,8 @@ func (s *Sim) StartTX(epoch uint64) error {
 		return fmt.Errorf("linksim: %v", err)
 	}
 	mux := send.NewMux(send.MuxConfig{Room: s.Profile.Payload(), CarouselShare: s.Share, Start: s.Now})
-	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, s.Overhead, session), pacer: send.NewPacer(s.Rate, 0)}
+	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, s.Overhead, session),
+		pacer: send.NewPacer(s.Rate, 0)}
 	return nil
 }
 

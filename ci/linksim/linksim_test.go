@@ -29,7 +29,8 @@ func loss(seed uint64, drop, corrupt float64) func([]byte, func([]byte)) {
 	}
 }
 
-func start(t *testing.T, p wire.Profile, rate float64, deliver func(mirror.Update)) (*Sim, *send.Channel, *mirror.Channel) {
+func start(t *testing.T, p wire.Profile, rate float64, deliver func(mirror.Update)) (*Sim, *send.Channel,
+	*mirror.Channel) {
 	t.Helper()
 	s := New(p, rate)
 	s.StartRX(AdmitAll{})
@@ -84,7 +85,8 @@ func TestEventsArriveCompleteAndInOrder(t *testing.T) {
 					n = 1
 				}
 				for ; n > 0 && sent < c.events; n-- {
-					_, err := s.TX.Mux.Put(ch, send.Record{Payload: payload(sent, c.size), Event: true, Left: func(error) { lefts++ }})
+					_, err := s.TX.Mux.Put(ch, send.Record{Payload: payload(sent, c.size), Event: true,
+						Left: func(error) { lefts++ }})
 					if errors.Is(err, send.ErrFull) {
 						return
 					}
@@ -106,7 +108,8 @@ func TestEventsArriveCompleteAndInOrder(t *testing.T) {
 				t.Errorf("%d frames made no sense", s.RX.Counts.Malformed)
 			}
 			if next != c.expect || st.Delivered != uint64(c.expect) || st.Lost != 0 || st.Unknown != 0 {
-				t.Errorf("delivered %d, account %+v, frames %+v; want %d and no loss (seed 42)", next, st.Counts, s.RX.Counts, c.expect)
+				t.Errorf("delivered %d, account %+v, frames %+v; want %d and no loss (seed 42)", next, st.Counts,
+					s.RX.Counts, c.expect)
 			}
 		})
 	}
@@ -135,11 +138,12 @@ func TestLossIsCountedExactly(t *testing.T) {
 	s.mustRun(t, 4*time.Second, nil)
 	st := m.Status()
 	if st.Lost == 0 || int(st.Delivered) != delivered || int(st.Delivered+st.Lost+st.Unknown) != sent {
-		t.Errorf("sent %d, delivered %d, account %+v; want loss, and the sum of the account to be what was sent", sent, delivered, st.Counts)
+		t.Errorf("sent %d, delivered %d, account %+v; want loss, and the sum of the account to be what was sent", sent,
+			delivered, st.Counts)
 	}
 }
 
-// state is the picture that a receiver has built from updates.
+// state is what a receiver has built from updates.
 type state map[string]string
 
 func (s state) take(u mirror.Update) {
@@ -204,7 +208,7 @@ func TestARestartedTransmitterRemovesWhatIsGone(t *testing.T) {
 	ch = s.TX.Mux.Channel(channel, wire.LowLatency)
 	s.mustRun(t, 5*time.Second, nil)
 	if st := m.Status(); len(got) != 100 || st.Complete {
-		t.Errorf("before the first picture: got %d keys, %+v; want 100, not complete", len(got), st)
+		t.Errorf("before the initial snapshot: got %d keys, %+v; want 100, not complete", len(got), st)
 	}
 	for i := range 50 {
 		put(t, s, ch, fmt.Sprint(i), "new")
@@ -278,7 +282,8 @@ func TestAFullQueueDropsTheOldestAndCounts(t *testing.T) {
 	}
 	s.mustRun(t, 20*time.Second, nil)
 	st, c := m.Status(), s.TX.Mux.Counts(ch)
-	if refused != send.MaxQueuedEvents || c.Dropped != uint64(refused) || st.Lost != c.Dropped || st.Delivered+st.Lost != c.Sent {
+	if refused != send.MaxQueuedEvents || c.Dropped != uint64(refused) || st.Lost != c.Dropped ||
+		st.Delivered+st.Lost != c.Sent {
 		t.Errorf("dropped %d, TX %+v, RX %+v", refused, c, st.Counts)
 	}
 }
@@ -301,6 +306,7 @@ func TestOldFramesAreRefused(t *testing.T) {
 		s.RX.Frame(s.Now, bytes.Clone(f))
 	}
 	if got := m.Status().Counts; got != before || s.RX.Opener.Counts().Replayed != uint64(len(recorded)) {
-		t.Errorf("replay of %d frames: got %+v, counted %d; want %+v", len(recorded), got, s.RX.Opener.Counts().Replayed, before)
+		t.Errorf("replay of %d frames: got %+v, counted %d; want %+v", len(recorded), got,
+			s.RX.Opener.Counts().Replayed, before)
 	}
 }

@@ -149,7 +149,8 @@ func TestPipelinesCarryNewValues(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 			c := receiver.Status().Channels[0]
-			if all := out.all(); len(all) != 30 || all[29] != "29" || c.Delivered != 30 || c.Lost != 0 || c.Unknown != 0 {
+			if all := out.all(); len(all) != 30 || all[29] != "29" || c.Delivered != 30 || c.Lost != 0 ||
+				c.Unknown != 0 {
 				t.Errorf("got %q, %+v; want 0 to 29", all, c.Counts)
 			}
 		})
@@ -177,7 +178,7 @@ func TestASilentLinkIsNoticed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipelines(t, false, func(l *line, _ source.Port, receiver *rx.Link, _ *got) {
 			if receiver.Ready() == nil {
-				t.Error("ready before anything was heard")
+				t.Error("ready before anything was received")
 			}
 			time.Sleep(2 * time.Second)
 			if err := receiver.Ready(); err != nil {

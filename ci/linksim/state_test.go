@@ -26,7 +26,7 @@ type plant struct {
 	n    int
 	keys int
 	seen map[string]int    // the newest number delivered of a key, its deletion included
-	got  map[string]string // the picture, from deliveries alone
+	got  map[string]string // the state, from deliveries alone
 }
 
 func newPlant(t *testing.T, seed uint64, p wire.Profile, rate float64) *plant {

@@ -3,7 +3,7 @@
 //   node newcomer.js '{"url":"opc.tcp://…","tag":"ns=1;s=…"}'
 //
 // It looks around, and decodes a structure and an enumeration of the plant's own, as far
-// as the server tells it how. It prints what it got as one JSON object.
+// as the server describes. It prints what it got as one JSON object.
 "use strict";
 const { OPCUAClient, AttributeIds, makeBrowsePath } = require("node-opcua");
 

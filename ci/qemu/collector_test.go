@@ -63,7 +63,7 @@ func (c *collector) close() {
 	c.conns = nil
 }
 
-// has tells whether a line that the plant said has come.
+// has reports whether a line of the plant has arrived.
 func (c *collector) has(text string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

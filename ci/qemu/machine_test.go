@@ -63,11 +63,15 @@ func boot(t *testing.T, card string, w wiring) *machine {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
-	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
+	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1",
+		"-m", "256",
 		"-display", "none", "-monitor", "none", "-qmp", "unix:"+m.qmp+",server=on,wait=off",
-		"-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-append", strings.TrimSpace(string(line)),
-		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
-		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
+		"-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-append",
+		strings.TrimSpace(string(line)),
+		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device",
+		"i6300esb",
+		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device",
+		"pci-serial,chardev=console",
 		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")
 	if w.once {
 		c.Args = append(c.Args, "-no-reboot")
@@ -163,7 +167,8 @@ func (m *machine) status(t *testing.T) (console.Status, error) {
 	m.press(t, string(rune(console.Enquiry)))
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		s := m.screen.String()
-		if strings.Count(s, mark) == before || !strings.HasSuffix(strings.TrimSpace(s), "END HELIOGRAPH status-----") && !strings.Contains(s[strings.LastIndex(s, mark):], "END HELIOGRAPH status") {
+		if strings.Count(s, mark) == before || !strings.HasSuffix(strings.TrimSpace(s), "END HELIOGRAPH status-----") &&
+			!strings.Contains(s[strings.LastIndex(s, mark):], "END HELIOGRAPH status") {
 			continue
 		}
 		data, err := console.Unframe(reader(s[strings.LastIndex(s, mark):]), "status")
@@ -192,7 +197,7 @@ func (m *machine) cable(t *testing.T) string {
 	return path
 }
 
-// stands waits until the console says that the board stands so.
+// stands waits until the console shows this state of the board.
 func (m *machine) stands(t *testing.T, want string) {
 	t.Helper()
 	m.until(t, "the board stands "+want, func() error {
@@ -251,7 +256,8 @@ func (m *machine) register(t *testing.T, address uint64) uint64 {
 		return answer
 	}
 	ask(`{"execute":"qmp_capabilities"}`)
-	text, _ := ask(fmt.Sprintf(`{"execute":"human-monitor-command","arguments":{"command-line":"xp /1wx %#x"}}`, address)).Return.(string)
+	text, _ := ask(fmt.Sprintf(`{"execute":"human-monitor-command","arguments":{"command-line":"xp /1wx %#x"}}`,
+		address)).Return.(string)
 	_, value, _ := strings.Cut(text, ": 0x")
 	n, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
 	if err != nil {
@@ -271,7 +277,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.tap != nil {
-		_, _ = l.tap.Write(p) // a terminal that is gone is no loss
+		_, _ = l.tap.Write(p) // a terminal that is closed loses nothing
 	}
 	return l.b.Write(p)
 }

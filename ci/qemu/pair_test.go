@@ -27,7 +27,7 @@ import (
 	"heliograph/tools/plant"
 )
 
-// common is what both boards are told. An emulated UART takes 40 kB/s at best,
+// common is the configuration of both boards. An emulated UART takes 40 kB/s at best,
 // and on a busy machine half of that.
 const common = `pair = "press-hall"
 
@@ -57,10 +57,10 @@ type pair struct {
 	collector *collector
 }
 
-// TestPairOfBoards is a day in the life of two boards: what the plant says
+// TestPairOfBoards runs two boards through faults: what the plant sends
 // arrives at clients, over a line that damages bytes; the LED, the console and
-// the status page say what is true; and they come back from whatever befalls
-// them.
+// the status page say what is true; and they recover from
+// each fault.
 func TestPairOfBoards(t *testing.T) {
 	for _, name := range []string{"qemu-system-aarch64", "mcopy", "mosquitto", "mosquitto_pub", "mosquitto_sub"} {
 		need(t, name)
@@ -114,7 +114,8 @@ func TestPairOfBoards(t *testing.T) {
 		}
 	})
 	if got, err := os.ReadFile(p.back); len(got) != 0 || err != nil {
-		t.Errorf("RX put %d bytes on the link, %v; want none; they begin with %q", len(got), err, got[:min(len(got), 100)])
+		t.Errorf("RX put %d bytes on the link, %v; want none; they begin with %q", len(got), err,
+			got[:min(len(got), 100)])
 	}
 }
 
@@ -131,7 +132,7 @@ func (p *pair) powerCut(t, outer *testing.T) {
 		word := fmt.Sprintf("line-%03d", i)
 		p.log(t, word)
 		kept = append(kept, word)
-		time.Sleep(50 * time.Millisecond) // apart, as devices speak
+		time.Sleep(50 * time.Millisecond) // apart, as lines of devices are
 		delivered[time.Now()] = p.taken(t) - base
 	}
 	cut := time.Now()
@@ -184,7 +185,8 @@ func (p *pair) taken(t *testing.T) uint64 {
 	}
 	defer r.Body.Close()
 	var got status.Snapshot
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil || got.Channels["syslog"].Delivered == nil {
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil ||
+		got.Channels["syslog"].Delivered == nil {
 		t.Fatalf("status: %v", err)
 	}
 	return *got.Channels["syslog"].Delivered
@@ -194,7 +196,8 @@ func newPair(t *testing.T) *pair {
 	t.Helper()
 	folder := t.TempDir()
 	sent, received := filepath.Join(folder, "tx"), filepath.Join(folder, "rx.in")
-	p := &pair{back: filepath.Join(folder, "rx.out"), broker: freePort(t), lines: freePort(t), outlet: freePort(t), link: linktest.New(1, linktest.Profile{})}
+	p := &pair{back: filepath.Join(folder, "rx.out"), broker: freePort(t), lines: freePort(t), outlet: freePort(t),
+		link: linktest.New(1, linktest.Profile{})}
 	for _, name := range []string{sent, received} {
 		if err := unix.Mkfifo(name, 0o600); err != nil {
 			t.Fatal(err)
@@ -296,7 +299,8 @@ func carry(t *testing.T, from, to string, link *linktest.Link) (end *os.File) {
 func mosquitto(t *testing.T, port int) {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "user root\nlistener %d 127.0.0.1\nallow_anonymous true\n", port), 0o600); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "user root\nlistener %d 127.0.0.1\nallow_anonymous true\n", port),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command("mosquitto", "-c", conf)
@@ -312,7 +316,8 @@ func (p *pair) contentArrives(t *testing.T, word string) {
 	t.Helper()
 	publish(t, p.broker, word)
 	p.rx.until(t, "a retained message at a client of RX's broker", func() error {
-		got, err := exec.CommandContext(t.Context(), "mosquitto_sub", "-p", fmt.Sprint(p.outlet), "-t", "hall/word", "-C", "1", "-W", "5").CombinedOutput()
+		got, err := exec.CommandContext(t.Context(), "mosquitto_sub", "-p", fmt.Sprint(p.outlet), "-t", "hall/word",
+			"-C", "1", "-W", "5").CombinedOutput()
 		if strings.TrimSpace(string(got)) != word {
 			return fmt.Errorf("got %q, %v; want %q", got, err, word)
 		}
@@ -344,7 +349,8 @@ func publish(t *testing.T, port int, word string) {
 	var said []byte
 	var err error
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if said, err = exec.Command("mosquitto_pub", "-p", fmt.Sprint(port), "-t", "hall/word", "-r", "-q", "1", "-m", word).CombinedOutput(); err == nil {
+		if said, err = exec.Command("mosquitto_pub", "-p", fmt.Sprint(port), "-t", "hall/word", "-r", "-q", "1", "-m",
+			word).CombinedOutput(); err == nil {
 			return
 		}
 	}
@@ -361,7 +367,8 @@ func (p *pair) valueIs(t *testing.T, want ...ua.StatusCode) {
 		}
 		defer s.Close()
 		var got ua.StatusCode
-		err = s.Read(t.Context(), []client.ReadItem{{Node: plant.Tag(1), Attribute: ua.AttributeIDValue}}, 0, func(_ int, dv rawvalue.DataValue) { got = dv.Status })
+		err = s.Read(t.Context(), []client.ReadItem{{Node: plant.Tag(1), Attribute: ua.AttributeIDValue}}, 0,
+			func(_ int, dv rawvalue.DataValue) { got = dv.Status })
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,8 @@ func TestAPowerCutDuringAnUpdateLeavesABootableCard(t *testing.T) {
 	d.Close()
 
 	inSlot, last := 0, len(j.log)-1
-	for inSlot < last && !(j.log[inSlot].at <= middle(update.B) && middle(update.B) < j.log[inSlot].at+int64(len(j.log[inSlot].data))) {
+	for inSlot < last && !(j.log[inSlot].at <= middle(update.B) &&
+		middle(update.B) < j.log[inSlot].at+int64(len(j.log[inSlot].data))) {
 		inSlot++
 	}
 	for _, c := range []struct {
@@ -62,7 +63,8 @@ func TestAPowerCutDuringAnUpdateLeavesABootableCard(t *testing.T) {
 			m, consoles := restarts(t, left, 3)
 			m.cut()
 			if got := strings.Contains(consoles, "an update is tried"); got != c.tried {
-				t.Errorf("write %d of %d: a trial of the new release: got %v, want %v; the console:\n%s", c.at, len(j.log), got, c.tried, consoles)
+				t.Errorf("write %d of %d: a trial of the new release: got %v, want %v; the console:\n%s", c.at,
+					len(j.log), got, c.tried, consoles)
 			}
 			if got := prefix(t, left, "config.txt"); got != "a/" {
 				t.Errorf("got set %s before the new release was kept, want a/", got)

@@ -66,7 +66,8 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 			m := boot(t, card, wiring{status: status, link: "null"})
 			m.shows(t, "msg=starting program=heliotx", 1)
 			m.answers(t, "http://"+status+"/healthz")
-			for text, want := range map[string]bool{"data partition formatted": c.formatted, "KEPT IN MEMORY": false, "level=ERROR": false} {
+			for text, want := range map[string]bool{"data partition formatted": c.formatted, "KEPT IN MEMORY": false,
+				"level=ERROR": false} {
 				if got := strings.Contains(m.screen.String(), text); got != want {
 					t.Errorf("console says %q: got %v, want %v:\n%s", text, got, want, m.screen.String())
 				}
@@ -101,7 +102,8 @@ func buildFor(t *testing.T, board boards.Board, role, configuration, network, up
 	}
 	o := image.Options{
 		Role: role, Board: board, Source: "../..", Version: "test", UpdateKey: updateKey,
-		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"), Output: filepath.Join(folder, "role.img"),
+		Config: filepath.Join(folder, "role.toml"), Network: filepath.Join(folder, "network.toml"),
+		Output: filepath.Join(folder, "role.img"),
 	}
 	if err := image.Build(o); err != nil {
 		t.Fatal(err)

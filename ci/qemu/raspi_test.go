@@ -37,11 +37,13 @@ channel = "syslog"
 listen  = ["udp://0.0.0.0:514"]
 `, strings.Replace(leased, "eth0", board.Network.Outside, 1), "")
 	folder := t.TempDir()
-	for _, name := range []string{"a/vmlinuz", "a/initramfs", "a/cmdline.txt", "a/" + board.DeviceTree, "a/overlays/disable-bt.dtbo"} {
+	for _, name := range []string{"a/vmlinuz", "a/initramfs", "a/cmdline.txt", "a/" + board.DeviceTree,
+		"a/overlays/disable-bt.dtbo"} {
 		run(t, "mcopy", "-i", card+"@@4M", "::"+name, folder)
 	}
 	tree := filepath.Join(folder, "merged.dtb")
-	run(t, "fdtoverlay", "-i", filepath.Join(folder, board.DeviceTree), "-o", tree, filepath.Join(folder, "disable-bt.dtbo"))
+	run(t, "fdtoverlay", "-i", filepath.Join(folder, board.DeviceTree), "-o", tree,
+		filepath.Join(folder, "disable-bt.dtbo"))
 	run(t, "fdtput", "-t", "s", tree, "/soc/serial@7e215040", "status", "okay") // enable_uart=1 of config.txt
 	line, err := os.ReadFile(filepath.Join(folder, "cmdline.txt"))
 	if err != nil {
@@ -50,13 +52,15 @@ listen  = ["udp://0.0.0.0:514"]
 	ctx, stop := context.WithCancel(t.Context())
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
 	m.start(t, exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "raspi3b", "-display", "none", "-monitor", "none",
-		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
-		"-drive", "if=sd,format=raw,file="+card, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-serial", "null",
+		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-initrd",
+		filepath.Join(folder, "initramfs"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
+		"-drive", "if=sd,format=raw,file="+card, "-chardev", "stdio,id=console,signal=off", "-serial",
+		"chardev:console", "-serial", "null",
 		"-netdev", "user,id=outside", "-device", "usb-net,netdev=outside"))
 	m.shows(t, "state=GOOD", 1)
 	m.until(t, "the heartbeat LED", func() error {
 		if lit := m.lit(t, gplev0, uint(board.Heartbeat.Number)); lit < 0.5 || lit == 1 {
-			return fmt.Errorf("it is lit %.2f of the time, want most of it, and winks", lit)
+			return fmt.Errorf("it is lit %.2f of the time, want most of it and blinks", lit)
 		}
 		return nil
 	})

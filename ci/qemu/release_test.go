@@ -19,7 +19,7 @@ import (
 )
 
 // TestUpdateOverTheStatusPort puts an update to a board that runs: one with
-// somebody else's signature is refused at once, a good one is installed, tried, and
+// a foreign signature is refused at once, a good one is installed, tried, and
 // kept once its role has worked for half a minute. The power goes once while the board
 // writes it.
 func TestUpdateOverTheStatusPort(t *testing.T) {
@@ -86,7 +86,8 @@ func (m *machine) writes(t *testing.T, card string, set update.Set) {
 func release(t *testing.T, board boards.Board, signer minisign.PrivateKey, key string) []byte {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "tx.update")
-	o := image.Options{Role: "tx", Board: board, Release: 2, Source: "../..", Version: "next", UpdateKey: key, Output: name}
+	o := image.Options{Role: "tx", Board: board, Release: 2, Source: "../..", Version: "next", UpdateKey: key,
+		Output: name}
 	if err := image.BuildUpdate(o, signer); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,8 @@ func release(t *testing.T, board boards.Board, signer minisign.PrivateKey, key s
 
 func put(t *testing.T, status string, update []byte, want int) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+status+"/update", bytes.NewReader(update))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+status+"/update",
+		bytes.NewReader(update))
 	if err != nil {
 		t.Fatal(err)
 	}

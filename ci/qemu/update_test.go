@@ -39,7 +39,8 @@ func restarts(t *testing.T, card string, most int) (m *machine, consoles string)
 	t.Helper()
 	reads := ""
 	for range most {
-		m = boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", reads: reads, once: true})
+		m = boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", reads: reads,
+			once: true})
 		up := false
 		m.settles(t, func(screen string) bool {
 			up = strings.Contains(screen, "board up")
@@ -105,7 +106,8 @@ func TestUpdateIsTriedAndADamagedSlotFallsBack(t *testing.T) {
 	}
 
 	damage(t, card, update.A)
-	boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", once: true}).shows(t, "NOTHING BOOTS", 1)
+	boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", once: true}).shows(t,
+		"NOTHING BOOTS", 1)
 }
 
 // install puts release 2 of the same sources on a card.
@@ -127,7 +129,8 @@ func installOn(t *testing.T, d update.Disk) {
 	}
 	board, _ := boards.ByName("virt")
 	name := filepath.Join(t.TempDir(), "tx.update")
-	if err := image.BuildUpdate(image.Options{Role: "tx", Board: board, Release: 2, Source: "../..", Version: "next", Output: name}, private); err != nil {
+	if err := image.BuildUpdate(image.Options{Role: "tx", Board: board, Release: 2, Source: "../..", Version: "next",
+		Output: name}, private); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(name)

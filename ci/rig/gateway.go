@@ -56,7 +56,8 @@ func NewSerial(t testing.TB, programs string, profile linktest.Profile, tx, rx s
 		_ = relay.Stream(ctx, near, room, g.Link, 0) // ends when the terminal is closed
 		return nil
 	})
-	g.prepare(t, programs, pair.End{Link: pair.Serial(enter), Tables: tx}, pair.End{Link: pair.Serial(leave), Tables: rx})
+	g.prepare(t, programs, pair.End{Link: pair.Serial(enter), Tables: tx},
+		pair.End{Link: pair.Serial(leave), Tables: rx})
 	return g
 }
 

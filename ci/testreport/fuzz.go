@@ -23,7 +23,8 @@ func fuzzAll(args []string) int {
 	code := 0
 	for _, t := range targets(string(out)) {
 		fmt.Println("fuzz", t.pkg, t.test)
-		cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.test+"$", "-fuzztime", args[0], "-fuzzminimizetime", "1s", t.pkg)
+		cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.test+"$", "-fuzztime", args[0],
+			"-fuzzminimizetime", "1s", t.pkg)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		code = max(code, exitCode(cmd.Run()))
 	}

@@ -41,7 +41,7 @@ func test(command []string) int {
 	var skips []skip
 	readErr := follow(out, os.Stdout, &skips)
 	if readErr != nil {
-		_, _ = io.Copy(os.Stdout, out) // let go test end; the read error is told below
+		_, _ = io.Copy(os.Stdout, out) // let go test end; the read error is reported below
 	}
 	code := exitCode(cmd.Wait())
 	if readErr != nil {

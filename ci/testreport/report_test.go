@@ -36,11 +36,13 @@ func TestFollow(t *testing.T) {
 	if err := follow(strings.NewReader(results), &out, &skips); err != nil {
 		t.Fatal(err)
 	}
-	want := "    got 1, want 2\nFAIL\theliograph/a\t0.1s\npanic: oh\nok  \theliograph/b\t0.1s\nd.go:1: broken\nnot an event\n"
+	want := "    got 1, want 2\nFAIL\theliograph/a\t0.1s\npanic: oh\nok  \theliograph/b\t0.1s\nd.go:1: broken\nnot " +
+		"an event\n"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	wantSkips := []skip{{"a TestPeer", "not proved: the peer, because it is away"}, {"a TestMute", "not proved: the test does not say what ()"}}
+	wantSkips := []skip{{"a TestPeer", "not proved: the peer, because it is away"},
+		{"a TestMute", "not proved: the test does not say what ()"}}
 	if !reflect.DeepEqual(skips, wantSkips) {
 		t.Errorf("got %q, want %q", skips, wantSkips)
 	}
@@ -55,9 +57,10 @@ func TestSummarize(t *testing.T) {
 		want   int
 		text   string
 	}{
-		"clean":              {nil, 0, true, 0, ""},
-		"skip":               {one, 0, false, 0, "SKIP a TestPeer: not proved: x\n"},
-		"skip in CI":         {one, 0, true, 1, "SKIP a TestPeer: not proved: x\nFAIL: 1 skipped, and with CI=true a skip is a failure\n"},
+		"clean": {nil, 0, true, 0, ""},
+		"skip":  {one, 0, false, 0, "SKIP a TestPeer: not proved: x\n"},
+		"skip in CI": {one, 0, true, 1, "SKIP a TestPeer: not proved: x\nFAIL: 1 skipped, and with CI=true " +
+			"a skip is a failure\n"},
 		"failure stays":      {one, 2, true, 2, "FAIL: 1 skipped"},
 		"failure, no skips":  {nil, 1, false, 1, ""},
 		"failure with skips": {one, 1, false, 1, "SKIP"},
@@ -65,7 +68,8 @@ func TestSummarize(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if got := summarize(&out, c.skips, c.code, c.strict); got != c.want || !strings.Contains(out.String(), c.text) {
+			if got := summarize(&out, c.skips, c.code, c.strict); got != c.want ||
+				!strings.Contains(out.String(), c.text) {
 				t.Errorf("got %d, %q; want %d, %q", got, out.String(), c.want, c.text)
 			}
 		})
@@ -73,7 +77,8 @@ func TestSummarize(t *testing.T) {
 }
 
 func TestTargets(t *testing.T) {
-	list := "FuzzA\nFuzzB\nok  \theliograph/a\t0.1s\n?   \theliograph/b\t[no test files]\nok  \theliograph/c\t0.1s\nFuzzC\nok  \theliograph/d\t0.1s\n"
+	list := "FuzzA\nFuzzB\nok  \theliograph/a\t0.1s\n?   \theliograph/b\t[no test files]\nok  " +
+		"\theliograph/c\t0.1s\nFuzzC\nok  \theliograph/d\t0.1s\n"
 	want := []testID{{"heliograph/a", "FuzzA"}, {"heliograph/a", "FuzzB"}, {"heliograph/d", "FuzzC"}}
 	if got := targets(list); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -43,15 +43,18 @@ type group struct {
 
 func groups() []group {
 	return []group{
-		{"goodput", goodput}, {"events", events}, {"state", stateRate}, {"wire", wireBytes}, {"latency", latency}, {"residual", residual}, {"bursts", bursts},
-		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory}, {"opcua", opcuaWhole}, {"clients", opcuaClients},
+		{"goodput", goodput}, {"events", events}, {"state", stateRate}, {"wire", wireBytes}, {"latency", latency},
+		{"residual", residual}, {"bursts", bursts},
+		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory},
+		{"opcua", opcuaWhole}, {"clients", opcuaClients},
 		{"overload", overloads},
 	}
 }
 
-// Run measures all groups, or the one called only, and tells progress.
+// Run measures all groups, or the one called only, and reports progress.
 func Run(only string, progress io.Writer) (Report, error) {
-	r := Report{Machine: fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())}
+	r := Report{Machine: fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		runtime.Version())}
 	var names []string
 	for _, g := range groups() {
 		if names = append(names, g.name); only != "" && only != g.name {
@@ -82,7 +85,8 @@ func (r Report) Table(w io.Writer) {
 		if math.IsInf(f.Ratio(), 1) {
 			verdict = "met"
 		}
-		fmt.Fprintf(w, "%-34s %14.4g  %-12s %s%9.4g  %s  %s\n", f.Name, f.Value, f.Unit, bound, f.Budget, verdict, f.Note)
+		fmt.Fprintf(w, "%-34s %14.4g  %-12s %s%9.4g  %s  %s\n", f.Name, f.Value, f.Unit, bound, f.Budget, verdict,
+			f.Note)
 	}
 }
 

@@ -27,7 +27,8 @@ func TestRatios(t *testing.T) {
 
 func TestRegressions(t *testing.T) {
 	report := func(speed, delay float64) Report {
-		return Report{Figures: []Figure{{Name: "speed", Value: speed, Budget: 1}, {Name: "delay", Value: delay, Budget: 1, AtMost: true}}}
+		return Report{Figures: []Figure{{Name: "speed", Value: speed, Budget: 1},
+			{Name: "delay", Value: delay, Budget: 1, AtMost: true}}}
 	}
 	for _, c := range []struct {
 		speed, delay float64
@@ -53,7 +54,8 @@ func TestASimulationCarriesAndCounts(t *testing.T) {
 	if err := s.dry(); err != nil {
 		t.Fatal(err)
 	}
-	if st := s.mirror.Status(); int(st.Delivered) != len(s.waits) || st.Lost != 0 || s.wrong != 0 || len(s.waits) < 1000 {
+	if st := s.mirror.Status(); int(st.Delivered) != len(s.waits) || st.Lost != 0 || s.wrong != 0 ||
+		len(s.waits) < 1000 {
 		t.Errorf("delivered %d, took %d, lost %d, wrong %d", st.Delivered, len(s.waits), st.Lost, s.wrong)
 	}
 }

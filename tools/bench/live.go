@@ -32,7 +32,8 @@ func events() ([]Figure, error) {
 		return nil, err
 	}
 	f, err := fill(o, 200, 4*time.Second)
-	return []Figure{{Name: "events of 200 B at 400 Mbit/s", Value: f.RecordsPerSecond, Unit: "records/s", Budget: 100_000, Note: "bound by the line"}}, err
+	return []Figure{{Name: "events of 200 B at 400 Mbit/s", Value: f.RecordsPerSecond, Unit: "records/s",
+		Budget: 100_000, Note: "bound by the line"}}, err
 }
 
 // stopwatch takes events whose payload begins with the time they were Put.
@@ -80,7 +81,8 @@ func latency() ([]Figure, error) {
 	defer w.mu.Unlock()
 	p50, p99 := percentiles(w.took)
 	return []Figure{
-		{Name: "latency p50", Value: p50, Unit: "ms", Budget: 1, AtMost: true, Note: "200 B events, 10,000/s, clean link"},
+		{Name: "latency p50", Value: p50, Unit: "ms", Budget: 1, AtMost: true,
+			Note: "200 B events, 10,000/s, clean link"},
 		{Name: "latency p99", Value: p99, Unit: "ms", Budget: 5, AtMost: true, Note: "a quiet machine is assumed"},
 	}, nil
 }

@@ -76,7 +76,8 @@ func (g *gateway) connect() error {
 	if err != nil {
 		return err
 	}
-	cfg := config.OPCUASource{Channel: channel, Endpoint: g.plant.Endpoint, SecurityPolicy: "None", SecurityMode: "None", PublishingInterval: 100 * time.Millisecond, Rebrowse: time.Hour}
+	cfg := config.OPCUASource{Channel: channel, Endpoint: g.plant.Endpoint, SecurityPolicy: "None",
+		SecurityMode: "None", PublishingInterval: 100 * time.Millisecond, Rebrowse: time.Hour}
 	if g.source, err = source.New(cfg, g.dir, nil, g.link.port, log); err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (g *gateway) close() {
 	_ = os.RemoveAll(g.dir)
 }
 
-// tally counts what a client of the mirror is told.
+// tally counts what the mirror publishes to a client.
 type tally struct{ n atomic.Uint64 }
 
 func (t *tally) Data(uint32, rawvalue.DataValue) { t.n.Add(1) }
@@ -133,13 +134,15 @@ func (g *gateway) watch(first, n int, t *tally) (*client.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub, err := s.Subscribe(context.Background(), client.SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, t)
+	sub, err := s.Subscribe(context.Background(), client.SubscriptionConfig{Interval: 100 * time.Millisecond,
+		KeepAlive: 20, Lifetime: 1000}, t)
 	if err != nil {
 		return s, err
 	}
 	items := make([]client.Item, n)
 	for i := range items {
-		items[i] = client.Item{Node: plant.Tag(first + i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 20, DiscardOldest: true}
+		items[i] = client.Item{Node: plant.Tag(first + i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 20,
+			DiscardOldest: true}
 	}
 	var refused ua.StatusCode
 	err = sub.Monitor(context.Background(), items, func(_ int, status ua.StatusCode, _ client.Revised) {
@@ -179,15 +182,19 @@ func opcuaWhole() ([]Figure, error) {
 		return nil, err
 	}
 	again, err := g.until("the structure after a restart", func() bool { return g.nodes() >= all })
-	note := "50,000 tags and namespace 0 from our own server, 800 Mbit/s, no security; server, both ends and client in one process"
+	note := "50,000 tags and namespace 0 from our own server, 800 Mbit/s, no security; server, both ends and " +
+		"client in one process"
 	return []Figure{
 		{Name: "OPC UA initial snapshot", Value: first.Seconds(), Unit: "s", Budget: 120, AtMost: true, Note: note},
-		{Name: "OPC UA restart from cache", Value: again.Seconds(), Unit: "s", Budget: 2, AtMost: true, Note: "until all nodes are at the mirror again"},
-		{Name: "OPC UA value changes", Value: rate, Unit: "changes/s", Budget: 100_000, Note: fmt.Sprintf("source to client, %.1f µs of CPU each, all four parties; %.1f %% conflated on the way", cpuPer*1e6, 100*lost)},
+		{Name: "OPC UA restart from cache", Value: again.Seconds(), Unit: "s", Budget: 2, AtMost: true,
+			Note: "until all nodes are at the mirror again"},
+		{Name: "OPC UA value changes", Value: rate, Unit: "changes/s", Budget: 100_000,
+			Note: fmt.Sprintf("source to client, %.1f µs of CPU each, all four parties; %.1f %% conflated on the way",
+				cpuPer*1e6, 100*lost)},
 	}, err
 }
 
-// saturate changes tags as fast as the client is told, and returns that rate.
+// saturate changes tags as fast as the client is notified, and returns that rate.
 func (g *gateway) saturate(t *tally) (perSecond, cpuPer, lost float64) {
 	const window, burst = 40_000, 1000
 	time.Sleep(2 * time.Second) // initial values are through
@@ -231,14 +238,16 @@ func opcuaClients() ([]Figure, error) {
 	time.Sleep(2 * time.Second)
 	before, began := t.n.Load(), time.Now()
 	const rounds = 10
-	for range rounds { // every tag changes, and each item tells of it
+	for range rounds { // every tag changes, and each item notifies it
 		g.plant.Change(tags, time.Now())
 		time.Sleep(time.Second)
 	}
 	time.Sleep(time.Second)
 	n := float64(t.n.Load() - before)
 	return []Figure{
-		{Name: "OPC UA notifications, 200 clients", Value: n / time.Since(began).Seconds(), Unit: "values/s", Budget: 100_000 * rounds / 11.1, Note: "200 clients with 500 items each, 20,000 tags that change each second"},
+		{Name: "OPC UA notifications, 200 clients", Value: n / time.Since(began).Seconds(), Unit: "values/s",
+			Budget: 100_000 * rounds / 11.1, Note: "200 clients with 500 items each, 20,000 tags that change each " +
+				"second"},
 		{Name: "OPC UA notifications, told", Value: n / (rounds * clients * each), Unit: "of all", Budget: 1},
 	}, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // overloads floods a pair of roles, built beside this program, in every way that
-// package overload knows.
+// package overload measures.
 func overloads() ([]Figure, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -28,7 +28,8 @@ func overloads() ([]Figure, error) {
 		if strings.HasSuffix(p.Role, "tx") {
 			budget = 150
 		}
-		figures = append(figures, Figure{Name: p.Role + " memory under floods", Value: float64(p.Bytes) / 1e6, Unit: "MB", Budget: budget, AtMost: true, Note: "peak of the resident set over all floods"})
+		figures = append(figures, Figure{Name: p.Role + " memory under floods", Value: float64(p.Bytes) / 1e6,
+			Unit: "MB", Budget: budget, AtMost: true, Note: "peak of the resident set over all floods"})
 	}
 	return figures, err
 }

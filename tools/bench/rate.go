@@ -58,5 +58,6 @@ func stateRate() ([]Figure, error) {
 	took, spent := time.Since(began).Seconds(), (cpu() - used).Seconds()
 	n := float64(c.records.Load() - records)
 	return []Figure{{Name: "state changes", Value: n / took, Unit: "changes/s", Budget: 100_000, Note: fmt.Sprintf(
-		"Port.Put to sink, 100,000 tags, batches of %d, UDP on loopback; %.2g µs of CPU each, both ends and load", batch, spent/n*1e6)}}, nil
+		"Port.Put to sink, 100,000 tags, batches of %d, UDP on loopback; %.2g µs of CPU each, both ends and load",
+		batch, spent/n*1e6)}}, nil
 }

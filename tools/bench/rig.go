@@ -94,7 +94,8 @@ func start(o options, deliver func(*rx.Channel) sink.Sink) (*rig, error) {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{cancel: cancel}
-	r.rx = rx.New(rx.Config{Key: key, Anchor: admit{}, StaleAfter: 3 * time.Second, Synchronizer: o.synchronize, Log: log}, o.receiver)
+	r.rx = rx.New(rx.Config{Key: key, Anchor: admit{}, StaleAfter: 3 * time.Second, Synchronizer: o.synchronize,
+		Log: log}, o.receiver)
 	r.channel = r.rx.Channel(channel)
 	r.channel.DeliverTo(deliver(r.channel))
 	r.tx = tx.New(tx.Config{

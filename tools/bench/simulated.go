@@ -26,7 +26,8 @@ type simulation struct {
 	err     error
 }
 
-func simulate(p wire.Profile, rate, overhead, share float64, in wire.Class, profile linktest.Profile, seed uint64) (*simulation, error) {
+func simulate(p wire.Profile, rate, overhead, share float64, in wire.Class, profile linktest.Profile,
+	seed uint64) (*simulation, error) {
 	s := &simulation{Sim: linksim.New(p, rate)}
 	s.Overhead, s.Share = overhead, share
 	link := linktest.New(seed, profile)
@@ -105,7 +106,8 @@ func residual() ([]Figure, error) {
 		value = 3 / float64(frames) // the upper bound at 95 %
 		note += "; the value is the upper bound at 95 %"
 	}
-	return []Figure{{Name: "residual loss at 5 % random", Value: value, Unit: "of frames", Budget: 1e-6, AtMost: true, Note: note}}, nil
+	return []Figure{{Name: "residual loss at 5 % random", Value: value, Unit: "of frames", Budget: 1e-6, AtMost: true,
+		Note: note}}, nil
 }
 
 // bursts sends bulk records over a line that loses 1 % of its frames in bursts.
@@ -121,7 +123,8 @@ func bursts() ([]Figure, error) {
 		return nil, err
 	}
 	st := s.mirror.Status()
-	return []Figure{{Name: "bulk records lost, 1 % in bursts of 50", Value: float64(st.Lost), Unit: "records", Budget: 0, AtMost: true,
+	return []Figure{{Name: "bulk records lost, 1 % in bursts of 50", Value: float64(st.Lost), Unit: "records",
+		Budget: 0, AtMost: true,
 		Note: fmt.Sprintf("of %d at 800 Mbit/s", st.Delivered+st.Lost)}}, nil
 }
 
@@ -140,8 +143,10 @@ func corruption() ([]Figure, error) {
 	st := s.mirror.Status()
 	note := fmt.Sprintf("of %d, 1 %% of frames corrupted", st.Delivered)
 	return []Figure{
-		{Name: "wrong records delivered", Value: float64(s.wrong), Unit: "records", Budget: 0, AtMost: true, Note: note},
-		{Name: "records lost to corruption", Value: float64(st.Lost), Unit: "records", Budget: 0, AtMost: true, Note: note},
+		{Name: "wrong records delivered", Value: float64(s.wrong), Unit: "records", Budget: 0, AtMost: true,
+			Note: note},
+		{Name: "records lost to corruption", Value: float64(st.Lost), Unit: "records", Budget: 0, AtMost: true,
+			Note: note},
 	}, nil
 }
 
@@ -172,7 +177,8 @@ func repair() ([]Figure, error) {
 			return nil, err
 		}
 		_, p99 := percentiles(s.waits)
-		out = append(out, Figure{Name: c.name, Value: p99, Unit: "ms", Budget: c.budget, AtMost: true, Note: "of all events at 1 % loss, simulated clock"})
+		out = append(out, Figure{Name: c.name, Value: p99, Unit: "ms", Budget: c.budget, AtMost: true,
+			Note: "of all events at 1 % loss, simulated clock"})
 	}
 	return out, nil
 }
@@ -184,7 +190,8 @@ func uartGoodput() ([]Figure, error) {
 		baud   int
 		budget float64
 	}{{921600, 64}, {4_000_000, 280}} {
-		s, err := simulate(wire.UARTProfile(c.baud), float64(c.baud)/10, 0.125, 0.25, wire.LowLatency, linktest.Profile{Loss: 0.0003}, 1)
+		s, err := simulate(wire.UARTProfile(c.baud), float64(c.baud)/10, 0.125, 0.25, wire.LowLatency,
+			linktest.Profile{Loss: 0.0003}, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -192,8 +199,9 @@ func uartGoodput() ([]Figure, error) {
 			return nil, err
 		}
 		got := float64(len(s.waits)) * 1000 / 20 / 1000
-		out = append(out, Figure{Name: fmt.Sprintf("UART goodput at %d baud", c.baud), Value: got, Unit: "kB/s", Budget: c.budget,
-			Note: "payloads of 1000 B records, 12.5 % parity, sealed, outer code, simulated clock"})
+		out = append(out, Figure{Name: fmt.Sprintf("UART goodput at %d baud", c.baud), Value: got, Unit: "kB/s",
+			Budget: c.budget,
+			Note:   "payloads of 1000 B records, 12.5 % parity, sealed, outer code, simulated clock"})
 	}
 	return out, nil
 }
@@ -217,7 +225,8 @@ func join() ([]Figure, error) {
 			return nil, err
 		}
 		for i := range c.keys {
-			if _, err := s.TX.Mux.Put(s.channel, send.Record{Key: fmt.Appendf(nil, "plant/line/%d", i), Payload: make([]byte, 40)}); err != nil {
+			if _, err := s.TX.Mux.Put(s.channel, send.Record{Key: fmt.Appendf(nil, "plant/line/%d", i),
+				Payload: make([]byte, 40)}); err != nil {
 				return nil, err
 			}
 		}
@@ -235,8 +244,9 @@ func join() ([]Figure, error) {
 				return nil, err
 			}
 		}
-		out = append(out, Figure{Name: c.name, Value: s.Now.Sub(began).Seconds(), Unit: "s", Budget: c.budget, AtMost: true,
-			Note: "keys of 15 to 17 B, values of 40 B, simulated clock"})
+		out = append(out, Figure{Name: c.name, Value: s.Now.Sub(began).Seconds(), Unit: "s", Budget: c.budget,
+			AtMost: true,
+			Note:   "keys of 15 to 17 B, values of 40 B, simulated clock"})
 	}
 	return out, nil
 }

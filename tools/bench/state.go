@@ -29,7 +29,8 @@ type tags struct {
 }
 
 func newTags(n int) *tags {
-	g := &tags{rnd: rand.New(rand.NewPCG(1, 2)), walk: make([]int64, n), at: uabinary.Ticks(time.Unix(1_700_000_000, 0))}
+	g := &tags{rnd: rand.New(rand.NewPCG(1, 2)), walk: make([]int64, n),
+		at: uabinary.Ticks(time.Unix(1_700_000_000, 0))}
 	for i := range n {
 		g.keys = append(g.keys, payload.Key{Kind: payload.Value, Generation: 1, Number: uint32(i)}.Append(nil))
 		g.walk[i] = g.rnd.Int64N(100_000)
@@ -113,8 +114,10 @@ func wireBytes() ([]Figure, error) {
 		spent, after := bytes-from, s.mirror.Status().Counts
 		n := after.Delivered - before.Delivered
 		out = append(out, Figure{
-			Name: "state change, wire bytes, " + c.name, Value: float64(spent) / float64(n), Unit: "B", Budget: c.budget, AtMost: true,
-			Note: c.note + fmt.Sprintf(", own source timestamps, batches of %d, 25 %% parity, frames and UDP counted, %d changes", batch, n),
+			Name: "state change, wire bytes, " + c.name, Value: float64(spent) / float64(n), Unit: "B",
+			Budget: c.budget, AtMost: true,
+			Note: c.note + fmt.Sprintf(", own source timestamps, batches of %d, 25 %% parity, frames and UDP "+
+				"counted, %d changes", batch, n),
 		})
 	}
 	return out, nil
@@ -122,7 +125,8 @@ func wireBytes() ([]Figure, error) {
 
 // state queues a state update.
 func (s *simulation) state(u source.Update) {
-	if _, err := s.TX.Mux.Put(s.channel, send.Record{Key: u.Key, Payload: u.Payload, Time: u.Time.UnixNano()}); err != nil {
+	if _, err := s.TX.Mux.Put(s.channel, send.Record{Key: u.Key, Payload: u.Payload,
+		Time: u.Time.UnixNano()}); err != nil {
 		s.err = err
 	}
 }

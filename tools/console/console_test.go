@@ -35,9 +35,11 @@ type fake struct {
 
 func newFake() *fake {
 	f := &fake{}
-	f.status = console.Status{Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", State: health.Degraded, Reason: "2 frames lost", Up: time.Hour,
+	f.status = console.Status{Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24",
+		State: health.Degraded, Reason: "2 frames lost", Up: time.Hour,
 		Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC)}
-	f.status.Report.Snapshot = status.Snapshot{Role: "rx", Pair: "press-hall", Version: "v1.2.0", Link: status.Link{Medium: "uart", Frames: 1000, Lost: status.Of[uint64](0), Repaired: status.Of[uint64](0)}}
+	f.status.Report.Snapshot = status.Snapshot{Role: "rx", Pair: "press-hall", Version: "v1.2.0",
+		Link: status.Link{Medium: "uart", Frames: 1000, Lost: status.Of[uint64](0), Repaired: status.Of[uint64](0)}}
 	return f
 }
 
@@ -130,7 +132,8 @@ func TestAsk(t *testing.T) {
 
 func TestAskOfABoardThatIsSilent(t *testing.T) {
 	_, path := drivertest.OpenPTY(t)
-	if _, err := Ask(open(t, path), console.Enquiry, "status", 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), "is the board on") {
+	if _, err := Ask(open(t, path), console.Enquiry, "status", 50*time.Millisecond); err == nil ||
+		!strings.Contains(err.Error(), "is the board on") {
 		t.Errorf("got %v, want what to look at", err)
 	}
 }
@@ -163,7 +166,8 @@ func TestFind(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Find(tt.dev)
-			if got != tt.want || (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+			if got != tt.want || (err == nil) != (tt.fails == "") || err != nil &&
+				!strings.Contains(err.Error(), tt.fails) {
 				t.Errorf("got %q, %v; want %q, %q", got, err, tt.want, tt.fails)
 			}
 		})
@@ -232,7 +236,8 @@ func TestWatch(t *testing.T) {
 	ended := make(chan error, 1)
 	port := open(t, path)
 	go func() {
-		ended <- Watch(context.Background(), port, path, tea.WithInput(in), tea.WithOutput(y.screen), tea.WithWindowSize(80, 24), tea.WithEnvironment([]string{"TERM=xterm"}))
+		ended <- Watch(context.Background(), port, path, tea.WithInput(in), tea.WithOutput(y.screen),
+			tea.WithWindowSize(80, 24), tea.WithEnvironment([]string{"TERM=xterm"}))
 	}()
 	y.screen.waits(t, "press-hall-rx")
 	y.types(t, "l", "a log line?[2J")
@@ -251,7 +256,8 @@ func TestWatch(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("got %q done and %q typed last, want nothing done and the question left", done, typed[len(typed)-1])
+			t.Fatalf("got %q done and %q typed last, want nothing done and the question left", done,
+				typed[len(typed)-1])
 		}
 	}
 	y.screen.waits(t, "\x1b[?1049l") // the terminal's own screen is back

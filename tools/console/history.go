@@ -30,7 +30,8 @@ func (h *history) add(s console.Status) {
 	l := s.Report.Snapshot.Link
 	if h.up > 0 && s.Up > h.up && l.Frames >= h.link.Frames {
 		h.samples = append(h.samples, sample{
-			took: s.Up - h.up, frames: l.Frames - h.link.Frames, lost: rise(l.Lost, h.link.Lost), fixed: rise(l.Repaired, h.link.Repaired),
+			took: s.Up - h.up, frames: l.Frames - h.link.Frames, lost: rise(l.Lost, h.link.Lost),
+			fixed: rise(l.Repaired, h.link.Repaired),
 		})
 		h.samples = h.samples[max(0, len(h.samples)-mostSamples):]
 	}
@@ -56,7 +57,7 @@ func (h *history) last(n int) (list []sample, sum sample) {
 	return list, sum
 }
 
-// spark draws bars, the newest at the right: nothing is a dot, and whatever is
+// spark draws bars, the newest at the right: nothing is a dot, and what is
 // more than nothing is seen.
 func spark(list []sample, width int, of func(sample) uint64) string {
 	bars := []rune("▁▂▃▄▅▆▇█")

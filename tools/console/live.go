@@ -35,14 +35,14 @@ type Live struct {
 	asked    time.Time
 	answered time.Time // zero: never
 	waits    bool      // for an answer
-	bundle   bool      // somebody wants one
+	bundle   bool      // one was asked for
 	back     int       // lines scrolled back
 	width    int
 	height   int
 	gone     error
 }
 
-// What Update is told, beside keys.
+// Messages of Update, beside keys.
 type (
 	arrived []byte
 	gone    struct{ error }
@@ -201,7 +201,8 @@ func (l *Live) board() []string {
 	if l.answered.IsZero() {
 		text := "Asking the board on " + console.Printable(l.device) + " .."
 		if waited := l.now.Sub(l.began); waited >= patience {
-			text = bad.Render(fmt.Sprintf("No answer for %.0f s.", waited.Seconds())) + " Is the board on, and this its console?"
+			text = bad.Render(fmt.Sprintf("No answer for %.0f s.", waited.Seconds())) +
+				" Is the board on, and this its console?"
 		}
 		return []string{text}
 	}
@@ -246,10 +247,12 @@ func (l *Live) graphs() []string {
 		return fmt.Sprintf("%-5s %s  %s", name, style.Render(spark(list, width, of)), fmt.Sprintf(format, a...))
 	}
 	seconds := max(1, sum.took.Seconds())
-	rows := []string{graph("RATE", accent, func(s sample) uint64 { return s.frames }, "%.0f frames/s", float64(sum.frames)/seconds)}
+	rows := []string{graph("RATE", accent, func(s sample) uint64 { return s.frames }, "%.0f frames/s",
+		float64(sum.frames)/seconds)}
 	if l.status.Report.Snapshot.Link.Lost != nil {
 		rows = append(rows,
-			graph("FIXED", middle, func(s sample) uint64 { return s.fixed }, "%d in %.0f s", sum.fixed, sum.took.Seconds()),
+			graph("FIXED", middle, func(s sample) uint64 { return s.fixed }, "%d in %.0f s", sum.fixed,
+				sum.took.Seconds()),
 			graph("LOST", bad, func(s sample) uint64 { return s.lost }, "%d in %.0f s", sum.lost, sum.took.Seconds()))
 	}
 	return rows

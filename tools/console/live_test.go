@@ -30,7 +30,8 @@ type watched struct {
 
 func newWatched(width, height int) *watched {
 	w := &watched{at: time.Unix(0, 0)}
-	w.Live = &Live{device: "/dev/ttyUSB0", width: width, height: height, send: func(b []byte) { w.sent = append(w.sent, b...) },
+	w.Live = &Live{device: "/dev/ttyUSB0", width: width, height: height,
+		send: func(b []byte) { w.sent = append(w.sent, b...) },
 		save: func(host string, b []byte) (string, error) {
 			w.files = append(w.files, host+": "+string(b))
 			return "file.txt", nil
@@ -71,7 +72,8 @@ func minute(t *testing.T, w *watched, change func(*console.Status)) {
 		}
 		w.passes(answer(t, s))
 	}
-	w.Update(arrived("time=2026-11-24T02:13:20Z level=WARN msg=\"mqtt sink: connection refused\" part=heliorx broker=it-broker:1883\r\nhostname [h]: pre"))
+	w.Update(arrived("time=2026-11-24T02:13:20Z level=WARN msg=\"mqtt sink: connection refused\" part=heliorx " +
+		"broker=it-broker:1883\r\nhostname [h]: pre"))
 }
 
 func TestLive(t *testing.T) {
@@ -156,7 +158,8 @@ func TestAsksAgainOnlyWhenThereIsNoAnswer(t *testing.T) {
 
 func TestKeysGoToTheBoard(t *testing.T) {
 	w := newWatched(80, 24)
-	for _, k := range []tea.Key{{Code: 'q', Text: "q"}, {Code: 'b', Text: "b"}, {Code: 'r', Text: "R"}, {Code: tea.KeyEnter}, {Code: tea.KeyBackspace}, {Code: tea.KeyEscape}, {Code: tea.KeyUp}} {
+	for _, k := range []tea.Key{{Code: 'q', Text: "q"}, {Code: 'b', Text: "b"}, {Code: 'r', Text: "R"},
+		{Code: tea.KeyEnter}, {Code: tea.KeyBackspace}, {Code: tea.KeyEscape}, {Code: tea.KeyUp}} {
 		w.Update(tea.KeyPressMsg(k))
 	}
 	w.Update(tea.PasteMsg{Content: "10.0.0.2/24"})
@@ -215,7 +218,8 @@ func TestHistoryStartsAnewWithTheBoard(t *testing.T) {
 }
 
 func TestSpark(t *testing.T) {
-	list := []sample{{took: time.Second}, {took: time.Second, lost: 1}, {took: 2 * time.Second, lost: 1000}, {took: time.Second, lost: 1000}}
+	list := []sample{{took: time.Second}, {took: time.Second, lost: 1}, {took: 2 * time.Second, lost: 1000},
+		{took: time.Second, lost: 1000}}
 	if got, want := spark(list, 6, func(s sample) uint64 { return s.lost }), "  ·▁▄█"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -235,7 +239,8 @@ func FuzzLive(f *testing.F) {
 		w.passes(framed("status", string(answer)))
 		w.passes(framed("status", string(answer)) + line)
 		got := plain(w.String())
-		if i := strings.IndexFunc(strings.ReplaceAll(got, "\n", ""), func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }); i >= 0 {
+		if i := strings.IndexFunc(strings.ReplaceAll(got, "\n", ""),
+			func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }); i >= 0 {
 			t.Fatalf("got %q", got)
 		}
 		if n := strings.Count(got, "\n") + 1; height >= 24 && n != height {

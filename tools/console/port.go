@@ -5,7 +5,7 @@
 // to the board as they are typed; nothing here decides what the board does. It
 // asks for the status with console.Enquiry and keeps what it needs of the answer.
 // What arrives is believed no more than a stranger: lines are bounded and made
-// printable, and a file is only written after somebody has asked for it.
+// printable, and a file is only written when it was asked for.
 //
 // It refuses to guess between adapters, and never opens a port to look at it:
 // one of them may be a link at work.
@@ -43,7 +43,8 @@ func Open(device string) (serial.Port, error) {
 	if failed, ok := errors.AsType[*serial.PortError](err); ok {
 		switch failed.Code() {
 		case serial.PermissionDenied:
-			return nil, fmt.Errorf("console: %s: permission denied: join the group that owns it, dialout as a rule", device)
+			return nil, fmt.Errorf("console: %s: permission denied: join the group that owns it, dialout as a rule",
+				device)
 		case serial.PortBusy:
 			return nil, fmt.Errorf("console: %s is in use: another program, or a link, has it open", device)
 		}
@@ -79,7 +80,7 @@ func Find(dev fs.FS) (string, error) {
 // an answer.
 const attempts = 3
 
-// escape leaves a question that somebody has left open.
+// escape leaves a question that was left open.
 const escape = 0x1b
 
 // Ask has the board answer a key with framed data of that name.

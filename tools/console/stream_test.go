@@ -25,13 +25,15 @@ func TestStream(t *testing.T) {
 	}{
 		{"lines", "a\r\nb\r\nc", []string{"a", "b"}, "c", 0},
 		{"CR CR LF of a port that adds its own", "a\r\r\n", []string{"a"}, "", 0},
-		{"a frame is no text", "a\r\n" + answer + "b\r\n", []string{"a", "b"}, "", 1},
+		{"a frame is not text", "a\r\n" + answer + "b\r\n", []string{"a", "b"}, "", 1},
 		{"a frame in a line being typed", "hostname [h]: ab" + answer + "c", nil, "hostname [h]: abc", 1},
 		{"a frame that is not whole", "hostname [h]: ab" + answer[:len(answer)-50], nil, "hostname [h]: ab", 0},
-		{"a log line in a frame", strings.Replace(answer, "\r\n", "\r\nlevel=INFO msg=x\r\n", 1), []string{"level=INFO msg=x"}, "", 1},
+		{"a log line in a frame", strings.Replace(answer, "\r\n", "\r\nlevel=INFO msg=x\r\n", 1),
+			[]string{"level=INFO msg=x"}, "", 1},
 		{"a letter taken back", "ab\b \bc", nil, "ac", 0},
 		{"controls", "\x1b[2J\u00db2J\x00", nil, "?[2J?2J?", 0},
-		{"a line without end is cut", strings.Repeat("x", longestLine+1), []string{strings.Repeat("x", longestLine)}, "", 0},
+		{"a line without end is cut", strings.Repeat("x", longestLine+1), []string{strings.Repeat("x", longestLine)},
+			"", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, chunk := range []int{1, 7, len(tt.in)} { // however it arrives
@@ -41,7 +43,8 @@ func TestStream(t *testing.T) {
 					frames += len(s.feed(part))
 				}
 				if !slices.Equal(s.text, tt.text) || s.open() != tt.open || frames != tt.frames {
-					t.Errorf("in parts of %d: got %q, %q open, %d frames; want %q, %q, %d", chunk, s.text, s.open(), frames, tt.text, tt.open, tt.frames)
+					t.Errorf("in parts of %d: got %q, %q open, %d frames; want %q, %q, %d", chunk, s.text, s.open(),
+						frames, tt.text, tt.open, tt.frames)
 				}
 			}
 		})

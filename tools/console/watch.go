@@ -17,7 +17,7 @@ const (
 	farewell = time.Second
 )
 
-// Watch shows the board until somebody leaves, ctx ends, or the port is gone.
+// Watch shows the board until the user leaves, ctx ends, or the port is closed.
 // The caller closes the port afterwards.
 func Watch(ctx context.Context, port Port, device string, options ...tea.ProgramOption) error {
 	keys := make(chan []byte, keysWait)
@@ -82,7 +82,7 @@ func save(host string, bundle []byte) (string, error) {
 	return file, Save(file, bundle)
 }
 
-// Save writes a bundle to a new file that nobody else reads: it names hosts and
+// Save writes a bundle to a new file that only its owner can read: it names hosts and
 // channels.
 func Save(file string, bundle []byte) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-// Package crawl looks at all of an OPC UA server, and tells where a mirror differs
+// Package crawl reads all of an OPC UA server, and lists where a mirror differs
 // from its source.
 //
 // It reads every attribute and every reference of every node that can be reached from
@@ -54,7 +54,9 @@ func Take(ctx context.Context, s *client.Session) (*Snapshot, error) {
 					}
 				}
 			}
-			slices.SortFunc(n.References, func(a, b addrspace.Reference) int { return strings.Compare(describe(a), describe(b)) })
+			slices.SortFunc(n.References, func(a, b addrspace.Reference) int {
+				return strings.Compare(describe(a), describe(b))
+			})
 		})
 		if err != nil {
 			return nil, err
@@ -167,12 +169,13 @@ func (p *Snapshot) sessions() map[rawvalue.NodeID]bool {
 	return hidden
 }
 
-// missing tells that a node is only referred to, and does not exist.
+// missing reports that a node is only referred to, and does not exist.
 func missing(n *Node) bool {
 	return strings.HasPrefix(n.Attributes[ua.AttributeIDNodeClass], ua.StatusBadNodeIDUnknown.Error())
 }
 
-func compareNode(node rawvalue.NodeID, before, after, mirror *Node, hidden map[rawvalue.NodeID]bool) (list []Difference) {
+func compareNode(node rawvalue.NodeID, before, after, mirror *Node,
+	hidden map[rawvalue.NodeID]bool) (list []Difference) {
 	for a := ua.AttributeIDNodeID; a <= ua.AttributeIDAccessLevelEx; a++ {
 		x, y, z := before.Attributes[a], after.Attributes[a], mirror.Attributes[a]
 		if x != y || allowed(node, a, x, z) {

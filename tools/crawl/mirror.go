@@ -21,7 +21,8 @@ func own(node rawvalue.NodeID) bool {
 		n == id.Server_ServerStatus_SecondsTillShutdown, n == id.Server_ServerStatus_ShutdownReason,
 		n == id.Server_ServiceLevel, n == id.Server_ServerArray, n == id.Server_Auditing,
 		n == id.Server_ServerRedundancy_RedundancySupport, n == id.Server_ServerRedundancy_CurrentServerID,
-		n == id.Server_ServerRedundancy_RedundantServerArray, n == id.Server_ServerRedundancy_ServerURIArray, n == id.Server_ServerRedundancy_ServerNetworkGroups,
+		n == id.Server_ServerRedundancy_RedundantServerArray, n == id.Server_ServerRedundancy_ServerURIArray,
+		n == id.Server_ServerRedundancy_ServerNetworkGroups,
 		capability(n), historyCapability(n), diagnostic(n):
 		return true
 	}
@@ -31,21 +32,31 @@ func own(node rawvalue.NodeID) bool {
 // capability names the nodes of ServerCapabilities (OPC 10000-5 §6.3.2).
 func capability(n uint32) bool {
 	switch n {
-	case id.Server_ServerCapabilities_ServerProfileArray, id.Server_ServerCapabilities_LocaleIDArray, id.Server_ServerCapabilities_MinSupportedSampleRate,
-		id.Server_ServerCapabilities_MaxBrowseContinuationPoints, id.Server_ServerCapabilities_MaxQueryContinuationPoints,
+	case id.Server_ServerCapabilities_ServerProfileArray, id.Server_ServerCapabilities_LocaleIDArray,
+		id.Server_ServerCapabilities_MinSupportedSampleRate,
+		id.Server_ServerCapabilities_MaxBrowseContinuationPoints,
+		id.Server_ServerCapabilities_MaxQueryContinuationPoints,
 		id.Server_ServerCapabilities_MaxHistoryContinuationPoints, id.Server_ServerCapabilities_SoftwareCertificates,
-		id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength, id.Server_ServerCapabilities_MaxByteStringLength,
-		id.Server_ServerCapabilities_MaxSessions, id.Server_ServerCapabilities_MaxSubscriptions, id.Server_ServerCapabilities_MaxMonitoredItems,
-		id.Server_ServerCapabilities_MaxSubscriptionsPerSession, id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
+		id.Server_ServerCapabilities_MaxArrayLength, id.Server_ServerCapabilities_MaxStringLength,
+		id.Server_ServerCapabilities_MaxByteStringLength,
+		id.Server_ServerCapabilities_MaxSessions, id.Server_ServerCapabilities_MaxSubscriptions,
+		id.Server_ServerCapabilities_MaxMonitoredItems,
+		id.Server_ServerCapabilities_MaxSubscriptionsPerSession,
+		id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
 		id.Server_ServerCapabilities_MaxSelectClauseParameters, id.Server_ServerCapabilities_MaxWhereClauseParameters,
 		id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, id.Server_ServerCapabilities_ConformanceUnits,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall, id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRegisterNodes,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIDs,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement, id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall:
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement,
+		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall:
 		return true
 	}
 	return false
@@ -53,11 +64,15 @@ func capability(n uint32) bool {
 
 // historyCapability names the nodes of HistoryServerCapabilities (OPC 10000-11 §5.4.2).
 func historyCapability(n uint32) bool {
-	return n >= id.HistoryServerCapabilities_AccessHistoryDataCapability && n <= id.HistoryServerCapabilities_DeleteAtTimeCapability ||
+	return n >= id.HistoryServerCapabilities_AccessHistoryDataCapability &&
+		n <= id.HistoryServerCapabilities_DeleteAtTimeCapability ||
 		n == id.HistoryServerCapabilities_AccessHistoryEventsCapability ||
-		n >= id.HistoryServerCapabilities_MaxReturnDataValues && n <= id.HistoryServerCapabilities_InsertAnnotationCapability ||
-		n >= id.HistoryServerCapabilities_InsertEventCapability && n <= id.HistoryServerCapabilities_UpdateEventCapability ||
-		n == id.HistoryServerCapabilities_DeleteEventCapability || n == id.HistoryServerCapabilities_ServerTimestampSupported
+		n >= id.HistoryServerCapabilities_MaxReturnDataValues &&
+			n <= id.HistoryServerCapabilities_InsertAnnotationCapability ||
+		n >= id.HistoryServerCapabilities_InsertEventCapability &&
+			n <= id.HistoryServerCapabilities_UpdateEventCapability ||
+		n == id.HistoryServerCapabilities_DeleteEventCapability ||
+		n == id.HistoryServerCapabilities_ServerTimestampSupported
 }
 
 // diagnostic names the nodes of ServerDiagnostics (OPC 10000-5 §6.3.3).
@@ -78,14 +93,15 @@ const (
 // served are the methods that a mirror answers.
 func served(n rawvalue.NodeID) bool {
 	switch n {
-	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh}, rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
+	case rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh},
+		rawvalue.NodeID{Number: id.ConditionType_ConditionRefresh2},
 		rawvalue.NodeID{Number: id.Server_GetMonitoredItems}, rawvalue.NodeID{Number: id.Server_ResendData}:
 		return true
 	}
 	return false
 }
 
-// allowed tells whether an attribute may differ as it does.
+// allowed reports whether an attribute may differ as it does.
 func allowed(node rawvalue.NodeID, a ua.AttributeID, source, mirror string) bool {
 	if source == mirror {
 		return true

@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errNoCapture = errors.New("no pcap or pcapng file; for the raw bytes of a UART say --medium uart")
+	errNoCapture = errors.New("not a pcap or pcapng file; for the raw bytes of a UART say --medium uart")
 	errLong      = fmt.Errorf("the file is damaged: %d MiB without a packet", maxPacket>>20)
 )
 
@@ -33,13 +33,13 @@ var (
 // only when it goes there.
 func (d *Decoder) Capture(file io.Reader, port uint16, show func(Frame) error) (others uint64, err error) {
 	guarded := &guard{from: file, left: maxPacket}
-	next, err := open(guarded)
+	next, err := openCapture(guarded)
 	if err != nil {
 		return 0, err
 	}
 	for {
 		guarded.left = maxPacket
-		data, info, link, err := next()
+		p, err := next()
 		switch {
 		case err == io.EOF:
 			return others, nil
@@ -48,14 +48,14 @@ func (d *Decoder) Capture(file io.Reader, port uint16, show func(Frame) error) (
 		case err != nil:
 			return others, fmt.Errorf("the file is damaged or cut: %v", err)
 		}
-		frame := frameOf(data, link, port)
+		frame := frameOf(p.data, p.link, port)
 		if frame == nil {
 			others++
 			continue
 		}
 		for segment := range slices.Chunk(frame, segmentSize(frame)) {
 			f := d.Frame(segment)
-			f.Time = info.Timestamp.UTC()
+			f.Time = p.info.Timestamp.UTC()
 			if err := show(f); err != nil {
 				return others, err
 			}
@@ -64,7 +64,7 @@ func (d *Decoder) Capture(file io.Reader, port uint16, show func(Frame) error) (
 }
 
 // guard ends a read that takes too much: a reader of captures trusts lengths,
-// and collects what is no packet.
+// and collects what is not a packet.
 type guard struct {
 	from io.Reader
 	left int
@@ -79,10 +79,18 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type nextPacket func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error)
+// captured is one packet of a capture.
+type captured struct {
+	data []byte
+	info gopacket.CaptureInfo
+	link layers.LinkType
+}
 
-// open finds out the format.
-func open(file io.Reader) (nextPacket, error) {
+// nextPacket returns io.EOF after the last one.
+type nextPacket func() (captured, error)
+
+// openCapture detects the format: pcap or pcapng.
+func openCapture(file io.Reader) (nextPacket, error) {
 	b := bufio.NewReader(file)
 	magic, err := b.Peek(4)
 	if err != nil && err != io.EOF {
@@ -93,22 +101,22 @@ func open(file io.Reader) (nextPacket, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the file as pcapng: %v", err)
 		}
-		return func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
+		return func() (captured, error) {
 			data, info, err := r.ReadPacketData()
 			link := r.LinkType()
 			if len(info.AncillaryData) > 0 {
 				link, _ = info.AncillaryData[0].(layers.LinkType)
 			}
-			return data, info, link, err
+			return captured{data, info, link}, err
 		}, nil
 	}
 	r, err := pcapgo.NewReader(b)
 	if err != nil {
 		return nil, errNoCapture
 	}
-	return func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error) {
+	return func() (captured, error) {
 		data, info, err := r.ReadPacketData()
-		return data, info, r.LinkType(), err
+		return captured{data, info, r.LinkType()}, err
 	}, nil
 }
 

@@ -26,10 +26,11 @@ func TestDatagramsOfOneCallAreTakenApart(t *testing.T) {
 		segments [][]byte
 		want     []string // CRC of each frame
 	}{
-		"one":                     {[][]byte{crcFrame(400, 1)}, []string{OK}},
-		"three and a shorter one": {[][]byte{crcFrame(400, 1), crcFrame(400, 2), crcFrame(400, 3), crcFrame(90, 4)}, []string{OK, OK, OK, OK}},
-		"one of them damaged":     {[][]byte{crcFrame(400, 1), damaged, crcFrame(400, 4)}, []string{OK, Bad, OK}},
-		"damaged alone":           {[][]byte{damaged}, []string{Bad}},
+		"one": {[][]byte{crcFrame(400, 1)}, []string{OK}},
+		"three and a shorter one": {[][]byte{crcFrame(400, 1), crcFrame(400, 2), crcFrame(400, 3), crcFrame(90, 4)},
+			[]string{OK, OK, OK, OK}},
+		"one of them damaged": {[][]byte{crcFrame(400, 1), damaged, crcFrame(400, 4)}, []string{OK, Bad, OK}},
+		"damaged alone":       {[][]byte{damaged}, []string{Bad}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			capture := file(t, [][]byte{udp(t, slices.Concat(c.segments...))}, []time.Time{time.Unix(1, 0)}, false)

@@ -118,7 +118,8 @@ func (d *Decoder) hello(f *Frame, frame []byte) {
 func (d *Decoder) data(f *Frame, frame []byte) {
 	var h wire.Header
 	h.Parse(frame)
-	f.Session, f.Sequence, f.Class, f.Generation = name(h.Session), uint64(h.Sequence), h.Class.String(), new(h.Generation)
+	f.Session, f.Sequence, f.Class, f.Generation = name(h.Session), uint64(h.Sequence), h.Class.String(),
+		new(h.Generation)
 	if h.Kind == wire.Source {
 		f.Kind, f.Index = "source", new(h.Index)
 	} else {

@@ -56,7 +56,8 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 	s := send.NewSender(m, p, 1e6, 0.1, session)
 	for now := t0; now.Before(t0.Add(1500 * time.Millisecond)); now = now.Add(time.Millisecond) {
 		if now.Equal(t0.Add(100 * time.Millisecond)) {
-			if _, err := m.Put(fast, send.Record{Key: []byte("press/force"), Payload: []byte("413"), Time: now.UnixNano()}); err != nil {
+			if _, err := m.Put(fast, send.Record{Key: []byte("press/force"), Payload: []byte("413"),
+				Time: now.UnixNano()}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -74,7 +75,8 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 
 // udp and raw put a frame into a packet.
 func udp(t testing.TB, frame []byte) []byte {
-	ip := &layers.IPv4{Version: 4, TTL: 1, Protocol: layers.IPProtocolUDP, SrcIP: []byte{10, 0, 0, 1}, DstIP: []byte{10, 0, 0, 2}}
+	ip := &layers.IPv4{Version: 4, TTL: 1, Protocol: layers.IPProtocolUDP, SrcIP: []byte{10, 0, 0, 1},
+		DstIP: []byte{10, 0, 0, 2}}
 	u := &layers.UDP{SrcPort: 5000, DstPort: 4000}
 	if err := u.SetNetworkLayerForChecksum(ip); err != nil {
 		t.Fatal(err)
@@ -92,7 +94,8 @@ func packet(t testing.TB, of layers.EthernetType, inside ...gopacket.Serializabl
 	eth := &layers.Ethernet{SrcMAC: make([]byte, 6), DstMAC: bytes.Repeat([]byte{255}, 6), EthernetType: of}
 	b := gopacket.NewSerializeBuffer()
 	all := append([]gopacket.SerializableLayer{eth}, inside...)
-	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, all...); err != nil {
+	if err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		all...); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -309,8 +312,8 @@ func TestHostileFiles(t *testing.T) {
 		file []byte
 		want string
 	}{
-		"empty":              {nil, "no pcap"},
-		"text":               {[]byte("a text that is no capture at all"), "no pcap"},
+		"empty":              {nil, "not a pcap"},
+		"text":               {[]byte("a text that is not a capture"), "not a pcap"},
 		"cut in a packet":    {classic[:60], "damaged or cut"},
 		"packet of 4 GiB":    {huge, "damaged or cut"},
 		"cut head of pcapng": {ng[:20], "pcapng"},
@@ -354,7 +357,8 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		frame := Frame{Records: records(plain)}
 		got := frame.Text()
-		if strings.Count(got, "\n") != len(frame.Records) || strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }) {
+		if strings.Count(got, "\n") != len(frame.Records) ||
+			strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }) {
 			t.Errorf("got %q, want %d lines of printable ASCII", got, len(frame.Records))
 		}
 	})

@@ -60,7 +60,8 @@ func (a *arrivals) message(p *paho.Publish, flags bool) {
 	if !plant.Retained(n) {
 		contentType = plant.ContentType
 	}
-	if p.Topic != plant.Topic(n) || flags && (p.Retain != plant.Retained(n) || p.Properties.ContentType != contentType) {
+	if p.Topic != plant.Topic(n) || flags && (p.Retain != plant.Retained(n) ||
+		p.Properties.ContentType != contentType) {
 		a.mu.Lock()
 		a.altered++
 		a.mu.Unlock()
@@ -68,7 +69,7 @@ func (a *arrivals) message(p *paho.Publish, flags bool) {
 }
 
 // subscribe checks what a broker on IT's side gives its clients, from before
-// the plant speaks until all ends.
+// the plant sends until all ends.
 func subscribe(ctx, all context.Context, address string, a *arrivals, flags bool) error {
 	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -85,7 +86,8 @@ func subscribe(ctx, all context.Context, address string, a *arrivals, flags bool
 	if _, err := c.Connect(ctx, &paho.Connect{ClientID: "demo", KeepAlive: 30, CleanStart: true}); err != nil {
 		return fmt.Errorf("demo: connecting to IT's broker: %v", err)
 	}
-	if _, err := c.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
+	if _, err := c.Subscribe(ctx, &paho.Subscribe{
+		Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
 		return fmt.Errorf("demo: subscribing to IT's broker: %v", err)
 	}
 	context.AfterFunc(all, func() { _ = c.Disconnect(&paho.Disconnect{}) })

@@ -18,13 +18,16 @@ func (d *Demo) configure(ports []int, collector string) (err error) {
 		rx += fmt.Sprintf("[[mqtt]]\nchannel = %q\nlisten = \"mqtt://%s\"\n", channelNames[i], d.outputs[i])
 	}
 	for i, network := range []string{"tcp", "udp"} {
-		tx += fmt.Sprintf("[[syslog]]\nchannel = %q\nlisten = [\"%s://127.0.0.1:%d\"]\n", channelNames[2+i], network, ports[2+i])
+		tx += fmt.Sprintf("[[syslog]]\nchannel = %q\nlisten = [\"%s://127.0.0.1:%d\"]\n", channelNames[2+i], network,
+			ports[2+i])
 		rx += fmt.Sprintf("[[syslog]]\nchannel = %q\nforward = \"tcp://%s\"\n", channelNames[2+i], collector)
 	}
 	d.mirror = fmt.Sprintf("opc.tcp://127.0.0.1:%d", ports[4])
-	tx += fmt.Sprintf("[[opcua]]\nchannel = %q\nendpoint = %q\nsecurity_policy = \"None\"\npublishing_interval = \"50ms\"\n",
+	tx += fmt.Sprintf("[[opcua]]\nchannel = %q\nendpoint = %q\nsecurity_policy = \"None\"\npublishing_interval = "+
+		"\"50ms\"\n",
 		channelNames[4], d.server.Endpoint)
-	rx += fmt.Sprintf("[[opcua]]\nchannel = %q\nlisten = %q\nsecurity = [\"None\"]\nanonymous = true\n", channelNames[4], d.mirror)
+	rx += fmt.Sprintf("[[opcua]]\nchannel = %q\nlisten = %q\nsecurity = [\"None\"]\nanonymous = true\n",
+		channelNames[4], d.mirror)
 	link := pair.UDP
 	if d.Medium == "uart" {
 		link = pair.Serial

@@ -48,7 +48,7 @@ type Demo struct {
 	inputs   []string // and of the plant's
 }
 
-// Run sets everything up, calls started, lets the plant speak until ctx ends or
+// Run sets everything up, calls started, has the plant send until ctx ends or
 // the duration is over, waits for what is under way, and returns the summary.
 func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err error) {
 	d := &Demo{Options: o, arrivals: map[string]*arrivals{}}
@@ -68,13 +68,13 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 	}
 	d.began = time.Now()
 	started(d)
-	speaking := ctx
+	sending := ctx
 	if o.Duration > 0 {
 		var cancel context.CancelFunc
-		speaking, cancel = context.WithTimeout(ctx, o.Duration)
+		sending, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
-	if err := d.speak(speaking); err != nil {
+	if err := d.send(sending); err != nil {
 		return s, err
 	}
 	d.settle()
@@ -85,12 +85,12 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 const (
 	startTime  = 2 * time.Minute  // for both roles to get ready; namespace 0 takes half a minute over a UART
 	partTime   = 6 * time.Second  // for a part of the demo that was asked for something, or to end
-	settleTime = 10 * time.Second // for what is under way when the plant has spoken
+	settleTime = 10 * time.Second // for what is under way when the plant has stopped
 )
 
-// speak lets the plant speak until ctx ends, and not longer, even when a part
+// send has the plant send until ctx ends, and not longer, even when a part
 // of it stands still.
-func (d *Demo) speak(ctx context.Context) error {
+func (d *Demo) send(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- plant.Run(ctx, d.Rate, d.brokers, d.devices, []*plant.Server{d.server}) }()
 	select {
@@ -182,7 +182,7 @@ func (d *Demo) settle() {
 	}
 }
 
-// close ends all parts, each in its own time, and gives up on those that do not.
+// close ends all parts, each in its own time, and leaves those that do not.
 func (d *Demo) close() {
 	for _, dev := range d.devices {
 		_ = dev.Close()

@@ -20,7 +20,8 @@ func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
 	for _, medium := range []string{"udp", "uart"} {
 		t.Run(medium, func(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
-			o := Options{Programs: programs, Medium: medium, Loss: 0.05, Corrupt: 0.01, Rate: 50, Duration: 3 * time.Second}
+			o := Options{Programs: programs, Medium: medium, Loss: 0.05, Corrupt: 0.01, Rate: 50,
+				Duration: 3 * time.Second}
 			var screen, line string
 			drawn := make(chan struct{})
 			s, err := Run(t.Context(), o, func(d *Demo) {
@@ -49,7 +50,8 @@ func TestTheDemoLosesNothingAndLeavesNothing(t *testing.T) {
 			if !strings.Contains(line, "arrived") {
 				t.Errorf("line: got %q", line)
 			}
-			if left, err := filepath.Glob(filepath.Join(os.TempDir(), "heliograph-demo-*")); err != nil || len(left) > 0 {
+			if left, err := filepath.Glob(filepath.Join(os.TempDir(), "heliograph-demo-*")); err != nil ||
+				len(left) > 0 {
 				t.Errorf("left behind: %v %v", left, err)
 			}
 		})
@@ -121,7 +123,8 @@ func TestSparkline(t *testing.T) {
 func TestAnAlteredMessageIsCounted(t *testing.T) {
 	n := uint64(2) // a retained one
 	good := func() *paho.Publish {
-		return &paho.Publish{Topic: plant.Topic(n), Retain: true, Properties: &paho.PublishProperties{}, Payload: []byte(plant.Message(n, time.Unix(1, 0), "x", 1))}
+		return &paho.Publish{Topic: plant.Topic(n), Retain: true, Properties: &paho.PublishProperties{},
+			Payload: []byte(plant.Message(n, time.Unix(1, 0), "x", 1))}
 	}
 	for name, c := range map[string]struct {
 		change func(*paho.Publish)

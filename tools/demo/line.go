@@ -45,7 +45,8 @@ func openLine(ctx context.Context, o Options) (*line, error) {
 // openSerial joins two pseudo terminals. A lost frame is a lost byte there, and
 // a corrupted one a flipped bit, as often as a frame is long.
 func openSerial(ctx context.Context, o Options) (*line, error) {
-	l := &line{link: linktest.New(1, linktest.Profile{DropBytes: o.Loss / longWord, BitErrors: o.Corrupt / longWord / 8})}
+	l := &line{link: linktest.New(1, linktest.Profile{DropBytes: o.Loss / longWord,
+		BitErrors: o.Corrupt / longWord / 8})}
 	var ends [2]*os.File
 	for i, path := range []*string{&l.enter, &l.leave} {
 		master, slave, err := pty.Open()

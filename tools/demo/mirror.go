@@ -43,20 +43,22 @@ func (w *watcher) outdated(newest func(tag int) (time.Time, bool)) (n uint64) {
 	return n
 }
 
-// watchMirror subscribes to all tags of the mirror, from before the plant speaks.
+// watchMirror subscribes to all tags of the mirror, from before the plant sends.
 func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
 	s, err := client.Connect(ctx, client.Config{Endpoint: endpoint, ApplicationName: "heliograph demo"})
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)
 	}
 	context.AfterFunc(ctx, s.Close)
-	sub, err := s.Subscribe(ctx, client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20, Lifetime: 1000}, w)
+	sub, err := s.Subscribe(ctx, client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20,
+		Lifetime: 1000}, w)
 	if err != nil {
 		return fmt.Errorf("demo: %v", err)
 	}
 	var items []client.Item
 	for i := range tags {
-		items = append(items, client.Item{Node: plant.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i), Queue: 100, DiscardOldest: true})
+		items = append(items, client.Item{Node: plant.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i),
+			Queue: 100, DiscardOldest: true})
 	}
 	return sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
 		if status != ua.StatusOK {
@@ -69,7 +71,7 @@ func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
 func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
 	at, ok := payload.RecordTime(dv.SourceTime)
 	if ok && at.Equal(plant.Began()) {
-		return // from before the plant spoke
+		return // from before the plant sent
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +84,8 @@ func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
 		w.outOfOrder++
 	}
 	w.last[handle] = at
-	w.recent = fmt.Sprintf("%s = %.2f at %s", plant.Tag(int(handle)).Text, plant.Reading(int(handle), at), at.Local().Format("15:04:05.000"))
+	w.recent = fmt.Sprintf("%s = %.2f at %s", plant.Tag(int(handle)).Text, plant.Reading(int(handle), at),
+		at.Local().Format("15:04:05.000"))
 }
 
 // Events implements client.Handler; there are none in this subscription.

@@ -85,16 +85,22 @@ func (s *Screen) View() tea.View {
 func (s *Screen) String() string {
 	var b strings.Builder
 	d, l := s.demo, s.rx.Link
-	fmt.Fprintf(&b, "%s  %s, %s loss, %s corruption  %s\n\n", title.Render("HELIOGRAPH demo"), d.Medium, percent(d.Loss), percent(d.Corrupt),
+	fmt.Fprintf(&b, "%s  %s, %s loss, %s corruption  %s\n\n", title.Render("HELIOGRAPH demo"), d.Medium,
+		percent(d.Loss), percent(d.Corrupt),
 		dim.Render(time.Since(d.began).Round(time.Second).String()))
-	fmt.Fprintf(&b, "  PLANT  %s  %s  %s  IT\n", s.state("heliotx", s.txReady), accent.Render("════ one way ═══▶"), s.state("heliorx", s.rxReady))
-	fmt.Fprintf(&b, "  link   %d frames, %d repaired, %d bad CRC, %s beyond repair\n", l.Frames, l.Repaired, l.CRCErrors, count(l.Lost))
-	fmt.Fprintf(&b, "  repairs %s   latency p50 %.1f ms, p99 %.1f ms\n\n", accent.Render(spark(s.repairs)), s.summary.Latency.P50, s.summary.Latency.P99)
-	b.WriteString(dim.Render(fmt.Sprintf("  %-12s %9s %9s %7s %9s %8s  %s", "channel", "sent", "arrived", "lost", "disorder", "altered", "source")) + "\n")
+	fmt.Fprintf(&b, "  PLANT  %s  %s  %s  IT\n", s.state("heliotx", s.txReady), accent.Render("════ one way ═══▶"),
+		s.state("heliorx", s.rxReady))
+	fmt.Fprintf(&b, "  link   %d frames, %d repaired, %d bad CRC, %s beyond repair\n", l.Frames, l.Repaired,
+		l.CRCErrors, count(l.Lost))
+	fmt.Fprintf(&b, "  repairs %s   latency p50 %.1f ms, p99 %.1f ms\n\n", accent.Render(spark(s.repairs)),
+		s.summary.Latency.P50, s.summary.Latency.P99)
+	b.WriteString(dim.Render(fmt.Sprintf("  %-12s %9s %9s %7s %9s %8s  %s", "channel", "sent", "arrived", "lost",
+		"disorder", "altered", "source")) + "\n")
 	for _, name := range channelNames {
 		c, tx, rx := s.summary.Channels[name], s.tx.Channels[name], s.rx.Channels[name]
 		fmt.Fprintf(&b, "  %-12s %9d %9d %s %s %s  %s\n", name, c.Sent, c.Arrived,
-			padded(rx.Lost, 7), padded(c.OutOfOrder, 9), padded(c.Altered, 8), clip(tx.SourceState+" "+tx.SourceReason, 26))
+			padded(rx.Lost, 7), padded(c.OutOfOrder, 9), padded(c.Altered, 8),
+			clip(tx.SourceState+" "+tx.SourceReason, 26))
 	}
 	b.WriteString("\n" + dim.Render("  just crossed") + "\n")
 	for _, name := range []string{channelNames[0], channelNames[2], channelNames[4]} {
@@ -167,6 +173,8 @@ func (d *Demo) Line() string {
 	for _, c := range s.Channels {
 		sent, arrived = sent+c.Sent, arrived+c.Arrived
 	}
-	return fmt.Sprintf("%4.0f s  sent %d, arrived %d; link: %d frames, %d repaired, %d bad CRC, %d beyond repair; latency p50 %.1f ms, p99 %.1f ms",
-		s.DurationSeconds, sent, arrived, s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost, s.Latency.P50, s.Latency.P99)
+	return fmt.Sprintf("%4.0f s  sent %d, arrived %d; link: %d frames, %d repaired, %d bad CRC, %d beyond repair; "+
+		"latency p50 %.1f ms, p99 %.1f ms",
+		s.DurationSeconds, sent, arrived, s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost, s.Latency.P50,
+		s.Latency.P99)
 }

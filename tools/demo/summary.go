@@ -49,7 +49,8 @@ func (d *Demo) Summary() Summary {
 		Medium: d.Medium, DurationSeconds: time.Since(d.began).Seconds(), Loss: d.Loss, Corrupt: d.Corrupt,
 		Channels: map[string]ChannelSummary{}, Reasons: []string{},
 	}
-	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent(), d.server.Sent()}
+	sent := []uint64{d.brokers[0].Sent(), d.brokers[1].Sent(), d.devices[0].Sent(), d.devices[1].Sent(),
+		d.server.Sent()}
 	rx := d.status(&d.gateway.RX)
 	var all []time.Duration
 	for i, name := range channelNames {
@@ -88,12 +89,15 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // Lines returns the summary for people.
 func (s Summary) Lines() (lines []string) {
-	lines = append(lines, fmt.Sprintf("%.0f s over %s with %g%% loss and %g%% corruption:", s.DurationSeconds, s.Medium, s.Loss*100, s.Corrupt*100))
+	lines = append(lines, fmt.Sprintf("%.0f s over %s with %g%% loss and %g%% corruption:", s.DurationSeconds, s.Medium,
+		s.Loss*100, s.Corrupt*100))
 	for _, name := range channelNames {
 		c := s.Channels[name]
-		lines = append(lines, fmt.Sprintf("  %-12s sent %d, arrived %d, conflated %d, lost %d, out of order %d, altered %d", name, c.Sent, c.Arrived, c.Conflated, c.Lost, c.OutOfOrder, c.Altered))
+		lines = append(lines, fmt.Sprintf("  %-12s sent %d, arrived %d, conflated %d, lost %d, out of order %d, "+
+			"altered %d", name, c.Sent, c.Arrived, c.Conflated, c.Lost, c.OutOfOrder, c.Altered))
 	}
 	return append(lines,
-		fmt.Sprintf("  %-12s %d frames, %d repaired, %d bad CRC, %d beyond repair", "link", s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost),
+		fmt.Sprintf("  %-12s %d frames, %d repaired, %d bad CRC, %d beyond repair", "link", s.Link.Frames,
+			s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost),
 		fmt.Sprintf("  %-12s p50 %.1f ms, p99 %.1f ms", "latency", s.Latency.P50, s.Latency.P99))
 }

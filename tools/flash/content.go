@@ -34,7 +34,7 @@ const (
 // content is the files of an image's configuration by their paths below home.
 type content map[string][]byte
 
-var errForeign = errors.New("it is no image of a heliograph board: make one with \"heliograph image\"")
+var errForeign = errors.New("it is not an image of a heliograph board: make one with \"heliograph image\"")
 
 // boot opens the boot partition of an image or of a card.
 func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
@@ -43,7 +43,8 @@ func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
 		return nil, errForeign
 	}
 	entry := head[446:]
-	start, length := int64(binary.LittleEndian.Uint32(entry[8:]))*sector, int64(binary.LittleEndian.Uint32(entry[12:]))*sector
+	start, length := int64(binary.LittleEndian.Uint32(entry[8:]))*sector,
+		int64(binary.LittleEndian.Uint32(entry[12:]))*sector
 	if string(head[510:]) != "\x55\xAA" || entry[4] != 0x0C || start == 0 || length == 0 || start+length > mostBoot {
 		return nil, errForeign
 	}
@@ -65,7 +66,8 @@ func ours(b []byte, length int64) bool {
 	const reserved, fats, root = 32, 2, 2
 	perCluster, table := int64(b[13]), int64(le.Uint32(b[36:]))
 	if string(b[71:82]) != "HELIOGRAPH " || le.Uint16(b[11:]) != sector || b[16] != fats ||
-		le.Uint16(b[14:]) != reserved || le.Uint32(b[44:]) != root || int64(le.Uint32(b[32:]))*sector != length || perCluster == 0 {
+		le.Uint16(b[14:]) != reserved || le.Uint32(b[44:]) != root || int64(le.Uint32(b[32:]))*sector != length ||
+		perCluster == 0 {
 		return false
 	}
 	clusters := (length/sector - reserved - fats*table) / perCluster
@@ -208,7 +210,7 @@ func (c content) check() error {
 	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%w", a)
 }
 
-// faults returns what a role says of a file; that it cannot be read is no fault.
+// faults returns what a role says of a file; a file that it cannot read is not a fault.
 func faults(err error) config.Faults {
 	if list, ok := errors.AsType[config.Faults](err); ok {
 		return list

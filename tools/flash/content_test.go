@@ -14,18 +14,21 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 	faulty := configured()
 	faulty["heliograph.toml"] = valid + "nonsense = 1\n"
 	receiver := configured()
-	receiver["heliograph.toml"] = strings.Replace(valid, `listen = ["udp://0.0.0.0:514"]`, "forward = \"tcp://h:1\"\nnonsense = 1", 1)
+	receiver["heliograph.toml"] = strings.Replace(valid, `listen = ["udp://0.0.0.0:514"]`,
+		"forward = \"tcp://h:1\"\nnonsense = 1", 1)
 	for name, c := range map[string]struct {
 		image func() string
 		want  string
 	}{
-		"not there":      {func() string { return "/none.img" }, "no such file"},
-		"empty":          {func() string { return holding(t, "") }, "no image of a heliograph board"},
-		"somebody's":     {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") }, "no image of a heliograph board"},
-		"a folder":       {t.TempDir, "no image of a heliograph board"},
-		"unknown key":    {func() string { return tiny(t, faulty) }, "\nheliograph.toml:9: "},
-		"of RX":          {func() string { return tiny(t, receiver) }, "nonsense"},
-		"key left out":   {func() string { return tiny(t, map[string]string{"heliograph.toml": valid}) }, "there is no file pair.key"},
+		"not there": {func() string { return "/none.img" }, "no such file"},
+		"empty":     {func() string { return holding(t, "") }, "not an image of a heliograph board"},
+		"foreign": {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") },
+			"not an image of a heliograph board"},
+		"a folder":    {t.TempDir, "not an image of a heliograph board"},
+		"unknown key": {func() string { return tiny(t, faulty) }, "\nheliograph.toml:9: "},
+		"of RX":       {func() string { return tiny(t, receiver) }, "nonsense"},
+		"key left out": {func() string { return tiny(t, map[string]string{"heliograph.toml": valid}) },
+			"there is no file pair.key"},
 		"as it ought to": {func() string { return tiny(t, configured()) }, ""},
 		"without any":    {func() string { return tiny(t, nil) }, ""},
 	} {
@@ -134,7 +137,8 @@ func FuzzImage(f *testing.F) {
 			total += len(b)
 		}
 		if len(c) > mostFiles || total > mostBytes || err != nil && c != nil {
-			t.Errorf("got %d files with %d bytes and %v, want no more than %d and %d, or an error", len(c), total, err, mostFiles, mostBytes)
+			t.Errorf("got %d files with %d bytes and %v, want no more than %d and %d, or an error", len(c), total, err,
+				mostFiles, mostBytes)
 		}
 	})
 }

@@ -27,7 +27,8 @@ type medium interface {
 // has no partition table and boots nothing. On a sparse medium, which reads as
 // zeros where nothing was written, holes are left out. It returns the digest of
 // what it meant to write.
-func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bool, told func(int64)) (sum [sha256.Size]byte, err error) {
+func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bool,
+	progress func(int64)) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	zeros, buffer := make([]byte, chunk), make([]byte, chunk)
 	head := make([]byte, min(chunk, size))
@@ -57,7 +58,7 @@ func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bo
 				return sum, err
 			}
 		}
-		told(at)
+		progress(at)
 	}
 	if err := m.Sync(); err != nil {
 		return sum, err
@@ -68,12 +69,12 @@ func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bo
 	if err := writeThrough(m, head, 0); err != nil {
 		return sum, err
 	}
-	told(size)
+	progress(size)
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 // digest reads a medium back.
-func digest(ctx context.Context, m io.ReaderAt, size int64, told func(int64)) (sum [sha256.Size]byte, err error) {
+func digest(ctx context.Context, m io.ReaderAt, size int64, progress func(int64)) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	buffer := make([]byte, chunk)
 	for at := int64(0); at < size; at += chunk {
@@ -85,7 +86,7 @@ func digest(ctx context.Context, m io.ReaderAt, size int64, told func(int64)) (s
 			return sum, err
 		}
 		h.Write(b)
-		told(at + int64(len(b)))
+		progress(at + int64(len(b)))
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -100,12 +100,21 @@ func TestTransferFindsWhatWentWrong(t *testing.T) {
 		spoil func(*faulty)
 		want  string
 	}{
-		"write that fails":           {func(f *faulty) { f.onWrite = func(b []byte, at int64) (int, error) { return 0, broken } }, "writing: broken"},
-		"short write without a word": {func(f *faulty) { f.onWrite = func(b []byte, at int64) (int, error) { return len(b) - 1, nil } }, "writing: short write"},
-		"flush that fails":           {func(f *faulty) { f.onSync = func() error { return broken } }, "writing: broken"},
-		"cache that stays":           {func(f *faulty) { f.forget = func() error { return broken } }, "broken"},
-		"read that fails":            {func(f *faulty) { f.onRead = func(b []byte, at int64) (int, error) { return 0, broken } }, "reading back: broken"},
-		"read that ends early":       {func(f *faulty) { f.onRead = func(b []byte, at int64) (int, error) { return 0, nil } }, "reading back: unexpected EOF"},
+		"write that fails": {func(f *faulty) {
+			f.onWrite = func(b []byte, at int64) (int, error) { return 0, broken }
+		}, "writing: broken"},
+		"short write without a word": {func(f *faulty) {
+			f.onWrite = func(b []byte, at int64) (int, error) { return len(b) - 1, nil }
+		}, "writing: short write"},
+		"flush that fails": {func(f *faulty) { f.onSync = func() error { return broken } },
+			"writing: broken"},
+		"cache that stays": {func(f *faulty) { f.forget = func() error { return broken } }, "broken"},
+		"read that fails": {func(f *faulty) {
+			f.onRead = func(b []byte, at int64) (int, error) { return 0, broken }
+		}, "reading back: broken"},
+		"read that ends early": {func(f *faulty) {
+			f.onRead = func(b []byte, at int64) (int, error) { return 0, nil }
+		}, "reading back: unexpected EOF"},
 		"flipped bit": {func(f *faulty) {
 			f.forget = func() error { f.bytes[len(f.bytes)-1] ^= 1; return nil }
 		}, "other bytes"},
@@ -117,7 +126,8 @@ func TestTransferFindsWhatWentWrong(t *testing.T) {
 			s := pattern()
 			m := old(s.size)
 			c.spoil(m)
-			if err := transfer(t.Context(), s, m, false, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := transfer(t.Context(), s, m, false, quiet()); err == nil ||
+				!strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

@@ -51,7 +51,7 @@ func Size(n int64) string {
 
 // Bounds on what another kernel may tell.
 const (
-	sysfsSector = 512 // of /sys/block/*/size, whatever the drive's own
+	sysfsSector = 512 // of /sys/block/*/size, for every drive
 	mostText    = 4096
 	mostTable   = 1 << 20
 )
@@ -76,9 +76,10 @@ func Drives(root fs.FS) ([]Drive, error) {
 func readDrive(root fs.FS, name string, used use) Drive {
 	at := path.Join("sys/block", name)
 	d := Drive{
-		Name:      name,
-		Number:    text(root, at, "dev"),
-		Model:     strings.TrimSpace(text(root, at, "device/vendor") + " " + cmp.Or(text(root, at, "device/model"), text(root, at, "device/name"))),
+		Name:   name,
+		Number: text(root, at, "dev"),
+		Model: strings.TrimSpace(text(root, at, "device/vendor") + " " + cmp.Or(text(root, at, "device/model"),
+			text(root, at, "device/name"))),
 		Serial:    cmp.Or(text(root, at, "device/serial"), serialAbove(root, at)),
 		Sequence:  text(root, at, "diskseq"),
 		ReadOnly:  text(root, at, "ro") == "1",

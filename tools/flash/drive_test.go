@@ -28,21 +28,26 @@ func machine() fstest.MapFS {
 			m["sys/devices/pci0/usb1/1-2/serial"] = &fstest.MapFile{Data: []byte(files["usb"] + "\n")}
 			delete(files, "usb")
 		}
-		m["sys/block/"+name] = &fstest.MapFile{Data: []byte("../" + strings.TrimPrefix(real, "sys/")), Mode: fs.ModeSymlink}
-		m["sys/class/block/"+name] = &fstest.MapFile{Data: []byte("../../" + strings.TrimPrefix(real, "sys/")), Mode: fs.ModeSymlink}
+		m["sys/block/"+name] = &fstest.MapFile{Data: []byte("../" + strings.TrimPrefix(real, "sys/")),
+			Mode: fs.ModeSymlink}
+		m["sys/class/block/"+name] = &fstest.MapFile{Data: []byte("../../" + strings.TrimPrefix(real, "sys/")),
+			Mode: fs.ModeSymlink}
 		files["dev"], files["size"] = number, sectors
 		for at, text := range files {
 			m[real+"/"+at] = &fstest.MapFile{Data: []byte(text + "\n")}
 			if part, ok := strings.CutSuffix(at, "/partition"); ok {
-				m["sys/class/block/"+part] = &fstest.MapFile{Data: []byte("../../" + strings.TrimPrefix(real, "sys/") + "/" + part), Mode: fs.ModeSymlink}
+				m["sys/class/block/"+part] = &fstest.MapFile{
+					Data: []byte("../../" + strings.TrimPrefix(real, "sys/") + "/" + part), Mode: fs.ModeSymlink}
 			}
 		}
 	}
 	type f = map[string]string
-	disk("nvme0n1", "259:0", gigabyte+"000", f{"device/model": "Laptop", "nvme0n1p1/partition": "1", "nvme0n1p1/dev": "259:1",
+	disk("nvme0n1", "259:0", gigabyte+"000", f{"device/model": "Laptop", "nvme0n1p1/partition": "1",
+		"nvme0n1p1/dev":       "259:1",
 		"nvme0n1p2/partition": "2", "nvme0n1p2/dev": "259:2", "nvme0n1p2/holders/dm-0": ""})
 	disk("dm-0", "253:0", gigabyte+"000", f{"dm/name": "luks-root"})
-	disk("sdb", "8:16", gigabyte+"0", f{"removable": "1", "device/vendor": "Generic ", "device/model": "Card \x1b[2JReader", "usb": "A0815", "diskseq": "7"})
+	disk("sdb", "8:16", gigabyte+"0", f{"removable": "1", "device/vendor": "Generic ",
+		"device/model": "Card \x1b[2JReader", "usb": "A0815", "diskseq": "7"})
 	disk("mmcblk0", "179:0", gigabyte+"0", f{"device/type": "SD", "device/name": "SC16G", "device/serial": "0x1234"})
 	disk("mmcblk1", "179:8", gigabyte+"0", f{"device/type": "MMC", "device/name": "soldered"})
 	disk("sdc", "8:32", gigabyte+"0", f{"removable": "1", "sdc1/partition": "1", "sdc1/dev": "8:33"})
@@ -83,19 +88,19 @@ func TestDrivesAreDescribed(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	const never = "never written"
 	for name, c := range map[string]struct{ drive, want, overridden string }{
-		"card in a reader":           {"sdb", "", ""},
-		"card in a slot":             {"mmcblk0", "", ""},
-		"soldered memory":            {"mmcblk1", "not removable", ""},
-		"disk of / behind LUKS":      {"nvme0n1", never, never},
-		"what / is on":               {"dm-0", never, never},
-		"mounted":                    {"sdc", `mounted on /media/anna/MY CARD: look`, ""},
-		"part of a mounted array":    {"sdd", "mounted on /srv", ""},
-		"reader without a card":      {"sde", "put a card in", "put a card in"},
-		"swapped to":                 {"sdf", "swapped to", ""},
-		"locked":                     {"sdg", "card's lock", ""},
-		"too large for a card":       {"sdh", "no more than 128 GB", ""},
-		"too small":                  {"sdi", "take a larger card", "take a larger card"},
-		"array that nobody mentions": {"md0", "mounted on /srv", ""},
+		"card in a reader":         {"sdb", "", ""},
+		"card in a slot":           {"mmcblk0", "", ""},
+		"soldered memory":          {"mmcblk1", "not removable", ""},
+		"disk of / behind LUKS":    {"nvme0n1", never, never},
+		"what / is on":             {"dm-0", never, never},
+		"mounted":                  {"sdc", `mounted on /media/anna/MY CARD: look`, ""},
+		"part of a mounted array":  {"sdd", "mounted on /srv", ""},
+		"reader without a card":    {"sde", "put a card in", "put a card in"},
+		"swapped to":               {"sdf", "swapped to", ""},
+		"locked":                   {"sdg", "card's lock", ""},
+		"too large for a card":     {"sdh", "no more than 128 GB", ""},
+		"too small":                {"sdi", "take a larger card", "take a larger card"},
+		"array that is not listed": {"md0", "mounted on /srv", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, machine(), c.drive)

@@ -1,7 +1,7 @@
 // Package flash writes an image to a card, and makes sure that it is there.
 //
 // Before: the image is one of ours, its configuration has no faults, the target is
-// a drive that is plausibly a card and that nobody uses, and the engineer has
+// a drive that is plausibly a card and that is not in use, and the engineer has
 // typed its name. The disk that the computer runs from is never written.
 //
 // Writing: the first chunk of the drive is made zero, the rest is written, then
@@ -30,8 +30,8 @@ import (
 	"heliograph/firmware/config"
 )
 
-// Desk is where the engineer sits.
-type Desk struct {
+// Writer writes cards and asks its user before it does.
+type Writer struct {
 	Root     fs.FS // of this machine: sys and proc
 	Out      io.Writer
 	Terminal bool // Out is one
@@ -58,7 +58,7 @@ func CheckConfiguration(role, name string) (err error) {
 }
 
 // Check refuses a target as Card will, before there is an image.
-func (d Desk) Check(to string) error {
+func (d Writer) Check(to string) error {
 	t, err := find(d.Root, to)
 	if err == nil && !t.isFile() {
 		err = t.drive.Refusal(0, d.Override)
@@ -67,7 +67,7 @@ func (d Desk) Check(to string) error {
 }
 
 // Card writes an image to a drive or a plain file.
-func (d Desk) Card(ctx context.Context, image, to string) error {
+func (d Writer) Card(ctx context.Context, image, to string) error {
 	s, err := openSource(image)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func openSource(name string) (*source, error) {
 }
 
 // target finds where to write, and refuses what should not be written.
-func (d Desk) target(s *source, to string) (target, error) {
+func (d Writer) target(s *source, to string) (target, error) {
 	t, err := find(d.Root, to)
 	if err != nil {
 		return t, err
@@ -145,8 +145,9 @@ func (d Desk) target(s *source, to string) (target, error) {
 }
 
 // confirm has the engineer type the drive's name.
-func (d Desk) confirm(ctx context.Context, t target) error {
-	answer, err := d.Ask(ctx, fmt.Sprintf("%s\nEverything on it will be lost. Type its name (%s) to go on: ", t.drive, t.drive.Name))
+func (d Writer) confirm(ctx context.Context, t target) error {
+	answer, err := d.Ask(ctx, fmt.Sprintf("%s\nEverything on it will be lost. Type its name (%s) to go on: ", t.drive,
+		t.drive.Name))
 	if err != nil {
 		return err
 	}
@@ -156,9 +157,9 @@ func (d Desk) confirm(ctx context.Context, t target) error {
 	return nil
 }
 
-// write writes, reads back and releases. What it leaves after an error is no card
+// write writes, reads back and releases. What it leaves after an error is not a card
 // that boots, and the error says so.
-func (d Desk) write(ctx context.Context, s *source, t target) error {
+func (d Writer) write(ctx context.Context, s *source, t target) error {
 	c, err := t.open(d.Override)
 	if err != nil {
 		return err
@@ -181,7 +182,8 @@ func (d Desk) write(ctx context.Context, s *source, t target) error {
 	if name := s.content.difference(got); name != "" {
 		return fmt.Errorf("flash: %s is NOT usable: it gave back another %s; take another card", t.path, name)
 	}
-	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got), c.release())
+	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got),
+		c.release())
 	return nil
 }
 

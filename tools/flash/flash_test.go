@@ -15,7 +15,8 @@ import (
 	"heliograph/tools/image/filesystem"
 )
 
-const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = " +
+	"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
 
 // tiny writes an image that has a boot partition and nothing behind it but a
 // hole and a last byte.
@@ -52,13 +53,13 @@ func configured() map[string]string {
 	return map[string]string{"heliograph.toml": valid, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))}
 }
 
-// desk is one where nobody sits: a question ends the test.
-func desk(t *testing.T, out *strings.Builder) Desk {
-	return Desk{
+// writer returns a Writer without a terminal: a question ends the test.
+func writer(t *testing.T, out *strings.Builder) Writer {
+	return Writer{
 		Root: fstest.MapFS{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
 		Ask: func(_ context.Context, question string) (string, error) {
 			t.Errorf("got the question %q, want none", question)
-			return "", errors.New("nobody here")
+			return "", errors.New("there is no terminal")
 		},
 	}
 }
@@ -69,7 +70,7 @@ func TestPlainFileBecomesTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := desk(t, &out).Card(t.Context(), image, to); err != nil {
+	if err := writer(t, &out).Card(t.Context(), image, to); err != nil {
 		t.Fatal(err)
 	}
 	if want, got := read(t, image), read(t, to); want != got {
@@ -96,8 +97,9 @@ func TestStoppedSaysThatTheCardIsNotUsable(t *testing.T) {
 	cancel()
 	to := filepath.Join(t.TempDir(), "card")
 	var out strings.Builder
-	err := desk(t, &out).Card(ctx, tiny(t, configured()), to)
-	if want := to + " is NOT usable: stopped before it was whole; flash it again"; err == nil || !strings.Contains(err.Error(), want) {
+	err := writer(t, &out).Card(ctx, tiny(t, configured()), to)
+	if want := to + " is NOT usable: stopped before it was whole; flash it again"; err == nil ||
+		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
@@ -127,7 +129,7 @@ func TestConfigurationIsComparedOnItsOwn(t *testing.T) {
 	defer s.file.Close()
 	s.content["pair.key"] = []byte("what was to be there")
 	var out strings.Builder
-	err = desk(t, &out).write(t.Context(), s, target{path: filepath.Join(t.TempDir(), "card")})
+	err = writer(t, &out).write(t.Context(), s, target{path: filepath.Join(t.TempDir(), "card")})
 	if err == nil || !strings.Contains(err.Error(), "it gave back another pair.key") {
 		t.Errorf("got %v, want that the key differs", err)
 	}

@@ -30,7 +30,8 @@ func pairKey(configs ...string) (key [pairkey.Size]byte, made []string, err erro
 		case err != nil:
 			return key, nil, fmt.Errorf("flash: %s: %v", at, err)
 		case found && k != key:
-			return key, nil, fmt.Errorf("flash: %s is not the key that the other board has: remove both for a new one", at)
+			return key, nil, fmt.Errorf("flash: %s is not the key that the other board has: remove both for a new one",
+				at)
 		default:
 			key, found = k, true
 		}

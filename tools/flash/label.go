@@ -53,20 +53,26 @@ func (u *unit) wiring(peer *unit) string {
 	case u.link.Medium == config.UDP:
 		return "network, " + u.link.Address + ": this link is one-way by software alone"
 	case u.link.Medium == config.Ethernet && u.role == "tx":
-		return fmt.Sprintf("%s, only its transmit fibre, to the receive side of %s; nothing back", u.link.Interface, peer.host)
+		return fmt.Sprintf("%s, only its transmit fibre, to the receive side of %s; nothing back", u.link.Interface,
+			peer.host)
 	case u.link.Medium == config.Ethernet:
-		return fmt.Sprintf("%s, only its receive fibre, from the transmit side of %s; nothing back", u.link.Interface, peer.host)
+		return fmt.Sprintf("%s, only its receive fibre, from the transmit side of %s; nothing back", u.link.Interface,
+			peer.host)
 	case u.board.Link.Pins == boards.Pins{} || u.link.Device != u.board.Link.Device:
-		return fmt.Sprintf("%s, one wire and ground between it and %s of %s; nothing back", u.link.Device, peer.link.Device, peer.host)
+		return fmt.Sprintf("%s, one wire and ground between it and %s of %s; nothing back", u.link.Device,
+			peer.link.Device, peer.host)
 	case u.role == "tx":
-		return fmt.Sprintf("%s (TXD) to %s of %s, ground to ground; not %s, nothing back", pin(u.board.Link.Pins.TXD), pin(peer.board.Link.Pins.RXD), peer.host, pin(u.board.Link.Pins.RXD))
+		return fmt.Sprintf("%s (TXD) to %s of %s, ground to ground; not %s, nothing back", pin(u.board.Link.Pins.TXD),
+			pin(peer.board.Link.Pins.RXD), peer.host, pin(u.board.Link.Pins.RXD))
 	}
-	return fmt.Sprintf("%s (RXD) from %s of %s, ground to ground; not %s, nothing back", pin(u.board.Link.Pins.RXD), pin(peer.board.Link.Pins.TXD), peer.host, pin(u.board.Link.Pins.TXD))
+	return fmt.Sprintf("%s (RXD) from %s of %s, ground to ground; not %s, nothing back", pin(u.board.Link.Pins.RXD),
+		pin(peer.board.Link.Pins.TXD), peer.host, pin(u.board.Link.Pins.TXD))
 }
 
 // pin says where a line is on the 40-pin header of the Raspberry Pi.
 func pin(line int) string {
-	header := []int{27, 28, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22, 37, 13}
+	header := []int{27, 28, 3, 5, 7, 29, 31, 26, 24, 21, 19, 23, 32, 33, 8, 10, 36, 11, 12, 35, 38, 40, 15, 16, 18, 22,
+		37, 13}
 	if line < 0 || line >= len(header) {
 		return fmt.Sprintf("GPIO %d", line)
 	}

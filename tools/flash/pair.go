@@ -32,7 +32,7 @@ type Side struct{ Config, Network, Target string }
 // Pair makes the pair key, both identities and both images, and writes them. A key
 // file that the configurations name and that is there is used; one that is missing
 // is made and removed again, so that the key is on the cards alone.
-func (d Desk) Pair(ctx context.Context, p Pair) error {
+func (d Writer) Pair(ctx context.Context, p Pair) error {
 	oneReader, err := d.checkTargets(p)
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (d Desk) Pair(ctx context.Context, p Pair) error {
 
 // checkTargets refuses targets before there are images, and says whether one
 // reader has to do for both.
-func (d Desk) checkTargets(p Pair) (oneReader bool, err error) {
+func (d Writer) checkTargets(p Pair) (oneReader bool, err error) {
 	tx, err := find(d.Root, p.TX.Target)
 	if err != nil {
 		return false, err
@@ -94,7 +94,8 @@ func (d Desk) checkTargets(p Pair) (oneReader bool, err error) {
 	}
 	same := !tx.isFile() && tx.drive.Name == rx.drive.Name
 	if a, b := absolute(p.TX.Target), absolute(p.RX.Target); same || a == b {
-		return false, fmt.Errorf("flash: both cards are %s: name two, or one alone to change cards in between", p.TX.Target)
+		return false, fmt.Errorf("flash: both cards are %s: name two, or one alone to change cards in between",
+			p.TX.Target)
 	}
 	return false, errors.Join(d.Check(p.TX.Target), d.Check(p.RX.Target))
 }
@@ -114,8 +115,9 @@ func absolute(name string) string {
 }
 
 // swap has the engineer change the cards in the one reader.
-func (d Desk) swap(ctx context.Context, from, to *unit) error {
-	question := fmt.Sprintf("Take the card of %s out of %s, put the one of %s in, and press Enter: ", from.host, from.target, to.host)
+func (d Writer) swap(ctx context.Context, from, to *unit) error {
+	question := fmt.Sprintf("Take the card of %s out of %s, put the one of %s in, and press Enter: ", from.host,
+		from.target, to.host)
 	if _, err := d.Ask(ctx, question); err != nil {
 		return err
 	}

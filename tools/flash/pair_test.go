@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	txSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
-	rxSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nforward = \"tcp://siem:601\"\n"
-	txNet  = "hostname = \"hall-tx\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"
+	txSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = " +
+		"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+	rxSide = "pair = \"hall\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA0\"\nkey_file = " +
+		"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nforward = \"tcp://siem:601\"\n"
+	txNet = "hostname = \"hall-tx\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"
 )
 
 // pairOf writes what a pair is made from. Its images are tiny ones.
@@ -41,7 +43,8 @@ func pairOf(t *testing.T, tx, rx string) Pair {
 		RX:    Side{Config: at("rx.toml", rx), Target: at("rx.card", "")},
 		Board: b,
 		Build: func(o image.Options) error {
-			files := map[string]string{"heliograph.toml": read(t, o.Config), "pair.key": read(t, filepath.Join(dir, "pair.key"))}
+			files := map[string]string{"heliograph.toml": read(t, o.Config),
+				"pair.key": read(t, filepath.Join(dir, "pair.key"))}
 			return os.Rename(tiny(t, files), o.Output)
 		},
 	}
@@ -78,7 +81,7 @@ func identityOf(t *testing.T, c content) *x509.Certificate {
 func TestPairSharesAKeyAndNothingElse(t *testing.T) {
 	p := pairOf(t, txSide, rxSide)
 	var out strings.Builder
-	if err := desk(t, &out).Pair(t.Context(), p); err != nil {
+	if err := writer(t, &out).Pair(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	tx, rx := contentOf(t, p.TX.Target), contentOf(t, p.RX.Target)
@@ -97,7 +100,8 @@ func TestPairSharesAKeyAndNothingElse(t *testing.T) {
 	}
 	for _, want := range []string{
 		"hall-tx ", "HELIOGRAPH RX", "hall, key " + strings.Fields(string(tx["pair.key"]))[2],
-		pki.Thumbprint(a.Raw), pki.Thumbprint(b.Raw), "pin 8 (TXD) to pin 10 of heliorx", "pin 10 (RXD) from pin 8 of hall-tx",
+		pki.Thumbprint(a.Raw), pki.Thumbprint(b.Raw), "pin 8 (TXD) to pin 10 of heliorx",
+		"pin 10 (RXD) from pin 8 of hall-tx",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got labels without %q:\n%s", want, out.String())
@@ -122,7 +126,7 @@ func TestKeyThatIsThereIsUsedAndStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := desk(t, &out).Pair(t.Context(), p); err != nil {
+	if err := writer(t, &out).Pair(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := string(contentOf(t, p.RX.Target)["pair.key"]), read(t, at); got != want {
@@ -136,16 +140,21 @@ func TestPairsThatAreNoneAreRefused(t *testing.T) {
 		change func(*Pair)
 		want   string
 	}{
-		"other name":        {rx: strings.Replace(rxSide, "hall", "mill", 1), want: "pair is hall on TX and mill on RX"},
-		"other baud":        {rx: strings.Replace(rxSide, "key_file", "baud = 115200\nkey_file", 1), want: "baud"},
-		"other medium":      {rx: strings.Replace(rxSide, "medium = \"uart\"\ndevice = \"/dev/ttyAMA0\"", "medium = \"udp\"\naddress = \"10.0.0.1:1\"", 1), want: "medium"},
-		"other channels":    {rx: strings.Replace(rxSide, "\"s\"", "\"other\"", 1), want: "[syslog s] on TX and [syslog other] on RX"},
-		"fault in one":      {rx: rxSide + "nonsense = 1\n", want: "rx.toml:9: "},
-		"key elsewhere":     {tx: strings.Replace(txSide, "pair.key", "../pair.key", 1), want: "below its folder"},
-		"two keys":          {tx: strings.Replace(txSide, "pair.key", "other.key", 1), want: "not the key that the other board has"},
-		"one file twice":    {change: func(p *Pair) { p.RX.Target = filepath.Dir(p.TX.Target) + "/./tx.card" }, want: "both cards are"},
+		"other name": {rx: strings.Replace(rxSide, "hall", "mill", 1),
+			want: "pair is hall on TX and mill on RX"},
+		"other baud": {rx: strings.Replace(rxSide, "key_file", "baud = 115200\nkey_file", 1), want: "baud"},
+		"other medium": {rx: strings.Replace(rxSide, "medium = \"uart\"\ndevice = \"/dev/ttyAMA0\"",
+			"medium = \"udp\"\naddress = \"10.0.0.1:1\"", 1), want: "medium"},
+		"other channels": {rx: strings.Replace(rxSide, "\"s\"", "\"other\"", 1),
+			want: "[syslog s] on TX and [syslog other] on RX"},
+		"fault in one":  {rx: rxSide + "nonsense = 1\n", want: "rx.toml:9: "},
+		"key elsewhere": {tx: strings.Replace(txSide, "pair.key", "../pair.key", 1), want: "below its folder"},
+		"two keys": {tx: strings.Replace(txSide, "pair.key", "other.key", 1),
+			want: "not the key that the other board has"},
+		"one file twice": {change: func(p *Pair) { p.RX.Target = filepath.Dir(p.TX.Target) + "/./tx.card" },
+			want: "both cards are"},
 		"one file for both": {change: func(p *Pair) { p.RX.Target = "" }, want: "name two plain files"},
-		"drive mistyped":    {change: func(p *Pair) { p.TX.Target = "/dev/sdzz" }, want: "there is no drive /dev/sdzz"},
+		"drive mistyped":    {change: func(p *Pair) { p.TX.Target = "/dev/sdzz" }, want: "/dev/sdzz is not a drive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tx, rx := txSide, rxSide
@@ -161,14 +170,15 @@ func TestPairsThatAreNoneAreRefused(t *testing.T) {
 			}
 			if name == "two keys" {
 				for i, file := range []string{"pair.key", "other.key"} {
-					if err := pairkey.Create(filepath.Join(filepath.Dir(p.TX.Config), file), [pairkey.Size]byte{byte(i)}); err != nil {
+					if err := pairkey.Create(filepath.Join(filepath.Dir(p.TX.Config), file),
+						[pairkey.Size]byte{byte(i)}); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
 			p.Build = func(image.Options) error { t.Error("got an image built, want none"); return nil }
 			var out strings.Builder
-			if err := desk(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := writer(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 			left, _ := filepath.Glob(filepath.Join(filepath.Dir(p.TX.Config), "*.key"))
@@ -180,14 +190,19 @@ func TestPairsThatAreNoneAreRefused(t *testing.T) {
 }
 
 func TestSwappedCardIsAnother(t *testing.T) {
-	tx := &unit{host: "t", image: holding(t, strings.Repeat("t", sector)), target: holding(t, strings.Repeat("t", sector))}
+	tx := &unit{host: "t", image: holding(t, strings.Repeat("t", sector)),
+		target: holding(t, strings.Repeat("t", sector))}
 	for name, c := range map[string]struct{ card, want string }{
 		"the same": {strings.Repeat("t", sector), "the card of t is still in"},
 		"another":  {strings.Repeat("x", sector), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := ""
-			d := Desk{Ask: func(_ context.Context, question string) (string, error) { asked = question; return "", nil }}
+			d := Writer{Ask: func(_ context.Context, question string) (string, error) {
+				asked = question
+				return "",
+					nil
+			}}
 			err := d.swap(t.Context(), tx, &unit{host: "r", target: holding(t, c.card)})
 			if got := fmt.Sprint(err); c.want == "" && err != nil || c.want != "" && !strings.Contains(got, c.want) {
 				t.Errorf("got %v, want %q", err, c.want)

@@ -35,7 +35,8 @@ func (p *progress) step(done int64) {
 	}
 	if p.terminal {
 		filled := int(percent) * barWidth / 100
-		fmt.Fprintf(p.out, "\r%-12s [%s%s] %3d %% %s\x1b[K", p.phase, strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), percent, p.rate(done))
+		fmt.Fprintf(p.out, "\r%-12s [%s%s] %3d %% %s\x1b[K", p.phase, strings.Repeat("#", filled),
+			strings.Repeat(".", barWidth-filled), percent, p.rate(done))
 		if percent == 100 {
 			fmt.Fprintln(p.out)
 		}

@@ -29,7 +29,8 @@ func (d Drive) Refusal(need int64, override bool) error {
 	case d.Swap:
 		return no("is swapped to, so it is this computer's own: name another")
 	case len(d.Mounts) > 0:
-		return no("is mounted on %s: look whether it is the right one, then unmount it: umount %s*", printable(d.Mounts), d.Path())
+		return no("is mounted on %s: look whether it is the right one, then unmount it: umount %s*",
+			printable(d.Mounts), d.Path())
 	case len(d.Holders) > 0:
 		return no("is part of %s: name another", printable(d.Holders))
 	case !d.Removable:

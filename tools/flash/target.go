@@ -30,7 +30,7 @@ func find(root fs.FS, path string) (target, error) {
 	absolute, _ := filepath.Abs(path)
 	switch {
 	case filepath.Dir(absolute) == "/dev" && (errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular()):
-		return t, fmt.Errorf("flash: there is no drive %s: \"heliograph flash\" lists those there are", path)
+		return t, fmt.Errorf("flash: %s is not a drive: \"heliograph flash\" lists the drives", path)
 	case errors.Is(err, fs.ErrNotExist), err == nil && info.Mode().IsRegular():
 		return t, nil
 	case err != nil:
@@ -68,11 +68,13 @@ func driveOf(root fs.FS, number string) (Drive, error) {
 	for _, d := range list {
 		for _, name := range family(root, "sys/block/"+d.Name, map[string]bool{}) {
 			if text(root, "sys/class/block", name, "dev") == number && strings.HasPrefix(name, d.Name) {
-				return Drive{}, fmt.Errorf("flash: /dev/%s is a part of a drive: name the whole one, %s", name, d.Path())
+				return Drive{}, fmt.Errorf("flash: /dev/%s is a part of a drive: name the whole one, %s", name,
+					d.Path())
 			}
 		}
 	}
-	return Drive{}, fmt.Errorf("flash: the system does not list device %s: take the drive out and put it in again", number)
+	return Drive{}, fmt.Errorf("flash: the system does not list device %s: take the drive out and put it in again",
+		number)
 }
 
 // same says whether neither drive nor medium was exchanged.
@@ -85,7 +87,7 @@ type card struct {
 }
 
 // open opens a target for writing. The kernel refuses a drive that anything
-// else uses, whatever was seen before, unless the operator overrides that.
+// else uses, although it was free before, unless the operator overrides that.
 func (t target) open(override bool) (card, error) {
 	flags := os.O_RDWR
 	switch {
@@ -137,7 +139,7 @@ func (c card) Forget() error {
 	return unix.Fadvise(int(c.Fd()), 0, 0, unix.FADV_DONTNEED)
 }
 
-// eject is CDROMEJECT of linux/cdrom.h, which card readers know as well.
+// eject is CDROMEJECT of linux/cdrom.h, which card readers support as well.
 const eject = 0x5309
 
 // release gives a drive back and says what may be done with it.

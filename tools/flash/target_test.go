@@ -53,7 +53,7 @@ func TestDriveBecomesTheImage(t *testing.T) {
 	want := read(t, image)
 	device, medium := loop(t, int64(len(want))+chunk-sector)
 	var out strings.Builder
-	d := desk(t, &out)
+	d := writer(t, &out)
 	root := &removable{os.DirFS("/"), "1"}
 	d.Root = root
 	answer, swapped := "sda", ""
@@ -64,7 +64,7 @@ func TestDriveBecomesTheImage(t *testing.T) {
 		root.cards += swapped
 		return answer, nil
 	}
-	refused := func(d Desk, want string) {
+	refused := func(d Writer, want string) {
 		t.Helper()
 		if err := d.Card(t.Context(), image, device); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -106,7 +106,7 @@ func TestTargetsThatAreNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ target, want string }{
-		"mistyped drive":      {"/dev/sdzz", "no drive /dev/sdzz"},
+		"mistyped drive":      {"/dev/sdzz", "/dev/sdzz is not a drive"},
 		"character device":    {"/dev/null", "neither a drive nor a plain file"},
 		"folder":              {t.TempDir(), "neither a drive nor a plain file"},
 		"the image":           {image, "is the image itself"},
@@ -117,7 +117,7 @@ func TestTargetsThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := desk(t, &out).Card(t.Context(), image, c.target)
+			err := writer(t, &out).Card(t.Context(), image, c.target)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, c.want)
 			}

@@ -59,12 +59,14 @@ func (u *unit) readNetwork() error {
 func (p Pair) image(dir string, u *unit) error {
 	u.image = filepath.Join(dir, u.role+".img")
 	if err := p.Build(image.Options{
-		Role: u.role, Board: p.Board, Config: u.Config, Network: u.Network, Source: p.Source, Version: p.Version, Output: u.image,
+		Role: u.role, Board: p.Board, Config: u.Config, Network: u.Network, Source: p.Source, Version: p.Version,
+		Output: u.image,
 	}); err != nil {
 		return err
 	}
 	folder := filepath.Join(dir, u.role, "pki")
-	store, err := pki.Open(pki.Config{Directory: folder, Application: application(u.role, u.pair, u.hosts), Log: slog.New(slog.DiscardHandler)})
+	store, err := pki.Open(pki.Config{Directory: folder, Application: application(u.role, u.pair, u.hosts),
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ func benchCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	c.Flags().StringVar(&only, "only", "", "measure only the group `NAME`")
-	c.Flags().StringVar(&baseline, "baseline", "", "compare with a report in `FILE`; ends with code 1 when a figure is twice as bad")
+	c.Flags().StringVar(&baseline, "baseline", "",
+		"compare with a report in `FILE`; ends with code 1 when a figure is twice as bad")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
 		r, err := bench.Run(only, c.ErrOrStderr())

@@ -33,7 +33,8 @@ func checkCommand() *cobra.Command {
 			} else {
 				_, warnings, err = config.LoadTX(path)
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "checked as the file of %s\n", map[string]string{"tx": "heliotx", "rx": "heliorx"}[side])
+			fmt.Fprintf(c.ErrOrStderr(), "checked as the file of %s\n",
+				map[string]string{"tx": "heliotx", "rx": "heliorx"}[side])
 			if code := role.Report(path, warnings, err, c.OutOrStdout(), c.ErrOrStderr()); code != role.OK {
 				return exitError(code)
 			}

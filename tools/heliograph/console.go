@@ -29,9 +29,9 @@ func consoleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "console [DEVICE]",
 		Short: "Look at a board through its serial console",
-		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the board as\n" +
-			"they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE it takes the one\n" +
-			"USB serial adapter there is. Without a terminal it prints the screen once.",
+		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the\n" +
+			"board as they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE\n" +
+			"it takes the one USB serial adapter there is. Without a terminal it prints the screen once.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	c.Flags().BoolVar(&once, "once", false, "print the screen once")

@@ -58,10 +58,12 @@ func TestConsole(t *testing.T) {
 				args = append(args, tt.flag)
 			}
 			var out bytes.Buffer
-			if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != tt.code || !strings.Contains(out.String(), tt.shows) {
+			if code := run(t.Context(), args, strings.NewReader(""), &out, &out); code != tt.code ||
+				!strings.Contains(out.String(), tt.shows) {
 				t.Errorf("got code %d, %q; want %d and %q", code, out.String(), tt.code, tt.shows)
 			}
-			if i := strings.IndexFunc(out.String(), func(r rune) bool { return r < ' ' && r != '\n' || r > '~' }); i >= 0 {
+			if i := strings.IndexFunc(out.String(),
+				func(r rune) bool { return r < ' ' && r != '\n' || r > '~' }); i >= 0 {
 				t.Errorf("got %q, want nothing that a terminal acts on", out.String())
 			}
 		})

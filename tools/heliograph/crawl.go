@@ -60,19 +60,20 @@ func crawlCommand() *cobra.Command {
 
 // compare looks at the source, at the mirror, and at the source again: what moved
 // meanwhile is not compared.
-func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int, err error) {
-	var looks [3]*crawl.Snapshot
+func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int,
+	err error) {
+	var snapshots [3]*crawl.Snapshot
 	for i, url := range []string{source, mirror, source} {
 		cfg.Endpoint = url
 		s, err := client.Connect(ctx, cfg)
 		if err != nil {
 			return nil, 0, err
 		}
-		looks[i], err = crawl.Take(ctx, s)
+		snapshots[i], err = crawl.Take(ctx, s)
 		s.Close()
 		if err != nil {
 			return nil, 0, err
 		}
 	}
-	return crawl.Compare(looks[0], looks[2], looks[1]), len(looks[0].Nodes), nil
+	return crawl.Compare(snapshots[0], snapshots[2], snapshots[1]), len(snapshots[0].Nodes), nil
 }

@@ -21,7 +21,8 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 	defer b.Close()
 	var code int
 	var out string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // until both listen
+	// until both listen
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if code, out, _ = call(t, "", "crawl", a.Endpoint, a.Endpoint); code == 0 {
 			break
 		}
@@ -30,10 +31,12 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 		t.Fatalf("a server and itself: %d %q", code, out)
 	}
 	code, out, stderr := call(t, "", "crawl", a.Endpoint, b.Endpoint)
-	if code != 1 || stderr != "" || !strings.Contains(out, "Line.Tag3: is at the mirror alone") || !strings.Contains(out, "2 differences among ") {
+	if code != 1 || stderr != "" || !strings.Contains(out, "Line.Tag3: is at the mirror alone") ||
+		!strings.Contains(out, "2 differences among ") {
 		t.Errorf("a server with another tag: %d %q %q", code, out, stderr)
 	}
-	if code, _, stderr := call(t, "", "crawl", "opc.tcp://127.0.0.1:1", b.Endpoint); code != 1 || strings.Count(stderr, "\n") != 1 {
+	if code, _, stderr := call(t, "", "crawl", "opc.tcp://127.0.0.1:1", b.Endpoint); code != 1 ||
+		strings.Count(stderr, "\n") != 1 {
 		t.Errorf("a server that is not there: %d %q", code, stderr)
 	}
 }

@@ -26,10 +26,10 @@ func decodeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "decode FILE",
 		Short: "Make a captured link readable",
-		Long: "FILE is a pcap or pcapng file with the link's UDP or Ethernet frames, or, with --medium uart, the bytes\n" +
-			"that a UART received; - is standard input. Each frame becomes a line. With --key the tags are checked\n" +
-			"and the records of each source frame follow it; for that the capture needs a hello, sent 4 times a second.\n" +
-			"Records lost or cut are not put together again.",
+		Long: "FILE is a pcap or pcapng file with the link's UDP or Ethernet frames, or, with --medium uart,\n" +
+			"the bytes that a UART received; - is standard input. Each frame becomes a line. With --key the\n" +
+			"tags are checked and the records of each source frame follow it; for that the capture needs a\n" +
+			"hello, sent 4 times a second. Records lost or cut are not put together again.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.medium != "packets" && o.medium != "uart" {

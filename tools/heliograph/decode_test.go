@@ -27,7 +27,8 @@ func captured(t *testing.T) (line, key string) {
 	h.Put(frame)
 	folder := t.TempDir()
 	line, key = filepath.Join(folder, "line"), filepath.Join(folder, "pair.key")
-	if err := os.WriteFile(line, codeword.Encode(nil, session.Seal(frame, wire.HelloHeaderSize, 1)), 0o600); err != nil {
+	if err := os.WriteFile(line, codeword.Encode(nil, session.Seal(frame, wire.HelloHeaderSize, 1)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := pairkey.Create(key, secret); err != nil {
@@ -47,7 +48,8 @@ func TestDecode(t *testing.T) {
 		code int
 		want string
 	}{
-		"with the key":       {[]string{line, "--medium", "uart", "--key", key}, 0, "seq=1 size=112 crc=ok tag=ok epoch=7\n"},
+		"with the key": {[]string{line, "--medium", "uart", "--key", key}, 0,
+			"seq=1 size=112 crc=ok tag=ok epoch=7\n"},
 		"without a key":      {[]string{line, "--medium", "uart"}, 0, "seq=1 size=112 crc=ok epoch=7\n"},
 		"another pair's key": {[]string{line, "--medium", "uart", "--key", other}, 0, "no tag held"},
 		"no capture":         {[]string{line}, 1, "--medium uart"},
@@ -70,11 +72,13 @@ func TestDecodeJSONFromStandardInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, _ := call(t, string(bytes.Repeat(received, 2)), "decode", "-", "--medium", "uart", "--json", "--key", key)
+	code, stdout, _ := call(t, string(bytes.Repeat(received, 2)), "decode", "-", "--medium", "uart", "--json", "--key",
+		key)
 	d := json.NewDecoder(strings.NewReader(stdout))
 	for i := range 2 {
 		var f decode.Frame
-		if err := d.Decode(&f); err != nil || code != 0 || f.Kind != "hello" || f.Tag != decode.OK || f.Offset != int64((i+1)*len(received)) {
+		if err := d.Decode(&f); err != nil || code != 0 || f.Kind != "hello" || f.Tag != decode.OK ||
+			f.Offset != int64((i+1)*len(received)) {
 			t.Errorf("frame %d: got %d, %+v, %v; want an authentic hello", i, code, f, err)
 		}
 	}

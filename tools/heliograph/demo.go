@@ -26,9 +26,9 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated plant's messages cross an impaired one-way link",
-		Long: "Starts a simulated plant (MQTT brokers, syslog senders), heliotx and heliorx as real\n" +
-			"processes, and an impaired link between them; all on loopback, and gone afterwards.\n" +
-			"Ends with code 1 when anything was lost, altered or out of order.",
+		Long: "Starts a simulated plant (MQTT brokers, syslog senders), heliotx and heliorx as real processes,\n" +
+			"and an impaired link between them; all on loopback, and gone afterwards. Ends with code 1 when\n" +
+			"anything was lost, altered or out of order.",
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
@@ -36,7 +36,8 @@ func demoCommand() *cobra.Command {
 	f.StringVar(&loss, "loss", "5%", "`share` of frames that the link loses; on a uart, that lose a byte")
 	f.StringVar(&corrupt, "corrupt", "1%", "`share` of frames in which the link flips bits; on a uart, one bit")
 	f.StringVar(&o.Medium, "medium", "udp", "udp or uart (a pair of pseudo terminals at 921600 baud)")
-	f.Float64Var(&o.Rate, "rate", 0, "messages a second from each of four senders, 1 to 2000 (default 100, on a uart 40)")
+	f.Float64Var(&o.Rate, "rate", 0, "messages a second from each of four senders, 1 to 2000 (default 100, on a "+
+		"uart 40)")
 	f.BoolVar(&asJSON, "json", false, "print a machine-readable summary at the end, and no screen")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var err error
@@ -68,7 +69,7 @@ func share(s string) (float64, error) {
 		v /= 100
 	}
 	if err != nil || !(v >= 0 && v < 1) {
-		return 0, fmt.Errorf("%q is no share: write 5%% or 0.05", s)
+		return 0, fmt.Errorf("%q is not a share: write 5%% or 0.05", s)
 	}
 	return v, nil
 }

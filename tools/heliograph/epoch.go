@@ -13,7 +13,7 @@ import (
 )
 
 func epochCommand() *cobra.Command {
-	return group("epoch", "Settle which run of the transmitter is believed", epochShow(), epochAccept())
+	return group("epoch", "Decide which run of the transmitter a receiver accepts", epochShow(), epochAccept())
 }
 
 func epochShow() *cobra.Command {
@@ -21,8 +21,9 @@ func epochShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show --config FILE",
 		Short: "Show the runs of its transmitter that a receiver refuses, or a transmitter's own run",
-		Long: "For a receiver: the runs that it refuses and that \"heliograph epoch accept\" can have it believe. Runs that it has\n" +
-			"heard before are played back by somebody, and not shown. For a transmitter: the number of its run; its log has the ID.",
+		Long: "For a receiver: the runs that it refuses and that \"heliograph epoch accept\" makes it accept.\n" +
+			"Runs that it has received before are replays, and are not shown. For a transmitter: the number\n" +
+			"of its run; its log has the ID.",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
@@ -47,10 +48,11 @@ func epochShow() *cobra.Command {
 			fmt.Fprintln(c.OutOrStdout(), "no run is refused")
 		}
 		for _, r := range runs {
-			fmt.Fprintf(c.OutOrStdout(), "%s  refused, epoch %d, heard %s\n", r.ID(), r.Epoch, r.Heard.Format(time.DateTime+" UTC"))
+			fmt.Fprintf(c.OutOrStdout(), "%s  refused, epoch %d, received %s\n", r.ID(), r.Epoch,
+				r.Heard.Format(time.DateTime+" UTC"))
 		}
 		if id := acceptance.Accepted(h.state); id != "" {
-			fmt.Fprintf(c.OutOrStdout(), "%s  accepted, to be believed when it is heard again\n", id)
+			fmt.Fprintf(c.OutOrStdout(), "%s  accepted as soon as it is received again\n", id)
 		}
 		return nil
 	})
@@ -62,9 +64,10 @@ func epochAccept() *cobra.Command {
 	accept := &cobra.Command{
 		Use:   "accept [--config FILE | DIRECTORY] [--run ID]",
 		Short: "Let the receiver believe one run of its transmitter that it refuses",
-		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed anew. \"heliograph epoch show\"\n" +
-			"lists what it refuses; --run names one, and can be left out when there is only one. No other run is believed.\n" +
-			"Run it where heliorx runs; DIRECTORY is the [state] directory of its configuration.",
+		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed anew.\n" +
+			"\"heliograph epoch show\" lists what it refuses; --run names one, and can be left out when there\n" +
+			"is only one. No other run is believed. Run it where heliorx runs; DIRECTORY is the [state]\n" +
+			"directory of its configuration.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	accept.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx")
@@ -78,7 +81,8 @@ func epochAccept() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "accepted: the receiver believes run %s within a second of hearing it, without a restart\n", run.ID())
+		fmt.Fprintf(c.OutOrStdout(), "accepted: the receiver believes run %s within a second of hearing it, "+
+			"without a restart\n", run.ID())
 		return nil
 	})
 	return accept

@@ -31,9 +31,10 @@ func flashCommand() *cobra.Command {
 		Use: "flash [FILE.img TARGET | --role tx|rx --board BOARD [flags] TARGET |\n" +
 			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET]]",
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
-		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, or a plain file.\n" +
-			"The image is FILE.img, or made here as \"heliograph image\" makes it. With --pair it makes the cards of both\n" +
-			"boards, in two readers or one after the other in one: with a pair key and OPC UA identities of their own.",
+		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, or a\n" +
+			"plain file. The image is FILE.img, or made here as \"heliograph image\" makes it. With --pair it\n" +
+			"makes the cards of both boards, in two readers or one after the other in one: with a pair key\n" +
+			"and OPC UA identities of their own.",
 		Args: cobra.MaximumNArgs(2),
 	}
 	f := c.Flags()
@@ -47,11 +48,12 @@ func flashCommand() *cobra.Command {
 	f.StringVar(&pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
 	f.StringVar(&pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
 	f.BoolVar(&yes, "yes", false, "do not ask before a drive is overwritten")
-	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; never the disk of /")
+	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
+		"never the disk of /")
 	c.MarkFlagsMutuallyExclusive("pair", "role")
 	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d := flashDesk(c, yes, override)
+		d := cardWriter(c, yes, override)
 		var err error
 		if o.Role != "" && o.Role != "tx" && o.Role != "rx" {
 			return fmt.Errorf("role %q is neither tx nor rx", o.Role)
@@ -64,7 +66,8 @@ func flashCommand() *cobra.Command {
 		pair.Board = o.Board
 		switch {
 		case both && (len(args) == 0 || pair.TX.Config == ""):
-			return errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE TX-TARGET [RX-TARGET]")
+			return errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE " +
+				"TX-TARGET [RX-TARGET]")
 		case both:
 			pair.TX.Target, pair.RX.Target = args[0], strings.Join(args[1:], "")
 			err = d.Pair(c.Context(), pair)
@@ -98,7 +101,7 @@ func imageBoard(name string) (boards.Board, error) {
 }
 
 // flashBuilt makes an image, which holds secrets, for no longer than it takes.
-func flashBuilt(ctx context.Context, d flash.Desk, o image.Options, target string) error {
+func flashBuilt(ctx context.Context, d flash.Writer, o image.Options, target string) error {
 	dir, err := os.MkdirTemp("", "heliograph-")
 	if err != nil {
 		return err
@@ -114,11 +117,12 @@ func flashBuilt(ctx context.Context, d flash.Desk, o image.Options, target strin
 	return d.Card(ctx, o.Output, target)
 }
 
-func flashDesk(c *cobra.Command, yes, override bool) flash.Desk {
+func cardWriter(c *cobra.Command, yes, override bool) flash.Writer {
 	input := bufio.NewReader(c.InOrStdin())
 	out, ok := c.OutOrStdout().(*os.File)
-	return flash.Desk{
-		Root: os.DirFS("/"), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes, Override: override,
+	return flash.Writer{
+		Root: os.DirFS("/"), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes,
+		Override: override,
 		Ask: func(ctx context.Context, question string) (string, error) {
 			fmt.Fprint(c.OutOrStdout(), question)
 			return answer(ctx, input)
@@ -143,13 +147,13 @@ func answer(ctx context.Context, input *bufio.Reader) (string, error) {
 		return "", errors.New("flash: stopped: nothing was written")
 	case l := <-read:
 		if l.err == io.EOF && l.text == "" {
-			return "", errors.New("flash: nobody answers: say --yes to be asked nothing")
+			return "", errors.New("flash: standard input is not a terminal: give --yes to confirm")
 		}
 		return strings.TrimSpace(l.text), nil
 	}
 }
 
-func listDrives(to io.Writer, d flash.Desk) error {
+func listDrives(to io.Writer, d flash.Writer) error {
 	list, err := flash.Drives(d.Root)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func TestFlashUsage(t *testing.T) {
 		"three targets":           {"flash a b c", 2, "at most 2"},
 		"role that is none":       {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
 		"image that is missing":   {"flash /none.img /tmp/x", 1, "no such file"},
-		"drive that is mistyped":  {"flash --role tx --board virt /dev/sdzz", 1, "there is no drive /dev/sdzz"},
+		"drive that is mistyped":  {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
 		"configuration missing":   {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,10 +73,11 @@ func TestFlashMakesTheImageThatABoardBoots(t *testing.T) {
 }
 
 func TestDrivesAreListed(t *testing.T) {
-	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 1 8:17 / /media/card rw - vfat /dev/sdb1 rw\n")}, "proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
+	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 1 8:17 / /media/card rw - vfat /dev/sdb1 rw\n")},
+		"proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
 	list := func() string {
 		var out strings.Builder
-		if err := listDrives(&out, flash.Desk{Root: root}); err != nil {
+		if err := listDrives(&out, flash.Writer{Root: root}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -85,14 +86,16 @@ func TestDrivesAreListed(t *testing.T) {
 		t.Errorf("got %q without a drive, want what to do", got)
 	}
 	for name, text := range map[string]string{
-		"sda/size": "99", "sdb/size": "31116288", "sdb/removable": "1", "sdb/dev": "8:16", "sdb/device/model": "STORAGE DEVICE", "sdb/device/serial": "42",
+		"sda/size": "99", "sdb/size": "31116288", "sdb/removable": "1", "sdb/dev": "8:16",
+		"sdb/device/model": "STORAGE DEVICE", "sdb/device/serial": "42",
 		"sdb/sdb1/partition": "1", "sdc/removable": "1", "sdc/size": "31116288",
 	} {
 		root["sys/block/"+name] = &fstest.MapFile{Data: []byte(text + "\n")}
 	}
 	root["sys/class/block/sdb1/dev"] = &fstest.MapFile{Data: []byte("8:17\n")}
 	want := "DRIVE     SIZE     MODEL           SERIAL  STATE\n" +
-		"/dev/sdb  15.9 GB  STORAGE DEVICE  42      is mounted on /media/card: look whether it is the right one, then unmount it: umount /dev/sdb*\n" +
+		"/dev/sdb  15.9 GB  STORAGE DEVICE  42      is mounted on /media/card: look whether it is the right one, " +
+		"then unmount it: umount /dev/sdb*\n" +
 		"/dev/sdc  15.9 GB                          ready to be overwritten\n"
 	if got := list(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)

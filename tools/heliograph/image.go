@@ -40,7 +40,8 @@ func imageCommand() *cobra.Command {
 	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
 	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
 	f.Uint64Var(&o.Release, "release", 1, "number of the release; updates to an older one are refused")
-	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update key\"); without one the board takes none")
+	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
+		"key\"); without one the board takes none")
 	f.StringVarP(&o.Output, "output", "o", "", "the image to write")
 	for _, name := range []string{"role", "board", "output"} {
 		if err := c.MarkFlagRequired(name); err != nil {

@@ -27,18 +27,19 @@ func keyNew() *cobra.Command {
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			err := pairkey.Create(args[0], pairkey.New())
 			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("%s exists already and stays as it is; move it away first when you mean to change the key", args[0])
+				return fmt.Errorf("%s exists already and stays as it is; move it away first when you mean to "+
+					"change the key", args[0])
 			}
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s written; copy it to both boards and to nobody else\n", args[0])
+			fmt.Fprintf(c.OutOrStdout(), "%s written; copy it to both boards, and nowhere else\n", args[0])
 			return nil
 		}),
 	}
 }
 
-// keyHolder is what changing a key needs to know of a role.
+// keyHolder is what changing a key needs of a role.
 type keyHolder struct {
 	role, file, state string
 }
@@ -111,10 +112,11 @@ func keyChange() *cobra.Command {
 		Use:   "change --config FILE NEWKEY",
 		Short: "Have a role use another key, without losing anything: the receiver first",
 		Long: "Make a key with \"heliograph key new next.key\" and take it to both sides. Then\n" +
-			"  1. heliograph key change --config rx.toml next.key   the receiver accepts both keys, without a restart\n" +
-			"  2. heliograph key change --config tx.toml next.key   and restart heliotx: it uses the new one\n" +
-			"  3. heliograph key show --config rx.toml              until the time is over, step 2 can be taken back\n" +
-			"The change is kept in the [state] directory. Put the new key into the key_file when you like; it ends the change.",
+			"  1. heliograph key change --config rx.toml next.key  the receiver accepts both keys without a restart\n" +
+			"  2. heliograph key change --config tx.toml next.key  and restart heliotx: it uses the new one\n" +
+			"  3. heliograph key show --config rx.toml             until the time is over, step 2 can be taken back\n" +
+			"The change is kept in the [state] directory. Put the new key into the key_file when you\n" +
+			"like; it ends the change.",
 		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
@@ -135,9 +137,11 @@ func keyChange() *cobra.Command {
 		}
 		showKeys(c.OutOrStdout(), h, use)
 		if h.role == "heliorx" {
-			fmt.Fprintln(c.OutOrStdout(), "the receiver accepts it within two seconds, without a restart; now change the transmitter")
+			fmt.Fprintln(c.OutOrStdout(), "the receiver accepts it within two seconds, without a restart; now "+
+				"change the transmitter")
 		} else {
-			fmt.Fprintln(c.OutOrStdout(), "restart heliotx to use it; the receiver must accept it by then, or nothing is heard")
+			fmt.Fprintln(c.OutOrStdout(), "restart heliotx to use it; the receiver must accept it by then, or "+
+				"nothing is received")
 		}
 		return nil
 	})

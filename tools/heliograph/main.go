@@ -68,7 +68,9 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(), decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(), updateCommand(), userCommand(),
+	c.AddCommand(benchCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(), decodeCommand(),
+		demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(),
+		updateCommand(), userCommand(),
 		versionCommand())
 	return c
 }

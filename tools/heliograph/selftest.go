@@ -15,9 +15,9 @@ func selftestCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "selftest [DEVICE]",
 		Short: "Have a board test itself, through its serial console",
-		Long: "The board looks whether its link stands open in one direction, its role sits in its sandbox, and LED, watchdog,\n" +
-			"clock and card are what the image expects. It disturbs nothing. Without DEVICE it takes the one USB serial adapter\n" +
-			"there is.",
+		Long: "The board looks whether its link stands open in one direction, its role sits in its sandbox, and\n" +
+			"LED, watchdog, clock and card are what the image expects. It disturbs nothing. Without DEVICE it\n" +
+			"takes the one USB serial adapter there is.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			device, err := consoleDevice(args)
@@ -50,7 +50,7 @@ func selftestCommand() *cobra.Command {
 func selftestSection(bundle string) (string, error) {
 	_, rest, found := strings.Cut(bundle, "\n== self-test\n")
 	if !found {
-		return "", errors.New("the board's image knows no self-test: write its card anew")
+		return "", errors.New("the board's image has no self-test: write its card again with a newer one")
 	}
 	results, _, _ := strings.Cut(rest, "\n== ")
 	return strings.TrimSpace(results) + "\n", nil

@@ -35,28 +35,33 @@ func (f *folder) flags(c *cobra.Command) *cobra.Command {
 func (f *folder) open(stderr io.Writer, app pki.Application) (*pki.Store, error) {
 	dir := f.pki
 	if f.config != "" {
-		var err error
-		if dir, _, _, err = readIdentity(f.config); err != nil {
+		own, err := readIdentity(f.config)
+		if err != nil {
 			return nil, err
 		}
+		dir = own.directory
 	}
 	if _, err := os.Stat(dir); err != nil && app.URI == "" {
-		return nil, fmt.Errorf("no certificates in %s: start the board's program once, or make one with \"heliograph cert new\"", dir)
+		return nil, fmt.Errorf("no certificates in %s: start the board's program once, or make one with "+
+			"\"heliograph cert new\"", dir)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return pki.Open(pki.Config{Directory: dir, Application: app, Log: log})
 }
 
-// readIdentity reads of a configuration, whichever side's it is, what makes a certificate.
-func readIdentity(path string) (dir, role, pair string, err error) {
+// ownCertificate is what a configuration of either role says of its certificate.
+type ownCertificate struct{ directory, role, pair string }
+
+func readIdentity(path string) (ownCertificate, error) {
 	tx, _, err := config.LoadTX(path)
 	if err == nil {
-		return tx.PKI, "tx", tx.Pair, nil
+		return ownCertificate{tx.PKI, "tx", tx.Pair}, nil
 	}
 	if rx, _, err := config.LoadRX(path); err == nil {
-		return rx.PKI, "rx", rx.Pair, nil
+		return ownCertificate{rx.PKI, "rx", rx.Pair}, nil
 	}
-	return "", "", "", fmt.Errorf("%s: neither a configuration of heliotx nor of heliorx; \"heliograph check %s\" says why", path, path)
+	return ownCertificate{}, fmt.Errorf(
+		"%s: neither a configuration of heliotx nor of heliorx; \"heliograph check %s\" says why", path, path)
 }
 
 func trustCommand() *cobra.Command {
@@ -81,7 +86,7 @@ func trustCommand() *cobra.Command {
 				return err
 			}
 			e, err := addTrust(s, args[0], users)
-			if err := told(c, "trusted within two seconds", e, err); err != nil {
+			if err := printTrust(c, "trusted within two seconds", e, err); err != nil {
 				return err
 			}
 			for _, obstacle := range s.Obstacles(e.Certificate, users) {
@@ -92,14 +97,15 @@ func trustCommand() *cobra.Command {
 	}
 	add.Flags().BoolVar(&users, "users", false, "it is a person's: trust it for logging in")
 	remove := &cobra.Command{
-		Use: "remove THUMBPRINT", Short: "Trust a certificate no longer; its connections are closed", Args: cobra.ExactArgs(1),
+		Use: "remove THUMBPRINT", Short: "Trust a certificate no longer; its connections are closed",
+		Args: cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			s, err := f.open(c.ErrOrStderr(), pki.Application{})
 			if err != nil {
 				return err
 			}
 			e, err := s.Distrust(args[0])
-			return told(c, "no longer trusted", e, err)
+			return printTrust(c, "no longer trusted", e, err)
 		}),
 	}
 	return group("trust", "Decide whose certificates a board trusts", f.flags(list), f.flags(add), f.flags(remove))
@@ -121,7 +127,7 @@ func addTrust(s *pki.Store, what string, users bool) (pki.Entry, error) {
 	return s.TrustCertificate(c, users)
 }
 
-func told(c *cobra.Command, what string, e pki.Entry, err error) error {
+func printTrust(c *cobra.Command, what string, e pki.Entry, err error) error {
 	if err == nil {
 		fmt.Fprintf(c.OutOrStdout(), "%s %s: %s\n", e.Thumbprint, subject(e.Certificate), what)
 	}
@@ -137,7 +143,8 @@ func printEntries(w io.Writer, list []pki.Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "KIND\tTHUMBPRINT\tUNTIL\tSUBJECT")
 	for _, e := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Kind, e.Thumbprint, e.Certificate.NotAfter.Format(time.DateOnly), subject(e.Certificate))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", e.Kind, e.Thumbprint, e.Certificate.NotAfter.Format(time.DateOnly),
+			subject(e.Certificate))
 	}
 	return t.Flush()
 }
@@ -152,7 +159,8 @@ func certCommand() *cobra.Command {
 				return err
 			}
 			x, w := own.Certificate, c.OutOrStdout()
-			fmt.Fprintf(w, "subject      %s\nthumbprint   %s\nvalid        %s to %s\n", subject(x), pki.Thumbprint(x.Raw), x.NotBefore.Format(time.DateOnly), x.NotAfter.Format(time.DateOnly))
+			fmt.Fprintf(w, "subject      %s\nthumbprint   %s\nvalid        %s to %s\n", subject(x),
+				pki.Thumbprint(x.Raw), x.NotBefore.Format(time.DateOnly), x.NotAfter.Format(time.DateOnly))
 			for _, u := range x.URIs {
 				fmt.Fprintf(w, "application  %s\n", u)
 			}
@@ -161,7 +169,8 @@ func certCommand() *cobra.Command {
 		}),
 	}
 	export := &cobra.Command{
-		Use: "export FILE", Short: "Write the board's own certificate to FILE, as DER or, for a .pem, as PEM", Args: cobra.ExactArgs(1),
+		Use: "export FILE", Short: "Write the board's own certificate to FILE, as DER or, for a .pem, as PEM",
+		Args: cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			own, err := f.own(c)
 			if err != nil {
@@ -171,7 +180,8 @@ func certCommand() *cobra.Command {
 		}),
 	}
 	csr := &cobra.Command{
-		Use: "csr FILE", Short: "Write a request for a CA to FILE, for the board's key and the names in its certificate", Args: cobra.ExactArgs(1),
+		Use: "csr FILE", Args: cobra.ExactArgs(1),
+		Short: "Write a request for a CA to FILE, for the board's key and the names in its certificate",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			own, err := f.own(c)
 			if err != nil {
@@ -184,7 +194,8 @@ func certCommand() *cobra.Command {
 			return writeDER(args[0], "CERTIFICATE REQUEST", request)
 		}),
 	}
-	return group("cert", "Show, make and export a board's own certificate", f.flags(show), newCertificate(), f.flags(export), f.flags(csr))
+	return group("cert", "Show, make and export a board's own certificate", f.flags(show), newCertificate(),
+		f.flags(export), f.flags(csr))
 }
 
 // newCertificate makes a certificate, or another one in its place.
@@ -193,13 +204,15 @@ func newCertificate() *cobra.Command {
 	var role, pair string
 	var hosts []string
 	c := f.flags(&cobra.Command{
-		Use: "new", Short: "Make a key and a certificate; a certificate that is there is replaced, and peers must trust the new one", Args: cobra.NoArgs,
+		Use: "new", Short: "Make a key and a certificate; a certificate that is there is replaced, and peers must " +
+			"trust the new one", Args: cobra.NoArgs,
 		RunE: failing(func(c *cobra.Command, _ []string) error {
 			if f.config != "" {
-				var err error
-				if _, role, pair, err = readIdentity(f.config); err != nil {
+				own, err := readIdentity(f.config)
+				if err != nil {
 					return err
 				}
+				role, pair = own.role, own.pair
 			}
 			if pair == "" || role != "tx" && role != "rx" {
 				return errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")
@@ -234,7 +247,8 @@ func (f *folder) own(c *cobra.Command) (*pki.Own, error) {
 		return nil, err
 	}
 	if s.Own() == nil {
-		return nil, errors.New("there is no certificate yet: start the board's program once, or make one with \"heliograph cert new\"")
+		return nil, errors.New("there is no certificate yet: start the board's program once, or make one with " +
+			"\"heliograph cert new\"")
 	}
 	return s.Own(), nil
 }

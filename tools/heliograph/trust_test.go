@@ -13,10 +13,12 @@ import (
 	"heliograph/firmware/opcua/pki"
 )
 
-// stranger makes a certificate that nobody trusts.
+// stranger makes a certificate that is not trusted.
 func stranger(t *testing.T) *x509.Certificate {
 	t.Helper()
-	s, err := pki.Open(pki.Config{Directory: t.TempDir(), Application: pki.Application{URI: "urn:stranger", Name: "stranger\x1b[31m"}, Log: slog.New(slog.DiscardHandler)})
+	s, err := pki.Open(pki.Config{Directory: t.TempDir(),
+		Application: pki.Application{URI: "urn:stranger", Name: "stranger\x1b[31m"},
+		Log:         slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,8 @@ func TestTrust(t *testing.T) {
 	if err := os.WriteFile(file, c.Raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, stderr := call(t, "", "trust", "add", "--pki", dir, file); code != 0 || !strings.Contains(out, "note: ") || !strings.Contains(out, `tolerate = ["host_name"]`) {
+	if code, out, stderr := call(t, "", "trust", "add", "--pki", dir, file); code != 0 ||
+		!strings.Contains(out, "note: ") || !strings.Contains(out, `tolerate = ["host_name"]`) {
 		t.Fatalf("%d, %q, %q; want a note of what trust alone does not do", code, out, stderr)
 	}
 	print := pki.Thumbprint(c.Raw)
@@ -75,8 +78,10 @@ func TestTrust(t *testing.T) {
 		t.Errorf("after its removal the list is %q", out)
 	}
 	for name, args := range map[string][]string{
-		"unknown thumbprint": {"trust", "add", "--pki", dir, "0123456789"}, "too short": {"trust", "add", "--pki", dir, print[:4]},
-		"no such folder": {"trust", "list", "--pki", dir + "/none"}, "not a certificate": {"trust", "add", "--pki", dir, "trust_test.go"},
+		"unknown thumbprint": {"trust", "add", "--pki", dir, "0123456789"},
+		"too short":          {"trust", "add", "--pki", dir, print[:4]},
+		"no such folder":     {"trust", "list", "--pki", dir + "/none"},
+		"not a certificate":  {"trust", "add", "--pki", dir, "trust_test.go"},
 	} {
 		if code, _, stderr := call(t, "", args...); code != 1 || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: %d, %q; want 1 and one line", name, code, stderr)
@@ -90,14 +95,16 @@ func TestTrust(t *testing.T) {
 func TestCert(t *testing.T) {
 	work := t.TempDir()
 	conf := filepath.Join(work, "rx.toml")
-	text := "pair = \"hall\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nrate = \"1Mbit/s\"\nkey_file = \"pair.key\"\n[state]\ndirectory = \"s\"\n[[syslog]]\nchannel = \"s\"\nforward = \"tcp://x:1\"\n"
+	text := "pair = \"hall\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nrate = \"1Mbit/s\"\nkey_file = " +
+		"\"pair.key\"\n[state]\ndirectory = \"s\"\n[[syslog]]\nchannel = \"s\"\nforward = \"tcp://x:1\"\n"
 	if code, _, stderr := call(t, "", "key", "new", filepath.Join(work, "pair.key")); code != 0 {
 		t.Fatal(stderr)
 	}
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := call(t, "", "cert", "show", "--config", conf); code != 1 || !strings.Contains(stderr, "cert new") {
+	if code, _, stderr := call(t, "", "cert", "show", "--config", conf); code != 1 ||
+		!strings.Contains(stderr, "cert new") {
 		t.Errorf("without a certificate: %d %q", code, stderr)
 	}
 	_, first, stderr := call(t, "", "cert", "new", "--config", conf, "--host", "mirror.example")
@@ -105,7 +112,8 @@ func TestCert(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	_, out, _ := call(t, "", "cert", "show", "--config", conf)
-	if !strings.Contains(out, first[:40]) || !strings.Contains(out, ":heliograph:rx:hall") || !strings.Contains(out, "mirror.example") {
+	if !strings.Contains(out, first[:40]) || !strings.Contains(out, ":heliograph:rx:hall") ||
+		!strings.Contains(out, "mirror.example") {
 		t.Errorf("shown is %q", out)
 	}
 	for name, kind := range map[string]string{"own.pem": "CERTIFICATE", "own.csr.pem": "CERTIFICATE REQUEST"} {
@@ -122,7 +130,7 @@ func TestCert(t *testing.T) {
 		if kind == "CERTIFICATE REQUEST" {
 			r, err := x509.ParseCertificateRequest(block.Bytes)
 			if err != nil || r.CheckSignature() != nil || len(r.URIs) != 1 {
-				t.Errorf("the request is no good: %v", err)
+				t.Errorf("the request is invalid: %v", err)
 			}
 		}
 	}

@@ -23,9 +23,10 @@ func updateCommand() *cobra.Command {
 
 func updateKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "key FILE",
-		Short: "Write a new key that signs updates to FILE, and the public one, which images get, to FILE.pub (minisign's formats)",
-		Args:  cobra.ExactArgs(1),
+		Use: "key FILE",
+		Short: "Write a new key that signs updates to FILE, and the public one, which images get, to FILE.pub " +
+			"(minisign's formats)",
+		Args: cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {
@@ -39,7 +40,7 @@ func updateKeyCommand() *cobra.Command {
 			if password != "" {
 				secret, err = minisign.EncryptKey(password, private)
 			} else {
-				fmt.Fprintln(c.ErrOrStderr(), "no password: whoever has the file can sign updates")
+				fmt.Fprintln(c.ErrOrStderr(), "no password: anyone who has the file can sign updates")
 			}
 			if err != nil {
 				return err
@@ -54,14 +55,15 @@ func updateKeyCommand() *cobra.Command {
 			if err := writeNew(args[0]+".pub", text, 0o644); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s signs updates: keep it away from boards and networks\n%s.pub is for heliograph image --update-key\n", args[0], args[0])
+			fmt.Fprintf(c.OutOrStdout(), "%s signs updates: keep it away from boards and networks\n%s.pub is for "+
+				"heliograph image --update-key\n", args[0], args[0])
 			return nil
 		}),
 	}
 }
 
-// writeNew writes a file that must not exist: an old key is somebody's only way
-// to update his boards.
+// writeNew writes a file that must not exist: an old key may be the only way
+// to update boards.
 func writeNew(name string, content []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
@@ -149,9 +151,10 @@ func signingKey(c *cobra.Command, name string) (minisign.PrivateKey, error) {
 func updateInstallCommand() *cobra.Command {
 	var public string
 	c := &cobra.Command{
-		Use:   "install --key FILE.pub FILE.update CARD",
-		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back when it does not become healthy",
-		Args:  cobra.ExactArgs(2),
+		Use: "install --key FILE.pub FILE.update CARD",
+		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back " +
+			"when it does not become healthy",
+		Args: cobra.ExactArgs(2),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			key, err := release.ReadKey(public)
 			if err != nil {
@@ -171,7 +174,8 @@ func updateInstallCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%s: release %d (%s) is tried at the next start\n", args[1], m.Version, m.Name)
+				fmt.Fprintf(c.OutOrStdout(), "%s: release %d (%s) is tried at the next start\n", args[1], m.Version,
+					m.Name)
 				return nil
 			})
 		}),

@@ -47,8 +47,10 @@ func TestUpdateSaysWhatIsWrong(t *testing.T) {
 		"card that is not there": {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
 		"key that is none":       {[]string{"install", "--key", none, none, none}, 1, "public key"},
 		"no key":                 {[]string{"install", none, none}, 2, "required flag"},
-		"release 0":              {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key, "-o", none}, 2, "from 1"},
-		"board that is none":     {[]string{"make", "--role", "tx", "--board", "pc", "--release", "1", "--key", key, "-o", none}, 2, "has no image"},
+		"release 0": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key,
+			"-o", none}, 2, "from 1"},
+		"board that is none": {[]string{"make", "--role", "tx", "--board", "pc", "--release", "1", "--key", key,
+			"-o", none}, 2, "has no image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, stderr := call(t, "", append([]string{"update"}, c.args...)...)

@@ -75,7 +75,8 @@ func addFiles(root *filesystem.File, o Options, module string, names ...string) 
 // and overlays. The emulator reads nothing of it; the test that plays the
 // firmware does.
 func firmwareConfiguration(b boards.Board, s update.Set) string {
-	lines := []string{"arm_64bit=1", fmt.Sprintf("os_prefix=%c/", s), "kernel=vmlinuz", "initramfs " + initramfsFile + " followkernel"}
+	lines := []string{"arm_64bit=1", fmt.Sprintf("os_prefix=%c/", s), "kernel=vmlinuz",
+		"initramfs " + initramfsFile + " followkernel"}
 	if b.HasFirmware {
 		lines = append(lines, "device_tree="+b.DeviceTree, "enable_uart=1", "disable_splash=1")
 	}

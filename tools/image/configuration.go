@@ -95,7 +95,8 @@ func named(key string, value any) []string {
 			list = append(list, named(key, below)...)
 		}
 	case string:
-		if strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "certificate") || strings.HasSuffix(key, "private_key") {
+		if strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "certificate") ||
+			strings.HasSuffix(key, "private_key") {
 			list = append(list, v)
 		}
 	}

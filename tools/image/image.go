@@ -73,7 +73,7 @@ func (o Options) check() error {
 		return fmt.Errorf("image: role %q is neither tx nor rx", o.Role)
 	}
 	if o.Board.Console.Device == "" {
-		return fmt.Errorf("image: board %q is no board to make an image for", o.Board.Name)
+		return fmt.Errorf("image: board %q is not a board that images are made for", o.Board.Name)
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func write(name string, fill func(*os.File) error) error {
 }
 
 // masterBootRecord is the partition table, without code. A partition's kind is
-// told by one byte: 0x0C FAT32, 0x83 Linux.
+// identified by one byte: 0x0C FAT32, 0x83 Linux.
 func masterBootRecord(signature uint32) []byte {
 	b := make([]byte, sectorSize)
 	le := binary.LittleEndian

@@ -22,7 +22,8 @@ func written(t *testing.T, board, config string) (string, error) {
 		t.Fatalf("no board %q", board)
 	}
 	o := Options{Role: "tx", Board: b, Config: config, Source: "../..", Output: filepath.Join(t.TempDir(), "tx.img")}
-	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), initramfs: []byte("initramfs"), bill: []byte("{}")})
+	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), initramfs: []byte("initramfs"),
+		bill: []byte("{}")})
 }
 
 // peer runs another project's tool, or skips.
@@ -81,7 +82,8 @@ func TestEveryBoardHasItsFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			at := one + "@@4M"
-			if line := string(peer(t, "mtype", "-i", at, "::a/cmdline.txt")); !strings.Contains(line, "-02 ") || strings.Contains(line, strings.TrimPrefix(b.Link.Device, "/dev/")+",") {
+			if line := string(peer(t, "mtype", "-i", at, "::a/cmdline.txt")); !strings.Contains(line, "-02 ") ||
+				strings.Contains(line, strings.TrimPrefix(b.Link.Device, "/dev/")+",") {
 				t.Errorf("got command line %q, want slot A and no console on the link", line)
 			}
 			peer(t, "mtype", "-i", at, "::a/vmlinuz")
@@ -97,7 +99,8 @@ func TestEveryBoardHasItsFiles(t *testing.T) {
 }
 
 func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
-	const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
+	const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = " +
+		"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
 	for _, c := range []struct{ name, text, fault string }{
 		{"as it should be", valid, ""},
 		{"unknown key", valid + "nonsense = 1\n", "nonsense"},
@@ -107,7 +110,8 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 			folder := t.TempDir()
 			name := filepath.Join(folder, "tx.toml")
 			key := string(pairkey.Format([pairkey.Size]byte{1}))
-			for path, text := range map[string]string{name: c.text, filepath.Join(folder, "pair.key"): key, filepath.Join(folder, "other.key"): "secret"} {
+			for path, text := range map[string]string{name: c.text, filepath.Join(folder, "pair.key"): key,
+				filepath.Join(folder, "other.key"): "secret"} {
 				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}

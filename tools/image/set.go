@@ -57,7 +57,7 @@ func assembled(o Options, p programs) (set, error) {
 	return s, nil
 }
 
-// kernelFiles are the kernel and what it knows the board by.
+// kernelFiles are the kernel and the description of the board.
 func kernelFiles(o Options) (map[string][]byte, error) {
 	kernel, err := download(o, kernelModule)
 	if err != nil {
@@ -85,7 +85,7 @@ func kernelFiles(o Options) (map[string][]byte, error) {
 	return files, err
 }
 
-// initramfs is the archive with the first program, which knows its root.
+// initramfs is the archive with the first program, which finds its root.
 func initramfs(program []byte, slot release.Part) ([]byte, error) {
 	pin, err := json.Marshal(slot)
 	if err != nil {

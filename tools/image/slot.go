@@ -79,7 +79,7 @@ func build(o Options, pkg, work string) ([]byte, error) {
 	return b, nil
 }
 
-// module is what the go command knows of a module.
+// module is what the go command says of a module.
 type module struct{ Path, Version, Dir, Sum string }
 
 // download finds the files of a module that go.mod pins.
@@ -139,7 +139,8 @@ func billOfMaterials(o Options, built ...[]byte) ([]byte, error) {
 	}
 	return json.MarshalIndent(map[string]any{
 		"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
-		"metadata":   map[string]any{"component": component{Type: "firmware", Name: "helio" + o.Role, Version: o.Version}},
+		"metadata": map[string]any{"component": component{Type: "firmware", Name: "helio" + o.Role,
+			Version: o.Version}},
 		"components": list,
 	}, "", " ")
 }

@@ -14,8 +14,10 @@ import (
 // made makes an update of programs that are none.
 func made(t *testing.T, b boards.Board, release uint64, key minisign.PrivateKey) *os.File {
 	t.Helper()
-	o := Options{Role: "tx", Board: b, Release: release, Source: "../..", Version: "next", Output: filepath.Join(t.TempDir(), "tx.update")}
-	p := programs{role: []byte("new role"), pid1: []byte("new pid1"), initramfs: []byte("new initramfs"), bill: []byte("{}")}
+	o := Options{Role: "tx", Board: b, Release: release, Source: "../..", Version: "next",
+		Output: filepath.Join(t.TempDir(), "tx.update")}
+	p := programs{role: []byte("new role"), pid1: []byte("new pid1"), initramfs: []byte("new initramfs"),
+		bill: []byte("{}")}
 	if err := assembleUpdate(o, p, key); err != nil {
 		t.Fatal(err)
 	}

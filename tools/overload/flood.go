@@ -15,12 +15,15 @@ import (
 func floods() []flood {
 	return []flood{
 		{"syslog datagrams", "honest lines over TCP on another channel", senders, datagrams},
-		{"idle syslog connections", "honest senders of the same listener", senders, idle(func(r *testbed) int { return r.ports.honest }, 600, nil)},
+		{"idle syslog connections", "honest senders of the same listener", senders,
+			idle(func(r *testbed) int { return r.ports.honest }, 600, nil)},
 		{"forged hellos", "valid CRC, no key; honest lines over TCP", senders, hellos},
-		{"idle status connections", "honest scrapes of the same port", scrapers, idle(func(r *testbed) int { return r.ports.rxStatus }, 200, nil)},
-		{"OPC UA connections without a session", "honest clients from the same address", readers, idle(func(r *testbed) int { return r.ports.mirror }, 600, opcuaHello())},
+		{"idle status connections", "honest scrapes of the same port", scrapers,
+			idle(func(r *testbed) int { return r.ports.rxStatus }, 200, nil)},
+		{"OPC UA connections without a session", "honest clients from the same address", readers,
+			idle(func(r *testbed) int { return r.ports.mirror }, 600, opcuaHello())},
 		{"MQTT messages of QoS 0", "an honest publisher of QoS 1 at the same broker", publisher, messages},
-		{"MQTT clients that never read", "an honest subscriber of the embedded broker", publisher, deafReaders},
+		{"MQTT clients that never read", "an honest subscriber of the embedded broker", publisher, idleReaders},
 	}
 }
 
@@ -35,7 +38,7 @@ func datagrams(ctx context.Context, r *testbed) error {
 	})
 }
 
-// hellos sends hellos of sessions that nobody opened, about 27,000 a second.
+// hellos sends hellos of sessions that no transmitter opened, about 27,000 a second.
 func hellos(ctx context.Context, r *testbed) error {
 	return send(ctx, r.ports.link, 27, func(i uint64) []byte {
 		h := wire.HelloHeader{Session: uint16(i), Epoch: 1000 + i, Sequence: 1}
@@ -133,16 +136,16 @@ func messages(ctx context.Context, r *testbed) error {
 	return nil
 }
 
-// deafReaders are clients of the embedded broker that subscribe to everything
+// idleReaders are clients of the embedded broker that subscribe to everything
 // and never read, while messages of 20 kB come.
-func deafReaders(ctx context.Context, r *testbed) error {
+func idleReaders(ctx context.Context, r *testbed) error {
 	for i := range 99 {
 		conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", r.ports.reader), time.Second)
 		if err != nil {
 			continue // refused: that is the broker's right
 		}
 		defer conn.Close()
-		id := fmt.Sprintf("deaf%02d", i)
+		id := fmt.Sprintf("idle%02d", i)
 		_, _ = conn.Write(append([]byte{0x10, 18, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, 6}, id...))
 		_, _ = conn.Write([]byte{0x82, 6, 0, 1, 0, 1, '#', 1})
 	}

@@ -168,11 +168,13 @@ func publisher(ctx context.Context, r *testbed) (uint64, error) {
 }
 
 // connect returns an MQTT 5 client that is connected, and subscribed.
-func connect(ctx context.Context, port int, id string, subscribe func(*autopaho.ConnectionManager) error, received func()) (*autopaho.ConnectionManager, error) {
+func connect(ctx context.Context, port int, id string, subscribe func(*autopaho.ConnectionManager) error,
+	received func()) (*autopaho.ConnectionManager, error) {
 	subscribed := make(chan error, 1)
 	m, err := autopaho.NewConnection(context.WithoutCancel(ctx), autopaho.ClientConfig{
-		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}}, KeepAlive: 30, CleanStartOnInitialConnection: true,
-		ConnectRetryDelay: 100 * time.Millisecond,
+		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}}, KeepAlive: 30,
+		CleanStartOnInitialConnection: true,
+		ConnectRetryDelay:             100 * time.Millisecond,
 		OnConnectionUp: func(m *autopaho.ConnectionManager, _ *paho.Connack) {
 			var err error
 			if subscribe != nil {

@@ -48,7 +48,7 @@ type flood struct {
 	flood func(ctx context.Context, r *testbed) error
 }
 
-// Run runs every flood against a pair made for it, and tells progress.
+// Run runs every flood against a pair made for it, and reports progress.
 func Run(programs string, progress io.Writer) ([]Result, []Peak, error) {
 	r, err := start(programs)
 	if err != nil {

@@ -53,8 +53,10 @@ func New(c Config) (*Gateway, error) {
 		return nil, fmt.Errorf("pair: %w", err)
 	}
 	g := &Gateway{Dir: c.Dir}
-	g.TX = Role{Program: filepath.Join(c.Programs, "heliotx"), Config: filepath.Join(c.Dir, "tx.toml"), StatusPort: ports[0]}
-	g.RX = Role{Program: filepath.Join(c.Programs, "heliorx"), Config: filepath.Join(c.Dir, "rx.toml"), StatusPort: ports[1]}
+	g.TX = Role{Program: filepath.Join(c.Programs, "heliotx"), Config: filepath.Join(c.Dir, "tx.toml"),
+		StatusPort: ports[0]}
+	g.RX = Role{Program: filepath.Join(c.Programs, "heliorx"), Config: filepath.Join(c.Dir, "rx.toml"),
+		StatusPort: ports[1]}
 	for _, r := range []*Role{&g.TX, &g.RX} {
 		if _, err := os.Stat(r.Program); err != nil {
 			return nil, fmt.Errorf("pair: %s is not in %s: run \"make build\"", filepath.Base(r.Program), c.Programs)
@@ -71,7 +73,8 @@ func New(c Config) (*Gateway, error) {
 
 // configure writes the role's configuration.
 func (r *Role) configure(name, state string, e End) error {
-	text := fmt.Sprintf("pair = %q\n[link]\n%skey_file = \"pair.key\"\n[state]\ndirectory = %q\n[status]\nlisten = \"127.0.0.1:%d\"\n%s",
+	text := fmt.Sprintf("pair = %q\n[link]\n%skey_file = \"pair.key\"\n[state]\ndirectory = %q\n[status]\nlisten = "+
+		"\"127.0.0.1:%d\"\n%s",
 		name, e.Link, state, r.StatusPort, e.Tables)
 	if err := os.WriteFile(r.Config, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("pair: %w", err)

@@ -30,12 +30,12 @@ func TestAProcessIsAskedToEndBeforeItIsKilled(t *testing.T) {
 	if !ended.Stop(long) || ended.ExitCode() != 3 {
 		t.Errorf("got exit code %d, want the 3 of its own handler", ended.ExitCode())
 	}
-	deaf := shell(t, "trap '' TERM; echo ready; while :; do sleep 0.01; done")
-	await.True(t, "the program runs", func() bool { return strings.Contains(deaf.Log(), "ready") })
-	if deaf.Stop(short) || deaf.ExitCode() != -1 {
-		t.Errorf("got exit code %d of a program that ignores SIGTERM, want it killed", deaf.ExitCode())
+	stubborn := shell(t, "trap '' TERM; echo ready; while :; do sleep 0.01; done")
+	await.True(t, "the program runs", func() bool { return strings.Contains(stubborn.Log(), "ready") })
+	if stubborn.Stop(short) || stubborn.ExitCode() != -1 {
+		t.Errorf("got exit code %d of a program that ignores SIGTERM, want it killed", stubborn.ExitCode())
 	}
-	if err := deaf.Signal(syscall.SIGTERM); err != nil {
+	if err := stubborn.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("a signal to a program that has ended: got %v, want nil", err)
 	}
 }
@@ -47,7 +47,8 @@ func TestAProcessGoesWithItsStarter(t *testing.T) {
 }
 
 func TestMissingProgramsAreNamed(t *testing.T) {
-	if _, err := New(Config{Programs: t.TempDir(), Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "make build") {
+	if _, err := New(Config{Programs: t.TempDir(), Dir: t.TempDir()}); err == nil ||
+		!strings.Contains(err.Error(), "make build") {
 		t.Errorf("got %v, want what to run", err)
 	}
 	if _, err := Find("no-such-program"); err == nil {
@@ -72,7 +73,8 @@ func TestTheNewestOutputIsKept(t *testing.T) {
 // TestAPairGetsReady starts both roles over UDP without any channel's peer.
 func TestAPairGetsReady(t *testing.T) {
 	programs := t.TempDir()
-	build := exec.Command("go", "build", "-o", programs, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx")
+	build := exec.Command("go", "build", "-o", programs, "heliograph/firmware/cmd/heliotx",
+		"heliograph/firmware/cmd/heliorx")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Message returns the text of a channel's nth message: whoever gets it can tell
+// Message returns the text of a channel's nth message: the one who gets it can tell
 // which one it is, when it was sent, and that nothing of it was altered.
 func Message(n uint64, at time.Time, tag string, value float64) string {
 	s := fmt.Sprintf(`{"n":%d,"t":%d,"tag":%q,"value":%.2f`, n, at.UnixNano(), tag, value)

@@ -20,7 +20,8 @@ import (
 )
 
 // tags are what the press line measures: retained, the newest value counts.
-var tags = []string{"press/temperature", "press/force", "press/stroke", "oven/temperature", "oven/door", "belt/speed", "belt/load", "robot/axis1", "robot/axis2"}
+var tags = []string{"press/temperature", "press/force", "press/stroke", "oven/temperature", "oven/door", "belt/speed",
+	"belt/load", "robot/axis1", "robot/axis2"}
 
 // Broker is a simulated broker with a controller that publishes to it.
 type Broker struct {
@@ -62,7 +63,8 @@ func (b *Broker) Close() error {
 // others are events with the properties that such events carry.
 func (b *Broker) publish(at time.Time) error {
 	n := b.sent.Load() + 1
-	m := payload.Message{QoS: 1, Retain: Retained(n), Topic: Topic(n), Payload: []byte(Message(n, at, tagOf(n), value(n)))}
+	m := payload.Message{QoS: 1, Retain: Retained(n), Topic: Topic(n),
+		Payload: []byte(Message(n, at, tagOf(n), value(n)))}
 	if !m.Retain {
 		kind := ContentType
 		m.ContentType, m.User = &kind, []payload.Property{{Name: "line", Value: "1"}}
@@ -133,13 +135,13 @@ func (d *Devices) line(at time.Time) error {
 	return nil
 }
 
-// Run lets every broker's controller, all devices and all servers speak rate times a
+// Run has every broker's controller, all devices and all servers send rate times a
 // second until ctx ends. The first error ends it.
 func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Devices, servers []*Server) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	var all sync.WaitGroup
-	speak := func(say func(time.Time) error) {
+	every := func(send func(time.Time) error) {
 		all.Go(func() {
 			tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
 			defer tick.Stop()
@@ -149,7 +151,7 @@ func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Dev
 					return
 				case <-tick.C:
 				}
-				if err := say(time.Now()); err != nil {
+				if err := send(time.Now()); err != nil {
 					cancel(err)
 					return
 				}
@@ -157,17 +159,17 @@ func Run(parent context.Context, rate float64, brokers []*Broker, devices []*Dev
 		})
 	}
 	for _, b := range brokers {
-		speak(b.publish)
+		every(b.publish)
 	}
 	for _, d := range devices {
-		speak(d.line)
+		every(d.line)
 	}
 	for _, s := range servers {
-		speak(s.change)
+		every(s.change)
 	}
 	all.Wait()
 	if parent.Err() != nil {
-		return nil // asked to end: the cause may be a signal, which is no fault
+		return nil // asked to end: a signal is not a fault
 	}
 	return context.Cause(ctx)
 }

@@ -37,7 +37,7 @@ func Tag(n int) rawvalue.NodeID {
 	return rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: fmt.Sprintf("Line.Tag%d", n)}
 }
 
-// Reading is what a tag reads at a time, to the millisecond: whoever gets a value with
+// Reading is what a tag reads at a time, to the millisecond: the one who gets a value with
 // its source timestamp can tell whether it was altered.
 func Reading(tag int, at time.Time) float64 {
 	return math.Round(100*(50+40*math.Sin(float64(tag)+float64(at.UnixMilli()%1e6)/3000))) / 100
@@ -59,18 +59,22 @@ func NewServer(tags int) (*Server, error) {
 	endpoint := "opc.tcp://" + l.Addr().String()
 	_ = l.Close() // the server listens there itself
 	srv, err := server.New(server.Config{
-		Listen: endpoint, ApplicationURI: "urn:heliograph:plant", ApplicationName: "Simulated press line", Anonymous: true, Space: space,
-		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}}, Refusal: "the simulated plant can only be looked at",
-		Log: slog.New(slog.DiscardHandler),
+		Listen: endpoint, ApplicationURI: "urn:heliograph:plant", ApplicationName: "Simulated press line",
+		Anonymous: true, Space: space,
+		Security: []channel.Security{{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}},
+		Refusal:  "the simulated plant can only be looked at",
+		Log:      slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("plant: %v", err)
 	}
-	s := &Server{Endpoint: endpoint, tags: tags, server: srv, done: make(chan error, 1), newest: make([]atomic.Int64, tags)}
+	s := &Server{Endpoint: endpoint, tags: tags, server: srv, done: make(chan error, 1),
+		newest: make([]atomic.Int64, tags)}
 	for node, v := range set.Values {
 		srv.Set(node, v)
 	}
-	srv.Set(rawvalue.NodeID{Number: id.Server_NamespaceArray}, nodeset.DataValue(ua.MustVariant([]string{"http://opcfoundation.org/UA/", "urn:heliograph:plant"})))
+	srv.Set(rawvalue.NodeID{Number: id.Server_NamespaceArray},
+		nodeset.DataValue(ua.MustVariant([]string{"http://opcfoundation.org/UA/", "urn:heliograph:plant"})))
 	for i := range tags {
 		srv.Set(Tag(i), reading(i, Began()))
 	}
@@ -86,16 +90,22 @@ func line(tags int) (*addrspace.Space, *nodeset.Set, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, folder := rawvalue.NodeID{Number: id.ObjectsFolder}, rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Line"}
+	objects, folder := rawvalue.NodeID{Number: id.ObjectsFolder},
+		rawvalue.NodeID{Namespace: 1, Kind: rawvalue.String, Text: "Line"}
 	name := func(s string) *ua.QualifiedName { return &ua.QualifiedName{NamespaceIndex: 1, Name: s} }
 	f := nodeset.NewNode(folder, ua.NodeClassObject, name("Line"), ua.NewLocalizedText("Press line"))
 	f.Attribute(ua.AttributeIDEventNotifier, byte(0))
-	f.Reference(id.HasTypeDefinition, rawvalue.NodeID{Number: id.FolderType}, false).Reference(id.Organizes, objects, true)
+	f.Reference(id.HasTypeDefinition, rawvalue.NodeID{Number: id.FolderType}, false).Reference(id.Organizes, objects,
+		true)
 	for i := range tags {
-		b := nodeset.NewNode(Tag(i), ua.NodeClassVariable, name(fmt.Sprintf("Tag%d", i)), ua.NewLocalizedText(fmt.Sprintf("Tag %d", i)))
-		b.Attribute(ua.AttributeIDDataType, ua.NewNumericNodeID(0, id.Double)).Attribute(ua.AttributeIDValueRank, int32(-1))
-		b.Attribute(ua.AttributeIDAccessLevel, byte(1)).Attribute(ua.AttributeIDUserAccessLevel, byte(1)).Attribute(ua.AttributeIDHistorizing, false)
-		b.Reference(id.HasTypeDefinition, rawvalue.NodeID{Number: id.BaseDataVariableType}, false).Reference(id.HasComponent, folder, true)
+		b := nodeset.NewNode(Tag(i), ua.NodeClassVariable, name(fmt.Sprintf("Tag%d", i)),
+			ua.NewLocalizedText(fmt.Sprintf("Tag %d", i)))
+		b.Attribute(ua.AttributeIDDataType, ua.NewNumericNodeID(0, id.Double)).Attribute(ua.AttributeIDValueRank,
+			int32(-1))
+		b.Attribute(ua.AttributeIDAccessLevel, byte(1)).Attribute(ua.AttributeIDUserAccessLevel,
+			byte(1)).Attribute(ua.AttributeIDHistorizing, false)
+		b.Reference(id.HasTypeDefinition, rawvalue.NodeID{Number: id.BaseDataVariableType},
+			false).Reference(id.HasComponent, folder, true)
 		set.Nodes = append(set.Nodes, b.Node)
 		f.Reference(id.HasComponent, Tag(i), false)
 	}
@@ -104,7 +114,8 @@ func line(tags int) (*addrspace.Space, *nodeset.Set, error) {
 	err = space.Replace(func(yield func(addrspace.Node) bool) {
 		for _, n := range set.Nodes {
 			if n.ID == objects {
-				n.References = append(n.References, addrspace.Reference{Type: rawvalue.NodeID{Number: id.Organizes}, Target: folder})
+				n.References = append(n.References,
+					addrspace.Reference{Type: rawvalue.NodeID{Number: id.Organizes}, Target: folder})
 			}
 			if !yield(n) {
 				return
@@ -117,7 +128,8 @@ func line(tags int) (*addrspace.Space, *nodeset.Set, error) {
 // reading is the DataValue of a tag's value at a time.
 func reading(tag int, at time.Time) []byte {
 	const valueAndSourceTime = 0x05
-	b := binary.LittleEndian.AppendUint64([]byte{valueAndSourceTime, byte(ua.TypeIDDouble)}, math.Float64bits(Reading(tag, at)))
+	b := binary.LittleEndian.AppendUint64([]byte{valueAndSourceTime, byte(ua.TypeIDDouble)},
+		math.Float64bits(Reading(tag, at)))
 	return uabinary.AppendDateTime(b, at.Truncate(time.Millisecond))
 }
 

@@ -58,7 +58,8 @@ func Configure(t testing.TB, folder, address, lines string) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence_location %s/\n%s\n", port, host, folder, lines)
+	text := fmt.Sprintf("listener %s %s\nallow_anonymous true\npersistence_location %s/\n%s\n", port, host, folder,
+		lines)
 	if os.Getuid() == 0 {
 		text = "user root\n" + text // another user has no right to the folder
 	}

@@ -266,7 +266,7 @@ func TestTheProfileChangesWhileItRuns(t *testing.T) {
 	}
 	l.Set(Profile{})
 	if out := pass(l, 100, 4); len(out) != 100 {
-		t.Errorf("a mended link delivered %d, want 100", len(out))
+		t.Errorf("a restored link delivered %d, want 100", len(out))
 	}
 	if c := l.Counters(); c.Datagrams != 1200 || c.Delivered+c.Cut != 1200 {
 		t.Errorf("counted %+v, want 1200 delivered or cut", c)

@@ -155,7 +155,7 @@ func (f *fat) bootSector() []byte {
 	b[16] = 2 // FATs
 	b[21] = fatMedia
 	le.PutUint16(b[24:], 63)  // sectors a track,
-	le.PutUint16(b[26:], 255) // heads: nobody's geometry
+	le.PutUint16(b[26:], 255) // heads: no geometry
 	le.PutUint32(b[28:], uint32(f.base/sectorSize))
 	le.PutUint32(b[32:], f.sectors)
 	le.PutUint32(b[36:], f.length)
@@ -264,7 +264,7 @@ func (n *folder) short(name string, attr byte, cluster, size uint32) {
 }
 
 // alias makes a short name that no other file in the folder has. A name that
-// fits is its own: boot code in ROM knows no long ones.
+// fits is its own: boot code in ROM reads no long ones.
 func (n *folder) alias(name string) string {
 	base, extension := name, ""
 	if i := strings.LastIndexByte(name, '.'); i > 0 {

@@ -70,7 +70,8 @@ func TestFATReadsBackWithMtools(t *testing.T) {
 			t.Errorf("%s: got %d bytes, want %d", path, len(got), len(want))
 		}
 	}
-	if got := peer(t, "mdir", "-i", name, "::"); !bytes.Contains(got, []byte("bootcode bin")) && !bytes.Contains(got, []byte("BOOTCODE BIN")) {
+	if got := peer(t, "mdir", "-i", name, "::"); !bytes.Contains(got, []byte("bootcode bin")) &&
+		!bytes.Contains(got, []byte("BOOTCODE BIN")) {
 		t.Errorf("a name that fits got another short one:\n%s", got)
 	}
 }

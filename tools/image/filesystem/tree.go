@@ -1,7 +1,7 @@
 // Package filesystem writes filesystems without a kernel: FAT32 in place,
 // SquashFS and cpio archives into memory. The same files give the same bytes.
 //
-// It reads none, and knows neither owners nor dates: everything is root's, of
+// It reads none, and writes neither owners nor dates: everything is root's, of
 // one day.
 package filesystem
 

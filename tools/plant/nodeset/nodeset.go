@@ -121,8 +121,10 @@ func (r *reader) id(s string) (rawvalue.NodeID, error) {
 }
 
 var classes = map[string]ua.NodeClass{
-	"UAObject": ua.NodeClassObject, "UAVariable": ua.NodeClassVariable, "UAMethod": ua.NodeClassMethod, "UAView": ua.NodeClassView,
-	"UAObjectType": ua.NodeClassObjectType, "UAVariableType": ua.NodeClassVariableType, "UADataType": ua.NodeClassDataType,
+	"UAObject": ua.NodeClassObject, "UAVariable": ua.NodeClassVariable, "UAMethod": ua.NodeClassMethod,
+	"UAView":       ua.NodeClassView,
+	"UAObjectType": ua.NodeClassObjectType, "UAVariableType": ua.NodeClassVariableType,
+	"UADataType":      ua.NodeClassDataType,
 	"UAReferenceType": ua.NodeClassReferenceType,
 }
 
@@ -261,5 +263,6 @@ func (r *reader) list(l link) {
 		return
 	}
 	r.listed[l] = true
-	r.set.Nodes[i].References = append(r.set.Nodes[i].References, addrspace.Reference{Type: l.kind, Target: l.target, Inverse: l.inverse})
+	r.set.Nodes[i].References = append(r.set.Nodes[i].References,
+		addrspace.Reference{Type: l.kind, Target: l.target, Inverse: l.inverse})
 }

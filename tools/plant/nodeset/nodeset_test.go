@@ -32,9 +32,11 @@ func TestNamespaceZeroIsWhole(t *testing.T) {
 		}
 		path := []addrspace.Element{}
 		for _, name := range []string{"Objects", "Server", "ServerStatus", "BuildInfo", "ProductUri"} {
-			path = append(path, addrspace.Element{Type: n(id.HierarchicalReferences), Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte(name)}})
+			path = append(path, addrspace.Element{Type: n(id.HierarchicalReferences), Subtypes: true,
+				Name: rawvalue.QualifiedName{Name: []byte(name)}})
 		}
-		if got, status := v.Translate(n(id.RootFolder), path, 10); status != ua.StatusOK || len(got) != 1 || got[0] != n(id.Server_ServerStatus_BuildInfo_ProductURI) {
+		if got, status := v.Translate(n(id.RootFolder), path, 10); status != ua.StatusOK || len(got) != 1 ||
+			got[0] != n(id.Server_ServerStatus_BuildInfo_ProductURI) {
 			t.Errorf("ProductUri is found at %v, %v", got, status)
 		}
 		dangling := 0

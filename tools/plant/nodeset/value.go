@@ -123,9 +123,11 @@ func objects(list []object) (*ua.Variant, bool) {
 			if err != nil {
 				return nil, false
 			}
-			out = append(out, ua.NewExtensionObject(&ua.Argument{Name: a.Name, DataType: dataType, ValueRank: a.ValueRank, Description: a.Description.ua()}))
+			out = append(out, ua.NewExtensionObject(&ua.Argument{Name: a.Name, DataType: dataType,
+				ValueRank: a.ValueRank, Description: a.Description.ua()}))
 		case e != nil:
-			out = append(out, ua.NewExtensionObject(&ua.EnumValueType{Value: e.Value, DisplayName: e.DisplayName.ua(), Description: e.Description.ua()}))
+			out = append(out, ua.NewExtensionObject(&ua.EnumValueType{Value: e.Value, DisplayName: e.DisplayName.ua(),
+				Description: e.Description.ua()}))
 		default:
 			return nil, false
 		}

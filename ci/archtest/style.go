@@ -1,0 +1,109 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// The bounds of what a reader has to take in at once.
+const (
+	maxLines   = 500 // of a file that is not a test
+	maxMain    = 170 // of a composition root: what a role does is in a package that tests reach
+	maxMainRX  = 220 // it also names the server of a mirror
+	maxColumns = 120
+	maxResults = 3
+	tabColumns = 4
+)
+
+// checkColumns finds lines that do not fit. Struct tags and other raw strings cannot
+// be broken.
+func checkColumns(s source) (faults []string) {
+	raw := map[int]bool{}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING && lit.Value[0] == '`' {
+			for line := s.line(lit.Pos()); line <= s.line(lit.End()); line++ {
+				raw[line] = true
+			}
+		}
+		return true
+	})
+	number := 0
+	for line := range strings.Lines(string(s.text)) {
+		number++
+		line = strings.TrimSuffix(line, "\n")
+		columns := utf8.RuneCountInString(line) + strings.Count(line, "\t")*(tabColumns-1)
+		if columns > maxColumns && !raw[number] {
+			faults = append(faults, fmt.Sprintf("%s:%d: %d columns; break the line at %d", s.path, number, columns,
+				maxColumns))
+		}
+	}
+	return faults
+}
+
+// checkResults finds functions that return too much to be read at their call.
+func checkResults(s source) (faults []string) {
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		f, ok := n.(*ast.FuncType)
+		if !ok || f.Results.NumFields() <= maxResults {
+			return true
+		}
+		faults = append(faults, fmt.Sprintf("%s:%d: a function with %d results; return a struct",
+			s.path, s.line(f.Pos()), f.Results.NumFields()))
+		return true
+	})
+	return faults
+}
+
+// rooms are the folders of firmware: no package stands beside them.
+func rooms() []string {
+	return []string{"cmd", "conduit", "config", "mqtt", "opcua", "platform", "rx", "tx"}
+}
+
+// word is a word that this tree does not use, and the one that it uses.
+type word struct {
+	pattern *regexp.Regexp
+	instead string
+}
+
+// words are those of an earlier private language. A comment or a text of a program
+// says the word of OPC 10000-4, MQTT 5, RFC 5424 or the Linux man pages instead.
+func words() []word {
+	var out []word
+	for _, w := range [][2]string{
+		{`tardy`, "late"},
+		{`heed(s|ed)?`, "index, obey"},
+		{`confess(es|ed)?`, "report"},
+		{`winks?|winked|winking`, "blink"},
+		{`mend(s|ed)?`, "fix, repair"},
+	} {
+		out = append(out, word{regexp.MustCompile(`(?i)\b(` + w[0] + `)\b`), w[1]})
+	}
+	return out
+}
+
+// checkWords finds them in comments and texts.
+func checkWords(s source) (faults []string) {
+	find := func(n ast.Node, text string) {
+		for _, w := range words() {
+			if found := w.pattern.FindString(text); found != "" {
+				faults = append(faults, fmt.Sprintf("%s:%d: %q: say %s", s.path, s.line(n.Pos()), found, w.instead))
+			}
+		}
+	}
+	for _, group := range s.file.Comments {
+		for _, c := range group.List {
+			find(c, c.Text)
+		}
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			find(lit, lit.Value)
+		}
+		return true
+	})
+	return faults
+}

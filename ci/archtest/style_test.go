@@ -1,0 +1,71 @@
+package archtest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestEachRuleOfStyleCanFail(t *testing.T) {
+	file := func(rest string) string { return "// Package p is a package.\npackage p\n\n" + rest + "\n" }
+	tag := "type t struct {\n\tfield int `help:\"" + strings.Repeat("x", maxColumns) + "\"`\n}"
+	for name, c := range map[string]struct{ path, text, want string }{
+		"short lines":      {"tools/x/a.go", file("// " + strings.Repeat("x", maxColumns-3)), ""},
+		"long line":        {"tools/x/a.go", file("// " + strings.Repeat("x", maxColumns-2)), "a.go:4: 121 columns"},
+		"long line, runes": {"tools/x/a.go", file("// " + strings.Repeat("▶", maxColumns-3)), ""},
+		"long line, tabs": {"tools/x/a.go", file("func f() {\n\t// " + strings.Repeat("x", maxColumns-6) + "\n}"),
+			"a.go:5: 121"},
+		"long line in test": {"tools/x/a_test.go", file("// " + strings.Repeat("x", maxColumns)), "columns"},
+		"long struct tag":   {"tools/x/a.go", file(tag), ""},
+		"three results":     {"tools/x/a.go", file("func f() (a, b int, err error) { return }"), ""},
+		"four results": {"tools/x/a.go", file("func f() (a, b, c int, err error) { return }"),
+			"a.go:4: a function with 4"},
+		"results of a value": {
+			"tools/x/a.go", file("var f func() (int, int, int, error)"), "a function with 4 results",
+		},
+		"beside the rooms":  {"firmware/clock/a.go", file(""), "not in a room of firmware"},
+		"word in a comment": {"tools/x/a.go", file("// The LED winks."), `"winks": say blink`},
+		"word in a text":    {"tools/x/a_test.go", file("const s = \"a mended link\""), `"mended": say fix`},
+		"word within one":   {"tools/x/a.go", file("// An amendment."), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Check(fstest.MapFS{c.path: &fstest.MapFile{Data: []byte(c.text)}}, "heliograph")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := strings.Join(got, "\n")
+			if c.want == "" && all != "" || !strings.Contains(all, c.want) {
+				t.Errorf("got %q, want %q", all, c.want)
+			}
+		})
+	}
+}
+
+// TestNoBinaryFileIsTracked: what is made from sources is made again, and what is not
+// made from sources cannot be reviewed. Golden vectors in testdata may be binary.
+func TestNoBinaryFileIsTracked(t *testing.T) {
+	list, err := exec.Command("git", "-C", root, "ls-files", "-z").Output()
+	if err != nil {
+		t.Skipf("not proved: that no binary file is tracked, because git cannot list the files: %v", err)
+	}
+	files := strings.Split(strings.Trim(string(list), "\x00"), "\x00")
+	for _, name := range files {
+		if strings.Contains(name, "/testdata/") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			continue // deleted, and not yet committed
+		}
+		if bytes.IndexByte(text, 0) >= 0 {
+			t.Errorf("%s is a binary file; keep its source, or write it as text", name)
+		}
+	}
+	if len(files) < 100 {
+		t.Errorf("got %d files: this test sees too little", len(files))
+	}
+}
