@@ -16,7 +16,8 @@ func rpi4b() Board {
 		LinkLED:   Line{Chip: "/dev/gpiochip0", Number: 27},
 		// On USB, as the kernel's configuration has them built in. It lacks
 		// ax88179 and every Ethernet chip on SPI.
-		Network:     Network{Outside: "eth0", Link: "eth1", Drivers: []string{"r8152", "lan78xx", "asix", "smsc95xx", "cdc_ether", "cdc_ncm"}},
+		Network: Network{Outside: "eth0", Link: "eth1",
+			Drivers: []string{"r8152", "lan78xx", "asix", "smsc95xx", "cdc_ether", "cdc_ncm"}},
 		Watchdog:    "/dev/watchdog0",
 		HasFirmware: true,
 		Firmware:    []string{"start4.elf", "fixup4.dat"}, // its boot loader is on the board

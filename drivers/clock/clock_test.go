@@ -22,9 +22,11 @@ func (k *kernel) adjust(t *unix.Timex) (int, error) {
 }
 
 func TestSlewAsksForMicroseconds(t *testing.T) {
-	for offset, want := range map[time.Duration]int64{1500 * time.Microsecond: 1500, -500 * time.Millisecond: -500_000, 999 * time.Nanosecond: 0} {
+	for offset, want := range map[time.Duration]int64{1500 * time.Microsecond: 1500, -500 * time.Millisecond: -500_000,
+		999 * time.Nanosecond: 0} {
 		k := &kernel{}
-		if err := slew(k.adjust, offset); err != nil || len(k.asked) != 1 || k.asked[0].Modes != modeSingleShot || int64(k.asked[0].Offset) != want {
+		if err := slew(k.adjust, offset); err != nil || len(k.asked) != 1 || k.asked[0].Modes != modeSingleShot ||
+			int64(k.asked[0].Offset) != want {
 			t.Errorf("%v: got %+v, %v; want one call with the offset %d µs", offset, k.asked, err, want)
 		}
 	}
@@ -39,7 +41,8 @@ func TestConfirmTakesTheUnsyncBitAwayAndLeavesTheOthers(t *testing.T) {
 	if got := k.asked[0]; got != (unix.Timex{}) {
 		t.Errorf("first: got %+v, want nothing changed", got)
 	}
-	if got := k.asked[1]; got.Status != other || got.Maxerror != 50_000 || got.Esterror != 50_000 || got.Modes != modeStatus|modeMaxError|modeEstError {
+	if got := k.asked[1]; got.Status != other || got.Maxerror != 50_000 || got.Esterror != 50_000 ||
+		got.Modes != modeStatus|modeMaxError|modeEstError {
 		t.Errorf("second: got %+v, want status %#x and errors of 50 000 µs", got, other)
 	}
 }

@@ -25,7 +25,8 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 	if err != nil {
 		return device{}, err
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0) // only to name the interface to the kernel
+	// only to name the interface to the kernel
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return device{}, fmt.Errorf("ethernet: %s: opening a control socket: %w", name, err)
 	}
@@ -38,7 +39,9 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 		{"turning IPv6 off", func() error { return setOption("ipv6", name, "disable_ipv6") }},
 		{"dropping IPv4 that arrives", func() error { return setOption("ipv4", name, "rp_filter") }},
 		{"setting its MTU to 1500", func() error { return raiseMTU(fd, name, found.MTU) }},
-		{"turning ARP and multicast off", func() error { return setFlags(fd, name, unix.IFF_NOARP, unix.IFF_MULTICAST|unix.IFF_ALLMULTI) }},
+		{"turning ARP and multicast off", func() error {
+			return setFlags(fd, name, unix.IFF_NOARP, unix.IFF_MULTICAST|unix.IFF_ALLMULTI)
+		}},
 		{"turning PAUSE off", func() error {
 			if err := pauseOff(fd, name); err != nil {
 				log.Warn("PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
@@ -76,14 +79,16 @@ func check(name string) (*net.Interface, error) {
 		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
 			continue
 		}
-		return nil, fmt.Errorf("ethernet: %s has the address %s and so another use; choose another interface, or `ip addr flush dev %s`", name, a, name)
+		return nil, fmt.Errorf("ethernet: %s has the address %s and so another use; choose another interface, or "+
+			"`ip addr flush dev %s`", name, a, name)
 	}
 	user, err := usedBy(i.Index)
 	if err != nil {
 		return nil, fmt.Errorf("ethernet: %s: reading the interfaces: %w", name, err)
 	}
 	if user != "" {
-		return nil, fmt.Errorf("ethernet: %s is part of %s, which would send on it; choose another interface or take them apart", name, user)
+		return nil, fmt.Errorf("ethernet: %s is part of %s, which would send on it; choose another interface or "+
+			"take them apart", name, user)
 	}
 	return i, nil
 }

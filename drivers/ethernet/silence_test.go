@@ -56,10 +56,13 @@ func provocations(t testing.TB) map[string][]byte {
 		return b
 	}
 	return map[string][]byte{
-		"ARP request for 10.9.9.9": decode("ffffffffffff 020000000002 0806 0001 0800 06 04 0001 020000000002 0a090901 000000000000 0a090909"),
-		"neighbour solicitation": decode("3333ff000001 020000000002 86dd 60000000 0020 3a ff fe80000000000000000000fffe000002 ff0200000000000000000001ff000001" +
+		"ARP request for 10.9.9.9": decode("ffffffffffff 020000000002 0806 0001 0800 06 04 0001 020000000002 " +
+			"0a090901 000000000000 0a090909"),
+		"neighbour solicitation": decode("3333ff000001 020000000002 86dd 60000000 0020 3a ff " +
+			"fe80000000000000000000fffe000002 ff0200000000000000000001ff000001" +
 			"8700 0000 00000000 fe80000000000000000000fffe000001 0101 020000000002"),
-		"UDP to 10.9.9.9:9": decode("020000000001 020000000002 0800 4500 001d 0000 4000 40 11 14b5 0a090901 0a090909 03e8 0009 0009 0000 41"),
+		"UDP to 10.9.9.9:9": decode("020000000001 020000000002 0800 4500 001d 0000 4000 40 11 14b5 0a090901 " +
+			"0a090909 03e8 0009 0009 0000 41"),
 	}
 }
 
@@ -92,7 +95,8 @@ func found(t *testing.T, up bool, tap *ethernettest.Tap) {
 		t.Fatal("an ordinary interface said nothing when it came up: this test could not see one that transmits")
 	}
 	// Once its address is settled it has groups to leave, aloud.
-	for end := time.Now().Add(bound); strings.Contains(ethernettest.IP(t, "-6", "addr", "show", "near0"), "tentative"); {
+	for end := time.Now().Add(bound); strings.Contains(ethernettest.IP(t, "-6", "addr", "show", "near0"),
+		"tentative"); {
 		if time.Now().After(end) {
 			t.Fatal("the interface's own address stays tentative")
 		}
@@ -153,7 +157,8 @@ func silent(t *testing.T, name string) {
 	if err != nil || len(addresses) != 0 {
 		t.Errorf("addresses %v, %v; want none", addresses, err)
 	}
-	if flags := ethernettest.IP(t, "-o", "link", "show", name); !strings.Contains(flags, "NOARP") || strings.Contains(flags, "MULTICAST") || !strings.Contains(flags, ",UP") {
+	if flags := ethernettest.IP(t, "-o", "link", "show", name); !strings.Contains(flags, "NOARP") ||
+		strings.Contains(flags, "MULTICAST") || !strings.Contains(flags, ",UP") {
 		t.Errorf("got %s, want NOARP, UP and no MULTICAST", flags)
 	}
 	if b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"); err != nil || string(b) != "1\n" {
@@ -237,11 +242,12 @@ func TestInterfaceWithAnotherUseIsRefusedAndLeftAlone(t *testing.T) {
 		setup []string
 		want  string
 	}{
-		"missing":          {"nosuch0", nil, "no interface of this name"},
-		"loopback":         {"lo", nil, "not an Ethernet interface"},
-		"IPv4":             {"near0", []string{"addr add 10.0.0.1/24 dev near0"}, "has the address 10.0.0.1/24"},
-		"IPv6":             {"near0", []string{"addr add 2001:db8::1/64 dev near0"}, "has the address 2001:db8::1/64"},
-		"bridge port":      {"near0", []string{"link add bridge0 type bridge", "link set near0 master bridge0"}, "part of bridge0"},
+		"missing":  {"nosuch0", nil, "no interface of this name"},
+		"loopback": {"lo", nil, "not an Ethernet interface"},
+		"IPv4":     {"near0", []string{"addr add 10.0.0.1/24 dev near0"}, "has the address 10.0.0.1/24"},
+		"IPv6":     {"near0", []string{"addr add 2001:db8::1/64 dev near0"}, "has the address 2001:db8::1/64"},
+		"bridge port": {"near0", []string{"link add bridge0 type bridge", "link set near0 master bridge0"},
+			"part of bridge0"},
 		"interface on top": {"near0", []string{"link add link near0 name upper0 type macvlan"}, "part of upper0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,7 +263,8 @@ func TestInterfaceWithAnotherUseIsRefusedAndLeftAlone(t *testing.T) {
 			if _, err := OpenTransmitter(c.iface, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("OpenTransmitter = %v, want %q", err, c.want)
 			}
-			if flags := ethernettest.IP(t, "-o", "link", "show", "near0"); !strings.Contains(flags, ",UP") || strings.Contains(flags, "NOARP") {
+			if flags := ethernettest.IP(t, "-o", "link", "show", "near0"); !strings.Contains(flags, ",UP") ||
+				strings.Contains(flags, "NOARP") {
 				t.Errorf("got %s, want it up and as it was", flags)
 			}
 		})

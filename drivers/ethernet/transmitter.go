@@ -123,7 +123,8 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 	for sent < len(frames) {
 		planned := t.plan(frames[sent:])
 		if planned == 0 {
-			return sent, fmt.Errorf("ethernet: a frame of %d bytes is longer than the %d that fit", len(frames[sent]), MaxFrame)
+			return sent, fmt.Errorf("ethernet: a frame of %d bytes is longer than the %d that fit", len(frames[sent]),
+				MaxFrame)
 		}
 		n, err := s.Send(t.messages[:planned], &left)
 		for i := range planned {
@@ -134,7 +135,8 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 		case err != nil:
 			return sent, t.lose(s, err)
 		case n < planned && !t.handed && !running(t.name):
-			return sent, fmt.Errorf("ethernet: %s has no carrier; check the cable, the converter and the far end's power", t.name)
+			return sent, fmt.Errorf("ethernet: %s has no carrier; check the cable, the converter and the far end's "+
+				"power", t.name)
 		case n < planned:
 			return sent, nil
 		}

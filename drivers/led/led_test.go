@@ -55,12 +55,16 @@ func TestPatternsArePlayed(t *testing.T) {
 		{"two flashes and a pause", []show{{0, []time.Duration{20 * ms, 20 * ms, 20 * ms, 100 * ms}}}, 170 * ms,
 			"0 Low, 0 High, 20 Low, 40 High, 60 Low, 160 High, 170 Low"},
 		{"steady", []show{{0, []time.Duration{ms}}}, time.Second, "0 Low, 0 High, 1000 Low"},
-		{"a change starts at once", []show{{0, []time.Duration{time.Second, time.Second}}, {100 * ms, []time.Duration{20 * ms, time.Second}}}, 150 * ms,
+		{"a change starts at once", []show{{0, []time.Duration{time.Second, time.Second}},
+			{100 * ms, []time.Duration{20 * ms, time.Second}}}, 150 * ms,
 			"0 Low, 0 High, 120 Low"},
-		{"the same again is no change", []show{{0, blink}, {45 * ms, []time.Duration{90 * ms, 10 * ms}}}, 110 * ms, "0 Low, 0 High, 90 Low, 100 High, 110 Low"},
-		{"an odd number", []show{{0, []time.Duration{20 * ms, 20 * ms, 30 * ms}}}, 95 * ms, "0 Low, 0 High, 20 Low, 40 High, 90 Low"},
+		{"the same again is no change", []show{{0, blink}, {45 * ms, []time.Duration{90 * ms, 10 * ms}}}, 110 * ms,
+			"0 Low, 0 High, 90 Low, 100 High, 110 Low"},
+		{"an odd number", []show{{0, []time.Duration{20 * ms, 20 * ms, 30 * ms}}}, 95 * ms,
+			"0 Low, 0 High, 20 Low, 40 High, 90 Low"},
 		{"darkness", []show{{0, blink}, {45 * ms, nil}}, time.Second, "0 Low, 0 High, 45 Low"},
-		{"times of nothing do not spin", []show{{0, []time.Duration{0, 0}}}, 25 * ms, "0 Low, 0 High, 10 Low, 20 High, 25 Low"},
+		{"times of nothing do not spin", []show{{0, []time.Duration{0, 0}}}, 25 * ms,
+			"0 Low, 0 High, 10 Low, 20 High, 25 Low"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,7 +117,8 @@ func TestPatternIsNotTheCallersAnyMore(t *testing.T) {
 
 func TestBrokenLineEndsRun(t *testing.T) {
 	broken := errors.New("no such line")
-	if err := New(&recorded{broken: broken}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), broken.Error()) {
+	if err := New(&recorded{broken: broken}).Run(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), broken.Error()) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 }

@@ -176,7 +176,8 @@ func (c *count) line(text []byte) {
 func (c *count) verdict() error {
 	c.missing += lines - int(min(lines, c.next))
 	if c.good != lines || c.damaged > 0 {
-		return fmt.Errorf("%d of %d lines arrived, %d are missing, %d are damaged or out of order", c.good, lines, c.missing, c.damaged)
+		return fmt.Errorf("%d of %d lines arrived, %d are missing, %d are damaged or out of order", c.good, lines,
+			c.missing, c.damaged)
 	}
 	fmt.Printf("proved: %d lines arrived, complete and in order\n", lines)
 	return nil

@@ -42,7 +42,8 @@ func TestWhatIsSentIsProved(t *testing.T) {
 }
 
 func TestALinkThatTakesNothingIsSaid(t *testing.T) {
-	if err := send(stuck{}, time.Nanosecond); err == nil || !strings.Contains(err.Error(), "takes nothing: no carrier") {
+	if err := send(stuck{}, time.Nanosecond); err == nil ||
+		!strings.Contains(err.Error(), "takes nothing: no carrier") {
 		t.Errorf("got %v, want it to say why", err)
 	}
 }
@@ -62,12 +63,15 @@ func TestVerdictsSayWhatIsWrong(t *testing.T) {
 		came []byte
 		want string
 	}{
-		"nothing":       {nil, "0 of 1000 lines came, 1000 are missing, 0 are damaged"},
-		"one is lost":   {append(bytes.Clone(all[:one]), all[2*one:]...), "999 of 1000 lines came, 1 are missing, 0 are damaged"},
-		"one is bent":   {bytes.Replace(all, line(7), bytes.Replace(line(7), []byte("7"), []byte("8"), 1), 1), "999 of 1000 lines came, 1 are missing, 1 are damaged"},
-		"one is twice":  {append(bytes.Clone(all), line(999)...), "1000 of 1000 lines came, 0 are missing, 1 are damaged"},
-		"the end":       {all[:len(all)-one], "999 of 1000 lines came, 1 are missing, 0 are damaged"},
-		"noise for all": {bytes.Repeat([]byte{0xff}, 5000), "0 of 1000 lines came, 1000 are missing, 1 are damaged"},
+		"nothing": {nil, "0 of 1000 lines arrived, 1000 are missing, 0 are damaged"},
+		"one is lost": {append(bytes.Clone(all[:one]), all[2*one:]...),
+			"999 of 1000 lines arrived, 1 are missing, 0 are damaged"},
+		"one is bent": {bytes.Replace(all, line(7), bytes.Replace(line(7), []byte("7"), []byte("8"), 1), 1),
+			"999 of 1000 lines arrived, 1 are missing, 1 are damaged"},
+		"one is twice": {append(bytes.Clone(all), line(999)...),
+			"1000 of 1000 lines arrived, 0 are missing, 1 are damaged"},
+		"the end":       {all[:len(all)-one], "999 of 1000 lines arrived, 1 are missing, 0 are damaged"},
+		"noise for all": {bytes.Repeat([]byte{0xff}, 5000), "0 of 1000 lines arrived, 1000 are missing, 1 are damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got count

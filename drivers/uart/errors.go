@@ -19,11 +19,11 @@ type icounter struct {
 // LineErrors are what a port's driver counted since the port was opened; the tags
 // are those of firmware/platform/counter.
 type LineErrors struct {
-	Overrun       uint64 `count:"overruns" help:"Times that the UART's FIFO was full and bytes were lost; the machine came too late."`
+	Overrun       uint64 `count:"overruns" help:"Times that the UART's FIFO was full and bytes were lost: the machine was too slow."`
 	Frame         uint64 `count:"frame_errors" help:"Bytes without a stop bit: noise, or another baud rate."`
 	Parity        uint64 `count:"parity_errors" help:"Bytes whose parity was wrong."`
-	Break         uint64 `count:"breaks" help:"Times that the line was held at 0: unplugged, or the transmitter is without power."`
-	BufferOverrun uint64 `count:"buffer_overruns" help:"Times that the kernel's buffer was full and bytes were lost; this program came too late."`
+	Break         uint64 `count:"breaks" help:"Times that the line was held at 0: unplugged, or the transmitter has no power."`
+	BufferOverrun uint64 `count:"buffer_overruns" help:"Times that the kernel's buffer was full and bytes were lost."`
 }
 
 // Counts returns LineErrors, or nil where the port's driver does not count.
@@ -60,7 +60,8 @@ func (c *icounter) errors() lineErrors {
 // since returns what was counted after before, over one wrap at most.
 func (e lineErrors) since(before lineErrors) LineErrors {
 	return LineErrors{
-		Overrun: uint64(e.overrun - before.overrun), Frame: uint64(e.frame - before.frame), Parity: uint64(e.parity - before.parity),
-		Break: uint64(e.breaks - before.breaks), BufferOverrun: uint64(e.bufferOverrun - before.bufferOverrun),
+		Overrun: uint64(e.overrun - before.overrun), Frame: uint64(e.frame - before.frame),
+		Parity: uint64(e.parity - before.parity),
+		Break:  uint64(e.breaks - before.breaks), BufferOverrun: uint64(e.bufferOverrun - before.bufferOverrun),
 	}
 }

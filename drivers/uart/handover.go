@@ -43,7 +43,8 @@ func adopt(descriptor, mode int) (*os.File, error) {
 		return nil, fmt.Errorf("uart: descriptor %d: %w (nothing was handed down under this number)", descriptor, err)
 	}
 	if flags&unix.O_ACCMODE != mode || flags&unix.O_NONBLOCK == 0 {
-		return nil, fmt.Errorf("uart: descriptor %d has flags %#x, want access mode %d and O_NONBLOCK", descriptor, flags, mode)
+		return nil, fmt.Errorf("uart: descriptor %d has flags %#x, want access mode %d and O_NONBLOCK", descriptor,
+			flags, mode)
 	}
 	return os.NewFile(uintptr(descriptor), "link"), nil
 }

@@ -64,7 +64,8 @@ func TestAHandedDescriptorReceives(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []byte
-	if err := rx.Receive(10*time.Second, func(b []byte) { got = append(got, b...) }); err != nil || string(got) != "word" {
+	if err := rx.Receive(10*time.Second, func(b []byte) { got = append(got, b...) }); err != nil ||
+		string(got) != "word" {
 		t.Errorf("received %q, %v; want \"word\"", got, err)
 	}
 }

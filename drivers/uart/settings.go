@@ -74,7 +74,8 @@ func set(fd int, baud uint32, receive bool) (warnings []string, err error) {
 		{"hardware flow control off (CRTSCTS)", cflag(unix.CRTSCTS), true},
 		{"modem lines ignored (CLOCAL)", cflag(unix.CLOCAL), true},
 		{"the receiver as asked (CREAD)", cflag(unix.CREAD), false},
-		{fmt.Sprintf("%d baud (it runs at %d out, %d in)", baud, got.Ospeed, got.Ispeed), got.Ospeed != baud || got.Ispeed != baud, false},
+		{fmt.Sprintf("%d baud (it runs at %d out, %d in)", baud, got.Ospeed, got.Ispeed), got.Ospeed != baud ||
+			got.Ispeed != baud, false},
 	} {
 		switch {
 		case !c.wrong:

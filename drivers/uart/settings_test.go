@@ -99,7 +99,8 @@ func TestSettingsAreThoseOfARawLine(t *testing.T) {
 					t.Errorf("%s: control flags %#x, want CS8|CLOCAL: no CRTSCTS, no parity, one stop bit", role, got)
 				}
 				if old.Iflag != 0 || old.Oflag != 0 || old.Lflag != 0 {
-					t.Errorf("%s: flags in %#x, out %#x, local %#x; want 0 (no IXON, OPOST, ECHO)", role, old.Iflag, old.Oflag, old.Lflag)
+					t.Errorf("%s: flags in %#x, out %#x, local %#x; want 0 (no IXON, OPOST, ECHO)", role, old.Iflag,
+						old.Oflag, old.Lflag)
 				}
 				if role == "receiver" && old.Cflag&unix.CREAD == 0 {
 					t.Error("receiver: CREAD is off, want it on")
@@ -180,7 +181,8 @@ func TestNothingComesBackFromTheReceiver(t *testing.T) {
 func TestBytesFromBeforeAreDropped(t *testing.T) {
 	master, path := far(t)
 	control(t, master, func(fd int) { // raw already: only the flush can drop what waits
-		if err := unix.IoctlSetTermios(fd, unix.TCSETS, &unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.B38400}); err != nil {
+		if err := unix.IoctlSetTermios(fd, unix.TCSETS,
+			&unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.B38400}); err != nil {
 			t.Fatal(err)
 		}
 	})

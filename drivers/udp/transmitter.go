@@ -66,7 +66,8 @@ func resolveHost(address string) (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := to.v4.Addr; to.domain == unix.AF_INET && a == [4]byte{} || to.domain == unix.AF_INET6 && to.v6.Addr == [16]byte{} {
+	if a := to.v4.Addr; to.domain == unix.AF_INET && a == [4]byte{} || to.domain == unix.AF_INET6 &&
+		to.v6.Addr == [16]byte{} {
 		return nil, fmt.Errorf("udp: %s names no host to send to; use host:port, such as 10.0.0.2:17000", address)
 	}
 	return to, nil
@@ -118,7 +119,8 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 	for sent < len(frames) {
 		messages, vectors := t.plan(frames[sent:])
 		if messages == 0 {
-			return sent, fmt.Errorf("udp: a frame of %d bytes is longer than the %d that a datagram holds", len(frames[sent]), t.to.maxFrame())
+			return sent, fmt.Errorf("udp: a frame of %d bytes is longer than the %d that a datagram holds",
+				len(frames[sent]), t.to.maxFrame())
 		}
 		n, err := t.socket.Send(t.messages[:messages], &left)
 		clear(t.vectors[:vectors])
@@ -202,14 +204,16 @@ func (t *Transmitter) fill(i int, vectors []unix.Iovec, frames [][]byte) {
 // (EINVAL), or one that judges the run, not the frame (EMSGSIZE). What fails
 // for another reason fails again when sent on its own, and is reported then.
 func refusesSegments(err error) bool {
-	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.EOPNOTSUPP)
+	return errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) ||
+		errors.Is(err, unix.EOPNOTSUPP)
 }
 
 func (t *Transmitter) explain(err error, size int) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.EMSGSIZE):
-		hint = fmt.Sprintf(" (a frame of %d bytes does not fit the interface's MTU and is never fragmented; set the MTU to 1500)", size)
+		hint = fmt.Sprintf(" (a frame of %d bytes does not fit the interface's MTU and is never fragmented; set "+
+			"the MTU to 1500)", size)
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETDOWN):
 		hint = " (no way there; bring the interface up and give it an address and a route)"
 	case errors.Is(err, unix.EPERM):

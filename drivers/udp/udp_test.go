@@ -58,7 +58,8 @@ func portOf(t testing.TB, rx *Receiver) (port int) {
 func receive(t testing.TB, rx *Receiver, n int) (frames [][]byte) {
 	t.Helper()
 	for end := time.Now().Add(bound); len(frames) < n && time.Now().Before(end); {
-		if err := rx.Receive(100*time.Millisecond, func(f []byte) { frames = append(frames, bytes.Clone(f)) }); err != nil {
+		if err := rx.Receive(100*time.Millisecond,
+			func(f []byte) { frames = append(frames, bytes.Clone(f)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,7 +112,8 @@ func TestFramesArriveInOrderAndUnchanged(t *testing.T) {
 					sendAll(t, tx, want)
 					got := receive(t, rx, len(want))
 					if !slices.EqualFunc(got, want, bytes.Equal) {
-						t.Errorf("got %d frames %s, want %d frames %s", len(got), lengths(got), len(want), lengths(want))
+						t.Errorf("got %d frames %s, want %d frames %s", len(got), lengths(got), len(want),
+							lengths(want))
 					}
 					if tx.Segmented() == whole {
 						t.Errorf("Segmented = %t, want %t", tx.Segmented(), !whole)
@@ -316,7 +318,8 @@ func TestTransmitterHearsNothing(t *testing.T) {
 func TestReceiverCannotSend(t *testing.T) {
 	_, rx := pair(t, "127.0.0.1")
 	err := rx.socket.Control(func(fd int) {
-		err := unix.Sendto(fd, []byte("back"), unix.MSG_NOSIGNAL, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
+		err := unix.Sendto(fd, []byte("back"), unix.MSG_NOSIGNAL,
+			&unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
 		if !errors.Is(err, unix.EPIPE) {
 			t.Errorf("sendto = %v, want EPIPE: the sending side is shut down", err)
 		}
@@ -360,7 +363,8 @@ func TestDatagramsAreNeverFragmented(t *testing.T) {
 		}
 	}
 	tx, _ := pair(t, "127.0.0.1")
-	if err := tx.explain(unix.EMSGSIZE, 1400); !strings.Contains(err.Error(), "1400 bytes does not fit") || !strings.Contains(err.Error(), "set the MTU to 1500") {
+	if err := tx.explain(unix.EMSGSIZE, 1400); !strings.Contains(err.Error(), "1400 bytes does not fit") ||
+		!strings.Contains(err.Error(), "set the MTU to 1500") {
 		t.Errorf("got %q, want what to do", err)
 	}
 }
@@ -378,12 +382,14 @@ func TestBadAddresses(t *testing.T) {
 		if err == nil {
 			_ = tx.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "no such network interface") {
+		if err == nil || !strings.Contains(err.Error(), want) &&
+			!strings.Contains(err.Error(), "no such network interface") {
 			t.Errorf("Dial(%q) = %v, want %q", address, err, want)
 		}
 	}
 	_, rx := pair(t, "127.0.0.1")
-	if _, err := Listen(fmt.Sprintf("127.0.0.1:%d", portOf(t, rx))); err == nil || !strings.Contains(err.Error(), "another program has this port") {
+	if _, err := Listen(fmt.Sprintf("127.0.0.1:%d", portOf(t, rx))); err == nil ||
+		!strings.Contains(err.Error(), "another program has this port") {
 		t.Errorf("got %v, want that the port is taken", err)
 	}
 }

@@ -59,7 +59,8 @@ func arm(d device, timeout time.Duration) (*Watchdog, error) {
 	w.timeout = time.Duration(seconds) * time.Second
 	if w.timeout < timeout/2 {
 		_ = w.Close()
-		return nil, fmt.Errorf("watchdog: its time-out is %s, too short for the %s asked for (%v)", w.timeout, timeout, refused)
+		return nil, fmt.Errorf("watchdog: its time-out is %s, too short for the %s asked for (%v)", w.timeout, timeout,
+			refused)
 	}
 	return w, nil
 }

@@ -51,7 +51,8 @@ func (p *played) Write(b []byte) (int, error) {
 func (p *played) Close() error { p.said = append(p.said, "close"); return nil }
 
 func TestArming(t *testing.T) {
-	set, get := fmt.Sprintf("set %#x 20", uint(unix.WDIOC_SETTIMEOUT)), fmt.Sprintf("get %#x", uint(unix.WDIOC_GETTIMEOUT))
+	set, get := fmt.Sprintf("set %#x 20", uint(unix.WDIOC_SETTIMEOUT)),
+		fmt.Sprintf("get %#x", uint(unix.WDIOC_GETTIMEOUT))
 	tests := []struct {
 		name   string
 		device played
@@ -88,7 +89,8 @@ func TestEnds(t *testing.T) {
 		fails  bool
 	}{
 		{"stopped", played{timeout: 10}, (*Watchdog).Close, []string{"feed", `write "V"`, "close"}, false},
-		{"cannot be stopped, and is closed", played{timeout: 10, unwritten: true}, (*Watchdog).Close, []string{"feed", `write "V"`, "close"}, true},
+		{"cannot be stopped, and is closed", played{timeout: 10, unwritten: true}, (*Watchdog).Close,
+			[]string{"feed", `write "V"`, "close"}, true},
 		{"abandoned", played{timeout: 10}, (*Watchdog).Abandon, []string{"feed", "close"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -177,9 +177,10 @@ func (c *Console) certificates() {
 	}
 	c.choose("Number of the one to trust, any other key for none:", len(list), func(n int) {
 		e := list[n]
-		c.ask("Trust "+oneLine(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint, func() {
-			c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
-		})
+		c.ask("Trust "+oneLine(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint,
+			func() {
+				c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
+			})
 	})
 }
 
@@ -192,10 +193,12 @@ func (c *Console) runs() {
 	}
 	list = list[max(0, len(list)-9):]
 	for i, r := range list {
-		c.say(fmt.Sprintf("%d  run %s: epoch %d, last frame %s", i+1, oneLine(r.ID, 40), r.Epoch, r.Heard.UTC().Format(time.DateTime+" UTC")))
+		c.say(fmt.Sprintf("%d  run %s: epoch %d, last frame %s", i+1, oneLine(r.ID, 40), r.Epoch,
+			r.Heard.UTC().Format(time.DateTime+" UTC")))
 	}
 	c.choose("Number of the one to accept, any other key for none:", len(list), func(n int) {
-		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?", list[n].Epoch), func() {
+		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?",
+			list[n].Epoch), func() {
 			c.result(c.board.Accept(list[n].ID), "Accepted with the next frame that arrives from it.")
 		})
 	})
@@ -272,7 +275,8 @@ func (c *Console) network() {
 	var next func(i int)
 	next = func(i int) {
 		if i == len(fields) {
-			c.ask(fmt.Sprintf("Set %s on %s, gateway %s, nameservers %s, and restart?", n.Address, n.Interface, or(n.Gateway), or(n.Nameservers)), func() {
+			c.ask(fmt.Sprintf("Set %s on %s, gateway %s, nameservers %s, and restart?", n.Address, n.Interface,
+				or(n.Gateway), or(n.Nameservers)), func() {
 				if err := c.board.SetNetwork(n); err != nil {
 					c.say(err.Error())
 					return

@@ -73,22 +73,31 @@ func (f *fake) SetNetwork(n Network) error {
 func rx() Status {
 	of := status.Of[uint64]
 	return Status{
-		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24", Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
+		Role: "rx", Board: "rpi4b", Host: "press-hall-rx", Address: "10.1.0.7/24",
+		Now: time.Date(2026, 11, 24, 2, 13, 21, 0, time.UTC), Up: 74*time.Hour + 5*time.Minute,
 		State: health.PeerDown, Reason: "mqtt sink cell-1 down: connection refused", Rejected: 1,
-		Release: release.Running{Version: 7, Name: "v1.2.0", Update: &release.Outcome{Version: 8, Result: release.RolledBack, Reason: "state stuck"}},
+		Release: release.Running{Version: 7, Name: "v1.2.0",
+			Update: &release.Outcome{Version: 8, Result: release.RolledBack, Reason: "state stuck"}},
 		Report: report.Report{
 			Clock: report.Clock{OffsetSeconds: 0.0124, Source: "link"},
 			Snapshot: status.Snapshot{
 				Role: "rx", Pair: "press-hall", Version: "v1.2.0", Clock: "transmitter's clock set",
-				Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(3), Repaired: of(41), CRCErrors: of(44), AuthFailures: of(0), LastHeartbeatAgeSeconds: status.Of(0.2)},
+				Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(3), Repaired: of(41), CRCErrors: of(44),
+					AuthFailures: of(0), LastHeartbeatAgeSeconds: status.Of(0.2)},
 				Channels: map[string]status.Channel{
-					"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(12040), Delivered: of(991234), Lost: of(0), Complete: status.Of(true)},
-					"cell-1":     {Protocol: "mqtt", SourceState: "down", SourceReason: "broker away\x1b[2J\nline", Keys: of(7), Complete: status.Of(false)},
+					"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(12040), Delivered: of(991234),
+						Lost: of(0), Complete: status.Of(true)},
+					"cell-1": {Protocol: "mqtt", SourceState: "down", SourceReason: "broker away\x1b[2J\nline",
+						Keys: of(7), Complete: status.Of(false)},
 				},
-				Transmitter: map[string]string{"version": "v1.2.0", "clock": "ntp 10.0.0.1", "temperature_celsius": "48.3", "epoch": "7"},
-				Notes:       []status.Note{{Text: "older"}, {Time: time.Date(2026, 11, 23, 22, 1, 2, 0, time.UTC), Event: "auth_failure", Text: "12 frames in 1 s with a wrong tag: wrong key, or an attack"}},
+				Transmitter: map[string]string{"version": "v1.2.0", "clock": "ntp 10.0.0.1",
+					"temperature_celsius": "48.3", "epoch": "7"},
+				Notes: []status.Note{{Text: "older"},
+					{Time: time.Date(2026, 11, 23, 22, 1, 2, 0, time.UTC), Event: "auth_failure",
+						Text: "12 frames in 1 s with a wrong tag: wrong key, or an attack"}},
 				Peers: []status.Peer{
-					{Name: "mqtt sink cell-1", State: "down", Address: "mqtt://it-broker:1883", Reason: "connection refused", Spool: &status.Spool{Bytes: 12, Limit: 100, Dropped: 9}},
+					{Name: "mqtt sink cell-1", State: "down", Address: "mqtt://it-broker:1883",
+						Reason: "connection refused", Spool: &status.Spool{Bytes: 12, Limit: 100, Dropped: 9}},
 				},
 			},
 		},
@@ -96,11 +105,13 @@ func rx() Status {
 }
 
 func tx() Status {
-	s := Status{Role: "tx", Board: "cm4", Host: "press-hall-tx", Now: time.Unix(100, 0), Up: 75 * time.Second, State: health.Starting, Reason: "no report yet"}
+	s := Status{Role: "tx", Board: "cm4", Host: "press-hall-tx", Now: time.Unix(100, 0), Up: 75 * time.Second,
+		State: health.Starting, Reason: "no report yet"}
 	s.Report.Snapshot.Role = "tx"
 	s.Report.Snapshot.Channels = map[string]status.Channel{}
 	for i := range 12 {
-		s.Report.Snapshot.Channels[fmt.Sprintf("channel-%02d", i)] = status.Channel{Protocol: "syslog", SourceState: "up", Sent: status.Of[uint64](9)}
+		s.Report.Snapshot.Channels[fmt.Sprintf("channel-%02d", i)] = status.Channel{Protocol: "syslog",
+			SourceState: "up", Sent: status.Of[uint64](9)}
 	}
 	return s
 }
@@ -110,9 +121,11 @@ func crowded() Status {
 	s.Role, s.Report.Snapshot.Role = "tx", "tx"
 	for i := range 30 {
 		s.Report.Snapshot.Channels[fmt.Sprintf("line-%02d", i)] = status.Channel{Protocol: "mqtt", SourceState: "up"}
-		s.Report.Snapshot.Peers = append(s.Report.Snapshot.Peers, status.Peer{Name: fmt.Sprintf("mqtt sink line-%02d", i), State: "up"})
+		s.Report.Snapshot.Peers = append(s.Report.Snapshot.Peers,
+			status.Peer{Name: fmt.Sprintf("mqtt sink line-%02d", i), State: "up"})
 	}
-	s.Report.Snapshot.Channels["line-17"] = status.Channel{Protocol: "mqtt", SourceState: "connecting", SourceReason: "refused"}
+	s.Report.Snapshot.Channels["line-17"] = status.Channel{Protocol: "mqtt", SourceState: "connecting",
+		SourceReason: "refused"}
 	return s
 }
 
@@ -120,7 +133,8 @@ func TestScreens(t *testing.T) {
 	good := rx()
 	good.State, good.Reason, good.Rejected, good.Report.Snapshot.Peers = health.Good, "", 0, nil
 	delete(good.Report.Snapshot.Channels, "cell-1")
-	for name, s := range map[string]Status{"rx": rx(), "rx-good": good, "tx": tx(), "crowded": crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
+	for name, s := range map[string]Status{"rx": rx(), "rx-good": good, "tx": tx(), "crowded": crowded(),
+		"before-the-first-report": {Role: "rx", State: health.Starting}} {
 		t.Run(name, func(t *testing.T) {
 			before := status.Link{Frames: 81000, Lost: status.Of[uint64](3), Repaired: status.Of[uint64](40)}
 			got := Screen(s, screenLines) + "\n" + Summary(s, before) + "\n"
@@ -164,7 +178,8 @@ func TestATransmitterIsRestartedForItsNewKey(t *testing.T) {
 	for _, b := range []byte("x" + newKey + "\ryes\r") {
 		c.Key(b)
 	}
-	if want := []string{"key a2c41a2c", "restart role"}; !slices.Equal(f.done, want) || !strings.Contains(out.String(), "Does the receiver accept key") {
+	if want := []string{"key a2c41a2c", "restart role"}; !slices.Equal(f.done, want) ||
+		!strings.Contains(out.String(), "Does the receiver accept key") {
 		t.Errorf("got %q done, want %q; said %q", f.done, want, out.String())
 	}
 }
@@ -187,25 +202,33 @@ func TestKeys(t *testing.T) {
 		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last frame 2026-11-24 02:13:21 UTC"},
 		{"accept none", "e3e0ex", nil, nil, "none"},
 		{"accept fails", "e1yes\r", errors.New("disk full"), []string{"accept 1-aa"}, "disk full"},
-		{"another pair key", "x" + newKey + "\ryes\r", nil, []string{"key a2c41a2c"}, "Accept key a2c41a2c, and the present one for 24 hours more? Type yes: "},
+		{"another pair key", "x" + newKey + "\ryes\r", nil, []string{"key a2c41a2c"},
+			"Accept key a2c41a2c, and the present one for 24 hours more? Type yes: "},
 		{"another pair key, and think again", "x" + newKey + "\rno\r", nil, nil, "key aa is used"},
-		{"a slip of the hand in a pair key", "x" + strings.Replace(newKey, "AAEC", "AAED", 1) + "\r", nil, nil, "check digits"},
+		{"a slip of the hand in a pair key", "x" + strings.Replace(newKey, "AAEC", "AAED", 1) + "\r", nil, nil,
+			"check digits"},
 		{"no pair key", "x\r", nil, nil, "none"},
-		{"a pair key that is refused", "x" + newKey + "\ryes\r", errors.New("in use already"), []string{"key a2c41a2c"}, "in use already"},
+		{"a pair key that is refused", "x" + newKey + "\ryes\r", errors.New("in use already"), []string{"key a2c41a2c"},
+			"in use already"},
 		{"trust none", "c9c0cx", nil, nil, "none"},
 		{"trust, and think again", "c1\x1b", nil, nil, "AA11"},
 		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
-		{"network, all kept", "n\r\r\r\r\ryes\r", nil, []string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}", "restart"}, "hostname [h]: "},
-		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ryes\r", nil, []string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
+		{"network, all kept", "n\r\r\r\r\ryes\r", nil,
+			[]string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}",
+				"restart"}, "hostname [h]: "},
+		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ryes\r", nil,
+			[]string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
 		{"network, left", "nx\x1bs", nil, nil, "cancelled; nothing changed"},
-		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""), []string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
+		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""),
+			[]string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
 		{"log", "l", nil, nil, "line 29"},
 		{"self-test", "t", nil, nil, "pass  link"},
 		{"keys that are none", "\x00\xff~zQ", nil, nil, ""},
 		{"help", "?", nil, nil, "[r]eboot"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{status: rx(), certs: certs, runs: []Run{{"1-aa", 1, rx().Now}, {"3-bb", 3, rx().Now}}, broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
+			f := &fake{status: rx(), certs: certs, runs: []Run{{"1-aa", 1, rx().Now}, {"3-bb", 3, rx().Now}},
+				broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
 			for i := range 30 {
 				f.log = append(f.log, fmt.Sprintf("line %d", i))
 			}
@@ -255,7 +278,8 @@ func TestEchoEnds(t *testing.T) {
 		t.Run(first, func(t *testing.T) {
 			f := &fake{status: rx(), certs: []Certificate{{"AA11", "CN=x", "expired"}}}
 			for i := range 100 {
-				f.log = append(f.log, fmt.Sprintf("%s level=WARN msg=\"retrying, the memory of a factory\" n=%d", first, i))
+				f.log = append(f.log, fmt.Sprintf("%s level=WARN msg=\"retrying, the memory of a factory\" n=%d", first,
+					i))
 			}
 			var out bytes.Buffer
 			c := New(f, &out)
@@ -337,7 +361,8 @@ func TestFramesComeThroughASharedConsole(t *testing.T) {
 }
 
 func TestBundleHasAllOfIt(t *testing.T) {
-	f := &fake{status: rx(), log: []string{"a line"}, certs: []Certificate{{"AA11", "CN=x", "expired"}}, net: Network{Hostname: "h"}}
+	f := &fake{status: rx(), log: []string{"a line"}, certs: []Certificate{{"AA11", "CN=x", "expired"}},
+		net: Network{Hostname: "h"}}
 	var out bytes.Buffer
 	New(f, &out).Key('d')
 	got, err := Unframe(bufio.NewReader(&out), "diagnostics")
@@ -394,7 +419,8 @@ func FuzzKeys(f *testing.F) {
 		s := rx()
 		s.Reason, s.Host, s.Report.Snapshot.Pair = name, name, name
 		var out bytes.Buffer
-		c := New(&fake{status: s, certs: []Certificate{{name, name, name}}, log: []string{name}, net: Network{Hostname: name}}, &out)
+		c := New(&fake{status: s, certs: []Certificate{{name, name, name}}, log: []string{name},
+			net: Network{Hostname: name}}, &out)
 		at := time.Unix(0, 0)
 		c.now = func() time.Time { return at }
 		for i, b := range keys[:min(len(keys), 100)] {
@@ -404,7 +430,10 @@ func FuzzKeys(f *testing.F) {
 				c.Minute()
 			}
 		}
-		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return (r < ' ' || r > '~') && r != '\r' && r != '\n' && r != '\b' }); i >= 0 {
+		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool {
+			return (r < ' ' || r > '~') && r != '\r' &&
+				r != '\n' && r != '\b'
+		}); i >= 0 {
 			t.Fatalf("got %q on the terminal", out.Bytes()[i])
 		}
 	})

@@ -89,7 +89,8 @@ func (d *Deframer) Open() bool { return d.name != "" }
 // start starts a frame whose first line has that head.
 func (d *Deframer) start(head string) bool {
 	next := Deframer{}
-	if _, err := fmt.Sscanf(strings.TrimSuffix(head, dashes), "%32s %d %64s", &next.name, &next.length, &next.sum); err != nil || next.length < 0 || next.length > MaxFrame {
+	if _, err := fmt.Sscanf(strings.TrimSuffix(head, dashes), "%32s %d %64s", &next.name, &next.length,
+		&next.sum); err != nil || next.length < 0 || next.length > MaxFrame {
 		return false
 	}
 	*d = next

@@ -38,7 +38,8 @@ func oneLine(s string, n int) string {
 
 // Summary is the line of an idle console, with what the link counted since before.
 func Summary(s Status, before status.Link) string {
-	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host, s.Now.UTC().Format(time.TimeOnly),
+	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host,
+		s.Now.UTC().Format(time.TimeOnly),
 		s.State, rejected(s.Rejected), counts(since(s.Report.Snapshot.Link, before)), words(" | ", s.Reason)), columns)
 }
 
@@ -48,7 +49,8 @@ func since(l, before status.Link) status.Link {
 		return l
 	}
 	l.Frames -= before.Frames
-	for _, c := range []struct{ now, then **uint64 }{{&l.Lost, &before.Lost}, {&l.Repaired, &before.Repaired}, {&l.CRCErrors, &before.CRCErrors}, {&l.AuthFailures, &before.AuthFailures}} {
+	for _, c := range []struct{ now, then **uint64 }{{&l.Lost, &before.Lost}, {&l.Repaired, &before.Repaired},
+		{&l.CRCErrors, &before.CRCErrors}, {&l.AuthFailures, &before.AuthFailures}} {
 		if *c.now != nil && *c.then != nil {
 			*c.now = status.Of(**c.now - min(**c.now, **c.then))
 		}
@@ -69,7 +71,8 @@ func counts(l status.Link) string {
 		name   string
 		n      *uint64
 		always bool
-	}{{"lost", l.Lost, true}, {"fixed", l.Repaired, true}, {"CRC", l.CRCErrors, false}, {"forged", l.AuthFailures, false}} {
+	}{{"lost", l.Lost, true}, {"fixed", l.Repaired, true}, {"CRC", l.CRCErrors, false},
+		{"forged", l.AuthFailures, false}} {
 		if c.n != nil && (*c.n > 0 || c.always) {
 			b += fmt.Sprintf(", %s %d", c.name, *c.n)
 		}
@@ -82,16 +85,19 @@ func Screen(s Status, lines int) string {
 	snap := s.Report.Snapshot
 	var b strings.Builder
 	line := func(format string, a ...any) { b.WriteString(oneLine(fmt.Sprintf(format, a...), columns) + "\n") }
-	line("HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair), words("  version ", snap.Version), up(s.Up))
+	line("HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair),
+		words("  version ", snap.Version), up(s.Up))
 	line("STATE %s%s", s.State, words(": ", s.Reason))
-	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link), words("  ", snap.Link.State))
+	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link),
+		words("  ", snap.Link.State))
 	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
 	line("NET   %s  %s", s.Board, or(s.Address))
 	if r := running(s.Release); r != "" {
 		line("REL   %s", r)
 	}
 	if t := snap.Transmitter; len(t) > 0 {
-		line("TX    reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]), words(", Celsius ", t["temperature_celsius"]))
+		line("TX    reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]),
+			words(", Celsius ", t["temperature_celsius"]))
 	}
 	if n := len(snap.Notes); n > 0 {
 		line("NOTE  %s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
@@ -163,7 +169,8 @@ func peers(snap status.Snapshot) (list []string) {
 	down := slices.Clone(snap.Peers)
 	slices.SortStableFunc(down, func(a, b status.Peer) int { return cmp.Compare(upness(a), upness(b)) })
 	for _, p := range down {
-		list = append(list, fmt.Sprintf("%s %s%s%s%s", p.Name, p.State, words(": ", p.Reason), spool(p.Spool), words("  ", p.Address)))
+		list = append(list, fmt.Sprintf("%s %s%s%s%s", p.Name, p.State, words(": ", p.Reason), spool(p.Spool),
+			words("  ", p.Address)))
 	}
 	return list
 }
@@ -209,7 +216,8 @@ func channel(name string, c status.Channel) string {
 		name   string
 		n      *uint64
 		always bool
-	}{{"keys", c.Keys, true}, {"sent", c.Sent, true}, {"delivered", c.Delivered, true}, {"lost", c.Lost, true}, {"unknown", c.Unknown, false},
+	}{{"keys", c.Keys, true}, {"sent", c.Sent, true}, {"delivered", c.Delivered, true}, {"lost", c.Lost, true},
+		{"unknown", c.Unknown, false},
 		{"refused", c.Refused, false}, {"expired", c.Expired, false}, {"dropped", c.Dropped, false}} {
 		if n.n != nil && (*n.n > 0 || n.always) {
 			b += fmt.Sprintf("  %s %d", n.name, *n.n)

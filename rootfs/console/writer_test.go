@@ -80,7 +80,8 @@ func TestAnswerFailsWhenTheLineTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &Writer{queue: make(chan []byte)}
 		start := time.Now()
-		if _, err := w.Waiting(t.Context()).Write(nil); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != queueTimeout {
+		if _, err := w.Waiting(t.Context()).Write(nil); !errors.Is(err, os.ErrDeadlineExceeded) ||
+			time.Since(start) != queueTimeout {
 			t.Errorf("got %v after %v, want the end of the wait", err, time.Since(start))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

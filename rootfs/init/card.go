@@ -13,9 +13,11 @@ import (
 )
 
 // startUpdater follows the release that runs and installs the next one.
-func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t update.Target, v *supervisor.Vitals) *supervisor.ReleaseStatus {
+func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t update.Target,
+	v *supervisor.Vitals) *supervisor.ReleaseStatus {
 	log := b.component("update")
-	status := supervisor.NewReleaseStatus(log, supervisor.ReleaseFiles{State: release.StateFile, Outcome: "/data/update"}, t)
+	status := supervisor.NewReleaseStatus(log, supervisor.ReleaseFiles{State: release.StateFile,
+		Outcome: "/data/update"}, t)
 	incoming := stateFolder + "/update/incoming"
 	card, err := openCard()
 	if err != nil {

@@ -108,7 +108,8 @@ func (b *board) run() os.Signal {
 	role := supervisor.New(supervisor.Config{
 		Role: target.Role, Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
 		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: drivers{b.component("link")},
-		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder, Keys: "/data/keys"},
+		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
+			Keys: "/data/keys"},
 	})
 	running.Go(func() { role.Run(ctx) })
 	keys := console.New(supervisor.NewConsoleBoard(supervisor.ConsoleConfig{

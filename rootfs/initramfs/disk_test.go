@@ -58,7 +58,8 @@ func TestFindTakesTheDiskWithTheSignature(t *testing.T) {
 func TestFindSaysWhenThereIsNoCard(t *testing.T) {
 	blocks, devices := machine(t)
 	for name, signature := range map[string]uint32{"another signature": 0x33333333, "no such partition": 0x11111111} {
-		if _, _, err := find(blocks, devices, signature, update.A, time.Now()); err == nil || !strings.Contains(err.Error(), "no card") {
+		if _, _, err := find(blocks, devices, signature, update.A, time.Now()); err == nil ||
+			!strings.Contains(err.Error(), "no card") {
 			t.Errorf("%s: got %v, want no card", name, err)
 		}
 	}

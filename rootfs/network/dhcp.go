@@ -35,7 +35,8 @@ func (c Config) Keep(ctx context.Context, log *slog.Logger, changed func(Config)
 			return
 		}
 		wait := backoff.Next()
-		log.Warn("no address from DHCP", "error", err, "retry", wait.Round(time.Millisecond).String(), "interface", c.Interface)
+		log.Warn("no address from DHCP", "error", err, "retry", wait.Round(time.Millisecond).String(), "interface",
+			c.Interface)
 		select {
 		case <-ctx.Done():
 			return
@@ -84,7 +85,8 @@ func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config
 }
 
 // renew asks from half of the lease on, and stops at its end.
-func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, length time.Duration) (*nclient4.Lease, error) {
+func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, length time.Duration) (*nclient4.Lease,
+	error) {
 	end := time.Now().Add(length)
 	for wait := length / 2; ; wait = max(time.Until(end)/2, shortestLease/2) {
 		select {

@@ -26,11 +26,16 @@ func TestLeasesAreReadWithCare(t *testing.T) {
 		want   string // as a network.toml; "" is refused
 		length time.Duration
 	}{
-		{"everything", with("10.0.0.7", mask, dhcpv4.OptRouter(net.IPv4(10, 0, 0, 1)), dhcpv4.OptDNS(net.IPv4(10, 0, 0, 2)), dhcpv4.OptIPAddressLeaseTime(time.Hour)),
-			"hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.2\"]\n", time.Hour},
-		{"least", with("10.0.0.7", mask), "hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n", shortestLease},
-		{"a gateway elsewhere is left out", with("10.0.0.7", mask, dhcpv4.OptRouter(net.IPv4(192, 168, 0, 1))), "hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n", shortestLease},
-		{"for ever", with("10.0.0.7", mask, dhcpv4.OptIPAddressLeaseTime(0xffffffff*time.Second)), "hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n", longestLease},
+		{"everything", with("10.0.0.7", mask, dhcpv4.OptRouter(net.IPv4(10, 0, 0, 1)),
+			dhcpv4.OptDNS(net.IPv4(10, 0, 0, 2)), dhcpv4.OptIPAddressLeaseTime(time.Hour)),
+			"hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\ngateway = " +
+				"\"10.0.0.1\"\nnameservers = [\"10.0.0.2\"]\n", time.Hour},
+		{"least", with("10.0.0.7", mask), "hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n",
+			shortestLease},
+		{"a gateway elsewhere is left out", with("10.0.0.7", mask, dhcpv4.OptRouter(net.IPv4(192, 168, 0, 1))),
+			"hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n", shortestLease},
+		{"for ever", with("10.0.0.7", mask, dhcpv4.OptIPAddressLeaseTime(0xffffffff*time.Second)),
+			"hostname = \"h\"\ninterface = \"eth0\"\naddress = \"10.0.0.7/24\"\n", longestLease},
 		{"no mask", with("10.0.0.7"), "", 0},
 		{"a mask with holes", with("10.0.0.7", dhcpv4.OptSubnetMask(net.IPMask{255, 0, 255, 0})), "", 0},
 		{"the whole internet", with("10.0.0.7", dhcpv4.OptSubnetMask(net.CIDRMask(0, 32))), "", 0},

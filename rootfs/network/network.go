@@ -58,7 +58,8 @@ func Parse(r io.Reader) (Config, error) {
 	}
 	c := Config{Hostname: raw.Hostname, Interface: raw.Interface}
 	if len(c.Hostname) > mostHost || strings.ContainsFunc(c.Hostname, notInName) {
-		return Config{}, fmt.Errorf("network: hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname, mostHost)
+		return Config{}, fmt.Errorf("network: hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname,
+			mostHost)
 	}
 	if c.Interface == "" || len(c.Interface) > mostName || strings.ContainsAny(c.Interface, "/ ") {
 		return Config{}, fmt.Errorf("network: interface %q is not the name of one, such as eth0", c.Interface)
@@ -66,7 +67,8 @@ func Parse(r io.Reader) (Config, error) {
 	if raw.Address == DHCP {
 		c.DHCP = true
 		if raw.Gateway != "" || len(raw.Nameservers) > 0 {
-			return Config{}, errors.New("network: with address \"dhcp\" gateway and nameservers come from the server: leave them out")
+			return Config{}, errors.New("network: with address \"dhcp\" gateway and nameservers come from the " +
+				"server: leave them out")
 		}
 		return c, nil
 	}

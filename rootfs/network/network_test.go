@@ -9,7 +9,8 @@ func TestParse(t *testing.T) {
 	const valid = "interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"
 	for _, c := range []struct{ name, text, fault string }{
 		{"smallest", valid, ""},
-		{"everything", valid + "hostname = \"a.b-1\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", \"fd00::1\"]\n", ""},
+		{"everything", valid + "hostname = \"a.b-1\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", " +
+			"\"fd00::1\"]\n", ""},
 		{"unknown key", valid + "dhcp = true\n", "dhcp"},
 		{"no interface", "address = \"10.0.0.2/24\"\n", "interface"},
 		{"interface as a path", "interface = \"../eth0\"\naddress = \"10.0.0.2/24\"\n", "interface"},
@@ -34,7 +35,8 @@ func TestParse(t *testing.T) {
 }
 
 func TestResolver(t *testing.T) {
-	c, err := Parse(strings.NewReader("interface = \"eth0\"\naddress = \"10.0.0.2/24\"\nnameservers = [\"10.0.0.1\"]\n"))
+	c, err := Parse(strings.NewReader(
+		"interface = \"eth0\"\naddress = \"10.0.0.2/24\"\nnameservers = [\"10.0.0.1\"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,8 @@ func TestTextIsReadAgain(t *testing.T) {
 	for _, text := range []string{
 		"interface = \"eth0\"\naddress = \"dhcp\"\n",
 		"interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n",
-		"hostname = \"a\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", \"fd00::1\"]\n",
+		"hostname = \"a\"\ninterface = \"eth0\"\naddress = \"10.0.0.2/24\"\ngateway = \"10.0.0.1\"\nnameservers = " +
+			"[\"10.0.0.1\", \"fd00::1\"]\n",
 	} {
 		c, err := Parse(strings.NewReader(text))
 		if got := c.Text(); got != text || err != nil {

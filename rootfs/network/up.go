@@ -104,7 +104,8 @@ func route(fd int, gateway netip.Addr) error {
 	e := rtentry{flags: unix.RTF_UP | unix.RTF_GATEWAY}
 	e.dst.Family, e.gateway.Family, e.genmask.Family = unix.AF_INET, unix.AF_INET, unix.AF_INET
 	e.gateway.Addr = gateway.As4()
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCADDRT, uintptr(unsafe.Pointer(&e))); errno != 0 {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCADDRT,
+		uintptr(unsafe.Pointer(&e))); errno != 0 {
 		return fmt.Errorf("network: route over %s: %v", gateway, errno)
 	}
 	return nil

@@ -155,6 +155,7 @@ func ethernetCarries(t *testing.T) string {
 		t.Fatal(err)
 	}
 	sent := ""
-	got := honest(t, Receive, far, func() { sent = honest(t, Transmit, near, nil, "transmit over ethernet") }, "receive over ethernet")
+	got := honest(t, Receive, far, func() { sent = honest(t, Transmit, near, nil, "transmit over ethernet") },
+		"receive over ethernet")
 	return sent + ", " + got
 }

@@ -80,11 +80,14 @@ func TestVerdicts(t *testing.T) {
 		{"TIOCGICOUNT of the link", unix.SYS_IOCTL, []uint64{3, unix.TIOCGICOUNT}, kill, allow},
 		{"SIOCOUTQ of another", unix.SYS_IOCTL, []uint64{9, unix.SIOCOUTQ}, allow, allow},
 		{"ioctl of another", unix.SYS_IOCTL, []uint64{1, unix.TCGETS}, deny, deny},
-		{"memory", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS | unix.MAP_PRIVATE, ^uint64(0)}, allow, allow},
-		{"memory, the link named in vain", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS, 3}, allow, allow},
+		{"memory", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS | unix.MAP_PRIVATE, ^uint64(0)},
+			allow, allow},
+		{"memory, the link named in vain", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS, 3}, allow,
+			allow},
 		{"a file", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_SHARED, 8}, allow, allow},
 		{"the link in memory", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_SHARED, 3 | high}, kill, kill},
-		{"the link, MAP_ANONYMOUS above", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS << 32, 3}, kill, kill},
+		{"the link, MAP_ANONYMOUS above", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_READ, unix.MAP_ANONYMOUS << 32, 3},
+			kill, kill},
 		{"code", unix.SYS_MMAP, []uint64{0, 1, unix.PROT_EXEC, unix.MAP_ANONYMOUS}, deny, deny},
 		{"memory made code", unix.SYS_MPROTECT, []uint64{0, 1, unix.PROT_READ | unix.PROT_EXEC}, deny, deny},
 		{"memory made readable", unix.SYS_MPROTECT, []uint64{0, 1, unix.PROT_READ}, allow, allow},
@@ -96,8 +99,10 @@ func TestVerdicts(t *testing.T) {
 		{"TCP Fast Open", unix.SYS_SENDTO, []uint64{9, 0, 0, unix.MSG_FASTOPEN | unix.MSG_NOSIGNAL}, deny, deny},
 		{"TCP Fast Open by sendmsg", unix.SYS_SENDMSG, []uint64{9, 0, unix.MSG_FASTOPEN}, deny, deny},
 		{"TCP Fast Open by sendmmsg", unix.SYS_SENDMMSG, []uint64{9, 0, 0, unix.MSG_FASTOPEN}, deny, deny},
-		{"routing netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, allow, allow},
-		{"other netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_SOCK_DIAG}, deny, deny},
+		{"routing netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, allow,
+			allow},
+		{"other netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_SOCK_DIAG}, deny,
+			deny},
 		{"Unix socket", unix.SYS_SOCKET, []uint64{unix.AF_UNIX, unix.SOCK_STREAM, 0}, deny, deny},
 		{"packet socket", unix.SYS_SOCKET, []uint64{unix.AF_PACKET, unix.SOCK_RAW, 0}, deny, deny},
 		{"pair of Unix sockets", unix.SYS_SOCKETPAIR, []uint64{unix.AF_UNIX}, deny, deny},
@@ -121,7 +126,8 @@ func TestVerdicts(t *testing.T) {
 func TestAnotherArchitectureIsKilled(t *testing.T) {
 	mine := architectures()[runtime.GOARCH]
 	decide := judge(t, Transmit)
-	for _, arch := range []uint32{unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_X86_64, unix.AUDIT_ARCH_AARCH64, 0} {
+	for _, arch := range []uint32{unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, unix.AUDIT_ARCH_X86_64,
+		unix.AUDIT_ARCH_AARCH64, 0} {
 		if got := decide(arch, unix.SYS_WRITE, 1); (got == kill) == (arch == mine) {
 			t.Errorf("architecture %#x: verdict %#x, want it to be killed unless it is %#x", arch, got, mine)
 		}
@@ -145,7 +151,8 @@ func TestNoRuleReachesIntoAnother(t *testing.T) {
 			for argument := range uint64(600) { // every number there is, as an argument
 				got := decide(arch, r.number, argument, argument, argument, argument, argument, argument)
 				if !slices.Contains(possible, got) {
-					t.Fatalf("direction %d, call %d with %d: verdict %#x, want one of %#x", d, r.number, argument, got, possible)
+					t.Fatalf("direction %d, call %d with %d: verdict %#x, want one of %#x", d, r.number, argument, got,
+						possible)
 				}
 			}
 		}

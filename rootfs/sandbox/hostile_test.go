@@ -68,7 +68,8 @@ func TestATransmitterCannotReadItsLink(t *testing.T) {
 			if got := hostile(t, newWire(t, c.kind, "secret\n"), Transmit, true, c.attempt); got != c.want {
 				t.Errorf("in the sandbox: %q, want %q", got, c.want)
 			}
-			if got := hostile(t, newWire(t, c.kind, "secret\n"), Transmit, false, c.attempt); !strings.HasPrefix(got, "secre") {
+			if got := hostile(t, newWire(t, c.kind, "secret\n"), Transmit, false, c.attempt); !strings.HasPrefix(got,
+				"secre") {
 				t.Errorf("without it: %q, want the secret: this row proves nothing", got)
 			}
 		})
@@ -216,7 +217,8 @@ func TestARoleStaysWhereItIs(t *testing.T) {
 				}
 			}
 			got := hostile(t, newWire(t, "socket", ""), Transmit, false, c.attempt)
-			if absent := []string{"ENOSYS", "EAFNOSUPPORT"}; got != "done" && got != "" && !slices.Contains(absent, got) {
+			if absent := []string{"ENOSYS", "EAFNOSUPPORT"}; got != "done" && got != "" &&
+				!slices.Contains(absent, got) {
 				t.Errorf("without the sandbox: %q, want \"done\", or a kernel without it: this row proves nothing", got)
 			}
 		})
@@ -229,7 +231,8 @@ func TestASignalDoesNotLeaveTheSandbox(t *testing.T) {
 	root(t)
 	for _, inside := range []bool{true, false} {
 		victim := exec.Command("sleep", "60")
-		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}, Pdeathsig: syscall.SIGKILL}
+		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user},
+			Pdeathsig: syscall.SIGKILL}
 		if err := victim.Start(); err != nil {
 			t.Fatal(err)
 		}

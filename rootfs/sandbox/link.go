@@ -60,7 +60,8 @@ func checkSocket(fd int, d Direction) error {
 		return err
 	}
 	if family == unix.AF_UNIX {
-		return errors.New("it is a Unix socket, over which descriptors can be handed; use a device, a packet or a UDP socket")
+		return errors.New("it is a Unix socket, over which descriptors can be handed; use a device, a packet or a " +
+			"UDP socket")
 	}
 	if d == Receive {
 		return nil

@@ -40,8 +40,10 @@ func rules(d Direction, pid int) []rule {
 	add(descriptorFlags(), allow, unix.SYS_FCNTL)
 	add(control(d), deny, unix.SYS_IOCTL)
 	add(mapping(), allow, unix.SYS_MMAP)
-	add([]test{{argument: 2, mask: unix.PROT_EXEC, values: []uint32{unix.PROT_EXEC}, then: deny}}, allow, unix.SYS_MPROTECT)
-	add([]test{{argument: 0, mask: unix.CLONE_THREAD, values: []uint32{unix.CLONE_THREAD}, then: allow}}, deny, unix.SYS_CLONE)
+	add([]test{{argument: 2, mask: unix.PROT_EXEC, values: []uint32{unix.PROT_EXEC}, then: deny}}, allow,
+		unix.SYS_MPROTECT)
+	add([]test{{argument: 0, mask: unix.CLONE_THREAD, values: []uint32{unix.CLONE_THREAD}, then: allow}}, deny,
+		unix.SYS_CLONE)
 	add([]test{{argument: 0, values: []uint32{uint32(pid)}, then: allow}}, deny, unix.SYS_TGKILL, unix.SYS_KILL)
 	add([]test{{argument: 0, values: []uint32{0}, then: allow}}, deny, unix.SYS_PRLIMIT64)
 	add([]test{{argument: 0, values: []uint32{unix.PR_SET_VMA}, then: allow}}, deny, unix.SYS_PRCTL)
@@ -171,7 +173,8 @@ func never() []uintptr {
 	return []uintptr{
 		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE,
 		unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
-		unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_IO_SETUP, unix.SYS_IO_SUBMIT,
+		unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_IO_SETUP,
+		unix.SYS_IO_SUBMIT,
 		unix.SYS_TEE, unix.SYS_VMSPLICE,
 		unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN, unix.SYS_SECCOMP, unix.SYS_USERFAULTFD, unix.SYS_MEMFD_CREATE,
 		unix.SYS_MEMFD_SECRET, unix.SYS_EXECVEAT,
@@ -179,9 +182,12 @@ func never() []uintptr {
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
 		unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_MKNODAT,
 		unix.SYS_UNSHARE, unix.SYS_SETNS,
-		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
-		unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SYSLOG, unix.SYS_VHANGUP,
-		unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_PERSONALITY,
+		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE,
+		unix.SYS_DELETE_MODULE,
+		unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_SYSLOG,
+		unix.SYS_VHANGUP,
+		unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME,
+		unix.SYS_PERSONALITY,
 		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL,
 		unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,
 		unix.SYS_SETGROUPS, unix.SYS_CAPSET,

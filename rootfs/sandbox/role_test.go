@@ -63,7 +63,8 @@ func start(t *testing.T, c *exec.Cmd) (ended chan struct{}) {
 func broker(t *testing.T, port int) paho.Client {
 	t.Helper()
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port), 0o600); err != nil {
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	start(t, exec.Command("mosquitto", "-c", conf))
@@ -82,8 +83,10 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 	t.Helper()
 	dir := folder(t)
 	topics := map[string]string{"heliotx": "topics = [\"#\"]\n"}[role]
-	text := fmt.Sprintf("pair = \"sandbox\"\n[link]\nmedium = \"udp\"\naddress = %q\nrate = \"10Mbit/s\"\nkey_file = \"pair.key\"\n"+
-		"[state]\ndirectory = %q\n[status]\nlisten = \"127.0.0.1:%d\"\n[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n%s",
+	text := fmt.Sprintf("pair = \"sandbox\"\n[link]\nmedium = \"udp\"\naddress = %q\nrate = \"10Mbit/s\"\nkey_file "+
+		"= \"pair.key\"\n"+
+		"[state]\ndirectory = %q\n[status]\nlisten = \"127.0.0.1:%d\"\n[[mqtt]]\nchannel = \"cell-1\"\nbroker = "+
+		"\"mqtt://127.0.0.1:%d\"\n%s",
 		line, dir+"/state", status, broker, topics)
 	for name, content := range map[string][]byte{"role.toml": []byte(text), "pair.key": read(t, bench+"/pair.key")} {
 		path := filepath.Join(dir, name)
@@ -114,8 +117,10 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 		Keys:    theirs,
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024, Threads: 512,
-		Environment: []string{handover.Setting(handover.Link, LinkDescriptor), handover.Setting(handover.Keys, KeyDescriptor)},
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024,
+		Threads: 512,
+		Environment: []string{handover.Setting(handover.Link, LinkDescriptor),
+			handover.Setting(handover.Keys, KeyDescriptor)},
 	}
 }
 
@@ -125,7 +130,8 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		t.Skip("not proved: the roles in the sandbox, because mosquitto is not installed")
 	}
-	build := exec.Command("go", "build", "-o", bench, "heliograph/firmware/cmd/heliotx", "heliograph/firmware/cmd/heliorx", "heliograph/tools/heliograph")
+	build := exec.Command("go", "build", "-o", bench, "heliograph/firmware/cmd/heliotx",
+		"heliograph/firmware/cmd/heliorx", "heliograph/tools/heliograph")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the roles: %v: %s", err, out)
@@ -137,7 +143,10 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	line := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
 	from, to := broker(t, plant), broker(t, it)
 	var got said
-	if token := to.Subscribe("plant/#", 1, func(_ paho.Client, m paho.Message) { _, _ = got.Write(m.Payload()) }); token.Wait() && token.Error() != nil {
+	if token := to.Subscribe("plant/#", 1, func(_ paho.Client, m paho.Message) {
+		_,
+			_ = got.Write(m.Payload())
+	}); token.Wait() && token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 

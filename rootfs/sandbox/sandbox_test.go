@@ -58,7 +58,8 @@ func TestWhatTheRoleIsLeftWith(t *testing.T) {
 		}
 	}
 	limits := strings.Join(strings.Fields(string(read(t, proc+"limits"))), " ")
-	for _, want := range []string{"core file size 0 0", "open files 256 256", "processes 512 512", "locked memory 0 0"} {
+	for _, want := range []string{"core file size 0 0", "open files 256 256", "processes 512 512",
+		"locked memory 0 0"} {
 		if !strings.Contains(limits, want) {
 			t.Errorf("limits lack %q: %s", want, limits)
 		}

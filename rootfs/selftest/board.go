@@ -31,7 +31,8 @@ func (m Machine) outside() Result {
 	if err != nil {
 		return notProved(check, err)
 	}
-	return result(check, state == "up" || state == "unknown", fmt.Sprintf("%s is %s, by %s", name, state, path.Base(driver)))
+	return result(check, state == "up" || state == "unknown",
+		fmt.Sprintf("%s is %s, by %s", name, state, path.Base(driver)))
 }
 
 // led checks that PID 1 drives an LED's line. Only a person sees whether there is light.

@@ -45,7 +45,8 @@ func (m Machine) descriptor() Result {
 	if m.Role == "tx" {
 		want = writeOnly
 	}
-	return result(check, flags&accessMode == want, fmt.Sprintf("%s is open with access mode %d, %s wants %d", m.Link, flags&accessMode, m.Role, want))
+	return result(check, flags&accessMode == want,
+		fmt.Sprintf("%s is open with access mode %d, %s wants %d", m.Link, flags&accessMode, m.Role, want))
 }
 
 // header checks how the firmware has set the link header's pins, by the overlay of
@@ -69,7 +70,8 @@ func (m Machine) header() Result {
 	if m.Role == "rx" {
 		want = append(want[4:], want[:4]...)
 	}
-	return result(check, string(got) == string(want), fmt.Sprintf("functions of GPIO %d, %d are %x, %s wants %x", pins.TXD, pins.RXD, got, m.Role, want))
+	return result(check, string(got) == string(want),
+		fmt.Sprintf("functions of GPIO %d, %d are %x, %s wants %x", pins.TXD, pins.RXD, got, m.Role, want))
 }
 
 // traffic checks what the kernel's serial layer counted since the start
@@ -97,7 +99,8 @@ func (m Machine) traffic() Result {
 	if m.Role == "tx" {
 		wrong = max(counts["rx"]-counts["brk"], 0)
 	}
-	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"], counts["rx"], counts["brk"]))
+	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"],
+		counts["rx"], counts["brk"]))
 }
 
 // counters reads words such as tx:17; tx and rx must be among them.
@@ -122,7 +125,8 @@ func (m Machine) console() Result {
 	}
 	link := strings.TrimPrefix(m.Board.Link.Device, "/dev/")
 	for _, word := range strings.Fields(line) {
-		if value, ok := strings.CutPrefix(word, "console="); ok && link != "" && strings.SplitN(value, ",", 2)[0] == link {
+		if value, ok := strings.CutPrefix(word, "console="); ok && link != "" &&
+			strings.SplitN(value, ",", 2)[0] == link {
 			return Result{check, Fail, word + " writes to the link"}
 		}
 	}
@@ -150,7 +154,8 @@ func (m Machine) linkDriver() Result {
 		// A device is a link to its folder; the driver's own files are none.
 		entries, _ := fs.Glob(m.Root, "sys/bus/*/drivers/"+driver+"/*")
 		for _, name := range entries {
-			if info, err := fs.Lstat(m.Root, name); err == nil && info.Mode()&fs.ModeSymlink != 0 && path.Base(name) != "module" {
+			if info, err := fs.Lstat(m.Root, name); err == nil && info.Mode()&fs.ModeSymlink != 0 &&
+				path.Base(name) != "module" {
 				return Result{check, Pass, driver + " drives " + path.Base(name)}
 			}
 		}

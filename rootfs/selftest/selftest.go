@@ -51,9 +51,12 @@ type Machine struct {
 // Run makes all checks.
 func Run(m Machine) []Result {
 	return []Result{
-		m.model(), m.sandbox(), m.descriptor(), m.header(), m.traffic(), m.console(), m.silence(), m.linkDriver(), m.outside(),
-		m.led("heartbeat", m.Board.Heartbeat), m.led("link", m.Board.LinkLED), m.watchdog(), m.clock(), m.rtc(), m.data(), m.room(), m.temperature(),
-		{"nothing comes back on the wire", NotProved, "check by eye: a transmitter's RXD and a receiver's TXD stay unwired"},
+		m.model(), m.sandbox(), m.descriptor(), m.header(), m.traffic(), m.console(), m.silence(), m.linkDriver(),
+		m.outside(),
+		m.led("heartbeat", m.Board.Heartbeat), m.led("link", m.Board.LinkLED), m.watchdog(), m.clock(), m.rtc(),
+		m.data(), m.room(), m.temperature(),
+		{"nothing comes back on the wire", NotProved,
+			"check by eye: a transmitter's RXD and a receiver's TXD stay unwired"},
 	}
 }
 
@@ -122,7 +125,9 @@ func (m Machine) sandbox() Result {
 		return notProved(check, err)
 	}
 	uid := strings.Fields(field(text, "Uid:") + " ?")[0]
-	found := fmt.Sprintf("uid %s, NoNewPrivs %s, Seccomp %s, capabilities %s", uid, field(text, "NoNewPrivs:"), field(text, "Seccomp:"), field(text, "CapBnd:"))
+	found := fmt.Sprintf("uid %s, NoNewPrivs %s, Seccomp %s, capabilities %s", uid, field(text, "NoNewPrivs:"),
+		field(text, "Seccomp:"), field(text, "CapBnd:"))
 	capabilities, err := strconv.ParseUint(field(text, "CapBnd:"), 16, 64)
-	return result(check, uid != "0" && uid != "?" && field(text, "NoNewPrivs:") == "1" && field(text, "Seccomp:") == "2" && err == nil && capabilities == 0, found)
+	return result(check, uid != "0" && uid != "?" && field(text, "NoNewPrivs:") == "1" &&
+		field(text, "Seccomp:") == "2" && err == nil && capabilities == 0, found)
 }

@@ -75,25 +75,40 @@ func TestEachCheck(t *testing.T) {
 		check string
 		want  Verdict
 	}{
-		{"another board", set("proc/device-tree/model", "Raspberry Pi 3 Model B Rev 1.2"), "the image is for this board", Fail},
+		{"another board", set("proc/device-tree/model", "Raspberry Pi 3 Model B Rev 1.2"),
+			"the image is for this board", Fail},
 		{"no device tree", gone("proc/device-tree"), "the image is for this board", NotProved},
-		{"link open for both", set("proc/7/fdinfo/3", "flags:\t0104002\n"), "the role holds its link in one direction", Fail},
-		{"TX could read", set("proc/7/fdinfo/3", "flags:\t0104000\n"), "the role holds its link in one direction", Fail},
+		{"link open for both", set("proc/7/fdinfo/3", "flags:\t0104002\n"), "the role holds its link in one direction",
+			Fail},
+		{"TX could read", set("proc/7/fdinfo/3", "flags:\t0104000\n"), "the role holds its link in one direction",
+			Fail},
 		{"RX may read", func(m *Machine, root fstest.MapFS) {
 			m.Role = "rx"
 			set("proc/7/fdinfo/3", "flags:\t0104000\n")(m, root)
 		}, "the role holds its link in one direction", Pass},
-		{"RX could write", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, "the role holds its link in one direction", Fail},
-		{"a socket", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the role holds its link in one direction", NotProved},
-		{"role does not run", func(m *Machine, _ fstest.MapFS) { m.PID = 0 }, "the role runs in its sandbox", NotProved},
-		{"role is root", set("proc/7/status", strings.Replace(status, "1000", "0", 1)), "the role runs in its sandbox", Fail},
-		{"no filter", set("proc/7/status", strings.Replace(status, "Seccomp:\t2", "Seccomp:\t0", 1)), "the role runs in its sandbox", Fail},
-		{"a capability", set("proc/7/status", strings.Replace(status, "CapBnd:\t0", "CapBnd:\t2000", 1)), "the role runs in its sandbox", Fail},
-		{"may gain privileges", set("proc/7/status", strings.Replace(status, "Privs:\t1", "Privs:\t0", 1)), "the role runs in its sandbox", Fail},
+		{"RX could write", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" },
+			"the role holds its link in one direction", Fail},
+		{"a socket", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the role holds its link in one direction",
+			NotProved},
+		{"role does not run", func(m *Machine, _ fstest.MapFS) { m.PID = 0 }, "the role runs in its sandbox",
+			NotProved},
+		{"role is root", set("proc/7/status", strings.Replace(status, "1000", "0", 1)), "the role runs in its sandbox",
+			Fail},
+		{"no filter", set("proc/7/status", strings.Replace(status, "Seccomp:\t2", "Seccomp:\t0", 1)),
+			"the role runs in its sandbox", Fail},
+		{"a capability", set("proc/7/status", strings.Replace(status, "CapBnd:\t0", "CapBnd:\t2000", 1)),
+			"the role runs in its sandbox", Fail},
+		{"may gain privileges", set("proc/7/status", strings.Replace(status, "Privs:\t1", "Privs:\t0", 1)),
+			"the role runs in its sandbox", Fail},
 		{"empty status", set("proc/7/status", ""), "the role runs in its sandbox", Fail},
-		{"console on the link", set("proc/cmdline", "console=ttyAMA0,115200"), "the kernel's console is not the link", Fail},
-		{"interface in reach", func(m *Machine, root fstest.MapFS) { m.Link = "eth1"; set("sys/class/net/eth1/mtu", "1500")(m, root) }, "the link's interface is in a namespace of its own", Fail},
-		{"interface taken away", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" }, "the link's interface is in a namespace of its own", Pass},
+		{"console on the link", set("proc/cmdline", "console=ttyAMA0,115200"), "the kernel's console is not the link",
+			Fail},
+		{"interface in reach", func(m *Machine, root fstest.MapFS) {
+			m.Link = "eth1"
+			set("sys/class/net/eth1/mtu", "1500")(m, root)
+		}, "the link's interface is in a namespace of its own", Fail},
+		{"interface taken away", func(m *Machine, _ fstest.MapFS) { m.Link = "eth1" },
+			"the link's interface is in a namespace of its own", Pass},
 		{"header open both ways", set(function, "\x00\x00\x00\x04\x00\x00\x00\x04"), headerCheck, Fail},
 		{"header of the other role", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, headerCheck, Fail},
 		{"header of RX", func(m *Machine, root fstest.MapFS) {
@@ -115,7 +130,8 @@ func TestEachCheck(t *testing.T) {
 			set("proc/tty/driver/serial", "0: uart:16550A tx:9 rx:3\n")(m, root)
 		}, trafficCheck, Fail},
 		{"port without counters", set("proc/tty/driver/ttyAMA", "0: uart:unknown\n"), trafficCheck, NotProved},
-		{"another port's counters", set("proc/tty/driver/ttyAMA", "3: uart:PL011 tx:9 rx:3\n"), trafficCheck, NotProved},
+		{"another port's counters", set("proc/tty/driver/ttyAMA", "3: uart:PL011 tx:9 rx:3\n"), trafficCheck,
+			NotProved},
 		{"no driver for the link", func(m *Machine, root fstest.MapFS) {
 			m.Link = "eth1"
 			set("sys/bus/usb/drivers/r8152/bind", "")(m, root)
@@ -133,7 +149,8 @@ func TestEachCheck(t *testing.T) {
 		{"no GPIO chip", func(m *Machine, _ fstest.MapFS) {
 			m.Output = func(boards.Line) (bool, error) { return false, errors.New("no such file") }
 		}, "the link LED's line is driven", Fail},
-		{"clock not set", func(m *Machine, _ fstest.MapFS) { m.Timed = func() bool { return false } }, "the time of day is known", NotProved},
+		{"clock not set", func(m *Machine, _ fstest.MapFS) { m.Timed = func() bool { return false } },
+			"the time of day is known", NotProved},
 		{"card full", func(m *Machine, _ fstest.MapFS) {
 			m.Room = func(string) (uint64, uint64, error) { return 1 << 20, 1000 << 20, nil }
 		}, "the data partition has room", Fail},

@@ -58,7 +58,8 @@ func (s *Supervisor) readConfiguration() (configuration, error) {
 		c, pki, state = configuration{rx.Link, rx.Ports()}, rx.PKI, rx.State
 	}
 	s.mu.Lock()
-	s.paths = paths{link: c.link.Device + c.link.Interface, pki: pki, state: state, keyFile: c.link.KeyFile} // one of two is empty
+	// one of two is empty
+	s.paths = paths{link: c.link.Device + c.link.Interface, pki: pki, state: state, keyFile: c.link.KeyFile}
 	s.mu.Unlock()
 	if err == nil {
 		return c, nil
@@ -85,6 +86,7 @@ func (s *Supervisor) spec(c configuration, keys *os.File) sandbox.Spec {
 		UID: uint32(s.User), GID: uint32(s.User),
 		State: state, Bind: c.ports.Listen, Connect: c.ports.Connect, Files: maxFiles, Threads: maxThreads,
 		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs",
-			"/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/net/core/somaxconn", "/sys/class/thermal/thermal_zone0/temp"},
+			"/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/net/core/somaxconn",
+			"/sys/class/thermal/thermal_zone0/temp"},
 	}
 }

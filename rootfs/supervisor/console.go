@@ -120,7 +120,8 @@ func (b *ConsoleBoard) ChangeKey(key [pairkey.Size]byte) error {
 // Selftest implements console.Board.
 func (b *ConsoleBoard) Selftest(w io.Writer) {
 	role := b.config.Role
-	m := selftest.Machine{Root: os.DirFS("/"), Board: b.config.Board, Role: role.Role, Link: role.configuredPaths().link}
+	m := selftest.Machine{Root: os.DirFS("/"), Board: b.config.Board, Role: role.Role,
+		Link: role.configuredPaths().link}
 	if p := role.process(); p != nil {
 		m.PID = p.PID()
 	}

@@ -30,8 +30,9 @@ func newConsole(t *testing.T, r *rig) (b *ConsoleBoard, ended *string) {
 	t.Helper()
 	folder, ended := t.TempDir(), new(string)
 	return NewConsoleBoard(ConsoleConfig{
-		Log: r.log.logger(), Lines: &logring.Ring{}, Board: boards.Board{Name: "cm4", Network: boards.Network{Outside: "eth0"}},
-		Role: r.Supervisor, Vitals: r.Vitals, Releases: newStatus(folder),
+		Log: r.log.logger(), Lines: &logring.Ring{},
+		Board: boards.Board{Name: "cm4", Network: boards.Network{Outside: "eth0"}},
+		Role:  r.Supervisor, Vitals: r.Vitals, Releases: newStatus(folder),
 		Network: network.Settings{Console: folder + "/network", Card: folder + "/network.toml"},
 		Restart: func() { *ended = "restart" }, PowerOff: func() { *ended = "power off" },
 	}), ended
@@ -45,7 +46,8 @@ func TestConsoleShowsHowTheBoardIs(t *testing.T) {
 		defer stop()
 		pass(10 * time.Second)
 		s := b.Status()
-		if s.Role != "tx" || s.Board != "cm4" || s.State != health.Good || s.Up < 10*time.Second || s.Report.Evidence.Steps["link"] == 0 || s.Address != "" {
+		if s.Role != "tx" || s.Board != "cm4" || s.State != health.Good || s.Up < 10*time.Second ||
+			s.Report.Evidence.Steps["link"] == 0 || s.Address != "" {
 			t.Errorf("got %+v", s)
 		}
 		_, _ = b.config.Lines.Write([]byte("one\ntwo\nthree\n"))
@@ -92,7 +94,8 @@ func TestConsoleSetsTheNetwork(t *testing.T) {
 	if got := b.Network(); got != (console.Network{Interface: "eth0"}) {
 		t.Errorf("nothing set: got %+v", got)
 	}
-	static := console.Network{Hostname: "hall", Interface: "eth1", Address: "10.0.0.2/24", Gateway: "10.0.0.1", Nameservers: "10.0.0.1 10.0.0.3"}
+	static := console.Network{Hostname: "hall", Interface: "eth1", Address: "10.0.0.2/24", Gateway: "10.0.0.1",
+		Nameservers: "10.0.0.1 10.0.0.3"}
 	for _, n := range []console.Network{static, {Interface: "eth0", Address: "dhcp"}} {
 		if err := b.SetNetwork(n); err != nil {
 			t.Fatal(err)
@@ -133,7 +136,8 @@ func TestConsoleChangesThePairKey(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := b.Keys()
-			if err != nil || !strings.Contains(got, pairkey.ID(next)+" is used") || strings.Contains(got, pairkey.ID(old)) != both {
+			if err != nil || !strings.Contains(got, pairkey.ID(next)+" is used") ||
+				strings.Contains(got, pairkey.ID(old)) != both {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})

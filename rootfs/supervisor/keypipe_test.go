@@ -15,7 +15,8 @@ import (
 func withKey(t *testing.T, key [pairkey.Size]byte) *Supervisor {
 	t.Helper()
 	dir := t.TempDir()
-	s := New(Config{Log: slog.New(slog.DiscardHandler), Folders: Folders{Home: "/run/role", Keys: filepath.Join(dir, "keys")}})
+	s := New(Config{Log: slog.New(slog.DiscardHandler),
+		Folders: Folders{Home: "/run/role", Keys: filepath.Join(dir, "keys")}})
 	s.paths.keyFile = filepath.Join(dir, "pair.key")
 	if err := pairkey.Create(s.paths.keyFile, key); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,8 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 		after  func(*ReleaseStatus)
 		want   release.Outcome
 	}{
-		"refused": {func(s *ReleaseStatus) { s.refused(eight, errors.New("no room")) }, update.State{Version: 7, Floor: 7}, nil,
+		"refused": {func(s *ReleaseStatus) { s.refused(eight, errors.New("no room")) },
+			update.State{Version: 7, Floor: 7}, nil,
 			release.Outcome{Version: 8, Name: "v8", Result: release.Refused, Reason: "no room"}},
 		"on trial": {installed, trial, nil,
 			release.Outcome{Version: 8, Name: "v8", Result: release.Installed}},
@@ -36,10 +37,14 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 		"kept, and the power cut before that was published": {installed, update.State{Version: 8, Floor: 8}, nil,
 			release.Outcome{Version: 8, Name: "now", Result: release.Kept}},
 		"rolled back by the initramfs": {installed, update.State{Version: 7, Floor: 7, Refused: 8}, nil,
-			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "it was tried and never became healthy"}},
+			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack,
+				Reason: "it was tried and never became healthy"}},
 		"rolled back here": {installed, trial, func(s *ReleaseStatus) { s.rolledBack("state stuck") },
 			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "state stuck"}},
-		"an old one": {func(s *ReleaseStatus) { s.record(release.Outcome{Version: 8, Name: "v8", Result: release.Kept}) },
+		"an old one": {func(s *ReleaseStatus) {
+			s.record(release.Outcome{Version: 8, Name: "v8",
+				Result: release.Kept})
+		},
 			update.State{Version: 9, Floor: 9, Refused: 8}, nil,
 			release.Outcome{Version: 8, Name: "v8", Result: release.Kept}},
 	} {
@@ -56,7 +61,8 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 			got.Update.Time = tt.want.Time
-			if *got.Update != tt.want || got.Version != tt.card.Version || got.Role != "tx" || got.Board != "cm4" || got.Key != "a key" {
+			if *got.Update != tt.want || got.Version != tt.card.Version || got.Role != "tx" || got.Board != "cm4" ||
+				got.Key != "a key" {
 				t.Errorf("got %+v of %+v, want %+v", *got.Update, got, tt.want)
 			}
 			if want := tt.card.Trying && tt.want.Result != release.Kept; got.OnTrial != want {

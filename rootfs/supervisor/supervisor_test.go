@@ -38,7 +38,8 @@ func TestRoleRunsInItsSandbox(t *testing.T) {
 					t.Fatalf("got %d starts, want one", len(r.specs))
 				}
 				s := r.specs[0]
-				if s.Program != "/bin/helio"+role || s.Direction != want.direction || s.State != r.Folders.State || s.Link == nil || s.Keys == nil {
+				if s.Program != "/bin/helio"+role || s.Direction != want.direction || s.State != r.Folders.State ||
+					s.Link == nil || s.Keys == nil {
 					t.Errorf("got the sandbox %+v", s)
 				}
 				if !slices.Equal(s.Bind, want.bind) || !slices.Equal(s.Connect, want.connect) {

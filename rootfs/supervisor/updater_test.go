@@ -64,8 +64,10 @@ func newBench(t *testing.T) *bench {
 	}
 	b := &bench{}
 	b.Updater = Updater{
-		Log: b.log.logger(), Card: &b.card, Target: update.Target{Role: "tx", Board: "cm4"}, Vitals: NewVitals(b.log.logger()),
-		Status: newStatus(folder), Incoming: filepath.Join(folder, "incoming"), KeyFile: filepath.Join(folder, "key.pub"),
+		Log: b.log.logger(), Card: &b.card, Target: update.Target{Role: "tx", Board: "cm4"},
+		Vitals: NewVitals(b.log.logger()),
+		Status: newStatus(folder), Incoming: filepath.Join(folder, "incoming"),
+		KeyFile: filepath.Join(folder, "key.pub"),
 		Restart: func() { b.restarts++ },
 	}
 	return b
@@ -108,7 +110,8 @@ func TestReleaseThatWorksIsKept(t *testing.T) {
 				b.OnTrial = onTrial
 				b.follow(t, 10*time.Minute, true)
 				if b.card.commits != 1 || b.card.refusals != 0 || b.restarts != 0 {
-					t.Errorf("got %d commits, %d refusals, %d restarts; want one commit", b.card.commits, b.card.refusals, b.restarts)
+					t.Errorf("got %d commits, %d refusals, %d restarts; want one commit", b.card.commits,
+						b.card.refusals, b.restarts)
 				}
 				if onTrial {
 					if got := b.outcome(t); got.Result != release.Kept {
@@ -126,7 +129,8 @@ func TestReleaseThatDoesNotWorkIsRolledBack(t *testing.T) {
 		b.OnTrial = true
 		b.follow(t, 10*time.Minute, false)
 		if b.card.commits != 0 || b.card.refusals != 1 || b.restarts != 1 {
-			t.Errorf("got %d commits, %d refusals, %d restarts; want a refusal and a restart", b.card.commits, b.card.refusals, b.restarts)
+			t.Errorf("got %d commits, %d refusals, %d restarts; want a refusal and a restart", b.card.commits,
+				b.card.refusals, b.restarts)
 		}
 		if got := b.outcome(t); got.Result != release.RolledBack || !strings.Contains(got.Reason, "STUCK") {
 			t.Errorf("got the outcome %+v", got)
@@ -197,7 +201,8 @@ func TestUpdateThatIsRefused(t *testing.T) {
 					if got := b.Status.Current().Update; got != nil {
 						t.Errorf("got the outcome %+v, want none", *got)
 					}
-				} else if got := b.outcome(t); got.Result != release.Refused || !strings.Contains(got.Reason, tt.reason) {
+				} else if got := b.outcome(t); got.Result != release.Refused ||
+					!strings.Contains(got.Reason, tt.reason) {
 					t.Errorf("got the outcome %+v, want %q in it", got, tt.reason)
 				}
 			})

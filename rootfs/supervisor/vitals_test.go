@@ -68,11 +68,13 @@ func TestWatchdogIsFedFromEvidenceOfProgress(t *testing.T) {
 		after time.Duration
 		reset bool
 	}{
-		"role that works":             {func(p *process) { p.work(0) }, time.Hour, false},
-		"role that makes no progress": {func(p *process) { stall(p) }, health.ProgressTimeout + dogTimeout + 2*time.Second, true},
-		"role that stops reporting":   {func(p *process) { p.work(5 * time.Second) }, time.Minute, true},
-		"role that never reports":     {func(*process) {}, health.StartTimeout + dogTimeout + 2*time.Second, true},
-		"a start that takes its time": {func(p *process) { time.Sleep(health.StartTimeout - 5*time.Second); p.work(0) }, time.Hour, false},
+		"role that works": {func(p *process) { p.work(0) }, time.Hour, false},
+		"role that makes no progress": {func(p *process) { stall(p) },
+			health.ProgressTimeout + dogTimeout + 2*time.Second, true},
+		"role that stops reporting": {func(p *process) { p.work(5 * time.Second) }, time.Minute, true},
+		"role that never reports":   {func(*process) {}, health.StartTimeout + dogTimeout + 2*time.Second, true},
+		"a start that takes its time": {func(p *process) { time.Sleep(health.StartTimeout - 5*time.Second); p.work(0) },
+			time.Hour, false},
 		"role that ends now and then": {func(p *process) { p.work(20 * time.Second); p.exit(nil) }, time.Hour, false},
 		"role that ends at once":      {func(p *process) { p.exit(nil) }, 15 * time.Minute, true},
 	} {
@@ -121,18 +123,20 @@ func TestStatesAreShownAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "tx", validTX)
 		var heartbeat, link lamp
-		r.play = func(p *process) { p.work(time.Minute); stall(p) }
+		r.play = func(p *process) { time.Sleep(2 * time.Second); p.work(time.Minute); stall(p) }
 		stop := r.background(t, Outputs{Heartbeat: &heartbeat, Link: &link})
 		pass(30 * time.Second)
 		if v, _ := r.Vitals.Current(); !slices.Equal(heartbeat.newest(), v.Pattern) || len(link.newest()) != 1 {
-			t.Errorf("good: got the patterns %v and %v, want %v and steady light", heartbeat.newest(), link.newest(), v.Pattern)
+			t.Errorf("good: got the patterns %v and %v, want %v and steady light", heartbeat.newest(), link.newest(),
+				v.Pattern)
 		}
 		pass(time.Minute)
 		if len(heartbeat.newest()) != 0 || len(link.newest()) != 0 {
 			t.Errorf("stuck: got the patterns %v and %v, want darkness", heartbeat.newest(), link.newest())
 		}
 		stop()
-		for _, line := range []string{"state=STARTING error=", "state=GOOD\n", "level=ERROR msg=\"state changed\" state=STUCK error=\"link "} {
+		for _, line := range []string{"state=STARTING error=", "state=GOOD\n",
+			"level=ERROR msg=\"state changed\" state=STUCK error=\"link "} {
 			r.log.expect(t, line, 1)
 		}
 	})

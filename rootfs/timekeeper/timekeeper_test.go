@@ -104,7 +104,8 @@ func TestClockIsSteppedThenSlewed(t *testing.T) {
 		m.run(t, time.Minute+time.Second/2)
 		m.off(t, 0)
 		if m.steps != 1 || m.slews < 50 || m.confirmed < 50 {
-			t.Errorf("got %d steps, %d slews, confirmed %d times; want one step and then slewing", m.steps, m.slews, m.confirmed)
+			t.Errorf("got %d steps, %d slews, confirmed %d times; want one step and then slewing", m.steps, m.slews,
+				m.confirmed)
 		}
 		m.logged(t, "clock set", 1)
 		m.logged(t, "time of day known", 1)
@@ -117,17 +118,20 @@ func TestClockStartsAtTheLatestTimeThatIsKnown(t *testing.T) {
 		offset time.Duration
 		want   time.Duration
 	}{
-		"clock behind the release":      {time.Time{}, -30 * 365 * 24 * time.Hour, releaseDate.Sub(bubbleStart)},
-		"clock behind the saved time":   {time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC), -100 * 24 * time.Hour, -31 * 24 * time.Hour},
-		"saved time before the release": {time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), -300 * 24 * time.Hour, releaseDate.Sub(bubbleStart)},
-		"clock later than both":         {time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC), time.Hour, time.Hour},
+		"clock behind the release": {time.Time{}, -30 * 365 * 24 * time.Hour, releaseDate.Sub(bubbleStart)},
+		"clock behind the saved time": {time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC), -100 * 24 * time.Hour,
+			-31 * 24 * time.Hour},
+		"saved time before the release": {time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC), -300 * 24 * time.Hour,
+			releaseDate.Sub(bubbleStart)},
+		"clock later than both": {time.Date(1999, 12, 1, 0, 0, 0, 0, time.UTC), time.Hour, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := newMachine(t)
 				m.offset, m.silent = tt.offset, true
 				if !tt.saved.IsZero() {
-					if err := store.Write(m.config.File, binary.BigEndian.AppendUint64(nil, uint64(tt.saved.Unix()))); err != nil {
+					if err := store.Write(m.config.File,
+						binary.BigEndian.AppendUint64(nil, uint64(tt.saved.Unix()))); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -26,7 +26,8 @@ func CommandLine(arguments string, signature uint32, s Set) []byte {
 func Running(line string) (signature uint32, s Set, err error) {
 	for _, word := range strings.Fields(line) {
 		var number int
-		if n, _ := fmt.Sscanf(word, "root=PARTUUID=%08x-%02d", &signature, &number); n == 2 && (number == A.Partition() || number == B.Partition()) {
+		if n, _ := fmt.Sscanf(word, "root=PARTUUID=%08x-%02d", &signature, &number); n == 2 &&
+			(number == A.Partition() || number == B.Partition()) {
 			return signature, A + Set(number-A.Partition()), nil
 		}
 	}

@@ -54,7 +54,8 @@ func (c *Card) Boot(root release.Part) (Action, error) {
 		err = errors.Join(err, fmt.Errorf("update: version %d is not tried: %w", r.pending, damaged))
 		r.refused, r.pending = r.pending, 0
 	default:
-		err = errors.Join(err, fmt.Errorf("update: version %d was tried %d times and never became healthy", r.pending, r.tries))
+		err = errors.Join(err, fmt.Errorf("update: version %d was tried %d times and never became healthy", r.pending,
+			r.tries))
 		r.refused, r.pending = r.pending, 0
 	}
 	err = errors.Join(err, c.save(r))

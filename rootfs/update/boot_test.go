@@ -12,7 +12,8 @@ func updated(t *testing.T) *memory {
 	t.Helper()
 	d := newCard(t, newRelease(1))
 	k := key(t, 1)
-	if _, err := open(t, d, A).Install(bytes.NewReader(sealed(t, newRelease(2), k)), public(k), Target{"tx", "virt"}); err != nil {
+	if _, err := open(t, d, A).Install(bytes.NewReader(sealed(t, newRelease(2), k)), public(k),
+		Target{"tx", "virt"}); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -52,10 +53,12 @@ func TestBoot(t *testing.T) {
 		refused   uint64
 		fault     bool
 	}{
-		"nothing pending":                        {A, one, nil, none, Start, A, 0, 0, false},
-		"an update is pending":                   {A, one, nil, nil, Try, A, 2, 0, false},
-		"tried before, power cut":                {A, one, nil, func(r *record) { r.tries = maxTries - 1 }, Try, A, 2, 0, false},
-		"tried too often":                        {A, one, nil, func(r *record) { r.tries = maxTries }, Start, A, 0, 2, true},
+		"nothing pending":      {A, one, nil, none, Start, A, 0, 0, false},
+		"an update is pending": {A, one, nil, nil, Try, A, 2, 0, false},
+		"tried before, power cut": {A, one, nil, func(r *record) { r.tries = maxTries - 1 }, Try, A, 2,
+			0, false},
+		"tried too often": {A, one, nil, func(r *record) { r.tries = maxTries }, Start, A, 0, 2,
+			true},
 		"the update is damaged: kernel":          {A, one, []string{"b vmlinuz"}, nil, Start, A, 0, 2, true},
 		"the update is damaged: root":            {A, one, []string{"b root"}, nil, Start, A, 0, 2, true},
 		"the update is damaged: command line":    {A, one, []string{"b cmdline.txt"}, nil, Start, A, 0, 2, true},
@@ -106,7 +109,8 @@ func TestBoot(t *testing.T) {
 			}
 			again := open(t, d, c.running)
 			if again.record.pending != c.pending || again.record.refused != c.refused {
-				t.Errorf("got %d pending, %d refused; want %d, %d", again.record.pending, again.record.refused, c.pending, c.refused)
+				t.Errorf("got %d pending, %d refused; want %d, %d", again.record.pending, again.record.refused,
+					c.pending, c.refused)
 			}
 			if committed, _ := again.Committed(); committed != c.committed {
 				t.Errorf("got set %q committed, want %q", committed, c.committed)

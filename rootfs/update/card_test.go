@@ -103,9 +103,11 @@ func newRelease(version uint64) sample {
 	}
 	kernel, tree := noise(version+100, 5000-int(version)*100), noise(version+200, 700)
 	return sample{
-		release.Manifest{Role: "tx", Board: "virt", Version: version, Name: fmt.Sprint("v", version), Arguments: "quiet", Files: []release.Part{
-			release.PartOf("initramfs", initramfs), release.PartOf("overlays/uart.dtbo", tree), release.PartOf("vmlinuz", kernel),
-		}, Root: release.PartOf("root", root)},
+		release.Manifest{Role: "tx", Board: "virt", Version: version, Name: fmt.Sprint("v", version),
+			Arguments: "quiet", Files: []release.Part{
+				release.PartOf("initramfs", initramfs), release.PartOf("overlays/uart.dtbo", tree),
+				release.PartOf("vmlinuz", kernel),
+			}, Root: release.PartOf("root", root)},
 		[][]byte{initramfs, tree, kernel, root},
 	}
 }
@@ -151,7 +153,8 @@ func newCard(t *testing.T, r sample) *memory {
 	table := make([]byte, sectorSize)
 	le := binary.LittleEndian
 	le.PutUint32(table[440:], testDisk)
-	for i, p := range []extent{{testBoot, bootSize}, {testBoot + bootSize, slotSize}, {testBoot + bootSize + slotSize, slotSize}} {
+	for i, p := range []extent{{testBoot, bootSize}, {testBoot + bootSize, slotSize},
+		{testBoot + bootSize + slotSize, slotSize}} {
 		le.PutUint32(table[446+16*i+8:], uint32(p.at/sectorSize))
 		le.PutUint32(table[446+16*i+12:], uint32(p.size/sectorSize))
 	}

@@ -23,7 +23,8 @@ func (c *Card) Install(file io.ReadSeeker, key minisign.PublicKey, t Target) (re
 	}
 	set := committed.Other()
 	if set == c.running {
-		return release.Manifest{}, errors.New("update: this machine runs from a set that is still on trial: wait until it is committed")
+		return release.Manifest{}, errors.New("update: this machine runs from a set that is still on trial: wait " +
+			"until it is committed")
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return release.Manifest{}, fmt.Errorf("update: reading the file: %v", err)
@@ -79,10 +80,12 @@ func (c *Card) place(file io.Reader, m release.Manifest, text []byte, set Set, f
 // inspect returns where the files of an update go, if it is for this card.
 func (c *Card) inspect(m release.Manifest, t Target, set Set) (map[string]extent, error) {
 	if m.Role != t.Role || m.Board != t.Board {
-		return nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role, t.Board)
+		return nil, fmt.Errorf("update: the file is for %s on %s, this card is %s on %s", m.Role, m.Board, t.Role,
+			t.Board)
 	}
 	if floor := c.floor(set.Other()); m.Version < floor {
-		return nil, fmt.Errorf("update: the file has version %d, and this card has had %d: an older one is not installed", m.Version, floor)
+		return nil, fmt.Errorf("update: the file has version %d, and this card has had %d: an older one is not "+
+			"installed", m.Version, floor)
 	}
 	return c.rooms(m, set)
 }
@@ -94,12 +97,14 @@ func (c *Card) rooms(m release.Manifest, set Set) (map[string]extent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if files[ManifestFile].size != ManifestRoom || files[ArgumentFile].size != ArgumentRoom || len(files) != len(m.Files)+2 {
+	if files[ManifestFile].size != ManifestRoom || files[ArgumentFile].size != ArgumentRoom ||
+		len(files) != len(m.Files)+2 {
 		return nil, errors.New("update: this card's boot partition has other files: write the card anew")
 	}
 	for _, p := range m.Files {
 		if room, ok := files[p.Name]; !ok || p.Size > room.size {
-			return nil, fmt.Errorf("update: the card has %d bytes for %s and needs %d: write the card anew", room.size, p.Name, p.Size)
+			return nil, fmt.Errorf("update: the card has %d bytes for %s and needs %d: write the card anew", room.size,
+				p.Name, p.Size)
 		}
 	}
 	if room := c.slot(set).size; m.Root.Size > room {

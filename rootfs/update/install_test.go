@@ -51,9 +51,11 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 		running Set
 		want    string
 	}{
-		"empty file":                    {nil, A, "not an update file"},
-		"another file":                  {[]byte("PK\x03\x04 something else that is long enough"), A, "not an update file"},
-		"lengths beyond any sense":      {append([]byte("HGUPDAT1"), bytes.Repeat([]byte{0xFF}, 64)...), A, "a manifest of"},
+		"empty file": {nil, A, "not an update file"},
+		"another file": {[]byte("PK\x03\x04 something else that is long enough"), A,
+			"not an update file"},
+		"lengths beyond any sense": {append([]byte("HGUPDAT1"), bytes.Repeat([]byte{0xFF}, 64)...), A,
+			"a manifest of"},
 		"cut in the manifest":           {whole[:100], A, "ends in its manifest"},
 		"cut in a part":                 {whole[:len(whole)-1], A, "ends in root"},
 		"one byte too many":             {append(bytes.Clone(whole), 0), A, "something follows"},
@@ -66,7 +68,8 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 		"an older version":              {sealed(t, newRelease(1), good), A, "has had 2"},
 		"a file too large":              {sealed(t, larger(newRelease(2), 2, 30_000), good), A, "for vmlinuz"},
 		"a root too large":              {sealed(t, larger(newRelease(2), 3, slotSize+1), good), A, "root slot has"},
-		"a file that the card lacks":    {changed(func(r *sample) { r.m.Files[1].Name = "overlays/vart.dtbo" }), A, "overlays/vart.dtbo"},
+		"a file that the card lacks": {changed(func(r *sample) { r.m.Files[1].Name = "overlays/vart.dtbo" }), A,
+			"overlays/vart.dtbo"},
 		"a file less": {changed(func(r *sample) {
 			r.m.Files, r.contents = r.m.Files[1:], r.contents[1:]
 		}), A, "other files"},
@@ -138,10 +141,12 @@ func TestInstallNoticesAFileThatChangesBetweenItsPasses(t *testing.T) {
 	good := sealed(t, newRelease(2), k)
 	bad := bytes.Clone(good)
 	bad[len(bad)-1] ^= 1
-	for name, second := range map[string][]byte{"a part": bad, "all of it": sealed(t, newRelease(3), k), "its length": good[:len(good)-5000]} {
+	for name, second := range map[string][]byte{"a part": bad, "all of it": sealed(t, newRelease(3), k),
+		"its length": good[:len(good)-5000]} {
 		t.Run(name, func(t *testing.T) {
 			d := updated(t)
-			_, err := open(t, d, A).Install(&turncoat{first: bytes.NewReader(good), second: bytes.NewReader(second)}, public(k), Target{"tx", "virt"})
+			_, err := open(t, d, A).Install(&turncoat{first: bytes.NewReader(good), second: bytes.NewReader(second)},
+				public(k), Target{"tx", "virt"})
 			if got := open(t, d, A).record.pending; err == nil || got != 0 {
 				t.Errorf("got %v and version %d pending, want an error and none", err, got)
 			}
@@ -209,7 +214,8 @@ func TestPaddingKeepsNothingOfALongerFile(t *testing.T) {
 	d := newCard(t, newRelease(1))
 	for version := uint64(2); version < 5; version++ { // kernels get shorter
 		r := newRelease(version)
-		if _, err := open(t, d, 0).Install(bytes.NewReader(sealed(t, r, k)), public(k), Target{"tx", "virt"}); err != nil {
+		if _, err := open(t, d, 0).Install(bytes.NewReader(sealed(t, r, k)), public(k),
+			Target{"tx", "virt"}); err != nil {
 			t.Fatal(err)
 		}
 		c := open(t, d, 0)
@@ -222,7 +228,8 @@ func TestPaddingKeepsNothingOfALongerFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := bytes.TrimRight(b, "\x00"); len(got) > len(r.contents[2]) {
-			t.Errorf("version %d: got %d bytes before the padding, want at most %d", version, len(got), len(r.contents[2]))
+			t.Errorf("version %d: got %d bytes before the padding, want at most %d", version, len(got),
+				len(r.contents[2]))
 		}
 	}
 }

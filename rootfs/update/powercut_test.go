@@ -176,10 +176,12 @@ func TestPowerCutAtAnySectorLeavesTheOldOrTheNewRelease(t *testing.T) {
 				b := board{disk: h.cut(n, r), sound: always}
 				got, err := b.start()
 				if err != nil || got != h.new && (got != h.old || n >= h.installed) {
-					t.Fatalf("cut after %d of %d sectors: got version %d, %v; want %d, or %d before Install returned, after %d", n, len(h.log), got, err, h.new, h.old, h.installed)
+					t.Fatalf("cut after %d of %d sectors: got version %d, %v; want %d, or %d before Install "+
+						"returned, after %d", n, len(h.log), got, err, h.new, h.old, h.installed)
 				}
 				if again, err := b.start(); err != nil || again != got {
-					t.Fatalf("cut after %d of %d sectors: got version %d, %v at the next start; want %d", n, len(h.log), again, err, got)
+					t.Fatalf("cut after %d of %d sectors: got version %d, %v at the next start; want %d", n, len(h.log),
+						again, err, got)
 				}
 				seen[got]++
 			}

@@ -113,6 +113,7 @@ func hardware() {
 		fmt.Println("not proved: a clock that runs without power: the kernel has none")
 		return
 	}
-	fmt.Printf("the clock that runs without power is ahead by %s\nnot proved: that it runs without power; run with -set, cut the power for a while, run it again\n",
+	fmt.Printf("the clock that runs without power is ahead by %s\nnot proved: that it runs without power; run with "+
+		"-set, cut the power for a while, run it again\n",
 		time.Unix(seconds, 0).Sub(time.Now().Truncate(time.Second)))
 }

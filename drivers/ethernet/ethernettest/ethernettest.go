@@ -36,7 +36,8 @@ func Namespace(t testing.TB, what string) {
 // up and says nothing of its own.
 func Cable(t testing.TB, near, far string) {
 	t.Helper()
-	IP(t, "link", "add", near, "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", far, "address", "02:00:00:00:00:02")
+	IP(t, "link", "add", near, "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", far, "address",
+		"02:00:00:00:00:02")
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+far+"/disable_ipv6", []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,8 @@ func run(args []string) error {
 	}{
 		{"steady light", []time.Duration{time.Second}},
 		{"a short blink every second", []time.Duration{100 * ms, 900 * ms}},
-		{"five flashes and a pause", []time.Duration{200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, time.Second}},
+		{"five flashes and a pause", []time.Duration{200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms, 200 * ms,
+			200 * ms, 200 * ms, 200 * ms, time.Second}},
 		{"darkness", nil},
 		{"steady light, which ends with this program", []time.Duration{time.Second}},
 	} {
@@ -72,6 +73,7 @@ func run(args []string) error {
 	if err := <-done; err != nil {
 		return err
 	}
-	fmt.Println("proved: every level was written, the last is dark\nnot proved: that there was light, and dark now; you saw it or not")
+	fmt.Println("proved: every level was written, the last is dark\nnot proved: that there was light, and dark " +
+		"now; you saw it or not")
 	return nil
 }

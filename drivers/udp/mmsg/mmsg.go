@@ -97,7 +97,8 @@ func (s *Sender) wait(left *time.Duration) error {
 
 func (s *Sender) try(fd uintptr) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.messages[0])), uintptr(len(s.messages)), 0, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.messages[0])),
+			uintptr(len(s.messages)), 0, 0, 0)
 		if s.errno = errno; errno == unix.EINTR {
 			continue
 		}
@@ -162,7 +163,8 @@ func (r *Receiver) Receive(messages []Message, timeout time.Duration) (received 
 
 func (r *Receiver) try(fd uintptr) {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.messages[0])), uintptr(len(r.messages)), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.messages[0])),
+			uintptr(len(r.messages)), unix.MSG_DONTWAIT, 0, 0)
 		if r.errno = errno; errno == unix.EINTR {
 			continue
 		}

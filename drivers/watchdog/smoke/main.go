@@ -38,7 +38,8 @@ func run(path string, reset bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("proved: armed; asked for %s, the device gives %s; the kernel says %q\n", timeout, w.Timeout(), state(path))
+	fmt.Printf("proved: armed; asked for %s, the device gives %s; the kernel says %q\n", timeout, w.Timeout(),
+		state(path))
 	for fed := time.Duration(0); fed < w.Timeout()*3/2; fed += time.Second {
 		if err := w.Feed(); err != nil {
 			_ = w.Close()
@@ -59,7 +60,8 @@ func run(path string, reset bool) error {
 	if reset {
 		return fmt.Errorf("a reset: the board lives, unfed; the kernel says %q", state(path))
 	}
-	fmt.Printf("proved: stopped, it lets the board live; the kernel says %q\nnot proved: that it resets the board; run with -reset\n", state(path))
+	fmt.Printf("proved: stopped, it lets the board live; the kernel says %q\nnot proved: that it resets the board; "+
+		"run with -reset\n", state(path))
 	return nil
 }
 

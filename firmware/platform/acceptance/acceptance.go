@@ -99,7 +99,8 @@ func Accept(dir, id string) (Run, error) {
 	}
 	switch {
 	case len(runs) == 0:
-		return Run{}, errors.New("acceptance: the receiver refuses no run: wait until it has received frames of the transmitter, then try again")
+		return Run{}, errors.New("acceptance: the receiver refuses no run: wait until it has received frames of " +
+			"the transmitter, then try again")
 	case id == "":
 		return Run{}, fmt.Errorf("acceptance: %d runs are refused, name one: %s", len(runs), strings.Join(ids, " "))
 	}

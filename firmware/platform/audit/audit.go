@@ -81,7 +81,8 @@ func classify(kind string) (Category, Result) {
 		return AccessControl, Success
 	case "host_refused", "epoch_regressed", "epoch_replayed":
 		return RequestError, Failure
-	case "epoch_accepted", "pair_key_added", "pair_key_changed", "pair_key_ended", "trust_changed", "update_arrived", "update_installed", "update_kept":
+	case "epoch_accepted", "pair_key_added", "pair_key_changed", "pair_key_ended", "trust_changed", "update_arrived",
+		"update_installed", "update_kept":
 		return Configuration, Success
 	case "update_refused", "update_went_back":
 		return Configuration, Failure
@@ -111,7 +112,8 @@ func Decode(b []byte) (m Message, err error) {
 		return m, fmt.Errorf("audit: %v", err)
 	}
 	e := &m.Entry
-	if e.Number == 0 || e.Count == 0 || !word(m.Trail) || !word(e.Event) || !word(e.Source) || !word(string(e.Category)) || e.Result != Success && e.Result != Failure {
+	if e.Number == 0 || e.Count == 0 || !word(m.Trail) || !word(e.Event) || !word(e.Source) ||
+		!word(string(e.Category)) || e.Result != Success && e.Result != Failure {
 		return m, fmt.Errorf("audit: event %d is not complete", e.Number)
 	}
 	e.Text = clean(e.Text)
@@ -150,6 +152,8 @@ func (e Event) Line(host string) []byte {
 	if host == "" || len(host) > 255 || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		host = "-"
 	}
-	return fmt.Appendf(nil, "<%d>1 %s %s heliograph - %s [audit@32473 number=\"%d\" source=\"%s\" category=\"%s\" event=\"%s\" result=\"%s\" count=\"%d\"] \xEF\xBB\xBF%s",
-		facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), host, text.Clip(e.Event, 32), e.Number, e.Source, e.Category, e.Event, e.Result, e.Count, e.Text)
+	return fmt.Appendf(nil, "<%d>1 %s %s heliograph - %s [audit@32473 number=\"%d\" source=\"%s\" category=\"%s\" "+
+		"event=\"%s\" result=\"%s\" count=\"%d\"] \xEF\xBB\xBF%s",
+		facility*8+severity, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), host, text.Clip(e.Event, 32), e.Number,
+		e.Source, e.Category, e.Event, e.Result, e.Count, e.Text)
 }

@@ -76,7 +76,8 @@ func (t *Trail) Add(now time.Time, name, description string, n uint64) {
 		return
 	}
 	category, result := classify(name)
-	e := Event{Time: now.UTC(), Source: t.source, Category: category, Event: text.Clip(name, maxWord), Text: clean(description), Result: result, Count: n}
+	e := Event{Time: now.UTC(), Source: t.source, Category: category, Event: text.Clip(name, maxWord),
+		Text: clean(description), Result: result, Count: n}
 	k := t.kind(name, now)
 	if passed := now.Sub(k.filled); passed > 0 {
 		k.tokens = min(burst, k.tokens+float64(passed)/float64(refill))

@@ -67,7 +67,8 @@ func TestFewEventsStandEachForItself(t *testing.T) {
 	}
 	fresh := trail.Fresh()
 	numbers(t, fresh, 1)
-	if len(fresh) != 3 || fresh[1].Text != "from 1" || fresh[1].Count != 1 || fresh[1].Category != AccessControl || fresh[1].Result != Failure || fresh[1].Source != "rx" {
+	if len(fresh) != 3 || fresh[1].Text != "from 1" || fresh[1].Count != 1 || fresh[1].Category != AccessControl ||
+		fresh[1].Result != Failure || fresh[1].Source != "rx" {
 		t.Errorf("got %+v", fresh)
 	}
 }
@@ -155,7 +156,8 @@ func TestWhatWasHeldSurvivesAPowerCut(t *testing.T) {
 func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 	rx := New("tx", "")
 	message := func(trail string, number uint64) Message {
-		return Message{trail, Event{Number: number, Time: noon.Add(time.Duration(number) * time.Second), Source: "tx", Category: ControlSystem, Event: "epoch_lost", Result: Failure, Count: 1}}
+		return Message{trail, Event{Number: number, Time: noon.Add(time.Duration(number) * time.Second), Source: "tx",
+			Category: ControlSystem, Event: "epoch_lost", Result: Failure, Count: 1}}
 	}
 	for _, step := range []struct {
 		name    string
@@ -183,7 +185,8 @@ func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	good := Message{"a1", Event{Number: 1, Time: noon, Source: "tx", Category: AccessControl, Event: "login", Text: "x", Result: Success, Count: 1}}
+	good := Message{"a1", Event{Number: 1, Time: noon, Source: "tx", Category: AccessControl, Event: "login", Text: "x",
+		Result: Success, Count: 1}}
 	for name, change := range map[string]func(*Message){
 		"no number":         func(m *Message) { m.Entry.Number = 0 },
 		"no count":          func(m *Message) { m.Entry.Count = 0 },
@@ -217,7 +220,8 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestLineIsRFC5424(t *testing.T) {
-	e := Event{Number: 7, Time: noon, Source: "tx", Category: AccessControl, Event: "login_refused", Text: "wrong password", Result: Failure, Count: 12}
+	e := Event{Number: 7, Time: noon, Source: "tx", Category: AccessControl, Event: "login_refused",
+		Text: "wrong password", Result: Failure, Count: 12}
 	want := "<108>1 2026-11-23T12:00:00.000000Z press-rx heliograph - login_refused " +
 		`[audit@32473 number="7" source="tx" category="access_control" event="login_refused" result="failure" count="12"] ` + "\xEF\xBB\xBFwrong password"
 	if got := string(e.Line("press-rx")); got != want {
@@ -230,7 +234,8 @@ func TestLineIsRFC5424(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	b, _ := Message{"a1", Event{Number: 1, Time: noon, Source: "tx", Category: AccessControl, Event: "login", Text: "x", Result: Success, Count: 1}}.Encode()
+	b, _ := Message{"a1", Event{Number: 1, Time: noon, Source: "tx", Category: AccessControl, Event: "login", Text: "x",
+		Result: Success, Count: 1}}.Encode()
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := Decode(b)
@@ -238,7 +243,8 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		line := string(m.Entry.Line("h"))
-		if strings.ContainsAny(line, "\n\x00\x1b") || strings.Count(line, `"`) != 12 && !strings.Contains(m.Entry.Text, `"`) {
+		if strings.ContainsAny(line, "\n\x00\x1b") || strings.Count(line, `"`) != 12 &&
+			!strings.Contains(m.Entry.Text, `"`) {
 			t.Errorf("got the line %q", line)
 		}
 	})

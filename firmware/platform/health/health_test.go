@@ -49,23 +49,35 @@ func TestTransitions(t *testing.T) {
 	}{
 		{"before anything", []step{{0, nothing, Starting, true}, {StartTimeout, nothing, Stuck, false}}},
 		{"first report", []step{{0, started, Starting, true}, {s, moving, Good, true}}},
-		{"never a report", []step{{5 * s, started, Starting, true}, {5*s + StartTimeout - 1, nothing, Starting, true}, {5*s + StartTimeout, nothing, Stuck, false}}},
-		{"reports stop, and resume", []step{{0, started, Starting, true}, {s, moving, Good, true}, {s + ProgressTimeout - 1, nothing, Good, true},
+		{"never a report", []step{{5 * s, started, Starting, true}, {5*s + StartTimeout - 1, nothing, Starting, true},
+			{5*s + StartTimeout, nothing, Stuck, false}}},
+		{"reports stop, and resume", []step{{0, started, Starting, true}, {s, moving, Good, true},
+			{s + ProgressTimeout - 1, nothing, Good, true},
 			{s + ProgressTimeout, nothing, Stuck, false}, {s + ProgressTimeout + 1, moving, Good, true}}},
-		{"one part makes no progress", []step{{0, started, Starting, true}, {s, frozen, Good, true}, {s + ProgressTimeout - 1, frozen, Good, true},
+		{"one part makes no progress", []step{{0, started, Starting, true}, {s, frozen, Good, true},
+			{s + ProgressTimeout - 1, frozen, Good, true},
 			{s + ProgressTimeout, frozen, Stuck, false}, {s + ProgressTimeout + 1, moving, Good, true}}},
-		{"link lost, and back", []step{{0, started, Starting, true}, {s, silent, LinkLost, true}, {2 * s, moving, Good, true}}},
+		{"link lost, and back", []step{{0, started, Starting, true}, {s, silent, LinkLost, true},
+			{2 * s, moving, Good, true}}},
 		{"link lost for a day", []step{{0, started, Starting, true}, {86400 * s, silent, LinkLost, true}}},
-		{"peer down before waiting", []step{{0, started, Starting, true}, {s, peerDown, PeerDown, true}, {2 * s, waiting, Waiting, true}, {3 * s, moving, Good, true}}},
-		{"damage passes", []step{{0, started, Starting, true}, {s, losing, Good, true}, {2 * s, losing, Degraded, true}, {2*s + degradedFor, moving, Good, true}}},
-		{"damage of the run before is none", []step{{0, started, Starting, true}, {s, losing, Good, true}, {2 * s, losing, Degraded, true},
+		{"peer down before waiting", []step{{0, started, Starting, true}, {s, peerDown, PeerDown, true},
+			{2 * s, waiting, Waiting, true}, {3 * s, moving, Good, true}}},
+		{"damage passes", []step{{0, started, Starting, true}, {s, losing, Good, true}, {2 * s, losing, Degraded, true},
+			{2*s + degradedFor, moving, Good, true}}},
+		{"damage of the run before is none", []step{{0, started, Starting, true}, {s, losing, Good, true},
+			{2 * s, losing, Degraded, true},
 			{3 * s, ended, Ended, true}, {4 * s, started, Starting, true}, {5 * s, losing, Good, true}}},
-		{"ended once", []step{{0, started, Starting, true}, {s, moving, Good, true}, {2 * s, ended, Ended, true}, {3 * s, started, Starting, true}, {4 * s, moving, Good, true}}},
-		{"ends again and again", []step{{0, started, Starting, true}, {s, ended, Ended, true}, {2 * s, started, Starting, true},
+		{"ended once", []step{{0, started, Starting, true}, {s, moving, Good, true}, {2 * s, ended, Ended, true},
+			{3 * s, started, Starting, true}, {4 * s, moving, Good, true}}},
+		{"ends again and again", []step{{0, started, Starting, true}, {s, ended, Ended, true},
+			{2 * s, started, Starting, true},
 			{EndedTimeout, ended, Ended, false}}},
-		{"a run that worked makes the next end a first one", []step{{0, started, Starting, true}, {s, ended, Ended, true}, {2 * s, started, Starting, true},
-			{3 * s, moving, Good, true}, {EndedTimeout + s, ended, Ended, true}, {EndedTimeout + 2*s, nothing, Ended, true}}},
-		{"invalid is fed for ever", []step{{0, started, Starting, true}, {s, invalid, Invalid, true}, {86400 * s, nothing, Invalid, true}}},
+		{"a run that worked makes the next end a first one",
+			[]step{{0, started, Starting, true}, {s, ended, Ended, true}, {2 * s, started, Starting, true},
+				{3 * s, moving, Good, true}, {EndedTimeout + s, ended, Ended, true},
+				{EndedTimeout + 2*s, nothing, Ended, true}}},
+		{"invalid is fed for ever", []step{{0, started, Starting, true}, {s, invalid, Invalid, true},
+			{86400 * s, nothing, Invalid, true}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,7 +86,8 @@ func TestTransitions(t *testing.T) {
 				st.do(&j, st.at)
 				v := j.Verdict(st.at)
 				if v.State != st.want || v.Feed != st.feed {
-					t.Fatalf("at %s: got %s (%s), feed %t; want %s, feed %t", st.at, v.State, v.Reason, v.Feed, st.want, st.feed)
+					t.Fatalf("at %s: got %s (%s), feed %t; want %s, feed %t", st.at, v.State, v.Reason, v.Feed, st.want,
+						st.feed)
 				}
 				if v.Alarm != (st.want == LinkLost) {
 					t.Errorf("at %s: got alarm %t in %s", st.at, v.Alarm, v.State)

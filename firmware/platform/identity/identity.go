@@ -56,8 +56,10 @@ type Store struct{ *pki.Store }
 // Open opens the store in folder, and makes the role's certificate if there is
 // none. changed is called after the folders were read again, rejected for certificates
 // that are (see package pki).
-func Open(folder, role, pair string, changed func(), rejected func(text string, count uint64), log *slog.Logger) (Store, error) {
-	s, err := pki.Open(pki.Config{Directory: folder, Application: Application(role, pair), Serve: true, Changed: changed, Rejected: rejected, Log: log})
+func Open(folder, role, pair string, changed func(), rejected func(text string, count uint64), log *slog.Logger) (Store,
+	error) {
+	s, err := pki.Open(pki.Config{Directory: folder, Application: Application(role, pair), Serve: true,
+		Changed: changed, Rejected: rejected, Log: log})
 	return Store{s}, err
 }
 

@@ -52,13 +52,15 @@ func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Expiries{Files: map[string]string{"syslog log": file, "mqtt cell-1": filepath.Join(folder, "none.crt")}, Store: s.Store}
+	e := &Expiries{Files: map[string]string{"syslog log": file, "mqtt cell-1": filepath.Join(folder, "none.crt")},
+		Store: s.Store}
 	got := map[string]time.Time{}
 	now := time.Now()
 	for _, x := range e.List(now) {
 		got[x.Name] = x.At
 	}
-	trusted := fmt.Sprintf("opcua trusted %s %s", other.Own().Certificate.Subject.CommonName, pki.Thumbprint(other.Own().Certificate.Raw)[:8])
+	trusted := fmt.Sprintf("opcua trusted %s %s", other.Own().Certificate.Subject.CommonName,
+		pki.Thumbprint(other.Own().Certificate.Raw)[:8])
 	for _, name := range []string{"opcua own", trusted, "syslog log"} {
 		if got[name].Before(now) {
 			t.Errorf("%s: got %v, want a time to come; all: %v", name, got[name], got)

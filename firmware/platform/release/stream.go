@@ -31,7 +31,8 @@ func Seal(w io.Writer, m Manifest, key minisign.PrivateKey, contents ...[]byte) 
 	if _, err := io.Copy(io.Discard, hashed); err != nil {
 		return err
 	}
-	signature := hashed.SignWithComments(key, fmt.Sprintf("%s for %s, version %d", m.Role, m.Board, m.Version), "heliograph update")
+	signature := hashed.SignWithComments(key, fmt.Sprintf("%s for %s, version %d", m.Role, m.Board, m.Version),
+		"heliograph update")
 	b := []byte(streamMagic)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(signature)))
@@ -67,7 +68,8 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	}
 	text, signature := b[:size], b[size:]
 	if !genuine(key, text, signature) {
-		return Manifest{}, nil, errors.New("release: the signature is not of the key that this image was built with; nothing was changed")
+		return Manifest{}, nil, errors.New("release: the signature is not of the key that this image was built " +
+			"with; nothing was changed")
 	}
 	m, err := DecodeManifest(text)
 	return m, text, err

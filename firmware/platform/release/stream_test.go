@@ -22,7 +22,8 @@ func tiny() sample {
 	contents := [][]byte{[]byte("initramfs"), []byte("kernel"), []byte("root filesystem")}
 	return sample{Manifest{
 		Role: "tx", Board: "virt", Version: 7, Name: "v7", Arguments: "quiet",
-		Files: []Part{PartOf("initramfs", contents[0]), PartOf("vmlinuz", contents[1])}, Root: PartOf("root", contents[2]),
+		Files: []Part{PartOf("initramfs", contents[0]), PartOf("vmlinuz", contents[1])},
+		Root:  PartOf("root", contents[2]),
 	}, contents}
 }
 

@@ -17,9 +17,11 @@ import (
 
 func sample() Report {
 	return Report{
-		Evidence: health.Evidence{Steps: map[string]uint64{"link": 3}, Down: []string{"mqtt sink cell-1: connection refused"}, Damage: 9},
-		Snapshot: status.Snapshot{Role: "rx", Pair: "hall", Channels: map[string]status.Channel{"c": {SourceState: "up"}}},
-		Clock:    Clock{Number: 3, OffsetSeconds: -0.25, Source: "link"},
+		Evidence: health.Evidence{Steps: map[string]uint64{"link": 3},
+			Down: []string{"mqtt sink cell-1: connection refused"}, Damage: 9},
+		Snapshot: status.Snapshot{Role: "rx", Pair: "hall",
+			Channels: map[string]status.Channel{"c": {SourceState: "up"}}},
+		Clock: Clock{Number: 3, OffsetSeconds: -0.25, Source: "link"},
 	}
 }
 
@@ -30,7 +32,8 @@ func TestReportsCrossAPipe(t *testing.T) {
 		var got []Report
 		done := make(chan error)
 		go func() {
-			done <- Read(from, func(r Report) { got = append(got, r) }, func(err error) { t.Errorf("refused: %v", err) })
+			done <- Read(from, func(r Report) { got = append(got, r) },
+				func(err error) { t.Errorf("refused: %v", err) })
 		}()
 		go task.Run(t.Context())
 		time.Sleep(2*every + every/2) // of the simulated clock
@@ -83,7 +86,8 @@ func TestLongSnapshotLosesPartsAndNotTheEvidence(t *testing.T) {
 	r.Snapshot.Notes[1999].Event = "newest"
 	r.Snapshot.Counters = []counter.Set{{Part: "link"}}
 	line, err := r.Append(nil)
-	if err != nil || len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes || !bytes.Contains(line, []byte(`"event":"newest"`)) || !bytes.Contains(line, []byte(`"part":"link"`)) {
+	if err != nil || len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes ||
+		!bytes.Contains(line, []byte(`"event":"newest"`)) || !bytes.Contains(line, []byte(`"part":"link"`)) {
 		t.Errorf("got %d bytes, %v; want a line with the newest notes", len(line), err)
 	}
 	for i := range 2000 {

@@ -99,7 +99,8 @@ func (u *Updates) Note(once func(kind, text string)) {
 	}
 	o := s.Update
 	u.noted = o.Time
-	text := fmt.Sprintf("update to release %d %s: %s, at %s", o.Version, o.Name, o.Result.Words(), o.Time.Format(time.RFC3339))
+	text := fmt.Sprintf("update to release %d %s: %s, at %s", o.Version, o.Name, o.Result.Words(),
+		o.Time.Format(time.RFC3339))
 	if o.Reason != "" {
 		text += ": " + o.Reason
 	}
@@ -134,7 +135,8 @@ func (u *Updates) Take(from io.Reader, size int64) error {
 	}
 	if err = u.takeSigned(from, size, s, m, head.Bytes()); err != nil {
 		u.mu.Lock()
-		u.refused = &release.Outcome{Time: time.Now().UTC(), Version: m.Version, Name: m.Name, Result: release.Refused, Reason: err.Error()}
+		u.refused = &release.Outcome{Time: time.Now().UTC(), Version: m.Version, Name: m.Name, Result: release.Refused,
+			Reason: err.Error()}
 		u.mu.Unlock()
 	}
 	return err
@@ -145,13 +147,16 @@ func (u *Updates) takeSigned(from io.Reader, size int64, s release.State, m rele
 	need := int64(len(head)) + m.Size()
 	switch {
 	case m.Role != s.Role || m.Board != s.Board:
-		return refuse(http.StatusUnprocessableEntity, "the file is for %s on %s, this board is %s on %s", m.Role, m.Board, s.Role, s.Board)
+		return refuse(http.StatusUnprocessableEntity, "the file is for %s on %s, this board is %s on %s", m.Role,
+			m.Board, s.Role, s.Board)
 	case size >= 0 && size != need:
-		return refuse(http.StatusUnprocessableEntity, "the file has %d bytes, and its manifest says %d: copy it again", size, need)
+		return refuse(http.StatusUnprocessableEntity, "the file has %d bytes, and its manifest says %d: copy it again",
+			size, need)
 	case s.OnTrial:
 		return refuse(http.StatusConflict, "release %d is on trial: try again when it is kept", s.Version)
 	case m.Version < s.Floor:
-		return refuse(http.StatusConflict, "the file has version %d, and this board has had %d: an older one is not installed", m.Version, s.Floor)
+		return refuse(http.StatusConflict, "the file has version %d, and this board has had %d: an older one is "+
+			"not installed", m.Version, s.Floor)
 	case m.Version == s.Version:
 		return refuse(http.StatusConflict, "this board runs release %d already", m.Version)
 	}
@@ -179,7 +184,9 @@ func (u *Updates) room(need int64) error {
 		return unwritten(err)
 	}
 	if free-need < stateReserve {
-		return refuse(http.StatusInsufficientStorage, "the update needs %d MiB beside the %d MiB that are kept for state, and %d MiB are free: wait until the spools are empty, or write the card anew",
+		return refuse(http.StatusInsufficientStorage,
+			"the update needs %d MiB beside the %d MiB that are kept for state, and %d MiB are free: wait until "+
+				"the spools are empty, or write the card anew",
 			(need+1<<20-1)>>20, stateReserve>>20, free>>20)
 	}
 	return nil
@@ -230,7 +237,8 @@ func unread(err error) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refuse(http.StatusRequestTimeout, "it came too slowly: at least %d KiB a second", status.SlowestUpdate>>10)
+		return refuse(http.StatusRequestTimeout, "it came too slowly: at least %d KiB a second",
+			status.SlowestUpdate>>10)
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, "more than %d MiB", large.Limit>>20)
 	}

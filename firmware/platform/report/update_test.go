@@ -55,7 +55,8 @@ func board(t *testing.T, change func(*release.State)) (folder, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := release.State{Running: release.Running{Version: 7, Name: "v7"}, Role: "tx", Board: "cm4", Key: string(public), Floor: 6}
+	s := release.State{Running: release.Running{Version: 7, Name: "v7"}, Role: "tx", Board: "cm4", Key: string(public),
+		Floor: 6}
 	change(&s)
 	folder = t.TempDir()
 	file = filepath.Join(folder, "release.json")
@@ -151,15 +152,23 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 		{name: "cut in the manifest", file: whole[:100], code: 422, want: "ends in its manifest"},
 		{name: "a bit of the manifest", file: flipped, code: 422, want: "signature"},
 		{name: "another key", file: sealed(t, other, asItIs), code: 422, want: "signature"},
-		{name: "no key on this image", file: whole, state: func(s *release.State) { s.Key = "" }, code: 409, want: "accepts no update"},
-		{name: "a card without sets", file: whole, state: func(s *release.State) { s.Fault = "no set" }, code: 409, want: "no set"},
-		{name: "another role", file: sealed(t, good, func(m *release.Manifest) { m.Role = "rx" }), code: 422, want: "for rx on cm4"},
-		{name: "another board", file: sealed(t, good, func(m *release.Manifest) { m.Board = "rpi4b" }), code: 422, want: "for tx on rpi4b"},
-		{name: "older than the card has had", file: sealed(t, good, func(m *release.Manifest) { m.Version = 5 }), code: 409, want: "has had 6"},
-		{name: "the one that runs", file: sealed(t, good, func(m *release.Manifest) { m.Version = 7 }), code: 409, want: "runs release 7 already"},
-		{name: "while one is on trial", file: whole, state: func(s *release.State) { s.OnTrial = true }, code: 409, want: "on trial"},
+		{name: "no key on this image", file: whole, state: func(s *release.State) { s.Key = "" }, code: 409,
+			want: "accepts no update"},
+		{name: "a card without sets", file: whole, state: func(s *release.State) { s.Fault = "no set" }, code: 409,
+			want: "no set"},
+		{name: "another role", file: sealed(t, good, func(m *release.Manifest) { m.Role = "rx" }), code: 422,
+			want: "for rx on cm4"},
+		{name: "another board", file: sealed(t, good, func(m *release.Manifest) { m.Board = "rpi4b" }), code: 422,
+			want: "for tx on rpi4b"},
+		{name: "older than the card has had", file: sealed(t, good, func(m *release.Manifest) { m.Version = 5 }),
+			code: 409, want: "has had 6"},
+		{name: "the one that runs", file: sealed(t, good, func(m *release.Manifest) { m.Version = 7 }), code: 409,
+			want: "runs release 7 already"},
+		{name: "while one is on trial", file: whole, state: func(s *release.State) { s.OnTrial = true }, code: 409,
+			want: "on trial"},
 		{name: "another size than its manifest's", file: whole, size: 160 << 20, code: 422, want: "its manifest says"},
-		{name: "no room beside state", file: whole, free: stateReserve + int64(len(whole)) - 1, code: 507, want: "are kept for state"},
+		{name: "no room beside state", file: whole, free: stateReserve + int64(len(whole)) - 1, code: 507,
+			want: "are kept for state"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.state == nil {
@@ -176,7 +185,8 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 			read := &counted{from: bytes.NewReader(tt.file)}
 			err := openUpdates(folder, state, d).Take(read, tt.size)
 			var r *status.Refusal
-			if !errors.As(err, &r) || r.Status != tt.code || !strings.Contains(r.Reason, tt.want) || strings.Contains(r.Reason, "\n") {
+			if !errors.As(err, &r) || r.Status != tt.code || !strings.Contains(r.Reason, tt.want) ||
+				strings.Contains(r.Reason, "\n") {
 				t.Errorf("got %v, want %d with %q in one line", err, tt.code, tt.want)
 			}
 			if d.calls != 0 {
@@ -226,9 +236,11 @@ func TestUpdateAppearsWholeOrNotAtAll(t *testing.T) {
 		from io.Reader
 		code int
 	}{
-		"cut off":         {bytes.NewReader(whole[:len(whole)-9]), 422},
-		"a broken reader": {io.MultiReader(bytes.NewReader(whole[:2000]), iotest.ErrReader(errors.New("connection reset"))), 422},
-		"too slow":        {io.MultiReader(bytes.NewReader(whole[:2000]), iotest.ErrReader(os.ErrDeadlineExceeded)), 408},
+		"cut off": {bytes.NewReader(whole[:len(whole)-9]), 422},
+		"a broken reader": {io.MultiReader(bytes.NewReader(whole[:2000]),
+			iotest.ErrReader(errors.New("connection reset"))), 422},
+		"too slow": {io.MultiReader(bytes.NewReader(whole[:2000]), iotest.ErrReader(os.ErrDeadlineExceeded)),
+			408},
 		"a part damaged":  {bytes.NewReader(damaged), 422},
 		"a byte too many": {bytes.NewReader(longer), 422},
 	} {
@@ -292,7 +304,8 @@ func TestPowerCutAndFullDiskLeaveRoomToStart(t *testing.T) {
 			for _, name := range left(t, folder) {
 				got, _ := os.ReadFile(filepath.Join(folder, "update", name))
 				if name != "incoming" || !bytes.Equal(got, whole) {
-					t.Errorf("power %t, call %d: got %s of %d bytes after a restart, want all or nothing", power, at, name, len(got))
+					t.Errorf("power %t, call %d: got %s of %d bytes after a restart, want all or nothing", power, at,
+						name, len(got))
 				}
 			}
 		}
@@ -360,7 +373,8 @@ func TestOutcomeIsNotedOnce(t *testing.T) {
 	for range 3 {
 		u.Note(func(kind, text string) { got = append(got, kind+": "+text) })
 	}
-	if want := []string{"update_went_back: update to release 8 v8: rolled back, at 2026-11-23T17:00:00Z: state stuck"}; !slices.Equal(got, want) {
+	want := []string{"update_went_back: update to release 8 v8: rolled back, at 2026-11-23T17:00:00Z: state stuck"}
+	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

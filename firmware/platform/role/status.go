@@ -13,7 +13,8 @@ import (
 
 // StatusServer makes the status server of a configuration that has one. pki is where it
 // keeps a certificate that it makes itself. What it shows the caller sets.
-func StatusServer(c config.Status, pki string, audit func(kind, text string), log *slog.Logger) (*status.Server, error) {
+func StatusServer(c config.Status, pki string, audit func(kind, text string), log *slog.Logger) (*status.Server,
+	error) {
 	s := &status.Server{Listen: c.Listen, UpdateListen: c.UpdateListen, Hosts: c.Hosts, Audit: audit, Log: log}
 	if c.Secure || c.UpdateSecure {
 		files := c.TLS
@@ -23,7 +24,8 @@ func StatusServer(c config.Status, pki string, audit func(kind, text string), lo
 				address = c.UpdateListen
 			}
 			var err error
-			if files.Certificate, files.PrivateKey, err = selfsigned.Ensure(pki, "status", address, time.Now()); err != nil {
+			if files.Certificate, files.PrivateKey,
+				err = selfsigned.Ensure(pki, "status", address, time.Now()); err != nil {
 				return nil, err
 			}
 		}

@@ -27,11 +27,13 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	audited := make(chan string, 10)
-	s, err := StatusServer(config.Status{Listen: "127.0.0.1:0", Secure: true, UsersFile: file}, folder, func(kind, text string) { audited <- kind + " " + text }, slog.New(slog.DiscardHandler))
+	s, err := StatusServer(config.Status{Listen: "127.0.0.1:0", Secure: true, UsersFile: file}, folder,
+		func(kind, text string) { audited <- kind + " " + text }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Snapshot, s.Role = func() status.Snapshot { return status.Snapshot{Role: "rx"} }, func() task.Reasons { return nil }
+	s.Snapshot, s.Role = func() status.Snapshot { return status.Snapshot{Role: "rx"} },
+		func() task.Reasons { return nil }
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -50,7 +52,8 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 	}
 	trusted := x509.NewCertPool()
 	trusted.AppendCertsFromPEM(certificate)
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: trusted}}}
 	for _, tt := range []struct {
 		password string
 		code     int
@@ -82,9 +85,10 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 
 func TestStatusServerRefusesFilesThatAreNotThere(t *testing.T) {
 	for name, c := range map[string]config.Status{
-		"users":       {Listen: "127.0.0.1:0", UsersFile: "/none/users"},
-		"certificate": {Listen: "127.0.0.1:0", UpdateListen: "127.0.0.1:0", UpdateSecure: true, TLS: config.TLS{Certificate: "/none/c", PrivateKey: "/none/k"}},
-		"a folder":    {Listen: "127.0.0.1:0", Secure: true},
+		"users": {Listen: "127.0.0.1:0", UsersFile: "/none/users"},
+		"certificate": {Listen: "127.0.0.1:0", UpdateListen: "127.0.0.1:0", UpdateSecure: true,
+			TLS: config.TLS{Certificate: "/none/c", PrivateKey: "/none/k"}},
+		"a folder": {Listen: "127.0.0.1:0", Secure: true},
 	} {
 		pki := t.TempDir()
 		if name == "a folder" {
@@ -93,7 +97,8 @@ func TestStatusServerRefusesFilesThatAreNotThere(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := StatusServer(c, pki, func(string, string) {}, slog.New(slog.DiscardHandler)); err == nil || strings.Contains(err.Error(), "\n") {
+		if _, err := StatusServer(c, pki, func(string, string) {}, slog.New(slog.DiscardHandler)); err == nil ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want one line", name, err)
 		}
 	}

@@ -21,8 +21,10 @@ const maxHost = 100 // bytes of a client's Host in the audit trail
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	if !s.ourHost(r.Host) {
 		s.counts.HostsRefused.Add(1)
-		s.audit("host_refused", r, fmt.Sprintf("a request to the status port for the name %q", text.Clip(r.Host, maxHost)))
-		plain(w, http.StatusMisdirectedRequest, "this is not a name of this server: use its address, or add the name to hosts in [status]\n")
+		s.audit("host_refused", r, fmt.Sprintf("a request to the status port for the name %q",
+			text.Clip(r.Host, maxHost)))
+		plain(w, http.StatusMisdirectedRequest, "this is not a name of this server: use its address, or add the "+
+			"name to hosts in [status]\n")
 		return false
 	}
 	if s.Verify == nil || r.URL.Path == "/healthz" {

@@ -40,12 +40,14 @@ func serve(t *testing.T, s *Server) {
 // from returns a client at an address of the loopback network.
 func from(address string) *http.Client {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // the test made the certificate
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: d.DialContext,
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}}} // the test made the certificate
 }
 
 func TestIdleConnectionsMakeRoom(t *testing.T) {
-	for name, address := range map[string]string{"for the same address": "127.0.0.1", "for another address": "127.0.0.2"} {
+	for name, address := range map[string]string{"for the same address": "127.0.0.1",
+		"for another address": "127.0.0.2"} {
 		t.Run(name, func(t *testing.T) {
 			s := server(rx())
 			s.Listen = "127.0.0.1:0"
@@ -65,7 +67,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 				t.Errorf("got %q, want the status", got)
 			}
 			if s.counts.Evicted.Load() < 2*maxConnections {
-				t.Errorf("got %d connections that made room, want %d at least", s.counts.Evicted.Load(), 2*maxConnections)
+				t.Errorf("got %d connections that made room, want %d at least", s.counts.Evicted.Load(),
+					2*maxConnections)
 			}
 		})
 	}
@@ -80,14 +83,16 @@ func TestHostMustBeOurs(t *testing.T) {
 	s.Listen, s.Hosts = "status.plant.example:9464", []string{"gateway.example"}
 	audited := 0
 	s.Audit = func(kind, text string) {
-		if audited++; kind != "host_refused" || !strings.Contains(text, "evil.example") || !strings.HasSuffix(text, "from 192.0.2.1") {
+		if audited++; kind != "host_refused" || !strings.Contains(text, "evil.example") ||
+			!strings.HasSuffix(text, "from 192.0.2.1") {
 			t.Errorf("audited as %s: %s", kind, text)
 		}
 	}
 	for host, want := range map[string]int{
 		"127.0.0.1:9464": 200, "10.1.2.3": 200, "[fd00::1]:9464": 200, "localhost:9464": 200, "": 200, own: 200,
 		"gateway.example": 200, "GATEWAY.example.:9464": 200, "status.plant.example": 200,
-		"evil.example": 421, "evil.example:9464": 421, "127.0.0.1.evil.example": 421, "gateway.example.evil.example": 421,
+		"evil.example": 421, "evil.example:9464": 421, "127.0.0.1.evil.example": 421,
+		"gateway.example.evil.example": 421,
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPut} {
 			r := httptest.NewRequest(method, "/status.json", nil)
@@ -117,10 +122,12 @@ func TestUsersAreAskedForAPassword(t *testing.T) {
 		method, path, name, password string
 		want                         int
 	}{
-		{"GET", "/", "", "", 401}, {"GET", "/status.json", "", "", 401}, {"GET", "/metrics", "", "", 401}, {"GET", "/readyz", "", "", 401},
+		{"GET", "/", "", "", 401}, {"GET", "/status.json", "", "", 401}, {"GET", "/metrics", "", "", 401},
+		{"GET", "/readyz", "", "", 401},
 		{"PUT", "/update", "", "", 401}, {"GET", "/elsewhere", "", "", 401}, {"GET", "/../status.json", "", "", 401},
 		{"GET", "/status.json", "ann", "wrong", 401}, {"PUT", "/update", "ann", "wrong", 401},
-		{"GET", "/healthz", "", "", 200}, {"GET", "/status.json", "ann", "secret", 200}, {"PUT", "/update", "ann", "secret", 202},
+		{"GET", "/healthz", "", "", 200}, {"GET", "/status.json", "ann", "secret", 200},
+		{"PUT", "/update", "ann", "secret", 202},
 	} {
 		r := httptest.NewRequest(tt.method, tt.path, nil)
 		if tt.name != "" {
@@ -129,11 +136,13 @@ func TestUsersAreAskedForAPassword(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.Handler().ServeHTTP(w, r)
 		if asks := w.Header().Get("WWW-Authenticate") != ""; w.Code != tt.want || asks != (tt.want == 401) {
-			t.Errorf("%s %s as %q %q: got %d, asks %t; want %d", tt.method, tt.path, tt.name, tt.password, w.Code, asks, tt.want)
+			t.Errorf("%s %s as %q %q: got %d, asks %t; want %d", tt.method, tt.path, tt.name, tt.password, w.Code, asks,
+				tt.want)
 		}
 	}
 	if taken != 1 || s.counts.LoginsRefused.Load() != 2 || client != netip.MustParseAddr("192.0.2.1") {
-		t.Errorf("got %d updates taken, %d logins refused, client %v; want 1, 2, 192.0.2.1", taken, s.counts.LoginsRefused.Load(), client)
+		t.Errorf("got %d updates taken, %d logins refused, client %v; want 1, 2, 192.0.2.1", taken,
+			s.counts.LoginsRefused.Load(), client)
 	}
 }
 
@@ -202,7 +211,8 @@ func TestSlowReadersOfMetricsHoldNobodyUp(t *testing.T) {
 	read, writing := make(chan struct{}), make(chan struct{})
 	defer close(read)
 	for range 20 {
-		go h.ServeHTTP(stuck{httptest.NewRecorder(), writing, read}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		go h.ServeHTTP(stuck{httptest.NewRecorder(), writing, read},
+			httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		select {
 		case <-writing:
 		case <-time.After(time.Minute):

@@ -14,7 +14,8 @@ import (
 // metrics serves a registry of its own, so that no library adds to it.
 func (s *Server) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(s.snapshot), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(newCollector(s.snapshot), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: requestTimeout})
 }
 
@@ -33,34 +34,41 @@ func newCollector(snapshot func() Snapshot) *collector {
 		return prometheus.NewDesc("heliograph_"+name, help, labels, nil)
 	}
 	return &collector{
-		snapshot:     snapshot,
-		build:        desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
-		up:           desc("process_uptime_seconds", "Since the role started."),
-		ready:        desc("role_ready_bool", "1 when /readyz answers 200."),
-		sent:         desc("channel_sent_records_total", "Records that TX sent.", "channel"),
-		delivered:    desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
-		conflated:    desc("channel_conflated_records_total", "Intermediate values skipped under saturation.", "channel"),
-		lost:         desc("channel_lost_records_total", "Records lost for good.", "channel"),
-		unknown:      desc("channel_unknown_records_total", "Records sent whose outcome is not known.", "channel"),
-		refused:      desc("channel_refused_records_total", "Records that were not taken: by the sink's peer (RX), or by the link because they are too large or too many (TX).", "channel"),
-		expired:      desc("channel_expired_records_total", "Records whose time was over before the sink's peer took them.", "channel"),
-		dropped:      desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
-		complete:     desc("channel_complete_bool", "1 when RX holds the complete snapshot.", "channel"),
-		age:          desc("channel_age_seconds", "Since the newest record.", "channel"),
-		keys:         desc("channel_live_keys", "Keys of live state.", "channel"),
-		state:        desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),
-		valueless:    desc("channel_valueless_keys", "Keys on RX whose values its [memory] has no room for.", "channel"),
-		source:       desc("channel_source_up_bool", "1 when the source in the plant is up.", "channel"),
-		frames:       desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
-		bytes:        desc("link_bytes_total", "Bytes of those frames."),
-		crc:          desc("link_crc_errors_total", "Frames damaged on the way."),
-		auth:         desc("link_auth_failures_total", "Frames of a wrong key or a forger."),
-		replayed:     desc("link_replayed_frames_total", "Frames seen before."),
-		repaired:     desc("link_repaired_frames_total", "Frames restored from parity."),
-		linkLost:     desc("link_lost_frames_total", "Frames beyond repair."),
-		linkDropped:  desc("link_dropped_frames_total", "Frames that the kernel dropped because this program was too slow."),
-		heartbeat:    desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
-		certificate:  desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board", "name"),
+		snapshot:  snapshot,
+		build:     desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
+		up:        desc("process_uptime_seconds", "Since the role started."),
+		ready:     desc("role_ready_bool", "1 when /readyz answers 200."),
+		sent:      desc("channel_sent_records_total", "Records that TX sent.", "channel"),
+		delivered: desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
+		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
+			"channel"),
+		lost:    desc("channel_lost_records_total", "Records lost for good.", "channel"),
+		unknown: desc("channel_unknown_records_total", "Records sent whose outcome is not known.", "channel"),
+		refused: desc("channel_refused_records_total",
+			"Records that were not taken: by the sink's peer (RX), or by the link because they are too large or "+
+				"too many (TX).", "channel"),
+		expired: desc("channel_expired_records_total",
+			"Records whose time was over before the sink's peer took them.", "channel"),
+		dropped:  desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
+		complete: desc("channel_complete_bool", "1 when RX holds the complete snapshot.", "channel"),
+		age:      desc("channel_age_seconds", "Since the newest record.", "channel"),
+		keys:     desc("channel_live_keys", "Keys of live state.", "channel"),
+		state:    desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),
+		valueless: desc("channel_valueless_keys", "Keys on RX whose values its [memory] has no room for.",
+			"channel"),
+		source:   desc("channel_source_up_bool", "1 when the source in the plant is up.", "channel"),
+		frames:   desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
+		bytes:    desc("link_bytes_total", "Bytes of those frames."),
+		crc:      desc("link_crc_errors_total", "Frames damaged on the way."),
+		auth:     desc("link_auth_failures_total", "Frames of a wrong key or a forger."),
+		replayed: desc("link_replayed_frames_total", "Frames seen before."),
+		repaired: desc("link_repaired_frames_total", "Frames restored from parity."),
+		linkLost: desc("link_lost_frames_total", "Frames beyond repair."),
+		linkDropped: desc("link_dropped_frames_total",
+			"Frames that the kernel dropped because this program was too slow."),
+		heartbeat: desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
+		certificate: desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board",
+			"name"),
 		version:      desc("release_version_number", "Of the release that the board runs."),
 		trial:        desc("release_trial_bool", "1 while that release is on trial."),
 		update:       desc("update_result_bool", "1 for what became of the last update.", "result"),
@@ -68,9 +76,11 @@ func newCollector(snapshot func() Snapshot) *collector {
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
 		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
 		spoolRecords: desc("spool_waiting_records", "Records that wait for the peer.", "channel", "peer"),
-		spoolGaps:    desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or damage.", "channel", "peer"),
-		queued:       desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
-		spoolDropped: desc("spool_dropped_records_total", "Oldest records dropped from a full spool.", "channel", "peer"),
+		spoolGaps: desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or "+
+			"damage.", "channel", "peer"),
+		queued: desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
+		spoolDropped: desc("spool_dropped_records_total", "Oldest records dropped from a full spool.", "channel",
+			"peer"),
 	}
 }
 

@@ -19,14 +19,17 @@ var pageText string
 // renderPage writes the page for people.
 func renderPage(w io.Writer, s Snapshot) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"upper":    strings.ToUpper,
-		"names":    func(m map[string]Channel) []string { return slices.Sorted(maps.Keys(m)) },
-		"count":    count,
-		"counted":  func(n uint64) string { return count(&n) },
-		"words":    func(name string) string { return strings.ReplaceAll(name, "_", " ") },
-		"frames":   func(l Link) *uint64 { return &l.Frames },
-		"seconds":  seconds,
-		"uptime":   func(s float64) string { return time.Duration(s * float64(time.Second)).Round(time.Second).String() },
+		"upper":   strings.ToUpper,
+		"names":   func(m map[string]Channel) []string { return slices.Sorted(maps.Keys(m)) },
+		"count":   count,
+		"counted": func(n uint64) string { return count(&n) },
+		"words":   func(name string) string { return strings.ReplaceAll(name, "_", " ") },
+		"frames":  func(l Link) *uint64 { return &l.Frames },
+		"seconds": seconds,
+		"uptime": func(s float64) string {
+			return time.Duration(s * float64(time.Second)).Round(
+				time.Second).String()
+		},
 		"bytes":    humanBytes,
 		"clock":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"reversed": reversed,

@@ -8,10 +8,12 @@
 //	/readyz       200, or 503 with the reasons, one a line
 //	/update       PUT alone, on a board: takes a signed update (see package release)
 //
-// All but /update is read-only. The server refuses other methods, bodies, long headers, slow clients and names in Host that are not its own.
-// It holds a bounded number of connections, shared among addresses: a new one always gets in. Without users it has no login, and without a
-// certificate it answers in the clear: then it is meant for a trusted network or loopback. With users all but /healthz asks for a name and a
-// password (RFC 7617).
+// All but /update is read-only. The server refuses other methods, bodies, long headers, slow clients and names in
+// Host that are not its own.
+// It holds a bounded number of connections, shared among addresses: a new one always gets in. Without users it has
+// no login, and without a
+// certificate it answers in the clear: then it is meant for a trusted network or loopback. With users all but
+// /healthz asks for a name and a password (RFC 7617).
 package status
 
 import (
@@ -69,7 +71,7 @@ type Server struct {
 
 // Counts are the counters of a status server.
 type Counts struct {
-	Evicted        atomic.Uint64 `count:"evicted_connections" help:"Connections that made room for new ones: the longest idle of the address with most."`
+	Evicted        atomic.Uint64 `count:"evicted_connections" help:"Connections closed for new ones: the longest idle of the address with most."`
 	HostsRefused   atomic.Uint64 `count:"refused_hosts_requests" help:"Requests for a name that is not this server's."`
 	LoginsRefused  atomic.Uint64 `count:"refused_logins_requests" help:"Requests with a wrong name or password."`
 	UpdatesTaken   atomic.Uint64 `count:"taken_updates" help:"Updates kept for installation."`
@@ -120,7 +122,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.bound = listener.Addr().String()
 	s.mu.Unlock()
-	s.Log.Info("status page", "url", map[bool]string{false: "http://", true: "https://"}[s.TLS != nil]+listener.Addr().String()+"/")
+	s.Log.Info("status page", "url", map[bool]string{false: "http://", true: "https://"}[s.TLS != nil]+
+		listener.Addr().String()+"/")
 	go func() { served <- servers[0].Serve(listener) }()
 	select {
 	case err = <-served:
@@ -172,8 +175,9 @@ func (s *Server) server(h http.Handler) *http.Server {
 		WriteTimeout:      answer,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: one request at a time on a connection
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),      // what a client does wrong
+		// no HTTP/2: one request at a time on a connection
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		ErrorLog:     slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), // what a client does wrong
 	}
 }
 
@@ -198,7 +202,8 @@ func (s *Server) updateHandler() http.Handler {
 func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "+
+			"form-action 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")

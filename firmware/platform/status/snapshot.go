@@ -40,13 +40,15 @@ func (s *Snapshot) SetReady(reasons task.Reasons) {
 // and Dropped, RX the others; what a role does not know stays nil and is left
 // out, so that no zero is shown for "unknown".
 type Channel struct {
-	Protocol      string   `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
-	Sent          *uint64  `json:"sent,omitempty"`
-	Delivered     *uint64  `json:"delivered,omitempty"`
-	Conflated     *uint64  `json:"conflated,omitempty"`
-	Lost          *uint64  `json:"lost,omitempty"`
-	Unknown       *uint64  `json:"unknown,omitempty"`        // RX: sent while this receiver could not follow what became of it
-	Refused       *uint64  `json:"refused,omitempty"`        // RX: the sink's peer did not take them; TX: the link did not
+	Protocol  string  `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
+	Sent      *uint64 `json:"sent,omitempty"`
+	Delivered *uint64 `json:"delivered,omitempty"`
+	Conflated *uint64 `json:"conflated,omitempty"`
+	Lost      *uint64 `json:"lost,omitempty"`
+	// RX: sent while this receiver could not follow what became of it
+	Unknown *uint64 `json:"unknown,omitempty"`
+	// RX: the sink's peer did not take them; TX: the link did not
+	Refused       *uint64  `json:"refused,omitempty"`
 	RefusedReason string   `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
 	Dropped       *uint64  `json:"dropped,omitempty"`

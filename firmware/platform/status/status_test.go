@@ -27,32 +27,44 @@ var _ task.Task = (*Server)(nil)
 func rx() Snapshot {
 	return Snapshot{Role: "rx", Pair: "press-hall", Version: "v0.1.0", UptimeSeconds: 93784, Clock: "link",
 		Channels: map[string]Channel{
-			"cell-1": {Protocol: "mqtt", Sent: Of[uint64](1234573), Delivered: Of[uint64](1234567), Conflated: Of[uint64](0), Lost: Of[uint64](3),
-				Unknown: Of[uint64](0), Refused: Of[uint64](2), Expired: Of[uint64](1), Complete: Of(true), AgeSeconds: Of(0.4), Keys: Of[uint64](812), SourceState: "up"},
-			"syslog": {Protocol: "syslog", Delivered: Of[uint64](99), Conflated: Of[uint64](0), Lost: Of[uint64](0), Complete: Of(false), SourceState: "down", SourceReason: "<script>alert(1)</script>"},
+			"cell-1": {Protocol: "mqtt", Sent: Of[uint64](1234573), Delivered: Of[uint64](1234567),
+				Conflated: Of[uint64](0), Lost: Of[uint64](3),
+				Unknown: Of[uint64](0), Refused: Of[uint64](2), Expired: Of[uint64](1), Complete: Of(true),
+				AgeSeconds: Of(0.4), Keys: Of[uint64](812), SourceState: "up"},
+			"syslog": {Protocol: "syslog", Delivered: Of[uint64](99), Conflated: Of[uint64](0), Lost: Of[uint64](0),
+				Complete: Of(false), SourceState: "down", SourceReason: "<script>alert(1)</script>"},
 		},
-		Link: Link{Medium: "udp", Epoch: 7, Frames: 20481, Bytes: 1 << 24, CRCErrors: Of[uint64](12), AuthFailures: Of[uint64](1), Replayed: Of[uint64](0),
+		Link: Link{Medium: "udp", Epoch: 7, Frames: 20481, Bytes: 1 << 24, CRCErrors: Of[uint64](12),
+			AuthFailures: Of[uint64](1), Replayed: Of[uint64](0),
 			Repaired: Of[uint64](1041), Lost: Of[uint64](2), LastHeartbeatAgeSeconds: Of(0.3)},
 		Peers: []Peer{
-			{Channel: "cell-1", Name: "mqtt sink cell-1", State: "up", Address: "mqtt://it-broker:1883", Spool: &Spool{Limit: 64 << 20}},
-			{Channel: "syslog", Name: "syslog sink syslog", State: "down", Reason: "connection refused", Address: "tcp://siem:601", Spool: &Spool{Bytes: 5 << 20, Limit: 64 << 20, Dropped: 4}},
+			{Channel: "cell-1", Name: "mqtt sink cell-1", State: "up", Address: "mqtt://it-broker:1883",
+				Spool: &Spool{Limit: 64 << 20}},
+			{Channel: "syslog", Name: "syslog sink syslog", State: "down", Reason: "connection refused",
+				Address: "tcp://siem:601", Spool: &Spool{Bytes: 5 << 20, Limit: 64 << 20, Dropped: 4}},
 		},
-		Certificates: []Certificate{{Board: "tx", Name: "opcua own", Expires: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		Certificates: []Certificate{{Board: "tx", Name: "opcua own",
+			Expires: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC)}},
 		Counters: []counter.Set{{Part: "syslog_sink", Channel: "syslog", Values: []counter.Value{
-			{Name: "resent_lines", Help: "Lines sent again.", Value: 2}, {Name: "waiting_bytes", Help: "Bytes that wait.", Value: 5, Gauge: true}, {Name: "cut_lines", Help: "Lines cut."}}}},
+			{Name: "resent_lines", Help: "Lines sent again.", Value: 2},
+			{Name: "waiting_bytes", Help: "Bytes that wait.", Value: 5, Gauge: true},
+			{Name: "cut_lines", Help: "Lines cut."}}}},
 		Release: &release.Running{Version: 7, Name: "v7", Update: &release.Outcome{Version: 7, Result: release.Kept}},
-		Notes:   []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure", Text: "1 frame that is not authentic: wrong key, or an attack"}},
+		Notes: []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure",
+			Text: "1 frame that is not authentic: wrong key, or an attack"}},
 	}
 }
 
 func tx() Snapshot {
 	return Snapshot{Role: "tx", Pair: "press-hall", Version: "v0.1.0", Clock: "ntp",
-		Channels: map[string]Channel{"cell-1": {Sent: Of[uint64](5), QueuedBytes: Of[uint64](9), Conflated: Of[uint64](1), Dropped: Of[uint64](2), SourceState: "connecting", SourceReason: "dialling"}},
-		Link:     Link{Medium: "uart", Frames: 9, Dropped: Of[uint64](0)}}
+		Channels: map[string]Channel{"cell-1": {Sent: Of[uint64](5), QueuedBytes: Of[uint64](9),
+			Conflated: Of[uint64](1), Dropped: Of[uint64](2), SourceState: "connecting", SourceReason: "dialling"}},
+		Link: Link{Medium: "uart", Frames: 9, Dropped: Of[uint64](0)}}
 }
 
 func server(s Snapshot, reasons ...task.Reason) *Server {
-	return &Server{Hosts: []string{"example.com"}, Snapshot: func() Snapshot { return s }, Role: func() task.Reasons { return reasons }, Log: slog.New(slog.DiscardHandler)}
+	return &Server{Hosts: []string{"example.com"}, Snapshot: func() Snapshot { return s },
+		Role: func() task.Reasons { return reasons }, Log: slog.New(slog.DiscardHandler)}
 }
 
 func get(t *testing.T, s *Server, method, path string, body io.Reader) *http.Response {
@@ -109,13 +121,15 @@ func TestStatusJSONKeys(t *testing.T) {
 		channel  []string
 		link     []string
 	}{
-		"rx": {rx(), []string{"delivered", "conflated", "lost", "complete", "age_seconds", "source_state", "source_reason"},
+		"rx": {rx(), []string{"delivered", "conflated", "lost", "complete", "age_seconds", "source_state",
+			"source_reason"},
 			[]string{"frames", "crc_errors", "auth_failures", "repaired", "lost", "last_heartbeat_age_seconds"}},
 		"tx": {tx(), []string{"sent", "conflated", "dropped", "source_state", "source_reason"}, []string{"frames"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			r := get(t, server(c.snapshot, task.Reason{Part: "a", Cause: "x"}, task.Reason{Part: "b", Cause: "y"}), "GET", "/status.json", nil)
+			r := get(t, server(c.snapshot, task.Reason{Part: "a", Cause: "x"}, task.Reason{Part: "b", Cause: "y"}),
+				"GET", "/status.json", nil)
 			var got struct {
 				Role, Pair, Version string
 				Ready               bool
@@ -147,7 +161,8 @@ func TestUnknownIsNotZero(t *testing.T) {
 	s := rx()
 	s.Channels = map[string]Channel{"c": {SourceState: "connecting"}}
 	got := bodyOf(t, get(t, server(s), "GET", "/status.json", nil))
-	if strings.Contains(got, "delivered") || strings.Contains(got, "age_seconds") && !strings.Contains(got, "last_heartbeat_age_seconds") {
+	if strings.Contains(got, "delivered") || strings.Contains(got, "age_seconds") &&
+		!strings.Contains(got, "last_heartbeat_age_seconds") {
 		t.Errorf("an unknown figure is shown: %s", got)
 	}
 	metrics := bodyOf(t, get(t, server(s), "GET", "/metrics", nil))
@@ -239,8 +254,10 @@ func TestPagesForLookingAt(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	for name, s := range map[string]*Server{"rx": server(rx(), task.Reason{Part: "syslog sink syslog", Cause: "connection refused"}), "tx": server(tx())} {
-		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(bodyOf(t, get(t, s, "GET", "/", nil))), 0o600); err != nil {
+	for name, s := range map[string]*Server{"rx": server(rx(),
+		task.Reason{Part: "syslog sink syslog", Cause: "connection refused"}), "tx": server(tx())} {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(bodyOf(t, get(t, s, "GET", "/", nil))),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

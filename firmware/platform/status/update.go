@@ -42,7 +42,8 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		s.counts.UpdatesTaken.Add(1)
 		s.audit("update_arrived", r, "an update has arrived")
-		plain(w, http.StatusAccepted, "The update has arrived. It is installed and tried now; /status.json says what became of it.\n")
+		plain(w, http.StatusAccepted, "The update has arrived. It is installed and tried now; /status.json says "+
+			"what became of it.\n")
 		return
 	}
 	s.counts.UpdatesRefused.Add(1)
@@ -56,7 +57,8 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	plain(w, code, err.Error()+"\n")
 	c := http.NewResponseController(w)
 	if c.Flush() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxLinger)) // so that a client that still sends reads the answer
+		// so that a client that still sends reads the answer
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxLinger))
 	}
 }
 

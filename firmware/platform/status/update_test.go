@@ -89,7 +89,8 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "PUT /update HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000\r\n\r\n%s", strings.Repeat("x", 4096))
+	fmt.Fprintf(c, "PUT /update HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000\r\n\r\n%s",
+		strings.Repeat("x", 4096))
 	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,8 @@ func TestUpdateIsRefusedBeforeItsBodyHasCome(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
+	if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity ||
+		!strings.Contains(got, "the signature") {
 		t.Errorf("got %d %q, want 422", answer.StatusCode, got)
 	}
 }
@@ -113,7 +115,8 @@ func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
 	}, running: &release.Running{}}
 	serve(t, s)
 	for range 20 {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Address()+"/update", io.LimitReader(endless{}, 8<<20))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Address()+"/update",
+			io.LimitReader(endless{}, 8<<20))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +125,8 @@ func TestRefusalReachesAClientThatSendsOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(got, "the signature") {
+		if got := bodyOf(t, answer); answer.StatusCode != http.StatusUnprocessableEntity ||
+			!strings.Contains(got, "the signature") {
 			t.Fatalf("got %d %q, want 422 with the reason", answer.StatusCode, got)
 		}
 	}
@@ -156,7 +160,8 @@ func TestSlowUploadLosesItsTurn(t *testing.T) {
 	}{
 		{"nothing comes", 1, time.Hour, updateGrace, updateGrace + time.Second},
 		{"a byte a second", 1, time.Second, updateGrace, updateGrace + 2*time.Second},
-		{"half of the slowest rate", SlowestUpdate / 2, time.Second, 2*updateGrace - time.Second, 2*updateGrace + 3*time.Second},
+		{"half of the slowest rate", SlowestUpdate / 2, time.Second, 2*updateGrace - time.Second,
+			2*updateGrace + 3*time.Second},
 		{"the slowest rate", SlowestUpdate, time.Second, time.Hour, time.Hour},
 		{"in bursts", 5 * SlowestUpdate, 5 * time.Second, time.Hour, time.Hour},
 	} {
@@ -164,7 +169,8 @@ func TestSlowUploadLosesItsTurn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				body := &slow{n: tt.n, pause: tt.pause}
 				began := time.Now()
-				p := &paced{from: body, deadline: func(at time.Time) error { body.deadline = at; return nil }, began: began}
+				p := &paced{from: body, deadline: func(at time.Time) error { body.deadline = at; return nil },
+					began: began}
 				b := make([]byte, 8<<20)
 				for time.Since(began) < time.Hour {
 					if _, err := p.Read(b); err != nil {
@@ -182,11 +188,13 @@ func TestSlowUploadLosesItsTurn(t *testing.T) {
 func TestReleaseIsShown(t *testing.T) {
 	s := server(rx())
 	s.Updates = updates{running: &release.Running{Version: 7, Name: "v7", OnTrial: true,
-		Update: &release.Outcome{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Version: 8, Result: release.RolledBack, Reason: "state stuck"}}}
+		Update: &release.Outcome{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Version: 8,
+			Result: release.RolledBack, Reason: "state stuck"}}}
 	for path, want := range map[string][]string{
 		"/status.json": {`"version": 7`, `"on_trial": true`, `"result": "went_back"`, `"reason": "state stuck"`},
-		"/metrics":     {"heliograph_release_version_number 7", "heliograph_release_trial_bool 1", `heliograph_update_result_bool{result="went_back"} 1`, `heliograph_update_result_bool{result="kept"} 0`},
-		"/":            {"Release 7", "on trial", "rolled back", "state stuck"},
+		"/metrics": {"heliograph_release_version_number 7", "heliograph_release_trial_bool 1",
+			`heliograph_update_result_bool{result="went_back"} 1`, `heliograph_update_result_bool{result="kept"} 0`},
+		"/": {"Release 7", "on trial", "rolled back", "state stuck"},
 	} {
 		got := bodyOf(t, get(t, s, http.MethodGet, path, nil))
 		for _, w := range want {

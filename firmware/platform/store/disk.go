@@ -170,7 +170,8 @@ func Lock(dir string) (release func(), err error) {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
 		number, _ := (disk{}).read(holder, 20)
-		return nil, fmt.Errorf("%w: %s is in use by process %s: end that process, or give this one another [state] directory",
+		return nil, fmt.Errorf("%w: %s is in use by process %s: end that process, or give this one another [state] "+
+			"directory",
 			ErrInUse, dir, strings.TrimSpace(string(number)))
 	case err != nil:
 		f.Close()

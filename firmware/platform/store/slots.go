@@ -130,7 +130,8 @@ func (s *Slots) Write(record []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if slotHeader+len(record) > s.size {
-		return fmt.Errorf("store: writing %s: %d bytes are more than the %d of a slot", s.path, len(record), s.size-slotHeader)
+		return fmt.Errorf("store: writing %s: %d bytes are more than the %d of a slot", s.path, len(record),
+			s.size-slotHeader)
 	}
 	err := s.write(record)
 	s.failed = err != nil

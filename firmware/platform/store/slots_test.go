@@ -116,7 +116,8 @@ func mixtures(node *inode, size int) (all [][]byte) {
 		ways := [][]byte{is}
 		if !bytes.Equal(was, is) {
 			const cut = sector
-			ways = append(ways, was, append(bytes.Clone(is[:cut]), was[cut:]...), append(bytes.Clone(was[:cut]), is[cut:]...),
+			ways = append(ways, was, append(bytes.Clone(is[:cut]), was[cut:]...),
+				append(bytes.Clone(was[:cut]), is[cut:]...),
 				append(bytes.Clone(is[:100]), make([]byte, size-100)...))
 		}
 		var longer [][]byte
@@ -190,7 +191,8 @@ func TestSlotsOfAnotherSizeAreTakenOver(t *testing.T) {
 
 func TestDamagedSlotsAreSaidAndMadeAnew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slots")
-	for name, content := range map[string][]byte{"empty": {}, "short": []byte("torn"), "zeros": make([]byte, 3*slotUnit)} {
+	for name, content := range map[string][]byte{"empty": {}, "short": []byte("torn"),
+		"zeros": make([]byte, 3*slotUnit)} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +273,8 @@ func FuzzDecodeSlot(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again := s.encode(record, generation); !bytes.Equal(again[:slotHeader+len(record)], slot[:slotHeader+len(record)]) {
+		if again := s.encode(record, generation); !bytes.Equal(again[:slotHeader+len(record)],
+			slot[:slotHeader+len(record)]) {
 			t.Errorf("encodes to %x, was %x", again, slot)
 		}
 	})

@@ -169,7 +169,8 @@ func TestLockKeepsAnotherProcessOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := other()
-	want := fmt.Sprintf("in use by process %d: end that process, or give this one another [state] directory", os.Getpid())
+	want := fmt.Sprintf("in use by process %d: end that process, or give this one another [state] directory",
+		os.Getpid())
 	if !strings.Contains(got, want) {
 		t.Errorf("while held: got %q, want %q", got, want)
 	}

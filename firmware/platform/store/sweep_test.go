@@ -18,8 +18,9 @@ func TestSweepRemovesWhatPowerCutsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, age := range map[string]time.Duration{
-		"epoch.a": time.Hour, "epoch.a.tmp": time.Hour, "pki/.own.der.7.tmp": 2 * time.Minute, "pki/.being-written.9.tmp": time.Second,
-		"ahead.tmp": -time.Hour, "tmp": time.Hour,
+		"epoch.a": time.Hour, "epoch.a.tmp": time.Hour, "pki/.own.der.7.tmp": 2 * time.Minute,
+		"pki/.being-written.9.tmp": time.Second,
+		"ahead.tmp":                -time.Hour, "tmp": time.Hour,
 	} {
 		path := filepath.Join(folder, name)
 		if err := os.WriteFile(path, make([]byte, 100), 0o600); err != nil {

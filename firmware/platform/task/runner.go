@@ -58,7 +58,8 @@ func (r *Runner) Run(ctx context.Context) error {
 			}
 			cancel()
 		case <-deadline:
-			return errors.Join(first, fmt.Errorf("task: still running %v after the end: %s", shutdown, r.names(running)))
+			return errors.Join(first, fmt.Errorf("task: still running %v after the end: %s", shutdown,
+				r.names(running)))
 		}
 	}
 	return first

@@ -40,15 +40,21 @@ func TestFirstFailureEndsTheRest(t *testing.T) {
 		is   error
 		want string
 	}{
-		"error":        {func(context.Context) error { time.Sleep(time.Second); return errBroken }, errBroken, "task: b: broken"},
-		"panic":        {func(context.Context) error { time.Sleep(time.Second); panic("no such page") }, ErrPanic, "runner_test.go"},
+		"error": {func(context.Context) error { time.Sleep(time.Second); return errBroken }, errBroken,
+			"task: b: broken"},
+		"panic": {func(context.Context) error { time.Sleep(time.Second); panic("no such page") }, ErrPanic,
+			"runner_test.go"},
 		"ends unasked": {func(context.Context) error { return nil }, nil, "task: b: ended unasked"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ended := false
-				a := &fake{name: "a", run: func(ctx context.Context) error { <-ctx.Done(); ended = true; return ctx.Err() }}
+				a := &fake{name: "a", run: func(ctx context.Context) error {
+					<-ctx.Done()
+					ended = true
+					return ctx.Err()
+				}}
 				err, log := run(t.Context(), a, &fake{name: "b", run: c.run})
 				if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("got %v, want %q", err, c.want)
@@ -69,7 +75,8 @@ func TestEndsAsAsked(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		slow := func(ctx context.Context) error { <-ctx.Done(); time.Sleep(shutdown - time.Second); return nil }
-		if err, log := run(ctx, &fake{name: "a", run: untilEnded}, &fake{name: "slow", run: slow}); err != nil || log != "" {
+		if err, log := run(ctx, &fake{name: "a", run: untilEnded}, &fake{name: "slow", run: slow}); err != nil ||
+			log != "" {
 			t.Errorf("got %v, log %q; want neither", err, log)
 		}
 	})
@@ -81,7 +88,8 @@ func TestTasksThatDoNotEndAreNamed(t *testing.T) {
 		cancel()
 		stuck := func(context.Context) error { time.Sleep(time.Hour); return nil }
 		start := time.Now()
-		err, _ := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilEnded}, &fake{name: "y", run: stuck})
+		err, _ := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilEnded},
+			&fake{name: "y", run: stuck})
 		if err == nil || !strings.HasSuffix(err.Error(), ": x, y") {
 			t.Errorf("got %v, want x and y named", err)
 		}
@@ -104,7 +112,8 @@ func TestFailureDuringShutdownIsReturned(t *testing.T) {
 }
 
 func TestReadyMergesReasons(t *testing.T) {
-	r := Runner{Tasks: []Task{&fake{name: "a"}, &fake{name: "b", ready: errors.New("connecting")}, &fake{name: "c", ready: errBroken}}}
+	r := Runner{Tasks: []Task{&fake{name: "a"}, &fake{name: "b", ready: errors.New("connecting")},
+		&fake{name: "c", ready: errBroken}}}
 	if got, want := r.Ready(), (Reasons{{"b", "connecting"}, {"c", "broken"}}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

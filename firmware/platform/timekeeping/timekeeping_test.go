@@ -20,7 +20,8 @@ func TestRounds(t *testing.T) {
 		Answer
 		error
 	}{
-		"a": {Answer{Offset: 10 * ms}, nil}, "b": {Answer{Offset: 12 * ms}, nil}, "liar": {Answer{Offset: time.Hour}, nil},
+		"a": {Answer{Offset: 10 * ms}, nil}, "b": {Answer{Offset: 12 * ms}, nil},
+		"liar":  {Answer{Offset: time.Hour}, nil},
 		"vague": {Answer{Offset: ms, RootDistance: 10 * time.Second}, nil}, "silent": {Answer{}, silent},
 	}
 	for _, tt := range []struct {
@@ -46,7 +47,8 @@ func TestRounds(t *testing.T) {
 			if got := n.Estimate(); got != tt.want || known != (tt.want.Number > 0) {
 				t.Errorf("got %+v, %t; want %+v", got, known, tt.want)
 			}
-			if err := n.Unknown(); (err == nil) != (tt.fault == "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
+			if err := n.Unknown(); (err == nil) != (tt.fault == "") || err != nil &&
+				!strings.Contains(err.Error(), tt.fault) {
 				t.Errorf("got %v, want %q", err, tt.fault)
 			}
 		})
@@ -58,22 +60,24 @@ func TestMeasurementsComeOftenUntilOneSucceeds_AndGrowOld(t *testing.T) {
 		start := time.Now()
 		var mu sync.Mutex
 		var asked []time.Duration
-		n := &NTP{Servers: []string{"a"}, Log: slog.New(slog.DiscardHandler), Query: func(context.Context, string) (Answer, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			asked = append(asked, time.Since(start))
-			if len(asked) < 3 || len(asked) > 5 {
-				return Answer{}, errors.New("away")
-			}
-			return Answer{Offset: time.Second}, nil
-		}}
+		n := &NTP{Servers: []string{"a"}, Log: slog.New(slog.DiscardHandler),
+			Query: func(context.Context, string) (Answer, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, time.Since(start))
+				if len(asked) < 3 || len(asked) > 5 {
+					return Answer{}, errors.New("away")
+				}
+				return Answer{Offset: time.Second}, nil
+			}}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- n.Run(ctx) }()
 		time.Sleep(searching*2 + again + poll + time.Second) // of the simulated clock
 		synctest.Wait()
 		mu.Lock()
-		if len(asked) != 5 || asked[2] != 2*searching || asked[3] != 2*searching+again || asked[4] != 2*searching+again+poll {
+		if len(asked) != 5 || asked[2] != 2*searching || asked[3] != 2*searching+again ||
+			asked[4] != 2*searching+again+poll {
 			t.Errorf("asked at %v, want each %v until the third, %v and %v later", asked, searching, again, poll)
 		}
 		mu.Unlock()

@@ -63,14 +63,15 @@ type Keeper struct {
 type Stats struct {
 	Noted      uint64 `count:"noted_events" help:"Security events of this board, with those that one entry stands for."`
 	Missing    uint64 `count:"missing_events" help:"Entries of the other board's trail that did not arrive."`
-	Unreadable uint64 `count:"unreadable_events" help:"Events of the other board that are damaged or of another version."`
+	Unreadable uint64 `count:"unreadable_events" help:"Events of the other board, damaged or of another version."`
 	Unkept     uint64 `count:"failed_writes" help:"Writes of the trail that the disk refused."`
 }
 
 // Open returns the keeper of a board, "tx" or "rx", with the trail of earlier runs. A
 // file that is damaged is itself an event.
 func Open(state, board string, log *slog.Logger) *Keeper {
-	k := &Keeper{path: filepath.Join(state, "audit"), log: log, own: audit.New(board, identifier()), theirs: audit.New("tx", "")}
+	k := &Keeper{path: filepath.Join(state, "audit"), log: log, own: audit.New(board, identifier()),
+		theirs: audit.New("tx", "")}
 	b, err := store.Read(k.path)
 	if err == nil {
 		var kept struct {
@@ -152,7 +153,8 @@ func (k *Keeper) Take(messages [][]byte, whole bool) {
 		missing, taken := k.theirs.Take(m)
 		if missing > 0 {
 			k.stats.Missing += missing
-			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("%d events of the transmitter's trail before its number %d did not arrive", missing, m.Entry.Number), 1)
+			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("%d events of the transmitter's trail before its number "+
+				"%d did not arrive", missing, m.Entry.Number), 1)
 		}
 		if taken {
 			k.collect()
@@ -175,7 +177,8 @@ func (k *Keeper) collect() {
 		if e.Result == audit.Failure {
 			level = slog.LevelWarn
 		}
-		k.log.Log(context.Background(), level, e.Text, "audit", e.Event, "source", e.Source, "number", e.Number, "count", e.Count)
+		k.log.Log(context.Background(), level, e.Text, "audit", e.Event, "source", e.Source, "number", e.Number,
+			"count", e.Count)
 		k.unsent = append(k.unsent, e)
 		k.dirty = true
 	}

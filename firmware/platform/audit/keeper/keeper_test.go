@@ -103,7 +103,8 @@ func TestEventsCrossAndSurviveRestartsOfBothBoards(t *testing.T) {
 func TestMissingEventsAreAnEvent(t *testing.T) {
 	rx := Open(t.TempDir(), "rx", slog.New(slog.DiscardHandler))
 	message := func(trail string, n uint64) []byte {
-		b, err := audit.Message{Trail: trail, Entry: audit.Event{Number: n, Time: time.Now(), Source: "tx", Category: audit.ControlSystem, Event: "epoch_lost", Result: audit.Failure, Count: 1}}.Encode()
+		b, err := audit.Message{Trail: trail, Entry: audit.Event{Number: n, Time: time.Now(), Source: "tx",
+			Category: audit.ControlSystem, Event: "epoch_lost", Result: audit.Failure, Count: 1}}.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,8 +134,10 @@ func TestMissingEventsAreAnEvent(t *testing.T) {
 		{"again", [][]byte{message("b", 1), message("a", 12), []byte("damaged")}, true, 7, 1, 2},
 	} {
 		rx.Take(step.messages, step.whole)
-		if theirs, gaps := count("tx"), count("rx"); theirs != step.theirs || gaps != step.gaps || rx.stats.Missing != step.missing {
-			t.Errorf("%s: got %d events, %d gaps, %d missing; want %d, %d, %d", step.name, theirs, gaps, rx.stats.Missing, step.theirs, step.gaps, step.missing)
+		if theirs, gaps := count("tx"), count("rx"); theirs != step.theirs || gaps != step.gaps ||
+			rx.stats.Missing != step.missing {
+			t.Errorf("%s: got %d events, %d gaps, %d missing; want %d, %d, %d", step.name, theirs, gaps,
+				rx.stats.Missing, step.theirs, step.gaps, step.missing)
 		}
 	}
 	if rx.stats.Unreadable != 1 {
@@ -150,7 +153,8 @@ func TestDamagedTrailIsAnEventAndDiskThatFailsIsAReason(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := Open(folder, "rx", slog.New(slog.NewTextHandler(&log, nil)))
-		if got := k.Events(); len(got) != 1 || got[0].Event != "audit_damaged" || !strings.Contains(log.String(), "audit=audit_damaged") {
+		if got := k.Events(); len(got) != 1 || got[0].Event != "audit_damaged" ||
+			!strings.Contains(log.String(), "audit=audit_damaged") {
 			t.Errorf("got %+v, log %s", got, log.String())
 		}
 		k.path = filepath.Join(folder, "none", "audit")
@@ -158,7 +162,8 @@ func TestDamagedTrailIsAnEventAndDiskThatFailsIsAReason(t *testing.T) {
 		k.HandOn(func(audit.Message) { handed++ })
 		run(k, 5*time.Second, func() { k.Add("epoch_lost", "x") })
 		if k.Ready() == nil || k.stats.Unkept < 3 || handed != 2 {
-			t.Errorf("got %v after %d writes that failed, %d handed on; want a reason, and both handed on", k.Ready(), k.stats.Unkept, handed)
+			t.Errorf("got %v after %d writes that failed, %d handed on; want a reason, and both handed on", k.Ready(),
+				k.stats.Unkept, handed)
 		}
 		k.path = filepath.Join(folder, "audit")
 		run(k, 2*time.Second, func() {})

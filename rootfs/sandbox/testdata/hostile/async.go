@@ -40,12 +40,14 @@ func aio(operation uint16) ([]byte, error) {
 	if operation == commandWrite {
 		copy(b, leak)
 	}
-	c := &control{operation: operation, fd: uint32(link), buffer: uint64(uintptr(unsafe.Pointer(&b[0]))), length: uint64(len(b))}
+	c := &control{operation: operation, fd: uint32(link), buffer: uint64(uintptr(unsafe.Pointer(&b[0]))),
+		length: uint64(len(b))}
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, context, 1, uintptr(unsafe.Pointer(&c))); errno != 0 {
 		return nil, errno
 	}
 	var e event
-	if _, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, context, 1, 1, uintptr(unsafe.Pointer(&e)), 0, 0); errno != 0 {
+	if _, _, errno := unix.Syscall6(unix.SYS_IO_GETEVENTS, context, 1, 1, uintptr(unsafe.Pointer(&e)), 0,
+		0); errno != 0 {
 		return nil, errno
 	}
 	return answer(b, e.result, operation == commandRead)

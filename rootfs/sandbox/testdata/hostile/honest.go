@@ -39,7 +39,11 @@ func honest() map[string]attempt {
 			x, err := udp.TransmitterFrom(int(link), argument(2))
 			return transmit(x, err)
 		},
-		"transmit over uart": func() ([]byte, error) { x, err := uart.TransmitterFrom(int(link)); return transmit(x, err) },
+		"transmit over uart": func() ([]byte, error) {
+			x,
+				err := uart.TransmitterFrom(int(link))
+			return transmit(x, err)
+		},
 		"transmit over ethernet": func() ([]byte, error) {
 			x, err := ethernet.TransmitterFrom(int(link), "link", slog.Default())
 			return transmit(x, err)

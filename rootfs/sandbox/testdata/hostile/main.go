@@ -26,7 +26,8 @@ type attempt func() ([]byte, error)
 
 func main() {
 	all := map[string]attempt{}
-	for _, m := range []map[string]attempt{reading(), writing(), copying(), reopening(), asking(), reaching(), networking(), honest()} {
+	for _, m := range []map[string]attempt{reading(), writing(), copying(), reopening(), asking(), reaching(),
+		networking(), honest()} {
 		for name, f := range m {
 			all[name] = f
 		}

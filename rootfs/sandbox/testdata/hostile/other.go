@@ -80,7 +80,8 @@ func asking() map[string]attempt {
 			if number == unix.SYS_GETSOCKOPT {
 				size = uintptr(unsafe.Pointer(&length))
 			}
-			_, _, errno := unix.Syscall6(number, link, uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&b)), size, 0)
+			_, _, errno := unix.Syscall6(number, link, uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&b)),
+				size, 0)
 			return nil, fail(errno)
 		}
 	}
@@ -151,19 +152,21 @@ func reaching() map[string]attempt {
 		"memfd_create":      reach(unix.SYS_MEMFD_CREATE, 0, 0),
 		"keyctl":            reach(unix.SYS_KEYCTL, 0, bad),
 		"adjtimex": func() ([]byte, error) {
-			if _, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_TICK}); err != unix.EINVAL { // a tick of 0, which is none
+			// a tick of 0, which is none
+			if _, err := unix.Adjtimex(&unix.Timex{Modes: unix.ADJ_TICK}); err != unix.EINVAL {
 				return nil, err
 			}
 			return nil, nil
 		},
-		"clock_settime":             reach(unix.SYS_CLOCK_SETTIME, 0, 0),
-		"setresuid":                 reach(unix.SYS_SETRESUID, 0, 0, 0),
-		"reboot":                    reach(unix.SYS_REBOOT, 0),
-		"pidfd_open":                reach(unix.SYS_PIDFD_OPEN, uintptr(os.Getppid()), 0),
-		"prctl":                     reach(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1),
-		"prlimit of others":         reach(unix.SYS_PRLIMIT64, uintptr(os.Getppid()), unix.RLIMIT_NOFILE, 0, 0),
-		"signal to PID 1":           func() ([]byte, error) { return nil, unix.Kill(os.Getppid(), 0) },
-		"new code":                  reach(unix.SYS_MMAP, 0, 4096, unix.PROT_EXEC|unix.PROT_READ, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE, bad, 0),
+		"clock_settime":     reach(unix.SYS_CLOCK_SETTIME, 0, 0),
+		"setresuid":         reach(unix.SYS_SETRESUID, 0, 0, 0),
+		"reboot":            reach(unix.SYS_REBOOT, 0),
+		"pidfd_open":        reach(unix.SYS_PIDFD_OPEN, uintptr(os.Getppid()), 0),
+		"prctl":             reach(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1),
+		"prlimit of others": reach(unix.SYS_PRLIMIT64, uintptr(os.Getppid()), unix.RLIMIT_NOFILE, 0, 0),
+		"signal to PID 1":   func() ([]byte, error) { return nil, unix.Kill(os.Getppid(), 0) },
+		"new code": reach(unix.SYS_MMAP, 0, 4096, unix.PROT_EXEC|unix.PROT_READ,
+			unix.MAP_ANONYMOUS|unix.MAP_PRIVATE, bad, 0),
 		"memory made code":          madeCode,
 		"x32 read":                  reach(0x4000_0000|unix.SYS_READ, link, 0, 0),
 		"packet socket":             socket(unix.AF_PACKET, unix.SOCK_RAW, 0),
@@ -192,7 +195,8 @@ func reaching() map[string]attempt {
 			if err := unix.Pipe2(p[:], unix.O_NONBLOCK); err != nil {
 				return nil, err
 			}
-			for _, set := range [][2]uintptr{{unix.F_SETOWN, uintptr(number(2))}, {unix.F_SETSIG, uintptr(unix.SIGKILL)}, {unix.F_SETFL, unix.O_ASYNC | unix.O_NONBLOCK}} {
+			for _, set := range [][2]uintptr{{unix.F_SETOWN, uintptr(number(2))},
+				{unix.F_SETSIG, uintptr(unix.SIGKILL)}, {unix.F_SETFL, unix.O_ASYNC | unix.O_NONBLOCK}} {
 				if _, err := call(unix.SYS_FCNTL, uintptr(p[0]), set[0], set[1]); err != nil {
 					return nil, err
 				}

@@ -34,7 +34,8 @@ func writing() map[string]attempt {
 			if err := unix.Ftruncate(int(link), int64(len(leak))); err != nil {
 				return nil, err
 			}
-			p, _, errno := unix.Syscall6(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED, link, 0)
+			p, _, errno := unix.Syscall6(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED, link,
+				0)
 			if errno != 0 {
 				return nil, errno
 			}
