@@ -174,7 +174,7 @@ func (s *Session) published(err error, made int) bool {
 	switch {
 	case errors.Is(err, ua.StatusBadTooManyPublishRequests):
 		p.most = max(1, p.running-1)
-		s.cfg.Log.Info("opcua client: the server keeps fewer Publish requests", "requests", p.most)
+		s.cfg.Log.Info("keeping fewer Publish requests at the server", "requests", p.most)
 	case errors.Is(err, ua.StatusBadNoSubscription):
 		if len(p.subscriptions) > 0 && made == p.made {
 			s.end(&Error{Service: "Publish", Code: ua.StatusBadNoSubscription,

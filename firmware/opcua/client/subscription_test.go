@@ -3,7 +3,6 @@ package client
 import (
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,54 +83,6 @@ func subscribed(t *testing.T, test func(t *testing.T, f *fake, sub *Subscription
 
 func one(handle uint32, v int32) []byte { return dataChange(valueOf{handle, servertest.Int32(v)}) }
 
-func TestNotificationsAreDeliveredInOrderAndAcknowledged(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, _ *Subscription, r *record) {
-		f.say(1) // keep-alive
-		f.say(1, dataChange(valueOf{1, servertest.Int32(10)}, valueOf{2, servertest.Int32(20)}))
-		f.say(2, eventList(eventOf{3, [][]byte{{1, 1}, {0}}}), one(1, 11))
-		f.say(3)
-		f.say(3, one(2, 21))
-		r.want(t, "1=10", "2=20", "event 3 [0101 00]", "1=11", "2=21")
-		if want := []acknowledgement{{5, 1}, {5, 2}}; !reflect.DeepEqual(f.acked[:2], want) {
-			t.Errorf("got %v, want %v", f.acked, want)
-		}
-		if n := len(f.publish); n != publishPerSubscription {
-			t.Errorf("got %d Publish waiting, want %d", n, publishPerSubscription)
-		}
-	})
-}
-
-func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
-		odd := []byte{1, 63}
-		f.say(1, dataChange(valueOf{1, servertest.Int32(10)}, valueOf{2, odd},
-			valueOf{1, servertest.Int32(11)}),
-			one(2, 20))
-		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}},
-			eventOf{3, [][]byte{{0}, {0}}}))
-		f.say(3, eventList(eventOf{3, [][]byte{{0}, {63}}}))
-		f.say(4, one(9, 1)) // nobody asked for that
-		f.say(5, []byte{1, 2, 3})
-		for sequence, odd := range [][]byte{ // that do not even say how much is in them
-			extension(id.DataChangeNotification_Encoding_DefaultBinary, []byte{0xff, 0xff, 0, 0}),
-			extension(id.EventNotificationList_Encoding_DefaultBinary, []byte{1}),
-			extension(id.StatusChangeNotification_Encoding_DefaultBinary, []byte{1}),
-			extension(id.ReadRequest_Encoding_DefaultBinary, nil),
-		} {
-			f.say(uint32(6+sequence), odd)
-		}
-		f.say(10, one(1, 12))
-		r.want(t, "1=10", "fault 2 behind 1 StatusBadDecodingError", "2=20",
-			"fault 3 behind 0 StatusBadDecodingError", "fault 3 behind 0 StatusBadDecodingError",
-			"event 3 [00 00]",
-			"fault 3 behind 0 StatusBadDecodingError", "lost 1", "lost 1", "lost 1", "lost 1", "lost 1",
-			"1=12")
-		if err := sub.s.Err(); err != nil {
-			t.Errorf("got %v, want the session to go on", err)
-		}
-	})
-}
-
 // republishes has the fake send messages again that a test names.
 func republishes(f *fake, stored map[uint32][]byte) {
 	f.on(id.RepublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
@@ -182,12 +133,6 @@ func TestAHugeGapIsNotAskedForMessageByMessage(t *testing.T) {
 			t.Errorf("got %d Republish, want at most %d", n, maxRepublish)
 		}
 	})
-}
-
-func TestSequenceNumbersSkipZero(t *testing.T) {
-	if got := after(1<<32 - 1); got != 1 {
-		t.Errorf("got %d, want 1", got)
-	}
 }
 
 func TestSilentSubscriptionEndsTheSession(t *testing.T) {
@@ -282,52 +227,6 @@ func TestServerEndsASubscription(t *testing.T) {
 	}
 }
 
-func TestServerThatLostTheSubscriptionsEndsTheSession(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
-		synctest.Wait()
-		f.on(id.PublishRequest_Encoding_DefaultBinary,
-			func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadNoSubscription })
-		f.say(1)
-		ended(t, sub.s, ua.StatusBadNoSubscription)
-	})
-}
-
-func TestServerThatKeepsOnePublishIsGivenOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		s := f.connect()
-		f.on(id.PublishRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			f.mu.Lock()
-			full := len(f.publish) > 0
-			f.mu.Unlock()
-			if full {
-				return nil, ua.StatusBadTooManyPublishRequests
-			}
-			return f.normal(c)
-		})
-		r := &record{}
-		sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond,
-			KeepAlive: 10}, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 1}},
-			func(int, ua.StatusCode, Revised) {}); err != nil {
-			t.Fatal(err)
-		}
-		for i := range uint32(10) {
-			time.Sleep(200 * time.Millisecond)
-			f.say(i+1, one(1, int32(i)))
-		}
-		if len(r.got) != 10 || s.publisher.most != 1 {
-			t.Errorf("got %q with %d requests, want 10 values with 1", r.got, s.publisher.most)
-		}
-		if n := f.Count(id.PublishRequest_Encoding_DefaultBinary); n > 13 {
-			t.Errorf("got %d Publish, want about one per message", n)
-		}
-	})
-}
-
 func TestDeletedSubscriptionIsHeardNoMore(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
 		if err := sub.Delete(t.Context()); err != nil {
@@ -341,113 +240,6 @@ func TestDeletedSubscriptionIsHeardNoMore(t *testing.T) {
 		}
 		if sub, err := sub.s.Subscribe(t.Context(), SubscriptionConfig{}, r); err != nil || sub == nil {
 			t.Errorf("got %v, want another subscription", err)
-		}
-	})
-}
-
-func TestMonitorReportsEachItemAndAdaptsToSmallServers(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
-		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			probe := c
-			probe.Skip(8)
-			if probe.Length(1) > 10 {
-				return nil, ua.StatusBadTooManyOperations
-			}
-			return f.monitored(c, func(i int) ua.StatusCode {
-				if i == 0 {
-					return ua.StatusBadTooManyMonitoredItems
-				}
-				return 0
-			}), 0
-		})
-		items := make([]Item, 64)
-		for i := range items {
-			items[i].Handle = uint32(100 + i)
-		}
-		bad, next := 0, 0
-		err := sub.Monitor(t.Context(), items, func(i int, status ua.StatusCode, _ Revised) {
-			if i != next {
-				t.Errorf("got item %d, want %d", i, next)
-			}
-			if next++; status == ua.StatusBadTooManyMonitoredItems {
-				bad++
-			}
-		})
-		if err != nil || next != 64 || bad != 8 {
-			t.Errorf("got %v, %d items, %d refused; want 64 and 8", err, next, bad)
-		}
-		f.say(1, one(100, 1), one(101, 1)) // 100 was refused
-		r.want(t, "101=1")
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 7}, {Handle: 101}}, nil); err == nil ||
-			!strings.Contains(err.Error(), "in use") {
-			t.Errorf("got %v, want a handle in use", err)
-		}
-	})
-}
-
-func TestMonitorRefusesAnotherNumberOfResults(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
-		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			return append(appendUint32(nil, 2), make([]byte, 60)...), 0
-		})
-		if err := sub.Monitor(t.Context(), []Item{{Handle: 50}},
-			nil); codeOf(err) != ua.StatusBadDecodingError {
-			t.Errorf("got %v, want Bad_DecodingError", err)
-		}
-	})
-}
-
-func TestUnmonitoredItemIsHeardNoMore(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
-		var deleted []uint32
-		f.on(id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			c.Skip(4)
-			n := c.Length(4)
-			b := appendUint32(nil, uint32(n))
-			for range n {
-				deleted = append(deleted, c.Uint32())
-				b = appendUint32(b, 0)
-			}
-			return b, 0
-		})
-		if err := sub.Unmonitor(t.Context(), []uint32{2, 77}); err != nil {
-			t.Fatal(err)
-		}
-		f.say(1, one(2, 1), one(1, 1))
-		r.want(t, "1=1")
-		if want := []uint32{101}; !reflect.DeepEqual(deleted, want) {
-			t.Errorf("got %v deleted, want %v", deleted, want)
-		}
-	})
-}
-
-func TestServerThatRefusesAllForTheNumberOfItemsIsGivenWhatFits(t *testing.T) {
-	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
-		room := 37
-		f.on(id.CreateMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			probe := c
-			probe.Skip(8)
-			n := probe.Length(1)
-			if n > room {
-				return nil, ua.StatusBadTooManyMonitoredItems
-			}
-			room -= n
-			return f.monitored(c, func(int) ua.StatusCode { return 0 }), 0
-		})
-		items := make([]Item, 100)
-		for i := range items {
-			items[i].Handle = uint32(100 + i)
-		}
-		var good, refused int
-		err := sub.Monitor(t.Context(), items, func(i int, status ua.StatusCode, _ Revised) {
-			if status == ua.StatusBadTooManyMonitoredItems {
-				refused++
-			} else if good++; i >= 37 {
-				t.Errorf("item %d: got %v, want it refused", i, status)
-			}
-		})
-		if err != nil || good != 37 || refused != 63 {
-			t.Errorf("got %v, %d made, %d refused; want 37 and 63", err, good, refused)
 		}
 	})
 }
