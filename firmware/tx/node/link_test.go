@@ -25,7 +25,8 @@ func TestLinkConfigs(t *testing.T) {
 		tx.Link.Medium = name
 		got, err := linkConfig(tx, Medium{MaxFrame: 1472, Overhead: 66})
 		if err != nil || got.Rate != c.rate || got.CarouselShare != c.share || got.Profile.MaxFrame() != c.frame ||
-			got.Ahead != c.ahead || (got.Encode != nil) != c.encodes || got.Overhead != 0.3 || got.State != 80 || got.ChannelState != 40 {
+			got.Ahead != c.ahead || (got.Encode != nil) != c.encodes ||
+			got.Overhead != 0.3 || got.State != 80 || got.ChannelState != 40 {
 			t.Errorf("%s: got %+v, %v; want %+v", name, got, err, c)
 		}
 	}
