@@ -113,7 +113,7 @@ func TestDamageDoesNotDependOnChunks(t *testing.T) {
 	}
 }
 
-// Whatever the profile, every byte is accounted for.
+// With any profile, every byte is accounted for.
 func FuzzBytes(f *testing.F) {
 	f.Add(uint64(1), 1e-2, 0.1, 0.1, 0.1, []byte("some bytes on a line"))
 	f.Add(uint64(2), math.NaN(), 2.0, -1.0, math.Inf(1), make([]byte, 9000))

@@ -287,7 +287,7 @@ func TestNothingIsAllocatedPerDatagram(t *testing.T) {
 	}
 }
 
-// Whatever the profile, the counters balance and lengths are kept.
+// With any profile, the counters balance and lengths are kept.
 func FuzzDatagram(f *testing.F) {
 	f.Add(uint64(1), 0.1, 5.0, 0.1, 3, 0.1, 0.1, 4, []byte("frame"))
 	f.Add(uint64(2), math.NaN(), math.Inf(1), -1.0, -3, 2.0, 1.0, -4, []byte{})

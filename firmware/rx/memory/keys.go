@@ -46,7 +46,7 @@ type additions struct {
 
 // Our own bounds.
 const (
-	minAdded  = 64 << 10 // bytes of additions before a list is written anew
+	minAdded  = 64 << 10 // bytes of additions before a list is written again
 	maxAdded  = 64 << 20 // bytes that are read
 	keyHeader = 8
 	addFlags  = os.O_RDWR | os.O_CREATE | os.O_APPEND | syscall.O_NOFOLLOW
@@ -135,7 +135,7 @@ func (k *Keys) append(key []byte) (err error) {
 	return err
 }
 
-// Keep writes the list anew when enough was added since the last one, when an
+// Keep writes the list again when enough was added since the last one, when an
 // addition failed, or when the run ends (last). all is called then
 // alone; Add may be called meanwhile.
 func (k *Keys) Keep(last bool, all func() [][]byte) {

@@ -49,7 +49,8 @@ func TestAKeyIsRememberedFromTheMomentItIsAdded(t *testing.T) {
 	if got := recalled(t, dir); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if info, err := os.Stat(filepath.Join(dir, "added-cell-1.0")); err != nil || info.Size() != int64(3*keyHeader+len("a/bc")) {
+	if info, err := os.Stat(filepath.Join(dir, "added-cell-1.0")); err != nil ||
+		info.Size() != int64(3*keyHeader+len("a/bc")) {
 		t.Errorf("the log has %d bytes, %v, want each key once", info.Size(), err)
 	}
 	k, before = open(t, dir, "k1").Keys("cell-1")

@@ -46,7 +46,7 @@ import (
 
 // ErrRegressed is returned for an epoch that is not beyond the mark.
 var ErrRegressed = errors.New("epoch_regressed: the transmitter lost its count, or old frames are played back; " +
-	"if the transmitter was replaced or flashed anew, run \"heliograph epoch show\" and \"heliograph epoch accept\" " +
+	"if the transmitter was replaced or flashed again, run \"heliograph epoch show\" and \"heliograph epoch accept\" " +
 	"on this side, or give both a new pair key")
 
 // ErrReplayed is returned for a run that was received before.

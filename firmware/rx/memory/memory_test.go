@@ -27,7 +27,8 @@ type fixture struct {
 func open(t *testing.T, dir string, id string) *fixture {
 	t.Helper()
 	f := &fixture{dir: dir, now: time.Unix(1_700_000_000, 0)}
-	m, err := Open(dir, id, "", func(event, _ string) { f.audits = append(f.audits, event) }, func() time.Time { return f.now })
+	m, err := Open(dir, id, "", func(event, _ string) { f.audits = append(f.audits, event) },
+		func() time.Time { return f.now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func (f *fixture) admit(t *testing.T, epoch uint64, salt byte, wantUsed uint64, 
 func (f *fixture) audited(t *testing.T, want string) {
 	t.Helper()
 	if len(f.audits) == 0 || !strings.Contains(f.audits[len(f.audits)-1], want) {
-		t.Errorf("audits: got %q, want the last to say %q", f.audits, want)
+		t.Errorf("audits: got %q, want the last to be %q", f.audits, want)
 	}
 }
 
@@ -198,7 +199,7 @@ func TestDamagedMemoryIsAudited(t *testing.T) {
 	damage(t, dir, "account-*")
 	f = open(t, dir, "k1")
 	f.audited(t, "memory_damaged")
-	f.admit(t, 1, 1, 0, ErrRegressed) // the list of runs still says
+	f.admit(t, 1, 1, 0, ErrRegressed) // the list of runs still has it
 	damage(t, dir, "runs-*")
 	damage(t, dir, "account-*")
 	f = open(t, dir, "k1")
@@ -232,7 +233,8 @@ func TestACutBetweenTheTwoFilesOfANewSession(t *testing.T) {
 // TestMemoryOfEarlierReleases reads what the release before wrote.
 func TestMemoryOfEarlierReleases(t *testing.T) {
 	dir := t.TempDir()
-	old := []byte(`{"epoch":7,"salt":"AQAAAAAAAAAAAAAAAAAAAA==","sequence":40,"account":{"Epoch":7,"Exact":true,"Channels":{"a":{"Delivered":3,"Next":4}}}}`)
+	old := []byte(`{"epoch":7,"salt":"AQAAAAAAAAAAAAAAAAAAAA==","sequence":40,` +
+		`"account":{"Epoch":7,"Exact":true,"Channels":{"a":{"Delivered":3,"Next":4}}}}`)
 	if err := store.Write(filepath.Join(dir, "memory-k1"), old); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +307,9 @@ func TestTheRecordOfASecondIsSmall(t *testing.T) {
 	a := pipeline.Account{Epoch: 12, Channels: map[string]mirror.Account{}}
 	for i := range 10 {
 		n := uint64(1_000_003 * (i + 7))
-		a.Channels[fmt.Sprintf("press-line-%d", i)] = mirror.Account{Counts: mirror.Counts{Delivered: n, Conflated: n / 3, Lost: n / 77_777}, Before: n / 5, Next: n + n/3}
+		a.Channels[fmt.Sprintf("press-line-%d", i)] = mirror.Account{
+			Counts: mirror.Counts{Delivered: n, Conflated: n / 3, Lost: n / 77_777}, Before: n / 5, Next: n + n/3,
+		}
 	}
 	f.state.Account = a
 	b, err := f.deflate(&f.state)

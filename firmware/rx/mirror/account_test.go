@@ -112,14 +112,22 @@ func TestRecordsOfAnEarlierEpochAreAccountedFor(t *testing.T) {
 		want  Counts
 	}{
 		{"received throughout", []step{epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
-		{"stated again", []step{epoch, totals(record.Totals{Earlier: 5}), totals(record.Totals{Seq: 1, Earlier: 5})}, 6, Counts{Delivered: 3, Lost: 3}},
-		{"with conflated ones", []step{totals(record.Totals{Seq: 3, Conflated: 4}), epoch, totals(record.Totals{Earlier: 9})}, 9, Counts{Delivered: 3, Lost: 2, Conflated: 4}},
-		{"receiver off, in order", []step{restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Lost: 2}},
-		{"receiver crashed", []step{restart(false), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
-		{"crashed twice before any totals", []step{restart(false), epoch, restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
-		{"an epoch of which nothing arrived", []step{epoch, epoch, totals(record.Totals{Earlier: 905})}, 905, Counts{Delivered: 3, Lost: 902}},
-		{"the transmitter's memory lost", []step{epoch, totals(record.Totals{}), epoch, totals(record.Totals{Earlier: 7})}, 10, Counts{Delivered: 3, Lost: 7}},
-		{"the transmitter remembers less", []step{epoch, totals(record.Totals{Earlier: 2}), epoch, totals(record.Totals{Earlier: 6})}, 7, Counts{Delivered: 3, Lost: 4}},
+		{"stated again", []step{epoch, totals(record.Totals{Earlier: 5}), totals(record.Totals{Seq: 1, Earlier: 5})}, 6,
+			Counts{Delivered: 3, Lost: 3}},
+		{"with conflated ones", []step{totals(record.Totals{Seq: 3, Conflated: 4}), epoch,
+			totals(record.Totals{Earlier: 9})}, 9, Counts{Delivered: 3, Lost: 2, Conflated: 4}},
+		{"receiver off, in order", []step{restart(true), epoch, totals(record.Totals{Earlier: 5})}, 5,
+			Counts{Delivered: 3, Lost: 2}},
+		{"receiver crashed", []step{restart(false), epoch, totals(record.Totals{Earlier: 5})}, 5,
+			Counts{Delivered: 3, Unknown: 2}},
+		{"crashed twice before any totals", []step{restart(false), epoch, restart(true), epoch,
+			totals(record.Totals{Earlier: 5})}, 5, Counts{Delivered: 3, Unknown: 2}},
+		{"an epoch of which nothing arrived", []step{epoch, epoch, totals(record.Totals{Earlier: 905})}, 905,
+			Counts{Delivered: 3, Lost: 902}},
+		{"the transmitter's memory lost", []step{epoch, totals(record.Totals{}), epoch, totals(record.Totals{Earlier: 7})},
+			10, Counts{Delivered: 3, Lost: 7}},
+		{"the transmitter remembers less", []step{epoch, totals(record.Totals{Earlier: 2}), epoch,
+			totals(record.Totals{Earlier: 6})}, 7, Counts{Delivered: 3, Lost: 4}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene()

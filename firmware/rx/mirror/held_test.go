@@ -10,7 +10,8 @@ func TestALateReceiverHoldsValuesUntilAPageNamesTheirKeys(t *testing.T) {
 	s := late(10)
 	s.batch(t, 11, change{3, "old"}, change{3, "new"}, change{4, "other"})
 	s.expect(t, Counts{Unknown: 13}, false)
-	s.page(t, record.Page{Last: true, Seq: 10, To: 10}, entry("k", "first", 3, 3), entry("l", "first", 4, 4), entry("m", "first", 9, 9))
+	s.page(t, record.Page{Last: true, Seq: 10, To: 10}, entry("k", "first", 3, 3), entry("l", "first", 4, 4),
+		entry("m", "first", 9, 9))
 	s.expect(t, Counts{Delivered: 3, Unknown: 10}, true, "state k=new", "state l=other", "state m=first")
 	s.batch(t, 14, change{3, "newer"})
 	s.expectState(t, "map[k:newer l:other m:first]")
@@ -27,12 +28,14 @@ func TestAPageThatIsNewerThanWhatIsHeldWins(t *testing.T) {
 func TestAKeyIsKeptAsAPlaceholderWhileItsValueIsOnItsWay(t *testing.T) {
 	s := late(10)
 	s.batch(t, 11, change{4, "held"})
-	s.page(t, record.Page{Last: true, Seq: 14, To: 14}, entry("k", "13", 13, 3), entry("l", "14", 14, 4), entry("m", "12", 12, 12))
+	s.page(t, record.Page{Last: true, Seq: 14, To: 14}, entry("k", "13", 13, 3), entry("l", "14", 14, 4),
+		entry("m", "12", 12, 12))
 	s.expect(t, Counts{Delivered: 1, Unknown: 10}, true, "state l=held")
 	s.expectState(t, "map[l:held]")
 	s.set(12, 12, "m", "12")
 	s.batch(t, 13, change{3, "13"}, change{4, "14"})
-	s.Manifest(&record.Manifest{Seq: 14, Keys: 3, Hash: record.KeyHash([]byte("k"), 3) + record.KeyHash([]byte("l"), 4) + record.KeyHash([]byte("m"), 12)})
+	hash := record.KeyHash([]byte("k"), 3) + record.KeyHash([]byte("l"), 4) + record.KeyHash([]byte("m"), 12)
+	s.Manifest(&record.Manifest{Seq: 14, Keys: 3, Hash: hash})
 	s.expect(t, Counts{Delivered: 4, Unknown: 10}, true, "state l=held", "state m=12", "state k=13", "state l=14")
 }
 
@@ -79,7 +82,8 @@ func TestWhatIsHeldIsBounded(t *testing.T) {
 	s.batch(t, 11, change{3, large}, change{4, large})
 	s.batch(t, 13, change{5, "x"}, change{4, "14"})
 	s.expect(t, Counts{Unknown: 13, Lost: 1}, false)
-	s.page(t, record.Page{Last: true, Seq: 14, To: 14}, entry("k", large, 11, 3), entry("l", "14", 14, 4), entry("m", "x", 13, 5))
+	s.page(t, record.Page{Last: true, Seq: 14, To: 14}, entry("k", large, 11, 3), entry("l", "14", 14, 4),
+		entry("m", "x", 13, 5))
 	if got, want := s.Status().Counts, (Counts{Delivered: 3, Unknown: 11}); got != want || s.held.bytes != 0 {
 		t.Errorf("got %+v, %d bytes held; want %+v, none", got, s.held.bytes, want)
 	}

@@ -81,7 +81,7 @@ func TestARoundClosesWhereItBegan(t *testing.T) {
 	s.page(t, record.Page{From: 0, To: 1, Seq: 3}, entry("a", "1", 1, 1))
 	s.page(t, record.Page{From: 1, To: 2, Seq: 3}, entry("b", "2", 2, 2))
 	if len(s.keys) != 3 || len(s.got) != 3 {
-		t.Errorf("a round that began anew swept what its first page listed: got %d keys, %q; want 3", len(s.keys), s.got)
+		t.Errorf("a round that restarted removed what its first page listed: got %d keys, %q; want 3", len(s.keys), s.got)
 	}
 }
 

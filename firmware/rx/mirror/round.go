@@ -16,7 +16,7 @@ type round struct {
 	mismatches uint64
 }
 
-// restart abandons the round. lost says that records were lost, so that the state
+// restart abandons the round. lost is true when records were lost, so that the state
 // is no longer complete.
 func (r *round) restart(lost bool) {
 	r.id++

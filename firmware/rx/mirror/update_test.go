@@ -17,7 +17,8 @@ func TestANewEpochRepeatsNothing(t *testing.T) {
 	s.set(2, 2, "other", "changed")
 	s.totals(2)
 	s.page(t, record.Page{Last: true, Seq: 2, To: 2}, entry("same", "1", 1, 1), entry("other", "changed", 2, 2))
-	s.expect(t, Counts{Delivered: 5}, true, "state same=1", "state other=2", "state gone=3", "state other=changed", "gone gone=")
+	s.expect(t, Counts{Delivered: 5}, true, "state same=1", "state other=2", "state gone=3", "state other=changed",
+		"gone gone=")
 }
 
 func TestLiveRetainedMessagesAreAlwaysDelivered(t *testing.T) {
@@ -35,7 +36,8 @@ func TestABatchNamesKeysByTheirCreation(t *testing.T) {
 	s.batch(t, 3, change{2, "2"}, change{1, "2"}, change{2, "3"})
 	s.expect(t, Counts{Delivered: 5}, false, "state a=1", "state b=1", "state b=2", "state a=2", "state b=3")
 	s.batch(t, 8, change{1, "4"})
-	s.expect(t, Counts{Delivered: 6, Lost: 2}, false, "state a=1", "state b=1", "state b=2", "state a=2", "state b=3", "state a=4")
+	s.expect(t, Counts{Delivered: 6, Lost: 2}, false, "state a=1", "state b=1", "state b=2", "state a=2", "state b=3",
+		"state a=4")
 }
 
 func TestAnEarlierEpochsValueStaysUntilItsKeysNextComes(t *testing.T) {

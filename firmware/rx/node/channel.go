@@ -181,7 +181,7 @@ func (n *Node) openQueue(channel string, limit int64) (*spool.Queue, error) {
 	return q, nil
 }
 
-// openUsers opens a users file; place says in the audit trail where they log in.
+// openUsers opens a users file; place is where they log in, for the audit trail.
 func (n *Node) openUsers(path, place string) (*users.File, error) {
 	f, err := users.Open(path, n.config.Log)
 	if err == nil {
@@ -211,7 +211,7 @@ func (n *Node) keepAccount(a pipeline.Account) {
 	}
 }
 
-// keepKeys brings the lists of keys up to date; last says that the run ends.
+// keepKeys brings the lists of keys up to date; last is true at the end of the run.
 func (n *Node) keepKeys(last bool) {
 	for _, c := range n.channels {
 		c.keys.Keep(last, func() [][]byte {

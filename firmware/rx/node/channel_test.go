@@ -61,7 +61,8 @@ func TestAnEmbeddedBrokerHasACertificateAndUsers(t *testing.T) {
 		}
 		n := r.open()
 		defer n.Close()
-		if want := filepath.Join(r.cfg.RX.PKI, "mqtt-cell.crt"); got.TLS.Certificate != want || n.expiries.Files["mqtt cell"] != want {
+		if want := filepath.Join(r.cfg.RX.PKI, "mqtt-cell.crt"); got.TLS.Certificate != want ||
+			n.expiries.Files["mqtt cell"] != want {
 			t.Errorf("certificate: got %q, and %v", got.TLS.Certificate, n.expiries.Files)
 		}
 		if !r.mqtt["cell"].Verify("ann", "secret", netip.MustParseAddr("10.0.0.9")) {

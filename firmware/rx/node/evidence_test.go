@@ -21,7 +21,8 @@ func TestEvidenceNamesWhatIsDownAndWhatIsAwaited(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		e := n.Report().Evidence
-		if e.LinkLost != "link: nothing received from the transmitter yet" || e.Waiting == "" || len(e.Down) != 0 || e.Steps["board"] == 0 || e.Steps["link"] == 0 {
+		if e.LinkLost != "link: nothing received from the transmitter yet" || e.Waiting == "" || len(e.Down) != 0 ||
+			e.Steps["board"] == 0 || e.Steps["link"] == 0 {
 			t.Errorf("before the first frame: got %+v", e)
 		}
 

@@ -114,7 +114,7 @@ func (m *maintenance) auditRefused() {
 	if n <= m.refused {
 		return
 	}
-	const text = "frames passed their CRC and failed their tag: a wrong pair key, or somebody forges frames"
+	const text = "frames passed their CRC and failed their tag: a wrong pair key, or forged frames"
 	m.node.state.journal.AddCount("auth_failure", text, n-m.refused)
 	m.refused = n
 }

@@ -33,7 +33,8 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		switch protocol, ok := there[name]; {
 		case !ok:
-			add(name, "the transmitter has no channel of this name (it has: %s); use the same name in both configurations", known)
+			add(name, "the transmitter has no channel of this name (it has: %s); use the same name in both configurations",
+				known)
 		case protocol != "" && protocol != here[name]:
 			add(name, "is %s here and %s at the transmitter; use the same name for the same channel in both configurations",
 				here[name], protocol)

@@ -12,9 +12,12 @@ import (
 
 func TestMismatchesNameChannelsThatOneEndAloneHas(t *testing.T) {
 	const (
-		noSource = "channel logs: the transmitter has no channel of this name (it has: cell-1, log); use the same name in both configurations"
-		noSink   = "channel log: arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's"
-		another  = "channel log: is syslog here and mqtt at the transmitter; use the same name for the same channel in both configurations"
+		noSource = "channel logs: the transmitter has no channel of this name (it has: cell-1, log); use the same " +
+			"name in both configurations"
+		noSink = "channel log: arrives, but no sink here takes it; add it to this configuration, or remove it from " +
+			"the transmitter's"
+		another = "channel log: is syslog here and mqtt at the transmitter; use the same name for the same channel " +
+			"in both configurations"
 	)
 	type protocols = map[string]string
 	for _, c := range []struct {
@@ -23,7 +26,8 @@ func TestMismatchesNameChannelsThatOneEndAloneHas(t *testing.T) {
 		want        []string
 	}{
 		{"the same", protocols{"cell-1": "mqtt", "log": "syslog"}, protocols{"cell-1": "mqtt", "log": "syslog"}, nil},
-		{"misspelt", protocols{"cell-1": "mqtt", "logs": "syslog"}, protocols{"cell-1": "mqtt", "log": "syslog"}, []string{noSource, noSink}},
+		{"misspelt", protocols{"cell-1": "mqtt", "logs": "syslog"}, protocols{"cell-1": "mqtt", "log": "syslog"},
+			[]string{noSource, noSink}},
 		{"no sink", protocols{"cell-1": "mqtt"}, protocols{"cell-1": "mqtt", "log": "syslog"}, []string{noSink}},
 		{"another protocol", protocols{"log": "syslog"}, protocols{"log": "mqtt"}, []string{another}},
 		{"an older transmitter", protocols{"log": "syslog"}, protocols{"log": ""}, nil},
@@ -55,7 +59,8 @@ func TestAMismatchIsLoggedOnceAndKeepsTheNodeFromBeingReady(t *testing.T) {
 		r.state("cell")
 		r.state("log")
 		synctest.Wait()
-		r.ready("channel log: the transmitter has no channel of this name (it has: cell); use the same name in both configurations")
+		r.ready("channel log: the transmitter has no channel of this name (it has: cell); use the same name in both " +
+			"configurations")
 		r.pass(3)
 		if got := strings.Count(r.log.String(), "configurations do not match"); got != 1 {
 			t.Errorf("logged %d times, want once:\n%s", got, r.log)

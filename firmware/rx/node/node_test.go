@@ -26,7 +26,7 @@ func TestANodeBecomesReadyWithWhatTheLinkBrings(t *testing.T) {
 		defer r.end()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		cell, log := "channel cell: the initial snapshot is not complete yet", "channel log: the initial snapshot is not complete yet"
+		cell, log := "channel cell: "+notComplete, "channel log: "+notComplete
 		r.ready("link: nothing received from the transmitter yet", cell, log)
 
 		r.transmit(7)
@@ -59,7 +59,9 @@ func TestTasksOfANode(t *testing.T) {
 		{"least", func(*Config) {}, []string{"mqtt sink cell", "syslog sink log", "link", "board", "audit trail"}},
 		{"time servers, status and reports", func(c *Config) {
 			c.RX.Time, c.RX.Status.Listen, c.Reports = []string{"10.0.0.1"}, "127.0.0.1:0", &bytes.Buffer{}
-		}, []string{"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "ntp", "status server", "report to PID 1"}},
+		}, []string{
+			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "ntp", "status server", "report to PID 1",
+		}},
 		{"audit forward", func(c *Config) {
 			c.RX.MQTT, c.RX.Audit = nil, config.SyslogSink{Forward: "tcp://siem:601", SpoolBytes: 1 << 20}
 		}, []string{"syslog sink log", "audit forward", "link", "board", "audit trail"}},
@@ -103,7 +105,9 @@ func TestWhatCannotBeBuiltIsAnErrorAndReleasesTheState(t *testing.T) {
 			c.Build.MQTT = func(config.MQTTSink, MQTTParts, *slog.Logger) (Sink, error) { return nil, broken }
 		},
 		"syslog sink": func(c *Config) {
-			c.Build.Syslog = func(config.SyslogSink, *spool.Queue, sink.Account, *slog.Logger) (Sink, error) { return nil, broken }
+			c.Build.Syslog = func(config.SyslogSink, *spool.Queue, sink.Account, *slog.Logger) (Sink, error) {
+				return nil, broken
+			}
 		},
 		"opcua sink": func(c *Config) {
 			c.RX.OPCUA = []config.OPCUASink{{Channel: "press"}}
@@ -118,7 +122,8 @@ func TestWhatCannotBeBuiltIsAnErrorAndReleasesTheState(t *testing.T) {
 			c.RX.OPCUA = []config.OPCUASink{{Channel: "press", UsersFile: filepath.Join(c.RX.State, "gone")}}
 		},
 		"certificate of the status server": func(c *Config) {
-			c.RX.Status = config.Status{Listen: "127.0.0.1:0", Secure: true, TLS: config.TLS{Certificate: "/gone", PrivateKey: "/gone"}}
+			c.RX.Status = config.Status{Listen: "127.0.0.1:0", Secure: true,
+				TLS: config.TLS{Certificate: "/gone", PrivateKey: "/gone"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,7 +43,8 @@ func (k *pairKeys) update(now time.Time) {
 		switch {
 		case k.accepted == "" && old == "": // the start, with one key
 		case old != "":
-			k.audit("pair_key_added", fmt.Sprintf("pair key %s is accepted, and until %s key %s too", id, use.Until.Format(time.RFC3339), old))
+			until := use.Until.Format(time.RFC3339)
+			k.audit("pair_key_added", fmt.Sprintf("pair key %s is accepted, and until %s key %s too", id, until, old))
 		default:
 			k.audit("pair_key_ended", fmt.Sprintf("pair key %s is accepted, and no other any more", id))
 		}

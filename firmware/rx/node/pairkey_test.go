@@ -44,7 +44,7 @@ func TestAChangeOfThePairKeyIsFollowedAndAudited(t *testing.T) {
 	check := func(when string, keys []wire.PairKey, audits ...string) {
 		t.Helper()
 		k.update(now)
-		k.update(now) // says nothing new
+		k.update(now) // nothing is new
 		if !slices.Equal(link.keys, keys) {
 			t.Errorf("%s: got %d keys accepted, want %d", when, len(link.keys), len(keys))
 		}
@@ -74,7 +74,8 @@ func TestAChangeOfThePairKeyIsFollowedAndAudited(t *testing.T) {
 	if err := os.WriteFile(file, pairkey.Format(first), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	check("after the change", []wire.PairKey{second}, "pair_key_ended: pair key "+next+" is accepted, and no other any more")
+	check("after the change", []wire.PairKey{second}, "pair_key_ended: pair key "+next+" is accepted, and no other "+
+		"any more")
 }
 
 func TestARunThatStartsDuringAChangeAuditsIt(t *testing.T) {

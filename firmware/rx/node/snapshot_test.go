@@ -25,7 +25,8 @@ func TestASnapshotBeforeAnythingArrives(t *testing.T) {
 			s.Clock != "transmitter's clock not set" {
 			t.Errorf("got %+v", s)
 		}
-		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing received from the transmitter yet" || l.LastHeartbeatAgeSeconds != nil {
+		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing received from the transmitter yet" ||
+			l.LastHeartbeatAgeSeconds != nil {
 			t.Errorf("link: got %+v", l)
 		}
 		c := s.Channels["cell"]
@@ -51,14 +52,17 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 		}).Append(nil))
 		synctest.Wait()
 		s := n.Snapshot()
-		if s.Clock != "transmitter's clock set" || s.Link.Epoch != 7 || s.Link.State != "" || *s.Link.LastHeartbeatAgeSeconds != 0 {
+		if s.Clock != "transmitter's clock set" || s.Link.Epoch != 7 || s.Link.State != "" ||
+			*s.Link.LastHeartbeatAgeSeconds != 0 {
 			t.Errorf("got %q, link %+v", s.Clock, s.Link)
 		}
 		cell, log := s.Channels["cell"], s.Channels["log"]
-		if *cell.Sent != 2 || *cell.Delivered != 2 || *cell.Keys != 2 || !*cell.Complete || cell.SourceState != "up" || *cell.AgeSeconds != 0 {
+		if *cell.Sent != 2 || *cell.Delivered != 2 || *cell.Keys != 2 || !*cell.Complete || cell.SourceState != "up" ||
+			*cell.AgeSeconds != 0 {
 			t.Errorf("cell: got %+v", cell)
 		}
-		if *log.Sent != 5 || *log.Lost != 3 || *log.Conflated != 2 || log.SourceState != "down" || log.SourceReason != "refused" {
+		if *log.Sent != 5 || *log.Lost != 3 || *log.Conflated != 2 || log.SourceState != "down" ||
+			log.SourceReason != "refused" {
 			t.Errorf("log: got %+v", log)
 		}
 		want := map[string]string{
@@ -69,7 +73,8 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 		if expected, _ := json.Marshal(want); string(got) != string(expected) {
 			t.Errorf("transmitter: got %s, want %s", got, expected)
 		}
-		certificate := status.Certificate{Board: "tx", Name: "opcua own", Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
+		certificate := status.Certificate{Board: "tx", Name: "opcua own",
+			Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
 		if !slices.Contains(s.Certificates, certificate) {
 			t.Errorf("certificates: got %+v, want %+v among them", s.Certificates, certificate)
 		}
@@ -90,7 +95,8 @@ func TestPeersAreSinksWithTheirSpools(t *testing.T) {
 		for i, want := range []status.Peer{
 			{Channel: "cell", Name: "mqtt sink cell", State: "up", Address: "mqtt://broker:1883"},
 			{Channel: "embedded", Name: "mqtt sink embedded", State: "up", Address: "mqtt://0.0.0.0:1883"},
-			{Channel: "log", Name: "syslog sink log", State: "connecting", Reason: "connection refused", Address: "tcp://siem:601"},
+			{Channel: "log", Name: "syslog sink log", State: "connecting", Reason: "connection refused",
+				Address: "tcp://siem:601"},
 			{Channel: record.Gateway, Name: "audit forward", State: "up", Address: "udp://siem:514"},
 		} {
 			got := peers[i]
@@ -120,10 +126,12 @@ func TestTheGatewaysStateIsJSON(t *testing.T) {
 		r.heartbeat(0)
 		synctest.Wait()
 		got := r.mqtt["cell"].Gateway()
-		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"conflated":0,"lost":0,"unknown":0,"refused":0,` +
-			`"expired":0,"complete":false,"keys":0,"valueless_keys":0,"source_state":"connecting","source_reason":""}},` +
+		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"conflated":0,"lost":0,` +
+			`"unknown":0,"refused":0,"expired":0,"complete":false,"keys":0,"valueless_keys":0,` +
+			`"source_state":"connecting","source_reason":""}},` +
 			`"link":{"medium":"udp","epoch":7,"frames":2,"bytes":100,"crc_errors":0,"auth_failures":0,"replayed":0,` +
-			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0},"pair":"press-hall","transmitter":{},"version":"1.2.3"}`
+			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0},` +
+			`"pair":"press-hall","transmitter":{},"version":"1.2.3"}`
 		if string(got) != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

@@ -37,6 +37,7 @@ func (l *Link) Counters() []counter.Set {
 // frames returns what happened to frames. The caller holds mu.
 func (l *Link) frames() receive.Counts {
 	c := l.opener.Counts()
-	c.Repaired, c.Lost, c.Malformed, c.Generations = l.decoded.Repaired, l.decoded.Lost, l.decoded.Malformed, l.decoded.Generations
+	d := &l.decoded
+	c.Repaired, c.Lost, c.Malformed, c.Generations = d.Repaired, d.Lost, d.Malformed, d.Generations
 	return c
 }

@@ -33,7 +33,8 @@ func TestLinkShowsTheCountersOfItsParts(t *testing.T) {
 		part, name string
 		value      uint64
 	}{
-		{"link", "sessionless_frames", 0}, {"link", "unconfigured_records", 1}, {"codeword", "skipped_bytes", 5}, {"medium", "lost_words", 7},
+		{"link", "sessionless_frames", 0}, {"link", "unconfigured_records", 1},
+		{"codeword", "skipped_bytes", 5}, {"medium", "lost_words", 7},
 	} {
 		if got, ok := find(l.Counters(), want.part, want.name); !ok || got != want.value {
 			t.Errorf("%s %s: got %d (shown %v), want %d", want.part, want.name, got, ok, want.value)

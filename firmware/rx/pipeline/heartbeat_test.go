@@ -17,7 +17,8 @@ func TestClockOffset(t *testing.T) {
 		beat := func(delay time.Duration, set bool) {
 			l.now = time.Now()
 			sent := time.Now().Add(-delay)
-			h := record.Heartbeat{UTC: sent.Add(time.Hour).UnixNano(), ClockSet: set, Uptime: uint64(sent.Sub(start).Milliseconds())}
+			h := record.Heartbeat{UTC: sent.Add(time.Hour).UnixNano(), ClockSet: set,
+				Uptime: uint64(sent.Sub(start).Milliseconds())}
 			l.handleRecord(record.KindHeartbeat, h.Append(nil))
 		}
 		for i, step := range []struct {

@@ -214,7 +214,7 @@ func (l *Link) handleFrame(b []byte) {
 	}
 }
 
-// beginSession begins a new session; fresh says that it is known from its first frame.
+// beginSession begins a new session; fresh is true when it is known from its first frame.
 func (l *Link) beginSession(fresh bool) {
 	for _, c := range l.classes {
 		c.demux.Hole()

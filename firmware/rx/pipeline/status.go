@@ -39,8 +39,9 @@ func (l *Link) Status() Status {
 	now := time.Now()
 	s := Status{
 		Frames: l.frames(), HeartbeatAge: age(now, l.heartbeats.at), Delay: l.heartbeats.late, Bytes: l.bytes,
-		Dropped: l.dropped(), ClockSet: l.heartbeats.last.ClockSet, Clock: l.heartbeats.clock, ClockBeats: l.heartbeats.clocks,
-		Unknown: l.counts.Unknown, Err: l.err,
+		Dropped: l.dropped(), ClockSet: l.heartbeats.last.ClockSet, Clock: l.heartbeats.clock,
+		ClockBeats: l.heartbeats.clocks,
+		Unknown:    l.counts.Unknown, Err: l.err,
 	}
 	s.Epoch, _, s.Open = l.opener.Sequence()
 	for _, name := range l.names {

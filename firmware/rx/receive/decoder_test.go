@@ -61,7 +61,8 @@ type rig struct {
 
 func newRig() *rig {
 	r := &rig{now: t0}
-	r.Decoder = NewDecoder(&r.counts, func(p []byte) { r.got = append(r.got, string(bytes.TrimRight(p, "\x00"))) }, func() { r.got = append(r.got, "hole") })
+	r.Decoder = NewDecoder(&r.counts, func(p []byte) { r.got = append(r.got, string(bytes.TrimRight(p, "\x00"))) },
+		func() { r.got = append(r.got, "hole") })
 	r.Reset(true)
 	return r
 }
@@ -163,7 +164,7 @@ func TestALostGenerationIsAHole(t *testing.T) {
 	}
 }
 
-func TestAnIdleLinkGivesUpAfterAWhile(t *testing.T) {
+func TestAnIdleLinkEndsAGenerationAfterAWhile(t *testing.T) {
 	b := newBlock(t, 4, 1, 1)
 	r := newRig()
 	r.send(0, b, 0)

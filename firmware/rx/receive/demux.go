@@ -45,7 +45,7 @@ func (d *Demux) addItem(it record.Item) {
 	if it.First {
 		d.kind, d.partial, d.assembling = it.Kind, d.partial[:0], true
 	}
-	if !d.assembling || it.Kind != d.kind || len(d.partial)+len(it.Body) > record.MaxRecord+record.PageHeadSize+record.MaxKey {
+	if !d.assembling || it.Kind != d.kind || len(d.partial)+len(it.Body) > maxBody {
 		d.assembling = false // its beginning is lost, or it is longer than any record
 		return
 	}
@@ -59,6 +59,9 @@ func (d *Demux) addItem(it record.Item) {
 		d.partial = nil
 	}
 }
+
+// maxBody is more than the largest body of a record: a page with one entry.
+const maxBody = record.MaxRecord + record.PageHeadSize + record.MaxKey
 
 // keepPartial bounds the buffer that stays between large records.
 const keepPartial = 1 << 20

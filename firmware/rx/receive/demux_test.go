@@ -16,12 +16,16 @@ func TestDemux(t *testing.T) {
 		items []record.Item
 		want  []string
 	}{
-		"whole":                  {[]record.Item{item(true, true, "a"), item(true, true, "b")}, []string{"a", "b"}},
-		"pieces":                 {[]record.Item{item(true, false, "a"), item(false, false, "b"), item(false, true, "c")}, []string{"abc"}},
-		"whole between pieces":   {[]record.Item{item(true, false, "a"), item(true, true, "x"), item(false, true, "b")}, []string{"x", "ab"}},
-		"a piece lost":           {[]record.Item{item(true, false, "a"), hole, item(false, true, "c"), item(true, true, "d")}, []string{"d"}},
-		"joined in the middle":   {[]record.Item{item(false, false, "b"), item(false, true, "c")}, nil},
-		"begun again":            {[]record.Item{item(true, false, "a"), item(true, false, "b"), item(false, true, "c")}, []string{"bc"}},
+		"whole": {[]record.Item{item(true, true, "a"), item(true, true, "b")}, []string{"a", "b"}},
+		"pieces": {[]record.Item{item(true, false, "a"), item(false, false, "b"), item(false, true, "c")},
+			[]string{"abc"}},
+		"whole between pieces": {[]record.Item{item(true, false, "a"), item(true, true, "x"), item(false, true, "b")},
+			[]string{"x", "ab"}},
+		"a piece lost": {[]record.Item{item(true, false, "a"), hole, item(false, true, "c"),
+			item(true, true, "d")}, []string{"d"}},
+		"joined in the middle": {[]record.Item{item(false, false, "b"), item(false, true, "c")}, nil},
+		"begun again": {[]record.Item{item(true, false, "a"), item(true, false, "b"), item(false, true, "c")},
+			[]string{"bc"}},
 		"the beginning was lost": {[]record.Item{hole, item(false, true, "c")}, nil},
 	}
 	for name, c := range cases {

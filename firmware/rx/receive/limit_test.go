@@ -18,7 +18,7 @@ type flood struct {
 	derived uint64
 }
 
-func newFlood(t testing.TB, s *talker) *flood {
+func newFlood(t testing.TB, s *transmitter) *flood {
 	t.Helper()
 	f := &flood{Opener: NewOpener(wire.PairKey{1}, anchor{}), now: t0, random: rand.New(rand.NewPCG(13, 13))}
 	derive := f.newSession
@@ -57,7 +57,7 @@ func (f *flood) forMillisecond(t testing.TB, forged int) {
 }
 
 func TestForgedHellosCostFewDerivationsWhileASessionStands(t *testing.T) {
-	s := newTalker(t, wire.PairKey{1}, 7)
+	s := newTransmitter(t, wire.PairKey{1}, 7)
 	f := newFlood(t, s)
 	for range 2000 {
 		f.forMillisecond(t, 27)
@@ -69,11 +69,12 @@ func TestForgedHellosCostFewDerivationsWhileASessionStands(t *testing.T) {
 		t.Errorf("got %d derivations in 2 s, want at most %d", f.derived, limit)
 	}
 	if c := f.Counts(); c.Unchecked+c.AuthFailed != f.forged || c.AuthFailed != f.derived {
-		t.Errorf("got %d unchecked and %d failed of %d forged, %d derived; want each of them counted once", c.Unchecked, c.AuthFailed, f.forged, f.derived)
+		t.Errorf("got %d unchecked and %d failed of %d forged, %d derived; want each of them counted once", c.Unchecked,
+			c.AuthFailed, f.forged, f.derived)
 	}
 }
 
-func TestARestartIsKnownWhateverIsForged(t *testing.T) {
+func TestARestartIsRecognisedDuringAFlood(t *testing.T) {
 	const repeat = 250 // ms between a transmitter's hellos
 	for name, c := range map[string]struct {
 		forged int // in a millisecond
@@ -90,7 +91,7 @@ func TestARestartIsKnownWhateverIsForged(t *testing.T) {
 		"one hello every half millisecond": {2, 50, false, repeat},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, next := newTalker(t, wire.PairKey{1}, 7), newTalker(t, wire.PairKey{1}, 8)
+			s, next := newTransmitter(t, wire.PairKey{1}, 7), newTransmitter(t, wire.PairKey{1}, 8)
 			f := newFlood(t, s)
 			for range 100 { // the flood has used up what it could
 				f.forMillisecond(t, c.forged)
@@ -118,7 +119,7 @@ func TestARestartIsKnownWhateverIsForged(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("the new session is not known %v after the old one's last frame", f.now.Sub(end))
+			t.Errorf("the new session is not recognised %v after the old one's last frame", f.now.Sub(end))
 		})
 	}
 }
@@ -139,7 +140,7 @@ func BenchmarkForgedHello(b *testing.B) {
 			}
 			o, now, work := NewOpener(wire.PairKey{1}, anchor{}), t0, make([]byte, wire.MinHello)
 			if standing {
-				o.Open(now, (&talker{Session: session}).hello())
+				o.Open(now, (&transmitter{Session: session}).hello())
 			}
 			b.ReportAllocs()
 			for i := range b.N {

@@ -19,28 +19,28 @@ type anchor struct {
 
 func (a anchor) Admit(uint64, [16]byte) (uint64, error) { return a.used, a.err }
 
-type talker struct {
+type transmitter struct {
 	*wire.Session
 	seq uint64
 }
 
-func newTalker(t *testing.T, key wire.PairKey, epoch uint64) *talker {
+func newTransmitter(t *testing.T, key wire.PairKey, epoch uint64) *transmitter {
 	t.Helper()
 	s, err := wire.NewSession(key, epoch, [16]byte{byte(epoch)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &talker{Session: s}
+	return &transmitter{Session: s}
 }
 
-func (s *talker) hello() []byte {
+func (s *transmitter) hello() []byte {
 	s.seq++
 	frame := make([]byte, wire.HelloHeaderSize, 128)
 	(&wire.HelloHeader{Session: s.ID, Epoch: s.Epoch, Sequence: s.seq, Salt: s.Salt}).Put(frame)
 	return s.Seal(frame, wire.HelloHeaderSize, s.seq)
 }
 
-func (s *talker) source(payload string) []byte {
+func (s *transmitter) source(payload string) []byte {
 	s.seq++
 	frame := make([]byte, wire.HeaderSize, 256)
 	(&wire.Header{Kind: wire.Source, Lanes: 1, Session: s.ID, Sequence: uint32(s.seq)}).Put(frame)
@@ -48,9 +48,9 @@ func (s *talker) source(payload string) []byte {
 }
 
 func TestOpener(t *testing.T) {
-	good := newTalker(t, wire.PairKey{1}, 7)
-	stranger := newTalker(t, wire.PairKey{2}, 7)
-	later := newTalker(t, wire.PairKey{1}, 8)
+	good := newTransmitter(t, wire.PairKey{1}, 7)
+	stranger := newTransmitter(t, wire.PairKey{2}, 7)
+	later := newTransmitter(t, wire.PairKey{1}, 8)
 	later.seq = 1000
 	forged := func(f []byte) []byte { // the CRC holds, the tag does not
 		f[wire.HeaderSize] ^= 1
@@ -90,7 +90,7 @@ func TestOpener(t *testing.T) {
 // TestTheKeyIsChanged: both keys open sessions for a while, then the new one alone.
 func TestTheKeyIsChangedWithinASession(t *testing.T) {
 	was, is := wire.PairKey{1}, wire.PairKey{2}
-	before, after := newTalker(t, was, 7), newTalker(t, is, 8)
+	before, after := newTransmitter(t, was, 7), newTransmitter(t, is, 8)
 	o := NewOpener(was, anchor{})
 	open := func(when string, frame []byte, want Result) {
 		t.Helper()
@@ -107,16 +107,16 @@ func TestTheKeyIsChangedWithinASession(t *testing.T) {
 	if key, ok := o.Key(); !ok || key != is {
 		t.Errorf("key of the session: got %x, %v", key, ok)
 	}
-	back := newTalker(t, was, 9)
+	back := newTransmitter(t, was, 9)
 	open("a transmitter that was not changed for good", back.hello(), Fresh)
 	o.SetKeys(is)
 	open("the old key, too late", back.source("c"), Rejected)
 	open("its hello", back.hello(), Rejected)
-	open("the new key again", newTalker(t, is, 10).hello(), Fresh)
+	open("the new key again", newTransmitter(t, is, 10).hello(), Fresh)
 }
 
 func TestOpenerAsksItsAnchor(t *testing.T) {
-	s := newTalker(t, wire.PairKey{1}, 7)
+	s := newTransmitter(t, wire.PairKey{1}, 7)
 	refused := NewOpener(wire.PairKey{1}, anchor{err: errors.New("no")})
 	if _, got := refused.Open(t0, s.hello()); got != Rejected || refused.Counts().Refused != 1 {
 		t.Errorf("refused epoch: got %d, %+v", got, refused.Counts())

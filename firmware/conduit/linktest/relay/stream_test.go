@@ -147,15 +147,15 @@ func TestStreamEnds(t *testing.T) {
 		}
 	})
 	t.Run("context, writer that blocks", func(t *testing.T) {
-		nobody, to := io.Pipe()
-		defer func() { _ = nobody.Close() }()
+		unread, to := io.Pipe()
+		defer func() { _ = unread.Close() }()
 		if err := streaming(t, bytes.NewReader([]byte("all")), to, perfect)(); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("Stream = %v, want an end", err)
 		}
 	})
 	t.Run("output fails", func(t *testing.T) {
-		nobody, to := io.Pipe()
-		_ = nobody.CloseWithError(errors.New("broken"))
+		unread, to := io.Pipe()
+		_ = unread.CloseWithError(errors.New("broken"))
 		more, feed := io.Pipe()
 		defer func() { _ = feed.Close() }()
 		go func() { _, _ = feed.Write([]byte("x")) }()
