@@ -1,6 +1,7 @@
 package client
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,34 +16,52 @@ func TestBatchesGrowAgain(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(t)
 			f.perRead = uint32(announced)
-			takes, largest, refusals := 10, 0, 0
+			var mu sync.Mutex
+			takes, largest, refusals := 20, 0, 0 // of the limits there are fewer
 			f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
 				list := readNodes(c)
-				if len(list) > takes && len(list) != 2 { // the look at its state is answered
+				mu.Lock()
+				defer mu.Unlock()
+				if len(list) > takes {
 					refusals++
 					return nil, ua.StatusBadTooManyOperations
 				}
 				largest = max(largest, len(list))
 				return f.read(list), 0
 			})
-			takes = 20 // of the limits
-			s := f.connect()
-			takes = 10
+			cfg := f.config()
+			cfg.Timeout = time.Minute // and fewer keep-alives
+			s, err := Connect(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			become := func(n int) {
+				mu.Lock()
+				defer mu.Unlock()
+				takes, refusals = n, 0
+			}
+			become(10)
 			collect(t, s, nodes(1000))
-			refusals = 0
+			become(10)
 			for range 24 {
 				time.Sleep(10 * time.Minute)
 				collect(t, s, nodes(100))
 			}
+			mu.Lock()
 			if n := s.batches.read.size(); n > 14 || refusals > 10 {
-				t.Errorf("got batches of %d after %d refusals in four hours, want few, tried rarely", n,
-					refusals)
+				t.Errorf("got batches of %d after %d refusals in four hours, want few, tried rarely", n, refusals)
 			}
-			takes = 1000
-			for range 24 * 6 {
-				time.Sleep(10 * time.Minute)
-				collect(t, s, nodes(1000))
+			mu.Unlock()
+			become(1000)
+			for range 40 {
+				time.Sleep(40 * time.Minute)
+				for range growBatches {
+					collect(t, s, nodes(s.batches.read.size()))
+				}
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			want := maxRead
 			if announced > 0 {
 				want = announced
