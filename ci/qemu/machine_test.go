@@ -15,15 +15,36 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/rootfs/console"
 )
 
-// patience is for a machine that does other things too; a boot takes about 5 s.
-const patience = 150 * time.Second
+// What a board is waited for is bounded by a multiple of its first boot, which takes
+// about 5 s, and minutes on a machine that does other things too.
+const (
+	firstBound  = 10 * time.Minute // of the first boot
+	leastBound  = 150 * time.Second
+	boundBoots  = 30               // first boots that a wait may take
+	leastAnswer = 10 * time.Second // of a console that runs
+	answerBoots = 2
+)
+
+// firstBoot is how long the first boot of these tests took until it was seen to run;
+// 0 before that.
+var firstBoot atomic.Int64
+
+// bound is how long a board may take for anything.
+func bound() time.Duration {
+	if d := time.Duration(firstBoot.Load()); d > 0 {
+		return max(leastBound, boundBoots*d)
+	}
+	return firstBound
+}
 
 // machine is a running board.
 type machine struct {
@@ -33,6 +54,7 @@ type machine struct {
 	ctx    context.Context
 	stop   func() // a power cut
 	ends   <-chan struct{}
+	start  time.Time
 }
 
 // wiring is what a board is connected to.
@@ -76,12 +98,12 @@ func boot(t *testing.T, card string, w wiring) *machine {
 	if w.once {
 		c.Args = append(c.Args, "-no-reboot")
 	}
-	m.start(t, c)
+	m.run(t, c)
 	return m
 }
 
-// start starts the emulator.
-func (m *machine) start(t *testing.T, c *exec.Cmd) {
+// run starts the emulator.
+func (m *machine) run(t *testing.T, c *exec.Cmd) {
 	t.Helper()
 	c.Stdout, c.Stderr = &m.screen, &m.screen
 	var err error
@@ -92,7 +114,7 @@ func (m *machine) start(t *testing.T, c *exec.Cmd) {
 		t.Fatal(err)
 	}
 	ends := make(chan struct{})
-	m.ends = ends
+	m.ends, m.start = ends, time.Now()
 	go func() {
 		defer close(ends)
 		err := c.Wait()
@@ -111,12 +133,13 @@ func (m *machine) cut() {
 // until waits for a condition, which says what is still wrong.
 func (m *machine) until(t *testing.T, what string, condition func() error) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		err := condition()
 		if err == nil {
+			firstBoot.CompareAndSwap(0, int64(time.Since(m.start)))
 			return
 		}
-		if m.ctx.Err() != nil || time.Now().After(end) {
+		if m.ctx.Err() != nil || time.Since(begin) > bound() {
 			t.Fatalf("%s: %v; the console:\n%s", what, err, m.screen.String())
 		}
 	}
@@ -165,7 +188,8 @@ func (m *machine) status(t *testing.T) (console.Status, error) {
 	const mark = "-----BEGIN HELIOGRAPH status"
 	before := strings.Count(m.screen.String(), mark)
 	m.press(t, string(rune(console.Enquiry)))
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	answer := max(leastAnswer, answerBoots*time.Duration(firstBoot.Load()))
+	for end := time.Now().Add(answer); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		s := m.screen.String()
 		if strings.Count(s, mark) == before || !strings.HasSuffix(strings.TrimSpace(s), "END HELIOGRAPH status-----") &&
 			!strings.Contains(s[strings.LastIndex(s, mark):], "END HELIOGRAPH status") {
@@ -236,7 +260,7 @@ func (m *machine) register(t *testing.T, address uint64) uint64 {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(await.Bound))
 	d := json.NewDecoder(c)
 	var greeting any
 	if err := d.Decode(&greeting); err != nil {

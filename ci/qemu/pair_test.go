@@ -18,6 +18,8 @@ import (
 	"github.com/gopcua/opcua/ua"
 	"golang.org/x/sys/unix"
 
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/conduit/linktest/relay"
 	"heliograph/firmware/opcua/client"
@@ -108,7 +110,7 @@ func TestPairOfBoards(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer port.Close()
-		bundle, err := console.Ask(port, 'd', "diagnostics", patience)
+		bundle, err := console.Ask(port, 'd', "diagnostics", bound())
 		if err != nil || !strings.Contains(string(bundle), " passed, 0 failed, ") {
 			t.Errorf("%v; a check of the board fails, or none was made:\n%s", err, bundle)
 		}
@@ -196,8 +198,9 @@ func newPair(t *testing.T) *pair {
 	t.Helper()
 	folder := t.TempDir()
 	sent, received := filepath.Join(folder, "tx"), filepath.Join(folder, "rx.in")
-	p := &pair{back: filepath.Join(folder, "rx.out"), broker: freePort(t), lines: freePort(t), outlet: freePort(t),
-		link: linktest.New(1, linktest.Profile{})}
+	p := &pair{back: filepath.Join(folder, "rx.out"), broker: await.FreePort(t), lines: await.FreePort(t),
+		outlet: await.FreePort(t),
+		link:   linktest.New(1, linktest.Profile{})}
 	for _, name := range []string{sent, received} {
 		if err := unix.Mkfifo(name, 0o600); err != nil {
 			t.Fatal(err)
@@ -206,16 +209,16 @@ func newPair(t *testing.T) *pair {
 	if err := os.WriteFile(p.back, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mosquitto(t, p.broker)
+	rig.Mosquitto(t, p.broker, "")
 	tags, err := plant.NewServer(20)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tags.Close() })
-	p.collector = &collector{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	p.collector = &collector{address: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))}
 	p.collector.open(t)
 	t.Cleanup(p.collector.close)
-	mirror := freePort(t)
+	mirror := await.FreePort(t)
 	p.mirror = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)
 
 	// RX first: a port that is not raw yet echoes what arrives.
@@ -234,7 +237,7 @@ security = ["None"]
 anonymous = true
 `, strings.TrimPrefix(p.collector.address, "127.0.0.1:")))
 	p.rxWiring = wiring{
-		status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "pipe,path=" + filepath.Join(folder, "rx"),
+		status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "pipe,path=" + filepath.Join(folder, "rx"),
 		ports: []string{fmt.Sprintf("tcp:127.0.0.1:%d-:1883", p.outlet), fmt.Sprintf("tcp:127.0.0.1:%d-:4840", mirror)},
 	}
 	p.rx = boot(t, p.rxCard, p.rxWiring)
@@ -256,7 +259,7 @@ publishing_interval = "1s"
 exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
 `, p.broker, strings.Replace(tags.Endpoint, "127.0.0.1", "10.0.2.2", 1)))
 	p.tx = boot(t, txCard, wiring{
-		status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "file,path=" + sent,
+		status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "file,path=" + sent,
 		ports: []string{fmt.Sprintf("udp:127.0.0.1:%d-:514", p.lines)},
 	})
 	p.tx.shows(t, "msg=starting program=heliotx", 1)
@@ -296,20 +299,6 @@ func carry(t *testing.T, from, to string, link *linktest.Link) (end *os.File) {
 	return out
 }
 
-func mosquitto(t *testing.T, port int) {
-	t.Helper()
-	conf := filepath.Join(t.TempDir(), "conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "user root\nlistener %d 127.0.0.1\nallow_anonymous true\n", port),
-		0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("mosquitto", "-c", conf)
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
-}
-
 // contentArrives has the plant say a word in each protocol, and waits for it at
 // clients on the other side.
 func (p *pair) contentArrives(t *testing.T, word string) {
@@ -346,15 +335,14 @@ func (p *pair) log(t *testing.T, word string) {
 
 func publish(t *testing.T, port int, word string) {
 	t.Helper()
-	var said []byte
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if said, err = exec.Command("mosquitto_pub", "-p", fmt.Sprint(port), "-t", "hall/word", "-r", "-q", "1", "-m",
-			word).CombinedOutput(); err == nil {
-			return
+	await.NoError(t, "publishing", func() error {
+		said, err := exec.Command("mosquitto_pub", "-p", fmt.Sprint(port), "-t", "hall/word", "-r", "-q", "1",
+			"-m", word).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, said)
 		}
-	}
-	t.Fatalf("publishing: %v\n%s", err, said)
+		return nil
+	})
 }
 
 // valueIs waits until the mirror gives a tag with one of these codes.

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"heliograph/boards"
+	"heliograph/ci/await"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/image"
 )
@@ -62,7 +63,7 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 		formatted bool
 	}{{"first boot", true}, {"boot after a power cut", false}} {
 		t.Run(c.name, func(t *testing.T) {
-			status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			status := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
 			m := boot(t, card, wiring{status: status, link: "null"})
 			m.shows(t, "msg=starting program=heliotx", 1)
 			m.answers(t, "http://"+status+"/healthz")

@@ -51,7 +51,7 @@ listen  = ["udp://0.0.0.0:514"]
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
-	m.start(t, exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "raspi3b", "-display", "none", "-monitor", "none",
+	m.run(t, exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "raspi3b", "-display", "none", "-monitor", "none",
 		"-qmp", "unix:"+m.qmp+",server=on,wait=off", "-kernel", filepath.Join(folder, "vmlinuz"), "-initrd",
 		filepath.Join(folder, "initramfs"), "-dtb", tree, "-append", strings.TrimSpace(string(line)),
 		"-drive", "if=sd,format=raw,file="+card, "-chardev", "stdio,id=console,signal=off", "-serial",

@@ -14,6 +14,7 @@ import (
 	"aead.dev/minisign"
 
 	"heliograph/boards"
+	"heliograph/ci/await"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 )
@@ -45,7 +46,7 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 	}
 	board, _ := boards.ByName("virt")
 	card := buildFor(t, board, "tx", configuration, leased, key)
-	status := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	status := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
 	m := boot(t, card, wiring{status: status, link: "null", once: true})
 	m.answers(t, "http://"+status+"/healthz")
 

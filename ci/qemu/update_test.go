@@ -12,6 +12,7 @@ import (
 	"aead.dev/minisign"
 
 	"heliograph/boards"
+	"heliograph/ci/await"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 )
@@ -39,7 +40,7 @@ func restarts(t *testing.T, card string, most int) (m *machine, consoles string)
 	t.Helper()
 	reads := ""
 	for range most {
-		m = boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", reads: reads,
+		m = boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "null", reads: reads,
 			once: true})
 		up := false
 		m.settles(t, func(screen string) bool {
@@ -62,7 +63,7 @@ func restarts(t *testing.T, card string, most int) (m *machine, consoles string)
 // settles waits until the console shows what is looked for, or the board restarts.
 func (m *machine) settles(t *testing.T, done func(screen string) bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !done(m.screen.String()); {
+	for end := time.Now().Add(bound()); !done(m.screen.String()); {
 		select {
 		case <-m.ends:
 			return
@@ -106,7 +107,7 @@ func TestUpdateIsTriedAndADamagedSlotFallsBack(t *testing.T) {
 	}
 
 	damage(t, card, update.A)
-	boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", freePort(t)), link: "null", once: true}).shows(t,
+	boot(t, card, wiring{status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "null", once: true}).shows(t,
 		"NOTHING BOOTS", 1)
 }
 
