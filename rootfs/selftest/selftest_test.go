@@ -27,10 +27,11 @@ func good() (Machine, fstest.MapFS) {
 		"proc/tty/driver/ttyAMA": "serinfo:1.0 driver revision:\n" +
 			"0: uart:PL011 rev2 mmio:0xFE201000 irq:35 tx:4711 rx:1 brk:1 CTS\n" +
 			"3: uart:PL011 rev2 mmio:0xFE201600 irq:35 tx:99 rx:12 CTS\n",
-		"sys/class/net/eth0/operstate":         "up\n",
-		"sys/fs/ext4/mmcblk0p4/errors_count":   "0\n",
-		"proc/7/fdinfo/3":                      "pos:\t0\nflags:\t0104001\n",
-		"proc/7/status":                        "Name:\theliotx\nUid:\t1000\t1000\t1000\t1000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+		"sys/class/net/eth0/operstate":       "up\n",
+		"sys/fs/ext4/mmcblk0p4/errors_count": "0\n",
+		"proc/7/fdinfo/3":                    "pos:\t0\nflags:\t0104001\n",
+		"proc/7/status": "Name:\theliotx\nUid:\t1000\t1000\t1000\t1000\n" +
+			"CapBnd:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
 		"dev/gpiochip0":                        "",
 		"sys/class/watchdog/watchdog0/state":   "active\n",
 		"sys/class/watchdog/watchdog0/timeout": "15\n",
