@@ -122,7 +122,7 @@ func renaming() []string { return []string{"firmware/platform/store", "rootfs/lo
 
 // unwrapped are folders and files whose lines are not yet held to maxColumns.
 func unwrapped() []string {
-	return []string{"ci/archtest/rules.go", "firmware/..."}
+	return []string{"ci/archtest/rules.go", "firmware/cmd/heliorx"}
 }
 
 // wide are files with functions that are not yet held to maxResults.

@@ -34,16 +34,21 @@ func TestTXValues(t *testing.T) {
 		PKI:    in("pki"),
 		Time:   []string{"10.0.0.1:123"},
 		Status: Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
-		OPCUA: []OPCUASource{{Channel: "press-line", Endpoint: "opc.tcp://10.0.0.5:4840", SecurityPolicy: "Basic256Sha256",
-			SecurityMode: "SignAndEncrypt", Username: "ot", Password: []byte("s3cret"), PublishingInterval: 100 * time.Millisecond,
-			Rebrowse: 10 * time.Minute, AddressSpace: 44 << 20, Include: []string{"/Objects/Plant/**"}, Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
+		OPCUA: []OPCUASource{{Channel: "press-line", Endpoint: "opc.tcp://10.0.0.5:4840",
+			SecurityPolicy: "Basic256Sha256",
+			SecurityMode:   "SignAndEncrypt", Username: "ot", Password: []byte("s3cret"),
+			PublishingInterval: 100 * time.Millisecond,
+			Rebrowse:           10 * time.Minute, AddressSpace: 44 << 20, Include: []string{"/Objects/Plant/**"},
+			Exclude: []string{"/Objects/Plant/Recipe/**", "ns=2;s=Secret"}}},
 		MQTT: []MQTTSource{
-			{Channel: "cell-1", Broker: "mqtt://10.0.0.6:1883", Version: MQTTAuto, Topics: []string{"#"}, Username: "ot",
+			{Channel: "cell-1", Broker: "mqtt://10.0.0.6:1883", Version: MQTTAuto, Topics: []string{"#"},
+				Username: "ot",
 				Password: []byte("s3cret"), ClientID: "heliotx-cell-1"},
 			{Channel: "cell-2", Bulk: true, Broker: "mqtts://10.0.0.7:8883", Version: MQTTAuto, Topics: []string{"#"},
 				ClientID: "heliotx-press-hall-cell-2", TLS: files},
 		},
-		Syslog: []SyslogSource{{Channel: "syslog", Listen: []string{"udp://0.0.0.0:514", "tcp://0.0.0.0:601", "tls://0.0.0.0:6514"}, TLS: files}},
+		Syslog: []SyslogSource{{Channel: "syslog",
+			Listen: []string{"udp://0.0.0.0:514", "tcp://0.0.0.0:601", "tls://0.0.0.0:6514"}, TLS: files}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -68,11 +73,14 @@ func TestRXValues(t *testing.T) {
 		Time:       []string{},
 		Status:     Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
 		Audit:      SyslogSink{Channel: "heliograph", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
-		OPCUA:      []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(), UsersFile: in("users")}},
+		OPCUA: []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(),
+			UsersFile: in("users")}},
 		MQTT: []MQTTSink{
-			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/", Username: "gateway",
+			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/",
+				Username: "gateway",
 				Password: []byte("s3cret"), ClientID: "heliorx-cell-1", TLS: files, SpoolBytes: 64 << 20},
-			{Channel: "cell-2", Listen: "mqtt://0.0.0.0:1883", Version: MQTTAuto, UsersFile: in("users"), SpoolBytes: 64 << 20},
+			{Channel: "cell-2", Listen: "mqtt://0.0.0.0:1883", Version: MQTTAuto, UsersFile: in("users"),
+				SpoolBytes: 64 << 20},
 		},
 		Syslog: []SyslogSink{{Channel: "syslog", Forward: "tls://siem:6514", TLS: files, SpoolBytes: 64 << 20}},
 	}
@@ -83,7 +91,8 @@ func TestRXValues(t *testing.T) {
 
 func TestDefaultsAndMedia(t *testing.T) {
 	dir := folder(t)
-	text := "pair = \"p\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyS0\"\nkey_file = \"pair.key\"\n[[mqtt]]\nchannel=\"c\"\nbroker=\"mqtts://b\"\n"
+	text := "pair = \"p\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyS0\"\nkey_file = " +
+		"\"pair.key\"\n[[mqtt]]\nchannel=\"c\"\nbroker=\"mqtts://b\"\n"
 	got, _, err := ParseTX(strings.NewReader(text), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -91,14 +100,18 @@ func TestDefaultsAndMedia(t *testing.T) {
 	if got.Link.Baud != 921600 || got.Link.Overhead != 0.25 || got.Link.Rate != 0 {
 		t.Errorf("got link %+v, want 921600 baud, 0.25, no rate", got.Link)
 	}
-	if got.State != filepath.Join(dir, "state") || got.PKI != filepath.Join(dir, "state", "pki") || got.Status.Listen != "" {
+	if got.State != filepath.Join(dir, "state") || got.PKI != filepath.Join(dir, "state", "pki") ||
+		got.Status.Listen != "" {
 		t.Errorf("got state %q, pki %q, status %q", got.State, got.PKI, got.Status.Listen)
 	}
-	if m := got.MQTT[0]; m.Broker != "mqtts://b:8883" || !slices.Equal(m.Topics, []string{"#"}) || m.ClientID != "heliotx-p-c" {
+	if m := got.MQTT[0]; m.Broker != "mqtts://b:8883" || !slices.Equal(m.Topics, []string{"#"}) ||
+		m.ClientID != "heliotx-p-c" {
 		t.Errorf("got %+v", m)
 	}
-	text = strings.Replace(text, "medium = \"uart\"\ndevice = \"/dev/ttyS0\"", "medium = \"ethernet\"\ninterface = \"eth1\"", 1)
-	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.Interface != "eth1" || got.Link.Rate != 100e6 {
+	text = strings.Replace(text, "medium = \"uart\"\ndevice = \"/dev/ttyS0\"",
+		"medium = \"ethernet\"\ninterface = \"eth1\"", 1)
+	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.Interface != "eth1" ||
+		got.Link.Rate != 100e6 {
 		t.Errorf("got %+v, %v", got.Link, err)
 	}
 }
@@ -114,57 +127,101 @@ func TestFaults(t *testing.T) {
 		text string
 		want string // LINE: the beginning of the message, one line each
 	}{
-		"broken TOML":       {"pair = \"p\"\n[link\n", "2: not valid TOML"},
-		"a key twice":       {"pair = \"p\"\npair = \"q\"\n", "2: not valid TOML"},
-		"unknown key":       {head + oneSyslog + "lsten = 1\n", "9: unknown key \"lsten\" in syslog; did you mean \"listen\"?"},
-		"unknown table":     {head + oneSyslog + "[[kafka]]\na = 1\n", "9: unknown key \"kafka\" at the top of the file"},
-		"top key in table":  {head + "stale_after = \"3s\"\n" + oneSyslog, "6: unknown key \"stale_after\" in link"},
-		"tolerance":         {head + ua + "tolerate = [\"all\"]\n", "9: tolerate"},
-		"key of RX":         {"stale_after = \"3s\"\n" + head + oneSyslog, "1: the key \"stale_after\" belongs in the other board's file"},
-		"wrong type":        {head + "rate = 100\n" + oneSyslog, "6: rate must be a string, not a whole number"},
-		"table as value":    {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link must be a table"},
-		"one bracket":       {head + "[syslog]\nchannel = \"s\"\n", "1: there is no channel\n6: syslog is a list of tables: write [[syslog]]"},
-		"string for a list": {head + "[[syslog]]\nchannel = \"s\"\nlisten = \"udp://:514\"\n", "8: listen must be a list"},
-		"number in a list":  {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n", "8: listen must not hold a whole number"},
-		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = \"none\"\n",
-			"1: pair \"a b\": start with\n1: there is no channel\n2: address is missing\n4: baud is not allowed with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
-		"bad key file":               {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog, "5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
-		"no medium":                  {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog, "2: medium is missing"},
-		"odd medium":                 {strings.Replace(head, "udp", "wifi", 1) + oneSyslog, "3: medium \"wifi\" must be one of"},
-		"baud range":                 {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"", "medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
-		"channel twice":              {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n", "7: channel \"s\" is already defined on line 10"},
-		"reserved channel":           {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1), "7: channel \"heliograph\" is reserved"},
-		"channel numbers":            {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) + strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1), "10: channels \"c316\" and \"c32\" have the same number"},
-		"same listener":              {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1), "11: udp :514 is already used on line 8"},
-		"bad port":                   {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
-		"bad scheme":                 {head + strings.Replace(oneSyslog, "udp:", "http:", 1), "8: listen \"http://:514\": the address must begin with one of tcp://, tls://, udp://"},
-		"bad broker":                 {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n", "8: broker \"10.0.0.1\" is not an address"},
-		"no broker":                  {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
-		"update_listen alone":        {head + "[status]\nupdate_listen = \"127.0.0.1:1\"\n" + mqtt, "7: update_listen is not allowed with a status server that is off"},
-		"status listened on twice":   {head + "[status]\nlisten = \"127.0.0.1:9464\"\nupdate_listen = \"https://127.0.0.1:9464\"\n" + mqtt, "8: tcp 127.0.0.1:9464 is already used on line 7"},
-		"status host with a port":    {head + "[status]\nlisten = \"127.0.0.1:9464\"\nhosts = [\"a.example:9464\"]\n" + mqtt, "8: hosts: \"a.example:9464\" is not a name"},
-		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt, "8: certificate is not allowed with this listen\n9: private_key is not allowed with"},
-		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = \"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
-		"status users file missing":  {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt, "8: users_file: there is no file"},
-		"audit forwarded by a TX":    {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt, "6: the key \"audit\" belongs in the other board's file"},
-		"CA without TLS":             {head + mqtt + "ca_file = \"ca.pem\"\n", "9: ca_file is not allowed with an mqtt:// address"},
-		"version":                    {head + mqtt + "version = \"4\"\n", "9: version \"4\" must be one of auto, 5, 3.1.1"},
-		"topic filter":               {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n", "9: topic filter\n9: topic filter\n9: topic filter"},
-		"empty topics":               {head + mqtt + "topics = []\n", "9: topics is empty"},
-		"class":                      {head + mqtt + "class = \"fast\"\n", "9: class \"fast\" must be one of live, bulk"},
-		"lonely password":            {head + mqtt + "password_file = \"ot.password\"\n", "9: password_file needs a username"},
-		"no password file":           {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n", "10: password_file: there is no file"},
-		"TLS key missing":            {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
-		"TLS key of others":          {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
-		"CA is none":                 {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n", "9: ca_file: "},
-		"mode and policy":            {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n", "10: security_mode \"Sign\" is not allowed with"},
-		"policy":                     {head + ua + "security_policy = \"Basic128\"\n", "9: security_policy \"Basic128\" must be one of"},
-		"user, no password":          {head + ua + "username = \"u\"\n", "9: username needs a password"},
-		"user, two ways":             {head + ua + "username = \"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n", "9: username and user_certificate exclude"},
-		"swapped files":              {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n", "9: user_certificate: \n10: user_private_key:"},
-		"too frequent":               {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n", "9: publishing_interval: the time\n10: rebrowse: write a time"},
-		"glob":                       {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
-		"inline table":               {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = \"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
+		"broken TOML": {"pair = \"p\"\n[link\n", "2: not valid TOML"},
+		"a key twice": {"pair = \"p\"\npair = \"q\"\n", "2: not valid TOML"},
+		"unknown key": {head + oneSyslog + "lsten = 1\n",
+			"9: unknown key \"lsten\" in syslog; did you mean \"listen\"?"},
+		"unknown table": {head + oneSyslog + "[[kafka]]\na = 1\n",
+			"9: unknown key \"kafka\" at the top of the file"},
+		"top key in table": {head + "stale_after = \"3s\"\n" + oneSyslog, "6: unknown key \"stale_after\" in link"},
+		"tolerance":        {head + ua + "tolerate = [\"all\"]\n", "9: tolerate"},
+		"key of RX": {"stale_after = \"3s\"\n" + head + oneSyslog,
+			"1: the key \"stale_after\" belongs in the other board's file"},
+		"wrong type":     {head + "rate = 100\n" + oneSyslog, "6: rate must be a string, not a whole number"},
+		"table as value": {"link = 1\npair = \"p\"\n" + oneSyslog, "1: link must be a table"},
+		"one bracket": {head + "[syslog]\nchannel = \"s\"\n",
+			"1: there is no channel\n6: syslog is a list of tables: write [[syslog]]"},
+		"string for a list": {head + "[[syslog]]\nchannel = \"s\"\nlisten = \"udp://:514\"\n",
+			"8: listen must be a list"},
+		"number in a list": {head + "[[syslog]]\nchannel = \"s\"\nlisten = [514]\n",
+			"8: listen must not hold a whole number"},
+		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = " +
+			"\"none\"\n",
+			"1: pair \"a b\": start with\n1: there is no channel\n2: address is missing\n4: baud is not allowed " +
+				"with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
+		"bad key file": {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog,
+			"5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
+		"no medium": {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog,
+			"2: medium is missing"},
+		"odd medium": {strings.Replace(head, "udp", "wifi", 1) + oneSyslog,
+			"3: medium \"wifi\" must be one of"},
+		"baud range": {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"",
+			"medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
+		"channel twice": {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n",
+			"7: channel \"s\" is already defined on line 10"},
+		"reserved channel": {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1),
+			"7: channel \"heliograph\" is reserved"},
+		"channel numbers": {head + strings.Replace(oneSyslog, "\"s\"", "\"c32\"", 1) +
+			strings.Replace(oneSyslog, "\"s\"\nlisten = [\"udp://:514", "\"c316\"\nlisten = [\"udp://:515", 1),
+			"10: channels \"c316\" and \"c32\" have the same number"},
+		"same listener": {head + oneSyslog + strings.Replace(oneSyslog, "\"s\"", "\"t\"", 1),
+			"11: udp :514 is already used on line 8"},
+		"bad port": {head + strings.Replace(oneSyslog, "514", "99999", 1), "8: listen"},
+		"bad scheme": {head + strings.Replace(oneSyslog, "udp:", "http:", 1),
+			"8: listen \"http://:514\": the address must begin with one of tcp://, tls://, udp://"},
+		"bad broker": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"10.0.0.1\"\n",
+			"8: broker \"10.0.0.1\" is not an address"},
+		"no broker": {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
+		"update_listen alone": {head + "[status]\nupdate_listen = \"127.0.0.1:1\"\n" + mqtt,
+			"7: update_listen is not allowed with a status server that is off"},
+		"status listened on twice": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nupdate_listen = " +
+			"\"https://127.0.0.1:9464\"\n" + mqtt, "8: tcp 127.0.0.1:9464 is already used on line 7"},
+		"status host with a port": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nhosts = [\"a.example:9464\"]\n" +
+			mqtt, "8: hosts: \"a.example:9464\" is not a name"},
+		"status certificate, no TLS": {head + "[status]\nlisten = \"127.0.0.1:9464\"\ncertificate = " +
+			"\"own.pem\"\nprivate_key = \"own.key\"\n" + mqtt,
+			"8: certificate is not allowed with this listen\n9: private_key is not allowed with"},
+		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = " +
+			"\"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
+		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt,
+			"8: users_file: there is no file"},
+		"audit forwarded by a TX": {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt,
+			"6: the key \"audit\" belongs in the other board's file"},
+		"CA without TLS": {head + mqtt + "ca_file = \"ca.pem\"\n",
+			"9: ca_file is not allowed with an mqtt:// address"},
+		"version": {head + mqtt + "version = \"4\"\n",
+			"9: version \"4\" must be one of auto, 5, 3.1.1"},
+		"topic filter": {head + mqtt + "topics = [\"a/#/b\", \"a+/b\", \"$share/x/y\"]\n",
+			"9: topic filter\n9: topic filter\n9: topic filter"},
+		"empty topics": {head + mqtt + "topics = []\n", "9: topics is empty"},
+		"class": {head + mqtt + "class = \"fast\"\n",
+			"9: class \"fast\" must be one of live, bulk"},
+		"lonely password": {head + mqtt + "password_file = \"ot.password\"\n",
+			"9: password_file needs a username"},
+		"no password file": {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n",
+			"10: password_file: there is no file"},
+		"TLS key missing": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) +
+			"certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
+		"TLS key of others": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) +
+			"certificate = \"own.pem\"\nprivate_key = \"ca.pem\"\n", "9: certificate and private_key:"},
+		"CA is none": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) + "ca_file = \"own.key\"\n",
+			"9: ca_file: "},
+		"mode and policy": {head + ua + "security_policy = \"None\"\nsecurity_mode = \"Sign\"\n",
+			"10: security_mode \"Sign\" is not allowed with"},
+		"policy": {head + ua + "security_policy = \"Basic128\"\n",
+			"9: security_policy \"Basic128\" must be one of"},
+		"user, no password": {head + ua + "username = \"u\"\n", "9: username needs a password"},
+		"user, two ways": {head + ua +
+			"username = " +
+			"\"u\"\npassword_file=\"ot.password\"\nuser_certificate=\"user.der\"\nuser_private_key=\"user.key\"\n",
+			"9: username and user_certificate exclude"},
+		"swapped files": {head + ua + "user_certificate=\"user.key\"\nuser_private_key=\"user.der\"\n",
+			"9: user_certificate: \n10: user_private_key:"},
+		"too frequent": {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n",
+			"9: publishing_interval: the time\n10: rebrowse: write a time"},
+		"glob": {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
+		"inline table": {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = " +
+			"\"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -177,21 +234,31 @@ func TestFaults(t *testing.T) {
 func TestFaultsOfRX(t *testing.T) {
 	dir := folder(t)
 	cases := map[string]struct{ text, want string }{
-		"no broker":        {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
-		"both ways":        {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlisten = \"mqtt://:1883\"\n", "9: listen and broker exclude"},
-		"users of a peer":  {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nusers_file = \"users\"\n", "9: users_file is not allowed with broker"},
-		"login of our own": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusername = \"u\"\n", "9: username is not allowed with listen"},
-		"users file":       {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusers_file = \"own.key\"\n", "9: users_file: users: " + dir + "/own.key:1: "},
-		"prefix":           {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n", "9: topic_prefix"},
-		"spool":            {head + oneForward + "spool = \"10\"\n", "9: spool: write a size"},
-		"small spool":      {head + oneForward + "spool = \"10kB\"\n", "9: spool: the size"},
-		"no forward":       {head + "[[syslog]]\nchannel = \"m\"\n", "6: forward is missing"},
-		"key of TX":        {head + oneForward + "class = \"bulk\"\n", "9: the key \"class\" belongs in the other board's file"},
-		"stale":            {"stale_after = \"1ms\"\n" + head + oneForward, "1: stale_after: the time"},
-		"security":         {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
-		"expired clients":  {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
-		"security empty":   {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n", "9: security is empty"},
-		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:4840\"\nusers_file = \"users\"\n",
+		"no broker": {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
+		"both ways": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlisten = \"mqtt://:1883\"\n",
+			"9: listen and broker exclude"},
+		"users of a peer": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nusers_file = \"users\"\n",
+			"9: users_file is not allowed with broker"},
+		"login of our own": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusername = \"u\"\n",
+			"9: username is not allowed with listen"},
+		"users file": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusers_file = \"own.key\"\n",
+			"9: users_file: users: " + dir + "/own.key:1: "},
+		"prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n",
+			"9: topic_prefix"},
+		"spool":       {head + oneForward + "spool = \"10\"\n", "9: spool: write a size"},
+		"small spool": {head + oneForward + "spool = \"10kB\"\n", "9: spool: the size"},
+		"no forward":  {head + "[[syslog]]\nchannel = \"m\"\n", "6: forward is missing"},
+		"key of TX": {head + oneForward + "class = \"bulk\"\n",
+			"9: the key \"class\" belongs in the other board's file"},
+		"stale": {"stale_after = \"1ms\"\n" + head + oneForward, "1: stale_after: the time"},
+		"security": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = " +
+			"[\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
+		"expired clients": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = " +
+			"[\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
+		"security empty": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n",
+			"9: security is empty"},
+		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = " +
+			"\"m\"\nlisten = \"mqtt://:4840\"\nusers_file = \"users\"\n",
 			"11: tcp :4840 is already used on line 8"},
 	}
 	for name, c := range cases {
@@ -225,13 +292,16 @@ func TestWarnings(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "pair.key"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text := head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = [\"None\"]\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\n"
+	text := head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = " +
+		"[\"None\"]\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\n"
 	_, warnings, err := ParseRX(strings.NewReader(text), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"configuration:5: warning: every user of this machine can read " + dir + "/pair.key: run \"chmod 600 ",
-		"configuration:9: warning: \"None\" lets", "configuration:12: warning: any client that reaches the embedded broker"}
+	want := []string{"configuration:5: warning: every user of this machine can read " + dir +
+		"/pair.key: run \"chmod 600 ",
+		"configuration:9: warning: \"None\" lets",
+		"configuration:12: warning: any client that reaches the embedded broker"}
 	for i, w := range warnings {
 		if i >= len(want) || !strings.HasPrefix(w.String(), want[i]) {
 			t.Errorf("got %v, want %v", warnings, want)
@@ -249,20 +319,28 @@ func TestStatusPort(t *testing.T) {
 		want Status
 		warn string
 	}{
-		"plain":              {"listen = \"127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
-		"http":               {"listen = \"http://127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
-		"TLS, made here":     {"listen = \"https://0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", Secure: true, UsersFile: filepath.Join(dir, "users")}, ""},
-		"users on loopback":  {"listen = \"127.0.0.1:9464\"\nusers_file = \"users\"", Status{Listen: "127.0.0.1:9464", UsersFile: filepath.Join(dir, "users")}, ""},
-		"users in the clear": {"listen = \"0.0.0.0:9464\"\nusers_file = \"users\"", Status{Listen: "0.0.0.0:9464", UsersFile: filepath.Join(dir, "users")}, "passwords cross the network unencrypted"},
-		"updates apart, with a certificate": {"listen = \"127.0.0.1:9464\"\nupdate_listen = \"https://0.0.0.0:9465/\"\nhosts = [\"a.example\"]\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"",
-			Status{Listen: "127.0.0.1:9464", UpdateListen: "0.0.0.0:9465", UpdateSecure: true, Hosts: []string{"a.example"}, TLS: TLS{Certificate: filepath.Join(dir, "own.pem"), PrivateKey: filepath.Join(dir, "own.key")}}, ""},
+		"plain": {"listen = \"127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
+		"http":  {"listen = \"http://127.0.0.1:9464\"", Status{Listen: "127.0.0.1:9464"}, ""},
+		"TLS, made here": {"listen = \"https://0.0.0.0:9464\"\nusers_file = \"users\"",
+			Status{Listen: "0.0.0.0:9464", Secure: true, UsersFile: filepath.Join(dir, "users")}, ""},
+		"users on loopback": {"listen = \"127.0.0.1:9464\"\nusers_file = \"users\"",
+			Status{Listen: "127.0.0.1:9464", UsersFile: filepath.Join(dir, "users")}, ""},
+		"users in the clear": {"listen = \"0.0.0.0:9464\"\nusers_file = \"users\"",
+			Status{Listen: "0.0.0.0:9464", UsersFile: filepath.Join(dir, "users")},
+			"passwords cross the network unencrypted"},
+		"updates apart, with a certificate": {"listen = \"127.0.0.1:9464\"\nupdate_listen = " +
+			"\"https://0.0.0.0:9465/\"\nhosts = [\"a.example\"]\ncertificate = \"own.pem\"\nprivate_key = \"own.key\"",
+			Status{Listen: "127.0.0.1:9464", UpdateListen: "0.0.0.0:9465", UpdateSecure: true,
+				Hosts: []string{"a.example"}, TLS: TLS{Certificate: filepath.Join(dir, "own.pem"),
+					PrivateKey: filepath.Join(dir, "own.key")}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, warnings, err := ParseTX(strings.NewReader(head+oneSyslog+"[status]\n"+tt.keys+"\n"), dir)
 			if err != nil || !reflect.DeepEqual(got.Status, tt.want) {
 				t.Errorf("got %+v, %v; want %+v", got.Status, err, tt.want)
 			}
-			if warned := len(warnings) > 0; warned != (tt.warn != "") || warned && !strings.Contains(warnings[0].String(), tt.warn) {
+			if warned := len(warnings) > 0; warned != (tt.warn != "") || warned &&
+				!strings.Contains(warnings[0].String(), tt.warn) {
 				t.Errorf("got %v, want a warning of %q", warnings, tt.warn)
 			}
 		})
@@ -312,7 +390,8 @@ func listing(t *testing.T, dir string) string {
 }
 
 func TestHugeFile(t *testing.T) {
-	if _, _, err := ParseTX(strings.NewReader(strings.Repeat("#\n", maxFile)), "."); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+	if _, _, err := ParseTX(strings.NewReader(strings.Repeat("#\n", maxFile)), "."); err == nil ||
+		!strings.Contains(err.Error(), "larger than 1 MiB") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -321,7 +400,8 @@ func TestHugeFile(t *testing.T) {
 // that name lines of the text, in order.
 func FuzzParse(f *testing.F) {
 	dir := folder(f)
-	for _, text := range []string{ReferenceTX(), ReferenceRX(), MinimalTX(), head + oneSyslog, "[a.b]\n[[a.c]]\nd.e=1\n", "mqtt=[{}]\n[link]\n"} {
+	for _, text := range []string{ReferenceTX(), ReferenceRX(), MinimalTX(), head + oneSyslog,
+		"[a.b]\n[[a.c]]\nd.e=1\n", "mqtt=[{}]\n[link]\n"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -342,7 +422,8 @@ func checkOutcome(t *testing.T, text string, err error, channels int, link Link)
 	}
 	last := 1
 	for _, fault := range err.(Faults) {
-		if fault.Line < last || fault.Line > 2+strings.Count(text, "\n") || fault.Message == "" || strings.Contains(fault.Message, "\n") {
+		if fault.Line < last || fault.Line > 2+strings.Count(text, "\n") || fault.Message == "" ||
+			strings.Contains(fault.Message, "\n") {
 			t.Errorf("fault %q after line %d", fault.Error(), last)
 		}
 		last = fault.Line
@@ -351,14 +432,18 @@ func checkOutcome(t *testing.T, text string, err error, channels int, link Link)
 
 func TestToleranceOfCertificates(t *testing.T) {
 	dir := folder(t)
-	tx, warnings, err := ParseTX(strings.NewReader(head+"[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\ntolerate = [\"dates\"]\n"), dir)
-	if err != nil || len(tx.OPCUA) != 1 || !tx.OPCUA[0].TolerateDates || tx.OPCUA[0].TolerateHostName || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "without a check of its dates") {
+	tx, warnings, err := ParseTX(strings.NewReader(head+
+		"[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\ntolerate = [\"dates\"]\n"), dir)
+	if err != nil || len(tx.OPCUA) != 1 || !tx.OPCUA[0].TolerateDates || tx.OPCUA[0].TolerateHostName ||
+		len(warnings) != 1 || !strings.Contains(warnings[0].String(), "without a check of its dates") {
 		t.Errorf("TX: got %+v, %v, %v; want dates tolerated and a warning", tx.OPCUA, warnings, err)
 	}
 	thumbprint := strings.Repeat("0a:", 19) + "ff"
-	rx, warnings, err := ParseRX(strings.NewReader(head+"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\""+thumbprint+"\"]\n"), dir)
+	rx, warnings, err := ParseRX(strings.NewReader(head+
+		"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\""+thumbprint+"\"]\n"), dir)
 	want := strings.Repeat("0A", 19) + "FF"
-	if err != nil || len(rx.OPCUA) != 1 || len(rx.OPCUA[0].Expired) != 1 || rx.OPCUA[0].Expired[0] != want || len(warnings) != 1 || !strings.Contains(warnings[0].String(), want) {
+	if err != nil || len(rx.OPCUA) != 1 || len(rx.OPCUA[0].Expired) != 1 || rx.OPCUA[0].Expired[0] != want ||
+		len(warnings) != 1 || !strings.Contains(warnings[0].String(), want) {
 		t.Errorf("RX: got %+v, %v, %v; want %s and a warning", rx.OPCUA, warnings, err, want)
 	}
 }

@@ -33,7 +33,8 @@ func folder(t testing.TB) string {
 	must(users.Add(filepath.Join(dir, "users"), "anna", "secret"))
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	must(err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
@@ -62,14 +63,16 @@ func TestExamplesParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"reference": ReferenceTX(), "minimal": MinimalTX(), "documented": string(documentedTX)} {
+	for name, text := range map[string]string{"reference": ReferenceTX(), "minimal": MinimalTX(),
+		"documented": string(documentedTX)} {
 		t.Run(name+" tx", func(t *testing.T) {
 			if _, warnings, err := ParseTX(strings.NewReader(text), dir); err != nil || len(warnings) != 0 {
 				t.Errorf("got %v, %v; want neither fault nor warning", err, warnings)
 			}
 		})
 	}
-	for name, text := range map[string]string{"reference": ReferenceRX(), "minimal": MinimalRX(), "documented": string(documentedRX)} {
+	for name, text := range map[string]string{"reference": ReferenceRX(), "minimal": MinimalRX(),
+		"documented": string(documentedRX)} {
 		t.Run(name+" rx", func(t *testing.T) {
 			if _, warnings, err := ParseRX(strings.NewReader(text), dir); err != nil || len(warnings) != 0 {
 				t.Errorf("got %v, %v; want neither fault nor warning", err, warnings)

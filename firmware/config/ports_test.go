@@ -15,7 +15,8 @@ func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
 		MQTT:   []MQTTSource{{Broker: "mqtts://10.0.0.6:8883"}},
 		Syslog: []SyslogSource{{Listen: []string{"udp://0.0.0.0:514", "tcp://0.0.0.0:601", "tls://[::]:6514"}}},
 	}
-	if got, want := tx.Ports(), (Ports{[]uint16{601, 6514, 9464, 9465}, []uint16{53, 4841, 8883}}); !reflect.DeepEqual(got, want) {
+	if got, want := tx.Ports(), (Ports{[]uint16{601, 6514, 9464, 9465},
+		[]uint16{53, 4841, 8883}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("TX: got %v, want %v", got, want)
 	}
 	rx := RX{
@@ -24,7 +25,8 @@ func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
 		MQTT:   []MQTTSink{{Broker: "mqtt://it:1883"}, {Listen: "mqtt://0.0.0.0:1884"}},
 		Syslog: []SyslogSink{{Forward: "udp://siem:514"}, {Forward: "tcp://siem:601"}},
 	}
-	if got, want := rx.Ports(), (Ports{[]uint16{1884, 4840}, []uint16{53, 601, 1883, 6514}}); !reflect.DeepEqual(got, want) {
+	if got, want := rx.Ports(), (Ports{[]uint16{1884, 4840}, []uint16{53, 601, 1883, 6514}}); !reflect.DeepEqual(got,
+		want) {
 		t.Errorf("RX: got %v, want %v", got, want)
 	}
 }
@@ -58,7 +60,8 @@ func fill(v reflect.Value, next *uint16) {
 	}
 	for i := range v.NumField() {
 		name, field := v.Type().Field(i).Name, v.Field(i)
-		address := slices.ContainsFunc([]string{"Listen", "Forward", "Broker", "Endpoint"}, func(s string) bool { return strings.HasSuffix(name, s) })
+		address := slices.ContainsFunc([]string{"Listen", "Forward", "Broker", "Endpoint"},
+			func(s string) bool { return strings.HasSuffix(name, s) })
 		text := "tcp://host:" + strconv.Itoa(int(*next))
 		switch {
 		case address && field.Kind() == reflect.String:

@@ -95,7 +95,8 @@ func TestOneSlipAnywhereLosesNothing(t *testing.T) {
 					return slices.Insert(line, i, bytes.Repeat([]byte{0xA5}, d)...)
 				}
 				if got, c := words(t, sizes, damage, 4096); got != all {
-					t.Errorf("slip %d at byte %d of the third of %v: came %v times, want all once; %+v", d, at, sizes, got, c)
+					t.Errorf("slip %d at byte %d of the third of %v: came %v times, want all once; %+v", d, at, sizes,
+						got, c)
 				}
 			}
 		}
@@ -171,7 +172,8 @@ func TestIdleLeavesNothingPending(t *testing.T) {
 		}
 		s.Push(Encode(nil, frame(r, ShortFrame)), count)
 		if got != 1 {
-			t.Errorf("%d bytes of a broken word, silence, a whole word: delivered %d, want 1 with its last byte", n, got)
+			t.Errorf("%d bytes of a broken word, silence, a whole word: delivered %d, want 1 with its last byte", n,
+				got)
 		}
 		got = 0
 	}

@@ -275,7 +275,8 @@ func TestTheProfileChangesWhileItRuns(t *testing.T) {
 
 func TestNothingIsAllocatedPerDatagram(t *testing.T) {
 	l := New(1, Profile{
-		Loss: 0.1, Burst: 3, Corrupt: 0.3, Duplicate: 0.1, Reorder: 0.2, BitErrors: 1e-2, DropBytes: 0.1, Overruns: 0.01,
+		Loss: 0.1, Burst: 3, Corrupt: 0.3, Duplicate: 0.1, Reorder: 0.2, BitErrors: 1e-2, DropBytes: 0.1,
+		Overruns: 0.01,
 	})
 	frame, deliver := make([]byte, 1400), func([]byte) {}
 	for range 1000 {

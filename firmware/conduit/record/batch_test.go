@@ -46,7 +46,10 @@ func TestBatchRoundTrip(t *testing.T) {
 		t.Fatalf("got %+v, %v", b, err)
 	}
 	got := ""
-	if err := b.Changes(func(e *Entry) { got += fmt.Sprintln(e.Seq, e.Created, e.Time, string(e.Payload)) }); err != nil {
+	if err := b.Changes(func(e *Entry) {
+		got += fmt.Sprintln(e.Seq, e.Created, e.Time,
+			string(e.Payload))
+	}); err != nil {
 		t.Fatal(err)
 	}
 	want := "1000 12 1700000000000000000 v1\n1001 13 1700000000000000000 v2\n" +

@@ -10,7 +10,8 @@ func goldenPage() (Page, []Entry, []byte) {
 	es := []Entry{
 		{Created: 11, Seq: 11, Key: []byte("k1"), Payload: []byte("v1")},
 		{Created: 500, Seq: 999, Time: 1_700_000_000_000_000_000, Key: []byte("k2"), Payload: []byte{}},
-		{Created: 501, Seq: 501, Time: 1_699_999_999_999_999_900, Key: []byte("k3"), Payload: []byte("fifteen letters")},
+		{Created: 501, Seq: 501, Time: 1_699_999_999_999_999_900, Key: []byte("k3"),
+			Payload: []byte("fifteen letters")},
 		{Created: 502, Seq: 502, Time: 1_699_999_999_999_999_900, Key: []byte("k4"), Payload: []byte("4")},
 		{Created: 600, Seq: 600, Time: 1_699_999_999_999_999_901, Key: []byte("k5"), Payload: []byte("5")},
 	}

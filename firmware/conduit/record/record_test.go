@@ -35,8 +35,9 @@ func TestGoldenOthers(t *testing.T) {
 		"manifest":                manifest.Append(nil),
 		"totals":                  totals.Append(nil),
 		"totals of a later epoch": later.Append(nil),
-		"heartbeat":               (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true, Uptime: 1500}).Append(nil),
-		"item":                    AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
+		"heartbeat": (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true,
+			Uptime: 1500}).Append(nil),
+		"item": AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
 	}
 	for name, enc := range cases {
 		if got := hex.EncodeToString(enc); got != want[name] {

@@ -29,7 +29,8 @@ func TestOpenRestoresTheShard(t *testing.T) {
 	}
 	var h Header
 	h.Parse(frame)
-	want := Header{Kind: Source, Class: Bulk, Lanes: 3, Session: s.ID, Sequence: 0xfffffffe, Generation: 0x0102, Index: 65}
+	want := Header{Kind: Source, Class: Bulk, Lanes: 3, Session: s.ID, Sequence: 0xfffffffe, Generation: 0x0102,
+		Index: 65}
 	if h != want {
 		t.Errorf("header: got %+v, want %+v", h, want)
 	}

@@ -20,7 +20,8 @@ func TestAChangeOfTheKey(t *testing.T) {
 		if err != nil || warning != nil {
 			t.Fatalf("%s: %v, %v", when, err, warning)
 		}
-		if u.Key != key || u.Memory != memory || u.Replaced != replaced || (u.Old == nil) != (old == nil) || old != nil && *u.Old != *old {
+		if u.Key != key || u.Memory != memory || u.Replaced != replaced || (u.Old == nil) != (old == nil) ||
+			old != nil && *u.Old != *old {
 			t.Errorf("%s: got %+v", when, u)
 		}
 	}

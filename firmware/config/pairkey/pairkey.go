@@ -38,7 +38,8 @@ const (
 )
 
 // ErrMalformed says that a file is not a pair key.
-var ErrMalformed = errors.New("not a pair key: run \"heliograph key new FILE\" and copy the file to both boards unchanged")
+var ErrMalformed = errors.New("not a pair key: run \"heliograph key new FILE\" and copy the file to both boards " +
+	"unchanged")
 
 // New returns a random pair key.
 func New() [Size]byte {

@@ -21,7 +21,8 @@ func Handed() bool { return os.Getenv(handover.Keys) != "" }
 // line is a Use as PID 1 of a board writes it to a role's pipe (handover.Keys), because
 // the role may not read the files. Each line is a JSON object and replaces the one before:
 //
-//	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z", "memory": "ceedd16e", "replaced": ""}
+//	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z",
+//	 "memory": "ceedd16e", "replaced": ""}
 type line struct {
 	Key      text      `json:"key"`
 	Old      *text     `json:"old,omitempty"`

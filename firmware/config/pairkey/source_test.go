@@ -63,7 +63,9 @@ func TestKeysAreHandedDownAndChanged(t *testing.T) {
 }
 
 func TestKeysThatAreNotHandedAreAnError(t *testing.T) {
-	for name, text := range map[string]string{"nothing": "", "noise": "noise\n", "no end": "{}", "too long": strings.Repeat("x", 5000), "no memory": "{\"key\": \"" + strings.TrimSpace(string(Format(New()))) + "\"}\n"} {
+	for name, text := range map[string]string{"nothing": "", "noise": "noise\n", "no end": "{}",
+		"too long": strings.Repeat("x", 5000), "no memory": "{\"key\": \"" + strings.TrimSpace(string(Format(New()))) +
+			"\"}\n"} {
 		_, _, err := handing(t, func(w *os.File) {
 			_, _ = w.WriteString(text)
 			w.Close()

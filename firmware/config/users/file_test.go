@@ -39,7 +39,8 @@ func TestChangedFileCounts(t *testing.T) {
 		} {
 			write(step.text)
 			if f.Known("ann") != step.ann || f.Known("joe") != step.joe {
-				t.Errorf("%s: got ann %t, joe %t; want %t, %t", step.name, f.Known("ann"), f.Known("joe"), step.ann, step.joe)
+				t.Errorf("%s: got ann %t, joe %t; want %t, %t", step.name, f.Known("ann"), f.Known("joe"), step.ann,
+					step.joe)
 			}
 			if got := f.Verify("joe", "other", here); got != step.joe {
 				t.Errorf("%s: joe's password: got %t, want %t", step.name, got, step.joe)

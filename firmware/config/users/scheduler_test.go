@@ -36,10 +36,14 @@ func guess(t *testing.T, u *Users, name string, clients int, from func(i int) ne
 func TestGuessersLockNoUserOut(t *testing.T) {
 	path := file(t)
 	for name, from := range map[string]func(i int) netip.Addr{
-		"from other addresses":   func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}) },
-		"from the same address":  func(int) netip.Addr { return here },
-		"from one IPv6 network":  func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)) },
-		"from many IPv6 subnets": func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", i+1)) },
+		"from other addresses":  func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}) },
+		"from the same address": func(int) netip.Addr { return here },
+		"from one IPv6 network": func(i int) netip.Addr {
+			return netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1))
+		},
+		"from many IPv6 subnets": func(i int) netip.Addr {
+			return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::1", i+1))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -165,7 +169,8 @@ func TestMemoryOfOriginsIsBounded(t *testing.T) {
 		s.trust(from, now.Add(time.Duration(i)*time.Millisecond))
 	}
 	if len(s.budgets) > maxBudgets || len(s.trusted) > maxTrusted {
-		t.Errorf("got %d budgets and %d trusted addresses, want at most %d and %d", len(s.budgets), len(s.trusted), maxBudgets, maxTrusted)
+		t.Errorf("got %d budgets and %d trusted addresses, want at most %d and %d", len(s.budgets), len(s.trusted),
+			maxBudgets, maxTrusted)
 	}
 }
 

@@ -61,7 +61,8 @@ func TestAddReplacesAPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := load(t, path)
-	if u.Len() != 2 || u.Verify("anna", "correct horse", here) || !u.Verify("anna", "new", here) || !u.Verify("bob", "x", here) {
+	if u.Len() != 2 || u.Verify("anna", "correct horse", here) || !u.Verify("anna", "new", here) ||
+		!u.Verify("bob", "x", here) {
 		t.Errorf("got %d users, old password %v; want 2, false", u.Len(), u.Verify("anna", "correct horse", here))
 	}
 	info, err := os.Stat(path)
@@ -127,7 +128,8 @@ func FuzzParseHash(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if h.memory > maxMemory || h.time > maxTime || h.threads > maxThreads || len(h.salt) > maxBytes || len(h.sum) > maxBytes {
+		if h.memory > maxMemory || h.time > maxTime || h.threads > maxThreads || len(h.salt) > maxBytes ||
+			len(h.sum) > maxBytes {
 			t.Errorf("accepted a hash out of bounds: %+v", h)
 		}
 	})

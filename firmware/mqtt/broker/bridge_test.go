@@ -29,7 +29,8 @@ func TestVersionsOfConnect(t *testing.T) {
 	} {
 		c, err := DecodeConnect(ConnectHeader, []byte(test.body))
 		if err != test.err || c != nil && (c.Version != test.version || c.Bridge != test.bridge) {
-			t.Errorf("%s: got %+v, %v; want version %d, bridge %v, %v", test.name, c, err, test.version, test.bridge, test.err)
+			t.Errorf("%s: got %+v, %v; want version %d, bridge %v, %v", test.name, c, err, test.version, test.bridge,
+				test.err)
 		}
 	}
 }

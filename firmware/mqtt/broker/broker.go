@@ -74,7 +74,8 @@ type Broker struct {
 // assigns.
 func New(cfg Config, run string) *Broker {
 	cfg.defaults()
-	return &Broker{cfg: cfg, sessions: map[string]*session{}, retained: retained{byTopic: map[string]*Message{}}, run: run}
+	return &Broker{cfg: cfg, sessions: map[string]*session{}, retained: retained{byTopic: map[string]*Message{}},
+		run: run}
 }
 
 // Stats returns the counters.
@@ -124,7 +125,8 @@ func (b *Broker) merge(m *Message, sub *subscription) {
 	if sub.noLocal && m.from == s.id && m.from != "" {
 		return
 	}
-	d := delivery{m: m, qos: min(m.qos, sub.qos), retain: m.retain && sub.retainAsPublished, identifiers: sub.identifiers}
+	d := delivery{m: m, qos: min(m.qos, sub.qos), retain: m.retain && sub.retainAsPublished,
+		identifiers: sub.identifiers}
 	if s.mark != b.number {
 		s.mark, s.merged = b.number, d
 		b.matched = append(b.matched, s)

@@ -123,7 +123,8 @@ func TestReceiveMaximumAndPacketSizeAreKept(t *testing.T) {
 func TestMessagesExpire(t *testing.T) {
 	b := New(Config{}, "t")
 	m := func(topic string, left uint32) *Message {
-		return NewMessage(&payload.Message{Topic: topic, QoS: 1, Retain: true, Payload: []byte("v"), Expires: true}, left,
+		return NewMessage(&payload.Message{Topic: topic, QoS: 1, Retain: true, Payload: []byte("v"), Expires: true},
+			left,
 			start)
 	}
 	p := connect(t, b, 5, "a", true)
@@ -328,7 +329,8 @@ func TestSessionsEnd(t *testing.T) {
 		t.Error("the session outlives a DISCONNECT with expiry 0")
 	}
 	brief := connect(t, b, 5, "brief", true)
-	if brief.send(packet.Disconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0, 9); brief.read()[0].code != byte(ProtocolError) {
+	if brief.send(packet.Disconnect<<4, 0, 5, propSessionExpiry, 0, 0, 0,
+		9); brief.read()[0].code != byte(ProtocolError) {
 		t.Error("an expiry that rises from 0 is taken")
 	}
 	none := newPeer(t, b, 4, "10.0.0.1")

@@ -84,7 +84,8 @@ func TestAClientThatNeverReadsIsCutAtItsShare(t *testing.T) {
 		}
 	}
 	got := slow.read()
-	if !slow.ended || got[len(got)-1].code != byte(quotaExceeded) || b.sessions["slow"] != nil || b.stats.Evicted != 1 ||
+	if !slow.ended || got[len(got)-1].code != byte(quotaExceeded) || b.sessions["slow"] != nil ||
+		b.stats.Evicted != 1 ||
 		b.stats.Dropped == 0 {
 		t.Errorf("got %v, ended %v, %+v; want a DISCONNECT with 0x97 and the session gone", got[len(got)-1], slow.ended,
 			b.stats)
@@ -157,7 +158,8 @@ func TestSubscriptionsCountAgainstTheBudget(t *testing.T) {
 		p.c.Close(start.Add(time.Duration(i) * time.Second))
 	}
 	if b.held > b.cfg.Budget || b.stats.Evicted == 0 {
-		t.Errorf("%d bytes are held and %d sessions evicted, want %d bytes at most", b.held, b.stats.Evicted, b.cfg.Budget)
+		t.Errorf("%d bytes are held and %d sessions evicted, want %d bytes at most", b.held, b.stats.Evicted,
+			b.cfg.Budget)
 	}
 }
 

@@ -19,8 +19,10 @@ import (
 func FuzzPackets(f *testing.F) {
 	for _, version := range []byte{4, 5} {
 		props := map[byte]string{4: "", 5: "\x00"}[version]
-		f.Add(version, []byte("\x82\x06\x00\x01"+props+"\x00\x01#\x02"), []byte("\x50\x02\x00\x01\x70\x02\x00\x01"), true)
-		f.Add(version, []byte("\xa2\x05\x00\x01"+props+"\x00\x01#\xc0\x00"), []byte("\x34\x06\x00\x01a\x00\x01"+props+"v"),
+		f.Add(version, []byte("\x82\x06\x00\x01"+props+"\x00\x01#\x02"), []byte("\x50\x02\x00\x01\x70\x02\x00\x01"),
+			true)
+		f.Add(version, []byte("\xa2\x05\x00\x01"+props+"\x00\x01#\xc0\x00"),
+			[]byte("\x34\x06\x00\x01a\x00\x01"+props+"v"),
 			false)
 		f.Add(version, []byte("\x82\x05\x00\x01"+props+"\x00\x01#"), []byte("\xe0\x00"), false)
 	}
@@ -53,7 +55,8 @@ func FuzzPackets(f *testing.F) {
 		}
 		b.Expire(start.Add(2 * time.Hour))
 		if b.held != 0 || len(b.sessions) != 0 || len(b.tree.next) != 0 {
-			t.Fatalf("%d bytes, %d sessions and %d filters are left, want none", b.held, len(b.sessions), len(b.tree.next))
+			t.Fatalf("%d bytes, %d sessions and %d filters are left, want none", b.held, len(b.sessions),
+				len(b.tree.next))
 		}
 	})
 }
@@ -99,7 +102,8 @@ func readAll(t *testing.T, b []byte, read func(*bytes.Buffer) error) {
 
 // FuzzConnect checks that CONNECT is read within its bytes, or refused.
 func FuzzConnect(f *testing.F) {
-	f.Add([]byte("\x00\x04MQTT\x05\xee\x00\x3c\x05\x11\x00\x00\x00\x05\x00\x01a\x00\x00\x01w\x00\x01x\x00\x01u\x00\x01p"))
+	f.Add([]byte("\x00\x04MQTT\x05\xee\x00\x3c\x05\x11\x00\x00\x00\x05\x00\x01a" +
+		"\x00\x00\x01w\x00\x01x\x00\x01u\x00\x01p"))
 	f.Add([]byte("\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s"))
 	f.Add([]byte("\x00\x04MQTT\x84\x02\x00\x3c\x00\x01s"))
 	f.Add([]byte("\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x01s"))
@@ -143,10 +147,11 @@ func FuzzTree(f *testing.F) {
 // TestMatching has the examples of MQTT 5.0 section 4.7.
 func TestMatching(t *testing.T) {
 	for filter, topics := range map[string]map[string]bool{
-		"sport/tennis/player1/#": {"sport/tennis/player1": true, "sport/tennis/player1/ranking": true, "sport/tennis": false},
-		"sport/#":                {"sport": true, "sports": false},
-		"sport/+":                {"sport": false, "sport/": true, "sport/a/b": false},
-		"+/+":                    {"/finance": true}, "/+": {"/finance": true}, "+": {"/finance": false},
+		"sport/tennis/player1/#": {"sport/tennis/player1": true, "sport/tennis/player1/ranking": true,
+			"sport/tennis": false},
+		"sport/#": {"sport": true, "sports": false},
+		"sport/+": {"sport": false, "sport/": true, "sport/a/b": false},
+		"+/+":     {"/finance": true}, "/+": {"/finance": true}, "+": {"/finance": false},
 		"#": {"$SYS/x": false, "a/b": true}, "+/monitor/Clients": {"$SYS/monitor/Clients": false},
 		"$SYS/monitor/+": {"$SYS/monitor/Clients": true},
 	} {
@@ -195,7 +200,8 @@ func TestMalformedPackets(t *testing.T) {
 			b := New(Config{}, "t")
 			p := connect(t, b, 5, "a", true)
 			p.send(c.header, []byte(c.body)...)
-			if got := p.read(); len(got) != 1 || got[0].kind != packet.Disconnect || got[0].code != byte(c.want) || !p.ended {
+			if got := p.read(); len(got) != 1 || got[0].kind != packet.Disconnect || got[0].code != byte(c.want) ||
+				!p.ended {
 				t.Errorf("got %v, want DISCONNECT with %#x", got, byte(c.want))
 			}
 			if want := uint64(1); c.want != badAlias && b.stats.Malformed != want {

@@ -177,8 +177,9 @@ func (p *peer) decode(r *bytes.Buffer) answer {
 	}
 	switch c := cp.(type) {
 	case *packets3.PublishPacket:
-		return answer{kind: packet.Publish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos, retain: c.Retain,
-			dup: c.Dup, id: c.MessageID}
+		return answer{kind: packet.Publish, topic: c.TopicName, payload: string(c.Payload), qos: c.Qos,
+			retain: c.Retain,
+			dup:    c.Dup, id: c.MessageID}
 	case *packets3.ConnackPacket:
 		return answer{kind: packet.Connack, code: c.ReturnCode, present: c.SessionPresent}
 	case *packets3.SubackPacket:

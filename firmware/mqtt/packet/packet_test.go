@@ -111,7 +111,8 @@ func FuzzFollower(f *testing.F) {
 			t.Fatalf("got %v in pieces of %d, want %v as in one", got, int(cut)+1, want)
 		}
 		if want != nil {
-			if !errors.Is(want, packet.ErrType) && !errors.Is(want, packet.ErrSize) && !errors.Is(want, packet.ErrLength) {
+			if !errors.Is(want, packet.ErrType) && !errors.Is(want, packet.ErrSize) &&
+				!errors.Is(want, packet.ErrLength) {
 				t.Fatalf("got %v, want a limit", want)
 			}
 			return

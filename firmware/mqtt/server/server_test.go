@@ -72,7 +72,8 @@ func TestMosquittoSubReads(t *testing.T) {
 				s.Publish(&payload.Message{Topic: "r/old", QoS: 2, Retain: true, Payload: []byte("kept")}, 0)
 				_, port, _ := net.SplitHostPort(s.Address())
 				const n = 300
-				cmd := exec.Command("mosquitto_sub", "-V", version, "-h", "127.0.0.1", "-p", port, "-t", "r/#", "-t", "t/+/x",
+				cmd := exec.Command("mosquitto_sub", "-V", version, "-h", "127.0.0.1", "-p", port, "-t", "r/#", "-t",
+					"t/+/x",
 					"-q", fmt.Sprint(qos), "-C", fmt.Sprint(n+1), "-W", "30", "-F", "%t %q %r %p")
 				var out bytes.Buffer
 				cmd.Stdout = &out
@@ -81,7 +82,8 @@ func TestMosquittoSubReads(t *testing.T) {
 				}
 				await.True(t, "it subscribes and has the retained message", func() bool { return s.Stats().Sent > 0 })
 				for i := range n {
-					s.Publish(&payload.Message{Topic: fmt.Sprint("t/", i, "/x"), QoS: 2, Payload: fmt.Append(nil, i)}, 0)
+					s.Publish(&payload.Message{Topic: fmt.Sprint("t/", i, "/x"), QoS: 2, Payload: fmt.Append(nil, i)},
+						0)
 				}
 				if err := cmd.Wait(); err != nil {
 					t.Fatalf("mosquitto_sub: %v after %q", err, out.String())
@@ -108,7 +110,8 @@ func TestMosquittoSubComesBackToItsSession(t *testing.T) {
 	for _, version := range []string{"mqttv5", "mqttv311"} {
 		s := start(t, Config{})
 		_, port, _ := net.SplitHostPort(s.Address())
-		args := []string{"-V", version, "-h", "127.0.0.1", "-p", port, "-t", "t", "-q", "1", "-c", "-i", "me", "-W", "30"}
+		args := []string{"-V", version, "-h", "127.0.0.1", "-p", port, "-t", "t", "-q", "1", "-c", "-i", "me", "-W",
+			"30"}
 		if version == "mqttv5" {
 			args = append(args, "-x", "600")
 		}

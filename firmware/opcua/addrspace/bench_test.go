@@ -53,7 +53,8 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 			"node id":   func() { buf, _ = v.AppendAttribute(buf[:0], r, ua.AttributeIDNodeID) },
 			"type":      func() { v.TypeDefinition(r) },
 			"browse": func() {
-				found, _ = v.Browse(found[:0], f, Filter{Type: num(id.References), Subtypes: true, Direction: ua.BrowseDirectionBoth}, 0, 0)
+				found, _ = v.Browse(found[:0], f, Filter{Type: num(id.References), Subtypes: true,
+					Direction: ua.BrowseDirectionBoth}, 0, 0)
 			},
 		} {
 			if n := testing.AllocsPerRun(100, do); n != 0 {
@@ -103,7 +104,8 @@ func BenchmarkBrowse100(b *testing.B) {
 
 func BenchmarkTranslate(b *testing.B) {
 	s := plantSpace(b, 1000)
-	path := []Element{{Type: num(id.References), Subtypes: true, Name: rawvalue.QualifiedName{Namespace: 2, Name: []byte("Tag000599")}}}
+	path := []Element{{Type: num(id.References), Subtypes: true,
+		Name: rawvalue.QualifiedName{Namespace: 2, Name: []byte("Tag000599")}}}
 	s.View(func(v View) {
 		for b.Loop() {
 			if _, code := v.Translate(NodeID{Namespace: 2, Number: 6}, path, 10); code != ua.StatusGood {

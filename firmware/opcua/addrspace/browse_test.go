@@ -17,13 +17,17 @@ import (
 func pump(t testing.TB) *Space {
 	s := New()
 	apply(t, s, put(
-		node(num(id.References), ua.NodeClassReferenceType, "References", to(id.HasSubtype, num(id.HierarchicalReferences))),
+		node(num(id.References), ua.NodeClassReferenceType, "References",
+			to(id.HasSubtype, num(id.HierarchicalReferences))),
 		node(num(id.HierarchicalReferences), ua.NodeClassReferenceType, "HierarchicalReferences"),
-		node(num(id.HasChild), ua.NodeClassReferenceType, "HasChild", from(id.HasSubtype, num(id.HierarchicalReferences))),
+		node(num(id.HasChild), ua.NodeClassReferenceType, "HasChild",
+			from(id.HasSubtype, num(id.HierarchicalReferences))),
 		node(num(id.Aggregates), ua.NodeClassReferenceType, "Aggregates", from(id.HasSubtype, num(id.HasChild))),
 		node(num(id.HasComponent), ua.NodeClassReferenceType, "HasComponent", from(id.HasSubtype, num(id.Aggregates))),
-		node(num(id.Organizes), ua.NodeClassReferenceType, "Organizes", from(id.HasSubtype, num(id.HierarchicalReferences))),
-		node(num(10), ua.NodeClassObject, "Pump", to(id.HasTypeDefinition, num(id.BaseObjectType)), to(id.HasComponent, num(11)), to(id.Organizes, num(12)),
+		node(num(id.Organizes), ua.NodeClassReferenceType, "Organizes",
+			from(id.HasSubtype, num(id.HierarchicalReferences))),
+		node(num(10), ua.NodeClassObject, "Pump", to(id.HasTypeDefinition, num(id.BaseObjectType)),
+			to(id.HasComponent, num(11)), to(id.Organizes, num(12)),
 			from(id.Organizes, num(id.ObjectsFolder)), to(id.HasComponent, num(13)), to(id.HasComponent, num(99)),
 			Reference{Type: num(id.Organizes), External: "\x40\x07\x01\x00\x00\x00"}),
 		node(num(11), ua.NodeClassVariable, "Flow", from(id.HasComponent, num(10))),
@@ -56,18 +60,23 @@ func TestBrowseReturnsWhatTheFilterPasses(t *testing.T) {
 		filter Filter
 		want   string
 	}{
-		"forward":                         {10, Filter{}, "i=58 i=11 i=12 i=13 i=99 400701000000"},
-		"inverse":                         {10, Filter{Direction: ua.BrowseDirectionInverse}, "<i=85"},
-		"both":                            {10, Filter{Direction: ua.BrowseDirectionBoth}, "i=58 i=11 i=12 <i=85 i=13 i=99 400701000000"},
-		"one type":                        {10, Filter{Type: num(id.HasComponent)}, "i=11 i=13 i=99"},
-		"a type without its subtypes":     {10, Filter{Type: num(id.HierarchicalReferences)}, ""},
-		"a type with its subtypes":        {10, Filter{Type: num(id.HierarchicalReferences), Subtypes: true}, "i=11 i=12 i=13 i=99 400701000000"},
-		"subtypes over either end's list": {10, Filter{Type: num(id.References), Subtypes: true}, "i=11 i=12 i=13 i=99 400701000000"},
-		"subtypes of another branch":      {10, Filter{Type: num(id.HasChild), Subtypes: true}, "i=11 i=13 i=99"},
-		"a type that is not known":        {10, Filter{Type: num(12345), Subtypes: true}, ""},
-		"variables":                       {10, Filter{Classes: uint32(ua.NodeClassVariable)}, "i=11 i=12"},
-		"variables and methods":           {10, Filter{Classes: uint32(ua.NodeClassVariable | ua.NodeClassMethod)}, "i=11 i=12 i=13"},
-		"objects from below":              {11, Filter{Direction: ua.BrowseDirectionInverse, Classes: uint32(ua.NodeClassObject)}, "<i=10"},
+		"forward": {10, Filter{}, "i=58 i=11 i=12 i=13 i=99 400701000000"},
+		"inverse": {10, Filter{Direction: ua.BrowseDirectionInverse}, "<i=85"},
+		"both": {10, Filter{Direction: ua.BrowseDirectionBoth},
+			"i=58 i=11 i=12 <i=85 i=13 i=99 400701000000"},
+		"one type":                    {10, Filter{Type: num(id.HasComponent)}, "i=11 i=13 i=99"},
+		"a type without its subtypes": {10, Filter{Type: num(id.HierarchicalReferences)}, ""},
+		"a type with its subtypes": {10, Filter{Type: num(id.HierarchicalReferences), Subtypes: true},
+			"i=11 i=12 i=13 i=99 400701000000"},
+		"subtypes over either end's list": {10, Filter{Type: num(id.References), Subtypes: true},
+			"i=11 i=12 i=13 i=99 400701000000"},
+		"subtypes of another branch": {10, Filter{Type: num(id.HasChild), Subtypes: true}, "i=11 i=13 i=99"},
+		"a type that is not known":   {10, Filter{Type: num(12345), Subtypes: true}, ""},
+		"variables":                  {10, Filter{Classes: uint32(ua.NodeClassVariable)}, "i=11 i=12"},
+		"variables and methods": {10, Filter{Classes: uint32(ua.NodeClassVariable | ua.NodeClassMethod)},
+			"i=11 i=12 i=13"},
+		"objects from below": {11, Filter{Direction: ua.BrowseDirectionInverse,
+			Classes: uint32(ua.NodeClassObject)}, "<i=10"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.View(func(v View) {
@@ -111,17 +120,22 @@ func TestTheTypeTreeFollowsItsChanges(t *testing.T) {
 	check("itself, though unknown", 4711, 4711, true)
 	check("unknown", 4711, id.References, false)
 	// The other end lists it too; then either end forgets it.
-	apply(t, s, Change{AddReferences, Node{ID: num(id.HierarchicalReferences), References: []Reference{to(id.HasSubtype, num(id.HasChild))}}})
-	apply(t, s, Change{RemoveReferences, Node{ID: num(id.HasChild), References: []Reference{from(id.HasSubtype, num(id.HierarchicalReferences))}}})
+	apply(t, s, Change{AddReferences, Node{ID: num(id.HierarchicalReferences),
+		References: []Reference{to(id.HasSubtype, num(id.HasChild))}}})
+	apply(t, s, Change{RemoveReferences, Node{ID: num(id.HasChild),
+		References: []Reference{from(id.HasSubtype, num(id.HierarchicalReferences))}}})
 	check("listed from above", id.HasComponent, id.References, true)
 	apply(t, s, Change{Remove, Node{ID: num(id.HierarchicalReferences)}})
 	check("listed from nowhere", id.HasComponent, id.References, false)
 	// A type moves: the new place is listed before the old one is gone.
-	apply(t, s, Change{AddReferences, Node{ID: num(id.Organizes), References: []Reference{from(id.HasSubtype, num(id.Aggregates))}}})
-	apply(t, s, Change{RemoveReferences, Node{ID: num(id.Organizes), References: []Reference{from(id.HasSubtype, num(id.HierarchicalReferences))}}})
+	apply(t, s, Change{AddReferences, Node{ID: num(id.Organizes),
+		References: []Reference{from(id.HasSubtype, num(id.Aggregates))}}})
+	apply(t, s, Change{RemoveReferences, Node{ID: num(id.Organizes),
+		References: []Reference{from(id.HasSubtype, num(id.HierarchicalReferences))}}})
 	check("moved", id.Organizes, id.HasChild, true)
 	// A loop ends.
-	apply(t, s, Change{AddReferences, Node{ID: num(id.HasChild), References: []Reference{from(id.HasSubtype, num(id.HasComponent))}}})
+	apply(t, s, Change{AddReferences, Node{ID: num(id.HasChild),
+		References: []Reference{from(id.HasSubtype, num(id.HasComponent))}}})
 	check("in a loop", id.HasComponent, id.References, false)
 }
 
@@ -141,16 +155,20 @@ func TestTranslateFollowsPaths(t *testing.T) {
 		want  string
 		code  ua.StatusCode
 	}{
-		"one step":                    {85, []Element{step(hierarchical, "Pump")}, 9, "[i=10]", ua.StatusGood},
-		"two steps":                   {85, []Element{step(hierarchical, "Pump"), step(hierarchical, "Flow")}, 9, "[i=11]", ua.StatusGood},
-		"by every type":               {85, []Element{step(0, "Pump"), step(0, "Start")}, 9, "[i=13]", ua.StatusGood},
-		"back":                        {11, []Element{inverse(step(id.HasComponent, "Pump"))}, 9, "[i=10]", ua.StatusGood},
-		"no name at the end":          {10, []Element{step(id.HasComponent, "")}, 9, "[i=11 i=13]", ua.StatusGood},
-		"no name before it":           {85, []Element{step(hierarchical, ""), step(hierarchical, "Flow")}, 9, "[]", ua.StatusBadBrowseNameInvalid},
-		"another name":                {85, []Element{step(hierarchical, "Pumpe")}, 9, "[]", ua.StatusBadNoMatch},
-		"another namespace":           {85, []Element{other(step(hierarchical, "Pump"))}, 9, "[]", ua.StatusBadNoMatch},
-		"the type alone":              {85, []Element{exact(step(hierarchical, "Pump"))}, 9, "[]", ua.StatusBadNoMatch},
-		"the wrong way":               {85, []Element{inverse(step(hierarchical, "Pump"))}, 9, "[]", ua.StatusBadNoMatch},
+		"one step": {85, []Element{step(hierarchical, "Pump")}, 9, "[i=10]", ua.StatusGood},
+		"two steps": {85, []Element{step(hierarchical, "Pump"), step(hierarchical, "Flow")}, 9,
+			"[i=11]", ua.StatusGood},
+		"by every type": {85, []Element{step(0, "Pump"), step(0, "Start")}, 9, "[i=13]", ua.StatusGood},
+		"back": {11, []Element{inverse(step(id.HasComponent, "Pump"))}, 9, "[i=10]",
+			ua.StatusGood},
+		"no name at the end": {10, []Element{step(id.HasComponent, "")}, 9, "[i=11 i=13]", ua.StatusGood},
+		"no name before it": {85, []Element{step(hierarchical, ""), step(hierarchical, "Flow")}, 9, "[]",
+			ua.StatusBadBrowseNameInvalid},
+		"another name":      {85, []Element{step(hierarchical, "Pumpe")}, 9, "[]", ua.StatusBadNoMatch},
+		"another namespace": {85, []Element{other(step(hierarchical, "Pump"))}, 9, "[]", ua.StatusBadNoMatch},
+		"the type alone":    {85, []Element{exact(step(hierarchical, "Pump"))}, 9, "[]", ua.StatusBadNoMatch},
+		"the wrong way": {85, []Element{inverse(step(hierarchical, "Pump"))}, 9, "[]",
+			ua.StatusBadNoMatch},
 		"a start that does not exist": {99, []Element{step(hierarchical, "Pump")}, 9, "[]", ua.StatusBadNodeIDUnknown},
 		"no path":                     {85, nil, 9, "[]", ua.StatusBadNothingToDo},
 		"too many":                    {10, []Element{step(0, "")}, 2, "[]", ua.StatusBadTooManyMatches},
@@ -175,7 +193,8 @@ func TestANodeIsFoundOnceOverManyPaths(t *testing.T) {
 		apply(t, s, put(node(num(1000+i), ua.NodeClassObject, "Same", to(id.Organizes, num(2000))))...)
 	}
 	apply(t, s, put(node(num(1), ua.NodeClassObject, "Root", a...), node(num(2000), ua.NodeClassObject, "Leaf"))...)
-	path := []Element{{Name: rawvalue.QualifiedName{Name: []byte("Same")}}, {Name: rawvalue.QualifiedName{Name: []byte("Leaf")}}}
+	path := []Element{{Name: rawvalue.QualifiedName{Name: []byte("Same")}},
+		{Name: rawvalue.QualifiedName{Name: []byte("Leaf")}}}
 	s.View(func(v View) {
 		if got, code := v.Translate(num(1), path, 50); len(got) != 1 || code != ua.StatusGood {
 			t.Errorf("got %v, %v; want one", got, code)
@@ -200,7 +219,8 @@ func TestAttributesAreListedInOrder(t *testing.T) {
 			t.Errorf("type definition: got %v", got)
 		}
 	})
-	apply(t, s, put(node(num(id.BaseDataVariableType), ua.NodeClassVariableType, "BaseDataVariableType", from(id.HasTypeDefinition, plantTag(0))))...)
+	apply(t, s, put(node(num(id.BaseDataVariableType), ua.NodeClassVariableType, "BaseDataVariableType",
+		from(id.HasTypeDefinition, plantTag(0))))...)
 	s.View(func(v View) {
 		r, _ := v.Lookup(num(id.BaseDataVariableType))
 		if got := v.TypeDefinition(r); got != (NodeID{}) {

@@ -71,8 +71,10 @@ func plantTag(i int) NodeID {
 func plant(n int) iter.Seq[Node] {
 	return func(yield func(Node) bool) {
 		types := []Node{
-			node(num(id.References), ua.NodeClassReferenceType, "References", to(id.HasSubtype, num(id.HierarchicalReferences))),
-			node(num(id.HierarchicalReferences), ua.NodeClassReferenceType, "HierarchicalReferences", to(id.HasSubtype, num(id.Organizes))),
+			node(num(id.References), ua.NodeClassReferenceType, "References",
+				to(id.HasSubtype, num(id.HierarchicalReferences))),
+			node(num(id.HierarchicalReferences), ua.NodeClassReferenceType, "HierarchicalReferences",
+				to(id.HasSubtype, num(id.Organizes))),
 			node(num(id.Organizes), ua.NodeClassReferenceType, "Organizes"),
 			node(num(id.BaseDataVariableType), ua.NodeClassVariableType, "BaseDataVariableType"),
 			node(num(id.FolderType), ua.NodeClassObjectType, "FolderType"),
@@ -84,7 +86,8 @@ func plant(n int) iter.Seq[Node] {
 		}
 		for f := 0; f*100 < n; f++ {
 			folder := NodeID{Namespace: 2, Number: uint32(f + 1)}
-			references := []Reference{from(id.Organizes, num(id.ObjectsFolder)), to(id.HasTypeDefinition, num(id.FolderType))}
+			references := []Reference{from(id.Organizes, num(id.ObjectsFolder)),
+				to(id.HasTypeDefinition, num(id.FolderType))}
 			for i := f * 100; i < min(n, f*100+100); i++ {
 				references = append(references, to(id.Organizes, plantTag(i)))
 				if !yield(variable(i, folder)) {
@@ -102,11 +105,15 @@ func variable(i int, folder NodeID) Node {
 	v := node(plantTag(i), ua.NodeClassVariable, fmt.Sprintf("Tag%06d", i),
 		from(id.Organizes, folder), to(id.HasTypeDefinition, num(id.BaseDataVariableType)))
 	for a, value := range map[ua.AttributeID][]byte{
-		ua.AttributeIDDescription: {1, 21, 0}, ua.AttributeIDWriteMask: {1, 7, 0, 0, 0, 0}, ua.AttributeIDUserWriteMask: {1, 7, 0, 0, 0, 0},
-		ua.AttributeIDDataType: {1, 17, 0, 11}, ua.AttributeIDValueRank: {1, 6, 255, 255, 255, 255}, ua.AttributeIDArrayDimensions: {1, 0x87, 255, 255, 255, 255},
-		ua.AttributeIDAccessLevel: {1, 3, 1}, ua.AttributeIDUserAccessLevel: {1, 3, 1}, ua.AttributeIDMinimumSamplingInterval: {1, 11, 0, 0, 0, 0, 0, 0, 0, 0},
-		ua.AttributeIDHistorizing: {1, 1, 0}, ua.AttributeIDRolePermissions: {2, 0, 0, 0x35, 0x80}, ua.AttributeIDUserRolePermissions: {2, 0, 0, 0x35, 0x80},
-		ua.AttributeIDAccessRestrictions: {2, 0, 0, 0x35, 0x80}, ua.AttributeIDAccessLevelEx: {1, 7, 1, 0, 0, 0},
+		ua.AttributeIDDescription: {1, 21, 0}, ua.AttributeIDWriteMask: {1, 7, 0, 0, 0, 0},
+		ua.AttributeIDUserWriteMask: {1, 7, 0, 0, 0, 0},
+		ua.AttributeIDDataType:      {1, 17, 0, 11}, ua.AttributeIDValueRank: {1, 6, 255, 255, 255, 255},
+		ua.AttributeIDArrayDimensions: {1, 0x87, 255, 255, 255, 255},
+		ua.AttributeIDAccessLevel:     {1, 3, 1}, ua.AttributeIDUserAccessLevel: {1, 3, 1},
+		ua.AttributeIDMinimumSamplingInterval: {1, 11, 0, 0, 0, 0, 0, 0, 0, 0},
+		ua.AttributeIDHistorizing:             {1, 1, 0}, ua.AttributeIDRolePermissions: {2, 0, 0, 0x35, 0x80},
+		ua.AttributeIDUserRolePermissions: {2, 0, 0, 0x35, 0x80},
+		ua.AttributeIDAccessRestrictions:  {2, 0, 0, 0x35, 0x80}, ua.AttributeIDAccessLevelEx: {1, 7, 1, 0, 0, 0},
 	} {
 		v.Attributes = append(v.Attributes, Attribute{a, value})
 	}

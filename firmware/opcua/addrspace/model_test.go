@@ -272,7 +272,8 @@ func checkBooks(t *testing.T, tab *table) {
 		}
 	}
 	if tab.identities.index.used != known || len(tab.entries)-len(tab.identities.free) != known {
-		t.Errorf("got %d identities and %d free of %d, want %d", tab.identities.index.used, len(tab.identities.free), len(tab.entries), known)
+		t.Errorf("got %d identities and %d free of %d, want %d", tab.identities.index.used, len(tab.identities.free),
+			len(tab.entries), known)
 	}
 	for i, v := range tab.values.values {
 		if v.uses != values[i] {
@@ -328,7 +329,8 @@ func TestTheIndexFindsWhatIsThere(t *testing.T) {
 				delete(there, n)
 			}
 			probe := random.Uint32N(200)
-			if got, ok := x.find(hash(probe), func(m uint32) bool { return m == probe }); ok != there[probe] || ok && got != probe {
+			if got, ok := x.find(hash(probe), func(m uint32) bool { return m == probe }); ok != there[probe] || ok &&
+				got != probe {
 				t.Fatalf("%d: got %d, %v; want %v", probe, got, ok, there[probe])
 			}
 			if x.used != len(there) {

@@ -21,24 +21,32 @@ func TestAffectedNodesAreReportedOnceWithTheirType(t *testing.T) {
 		changes []Change
 		want    []Affected
 	}{
-		{"node and its reference", append(put(valve), Change{AddReferences, Node{ID: num(10), References: []Reference{to(id.HasComponent, num(20))}}}),
+		{"node and its reference", append(put(valve),
+			Change{AddReferences, Node{ID: num(10), References: []Reference{to(id.HasComponent, num(20))}}}),
 			[]Affected{{num(20), pumpType, NodeAdded, false}, {num(10), pumpType, ReferenceAdded, false}}},
-		{"the same again", append(put(valve), Change{AddReferences, Node{ID: num(10), References: []Reference{to(id.HasComponent, num(20))}}}), nil},
+		{"the same again", append(put(valve), Change{AddReferences,
+			Node{ID: num(10), References: []Reference{to(id.HasComponent, num(20))}}}), nil},
 		{"two changes of one node", []Change{
 			{AddReferences, Node{ID: num(10), References: []Reference{to(id.HasComponent, num(21))}}},
 			{RemoveReferences, Node{ID: num(10), References: []Reference{to(id.HasComponent, num(99))}}}},
 			[]Affected{{num(10), pumpType, ReferenceAdded | ReferenceDeleted, false}}},
-		{"data type", []Change{{SetAttributes, Node{ID: num(11), Attributes: []Attribute{dataType}}}}, []Affected{{num(11), NodeID{}, DataTypeChanged, true}}},
-		{"another attribute", []Change{{SetAttributes, Node{ID: num(11), Attributes: []Attribute{{ua.AttributeIDDescription, textValue("x")}}}}},
+		{"data type", []Change{{SetAttributes, Node{ID: num(11), Attributes: []Attribute{dataType}}}},
+			[]Affected{{num(11), NodeID{}, DataTypeChanged, true}}},
+		{"another attribute", []Change{{SetAttributes,
+			Node{ID: num(11), Attributes: []Attribute{{ua.AttributeIDDescription, textValue("x")}}}}},
 			[]Affected{{num(11), NodeID{}, 0, true}}},
 		{"the same attribute", []Change{{SetAttributes, Node{ID: num(11), Attributes: []Attribute{dataType}}}}, nil},
-		{"node put otherwise", put(node(num(20), ua.NodeClassObject, "Ventil")), []Affected{{num(20), NodeID{}, ReferenceDeleted, true}}},
+		{"node put otherwise", put(node(num(20), ua.NodeClassObject, "Ventil")),
+			[]Affected{{num(20), NodeID{}, ReferenceDeleted, true}}},
 		{"node put back", put(valve), []Affected{{num(20), pumpType, ReferenceAdded, true}}},
 		{"node removed", []Change{{Remove, Node{ID: num(20)}}}, []Affected{{num(20), pumpType, NodeDeleted, false}}},
 		{"node removed twice", []Change{{Remove, Node{ID: num(20)}}}, nil},
-		{"nothing of a node that is not there", []Change{{SetAttributes, Node{ID: num(20), Attributes: []Attribute{dataType}}}}, nil},
-		{"come and gone", append(put(valve), Change{Remove, Node{ID: num(20)}}), []Affected{{num(20), pumpType, NodeAdded | NodeDeleted, false}}},
-		{"type lost at once", append(put(valve), Change{RemoveReferences, Node{ID: num(20), References: valve.References}}),
+		{"nothing of a node that is not there", []Change{
+			{SetAttributes, Node{ID: num(20), Attributes: []Attribute{dataType}}}}, nil},
+		{"come and gone", append(put(valve), Change{Remove, Node{ID: num(20)}}),
+			[]Affected{{num(20), pumpType, NodeAdded | NodeDeleted, false}}},
+		{"type lost at once", append(put(valve), Change{RemoveReferences,
+			Node{ID: num(20), References: valve.References}}),
 			[]Affected{{num(20), pumpType, NodeAdded | ReferenceDeleted, false}}},
 	} {
 		var version uint64
@@ -69,20 +77,26 @@ func TestARemovedNodeLeavesOthersListsAlone(t *testing.T) {
 func TestAChangeThatCannotBeServedIsRefusedWithAllOthers(t *testing.T) {
 	good := node(num(50), ua.NodeClassObject, "Good")
 	for name, bad := range map[string]Change{
-		"attribute cut short":     {Kind: Put, Node: Node{ID: num(51), Attributes: []Attribute{{ua.AttributeIDDisplayName, textValue("abc")[:8]}}}},
-		"bytes behind it":         {Kind: SetAttributes, Node: Node{ID: num(51), Attributes: []Attribute{{ua.AttributeIDDisplayName, append(textValue("abc"), 0)}}}},
-		"empty attribute":         {Kind: SetAttributes, Node: Node{ID: num(51), Attributes: []Attribute{{ua.AttributeIDDisplayName, []byte{}}}}},
-		"attribute id 0":          {Kind: Put, Node: Node{ID: num(51), Attributes: []Attribute{{0, []byte{0}}}}},
-		"attribute id 256":        {Kind: Put, Node: Node{ID: num(51), Attributes: []Attribute{{256, []byte{0}}}}},
-		"target cut short":        {Kind: AddReferences, Node: Node{ID: num(51), References: []Reference{{External: "\x40\x07"}}}},
-		"kind that is not known":  {Kind: 9, Node: Node{ID: num(51)}},
-		"bytes behind the target": {Kind: Put, Node: Node{ID: num(51), References: []Reference{{External: "\x00\x07\x00"}}}},
+		"attribute cut short": {Kind: Put, Node: Node{ID: num(51),
+			Attributes: []Attribute{{ua.AttributeIDDisplayName, textValue("abc")[:8]}}}},
+		"bytes behind it": {Kind: SetAttributes,
+			Node: Node{ID: num(51), Attributes: []Attribute{{ua.AttributeIDDisplayName, append(textValue("abc"), 0)}}}},
+		"empty attribute": {Kind: SetAttributes,
+			Node: Node{ID: num(51), Attributes: []Attribute{{ua.AttributeIDDisplayName, []byte{}}}}},
+		"attribute id 0":   {Kind: Put, Node: Node{ID: num(51), Attributes: []Attribute{{0, []byte{0}}}}},
+		"attribute id 256": {Kind: Put, Node: Node{ID: num(51), Attributes: []Attribute{{256, []byte{0}}}}},
+		"target cut short": {Kind: AddReferences,
+			Node: Node{ID: num(51), References: []Reference{{External: "\x40\x07"}}}},
+		"kind that is not known": {Kind: 9, Node: Node{ID: num(51)}},
+		"bytes behind the target": {Kind: Put, Node: Node{ID: num(51),
+			References: []Reference{{External: "\x00\x07\x00"}}}},
 	} {
 		s := New()
 		affected, err := s.Apply(append(put(good), bad))
 		s.View(func(v View) {
 			if err == nil || affected != nil || v.Len() != 0 || v.Version() != 0 {
-				t.Errorf("%s: got %v, %v, %d nodes, version %d; want an error and nothing done", name, affected, err, v.Len(), v.Version())
+				t.Errorf("%s: got %v, %v, %d nodes, version %d; want an error and nothing done", name, affected, err,
+					v.Len(), v.Version())
 			}
 		})
 		if err := s.Replace(slices.Values([]Node{good, bad.Node})); bad.Kind <= SetAttributes && err == nil {
@@ -100,7 +114,8 @@ func TestReplaceIsANewGeneration(t *testing.T) {
 		_, old := v.Lookup(num(10))
 		_, ok := v.Lookup(num(1))
 		if old || !ok || v.Len() != 1 || v.Generation() != 1 {
-			t.Errorf("got old %v, new %v, %d nodes, generation %d; want false, true, 1, 1", old, ok, v.Len(), v.Generation())
+			t.Errorf("got old %v, new %v, %d nodes, generation %d; want false, true, 1, 1", old, ok, v.Len(),
+				v.Generation())
 		}
 	})
 }
@@ -112,7 +127,8 @@ func TestChurnLeavesNothingBehind(t *testing.T) {
 	var entries, values int
 	for i := range uint32(3000) {
 		n := node(num(100_000+i), ua.NodeClassObject, "x", to(id.Organizes, num(200_000+i)))
-		n.Attributes = append(n.Attributes, Attribute{ua.AttributeIDDescription, textValue(strings.Repeat("d", int(i)))})
+		n.Attributes = append(n.Attributes, Attribute{ua.AttributeIDDescription,
+			textValue(strings.Repeat("d", int(i)))})
 		apply(t, s, put(n)...)
 		apply(t, s, Change{Remove, Node{ID: n.ID}})
 		if i == 0 {

@@ -17,9 +17,11 @@ func TestRenewalsAreBoundToTheChannel(t *testing.T) {
 		do   func(a *attacker)
 		want ua.StatusCode
 	}{
-		"another mode":        {func(a *attacker) { a.peer.Mode = ua.MessageSecurityModeSign }, ua.StatusBadSecurityChecksFailed},
+		"another mode": {func(a *attacker) { a.peer.Mode = ua.MessageSecurityModeSign },
+			ua.StatusBadSecurityChecksFailed},
 		"another certificate": {func(a *attacker) { a.identity = newIdentity(2048) }, ua.StatusBadSecurityChecksFailed},
-		"another policy":      {func(a *attacker) { a.policy.uri = ua.SecurityPolicyURIAes128Sha256RsaOaep }, ua.StatusBadSecurityChecksFailed},
+		"another policy": {func(a *attacker) { a.policy.uri = ua.SecurityPolicyURIAes128Sha256RsaOaep },
+			ua.StatusBadSecurityChecksFailed},
 		"policy None": {func(a *attacker) {
 			a.policy = policy{uri: ua.SecurityPolicyURINone}
 			a.rsa = &asymmetric{policy: a.policy}
@@ -123,7 +125,8 @@ func FuzzServerStream(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
-	f.Add(append(bytes.Clone(good), "MSGF\x18\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00"...))
+	f.Add(append(bytes.Clone(good),
+		"MSGF\x18\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00"...))
 	server, _ := pair(2048)
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		a := &assembler{memory: unlimited{}, maxBytes: 1000, maxChunks: 10}
@@ -135,7 +138,8 @@ func FuzzServerStream(f *testing.F) {
 			chunk := b[:h.Size]
 			b = b[h.Size:]
 			if open, err := parseOpenHeader(chunk); err == nil {
-				if !bytes.Equal(open.append(nil)[transport.HeaderSize:][:4], chunk[transport.HeaderSize:][:4]) || open.size > len(chunk) {
+				if !bytes.Equal(open.append(nil)[transport.HeaderSize:][:4], chunk[transport.HeaderSize:][:4]) ||
+					open.size > len(chunk) {
 					t.Fatal("header does not re-encode")
 				}
 				if p, ok := policyOf(open.policy); ok {

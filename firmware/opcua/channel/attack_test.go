@@ -82,13 +82,17 @@ func TestServerRejectsViolationsOnAnOpenChannel(t *testing.T) {
 		do   func(a *attacker) [][]byte
 		want ua.StatusCode
 	}{
-		"another channel's number": {func(a *attacker) [][]byte { return [][]byte{set(a.chunk('F', 2, nil), 8, a.id+1)} }, ua.StatusBadTCPSecureChannelUnknown},
-		"unknown token":            {func(a *attacker) [][]byte { return [][]byte{set(a.chunk('F', 2, nil), 12, 99)} }, ua.StatusBadSecureChannelTokenUnknown},
+		"another channel's number": {func(a *attacker) [][]byte {
+			return [][]byte{set(a.chunk('F', 2, nil), 8, a.id+1)}
+		}, ua.StatusBadTCPSecureChannelUnknown},
+		"unknown token": {func(a *attacker) [][]byte { return [][]byte{set(a.chunk('F', 2, nil), 12, 99)} },
+			ua.StatusBadSecureChannelTokenUnknown},
 		"replayed chunk": {func(a *attacker) [][]byte {
 			b := a.chunk('F', 2, []byte("open the valve"))
 			return [][]byte{b, bytes.Clone(b)}
 		}, ua.StatusBadSequenceNumberInvalid},
-		"left out chunk": {func(a *attacker) [][]byte { a.nextSequence(); return [][]byte{a.chunk('F', 2, nil)} }, ua.StatusBadSequenceNumberInvalid},
+		"left out chunk": {func(a *attacker) [][]byte { a.nextSequence(); return [][]byte{a.chunk('F', 2, nil)} },
+			ua.StatusBadSequenceNumberInvalid},
 		"reordered chunks": {func(a *attacker) [][]byte {
 			one, two := bytes.Clone(a.chunk('F', 2, nil)), a.chunk('F', 3, nil)
 			return [][]byte{two, one}
@@ -100,7 +104,8 @@ func TestServerRejectsViolationsOnAnOpenChannel(t *testing.T) {
 			return [][]byte{transport.HelloBody{ReceiveBuffer: 65535, SendBuffer: 65535}.AppendHello(nil)}
 		}, ua.StatusBadTCPMessageTypeInvalid},
 		"reverse hello": {func(*attacker) [][]byte {
-			return [][]byte{append(transport.Header{Type: transport.ReverseHello, Chunk: 'F', Size: 16}.Append(nil), make([]byte, 8)...)}
+			return [][]byte{append(transport.Header{Type: transport.ReverseHello, Chunk: 'F', Size: 16}.Append(nil),
+				make([]byte, 8)...)}
 		}, ua.StatusBadTCPMessageTypeInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -222,7 +227,8 @@ func TestOpenRequestsThatFailToDecryptOrVerifyGetTheSameError(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := openRequest{mode: ua.MessageSecurityModeSignAndEncrypt, nonce: Nonce(), lifetime: time.Hour}
-		b, err := a.sealOpen(openHeader{policy: p.uri, certificate: client.Certificate, thumbprint: Thumbprint(server.Certificate)},
+		b, err := a.sealOpen(openHeader{policy: p.uri, certificate: client.Certificate,
+			thumbprint: Thumbprint(server.Certificate)},
 			secured{1, 1, req.encode(time.Now())})
 		if err != nil {
 			t.Fatal(err)
@@ -306,27 +312,41 @@ func TestServerRefusesToOpen(t *testing.T) {
 		change(&r)
 		return r
 	}
-	head := openHeader{policy: ua.SecurityPolicyURIBasic256Sha256, certificate: client.Certificate, thumbprint: Thumbprint(server.Certificate)}
+	head := openHeader{policy: ua.SecurityPolicyURIBasic256Sha256, certificate: client.Certificate,
+		thumbprint: Thumbprint(server.Certificate)}
 	for name, c := range map[string]struct {
 		head openHeader
 		req  openRequest
 		want ua.StatusCode
 	}{
-		"policy of another offer":    {openHeader{policy: ua.SecurityPolicyURIAes256Sha256RsaPss}, openRequest{}, ua.StatusBadSecurityPolicyRejected},
-		"deprecated Basic128Rsa15":   {openHeader{policy: ua.SecurityPolicyURIBasic128Rsa15}, openRequest{}, ua.StatusBadSecurityPolicyRejected},
-		"deprecated Basic256":        {openHeader{policy: ua.SecurityPolicyURIBasic256}, openRequest{}, ua.StatusBadSecurityPolicyRejected},
-		"invented policy":            {openHeader{policy: "none"}, openRequest{}, ua.StatusBadSecurityPolicyRejected},
-		"no certificate":             {openHeader{policy: head.policy, thumbprint: head.thumbprint}, openRequest{}, ua.StatusBadSecurityChecksFailed},
-		"broken certificate":         {openHeader{policy: head.policy, certificate: []byte{0x30, 0x80}, thumbprint: head.thumbprint}, openRequest{}, ua.StatusBadSecurityChecksFailed},
-		"another server's":           {openHeader{policy: head.policy, certificate: client.Certificate, thumbprint: make([]byte, 20)}, openRequest{}, ua.StatusBadSecurityChecksFailed},
-		"resumed from elsewhere":     {openHeader{policy: head.policy, channel: 7}, openRequest{}, ua.StatusBadTCPSecureChannelUnknown},
-		"mode not offered":           {head, request(func(r *openRequest) { r.mode = sign.Mode }), ua.StatusBadSecurityModeRejected},
-		"downgrade to mode None":     {head, request(func(r *openRequest) { r.mode = ua.MessageSecurityModeNone }), ua.StatusBadSecurityModeRejected},
-		"invented mode":              {head, request(func(r *openRequest) { r.mode = 77 }), ua.StatusBadSecurityModeRejected},
-		"None claims a secured mode": {openHeader{policy: ua.SecurityPolicyURINone}, request(func(*openRequest) {}), ua.StatusBadSecurityModeRejected},
-		"short nonce":                {head, request(func(r *openRequest) { r.nonce = r.nonce[:31] }), ua.StatusBadNonceInvalid},
-		"no nonce":                   {head, request(func(r *openRequest) { r.nonce = nil }), ua.StatusBadNonceInvalid},
-		"renewal of nothing":         {head, request(func(r *openRequest) { r.renew = true }), ua.StatusBadTCPSecureChannelUnknown},
+		"policy of another offer": {openHeader{policy: ua.SecurityPolicyURIAes256Sha256RsaPss}, openRequest{},
+			ua.StatusBadSecurityPolicyRejected},
+		"deprecated Basic128Rsa15": {openHeader{policy: ua.SecurityPolicyURIBasic128Rsa15}, openRequest{},
+			ua.StatusBadSecurityPolicyRejected},
+		"deprecated Basic256": {openHeader{policy: ua.SecurityPolicyURIBasic256}, openRequest{},
+			ua.StatusBadSecurityPolicyRejected},
+		"invented policy": {openHeader{policy: "none"}, openRequest{}, ua.StatusBadSecurityPolicyRejected},
+		"no certificate": {openHeader{policy: head.policy, thumbprint: head.thumbprint}, openRequest{},
+			ua.StatusBadSecurityChecksFailed},
+		"broken certificate": {openHeader{policy: head.policy, certificate: []byte{0x30, 0x80},
+			thumbprint: head.thumbprint}, openRequest{}, ua.StatusBadSecurityChecksFailed},
+		"another server's": {openHeader{policy: head.policy, certificate: client.Certificate,
+			thumbprint: make([]byte, 20)}, openRequest{}, ua.StatusBadSecurityChecksFailed},
+		"resumed from elsewhere": {openHeader{policy: head.policy, channel: 7}, openRequest{},
+			ua.StatusBadTCPSecureChannelUnknown},
+		"mode not offered": {head, request(func(r *openRequest) { r.mode = sign.Mode }),
+			ua.StatusBadSecurityModeRejected},
+		"downgrade to mode None": {head, request(func(r *openRequest) { r.mode = ua.MessageSecurityModeNone }),
+			ua.StatusBadSecurityModeRejected},
+		"invented mode": {head, request(func(r *openRequest) { r.mode = 77 }),
+			ua.StatusBadSecurityModeRejected},
+		"None claims a secured mode": {openHeader{policy: ua.SecurityPolicyURINone}, request(func(*openRequest) {}),
+			ua.StatusBadSecurityModeRejected},
+		"short nonce": {head, request(func(r *openRequest) { r.nonce = r.nonce[:31] }),
+			ua.StatusBadNonceInvalid},
+		"no nonce": {head, request(func(r *openRequest) { r.nonce = nil }), ua.StatusBadNonceInvalid},
+		"renewal of nothing": {head, request(func(r *openRequest) { r.renew = true }),
+			ua.StatusBadTCPSecureChannelUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sc, cc := link(t, transport.Limits{}, transport.Limits{})
@@ -357,7 +377,8 @@ func TestServerRefusesToOpen(t *testing.T) {
 		sc, cc := link(t, transport.Limits{}, transport.Limits{})
 		echo(t, offered, sc)
 		go func() {
-			_ = cc.WriteChunk(append(transport.Header{Type: transport.ServiceMessage, Chunk: 'F', Size: 24}.Append(nil), make([]byte, 16)...))
+			_ = cc.WriteChunk(append(transport.Header{Type: transport.ServiceMessage, Chunk: 'F', Size: 24}.Append(nil),
+				make([]byte, 16)...))
 		}()
 		if got := lastWords(t, cc); got.Code != ua.StatusBadTCPSecureChannelUnknown {
 			t.Errorf("got %v", got)

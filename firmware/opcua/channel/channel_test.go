@@ -18,7 +18,8 @@ import (
 )
 
 func name(s Security) string {
-	return s.Policy[strings.LastIndexByte(s.Policy, '#')+1:] + "/" + strings.TrimPrefix(s.Mode.String(), "MessageSecurityMode")
+	return s.Policy[strings.LastIndexByte(s.Policy, '#')+1:] + "/" + strings.TrimPrefix(s.Mode.String(),
+		"MessageSecurityMode")
 }
 
 func TestBothRolesOpenEveryPolicyAndMode(t *testing.T) {

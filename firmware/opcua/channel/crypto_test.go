@@ -48,7 +48,8 @@ func TestSealedChunkEqualsTheGoldenVector(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			chunk := append([]byte("MSGF\x00\x00\x00\x00\x07\x00\x00\x00\x03\x00\x00\x00\x05\x00\x00\x00\x09\x00\x00\x00"), "body"...)
+			chunk := append([]byte(
+				"MSGF\x00\x00\x00\x00\x07\x00\x00\x00\x03\x00\x00\x00\x05\x00\x00\x00\x09\x00\x00\x00"), "body"...)
 			got := d.seal(append(make([]byte, 0, 200), chunk...))
 			if want := vector(t, name(s)); !bytes.Equal(got, want) {
 				t.Errorf("got  %x\nwant %x", got, want)
@@ -104,7 +105,8 @@ func TestChunksFillTheirSizeAndNoMore(t *testing.T) {
 			if got := len(d.seal(make([]byte, symmetricBody+n, 9000))); got > limit || got < limit-16 {
 				t.Errorf("%s: room %d of %d makes a chunk of %d", name(s), n, limit, got)
 			}
-			if got := len(d.seal(make([]byte, symmetricBody+n+1, 9000))); got <= limit && s.Mode != ua.MessageSecurityModeSignAndEncrypt {
+			if got := len(d.seal(make([]byte, symmetricBody+n+1, 9000))); got <= limit &&
+				s.Mode != ua.MessageSecurityModeSignAndEncrypt {
 				t.Errorf("%s: one more byte would have fitted into %d", name(s), limit)
 			}
 		}

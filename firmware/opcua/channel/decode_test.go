@@ -13,7 +13,8 @@ import (
 )
 
 func requestHeader() *ua.RequestHeader {
-	return &ua.RequestHeader{AuthenticationToken: ua.NewTwoByteNodeID(0), Timestamp: time.Unix(1e9, 0).UTC(), RequestHandle: 5, AdditionalHeader: ua.NewExtensionObject(nil)}
+	return &ua.RequestHeader{AuthenticationToken: ua.NewTwoByteNodeID(0), Timestamp: time.Unix(1e9, 0).UTC(),
+		RequestHandle: 5, AdditionalHeader: ua.NewExtensionObject(nil)}
 }
 
 func mustEncode(t testing.TB, v any) []byte {
@@ -32,24 +33,31 @@ func samples(t testing.TB) [][]byte {
 	}
 	filter := ua.NewExtensionObject(&ua.EventFilter{
 		SelectClauses: []*ua.SimpleAttributeOperand{{
-			TypeDefinitionID: ua.NewNumericNodeID(0, 2041), BrowsePath: []*ua.QualifiedName{{Name: "EventId"}}, AttributeID: 13,
+			TypeDefinitionID: ua.NewNumericNodeID(0, 2041), BrowsePath: []*ua.QualifiedName{{Name: "EventId"}},
+			AttributeID: 13,
 		}},
 		WhereClause: &ua.ContentFilter{Elements: []*ua.ContentFilterElement{{
 			FilterOperands: []*ua.ExtensionObject{ua.NewExtensionObject(&ua.LiteralOperand{Value: value})},
 		}}},
 	})
 	return [][]byte{
-		mustEncode(t, &ua.GetEndpointsRequest{RequestHeader: requestHeader(), EndpointURL: "opc.tcp://x", LocaleIDs: []string{"de", ""}}),
+		mustEncode(t, &ua.GetEndpointsRequest{RequestHeader: requestHeader(), EndpointURL: "opc.tcp://x",
+			LocaleIDs: []string{"de", ""}}),
 		mustEncode(t, &ua.ReadRequest{RequestHeader: requestHeader(), NodesToRead: []*ua.ReadValueID{
 			{NodeID: ua.NewStringNodeID(2, "tag"), AttributeID: 13, DataEncoding: &ua.QualifiedName{}}}}),
 		mustEncode(t, &ua.WriteRequest{RequestHeader: requestHeader(), NodesToWrite: []*ua.WriteValue{
-			{NodeID: ua.NewGUIDNodeID(2, "AAAABBBB-CCDD-EEFF-0102-0123456789AB"), AttributeID: 13, Value: &ua.DataValue{EncodingMask: 0x3f, Value: value}}}}),
-		mustEncode(t, &ua.CreateMonitoredItemsRequest{RequestHeader: requestHeader(), ItemsToCreate: []*ua.MonitoredItemCreateRequest{{
-			ItemToMonitor:       &ua.ReadValueID{NodeID: ua.NewNumericNodeID(0, 2253), DataEncoding: &ua.QualifiedName{}},
-			RequestedParameters: &ua.MonitoringParameters{Filter: filter}}}}),
+			{NodeID: ua.NewGUIDNodeID(2, "AAAABBBB-CCDD-EEFF-0102-0123456789AB"), AttributeID: 13,
+				Value: &ua.DataValue{EncodingMask: 0x3f, Value: value}}}}),
+		mustEncode(t, &ua.CreateMonitoredItemsRequest{RequestHeader: requestHeader(),
+			ItemsToCreate: []*ua.MonitoredItemCreateRequest{{
+				ItemToMonitor: &ua.ReadValueID{NodeID: ua.NewNumericNodeID(0, 2253),
+					DataEncoding: &ua.QualifiedName{}},
+				RequestedParameters: &ua.MonitoringParameters{Filter: filter}}}}),
 		mustEncode(t, &ua.AddNodesRequest{RequestHeader: requestHeader(), NodesToAdd: []*ua.AddNodesItem{{
-			ParentNodeID: ua.NewExpandedNodeID(ua.NewNumericNodeID(0, 85), "urn:x", 7), ReferenceTypeID: ua.NewTwoByteNodeID(35),
-			RequestedNewNodeID: ua.NewTwoByteExpandedNodeID(0), BrowseName: &ua.QualifiedName{}, NodeAttributes: ua.NewExtensionObject(nil),
+			ParentNodeID:       ua.NewExpandedNodeID(ua.NewNumericNodeID(0, 85), "urn:x", 7),
+			ReferenceTypeID:    ua.NewTwoByteNodeID(35),
+			RequestedNewNodeID: ua.NewTwoByteExpandedNodeID(0), BrowseName: &ua.QualifiedName{},
+			NodeAttributes: ua.NewExtensionObject(nil),
 			TypeDefinition: ua.NewTwoByteExpandedNodeID(0)}}}),
 	}
 }
@@ -119,14 +127,16 @@ func TestDecodeRejectsHostileBodies(t *testing.T) {
 		return binary.LittleEndian.AppendUint32(append([]byte{}, read[:len(read)-4]...), n)
 	}
 	for name, body := range map[string][]byte{
-		"nothing":                   {},
-		"array of 2^31-1":           length(1<<31 - 1),
-		"array of -2":               length(1<<32 - 2),
-		"variant array of 2^31-1":   withVariant(0x80|6, 0xff, 0xff, 0xff, 0x7f),
-		"variant array of -2":       withVariant(0x80|6, 0xfe, 0xff, 0xff, 0xff),
-		"dimensions of 2^31-1":      withVariant(0xc0|6, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f),
-		"dimensions that overflow":  withVariant([]byte("\xc3\x00\x00\x00\x00\x04\x00\x00\x00" + strings.Repeat("\x00\x00\x01\x00", 4))...),
-		"5000 dimensions of one":    withVariant([]byte("\xc3\x01\x00\x00\x00\x07\x88\x13\x00\x00" + strings.Repeat("\x01\x00\x00\x00", 5000))...),
+		"nothing":                 {},
+		"array of 2^31-1":         length(1<<31 - 1),
+		"array of -2":             length(1<<32 - 2),
+		"variant array of 2^31-1": withVariant(0x80|6, 0xff, 0xff, 0xff, 0x7f),
+		"variant array of -2":     withVariant(0x80|6, 0xfe, 0xff, 0xff, 0xff),
+		"dimensions of 2^31-1":    withVariant(0xc0|6, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f),
+		"dimensions that overflow": withVariant([]byte("\xc3\x00\x00\x00\x00\x04\x00\x00\x00" +
+			strings.Repeat("\x00\x00\x01\x00", 4))...),
+		"5000 dimensions of one": withVariant([]byte("\xc3\x01\x00\x00\x00\x07\x88\x13\x00\x00" +
+			strings.Repeat("\x01\x00\x00\x00", 5000))...),
 		"dimensions for less":       withVariant(0xc0|3, 3, 0, 0, 0, 1, 2, 3, 1, 0, 0, 0, 4, 0, 0, 0),
 		"variants 1.9 million deep": withVariant([]byte(strings.Repeat("\x18", 1_900_000))...),
 		"arrays of variants":        withVariant([]byte(strings.Repeat("\x98\x01\x00\x00\x00", 300_000))...),

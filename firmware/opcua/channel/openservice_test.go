@@ -16,7 +16,8 @@ func TestOpenRequestRoundTrip(t *testing.T) {
 	for name, want := range map[string]openRequest{
 		"issue, None": {handle: 1, mode: ua.MessageSecurityModeNone, lifetime: time.Hour},
 		"renew, sign": {
-			handle: 1<<32 - 1, renew: true, mode: ua.MessageSecurityModeSign, nonce: Nonce(), lifetime: 10 * time.Second,
+			handle: 1<<32 - 1, renew: true, mode: ua.MessageSecurityModeSign, nonce: Nonce(),
+			lifetime: 10 * time.Second,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,7 +68,8 @@ func TestOpenResponseRoundTrip(t *testing.T) {
 			t.Fatalf("the first %d of %d bytes were accepted", n, len(b))
 		}
 	}
-	if _, err := parseOpenResponse(Fault(5, ua.StatusBadTooManySessions, opened)); Code(err) != ua.StatusBadTooManySessions {
+	if _, err := parseOpenResponse(Fault(5, ua.StatusBadTooManySessions,
+		opened)); Code(err) != ua.StatusBadTooManySessions {
 		t.Errorf("a fault: got %v, want its code", err)
 	}
 }

@@ -14,7 +14,8 @@ func TestPeekRequest(t *testing.T) {
 	token := ua.NewByteStringNodeID(0, []byte("token"))
 	b, err := Encode(&ua.ReadRequest{RequestHeader: &ua.RequestHeader{
 		AuthenticationToken: token, Timestamp: opened, RequestHandle: 77, ReturnDiagnostics: 3, AuditEntryID: "audit",
-		TimeoutHint: 1500, AdditionalHeader: ua.NewExtensionObject(&ua.Argument{Name: "a", DataType: token, Description: &ua.LocalizedText{}}),
+		TimeoutHint: 1500, AdditionalHeader: ua.NewExtensionObject(&ua.Argument{Name: "a", DataType: token,
+			Description: &ua.LocalizedText{}}),
 	}, MaxAge: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,8 @@ func TestPeekResponse(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, rest, err := PeekResponse(b)
-	if want := (ResponseHead{id.ReadResponse_Encoding_DefaultBinary, 78, ua.StatusBadTimeout}); head != want || err != nil {
+	if want := (ResponseHead{id.ReadResponse_Encoding_DefaultBinary, 78, ua.StatusBadTimeout}); head != want ||
+		err != nil {
 		t.Errorf("got %+v, %v; want %+v", head, err, want)
 	}
 	if len(rest) != 4+4 {

@@ -76,8 +76,10 @@ func answerOne(c *Channel, url string) error {
 				StringTable: []string{}, AdditionalHeader: ua.NewExtensionObject(nil),
 			},
 			Endpoints: []*ua.EndpointDescription{{
-				EndpointURL: url, Server: &ua.ApplicationDescription{ApplicationURI: "urn:test", ApplicationName: ua.NewLocalizedText("test")},
-				ServerCertificate: c.Identity().Certificate, SecurityMode: c.Peer().Mode, SecurityPolicyURI: c.Peer().Policy,
+				EndpointURL: url, Server: &ua.ApplicationDescription{ApplicationURI: "urn:test",
+					ApplicationName: ua.NewLocalizedText("test")},
+				ServerCertificate: c.Identity().Certificate, SecurityMode: c.Peer().Mode,
+				SecurityPolicyURI: c.Peer().Policy,
 			}},
 		})
 		if err != nil {
@@ -91,7 +93,8 @@ func getEndpoints(t *testing.T, url string) []byte {
 	t.Helper()
 	body, err := Encode(&ua.GetEndpointsRequest{
 		RequestHeader: &ua.RequestHeader{
-			AuthenticationToken: ua.NewTwoByteNodeID(0), Timestamp: time.Now(), RequestHandle: 1, AdditionalHeader: ua.NewExtensionObject(nil),
+			AuthenticationToken: ua.NewTwoByteNodeID(0), Timestamp: time.Now(), RequestHandle: 1,
+			AdditionalHeader: ua.NewExtensionObject(nil),
 		},
 		EndpointURL: url,
 	})
@@ -112,7 +115,8 @@ func TestLibrarysClientOpensEveryPolicyAndMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cfg := &uasc.Config{SecurityPolicyURI: s.Policy, SecurityMode: s.Mode, Lifetime: 60000, RequestTimeout: 5 * time.Second}
+			cfg := &uasc.Config{SecurityPolicyURI: s.Policy, SecurityMode: s.Mode, Lifetime: 60000,
+				RequestTimeout: 5 * time.Second}
 			if s.Mode != ua.MessageSecurityModeNone {
 				cfg.Certificate, cfg.LocalKey = client.Certificate, client.Key
 				cfg.RemoteCertificate, cfg.Thumbprint = server.Certificate, Thumbprint(server.Certificate)
@@ -142,7 +146,8 @@ func TestLibrarysClientOpensEveryPolicyAndMode(t *testing.T) {
 func nodeOPCUA(t *testing.T) {
 	t.Helper()
 	if err := exec.Command("node", "-e", "require.resolve('node-opcua')").Run(); err != nil {
-		t.Skip("not proved: interoperation with node-opcua, which node does not find (npm install node-opcua, and NODE_PATH)")
+		t.Skip("not proved: interoperation with node-opcua, which node does not find (npm install node-opcua, and " +
+			"NODE_PATH)")
 	}
 }
 
@@ -258,7 +263,8 @@ func renewAt(t *testing.T, url string, s Security, own, server Identity) error {
 		if err != nil {
 			return fmt.Errorf("after %d tokens: %w", len(seen), err)
 		}
-		if head, _, err := PeekResponse(body); err != nil || head.TypeID != id.GetEndpointsResponse_Encoding_DefaultBinary {
+		if head, _, err := PeekResponse(body); err != nil ||
+			head.TypeID != id.GetEndpointsResponse_Encoding_DefaultBinary {
 			return fmt.Errorf("got %+v, %w; want the endpoints", head, err)
 		}
 		seen[c.tokens.newest().id] = true

@@ -41,7 +41,8 @@ func TestSignaturesHoldForTheirNonceAndCertificateOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := verify(client.Certificate, chain, nonce, &ua.SignatureData{Algorithm: old.SignatureURI(), Signature: sum}); err != nil {
+			if err := verify(client.Certificate, chain, nonce,
+				&ua.SignatureData{Algorithm: old.SignatureURI(), Signature: sum}); err != nil {
 				t.Errorf("an old peer signed the whole chain: %v", err)
 			}
 			for what, err := range map[string]error{
@@ -51,7 +52,8 @@ func TestSignaturesHoldForTheirNonceAndCertificateOnly(t *testing.T) {
 				"another signer":      verify(server.Certificate, server.Certificate, nonce, sig),
 				"no signature":        verify(client.Certificate, server.Certificate, nonce, nil),
 				"empty signature":     verify(client.Certificate, server.Certificate, nonce, &ua.SignatureData{}),
-				"another algorithm":   verify(client.Certificate, server.Certificate, nonce, &ua.SignatureData{Algorithm: "x", Signature: sig.Signature}),
+				"another algorithm": verify(client.Certificate, server.Certificate, nonce,
+					&ua.SignatureData{Algorithm: "x", Signature: sig.Signature}),
 			} {
 				if !errors.Is(err, ua.StatusBadApplicationSignatureInvalid) {
 					t.Errorf("%s: got %v, want Bad_ApplicationSignatureInvalid", what, err)
@@ -64,7 +66,8 @@ func TestSignaturesHoldForTheirNonceAndCertificateOnly(t *testing.T) {
 func TestPasswordRoundTripAndTampering(t *testing.T) {
 	for _, bits := range []int{2048, 3072} {
 		server, _ := pair(bits)
-		for _, uri := range []string{ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIAes128Sha256RsaOaep, ua.SecurityPolicyURIAes256Sha256RsaPss} {
+		for _, uri := range []string{ua.SecurityPolicyURIBasic256Sha256, ua.SecurityPolicyURIAes128Sha256RsaOaep,
+			ua.SecurityPolicyURIAes256Sha256RsaPss} {
 			nonce := Nonce()
 			for _, password := range []string{"", "secret", strings.Repeat("long", 100)} {
 				alg, secret, err := EncryptPassword(uri, server.Certificate, nonce, []byte(password))
@@ -80,16 +83,31 @@ func TestPasswordRoundTripAndTampering(t *testing.T) {
 				noise[0] = 0
 				first := ""
 				for what, try := range map[string]func() ([]byte, error){
-					"a replay with another nonce": func() ([]byte, error) { return DecryptPassword(uri, server.Key, Nonce(), alg, secret) },
-					"noise":                       func() ([]byte, error) { return DecryptPassword(uri, server.Key, nonce, alg, noise) },
-					"cut short":                   func() ([]byte, error) { return DecryptPassword(uri, server.Key, nonce, alg, secret[:len(secret)-1]) },
-					"nothing":                     func() ([]byte, error) { return DecryptPassword(uri, server.Key, nonce, alg, nil) },
-					"endless":                     func() ([]byte, error) { return DecryptPassword(uri, server.Key, nonce, alg, make([]byte, 1<<20)) },
-					"in the clear":                func() ([]byte, error) { return DecryptPassword(uri, server.Key, nonce, "", []byte(password)) },
-					"PKCS#1 v1.5": func() ([]byte, error) {
-						return DecryptPassword(uri, server.Key, nonce, "http://www.w3.org/2001/04/xmlenc#rsa-1_5", secret)
+					"a replay with another nonce": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, Nonce(), alg, secret)
 					},
-					"no nonce was given": func() ([]byte, error) { return DecryptPassword(uri, server.Key, nil, alg, secret) },
+					"noise": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, alg, noise)
+					},
+					"cut short": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, alg, secret[:len(secret)-1])
+					},
+					"nothing": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, alg, nil)
+					},
+					"endless": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, alg, make([]byte, 1<<20))
+					},
+					"in the clear": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, "", []byte(password))
+					},
+					"PKCS#1 v1.5": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nonce, "http://www.w3.org/2001/04/xmlenc#rsa-1_5",
+							secret)
+					},
+					"no nonce was given": func() ([]byte, error) {
+						return DecryptPassword(uri, server.Key, nil, alg, secret)
+					},
 				} {
 					_, err := try()
 					if !errors.Is(err, ua.StatusBadIdentityTokenInvalid) {
@@ -117,13 +135,15 @@ func TestLeafIsFoundInAChain(t *testing.T) {
 	if err != nil || len(certs) != 2 || !bytes.Equal(Thumbprint(chain), Thumbprint(certs[0].Raw)) {
 		t.Errorf("got %d certificates, %v", len(certs), err)
 	}
-	for _, odd := range [][]byte{nil, {0x30}, {0x30, 0x82, 0xff, 0xff}, {0x30, 0x84, 1, 2, 3}, bytes.Repeat([]byte{0x30}, maxChainBytes+1)} {
+	for _, odd := range [][]byte{nil, {0x30}, {0x30, 0x82, 0xff, 0xff}, {0x30, 0x84, 1, 2, 3},
+		bytes.Repeat([]byte{0x30}, maxChainBytes+1)} {
 		_ = LeafCertificate(odd)
 		if _, err := ParseChain(odd); err == nil {
 			t.Errorf("%.8x was taken for a certificate", odd)
 		}
 	}
-	if _, err := ParseChain(newIdentity(1024 + 512).Certificate); !errors.Is(err, ua.StatusBadCertificatePolicyCheckFailed) {
+	if _, err := ParseChain(newIdentity(1024 + 512).Certificate); !errors.Is(err,
+		ua.StatusBadCertificatePolicyCheckFailed) {
 		t.Errorf("small key: got %v, want Bad_CertificatePolicyCheckFailed", err)
 	}
 }

@@ -52,7 +52,8 @@ func issue(t testing.TB, name string, key *rsa.PrivateKey, issuer *party, change
 			x509.KeyUsageDataEncipherment,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
-		URIs:                  []*url.URL{uri}, DNSNames: []string{"plant"}, IPAddresses: []net.IP{net.IPv4(10, 0, 0, 5)},
+		URIs:                  []*url.URL{uri}, DNSNames: []string{"plant"},
+		IPAddresses: []net.IP{net.IPv4(10, 0, 0, 5)},
 	}
 	for _, f := range change {
 		f(tmpl)
@@ -80,7 +81,8 @@ func revoke(t testing.TB, ca party, next time.Time, revoked ...*x509.Certificate
 	t.Helper()
 	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-48 * time.Hour), NextUpdate: next}
 	for _, c := range revoked {
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: now})
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: now})
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, list, ca.cert, ca.key)
 	if err != nil {

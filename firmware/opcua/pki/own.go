@@ -191,7 +191,8 @@ func ParseKey(data []byte) (*rsa.PrivateKey, error) {
 	if bytes.Contains(data, []byte("-----BEGIN ")) {
 		ders = append(blocks(data, "PRIVATE KEY"), blocks(data, "RSA PRIVATE KEY")...)
 		if bytes.Contains(data, []byte("ENCRYPTED")) && len(ders) == 0 {
-			return nil, errors.New("pki: the private key is encrypted: store it without a passphrase, in a file with mode 0600")
+			return nil, errors.New("pki: the private key is encrypted: store it without a passphrase, in a file " +
+				"with mode 0600")
 		}
 	}
 	for _, der := range ders {

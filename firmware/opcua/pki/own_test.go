@@ -12,7 +12,8 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-var application = Application{URI: "urn:press-hall:heliograph", Name: "heliograph press-hall", Hosts: []string{"press-hall", "10.0.0.7", ""}}
+var application = Application{URI: "urn:press-hall:heliograph", Name: "heliograph press-hall",
+	Hosts: []string{"press-hall", "10.0.0.7", ""}}
 
 func withApplication(c *Config) { c.Application = application }
 
@@ -26,7 +27,8 @@ func TestFirstStartMakesACertificateThatOthersAccept(t *testing.T) {
 	for _, server := range []bool{false, true} {
 		r := roots{trusted: []*x509.Certificate{own.Certificate}}
 		for _, host := range []string{"press-hall", "10.0.0.7"} {
-			if s, _ := r.validate(r.trusted, Purpose{Server: server, Host: host, ApplicationURI: application.URI}, now, false); s != nil {
+			if s, _ := r.validate(r.trusted, Purpose{Server: server, Host: host, ApplicationURI: application.URI}, now,
+				false); s != nil {
 				t.Errorf("server %v, host %s: %+v", server, host, s)
 			}
 		}
@@ -43,7 +45,8 @@ func TestFirstStartMakesACertificateThatOthersAccept(t *testing.T) {
 		t.Error("the second start has another certificate than the first")
 	}
 	renewed, err := again.Renew()
-	if err != nil || again.Own().Certificate.Equal(own.Certificate) || !again.Own().Certificate.Equal(renewed.Certificate) {
+	if err != nil || again.Own().Certificate.Equal(own.Certificate) ||
+		!again.Own().Certificate.Equal(renewed.Certificate) {
 		t.Errorf("after renewing: %v, the old certificate is in use", err)
 	}
 }
@@ -60,10 +63,13 @@ func TestOperatorsCertificateReplacesOurs(t *testing.T) {
 		t.Fatalf("request: got %+v, %v", csr, err)
 	}
 	ca := issue(t, "ca", keys()[0], nil, asCA)
-	signed := issue(t, "signed", s.Own().Key, &ca, func(c *x509.Certificate) { c.NotBefore = now.Add(-1000 * time.Hour) })
-	put(t, dir, "own/certs", append(asPEM("CERTIFICATE", signed.cert.Raw), asPEM("CERTIFICATE", ca.cert.Raw)...), "signed.pem")
+	signed := issue(t, "signed", s.Own().Key, &ca,
+		func(c *x509.Certificate) { c.NotBefore = now.Add(-1000 * time.Hour) })
+	put(t, dir, "own/certs", append(asPEM("CERTIFICATE", signed.cert.Raw), asPEM("CERTIFICATE", ca.cert.Raw)...),
+		"signed.pem")
 	s.Reload()
-	if got := s.Own(); !got.Certificate.Equal(signed.cert) || !bytes.Equal(got.Chain, append(bytes.Clone(signed.cert.Raw), ca.cert.Raw...)) {
+	if got := s.Own(); !got.Certificate.Equal(signed.cert) ||
+		!bytes.Equal(got.Chain, append(bytes.Clone(signed.cert.Raw), ca.cert.Raw...)) {
 		t.Errorf("got %s, want the one the CA signed with its chain", got.Certificate.Subject)
 	}
 }
@@ -81,7 +87,9 @@ func TestClockBehindOwnCertificateIsCorrected(t *testing.T) {
 		"made before ours": {-time.Hour, ua.StatusOK},
 		"made after ours":  {2 * time.Hour, ua.StatusBadCertificateTimeInvalid},
 	} {
-		peer := issue(t, name, keys()[0], nil, func(x *x509.Certificate) { x.NotBefore = s.Own().Certificate.NotBefore.Add(c.from) })
+		peer := issue(t, name, keys()[0], nil, func(x *x509.Certificate) {
+			x.NotBefore = s.Own().Certificate.NotBefore.Add(c.from)
+		})
 		put(t, dir, "trusted/certs", peer.cert.Raw, "peer.der")
 		s.Reload()
 		err := s.Check([]*x509.Certificate{peer.cert}, Purpose{}, "")
@@ -104,7 +112,8 @@ func TestKeysOfOtherFormatsAreRead(t *testing.T) {
 		}
 	}
 	for name, data := range map[string][]byte{
-		"nothing": nil, "encrypted": asPEM("ENCRYPTED PRIVATE KEY", p8), "a certificate": issue(t, "x", key, nil).cert.Raw,
+		"nothing": nil, "encrypted": asPEM("ENCRYPTED PRIVATE KEY", p8),
+		"a certificate": issue(t, "x", key, nil).cert.Raw,
 	} {
 		if _, err := ParseKey(data); err == nil {
 			t.Errorf("%s was accepted as a key", name)

@@ -29,7 +29,8 @@ func TestRejectedCertificateIsSavedAndLoggedWithTrustCommand(t *testing.T) {
 	if strings.Count(log.String(), "\n") != 1 || strings.Contains(log.String(), "\x1b") {
 		t.Errorf("the certificate wrote into the log: %q", log)
 	}
-	if len(reported) != 1 || !strings.HasPrefix(reported[0], "1 certificate "+thumbprint) || !strings.Contains(reported[0], "from 10.0.0.9") {
+	if len(reported) != 1 || !strings.HasPrefix(reported[0], "1 certificate "+thumbprint) ||
+		!strings.Contains(reported[0], "from 10.0.0.9") {
 		t.Errorf("reported %q, want the one certificate and its address", reported)
 	}
 	if _, err := s.Trust(thumbprint[:8], false); err != nil {

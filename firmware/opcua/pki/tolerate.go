@@ -114,7 +114,8 @@ func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 		if user {
 			text += ": the user needs another certificate"
 		} else {
-			text += fmt.Sprintf(": set tolerate = [\"dates\"] in the transmitter's channel, or tolerate_expired = [%q] in the mirror's", Thumbprint(c.Raw))
+			text += fmt.Sprintf(": set tolerate = [\"dates\"] in the transmitter's channel, or tolerate_expired = "+
+				"[%q] in the mirror's", Thumbprint(c.Raw))
 		}
 		list = append(list, text)
 	}

@@ -20,7 +20,8 @@ func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
 	fresh := issue(t, "fresh", k[2], nil)
 	foreign := issue(t, "foreign", k[3], nil, expired)
 	noURI := issue(t, "self", k[2], nil, expired, func(c *x509.Certificate) { c.URIs = nil })
-	weakUse := issue(t, "self", k[2], nil, expired, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
+	weakUse := issue(t, "self", k[2], nil, expired,
+		func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
 	list := func(ca party) *x509.RevocationList {
 		l, err := x509.ParseRevocationList(revoke(t, ca, now.Add(time.Hour)))
 		if err != nil {
@@ -36,24 +37,34 @@ func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
 		purpose          Purpose
 		want             ua.StatusCode
 	}{
-		"expired":                             {[]*x509.Certificate{self.cert}, nil, self.cert, at("plant", Tolerance{}), ua.StatusBadCertificateTimeInvalid},
-		"expired, tolerated":                  {[]*x509.Certificate{self.cert}, nil, self.cert, at("plant", dates), 0},
-		"expired, another host":               {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", dates), ua.StatusBadCertificateHostNameInvalid},
-		"expired, host tolerated":             {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", host), ua.StatusBadCertificateTimeInvalid},
-		"both, tolerated":                     {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", both), 0},
-		"another host, tolerated":             {[]*x509.Certificate{fresh.cert}, nil, fresh.cert, at("nat", host), 0},
-		"not trusted":                         {[]*x509.Certificate{self.cert}, nil, foreign.cert, at("plant", both), ua.StatusBadCertificateUntrusted},
-		"its CA is trusted, it is not":        {[]*x509.Certificate{root.cert}, nil, signed.cert, at("plant", both), ua.StatusBadCertificateTimeInvalid},
-		"of a CA, and trusted itself":         {[]*x509.Certificate{root.cert, signed.cert}, nil, signed.cert, at("plant", both), 0},
-		"its issuer is expired too":           {[]*x509.Certificate{signed.cert}, []*x509.Certificate{oldRoot.cert}, signed.cert, at("plant", both), 0},
-		"another application is not overseen": {[]*x509.Certificate{noURI.cert}, nil, noURI.cert, Purpose{ApplicationURI: "urn:x", Tolerate: both}, ua.StatusBadCertificateURIInvalid},
-		"its usage is not overseen":           {[]*x509.Certificate{weakUse.cert}, nil, weakUse.cert, at("plant", both), ua.StatusBadCertificateUseNotAllowed},
+		"expired": {[]*x509.Certificate{self.cert}, nil, self.cert,
+			at("plant", Tolerance{}), ua.StatusBadCertificateTimeInvalid},
+		"expired, tolerated": {[]*x509.Certificate{self.cert}, nil, self.cert, at("plant", dates), 0},
+		"expired, another host": {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", dates),
+			ua.StatusBadCertificateHostNameInvalid},
+		"expired, host tolerated": {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", host),
+			ua.StatusBadCertificateTimeInvalid},
+		"both, tolerated":         {[]*x509.Certificate{self.cert}, nil, self.cert, at("nat", both), 0},
+		"another host, tolerated": {[]*x509.Certificate{fresh.cert}, nil, fresh.cert, at("nat", host), 0},
+		"not trusted": {[]*x509.Certificate{self.cert}, nil, foreign.cert, at("plant", both),
+			ua.StatusBadCertificateUntrusted},
+		"its CA is trusted, it is not": {[]*x509.Certificate{root.cert}, nil, signed.cert, at("plant", both),
+			ua.StatusBadCertificateTimeInvalid},
+		"of a CA, and trusted itself": {[]*x509.Certificate{root.cert, signed.cert}, nil, signed.cert,
+			at("plant", both), 0},
+		"its issuer is expired too": {[]*x509.Certificate{signed.cert}, []*x509.Certificate{oldRoot.cert},
+			signed.cert, at("plant", both), 0},
+		"another application is not overseen": {[]*x509.Certificate{noURI.cert}, nil, noURI.cert,
+			Purpose{ApplicationURI: "urn:x", Tolerate: both}, ua.StatusBadCertificateURIInvalid},
+		"its usage is not overseen": {[]*x509.Certificate{weakUse.cert}, nil, weakUse.cert, at("plant", both),
+			ua.StatusBadCertificateUseNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, log := newStore(t, t.TempDir())
 			s.peers = roots{trusted: c.trusted, issuers: c.issuers, lists: []*x509.RevocationList{list(root)}}
 			for range 3 {
-				if err := s.Check([]*x509.Certificate{c.chain}, c.purpose, "10.0.0.9"); c.want == 0 && err != nil || c.want != 0 && !errors.Is(err, c.want) {
+				if err := s.Check([]*x509.Certificate{c.chain}, c.purpose, "10.0.0.9"); c.want == 0 && err != nil ||
+					c.want != 0 && !errors.Is(err, c.want) {
 					t.Fatalf("got %v, want %v", err, c.want)
 				}
 			}
@@ -61,7 +72,8 @@ func TestOnlyWhatIsTrustedItselfIsTolerated(t *testing.T) {
 				t.Errorf("got %d tolerated checks, want one or more where it is accepted", n)
 			}
 			st, warned := s.Stats(), strings.Count(log.String(), "despite a failed check")
-			if let := c.want == 0; let != (st.Certificates == 1 && st.Checks >= 3 && warned >= 1 && warned <= 2) || !let && (st != Stats{} || warned != 0) {
+			if let := c.want == 0; let != (st.Certificates == 1 && st.Checks >= 3 && warned >= 1 && warned <= 2) ||
+				!let && (st != Stats{} || warned != 0) {
 				t.Errorf("got %+v and %d warnings, want both once it is accepted: %v", st, warned, let)
 			}
 		})
@@ -81,8 +93,10 @@ func TestOverlookedSaysWhatIsWrong(t *testing.T) {
 		c := issue(t, "self", k[2], nil, change).cert
 		s, _ := newStore(t, t.TempDir())
 		s.peers = roots{trusted: []*x509.Certificate{c}}
-		got := s.Overlooked([]*x509.Certificate{c}, Purpose{Server: true, Host: "nat", Tolerate: Tolerance{HostName: true, Dates: true}})
-		if len(got) != 2 || got[0] != (Overlooked{ua.StatusBadCertificateTimeInvalid, want}) || got[1] != (Overlooked{ua.StatusBadCertificateHostNameInvalid, "does not name host nat"}) {
+		got := s.Overlooked([]*x509.Certificate{c},
+			Purpose{Server: true, Host: "nat", Tolerate: Tolerance{HostName: true, Dates: true}})
+		if len(got) != 2 || got[0] != (Overlooked{ua.StatusBadCertificateTimeInvalid, want}) ||
+			got[1] != (Overlooked{ua.StatusBadCertificateHostNameInvalid, "does not name host nat"}) {
 			t.Errorf("got %+v, want %q and the host", got, want)
 		}
 	}
@@ -95,16 +109,22 @@ func TestObstaclesNameWhatTrustDoesNotMend(t *testing.T) {
 		user   bool
 		want   []string
 	}{
-		"nothing but the host": {func(*x509.Certificate) {}, false, []string{"names plant, 10.0.0.5", `tolerate = ["host_name"]`}},
-		"expired":              {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, false, []string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
-		"a user's, expired":    {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, true, []string{"another certificate"}},
-		"a user's":             {func(*x509.Certificate) {}, true, nil},
-		"not for encryption":   {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false, []string{"key usage", "cannot be tolerated"}},
+		"nothing but the host": {func(*x509.Certificate) {}, false,
+			[]string{"names plant, 10.0.0.5", `tolerate = ["host_name"]`}},
+		"expired": {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, false,
+			[]string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
+		"a user's, expired": {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, true,
+			[]string{"another certificate"}},
+		"a user's": {func(*x509.Certificate) {}, true, nil},
+		"not for encryption": {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false,
+			[]string{"key usage", "cannot be tolerated"}},
 		"a server's alone": {func(c *x509.Certificate) {
 			c.ExtKeyUsage, c.DNSNames, c.IPAddresses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, nil, nil
 		}, false,
 			[]string{"names no host"}},
-		"a client's alone": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, false, nil},
+		"a client's alone": {func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		}, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newStore(t, t.TempDir())

@@ -127,7 +127,8 @@ func checkTimes(chain []*x509.Certificate, now time.Time) *step {
 			s.code = ua.StatusBadCertificateIssuerTimeInvalid
 		}
 		s.reason = fmt.Sprintf("%s is valid from %s to %s, and the time is %s", subjectOf(i),
-			c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), now.UTC().Format(time.RFC3339))
+			c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly),
+			now.UTC().Format(time.RFC3339))
 		return s
 	}
 	return nil

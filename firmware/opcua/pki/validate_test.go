@@ -22,7 +22,8 @@ func TestValidationFindsEachFailure(t *testing.T) {
 	expired := func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }
 	notCA := issue(t, "middle", k[1], &root, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
 	underSelf := issue(t, "evil", k[3], &self)
-	signer := issue(t, "signer", k[2], nil, func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageCertSign }) // as our own is
+	// as our own is
+	signer := issue(t, "signer", k[2], nil, func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageCertSign })
 	underSigner := issue(t, "evil", k[3], &signer)
 	falseMiddle := issue(t, "middle", k[3], nil, asCA)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -51,36 +52,76 @@ func TestValidationFindsEachFailure(t *testing.T) {
 		for_  Purpose
 		want  ua.StatusCode
 	}{
-		"chain to a trusted root":        {good, []*x509.Certificate{leaf.cert}, Purpose{}, 0},
-		"issuer sent along":              {with(func(r *roots) { r.issuers = nil }), []*x509.Certificate{leaf.cert, middle.cert}, Purpose{}, 0},
-		"trusted issuer in the middle":   {with(func(r *roots) { r.trusted, r.issuers = r.issuers, r.trusted }), []*x509.Certificate{leaf.cert}, Purpose{}, 0},
-		"self-signed and trusted":        {trust(self.cert), []*x509.Certificate{self.cert}, server, 0},
-		"trusted by address":             {trust(self.cert), []*x509.Certificate{self.cert}, Purpose{Server: true, Host: "10.0.0.5"}, 0},
-		"issuer missing":                 {with(func(r *roots) { r.issuers = nil }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateChainIncomplete},
-		"self-signed, unknown":           {good, []*x509.Certificate{self.cert}, Purpose{}, ua.StatusBadCertificateUntrusted},
-		"own root sent along":            {good, []*x509.Certificate{forged.cert, other.cert}, Purpose{}, ua.StatusBadCertificateUntrusted},
-		"root of the same name":          {good, []*x509.Certificate{forged.cert}, Purpose{}, ua.StatusBadCertificateInvalid},
-		"root is an issuer only":         {with(func(r *roots) { r.trusted, r.issuers = nil, []*x509.Certificate{root.cert, middle.cert} }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateUntrusted},
-		"small key":                      {good, []*x509.Certificate{issue(t, "small", small, &middle).cert}, Purpose{}, ua.StatusBadCertificatePolicyCheckFailed},
-		"expired":                        {trust(one(expired).cert), nil, Purpose{}, ua.StatusBadCertificateTimeInvalid},
-		"not valid yet":                  {trust(one(func(c *x509.Certificate) { c.NotBefore = now.Add(time.Minute) }).cert), nil, Purpose{}, ua.StatusBadCertificateTimeInvalid},
-		"issuer expired":                 {with(func(r *roots) { r.issuers = []*x509.Certificate{issue(t, "middle", k[1], &root, asCA, expired).cert} }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerTimeInvalid},
-		"another host":                   {trust(self.cert), []*x509.Certificate{self.cert}, Purpose{Server: true, Host: "elsewhere"}, ua.StatusBadCertificateHostNameInvalid},
-		"another application":            {trust(self.cert), []*x509.Certificate{self.cert}, Purpose{ApplicationURI: "urn:other"}, ua.StatusBadCertificateURIInvalid},
-		"no application":                 {trust(one(func(c *x509.Certificate) { c.URIs = nil }).cert), nil, server, ua.StatusBadCertificateURIInvalid},
-		"not for encryption":             {trust(one(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }).cert), nil, Purpose{}, ua.StatusBadCertificateUseNotAllowed},
-		"a user needs no encryption":     {trust(one(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }).cert), nil, Purpose{User: true}, 0},
-		"a server's only":                {trust(one(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }).cert), nil, Purpose{}, ua.StatusBadCertificateUseNotAllowed},
-		"issuer is not a CA":             {with(func(r *roots) { r.issuers = []*x509.Certificate{notCA.cert} }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
-		"signed by a trusted peer":       {trust(self.cert), []*x509.Certificate{underSelf.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
-		"no list of the issuer":          {with(func(r *roots) { r.lists = r.lists[:1] }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
-		"no list of the root":            {with(func(r *roots) { r.lists = r.lists[1:] }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerRevocationUnknown},
-		"list out of date":               {with(func(r *roots) { r.lists = []*x509.RevocationList{r.lists[0], list(middle, now.Add(-time.Hour))} }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
-		"revoked":                        {with(func(r *roots) { r.lists = append(r.lists[:2:2], list(middle, next, leaf.cert)) }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevoked},
-		"revoked in an old list":         {with(func(r *roots) { r.lists = append(r.lists[:2:2], list(middle, now.Add(-time.Hour), leaf.cert)) }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevoked},
-		"issuer revoked":                 {with(func(r *roots) { r.lists = append(r.lists[:2:2], list(root, next, middle.cert)) }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerRevoked},
-		"list forged by another issuer":  {with(func(r *roots) { r.lists = append(r.lists[:1:1], list(falseMiddle, next)) }), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
-		"signed by a peer that may sign": {trust(signer.cert), []*x509.Certificate{underSigner.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
+		"chain to a trusted root": {good, []*x509.Certificate{leaf.cert}, Purpose{}, 0},
+		"issuer sent along": {with(func(r *roots) { r.issuers = nil }),
+			[]*x509.Certificate{leaf.cert, middle.cert}, Purpose{}, 0},
+		"trusted issuer in the middle": {with(func(r *roots) { r.trusted, r.issuers = r.issuers, r.trusted }),
+			[]*x509.Certificate{leaf.cert}, Purpose{}, 0},
+		"self-signed and trusted": {trust(self.cert), []*x509.Certificate{self.cert}, server, 0},
+		"trusted by address": {trust(self.cert), []*x509.Certificate{self.cert},
+			Purpose{Server: true, Host: "10.0.0.5"}, 0},
+		"issuer missing": {with(func(r *roots) { r.issuers = nil }), []*x509.Certificate{leaf.cert},
+			Purpose{}, ua.StatusBadCertificateChainIncomplete},
+		"self-signed, unknown": {good, []*x509.Certificate{self.cert}, Purpose{},
+			ua.StatusBadCertificateUntrusted},
+		"own root sent along": {good, []*x509.Certificate{forged.cert, other.cert}, Purpose{},
+			ua.StatusBadCertificateUntrusted},
+		"root of the same name": {good, []*x509.Certificate{forged.cert}, Purpose{},
+			ua.StatusBadCertificateInvalid},
+		"root is an issuer only": {with(func(r *roots) {
+			r.trusted, r.issuers = nil,
+				[]*x509.Certificate{root.cert, middle.cert}
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateUntrusted},
+		"small key": {good, []*x509.Certificate{issue(t, "small", small, &middle).cert}, Purpose{},
+			ua.StatusBadCertificatePolicyCheckFailed},
+		"expired": {trust(one(expired).cert), nil, Purpose{},
+			ua.StatusBadCertificateTimeInvalid},
+		"not valid yet": {trust(one(func(c *x509.Certificate) {
+			c.NotBefore = now.Add(time.Minute)
+		}).cert), nil, Purpose{}, ua.StatusBadCertificateTimeInvalid},
+		"issuer expired": {with(func(r *roots) {
+			r.issuers = []*x509.Certificate{issue(t, "middle", k[1], &root, asCA, expired).cert}
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerTimeInvalid},
+		"another host": {trust(self.cert), []*x509.Certificate{self.cert},
+			Purpose{Server: true, Host: "elsewhere"}, ua.StatusBadCertificateHostNameInvalid},
+		"another application": {trust(self.cert), []*x509.Certificate{self.cert},
+			Purpose{ApplicationURI: "urn:other"}, ua.StatusBadCertificateURIInvalid},
+		"no application": {trust(one(func(c *x509.Certificate) { c.URIs = nil }).cert), nil, server,
+			ua.StatusBadCertificateURIInvalid},
+		"not for encryption": {trust(one(func(c *x509.Certificate) {
+			c.KeyUsage = x509.KeyUsageDigitalSignature
+		}).cert), nil, Purpose{}, ua.StatusBadCertificateUseNotAllowed},
+		"a user needs no encryption": {trust(one(func(c *x509.Certificate) {
+			c.KeyUsage = x509.KeyUsageDigitalSignature
+		}).cert), nil, Purpose{User: true}, 0},
+		"a server's only": {trust(one(func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		}).cert), nil, Purpose{}, ua.StatusBadCertificateUseNotAllowed},
+		"issuer is not a CA": {with(func(r *roots) { r.issuers = []*x509.Certificate{notCA.cert} }),
+			[]*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
+		"signed by a trusted peer": {trust(self.cert), []*x509.Certificate{underSelf.cert}, Purpose{},
+			ua.StatusBadCertificateIssuerUseNotAllowed},
+		"no list of the issuer": {with(func(r *roots) { r.lists = r.lists[:1] }),
+			[]*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
+		"no list of the root": {with(func(r *roots) { r.lists = r.lists[1:] }),
+			[]*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerRevocationUnknown},
+		"list out of date": {with(func(r *roots) {
+			r.lists = []*x509.RevocationList{r.lists[0], list(middle, now.Add(-time.Hour))}
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
+		"revoked": {with(func(r *roots) {
+			r.lists = append(r.lists[:2:2], list(middle, next, leaf.cert))
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevoked},
+		"revoked in an old list": {with(func(r *roots) {
+			r.lists = append(r.lists[:2:2], list(middle, now.Add(-time.Hour), leaf.cert))
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevoked},
+		"issuer revoked": {with(func(r *roots) {
+			r.lists = append(r.lists[:2:2], list(root, next, middle.cert))
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerRevoked},
+		"list forged by another issuer": {with(func(r *roots) {
+			r.lists = append(r.lists[:1:1], list(falseMiddle, next))
+		}), []*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateRevocationUnknown},
+		"signed by a peer that may sign": {trust(signer.cert), []*x509.Certificate{underSigner.cert}, Purpose{},
+			ua.StatusBadCertificateIssuerUseNotAllowed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.chain == nil {

@@ -80,7 +80,8 @@ func BenchmarkAnswer(b *testing.B) {
 	d := value(b, 1.5)
 	out := make([]byte, 0, 64)
 	for b.Loop() {
-		out = d.Append(out[:0], Answer{Timestamps: ua.TimestampsToReturnBoth, Overlay: ua.StatusUncertain, ServerTime: 1})
+		out = d.Append(out[:0], Answer{Timestamps: ua.TimestampsToReturnBoth, Overlay: ua.StatusUncertain,
+			ServerTime: 1})
 	}
 }
 

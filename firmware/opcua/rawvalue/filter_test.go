@@ -39,15 +39,16 @@ func TestTriggersReportWhatTheyName(t *testing.T) {
 		now  string
 		want [3]bool // Status, StatusValue, StatusValueTimestamp
 	}{
-		"nothing":              {base, [3]bool{}},
-		"status":               {"17 03 2a 00 00 91 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{true, true, true}},
-		"value":                {"17 03 2b 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
-		"type":                 {"17 02 2a 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
-		"value is gone":        {"16 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
-		"timestamp":            {"17 03 2a 00 00 90 40 02 00 00 00 00 00 00 00 e7 03", [3]bool{false, false, true}},
-		"picoseconds":          {"17 03 2a 00 00 90 40 01 00 00 00 00 00 00 00 e8 03", [3]bool{false, false, true}},
-		"timestamp is gone":    {"03 03 2a 00 00 90 40", [3]bool{false, false, true}},
-		"server timestamp":     {"1f 03 2a 00 00 90 40 01 00 00 00 00 00 00 00 e7 03 01 00 00 00 00 00 00 00", [3]bool{}},
+		"nothing":           {base, [3]bool{}},
+		"status":            {"17 03 2a 00 00 91 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{true, true, true}},
+		"value":             {"17 03 2b 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
+		"type":              {"17 02 2a 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
+		"value is gone":     {"16 00 00 90 40 01 00 00 00 00 00 00 00 e7 03", [3]bool{false, true, true}},
+		"timestamp":         {"17 03 2a 00 00 90 40 02 00 00 00 00 00 00 00 e7 03", [3]bool{false, false, true}},
+		"picoseconds":       {"17 03 2a 00 00 90 40 01 00 00 00 00 00 00 00 e8 03", [3]bool{false, false, true}},
+		"timestamp is gone": {"03 03 2a 00 00 90 40", [3]bool{false, false, true}},
+		"server timestamp": {"1f 03 2a 00 00 90 40 01 00 00 00 00 00 00 00 e7 03 01 00 00 00 00 00 00 00",
+			[3]bool{}},
 		"timestamp, to 1601":   {"17 03 2a 00 00 90 40 00 00 00 00 00 00 00 00 e7 03", [3]bool{false, false, true}},
 		"status is good again": {"15 03 2a 01 00 00 00 00 00 00 00 e7 03", [3]bool{true, true, true}},
 	} {
@@ -156,10 +157,12 @@ func TestAFilterHoldsNoValueWithoutADeadband(t *testing.T) {
 }
 
 func TestADeadbandThatIsAskedForLaterReportsTheFirstChange(t *testing.T) {
-	plain, deadband := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeNone, 0), filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeAbsolute, 10)
+	plain, deadband := filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeNone, 0),
+		filter(t, ua.DataChangeTriggerStatusValue, ua.DeadbandTypeAbsolute, 10)
 	trace := plain.Trace(value(t, 1.0))
 	if deadband.Changed(&trace, value(t, 1.0)) || !deadband.Changed(&trace, value(t, 2.0)) {
-		t.Errorf("got %v for the same value and %v for another, want false and true", deadband.Changed(&trace, value(t, 1.0)), deadband.Changed(&trace, value(t, 2.0)))
+		t.Errorf("got %v for the same value and %v for another, want false and true",
+			deadband.Changed(&trace, value(t, 1.0)), deadband.Changed(&trace, value(t, 2.0)))
 	}
 }
 
@@ -184,18 +187,22 @@ func TestFiltersThatCannotBeAreRefused(t *testing.T) {
 		eu       Variant
 		want     ua.StatusCode
 	}{
-		"unknown trigger":          {3, 0, 0, eu, ua.StatusBadMonitoredItemFilterInvalid},
-		"unknown kind":             {1, 3, 0, eu, ua.StatusBadDeadbandFilterInvalid},
-		"negative":                 {1, 1, -1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"NaN":                      {1, 1, math.NaN(), eu, ua.StatusBadDeadbandFilterInvalid},
-		"infinite":                 {1, 1, math.Inf(1), eu, ua.StatusBadDeadbandFilterInvalid},
-		"more than 100 %":          {1, 2, 100.1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"negative percent":         {1, 2, -1, eu, ua.StatusBadDeadbandFilterInvalid},
-		"percent of nothing":       {1, 2, 1, Variant{}, ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of a number":      {1, 2, 1, variantOf(t, 1.0), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of other":         {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.DoubleComplexNumberType{Imaginary: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of no width":      {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: 1, High: 1})), ua.StatusBadMonitoredItemFilterUnsupported},
-		"percent of infinity":      {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: -1e308, High: 1e308})), ua.StatusBadMonitoredItemFilterUnsupported},
+		"unknown trigger":     {3, 0, 0, eu, ua.StatusBadMonitoredItemFilterInvalid},
+		"unknown kind":        {1, 3, 0, eu, ua.StatusBadDeadbandFilterInvalid},
+		"negative":            {1, 1, -1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"NaN":                 {1, 1, math.NaN(), eu, ua.StatusBadDeadbandFilterInvalid},
+		"infinite":            {1, 1, math.Inf(1), eu, ua.StatusBadDeadbandFilterInvalid},
+		"more than 100 %":     {1, 2, 100.1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"negative percent":    {1, 2, -1, eu, ua.StatusBadDeadbandFilterInvalid},
+		"percent of nothing":  {1, 2, 1, Variant{}, ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of a number": {1, 2, 1, variantOf(t, 1.0), ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of other": {1, 2, 1, variantOf(t,
+			ua.NewExtensionObject(&ua.DoubleComplexNumberType{Imaginary: 1})),
+			ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of no width": {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: 1, High: 1})),
+			ua.StatusBadMonitoredItemFilterUnsupported},
+		"percent of infinity": {1, 2, 1, variantOf(t, ua.NewExtensionObject(&ua.Range{Low: -1e308, High: 1e308})),
+			ua.StatusBadMonitoredItemFilterUnsupported},
 		"none with odd number":     {1, 0, -1, Variant{}, 0},
 		"percent of a short range": {1, 2, 1, short, ua.StatusBadMonitoredItemFilterUnsupported},
 	} {

@@ -100,7 +100,8 @@ func checkRange(t *testing.T, d DataValue, rng string) {
 		return
 	}
 	v, err := SkimVariant(got, Limits{})
-	if err != nil || len(v.Raw) != len(got) || v.Type() != d.Value.Type() || v.Rank() != d.Value.Rank() || v.Len() > d.Value.Len() {
+	if err != nil || len(v.Raw) != len(got) || v.Type() != d.Value.Type() || v.Rank() != d.Value.Rank() ||
+		v.Len() > d.Value.Len() {
 		t.Fatalf("%s of %x: got %x, %v", rng, d.Value.Raw, got, err)
 	}
 }

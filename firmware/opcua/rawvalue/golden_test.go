@@ -88,7 +88,8 @@ func TestHardValuesKeepTheirBytes(t *testing.T) {
 			}
 			array, dims := shape(d.Value)
 			if d.Value.Type() != v.kind || array != v.array || dims != v.dims {
-				t.Errorf("type, array, dimensions: got %d %s %s, want %d %s %s", d.Value.Type(), array, dims, v.kind, v.array, v.dims)
+				t.Errorf("type, array, dimensions: got %d %s %s, want %d %s %s", d.Value.Type(), array, dims, v.kind,
+					v.array, v.dims)
 			}
 			whole, err := Range{}.Append(nil, d.Value)
 			if err != nil || !bytes.Equal(whole, d.Value.Raw) {
@@ -133,7 +134,8 @@ func TestFieldsAreFoundWhereTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.Status != 0x40900000 || d.SourceTime != 1 || d.SourcePico != 999 || d.ServerTime != 2 || d.ServerPico != 9999 {
-		t.Errorf("got %#x %d %d %d %d, want 0x40900000 1 999 2 9999", uint32(d.Status), d.SourceTime, d.SourcePico, d.ServerTime, d.ServerPico)
+		t.Errorf("got %#x %d %d %d %d, want 0x40900000 1 999 2 9999", uint32(d.Status), d.SourceTime, d.SourcePico,
+			d.ServerTime, d.ServerPico)
 	}
 	for name, want := range map[string]ExtensionObject{
 		"structure-unknown":    {TypeID: []byte{1, 7, 42, 0}, Encoding: 1, Body: []byte{0xde, 0xad, 0xbe, 0xef, 0x99}},
@@ -144,15 +146,18 @@ func TestFieldsAreFoundWhereTheyAre(t *testing.T) {
 	} {
 		d, _ := SkimDataValue(vectorNamed(t, name), Limits{})
 		got, ok := d.Value.ExtensionObject()
-		if !ok || !bytes.Equal(got.TypeID, want.TypeID) || got.Encoding != want.Encoding || !bytes.Equal(got.Body, want.Body) || (got.Body == nil) != (want.Body == nil) {
-			t.Errorf("%s: got %x %d %x, want %x %d %x", name, got.TypeID, got.Encoding, got.Body, want.TypeID, want.Encoding, want.Body)
+		if !ok || !bytes.Equal(got.TypeID, want.TypeID) || got.Encoding != want.Encoding ||
+			!bytes.Equal(got.Body, want.Body) || (got.Body == nil) != (want.Body == nil) {
+			t.Errorf("%s: got %x %d %x, want %x %d %x", name, got.TypeID, got.Encoding, got.Body, want.TypeID,
+				want.Encoding, want.Body)
 		}
 	}
 }
 
 func TestArraysBeyondTheLibrarysLimit(t *testing.T) {
 	const n = 70_000
-	raw := append([]byte{1, 0x80 | byte(ua.TypeIDString), 0x70, 0x11, 1, 0}, bytes.Repeat([]byte{1, 0, 0, 0, 'x'}, n)...)
+	raw := append([]byte{1, 0x80 | byte(ua.TypeIDString), 0x70, 0x11, 1, 0},
+		bytes.Repeat([]byte{1, 0, 0, 0, 'x'}, n)...)
 	d, err := SkimDataValue(raw, Limits{})
 	if err != nil || d.Value.Len() != n || !bytes.Equal(d.Raw, raw) {
 		t.Fatalf("got %d elements, %v; want %d", d.Value.Len(), err, n)

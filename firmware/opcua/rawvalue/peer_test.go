@@ -30,14 +30,18 @@ func TestTheLibrarysEncodingsAreSkimmed(t *testing.T) {
 		"structure":        ua.NewExtensionObject(&ua.Range{Low: 1, High: 2}),
 		"data value":       &ua.DataValue{EncodingMask: 5, Value: ua.MustVariant(int32(1)), SourceTimestamp: at},
 		"variant":          ua.MustVariant(int32(5)),
-		"diagnostics":      &ua.DiagnosticInfo{EncodingMask: 0x71, SymbolicID: 1, AdditionalInfo: "x", InnerDiagnosticInfo: &ua.DiagnosticInfo{}},
-		"null":             nil,
-		"strings":          []string{"a", "", "c"},
-		"matrix":           [][]float64{{1, 2, 3}, {4, 5, 6}},
-		"cube of strings":  [][][]string{{{"a"}, {"b"}}, {{"c"}, {"d"}}},
-		"variants":         []*ua.Variant{ua.MustVariant(int8(1)), ua.MustVariant([]string{"x"})},
-		"structures":       []*ua.ExtensionObject{ua.NewExtensionObject(&ua.Argument{Name: "n", DataType: ua.NewTwoByteNodeID(1), Description: ua.NewLocalizedText("d")})},
-		"node ids":         []*ua.NodeID{ua.NewTwoByteNodeID(1), ua.NewGUIDNodeID(1, "72962B91-FA75-4AE6-8D28-B404DC7DAF63")},
+		"diagnostics": &ua.DiagnosticInfo{EncodingMask: 0x71, SymbolicID: 1, AdditionalInfo: "x",
+			InnerDiagnosticInfo: &ua.DiagnosticInfo{}},
+		"null":            nil,
+		"strings":         []string{"a", "", "c"},
+		"matrix":          [][]float64{{1, 2, 3}, {4, 5, 6}},
+		"cube of strings": [][][]string{{{"a"}, {"b"}}, {{"c"}, {"d"}}},
+		"variants":        []*ua.Variant{ua.MustVariant(int8(1)), ua.MustVariant([]string{"x"})},
+		"structures": []*ua.ExtensionObject{
+			ua.NewExtensionObject(&ua.Argument{Name: "n", DataType: ua.NewTwoByteNodeID(1),
+				Description: ua.NewLocalizedText("d")})},
+		"node ids": []*ua.NodeID{ua.NewTwoByteNodeID(1),
+			ua.NewGUIDNodeID(1, "72962B91-FA75-4AE6-8D28-B404DC7DAF63")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := &ua.DataValue{EncodingMask: 0x3f, Value: ua.MustVariant(v), Status: ua.StatusUncertain,
@@ -50,7 +54,8 @@ func TestTheLibrarysEncodingsAreSkimmed(t *testing.T) {
 			if err != nil || !bytes.Equal(d.Raw, raw) {
 				t.Fatalf("got %x, %v; want %x", d.Raw, err, raw)
 			}
-			if d.Value.Type() != want.Value.Type() || d.Status != want.Status || d.SourceTime != d.ServerTime || d.SourcePico != 7 || d.ServerPico != 8 {
+			if d.Value.Type() != want.Value.Type() || d.Status != want.Status || d.SourceTime != d.ServerTime ||
+				d.SourcePico != 7 || d.ServerPico != 8 {
 				t.Errorf("got %+v, want %+v", d, want)
 			}
 			checkElements(t, d.Value)
@@ -59,7 +64,8 @@ func TestTheLibrarysEncodingsAreSkimmed(t *testing.T) {
 }
 
 func TestNodeIDsAreTheLibrarysNodeIDs(t *testing.T) {
-	for _, s := range []string{"i=0", "i=255", "i=256", "i=65536", "ns=1;i=1", "ns=254;i=65534", "ns=256;i=1", "ns=300;s=a=b;c", "s=x",
+	for _, s := range []string{"i=0", "i=255", "i=256", "i=65536", "ns=1;i=1", "ns=254;i=65534", "ns=256;i=1",
+		"ns=300;s=a=b;c", "s=x",
 		"ns=2;b=AQID", "ns=9;g=72962B91-FA75-4AE6-8D28-B404DC7DAF63"} {
 		n := ua.MustParseNodeID(s)
 		id, err := FromUA(n)
@@ -97,8 +103,10 @@ func TestNodeIDsAreTheLibrarysNodeIDs(t *testing.T) {
 func readResponse(t testing.TB, n int) []byte {
 	t.Helper()
 	r := &ua.ReadResponse{
-		ResponseHeader: &ua.ResponseHeader{RequestHandle: 77, ServiceResult: ua.StatusGood, Timestamp: time.Unix(1e9, 0),
-			ServiceDiagnostics: &ua.DiagnosticInfo{EncodingMask: 1}, StringTable: []string{"a", "b"}, AdditionalHeader: ua.NewExtensionObject(nil)},
+		ResponseHeader: &ua.ResponseHeader{RequestHandle: 77, ServiceResult: ua.StatusGood,
+			Timestamp:          time.Unix(1e9, 0),
+			ServiceDiagnostics: &ua.DiagnosticInfo{EncodingMask: 1}, StringTable: []string{"a", "b"},
+			AdditionalHeader: ua.NewExtensionObject(nil)},
 		DiagnosticInfos: []*ua.DiagnosticInfo{{EncodingMask: 0x10, AdditionalInfo: "x"}},
 	}
 	for i := range n {
@@ -116,7 +124,8 @@ func TestBatchesAreSkimmedAsTheLibraryWritesThem(t *testing.T) {
 	body := readResponse(t, 100)
 	c := NewCursor(body, Limits{})
 	h, values := c.ReadResponse(nil, 100)
-	if c.Err() != nil || c.Pos() != len(body) || h.RequestHandle != 77 || len(values) != 100 || len(values[99].Raw) != 26 {
+	if c.Err() != nil || c.Pos() != len(body) || h.RequestHandle != 77 || len(values) != 100 ||
+		len(values[99].Raw) != 26 {
 		t.Errorf("ReadResponse: got %+v, %d values, %d of %d bytes, %v", h, len(values), c.Pos(), len(body), c.Err())
 	}
 	change := &ua.DataChangeNotification{}
@@ -130,7 +139,8 @@ func TestBatchesAreSkimmedAsTheLibraryWritesThem(t *testing.T) {
 	}
 	c = NewCursor(body, Limits{})
 	items := c.DataChange(nil, 50)
-	if c.Err() != nil || c.Pos() != len(body) || len(items) != 50 || items[49].ClientHandle != 49 || items[49].Value.Value.Raw[1] != 49 {
+	if c.Err() != nil || c.Pos() != len(body) || len(items) != 50 || items[49].ClientHandle != 49 ||
+		items[49].Value.Value.Raw[1] != 49 {
 		t.Errorf("DataChange: got %d items, %d of %d bytes, %v", len(items), c.Pos(), len(body), c.Err())
 	}
 }

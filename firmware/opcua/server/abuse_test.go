@@ -235,7 +235,8 @@ func TestConcurrentLargeRequestsAreBoundedInMemory(t *testing.T) {
 		c, token := newSession(t, url)
 		theirs, _ := token.Encode()
 		body := bytes.Replace(whole, ours, theirs, 1)
-		sessions = append(sessions, func() { _, _ = c.Do(t.Context(), body) }) // a failure means that no memory was left
+		// a failure means that no memory was left
+		sessions = append(sessions, func() { _, _ = c.Do(t.Context(), body) })
 	}
 	before := heap()
 	var work sync.WaitGroup

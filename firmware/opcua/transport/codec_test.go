@@ -68,7 +68,8 @@ func TestAnotherDecoderReadsOurMessages(t *testing.T) {
 	if _, err := hel.Decode(hello.AppendHello(nil)[HeaderSize:]); err != nil {
 		t.Fatal(err)
 	}
-	if hel.ReceiveBufSize != 1 || hel.SendBufSize != 2 || hel.MaxMessageSize != 3 || hel.MaxChunkCount != 4 || hel.EndpointURL != "opc.tcp://x" {
+	if hel.ReceiveBufSize != 1 || hel.SendBufSize != 2 || hel.MaxMessageSize != 3 || hel.MaxChunkCount != 4 ||
+		hel.EndpointURL != "opc.tcp://x" {
 		t.Errorf("got %+v, want %+v", hel, hello)
 	}
 	var e uacp.Error
@@ -109,7 +110,8 @@ func TestNegotiationKeepsBothEndsLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Negotiated{ReceiveChunk: 20000, SendChunk: 10000, MaxMessage: 1000, MaxChunks: 5, PeerMessage: 7, PeerChunks: 9}
+	want := Negotiated{ReceiveChunk: 20000, SendChunk: 10000, MaxMessage: 1000, MaxChunks: 5, PeerMessage: 7,
+		PeerChunks: 9}
 	if got != want {
 		t.Errorf("server: got %+v, want %+v", got, want)
 	}
@@ -121,7 +123,8 @@ func TestNegotiationKeepsBothEndsLimits(t *testing.T) {
 	if err != nil || got.ReceiveChunk != 20000 || got.SendChunk != 30000 {
 		t.Errorf("client: got %+v, %v", got, err)
 	}
-	if _, _, err := ours.acknowledge(HelloBody{ReceiveBuffer: 8191, SendBuffer: 65536}); !errors.Is(err, ua.StatusBadConnectionRejected) {
+	if _, _, err := ours.acknowledge(HelloBody{ReceiveBuffer: 8191, SendBuffer: 65536}); !errors.Is(err,
+		ua.StatusBadConnectionRejected) {
 		t.Errorf("tiny buffer: got %v, want Bad_ConnectionRejected", err)
 	}
 }

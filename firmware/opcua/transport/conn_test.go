@@ -168,10 +168,11 @@ func TestClientRefusesWhatIsNoAcknowledge(t *testing.T) {
 		answer []byte
 		want   error
 	}{
-		"error":         {(&Error{Code: ua.StatusBadTCPServerTooBusy}).Append(nil), ua.StatusBadTCPServerTooBusy},
-		"good error":    {(&Error{Code: ua.StatusOK}).Append(nil), ua.StatusBadTCPInternalError},
-		"hello":         {HelloBody{EndpointURL: "x"}.AppendHello(nil), ua.StatusBadTCPMessageTypeInvalid},
-		"tiny buffers":  {HelloBody{ReceiveBuffer: 8, SendBuffer: 8}.AppendAcknowledge(nil), ua.StatusBadConnectionRejected},
+		"error":      {(&Error{Code: ua.StatusBadTCPServerTooBusy}).Append(nil), ua.StatusBadTCPServerTooBusy},
+		"good error": {(&Error{Code: ua.StatusOK}).Append(nil), ua.StatusBadTCPInternalError},
+		"hello":      {HelloBody{EndpointURL: "x"}.AppendHello(nil), ua.StatusBadTCPMessageTypeInvalid},
+		"tiny buffers": {HelloBody{ReceiveBuffer: 8, SendBuffer: 8}.AppendAcknowledge(nil),
+			ua.StatusBadConnectionRejected},
 		"endless claim": {Header{Acknowledge, Final, 1 << 31}.Append(nil), ua.StatusBadTCPMessageTooLarge},
 		"cut off":       {Header{Acknowledge, Final, 10}.Append(nil), io.ErrUnexpectedEOF},
 	} {

@@ -138,7 +138,8 @@ func (l *Listener) Close() error {
 func (l *Listener) Stats() Stats {
 	return Stats{
 		Open: len(l.gate.all()), Memory: l.memory.held.Load(), Accepted: l.accepted.Load(),
-		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(), Unexplained: l.unexplained.Load(),
+		OverQuota: l.overQuota.Load(), Evicted: l.evicted.Load(), Handshakes: l.handshakes.Load(),
+		Unexplained: l.unexplained.Load(),
 	}
 }
 

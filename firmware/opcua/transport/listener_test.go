@@ -104,14 +104,17 @@ func TestHandshakeRefusals(t *testing.T) {
 		send string
 		want ua.StatusCode
 	}{
-		"reverse hello":       {rhe, ua.StatusBadTCPMessageTypeInvalid},
-		"silence":             {"", ua.StatusBadTimeout},
-		"half a hello":        {"HELF\x20\x00\x00\x00\x00", ua.StatusBadTimeout},
-		"http":                {"GET / HTTP/1.1\r\n\r\n", ua.StatusBadTCPMessageTypeInvalid},
-		"open before hello":   {string(Header{OpenChannel, Final, 100}.Append(nil)) + strings.Repeat("x", 92), ua.StatusBadTCPMessageTypeInvalid},
-		"huge hello":          {"HELF\xff\xff\xff\x7f", ua.StatusBadTCPMessageTooLarge},
-		"URL too long":        {bad(func(h *HelloBody) { h.EndpointURL = strings.Repeat("u", 4096) }), ua.StatusBadTCPEndpointURLInvalid},
-		"unknown URL":         {bad(func(h *HelloBody) { h.EndpointURL = "opc.tcp://nowhere" }), ua.StatusBadTCPEndpointURLInvalid},
+		"reverse hello": {rhe, ua.StatusBadTCPMessageTypeInvalid},
+		"silence":       {"", ua.StatusBadTimeout},
+		"half a hello":  {"HELF\x20\x00\x00\x00\x00", ua.StatusBadTimeout},
+		"http":          {"GET / HTTP/1.1\r\n\r\n", ua.StatusBadTCPMessageTypeInvalid},
+		"open before hello": {string(Header{OpenChannel, Final, 100}.Append(nil)) + strings.Repeat("x", 92),
+			ua.StatusBadTCPMessageTypeInvalid},
+		"huge hello": {"HELF\xff\xff\xff\x7f", ua.StatusBadTCPMessageTooLarge},
+		"URL too long": {bad(func(h *HelloBody) { h.EndpointURL = strings.Repeat("u", 4096) }),
+			ua.StatusBadTCPEndpointURLInvalid},
+		"unknown URL": {bad(func(h *HelloBody) { h.EndpointURL = "opc.tcp://nowhere" }),
+			ua.StatusBadTCPEndpointURLInvalid},
 		"tiny receive buffer": {bad(func(h *HelloBody) { h.ReceiveBuffer = 1 }), ua.StatusBadConnectionRejected},
 		"zero send buffer":    {bad(func(h *HelloBody) { h.SendBuffer = 0 }), ua.StatusBadConnectionRejected},
 	} {

@@ -88,7 +88,8 @@ func TestDateTimeBounds(t *testing.T) {
 // FuzzDateTime: every DateTime between the bounds survives the way to a time and back,
 // order is kept, and the library writes the same where it can.
 func FuzzDateTime(f *testing.F) {
-	for _, ticks := range []int64{math.MinInt64, -1, 0, 1, UnixEpoch, UnixEpoch - 1, 133_000_000_000_000_000, math.MaxInt64} {
+	for _, ticks := range []int64{math.MinInt64, -1, 0, 1, UnixEpoch, UnixEpoch - 1, 133_000_000_000_000_000,
+		math.MaxInt64} {
 		f.Add(ticks, ticks+1)
 	}
 	f.Fuzz(func(t *testing.T, a, b int64) {

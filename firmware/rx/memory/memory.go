@@ -207,7 +207,8 @@ func (m *Memory) refuse(run acceptance.Run) {
 	m.refused = m.refused[max(0, len(m.refused)-maxRefused):]
 	m.refusedUnwritten = m.refusedUnwritten || i < 0
 	// A new one soon, the time of the others now and then: each write wears the card.
-	if since := m.regress.Sub(m.refusedWritten); m.refusedUnwritten && since >= writeRefusedEvery || since >= repeatEvery {
+	if since := m.regress.Sub(m.refusedWritten); m.refusedUnwritten && since >= writeRefusedEvery ||
+		since >= repeatEvery {
 		m.refusedWritten, m.refusedUnwritten = m.regress, false
 		runs := slices.Clone(m.refused)
 		m.setFault(refusedPart, m.onDisk(func() error { return acceptance.KeepRefused(m.dir, runs) }))

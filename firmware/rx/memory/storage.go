@@ -186,7 +186,8 @@ func (m *Memory) setFault(part string, err error) {
 	switch after := len(m.faults); {
 	case before == 0 && after > 0:
 		m.audit("state_unwritable", fmt.Sprintf(
-			"the state directory cannot be written, and frames could be played back after a restart: %s: %v", part, err))
+			"the state directory cannot be written, and frames could be played back after a restart: %s: %v", part,
+			err))
 	case before > 0 && after == 0:
 		m.audit("state_writable", "the state directory can be written again")
 	}

@@ -125,7 +125,8 @@ type Account struct {
 // Account returns the account as it stands.
 func (c *Channel) Account() Account {
 	return Account{
-		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess, Gap: !c.exact,
+		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
+		Gap: !c.exact,
 	}
 }
 

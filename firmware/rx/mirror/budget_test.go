@@ -20,7 +20,8 @@ func TestStateBeyondItsBudgetIsLostAndReported(t *testing.T) {
 	s.set(3, 3, "c", big) // beside the keys of a and b there is no room for it
 	s.totals(3)
 	pages := func() {
-		s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("a", big, 1, 1), entry("b", big, 2, 2), entry("c", big, 3, 3))
+		s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("a", big, 1, 1), entry("b", big, 2, 2),
+			entry("c", big, 3, 3))
 	}
 	pages()
 	pages()

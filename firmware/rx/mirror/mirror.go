@@ -111,7 +111,8 @@ type tombstone struct{ seq, created uint64 }
 // New returns a channel that calls deliver with every record, in order.
 func New(deliver func(Update)) *Channel {
 	return &Channel{
-		deliver: deliver, keys: map[string]*value{}, byCreation: map[uint64]*value{}, tombstones: map[string]tombstone{},
+		deliver: deliver, keys: map[string]*value{}, byCreation: map[uint64]*value{},
+		tombstones: map[string]tombstone{},
 	}
 }
 
@@ -174,7 +175,8 @@ type Status struct {
 func (c *Channel) Status() Status {
 	s := Status{
 		Counts: c.counts, Complete: c.round.complete, Partial: c.totals.Partial, State: c.totals.State,
-		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 || c.full,
+		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 ||
+			c.full,
 	}
 	s.Conflated = c.before + c.totals.Conflated
 	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated

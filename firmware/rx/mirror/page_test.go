@@ -81,7 +81,8 @@ func TestARoundClosesWhereItBegan(t *testing.T) {
 	s.page(t, record.Page{From: 0, To: 1, Seq: 3}, entry("a", "1", 1, 1))
 	s.page(t, record.Page{From: 1, To: 2, Seq: 3}, entry("b", "2", 2, 2))
 	if len(s.keys) != 3 || len(s.got) != 3 {
-		t.Errorf("a round that restarted removed what its first page listed: got %d keys, %q; want 3", len(s.keys), s.got)
+		t.Errorf("a round that restarted removed what its first page listed: got %d keys, %q; want 3", len(s.keys),
+			s.got)
 	}
 }
 
@@ -154,7 +155,8 @@ func TestARoundRemovesNoKeyCreatedAfterItsPages(t *testing.T) {
 	s.set(3, 3, "m", "c")
 	s.page(t, record.Page{Seq: 2, From: 1, To: 2, Last: true}, entry("l", "b", 2, 2)) // closes a round, and m is of it
 	s.set(4, 4, "n", "d")
-	s.page(t, record.Page{Seq: 2, From: 1, To: 2, Last: true}, entry("l", "b", 2, 2)) // a page is missing: another begins
+	// a page is missing: another begins
+	s.page(t, record.Page{Seq: 2, From: 1, To: 2, Last: true}, entry("l", "b", 2, 2))
 	s.page(t, record.Page{Seq: 4, From: 0, To: 1}, entry("k", "a", 1, 1))
 	s.expect(t, Counts{Delivered: 4}, true, "state k=a", "state l=b", "state m=c", "state n=d")
 }

@@ -87,7 +87,8 @@ func (n *Node) addMQTT() error {
 		if err != nil {
 			return err
 		}
-		n.addChannel(link, channel{name: c.Channel, protocol: "mqtt", address: cmp.Or(c.Broker, c.Listen), sink: s, queue: q})
+		n.addChannel(link, channel{name: c.Channel, protocol: "mqtt", address: cmp.Or(c.Broker, c.Listen), sink: s,
+			queue: q})
 	}
 	return nil
 }
@@ -104,7 +105,8 @@ func withCertificate(c config.MQTTSink, folder string, log *slog.Logger) (config
 	if err == nil {
 		return c, nil
 	}
-	log.Error("listener's certificate is for this run only", "component", "mqtt sink", "channel", c.Channel, "error", err)
+	log.Error("listener's certificate is for this run only", "component", "mqtt sink", "channel", c.Channel, "error",
+		err)
 	c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
 	return c, err
 }

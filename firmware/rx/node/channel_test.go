@@ -52,7 +52,8 @@ func TestAnEmbeddedBrokerHasACertificateAndUsers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var got config.MQTTSink
 		r := newRig(t, func(c *config.RX) {
-			c.MQTT = []config.MQTTSink{{Channel: "cell", Listen: "mqtts://127.0.0.1:8883", UsersFile: file, SpoolBytes: 1 << 20}}
+			c.MQTT = []config.MQTTSink{{Channel: "cell", Listen: "mqtts://127.0.0.1:8883", UsersFile: file,
+				SpoolBytes: 1 << 20}}
 		})
 		build := r.cfg.Build.MQTT
 		r.cfg.Build.MQTT = func(c config.MQTTSink, p MQTTParts, log *slog.Logger) (Sink, error) {

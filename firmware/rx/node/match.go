@@ -33,16 +33,19 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		switch protocol, ok := there[name]; {
 		case !ok:
-			add(name, "the transmitter has no channel of this name (it has: %s); use the same name in both configurations",
+			add(name, "the transmitter has no channel of this name (it has: %s); use the same name in both "+
+				"configurations",
 				known)
 		case protocol != "" && protocol != here[name]:
-			add(name, "is %s here and %s at the transmitter; use the same name for the same channel in both configurations",
+			add(name, "is %s here and %s at the transmitter; use the same name for the same channel in both "+
+				"configurations",
 				here[name], protocol)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		if _, ok := here[name]; !ok {
-			add(name, "arrives, but no sink here takes it; add it to this configuration, or remove it from the transmitter's")
+			add(name, "arrives, but no sink here takes it; add it to this configuration, or remove it from the "+
+				"transmitter's")
 		}
 	}
 	return reasons

@@ -60,7 +60,8 @@ func TestTasksOfANode(t *testing.T) {
 		{"time servers, status and reports", func(c *Config) {
 			c.RX.Time, c.RX.Status.Listen, c.Reports = []string{"10.0.0.1"}, "127.0.0.1:0", &bytes.Buffer{}
 		}, []string{
-			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "ntp", "status server", "report to PID 1",
+			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "ntp", "status server",
+			"report to PID 1",
 		}},
 		{"audit forward", func(c *Config) {
 			c.RX.MQTT, c.RX.Audit = nil, config.SyslogSink{Forward: "tcp://siem:601", SpoolBytes: 1 << 20}
@@ -137,7 +138,8 @@ func TestWhatCannotBeBuiltIsAnErrorAndReleasesTheState(t *testing.T) {
 				if _, err := New(r.cfg); err == nil || strings.Contains(err.Error(), "\n") {
 					t.Errorf("got %v, want an error in one line", err)
 				}
-				if opened := name != "medium" && name != "unknown medium" && name != "pair key"; r.pipe.closed != opened {
+				if opened := name != "medium" && name != "unknown medium" &&
+					name != "pair key"; r.pipe.closed != opened {
 					t.Errorf("the medium is closed: %v, want %v", r.pipe.closed, opened)
 				}
 				r.cfg = good

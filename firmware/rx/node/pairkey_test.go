@@ -40,7 +40,9 @@ func TestAChangeOfThePairKeyIsFollowedAndAudited(t *testing.T) {
 	}
 	link := &ring{}
 	var audited []string
-	k := pairKeys{source: source, link: link, audit: func(kind, text string) { audited = append(audited, kind+": "+text) }}
+	k := pairKeys{source: source, link: link, audit: func(kind, text string) {
+		audited = append(audited, kind+": "+text)
+	}}
 	check := func(when string, keys []wire.PairKey, audits ...string) {
 		t.Helper()
 		k.update(now)
@@ -83,7 +85,8 @@ func TestARunThatStartsDuringAChangeAuditsIt(t *testing.T) {
 		r := newRig(t)
 		n := r.open()
 		n.Close()
-		if _, err := pairkey.Change(r.cfg.RX.Link.KeyFile, r.cfg.RX.State, pairkey.New(), time.Now(), time.Hour); err != nil {
+		if _, err := pairkey.Change(r.cfg.RX.Link.KeyFile, r.cfg.RX.State, pairkey.New(), time.Now(),
+			time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		r.run()
@@ -100,7 +103,8 @@ func TestADamagedChangeOfThePairKeyIsAudited(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)
 		r.open().Close()
-		if _, err := pairkey.Change(r.cfg.RX.Link.KeyFile, r.cfg.RX.State, pairkey.New(), time.Now(), time.Hour); err != nil {
+		if _, err := pairkey.Change(r.cfg.RX.Link.KeyFile, r.cfg.RX.State, pairkey.New(), time.Now(),
+			time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		files, err := filepath.Glob(filepath.Join(r.cfg.RX.State, "*"))

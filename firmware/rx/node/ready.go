@@ -30,7 +30,8 @@ func channelReasons(c pipeline.ChannelStatus) (reasons task.Reasons) {
 		reasons = append(reasons, task.Reason{Part: part, Cause: notComplete})
 	}
 	if c.Full {
-		cause := fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep", c.Over)
+		cause := fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep",
+			c.Over)
 		reasons = append(reasons, task.Reason{Part: part, Cause: cause})
 	}
 	return reasons

@@ -45,7 +45,8 @@ func (n *Node) Snapshot() status.Snapshot {
 func (n *Node) peers() (list []status.Peer) {
 	for _, c := range n.sinks() {
 		state, reason := c.sink.Status()
-		p := status.Peer{Channel: c.name, Name: c.sink.String(), State: state.String(), Reason: reason, Address: c.address}
+		p := status.Peer{Channel: c.name, Name: c.sink.String(), State: state.String(), Reason: reason,
+			Address: c.address}
 		if c.queue != nil {
 			q := c.queue.Stats()
 			p.Spool = &status.Spool{

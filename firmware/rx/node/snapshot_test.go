@@ -85,7 +85,8 @@ func TestPeersAreSinksWithTheirSpools(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *config.RX) {
 			c.Audit = config.SyslogSink{Forward: "udp://siem:514", SpoolBytes: 1 << 20}
-			c.MQTT = append(c.MQTT, config.MQTTSink{Channel: "embedded", Listen: "mqtt://0.0.0.0:1883", SpoolBytes: 1 << 20})
+			c.MQTT = append(c.MQTT, config.MQTTSink{Channel: "embedded", Listen: "mqtt://0.0.0.0:1883",
+				SpoolBytes: 1 << 20})
 		})
 		n := r.run()
 		defer r.end()

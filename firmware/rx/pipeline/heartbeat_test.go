@@ -35,7 +35,8 @@ func TestClockOffset(t *testing.T) {
 			time.Sleep(time.Second)
 			beat(step.delay, step.set)
 			if got := l.Status(); (got.Clock-step.want).Abs() > time.Millisecond || got.ClockBeats != step.beats {
-				t.Errorf("heartbeat %d: got %v by %d, want %v by %d", i+1, got.Clock, got.ClockBeats, step.want, step.beats)
+				t.Errorf("heartbeat %d: got %v by %d, want %v by %d", i+1, got.Clock, got.ClockBeats, step.want,
+					step.beats)
 			}
 		}
 	})

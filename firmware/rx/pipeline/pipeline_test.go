@@ -40,7 +40,8 @@ func TestAMediumThatCannotBeReadIsLoggedOnceAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		m := &breakable{Pipe: drivertest.NewPipe(10)}
-		l := New(Config{StaleAfter: 5 * time.Second, Anchor: admitAll{}, Log: slog.New(slog.NewTextHandler(&log, nil))}, m)
+		l := New(Config{StaleAfter: 5 * time.Second, Anchor: admitAll{}, Log: slog.New(slog.NewTextHandler(&log, nil))},
+			m)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- l.Run(ctx) }()
@@ -93,7 +94,8 @@ func TestRecordsThatCannotBeDecodedAreCounted(t *testing.T) {
 	l := New(Config{Log: slog.New(slog.DiscardHandler)}, nil)
 	l.Channel("plant")
 	kinds := []record.Kind{
-		record.KindUpdate, record.KindBatch, record.KindPage, record.KindManifest, record.KindTotals, record.KindHeartbeat,
+		record.KindUpdate, record.KindBatch, record.KindPage, record.KindManifest, record.KindTotals,
+		record.KindHeartbeat,
 	}
 	for i, kind := range kinds {
 		l.handleRecord(kind, []byte{1})

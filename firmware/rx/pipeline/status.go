@@ -18,11 +18,12 @@ type Status struct {
 	Bytes        uint64        // received, noise included
 	Dropped      uint64        // by the kernel, because this program was too slow
 	ClockSet     bool
-	Clock        time.Duration // to be added to this machine's clock for the transmitter's, but for the link's least delay
-	ClockBeats   uint64        // heartbeats with a time of day so far
-	Unknown      uint64        // records of channels that are not configured here
-	Err          error
-	Channels     []ChannelStatus
+	// to be added to this machine's clock for the transmitter's, but for the link's least delay
+	Clock      time.Duration
+	ClockBeats uint64 // heartbeats with a time of day so far
+	Unknown    uint64 // records of channels that are not configured here
+	Err        error
+	Channels   []ChannelStatus
 }
 
 // ChannelStatus is what an operator sees of a channel.

@@ -73,7 +73,8 @@ func (r *rig) send(gen int, b block, i int) {
 		return
 	}
 	i -= len(b.sources)
-	r.Add(r.now, &wire.Header{Kind: wire.Parity, Lanes: b.lanes, Generation: uint16(gen), Index: uint16(i)}, b.parity[i])
+	r.Add(r.now, &wire.Header{Kind: wire.Parity, Lanes: b.lanes, Generation: uint16(gen), Index: uint16(i)},
+		b.parity[i])
 }
 
 func (b block) frames() int { return len(b.sources) + len(b.parity) }

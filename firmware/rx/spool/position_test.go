@@ -36,7 +36,8 @@ func TestAPositionShowsHowTheQueueEnded(t *testing.T) {
 			}
 		}
 		if got := q.readPosition(); got != test.position || q.unknown != test.unknown {
-			t.Errorf("%s: got position %d and %d gaps, want %d and %d", test.name, got, q.unknown, test.position, test.unknown)
+			t.Errorf("%s: got position %d and %d gaps, want %d and %d", test.name, got, q.unknown, test.position,
+				test.unknown)
 		}
 	}
 }

@@ -102,7 +102,8 @@ type Stats struct {
 	Limit   int64  `shown:"peers.spool.limit"`
 	Records int    `shown:"peers.spool.records"`
 	Dropped uint64 `shown:"peers.spool.dropped"` // records, since Open
-	Unknown uint64 `shown:"peers.spool.gaps"`    // times that an unknown number of records may be missing: a crash, damage
+	// times that an unknown number of records may be missing: a crash, damage
+	Unknown uint64 `shown:"peers.spool.gaps"`
 	Fault   string // why the disk is not used, in words; "" while it works
 }
 

@@ -63,7 +63,8 @@ func TestACycleStatesTheTable(t *testing.T) {
 			delete(want, name)
 		default:
 			table.Update(e, payload, int64(seq), seq)
-			want[name] = record.Entry{Seq: seq, Created: e.Created(), Time: int64(seq), Key: []byte(name), Payload: payload}
+			want[name] = record.Entry{Seq: seq, Created: e.Created(), Time: int64(seq), Key: []byte(name),
+				Payload: payload}
 		}
 		if seq%100 == 0 {
 			compare(t, &table, seq, 1+random.IntN(500), want)
@@ -105,7 +106,8 @@ func compare(t *testing.T, table *Table, seq uint64, size int, want map[string]r
 			len(got), bytes, table.Len(), table.Bytes(), len(want))
 	}
 	for name, w := range want {
-		if g := got[name]; g.Seq != w.Seq || g.Created != w.Created || g.Time != w.Time || len(g.Payload) != len(w.Payload) {
+		if g := got[name]; g.Seq != w.Seq || g.Created != w.Created || g.Time != w.Time ||
+			len(g.Payload) != len(w.Payload) {
 			t.Fatalf("%s: got %+v, want %+v", name, g, w)
 		}
 	}

@@ -46,7 +46,8 @@ func TestTheClock(t *testing.T) {
 					if got := r.Snapshot().Clock; got != c.state {
 						t.Errorf("got %q, want %q", got, c.state)
 					}
-					if got := r.Report().Clock; (got.Number > 0) != c.number || c.number && got.OffsetSeconds != c.offset.Seconds() {
+					if got := r.Report().Clock; (got.Number > 0) != c.number || c.number &&
+						got.OffsetSeconds != c.offset.Seconds() {
 						t.Errorf("report: got %+v", got)
 					}
 				})

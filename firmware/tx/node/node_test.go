@@ -39,11 +39,17 @@ func TestAConstructorsErrorEndsTheNodeAndUnlocksTheState(t *testing.T) {
 			c.Build.Medium = func(config.Link, *slog.Logger) (Medium, error) { return Medium{}, broken }
 		},
 		"mqtt": func(c *Config) {
-			c.Build.MQTT = func(config.MQTTSource, string, source.Holder, *slog.Logger) (task.Task, error) { return nil, broken }
+			c.Build.MQTT = func(config.MQTTSource, string, source.Holder, *slog.Logger) (task.Task, error) {
+				return nil,
+					broken
+			}
 		},
 		"syslog": func(c *Config) {
 			c.TX.Syslog = []config.SyslogSource{{Channel: "log"}}
-			c.Build.Syslog = func(config.SyslogSource, source.Port, *slog.Logger) (task.Task, error) { return nil, broken }
+			c.Build.Syslog = func(config.SyslogSource, source.Port, *slog.Logger) (task.Task, error) {
+				return nil,
+					broken
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,8 @@ func TestTheNodeReportsItself(t *testing.T) {
 			r.plant("cell-1").Report(source.Up, "")
 			settle()
 			got := r.reported()
-			if got.Version != "2.1.0" || got.Pair != "press-hall" || got.Epoch != 1 || got.Clock != "not synchronized" ||
+			if got.Version != "2.1.0" || got.Pair != "press-hall" || got.Epoch != 1 ||
+				got.Clock != "not synchronized" ||
 				got.Configuration != "1 mqtt, 0 syslog, 1 opcua over udp" {
 				t.Errorf("got %+v", got)
 			}
@@ -52,7 +53,8 @@ func TestAChangeOfASourceCrossesAlone(t *testing.T) {
 			before := r.link.Channels()[1].Sent
 			r.plant("cell-1").Report(source.Down, "no route to host")
 			settle()
-			want := []selfreport.Source{{Channel: "cell-1", Protocol: "mqtt", State: "down", Reason: "no route to host"}}
+			want := []selfreport.Source{{Channel: "cell-1", Protocol: "mqtt", State: "down",
+				Reason: "no route to host"}}
 			if got := r.reported().Sources; !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

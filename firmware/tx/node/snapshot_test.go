@@ -83,17 +83,20 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if err := p.Put(source.Update{Payload: make([]byte, 9<<20), Event: true}); !errors.Is(err, source.ErrTooLarge) {
+			if err := p.Put(source.Update{Payload: make([]byte, 9<<20), Event: true}); !errors.Is(err,
+				source.ErrTooLarge) {
 				t.Errorf("got %v, want %v", err, source.ErrTooLarge)
 			}
 			settle()
 			s := r.Snapshot()
 			if s.Role != "tx" || s.Pair != "press-hall" || s.Version != "2.1.0" || s.UptimeSeconds != settledSeconds ||
-				len(s.Notes) == 0 || s.Link.Medium != "udp" || s.Link.Epoch != 1 || s.Link.Bytes == 0 || len(s.Counters) == 0 {
+				len(s.Notes) == 0 || s.Link.Medium != "udp" || s.Link.Epoch != 1 || s.Link.Bytes == 0 ||
+				len(s.Counters) == 0 {
 				t.Errorf("got %+v", s)
 			}
 			want := status.Channel{
-				Protocol: "mqtt", Sent: status.Of[uint64](3), Conflated: status.Of[uint64](1), Dropped: status.Of[uint64](0),
+				Protocol: "mqtt", Sent: status.Of[uint64](3), Conflated: status.Of[uint64](1),
+				Dropped: status.Of[uint64](0),
 				Refused: status.Of[uint64](1), RefusedReason: "1 larger than the link carries in one record",
 				QueuedBytes: status.Of[uint64](0), Keys: status.Of[uint64](1), StateBytes: status.Of[uint64](258),
 				SourceState: "up",

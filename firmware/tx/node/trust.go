@@ -65,7 +65,8 @@ func (b browser) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-b.node.config.Hangup:
-			b.node.config.Log.Info("browsing again on SIGHUP", "component", "opcua source", "sources", len(b.node.opcua))
+			b.node.config.Log.Info("browsing again on SIGHUP", "component", "opcua source", "sources",
+				len(b.node.opcua))
 			for _, s := range b.node.opcua {
 				s.Browse()
 			}

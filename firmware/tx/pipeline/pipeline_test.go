@@ -142,7 +142,8 @@ func TestEveryLeftIsCalled(t *testing.T) {
 			}
 		})
 		if accepted == 0 || accepted == 50 || got[source.ErrClosed] != accepted || len(got) != 1 {
-			t.Errorf("%d of 50 MiB were accepted, then %v; want some, and all of them refused at the end", accepted, got)
+			t.Errorf("%d of 50 MiB were accepted, then %v; want some, and all of them refused at the end", accepted,
+				got)
 		}
 	})
 }
@@ -182,7 +183,8 @@ func TestChannelStatus(t *testing.T) {
 			p.Conflated(3)
 			time.Sleep(time.Second)
 			c := l.Channels()[0]
-			if c.State != source.Up || c.Reason != "MQTT 5" || c.Partial || c.Keys != 1 || c.Sent != 5 || c.Conflated < 3 {
+			if c.State != source.Up || c.Reason != "MQTT 5" || c.Partial || c.Keys != 1 || c.Sent != 5 ||
+				c.Conflated < 3 {
 				t.Errorf("got %+v", c)
 			}
 			p.Range(func(key, payload []byte) bool {
@@ -263,7 +265,8 @@ func TestTotalsAtTheEndContainWhatWasLostButNotWhatItsSourceKeeps(t *testing.T) 
 			synctest.Wait()
 		})
 		const lost = 40 + 20
-		if got := k.last(); got < lost || got > lost+2 || want == 0 || held.Load() != want { // one or two were in pieces
+		// one or two were in pieces
+		if got := k.last(); got < lost || got > lost+2 || want == 0 || held.Load() != want {
 			t.Errorf("got a total of %d, %d of Left; want the 20 lost beside 40 of earlier runs, and %d of Left",
 				got, held.Load(), want)
 		}

@@ -188,7 +188,8 @@ func (f *filler) heartbeat() {
 	if f.now.Before(m.beatAt) {
 		return
 	}
-	h := record.Heartbeat{UTC: f.now.UnixNano(), ClockSet: m.clockSet, Uptime: uint64(f.now.Sub(m.start).Milliseconds())}
+	h := record.Heartbeat{UTC: f.now.UnixNano(), ClockSet: m.clockSet,
+		Uptime: uint64(f.now.Sub(m.start).Milliseconds())}
 	if f.itemIfFits(record.KindHeartbeat, h.Append(m.scratch[:0])) {
 		m.beatAt = f.now.Add(heartbeatEvery)
 	}

@@ -51,7 +51,8 @@ func TestQueueOrder(t *testing.T) {
 		want      []string
 	}{
 		{"events in order", []Record{ev("1"), ev("2"), ev("3")}, 0, []string{"1", "2", "3"}},
-		{"a newer state takes the place of the older", []Record{st("k", "1"), ev("2"), st("k", "3")}, 1, []string{"3", "2"}},
+		{"a newer state takes the place of the older", []Record{st("k", "1"), ev("2"), st("k", "3")}, 1,
+			[]string{"3", "2"}},
 		{"keys do not touch each other", []Record{st("a", "1"), st("b", "2")}, 0, []string{"1", "2"}},
 		{"a state does not overtake its key's event", []Record{st("k", "1"), keyed("k", "2"), st("k", "3")},
 			0, []string{"1", "2", "3"}},

@@ -89,9 +89,11 @@ func TestStreamKeepsTheRateOfTheLine(t *testing.T) {
 		for _, n := range []int{rate, 10} {
 			start, out := time.Now(), 0
 			count := writer(func(b []byte) (int, error) { out += len(b); return len(b), nil })
-			err := Stream(t.Context(), bytes.NewReader(make([]byte, n)), count, linktest.New(1, linktest.Profile{}), rate)
+			err := Stream(t.Context(), bytes.NewReader(make([]byte, n)), count, linktest.New(1, linktest.Profile{}),
+				rate)
 			want := time.Duration(n) * time.Second / rate
-			if got := time.Since(start); err != nil || out != n || got < want-time.Millisecond || got > want+time.Millisecond {
+			if got := time.Since(start); err != nil || out != n || got < want-time.Millisecond ||
+				got > want+time.Millisecond {
 				t.Errorf("%d bytes took %v, %d came out, %v; want %v", n, got, out, err, want)
 			}
 		}
@@ -135,7 +137,8 @@ func TestStreamEnds(t *testing.T) {
 	perfect := linktest.New(1, linktest.Profile{})
 	t.Run("input ends", func(t *testing.T) {
 		var out bytes.Buffer
-		if err := Stream(t.Context(), bytes.NewReader([]byte("all")), &out, perfect, 0); err != nil || out.String() != "all" {
+		if err := Stream(t.Context(), bytes.NewReader([]byte("all")), &out, perfect, 0); err != nil ||
+			out.String() != "all" {
 			t.Errorf("Stream = %v, relayed %q; want nil, all of it", err, out.String())
 		}
 	})
@@ -149,7 +152,8 @@ func TestStreamEnds(t *testing.T) {
 	t.Run("context, writer that blocks", func(t *testing.T) {
 		unread, to := io.Pipe()
 		defer func() { _ = unread.Close() }()
-		if err := streaming(t, bytes.NewReader([]byte("all")), to, perfect)(); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		if err := streaming(t, bytes.NewReader([]byte("all")), to, perfect)(); err != nil &&
+			!errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("Stream = %v, want an end", err)
 		}
 	})

@@ -101,7 +101,8 @@ func TestUDPImpairsAndAccountsForIt(t *testing.T) {
 			got++
 		}
 	}
-	if c := link.Counters(); got != c.Delivered || c.Datagrams != n || c.Lost+c.Delivered-c.Duplicated != n || c.Unsent != 0 {
+	if c := link.Counters(); got != c.Delivered || c.Datagrams != n || c.Lost+c.Delivered-c.Duplicated != n ||
+		c.Unsent != 0 {
 		t.Errorf("received %d, counted %+v; want what the link delivered of %d", got, c, n)
 	}
 }
@@ -140,7 +141,8 @@ func TestUDPGoesOnWithoutAListener(t *testing.T) {
 }
 
 func TestBadUDPAddresses(t *testing.T) {
-	for _, c := range [][2]string{{"127.0.0.1", "127.0.0.1:1"}, {"127.0.0.1:0", "nowhere"}, {"192.0.2.1:0", "127.0.0.1:1"}} {
+	for _, c := range [][2]string{{"127.0.0.1", "127.0.0.1:1"}, {"127.0.0.1:0", "nowhere"},
+		{"192.0.2.1:0", "127.0.0.1:1"}} {
 		if _, err := NewUDP(c[0], c[1], linktest.New(1, linktest.Profile{})); err == nil {
 			t.Errorf("NewUDP(%q, %q) = nil, want an error", c[0], c[1])
 		}

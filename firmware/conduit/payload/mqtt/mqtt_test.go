@@ -26,7 +26,8 @@ func goldens() []struct {
 			Received: time.UnixMilli(1_700_000_000_123), ContentType: &json, ResponseTopic: "r",
 			CorrelationData: []byte{}, User: []Property{{"k", "1"}, {"k", "1"}, {"", ""}},
 		}},
-		{"empty properties", Message{Topic: "t", Payload: []byte{}, Expires: true, Received: time.UnixMilli(1), ContentType: &empty}},
+		{"empty properties", Message{Topic: "t", Payload: []byte{}, Expires: true, Received: time.UnixMilli(1),
+			ContentType: &empty}},
 	}
 }
 
@@ -63,7 +64,8 @@ func TestTopics(t *testing.T) {
 func TestExpiryIsCountedDown(t *testing.T) {
 	at := time.Unix(1000, 0)
 	m := Message{Expires: true, Expiry: 10, Received: at}
-	for after, want := range map[time.Duration]uint32{-time.Hour: 10, 0: 10, 500 * time.Millisecond: 10, 9500 * time.Millisecond: 1} {
+	for after, want := range map[time.Duration]uint32{-time.Hour: 10, 0: 10, 500 * time.Millisecond: 10,
+		9500 * time.Millisecond: 1} {
 		if left, expired := m.Left(at.Add(after)); left != want || expired {
 			t.Errorf("after %s: got %d, expired %v; want %d", after, left, expired, want)
 		}

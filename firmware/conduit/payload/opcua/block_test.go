@@ -23,7 +23,8 @@ func tag(i int) addrspace.Node {
 		Attributes: []addrspace.Attribute{
 			{ID: 1, Value: append([]byte{1, 17}, id.AppendTo(nil)...)},
 			{ID: 2, Value: []byte{1, 6, 2, 0, 0, 0}}, {ID: 3, Value: text(20, 3, 0)}, {ID: 4, Value: text(21, 2)},
-			{ID: 14, Value: []byte{1, 17, 0, 11}}, {ID: 15, Value: []byte{1, 6, 255, 255, 255, 255}}, {ID: 17, Value: []byte{1, 3, 1}},
+			{ID: 14, Value: []byte{1, 17, 0, 11}}, {ID: 15, Value: []byte{1, 6, 255, 255, 255, 255}},
+			{ID: 17, Value: []byte{1, 3, 1}},
 		},
 		References: []addrspace.Reference{
 			{Type: rawvalue.NodeID{Number: 40}, Target: rawvalue.NodeID{Number: 63}},
@@ -42,7 +43,10 @@ func tags(n int) (slots []byte, nodes []addrspace.Node) {
 func unpacked(t testing.TB, block []byte) (slots []byte, nodes []addrspace.Node) {
 	t.Helper()
 	var p Packer
-	if err := p.Unpack(block, func(slot byte, n addrspace.Node) { slots, nodes = append(slots, slot), append(nodes, n) }); err != nil {
+	if err := p.Unpack(block, func(slot byte, n addrspace.Node) {
+		slots, nodes = append(slots, slot),
+			append(nodes, n)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return slots, nodes
@@ -50,7 +54,8 @@ func unpacked(t testing.TB, block []byte) (slots []byte, nodes []addrspace.Node)
 
 func TestBlockRoundTrip(t *testing.T) {
 	slots, nodes := tags(BlockNodes)
-	nodes[3].References = append(nodes[3].References, addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, External: "\x80elsewhere"})
+	nodes[3].References = append(nodes[3].References,
+		addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, External: "\x80elsewhere"})
 	nodes[5] = addrspace.Node{ID: rawvalue.NodeID{Kind: rawvalue.Opaque, Text: "bare"}}
 	for _, n := range []int{0, 1, BlockNodes} {
 		var p Packer

@@ -33,7 +33,8 @@ func TestKeyRoundTrip(t *testing.T) {
 func TestMalformedKeysAreRefused(t *testing.T) {
 	for name, key := range map[string]string{
 		"nothing": "", "a longer space": "4700", "unknown kind": "580000000100", "no number": "5600000001",
-		"number not minimal": "56000000018000", "number too large": "56000000018080808010", "short condition": "430000000100",
+		"number not minimal": "56000000018000", "number too large": "56000000018080808010",
+		"short condition": "430000000100",
 	} {
 		if got, err := ParseKey(hexBytes(t, key)); err == nil {
 			t.Errorf("%s: %s was read as %+v", name, key, got)

@@ -47,39 +47,40 @@ func TestValuesRoundTripBitForBit(t *testing.T) {
 		raw  []byte
 		size int
 	}{
-		"whole double":          {dataValue(double(100), now), 2},
-		"zero":                  {dataValue(double(0), now), 1},
-		"minus zero":            {dataValue(double(math.Copysign(0, -1)), now), 5},
-		"two decimals":          {dataValue(double(72.31), now), 3},
-		"negative decimals":     {dataValue(double(-1234.567), now), 4},
-		"widened float":         {dataValue(double(float64(float32(0.1))), now), 5},
-		"random double":         {dataValue(double(math.Pi), now), 9},
-		"huge double":           {dataValue(double(1e300), now), 9},
-		"infinity":              {dataValue(double(math.Inf(-1)), now), 5},
-		"NaN with a payload":    {dataValue(double(math.Float64frombits(0x7ff0dead00000001)), now), 9},
-		"float":                 {dataValue(append([]byte{10}, 1, 2, 3, 4), now), 5},
-		"true":                  {dataValue([]byte{1, 1}, now), 2},
-		"odd Boolean":           {dataValue([]byte{1, 0xa5}, now), 2},
-		"SByte -1":              {dataValue(number(ua.TypeIDSByte, -1), now), 2},
-		"Int16 128":             {dataValue(number(ua.TypeIDInt16, 128), now), 3},
-		"Int32 -1":              {dataValue(number(ua.TypeIDInt32, -1), now), 2},
-		"Int64 smallest":        {dataValue(number(ua.TypeIDInt64, math.MinInt64), now), 9},
-		"UInt64 largest":        {dataValue(number(ua.TypeIDUint64, -1), now), 9},
-		"UInt32 0":              {dataValue(number(ua.TypeIDUint32, 0), now), 1},
-		"string":                {dataValue([]byte{12, 3, 0, 0, 0, 'a', 'b', 'c'}, now), 4},
-		"empty string":          {dataValue([]byte{12, 0, 0, 0, 0}, now), 1},
-		"null string":           {dataValue([]byte{12, 0xff, 0xff, 0xff, 0xff}, now), 6},
-		"array":                 {dataValue([]byte{0x83, 2, 0, 0, 0, 7, 8}, now), 8},
-		"matrix without rows":   {dataValue([]byte{0xc3, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0}, now), 18},
-		"null Variant":          {dataValue([]byte{0}, now), 2},
-		"no Variant":            {binary.LittleEndian.AppendUint64([]byte{hasSourceTime}, noon), 1},
-		"no source timestamp":   {append([]byte{hasValue}, double(1)...), 2},
-		"nothing":               {[]byte{0}, 1},
-		"year 1601":             {dataValue(double(1), 0), 12},
-		"year 9999":             {dataValue(double(1), 2_650_467_743_990_000_000), 12},
-		"the year 1970 itself":  {dataValue(double(1), uabinary.UnixEpoch), 12},
-		"before 1601":           {dataValue(double(1), math.MinInt64), 12},
-		"picoseconds":           {append(append([]byte{hasValue | hasSourceTime | hasSourcePico}, double(1)...), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 12},
+		"whole double":         {dataValue(double(100), now), 2},
+		"zero":                 {dataValue(double(0), now), 1},
+		"minus zero":           {dataValue(double(math.Copysign(0, -1)), now), 5},
+		"two decimals":         {dataValue(double(72.31), now), 3},
+		"negative decimals":    {dataValue(double(-1234.567), now), 4},
+		"widened float":        {dataValue(double(float64(float32(0.1))), now), 5},
+		"random double":        {dataValue(double(math.Pi), now), 9},
+		"huge double":          {dataValue(double(1e300), now), 9},
+		"infinity":             {dataValue(double(math.Inf(-1)), now), 5},
+		"NaN with a payload":   {dataValue(double(math.Float64frombits(0x7ff0dead00000001)), now), 9},
+		"float":                {dataValue(append([]byte{10}, 1, 2, 3, 4), now), 5},
+		"true":                 {dataValue([]byte{1, 1}, now), 2},
+		"odd Boolean":          {dataValue([]byte{1, 0xa5}, now), 2},
+		"SByte -1":             {dataValue(number(ua.TypeIDSByte, -1), now), 2},
+		"Int16 128":            {dataValue(number(ua.TypeIDInt16, 128), now), 3},
+		"Int32 -1":             {dataValue(number(ua.TypeIDInt32, -1), now), 2},
+		"Int64 smallest":       {dataValue(number(ua.TypeIDInt64, math.MinInt64), now), 9},
+		"UInt64 largest":       {dataValue(number(ua.TypeIDUint64, -1), now), 9},
+		"UInt32 0":             {dataValue(number(ua.TypeIDUint32, 0), now), 1},
+		"string":               {dataValue([]byte{12, 3, 0, 0, 0, 'a', 'b', 'c'}, now), 4},
+		"empty string":         {dataValue([]byte{12, 0, 0, 0, 0}, now), 1},
+		"null string":          {dataValue([]byte{12, 0xff, 0xff, 0xff, 0xff}, now), 6},
+		"array":                {dataValue([]byte{0x83, 2, 0, 0, 0, 7, 8}, now), 8},
+		"matrix without rows":  {dataValue([]byte{0xc3, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0}, now), 18},
+		"null Variant":         {dataValue([]byte{0}, now), 2},
+		"no Variant":           {binary.LittleEndian.AppendUint64([]byte{hasSourceTime}, noon), 1},
+		"no source timestamp":  {append([]byte{hasValue}, double(1)...), 2},
+		"nothing":              {[]byte{0}, 1},
+		"year 1601":            {dataValue(double(1), 0), 12},
+		"year 9999":            {dataValue(double(1), 2_650_467_743_990_000_000), 12},
+		"the year 1970 itself": {dataValue(double(1), uabinary.UnixEpoch), 12},
+		"before 1601":          {dataValue(double(1), math.MinInt64), 12},
+		"picoseconds": {append(append([]byte{hasValue | hasSourceTime | hasSourcePico}, double(1)...), 0, 1,
+			2, 3, 4, 5, 6, 7, 8, 9), 12},
 		"bad, and no value":     {[]byte{hasStatus, 0, 0, 0x05, 0x80}, 5},
 		"uncertain and a value": {[]byte{hasValue | hasStatus, 1, 1, 0, 0, 0x90, 0x40}, 6},
 	}
@@ -222,11 +223,13 @@ func BenchmarkValue(b *testing.B) {
 func TestWorsenChangesOnlyTheStatus(t *testing.T) {
 	good, _ := AppendValue(nil, skim(t, dataValue(double(72.31), noon)))
 	bad, _ := AppendValue(nil, skim(t, []byte{hasStatus, 0, 0, 0, 0x80}))
-	limited, _ := AppendValue(nil, skim(t, append([]byte{hasValue | hasStatus}, append(double(1), 0x00, 0x05, 0, 0)...)))
+	limited, _ := AppendValue(nil, skim(t, append([]byte{hasValue | hasStatus},
+		append(double(1), 0x00, 0x05, 0, 0)...)))
 	for name, c := range map[string]struct {
 		payload []byte
 		worse   bool
-	}{"good": {good, true}, "good with info bits": {limited, true}, "bad": {bad, false}, "nothing": {nil, false}, "cut": {[]byte{headStatus, 1}, false}} {
+	}{"good": {good, true}, "good with info bits": {limited, true}, "bad": {bad, false}, "nothing": {nil, false},
+		"cut": {[]byte{headStatus, 1}, false}} {
 		got := Worsen(c.payload, ua.StatusUncertainLastUsableValue)
 		if (got != nil) != c.worse {
 			t.Errorf("%s: got %x, want one: %v", name, got, c.worse)
@@ -237,7 +240,9 @@ func TestWorsenChangesOnlyTheStatus(t *testing.T) {
 		at, _ := RecordTime(noon)
 		raw, err := ParseValue(nil, got, at)
 		before, _ := ParseValue(nil, c.payload, at)
-		if err != nil || skim(t, raw).Status != ua.StatusUncertainLastUsableValue || !bytes.Equal(skim(t, raw).Value.Raw, skim(t, before).Value.Raw) || skim(t, raw).SourceTime != skim(t, before).SourceTime {
+		if err != nil || skim(t, raw).Status != ua.StatusUncertainLastUsableValue ||
+			!bytes.Equal(skim(t, raw).Value.Raw, skim(t, before).Value.Raw) ||
+			skim(t, raw).SourceTime != skim(t, before).SourceTime {
 			t.Errorf("%s: got %x (%v), want %x with another status", name, raw, err, before)
 		}
 	}

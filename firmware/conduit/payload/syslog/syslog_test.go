@@ -39,7 +39,8 @@ func TestGolden(t *testing.T) {
 }
 
 func TestForeignBytesAreRefused(t *testing.T) {
-	for _, s := range []string{"", "01", "0101", "020100", "010300", "010c00", "012000", "01010401020", "010103010203", "010110" + "00000000000000000000ffff01020304"} {
+	for _, s := range []string{"", "01", "0101", "020100", "010300", "010c00", "012000", "01010401020", "010103010203",
+		"010110" + "00000000000000000000ffff01020304"} {
 		b, _ := hex.DecodeString(s)
 		if got, err := Parse(b); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: got %+v, %v, want ErrMalformed", s, got, err)

@@ -108,7 +108,8 @@ func TestEmbeddedBrokerRefusesPublishing(t *testing.T) {
 		t.Errorf("QoS 1 on 5: got %+v, %v; want reason 0x87", got, err)
 	}
 	lost := make(chan struct{})
-	old := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://"+address).SetClientID("old").SetAutoReconnect(false).
+	old := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://"+
+		address).SetClientID("old").SetAutoReconnect(false).
 		SetWill("x", "will", 1, true).SetProtocolVersion(4).SetConnectionLostHandler(func(paho3.Client,
 		error) {
 		close(lost)
@@ -138,7 +139,8 @@ func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 		d.Verify = func(name, password string, _ netip.Addr) bool { return name == "it" && password == "right" }
 	})
 	connect := func(id, password string) (paho3.Client, error) {
-		c := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetAutoReconnect(false).
+		c := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" +
+			address).SetClientID(id).SetAutoReconnect(false).
 			SetProtocolVersion(4).SetUsername("it").SetPassword(password))
 		tok := c.Connect()
 		tok.WaitTimeout(5 * time.Second)

@@ -48,7 +48,8 @@ func (s *Sink) embed(u *url.URL, log *slog.Logger) error {
 // was published.
 func (e *embedded) listen(ctx context.Context) (connection, error) {
 	budget := sessionBytes / int64(max(e.sink.deps.Brokers, 1))
-	cfg := server.Config{Verify: e.sink.deps.Verify, Broker: broker.Config{Budget: budget, Share: budget / 4}, Log: e.log}
+	cfg := server.Config{Verify: e.sink.deps.Verify, Broker: broker.Config{Budget: budget, Share: budget / 4},
+		Log: e.log}
 	if e.secure {
 		var err error
 		if cfg.TLS, err = e.sink.cfg.TLS.Server(); err != nil {

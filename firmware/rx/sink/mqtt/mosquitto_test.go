@@ -31,7 +31,8 @@ func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
 				for i, p := range in.wait(t, n) {
 					if got, want := string(p.Payload), fmt.Sprint(i); got != want || p.QoS != qos ||
 						p.Topic != fmt.Sprintf("p/n/%d", i%7) || p.Retain {
-						t.Fatalf("message %d: got %q on %s, QoS %d, retain %v; want %q, QoS %d", i, got, p.Topic, p.QoS, p.Retain, want,
+						t.Fatalf("message %d: got %q on %s, QoS %d, retain %v; want %q, QoS %d", i, got, p.Topic, p.QoS,
+							p.Retain, want,
 							qos)
 					}
 				}
@@ -126,7 +127,8 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 			broker.Kill()
 			await.True(t, "the sink notices", func() bool { return r.Ready() != nil })
 			for i := range 1000 {
-				r.event(payload.Message{Topic: fmt.Sprintf("r/%d", i%10), QoS: 1, Retain: true, Payload: fmt.Append(nil, i)})
+				r.event(payload.Message{Topic: fmt.Sprintf("r/%d", i%10), QoS: 1, Retain: true,
+					Payload: fmt.Append(nil, i)})
 				r.event(payload.Message{Topic: "e", QoS: 1, Payload: fmt.Append(nil, i)})
 			}
 			broker.Run()
@@ -177,7 +179,8 @@ func TestGatewayTellsAboutItself(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := New(config.MQTTSink{Broker: broker.URL(), Version: version, TopicPrefix: "p/", ClientID: "gw"},
-			Deps{Queue: q, Pair: "pair", Gateway: func() []byte { return []byte(`{"lost":0}`) }}, slog.New(slog.DiscardHandler))
+			Deps{Queue: q, Pair: "pair", Gateway: func() []byte { return []byte(`{"lost":0}`) }},
+			slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,8 @@ func (p *publisher) publishRecord(b []byte) error {
 		p.skip()
 		return nil
 	case p.failures >= maxFailures && !p.moved && p.queued == 0:
-		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic, true)
+		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic,
+			true)
 		p.failures, p.moved = 0, true
 		p.s.deps.Queue.Done(1) // at once: were it on the queue when the connection breaks, it would count twice
 		return nil

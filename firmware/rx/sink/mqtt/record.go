@@ -47,7 +47,8 @@ func parseRecord(b []byte) (record, bool) {
 		return record{}, false
 	}
 	return record{
-		kind: kind(b[0]), run: binary.BigEndian.Uint64(b[1:]), number: binary.BigEndian.Uint64(b[9:]), body: b[recordHeader:],
+		kind: kind(b[0]), run: binary.BigEndian.Uint64(b[1:]), number: binary.BigEndian.Uint64(b[9:]),
+		body: b[recordHeader:],
 	}, true
 }
 

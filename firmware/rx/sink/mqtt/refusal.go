@@ -20,7 +20,8 @@ const (
 
 func (r reason) String() string {
 	return [...]string{
-		"not authorized: the broker's access control does not let this user publish there", "quota exceeded", "too large",
+		"not authorized: the broker's access control does not let this user publish there", "quota exceeded",
+		"too large",
 		"topic name not accepted", "payload format not accepted",
 		"the broker drops the connection over it", "no reason given",
 	}[r]

@@ -42,7 +42,8 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 			t.Parallel()
 			if c.extra == "acl" {
 				acl := filepath.Join(t.TempDir(), "acl")
-				if err := os.WriteFile(acl, []byte("topic readwrite good/#\ntopic readwrite heliograph/#\n"), 0o644); err != nil {
+				if err := os.WriteFile(acl, []byte("topic readwrite good/#\ntopic readwrite heliograph/#\n"),
+					0o644); err != nil {
 					t.Fatal(err)
 				}
 				c.extra = "acl_file " + acl
@@ -70,7 +71,8 @@ func TestWhatTheBrokerRefusesIsAccountedFor(t *testing.T) {
 				t.Errorf("got %v %q, want it to name reason and topic", state, words)
 			}
 			r.stop()
-			if got := strings.Count(logged.String(), "topic=x/1"); got != 1 || !strings.Contains(logged.String(), c.word) {
+			if got := strings.Count(logged.String(), "topic=x/1"); got != 1 ||
+				!strings.Contains(logged.String(), c.word) {
 				t.Errorf("the log names the topic %d times, want once:\n%s", got, logged)
 			}
 		})

@@ -116,7 +116,8 @@ func subscribe(t testing.TB, address string, filters ...string) *inbox {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if _, err := in.client.Connect(ctx, &paho.Connect{ClientID: "reader", CleanStart: true, KeepAlive: 30}); err != nil {
+	if _, err := in.client.Connect(ctx, &paho.Connect{ClientID: "reader", CleanStart: true,
+		KeepAlive: 30}); err != nil {
 		t.Fatal(err)
 	}
 	sub := &paho.Subscribe{}

@@ -40,7 +40,8 @@ func (d *dialer) connect311(ctx context.Context, will will) (connection, error) 
 	c := &conn311{gone: make(chan struct{}), will: will, topic: d.sink.willTopic()}
 	cfg := d.sink.cfg
 	o := paho3.NewClientOptions().AddBroker("tcp://"+d.address).SetProtocolVersion(4).SetClientID(cfg.ClientID).
-		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(dialTime).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(
+		dialTime).
 		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
 		SetBinaryWill(d.sink.willTopic(), []byte(offline), will.qos, will.retain).
 		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.dial(ctx) }).

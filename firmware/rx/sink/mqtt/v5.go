@@ -66,8 +66,9 @@ func (d *dialer) connectPacket(will will) *paho.Connect {
 	receive := uint16(16) // nothing is subscribed
 	return &paho.Connect{
 		ClientID: cfg.ClientID, KeepAlive: uint16(keepAlive / time.Second), CleanStart: true,
-		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password, PasswordFlag: len(cfg.Password) > 0,
-		Properties: &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
+		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password,
+		PasswordFlag: len(cfg.Password) > 0,
+		Properties:   &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
 		WillMessage: &paho.WillMessage{
 			Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: will.qos, Retain: will.retain,
 		},

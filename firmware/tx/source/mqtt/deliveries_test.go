@@ -11,7 +11,8 @@ func TestQoS2CrossesOnceOverConnections(t *testing.T) {
 	var done []string
 	take := func(name string, o origin, sum uint64) *delivery {
 		return s.add(2, o, &delivery{
-			sum: sum, done: func() { done = append(done, name) }, fail: func(err error) { done = append(done, name+": "+err.Error()) },
+			sum: sum, done: func() { done = append(done, name) },
+			fail: func(err error) { done = append(done, name+": "+err.Error()) },
 		})
 	}
 	d := take("first", origin{id: 1}, 7)

@@ -64,7 +64,8 @@ func TestTopicsThatAreNoLongerConfiguredAreUnsubscribed(t *testing.T) {
 		}
 		p.expect(t, "", `d event q1 "x"`, `a/1 event q1 "x"`)
 		if received, refused := s.Stats().Received.Load(), s.Stats().Refused.Load(); received != 2 || refused != 0 {
-			t.Errorf("got %d received and %d refused, want 2 and 0: the broker sends what is no longer configured", received,
+			t.Errorf("got %d received and %d refused, want 2 and 0: the broker sends what is no longer configured",
+				received,
 				refused)
 		}
 	})

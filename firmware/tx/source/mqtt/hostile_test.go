@@ -90,7 +90,8 @@ func TestNoiseFromABrokerIsSurvived(t *testing.T) {
 							body[i] = byte(random.IntN(4)) // lengths that fit
 						}
 					}
-					if _, err := conn.Write(append([]byte{kinds[random.IntN(len(kinds))], byte(len(body))}, body...)); err != nil {
+					if _, err := conn.Write(append([]byte{kinds[random.IntN(len(kinds))], byte(len(body))},
+						body...)); err != nil {
 						return
 					}
 				}

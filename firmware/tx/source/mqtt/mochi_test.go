@@ -191,7 +191,8 @@ func TestTLSWithCertificateAndPassword(t *testing.T) {
 		{"5", config.MQTT5, full, "secret", ""},
 		{"3.1.1", config.MQTT311, full, "secret", ""},
 		{"wrong password", config.MQTTAuto, full, "guess", "0x86"},
-		{"unknown authority", config.MQTTAuto, config.TLS{Certificate: cert, PrivateKey: key}, "secret", "unknown authority"},
+		{"unknown authority", config.MQTTAuto, config.TLS{Certificate: cert, PrivateKey: key}, "secret",
+			"unknown authority"},
 		{"no certificate", config.MQTTAuto, config.TLS{CAFile: ca}, "secret", "certificate required"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

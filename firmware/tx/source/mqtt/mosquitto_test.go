@@ -259,7 +259,9 @@ func TestBrokerThatIsKilledAndComesBack(t *testing.T) {
 			func() bool { return slices.Contains(p.lines(""), "r/stale state delete key=r/stale") })
 		up(t, s)
 		plant.send("live", 2, false, "again")
-		await.True(t, "it receives again", func() bool { return slices.Contains(p.lines("live"), `live event q2 "again"`) })
+		await.True(t, "it receives again", func() bool {
+			return slices.Contains(p.lines("live"), `live event q2 "again"`)
+		})
 		if got := p.lines("r/same"); len(got) != 1 {
 			t.Errorf("r/same: got %v, want it once", got)
 		}

@@ -59,7 +59,8 @@ func TestAStockBrokerShowsAllThatItRetains(t *testing.T) {
 		s, _ = start(t, cfg, p) // with what the link still shows
 		up(t, s)
 		if keys, deleted := p.count(); keys != topics-1 || deleted != 1 {
-			t.Errorf("after a restart: got %d topics, %d deleted; want %d and the one that was cleared", keys, deleted, topics-1)
+			t.Errorf("after a restart: got %d topics, %d deleted; want %d and the one that was cleared", keys, deleted,
+				topics-1)
 		}
 	})
 }

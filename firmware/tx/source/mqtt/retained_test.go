@@ -28,11 +28,14 @@ func TestStateIsToldApartFromLiveMessages(t *testing.T) {
 		open  bool
 		steps []step
 	}{
-		{"without a window all are live", nil, false, []step{{retained("1"), false, isLive}, {retained("1"), false, isLive}}},
+		{"without a window all are live", nil, false,
+			[]step{{retained("1"), false, isLive}, {retained("1"), false, isLive}}},
 		{"first of a topic", nil, true, []step{{retained("1"), false, isState}, {retained("2"), false, isLive}}},
-		{"known already", retained("1"), true, []step{{retained("1"), false, isRepeated}, {retained("2"), false, isLive}}},
+		{"known already", retained("1"), true, []step{{retained("1"), false, isRepeated},
+			{retained("2"), false, isLive}}},
 		{"changed", retained("1"), true,
-			[]step{{retained("2"), false, isState}, {retained("2"), false, isRepeated}, {retained("1"), false, isLive}}},
+			[]step{{retained("2"), false, isState}, {retained("2"), false, isRepeated},
+				{retained("1"), false, isLive}}},
 		{"sent again", retained("0"), true, []step{{retained("1"), true, isLive}, {retained("1"), false, isRepeated}}},
 		{"cleared", retained("1"), true, []step{{retained(""), false, isLive}, {retained("1"), false, isState}}},
 		{"same life, counted down", expiring(100, at), true,

@@ -73,7 +73,8 @@ func (p *port) expect(t testing.TB, prefix string, want ...string) {
 	await.True(t, fmt.Sprintf("%d updates below %q cross", len(want), prefix),
 		func() bool { return len(p.lines(prefix)) >= len(want) })
 	if got := p.lines(prefix); !slices.Equal(got, want) {
-		t.Fatalf("updates below %s:\ngot  %s\nwant %s", prefix, strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+		t.Fatalf("updates below %s:\ngot  %s\nwant %s", prefix, strings.Join(got, "\n     "),
+			strings.Join(want, "\n     "))
 	}
 }
 

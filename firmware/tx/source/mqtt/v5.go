@@ -234,7 +234,8 @@ func message5(p *paho.Publish) payload.Message {
 	if props == nil {
 		return m
 	}
-	m.PayloadFormat, m.ResponseTopic, m.CorrelationData = props.PayloadFormat, props.ResponseTopic, props.CorrelationData
+	m.PayloadFormat, m.ResponseTopic, m.CorrelationData = props.PayloadFormat, props.ResponseTopic,
+		props.CorrelationData
 	if props.ContentType != "" {
 		m.ContentType = &props.ContentType
 	}

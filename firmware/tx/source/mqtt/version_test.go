@@ -21,7 +21,8 @@ func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
 		{"code 1, bridges welcome", []byte{0x20, 2, 0, 1}, map[byte]bool{4: true, 0x84: true},
 			"MQTT 3.1.1: the broker refused 5"},
 		{"code 1, no bridges", []byte{0x20, 2, 0, 1}, map[byte]bool{4: true}, "asked for each minute"},
-		{"reason 0x84", []byte{0x20, 3, 0, 0x84, 0}, map[byte]bool{4: true, 0x84: true}, "MQTT 3.1.1: the broker refused 5"},
+		{"reason 0x84", []byte{0x20, 3, 0, 0x84, 0}, map[byte]bool{4: true, 0x84: true},
+			"MQTT 3.1.1: the broker refused 5"},
 		{"connection closed", nil, map[byte]bool{4: true}, "MQTT 3.1.1: the broker refused 5"},
 		{"supports 5", nil, map[byte]bool{5: true}, "MQTT 5"},
 	}

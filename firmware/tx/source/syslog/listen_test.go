@@ -22,7 +22,8 @@ func TestListenerThatIsTakenIsReported(t *testing.T) {
 	}
 	defer ln.Close()
 	p := newPort()
-	s, err := New(config.SyslogSource{Listen: []string{"tcp://" + ln.Addr().String()}}, p, slog.New(slog.DiscardHandler))
+	s, err := New(config.SyslogSource{Listen: []string{"tcp://" + ln.Addr().String()}}, p,
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

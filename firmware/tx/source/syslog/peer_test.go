@@ -13,7 +13,8 @@ import (
 
 func TestMessageThatTakesTooLongEndsItsConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, newPort(), slog.New(slog.DiscardHandler))
+		s, err := New(config.SyslogSource{Listen: []string{"tcp://127.0.0.1:1"}}, newPort(),
+			slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

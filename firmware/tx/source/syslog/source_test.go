@@ -22,7 +22,8 @@ import (
 )
 
 func TestLinesCrossUnchanged(t *testing.T) {
-	lines := []string{"<34>1 2003-10-11T22:14:15Z h a - - - x", "<34>Oct 11 22:14:15 h su: y", "no syslog \xff\x01 at all"}
+	lines := []string{"<34>1 2003-10-11T22:14:15Z h a - - - x", "<34>Oct 11 22:14:15 h su: y",
+		"no syslog \xff\x01 at all"}
 	for _, scheme := range []string{"udp", "tcp"} {
 		s, p, addr := start(t, scheme)
 		conn, err := net.Dial(scheme, addr)
@@ -37,7 +38,8 @@ func TestLinesCrossUnchanged(t *testing.T) {
 		}
 		await.True(t, "lines", func() bool { return len(p.got()) == len(lines) })
 		for i, l := range p.got() {
-			if string(l.Text) != lines[i] || l.Sender.String() != "127.0.0.1" || l.Format != []payload.Format{1, 2, 0}[i] {
+			if string(l.Text) != lines[i] || l.Sender.String() != "127.0.0.1" ||
+				l.Format != []payload.Format{1, 2, 0}[i] {
 				t.Errorf("%s line %d: got %+v, want %q", scheme, i, l, lines[i])
 			}
 		}
@@ -83,7 +85,11 @@ action(type="omfwd" target="127.0.0.1" port="%s" protocol="tcp" TCP_Framing="%s"
 			t.Fatal(err)
 		}
 		var conn net.Conn
-		await.True(t, "rsyslogd listens", func() bool { conn, err = net.Dial("tcp", "127.0.0.1:"+in); return err == nil })
+		await.True(t, "rsyslogd listens", func() bool {
+			conn,
+				err = net.Dial("tcp", "127.0.0.1:"+in)
+			return err == nil
+		})
 		want := func(i int) string { return fmt.Sprintf("<34>1 2003-10-11T22:14:15Z h a - - - line %d é", i) }
 		for i := range 2000 {
 			fmt.Fprintf(conn, "%s\n", want(i))

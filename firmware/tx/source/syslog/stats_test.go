@@ -109,7 +109,8 @@ func TestConnectionsThatTheKernelDropsAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer unix.Close(fd)
-		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}); err != unix.EINPROGRESS {
+		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port,
+			Addr: [4]byte(to.IP.To4())}); err != unix.EINPROGRESS {
 			t.Fatal(err)
 		}
 	}
