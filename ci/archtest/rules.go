@@ -120,10 +120,7 @@ func durable() []string { return []string{"firmware/...", "rootfs/..."} }
 // all, and the log, whose newest lines are not worth a sync.
 func renaming() []string { return []string{"firmware/platform/store", "rootfs/logring"} }
 
-// unwrapped are folders and files whose lines are not yet held to maxColumns.
+// unwrapped are folders and files whose lines are not held to maxColumns: a table.
 func unwrapped() []string {
-	return []string{"ci/archtest/rules.go", "firmware/cmd/heliorx"}
+	return []string{"ci/archtest/rules.go"}
 }
-
-// wide are files with functions that are not yet held to maxResults.
-func wide() []string { return []string{"firmware/conduit/record/item.go"} }

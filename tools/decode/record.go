@@ -2,6 +2,7 @@ package decode
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -44,12 +45,12 @@ const (
 func records(plain []byte) []Record {
 	var out []Record
 	for {
-		it, rest, ok, err := record.NextItem(plain)
+		it, rest, err := record.NextItem(plain)
+		if err == io.EOF {
+			return out
+		}
 		if err != nil {
 			return append(out, Record{Kind: "malformed", Size: len(plain)})
-		}
-		if !ok {
-			return out
 		}
 		out = append(out, item(it))
 		plain = rest

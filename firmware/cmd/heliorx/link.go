@@ -25,7 +25,7 @@ func openMedium(cfg config.Link, log *slog.Logger) (pipeline.Receiver, error) {
 			return nil, err
 		}
 		if got := r.Buffer(); got < udp.WantedBuffer {
-			log.Warn("receive buffer is small, a busy machine overflows it; raise net.core.rmem_max or run with CAP_NET_ADMIN",
+			log.Warn("receive buffer is small; raise net.core.rmem_max or run with CAP_NET_ADMIN",
 				"component", "link", "bytes", got, "wanted", udp.WantedBuffer)
 		}
 		return r, nil

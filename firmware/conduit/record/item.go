@@ -1,6 +1,9 @@
 package record
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"io"
+)
 
 // Item is one record, or a piece of one, within a frame's payload.
 type Item struct {
@@ -31,20 +34,20 @@ func AppendItem(dst []byte, it Item) []byte {
 	return append(dst, it.Body...)
 }
 
-// NextItem returns the first item of a frame's payload. ok is false at its end
+// NextItem returns the first item of a frame's payload, or io.EOF at its end
 // (nothing left, or padding). The item's body is part of payload.
-func NextItem(payload []byte) (it Item, rest []byte, ok bool, err error) {
+func NextItem(payload []byte) (it Item, rest []byte, err error) {
 	if len(payload) == 0 {
-		return Item{}, nil, false, nil
+		return Item{}, nil, io.EOF
 	}
 	head := payload[0]
 	if head == 0 {
 		for _, b := range payload {
 			if b != 0 {
-				return Item{}, nil, false, ErrMalformed
+				return Item{}, nil, ErrMalformed
 			}
 		}
-		return Item{}, nil, false, nil
+		return Item{}, nil, io.EOF
 	}
 	c := cursor{rest: payload[1:]}
 	it.Body = c.bytes(uint64(len(payload)))
@@ -52,7 +55,7 @@ func NextItem(payload []byte) (it Item, rest []byte, ok bool, err error) {
 	it.First = head&itemFirst != 0
 	it.Last = head&itemLast != 0
 	if c.bad || it.Kind == KindPadding || it.Kind >= kinds || head&4 != 0 {
-		return Item{}, nil, false, ErrMalformed
+		return Item{}, nil, ErrMalformed
 	}
-	return it, c.rest, true, nil
+	return it, c.rest, nil
 }

@@ -98,8 +98,8 @@ func FuzzFrame(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		for {
-			it, rest, ok, err := NextItem(payload)
-			if !ok || err != nil {
+			it, rest, err := NextItem(payload)
+			if err != nil {
 				return
 			}
 			if again := AppendItem(nil, it); !bytes.Equal(again, payload[:len(payload)-len(rest)]) {

@@ -1,6 +1,10 @@
 package receive
 
-import "heliograph/firmware/conduit/record"
+import (
+	"io"
+
+	"heliograph/firmware/conduit/record"
+)
 
 // Demux reassembles the records of one class. Not safe for concurrent
 // use.
@@ -21,12 +25,12 @@ func NewDemux(counts *Counts, f func(kind record.Kind, body []byte)) *Demux {
 // Payload adds the payload of the next frame.
 func (d *Demux) Payload(payload []byte) {
 	for {
-		it, rest, ok, err := record.NextItem(payload)
-		if err != nil {
-			d.counts.Malformed++
+		it, rest, err := record.NextItem(payload)
+		if err == io.EOF {
 			return
 		}
-		if !ok {
+		if err != nil {
+			d.counts.Malformed++
 			return
 		}
 		d.addItem(it)

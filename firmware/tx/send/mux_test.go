@@ -2,6 +2,7 @@ package send
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -30,12 +31,12 @@ func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
 	f, ok := m.Fill(t0, nil, nil)
 	payload := f.Payload
 	for len(payload) > 0 {
-		it, rest, more, err := record.NextItem(payload)
+		it, rest, err := record.NextItem(payload)
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			t.Fatal(err)
-		}
-		if !more {
-			break
 		}
 		items = append(items, it)
 		payload = rest

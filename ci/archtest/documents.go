@@ -1,0 +1,69 @@
+package archtest
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
+	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
+	link     = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`) // to a file; addresses have a colon
+)
+
+// CheckDocuments returns what the Markdown documents below root name and the tree does
+// not have: tests by their name, files by a link. One line each.
+func CheckDocuments(root fs.FS) ([]string, error) {
+	documents, tests := map[string]string{}, map[string]bool{}
+	err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); name == "node_modules" || len(name) > 1 && name[0] == '.' {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		document := path.Ext(p) == ".md"
+		if !document && !strings.HasSuffix(p, "_test.go") {
+			return nil
+		}
+		text, err := fs.ReadFile(root, p)
+		if err != nil {
+			return err
+		}
+		if document {
+			documents[p] = string(text)
+		}
+		for _, found := range testFunc.FindAllStringSubmatch(string(text), -1) {
+			tests[found[1]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var faults []string
+	for _, p := range slices.Sorted(maps.Keys(documents)) {
+		for number, line := range strings.Split(documents[p], "\n") {
+			for _, name := range testName.FindAllString(line, -1) {
+				if !tests[name] {
+					faults = append(faults, fmt.Sprintf("%s:%d: no test is named %s", p, number+1, name))
+				}
+			}
+			for _, found := range link.FindAllStringSubmatch(line, -1) {
+				if _, err := fs.Stat(root, path.Join(path.Dir(p), found[1])); err != nil {
+					faults = append(faults, fmt.Sprintf("%s:%d: a link to %s, which is not there", p, number+1,
+						found[1]))
+				}
+			}
+		}
+	}
+	return faults, nil
+}
