@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"path"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -79,16 +80,34 @@ func words() []word {
 		{`confess(es|ed)?`, "report"},
 		{`winks?|winked|winking`, "blink"},
 		{`mend(s|ed)?`, "fix, repair"},
+		{`believ(e|es|ed)`, "accept, trust, expect"},
+		{`hears?|heard|overheard`, "receive"},
+		{`speaks?|spoke`, "send, support a protocol"},
+		{`bears?|borne`, "endure, carry"},
+		{`whoever|whosoever`, "the caller, any client"},
+		{`patience|patient|patiently`, "timeout"},
+		{`lookers?`, "reader, client"},
+		{`desks?`, "console server"},
+		{`ghosts?`, "placeholder"},
+		{`graves?|bury|buried`, "tombstone"},
+		{`goes round`, "makes progress"},
+		{`sent away`, "closed, disconnected"},
 	} {
 		out = append(out, word{regexp.MustCompile(`(?i)\b(` + w[0] + `)\b`), w[1]})
 	}
 	return out
 }
 
-// checkWords finds them in comments and texts.
+var (
+	jsonTag = regexp.MustCompile(`json:"[^"]*"`) // a name in a file or a protocol stays
+	hump    = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+)
+
+// checkWords finds them in comments, texts and names.
 func checkWords(s source) (faults []string) {
+	list := words()
 	find := func(n ast.Node, text string) {
-		for _, w := range words() {
+		for _, w := range list {
 			if found := w.pattern.FindString(text); found != "" {
 				faults = append(faults, fmt.Sprintf("%s:%d: %q: say %s", s.path, s.line(n.Pos()), found, w.instead))
 			}
@@ -99,9 +118,18 @@ func checkWords(s source) (faults []string) {
 			find(c, c.Text)
 		}
 	}
+	names := map[string]bool{}
 	ast.Inspect(s.file, func(n ast.Node) bool {
-		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-			find(lit, lit.Value)
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if n.Kind == token.STRING {
+				find(n, jsonTag.ReplaceAllString(n.Value, ""))
+			}
+		case *ast.Ident:
+			if !names[n.Name] && !fitsAny(oldNames(), path.Dir(s.path)) {
+				names[n.Name] = true
+				find(n, hump.ReplaceAllString(n.Name, "$1 $2"))
+			}
 		}
 		return true
 	})

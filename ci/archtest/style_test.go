@@ -27,10 +27,19 @@ func TestEachRuleOfStyleCanFail(t *testing.T) {
 		"results of a value": {
 			"tools/x/a.go", file("var f func() (int, int, int, error)"), "a function with 4 results",
 		},
-		"beside the rooms":  {"firmware/clock/a.go", file(""), "not in a room of firmware"},
-		"word in a comment": {"tools/x/a.go", file("// The LED winks."), `"winks": say blink`},
-		"word in a text":    {"tools/x/a_test.go", file("const s = \"a mended link\""), `"mended": say fix`},
-		"word within one":   {"tools/x/a.go", file("// An amendment."), ""},
+		"beside the rooms":      {"firmware/clock/a.go", file(""), "not in a room of firmware"},
+		"word in a comment":     {"tools/x/a.go", file("// The LED winks."), `"winks": say blink`},
+		"word in a text":        {"tools/x/a_test.go", file("const s = \"a mended link\""), `"mended": say fix`},
+		"word within one":       {"tools/x/a.go", file("// An amendment."), ""},
+		"word in a name":        {"tools/x/a.go", file("func lastHeard() {}"), `"Heard": say receive`},
+		"word in a test's name": {"tools/x/a_test.go", file("func TestItSpeaksOnce() {}"), `"Speaks": say send`},
+		"word in a field of JSON": {
+			"tools/x/a.go", file("type t struct {\n\tfield int `json:\"heard\"`\n}"), "",
+		},
+		"word in another tag": {
+			"tools/x/a.go", file("type t struct {\n\tfield int `help:\"Frames heard.\"`\n}"), `"heard": say receive`,
+		},
+		"word of two": {"tools/x/a.go", file("// The peer is sent away."), `"sent away": say closed`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Check(fstest.MapFS{c.path: &fstest.MapFile{Data: []byte(c.text)}}, "heliograph")

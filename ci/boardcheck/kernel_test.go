@@ -85,7 +85,7 @@ func kernelConfiguration(t *testing.T, kernel []byte) []byte {
 	t.Helper()
 	_, rest, found := bytes.Cut(kernel, []byte("IKCFG_ST"))
 	if !found {
-		t.Fatal("the kernel does not tell its configuration")
+		t.Fatal("the kernel image has no embedded configuration")
 	}
 	r, err := gzip.NewReader(bytes.NewReader(rest))
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // clientBound is for a client that makes its own certificate first.
 const clientBound = 3 * time.Minute
 
-// foreignClient has a client of node-opcua's look at the mirror. Between its
+// foreignClient has node-opcua's client inspect the mirror. Between its
 // tries refused is called with the reason.
 func foreignClient(t *testing.T, options map[string]string, refused func(why string)) {
 	t.Helper()

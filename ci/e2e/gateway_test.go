@@ -179,7 +179,7 @@ func TestAKilledTransmitterResumes(t *testing.T) {
 	sameInOrder(t, "message", slices.Compact(payloads(got.all())), []string{"before", "while TX was away", "after"})
 	after := g.RX.Status()
 	if after.Link.Epoch != 2 || after.Channels["cell-1"].Delivered != before.Channels["cell-1"].Delivered+1 {
-		t.Errorf("after a playback of %d frames: got %+v, want nothing of it believed", len(old), after)
+		t.Errorf("after a playback of %d frames: got %+v, want nothing of it accepted", len(old), after)
 	}
 }
 
@@ -211,14 +211,14 @@ func TestLostEpochsAndMarks(t *testing.T) {
 	}
 	g.Start()
 	g.Ready()
-	await.NoError(t, "the first epoch is believed and audited", notes("epoch_unanchored"))
+	await.NoError(t, "the first epoch is accepted and audited", notes("epoch_unanchored"))
 	for range 2 { // two more epochs
 		g.TX.Stop()
 		g.TX.Start()
 		g.Ready()
 	}
 
-	t.Log("TX lost its epoch, as a card flashed anew does")
+	t.Log("TX lost its epoch, as a card flashed again does")
 	g.TX.Stop()
 	remove(t, filepath.Join(g.Dir, "state-tx"))
 	g.TX.Start()
@@ -233,7 +233,7 @@ func TestLostEpochsAndMarks(t *testing.T) {
 	remove(t, filepath.Join(g.Dir, "state-rx"))
 	g.RX.Start()
 	g.Ready()
-	await.NoError(t, "the epoch is believed without an anchor", notes("epoch_unanchored"))
+	await.NoError(t, "the epoch is accepted without an anchor", notes("epoch_unanchored"))
 
 	t.Log("both got a new pair key and lost all state")
 	g.TX.Stop()

@@ -152,7 +152,7 @@ func TestOldFramesDoNotUseUpAnAcceptance(t *testing.T) {
 		}
 		return fmt.Errorf("%s", shown)
 	})
-	await.NoError(t, "the run is believed", func() error {
+	await.NoError(t, "the run is accepted", func() error {
 		if got := g.RX.Status().Link.Epoch; got != 2 {
 			return fmt.Errorf("epoch %d", got)
 		}

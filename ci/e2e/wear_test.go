@@ -21,8 +21,8 @@ import (
 )
 
 // What a card may be written: 200 MB a day leave a card of 8 GB, whose cells
-// bear some 1,000 writes and whose controller writes several times what it is
-// told, more than ten years.
+// endure some 1,000 writes and whose controller writes several times what it is
+// given, more than ten years.
 const wearBudget = 200 << 20 // bytes a day
 
 // card is an ext4 file system on a loop device, mounted as a board mounts its data partition (rootfs/init/mount.go).

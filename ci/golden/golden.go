@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-var write = flag.Bool("write", false, "write the golden files in testdata anew")
+var write = flag.Bool("write", false, "rewrite the golden files in testdata")
 
 const shown = 256 // bytes of a difference
 

@@ -145,9 +145,9 @@ func (r *run) balanced() mirror.Status {
 	return s
 }
 
-// TestTheAccountIsExactWhateverDies cuts the link and kills either end in any
+// TestAccountIsExactAfterCrashes cuts the link and kills either end in any
 // order, and compares the account with what really became of every event.
-func TestTheAccountIsExactWhateverDies(t *testing.T) {
+func TestAccountIsExactAfterCrashes(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := &run{Sim: New(wire.DatagramProfile(1472, 66), 2e6), t: t, rnd: rand.New(rand.NewPCG(seed, 9)),

@@ -80,7 +80,7 @@ func New(profile wire.Profile, rate float64) *Sim {
 	return &Sim{Now: time.Unix(1_700_000_000, 0), Profile: profile, Rate: rate, Overhead: 0.25, Share: 0.1}
 }
 
-// StartTX starts the transmitter anew, in the given epoch.
+// StartTX restarts the transmitter in the given epoch.
 func (s *Sim) StartTX(epoch uint64) error {
 	session, err := wire.NewSession(Key, epoch, [16]byte{byte(epoch), 7})
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *Sim) StartTX(epoch uint64) error {
 	return nil
 }
 
-// StartRX starts the receiver anew.
+// StartRX restarts the receiver.
 func (s *Sim) StartRX(anchor receive.Anchor) {
 	r := &RX{Opener: receive.NewOpener(Key, anchor), Channels: map[uint16]*mirror.Channel{}}
 	for i := range r.decoders {
@@ -205,7 +205,7 @@ func (r *RX) record(kind record.Kind, body []byte) {
 	}
 }
 
-// AdmitAll is an anchor that believes every epoch.
+// AdmitAll is an anchor that accepts every epoch.
 type AdmitAll struct{}
 
 // Admit implements receive.Anchor.

@@ -162,7 +162,7 @@ func put(t *testing.T, s *Sim, ch *send.Channel, key, value string) {
 	}
 }
 
-func TestALateReceiverGetsThePicture(t *testing.T) {
+func TestLateReceiverGetsSnapshot(t *testing.T) {
 	for _, drop := range []float64{0, 0.05} {
 		t.Run(fmt.Sprintf("loss %v", drop), func(t *testing.T) {
 			s, ch, _ := start(t, wire.DatagramProfile(1472, 66), 12.5e6, func(mirror.Update) {})

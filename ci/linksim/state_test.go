@@ -110,14 +110,14 @@ func (c *plant) check(when string, exact bool) {
 		c.sim.mustRun(c.t, 100*time.Millisecond, nil)
 	}
 	c.sim.mustRun(c.t, 5*time.Second, nil)
-	want, pictured := map[string]string{}, map[string]string{}
+	want, snapshot := map[string]string{}, map[string]string{}
 	c.sim.TX.Mux.Range(c.in, func(key, payload []byte) bool { want[string(key)] = string(payload); return true })
-	c.out.Range(func(key, payload []byte) bool { pictured[string(key)] = string(payload); return true })
+	c.out.Range(func(key, payload []byte) bool { snapshot[string(key)] = string(payload); return true })
 	st, sent := c.out.Status(), c.sim.TX.Mux.Counts(c.in).Sent
 	if !st.Complete || st.Mismatches != 0 || st.Keys != len(want) {
 		c.t.Errorf("%s: got %+v, want %d keys, complete, no mismatch", when, st, len(want))
 	}
-	for name, got := range map[string]map[string]string{"delivered": c.got, "pictured": pictured} {
+	for name, got := range map[string]map[string]string{"delivered": c.got, "snapshot": snapshot} {
 		for key, value := range want {
 			if got[key] != value {
 				c.t.Errorf("%s: %s %s: got %q, want %q", when, name, key, got[key], value)
@@ -132,8 +132,8 @@ func (c *plant) check(when string, exact bool) {
 	}
 }
 
-// TestThePictureIsTheSources compares both ends after all that can come between.
-func TestThePictureIsTheSources(t *testing.T) {
+// TestSnapshotEqualsSource compares both ends after all that can come between.
+func TestSnapshotEqualsSource(t *testing.T) {
 	for _, medium := range []struct {
 		name    string
 		profile wire.Profile

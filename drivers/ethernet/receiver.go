@@ -173,7 +173,7 @@ func (r *Receiver) current(timeout time.Duration) (*mmsg.Receiver, error) {
 	return r.socket, nil
 }
 
-// lose gives up a socket whose interface went down or away.
+// lose closes a socket whose interface went down or away.
 func (r *Receiver) lose(s *mmsg.Receiver, cause error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

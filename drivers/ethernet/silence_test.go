@@ -205,7 +205,7 @@ func TestTransmitterSendsItsFramesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTransmitterHearsNothing(t *testing.T) {
+func TestTransmitterReceivesNothing(t *testing.T) {
 	ethernettest.Namespace(t, "that a transmitter receives nothing")
 	ethernettest.Cable(t, "near0", "far0")
 	x := transmitter(t, "near0")

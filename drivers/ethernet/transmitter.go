@@ -190,7 +190,7 @@ func (t *Transmitter) current(now time.Time) (*mmsg.Sender, error) {
 	return t.socket, nil
 }
 
-// lose gives up a socket whose interface went down or away.
+// lose closes a socket whose interface went down or away.
 func (t *Transmitter) lose(s *mmsg.Sender, cause error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -45,7 +45,7 @@ func TestSegmentLengthIsFound(t *testing.T) {
 	}
 }
 
-// Whatever segment length a message claims, its bytes come out once, in order.
+// For any segment length that a message claims, its bytes come out once, in order.
 func FuzzSplit(f *testing.F) {
 	f.Add([]byte("abcdefgh"), 3)
 	f.Add([]byte{}, 0)

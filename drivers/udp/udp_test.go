@@ -267,7 +267,7 @@ func TestFullReceiverLosesAndCounts(t *testing.T) {
 }
 
 // A port without a listener answers each datagram with ICMP.
-func TestNobodyListeningIsNoError(t *testing.T) {
+func TestTransmitWithoutListener(t *testing.T) {
 	tx, rx := pair(t, "127.0.0.1")
 	_ = rx.Close()
 	frames := numbered(100, 90, 80)
@@ -276,7 +276,7 @@ func TestNobodyListeningIsNoError(t *testing.T) {
 	}
 }
 
-func TestTransmitterHearsNothing(t *testing.T) {
+func TestTransmitterReceivesNothing(t *testing.T) {
 	tx, rx := pair(t, "127.0.0.1")
 	sendAll(t, tx, numbered(1)) // binds the port
 	var port int

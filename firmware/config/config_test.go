@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 			"8: certificate is not allowed with this listen\n9: private_key is not allowed with"},
 		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = " +
 			"\"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
-		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"nobody\"\n" + mqtt,
+		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"missing\"\n" + mqtt,
 			"8: users_file: there is no file"},
 		"audit forwarded by a TX": {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt,
 			"6: the key \"audit\" belongs in the other board's file"},

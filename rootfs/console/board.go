@@ -55,9 +55,9 @@ type Certificate struct {
 
 // Run is a run of the transmitter that the receiver refuses.
 type Run struct {
-	ID    string
-	Epoch uint64
-	Heard time.Time // last
+	ID        string
+	Epoch     uint64
+	LastFrame time.Time
 }
 
 // Network is what network.toml says, as text; see package network.

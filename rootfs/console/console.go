@@ -194,10 +194,10 @@ func (c *Console) runs() {
 	list = list[max(0, len(list)-9):]
 	for i, r := range list {
 		c.say(fmt.Sprintf("%d  run %s: epoch %d, last frame %s", i+1, oneLine(r.ID, 40), r.Epoch,
-			r.Heard.UTC().Format(time.DateTime+" UTC")))
+			r.LastFrame.UTC().Format(time.DateTime+" UTC")))
 	}
 	c.choose("Number of the one to accept, any other key for none:", len(list), func(n int) {
-		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed anew, and does its status say epoch %d?",
+		c.ask(fmt.Sprintf("Was the transmitter replaced or flashed again, and does its status say epoch %d?",
 			list[n].Epoch), func() {
 			c.result(c.board.Accept(list[n].ID), "Accepted with the next frame that arrives from it.")
 		})

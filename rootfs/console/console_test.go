@@ -23,7 +23,7 @@ import (
 	"heliograph/firmware/platform/status"
 )
 
-var update = flag.Bool("update", false, "write the screens in testdata anew")
+var update = flag.Bool("update", false, "rewrite the screens in testdata")
 
 // fake is a board that notes what is done to it.
 type fake struct {
@@ -376,7 +376,7 @@ func TestBundleHasAllOfIt(t *testing.T) {
 	}
 }
 
-func TestFrameEndsWhenNobodyTakesIt(t *testing.T) {
+func TestFrameEndsWithoutReader(t *testing.T) {
 	w := &deaf{after: 3}
 	Frame(w, "status", make([]byte, 1<<20))
 	if w.writes != 4 {

@@ -43,7 +43,7 @@ func Summary(s Status, before status.Link) string {
 		s.State, rejected(s.Rejected), counts(since(s.Report.Snapshot.Link, before)), words(" | ", s.Reason)), columns)
 }
 
-// since counts from before on, or anew when the role was started in between.
+// since counts from before on, or from zero when the role was restarted in between.
 func since(l, before status.Link) status.Link {
 	if l.Frames < before.Frames {
 		return l

@@ -50,7 +50,7 @@ func main() {
 	case update.Restart:
 		restart("")
 	}
-	say("NOTHING BOOTS FROM THIS CARD: write it anew. Restarting in half a minute.")
+	say("NOTHING BOOTS FROM THIS CARD: write it again. Restarting in half a minute.")
 	time.Sleep(pause)
 	restart("")
 }

@@ -75,7 +75,7 @@ func (b *ConsoleBoard) Refused() (list []console.Run) {
 		b.config.Log.Error("refused runs not read", "error", err)
 	}
 	for _, r := range runs {
-		list = append(list, console.Run{ID: r.ID(), Epoch: r.Epoch, Heard: r.Heard})
+		list = append(list, console.Run{ID: r.ID(), Epoch: r.Epoch, LastFrame: r.LastFrame})
 	}
 	return list
 }

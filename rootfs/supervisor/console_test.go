@@ -155,7 +155,7 @@ func TestConsoleAcceptsARefusedRun(t *testing.T) {
 	if got := b.Refused(); len(got) != 0 {
 		t.Errorf("got %+v, want none", got)
 	}
-	run := acceptance.Run{Epoch: 3, Salt: acceptance.Salt{1}, Heard: time.Unix(1000, 0).UTC()}
+	run := acceptance.Run{Epoch: 3, Salt: acceptance.Salt{1}, LastFrame: time.Unix(1000, 0).UTC()}
 	if err := acceptance.KeepRefused(r.paths.state, []acceptance.Run{run}); err != nil {
 		t.Fatal(err)
 	}

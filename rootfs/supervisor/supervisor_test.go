@@ -199,7 +199,7 @@ func TestMalformedReportsAreLoggedOnce(t *testing.T) {
 	})
 }
 
-func TestLinkIsOpenedAnewWhenItsConfigurationChanges(t *testing.T) {
+func TestLinkIsReopenedWhenItsConfigurationChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "tx", validTX)
 		r.play = func(p *process) { p.work(2 * time.Second); p.exit(nil) }

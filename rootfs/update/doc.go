@@ -29,7 +29,7 @@
 // Every file of both sets is on the card from the beginning, with room to
 // spare, so an update writes contents only: neither FAT nor folder changes,
 // and no power cut can damage them. The price: a release with more files, or with
-// one larger than its room, needs the card written anew; so does a change of
+// one larger than its room, needs the card written again; so does a change of
 // config.txt. What an overlay does can come in the device tree instead.
 //
 // The signature is checked before anything is written, and covers the

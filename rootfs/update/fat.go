@@ -190,7 +190,7 @@ func (v *volume) contiguous(e entry) (extent, error) {
 	}
 	for i, next := range list {
 		if last := i == len(list)-1; last && next < chainEnd || !last && next != e.first+uint32(i)+1 {
-			return extent{}, fmt.Errorf("update: %s is fragmented: write the card anew", e.name)
+			return extent{}, fmt.Errorf("update: %s is fragmented: write the card again", e.name)
 		}
 	}
 	return extent{v.at(e.first), e.size}, nil

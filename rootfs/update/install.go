@@ -99,16 +99,16 @@ func (c *Card) rooms(m release.Manifest, set Set) (map[string]extent, error) {
 	}
 	if files[ManifestFile].size != ManifestRoom || files[ArgumentFile].size != ArgumentRoom ||
 		len(files) != len(m.Files)+2 {
-		return nil, errors.New("update: this card's boot partition has other files: write the card anew")
+		return nil, errors.New("update: this card's boot partition has other files: write the card again")
 	}
 	for _, p := range m.Files {
 		if room, ok := files[p.Name]; !ok || p.Size > room.size {
-			return nil, fmt.Errorf("update: the card has %d bytes for %s and needs %d: write the card anew", room.size,
+			return nil, fmt.Errorf("update: the card has %d bytes for %s and needs %d: write the card again", room.size,
 				p.Name, p.Size)
 		}
 	}
 	if room := c.slot(set).size; m.Root.Size > room {
-		return nil, fmt.Errorf("update: a root slot has %d bytes and needs %d: write the card anew", room, m.Root.Size)
+		return nil, fmt.Errorf("update: a root slot has %d bytes and needs %d: write the card again", room, m.Root.Size)
 	}
 	return files, nil
 }

@@ -13,8 +13,8 @@ import (
 	"heliograph/firmware/platform/release"
 )
 
-// board is a model of what starts from a card: the firmware, which believes
-// what the boot partition says, the initramfs, and a PID 1 that is healthy.
+// board is a model of what starts from a card: the firmware, which trusts
+// the boot partition, the initramfs, and a PID 1 that is healthy.
 type board struct {
 	disk  Disk
 	try   bool // the firmware's flag for one start

@@ -248,6 +248,6 @@ func opcuaClients() ([]Figure, error) {
 		{Name: "OPC UA notifications, 200 clients", Value: n / time.Since(began).Seconds(), Unit: "values/s",
 			Budget: 100_000 * rounds / 11.1, Note: "200 clients with 500 items each, 20,000 tags that change each " +
 				"second"},
-		{Name: "OPC UA notifications, told", Value: n / (rounds * clients * each), Unit: "of all", Budget: 1},
+		{Name: "OPC UA notifications, delivered", Value: n / (rounds * clients * each), Unit: "of all", Budget: 1},
 	}, nil
 }

@@ -35,7 +35,7 @@ type rig struct {
 
 const channel = "bench"
 
-// admit believes every epoch.
+// admit accepts every epoch.
 type admit struct{}
 
 func (admit) Admit(uint64, [16]byte) (uint64, error) { return 0, nil }

@@ -24,7 +24,7 @@ type history struct {
 	link    status.Link
 }
 
-// add takes an answer. A board or a role that was started anew counts from
+// add takes an answer. A board or a role that was restarted counts from
 // zero, and what it did before it was asked is not this moment's.
 func (h *history) add(s console.Status) {
 	l := s.Report.Snapshot.Link

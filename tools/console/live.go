@@ -15,9 +15,9 @@ import (
 
 // Our own choices.
 const (
-	refresh   = time.Second
-	patience  = 5 * time.Second // until the board is asked again
-	paneLines = 6               // at least, for what the board says
+	refresh       = time.Second
+	answerTimeout = 5 * time.Second // until the board is asked again
+	paneLines     = 6               // at least, for what the board says
 )
 
 // Live is the screen. It implements tea.Model. What it sends to the board goes
@@ -114,7 +114,7 @@ func (l *Live) clock(now time.Time) {
 	if l.now = now; l.began.IsZero() {
 		l.began = now
 	}
-	if !l.waits || now.Sub(l.asked) >= patience {
+	if !l.waits || now.Sub(l.asked) >= answerTimeout {
 		l.waits, l.asked = true, now
 		l.send([]byte{console.Enquiry})
 	}
@@ -200,7 +200,7 @@ func (l *Live) pane() int {
 func (l *Live) board() []string {
 	if l.answered.IsZero() {
 		text := "Asking the board on " + console.Printable(l.device) + " .."
-		if waited := l.now.Sub(l.began); waited >= patience {
+		if waited := l.now.Sub(l.began); waited >= answerTimeout {
 			text = bad.Render(fmt.Sprintf("No answer for %.0f s.", waited.Seconds())) +
 				" Is the board on, and this its console?"
 		}
@@ -212,7 +212,7 @@ func (l *Live) board() []string {
 	for i, line := range lines {
 		line = clip(line, l.width)
 		switch {
-		case silent >= patience:
+		case silent >= answerTimeout:
 			lines[i] = dim.Render(line)
 		case i == 0:
 			lines[i] = bold.Render(line)
@@ -220,7 +220,7 @@ func (l *Live) board() []string {
 			lines[i] = colour(l.status.State).Render(line)
 		}
 	}
-	if silent >= patience {
+	if silent >= answerTimeout {
 		lines[1] = bad.Render(fmt.Sprintf("NO ANSWER for %.0f s", silent.Seconds()))
 	}
 	return lines

@@ -18,7 +18,7 @@ import (
 	"heliograph/rootfs/console"
 )
 
-var update = flag.Bool("update", false, "write the screens in testdata anew")
+var update = flag.Bool("update", false, "rewrite the screens in testdata")
 
 // watched is a screen that notes what goes to the board, and its clock.
 type watched struct {
@@ -198,7 +198,7 @@ func TestPortThatIsGoneEndsIt(t *testing.T) {
 	}
 }
 
-func TestHistoryStartsAnewWithTheBoard(t *testing.T) {
+func TestHistoryRestartsWithBoard(t *testing.T) {
 	var h history
 	at := func(up time.Duration, frames, lost uint64) {
 		var s console.Status
@@ -225,7 +225,7 @@ func TestSpark(t *testing.T) {
 	}
 }
 
-// Whatever a board says of itself, the screen keeps its size and is text.
+// For any output of the board, the screen keeps its size and is text.
 func FuzzLive(f *testing.F) {
 	b, err := json.Marshal(newFake().status)
 	if err != nil {

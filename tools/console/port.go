@@ -4,10 +4,10 @@
 // The board's side is rootfs/console. Its text is shown as it comes, and keys go
 // to the board as they are typed; nothing here decides what the board does. It
 // asks for the status with console.Enquiry and keeps what it needs of the answer.
-// What arrives is believed no more than a stranger: lines are bounded and made
+// What arrives is not trusted: lines are bounded and made
 // printable, and a file is only written when it was asked for.
 //
-// It refuses to guess between adapters, and never opens a port to look at it:
+// It refuses to guess between adapters, and never opens a port to probe it:
 // one of them may be a link at work.
 package console
 
@@ -84,14 +84,14 @@ const attempts = 3
 const escape = 0x1b
 
 // Ask has the board answer a key with framed data of that name.
-func Ask(port Port, key byte, name string, patience time.Duration) (data []byte, err error) {
+func Ask(port Port, key byte, name string, timeout time.Duration) (data []byte, err error) {
 	for range attempts {
 		if _, err = port.Write([]byte{escape, key}); err != nil {
 			return nil, fmt.Errorf("console: %v", err)
 		}
-		data, err = console.Unframe(bufio.NewReader(&awaited{port, time.Now().Add(patience)}), name)
+		data, err = console.Unframe(bufio.NewReader(&awaited{port, time.Now().Add(timeout)}), name)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, fmt.Errorf("console: no answer in %v: is the board on, and this its console?", patience)
+			return nil, fmt.Errorf("console: no answer in %v: is the board on, and this its console?", timeout)
 		}
 		if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 			break

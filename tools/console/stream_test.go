@@ -51,7 +51,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// Whatever arrives, memory is bounded and nothing but text is shown.
+// For any input, memory is bounded and nothing but text is shown.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte("a\r\n"+framed("status", "{}")), 3)
 	f.Fuzz(func(t *testing.T, in []byte, chunk int) {

@@ -35,7 +35,7 @@ type Node struct {
 
 const batch = 1000
 
-// Take looks at all of a server.
+// Take browses and reads all of a server.
 func Take(ctx context.Context, s *client.Session) (*Snapshot, error) {
 	p := &Snapshot{Nodes: map[rawvalue.NodeID]*Node{}}
 	queue := []rawvalue.NodeID{{Number: id.RootFolder}}
@@ -116,7 +116,7 @@ type Difference struct {
 func (d Difference) String() string { return fmt.Sprintf("%v: %s", d.Node, d.What) }
 
 // Compare lists what a mirror shows differently from its source, but for what is the
-// mirror's own. What moved between two looks at the source (before, after) is not
+// mirror's own. What moved between two crawls of the source (before, after) is not
 // compared.
 func Compare(before, after, mirror *Snapshot) (list []Difference) {
 	hidden := before.sessions()

@@ -37,12 +37,12 @@ func TestCompare(t *testing.T) {
 			server(nodeID(17, 2, 1, 0, 7, 0, 0, 0)), 0},
 		"another NodeId": {server(nodeID(17, 1, 1, 7, 0)), server(nodeID(17, 1, 1, 7, 0)),
 			server(nodeID(17, 1, 1, 9, 0)), 1},
-		"another name":            {server(name("a")), server(name("a")), server(name("b")), 1},
-		"moved between two looks": {server(name("a")), server(name("b")), server(name("a")), 0},
-		"reference missing":       {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
-		"reference too many":      {server(name("a")), server(name("a")), server(name("a"), up), 1},
-		"node missing":            {server(name("a")), server(name("a")), &Snapshot{}, 1},
-		"node too many":           {&Snapshot{}, &Snapshot{}, server(name("a")), 1},
+		"another name":             {server(name("a")), server(name("a")), server(name("b")), 1},
+		"moved between two crawls": {server(name("a")), server(name("b")), server(name("a")), 0},
+		"reference missing":        {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
+		"reference too many":       {server(name("a")), server(name("a")), server(name("a"), up), 1},
+		"node missing":             {server(name("a")), server(name("a")), &Snapshot{}, 1},
+		"node too many":            {&Snapshot{}, &Snapshot{}, server(name("a")), 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			if got := Compare(c.before, c.after, c.mirror); len(got) != c.want {

@@ -6,7 +6,7 @@
 // of packages wire, record, codeword and drivers/ethernet.
 //
 // It refuses to repair: a lost frame is not restored from parity, and a record
-// in pieces is shown in pieces. It believes no length in a file: what it keeps
+// in pieces is shown in pieces. It trusts no length in a file: what it keeps
 // in memory does not grow with the file.
 package decode
 

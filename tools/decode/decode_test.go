@@ -20,7 +20,7 @@ import (
 	"heliograph/firmware/tx/send"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 var (
 	t0  = time.Unix(1_700_000_000, 0).UTC()

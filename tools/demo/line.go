@@ -38,7 +38,7 @@ func openLine(ctx context.Context, o Options) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.done.Go(func() { _ = r.Run(ctx) }) // its counters tell what it did
+	l.done.Go(func() { _ = r.Run(ctx) }) // its counters show what it did
 	return l, nil
 }
 

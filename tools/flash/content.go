@@ -60,7 +60,7 @@ func boot(f *os.File, writable bool) (*fat32.FileSystem, error) {
 }
 
 // ours says whether a boot sector describes a volume as package image writes it.
-// The library believes any, and panics on some.
+// The library checks none, and panics on some.
 func ours(b []byte, length int64) bool {
 	le := binary.LittleEndian
 	const reserved, fats, root = 32, 2, 2

@@ -98,7 +98,7 @@ func writeThrough(m medium, b []byte, at int64) error {
 	return m.Sync()
 }
 
-// writeAt does not believe that a write without an error was a whole one.
+// writeAt does not assume that a write without an error was complete.
 func writeAt(w io.WriterAt, b []byte, at int64) error {
 	n, err := w.WriteAt(b, at)
 	if err == nil && n < len(b) {

@@ -49,7 +49,7 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// Bounds on what another kernel may tell.
+// Bounds on what another kernel may report.
 const (
 	sysfsSector = 512 // of /sys/block/*/size, for every drive
 	mostText    = 4096

@@ -19,8 +19,8 @@ import (
 
 // How long a board may take to answer; a bundle has its log and a self-test.
 const (
-	statusPatience = 10 * time.Second
-	bundlePatience = 2 * time.Minute
+	statusTimeout = 10 * time.Second
+	bundleTimeout = 2 * time.Minute
 )
 
 func consoleCommand() *cobra.Command {
@@ -28,7 +28,7 @@ func consoleCommand() *cobra.Command {
 	var bundle string
 	c := &cobra.Command{
 		Use:   "console [DEVICE]",
-		Short: "Look at a board through its serial console",
+		Short: "Show a board through its serial console",
 		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the\n" +
 			"board as they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE\n" +
 			"it takes the one USB serial adapter there is. Without a terminal it prints the screen once.",
@@ -50,7 +50,7 @@ func consoleCommand() *cobra.Command {
 		defer port.Close()
 		switch {
 		case bundle != "":
-			data, err := console.Ask(port, 'd', "diagnostics", bundlePatience)
+			data, err := console.Ask(port, 'd', "diagnostics", bundleTimeout)
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func consoleDevice(args []string) (string, error) {
 const allLines = 1000
 
 func printStatus(to io.Writer, port console.Port, asJSON bool) error {
-	data, err := console.Ask(port, board.Enquiry, "status", statusPatience)
+	data, err := console.Ask(port, board.Enquiry, "status", statusTimeout)
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"heliograph/tools/crawl"
 )
 
-// crawlPatience bounds one request of a crawl: servers are slow with large nodes.
-const crawlPatience = 30 * time.Second
+// crawlTimeout bounds one request of a crawl: servers are slow with large nodes.
+const crawlTimeout = 30 * time.Second
 
 func crawlCommand() *cobra.Command {
 	var f folder
@@ -23,7 +23,7 @@ func crawlCommand() *cobra.Command {
 		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
 		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
 		RunE: failing(func(c *cobra.Command, args []string) error {
-			cfg := client.Config{Policy: policy, ApplicationName: "heliograph crawl", Timeout: crawlPatience}
+			cfg := client.Config{Policy: policy, ApplicationName: "heliograph crawl", Timeout: crawlTimeout}
 			if policy != "None" {
 				cfg.Mode = ua.MessageSecurityModeSignAndEncrypt
 				var err error
@@ -58,7 +58,7 @@ func crawlCommand() *cobra.Command {
 	return c
 }
 
-// compare looks at the source, at the mirror, and at the source again: what moved
+// compare crawls the source, the mirror, and the source again: what moved
 // meanwhile is not compared.
 func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int,
 	err error) {

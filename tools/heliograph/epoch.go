@@ -49,7 +49,7 @@ func epochShow() *cobra.Command {
 		}
 		for _, r := range runs {
 			fmt.Fprintf(c.OutOrStdout(), "%s  refused, epoch %d, received %s\n", r.ID(), r.Epoch,
-				r.Heard.Format(time.DateTime+" UTC"))
+				r.LastFrame.Format(time.DateTime+" UTC"))
 		}
 		if id := acceptance.Accepted(h.state); id != "" {
 			fmt.Fprintf(c.OutOrStdout(), "%s  accepted as soon as it is received again\n", id)
@@ -63,10 +63,10 @@ func epochAccept() *cobra.Command {
 	var path, id string
 	accept := &cobra.Command{
 		Use:   "accept [--config FILE | DIRECTORY] [--run ID]",
-		Short: "Let the receiver believe one run of its transmitter that it refuses",
-		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed anew.\n" +
+		Short: "Let the receiver accept one run of its transmitter that it refuses",
+		Long: "For a receiver that says epoch_regressed after its transmitter was replaced or flashed again.\n" +
 			"\"heliograph epoch show\" lists what it refuses; --run names one, and can be left out when there\n" +
-			"is only one. No other run is believed. Run it where heliorx runs; DIRECTORY is the [state]\n" +
+			"is only one. No other run is accepted. Run it where heliorx runs; DIRECTORY is the [state]\n" +
 			"directory of its configuration.",
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -81,7 +81,7 @@ func epochAccept() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "accepted: the receiver believes run %s within a second of hearing it, "+
+		fmt.Fprintf(c.OutOrStdout(), "accepted: the receiver admits run %s within a second of its first frame, "+
 			"without a restart\n", run.ID())
 		return nil
 	})

@@ -15,7 +15,7 @@ func selftestCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "selftest [DEVICE]",
 		Short: "Have a board test itself, through its serial console",
-		Long: "The board looks whether its link stands open in one direction, its role sits in its sandbox, and\n" +
+		Long: "The board checks whether its link is open in one direction, its role sits in its sandbox, and\n" +
 			"LED, watchdog, clock and card are what the image expects. It disturbs nothing. Without DEVICE it\n" +
 			"takes the one USB serial adapter there is.",
 		Args: cobra.MaximumNArgs(1),
@@ -29,7 +29,7 @@ func selftestCommand() *cobra.Command {
 				return err
 			}
 			defer port.Close()
-			bundle, err := console.Ask(port, 'd', "diagnostics", bundlePatience)
+			bundle, err := console.Ask(port, 'd', "diagnostics", bundleTimeout)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ import (
 func userCommand() *cobra.Command {
 	return group("user", "Manage who may log in to a server on the IT side", &cobra.Command{
 		Use:   "add FILE NAME",
-		Short: "Add a user to FILE, or give him a new password (read from standard input)",
+		Short: "Add a user to FILE, or set a new password (read from standard input)",
 		Args:  cobra.ExactArgs(2),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())

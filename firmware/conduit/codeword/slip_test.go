@@ -178,6 +178,6 @@ func TestIdleLeavesNothingPending(t *testing.T) {
 		got = 0
 	}
 	if s.Counters().FailedWords == 0 {
-		t.Error("0 failed words, want those that Idle gave up")
+		t.Error("0 failed words, want those that Idle discarded")
 	}
 }

@@ -84,7 +84,7 @@ func TestChannelIDs(t *testing.T) {
 	}
 }
 
-// FuzzFrame walks arbitrary payloads as a receiver does. Whatever decodes must
+// FuzzFrame walks arbitrary payloads as a receiver does. Any payload that decodes must
 // encode to the same bytes.
 func FuzzFrame(f *testing.F) {
 	for _, u := range goldenUpdates() {

@@ -114,7 +114,7 @@ func TestMalformedEntriesAreSkipped(t *testing.T) {
 	}
 }
 
-// FuzzAdd checks that whatever is read is written so that it is read the same again.
+// FuzzAdd checks that any report that is read can be written and read again unchanged.
 func FuzzAdd(f *testing.F) {
 	r := full()
 	for _, e := range r.Entries() {

@@ -1,4 +1,4 @@
-// Package acceptance is how an operator has a receiver believe a run of the
+// Package acceptance is how an operator has a receiver accept a run of the
 // transmitter that it refuses, because its epoch is not beyond what the receiver
 // remembers. Two files in the receiver's state carry it:
 //
@@ -26,9 +26,9 @@ import (
 
 // Run is one run of a transmitter.
 type Run struct {
-	Epoch uint64    `json:"epoch"`
-	Salt  Salt      `json:"salt"`
-	Heard time.Time `json:"heard,omitzero"` // when its last frame arrived
+	Epoch     uint64    `json:"epoch"`
+	Salt      Salt      `json:"salt"`
+	LastFrame time.Time `json:"heard,omitzero"` // when its last frame arrived
 }
 
 // Salt distinguishes runs of the same epoch.

@@ -170,7 +170,7 @@ func TestTheOtherBoardsEventsAreTakenOnce(t *testing.T) {
 		{"again", message("a", 41), 0, false},
 		{"an older one", message("a", 40), 0, false},
 		{"after a gap", message("a", 45), 3, true},
-		{"of a trail that began anew", message("b", 1), 0, true},
+		{"of a restarted trail", message("b", 1), 0, true},
 		{"its next", message("b", 2), 0, true},
 		{"what is left of the one before", message("a", 46), 0, false},
 	} {

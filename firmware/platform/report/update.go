@@ -186,7 +186,7 @@ func (u *Updates) room(need int64) error {
 	if free-need < stateReserve {
 		return refuse(http.StatusInsufficientStorage,
 			"the update needs %d MiB beside the %d MiB that are kept for state, and %d MiB are free: wait until "+
-				"the spools are empty, or write the card anew",
+				"the spools are empty, or write the card again",
 			(need+1<<20-1)>>20, stateReserve>>20, free>>20)
 	}
 	return nil

@@ -206,7 +206,7 @@ func (s stuck) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestSlowReadersOfMetricsHoldNobodyUp(t *testing.T) {
+func TestSlowReadersOfMetricsDoNotBlockOthers(t *testing.T) {
 	h := server(rx()).Handler()
 	read, writing := make(chan struct{}), make(chan struct{})
 	defer close(read)

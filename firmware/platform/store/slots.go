@@ -69,7 +69,7 @@ type slotFile interface {
 
 // OpenSlots returns the slots at path for records of at most size bytes. It
 // touches nothing: a file that is missing, damaged or of another size is made
-// anew by the first Write, and a disk that cannot be written is an error of
+// again by the first Write, and a disk that cannot be written is an error of
 // Write's, which tries again each time.
 func OpenSlots(path string, size int) (*Slots, error) {
 	return openSlots(disk{}, path, size)
@@ -117,7 +117,7 @@ func (s *Slots) find() ([]byte, error) {
 		}
 	}
 	if found < 0 {
-		return nil, fmt.Errorf("%w: %s has no whole slot; it is made anew at the next write", ErrCorrupt, s.path)
+		return nil, fmt.Errorf("%w: %s has no whole slot; it is recreated at the next write", ErrCorrupt, s.path)
 	}
 	if size == s.size && len(content) == slotCount*size {
 		s.newest = found

@@ -189,7 +189,7 @@ func TestSlotsOfAnotherSizeAreTakenOver(t *testing.T) {
 	}
 }
 
-func TestDamagedSlotsAreSaidAndMadeAnew(t *testing.T) {
+func TestDamagedSlotsAreReportedAndRecreated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slots")
 	for name, content := range map[string][]byte{"empty": {}, "short": []byte("torn"),
 		"zeros": make([]byte, 3*slotUnit)} {
@@ -209,7 +209,7 @@ func TestDamagedSlotsAreSaidAndMadeAnew(t *testing.T) {
 		s.Close()
 		again, _ := OpenSlots(path, 100)
 		if got, err := again.Read(); err != nil || string(got) != name {
-			t.Errorf("%s, made anew: got %q, %v", name, got, err)
+			t.Errorf("%s, recreated: got %q, %v", name, got, err)
 		}
 	}
 }

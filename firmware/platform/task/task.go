@@ -4,7 +4,7 @@
 // One Runner owns all their goroutines: it starts them and ends them together.
 // The package refuses to hide a failure: a task that ends unasked, fails or
 // panics is logged with its name and its cause, and ends the role, whose
-// supervisor starts it anew. What may fail on its own (a peer that is away) is
+// supervisor restarts it. What may fail on its own (a peer that is away) is
 // the task's own business: it tries again, and says so in Ready.
 package task
 

@@ -4,10 +4,10 @@
 //
 // Its high-water mark is what makes a recording of the link worthless:
 //
-//	no mark                  → believed, and audited as unanchored
-//	the same run             → believed beyond the sequence number remembered
+//	no mark                  → accepted, and audited as unanchored
+//	the same run             → accepted beyond the sequence number remembered
 //	a run received before    → refused, as a replay
-//	a later epoch            → believed
+//	a later epoch            → accepted
 //	an earlier epoch, or the
 //	same number, another run → refused until the operator accepts this run (package acceptance)
 //
@@ -15,7 +15,7 @@
 // transmitter's next one, once the operator has accepted an earlier epoch: a new
 // pair key is the safer answer to a new card.
 //
-// The mark is on disk before a session's first frame is believed; within a
+// The mark is on disk before a session's first frame is accepted; within a
 // session it and the account follow at most a second behind, so a crash can
 // repeat a second of events but not more.
 //
@@ -25,7 +25,7 @@
 //
 // The files of a transmitter, one writer each:
 //
-//	runs-KEYID      package store: {epoch(8) salt(16)}*, the runs believed, newest last
+//	runs-KEYID      package store: {epoch(8) salt(16)}*, the runs accepted, newest last
 //	account-KEYID   store.Slots: JSON (state), deflated (RFC 1951)
 //
 // KEYID is derived from the pair key and reveals nothing of it. memory-KEYID is the state as JSON
@@ -82,7 +82,7 @@ type Memory struct {
 	mu               sync.Mutex
 	state            state
 	anchored         bool                 // runs has the high-water mark
-	runs             []acceptance.Run     // believed, the present one last
+	runs             []acceptance.Run     // accepted, the present one last
 	refused          []acceptance.Run     // offered to the operator
 	refusedWritten   time.Time            // when refused was last written
 	refusedUnwritten bool                 // one was added since
@@ -131,7 +131,7 @@ func Open(dir, id, replaced string, audit Audit, now func() time.Time) (*Memory,
 	m.anchored = len(m.runs) > 0
 	m.refused, _ = acceptance.Refused(dir) // damage: they are offered again when they arrive again
 	for _, err := range damage {
-		text := "the next epoch received will be believed"
+		text := "the next epoch received will be accepted"
 		if m.anchored {
 			text = "the last run remembered still holds"
 		}
@@ -147,11 +147,11 @@ func (m *Memory) Account() pipeline.Account { return m.state.Account }
 func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	run := acceptance.Run{Epoch: epoch, Salt: salt, Heard: m.now().UTC()}
+	run := acceptance.Run{Epoch: epoch, Salt: salt, LastFrame: m.now().UTC()}
 	switch before := m.state.run(); {
 	case !m.anchored:
 		m.audit("epoch_unanchored", fmt.Sprintf(
-			"epoch %d is believed without an anchor: nothing is remembered of this pair key", epoch))
+			"epoch %d is accepted without an anchor: nothing is remembered of this pair key", epoch))
 	case run.Same(before):
 		return m.state.Sequence, nil
 	case slices.ContainsFunc(m.runs, run.Same):
@@ -183,7 +183,7 @@ func (m *Memory) accepts(run acceptance.Run) bool {
 }
 
 // withdrawRefused withdraws the runs offered to the operator, and what it accepted:
-// once a run is believed, accepting another would only help to play that back.
+// once a run is admitted, accepting another would only help to play that back.
 func (m *Memory) withdrawRefused() {
 	if len(m.refused) > 0 {
 		m.refused = nil

@@ -107,7 +107,7 @@ func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 }
 
 // TestOldFramesDoNotUseUpTheAcceptance has a transmitter whose count began
-// anew, and an attacker who plays back every session that it ever had.
+// again, and an attacker who plays back every session that it ever had.
 func TestOldFramesDoNotUseUpTheAcceptance(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir, "k1")
@@ -151,7 +151,7 @@ func TestAnAcceptanceEndsWithTheNextRun(t *testing.T) {
 	f.admit(t, 1, 2, 0, ErrRegressed)
 }
 
-func TestANewKeyStartsAnew(t *testing.T) {
+func TestNewKeyStartsEmpty(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir, "k1")
 	f.admit(t, 50, 1, 0, nil)

@@ -77,7 +77,7 @@ func (s *scene) expect(t *testing.T, counts Counts, complete bool, delivered ...
 	}
 }
 
-func TestKeysOfAnEarlierRunAreRemovedOrDeliveredAnew(t *testing.T) {
+func TestKeysOfEarlierRunAreRemovedOrRedelivered(t *testing.T) {
 	s := newScene()
 	s.Recall([][]byte{[]byte("gone"), []byte("still")})
 	s.Range(func(key, _ []byte) bool { t.Errorf("%q is in the state without a value", key); return true })

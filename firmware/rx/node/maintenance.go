@@ -13,7 +13,7 @@ import (
 // Our own choices.
 const (
 	maintainEvery = time.Second
-	// keepKeysEvery is how many seconds pass between two looks at what keys were added:
+	// keepKeysEvery is how many seconds pass between two checks of what keys were added:
 	// a list of all keys is larger than the account of a second.
 	keepKeysEvery = 60
 )

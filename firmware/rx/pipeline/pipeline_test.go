@@ -31,7 +31,7 @@ func (b *breakable) Receive(timeout time.Duration, deliver func([]byte)) error {
 
 func (b *breakable) Close() error { b.closed.Store(true); return nil }
 
-// admitAll is an Anchor that believes every session.
+// admitAll is an Anchor that accepts every session.
 type admitAll struct{}
 
 func (admitAll) Admit(uint64, [16]byte) (uint64, error) { return 0, nil }

@@ -33,7 +33,7 @@ func newFlood(t testing.TB, s *transmitter) *flood {
 	return f
 }
 
-// forge returns a hello whose CRC holds, of an epoch that would be believed.
+// forge returns a hello whose CRC holds, of an epoch that would be accepted.
 func (f *flood) forge() []byte {
 	h := wire.HelloHeader{Session: uint16(f.random.Uint32()), Epoch: 8, Sequence: 1}
 	for i := range h.Salt {

@@ -7,11 +7,11 @@ import (
 	"heliograph/firmware/conduit/wire"
 )
 
-// Anchor decides which epochs are believed; it remembers across restarts.
+// Anchor decides which epochs are accepted; it remembers across restarts.
 type Anchor interface {
 	// Admit is asked about an authentic session. It returns the sequence number
 	// up to which frames must be refused, because they may have been used
-	// before, or an error when the session is not believed.
+	// before, or an error when the session is refused.
 	Admit(epoch uint64, salt [16]byte) (used uint64, err error)
 }
 

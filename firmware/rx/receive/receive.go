@@ -23,7 +23,7 @@ type Counts struct {
 	Repaired    uint64 `shown:"link.repaired"`      // source frames restored from parity
 	Lost        uint64 `shown:"link.lost"`          // source frames that stayed lost
 	NoSession   uint64 `count:"sessionless_frames" help:"Frames of a session that no hello has opened: sent before this receiver received one, of another pair, or forged."`
-	Refused     uint64 `count:"refused_hellos" help:"Authentic hellos of an epoch that is not believed; see epoch_regressed."`
+	Refused     uint64 `count:"refused_hellos" help:"Authentic hellos of an epoch that is not accepted; see epoch_regressed."`
 	Unchecked   uint64 `count:"unchecked_hellos" help:"Hellos of unknown sessions that were not checked, because too many arrived while a session was open: they are forged."`
 	Malformed   uint64 `count:"malformed_frames" help:"Authentic frames and records that cannot be decoded; do both boards run the same version?"`
 	Generations uint64 `count:"generations" help:"Groups of frames that parity protects together, of which something arrived."`

@@ -92,7 +92,7 @@ func TestAnEpochThatWasNotKeptIsNotUsedAgain(t *testing.T) {
 }
 
 // TestAnUnreadableEpoch: what cannot be read may be higher than anything written now.
-func TestAnUnreadableEpochIsNotBegunAnew(t *testing.T) {
+func TestUnreadableEpochIsNotReset(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range copies {
 		if err := os.Symlink(name, filepath.Join(dir, name)); err != nil { // ELOOP

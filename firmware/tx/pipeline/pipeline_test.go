@@ -273,8 +273,8 @@ func TestTotalsAtTheEndContainWhatWasLostButNotWhatItsSourceKeeps(t *testing.T) 
 	})
 }
 
-// TestHeldEventsWaitForRoom checks that nothing with a Left is dropped, whatever
-// else there is, and that loose events delay it by little.
+// TestHeldEventsWaitForRoom checks that nothing with a Left is dropped by any
+// other load, and that loose events delay it by little.
 func TestHeldEventsWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLink(t, &medium{})

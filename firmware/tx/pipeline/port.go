@@ -78,7 +78,7 @@ func (p *port) Range(f func(key, payload []byte) bool) { p.link.mux.Range(p.chan
 // Conflated implements source.Port.
 func (p *port) Conflated(n uint64) { p.link.mux.AddConflated(p.channel, n) }
 
-// notify has the loop look for something to send.
+// notify wakes the loop to send what is queued.
 func (l *Link) notify() {
 	select {
 	case l.wake <- struct{}{}:

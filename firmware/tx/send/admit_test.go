@@ -54,7 +54,7 @@ func TestAKnownKeyIsNotRefused(t *testing.T) {
 }
 
 // TestClaimsAreExact checks the running account of a channel's state against
-// what the queue and the table hold, whatever happens in whatever order.
+// what the queue and the table hold, for random operations in random order.
 func TestClaimsAreExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	m := idleMux(1400)

@@ -3,7 +3,7 @@ package send
 import "heliograph/firmware/tx/carousel"
 
 // key is what a channel has of one key: the newest value that was sent, and what
-// waits. One look-up finds both.
+// waits. One lookup finds both.
 type key struct {
 	sent    *carousel.Entry // nil: nothing was sent, or the key is deleted
 	newest  *item           // the newest record that waits; nil: none does, or an older one alone

@@ -28,7 +28,7 @@ func TestNamespaceZeroIsWhole(t *testing.T) {
 	n := func(i uint32) rawvalue.NodeID { return rawvalue.NodeID{Number: i} }
 	s.View(func(v addrspace.View) {
 		if !v.IsSubtype(n(id.AlarmConditionType), n(id.BaseEventType)) {
-			t.Error("AlarmConditionType is no BaseEventType")
+			t.Error("AlarmConditionType is not a BaseEventType")
 		}
 		path := []addrspace.Element{}
 		for _, name := range []string{"Objects", "Server", "ServerStatus", "BuildInfo", "ProductUri"} {

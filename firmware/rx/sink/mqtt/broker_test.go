@@ -179,7 +179,7 @@ func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 	}
 }
 
-func TestClientThatReadsNothingHoldsNobodyUp(t *testing.T) {
+func TestClientThatReadsNothingDoesNotBlockOthers(t *testing.T) {
 	r, address := embeddedRig(t, 0)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

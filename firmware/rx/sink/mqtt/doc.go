@@ -7,7 +7,7 @@
 // connect, then a snapshot of all retained messages as of the connect, then what
 // came since. So an emptied broker fills, and no older value ever follows a
 // newer one. A connection that breaks leaves open what the broker has: those
-// messages are published again, whatever their QoS, hence at least once.
+// messages are published again, regardless of QoS, hence at least once.
 //
 // The package refuses to subscribe to anything, to interpret a payload, and to
 // change a message, except where the broker leaves no choice: on 3.1.1

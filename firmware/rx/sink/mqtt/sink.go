@@ -30,7 +30,7 @@ const (
 	writeBytes = 64 << 10        // written together
 	refresh    = 3 * time.Second // between checks of the gateway's state
 
-	steadyAfter = 10 * time.Second // a connection that held this long starts the back-off anew
+	steadyAfter = 10 * time.Second // a connection that held this long resets the back-off
 	maxFailures = 8                // connections that break over the same record before it is dropped
 	aloneAfter  = 4                // of them before it is sent by itself
 )

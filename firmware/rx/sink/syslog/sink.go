@@ -39,7 +39,7 @@ const (
 	writeTime   = 20 * time.Second
 	firstRetry  = time.Second
 	lastRetry   = 30 * time.Second
-	steadyAfter = 30 * time.Second // a connection that held this long starts the back-off anew
+	steadyAfter = 30 * time.Second // a connection that held this long resets the back-off
 	window      = 4096             // lines sent that are still in the queue
 	windowBytes = 256 << 10
 	linger      = time.Second // how long an acknowledged line is kept for a resend

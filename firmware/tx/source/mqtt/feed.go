@@ -12,7 +12,7 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
-// feed passes on the messages of one connection, whatever its version.
+// feed passes on the messages of one connection, in either version of MQTT.
 type feed struct {
 	source    *Source
 	failed    chan error // why the connection has to be closed

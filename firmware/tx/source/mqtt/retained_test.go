@@ -7,7 +7,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
-func TestStateIsToldApartFromLiveMessages(t *testing.T) {
+func TestRetainedWindowSeparatesStateFromLiveMessages(t *testing.T) {
 	at := time.Unix(1000, 0)
 	retained := func(text string) *payload.Message {
 		return &payload.Message{Topic: "t", Retain: true, Payload: []byte(text)}

@@ -23,7 +23,7 @@ const (
 	receiveMaximum = 1000
 	firstRetry     = 500 * time.Millisecond
 	lastRetry      = 20 * time.Second
-	steadyAfter    = 30 * time.Second           // a connection that held this long starts the back-off anew
+	steadyAfter    = 30 * time.Second           // a connection that held this long resets the back-off
 	rereadEvery    = time.Minute                // of what a broker retains that hides the flag of live messages
 	saveEvery      = 10 * time.Minute           // of the topics, while they change
 	never          = 100 * 365 * 24 * time.Hour // for what brokerConn bounds
