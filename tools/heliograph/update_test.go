@@ -43,7 +43,8 @@ func TestUpdateSaysWhatIsWrong(t *testing.T) {
 		code int
 		want string
 	}{
-		"no card":                {[]string{"install", "--key", key + ".pub", none, none}, 1, "not the card of a board"},
+		"no card": {[]string{"install", "--key", key + ".pub", none, none}, 1,
+			"not the card of a board"},
 		"card that is not there": {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
 		"key that is none":       {[]string{"install", "--key", none, none, none}, 1, "public key"},
 		"no key":                 {[]string{"install", none, none}, 2, "required flag"},

@@ -100,9 +100,9 @@ func (c *Channel) Confirmed(key []byte) bool {
 func (c *Channel) Health() sink.Health {
 	c.link.mu.RLock()
 	defer c.link.mu.RUnlock()
-	s, age := c.mirror.Status(), c.link.silence()
+	s := c.mirror.Status()
 	return sink.Health{
-		Stale: c.link.heartbeats.at.IsZero() || age > c.link.config.StaleAfter, HeartbeatAge: age,
+		Stale:    c.link.heartbeats.at.IsZero() || c.link.silence() > c.link.config.StaleAfter,
 		Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason,
 	}
 }

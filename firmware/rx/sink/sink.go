@@ -82,8 +82,4 @@ type Health struct {
 	Complete bool   // every key is here, with a value that nothing lost can have changed
 	State    State  // of the source
 	Reason   string // for it
-
-	// HeartbeatAge is the age of the transmitter's newest heartbeat, its delay on the
-	// way included; before the first it counts from this receiver's start.
-	HeartbeatAge time.Duration
 }
