@@ -125,6 +125,9 @@ func checkPackage(folder string, files []source, module string) []string {
 		if known {
 			faults = append(faults, checkImports(folder, s, r, module)...)
 		}
+		if !fitsAny(testOnly(), folder) {
+			faults = append(faults, checkTestOnly(folder, s, module)...)
+		}
 		if known && r.pure {
 			faults = append(faults, checkPure(s)...)
 		}
@@ -202,6 +205,18 @@ func checkImports(folder string, s source, r rule, module string) []string {
 		}
 		if !own && r.pure && fitsAny(impure(), imported) {
 			faults = append(faults, fmt.Sprintf("%s: imports %s, but the package is pure", s.path, imported))
+		}
+	}
+	return faults
+}
+
+// checkTestOnly finds what a program would be built with although it is for tests.
+func checkTestOnly(folder string, s source, module string) (faults []string) {
+	for _, imported := range imports(s.file) {
+		inside, own := strings.CutPrefix(imported, module+"/")
+		allowed := fits("tools/...", folder) && fitsAny(simulated(), inside)
+		if own && fitsAny(testOnly(), inside) && !allowed || !own && fits("testing/...", imported) {
+			faults = append(faults, fmt.Sprintf("%s: imports %s, which is for tests", s.path, imported))
 		}
 	}
 	return faults

@@ -90,6 +90,19 @@ func TestEachRuleCanFail(t *testing.T) {
 		"long file": {map[string]string{"firmware/platform/task/a.go": long}, "502 lines"},
 		"long test": {map[string]string{"firmware/platform/task/a.go": file(""),
 			"firmware/platform/task/a_test.go": long}, ""},
+		"source with a fake port": {map[string]string{
+			"firmware/tx/source/opcua/a.go": file("import \"heliograph/firmware/tx/source/sourcetest\"\n")},
+			"imports heliograph/firmware/tx/source/sourcetest, which is for tests"},
+		"fake port in a test": {map[string]string{"firmware/tx/source/mqtt/a.go": file(""),
+			"firmware/tx/source/mqtt/a_test.go": file("import \"heliograph/firmware/tx/source/sourcetest\"\n")}, ""},
+		"tool that waits as tests do": {map[string]string{
+			"tools/demo/a.go": file("import \"heliograph/ci/await\"\n")}, "heliograph/ci/await, which is for tests"},
+		"tool with a simulated link": {map[string]string{
+			"tools/demo/a.go": file("import \"heliograph/firmware/conduit/linktest/relay\"\n")}, ""},
+		"program with testing": {map[string]string{
+			"rootfs/init/a.go": file("import \"testing\"\n")}, "imports testing, which is for tests"},
+		"what tests import may": {map[string]string{
+			"ci/rig/a.go": file("import (\n\t\"heliograph/ci/await\"\n\t\"testing\"\n)\n")}, ""},
 		"unformatted": {map[string]string{"firmware/platform/task/a.go": file("var  x = 1\n")},
 			"not gofmt'ed"},
 		"the wall, in a test": {map[string]string{

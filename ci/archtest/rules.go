@@ -42,9 +42,9 @@ func rules() []rule {
 		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance", "firmware/platform/task"}},
 		{path: "firmware/rx/node", may: []string{
 			"firmware/conduit/...", "firmware/config/...", "firmware/platform/...", "firmware/rx/memory", "firmware/rx/mirror",
-			"firmware/rx/pipeline", "firmware/rx/sink", "firmware/rx/spool", "drivers/drivertest",
+			"firmware/rx/pipeline", "firmware/rx/sink", "firmware/rx/spool",
 		}},
-		{path: "firmware/rx/...", may: []string{"drivers/drivertest", "firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 
 		// Libraries that do not depend on the link.
 		{path: "firmware/opcua/uabinary", pure: true},
@@ -111,6 +111,20 @@ func impure() []string {
 // clocks are functions of package time that ask for the time or wait for it.
 func clocks() []string {
 	return []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
+}
+
+// testOnly are packages that only tests, and what stands in them, import.
+func testOnly() []string {
+	return []string{
+		"ci/...", "drivers/drivertest", "drivers/ethernet/ethernettest", "firmware/conduit/linktest/...",
+		"firmware/opcua/servertest", "firmware/rx/sink/sinktest", "firmware/tx/source/sourcetest",
+	}
+}
+
+// simulated are those of them that tools need as well, to measure and to show an
+// impaired link. None imports package testing.
+func simulated() []string {
+	return []string{"ci/freeport", "ci/linksim", "firmware/conduit/linktest/..."}
 }
 
 // durable are packages whose files outlive a power cut.
