@@ -11,6 +11,7 @@ import (
 	packets3 "github.com/eclipse/paho.mqtt.golang/packets"
 
 	"heliograph/firmware/mqtt/packet"
+	"heliograph/firmware/mqtt/topicfilter"
 )
 
 // FuzzPackets gives a broker any bytes that a client may send, while messages
@@ -132,35 +133,16 @@ func FuzzTree(f *testing.F) {
 		tr.add(filter, sub)
 		found := 0
 		tr.find(topic, func(*subscription) { found++ })
-		if want := matches(filter, topic); found > 1 || want != (found == 1) {
+		if want := topicfilter.Match(filter, topic); found > 1 || want != (found == 1) {
 			t.Fatalf("%q for %q: the tree finds %d, the rule says %v", filter, topic, found, want)
 		}
-		if !hasWildcard(filter) && matches(filter, topic) != (filter == topic) {
-			t.Fatalf("%q for %q: got %v", filter, topic, matches(filter, topic))
+		if !hasWildcard(filter) && topicfilter.Match(filter, topic) != (filter == topic) {
+			t.Fatalf("%q for %q: got %v", filter, topic, topicfilter.Match(filter, topic))
 		}
 		if tr.remove(filter, sub.session); len(tr.next) != 0 {
 			t.Fatalf("%q leaves nodes behind", filter)
 		}
 	})
-}
-
-// TestMatching has the examples of MQTT 5.0 section 4.7.
-func TestMatching(t *testing.T) {
-	for filter, topics := range map[string]map[string]bool{
-		"sport/tennis/player1/#": {"sport/tennis/player1": true, "sport/tennis/player1/ranking": true,
-			"sport/tennis": false},
-		"sport/#": {"sport": true, "sports": false},
-		"sport/+": {"sport": false, "sport/": true, "sport/a/b": false},
-		"+/+":     {"/finance": true}, "/+": {"/finance": true}, "+": {"/finance": false},
-		"#": {"$SYS/x": false, "a/b": true}, "+/monitor/Clients": {"$SYS/monitor/Clients": false},
-		"$SYS/monitor/+": {"$SYS/monitor/Clients": true},
-	} {
-		for topic, want := range topics {
-			if got := matches(filter, topic); got != want || !validFilter(filter) {
-				t.Errorf("%s for %s: got %v, want %v", filter, topic, got, want)
-			}
-		}
-	}
 }
 
 // TestMalformedPackets has one packet for each rule that a client can break.

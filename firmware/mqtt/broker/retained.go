@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"heliograph/firmware/mqtt/topicfilter"
 )
 
 // retained keeps the newest retained message of each topic, and their order.
@@ -88,7 +90,7 @@ func (r *retained) next(f *feed, now time.Time) (m *Message, more bool) {
 			return nil, false
 		}
 		f.done = e.number
-		if m := e.message; m != nil && matches(f.sub.filter, m.topic) && !m.expired(now) {
+		if m := e.message; m != nil && topicfilter.Match(f.sub.filter, m.topic) && !m.expired(now) {
 			return m, true
 		}
 	}

@@ -1,8 +1,6 @@
 package broker
 
-import (
-	"strings"
-)
+import "strings"
 
 // maxLevels bounds the levels of a filter.
 const maxLevels = 128
@@ -23,31 +21,6 @@ func validFilter(f string) bool {
 }
 
 func hasWildcard(filter string) bool { return strings.ContainsAny(filter, "+#") }
-
-// matches reports whether a valid filter selects a topic.
-func matches(filter, topic string) bool {
-	if topic[0] == '$' && (filter[0] == '+' || filter[0] == '#') {
-		return false // section 4.7.2
-	}
-	for {
-		level, filterRest, filterMore := strings.Cut(filter, "/")
-		if level == "#" {
-			return true
-		}
-		name, topicRest, topicMore := strings.Cut(topic, "/")
-		switch {
-		case level != "+" && level != name:
-			return false
-		case !filterMore && !topicMore:
-			return true
-		case !topicMore:
-			return filterRest == "#" // the parent level
-		case !filterMore:
-			return false
-		}
-		filter, topic = filterRest, topicRest
-	}
-}
 
 // tree finds the subscriptions that select a topic. A node is a level.
 type tree struct {
