@@ -2,10 +2,12 @@ package sandbox
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"heliograph/ci/await"
+	"heliograph/ci/rig/mosquitto"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/handover"
@@ -59,23 +62,24 @@ func start(t *testing.T, c *exec.Cmd) (ended chan struct{}) {
 	return ended
 }
 
-// broker starts mosquitto and returns a client of it.
-func broker(t *testing.T, port int) paho.Client {
+// broker starts mosquitto and returns its port and a client of it.
+func broker(t *testing.T) (int, paho.Client) {
 	t.Helper()
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "listener %d 127.0.0.1\nallow_anonymous true\nuser root\n", port),
-		0o600); err != nil {
+	b := mosquitto.Start(t, "the roles in the sandbox", "")
+	_, text, err := net.SplitHostPort(b.Address)
+	if err != nil {
 		t.Fatal(err)
 	}
-	start(t, exec.Command("mosquitto", "-c", conf))
-	c := paho.NewClient(paho.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)))
-	await.NoError(t, "mosquitto", func() error {
-		token := c.Connect()
-		token.Wait()
-		return token.Error()
-	})
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + b.Address))
+	if token := c.Connect(); token.Wait() && token.Error() != nil {
+		t.Fatal(token.Error())
+	}
 	t.Cleanup(func() { c.Disconnect(0) })
-	return c
+	return port, c
 }
 
 // roleSpec writes a role's configuration, and is the sandbox that it needs.
@@ -127,9 +131,8 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 // TestRolesCarryMQTTInTheSandbox runs both programs as they are shipped.
 func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	root(t)
-	if _, err := exec.LookPath("mosquitto"); err != nil {
-		t.Skip("not proved: the roles in the sandbox, because mosquitto is not installed")
-	}
+	plant, from := broker(t)
+	it, to := broker(t)
 	build := exec.Command("go", "build", "-o", bench, "heliograph/firmware/cmd/heliotx",
 		"heliograph/firmware/cmd/heliorx", "heliograph/tools/heliograph")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -139,13 +142,11 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	if out, err := exec.Command(bench+"/heliograph", "key", "new", bench+"/pair.key").CombinedOutput(); err != nil {
 		t.Fatalf("making a pair key: %v: %s", err, out)
 	}
-	plant, it, txStatus, rxStatus := await.FreePort(t), await.FreePort(t), await.FreePort(t), await.FreePort(t)
+	txStatus, rxStatus := await.FreePort(t), await.FreePort(t)
 	line := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
-	from, to := broker(t, plant), broker(t, it)
 	var got said
 	if token := to.Subscribe("plant/#", 1, func(_ paho.Client, m paho.Message) {
-		_,
-			_ = got.Write(m.Payload())
+		_, _ = got.Write(m.Payload())
 	}); token.Wait() && token.Error() != nil {
 		t.Fatal(token.Error())
 	}

@@ -2,23 +2,16 @@ package syslog
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"heliograph/ci/await"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/identity/selfsigned"
 )
 
 func TestTLSCollectorReceivesEveryLineInOrder(t *testing.T) {
@@ -90,31 +83,12 @@ func readLines(ln net.Listener, n int) error {
 	return nil
 }
 
-// selfSigned writes a certificate for 127.0.0.1 and its key.
+// selfSigned has a certificate for 127.0.0.1 made, as the roles make theirs.
 func selfSigned(t testing.TB) config.TLS {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, key, err := selfsigned.Ensure(t.TempDir(), "syslog", "127.0.0.1:0", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:        true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	files := config.TLS{Certificate: filepath.Join(dir, "cert.pem"), PrivateKey: filepath.Join(dir, "key.pem")}
-	for path, block := range map[string]*pem.Block{files.Certificate: {Type: "CERTIFICATE", Bytes: der},
-		files.PrivateKey: {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return files
+	return config.TLS{Certificate: certificate, PrivateKey: key}
 }
