@@ -14,6 +14,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/transport"
 )
 
@@ -66,7 +67,7 @@ func (a *attacker) refused(want ua.StatusCode, chunks ...[]byte) *transport.Erro
 func lastWords(t *testing.T, conn *transport.Conn) *transport.Error {
 	t.Helper()
 	for {
-		h, b, err := conn.ReadChunk(time.Now().Add(time.Minute))
+		h, b, err := conn.ReadChunk(time.Now().Add(await.Bound))
 		if err != nil {
 			t.Fatalf("the server said nothing: %v", err)
 		}
@@ -264,7 +265,7 @@ func TestOpenRequestsThatFailToDecryptOrVerifyGetTheSameError(t *testing.T) {
 	sc, cc := link(t, transport.Limits{}, transport.Limits{})
 	echo(t, serverConfig(server), sc)
 	go func() { _ = cc.WriteChunk(seal(client.Key, func([]byte) {})) }()
-	if h, _, err := cc.ReadChunk(time.Now().Add(5 * time.Second)); err != nil || h.Type != transport.OpenChannel {
+	if h, _, err := cc.ReadChunk(time.Now().Add(await.Bound)); err != nil || h.Type != transport.OpenChannel {
 		t.Errorf("the untampered request: got %v, %v", h.Type, err)
 	}
 }

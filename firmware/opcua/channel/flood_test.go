@@ -10,6 +10,7 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/transport"
 )
 
@@ -81,10 +82,9 @@ func TestFloodingClientsAreBoundedAndOthersAnswered(t *testing.T) {
 			}
 		})
 	}
+	ctx := await.Context(t)
 	for i := range 20 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		got, err := good.Do(ctx, []byte(fmt.Sprint(i)))
-		cancel()
 		if err != nil || string(got) != fmt.Sprint(i) {
 			t.Fatalf("request %d during the flood: got %q, %v", i, got, err)
 		}
@@ -108,7 +108,7 @@ func TestFloodingClientsAreBoundedAndOthersAnswered(t *testing.T) {
 // channels go on.
 func TestClientThatReadsNothingLosesItsChannel(t *testing.T) {
 	l, err := transport.Listen(t.Context(), "127.0.0.1:0", transport.ListenConfig{
-		Timeouts: transport.Timeouts{Write: 100 * time.Millisecond},
+		Timeouts: transport.Timeouts{Write: time.Second}, // in which the handshake must succeed
 	})
 	if err != nil {
 		t.Fatal(err)

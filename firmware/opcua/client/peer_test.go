@@ -22,7 +22,9 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+	"golang.org/x/sys/unix"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/pki"
@@ -127,7 +129,8 @@ func TestNodeOPCUAServer(t *testing.T) {
 	store := p.store(t)
 	config := Config{Endpoint: p.endpoint, Policy: "Basic256Sha256", Mode: ua.MessageSecurityModeSignAndEncrypt,
 		Store: store,
-		User:  User{Name: "ot", Password: "secret"}, ApplicationName: "us", SessionName: "test"}
+		User:  User{Name: "ot", Password: "secret"}, ApplicationName: "us", SessionName: "test",
+		Timeout: time.Minute}
 	t.Run("users and policies", func(t *testing.T) { connectsAs(t, config) })
 	s, err := Connect(t.Context(), config)
 	if err != nil {
@@ -150,10 +153,11 @@ func TestNodeOPCUAServer(t *testing.T) {
 	p.tell(t, "die")
 	select {
 	case <-s.Done():
-		if !errors.Is(s.Err(), ua.StatusBadConnectionClosed) {
-			t.Errorf("got %v, want Bad_ConnectionClosed", s.Err())
+		// Reset, where the server dies before it has read all.
+		if err := s.Err(); !errors.Is(err, ua.StatusBadConnectionClosed) && !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("got %v, want that the connection was closed", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Bound):
 		t.Error("got a session that outlives its server")
 	}
 }
@@ -289,7 +293,7 @@ func (f *follow) Fault(handle uint32, behind int, err error) { f.t.Errorf("item 
 func followsChanges(t *testing.T, p plant, s *Session) {
 	f := &follow{values: map[uint32]float64{}, seen: make(chan map[uint32]float64, 8), events: make(chan int, 8),
 		t: t}
-	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 10,
+	sub, err := s.Subscribe(t.Context(), SubscriptionConfig{Interval: 100 * time.Millisecond, KeepAlive: 100,
 		MaxNotifications: 500}, f)
 	if err != nil {
 		t.Fatal(err)
@@ -311,37 +315,23 @@ func followsChanges(t *testing.T, p plant, s *Session) {
 		t.Fatal(err)
 	}
 	for round := range 3 {
-		select {
-		case got := <-f.seen:
-			for h, v := range got {
-				if want := float64(round*10_000 + int(h)); v != want {
-					t.Errorf("round %d, tag %d: got %v, want %v", round, h, v, want)
-				}
+		for h, v := range await.Receive(t, fmt.Sprintf("round %d: a value of each of 3000 tags", round), f.seen) {
+			if want := float64(round*10_000 + int(h)); v != want {
+				t.Errorf("round %d, tag %d: got %v, want %v", round, h, v, want)
 			}
-		case <-time.After(20 * time.Second):
-			t.Fatalf("round %d: got no picture of all 3000 tags", round)
 		}
 		p.tell(t, "change")
 	}
-	<-f.seen
+	await.Receive(t, "the last values", f.seen)
 	p.tell(t, "event")
-	select {
-	case n := <-f.events:
-		if n != 2 {
-			t.Errorf("got %d event fields, want 2", n)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("got no event")
+	if n := await.Receive(t, "an event", f.events); n != 2 {
+		t.Errorf("got %d event fields, want 2", n)
 	}
 	if err := s.ConditionRefresh(context.Background(), sub); err != nil {
 		t.Errorf("ConditionRefresh: %v", err)
 	}
 	for range 2 { // RefreshStart and RefreshEnd
-		select {
-		case <-f.events:
-		case <-time.After(10 * time.Second):
-			t.Error("got no answer to ConditionRefresh")
-		}
+		await.Receive(t, "an answer to ConditionRefresh", f.events)
 	}
 	if err := sub.Unmonitor(t.Context(), []uint32{1, 2, 3, 9999}); err != nil {
 		t.Error(err)
@@ -353,7 +343,7 @@ func followsChanges(t *testing.T, p plant, s *Session) {
 
 func TestNodeOPCUAServerThatShutsDownEndsTheSession(t *testing.T) {
 	p := startPlant(t)
-	s, err := Connect(t.Context(), Config{Endpoint: p.endpoint, Timeout: 2 * time.Second})
+	s, err := Connect(t.Context(), Config{Endpoint: p.endpoint, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +352,7 @@ func TestNodeOPCUAServerThatShutsDownEndsTheSession(t *testing.T) {
 	select {
 	case <-s.Done():
 		t.Log(s.Err())
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Bound):
 		t.Error("got a session that outlives its server")
 	}
 }

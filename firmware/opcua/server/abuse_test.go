@@ -28,15 +28,12 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// answered fails unless a client gets an answer within a second, while others flood.
+// answered fails unless a client gets an answer while others flood: it comes by none of the
+// server's timeouts, which are longer than ask waits.
 func answered(t *testing.T, c *channel.Client, token *ua.NodeID) {
 	t.Helper()
-	began := time.Now()
 	if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusOK {
 		t.Errorf("another client: %v", code)
-	}
-	if d := time.Since(began); d > 5*time.Second { // a second, on a machine that does nothing else
-		t.Errorf("another client was answered after %s", d)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -104,11 +103,7 @@ func TestEndlessMessagesAreRefused(t *testing.T) {
 				answered(t, mine, token)
 			}
 			for _, c := range clients {
-				select {
-				case <-c.Done():
-				case <-time.After(20 * time.Second):
-					t.Fatal("a connection takes chunks without end")
-				}
+				await.Receive(t, "a connection that takes chunks without end is closed", c.Done())
 			}
 			flood.Wait()
 			if grown := int64(heap()) - int64(before); grown > 64<<20 {
@@ -160,11 +155,7 @@ func TestMalformedChunksEndTheirConnection(t *testing.T) {
 					break
 				}
 			}
-			select {
-			case <-c.Done():
-			case <-time.After(20 * time.Second):
-				t.Error("the connection continues")
-			}
+			await.Receive(t, "the connection is closed", c.Done())
 			answered(t, mine, token)
 		})
 	}

@@ -109,7 +109,7 @@ func TestDiagnosticsAreTrue(t *testing.T) {
 		t.Fatalf("got %d sessions, want 2", len(sessions))
 	}
 	mine := sessions[0].Value.(*ua.SessionDiagnosticsDataType)
-	if mine.SessionName != "test" || mine.ActualSessionTimeout != 60_000 || mine.CurrentSubscriptionsCount != 1 ||
+	if mine.SessionName != "test" || mine.ActualSessionTimeout != 3_600_000 || mine.CurrentSubscriptionsCount != 1 ||
 		mine.CurrentMonitoredItemsCount != 1 ||
 		mine.CreateMonitoredItemsCount.TotalCount != 1 || mine.CreateSubscriptionCount.TotalCount != 1 ||
 		mine.ReadCount.ErrorCount != 1 ||

@@ -4,11 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 )
 
@@ -133,8 +133,7 @@ func FuzzDispatch(f *testing.F) {
 			copy(behind[at:], patch)
 		}
 		body = body[:len(body)-int(cut)%len(behind)]
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
+		ctx := await.Context(t)
 		_, _ = c.Do(ctx, body)
 		if ctx.Err() != nil {
 			t.Errorf("no answer, and the connection is open: %x", body)

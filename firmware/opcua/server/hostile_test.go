@@ -2,18 +2,17 @@ package server
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"math"
 	"net"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 )
 
@@ -149,8 +148,7 @@ func TestHostileRequests(t *testing.T) {
 			body := attack(token)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
+			ctx := await.Context(t)
 			raw, err := c.Do(ctx, body)
 			if ctx.Err() != nil {
 				t.Error("neither an answer nor an end")

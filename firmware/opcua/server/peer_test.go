@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/pki"
 )
@@ -49,9 +51,7 @@ func gopcuaClient(t *testing.T, url string, security channel.Security, st *pki.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	if err := c.Connect(ctx); err != nil {
+	if err := c.Connect(await.Context(t)); err != nil {
 		t.Fatalf("gopcua: %v", err)
 	}
 	t.Cleanup(func() { _ = c.Close(context.Background()) })
@@ -128,18 +128,14 @@ func TestGopcuaClient(t *testing.T) {
 
 func wantChange(t *testing.T, changes chan *opcua.PublishNotificationData, want float64) {
 	t.Helper()
-	for deadline := time.After(20 * time.Second); ; {
-		select {
-		case n := <-changes:
-			if n.Error != nil {
-				t.Fatal(n.Error)
-			}
-			data, _ := n.Value.(*ua.DataChangeNotification)
-			if data != nil && len(data.MonitoredItems) > 0 && data.MonitoredItems[0].Value.Value.Value() == want {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("no notification of %v within 20 s", want)
+	for {
+		n := await.Receive(t, fmt.Sprint("a notification of ", want), changes)
+		if n.Error != nil {
+			t.Fatal(n.Error)
+		}
+		data, _ := n.Value.(*ua.DataChangeNotification)
+		if data != nil && len(data.MonitoredItems) > 0 && data.MonitoredItems[0].Value.Value.Value() == want {
+			return
 		}
 	}
 }

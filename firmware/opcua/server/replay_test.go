@@ -47,7 +47,7 @@ func (p *party) create(t *testing.T) {
 	own := p.store.Own()
 	resp, code := ask(t, p.Client, &ua.CreateSessionRequest{
 		RequestHeader: header(nil), ClientNonce: channel.Nonce(), ClientCertificate: own.Chain,
-		RequestedSessionTimeout: 60_000,
+		RequestedSessionTimeout: 3_600_000,
 		ClientDescription: &ua.ApplicationDescription{ApplicationURI: own.Certificate.URIs[0].String(),
 			ApplicationName: ua.NewLocalizedText("")},
 	})

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -78,9 +76,7 @@ func TestTheHelloBoundsResponses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			raw, err := c.Do(ctx, body)
+			raw, err := c.Do(await.Context(t), body)
 			if code := resultOf(raw, err); code != tc.want {
 				t.Fatalf("got %v, want %v", code, tc.want)
 			}
@@ -107,7 +103,7 @@ func resultOf(raw []byte, err error) ua.StatusCode {
 
 // Clients that take nothing of their large answers keep anonymous waiting, and hold little.
 func TestUnreceivedLargeResponses(t *testing.T) {
-	s, url := start(t, func(c *Config) { c.Transport.Timeouts.Write = time.Minute })
+	s, url := start(t, nil)
 	mine, own := newSession(t, url)
 	s.Set(named("taga0"), dataValue(t, make([]byte, 900<<10)))
 	for range 3 * maxConcurrent {

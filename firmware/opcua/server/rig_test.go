@@ -91,7 +91,7 @@ func space(t testing.TB, variables int) *addrspace.Space {
 var plain = channel.Security{Policy: ua.SecurityPolicyURINone, Mode: ua.MessageSecurityModeNone}
 
 // start runs a server on a port of loopback. By default it serves anonymous users over
-// policy None.
+// policy None, and has timeouts that no test reaches, however busy the machine is.
 func start(t testing.TB, change func(*Config)) (s *Server, url string) {
 	t.Helper()
 	cfg := Config{
@@ -99,6 +99,7 @@ func start(t testing.TB, change func(*Config)) (s *Server, url string) {
 		Anonymous: true, Space: space(t, 40),
 		Log: slog.New(slog.DiscardHandler), Refusal: "read-only",
 	}
+	cfg.Transport.Timeouts = transport.Timeouts{Handshake: time.Hour, Chunk: time.Hour, Write: time.Hour}
 	if change != nil {
 		change(&cfg)
 	}
@@ -157,9 +158,7 @@ func ask(t testing.TB, c *channel.Client, req any) (any, ua.StatusCode) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	raw, err := c.Do(ctx, body)
+	raw, err := c.Do(await.Context(t), body)
 	if err != nil {
 		return nil, channel.Code(err)
 	}
@@ -182,7 +181,7 @@ func create(t testing.TB, c *channel.Client) (*ua.CreateSessionResponse, ua.Stat
 	resp, code := ask(t, c, &ua.CreateSessionRequest{
 		RequestHeader:           header(nil),
 		ClientDescription:       &ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText("")},
-		RequestedSessionTimeout: 60_000, SessionName: "test",
+		RequestedSessionTimeout: 3_600_000, SessionName: "test",
 	})
 	made, _ := resp.(*ua.CreateSessionResponse)
 	return made, code

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/netip"
 	"sync"
 	"testing"
@@ -156,9 +155,7 @@ func TestSessionServicesRace(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-					defer cancel()
-					raw, err := c.Do(ctx, body)
+					raw, err := c.Do(await.Context(t), body)
 					if err == nil {
 						_, _, err = channel.PeekResponse(raw)
 					}

@@ -1,5 +1,6 @@
 // Opens a channel to the endpoint for each policy and mode in the list, all at
-// once, and asks for the endpoints again and again while the tokens are renewed.
+// once, and asks for the endpoints again and again while the tokens are renewed, which
+// last half of the seconds.
 const { OPCUAClient, OPCUACertificateManager, MessageSecurityMode, SecurityPolicy } = require("node-opcua");
 const fs = require("fs");
 const [url, certificate, folder, seconds, list] = process.argv.slice(2);
@@ -12,7 +13,7 @@ async function one(clientCertificateManager, policy, mode) {
     securityPolicy: SecurityPolicy[policy],
     serverCertificate: mode === "None" ? undefined : fs.readFileSync(certificate),
     endpointMustExist: false,
-    defaultSecureTokenLifetime: 2000,
+    defaultSecureTokenLifetime: 500 * Number(seconds),
     connectionStrategy: { maxRetry: 0 },
   });
   let renewals = 0;
