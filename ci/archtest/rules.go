@@ -18,6 +18,7 @@ func rules() []rule {
 		{path: "firmware/conduit/wire", pure: true, may: []string{"firmware/conduit/record"}},
 		{path: "firmware/conduit/payload/opcua", pure: true, may: []string{"firmware/opcua/uabinary", "firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/conduit/payload/...", pure: true, may: []string{"firmware/conduit/payload/..."}},
+		{path: "firmware/conduit/linktest/relay", may: []string{"drivers/udp/mmsg", "firmware/conduit/linktest"}},
 		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
 
 		// The plant's side of the wall.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"heliograph/drivers/udp/mmsg"
 	"heliograph/firmware/conduit/linktest"
 
 	"golang.org/x/net/ipv4"
@@ -25,7 +26,7 @@ const (
 	room         = 2048 // bytes: one datagram of a 1500 MTU, and more than that
 	idle         = 20 * time.Millisecond
 	writeWait    = 20 * time.Millisecond
-	socketBuffer = 8 << 20 // asked for; the kernel gives what it allows
+	socketBuffer = 32 << 20 // asked for; without CAP_NET_ADMIN the kernel gives what it allows
 )
 
 // Datagrams relays between two IPv4 addresses.
@@ -67,7 +68,9 @@ func NewUDP(listen, forward string, link *linktest.Link) (*Datagrams, error) {
 		_ = in.Close()
 		return nil, fmt.Errorf("relay: opening a socket to forward from: %w", err)
 	}
-	_, _ = in.SetReadBuffer(socketBuffer), out.SetWriteBuffer(socketBuffer)
+	if err := errors.Join(receiveBuffer(in), out.SetWriteBuffer(socketBuffer)); err != nil {
+		return nil, errors.Join(fmt.Errorf("relay: %w", err), in.Close(), out.Close())
+	}
 	d := &Datagrams{
 		link: link, in: in, out: out, reader: ipv4.NewPacketConn(in), writer: ipv4.NewPacketConn(out),
 		read: make([]ipv4.Message, batch), write: make([]ipv4.Message, batch),
@@ -82,6 +85,18 @@ func NewUDP(listen, forward string, link *linktest.Link) (*Datagrams, error) {
 
 // Address is where the relay listens.
 func (d *Datagrams) Address() string { return d.in.LocalAddr().String() }
+
+// receiveBuffer makes a socket hold what arrives while a busy machine does not run the
+// relay: what it drops is not on the account of the impaired link.
+func receiveBuffer(c *net.UDPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { _, failed = mmsg.ReceiveBuffer(int(fd), socketBuffer) })
+	return errors.Join(err, failed)
+}
 
 // Run relays until ctx ends, and releases the sockets. A datagram too long for
 // any link counts as unsent.
