@@ -118,6 +118,7 @@ func checkPackage(folder string, files []source, module string) []string {
 			faults = append(faults, fmt.Sprintf("%s: %d lines; split it by stage below %d", s.path, lines, maxLines))
 		}
 		faults = append(faults, checkInit(s)...)
+		faults = append(faults, checkBodies(s)...)
 		faults = append(faults, checkResults(s)...)
 		if fitsAny(durable(), folder) && !fitsAny(renaming(), folder) {
 			faults = append(faults, checkRename(s)...)

@@ -13,6 +13,7 @@ import (
 // The bounds of what a reader has to take in at once.
 const (
 	maxLines   = 500 // of a file that is not a test
+	maxBody    = 60  // lines of a function that is not a test
 	maxMain    = 170 // of a composition root: what a role does is in a package that tests reach
 	maxMainRX  = 220 // it also names the server of a mirror
 	maxColumns = 120
@@ -40,6 +41,21 @@ func checkColumns(s source) (faults []string) {
 		if columns > maxColumns && !raw[number] {
 			faults = append(faults, fmt.Sprintf("%s:%d: %d columns; break the line at %d", s.path, number, columns,
 				maxColumns))
+		}
+	}
+	return faults
+}
+
+// checkBodies finds functions that do not fit on a screen.
+func checkBodies(s source) (faults []string) {
+	for _, d := range s.file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if lines := s.line(f.End()) - s.line(f.Pos()) + 1; lines > maxBody {
+			faults = append(faults, fmt.Sprintf("%s:%d: %s has %d lines; split it below %d", s.path, s.line(f.Pos()),
+				f.Name.Name, lines, maxBody))
 		}
 	}
 	return faults

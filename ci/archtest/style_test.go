@@ -21,7 +21,10 @@ func TestEachRuleOfStyleCanFail(t *testing.T) {
 			"a.go:5: 121"},
 		"long line in test": {"tools/x/a_test.go", file("// " + strings.Repeat("x", maxColumns)), "columns"},
 		"long struct tag":   {"tools/x/a.go", file(tag), ""},
-		"three results":     {"tools/x/a.go", file("func f() (a, b int, err error) { return }"), ""},
+		"long function": {"tools/x/a.go", file("func f() {\n" + strings.Repeat("\tf()\n", maxBody-1) + "}"),
+			"a.go:4: f has 61 lines"},
+		"function of a screen": {"tools/x/a.go", file("func f() {\n" + strings.Repeat("\tf()\n", maxBody-2) + "}"), ""},
+		"three results":        {"tools/x/a.go", file("func f() (a, b int, err error) { return }"), ""},
 		"four results": {"tools/x/a.go", file("func f() (a, b, c int, err error) { return }"),
 			"a.go:4: a function with 4"},
 		"results of a value": {

@@ -22,6 +22,9 @@ import (
 	"heliograph/tools/image"
 )
 
+var errWhichPair = errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE " +
+	"TX-TARGET [RX-TARGET]")
+
 func flashCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
 	pair := flash.Pair{Source: ".", Version: version, Build: image.Build}
@@ -63,13 +66,11 @@ func flashCommand() *cobra.Command {
 				return err
 			}
 		}
-		pair.Board = o.Board
 		switch {
 		case both && (len(args) == 0 || pair.TX.Config == ""):
-			return errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE " +
-				"TX-TARGET [RX-TARGET]")
+			return errWhichPair
 		case both:
-			pair.TX.Target, pair.RX.Target = args[0], strings.Join(args[1:], "")
+			pair.Board, pair.TX.Target, pair.RX.Target = o.Board, args[0], strings.Join(args[1:], "")
 			err = d.Pair(c.Context(), pair)
 		case o.Role == "" && len(args) == 0:
 			err = listDrives(c.OutOrStdout(), d)
@@ -80,16 +81,22 @@ func flashCommand() *cobra.Command {
 		default:
 			return errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")
 		}
-		if _, invalid := errors.AsType[config.Faults](err); invalid {
-			fmt.Fprintln(c.ErrOrStderr(), "heliograph:", err)
-			return exitError(role.Invalid)
-		}
-		if err != nil {
-			return failure{err}
-		}
-		return nil
+		return flashed(c, err)
 	}
 	return c
+}
+
+// flashed turns the error of a flash into the command's, whose exit code tells faults
+// of a configuration from what else went wrong.
+func flashed(c *cobra.Command, err error) error {
+	if _, invalid := errors.AsType[config.Faults](err); invalid {
+		fmt.Fprintln(c.ErrOrStderr(), "heliograph:", err)
+		return exitError(role.Invalid)
+	}
+	if err != nil {
+		return failure{err}
+	}
+	return nil
 }
 
 func imageBoard(name string) (boards.Board, error) {
