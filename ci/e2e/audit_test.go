@@ -71,14 +71,14 @@ func notes(t *testing.T, r *rig.Role) map[string]uint64 {
 
 // guessMQTT logs in with MQTT 3.1.1 and returns the CONNACK's code.
 func guessMQTT(port int, name, password string) (byte, error) {
-	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), 10*time.Second)
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), await.Bound)
 	if err != nil {
 		return 0, err
 	}
 	defer c.Close()
 	text := func(s string) string { return string([]byte{byte(len(s) >> 8), byte(len(s))}) + s }
 	body := text("MQTT") + "\x04\xc2\x00\x3c" + text("guesser") + text(name) + text(password)
-	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(await.Bound)); err != nil {
 		return 0, err
 	}
 	if _, err := io.WriteString(c, "\x10"+string([]byte{byte(len(body))})+body); err != nil {

@@ -9,11 +9,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
 )
@@ -43,8 +43,7 @@ func newcomer(t *testing.T, url string) map[string]any {
 // structure.
 func gopcuaNewcomer(t *testing.T, url string) (namespaces int, limits ua.Range, tagStatus ua.StatusCode) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	ctx := await.Context(t)
 	c, err := opcua.NewClient(url, opcua.SecurityMode(ua.MessageSecurityModeNone), opcua.AutoReconnect(false))
 	if err != nil {
 		t.Fatal(err)

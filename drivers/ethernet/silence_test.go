@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/ethernet/ethernettest"
 	"heliograph/drivers/udp/mmsg"
 
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	bound = 10 * time.Second        // generous: what takes longer has failed
+	bound = await.Bound
 	watch = 1500 * time.Millisecond // longer than the kernel waits before DAD, MLD reports and router solicitations
 )
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/ethernet/ethernettest"
 
 	"golang.org/x/sys/unix"
@@ -132,7 +133,7 @@ func TestInterfaceThatComesBackIsTakenUpAndSilencedAgain(t *testing.T) {
 	if n, err := x.Transmit(frame); n != 0 || err == nil {
 		t.Errorf("Transmit while away = %d, %v; want 0 and an error", n, err)
 	}
-	if err := r.Receive(time.Second, func([]byte) {}); err == nil {
+	if err := r.Receive(bound, func([]byte) {}); err == nil {
 		t.Error("Receive while away = nil, want an error")
 	}
 	ethernettest.Cable(t, "near0", "far0")
@@ -161,7 +162,7 @@ func TestInterfaceTakenDownIsBroughtUpAgain(t *testing.T) {
 	dropped := r.Dropped()
 	ethernettest.IP(t, "link", "set", "near0", "down")
 	ethernettest.IP(t, "link", "set", "far0", "down")
-	if err := r.Receive(time.Second, func([]byte) {}); err == nil {
+	if err := r.Receive(bound, func([]byte) {}); err == nil {
 		t.Error("Receive while down = nil, want an error")
 	}
 	got, frame := 0, [][]byte{[]byte("frame")}
@@ -205,19 +206,14 @@ func TestSilenceIsNoErrorAndCloseUnblocks(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	started := make(chan struct{})
-	go func() { close(started); ended <- r.Receive(time.Minute, func([]byte) {}) }()
+	go func() { close(started); ended <- r.Receive(time.Hour, func([]byte) {}) }()
 	<-started
 	runtime.Gosched()
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-ended:
-		if !errors.Is(err, os.ErrClosed) {
-			t.Errorf("Receive = %v, want that it is closed", err)
-		}
-	case <-time.After(bound):
-		t.Fatal("Receive still waits after Close")
+	if err := await.Receive(t, "Receive ends with Close", ended); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Receive = %v, want that it is closed", err)
 	}
 	_ = x.Close()
 	if _, err := x.Transmit([][]byte{nil}); !errors.Is(err, os.ErrClosed) {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
 	"heliograph/drivers/uart"
 )
 
@@ -39,7 +41,7 @@ func TestAHandedDescriptorTransmits(t *testing.T) {
 	if n, err := tx.Transmit([][]byte{[]byte("word")}); n != 1 || err != nil {
 		t.Fatalf("Transmit = %d, %v; want 1, nil", n, err)
 	}
-	_ = master.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = master.SetReadDeadline(time.Now().Add(await.Bound))
 	b := make([]byte, 8)
 	if n, err := master.Read(b); string(b[:n]) != "word" {
 		t.Errorf("the far side read %q, %v; want \"word\"", b[:n], err)
@@ -64,7 +66,7 @@ func TestAHandedDescriptorReceives(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []byte
-	if err := rx.Receive(10*time.Second, func(b []byte) { got = append(got, b...) }); err != nil ||
+	if err := rx.Receive(await.Bound, func(b []byte) { got = append(got, b...) }); err != nil ||
 		string(got) != "word" {
 		t.Errorf("received %q, %v; want \"word\"", got, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/drivers/uart"
 )
@@ -133,7 +135,7 @@ func TestXOFFDoesNotStopTheTransmitter(t *testing.T) {
 		}
 		_, _ = master.Write([]byte{0x13})
 		stopped := false
-		for end := time.Now().Add(5 * time.Second); !stopped && time.Now().Before(end); {
+		for end := time.Now().Add(await.Bound); !stopped && time.Now().Before(end); {
 			if !flowControl && waiting(t, path) == 1 {
 				break // the XOFF has come through, as data
 			}
@@ -164,7 +166,7 @@ func TestNothingComesBackFromTheReceiver(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []byte
-	for i := 0; len(got) < len(want) && i < 50; i++ {
+	for end := time.Now().Add(await.Bound); len(got) < len(want) && time.Now().Before(end); {
 		if err := rx.Receive(100*time.Millisecond, func(b []byte) { got = append(got, b...) }); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +174,7 @@ func TestNothingComesBackFromTheReceiver(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("received %q, want %q", got, want)
 	}
-	_ = master.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	_ = master.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // short: for what must not come
 	if n, err := master.Read(make([]byte, 64)); n != 0 || !os.IsTimeout(err) {
 		t.Errorf("the far side read %d bytes back, %v; want none in 50 ms", n, err)
 	}
@@ -187,11 +189,7 @@ func TestBytesFromBeforeAreDropped(t *testing.T) {
 		}
 	})
 	_, _ = master.Write([]byte("early"))
-	for end := time.Now().Add(5 * time.Second); waiting(t, path) != len("early"); {
-		if time.Now().After(end) {
-			t.Fatalf("%d early bytes wait, want 5", waiting(t, path))
-		}
-	}
+	await.True(t, "the early bytes wait", func() bool { return waiting(t, path) == len("early") })
 	rx, _, err := uart.OpenReceiver(path, 921600)
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +197,7 @@ func TestBytesFromBeforeAreDropped(t *testing.T) {
 	defer rx.Close()
 	_, _ = master.Write([]byte("late"))
 	var got []byte
-	for i := 0; !bytes.HasSuffix(got, []byte("late")) && i < 50; i++ {
+	for end := time.Now().Add(await.Bound); !bytes.HasSuffix(got, []byte("late")) && time.Now().Before(end); {
 		if err := rx.Receive(100*time.Millisecond, func(b []byte) { got = append(got, b...) }); err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +237,7 @@ func TestAWordCutShortIsContinued(t *testing.T) {
 			got = append(got, buffer[:n]...)
 		}
 	}
-	_ = master.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = master.SetReadDeadline(time.Now().Add(await.Bound))
 	for len(got) < len(want) {
 		n, err := master.Read(buffer)
 		if err != nil {

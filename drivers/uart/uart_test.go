@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/drivers/uart"
 )
@@ -37,18 +39,15 @@ func TestAReaderThatNeverReadsDoesNotBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Close()
-	start, word, stopped := time.Now(), make([]byte, 259), false
+	word, stopped := make([]byte, 259), false
 	for range 200 {
 		if n, err := tx.Transmit([][]byte{word}); n == 0 || err != nil {
 			stopped = true
 			break
 		}
 	}
-	if !stopped {
+	if !stopped { // where it blocks, the test does not end
 		t.Error("200 words were taken with no reader, want the queue to fill")
-	}
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("blocked for %v, want under 5s", d)
 	}
 }
 
@@ -63,7 +62,7 @@ func TestReceiveDropsEarlyBytesAndReportsUnplug(t *testing.T) {
 	var got []byte
 	take := func(b []byte) { got = append(got, b...) }
 	_, _ = master.Write([]byte{1, 3, 19})
-	for i := 0; len(got) < 3 && i < 50; i++ {
+	for end := time.Now().Add(await.Bound); len(got) < 3 && time.Now().Before(end); {
 		if err := rx.Receive(100*time.Millisecond, take); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +74,7 @@ func TestReceiveDropsEarlyBytesAndReportsUnplug(t *testing.T) {
 		t.Errorf("silence gave %v, want nil", err)
 	}
 	_ = master.Close()
-	if err := rx.Receive(time.Second, take); err == nil {
+	if err := rx.Receive(await.Bound, take); err == nil {
 		t.Error("an unplugged port gave nil, want an error")
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"net"
 	"os"
 	"testing"
-	"time"
+
+	"heliograph/ci/await"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,7 +58,7 @@ func TestFramesCrossOnHandedDescriptors(t *testing.T) {
 		t.Fatalf("Transmit = %d, %v; want 1, nil", n, err)
 	}
 	var got []byte
-	if err := r.Receive(5*time.Second, func(f []byte) { got = bytes.Clone(f) }); err != nil || !bytes.Equal(got, want) {
+	if err := r.Receive(await.Bound, func(f []byte) { got = bytes.Clone(f) }); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("received %q, %v; want %q", got, err, want)
 	}
 	if r.Buffer() == 0 {

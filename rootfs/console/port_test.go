@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 )
 
@@ -20,7 +21,7 @@ func TestKeysArriveAtOnceAndUnseen(t *testing.T) {
 	}
 	got := make([]byte, 3)
 	for n := 0; n < len(got); {
-		_ = port.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = port.SetReadDeadline(time.Now().Add(await.Bound))
 		k, err := port.Read(got[n:])
 		if err != nil {
 			t.Fatalf("after %q: %v", got[:n], err)

@@ -18,6 +18,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/health"
@@ -119,12 +120,12 @@ func open(t *testing.T, path string) Port {
 
 func TestAsk(t *testing.T) {
 	p := open(t, board(t, newFake(), "[    1.0] a kernel\r\nhalf a li"))
-	data, err := Ask(p, console.Enquiry, "status", 10*time.Second)
+	data, err := Ask(p, console.Enquiry, "status", await.Bound)
 	var got console.Status
 	if err != nil || json.Unmarshal(data, &got) != nil || got.Host != "press-hall-rx" {
 		t.Errorf("got %q, %v; want the status", data, err)
 	}
-	data, err = Ask(p, 'd', "diagnostics", 10*time.Second)
+	data, err = Ask(p, 'd', "diagnostics", await.Bound)
 	if err != nil || !strings.Contains(string(data), "a log line?[2J") {
 		t.Errorf("got %q, %v; want the bundle", data, err)
 	}
@@ -204,17 +205,14 @@ func (s *screen) Write(p []byte) (int, error) {
 
 func (s *screen) waits(t *testing.T, for_ string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	await.NoError(t, "the screen", func() error {
 		s.mu.Lock()
-		text := s.text.String()
-		s.mu.Unlock()
-		if strings.Contains(text, for_) {
-			return
+		defer s.mu.Unlock()
+		if text := s.text.String(); !strings.Contains(text, for_) {
+			return fmt.Errorf("got %q, want %q in it", text, for_)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("got %q, want %q in it", text, for_)
-		}
-	}
+		return nil
+	})
 }
 
 func (y typist) types(t *testing.T, keys, until string) {
@@ -250,15 +248,12 @@ func TestWatch(t *testing.T) {
 	if found, _ := filepath.Glob("heliograph-*.txt"); len(found) != 1 {
 		t.Errorf("got %q, want one bundle", found)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) { // the last key is on its way
-		done, typed := f.did()
-		if len(done) == 0 && typed[len(typed)-1] == escape {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("got %q done and %q typed last, want nothing done and the question left", done,
+	await.NoError(t, "the last key arrives", func() error {
+		if done, typed := f.did(); len(done) != 0 || typed[len(typed)-1] != escape {
+			return fmt.Errorf("got %q done and %q typed last, want nothing done and the question left", done,
 				typed[len(typed)-1])
 		}
-	}
+		return nil
+	})
 	y.screen.waits(t, "\x1b[?1049l") // the terminal's own screen is back
 }

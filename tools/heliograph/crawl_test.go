@@ -3,8 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
-	"time"
 
+	"heliograph/ci/await"
 	"heliograph/tools/plant"
 )
 
@@ -21,13 +21,11 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 	defer b.Close()
 	var code int
 	var out string
-	// until both listen
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if code, out, _ = call(t, "", "crawl", a.Endpoint, a.Endpoint); code == 0 {
-			break
-		}
-	}
-	if code != 0 || !strings.HasPrefix(out, "0 differences among ") {
+	await.True(t, "the server listens", func() bool {
+		code, out, _ = call(t, "", "crawl", a.Endpoint, a.Endpoint)
+		return code == 0
+	})
+	if !strings.HasPrefix(out, "0 differences among ") {
 		t.Fatalf("a server and itself: %d %q", code, out)
 	}
 	code, out, stderr := call(t, "", "crawl", a.Endpoint, b.Endpoint)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/wire"
 )
@@ -53,7 +54,7 @@ func TestHellosAreFlooded(t *testing.T) {
 	seen := map[string]bool{}
 	for len(seen) < 3 {
 		b := make([]byte, 2048)
-		if err := in.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		if err := in.SetReadDeadline(time.Now().Add(await.Bound)); err != nil {
 			t.Fatal(err)
 		}
 		n, _, err := in.ReadFrom(b)

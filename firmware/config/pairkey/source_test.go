@@ -1,12 +1,14 @@
 package pairkey
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/platform/handover"
 )
 
@@ -48,15 +50,12 @@ func TestKeysAreHandedDownAndChanged(t *testing.T) {
 		t.Errorf("at the start: got %+v, %v", u, err)
 	}
 	give(Use{Key: second, Old: &first, Until: now.Add(time.Hour), Memory: "aa", Replaced: "bb"})(w)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		u, _, _ := s.Use(now)
-		if u.Key == second && *u.Old == first && u.Replaced == "bb" {
-			break
+	await.NoError(t, "the keys change", func() error {
+		if u, _, _ := s.Use(now); u.Key != second || u.Old == nil || *u.Old != first || u.Replaced != "bb" {
+			return fmt.Errorf("got %+v", u)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("after the change: got %+v", u)
-		}
-	}
+		return nil
+	})
 	if u, _, _ := s.Use(now.Add(time.Hour)); u.Key != second || u.Old != nil {
 		t.Errorf("when the time is over: got %+v", u)
 	}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"heliograph/ci/await"
 	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 )
@@ -46,15 +46,7 @@ func TestMosquittoBridges(t *testing.T) {
 			s := start(t, Config{})
 			s.Publish(&payload.Message{Topic: "r/old", QoS: 1, Retain: true, Payload: []byte("kept")}, 0)
 			lines := bridge(t, s.Address(), "bridge_protocol_version "+version)
-			next := func() string {
-				select {
-				case line := <-lines:
-					return line
-				case <-time.After(30 * time.Second):
-					t.Fatalf("nothing within 30 s; the server has %+v", s.Stats())
-					return ""
-				}
-			}
+			next := func() string { return await.Receive(t, "a message from the bridge", lines) }
 			got := []string{next()}
 			s.Publish(&payload.Message{Topic: "r/live", QoS: 1, Retain: true, Payload: []byte("1")}, 0)
 			s.Publish(&payload.Message{Topic: "event", QoS: 2, Payload: []byte("2")}, 0)

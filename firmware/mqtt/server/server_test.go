@@ -176,7 +176,7 @@ func TestMalformedBytesAreRefusedQuietly(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = conn.Write([]byte(c))
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(await.Bound))
 		if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
 			t.Errorf("%d: the connection stays open", i)
 		}

@@ -1,12 +1,12 @@
 package spool
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"heliograph/ci/await"
 )
 
 func open(t testing.TB, dir string, limit int64) *Queue {
@@ -35,8 +35,7 @@ func number(t testing.TB, rec []byte) (n int) {
 // take delivers until the queue is empty and returns the numbers seen.
 func takeAll(t testing.TB, q *Queue) (all []int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	for q.Stats().Records > 0 {
 		recs, err := q.Next(ctx, 100)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/conduit/linktest"
 )
 
@@ -38,7 +39,7 @@ func BenchmarkUDP(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		_ = far.SetReadDeadline(time.Now().Add(bound))
+		_ = far.SetReadDeadline(time.Now().Add(await.Bound))
 		for range burst {
 			if _, err := far.Read(in); err != nil {
 				b.Fatal(err)

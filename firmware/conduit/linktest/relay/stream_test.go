@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/conduit/linktest"
 
 	"github.com/creack/pty"
@@ -67,13 +68,8 @@ func TestAFarEndThatDoesNotReadDoesNotPushBack(t *testing.T) {
 		_, err := tx.Write(make([]byte, 1<<18))
 		sent <- err
 	}()
-	select {
-	case err := <-sent:
-		if err != nil {
-			t.Fatal(err)
-		}
-	case <-time.After(2 * bound):
-		t.Fatal("the near end still waits for a far end that does not read")
+	if err := await.Receive(t, "the near end does not wait for a far end that does not read", sent); err != nil {
+		t.Fatal(err)
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Stream = %v, want nil", err)

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -97,8 +96,7 @@ func TestEmbeddedBrokerRefusesPublishing(t *testing.T) {
 	r, address := embeddedRig(t, 0)
 	in := subscribe(t, address, "#")
 	in.wait(t, 1)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	_, err := in.client.Publish(ctx, &paho.Publish{Topic: "x", QoS: 0, Payload: []byte("no")})
 	if err != nil {
 		t.Errorf("QoS 0 on 5: got %v, want it to go unnoticed", err)
@@ -114,15 +112,11 @@ func TestEmbeddedBrokerRefusesPublishing(t *testing.T) {
 		error) {
 		close(lost)
 	}))
-	if tok := old.Connect(); !tok.WaitTimeout(5*time.Second) || tok.Error() != nil {
+	if tok := old.Connect(); !tok.WaitTimeout(await.Bound) || tok.Error() != nil {
 		t.Fatalf("connect on 3.1.1: %v", tok.Error())
 	}
 	old.Publish("x", 1, true, "no")
-	select {
-	case <-lost:
-	case <-time.After(5 * time.Second):
-		t.Error("QoS 1 on 3.1.1: still connected, want a disconnect")
-	}
+	await.Receive(t, "QoS 1 on 3.1.1: a disconnect", lost)
 	if st := r.broker(); st.NotPublished != 4 {
 		t.Errorf("got %d refusals, want 4: three publishes and a will", st.NotPublished)
 	}
@@ -143,7 +137,7 @@ func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 			address).SetClientID(id).SetAutoReconnect(false).
 			SetProtocolVersion(4).SetUsername("it").SetPassword(password))
 		tok := c.Connect()
-		tok.WaitTimeout(5 * time.Second)
+		tok.WaitTimeout(await.Bound)
 		return c, tok.Error()
 	}
 	if _, err := connect("a", "wrong"); err == nil || err.Error() != "not Authorized" {
@@ -165,13 +159,8 @@ func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 	arrived := make(chan paho3.Message, 100)
 	c.Subscribe("r/#", 2, func(_ paho3.Client, m paho3.Message) { arrived <- m })
 	for i := range 10 {
-		select {
-		case m := <-arrived:
-			if !m.Retained() {
-				t.Errorf("%s: got no retain flag", m.Topic())
-			}
-		case <-time.After(5 * time.Second):
-			t.Fatalf("got %d retained messages, want 10", i)
+		if m := await.Receive(t, fmt.Sprintf("retained message %d of 10", i+1), arrived); !m.Retained() {
+			t.Errorf("%s: got no retain flag", m.Topic())
 		}
 	}
 	if st := r.broker(); st.Refused != 2 {

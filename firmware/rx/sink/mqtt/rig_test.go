@@ -70,8 +70,8 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 			if err != nil {
 				t.Errorf("Run: got %v, want nil", err)
 			}
-		case <-time.After(10 * time.Second):
-			t.Error("Run did not end within 10 s")
+		case <-time.After(await.Bound):
+			t.Error("Run did not end")
 		}
 		q.Close()
 	})
@@ -114,8 +114,7 @@ func subscribe(t testing.TB, address string, filters ...string) *inbox {
 			return true, nil
 		}},
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
+	ctx := await.Context(t)
 	if _, err := in.client.Connect(ctx, &paho.Connect{ClientID: "reader", CleanStart: true,
 		KeepAlive: 30}); err != nil {
 		t.Fatal(err)

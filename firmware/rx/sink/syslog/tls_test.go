@@ -65,7 +65,7 @@ func readLines(ln net.Listener, n int) error {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(await.Bound))
 	r := bufio.NewReader(conn)
 	for i := range n {
 		var size int

@@ -58,7 +58,7 @@ func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
 	await.True(t, "all accepted", func() bool { return counted(t, s, "open_connections") == maxConnections })
 	fmt.Fprint(dialFrom(t, "127.0.0.2", addr), "<34>a line of another sender\n")
 	await.True(t, "its line", func() bool { return len(p.got()) == 1 })
-	_ = idle[0].SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = idle[0].SetReadDeadline(time.Now().Add(await.Bound))
 	if _, err := idle[0].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the longest idle connection: got %v, want its end", err)
 	}
