@@ -36,13 +36,16 @@ func TestEachRuleOfStyleCanFail(t *testing.T) {
 		"word within one":       {"tools/x/a.go", file("// An amendment."), ""},
 		"word in a name":        {"tools/x/a.go", file("func lastHeard() {}"), `"Heard": say receive`},
 		"word in a test's name": {"tools/x/a_test.go", file("func TestItSpeaksOnce() {}"), `"Speaks": say send`},
+		"word across two":       {"tools/x/a_test.go", file("func TestANewKey() {}"), ""},
 		"word in a field of JSON": {
 			"tools/x/a.go", file("type t struct {\n\tfield int `json:\"heard\"`\n}"), "",
 		},
 		"word in another tag": {
 			"tools/x/a.go", file("type t struct {\n\tfield int `help:\"Frames heard.\"`\n}"), `"heard": say receive`,
 		},
-		"word of two": {"tools/x/a.go", file("// The peer is sent away."), `"sent away": say closed`},
+		"recent word":          {"tools/x/a.go", file("// It is written anew."), `"anew": say again`},
+		"recent word, unswept": {"firmware/opcua/x/a.go", file("// It is written anew."), ""},
+		"word of two":          {"tools/x/a.go", file("// The peer is sent away."), `"sent away": say closed`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Check(fstest.MapFS{c.path: &fstest.MapFile{Data: []byte(c.text)}}, "heliograph")
