@@ -2,6 +2,8 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/maphash"
 	"iter"
 	"slices"
 
@@ -25,7 +27,7 @@ func (ev *Event) SameState(other *Event) bool {
 	if ev.Condition != other.Condition || ev.Branch != other.Branch {
 		return false
 	}
-	receiveTime := standardField("ReceiveTime").key()
+	receiveTime := receiveTime().key()
 	for key := range ev.Table.index {
 		if _, both := other.Table.index[key]; both && key != receiveTime &&
 			!bytes.Equal(ev.rawField(key), other.rawField(key)) {
@@ -34,6 +36,24 @@ func (ev *Event) SameState(other *Event) bool {
 	}
 	return true
 }
+
+// StateHash returns a hash of what SameState compares, for events of one table.
+func (ev *Event) StateHash(seed maphash.Seed) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	var number [8]byte
+	for i, raw := range ev.Values {
+		if len(raw) > 0 && raw[0] != 0 && !slices.Contains(ev.Table.receiveTime, i) {
+			binary.LittleEndian.PutUint32(number[:], uint32(i))
+			binary.LittleEndian.PutUint32(number[4:], uint32(len(raw)))
+			_, _ = h.Write(number[:]) // never fails
+			_, _ = h.Write(raw)
+		}
+	}
+	return h.Sum64()
+}
+
+func receiveTime() Operand { return standardField("ReceiveTime") }
 
 // Conditions holds the newest event of each retained branch of a condition. When it is full
 // the oldest is discarded and counted.

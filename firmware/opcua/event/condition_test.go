@@ -1,6 +1,7 @@
 package event
 
 import (
+	"hash/maphash"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func state(t *testing.T, condition, branch uint32, severity uint16, received int
 }
 
 func TestStatesOfAConditionAreComparedByAllFields(t *testing.T) {
-	first := state(t, 9000, 1, 500, 1)
+	first, seed := state(t, 9000, 1, 500, 1), maphash.MakeSeed()
 	for name, c := range map[string]struct {
 		other *Event
 		want  bool
@@ -50,6 +51,12 @@ func TestStatesOfAConditionAreComparedByAllFields(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := first.SameState(c.other); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
+			}
+			if c.other.Table.ID() != first.Table.ID() {
+				return
+			}
+			if got := first.StateHash(seed) == c.other.StateHash(seed); got != c.want {
+				t.Errorf("equal hashes: got %v, want %v", got, c.want)
 			}
 		})
 	}

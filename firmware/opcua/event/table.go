@@ -34,9 +34,11 @@ func (o Operand) key() string {
 
 // Table numbers the fields of events. It is immutable.
 type Table struct {
-	operands []Operand
-	index    map[string][]int
-	raw      []byte
+	operands    []Operand
+	index       map[string][]int // numbers of operands by key
+	receiveTime []int            // index of ReceiveTime
+	raw         []byte
+	id          uint64
 }
 
 // NewTable makes a table of at most 2000 operands with paths of at most 16 names.
@@ -56,6 +58,9 @@ func NewTable(operands []Operand) (*Table, error) {
 			t.raw = appendName(t.raw, n)
 		}
 	}
+	sum := sha256.Sum256(t.raw)
+	t.id = binary.LittleEndian.Uint64(sum[:])
+	t.receiveTime = t.index[receiveTime().key()]
 	return t, nil
 }
 
@@ -97,10 +102,7 @@ func ParseTable(b []byte) (*Table, error) {
 func (t *Table) Append(dst []byte) []byte { return append(dst, t.raw...) }
 
 // ID is the start of the SHA-256 of the encoding.
-func (t *Table) ID() uint64 {
-	sum := sha256.Sum256(t.raw)
-	return binary.LittleEndian.Uint64(sum[:])
-}
+func (t *Table) ID() uint64 { return t.id }
 
 // Operands returns the operands, which must not be changed.
 func (t *Table) Operands() []Operand { return t.operands }

@@ -233,10 +233,11 @@ func (e *events) put(ev *event.Event) {
 		u.Key = payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil))
 		name := string(u.Key)
 		last, was := e.known[name]
+		state := ev.StateHash(e.seed)
 		if e.refreshing != nil {
 			e.refreshing[name] = true
 			u.Event = false // the event itself crossed when it happened, or the mirror sees that it is new
-			if last == identity(ev) {
+			if was && last == state {
 				return
 			}
 		}
@@ -246,17 +247,10 @@ func (e *events) put(ev *event.Event) {
 				return
 			}
 		} else {
-			e.known[name] = identity(ev)
+			e.known[name] = state
 		}
 	}
 	e.hand(u, ev)
-}
-
-// identity distinguishes the states of a condition, also where the server reuses
-// EventIds.
-func identity(ev *event.Event) string {
-	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID), uint64(ev.Time)))
-	return string(sum[:16])
 }
 
 // largeField is what a field of an event may have, in bytes, where the whole event

@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"testing"
@@ -33,7 +34,7 @@ func reporter(t *testing.T, p *port) *eventHandler {
 		interval: 100 * time.Millisecond, space: addrspace.New(), all: true,
 		log:     slog.New(slog.DiscardHandler),
 		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
-		known:     map[string]string{},
+		known: map[string]uint64{}, seed: maphash.MakeSeed(),
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
 	return &eventHandler{events: e, table: table, layout: newLayout(table, 1000)}
@@ -141,6 +142,30 @@ func TestARefreshBringsWhatWasMissed(t *testing.T) {
 	slices.Sort(names)
 	if want := []string{"changed", "new", "stays"}; !slices.Equal(names, want) {
 		t.Errorf("retained are %v, want %v", names, want)
+	}
+}
+
+// A source may refresh a condition under the EventId and Time of the state before it.
+func TestARefreshSendsAStateWhoseEventIDAndTimeAreConstant(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	raise := func(severity uint16) {
+		l.Events(0, [][]byte{variant(t, []byte("constant")), variant(t, ua.NewNumericNodeID(0, id.AlarmConditionType)),
+			variant(t, named("press").UA()), variant(t, severity), variant(t, true),
+			variant(t, ua.NewStringNodeID(1, "alarm"))})
+	}
+	for _, c := range []struct {
+		name     string
+		severity uint16
+		puts     int
+	}{{"event", 500, 1}, {"refreshed as it was", 500, 1}, {"refreshed with another severity", 600, 2}} {
+		l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+		raise(c.severity)
+		l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+		if p.puts != c.puts {
+			t.Errorf("%s: %d records have crossed, want %d", c.name, p.puts, c.puts)
+		}
 	}
 }
 

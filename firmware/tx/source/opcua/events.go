@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -60,7 +61,8 @@ type events struct {
 	merging    map[string]*event.Event // by EventId
 	order      []string                // of merging, the oldest first
 	held       int                     // bytes of merging
-	known      map[string]string       // identity by key, of the conditions that are retained
+	known      map[string]uint64       // event.StateHash by key, of the conditions that are retained
+	seed       maphash.Seed            // of known
 	refreshing map[string]bool         // keys that a refresh has brought so far; nil: none runs
 	faults     int
 }
@@ -71,7 +73,7 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 		stats: &s.stats, setTrouble: s.setTrouble, space: m.space, all: s.patterns.None(),
 		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{},
 		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
-		known: s.known,
+		known: s.known, seed: s.seed,
 	}
 }
 

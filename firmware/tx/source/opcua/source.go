@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math"
 	"os"
@@ -63,7 +64,8 @@ type Source struct {
 	maxSpace     int         // bytes that the address space may use
 
 	model *model            // of Run's goroutine
-	known map[string]string // see events; one session's at a time
+	known map[string]uint64 // see events; one session's at a time
+	seed  maphash.Seed      // of known
 
 	mu       sync.Mutex
 	state    source.State
@@ -88,7 +90,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 		cache: filepath.Join(folder, "opcua-"+cfg.Channel), browseNow: make(chan struct{}, 1),
 		reconnectNow: make(chan struct{}, 1),
 		maxSpace:     cmp.Or(int(cfg.AddressSpace), defaultSpace), clauses: math.MaxInt,
-		known:    map[string]string{},
+		known: map[string]uint64{}, seed: maphash.MakeSeed(),
 		troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
