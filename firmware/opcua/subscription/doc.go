@@ -3,7 +3,8 @@
 // claimed beyond what the tests show). It uses no sockets: decoded requests go in,
 // encoded responses come out.
 //
-//	engine.go       requests, values, events and time come in
+//	engine.go       values and time come in; call.go: requests
+//	conditions.go   events come in; retained conditions, and refreshes of them
 //	limits.go       what clients may use
 //	memory.go       the bytes that they hold, per subscription, session, address and in total
 //	address.go      what the sessions of one address hold together
