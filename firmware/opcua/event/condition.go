@@ -7,6 +7,8 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/gopcua/opcua/ua"
+
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -51,6 +53,31 @@ func (ev *Event) StateHash(seed maphash.Seed) uint64 {
 		}
 	}
 	return h.Sum64()
+}
+
+// Ended returns an event that ends a retained condition whose last event is not known: Retain
+// is false, EventId and Time are the stamp's, the Quality of the other fields is
+// Uncertain_LastUsableValue (OPC 10000-9 §5.5.2).
+func (ev *Event) Ended(s Stamp) *Event {
+	le := binary.LittleEndian
+	s.Time = max(s.Time, ev.Time)
+	now := le.AppendUint64([]byte{byte(ua.TypeIDDateTime)}, uint64(s.Time))
+	ended := *ev
+	ended.ID, ended.Time, ended.Retain = s.ID[:], s.Time, false
+	ended.Values = slices.Clone(ev.Values)
+	for name, raw := range map[string][]byte{
+		"EventId": appendString([]byte{byte(ua.TypeIDByteString)}, s.ID[:]),
+		"Time":    now, "ReceiveTime": now,
+		"Retain":  {byte(ua.TypeIDBoolean), 0},
+		"Quality": le.AppendUint32([]byte{byte(ua.TypeIDStatusCode)}, uint32(ua.StatusUncertainLastUsableValue)),
+	} {
+		for _, i := range ev.Table.index[standardField(name).key()] {
+			if old := ended.Values[i]; len(old) > 0 && old[0] != 0 {
+				ended.Values[i] = raw
+			}
+		}
+	}
+	return &ended
 }
 
 func receiveTime() Operand { return standardField("ReceiveTime") }

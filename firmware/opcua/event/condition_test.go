@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"hash/maphash"
 	"strings"
 	"testing"
@@ -59,6 +60,26 @@ func TestStatesOfAConditionAreComparedByAllFields(t *testing.T) {
 				t.Errorf("equal hashes: got %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+func TestTheEndOfAConditionKeepsItsBranchAndIsAnEventOfItsOwn(t *testing.T) {
+	last := state(t, 9000, 1, 500, 1)
+	ended, err := Parse(last.Ended(Stamp{ID: [16]byte{1}, Time: 7}).Append(nil), last.Table, rawvalue.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ended.Retain || ended.Condition != last.Condition || ended.Branch != last.Branch ||
+		ended.Severity != last.Severity || bytes.Equal(ended.ID, last.ID) || last.SameState(ended) {
+		t.Errorf("got %+v after %+v", ended, last)
+	}
+	c := NewConditions(10, 1<<20)
+	c.Put(last)
+	if c.Put(ended); c.Len() != 0 {
+		t.Errorf("%d are retained, want none", c.Len())
+	}
+	if !last.Retain {
+		t.Error("the event before it was changed")
 	}
 }
 

@@ -26,6 +26,11 @@ func RefreshEnd(s Stamp) *Event {
 	return serverEvent(s, id.RefreshEndEventType, "Refresh of conditions is complete", nil)
 }
 
+// RefreshRequired returns the event that asks clients to refresh conditions (OPC 10000-9 §5.11.4).
+func RefreshRequired(s Stamp) *Event {
+	return serverEvent(s, id.RefreshRequiredEventType, "Conditions changed without an event", nil)
+}
+
 // QueueOverflow returns the event that reports events lost in a monitored item's queue (OPC 10000-4
 // §7.22.3).
 func QueueOverflow(s Stamp) *Event {

@@ -270,7 +270,7 @@ func (s *Server) connections() (list []*conn) {
 // Emit reports an event to clients, and records the state of its condition.
 func (s *Server) Emit(ev *event.Event) { s.engine.Event(ev) }
 
-// Forget drops a retained condition without an event.
+// Forget drops a retained condition without an event, and asks clients to refresh.
 func (s *Server) Forget(condition, branch rawvalue.NodeID) { s.engine.Forget(condition, branch) }
 
 // StructureChanged reports changes of the address space with a model change event.

@@ -3,6 +3,7 @@ package subscription
 import (
 	"crypto/rand"
 	"slices"
+	"time"
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
@@ -26,11 +27,44 @@ func (e *Engine) Event(ev *event.Event) {
 	})
 }
 
-// Forget drops a retained condition without an event.
+// refreshDelay lets conditions that are dropped together cost clients one refresh.
+const refreshDelay = 500 * time.Millisecond
+
+// Forget drops a retained condition without an event, and asks clients to refresh: how it
+// ended is not known here.
 func (e *Engine) Forget(condition, branch rawvalue.NodeID) {
 	e.conditionsMu.Lock()
 	defer e.conditionsMu.Unlock()
 	e.conditions.Put(&event.Event{Condition: condition, Branch: branch})
+	if e.refreshDue == 0 {
+		e.refreshDue = time.Duration(e.now.Load()) + refreshDelay
+	}
+}
+
+// requestRefresh sends a RefreshRequiredEvent to all event items when it is due. It passes
+// every filter (OPC 10000-9 §4.5). mu must be held.
+func (e *Engine) requestRefresh(now time.Time) {
+	e.conditionsMu.Lock()
+	due := e.refreshDue != 0 && now.Sub(e.base) >= e.refreshDue
+	if due {
+		e.refreshDue = 0
+	}
+	e.conditionsMu.Unlock()
+	if !due {
+		return
+	}
+	ev := event.RefreshRequired(e.stamp())
+	e.cfg.Space.View(func(v addrspace.View) {
+		for _, s := range e.subs {
+			s.mu.Lock()
+			for _, it := range s.items {
+				if it.events {
+					it.offerEvent(e, ev, v, true)
+				}
+			}
+			s.mu.Unlock()
+		}
+	})
 }
 
 // refresh sends the state of all retained conditions to event items of a subscription

@@ -69,6 +69,7 @@ type Engine struct {
 
 	conditionsMu sync.Mutex
 	conditions   *event.Conditions
+	refreshDue   time.Duration // when clients are asked to refresh, since base; 0: they need not
 
 	total  account
 	shared sharedBytes
@@ -135,6 +136,7 @@ func (e *Engine) Advance(now time.Time) {
 	for _, s := range due {
 		e.endInterval(s, now)
 	}
+	e.requestRefresh(now)
 	e.updateDiagnostics(now)
 }
 
@@ -168,6 +170,7 @@ func (e *Engine) Reset() {
 	}
 	e.conditionsMu.Lock()
 	e.conditions.Clear()
+	e.refreshDue = 0
 	e.conditionsMu.Unlock()
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/rawvalue"
 )
 
 // TestEvents is what messages bring of events.
@@ -30,6 +32,29 @@ func TestEvents(t *testing.T) {
 			return notifications(a)
 		}, "#1 8=1 7:500,"},
 	})
+}
+
+// Conditions that are dropped together cost one refresh.
+func TestDroppedConditionsRequireARefreshPastEveryFilter(t *testing.T) {
+	r := newRig(t, Limits{})
+	sub := r.subscribe(alice, nil)
+	var sent []*[]any
+	for range 12 {
+		sent = append(sent, r.publish(alice))
+	}
+	item := eventItem(7, 10, "EventType")
+	item.RequestedParameters.Filter.Value.(*ua.EventFilter).WhereClause.Elements = []*ua.ContentFilterElement{
+		{FilterOperator: ua.FilterOperatorIsNull, FilterOperands: []*ua.ExtensionObject{
+			ua.NewExtensionObject(&ua.LiteralOperand{Value: ua.MustVariant(true)})}}}
+	r.monitor(alice, sub, item)
+	r.e.Event(alarm(t, 1, 500, true))
+	r.e.Event(alarm(t, 2, 600, true))
+	r.e.Forget(tag(1), rawvalue.NodeID{})
+	r.e.Forget(tag(2), rawvalue.NodeID{})
+	r.pass(2 * refreshDelay)
+	if got := notifications(sent...); strings.Count(got, "7:") != 1 || !strings.Contains(got, "7:i2789") {
+		t.Errorf("got %q, want one RefreshRequiredEventType (i2789)", got)
+	}
 }
 
 // The event filter changes while events are queued that the old one selected.

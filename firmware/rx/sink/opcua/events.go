@@ -85,7 +85,8 @@ func (e *events) handleEvent(u *sink.Update) error {
 	return nil
 }
 
-// forget drops a condition without an event.
+// forget drops a condition whose last event was lost. How it ended is not known, so that no event
+// can say it: clients are asked to refresh (OPC 10000-9 §5.11.4).
 func (e *events) forget(key string) {
 	if last := e.retained[key]; last != nil {
 		delete(e.retained, key)

@@ -84,6 +84,33 @@ func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
 	}
 }
 
+// A condition that ended while the source was not followed crosses as an event that deletes its
+// state. If that is lost too, the carousel drops the state.
+func TestTheEndOfAConditionIsReportedOnce(t *testing.T) {
+	l := complete(t)
+	raised := conditionEvent(t, "raised", 1, 0, 500)
+	other := conditionEvent(t, "other", 2, 0, 500)
+	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil),
+		Payload: raised.Table.Append(nil)})
+	l.deliver(conditionUpdate(raised, true))
+	l.deliver(conditionUpdate(other, true))
+	ended := conditionUpdate(raised.Ended(event.Stamp{ID: [16]byte{'e'}}), true)
+	ended.Delete = true
+	l.deliver(ended)
+	gone := sink.Update{Key: ended.Key, Delete: true}
+	l.deliver(gone) // the carousel does not list it either
+	if n := len(l.server.emitted); n != 3 || l.server.emitted[2].Retain || l.server.forgot != 0 {
+		t.Fatalf("%d events, %d conditions dropped without one; want 3, the last with Retain false, and none",
+			n, l.server.forgot)
+	}
+	gone.Key = conditionUpdate(other, false).Key
+	l.deliver(gone)
+	l.deliver(gone)
+	if n := len(l.server.emitted); n != 3 || l.server.forgot != 1 {
+		t.Errorf("%d events, %d conditions dropped without one; want 3 and one", n, l.server.forgot)
+	}
+}
+
 // strayEvent is an event of a generation, of a table that has not come.
 func strayEvent(generation uint32) sink.Update {
 	return sink.Update{Event: true, Payload: payload.AppendEvent(nil, generation, []byte{1, 9, 0, 0, 0, 0, 0, 0, 0})}

@@ -33,7 +33,7 @@ type Server interface {
 	SetNamespaces(uris []string)
 	StructureChanged([]addrspace.Affected)
 	// Emit reports an event to clients, and records the state of its condition; Forget drops
-	// a condition without an event.
+	// a condition without an event, and asks clients to refresh.
 	Emit(*event.Event)
 	Forget(condition, branch rawvalue.NodeID)
 	// CloseSessions closes all sessions and refuses new ones until Reopen.

@@ -133,9 +133,9 @@ func (l *eventHandler) identify(values [][]byte) {
 
 // internal handles the events that are about the session and not about the plant, and
 // reports whether this is one.
-func (e *events) internal(ev *event.Event) bool {
+func (l *eventHandler) internal(ev *event.Event) bool {
 	kind := uint32(0)
-	e.space.View(func(v addrspace.View) {
+	l.space.View(func(v addrspace.View) {
 		if v.IsSubtype(ev.Type, rawvalue.NodeID{Number: id.BaseModelChangeEventType}) {
 			kind = id.BaseModelChangeEventType
 		} else if ev.Type.Namespace == 0 {
@@ -144,19 +144,19 @@ func (e *events) internal(ev *event.Event) bool {
 	})
 	switch kind {
 	case id.BaseModelChangeEventType: // the mirror reports the changes that cross itself
-		e.change()
+		l.change()
 	case id.RefreshStartEventType:
-		e.mu.Lock()
-		e.flush()
-		e.refreshing = map[string]bool{}
-		e.mu.Unlock()
+		l.mu.Lock()
+		l.flush()
+		l.refreshing = map[string]bool{}
+		l.mu.Unlock()
 	case id.RefreshEndEventType:
-		e.mu.Lock()
-		e.flush()
-		e.sweep()
-		e.mu.Unlock()
+		l.mu.Lock()
+		l.flush()
+		l.endRefresh(l.table)
+		l.mu.Unlock()
 	case id.RefreshRequiredEventType, id.EventQueueOverflowEventType:
-		signal(e.refresh)
+		signal(l.refresh)
 	default:
 		return false
 	}
@@ -178,7 +178,7 @@ func (e *events) crosses(ev *event.Event) (ok bool) {
 func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	ev.Notifiers = append(ev.Notifiers, notifier)
 	if len(e.notifiers) == 1 {
-		e.put(ev)
+		e.putEvent(ev)
 		return
 	}
 	size := 0
@@ -218,39 +218,10 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 // flush sends what is held back.
 func (e *events) flush() {
 	for _, name := range e.order {
-		e.put(e.merging[name])
+		e.putEvent(e.merging[name])
 	}
 	e.order, e.held = e.order[:0], 0
 	clear(e.merging)
-}
-
-// put hands an event over; that of a condition is also the condition's state.
-func (e *events) put(ev *event.Event) {
-	u := source.Update{Event: true, Payload: payload.AppendEvent(nil, e.generation, ev.Append(nil)),
-		Urgent: ev.Severity >= urgent}
-	u.Time, _ = payload.RecordTime(ev.Time)
-	if ev.Condition != (rawvalue.NodeID{}) {
-		u.Key = payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil))
-		name := string(u.Key)
-		last, was := e.known[name]
-		state := ev.StateHash(e.seed)
-		if e.refreshing != nil {
-			e.refreshing[name] = true
-			u.Event = false // the event itself crossed when it happened, or the mirror sees that it is new
-			if was && last == state {
-				return
-			}
-		}
-		if u.Delete = !ev.Retain; u.Delete {
-			delete(e.known, name)
-			if !was && !u.Event {
-				return
-			}
-		} else {
-			e.known[name] = state
-		}
-	}
-	e.hand(u, ev)
 }
 
 // largeField is what a field of an event may have, in bytes, where the whole event
@@ -290,15 +261,4 @@ func (e *events) hand(u source.Update, ev *event.Event) {
 		delete(e.known, string(u.Key))
 		_ = e.port.Put(source.Update{Key: u.Key, Delete: true}) // refused only after the link was closed
 	}
-}
-
-// sweep ends a refresh: conditions that it did not bring are not retained any more.
-func (e *events) sweep() {
-	for name := range e.known {
-		if e.refreshing != nil && !e.refreshing[name] {
-			delete(e.known, name)
-			_ = e.port.Put(source.Update{Key: []byte(name), Delete: true})
-		}
-	}
-	e.refreshing = nil
 }

@@ -24,6 +24,7 @@ type port struct {
 	state     map[string][]byte
 	times     map[string]time.Time
 	events    [][]byte
+	ended     [][]byte // events that delete the state of a condition
 	puts      int
 	conflated uint64
 	refuse    error
@@ -54,6 +55,9 @@ func (p *port) Put(u source.Update) error {
 	case u.Key == nil:
 		p.events = append(p.events, u.Payload)
 	case u.Delete:
+		if u.Event {
+			p.ended = append(p.ended, u.Payload)
+		}
 		delete(p.state, string(u.Key))
 	default:
 		p.state[string(u.Key)], p.times[string(u.Key)] = u.Payload, u.Time

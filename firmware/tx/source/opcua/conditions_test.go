@@ -1,0 +1,221 @@
+package opcua
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
+
+	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/servertest"
+)
+
+func TestAConditionIsStateToo(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	alarm := ua.NewStringNodeID(1, "alarm")
+	key := string(payload.ConditionKey(7, named("alarm"), rawvalue.NodeID{}.AppendTo(nil)))
+	l.report(t, 0, "on", id.AlarmConditionType, alarm, true)
+	if _, retained := p.state[key]; !retained || p.puts != 1 {
+		t.Fatalf("retained %v after %d records, want one record that is event and state", retained, p.puts)
+	}
+	l.report(t, 0, "off", id.AlarmConditionType, alarm, false)
+	if _, retained := p.state[key]; retained || p.puts != 2 {
+		t.Errorf("retained %v after %d records, want the state to be gone with the second", retained, p.puts)
+	}
+}
+
+func TestARefreshSendsEachStateThatWasMissed(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	report := func(name, condition string, retain bool) {
+		l.report(t, 0, name, id.AlarmConditionType, ua.NewStringNodeID(1, condition), retain)
+	}
+	for _, name := range []string{"stays", "changes", "disabled", "absent"} {
+		report(name, name, true)
+	}
+	report("over", "over", false)
+	before := p.puts
+	p.ended = nil
+	for range 2 { // the second one repeats nothing
+		l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+		report("stays", "stays", true)
+		report("changed", "changes", true)
+		report("new", "new", true)
+		report("no longer retained", "disabled", false)
+		report("over", "over", false)
+		l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+	}
+	if got := p.puts - before; got != 4 {
+		t.Errorf("%d records, want four: what changed, what is new, and the two that are over", got)
+	}
+	if names, want := conditions(t, p.state, l.table), []string{"changed", "new", "stays"}; !slices.Equal(names, want) {
+		t.Errorf("retained are %v, want %v", names, want)
+	}
+	p.events = p.ended
+	ended := crossed(t, l, p)
+	if len(ended) != 2 {
+		t.Fatalf("%d events ended a condition, want two", len(ended))
+	}
+	for i, want := range []string{"disabled", "absent"} {
+		if ev := ended[i]; ev.Retain || ev.Condition != named(want) || string(ev.ID) == "absent" {
+			t.Errorf("%v was ended by event %q with Retain %v, want %s, an EventId of its own and false",
+				ev.Condition, ev.ID, ev.Retain, want)
+		}
+	}
+}
+
+// conditions returns the EventIds of the retained conditions.
+func conditions(t *testing.T, state map[string][]byte, table *event.Table) (names []string) {
+	t.Helper()
+	for _, content := range state {
+		_, raw, _ := payload.ParseEvent(content)
+		ev, err := event.Parse(raw, table, rawvalue.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, string(ev.ID))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// A source may refresh a condition under the EventId and Time of the state before it.
+func TestARefreshSendsAStateWhoseEventIDAndTimeAreConstant(t *testing.T) {
+	p := &port{}
+	l := reporter(t, p)
+	l.notifiers = l.notifiers[:1]
+	raise := func(severity uint16) {
+		l.Events(0, [][]byte{variant(t, []byte("constant")), variant(t, ua.NewNumericNodeID(0, id.AlarmConditionType)),
+			variant(t, named("press").UA()), variant(t, severity), variant(t, true),
+			variant(t, ua.NewStringNodeID(1, "alarm"))})
+	}
+	for _, c := range []struct {
+		name     string
+		severity uint16
+		puts     int
+	}{{"event", 500, 1}, {"refreshed as it was", 500, 1}, {"refreshed with another severity", 600, 2}} {
+		l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+		raise(c.severity)
+		l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+		if p.puts != c.puts {
+			t.Errorf("%s: %d records have crossed, want %d", c.name, p.puts, c.puts)
+		}
+	}
+}
+
+// alarms is a plant whose Server reports conditions.
+func alarms() *fake {
+	f := plant()
+	f.nodes[ns0(id.Server)].Attributes = append(f.nodes[ns0(id.Server)].Attributes,
+		addrspace.Attribute{ID: ua.AttributeIDEventNotifier, Value: encoded(uint8(1))})
+	f.add(ns0(id.BaseEventType), ua.NodeClassObjectType, "BaseEventType")
+	f.refer(ns0(id.TypesFolder), id.Organizes, ns0(id.BaseEventType))
+	f.add(ns0(id.ConditionType), ua.NodeClassObjectType, "ConditionType")
+	f.refer(ns0(id.BaseEventType), id.HasSubtype, ns0(id.ConditionType))
+	for i, name := range []string{"Severity", "EventType", "SourceNode", "EventId", "Retain"} {
+		f.add(ns0(90_000+uint32(i)), ua.NodeClassVariable, name)
+		f.refer(ns0(id.ConditionType), id.HasProperty, ns0(90_000+uint32(i)))
+	}
+	return f
+}
+
+// refreshes has the server answer ConditionRefresh with the states of conditions, in one
+// notification.
+func (p *plc) refreshes(t *testing.T, states map[string]bool) {
+	p.On(id.CallRequest_Encoding_DefaultBinary, func(request) ([]byte, ua.StatusCode) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, sub := range p.subs {
+			count, b := uint32(0), []byte(nil)
+			add := func(kind uint32, condition string) {
+				for h, it := range sub.items {
+					if len(it.fields) == 0 {
+						continue
+					}
+					count++
+					b = u32(u32(b, h), uint32(len(it.fields)))
+					for _, field := range it.fields {
+						b = append(b, variant(t, alarmField(field, kind, condition, states[condition]))...)
+					}
+				}
+			}
+			add(id.RefreshStartEventType, "")
+			for condition := range states {
+				add(id.ConditionType, condition)
+			}
+			add(id.RefreshEndEventType, "")
+			if count > 0 {
+				p.say(sub, servertest.Extension(id.EventNotificationList_Encoding_DefaultBinary,
+					append(u32(nil, count), b...)))
+			}
+		}
+		b := u32(u32(nil, 1), 0) // one result, Good
+		for range 4 {            // arrays
+			b = u32(b, servertest.Null)
+		}
+		return b, 0
+	})
+}
+
+func alarmField(field string, kind uint32, condition string, retain bool) any {
+	switch field {
+	case "EventId":
+		return []byte("id of " + condition)
+	case "EventType":
+		return ua.NewNumericNodeID(0, kind)
+	case "SourceNode":
+		return named("press").UA()
+	case "Severity":
+		return uint16(500)
+	case "Retain":
+		return retain
+	case "": // ConditionId
+		if condition != "" {
+			return named(condition).UA()
+		}
+	}
+	return nil
+}
+
+// Alarms end while the source is not connected: the server reports one of them with
+// Retain false in the refresh, and the other one not at all.
+func TestAlarmsThatEndedDuringAnOutageCrossAsEvents(t *testing.T) {
+	states := map[string]bool{"stays": true, "disabled": true, "absent": true}
+	follows(t, alarms(), func(p *plc, link *port) { p.refreshes(t, states) },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			if n := len(s.known); n != 3 {
+				t.Fatalf("%d conditions are retained, want 3", n)
+			}
+			p.mu.Lock()
+			states["disabled"] = false
+			delete(states, "absent")
+			p.mu.Unlock()
+			for range 2 {
+				s.Reconnect()
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+			}
+			link.events = link.ended
+			ended := map[rawvalue.NodeID]int{}
+			for _, ev := range link.parsed(t) {
+				if ended[ev.Condition]++; ev.Retain {
+					t.Errorf("%v was ended by an event with Retain true", ev.Condition)
+				}
+			}
+			if len(ended) != 2 || ended[named("disabled")] != 1 || ended[named("absent")] != 1 {
+				t.Errorf("got ends of %v, want one of disabled and one of absent", ended)
+			}
+			if n := len(s.known); n != 1 {
+				t.Errorf("%d conditions are retained, want 1", n)
+			}
+		})
+}
