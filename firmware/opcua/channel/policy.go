@@ -74,8 +74,6 @@ type Identity struct {
 	Key         *rsa.PrivateKey
 }
 
-func (i Identity) leaf() []byte { return LeafCertificate(i.Certificate) }
-
 // LeafCertificate returns the first certificate of a chain.
 func LeafCertificate(chain []byte) []byte {
 	if len(chain) < 4 || chain[0] != 0x30 { // not a DER SEQUENCE
