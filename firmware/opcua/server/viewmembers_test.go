@@ -57,35 +57,36 @@ func TestBrowsingAView(t *testing.T) {
 	s, url := start(t, nil)
 	withView(t, s)
 	c, token := newSession(t, url)
-	const now = 133_444_736_000_000_000
+	var never time.Time
+	now := time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC)
 	for name, tc := range map[string]struct {
 		view    rawvalue.NodeID
 		version uint32
-		ticks   int64
+		at      time.Time
 		node    rawvalue.NodeID
 		both    bool
 		want    ua.StatusCode
 		found   []string
 	}{
-		"the view itself":           {named("view"), 0, 0, named("view"), false, 0, []string{"machine", "version"}},
-		"a node of it":              {named("view"), 0, 0, named("machine"), false, 0, []string{"part"}},
-		"of its only what it holds": {named("view"), 0, 0, named("machine"), true, 0, []string{"part"}},
-		"without a view": {rawvalue.NodeID{}, 0, 0, named("machine"), true, 0,
+		"the view itself":           {named("view"), 0, never, named("view"), false, 0, []string{"machine", "version"}},
+		"a node of it":              {named("view"), 0, never, named("machine"), false, 0, []string{"part"}},
+		"of its only what it holds": {named("view"), 0, never, named("machine"), true, 0, []string{"part"}},
+		"without a view": {rawvalue.NodeID{}, 0, never, named("machine"), true, 0,
 			[]string{"i=61", "other", "part"}},
-		"its version": {named("view"), 7, 0, named("machine"), false, 0, []string{"part"}},
-		"another version": {named("view"), 6, 0, named("machine"), false, ua.StatusBadViewVersionInvalid,
+		"its version": {named("view"), 7, never, named("machine"), false, 0, []string{"part"}},
+		"another version": {named("view"), 6, never, named("machine"), false, ua.StatusBadViewVersionInvalid,
 			nil},
 		"a timestamp": {named("view"), 0, now, named("machine"), false,
 			ua.StatusBadViewTimestampInvalid, nil},
 		"its version and a timestamp": {named("view"), 7, now, named("machine"), false,
 			ua.StatusBadViewParameterMismatch, nil},
-		"a node that it has not": {named("view"), 0, 0, named("hidden"), false, ua.StatusBadNodeNotInView, nil},
-		"an unknown node":        {named("view"), 0, 0, named("none"), false, ua.StatusBadNodeIDUnknown, nil},
-		"an unknown view":        {named("none"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
+		"a node that it has not": {named("view"), 0, never, named("hidden"), false, ua.StatusBadNodeNotInView, nil},
+		"an unknown node":        {named("view"), 0, never, named("none"), false, ua.StatusBadNodeIDUnknown, nil},
+		"an unknown view":        {named("none"), 0, never, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
 		"an unknown view, a timestamp": {named("none"), 7, now, named("machine"), false, ua.StatusBadViewIDUnknown,
 			nil},
-		"an object in place of one":  {named("machine"), 0, 0, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
-		"the null view with version": {rawvalue.NodeID{}, 7, 0, named("machine"), false, 0, []string{"i=61", "part"}},
+		"an object in place of one":  {named("machine"), 0, never, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
+		"the null view with version": {rawvalue.NodeID{}, 7, never, named("machine"), false, 0, []string{"i=61", "part"}},
 		"the null view with both":    {rawvalue.NodeID{}, 7, now, named("machine"), false, 0, []string{"i=61", "part"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,10 +94,7 @@ func TestBrowsingAView(t *testing.T) {
 			if tc.both {
 				req.NodesToBrowse[0].BrowseDirection = ua.BrowseDirectionBoth
 			}
-			req.View = &ua.ViewDescription{ViewID: tc.view.UA(), ViewVersion: tc.version}
-			if tc.ticks != 0 {
-				req.View.Timestamp = time.Unix(0, (tc.ticks-116_444_736_000_000_000)*100)
-			}
+			req.View = &ua.ViewDescription{ViewID: tc.view.UA(), ViewVersion: tc.version, Timestamp: tc.at}
 			req.RequestedMaxReferencesPerNode = 1 // the rest with BrowseNext, in the same view
 			resp, code := ask(t, c, req)
 			var found []string
