@@ -2,10 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"sync"
@@ -14,9 +11,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/channel"
-	"heliograph/firmware/opcua/subscription"
 	"heliograph/firmware/opcua/transport"
-	"heliograph/firmware/opcua/uabinary"
 )
 
 // conn is a connection with its channel. Requests are handled in turn; responses, those to
@@ -122,94 +117,6 @@ func (c *conn) handleMessage(m channel.Message) (goOn bool) {
 	return q.handle()
 }
 
-// query is a request that is being handled.
-type query struct {
-	conn        *conn
-	server      *Server
-	head        channel.RequestHead
-	request     uint32
-	body        []byte
-	session     *session
-	userChain   []*x509.Certificate // of the user, if a certificate identifies it
-	client      subscription.Client // the session's, as it was when the request arrived
-	admit       func()              // waits for admission, which release ends
-	release     func()
-	viewMembers *viewMembers // of the View that it browses
-}
-
-// handle answers the request; false ends the connection.
-func (q *query) handle() bool {
-	if q.head.TypeID == id.CloseSecureChannelRequest_Encoding_DefaultBinary {
-		return false
-	}
-	sv, ok := services[q.head.TypeID]
-	if !ok {
-		q.fault(ua.StatusBadServiceUnsupported)
-		return true
-	}
-	if sv.session {
-		if code := q.authenticate(); code != ua.StatusOK {
-			q.refuse(code, "this service needs an activated session on this channel")
-			return true
-		}
-		q.session.counters[q.head.TypeID].total.Add(1)
-	}
-	if sv.unsupported {
-		q.refuse(ua.StatusBadServiceUnsupported, q.server.cfg.Refusal)
-		return true
-	}
-	size := len(q.body)
-	q.admit = func() { q.release = q.server.admission.acquire(size, sv.large) }
-	q.admit()
-	req, err := channel.DecodeRequest(q.body) // does not panic
-	if sv.slow {
-		q.release()
-	} else {
-		defer func() { q.release() }()
-	}
-	if err != nil {
-		q.server.faults.Add(1)
-		q.fault(ua.StatusBadDecodingError)
-		return true
-	}
-	q.body = nil // a Publish is queued for long
-	sv.serve(q, req)
-	return true
-}
-
-// header returns the header of a response that is Good.
-func (q *query) header() *ua.ResponseHeader {
-	return &ua.ResponseHeader{
-		Timestamp: q.server.cfg.Now(), RequestHandle: q.head.Handle, ServiceDiagnostics: &ua.DiagnosticInfo{},
-		StringTable:      []string{},
-		AdditionalHeader: ua.NewExtensionObject(nil),
-	}
-}
-
-// reply sends a response of the library's types.
-func (q *query) reply(resp any) {
-	body, err := channel.Encode(resp)
-	if err != nil {
-		q.server.cfg.Log.Error("response not encoded", "type", fmt.Sprintf("%T", resp), "error", err)
-		q.fault(ua.StatusBadEncodingError)
-		return
-	}
-	q.respond(body)
-}
-
-// respond queues a response, and ends a connection whose client does not receive any.
-func (q *query) respond(body []byte) {
-	c := q.conn
-	if q.session != nil && binary.LittleEndian.Uint16(body[2:]) == id.ServiceFault_Encoding_DefaultBinary {
-		q.session.counters[q.head.TypeID].failed.Add(1)
-	}
-	if c.tcp.Reserve(len(body)) != nil { // Republish returns a lost notification
-		body = channel.Fault(q.head.Handle, ua.StatusBadOutOfMemory, c.server.cfg.Now())
-		_ = c.tcp.Reserve(len(body)) // within what each connection is guaranteed
-	}
-	q.conn.enqueue(response{request: q.request, handle: q.head.Handle, body: body})
-}
-
 // enqueue queues a response for the goroutine that sends.
 func (c *conn) enqueue(r response) {
 	c.mu.Lock()
@@ -229,19 +136,6 @@ func (c *conn) enqueue(r response) {
 	default:
 	}
 }
-
-func (q *query) fault(code ua.StatusCode) {
-	q.countRefusal(code)
-	q.respond(channel.Fault(q.head.Handle, code, q.server.cfg.Now()))
-}
-
-// rawResponse returns the type and header of a response that is encoded by hand.
-func (q *query) rawResponse(typeID uint32) []byte {
-	return uabinary.AppendResponseHeader(nil, typeID, q.head.Handle, ua.StatusOK, q.server.cfg.Now())
-}
-
-// appendNoDiagnostics appends a null DiagnosticInfos, the last field of a response.
-func appendNoDiagnostics(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
 
 // sendResponses sends queued responses until the connection ends.
 func (c *conn) sendResponses() {

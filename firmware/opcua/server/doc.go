@@ -3,7 +3,8 @@
 // owner fills, the newest value of each variable, and events.
 //
 //	server.go        the server and its listener      values.go    the newest values
-//	conn.go          a connection: receive, dispatch  services.go  which services there are
+//	conn.go          a connection: receive, send      query.go     a request, and how it is answered
+//	services.go      which services there are
 //	session.go       the Session services             sessions.go  all sessions
 //	user.go          user identity tokens             discovery.go the Discovery services
 //	view.go          Browse, RegisterNodes            viewmembers.go  the nodes of a View
