@@ -87,7 +87,7 @@ func TestDecodeSupportsEveryTypeOfEveryService(t *testing.T) {
 		if typ.Implements(reflect.TypeFor[ua.BinaryDecoder]()) {
 			w := walk{reader: reader{b: make([]byte, 100)}, elements: 100}
 			if w.value(typ, 10); w.bad {
-				t.Errorf("%v has a decoder that the walk does not know", typ)
+				t.Errorf("%v has a decoder, and is unknown to the walk", typ)
 			}
 			return
 		}
@@ -99,7 +99,7 @@ func TestDecodeSupportsEveryTypeOfEveryService(t *testing.T) {
 				visit(typ.Field(i).Type)
 			}
 		case reflect.Map, reflect.Interface, reflect.Array, reflect.Chan, reflect.Func:
-			t.Errorf("%v: the walk does not know its kind", typ)
+			t.Errorf("%v: its kind is unknown to the walk", typ)
 		}
 	}
 	for n := range 20_000 {

@@ -97,7 +97,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // Open waits for a client's open request on conn, checks it and answers it. A refused client
-// receives the reason that it may know; the complete one is logged. On an error conn is
+// receives the reason that it may have; the complete one is logged. On an error conn is
 // closed. The caller calls Forget when a channel has ended.
 func (s *Server) Open(ctx context.Context, conn *transport.Conn) (*Channel, error) {
 	c, err := s.open(ctx, conn)

@@ -56,7 +56,7 @@ func (c Config) dial(ctx context.Context, cfg channel.ClientConfig) (*channel.Cl
 }
 
 // choose returns the endpoint with the policy and mode that were asked for; of several
-// the one that names the host we know, then the one the server holds for the best.
+// the one that names the configured host, then the one the server holds for the best.
 func (c Config) choose(list []*ua.EndpointDescription) (*ua.EndpointDescription, error) {
 	list = slices.Clone(list)
 	list = slices.DeleteFunc(list, func(e *ua.EndpointDescription) bool {

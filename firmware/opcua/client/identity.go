@@ -43,7 +43,7 @@ func identityError(reason string) error {
 }
 
 // tokenPolicy returns the endpoint's policy for our kind of user, and the security
-// policy in force for it; one whose security policy we know, before others.
+// policy in force for it; one whose security policy is supported, before others.
 func (c Config) tokenPolicy(e *ua.EndpointDescription) (best *ua.UserTokenPolicy, policy string) {
 	for _, p := range e.UserIdentityTokens {
 		if p.TokenType != c.User.tokenType() {

@@ -72,7 +72,7 @@ func TestAPasswordIsNotSentInTheClearUnasked(t *testing.T) {
 		{"in the clear, over None", none, none, ua.MessageSecurityModeNone, false, false},
 		{"in the clear, signed", encrypted, none, ua.MessageSecurityModeSign, false, false},
 		{"in the clear, within encryption", encrypted, none, ua.MessageSecurityModeSignAndEncrypt, false, true},
-		{"encrypted for whom nobody knows", none, encrypted, ua.MessageSecurityModeNone, false, false},
+		{"encrypted with an unknown policy", none, encrypted, ua.MessageSecurityModeNone, false, false},
 		{"in the clear, as allowed", none, none, ua.MessageSecurityModeNone, true, true},
 	} {
 		c := Config{Policy: test.channel, Mode: test.mode,

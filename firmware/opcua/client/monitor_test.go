@@ -61,7 +61,7 @@ func TestMonitorRefusesAnotherNumberOfResults(t *testing.T) {
 	})
 }
 
-func TestUnmonitoredItemIsHeardNoMore(t *testing.T) {
+func TestAnUnmonitoredItemReportsNothing(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
 		var deleted []uint32
 		f.on(id.DeleteMonitoredItemsRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {

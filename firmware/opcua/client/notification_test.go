@@ -35,7 +35,7 @@ func TestOneOddNotificationCostsItsRestOnly(t *testing.T) {
 		f.say(2, eventList(eventOf{3, [][]byte{{0}}}, eventOf{3, [][]byte{{0}, {0}, {0}}},
 			eventOf{3, [][]byte{{0}, {0}}}))
 		f.say(3, eventList(eventOf{3, [][]byte{{0}, {63}}}))
-		f.say(4, one(9, 1)) // nobody asked for that
+		f.say(4, one(9, 1)) // no request asked for that
 		f.say(5, []byte{1, 2, 3})
 		for sequence, odd := range [][]byte{ // that do not even say how much is in them
 			extension(id.DataChangeNotification_Encoding_DefaultBinary, []byte{0xff, 0xff, 0, 0}),

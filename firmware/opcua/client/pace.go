@@ -15,7 +15,7 @@ const (
 
 // Pace is what is known of the time that a server needs and of the operations that it
 // takes in one request. Successive sessions with one server share it, so that what one
-// has learned by a time-out the next need not learn again. The zero value knows nothing.
+// has learned by a time-out the next need not learn again. The zero value has learned nothing.
 // It is safe for concurrent use.
 type Pace struct {
 	batches batches

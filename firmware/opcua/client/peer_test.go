@@ -77,7 +77,7 @@ func startPlant(t *testing.T) plant {
 	return plant{fmt.Sprintf("opc.tcp://127.0.0.1:%d", hello.Port), in}
 }
 
-func (p plant) tell(t *testing.T, command string) {
+func (p plant) command(t *testing.T, command string) {
 	t.Helper()
 	if _, err := fmt.Fprintln(p.in, command); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestNodeOPCUAServer(t *testing.T) {
 	t.Run("browse", func(t *testing.T) { crawls(t, s) })
 	t.Run("read", func(t *testing.T) { readsAll(t, s) })
 	t.Run("subscribe", func(t *testing.T) { followsChanges(t, p, s) })
-	p.tell(t, "die")
+	p.command(t, "die")
 	select {
 	case <-s.Done():
 		// Reset, where the server dies before it has read all.
@@ -270,7 +270,7 @@ func readsAll(t *testing.T, s *Session) {
 	}
 }
 
-// follow is a Handler that tells what it saw.
+// follow is a Handler that records notifications.
 type follow struct {
 	values map[uint32]float64
 	seen   chan map[uint32]float64
@@ -320,10 +320,10 @@ func followsChanges(t *testing.T, p plant, s *Session) {
 				t.Errorf("round %d, tag %d: got %v, want %v", round, h, v, want)
 			}
 		}
-		p.tell(t, "change")
+		p.command(t, "change")
 	}
 	await.Receive(t, "the last values", f.seen)
-	p.tell(t, "event")
+	p.command(t, "event")
 	if n := await.Receive(t, "an event", f.events); n != 2 {
 		t.Errorf("got %d event fields, want 2", n)
 	}
@@ -348,7 +348,7 @@ func TestNodeOPCUAServerThatShutsDownEndsTheSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	p.tell(t, "shutdown")
+	p.command(t, "shutdown")
 	select {
 	case <-s.Done():
 		t.Log(s.Err())

@@ -167,7 +167,7 @@ func TestServerThatIsTooSlowForABatchGetsSmallerOnes(t *testing.T) {
 		f := newFake(t)
 		s := f.connect()
 		f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
-			if list := readNodes(c); len(list) <= 100 { // the look at its state too
+			if list := readNodes(c); len(list) <= 100 { // the server's state is read too
 				return f.read(list), 0
 			}
 			return nil, 0

@@ -10,7 +10,7 @@ import (
 
 // The package must not be able to change anything at a plant's server. What it could
 // ask for shows in its source: the encodings of requests, and the library's types.
-func TestPackageKnowsNoRequestThatChangesTheServer(t *testing.T) {
+func TestNoRequestChangesTheServer(t *testing.T) {
 	allowed := strings.Fields("GetEndpoints CreateSession ActivateSession CloseSession Read Browse BrowseNext" +
 		" CreateSubscription DeleteSubscriptions CreateMonitoredItems DeleteMonitoredItems Publish " +
 		"Republish Call")

@@ -42,7 +42,7 @@ func TestSessionEnds(t *testing.T) {
 			f.on(id.ReadRequest_Encoding_DefaultBinary,
 				func(call) ([]byte, ua.StatusCode) { return nil, 0 })
 		}, ua.StatusBadTimeout, 8100 * time.Millisecond},
-		"when the server does not know it any more": {func(f *fake) {
+		"when it is unknown to the server": {func(f *fake) {
 			f.on(id.ReadRequest_Encoding_DefaultBinary,
 				func(call) ([]byte, ua.StatusCode) { return nil, ua.StatusBadSessionIDInvalid })
 		}, ua.StatusBadSessionIDInvalid, 2100 * time.Millisecond},
@@ -92,10 +92,10 @@ func TestCloseIsTheReasonAndServerHearsIt(t *testing.T) {
 	})
 }
 
-// TestSlowServicesAreBorne: whichever service takes long, a session comes up in the end
+// TestSlowServicesGetMoreTime: whichever service is slow, a session comes up in the end
 // that has its subscription and items, each that was given up is closed, and what was
 // learned stays.
-func TestSlowServicesAreBorne(t *testing.T) {
+func TestSlowServicesGetMoreTime(t *testing.T) {
 	services := map[string]uint32{
 		"GetEndpoints":         id.GetEndpointsRequest_Encoding_DefaultBinary,
 		"CreateSession":        id.CreateSessionRequest_Encoding_DefaultBinary,

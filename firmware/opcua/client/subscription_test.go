@@ -154,7 +154,7 @@ func TestSilentSubscriptionEndsTheSession(t *testing.T) {
 	})
 }
 
-func TestABusyServerIsBorne(t *testing.T) {
+func TestABusyServerKeepsItsSession(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, _ *record) {
 		f.say(1)
 		f.on(id.ReadRequest_Encoding_DefaultBinary, func(c call) ([]byte, ua.StatusCode) {
@@ -227,7 +227,7 @@ func TestServerEndsASubscription(t *testing.T) {
 	}
 }
 
-func TestDeletedSubscriptionIsHeardNoMore(t *testing.T) {
+func TestADeletedSubscriptionReportsNothing(t *testing.T) {
 	subscribed(t, func(t *testing.T, f *fake, sub *Subscription, r *record) {
 		if err := sub.Delete(t.Context()); err != nil {
 			t.Fatal(err)

@@ -83,7 +83,7 @@ func TestTheEndOfAConditionKeepsItsBranchAndIsAnEventOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestARefreshRepeatsEachBranchOnce: conditions that share one EventId are told apart.
+// TestARefreshRepeatsEachBranchOnce: conditions may share one EventId.
 func TestARefreshRepeatsEachBranchOnce(t *testing.T) {
 	c := NewConditions(10, 1<<20)
 	for _, ev := range []*Event{state(t, 1, 0, 500, 1), state(t, 2, 0, 500, 1), state(t, 1, 7, 500, 1),

@@ -98,7 +98,7 @@ func endings(token *ua.NodeID) []any {
 }
 
 // FuzzDispatch overwrites bytes of a request of a valid session, behind its token, and
-// cuts it. Whatever comes of it is answered, or ends the connection.
+// cuts it. The result is answered, or ends the connection.
 func FuzzDispatch(f *testing.F) {
 	l := loud{slog.DiscardHandler, make(chan string, 1)}
 	s, url := start(f, func(c *Config) { c.Log = slog.New(l) })

@@ -11,7 +11,7 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// party is a client application with its channel to a server, and what it knows of the
+// party is a client application with its channel to a server, and the state of the
 // session it made there.
 type party struct {
 	*channel.Client

@@ -69,10 +69,10 @@ func TestSessionsAreLimited(t *testing.T) {
 func TestIdleSessionsExpire(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	ss := newSessions(Limits{Sessions: 10, SessionsPerAddress: 10})
-	quiet := &session{token: "q", timeout: time.Minute, active: true, lastContact: now, created: now,
+	inContact := &session{token: "q", timeout: time.Minute, active: true, lastContact: now, created: now,
 		conn: &conn{activeSessions: 2}}
 	idle := &session{token: "i", timeout: time.Hour, created: now}
-	ss.add(quiet)
+	ss.add(inContact)
 	ss.add(idle)
 	if gone := ss.expire(now.Add(20 * time.Second)); len(gone) != 0 {
 		t.Errorf("%d sessions ended early", len(gone))
@@ -80,7 +80,7 @@ func TestIdleSessionsExpire(t *testing.T) {
 	if gone := ss.expire(now.Add(40 * time.Second)); len(gone) != 1 || gone[0] != idle {
 		t.Error("a session that anonymous activated lives on")
 	}
-	if gone := ss.expire(now.Add(61 * time.Second)); len(gone) != 1 || gone[0] != quiet {
+	if gone := ss.expire(now.Add(61 * time.Second)); len(gone) != 1 || gone[0] != inContact {
 		t.Error("a silent session lives on")
 	}
 }

@@ -69,7 +69,7 @@ func (q *query) anonymous() (string, ua.StatusCode) {
 	if !q.server.cfg.Anonymous {
 		return "", ua.StatusBadIdentityTokenRejected
 	}
-	// Anonymous clients are told apart by certificate or address: one must not transfer the
+	// Anonymous clients are identified by certificate or address: one must not transfer the
 	// subscriptions of another.
 	peer := q.conn.channel.Peer()
 	if peer.Chain != nil {

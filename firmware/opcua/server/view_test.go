@@ -61,7 +61,7 @@ func TestBrowse(t *testing.T) {
 			ua.StatusBadBrowseDirectionInvalid, 0},
 		"a type that is none": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("plant").UA() },
 			ua.StatusBadReferenceTypeIDInvalid, 0},
-		"a type anonymous knows": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("x").UA() },
+		"a type that anonymous users see": {func(d *ua.BrowseDescription) { d.ReferenceTypeID = named("x").UA() },
 			ua.StatusBadReferenceTypeIDInvalid, 0},
 	} {
 		d := description(ns0(id.ObjectsFolder), 0x3f)

@@ -231,7 +231,7 @@ func (s *slowEnd) Close() error                     { close(s.closed); return ni
 
 // Another goroutine that closes the connection meanwhile, such as its reader, does not reset it
 // under the error message.
-func TestNothingClosesAConnectionWhoseClientIsToldWhy(t *testing.T) {
+func TestAConnectionStaysOpenWhileItsErrorIsSent(t *testing.T) {
 	end := &slowEnd{reading: make(chan struct{}), peer: make(chan struct{}), closed: make(chan struct{})}
 	c := newConn(end, Timeouts{}.withDefaults(), &budget{limit: 1 << 20})
 	failed := make(chan struct{})

@@ -51,7 +51,7 @@ func readErr(t *testing.T, nc net.Conn) *Error {
 	return ParseError(b[HeaderSize:])
 }
 
-func TestSilentClientsDelayNobody(t *testing.T) {
+func TestSilentClientsDoNotDelayOthers(t *testing.T) {
 	l := listen(t, ListenConfig{Timeouts: Timeouts{Handshake: time.Hour}}) // longer than the test waits
 	for range 30 {
 		dialRaw(t, l)

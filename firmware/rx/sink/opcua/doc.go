@@ -1,5 +1,5 @@
 // Package opcua is a sink that rebuilds an OPC UA server from what crossed the link: a mirror
-// that clients cannot tell from the original, except that it is read-only.
+// that equals the original for clients, except that it is read-only.
 //
 // The stages of a value:
 //

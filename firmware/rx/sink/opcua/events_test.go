@@ -50,7 +50,7 @@ func conditionUpdate(ev *event.Event, live bool) sink.Update {
 }
 
 // A state that came without its event is emitted if it is new, regardless of its EventId.
-func TestNewStatesOfConditionsAreEventsWhateverTheirEventID(t *testing.T) {
+func TestNewStatesOfConditionsAreEventsWithAnyEventID(t *testing.T) {
 	for name, eventID := range map[string]func(n int) string{
 		"unique":     func(n int) string { return string(rune('a' + n)) },
 		"constant":   func(int) string { return "constant" },

@@ -16,7 +16,7 @@ import (
 
 // The cache is the model on disk, which a restart begins with:
 //
-//	version(1): 1, scope(8), picture length(4), picture, handles(4),
+//	version(1): 1, scope(8), header length(4), header, handles(4),
 //	{block number(4) length(4) block}*
 //
 // big-endian; scope is a hash of endpoint and patterns, for which the model is valid.
@@ -29,8 +29,8 @@ var errCache = errors.New("opcua: address space cache is damaged")
 // that found nothing new.
 func (m *model) save(path string, scope uint64) error {
 	b := binary.BigEndian.AppendUint64([]byte{cacheVersion}, scope)
-	picture := m.SpaceHeader.Append(nil)
-	b = append(binary.BigEndian.AppendUint32(b, uint32(len(picture))), picture...)
+	header := m.SpaceHeader.Append(nil)
+	b = append(binary.BigEndian.AppendUint32(b, uint32(len(header))), header...)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.nodes)))
 	for number := range uint32((len(m.nodes) + payload.BlockNodes - 1) / payload.BlockNodes) {
 		if block := m.block(number, math.MaxInt, nil); block != nil {
@@ -65,8 +65,8 @@ func loadModel(path string, scope uint64, maxSize int) (*model, error) {
 	m := newModel(nil, maxSize)
 	m.saved = sha256.Sum256(b)
 	b = b[9:]
-	picture, b, ok := cut(b)
-	if !ok || m.SpaceHeader.Parse(picture) != nil || len(b) < 4 {
+	header, b, ok := cut(b)
+	if !ok || m.SpaceHeader.Parse(header) != nil || len(b) < 4 {
 		return nil, errCache
 	}
 	handles := binary.BigEndian.Uint32(b)

@@ -53,7 +53,7 @@ type itemCheck struct {
 }
 
 // renewal is an item that was monitored again. Servers that encode a value in one way in
-// a notification and in another in the answer to a Read make that look necessary at each
+// a notification and in another in the answer to a Read make that seem necessary at each
 // pass; so after every renewal twice as many passes are skipped.
 type renewal struct{ count, until int }
 

@@ -96,8 +96,8 @@ func TestTheCheckOfItemsCostsTheSourceLittle(t *testing.T) {
 			synctest.Wait()
 			p.quirk(func() { reads = p.reads })
 			requests = p.Count(id.ReadRequest_Encoding_DefaultBinary)
-			looks := minutes / 2 * 60 / 2 // at the server's state, two attributes
-			return reads - 2*looks, requests - looks
+			stateReads := minutes / 2 * 60 / 2 // at the server's state, two attributes
+			return reads - 2*stateReads, requests - stateReads
 		}
 		reads, requests := measure()
 		samples := tags * minutes / 2 * 60 * 10

@@ -130,7 +130,7 @@ func TestModelChangesAreBrowsedAndDoNotCross(t *testing.T) {
 	}
 }
 
-func TestEventsThatMakeNoSenseAreCounted(t *testing.T) {
+func TestMalformedEventsAreCounted(t *testing.T) {
 	p := &port{}
 	l := reporter(t, p)
 	l.Events(0, [][]byte{{0}, {0}, {0}, {0}, {0}, {0}})

@@ -149,7 +149,7 @@ func TestAServerThatLosesAllTheTimeIsNotReadAllTheTime(t *testing.T) {
 		}
 		var n int
 		p.quirk(func() { n = p.Count(id.ReadRequest_Encoding_DefaultBinary) })
-		if n > 100/5+100/2+10 { // and looks at the server's state
+		if n > 100/5+100/2+10 { // and reads of the server's state
 			t.Errorf("got %d Read in 100 s", n)
 		}
 	})
