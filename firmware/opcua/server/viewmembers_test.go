@@ -85,9 +85,11 @@ func TestBrowsingAView(t *testing.T) {
 		"an unknown view":        {named("none"), 0, never, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
 		"an unknown view, a timestamp": {named("none"), 7, now, named("machine"), false, ua.StatusBadViewIDUnknown,
 			nil},
-		"an object in place of one":  {named("machine"), 0, never, named("machine"), false, ua.StatusBadViewIDUnknown, nil},
-		"the null view with version": {rawvalue.NodeID{}, 7, never, named("machine"), false, 0, []string{"i=61", "part"}},
-		"the null view with both":    {rawvalue.NodeID{}, 7, now, named("machine"), false, 0, []string{"i=61", "part"}},
+		"an object in place of one": {named("machine"), 0, never, named("machine"), false, ua.StatusBadViewIDUnknown,
+			nil},
+		"the null view with version": {rawvalue.NodeID{}, 7, never, named("machine"), false, 0,
+			[]string{"i=61", "part"}},
+		"the null view with both": {rawvalue.NodeID{}, 7, now, named("machine"), false, 0, []string{"i=61", "part"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := browseOf(token, tc.node, rawvalue.NodeID{}, ua.BrowseDirectionForward).(*ua.BrowseRequest)

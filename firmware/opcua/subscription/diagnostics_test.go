@@ -21,7 +21,8 @@ func TestDiagnosticsCountWhatAClientHas(t *testing.T) {
 	}
 	r.pass(2 * tick)
 	d := r.e.Diagnostics()
-	if got, want := d.Sessions[alice.Session], (SessionDiagnostics{Subscriptions: 2, Items: 2, Waiting: 2}); got != want {
+	want := SessionDiagnostics{Subscriptions: 2, Items: 2, Waiting: 2}
+	if got := d.Sessions[alice.Session]; got != want {
 		t.Errorf("session: got %+v, want %+v", got, want)
 	}
 	if d.Intervals != 2 || len(d.Subscriptions) != 2 {
@@ -29,9 +30,11 @@ func TestDiagnosticsCountWhatAClientHas(t *testing.T) {
 	}
 	first, second := d.Subscriptions[0].Data, d.Subscriptions[1].Data
 	if first.SubscriptionID != min(a, b) || first.SubscriptionID == second.SubscriptionID {
-		t.Errorf("got subscriptions %d and %d, want %d and %d in order", first.SubscriptionID, second.SubscriptionID, a, b)
+		t.Errorf("got subscriptions %d and %d, want %d and %d in order",
+			first.SubscriptionID, second.SubscriptionID, a, b)
 	}
-	if first.MonitoredItemCount != 2 || !first.PublishingEnabled || second.PublishingEnabled || second.DisableCount != 1 {
+	if first.MonitoredItemCount != 2 || !first.PublishingEnabled || second.PublishingEnabled ||
+		second.DisableCount != 1 {
 		t.Errorf("got %+v and %+v", first, second)
 	}
 	r.pass(500 * ms)
