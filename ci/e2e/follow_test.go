@@ -31,8 +31,19 @@ func (d *delays) Data(_ uint32, dv rawvalue.DataValue) {
 	}
 }
 
+// take returns the delays seen since the last call, shortest first.
+func (d *delays) take() []time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	seen := d.seen
+	d.seen = nil
+	slices.Sort(seen)
+	return seen
+}
+
 // TestValuesFollow has 2,000 values change each second. How soon they follow is logged,
-// and judged with room for a busy machine: publishing takes 100 ms on either side.
+// and judged by how soon a few values follow on the same machine: publishing takes 100 ms
+// on either side.
 func TestValuesFollow(t *testing.T) {
 	const tags, perSecond, seconds = 500, 2000, 5
 	for _, medium := range []string{"udp", "uart"} {
@@ -68,6 +79,18 @@ func TestValuesFollow(t *testing.T) {
 			if err := sub.Monitor(t.Context(), items, func(int, ua.StatusCode, client.Revised) {}); err != nil {
 				t.Fatal(err)
 			}
+			var alone time.Duration // the longest delay of few values
+			for range 5 {
+				d.take()
+				p.Change(perSecond/100, time.Now())
+				await.True(t, "a few values", func() bool {
+					d.mu.Lock()
+					defer d.mu.Unlock()
+					return len(d.seen) > 0
+				})
+				seen := d.take()
+				alone = max(alone, seen[len(seen)-1])
+			}
 			tick := time.NewTicker(10 * time.Millisecond)
 			defer tick.Stop()
 			for range seconds * 100 {
@@ -81,15 +104,13 @@ func TestValuesFollow(t *testing.T) {
 				}
 				return nil
 			})
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			slices.Sort(d.seen)
-			n := len(d.seen)
-			p50, p99 := d.seen[n/2], d.seen[n*99/100]
-			t.Logf("%d of %d values; they follow in p50 %s, p99 %s", n, perSecond*seconds, p50.Round(time.Millisecond),
-				p99.Round(time.Millisecond))
-			if p99 > 3*time.Second {
-				t.Errorf("values follow in p99 %s", p99)
+			seen := d.take()
+			n := len(seen)
+			p50, p99 := seen[n/2], seen[n*99/100]
+			t.Logf("%d of %d values; they follow in p50 %s, p99 %s; few in %s", n, perSecond*seconds,
+				p50.Round(time.Millisecond), p99.Round(time.Millisecond), alone.Round(time.Millisecond))
+			if limit := 3*time.Second + 10*alone; p99 > limit {
+				t.Errorf("values follow in p99 %s, want %s", p99, limit)
 			}
 		})
 	}

@@ -163,6 +163,23 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 			client5(t, it, "subscriber", "honest/#", got)
 			m := client5(t, plant, "publisher", "", nil)
 			f := newFlood(t, plant)
+			var want []string
+			delay := func(text string) time.Duration {
+				want = append(want, text)
+				publish5(t, m, message{topic: "honest/a", payload: text, qos: 1})
+				published := time.Now()
+				await.NoError(t, text+" arrives", func() error {
+					if in := got.all(); len(in) == 0 || in[len(in)-1].payload != text {
+						return fmt.Errorf("%d arrived", len(in))
+					}
+					return nil
+				})
+				return time.Since(published)
+			}
+			alone := delay("alone") // without a flood, on the same machine
+			for range 4 {
+				alone = max(alone, delay("alone"+strconv.Itoa(len(want))))
+			}
 			stop, stopped := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(stopped)
@@ -182,29 +199,22 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 				}
 			}()
 			const events = 500
-			var want []string
 			delays := make([]time.Duration, 0, events)
 			for i := range events {
 				text := strconv.Itoa(i)
-				want = append(want, text)
-				publish5(t, m, message{topic: "honest/a", payload: text, qos: 1})
-				published := time.Now()
 				if i%25 == 0 {
-					await.NoError(t, text+" arrives", func() error {
-						if in := got.all(); len(in) == 0 || in[len(in)-1].payload != text {
-							return fmt.Errorf("%d arrived", len(in))
-						}
-						return nil
-					})
-					delays = append(delays, time.Since(published))
+					delays = append(delays, delay(text))
+				} else {
+					want = append(want, text)
+					publish5(t, m, message{topic: "honest/a", payload: text, qos: 1})
 				}
 				time.Sleep(20 * time.Millisecond)
 			}
 			close(stop)
 			<-stopped
 			await.NoError(t, "all arrive", func() error {
-				if n := len(got.all()); n < events {
-					return fmt.Errorf("%d of %d", n, events)
+				if n := len(got.all()); n < len(want) {
+					return fmt.Errorf("%d of %d", n, len(want))
 				}
 				return nil
 			})
@@ -215,11 +225,11 @@ func TestAFloodOfQoS0LeavesQoS1Alone(t *testing.T) {
 			sameInOrder(t, "events", texts, want)
 			g.neverDown()
 			slices.Sort(delays)
-			t.Logf("delay of an event: median %s, most %s; TX %d MB, RX %d MB; %d dropped", delays[len(delays)/2],
-				delays[len(delays)-1],
+			t.Logf("delay of an event: alone %s, median %s, most %s; TX %d MB, RX %d MB; %d dropped", alone,
+				delays[len(delays)/2], delays[len(delays)-1],
 				g.TX.PeakMB(), g.RX.PeakMB(), g.TX.Channel("cell-1").Dropped)
-			if median := delays[len(delays)/2]; median > 2*time.Second {
-				t.Errorf("half of the events took %s and more, want less than 2 s", median)
+			if median, limit := delays[len(delays)/2], 2*time.Second+10*alone; median > limit {
+				t.Errorf("half of the events took %s and more, want less than %s", median, limit)
 			}
 		})
 	}
