@@ -170,9 +170,12 @@ func Lock(dir string) (release func(), err error) {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
 		number, _ := (disk{}).read(holder, 20)
-		return nil, fmt.Errorf("%w: %s is in use by process %s: end that process, or give this one another [state] "+
-			"directory",
-			ErrInUse, dir, strings.TrimSpace(string(number)))
+		process := "another process"
+		if pid := strings.TrimSpace(string(number)); pid != "" {
+			process = "process " + pid
+		}
+		return nil, fmt.Errorf("%w: %s is in use by %s: give this one another [state] directory, or end that process",
+			ErrInUse, dir, process)
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("store: locking %s: %v", dir, err)

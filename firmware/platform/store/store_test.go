@@ -169,7 +169,7 @@ func TestLockKeepsAnotherProcessOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := other()
-	want := fmt.Sprintf("in use by process %d: end that process, or give this one another [state] directory",
+	want := fmt.Sprintf("in use by process %d: give this one another [state] directory, or end that process",
 		os.Getpid())
 	if !strings.Contains(got, want) {
 		t.Errorf("while held: got %q, want %q", got, want)

@@ -24,12 +24,13 @@ type maintenance struct {
 	node     *Node
 	keys     pairKeys
 	steps    atomic.Uint64
-	refused  uint64       // frames that failed their authentication, as last audited
-	mismatch task.Reasons // channels that one end alone has, as last logged
+	refused  uint64          // frames that failed their authentication, as last audited
+	mismatch task.Reasons    // channels that one end alone has, as last logged
+	ready    map[string]bool // the link and each channel, as last logged
 }
 
 func newMaintenance(n *Node) *maintenance {
-	m := &maintenance{node: n, keys: pairKeys{source: n.state.keys, link: n.link, audit: n.state.journal.Add}}
+	m := &maintenance{node: n, ready: map[string]bool{}, keys: pairKeys{source: n.state.keys, link: n.link, audit: n.state.journal.Add}}
 	m.keys.update(time.Now()) // a change may be under way
 	return m
 }
@@ -66,6 +67,7 @@ func (m *maintenance) maintain() {
 	if second%keepKeysEvery == 0 {
 		n.keepKeys(false)
 	}
+	m.logReadiness()
 	m.logMismatches()
 	n.collectAudit()
 	if n.config.Reports != nil {
@@ -94,6 +96,35 @@ func (m *maintenance) checkState() {
 			err = errors.New(fault)
 		}
 		n.state.memory.SetFault(spoolPart+c.name, err)
+	}
+}
+
+// logReadiness logs when the link or what crosses it stops, and when it is back. What
+// is wrong on this side of the mirror, each sink logs itself.
+func (m *maintenance) logReadiness() {
+	link := task.Reasons{}
+	if err := m.node.link.Ready(); err != nil {
+		link = append(link, task.NewReason("link", err))
+	}
+	m.logPart("link", link)
+	for _, c := range m.node.link.Status().Channels {
+		m.logPart("channel "+c.Name, channelReasons(c))
+	}
+}
+
+func (m *maintenance) logPart(part string, reasons task.Reasons) {
+	ready := len(reasons) == 0
+	before, known := m.ready[part]
+	m.ready[part] = ready
+	log := m.node.config.Log
+	switch {
+	case known && ready == before:
+	case ready:
+		log.Info("ready", "component", part, "state", "up")
+	case known:
+		log.Warn("not ready", "component", part, "state", "down", "error", reasons[0].Cause)
+	default:
+		log.Info("not ready yet", "component", part, "state", "down", "error", reasons[0].Cause)
 	}
 }
 

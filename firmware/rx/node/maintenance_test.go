@@ -134,3 +134,23 @@ func TestASpoolsFaultIsAReason(t *testing.T) {
 		}
 	})
 }
+
+func TestALinkThatIsCutIsLoggedOnceAndWhenItIsBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.run()
+		defer r.end()
+		r.transmit(7)
+		r.everything()
+		r.pass(2)
+		before := r.log.String()
+		if !strings.Contains(before, `level=INFO msg=ready component=link state=up`) {
+			t.Errorf("no line says that the link is ready:\n%s", before)
+		}
+		time.Sleep(time.Minute)
+		cut := r.log.String()[len(before):]
+		if n := strings.Count(cut, `level=WARN msg="not ready" component=link state=down error="silent`); n != 1 {
+			t.Errorf("%d lines say that the link is cut, want 1:\n%s", n, cut)
+		}
+	})
+}

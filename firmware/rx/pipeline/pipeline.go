@@ -184,7 +184,7 @@ func (l *Link) setMediumState(err error) {
 	l.mu.Unlock()
 	switch {
 	case changed && err != nil:
-		l.log.Warn("medium cannot be read", "state", "down", "error", err, "retry", retry)
+		l.log.Warn("medium cannot be read", "state", "down", "error", err, "retry", retry.String())
 	case changed:
 		l.log.Info("medium can be read again", "state", "up")
 	}

@@ -246,7 +246,7 @@ func (l *Link) setMedium(err error) {
 	l.err = err
 	l.mu.Unlock()
 	if changed && err != nil {
-		l.config.Log.Warn("not transmitting; frames are kept", "state", "down", "error", err, "retry", retry)
+		l.config.Log.Warn("not transmitting; frames are kept", "state", "down", "error", err, "retry", retry.String())
 	} else if changed {
 		l.config.Log.Info("transmitting again", "state", "up")
 	}

@@ -63,9 +63,10 @@ type Source struct {
 	clauses      int         // select clauses that the server takes in a filter
 	maxSpace     int         // bytes that the address space may use
 
-	model *model            // of Run's goroutine
-	known map[string]uint64 // see events; one session's at a time
-	seed  maphash.Seed      // of known
+	model      *model            // of Run's goroutine
+	known      map[string]uint64 // see events; one session's at a time
+	seed       maphash.Seed      // of known
+	loggedDown bool              // that no session stands, since one stood
 
 	mu       sync.Mutex
 	state    source.State
@@ -165,8 +166,7 @@ func (s *Source) Run(ctx context.Context) error {
 			retry.Reset()
 		}
 		wait := retry.Next()
-		s.log.Warn("session ended", "state", source.Down, "error", err, "retry", wait, "endpoint",
-			s.cfg.Endpoint)
+		s.logDown(err, wait)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -174,6 +174,16 @@ func (s *Source) Run(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// logDown logs a change of state once; retries that fail are for a closer look.
+func (s *Source) logDown(err error, wait time.Duration) {
+	level := slog.LevelDebug
+	if !s.loggedDown {
+		level, s.loggedDown = slog.LevelWarn, true
+	}
+	s.log.Log(context.Background(), level, "server not connected", "state", source.Down.String(), "error", err, "retry",
+		wait.Round(time.Millisecond).String(), "endpoint", s.cfg.Endpoint)
 }
 
 // loadCache begins with the address space of the run before, if it was this server's.
@@ -208,7 +218,8 @@ func (s *Source) serve(ctx context.Context) error {
 	}
 	defer session.Close()
 	s.stats.Sessions.Add(1)
-	s.log.Info("connected", "endpoint", s.cfg.Endpoint)
+	s.log.Info("connected", "state", source.Up.String(), "endpoint", s.cfg.Endpoint)
+	s.loggedDown = false
 	return (&connection{Source: s, session: session}).run(ctx)
 }
 
