@@ -154,9 +154,3 @@ func renaming() []string { return []string{"firmware/platform/store", "rootfs/lo
 func unwrapped() []string {
 	return []string{"ci/archtest/rules.go"}
 }
-
-// unswept are folders that are not yet held to words in names, nor to those words
-// that are marked as recent.
-func unswept() []string {
-	return []string{"firmware/opcua/...", "firmware/tx/source/opcua/...", "firmware/rx/sink/opcua/..."}
-}

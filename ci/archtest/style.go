@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
-	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -84,8 +84,10 @@ func rooms() []string {
 type word struct {
 	pattern *regexp.Regexp
 	instead string
-	recent  bool // not yet gone from the folders that are unswept
 }
+
+// wordList compiles the words once.
+var wordList = sync.OnceValue(words)
 
 // words are those of an earlier private language. A comment or a text of a program
 // says the word of OPC 10000-4, MQTT 5, RFC 5424 or the Linux man pages instead.
@@ -93,32 +95,31 @@ func words() []word {
 	var out []word
 	for _, w := range []struct {
 		pattern, instead string
-		recent           bool
 	}{
-		{`tardy`, "late", false},
-		{`heed(s|ed)?`, "index, obey", false},
-		{`confess(es|ed)?`, "report", false},
-		{`winks?|winked|winking`, "blink", false},
-		{`mend(s|ed)?`, "fix, repair", false},
-		{`believ(e|es|ed)`, "accept, trust, expect", false},
-		{`hears?|heard|overheard`, "receive", false},
-		{`speaks?|spoke`, "send, support a protocol", false},
-		{`bears?|borne`, "endure, carry", false},
-		{`whoever|whosoever`, "the caller, any client", false},
-		{`patience|patient|patiently`, "timeout", false},
-		{`lookers?`, "reader, client", false},
-		{`desks?`, "console server", false},
-		{`ghosts?`, "placeholder", false},
-		{`graves?|bury|buried`, "tombstone", false},
-		{`goes round`, "makes progress", false},
-		{`sent away`, "closed, disconnected", false},
-		{`anew`, "again", true},
-		{`nobody`, "no one, no client", true},
-		{`pictures?`, "snapshot", true},
-		{`told`, "informed, reported", true},
-		{`whatever`, "any", true},
+		{`tardy`, "late"},
+		{`heed(s|ed)?`, "index, obey"},
+		{`confess(es|ed)?`, "report"},
+		{`winks?|winked|winking`, "blink"},
+		{`mend(s|ed)?`, "fix, repair"},
+		{`believ(e|es|ed)`, "accept, trust, expect"},
+		{`hears?|heard|overheard`, "receive"},
+		{`speaks?|spoke`, "send, support a protocol"},
+		{`bears?|borne`, "endure, carry"},
+		{`whoever|whosoever`, "the caller, any client"},
+		{`patience|patient|patiently`, "timeout"},
+		{`lookers?`, "reader, client"},
+		{`desks?`, "console server"},
+		{`ghosts?`, "placeholder"},
+		{`graves?|bury|buried`, "tombstone"},
+		{`goes round`, "makes progress"},
+		{`sent away`, "closed, disconnected"},
+		{`anew`, "again"},
+		{`nobody`, "no one, no client"},
+		{`pictures?`, "snapshot"},
+		{`told`, "informed, reported"},
+		{`whatever`, "any"},
 	} {
-		out = append(out, word{regexp.MustCompile(`(?i)\b(` + w.pattern + `)\b`), w.instead, w.recent})
+		out = append(out, word{regexp.MustCompile(`(?i)\b(` + w.pattern + `)\b`), w.instead})
 	}
 	return out
 }
@@ -131,10 +132,10 @@ var (
 
 // checkWords finds them in comments, texts and names.
 func checkWords(s source) (faults []string) {
-	list, swept := words(), !fitsAny(unswept(), path.Dir(s.path))
+	list := wordList()
 	find := func(n ast.Node, text string) {
 		for _, w := range list {
-			if found := w.pattern.FindString(text); found != "" && (swept || !w.recent) {
+			if found := w.pattern.FindString(text); found != "" {
 				faults = append(faults, fmt.Sprintf("%s:%d: %q: say %s", s.path, s.line(n.Pos()), found, w.instead))
 			}
 		}
@@ -152,7 +153,7 @@ func checkWords(s source) (faults []string) {
 				find(n, jsonTag.ReplaceAllString(n.Value, ""))
 			}
 		case *ast.Ident:
-			if swept && !names[n.Name] {
+			if !names[n.Name] {
 				names[n.Name] = true
 				find(n, initial.ReplaceAllString(hump.ReplaceAllString(n.Name, "$1 $2"), "$1 $2"))
 			}

@@ -124,7 +124,7 @@ func (q *quirks) count(n *int) {
 	*n++
 }
 
-// answers numbers what goes to the client anew, because some of it is made here.
+// answers numbers what goes to the client, because some of it is made here.
 type answers struct {
 	to net.Conn
 

@@ -180,7 +180,7 @@ func connectsAs(t *testing.T, good Config) {
 		{"Aes256", func(c *Config) { c.Policy = ua.SecurityPolicyURIAes256Sha256RsaPss }, 0},
 		{"None, encrypted password", func(c *Config) { c.Policy, c.Mode = "None", ua.MessageSecurityModeNone },
 			0},
-		{"None, nobody vouches", func(c *Config) {
+		{"None, without a store", func(c *Config) {
 			c.Policy, c.Mode, c.Store = "None",
 				ua.MessageSecurityModeNone, nil
 		}, ua.StatusBadIdentityTokenRejected},

@@ -75,7 +75,7 @@ func TestSessionGoesOnWhileAShutdownIsFarOff(t *testing.T) {
 	})
 }
 
-func TestCloseIsTheReasonAndServerHearsIt(t *testing.T) {
+func TestCloseIsTheReasonAndReachesTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		s := f.connect()

@@ -23,7 +23,7 @@ type retained struct {
 // SameState reports whether two events carry the same state of one branch of a condition.
 // ConditionId and BranchId say which branch it is. The EventId alone does not identify its
 // states apart: a source may leave it empty, keep it constant or use it again. So each field
-// that both tables name is compared, but for ReceiveTime, which a source may set anew when
+// that both tables name is compared, but for ReceiveTime, which a source may change when
 // it replays a condition (OPC 10000-9 §5.5.7).
 func (ev *Event) SameState(other *Event) bool {
 	if ev.Condition != other.Condition || ev.Branch != other.Branch {

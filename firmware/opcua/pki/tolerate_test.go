@@ -102,7 +102,7 @@ func TestOverlookedSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestObstaclesNameWhatTrustDoesNotMend(t *testing.T) {
+func TestObstaclesNameWhatTrustAloneDoesNotAllow(t *testing.T) {
 	k := keys()
 	for name, c := range map[string]struct {
 		change func(*x509.Certificate)

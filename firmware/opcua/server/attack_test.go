@@ -71,7 +71,7 @@ func TestAFloodFromOneAddressDoesNotShutOutOthers(t *testing.T) {
 	for range 20 {
 		answered(t, mine, token)
 	}
-	newSession(t, url) // who comes anew finds room too
+	newSession(t, url) // a new client finds room too
 	stop()
 	flood.Wait()
 	if grown := int64(heap()) - int64(before); grown > 64<<20 {

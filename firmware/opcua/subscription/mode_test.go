@@ -18,7 +18,7 @@ func TestModes(t *testing.T) {
 			r.pass(100 * ms)
 			return notifications(a)
 		}, "#1"},
-		{"disabling forgets, enabling begins anew", func(r *rig, sub uint32) string {
+		{"disabling forgets, enabling begins again", func(r *rig, sub uint32) string {
 			a := r.publish(alice)
 			made := r.monitor(alice, sub, watch(tag(1), 7, nil))[0].MonitoredItemID
 			for _, m := range []ua.MonitoringMode{ua.MonitoringModeDisabled, ua.MonitoringModeReporting} {

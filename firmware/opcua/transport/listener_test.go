@@ -203,7 +203,7 @@ func TestAddressQuota(t *testing.T) {
 }
 
 // A client that has sent its hello, as all do, must not be reset before it has read why.
-func TestARefusedClientHearsWhy(t *testing.T) {
+func TestARefusedClientGetsTheReason(t *testing.T) {
 	l := listen(t, ListenConfig{MaxPerAddress: 1})
 	_, only := shake(t, l, "127.0.0.1")
 	only.SetInUse(true)

@@ -30,7 +30,10 @@ type maintenance struct {
 }
 
 func newMaintenance(n *Node) *maintenance {
-	m := &maintenance{node: n, ready: map[string]bool{}, keys: pairKeys{source: n.state.keys, link: n.link, audit: n.state.journal.Add}}
+	m := &maintenance{
+		node: n, ready: map[string]bool{},
+		keys: pairKeys{source: n.state.keys, link: n.link, audit: n.state.journal.Add},
+	}
 	m.keys.update(time.Now()) // a change may be under way
 	return m
 }

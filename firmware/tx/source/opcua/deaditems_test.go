@@ -30,7 +30,7 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 		for round := range int32(3) {
 			p.silence(named("speed"))
 			p.set(named("speed"), int32At(10*round+2, time.Now()))
-			time.Sleep(10 * time.Minute) // several passes: one that was monitored anew is skipped in some
+			time.Sleep(10 * time.Minute) // several passes: one that was monitored again is skipped in some
 			synctest.Wait()
 			if v, _ := s.valueOf(link, named("speed")); v.Status != 0 || number(v) != 10*round+2 {
 				t.Fatalf("round %d: got %v and %d, want what the server has", round, v.Status,
@@ -55,7 +55,7 @@ func TestAnItemThatStopsReportingIsMonitoredAgain(t *testing.T) {
 }
 
 // TestItemsThatReportAreNotMonitoredAgain: also where a value changes between two
-// notifications, and where a Read stamps it anew.
+// notifications, and where a Read stamps it again.
 func TestItemsThatReportAreNotMonitoredAgain(t *testing.T) {
 	follows(t, plant(), func(p *plc, link *port) { p.stampsReads = true },
 		func(t *testing.T, p *plc, link *port, s *Source) {
