@@ -50,10 +50,13 @@ func demoCommand() *cobra.Command {
 		if o.Medium != "udp" && o.Medium != "uart" {
 			return errors.New("--medium: must be udp or uart")
 		}
-		if o.Rate == 0 {
+		if !c.Flags().Changed("rate") {
 			o.Rate = map[string]float64{"udp": 100, "uart": 40}[o.Medium]
 		}
-		if o.Rate < 1 || o.Rate > 2000 {
+		if o.Duration < 0 {
+			return errors.New("--duration: must not be negative")
+		}
+		if !(o.Rate >= 1) || o.Rate > 2000 {
 			return errors.New("--rate: must be from 1 to 2000")
 		}
 		return failing(func(c *cobra.Command, _ []string) error { return runDemo(c, o, asJSON) })(c, nil)

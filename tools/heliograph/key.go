@@ -114,7 +114,7 @@ func keyChange() *cobra.Command {
 		Long: "Make a key with \"heliograph key new next.key\" and take it to both sides. Then\n" +
 			"  1. heliograph key change --config rx.toml next.key  the receiver accepts both keys without a restart\n" +
 			"  2. heliograph key change --config tx.toml next.key  and restart heliotx: it uses the new one\n" +
-			"  3. heliograph key show --config rx.toml             until the time is over, step 2 can be taken back\n" +
+			"  3. heliograph key show --config rx.toml             until that time, step 2 can be undone\n" +
 			"The change is kept in the [state] directory. Put the new key into the key_file when you\n" +
 			"like; it ends the change.",
 		Args: cobra.ExactArgs(1),
@@ -122,7 +122,7 @@ func keyChange() *cobra.Command {
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	c.Flags().DurationVar(&accept, "for", 24*time.Hour, "how long the receiver accepts the old key")
 	_ = c.MarkFlagRequired("config")
-	c.RunE = failing(func(c *cobra.Command, args []string) error {
+	change := failing(func(c *cobra.Command, args []string) error {
 		h, err := holderOf(path)
 		if err != nil {
 			return err
@@ -145,5 +145,11 @@ func keyChange() *cobra.Command {
 		}
 		return nil
 	})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if accept <= 0 {
+			return errors.New("--for: must be longer than 0, such as 24h: frames with the old key are refused afterwards")
+		}
+		return change(c, args)
+	}
 	return c
 }

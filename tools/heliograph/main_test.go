@@ -35,6 +35,9 @@ func TestUsage(t *testing.T) {
 		"version":               {[]string{"version"}, 0, "heliograph unknown"},
 		"help":                  {[]string{"--help"}, 0, "Available Commands"},
 		"check of a missing":    {[]string{"check", "/none.toml"}, 78, "no such file"},
+		"no time for a change":  {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2, "--for: must be longer"},
+		"demo without messages": {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
+		"demo that has ended":   {[]string{"demo", "--duration", "-1s"}, 2, "--duration: must not be negative"},
 		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1, "no such file"},
 	}
 	for name, c := range cases {

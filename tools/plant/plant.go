@@ -115,6 +115,9 @@ func (d *Devices) Sent() uint64 { return d.sent.Load() }
 // Close ends the devices.
 func (d *Devices) Close() error { return d.conn.Close() }
 
+// timestamp is that of RFC 5424 §6.2.3, which allows six digits of a second.
+const timestamp = "2006-01-02T15:04:05.000000Z07:00"
+
 // line sends the next line: RFC 5424 over TCP (RFC 6587 octet counting), RFC
 // 3164 over UDP.
 func (d *Devices) line(at time.Time) error {
@@ -122,7 +125,7 @@ func (d *Devices) line(at time.Time) error {
 	body := Message(n, at, "plc", value(n))
 	text := fmt.Sprintf("<%d>%s plc-%d press: %s", 13+n%3, at.Format(time.Stamp), n%4, body)
 	if d.tcp {
-		text = fmt.Sprintf("<%d>1 %s plc-%d press - - - %s", 13+n%3, at.UTC().Format(time.RFC3339Nano), n%4, body)
+		text = fmt.Sprintf("<%d>1 %s plc-%d press - - - %s", 13+n%3, at.UTC().Format(timestamp), n%4, body)
 		text = fmt.Sprintf("%d %s", len(text), text)
 	}
 	if err := d.conn.SetWriteDeadline(time.Now().Add(5 * time.Second)); err != nil {

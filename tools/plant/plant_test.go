@@ -1,12 +1,16 @@
 package plant
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/leodido/go-syslog/v4/rfc5424"
 )
 
 func TestAMessageTellsItsNumberAndItsTime(t *testing.T) {
@@ -42,5 +46,35 @@ func TestTheEndIsNoFaultButABrokenDeviceIs(t *testing.T) {
 	_ = far.Close()
 	if err := Run(t.Context(), 100, nil, []*Devices{{conn: near}}, nil); err == nil {
 		t.Error("a broken device: got nil, want its error")
+	}
+}
+
+// TestLinesOverTCPAreRFC5424 has another's parser read a line.
+func TestLinesOverTCPAreRFC5424(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d, err := NewDevices("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := d.line(time.Unix(1, 123456789)); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	sent, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := bytes.Cut(sent, []byte(" "))
+	if _, err := rfc5424.NewParser().Parse(text); err != nil {
+		t.Errorf("%s: %v", text, err)
 	}
 }
