@@ -95,7 +95,6 @@ func guessMQTT(port int, name, password string) (byte, error) {
 // nothing; TX's events cross, also those of while RX was away, outlive RX's death, and all reach IT's collector
 // numbered without a gap. The right password gets in meanwhile.
 func TestAuditTrail(t *testing.T) {
-	t.Parallel()
 	it := newCollector(t)
 	broker, syslogPort := await.FreePort(t), await.FreePort(t)
 	g := newGateway(t, linktest.Profile{},

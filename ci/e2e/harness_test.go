@@ -21,7 +21,7 @@ var programs string // folder of the built programs
 
 // parallel is how many tests run beside each other: more than there are processors,
 // because they wait for most of their time.
-const parallel = "4"
+const parallel = "3"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
