@@ -219,7 +219,7 @@ func same(t *testing.T, plant client.Config, mirror *it) {
 	})
 	defer source.Close()
 	before := look(source)
-	await.Within(t, tagBound(), "the mirror shows what the plant shows", func() error {
+	await.Within(t, 3*tagBound(), "the mirror shows what the plant shows", func() error {
 		seen := look(mirror.s)
 		after := look(source)
 		differences := crawl.Compare(before, after, seen)
