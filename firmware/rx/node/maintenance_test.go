@@ -148,6 +148,7 @@ func TestALinkThatIsCutIsLoggedOnceAndWhenItIsBack(t *testing.T) {
 			t.Errorf("no line says that the link is ready:\n%s", before)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		cut := r.log.String()[len(before):]
 		if n := strings.Count(cut, `level=WARN msg="not ready" component=link state=down error="silent`); n != 1 {
 			t.Errorf("%d lines say that the link is cut, want 1:\n%s", n, cut)
