@@ -94,7 +94,7 @@ type rig struct {
 	sinks map[string]*fakeSink // by channel; record.Gateway: of the audit trail
 	mqtt  map[string]MQTTParts
 	opcua map[string]OPCUAParts
-	log   *bytes.Buffer
+	log   *logBuffer
 	key   wire.PairKey
 
 	session  *wire.Session
@@ -109,7 +109,7 @@ type rig struct {
 func newRig(t *testing.T, change ...func(*config.RX)) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{t: t, pipe: &medium{Pipe: drivertest.NewPipe(1000)}, log: &bytes.Buffer{}, key: pairkey.New()}
+	r := &rig{t: t, pipe: &medium{Pipe: drivertest.NewPipe(1000)}, log: &logBuffer{}, key: pairkey.New()}
 	keyFile := filepath.Join(dir, "pair.key")
 	if err := pairkey.Create(keyFile, r.key); err != nil {
 		t.Fatal(err)
@@ -311,4 +311,22 @@ func names(tasks []task.Task) (list []string) {
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
+}
+
+// logBuffer keeps what the node logs. Safe for concurrent use.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
