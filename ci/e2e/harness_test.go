@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,13 +20,13 @@ import (
 
 var programs string // folder of the built programs
 
-// parallel is how many tests run beside each other. They wait for most of their time,
-// but a plant of node-opcua that is crawled keeps a processor busy.
-const parallel = "2"
+// parallel is how many tests run beside each other. A plant of node-opcua that is
+// crawled keeps a processor busy, and go test runs another package meanwhile.
+func parallel() int { return max(1, runtime.NumCPU()/2) }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", parallel); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(parallel())); err != nil {
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "heliograph-e2e")
