@@ -181,16 +181,21 @@ func (p *pair) quiet(t *testing.T) {
 // taken asks RX how many lines it took.
 func (p *pair) taken(t *testing.T) uint64 {
 	t.Helper()
-	r, err := http.Get("http://" + p.rxWiring.status + "/status.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
 	var got status.Snapshot
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil ||
-		got.Channels["syslog"].Delivered == nil {
-		t.Fatalf("status: %v", err)
-	}
+	await.NoError(t, "the status of RX", func() error { // the emulator closes connections of a board that is late
+		r, err := http.Get("http://" + p.rxWiring.status + "/status.json")
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil {
+			return err
+		}
+		if got.Channels["syslog"].Delivered == nil {
+			return errors.New("no count of lines that were delivered")
+		}
+		return nil
+	})
 	return *got.Channels["syslog"].Delivered
 }
 
