@@ -147,7 +147,7 @@ func keyChange() *cobra.Command {
 	})
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if accept <= 0 {
-			return errors.New("--for: must be longer than 0, such as 24h: frames with the old key are refused afterwards")
+			return errors.New("--for: must be longer than 0: the old key is refused afterwards")
 		}
 		return change(c, args)
 	}
