@@ -10,24 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"heliograph/drivers/drivertest"
 	"heliograph/drivers/ethernet/ethernettest"
 )
-
-// descriptor is a copy that the driver may own, as in another process.
-func descriptor(t *testing.T, f *os.File) int {
-	t.Helper()
-	t.Cleanup(func() { _ = f.Close() })
-	raw, err := f.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := -1
-	_ = raw.Control(func(fd uintptr) { again, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return again
-}
 
 func handed(t *testing.T, what string) (x *Transmitter, near *os.File, r *Receiver, far *os.File) {
 	t.Helper()
@@ -38,13 +23,13 @@ func handed(t *testing.T, what string) (x *Transmitter, near *os.File, r *Receiv
 	if err != nil {
 		t.Fatal(err)
 	}
-	if x, err = TransmitterFrom(descriptor(t, near), "near0", log); err != nil {
+	if x, err = TransmitterFrom(drivertest.Descriptor(t, near), "near0", log); err != nil {
 		t.Fatal(err)
 	}
 	if far, err = OpenReceiverFile("far0", log); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = ReceiverFrom(descriptor(t, far), "far0", log); err != nil {
+	if r, err = ReceiverFrom(drivertest.Descriptor(t, far), "far0", log); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = x.Close(), r.Close() })

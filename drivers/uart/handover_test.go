@@ -8,21 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/ci/await"
+	"heliograph/drivers/drivertest"
 	"heliograph/drivers/uart"
 )
-
-// descriptor is a copy that the driver may own, as in another process.
-func descriptor(t *testing.T, f *os.File) (again int) {
-	t.Helper()
-	t.Cleanup(func() { _ = f.Close() })
-	control(t, f, func(fd int) {
-		var err error
-		if again, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
-			t.Fatal(err)
-		}
-	})
-	return again
-}
 
 func TestAHandedDescriptorTransmits(t *testing.T) {
 	master, path := far(t)
@@ -30,10 +18,10 @@ func TestAHandedDescriptorTransmits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := uart.ReceiverFrom(descriptor(t, f)); err == nil {
+	if _, err := uart.ReceiverFrom(drivertest.Descriptor(t, f)); err == nil {
 		t.Error("a receiver takes a transmitter's descriptor, want an error")
 	}
-	tx, err := uart.TransmitterFrom(descriptor(t, f))
+	tx, err := uart.TransmitterFrom(drivertest.Descriptor(t, f))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +42,10 @@ func TestAHandedDescriptorReceives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := uart.TransmitterFrom(descriptor(t, f)); err == nil {
+	if _, err := uart.TransmitterFrom(drivertest.Descriptor(t, f)); err == nil {
 		t.Error("a transmitter takes a receiver's descriptor, want an error")
 	}
-	rx, err := uart.ReceiverFrom(descriptor(t, f))
+	rx, err := uart.ReceiverFrom(drivertest.Descriptor(t, f))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,29 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"testing"
 
 	"heliograph/ci/await"
-
-	"golang.org/x/sys/unix"
+	"heliograph/drivers/drivertest"
 )
-
-// descriptor is a copy that the driver may own, as in another process.
-func descriptor(t *testing.T, f *os.File) int {
-	t.Helper()
-	t.Cleanup(func() { _ = f.Close() })
-	raw, err := f.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := -1
-	_ = raw.Control(func(fd uintptr) { again, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return again
-}
 
 func TestFramesCrossOnHandedDescriptors(t *testing.T) {
 	free, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -39,7 +21,7 @@ func TestFramesCrossOnHandedDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := ReceiverFrom(descriptor(t, far), address)
+	r, err := ReceiverFrom(drivertest.Descriptor(t, far), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +30,7 @@ func TestFramesCrossOnHandedDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := TransmitterFrom(descriptor(t, near), address)
+	x, err := TransmitterFrom(drivertest.Descriptor(t, near), address)
 	if err != nil {
 		t.Fatal(err)
 	}
