@@ -94,9 +94,10 @@ func TestCheckFindsOutTheRole(t *testing.T) {
 		code int
 		want string
 	}{
-		"tx":        {text: config.MinimalTX(), code: 0, want: "heliotx"},
-		"rx":        {text: config.MinimalRX(), code: 0, want: "heliorx"},
-		"given":     {text: config.MinimalTX(), args: []string{"--role", "rx"}, code: 78, want: "belongs in the other board's file"},
+		"tx": {text: config.MinimalTX(), code: 0, want: "heliotx"},
+		"rx": {text: config.MinimalRX(), code: 0, want: "heliorx"},
+		"given": {text: config.MinimalTX(), args: []string{"--role", "rx"}, code: 78,
+			want: "belongs in the other board's file"},
 		"broken":    {text: "[", code: 78, want: ":1: not valid TOML"},
 		"top of RX": {text: "stale_after = \"3s\"\n", code: 78, want: "heliorx"},
 	}

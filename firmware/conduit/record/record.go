@@ -28,7 +28,7 @@
 //	          [time(8): ns since 1970, flag 8]
 //	          [age(uvarint): seq − created, keylen(uvarint) key, flag 1]
 //	          payload(rest)
-//	          flags: 1 keyed, 2 event, 4 delete, 8 timed
+//	          flags: 1 keyed, 2 event, 4 delete, 8 timed, 16 late
 //	page      channel(2) flags(1) seq(uvarint) from(uvarint) span(uvarint) entry*
 //	          flags: 1 last page of the cycle
 //	          states: at seq, the keys created in (from, from+span] are exactly these
@@ -51,8 +51,23 @@
 //	          dropped(uvarint) keys(uvarint) [earlier(uvarint), flag 2]
 //	          reason(rest, UTF-8)
 //	          flags: 1 partial, 2 earlier; state: 0 connecting, 1 up, 2 down
+//	replay    channel(2) flags(1) epoch(uvarint) first(uvarint) span(uvarint: last −
+//	          first) size(uvarint) replayed*, size bytes, as one frame of Zstandard
+//	          (RFC 8878) with flag 1: everything that left with the numbers first to
+//	          last of an epoch, which may be an earlier one
+//	replayed  flags(1) head(1) [step(uvarint): seq − the entry's before, first: −
+//	          (first − 1), head 64; absent: 1] [place(uvarint) of the key among the
+//	          page's, flags 8, or keylen(uvarint) key, flags 1] [time] [paylen]
+//	          payload, as of an entry; flags: 1 keyed, 2 event, 4 delete, 8 known key,
+//	          16 late
+//	window    channel(2) flags(1): 0, epoch(uvarint) first(uvarint) reach(uvarint): s,
+//	          pass(uvarint): ms
 //	heartbeat utc(8): ns since 1970, quality(1): 0 unset, 1 set
 //	          uptime(uvarint): ms
+//
+// A late record was missed when it was new: by the transmitter, which then read it
+// from its source's history, or by the receiver, to which a replay page brings it. It
+// is never the newest value of its key.
 //
 // "Created" is the sequence number at which a key was created. It orders the
 // carousel: a page that states a range of such numbers exactly lets a receiver drop
@@ -76,6 +91,8 @@ const (
 	KindTotals
 	KindHeartbeat
 	KindBatch
+	KindReplay
+	KindWindow
 	kinds
 )
 

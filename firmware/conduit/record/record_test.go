@@ -37,7 +37,11 @@ func TestGoldenOthers(t *testing.T) {
 		"totals of a later epoch": later.Append(nil),
 		"heartbeat": (&Heartbeat{UTC: 1_700_000_000_000_000_000, ClockSet: true,
 			Uptime: 1500}).Append(nil),
-		"item": AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
+		"replay":        goldenReplay(false),
+		"replay packed": goldenReplay(true),
+		"window":        (&Window{Channel: 3, Epoch: 7, First: 40, Reach: 13_200, Pass: 9_000}).Append(nil),
+		"update late":   (&Update{Channel: 2, Seq: 9, Created: 9, Late: true, Key: []byte("k")}).Append(nil),
+		"item":          AppendItem(nil, Item{Kind: KindUpdate, First: true, Body: []byte("abc")}),
 	}
 	for name, enc := range cases {
 		if got := hex.EncodeToString(enc); got != want[name] {
@@ -52,7 +56,7 @@ func TestMalformedIsRefused(t *testing.T) {
 		"empty update":             update(),
 		"sequence 0":               update(0, 1, flagEvent, 0),
 		"neither event nor key":    update(0, 1, 0, 1),
-		"unknown flag":             update(0, 1, 16|flagEvent, 1),
+		"unknown flag":             update(0, 1, 32|flagEvent, 1),
 		"older than its channel":   update(0, 1, flagKeyed, 1, 1, 1, 'k'),
 		"key longer than the body": update(0, 1, flagKeyed, 1, 0, 9, 'k'),
 		"overlong varint":          update(0, 1, flagEvent, 0x81, 0),
@@ -92,6 +96,9 @@ func FuzzFrame(f *testing.F) {
 	}
 	_, _, page := goldenPage()
 	f.Add(AppendItem(nil, Item{Kind: KindPage, First: true, Last: true, Body: page}))
+	for _, packed := range []bool{false, true} {
+		f.Add(AppendItem(nil, Item{Kind: KindReplay, First: true, Last: true, Body: goldenReplay(packed)}))
+	}
 	f.Add(AppendItem(nil, Item{Kind: KindBatch, First: true, Last: true, Body: goldenBatch()}))
 	for kind := KindManifest; kind < kinds; kind++ {
 		f.Add(AppendItem(nil, Item{Kind: kind, First: true, Last: true, Body: make([]byte, 20)}))
@@ -135,6 +142,11 @@ func recode(it Item) ([]byte, bool) {
 		out, run := AppendBatch(nil, b.Channel, b.Seq), Run{}
 		err := b.Changes(func(e *Entry) { out = run.AppendChange(out, e.Created, e.Time, e.Payload) })
 		return out, err == nil
+	case KindWindow:
+		var w Window
+		return encoded(w.Parse(it.Body), w.Append)
+	case KindReplay:
+		return recodeReplay(it.Body)
 	default:
 		var p Page
 		if p.Parse(it.Body) != nil {

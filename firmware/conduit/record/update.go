@@ -11,6 +11,7 @@ type Update struct {
 	Time    int64  // the source's timestamp, ns since 1970 UTC; 0: none given
 	Event   bool   // an entry of the log: deliver every one, in order
 	Delete  bool   // the key is gone
+	Late    bool   // it happened before what was sent already: it never becomes the newest value
 	Key     []byte // nil: no key
 	Payload []byte
 }
@@ -20,6 +21,7 @@ const (
 	flagEvent  = 2
 	flagDelete = 4
 	flagTimed  = 8
+	flagLate   = 16
 )
 
 // Append appends the encoded update to dst.
@@ -52,6 +54,9 @@ func (u *Update) flags() byte {
 	if u.Time != 0 {
 		f |= flagTimed
 	}
+	if u.Late {
+		f |= flagLate
+	}
 	return f
 }
 
@@ -63,6 +68,7 @@ func (u *Update) Parse(body []byte) error {
 	u.Seq = c.uvarint()
 	u.Event = f&flagEvent != 0
 	u.Delete = f&flagDelete != 0
+	u.Late = f&flagLate != 0
 	if f&flagTimed != 0 {
 		u.Time = int64(c.uint64())
 		c.bad = c.bad || u.Time == 0
@@ -74,7 +80,7 @@ func (u *Update) Parse(body []byte) error {
 		u.Key = c.bytes(MaxKey)
 	}
 	u.Payload = c.rest
-	if c.bad || u.Seq == 0 || f > 15 || (!u.Event && u.Key == nil) || (u.Delete && u.Key == nil) {
+	if c.bad || u.Seq == 0 || f > 31 || (!u.Event && u.Key == nil) || (u.Delete && u.Key == nil) {
 		return ErrMalformed
 	}
 	return nil

@@ -48,6 +48,7 @@ func DatagramProfile(size, overhead int) Profile {
 				MaxLanes: MaxLanes, Sources: 64,
 				Flush: 64 * time.Millisecond, Idle: 16 * time.Millisecond, Spread: 32 * time.Millisecond,
 			},
+			Replay: {MaxLanes: MaxLanes, Sources: 64, Flush: time.Second, Idle: time.Second},
 		},
 	}
 }
@@ -65,6 +66,7 @@ func UARTProfile(baud int) Profile {
 		Classes: [Classes]ClassProfile{
 			LowLatency: {MaxLanes: 1, Sources: 16, Flush: flush, Idle: max(word+word/2, 2*time.Millisecond)},
 			Bulk:       {MaxLanes: 4, Sources: 16, Flush: 4 * flush, Idle: 4 * word},
+			Replay:     {MaxLanes: 4, Sources: 16, Flush: time.Second, Idle: time.Second},
 		},
 	}
 }

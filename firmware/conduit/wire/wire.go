@@ -11,8 +11,11 @@
 //
 //	data      type(1) class(1) session(2) sequence(4) generation(2) index(2)
 //	          sealed shard(n) tag(16) crc(4)
-//	type      version (high nibble, 1), kind (low nibble): 1 source, 2 parity
-//	class     class (high bit: 0 low latency, 1 bulk); parity: lanes − 1 (low 7 bits)
+//	type      version (high nibble, 1), kind (low nibble): 1 source, 2 parity, 3 and 4
+//	          source and parity of the replay class, which receivers before it count
+//	          as noise
+//	class     class (high bit: 0 low latency, 1 bulk, 0 replay); parity: lanes − 1 (low 7
+//	          bits)
 //	session   names pair key and session; derived, see below
 //	sequence  low 32 bits of the session's frame number
 //	index     source: position in the generation, 0, 1, 2 …
@@ -94,24 +97,32 @@ const (
 	Hello Kind = iota
 	Source
 	Parity
+	replaySource // on the wire alone: Source of class Replay
+	replayParity
 )
 
-// Class is one of the two streams of frames; each keeps its own order.
+// Class is one of the streams of frames; each keeps its own order.
 type Class uint8
 
-// The classes.
+// The classes. Channels send in one of the first two; what they sent is sent again in
+// the third, which nothing else waits for.
 const (
 	LowLatency Class = iota
 	Bulk
-	Classes = 2
+	Replay
+	Classes = 3
 )
 
 // String returns the class's name in metrics and configuration.
 func (c Class) String() string {
-	if c == Bulk {
+	switch c {
+	case Bulk:
 		return "bulk"
+	case Replay:
+		return "replay"
+	default:
+		return "low-latency"
 	}
-	return "low-latency"
 }
 
 // Header is a data frame's header.
@@ -158,6 +169,9 @@ func KindOf(frame []byte) (Kind, error) {
 		return 0, ErrNoise
 	}
 	k := Kind(frame[0] & 15)
+	if k == replaySource || k == replayParity {
+		k -= replaySource - Source
+	}
 	smallest := []int{Hello: MinHello, Source: Overhead, Parity: Overhead + ParityHead}
 	if int(k) >= len(smallest) || len(frame) < smallest[k] {
 		return 0, ErrNoise
@@ -168,7 +182,13 @@ func KindOf(frame []byte) (Kind, error) {
 // Put writes the header into the first HeaderSize bytes of frame.
 func (h *Header) Put(frame []byte) {
 	frame[0] = version<<4 | byte(h.Kind)
-	frame[1] = byte(h.Class)<<7 | byte(h.Lanes-1)
+	frame[1] = byte(h.Lanes - 1)
+	switch h.Class {
+	case Bulk:
+		frame[1] |= 1 << 7
+	case Replay:
+		frame[0] += byte(replaySource - Source)
+	}
 	binary.BigEndian.PutUint16(frame[2:], h.Session)
 	binary.BigEndian.PutUint32(frame[4:], h.Sequence)
 	binary.BigEndian.PutUint16(frame[8:], h.Generation)
@@ -185,6 +205,9 @@ func (h *Header) Parse(frame []byte) {
 		Sequence:   binary.BigEndian.Uint32(frame[4:]),
 		Generation: binary.BigEndian.Uint16(frame[8:]),
 		Index:      binary.BigEndian.Uint16(frame[10:]),
+	}
+	if h.Kind >= replaySource {
+		h.Kind, h.Class = h.Kind-(replaySource-Source), Replay
 	}
 }
 

@@ -16,6 +16,28 @@ func sealedSource(s *Session) []byte {
 	return s.Seal(frame, HeaderSize, 1<<32-2)
 }
 
+func sealedReplay(s *Session, kind Kind) []byte {
+	h := Header{Kind: kind, Class: Replay, Lanes: 3, Session: s.ID, Sequence: 7, Generation: 2, Index: 65}
+	frame := make([]byte, HeaderSize, 100)
+	h.Put(frame)
+	return s.Seal(append(frame, "\x00\x03abc\x00\x00"...), HeaderSize, 7)
+}
+
+// TestReplayFramesAreOfKindsTheirOwn: a receiver that does not know them takes them for noise.
+func TestReplayFramesAreOfKindsTheirOwn(t *testing.T) {
+	for _, kind := range []Kind{Source, Parity} {
+		frame := sealedReplay(testSession(t), kind)
+		var h Header
+		h.Parse(frame)
+		if got, err := KindOf(frame); err != nil || got != kind || h.Kind != kind || h.Class != Replay || h.Lanes != 3 {
+			t.Errorf("got kind %d, %v, header %+v; want kind %d of class replay", got, err, h, kind)
+		}
+		if raw := Kind(frame[0] & 15); raw <= Parity {
+			t.Errorf("kind %d on the wire is one that earlier receivers know", raw)
+		}
+	}
+}
+
 func sealedHello(s *Session) []byte {
 	h := HelloHeader{Session: s.ID, Epoch: s.Epoch, Sequence: 5, Salt: s.Salt}
 	frame := make([]byte, HelloHeaderSize, 100)
@@ -29,7 +51,8 @@ func TestGoldenFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := testSession(t)
-	got := "source: " + hex.EncodeToString(sealedSource(s)) + "\nhello: " + hex.EncodeToString(sealedHello(s)) + "\n"
+	got := "source: " + hex.EncodeToString(sealedSource(s)) + "\nhello: " + hex.EncodeToString(sealedHello(s)) +
+		"\nreplay: " + hex.EncodeToString(sealedReplay(s, Source)) + "\n"
 	if got != string(want) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -57,7 +80,7 @@ func TestNoiseIsNoFrame(t *testing.T) {
 		"short source":    sealedSource(s)[:Overhead-1],
 		"short hello":     sealedHello(s)[:MinHello-1],
 		"another version": append([]byte{0x21}, make([]byte, 99)...),
-		"unknown kind":    append([]byte{0x13}, make([]byte, 99)...),
+		"unknown kind":    append([]byte{0x15}, make([]byte, 99)...),
 	} {
 		if _, err := KindOf(frame); err != ErrNoise {
 			t.Errorf("%s: got %v, want %v", name, err, ErrNoise)

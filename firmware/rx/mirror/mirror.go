@@ -63,6 +63,7 @@ type Update struct {
 	Time    int64 // ns since 1970, 0: none
 	Event   bool
 	Delete  bool
+	Late    bool // it is not the newest of its key, nor of its channel
 }
 
 // Channel is the state of one channel. Not safe for concurrent use.

@@ -9,9 +9,12 @@ import (
 // Update applies a live record.
 func (c *Channel) Update(u *record.Update) {
 	wasUnknown := c.countArrival(u.Seq)
-	if u.Key == nil {
+	if u.Key == nil || u.Late {
 		c.countDelivered(wasUnknown)
-		c.deliver(Update{Time: u.Time, Event: u.Event, Payload: bytes.Clone(u.Payload)})
+		c.deliver(Update{
+			Key: bytes.Clone(u.Key), Payload: bytes.Clone(u.Payload), Time: u.Time, Event: u.Event, Delete: u.Delete,
+			Late: u.Late,
+		})
 		return
 	}
 	c.held.discard(u.Created) // what is held is older

@@ -60,7 +60,7 @@ func (c *Channel) settle() {
 func (c *Channel) deliver(u mirror.Update) {
 	if c.sink != nil {
 		c.sink.Deliver(sink.Update{
-			Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete,
+			Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete, Late: u.Late,
 		})
 	}
 }

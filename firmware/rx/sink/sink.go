@@ -36,6 +36,10 @@ type Update struct {
 	Time    time.Time // the source's own timestamp; zero when it gave none
 	Event   bool      // an entry of the log, delivered once; false: the key's newest value changed
 	Delete  bool      // the key is gone
+	// Late: it happened before what was delivered already, because it was missed then. It
+	// is never the key's newest value, and comes in the order of its channel among the
+	// late ones.
+	Late bool
 }
 
 // Sink takes the records of one channel.

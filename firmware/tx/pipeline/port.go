@@ -37,7 +37,9 @@ func (p *port) Put(u source.Update) error {
 	if p.link.closed.Load() {
 		return source.ErrClosed
 	}
-	r := send.Record{Key: u.Key, Payload: u.Payload, Event: u.Event, Delete: u.Delete, Urgent: u.Urgent, Left: u.Left}
+	r := send.Record{
+		Key: u.Key, Payload: u.Payload, Event: u.Event, Delete: u.Delete, Urgent: u.Urgent, Late: u.Late, Left: u.Left,
+	}
 	if !u.Time.IsZero() {
 		r.Time = u.Time.UnixNano()
 	}

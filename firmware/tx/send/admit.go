@@ -28,10 +28,10 @@ func (m *Mux) admit(c *Channel, r *Record, k *key) error {
 	if len(r.Key) > record.MaxKey || r.size() > record.MaxRecord {
 		return ErrTooLarge
 	}
-	if r.Event && r.Left != nil && !c.queue.room(m.limits.Held) {
+	if r.log() && r.Left != nil && !c.queue.room(m.limits.Held) {
 		return ErrFull
 	}
-	if r.Key == nil {
+	if r.Key == nil || r.Late {
 		return nil
 	}
 	more := r.claim().minus(k.claim())

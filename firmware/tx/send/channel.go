@@ -70,9 +70,12 @@ func (c Counts) Refused() (n uint64, why string) {
 func (c *Channel) number(r *Record, k *key) record.Update {
 	c.seq++
 	u := record.Update{
-		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Key: r.Key, Payload: r.Payload,
+		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Late: r.Late, Key: r.Key,
+		Payload: r.Payload,
 	}
 	switch {
+	case r.Late && r.Key != nil:
+		u.Created = c.seq
 	case k == nil:
 	case r.Delete:
 		u.Created = c.seq

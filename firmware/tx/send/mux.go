@@ -110,7 +110,8 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var k *key
-	if r.Key != nil {
+	keyed := r.Key != nil && !r.Late
+	if keyed {
 		k = c.keys.find(r.Key)
 	}
 	switch err := m.admit(c, &r, k); err {
@@ -122,7 +123,7 @@ func (m *Mux) Put(c *Channel, r Record) (dropped []Record, err error) {
 		return nil, err
 	}
 	c.accepted++
-	if r.Key != nil && k == nil {
+	if keyed && k == nil {
 		k = c.keys.add(r.Key)
 	}
 	cl := &m.classes[c.class]

@@ -27,12 +27,12 @@ type item struct {
 }
 
 // loose reports whether the item is an event that may be dropped.
-func (it *item) loose() bool { return it.Event && !it.Urgent && it.Left == nil }
+func (it *item) loose() bool { return it.log() && !it.Urgent && it.Left == nil }
 
-func (it *item) held() bool { return it.Event && it.Left != nil }
+func (it *item) held() bool { return it.log() && it.Left != nil }
 
 // state reports whether the item is a new value and nothing else.
-func (it *item) state() bool { return it.Key != nil && !it.Event && !it.Delete }
+func (it *item) state() bool { return it.Key != nil && !it.log() && !it.Delete }
 
 type list struct{ head, tail *item }
 

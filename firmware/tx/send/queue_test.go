@@ -2,8 +2,11 @@ package send
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 )
 
@@ -159,4 +162,45 @@ func TestQueueDoesNotAllocateInSteadyState(t *testing.T) {
 func nextPayload(m *Mux, c *Channel) string {
 	r, _ := m.nextRecord(c)
 	return string(r.Payload)
+}
+
+// TestLateRecordsCrossLikeEvents: none replaces another, nor the newest value of its
+// key, and the carousel does not have them.
+func TestLateRecordsCrossLikeEvents(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1000, CarouselShare: 0.1, Start: time.Unix(0, 0)})
+	c := m.Channel("c", wire.LowLatency)
+	for _, r := range []Record{
+		{Key: []byte("k"), Payload: []byte("new")},
+		{Key: []byte("k"), Payload: []byte("old 1"), Time: 1, Late: true},
+		{Key: []byte("k"), Payload: []byte("old 2"), Time: 2, Late: true},
+	} {
+		if _, err := m.Put(c, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame, _ := m.Fill(time.Unix(0, 0), nil, nil)
+	var got []string
+	for rest := frame.Payload; ; {
+		it, more, err := record.NextItem(rest)
+		if err != nil {
+			break
+		}
+		var u record.Update
+		if rest = more; it.Kind == record.KindUpdate && u.Parse(it.Body) == nil {
+			got = append(got, fmt.Sprintf("%d %s late %v", u.Seq, u.Payload, u.Late))
+		}
+	}
+	want := []string{"1 new late false", "2 old 1 late true", "3 old 2 late true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	m.Range(c, func(_, payload []byte) bool {
+		if string(payload) != "new" {
+			t.Errorf("the carousel has %q, want the newest value", payload)
+		}
+		return true
+	})
+	if n := m.Counts(c); n.Sent != 3 || n.Conflated != 0 || n.Keys != 1 {
+		t.Errorf("got %+v, want 3 sent of 1 key", n)
+	}
 }

@@ -24,6 +24,7 @@ type Record struct {
 	Event   bool
 	Delete  bool
 	Urgent  bool
+	Late    bool        // happened before what was sent already: crosses like an event, and is no key's newest value
 	Left    func(error) // see Mux.Put
 }
 
@@ -72,6 +73,9 @@ func (l Limits) orDefault() Limits {
 	}
 	return l
 }
+
+// log reports whether every such record is to be delivered, in order.
+func (r *Record) log() bool { return r.Event || r.Late }
 
 // size is what a record is counted as against the bounds.
 func (r *Record) size() int { return len(r.Key) + len(r.Payload) + recordOverhead }

@@ -1,0 +1,243 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Replay is a page of records that are sent again: what left of a channel with the
+// numbers First to Last of an epoch, which may be an earlier one. A number between
+// them that no entry has never left, so that it is lost for good.
+type Replay struct {
+	Channel     uint16
+	Epoch       uint64
+	First, Last uint64
+	size        int // of the entries, unpacked
+	packed      bool
+	body        []byte
+}
+
+// Replayed is an entry of a replay page.
+type Replayed struct {
+	Seq     uint64
+	Time    int64 // the source's timestamp, ns since 1970 UTC; 0: none given
+	Event   bool
+	Delete  bool
+	Late    bool
+	Key     []byte // nil: no key
+	Payload []byte
+}
+
+// MaxReplay bounds the entries of a replay page, unpacked, in bytes: one record of
+// the largest size, and what stands around it.
+const MaxReplay = MaxRecord + MaxKey + 64
+
+const flagPacked = 1
+
+// flagKnown is an entry's flag: its key is one that an entry before it brought.
+const flagKnown = 8
+
+// ReplayWriter appends entries to a page. Reset comes first. Not safe for concurrent use.
+type ReplayWriter struct {
+	Entries     []byte // unpacked
+	First, Last uint64
+	run         Run
+	keys        map[string]uint64 // the place of each key among those of the page
+}
+
+// Reset begins an empty page, whose first number is one more than the page's before,
+// and keeps its memory.
+func (w *ReplayWriter) Reset(first uint64) {
+	if w.keys == nil {
+		w.keys = map[string]uint64{}
+	}
+	clear(w.keys)
+	*w = ReplayWriter{
+		Entries: w.Entries[:0], First: first, Last: first - 1, run: Run{Created: first - 1}, keys: w.keys,
+	}
+}
+
+// Append appends an entry. Numbers must rise.
+func (w *ReplayWriter) Append(e *Replayed) {
+	step := e.Seq - w.run.Created
+	w.run.Created, w.Last = e.Seq, e.Seq
+	place, known := w.keys[string(e.Key)]
+	known = known && e.Key != nil
+	flags := flag(e.Key != nil, flagKeyed) | flag(e.Event, flagEvent) | flag(e.Delete, flagDelete) |
+		flag(known, flagKnown) | flag(e.Late, flagLate)
+	dst := append(w.Entries, flags, w.run.head(len(e.Payload), e.Time, step != 1))
+	if step != 1 {
+		dst = binary.AppendUvarint(dst, step)
+	}
+	switch {
+	case known:
+		dst = binary.AppendUvarint(dst, place)
+	case e.Key != nil:
+		w.keys[string(e.Key)] = uint64(len(w.keys))
+		dst = binary.AppendUvarint(dst, uint64(len(e.Key)))
+		dst = append(dst, e.Key...)
+	}
+	w.Entries = w.run.appendTail(dst, e.Time, e.Payload)
+}
+
+// AppendReplay appends the page's encoding. With an encoder the entries are packed
+// if that makes them shorter.
+func (w *ReplayWriter) AppendReplay(dst []byte, channel uint16, epoch uint64, enc *zstd.Encoder) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, channel)
+	mark := len(dst)
+	dst = append(dst, 0)
+	dst = binary.AppendUvarint(dst, epoch)
+	dst = binary.AppendUvarint(dst, w.First)
+	dst = binary.AppendUvarint(dst, w.Last-w.First)
+	dst = binary.AppendUvarint(dst, uint64(len(w.Entries)))
+	head := len(dst)
+	if enc != nil {
+		dst = enc.EncodeAll(w.Entries, dst)
+		if len(dst)-head < len(w.Entries) {
+			dst[mark] = flagPacked
+			return dst
+		}
+	}
+	return append(dst[:head], w.Entries...)
+}
+
+// Parse decodes a page's head, which is all that a receiver needs that has every
+// number of it.
+func (p *Replay) Parse(body []byte) error {
+	c := cursor{rest: body}
+	*p = Replay{Channel: c.uint16()}
+	f := c.byte()
+	p.packed = f&flagPacked != 0
+	p.Epoch = c.uvarint()
+	p.First = c.uvarint()
+	p.Last = c.sum(p.First, c.uvarint())
+	size := c.uvarint()
+	p.body = c.rest
+	if c.bad || f > flagPacked || p.Epoch == 0 || p.First == 0 || size > MaxReplay ||
+		!p.packed && size != uint64(len(p.body)) {
+		return ErrMalformed
+	}
+	p.size = int(size)
+	return nil
+}
+
+// ReplayReader unpacks replay pages. The zero value is ready. Not safe for
+// concurrent use.
+type ReplayReader struct {
+	decoder *zstd.Decoder
+	buf     []byte
+	keys    [][]byte
+}
+
+// keepUnpacked bounds the buffer that stays between pages, in bytes.
+const keepUnpacked = 1 << 20
+
+// Entries calls f with every entry, lowest number first. An entry's slices are valid
+// during the call.
+func (r *ReplayReader) Entries(p *Replay, f func(*Replayed)) error {
+	entries, err := r.unpack(p)
+	if err != nil {
+		return err
+	}
+	c, run := cursor{rest: entries}, Run{Created: p.First - 1}
+	r.keys = r.keys[:0]
+	for len(c.rest) > 0 {
+		e, ok := r.entry(&c, &run)
+		if !ok || e.Seq > p.Last {
+			return ErrMalformed
+		}
+		f(&e)
+	}
+	if run.Created != p.Last {
+		return ErrMalformed
+	}
+	return nil
+}
+
+func (r *ReplayReader) entry(c *cursor, run *Run) (e Replayed, ok bool) {
+	flags, head, step := c.byte(), c.byte(), uint64(1)
+	if head&createdStep != 0 {
+		step = c.uvarint()
+		c.bad = c.bad || step <= 1
+	}
+	run.Created = c.sum(run.Created, step)
+	e = Replayed{
+		Seq: run.Created, Event: flags&flagEvent != 0, Delete: flags&flagDelete != 0, Late: flags&flagLate != 0,
+	}
+	keyed := flags&flagKeyed != 0
+	switch {
+	case flags&flagKnown != 0:
+		place := c.uvarint()
+		if c.bad || !keyed || place >= uint64(len(r.keys)) {
+			return e, false
+		}
+		e.Key = r.keys[place]
+	case keyed:
+		e.Key = c.bytes(MaxKey)
+		r.keys = append(r.keys, e.Key)
+	}
+	e.Time, e.Payload = run.tail(c, head)
+	return e, !c.bad && flags <= flagLate|15 && (keyed || e.Event) && (keyed || !e.Delete)
+}
+
+// unpack returns a page's entries, which are valid until the next call.
+func (r *ReplayReader) unpack(p *Replay) ([]byte, error) {
+	if !p.packed {
+		return p.body, nil
+	}
+	if r.decoder == nil {
+		// One goroutine, and never more memory than the page says that it takes.
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxReplay),
+			zstd.WithDecoderMaxWindow(MaxReplay))
+		if err != nil {
+			return nil, fmt.Errorf("record: unpacking a replay page: %v", err)
+		}
+		r.decoder = d
+	}
+	if cap(r.buf) > keepUnpacked {
+		r.buf = nil
+	}
+	if cap(r.buf) < p.size {
+		r.buf = make([]byte, 0, p.size)
+	}
+	out, err := r.decoder.DecodeAll(p.body, r.buf[:0])
+	if err != nil || len(out) != p.size {
+		return nil, ErrMalformed
+	}
+	r.buf = out
+	return out, nil
+}
+
+// Window states what the transmitter can still send again of a channel. It begins
+// each pass over the window.
+type Window struct {
+	Channel uint16
+	Epoch   uint64 // of the oldest record in the window, or the present one
+	First   uint64 // its number, or the next one; everything before it is out of reach
+	Reach   uint64 // seconds since the oldest record of the window left
+	Pass    uint64 // milliseconds that the last pass took; 0: none has ended yet
+}
+
+// Append appends the encoded statement to dst.
+func (w *Window) Append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, w.Channel)
+	dst = append(dst, 0)
+	for _, v := range []uint64{w.Epoch, w.First, w.Reach, w.Pass} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	return dst
+}
+
+// Parse decodes body.
+func (w *Window) Parse(body []byte) error {
+	c := cursor{rest: body}
+	*w = Window{Channel: c.uint16()}
+	flags := c.byte()
+	w.Epoch, w.First, w.Reach, w.Pass = c.uvarint(), c.uvarint(), c.uvarint(), c.uvarint()
+	if c.bad || flags != 0 || len(c.rest) != 0 || w.Epoch == 0 || w.First == 0 {
+		return ErrMalformed
+	}
+	return nil
+}
