@@ -23,6 +23,7 @@ type Snapshot struct {
 	Reasons       []string           `json:"reasons"`         // why not ready
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
+	Replay        *Replay            `json:"replay,omitempty"` // nil: TX sends nothing again, or has not said so yet
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
@@ -43,6 +44,8 @@ type Channel struct {
 	Protocol  string  `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
 	Sent      *uint64 `json:"sent,omitempty"`
 	Delivered *uint64 `json:"delivered,omitempty"`
+	// RX: of Delivered, those that were missing before
+	Healed    *uint64 `json:"healed,omitempty"`
 	Conflated *uint64 `json:"conflated,omitempty"`
 	Lost      *uint64 `json:"lost,omitempty"`
 	// RX: sent while this receiver could not follow what became of it
@@ -60,6 +63,27 @@ type Channel struct {
 	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
 	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`
+	Holes         []Hole   `json:"holes,omitempty"`        // RX: the newest MaxHoles, newest first
+	OpenHoles     *uint64  `json:"open_holes,omitempty"`   // RX: all that can still heal
+	OpenRecords   *uint64  `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
+}
+
+// MaxHoles is how many holes a channel shows.
+const MaxHoles = 20
+
+// Hole is a run of records of a channel that have not arrived. Its times are those of
+// RX's clock.
+type Hole struct {
+	From    time.Time `json:"from"`    // when the record before it arrived
+	To      time.Time `json:"to"`      // when the one after it did
+	Records uint64    `json:"records"` // that are missing still
+	Final   bool      `json:"final"`   // TX cannot send them again: they are lost for good
+}
+
+// Replay is what TX sends again in the line's idle time. At RX it is what TX says.
+type Replay struct {
+	WindowSeconds float64 `json:"window_seconds"` // how far back what TX keeps reaches, in the channel with least
+	PassSeconds   float64 `json:"pass_seconds"`   // how long sending all of it took last; 0: not known yet
 }
 
 // Link is the one-way link's counters of frames.
