@@ -167,4 +167,11 @@ type OPCUASink struct {
 	Anonymous bool
 	UsersFile string
 	Expired   []string // thumbprints of trusted client certificates whose validity period is not checked
+	History   History
+}
+
+// History is what a mirror keeps for HistoryRead. The zero value keeps nothing.
+type History struct {
+	Age   time.Duration // of the oldest value that is kept
+	Bytes int64         // on disk at most
 }

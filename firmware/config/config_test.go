@@ -74,7 +74,7 @@ func TestRXValues(t *testing.T) {
 		Status:     Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
 		Audit:      SyslogSink{Channel: "heliograph", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
 		OPCUA: []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(),
-			UsersFile: in("users")}},
+			UsersFile: in("users"), History: History{Age: 30 * day, Bytes: 2 << 30}}},
 		MQTT: []MQTTSink{
 			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/",
 				Username: "gateway",
@@ -255,6 +255,16 @@ func TestFaultsOfRX(t *testing.T) {
 			"[\"Basic256Sha256\"]\n", "9: security \"Basic256Sha256\": write a policy"},
 		"expired clients": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = " +
 			"[\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
+		"history age": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"4000d\"\n",
+			"9: history: the time \"4000d\" must be from 1m0s to 3650d"},
+		"history without a unit": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"30\"\n",
+			"9: history: write a time as"},
+		"history size": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"1d\"\n" +
+			"history_size = \"1kB\"\n", "10: history_size: the size \"1kB\" must be from 1MiB to 1024GiB"},
+		"history size alone": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n" +
+			"history_size = \"1GiB\"\n", "9: history_size needs history"},
+		"history empty": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"\"\n",
+			"9: history is empty"},
 		"security empty": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = []\n",
 			"9: security is empty"},
 		"ports": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n[[mqtt]]\nchannel = " +
@@ -445,5 +455,28 @@ func TestToleranceOfCertificates(t *testing.T) {
 	if err != nil || len(rx.OPCUA) != 1 || len(rx.OPCUA[0].Expired) != 1 || rx.OPCUA[0].Expired[0] != want ||
 		len(warnings) != 1 || !strings.Contains(warnings[0].String(), want) {
 		t.Errorf("RX: got %+v, %v, %v; want %s and a warning", rx.OPCUA, warnings, err, want)
+	}
+}
+
+func TestHistoryHasASizeByDefault(t *testing.T) {
+	dir := folder(t)
+	for name, c := range map[string]struct {
+		keys string
+		want History
+	}{
+		"none":         {"", History{}},
+		"days":         {"history = \"30d\"\n", History{Age: 30 * day, Bytes: 2 << 30}},
+		"days, hours":  {"history = \"1d12h\"\n", History{Age: 36 * time.Hour, Bytes: 2 << 30}},
+		"with a size":  {"history = \"90m\"\nhistory_size = \"64MiB\"\n", History{Age: 90 * time.Minute, Bytes: 64 << 20}},
+		"the longest":  {"history = \"3650d\"\n", History{Age: 3650 * day, Bytes: 2 << 30}},
+		"the shortest": {"history = \"1m\"\n", History{Age: time.Minute, Bytes: 2 << 30}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rx, _, err := ParseRX(strings.NewReader(head+
+				"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\n"+c.keys), dir)
+			if err != nil || rx.OPCUA[0].History != c.want {
+				t.Errorf("got %+v, %v; want %+v", rx.OPCUA, err, c.want)
+			}
+		})
 	}
 }

@@ -19,6 +19,7 @@ const (
 	defaultAddressSpace = "44MiB"
 	defaultStateMemory  = "80MiB" // sized for a board with 1 GB, as the next
 	defaultChannelState = "64MiB"
+	defaultHistorySize  = "2GiB"
 	defaultPolicy       = "Basic256Sha256"
 	defaultMode         = "SignAndEncrypt"
 )
@@ -39,6 +40,8 @@ const (
 	maxPublish           = time.Hour
 	minRebrowse          = 10 * time.Second
 	maxRebrowse          = 7 * 24 * time.Hour
+	minHistory           = time.Minute
+	maxHistory           = 3650 * day
 	maxChannels          = 256
 	maxSmallFile         = 64 << 10 // bytes of a key, password or certificate file
 	maxName              = 64       // bytes of a pair's or channel's name

@@ -90,7 +90,8 @@ func (r *report) tolerateExpired(a tablePath, list []string) (out []string) {
 
 func (r *report) opcuaSink(a tablePath, raw rawOPCUASink) OPCUASink {
 	s := OPCUASink{Channel: raw.Channel, Security: raw.Security, Anonymous: raw.Anonymous,
-		UsersFile: r.usersFile(a, raw.UsersFile), Expired: r.tolerateExpired(a, raw.Expired)}
+		UsersFile: r.usersFile(a, raw.UsersFile), Expired: r.tolerateExpired(a, raw.Expired),
+		History: r.history(a, raw)}
 	if raw.Listen == "" {
 		r.fault(a, "listen", "listen is missing: write listen = \"opc.tcp://0.0.0.0:4840\"")
 	} else {
@@ -111,6 +112,22 @@ func (r *report) opcuaSink(a tablePath, raw rawOPCUASink) OPCUASink {
 		r.opcuaSecurity(a, one)
 	}
 	return s
+}
+
+// history reads what a mirror keeps.
+func (r *report) history(a tablePath, raw rawOPCUASink) (h History) {
+	if raw.History == "" {
+		if r.has(a, "history") {
+			r.fault(a, "history", "history is empty: write history = \"30d\", or remove the key to keep nothing")
+		}
+		if r.has(a, "history_size") {
+			r.fault(a, "history_size", "history_size needs history: add history = \"30d\", or remove history_size")
+		}
+		return h
+	}
+	h.Age = r.duration(a, "history", raw.History, minHistory, maxHistory)
+	h.Bytes = r.size(a, "history_size", cmp.Or(raw.HistorySize, defaultHistorySize))
+	return h
 }
 
 func (r *report) opcuaSecurity(a tablePath, s string) {

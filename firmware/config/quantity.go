@@ -48,16 +48,35 @@ func parseSize(s string) (int64, error) {
 	return int64(size), nil
 }
 
-// parseDuration reads "100ms", "3s" or "10m" between two bounds.
-func parseDuration(s string, low, high time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
+// parseDuration reads "100ms", "3s", "10m", "30d" or "1d12h" between two bounds. A day has 24 hours.
+func parseDuration(s string, low, high time.Duration) (d time.Duration, err error) {
+	rest := s
+	if days, behind, ok := strings.Cut(s, "d"); ok {
+		n, number := strconv.ParseUint(days, 10, 16) // more days are out of any bounds
+		d, rest, err = time.Duration(n)*day, behind, number
+	}
+	if err == nil && (rest != "" || d == 0) {
+		var more time.Duration
+		more, err = time.ParseDuration(rest)
+		d += more
+	}
 	if err != nil {
-		return 0, fmt.Errorf("write a time as \"100ms\", \"3s\" or \"10m\", not %q", s)
+		return 0, fmt.Errorf("write a time as \"100ms\", \"3s\", \"10m\" or \"30d\", not %q", s)
 	}
 	if d < low || d > high {
-		return 0, fmt.Errorf("the time %q must be from %v to %v", s, low, high)
+		return 0, fmt.Errorf("the time %q must be from %s to %s", s, formatDuration(low), formatDuration(high))
 	}
 	return d, nil
+}
+
+const day = 24 * time.Hour
+
+// formatDuration writes whole days as such, and others as time.Duration does.
+func formatDuration(d time.Duration) string {
+	if d > 0 && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
 }
 
 // splitUnit splits a quantity into its number, negative if there is none, and its unit. A

@@ -122,6 +122,9 @@ type rawOPCUASink struct {
 	Anonymous bool     `toml:"anonymous"`
 	UsersFile string   `toml:"users_file"`
 	Expired   []string `toml:"tolerate_expired"`
+
+	History     string `toml:"history"`
+	HistorySize string `toml:"history_size"`
 }
 
 type rawMQTTSink struct {
