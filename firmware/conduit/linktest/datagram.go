@@ -22,9 +22,6 @@ func (l *Link) Datagram(frame []byte, deliver func([]byte)) {
 		if corrupt && len(frame) > 0 {
 			frame = l.flip(frame, orDefault(p.MaxFlips, DefaultFlips))
 		}
-		if times == 2 {
-			l.counts.duplicated.Add(1)
-		}
 		if late && len(l.held) < maxHeld {
 			l.release(deliver)
 			l.hold(frame, 1+l.reorder.below(orDefault(p.MaxBehind, DefaultBehind)), times)
@@ -35,7 +32,8 @@ func (l *Link) Datagram(frame []byte, deliver func([]byte)) {
 	l.release(deliver)
 }
 
-// Flush delivers what still waits to be overtaken, as a link does that falls idle.
+// Flush delivers what still waits to be overtaken, as a link does that falls idle. A
+// cut link loses it.
 func (l *Link) Flush(deliver func([]byte)) {
 	for i := range l.held {
 		l.held[i].behind = 0
@@ -86,19 +84,27 @@ func (l *Link) hold(frame []byte, behind, times int) {
 
 // release lets one more datagram have overtaken those that are held.
 func (l *Link) release(deliver func([]byte)) {
-	kept := l.held[:0]
+	kept, cut := l.held[:0], l.profile.Load().Cut
 	for _, h := range l.held {
-		if h.behind--; h.behind > 0 {
+		h.behind--
+		switch {
+		case cut:
+			l.counts.cut.Add(1)
+		case h.behind > 0:
 			kept = append(kept, h)
 			continue
+		default:
+			l.deliver(h.data, h.times, deliver)
 		}
-		l.deliver(h.data, h.times, deliver)
 		l.spare = append(l.spare, h.data)
 	}
 	l.held = kept
 }
 
 func (l *Link) deliver(frame []byte, times int, deliver func([]byte)) {
+	if times == 2 {
+		l.counts.duplicated.Add(1)
+	}
 	for range times {
 		l.counts.delivered.Add(1)
 		deliver(frame)

@@ -61,7 +61,7 @@ type Counters struct {
 }
 
 // Link is a one-way link. Datagram, Bytes and Flush belong to one goroutine;
-// Set, Profile, CountUnsent and Counters are safe from any.
+// Set, SetCut, Profile, CountUnsent and Counters are safe from any.
 type Link struct {
 	profile atomic.Pointer[Profile]
 	counts  counters
@@ -103,6 +103,19 @@ func New(seed uint64, p Profile) *Link {
 
 // Set changes the profile from the next datagram or chunk on.
 func (l *Link) Set(p Profile) { l.profile.Store(&p) }
+
+// SetCut cuts the link or joins it again, and leaves the rest of the profile as it is.
+// What a cut link still held is lost.
+func (l *Link) SetCut(cut bool) {
+	for {
+		old := l.profile.Load()
+		next := *old
+		next.Cut = cut
+		if l.profile.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
 
 // CountUnsent counts what came out of the link and the far end did not take.
 func (l *Link) CountUnsent(n int) { l.counts.unsent.Add(uint64(max(n, 0))) }

@@ -273,6 +273,38 @@ func TestTheProfileChangesWhileItRuns(t *testing.T) {
 	}
 }
 
+func TestALinkIsCutAndJoinedAgain(t *testing.T) {
+	l := New(7, Profile{Loss: 0.1, Duplicate: 0.5, Reorder: 1, MaxBehind: 5})
+	before := l.Profile()
+	var out int
+	deliver := func([]byte) { out++ }
+	send := func(n int) {
+		for i := range n {
+			l.Datagram(datagram(i, 4), deliver)
+		}
+	}
+	send(500)
+	if len(l.held) == 0 {
+		t.Fatal("nothing is held, which the cut would lose")
+	}
+	l.SetCut(true)
+	at := out
+	send(500)
+	l.Flush(deliver)
+	if out != at {
+		t.Errorf("a cut link delivered %d", out-at)
+	}
+	l.SetCut(false)
+	if l.Profile() != before {
+		t.Errorf("got profile %+v, want %+v as before the cut", l.Profile(), before)
+	}
+	send(500)
+	l.Flush(deliver)
+	if c := l.Counters(); out < at+400 || c.Cut < 500 || c.Datagrams+c.Duplicated != c.Lost+c.Cut+c.Delivered {
+		t.Errorf("delivered %d before the cut and %d after, counted %+v", at, out-at, c)
+	}
+}
+
 func TestNothingIsAllocatedPerDatagram(t *testing.T) {
 	l := New(1, Profile{
 		Loss: 0.1, Burst: 3, Corrupt: 0.3, Duplicate: 0.1, Reorder: 0.2, BitErrors: 1e-2, DropBytes: 0.1,

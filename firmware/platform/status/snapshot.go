@@ -63,7 +63,7 @@ type Channel struct {
 	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
 	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`
-	Holes         []Hole   `json:"holes,omitempty"`        // RX: the newest MaxHoles, newest first
+	Holes         []Hole   `json:"holes,omitzero"`         // RX: the newest MaxHoles, newest first; not nil
 	OpenHoles     *uint64  `json:"open_holes,omitempty"`   // RX: all that can still heal
 	OpenRecords   *uint64  `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
 }

@@ -114,6 +114,32 @@ func TestUDPImpairsAndAccountsForIt(t *testing.T) {
 	}
 }
 
+func TestUDPIsCutAndJoinedAgain(t *testing.T) {
+	link := linktest.New(1, linktest.Profile{})
+	near, far, _, _ := udp(t, link)
+	receive := func(want string) {
+		t.Helper()
+		if _, err := near.Write([]byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		buffer := make([]byte, 100)
+		_ = far.SetReadDeadline(time.Now().Add(await.Bound))
+		if n, err := far.Read(buffer); err != nil || string(buffer[:n]) != want {
+			t.Fatalf("got %q, %v; want %q", buffer[:n], err, want)
+		}
+	}
+	receive("before the cut")
+	link.SetCut(true)
+	for range 50 {
+		if _, err := near.Write([]byte("into the dark")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await.True(t, "50 datagrams met the cut", func() bool { return link.Counters().Cut == 50 })
+	link.SetCut(false)
+	receive("after the cut")
+}
+
 func TestUDPGoesOnWithoutAListener(t *testing.T) {
 	link := linktest.New(1, linktest.Profile{})
 	near, far, _, stop := udp(t, link)
