@@ -23,7 +23,7 @@ type Snapshot struct {
 	Reasons       []string           `json:"reasons"`         // why not ready
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
-	Replay        *Replay            `json:"replay,omitempty"` // nil: TX sends nothing again, or has not said so yet
+	Replay        *Replay            `json:"replay,omitempty"` // nil: what has left is not sent again
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
@@ -80,10 +80,10 @@ type Hole struct {
 	Final   bool      `json:"final"`   // TX cannot send them again: they are lost for good
 }
 
-// Replay is what TX sends again in the line's idle time. At RX it is what TX says.
+// Replay is what can be sent again, so that outages of the link heal.
 type Replay struct {
-	WindowSeconds float64 `json:"window_seconds"` // how far back what TX keeps reaches, in the channel with least
-	PassSeconds   float64 `json:"pass_seconds"`   // how long sending all of it took last; 0: not known yet
+	WindowSeconds float64  `json:"window_seconds"`         // everything that left within them can be sent again
+	PassSeconds   *float64 `json:"pass_seconds,omitempty"` // that the last pass over the window took; nil: none has ended
 }
 
 // Link is the one-way link's counters of frames.
