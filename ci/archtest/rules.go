@@ -60,6 +60,7 @@ func libraries() []rule {
 		{path: "firmware/opcua/uabinary", pure: true},
 		{path: "firmware/opcua/rawvalue", pure: true, may: []string{"firmware/opcua/uabinary"}},
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
+		{path: "firmware/opcua/aggregate", pure: true},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store"}},
 		{path: "firmware/opcua/servertest", may: []string{"firmware/opcua/channel", "firmware/opcua/rawvalue",
