@@ -26,9 +26,7 @@ func TestBadMessagesAreCountedAndGoodOnesCross(t *testing.T) {
 	if got := s.Stats().Refused.Load(); got != 6 {
 		t.Errorf("got %d refused, want 6", got)
 	}
-	if last := p.Last(); last.State != source.Up {
-		t.Errorf("got %s, want up", last)
-	}
+	up(t, s)
 }
 
 // TestARefusedMessageIsAcknowledgedAndCounted checks what becomes of a message
