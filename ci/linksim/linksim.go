@@ -59,7 +59,7 @@ func (r *RX) Account() Account {
 	a := Account{Channels: map[uint16]mirror.Account{}}
 	a.Epoch, _, _ = r.Opener.Sequence()
 	for id, c := range r.Channels {
-		a.Channels[id] = c.Account()
+		a.Channels[id] = c.Account(0, 1<<16)
 	}
 	return a
 }
@@ -176,7 +176,7 @@ func (r *RX) Frame(now time.Time, b []byte) {
 		}
 		epoch, _, _ := r.Opener.Sequence()
 		for id, c := range r.Channels {
-			c.Begin(result == receive.Fresh)
+			c.Begin(epoch, result == receive.Fresh)
 			if a, ok := r.before.Channels[id]; ok && r.before.Epoch == epoch && a.Next > 0 {
 				c.Continue(a, r.before.Exact)
 			}

@@ -1,8 +1,11 @@
 package mirror
 
+import "heliograph/firmware/rx/holes"
+
 // Counts is the account of a channel, in records.
 type Counts struct {
 	Delivered uint64 `shown:"channels.delivered"`
+	Healed    uint64 `shown:"channels.healed"` // of Delivered, what was missing first
 	Conflated uint64 `shown:"channels.conflated"`
 	Lost      uint64 `shown:"channels.lost"`
 	Unknown   uint64 `shown:"channels.unknown"`
@@ -11,31 +14,31 @@ type Counts struct {
 }
 
 // Refused moves n delivered records to those that the sink's peer did not take.
-func (c *Channel) Refused(n uint64) {
-	n = min(n, c.counts.Delivered)
-	c.counts.Delivered -= n
-	c.counts.Refused += n
-}
+func (c *Channel) Refused(n uint64) { c.counts.Refused += c.withdraw(n) }
 
 // Expired moves n delivered records to those whose time was over.
-func (c *Channel) Expired(n uint64) {
+func (c *Channel) Expired(n uint64) { c.counts.Expired += c.withdraw(n) }
+
+// withdraw takes n records, or all that there are, from those delivered.
+func (c *Channel) withdraw(n uint64) uint64 {
 	n = min(n, c.counts.Delivered)
 	c.counts.Delivered -= n
-	c.counts.Expired += n
+	c.counts.Healed = min(c.counts.Healed, c.counts.Delivered)
+	return n
 }
 
 // numbered is the sum of what uses up numbers.
 func (c *Counts) numbered() uint64 { return c.Delivered + c.Refused + c.Expired + c.Lost + c.Unknown }
 
-// countArrival counts up to a live record's number. wasUnknown reports that the
-// record is counted as unknown: it was sent before the channel was joined, but
-// arrived after.
-func (c *Channel) countArrival(seq uint64) (wasUnknown bool) {
+// countArrival counts up to a live record's number. old reports that the number was
+// passed already: the record was sent before the channel was joined, but arrived
+// after.
+func (c *Channel) countArrival(seq uint64) (old bool) {
 	if seq < c.expect {
 		return true
 	}
 	c.countMissing(seq)
-	c.expect = seq + 1
+	c.expect, c.last = seq+1, c.now
 	return false
 }
 
@@ -43,52 +46,116 @@ func (c *Channel) countArrival(seq uint64) (wasUnknown bool) {
 func (c *Channel) countMissing(seq uint64) {
 	switch {
 	case c.expect == 0:
-		c.joined = seq - 1
-		c.counts.Unknown += seq - 1
+		c.addHole(1, seq-1, true)
 		c.expect, c.gap = seq, seq-1
-	case seq > c.expect:
-		if c.uncertain {
-			c.counts.Unknown += seq - c.expect
-			c.joined = seq - 1
-		} else {
-			c.counts.Lost += seq - c.expect
+		if c.repeated {
+			c.holes.LoseAll()
 		}
+	case seq > c.expect:
+		c.addHole(c.expect, seq-1, c.uncertain)
 		c.expect, c.gap = seq, seq-1
 		c.round.restart(true)
 	}
 	c.uncertain = false
 }
 
-// countDelivered counts a record; wasUnknown as of countArrival.
-func (c *Channel) countDelivered(wasUnknown bool) {
-	c.counts.Delivered++
-	if wasUnknown {
+// addHole counts numbers that did not arrive.
+func (c *Channel) addHole(first, last uint64, unknown bool) {
+	if last < first {
+		return
+	}
+	if unknown {
+		c.counts.Unknown += last - first + 1
+	} else {
+		c.counts.Lost += last - first + 1
+	}
+	c.holes.Add(c.epoch, first, last, unknown, c.since(), c.now)
+}
+
+// since is when the last record arrived, and now before the first.
+func (c *Channel) since() int64 {
+	if c.last == 0 {
+		return c.now
+	}
+	return c.last
+}
+
+// countDelivered counts a record; old as of countArrival. It reports false for one
+// that was delivered before, late.
+func (c *Channel) countDelivered(seq uint64, old bool) bool {
+	if !old {
+		c.counts.Delivered++
+		c.recent.add(c.epoch, seq)
+		return true
+	}
+	kind := c.holes.Fill(holes.Position{Epoch: c.epoch, Number: seq})
+	if kind == holes.None && c.late == None {
+		kind = holes.Unknown // it was not late: nothing is
+	}
+	c.countFilled(c.epoch, seq, kind)
+	return kind != holes.None
+}
+
+// countFilled counts a number as delivered that was missing.
+func (c *Channel) countFilled(epoch, seq uint64, kind holes.Kind) {
+	switch kind {
+	case holes.Lost:
+		c.counts.Lost -= min(c.counts.Lost, 1)
+	case holes.Unknown:
 		c.counts.Unknown -= min(c.counts.Unknown, 1)
+	case holes.Uncounted:
+		c.earlier++
+	default: // it is counted, or will be when it comes again
+		return
+	}
+	c.counts.Delivered++
+	c.recent.add(epoch, seq)
+}
+
+// countValue counts a record whose value was kept, or lost for want of room; old as
+// of countArrival.
+func (c *Channel) countValue(seq uint64, old, kept bool) {
+	switch {
+	case kept:
+		c.countDelivered(seq, old)
+	case !old:
+		c.counts.Lost++
 	}
 }
 
-// countValue counts a record whose value was kept, or lost for want of room;
-// wasUnknown as of countArrival.
-func (c *Channel) countValue(wasUnknown, kept bool) {
-	switch {
-	case kept:
-		c.countDelivered(wasUnknown)
-	case !wasUnknown:
+// countHeld counts a value whose key is not known yet.
+func (c *Channel) countHeld(seq uint64, kept bool) {
+	if kept {
+		c.counts.Unknown++
+	} else {
 		c.counts.Lost++
+	}
+	if !kept || c.late != None { // what is held is not final
+		c.holes.Add(c.epoch, seq, seq, kept, c.now, c.now)
 	}
 }
 
 // countRestored counts a value that a page brings because its live record was missed.
 func (c *Channel) countRestored(seq uint64) {
-	switch {
-	case seq <= c.settled:
-		return
-	case seq <= c.joined:
-		c.counts.Unknown -= min(c.counts.Unknown, 1)
-	default:
-		c.counts.Lost -= min(c.counts.Lost, 1)
+	p := holes.Position{Epoch: c.epoch, Number: seq}
+	c.countFilled(c.epoch, seq, c.holes.Fill(p))
+}
+
+// endEpoch keeps what is still missing of the epoch before a session's.
+func (c *Channel) endEpoch(epoch uint64) {
+	end := c.end
+	if c.epoch != 0 {
+		end = holes.Position{Epoch: c.epoch, Number: max(c.expect, 1)}
 	}
-	c.counts.Delivered++
+	c.repeated = epoch < end.Epoch || epoch == c.epoch
+	switch {
+	case c.repeated:
+		c.holes.LoseAll()
+	case epoch > end.Epoch:
+		end.Number = max(end.Number, 1)
+		c.holes.AddEarlier(end, epoch, c.since(), c.now)
+	}
+	c.epoch, c.pass, c.window.Epoch = epoch, pass{}, 0
 }
 
 // countEarlier counts records of earlier epochs that never arrived. A transmitter
@@ -98,55 +165,15 @@ func (c *Channel) countEarlier(stated uint64) {
 	switch {
 	case stated < c.earlier:
 		c.excess += c.earlier - stated
+	case stated == c.earlier:
+		c.holes.NoneEarlier()
 	case c.exact:
 		c.counts.Lost += stated - c.earlier
-		c.earlier = stated
+		c.holes.Pool(stated-c.earlier, false)
 	default:
 		c.counts.Unknown += stated - c.earlier
-		c.earlier = stated
+		c.holes.Pool(stated-c.earlier, true)
 	}
+	c.earlier = max(c.earlier, stated)
 	c.exact = true
-}
-
-// Account is what a run hands on to the next.
-type Account struct {
-	Counts
-	Before  uint64 // of Conflated, what earlier epochs contributed
-	Next    uint64 // sequence number; 0: nothing of the channel arrived in this epoch
-	Earlier uint64 // records of earlier epochs
-	Excess  uint64 // of them, what the transmitter does not remember
-	Gap     bool   // some of an earlier run's account is missing, and no totals since then had its number
-
-	// Volatile is how many of Delivered a crash would lose in the sink, where they
-	// wait for its peer. The caller of Channel.Account sets it.
-	Volatile uint64 `json:",omitzero"`
-}
-
-// Account returns the account as it stands.
-func (c *Channel) Account() Account {
-	return Account{
-		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
-		Gap: !c.exact,
-	}
-}
-
-// Resume takes over the account of an earlier run, before the first Begin. exact
-// is false after a crash: the run may have delivered more than it remembered, and
-// what of it was volatile may be gone.
-func (c *Channel) Resume(a Account, exact bool) {
-	c.counts, c.before, c.excess = a.Counts, a.Conflated, a.Excess
-	if !exact {
-		gone := min(a.Volatile, c.counts.Delivered)
-		c.counts.Delivered -= gone
-		c.counts.Unknown += gone
-	}
-	c.earlier = c.counts.numbered() + c.before
-	c.exact = exact && !a.Gap
-}
-
-// Continue takes over the account of a run that Resume was called with, and that
-// was of this very epoch, right after Begin.
-func (c *Channel) Continue(a Account, exact bool) {
-	c.before, c.earlier, c.exact = a.Before, a.Earlier, !a.Gap
-	c.expect, c.settled, c.uncertain = a.Next, max(a.Next, 1)-1, !exact
 }

@@ -41,7 +41,7 @@ func TestTheAccountGoesOnAfterARestart(t *testing.T) {
 			s.event(1)
 			s.event(2)
 			s.Totals(&record.Totals{Seq: 2, Conflated: 7})
-			a := s.Account()
+			a := s.Account(0, 1<<10)
 			s = newScene()
 			s.Resume(a, c.exact)
 			s.Begin(false)
@@ -71,7 +71,7 @@ func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {
 			for seq := range uint64(5) {
 				s.event(seq + 1)
 			}
-			a := s.Account()
+			a := s.Account(0, 1<<10)
 			a.Volatile = c.volatile
 			for range 2 { // a run that ends before it keeps an account leaves the one before
 				s = newScene()
@@ -82,7 +82,7 @@ func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {
 			if st := s.Status(); st.Counts != c.want || st.Sent != 5 {
 				t.Errorf("got %+v, want %+v of 5", st, c.want)
 			}
-			if again := s.Account(); again.Volatile != 0 {
+			if again := s.Account(0, 1<<10); again.Volatile != 0 {
 				t.Errorf("the next account: got %d volatile", again.Volatile)
 			}
 		})
@@ -98,7 +98,7 @@ func TestRecordsOfAnEarlierEpochAreAccountedFor(t *testing.T) {
 	epoch := func(s *scene) *scene { s.Begin(true); return s }
 	restart := func(exact bool) step {
 		return func(s *scene) *scene {
-			a := s.Account()
+			a := s.Account(0, 1<<10)
 			s = newScene()
 			s.Channel = New(func(Update) {})
 			s.Resume(a, exact)
@@ -176,7 +176,7 @@ func TestRefusedAndExpiredAreTermsOfTheirOwn(t *testing.T) {
 
 func TestAPageTurnsTheUnknownIntoDelivered(t *testing.T) {
 	s := newScene()
-	a := s.Account() // of a run that crashed before it kept anything
+	a := s.Account(0, 1<<10) // of a run that crashed before it kept anything
 	s = newScene()
 	s.Resume(a, false)
 	s.Begin(false)

@@ -6,6 +6,7 @@
 //	page.go     what the carousel repeats: pages, manifests, totals
 //	round.go    when the carousel has listed every key
 //	held.go     values whose keys are not known yet
+//	replay.go   records that are sent again, into the holes
 //	budget.go   the bound on what is kept
 //	account.go  the account of records, over runs and epochs
 //
@@ -54,7 +55,10 @@
 // interpret keys and payloads.
 package mirror
 
-import "heliograph/firmware/conduit/record"
+import (
+	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/holes"
+)
 
 // Update is one record delivered. Its slices are the receiver's to keep.
 type Update struct {
@@ -69,6 +73,9 @@ type Update struct {
 // Channel is the state of one channel. Not safe for concurrent use.
 type Channel struct {
 	deliver    func(Update)
+	epoch      uint64 // 0: none has begun
+	now        int64  // of what arrives, ns since 1970
+	last       int64  // when the last record arrived in its turn; 0: none did
 	keys       map[string]*value
 	byCreation map[uint64]*value // those that arrived in this epoch
 	held       held
@@ -76,9 +83,7 @@ type Channel struct {
 	tombstones map[string]tombstone
 	expect     uint64 // the next number; 0: nothing arrived in this epoch
 	gap        uint64 // the last number that did not arrive; no older page can make up for it
-	joined     uint64 // numbers up to here were sent before the channel was first received
-	settled    uint64 // numbers up to here were accounted for by an earlier run
-	uncertain  bool   // … which crashed: what follows settled may have been delivered
+	uncertain  bool   // an earlier run crashed: what is before the next record may have been delivered
 	changed    uint64 // when the set of keys last changed
 	round      round
 	totals     record.Totals
@@ -88,6 +93,14 @@ type Channel struct {
 	excess     uint64 // of them, what the transmitter does not remember
 	exact      bool   // the account of earlier epochs has no gap of this receiver's making
 	counts     Counts
+	holes      holes.Set
+	end        holes.Position // up to which an earlier run had received
+	repeated   bool           // the epoch is not beyond all before it: nothing of them can be told apart
+	late       Late
+	pass       pass
+	window     record.Window // Epoch 0: none stated in this session
+	pieces     []holes.Piece
+	recent     recent
 	budget     *Budget // nil: no bound
 	bytes      int     // of keys and values
 	over       int     // keys for whose values there was no room
@@ -109,18 +122,23 @@ type value struct {
 // tombstone remembers a deletion until no page made before it can arrive.
 type tombstone struct{ seq, created uint64 }
 
-// New returns a channel that calls deliver with every record, in order.
+// New returns a channel that calls deliver with every record, in order. It heals
+// nothing unless TakeLate says so.
 func New(deliver func(Update)) *Channel {
 	return &Channel{
 		deliver: deliver, keys: map[string]*value{}, byCreation: map[uint64]*value{},
-		tombstones: map[string]tombstone{},
+		tombstones: map[string]tombstone{}, holes: holes.Set{Closed: true},
 	}
 }
 
-// Begin starts a new epoch. With fromStart the epoch is known from its first
+// At sets the time at which what follows arrives, in ns since 1970.
+func (c *Channel) At(now int64) { c.now = now }
+
+// Begin starts a session of an epoch. With fromStart the epoch is known from its first
 // record, so that nothing of it can be wasUnknown unnoticed. The state stays,
 // unconfirmed, until the new epoch's pages confirm or remove it.
-func (c *Channel) Begin(fromStart bool) {
+func (c *Channel) Begin(epoch uint64, fromStart bool) {
+	c.endEpoch(epoch)
 	for _, v := range c.keys {
 		v.seq, v.created = 0, 0
 	}
@@ -131,7 +149,7 @@ func (c *Channel) Begin(fromStart bool) {
 	c.before += c.totals.Conflated
 	c.earlier = c.counts.numbered() + c.before
 	c.exact = c.exact && !c.uncertain
-	c.expect, c.gap, c.joined, c.settled, c.changed = 0, 0, 0, 0, 0
+	c.expect, c.gap, c.changed = 0, 0, 0
 	c.totalsSeen, c.uncertain, c.full = false, false, false
 	c.totals = record.Totals{State: c.totals.State, Reason: c.totals.Reason}
 	if fromStart {
@@ -170,6 +188,7 @@ type Status struct {
 	Mismatches uint64 // rounds whose manifest disagreed
 	Over       int    // keys without their values, for which the budget has no room
 	Full       bool   // there is no room for Over's values, or for a key
+	Open       uint64 // of Lost and Unknown, those that may still heal
 }
 
 // Status returns the channel's account.
@@ -178,6 +197,7 @@ func (c *Channel) Status() Status {
 		Counts: c.counts, Complete: c.round.complete, Partial: c.totals.Partial, State: c.totals.State,
 		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 ||
 			c.full,
+		Open: c.holes.Open(),
 	}
 	s.Conflated = c.before + c.totals.Conflated
 	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated

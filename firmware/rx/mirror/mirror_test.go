@@ -13,6 +13,9 @@ type scene struct {
 	got []string
 }
 
+// Begin starts the next epoch.
+func (s *scene) Begin(fromStart bool) { s.Channel.Begin(s.Channel.epoch+1, fromStart) }
+
 func newScene() *scene {
 	s := &scene{}
 	s.Channel = New(func(u Update) {

@@ -51,7 +51,7 @@ func (c *Channel) applyEntry(p *record.Page, e *record.Entry, round uint32) {
 	switch {
 	case found && (h.Seq >= e.Seq || e.Seq >= c.expect):
 		kept := c.makeRoom(v, len(h.Payload))
-		c.countValue(true, kept)
+		c.countValue(h.Seq, true, kept)
 		c.setValue(v, &h, false, kept)
 	case e.Seq < c.expect:
 		kept := c.makeRoom(v, len(e.Payload))

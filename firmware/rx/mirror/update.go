@@ -8,9 +8,11 @@ import (
 
 // Update applies a live record.
 func (c *Channel) Update(u *record.Update) {
-	wasUnknown := c.countArrival(u.Seq)
+	old := c.countArrival(u.Seq)
 	if u.Key == nil || u.Late {
-		c.countDelivered(wasUnknown)
+		if !c.countDelivered(u.Seq, old) {
+			return
+		}
 		c.deliver(Update{
 			Key: bytes.Clone(u.Key), Payload: bytes.Clone(u.Payload), Time: u.Time, Event: u.Event, Delete: u.Delete,
 			Late: u.Late,
@@ -23,7 +25,7 @@ func (c *Channel) Update(u *record.Update) {
 		return // a page had this very value before, or a newer one
 	}
 	if u.Delete {
-		c.countDelivered(wasUnknown)
+		c.countDelivered(u.Seq, old)
 		c.addTombstone(u, v)
 		c.deliver(Update{
 			Key: bytes.Clone(u.Key), Payload: bytes.Clone(u.Payload), Time: u.Time, Event: u.Event, Delete: true,
@@ -32,13 +34,13 @@ func (c *Channel) Update(u *record.Update) {
 	}
 	if v == nil {
 		if !c.roomForKey(u.Key) {
-			c.countValue(wasUnknown, false)
+			c.countValue(u.Seq, old, false)
 			return
 		}
 		v = c.addKey(u.Key)
 	}
 	kept := c.makeRoom(v, len(u.Payload))
-	c.countValue(wasUnknown, kept)
+	c.countValue(u.Seq, old, kept)
 	if v.created != u.Created {
 		c.changed = max(c.changed, u.Created)
 	}
@@ -50,19 +52,15 @@ func (c *Channel) Update(u *record.Update) {
 func (c *Channel) Batch(b *record.Batch) error { return b.Changes(c.applyChange) }
 
 func (c *Channel) applyChange(e *record.Entry) {
-	wasUnknown := c.countArrival(e.Seq)
+	old := c.countArrival(e.Seq)
 	switch v := c.byCreation[e.Created]; {
 	case v == nil:
-		if kept := c.held.store(e); wasUnknown {
-			return
-		} else if kept {
-			c.counts.Unknown++
-		} else {
-			c.counts.Lost++
+		if kept := c.held.store(e); !old {
+			c.countHeld(e.Seq, kept)
 		}
 	case v.seq < e.Seq:
 		kept := c.makeRoom(v, len(e.Payload))
-		c.countValue(wasUnknown, kept)
+		c.countValue(e.Seq, old, kept)
 		c.setValue(v, e, false, kept)
 	}
 }

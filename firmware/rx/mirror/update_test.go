@@ -63,7 +63,7 @@ func TestADeletedKeysCreationNamesNoKey(t *testing.T) {
 
 func TestAChangeAllocatesItsCopiesOnly(t *testing.T) {
 	c := New(func(Update) {})
-	c.Begin(true)
+	c.Begin(1, true)
 	c.Update(&record.Update{Seq: 1, Created: 1, Key: []byte("key"), Payload: []byte("value")})
 	e := record.Entry{Seq: 1, Created: 1, Payload: []byte("value")}
 	if got := testing.AllocsPerRun(100, func() { e.Seq++; c.applyChange(&e) }); got > 2 {

@@ -20,9 +20,16 @@ func (l *Link) Resume(a Account) {
 	defer l.mu.Unlock()
 	l.before = a
 	for _, c := range l.channels {
-		c.mirror.Resume(a.Channels[c.name], a.Exact)
+		before := a.Channels[c.name]
+		if before.Epoch == 0 { // of an earlier release
+			before.Epoch = a.Epoch
+		}
+		c.mirror.Resume(before, a.Exact)
 	}
 }
+
+// maxHoles is how many bytes the holes of all channels take in an account.
+const maxHoles = 24 << 10
 
 // Account returns what the next run is to take over.
 func (l *Link) Account() Account {
@@ -36,9 +43,7 @@ func (l *Link) Account() Account {
 			volatile = c.volatile() // before settle: what is dropped in between is in one of both at least
 		}
 		c.settle()
-		kept := c.mirror.Account()
-		kept.Volatile = volatile
-		a.Channels[c.name] = kept
+		a.Channels[c.name] = c.mirror.Account(volatile, maxHoles/len(l.channels))
 	}
 	return a
 }

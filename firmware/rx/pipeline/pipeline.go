@@ -223,7 +223,8 @@ func (l *Link) beginSession(fresh bool) {
 	l.heartbeats.restart()
 	epoch, _, _ := l.opener.Sequence()
 	for _, c := range l.channels {
-		c.mirror.Begin(fresh)
+		c.mirror.At(l.now.UnixNano())
+		c.mirror.Begin(epoch, fresh)
 		if a, ok := l.before.Channels[c.name]; ok && l.before.Epoch == epoch && a.Next > 0 {
 			c.mirror.Continue(a, l.before.Exact)
 		}

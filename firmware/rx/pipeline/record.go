@@ -49,5 +49,6 @@ func (l *Link) withChannel(id uint16, f func(*Channel)) {
 		return
 	}
 	c.receivedAt = l.now
+	c.mirror.At(l.now.UnixNano())
 	f(c)
 }

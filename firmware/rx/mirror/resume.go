@@ -1,0 +1,104 @@
+package mirror
+
+import "heliograph/firmware/rx/holes"
+
+// Account is what a run hands on to the next.
+type Account struct {
+	Counts
+	Before  uint64 // of Conflated, what earlier epochs contributed
+	Next    uint64 // sequence number; 0: nothing of the channel arrived in this epoch
+	Earlier uint64 // records of earlier epochs
+	Excess  uint64 // of them, what the transmitter does not remember
+	Gap     bool   // some of an earlier run's account is missing, and no totals since then had its number
+
+	Epoch uint64 `json:",omitzero"` // of Next; 0: none, or an account of an earlier release
+	Last  int64  `json:",omitzero"` // when the last record arrived in its turn, ns since 1970
+	Holes []byte `json:",omitzero"` // package holes
+
+	// Volatile is how many of Delivered a crash would lose in the sink, where they
+	// wait for its peer, and Recent which ones.
+	Volatile uint64 `json:",omitzero"`
+	Recent   []Run  `json:",omitzero"`
+}
+
+// Run is records with successive numbers.
+type Run struct{ Epoch, First, Records uint64 }
+
+// Account returns the account as it stands. volatile is of Account; Holes has at most
+// limit bytes.
+func (c *Channel) Account(volatile uint64, limit int) Account {
+	a := Account{
+		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
+		Gap: !c.exact, Epoch: c.epoch, Last: c.last, Volatile: volatile, Recent: c.recent.newest(volatile),
+	}
+	if a.Epoch == 0 {
+		a.Epoch = c.end.Epoch
+	}
+	a.Holes = c.holes.Append(nil, limit)
+	return a
+}
+
+// Resume takes over the account of an earlier run, before the first Begin. exact
+// is false after a crash: the run may have delivered more than it remembered, and
+// what of it was volatile may be gone.
+func (c *Channel) Resume(a Account, exact bool) {
+	c.counts, c.before, c.excess, c.last = a.Counts, a.Conflated, a.Excess, a.Last
+	c.end = holes.Position{Epoch: a.Epoch, Number: max(a.Next, 1)}
+	delivered, err := c.holes.Parse(a.Holes) // damage: what is missing is final
+	if err != nil {
+		delivered = 0
+	}
+	c.counts.Unknown += c.withdraw(delivered)
+	if !exact {
+		c.counts.Unknown += c.withdraw(a.Volatile)
+		for _, r := range a.Recent {
+			if r.Epoch > 0 && r.First > 0 && r.Records > 0 {
+				c.holes.Add(r.Epoch, r.First, r.First+r.Records-1, true, a.Last, a.Last)
+			}
+		}
+	}
+	c.earlier = c.counts.numbered() + c.before
+	c.exact = exact && !a.Gap
+}
+
+// Continue takes over the account of a run that Resume was called with, and that
+// was of this very epoch, right after Begin.
+func (c *Channel) Continue(a Account, exact bool) {
+	c.before, c.earlier, c.exact = a.Before, a.Earlier, !a.Gap
+	c.expect, c.uncertain = a.Next, !exact
+}
+
+// recent are the records delivered last, newest last.
+type recent struct{ runs []Run }
+
+// Our own bounds.
+const (
+	maxRecent = 256 // runs
+	maxKept   = 32  // of them in an account
+)
+
+func (r *recent) add(epoch, seq uint64) {
+	if k := len(r.runs) - 1; k >= 0 {
+		if last := &r.runs[k]; last.Epoch == epoch && last.First+last.Records == seq {
+			last.Records++
+			return
+		}
+	}
+	if len(r.runs) == maxRecent {
+		r.runs = append(r.runs[:0], r.runs[maxRecent/2:]...)
+	}
+	r.runs = append(r.runs, Run{epoch, seq, 1})
+}
+
+// newest returns the last n records, or as many as are known, newest first.
+func (r *recent) newest(n uint64) (list []Run) {
+	for i := len(r.runs) - 1; i >= 0 && n > 0 && len(list) < maxKept; i-- {
+		run := r.runs[i]
+		if run.Records > n {
+			run.First, run.Records = run.First+run.Records-n, n
+		}
+		n -= run.Records
+		list = append(list, run)
+	}
+	return list
+}
