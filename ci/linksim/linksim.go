@@ -13,6 +13,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/receive"
+	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/send"
 )
 
@@ -23,6 +24,8 @@ type Sim struct {
 	Rate    float64 // bytes per second
 	// Overhead is the floor of parity ÷ sources, Share the carousel's.
 	Overhead, Share float64
+	// Memory is what each transmitter keeps to send it again, in bytes; 0: nothing.
+	Memory int
 	// Impair is what the link does to a frame; nil: nothing.
 	Impair func(frame []byte, deliver func([]byte))
 	TX     *TX
@@ -34,6 +37,7 @@ type Sim struct {
 type TX struct {
 	Mux    *send.Mux
 	Sender *send.Sender
+	Replay *replay.Window // nil: nothing is kept
 	pacer  *send.Pacer
 }
 
@@ -86,8 +90,17 @@ func (s *Sim) StartTX(epoch uint64) error {
 	if err != nil {
 		return fmt.Errorf("linksim: %v", err)
 	}
-	mux := send.NewMux(send.MuxConfig{Room: s.Profile.Payload(), CarouselShare: s.Share, Start: s.Now})
-	s.TX = &TX{Mux: mux, Sender: send.NewSender(mux, s.Profile, s.Rate, s.Overhead, session),
+	var window *replay.Window
+	if s.Memory > 0 {
+		window, err = replay.New(replay.Config{Epoch: epoch, Limit: s.Memory, Start: s.Now})
+		if err != nil {
+			return fmt.Errorf("linksim: %v", err)
+		}
+	}
+	mux := send.NewMux(send.MuxConfig{
+		Room: s.Profile.Payload(), CarouselShare: s.Share, Start: s.Now, Replay: window,
+	})
+	s.TX = &TX{Mux: mux, Replay: window, Sender: send.NewSender(mux, s.Profile, s.Rate, s.Overhead, session),
 		pacer: send.NewPacer(s.Rate, 0)}
 	return nil
 }
@@ -130,14 +143,15 @@ func (s *Sim) step() error {
 	arrived := false
 	for {
 		budget := s.TX.pacer.Budget(s.Now, 250*time.Microsecond)
-		frames, cost, err := s.TX.Sender.Frames(s.Now, budget)
+		ahead := max(int(s.Rate*(250*time.Microsecond).Seconds()), s.TX.Sender.Largest())
+		frames, cost, err := s.TX.Sender.Frames(s.Now, budget, s.TX.pacer.Spare(s.Now, ahead))
 		if err != nil {
 			return fmt.Errorf("linksim: %v", err)
 		}
 		if len(frames) == 0 {
 			break
 		}
-		s.TX.pacer.Spend(cost)
+		s.TX.pacer.Spend(s.Now, cost)
 		for _, f := range frames {
 			s.Frames++
 			s.pass(f, func(b []byte) { arrived = true; s.RX.Frame(s.Now, b) })

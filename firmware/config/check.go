@@ -216,6 +216,14 @@ func (r *report) memory(raw rawMemory) Memory {
 	return m
 }
 
+// replay checks the bounds of what is sent again; "0" turns it off.
+func (r *report) replay(raw rawReplay) Replay {
+	if raw.Memory == "0" {
+		return Replay{}
+	}
+	return Replay{Memory: r.size("replay", "memory", cmp.Or(raw.Memory, defaultReplay))}
+}
+
 func (r *report) size(a tablePath, key, s string) int64 {
 	size, err := parseSize(s)
 	if err != nil {

@@ -19,6 +19,7 @@ type TX struct {
 	Link   Link
 	State  string // directory
 	Memory Memory
+	Replay Replay
 	PKI    string   // directory
 	Time   []string // NTP servers
 	Status Status
@@ -47,6 +48,11 @@ type RX struct {
 type Memory struct {
 	State        int64 // of all channels together
 	ChannelState int64 // of one channel
+}
+
+// Replay bounds what TX keeps of what has left, to send it again. In bytes.
+type Replay struct {
+	Memory int64 // 0: nothing is kept
 }
 
 // Medium is what carries the link.

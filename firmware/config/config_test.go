@@ -31,6 +31,7 @@ func TestTXValues(t *testing.T) {
 		Link:   Link{Medium: UDP, Address: "127.0.0.1:17000", Rate: 100e6, Overhead: 0.25, KeyFile: in("pair.key")},
 		State:  in("state"),
 		Memory: Memory{State: 80 << 20, ChannelState: 64 << 20},
+		Replay: Replay{Memory: 64 << 20},
 		PKI:    in("pki"),
 		Time:   []string{"10.0.0.1:123"},
 		Status: Status{Listen: "127.0.0.1:9464", UpdateListen: "127.0.0.1:9465", Hosts: []string{}},
@@ -354,6 +355,26 @@ func TestStatusPort(t *testing.T) {
 				t.Errorf("got %v, want a warning of %q", warnings, tt.warn)
 			}
 		})
+	}
+}
+
+func TestReplay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys string
+		want Replay
+	}{
+		"by default": {"", Replay{Memory: 64 << 20}},
+		"off":        {"[replay]\nmemory = \"0\"\n", Replay{}},
+		"larger":     {"[replay]\nmemory = \"1GiB\"\n", Replay{Memory: 1 << 30}},
+	} {
+		got, _, err := ParseTX(strings.NewReader(head+oneSyslog+tt.keys), folder(t))
+		if err != nil || got.Replay != tt.want {
+			t.Errorf("%s: got %+v, %v; want %+v", name, got.Replay, err, tt.want)
+		}
+	}
+	bad := "[replay]\nmemory = \"1kB\"\n"
+	if _, _, err := ParseTX(strings.NewReader(head+oneSyslog+bad), folder(t)); err == nil {
+		t.Error("a window of 1 kB: got no error")
 	}
 }
 

@@ -20,6 +20,7 @@ const (
 	defaultStateMemory  = "80MiB" // sized for a board with 1 GB, as the next
 	defaultChannelState = "64MiB"
 	defaultHistorySize  = "2GiB"
+	defaultReplay       = "64MiB"
 	defaultPolicy       = "Basic256Sha256"
 	defaultMode         = "SignAndEncrypt"
 )

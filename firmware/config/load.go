@@ -48,6 +48,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		Link:   r.link(raw.Link),
 		State:  r.path(cmp.Or(raw.State.Directory, defaultState)),
 		Memory: r.memory(raw.Memory),
+		Replay: r.replay(raw.Replay),
 		Time:   r.timeServers(raw.Time),
 		Status: r.status(raw.Status),
 	}

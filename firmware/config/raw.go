@@ -10,6 +10,7 @@ type rawTX struct {
 	Link   rawLink           `toml:"link"`
 	State  rawDirectory      `toml:"state"`
 	Memory rawMemory         `toml:"memory"`
+	Replay rawReplay         `toml:"replay"`
 	PKI    rawDirectory      `toml:"pki"`
 	Time   rawTime           `toml:"time"`
 	Status rawStatus         `toml:"status"`
@@ -51,6 +52,10 @@ type rawDirectory struct {
 type rawMemory struct {
 	State        string `toml:"state"`
 	ChannelState string `toml:"channel_state"`
+}
+
+type rawReplay struct {
+	Memory string `toml:"memory"`
 }
 
 type rawTime struct {

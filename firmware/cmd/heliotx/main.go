@@ -50,7 +50,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(cfg.Memory.State + besideState)
+		debug.SetMemoryLimit(cfg.Memory.State + cfg.Replay.Memory + besideState)
 	}
 	c := node.Config{
 		Version:      version,

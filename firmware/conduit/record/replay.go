@@ -44,27 +44,32 @@ type ReplayWriter struct {
 	Entries     []byte // unpacked
 	First, Last uint64
 	run         Run
-	keys        map[string]uint64 // the place of each key among those of the page
+	keys        keyTable
 }
 
 // Reset begins an empty page, whose first number is one more than the page's before,
 // and keeps its memory.
 func (w *ReplayWriter) Reset(first uint64) {
-	if w.keys == nil {
-		w.keys = map[string]uint64{}
-	}
-	clear(w.keys)
+	w.keys.reset()
 	*w = ReplayWriter{
 		Entries: w.Entries[:0], First: first, Last: first - 1, run: Run{Created: first - 1}, keys: w.keys,
 	}
 }
 
-// Append appends an entry. Numbers must rise.
+// Memory returns the bytes that the writer takes.
+func (w *ReplayWriter) Memory() int { return cap(w.Entries) + w.keys.memory() }
+
+// Append appends an entry. Numbers must rise. It does not allocate once the writer's
+// memory has grown.
 func (w *ReplayWriter) Append(e *Replayed) {
 	step := e.Seq - w.run.Created
 	w.run.Created, w.Last = e.Seq, e.Seq
-	place, known := w.keys[string(e.Key)]
-	known = known && e.Key != nil
+	var slot *uint32
+	known := false
+	if e.Key != nil {
+		slot = w.keys.find(w.Entries, e.Key)
+		known = *slot > 0
+	}
 	flags := flag(e.Key != nil, flagKeyed) | flag(e.Event, flagEvent) | flag(e.Delete, flagDelete) |
 		flag(known, flagKnown) | flag(e.Late, flagLate)
 	dst := append(w.Entries, flags, w.run.head(len(e.Payload), e.Time, step != 1))
@@ -73,11 +78,11 @@ func (w *ReplayWriter) Append(e *Replayed) {
 	}
 	switch {
 	case known:
-		dst = binary.AppendUvarint(dst, place)
+		dst = binary.AppendUvarint(dst, uint64(*slot-1))
 	case e.Key != nil:
-		w.keys[string(e.Key)] = uint64(len(w.keys))
 		dst = binary.AppendUvarint(dst, uint64(len(e.Key)))
 		dst = append(dst, e.Key...)
+		w.keys.add(slot, dst, len(e.Key))
 	}
 	w.Entries = w.run.appendTail(dst, e.Time, e.Payload)
 }
@@ -216,7 +221,7 @@ type Window struct {
 	Channel uint16
 	Epoch   uint64 // of the oldest record in the window, or the present one
 	First   uint64 // its number, or the next one; everything before it is out of reach
-	Reach   uint64 // seconds since the oldest record of the window left
+	Reach   uint64 // seconds: everything of the channel that left within them can be sent again
 	Pass    uint64 // milliseconds that the last pass took; 0: none has ended yet
 }
 

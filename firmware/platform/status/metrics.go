@@ -24,7 +24,7 @@ type collector struct {
 	snapshot func() Snapshot
 	build, up, ready,
 	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, valueless, state, source,
-	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat,
+	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat, window, pass,
 	version, trial, update, certificate,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
 }
@@ -67,6 +67,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 		linkDropped: desc("link_dropped_frames_total",
 			"Frames that the kernel dropped because this program was too slow."),
 		heartbeat: desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
+		window:    desc("replay_window_seconds", "Everything that left within them can be sent again."),
+		pass:      desc("replay_pass_seconds", "That the last pass over the window took."),
 		certificate: desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board",
 			"name"),
 		version:      desc("release_version_number", "Of the release that the board runs."),
@@ -124,16 +126,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		e.gauge(c.source, number(ch.SourceState == "up"), name)
 	}
 	c.collectLink(e, s.Link)
-	for _, p := range s.Peers {
-		e.gauge(c.peer, number(p.State == "up"), p.Channel, p.Name)
-		if p.Spool != nil {
-			e.gauge(c.spoolBytes, float64(p.Spool.Bytes), p.Channel, p.Name)
-			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
-			e.gauge(c.spoolRecords, float64(p.Spool.Records), p.Channel, p.Name)
-			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
-			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
-		}
-	}
+	c.collectReplay(e, s.Replay)
+	c.collectPeers(e, s.Peers)
 	for _, crt := range s.Certificates {
 		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
 	}
@@ -149,6 +143,19 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+func (c *collector) collectPeers(e emitter, peers []Peer) {
+	for _, p := range peers {
+		e.gauge(c.peer, number(p.State == "up"), p.Channel, p.Name)
+		if p.Spool != nil {
+			e.gauge(c.spoolBytes, float64(p.Spool.Bytes), p.Channel, p.Name)
+			e.gauge(c.spoolLimit, float64(p.Spool.Limit), p.Channel, p.Name)
+			e.gauge(c.spoolRecords, float64(p.Spool.Records), p.Channel, p.Name)
+			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
+			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
+		}
+	}
+}
+
 func (c *collector) collectLink(e emitter, l Link) {
 	e.counter(c.frames, &l.Frames)
 	e.counter(c.bytes, &l.Bytes)
@@ -160,6 +167,16 @@ func (c *collector) collectLink(e emitter, l Link) {
 	e.counter(c.linkDropped, l.Dropped)
 	if l.LastHeartbeatAgeSeconds != nil {
 		e.gauge(c.heartbeat, *l.LastHeartbeatAgeSeconds)
+	}
+}
+
+func (c *collector) collectReplay(e emitter, r *Replay) {
+	if r == nil {
+		return
+	}
+	e.gauge(c.window, r.WindowSeconds)
+	if r.PassSeconds != nil {
+		e.gauge(c.pass, *r.PassSeconds)
 	}
 }
 

@@ -37,6 +37,7 @@ func rx() Snapshot {
 		Link: Link{Medium: "udp", Epoch: 7, Frames: 20481, Bytes: 1 << 24, CRCErrors: Of[uint64](12),
 			AuthFailures: Of[uint64](1), Replayed: Of[uint64](0),
 			Repaired: Of[uint64](1041), Lost: Of[uint64](2), LastHeartbeatAgeSeconds: Of(0.3)},
+		Replay: &Replay{WindowSeconds: 13_245, PassSeconds: Of(4.5)},
 		Peers: []Peer{
 			{Channel: "cell-1", Name: "mqtt sink cell-1", State: "up", Address: "mqtt://it-broker:1883",
 				Spool: &Spool{Limit: 64 << 20}},
@@ -259,6 +260,25 @@ func TestPagesForLookingAt(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(bodyOf(t, get(t, s, "GET", "/", nil))),
 			0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestHealsInWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		replay Replay
+		want   string
+	}{
+		"no pass yet": {Replay{WindowSeconds: 12}, "An outage of up to 12 s heals"},
+		"small window": {Replay{WindowSeconds: 95, PassSeconds: Of(0.001)},
+			"An outage of up to 1 min 35 s heals within 2 s of the link's return"},
+		"hours": {Replay{WindowSeconds: 13_245, PassSeconds: Of(4.5)},
+			"An outage of up to 3 h 40 min heals within 9 s of the link's return"},
+		"days": {Replay{WindowSeconds: 7*86400 + 3600, PassSeconds: Of(620.0)},
+			"An outage of up to 7 d 1 h heals within 20 min 40 s of the link's return"},
+	} {
+		if got := c.replay.Heals(); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/replay"
 )
 
 // Our own choices for the media.
@@ -45,6 +46,15 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 		return nil, err
 	}
 	c.Session, c.Totals, c.Log = n.state.session, n.state.totals, n.config.Log
+	if limit := n.config.TX.Replay.Memory; limit > 0 {
+		n.replay, err = replay.New(replay.Config{
+			Epoch: n.state.session.Epoch, Limit: int(limit), Start: time.Now(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		c.Replay = n.replay
+	}
 	return pipeline.New(c, m.Transmitter), nil
 }
 

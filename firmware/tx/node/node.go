@@ -31,6 +31,7 @@ import (
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
 	"heliograph/firmware/tx/pipeline"
+	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/source"
 )
 
@@ -55,7 +56,8 @@ type Node struct {
 	state   *state
 	medium  pipeline.Transmitter // closed by link, once it runs
 	link    *pipeline.Link
-	gateway source.Port // the gateway's own channel
+	replay  *replay.Window // nil: what has left is not sent again
+	gateway source.Port    // the gateway's own channel
 
 	protocols map[string]string // by channel
 	opcua     []OPCUASource

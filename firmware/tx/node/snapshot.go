@@ -42,6 +42,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
 		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
+		Replay: n.replayStatus(),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {
@@ -55,12 +56,23 @@ func (n *Node) linkStatus() status.Link {
 	counts := n.link.Counts()
 	l := status.Link{
 		Medium: string(n.config.TX.Link.Medium), Epoch: n.state.session.Epoch,
-		Frames: counts.Source + counts.Parity + counts.Hello, Bytes: counts.Bytes,
+		Frames: counts.Source + counts.Parity + counts.Hello + counts.Replay, Bytes: counts.Bytes,
 	}
 	if err := n.link.Ready(); err != nil {
 		l.State = err.Error()
 	}
 	return l
+}
+
+func (n *Node) replayStatus() *status.Replay {
+	if n.replay == nil {
+		return nil
+	}
+	r := &status.Replay{WindowSeconds: n.replay.Reach(time.Now()).Seconds()}
+	if pass := n.replay.Pass(); pass > 0 {
+		r.PassSeconds = status.Of(pass.Seconds())
+	}
+	return r
 }
 
 func (n *Node) certificates() (list []status.Certificate) {

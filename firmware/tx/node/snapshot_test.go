@@ -108,6 +108,35 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 	})
 }
 
+func TestSnapshotShowsWhatCanBeSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig(t)
+		cfg.TX.Replay.Memory = 1 << 20
+		r := newRig(t, cfg)
+		r.run(t, func() {
+			r.up()
+			if err := r.plant("cell-1").Put(source.Update{Key: []byte("k"), Payload: []byte("v")}); err != nil {
+				t.Error(err)
+			}
+			settle()
+			s := r.Snapshot()
+			if s.Replay == nil || s.Replay.WindowSeconds != settledSeconds || s.Replay.PassSeconds == nil {
+				t.Errorf("got %s, want a window of %d s", asJSON(s.Replay), settledSeconds)
+			}
+			shown := map[string]uint64{}
+			for _, set := range s.Counters {
+				for _, v := range set.Values {
+					shown[set.Part+"_"+v.Name] = v.Value
+				}
+			}
+			if shown["replay_kept_records"] != 1 || shown["replay_sent_pages"] == 0 ||
+				shown["link_replay_frames"] == 0 {
+				t.Errorf("got %v, want one record kept, and sent again", shown)
+			}
+		})
+	})
+}
+
 func asJSON(v any) []byte {
 	b, _ := json.Marshal(v)
 	return b

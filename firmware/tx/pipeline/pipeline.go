@@ -23,6 +23,7 @@ import (
 
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/send"
 	"heliograph/firmware/tx/source"
 )
@@ -49,6 +50,8 @@ type Config struct {
 	Encode func(dst, frame []byte) []byte
 	// Totals keeps the channels' totals for the next run; nil: they are not kept.
 	Totals Keeper
+	// Replay keeps what has left, to send it again; nil: nothing is sent again.
+	Replay *replay.Window
 	Log    *slog.Logger
 }
 
@@ -70,6 +73,7 @@ type Link struct {
 	pacer  *send.Pacer
 	wake   chan struct{}
 	ports  []*port
+	ahead  int // bytes of the line that replay may take
 
 	words [][]byte // encoded frames
 
@@ -93,6 +97,10 @@ const (
 	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those with a Left
 	held      = 100 * time.Millisecond // of the line: what waits in a channel of events with a Left
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
+
+	// replayAhead is how long of the line what is sent again may take at most, if that is
+	// more than one frame: what a live record may wait for it.
+	replayAhead = 500 * time.Microsecond
 )
 
 // Our own bounds of held, in bytes.
@@ -110,13 +118,15 @@ func New(c Config, medium Transmitter) *Link {
 	}
 	mux := send.NewMux(send.MuxConfig{
 		Room: c.Profile.Payload(), CarouselShare: c.CarouselShare, Start: start, Limits: limits,
+		Replay: c.Replay,
 	})
 	c.Log = c.Log.With("component", "link")
+	sender := send.NewSender(mux, c.Profile, c.Rate, c.Overhead, c.Session)
 	return &Link{
-		config: c, medium: medium, mux: mux,
-		sender: send.NewSender(mux, c.Profile, c.Rate, c.Overhead, c.Session),
-		pacer:  send.NewPacer(c.Rate, catchUp),
-		wake:   make(chan struct{}, 1),
+		config: c, medium: medium, mux: mux, sender: sender,
+		ahead: max(int(c.Rate*replayAhead.Seconds()), sender.Largest()),
+		pacer: send.NewPacer(c.Rate, catchUp),
+		wake:  make(chan struct{}, 1),
 	}
 }
 
@@ -170,14 +180,14 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	if budget <= 0 {
 		return max(l.pacer.Free().Add(-l.config.Ahead).Sub(now), time.Microsecond), nil
 	}
-	frames, cost, err := l.sender.Frames(now, min(budget, maxBatch))
+	frames, cost, err := l.sender.Frames(now, min(budget, maxBatch), l.pacer.Spare(now, l.ahead))
 	if err != nil {
 		return 0, err
 	}
 	if len(frames) == 0 {
-		return max(l.sender.Wake().Sub(now), time.Microsecond), nil
+		return max(l.wakeAt().Sub(now), time.Microsecond), nil
 	}
-	l.pacer.Spend(cost)
+	l.pacer.Spend(now, cost)
 	if l.transmit(ctx, l.encode(frames)) {
 		if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
 			l.kept = now
@@ -189,6 +199,21 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	l.counts = l.sender.Counts()
 	l.mu.Unlock()
 	return 0, nil
+}
+
+// wakeAt returns when there will be something to send even if nothing is Put.
+func (l *Link) wakeAt() time.Time {
+	at, again := l.sender.Wake(), l.sender.ReplayWake()
+	if again.IsZero() {
+		return at
+	}
+	if room := l.pacer.SpareAt(l.ahead, l.sender.Largest()); again.Before(room) {
+		again = room
+	}
+	if again.Before(at) {
+		return again
+	}
+	return at
 }
 
 // keepTotals has the totals kept, if they changed.
@@ -284,7 +309,12 @@ func (l *Link) end() {
 // Counters implements counter.Source.
 func (l *Link) Counters() []counter.Set {
 	counts := l.Counts()
-	return []counter.Set{counter.Of("link", "", &counts)}
+	sets := []counter.Set{counter.Of("link", "", &counts)}
+	if w := l.config.Replay; w != nil {
+		stats := w.Stats()
+		sets = append(sets, counter.Of("replay", "", &stats))
+	}
+	return sets
 }
 
 // Counts returns the frame counters.

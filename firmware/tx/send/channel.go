@@ -8,6 +8,7 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/tx/carousel"
+	"heliograph/firmware/tx/replay"
 )
 
 // Channel is one channel's place in the mux. All its fields belong to the mux.
@@ -17,6 +18,7 @@ type Channel struct {
 	queue queue
 	table carousel.Table
 	keys  keyIndex
+	kept  *replay.Channel // of what has left, to send it again; nil: it is not
 
 	name      string
 	earlier   uint64 // records of earlier epochs
@@ -65,10 +67,15 @@ func (c Counts) Refused() (n uint64, why string) {
 	return c.TooLarge + c.StateFull, strings.Join(reasons, ", ")
 }
 
-// number gives a record its sequence number and keeps state for the carousel. The
-// record's place on the wire is fixed from here on.
-func (c *Channel) number(r *Record, k *key) record.Update {
+// number gives a record its sequence number and keeps state for the carousel, and the
+// record for replay. Its place on the wire is fixed from here on.
+func (c *Channel) number(now time.Time, r *Record, k *key) record.Update {
 	c.seq++
+	if c.kept != nil {
+		c.kept.Keep(now, &record.Replayed{
+			Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Late: r.Late, Key: r.Key, Payload: r.Payload,
+		})
+	}
 	u := record.Update{
 		Channel: c.id, Seq: c.seq, Time: r.Time, Event: r.Event, Delete: r.Delete, Late: r.Late, Key: r.Key,
 		Payload: r.Payload,

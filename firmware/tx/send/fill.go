@@ -92,7 +92,7 @@ func (f *filler) next(c *Channel) bool {
 	}
 	r, k := f.mux.nextRecord(c)
 	f.class.waiting--
-	u := c.number(&r, k)
+	u := c.number(f.now, &r, k)
 	f.mux.scratch = u.Append(f.mux.scratch[:0])
 	f.item(record.KindUpdate, f.mux.scratch, c, r.Left)
 	return true
@@ -116,7 +116,7 @@ func (f *filler) batch(c *Channel) bool {
 		}
 		r, k := m.nextRecord(c)
 		f.class.waiting--
-		c.number(&r, k)
+		c.number(f.now, &r, k)
 		f.left(r.Left)
 	}
 	m.scratch = body

@@ -16,14 +16,14 @@ func TestAKeyStaysWhileAnOlderRecordWaits(t *testing.T) {
 	mustPut(t, m, c, keyed("k", "old event"))
 	mustPut(t, m, c, urgent(Record{Key: []byte("k"), Delete: true, Event: true}))
 	r, k := m.nextRecord(c)
-	c.number(&r, k)
+	c.number(t0, &r, k)
 	if !r.Delete || c.keys.find([]byte("k")) != k {
 		t.Fatalf("got %+v, and another key than the one that waits", r)
 	}
 	mustPut(t, m, c, st("k", "new value"))
 	for !c.queue.empty() {
 		r, k := m.nextRecord(c)
-		c.number(&r, k)
+		c.number(t0, &r, k)
 	}
 	got := ""
 	m.Range(c, func(key, payload []byte) bool { got += fmt.Sprintf("%s=%s ", key, payload); return true })

@@ -7,6 +7,7 @@ import (
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/replay"
 )
 
 // Our own intervals.
@@ -31,6 +32,8 @@ type Mux struct {
 	classes  [wire.Classes]class
 	flows    [flows]flow
 	cycle    cycle
+	replay   *replay.Window // nil: what has left is not sent again
+	turns    turns
 	start    time.Time
 	beatAt   time.Time
 	clockSet bool
@@ -39,7 +42,7 @@ type Mux struct {
 	state    int // bytes that the state of all channels claims
 }
 
-// class is one of the two streams of frames.
+// class is one of the streams of frames.
 type class struct {
 	channels []*Channel
 	turn     int // whose turn it is
@@ -52,7 +55,7 @@ type pieces struct {
 	kind  record.Kind
 	body  []byte // what is left
 	first bool
-	owner *Channel // nil: the carousel
+	owner *Channel // nil: the carousel, or replay
 	seq   uint64
 	left  func(error)
 	buf   []byte
@@ -65,6 +68,8 @@ const (
 	flowBulk
 	flowCarousel
 	flows
+
+	flowReplay // has no share: it uses what the others leave
 )
 
 type flow struct {
@@ -78,6 +83,7 @@ type MuxConfig struct {
 	CarouselShare float64 // of the line, guaranteed, 0…1
 	Start         time.Time
 	Limits        Limits
+	Replay        *replay.Window // what has left is kept here, and sent again; nil: it is not
 }
 
 // bulkShare of what the carousel leaves is guaranteed to the bulk class.
@@ -85,9 +91,10 @@ const bulkShare = 0.3
 
 // NewMux returns a mux without channels.
 func NewMux(c MuxConfig) *Mux {
-	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start, limits: c.Limits.orDefault()}
+	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start, limits: c.Limits.orDefault(), replay: c.Replay}
 	rest := 1 - c.CarouselShare
 	m.flows = [flows]flow{{weight: rest * (1 - bulkShare)}, {weight: rest * bulkShare}, {weight: c.CarouselShare}}
+	m.turns.share = c.CarouselShare
 	m.cycle.next = c.Start
 	return m
 }
@@ -97,6 +104,9 @@ func (m *Mux) Channel(name string, in wire.Class) *Channel {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := &Channel{id: record.ChannelID(name), name: name, class: in, partial: true, totalsAt: m.start}
+	if m.replay != nil && name != record.Gateway {
+		c.kept = m.replay.Channel(c.id)
+	}
 	m.channels = append(m.channels, c)
 	m.classes[in].channels = append(m.classes[in].channels, c)
 	return c
@@ -219,29 +229,32 @@ type Filled struct {
 }
 
 // Fill appends the items of the next frame to dst, and to lefts the Left of every
-// record that ends in it. ok is false when there is nothing to send now.
-func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error)) (frame Filled, ok bool) {
+// record that ends in it. ok is false when there is nothing to send now. When it is the
+// turn of replay's parity, the frame has its class and no items.
+func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error), want ReplayTurn) (frame Filled, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := filler{mux: m, now: now, dst: dst, limit: len(dst) + m.room, lefts: lefts}
-	in := wire.Bulk
+	var in wire.Class
 	for len(f.dst) == len(dst) {
-		flow := m.choose(now)
-		if flow < 0 {
+		flow := m.choose(now, want)
+		if flow < 0 || flow == flowReplay && want == ReplayWaits {
 			return Filled{Payload: dst, Lefts: lefts}, false
 		}
-		if flow == flowLive {
-			in = wire.LowLatency
-		} else {
-			in = wire.Bulk
-		}
+		in = classOf(flow)
 		f.class = &m.classes[in]
-		if flow == flowCarousel {
+		switch {
+		case flow == flowCarousel:
 			f.carousel() // may find its cycle at an end, and send nothing
-		} else {
+		case flow == flowReplay && want == ReplayParity:
+			m.turns.sent(flow, m.room)
+			return Filled{dst, in, lefts}, true
+		case flow == flowReplay:
+			f.replay() // the same
+		default:
 			f.live(in)
 		}
-		m.flows[flow].pass += float64(len(f.dst)-len(dst)) / m.flows[flow].weight
+		m.sent(flow, len(f.dst)-len(dst))
 	}
 	return Filled{f.dst, in, f.lefts}, true
 }
@@ -257,7 +270,8 @@ func (m *Mux) Backlog() int {
 	return bytes
 }
 
-// Wake returns when Fill will have something to send even if nothing is Put.
+// Wake returns when Fill, which has nothing now, will have something to send even if
+// nothing is Put. A carousel that is in a cycle then waits for replay's turn to pass.
 func (m *Mux) Wake() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -267,15 +281,34 @@ func (m *Mux) Wake() time.Time {
 			at = c.totalsAt
 		}
 	}
-	if m.cycle.next.Before(at) {
+	if !m.cycle.active && m.cycle.next.Before(at) {
 		at = m.cycle.next
 	}
 	return at
 }
 
+// classOf returns the class of a flow's frames.
+func classOf(flow int) wire.Class {
+	switch flow {
+	case flowLive:
+		return wire.LowLatency
+	case flowReplay:
+		return wire.Replay
+	}
+	return wire.Bulk
+}
+
+// sent accounts for bytes of a flow.
+func (m *Mux) sent(flow, bytes int) {
+	m.turns.sent(flow, bytes)
+	if flow < flows {
+		m.flows[flow].pass += float64(bytes) / m.flows[flow].weight
+	}
+}
+
 // choose returns the flow that is furthest behind among those with something
 // to send, or −1.
-func (m *Mux) choose(now time.Time) int {
+func (m *Mux) choose(now time.Time, want ReplayTurn) int {
 	ready := [flows]bool{
 		flowLive:     m.ready(wire.LowLatency, now) || !now.Before(m.beatAt),
 		flowBulk:     m.ready(wire.Bulk, now),
@@ -292,8 +325,12 @@ func (m *Mux) choose(now time.Time) int {
 			m.flows[i].pass = max(m.flows[i].pass, least)
 		}
 	}
-	if m.urgent() {
+	switch {
+	case m.urgent():
 		return flowLive
+	case (best < 0 || best == flowCarousel && m.turns.replay()) && !ready[flowLive] && !ready[flowBulk] &&
+		m.replayReady(now, want):
+		return flowReplay
 	}
 	return best
 }

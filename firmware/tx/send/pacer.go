@@ -1,6 +1,9 @@
 package send
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Pacer keeps the line rate: what the medium would take to transmit is not
 // available until that time has passed. What a late caller missed is made up
@@ -8,7 +11,8 @@ import "time"
 type Pacer struct {
 	rate  float64 // bytes per second
 	catch time.Duration
-	free  time.Time // when the line has sent what it was given
+	free  time.Time // when the line has sent what it was given, were it never late
+	busy  time.Time // when it has sent it, given when it was
 }
 
 // NewPacer returns a pacer of a line that takes rate bytes per second. catch
@@ -24,10 +28,32 @@ func (p *Pacer) Budget(now time.Time, ahead time.Duration) int {
 	return int(now.Add(ahead).Sub(p.free).Seconds() * p.rate)
 }
 
-// Spend accounts for bytes given to the line.
-func (p *Pacer) Spend(bytes int) {
-	p.free = p.free.Add(time.Duration(float64(bytes) / p.rate * float64(time.Second)))
+// Spare returns how many bytes may be given to the line now so that it is busy for at
+// most ahead bytes beyond now. What a late caller missed is not made up for.
+func (p *Pacer) Spare(now time.Time, ahead int) int {
+	if busy := p.busy.Sub(now); busy > 0 {
+		return ahead - int(math.Ceil(busy.Seconds()*p.rate-0.01))
+	}
+	return ahead
 }
 
-// Free returns when the line will have sent all it was given.
+// SpareAt returns when Spare will be bytes.
+func (p *Pacer) SpareAt(ahead, bytes int) time.Time { return p.busy.Add(-p.takes(ahead - bytes)) }
+
+// Spend accounts for bytes given to the line now.
+func (p *Pacer) Spend(now time.Time, bytes int) {
+	took := p.takes(bytes)
+	p.free = p.free.Add(took)
+	if p.busy.Before(now) {
+		p.busy = now
+	}
+	p.busy = p.busy.Add(took)
+}
+
+// takes returns how long the line takes for bytes.
+func (p *Pacer) takes(bytes int) time.Duration {
+	return time.Duration(float64(bytes) / p.rate * float64(time.Second))
+}
+
+// Free returns when Budget will be positive without anything ahead.
 func (p *Pacer) Free() time.Time { return p.free }

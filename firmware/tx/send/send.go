@@ -3,8 +3,9 @@
 // A record meets the files in this order:
 //
 //	queue.go      waits in its channel: events in order, state conflated
-//	channel.go    gets its sequence number, and joins the carousel's table
+//	channel.go    gets its sequence number, joins the carousel's table, is kept for replay
 //	mux.go        shares the line out: urgent, live, bulk, carousel
+//	replay.go     what has left is sent again, in a class of its own, when those leave room
 //	generation.go joins a block of frames, and gets parity with it
 //	sender.go     is sealed and handed over, in the pacer's time
 //	pacer.go

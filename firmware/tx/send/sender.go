@@ -33,6 +33,7 @@ type Sender struct {
 	finished []finished // in the batch
 	counts   FrameCounts
 
+	largest   int // frame, in bytes on the medium
 	full      int // bytes waiting from which on the line is saturated
 	saturated bool
 }
@@ -49,6 +50,7 @@ type FrameCounts struct {
 	Source uint64 `count:"source_frames" help:"Frames made that carry records."`
 	Parity uint64 `count:"parity_frames" help:"Frames made that repair others."`
 	Hello  uint64 `count:"hello_frames" help:"Frames made that open the session."`
+	Replay uint64 `count:"replay_frames" help:"Frames made that carry again what has left, and repair such frames."`
 	Bytes  uint64 `shown:"link.bytes"` // on the medium
 }
 
@@ -61,7 +63,8 @@ const saturation = 50 * time.Millisecond
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
 	s := &Sender{
 		mux: mux, profile: profile, session: session,
-		full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()},
+		full: int(rate * saturation.Seconds()), largest: profile.MaxFrame() + profile.WireOverhead,
+		shards: buffers{size: profile.MaxFrame()},
 	}
 	for i := range s.coders {
 		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, &s.shards)
@@ -70,13 +73,13 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 }
 
 // Frames makes frames until they are worth budget bytes on the medium, or
-// until there is nothing to send. The frames are valid until the next call;
-// cost is what they are worth.
-func (s *Sender) Frames(now time.Time, budget int) (frames [][]byte, cost int, err error) {
+// until there is nothing to send. Those of replay are not made beyond spare bytes. The
+// frames are valid until the next call; cost is what they are worth.
+func (s *Sender) Frames(now time.Time, budget, spare int) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
 	s.saturated = s.mux.Backlog() > s.full
 	for cost < budget {
-		frame, err := s.frame(now)
+		frame, err := s.frame(now, cost+s.largest <= spare)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -145,13 +148,18 @@ func (s *Sender) Open() bool {
 // Counts returns the counters.
 func (s *Sender) Counts() FrameCounts { return s.counts }
 
-// Wake returns when Frames will have something to send even if nothing is Put.
+// Largest returns the bytes on the medium of the largest frame: less spare than that is
+// of no use to Frames.
+func (s *Sender) Largest() int { return s.largest }
+
+// Wake returns when Frames will have something to send even if nothing is Put and
+// there is nothing to spare.
 func (s *Sender) Wake() time.Time {
 	at := s.mux.Wake()
 	if s.helloAt.Before(at) {
 		at = s.helloAt
 	}
-	for _, c := range s.coders {
+	for _, c := range s.coders[:wire.Replay] {
 		for _, t := range []time.Time{c.due(s.saturated), c.parityDue()} {
 			if !t.IsZero() && t.Before(at) {
 				at = t
@@ -161,9 +169,21 @@ func (s *Sender) Wake() time.Time {
 	return at
 }
 
-// frame makes the next frame, or nil: the hello, parity that is due, sources,
-// in this order.
-func (s *Sender) frame(now time.Time) ([]byte, error) {
+// ReplayWake returns when Frames will have something to send again, if it may; zero:
+// never.
+func (s *Sender) ReplayWake() time.Time {
+	at, c := s.mux.ReplayWake(), s.coders[wire.Replay]
+	for _, t := range []time.Time{c.due(false), c.parityDue()} {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	return at
+}
+
+// frame makes the next frame, or nil: the hello, parity that is due, sources, what
+// has left before if it may be sent again now, in this order.
+func (s *Sender) frame(now time.Time, again bool) ([]byte, error) {
 	if !now.Before(s.helloAt) {
 		s.helloAt = now.Add(helloEvery)
 		if s.counts.Hello < firstHellos {
@@ -174,7 +194,7 @@ func (s *Sender) frame(now time.Time) ([]byte, error) {
 	if s.counts.Hello < firstHellos {
 		return nil, nil
 	}
-	for class, c := range s.coders {
+	for class, c := range s.coders[:wire.Replay] {
 		due := c.due(s.saturated)
 		wanted := c.full() || (!due.IsZero() && !now.Before(due))
 		if c.closing != nil && (wanted || !now.Before(c.parityDue())) {
@@ -185,21 +205,53 @@ func (s *Sender) frame(now time.Time) ([]byte, error) {
 			return s.parity(wire.Class(class), c)
 		}
 	}
-	return s.source(now), nil
+	return s.source(now, again)
 }
 
-func (s *Sender) source(now time.Time) []byte {
-	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0])
+// replay returns what the replay class is to send next.
+func (s *Sender) replay(now time.Time, again bool) ReplayTurn {
+	c := s.coders[wire.Replay]
+	due := c.due(false)
+	switch {
+	case !again:
+		return ReplayWaits
+	case c.closing != nil, c.full(), !due.IsZero() && !now.Before(due):
+		return ReplayParity
+	}
+	return ReplayItems
+}
+
+func (s *Sender) source(now time.Time, again bool) ([]byte, error) {
+	want := s.replay(now, again)
+	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0], want)
 	s.lefts = fill.Lefts
-	if !ok {
+	switch {
+	case !ok:
 		s.shards.put(fill.Payload)
-		return nil
+		return nil, nil
+	case want == ReplayParity && fill.Class == wire.Replay:
+		s.shards.put(fill.Payload)
+		return s.replayParity(now)
 	}
 	g, index := s.coders[fill.Class].add(now, fill.Payload, fill.Lefts)
 	h := wire.Header{Kind: wire.Source, Class: fill.Class, Lanes: 1, Generation: g, Index: index}
 	frame := append(s.begin(&h), fill.Payload...)
-	s.counts.Source++
-	return s.seal(frame, wire.HeaderSize)
+	if fill.Class == wire.Replay {
+		s.counts.Replay++
+	} else {
+		s.counts.Source++
+	}
+	return s.seal(frame, wire.HeaderSize), nil
+}
+
+// replayParity returns the next parity frame of the replay class. It has no more than the
+// floor: what stays lost comes again with the next pass.
+func (s *Sender) replayParity(now time.Time) ([]byte, error) {
+	c := s.coders[wire.Replay]
+	if c.closing == nil {
+		c.close(now, true)
+	}
+	return s.parity(wire.Replay, c)
 }
 
 func (s *Sender) parity(class wire.Class, c *coder) ([]byte, error) {
@@ -212,7 +264,11 @@ func (s *Sender) parity(class wire.Class, c *coder) ([]byte, error) {
 	}
 	frame := binary.BigEndian.AppendUint16(s.begin(&f.header), uint16(f.sources))
 	frame = append(frame, f.coded...)
-	s.counts.Parity++
+	if class == wire.Replay {
+		s.counts.Replay++
+	} else {
+		s.counts.Parity++
+	}
 	return s.seal(frame, wire.HeaderSize), nil
 }
 

@@ -1,0 +1,134 @@
+package replay
+
+import (
+	"time"
+
+	"heliograph/firmware/conduit/record"
+)
+
+// pass is the progress of a pass over the window.
+type pass struct {
+	active  bool
+	next    time.Time // when one may begin
+	began   time.Time
+	took    time.Duration // the last one
+	stage   int           // what is given out, see below
+	channel int           // whose turn it is, among statements and open pages
+	until   uint64        // pages that are closed later are for the next pass
+	places  []int         // by channel: pages it is past, those that are no longer there included
+	scratch []byte
+}
+
+// The stages of a pass.
+const (
+	statements = iota
+	closedPages
+	openPages
+)
+
+// Wake returns when Next will have a body; zero: never, for there is no channel.
+func (w *Window) Wake() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case len(w.channels) == 0:
+		return time.Time{}
+	case w.pass.active:
+		return w.pass.began
+	}
+	return w.pass.next
+}
+
+// Next returns the next body of the pass, beginning one if it is time, or nil at the
+// end of one and before the next. The body is valid until the next call.
+func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := &w.pass
+	if !p.active {
+		if now.Before(p.next) || len(w.channels) == 0 {
+			return 0, nil
+		}
+		p.begin(now, w)
+	}
+	if len(w.pending) > 0 { // each body packs a page, so that packing keeps up
+		w.packNext()
+		w.evict()
+	}
+	if p.stage == statements {
+		if c := p.turn(w); c != nil {
+			return record.KindWindow, p.state(now, c)
+		}
+	}
+	if p.stage == closedPages {
+		if c := p.oldest(w); c != nil {
+			q := c.pages[p.place(c)]
+			p.places[p.channel]++
+			q.pack()
+			w.stats.Sent++
+			return record.KindReplay, q.body
+		}
+		p.stage, p.channel = openPages, 0
+	}
+	for c := p.turn(w); c != nil; c = p.turn(w) {
+		if !c.empty() {
+			w.stats.Sent++
+			body = c.openBody()
+			w.evict()
+			return record.KindReplay, body
+		}
+	}
+	p.end(now, w)
+	return 0, nil
+}
+
+func (p *pass) begin(now time.Time, w *Window) {
+	p.active, p.began, p.next = true, now, now.Add(passEvery)
+	p.stage, p.channel, p.until = statements, 0, w.serial
+	p.places = append(p.places[:0], make([]int, len(w.channels))...)
+}
+
+func (p *pass) end(now time.Time, w *Window) {
+	p.active, p.took = false, max(now.Sub(p.began), time.Millisecond)
+	w.stats.Passes++
+}
+
+// turn returns the next channel, or nil after the last one, when the next stage begins.
+func (p *pass) turn(w *Window) *Channel {
+	if p.channel == len(p.places) {
+		p.stage++
+		return nil
+	}
+	p.channel++
+	return w.channels[p.channel-1]
+}
+
+// place returns where a channel, whose turn it is, is among its pages.
+func (p *pass) place(c *Channel) int {
+	p.places[p.channel] = max(p.places[p.channel], c.before)
+	return p.places[p.channel] - c.before
+}
+
+// oldest returns the channel that has the oldest page of those the pass is not past,
+// and makes it its turn.
+func (p *pass) oldest(w *Window) (oldest *Channel) {
+	least, turn := p.until+1, 0
+	for i, c := range w.channels[:len(p.places)] {
+		p.channel = i
+		if at := p.place(c); at < len(c.pages) && c.pages[at].serial < least {
+			oldest, least, turn = c, c.pages[at].serial, i
+		}
+	}
+	p.channel = turn
+	return oldest
+}
+
+// state states what can be sent again of a channel.
+func (p *pass) state(now time.Time, c *Channel) []byte {
+	s := record.Window{
+		Channel: c.id, Epoch: c.window.config.Epoch, First: c.oldest(),
+		Reach: uint64(max(c.reach(now), 0) / time.Second), Pass: uint64(p.took.Milliseconds()),
+	}
+	p.scratch = s.Append(p.scratch[:0])
+	return p.scratch
+}
