@@ -45,11 +45,12 @@ func (c Config) check() error {
 }
 
 // Source is the samples of a Variable, ascending in time, for a request between two times. It
-// begins with the second non-Bad sample at or before the earlier time, or older, or the oldest
-// there is; it ends with the first non-Bad sample after the later time, or later, or the newest
-// there is. Compute stops reading as soon as it knows enough, so that a store may serve
+// begins with the second non-Bad sample before the earlier time, or an older one, or the oldest
+// there is; it ends with the first non-Bad sample after the later time, or a newer one, or the
+// newest there is. Compute stops reading as soon as it knows enough, so a store may serve
 // everything from the first on. Where samples are missing at either end the data counts as
-// beginning or ending there. An error ends the computation.
+// beginning or ending there: a value that still holds now is a sample of now. An error ends the
+// computation.
 type Source = iter.Seq2[Value, error]
 
 // Compute computes one aggregate over the intervals of a request and passes the results to emit

@@ -142,7 +142,7 @@ func (y *areas) pick(w *window, e *candidate, code ua.StatusCode, actual bool) V
 		bits |= bitCalculated
 	}
 	v := w.result(e.Value.Value, code, bits)
-	if v.HasValue && !e.interpolated {
+	if v.HasValue {
 		v.Raw = e.Raw
 	}
 	if actual {

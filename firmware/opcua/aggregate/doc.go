@@ -12,10 +12,11 @@
 //	§3.1.8, §3.1.9   interpolated and simple bounding values
 //	§4.2.1.2         AggregateConfiguration; where PercentDataGood is 100 − PercentDataBad, only
 //	                 the good ratio counts
-//	§5.3.3           the historian bits Calculated, Interpolated, Partial and MultipleValues
+//	§5.3.3           the historian bits Calculated, Interpolated, Partial and MultipleValues; ExtraData
+//	                 is a server's choice and never set
 //	§5.4.2.2         intervals, forward and backward
 //	§5.4.2.4         the time resolution, here one millisecond, is the duration of the last sample
-//	§5.4.3           each aggregate, in the words of List
+//	§5.4.3           the aggregates that List names
 //
 // The tests compare with the examples that the OPC Foundation publishes as
 // AggregateExamples.csv, and name each row that is left out and why. Where text and examples

@@ -122,7 +122,7 @@ func (p *path) extrapolated(w *slot) Value {
 	return w.result(p.beyond(w.stamp), code, bitInterpolated)
 }
 
-// span of the path within one interval.
+// stretch is the part of the path within one interval.
 type stretch struct {
 	slot
 	area  float64 // value times seconds

@@ -11,7 +11,6 @@ const (
 	bitCalculated     ua.StatusCode = 0x01
 	bitInterpolated   ua.StatusCode = 0x02
 	bitPartial        ua.StatusCode = 0x04
-	bitExtraData      ua.StatusCode = 0x08
 	bitMultipleValues ua.StatusCode = 0x10
 	bitsMask          ua.StatusCode = 0x1F
 )
