@@ -18,10 +18,13 @@ import (
 // arrivals checks what comes out of one channel.
 type arrivals struct {
 	mu         sync.Mutex
-	last       uint64
+	last       uint64 // the highest number
+	lastLate   uint64 // that of the newest late one
+	missing    missing
 	arrived    uint64
+	healed     uint64 // of arrived, those that were missing before
 	altered    uint64
-	outOfOrder uint64
+	outOfOrder uint64          // or twice
 	latencies  []time.Duration // of the newest, a ring
 	recent     string
 }
@@ -29,7 +32,16 @@ type arrivals struct {
 // keptLatencies bounds what percentiles are made of.
 const keptLatencies = 20_000
 
-func (a *arrivals) take(text string, now time.Time) {
+// How a text came: as a new one, as a late one, or so that it may be either.
+type arrival int
+
+const (
+	asNew arrival = iota
+	asLate
+	asEither
+)
+
+func (a *arrivals) take(text string, how arrival, now time.Time) {
 	n, sent, ok := plant.Parse(text)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -38,21 +50,59 @@ func (a *arrivals) take(text string, now time.Time) {
 		return
 	}
 	if n <= a.last {
-		a.outOfOrder++
+		a.fill(n, how)
+		return
 	}
-	a.last = max(a.last, n)
-	if a.arrived++; len(a.latencies) < keptLatencies {
+	if n > a.last+1 {
+		a.missing.add(a.last+1, n-1)
+	}
+	a.arrived++
+	if a.last = n; how == asLate {
+		a.outOfOrder++ // nothing that is newer came before
+	}
+	if len(a.latencies) < keptLatencies {
 		a.latencies = append(a.latencies, now.Sub(sent))
 	} else {
 		a.latencies[a.arrived%keptLatencies] = now.Sub(sent)
 	}
 }
 
+// fill counts a number below the highest. Late ones come in order among themselves, and
+// none comes twice.
+func (a *arrivals) fill(n uint64, how arrival) {
+	first := a.missing.remove(n)
+	if first {
+		a.arrived++
+		a.healed++
+	}
+	if !first || how == asNew || how == asLate && n < a.lastLate {
+		a.outOfOrder++
+	}
+	if how == asLate {
+		a.lastLate = n
+	}
+}
+
+// lost returns how many of those that were sent never arrived.
+func (a *arrivals) lost(sent uint64) uint64 { return a.missing.n + sent - min(sent, a.last) }
+
+// latePrefix is put before the topic of a message that comes late.
+const latePrefix = "late/"
+
 // message checks an MQTT message: its topic, and with flags also its retain
-// flag and its content type, which not every plant's broker passes on.
+// flag and its content type, which not every plant's broker passes on. The carousel
+// may bring a state that was missing as a new one.
 func (a *arrivals) message(p *paho.Publish, flags bool) {
-	a.take(string(p.Payload), time.Now())
+	topic, late := strings.CutPrefix(p.Topic, latePrefix)
 	n, _, ok := plant.Parse(string(p.Payload))
+	how := asNew
+	switch {
+	case late:
+		how = asLate
+	case plant.Retained(n):
+		how = asEither
+	}
+	a.take(string(p.Payload), how, time.Now())
 	if !ok {
 		return // counted
 	}
@@ -60,7 +110,7 @@ func (a *arrivals) message(p *paho.Publish, flags bool) {
 	if !plant.Retained(n) {
 		contentType = plant.ContentType
 	}
-	if p.Topic != plant.Topic(n) || flags && (p.Retain != plant.Retained(n) ||
+	if topic != plant.Topic(n) || flags && (p.Retain != (plant.Retained(n) && !late) ||
 		p.Properties.ContentType != contentType) {
 		a.mu.Lock()
 		a.altered++
@@ -87,7 +137,8 @@ func subscribe(ctx, all context.Context, address string, a *arrivals, flags bool
 		return fmt.Errorf("demo: connecting to IT's broker: %v", err)
 	}
 	if _, err := c.Subscribe(ctx, &paho.Subscribe{
-		Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
+		Subscriptions: []paho.SubscribeOptions{{Topic: "plant/#", QoS: 1, RetainAsPublished: true},
+			{Topic: latePrefix + "plant/#", QoS: 1, RetainAsPublished: true}}}); err != nil {
 		return fmt.Errorf("demo: subscribing to IT's broker: %v", err)
 	}
 	context.AfterFunc(all, func() { _ = c.Disconnect(&paho.Disconnect{}) })
@@ -134,6 +185,6 @@ func collect(conn net.Conn, rfc5424, rfc3164 *arrivals) {
 		if _, rest, ok := strings.Cut(line, ">"); ok && strings.HasPrefix(rest, "1 ") {
 			to = rfc5424
 		}
-		to.take(line, time.Now())
+		to.take(line, asEither, time.Now())
 	}
 }

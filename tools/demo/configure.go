@@ -34,7 +34,7 @@ func (d *Demo) configure(ports []int, collector string) (err error) {
 	}
 	if d.gateway, err = pair.New(pair.Config{
 		Name: "demo", Programs: d.Programs, Dir: d.dir,
-		TX: pair.End{Link: link(d.link.enter), Tables: tx}, RX: pair.End{Link: link(d.link.leave), Tables: rx},
+		TX: pair.End{Link: link(d.line.enter), Tables: tx}, RX: pair.End{Link: link(d.line.leave), Tables: rx},
 	}); err != nil {
 		return fmt.Errorf("demo: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,17 +27,22 @@ type Options struct {
 	Corrupt  float64       // share of frames with flipped bits
 	Rate     float64       // messages a second of each sender
 	Duration time.Duration // 0: until ctx ends
+	CutAfter time.Duration // the link is cut so long after the start, for CutFor
+	CutFor   time.Duration // 0: it is not cut
 }
 
 // channelNames are the demo's channels, in the order they are shown.
-var channelNames = [...]string{"press-line", "cell-2", "syslog-tcp", "syslog-udp", "press-opcua"}
+var channelNames = [...]string{"press-line", "cell-2", "syslog-tcp", "syslog-udp", opcuaChannel}
+
+// opcuaChannel has values, of which a newer one may replace an older.
+const opcuaChannel = "press-opcua"
 
 // Demo is a running demo. Its methods are safe for concurrent use.
 type Demo struct {
 	Options
 	began    time.Time
 	dir      string
-	link     *line
+	line     *line
 	gateway  *pair.Gateway
 	brokers  []*plant.Broker
 	devices  []*plant.Devices
@@ -46,16 +52,24 @@ type Demo struct {
 	watcher  *watcher // of the mirror's arrivals
 	outputs  []string // addresses of IT's brokers
 	inputs   []string // and of the plant's
+
+	base map[string]pair.Channel // RX's account before the plant sent
+
+	mu     sync.Mutex
+	rx     pair.Status // as RX said last
+	outage *outage     // the newest; nil: none yet
 }
 
 // Run sets everything up, calls started, has the plant send until ctx ends or
-// the duration is over, waits for what is under way, and returns the summary.
+// the duration is over, waits for what is under way, and returns the summary. A link
+// that is still cut then is joined. A role that ends before ends the demo, with its
+// reason as the error.
 func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err error) {
 	d := &Demo{Options: o, arrivals: map[string]*arrivals{}}
 	for _, name := range channelNames {
 		d.arrivals[name] = &arrivals{}
 	}
-	d.watcher = &watcher{arrivals: d.arrivals["press-opcua"], name: "press-opcua"}
+	d.watcher = &watcher{arrivals: d.arrivals[opcuaChannel]}
 	if d.dir, err = os.MkdirTemp("", "heliograph-demo-"); err != nil {
 		return s, fmt.Errorf("demo: %v", err)
 	}
@@ -67,6 +81,8 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 		return s, err
 	}
 	d.began = time.Now()
+	_, rx := d.look()
+	d.base = rx.Channels
 	started(d)
 	sending := ctx
 	if o.Duration > 0 {
@@ -74,18 +90,25 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 		sending, cancel = context.WithTimeout(ctx, o.Duration)
 		defer cancel()
 	}
+	go d.follow(sending)
+	if o.CutFor > 0 {
+		go d.cutOnce(sending)
+	}
 	if err := d.send(sending); err != nil {
 		return s, err
 	}
-	d.settle()
-	return d.Summary(), nil
+	d.Join()
+	return d.settle()
 }
 
 // Our own bounds.
 const (
 	startTime  = 2 * time.Minute  // for both roles to get ready; namespace 0 takes half a minute over a UART
 	partTime   = 6 * time.Second  // for a part of the demo that was asked for something, or to end
-	settleTime = 10 * time.Second // for what is under way when the plant has stopped
+	settleTime = 10 * time.Second // for what is under way when the plant has stopped, and at a time without progress
+	healTime   = 2 * time.Minute  // for what is sent again
+	followTime = 250 * time.Millisecond
+	endingTime = time.Second // for a role to have ended, of which a connection was closed
 )
 
 // send has the plant send until ctx ends, and not longer, even when a part
@@ -95,7 +118,17 @@ func (d *Demo) send(ctx context.Context) error {
 	go func() { ended <- plant.Run(ctx, d.Rate, d.brokers, d.devices, []*plant.Server{d.server}) }()
 	select {
 	case err := <-ended:
+		if err == nil {
+			return nil
+		}
+		if why := d.roleEnded(endingTime); why != nil {
+			return why
+		}
 		return err
+	case <-d.gateway.TX.Done():
+		return d.roleEnded(0)
+	case <-d.gateway.RX.Done():
+		return d.roleEnded(0)
 	case <-ctx.Done():
 	}
 	select {
@@ -106,9 +139,50 @@ func (d *Demo) send(ctx context.Context) error {
 	}
 }
 
+// roleEnded returns why a role ended that should run, nil when none does within the time.
+func (d *Demo) roleEnded(within time.Duration) error {
+	select {
+	case <-d.gateway.TX.Done():
+	case <-d.gateway.RX.Done():
+	case <-time.After(within):
+	}
+	for _, r := range []*pair.Role{&d.gateway.TX, &d.gateway.RX} {
+		select {
+		case <-r.Done():
+			return d.ending(r)
+		default:
+		}
+	}
+	return nil
+}
+
+// lastLines is how much of a role's log tells why it ended.
+const lastLines = 5
+
+func (d *Demo) ending(r *pair.Role) error {
+	lines := strings.Split(strings.TrimSpace(r.Log()), "\n")
+	lines = lines[max(len(lines)-lastLines, 0):]
+	return fmt.Errorf("demo: %s ended by itself (%s) after %s; it wrote last:\n  %s", r.Name(), r.Ending(),
+		round(time.Since(d.began)), strings.Join(lines, "\n  "))
+}
+
+// follow keeps the account of an outage up to date until ctx ends.
+func (d *Demo) follow(ctx context.Context) {
+	tick := time.NewTicker(followTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.look()
+		}
+	}
+}
+
 // start sets up all parts, from IT's side to the plant's.
 func (d *Demo) start(ctx, all context.Context) (err error) {
-	if d.link, err = openLine(all, d.Options); err != nil {
+	if d.line, err = openLine(all, d.Options); err != nil {
 		return err
 	}
 	collector, err := listenSyslog(all, d.arrivals["syslog-tcp"], d.arrivals["syslog-udp"])
@@ -168,16 +242,20 @@ func (d *Demo) status(r *pair.Role) pair.Status {
 }
 
 // settle waits, not for ever, until everything sent has arrived or is known to
-// be lost.
-func (d *Demo) settle() {
-	for deadline := time.Now().Add(settleTime); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		done := true
-		known := d.status(&d.gateway.RX).Channels
-		for name, c := range d.Summary().Channels {
-			done = done && c.Lost <= known[name].Lost
+// be lost, and until all holes are closed that can be.
+func (d *Demo) settle() (s Summary, err error) {
+	began := time.Now()
+	for progress := began; ; time.Sleep(50 * time.Millisecond) {
+		if err := d.roleEnded(0); err != nil {
+			return s, err
 		}
-		if done {
-			return
+		before := s.notArrived()
+		s = d.Summary()
+		if s.notArrived() != before {
+			progress = time.Now()
+		}
+		if s.settled() || time.Since(progress) > settleTime || time.Since(began) > healTime {
+			return s, nil
 		}
 	}
 }
@@ -203,7 +281,7 @@ func (d *Demo) close() {
 	case <-ended:
 	case <-time.After(2 * partTime):
 	}
-	if d.link != nil {
-		d.link.close()
+	if d.line != nil {
+		d.line.close()
 	}
 }

@@ -21,8 +21,8 @@ const tags = 100
 // watcher checks the values that the mirror notifies.
 type watcher struct {
 	*arrivals
-	name string // of the channel
-	last [tags]time.Time
+	last      [tags]time.Time
+	uncertain [tags]bool // the last value is one that may be out of date
 }
 
 // outdated returns how many tags do not have the value that newest gives them. A
@@ -75,10 +75,18 @@ func (w *watcher) Data(handle uint32, dv rawvalue.DataValue) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !ok || dv.Status != ua.StatusOK || len(dv.Value.Raw) != 9 ||
+	// Uncertain while the link is cut, or a loss is not made good yet.
+	const severity, isUncertain = 0xC000_0000, 0x4000_0000 // OPC 10000-4 section 7.39
+	uncertain := dv.Status&severity == isUncertain
+	if !ok || dv.Status != ua.StatusOK && !uncertain || len(dv.Value.Raw) != 9 ||
 		math.Float64frombits(binary.LittleEndian.Uint64(dv.Value.Raw[1:])) != plant.Reading(int(handle), at) {
 		w.altered++
 		return
+	}
+	again := at.Equal(w.last[handle]) && (uncertain || w.uncertain[handle])
+	w.uncertain[handle] = uncertain
+	if again {
+		return // the same value, whose quality has changed
 	}
 	if w.arrived++; !at.After(w.last[handle]) {
 		w.outOfOrder++

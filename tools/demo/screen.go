@@ -22,11 +22,11 @@ type Screen struct {
 	txReady, rxReady bool
 	repairs          []uint64 // of each refresh
 	before           uint64   // repaired frames
-	width            int
+	width, height    int
 }
 
 // NewScreen returns a screen of a running demo.
-func NewScreen(d *Demo) *Screen { return &Screen{demo: d, width: 80} }
+func NewScreen(d *Demo) *Screen { return &Screen{demo: d, width: 80, height: 24} }
 
 // sample is what the screen shows from one refresh to the next.
 type sample struct {
@@ -40,17 +40,22 @@ func (s *Screen) Init() tea.Cmd { return s.sample }
 
 func (s *Screen) sample() tea.Msg {
 	tx, rx := &s.demo.gateway.TX, &s.demo.gateway.RX
-	return sample{s.demo.Summary(), s.demo.status(tx), s.demo.status(rx), tx.Ready() == nil, rx.Ready() == nil}
+	summary := s.demo.Summary()
+	txSays, rxSays := s.demo.look()
+	return sample{summary, txSays, rxSays, tx.Ready() == nil, rx.Ready() == nil}
 }
 
 // Update implements tea.Model.
 func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch m := msg.(type) {
 	case tea.WindowSizeMsg:
-		s.width = m.Width
+		s.width, s.height = m.Width, m.Height
 	case tea.KeyPressMsg:
-		if k := m.String(); k == "ctrl+c" || k == "q" {
+		switch m.String() {
+		case "ctrl+c", "q":
 			return s, tea.Quit
+		case "c":
+			s.demo.Toggle()
 		}
 	case sample:
 		s.summary, s.tx, s.rx, s.txReady, s.rxReady = m.summary, m.tx, m.rx, m.txReady, m.rxReady
@@ -81,44 +86,114 @@ func (s *Screen) View() tea.View {
 	return v
 }
 
-// String draws the screen: at most 80 columns and 24 lines.
+// String draws the screen, in the width and height of the terminal. Where there is no room
+// for all, the outage goes before what just crossed, and that before how to connect.
 func (s *Screen) String() string {
-	var b strings.Builder
-	d, l := s.demo, s.rx.Link
-	fmt.Fprintf(&b, "%s  %s, %s loss, %s corruption  %s\n\n", title.Render("HELIOGRAPH demo"), d.Medium,
-		percent(d.Loss), percent(d.Corrupt),
-		dim.Render(time.Since(d.began).Round(time.Second).String()))
-	fmt.Fprintf(&b, "  PLANT  %s  %s  %s  IT\n", s.state("heliotx", s.txReady), accent.Render("════ one way ═══▶"),
-		s.state("heliorx", s.rxReady))
-	fmt.Fprintf(&b, "  link   %d frames, %d repaired, %d bad CRC, %s beyond repair\n", l.Frames, l.Repaired,
-		l.CRCErrors, count(l.Lost))
-	fmt.Fprintf(&b, "  repairs %s   latency p50 %.1f ms, p99 %.1f ms\n\n", accent.Render(spark(s.repairs)),
-		s.summary.Latency.P50, s.summary.Latency.P99)
-	b.WriteString(dim.Render(fmt.Sprintf("  %-12s %9s %9s %7s %9s %8s  %s", "channel", "sent", "arrived", "lost",
-		"disorder", "altered", "source")) + "\n")
-	for _, name := range channelNames {
-		c, tx, rx := s.summary.Channels[name], s.tx.Channels[name], s.rx.Channels[name]
-		fmt.Fprintf(&b, "  %-12s %9d %9d %s %s %s  %s\n", name, c.Sent, c.Arrived,
-			padded(rx.Lost, 7), padded(c.OutOfOrder, 9), padded(c.Altered, 8),
-			clip(tx.SourceState+" "+tx.SourceReason, 26))
+	lines := append(s.head(), s.table()...)
+	help := []string{"", dim.Render("  c cuts the link, c joins it again   q or Ctrl-C ends the demo")}
+	for _, block := range [][]string{s.outage(), s.crossed(), s.clients()} {
+		room := s.height - len(lines) - len(help)
+		if room >= 3 { // an empty line, a title and one line
+			lines = append(lines, block[:min(len(block), room)]...)
+		}
 	}
-	b.WriteString("\n" + dim.Render("  just crossed") + "\n")
+	return strings.Join(append(lines, help...), "\n")
+}
+
+// head is the link and both roles.
+func (s *Screen) head() []string {
+	d, l := s.demo, s.rx.Link
+	wire := accent.Render("════ one way ═══▶")
+	if o := d.seen(); o != nil && o.ended.IsZero() {
+		wire = bad.Render("════ CUT ══╳    ▶")
+	}
+	return []string{
+		fmt.Sprintf("%s  %s, %s loss, %s corruption  %s", title.Render("HELIOGRAPH demo"), d.Medium, percent(d.Loss),
+			percent(d.Corrupt), dim.Render(time.Since(d.began).Round(time.Second).String())),
+		"",
+		fmt.Sprintf("  PLANT  %s  %s  %s  IT", s.state("heliotx", s.txReady), wire, s.state("heliorx", s.rxReady)),
+		fmt.Sprintf("  link   %d frames, %d repaired, %d bad CRC, %s beyond repair", l.Frames, l.Repaired, l.CRCErrors,
+			count(l.Lost)),
+		fmt.Sprintf("  repairs %s   latency p50 %.1f ms, p99 %.1f ms", accent.Render(spark(s.repairs)),
+			s.summary.Latency.P50, s.summary.Latency.P99),
+		"",
+	}
+}
+
+// table is the account of every channel, and of all.
+func (s *Screen) table() []string {
+	const columns = "  %-12s %8s %10s %8s %10s %s %s  %s"
+	lines := []string{dim.Render(fmt.Sprintf(columns, "channel", "sent", "=delivered", "(healed)", "+conflated",
+		"  +lost", "+unknown", "source"))}
+	row := func(name string, c ChannelSummary, rest string) {
+		lines = append(lines, fmt.Sprintf(columns, name, grouped(c.Sent), grouped(c.Arrived), grouped(c.Healed),
+			grouped(c.Conflated), padded(c.Lost-c.underWay, 7), padded(c.Unknown, 8), rest))
+	}
+	for _, name := range channelNames {
+		tx := s.tx.Channels[name]
+		source := good.Render("● ") + clip(tx.SourceReason, max(6, s.width-74))
+		if tx.SourceState != "up" {
+			source = bad.Render(clip("○ "+tx.SourceState+" "+tx.SourceReason, max(8, s.width-72)))
+		}
+		row(name, s.summary.Channels[name], source)
+	}
+	t := s.summary.total()
+	o, rest := s.demo.seen(), ""
+	switch n := "+" + grouped(t.underWay); {
+	case o != nil && o.ended.IsZero():
+		rest = bad.Render(n + " cut")
+	case t.underWay > 0:
+		rest = dim.Render(n + " to come")
+	}
+	row("all", t, rest)
+	return lines
+}
+
+// outage is the newest one, and what became of each channel's hole.
+func (s *Screen) outage() []string {
+	o := s.demo.seen()
+	if o == nil {
+		return nil
+	}
+	head, list := o.lines(time.Now(), s.demo.sent(), s.rx)
+	style := title
+	if o.ended.IsZero() {
+		style = bad
+	}
+	lines := []string{"", "  " + style.Render(clip(head, s.width-2))}
+	for _, l := range list {
+		lines = append(lines, clip("  "+l, s.width))
+	}
+	return lines
+}
+
+// crossed is what came out last.
+func (s *Screen) crossed() []string {
+	t := s.summary.total()
+	lines := []string{"", dim.Render("  just crossed") + fmt.Sprintf("; of all that did, %s altered, %s out of order",
+		count(t.Altered), count(t.OutOfOrder))}
 	for _, name := range []string{channelNames[0], channelNames[2], channelNames[4]} {
-		a := d.arrivals[name]
+		a := s.demo.arrivals[name]
 		a.mu.Lock()
-		fmt.Fprintf(&b, "  %s\n", clip(a.recent, 76))
+		lines = append(lines, "  "+clip(a.recent, s.width-4))
 		a.mu.Unlock()
 	}
-	b.WriteString("\n" + dim.Render("  connect your own clients") + "\n")
-	host, port, _ := strings.Cut(d.outputs[0], ":")
-	fmt.Fprintf(&b, "  mosquitto_sub -V 5 -h %s -p %s -t '#' -v\n", host, port)
-	host, port, _ = strings.Cut(d.inputs[0], ":")
-	fmt.Fprintf(&b, "  mosquitto_pub -V 5 -h %s -p %s -t my/topic -r -m hello\n", host, port)
-	fmt.Fprintf(&b, "  UaExpert: plant %s  IT %s\n", d.server.Endpoint, d.mirror)
-	fmt.Fprintf(&b, "  status pages: plant http://127.0.0.1:%d  IT http://127.0.0.1:%d\n\n",
-		d.gateway.TX.StatusPort, d.gateway.RX.StatusPort)
-	b.WriteString(dim.Render("  q or Ctrl-C ends the demo"))
-	return b.String()
+	return lines
+}
+
+// clients is how to look at both sides.
+func (s *Screen) clients() []string {
+	d := s.demo
+	inHost, inPort, _ := strings.Cut(d.inputs[0], ":")
+	outHost, outPort, _ := strings.Cut(d.outputs[0], ":")
+	return []string{
+		"", dim.Render("  connect your own clients"),
+		fmt.Sprintf("  mosquitto_sub -V 5 -h %s -p %s -t '#' -v", outHost, outPort),
+		fmt.Sprintf("  mosquitto_pub -V 5 -h %s -p %s -t my/topic -r -m hello", inHost, inPort),
+		fmt.Sprintf("  UaExpert: plant %s  IT %s", d.server.Endpoint, d.mirror),
+		fmt.Sprintf("  status pages: plant http://127.0.0.1:%d  IT http://127.0.0.1:%d",
+			d.gateway.TX.StatusPort, d.gateway.RX.StatusPort),
+	}
 }
 
 func (s *Screen) state(name string, ready bool) string {
@@ -132,7 +207,7 @@ func count(n uint64) string {
 	if n == 0 {
 		return good.Render("0")
 	}
-	return bad.Render(fmt.Sprint(n))
+	return bad.Render(grouped(n))
 }
 
 func padded(n uint64, width int) string {
@@ -140,7 +215,7 @@ func padded(n uint64, width int) string {
 	if n > 0 {
 		style = bad
 	}
-	return style.Render(fmt.Sprintf("%*d", width, n))
+	return style.Render(fmt.Sprintf("%*s", width, grouped(n)))
 }
 
 func percent(f float64) string { return fmt.Sprintf("%g%%", f*100) }
@@ -169,12 +244,19 @@ func spark(values []uint64) string {
 // Line is the demo in one line, where there is no terminal.
 func (d *Demo) Line() string {
 	s := d.Summary()
-	var sent, arrived uint64
-	for _, c := range s.Channels {
-		sent, arrived = sent+c.Sent, arrived+c.Arrived
-	}
-	return fmt.Sprintf("%4.0f s  sent %d, arrived %d; link: %d frames, %d repaired, %d bad CRC, %d beyond repair; "+
+	t := s.total()
+	line := fmt.Sprintf("%4.0f s  sent %d, arrived %d; link: %d frames, %d repaired, %d bad CRC, %d beyond repair; "+
 		"latency p50 %.1f ms, p99 %.1f ms",
-		s.DurationSeconds, sent, arrived, s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost, s.Latency.P50,
-		s.Latency.P99)
+		s.DurationSeconds, t.Sent, t.Arrived, s.Link.Frames, s.Link.Repaired, s.Link.CRCErrors, s.Link.Lost,
+		s.Latency.P50, s.Latency.P99)
+	switch o := s.Outage; {
+	case o == nil:
+		return line
+	case o.To == nil:
+		return line + fmt.Sprintf("; THE LINK IS CUT since %s: %s sent into the dark", clock(o.From),
+			grouped(t.underWay))
+	default:
+		return line + fmt.Sprintf("; cut from %s to %s: healed %s of %s", clock(o.From), clock(*o.To),
+			grouped(o.Healed), grouped(o.Missing))
+	}
 }

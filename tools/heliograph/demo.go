@@ -28,7 +28,9 @@ func demoCommand() *cobra.Command {
 		Short: "Watch a simulated plant's messages cross an impaired one-way link",
 		Long: "Starts a simulated plant (MQTT brokers, syslog senders), heliotx and heliorx as real processes,\n" +
 			"and an impaired link between them; all on loopback, and gone afterwards. Ends with code 1 when\n" +
-			"anything was lost, altered or out of order.",
+			"anything was lost, altered or out of order, or when one of the two programs ended by itself.\n\n" +
+			"Key c of the screen cuts the link and joins it again, to see the outage heal; --cut-after and\n" +
+			"--cut-for do the same without a terminal. At its end the demo joins a link that is cut.",
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
@@ -38,6 +40,8 @@ func demoCommand() *cobra.Command {
 	f.StringVar(&o.Medium, "medium", "udp", "udp or uart (a pair of pseudo terminals at 921600 baud)")
 	f.Float64Var(&o.Rate, "rate", 0, "messages a second from each of four senders, 1 to 2000 (default 100, on a "+
 		"uart 40)")
+	f.DurationVar(&o.CutAfter, "cut-after", 0, "cut the link this long after the start, for --cut-for")
+	f.DurationVar(&o.CutFor, "cut-for", 0, "how long the link is cut (default: it is not)")
 	f.BoolVar(&asJSON, "json", false, "print a machine-readable summary at the end, and no screen")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var err error
@@ -55,6 +59,12 @@ func demoCommand() *cobra.Command {
 		}
 		if o.Duration < 0 {
 			return errors.New("--duration: must not be negative")
+		}
+		if o.CutAfter < 0 || o.CutFor < 0 || o.CutAfter > 0 && o.CutFor == 0 {
+			return errors.New("--cut-after: takes --cut-for, and neither is negative")
+		}
+		if o.Duration > 0 && o.CutFor > 0 && o.CutAfter+o.CutFor > o.Duration {
+			return errors.New("--cut-for: the link would still be cut at the end of --duration")
 		}
 		if !(o.Rate >= 1) || o.Rate > 2000 {
 			return errors.New("--rate: must be from 1 to 2000")

@@ -37,7 +37,10 @@ func TestUsage(t *testing.T) {
 		"check of a missing": {[]string{"check", "/none.toml"}, 78, "no such file"},
 		"no time for a change": {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2,
 			"--for: must be longer"},
-		"demo without messages": {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
+		"demo without messages":           {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
+		"demo that is cut and not joined": {[]string{"demo", "--cut-after", "1s"}, 2, "--cut-after: takes --cut-for"},
+		"demo that ends while it is cut": {[]string{"demo", "--cut-after", "3s", "--cut-for", "3s", "--duration", "5s"},
+			2, "--cut-for: the link would still be cut"},
 		"demo that has ended":   {[]string{"demo", "--duration", "-1s"}, 2, "--duration: must not be negative"},
 		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1, "no such file"},
 	}

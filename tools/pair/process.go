@@ -62,6 +62,9 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // ExitCode is valid once Done is closed; -1 for a program that a signal ended.
 func (p *Process) ExitCode() int { return p.cmd.ProcessState.ExitCode() }
 
+// Ending says how the program ended, once Done is closed: "exit status 1", "signal: killed".
+func (p *Process) Ending() string { return p.cmd.ProcessState.String() }
+
 // Signal sends a signal; a program that has ended is not an error.
 func (p *Process) Signal(s os.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {

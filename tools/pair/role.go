@@ -64,15 +64,23 @@ type Status struct {
 		CRCErrors                                      uint64 `json:"crc_errors"`
 		AuthFailures                                   uint64 `json:"auth_failures"`
 	}
-	Notes []struct{ Event string }
+	Replay *Replay
+	Notes  []struct{ Event string }
+}
+
+// Replay is what can be sent again.
+type Replay struct {
+	WindowSeconds float64 `json:"window_seconds"`
 }
 
 // Channel is a channel of Status.
 type Channel struct {
-	Sent, Dropped, Delivered, Refused, Expired, Conflated, Lost, Unknown uint64
-	Complete                                                             bool
-	SourceState                                                          string `json:"source_state"`
-	SourceReason                                                         string `json:"source_reason"`
+	Sent, Dropped, Delivered, Healed, Refused, Expired, Conflated, Lost, Unknown uint64
+	OpenHoles                                                                    uint64 `json:"open_holes"`
+	OpenRecords                                                                  uint64 `json:"open_records"`
+	Complete                                                                     bool
+	SourceState                                                                  string `json:"source_state"`
+	SourceReason                                                                 string `json:"source_reason"`
 }
 
 // Accounted is what the receiver has of a channel: delivered, or known to be missing.

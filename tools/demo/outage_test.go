@@ -1,0 +1,227 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/creack/pty"
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/ci/await"
+	"heliograph/ci/rig"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
+	"heliograph/tools/pair"
+	"heliograph/tools/plant"
+)
+
+func TestWhatFillsAHoleIsHealedAndNotOutOfOrder(t *testing.T) {
+	type text struct {
+		n   uint64
+		how arrival
+	}
+	for name, c := range map[string]struct {
+		texts              []text
+		healed, outOfOrder uint64
+		lost               uint64 // of 6 that were sent
+	}{
+		"in order": {[]text{{1, asNew}, {2, asNew}, {3, asNew}}, 0, 0, 3},
+		"a hole":   {[]text{{1, asNew}, {4, asNew}, {6, asNew}}, 0, 0, 3},
+		"late ones": {[]text{{1, asNew}, {4, asNew}, {2, asLate}, {5, asNew}, {3, asLate}, {6, asNew}}, 2,
+			0, 0},
+		"late ones, not marked": {[]text{{1, asEither}, {4, asEither}, {2, asEither}, {3, asEither}}, 2, 0, 2},
+		"late as a new one":     {[]text{{1, asNew}, {4, asNew}, {2, asNew}}, 1, 1, 3},
+		"late ones disordered":  {[]text{{4, asNew}, {3, asLate}, {2, asLate}}, 2, 1, 3},
+		"late and twice":        {[]text{{4, asNew}, {2, asLate}, {2, asLate}}, 1, 1, 4},
+		"new and twice":         {[]text{{1, asNew}, {1, asNew}}, 0, 1, 5},
+		"late before its time":  {[]text{{1, asNew}, {2, asLate}}, 0, 1, 4},
+	} {
+		var a arrivals
+		now := time.Unix(100, 0)
+		for _, x := range c.texts {
+			a.take(plant.Message(x.n, now, "tag", 1), x.how, now)
+		}
+		if got := a.lost(6); a.healed != c.healed || a.outOfOrder != c.outOfOrder || got != c.lost ||
+			a.arrived != 6-got {
+			t.Errorf("%s: got %d healed, %d out of order, %d lost, %d arrived; want %d, %d, %d", name, a.healed,
+				a.outOfOrder, got, a.arrived, c.healed, c.outOfOrder, c.lost)
+		}
+	}
+}
+
+// TestAHoleIsDescribedInWords follows RX's account from the cut on.
+func TestAHoleIsDescribedInWords(t *testing.T) {
+	o := outage{before: map[string]pair.Channel{"c": {Lost: 5, Unknown: 1, Healed: 7}}, holes: map[string]hole{}}
+	var kept, off pair.Status
+	kept.Replay = &pair.Replay{WindowSeconds: 220}
+	for _, step := range []struct {
+		account pair.Channel
+		rx      pair.Status
+		want    string
+	}{
+		{pair.Channel{Lost: 5, Unknown: 1, Healed: 7}, kept, "nothing is missing that RX knows of"},
+		{pair.Channel{Lost: 3125, Unknown: 1, Healed: 7, OpenRecords: 3120}, kept,
+			"healed 0 of 3,120, the rest is on its way"},
+		{pair.Channel{Lost: 1921, Unknown: 1, Healed: 1211, OpenRecords: 1916}, kept,
+			"healed 1,204 of 3,120, the rest is on its way"},
+		{pair.Channel{Lost: 1921, Unknown: 1, Healed: 1211, OpenRecords: 1000}, kept,
+			"healed 1,204 of 3,120, 916 lost for good: TX keeps 3m40s"},
+		{pair.Channel{Lost: 1921, Unknown: 1, Healed: 1211}, off,
+			"healed 1,204 of 3,120, 1,916 lost for good: TX keeps nothing"},
+		{pair.Channel{Lost: 5, Unknown: 1, Healed: 3127}, kept, "healed 3,120 of 3,120: the hole is closed"},
+	} {
+		o.follow(map[string]pair.Channel{"c": step.account})
+		if got := o.holes["c"].words("c", step.rx); got != step.want {
+			t.Errorf("got %q, want %q", got, step.want)
+		}
+	}
+	// One that began to heal before it was looked at.
+	o.holes = map[string]hole{}
+	o.follow(map[string]pair.Channel{"c": {Lost: 15, Unknown: 1, Healed: 97, OpenRecords: 10}})
+	if got, want := o.holes["c"].words("c", kept), "healed 90 of 100, the rest is on its way"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// terminal is a pseudo terminal with the demo's screen on it.
+type terminal struct {
+	*os.File
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// escapes are what moves the cursor and gives text its colours.
+var escapes = regexp.MustCompile("\x1b\\[[0-9;?=>]*[a-zA-Z]|\x1b\\][^\a\x1b]*(\a|\x1b\\\\)")
+
+func newTerminal(t *testing.T) (near *terminal, far *os.File) {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pty.Setsize(master, &pty.Winsize{Rows: 26, Cols: 84}); err != nil {
+		t.Fatal(err)
+	}
+	near = &terminal{File: master}
+	t.Cleanup(func() { _, _ = slave.Close(), master.Close() })
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := master.Read(b)
+			if err != nil {
+				return
+			}
+			near.mu.Lock()
+			near.text.Write(b[:n])
+			near.mu.Unlock()
+		}
+	}()
+	return near, slave
+}
+
+// shows reports whether the screen has shown the words.
+func (n *terminal) shows(words string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Contains(escapes.ReplaceAllString(n.text.String(), ""), words)
+}
+
+// TestKeyCCutsTheLinkAndJoinsItAgain types at the demo's screen.
+func TestKeyCCutsTheLinkAndJoinsItAgain(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	programs := rig.Roles(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	near, far := newTerminal(t)
+	drawn, ended := make(chan error, 1), make(chan error, 1)
+	var s Summary
+	go func() {
+		var err error
+		s, err = Run(ctx, Options{Programs: programs, Medium: "udp", Rate: 50}, func(d *Demo) {
+			go func() {
+				_, err := tea.NewProgram(NewScreen(d), tea.WithInput(far), tea.WithOutput(far),
+					tea.WithWindowSize(84, 26), tea.WithEnvironment([]string{"TERM=xterm-256color"})).Run()
+				cancel()
+				drawn <- err
+			}()
+		})
+		ended <- err
+	}()
+	for _, step := range []struct{ want, key string }{
+		{"c cuts the link, c joins it again", "c"}, {"THE LINK IS CUT since", ""}, {"hole open since", "c"},
+		{"The link was cut from", "q"},
+	} {
+		await.True(t, step.want, func() bool { return near.shows(step.want) })
+		if _, err := near.WriteString(step.key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, end := range map[string]chan error{"the screen's end": drawn, "the demo's end": ended} {
+		if err := await.Receive(t, what, end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Outage == nil || s.Outage.To == nil || s.Link.Frames == 0 {
+		t.Errorf("got %+v, want an outage that has ended", s)
+	}
+}
+
+func TestARoleThatDiesEndsTheDemo(t *testing.T) {
+	for name, of := range map[string]func(*Demo) *pair.Role{
+		"heliotx": func(d *Demo) *pair.Role { return &d.gateway.TX },
+		"heliorx": func(d *Demo) *pair.Role { return &d.gateway.RX },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir())
+			_, err := Run(t.Context(), Options{Programs: rig.Roles(t), Medium: "udp", Rate: 50}, func(d *Demo) {
+				of(d).Kill()
+			})
+			if err == nil || !strings.Contains(err.Error(), name+" ended by itself (signal: killed)") ||
+				!strings.Contains(err.Error(), "level=INFO") {
+				t.Errorf("got %v, want that %s was killed, and the end of its log", err, name)
+			}
+		})
+	}
+}
+
+// TestAnUncertainValueIsNotAltered gives a value, the same one in doubt while the link is
+// silent, the same one again, and a newer one.
+func TestAnUncertainValueIsNotAltered(t *testing.T) {
+	at := func(ms int64) time.Time { return time.UnixMilli(1_700_000_000_000 + ms) }
+	data := func(value float64, status ua.StatusCode, at time.Time) rawvalue.DataValue {
+		raw := binary.LittleEndian.AppendUint64([]byte{byte(ua.TypeIDDouble)}, math.Float64bits(value))
+		return rawvalue.DataValue{Value: rawvalue.Variant{Raw: raw}, Status: status,
+			SourceTime: uabinary.Ticks(at)}
+	}
+	doubt := ua.StatusUncertainLastUsableValue
+	for name, c := range map[string]struct {
+		values                       []rawvalue.DataValue
+		arrived, altered, outOfOrder uint64
+	}{
+		"in doubt and not": {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), 0, at(0)),
+			data(plant.Reading(1, at(0)), doubt, at(0)), data(plant.Reading(1, at(0)), 0, at(0)),
+			data(plant.Reading(1, at(9)), doubt, at(9)), data(plant.Reading(1, at(9)), 0, at(9))}, 2, 0, 0},
+		"twice": {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), 0, at(0)),
+			data(plant.Reading(1, at(0)), 0, at(0))}, 2, 0, 1},
+		"in doubt and altered": {[]rawvalue.DataValue{data(plant.Reading(1, at(0))+1, doubt, at(0))}, 0, 1, 0},
+		"bad":                  {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), ua.StatusBad, at(0))}, 0, 1, 0},
+	} {
+		w := &watcher{arrivals: &arrivals{}}
+		for _, v := range c.values {
+			w.Data(1, v)
+		}
+		if w.arrived != c.arrived || w.altered != c.altered || w.outOfOrder != c.outOfOrder {
+			t.Errorf("%s: got %d arrived, %d altered, %d out of order; want %d, %d, %d", name, w.arrived, w.altered,
+				w.outOfOrder, c.arrived, c.altered, c.outOfOrder)
+		}
+	}
+}
