@@ -64,6 +64,8 @@ func libraries() []rule {
 		{path: "firmware/opcua/addrspace", pure: true, may: []string{"firmware/opcua/rawvalue"}},
 		{path: "firmware/opcua/aggregate", pure: true},
 		{path: "firmware/opcua/event", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
+		{path: "firmware/opcua/historyread", pure: true, may: []string{"firmware/opcua/rawvalue", "firmware/opcua/uabinary",
+			"firmware/opcua/aggregate"}},
 		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store"}},
 		{path: "firmware/opcua/servertest", may: []string{"firmware/opcua/channel", "firmware/opcua/rawvalue",
 			"firmware/opcua/transport", "firmware/opcua/uabinary"}},

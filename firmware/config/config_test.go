@@ -258,7 +258,8 @@ func TestFaultsOfRX(t *testing.T) {
 			"[\"AB:CD\"]\n", "9: \"AB:CD\" is not a thumbprint"},
 		"history age": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"4000d\"\n",
 			"9: history: the time \"4000d\" must be from 1m0s to 3650d"},
-		"history without a unit": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"30\"\n",
+		"history without a unit": {head +
+			"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"30\"\n",
 			"9: history: write a time as"},
 		"history size": {head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nhistory = \"1d\"\n" +
 			"history_size = \"1kB\"\n", "10: history_size: the size \"1kB\" must be from 1MiB to 1024GiB"},
@@ -485,10 +486,11 @@ func TestHistoryHasASizeByDefault(t *testing.T) {
 		keys string
 		want History
 	}{
-		"none":         {"", History{}},
-		"days":         {"history = \"30d\"\n", History{Age: 30 * day, Bytes: 2 << 30}},
-		"days, hours":  {"history = \"1d12h\"\n", History{Age: 36 * time.Hour, Bytes: 2 << 30}},
-		"with a size":  {"history = \"90m\"\nhistory_size = \"64MiB\"\n", History{Age: 90 * time.Minute, Bytes: 64 << 20}},
+		"none":        {"", History{}},
+		"days":        {"history = \"30d\"\n", History{Age: 30 * day, Bytes: 2 << 30}},
+		"days, hours": {"history = \"1d12h\"\n", History{Age: 36 * time.Hour, Bytes: 2 << 30}},
+		"with a size": {"history = \"90m\"\nhistory_size = \"64MiB\"\n", History{Age: 90 * time.Minute,
+			Bytes: 64 << 20}},
 		"the longest":  {"history = \"3650d\"\n", History{Age: 3650 * day, Bytes: 2 << 30}},
 		"the shortest": {"history = \"1m\"\n", History{Age: time.Minute, Bytes: 2 << 30}},
 	} {

@@ -9,23 +9,25 @@ import (
 // is larger than a message without a session alone, and small ones always.
 func TestAdmissionBoundsLargeRequests(t *testing.T) {
 	for name, c := range map[string]struct {
-		size  int
-		large bool
-		want  int // admitted together
+		size    int
+		service service
+		want    int // admitted together
 	}{
-		"small":                    {smallRequest, false, 10},
-		"with a large answer":      {100, true, maxConcurrent},
-		"large":                    {smallRequest + 1, false, maxConcurrent},
-		"larger than smallMessage": {smallMessage + 1, false, 1},
+		"small":                    {smallRequest, service{}, 10},
+		"with a large answer":      {100, service{large: true}, maxConcurrent},
+		"large":                    {smallRequest + 1, service{}, maxConcurrent},
+		"reading from disk":        {100, service{scans: true}, maxScanning},
+		"larger than smallMessage": {smallMessage + 1, service{}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := admission{shared: make(chan struct{}, maxConcurrent), exclusive: make(chan struct{}, 1)}
+				a := admission{shared: make(chan struct{}, maxConcurrent), exclusive: make(chan struct{}, 1),
+					scanning: make(chan struct{}, maxScanning)}
 				admitted, leave := 0, make(chan struct{})
 				mu := make(chan struct{}, 1)
 				for range 10 {
 					go func() {
-						release := a.acquire(c.size, c.large)
+						release := a.acquire(c.size, c.service)
 						mu <- struct{}{}
 						admitted++
 						<-mu

@@ -12,7 +12,7 @@ import (
 )
 
 // factory adds methods, a type with an instance, and notifiers to the space.
-func factory(t *testing.T, s *Server) {
+func factory(t testing.TB, s *Server) {
 	t.Helper()
 	var changes []addrspace.Change
 	add := func(node rawvalue.NodeID, class ua.NodeClass, name string, notifier byte, refs ...addrspace.Reference) {

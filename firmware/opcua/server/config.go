@@ -36,7 +36,8 @@ type Config struct {
 	// Expired lists the thumbprints of trusted clients' certificates whose dates do not count.
 	Expired   []string
 	Space     *addrspace.Space
-	Refusal   string // why nothing can be changed, for clients that ask for diagnostics
+	Historian Historian // nil: HistoryRead is refused
+	Refusal   string    // why nothing can be changed, for clients that ask for diagnostics
 	Limits    Limits
 	Transport transport.ListenConfig
 	Now       func() time.Time

@@ -9,8 +9,11 @@
 //	user.go          user identity tokens             discovery.go the Discovery services
 //	view.go          Browse, RegisterNodes            viewmembers.go  the nodes of a View
 //	translate.go     TranslateBrowsePaths             read.go      Read
+//	history.go       HistoryRead, of values            historyevent.go  HistoryRead of events
+//	historian.go     where history is kept             historypoint.go  its continuation points
+//	historywork.go   entries of a response, bounds
 //	response.go      responses sent in parts          trust.go     removed users and certificates
-//	call.go          Call: which methods are served   refuse.go    Write and the History services
+//	call.go          Call: which methods are served   refuse.go    Write and HistoryUpdate
 //	serverobject.go  nodes that the server answers    diagnostics.go  ServerDiagnostics
 //	restriction.go   AccessRestrictions               admission.go  how many requests at a time
 //	limits.go        limits, and the reasons for them
@@ -18,8 +21,9 @@
 // Subscriptions and monitored items are in package subscription.
 //
 // It refuses to write, to call methods (except those about the caller's own subscriptions), to
-// read or change history, to change nodes; to serve anything but discovery without an activated
-// session on its own channel; and policy None for more than discovery unless configured. The
-// memory that it holds for a client is bounded, and no client delays others: each connection has
-// one goroutine that answers its requests in turn, and one that sends.
+// change history, and to read it where there is no Historian; to change nodes; to serve anything
+// but discovery without an activated session on its own channel; and policy None for more than
+// discovery unless configured. The memory that it holds for a client is bounded, and no client
+// delays others: each connection has one goroutine that answers its requests in turn, and one
+// that sends.
 package server

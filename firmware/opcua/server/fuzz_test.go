@@ -63,6 +63,16 @@ func requests(token *ua.NodeID) []any {
 			}}},
 		&ua.HistoryReadRequest{RequestHeader: h(), HistoryReadDetails: ua.NewExtensionObject(nil),
 			NodesToRead: []*ua.HistoryReadValueID{{NodeID: node, DataEncoding: &ua.QualifiedName{}}}},
+		historyRequestOf(token, &ua.ReadRawModifiedDetails{StartTime: second(0), EndTime: second(9),
+			NumValuesPerNode: 2,
+			ReturnBounds:     true}, named("taga0"), named("tagb0")),
+		historyRequestOf(token, &ua.ReadEventDetails{StartTime: second(0), NumValuesPerNode: 2, Filter: severities()},
+			named("line"), ns0(id.Server)),
+		&ua.HistoryReadRequest{RequestHeader: h(), ReleaseContinuationPoints: true,
+			HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{EndTime: second(9),
+				NumValuesPerNode: 1}),
+			NodesToRead: []*ua.HistoryReadValueID{{NodeID: node, DataEncoding: &ua.QualifiedName{},
+				ContinuationPoint: []byte{1, 0, 0, 0, 0, 0, 0, 0}}}},
 		&ua.QueryFirstRequest{RequestHeader: h(), View: &ua.ViewDescription{ViewID: ua.NewTwoByteNodeID(0)},
 			Filter: &ua.ContentFilter{}},
 		&ua.GetEndpointsRequest{RequestHeader: h(), EndpointURL: "opc.tcp://x:1"},
@@ -101,8 +111,12 @@ func endings(token *ua.NodeID) []any {
 // cuts it. The result is answered, or ends the connection.
 func FuzzDispatch(f *testing.F) {
 	l := loud{slog.DiscardHandler, make(chan string, 1)}
-	s, url := start(f, func(c *Config) { c.Log = slog.New(l) })
+	k, s, url := historic(f, func(c *Config) { c.Log = slog.New(l) })
 	s.Set(named("taga0"), dataValue(f, []int32{1, 2, 3}))
+	k.ten(f, named("taga0"))
+	for i := range 5 {
+		k.events = append(k.events, happened(f, second(i), uint16(i)))
+	}
 	c, token := newSession(f, url)
 	kinds := requests(token)
 	for i := range len(kinds) + len(endings(token)) {

@@ -14,6 +14,8 @@ type Limits struct {
 	Operations         int           // in one request, 10 000
 	ContinuationPoints int           // of a session, 50
 	References         int           // in one BrowseResult, 10 000
+	HistoryNodes       int           // in one HistoryRead, 100
+	HistoryPoints      int           // continuation points of HistoryRead, of a session, 100
 	Message            uint32        // largest request of a session, bytes, 4 MiB
 }
 
@@ -25,6 +27,8 @@ func (l Limits) withDefaults() Limits {
 	l.Operations = cmp.Or(l.Operations, 10_000)
 	l.ContinuationPoints = cmp.Or(l.ContinuationPoints, 50)
 	l.References = cmp.Or(l.References, 10_000)
+	l.HistoryNodes = cmp.Or(l.HistoryNodes, 100)
+	l.HistoryPoints = cmp.Or(l.HistoryPoints, 100)
 	l.Message = cmp.Or(l.Message, 4<<20)
 	return l
 }
@@ -49,6 +53,7 @@ const (
 	smallMessage   = 64 << 10 // largest request before a session is activated: anyone may send it
 	smallRequest   = 4 << 10  // decoded without waiting for admission
 	maxConcurrent  = 4        // admitted requests whose responses may be large
+	maxScanning    = 2        // admitted requests that read much from disk
 	maxQueued      = 128      // responses that the client has not received; with more the connection ends
 	maxQueuedBytes = 1 << 20  // of them, before the next request is handled
 	// maxPart is how much of a response is encoded before its first part is sent: one request

@@ -19,7 +19,7 @@ type query struct {
 	server      *Server
 	head        channel.RequestHead
 	request     uint32
-	body        []byte
+	body        []byte // nil once the request is decoded, except of HistoryRead
 	session     *session
 	userChain   []*x509.Certificate // of the user, if a certificate identifies it
 	client      subscription.Client // the session's, as it was when the request arrived
@@ -50,7 +50,7 @@ func (q *query) handle() bool {
 		return true
 	}
 	size := len(q.body)
-	q.admit = func() { q.release = q.server.admission.acquire(size, sv.large) }
+	q.admit = func() { q.release = q.server.admission.acquire(size, sv) }
 	q.admit()
 	req, err := channel.DecodeRequest(q.body) // does not panic
 	if sv.slow {
@@ -63,7 +63,9 @@ func (q *query) handle() bool {
 		q.fault(ua.StatusBadDecodingError)
 		return true
 	}
-	q.body = nil // a Publish is queued for long
+	if !sv.scans {
+		q.body = nil // a Publish is queued for long
+	}
 	sv.serve(q, req)
 	return true
 }

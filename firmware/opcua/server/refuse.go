@@ -117,7 +117,8 @@ func (q *query) write(req *ua.WriteRequest) {
 	q.reply(&ua.WriteResponse{ResponseHeader: h, Results: codes, DiagnosticInfos: infos})
 }
 
-func (q *query) historyRead(req *ua.HistoryReadRequest) {
+// refuseHistoryRead answers HistoryRead where there is no historian.
+func (q *query) refuseHistoryRead(req *ua.HistoryReadRequest) {
 	if code := q.countOK(len(req.NodesToRead)); code != ua.StatusOK {
 		q.fault(code)
 		return

@@ -66,7 +66,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, url: u, values: newValues(), started: cfg.Now(), conns: map[*conn]bool{},
 		listenErr: errors.New("not listening yet"),
 		sessions:  newSessions(cfg.Limits), refusalLog: transport.NewLimitedLog(cfg.Log),
-		admission: admission{shared: make(chan struct{}, maxConcurrent), exclusive: make(chan struct{}, 1)},
+		admission: admission{shared: make(chan struct{}, maxConcurrent), exclusive: make(chan struct{}, 1),
+			scanning: make(chan struct{}, maxScanning)},
 	}
 	for n, sv := range services {
 		if sv.session {

@@ -19,6 +19,9 @@ func (s *Server) ownAttribute(v addrspace.View, node rawvalue.NodeID, attribute 
 		return nil, false
 	}
 	if node.Number == id.Server && attribute == ua.AttributeIDEventNotifier {
+		if s.cfg.Historian != nil {
+			return s.encodeValue(byte(1 | historyReadBit)), true
+		}
 		return s.encodeValue(byte(1)), true // SubscribeToEvents, and no history
 	}
 	if attribute != ua.AttributeIDValue {
@@ -37,7 +40,7 @@ func (s *Server) ownAttribute(v addrspace.View, node rawvalue.NodeID, attribute 
 	if value, ok := s.capabilityValue(node.Number); ok {
 		return s.encodeValue(value), true
 	}
-	if value, ok := historyCapabilityValue(node.Number); ok {
+	if value, ok := s.historyCapabilityValue(node.Number); ok {
 		return s.encodeValue(value), true
 	}
 	if value, ok := s.diagnosticValue(node.Number); ok {
@@ -143,8 +146,7 @@ func (s *Server) capabilityValue(number uint32) (any, bool) {
 		return float64(subscriptions.MinInterval) / float64(time.Millisecond), true
 	case id.Server_ServerCapabilities_MaxBrowseContinuationPoints:
 		return uint16(l.ContinuationPoints), true
-	case id.Server_ServerCapabilities_MaxQueryContinuationPoints,
-		id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
+	case id.Server_ServerCapabilities_MaxQueryContinuationPoints:
 		return uint16(0), true
 	case id.Server_ServerCapabilities_SoftwareCertificates:
 		return noObjects, true
@@ -158,9 +160,7 @@ func (s *Server) capabilityValue(number uint32) (any, bool) {
 		id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerWrite:
 		return uint32(l.Operations), true
-	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
-		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData,
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateData,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryUpdateEvents,
 		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerNodeManagement:
 		return uint32(l.Operations), true // refused, but within this limit
@@ -188,21 +188,38 @@ func (s *Server) capabilityValue(number uint32) (any, bool) {
 	return nil, false
 }
 
-// historyCapabilityValue returns a value of HistoryServerCapabilities (OPC 10000-11 §5.4.2): no
-// history is served.
-func historyCapabilityValue(number uint32) (any, bool) {
+// historyCapabilityValue returns a value of HistoryServerCapabilities (OPC 10000-11 §5.4.2), or a limit
+// of HistoryRead: what is read, if anything is kept. No history is changed. There is one timestamp of each value:
+// that of
+// the source is also the server's.
+func (s *Server) historyCapabilityValue(number uint32) (any, bool) {
+	kept := s.cfg.Historian != nil
+	nodes, points, values, events := s.cfg.Limits.HistoryNodes, s.cfg.Limits.HistoryPoints, maxHistoryValues,
+		maxHistoryEvents
+	if !kept {
+		nodes, points, values, events = s.cfg.Limits.Operations, 0, 0, 0 // refused, but within this limit
+	}
 	switch number {
 	case id.HistoryServerCapabilities_AccessHistoryDataCapability,
 		id.HistoryServerCapabilities_AccessHistoryEventsCapability,
-		id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability,
+		id.HistoryServerCapabilities_ServerTimestampSupported:
+		return kept, true
+	case id.HistoryServerCapabilities_InsertDataCapability, id.HistoryServerCapabilities_ReplaceDataCapability,
 		id.HistoryServerCapabilities_UpdateDataCapability,
 		id.HistoryServerCapabilities_DeleteRawCapability, id.HistoryServerCapabilities_DeleteAtTimeCapability,
 		id.HistoryServerCapabilities_InsertEventCapability, id.HistoryServerCapabilities_ReplaceEventCapability,
 		id.HistoryServerCapabilities_UpdateEventCapability, id.HistoryServerCapabilities_DeleteEventCapability,
-		id.HistoryServerCapabilities_InsertAnnotationCapability, id.HistoryServerCapabilities_ServerTimestampSupported:
+		id.HistoryServerCapabilities_InsertAnnotationCapability:
 		return false, true
-	case id.HistoryServerCapabilities_MaxReturnDataValues, id.HistoryServerCapabilities_MaxReturnEventValues:
-		return uint32(0), true
+	case id.HistoryServerCapabilities_MaxReturnDataValues:
+		return uint32(values), true
+	case id.HistoryServerCapabilities_MaxReturnEventValues:
+		return uint32(events), true
+	case id.Server_ServerCapabilities_MaxHistoryContinuationPoints:
+		return uint16(points), true
+	case id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
+		id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents:
+		return uint32(nodes), true
 	}
 	return nil, false
 }

@@ -75,6 +75,9 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 	number := func(n uint32) int {
 		t.Helper()
 		value, ok := s.capabilityValue(n)
+		if !ok {
+			value, ok = s.historyCapabilityValue(n)
+		}
 		switch v := value.(type) {
 		case uint32:
 			return int(v)

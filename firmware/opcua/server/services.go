@@ -12,6 +12,7 @@ type service struct {
 	unsupported bool // refused with Bad_ServiceUnsupported
 	large       bool // the response may be large
 	slow        bool // works on keys and passwords, which has its own bound
+	scans       bool // reads much from disk
 }
 
 func typed[T any](f func(*query, T)) func(*query, any) {
@@ -42,11 +43,12 @@ var services = map[uint32]service{
 		large: true},
 	id.TranslateBrowsePathsToNodeIDsRequest_Encoding_DefaultBinary: {serve: typed((*query).translate), session: true,
 		large: true},
-	id.RegisterNodesRequest_Encoding_DefaultBinary:         {serve: typed((*query).registerNodes), session: true},
-	id.UnregisterNodesRequest_Encoding_DefaultBinary:       {serve: typed((*query).unregisterNodes), session: true},
-	id.WriteRequest_Encoding_DefaultBinary:                 {serve: typed((*query).write), session: true},
-	id.CallRequest_Encoding_DefaultBinary:                  {serve: typed((*query).callMethods), session: true},
-	id.HistoryReadRequest_Encoding_DefaultBinary:           {serve: typed((*query).historyRead), session: true},
+	id.RegisterNodesRequest_Encoding_DefaultBinary:   {serve: typed((*query).registerNodes), session: true},
+	id.UnregisterNodesRequest_Encoding_DefaultBinary: {serve: typed((*query).unregisterNodes), session: true},
+	id.WriteRequest_Encoding_DefaultBinary:           {serve: typed((*query).write), session: true},
+	id.CallRequest_Encoding_DefaultBinary:            {serve: typed((*query).callMethods), session: true},
+	id.HistoryReadRequest_Encoding_DefaultBinary: {serve: typed((*query).historyRead), session: true,
+		scans: true},
 	id.HistoryUpdateRequest_Encoding_DefaultBinary:         {serve: typed((*query).historyUpdate), session: true},
 	id.AddNodesRequest_Encoding_DefaultBinary:              {session: true, unsupported: true},
 	id.AddReferencesRequest_Encoding_DefaultBinary:         {session: true, unsupported: true},

@@ -41,6 +41,7 @@ type session struct {
 	userChain    []*x509.Certificate // of a user who logged in with a certificate
 
 	continuations continuationPoints
+	history       historyPoints
 }
 
 // authenticate finds the session of a request: it must be activated, on this channel.
