@@ -73,8 +73,8 @@ func TestIntervalsOfARequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			at := func(s float64) time.Time { return epoch.Add(time.Duration(s) * time.Second) }
-			got := all(t, idOf(t, "Count"), sourceOf(data), at(c.start), at(c.end), time.Duration(c.step)*time.Second,
-				DefaultConfig())
+			step := time.Duration(c.step) * time.Second
+			got := all(t, idOf(t, "Count"), sourceOf(data), at(c.start), at(c.end), step, DefaultConfig())
 			if described(got) != c.want {
 				t.Errorf("got  %s\nwant %s", described(got), c.want)
 			}
@@ -94,7 +94,10 @@ func TestResultsOfOneInterval(t *testing.T) {
 	beforeBad[1].Status = ua.StatusBad
 	half := Config{TreatUncertainAsBad: true, PercentDataBad: 60, PercentDataGood: 90}
 	odd := numbers(-1, 4, 1, math.NaN(), 2, 4, 11, 4)
-	text := []Value{{Time: epoch.Add(-time.Second)}, {Time: epoch.Add(time.Second)}, {Time: epoch.Add(11 * time.Second)}}
+	text := []Value{{}, {}, {}} // without numbers
+	for i, after := range []time.Duration{-time.Second, time.Second, 11 * time.Second} {
+		text[i].Time = epoch.Add(after)
+	}
 	lenient := Config{PercentDataBad: 100, PercentDataGood: 100}
 	strict := Config{TreatUncertainAsBad: true, PercentDataBad: 20, PercentDataGood: 90}
 	stepped := DefaultConfig()
@@ -123,10 +126,12 @@ func TestResultsOfOneInterval(t *testing.T) {
 		{"an Uncertain value above the maximum", "Maximum", doubt, lenient, "0: 5 SubNormal|C"},
 		{"an Uncertain value above the minimum", "Minimum", doubt, lenient, "0: 5 Good|C"},
 		{"an Uncertain value below the minimum", "Minimum", below, lenient, "0: 5 SubNormal|CP"},
-		{"an Uncertain bound treated as Bad is no extreme", "Minimum2", beforeBad, DefaultConfig(), "0: 3 SubNormal|CM"},
+		{"an Uncertain bound treated as Bad is no extreme", "Minimum2", beforeBad, DefaultConfig(),
+			"0: 3 SubNormal|CM"},
 		{"an Uncertain bound treated as Bad is not a state", "DurationInStateNonZero", beforeBad, half, "0: - Bad|C"},
 		{"an Uncertain value is a transition", "NumberOfTransitions", doubt, lenient, "0: 2 SubNormal|C"},
-		{"an Uncertain value treated as Bad is none", "NumberOfTransitions", doubt, DefaultConfig(), "0: 1 SubNormal|C"},
+		{"an Uncertain value treated as Bad is none", "NumberOfTransitions", doubt, DefaultConfig(),
+			"0: 1 SubNormal|C"},
 		{"not a number is Bad", "Average", odd, DefaultConfig(), "0: 4 SubNormal|C"},
 		{"not a number counts as a value", "Count", odd, DefaultConfig(), "0: 2 Good|C"},
 		{"text is counted", "Count", text, stepped, "0: 1 Good|C"},
@@ -191,7 +196,8 @@ func TestARawValueKeepsItsVariant(t *testing.T) {
 		start, end int
 		want       any
 	}{
-		{"Start", 0, 10, "3"}, {"End", 0, 10, "1"}, {"Minimum", 0, 10, "1"}, {"Maximum", 0, 10, "5"}, {"MinimumActualTime", 0, 10, "1"},
+		{"Start", 0, 10, "3"}, {"End", 0, 10, "1"}, {"Minimum", 0, 10, "1"}, {"Maximum", 0, 10, "5"},
+		{"MinimumActualTime", 0, 10, "1"},
 		{"Minimum2", 0, 10, "1"}, {"Maximum2", 0, 10, "5"}, {"StartBound", 0, 10, "3"}, {"Interpolative", 0, 10, "3"},
 		{"Interpolative", 1, 10, nil}, {"StartBound", 1, 10, nil}, {"EndBound", 0, 10, nil}, {"Minimum2", 5, 10, nil},
 		{"Range", 0, 10, nil}, {"Delta", 0, 10, nil}, {"Average", 0, 10, nil}, {"Count", 0, 10, nil},
@@ -233,7 +239,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"interval below a tick", 2342, epoch, end, 99, DefaultConfig(), ua.StatusBadInvalidArgument},
 		{"year 1", 2342, time.Time{}, end, 0, DefaultConfig(), ua.StatusBadInvalidArgument},
 		{"year 10000", 2342, epoch, epoch.AddDate(8000, 0, 0), 0, DefaultConfig(), ua.StatusBadInvalidArgument},
-		{"percentages above 100", 2342, epoch, end, 0, Config{PercentDataGood: 101}, ua.StatusBadAggregateInvalidInputs},
+		{"percentages above 100", 2342, epoch, end, 0, Config{PercentDataGood: 101},
+			ua.StatusBadAggregateInvalidInputs},
 		{"percentages that decide nothing", 2342, epoch, end, 0, Config{PercentDataBad: 80, PercentDataGood: 19},
 			ua.StatusBadAggregateInvalidInputs},
 	} {
@@ -285,7 +292,8 @@ func TestReadingStopsWhenAllIsKnown(t *testing.T) {
 			}
 		}
 		read = 0
-		err := Compute(id, s, epoch, epoch.Add(time.Hour), time.Second, DefaultConfig(), func(Value) bool { return false })
+		refuse := func(Value) bool { return false }
+		err := Compute(id, s, epoch, epoch.Add(time.Hour), time.Second, DefaultConfig(), refuse)
 		if err != nil || read > 3 {
 			t.Errorf("%s: %d samples read after emit returned false; error %v", Name(id), read, err)
 		}

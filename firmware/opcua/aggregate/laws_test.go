@@ -65,7 +65,7 @@ func equal(a, b Value) bool {
 func trials(t *testing.T, edges bool, f func(r *rand.Rand, samples []Value, c Config)) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 150 {
+	for range 80 {
 		samples := history(r, 120, edges)
 		f(r, samples, anyConfig(r))
 	}
@@ -179,7 +179,8 @@ func TestStatusesShareTheInterval(t *testing.T) {
 		get := func(name string) []Value {
 			return all(t, idOf(t, name), s, epoch, epoch.Add(minute), 7*time.Second, c)
 		}
-		good, wrong, percentGood, percentBad := get("DurationGood"), get("DurationBad"), get("PercentGood"), get("PercentBad")
+		good, percentGood := get("DurationGood"), get("PercentGood")
+		wrong, percentBad := get("DurationBad"), get("PercentBad")
 		for i := range good {
 			length := 7000.0
 			if i == len(good)-1 {
