@@ -32,6 +32,7 @@ func sides() []rule {
 		{path: "firmware/tx/send", pure: true, may: []string{"firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/replay"}},
 		{path: "firmware/tx/source", pure: true},
 		{path: "firmware/tx/source/sourcetest", pure: true, may: []string{"firmware/tx/source"}},
+		{path: "firmware/tx/source/opcua/absence", may: []string{"firmware/opcua/uabinary"}},
 		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/task", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/config"}},
 		{path: "firmware/tx/source/mqtt", may: []string{"firmware/config", "firmware/conduit/payload/mqtt", "firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/platform/counter", "firmware/platform/store", "firmware/platform/task", "firmware/tx/source"}},
 		{path: "firmware/tx/source/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config", "firmware/platform/store", "firmware/platform/task"}},

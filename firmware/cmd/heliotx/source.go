@@ -22,7 +22,7 @@ func newSyslog(c config.SyslogSource, p source.Port, log *slog.Logger) (task.Tas
 }
 
 func newOPCUA(
-	c config.OPCUASource, folder string, s *pki.Store, p source.Port, log *slog.Logger,
+	c config.OPCUASource, folder string, s *pki.Store, p source.Holder, log *slog.Logger,
 ) (node.OPCUASource, error) {
 	return opcua.New(c, folder, s, p, log)
 }

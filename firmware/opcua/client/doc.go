@@ -1,7 +1,7 @@
 // Package client is the client's half of one OPC UA session (OPC 10000-4; terms follow
 // the standard, no conformance is claimed beyond what the tests show): it finds the
 // endpoint, opens the channel, creates and activates the session, browses, reads, and
-// receives data changes and events.
+// receives data changes and events, and reads the history of values and events.
 //
 // What it reads of values it hands on as the bytes they arrived in (package rawvalue).
 // One odd value costs that value: a Read batch that cannot be read is halved until the

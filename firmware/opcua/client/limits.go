@@ -32,6 +32,9 @@ type Limits struct {
 	SubscriptionsPerSession       int
 	QueueSize                     int
 	SelectClauses                 int
+	NodesPerHistoryRead           int // of values
+	NodesPerEventHistoryRead      int
+	HistoryContinuationPoints     int
 }
 
 // Server is what the server says of itself.
@@ -52,43 +55,7 @@ func (s *Session) Server() Server { return s.info }
 
 // readCapabilities reads what the server says of itself. Only its namespaces are indispensable.
 func (s *Session) readCapabilities(ctx context.Context) error {
-	number := func(to *int) func(rawvalue.Variant) {
-		return func(v rawvalue.Variant) {
-			if n, ok := integer(v); ok && n > 0 {
-				*to = int(min(n, math.MaxInt32))
-			}
-		}
-	}
-	text := func(to *string) func(rawvalue.Variant) {
-		return func(v rawvalue.Variant) {
-			if t := texts(v); len(t) == 1 && t[0] != "" {
-				*to = t[0]
-			}
-		}
-	}
-	l, info := &s.limits, &s.info
-	facts := []struct {
-		node uint32
-		take func(rawvalue.Variant)
-	}{
-		{id.Server_NamespaceArray, func(v rawvalue.Variant) { s.namespaces = texts(v) }},
-		{id.Server_ServerArray, func(v rawvalue.Variant) { info.URIs = texts(v) }},
-		{id.Server_ServerStatus_StartTime, func(v rawvalue.Variant) { info.StartTime = instant(v) }},
-		{id.Server_ServerStatus_BuildInfo_ProductURI, text(&info.ProductURI)},
-		{id.Server_ServerStatus_BuildInfo_ProductName, text(&info.ProductName)},
-		{id.Server_ServerStatus_BuildInfo_ManufacturerName, text(&info.Manufacturer)},
-		{id.Server_ServerStatus_BuildInfo_SoftwareVersion, text(&info.Version)},
-		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, number(&l.NodesPerRead)},
-		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse, number(&l.NodesPerBrowse)},
-		{id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
-			number(&l.MonitoredItemsPerCall)},
-		{id.Server_ServerCapabilities_MaxBrowseContinuationPoints, number(&l.BrowseContinuationPoints)},
-		{id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
-			number(&l.MonitoredItemsPerSubscription)},
-		{id.Server_ServerCapabilities_MaxSubscriptionsPerSession, number(&l.SubscriptionsPerSession)},
-		{id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, number(&l.QueueSize)},
-		{id.Server_ServerCapabilities_MaxSelectClauseParameters, number(&l.SelectClauses)},
-	}
+	facts, l := s.facts(), &s.limits
 	items := make([]ReadItem, len(facts))
 	for i, f := range facts {
 		items[i] = ReadItem{rawvalue.NodeID{Number: f.node}, ua.AttributeIDValue}
@@ -109,6 +76,55 @@ func (s *Session) readCapabilities(ctx context.Context) error {
 	s.batches.browse.limit(maxBrowse, l.NodesPerBrowse)
 	s.batches.monitor.limit(maxMonitor, l.MonitoredItemsPerCall)
 	return nil
+}
+
+// fact is what a server says of itself in a node's Value.
+type fact struct {
+	node uint32
+	take func(rawvalue.Variant)
+}
+
+// facts returns what is read of a server, and where it goes.
+func (s *Session) facts() []fact {
+	number := func(to *int) func(rawvalue.Variant) {
+		return func(v rawvalue.Variant) {
+			if n, ok := integer(v); ok && n > 0 {
+				*to = int(min(n, math.MaxInt32))
+			}
+		}
+	}
+	text := func(to *string) func(rawvalue.Variant) {
+		return func(v rawvalue.Variant) {
+			if t := texts(v); len(t) == 1 && t[0] != "" {
+				*to = t[0]
+			}
+		}
+	}
+	l, info := &s.limits, &s.info
+	return []fact{
+		{id.Server_NamespaceArray, func(v rawvalue.Variant) { s.namespaces = texts(v) }},
+		{id.Server_ServerArray, func(v rawvalue.Variant) { info.URIs = texts(v) }},
+		{id.Server_ServerStatus_StartTime, func(v rawvalue.Variant) { info.StartTime = instant(v) }},
+		{id.Server_ServerStatus_BuildInfo_ProductURI, text(&info.ProductURI)},
+		{id.Server_ServerStatus_BuildInfo_ProductName, text(&info.ProductName)},
+		{id.Server_ServerStatus_BuildInfo_ManufacturerName, text(&info.Manufacturer)},
+		{id.Server_ServerStatus_BuildInfo_SoftwareVersion, text(&info.Version)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead, number(&l.NodesPerRead)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse, number(&l.NodesPerBrowse)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+			number(&l.MonitoredItemsPerCall)},
+		{id.Server_ServerCapabilities_MaxBrowseContinuationPoints, number(&l.BrowseContinuationPoints)},
+		{id.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
+			number(&l.MonitoredItemsPerSubscription)},
+		{id.Server_ServerCapabilities_MaxSubscriptionsPerSession, number(&l.SubscriptionsPerSession)},
+		{id.Server_ServerCapabilities_MaxMonitoredItemsQueueSize, number(&l.QueueSize)},
+		{id.Server_ServerCapabilities_MaxSelectClauseParameters, number(&l.SelectClauses)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadData,
+			number(&l.NodesPerHistoryRead)},
+		{id.Server_ServerCapabilities_OperationLimits_MaxNodesPerHistoryReadEvents,
+			number(&l.NodesPerEventHistoryRead)},
+		{id.Server_ServerCapabilities_MaxHistoryContinuationPoints, number(&l.HistoryContinuationPoints)},
+	}
 }
 
 // integer reads a scalar of any integer type, and an enumeration's number.

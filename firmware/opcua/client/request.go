@@ -72,12 +72,20 @@ func republish() service {
 	return service{"Republish", id.RepublishRequest_Encoding_DefaultBinary,
 		id.RepublishResponse_Encoding_DefaultBinary}
 }
+func historyRead() service {
+	return service{"HistoryRead", id.HistoryReadRequest_Encoding_DefaultBinary,
+		id.HistoryReadResponse_Encoding_DefaultBinary}
+}
 
 // conditionRefresh is a Call, and the only one.
 func conditionRefresh() service {
 	return service{"ConditionRefresh", id.CallRequest_Encoding_DefaultBinary,
 		id.CallResponse_Encoding_DefaultBinary}
 }
+
+// apart reports whether the time that a service takes says nothing of the others: Publish
+// waits for a notification, and HistoryRead for what may lie on a disk.
+func (s service) apart() bool { return s == publish() || s == historyRead() }
 
 // link sends requests over one channel, for one session or for none.
 type link struct {
@@ -155,12 +163,13 @@ type answer struct {
 }
 
 // do sends a request of which payload appends all that follows the header. timeout is
-// 0 for what the service takes with this server; Publish, which waits for a notification,
-// has its own.
+// 0 for what the service takes with this server; those that are apart have their own.
 func (l *link) do(ctx context.Context, s service, timeout time.Duration, payload func([]byte) []byte) (answer, error) {
 	handle := l.handle.Add(1)
 	if timeout == 0 {
 		timeout = l.pace.timeout(s.name, l.timeout)
+	}
+	if s != publish() {
 		defer l.await(handle, timeout)()
 	}
 	b := uabinary.AppendTypeID(make([]byte, 0, 512), uint32(s.request))
@@ -212,7 +221,7 @@ func (l *link) exchange(
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded):
-		if s != publish() {
+		if !s.apart() {
 			l.pace.timedOut(timeout)
 		}
 		return nil, &Error{Service: s.name, Code: ua.StatusBadTimeout,
@@ -221,7 +230,7 @@ func (l *link) exchange(
 		return nil, wrapError(s.name, err)
 	}
 	l.lastAnswer.Store(int64(time.Since(l.started)))
-	if s != publish() {
+	if !s.apart() {
 		l.pace.took(s.name, l.timeout, time.Since(began))
 	}
 	head, _, err := channel.PeekResponse(body)

@@ -13,7 +13,7 @@ import (
 func TestNoRequestChangesTheServer(t *testing.T) {
 	allowed := strings.Fields("GetEndpoints CreateSession ActivateSession CloseSession Read Browse BrowseNext" +
 		" CreateSubscription DeleteSubscriptions CreateMonitoredItems DeleteMonitoredItems Publish " +
-		"Republish Call")
+		"Republish Call HistoryRead")
 	request := regexp.MustCompile(`(?:id|ua)\.(\w+?)Request\b|id\.(\w+?)Request_`)
 	method := regexp.MustCompile(`id\.(\w*(?:Method|ConditionType_)\w*)`)
 	files, err := os.ReadDir(".")

@@ -71,6 +71,9 @@ func Operations(r Request) int {
 		r.Skip(8 + 4)
 	case id.BrowseRequest_Encoding_DefaultBinary:
 		r.Skip(2 + 12 + 4)
+	case id.HistoryReadRequest_Encoding_DefaultBinary:
+		r.ExtensionObject()
+		r.Skip(4 + 1)
 	default:
 		return 1
 	}

@@ -23,7 +23,8 @@ type Build struct {
 	// Syslog makes a source.
 	Syslog func(c config.SyslogSource, p source.Port, log *slog.Logger) (task.Task, error)
 	// OPCUA makes a source that keeps what it browsed in a folder.
-	OPCUA func(c config.OPCUASource, folder string, s *pki.Store, p source.Port, log *slog.Logger) (OPCUASource, error)
+	OPCUA func(c config.OPCUASource, folder string, s *pki.Store, p source.Holder, log *slog.Logger) (OPCUASource,
+		error)
 }
 
 // port adds a channel to the link.

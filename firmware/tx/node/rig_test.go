@@ -106,8 +106,9 @@ func (r *rig) build() Build {
 		Syslog: func(c config.SyslogSource, p source.Port, _ *slog.Logger) (task.Task, error) {
 			return add("syslog", c.Channel, p.(source.Holder)), nil
 		},
-		OPCUA: func(c config.OPCUASource, _ string, _ *pki.Store, p source.Port, _ *slog.Logger) (OPCUASource, error) {
-			return add("opcua", c.Channel, p.(source.Holder)), nil
+		OPCUA: func(c config.OPCUASource, _ string, _ *pki.Store, p source.Holder, _ *slog.Logger) (OPCUASource,
+			error) {
+			return add("opcua", c.Channel, p), nil
 		},
 	}
 }

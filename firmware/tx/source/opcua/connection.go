@@ -33,6 +33,12 @@ type connection struct {
 	// that ended is not known before every variable has had a value again. The source
 	// is Connecting until then, which makes them Uncertain at the mirror.
 	catchingUp bool
+
+	readable    map[uint32]bool    // handles of variables with a history
+	reading     bool               // a historyReader runs
+	historyRead chan time.Duration // it has ended, and the server gets that much rest
+	historyDue  <-chan time.Time   // the next may begin
+	historyRest time.Time          // … no sooner
 }
 
 // found is what a crawl hands to run: nodes, or its end. The crawl waits until run has
@@ -51,23 +57,16 @@ func (c *connection) run(ctx context.Context) error {
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
-	c.notice(overlooked(c.session.Overlooked()))
+	c.notice(certificateNotice, overlooked(c.session.Overlooked()))
 	if c.catchingUp {
 		c.report(source.Connecting, "connected again; reading what may have changed")
 	} else {
 		c.report(source.Up, "")
 	}
 	c.startCrawl(ctx)
-	defer func() { // the crawl may be waiting for an answer
-		cancel()
-		for c.crawl != nil {
-			f := <-c.found
-			if f.end {
-				return
-			}
-			f.taken <- context.Canceled
-		}
-	}()
+	c.historyRead = make(chan time.Duration, 1)
+	defer c.awaitReaders()
+	defer cancel()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	rebrowse := time.NewTicker(c.cfg.Rebrowse)
@@ -97,12 +96,31 @@ func (c *connection) run(ctx context.Context) error {
 			err = c.events.refreshAll(ctx)
 		case <-c.values.missed.signal:
 			err = c.values.reread(ctx)
+		case rest := <-c.historyRead:
+			c.reading, c.historyRest, c.historyDue = false, time.Now().Add(rest), time.After(rest)
+		case <-c.historyDue:
+			c.tickHistory(ctx)
 		case <-tick.C:
 			err = c.tick(ctx)
 		}
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// awaitReaders returns when what run has started beside itself has ended. A crawl may be
+// waiting for an answer.
+func (c *connection) awaitReaders() {
+	if c.reading {
+		<-c.historyRead
+	}
+	for c.crawl != nil {
+		f := <-c.found
+		if f.end {
+			return
+		}
+		f.taken <- context.Canceled
 	}
 }
 
@@ -122,6 +140,8 @@ func (c *connection) begin(ctx context.Context) error {
 	if c.catchingUp = c.wasUp && !c.fresh; c.catchingUp {
 		c.arrived.forgetArrivals()
 	}
+	c.history.book.MissAll()
+	c.readable = readableHistory(c.model)
 	if err := c.model.announce(c.port); err != nil {
 		return fmt.Errorf("opcua: namespace table: %w", err)
 	}
@@ -137,6 +157,7 @@ func (c *connection) begin(ctx context.Context) error {
 func (c *connection) startGeneration(namespaces []string) {
 	c.model, c.fresh = newModel(namespaces, c.maxSpace), true
 	c.arrived.reset()
+	c.history.book.Reset()
 	clear(c.known)
 	c.setComplete(false)
 }
@@ -173,7 +194,8 @@ func (c *connection) takeFound(ctx context.Context, f found) error {
 	}
 	crawl := c.crawl
 	c.crawl, c.crawled = nil, time.Now()
-	c.notice(overlooked(c.session.Overlooked())) // the certificate may have expired since the session began
+	// The certificate may have expired since the session began.
+	c.notice(certificateNotice, overlooked(c.session.Overlooked()))
 	if f.err != nil {
 		return fmt.Errorf("browsing: %w", f.err)
 	}
@@ -194,6 +216,7 @@ func (c *connection) takeFound(ctx context.Context, f found) error {
 	c.flush(c.model, true)
 	c.model.forget(c.port)
 	c.fresh = false
+	c.readable = readableHistory(c.model)
 	if err := c.watchAll(ctx); err != nil {
 		return err
 	}

@@ -136,7 +136,8 @@ func (v *values) endDeadItems(ctx context.Context) (again bool, err error) {
 		if f == nil || v.arrived.touchedSince(handle) || !v.differs(handle, dv) {
 			return
 		}
-		v.putValue(handle, dv)
+		v.book.Miss(handle)
+		v.putValue(handle, dv, wasRead)
 		over[f] = append(over[f], handle)
 		if c.renewed == nil {
 			c.renewed = map[uint32]renewal{}

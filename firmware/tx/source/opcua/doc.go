@@ -17,6 +17,9 @@
 //	feed.go       and Put into the port (arrivals.go records that)
 //	missed.go     is Uncertain and read again, when a notification was missed
 //	deaditems.go  is monitored again, when its item has stopped reporting
+//	history.go    decides which of what was missed the server's history is asked for
+//	              (package absence knows what was missed)
+//	historyread.go reads it, and puts it as late records
 //	events.go     the same for events and conditions (eventlayout.go spreads their fields
 //	              over items and joins them, eventhandler.go hands them over)
 //
@@ -30,7 +33,18 @@
 // (crawl.go), and what is known of it over all browses (model.go). At a bound what was
 // found until then is served, nothing is removed, and /readyz names the bound.
 //
-// The load on a server is bounded: two requests are in flight at most, browsing again is
+// What was missed while this program was away, the server was, or notifications were lost,
+// is read from the server's history, where a variable has one (the HistoryRead bits, and
+// Historizing or a HistoricalDataConfiguration): from the newest value that was passed on to
+// the first live one, of the last 24 h, with the source timestamps that the server gives.
+// It crosses late, after the live value. A first start reads nothing. A variable whose
+// values have no source timestamp has nothing read, nor has one whose clock was set back
+// behind what was passed on. A restart may read again what was stamped in the seconds before
+// the end of the run before. A history that is refused is left alone for a while, and
+// reported. The history of events is not read.
+//
+// The load on a server is bounded: two requests are in flight at most and one HistoryRead
+// beside them (history.go has its bounds), browsing again is
 // at most once per 5 s for any number of model change events, and its limits are kept.
 // When it restarts with the same namespaces, or more of them, only differences cross;
 // with a table that has changed otherwise no NodeId means what it did, and a new

@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -27,6 +28,9 @@ type feed struct {
 	sub      *client.Subscription // set once Subscribe has returned
 	sampling time.Duration        // the longest that the server granted an item
 	freed    int                  // items that were ended since others were made last
+
+	mu      sync.Mutex
+	handles []uint32 // of items that were asked for; some may have ended
 }
 
 // Data implements client.Handler: a notification becomes an update of a key. What
@@ -37,12 +41,13 @@ func (f *feed) Data(handle uint32, dv rawvalue.DataValue) {
 		f.stats.SkippedValues.Add(1)
 		f.port.Conflated(1)
 		f.missed.overflow(handle)
+		f.book.Miss(handle)
 		dv.Status &^= infoOverflow
 		if s&infoLimits == 0 {
 			dv.Status &^= infoDataValue
 		}
 	}
-	f.putValue(handle, dv)
+	f.putValue(handle, dv, notified)
 }
 
 // Status implements client.Handler. It ends the session; in the next one everything is
@@ -57,7 +62,7 @@ func (f *feed) Lost(messages int) {
 	f.stats.LostNotifications.Add(uint64(messages))
 	f.port.Conflated(uint64(messages))
 	f.log.Warn("notifications lost; reading all values of the subscription", "messages", messages)
-	f.missed.all(f)
+	f.missAll()
 }
 
 // Fault implements client.Handler. Behind the fault, the handles of other variables are
@@ -67,21 +72,53 @@ func (f *feed) Fault(handle uint32, behind int, err error) {
 	f.port.Conflated(uint64(1 + behind))
 	f.log.Warn("notification not decodable", "error", err, "handle", handle, "behind", behind)
 	if behind == 0 {
+		f.book.Miss(handle)
 		f.missed.one(handle)
 	} else {
-		f.missed.all(f)
+		f.missAll()
+	}
+}
+
+// missAll has all values of the subscription read again, and the history before them.
+func (f *feed) missAll() {
+	f.mu.Lock()
+	f.book.Miss(f.handles...)
+	f.mu.Unlock()
+	f.missed.all(f)
+}
+
+// asked records for which variables there may be values from now on.
+func (f *feed) asked(items []item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, it := range items {
+		f.handles = append(f.handles, it.handle)
 	}
 }
 
 // Events implements client.Handler; there are none in these subscriptions.
 func (f *feed) Events(uint32, [][]byte) {}
 
-// put hands a value over. Instead of one that the link does not carry, a Bad status
+// origin is how a value came.
+type origin bool
+
+const (
+	notified origin = true
+	wasRead  origin = false
+)
+
+// putValue hands a value over. Instead of one that the link does not carry, a Bad status
 // with its source timestamp crosses; where there is no room for that either, the node's
 // block carries the status.
-func (v *values) putValue(handle uint32, dv rawvalue.DataValue) {
+func (v *values) putValue(handle uint32, dv rawvalue.DataValue, from origin) {
+	now := time.Now()
+	defer v.book.Came(handle, dv.SourceTime, now, from == notified)
 	u := v.update(handle, dv)
+	u.Left = v.book.Probe(now)
 	err := v.port.Put(u)
+	if err != nil && u.Left != nil {
+		v.book.NoProbe()
+	}
 	if !refused(err) {
 		v.arrived.mark(handle, isBad(dv.Status), u.Payload, u.Time)
 		return

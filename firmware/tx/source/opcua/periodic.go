@@ -12,7 +12,7 @@ import (
 )
 
 // tick reads polled variables, what notifications were missed for, and what a
-// subscription has not delivered in time.
+// subscription has not delivered in time. History comes after all that.
 func (c *connection) tick(ctx context.Context) error {
 	if n := len(c.values.polled); n > 0 {
 		c.nextPolled %= n
@@ -58,6 +58,7 @@ func (c *connection) tick(ctx context.Context) error {
 		return nil
 	}
 	c.setComplete(len(missing) == 0 && !c.fresh)
+	c.tickHistory(ctx)
 	return nil
 }
 

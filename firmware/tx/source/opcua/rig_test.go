@@ -35,9 +35,33 @@ type port struct {
 	reason    string
 	states    []source.State
 	complete  bool
+	late      []source.Update
+	newest    []time.Time // by late: of the key, when it came
+	left      int         // records that had a Left
+	hold      bool        // nothing leaves
 }
 
 func (p *port) Put(u source.Update) error {
+	err := p.put(u)
+	if u.Left != nil && err == nil {
+		p.mu.Lock()
+		p.left++
+		hold := p.hold
+		p.mu.Unlock()
+		if !hold {
+			u.Left(nil)
+		}
+	}
+	return err
+}
+
+func (p *port) Room() <-chan struct{} {
+	room := make(chan struct{})
+	close(room)
+	return room
+}
+
+func (p *port) put(u source.Update) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.refuse != nil {
@@ -49,6 +73,10 @@ func (p *port) Put(u source.Update) error {
 	if _, known := p.state[string(u.Key)]; p.most > 0 && len(u.Key)+len(u.Payload) > p.most ||
 		p.keys > 0 && u.Key != nil && !u.Delete && !known && len(p.state) >= p.keys {
 		return source.ErrTooLarge
+	}
+	if u.Late {
+		p.late, p.newest = append(p.late, u), append(p.newest, p.times[string(u.Key)])
+		return nil
 	}
 	p.puts++
 	switch {

@@ -49,7 +49,7 @@ var errReconnect = errors.New("trusted certificates changed; connecting again")
 type Source struct {
 	cfg          config.OPCUASource
 	patterns     *selection.Patterns
-	port         source.Port
+	port         source.Holder
 	store        *pki.Store
 	user         client.User
 	log          *slog.Logger
@@ -57,6 +57,7 @@ type Source struct {
 	browseNow    chan struct{}
 	reconnectNow chan struct{} // connect again now
 	arrived      arrivals
+	history      *history
 	stats        sourceStats
 	dialer       transport.Dialer
 	pace         client.Pace // what sessions have learned of the server
@@ -74,12 +75,12 @@ type Source struct {
 	complete bool
 	wasUp    bool
 	troubles map[topic]string
-	noticed  string
+	notices  [subjects]string
 }
 
 // New prepares a source that keeps its cache in folder. certificates may be nil
 // where the security policy is None.
-func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port source.Port, log *slog.Logger) (*Source,
+func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port source.Holder, log *slog.Logger) (*Source,
 	error) {
 	patterns, err := selection.Parse(cfg.Include, cfg.Exclude)
 	if err != nil {
@@ -95,6 +96,9 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 		troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
+		return nil, err
+	}
+	if s.history, err = newHistory(cfg.PublishingInterval, s.cache+"-history", s.scope()); err != nil {
 		return nil, err
 	}
 	s.report(source.Connecting, "not connected yet")
@@ -191,6 +195,13 @@ func (s *Source) loadCache() {
 	m, err := loadModel(s.cache, s.scope(), s.maxSpace)
 	if err != nil {
 		s.log.Warn("address space cache not used; browsing", "error", err)
+	}
+	generation := uint32(0)
+	if m != nil {
+		generation = m.Generation
+	}
+	if err := s.history.restore(generation); err != nil {
+		s.log.Warn("not known until when values were passed on; what was missed is not read", "error", err)
 	}
 	if m == nil {
 		return

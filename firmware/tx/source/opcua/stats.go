@@ -30,6 +30,9 @@ type sourceStats struct {
 	PolledItems       atomic.Uint64 `count:"polled_items" help:"Variables that are polled."`
 	FailedBrowses     atomic.Uint64 `count:"failed_browses" help:"Nodes not browsed."`
 	CutBrowses        atomic.Uint64 `count:"cut_browses" help:"Browses that ended at a bound."`
+	HistoryRecords    atomic.Uint64 `count:"history_records" help:"Missed values read from the server's history."`
+	HistoryRefused    atomic.Uint64 `count:"history_refused" help:"Nodes whose history was refused."`
+	HistoryGivenUp    atomic.Uint64 `count:"history_given_up" help:"Missed intervals that history did not fill."`
 	Sessions          atomic.Uint64 `count:"sessions" help:"Sessions made with the server."`
 }
 
@@ -64,13 +67,20 @@ func (s *Source) setTrouble(t topic, trouble string) {
 	s.reportAgain()
 }
 
+// The subjects of notices, in the order in which they are reported.
+const (
+	certificateNotice = iota
+	historyNotice
+	subjects
+)
+
 // notice sets a warning about a session that works, "" for none. It shows in the
 // channel's reason on both sides, and not in /readyz.
-func (s *Source) notice(text string) {
+func (s *Source) notice(subject int, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.noticed != text {
-		s.noticed = text
+	if s.notices[subject] != text {
+		s.notices[subject] = text
 		s.reportAgain()
 	}
 }
@@ -88,13 +98,16 @@ func (s *Source) reportAgain() {
 // the beginning of a long one. It is called with mu held.
 func (s *Source) upReason() string {
 	why := s.troubleList()
-	switch {
-	case s.noticed == "":
-		return why
-	case why == "":
-		return "connected; " + s.noticed
+	for _, n := range s.notices {
+		switch {
+		case n == "":
+		case why == "":
+			why = "connected; " + n
+		default:
+			why += "; " + n
+		}
 	}
-	return why + "; " + s.noticed
+	return why
 }
 
 // overlooked describes what is wrong with a certificate that is accepted, and which key

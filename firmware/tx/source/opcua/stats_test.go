@@ -20,20 +20,20 @@ func TestReasonNamesWhatIsAcceptedOfTheCertificate(t *testing.T) {
 		do   func()
 		want string
 	}{
-		{func() { s.notice(overlooked(nil)); s.report(source.Up, "") }, ""},
-		{func() { s.notice(overlooked([]pki.Overlooked{expired})) },
+		{func() { s.notice(certificateNotice, overlooked(nil)); s.report(source.Up, "") }, ""},
+		{func() { s.notice(certificateNotice, overlooked([]pki.Overlooked{expired})) },
 			`connected; server certificate expired 2024-05-01, accepted by tolerate = ["dates"]`},
-		{func() { s.notice(overlooked([]pki.Overlooked{expired, host})) },
+		{func() { s.notice(certificateNotice, overlooked([]pki.Overlooked{expired, host})) },
 			"connected; " + both},
 		{func() { s.setTrouble(noEvents, "none") },
 			"events: none; " + both},
-		{func() { s.setTrouble(noEvents, ""); s.notice("") }, ""},
+		{func() { s.setTrouble(noEvents, ""); s.notice(certificateNotice, "") }, ""},
 	} {
 		if step.do(); p.reported != source.Up || p.reason != step.want {
 			t.Errorf("got %v, %q; want up, %q", p.reported, p.reason, step.want)
 		}
 	}
-	s.notice("something")
+	s.notice(certificateNotice, "something")
 	s.complete = true
 	if err := s.Ready(); err != nil {
 		t.Errorf("got %v, want a source that is ready", err)

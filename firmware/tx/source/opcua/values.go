@@ -14,6 +14,7 @@ import (
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/opcua/absence"
 )
 
 // queueLength is how many values of one variable the server keeps between two
@@ -36,6 +37,7 @@ type values struct {
 	arrived    *arrivals
 	stats      *sourceStats
 	missed     *missedValues
+	book       *absence.Book
 	uncertain  map[uint32]bool // handles of what was missed and not read since
 	rereadAt   time.Time       // when the next of it may be read
 	check      itemCheck
@@ -59,7 +61,7 @@ type item struct {
 func newValues(s *Source, m *model, session *client.Session) *values {
 	return &values{
 		port: s.port, model: m, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session,
-		log:     s.log,
+		log: s.log, book: s.history.book,
 		arrived: &s.arrived, stats: &s.stats, missed: newMissedValues(), uncertain: map[uint32]bool{},
 		check:  itemCheck{passFrom: time.Now()},
 		follow: map[uint32]*feed{}, seen: map[uint32]uint64{}, seed: maphash.MakeSeed(),
@@ -159,6 +161,7 @@ func (v *values) monitor(ctx context.Context, items []item, trigger ua.DataChang
 			Filter: client.DataChange(trigger),
 		}
 	}
+	v.current.asked(items)
 	err = v.current.sub.Monitor(ctx, want, func(i int, status ua.StatusCode, granted client.Revised) {
 		switch status {
 		case ua.StatusOK:
@@ -212,14 +215,14 @@ func (v *values) read(ctx context.Context, items []item, which crossing) error {
 			if at, newest := v.arrived.timeOf(handle, u.Payload); newest && at.Equal(u.Time) {
 				return
 			}
-			v.putValue(handle, dv)
+			v.putValue(handle, dv, wasRead)
 			return
 		}
 		stamped = dv.Append(stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
 		sum := maphash.Bytes(v.seed, stamped)
 		if last, ok := v.seen[handle]; !ok || last != sum || which == every {
 			v.seen[handle] = sum
-			v.putValue(handle, dv)
+			v.putValue(handle, dv, wasRead)
 		}
 	})
 }
@@ -265,6 +268,7 @@ func (v *values) drop(ctx context.Context, gone []uint32) error {
 		delete(v.seen, h)
 		delete(v.uncertain, h)
 		v.arrived.forget(h)
+		v.book.Forget(h)
 	}
 	v.polled = slices.DeleteFunc(v.polled, func(it item) bool { _, ok := v.follow[it.handle]; return !ok })
 	if err := v.unmonitor(ctx, over); err != nil {

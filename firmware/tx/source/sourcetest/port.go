@@ -47,7 +47,7 @@ func (p *Port) Put(u source.Update) error {
 	}
 	p.mu.Lock()
 	p.updates = append(p.updates, u)
-	if u.Key != nil {
+	if u.Key != nil && !u.Late {
 		p.set(u)
 	}
 	held := p.held

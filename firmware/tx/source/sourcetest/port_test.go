@@ -10,6 +10,20 @@ import (
 
 var _ source.Holder = (*sourcetest.Discard)(nil)
 
+func TestLateIsNotNew(t *testing.T) {
+	var p sourcetest.Port
+	for _, u := range []source.Update{
+		{Key: []byte("a"), Payload: []byte("2")}, {Key: []byte("a"), Payload: []byte("1"), Late: true},
+	} {
+		if err := p.Put(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := string(p.Newest("a")); got != "2" || len(p.Updates()) != 2 {
+		t.Errorf("got %q as the newest of %d updates, want 2 of 2", got, len(p.Updates()))
+	}
+}
+
 func put(t *testing.T, p source.Port, u source.Update) {
 	t.Helper()
 	if err := p.Put(u); err != nil {

@@ -1,0 +1,429 @@
+package opcua
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
+	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/opcua/absence"
+)
+
+// Late records are put in parts, of which the next follows only when the one before has
+// left: live values wait behind lateRecords or lateBytes of them at most. Then nothing late
+// is put for lateRest times as long as that took, so that on a busy line they take a third
+// of a channel's turns; and never more than latePerSecond.
+const (
+	lateRecords   = 100
+	lateBytes     = 16 << 10
+	latePerSecond = 2000
+	lateRest      = 2
+	maxLateRest   = 5 * time.Second
+)
+
+// Our own bounds of what one interval is tried.
+const (
+	maxHistoryFailures = 12  // half as much is read after each
+	maxEmptyHistory    = 100 // answers in a row that continue and have no value
+	growAfterTurns     = 20  // with fewer nodes, before there are more again
+)
+
+// historyReader reads some intervals, that begin together, for one turn. It runs beside its
+// connection.
+type historyReader struct {
+	*connection
+	items []*historyItem
+	rest  time.Duration // that the server gets
+	lates []lateValue   // of one answer
+}
+
+// historyItem is an interval that is read.
+type historyItem struct {
+	gap      *absence.Gap
+	node     rawvalue.NodeID
+	point    []byte
+	at       int64 // of the newest value that was read, in this turn or before
+	count    int   // values of that time
+	last     []byte
+	lastAt   int64
+	empty    int
+	ended    bool // nothing more in this turn
+	over     bool // nothing more at all
+	answered bool
+}
+
+// lateValue is a value on its way to the link.
+type lateValue struct {
+	item   *historyItem
+	update source.Update
+	dv     rawvalue.DataValue // without its value
+	count  int                // values of its time that were read
+}
+
+// run reads for one turn, gives the intervals back, and returns for how long the server is
+// left alone.
+func (r *historyReader) run(ctx context.Context) time.Duration {
+	defer func() {
+		for _, it := range r.items {
+			r.history.book.Done(it.gap, it.over)
+		}
+	}()
+	r.rest = minHistoryRest
+	first := r.items[0].gap.Next
+	last := first
+	for _, it := range r.items {
+		it.at = it.gap.Next
+		first, last = min(first, it.gap.Next), max(last, it.gap.End())
+	}
+	began := time.Now()
+	for open := r.items; len(open) > 0 && ctx.Err() == nil; open = r.open() {
+		if time.Since(began) > historyTurn {
+			r.release(open)
+			break
+		}
+		asked := time.Now()
+		err := r.ask(ctx, client.HistoryRange{From: first, To: last, Most: historyValues}, open)
+		r.rest = max(minHistoryRest, historyRest*time.Since(asked))
+		asked = time.Now()
+		if err != nil {
+			r.failed(ctx, open, err)
+			return r.rest
+		}
+		if err := r.handOver(ctx); err != nil {
+			r.release(r.open())
+			break
+		}
+		for _, it := range open {
+			r.advance(it, last)
+		}
+		if len(r.open()) > 0 && !sleep(ctx, r.rest-time.Since(asked)) {
+			break
+		}
+	}
+	if ctx.Err() == nil {
+		r.readMore()
+	}
+	return r.rest
+}
+
+// readMore has more nodes in a request again, after turns in which nothing was refused.
+func (r *historyReader) readMore() {
+	h := r.history
+	if h.good++; h.good >= growAfterTurns {
+		h.nodes, h.good = min(2*h.nodes, historyNodes), 0
+	}
+}
+
+// open returns the items that go on at a continuation point.
+func (r *historyReader) open() (list []*historyItem) {
+	for _, it := range r.items {
+		if it.point != nil && !it.ended && !it.over {
+			list = append(list, it)
+		}
+	}
+	return list
+}
+
+func requested(items []*historyItem) []client.HistoryItem {
+	list := make([]client.HistoryItem, len(items))
+	for i, it := range items {
+		list[i] = client.HistoryItem{Node: it.node, Point: it.point}
+	}
+	return list
+}
+
+// release gives continuation points back. Where nothing was read since, the interval goes
+// on by time.
+func (r *historyReader) release(items []*historyItem) {
+	if len(items) == 0 || r.session.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	r.session.ReleaseHistory(ctx, requested(items))
+}
+
+// ask sends one request and collects what is to cross.
+func (r *historyReader) ask(ctx context.Context, part client.HistoryRange, items []*historyItem) error {
+	r.lates = r.lates[:0]
+	for _, it := range items {
+		it.answered = false
+	}
+	return r.session.ReadHistory(ctx, part, requested(items), func(i int, p client.HistoryPart) {
+		it := items[i]
+		it.point, it.answered = p.Point, true
+		if isBad(p.Status) && p.Status != ua.StatusBadNoData {
+			r.refusedNode(it, p.Status)
+			return
+		}
+		r.history.accepted(it.gap.Handle)
+		before := it.at
+		n := it.count
+		for _, dv := range p.Values {
+			r.collect(it, dv)
+		}
+		it.empty++
+		if it.at != before || it.count != n {
+			it.empty = 0
+		}
+		if it.empty > maxEmptyHistory {
+			it.ended = true
+			r.giveUp(it, ua.StatusBadContinuationPointInvalid)
+		}
+		// Some servers return no point where there is more.
+		if it.point == nil && len(p.Values) >= historyValues && (it.at != before || it.count != n) {
+			it.ended = true
+		}
+	})
+}
+
+// collect adds a value to those that are to cross, unless it has crossed before.
+func (r *historyReader) collect(it *historyItem, dv rawvalue.DataValue) {
+	at := dv.SourceTime
+	switch {
+	case !dv.Has(ua.DataValueSourceTimestamp) || at < it.at, dv.Status == ua.StatusBadNoData,
+		dv.Status == ua.StatusBadBoundNotFound:
+		return
+	case at > it.at:
+		it.at, it.count = at, 0
+	}
+	it.count++
+	if it.gap.Skip > 0 && at == it.gap.Next && it.count <= it.gap.Skip {
+		return // it was read in another turn
+	}
+	if it.gap.WasSent(at) {
+		return
+	}
+	dv.Status = withoutHistorian(dv.Status)
+	u := r.values.update(it.gap.Handle, dv)
+	if it.lastAt == at && bytes.Equal(it.last, u.Payload) {
+		return // the same value twice
+	}
+	it.last, it.lastAt = u.Payload, at
+	u.Late = true
+	dv.Value = rawvalue.Variant{}
+	dv.Raw = []byte{dv.Raw[0]}
+	r.lates = append(r.lates, lateValue{it, u, dv, it.count})
+}
+
+// withoutHistorian removes the bits that say how a historian came by a value (OPC 10000-4
+// §7.39.1), which a live value does not have.
+func withoutHistorian(code ua.StatusCode) ua.StatusCode {
+	const bits = 0x1f
+	if code&infoDataValue == 0 {
+		return code
+	}
+	code &^= bits
+	if code&(infoLimits|infoOverflow) == 0 {
+		code &^= infoDataValue
+	}
+	return code
+}
+
+// advance moves an interval on behind what has left.
+func (r *historyReader) advance(it *historyItem, until int64) {
+	g := it.gap
+	if it.over || !it.answered {
+		return
+	}
+	switch {
+	case it.point == nil && !it.ended: // all of it was read
+		g.Next, g.Skip, g.Failures = min(until, g.To), 0, 0
+		if g.Span > 0 {
+			g.Span *= 2
+		}
+	case it.ended && it.at == g.Next && it.count >= historyValues && it.count == g.Skip:
+		g.Next, g.Skip = it.at+1, 0 // more values of one time than a request returns
+	default:
+		it.passed(it.at, it.count)
+	}
+}
+
+// passed moves an interval on behind a value that has left, the one of its time with this
+// number.
+func (it *historyItem) passed(at int64, count int) {
+	if g := it.gap; at > g.Next || at == g.Next && count > g.Skip {
+		g.Next, g.Skip, g.Failures = at, count, 0
+	}
+}
+
+// handOver puts what was collected, and waits until it has left.
+func (r *historyReader) handOver(ctx context.Context) error {
+	for list := r.lates; len(list) > 0; {
+		n, size := 0, 0
+		for n < len(list) && n < lateRecords && (n == 0 || size < lateBytes) {
+			size += len(list[n].update.Payload) + len(list[n].update.Key)
+			n++
+		}
+		began := time.Now()
+		if err := r.putLate(ctx, list[:n]); err != nil {
+			return err
+		}
+		for _, l := range list[:n] {
+			l.item.passed(l.dv.SourceTime, l.count)
+		}
+		r.stats.HistoryRecords.Add(uint64(n))
+		took := time.Since(began)
+		rest := max(time.Duration(n)*time.Second/latePerSecond-took, min(lateRest*took, maxLateRest))
+		if !sleep(ctx, rest) {
+			return ctx.Err()
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// putLate puts a part and waits until all of it has left.
+func (r *historyReader) putLate(ctx context.Context, list []lateValue) error {
+	left := make(chan error, 1)
+	var waiting atomic.Int64
+	waiting.Store(int64(len(list)) + 1)
+	done := func(err error) {
+		if n := waiting.Add(-1); n == 0 || err != nil {
+			select {
+			case left <- err:
+			default:
+			}
+		}
+	}
+	for _, l := range list {
+		l.update.Left = done
+		if err := r.putOne(ctx, l); err != nil {
+			return err
+		}
+	}
+	done(nil)
+	select {
+	case err := <-left:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// putOne waits for room and puts one record; in place of one that is too large, a status.
+func (r *historyReader) putOne(ctx context.Context, l lateValue) error {
+	for {
+		select {
+		case <-r.port.Room():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := r.port.Put(l.update)
+		switch {
+		case errors.Is(err, source.ErrFull):
+			continue
+		case !refused(err):
+			return err
+		}
+		r.stats.RefusedValues.Add(1)
+		u := r.values.update(l.item.gap.Handle, instead(l.dv, whyRefused(err)))
+		u.Late, u.Left = true, l.update.Left
+		if err := r.port.Put(u); err != nil {
+			u.Left(nil)
+		}
+		return nil
+	}
+}
+
+// failed handles a request that failed as a whole.
+func (r *historyReader) failed(ctx context.Context, items []*historyItem, err error) {
+	if ctx.Err() != nil || r.session.Err() != nil {
+		return
+	}
+	code := ua.StatusBadUnexpectedError
+	var refusal *client.Error
+	if errors.As(err, &refusal) {
+		code = refusal.Code
+	}
+	r.log.Debug("history not read", "error", err, "nodes", len(items))
+	h := r.history
+	switch {
+	case code == ua.StatusBadTimeout:
+		r.rest = slowHistoryRest
+		r.readLess(items, code)
+	case mayReadLess(code):
+		r.release(r.open())
+		r.readLess(items, code)
+	default:
+		h.refuseAll(code)
+		r.stats.HistoryRefused.Add(uint64(len(items)))
+	}
+}
+
+// mayReadLess reports whether less may be read where this was the answer.
+func mayReadLess(code ua.StatusCode) bool {
+	switch code {
+	case ua.StatusBadTimeout, ua.StatusBadTooManyOperations, ua.StatusBadRequestTooLarge,
+		ua.StatusBadResponseTooLarge, ua.StatusBadTCPMessageTooLarge, ua.StatusBadEncodingLimitsExceeded,
+		ua.StatusBadDecodingError, ua.StatusBadEncodingError, ua.StatusBadInternalError,
+		ua.StatusBadUnexpectedError, ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid,
+		ua.StatusBadResourceUnavailable, ua.StatusBadOutOfMemory, ua.StatusBadTooManyPublishRequests:
+		return true
+	}
+	return false
+}
+
+// readLess has fewer nodes in the next request, or of one node a shorter part.
+func (r *historyReader) readLess(items []*historyItem, code ua.StatusCode) {
+	if n := len(r.items); n > 1 {
+		r.history.fewer(n)
+		return
+	}
+	for _, it := range items {
+		r.shorten(it, code)
+	}
+}
+
+// shorten halves what is read of an interval at once, or gives the interval up.
+func (r *historyReader) shorten(it *historyItem, code ua.StatusCode) {
+	g := it.gap
+	it.ended = true
+	g.Span = (g.End() - g.Next) / 2
+	if g.Failures++; g.Failures > maxHistoryFailures || g.Span == 0 {
+		r.giveUp(it, code)
+	}
+}
+
+// refusedNode handles a status in the place of a node's history.
+func (r *historyReader) refusedNode(it *historyItem, code ua.StatusCode) {
+	it.point = nil
+	if !mayReadLess(code) {
+		r.giveUp(it, code)
+		return
+	}
+	it.ended = true
+	if len(r.items) > 1 {
+		r.history.fewer(len(r.items))
+		return
+	}
+	r.shorten(it, code)
+}
+
+// giveUp ends an interval of which nothing more can be had, and leaves its node alone for
+// a while.
+func (r *historyReader) giveUp(it *historyItem, code ua.StatusCode) {
+	it.over = true
+	r.history.refuse(it.gap.Handle, code)
+	r.stats.HistoryRefused.Add(1)
+	r.stats.HistoryGivenUp.Add(1)
+	r.log.Warn("the history of what was missed cannot be read", "error", code, "node", it.node.UA(),
+		"from", uabinary.Time(it.gap.Next), "to", uabinary.Time(it.gap.To))
+}
+
+// sleep waits, and reports whether the context still stands.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
