@@ -27,7 +27,7 @@ import (
 type rig struct {
 	tx      *tx.Link
 	rx      *rx.Link
-	port    source.Port
+	port    source.Holder
 	channel *rx.Channel
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
