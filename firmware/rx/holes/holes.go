@@ -10,9 +10,9 @@
 // A number is missing when it was lost, or when it is not known whether it was
 // delivered. It is open while the transmitter may send its record again; then it is
 // filled, or it becomes final. Numbers of several epochs are ordered by epoch, then
-// by number, so that "the end of epoch 4, and all of epochs 5 and 6" is one run, of
-// which nobody knows yet how many records it has: their sum is the set's pool,
-// which the transmitter's totals give.
+// by number, so that "the end of epoch 4, and all of epochs 5 and 6" is one run. How
+// many records such runs have is not known: the set's pool has their sum, as the
+// transmitter's totals give it.
 //
 // The set is bounded. Beyond MaxSpans runs a run becomes final: the oldest, unless
 // the newest is smaller. Of what is final the newest MaxFinal runs are kept.

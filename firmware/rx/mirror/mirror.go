@@ -95,7 +95,7 @@ type Channel struct {
 	counts     Counts
 	holes      holes.Set
 	end        holes.Position // up to which an earlier run had received
-	repeated   bool           // the epoch is not beyond all before it: nothing of them can be told apart
+	repeated   bool           // the epoch is not beyond all before it: its numbers may be those of other records
 	late       Late
 	pass       pass
 	window     record.Window // Epoch 0: none stated in this session

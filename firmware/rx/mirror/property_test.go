@@ -80,7 +80,7 @@ func (p *pair) startRX(l Late, exact bool) {
 	p.rx.At(p.now)
 	p.rx.Resume(p.kept, exact)
 	p.begin(exact)
-	p.newest = map[string]holes.Position{} // the state starts anew
+	p.newest = map[string]holes.Position{} // its state is empty
 }
 
 // begin is a session of the present epoch.
