@@ -109,6 +109,16 @@ type MQTTSource struct {
 	TLS      TLS
 }
 
+// Late says how messages that come after an outage healed are published.
+type Late string
+
+// The ways to publish them. None is ever retained.
+const (
+	LateSeparate Late = "separate" // below a prefix
+	LateSame     Late = "same"     // to their own topic
+	LateDrop     Late = "drop"     // not at all
+)
+
 // MQTTSink is a broker on the IT side: an external one (Broker) or the embedded one
 // (Listen).
 type MQTTSink struct {
@@ -117,6 +127,8 @@ type MQTTSink struct {
 	Listen      string // mqtt://host:port or mqtts://host:port of the embedded broker
 	Version     MQTTVersion
 	TopicPrefix string
+	Late        Late   // what becomes of messages that an outage delayed
+	LatePrefix  string // with LateSeparate, before TopicPrefix
 	Username    string
 	Password    []byte
 	UsersFile   string // embedded broker: name:hash lines; "" lets any client read

@@ -78,10 +78,10 @@ func TestRXValues(t *testing.T) {
 			UsersFile: in("users"), History: History{Age: 30 * day, Bytes: 2 << 30}}},
 		MQTT: []MQTTSink{
 			{Channel: "cell-1", Broker: "mqtts://it-broker:8883", Version: MQTTAuto, TopicPrefix: "plant/press-hall/",
-				Username: "gateway",
+				Late: LateSeparate, LatePrefix: "late/", Username: "gateway",
 				Password: []byte("s3cret"), ClientID: "heliorx-cell-1", TLS: files, SpoolBytes: 64 << 20},
 			{Channel: "cell-2", Listen: "mqtt://0.0.0.0:1883", Version: MQTTAuto, UsersFile: in("users"),
-				SpoolBytes: 64 << 20},
+				Late: LateSeparate, LatePrefix: "late/", SpoolBytes: 64 << 20},
 		},
 		Syslog: []SyslogSink{{Channel: "syslog", Forward: "tls://siem:6514", TLS: files, SpoolBytes: 64 << 20}},
 	}
@@ -246,6 +246,15 @@ func TestFaultsOfRX(t *testing.T) {
 			"9: users_file: users: " + dir + "/own.key:1: "},
 		"prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n",
 			"9: topic_prefix"},
+		"late": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlate = \"never\"\n",
+			"9: late \"never\" must be one of separate, same, drop"},
+		"late prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlate_prefix = \"+/\"\n",
+			"9: late_prefix"},
+		"no late prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlate_prefix = \"\"\n",
+			"9: late_prefix is empty"},
+		"late prefix of none": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlate_prefix = \"l/\"\n" +
+			"late = \"same\"\n",
+			"9: late_prefix is not allowed with late = \"same\""},
 		"spool":       {head + oneForward + "spool = \"10\"\n", "9: spool: write a size"},
 		"small spool": {head + oneForward + "spool = \"10kB\"\n", "9: spool: the size"},
 		"no forward":  {head + "[[syslog]]\nchannel = \"m\"\n", "6: forward is missing"},

@@ -13,6 +13,7 @@ const (
 	defaultSpool      = "64MiB"
 	defaultAuditSpool = "1MiB"
 	defaultTopic      = "#"
+	defaultLatePrefix = "late/"
 	defaultPublishing = "100ms"
 	defaultRebrowse   = "10m"
 

@@ -47,14 +47,10 @@ func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 	s := MQTTSink{
 		Channel:     raw.Channel,
 		Version:     r.mqttVersion(a, raw.Version),
-		TopicPrefix: raw.TopicPrefix,
+		TopicPrefix: r.topicPrefix(a, "topic_prefix", raw.TopicPrefix),
 		SpoolBytes:  r.spool(a, raw.Spool),
 	}
-	if strings.ContainsAny(raw.TopicPrefix, "+#\x00") || !utf8.ValidString(raw.TopicPrefix) ||
-		strings.HasPrefix(raw.TopicPrefix, "$") {
-		r.fault(a, "topic_prefix", "topic_prefix %q must not contain \"+\", \"#\" or NUL, nor begin with \"$\"",
-			raw.TopicPrefix)
-	}
+	r.late(a, raw, &s)
 	address := raw.Broker + raw.Listen
 	switch {
 	case raw.Broker != "" && raw.Listen != "":
@@ -83,6 +79,29 @@ func (r *report) mqttSink(a tablePath, raw rawMQTTSink, pair string) MQTTSink {
 		s.TLS = r.tls(a, raw.CAFile, raw.Certificate, raw.PrivateKey)
 	} else {
 		r.forbid(a, "an mqtt:// address; write mqtts:// for TLS", "ca_file", "certificate", "private_key")
+	}
+	return s
+}
+
+// late reads what becomes of messages that come after an outage healed.
+func (r *report) late(a tablePath, raw rawMQTTSink, s *MQTTSink) {
+	s.Late = Late(r.choice(a, "late", cmp.Or(raw.Late, string(LateSeparate)), string(LateSeparate), string(LateSame),
+		string(LateDrop)))
+	if s.Late != LateSeparate {
+		r.forbid(a, "late = \""+string(s.Late)+"\"; it belongs to \"separate\"", "late_prefix")
+		return
+	}
+	s.LatePrefix = r.topicPrefix(a, "late_prefix", raw.LatePrefix)
+	if !r.has(a, "late_prefix") {
+		s.LatePrefix = defaultLatePrefix
+	} else if s.LatePrefix == "" {
+		r.fault(a, "late_prefix", "late_prefix is empty: write late = \"same\" for the messages' own topics")
+	}
+}
+
+func (r *report) topicPrefix(a tablePath, key, s string) string {
+	if strings.ContainsAny(s, "+#\x00") || !utf8.ValidString(s) || strings.HasPrefix(s, "$") {
+		r.fault(a, key, "%s %q must not contain \"+\", \"#\" or NUL, nor begin with \"$\"", key, s)
 	}
 	return s
 }

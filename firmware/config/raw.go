@@ -138,6 +138,8 @@ type rawMQTTSink struct {
 	Listen       string `toml:"listen"`
 	Version      string `toml:"version"`
 	TopicPrefix  string `toml:"topic_prefix"`
+	Late         string `toml:"late"`
+	LatePrefix   string `toml:"late_prefix"`
 	Username     string `toml:"username"`
 	PasswordFile string `toml:"password_file"`
 	UsersFile    string `toml:"users_file"`

@@ -35,7 +35,8 @@ func AppendItem(dst []byte, it Item) []byte {
 }
 
 // NextItem returns the first item of a frame's payload, or io.EOF at its end
-// (nothing left, or padding). The item's body is part of payload.
+// (nothing left, or padding). The item's body is part of payload. Its kind may be one
+// that only later versions know.
 func NextItem(payload []byte) (it Item, rest []byte, err error) {
 	if len(payload) == 0 {
 		return Item{}, nil, io.EOF
@@ -54,7 +55,7 @@ func NextItem(payload []byte) (it Item, rest []byte, err error) {
 	it.Kind = Kind(head >> 3)
 	it.First = head&itemFirst != 0
 	it.Last = head&itemLast != 0
-	if c.bad || it.Kind == KindPadding || it.Kind >= kinds || head&4 != 0 {
+	if c.bad || it.Kind == KindPadding || head&4 != 0 {
 		return Item{}, nil, ErrMalformed
 	}
 	return it, c.rest, nil

@@ -96,6 +96,9 @@ const (
 	kinds
 )
 
+// Known reports whether this version knows records of the kind. Receivers skip others.
+func (k Kind) Known() bool { return k > KindPadding && k < kinds }
+
 // Our own bounds.
 const (
 	MaxKey    = 64 << 10 // bytes of a key

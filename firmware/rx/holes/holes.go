@@ -148,11 +148,18 @@ func (s *Set) NoneEarlier() {
 func (s *Set) Empty() bool { return len(s.open) == 0 }
 
 // First returns the first open position; ok is false without one.
-func (s *Set) First() (p Position, ok bool) {
-	if len(s.open) == 0 {
-		return p, false
+func (s *Set) First() (p Position, ok bool) { return s.FirstAfter(Position{}) }
+
+// FirstAfter returns the first open position after one.
+func (s *Set) FirstAfter(p Position) (first Position, ok bool) {
+	i := s.open.find(p.Next())
+	if i == len(s.open) {
+		return first, false
 	}
-	return s.open[0].a, true
+	if first = s.open[i].a; first.Before(p.Next()) {
+		first = p.Next()
+	}
+	return first, true
 }
 
 // Fill removes a number, which has arrived though it may be final, and returns what it

@@ -7,8 +7,10 @@
 //	round.go    when the carousel has listed every key
 //	held.go     values whose keys are not known yet
 //	replay.go   records that are sent again, into the holes
+//	waiting.go  pages of them that wait
 //	budget.go   the bound on what is kept
-//	account.go  the account of records, over runs and epochs
+//	account.go  the account of records
+//	resume.go   … over runs
 //
 // # Order and loss
 //
@@ -25,6 +27,25 @@
 // epochs: the transmitter's totals have the number of records of its earlier
 // epochs, and what is not accounted for of those is lost, or unknown where this
 // receiver's own account has a gap.
+//
+// # Healing
+//
+// The numbers that are lost or unknown are kept (package holes), with the times
+// around them. The transmitter sends what left once more, in pages: a record in a hole
+// is delivered late and counts as delivered and healed. A record that is late is never
+// the newest value of its key, nor does it touch anything else that is said here of
+// state; if it is the newest, the carousel brings it, as one more delivery. A number
+// that no page has never left: it stays lost. In a pass over its window the
+// transmitter leaves no number out, so that what is between two pages of which none
+// was missed in between is not there any more.
+//
+// Pages with something that is missing wait, packed, until Heal fills the holes: that
+// takes longer than live records may be held up. Where there is no room for one, and
+// where the sink needs order and an earlier one was missed, the next pass brings it
+// again.
+//
+// After a crash what was delivered since the account was last kept, and what the sink
+// had in memory alone, is unknown and a hole, so that it is delivered once more.
 //
 // # Completeness
 //
@@ -98,6 +119,7 @@ type Channel struct {
 	repeated   bool           // the epoch is not beyond all before it: its numbers may be those of other records
 	late       Late
 	pass       pass
+	waiting    waiting
 	window     record.Window // Epoch 0: none stated in this session
 	pieces     []holes.Piece
 	recent     recent
@@ -188,7 +210,6 @@ type Status struct {
 	Mismatches uint64 // rounds whose manifest disagreed
 	Over       int    // keys without their values, for which the budget has no room
 	Full       bool   // there is no room for Over's values, or for a key
-	Open       uint64 // of Lost and Unknown, those that may still heal
 }
 
 // Status returns the channel's account.
@@ -197,7 +218,6 @@ func (c *Channel) Status() Status {
 		Counts: c.counts, Complete: c.round.complete, Partial: c.totals.Partial, State: c.totals.State,
 		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 ||
 			c.full,
-		Open: c.holes.Open(),
 	}
 	s.Conflated = c.before + c.totals.Conflated
 	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated

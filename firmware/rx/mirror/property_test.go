@@ -77,6 +77,7 @@ func (p *pair) startTX() {
 func (p *pair) startRX(l Late, exact bool) {
 	p.rx, p.on = New(p.deliver), true
 	p.rx.TakeLate(l)
+	p.rx.ShareRoom(&Room{Limit: 2000})
 	p.rx.At(p.now)
 	p.rx.Resume(p.kept, exact)
 	p.begin(exact)
@@ -230,7 +231,8 @@ func (p *pair) pass() {
 	}
 	pages := p.window
 	if p.open.Last >= p.open.First {
-		pages = append(pages[:len(pages):len(pages)], page{body: p.open.AppendReplay(nil, 0, p.epoch, p.encoder)})
+		body := p.open.AppendReplay(nil, 0, p.epoch, p.encoder)
+		pages = append(pages[:len(pages):len(pages)], page{p.epoch, p.open.First, p.open.Last, body})
 	}
 	for _, page := range pages {
 		if !p.arrives() {
@@ -243,12 +245,22 @@ func (p *pair) pass() {
 		if err := back.Parse(page.body); err != nil {
 			p.t.Fatal(err)
 		}
-		if err := p.rx.Replay(&back, &p.reader); err != nil {
+		if err := p.rx.Replay(&back, page.body); err != nil {
 			p.t.Fatal(err)
+		}
+		if p.random.IntN(3) == 0 || p.perfect {
+			p.heal()
 		}
 		if p.random.IntN(10) == 0 && !p.perfect {
 			p.send()
 		}
+	}
+}
+
+// heal has the receiver work on a page.
+func (p *pair) heal() {
+	if err := p.rx.Heal(&p.reader); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
@@ -285,6 +297,8 @@ func (p *pair) happen(l Late) {
 		p.startRX(l, p.kept.Epoch != 0 || !p.kills)
 	case n < 60:
 		p.send()
+	case n < 70 && p.on:
+		p.heal()
 	}
 }
 
@@ -324,8 +338,8 @@ func (p *pair) balanced(step int) {
 	if !p.kills && st.Delivered != uint64(len(p.delivered)) {
 		p.t.Fatalf("seed %d, step %d: %d counted as delivered, %d were", p.seed, step, st.Delivered, len(p.delivered))
 	}
-	if st.Open > st.Lost+st.Unknown {
-		p.t.Fatalf("seed %d, step %d: %d open of %+v", p.seed, step, st.Open, st)
+	if p.rx.Open() > st.Lost+st.Unknown {
+		p.t.Fatalf("seed %d, step %d: %d open of %+v", p.seed, step, p.rx.Open(), st)
 	}
 }
 
@@ -353,6 +367,9 @@ func (p *pair) settle(l Late) {
 	}
 	p.totals()
 	p.pass()
+	for p.rx.Waits() {
+		p.heal()
+	}
 	p.totals()
 	p.pass()
 	st := p.rx.Status()
@@ -365,8 +382,8 @@ func (p *pair) settle(l Late) {
 	for _, h := range p.rx.Holes() {
 		final += h.Records
 	}
-	if missing > 0 || st.Open > 0 {
-		p.t.Errorf("seed %d: %d records in reach are missing, %d still open", p.seed, missing, st.Open)
+	if missing > 0 || p.rx.Open() > 0 {
+		p.t.Errorf("seed %d: %d records in reach are missing, %d still open", p.seed, missing, p.rx.Open())
 	}
 	if final != st.Lost+st.Unknown {
 		p.t.Errorf("seed %d: holes of %d records, of %d lost and %d unknown", p.seed, final, st.Lost, st.Unknown)

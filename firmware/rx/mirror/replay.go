@@ -12,7 +12,7 @@ type Late uint8
 
 // The ways to take late records.
 const (
-	None     Late = iota // not at all: what is missed is lost
+	None     Late = iota // not at all: what is missed is lost for good
 	InOrder              // each after all before it
 	AnyOrder             // as they come
 )
@@ -49,33 +49,57 @@ func (c *Channel) Reach() (w record.Window, ok bool) { return c.window, c.window
 // MissReplay notes that some of what is sent again did not arrive, pages perhaps.
 func (c *Channel) MissReplay() { c.pass.unbroken = false }
 
-// Replay applies a page of records that are sent again. One that has nothing that is
-// missing costs a look at its head.
-func (c *Channel) Replay(p *record.Replay, r *record.ReplayReader) error {
+// Replay takes a page of records that are sent again, whose encoding is body, for
+// Heal. One that has nothing that is missing costs a look at its head.
+func (c *Channel) Replay(p *record.Replay, body []byte) error {
 	if p.Epoch > c.epoch || p.Last == ^uint64(0) {
+		c.pass.unbroken = false
 		return record.ErrMalformed
 	}
 	first := holes.Position{Epoch: p.Epoch, Number: p.First}
+	last := holes.Position{Epoch: p.Epoch, Number: p.Last}
 	if at := c.pass.at; c.pass.unbroken && at.Before(first) {
 		c.holes.Lose(at.Next(), holes.Position{Epoch: p.Epoch, Number: p.First - 1})
 	}
-	c.pass = pass{at: holes.Position{Epoch: p.Epoch, Number: p.Last}, unbroken: true}
-	if !c.holes.Overlaps(p.Epoch, p.First, p.Last) {
+	c.pass = pass{at: last, unbroken: true}
+	if !c.holes.Overlaps(p.Epoch, p.First, p.Last) || c.waiting.has(last) || c.blocked(first) {
 		return nil
 	}
-	if open, _ := c.holes.First(); c.late == InOrder && open.Before(first) {
+	c.waiting.add(body, last)
+	return nil
+}
+
+// blocked reports whether a page must not be taken yet, because something before it is
+// open that no page has that waits.
+func (c *Channel) blocked(first holes.Position) bool {
+	open, ok := c.holes.FirstAfter(c.waiting.last)
+	return c.late == InOrder && ok && open.Before(first)
+}
+
+// Waits reports whether pages wait for Heal.
+func (c *Channel) Waits() bool { return len(c.waiting.pages) > 0 }
+
+// Heal delivers what is missing of the page that has waited longest.
+func (c *Channel) Heal(r *record.ReplayReader) error {
+	var p record.Replay
+	body, ok := c.waiting.next()
+	if !ok {
 		return nil
+	}
+	if err := p.Parse(body); err != nil {
+		return err
+	}
+	open, _ := c.holes.First()
+	if c.late == InOrder && open.Before(holes.Position{Epoch: p.Epoch, Number: p.First}) {
+		return nil // one before it could not be read
 	}
 	pieces, ok := c.holes.Cut(c.pieces[:0], p.Epoch, p.First, p.Last)
 	if !ok {
 		return nil
 	}
 	c.pieces = pieces
-	upTo, err := c.fillPieces(p, r)
+	upTo, err := c.fillPieces(&p, r)
 	c.holes.Decide(c.pieces, upTo)
-	if err != nil {
-		c.pass.unbroken = false
-	}
 	return err
 }
 
@@ -102,6 +126,9 @@ func (c *Channel) fillPieces(p *record.Replay, r *record.ReplayReader) (upTo uin
 	}
 	return upTo, err
 }
+
+// Open returns how many of the lost and the unknown may still heal.
+func (c *Channel) Open() uint64 { return c.holes.Open() }
 
 // Holes returns when records are missing, oldest first, what is lost for good too.
 func (c *Channel) Holes() []holes.Hole { return c.holes.Holes() }

@@ -46,8 +46,13 @@ func (s *scene) replayBody(t *testing.T, body []byte) {
 	if err := p.Parse(body); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Replay(&p, &record.ReplayReader{}); err != nil {
+	if err := s.Replay(&p, body); err != nil {
 		t.Fatal(err)
+	}
+	for s.Waits() {
+		if err := s.Heal(&record.ReplayReader{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -181,8 +186,8 @@ func TestEarlierEpochsHeal(t *testing.T) {
 			s.replay(t, 2, 1, 3, 1, 2, 3)
 			s.replay(t, 3, 1, 1, 1)
 			s.expect(t, c.want, false, "late 3", "late 4", "late 5", "late 1", "late 2", "late 3", "late 1")
-			if st := s.Status(); st.Open != 0 || st.numbered() != st.Sent {
-				t.Errorf("got %d open, %d of %d sent; want none open", st.Open, st.numbered(), st.Sent)
+			if st := s.Status(); s.Open() != 0 || st.numbered() != st.Sent {
+				t.Errorf("got %d open, %d of %d sent; want none open", s.Open(), st.numbered(), st.Sent)
 			}
 		})
 	}
@@ -205,10 +210,9 @@ func (s *scene) again(l Late, exact bool) *scene {
 func BenchmarkReplayKnown(b *testing.B) {
 	c, body := benchmarkPage(b, 0)
 	var p record.Replay
-	var r record.ReplayReader
 	b.ReportAllocs()
 	for b.Loop() {
-		if p.Parse(body) != nil || c.Replay(&p, &r) != nil {
+		if p.Parse(body) != nil || c.Replay(&p, body) != nil {
 			b.Fatal("malformed")
 		}
 	}
@@ -224,7 +228,7 @@ func BenchmarkReplayHeals(b *testing.B) {
 	for b.Loop() {
 		c.holes = kept
 		c.holes.Add(1, 500_001, 502_000, false, 0, 0)
-		if p.Parse(body) != nil || c.Replay(&p, &r) != nil {
+		if p.Parse(body) != nil || c.Replay(&p, body) != nil || c.Heal(&r) != nil {
 			b.Fatal("malformed")
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/memory"
+	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
@@ -75,6 +76,7 @@ func (n *Node) addMQTT() error {
 			return err
 		}
 		link := n.link.Channel(c.Channel)
+		link.TakeLate(lateMQTT(c))
 		parts := MQTTParts{Queue: q, Channel: link, Pair: n.config.RX.Pair, Gateway: n.gatewayState, Brokers: brokers}
 		if c.UsersFile != "" {
 			known, err := n.openUsers(c.UsersFile, "at the MQTT broker of "+c.Channel)
@@ -120,6 +122,7 @@ func (n *Node) addSyslog() error {
 			return err
 		}
 		link := n.link.Channel(c.Channel)
+		link.TakeLate(mirror.InOrder)
 		s, err := n.config.Build.Syslog(c, q, link, n.config.Log)
 		if err != nil {
 			return err

@@ -38,6 +38,7 @@ func (n *Node) Snapshot() status.Snapshot {
 			s.Channels[c.Name] = channelStatus(c, protocols[c.Name], silent)
 		}
 	}
+	s.Replay = replayStatus(st.Channels)
 	return s
 }
 
@@ -77,6 +78,7 @@ func channelStatus(c pipeline.ChannelStatus, protocol string, silent error) stat
 		SourceState:  c.State.String(),
 		SourceReason: c.Reason,
 	}
+	showHoles(&s, c)
 	if silent != nil {
 		s.SourceReason = fmt.Sprintf("%v; last known: %s %s", silent, s.SourceState, c.Reason)
 		s.SourceState = record.SourceDown.String()

@@ -127,9 +127,9 @@ func TestTheGatewaysStateIsJSON(t *testing.T) {
 		r.heartbeat(0)
 		synctest.Wait()
 		got := r.mqtt["cell"].Gateway()
-		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"conflated":0,"lost":0,` +
-			`"unknown":0,"refused":0,"expired":0,"complete":false,"keys":0,"valueless_keys":0,` +
-			`"source_state":"connecting","source_reason":""}},` +
+		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"healed":0,"conflated":0,` +
+			`"lost":0,"unknown":0,"refused":0,"expired":0,"complete":false,"keys":0,"valueless_keys":0,` +
+			`"source_state":"connecting","source_reason":"","holes":[],"open_holes":0,"open_records":0}},` +
 			`"link":{"medium":"udp","epoch":7,"frames":2,"bytes":100,"crc_errors":0,"auth_failures":0,"replayed":0,` +
 			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0},` +
 			`"pair":"press-hall","transmitter":{},"version":"1.2.3"}`

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/holes"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/sink"
 )
@@ -18,6 +19,8 @@ type Channel struct {
 	receivedAt time.Time // of the last record of the channel
 	sink       sink.Sink // nil: only the state is kept
 
+	watch watch
+
 	refused, expired atomic.Uint64 // by the sink, not yet in the mirror's account
 	volatile         func() uint64 // nil: the sink keeps nothing
 }
@@ -28,6 +31,7 @@ func (l *Link) Channel(name string) *Channel {
 	defer l.mu.Unlock()
 	c := &Channel{link: l, name: name}
 	c.mirror = mirror.New(c.deliver)
+	c.mirror.ShareRoom(&l.room)
 	if l.config.Budget != nil {
 		c.mirror.Bound(l.config.Budget)
 	}
@@ -38,6 +42,22 @@ func (l *Link) Channel(name string) *Channel {
 
 // DeliverTo has the channel's records go to s. To be called before Run.
 func (c *Channel) DeliverTo(s sink.Sink) { c.sink = s }
+
+// TakeLate says how the channel's sink takes records late; as long as it does not,
+// what was missed stays lost. To be called before Resume and Run.
+func (c *Channel) TakeLate(l mirror.Late) {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	c.mirror.TakeLate(l)
+}
+
+// Holes returns when records of the channel are missing, oldest first, those that are
+// lost for good too.
+func (c *Channel) Holes() []holes.Hole {
+	c.link.mu.RLock()
+	defer c.link.mu.RUnlock()
+	return c.mirror.Holes()
+}
 
 // Volatile sets the function that returns how many of the channel's records wait
 // where a crash would lose them. It is called under the link's lock. To be called

@@ -9,6 +9,7 @@ import (
 // Counts counts what the link itself does with records.
 type Counts struct {
 	Unknown    uint64 `count:"unconfigured_records" help:"Records of channels that this receiver's configuration does not name."`
+	Pages      uint64 `count:"replayed_pages" help:"Pages of records that TX sent again, most of them known already."`
 	Mismatches uint64 `count:"manifest_mismatches" help:"Times that a complete channel did not agree with the transmitter's manifest, and was incomplete until the next round."`
 }
 

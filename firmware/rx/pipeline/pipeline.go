@@ -7,6 +7,7 @@
 //	rx/receive    is opened, repaired, put in order, becomes a record
 //	record.go     finds its channel
 //	rx/mirror     is accounted for, and becomes the newest state
+//	heal.go       … or, when it was missed, fills a hole later
 //	rx/sink/…     is delivered
 //
 // channel.go is a channel as its sink has it; heartbeat.go, status.go, account.go and
@@ -62,13 +63,16 @@ type Link struct {
 	opener  *receive.Opener
 	classes [wire.Classes]class
 	decoded receive.Counts // by decoders and demuxes
-	idle    bool           // nothing arrived in the last Receive
+	idle    bool           // nothing arrived for idleAfter
 
 	steps atomic.Uint64 // runs of the loop, also while nothing arrives
 
 	mu         sync.RWMutex // guards all below; held while frames are worked on
 	channels   map[uint16]*Channel
 	names      []string
+	room       mirror.Room // for pages that wait to fill holes
+	healing    healing
+	watchedAt  time.Time
 	err        error
 	heartbeats heartbeats
 	bytes      uint64
@@ -97,9 +101,15 @@ func New(c Config, medium Receiver) *Link {
 		config: c, medium: medium, log: c.Log.With("component", "link"),
 		opener: receive.NewOpener(c.Key, c.Anchor), channels: map[uint16]*Channel{},
 	}
+	l.room.Limit = maxWaiting
 	for i := range l.classes {
 		demux := receive.NewDemux(&l.decoded, l.handleRecord)
-		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.decoded, demux.Payload, demux.Hole)}
+		payload, hole := demux.Payload, demux.Hole
+		if wire.Class(i) == wire.Replay {
+			payload = l.noticing(payload)
+			hole = func() { demux.Hole(); l.missReplay() }
+		}
+		l.classes[i] = class{demux: demux, decoder: receive.NewDecoder(&l.decoded, payload, hole)}
 	}
 	return l
 }
@@ -154,8 +164,9 @@ func (l *Link) Run(ctx context.Context) error {
 	}()
 	for ctx.Err() == nil {
 		l.steps.Add(1)
-		l.idle = true
-		err := l.medium.Receive(idleAfter, l.handleChunk)
+		wait := l.receiveTime()
+		l.idle = wait == idleAfter
+		err := l.medium.Receive(wait, l.handleChunk)
 		l.setMediumState(err)
 		if err != nil {
 			select {
@@ -163,6 +174,7 @@ func (l *Link) Run(ctx context.Context) error {
 			case <-time.After(retry):
 			}
 		}
+		l.heal()
 		l.tick(time.Now())
 	}
 	return nil
@@ -238,6 +250,7 @@ func (l *Link) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.now = now
+	l.watchHoles(now)
 	if l.idle && l.config.Synchronizer != nil {
 		l.config.Synchronizer.Idle(l.handleFrame)
 	}

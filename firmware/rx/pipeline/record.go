@@ -31,6 +31,10 @@ func (l *Link) handleRecord(kind record.Kind, body []byte) {
 		if err = t.Parse(body); err == nil {
 			l.withChannel(t.Channel, func(c *Channel) { c.mirror.Totals(&t) })
 		}
+	case record.KindReplay:
+		err = l.handleReplay(body)
+	case record.KindWindow:
+		err = l.handleWindow(body)
 	case record.KindHeartbeat:
 		if err = l.heartbeats.receive(body, l.now.Sub(l.config.base), l.now); err == nil {
 			l.failedAtBeat = l.opener.Counts().AuthFailed

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/rx/holes"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/receive"
 )
@@ -30,7 +31,16 @@ type Status struct {
 type ChannelStatus struct {
 	Name string
 	mirror.Status
-	Age time.Duration // since the last record of the channel; −1 before the first
+	Age    time.Duration // since the last record of the channel; −1 before the first
+	Holes  []holes.Hole  // oldest first
+	Open   uint64        // records of those that are not final
+	Replay *Replay       // nil: the transmitter sends nothing again, or has not said so yet
+}
+
+// Replay is what the transmitter says of its window.
+type Replay struct {
+	Reach time.Duration // since the oldest record in it left
+	Pass  time.Duration // that the last pass over it took; 0: none has ended yet
 }
 
 // Status returns a snapshot.
@@ -48,11 +58,22 @@ func (l *Link) Status() Status {
 	for _, name := range l.names {
 		c := l.channels[record.ChannelID(name)]
 		c.settle()
-		st := ChannelStatus{Name: name, Status: c.mirror.Status(), Age: age(now, c.receivedAt)}
+		st := ChannelStatus{
+			Name: name, Status: c.mirror.Status(), Age: age(now, c.receivedAt), Holes: c.mirror.Holes(),
+			Open: c.mirror.Open(),
+		}
+		if w, ok := c.mirror.Reach(); ok {
+			st.Replay = &Replay{Reach: seconds(w.Reach), Pass: time.Duration(min(w.Pass, maxMillis)) * time.Millisecond}
+		}
 		s.Channels = append(s.Channels, st)
 	}
 	return s
 }
+
+// Our own bound of what a transmitter states, in ms.
+const maxMillis = 1 << 43
+
+func seconds(n uint64) time.Duration { return time.Duration(min(n, maxMillis/1000)) * time.Second }
 
 // age is the time since then, −1 when that is zero.
 func age(now, then time.Time) time.Duration {

@@ -33,8 +33,12 @@ func (d *Demux) Payload(payload []byte) {
 			d.counts.Malformed++
 			return
 		}
-		d.addItem(it)
 		payload = rest
+		if it.Kind.Known() {
+			d.addItem(it)
+		} else if it.First {
+			d.counts.Skipped++
+		}
 	}
 }
 
@@ -64,8 +68,9 @@ func (d *Demux) addItem(it record.Item) {
 	}
 }
 
-// maxBody is more than the largest body of a record: a page with one entry.
-const maxBody = record.MaxRecord + record.PageHeadSize + record.MaxKey
+// maxBody is more than the largest body of a record: a page with one entry, or one of
+// replayed records.
+const maxBody = record.MaxReplay + 2*record.PageHeadSize
 
 // keepPartial bounds the buffer that stays between large records.
 const keepPartial = 1 << 20

@@ -28,6 +28,11 @@ func TestDemux(t *testing.T) {
 			[]string{"bc"}},
 		"the beginning was lost": {[]record.Item{hole, item(false, true, "c")}, nil},
 	}
+	later := record.Item{Kind: 31, First: true, Last: true, Body: []byte("x")}
+	cases["kinds of later versions"] = struct {
+		items []record.Item
+		want  []string
+	}{[]record.Item{later, item(true, false, "a"), later, item(false, true, "b")}, []string{"ab"}}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var counts Counts

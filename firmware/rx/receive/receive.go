@@ -26,5 +26,6 @@ type Counts struct {
 	Refused     uint64 `count:"refused_hellos" help:"Authentic hellos of an epoch that is not accepted; see epoch_regressed."`
 	Unchecked   uint64 `count:"unchecked_hellos" help:"Hellos of unknown sessions that were not checked, because too many arrived while a session was open: they are forged."`
 	Malformed   uint64 `count:"malformed_frames" help:"Authentic frames and records that cannot be decoded; do both boards run the same version?"`
+	Skipped     uint64 `count:"skipped_records" help:"Records of kinds that this version does not know: the transmitter's is later."`
 	Generations uint64 `count:"generations" help:"Groups of frames that parity protects together, of which something arrived."`
 }

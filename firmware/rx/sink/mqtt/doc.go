@@ -20,8 +20,11 @@
 //
 // A record in the queue is
 //
-//	kind(1): 0 message, 1 state, 2 deletion
+//	kind(1): 0 message, 1 state, 2 deletion, 3 late message or state, 4 late deletion
 //	run(8)      the process that queued it, by the time it began
 //	number(8)   rises by one per record of a run
 //	message, or the key of a deletion
+//
+// A late record is one that an outage delayed. It is published as the configuration
+// says, and never retained: it changes no topic's newest value.
 package mqtt

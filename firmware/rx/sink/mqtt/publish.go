@@ -5,6 +5,7 @@ import (
 	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/config"
 )
 
 // publishRecord publishes one record of the queue.
@@ -29,8 +30,21 @@ func (p *publisher) publishRecord(b []byte) error {
 		p.skip()
 		return nil
 	}
-	return p.publish(flight{queued: true})
+	return p.publish(flight{queued: true, late: r.late()})
 }
+
+// mark changes a late message so that it can be distinguished from those of the present.
+func (p *publisher) mark(m *payload.Message) {
+	switch {
+	case p.s.cfg.Late == config.LateSeparate:
+		m.Topic = p.s.cfg.LatePrefix + m.Topic
+	case p.lim.properties && len(m.User) < payload.MaxUserProperties:
+		m.User = append(m.User, payload.Property{Name: lateProperty, Value: "1"})
+	}
+}
+
+// lateProperty is the user property of late messages that are published to their own topic.
+const lateProperty = "heliograph-late"
 
 // skip has a record taken off the queue in its turn, unpublished.
 func (p *publisher) skip() {
@@ -42,6 +56,9 @@ func (p *publisher) skip() {
 func (p *publisher) publish(f flight) error {
 	m := &p.msg
 	m.Topic = p.s.cfg.TopicPrefix + m.Topic
+	if f.late {
+		p.mark(m)
+	}
 	left, expired := m.Left(p.s.clock())
 	f.topic = m.Topic
 	switch {

@@ -53,6 +53,7 @@ type flight struct {
 	queued   bool // it is in the queue
 	sent     bool // a verdict will come
 	snapshot bool // it is of the snapshot
+	late     bool // an outage delayed it
 	topic    string
 }
 

@@ -25,7 +25,7 @@ func TestGoldenRecord(t *testing.T) {
 // published has a topic that may be published.
 func FuzzRecord(f *testing.F) {
 	m := payload.Message{Topic: "a", QoS: 1, Retain: true, Payload: []byte("1")}
-	for k := range kindDeletion + 2 {
+	for k := range kindLateDeletion + 2 {
 		f.Add(appendRecord(record{kind: k, run: 1, number: 2, body: m.Append(nil)}))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -37,8 +37,8 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("got %x, want %x", got, b)
 		}
 		var m payload.Message
-		if r.message(&m) && (!payload.ValidTopic(m.Topic) || r.kind != kindMessage && !m.Retain) {
-			t.Fatalf("got %+v, want a valid topic, and retain for a state", m)
+		if r.message(&m) && (!payload.ValidTopic(m.Topic) || r.kind != kindMessage && m.Retain == r.late()) {
+			t.Fatalf("got %+v, want a valid topic, and retain for a state that is not late", m)
 		}
 	})
 }

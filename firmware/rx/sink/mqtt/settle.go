@@ -65,6 +65,9 @@ func (p *publisher) count(f flight, v verdict) {
 		p.s.refuse(v, f.topic, f.queued)
 	case f.queued:
 		p.s.published.Add(1)
+		if f.late {
+			p.s.late.Add(1)
+		}
 	case f.snapshot:
 		p.s.repeated.Add(1)
 	}

@@ -66,8 +66,9 @@ type Sink struct {
 
 	number atomic.Uint64 // of the last record of this run
 
-	published, repeated, expired, superseded, stripped, lowered, unreadable atomic.Uint64
-	refusals                                                                [reasons]atomic.Uint64
+	published, repeated, late, lateDropped, expired, superseded, stripped, lowered, unreadable atomic.Uint64
+
+	refusals [reasons]atomic.Uint64
 
 	embedded *embedded
 

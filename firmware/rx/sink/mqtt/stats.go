@@ -5,6 +5,8 @@ import "heliograph/firmware/platform/counter"
 // Stats counts what a sink has done.
 type Stats struct {
 	Published  uint64 `count:"published_messages" help:"Messages off the queue that the broker has."`
+	Late       uint64 `count:"late_messages" help:"Of the published messages, those that an outage had delayed."`
+	LateDrops  uint64 `count:"dropped_late_messages" help:"Messages that an outage had delayed and that late = drop keeps from the broker; they count as expired."`
 	Repeated   uint64 `count:"repeated_messages" help:"Retained messages published again after a connect."`
 	Expired    uint64 `count:"expired_messages" help:"Messages not published because their time was over."`
 	Superseded uint64 `count:"superseded_messages" help:"Queued states that a newer value made needless."`
@@ -17,7 +19,8 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Sink) Stats() Stats {
 	return Stats{
-		Published: s.published.Load(), Repeated: s.repeated.Load(), Expired: s.expired.Load(),
+		Published: s.published.Load(), Late: s.late.Load(), LateDrops: s.lateDropped.Load(),
+		Repeated: s.repeated.Load(), Expired: s.expired.Load(),
 		Superseded: s.superseded.Load(), Stripped: s.stripped.Load(),
 		Lowered: s.lowered.Load(), Unreadable: s.unreadable.Load(),
 		Refusals: s.refusalStats(),

@@ -1,0 +1,54 @@
+package mirror
+
+import (
+	"bytes"
+
+	"heliograph/firmware/rx/holes"
+)
+
+// Room bounds the packed pages that wait, in bytes. Not safe for concurrent use.
+type Room struct {
+	Limit int // of all channels that share it
+	used  int
+}
+
+// waiting are pages that are to be unpacked, in the order in which they came. Its zero
+// value has room for one.
+type waiting struct {
+	room  *Room
+	pages [][]byte
+	last  holes.Position // end of the last page
+}
+
+// ShareRoom makes the pages that wait keep within r, which other channels may share.
+// To be called before anything else.
+func (c *Channel) ShareRoom(r *Room) { c.waiting.room = r }
+
+// add keeps a copy of a page if there is room, or none waits at all.
+func (w *waiting) add(body []byte, last holes.Position) {
+	if w.room == nil {
+		w.room = &Room{}
+	}
+	if w.room.used > 0 && w.room.used+len(body) > w.room.Limit {
+		return
+	}
+	w.room.used += len(body)
+	w.pages = append(w.pages, bytes.Clone(body))
+	w.last = last
+}
+
+// has reports whether a page that ends at last may be among those that wait.
+func (w *waiting) has(last holes.Position) bool { return len(w.pages) > 0 && !w.last.Before(last) }
+
+// next removes and returns the first page; ok is false for none.
+func (w *waiting) next() (body []byte, ok bool) {
+	if len(w.pages) == 0 {
+		return nil, false
+	}
+	body, w.pages[0] = w.pages[0], nil
+	if w.pages = w.pages[1:]; len(w.pages) == 0 {
+		w.pages, w.last = nil, holes.Position{}
+	}
+	w.room.used -= len(body)
+	return body, true
+}
