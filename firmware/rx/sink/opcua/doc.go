@@ -7,10 +7,12 @@
 //	mirror.go    dispatched by its key; generations
 //	nodes.go     assigned to its node, or kept until the node arrives
 //	quality.go   served as Uncertain while it may be out of date
+//	history.go   kept as the source gave it, where history is configured
 //	server       read and monitored (package firmware/opcua/server)
 //
 // Beside it: node.go makes nodes read-only, metadata.go finds metadata,
-// events.go handles events and conditions, cache.go keeps the structure on disk.
+// events.go handles events and conditions, historyevent.go reads those that are kept, cache.go keeps the structure on
+// disk.
 //
 // # Quality
 //
@@ -25,6 +27,14 @@
 // Meanwhile ServerState is CommunicationFault. Source timestamps never change. Metadata
 // (metadata.go) keeps the source's own status and is cached on disk with the structure: without
 // it a client that connects meanwhile cannot decode any value.
+//
+// # History
+//
+// Where it is configured, each change of a Variable's Value is kept, as well as each event: with
+// the source's own status, live or late. Not kept are metadata (metadata.go), what the source
+// does not let be read, and namespace 0, where a server describes itself. A record that is late
+// goes into the history alone (late.go). Of a previous generation, or of a node that is not known
+// yet, it is refused.
 //
 // # Account
 //

@@ -15,13 +15,14 @@ const maxEarly = 100
 // events holds the tables and retained conditions of a generation.
 type events struct {
 	server   Server
+	history  *History // nil: none is kept
 	tables   map[uint64]*event.Table
 	early    []sink.Update
 	retained map[string]*event.Event // retained conditions, by key
 }
 
-func newEvents(s Server) events {
-	return events{server: s, tables: map[uint64]*event.Table{}, retained: map[string]*event.Event{}}
+func newEvents(s Server, h *History) events {
+	return events{server: s, history: h, tables: map[uint64]*event.Table{}, retained: map[string]*event.Event{}}
 }
 
 // addTable adds a table of event fields.
@@ -61,11 +62,7 @@ func (e *events) handleEvent(u *sink.Update) error {
 	}
 	table := e.tables[name]
 	if table == nil {
-		if len(e.early) >= maxEarly {
-			return errTooManyEarly
-		}
-		e.early = append(e.early, *u)
-		return nil
+		return e.wait(u)
 	}
 	ev, err := event.Parse(raw, table, rawvalue.Limits{})
 	if err != nil {
@@ -82,6 +79,18 @@ func (e *events) handleEvent(u *sink.Update) error {
 		}
 	}
 	e.server.Emit(ev)
+	if e.history != nil {
+		e.history.addEvent(u.Payload, ev)
+	}
+	return nil
+}
+
+// wait has an event wait for its table.
+func (e *events) wait(u *sink.Update) error {
+	if len(e.early) >= maxEarly {
+		return errTooManyEarly
+	}
+	e.early = append(e.early, *u)
 	return nil
 }
 

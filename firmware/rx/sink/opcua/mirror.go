@@ -54,6 +54,7 @@ type Channel interface {
 // mirror rebuilds the server of one channel. It is for one goroutine.
 type mirror struct {
 	server           Server
+	history          *History       // nil: none is kept
 	refused          func(n uint64) // counts records that no client will see
 	log              *slog.Logger
 	packer           payload.Packer
@@ -71,8 +72,8 @@ type mirror struct {
 	unusable         atomic.Uint64 // records that could not be used
 }
 
-func newMirror(s Server, refused func(uint64), log *slog.Logger) *mirror {
-	return &mirror{server: s, refused: refused, log: log, events: newEvents(s),
+func newMirror(s Server, h *History, refused func(uint64), log *slog.Logger) *mirror {
+	return &mirror{server: s, history: h, refused: refused, log: log, events: newEvents(s, h),
 		quality: quality{sourceLevel: fullService}}
 }
 
@@ -82,6 +83,9 @@ func (m *mirror) handleUpdate(u *sink.Update) { m.countUnusable(m.apply(u)) }
 var errGeneration = errors.New("event of another generation: its NodeIds mean other nodes")
 
 func (m *mirror) apply(u *sink.Update) error {
+	if u.Late {
+		return m.applyLate(u)
+	}
 	if u.Key == nil {
 		if generation, _, err := payload.ParseEvent(u.Payload); err == nil && m.announced &&
 			generation != m.current.Generation {
@@ -104,7 +108,7 @@ func (m *mirror) apply(u *sink.Update) error {
 	case k.Kind == payload.Table:
 		err := m.events.addTable(u)
 		for _, early := range m.events.takeEarly() {
-			m.countUnusable(m.events.handleEvent(&early))
+			m.countUnusable(m.apply(&early))
 		}
 		return err
 	case k.Kind == payload.Condition:
@@ -140,9 +144,17 @@ func (m *mirror) setGeneration(u *sink.Update) error {
 	m.structureChanged = true
 	fresh := !m.announced
 	m.current, m.announced, m.next = p, true, nil
-	m.server.SetNamespaces(p.Namespaces)
+	m.setNamespaces()
 	m.quality.reloadPending = m.quality.reloadPending || fresh // records of it may have arrived before
 	return nil
+}
+
+// setNamespaces has the namespaces of the generation in force count.
+func (m *mirror) setNamespaces() {
+	m.server.SetNamespaces(m.current.Namespaces)
+	if m.history != nil {
+		m.history.setSpace(m.current)
+	}
 }
 
 // swapGeneration puts the next generation in force. All sessions are closed, because NodeIds
@@ -156,11 +168,11 @@ func (m *mirror) swapGeneration(ch Channel) {
 			m.server.Remove(v.node)
 		}
 	}
-	m.server.SetNamespaces(m.current.Namespaces)
+	m.setNamespaces()
 	for range m.events.takeEarly() {
 		m.countUnusable(errGeneration)
 	}
-	m.nodes, m.events = nil, newEvents(m.server)
+	m.nodes, m.events = nil, newEvents(m.server, m.history)
 	if err := m.server.Space().Replace(func(func(addrspace.Node) bool) {}); err != nil {
 		m.log.Error("address space not cleared", "error", err)
 	}

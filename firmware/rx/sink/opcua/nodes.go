@@ -23,6 +23,8 @@ type variable struct {
 	// value nor a status for it. nil: none.
 	absent []byte
 
+	historyName []byte // under which it is kept; nil: it is not
+
 	metadataProperty bool // metadata by the node itself
 	belowTypes       bool // metadata because it is below the Types folder
 }
@@ -52,11 +54,12 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 	if len(packed) > 0 { // a deleted block has none
 		err := m.packer.Unpack(packed, func(slot byte, n addrspace.Node) {
 			here[slot] = true
-			readOnly(&n)
+			name := m.historyName(&n)
+			readOnly(&n, name != nil, m.history != nil)
 			absent := removeValue(&n)
 			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
 			v := m.variableAt(first + uint32(slot))
-			v.node, v.metadataProperty = n.ID, isMetadata(&n)
+			v.node, v.metadataProperty, v.historyName = n.ID, isMetadata(&n), name
 			shows[slot] = !v.exists || absent != nil || v.absent != nil
 			v.absent = absent
 		})
@@ -82,6 +85,9 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 	m.typesOutdated = m.typesOutdated || len(affected) > 0
 	for slot, exists := range here {
 		if v := m.variableAt(first + uint32(slot)); exists && shows[slot] {
+			if !v.exists {
+				m.keepValue(v) // it arrived before its node
+			}
 			v.exists = true
 			if v.value == nil && v.absent == nil {
 				m.server.Remove(v.node)
@@ -93,6 +99,14 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 		m.server.StructureChanged(affected)
 	}
 	return nil
+}
+
+// historyName returns the name under which the values of a node are kept, nil if they are not.
+func (m *mirror) historyName(n *addrspace.Node) []byte {
+	if m.history == nil || !isKept(n) {
+		return nil
+	}
+	return m.history.name(n.ID)
 }
 
 // applyValue sets the newest value of a variable.
@@ -112,15 +126,24 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 	if err != nil {
 		return err
 	}
-	if v.isMetadata() && !bytes.Equal(v.value, raw) {
-		m.metadataChanged = true
-	}
+	changed := !bytes.Equal(v.value, raw)
+	m.metadataChanged = m.metadataChanged || v.isMetadata() && changed
 	v.value, v.uncertain = raw, m.quality.overlay != ua.StatusOK
+	if changed && v.exists {
+		m.keepValue(v)
+	}
 	if v.exists && v.node == (rawvalue.NodeID{Number: id.Server_ServiceLevel}) {
 		m.quality.sourceLevel = serviceLevel(raw)
 	}
 	m.serve(v)
 	return nil
+}
+
+// keepValue adds a variable's value to the history, as the source gave it.
+func (m *mirror) keepValue(v *variable) {
+	if m.history != nil && v.value != nil {
+		m.history.addValue(v.historyName, v.value)
+	}
 }
 
 // serve sets a variable's value at the server with its current quality.

@@ -66,7 +66,7 @@ func newLink(t *testing.T) *link {
 		t: t, server: s, state: map[string]sink.Update{}, unconfirmed: map[string]bool{},
 		health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
 	}
-	l.mirror = newMirror(s, l.Refused, slog.New(slog.DiscardHandler))
+	l.mirror = newMirror(s, nil, l.Refused, slog.New(slog.DiscardHandler))
 	return l
 }
 
@@ -103,7 +103,11 @@ func (l *link) judge(d time.Duration) string {
 }
 
 func (l *link) announce(generation uint32) {
-	p := payload.SpaceHeader{Generation: generation, Namespaces: []string{"http://opcfoundation.org/UA/"}}
+	l.announceAs(generation, "http://opcfoundation.org/UA/", "urn:plant")
+}
+
+func (l *link) announceAs(generation uint32, namespaces ...string) {
+	p := payload.SpaceHeader{Generation: generation, Namespaces: namespaces}
 	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Space}.Append(nil), Payload: p.Append(nil)})
 }
 

@@ -38,6 +38,7 @@ type Sink struct {
 type Deps struct {
 	Server  Server
 	Channel Channel
+	History *History // nil: none is kept
 }
 
 // New returns a sink that keeps its cache in folder.
@@ -46,7 +47,7 @@ func New(cfg config.OPCUASink, folder string, d Deps, log *slog.Logger) *Sink {
 		wake:     make(chan struct{}, 1),
 		notReady: "no snapshot yet"}
 	s.cache.path = filepath.Join(folder, "mirror-"+cfg.Channel)
-	s.mirror = newMirror(d.Server, d.Channel.Refused, s.log)
+	s.mirror = newMirror(d.Server, d.History, d.Channel.Refused, s.log)
 	return s
 }
 
@@ -79,6 +80,7 @@ type Stats struct {
 	Waiting  int    `gauge:"waiting_records" help:"Records queued for the mirror now."`
 	Skipped  uint64 `count:"skipped_records" help:"Records that found the queue full; events were lost."`
 	Unusable uint64 `count:"unusable_records" help:"Malformed records, and events of unknown tables or generations."`
+	History  uint64 `count:"unreadable_history_events" help:"Events of the history that could not be read."`
 }
 
 // Counters implements counter.Source, also for the server.
@@ -86,6 +88,9 @@ func (s *Sink) Counters() []counter.Set {
 	s.mu.Lock()
 	st := Stats{Waiting: len(s.queue), Skipped: s.skipped, Unusable: s.mirror.unusable.Load()}
 	s.mu.Unlock()
+	if h := s.mirror.history; h != nil {
+		st.History = h.unreadable.Load()
+	}
 	return append(s.mirror.server.Counters(), counter.Of("opcua_mirror", s.cfg.Channel, &st))
 }
 

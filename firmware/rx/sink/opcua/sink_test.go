@@ -23,7 +23,8 @@ func TestSkippedRecordsAreCounted(t *testing.T) {
 	if len(sets) != 2 || sets[0].Part != "opcua_server" || sets[1].Part != "opcua_mirror" || sets[1].Channel != "hall" {
 		t.Fatalf("got %+v, want the server's counters and the mirror's", sets)
 	}
-	want := map[string]uint64{"skipped_records": 2, "waiting_records": maxQueued, "unusable_records": 0}
+	want := map[string]uint64{"skipped_records": 2, "waiting_records": maxQueued, "unusable_records": 0,
+		"unreadable_history_events": 0}
 	for _, v := range sets[1].Values {
 		if n, ok := want[v.Name]; !ok || n != v.Value {
 			t.Errorf("%s is %d, want %d", v.Name, v.Value, n)

@@ -1,0 +1,250 @@
+package opcua
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gopcua/opcua/ua"
+
+	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/opcua/uabinary"
+)
+
+// Store keeps what a mirror was given. AddValue and AddEvent do not block, and keep no reference
+// to what they are given. Values and Events yield what lies between two times, both included: the
+// oldest first, or the newest first if from is after to. Safe for concurrent use.
+type Store interface {
+	AddValue(node []byte, at time.Time, value []byte)
+	AddEvent(at time.Time, payload []byte)
+	Values(node []byte, from, to time.Time, f func(at time.Time, value []byte) bool) error
+	Events(from, to time.Time, f func(at time.Time, payload []byte) bool) error
+}
+
+// Outage is a time from which records are missing.
+type Outage struct{ From, To time.Time }
+
+// History is what HistoryRead at a mirror serves: values and events as the source gave them, and
+// an entry Bad_DataLost where an outage begins that is not healed.
+//
+// A node is kept under a name that outlives generations, a value as its DataValue, an event
+// as its record. What it takes to read an event later is kept under names of its own, at least an
+// hour longer than the event:
+//
+//	node      kind(1) namespace(8) number(4) or text        namespace: start of SHA-256 of its URI
+//	table     0xfe 'T' id(8)       its encoding             kind: of package rawvalue
+//	space     0xfe 'G' generation(4)  payload of the space key
+//
+// Adding is for one goroutine, reading for any number.
+type History struct {
+	store   Store
+	outages func() []Outage
+	now     func() time.Time
+
+	space      atomic.Pointer[historySpace]
+	unreadable atomic.Uint64
+	noted      map[string]time.Time // until when something is kept that events need; for the adding goroutine
+
+	mu       sync.Mutex
+	tables   map[uint64]*event.Table
+	merged   []Outage
+	mergedAt time.Time
+}
+
+// historySpace is the generation in force.
+type historySpace struct {
+	header payload.SpaceHeader
+	names  [][]byte // of its namespaces
+	mu     sync.Mutex
+	fits   map[uint32]bool // other generations: whether their NodeIds mean the same nodes
+}
+
+// Our own choices.
+const (
+	noteEvery     = time.Hour
+	maxTables     = 256 // that are held in memory
+	outagesMaxAge = time.Second
+
+	notesPrefix = 0xfe // not a rawvalue.Kind
+)
+
+// NewHistory returns the history in a store. outages returns when records of the channel are
+// missing.
+func NewHistory(s Store, outages func() []Outage) *History {
+	return &History{store: s, outages: outages, now: time.Now, noted: map[string]time.Time{},
+		tables: map[uint64]*event.Table{}}
+}
+
+// setSpace sets the generation in force.
+func (h *History) setSpace(p payload.SpaceHeader) {
+	s := &historySpace{header: p, fits: map[uint32]bool{p.Generation: true}}
+	for _, uri := range p.Namespaces {
+		sum := sha256.Sum256([]byte(uri))
+		s.names = append(s.names, sum[:8])
+	}
+	h.space.Store(s)
+}
+
+// name returns the name of a node, nil in a namespace that is not known.
+func (h *History) name(n rawvalue.NodeID) []byte {
+	s := h.space.Load()
+	if s == nil || int(n.Namespace) >= len(s.names) {
+		return nil
+	}
+	b := append([]byte{byte(n.Kind)}, s.names[n.Namespace]...)
+	if n.Kind == rawvalue.Numeric {
+		return binary.BigEndian.AppendUint32(b, n.Number)
+	}
+	return append(b, n.Text...)
+}
+
+// addValue keeps a DataValue. One without a source timestamp is kept at the time it arrived.
+func (h *History) addValue(name, dataValue []byte) {
+	if name == nil {
+		return
+	}
+	at := h.now()
+	if dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{}); err == nil && dv.SourceTime > 0 {
+		at = uabinary.Time(dv.SourceTime)
+	}
+	h.store.AddValue(name, at, dataValue)
+}
+
+// addEvent keeps the record of an event.
+func (h *History) addEvent(record []byte, ev *event.Event) {
+	at := h.now()
+	if ev.Time > 0 {
+		at = uabinary.Time(ev.Time)
+	}
+	if s := h.space.Load(); s != nil {
+		h.note(spaceName(s.header.Generation), at, func() []byte { return s.header.Append(nil) })
+	}
+	h.note(tableName(ev.Table.ID()), at, func() []byte { return ev.Table.Append(nil) })
+	h.store.AddEvent(at, record)
+}
+
+func spaceName(generation uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{notesPrefix, 'G'}, generation)
+}
+
+func tableName(id uint64) []byte { return binary.BigEndian.AppendUint64([]byte{notesPrefix, 'T'}, id) }
+
+// note keeps what an event of a time needs: later than the event, so that it is not
+// removed before.
+func (h *History) note(name []byte, at time.Time, content func() []byte) {
+	if until, ok := h.noted[string(name)]; ok && !until.Before(at) {
+		return
+	}
+	until := at.Truncate(noteEvery).Add(2 * noteEvery)
+	if len(h.noted) > maxTables {
+		clear(h.noted)
+	}
+	h.noted[string(name)] = until
+	h.store.AddValue(name, until, content())
+}
+
+// The times of all that is kept.
+var (
+	beginning = time.Unix(0, -1<<63)
+	endOfTime = time.Unix(0, 1<<63-1)
+)
+
+// noteOf returns what was kept last under a name, nil if there is nothing.
+func (h *History) noteOf(name []byte) (content []byte) {
+	_ = h.store.Values(name, endOfTime, beginning, func(_ time.Time, b []byte) bool {
+		content = bytes.Clone(b)
+		return false
+	})
+	return content
+}
+
+// Values implements server.Historian.
+func (h *History) Values(node rawvalue.NodeID, from, to time.Time, f func(time.Time, []byte) bool) error {
+	name := h.name(node)
+	if name == nil {
+		return nil
+	}
+	lost := h.outagesBetween(from, to)
+	more := true
+	before := func(at time.Time) { // yields the outages that begin before a value
+		for more && len(lost) > 0 && comesFirst(lost[0].From, at, from, to) {
+			more = f(lost[0].From, dataLost(lost[0].From))
+			lost = lost[1:]
+		}
+	}
+	err := h.store.Values(name, from, to, func(at time.Time, value []byte) bool {
+		before(at)
+		more = more && f(at, value)
+		return more
+	})
+	for err == nil && more && len(lost) > 0 {
+		more = f(lost[0].From, dataLost(lost[0].From))
+		lost = lost[1:]
+	}
+	return err
+}
+
+// comesFirst reports whether an outage comes before a value. It begins behind the last value
+// that arrived.
+func comesFirst(outage, value, from, to time.Time) bool {
+	if from.After(to) {
+		return !outage.Before(value)
+	}
+	return outage.Before(value)
+}
+
+// dataLost returns the DataValue at the beginning of an outage (OPC 10000-11 §4.3).
+func dataLost(at time.Time) []byte {
+	mask := []byte{ua.DataValueStatusCode | ua.DataValueSourceTimestamp}
+	return rawvalue.DataValue{Raw: mask, Status: ua.StatusBadDataLost, SourceTime: uabinary.Ticks(at)}.
+		Append(nil, rawvalue.Answer{})
+}
+
+// outagesBetween returns the outages that begin between two times, in their order.
+func (h *History) outagesBetween(from, to time.Time) (list []Outage) {
+	low, high := from, to
+	if from.After(to) {
+		low, high = to, from
+	}
+	for _, o := range h.mergedOutages() {
+		if !o.From.Before(low) && !o.From.After(high) {
+			list = append(list, o)
+		}
+	}
+	if from.After(to) {
+		slices.Reverse(list)
+	}
+	return list
+}
+
+// mergedOutages returns the outages of the channel, those that meet as one.
+func (h *History) mergedOutages() []Outage {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := h.now(); now.Sub(h.mergedAt) >= outagesMaxAge || now.Before(h.mergedAt) {
+		h.merged, h.mergedAt = merge(h.outages()), now
+	}
+	return h.merged
+}
+
+func merge(list []Outage) (out []Outage) {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b Outage) int { return a.From.Compare(b.From) })
+	for _, o := range list {
+		o.From = uabinary.Time(uabinary.Ticks(o.From))
+		if n := len(out); n > 0 && !o.From.After(out[n-1].To) {
+			if o.To.After(out[n-1].To) {
+				out[n-1].To = o.To
+			}
+			continue
+		}
+		out = append(out, o)
+	}
+	return out
+}

@@ -1,0 +1,78 @@
+package opcua
+
+import (
+	"errors"
+
+	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/rx/sink"
+)
+
+var (
+	errLate        = errors.New("a late record, and no history is kept")
+	errUnknownNode = errors.New("a late value of a node that is not known")
+)
+
+// applyLate keeps a record that was missed when it happened. It goes into the history alone:
+// clients that monitor the node have seen what came later.
+func (m *mirror) applyLate(u *sink.Update) error {
+	if m.history == nil {
+		return errLate
+	}
+	if u.Key == nil {
+		return m.events.keepLate(u)
+	}
+	k, err := payload.ParseKey(u.Key)
+	switch {
+	case err != nil:
+		return err
+	case k.Kind == payload.Condition:
+		return m.events.keepLate(u)
+	case k.Kind == payload.Table && !u.Delete:
+		t, err := event.ParseTable(u.Payload)
+		if err == nil {
+			m.history.addTable(t)
+		}
+		return err
+	case k.Kind != payload.Value || u.Delete:
+		return nil // the structure as it was has no history
+	case k.Generation != m.current.Generation || !m.announced:
+		return errGeneration
+	case int(k.Number) >= len(m.nodes) || m.nodes[k.Number].node == (rawvalue.NodeID{}):
+		return errUnknownNode
+	}
+	raw, err := payload.ParseValue(make([]byte, 0, len(u.Payload)+16), u.Payload, u.Time)
+	if err != nil {
+		return err
+	}
+	m.history.addValue(m.nodes[k.Number].historyName, raw)
+	return nil
+}
+
+// keepLate keeps an event that was missed when it happened.
+func (e *events) keepLate(u *sink.Update) error {
+	if len(u.Payload) == 0 {
+		return nil // a condition that ended without an event
+	}
+	_, raw, err := payload.ParseEvent(u.Payload)
+	if err != nil {
+		return err
+	}
+	id, err := event.TableID(raw)
+	if err != nil {
+		return err
+	}
+	table := e.tables[id]
+	if table == nil {
+		table = e.history.table(id)
+	}
+	if table == nil {
+		return e.wait(u)
+	}
+	ev, err := event.Parse(raw, table, rawvalue.Limits{})
+	if err == nil {
+		e.history.addEvent(u.Payload, ev)
+	}
+	return err
+}
