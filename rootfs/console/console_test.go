@@ -84,6 +84,7 @@ func rx() Status {
 				Role: "rx", Pair: "press-hall", Version: "v1.2.0", Clock: "transmitter's clock set",
 				Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(3), Repaired: of(41), CRCErrors: of(44),
 					AuthFailures: of(0), LastHeartbeatAgeSeconds: status.Of(0.2)},
+				Replay: &status.Replay{WindowSeconds: 13245, PassSeconds: status.Of(4.5)},
 				Channels: map[string]status.Channel{
 					"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(12040), Delivered: of(991234),
 						Lost: of(0), Complete: status.Of(true)},
@@ -130,11 +131,15 @@ func crowded() Status {
 }
 
 func TestScreens(t *testing.T) {
+	healing := rx()
+	healing.Report.Snapshot.Channels["press-line"] = status.Channel{Protocol: "opcua", SourceState: "up",
+		Keys: status.Of[uint64](12040), Delivered: status.Of[uint64](991234), Healed: status.Of[uint64](1204),
+		Lost: status.Of[uint64](1919), OpenHoles: status.Of[uint64](2), OpenRecords: status.Of[uint64](1916)}
 	good := rx()
 	good.State, good.Reason, good.Rejected, good.Report.Snapshot.Peers = health.Good, "", 0, nil
 	delete(good.Report.Snapshot.Channels, "cell-1")
-	for name, s := range map[string]Status{"rx": rx(), "rx-good": good, "tx": tx(), "crowded": crowded(),
-		"before-the-first-report": {Role: "rx", State: health.Starting}} {
+	for name, s := range map[string]Status{"rx": rx(), "rx-healing": healing, "rx-good": good, "tx": tx(),
+		"crowded": crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
 		t.Run(name, func(t *testing.T) {
 			before := status.Link{Frames: 81000, Lost: status.Of[uint64](3), Repaired: status.Of[uint64](40)}
 			got := Screen(s, screenLines) + "\n" + Summary(s, before) + "\n"

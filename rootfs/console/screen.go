@@ -38,9 +38,17 @@ func oneLine(s string, n int) string {
 
 // Summary is the line of an idle console, with what the link counted since before.
 func Summary(s Status, before status.Link) string {
-	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s", strings.ToUpper(s.Role), s.Host,
-		s.Now.UTC().Format(time.TimeOnly),
-		s.State, rejected(s.Rejected), counts(since(s.Report.Snapshot.Link, before)), words(" | ", s.Reason)), columns)
+	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s%s", strings.ToUpper(s.Role), s.Host,
+		s.Now.UTC().Format(time.TimeOnly), s.State, rejected(s.Rejected),
+		counts(since(s.Report.Snapshot.Link, before)), open(&s.Report.Snapshot), words(" | ", s.Reason)), columns)
+}
+
+// open is how much can still heal, "" for nothing.
+func open(s *status.Snapshot) string {
+	if m := s.Missing(); m.Open > 0 {
+		return fmt.Sprintf(", %d can heal", m.Open)
+	}
+	return ""
 }
 
 // since counts from before on, or from zero when the role was restarted in between.
@@ -105,6 +113,11 @@ func Screen(s Status, lines int) string {
 	if s.Rejected > 0 {
 		line("CERT  %d rejected: key c shows them", s.Rejected)
 	}
+	for _, h := range healing(&snap) {
+		if lines-strings.Count(b.String(), "\n") > 3 { // for channels
+			line("HEAL  %s", h)
+		}
+	}
 	in, out := channels(snap), peers(snap)
 	room := lines - strings.Count(b.String(), "\n")
 	below := min(len(out), max(room-len(in), room/3))
@@ -115,6 +128,19 @@ func Screen(s Status, lines int) string {
 		line("OUT   %s", e)
 	}
 	return b.String()
+}
+
+// healing says which outages heal, and what is missing, if anything was.
+func healing(s *status.Snapshot) (list []string) {
+	if s.Role == "" {
+		return nil
+	}
+	list = append(list, s.Healing())
+	if m := s.Missing(); m.Open+m.Healed+m.Final > 0 {
+		list = append(list, fmt.Sprintf("%d records in %d holes can still heal, %d healed, %d final", m.Open, m.Holes,
+			m.Healed, m.Final))
+	}
+	return list
 }
 
 // running returns which release runs, and the outcome of the last update.
@@ -161,8 +187,10 @@ func trouble(c status.Channel) int {
 		return 0
 	case c.Complete != nil && !*c.Complete:
 		return 1
+	case c.OpenRecords != nil && *c.OpenRecords > 0:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 func peers(snap status.Snapshot) (list []string) {
@@ -217,7 +245,7 @@ func channel(name string, c status.Channel) string {
 		n      *uint64
 		always bool
 	}{{"keys", c.Keys, true}, {"sent", c.Sent, true}, {"delivered", c.Delivered, true}, {"lost", c.Lost, true},
-		{"unknown", c.Unknown, false},
+		{"can heal", c.OpenRecords, false}, {"healed", c.Healed, false}, {"unknown", c.Unknown, false},
 		{"refused", c.Refused, false}, {"expired", c.Expired, false}, {"dropped", c.Dropped, false}} {
 		if n.n != nil && (*n.n > 0 || n.always) {
 			b += fmt.Sprintf("  %s %d", n.name, *n.n)

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -52,13 +53,14 @@ type Clock struct {
 }
 
 // Append appends the report's line to b. A snapshot that is too long for a line
-// loses its parts of variable length: first all but the newest notes, then counters, the
-// other notes, what TX reports about itself, peers, and channels.
+// loses its parts of variable length: first all but the newest notes, then holes, counters,
+// the other notes, what TX reports about itself, peers, and channels.
 func (r *Report) Append(b []byte) ([]byte, error) {
 	short := *r
 	for _, cut := range []func(*status.Snapshot){
 		func(*status.Snapshot) {},
 		func(s *status.Snapshot) { s.Notes = s.Notes[max(len(s.Notes)-newestNotes, 0):] },
+		func(s *status.Snapshot) { s.Channels = withoutHoles(s.Channels) },
 		func(s *status.Snapshot) { s.Counters = nil },
 		func(s *status.Snapshot) { s.Notes = nil },
 		func(s *status.Snapshot) { s.Transmitter = nil },
@@ -75,6 +77,16 @@ func (r *Report) Append(b []byte) ([]byte, error) {
 		}
 	}
 	return b, errors.New("report: longer than a line")
+}
+
+// withoutHoles returns the channels without their holes, whose number stays.
+func withoutHoles(channels map[string]status.Channel) map[string]status.Channel {
+	channels = maps.Clone(channels)
+	for name, c := range channels {
+		c.Holes = nil
+		channels[name] = c
+	}
+	return channels
 }
 
 // Task writes a report each second. It blocks while no process reads, which

@@ -23,16 +23,18 @@ func (s *Server) metrics() http.Handler {
 type collector struct {
 	snapshot func() Snapshot
 	build, up, ready,
-	sent, delivered, conflated, lost, unknown, refused, expired, dropped, complete, age, keys, valueless, state, source,
+	sent, delivered, healed, conflated, lost, unknown, openHoles, openRecords, refused, expired, dropped, complete, age,
+	keys, valueless, state, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat, window, pass,
 	version, trial, update, certificate,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
 }
 
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("heliograph_"+name, help, labels, nil)
+}
+
 func newCollector(snapshot func() Snapshot) *collector {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("heliograph_"+name, help, labels, nil)
-	}
 	return &collector{
 		snapshot:  snapshot,
 		build:     desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
@@ -42,8 +44,14 @@ func newCollector(snapshot func() Snapshot) *collector {
 		delivered: desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
 		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
 			"channel"),
-		lost:    desc("channel_lost_records_total", "Records lost for good.", "channel"),
-		unknown: desc("channel_unknown_records_total", "Records sent whose outcome is not known.", "channel"),
+		healed: desc("channel_healed_records_total", "Of the records delivered, those that were missing before.",
+			"channel"),
+		openHoles:   desc("channel_open_holes", "Holes whose records can still arrive.", "channel"),
+		openRecords: desc("channel_open_records", "Records lost or unknown that can still arrive.", "channel"),
+		lost: desc("channel_lost_records_total", "Records that are missing; fewer again while an outage heals.",
+			"channel"),
+		unknown: desc("channel_unknown_records_total",
+			"Records sent whose outcome is not known; fewer again while an outage heals.", "channel"),
 		refused: desc("channel_refused_records_total",
 			"Records that were not taken: by the sink's peer (RX), or by the link because they are too large or "+
 				"too many (TX).", "channel"),
@@ -99,12 +107,19 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	for name, ch := range s.Channels {
 		e.counter(c.sent, ch.Sent, name)
 		e.counter(c.delivered, ch.Delivered, name)
+		e.counter(c.healed, ch.Healed, name)
 		e.counter(c.conflated, ch.Conflated, name)
 		e.counter(c.lost, ch.Lost, name)
 		e.counter(c.unknown, ch.Unknown, name)
 		e.counter(c.refused, ch.Refused, name)
 		e.counter(c.expired, ch.Expired, name)
 		e.counter(c.dropped, ch.Dropped, name)
+		if ch.OpenHoles != nil {
+			e.gauge(c.openHoles, float64(*ch.OpenHoles), name)
+		}
+		if ch.OpenRecords != nil {
+			e.gauge(c.openRecords, float64(*ch.OpenRecords), name)
+		}
 		if ch.Complete != nil {
 			e.gauge(c.complete, number(*ch.Complete), name)
 		}

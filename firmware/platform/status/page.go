@@ -31,18 +31,33 @@ func renderPage(w io.Writer, s Snapshot) error {
 				time.Second).String()
 		},
 		"bytes":    humanBytes,
-		"clock":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"clock":    clock,
 		"reversed": reversed,
 		"bad":      func(n *uint64) bool { return n != nil && *n > 0 },
 		"is":       func(b *bool) string { return map[bool]string{true: "yes", false: "no"}[b != nil && *b] },
 		"known":    func(b *bool) bool { return b != nil },
 		"moved":    moved,
+		"holes":    newestHoles,
+		"sentence": sentence,
+		"healing":  func() string { return s.Healing() },
+		"missing":  func() Missing { return s.Missing() },
 	}).Parse(pageText)
 	if err != nil {
 		return fmt.Errorf("status: page template: %w", err)
 	}
 	return t.Execute(w, s)
 }
+
+// clock writes a time of day, "–" for one that is not known.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// sentence begins with a capital letter.
+func sentence(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] }
 
 // moved returns the sets with those counters alone that are not zero, and how
 // many were left out.

@@ -1,8 +1,6 @@
 package status
 
 import (
-	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -70,18 +68,6 @@ type Channel struct {
 	OpenRecords   *uint64  `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
 }
 
-// MaxHoles is how many holes a channel shows.
-const MaxHoles = 20
-
-// Hole is a run of records of a channel that have not arrived. Its times are those of
-// RX's clock.
-type Hole struct {
-	From    time.Time `json:"from"`    // when the record before it arrived
-	To      time.Time `json:"to"`      // when the one after it did
-	Records uint64    `json:"records"` // that are missing still
-	Final   bool      `json:"final"`   // TX cannot send them again: they are lost for good
-}
-
 // Link is the one-way link's counters of frames.
 type Link struct {
 	Medium                  string   `json:"medium"`
@@ -96,36 +82,6 @@ type Link struct {
 	Lost                    *uint64  `json:"lost,omitempty"`
 	Dropped                 *uint64  `json:"dropped,omitempty"` // RX: by the kernel, because this program was too slow
 	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"`
-}
-
-// Replay is what can be sent again, so that outages of the link heal.
-type Replay struct {
-	WindowSeconds float64  `json:"window_seconds"`         // everything that left within them can be sent again
-	PassSeconds   *float64 `json:"pass_seconds,omitempty"` // that the last pass over the window took; nil: none has ended
-}
-
-// Heals says in words which outages heal, and how fast: a pass that has begun when
-// the link returns may be past what was lost, so that the next one brings it.
-func (r Replay) Heals() string {
-	text := "An outage of up to " + rounded(r.WindowSeconds) + " heals"
-	if r.PassSeconds == nil {
-		return text
-	}
-	return text + " within " + rounded(math.Ceil(2*max(*r.PassSeconds, 1))) + " of the link's return"
-}
-
-// rounded writes a duration of some seconds in the two units that matter.
-func rounded(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
 }
 
 // Peer is one source or sink as seen from this role.
