@@ -6,8 +6,8 @@
 // of packages wire, record, codeword and drivers/ethernet.
 //
 // It refuses to repair: a lost frame is not restored from parity, and a record
-// in pieces is shown in pieces. It trusts no length in a file: what it keeps
-// in memory does not grow with the file.
+// in pieces is shown in pieces, the last piece of a replay page as the whole page.
+// It trusts no length in a file: what it keeps in memory does not grow with the file.
 package decode
 
 import (
@@ -55,6 +55,7 @@ const maxSessions = 16
 type Decoder struct {
 	key      *wire.PairKey
 	sessions []*session // the oldest first
+	replayed replayed
 	scratch  []byte
 }
 
@@ -109,6 +110,7 @@ func (d *Decoder) hello(f *Frame, frame []byte) {
 		return
 	}
 	f.Tag = OK
+	d.replayed.frame(h.Session, h.Sequence)
 	s.highest = max(s.highest, h.Sequence)
 	if !known {
 		d.remember(s)
@@ -143,8 +145,13 @@ func (d *Decoder) data(f *Frame, frame []byte) {
 	}
 	s.highest = max(s.highest, sequence)
 	f.Tag, f.Sequence, f.Epoch = OK, sequence, new(s.Epoch)
+	d.replayed.frame(h.Session, sequence)
 	if h.Kind == wire.Source {
-		f.Records = records(plain)
+		each := item
+		if h.Class == wire.Replay {
+			each = d.replayed.item
+		}
+		f.Records = records(plain, each)
 	} else {
 		f.Sources = new(int(binary.BigEndian.Uint16(plain)))
 	}

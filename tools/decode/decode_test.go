@@ -17,6 +17,7 @@ import (
 	"heliograph/drivers/ethernet"
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/send"
 )
 
@@ -34,7 +35,11 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := send.NewMux(send.MuxConfig{Room: p.Payload(), CarouselShare: 0.1, Start: t0})
+	window, err := replay.New(replay.Config{Epoch: 7, Limit: 1 << 20, Start: t0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := send.NewMux(send.MuxConfig{Room: p.Payload(), CarouselShare: 0.1, Start: t0, Replay: window})
 	m.SetClock(true)
 	fast, slow := m.Channel("press", wire.LowLatency), m.Channel("log", wire.Bulk)
 	for _, put := range []struct {
@@ -355,7 +360,7 @@ func FuzzCapture(f *testing.F) {
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte{0x0b, 4, 0, 1, 2, 1})
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		frame := Frame{Records: records(plain)}
+		frame := Frame{Records: records(plain, item)}
 		got := frame.Text()
 		if strings.Count(got, "\n") != len(frame.Records) ||
 			strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }) {

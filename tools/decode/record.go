@@ -33,7 +33,16 @@ type Record struct {
 	Earlier   *uint64   `json:"earlier,omitempty"` // records of earlier epochs
 	Reason    string    `json:"reason,omitempty"`
 	Uptime    string    `json:"uptime,omitempty"`
+	Epoch     *uint64   `json:"epoch,omitempty"`    // of a page of records that are sent again, or of the oldest one
+	Entries   *uint64   `json:"entries,omitempty"`  // of such a page
+	Packed    *int      `json:"packed,omitempty"`   // bytes of the page
+	Unpacked  *int      `json:"unpacked,omitempty"` // bytes of its entries
+	Reach     string    `json:"reach,omitempty"`    // how far back everything can be sent again
+	Pass      string    `json:"pass,omitempty"`     // how long the last pass took
 }
+
+// malformed is the kind of what is not a record.
+const malformed = "malformed"
 
 // Our own bounds of what is shown, in bytes.
 const (
@@ -42,7 +51,7 @@ const (
 )
 
 // records takes the items out of a source frame.
-func records(plain []byte) []Record {
+func records(plain []byte, each func(record.Item) Record) []Record {
 	var out []Record
 	for {
 		it, rest, err := record.NextItem(plain)
@@ -50,9 +59,9 @@ func records(plain []byte) []Record {
 			return out
 		}
 		if err != nil {
-			return append(out, Record{Kind: "malformed", Size: len(plain)})
+			return append(out, Record{Kind: malformed, Size: len(plain)})
 		}
-		out = append(out, item(it))
+		out = append(out, each(it))
 		plain = rest
 	}
 }
@@ -84,7 +93,7 @@ func item(it record.Item) Record {
 		err = r.heartbeat(it.Body)
 	}
 	if err != nil {
-		return Record{Kind: "malformed", Size: len(it.Body)}
+		return Record{Kind: malformed, Size: len(it.Body)}
 	}
 	return r
 }
@@ -103,6 +112,10 @@ func kindName(k record.Kind) string {
 		return "totals"
 	case record.KindHeartbeat:
 		return "heartbeat"
+	case record.KindReplay:
+		return "replay"
+	case record.KindWindow:
+		return "window"
 	}
 	return fmt.Sprintf("kind-%d", k)
 }
@@ -116,6 +129,7 @@ func (r *Record) update(body []byte) error {
 	r.flag(u.Key != nil, "keyed")
 	r.flag(u.Event, "event")
 	r.flag(u.Delete, "delete")
+	r.flag(u.Late, "late")
 	if u.Time != 0 {
 		r.Time = time.Unix(0, u.Time).UTC()
 	}

@@ -42,12 +42,12 @@ func (f *Frame) Text() string {
 
 func (r *Record) text(l *line) {
 	l.WriteString(r.Kind)
-	if r.Piece != "" || r.Kind == "malformed" {
+	if r.Piece != "" || r.Kind == malformed {
 		l.text("piece", r.Piece)
 		l.field("size", r.Size)
-		return
 	}
 	l.text("channel", r.Channel)
+	number(l, "epoch", r.Epoch)
 	number(l, "seq", r.Sequence)
 	l.text("flags", strings.Join(r.Flags, ","))
 	if !r.Time.IsZero() {
@@ -57,6 +57,11 @@ func (r *Record) text(l *line) {
 	number(l, "from", r.From)
 	number(l, "to", r.To)
 	number(l, "keys", r.Keys)
+	number(l, "entries", r.Entries)
+	number(l, "packed", r.Packed)
+	number(l, "unpacked", r.Unpacked)
+	l.text("reach", r.Reach)
+	l.text("pass", r.Pass)
 	l.text("hash", r.Hash)
 	number(l, "conflated", r.Conflated)
 	number(l, "dropped", r.Dropped)

@@ -128,6 +128,9 @@ func (p *Replay) Parse(body []byte) error {
 	return nil
 }
 
+// Size returns how many bytes the page's entries are, unpacked.
+func (p *Replay) Size() int { return p.size }
+
 // ReplayReader unpacks replay pages. The zero value is ready. Not safe for
 // concurrent use.
 type ReplayReader struct {

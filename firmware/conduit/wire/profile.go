@@ -48,7 +48,8 @@ func DatagramProfile(size, overhead int) Profile {
 				MaxLanes: MaxLanes, Sources: 64,
 				Flush: 64 * time.Millisecond, Idle: 16 * time.Millisecond, Spread: 32 * time.Millisecond,
 			},
-			Replay: {MaxLanes: MaxLanes, Sources: 64, Flush: time.Second, Idle: time.Second},
+			// A longer generation would only take memory: what it cannot repair comes again.
+			Replay: {MaxLanes: 16, Sources: 64, Flush: time.Second, Idle: time.Second},
 		},
 	}
 }

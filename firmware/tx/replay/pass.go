@@ -14,7 +14,7 @@ type pass struct {
 	took    time.Duration // the last one
 	stage   int           // what is given out, see below
 	channel int           // whose turn it is, among statements and open pages
-	until   uint64        // pages that are closed later are for the next pass
+	until   uint64        // pages that are closed later, and what follows them, are for the next pass
 	places  []int         // by channel: pages it is past, those that are no longer there included
 	scratch []byte
 }
@@ -71,7 +71,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 		p.stage, p.channel = openPages, 0
 	}
 	for c := p.turn(w); c != nil; c = p.turn(w) {
-		if !c.empty() {
+		if !c.empty() && p.past(c) {
 			w.stats.Sent++
 			body = c.openBody()
 			w.evict()
@@ -121,6 +121,13 @@ func (p *pass) oldest(w *Window) (oldest *Channel) {
 	}
 	p.channel = turn
 	return oldest
+}
+
+// past reports whether the pass has given out all closed pages of the channel that was
+// the last to have its turn. Without them, what is in the open page would seem to be all
+// that left since.
+func (p *pass) past(c *Channel) bool {
+	return max(p.places[p.channel-1], c.before) == c.before+len(c.pages)
 }
 
 // state states what can be sent again of a channel.
