@@ -28,12 +28,11 @@ func (l *Link) watchHoles(now time.Time) {
 		switch {
 		case open > 0 && !w.open && (w.at.IsZero() || now.Sub(w.at) >= logEvery):
 			*w = watch{open: true, at: now, healed: st.Healed, lost: st.Lost + st.Unknown - open}
-			log.Warn("records are missing; they heal when they are sent again", "records", open)
+			log.Warn("hole opened; what the transmitter sends again fills it", "records", open)
 		case open == 0 && w.open:
 			w.open = false
 			lost := st.Lost + st.Unknown
-			log.Info("no more records are missing that can heal", "healed", st.Healed-min(w.healed, st.Healed), "lost",
-				lost-min(w.lost, lost))
+			log.Info("hole closed", "healed", st.Healed-min(w.healed, st.Healed), "lost", lost-min(w.lost, lost))
 		}
 	}
 }
