@@ -36,23 +36,16 @@ var errMalformed = errors.New("holes: malformed")
 // were one hole are written as one, with what was filled of it, and then the oldest
 // are left out.
 func (s *Set) Append(dst []byte, limit int) []byte {
-	mark := len(dst)
-	open, final := s.open, s.final
-	excess := uint64(0)
-	for try := 0; ; try++ {
-		dst = s.encode(dst[:mark], open, final, excess)
-		if len(dst)-mark <= limit || len(open) == 0 && len(final) == 0 {
-			return dst
-		}
-		switch {
-		case len(final) > keepFinal:
-			final = final[len(final)-keepFinal:]
-		case try <= 1:
-			open, excess = coarse(open)
-		default:
+	mark, open, final := len(dst), s.open, s.final
+	dst = s.encode(dst, open, final, 0)
+	for len(dst)-mark > limit && len(open)+len(final) > 0 {
+		short, excess := coarse(open)
+		final = final[max(0, len(final)-keepFinal):]
+		if dst = s.encode(dst[:mark], short, final, excess); len(dst)-mark > limit {
 			open, final = open[(len(open)+1)/2:], final[(len(final)+1)/2:]
 		}
 	}
+	return dst
 }
 
 // keepFinal is how many of the holes that are final are kept where room is short.

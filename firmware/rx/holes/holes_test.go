@@ -251,9 +251,9 @@ func (m *model) again(t *testing.T, step int, s *Set) {
 		t.Fatalf("step %d: got %v, excess %d\n%s\nwant\n%s", step, err, excess, text(&exact), text(s))
 	}
 	m.check(t, step, &exact)
-	b := s.Append(nil, 2000)
+	b := s.Append(nil, 200+step)
 	excess, err := short.Parse(b)
-	if err != nil || len(b) > 2000 || short.Open()-excess > s.Open() {
+	if err != nil || len(b) > 200+step || short.Open()-excess > s.Open() {
 		t.Fatalf("step %d: %d bytes, %v: %d open of which %d are not, want at most %d", step, len(b), err, short.Open(),
 			excess, s.Open())
 	}

@@ -27,6 +27,9 @@
 //
 //	runs-KEYID      package store: {epoch(8) salt(16)}*, the runs accepted, newest last
 //	account-KEYID   store.Slots: JSON (state), deflated (RFC 1951)
+//	holes-KEYID     package store: epoch(8) sequence(8), of the account that it belongs
+//	                to, {length(uvarint) channel length(uvarint) holes}*, as of package
+//	                rx/holes: those for which the account has no room
 //
 // KEYID is derived from the pair key and reveals nothing of it. memory-KEYID is the state as JSON
 // that earlier releases wrote; it is read when there is no account-KEYID.

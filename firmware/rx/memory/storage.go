@@ -21,8 +21,9 @@ import (
 
 // files are what a pair key's memory is kept in.
 type files struct {
-	runs, legacy string
-	account      *store.Slots
+	runs, legacy, holes string
+
+	account *store.Slots
 }
 
 const (
@@ -33,7 +34,10 @@ const (
 
 func newFiles(dir, id string) (files, error) {
 	account, err := store.OpenSlots(filepath.Join(dir, "account-"+id), maxAccount)
-	return files{runs: filepath.Join(dir, "runs-"+id), legacy: filepath.Join(dir, "memory-"+id), account: account}, err
+	return files{
+		runs: filepath.Join(dir, "runs-"+id), legacy: filepath.Join(dir, "memory-"+id),
+		holes: filepath.Join(dir, "holes-"+id), account: account,
+	}, err
 }
 
 // load returns what the files remember. A cut between the two writes of a new
@@ -55,7 +59,9 @@ func (f files) load() (s state, runs []acceptance.Run, damage []error) {
 		note(err)
 	}
 	found := err == nil
-	if !found {
+	if found {
+		note(f.addHoles(&s))
+	} else {
 		s = state{}
 	}
 	runs, err = readRuns(f.runs)
@@ -171,7 +177,7 @@ func (m *Memory) onDisk(do func() error) error {
 const (
 	memoryPart  = "account and epoch"
 	refusedPart = "refused epochs"
-	keysPart    = "keys of "
+	holesPart   = "missing records"
 )
 
 // setFault notes why a part of the state cannot be written; nil: it can. The first

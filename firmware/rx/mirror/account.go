@@ -98,15 +98,15 @@ func (c *Channel) countDelivered(seq uint64, old bool) bool {
 
 // countFilled counts a number as delivered that was missing.
 func (c *Channel) countFilled(epoch, seq uint64, kind holes.Kind) {
-	switch kind {
-	case holes.Lost:
-		c.counts.Lost -= min(c.counts.Lost, 1)
-	case holes.Unknown:
-		c.counts.Unknown -= min(c.counts.Unknown, 1)
-	case holes.Uncounted:
-		c.earlier++
-	default: // it is counted, or will be when it comes again
+	switch {
+	case kind == holes.None || kind == holes.Stuck: // it is counted, or will be when it comes again
 		return
+	case kind == holes.Uncounted:
+		c.earlier++
+	case kind == holes.Lost && c.counts.Lost > 0, c.counts.Unknown == 0:
+		c.counts.Lost -= min(c.counts.Lost, 1)
+	default: // also for a lost one that a crash has made unknown
+		c.counts.Unknown--
 	}
 	c.counts.Delivered++
 	c.recent.add(epoch, seq)

@@ -53,6 +53,37 @@ func TestTheAccountGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// A crash leaves the account with holes in short, in which more is missing than was.
+func TestHolesInShortKeepTheBalance(t *testing.T) {
+	s := healing(AnyOrder)
+	s.event(1)
+	s.event(102)
+	for seq := uint64(10); seq < 100; seq += 2 {
+		s.replay(t, 1, seq, seq, seq)
+		s.MissReplay()
+	}
+	a := s.Account(0, 40)
+	if len(a.Holes) > 40 {
+		t.Fatalf("got %d bytes, want at most 40", len(a.Holes))
+	}
+	s.Channel = New(s.Channel.deliver)
+	s.TakeLate(AnyOrder)
+	s.Resume(a, false)
+	s.Channel.Begin(1, false)
+	s.Continue(a, false)
+	if st := s.Status(); st.Delivered != 2 || st.Lost != 55 || st.Unknown != 45 || s.Open() != 100 {
+		t.Errorf("got %+v, %d open; want what had been healed unknown", st, s.Open())
+	}
+	var all []uint64
+	for seq := range uint64(100) {
+		all = append(all, seq+2)
+	}
+	s.replay(t, 1, 2, 101, all...)
+	if st := s.Status(); st.Delivered != 102 || st.Lost+st.Unknown != 0 || st.Sent != 102 {
+		t.Errorf("got %+v, want all delivered", st)
+	}
+}
+
 // What waited in memory alone is delivered after an end in order, which brought it
 // to disk, and unknown after a crash.
 func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {

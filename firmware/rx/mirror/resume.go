@@ -1,6 +1,12 @@
 package mirror
 
-import "heliograph/firmware/rx/holes"
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"heliograph/firmware/rx/holes"
+)
 
 // Account is what a run hands on to the next.
 type Account struct {
@@ -38,6 +44,9 @@ func (c *Channel) Account(volatile uint64, limit int) Account {
 	return a
 }
 
+// AppendHoles appends all of the channel's holes, as an Account has them.
+func (c *Channel) AppendHoles(dst []byte) []byte { return c.holes.Append(dst, math.MaxInt) }
+
 // Resume takes over the account of an earlier run, before the first Begin. exact
 // is false after a crash: the run may have delivered more than it remembered, and
 // what of it was volatile may be gone.
@@ -74,7 +83,7 @@ type recent struct{ runs []Run }
 // Our own bounds.
 const (
 	maxRecent = 256 // runs
-	maxKept   = 32  // of them in an account
+	maxKept   = 8   // of them in an account
 )
 
 func (r *recent) add(epoch, seq uint64) {
@@ -90,9 +99,10 @@ func (r *recent) add(epoch, seq uint64) {
 	r.runs = append(r.runs, Run{epoch, seq, 1})
 }
 
-// newest returns the last n records, or as many as are known, newest first.
+// newest returns the last n records, or as many as are known, longest run first.
+// The shortest are left out where an account has no room.
 func (r *recent) newest(n uint64) (list []Run) {
-	for i := len(r.runs) - 1; i >= 0 && n > 0 && len(list) < maxKept; i-- {
+	for i := len(r.runs) - 1; i >= 0 && n > 0; i-- {
 		run := r.runs[i]
 		if run.Records > n {
 			run.First, run.Records = run.First+run.Records-n, n
@@ -100,5 +110,17 @@ func (r *recent) newest(n uint64) (list []Run) {
 		n -= run.Records
 		list = append(list, run)
 	}
-	return list
+	slices.SortFunc(list, func(a, b Run) int {
+		return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.First, b.First))
+	})
+	joined := list[:0]
+	for _, run := range list {
+		if k := len(joined) - 1; k >= 0 && joined[k].Epoch == run.Epoch && joined[k].First+joined[k].Records == run.First {
+			joined[k].Records += run.Records
+			continue
+		}
+		joined = append(joined, run)
+	}
+	slices.SortStableFunc(joined, func(a, b Run) int { return cmp.Compare(b.Records, a.Records) })
+	return joined[:min(len(joined), maxKept)]
 }

@@ -205,6 +205,9 @@ func (n *Node) closeChannels() {
 	}
 	account := n.link.Account()
 	account.Exact = true
+	if epoch, sequence, ok := n.link.Sequence(); ok {
+		n.state.memory.KeepHoles(epoch, sequence, n.link.ManyHoles())
+	}
 	n.keepAccount(account)
 	n.keepKeys(true)
 }

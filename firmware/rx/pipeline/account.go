@@ -31,6 +31,20 @@ func (l *Link) Resume(a Account) {
 // maxHoles is how many bytes the holes of all channels take in an account.
 const maxHoles = 24 << 10
 
+// ManyHoles returns the holes of the channels that have more than an account has
+// room for, by channel, for the account of a run that ends.
+func (l *Link) ManyHoles() map[string][]byte {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	many := map[string][]byte{}
+	for _, c := range l.channels {
+		if b := c.mirror.AppendHoles(nil); len(b) > maxHoles/len(l.channels) {
+			many[c.name] = b
+		}
+	}
+	return many
+}
+
 // Account returns what the next run is to take over.
 func (l *Link) Account() Account {
 	l.mu.Lock()
