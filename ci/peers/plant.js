@@ -12,7 +12,7 @@ const {
   coerceLocalizedText, NodeId, EventNotifierFlags,
 } = require("node-opcua");
 
-const options = Object.assign({ port: 0, tags: 100, nodesets: false, period: 1000, perTick: 0, namespaces: [], limits: {} }, JSON.parse(process.argv[2] || "{}"));
+const options = Object.assign({ port: 0, tags: 100, nodesets: false, period: 1000, perTick: 0, historical: 0, namespaces: [], limits: {} }, JSON.parse(process.argv[2] || "{}"));
 options.certificate = Object.assign({ ago: 1, dns: ["localhost"], ip: ["127.0.0.1"] }, options.certificate);
 const say = (o) => process.stdout.write(JSON.stringify(o) + "\n");
 
@@ -78,6 +78,8 @@ async function main() {
     if (i % 100 === 0) group = folder("Group" + i / 100);
     (i % 50 === 0 ? add : plain)("Tag" + i, group);
   }
+  // historical tags keep their values in memory, and serve HistoryRead.
+  for (let i = 0; i < options.historical; i++) space.installHistoricalDataNode(tags.get("Tag" + i), { maxOnlineValues: 100000 });
   const odd = folder("Hard");
   for (const [name, dataType, value] of hard) ns.addVariable({ componentOf: odd, browseName: name, nodeId: "s=Hard." + name, dataType: DataType[dataType], value: { dataType, arrayType: VariantArrayType.Scalar, value } });
   for (const [name, dataType, value] of arrays) {
@@ -120,6 +122,12 @@ async function main() {
     remove: (c) => { space.deleteNode(tags.get(c.name)); tags.delete(c.name); },
     set: (c) => { tags.get(c.name).setValueFromSource({ dataType: "Double", value: c.value }); },
     tick: (c) => { tick(c.count); },
+    // series gives a tag the values from 1 on, with times since its last one, a millisecond apart at least.
+    series: (c) => {
+      const v = tags.get(c.name);
+      const from = v.readValue().sourceTimestamp.getTime(), step = Math.max(1, Math.floor((Date.now() - from) / (c.count + 1)));
+      for (let i = 1; i <= c.count; i++) v.setValueFromSource({ dataType: "Double", value: i }, StatusCodes.Good, new Date(from + i * step));
+    },
     // integers gives a variable an Int32, or an array of so many of them.
     integers: (c) => {
       if (!tags.has(c.name)) {

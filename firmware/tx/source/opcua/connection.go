@@ -65,6 +65,7 @@ func (c *connection) run(ctx context.Context) error {
 	}
 	c.startCrawl(ctx)
 	c.historyRead = make(chan time.Duration, 1)
+	defer c.storeMark(true)
 	defer c.awaitReaders()
 	defer cancel()
 	tick := time.NewTicker(pollEvery)

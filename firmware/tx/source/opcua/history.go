@@ -91,11 +91,7 @@ func (h *history) restore(generation uint32) error {
 }
 
 // store stores the mark, if it is time.
-func (h *history) store(generation uint32, readable map[uint32]bool, now time.Time) error {
-	if now.Sub(h.marked) < markEvery {
-		return nil
-	}
-	h.marked = now
+func (h *history) store(generation uint32, readable map[uint32]bool) error {
 	record := h.book.Append(h.scope, generation, readable)
 	if record == nil {
 		return nil
@@ -208,9 +204,7 @@ func (c *connection) tickHistory(ctx context.Context) {
 		return
 	}
 	h.book.Present()
-	if err := h.store(c.model.Generation, c.readable, time.Now()); err != nil {
-		c.log.Error("writing until when values were passed on; a restart may read history again", "error", err)
-	}
+	c.storeMark(false)
 	c.stats.HistoryGivenUp.Add(uint64(h.book.GivenUp()))
 	h.book.Drop(func(handle uint32) bool { return !c.readable[handle] })
 	c.stats.HistoryGivenUp.Add(uint64(h.book.Drop(h.refused)))
@@ -237,6 +231,20 @@ func (c *connection) tickHistory(ctx context.Context) {
 	}
 	c.reading = true
 	go func() { c.historyRead <- r.run(ctx) }()
+}
+
+// storeMark stores the mark, if it is time or the session ends. What has not had a value
+// since this run began is not missed by the next one alone, so that before the initial
+// snapshot is complete the mark of the run before stays.
+func (c *connection) storeMark(end bool) {
+	h := c.history
+	if c.model == nil || !c.isComplete() || !end && time.Since(h.marked) < markEvery {
+		return
+	}
+	h.marked = time.Now()
+	if err := h.store(c.model.Generation, c.readable); err != nil {
+		c.log.Error("writing until when values were passed on; a restart may read history again", "error", err)
+	}
 }
 
 // nodesPerHistoryRead honours the server's limits.
