@@ -115,7 +115,8 @@ func (r *recent) newest(n uint64) (list []Run) {
 	})
 	joined := list[:0]
 	for _, run := range list {
-		if k := len(joined) - 1; k >= 0 && joined[k].Epoch == run.Epoch && joined[k].First+joined[k].Records == run.First {
+		k := len(joined) - 1
+		if k >= 0 && joined[k].Epoch == run.Epoch && joined[k].First+joined[k].Records == run.First {
 			joined[k].Records += run.Records
 			continue
 		}

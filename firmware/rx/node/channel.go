@@ -163,7 +163,7 @@ type remembering struct {
 
 // Deliver implements sink.Sink.
 func (r remembering) Deliver(u sink.Update) {
-	if u.Key != nil && !u.Delete {
+	if u.Key != nil && !u.Delete && !u.Late {
 		r.keys.Add(u.Key)
 	}
 	r.Sink.Deliver(u)

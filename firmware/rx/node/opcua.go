@@ -3,6 +3,7 @@ package node
 import (
 	"heliograph/firmware/config/users"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
 )
 
@@ -38,6 +39,9 @@ func (n *Node) addOPCUA() error {
 	n.identity, n.expiries.Store = &store, store.Store
 	for _, c := range cfg.OPCUA {
 		link := n.link.Channel(c.Channel)
+		if c.History.Age > 0 {
+			link.TakeLate(mirror.AnyOrder) // into the history
+		}
 		parts := OPCUAParts{Folder: cfg.State, Version: n.config.Version, Store: store, Channel: link}
 		if c.UsersFile != "" {
 			if parts.Users, err = n.openUsers(c.UsersFile, "at the mirror of "+c.Channel); err != nil {

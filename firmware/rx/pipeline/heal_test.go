@@ -159,7 +159,8 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 		if c := st.Channels[0]; c.Delivered != 8 || c.Healed != 4 || c.Lost != 0 || c.Open != 0 || len(c.Holes) != 0 {
 			t.Errorf("got %+v, want 4 healed", c)
 		}
-		if c := st.Channels[1]; c.Delivered != 4 || c.Lost != 4 || c.Open != 0 || len(c.Holes) != 1 || !c.Holes[0].Final {
+		if c := st.Channels[1]; c.Delivered != 4 || c.Lost != 4 || c.Open != 0 || len(c.Holes) != 1 ||
+			!c.Holes[0].Final {
 			t.Errorf("got %+v, want 4 lost for good", c)
 		}
 		for _, line := range []string{"hole opened", "hole closed"} {
