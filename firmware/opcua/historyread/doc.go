@@ -7,6 +7,9 @@
 //	walk.go       the entries between two times, in either direction
 //	raw.go        ReadRawModifiedDetails
 //	event.go      ReadEventDetails
+//	attime.go     ReadAtTimeDetails
+//	processed.go  ReadProcessedDetails
+//	sample.go     DataValues as the samples of package aggregate, and back
 //
 // Times are DateTimes (package uabinary); 0 is a time that was not specified.
 //

@@ -11,7 +11,7 @@
 //	translate.go     TranslateBrowsePaths             read.go      Read
 //	history.go       HistoryRead, of values            historyevent.go  HistoryRead of events
 //	historian.go     where history is kept             historypoint.go  its continuation points
-//	historywork.go   entries of a response, bounds
+//	historywork.go   entries of a response, bounds     historyprocessed.go  aggregates, values at times
 //	response.go      responses sent in parts          trust.go     removed users and certificates
 //	call.go          Call: which methods are served   refuse.go    Write and HistoryUpdate
 //	serverobject.go  nodes that the server answers    diagnostics.go  ServerDiagnostics

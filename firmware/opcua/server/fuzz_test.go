@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -68,6 +69,10 @@ func requests(token *ua.NodeID) []any {
 			ReturnBounds:     true}, named("taga0"), named("tagb0")),
 		historyRequestOf(token, &ua.ReadEventDetails{StartTime: second(0), NumValuesPerNode: 2, Filter: severities()},
 			named("line"), ns0(id.Server)),
+		processedOf(token, ua.ReadProcessedDetails{StartTime: second(9), EndTime: second(0), ProcessingInterval: 700,
+			AggregateType: functions(id.AggregateFunction_TimeAverage, id.AggregateFunction_Count)}, named("taga0"),
+			named("tagb0")),
+		historyRequestOf(token, &ua.ReadAtTimeDetails{ReqTimes: []time.Time{second(1), second(20)}}, named("taga0")),
 		&ua.HistoryReadRequest{RequestHeader: h(), ReleaseContinuationPoints: true,
 			HistoryReadDetails: ua.NewExtensionObject(&ua.ReadRawModifiedDetails{EndTime: second(9),
 				NumValuesPerNode: 1}),

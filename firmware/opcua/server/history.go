@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
+	"heliograph/firmware/opcua/historyread"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/uabinary"
 )
@@ -21,6 +23,8 @@ type historyKind uint8
 const (
 	readRaw historyKind = iota
 	readModified
+	readAtTime
+	readProcessed
 	readEvents
 	readUnsupported
 )
@@ -34,6 +38,9 @@ type historyRequest struct {
 	stamps  ua.TimestampsToReturn
 	invalid ua.StatusCode // of each operation: something is wrong with the details
 	filter  *event.Filter
+	times   []int64 // of ReadAtTimeDetails
+	simple  bool
+	process *ua.ReadProcessedDetails
 	work    historyWork
 	scratch historyEntries
 }
@@ -51,13 +58,13 @@ func (q *query) historyRead(req *ua.HistoryReadRequest) {
 	}
 	a := q.newResponse(id.HistoryReadResponse_Encoding_DefaultBinary)
 	h.number = q.session.history.begin()
-	h.work = q.server.newHistoryWork(len(req.NodesToRead), a.limit)
+	h.work = q.server.newHistoryWork(h.kind, len(req.NodesToRead), a.limit)
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(len(req.NodesToRead)))
-	for _, r := range req.NodesToRead {
+	for i, r := range req.NodesToRead {
 		if req.ReleaseContinuationPoints {
 			a.buf = h.appendReleased(a.buf, r)
 		} else {
-			a.buf = h.appendResult(a.buf, r)
+			a.buf = h.appendResult(a.buf, i, r)
 		}
 		if !a.flush() {
 			return
@@ -85,6 +92,13 @@ func (h *historyRequest) check(req *ua.HistoryReadRequest) ua.StatusCode {
 	switch d := req.HistoryReadDetails.Value.(type) {
 	case *ua.ReadRawModifiedDetails:
 		h.checkRaw(d, &c)
+	case *ua.ReadAtTimeDetails:
+		h.readTimes(d, &c)
+	case *ua.ReadProcessedDetails:
+		if len(d.AggregateType) != len(req.NodesToRead) {
+			return ua.StatusBadAggregateListMismatch
+		}
+		h.checkProcessed(d, &c)
 	case *ua.ReadEventDetails:
 		h.checkEvents(d, &c)
 		return ua.StatusOK // events have no other timestamps than their fields
@@ -153,21 +167,15 @@ func appendHistoryCode(b []byte, code ua.StatusCode) []byte {
 	return append(b, 0xff, 0xff, 0xff, 0xff, 0, 0, 0) // no continuation point, a null ExtensionObject
 }
 
-// appendResult appends the result of one node.
-func (h *historyRequest) appendResult(b []byte, r *ua.HistoryReadValueID) []byte {
+// appendResult appends the result of the i-th node.
+func (h *historyRequest) appendResult(b []byte, i int, r *ua.HistoryReadValueID) []byte {
 	node, part, code := h.checkOperation(r)
 	if code != ua.StatusOK {
 		return appendHistoryCode(b, code)
 	}
-	state := h.fresh
-	if len(r.ContinuationPoint) > 0 {
-		point, ok := h.session.history.claim(r.ContinuationPoint, h.hash(node))
-		if !ok || point.kind != h.kind || h.kind != readRaw && point.details != h.fresh.details {
-			return appendHistoryCode(b, ua.StatusBadContinuationPointInvalid)
-		}
-		state = point.historyState
-	} else if h.invalid != ua.StatusOK {
-		return appendHistoryCode(b, h.invalid)
+	state, code := h.begin(i, node, r.ContinuationPoint)
+	if code != ua.StatusOK {
+		return appendHistoryCode(b, code)
 	}
 	e := &h.scratch
 	e.begin(h.work.share(), part, h.stamps)
@@ -178,9 +186,7 @@ func (h *historyRequest) appendResult(b []byte, r *ua.HistoryReadValueID) []byte
 	}
 	h.work.use(e)
 	if err != nil {
-		h.server.faults.Add(1)
-		h.server.refusalLog.Warn("history not read", "error", err)
-		return appendHistoryCode(b, ua.StatusBadUnexpectedError)
+		return appendHistoryCode(b, h.codeOf(err))
 	}
 	var point []byte
 	if more {
@@ -190,6 +196,38 @@ func (h *historyRequest) appendResult(b []byte, r *ua.HistoryReadValueID) []byte
 		}
 	}
 	return e.appendResult(b, h.kind, point)
+}
+
+// begin returns where the reading of the i-th node begins, or goes on. With a continuation point the
+// parameters of the first request count; where they are too many to be kept, the request must have
+// the same ones (OPC 10000-11 §6.3).
+func (h *historyRequest) begin(i int, node rawvalue.NodeID, continuation []byte) (historyState, ua.StatusCode) {
+	if len(continuation) > 0 {
+		point, ok := h.session.history.claim(continuation, h.hash(node))
+		again := h.kind == readAtTime || h.kind == readEvents
+		if !ok || point.kind != h.kind || again && point.details != h.fresh.details {
+			return historyState{}, ua.StatusBadContinuationPointInvalid
+		}
+		return point.historyState, ua.StatusOK
+	}
+	if h.invalid != ua.StatusOK || h.kind != readProcessed {
+		return h.fresh, h.invalid
+	}
+	return h.beginProcessed(h.process.AggregateType[i], node)
+}
+
+// codeOf returns the code of an operation that failed.
+func (h *historyRequest) codeOf(err error) ua.StatusCode {
+	var code ua.StatusCode
+	switch {
+	case errors.As(err, &code):
+		return code
+	case errors.Is(err, historyread.ErrTooMuch): // the client is to split it
+		return ua.StatusBadTooManyOperations
+	}
+	h.server.faults.Add(1)
+	h.server.refusalLog.Warn("history not read", "error", err)
+	return ua.StatusBadUnexpectedError
 }
 
 // checkOperation checks one operation, but for its continuation point.
@@ -258,11 +296,16 @@ func hasBits(v addrspace.View, ref addrspace.Ref, attribute ua.AttributeID, bits
 
 // read reads on from a state.
 func (h *historyRequest) read(node rawvalue.NodeID, state *historyState, e *historyEntries) (more bool, err error) {
-	if h.kind == readEvents {
-		return h.readEvents(node, state, e)
-	}
 	each := func(from, to time.Time, f func(time.Time, []byte) bool) error {
 		return h.server.cfg.Historian.Values(node, from, to, f)
+	}
+	switch h.kind {
+	case readEvents:
+		return h.readEvents(node, state, e)
+	case readAtTime:
+		return h.readAtTime(node, each, state, e)
+	case readProcessed:
+		return h.readProcessed(each, state, e)
 	}
 	return state.raw.Read(each, e.addValue)
 }

@@ -13,8 +13,11 @@ import (
 type historyState struct {
 	kind    historyKind
 	details uint64 // hash of the details, where they are needed again
-	raw     historyread.Raw
-	events  historyread.Events
+
+	raw       historyread.Raw
+	processed historyread.Processed
+	events    historyread.Events
+	times     int // of ReadAtTimeDetails, that were read
 }
 
 // historyPoint is a continuation point of a HistoryRead. It holds neither values nor memory of

@@ -15,10 +15,11 @@ import (
 
 // Our own choices for the work of one HistoryRead.
 const (
-	maxHistoryValues = 10_000  // of one node in one response; announced as MaxReturnDataValues
-	maxHistoryEvents = 1_000   // the same for events
-	maxHistoryBytes  = 2 << 20 // of all results of a response, after which continuation points are given
-	maxExamined      = 200_000 // events, whether they pass the filter or not
+	maxHistoryValues = 10_000    // of one node in one response; announced as MaxReturnDataValues
+	maxHistoryEvents = 1_000     // the same for events
+	maxHistoryBytes  = 2 << 20   // of all results of a response, after which continuation points are given
+	maxExamined      = 200_000   // events, whether they pass the filter or not
+	maxSamples       = 1_000_000 // values that aggregates are computed of
 	maxHistoryTime   = 2 * time.Second
 	checkTimeEvery   = 128 // entries between looks at the clock
 )
@@ -29,13 +30,17 @@ type historyWork struct {
 	deadline time.Time
 	nodes    int
 	bytes    int
-	examined int
+	examined int  // events or samples
 	begun    bool // a node was read: others may wait for the next request
 }
 
-func (s *Server) newHistoryWork(nodes, limit int) historyWork {
-	return historyWork{now: s.cfg.Now, deadline: s.cfg.Now().Add(maxHistoryTime), nodes: nodes,
-		bytes: min(maxHistoryBytes, limit/2), examined: maxExamined}
+func (s *Server) newHistoryWork(kind historyKind, nodes, limit int) historyWork {
+	w := historyWork{now: s.cfg.Now, deadline: s.cfg.Now().Add(maxHistoryTime), nodes: nodes,
+		bytes: min(maxHistoryBytes, limit/2), examined: maxSamples}
+	if kind == readEvents {
+		w.examined = maxExamined
+	}
+	return w
 }
 
 // share returns what the next node may use.
