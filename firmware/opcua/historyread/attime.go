@@ -18,7 +18,7 @@ import (
 // continuation point needs.
 type AtTime struct {
 	Times   []int64
-	Simple  bool // simple bounding values: the values next to the time, whatever their status
+	Simple  bool // simple bounding values: the values next to the time, of any status
 	Numbers bool // the values are numbers; others are not interpolated, but hold until the next
 	Config  aggregate.Config
 	Next    int // times that were read
