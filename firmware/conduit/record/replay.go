@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -137,6 +138,10 @@ type ReplayReader struct {
 	decoder *zstd.Decoder
 	buf     []byte
 	keys    [][]byte
+	cursor  cursor
+	run     Run
+	last    uint64
+	entry   Replayed
 }
 
 // keepUnpacked bounds the buffer that stays between pages, in bytes.
@@ -145,26 +150,45 @@ const keepUnpacked = 1 << 20
 // Entries calls f with every entry, lowest number first. An entry's slices are valid
 // during the call.
 func (r *ReplayReader) Entries(p *Replay, f func(*Replayed)) error {
-	entries, err := r.unpack(p)
-	if err != nil {
+	if err := r.Begin(p); err != nil {
 		return err
 	}
-	c, run := cursor{rest: entries}, Run{Created: p.First - 1}
-	r.keys = r.keys[:0]
-	for len(c.rest) > 0 {
-		e, ok := r.entry(&c, &run)
-		if !ok || e.Seq > p.Last {
-			return ErrMalformed
+	for {
+		switch e, err := r.Next(); err {
+		case nil:
+			f(e)
+		case io.EOF:
+			return nil
+		default:
+			return err
 		}
-		f(&e)
 	}
-	if run.Created != p.Last {
-		return ErrMalformed
-	}
-	return nil
 }
 
-func (r *ReplayReader) entry(c *cursor, run *Run) (e Replayed, ok bool) {
+// Begin unpacks a page for Next, which needs its body no longer if it is packed.
+func (r *ReplayReader) Begin(p *Replay) error {
+	entries, err := r.unpack(p)
+	r.cursor, r.run, r.last, r.keys = cursor{rest: entries}, Run{Created: p.First - 1}, p.Last, r.keys[:0]
+	return err
+}
+
+// Next returns the page's next entry, lowest number first, and io.EOF after the last.
+// The entry and its slices are valid until the next call and that of Begin.
+func (r *ReplayReader) Next() (*Replayed, error) {
+	if len(r.cursor.rest) == 0 {
+		if r.run.Created != r.last {
+			return nil, ErrMalformed
+		}
+		return nil, io.EOF
+	}
+	var ok bool
+	if r.entry, ok = r.next(&r.cursor, &r.run); !ok || r.entry.Seq > r.last {
+		return nil, ErrMalformed
+	}
+	return &r.entry, nil
+}
+
+func (r *ReplayReader) next(c *cursor, run *Run) (e Replayed, ok bool) {
 	flags, head, step := c.byte(), c.byte(), uint64(1)
 	if head&createdStep != 0 {
 		step = c.uvarint()

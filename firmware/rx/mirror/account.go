@@ -69,10 +69,11 @@ func (c *Channel) addHole(first, last uint64, unknown bool) {
 	} else {
 		c.counts.Lost += last - first + 1
 	}
-	c.holes.Add(c.epoch, first, last, unknown, c.since(), c.now)
+	c.holes.Add(c.epoch, first, last, unknown, c.since(), max(c.now, c.last))
 }
 
-// since is when the last record arrived, and now before the first.
+// since is when the last record arrived, and now before the first. It may be after now:
+// the clock of a board that has just started may not be set.
 func (c *Channel) since() int64 {
 	if c.last == 0 {
 		return c.now
@@ -153,7 +154,7 @@ func (c *Channel) endEpoch(epoch uint64) {
 		c.holes.LoseAll()
 	case epoch > end.Epoch:
 		end.Number = max(end.Number, 1)
-		c.holes.AddEarlier(end, epoch, c.since(), c.now)
+		c.holes.AddEarlier(end, epoch, c.since(), max(c.now, c.last))
 	}
 	c.epoch, c.pass, c.window.Epoch = epoch, pass{}, 0
 }

@@ -259,7 +259,7 @@ func (p *pair) pass() {
 
 // heal has the receiver work on a page.
 func (p *pair) heal() {
-	if err := p.rx.Heal(&p.reader); err != nil {
+	if _, err := p.rx.Heal(&p.reader); err != nil {
 		p.t.Fatal(err)
 	}
 }

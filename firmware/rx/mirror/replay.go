@@ -1,7 +1,7 @@
 package mirror
 
 import (
-	"bytes"
+	"io"
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/rx/holes"
@@ -79,52 +79,85 @@ func (c *Channel) blocked(first holes.Position) bool {
 // Waits reports whether pages wait for Heal.
 func (c *Channel) Waits() bool { return len(c.waiting.pages) > 0 }
 
-// Heal delivers what is missing of the page that has waited longest.
-func (c *Channel) Heal(r *record.ReplayReader) error {
-	var p record.Replay
-	body, ok := c.waiting.next()
-	if !ok {
-		return nil
+// maxAtOnce bounds the records that Heal delivers in one call: live records wait for it.
+const maxAtOnce = 256
+
+// Heal delivers what is missing of the page that has waited longest, or a part of it:
+// then more is true, and the next call must be with the same reader, which no other
+// channel has used in between.
+func (c *Channel) Heal(r *record.ReplayReader) (more bool, err error) {
+	w := &c.waiting
+	if len(w.pages) == 0 {
+		return false, nil
 	}
-	if err := p.Parse(body); err != nil {
-		return err
+	if !w.begun {
+		if err = w.page.Parse(w.pages[0]); err == nil {
+			err = r.Begin(&w.page)
+		}
+		w.begun, w.from = true, w.page.First
 	}
-	open, _ := c.holes.First()
-	if c.late == InOrder && open.Before(holes.Position{Epoch: p.Epoch, Number: p.First}) {
-		return nil // one before it could not be read
+	if err == nil {
+		more, err = c.healPart(r)
 	}
-	pieces, ok := c.holes.Cut(c.pieces[:0], p.Epoch, p.First, p.Last)
-	if !ok {
-		return nil
+	if !more {
+		w.drop()
 	}
-	c.pieces = pieces
-	upTo, err := c.fillPieces(&p, r)
-	c.holes.Decide(c.pieces, upTo)
-	return err
+	return more, err
 }
 
-// fillPieces delivers a page's records that are missing, and returns up to which
-// number the page could be read.
+// healPart fills holes with what the reader has next.
+func (c *Channel) healPart(r *record.ReplayReader) (more bool, err error) {
+	p, from := &c.waiting.page, c.waiting.from
+	open, _ := c.holes.First()
+	if c.late == InOrder && open.Before(holes.Position{Epoch: p.Epoch, Number: from}) {
+		return false, nil // a page before it could not be read
+	}
+	pieces, ok := c.holes.Cut(c.pieces[:0], p.Epoch, from, p.Last)
+	if !ok {
+		return false, nil
+	}
+	c.pieces = pieces
+	upTo, err := c.fillPieces(p, r)
+	c.holes.Decide(c.pieces, upTo)
+	c.waiting.from = upTo + 1
+	return err == nil && upTo < p.Last, err
+}
+
+// fillPieces delivers a page's records that are missing, maxAtOnce at most, and returns
+// up to which number it has come.
 func (c *Channel) fillPieces(p *record.Replay, r *record.ReplayReader) (upTo uint64, err error) {
 	i := 0
-	upTo = p.First - 1
-	err = r.Entries(p, func(e *record.Replayed) {
+	upTo = c.waiting.from - 1
+	for filled := 0; filled < maxAtOnce; {
+		e, err := r.Next()
+		if err == io.EOF {
+			return p.Last, nil
+		}
+		if err != nil {
+			return upTo, err
+		}
 		for upTo = e.Seq; i < len(c.pieces) && c.pieces[i].Last < e.Seq; i++ {
 		}
 		if i == len(c.pieces) || e.Seq < c.pieces[i].First {
-			return
+			continue
 		}
+		filled++
 		c.countFilled(p.Epoch, e.Seq, c.holes.Heal(&c.pieces[i], e.Seq))
 		c.counts.Healed++
-		c.deliver(Update{
-			Key: bytes.Clone(e.Key), Payload: bytes.Clone(e.Payload), Time: e.Time, Event: e.Event, Delete: e.Delete,
-			Late: true,
-		})
-	})
-	if err == nil {
-		upTo = p.Last
+		u := Update{Time: e.Time, Event: e.Event, Delete: e.Delete, Late: true}
+		u.Key, u.Payload = copyOf(e.Key, e.Payload)
+		c.deliver(u)
 	}
-	return upTo, err
+	return upTo, nil
+}
+
+// copyOf returns copies of a key, which may be nil, and a payload.
+func copyOf(key, payload []byte) (k, p []byte) {
+	b := append(append(make([]byte, 0, len(key)+len(payload)), key...), payload...)
+	if key != nil {
+		k = b[:len(key):len(key)]
+	}
+	return k, b[len(key):]
 }
 
 // Open returns how many of the lost and the unknown may still heal.

@@ -49,8 +49,9 @@ func (s *scene) replayBody(t *testing.T, body []byte) {
 	if err := s.Replay(&p, body); err != nil {
 		t.Fatal(err)
 	}
+	var r record.ReplayReader
 	for s.Waits() {
-		if err := s.Heal(&record.ReplayReader{}); err != nil {
+		if _, err := s.Heal(&r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,6 +134,17 @@ func TestHolesHaveTheTimesAroundThem(t *testing.T) {
 	}
 }
 
+// A board that has just started may have a clock that is not set.
+func TestAHoleDoesNotEndBeforeItBegan(t *testing.T) {
+	s := lossy(InOrder)
+	s.At(5)
+	s.event(20)
+	h := s.Holes()
+	if last := h[len(h)-1]; last.Records != 9 || last.From.Unix() != 10 || last.To.Before(last.From) {
+		t.Errorf("got %+v, want it from 10 s", last)
+	}
+}
+
 // A late record is not the state, also where its number is the newest.
 func TestALateRecordTouchesNoState(t *testing.T) {
 	s := healing(InOrder)
@@ -205,6 +217,40 @@ func (s *scene) again(l Late, exact bool) *scene {
 	return s
 }
 
+func TestALargePageHealsInParts(t *testing.T) {
+	s := healing(InOrder)
+	s.totals(1000)
+	var numbers []uint64
+	for n := uint64(1); n <= 1000; n++ {
+		numbers = append(numbers, n)
+	}
+	var w record.ReplayWriter
+	w.Reset(1)
+	for _, n := range numbers {
+		w.Append(&record.Replayed{Seq: n, Event: true, Payload: fmt.Append(nil, n)})
+	}
+	body := w.AppendReplay(nil, 0, 1, nil)
+	var p record.Replay
+	if err := p.Parse(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replay(&p, body); err != nil {
+		t.Fatal(err)
+	}
+	var reader record.ReplayReader
+	for calls := 1; s.Waits(); calls++ {
+		if _, err := s.Heal(&reader); err != nil {
+			t.Fatal(err)
+		}
+		if want := min(calls*maxAtOnce, 1000); len(s.got) != want || s.Open() != uint64(1000-want) {
+			t.Fatalf("call %d: got %d delivered, %d open; want %d", calls, len(s.got), s.Open(), want)
+		}
+	}
+	if s.got[999] != "late 1000" || s.waiting.room.used != 0 {
+		t.Errorf("got %s last, %d bytes waiting", s.got[999], s.waiting.room.used)
+	}
+}
+
 // BenchmarkReplayKnown is the cost of a page that has nothing that is missing, on a
 // channel with many holes.
 func BenchmarkReplayKnown(b *testing.B) {
@@ -228,8 +274,13 @@ func BenchmarkReplayHeals(b *testing.B) {
 	for b.Loop() {
 		c.holes = kept
 		c.holes.Add(1, 500_001, 502_000, false, 0, 0)
-		if p.Parse(body) != nil || c.Replay(&p, body) != nil || c.Heal(&r) != nil {
+		if p.Parse(body) != nil || c.Replay(&p, body) != nil {
 			b.Fatal("malformed")
+		}
+		for c.Waits() {
+			if _, err := c.Heal(&r); err != nil {
+				b.Fatal("malformed")
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mirror
 import (
 	"bytes"
 
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/rx/holes"
 )
 
@@ -18,6 +19,10 @@ type waiting struct {
 	room  *Room
 	pages [][]byte
 	last  holes.Position // end of the last page
+
+	begun bool          // the first page is being read:
+	page  record.Replay // … which one
+	from  uint64        // … and from where it goes on
 }
 
 // ShareRoom makes the pages that wait keep within r, which other channels may share.
@@ -40,15 +45,11 @@ func (w *waiting) add(body []byte, last holes.Position) {
 // has reports whether a page that ends at last may be among those that wait.
 func (w *waiting) has(last holes.Position) bool { return len(w.pages) > 0 && !w.last.Before(last) }
 
-// next removes and returns the first page; ok is false for none.
-func (w *waiting) next() (body []byte, ok bool) {
-	if len(w.pages) == 0 {
-		return nil, false
-	}
-	body, w.pages[0] = w.pages[0], nil
+// drop removes the first page.
+func (w *waiting) drop() {
+	w.room.used -= len(w.pages[0])
+	w.pages[0], w.begun = nil, false
 	if w.pages = w.pages[1:]; len(w.pages) == 0 {
 		w.pages, w.last = nil, holes.Position{}
 	}
-	w.room.used -= len(body)
-	return body, true
 }

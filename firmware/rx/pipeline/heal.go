@@ -10,7 +10,7 @@ import (
 // received in between, and do not wait for more than a page.
 type healing struct {
 	reader record.ReplayReader
-	next   int // channel whose turn it is
+	next   int // channel whose turn it is, until its page is done
 	credit time.Duration
 	at     time.Time // when credit was counted last
 }
@@ -76,11 +76,12 @@ func (l *Link) receiveTime() time.Duration {
 // waiting returns the channel whose page is to be worked on, nil for none. The caller
 // holds mu.
 func (l *Link) waiting() *Channel {
-	for i := range l.names {
-		at := (l.healing.next + i) % len(l.names)
-		if c := l.channels[record.ChannelID(l.names[at])]; c.mirror.Waits() {
+	for range l.names {
+		c := l.channels[record.ChannelID(l.names[l.healing.next%len(l.names)])]
+		if c.mirror.Waits() {
 			return c
 		}
+		l.healing.next++
 	}
 	return nil
 }
@@ -106,9 +107,12 @@ func (l *Link) healPage() bool {
 	if c == nil {
 		return false
 	}
-	l.healing.next++
-	if err := c.mirror.Heal(&l.healing.reader); err != nil {
+	more, err := c.mirror.Heal(&l.healing.reader)
+	if err != nil {
 		l.decoded.Malformed++
+	}
+	if !more {
+		l.healing.next++
 	}
 	return true
 }

@@ -152,6 +152,26 @@ func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
 	}
 }
 
+// What an outage delayed is forwarded as it is, in the order in which it comes.
+func TestLateLinesAreForwarded(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "udp://" + conn.LocalAddr().String()})
+	for i := range 3 {
+		text := []byte(line(i))
+		s.Deliver(sink.Update{Event: true, Late: i > 0, Payload: payload.Append(nil, payload.Line{Text: text})})
+	}
+	for i := range 3 {
+		b := make([]byte, 1<<10)
+		if n, _, err := conn.ReadFrom(b); err != nil || string(b[:n]) != line(i) {
+			t.Errorf("got %q, %v; want %q", b[:n], err, line(i))
+		}
+	}
+}
+
 func TestWrongCollectorsAreRefused(t *testing.T) {
 	for _, forward := range []string{"", "http://a:1", "tcp://a"} {
 		if _, err := New(config.SyslogSink{Forward: forward}, Deps{}, slog.New(slog.DiscardHandler)); err == nil {
