@@ -143,7 +143,7 @@ func (s *Screen) table() []string {
 	case o != nil && o.ended.IsZero():
 		rest = bad.Render(n + " cut")
 	case t.underWay > 0:
-		rest = dim.Render(n + " to come")
+		rest = dim.Render(n + " coming")
 	}
 	row("all", t, rest)
 	return lines

@@ -184,9 +184,14 @@ func (s Summary) Lines() (lines []string) {
 		s.Loss*100, s.Corrupt*100))
 	for _, name := range channelNames {
 		c := s.Channels[name]
-		line := fmt.Sprintf("  %-12s %s sent = %s delivered (%s healed) + %s conflated + %s lost + %s unknown", name,
-			grouped(c.Sent), grouped(c.Arrived), grouped(c.Healed), grouped(c.Conflated), grouped(c.Lost),
-			grouped(c.Unknown))
+		line := fmt.Sprintf("  %-12s %s sent = %s delivered (%s healed) + %s lost", name, grouped(c.Sent),
+			grouped(c.Arrived), grouped(c.Healed), grouped(c.Lost))
+		if c.Unknown > 0 {
+			line += fmt.Sprintf(" + %s unknown", grouped(c.Unknown))
+		}
+		if c.Conflated > 0 {
+			line += fmt.Sprintf(" + %s conflated", grouped(c.Conflated))
+		}
 		if c.OutOfOrder+c.Altered > 0 {
 			line += fmt.Sprintf("; %s out of order, %s altered", grouped(c.OutOfOrder), grouped(c.Altered))
 		}

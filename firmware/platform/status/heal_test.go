@@ -51,13 +51,13 @@ func TestThePageSaysWhatHealsAndWhatDoesNot(t *testing.T) {
 		want, none string
 	}{
 		"rx": {rx(), "Outages An outage of up to 3 h 40 min heals within 9 s of the link's return. " +
-			"Can still heal 1,916 in 2 holes Healed 1,204 Lost for good or unknown 3 " +
-			"Channel Missing since Until For Records " +
-			"cell-1 2026-11-23 16:00:00 UTC 2026-11-23 16:00:20 UTC 20 s 1,900 open: can still heal " +
-			"cell-1 2026-11-23 15:00:00 UTC 2026-11-23 15:01:30 UTC 1 min 30 s 16 open: can still heal " +
-			"cell-1 2026-11-23 14:00:00 UTC 2026-11-23 14:00:01 UTC 1 s 3 final: TX does not send them again, " +
+			"Can still heal 1,916 in 2 holes Healed 1,204 Final 3 " +
+			"Channel Missing since (UTC) Until (UTC) For Records " +
+			"cell-1 2026-11-23 16:00:00 2026-11-23 16:00:20 20 s 1,900 open: can still heal " +
+			"cell-1 2026-11-23 15:00:00 2026-11-23 15:01:30 1 min 30 s 16 open: can still heal " +
+			"cell-1 2026-11-23 14:00:00 2026-11-23 14:00:01 1 s 3 final: TX does not send them again, " +
 			"or the sink does not take them late", "The link is away"},
-		"rx with all healed": {closed, "Can still heal 0 Healed 3,120 Lost for good or unknown 0", "Missing since"},
+		"rx with all healed": {closed, "Can still heal 0 Healed 3,120 Final 0", "Missing since"},
 		"rx that receives nothing": {away, "of the link's return. The link is away: what is missing since then is " +
 			"known when it is back. Can still heal", ""},
 		"rx whose transmitter keeps nothing": {off,
@@ -65,7 +65,7 @@ func TestThePageSaysWhatHealsAndWhatDoesNot(t *testing.T) {
 		"rx before the first frame": {started, "Outages Which outages heal is not known yet: nothing has been " +
 			"received from TX. Can still heal 1,916", ""},
 		"a hole that began before this receiver": {unknown,
-			"old – 2026-11-23 09:00:00 UTC – 5 open: can still heal", ""},
+			"old – 2026-11-23 09:00:00 – 5 open: can still heal", ""},
 		"tx": {txOn, "Outages An outage of up to 1 min 0 s heals. Channels", "Can still heal"},
 		"tx that keeps nothing": {tx(), `Outages Outages do not heal: [replay] memory is "0". Channels`,
 			"Can still heal"},

@@ -31,7 +31,8 @@ func renderPage(w io.Writer, s Snapshot) error {
 				time.Second).String()
 		},
 		"bytes":    humanBytes,
-		"clock":    clock,
+		"clock":    func(t time.Time) string { return moment(t) + " UTC" },
+		"moment":   moment,
 		"reversed": reversed,
 		"bad":      func(n *uint64) bool { return n != nil && *n > 0 },
 		"is":       func(b *bool) string { return map[bool]string{true: "yes", false: "no"}[b != nil && *b] },
@@ -48,12 +49,12 @@ func renderPage(w io.Writer, s Snapshot) error {
 	return t.Execute(w, s)
 }
 
-// clock writes a time of day, "–" for one that is not known.
-func clock(t time.Time) string {
+// moment writes a time in UTC, "–" for one that is not known.
+func moment(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+	return t.UTC().Format(time.DateTime)
 }
 
 // sentence begins with a capital letter.
