@@ -140,6 +140,7 @@ type ReplayReader struct {
 	keys    [][]byte
 	cursor  cursor
 	run     Run
+	page    *Replay
 	last    uint64
 	entry   Replayed
 }
@@ -168,9 +169,13 @@ func (r *ReplayReader) Entries(p *Replay, f func(*Replayed)) error {
 // Begin unpacks a page for Next, which needs its body no longer if it is packed.
 func (r *ReplayReader) Begin(p *Replay) error {
 	entries, err := r.unpack(p)
+	r.page = p
 	r.cursor, r.run, r.last, r.keys = cursor{rest: entries}, Run{Created: p.First - 1}, p.Last, r.keys[:0]
 	return err
 }
+
+// At returns the page that Begin was called with last, nil for none.
+func (r *ReplayReader) At() *Replay { return r.page }
 
 // Next returns the page's next entry, lowest number first, and io.EOF after the last.
 // The entry and its slices are valid until the next call and that of Begin.

@@ -83,18 +83,19 @@ func (c *Channel) Waits() bool { return len(c.waiting.pages) > 0 }
 const maxAtOnce = 256
 
 // Heal delivers what is missing of the page that has waited longest, or a part of it:
-// then more is true, and the next call must be with the same reader, which no other
-// channel has used in between.
+// then more is true, and the next call goes on. It need not unpack the page again if r
+// was not used for another in between.
 func (c *Channel) Heal(r *record.ReplayReader) (more bool, err error) {
 	w := &c.waiting
 	if len(w.pages) == 0 {
 		return false, nil
 	}
 	if !w.begun {
-		if err = w.page.Parse(w.pages[0]); err == nil {
-			err = r.Begin(&w.page)
-		}
+		err = w.page.Parse(w.pages[0])
 		w.begun, w.from = true, w.page.First
+	}
+	if err == nil && (w.from == w.page.First || r.At() != &w.page) {
+		err = r.Begin(&w.page)
 	}
 	if err == nil {
 		more, err = c.healPart(r)
@@ -136,7 +137,7 @@ func (c *Channel) fillPieces(p *record.Replay, r *record.ReplayReader) (upTo uin
 		if err != nil {
 			return upTo, err
 		}
-		for upTo = e.Seq; i < len(c.pieces) && c.pieces[i].Last < e.Seq; i++ {
+		for upTo = max(upTo, e.Seq); i < len(c.pieces) && c.pieces[i].Last < e.Seq; i++ {
 		}
 		if i == len(c.pieces) || e.Seq < c.pieces[i].First {
 			continue

@@ -237,8 +237,8 @@ func TestALargePageHealsInParts(t *testing.T) {
 	if err := s.Replay(&p, body); err != nil {
 		t.Fatal(err)
 	}
-	var reader record.ReplayReader
 	for calls := 1; s.Waits(); calls++ {
+		var reader record.ReplayReader // one that was used for another channel meanwhile
 		if _, err := s.Heal(&reader); err != nil {
 			t.Fatal(err)
 		}
