@@ -17,6 +17,8 @@ import (
 type History struct {
 	// Values are DataValues with a source timestamp, of each node in the order of time.
 	Values map[rawvalue.NodeID][][]byte
+	// Events are what notifiers have reported, in the order of time.
+	Events map[rawvalue.NodeID][]Event
 	// Refuse answers for a node, RefuseAll for every request.
 	Refuse    map[rawvalue.NodeID]ua.StatusCode
 	RefuseAll ua.StatusCode
@@ -36,6 +38,12 @@ type History struct {
 	made     int
 	released int
 	read     int // values
+}
+
+// Event is an event with its fields by the last name of their paths, Variants.
+type Event struct {
+	At     int64 // a DateTime
+	Fields map[string][]byte
 }
 
 // historyPoint is where a node's history goes on.
@@ -94,10 +102,15 @@ func (h *History) serve(r Request) ([]byte, ua.StatusCode) {
 		return nil, h.RefuseAll
 	case h.Nodes > 0 && n > h.Nodes:
 		return nil, ua.StatusBadTooManyOperations
-	case kind != rawvalue.NodeID{Number: id.ReadRawModifiedDetails_Encoding_DefaultBinary}:
-		return nil, ua.StatusBadHistoryOperationUnsupported
 	}
 	d := rawvalue.NewCursor(details.Body, rawvalue.Limits{})
+	switch kind {
+	case rawvalue.NodeID{Number: id.ReadRawModifiedDetails_Encoding_DefaultBinary}:
+	case rawvalue.NodeID{Number: id.ReadEventDetails_Encoding_DefaultBinary}:
+		return h.serveEvents(&d, r, n), 0
+	default:
+		return nil, ua.StatusBadHistoryOperationUnsupported
+	}
 	d.Skip(1)
 	from, to, most := d.Int64(), d.Int64(), int(d.Uint32())
 	b := AppendUint32(nil, uint32(n))
@@ -181,6 +194,64 @@ func (h *History) part(at historyPoint, to int64, most int) (values [][]byte, ne
 		values = append(values, v)
 	}
 	return values, next
+}
+
+// serveEvents answers with as many events of each notifier as are asked for. A continuation
+// point is the number of the next one.
+func (h *History) serveEvents(d *rawvalue.Cursor, r Request, n int) []byte {
+	most := int(d.Uint32())
+	from, to := d.Int64(), d.Int64()
+	var names []string
+	for range d.Length(10) {
+		d.NodeID()
+		name := ""
+		for range d.Length(6) {
+			name = string(d.QualifiedName().Name)
+		}
+		d.Skip(4)
+		d.Bytes()
+		names = append(names, name)
+	}
+	b := AppendUint32(nil, uint32(n))
+	for range n {
+		node, _ := rawvalue.ParseNodeID(r.NodeID())
+		r.Bytes()
+		r.QualifiedName()
+		at := 0
+		if point := r.Cursor.Bytes(); len(point) > 0 {
+			at = int(point[0])<<8 | int(point[1])
+		}
+		if code := h.Refuse[node]; code != 0 {
+			b = append(b, historyResult(code, nil, nil)...)
+			continue
+		}
+		var events [][]byte
+		list := h.Events[node]
+		for ; at < len(list) && len(events) < most; at++ {
+			if list[at].At < from || list[at].At >= to {
+				continue
+			}
+			e := AppendUint32(nil, uint32(len(names)))
+			for _, name := range names {
+				if v, ok := list[at].Fields[name]; ok {
+					e = append(e, v...)
+				} else {
+					e = append(e, 0) // null
+				}
+			}
+			events = append(events, e)
+		}
+		b = AppendUint32(b, 0)
+		if at < len(list) {
+			b = AppendText(b, string([]byte{byte(at >> 8), byte(at)}))
+		} else {
+			b = AppendUint32(b, Null)
+		}
+		h.read += len(events)
+		body := append(AppendUint32(nil, uint32(len(events))), bytes.Join(events, nil)...)
+		b = append(b, Extension(id.HistoryEvent_Encoding_DefaultBinary, body)...)
+	}
+	return AppendUint32(b, Null)
 }
 
 func historyResult(code ua.StatusCode, point []byte, values [][]byte) []byte {

@@ -16,6 +16,7 @@ import (
 
 // putEvent hands an event over; that of a condition is also the condition's state.
 func (e *events) putEvent(ev *event.Event) {
+	e.recent.add(ev)
 	u := e.update(ev)
 	if u.Key == nil {
 		e.hand(u, ev)

@@ -39,6 +39,7 @@ type connection struct {
 	historyRead chan time.Duration // it has ended, and the server gets that much rest
 	historyDue  <-chan time.Time   // the next may begin
 	historyRest time.Time          // … no sooner
+	clockRead   time.Time          // the server's clock
 }
 
 // found is what a crawl hands to run: nodes, or its end. The crawl waits until run has
@@ -65,7 +66,7 @@ func (c *connection) run(ctx context.Context) error {
 	}
 	c.startCrawl(ctx)
 	c.historyRead = make(chan time.Duration, 1)
-	defer c.storeMark(true)
+	defer c.end()
 	defer c.awaitReaders()
 	defer cancel()
 	tick := time.NewTicker(pollEvery)
@@ -100,7 +101,7 @@ func (c *connection) run(ctx context.Context) error {
 		case rest := <-c.historyRead:
 			c.reading, c.historyRest, c.historyDue = false, time.Now().Add(rest), time.After(rest)
 		case <-c.historyDue:
-			c.tickHistory(ctx)
+			err = c.tickHistory(ctx)
 		case <-tick.C:
 			err = c.tick(ctx)
 		}
@@ -108,6 +109,12 @@ func (c *connection) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// end records that what comes from now on is missed.
+func (c *connection) end() {
+	c.history.book.MissEvents(time.Now())
+	c.storeMark(true)
 }
 
 // awaitReaders returns when what run has started beside itself has ended. A crawl may be

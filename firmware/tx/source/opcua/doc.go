@@ -19,7 +19,7 @@
 //	deaditems.go  is monitored again, when its item has stopped reporting
 //	history.go    decides which of what was missed the server's history is asked for
 //	              (package absence knows what was missed)
-//	historyread.go reads it, and puts it as late records
+//	historyread.go reads it, and puts it as late records; eventhistory.go does so with events
 //	events.go     the same for events and conditions (eventlayout.go spreads their fields
 //	              over items and joins them, eventhandler.go hands them over)
 //
@@ -41,7 +41,14 @@
 // values have no source timestamp has nothing read, nor has one whose clock was set back
 // behind what was passed on. A restart may read again what was stamped in the seconds before
 // the end of the run before. A history that is refused is left alone for a while, and
-// reported. The history of events is not read.
+// reported.
+//
+// Events are read in the same way (eventhistory.go), of the notifiers that have the
+// HistoryRead bit, or of the Server alone if it has: they cross late, as events without a
+// condition's state, with the one notifier that they were read of, and not if they are
+// among the last 10,000 that crossed. A restart may read again the events of the minute before the
+// end of the run before, or of the time since the last record left. Where a server takes too
+// few select clauses for all fields, no events are read.
 //
 // The load on a server is bounded: two requests are in flight at most and one HistoryRead
 // beside them (history.go has its bounds), browsing again is

@@ -44,6 +44,7 @@ func (l *eventHandler) Lost(messages int) {
 	l.stats.LostNotifications.Add(uint64(messages))
 	l.port.Conflated(uint64(messages))
 	l.log.Warn("event notifications lost; refreshing conditions", "messages", messages)
+	l.book.MissEvents(time.Now())
 	signal(l.refresh)
 }
 
@@ -52,6 +53,7 @@ func (l *eventHandler) Fault(handle uint32, behind int, err error) {
 	l.stats.UnreadableEvents.Add(uint64(1 + behind))
 	l.port.Conflated(uint64(1 + behind))
 	l.log.Warn("event not decodable; refreshing conditions", "error", err, "behind", behind)
+	l.book.MissEvents(time.Now())
 	signal(l.refresh)
 }
 
@@ -131,10 +133,9 @@ func (l *eventHandler) identify(values [][]byte) {
 	}
 }
 
-// internal handles the events that are about the session and not about the plant, and
-// reports whether this is one.
-func (l *eventHandler) internal(ev *event.Event) bool {
-	kind := uint32(0)
+// aboutSession returns the type of an event that is about the session and not about the
+// plant, 0 for others.
+func (l *eventHandler) aboutSession(ev *event.Event) (kind uint32) {
 	l.space.View(func(v addrspace.View) {
 		if v.IsSubtype(ev.Type, rawvalue.NodeID{Number: id.BaseModelChangeEventType}) {
 			kind = id.BaseModelChangeEventType
@@ -143,6 +144,16 @@ func (l *eventHandler) internal(ev *event.Event) bool {
 		}
 	})
 	switch kind {
+	case id.BaseModelChangeEventType, id.RefreshStartEventType, id.RefreshEndEventType, id.RefreshRequiredEventType,
+		id.EventQueueOverflowEventType:
+		return kind
+	}
+	return 0
+}
+
+// internal handles the events that are about the session, and reports whether this is one.
+func (l *eventHandler) internal(ev *event.Event) bool {
+	switch l.aboutSession(ev) {
 	case id.BaseModelChangeEventType: // the mirror reports the changes that cross itself
 		l.change()
 	case id.RefreshStartEventType:
@@ -155,7 +166,10 @@ func (l *eventHandler) internal(ev *event.Event) bool {
 		l.flush()
 		l.endRefresh(l.table)
 		l.mu.Unlock()
-	case id.RefreshRequiredEventType, id.EventQueueOverflowEventType:
+	case id.EventQueueOverflowEventType:
+		l.book.MissEvents(time.Now())
+		signal(l.refresh)
+	case id.RefreshRequiredEventType:
 		signal(l.refresh)
 	default:
 		return false
@@ -172,6 +186,12 @@ func (e *events) crosses(ev *event.Event) (ok bool) {
 	return ok
 }
 
+// eventIdentity is what every notifier reports alike of an event.
+func eventIdentity(ev *event.Event) []byte {
+	return ev.Source.AppendTo(ev.Type.AppendTo(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID),
+		uint64(ev.Time))))
+}
+
 // merge holds an event back for as long as other notifiers may still report it. They
 // report the same one with the same EventId, type, source and time; what one notifier
 // reports again was raised again, even under the same EventId.
@@ -185,8 +205,7 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	for _, v := range ev.Values {
 		size += len(v)
 	}
-	base := string(ev.Source.AppendTo(ev.Type.AppendTo(binary.LittleEndian.AppendUint64(slices.Clone(ev.ID),
-		uint64(ev.Time)))))
+	base := string(eventIdentity(ev))
 	name := base
 	for n := 0; ; n++ {
 		name = base + string(rune(n))
@@ -224,6 +243,22 @@ func (e *events) flush() {
 	clear(e.merging)
 }
 
+// putProbing puts an update that says when it has left, if that is to be known now and there
+// is room for one that must not be dropped.
+func (e *events) putProbing(u source.Update) error {
+	if u.Left = e.book.Probe(time.Now()); u.Left != nil {
+		err := e.port.Put(u)
+		if err == nil {
+			return nil
+		}
+		e.book.NoProbe()
+		if u.Left = nil; !errors.Is(err, source.ErrFull) {
+			return err
+		}
+	}
+	return e.port.Put(u)
+}
+
 // largeField is what a field of an event may have, in bytes, where the whole event
 // is more than the link carries.
 const largeField = 16 << 10
@@ -232,7 +267,7 @@ const largeField = 16 << 10
 // its large fields, with a status instead (OPC 10000-4 §7.21.3). If that is refused too,
 // the state of its condition is deleted: the one before it must not stay.
 func (e *events) hand(u source.Update, ev *event.Event) {
-	err := e.port.Put(u)
+	err := e.putProbing(u)
 	if !refused(err) {
 		return
 	}

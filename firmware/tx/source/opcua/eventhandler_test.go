@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/tx/source/opcua/absence"
 )
 
 // reporter is a server's events with two notifiers.
@@ -34,7 +35,8 @@ func reporter(t *testing.T, p *port) *eventHandler {
 		interval: 100 * time.Millisecond, space: addrspace.New(), all: true,
 		log:     slog.New(slog.DiscardHandler),
 		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
-		known: map[string]uint64{}, seed: maphash.MakeSeed(),
+		known: map[string]uint64{}, seed: maphash.MakeSeed(), recent: newRecentEvents(),
+		book:      absence.New(time.Second),
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
 	return &eventHandler{events: e, table: table, layout: newLayout(table, 1000)}

@@ -19,6 +19,7 @@ import (
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/tx/source"
+	"heliograph/firmware/tx/source/opcua/absence"
 )
 
 const (
@@ -53,6 +54,10 @@ type events struct {
 
 	layout *layout
 
+	withHistory []rawvalue.NodeID // notifiers; see historyNotifiers
+	book        *absence.Book
+	recent      *recentEvents
+
 	refused map[rawvalue.NodeID]ua.StatusCode // notifiers that the server does not report
 	left    int                               // fields that are not asked for
 
@@ -73,7 +78,7 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 		stats: &s.stats, setTrouble: s.setTrouble, space: m.space, all: s.patterns.None(),
 		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{},
 		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
-		known: s.known, seed: s.seed,
+		known: s.known, seed: s.seed, book: s.history.book, recent: s.history.recent,
 	}
 }
 
@@ -112,6 +117,7 @@ func (e *events) watch(ctx context.Context) error {
 			return err
 		}
 	}
+	e.withHistory = e.historyNotifiers()
 	signal(e.refresh)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ type history struct {
 	mu       sync.Mutex
 	refusals map[uint32]*historyRefusal // by handle
 	whole    *historyRefusal            // of the server
+	events   *historyRefusal
+
+	recent *recentEvents
 }
 
 // historyRefusal is why a history is not read, for now.
@@ -75,7 +79,7 @@ func (r *historyRefusal) again(code ua.StatusCode, now time.Time) *historyRefusa
 func newHistory(interval time.Duration, path string, scope uint64) (*history, error) {
 	slots, err := store.OpenSlots(path, absence.MaxRecord)
 	return &history{book: absence.New(interval), slots: slots, scope: scope, nodes: historyNodes,
-		refusals: map[uint32]*historyRefusal{}}, err
+		refusals: map[uint32]*historyRefusal{}, recent: newRecentEvents()}, err
 }
 
 // restore begins with the mark of the run before.
@@ -112,6 +116,13 @@ func (h *history) refused(handle uint32) bool {
 
 // fewer has half as many nodes in the next request.
 func (h *history) fewer(n int) { h.nodes, h.good = max(1, n/2), 0 }
+
+// eventsRefused reports whether the history of events is not asked for now.
+func (h *history) eventsRefused() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.events.stands(time.Now())
+}
 
 // refuse records a refusal of a node's history.
 func (h *history) refuse(handle uint32, code ua.StatusCode) {
@@ -151,11 +162,15 @@ func (h *history) trouble(nodes []rawvalue.NodeID) string {
 			}
 		}
 	}
-	if count == 0 {
-		return ""
+	var all []string
+	if count > 0 {
+		all = append(all, fmt.Sprintf("the history of %d nodes is not read, among them %v: %v", count,
+			nodes[first].UA(), h.refusals[first].code))
 	}
-	return fmt.Sprintf("the history of %d nodes is not read, among them %v: %v", count, nodes[first].UA(),
-		h.refusals[first].code)
+	if h.events.stands(now) {
+		all = append(all, fmt.Sprintf("the history of events is not read: %v", h.events.code))
+	}
+	return strings.Join(all, "; ")
 }
 
 // readableHistory returns the variables of which the server has a history that we may
@@ -198,10 +213,16 @@ func readableHistory(m *model) map[uint32]bool {
 
 // tickHistory stores the mark, and has history read that was missed: once the initial
 // snapshot is complete, every item stands, and nothing else is to be read.
-func (c *connection) tickHistory(ctx context.Context) {
+func (c *connection) tickHistory(ctx context.Context) error {
 	h := c.history
 	if c.fresh || c.crawl != nil || c.catchingUp || !c.isComplete() || len(c.values.unread) > 0 {
-		return
+		return nil
+	}
+	if c.events.recorded() && time.Since(c.clockRead) >= markEvery {
+		c.clockRead = time.Now()
+		if err := c.readClock(ctx); err != nil {
+			return err
+		}
 	}
 	h.book.Present()
 	c.storeMark(false)
@@ -210,7 +231,12 @@ func (c *connection) tickHistory(ctx context.Context) {
 	c.stats.HistoryGivenUp.Add(uint64(h.book.Drop(h.refused)))
 	c.notice(historyNotice, h.trouble(c.model.nodes))
 	if c.reading || len(c.values.uncertain) > 0 || time.Now().Before(c.historyRest) {
-		return
+		return nil
+	}
+	if r := c.eventReader(); r != nil {
+		c.reading = true
+		go func() { c.historyRead <- r.run(ctx) }()
+		return nil
 	}
 	gaps := h.book.Next(c.nodesPerHistoryRead())
 	if len(gaps) == 0 {
@@ -219,7 +245,7 @@ func (c *connection) tickHistory(ctx context.Context) {
 			c.log.Info("history read", "records", c.stats.HistoryRecords.Load(),
 				"given up", c.stats.HistoryGivenUp.Load())
 		}
-		return
+		return nil
 	}
 	if !h.mending {
 		h.mending = true
@@ -231,6 +257,7 @@ func (c *connection) tickHistory(ctx context.Context) {
 	}
 	c.reading = true
 	go func() { c.historyRead <- r.run(ctx) }()
+	return nil
 }
 
 // storeMark stores the mark, if it is time or the session ends. What has not had a value

@@ -267,6 +267,9 @@ func (r *historyReader) handOver(ctx context.Context) error {
 			return err
 		}
 		for _, l := range list[:n] {
+			if l.item == nil { // an event
+				continue
+			}
 			l.item.passed(l.dv.SourceTime, l.count)
 		}
 		r.stats.HistoryRecords.Add(uint64(n))
@@ -322,6 +325,11 @@ func (r *historyReader) putOne(ctx context.Context, l lateValue) error {
 			continue
 		case !refused(err):
 			return err
+		}
+		if l.item == nil {
+			r.stats.RefusedEvents.Add(1)
+			l.update.Left(nil)
+			return nil
 		}
 		r.stats.RefusedValues.Add(1)
 		u := r.values.update(l.item.gap.Handle, instead(l.dv, whyRefused(err)))

@@ -58,8 +58,7 @@ func (c *connection) tick(ctx context.Context) error {
 		return nil
 	}
 	c.setComplete(len(missing) == 0 && !c.fresh)
-	c.tickHistory(ctx)
-	return nil
+	return c.tickHistory(ctx)
 }
 
 func (c *connection) setComplete(complete bool) {

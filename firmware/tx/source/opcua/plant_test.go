@@ -52,8 +52,9 @@ type plc struct {
 	continues   rawvalue.NodeID                          // continues for ever, with one reference each time
 	stampsReads bool                                     // a value has the time of the Read as its source timestamp
 	created     int
-	namespaces  []string // besides that of OPC UA
-	most        int      // bytes that the address space may take
+	namespaces  []string         // besides that of OPC UA
+	most        int              // bytes that the address space may take
+	clock       func() time.Time // what the server's CurrentTime is
 }
 
 type plcSubscription struct {
@@ -175,6 +176,9 @@ func (p *plc) readAll(r *request) ([]byte, ua.StatusCode) {
 func (p *plc) attribute(node rawvalue.NodeID, attribute ua.AttributeID) []byte {
 	if node == ns0(id.Server_NamespaceArray) {
 		return servertest.Texts(append([]string{"http://opcfoundation.org/UA/"}, p.namespaces...)...)
+	}
+	if node == ns0(id.Server_ServerStatus_CurrentTime) && attribute == ua.AttributeIDValue && p.clock != nil {
+		return encoded(p.clock())
 	}
 	n, ok := p.nodes[node]
 	if !ok && p.created > 0 && node.Namespace == 1 {

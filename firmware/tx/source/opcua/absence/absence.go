@@ -14,10 +14,11 @@
 // everything is known to have left. Times of this machine's monotonic clock become those
 // of a node's by their difference when its values were notified. The record on disk is
 //
-//	version(1): 1   scope(8)   generation(4)   mark(8)   {handle(4) mark(8)}*
+//	version(1): 1   scope(8)   generation(4)   events(8)   mark(8)   {handle(4) mark(8)}*
 //
 // big-endian; handles are of nodes whose mark is earlier: their clock is behind the
-// others, or an interval of theirs has not been read yet.
+// others, or an interval of theirs has not been read yet. events is the mark of the events
+// of all notifiers, in the server's time, 0 where it is not known; mark is 0 likewise.
 //
 // The package refuses to know what a history is, and who reads it.
 package absence
@@ -108,6 +109,7 @@ type Book struct {
 	givenUp  int    // intervals, since GivenUp was called
 	restored marks  // of the run before
 	newest   int64  // mark that was stored last
+	events   eventBook
 
 	left    int64 // our time of which all before has left, in ticks since 1601; 0: nothing has
 	probing bool

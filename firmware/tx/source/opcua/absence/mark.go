@@ -33,7 +33,7 @@ func (m marks) earliest() int64 {
 
 const (
 	version  = 1
-	header   = 1 + 8 + 4 + 8
+	header   = 1 + 8 + 4 + 8 + 8
 	perEarly = 4 + 8
 
 	// MaxRecord is the length of the longest record, in bytes.
@@ -75,17 +75,21 @@ func (b *Book) Append(scope uint64, generation uint32, readable map[uint32]bool)
 	if b.left == 0 {
 		return nil
 	}
-	all := b.marks(readable)
-	if len(all) == 0 {
+	all, events := b.marks(readable), b.events.mark(b.left)
+	if len(all) == 0 && events == 0 {
 		return nil
+	}
+	r := binary.BigEndian.AppendUint64([]byte{version}, scope)
+	r = binary.BigEndian.AppendUint32(r, generation)
+	r = binary.BigEndian.AppendUint64(r, uint64(events))
+	if len(all) == 0 {
+		return binary.BigEndian.AppendUint64(r, 0)
 	}
 	// The mark of most nodes; those before it have their own, as far as there is room.
 	middle := all[len(all)/2].at - int64(alike/tick)
 	own, _ := slices.BinarySearchFunc(all, middle, func(m mark, at int64) int { return cmp.Compare(m.at, at) })
 	own = min(own, maxEarly)
 	b.newest = all[0].at
-	r := binary.BigEndian.AppendUint64([]byte{version}, scope)
-	r = binary.BigEndian.AppendUint32(r, generation)
 	r = binary.BigEndian.AppendUint64(r, uint64(all[own].at))
 	for _, m := range all[:own] {
 		r = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(r, m.handle), uint64(m.at))
@@ -153,17 +157,21 @@ func (b *Book) Restore(record []byte, scope uint64, generation uint32) error {
 	if record[0] != version || binary.BigEndian.Uint64(record[1:]) != scope {
 		return nil
 	}
-	m := marks{all: int64(binary.BigEndian.Uint64(record[13:])), early: map[uint32]int64{}}
+	events := int64(binary.BigEndian.Uint64(record[13:]))
+	m := marks{all: int64(binary.BigEndian.Uint64(record[21:])), early: map[uint32]int64{}}
 	for r := record[header:]; len(r) > 0; r = r[perEarly:] {
 		m.early[binary.BigEndian.Uint32(r)] = int64(binary.BigEndian.Uint64(r[4:]))
 	}
-	if first := m.earliest(); first <= 0 || m.all == math.MaxInt64 {
+	first := m.earliest()
+	if first < 0 || first == 0 && len(m.early) > 0 || m.all == math.MaxInt64 || events < 0 {
 		return errRecord
-	} else if binary.BigEndian.Uint32(record[9:]) != generation {
+	}
+	if binary.BigEndian.Uint32(record[9:]) != generation {
 		m = marks{all: first}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.restored, b.newest = m, m.earliest()
+	b.restored, b.newest = m, first
+	b.events.from = events
 	return nil
 }
