@@ -36,7 +36,7 @@ func sides() []rule {
 		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/task", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/config"}},
 		{path: "firmware/tx/source/mqtt", may: []string{"firmware/config", "firmware/conduit/payload/mqtt", "firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/platform/counter", "firmware/platform/store", "firmware/platform/task", "firmware/tx/source"}},
 		{path: "firmware/tx/source/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config", "firmware/platform/store", "firmware/platform/task"}},
-		{path: "firmware/tx/node", may: []string{"firmware/config/...", "firmware/conduit/...", "firmware/opcua/pki", "firmware/platform/...", "firmware/tx/epoch", "firmware/tx/pipeline", "firmware/tx/replay", "firmware/tx/source", "firmware/tx/totals"}},
+		{path: "firmware/tx/node", may: []string{"firmware/config/...", "firmware/conduit/...", "firmware/opcua/pki", "firmware/platform/...", "firmware/tx/epoch", "firmware/tx/pagelog", "firmware/tx/pipeline", "firmware/tx/replay", "firmware/tx/source", "firmware/tx/totals"}},
 		{path: "firmware/tx/epoch", may: []string{"firmware/platform/store"}},
 		{path: "firmware/tx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/replay", "firmware/tx/send", "firmware/tx/source", "firmware/platform/store", "firmware/platform/task"}},
 

@@ -219,9 +219,17 @@ func (r *report) memory(raw rawMemory) Memory {
 // replay checks the bounds of what is sent again; "0" turns it off.
 func (r *report) replay(raw rawReplay) Replay {
 	if raw.Memory == "0" {
+		r.forbid("replay", "memory = \"0\", which turns replay off", "disk")
 		return Replay{}
 	}
-	return Replay{Memory: r.size("replay", "memory", cmp.Or(raw.Memory, defaultReplay))}
+	c := Replay{Memory: r.size("replay", "memory", cmp.Or(raw.Memory, defaultReplay))}
+	if raw.Disk == "" || raw.Disk == "0" {
+		return c
+	}
+	if c.Disk = r.size("replay", "disk", raw.Disk); c.Disk > 0 && c.Disk < minReplayDisk {
+		r.fault("replay", "disk", "disk %q: the least is 64MiB", raw.Disk)
+	}
+	return c
 }
 
 func (r *report) size(a tablePath, key, s string) int64 {

@@ -53,6 +53,7 @@ type Memory struct {
 // Replay bounds what TX keeps of what has left, to send it again. In bytes.
 type Replay struct {
 	Memory int64 // 0: nothing is kept
+	Disk   int64 // in the state directory; 0: no disk is used
 }
 
 // Medium is what carries the link.

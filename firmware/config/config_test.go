@@ -376,15 +376,19 @@ func TestReplay(t *testing.T) {
 		"by default": {"", Replay{Memory: 64 << 20}},
 		"off":        {"[replay]\nmemory = \"0\"\n", Replay{}},
 		"larger":     {"[replay]\nmemory = \"1GiB\"\n", Replay{Memory: 1 << 30}},
+		"on a disk":  {"[replay]\ndisk = \"4GiB\"\n", Replay{Memory: 64 << 20, Disk: 4 << 30}},
+		"no disk":    {"[replay]\ndisk = \"0\"\n", Replay{Memory: 64 << 20}},
 	} {
 		got, _, err := ParseTX(strings.NewReader(head+oneSyslog+tt.keys), folder(t))
 		if err != nil || got.Replay != tt.want {
 			t.Errorf("%s: got %+v, %v; want %+v", name, got.Replay, err, tt.want)
 		}
 	}
-	bad := "[replay]\nmemory = \"1kB\"\n"
-	if _, _, err := ParseTX(strings.NewReader(head+oneSyslog+bad), folder(t)); err == nil {
-		t.Error("a window of 1 kB: got no error")
+	for _, bad := range []string{"memory = \"1kB\"", "disk = \"63MiB\"", "memory = \"0\"\ndisk = \"4GiB\""} {
+		_, _, err := ParseTX(strings.NewReader(head+oneSyslog+"[replay]\n"+bad+"\n"), folder(t))
+		if err == nil {
+			t.Errorf("%s: got no error", bad)
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ const (
 	minBaud, maxBaud     = 9600, 4_000_000
 	maxOverheadPercent   = 500
 	minSpool, maxSpool   = 1 << 20, 1 << 40 // bytes
+	minReplayDisk        = 64 << 20
 	minStale, maxStale   = time.Second, time.Hour
 	minPublish           = 10 * time.Millisecond
 	maxPublish           = time.Hour

@@ -56,6 +56,7 @@ type rawMemory struct {
 
 type rawReplay struct {
 	Memory string `toml:"memory"`
+	Disk   string `toml:"disk"`
 }
 
 type rawTime struct {

@@ -2,11 +2,13 @@ package node
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
+	"heliograph/firmware/tx/pagelog"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/replay"
 )
@@ -46,16 +48,36 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 		return nil, err
 	}
 	c.Session, c.Totals, c.Log = n.state.session, n.state.totals, n.config.Log
-	if limit := n.config.TX.Replay.Memory; limit > 0 {
-		n.replay, err = replay.New(replay.Config{
-			Epoch: n.state.session.Epoch, Limit: int(limit), Start: time.Now(),
-		})
-		if err != nil {
-			return nil, err
-		}
-		c.Replay = n.replay
+	if err := n.openReplay(); err != nil {
+		return nil, err
 	}
+	c.Replay = n.replay
 	return pipeline.New(c, m.Transmitter), nil
+}
+
+// openReplay makes what has left be sent again, if that is configured.
+func (n *Node) openReplay() error {
+	limits := n.config.TX.Replay
+	if limits.Memory == 0 {
+		return nil
+	}
+	c := replay.Config{Epoch: n.state.session.Epoch, Limit: int(limits.Memory), Start: time.Now()}
+	if limits.Disk > 0 {
+		n.pages = pagelog.Open(filepath.Join(n.config.TX.State, "replay"), limits.Disk, n.config.Log)
+		if n.state.epoch.Lost { // epochs begin at 1 again: pages may have one that comes again
+			n.pages.Forget()
+		}
+		c.Older = n.pages
+	}
+	var err error
+	if n.replay, err = replay.New(c); err != nil {
+		return err
+	}
+	if n.pages != nil {
+		n.pages.Save(n.replay)
+		n.add(n.pages)
+	}
+	return nil
 }
 
 // linkConfig returns how a pipeline uses a medium.

@@ -30,6 +30,7 @@ import (
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
+	"heliograph/firmware/tx/pagelog"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/source"
@@ -57,6 +58,7 @@ type Node struct {
 	medium  pipeline.Transmitter // closed by link, once it runs
 	link    *pipeline.Link
 	replay  *replay.Window // nil: what has left is not sent again
+	pages   *pagelog.Log   // nil: no disk keeps it
 	gateway source.Port    // the gateway's own channel
 
 	protocols map[string]string // by channel
@@ -134,4 +136,9 @@ func (n *Node) Tasks() []task.Task { return n.runner.Tasks }
 func (n *Node) Run(ctx context.Context) error { return n.runner.Run(ctx) }
 
 // Close brings to the disk what the next run needs, and unlocks the state.
-func (n *Node) Close() { n.state.close() }
+func (n *Node) Close() {
+	if n.pages != nil {
+		n.pages.Close()
+	}
+	n.state.close()
+}

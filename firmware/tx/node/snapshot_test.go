@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/tx/source"
 )
@@ -123,18 +126,77 @@ func TestSnapshotShowsWhatCanBeSentAgain(t *testing.T) {
 			if s.Replay == nil || s.Replay.WindowSeconds != settledSeconds || s.Replay.PassSeconds == nil {
 				t.Errorf("got %s, want a window of %d s", asJSON(s.Replay), settledSeconds)
 			}
-			shown := map[string]uint64{}
-			for _, set := range s.Counters {
-				for _, v := range set.Values {
-					shown[set.Part+"_"+v.Name] = v.Value
-				}
-			}
-			if shown["replay_kept_records"] != 1 || shown["replay_sent_pages"] == 0 ||
-				shown["link_replay_frames"] == 0 {
-				t.Errorf("got %v, want one record kept, and sent again", shown)
+			if value(s, "replay_kept_records") != 1 || value(s, "replay_sent_pages") == 0 ||
+				value(s, "link_replay_frames") == 0 {
+				t.Errorf("got %s, want one record kept, and sent again", asJSON(s.Counters))
 			}
 		})
 	})
+}
+
+// TestARestartSendsAgainWhatHasLeft checks that the pages of a run are in the passes of
+// the next, when a disk keeps them, and that readyz says when it does not.
+func TestARestartSendsAgainWhatHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig(t)
+		cfg.TX.Replay = config.Replay{Memory: 1 << 20, Disk: 64 << 20}
+		for epoch := range uint64(2) {
+			r := newRig(t, cfg)
+			r.run(t, func() {
+				r.up()
+				err := r.plant("cell-1").Put(source.Update{Key: []byte("k"), Payload: []byte{byte(epoch)}})
+				if err != nil {
+					t.Error(err)
+				}
+				settle()
+				if pages := value(r.Snapshot(), "replay_written_pages"); pages != 1 {
+					t.Errorf("run %d: %d pages written, want 1", epoch, pages)
+				}
+				if reasons := r.Ready(); len(reasons) > 0 {
+					t.Errorf("run %d: not ready: %v", epoch, reasons)
+				}
+			})
+			r.Close()
+		}
+		last := newRig(t, cfg)
+		last.run(t, func() {
+			settle()
+			s := last.Snapshot()
+			if kept, sent := value(s, "replay_kept_records"), value(s, "replay_sent_pages"); kept != 0 || sent < 2*4 {
+				t.Errorf("the third run kept %d records and sent %d pages; want none, and those of both runs before",
+					kept, sent)
+			}
+		})
+		last.Close()
+		dir := filepath.Join(cfg.TX.State, "replay")
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, cfg)
+		r.run(t, func() {
+			r.up()
+			settle()
+			contains(t, "ready", strings.Join(r.Ready().Lines(), "\n"), "replay pages are kept in memory alone")
+			if value(r.Snapshot(), "replay_disk_errors") == 0 {
+				t.Error("the disk's errors are not counted")
+			}
+		})
+	})
+}
+
+// value returns a counter, by part and name.
+func value(s status.Snapshot, name string) uint64 {
+	for _, set := range s.Counters {
+		for _, v := range set.Values {
+			if set.Part+"_"+v.Name == name {
+				return v.Value
+			}
+		}
+	}
+	return 0
 }
 
 func asJSON(v any) []byte {

@@ -72,6 +72,7 @@ func (c *Channel) close() {
 	c.pages = append(c.pages, p)
 	p.account()
 	w.pending = append(w.pending, p)
+	w.addUnsaved(p)
 	c.open.Entries, c.body, c.bodyLast = w.buffer(), nil, 0
 	c.open.Reset(p.last + 1)
 	for len(w.pending) > maxPending {
@@ -100,6 +101,11 @@ func (c *Channel) oldest() uint64 {
 
 // reach returns how long ago everything that has left since can be sent again.
 func (c *Channel) reach(now time.Time) time.Duration {
+	if o := c.window.config.Older; o != nil {
+		if since, ok := o.Since(); ok {
+			return now.Sub(since)
+		}
+	}
 	switch {
 	case c.before == 0:
 		return now.Sub(c.window.config.Start)

@@ -15,6 +15,7 @@ type page struct {
 	entries     []byte    // nil once it is packed
 	body        []byte    // nil until then
 	counted     int       // bytes
+	unsaved     bool      // it is not to be removed yet
 	gone        bool
 }
 
@@ -82,7 +83,7 @@ func (w *Window) evict() {
 	for w.bytes > w.config.Limit {
 		var most *Channel
 		for _, c := range w.channels {
-			if len(c.pages) > 0 && (most == nil || c.bytes+c.taken > most.bytes+most.taken) {
+			if len(c.pages) > 0 && !c.pages[0].unsaved && (most == nil || c.bytes+c.taken > most.bytes+most.taken) {
 				most = c
 			}
 		}

@@ -16,12 +16,15 @@ type pass struct {
 	channel int           // whose turn it is, among statements and open pages
 	until   uint64        // pages that are closed later, and what follows them, are for the next pass
 	places  []int         // by channel: pages it is past, those that are no longer there included
+	retry   time.Time     // when an older page may be there; zero: it is not waited for
+	older   []place       // by channel
 	scratch []byte
 }
 
 // The stages of a pass.
 const (
 	statements = iota
+	olderPages
 	closedPages
 	openPages
 )
@@ -33,6 +36,8 @@ func (w *Window) Wake() time.Time {
 	switch {
 	case len(w.channels) == 0:
 		return time.Time{}
+	case w.pass.active && !w.pass.retry.IsZero():
+		return w.pass.retry
 	case w.pass.active:
 		return w.pass.began
 	}
@@ -40,7 +45,8 @@ func (w *Window) Wake() time.Time {
 }
 
 // Next returns the next body of the pass, beginning one if it is time, or nil at the
-// end of one and before the next. The body is valid until the next call.
+// end of one, before the next, and while an older page is not there yet. The body is
+// valid until the next call.
 func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,10 +66,20 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 			return record.KindWindow, p.state(now, c)
 		}
 	}
+	if p.stage == olderPages {
+		if body, more := w.older(now); body != nil {
+			w.stats.Sent++
+			return record.KindReplay, body
+		} else if more {
+			return 0, nil
+		}
+		p.stage = closedPages
+	}
 	if p.stage == closedPages {
 		if c := p.oldest(w); c != nil {
 			q := c.pages[p.place(c)]
 			p.places[p.channel]++
+			p.given(w, p.channel, q.last)
 			q.pack()
 			w.stats.Sent++
 			return record.KindReplay, q.body
@@ -71,7 +87,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 		p.stage, p.channel = openPages, 0
 	}
 	for c := p.turn(w); c != nil; c = p.turn(w) {
-		if !c.empty() && p.past(c) {
+		if !c.empty() && p.past(c) && p.follows(p.channel-1, c.open.First) {
 			w.stats.Sent++
 			body = c.openBody()
 			w.evict()
@@ -86,6 +102,10 @@ func (p *pass) begin(now time.Time, w *Window) {
 	p.active, p.began, p.next = true, now, now.Add(passEvery)
 	p.stage, p.channel, p.until = statements, 0, w.serial
 	p.places = append(p.places[:0], make([]int, len(w.channels))...)
+	if o := w.config.Older; o != nil {
+		o.Rewind()
+		p.older = append(p.older[:0], make([]place, len(w.channels))...)
+	}
 }
 
 func (p *pass) end(now time.Time, w *Window) {
@@ -115,12 +135,24 @@ func (p *pass) oldest(w *Window) (oldest *Channel) {
 	least, turn := p.until+1, 0
 	for i, c := range w.channels[:len(p.places)] {
 		p.channel = i
-		if at := p.place(c); at < len(c.pages) && c.pages[at].serial < least {
+		if at := p.place(c); at < len(c.pages) && c.pages[at].serial < least && p.follows(i, c.pages[at].first) {
 			oldest, least, turn = c, c.pages[at].serial, i
 		}
 	}
 	p.channel = turn
 	return oldest
+}
+
+// follows reports whether a channel's page beginning with first may be given out next.
+func (p *pass) follows(channel int, first uint64) bool {
+	return channel >= len(p.older) || p.older[channel].follows(first)
+}
+
+// given notes that a channel's page was given out.
+func (p *pass) given(w *Window, channel int, last uint64) {
+	if w.config.Older != nil {
+		p.older[channel].next = last + 1
+	}
 }
 
 // past reports whether the pass has given out all closed pages of the channel that was
@@ -135,6 +167,11 @@ func (p *pass) state(now time.Time, c *Channel) []byte {
 	s := record.Window{
 		Channel: c.id, Epoch: c.window.config.Epoch, First: c.oldest(),
 		Reach: uint64(max(c.reach(now), 0) / time.Second), Pass: uint64(p.took.Milliseconds()),
+	}
+	if o := c.window.config.Older; o != nil {
+		if epoch, first, ok := o.Oldest(c.id); ok {
+			s.Epoch, s.First = epoch, first
+		}
 	}
 	p.scratch = s.Append(p.scratch[:0])
 	return p.scratch

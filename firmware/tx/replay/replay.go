@@ -5,6 +5,7 @@
 //	channel.go   what leaves is appended to its channel's open page
 //	page.go      a page that is full is closed, packed and bounded
 //	pass.go      statements, pages, open pages: what a pass consists of
+//	older.go     pages that are elsewhere too, on a disk, and those that are there alone
 //
 // A page is a body of package record: consecutive numbers of one channel and epoch.
 // It begins with the number after the last of the page before, so that pages cover
@@ -42,6 +43,7 @@ type Config struct {
 	Epoch uint64    // of this run
 	Limit int       // bytes
 	Start time.Time // the present
+	Older Older     // nil: what the window has no room for is gone
 }
 
 // Window is what can be sent again. It is safe for concurrent use.
@@ -56,6 +58,7 @@ type Window struct {
 	serial   uint64   // of the newest closed page
 	pending  []*page  // closed and not packed, oldest first
 	buffers  [][]byte // of entries, free
+	unsaved  []*page  // closed, and not given to Older yet, oldest first
 	pass     pass
 	stats    Stats
 }
@@ -66,6 +69,7 @@ type Stats struct {
 	Sent    uint64 `count:"sent_pages" help:"Pages of records sent again."`
 	Passes  uint64 `count:"finished_passes" help:"Passes over the whole window."`
 	Evicted uint64 `count:"evicted_pages" help:"Oldest pages removed because the window was full."`
+	Unsaved uint64 `count:"unsaved_pages" help:"Pages that the disk was too slow or too full for."`
 	Bytes   int    `gauge:"window_bytes" help:"Memory that the window takes."`
 }
 
