@@ -31,7 +31,7 @@ type generation struct {
 // are sent at once; only what they were made of is kept.
 type coder struct {
 	profile  wire.ClassProfile
-	table    [wire.MaxSources + 1]int
+	table    *[wire.MaxSources + 1]int
 	floor    float64
 	open     *generation
 	closing  *generation // its parity is being sent
@@ -46,9 +46,9 @@ type buffers struct {
 	size int
 }
 
-func newCoder(p wire.ClassProfile, loss, overhead float64, b *buffers) *coder {
+func newCoder(p wire.ClassProfile, table *[wire.MaxSources + 1]int, overhead float64, b *buffers) *coder {
 	return &coder{
-		profile: p, table: wire.ParityTable(loss), floor: overhead, buffers: b,
+		profile: p, table: table, floor: overhead, buffers: b,
 		open: &generation{}, encoders: make(map[[2]int]reedsolomon.Encoder),
 	}
 }

@@ -19,7 +19,7 @@ func TestRowsReachTheFloor(t *testing.T) {
 		{64, 2, wire.MaxParity},
 	} {
 		p := wire.DatagramProfile(1472, 66)
-		coder := newCoder(p.Classes[wire.LowLatency], p.DesignLoss, c.floor, &buffers{size: p.MaxFrame()})
+		coder := newCoder(p.Classes[wire.LowLatency], tableOf(p), c.floor, &buffers{size: p.MaxFrame()})
 		if got := coder.rows(c.k, true); got != min(c.want, wire.MaxParity) {
 			t.Errorf("%d sources, floor %v: got %d rows, want %d", c.k, c.floor, got, c.want)
 		}
@@ -28,7 +28,7 @@ func TestRowsReachTheFloor(t *testing.T) {
 
 func TestSpareCapacityPaysForTheTablesRows(t *testing.T) {
 	p := wire.DatagramProfile(1472, 66)
-	c := newCoder(p.Classes[wire.LowLatency], p.DesignLoss, 0.01, &buffers{size: p.MaxFrame()})
+	c := newCoder(p.Classes[wire.LowLatency], tableOf(p), 0.01, &buffers{size: p.MaxFrame()})
 	for k := 1; k <= wire.MaxSources; k++ {
 		if got, saturated := c.rows(k, false), c.rows(k, true); got != max(c.table[k], saturated) || got < saturated {
 			t.Errorf("%d sources: got %d rows, %d on a saturated line", k, got, saturated)
@@ -41,7 +41,7 @@ func TestSpareCapacityPaysForTheTablesRows(t *testing.T) {
 func TestAGenerationIsCodedOnceAndItsBuffersComeBack(t *testing.T) {
 	p := wire.DatagramProfile(1472, 66)
 	free := &buffers{size: p.MaxFrame()}
-	c := newCoder(p.Classes[wire.LowLatency], p.DesignLoss, 0.25, free)
+	c := newCoder(p.Classes[wire.LowLatency], tableOf(p), 0.25, free)
 	now := time.Unix(0, 0)
 	for generation := range 3 {
 		sources := 0
@@ -65,4 +65,9 @@ func TestAGenerationIsCodedOnceAndItsBuffersComeBack(t *testing.T) {
 	if most := 2 * wire.MaxSources * p.Classes[wire.LowLatency].MaxLanes; len(free.free) == 0 || len(free.free) > most {
 		t.Errorf("got %d free buffers, want those of one generation", len(free.free))
 	}
+}
+
+func tableOf(p wire.Profile) *[wire.MaxSources + 1]int {
+	table := wire.ParityTable(p.DesignLoss)
+	return &table
 }

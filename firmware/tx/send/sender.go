@@ -66,8 +66,9 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 		full: int(rate * saturation.Seconds()), largest: profile.MaxFrame() + profile.WireOverhead,
 		shards: buffers{size: profile.MaxFrame()},
 	}
+	table := wire.ParityTable(profile.DesignLoss)
 	for i := range s.coders {
-		s.coders[i] = newCoder(profile.Classes[i], profile.DesignLoss, overhead, &s.shards)
+		s.coders[i] = newCoder(profile.Classes[i], &table, overhead, &s.shards)
 	}
 	return s
 }
