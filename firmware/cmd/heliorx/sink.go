@@ -3,10 +3,7 @@ package main
 import (
 	"log/slog"
 	"os"
-	"strings"
 	"time"
-
-	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/addrspace"
@@ -44,20 +41,28 @@ func newOPCUA(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) (node.OPC
 	cfg := server.Config{
 		Channel: c.Channel, Listen: c.Listen, Store: p.Store.Store, ApplicationURI: p.Store.URI(),
 		ProductURI: identity.ProductURI, ApplicationName: "Heliograph mirror of " + c.Channel,
-		Security: securities(c.Security), Anonymous: c.Anonymous, UserCertificates: true, Expired: c.Expired,
+		Anonymous: c.Anonymous, UserCertificates: true, Expired: c.Expired,
 		Space:   addrspace.New(),
 		Build:   server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: p.Version, Date: built()},
 		Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors",
 		Log:     log,
 	}
+	for _, one := range c.Security {
+		cfg.Security = append(cfg.Security, channel.ParseSecurity(one))
+	}
 	if p.Users != nil {
 		cfg.Password, cfg.Known = p.Users.Verify, p.Users.Known
+	}
+	var kept *opcua.History
+	if p.History != nil {
+		kept = opcua.NewHistory(p.History, p.Outages)
+		cfg.Historian = kept
 	}
 	s, err := server.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return mirror{opcua.New(c, p.Folder, opcua.Deps{Server: s, Channel: p.Channel}, log), s}, nil
+	return mirror{opcua.New(c, p.Folder, opcua.Deps{Server: s, Channel: p.Channel, History: kept}, log), s}, nil
 }
 
 // built returns when this program was installed, the zero time where that is not
@@ -72,18 +77,4 @@ func built() time.Time {
 		return time.Time{}
 	}
 	return info.ModTime().UTC()
-}
-
-// securities reads "Policy/Mode" as the configuration has checked it.
-func securities(list []string) (offered []channel.Security) {
-	for _, s := range list {
-		policy, mode, _ := strings.Cut(s, "/")
-		if policy == "None" {
-			mode = "None"
-		}
-		offered = append(offered, channel.Security{
-			Policy: ua.FormatSecurityPolicyURI(policy), Mode: ua.MessageSecurityModeFromString(mode),
-		})
-	}
-	return offered
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/gopcua/opcua/ua"
 	"github.com/gopcua/opcua/uapolicy"
@@ -34,6 +35,16 @@ const (
 type Security struct {
 	Policy string
 	Mode   ua.MessageSecurityMode
+}
+
+// ParseSecurity reads a policy and a mode as "Basic256Sha256/SignAndEncrypt", or "None". What is not
+// known becomes a Security that no channel has.
+func ParseSecurity(s string) Security {
+	policy, mode, _ := strings.Cut(s, "/")
+	if policy == "None" {
+		mode = "None"
+	}
+	return Security{Policy: ua.FormatSecurityPolicyURI(policy), Mode: ua.MessageSecurityModeFromString(mode)}
 }
 
 // policy holds what differs between the policies.

@@ -257,7 +257,10 @@ func TestRunWritesAndCloses(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		newRig(t, dir, generous).expect("ended", "a", 1, 2)
+		s.AddValue([]byte("a"), second(3), []byte("v3"))
+		s.Close()
+		s.AddValue([]byte("a"), second(4), []byte("v4"))
+		newRig(t, dir, generous).expect("closed", "a", 1, 2, 3)
 	})
 }
 

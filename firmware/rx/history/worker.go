@@ -40,10 +40,9 @@ type worker struct {
 	spare   []byte
 }
 
-// Run writes what is added until ctx ends, and then closes the Store. It never fails: a disk that
-// does is tried again.
+// Run writes what is added until ctx ends; what is added until Close, that writes. It never fails: a
+// disk that does is tried again.
 func (s *Store) Run(ctx context.Context) error {
-	defer s.Close()
 	t := time.NewTicker(writeEvery)
 	defer t.Stop()
 	for {

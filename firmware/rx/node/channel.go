@@ -203,6 +203,7 @@ func (n *Node) closeChannels() {
 			n.config.Log.Error("spool not closed", "component", "spool", "channel", q.channel, "error", err)
 		}
 	}
+	n.closeHistories()
 	account := n.link.Account()
 	account.Exact = true
 	if epoch, sequence, ok := n.link.Sequence(); ok {

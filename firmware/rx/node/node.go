@@ -31,6 +31,7 @@ import (
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
+	"heliograph/firmware/rx/history"
 	"heliograph/firmware/rx/pipeline"
 )
 
@@ -59,11 +60,12 @@ type Node struct {
 
 	unforwarded auditCounts
 
-	identity *identity.Store // nil: no OPC UA
-	opcua    []OPCUASink
-	expiries *identity.Expiries
-	ntp      *timekeeping.NTP
-	runner   task.Runner
+	identity  *identity.Store // nil: no OPC UA
+	opcua     []OPCUASink
+	histories []*history.Store
+	expiries  *identity.Expiries
+	ntp       *timekeeping.NTP
+	runner    task.Runner
 }
 
 // New returns a node that is not running yet. Close it, also after Run.

@@ -1,10 +1,15 @@
 package node
 
 import (
+	"path/filepath"
+
+	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/rx/history"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/sink"
 )
 
 // OPCUASink is a mirror of an OPC UA server.
@@ -12,6 +17,10 @@ type OPCUASink interface {
 	Sink
 	// CheckTrust has it decide again on the certificates of its clients.
 	CheckTrust()
+	// Drain applies what was delivered after Run ended.
+	Drain()
+	// Volatile returns how many records a crash would lose, where history is kept.
+	Volatile() uint64
 }
 
 // OPCUAParts is what an OPC UA sink works with, besides its configuration.
@@ -20,7 +29,10 @@ type OPCUAParts struct {
 	Version string
 	Store   identity.Store
 	Channel *pipeline.Channel
-	Users   *users.File // nil: none are configured
+	Users   *users.File    // nil: none are configured
+	History *history.Store // nil: none is kept
+	// Outages returns when records of the channel are missing.
+	Outages func() []sink.Outage
 }
 
 // addOPCUA makes the configured OPC UA sinks, and the store of certificates that they
@@ -39,12 +51,16 @@ func (n *Node) addOPCUA() error {
 	n.identity, n.expiries.Store = &store, store.Store
 	for _, c := range cfg.OPCUA {
 		link := n.link.Channel(c.Channel)
-		if c.History.Age > 0 {
-			link.TakeLate(mirror.AnyOrder) // into the history
-		}
-		parts := OPCUAParts{Folder: cfg.State, Version: n.config.Version, Store: store, Channel: link}
+		parts := OPCUAParts{Folder: cfg.State, Version: n.config.Version, Store: store, Channel: link,
+			Outages: func() []sink.Outage { return outages(link) }}
 		if c.UsersFile != "" {
 			if parts.Users, err = n.openUsers(c.UsersFile, "at the mirror of "+c.Channel); err != nil {
+				return err
+			}
+		}
+		if c.History.Age > 0 {
+			link.TakeLate(mirror.AnyOrder) // into the history
+			if parts.History, err = n.openHistory(c); err != nil {
 				return err
 			}
 		}
@@ -52,10 +68,47 @@ func (n *Node) addOPCUA() error {
 		if err != nil {
 			return err
 		}
+		if parts.History != nil {
+			link.Volatile(s.Volatile)
+		}
 		n.opcua = append(n.opcua, s)
 		n.addChannel(link, channel{name: c.Channel, protocol: "opcua", address: c.Listen, sink: s})
 	}
 	return nil
+}
+
+// outages returns when records of a channel are missing.
+func outages(link *pipeline.Channel) (list []sink.Outage) {
+	for _, h := range link.Holes() {
+		list = append(list, sink.Outage{From: h.From, To: h.To})
+	}
+	return list
+}
+
+// openHistory opens the history of a mirror. What is damaged of it is set aside, and does not keep
+// the mirror from being served.
+func (n *Node) openHistory(c config.OPCUASink) (*history.Store, error) {
+	s, err := history.Open(filepath.Join(n.config.RX.State, "history", c.Channel),
+		history.Limits{Age: c.History.Age, Bytes: c.History.Bytes}, n.config.Log.With("channel", c.Channel))
+	if err != nil {
+		return nil, err
+	}
+	for _, what := range s.Damaged() {
+		n.state.journal.Add("history_damaged", what)
+	}
+	n.histories = append(n.histories, s)
+	n.add(s)
+	return s, nil
+}
+
+// closeHistories keeps what the mirrors were given last.
+func (n *Node) closeHistories() {
+	for _, s := range n.opcua {
+		s.Drain()
+	}
+	for _, s := range n.histories {
+		s.Close()
+	}
 }
 
 // trustChanged has the mirrors decide again on the clients that are connected.

@@ -87,3 +87,7 @@ type Health struct {
 	State    State  // of the source
 	Reason   string // for it
 }
+
+// Outage is a time in which records of a channel are missing, by the clock of the receiver: from
+// the last one that arrived before it to the first one after it.
+type Outage struct{ From, To time.Time }

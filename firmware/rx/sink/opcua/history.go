@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/uabinary"
+	"heliograph/firmware/rx/sink"
 )
 
 // Store keeps what a mirror was given. AddValue and AddEvent do not block, and keep no reference
@@ -26,9 +27,6 @@ type Store interface {
 	Values(node []byte, from, to time.Time, f func(at time.Time, value []byte) bool) error
 	Events(from, to time.Time, f func(at time.Time, payload []byte) bool) error
 }
-
-// Outage is a time from which records are missing.
-type Outage struct{ From, To time.Time }
 
 // History is what HistoryRead at a mirror serves: values and events as the source gave them, and
 // an entry Bad_DataLost where an outage begins that is not healed.
@@ -44,7 +42,7 @@ type Outage struct{ From, To time.Time }
 // Adding is for one goroutine, reading for any number.
 type History struct {
 	store   Store
-	outages func() []Outage
+	outages func() []sink.Outage
 	now     func() time.Time
 
 	space      atomic.Pointer[historySpace]
@@ -53,7 +51,7 @@ type History struct {
 
 	mu       sync.Mutex
 	tables   map[uint64]*event.Table
-	merged   []Outage
+	merged   []sink.Outage
 	mergedAt time.Time
 }
 
@@ -76,7 +74,7 @@ const (
 
 // NewHistory returns the history in a store. outages returns when records of the channel are
 // missing.
-func NewHistory(s Store, outages func() []Outage) *History {
+func NewHistory(s Store, outages func() []sink.Outage) *History {
 	return &History{store: s, outages: outages, now: time.Now, noted: map[string]time.Time{},
 		tables: map[uint64]*event.Table{}}
 }
@@ -207,7 +205,7 @@ func dataLost(at time.Time) []byte {
 }
 
 // outagesBetween returns the outages that begin between two times, in their order.
-func (h *History) outagesBetween(from, to time.Time) (list []Outage) {
+func (h *History) outagesBetween(from, to time.Time) (list []sink.Outage) {
 	low, high := from, to
 	if from.After(to) {
 		low, high = to, from
@@ -224,7 +222,7 @@ func (h *History) outagesBetween(from, to time.Time) (list []Outage) {
 }
 
 // mergedOutages returns the outages of the channel, those that meet as one.
-func (h *History) mergedOutages() []Outage {
+func (h *History) mergedOutages() []sink.Outage {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now := h.now(); now.Sub(h.mergedAt) >= outagesMaxAge || now.Before(h.mergedAt) {
@@ -233,9 +231,9 @@ func (h *History) mergedOutages() []Outage {
 	return h.merged
 }
 
-func merge(list []Outage) (out []Outage) {
+func merge(list []sink.Outage) (out []sink.Outage) {
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b Outage) int { return a.From.Compare(b.From) })
+	slices.SortFunc(list, func(a, b sink.Outage) int { return a.From.Compare(b.From) })
 	for _, o := range list {
 		o.From = uabinary.Time(uabinary.Ticks(o.From))
 		if n := len(out); n > 0 && !o.From.After(out[n-1].To) {

@@ -75,9 +75,9 @@ func between(list []entry, from, to time.Time, f func(time.Time, []byte) bool) e
 }
 
 // historic is a link whose mirror keeps history, with the variables a and b.
-func historic(t *testing.T, s *memory, outages ...Outage) *link {
+func historic(t *testing.T, s *memory, outages ...sink.Outage) *link {
 	l := newLink(t)
-	h := NewHistory(s, func() []Outage { return outages })
+	h := NewHistory(s, func() []sink.Outage { return outages })
 	h.now = func() time.Time { return l.now }
 	l.mirror = newMirror(l.server, h, l.Refused, slog.New(slog.DiscardHandler))
 	l.announce(7)
@@ -282,8 +282,8 @@ func TestWhatIsKept(t *testing.T) {
 // TestOutagesReadAsLostData: at the beginning of each, for every node, in order among the values.
 func TestOutagesReadAsLostData(t *testing.T) {
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
-	l := historic(t, newMemory(), Outage{at(20), at(25)}, Outage{at(2), at(4)}, Outage{at(3), at(6)}, Outage{at(9),
-		at(10)})
+	hole := func(from, to int) sink.Outage { return sink.Outage{From: at(from), To: at(to)} }
+	l := historic(t, newMemory(), hole(20, 25), hole(2, 4), hole(3, 6), hole(9, 10))
 	for _, s := range []int{0, 2, 7, 20, 30} {
 		l.deliver(sample(0, s, float64(s), good, false))
 	}

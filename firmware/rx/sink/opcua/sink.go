@@ -16,7 +16,8 @@ import (
 const (
 	maxQueued    = 1 << 17 // updates between link and mirror
 	qualityEvery = 200 * time.Millisecond
-	confirmEvery = time.Second // between searches for values that a loss left unconfirmed
+	confirmEvery = time.Second     // between searches for values that a loss left unconfirmed
+	volatileFor  = 2 * time.Second // after which the history has brought a record where a crash does not lose it
 )
 
 // Sink is one mirror as a task.
@@ -30,8 +31,10 @@ type Sink struct {
 
 	mu       sync.Mutex
 	queue    []sink.Update
-	skipped  uint64 // updates that found the queue full
-	notReady string // why the mirror is not ready; "" if it is
+	spare    []sink.Update                        // the queue's other buffer
+	skipped  uint64                               // updates that found the queue full
+	handled  [volatileFor/qualityEvery + 1]uint64 // updates, now and at each of the last checks
+	notReady string                               // why the mirror is not ready; "" if it is
 }
 
 // Deps is what a Sink needs.
@@ -123,7 +126,6 @@ func (s *Sink) Run(ctx context.Context) error {
 	defer func() { cancel(); <-ended }()
 	tick := time.NewTicker(qualityEvery)
 	defer tick.Stop()
-	var batch []sink.Update
 	var seen uint64
 	for {
 		select {
@@ -136,20 +138,46 @@ func (s *Sink) Run(ctx context.Context) error {
 			s.updateQuality(now)
 		case <-s.wake:
 		}
-		s.mu.Lock()
-		batch, s.queue = s.queue, batch[:0]
-		skipped := s.skipped
-		s.mu.Unlock()
-		for i := range batch {
-			s.mirror.handleUpdate(&batch[i])
-		}
-		clear(batch)
-		if skipped != seen {
+		if skipped := s.handleQueued(); skipped != seen {
 			seen = skipped
 			s.log.Warn("queue full; reading all values again, events are lost", "skipped", skipped)
 			s.mirror.reload(s.channel)
 		}
 	}
+}
+
+// handleQueued applies what was delivered, and returns how many updates found the queue full so
+// far.
+func (s *Sink) handleQueued() (skipped uint64) {
+	s.mu.Lock()
+	batch := s.queue
+	s.queue, s.spare = s.spare[:0], nil
+	skipped = s.skipped
+	s.mu.Unlock()
+	for i := range batch {
+		s.mirror.handleUpdate(&batch[i])
+	}
+	clear(batch)
+	s.mu.Lock()
+	s.spare = batch
+	s.handled[0] += uint64(len(batch))
+	s.mu.Unlock()
+	return skipped
+}
+
+// Drain applies what was delivered after Run ended, so that the history has it.
+func (s *Sink) Drain() {
+	if s.mirror.history != nil {
+		s.handleQueued()
+	}
+}
+
+// Volatile returns how many updates a crash would lose: those that wait, and those that the
+// history may have in memory only. Without a history nothing is kept that could be lost.
+func (s *Sink) Volatile() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return uint64(len(s.queue)) + s.handled[0] - s.handled[len(s.handled)-1]
 }
 
 // loadCache applies the cached structure.
@@ -173,6 +201,7 @@ func (s *Sink) updateQuality(now time.Time) {
 	why := s.mirror.updateQuality(ch, ch.Health(), now)
 	s.mu.Lock()
 	s.notReady = why
+	copy(s.handled[1:], s.handled[:])
 	s.mu.Unlock()
 	if m := s.mirror; m.quality.wasComplete && s.cache.isDue(m.structureChanged, m.metadataChanged, now) {
 		s.saveCache(ch, now)
