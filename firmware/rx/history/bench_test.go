@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,4 +123,69 @@ func BenchmarkHours(b *testing.B) {
 			b.Errorf("%d dropped", st.Dropped)
 		}
 	}
+}
+
+// BenchmarkAdd is a change that comes: a step of the store each 20,000.
+func BenchmarkAdd(b *testing.B) {
+	now := day0
+	s := benchStore(b, func() time.Time { return now })
+	defer s.Close()
+	p := newPlant(time.Second)
+	type added struct {
+		node, value []byte
+		at          time.Time
+	}
+	changes := make([]added, 200_000)
+	for i := range changes {
+		c := &changes[i]
+		c.node, c.at, c.value = p.change(i % 1000)
+	}
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		c := &changes[i%len(changes)]
+		s.AddValue(c.node, c.at.Add(time.Duration(i/len(changes))*200*time.Second), c.value)
+		if i++; i%20_000 == 0 {
+			now = now.Add(time.Second)
+			s.step(now)
+		}
+	}
+	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "changes/s")
+	if st := s.Stats(); st.Dropped > 0 {
+		b.Errorf("%d dropped", st.Dropped)
+	}
+}
+
+// BenchmarkReadHour reads an hour of a node, 1/s, among 1,000 nodes of three hours.
+func BenchmarkReadHour(b *testing.B) {
+	now := day0
+	s := benchStore(b, func() time.Time { return now })
+	defer s.Close()
+	p := newPlant(time.Second)
+	for range 3 * 3600 {
+		for i := range 1000 {
+			s.AddValue(p.change(i))
+		}
+		now = now.Add(time.Second)
+		s.step(now)
+	}
+	n, k := 0, 0
+	for b.Loop() {
+		n = 0
+		if err := s.Values(p.nodes[k*7%1000], day0.Add(time.Hour), day0.Add(2*time.Hour), func(time.Time, []byte) bool {
+			n++
+			return true
+		}); err != nil {
+			b.Fatal(err)
+		}
+		k++
+	}
+	if n < 3500 || n > 3700 {
+		b.Errorf("%d values", n)
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	b.ReportMetric(float64(m.HeapAlloc)/1e6, "heap-MB")
+	b.ReportMetric(float64(s.Stats().Segments), "segments")
 }

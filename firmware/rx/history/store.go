@@ -3,6 +3,7 @@ package history
 import (
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -30,7 +31,6 @@ type Limits struct {
 // safe for concurrent use. It takes about three generations of 4 MiB in memory.
 type Store struct {
 	dir    string
-	name   string
 	limits Limits
 	log    *slog.Logger
 	packer *packer
@@ -66,7 +66,7 @@ type Stats struct {
 	Segments   uint64 `gauge:"segments" help:"Sealed files of the history."`
 }
 
-// Open takes over the history in dir, or begins one. A disk that cannot be used is not an
+// Open takes over the history in dir, which is named like the channel, or begins one. A disk that cannot be used is not an
 // error but a fault, which Ready returns; what is damaged is set aside: see Damaged.
 func Open(dir string, l Limits, log *slog.Logger) (*Store, error) {
 	if l.Age <= 0 || l.Bytes < MinBytes {
@@ -200,9 +200,9 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// Counters implements counter.Source.
+// Counters implements counter.Source. The folder's name is the channel's.
 func (s *Store) Counters() []counter.Set {
-	return []counter.Set{counter.Of("history", s.name, s.Stats())}
+	return []counter.Set{counter.Of("history", filepath.Base(s.dir), s.Stats())}
 }
 
 // Damaged says what was set aside since Open, a line each, for the audit. It returns each once.
