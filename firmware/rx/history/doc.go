@@ -8,7 +8,7 @@
 // Times are counted in 100 ns since 1601, as OPC UA does, and truncated to that.
 //
 // The oldest segments go first, by age and by size; that is to unlink a file. A disk that is full or
-// read-only leaves what is in memory: the newest few megabytes, in which the oldest go
+// read-only leaves what is in memory: the newest 28 MiB, in which the oldest go
 // first, counted. A file that is damaged is renamed to "damaged", replacing the one before,
 // and the rest is served.
 //

@@ -91,6 +91,7 @@ func TestSegmentsGoBySizeOldestFirst(t *testing.T) {
 func TestADiskThatFailsLeavesTheNewestInMemory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "history")
 	r := newRig(t, dir, Limits{Age: time.Hour, Bytes: MinBytes})
+	r.most = 200 << 10
 	r.add("a", seconds(0, 9)...)
 	r.seal()
 	away := dir + ".away"

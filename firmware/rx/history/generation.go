@@ -16,7 +16,7 @@ const (
 type generation struct {
 	number  uint64
 	streams map[string]*stream // by key
-	cost    int64              // bytes in memory, about
+	bytes   int64              // of keys and entries
 	changes uint64
 	longest int // changes of the stream that has most
 	span    span
@@ -71,18 +71,25 @@ func (g *generation) add(key []byte, ticks int64, value []byte) outcome {
 }
 
 // isFull reports whether it is time to seal it.
-func (g *generation) isFull(bytes int64) bool { return g.cost >= bytes || g.longest >= maxStream }
+func (g *generation) isFull(bytes int64) bool {
+	return g.bytes >= bytes || g.cost() >= maxGeneration || g.longest >= maxStream
+}
+
+// cost is what it takes in memory, in bytes, about.
+func (g *generation) cost() int64 {
+	return g.bytes + int64(len(g.pending)) + streamCost*int64(len(g.streams))
+}
 
 // stream makes one.
 func (g *generation) stream(key []byte) *stream {
 	s := &stream{number: uint64(len(g.streams)), key: string(key), span: nothing}
 	g.streams[s.key] = s
-	g.cost += streamCost + int64(len(key))
+	g.bytes += int64(len(key))
 	return s
 }
 
 func (g *generation) count(s *stream, ticks int64, bytes int) {
-	g.cost += int64(bytes)
+	g.bytes += int64(bytes)
 	g.changes++
 	g.span.include(span{ticks, ticks})
 	g.longest = max(g.longest, s.coder.count)

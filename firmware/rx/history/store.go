@@ -14,9 +14,11 @@ import (
 const (
 	MinBytes = 1 << 20 // of Limits
 
-	memoryBytes = 4 << 20 // of a generation in memory, at which it is sealed; less where Limits are small
-	shareOfDisk = 16      // a generation is at most one in so many of Limits.Bytes
-	maxStream   = 1 << 17 // changes of a stream, at which a generation is sealed
+	fullBytes     = 4 << 20 // of keys and entries, at which a generation is sealed; less where Limits are small
+	shareOfDisk   = 16      // that is at most one in so many of Limits.Bytes
+	maxGeneration = 3 * fullBytes
+	maxStream     = 1 << 17 // changes of a stream, at which a generation is sealed
+	maxMemory     = 7 * fullBytes
 )
 
 // Limits say what a Store keeps.
@@ -28,7 +30,7 @@ type Limits struct {
 }
 
 // Store is the history of one channel. It is a task.Task and a counter.Source, and
-// safe for concurrent use. It takes about three generations of 4 MiB in memory.
+// safe for concurrent use. It takes 10 to 15 MB of memory, and up to 40 while the disk is slow or fails.
 type Store struct {
 	dir    string
 	limits Limits
@@ -36,6 +38,7 @@ type Store struct {
 	packer *packer
 	now    func() time.Time
 	full   int64 // bytes of a generation at which it is sealed
+	most   int64 // bytes in memory
 	wake   chan struct{}
 
 	work worker // under its own lock, which is taken before mu
@@ -66,8 +69,9 @@ type Stats struct {
 	Segments   uint64 `gauge:"segments" help:"Sealed files of the history."`
 }
 
-// Open takes over the history in dir, which is named like the channel, or begins one. A disk that cannot be used is not an
-// error but a fault, which Ready returns; what is damaged is set aside: see Damaged.
+// Open takes over the history in dir, which is named like the channel, or begins one. A
+// disk that cannot be used is not an error but a fault, which Ready returns; what is
+// damaged is set aside: see Damaged.
 func Open(dir string, l Limits, log *slog.Logger) (*Store, error) {
 	if l.Age <= 0 || l.Bytes < MinBytes {
 		return nil, fmt.Errorf("history: keeping %v in %d bytes: give an age, and at least %d bytes", l.Age, l.Bytes,
@@ -83,7 +87,8 @@ func open(dir string, l Limits, log *slog.Logger, now func() time.Time) (*Store,
 	}
 	s := &Store{
 		dir: dir, limits: l, log: log.With("component", "history"), packer: p, now: now,
-		full: min(memoryBytes, l.Bytes/shareOfDisk), wake: make(chan struct{}, 1), open: newGeneration(1),
+		full: min(fullBytes, l.Bytes/shareOfDisk), most: maxMemory,
+		wake: make(chan struct{}, 1), open: newGeneration(1),
 	}
 	s.work.s = s
 	s.work.mu.Lock()
@@ -135,26 +140,25 @@ func (s *Store) add(key []byte, at time.Time, value []byte) {
 // room makes room in memory for a change and reports whether there is any; with the lock. While the
 // disk fails the oldest changes go, a generation at a time.
 func (s *Store) room(cost int64) bool {
-	limit := 3 * s.full
-	if s.memory()+cost <= limit {
+	if s.memory()+cost <= s.most {
 		return true
 	}
-	if s.fault == nil || len(s.sealing) == 0 && s.open.changes == 0 {
-		return cost > limit && s.memory() == 0 // a value that is larger than all of it
+	if s.fault == nil {
+		return false
 	}
 	if len(s.sealing) == 0 {
 		s.rotate()
 	}
 	s.stats.Dropped += s.sealing[0].changes
 	s.sealing = s.sealing[1:]
-	return s.memory()+cost <= limit || s.memory() == 0
+	return s.memory()+cost <= s.most
 }
 
 // memory is what is in memory, in bytes; with the lock.
 func (s *Store) memory() int64 {
-	n := s.open.cost + int64(len(s.open.pending))
+	n := s.open.cost()
 	for _, g := range s.sealing {
-		n += g.cost
+		n += g.cost()
 	}
 	return n
 }

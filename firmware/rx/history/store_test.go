@@ -197,16 +197,16 @@ func TestHostileChangesAreRefusedAndCounted(t *testing.T) {
 func TestAValueThatDoesNotFitIntoMemoryIsDropped(t *testing.T) {
 	r := newRig(t, t.TempDir(), generous)
 	value := make([]byte, maxValue)
-	for i := range 30 {
+	for i := range 60 {
 		value[0] = byte(i)
 		r.AddValue([]byte("a"), second(i), value)
-		if m := r.Stats().Memory; m > 3*memoryBytes {
+		if m := r.Stats().Memory; m > maxMemory {
 			t.Fatalf("%d bytes in memory", m)
 		}
 	}
 	st := r.Stats()
-	if st.Dropped == 0 || st.Added+st.Dropped != 30 {
-		t.Errorf("%d added, %d dropped of 30", st.Added, st.Dropped)
+	if st.Dropped == 0 || st.Added+st.Dropped != 60 {
+		t.Errorf("%d added, %d dropped of 60", st.Added, st.Dropped)
 	}
 	r.pass(time.Second)
 	if got := len(r.values("a", 0, 99)); uint64(got) != st.Added {

@@ -125,8 +125,8 @@ func (w *worker) commit() {
 	if len(changes) == 0 {
 		return
 	}
-	if blocked {
-		w.broken = g.number
+	if blocked || len(changes) > maxBody {
+		w.broken = g.number // it is sealed next
 		return
 	}
 	if w.journal.generation != g.number {
