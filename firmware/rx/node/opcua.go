@@ -19,6 +19,8 @@ type OPCUASink interface {
 	CheckTrust()
 	// Drain applies what was delivered after Run ended.
 	Drain()
+	// AcceptsLate reports whether late records can be kept now.
+	AcceptsLate() bool
 	// Volatile returns how many records a crash would lose, where history is kept.
 	Volatile() uint64
 }
@@ -70,6 +72,7 @@ func (n *Node) addOPCUA() error {
 		}
 		if parts.History != nil {
 			link.Volatile(s.Volatile)
+			link.AcceptLateIf(s.AcceptsLate)
 		}
 		n.opcua = append(n.opcua, s)
 		n.addChannel(link, channel{name: c.Channel, protocol: "opcua", address: c.Listen, sink: s})

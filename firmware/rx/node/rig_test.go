@@ -49,6 +49,7 @@ type fakeSink struct {
 func (s *fakeSink) String() string                { return s.name }
 func (s *fakeSink) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 func (s *fakeSink) CheckTrust()                   { s.trusted++ }
+func (s *fakeSink) AcceptsLate() bool             { return true }
 func (s *fakeSink) Drain()                        {}
 func (s *fakeSink) Volatile() uint64              { return 0 }
 

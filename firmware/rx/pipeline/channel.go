@@ -21,6 +21,8 @@ type Channel struct {
 
 	watch watch
 
+	acceptsLate func() bool // nil: always
+
 	refused, expired atomic.Uint64 // by the sink, not yet in the mirror's account
 	volatile         func() uint64 // nil: the sink keeps nothing
 }
@@ -50,6 +52,14 @@ func (c *Channel) TakeLate(l mirror.Late) {
 	defer c.link.mu.Unlock()
 	c.mirror.TakeLate(l)
 }
+
+// AcceptLateIf sets the function that reports whether the sink accepts late records now.
+// While it does not, they are left to a later pass. It is called under the link's lock.
+// To be called before Run.
+func (c *Channel) AcceptLateIf(f func() bool) { c.acceptsLate = f }
+
+// defersLate reports whether late records are left to a later pass.
+func (c *Channel) defersLate() bool { return c.acceptsLate != nil && !c.acceptsLate() }
 
 // Holes returns when records of the channel are missing, oldest first, those that are
 // lost for good too.

@@ -50,6 +50,10 @@ func (l *Link) handleReplay(body []byte) error {
 	if c == nil {
 		return nil // its live records are counted
 	}
+	if c.defersLate() {
+		c.mirror.MissReplay()
+		return nil
+	}
 	return c.mirror.Replay(&p, body)
 }
 
@@ -78,7 +82,7 @@ func (l *Link) receiveTime() time.Duration {
 func (l *Link) waiting() *Channel {
 	for range l.names {
 		c := l.channels[record.ChannelID(l.names[l.healing.next%len(l.names)])]
-		if c.mirror.Waits() {
+		if c.mirror.Waits() && !c.defersLate() {
 			return c
 		}
 		l.healing.next++

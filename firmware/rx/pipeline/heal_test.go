@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,13 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 		a, b := l.Channel("a"), l.Channel("b")
 		a.TakeLate(mirror.InOrder)
 		a.DeliverTo(heals)
+		var full atomic.Bool
+		later := &listing{}
+		c := l.Channel("c") // accepts nothing late until its sink has room
+		c.TakeLate(mirror.AnyOrder)
+		c.AcceptLateIf(func() bool { return !full.Load() })
+		c.DeliverTo(later)
+		full.Store(true)
 		b.DeliverTo(not)
 		done := make(chan error, 1)
 		ctx, stop := context.WithCancel(t.Context())
@@ -126,7 +134,9 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 			}
 			s.live("a", seq+1, lost)
 			s.live("b", seq+1, lost)
+			s.live("c", seq+1, lost)
 		}
+		s.totals("c", 8)
 		s.totals("a", 8)
 		s.totals("b", 8)
 		time.Sleep(2 * time.Second)
@@ -135,8 +145,14 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 		s.page("a", 4, 4, true)
 		s.next(wire.Replay)
 		s.page("a", 5, 8, false)
+		s.window("c")
+		s.page("c", 1, 8, false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
+		if h := c.Holes(); len(later.got) != 4 || len(h) != 1 || h[0].Records != 4 || h[0].Final {
+			t.Errorf("while the sink has no room: got %q and %+v, want one hole of 4", later.got, h)
+		}
+		full.Store(false)
 		if h := a.Holes(); len(h) != 1 || h[0].Records != 3 || h[0].Final {
 			t.Errorf("after a pass that missed a page: got %+v, want one hole of 3", h)
 		}
@@ -149,11 +165,16 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 		s.page("a", 4, 4, false)
 		s.page("a", 5, 8, false)
 		s.page("b", 1, 8, false)
+		s.window("c")
+		s.page("c", 1, 8, false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		want := []string{"live 1", "live 2", "live 7", "live 8", "late 3", "late 4", "late 5", "late 6"}
 		if !slices.Equal(heals.got, want) || !slices.Equal(not.got, want[:4]) {
 			t.Errorf("got %q and %q, want %q and none late", heals.got, not.got, want)
+		}
+		if !slices.Equal(later.got, want) {
+			t.Errorf("with room again: got %q, want %q", later.got, want)
 		}
 		st = l.Status()
 		if c := st.Channels[0]; c.Delivered != 8 || c.Healed != 4 || c.Lost != 0 || c.Open != 0 || len(c.Holes) != 0 {
@@ -164,8 +185,8 @@ func TestHolesHealThroughTheLink(t *testing.T) {
 			t.Errorf("got %+v, want 4 lost for good", c)
 		}
 		for _, line := range []string{"hole opened", "hole closed"} {
-			if n := strings.Count(log.String(), line); n != 1 {
-				t.Errorf("%q was logged %d times, want once:\n%s", line, n, &log)
+			if n := strings.Count(log.String(), line); n != 2 {
+				t.Errorf("%q was logged %d times, want once for each channel that takes late ones:\n%s", line, n, &log)
 			}
 		}
 	})

@@ -68,6 +68,7 @@ func serve(t *testing.T, folder string, ch *link) *served {
 		store.Close()
 	}
 	ch.States(func(u sink.Update) bool { m.sink.Deliver(u); return true })
+	await.True(t, "late records are accepted", m.sink.AcceptsLate)
 	await.True(t, "the mirror is ready", func() bool { return m.sink.Ready() == nil })
 	m.session, err = client.Connect(t.Context(), client.Config{Endpoint: "opc.tcp://" + srv.Addr().String(),
 		Policy: "None",
@@ -198,6 +199,13 @@ func TestWhatIsDeliveredAtTheEndIsKept(t *testing.T) {
 		History: l.mirror.history},
 		slog.New(slog.DiscardHandler))
 	k.mirror = l.mirror
+	if k.AcceptsLate() {
+		t.Error("late records are accepted before the structure is complete")
+	}
+	k.updateQuality(l.now)
+	if !k.AcceptsLate() {
+		t.Error("late records are not accepted with a complete structure")
+	}
 	k.Deliver(sample(0, 3, 3, good, false))
 	if v := k.Volatile(); v != 1 {
 		t.Errorf("%d records are volatile, want one", v)

@@ -35,6 +35,8 @@ type Sink struct {
 	skipped  uint64                               // updates that found the queue full
 	handled  [volatileFor/qualityEvery + 1]uint64 // updates, now and at each of the last checks
 	notReady string                               // why the mirror is not ready; "" if it is
+
+	structured bool // the address space is complete
 }
 
 // Deps is what a Sink needs.
@@ -180,6 +182,14 @@ func (s *Sink) Volatile() uint64 {
 	return uint64(len(s.queue)) + s.handled[0] - s.handled[len(s.handled)-1]
 }
 
+// AcceptsLate reports whether late records can be kept now: the structure is here that says of which
+// node a value is, and the queue has room for live records besides. The others are sent again.
+func (s *Sink) AcceptsLate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.structured && len(s.queue) < maxQueued/4
+}
+
 // loadCache applies the cached structure.
 func (s *Sink) loadCache() {
 	list, err := s.cache.load()
@@ -201,6 +211,7 @@ func (s *Sink) updateQuality(now time.Time) {
 	why := s.mirror.updateQuality(ch, ch.Health(), now)
 	s.mu.Lock()
 	s.notReady = why
+	s.structured = s.mirror.quality.wasComplete && s.mirror.next == nil
 	copy(s.handled[1:], s.handled[:])
 	s.mu.Unlock()
 	if m := s.mirror; m.quality.wasComplete && s.cache.isDue(m.structureChanged, m.metadataChanged, now) {
