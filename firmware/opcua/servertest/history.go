@@ -30,6 +30,8 @@ type History struct {
 	Points int
 	// Cut ends an answer at what was asked for, without a continuation point.
 	Cut bool
+	// End includes values of the time at which a range ends.
+	End bool
 	// Endless continues for ever, without a value.
 	Endless bool
 
@@ -171,7 +173,7 @@ func (h *History) part(at historyPoint, to int64, most int) (values [][]byte, ne
 	skip := at.skip
 	for _, v := range h.Values[at.node] {
 		t := SourceTime(v)
-		if t < at.from || t >= to {
+		if t < at.from || t > to || t == to && !h.End {
 			continue
 		}
 		if t == at.from && skip > 0 {

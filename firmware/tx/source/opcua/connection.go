@@ -111,6 +111,12 @@ func (c *connection) run(ctx context.Context) error {
 	}
 }
 
+// findHistories finds which variables of the model have a history.
+func (c *connection) findHistories() {
+	c.readable = readableHistory(c.model)
+	c.history.book.Readable(c.readable)
+}
+
 // end records that what comes from now on is missed.
 func (c *connection) end() {
 	c.history.book.MissEvents(time.Now())
@@ -149,7 +155,9 @@ func (c *connection) begin(ctx context.Context) error {
 		c.arrived.forgetArrivals()
 	}
 	c.history.book.MissAll()
-	c.readable = readableHistory(c.model)
+	if !c.fresh {
+		c.findHistories()
+	}
 	if err := c.model.announce(c.port); err != nil {
 		return fmt.Errorf("opcua: namespace table: %w", err)
 	}
@@ -224,7 +232,7 @@ func (c *connection) takeFound(ctx context.Context, f found) error {
 	c.flush(c.model, true)
 	c.model.forget(c.port)
 	c.fresh = false
-	c.readable = readableHistory(c.model)
+	c.findHistories()
 	if err := c.watchAll(ctx); err != nil {
 		return err
 	}

@@ -227,7 +227,6 @@ func (c *connection) tickHistory(ctx context.Context) error {
 	h.book.Present()
 	c.storeMark(false)
 	c.stats.HistoryGivenUp.Add(uint64(h.book.GivenUp()))
-	h.book.Drop(func(handle uint32) bool { return !c.readable[handle] })
 	c.stats.HistoryGivenUp.Add(uint64(h.book.Drop(h.refused)))
 	c.notice(historyNotice, h.trouble(c.model.nodes))
 	if c.reading || len(c.values.uncertain) > 0 || time.Now().Before(c.historyRest) {

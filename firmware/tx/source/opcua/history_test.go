@@ -225,6 +225,51 @@ func TestHistoryFillsWhatTheSourceMissed(t *testing.T) {
 	}
 }
 
+func TestHistoryFillsWhatCouldNotBeDecoded(t *testing.T) {
+	withHistory(t, 0, func(t *testing.T, h *historian) {
+		h.produce(named("speed"), 20, time.Second)
+		h.quirk(func() {
+			h.badValue = true
+			h.delays(time.Second, id.ReadRequest_Encoding_DefaultBinary)
+		})
+		first, last := h.produce(named("speed"), 1, time.Second)
+		h.produce(named("speed"), 5, 100*time.Millisecond)
+		h.settle(30 * time.Second)
+		h.wantLate(first, last)
+	})
+}
+
+// TestHistoryComesAfterAllElse: none is read while the source catches up.
+func TestHistoryComesAfterAllElse(t *testing.T) {
+	withHistory(t, 0, func(t *testing.T, h *historian) {
+		h.produce(named("speed"), 20, time.Second)
+		up := h.cut()
+		first, last := h.produce(named("speed"), 30, time.Second)
+		h.quirk(func() {
+			h.mute[named("force")] = true // its first value does not come by itself
+			h.delays(4*time.Second, id.ReadRequest_Encoding_DefaultBinary, id.BrowseRequest_Encoding_DefaultBinary)
+		})
+		up()
+		busy := 0
+		for range 600 {
+			h.settle(100 * time.Millisecond)
+			h.link.mu.Lock()
+			catchingUp := h.link.reported != source.Up
+			h.link.mu.Unlock()
+			if catchingUp {
+				if busy++; h.Count(historyKind) > 0 {
+					t.Fatal("history is read while the source catches up")
+				}
+			}
+		}
+		h.settle(2 * time.Minute)
+		if busy < 20 {
+			t.Errorf("the source caught up within %d00 ms", busy)
+		}
+		h.wantLate(first, last-1)
+	})
+}
+
 func TestHistoryFillsWhatNotificationsMissed(t *testing.T) {
 	withHistory(t, 0, func(t *testing.T, h *historian) {
 		h.produce(named("speed"), 20, time.Second)
@@ -352,6 +397,7 @@ func TestServersThatReturnLittleAreAskedForLess(t *testing.T) {
 		"one value in an answer":   func(h *servertest.History) { h.PerCall = 1 },
 		"as many as it is asked":   func(h *servertest.History) {},
 		"no point for what is cut": func(h *servertest.History) { h.Cut = true },
+		"values at the end":        func(h *servertest.History) { h.End = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withHistory(t, 0, func(t *testing.T, h *historian) {

@@ -100,6 +100,10 @@ func (p *plc) report(sub *plcSubscription, handles []uint32) {
 		return
 	}
 	body := append(u32(nil, count), b...)
+	if p.badValue {
+		p.badValue = false
+		body = append(u32(u32(nil, 1), handles[0]), 0xff, 0xff, 0xff)
+	}
 	if p.badData {
 		p.badData = false
 		body = append(u32(nil, count), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)

@@ -47,6 +47,7 @@ type plc struct {
 	mute        map[rawvalue.NodeID]bool                 // items of these nodes send nothing
 	clauses     int                                      // select clauses in a filter, 0: no limit
 	dropNext    int                                      // notifications that are lost, and cannot be had again
+	badValue    bool                                     // the next value cannot be decoded
 	badData     bool                                     // the next notification cannot be decoded
 	endless     bool                                     // every node has references to new nodes
 	continues   rawvalue.NodeID                          // continues for ever, with one reference each time

@@ -102,6 +102,7 @@ type Book struct {
 
 	mu       sync.Mutex
 	nodes    []node // by handle
+	readable map[uint32]bool
 	gaps     []*Gap // that wait
 	sorted   bool
 	reading  []*Gap // that Next has returned
@@ -136,6 +137,17 @@ func (b *Book) node(handle uint32) *node {
 	return &b.nodes[handle]
 }
 
+// Readable sets which nodes have a history; of others no interval is kept. nil is while that
+// is not known. The map is not changed any more.
+func (b *Book) Readable(nodes map[uint32]bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readable = nodes
+	if nodes != nil {
+		b.drop(func(g *Gap) bool { return !nodes[g.Handle] })
+	}
+}
+
 // Came records that a live value of a node was handed over. at is its source timestamp,
 // 0 if it has none; notified means that the server sent it because it had changed.
 func (b *Book) Came(handle uint32, at int64, now time.Time, notified bool) {
@@ -146,7 +158,7 @@ func (b *Book) Came(handle uint32, at int64, now time.Time, notified bool) {
 	defer b.mu.Unlock()
 	n := b.node(handle)
 	if !n.present {
-		if from := b.since(handle); from > 0 && at > from {
+		if from := b.since(handle); from > 0 && at > from && (b.readable == nil || b.readable[handle]) {
 			b.add(handle, n, from, at)
 		}
 	} else if notified && at > n.last {
@@ -189,12 +201,15 @@ func (b *Book) add(handle uint32, n *node, from, to int64) {
 	b.entries++
 }
 
-// Miss records that values of nodes may have been missed since their newest ones.
+// Miss records that values of nodes may have been missed since their newest ones. A node
+// without one has missed all anyway.
 func (b *Book) Miss(handles ...uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, h := range handles {
-		b.node(h).present = false
+		if int(h) < len(b.nodes) {
+			b.nodes[h].present = false
+		}
 	}
 }
 
@@ -233,7 +248,7 @@ func (b *Book) Reset() {
 		all = b.restored.earliest()
 	}
 	b.restored = marks{all: all}
-	b.nodes, b.gaps, b.reading, b.entries = nil, nil, nil, 0
+	b.nodes, b.gaps, b.reading, b.entries, b.readable = nil, nil, nil, 0, nil
 }
 
 // Waiting returns how many intervals wait.

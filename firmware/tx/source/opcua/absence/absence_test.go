@@ -70,6 +70,9 @@ func TestWhatIsMissedEndsWithTheNextLiveValue(t *testing.T) {
 			b.Miss(1)
 			b.Came(1, at(9), time.Now(), true)
 		}, "1: 5-9"},
+		"a node that does not exist misses nothing": {func(b *Book) {
+			b.Miss(1<<32 - 1)
+		}, ""},
 		"at most a day": {func(b *Book) {
 			b.Came(1, at(0), time.Now(), true)
 			b.Miss(1)
@@ -97,6 +100,29 @@ func TestWhatIsMissedEndsWithTheNextLiveValue(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestOnlyNodesWithAHistoryMissValues(t *testing.T) {
+	b := New(time.Second)
+	miss := func() {
+		for h := range uint32(3) {
+			b.Came(h, 10, time.Now(), true)
+			b.Miss(h)
+			b.Came(h, 90, time.Now(), true)
+		}
+	}
+	miss()
+	if n := b.Waiting(); n != 3 {
+		t.Errorf("got %d intervals while it is not known which can be read, want 3", n)
+	}
+	b.Readable(map[uint32]bool{1: true})
+	if n := b.Waiting(); n != 1 || b.entries != 1 {
+		t.Errorf("got %d intervals once that is known, want 1", n)
+	}
+	b.Next(9)
+	if miss(); b.Waiting() != 1 {
+		t.Errorf("got %d more intervals, want 1", b.Waiting())
 	}
 }
 
