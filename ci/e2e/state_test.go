@@ -243,7 +243,7 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 }
 
 // TestRecordsThatAFullDiskDidNotTakeAreAccountedFor ends RX while IT's broker is away and its disk is full: what
-// waited in memory alone is gone, and must not stay delivered.
+// waited in memory alone is gone, and must not stay delivered. After a kill it heals: TX still has it.
 func TestRecordsThatAFullDiskDidNotTakeAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -297,11 +297,22 @@ func TestRecordsThatAFullDiskDidNotTakeAreAccountedFor(t *testing.T) {
 			remove(t, full)
 			rig.Mosquitto(t, it, rig.Unlimited)
 			client5(t, it, "it-again", "plant/#", &in)
+			client5(t, it, "it-late", "late/plant/#", &in)
 			g.RX.Start()
 			g.Ready()
 			publish(after)
 			await.NoError(t, "what is published last", newest)
 			a := g.settled("cell-1", before+waiting+after)
+			if kill {
+				await.NoError(t, "what waited in memory heals", func() error {
+					if a = g.settled("cell-1", before+waiting+after); a.OpenHoles > 0 || a.Healed == 0 {
+						return fmt.Errorf("%s, %d healed, %d open holes", a, a.Healed, a.OpenHoles)
+					}
+					return nil
+				})
+				newest := fmt.Sprint(before + waiting - 1)
+				await.NoError(t, "the newest of it", func() error { return arrived(&in, newest) })
+			}
 			got := map[string]bool{}
 			for _, payload := range payloads(in.all()) {
 				got[payload] = true
