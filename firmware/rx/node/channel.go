@@ -140,6 +140,7 @@ func (n *Node) addChannel(link *pipeline.Channel, c channel) {
 	if c.queue != nil {
 		c.queue.OnDrop(link.Expired)
 		link.Volatile(c.queue.Volatile)
+		link.AcceptLateIf(roomForLate(c.queue))
 	}
 	n.link.Recall(c.name, before)
 	n.add(c.sink)

@@ -7,6 +7,7 @@ import (
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/spool"
 )
 
 // lateMQTT returns how an MQTT sink takes records late.
@@ -15,6 +16,12 @@ func lateMQTT(c config.MQTTSink) mirror.Late {
 		return mirror.None
 	}
 	return mirror.InOrder
+}
+
+// roomForLate returns whether a spool has room for records that come late: they come far
+// faster than a peer takes them, and half of it is for those of the present.
+func roomForLate(q *spool.Queue) func() bool {
+	return func() bool { s := q.Stats(); return s.Bytes < s.Limit/2 }
 }
 
 // showHoles adds what is missing of a channel, and what was healed.

@@ -93,6 +93,34 @@ func TestHolesAreShownAndOutliveARestart(t *testing.T) {
 	})
 }
 
+// TestLateRecordsLeaveRoomInTheSpool fills more than half of it while the broker is away.
+func TestLateRecordsLeaveRoomInTheSpool(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.run()
+		defer r.end()
+		r.transmit(7)
+		r.everything()
+		r.totals("cell", 5)
+		synctest.Wait()
+		q := r.mqtt["cell"].Queue
+		for range 6 {
+			q.Append(make([]byte, 100<<10))
+		}
+		r.replay("cell", 3, 5)
+		r.checkHoles(t, 0, 3, 3, 0)
+		for q.Stats().Records > 0 {
+			recs, err := q.Next(t.Context(), 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Done(len(recs))
+		}
+		r.replay("cell", 3, 5)
+		r.checkHoles(t, 3, 0, 0, 0)
+	})
+}
+
 func TestLateRecordsAreTakenAsTheSinkIsConfigured(t *testing.T) {
 	for late, want := range map[config.Late]mirror.Late{
 		config.LateSeparate: mirror.InOrder, config.LateSame: mirror.InOrder, config.LateDrop: mirror.None,
