@@ -1,6 +1,7 @@
 package holes
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -311,4 +312,26 @@ func FuzzParse(f *testing.F) {
 			t.Fatal("something is open")
 		}
 	})
+}
+
+// TestTheFormIsStable checks the bytes of what is kept.
+func TestTheFormIsStable(t *testing.T) {
+	var s Set
+	s.Add(3, 5, 9, false, 10*second, 12*second)
+	s.AddEarlier(Position{1, 4}, 3, 11*second, 12*second)
+	s.Pool(7, true)
+	s.Add(3, 20, 29, true, 30*second, 32*second)
+	page(&s, 3, 22, 24, 22)
+	got := hex.EncodeToString(s.Append(nil, 1000))
+	const want = "0100070001" + // a pool of 7 unknown ones; one hole is final:
+		"09031701808ece1c8092f40100" + // 3:23 to 24, all of it
+		"1b0104020080e3be0a80897a" + // 1:4 to the end of epoch 2
+		"00050480dac4098092f401" + "010b01808ece1c8092f401" + "050404" // 3:5 to 9, 20 to 21, and 25 to 29
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	var back Set
+	if _, err := back.Parse(s.Append(nil, 1000)); err != nil || text(&back) != text(&s) {
+		t.Errorf("got  %v %s\nwant %s", err, text(&back), text(&s))
+	}
 }
