@@ -7,10 +7,11 @@
 // the same value at the same time of the same node is read once, however often it came.
 // Times are counted in 100 ns since 1601, as OPC UA does, and truncated to that.
 //
-// The oldest segments go first, by age and by size; that is to unlink a file. A disk that is full or
-// read-only leaves what is in memory: the newest 28 MiB, in which the oldest go
-// first, counted. A file that is damaged is renamed to "damaged", replacing the one before,
-// and the rest is served.
+// The oldest segments go first, by age and by size; that is to unlink a file. On a disk
+// that is full, one goes every five seconds until there is room. A disk that fails or is
+// read-only leaves what is in memory: the newest 28 MiB, in which the oldest go first,
+// counted. A file that is damaged is renamed to "damaged", replacing the one before, and
+// the rest is served.
 //
 // The package refuses to know what a value is, to modify or delete one, to repair a
 // file, and to share its folder: the state directory's lock keeps other processes out.

@@ -12,8 +12,13 @@ import (
 // expire removes the segments that are too old or too many, oldest first.
 func (w *worker) expire(now time.Time) {
 	w.expired = now
+	w.remove(w.s.surplus(now), now)
+}
+
+// remove removes segments.
+func (w *worker) remove(segments []*segment, now time.Time) {
 	s := w.s
-	for _, seg := range s.surplus(now) {
+	for _, seg := range segments {
 		err := os.Remove(segmentPath(s.dir, seg.number))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			w.fail(err, now)
@@ -24,6 +29,20 @@ func (w *worker) expire(now time.Time) {
 		s.stats.Expired += seg.changes
 		s.mu.Unlock()
 	}
+}
+
+// oldest returns the oldest segment, if there is one: on a disk that is full it makes room.
+func (s *Store) oldest() []*segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byAge()[:min(1, len(s.segments))]
+}
+
+// byAge returns the segments, oldest first; with the lock.
+func (s *Store) byAge() []*segment {
+	all := slices.Clone(s.segments)
+	slices.SortStableFunc(all, func(a, b *segment) int { return cmp.Compare(a.age(), b.age()) })
+	return all
 }
 
 // surplus returns the segments to remove. Time goes by the receiver's clock, but no further than the newest
@@ -38,9 +57,7 @@ func (s *Store) surplus(now time.Time) (remove []*segment) {
 		size += seg.size
 	}
 	oldest := min(newest, ticksOf(now)) - int64(s.limits.Age/tick)
-	byAge := slices.Clone(s.segments)
-	slices.SortStableFunc(byAge, func(a, b *segment) int { return cmp.Compare(a.age(), b.age()) })
-	for _, seg := range byAge {
+	for _, seg := range s.byAge() {
 		if seg.age() >= oldest && size <= s.limits.Bytes {
 			break
 		}

@@ -208,6 +208,9 @@ func (w *worker) seal(now time.Time) {
 		seg, err := w.writeSegment(g, ticksOf(now))
 		if err != nil {
 			w.fail(err, now)
+			if errors.Is(err, syscall.ENOSPC) {
+				w.remove(s.oldest(), now)
+			}
 			return
 		}
 		s.mu.Lock()
