@@ -33,7 +33,7 @@ func TestEveryCounterIsShown(t *testing.T) {
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1:%[1]d\", \"tcp://127.0.0.1:%[1]d\"]\n",
 			await.FreePort(t)) +
 		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nendpoint = \"opc.tcp://127.0.0.1:%d\"\nsecurity_policy = "+
-			"\"None\"\nsecurity_mode = \"None\"\n", await.FreePort(t))
+			"\"None\"\nsecurity_mode = \"None\"\n", await.FreePort(t)) + "[replay]\ndisk = \"64MiB\"\n"
 	rx := fmt.Sprintf("[[mqtt]]\nchannel = \"cell-1\"\nbroker = \"mqtt://127.0.0.1:%d\"\n", it) +
 		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", await.FreePort(t)) +
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)) +
