@@ -48,8 +48,9 @@ func DatagramProfile(size, overhead int) Profile {
 				MaxLanes: MaxLanes, Sources: 64,
 				Flush: 64 * time.Millisecond, Idle: 16 * time.Millisecond, Spread: 32 * time.Millisecond,
 			},
-			// A longer generation would only take memory: what it cannot repair comes again.
-			Replay: {MaxLanes: 16, Sources: 64, Flush: time.Second, Idle: time.Second},
+			// A longer generation would only take memory: what it cannot repair comes again. It
+			// closes when a pass has ended, since what comes next waits for what it lacks.
+			Replay: {MaxLanes: 16, Sources: 64, Flush: time.Second, Idle: 50 * time.Millisecond},
 		},
 	}
 }
@@ -67,7 +68,7 @@ func UARTProfile(baud int) Profile {
 		Classes: [Classes]ClassProfile{
 			LowLatency: {MaxLanes: 1, Sources: 16, Flush: flush, Idle: max(word+word/2, 2*time.Millisecond)},
 			Bulk:       {MaxLanes: 4, Sources: 16, Flush: 4 * flush, Idle: 4 * word},
-			Replay:     {MaxLanes: 4, Sources: 16, Flush: time.Second, Idle: time.Second},
+			Replay:     {MaxLanes: 4, Sources: 16, Flush: time.Second, Idle: 8 * word},
 		},
 	}
 }
