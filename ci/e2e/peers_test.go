@@ -48,6 +48,17 @@ func (b *inbox) all() []message {
 // client5 is an MQTT 5 client of a broker, reconnecting by itself.
 func client5(t *testing.T, port int, id string, filter string, in *inbox) *autopaho.ConnectionManager {
 	t.Helper()
+	if in == nil {
+		return subscriber5(t, port, id, filter, nil)
+	}
+	return subscriber5(t, port, id, filter, func(p *paho.Publish) {
+		in.add(message{p.Topic, string(p.Payload), p.QoS, p.Retain})
+	})
+}
+
+// subscriber5 is client5 with a function that takes what arrives; nil does not subscribe.
+func subscriber5(t *testing.T, port int, id, filter string, take func(*paho.Publish)) *autopaho.ConnectionManager {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	c := autopaho.ClientConfig{
@@ -57,7 +68,7 @@ func client5(t *testing.T, port int, id string, filter string, in *inbox) *autop
 		ClientConfig:          paho.ClientConfig{ClientID: id},
 	}
 	subscribed := make(chan struct{}, 16)
-	if in != nil {
+	if take != nil {
 		c.OnConnectionUp = func(m *autopaho.ConnectionManager, _ *paho.Connack) {
 			if _, err := m.Subscribe(ctx, &paho.Subscribe{
 				Subscriptions: []paho.SubscribeOptions{{Topic: filter, QoS: 2, RetainAsPublished: true}}}); err == nil {
@@ -65,7 +76,7 @@ func client5(t *testing.T, port int, id string, filter string, in *inbox) *autop
 			}
 		}
 		c.OnPublishReceived = []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
-			in.add(message{p.Packet.Topic, string(p.Packet.Payload), p.Packet.QoS, p.Packet.Retain})
+			take(p.Packet)
 			return true, nil
 		}}
 	} else {
