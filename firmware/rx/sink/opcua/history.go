@@ -134,8 +134,11 @@ func spaceName(generation uint32) []byte {
 func tableName(id uint64) []byte { return binary.BigEndian.AppendUint64([]byte{notesPrefix, 'T'}, id) }
 
 // note keeps what an event of a time needs: later than the event, so that it is not
-// removed before.
+// removed before; of an event of the future, later than now.
 func (h *History) note(name []byte, at time.Time, content func() []byte) {
+	if now := h.now(); at.After(now) {
+		at = now
+	}
 	if until, ok := h.noted[string(name)]; ok && !until.Before(at) {
 		return
 	}

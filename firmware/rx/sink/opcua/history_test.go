@@ -416,8 +416,9 @@ func TestWhatEventsNeedStaysLonger(t *testing.T) {
 	l := historic(t, s)
 	l.deliver(tableUpdate(plainEvent(t, 0)))
 	for _, second := range []int{0, 10, 4000, 20000} {
-		l.deliver(eventUpdate(plainEvent(t, second), false))
 		at := start.Add(time.Duration(second) * time.Second)
+		l.now = at
+		l.deliver(eventUpdate(plainEvent(t, second), false))
 		for _, name := range [][]byte{tableName(plainEvent(t, 0).Table.ID()), spaceName(7)} {
 			list := s.values[string(name)]
 			if len(list) == 0 || !list[len(list)-1].at.After(at) {
@@ -425,7 +426,12 @@ func TestWhatEventsNeedStaysLonger(t *testing.T) {
 			}
 		}
 	}
-	if n := len(s.values[string(spaceName(7))]); n > 3 {
+	l.deliver(eventUpdate(plainEvent(t, 1<<30), false)) // the clock of a source is decades ahead
+	list := s.values[string(spaceName(7))]
+	if ahead := list[len(list)-1].at.Sub(l.now); ahead > 3*time.Hour {
+		t.Errorf("for an event of the future the generation is kept at %v from now", ahead)
+	}
+	if n := len(list); n > 3 {
 		t.Errorf("the generation was kept %d times in 6 hours", n)
 	}
 }
