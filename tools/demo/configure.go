@@ -26,7 +26,11 @@ func (d *Demo) configure(ports []int, collector string) (err error) {
 	tx += fmt.Sprintf("[[opcua]]\nchannel = %q\nendpoint = %q\nsecurity_policy = \"None\"\npublishing_interval = "+
 		"\"50ms\"\n",
 		channelNames[4], d.server.Endpoint)
-	rx += fmt.Sprintf("[[opcua]]\nchannel = %q\nlisten = %q\nsecurity = [\"None\"]\nanonymous = true\n",
+	if d.Medium == "uart" { // the server has a new source timestamp for each of these, each time
+		tx += "exclude = [\"/Objects/Server/ServerCapabilities/**\", \"/Objects/Server/ServerDiagnostics/**\"]\n"
+	}
+	rx += fmt.Sprintf("[[opcua]]\nchannel = %q\nlisten = %q\nsecurity = [\"None\"]\nanonymous = true\n"+
+		"history = \"1d\"\n",
 		channelNames[4], d.mirror)
 	link := pair.UDP
 	if d.Medium == "uart" {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"heliograph/ci/freeport"
+	"heliograph/firmware/opcua/client"
 	"heliograph/tools/pair"
 	"heliograph/tools/plant"
 )
@@ -58,6 +59,10 @@ type Demo struct {
 	mu     sync.Mutex
 	rx     pair.Status // as RX said last
 	outage *outage     // the newest; nil: none yet
+
+	session    *client.Session // with the mirror
+	history    History         // of one tag, as it was read last
+	historyErr error
 }
 
 // Run sets everything up, calls started, has the plant send until ctx ends or
@@ -91,6 +96,7 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 		defer cancel()
 	}
 	go d.follow(sending)
+	go d.followHistory(sending)
 	if o.CutFor > 0 {
 		go d.cutOnce(sending)
 	}
@@ -105,7 +111,7 @@ func Run(ctx context.Context, o Options, started func(*Demo)) (s Summary, err er
 const (
 	startTime  = 2 * time.Minute  // for both roles to get ready; namespace 0 takes half a minute over a UART
 	partTime   = 6 * time.Second  // for a part of the demo that was asked for something, or to end
-	settleTime = 10 * time.Second // for what is under way when the plant has stopped, and at a time without progress
+	settleTime = 10 * time.Second // for what is under way when the plant has stopped, without progress
 	healTime   = 2 * time.Minute  // for what is sent again
 	followTime = 250 * time.Millisecond
 	endingTime = time.Second // for a role to have ended, of which a connection was closed
@@ -219,7 +225,7 @@ func (d *Demo) start(ctx, all context.Context) (err error) {
 			return err
 		}
 	}
-	if err := watchMirror(all, d.mirror, d.watcher); err != nil {
+	if d.session, err = watchMirror(all, d.mirror, d.watcher); err != nil {
 		return err
 	}
 	for i, network := range []string{"tcp", "udp"} {
@@ -244,7 +250,10 @@ func (d *Demo) status(r *pair.Role) pair.Status {
 // settle waits, not for ever, until everything sent has arrived or is known to
 // be lost, and until all holes are closed that can be.
 func (d *Demo) settle() (s Summary, err error) {
-	began := time.Now()
+	began, bound := time.Now(), settleTime
+	if d.Duration > 0 {
+		bound = healTime // no user waits at the screen
+	}
 	for progress := began; ; time.Sleep(50 * time.Millisecond) {
 		if err := d.roleEnded(0); err != nil {
 			return s, err
@@ -254,7 +263,18 @@ func (d *Demo) settle() (s Summary, err error) {
 		if s.notArrived() != before {
 			progress = time.Now()
 		}
-		if s.settled() || time.Since(progress) > settleTime || time.Since(began) > healTime {
+		if still := time.Since(progress); s.settled() || still > bound || s.open == 0 && still > settleTime ||
+			time.Since(began) > healTime {
+			break
+		}
+	}
+	for began := time.Now(); ; time.Sleep(historyEvery / 4) {
+		h, err := d.wholeHistory()
+		if err != nil {
+			return s, err
+		}
+		if h.whole(s.Channels[opcuaChannel]) || time.Since(began) > settleTime {
+			s.useHistory(h)
 			return s, nil
 		}
 	}

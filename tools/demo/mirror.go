@@ -44,23 +44,23 @@ func (w *watcher) outdated(newest func(tag int) (time.Time, bool)) (n uint64) {
 }
 
 // watchMirror subscribes to all tags of the mirror, from before the plant sends.
-func watchMirror(ctx context.Context, endpoint string, w *watcher) error {
-	s, err := client.Connect(ctx, client.Config{Endpoint: endpoint, ApplicationName: "heliograph demo"})
+func watchMirror(ctx context.Context, endpoint string, w *watcher) (s *client.Session, err error) {
+	s, err = client.Connect(ctx, client.Config{Endpoint: endpoint, ApplicationName: "heliograph demo"})
 	if err != nil {
-		return fmt.Errorf("demo: %v", err)
+		return nil, fmt.Errorf("demo: %v", err)
 	}
 	context.AfterFunc(ctx, s.Close)
 	sub, err := s.Subscribe(ctx, client.SubscriptionConfig{Interval: 50 * time.Millisecond, KeepAlive: 20,
 		Lifetime: 1000}, w)
 	if err != nil {
-		return fmt.Errorf("demo: %v", err)
+		return nil, fmt.Errorf("demo: %v", err)
 	}
 	var items []client.Item
 	for i := range tags {
 		items = append(items, client.Item{Node: plant.Tag(i), Attribute: ua.AttributeIDValue, Handle: uint32(i),
 			Queue: 100, DiscardOldest: true})
 	}
-	return sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
+	return s, sub.Monitor(ctx, items, func(i int, status ua.StatusCode, _ client.Revised) {
 		if status != ua.StatusOK {
 			w.Fault(uint32(i), 0, status)
 		}

@@ -143,34 +143,35 @@ func (o *outage) lines(now time.Time, sent map[string]uint64, rx pair.Status) (h
 	head = fmt.Sprintf("The link was cut from %s to %s (%s), and joined %s ago", clock(o.began), clock(o.ended),
 		round(o.ended.Sub(o.began)), round(now.Sub(o.ended)))
 	for _, name := range channelNames {
-		list = append(list, fmt.Sprintf("%-12s %s", name, o.holes[name].words(name, rx)))
+		of := ""
+		if name == opcuaChannel {
+			of = " of all nodes" // not of the tags alone
+		}
+		list = append(list, fmt.Sprintf("%-12s %s", name, o.holes[name].words(of, rx)))
 	}
 	return head, list
 }
 
-// words says how a hole closes, and what stays lost and why.
-func (h hole) words(name string, rx pair.Status) string {
+// words says how a hole closes, and what stays lost and why. of is what is counted.
+func (h hole) words(of string, rx pair.Status) string {
 	if h.size == 0 {
 		return "nothing is missing that RX knows of"
 	}
-	text := fmt.Sprintf("healed %s of %s", grouped(h.healed()), grouped(h.size))
+	text := fmt.Sprintf("healed %s of %s%s", grouped(h.healed()), grouped(h.size), of)
 	switch lost := h.missing - h.open; {
 	case h.missing == 0:
 		return text + ": the hole is closed"
 	case lost == 0:
 		return text + ", the rest is on its way"
 	default:
-		return text + fmt.Sprintf(", %s lost for good: %s", grouped(lost), why(name, rx))
+		return text + fmt.Sprintf(", %s lost for good: %s", grouped(lost), why(rx))
 	}
 }
 
 // why says why records that are missing do not come again.
-func why(name string, rx pair.Status) string {
-	switch {
-	case rx.Replay == nil:
+func why(rx pair.Status) string {
+	if rx.Replay == nil {
 		return "TX keeps nothing"
-	case name == opcuaChannel:
-		return "the mirror keeps no history"
 	}
 	return fmt.Sprintf("TX keeps %s", round(time.Duration(rx.Replay.WindowSeconds*float64(time.Second))))
 }

@@ -80,20 +80,20 @@ func TestAHoleIsDescribedInWords(t *testing.T) {
 		{pair.Channel{Lost: 5, Unknown: 1, Healed: 3127}, kept, "healed 3,120 of 3,120: the hole is closed"},
 	} {
 		o.follow(map[string]pair.Channel{"c": step.account})
-		if got := o.holes["c"].words("c", step.rx); got != step.want {
+		if got := o.holes["c"].words("", step.rx); got != step.want {
 			t.Errorf("got %q, want %q", got, step.want)
 		}
 	}
 	// One that began to heal before it was looked at.
 	o.holes = map[string]hole{}
 	o.follow(map[string]pair.Channel{"c": {Lost: 15, Unknown: 1, Healed: 97, OpenRecords: 10}})
-	if got, want := o.holes["c"].words("c", kept), "healed 90 of 100, the rest is on its way"; got != want {
+	if got, want := o.holes["c"].words("", kept), "healed 90 of 100, the rest is on its way"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // TestAnOutageHeals cuts the link for a while: what the brokers and the collector did not
-// get then arrives late, once and in order.
+// get then arrives late, once and in order, and HistoryRead has all values.
 func TestAnOutageHeals(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	s, err := Run(t.Context(), Options{Programs: rig.Roles(t), Medium: "udp", Loss: 0.01, Rate: 30,
@@ -102,13 +102,19 @@ func TestAnOutageHeals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range channelNames {
-		c := s.Channels[name]
+		c, least := s.Channels[name], uint64(20)
 		if name == opcuaChannel {
-			continue // without history a value that was missed is lost
+			least = 1 // the carousel brings the newest value of each tag
 		}
-		if c.Lost+c.Unknown+c.OutOfOrder+c.Altered > 0 || c.Healed < 20 || c.Arrived != c.Sent {
+		if c.Lost+c.Unknown+c.OutOfOrder+c.Altered > 0 || c.Healed < least || c.Arrived != c.Sent {
 			t.Errorf("%s: got %+v, want all delivered, once and in order, some healed", name, c)
 		}
+	}
+	if h := s.History; h == nil || h.Holes+h.Wrong > 0 || h.Values != s.Channels[opcuaChannel].Sent {
+		t.Errorf("got history %+v, want all %d values and no hole", h, s.Channels[opcuaChannel].Sent)
+	}
+	if !s.OK {
+		t.Errorf("got %q", s.Reasons)
 	}
 	if o := s.Outage; o == nil || o.To == nil || o.To.Sub(o.From) < 3*time.Second || o.Healed < 80 {
 		t.Errorf("got outage %+v, want one of 3 s that has healed", o)
@@ -216,27 +222,82 @@ func TestARoleThatDiesEndsTheDemo(t *testing.T) {
 	}
 }
 
+// dataValue is one of a tag of the plant, plus what is added to it.
+func dataValue(tag int, at time.Time, status ua.StatusCode, more float64) rawvalue.DataValue {
+	raw := binary.LittleEndian.AppendUint64([]byte{byte(ua.TypeIDDouble)},
+		math.Float64bits(plant.Reading(tag, at)+more))
+	return rawvalue.DataValue{Value: rawvalue.Variant{Raw: raw}, Status: status, SourceTime: uabinary.Ticks(at)}
+}
+
+func TestAHistoryIsJudged(t *testing.T) {
+	at := func(ms int64) time.Time { return time.UnixMilli(1_700_000_000_000 + ms) }
+	lost := rawvalue.DataValue{Status: ua.StatusBadDataLost, SourceTime: uabinary.Ticks(at(5))}
+	for name, c := range map[string]struct {
+		entries []rawvalue.DataValue
+		want    History
+		words   string
+	}{
+		"whole": {[]rawvalue.DataValue{dataValue(3, at(0), 0, 0), dataValue(3, at(9), 0, 0)}, History{Values: 2},
+			"2 values, without a hole"},
+		"with a hole": {[]rawvalue.DataValue{dataValue(3, at(0), 0, 0), lost, dataValue(3, at(9), 0, 0)},
+			History{Values: 2, Holes: 1}, "2 values, with a hole (Bad_DataLost)"},
+		"twice": {[]rawvalue.DataValue{dataValue(3, at(0), 0, 0), dataValue(3, at(0), 0, 0)},
+			History{Values: 1, Wrong: 1}, "1 values, 1 wrong ones"},
+		"altered": {[]rawvalue.DataValue{dataValue(3, at(0), 0, 1)}, History{Wrong: 1}, "0 values, 1 wrong ones"},
+		"of another quality": {[]rawvalue.DataValue{dataValue(3, at(0), ua.StatusUncertain, 0)}, History{Wrong: 1},
+			"0 values, 1 wrong ones"},
+	} {
+		var h History
+		last := int64(0)
+		for _, v := range c.entries {
+			last = h.take(3, v, last)
+		}
+		if h != c.want || !strings.HasSuffix(h.words(), ": "+c.words) {
+			t.Errorf("%s: got %+v, %q; want %+v, %q", name, h, h.words(), c.want, c.words)
+		}
+	}
+}
+
+func TestTheHistorySaysWhatWasDeliveredLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		before  ChannelSummary
+		history History
+		want    ChannelSummary
+		ok      bool
+	}{
+		"all": {ChannelSummary{Sent: 10, Arrived: 8, Healed: 1, Conflated: 2}, History{Values: 10},
+			ChannelSummary{Sent: 10, Arrived: 10, Healed: 3}, true},
+		"a hole": {ChannelSummary{Sent: 10, Arrived: 7, Lost: 3}, History{Values: 7, Holes: 1},
+			ChannelSummary{Sent: 10, Arrived: 7, Lost: 3}, false},
+		"a value that a newer one replaced": {ChannelSummary{Sent: 10, Arrived: 9, Conflated: 1}, History{Values: 9},
+			ChannelSummary{Sent: 10, Arrived: 9, Conflated: 1}, true},
+		"a wrong value": {ChannelSummary{Sent: 10, Arrived: 10}, History{Values: 9, Wrong: 1},
+			ChannelSummary{Sent: 10, Arrived: 10}, false},
+	} {
+		s := Summary{Channels: map[string]ChannelSummary{opcuaChannel: c.before}}
+		if s.useHistory(c.history); s.Channels[opcuaChannel] != c.want || s.OK != c.ok {
+			t.Errorf("%s: got %+v, %t %q; want %+v, %t", name, s.Channels[opcuaChannel], s.OK, s.Reasons, c.want, c.ok)
+		}
+	}
+}
+
 // TestAnUncertainValueIsNotAltered gives a value, the same one in doubt while the link is
 // silent, the same one again, and a newer one.
 func TestAnUncertainValueIsNotAltered(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(1_700_000_000_000 + ms) }
-	data := func(value float64, status ua.StatusCode, at time.Time) rawvalue.DataValue {
-		raw := binary.LittleEndian.AppendUint64([]byte{byte(ua.TypeIDDouble)}, math.Float64bits(value))
-		return rawvalue.DataValue{Value: rawvalue.Variant{Raw: raw}, Status: status,
-			SourceTime: uabinary.Ticks(at)}
-	}
+	data := func(status ua.StatusCode, ms int64) rawvalue.DataValue { return dataValue(1, at(ms), status, 0) }
 	doubt := ua.StatusUncertainLastUsableValue
 	for name, c := range map[string]struct {
 		values                       []rawvalue.DataValue
 		arrived, altered, outOfOrder uint64
 	}{
-		"in doubt and not": {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), 0, at(0)),
-			data(plant.Reading(1, at(0)), doubt, at(0)), data(plant.Reading(1, at(0)), 0, at(0)),
-			data(plant.Reading(1, at(9)), doubt, at(9)), data(plant.Reading(1, at(9)), 0, at(9))}, 2, 0, 0},
-		"twice": {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), 0, at(0)),
-			data(plant.Reading(1, at(0)), 0, at(0))}, 2, 0, 1},
-		"in doubt and altered": {[]rawvalue.DataValue{data(plant.Reading(1, at(0))+1, doubt, at(0))}, 0, 1, 0},
-		"bad":                  {[]rawvalue.DataValue{data(plant.Reading(1, at(0)), ua.StatusBad, at(0))}, 0, 1, 0},
+		"in doubt and not": {[]rawvalue.DataValue{data(0, 0),
+			data(doubt, 0), data(0, 0),
+			data(doubt, 9), data(0, 9)}, 2, 0, 0},
+		"twice": {[]rawvalue.DataValue{data(0, 0),
+			data(0, 0)}, 2, 0, 1},
+		"in doubt and altered": {[]rawvalue.DataValue{dataValue(1, at(0), doubt, 1)}, 0, 1, 0},
+		"bad":                  {[]rawvalue.DataValue{data(ua.StatusBad, 0)}, 0, 1, 0},
 	} {
 		w := &watcher{arrivals: &arrivals{}}
 		for _, v := range c.values {

@@ -161,7 +161,7 @@ func (s *Screen) outage() []string {
 		style = bad
 	}
 	lines := []string{"", "  " + style.Render(clip(head, s.width-2))}
-	for _, l := range list {
+	for _, l := range append(list, s.demo.historyLine()) {
 		lines = append(lines, clip("  "+l, s.width))
 	}
 	return lines
@@ -177,6 +177,9 @@ func (s *Screen) crossed() []string {
 		a.mu.Lock()
 		lines = append(lines, "  "+clip(a.recent, s.width-4))
 		a.mu.Unlock()
+	}
+	if s.demo.seen() == nil {
+		lines = append(lines, "  "+clip(s.demo.historyLine(), s.width-2))
 	}
 	return lines
 }

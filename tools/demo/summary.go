@@ -19,6 +19,7 @@ type Summary struct {
 	Outage          *OutageSummary            `json:"outage,omitempty"` // the newest
 	Latency         Latency                   `json:"latency_ms"`
 	OK              bool                      `json:"ok"`
+	History         *History                  `json:"history,omitempty"` // of all tags, at the end
 	Reasons         []string                  `json:"reasons"`
 
 	open uint64 // records that are missing and can still come
@@ -116,7 +117,8 @@ func (d *Demo) account(name string, c ChannelSummary, rx pair.Channel, outage *o
 		return c
 	}
 	// Values are state: the newest one of each tag counts, and late ones are in the history.
-	c.Arrived, c.Healed = c.Arrived+healed, healed
+	c.Healed = min(healed, c.Sent-min(c.Sent, c.Arrived))
+	c.Arrived += c.Healed
 	c.underWay = d.watcher.outdated(d.server.Newest)
 	if outage != nil && outage.ended.IsZero() {
 		c.underWay = max(c.underWay, c.Sent-min(c.Sent, outage.sent[name]))
@@ -132,6 +134,7 @@ func (d *Demo) account(name string, c ChannelSummary, rx pair.Channel, outage *o
 
 // judge fills OK and Reasons.
 func (s *Summary) judge() {
+	s.Reasons = []string{}
 	for name, c := range s.Channels {
 		for what, n := range map[string]uint64{"lost": c.Lost, "of unknown outcome": c.Unknown,
 			"out of order": c.OutOfOrder, "altered": c.Altered} {
@@ -142,6 +145,10 @@ func (s *Summary) judge() {
 		if c.Sent == 0 {
 			s.Reasons = append(s.Reasons, name+": nothing was sent")
 		}
+	}
+	if h := s.History; h != nil && h.Holes+h.Wrong > 0 {
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%s: %d holes and %d wrong values in the history", opcuaChannel,
+			h.Holes, h.Wrong))
 	}
 	slices.Sort(s.Reasons)
 	s.OK = len(s.Reasons) == 0
@@ -200,6 +207,10 @@ func (s Summary) Lines() (lines []string) {
 	if o := s.Outage; o != nil && o.To != nil {
 		lines = append(lines, fmt.Sprintf("  %-12s cut from %s to %s: healed %s of %s", "link", clock(o.From),
 			clock(*o.To), grouped(o.Healed), grouped(o.Missing)))
+	}
+	if h := s.History; h != nil {
+		lines = append(lines, fmt.Sprintf("  %-12s %s values of %d tags by HistoryRead, %d holes, %d wrong ones",
+			"history", grouped(h.Values), tags, h.Holes, h.Wrong))
 	}
 	return append(lines,
 		fmt.Sprintf("  %-12s %d frames, %d repaired, %d bad CRC, %d beyond repair", "link", s.Link.Frames,
