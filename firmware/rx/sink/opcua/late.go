@@ -9,17 +9,11 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-var (
-	errLate        = errors.New("a late record, and no history is kept")
-	errUnknownNode = errors.New("a late value of a node that is not known")
-)
+var errUnknownNode = errors.New("a late value of a node that is not known")
 
 // applyLate keeps a record that was missed when it happened. It goes into the history alone:
-// clients that monitor the node have seen what came later.
+// clients that monitor the node have seen what came later. There must be one.
 func (m *mirror) applyLate(u *sink.Update) error {
-	if m.history == nil {
-		return errLate
-	}
 	if u.Key == nil {
 		return m.events.keepLate(u)
 	}

@@ -58,6 +58,7 @@ type link struct {
 	health      sink.Health
 	now         time.Time
 	refused     uint64
+	expired     uint64
 }
 
 func newLink(t *testing.T) *link {
@@ -85,7 +86,7 @@ func (l *link) States(f func(sink.Update) bool) {
 func (l *link) Confirmed(key []byte) bool { return !l.unconfirmed[string(key)] }
 func (l *link) Health() sink.Health       { return l.health }
 func (l *link) Refused(n uint64)          { l.refused += n }
-func (l *link) Expired(uint64)            {}
+func (l *link) Expired(n uint64)          { l.expired += n }
 
 func (l *link) deliver(u sink.Update) {
 	if u.Delete {

@@ -99,8 +99,13 @@ func (s *Sink) Counters() []counter.Set {
 	return append(s.mirror.server.Counters(), counter.Of("opcua_mirror", s.cfg.Channel, &st))
 }
 
-// Deliver implements sink.Sink.
+// Deliver implements sink.Sink. A late record has no place without a history: its time is
+// over, and it counts as expired.
 func (s *Sink) Deliver(u sink.Update) {
+	if u.Late && s.mirror.history == nil {
+		s.channel.Expired(1)
+		return
+	}
 	s.mu.Lock()
 	full := len(s.queue) >= maxQueued
 	if full {

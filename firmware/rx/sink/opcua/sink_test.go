@@ -34,3 +34,15 @@ func TestSkippedRecordsAreCounted(t *testing.T) {
 		t.Errorf("got %+v", sets[1])
 	}
 }
+
+// What TX reads from its source's history crosses whether or not this receiver keeps one.
+func TestLateRecordsExpireWithoutAHistory(t *testing.T) {
+	l := newLink(t)
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(),
+		Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+	s.Deliver(sink.Update{Late: true, Key: []byte("v"), Payload: []byte{1}})
+	s.Deliver(sink.Update{Late: true, Event: true})
+	if l.expired != 2 || l.refused != 0 || len(s.queue) != 0 {
+		t.Errorf("got %d expired, %d refused, %d queued; want 2 expired", l.expired, l.refused, len(s.queue))
+	}
+}
