@@ -34,6 +34,7 @@ type Mux struct {
 	cycle    cycle
 	replay   *replay.Window // nil: what has left is not sent again
 	turns    turns
+	overdue  bool // replay's turn
 	start    time.Time
 	beatAt   time.Time
 	clockSet bool
@@ -328,6 +329,8 @@ func (m *Mux) choose(now time.Time, want ReplayTurn) int {
 	switch {
 	case m.urgent():
 		return flowLive
+	case m.overdue && m.replayReady(now, want):
+		return flowReplay
 	case (best < 0 || best == flowCarousel && m.turns.replay()) && !ready[flowLive] && !ready[flowBulk] &&
 		m.replayReady(now, want):
 		return flowReplay

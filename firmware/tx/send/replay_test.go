@@ -203,3 +203,45 @@ func TestReplayAndACarouselThatNeverEnds(t *testing.T) {
 		t.Errorf("in replay's turn got a frame of class %v, want the line to wait for it", f.Class)
 	}
 }
+
+// TestReplayHasItsShareOfASlowLine has live records fill a UART with short frames, and
+// lets none of them wait for more than a frame of replay.
+func TestReplayHasItsShareOfASlowLine(t *testing.T) {
+	const rate = 92160
+	profile := wire.UARTProfile(921600)
+	session, err := wire.NewSession(wire.PairKey{1}, 1, [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := replayMux(t, profile.Payload(), t0)
+	c := m.Channel("a", wire.LowLatency)
+	s, p := NewSender(m, profile, rate, 0.25, session), NewPacer(rate, 0)
+	ahead := time.Duration(float64(s.Largest()) / rate * float64(time.Second))
+	var waited time.Duration
+	noise := rand.NewChaCha8([32]byte{1})
+	for now := t0; now.Before(t0.Add(20 * time.Second)); now = now.Add(100 * time.Microsecond) {
+		if now.UnixMicro()%1700 == 0 { // each takes a short frame, and 1.4 ms of the line
+			at, payload := now, make([]byte, 30)
+			noise.Read(payload)
+			left := func(error) { waited = max(waited, now.Sub(at)) }
+			if _, err := m.Put(c, Record{Payload: payload, Event: true, Left: left}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		frames, cost, err := s.Frames(now, p.Budget(now, ahead), p.Spare(now, s.Largest()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(frames) > 0 {
+			p.Spend(now, cost)
+			s.Sent()
+		}
+	}
+	n := s.Counts()
+	if share := float64(n.Replay) * float64(s.Largest()) / float64(n.Bytes); share < 0.03 {
+		t.Errorf("replay has %.3f of the line", share)
+	}
+	if waited > 300*time.Millisecond { // until their generation is complete
+		t.Errorf("a live record took %v", waited)
+	}
+}

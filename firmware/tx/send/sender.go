@@ -36,6 +36,12 @@ type Sender struct {
 	largest   int // frame, in bytes on the medium
 	full      int // bytes waiting from which on the line is saturated
 	saturated bool
+	again     time.Time // when replay last had a frame, or had nothing to send
+	crowded   bool      // replay has been waiting since then for longer than it is to
+	every     time.Duration
+	pressed   time.Time // until when parity leaves replay its share
+	floor     bool      // it is at its floor
+	short     bool      // no more live records wait than a frame carries
 }
 
 // finished is a generation whose last parity frame was made.
@@ -58,6 +64,17 @@ type FrameCounts struct {
 // floor. Less than that is a burst, and spare capacity pays.
 const saturation = 50 * time.Millisecond
 
+// Live records fill a slow line with short frames, and parity beyond its floor takes the
+// rest. So that replay has this share of it, when it has waited for so long parity falls
+// back to the floor for pressedFor, the bulk class fills its generations, and live
+// records wait for one frame of replay, at most one in leastEvery, as long as no more of
+// them wait than a frame carries.
+const (
+	replayShare = 0.25
+	leastEvery  = 10 * time.Millisecond
+	pressedFor  = time.Second
+)
+
 // NewSender returns a sender for one session on a line that takes rate bytes
 // per second. overhead is the floor of parity ÷ source frames.
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
@@ -66,6 +83,7 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 		full: int(rate * saturation.Seconds()), largest: profile.MaxFrame() + profile.WireOverhead,
 		shards: buffers{size: profile.MaxFrame()},
 	}
+	s.every = max(leastEvery, time.Duration(float64(s.largest)/(rate*replayShare)*float64(time.Second)))
 	table := wire.ParityTable(profile.DesignLoss)
 	for i := range s.coders {
 		s.coders[i] = newCoder(profile.Classes[i], &table, overhead, &s.shards)
@@ -78,7 +96,15 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 // frames are valid until the next call; cost is what they are worth.
 func (s *Sender) Frames(now time.Time, budget, spare int) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
-	s.saturated = s.mux.Backlog() > s.full
+	backlog := s.mux.Backlog()
+	s.saturated, s.short = backlog > s.full, backlog <= s.profile.Payload()
+	if at := s.mux.ReplayWake(); at.IsZero() || now.Before(at) {
+		s.again = now
+	}
+	if s.crowded = now.Sub(s.again) >= s.every; s.crowded {
+		s.pressed = now.Add(pressedFor)
+	}
+	s.floor = s.saturated || now.Before(s.pressed)
 	for cost < budget {
 		frame, err := s.frame(now, cost+s.largest <= spare)
 		if err != nil {
@@ -160,8 +186,8 @@ func (s *Sender) Wake() time.Time {
 	if s.helloAt.Before(at) {
 		at = s.helloAt
 	}
-	for _, c := range s.coders[:wire.Replay] {
-		for _, t := range []time.Time{c.due(s.saturated), c.parityDue()} {
+	for class, c := range s.coders[:wire.Replay] {
+		for _, t := range []time.Time{c.due(s.filling(wire.Class(class))), c.parityDue()} {
 			if !t.IsZero() && t.Before(at) {
 				at = t
 			}
@@ -196,17 +222,22 @@ func (s *Sender) frame(now time.Time, again bool) ([]byte, error) {
 		return nil, nil
 	}
 	for class, c := range s.coders[:wire.Replay] {
-		due := c.due(s.saturated)
+		due := c.due(s.filling(wire.Class(class)))
 		wanted := c.full() || (!due.IsZero() && !now.Before(due))
 		if c.closing != nil && (wanted || !now.Before(c.parityDue())) {
 			return s.parity(wire.Class(class), c)
 		}
 		if wanted {
-			c.close(now, s.saturated)
+			c.close(now, s.floor)
 			return s.parity(wire.Class(class), c)
 		}
 	}
 	return s.source(now, again)
+}
+
+// filling reports whether generations of a class wait until they are full.
+func (s *Sender) filling(class wire.Class) bool {
+	return s.saturated || s.floor && class == wire.Bulk
 }
 
 // replay returns what the replay class is to send next.
@@ -223,7 +254,12 @@ func (s *Sender) replay(now time.Time, again bool) ReplayTurn {
 }
 
 func (s *Sender) source(now time.Time, again bool) ([]byte, error) {
+	overdue := s.short && s.crowded
+	if overdue && !again {
+		return nil, nil // the line is to be free first, so that nothing waits for more than one frame
+	}
 	want := s.replay(now, again)
+	s.mux.prefer(overdue)
 	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0], want)
 	s.lefts = fill.Lefts
 	switch {
@@ -231,6 +267,7 @@ func (s *Sender) source(now time.Time, again bool) ([]byte, error) {
 		s.shards.put(fill.Payload)
 		return nil, nil
 	case want == ReplayParity && fill.Class == wire.Replay:
+		s.again, s.crowded = now, false
 		s.shards.put(fill.Payload)
 		return s.replayParity(now)
 	}
@@ -238,6 +275,7 @@ func (s *Sender) source(now time.Time, again bool) ([]byte, error) {
 	h := wire.Header{Kind: wire.Source, Class: fill.Class, Lanes: 1, Generation: g, Index: index}
 	frame := append(s.begin(&h), fill.Payload...)
 	if fill.Class == wire.Replay {
+		s.again, s.crowded = now, false
 		s.counts.Replay++
 	} else {
 		s.counts.Source++
