@@ -156,6 +156,10 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 		m.audit("epoch_unanchored", fmt.Sprintf(
 			"epoch %d is accepted without an anchor: nothing is remembered of this pair key", epoch))
 	case run.Same(before):
+		if m.state.Account.Exact {
+			m.state.Account.Exact = false // a crash from here on is not the end in order of the run before
+			m.save(false)
+		}
 		return m.state.Sequence, nil
 	case slices.ContainsFunc(m.runs, run.Same):
 		m.auditRepeated("epoch_replayed", fmt.Sprintf("run %s: %v", run.ID(), ErrReplayed))
@@ -170,6 +174,7 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	m.anchored, m.regress = true, time.Time{}
 	m.withdrawRefused()
 	m.state = state{Epoch: epoch, Salt: salt[:], Account: m.state.Account}
+	m.state.Account.Exact = false
 	m.runs = append(m.runs, run)
 	m.runs = m.runs[max(0, len(m.runs)-maxRuns):]
 	m.save(true)
