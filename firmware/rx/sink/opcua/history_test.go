@@ -207,10 +207,6 @@ func TestLateValuesAreHistoryAlone(t *testing.T) {
 			t.Errorf("%s: %d records were refused, want one", name, l.refused-before)
 		}
 	}
-	none := complete(t)
-	if none.deliver(sample(0, 4, 3, good, true)); none.refused != 1 {
-		t.Errorf("without history %d records were refused, want one", none.refused)
-	}
 }
 
 func TestAValueThatArrivesBeforeItsNodeIsHistory(t *testing.T) {
