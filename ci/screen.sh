@@ -1,9 +1,9 @@
 #!/bin/sh
-# Prints the screen of a running demo as text, as README.md shows it.
+# Prints the screen of a running demo as text, as README.md shows it: after an outage.
 set -eu
 cd "$(dirname "$0")/.."
 terminal="tmux -L heliograph-screen-$$"
-$terminal new-session -d -x 84 -y 26 bin/heliograph demo
+$terminal new-session -d -x 84 -y 27 bin/heliograph demo
 trap '$terminal kill-server' EXIT
 # Until values of every channel have crossed, and some seconds more for the figures.
 tries=0
@@ -13,5 +13,9 @@ until $terminal capture-pane -p | grep -q 'press-opcua *[1-9]'; do
 	sleep 1
 done
 sleep "${1:-15}"
+$terminal send-keys c
+sleep 6
+$terminal send-keys c
+sleep 6
 $terminal capture-pane -p | sed 's/ *$//'
 $terminal send-keys q
