@@ -68,14 +68,16 @@ func (a *arrivals) take(text string, how arrival, now time.Time) {
 }
 
 // fill counts a number below the highest. Late ones come in order among themselves, and
-// none comes twice.
+// none comes twice, but for a newest value: replay may bring it late before the carousel
+// brings it as what it is.
 func (a *arrivals) fill(n uint64, how arrival) {
 	first := a.missing.remove(n)
 	if first {
 		a.arrived++
 		a.healed++
 	}
-	if !first || how == asNew || how == asLate && n < a.lastLate {
+	again := !first && how != asEither
+	if again || how == asNew || how == asLate && n < a.lastLate {
 		a.outOfOrder++
 	}
 	if how == asLate {

@@ -38,12 +38,13 @@ func TestWhatFillsAHoleIsHealedAndNotOutOfOrder(t *testing.T) {
 		"a hole":   {[]text{{1, asNew}, {4, asNew}, {6, asNew}}, 0, 0, 3},
 		"late ones": {[]text{{1, asNew}, {4, asNew}, {2, asLate}, {5, asNew}, {3, asLate}, {6, asNew}}, 2,
 			0, 0},
-		"late ones, not marked": {[]text{{1, asEither}, {4, asEither}, {2, asEither}, {3, asEither}}, 2, 0, 2},
-		"late as a new one":     {[]text{{1, asNew}, {4, asNew}, {2, asNew}}, 1, 1, 3},
-		"late ones disordered":  {[]text{{4, asNew}, {3, asLate}, {2, asLate}}, 2, 1, 3},
-		"late and twice":        {[]text{{4, asNew}, {2, asLate}, {2, asLate}}, 1, 1, 4},
-		"new and twice":         {[]text{{1, asNew}, {1, asNew}}, 0, 1, 5},
-		"late before its time":  {[]text{{1, asNew}, {2, asLate}}, 0, 1, 4},
+		"late ones, not marked":     {[]text{{1, asEither}, {4, asEither}, {2, asEither}, {3, asEither}}, 2, 0, 2},
+		"late, and then as a state": {[]text{{1, asNew}, {4, asNew}, {3, asLate}, {3, asEither}}, 1, 0, 3},
+		"late as a new one":         {[]text{{1, asNew}, {4, asNew}, {2, asNew}}, 1, 1, 3},
+		"late ones disordered":      {[]text{{4, asNew}, {3, asLate}, {2, asLate}}, 2, 1, 3},
+		"late and twice":            {[]text{{4, asNew}, {2, asLate}, {2, asLate}}, 1, 1, 4},
+		"new and twice":             {[]text{{1, asNew}, {1, asNew}}, 0, 1, 5},
+		"late before its time":      {[]text{{1, asNew}, {2, asLate}}, 0, 1, 4},
 	} {
 		var a arrivals
 		now := time.Unix(100, 0)
