@@ -97,7 +97,7 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 func (s *Sender) Frames(now time.Time, budget, spare int) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
 	backlog := s.mux.Backlog()
-	s.saturated, s.short = backlog > s.full, backlog <= s.profile.Payload()
+	s.saturated, s.short = backlog > s.full, backlog <= max(s.full/5, s.profile.Payload())
 	if at := s.mux.ReplayWake(); at.IsZero() || now.Before(at) {
 		s.again = now
 	}
