@@ -211,6 +211,9 @@ func (p *pair) settle() {
 		p.run(10*time.Millisecond, p.work)
 	}
 	p.run(time.Duration(p.rnd.IntN(300))*time.Millisecond, p.put)
+	if p.rnd.IntN(2) == 0 {
+		p.flicker()
+	}
 	for p.TX.Mux.Waiting() && p.err == nil {
 		p.run(10*time.Millisecond, p.work)
 	}
@@ -221,6 +224,16 @@ func (p *pair) settle() {
 	}
 	for _, c := range p.channels {
 		c.check()
+	}
+}
+
+// flicker loses some of what heals.
+func (p *pair) flicker() {
+	for range 1 + p.rnd.IntN(6) {
+		p.link.Set(linktest.Profile{Cut: p.rnd.IntN(2) == 0, Loss: 0.6})
+		p.run(time.Duration(5+p.rnd.IntN(60))*time.Millisecond, p.put)
+		p.link.Set(linktest.Profile{})
+		p.run(time.Duration(5+p.rnd.IntN(400))*time.Millisecond, p.put)
 	}
 }
 

@@ -23,6 +23,8 @@ type Sim struct {
 	Overhead, Share float64
 	// Memory is what each transmitter keeps to send it again, in bytes; 0: nothing.
 	Memory int
+	// Silent has the transmitter send nothing again.
+	Silent bool
 	// Step is how much time passes at once; 0: 250 µs.
 	Step time.Duration
 	// Ahead is how long the line may be busy with what it was given; 0: a step.
@@ -120,7 +122,10 @@ func (s *Sim) transmit(ahead time.Duration) (arrived bool, err error) {
 	for {
 		budget := s.TX.pacer.Budget(s.Now, ahead)
 		spare := max(int(s.Rate*ahead.Seconds()), s.TX.Sender.Largest())
-		frames, cost, err := s.TX.Sender.Frames(s.Now, budget, s.TX.pacer.Spare(s.Now, spare))
+		if spare = s.TX.pacer.Spare(s.Now, spare); s.Silent {
+			spare = 0
+		}
+		frames, cost, err := s.TX.Sender.Frames(s.Now, budget, spare)
 		if err != nil {
 			return arrived, fmt.Errorf("linksim: %v", err)
 		}

@@ -254,7 +254,10 @@ func (c *stream) check() {
 	if s.Sent != c.total {
 		p.fail("%s: %d sent, and the account has %+v", c.name, c.total, s)
 	}
-	if n := c.distinct(); s.Delivered > n || !p.kills && s.Delivered != n {
+	// Without late records a value whose key was not known yet at the end of a run stays
+	// unknown, though the carousel brings it to the next run.
+	exact := !p.kills && c.late != mirror.None
+	if n := c.distinct(); s.Delivered > n || n-s.Delivered > s.Unknown || exact && s.Delivered != n {
 		p.fail("%s: %d records were delivered, and the account has %+v", c.name, n, s.Counts)
 	}
 	if c.late == mirror.None {
