@@ -47,7 +47,7 @@ func groups() []group {
 		{"residual", residual}, {"bursts", bursts},
 		{"corruption", corruption}, {"repair", repair}, {"uart", uartGoodput}, {"join", join}, {"memory", memory},
 		{"opcua", opcuaWhole}, {"clients", opcuaClients},
-		{"overload", overloads},
+		{"overload", overloads}, {"heal", heal},
 	}
 }
 
