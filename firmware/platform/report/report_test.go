@@ -85,10 +85,10 @@ func TestLongSnapshotLosesPartsAndNotTheEvidence(t *testing.T) {
 	}
 	r.Snapshot.Notes[1999].Event = "newest"
 	r.Snapshot.Counters = []counter.Set{{Part: "link"}}
-	r.Snapshot.Channels["c"] = status.Channel{OpenHoles: status.Of[uint64](700), Holes: make([]status.Hole, 700)}
+	r.Snapshot.Channels["c"] = status.Channel{OpenHoles: status.Of[uint64](700), Holes: make([]status.Hole, 900)}
 	line, err := r.Append(nil)
 	if err != nil || len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes ||
-		!bytes.Contains(line, []byte(`"open_holes":700`)) || len(r.Snapshot.Channels["c"].Holes) != 700 ||
+		!bytes.Contains(line, []byte(`"open_holes":700`)) || len(r.Snapshot.Channels["c"].Holes) != 900 ||
 		!bytes.Contains(line, []byte(`"event":"newest"`)) || !bytes.Contains(line, []byte(`"part":"link"`)) {
 		t.Errorf("got %d bytes, %v; want a line with the newest notes", len(line), err)
 	}
