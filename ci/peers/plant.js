@@ -9,7 +9,7 @@
 const fs = require("fs"), os = require("os"), path = require("path"), readline = require("readline");
 const {
   OPCUAServer, OPCUACertificateManager, Variant, VariantArrayType, DataType, MessageSecurityMode, SecurityPolicy, StatusCodes, nodesets, resolveNodeId,
-  coerceLocalizedText, NodeId, EventNotifierFlags,
+  coerceLocalizedText, NodeId, EventNotifierFlags, AggregateFunction, addAggregateSupport, installAggregateConfigurationOptions,
 } = require("node-opcua");
 
 const options = Object.assign({ port: 0, tags: 100, nodesets: false, period: 1000, perTick: 0, historical: 0, namespaces: [], limits: {} }, JSON.parse(process.argv[2] || "{}"));
@@ -80,6 +80,10 @@ async function main() {
   }
   // historical tags keep their values in memory, and serve HistoryRead.
   for (let i = 0; i < options.historical; i++) space.installHistoricalDataNode(tags.get("Tag" + i), { maxOnlineValues: 100000 });
+  if (options.aggregates) {
+    addAggregateSupport(space, [AggregateFunction.Interpolative, AggregateFunction.Minimum, AggregateFunction.Maximum, AggregateFunction.Average, AggregateFunction.Count]);
+    for (let i = 0; i < options.historical; i++) installAggregateConfigurationOptions(tags.get("Tag" + i), {});
+  }
   const odd = folder("Hard");
   for (const [name, dataType, value] of hard) ns.addVariable({ componentOf: odd, browseName: name, nodeId: "s=Hard." + name, dataType: DataType[dataType], value: { dataType, arrayType: VariantArrayType.Scalar, value } });
   for (const [name, dataType, value] of arrays) {
@@ -122,11 +126,11 @@ async function main() {
     remove: (c) => { space.deleteNode(tags.get(c.name)); tags.delete(c.name); },
     set: (c) => { tags.get(c.name).setValueFromSource({ dataType: "Double", value: c.value }); },
     tick: (c) => { tick(c.count); },
-    // series gives a tag the values from 1 on, with times since its last one, a millisecond apart at least.
+    // series gives a tag the values from 1 on, or some of those below a modulus, with times since its last one, a millisecond apart at least.
     series: (c) => {
       const v = tags.get(c.name);
       const from = v.readValue().sourceTimestamp.getTime(), step = Math.max(1, Math.floor((Date.now() - from) / (c.count + 1)));
-      for (let i = 1; i <= c.count; i++) v.setValueFromSource({ dataType: "Double", value: i }, StatusCodes.Good, new Date(from + i * step));
+      for (let i = 1; i <= c.count; i++) v.setValueFromSource({ dataType: "Double", value: c.modulus ? (i * 37) % c.modulus : i }, StatusCodes.Good, new Date(from + i * step));
     },
     // integers gives a variable an Int32, or an array of so many of them.
     integers: (c) => {
