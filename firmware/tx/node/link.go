@@ -55,12 +55,10 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 	return pipeline.New(c, m.Transmitter), nil
 }
 
-// openReplay makes what has left be sent again, if that is configured.
+// openReplay makes what has left be sent again. Without memory for it the window stays
+// empty, and states so: a receiver then knows that what is missing is lost.
 func (n *Node) openReplay() error {
 	limits := n.config.TX.Replay
-	if limits.Memory == 0 {
-		return nil
-	}
 	c := replay.Config{Epoch: n.state.session.Epoch, Limit: int(limits.Memory), Start: time.Now()}
 	if limits.Disk > 0 {
 		n.pages = pagelog.Open(filepath.Join(n.config.TX.State, "replay"), limits.Disk, n.config.Log)

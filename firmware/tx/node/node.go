@@ -57,9 +57,9 @@ type Node struct {
 	state   *state
 	medium  pipeline.Transmitter // closed by link, once it runs
 	link    *pipeline.Link
-	replay  *replay.Window // nil: what has left is not sent again
-	pages   *pagelog.Log   // nil: no disk keeps it
-	gateway source.Port    // the gateway's own channel
+	replay  *replay.Window
+	pages   *pagelog.Log // nil: no disk keeps it
+	gateway source.Port  // the gateway's own channel
 
 	protocols map[string]string // by channel
 	opcua     []OPCUASource

@@ -65,7 +65,7 @@ func (n *Node) linkStatus() status.Link {
 }
 
 func (n *Node) replayStatus() *status.Replay {
-	if n.replay == nil {
+	if n.config.TX.Replay.Memory == 0 {
 		return nil
 	}
 	r := &status.Replay{WindowSeconds: n.replay.Reach(time.Now()).Seconds()}

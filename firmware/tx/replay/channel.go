@@ -38,6 +38,10 @@ func (c *Channel) Keep(now time.Time, e *record.Replayed) {
 	w := c.window
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.config.Limit == 0 {
+		c.open.Reset(e.Seq + 1)
+		return
+	}
 	if !c.empty() && len(c.open.Entries)+len(e.Key)+len(e.Payload) > pageBytes {
 		c.close()
 	}
@@ -107,6 +111,8 @@ func (c *Channel) reach(now time.Time) time.Duration {
 		}
 	}
 	switch {
+	case c.window.config.Limit == 0:
+		return 0
 	case c.before == 0:
 		return now.Sub(c.window.config.Start)
 	case len(c.pages) > 0:

@@ -41,7 +41,7 @@ const (
 // Config is what a window needs.
 type Config struct {
 	Epoch uint64    // of this run
-	Limit int       // bytes
+	Limit int       // bytes; 0: nothing is kept, which the passes state
 	Start time.Time // the present
 	Older Older     // nil: what the window has no room for is gone
 }
@@ -97,6 +97,9 @@ func (w *Window) Stats() Stats {
 func (w *Window) Reach(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.config.Limit == 0 {
+		return 0
+	}
 	reach := now.Sub(w.config.Start)
 	for _, c := range w.channels {
 		reach = min(reach, c.reach(now))

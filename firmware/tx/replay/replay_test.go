@@ -285,3 +285,19 @@ func BenchmarkKeep(b *testing.B) {
 		})
 	}
 }
+
+// TestAWindowWithoutMemoryStatesThatItIsEmpty: a receiver then knows that what it misses
+// does not come again.
+func TestAWindowWithoutMemoryStatesThatItIsEmpty(t *testing.T) {
+	w := newWindow(t, 0)
+	c := w.Channel(3)
+	for seq := range uint64(100_000) {
+		c.Keep(t0, &record.Replayed{Seq: seq + 1, Event: true, Payload: make([]byte, 100)})
+	}
+	got := passOf(t, w, t0.Add(time.Hour), nil)
+	want := record.Window{Channel: 3, Epoch: 7, First: 100_001}
+	if len(got.windows) != 1 || got.windows[0] != want || len(got.pages) != 0 || w.Stats().Bytes > pageBytes {
+		t.Errorf("got %+v, %d pages, %d bytes; want %+v and nothing else", got.windows, len(got.pages),
+			w.Stats().Bytes, want)
+	}
+}
