@@ -79,7 +79,9 @@ func besideReplay() ([]Figure, error) {
 		{"921600 baud", wire.UARTProfile(921600), 92160, 100 * time.Microsecond, 259 * time.Second / 92160, 60,
 			10 * time.Millisecond},
 	} {
-		b := &beside{Sim: linksim.New(c.p, c.rate), rnd: rand.New(rand.NewPCG(1, 2)), noise: rand.NewChaCha8([32]byte{1})}
+		b := &beside{
+			Sim: linksim.New(c.p, c.rate), rnd: rand.New(rand.NewPCG(1, 2)), noise: rand.NewChaCha8([32]byte{1}),
+		}
 		b.Tap, b.Ahead, b.Memory = b.tap, c.ahead, int(c.rate*0.4)
 		b.StartRX(linksim.AdmitAll{})
 		b.RX.Channel(channel, b.take).TakeLate(mirror.InOrder)
@@ -115,7 +117,7 @@ func besideReplay() ([]Figure, error) {
 		with50, with99 := percentiles(b.with)
 		out = append(out, Figure{Name: "live p99 beside a pass, " + c.name, Value: with99 / p99, Unit: "of without",
 			Budget: 1.1, AtMost: true, Note: fmt.Sprintf(
-				"%d events while a pass runs, p50 %.3f ms, p99 %.3f ms; %d in between, %.3f and %.3f ms; simulated clock",
+				"%d events while a pass runs, p50 %.3f ms, p99 %.3f; %d in between, %.3f and %.3f; simulated clock",
 				len(b.with), with50, with99, len(b.without), p50, p99)})
 	}
 	return out, nil

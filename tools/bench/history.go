@@ -65,10 +65,11 @@ type ingestResult struct {
 }
 
 func (r *ingestResult) figures() []Figure {
-	note := fmt.Sprintf("%d changes of 1,000 nodes as values of the link, slow Doubles with their own source timestamps",
+	note := fmt.Sprintf("%d changes of 1,000 nodes as values of the link, slow Doubles with their own timestamps",
 		r.changes)
 	return []Figure{
-		{Name: "history ingest", Value: r.perSecond, Unit: "changes/s", Budget: 20_000, Note: note + "; AddValue to disk"},
+		{Name: "history ingest", Value: r.perSecond, Unit: "changes/s", Budget: 20_000,
+			Note: note + "; AddValue to disk"},
 		{Name: "history on disk", Value: r.perChange, Unit: "B/change", Budget: 16, AtMost: true, Note: note},
 		{Name: "history, an hour of a node", Value: r.readMS, Unit: "ms", Budget: 50, AtMost: true,
 			Note: fmt.Sprintf("%d values at 1/s among 1,000 nodes, median of 20 nodes", r.read)},
