@@ -20,18 +20,30 @@ type beside struct {
 	rnd           *rand.Rand
 	noise         *rand.ChaCha8
 	free          time.Time // when the line has sent what it was given
+	again         time.Time // when it was given a frame of replay last
 	with, without []time.Duration
 	counting      bool
 	err           error
 }
 
+// What an event's payload says beside the time.
+const (
+	duringPass  = 1 // a pass runs
+	soonAfter   = 2 // one ran shortly before: what it left on the line may be in the way
+	afterwards  = 100 * time.Millisecond
+	besideFlags = 2 // bits
+)
+
 // put puts an event of size bytes, whose payload says when, and whether a pass runs.
 func (b *beside) put(size int) {
 	p := make([]byte, size)
 	b.noise.Read(p)
-	at := uint64(b.Now.UnixNano()) << 1
-	if !b.TX.Replay.Wake().After(b.Now) {
-		at |= 1
+	at := uint64(b.Now.UnixNano()) << besideFlags
+	switch {
+	case !b.TX.Replay.Wake().After(b.Now):
+		at |= duringPass
+	case b.Now.Sub(b.again) < afterwards:
+		at |= soonAfter
 	}
 	binary.BigEndian.PutUint64(p, at)
 	if _, err := b.TX.Mux.Put(b.in, send.Record{Payload: p, Event: true}); err != nil {
@@ -43,10 +55,10 @@ func (b *beside) put(size int) {
 // frame.
 func (b *beside) take(u mirror.Update) {
 	at := binary.BigEndian.Uint64(u.Payload)
-	wait := b.free.Sub(time.Unix(0, int64(at>>1)))
+	wait := b.free.Sub(time.Unix(0, int64(at>>besideFlags)))
 	switch {
-	case u.Late || !b.counting:
-	case at&1 == 1:
+	case u.Late || !b.counting || at&soonAfter != 0:
+	case at&duringPass != 0:
 		b.with = append(b.with, wait)
 	default:
 		b.without = append(b.without, wait)
@@ -57,6 +69,12 @@ func (b *beside) take(u mirror.Update) {
 func (b *beside) tap(frame []byte) {
 	if b.free.Before(b.Now) {
 		b.free = b.Now
+	}
+	var h wire.Header
+	if kind, err := wire.KindOf(frame); err == nil && kind != wire.Hello {
+		if h.Parse(frame); h.Class == wire.Replay {
+			b.again = b.Now
+		}
 	}
 	size := float64(len(frame) + b.Profile.WireOverhead)
 	b.free = b.free.Add(time.Duration(size / b.Rate * float64(time.Second)))
