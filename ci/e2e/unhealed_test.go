@@ -34,7 +34,8 @@ func TestAnOutageThatDoesNotHealIsShown(t *testing.T) {
 			}
 		}
 		if a.Lost != lost || a.Unknown != 0 || a.Healed != 0 || missing != lost {
-			t.Errorf("%s: got %s, %d healed, %d in holes; want %d lost, all in holes", channel, a, a.Healed, missing, lost)
+			t.Errorf("%s: got %s, %d healed, %d in holes; want %d lost, all in holes", channel, a, a.Healed, missing,
+				lost)
 		}
 	}
 	await.NoError(t, "Bad_DataLost in the mirror's history", func() error {
