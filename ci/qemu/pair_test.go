@@ -44,6 +44,9 @@ listen = "0.0.0.0:9464"
 
 `
 
+// tagCount is how many tags the plant has.
+const tagCount = 20
+
 // pair is two boards on one UART, with a plant before and clients behind them.
 type pair struct {
 	tx, rx    *machine
@@ -56,6 +59,7 @@ type pair struct {
 	lines     int      // port of the TX board that takes syslog
 	outlet    int      // port of the RX board's broker
 	mirror    string   // URL
+	tags      *plant.Server
 	collector *collector
 }
 
@@ -104,6 +108,7 @@ func TestPairOfBoards(t *testing.T) {
 		p.contentArrives(t, "after the reset")
 	})
 	t.Run("power cut while lines wait for their collector", func(inner *testing.T) { p.powerCut(inner, t) })
+	t.Run("power of RX off while the plant goes on", func(inner *testing.T) { p.outage(inner, t) })
 	t.Run("self-test, by heliograph console", func(t *testing.T) {
 		port, err := console.Open(p.rx.cable(t))
 		if err != nil {
@@ -215,7 +220,7 @@ func newPair(t *testing.T) *pair {
 		t.Fatal(err)
 	}
 	rig.Mosquitto(t, p.broker, "")
-	tags, err := plant.NewServer(20)
+	tags, err := plant.NewServer(tagCount)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +229,7 @@ func newPair(t *testing.T) *pair {
 	p.collector.open(t)
 	t.Cleanup(p.collector.close)
 	mirror := await.FreePort(t)
-	p.mirror = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)
+	p.mirror, p.tags = fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror), tags
 
 	// RX first: a port that is not raw yet echoes what arrives.
 	p.rxCard = build(t, "rx", "stale_after = \"5s\"\n"+common+fmt.Sprintf(`[[mqtt]]
@@ -240,6 +245,8 @@ channel = "press-line"
 listen = "opc.tcp://0.0.0.0:4840"
 security = ["None"]
 anonymous = true
+history = "1h"
+history_size = "16MiB"
 `, strings.TrimPrefix(p.collector.address, "127.0.0.1:")))
 	p.rxWiring = wiring{
 		status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "pipe,path=" + filepath.Join(folder, "rx"),
@@ -248,7 +255,10 @@ anonymous = true
 	p.rx = boot(t, p.rxCard, p.rxWiring)
 	p.rx.answers(t, "http://"+p.rxWiring.status+"/healthz")
 	p.wire = carry(t, sent, received, p.link)
-	txCard := build(t, "tx", common+fmt.Sprintf(`[[mqtt]]
+	txCard := build(t, "tx", common+fmt.Sprintf(`[replay]
+disk = "64MiB"
+
+[[mqtt]]
 channel = "cell-1"
 broker = "mqtt://10.0.2.2:%d"
 
