@@ -121,11 +121,7 @@ func (s *Sim) step(step time.Duration) error {
 func (s *Sim) transmit(ahead time.Duration) (arrived bool, err error) {
 	for {
 		budget := s.TX.pacer.Budget(s.Now, ahead)
-		spare := max(int(s.Rate*ahead.Seconds()), s.TX.Sender.Largest())
-		if spare = s.TX.pacer.Spare(s.Now, spare); s.Silent {
-			spare = 0
-		}
-		frames, cost, err := s.TX.Sender.Frames(s.Now, budget, spare)
+		frames, cost, err := s.TX.Sender.Frames(s.Now, budget, s.TX.pacer.Idle(s.Now) && !s.Silent)
 		if err != nil {
 			return arrived, fmt.Errorf("linksim: %v", err)
 		}

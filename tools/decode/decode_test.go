@@ -66,7 +66,7 @@ func transmitted(t testing.TB, p wire.Profile) (frames [][]byte, at []time.Time)
 				t.Fatal(err)
 			}
 		}
-		made, _, err := s.Frames(now, 20_000, 20_000)
+		made, _, err := s.Frames(now, 20_000, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,6 @@ type Link struct {
 	pacer  *send.Pacer
 	wake   chan struct{}
 	ports  []*port
-	ahead  int // bytes of the line that replay may take
 
 	words [][]byte // encoded frames
 
@@ -97,10 +96,6 @@ const (
 	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those with a Left
 	held      = 100 * time.Millisecond // of the line: what waits in a channel of events with a Left
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
-
-	// replayAhead is how long of the line what is sent again may take at most, if that is
-	// more than one frame: what a live record may wait for it.
-	replayAhead = 500 * time.Microsecond
 )
 
 // Our own bounds of held, in bytes.
@@ -124,7 +119,6 @@ func New(c Config, medium Transmitter) *Link {
 	sender := send.NewSender(mux, c.Profile, c.Rate, c.Overhead, c.Session)
 	return &Link{
 		config: c, medium: medium, mux: mux, sender: sender,
-		ahead: max(int(c.Rate*replayAhead.Seconds()), sender.Largest()),
 		pacer: send.NewPacer(c.Rate, catchUp),
 		wake:  make(chan struct{}, 1),
 	}
@@ -180,7 +174,7 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 	if budget <= 0 {
 		return max(l.pacer.Free().Add(-l.config.Ahead).Sub(now), time.Microsecond), nil
 	}
-	frames, cost, err := l.sender.Frames(now, min(budget, maxBatch), l.pacer.Spare(now, l.ahead))
+	frames, cost, err := l.sender.Frames(now, min(budget, maxBatch), l.pacer.Idle(now))
 	if err != nil {
 		return 0, err
 	}
@@ -207,8 +201,8 @@ func (l *Link) wakeAt() time.Time {
 	if again.IsZero() {
 		return at
 	}
-	if room := l.pacer.SpareAt(l.ahead, l.sender.Largest()); again.Before(room) {
-		again = room
+	if idle := l.pacer.IdleAt(); again.Before(idle) {
+		again = idle
 	}
 	if again.Before(at) {
 		return again

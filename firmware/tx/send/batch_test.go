@@ -131,7 +131,7 @@ func TestEveryChangeOfABatchHasItsLeft(t *testing.T) {
 		for key := range 10 {
 			mustPut(t, m, ch, Record{Key: fmt.Append(nil, key), Left: func(error) {}})
 		}
-		if f, _ := m.Fill(t0, nil, nil, ReplayItems); len(f.Lefts) != 10 {
+		if f, _ := m.Fill(t0, nil, nil, ReplayTurn{Idle: true}); len(f.Lefts) != 10 {
 			t.Errorf("got %d, want 10", len(f.Lefts))
 		}
 	}
@@ -151,7 +151,7 @@ func TestAChangeDoesNotAllocate(t *testing.T) {
 		}
 		for ok := true; ok; {
 			var f Filled
-			f, ok = m.Fill(t0, buf[:0], nil, ReplayItems)
+			f, ok = m.Fill(t0, buf[:0], nil, ReplayTurn{Idle: true})
 			buf = f.Payload
 		}
 	}); got != 0 {

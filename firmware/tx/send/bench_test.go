@@ -22,7 +22,7 @@ func BenchmarkStateChange(b *testing.B) {
 	send := func() {
 		for ok := true; ok; {
 			var f Filled
-			f, ok = m.Fill(t0, frame[:0], nil, ReplayItems)
+			f, ok = m.Fill(t0, frame[:0], nil, ReplayTurn{Idle: true})
 			frame = f.Payload
 		}
 	}
@@ -67,7 +67,7 @@ func BenchmarkEvent(b *testing.B) {
 		waiting = 0
 		for ok := true; ok; {
 			var f Filled
-			f, ok = m.Fill(t0, frame[:0], nil, ReplayItems)
+			f, ok = m.Fill(t0, frame[:0], nil, ReplayTurn{Idle: true})
 			frame = f.Payload
 		}
 	}

@@ -95,7 +95,6 @@ func NewMux(c MuxConfig) *Mux {
 	m := &Mux{room: c.Room, start: c.Start, beatAt: c.Start, limits: c.Limits.orDefault(), replay: c.Replay}
 	rest := 1 - c.CarouselShare
 	m.flows = [flows]flow{{weight: rest * (1 - bulkShare)}, {weight: rest * bulkShare}, {weight: c.CarouselShare}}
-	m.turns.share = c.CarouselShare
 	m.cycle.next = c.Start
 	return m
 }
@@ -232,14 +231,14 @@ type Filled struct {
 // Fill appends the items of the next frame to dst, and to lefts the Left of every
 // record that ends in it. ok is false when there is nothing to send now. When it is the
 // turn of replay's parity, the frame has its class and no items.
-func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error), want ReplayTurn) (frame Filled, ok bool) {
+func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error), r ReplayTurn) (frame Filled, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := filler{mux: m, now: now, dst: dst, limit: len(dst) + m.room, lefts: lefts}
 	var in wire.Class
 	for len(f.dst) == len(dst) {
-		flow := m.choose(now, want)
-		if flow < 0 || flow == flowReplay && want == ReplayWaits {
+		flow, payer := m.choose(now, r)
+		if flow < 0 {
 			return Filled{Payload: dst, Lefts: lefts}, false
 		}
 		in = classOf(flow)
@@ -247,15 +246,15 @@ func (m *Mux) Fill(now time.Time, dst []byte, lefts []func(error), want ReplayTu
 		switch {
 		case flow == flowCarousel:
 			f.carousel() // may find its cycle at an end, and send nothing
-		case flow == flowReplay && want == ReplayParity:
-			m.turns.sent(flow, m.room)
+		case flow == flowReplay && r.Parity:
+			m.sent(flow, payer, m.room)
 			return Filled{dst, in, lefts}, true
 		case flow == flowReplay:
 			f.replay() // the same
 		default:
 			f.live(in)
 		}
-		m.sent(flow, len(f.dst)-len(dst))
+		m.sent(flow, payer, len(f.dst)-len(dst))
 	}
 	return Filled{f.dst, in, f.lefts}, true
 }
@@ -299,17 +298,17 @@ func classOf(flow int) wire.Class {
 	return wire.Bulk
 }
 
-// sent accounts for bytes of a flow.
-func (m *Mux) sent(flow, bytes int) {
+// sent accounts for bytes of a flow, in the turn of the one that pays.
+func (m *Mux) sent(flow, payer, bytes int) {
 	m.turns.sent(flow, bytes)
-	if flow < flows {
-		m.flows[flow].pass += float64(bytes) / m.flows[flow].weight
+	if payer < flows {
+		m.flows[payer].pass += float64(bytes) / m.flows[payer].weight
 	}
 }
 
 // choose returns the flow that is furthest behind among those with something
-// to send, or −1.
-func (m *Mux) choose(now time.Time, want ReplayTurn) int {
+// to send, or −1, and the flow whose turn it uses.
+func (m *Mux) choose(now time.Time, r ReplayTurn) (flow, payer int) {
 	ready := [flows]bool{
 		flowLive:     m.ready(wire.LowLatency, now) || !now.Before(m.beatAt),
 		flowBulk:     m.ready(wire.Bulk, now),
@@ -328,14 +327,13 @@ func (m *Mux) choose(now time.Time, want ReplayTurn) int {
 	}
 	switch {
 	case m.urgent():
-		return flowLive
-	case m.overdue && m.replayReady(now, want):
-		return flowReplay
-	case (best < 0 || best == flowCarousel && m.turns.replay()) && !ready[flowLive] && !ready[flowBulk] &&
-		m.replayReady(now, want):
-		return flowReplay
+		return flowLive, flowLive
+	case best == flowCarousel && m.turns.replay() && m.replayReady(now, r):
+		return flowReplay, flowCarousel // live records wait for this frame no longer than for that
+	case (best < 0 || m.overdue) && r.Idle && m.replayReady(now, r):
+		return flowReplay, flowReplay
 	}
-	return best
+	return best, best
 }
 
 func (m *Mux) ready(in wire.Class, now time.Time) bool {

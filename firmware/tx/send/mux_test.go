@@ -28,7 +28,7 @@ func mustPut(t *testing.T, m *Mux, c *Channel, r Record) {
 // frame fills one frame and returns its items.
 func frame(t *testing.T, m *Mux) (items []record.Item, in wire.Class, ok bool) {
 	t.Helper()
-	f, ok := m.Fill(t0, nil, nil, ReplayItems)
+	f, ok := m.Fill(t0, nil, nil, ReplayTurn{Idle: true})
 	payload := f.Payload
 	for len(payload) > 0 {
 		it, rest, err := record.NextItem(payload)
@@ -88,7 +88,7 @@ func TestTheCarouselKeepsItsShare(t *testing.T) {
 		for c.queue.bytes < 100_000 {
 			mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
 		}
-		f, _ := m.Fill(t0.Add(time.Second), nil, nil, ReplayItems)
+		f, _ := m.Fill(t0.Add(time.Second), nil, nil, ReplayTurn{Idle: true})
 		bytes[f.Class] += len(f.Payload)
 	}
 	share := float64(bytes[wire.Bulk]) / float64(bytes[wire.LowLatency]+bytes[wire.Bulk])
@@ -153,7 +153,7 @@ func TestAnIdleFlowSavesNothingUp(t *testing.T) {
 			for c.queue.bytes < 100_000 {
 				mustPut(t, m, c, Record{Payload: make([]byte, 200), Event: true})
 			}
-			if f, _ := m.Fill(now, nil, nil, ReplayItems); f.Class == wire.Bulk {
+			if f, _ := m.Fill(now, nil, nil, ReplayTurn{Idle: true}); f.Class == wire.Bulk {
 				bulk++
 			}
 		}

@@ -1,9 +1,6 @@
 package send
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Pacer keeps the line rate: what the medium would take to transmit is not
 // available until that time has passed. What a late caller missed is made up
@@ -28,17 +25,12 @@ func (p *Pacer) Budget(now time.Time, ahead time.Duration) int {
 	return int(now.Add(ahead).Sub(p.free).Seconds() * p.rate)
 }
 
-// Spare returns how many bytes may be given to the line now so that it is busy for at
-// most ahead bytes beyond now. What a late caller missed is not made up for.
-func (p *Pacer) Spare(now time.Time, ahead int) int {
-	if busy := p.busy.Sub(now); busy > 0 {
-		return ahead - int(math.Ceil(busy.Seconds()*p.rate-0.01))
-	}
-	return ahead
-}
+// Idle reports whether the line has sent all that it was given. What a late caller
+// missed is not made up for.
+func (p *Pacer) Idle(now time.Time) bool { return !p.busy.After(now) }
 
-// SpareAt returns when Spare will be bytes.
-func (p *Pacer) SpareAt(ahead, bytes int) time.Time { return p.busy.Add(-p.takes(ahead - bytes)) }
+// IdleAt returns when the line will be idle.
+func (p *Pacer) IdleAt() time.Time { return p.busy }
 
 // Spend accounts for bytes given to the line now.
 func (p *Pacer) Spend(now time.Time, bytes int) {

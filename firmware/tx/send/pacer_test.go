@@ -22,15 +22,11 @@ func TestPacerKeepsTheRate(t *testing.T) {
 	if got := p.Budget(now, 0); got != 4000 {
 		t.Errorf("made up for after a pause: got %d bytes, want 4000", got)
 	}
-	if got := p.Spare(now, 500); got != 500 {
-		t.Errorf("to spare after a pause: got %d bytes, want 500", got)
+	if !p.Idle(now) {
+		t.Error("the line is not idle after a pause")
 	}
 	p.Spend(now, 400)
-	if got := p.Spare(now, 500); got != 100 {
-		t.Errorf("to spare after 400 bytes: got %d bytes, want 100", got)
-	}
-	at := p.SpareAt(500, 300)
-	if got := p.Spare(at, 500); got != 300 || at.Sub(now) != 200*time.Microsecond {
-		t.Errorf("after %v got %d bytes to spare, want 300 after 200 µs", at.Sub(now), got)
+	if at := p.IdleAt(); p.Idle(now) || at.Sub(now) != 400*time.Microsecond || !p.Idle(at) {
+		t.Errorf("after 400 bytes the line is idle after %v, want 400 µs", at.Sub(now))
 	}
 }

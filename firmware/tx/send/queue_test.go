@@ -178,7 +178,7 @@ func TestLateRecordsCrossLikeEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	frame, _ := m.Fill(time.Unix(0, 0), nil, nil, ReplayItems)
+	frame, _ := m.Fill(time.Unix(0, 0), nil, nil, ReplayTurn{Idle: true})
 	var got []string
 	for rest := frame.Payload; ; {
 		it, more, err := record.NextItem(rest)

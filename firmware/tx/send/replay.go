@@ -6,43 +6,35 @@ import (
 	"heliograph/firmware/conduit/wire"
 )
 
-// ReplayTurn is what Fill may give to the replay class.
-type ReplayTurn int
+// ReplayTurn is what Fill may give to the replay class. In the carousel's turns it may
+// have every second frame at any time, since live records wait for either as long.
+type ReplayTurn struct {
+	Never  bool // nothing
+	Idle   bool // the line is idle: a frame may be replay's alone
+	Parity bool // the turn is for a frame of parity, not of items
+}
 
-// What it may.
-const (
-	ReplayWaits  ReplayTurn = iota // nothing yet; and the carousel waits too, when it is replay's turn
-	ReplayItems                    // a frame of items
-	ReplayParity                   // the turn, for a frame of parity
-)
-
-// turns shares what live traffic leaves between the carousel and replay: where both
-// have something to send, replay has its turn when the carousel has had its
-// guaranteed share of all bytes, and no less than replay.
+// turns shares the carousel's turns between it and replay: where both have something to
+// send, replay has no more than the carousel.
 type turns struct {
-	share float64 // the carousel's
-	owed  float64 // bytes that the carousel is behind its share
-	lead  int     // bytes that the carousel has sent more than replay
+	lead int // bytes that the carousel has sent more than replay
 }
 
 // turnsMemory bounds what is carried over from before, in bytes.
 const turnsMemory = 4096
 
 func (t *turns) sent(flow, bytes int) {
-	t.owed += t.share * float64(bytes)
 	switch flow {
 	case flowCarousel:
-		t.owed -= float64(bytes)
 		t.lead += bytes
 	case flowReplay:
 		t.lead -= bytes
 	}
-	t.owed = min(max(t.owed, -turnsMemory), turnsMemory)
 	t.lead = min(max(t.lead, -turnsMemory), turnsMemory)
 }
 
 // replay reports whether it is replay's turn although the carousel is not at its end.
-func (t *turns) replay() bool { return t.owed <= 0 && t.lead >= 0 }
+func (t *turns) replay() bool { return t.lead > 0 }
 
 // prefer has replay go before all but urgent records.
 func (m *Mux) prefer(overdue bool) {
@@ -52,11 +44,11 @@ func (m *Mux) prefer(overdue bool) {
 }
 
 // replayReady reports whether replay has something to send.
-func (m *Mux) replayReady(now time.Time, want ReplayTurn) bool {
+func (m *Mux) replayReady(now time.Time, r ReplayTurn) bool {
 	switch {
-	case m.replay == nil:
+	case m.replay == nil || r.Never:
 		return false
-	case want == ReplayParity || m.classes[wire.Replay].pieces.body != nil:
+	case r.Parity || m.classes[wire.Replay].pieces.body != nil:
 		return true
 	}
 	at := m.replay.Wake()

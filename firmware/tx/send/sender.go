@@ -33,7 +33,6 @@ type Sender struct {
 	finished []finished // in the batch
 	counts   FrameCounts
 
-	largest   int // frame, in bytes on the medium
 	full      int // bytes waiting from which on the line is saturated
 	saturated bool
 	again     time.Time // when replay last had a frame, or had nothing to send
@@ -80,10 +79,10 @@ const (
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
 	s := &Sender{
 		mux: mux, profile: profile, session: session,
-		full: int(rate * saturation.Seconds()), largest: profile.MaxFrame() + profile.WireOverhead,
-		shards: buffers{size: profile.MaxFrame()},
+		full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()},
 	}
-	s.every = max(leastEvery, time.Duration(float64(s.largest)/(rate*replayShare)*float64(time.Second)))
+	largest := float64(profile.MaxFrame() + profile.WireOverhead)
+	s.every = max(leastEvery, time.Duration(largest/(rate*replayShare)*float64(time.Second)))
 	table := wire.ParityTable(profile.DesignLoss)
 	for i := range s.coders {
 		s.coders[i] = newCoder(profile.Classes[i], &table, overhead, &s.shards)
@@ -92,13 +91,14 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 }
 
 // Frames makes frames until they are worth budget bytes on the medium, or
-// until there is nothing to send. Those of replay are not made beyond spare bytes. The
-// frames are valid until the next call; cost is what they are worth.
-func (s *Sender) Frames(now time.Time, budget, spare int) (frames [][]byte, cost int, err error) {
+// until there is nothing to send. On a line that is idle the first may be replay's, but in
+// the carousel's turns: a live record waits for one frame of replay at most. The frames
+// are valid until the next call; cost is what they are worth.
+func (s *Sender) Frames(now time.Time, budget int, idle bool) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
 	backlog := s.mux.Backlog()
 	s.saturated, s.short = backlog > s.full, backlog <= max(s.full/5, s.profile.Payload())
-	if at := s.mux.ReplayWake(); at.IsZero() || now.Before(at) {
+	if at := s.mux.ReplayWake(); at.IsZero() || now.Before(at) || s.counts.Hello < firstHellos {
 		s.again = now
 	}
 	if s.crowded = now.Sub(s.again) >= s.every; s.crowded {
@@ -106,7 +106,7 @@ func (s *Sender) Frames(now time.Time, budget, spare int) (frames [][]byte, cost
 	}
 	s.floor = s.saturated || now.Before(s.pressed)
 	for cost < budget {
-		frame, err := s.frame(now, cost+s.largest <= spare)
+		frame, err := s.frame(now, idle && cost == 0)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -175,12 +175,8 @@ func (s *Sender) Open() bool {
 // Counts returns the counters.
 func (s *Sender) Counts() FrameCounts { return s.counts }
 
-// Largest returns the bytes on the medium of the largest frame: less spare than that is
-// of no use to Frames.
-func (s *Sender) Largest() int { return s.largest }
-
-// Wake returns when Frames will have something to send even if nothing is Put and
-// there is nothing to spare.
+// Wake returns when Frames will have something to send even if nothing is Put and the
+// line is never idle.
 func (s *Sender) Wake() time.Time {
 	at := s.mux.Wake()
 	if s.helloAt.Before(at) {
@@ -210,7 +206,7 @@ func (s *Sender) ReplayWake() time.Time {
 
 // frame makes the next frame, or nil: the hello, parity that is due, sources, what
 // has left before if it may be sent again now, in this order.
-func (s *Sender) frame(now time.Time, again bool) ([]byte, error) {
+func (s *Sender) frame(now time.Time, idle bool) ([]byte, error) {
 	if !now.Before(s.helloAt) {
 		s.helloAt = now.Add(helloEvery)
 		if s.counts.Hello < firstHellos {
@@ -232,7 +228,7 @@ func (s *Sender) frame(now time.Time, again bool) ([]byte, error) {
 			return s.parity(wire.Class(class), c)
 		}
 	}
-	return s.source(now, again)
+	return s.source(now, idle)
 }
 
 // filling reports whether generations of a class wait until they are full.
@@ -240,33 +236,28 @@ func (s *Sender) filling(class wire.Class) bool {
 	return s.saturated || s.floor && class == wire.Bulk
 }
 
-// replay returns what the replay class is to send next.
-func (s *Sender) replay(now time.Time, again bool) ReplayTurn {
+// replay returns what the replay class may send next.
+func (s *Sender) replay(now time.Time, idle bool) ReplayTurn {
 	c := s.coders[wire.Replay]
 	due := c.due(false)
-	switch {
-	case !again:
-		return ReplayWaits
-	case c.closing != nil, c.full(), !due.IsZero() && !now.Before(due):
-		return ReplayParity
-	}
-	return ReplayItems
+	parity := c.closing != nil || c.full() || !due.IsZero() && !now.Before(due)
+	return ReplayTurn{Idle: idle, Parity: parity}
 }
 
-func (s *Sender) source(now time.Time, again bool) ([]byte, error) {
+func (s *Sender) source(now time.Time, idle bool) ([]byte, error) {
 	overdue := s.short && s.crowded
-	if overdue && !again {
+	if overdue && !idle {
 		return nil, nil // the line is to be free first, so that nothing waits for more than one frame
 	}
-	want := s.replay(now, again)
+	turn := s.replay(now, idle)
 	s.mux.prefer(overdue)
-	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0], want)
+	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0], turn)
 	s.lefts = fill.Lefts
 	switch {
 	case !ok:
 		s.shards.put(fill.Payload)
 		return nil, nil
-	case want == ReplayParity && fill.Class == wire.Replay:
+	case turn.Parity && fill.Class == wire.Replay:
 		s.again, s.crowded = now, false
 		s.shards.put(fill.Payload)
 		return s.replayParity(now)

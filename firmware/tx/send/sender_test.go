@@ -22,7 +22,7 @@ func TestLeftIsCalledOnceParityHasLeft(t *testing.T) {
 	now := t0
 	run := func(d time.Duration) {
 		for end := now.Add(d); now.Before(end); now = now.Add(100 * time.Microsecond) {
-			if _, _, err := s.Frames(now, 1<<20, 0); err != nil {
+			if _, _, err := s.Frames(now, 1<<20, false); err != nil {
 				t.Fatal(err)
 			}
 			s.Sent()
