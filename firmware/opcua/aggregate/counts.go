@@ -19,9 +19,9 @@ const (
 	variancePopulation
 )
 
-// counts are the aggregates over raw values that know no order (OPC 10000-13 §5.4.3.5, §5.4.3.21,
+// counting is of the aggregates over raw values that know no order (OPC 10000-13 §5.4.3.5, §5.4.3.21,
 // §5.4.3.24, §5.4.3.37 to §5.4.3.40).
-type counts struct {
+type counting struct {
 	kind              countKind
 	all, good, bad    int64
 	changes           int64
@@ -29,12 +29,12 @@ type counts struct {
 }
 
 func newCounts(kind countKind) func() tally {
-	return func() tally { return &counts{kind: kind} }
+	return func() tally { return &counting{kind: kind} }
 }
 
-func (y *counts) reset() { *y = counts{kind: y.kind} }
+func (y *counting) reset() { *y = counting{kind: y.kind} }
 
-func (y *counts) add(w *window, s *sample) {
+func (y *counting) add(w *window, s *sample) {
 	y.all++
 	switch s.class {
 	case bad:
@@ -52,7 +52,7 @@ func (y *counts) add(w *window, s *sample) {
 	}
 }
 
-func (y *counts) close(w *window) Value {
+func (y *counting) close(w *window) Value {
 	code := w.config.ratio(float64(y.good), float64(y.bad), float64(y.all))
 	switch y.kind {
 	case average:
@@ -72,7 +72,7 @@ func (y *counts) close(w *window) Value {
 }
 
 // whole is the result of a count. The examples show Bad without further bits.
-func (y *counts) whole(w *window, n int64, code ua.StatusCode) Value {
+func (y *counting) whole(w *window, n int64, code ua.StatusCode) Value {
 	if severity(code) == bad {
 		return w.result(0, code, bitRaw)
 	}
@@ -80,7 +80,7 @@ func (y *counts) whole(w *window, n int64, code ua.StatusCode) Value {
 }
 
 // spread returns a variance or its root; 0 for a single value.
-func (y *counts) spread() float64 {
+func (y *counting) spread() float64 {
 	n := float64(y.good)
 	if y.kind == deviationSample || y.kind == varianceSample {
 		n--
