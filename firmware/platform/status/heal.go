@@ -30,8 +30,8 @@ type Replay struct {
 // Heals says in words which outages heal, and how fast: a pass that has begun when
 // the link returns may be past what was lost, so that the next one brings it.
 func (r Replay) Heals() string {
-	if r.WindowSeconds == 0 && r.PassSeconds != nil {
-		return `outages do not heal: TX keeps nothing to send it again ([replay] memory)`
+	if r.WindowSeconds == 0 {
+		return `outages do not heal: TX keeps nothing to send again ([replay] memory)`
 	}
 	text := "an outage of up to " + Rounded(r.WindowSeconds) + " heals"
 	if r.PassSeconds == nil {

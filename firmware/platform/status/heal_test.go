@@ -12,9 +12,8 @@ func TestHealsInWords(t *testing.T) {
 		replay Replay
 		want   string
 	}{
-		"nothing kept": {Replay{PassSeconds: Of(0.001)},
-			"outages do not heal: TX keeps nothing to send it again ([replay] memory)"},
-		"no pass yet": {Replay{WindowSeconds: 12}, "an outage of up to 12 s heals"},
+		"nothing kept": {Replay{}, "outages do not heal: TX keeps nothing to send again ([replay] memory)"},
+		"no pass yet":  {Replay{WindowSeconds: 12}, "an outage of up to 12 s heals"},
 		"small window": {Replay{WindowSeconds: 95, PassSeconds: Of(0.001)},
 			"an outage of up to 1 min 35 s heals within 2 s of the link's return"},
 		"hours": {Replay{WindowSeconds: 13_245, PassSeconds: Of(4.5)},

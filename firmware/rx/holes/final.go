@@ -23,8 +23,12 @@ func (s *Set) end(n span) {
 		s.tail = n
 		size := n.size()
 		counted := s.drawAll(size)
-		if counted == 0 {
-			return // what is left in the pool becomes final with its last span
+		if counted == 0 { // what is left in the pool becomes final with its last span
+			if s.ended > 0 {
+				s.tail.from = min(n.from, s.ended)
+			}
+			s.ended = s.tail.from
+			return
 		}
 		if n.pooled = false; counted < size {
 			n.records = counted
@@ -61,8 +65,12 @@ func (s *Set) drawAll(n uint64) uint64 {
 // endPool makes what is left in the pool final once no span has a share in it: those
 // records never left.
 func (s *Set) endPool() {
-	if n := s.pool; s.pooled == 0 && n.sum() > 0 {
+	if s.pooled > 0 {
+		return
+	}
+	if n := s.pool; n.sum() > 0 {
 		s.pool = pool{}
 		s.Pool(n.sum(), n.unknown > 0)
 	}
+	s.ended = 0
 }

@@ -82,7 +82,8 @@ type Set struct {
 	open   list // none empty
 	pooled int  // of them
 	pool   pool
-	tail   span // what AddEarlier was called with last
+	tail   span  // what AddEarlier was called with last
+	ended  int64 // from when the pool's records are missing whose spans are final; 0: there are none
 	final  list
 }
 

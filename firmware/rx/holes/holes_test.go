@@ -335,3 +335,18 @@ func TestTheFormIsStable(t *testing.T) {
 		t.Errorf("got  %v %s\nwant %s", err, text(&back), text(&s))
 	}
 }
+
+// Two restarts of the transmitter, of which the second shows that what is missing since
+// before the first does not come again.
+func TestWhatIsMissingOfEarlierEpochsKeepsItsTimes(t *testing.T) {
+	var s Set
+	s.AddEarlier(Position{Epoch: 1, Number: 5}, 2, 100, 200)
+	s.Pool(10, true)
+	s.AddEarlier(Position{Epoch: 2, Number: 8}, 3, 300, 400)
+	s.Lose(Position{}, Position{Epoch: 3})
+	got := s.Holes()
+	if len(got) != 1 || !got[0].Final || got[0].Records != 10 || got[0].From.UnixNano() != 100 ||
+		got[0].To.UnixNano() != 400 {
+		t.Errorf("got %+v, want 10 records that are final, from 100 to 400", got)
+	}
+}

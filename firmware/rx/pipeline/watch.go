@@ -1,12 +1,16 @@
 package pipeline
 
-import "time"
+import (
+	"context"
+	"log/slog"
+	"time"
+)
 
 // watch is what the log has of a channel's holes.
 type watch struct {
-	open         bool
-	at           time.Time // of the last line that one has opened
-	healed, lost uint64    // by then
+	open            bool
+	at              time.Time // of the last line that one has opened
+	healed, missing uint64    // by then
 }
 
 // Our own bounds.
@@ -27,12 +31,18 @@ func (l *Link) watchHoles(now time.Time) {
 		log := l.log.With("channel", c.name)
 		switch {
 		case open > 0 && !w.open && (w.at.IsZero() || now.Sub(w.at) >= logEvery):
-			*w = watch{open: true, at: now, healed: st.Healed, lost: st.Lost + st.Unknown - open}
+			*w = watch{open: true, at: now, healed: st.Healed, missing: st.Lost + st.Unknown - open}
 			log.Warn("hole opened; what the transmitter sends again fills it", "records", open)
 		case open == 0 && w.open:
 			w.open = false
-			lost := st.Lost + st.Unknown
-			log.Info("hole closed", "healed", st.Healed-min(w.healed, st.Healed), "lost", lost-min(w.lost, lost))
+			missing := st.Lost + st.Unknown
+			missing -= min(w.missing, missing)
+			level := slog.LevelInfo
+			if missing > 0 {
+				level = slog.LevelWarn
+			}
+			log.Log(context.Background(), level, "hole closed", "healed", st.Healed-min(w.healed, st.Healed),
+				"lost_or_unknown", missing)
 		}
 	}
 }

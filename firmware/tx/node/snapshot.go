@@ -68,8 +68,9 @@ func (n *Node) replayStatus() *status.Replay {
 	if n.config.TX.Replay.Memory == 0 {
 		return nil
 	}
-	r := &status.Replay{WindowSeconds: n.replay.Reach(time.Now()).Seconds()}
-	if pass := n.replay.Pass(); pass > 0 {
+	now := time.Now()
+	r := &status.Replay{WindowSeconds: n.replay.Reach(now).Seconds()}
+	if pass := n.replay.Pass(now); pass > 0 {
 		r.PassSeconds = status.Of(pass.Seconds())
 	}
 	return r

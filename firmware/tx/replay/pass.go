@@ -11,7 +11,10 @@ type pass struct {
 	active  bool
 	next    time.Time // when one may begin
 	began   time.Time
-	took    time.Duration // the last one
+	took    time.Duration // the last one that sent anything
+	size    int           // of the window in memory when that began, in bytes
+	present int           // … when this one did
+	empty   bool          // this one has sent nothing but statements
 	stage   int           // what is given out, see below
 	channel int           // whose turn it is, among statements and open pages
 	until   uint64        // pages that are closed later, and what follows them, are for the next pass
@@ -69,6 +72,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 	if p.stage == olderPages {
 		if body, more := w.older(now); body != nil {
 			w.stats.Sent++
+			p.empty = false
 			return record.KindReplay, body
 		} else if more {
 			return 0, nil
@@ -82,6 +86,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 			p.given(w, p.channel, q.last)
 			q.pack()
 			w.stats.Sent++
+			p.empty = false
 			return record.KindReplay, q.body
 		}
 		p.stage, p.channel = openPages, 0
@@ -89,6 +94,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 	for c := p.turn(w); c != nil; c = p.turn(w) {
 		if !c.empty() && p.past(c) && p.follows(p.channel-1, c.open.First) {
 			w.stats.Sent++
+			p.empty = false
 			body = c.openBody()
 			w.evict()
 			return record.KindReplay, body
@@ -99,7 +105,7 @@ func (w *Window) Next(now time.Time) (kind record.Kind, body []byte) {
 }
 
 func (p *pass) begin(now time.Time, w *Window) {
-	p.active, p.began, p.next = true, now, now.Add(passEvery)
+	p.active, p.began, p.next, p.empty, p.present = true, now, now.Add(passEvery), true, max(w.bytes, 1)
 	p.stage, p.channel, p.until = statements, 0, w.serial
 	p.places = append(p.places[:0], make([]int, len(w.channels))...)
 	if o := w.config.Older; o != nil {
@@ -109,8 +115,27 @@ func (p *pass) begin(now time.Time, w *Window) {
 }
 
 func (p *pass) end(now time.Time, w *Window) {
-	p.active, p.took = false, max(now.Sub(p.began), time.Millisecond)
+	p.active = false
+	if !p.empty {
+		p.took, p.size = max(now.Sub(p.began), time.Millisecond), p.present
+	}
 	w.stats.Passes++
+}
+
+// expected returns how long a pass takes: as long as the last one, and longer by as much
+// as there is more to send now; no less than the present one has taken. 0: it is not known.
+func (p *pass) expected(now time.Time, w *Window) time.Duration {
+	if p.took == 0 {
+		return 0
+	}
+	took := p.took
+	if w.bytes > p.size {
+		took = time.Duration(float64(took) * float64(w.bytes) / float64(p.size))
+	}
+	if p.active {
+		took = max(took, now.Sub(p.began))
+	}
+	return took
 }
 
 // turn returns the next channel, or nil after the last one, when the next stage begins.
@@ -166,7 +191,7 @@ func (p *pass) past(c *Channel) bool {
 func (p *pass) state(now time.Time, c *Channel) []byte {
 	s := record.Window{
 		Channel: c.id, Epoch: c.window.config.Epoch, First: c.oldest(),
-		Reach: uint64(max(c.reach(now), 0) / time.Second), Pass: uint64(p.took.Milliseconds()),
+		Reach: uint64(max(c.reach(now), 0) / time.Second), Pass: uint64(p.expected(now, c.window).Milliseconds()),
 	}
 	if o := c.window.config.Older; o != nil {
 		if epoch, first, ok := o.Oldest(c.id); ok {

@@ -101,15 +101,17 @@ func (w *Window) Reach(now time.Time) time.Duration {
 		return 0
 	}
 	reach := now.Sub(w.config.Start)
-	for _, c := range w.channels {
-		reach = min(reach, c.reach(now))
+	for i, c := range w.channels {
+		if own := c.reach(now); i == 0 || own < reach {
+			reach = own
+		}
 	}
 	return max(reach, 0)
 }
 
-// Pass returns how long the last pass took; 0: none has ended yet.
-func (w *Window) Pass() time.Duration {
+// Pass returns how long a pass takes; 0: none has ended yet that sent anything.
+func (w *Window) Pass(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.pass.took
+	return w.pass.expected(now, w)
 }

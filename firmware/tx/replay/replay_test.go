@@ -301,3 +301,43 @@ func TestAWindowWithoutMemoryStatesThatItIsEmpty(t *testing.T) {
 			w.Stats().Bytes, want)
 	}
 }
+
+// TestTheTimeOfAPassIsThatOfOneThatSentSomething: the first has nothing, and the next
+// may have much more than the one before.
+func TestTheTimeOfAPassIsThatOfOneThatSentSomething(t *testing.T) {
+	w := newWindow(t, 8<<20)
+	c := w.Channel(3)
+	now := t0
+	slow := func() { now = now.Add(10 * time.Millisecond) }
+	next := uint64(1)
+	pass := func(records int) {
+		for range records {
+			c.Keep(now, &record.Replayed{Seq: next, Event: true, Payload: payload(3, next)})
+			next++
+		}
+		now = now.Add(2 * time.Second)
+		for kind, _ := w.Next(now); kind != 0; kind, _ = w.Next(now) {
+			slow()
+		}
+	}
+	if pass(0); w.Pass(now) != 0 {
+		t.Errorf("after a pass without a page: got %v, want 0", w.Pass(now))
+	}
+	pass(100)
+	first := w.Pass(now)
+	if first < 20*time.Millisecond || first > 100*time.Millisecond { // a statement, a page
+		t.Errorf("got %v, want 20 ms, and a little for what the page itself takes", first)
+	}
+	for range 400_000 {
+		c.Keep(now, &record.Replayed{Seq: next, Event: true, Payload: payload(3, next)})
+		next++
+	}
+	if got := w.Pass(now); got < 2*first {
+		t.Errorf("with a fuller window got %v, want more than the last pass took", got)
+	}
+	now = now.Add(2 * time.Second)
+	w.Next(now)
+	if now = now.Add(time.Minute); w.Pass(now) < time.Minute {
+		t.Errorf("a minute into a pass got %v", w.Pass(now))
+	}
+}
