@@ -37,11 +37,12 @@ func (s *Server) ownAttribute(v addrspace.View, node rawvalue.NodeID, attribute 
 	if value, ok := s.statusValue(node.Number); ok {
 		return s.encodeValue(value), true
 	}
+	// What does not change has one time, so that a client is not notified of it with each sample.
 	if value, ok := s.capabilityValue(node.Number); ok {
-		return s.encodeValue(value), true
+		return s.encodeValueAt(value, s.started), true
 	}
 	if value, ok := s.historyCapabilityValue(node.Number); ok {
-		return s.encodeValue(value), true
+		return s.encodeValueAt(value, s.started), true
 	}
 	if value, ok := s.diagnosticValue(node.Number); ok {
 		return s.encodeValue(value), true
@@ -50,7 +51,10 @@ func (s *Server) ownAttribute(v addrspace.View, node rawvalue.NodeID, attribute 
 }
 
 // encodeValue encodes a value of the library's types as a DataValue with the current time.
-func (s *Server) encodeValue(value any) []byte {
+func (s *Server) encodeValue(value any) []byte { return s.encodeValueAt(value, s.cfg.Now()) }
+
+// encodeValueAt is encodeValue with another source timestamp.
+func (s *Server) encodeValueAt(value any, at time.Time) []byte {
 	if code, ok := value.(ua.StatusCode); ok {
 		return rawvalue.AppendStatus(nil, code, rawvalue.Answer{})
 	}
@@ -62,7 +66,7 @@ func (s *Server) encodeValue(value any) []byte {
 		}
 	}
 	const valueAndSourceTime = 0x05
-	return uabinary.AppendDateTime(append([]byte{valueAndSourceTime}, raw...), s.cfg.Now())
+	return uabinary.AppendDateTime(append([]byte{valueAndSourceTime}, raw...), at)
 }
 
 // noObjects is an empty array of ExtensionObjects.
@@ -189,9 +193,8 @@ func (s *Server) capabilityValue(number uint32) (any, bool) {
 }
 
 // historyCapabilityValue returns a value of HistoryServerCapabilities (OPC 10000-11 §5.4.2), or a limit
-// of HistoryRead: what is read, if anything is kept. No history is changed. There is one timestamp of each value:
-// that of
-// the source is also the server's.
+// of HistoryRead: what is read, if anything is kept. No history is changed. There is one timestamp of
+// each value: that of the source is also the server's.
 func (s *Server) historyCapabilityValue(number uint32) (any, bool) {
 	kept := s.cfg.Historian != nil
 	nodes, points, values, events := s.cfg.Limits.HistoryNodes, s.cfg.Limits.HistoryPoints, maxHistoryValues,

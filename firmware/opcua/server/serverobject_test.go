@@ -1,8 +1,11 @@
 package server
 
 import (
+	"bytes"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -38,6 +41,26 @@ func TestRedundancyAndCapabilitiesAreTheMirrorsOwn(t *testing.T) {
 		dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 		if err != nil || dv.Status != ua.StatusOK || dv.Value.Type() == ua.TypeIDInt64 {
 			t.Errorf("%s: got %x, %v, want a value of our own", id.Name(n), raw, err)
+		}
+	}
+}
+
+// TestCapabilitiesHaveOneTime: a client that samples them is not notified each time.
+func TestCapabilitiesHaveOneTime(t *testing.T) {
+	var seconds atomic.Int64
+	s, _ := start(t, func(c *Config) { c.Now = func() time.Time { return time.Unix(seconds.Add(1), 0) } })
+	for _, n := range []uint32{
+		id.Server_ServerCapabilities_MaxArrayLength, id.HistoryServerCapabilities_AccessHistoryDataCapability,
+	} {
+		read := func() []byte {
+			raw, ok := s.ownAttribute(addrspace.View{}, ns0(n), ua.AttributeIDValue)
+			if !ok {
+				t.Fatalf("%s is not the server's own", id.Name(n))
+			}
+			return raw
+		}
+		if first, second := read(), read(); !bytes.Equal(first, second) {
+			t.Errorf("%s: got %x, and then %x; want the same", id.Name(n), first, second)
 		}
 	}
 }
