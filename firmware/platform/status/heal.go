@@ -100,10 +100,11 @@ type ChannelHole struct {
 	Hole
 }
 
-// Lasted returns for how long records are missing, in words.
+// Lasted returns for how long records are missing, in words. A receiver that remembers
+// nothing, or that was killed, does not know since when: both times are the same.
 func (h Hole) Lasted() string {
-	if h.From.IsZero() || h.To.Before(h.From) {
-		return "–"
+	if h.From.IsZero() || !h.To.After(h.From) {
+		return "not known"
 	}
 	return Rounded(math.Ceil(h.To.Sub(h.From).Seconds()))
 }

@@ -66,7 +66,7 @@ func TestThePageSaysWhatHealsAndWhatDoesNot(t *testing.T) {
 		"rx before the first frame": {started, "Outages Which outages heal is not known yet: nothing has been " +
 			"received from TX. Can still heal 1,916", ""},
 		"a hole that began before this receiver": {unknown,
-			"old – 2026-11-23 09:00:00 – 5 open: can still heal", ""},
+			"old – 2026-11-23 09:00:00 not known 5 open: can still heal", ""},
 		"tx": {txOn, "Outages An outage of up to 1 min 0 s heals. Channels", "Can still heal"},
 		"tx that keeps nothing": {tx(), `Outages Outages do not heal: [replay] memory is "0". Channels`,
 			"Can still heal"},
