@@ -38,7 +38,7 @@ func TestEveryCounterIsShown(t *testing.T) {
 		fmt.Sprintf("[[mqtt]]\nchannel = \"cell-2\"\nlisten = \"mqtt://127.0.0.1:%d\"\n", await.FreePort(t)) +
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)) +
 		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = "+
-			"[\"None\"]\nanonymous = true\n", await.FreePort(t))
+			"[\"None\"]\nanonymous = true\nhistory = \"1d\"\n", await.FreePort(t))
 	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
 	var metrics strings.Builder
 	var documents []any

@@ -38,6 +38,7 @@ type Sender struct {
 	again     time.Time // when replay last had a frame, or had nothing to send
 	crowded   bool      // replay has been waiting since then for longer than it is to
 	every     time.Duration
+	atOnce    int       // frames of replay that an idle line may be given
 	pressed   time.Time // until when parity leaves replay its share
 	floor     bool      // it is at its floor
 	short     bool      // no more live records wait than a frame carries
@@ -74,6 +75,11 @@ const (
 	pressedFor  = time.Second
 )
 
+// shortFrame is how long a frame may take for two of replay to go at once on a line that
+// is idle: the loop comes around every millisecond, and one would leave most of a fast
+// line unused.
+const shortFrame = 250 * time.Microsecond
+
 // NewSender returns a sender for one session on a line that takes rate bytes
 // per second. overhead is the floor of parity ÷ source frames.
 func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *wire.Session) *Sender {
@@ -83,6 +89,10 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 	}
 	largest := float64(profile.MaxFrame() + profile.WireOverhead)
 	s.every = max(leastEvery, time.Duration(largest/(rate*replayShare)*float64(time.Second)))
+	s.atOnce = 1
+	if largest/rate < shortFrame.Seconds() {
+		s.atOnce = 2
+	}
 	table := wire.ParityTable(profile.DesignLoss)
 	for i := range s.coders {
 		s.coders[i] = newCoder(profile.Classes[i], &table, overhead, &s.shards)
@@ -91,9 +101,9 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 }
 
 // Frames makes frames until they are worth budget bytes on the medium, or
-// until there is nothing to send. On a line that is idle the first may be replay's, but in
-// the carousel's turns: a live record waits for one frame of replay at most. The frames
-// are valid until the next call; cost is what they are worth.
+// until there is nothing to send. On a line that is idle the first may be replay's, on a
+// fast one the second too: so much a live record waits for replay, but for frames in the
+// carousel's turns. The frames are valid until the next call; cost is what they are worth.
 func (s *Sender) Frames(now time.Time, budget int, idle bool) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
 	backlog := s.mux.Backlog()
@@ -105,8 +115,10 @@ func (s *Sender) Frames(now time.Time, budget int, idle bool) (frames [][]byte, 
 		s.pressed = now.Add(pressedFor)
 	}
 	s.floor = s.saturated || now.Before(s.pressed)
+	replayed := s.counts.Replay
 	for cost < budget {
-		frame, err := s.frame(now, idle && cost == 0)
+		n := int(s.counts.Replay - replayed)
+		frame, err := s.frame(now, idle && n == len(s.batch) && n < s.atOnce)
 		if err != nil {
 			return nil, 0, err
 		}
