@@ -282,9 +282,9 @@ func heal(seed uint64) (healed uint64, err error) {
 // TestOutagesHeal lets all kinds of outages happen, and after each compares what both
 // ends say with what became of every record. -seed N tries one.
 func TestOutagesHeal(t *testing.T) {
-	seeds := uint64(1500)
+	seeds := uint64(outageSeeds)
 	if testing.Short() {
-		seeds = 100
+		seeds = min(seeds, 100)
 	}
 	if *oneSeed > 0 {
 		if _, err := heal(*oneSeed); err != nil {
