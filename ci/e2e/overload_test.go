@@ -353,8 +353,9 @@ func TestRetainedStateHasABound(t *testing.T) {
 			})
 			t.Logf("%d of %d topics refused; TX %d MB, RX %d MB", at.Channels["cell-1"].Refused, c.topics,
 				g.TX.PeakMB(), g.RX.PeakMB())
-			if tx, rx := g.TX.PeakMB(), g.RX.PeakMB(); tx > 150 || rx > 250 {
-				t.Errorf("TX took %d MB and RX %d MB, want at most 150 and 250", tx, rx)
+			// TX keeps up to 64 MiB more, of what has left, to send it again: [replay] memory.
+			if tx, rx := g.TX.PeakMB(), g.RX.PeakMB(); tx > 150+67 || rx > 250 {
+				t.Errorf("TX took %d MB and RX %d MB, want at most 217 and 250", tx, rx)
 			}
 			g.neverDown()
 		})

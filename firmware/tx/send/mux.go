@@ -34,7 +34,6 @@ type Mux struct {
 	cycle    cycle
 	replay   *replay.Window // nil: what has left is not sent again
 	turns    turns
-	overdue  bool // replay's turn
 	start    time.Time
 	beatAt   time.Time
 	clockSet bool
@@ -330,7 +329,7 @@ func (m *Mux) choose(now time.Time, r ReplayTurn) (flow, payer int) {
 		return flowLive, flowLive
 	case best == flowCarousel && m.turns.replay() && m.replayReady(now, r):
 		return flowReplay, flowCarousel // live records wait for this frame no longer than for that
-	case (best < 0 || m.overdue) && r.Idle && m.replayReady(now, r):
+	case best < 0 && r.Idle && m.replayReady(now, r):
 		return flowReplay, flowReplay
 	}
 	return best, best

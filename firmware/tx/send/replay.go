@@ -36,13 +36,6 @@ func (t *turns) sent(flow, bytes int) {
 // replay reports whether it is replay's turn although the carousel is not at its end.
 func (t *turns) replay() bool { return t.lead > 0 }
 
-// prefer has replay go before all but urgent records.
-func (m *Mux) prefer(overdue bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.overdue = overdue
-}
-
 // replayReady reports whether replay has something to send.
 func (m *Mux) replayReady(now time.Time, r ReplayTurn) bool {
 	switch {

@@ -197,45 +197,46 @@ func TestReplayAndACarouselThatNeverEnds(t *testing.T) {
 	}
 }
 
-// TestReplayHasItsShareOfASlowLine has live records fill a UART with short frames, and
-// lets none of them wait for more than a frame of replay.
-func TestReplayHasItsShareOfASlowLine(t *testing.T) {
-	const rate = 92160
-	profile := wire.UARTProfile(921600)
-	session, err := wire.NewSession(wire.PairKey{1}, 1, [16]byte{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := replayMux(t, profile.Payload(), t0)
-	c := m.Channel("a", wire.LowLatency)
-	s, p := NewSender(m, profile, rate, 0.25, session), NewPacer(rate, 0)
-	word := float64(profile.MaxFrame() + profile.WireOverhead)
-	ahead := time.Duration(word / rate * float64(time.Second))
-	var waited time.Duration
-	noise := rand.NewChaCha8([32]byte{1})
-	for now := t0; now.Before(t0.Add(20 * time.Second)); now = now.Add(100 * time.Microsecond) {
-		if now.UnixMicro()%1700 == 0 { // each takes a short frame, and 1.4 ms of the line
-			at, payload := now, make([]byte, 30)
-			noise.Read(payload)
-			left := func(error) { waited = max(waited, now.Sub(at)) }
-			if _, err := m.Put(c, Record{Payload: payload, Event: true, Left: left}); err != nil {
-				t.Fatal(err)
+// TestReplayTakesNothingFromParity compares the parity of live records with and without a
+// pass beside them: what it repairs must not come to depend on what is sent again.
+func TestReplayTakesNothingFromParity(t *testing.T) {
+	for name, c := range map[string]struct {
+		profile wire.Profile
+		rate    float64
+		every   time.Duration // of records
+	}{
+		"datagrams":     {wire.DatagramProfile(1472, 66), 12.5e6, time.Millisecond},
+		"UART":          {wire.UARTProfile(921600), 92160, 10 * time.Millisecond},
+		"UART, crowded": {wire.UARTProfile(921600), 92160, 2 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			counts := func(m *Mux) FrameCounts {
+				session, err := wire.NewSession(wire.PairKey{1}, 1, [16]byte{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ch := m.Channel("a", wire.LowLatency)
+				s, p := NewSender(m, c.profile, c.rate, 0.25, session), NewPacer(c.rate, 0)
+				for now := t0; now.Before(t0.Add(5 * time.Second)); now = now.Add(100 * time.Microsecond) {
+					if now.Sub(t0)%c.every == 0 {
+						mustPut(t, m, ch, Record{Payload: make([]byte, 30), Event: true})
+					}
+					_, cost, err := s.Frames(now, p.Budget(now, 3*time.Millisecond), p.Idle(now))
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.Spend(now, cost)
+					s.Sent()
+				}
+				return s.Counts()
 			}
-		}
-		frames, cost, err := s.Frames(now, p.Budget(now, ahead), p.Idle(now))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(frames) > 0 {
-			p.Spend(now, cost)
-			s.Sent()
-		}
-	}
-	n := s.Counts()
-	if share := float64(n.Replay) * word / float64(n.Bytes); share < 0.03 {
-		t.Errorf("replay has %.3f of the line", share)
-	}
-	if waited > 300*time.Millisecond { // until their generation is complete
-		t.Errorf("a live record took %v", waited)
+			with := counts(replayMux(t, c.profile.Payload(), t0))
+			without := counts(NewMux(MuxConfig{Room: c.profile.Payload(), CarouselShare: 0.1, Start: t0}))
+			got, want := float64(with.Parity)/float64(with.Source), float64(without.Parity)/float64(without.Source)
+			if got < 0.95*want || with.Replay == 0 && name != "UART, crowded" {
+				t.Errorf("%.2f frames of parity for each of records, %.2f without replay; %d frames of replay", got, want,
+					with.Replay)
+			}
+		})
 	}
 }

@@ -35,13 +35,7 @@ type Sender struct {
 
 	full      int // bytes waiting from which on the line is saturated
 	saturated bool
-	again     time.Time // when replay last had a frame, or had nothing to send
-	crowded   bool      // replay has been waiting since then for longer than it is to
-	every     time.Duration
-	atOnce    int       // frames of replay that an idle line may be given
-	pressed   time.Time // until when parity leaves replay its share
-	floor     bool      // it is at its floor
-	short     bool      // no more live records wait than a frame carries
+	atOnce    int // frames of replay that an idle line may be given
 }
 
 // finished is a generation whose last parity frame was made.
@@ -64,17 +58,6 @@ type FrameCounts struct {
 // floor. Less than that is a burst, and spare capacity pays.
 const saturation = 50 * time.Millisecond
 
-// Live records fill a slow line with short frames, and parity beyond its floor takes the
-// rest. So that replay has this share of it, when it has waited for so long parity falls
-// back to the floor for pressedFor, the bulk class fills its generations, and live
-// records wait for one frame of replay, at most one in leastEvery, as long as no more of
-// them wait than a frame carries.
-const (
-	replayShare = 0.25
-	leastEvery  = 10 * time.Millisecond
-	pressedFor  = time.Second
-)
-
 // shortFrame is how long a frame may take for two of replay to go at once on a line that
 // is idle: the loop comes around every millisecond, and one would leave most of a fast
 // line unused.
@@ -87,10 +70,8 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 		mux: mux, profile: profile, session: session,
 		full: int(rate * saturation.Seconds()), shards: buffers{size: profile.MaxFrame()},
 	}
-	largest := float64(profile.MaxFrame() + profile.WireOverhead)
-	s.every = max(leastEvery, time.Duration(largest/(rate*replayShare)*float64(time.Second)))
 	s.atOnce = 1
-	if largest/rate < shortFrame.Seconds() {
+	if float64(profile.MaxFrame()+profile.WireOverhead)/rate < shortFrame.Seconds() {
 		s.atOnce = 2
 	}
 	table := wire.ParityTable(profile.DesignLoss)
@@ -106,15 +87,7 @@ func NewSender(mux *Mux, profile wire.Profile, rate, overhead float64, session *
 // carousel's turns. The frames are valid until the next call; cost is what they are worth.
 func (s *Sender) Frames(now time.Time, budget int, idle bool) (frames [][]byte, cost int, err error) {
 	s.batch = s.batch[:0]
-	backlog := s.mux.Backlog()
-	s.saturated, s.short = backlog > s.full, backlog <= max(s.full/5, s.profile.Payload())
-	if at := s.mux.ReplayWake(); at.IsZero() || now.Before(at) || s.counts.Hello < firstHellos {
-		s.again = now
-	}
-	if s.crowded = now.Sub(s.again) >= s.every; s.crowded {
-		s.pressed = now.Add(pressedFor)
-	}
-	s.floor = s.saturated || now.Before(s.pressed)
+	s.saturated = s.mux.Backlog() > s.full
 	replayed := s.counts.Replay
 	for cost < budget {
 		n := int(s.counts.Replay - replayed)
@@ -194,8 +167,8 @@ func (s *Sender) Wake() time.Time {
 	if s.helloAt.Before(at) {
 		at = s.helloAt
 	}
-	for class, c := range s.coders[:wire.Replay] {
-		for _, t := range []time.Time{c.due(s.filling(wire.Class(class))), c.parityDue()} {
+	for _, c := range s.coders[:wire.Replay] {
+		for _, t := range []time.Time{c.due(s.saturated), c.parityDue()} {
 			if !t.IsZero() && t.Before(at) {
 				at = t
 			}
@@ -230,22 +203,17 @@ func (s *Sender) frame(now time.Time, idle bool) ([]byte, error) {
 		return nil, nil
 	}
 	for class, c := range s.coders[:wire.Replay] {
-		due := c.due(s.filling(wire.Class(class)))
+		due := c.due(s.saturated)
 		wanted := c.full() || (!due.IsZero() && !now.Before(due))
 		if c.closing != nil && (wanted || !now.Before(c.parityDue())) {
 			return s.parity(wire.Class(class), c)
 		}
 		if wanted {
-			c.close(now, s.floor)
+			c.close(now, s.saturated)
 			return s.parity(wire.Class(class), c)
 		}
 	}
 	return s.source(now, idle)
-}
-
-// filling reports whether generations of a class wait until they are full.
-func (s *Sender) filling(class wire.Class) bool {
-	return s.saturated || s.floor && class == wire.Bulk
 }
 
 // replay returns what the replay class may send next.
@@ -257,12 +225,7 @@ func (s *Sender) replay(now time.Time, idle bool) ReplayTurn {
 }
 
 func (s *Sender) source(now time.Time, idle bool) ([]byte, error) {
-	overdue := s.short && s.crowded
-	if overdue && !idle {
-		return nil, nil // the line is to be free first, so that nothing waits for more than one frame
-	}
 	turn := s.replay(now, idle)
-	s.mux.prefer(overdue)
 	fill, ok := s.mux.Fill(now, s.shards.get(), s.lefts[:0], turn)
 	s.lefts = fill.Lefts
 	switch {
@@ -270,7 +233,6 @@ func (s *Sender) source(now time.Time, idle bool) ([]byte, error) {
 		s.shards.put(fill.Payload)
 		return nil, nil
 	case turn.Parity && fill.Class == wire.Replay:
-		s.again, s.crowded = now, false
 		s.shards.put(fill.Payload)
 		return s.replayParity(now)
 	}
@@ -278,7 +240,6 @@ func (s *Sender) source(now time.Time, idle bool) ([]byte, error) {
 	h := wire.Header{Kind: wire.Source, Class: fill.Class, Lanes: 1, Generation: g, Index: index}
 	frame := append(s.begin(&h), fill.Payload...)
 	if fill.Class == wire.Replay {
-		s.again, s.crowded = now, false
 		s.counts.Replay++
 	} else {
 		s.counts.Source++
