@@ -234,8 +234,8 @@ func TestReplayTakesNothingFromParity(t *testing.T) {
 			without := counts(NewMux(MuxConfig{Room: c.profile.Payload(), CarouselShare: 0.1, Start: t0}))
 			got, want := float64(with.Parity)/float64(with.Source), float64(without.Parity)/float64(without.Source)
 			if got < 0.95*want || with.Replay == 0 && name != "UART, crowded" {
-				t.Errorf("%.2f frames of parity for each of records, %.2f without replay; %d frames of replay", got, want,
-					with.Replay)
+				t.Errorf("%.2f frames of parity for each of records, %.2f without replay; %d frames of replay", got,
+					want, with.Replay)
 			}
 		})
 	}
