@@ -23,6 +23,7 @@ type Pace struct {
 	mu    sync.Mutex
 	all   time.Duration            // at least, for services of which there is no answer yet
 	known map[string]time.Duration // by service
+	last  map[string]time.Duration // that each service took
 	reads time.Duration            // that the last Read has taken
 }
 
@@ -54,17 +55,23 @@ func (p *Pace) timedOut(after time.Duration) {
 	}
 }
 
-// took reduces the time for a service to what it needs, in steps.
+// took reduces the time for a service to what it needs, in steps. A server that does one
+// thing after the other keeps each service waiting for the slowest of the others.
 func (p *Pace) took(service string, usual, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known == nil {
-		p.known = map[string]time.Duration{}
+		p.known, p.last = map[string]time.Duration{}, map[string]time.Duration{}
+	}
+	p.last[service] = d
+	slowest := d
+	for _, o := range p.last {
+		slowest = max(slowest, o)
 	}
 	if service == read().name {
 		p.reads = d
 	}
-	p.known[service] = min(maxTimeout, max(usual, 3*d, p.timeoutLocked(service, usual)*3/4))
+	p.known[service] = min(maxTimeout, max(usual, 3*d, slowest*3/2, p.timeoutLocked(service, usual)*3/4))
 }
 
 // slowReads reports whether the server takes long for every Read.
