@@ -226,3 +226,20 @@ func TestARecordThatAPageHasBroughtBeforeIsCountedOnce(t *testing.T) {
 	s.batch(t, 9, change{5, "a"})
 	s.expect(t, Counts{Delivered: 1, Unknown: 9}, false, "state k=a")
 }
+
+// A run that crashed, and one that ended in order before anything arrived: what the first
+// may have delivered is not known to the third either.
+func TestWhatACrashLeftUnknownStaysSo(t *testing.T) {
+	s := newScene()
+	s.event(1)
+	a := s.Account(0, 1<<10)
+	for _, exact := range []bool{false, true} {
+		s = newScene()
+		s.Resume(a, exact)
+		s.Channel.Begin(1, false)
+		s.Continue(a, exact)
+		a = s.Account(0, 1<<10)
+	}
+	s.event(5)
+	s.expect(t, Counts{Delivered: 2, Unknown: 3}, false, "event =5")
+}

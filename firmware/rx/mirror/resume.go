@@ -17,6 +17,10 @@ type Account struct {
 	Excess  uint64 // of them, what the transmitter does not remember
 	Gap     bool   // some of an earlier run's account is missing, and no totals since then had its number
 
+	// Uncertain: an earlier run crashed, and nothing has arrived since: records from Next on
+	// may have been delivered.
+	Uncertain bool `json:",omitzero"`
+
 	Epoch uint64 `json:",omitzero"` // of Next; 0: none, or an account of an earlier release
 	Last  int64  `json:",omitzero"` // when the last record arrived in its turn, ns since 1970
 	Holes []byte `json:",omitzero"` // package holes
@@ -35,7 +39,7 @@ type Run struct{ Epoch, First, Records uint64 }
 func (c *Channel) Account(volatile uint64, limit int) Account {
 	a := Account{
 		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
-		Gap: !c.exact, Epoch: c.epoch, Last: c.last, Volatile: volatile, Recent: c.recent.newest(volatile),
+		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Volatile: volatile, Recent: c.recent.newest(volatile),
 	}
 	if a.Epoch == 0 {
 		a.Epoch = c.end.Epoch
@@ -67,14 +71,14 @@ func (c *Channel) Resume(a Account, exact bool) {
 		}
 	}
 	c.earlier = c.counts.numbered() + c.before
-	c.exact = exact && !a.Gap
+	c.exact = exact && !a.Gap && !a.Uncertain
 }
 
 // Continue takes over the account of a run that Resume was called with, and that
 // was of this very epoch, right after Begin.
 func (c *Channel) Continue(a Account, exact bool) {
 	c.before, c.earlier, c.exact = a.Before, a.Earlier, !a.Gap
-	c.expect, c.uncertain = a.Next, !exact
+	c.expect, c.uncertain = a.Next, !exact || a.Uncertain
 }
 
 // recent are the records delivered last, newest last.
