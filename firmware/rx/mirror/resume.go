@@ -39,7 +39,8 @@ type Run struct{ Epoch, First, Records uint64 }
 func (c *Channel) Account(volatile uint64, limit int) Account {
 	a := Account{
 		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
-		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Volatile: volatile, Recent: c.recent.newest(volatile),
+		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Volatile: volatile,
+		Recent: c.recent.newest(volatile),
 	}
 	if a.Epoch == 0 {
 		a.Epoch = c.end.Epoch
