@@ -14,8 +14,8 @@ import (
 )
 
 // AtTime reads values at given times (OPC 10000-11 §6.5.5): as they are where there is one of that
-// time, else interpolated. The zero value of what is not exported is the beginning; Next is all that a
-// continuation point needs.
+// time, else interpolated. It begins at the first time; Next is all that a continuation
+// point needs.
 type AtTime struct {
 	Times   []int64
 	Simple  bool // simple bounding values: the values next to the time, of any status

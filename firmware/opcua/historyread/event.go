@@ -1,7 +1,7 @@
 package historyread
 
-// Events reads events (OPC 10000-11 §6.5.2). The zero value of what is not exported is the
-// beginning; a copy is a continuation point.
+// Events reads events (OPC 10000-11 §6.5.2).
+// With its exported fields set it is ready to begin; a copy is a continuation point.
 type Events struct {
 	Domain
 

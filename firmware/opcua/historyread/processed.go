@@ -9,8 +9,8 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// Processed reads an aggregate (OPC 10000-11 §6.5.4, OPC 10000-13). The zero value of what is not
-// exported is the beginning; a copy is a continuation point.
+// Processed reads an aggregate (OPC 10000-11 §6.5.4, OPC 10000-13).
+// With its exported fields set it is ready to begin; a copy is a continuation point.
 type Processed struct {
 	Aggregate  uint32 // its identifier in namespace 0, one that package aggregate supports
 	Start, End int64  // both specified, and not equal

@@ -211,7 +211,7 @@ func TestValuesAtTimes(t *testing.T) {
 	}
 }
 
-// TestTextsAtTimes: what is not a number holds until the next value.
+// TestTextsAtTimes: a text holds until the next value.
 func TestTextsAtTimes(t *testing.T) {
 	text := func(s string) []byte {
 		return append(binary.LittleEndian.AppendUint32([]byte{byte(ua.TypeIDString)}, uint32(len(s))), s...)

@@ -9,8 +9,8 @@ import (
 	"heliograph/firmware/opcua/uabinary"
 )
 
-// Raw reads raw values (OPC 10000-11 §6.5.3.2). The zero value of what is not exported is the
-// beginning; a copy is a continuation point.
+// Raw reads raw values (OPC 10000-11 §6.5.3.2).
+// With its exported fields set it is ready to begin; a copy is a continuation point.
 type Raw struct {
 	Domain
 	Bounds bool // bounding values too

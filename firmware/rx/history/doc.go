@@ -38,7 +38,7 @@
 // fadvise64, SQLite for open, stat, unlink and fchown, which the sandbox denies.
 //
 // 29 bytes a change are 250 MB a day at 100 changes/s; the files grow by 52 of them until
-// retention holds. Stats.Written counts what is not the file system's own.
+// retention holds. Stats.Written counts all of it but the file system's metadata.
 //
 // # Files
 //

@@ -65,7 +65,7 @@ type Stats struct {
 	Written    uint64 `count:"written_bytes" help:"Bytes written to the disk, in pages of 4096."`
 	Changes    uint64 `gauge:"changes" help:"Values and events in the history, repeated ones included."`
 	Bytes      uint64 `gauge:"disk_bytes" help:"Size of the history on disk."`
-	Memory     uint64 `gauge:"memory_bytes" help:"Size of what is not sealed yet."`
+	Memory     uint64 `gauge:"memory_bytes" help:"Size of the changes in memory, which are not in a segment yet."`
 	Segments   uint64 `gauge:"segments" help:"Sealed files of the history."`
 }
 

@@ -138,7 +138,7 @@ func (m *merge) inOrder(group []change) []change {
 // Len implements heap.Interface.
 func (m *merge) Len() int { return len(m.cursors) }
 
-// Less implements heap.Interface: what is not decoded yet comes before what is, at the same time.
+// Less implements heap.Interface: of two runs at the same time one that has not been decoded comes first.
 func (m *merge) Less(i, j int) bool {
 	a, b := m.cursors[i], m.cursors[j]
 	if s, t := a.bound(), b.bound(); s != t {

@@ -135,7 +135,7 @@ func (l *Log) find() error {
 	return nil
 }
 
-// Forget removes all pages: what they are pages of is no longer known.
+// Forget removes all pages: it is not known any more of which epoch they are.
 func (l *Log) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

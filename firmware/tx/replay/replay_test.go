@@ -154,7 +154,7 @@ func TestTheChannelThatTakesMostLosesItsOldestPages(t *testing.T) {
 		}
 	}
 	now := t0.Add(20 * time.Second)
-	passOf(t, w, now.Add(-passEvery), nil) // packs what is not packed yet
+	passOf(t, w, now.Add(-passEvery), nil) // packs the pages that wait for it
 	p := passOf(t, w, now, nil)
 	if n := len(p.entries[small.id]); n != 2000 || p.windows[1].First != 1 || p.windows[1].Reach != 20 {
 		t.Errorf("the small channel has %d of 2000 records, and states %+v", n, p.windows[1])

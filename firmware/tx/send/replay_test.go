@@ -13,7 +13,7 @@ import (
 	"heliograph/firmware/tx/replay"
 )
 
-// replayMux is a mux of which nothing is due, and that keeps what leaves.
+// replayMux returns a mux with a replay window. No heartbeat, totals or carousel is due.
 func replayMux(t *testing.T, room int, start time.Time) *Mux {
 	t.Helper()
 	w, err := replay.New(replay.Config{Epoch: 1, Limit: 16 << 20, Start: t0})

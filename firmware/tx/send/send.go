@@ -25,7 +25,7 @@ type Record struct {
 	Event   bool
 	Delete  bool
 	Urgent  bool
-	Late    bool        // happened before what was sent already: crosses like an event, and is no key's newest value
+	Late    bool        // older than records that were sent already: crosses as an event does, and never as the newest value
 	Left    func(error) // see Mux.Put
 }
 

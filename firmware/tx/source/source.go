@@ -48,7 +48,7 @@ type Update struct {
 	Event   bool      // deliver every one, in order; false: newest value wins
 	Delete  bool      // the key is gone; with Event the payload still crosses as an event
 	Urgent  bool      // an alarm: goes before everything else
-	Late    bool      // read from the source's history: crosses like an event, and is no key's newest value
+	Late    bool      // read from the source's history: crosses as an event does, and never as the newest value
 
 	// Left, when set, is called exactly once: with nil as soon as the record and
 	// its parity have left on the wire, with an error when they never will. It

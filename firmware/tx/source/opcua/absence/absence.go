@@ -85,8 +85,8 @@ func (g *Gap) End() int64 {
 
 func (g *Gap) entries() int { return 1 + len(g.sent) }
 
-// node is what is known of a node's values. The zero value is a node of which nothing has
-// come: it is missing since the run before, if there was one.
+// node is what is known of a node's values. The zero value is a node without a value in this
+// run: its values are missing since the run before, if there was one.
 type node struct {
 	last    int64 // the time of the newest live value, 0: none
 	delay   int64 // that time less ours, in ticks, when values were notified
