@@ -9,7 +9,6 @@ import (
 // ReplayTurn is what Fill may give to the replay class. In the carousel's turns it may
 // have every second frame at any time, since live records wait for either as long.
 type ReplayTurn struct {
-	Never  bool // nothing
 	Idle   bool // the line is idle: a frame may be replay's alone
 	Parity bool // the turn is for a frame of parity, not of items
 }
@@ -39,7 +38,7 @@ func (t *turns) replay() bool { return t.lead > 0 }
 // replayReady reports whether replay has something to send.
 func (m *Mux) replayReady(now time.Time, r ReplayTurn) bool {
 	switch {
-	case m.replay == nil || r.Never:
+	case m.replay == nil:
 		return false
 	case r.Parity || m.classes[wire.Replay].pieces.body != nil:
 		return true

@@ -13,6 +13,14 @@ import (
 	"heliograph/firmware/tx/replay"
 )
 
+// fillLive makes a frame of what is not replay.
+func fillLive(m *Mux, now time.Time) (Filled, bool) {
+	window := m.replay
+	m.replay = nil
+	defer func() { m.replay = window }()
+	return m.Fill(now, nil, nil, ReplayTurn{})
+}
+
 // replayMux returns a mux with a replay window. No heartbeat, totals or carousel is due.
 func replayMux(t *testing.T, room int, start time.Time) *Mux {
 	t.Helper()
@@ -102,7 +110,7 @@ func TestWhatHasLeftIsSentAgain(t *testing.T) {
 				mustPut(t, m, gateway, Record{Key: []byte("k"), Payload: fmt.Appendf(nil, "%d", i)})
 				if i%7 == 0 {
 					for frames := true; frames; { // some leave one by one, some are conflated
-						_, frames = m.Fill(t0, nil, nil, ReplayTurn{Never: true})
+						_, frames = fillLive(m, t0)
 					}
 				}
 			}
@@ -174,7 +182,7 @@ func TestReplayAndACarouselThatNeverEnds(t *testing.T) {
 	}
 	now := t0
 	for m.Waiting() {
-		m.Fill(now, nil, nil, ReplayTurn{Never: true})
+		fillLive(m, now)
 	}
 	var bytes [wire.Classes]int
 	for i := range 5000 {

@@ -25,7 +25,7 @@ type Record struct {
 	Event   bool
 	Delete  bool
 	Urgent  bool
-	Late    bool        // older than records that were sent already: crosses as an event does, and never as the newest value
+	Late    bool        // older than what was sent already: crosses as an event does, and never as the newest value
 	Left    func(error) // see Mux.Put
 }
 

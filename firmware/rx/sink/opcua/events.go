@@ -45,6 +45,31 @@ func (e *events) takeEarly() (early []sink.Update) {
 
 var errTooManyEarly = errors.New("too many events wait for their table")
 
+// parse returns an update's event, or nil when it has an error or waits for its table. The
+// table of a late one may be of an earlier run, which the history has.
+func (e *events) parse(u *sink.Update) (*event.Event, error) {
+	_, raw, err := payload.ParseEvent(u.Payload)
+	if err != nil {
+		return nil, err
+	}
+	id, err := event.TableID(raw)
+	if err != nil {
+		return nil, err
+	}
+	table := e.tables[id]
+	if table == nil && u.Late {
+		table = e.history.table(id)
+	}
+	if table == nil {
+		return nil, e.wait(u)
+	}
+	ev, err := event.Parse(raw, table, rawvalue.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	return ev, nil
+}
+
 // handleEvent reports an event to clients; that of a condition is also its state. A state that
 // arrived without its event is reported unless it is the one reported last.
 func (e *events) handleEvent(u *sink.Update) error {
@@ -52,20 +77,8 @@ func (e *events) handleEvent(u *sink.Update) error {
 		e.forget(string(u.Key))
 		return nil
 	}
-	_, raw, err := payload.ParseEvent(u.Payload)
-	if err != nil {
-		return err
-	}
-	name, err := event.TableID(raw)
-	if err != nil {
-		return err
-	}
-	table := e.tables[name]
-	if table == nil {
-		return e.wait(u)
-	}
-	ev, err := event.Parse(raw, table, rawvalue.Limits{})
-	if err != nil {
+	ev, err := e.parse(u)
+	if ev == nil {
 		return err
 	}
 	if u.Key != nil {

@@ -49,23 +49,8 @@ func (e *events) keepLate(u *sink.Update) error {
 	if len(u.Payload) == 0 {
 		return nil // a condition that ended without an event
 	}
-	_, raw, err := payload.ParseEvent(u.Payload)
-	if err != nil {
-		return err
-	}
-	id, err := event.TableID(raw)
-	if err != nil {
-		return err
-	}
-	table := e.tables[id]
-	if table == nil {
-		table = e.history.table(id)
-	}
-	if table == nil {
-		return e.wait(u)
-	}
-	ev, err := event.Parse(raw, table, rawvalue.Limits{})
-	if err == nil {
+	ev, err := e.parse(u)
+	if ev != nil {
 		e.history.addEvent(u.Payload, ev)
 	}
 	return err
