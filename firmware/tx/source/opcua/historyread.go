@@ -3,29 +3,13 @@ package opcua
 import (
 	"bytes"
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
-	"heliograph/firmware/opcua/uabinary"
-	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/opcua/absence"
-)
-
-// Late records are put in parts, of which the next follows only when the one before has
-// left: live values wait behind lateRecords or lateBytes of them at most. Then nothing late
-// is put for lateRest times as long as that took, so that on a busy line they take a third
-// of a channel's turns; and never more than latePerSecond.
-const (
-	lateRecords   = 100
-	lateBytes     = 16 << 10
-	latePerSecond = 2000
-	lateRest      = 2
-	maxLateRest   = 5 * time.Second
 )
 
 // Our own bounds of what one interval is tried.
@@ -57,14 +41,6 @@ type historyItem struct {
 	ended    bool // nothing more in this turn
 	over     bool // nothing more at all
 	answered bool
-}
-
-// lateValue is a value on its way to the link.
-type lateValue struct {
-	item   *historyItem
-	update source.Update
-	dv     rawvalue.DataValue // without its value
-	count  int                // values of its time that were read
 }
 
 // run reads for one turn, gives the intervals back, and returns for how long the server is
@@ -252,178 +228,6 @@ func (it *historyItem) passed(at int64, count int) {
 	if g := it.gap; at > g.Next || at == g.Next && count > g.Skip {
 		g.Next, g.Skip, g.Failures = at, count, 0
 	}
-}
-
-// handOver puts what was collected, and waits until it has left.
-func (r *historyReader) handOver(ctx context.Context) error {
-	for list := r.lates; len(list) > 0; {
-		n, size := 0, 0
-		for n < len(list) && n < lateRecords && (n == 0 || size < lateBytes) {
-			size += len(list[n].update.Payload) + len(list[n].update.Key)
-			n++
-		}
-		began := time.Now()
-		if err := r.putLate(ctx, list[:n]); err != nil {
-			return err
-		}
-		for _, l := range list[:n] {
-			if l.item == nil { // an event
-				continue
-			}
-			l.item.passed(l.dv.SourceTime, l.count)
-		}
-		r.stats.HistoryRecords.Add(uint64(n))
-		took := time.Since(began)
-		rest := max(time.Duration(n)*time.Second/latePerSecond-took, min(lateRest*took, maxLateRest))
-		if !sleep(ctx, rest) {
-			return ctx.Err()
-		}
-		list = list[n:]
-	}
-	return nil
-}
-
-// putLate puts a part and waits until all of it has left.
-func (r *historyReader) putLate(ctx context.Context, list []lateValue) error {
-	left := make(chan error, 1)
-	var waiting atomic.Int64
-	waiting.Store(int64(len(list)) + 1)
-	done := func(err error) {
-		if n := waiting.Add(-1); n == 0 || err != nil {
-			select {
-			case left <- err:
-			default:
-			}
-		}
-	}
-	for _, l := range list {
-		l.update.Left = done
-		if err := r.putOne(ctx, l); err != nil {
-			return err
-		}
-	}
-	done(nil)
-	select {
-	case err := <-left:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// putOne waits for room and puts one record; in place of one that is too large, a status.
-func (r *historyReader) putOne(ctx context.Context, l lateValue) error {
-	for {
-		select {
-		case <-r.port.Room():
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		err := r.port.Put(l.update)
-		switch {
-		case errors.Is(err, source.ErrFull):
-			continue
-		case !refused(err):
-			return err
-		}
-		if l.item == nil {
-			r.stats.RefusedEvents.Add(1)
-			l.update.Left(nil)
-			return nil
-		}
-		r.stats.RefusedValues.Add(1)
-		u := r.values.update(l.item.gap.Handle, instead(l.dv, whyRefused(err)))
-		u.Late, u.Left = true, l.update.Left
-		if err := r.port.Put(u); err != nil {
-			u.Left(nil)
-		}
-		return nil
-	}
-}
-
-// failed handles a request that failed as a whole.
-func (r *historyReader) failed(ctx context.Context, items []*historyItem, err error) {
-	if ctx.Err() != nil || r.session.Err() != nil {
-		return
-	}
-	code := ua.StatusBadUnexpectedError
-	var refusal *client.Error
-	if errors.As(err, &refusal) {
-		code = refusal.Code
-	}
-	r.log.Debug("history not read", "error", err, "nodes", len(items))
-	h := r.history
-	switch {
-	case code == ua.StatusBadTimeout:
-		r.rest = slowHistoryRest
-		r.readLess(items, code)
-	case mayReadLess(code):
-		r.release(r.open())
-		r.readLess(items, code)
-	default:
-		h.refuseAll(code)
-		r.stats.HistoryRefused.Add(uint64(len(items)))
-	}
-}
-
-// mayReadLess reports whether less may be read where this was the answer.
-func mayReadLess(code ua.StatusCode) bool {
-	switch code {
-	case ua.StatusBadTimeout, ua.StatusBadTooManyOperations, ua.StatusBadRequestTooLarge,
-		ua.StatusBadResponseTooLarge, ua.StatusBadTCPMessageTooLarge, ua.StatusBadEncodingLimitsExceeded,
-		ua.StatusBadDecodingError, ua.StatusBadEncodingError, ua.StatusBadInternalError,
-		ua.StatusBadUnexpectedError, ua.StatusBadNoContinuationPoints, ua.StatusBadContinuationPointInvalid,
-		ua.StatusBadResourceUnavailable, ua.StatusBadOutOfMemory, ua.StatusBadTooManyPublishRequests:
-		return true
-	}
-	return false
-}
-
-// readLess has fewer nodes in the next request, or of one node a shorter part.
-func (r *historyReader) readLess(items []*historyItem, code ua.StatusCode) {
-	if n := len(r.items); n > 1 {
-		r.history.fewer(n)
-		return
-	}
-	for _, it := range items {
-		r.shorten(it, code)
-	}
-}
-
-// shorten halves what is read of an interval at once, or gives the interval up.
-func (r *historyReader) shorten(it *historyItem, code ua.StatusCode) {
-	g := it.gap
-	it.ended = true
-	g.Span = (g.End() - g.Next) / 2
-	if g.Failures++; g.Failures > maxHistoryFailures || g.Span == 0 {
-		r.giveUp(it, code)
-	}
-}
-
-// refusedNode handles a status in the place of a node's history.
-func (r *historyReader) refusedNode(it *historyItem, code ua.StatusCode) {
-	it.point = nil
-	if !mayReadLess(code) {
-		r.giveUp(it, code)
-		return
-	}
-	it.ended = true
-	if len(r.items) > 1 {
-		r.history.fewer(len(r.items))
-		return
-	}
-	r.shorten(it, code)
-}
-
-// giveUp ends an interval of which nothing more can be had, and leaves its node alone for
-// a while.
-func (r *historyReader) giveUp(it *historyItem, code ua.StatusCode) {
-	it.over = true
-	r.history.refuse(it.gap.Handle, code)
-	r.stats.HistoryRefused.Add(1)
-	r.stats.HistoryGivenUp.Add(1)
-	r.log.Warn("the history of what was missed cannot be read", "error", code, "node", it.node.UA(),
-		"from", uabinary.Time(it.gap.Next), "to", uabinary.Time(it.gap.To))
 }
 
 // sleep waits, and reports whether the context still stands.
