@@ -19,7 +19,8 @@
 //	deaditems.go  is monitored again, when its item has stopped reporting
 //	history.go    decides which of what was missed the server's history is asked for
 //	              (package absence knows what was missed)
-//	historyread.go reads it, and puts it as late records; eventhistory.go does so with events
+//	historyread.go reads it (historyrefused.go: less of it, or not at all), and latevalues.go
+//	              puts it as late records; eventhistory.go does so with events
 //	events.go     the same for events and conditions (eventlayout.go spreads their fields
 //	              over items and joins them, eventhandler.go hands them over)
 //
