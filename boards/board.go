@@ -27,31 +27,53 @@ type Board struct {
 
 // UART is a serial port by its device and line rate.
 type UART struct {
-	Device string
-	Baud   int
-	Pins   Pins // the zero value: no header that software could open or close
+	Device  string
+	Baud    int  // the rate without any other
+	Fastest int  // the highest rate in baud that the port's clock gives; 0: not known
+	Pins    Pins // the zero value: no header that software could open or close
 }
 
-// Pins are where a UART comes out, as pinctrl/brcm,bcm2835-gpio.txt of Linux
-// counts them.
+// Pins are where a UART comes out, by the numbers of the GPIOs.
 type Pins struct {
 	Group    string // label of the device tree's pin group that the UART uses
 	TXD, RXD int
-	Function int // that connects a pin to the UART
+	Function Function
+}
+
+// Function is what connects a pin to a UART, in the words of the board's pin
+// controller. Exactly one is set.
+type Function struct {
+	BCM2835 uint32 // property brcm,function of brcm,bcm2835-gpio: 4 is alternate function 0
+	RP1     string // property function of raspberrypi,rp1-gpio: uart0
 }
 
 // Line is a GPIO line that lights an LED when it is high.
 type Line struct {
-	Chip   string // /dev/gpiochip0
+	Chip   string // the chip's device or its label: /dev/gpiochip0, pinctrl-rp1
 	Number int
 }
 
 // Network says which interface is which. An Ethernet link needs a second one,
 // which the kernel has a driver for; it is named in the order of discovery.
 type Network struct {
-	Outside string   // the plant's or IT's side
-	Link    string   // the one-way side
-	Drivers []string // kernel drivers of what Link may be
+	Outside string // the plant's or IT's side
+	Link    string // the one-way side; empty where the order of discovery decides what it would be
+	Buses   []Bus  // where the link's interface is plugged in
+}
+
+// Bus is a bus that interfaces are plugged into.
+type Bus struct {
+	Host    string   // label of its host controller in the device tree; empty without one
+	Drivers []string // kernel drivers of the interfaces that are known to fit
+}
+
+// Drivers returns the kernel drivers of what Link may be, on any bus.
+func (n Network) Drivers() []string {
+	var list []string
+	for _, b := range n.Buses {
+		list = append(list, b.Drivers...)
+	}
+	return list
 }
 
 // All returns every board.

@@ -48,7 +48,7 @@ func rules() map[string]func(Board) string {
 			return ""
 		},
 		"link's interface is not the outside's": func(b Board) string {
-			if b.Network.Link != "" && (b.Network.Link == b.Network.Outside || len(b.Network.Drivers) == 0) {
+			if b.Network.Link != "" && (b.Network.Link == b.Network.Outside || len(b.Network.Drivers()) == 0) {
 				return "link " + b.Network.Link
 			}
 			return ""

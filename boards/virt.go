@@ -3,11 +3,11 @@ package boards
 func virt() Board {
 	return Board{
 		Name: "virt", Model: "linux,dummy-virt",
-		Link:      UART{Device: "/dev/ttyAMA0", Baud: 115200},
+		Link:      UART{Device: "/dev/ttyAMA0", Baud: 115200, Fastest: 1_500_000},
 		Console:   UART{Device: "/dev/ttyS0", Baud: 115200}, // a pci-serial port
 		Heartbeat: Line{Chip: "/dev/gpiochip0", Number: 0},
 		LinkLED:   Line{Chip: "/dev/gpiochip0", Number: 1}, // 3 is the power button
-		Network:   Network{Outside: "eth0", Link: "eth1", Drivers: []string{"virtio_net"}},
+		Network:   Network{Outside: "eth0", Link: "eth1", Buses: []Bus{{Drivers: []string{"virtio_net"}}}},
 		Watchdog:  "/dev/watchdog0",
 	}
 }

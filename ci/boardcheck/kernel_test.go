@@ -65,7 +65,7 @@ var drivers = map[string]string{
 func (p *partition) configuration(kernel []byte) {
 	config := string(kernelConfiguration(p.t, kernel))
 	want := slices.Clone(needs)
-	for _, d := range p.board.Network.Drivers {
+	for _, d := range p.board.Network.Drivers() {
 		option, known := drivers[d]
 		if !known {
 			p.t.Errorf("no option is known for the driver %s", d)

@@ -105,9 +105,9 @@ func (p *partition) ports(tree string) {
 // that the UART takes its pins from.
 func (p *partition) header(tree string) {
 	pins := p.board.Link.Pins
-	want := fmt.Sprintf("%d 0", pins.Function)
+	want := fmt.Sprintf("%d 0", pins.Function.BCM2835)
 	if p.role == "rx" {
-		want = fmt.Sprintf("0 %d", pins.Function)
+		want = fmt.Sprintf("0 %d", pins.Function.BCM2835)
 	}
 	group := p.get(tree, "/__symbols__", pins.Group)
 	if got := p.get(tree, group, "brcm,pins"); got != fmt.Sprintf("%d %d", pins.TXD, pins.RXD) {

@@ -65,7 +65,7 @@ func (m Machine) header() Result {
 	if err != nil {
 		return notProved(check, err)
 	}
-	want := binary.BigEndian.AppendUint32(nil, uint32(pins.Function))
+	want := binary.BigEndian.AppendUint32(nil, pins.Function.BCM2835)
 	want = binary.BigEndian.AppendUint32(want, 0) // an input, which nothing reads
 	if m.Role == "rx" {
 		want = append(want[4:], want[:4]...)
@@ -150,7 +150,7 @@ func (m Machine) linkDriver() Result {
 	if m.Link == "" || m.onUART() {
 		return Result{check, NotProved, "the link is not an interface"}
 	}
-	for _, driver := range m.Board.Network.Drivers {
+	for _, driver := range m.Board.Network.Drivers() {
 		// A device is a link to its folder; the driver's own files are none.
 		entries, _ := fs.Glob(m.Root, "sys/bus/*/drivers/"+driver+"/*")
 		for _, name := range entries {
@@ -160,5 +160,5 @@ func (m Machine) linkDriver() Result {
 			}
 		}
 	}
-	return Result{check, Fail, "none of " + strings.Join(m.Board.Network.Drivers, ", ") + " has found a device"}
+	return Result{check, Fail, "none of " + strings.Join(m.Board.Network.Drivers(), ", ") + " has found a device"}
 }

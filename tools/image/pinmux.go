@@ -91,9 +91,9 @@ func pinmux(role string, p boards.Pins) ([]byte, error) {
 	var functions, pulls []uint32
 	switch role {
 	case "tx":
-		functions, pulls = []uint32{uint32(p.Function), pinInput}, []uint32{pullNone, pullDown}
+		functions, pulls = []uint32{p.Function.BCM2835, pinInput}, []uint32{pullNone, pullDown}
 	case "rx": // a cut line idles high, as a silent one does
-		functions, pulls = []uint32{pinInput, uint32(p.Function)}, []uint32{pullDown, pullUp}
+		functions, pulls = []uint32{pinInput, p.Function.BCM2835}, []uint32{pullDown, pullUp}
 	default:
 		return nil, fmt.Errorf("image: role %q has no direction", role)
 	}
