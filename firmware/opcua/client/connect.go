@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -41,8 +42,9 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 		s.finish(err)
 		return nil, err
 	}
-	cfg.Log.Info("session activated", "endpoint", cfg.Endpoint, "server", s.info.ApplicationURI, "security",
-		securityName(cfg.Policy, cfg.Mode))
+	cfg.Log.Info("session activated", "endpoint", cfg.Endpoint, "server", s.info.ApplicationURI,
+		"policy", strings.TrimPrefix(cfg.Policy, ua.SecurityPolicyURIPrefix),
+		"mode", strings.TrimPrefix(cfg.Mode.String(), "MessageSecurityMode"))
 	return s, nil
 }
 

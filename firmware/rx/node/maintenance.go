@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -109,25 +110,24 @@ func (m *maintenance) logReadiness() {
 	if err := m.node.link.Ready(); err != nil {
 		link = append(link, task.NewReason("link", err))
 	}
-	m.logPart("link", link)
+	m.logPart("link", m.node.config.Log.With("component", "link"), link)
 	for _, c := range m.node.link.Status().Channels {
-		m.logPart("channel "+c.Name, channelReasons(c))
+		m.logPart("channel "+c.Name, m.node.config.Log.With("component", "channel", "channel", c.Name), channelReasons(c))
 	}
 }
 
-func (m *maintenance) logPart(part string, reasons task.Reasons) {
+func (m *maintenance) logPart(part string, log *slog.Logger, reasons task.Reasons) {
 	ready := len(reasons) == 0
 	before, known := m.ready[part]
 	m.ready[part] = ready
-	log := m.node.config.Log
 	switch {
 	case known && ready == before:
 	case ready:
-		log.Info("ready", "component", part, "state", "up")
+		log.Info("ready", "state", "up")
 	case known:
-		log.Warn("not ready", "component", part, "state", "down", "error", reasons[0].Cause)
+		log.Warn("not ready", "state", "down", "error", reasons[0].Cause)
 	default:
-		log.Info("not ready yet", "component", part, "state", "down", "error", reasons[0].Cause)
+		log.Info("not ready yet", "state", "down", "error", reasons[0].Cause)
 	}
 }
 

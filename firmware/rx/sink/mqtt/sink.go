@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,7 +160,11 @@ func (s *Sink) setState(state sink.State, reason string) {
 	s.mu.Unlock()
 	switch {
 	case state == sink.Up:
-		s.log.Info("broker connected", "state", state.String(), "broker", s.peer, "note", reason)
+		attributes := []any{"state", state.String(), "broker", strings.TrimPrefix(s.peer, "broker ")}
+		if reason != "" {
+			attributes = append(attributes, "note", reason)
+		}
+		s.log.Info("broker connected", attributes...)
 	case before == state:
 		s.log.Debug("connecting failed", "state", state.String(), "error", reason)
 	default:
