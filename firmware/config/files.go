@@ -12,6 +12,7 @@ import (
 
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
+	"heliograph/firmware/platform/text"
 )
 
 // smallFile reads the file that a key names; nil after a fault.
@@ -22,16 +23,16 @@ func (r *report) smallFile(a tablePath, key, path string) []byte {
 		return nil
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
+	content, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
 	switch {
 	case err != nil:
 		r.fault(a, key, "%s: %v", key, fileFault(err, path))
 		return nil
-	case len(text) > maxSmallFile:
+	case len(content) > maxSmallFile:
 		r.fault(a, key, "%s: %s is larger than 64 KiB", key, path)
 		return nil
 	}
-	return text
+	return text.TrimMark(content)
 }
 
 // fileFault describes an error of reading a file.

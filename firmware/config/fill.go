@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 const maxFile = 1 << 20 // bytes of a configuration file
@@ -24,6 +26,11 @@ func (r *report) decode(from io.Reader, raw, other any) error {
 		r.faultAt(1, "the file is larger than 1 MiB: is it a configuration?")
 		return r.err()
 	}
+	if text.IsUTF16(document) {
+		r.faultAt(1, "the file is UTF-16: save it as UTF-8, in Notepad with \"Save as\", \"Encoding\"")
+		return r.err()
+	}
+	document = text.TrimMark(document)
 	var tree map[string]any
 	if err := toml.Unmarshal(document, &tree); err != nil {
 		line, message := 1, err.Error()

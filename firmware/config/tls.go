@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"heliograph/firmware/platform/text"
 )
 
 // Client returns the configuration of a TLS client of host: with the CAFile's authorities
@@ -19,7 +21,7 @@ func (t TLS) Client(host string) (*tls.Config, error) {
 		}
 	}
 	if t.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
+		pair, err := keyPair(t.Certificate, t.PrivateKey)
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +54,20 @@ func (t TLS) pair() (tls.Certificate, error) {
 	case t.Certificate == "" || t.PrivateKey == "":
 		return tls.Certificate{}, errors.New("a TLS listener needs certificate and private_key")
 	}
-	return tls.LoadX509KeyPair(t.Certificate, t.PrivateKey)
+	return keyPair(t.Certificate, t.PrivateKey)
+}
+
+// keyPair is tls.LoadX509KeyPair for files that may begin with a byte order mark.
+func keyPair(certificate, key string) (tls.Certificate, error) {
+	chain, err := os.ReadFile(certificate)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	secret, err := os.ReadFile(key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(text.TrimMark(chain), text.TrimMark(secret))
 }
 
 func authorities(file string) (*x509.CertPool, error) {
@@ -61,7 +76,7 @@ func authorities(file string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	if !pool.AppendCertsFromPEM(text.TrimMark(pem)) {
 		return nil, fmt.Errorf("%s does not contain a PEM certificate", file)
 	}
 	return pool, nil

@@ -13,6 +13,7 @@
 package network
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 // Config is a validated network.toml.
@@ -50,10 +53,7 @@ func Parse(r io.Reader) (Config, error) {
 		Gateway     string   `toml:"gateway"`
 		Nameservers []string `toml:"nameservers"`
 	}
-	if err := toml.NewDecoder(io.LimitReader(r, mostBytes)).DisallowUnknownFields().Decode(&raw); err != nil {
-		if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
-			return Config{}, fmt.Errorf("network: key %q is not known", strings.Join(unknown.Errors[0].Key(), "."))
-		}
+	if err := decode(r, &raw); err != nil {
 		return Config{}, fmt.Errorf("network: %v", err)
 	}
 	c := Config{Hostname: raw.Hostname, Interface: raw.Interface}
@@ -89,6 +89,27 @@ func Parse(r io.Reader) (Config, error) {
 		c.Nameservers = append(c.Nameservers, a)
 	}
 	return c, nil
+}
+
+// decode decodes the TOML of a file, and names the line of a fault.
+func decode(r io.Reader, into any) error {
+	content, err := io.ReadAll(io.LimitReader(r, mostBytes))
+	if err != nil {
+		return err
+	}
+	if text.IsUTF16(content) {
+		return errors.New("the file is UTF-16: save it as UTF-8, in Notepad with \"Save as\", \"Encoding\"")
+	}
+	err = toml.NewDecoder(bytes.NewReader(text.TrimMark(content))).DisallowUnknownFields().Decode(into)
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
+		line, _ := unknown.Errors[0].Position()
+		return fmt.Errorf("line %d: key %q is not known", line, strings.Join(unknown.Errors[0].Key(), "."))
+	}
+	if fault, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, _ := fault.Position()
+		return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(fault.Error(), "toml: "))
+	}
+	return err
 }
 
 func notInName(r rune) bool {

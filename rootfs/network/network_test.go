@@ -11,7 +11,12 @@ func TestParse(t *testing.T) {
 		{"smallest", valid, ""},
 		{"everything", valid + "hostname = \"a.b-1\"\ngateway = \"10.0.0.1\"\nnameservers = [\"10.0.0.1\", " +
 			"\"fd00::1\"]\n", ""},
-		{"unknown key", valid + "dhcp = true\n", "dhcp"},
+		{"of a Windows editor", "\uFEFF" + strings.ReplaceAll(valid, "\n", "\r\n"), ""},
+		{"UTF-16", "\xFF\xFEi\x00n\x00", "save it as UTF-8"},
+		{"unknown key", valid + "dhcp = true\n", "line 3: key \"dhcp\""},
+		{"unknown key of a Windows editor", "\uFEFF" + strings.ReplaceAll(valid, "\n", "\r\n") + "dhcp = true\r\n",
+			"line 3: key \"dhcp\""},
+		{"not TOML", valid + "!\n", "line 3: "},
 		{"no interface", "address = \"10.0.0.2/24\"\n", "interface"},
 		{"interface as a path", "interface = \"../eth0\"\naddress = \"10.0.0.2/24\"\n", "interface"},
 		{"address without a length", "interface = \"eth0\"\naddress = \"10.0.0.2\"\n", "address"},

@@ -22,19 +22,19 @@ import (
 // from its next start on.
 type change struct {
 	Base  string    `json:"base"` // ID of the key in the key file
-	Old   text      `json:"old"`
-	New   text      `json:"new"`
+	Old   keyText   `json:"old"`
+	New   keyText   `json:"new"`
 	Until time.Time `json:"until"` // a receiver accepts the old key
 }
 
-// text is a key as its file has it.
-type text [Size]byte
+// keyText is a key as its file has it.
+type keyText [Size]byte
 
 // MarshalText implements encoding.TextMarshaler.
-func (t text) MarshalText() ([]byte, error) { return Format(t), nil }
+func (t keyText) MarshalText() ([]byte, error) { return Format(t), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (t *text) UnmarshalText(b []byte) error {
+func (t *keyText) UnmarshalText(b []byte) error {
 	key, err := Parse(b)
 	*t = key
 	return err
@@ -79,7 +79,7 @@ func InUse(keyFile, state string, now time.Time) (u Use, warning, err error) {
 	switch {
 	case c.Base == u.Memory:
 		u.Key = c.New
-	case c.New == text(key):
+	case c.New == keyText(key):
 		u.Replaced = c.Base
 	default:
 		return u, nil, nil // made for another key file

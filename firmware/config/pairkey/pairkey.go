@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 
 	"heliograph/firmware/platform/store"
+	"heliograph/firmware/platform/text"
 )
 
 const (
@@ -54,9 +55,9 @@ func Format(key [Size]byte) []byte {
 }
 
 // Parse reads the text of a key file. White space around it is ignored.
-func Parse(text []byte) ([Size]byte, error) {
+func Parse(content []byte) ([Size]byte, error) {
 	var key [Size]byte
-	words := bytes.Fields(text)
+	words := bytes.Fields(text.TrimMark(content))
 	if len(words) != 3 || string(words[0]) != format {
 		return key, ErrMalformed
 	}
@@ -78,11 +79,11 @@ func Read(path string) ([Size]byte, error) {
 		return [Size]byte{}, fmt.Errorf("pairkey: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	content, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
 		return [Size]byte{}, fmt.Errorf("pairkey: %w", err)
 	}
-	key, err := Parse(text)
+	key, err := Parse(content)
 	if err != nil {
 		return [Size]byte{}, fmt.Errorf("pairkey: %s: %w", path, err)
 	}

@@ -24,8 +24,8 @@ func Handed() bool { return os.Getenv(handover.Keys) != "" }
 //	{"key": "heliograph-pair-key-1 …", "old": "…", "until": "2026-12-01T00:00:00Z",
 //	 "memory": "ceedd16e", "replaced": ""}
 type line struct {
-	Key      text      `json:"key"`
-	Old      *text     `json:"old,omitempty"`
+	Key      keyText   `json:"key"`
+	Old      *keyText  `json:"old,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
 	Memory   string    `json:"memory"`
 	Replaced string    `json:"replaced"`
@@ -33,7 +33,7 @@ type line struct {
 
 // Hand writes the keys to the pipe of a role's Source.
 func (u Use) Hand(w io.Writer) error {
-	b, err := json.Marshal(line{text(u.Key), (*text)(u.Old), u.Until, u.Memory, u.Replaced})
+	b, err := json.Marshal(line{keyText(u.Key), (*keyText)(u.Old), u.Until, u.Memory, u.Replaced})
 	if err != nil {
 		return fmt.Errorf("pairkey: %v", err)
 	}

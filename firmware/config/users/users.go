@@ -27,6 +27,7 @@ import (
 	"unicode"
 
 	"heliograph/firmware/platform/store"
+	"heliograph/firmware/platform/text"
 )
 
 const (
@@ -70,15 +71,19 @@ func Parse(r io.Reader) (*Users, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
+		line := lines.Bytes()
+		if n == 1 {
+			line = text.TrimMark(line)
+		}
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		name, text, _ := strings.Cut(line, ":")
+		name, secret, _ := strings.Cut(string(line), ":")
 		if err := checkName(name); err != nil {
 			return nil, fmt.Errorf("%d: %w", n, err)
 		}
-		h, err := parseHash(text)
+		h, err := parseHash(secret)
 		if err != nil {
 			return nil, fmt.Errorf("%d: %w", n, err)
 		}
@@ -189,15 +194,15 @@ func Add(path, name, password string) error {
 	if _, err := Parse(bytes.NewReader(old)); err != nil {
 		return fmt.Errorf("users: %s:%w", path, err)
 	}
-	var text bytes.Buffer
-	for line := range strings.Lines(string(old)) {
+	var content bytes.Buffer
+	for line := range strings.Lines(string(text.TrimMark(old))) {
 		if before, _, _ := strings.Cut(strings.TrimSpace(line), ":"); before == name {
 			continue
 		}
-		text.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+		content.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 	}
-	fmt.Fprintf(&text, "%s:%s\n", name, Hash(password))
-	if err := store.ReplaceFile(path, 0o600, text.Bytes()); err != nil {
+	fmt.Fprintf(&content, "%s:%s\n", name, Hash(password))
+	if err := store.ReplaceFile(path, 0o600, content.Bytes()); err != nil {
 		return fmt.Errorf("users: %w", err)
 	}
 	return nil

@@ -1,5 +1,5 @@
 // Package text bounds text from outside before it is logged, shown or kept: names
-// that peers choose, reasons that they give.
+// that peers choose, reasons that they give; and removes what editors put before a file.
 //
 // It refuses to split a character: what it returns is valid UTF-8 if its argument is.
 package text

@@ -20,3 +20,25 @@ func TestClip(t *testing.T) {
 		}
 	}
 }
+
+func TestMark(t *testing.T) {
+	for _, tt := range []struct {
+		name, in, want string
+		wide           bool
+	}{
+		{"none", "a = 1", "a = 1", false},
+		{"UTF-8", "\xEF\xBB\xBFa = 1", "a = 1", false},
+		{"only once", "\xEF\xBB\xBF\xEF\xBB\xBF", "\xEF\xBB\xBF", false},
+		{"inside", "a\xEF\xBB\xBF", "a\xEF\xBB\xBF", false},
+		{"empty", "", "", false},
+		{"UTF-16, little-endian", "\xFF\xFEa\x00", "\xFF\xFEa\x00", true},
+		{"UTF-16, big-endian", "\xFE\xFF\x00a", "\xFE\xFF\x00a", true},
+	} {
+		if got := string(text.TrimMark([]byte(tt.in))); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+		if got := text.IsUTF16([]byte(tt.in)); got != tt.wide {
+			t.Errorf("%s: UTF-16: got %t, want %t", tt.name, got, tt.wide)
+		}
+	}
+}

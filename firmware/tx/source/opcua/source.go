@@ -23,6 +23,7 @@ import (
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/transport"
 	"heliograph/firmware/platform/task"
+	"heliograph/firmware/platform/text"
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/opcua/selection"
 )
@@ -256,13 +257,13 @@ func user(cfg config.OPCUASource) (u client.User, err error) {
 	if err != nil {
 		return u, fmt.Errorf("user_certificate: %v", err)
 	}
-	if block, _ := pem.Decode(raw); block != nil {
+	if block, _ := pem.Decode(text.TrimMark(raw)); block != nil {
 		raw = block.Bytes
 	}
 	u.Certificate = raw
 	if raw, err = os.ReadFile(cfg.UserPrivateKey); err != nil {
 		return u, fmt.Errorf("user_private_key: %v", err)
 	}
-	u.Key, err = pki.ParseKey(raw)
+	u.Key, err = pki.ParseKey(text.TrimMark(raw))
 	return u, err
 }
