@@ -13,7 +13,8 @@
 // frame, and the CRC at its end, stops.
 //
 // Either end owns its interface. It is first made silent, up or down as it was
-// found: down; without IPv6, ARP, multicast and PAUSE; then brought up again.
+// found: down; without IPv6, ARP, multicast, PAUSE and EEE; its speed fixed where a
+// Port says so, and read back; then brought up again.
 // So nothing but a transmitter's frames leaves, and a receiver's interface
 // sends nothing. IPv4 from it is dropped by strict reverse path filtering, but
 // for broadcasts from 0.0.0.0, and any program may bind a UDP socket to it and

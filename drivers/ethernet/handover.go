@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenTransmitterFile moves the interface into a network namespace of its own,
+// OpenTransmitterFile moves the port's interface into a network namespace of its own,
 // makes it silent, brings it up, and opens what another process transmits on.
 // The file keeps the namespace, so the same file serves that process's next start.
-func OpenTransmitterFile(iface string, log *slog.Logger) (f *os.File, err error) {
-	err = inNamespace(iface, func() error {
-		fd, _, err := transmitting(iface, log)
+func OpenTransmitterFile(p Port, log *slog.Logger) (f *os.File, err error) {
+	err = inNamespace(p, func(p Port) error {
+		fd, _, err := transmitting(p, log)
 		if err == nil {
-			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
+			f = os.NewFile(uintptr(fd), "ethernet:"+p.Interface)
 		}
 		return err
 	})
@@ -24,11 +24,11 @@ func OpenTransmitterFile(iface string, log *slog.Logger) (f *os.File, err error)
 }
 
 // OpenReceiverFile is the same for a process that receives.
-func OpenReceiverFile(iface string, log *slog.Logger) (f *os.File, err error) {
-	err = inNamespace(iface, func() error {
-		fd, _, err := receiving(iface, log)
+func OpenReceiverFile(p Port, log *slog.Logger) (f *os.File, err error) {
+	err = inNamespace(p, func(p Port) error {
+		fd, _, err := receiving(p, log)
 		if err == nil {
-			f = os.NewFile(uintptr(fd), "ethernet:"+iface)
+			f = os.NewFile(uintptr(fd), "ethernet:"+p.Interface)
 		}
 		return err
 	})
@@ -44,9 +44,9 @@ func TransmitterFrom(descriptor int, iface string, log *slog.Logger) (*Transmitt
 	if err != nil {
 		return nil, err
 	}
-	t := newTransmitter(iface, log)
+	t := newTransmitter(Port{Interface: iface}, log)
 	t.handed = true
-	if err := t.use(descriptor, local.Addr[:6]); err != nil {
+	if err := t.use(descriptor, device{name: iface, address: local.Addr[:6]}); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -57,13 +57,9 @@ func ReceiverFrom(descriptor int, iface string, log *slog.Logger) (*Receiver, er
 	if _, err := boundTo(descriptor); err != nil {
 		return nil, err
 	}
-	buffer, err := unix.GetsockoptInt(descriptor, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	if err != nil {
-		return nil, fmt.Errorf("ethernet: descriptor %d: reading its buffer: %w", descriptor, err)
-	}
-	r := newReceiver(iface, log)
+	r := newReceiver(Port{Interface: iface}, log)
 	r.handed = true
-	if err := r.use(descriptor, buffer/2); err != nil { // socket(7): the kernel doubles it
+	if err := r.use(descriptor, iface); err != nil {
 		return nil, err
 	}
 	return r, nil

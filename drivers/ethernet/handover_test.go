@@ -19,14 +19,14 @@ func handed(t *testing.T, what string) (x *Transmitter, near *os.File, r *Receiv
 	ethernettest.Namespace(t, what)
 	ethernettest.Cable(t, "near0", "far0")
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	near, err := OpenTransmitterFile("near0", log)
+	near, err := OpenTransmitterFile(Port{Interface: "near0"}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if x, err = TransmitterFrom(drivertest.Descriptor(t, near), "near0", log); err != nil {
 		t.Fatal(err)
 	}
-	if far, err = OpenReceiverFile("far0", log); err != nil {
+	if far, err = OpenReceiverFile(Port{Interface: "far0"}, log); err != nil {
 		t.Fatal(err)
 	}
 	if r, err = ReceiverFrom(drivertest.Descriptor(t, far), "far0", log); err != nil {
@@ -133,7 +133,7 @@ func TestAnInterfaceThatCannotBeTakenLeavesUsAtHome(t *testing.T) {
 	ethernettest.Namespace(t, "that a failed move leaves the thread where it was")
 	ethernettest.Cable(t, "near0", "far0")
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	if f, err := OpenReceiverFile("missing0", log); f != nil || err == nil {
+	if f, err := OpenReceiverFile(Port{Interface: "missing0"}, log); f != nil || err == nil {
 		t.Errorf("missing interface: %v, %v; want an error", f, err)
 	}
 	ethernettest.IP(t, "link", "show", "far0") // fails the test when it is not there

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -91,42 +89,6 @@ func kind(b []byte) string {
 		b = b[min((n+3)&^3, len(b)):]
 	}
 	return ""
-}
-
-// pauseParameters is struct ethtool_pauseparam of linux/ethtool.h.
-type pauseParameters struct{ command, autonegotiate, receive, send uint32 }
-
-// pauseRequest is struct ifreq with a pointer in it.
-type pauseRequest struct {
-	name [unix.IFNAMSIZ]byte
-	data *pauseParameters
-	_    [24 - unsafe.Sizeof(uintptr(0))]byte
-}
-
-// pauseOff turns flow control off (IEEE 802.3 annex 31B): a receiver must not
-// send PAUSE, nor a transmitter obey it. A driver without it needs nothing.
-func pauseOff(fd int, name string) error {
-	p := pauseParameters{command: unix.ETHTOOL_GPAUSEPARAM}
-	if err := ethtool(fd, name, &p); errors.Is(err, unix.EOPNOTSUPP) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if p.autonegotiate|p.receive|p.send == 0 {
-		return nil
-	}
-	return ethtool(fd, name, &pauseParameters{command: unix.ETHTOOL_SPAUSEPARAM})
-}
-
-func ethtool(fd int, name string, p *pauseParameters) error {
-	request := pauseRequest{data: p}
-	copy(request.name[:unix.IFNAMSIZ-1], name)
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&request)))
-	runtime.KeepAlive(p)
-	if errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // socket opens a packet socket that receives nothing until it is bound to protocol.

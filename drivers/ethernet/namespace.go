@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"syscall"
 	"time"
+
+	"heliograph/drivers/netdev"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,14 +17,20 @@ import (
 const netlinkTimeout = time.Second
 
 // inNamespace moves an interface into a network namespace of its own and calls do
-// there. A socket that do opens stays there, and keeps the namespace; when the
+// there, with the kernel's name of it. A socket that do opens stays there, and keeps the namespace; when the
 // last is closed the kernel brings a card back.
 //
 // Silencing an interface does not stop a program of this machine that wants to
 // use it: any user may bind a UDP socket to it and broadcast, or listen for
 // broadcasts from 0.0.0.0, which pass the reverse path filter. Where the
 // interface is not, none of that can be.
-func inNamespace(iface string, do func() error) error {
+func inNamespace(p Port, do func(Port) error) error {
+	found, err := netdev.Find(p.Interface)
+	if err != nil {
+		return fmt.Errorf("ethernet: %w", err)
+	}
+	iface := found.Name
+	p.Interface = iface // sysfs shows no path of it where it goes
 	runtime.LockOSThread()
 	home, err := namespace()
 	if err != nil {
@@ -31,9 +38,9 @@ func inNamespace(iface string, do func() error) error {
 		return fmt.Errorf("ethernet: %s: finding this network namespace: %w", iface, err)
 	}
 	defer home.Close()
-	err = moveToNew(iface, home)
+	err = moveToNew(found, home)
 	if err == nil {
-		err = do()
+		err = do(p)
 	}
 	if back := enter(home); back != nil { // the thread stays locked and ends with its goroutine
 		return errors.Join(err, fmt.Errorf("ethernet: %s: coming back from its network namespace: %w", iface, back))
@@ -48,11 +55,8 @@ func namespace() (*os.File, error) { return os.Open("/proc/thread-self/ns/net") 
 func enter(namespace *os.File) error { return unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET) }
 
 // moveToNew leaves the thread in a new namespace, with the interface in it.
-func moveToNew(iface string, home *os.File) error {
-	found, err := net.InterfaceByName(iface)
-	if err != nil {
-		return fmt.Errorf("ethernet: %s: no interface of this name; `ip link` lists them", iface)
-	}
+func moveToNew(found netdev.Device, home *os.File) error {
+	iface := found.Name
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("ethernet: %s: making a network namespace: %w (run as root)", iface, err)
 	}

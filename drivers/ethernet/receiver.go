@@ -26,7 +26,8 @@ const (
 // Receiver receives frames on one interface. It is not safe for concurrent
 // use, but for Close and the counters.
 type Receiver struct {
-	name   string
+	port   Port
+	name   string // of the interface, for messages
 	log    *slog.Logger
 	handed bool // the socket is another process's work: there is no second one
 
@@ -49,18 +50,18 @@ type Receiver struct {
 	room     []byte // batch × slot
 }
 
-// OpenReceiver makes the interface silent, brings it up, and returns a
+// OpenReceiver makes the port's interface silent, brings it up, and returns a
 // receiver on it.
-func OpenReceiver(iface string, log *slog.Logger) (*Receiver, error) {
-	r := newReceiver(iface, log)
+func OpenReceiver(p Port, log *slog.Logger) (*Receiver, error) {
+	r := newReceiver(p, log)
 	if err := r.open(); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func newReceiver(iface string, log *slog.Logger) *Receiver {
-	r := &Receiver{name: iface, log: log, closing: make(chan struct{}), room: make([]byte, batch*slot)}
+func newReceiver(p Port, log *slog.Logger) *Receiver {
+	r := &Receiver{port: p, name: p.Interface, log: log, closing: make(chan struct{}), room: make([]byte, batch*slot)}
 	for i := range r.messages {
 		r.vectors[i].Base = &r.room[i*slot]
 		r.vectors[i].SetLen(slot)
@@ -71,32 +72,35 @@ func newReceiver(iface string, log *slog.Logger) *Receiver {
 }
 
 // receiving makes the interface silent and opens a socket on it.
-func receiving(iface string, log *slog.Logger) (fd, buffer int, err error) {
-	d, err := takeUp(iface, log)
-	if err != nil {
-		return -1, 0, err
+func receiving(p Port, log *slog.Logger) (fd int, d device, err error) {
+	if d, err = takeUp(p, log); err != nil {
+		return -1, device{}, err
 	}
-	fd, err = socket(d.index, EtherType, func(fd int) (err error) {
-		buffer, err = mmsg.ReceiveBuffer(fd, WantedBuffer)
+	fd, err = socket(d.index, EtherType, func(fd int) error {
+		_, err := mmsg.ReceiveBuffer(fd, WantedBuffer)
 		return err
 	})
 	if err != nil {
-		return -1, 0, fmt.Errorf("ethernet: %s: %w", iface, err)
+		return -1, device{}, fmt.Errorf("ethernet: %s: %w", d.name, err)
 	}
-	return fd, buffer, nil
+	return fd, d, nil
 }
 
 func (r *Receiver) open() error {
-	fd, buffer, err := receiving(r.name, r.log)
+	fd, d, err := receiving(r.port, r.log)
 	if err != nil {
 		return err
 	}
-	return r.use(fd, buffer)
+	return r.use(fd, d.name)
 }
 
 // use puts a socket in place.
-func (r *Receiver) use(fd, buffer int) error {
-	s, err := mmsg.NewReceiver(fd, "ethernet:"+r.name)
+func (r *Receiver) use(fd int, name string) error {
+	buffer, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return fmt.Errorf("ethernet: %s: reading the socket's buffer: %w", name, err)
+	}
+	s, err := mmsg.NewReceiver(fd, "ethernet:"+name)
 	if err != nil {
 		return err
 	}
@@ -106,7 +110,8 @@ func (r *Receiver) use(fd, buffer int) error {
 		return errors.Join(errClosed(r.name), s.Close())
 	}
 	r.drops.Restart()
-	r.socket, r.buffer = s, buffer
+	r.socket, r.name = s, name
+	r.buffer = buffer / 2 // socket(7): the kernel doubles it
 	return nil
 }
 

@@ -9,28 +9,35 @@ import (
 	"os"
 	"strings"
 
+	"heliograph/drivers/netdev"
+
 	"golang.org/x/sys/unix"
 )
 
 // device is an interface that was made silent and brought up.
 type device struct {
+	name    string // the kernel's
 	index   int
 	address net.HardwareAddr
 }
 
-// takeUp checks an interface, makes it silent and brings it up. What it cannot
-// make sure of is an error, but PAUSE, which not every driver lets one set.
-func takeUp(name string, log *slog.Logger) (device, error) {
-	found, err := check(name)
+// takeUp checks an interface, makes it silent, fixes its speed and brings it up. What
+// it cannot make sure of is an error, but PAUSE and EEE, which not every driver lets one
+// set.
+func takeUp(p Port, log *slog.Logger) (device, error) {
+	found, err := check(p.Interface)
 	if err != nil {
 		return device{}, err
 	}
+	name := found.Name
 	// only to name the interface to the kernel
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return device{}, fmt.Errorf("ethernet: %s: opening a control socket: %w", name, err)
 	}
 	defer func() { _ = unix.Close(fd) }()
+	card := kernel{fd, name}
+	speed := fixedSpeed{mbits: p.Speed, card: card}
 	for _, step := range []struct {
 		doing string
 		do    func() error
@@ -43,12 +50,21 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 			return setFlags(fd, name, unix.IFF_NOARP, unix.IFF_MULTICAST|unix.IFF_ALLMULTI)
 		}},
 		{"turning PAUSE off", func() error {
-			if err := pauseOff(fd, name); err != nil {
+			if err := pauseOff(card); err != nil {
 				log.Warn("PAUSE frames stay on; turn them off with ethtool -A", "interface", name, "error", err)
 			}
 			return nil
 		}},
+		{"fixing its speed", func() error { return speed.fix() }},
+		{"turning EEE off", func() error { _ = eeeOff(card); return nil }}, // some cannot before they are up
 		{"bringing it up", func() error { return setFlags(fd, name, unix.IFF_UP, 0) }},
+		{"fixing its speed", func() error { return speed.confirm() }},
+		{"turning EEE off", func() error {
+			if err := eeeOff(card); err != nil {
+				log.Warn("EEE stays on; turn it off with ethtool --set-eee", "interface", name, "error", err)
+			}
+			return nil
+		}},
 	} {
 		if err := step.do(); err != nil {
 			hint := ""
@@ -58,17 +74,20 @@ func takeUp(name string, log *slog.Logger) (device, error) {
 			return device{}, fmt.Errorf("ethernet: %s: %s: %w%s", name, step.doing, err, hint)
 		}
 	}
-	return device{index: found.Index, address: found.HardwareAddr}, nil
+	log.Info("interface taken up", "interface", name, "address", found.HardwareAddr.String(), "speed", speed.result())
+	return device{name: name, index: found.Index, address: found.HardwareAddr}, nil
 }
 
 // check refuses an interface that is none or has another use.
-func check(name string) (*net.Interface, error) {
-	i, err := net.InterfaceByName(name)
+func check(configured string) (*net.Interface, error) {
+	d, err := netdev.Find(configured)
 	if err != nil {
-		return nil, fmt.Errorf("ethernet: %s: no interface of this name; `ip link` lists them", name)
+		return nil, fmt.Errorf("ethernet: %w", err)
 	}
-	if i.Flags&net.FlagLoopback != 0 || len(i.HardwareAddr) != 6 {
-		return nil, fmt.Errorf("ethernet: %s is not an Ethernet interface; `ip link` lists them", name)
+	name := d.Name
+	i, err := net.InterfaceByIndex(d.Index)
+	if err != nil {
+		return nil, fmt.Errorf("ethernet: %s: %w", name, err)
 	}
 	addresses, err := i.Addrs()
 	if err != nil {

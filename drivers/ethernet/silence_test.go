@@ -28,7 +28,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func receiver(t testing.TB, iface string) *Receiver {
 	t.Helper()
-	r, err := OpenReceiver(iface, quiet())
+	r, err := OpenReceiver(Port{Interface: iface}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func receiver(t testing.TB, iface string) *Receiver {
 
 func transmitter(t testing.TB, iface string) *Transmitter {
 	t.Helper()
-	x, err := OpenTransmitter(iface, quiet())
+	x, err := OpenTransmitter(Port{Interface: iface}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,8 +243,8 @@ func TestInterfaceWithAnotherUseIsRefusedAndLeftAlone(t *testing.T) {
 		setup []string
 		want  string
 	}{
-		"missing":  {"nosuch0", nil, "no interface of this name"},
-		"loopback": {"lo", nil, "not an Ethernet interface"},
+		"missing":  {"nosuch0", nil, "no interface is \"nosuch0\"; there are: "},
+		"loopback": {"lo", nil, "is not the name of a network interface"},
 		"IPv4":     {"near0", []string{"addr add 10.0.0.1/24 dev near0"}, "has the address 10.0.0.1/24"},
 		"IPv6":     {"near0", []string{"addr add 2001:db8::1/64 dev near0"}, "has the address 2001:db8::1/64"},
 		"bridge port": {"near0", []string{"link add bridge0 type bridge", "link set near0 master bridge0"},
@@ -258,10 +258,11 @@ func TestInterfaceWithAnotherUseIsRefusedAndLeftAlone(t *testing.T) {
 			for _, s := range c.setup {
 				ethernettest.IP(t, strings.Fields(s)...)
 			}
-			if _, err := OpenReceiver(c.iface, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
+			p := Port{Interface: c.iface}
+			if _, err := OpenReceiver(p, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("OpenReceiver = %v, want %q", err, c.want)
 			}
-			if _, err := OpenTransmitter(c.iface, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := OpenTransmitter(p, quiet()); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("OpenTransmitter = %v, want %q", err, c.want)
 			}
 			if flags := ethernettest.IP(t, "-o", "link", "show", "near0"); !strings.Contains(flags, ",UP") ||

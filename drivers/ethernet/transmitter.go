@@ -22,7 +22,8 @@ const (
 // Transmitter sends frames on one interface. It is not safe for concurrent
 // use, but for Close.
 type Transmitter struct {
-	name   string
+	port   Port
+	name   string // of the interface, for messages and the kernel
 	log    *slog.Logger
 	handed bool // the socket is another process's work: there is no second one
 
@@ -38,18 +39,18 @@ type Transmitter struct {
 	heads    [batch]head
 }
 
-// OpenTransmitter makes the interface silent, brings it up, and returns a
+// OpenTransmitter makes the port's interface silent, brings it up, and returns a
 // transmitter on it.
-func OpenTransmitter(iface string, log *slog.Logger) (*Transmitter, error) {
-	t := newTransmitter(iface, log)
+func OpenTransmitter(p Port, log *slog.Logger) (*Transmitter, error) {
+	t := newTransmitter(p, log)
 	if err := t.open(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-func newTransmitter(iface string, log *slog.Logger) *Transmitter {
-	t := &Transmitter{name: iface, log: log}
+func newTransmitter(p Port, log *slog.Logger) *Transmitter {
+	t := &Transmitter{port: p, name: p.Interface, log: log}
 	for i := range t.messages {
 		t.vectors[i][0].Base = &t.heads[i][0]
 		t.vectors[i][0].SetLen(headSize)
@@ -61,8 +62,8 @@ func newTransmitter(iface string, log *slog.Logger) *Transmitter {
 
 // transmitting makes the interface silent and opens a socket on it that never
 // receives.
-func transmitting(iface string, log *slog.Logger) (fd int, d device, err error) {
-	if d, err = takeUp(iface, log); err != nil {
+func transmitting(p Port, log *slog.Logger) (fd int, d device, err error) {
+	if d, err = takeUp(p, log); err != nil {
 		return -1, device{}, err
 	}
 	fd, err = socket(d.index, 0, func(fd int) error {
@@ -79,26 +80,26 @@ func transmitting(iface string, log *slog.Logger) (fd int, d device, err error) 
 		return nil
 	})
 	if err != nil {
-		return -1, device{}, fmt.Errorf("ethernet: %s: %w", iface, err)
+		return -1, device{}, fmt.Errorf("ethernet: %s: %w", d.name, err)
 	}
 	return fd, d, nil
 }
 
 func (t *Transmitter) open() error {
-	fd, d, err := transmitting(t.name, t.log)
+	fd, d, err := transmitting(t.port, t.log)
 	if err != nil {
 		return err
 	}
-	return t.use(fd, d.address)
+	return t.use(fd, d)
 }
 
 // use puts a socket in place.
-func (t *Transmitter) use(fd int, source []byte) error {
-	s, err := mmsg.NewSender(fd, "ethernet:"+t.name)
+func (t *Transmitter) use(fd int, d device) error {
+	s, err := mmsg.NewSender(fd, "ethernet:"+d.name)
 	if err != nil {
 		return err
 	}
-	h := newHead(source)
+	h := newHead(d.address)
 	for i := range t.heads {
 		t.heads[i] = h
 	}
@@ -107,7 +108,7 @@ func (t *Transmitter) use(fd int, source []byte) error {
 	if t.closed {
 		return errors.Join(errClosed(t.name), s.Close())
 	}
-	t.socket = s
+	t.socket, t.name = s, d.name
 	return nil
 }
 

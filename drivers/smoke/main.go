@@ -68,7 +68,7 @@ func run(args []string) error {
 
 func openTransmitter(args []string) (transmitter, error) {
 	if args[0] == "ethernet" {
-		return ethernet.OpenTransmitter(args[1], slog.Default())
+		return ethernet.OpenTransmitter(ethernet.Port{Interface: args[1]}, slog.Default())
 	}
 	baud, err := strconv.Atoi(args[2])
 	if err != nil {
@@ -81,7 +81,7 @@ func openTransmitter(args []string) (transmitter, error) {
 
 func openReceiver(args []string) (receiver, error) {
 	if args[0] == "ethernet" {
-		return ethernet.OpenReceiver(args[1], slog.Default())
+		return ethernet.OpenReceiver(ethernet.Port{Interface: args[1]}, slog.Default())
 	}
 	baud, err := strconv.Atoi(args[2])
 	if err != nil {

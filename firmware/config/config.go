@@ -70,7 +70,9 @@ const (
 type Link struct {
 	Medium    Medium
 	Address   string  // udp: host:port
-	Interface string  // ethernet
+	PeerMAC   string  // udp, TX: of the permanent neighbour entry for Address; "": the network's ARP finds it
+	Interface string  // ethernet: name, mac: or path:, as package netdev reads it
+	Speed     int     // ethernet: Mbit/s, full duplex, fixed; 0: as the two ends negotiate
 	Device    string  // uart
 	Baud      int     // uart, bits per second
 	Rate      float64 // udp, ethernet: line rate, bits per second

@@ -14,6 +14,12 @@ import (
 
 const head = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = \"pair.key\"\n"
 
+// ethernetHead is head on an interface, with more lines below [link].
+func ethernetHead(iface, more string) string {
+	return "pair = \"p\"\n[link]\nmedium = \"ethernet\"\ninterface = \"" + iface + "\"\n" + more +
+		"key_file = \"pair.key\"\n"
+}
+
 const oneSyslog = "[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://:514\"]\n"
 
 const oneForward = "[[syslog]]\nchannel = \"s\"\nforward = \"udp://siem:514\"\n"
@@ -112,7 +118,16 @@ func TestDefaultsAndMedia(t *testing.T) {
 	text = strings.Replace(text, "medium = \"uart\"\ndevice = \"/dev/ttyS0\"",
 		"medium = \"ethernet\"\ninterface = \"eth1\"", 1)
 	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.Interface != "eth1" ||
-		got.Link.Rate != 100e6 {
+		got.Link.Rate != 100e6 || got.Link.Speed != 0 {
+		t.Errorf("got %+v, %v", got.Link, err)
+	}
+	text = strings.Replace(text, "\"eth1\"", "\"mac:02:00:5e:10:00:01\"\nspeed = \"100\"", 1)
+	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil ||
+		got.Link.Interface != "mac:02:00:5e:10:00:01" || got.Link.Speed != 100 {
+		t.Errorf("got %+v, %v", got.Link, err)
+	}
+	text = strings.Replace(head, "127.0.0.1", "10.0.0.3", 1) + "peer_mac = \"02-00-5E-10-00-02\"\n" + oneSyslog
+	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.PeerMAC != "02:00:5e:10:00:02" {
 		t.Errorf("got %+v, %v", got.Link, err)
 	}
 }
@@ -158,6 +173,25 @@ func TestFaults(t *testing.T) {
 			"3: medium \"wifi\" must be one of"},
 		"baud range": {strings.Replace(head, "medium = \"udp\"\naddress = \"127.0.0.1:1\"",
 			"medium = \"uart\"\ndevice=\"tty\"\nbaud = 300", 1) + oneSyslog, "4: device \"tty\"\n5: baud 300"},
+		"interface of no kind": {ethernetHead("tap/0", "") + oneSyslog,
+			"4: interface \"tap/0\" is not the name of a network interface"},
+		"no interface": {strings.Replace(ethernetHead("", ""), "interface = \"\"\n", "", 1) + oneSyslog,
+			"2: interface is missing"},
+		"interface of a group": {ethernetHead("mac:01:00:5e:00:00:01", "") + oneSyslog,
+			"4: interface \"01:00:5e:00:00:01\" is not the MAC"},
+		"interface by no path": {ethernetHead("path:/sys/class/net/eth1", "") + oneSyslog, "4: interface \"path:/sys"},
+		"speed that is not one": {ethernetHead("eth1", "speed = \"99\"\n") + oneSyslog,
+			"5: speed \"99\" must be one of 10, 100, 1000"},
+		"speed as a number": {ethernetHead("eth1", "speed = 100\n") + oneSyslog, "5: speed must be a string"},
+		"peer of Ethernet": {ethernetHead("eth1", "peer_mac = \"02:00:00:00:00:01\"\n") + oneSyslog,
+			"5: peer_mac is not allowed with medium ethernet"},
+		"speed of UDP": {head + "speed = \"100\"\n" + oneSyslog, "6: speed is not allowed with medium udp"},
+		"peer of a group": {head + "peer_mac = \"ff:ff:ff:ff:ff:ff\"\n" + oneSyslog,
+			"6: peer_mac \"ff:ff:ff:ff:ff:ff\" is not the MAC"},
+		"peer that is this machine": {head + "peer_mac = \"02:00:00:00:00:01\"\n" + oneSyslog,
+			"6: peer_mac needs an address in numbers, of another machine"},
+		"peer by a host's name": {strings.Replace(head, "127.0.0.1", "rx.example", 1) +
+			"peer_mac = \"02:00:00:00:00:01\"\n" + oneSyslog, "6: peer_mac needs an address in numbers"},
 		"channel twice": {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n",
 			"7: channel \"s\" is already defined on line 10"},
 		"reserved channel": {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1),
@@ -235,6 +269,8 @@ func TestFaults(t *testing.T) {
 func TestFaultsOfRX(t *testing.T) {
 	dir := folder(t)
 	cases := map[string]struct{ text, want string }{
+		"peer of a receiver": {strings.Replace(head, "127.0.0.1", "10.0.0.3", 1) +
+			"peer_mac = \"02:00:00:00:00:01\"\n" + oneForward, "6: peer_mac belongs in the transmitter's file"},
 		"no broker": {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},
 		"both ways": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlisten = \"mqtt://:1883\"\n",
 			"9: listen and broker exclude"},

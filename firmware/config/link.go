@@ -2,13 +2,17 @@ package config
 
 import (
 	"cmp"
+	"net"
+	"net/netip"
+	"strconv"
 	"strings"
-	"syscall"
+
+	"heliograph/drivers/netdev"
 )
 
 // link checks the [link] table: each medium requires its own keys and forbids those of the
-// others, so that every key has an effect.
-func (r *report) link(raw rawLink) Link {
+// others, so that every key has an effect. sends says that the file is a transmitter's.
+func (r *report) link(raw rawLink, sends bool) Link {
 	const a = tablePath("link")
 	l := Link{Medium: Medium(raw.Medium), KeyFile: r.keyFile(raw.KeyFile)}
 	var err error
@@ -17,7 +21,7 @@ func (r *report) link(raw rawLink) Link {
 	}
 	switch l.Medium {
 	case UDP:
-		r.forbid(a, "medium udp", "interface", "device", "baud")
+		r.forbid(a, "medium udp", "interface", "speed", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
 		if raw.Address == "" {
 			r.fault(a, "address",
@@ -25,12 +29,13 @@ func (r *report) link(raw rawLink) Link {
 		} else {
 			l.Address, _ = r.hostPort(a, "address", raw.Address, "")
 		}
+		l.PeerMAC = r.peerMAC(raw.PeerMAC, l.Address, sends)
 	case Ethernet:
-		r.forbid(a, "medium ethernet", "address", "device", "baud")
+		r.forbid(a, "medium ethernet", "address", "peer_mac", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
-		l.Interface = r.networkInterface(raw.Interface)
+		l.Interface, l.Speed = r.networkInterface(raw.Interface), r.speed(raw.Speed)
 	case UART:
-		r.forbid(a, "medium uart", "address", "interface", "rate")
+		r.forbid(a, "medium uart", "address", "peer_mac", "interface", "speed", "rate")
 		l.Device, l.Baud = r.device(raw.Device), r.baud(raw.Baud)
 	case "":
 		r.fault(a, "medium", "medium is missing: write \"udp\", \"ethernet\" or \"uart\"")
@@ -67,10 +72,54 @@ func (r *report) device(s string) string {
 	return s
 }
 
+// networkInterface checks how an interface is named; whether it exists shows where the
+// role runs.
 func (r *report) networkInterface(s string) string {
-	if s == "" || len(s) >= syscall.IFNAMSIZ || strings.ContainsAny(s, "/ \t") || s == "lo" {
-		r.fault("link", "interface",
-			"interface %q must be the name of a network interface used only for the link, such as \"eth1\"", s)
+	if s == "" {
+		r.fault("link", "interface", "interface is missing: write the network interface used only for the link, as in "+
+			"interface = \"eth1\"")
+	} else if _, err := netdev.Parse(s); err != nil {
+		r.fault("link", "interface", "interface %v", err)
 	}
 	return s
+}
+
+// speed checks a speed at which a network interface may be fixed, in Mbit/s.
+func (r *report) speed(s string) int {
+	if !r.has("link", "speed") {
+		return 0
+	}
+	r.choice("link", "speed", s, "10", "100", "1000", "2500", "5000", "10000")
+	mbits, _ := strconv.Atoi(s) // the choice has reported what is not a number
+	return mbits
+}
+
+// peerMAC checks the hardware address that a transmitter writes into its neighbour table.
+// It belongs to one address, which a host name need not keep.
+func (r *report) peerMAC(s, address string, sends bool) string {
+	const a, key = tablePath("link"), "peer_mac"
+	if !r.has(a, key) {
+		return ""
+	}
+	if !sends {
+		r.fault(a, key, "peer_mac belongs in the transmitter's file: a receiver sends nothing")
+		return ""
+	}
+	mac, err := netdev.ParseMAC(s)
+	if err != nil {
+		r.fault(a, key, "peer_mac %v", err)
+		return ""
+	}
+	host, _, _ := net.SplitHostPort(address)
+	if ip, err := netip.ParseAddr(host); address != "" && (err != nil || !neighbour(ip)) {
+		r.fault(a, key, "peer_mac needs an address in numbers, of another machine on the same network, as in "+
+			"address = \"10.0.0.3:17000\"")
+	}
+	return mac.String()
+}
+
+// neighbour says whether an address can be another machine's.
+func neighbour(ip netip.Addr) bool {
+	everyone := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return !ip.IsLoopback() && !ip.IsMulticast() && !ip.IsUnspecified() && ip != everyone
 }

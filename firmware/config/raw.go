@@ -37,7 +37,9 @@ type rawRX struct {
 type rawLink struct {
 	Medium    string `toml:"medium"`
 	Address   string `toml:"address"`
+	PeerMAC   string `toml:"peer_mac"`
 	Interface string `toml:"interface"`
+	Speed     string `toml:"speed"`
 	Device    string `toml:"device"`
 	Baud      int64  `toml:"baud"`
 	Rate      string `toml:"rate"`

@@ -28,7 +28,7 @@ func (d drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, 
 	case config.UDP:
 		f, err = udp.DialFile(l.Address)
 	case config.Ethernet:
-		f, err = ethernet.OpenTransmitterFile(l.Interface, d.log)
+		f, err = ethernet.OpenTransmitterFile(port(l), d.log)
 	case config.UART:
 		return uart.OpenTransmitterFile(l.Device, l.Baud)
 	default:
@@ -42,7 +42,7 @@ func (d drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err
 	case config.UDP:
 		f, err = udp.ListenFile(l.Address)
 	case config.Ethernet:
-		f, err = ethernet.OpenReceiverFile(l.Interface, d.log)
+		f, err = ethernet.OpenReceiverFile(port(l), d.log)
 	case config.UART:
 		return uart.OpenReceiverFile(l.Device, l.Baud)
 	default:
@@ -50,3 +50,5 @@ func (d drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err
 	}
 	return f, nil, err
 }
+
+func port(l config.Link) ethernet.Port { return ethernet.Port{Interface: l.Interface, Speed: l.Speed} }

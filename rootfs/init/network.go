@@ -5,13 +5,18 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"heliograph/rootfs/network"
 )
 
-const receiveBufferMax = 16 << 20 // bytes for one socket; the kernel doubles it for its own book-keeping
+// Our own choices.
+const (
+	receiveBufferMax = 16 << 20 // bytes for one socket; the kernel doubles it for its own book-keeping
+	addressRetry     = time.Second
+)
 
 // connect names the machine and brings its interfaces up. What fails is logged; the
 // role starts all the same.
@@ -36,26 +41,45 @@ func connect(ctx context.Context, log *slog.Logger, role string, settings networ
 	case err != nil:
 		log.Warn("no address configured", "error", err)
 	case c.DHCP:
-		go c.Keep(ctx, log, func(got network.Config) { setAddress(log, got) })
+		go c.Keep(ctx, log, func(got network.Config) { _ = setAddress(log, got) })
 	default:
-		setAddress(log, c)
+		if err := setAddress(log, c); err != nil {
+			go persist(ctx, log, c)
+		}
 	}
 	if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
 		log.Error("hostname not set", "error", err)
 	}
 }
 
-func setAddress(log *slog.Logger, c network.Config) {
+// persist tries until the interface is there: one on USB may be found after the start.
+func persist(ctx context.Context, log *slog.Logger, c network.Config) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(addressRetry):
+		}
+		if c.Up() == nil {
+			_ = setAddress(log, c)
+			return
+		}
+	}
+}
+
+// setAddress sets what a configuration says, and logs what became of it.
+func setAddress(log *slog.Logger, c network.Config) error {
 	set := c.Up
 	if !c.Address.IsValid() {
 		set = c.Down
 	}
 	if err := set(); err != nil {
-		log.Error("address not set", "error", err)
-		return
+		log.Error("address not set", "error", err, "retry", addressRetry.String())
+		return err
 	}
 	if err := os.WriteFile("/run/resolv.conf", []byte(c.Resolver()), 0o444); err != nil {
 		log.Error("nameservers not set", "error", err)
 	}
 	log.Info("address set", "interface", c.Interface, "address", c.Address.String())
+	return nil
 }

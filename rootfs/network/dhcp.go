@@ -47,10 +47,14 @@ func (c Config) Keep(ctx context.Context, log *slog.Logger, changed func(Config)
 
 // lease gets one lease, and renews it as long as the server does.
 func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config)) error {
-	if err := up(c.Interface); err != nil {
+	name, err := c.device()
+	if err != nil {
 		return err
 	}
-	client, err := nclient4.New(c.Interface)
+	if err := up(name); err != nil {
+		return err
+	}
+	client, err := nclient4.New(name)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@
 // partition says:
 //
 //	hostname    = "press-hall-tx"
-//	interface   = "eth0"
+//	interface   = "eth0"         # or "mac:ADDRESS", "path:PATH": see package netdev
 //	address     = "10.0.0.2/24"  # or "dhcp", and then neither of the next two
 //	gateway     = "10.0.0.1"     # may be missing
 //	nameservers = ["10.0.0.1"]   # may be missing
@@ -22,14 +22,15 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"heliograph/drivers/netdev"
 	"heliograph/firmware/platform/text"
 )
 
 // Config is a validated network.toml.
 type Config struct {
 	Hostname    string
-	Interface   string
-	DHCP        bool // the rest comes from a server
+	Interface   string // as package netdev reads it
+	DHCP        bool   // the rest comes from a server
 	Address     netip.Prefix
 	Gateway     netip.Addr // the zero value: none
 	Nameservers []netip.Addr
@@ -40,7 +41,6 @@ const DHCP = "dhcp"
 
 const (
 	mostBytes = 64 << 10
-	mostName  = 15 // IFNAMSIZ without its end
 	mostHost  = 63
 )
 
@@ -61,8 +61,8 @@ func Parse(r io.Reader) (Config, error) {
 		return Config{}, fmt.Errorf("network: hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname,
 			mostHost)
 	}
-	if c.Interface == "" || len(c.Interface) > mostName || strings.ContainsAny(c.Interface, "/ ") {
-		return Config{}, fmt.Errorf("network: interface %q is not the name of one, such as eth0", c.Interface)
+	if _, err := netdev.Parse(c.Interface); err != nil {
+		return Config{}, fmt.Errorf("network: interface %v", err)
 	}
 	if raw.Address == DHCP {
 		c.DHCP = true

@@ -48,7 +48,11 @@ func (c Config) AssignedAddress() string {
 	if !c.DHCP {
 		return c.Address.String()
 	}
-	i, err := net.InterfaceByName(c.Interface)
+	name, err := c.device()
+	if err != nil {
+		return DHCP
+	}
+	i, err := net.InterfaceByName(name)
 	if err != nil {
 		return DHCP
 	}

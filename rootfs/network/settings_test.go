@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"heliograph/drivers/ethernet/ethernettest"
 )
 
 func TestWhatTheConsoleSetComesFirst(t *testing.T) {
@@ -42,7 +44,12 @@ func TestFaultNamesTheFile(t *testing.T) {
 }
 
 func TestAssignedAddressOfALease(t *testing.T) {
-	for want, name := range map[string]string{"127.0.0.1/8 by dhcp": "lo", DHCP: "none0"} {
+	ethernettest.Namespace(t, "that the address of a lease is shown")
+	ethernettest.Cable(t, "near0", "far0")
+	ethernettest.IP(t, "addr", "add", "10.9.0.2/24", "dev", "near0")
+	for name, want := range map[string]string{"near0": "10.9.0.2/24 by dhcp",
+		"mac:02:00:00:00:00:01": "10.9.0.2/24 by dhcp",
+		"far0":                  "no answer to dhcp yet", "none0": DHCP} {
 		if got := (Config{DHCP: true, Interface: name}).AssignedAddress(); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}

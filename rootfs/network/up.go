@@ -7,7 +7,19 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/drivers/netdev"
 )
+
+// device returns the kernel's name of the interface, which may change when the interface
+// goes and comes back.
+func (c Config) device() (string, error) {
+	d, err := netdev.Find(c.Interface)
+	if err != nil {
+		return "", fmt.Errorf("network: %v", err)
+	}
+	return d.Name, nil
+}
 
 // Up brings the loopback up, then the interface with its address and route.
 func (c Config) Up() error {
@@ -16,6 +28,10 @@ func (c Config) Up() error {
 		return fmt.Errorf("network: %v", err)
 	}
 	defer unix.Close(fd)
+	name, err := c.device()
+	if err != nil {
+		return err
+	}
 	mask := make([]byte, 4)
 	binary.BigEndian.PutUint32(mask, ^uint32(0)<<(32-c.Address.Bits()))
 	for _, step := range []struct {
@@ -23,18 +39,18 @@ func (c Config) Up() error {
 		request uint
 		value   []byte
 	}{{"address", unix.SIOCSIFADDR, c.Address.Addr().AsSlice()}, {"netmask", unix.SIOCSIFNETMASK, mask}} {
-		r, err := unix.NewIfreq(c.Interface)
+		r, err := unix.NewIfreq(name)
 		if err != nil {
-			return fmt.Errorf("network: %s: %v", c.Interface, err)
+			return fmt.Errorf("network: %s: %v", name, err)
 		}
 		if err := r.SetInet4Addr(step.value); err != nil {
-			return fmt.Errorf("network: %s: %s: %v", c.Interface, step.what, err)
+			return fmt.Errorf("network: %s: %s: %v", name, step.what, err)
 		}
 		if err := unix.IoctlIfreq(fd, step.request, r); err != nil {
-			return fmt.Errorf("network: %s: %s: %v", c.Interface, step.what, err)
+			return fmt.Errorf("network: %s: %s: %v", name, step.what, err)
 		}
 	}
-	if err := raise(fd, c.Interface); err != nil {
+	if err := raise(fd, name); err != nil {
 		return err
 	}
 	if !c.Gateway.IsValid() {
@@ -50,7 +66,11 @@ func (c Config) Down() error {
 		return fmt.Errorf("network: %v", err)
 	}
 	defer unix.Close(fd)
-	r, err := unix.NewIfreq(c.Interface)
+	name, err := c.device()
+	if err != nil {
+		return err
+	}
+	r, err := unix.NewIfreq(name)
 	if err == nil {
 		err = r.SetInet4Addr(make([]byte, 4))
 	}
@@ -58,7 +78,7 @@ func (c Config) Down() error {
 		err = unix.IoctlIfreq(fd, unix.SIOCSIFADDR, r)
 	}
 	if err != nil {
-		return fmt.Errorf("network: taking the address off %s: %v", c.Interface, err)
+		return fmt.Errorf("network: taking the address off %s: %v", name, err)
 	}
 	return nil
 }

@@ -146,11 +146,11 @@ func ethernetCarries(t *testing.T) string {
 	ethernettest.Namespace(t, "that roles in the sandbox use an Ethernet link")
 	ethernettest.Cable(t, "near0", "far0")
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	near, err := ethernet.OpenTransmitterFile("near0", log)
+	near, err := ethernet.OpenTransmitterFile(ethernet.Port{Interface: "near0"}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, err := ethernet.OpenReceiverFile("far0", log)
+	far, err := ethernet.OpenReceiverFile(ethernet.Port{Interface: "far0"}, log)
 	if err != nil {
 		t.Fatal(err)
 	}

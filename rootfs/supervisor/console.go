@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heliograph/boards"
+	"heliograph/drivers/netdev"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/acceptance"
 	"heliograph/rootfs/console"
@@ -121,11 +122,20 @@ func (b *ConsoleBoard) ChangeKey(key [pairkey.Size]byte) error {
 func (b *ConsoleBoard) Selftest(w io.Writer) {
 	role := b.config.Role
 	m := selftest.Machine{Root: os.DirFS("/"), Board: b.config.Board, Role: role.Role,
-		Link: role.configuredPaths().link}
+		Link: deviceName(role.configuredPaths().link)}
 	if p := role.process(); p != nil {
 		m.PID = p.PID()
 	}
 	selftest.Print(w, selftest.Run(m))
+}
+
+// deviceName returns a serial port's path, or the kernel's name of an interface, as sysfs
+// shows it. One that has gone to another network namespace keeps its configured name.
+func deviceName(link string) string {
+	if d, err := netdev.Find(link); err == nil {
+		return d.Name
+	}
+	return link
 }
 
 // RestartRole implements console.Board.

@@ -44,6 +44,12 @@ func Cable(t testing.TB, near, far string) {
 	IP(t, "link", "set", far, "arp", "off", "multicast", "off", "up")
 }
 
+// Tun makes an interface whose driver keeps what ethtool(8) sets; its other end is a file.
+func Tun(t testing.TB, name string) {
+	t.Helper()
+	IP(t, "tuntap", "add", "dev", name, "mode", "tap")
+}
+
 // IP runs ip(8) in the namespace and returns its output.
 func IP(t testing.TB, arguments ...string) string {
 	t.Helper()

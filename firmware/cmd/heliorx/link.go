@@ -56,7 +56,7 @@ func openEthernet(cfg config.Link, descriptor int, handed bool, log *slog.Logger
 	if handed {
 		return ethernet.ReceiverFrom(descriptor, cfg.Interface, log)
 	}
-	return ethernet.OpenReceiver(cfg.Interface, log)
+	return ethernet.OpenReceiver(ethernet.Port{Interface: cfg.Interface, Speed: cfg.Speed}, log)
 }
 
 func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*uart.Receiver, error) {

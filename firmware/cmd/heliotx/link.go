@@ -47,7 +47,7 @@ func openEthernet(cfg config.Link, descriptor int, handed bool, log *slog.Logger
 	if handed {
 		return ethernet.TransmitterFrom(descriptor, cfg.Interface, log)
 	}
-	return ethernet.OpenTransmitter(cfg.Interface, log)
+	return ethernet.OpenTransmitter(ethernet.Port{Interface: cfg.Interface, Speed: cfg.Speed}, log)
 }
 
 func openUART(cfg config.Link, descriptor int, handed bool, log *slog.Logger) (*uart.Transmitter, error) {
