@@ -79,7 +79,7 @@ func TestAddedFilesAreThereForOthers(t *testing.T) {
 	for name, text := range configured() {
 		want[name] = []byte(text)
 	}
-	if d := got.difference(want); d != "" {
+	if d := got.Difference(want); d != "" {
 		t.Errorf("got another %s, of %d bytes, want %d", d, len(got[d]), len(want[d]))
 	}
 	fsck, err := exec.LookPath("fsck.fat")
@@ -90,55 +90,4 @@ func TestAddedFilesAreThereForOthers(t *testing.T) {
 	if said, err := exec.Command(fsck, "-n", volume).CombinedOutput(); err != nil {
 		t.Errorf("got %v: %s", err, said)
 	}
-}
-
-func TestDifferenceNamesTheFile(t *testing.T) {
-	a := content{"a": []byte("1"), "b": []byte("2")}
-	for name, c := range map[string]struct {
-		other content
-		want  string
-	}{
-		"the same":  {content{"a": []byte("1"), "b": []byte("2")}, ""},
-		"another":   {content{"a": []byte("1"), "b": []byte("3")}, "b"},
-		"one less":  {content{"b": []byte("2")}, "a"},
-		"one more":  {content{"a": []byte("1"), "b": []byte("2"), "c": nil}, "c"},
-		"none left": {nil, "a"},
-	} {
-		if got := a.difference(c.other); got != c.want {
-			t.Errorf("%s: got %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-// FuzzImage reads images whose first sector and boot sector anybody wrote.
-func FuzzImage(f *testing.F) {
-	image := tiny(f, configured())
-	b, err := os.ReadFile(image)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b[:sector], b[1<<20:1<<20+sector])
-	card, err := os.CreateTemp(f.TempDir(), "card")
-	if err != nil {
-		f.Fatal(err)
-	}
-	if _, err := card.Write(b[:8<<20]); err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, first, boot []byte) {
-		for at, part := range map[int64][]byte{0: first, 1 << 20: boot} {
-			if _, err := card.WriteAt(part[:min(sector, len(part))], at); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c, err := readContent(card)
-		total := 0
-		for _, b := range c {
-			total += len(b)
-		}
-		if len(c) > mostFiles || total > mostBytes || err != nil && c != nil {
-			t.Errorf("got %d files with %d bytes and %v, want no more than %d and %d, or an error", len(c), total, err,
-				mostFiles, mostBytes)
-		}
-	})
 }

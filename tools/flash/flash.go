@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/tools/image"
 )
 
 // Writer writes cards and asks its user before it does.
@@ -67,14 +68,14 @@ func (d Writer) Check(to string) error {
 }
 
 // Card writes an image to a drive or a plain file.
-func (d Writer) Card(ctx context.Context, image, to string) error {
-	s, err := openSource(image)
+func (d Writer) Card(ctx context.Context, name, to string) error {
+	s, err := openSource(name)
 	if err != nil {
 		return err
 	}
 	defer s.file.Close()
 	if len(s.content) == 0 {
-		fmt.Fprintf(d.Out, "%s has no configuration: its board will ask for one\n", image)
+		fmt.Fprintf(d.Out, "%s has no configuration: its board will ask for one\n", name)
 	}
 	t, err := d.target(s, to)
 	if err != nil {
@@ -111,14 +112,14 @@ func openSource(name string) (*source, error) {
 	s := &source{ReaderAt: f, file: f}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = errForeign
+		err = image.ErrForeign
 	}
 	if err == nil {
 		s.size = info.Size()
 		s.content, err = readContent(f)
 	}
 	if err == nil {
-		err = s.content.check()
+		err = s.content.Check()
 	}
 	if err != nil {
 		f.Close()
@@ -179,7 +180,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 	if err != nil {
 		return fmt.Errorf("flash: %s is NOT usable: reading back: %w; flash it again", t.path, err)
 	}
-	if name := s.content.difference(got); name != "" {
+	if name := s.content.Difference(got); name != "" {
 		return fmt.Errorf("flash: %s is NOT usable: it gave back another %s; take another card", t.path, name)
 	}
 	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got),

@@ -68,7 +68,7 @@ func contentOf(t *testing.T, name string) content {
 func identityOf(t *testing.T, c content) *x509.Certificate {
 	t.Helper()
 	dir := t.TempDir()
-	if err := c.save(dir); err != nil {
+	if err := c.Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	s, err := pki.Open(pki.Config{Directory: filepath.Join(dir, "pki")})

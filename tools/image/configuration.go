@@ -15,7 +15,13 @@ import (
 )
 
 // home is the folder of the boot partition that PID 1 hands to the role.
-const home = "heliograph/"
+const home = "heliograph"
+
+// Files of the configuration that a board looks for by name.
+const (
+	configurationFile = "heliograph.toml"
+	networkFile       = "network.toml"
+)
 
 // addConfiguration copies the role's configuration with the files that it
 // names, and the network's. Both are checked first.
@@ -28,7 +34,7 @@ func addConfiguration(root *filesystem.File, o Options) error {
 		if _, err := network.Parse(bytes.NewReader(b)); err != nil {
 			return fmt.Errorf("image: %s: %v", o.Network, err)
 		}
-		root.Add(home+"network.toml", 0o400, b)
+		root.Add(home+"/"+networkFile, 0o400, b)
 	}
 	if o.Config == "" {
 		return nil
@@ -40,7 +46,7 @@ func addConfiguration(root *filesystem.File, o Options) error {
 	if err != nil {
 		return fmt.Errorf("image: %v", err)
 	}
-	root.Add(home+"heliograph.toml", 0o400, b)
+	root.Add(home+"/"+configurationFile, 0o400, b)
 	var keys map[string]any
 	if err := toml.Unmarshal(b, &keys); err != nil {
 		return fmt.Errorf("image: %v", err)
@@ -53,7 +59,7 @@ func addConfiguration(root *filesystem.File, o Options) error {
 		if err != nil {
 			return fmt.Errorf("image: %v", err)
 		}
-		root.Add(home+filepath.ToSlash(name), 0o400, b)
+		root.Add(home+"/"+filepath.ToSlash(name), 0o400, b)
 	}
 	return nil
 }

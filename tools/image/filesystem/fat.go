@@ -31,6 +31,7 @@ const (
 	sectorSize  = 512
 	clusterSize = 2048
 	fatLabel    = "HELIOGRAPH "
+	fatMaker    = "HELIOGR "
 )
 
 // fat lays a tree out in clusters.
@@ -148,7 +149,7 @@ func (f *fat) finish() error {
 func (f *fat) bootSector() []byte {
 	b := make([]byte, sectorSize)
 	le := binary.LittleEndian
-	copy(b, "\xEB\x58\x90HELIOGR ")
+	copy(b, "\xEB\x58\x90"+fatMaker)
 	le.PutUint16(b[11:], sectorSize)
 	b[13] = clusterSize / sectorSize
 	le.PutUint16(b[14:], fatReserved)
@@ -207,11 +208,7 @@ func longEntries(name string) int { return (len(utf16.Encode([]rune(name))) + 12
 // add appends the long name, last part first, and the short one.
 func (n *folder) add(c *File, cluster uint32) {
 	short := n.alias(c.name)
-	sum := byte(0)
-	for i := range 11 {
-		sum = sum>>1 | sum<<7
-		sum += short[i]
-	}
+	sum := checksum(short)
 	units := utf16.Encode([]rune(c.name))
 	parts := longEntries(c.name)
 	for part := parts; part > 0; part-- {

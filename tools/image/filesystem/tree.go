@@ -1,8 +1,10 @@
 // Package filesystem writes filesystems without a kernel: FAT32 in place,
 // SquashFS and cpio archives into memory. The same files give the same bytes.
+// Of these it reads FAT32 back, as any system may have changed it, and puts a folder
+// in the place of another.
 //
-// It reads none, and writes neither owners nor dates: everything is root's, of
-// one day.
+// It refuses a volume that is damaged, and to write owners or dates: everything is
+// root's, of one day.
 package filesystem
 
 import (
