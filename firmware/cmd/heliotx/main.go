@@ -12,6 +12,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
+
 	"heliograph/drivers/clock"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/report"
