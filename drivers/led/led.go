@@ -44,14 +44,15 @@ type LED struct {
 func New(out Output) *LED { return &LED{out: out, changed: make(chan struct{}, 1)} }
 
 // Open takes a line of a GPIO chip, such as 21 of /dev/gpiochip0, and makes it
-// an output. Of periph only this driver is started, which touches only the lines
-// that are opened.
+// an output. A chip is named by its device or by its label, such as pinctrl-rp1:
+// the number of a device differs between kernels. Of periph only this driver is
+// started, which touches only the lines that are opened.
 func Open(chip string, line int) (*LED, error) {
 	if _, err := driverreg.Init(); err != nil {
 		return nil, fmt.Errorf("led: looking for GPIO chips: %v", err)
 	}
 	for _, c := range gpioioctl.Chips {
-		if c.Path() != chip {
+		if c.Path() != chip && c.Label() != chip {
 			continue
 		}
 		l := c.ByNumber(line)

@@ -57,21 +57,76 @@ func (m Machine) header() Result {
 	if pins == (boards.Pins{}) {
 		return Result{check, NotProved, "this board has no header that software opens and closes"}
 	}
-	group, err := m.read("proc/device-tree/__symbols__/" + pins.Group)
+	read := m.functionsBCM2835
+	if pins.Function.RP1 != "" {
+		read = m.functionsRP1
+	}
+	txd, rxd, err := read(pins)
 	if err != nil {
 		return notProved(check, err)
+	}
+	open, shut := txd, rxd
+	if m.Role == "rx" {
+		open, shut = rxd, txd
+	}
+	return result(check, open == toUART && shut == isInput, fmt.Sprintf("%s has GPIO %d (TXD) as %s, GPIO %d (RXD) as %s",
+		m.Role, pins.TXD, txd, pins.RXD, rxd))
+}
+
+// What a pin of the header may be.
+const (
+	toUART  = "UART"
+	isInput = "input" // which nothing reads
+)
+
+// functionsBCM2835 reads the property brcm,function of the UART's group.
+func (m Machine) functionsBCM2835(pins boards.Pins) (txd, rxd string, err error) {
+	group, err := m.read("proc/device-tree/__symbols__/" + pins.Group)
+	if err != nil {
+		return "", "", err
 	}
 	got, err := m.raw(path.Join("proc/device-tree", group, "brcm,function"))
 	if err != nil {
-		return notProved(check, err)
+		return "", "", err
 	}
-	want := binary.BigEndian.AppendUint32(nil, pins.Function.BCM2835)
-	want = binary.BigEndian.AppendUint32(want, 0) // an input, which nothing reads
-	if m.Role == "rx" {
-		want = append(want[4:], want[:4]...)
+	if len(got) != 8 {
+		return "", "", fmt.Errorf("the pin group has %d bytes of functions, want two words", len(got))
 	}
-	return result(check, string(got) == string(want),
-		fmt.Sprintf("functions of GPIO %d, %d are %x, %s wants %x", pins.TXD, pins.RXD, got, m.Role, want))
+	name := func(b []byte) string {
+		switch v := binary.BigEndian.Uint32(b); v {
+		case pins.Function.BCM2835:
+			return toUART
+		case 0:
+			return isInput
+		default:
+			return fmt.Sprintf("function %d", v)
+		}
+	}
+	return name(got[:4]), name(got[4:]), nil
+}
+
+// functionsRP1 reads the two nodes of the image's own group.
+func (m Machine) functionsRP1(pins boards.Pins) (txd, rxd string, err error) {
+	controller, err := m.read("proc/device-tree/__symbols__/" + boards.RP1Controller)
+	if err != nil {
+		return "", "", err
+	}
+	group := path.Join("proc/device-tree", controller, boards.RP1Group)
+	name := func(pin string) string {
+		function, missing := m.read(group + "/" + pin + "/function")
+		_, shut := m.read(group + "/" + pin + "/output-disable")
+		switch {
+		case missing != nil:
+			err = missing
+			return ""
+		case function == pins.Function.RP1:
+			return toUART
+		case function == "gpio" && shut == nil:
+			return isInput
+		}
+		return function
+	}
+	return name("pin_txd"), name("pin_rxd"), err
 }
 
 // traffic checks what the kernel's serial layer counted since the start

@@ -49,6 +49,21 @@ func good() (Machine, fstest.MapFS) {
 	}, root
 }
 
+const rp1Group = "proc/device-tree/axi/rp1/gpio@d0000/" + boards.RP1Group
+
+// pi5 makes the machine a Pi 5 that transmits.
+func pi5(m *Machine, root fstest.MapFS) {
+	m.Board, _ = boards.ByName("rpi5")
+	for name, text := range map[string]string{
+		"proc/device-tree/__symbols__/" + boards.RP1Controller: "/axi/rp1/gpio@d0000\x00",
+		rp1Group + "/pin_txd/function":                         "uart0\x00",
+		rp1Group + "/pin_rxd/function":                         "gpio\x00",
+		rp1Group + "/pin_rxd/output-disable":                   "",
+	} {
+		root[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+}
+
 func link(root fstest.MapFS, name, to string) {
 	root[name] = &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink}
 }
@@ -116,7 +131,26 @@ func TestEachCheck(t *testing.T) {
 			m.Role = "rx"
 			set(function, "\x00\x00\x00\x00\x00\x00\x00\x04")(m, root)
 		}, headerCheck, Pass},
+		{"header of another function", set(function, "\x00\x00\x00\x04\x00\x00\x00\x01"), headerCheck, Fail},
+		{"half a header", set(function, "\x00\x00\x00\x04"), headerCheck, NotProved},
 		{"no overlay's symbols", gone("proc/device-tree/__symbols__"), headerCheck, NotProved},
+		{"header of a Pi 5", pi5, headerCheck, Pass},
+		{"of a Pi 5, of the other role", func(m *Machine, root fstest.MapFS) {
+			pi5(m, root)
+			m.Role = "rx"
+		}, headerCheck, Fail},
+		{"of a Pi 5, open both ways", func(m *Machine, root fstest.MapFS) {
+			pi5(m, root)
+			set(rp1Group+"/pin_rxd/function", "uart0\x00")(m, root)
+		}, headerCheck, Fail},
+		{"of a Pi 5, with the pad's driver on", func(m *Machine, root fstest.MapFS) {
+			pi5(m, root)
+			gone(rp1Group+"/pin_rxd/output-disable")(m, root)
+		}, headerCheck, Fail},
+		{"of a Pi 5 without the image's overlay", func(m *Machine, root fstest.MapFS) {
+			pi5(m, root)
+			gone(rp1Group)(m, root)
+		}, headerCheck, NotProved},
 		{"TX received characters", set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:9 rx:2\n"), trafficCheck, Fail},
 		{"RX sent characters", func(m *Machine, root fstest.MapFS) {
 			m.Role = "rx"
@@ -218,6 +252,12 @@ func TestKernelIsAsked(t *testing.T) {
 	}
 	if driven, err := output(boards.Line{Chip: "/dev/null"}); driven || err == nil {
 		t.Errorf("got %t, %v; want an error: this is not a GPIO chip", driven, err)
+	}
+	if driven, err := output(boards.Line{Chip: "pinctrl-none"}); driven || err == nil {
+		t.Errorf("got %t, %v; want an error: no chip has that label", driven, err)
+	}
+	if size := unsafe.Sizeof(chipInfo{}); size != chipInfoRequest>>16&0x3FFF {
+		t.Errorf("got a structure of %d bytes, want %d as the request says", size, chipInfoRequest>>16&0x3FFF)
 	}
 	if size := unsafe.Sizeof(lineInfo{}); size != lineInfoRequest>>16&0x3FFF {
 		t.Errorf("got a structure of %d bytes, want %d as the request says", size, lineInfoRequest>>16&0x3FFF)

@@ -15,7 +15,6 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
-	"heliograph/boards"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/role"
 	"heliograph/tools/flash"
@@ -43,7 +42,7 @@ func flashCommand() *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&both, "pair", false, "make the cards of both boards")
 	f.StringVar(&o.Role, "role", "", "tx or rx: make the image for it")
-	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	boardFlag(c, &board)
 	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
 	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
 	f.StringVar(&pair.TX.Config, "tx-config", "", "with --pair: configuration of TX")
@@ -97,14 +96,6 @@ func flashed(c *cobra.Command, err error) error {
 		return failure{err}
 	}
 	return nil
-}
-
-func imageBoard(name string) (boards.Board, error) {
-	b, ok := boards.ByName(name)
-	if !ok || b.Console.Device == "" {
-		return b, fmt.Errorf("board %q has no image: rpi4b, cm4, rpi3b and virt have one", name)
-	}
-	return b, nil
 }
 
 // flashBuilt makes an image, which holds secrets, for no longer than it takes.

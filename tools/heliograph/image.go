@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"heliograph/boards"
 	"heliograph/tools/image"
 )
 
@@ -13,13 +12,13 @@ func imageCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
 	var board string
 	c := &cobra.Command{
-		Use:   "image --role tx|rx --board rpi4b|cm4|rpi3b|virt [--config FILE] [--network FILE] -o FILE.img",
+		Use:   "image --role tx|rx --board BOARD [--config FILE] [--network FILE] -o FILE.img",
 		Short: "Write what a board boots from; run it in a checkout, which it builds the role from",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			found, ok := boards.ByName(board)
-			if !ok {
-				return fmt.Errorf("board %q is not known", board)
+			found, err := imageBoard(board)
+			if err != nil {
+				return err
 			}
 			if o.Role != "tx" && o.Role != "rx" {
 				return fmt.Errorf("role %q is neither tx nor rx", o.Role)
@@ -36,7 +35,7 @@ func imageCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.Role, "role", "", "tx or rx")
-	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	boardFlag(c, &board)
 	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
 	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
 	f.Uint64Var(&o.Release, "release", 1, "number of the release; updates to an older one are refused")

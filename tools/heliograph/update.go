@@ -105,7 +105,7 @@ func updateMakeCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&o.Role, "role", "", "tx or rx")
-	f.StringVar(&board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	boardFlag(c, &board)
 	f.Uint64Var(&o.Release, "release", 0, "number of the release; a card takes none below what it has had")
 	f.StringVar(&key, "key", "", "file of \"heliograph update key\", or of minisign -G")
 	f.StringVar(&o.UpdateKey, "update-key", "", "public key of the updates after this one; default: KEY.pub")

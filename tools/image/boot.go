@@ -49,7 +49,7 @@ func room(size int) int {
 func addFirmware(root *filesystem.File, o Options) error {
 	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.A)))
 	root.Add("tryboot.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.B)))
-	if err := addFiles(root, o, kernelModule, "LICENSE.linux"); err != nil || !o.Board.HasFirmware {
+	if err := addFiles(root, o, kernelModule, "LICENSE.linux"); err != nil || len(o.Board.Firmware) == 0 {
 		return err
 	}
 	return addFiles(root, o, firmwareModule, append([]string{"LICENSE.broadcom"}, o.Board.Firmware...)...)
@@ -77,8 +77,11 @@ func addFiles(root *filesystem.File, o Options, module string, names ...string) 
 func firmwareConfiguration(b boards.Board, s update.Set) string {
 	lines := []string{"arm_64bit=1", fmt.Sprintf("os_prefix=%c/", s), "kernel=vmlinuz",
 		"initramfs " + initramfsFile + " followkernel"}
+	if b.HasFirmware && len(b.Variants) == 0 {
+		lines = append(lines, "device_tree="+b.DeviceTree)
+	}
 	if b.HasFirmware {
-		lines = append(lines, "device_tree="+b.DeviceTree, "enable_uart=1", "disable_splash=1")
+		lines = append(lines, "enable_uart=1", "disable_splash=1")
 	}
 	for _, name := range b.Overlays {
 		lines = append(lines, "dtoverlay="+name)

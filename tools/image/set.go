@@ -66,8 +66,8 @@ func kernelFiles(o Options) (map[string][]byte, error) {
 	names := []string{"vmlinuz"}
 	files := map[string][]byte{}
 	if o.Board.HasFirmware {
-		names = append(names, o.Board.DeviceTree, "overlays/overlay_map.dtb")
-		for _, overlay := range o.Board.Overlays {
+		names = append(append(names, o.Board.DeviceTree, "overlays/overlay_map.dtb"), o.Board.Variants...)
+		for _, overlay := range slices.Concat(o.Board.Loaded, o.Board.Overlays) {
 			name, _, _ := strings.Cut(overlay, ",")
 			names = append(names, "overlays/"+name+".dtbo")
 		}
@@ -113,6 +113,5 @@ func initramfs(program []byte, slot release.Part) ([]byte, error) {
 
 // arguments are the kernel's: messages go to the console, never to the link.
 func arguments(b boards.Board) string {
-	console := fmt.Sprintf("console=%s,%d", strings.TrimPrefix(b.Console.Device, "/dev/"), b.Console.Baud)
-	return strings.Join(append([]string{console, "panic=10", "oops=panic", "quiet"}, b.KernelArgs...), " ")
+	return strings.Join(append([]string{"console=" + b.KernelConsole(), "panic=10", "oops=panic", "quiet"}, b.KernelArgs...), " ")
 }

@@ -1,6 +1,7 @@
 // Command smoke plays an LED on a real board and asks the person who watches it:
 //
 //	smoke /dev/gpiochip0 17    a line of a GPIO chip
+//	smoke pinctrl-rp1 17       the same, by the chip's label
 //	smoke ACT                  an LED of /sys/class/leds
 //
 // It refuses to say that there was light: the line is driven, the rest people see.

@@ -1,0 +1,8 @@
+package boards
+
+// rpi400 is a Pi 4 in a keyboard, with the same header at its back.
+func rpi400() Board {
+	b := rpi4b()
+	b.Name, b.Model, b.DeviceTree = "rpi400", "Raspberry Pi 400", "bcm2711-rpi-400.dtb"
+	return b
+}
