@@ -110,6 +110,14 @@ func (s *portSet) add(a tablePath, key, network, address string) {
 	s.taken[id] = s.lines.of(a, key)
 }
 
+// state returns the state directory.
+func (r *report) state(raw string) string {
+	if raw == "" && r.dir == hostFolder {
+		return filepath.Join(hostState, strings.TrimSuffix(filepath.Base(r.file), ".toml"))
+	}
+	return r.path(cmp.Or(raw, defaultState))
+}
+
 // path resolves a path against the folder of the configuration file.
 func (r *report) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {

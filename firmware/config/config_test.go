@@ -96,6 +96,22 @@ func TestRXValues(t *testing.T) {
 	}
 }
 
+// The packages of a host have the state where the service may write.
+func TestStateOfAHost(t *testing.T) {
+	for _, c := range []struct{ file, dir, raw, want string }{
+		{"/etc/heliograph/heliotx.toml", "/etc/heliograph", "", "/var/lib/heliograph/heliotx"},
+		{"/etc/heliograph/heliotx.toml", "/etc/heliograph", "/srv/state", "/srv/state"},
+		{"/etc/heliograph/heliotx.toml", "/etc/heliograph", "state", "/etc/heliograph/state"},
+		{"/etc/heliograph/hall/tx.toml", "/etc/heliograph/hall", "", "/etc/heliograph/hall/state"},
+		{"tx.toml", ".", "", "state"},
+	} {
+		r := &report{file: c.file, dir: c.dir}
+		if got := r.state(c.raw); got != c.want {
+			t.Errorf("%s, %q: got %s, want %s", c.file, c.raw, got, c.want)
+		}
+	}
+}
+
 func TestDefaultsAndMedia(t *testing.T) {
 	dir := folder(t)
 	text := "pair = \"p\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyS0\"\nkey_file = " +

@@ -2,10 +2,17 @@ package config
 
 import "time"
 
+// Where the packages of a Linux host keep configuration and state: /etc holds nothing that
+// a program writes. The state of hostFolder/NAME.toml is in hostState/NAME.
+const (
+	hostFolder = "/etc/heliograph"
+	hostState  = "/var/lib/heliograph"
+)
+
 // The defaults of keys that are absent.
 const (
-	defaultState      = "state"
-	defaultPKI        = "pki" // below the state directory
+	defaultState      = "state" // beside the file, unless that is in hostFolder
+	defaultPKI        = "pki"   // below the state directory
 	defaultStaleAfter = "3s"
 	defaultRate       = "100Mbit/s"
 	defaultBaud       = 921600

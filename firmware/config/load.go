@@ -46,7 +46,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 	c := TX{
 		Pair:   r.name("", "pair", raw.Pair),
 		Link:   r.link(raw.Link, true),
-		State:  r.path(cmp.Or(raw.State.Directory, defaultState)),
+		State:  r.state(raw.State.Directory),
 		Memory: r.memory(raw.Memory),
 		Replay: r.replay(raw.Replay),
 		Time:   r.timeServers(raw.Time),
@@ -93,7 +93,7 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 		Pair:       r.name("", "pair", raw.Pair),
 		StaleAfter: r.duration("", "stale_after", cmp.Or(raw.StaleAfter, defaultStaleAfter), minStale, maxStale),
 		Link:       r.link(raw.Link, false),
-		State:      r.path(cmp.Or(raw.State.Directory, defaultState)),
+		State:      r.state(raw.State.Directory),
 		Memory:     r.memory(raw.Memory),
 		Time:       r.timeServers(raw.Time),
 		Status:     r.status(raw.Status),

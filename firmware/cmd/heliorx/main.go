@@ -16,6 +16,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/rx/node"
 )
 
@@ -50,6 +51,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 		Build:   node.Build{Medium: openMedium, MQTT: newMQTT, Syslog: newSyslog, OPCUA: newOPCUA},
 		Log:     log,
 	}
+	c.Notify = systemd.Socket()
 	if report.Wanted() {
 		c.Reports = os.Stdout
 	}

@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/tx/node"
 )
 
@@ -62,6 +63,7 @@ func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Si
 		Hangup:       hangup,
 		Log:          log,
 	}
+	c.Notify = systemd.Socket()
 	if report.Wanted() {
 		c.Reports = os.Stdout
 	}

@@ -29,6 +29,7 @@ import (
 	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
 	"heliograph/firmware/rx/history"
@@ -42,7 +43,9 @@ type Config struct {
 	Build   Build
 	// Reports is where reports for PID 1 go; nil: nothing reads them.
 	Reports io.Writer
-	Log     *slog.Logger
+	// Notify sends to the service manager of a host; nil: there is none.
+	Notify systemd.Notify
+	Log    *slog.Logger
 }
 
 // Node is a receiver.
@@ -120,6 +123,9 @@ func (n *Node) build() error {
 	}
 	if n.config.Reports != nil {
 		n.add(&report.Task{To: n.config.Reports, Make: n.Report})
+	}
+	if n.config.Notify != nil {
+		n.add(&systemd.Task{Notify: n.config.Notify, Make: n.Report, Log: n.config.Log})
 	}
 	return nil
 }

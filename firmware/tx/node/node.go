@@ -28,6 +28,7 @@ import (
 	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
 	"heliograph/firmware/tx/pagelog"
@@ -47,7 +48,9 @@ type Config struct {
 	Hangup <-chan os.Signal
 	// Reports is where reports for PID 1 go; nil: nothing reads them.
 	Reports io.Writer
-	Log     *slog.Logger
+	// Notify sends to the service manager of a host; nil: there is none.
+	Notify systemd.Notify
+	Log    *slog.Logger
 }
 
 // Node is a transmitter.
@@ -123,6 +126,9 @@ func (n *Node) build() error {
 	}
 	if n.config.Reports != nil {
 		n.add(&report.Task{To: n.config.Reports, Make: n.Report})
+	}
+	if n.config.Notify != nil {
+		n.add(&systemd.Task{Notify: n.config.Notify, Make: n.Report, Log: n.config.Log})
 	}
 	return nil
 }
