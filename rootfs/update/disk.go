@@ -3,8 +3,6 @@ package update
 import (
 	"fmt"
 	"os"
-
-	"golang.org/x/sys/unix"
 )
 
 // Device is a block device, or a file with the image of one.
@@ -30,5 +28,5 @@ func (d Device) Sync() error {
 	if err := d.File.Sync(); err != nil {
 		return err
 	}
-	return unix.Fadvise(int(d.Fd()), 0, 0, unix.FADV_DONTNEED)
+	return forget(d.File)
 }

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"heliograph/firmware/platform/store"
@@ -113,12 +111,7 @@ func Change(keyFile, state string, key [Size]byte, now time.Time, accept time.Du
 		return u, fmt.Errorf("pairkey: %w", err)
 	}
 	// The role may run as another user than its operator: the file gets the folder's owner.
-	if info, err := os.Stat(state); err == nil {
-		if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-			// fails for a user who owns the folder already, or may not administer it
-			_ = os.Lchown(path, int(owner.Uid), int(owner.Gid))
-		}
-	}
+	store.SameOwner(path, state)
 	u, _, err = InUse(keyFile, state, now)
 	return u, err
 }

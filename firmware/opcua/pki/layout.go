@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // The folders of a store that are written.
@@ -103,11 +102,7 @@ func fingerprint(dir string, folders ...string) string {
 		fmt.Fprintf(&b, "%s:", sub)
 		for i, e := range entries {
 			if info, err := os.Stat(filepath.Join(dir, sub, e.Name())); err == nil && i < maxFiles {
-				var inode uint64
-				if s, ok := info.Sys().(*syscall.Stat_t); ok {
-					inode = s.Ino
-				}
-				fmt.Fprintf(&b, "%q %d %d %d;", e.Name(), info.Size(), info.ModTime().UnixNano(), inode)
+				fmt.Fprintf(&b, "%q %d %d %d;", e.Name(), info.Size(), info.ModTime().UnixNano(), inode(info))
 			}
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"aead.dev/minisign"
-	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/status"
@@ -260,18 +259,9 @@ func unwritten(err error) error {
 type realDisk struct{}
 
 func (realDisk) create(path string) (file, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|noFollow, 0o600)
 }
 
 func (realDisk) rename(from, to string) error { return store.Rename(from, to) }
 
 func (realDisk) remove(path string) error { return os.Remove(path) }
-
-// free is what this user may still write.
-func (realDisk) free(folder string) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * s.Bsize, nil
-}

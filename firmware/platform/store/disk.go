@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // disk is the real layer.
@@ -21,7 +18,7 @@ func (disk) create(path string, mode fs.FileMode) (file, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, mode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +26,7 @@ func (disk) create(path string, mode fs.FileMode) (file, error) {
 }
 
 func (disk) read(path string, limit int) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold us
+	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0) // a pipe must not hold us
 	if err != nil {
 		return nil, err
 	}
@@ -48,8 +45,8 @@ func (disk) read(path string, limit int) ([]byte, error) {
 
 // openSlots prefers to write past the page cache.
 func (disk) openSlots(path string) (slotFile, error) {
-	const flags = os.O_RDWR | syscall.O_NOFOLLOW
-	f, err := os.OpenFile(path, flags|syscall.O_DIRECT, 0)
+	const flags = os.O_RDWR | noFollow
+	f, err := os.OpenFile(path, flags|direct, 0)
 	if errors.Is(err, syscall.EINVAL) {
 		f, err = os.OpenFile(path, flags, 0)
 	}
@@ -63,7 +60,7 @@ func (disk) openSlots(path string) (slotFile, error) {
 type cached struct{ disk }
 
 func (cached) openSlots(path string) (slotFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +76,7 @@ func (s *sectors) WriteAt(b []byte, at int64) (int, error) {
 	if !errors.Is(err, syscall.EINVAL) {
 		return n, err
 	}
-	f, err := os.OpenFile(s.Name(), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(s.Name(), os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -89,23 +86,11 @@ func (s *sectors) WriteAt(b []byte, at int64) (int, error) {
 }
 
 // Sync syncs the content; what time it was written may get lost.
-func (s *sectors) Sync() error { return unix.Fdatasync(int(s.Fd())) }
+func (s *sectors) Sync() error { return syncData(s.File) }
 
 func (disk) rename(from, to string) error { return os.Rename(from, to) }
 
 func (disk) remove(path string) error { return os.Remove(path) }
-
-func (disk) syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if closed := d.Close(); err == nil {
-		err = closed
-	}
-	return err
-}
 
 // SyncFolder has the names in a folder on the disk: without it a file that is there may
 // not be found after a power cut.
@@ -145,41 +130,4 @@ func Folder(path string) error {
 		return fmt.Errorf("store: creating a folder: %w", err)
 	}
 	return SyncFolder(parent)
-}
-
-const lockName = "lock"
-
-// ErrInUse is returned for a folder that another process has locked.
-var ErrInUse = errors.New("store: in use")
-
-// Lock makes dir this process's own, creating it when it is missing. The kernel
-// gives it back when release is called or the process ends, however it ends.
-// It is the folder that is locked, which works on a disk that is read-only too;
-// the file "lock" in it names the last holder, for the message to the next.
-func Lock(dir string) (release func(), err error) {
-	if err := Folder(dir); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
-	}
-	holder := filepath.Join(dir, lockName)
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		f.Close()
-		number, _ := (disk{}).read(holder, 20)
-		process := "another process"
-		if pid := strings.TrimSpace(string(number)); pid != "" {
-			process = "process " + pid
-		}
-		return nil, fmt.Errorf("%w: %s is in use by %s: give this one another [state] directory, or end that process",
-			ErrInUse, dir, process)
-	case err != nil:
-		f.Close()
-		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
-	}
-	_ = ReplaceFile(holder, fileMode, fmt.Appendf(nil, "%d\n", os.Getpid()))
-	return func() { f.Close() }, nil
 }
