@@ -1,37 +1,55 @@
 package flash
 
 import (
-	"cmp"
 	"fmt"
-	"io"
-	"io/fs"
-	"path"
-	"slices"
-	"strconv"
 	"strings"
 )
 
-// Drive is a whole disk, as sysfs and the tables of mounts and swap describe it.
+// Drive is a whole disk, as its computer describes it.
 type Drive struct {
-	Name      string // sdb
-	Number    string // 8:16
+	Name      string // what the engineer types: sdb, disk4, PhysicalDrive2
+	Path      string // where it is opened: /dev/sdb, /dev/disk4, \\.\PhysicalDrive2
+	Number    string // the system's: 8:16 on Linux
 	Size      int64  // bytes; 0 without a card
+	Sector    int    // bytes; 0: not known
 	Model     string
 	Serial    string
-	Sequence  string // the kernel's count, another one after every change of the medium
+	Sequence  string // another one after every change of the medium, where the system counts
 	Removable bool
 	ReadOnly  bool
+	System    bool     // the computer runs from it
 	Mounts    []string // where it, or what stands on it, is mounted
+	Frees     bool     // opening the drive unmounts what is mounted
 	Swap      bool     // it, or what stands on it, is swapped to
 	Holders   []string // what stands on it: dm-0, md0
 }
 
-// Path is where the drive is opened.
-func (d Drive) Path() string { return "/dev/" + d.Name }
+// Machine is a computer with drives. Local returns this one.
+type Machine interface {
+	// Drives lists the whole disks.
+	Drives() ([]Drive, error)
+	// At returns the drive at a path; ok is false for the path of a plain file that is
+	// there or can be made. What is neither is an error.
+	At(path string) (d Drive, ok bool, err error)
+	// Open opens a drive for writing, for this program alone unless shared is set.
+	Open(d Drive, shared bool) (Disk, error)
+}
+
+// Disk is a drive, or a plain file, that is open for writing.
+type Disk interface {
+	medium
+	Close() error
+	// Release gives the drive back and says what may be done with it.
+	Release() string
+}
 
 // String names a drive as on the list.
 func (d Drive) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", d.Path(), Size(d.Size), d.Model, serial(d.Serial)))
+	s := strings.TrimSpace(fmt.Sprintf("%s: %s %s %s", d.Path, Size(d.Size), d.Model, serial(d.Serial)))
+	if len(d.Mounts) > 0 {
+		s += ", mounted on " + printable(d.Mounts)
+	}
+	return s
 }
 
 func serial(s string) string {
@@ -49,170 +67,28 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// Bounds on what another kernel may report.
-const (
-	sysfsSector = 512 // of /sys/block/*/size, for every drive
-	mostText    = 4096
-	mostTable   = 1 << 20
-)
-
-// Drives lists the disks below root, which holds sys and proc as a machine does.
-func Drives(root fs.FS) ([]Drive, error) {
-	entries, err := fs.ReadDir(root, "sys/block")
-	if err != nil {
-		return nil, fmt.Errorf("flash: listing drives: %v", err)
-	}
-	used, err := readUse(root)
-	if err != nil {
-		return nil, fmt.Errorf("flash: reading what is in use: %v", err)
-	}
-	var list []Drive
-	for _, e := range entries {
-		list = append(list, readDrive(root, e.Name(), used))
-	}
-	return list, nil
-}
-
-func readDrive(root fs.FS, name string, used use) Drive {
-	at := path.Join("sys/block", name)
-	d := Drive{
-		Name:   name,
-		Number: text(root, at, "dev"),
-		Model: strings.TrimSpace(text(root, at, "device/vendor") + " " + cmp.Or(text(root, at, "device/model"),
-			text(root, at, "device/name"))),
-		Serial:    cmp.Or(text(root, at, "device/serial"), serialAbove(root, at)),
-		Sequence:  text(root, at, "diskseq"),
-		ReadOnly:  text(root, at, "ro") == "1",
-		Removable: text(root, at, "removable") == "1" || text(root, at, "device/type") == "SD",
-	}
-	if sectors, err := strconv.ParseInt(text(root, at, "size"), 10, 64); err == nil && sectors > 0 && sectors < 1<<50 {
-		d.Size = sectors * sysfsSector
-	}
-	names := family(root, at, map[string]bool{name: true})
-	for _, n := range names {
-		if strings.HasPrefix(n, "dm-") || strings.HasPrefix(n, "md") {
-			d.Holders = append(d.Holders, n)
-		}
-	}
-	d.Mounts, d.Swap = used.of(root, names)
-	return d
-}
-
-// text reads one attribute, printable and on one line.
-func text(root fs.FS, elements ...string) string {
-	f, err := root.Open(path.Join(elements...))
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostText))
-	if err != nil {
-		return ""
-	}
+// plain keeps what is printable in a text that a device reported, on one line.
+func plain(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return -1
 		}
 		return r
-	}, string(b)))
+	}, s))
 }
 
-// serialAbove finds the serial number that a USB reader has further up: a disk
-// is a link to where it is plugged in.
-func serialAbove(root fs.FS, at string) string {
-	target, err := fs.ReadLink(root, at)
-	if err != nil || !strings.Contains(target, "/usb") {
-		return ""
-	}
-	for dir := path.Join(path.Dir(at), target); strings.Contains(dir, "/usb"); dir = path.Dir(dir) {
-		if s := text(root, dir, "serial"); s != "" {
-			return s
-		}
-	}
-	return ""
-}
+// module is what a computer names a Compute Module that rpiboot has made a USB disk of.
+const module = "Compute Module (its eMMC, by rpiboot)"
 
-// family is a disk, its partitions, and all that stands on any of them.
-func family(root fs.FS, at string, seen map[string]bool) []string {
-	names := []string{path.Base(at)}
-	below, _ := fs.ReadDir(root, at)
-	for _, e := range below {
-		part := path.Join(at, e.Name())
-		if text(root, part, "partition") != "" {
-			names = append(names, family(root, part, seen)...)
-		}
-	}
-	holders, _ := fs.ReadDir(root, path.Join(at, "holders"))
-	for _, e := range holders {
-		if !seen[e.Name()] { // two partitions of one array
-			seen[e.Name()] = true
-			names = append(names, family(root, path.Join("sys/block", e.Name()), seen)...)
-		}
-	}
-	return names
-}
-
-// use is what the kernel has mounted and swaps to, by device number and by name.
-type use struct {
-	mounts map[string][]string
-	swaps  map[string]bool
-}
-
-func readUse(root fs.FS) (use, error) {
-	u := use{mounts: map[string][]string{}, swaps: map[string]bool{}}
-	err := lines(root, "proc/self/mountinfo", func(f []string) {
-		dash := slices.Index(f, "-")
-		if len(f) < 6 || dash < 0 || dash+2 >= len(f) {
+// describe names a Compute Module for what it is, which its kernel may not call removable.
+// The old firmware of rpiboot calls the disk RPi-MSD- 0001, its mass-storage gadget
+// mmcblk0 or, without a name of its own, File-Stor Gadget.
+func (d *Drive) describe(vendor, product string) {
+	d.Model = strings.Join(strings.Fields(plain(vendor)+" "+plain(product)), " ")
+	for _, name := range []string{"RPi-MSD", "mmcblk0", "File-Stor Gadget"} {
+		if strings.Contains(d.Model, name) {
+			d.Model, d.Removable = module+" "+d.Model, true
 			return
 		}
-		for _, by := range []string{f[2], f[dash+2]} { // a btrfs has a number of its own
-			u.mounts[by] = append(u.mounts[by], unescape(f[4]))
-		}
-	})
-	if err != nil {
-		return u, err
 	}
-	return u, lines(root, "proc/swaps", func(f []string) { u.swaps[unescape(f[0])] = true })
-}
-
-// of returns where the devices are mounted and whether one is swapped to.
-func (u use) of(root fs.FS, names []string) (mounts []string, swap bool) {
-	for _, n := range names {
-		keys := []string{text(root, "sys/class/block", n, "dev"), "/dev/" + n}
-		if mapped := text(root, "sys/block", n, "dm/name"); mapped != "" {
-			keys = append(keys, "/dev/mapper/"+mapped)
-		}
-		for _, k := range keys {
-			mounts = append(mounts, u.mounts[k]...)
-			swap = swap || u.swaps[k]
-		}
-	}
-	slices.Sort(mounts)
-	return slices.Compact(mounts), swap
-}
-
-func lines(root fs.FS, name string, each func(fields []string)) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostTable+1))
-	if err != nil {
-		return err
-	}
-	if len(b) > mostTable { // half a table would hide a mounted drive
-		return fmt.Errorf("%s is larger than %d bytes", name, mostTable)
-	}
-	for line := range strings.Lines(string(b)) {
-		if fields := strings.Fields(line); len(fields) > 0 {
-			each(fields)
-		}
-	}
-	return nil
-}
-
-// unescape undoes what /proc does to blanks in names: three octal digits.
-func unescape(s string) string {
-	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }

@@ -58,12 +58,15 @@ func machine() fstest.MapFS {
 	disk("sdg", "8:96", gigabyte+"0", f{"removable": "1", "ro": "1"})
 	disk("sdh", "8:112", gigabyte+"000", f{"removable": "1"})
 	disk("sdi", "8:128", "1000", f{"removable": "1"})
+	disk("sdj", "8:144", gigabyte+"0", f{"removable": "0", "device/vendor": "RPi-MSD-", "device/model": "0001"})
+	disk("sdk", "8:160", gigabyte+"0", f{"removable": "0", "device/vendor": "mmcblk0", "device/model": ""})
+	disk("sdl", "8:176", gigabyte+"0", f{"removable": "1", "queue/logical_block_size": "4096"})
 	return m
 }
 
 func drive(t *testing.T, root fs.FS, name string) Drive {
 	t.Helper()
-	list, err := Drives(root)
+	list, err := sysfsDrives(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +81,9 @@ func TestDrivesAreDescribed(t *testing.T) {
 	for name, want := range map[string]string{
 		"sdb":     "/dev/sdb: 10.0 GB Generic Card [2JReader serial A0815",
 		"mmcblk0": "/dev/mmcblk0: 10.0 GB SC16G serial 0x1234",
+		"sdc":     "/dev/sdc: 10.0 GB, mounted on /media/anna/MY CARD",
+		"sdj":     "/dev/sdj: 10.0 GB Compute Module (its eMMC, by rpiboot) RPi-MSD- 0001",
+		"sdk":     "/dev/sdk: 10.0 GB Compute Module (its eMMC, by rpiboot) mmcblk0",
 	} {
 		if got := drive(t, machine(), name).String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -99,6 +105,9 @@ func TestRefusals(t *testing.T) {
 		"swapped to":               {"sdf", "swapped to", ""},
 		"locked":                   {"sdg", "card's lock", ""},
 		"too large for a card":     {"sdh", "no more than 128 GB", ""},
+		"eMMC of a module":         {"sdj", "", ""},
+		"eMMC by the gadget":       {"sdk", "", ""},
+		"large sectors":            {"sdl", "sectors of 4096 bytes", "sectors of 4096 bytes"},
 		"too small":                {"sdi", "take a larger card", "take a larger card"},
 		"array that is not listed": {"md0", "mounted on /srv", ""},
 	} {
@@ -138,7 +147,7 @@ func TestUnknownUseIsAnError(t *testing.T) {
 			if table != nil {
 				m["proc/self/mountinfo"] = table
 			}
-			if _, err := Drives(m); err == nil {
+			if _, err := sysfsDrives(m); err == nil {
 				t.Error("got drives, want an error: none is known to be unused")
 			}
 		})

@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
@@ -33,7 +32,7 @@ import (
 
 // Writer writes cards and asks its user before it does.
 type Writer struct {
-	Root     fs.FS // of this machine: sys and proc
+	Machine  Machine // with the drives; see Local
 	Out      io.Writer
 	Terminal bool // Out is one
 	Now      func() time.Time
@@ -60,7 +59,7 @@ func CheckConfiguration(role, name string) (err error) {
 
 // Check refuses a target as Card will, before there is an image.
 func (d Writer) Check(to string) error {
-	t, err := find(d.Root, to)
+	t, err := find(d.Machine, to)
 	if err == nil && !t.isFile() {
 		err = t.drive.Refusal(0, d.Override)
 	}
@@ -130,7 +129,7 @@ func openSource(name string) (*source, error) {
 
 // target finds where to write, and refuses what should not be written.
 func (d Writer) target(s *source, to string) (target, error) {
-	t, err := find(d.Root, to)
+	t, err := find(d.Machine, to)
 	if err != nil {
 		return t, err
 	}
@@ -161,13 +160,13 @@ func (d Writer) confirm(ctx context.Context, t target) error {
 // write writes, reads back and releases. What it leaves after an error is not a card
 // that boots, and the error says so.
 func (d Writer) write(ctx context.Context, s *source, t target) error {
-	c, err := t.open(d.Override)
+	c, err := t.open(d.Machine, d.Override)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if t.isFile() {
-		if err := c.Truncate(s.size); err != nil {
+	if f, ok := c.(plainFile); ok {
+		if err := f.Truncate(s.size); err != nil {
 			return fmt.Errorf("flash: %v", err)
 		}
 	}
@@ -176,7 +175,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 		p.broken()
 		return fmt.Errorf("flash: %s is NOT usable: %w; flash it again", t.path, err)
 	}
-	got, err := readContent(c.File)
+	got, err := readContent(c.(interface{ file() *os.File }).file())
 	if err != nil {
 		return fmt.Errorf("flash: %s is NOT usable: reading back: %w; flash it again", t.path, err)
 	}
@@ -184,7 +183,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 		return fmt.Errorf("flash: %s is NOT usable: it gave back another %s; take another card", t.path, name)
 	}
 	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got),
-		c.release())
+		c.Release())
 	return nil
 }
 

@@ -56,7 +56,7 @@ func configured() map[string]string {
 // writer returns a Writer without a terminal: a question ends the test.
 func writer(t *testing.T, out *strings.Builder) Writer {
 	return Writer{
-		Root: fstest.MapFS{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
+		Machine: Linux{fstest.MapFS{}}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
 		Ask: func(_ context.Context, question string) (string, error) {
 			t.Errorf("got the question %q, want none", question)
 			return "", errors.New("there is no terminal")

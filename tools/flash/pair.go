@@ -78,7 +78,7 @@ func (d Writer) Pair(ctx context.Context, p Pair) error {
 // checkTargets refuses targets before there are images, and says whether one
 // reader has to do for both.
 func (d Writer) checkTargets(p Pair) (oneReader bool, err error) {
-	tx, err := find(d.Root, p.TX.Target)
+	tx, err := find(d.Machine, p.TX.Target)
 	if err != nil {
 		return false, err
 	}
@@ -88,7 +88,7 @@ func (d Writer) checkTargets(p Pair) (oneReader bool, err error) {
 		}
 		return true, d.Check(p.TX.Target)
 	}
-	rx, err := find(d.Root, p.RX.Target)
+	rx, err := find(d.Machine, p.RX.Target)
 	if err != nil {
 		return false, err
 	}

@@ -55,7 +55,7 @@ func TestDriveBecomesTheImage(t *testing.T) {
 	var out strings.Builder
 	d := writer(t, &out)
 	root := &removable{os.DirFS("/"), "1"}
-	d.Root = root
+	d.Machine = Linux{root}
 	answer, swapped := "sda", ""
 	d.Ask = func(_ context.Context, question string) (string, error) {
 		if !strings.Contains(question, device+": ") {
@@ -76,7 +76,7 @@ func TestDriveBecomesTheImage(t *testing.T) {
 	refused(d, "nothing was written")
 	answer = filepath.Base(device)
 	fixed := d
-	fixed.Root = os.DirFS("/")
+	fixed.Machine = Local()
 	refused(fixed, "not removable")
 	swapped = "1"
 	refused(d, "changed while you were asked")

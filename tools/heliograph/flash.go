@@ -119,7 +119,7 @@ func cardWriter(c *cobra.Command, yes, override bool) flash.Writer {
 	input := bufio.NewReader(c.InOrStdin())
 	out, ok := c.OutOrStdout().(*os.File)
 	return flash.Writer{
-		Root: os.DirFS("/"), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes,
+		Machine: flash.Local(), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes,
 		Override: override,
 		Ask: func(ctx context.Context, question string) (string, error) {
 			fmt.Fprint(c.OutOrStdout(), question)
@@ -152,7 +152,7 @@ func answer(ctx context.Context, input *bufio.Reader) (string, error) {
 }
 
 func listDrives(to io.Writer, d flash.Writer) error {
-	list, err := flash.Drives(d.Root)
+	list, err := d.Machine.Drives()
 	if err != nil {
 		return err
 	}
@@ -166,9 +166,9 @@ func listDrives(to io.Writer, d flash.Writer) error {
 		found = true
 		state := "ready to be overwritten"
 		if err := drive.Refusal(0, false); err != nil {
-			_, state, _ = strings.Cut(err.Error(), drive.Path()+" ")
+			_, state, _ = strings.Cut(err.Error(), drive.Path+" ")
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", drive.Path(), flash.Size(drive.Size), drive.Model, drive.Serial, state)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", drive.Path, flash.Size(drive.Size), drive.Model, drive.Serial, state)
 	}
 	if !found {
 		_, err := fmt.Fprintln(to, "no removable drive is there: put a card into a reader, or name a plain file")
