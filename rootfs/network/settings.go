@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"heliograph/drivers/netdev"
 	"heliograph/firmware/platform/store"
 )
 
@@ -60,4 +61,14 @@ func (c Config) AssignedAddress() string {
 		return list[0].String() + " by dhcp"
 	}
 	return "no answer to dhcp yet"
+}
+
+// device returns the kernel's name of the interface, which may change when the interface
+// goes and comes back.
+func (c Config) device() (string, error) {
+	d, err := netdev.Find(c.Interface)
+	if err != nil {
+		return "", fmt.Errorf("network: %v", err)
+	}
+	return d.Name, nil
 }

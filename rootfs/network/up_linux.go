@@ -7,19 +7,7 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"heliograph/drivers/netdev"
 )
-
-// device returns the kernel's name of the interface, which may change when the interface
-// goes and comes back.
-func (c Config) device() (string, error) {
-	d, err := netdev.Find(c.Interface)
-	if err != nil {
-		return "", fmt.Errorf("network: %v", err)
-	}
-	return d.Name, nil
-}
 
 // Up brings the loopback up, then the interface with its address and route.
 func (c Config) Up() error {
