@@ -13,14 +13,15 @@ func contains(err error, want string) bool {
 	return err != nil && strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), "\n")
 }
 
-// recorded answers as diskutil does on a Mac with an APFS system disk, a card in a USB
-// reader, one in its slot, a USB disk, a mounted disk image, and a module by rpiboot.
-func recorded(args ...string) ([]byte, error) {
+// answered answers in diskutil's form, as on a Mac with an APFS system disk, a card in a USB
+// reader, one in its slot, a USB disk, a mounted disk image, and a module by rpiboot. It
+// was written after diskutil(8), not recorded from one.
+func answered(args ...string) ([]byte, error) {
 	return os.ReadFile(filepath.Join("testdata", "diskutil", strings.Join(args, "_")+".plist"))
 }
 
 func TestMacDrives(t *testing.T) {
-	list, err := diskutilDrives(recorded)
+	list, err := diskutilDrives(answered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestMacWithoutAnAnswer(t *testing.T) {
 		"garbage":              {func(...string) ([]byte, error) { return []byte("<plist><dict>"), nil }, "diskutil list"},
 		"too long":             {func(...string) ([]byte, error) { return make([]byte, mostPlist+1), nil }, "more than"},
 		"no disk to run from":  {func(...string) ([]byte, error) { return []byte(empty), nil }, "which disk this computer"},
-		"disk without details": {func(a ...string) ([]byte, error) { return recordedOrNot(a) }, "diskutil info"},
+		"disk without details": {func(a ...string) ([]byte, error) { return answeredOrNot(a) }, "diskutil info"},
 	} {
 		if _, err := diskutilDrives(c.run); !contains(err, c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
@@ -88,9 +89,9 @@ func TestMacWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func recordedOrNot(args []string) ([]byte, error) {
+func answeredOrNot(args []string) ([]byte, error) {
 	if args[0] == "info" {
 		return nil, errors.New("exit status 1")
 	}
-	return recorded(args...)
+	return answered(args...)
 }

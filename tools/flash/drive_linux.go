@@ -112,5 +112,3 @@ func (b blockDevice) Release() string {
 	}
 	return "all of it is on the card; the system still sees the old partitions until it is taken out"
 }
-
-func (b blockDevice) file() *os.File { return b.File }

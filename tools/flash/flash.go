@@ -175,7 +175,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 		p.broken()
 		return fmt.Errorf("flash: %s is NOT usable: %w; flash it again", t.path, err)
 	}
-	got, err := readContent(c.(interface{ file() *os.File }).file())
+	got, err := image.ReadContent(c)
 	if err != nil {
 		return fmt.Errorf("flash: %s is NOT usable: reading back: %w; flash it again", t.path, err)
 	}

@@ -60,5 +60,3 @@ func (f plainFile) Forget() error { return forget(f.File) }
 
 // Release implements Disk.
 func (plainFile) Release() string { return "copy it to a card as it is" }
-
-func (f plainFile) file() *os.File { return f.File }
