@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"heliograph/tools/image"
 )
 
 func TestImagesAreLookedAtFirst(t *testing.T) {
@@ -33,9 +35,9 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 		"without any":    {func() string { return tiny(t, nil) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := openSource(c.image())
+			s, err := openSource(c.image(), silent)
 			if err == nil {
-				s.file.Close()
+				s.close()
 				if c.want != "" {
 					t.Errorf("got no error, want %q", c.want)
 				}
@@ -58,8 +60,8 @@ func holding(t *testing.T, text string) string {
 }
 
 func TestAddedFilesAreThereForOthers(t *testing.T) {
-	image := tiny(t, configured())
-	f, err := os.OpenFile(image, os.O_RDWR, 0)
+	made := tiny(t, configured())
+	f, err := os.OpenFile(made, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func TestAddedFilesAreThereForOthers(t *testing.T) {
 	if err := addContent(f, want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readContent(f)
+	got, err := image.ReadContent(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +88,7 @@ func TestAddedFilesAreThereForOthers(t *testing.T) {
 	if err != nil {
 		t.Skip("not proved: the volume is sound for others, because fsck.fat is not installed")
 	}
-	volume := holding(t, read(t, image)[1<<20:])
+	volume := holding(t, read(t, made)[tinyBoot:tinySlot])
 	if said, err := exec.Command(fsck, "-n", volume).CombinedOutput(); err != nil {
 		t.Errorf("got %v: %s", err, said)
 	}

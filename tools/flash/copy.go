@@ -24,31 +24,35 @@ type medium interface {
 }
 
 // put writes an image, its first chunk last: a medium that was taken out halfway
-// has no partition table and boots nothing. On a sparse medium, which reads as
-// zeros where nothing was written, holes are left out. It returns the digest of
-// what it meant to write.
-func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bool,
-	progress func(int64)) (sum [sha256.Size]byte, err error) {
+// has no partition table and boots nothing. Holes of the image are left out of a new
+// medium, which reads as zeros where nothing was written, and of one that is read and has
+// zeros there. It returns the digest of what it meant to write.
+func put(ctx context.Context, m medium, s *source, fresh bool, progress func(n int64, hole bool)) (
+	sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	zeros, buffer := make([]byte, chunk), make([]byte, chunk)
-	head := make([]byte, min(chunk, size))
-	if err := readAt(image, head, 0); err != nil {
+	head := make([]byte, min(chunk, s.size))
+	if err := readAt(s, head, 0); err != nil {
 		return sum, fmt.Errorf("reading the image: %w", err)
 	}
 	h.Write(head)
 	if err := writeThrough(m, zeros[:len(head)], 0); err != nil {
 		return sum, err
 	}
-	for at := int64(chunk); at < size; at += chunk {
+	for i, at := 1, int64(chunk); at < s.size; i, at = i+1, at+chunk {
 		if ctx.Err() != nil {
 			return sum, ctx.Err()
 		}
-		b := buffer[:min(chunk, size-at)]
-		if err := readAt(image, b, at); err != nil {
+		b := buffer[:min(chunk, s.size-at)]
+		if err := readAt(s, b, at); err != nil {
 			return sum, fmt.Errorf("reading the image: %w", err)
 		}
 		h.Write(b)
-		if !sparse || !bytes.Equal(b, zeros[:len(b)]) {
+		hole := s.holes[i] && bytes.Equal(b, zeros[:len(b)])
+		if !hole || !fresh && !blank(m, buffer[:len(b)], zeros, at) {
+			if hole {
+				b = zeros[:len(b)]
+			}
 			if err := writeAt(m, b, at); err != nil {
 				return sum, err
 			}
@@ -58,7 +62,7 @@ func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bo
 				return sum, err
 			}
 		}
-		progress(at)
+		progress(int64(len(b)), hole)
 	}
 	if err := m.Sync(); err != nil {
 		return sum, err
@@ -69,12 +73,19 @@ func put(ctx context.Context, m medium, image io.ReaderAt, size int64, sparse bo
 	if err := writeThrough(m, head, 0); err != nil {
 		return sum, err
 	}
-	progress(size)
+	progress(int64(len(head)), false)
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
+// blank says whether a medium has zeros at a place. One that cannot be read there is
+// written, which may mend it.
+func blank(m io.ReaderAt, buffer, zeros []byte, at int64) bool {
+	return readAt(m, buffer, at) == nil && bytes.Equal(buffer, zeros[:len(buffer)])
+}
+
 // digest reads a medium back.
-func digest(ctx context.Context, m io.ReaderAt, size int64, progress func(int64)) (sum [sha256.Size]byte, err error) {
+func digest(ctx context.Context, m io.ReaderAt, size int64, progress func(n int64, hole bool)) (
+	sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	buffer := make([]byte, chunk)
 	for at := int64(0); at < size; at += chunk {
@@ -86,7 +97,7 @@ func digest(ctx context.Context, m io.ReaderAt, size int64, progress func(int64)
 			return sum, err
 		}
 		h.Write(b)
-		progress(at + int64(len(b)))
+		progress(int64(len(b)), false)
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -58,7 +58,11 @@ func pattern() *source {
 			b[i] = byte(i/chunk + i)
 		}
 	}
-	return &source{ReaderAt: bytes.NewReader(b), size: int64(len(b))}
+	s := &source{ReaderAt: bytes.NewReader(b), size: int64(len(b))}
+	if err := s.findHoles(); err != nil {
+		panic(err)
+	}
+	return s
 }
 
 func old(size int64) *faulty { return &faulty{bytes: bytes.Repeat([]byte{0xEE}, int(size))} }
@@ -74,21 +78,36 @@ func whole(s *source) []byte {
 }
 
 func TestTransferIsExact(t *testing.T) {
-	for name, sparse := range map[string]bool{"drive": false, "plain file": true} {
+	for name, c := range map[string]struct {
+		fresh  bool
+		spoil  func(*faulty)
+		writes int
+	}{
+		"used drive":     {writes: 22},
+		"plain file":     {true, func(f *faulty) { clear(f.bytes) }, 21},
+		"blank drive":    {false, func(f *faulty) { clear(f.bytes) }, 21},
+		"blank but once": {false, func(f *faulty) { clear(f.bytes); f.bytes[8*chunk-1] = 1 }, 22},
+		"unreadable at the hole": {false, func(f *faulty) {
+			f.onRead = func(b []byte, at int64) (int, error) { // until it is read back
+				f.onRead = nil
+				return 0, errors.New("broken")
+			}
+		}, 22},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := pattern()
 			m := old(s.size)
-			if sparse {
-				m.bytes = make([]byte, s.size)
+			if c.spoil != nil {
+				c.spoil(m)
 			}
-			if err := transfer(t.Context(), s, m, sparse, quiet()); err != nil {
+			if err := transfer(t.Context(), s, m, c.fresh, quiet()); err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(m.bytes, whole(s)) {
 				t.Error("got other bytes on the medium, want the image's")
 			}
-			if want := map[bool]int{false: 22, true: 21}[sparse]; m.writes != want {
-				t.Errorf("got %d writes, want %d", m.writes, want)
+			if m.writes != c.writes {
+				t.Errorf("got %d writes, want %d", m.writes, c.writes)
 			}
 		})
 	}

@@ -1,18 +1,24 @@
 // Package flash writes an image to a card, and makes sure that it is there.
 //
-// Before: the image is one of ours, its configuration has no faults, the target is
-// a drive that is plausibly a card and that is not in use, and the engineer has
-// typed its name. The disk that the computer runs from is never written.
+// Before: the image is one of ours and as long as its partitions, every file of the set
+// that its board boots and the root slot have the hashes of the manifest, the file has the
+// checksum that lies beside it, its configuration has no faults, the target is a drive that
+// is plausibly a card and that is not in use, and the engineer has typed its name. The disk
+// that the computer runs from is never written.
 //
 // Writing: the first chunk of the drive is made zero, the rest is written, then
-// the first chunk: a card that was taken out halfway has no partition table. On a
-// drive the image's holes are written as zeros, so that nothing of an earlier
-// board survives in its slots or its data partition; what lies behind the image
-// stays as it was. A plain file keeps the holes.
+// the first chunk: a card that was taken out halfway has no partition table. Where the
+// image has a hole the drive is read first, which is faster, and made zero unless it is:
+// nothing of an earlier board survives in the slots or the data partition. What lies
+// behind the image stays as it was. A plain file keeps the holes.
 //
 // After: everything is flushed, the caches are emptied, and the whole is read back
 // and compared by SHA-256; then the files of the configuration are read from the
 // card's own FAT and compared one by one.
+//
+// Linux, Windows and macOS each have their own way to find, lock, write and eject a drive.
+// Those of Windows and macOS were built and read, and tested in their parsing; the rest of
+// them was not run by their authors.
 //
 // The package signs nothing, and does not erase a key from the medium that an
 // image with one lay on.
@@ -68,11 +74,11 @@ func (d Writer) Check(to string) error {
 
 // Card writes an image to a drive or a plain file.
 func (d Writer) Card(ctx context.Context, name, to string) error {
-	s, err := openSource(name)
+	s, err := openSource(name, func(format string, a ...any) { fmt.Fprintf(d.Out, format, a...) })
 	if err != nil {
 		return err
 	}
-	defer s.file.Close()
+	defer s.close()
 	if len(s.content) == 0 {
 		fmt.Fprintf(d.Out, "%s has no configuration: its board will ask for one\n", name)
 	}
@@ -93,38 +99,6 @@ func (d Writer) Card(ctx context.Context, name, to string) error {
 		}
 	}
 	return d.write(ctx, s, t)
-}
-
-// source is an image that was found to be good.
-type source struct {
-	io.ReaderAt
-	file    *os.File
-	size    int64
-	content content
-}
-
-func openSource(name string) (*source, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("flash: %v", err)
-	}
-	s := &source{ReaderAt: f, file: f}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = image.ErrForeign
-	}
-	if err == nil {
-		s.size = info.Size()
-		s.content, err = readContent(f)
-	}
-	if err == nil {
-		err = s.content.Check()
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("flash: %s: %w", name, err)
-	}
-	return s, nil
 }
 
 // target finds where to write, and refuses what should not be written.
@@ -191,16 +165,16 @@ var errOther = errors.New("it gave back other bytes than were written: it is wor
 
 // transfer puts the image on the medium and reads it back.
 func transfer(ctx context.Context, s *source, m medium, sparse bool, p *progress) error {
-	p.start("writing", s.size)
-	want, err := put(ctx, m, s, s.size, sparse, p.step)
+	p.start("writing", s.size-s.blank, s.blank)
+	want, err := put(ctx, m, s, sparse, p.add)
 	if err != nil {
 		return stopped(ctx, fmt.Errorf("writing: %w", err))
 	}
 	if err := m.Forget(); err != nil {
 		return err
 	}
-	p.start("reading back", s.size)
-	got, err := digest(ctx, m, s.size, p.step)
+	p.start("reading back", s.size, 0)
+	got, err := digest(ctx, m, s.size, p.add)
 	if err != nil {
 		return stopped(ctx, fmt.Errorf("reading back: %w", err))
 	}

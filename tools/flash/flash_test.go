@@ -12,17 +12,26 @@ import (
 	"time"
 
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/update"
 	"heliograph/tools/image/filesystem"
 )
 
 const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = " +
 	"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
 
-// tiny writes an image that has a boot partition and nothing behind it but a
-// hole and a last byte.
+// Where the parts of a tiny image are.
+const (
+	tinyBoot = 4 << 20
+	tinySlot = 44 << 20
+	tinySize = 48<<20 + sector
+)
+
+// tiny writes a whole image with little in it: a set of one file, a hole behind it and a
+// last byte.
 func tiny(t testing.TB, files map[string]string) string {
 	t.Helper()
-	const start, length, whole = 1 << 20, 40 << 20, 48<<20 + sector
+	const signature = 0x01020304
 	name := filepath.Join(t.TempDir(), "tiny.img")
 	f, err := os.Create(name)
 	if err != nil {
@@ -30,17 +39,34 @@ func tiny(t testing.TB, files map[string]string) string {
 	}
 	defer f.Close()
 	head := make([]byte, sector)
-	head[446+4] = 0x0C
-	binary.LittleEndian.PutUint32(head[446+8:], start/sector)
-	binary.LittleEndian.PutUint32(head[446+12:], length/sector)
+	le := binary.LittleEndian
+	le.PutUint32(head[440:], signature)
+	for i, p := range []struct{ start, length uint32 }{
+		{tinyBoot, tinySlot - tinyBoot}, {tinySlot, 1 << 20}, {tinySlot + 1<<20, 1 << 20}, {tinySlot + 2<<20, 2<<20 + sector},
+	} {
+		head[446+16*i+4] = 0x0C
+		le.PutUint32(head[446+16*i+8:], p.start/sector)
+		le.PutUint32(head[446+16*i+12:], p.length/sector)
+	}
 	copy(head[510:], "\x55\xAA")
+	slot := []byte("the root filesystem")
+	m := release.Manifest{Role: "tx", Board: "virt", Version: 3, Name: "test", Arguments: "quiet",
+		Files: []release.Part{release.PartOf("vmlinuz", []byte("kernel"))}, Root: release.PartOf("root", slot)}
+	text, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
 	root := filesystem.Tree()
-	root.Add("config.txt", 0o444, []byte("arm_64bit=1\n"))
+	root.Add("config.txt", 0o444, []byte("arm_64bit=1\nos_prefix=a/\n"))
+	root.Add("a/vmlinuz", 0o444, []byte("kernel"))
+	root.Add("a/"+update.ManifestFile, 0o444, append(text, make([]byte, update.ManifestRoom-len(text))...))
+	root.Add("a/"+update.ArgumentFile, 0o444, update.CommandLine(m.Arguments, signature, update.A))
 	for path, text := range files {
 		root.Add("heliograph/"+path, 0o400, []byte(text))
 	}
 	for _, err := range []error{
-		filesystem.WriteFAT(f, start, length, root), writeAt(f, head, 0), writeAt(f, []byte{1}, whole-1),
+		filesystem.WriteFAT(f, tinyBoot, tinySlot-tinyBoot, root), writeAt(f, head, 0), writeAt(f, slot, tinySlot),
+		writeAt(f, []byte{1}, tinySize-1),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -48,6 +74,8 @@ func tiny(t testing.TB, files map[string]string) string {
 	}
 	return name
 }
+
+func silent(string, ...any) {}
 
 func configured() map[string]string {
 	return map[string]string{"heliograph.toml": valid, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))}
@@ -104,29 +132,12 @@ func TestStoppedSaysThatTheCardIsNotUsable(t *testing.T) {
 	}
 }
 
-func TestProgressOnATerminalIsOneLine(t *testing.T) {
-	now := time.Unix(0, 0)
-	var out strings.Builder
-	p := &progress{out: &out, terminal: true, now: func() time.Time { return now }}
-	p.start("writing", 1000e6)
-	now = now.Add(10 * time.Second)
-	p.step(250e6)
-	p.step(251e6) // the same percent
-	p.step(1000e6)
-	want := "\rwriting      [..............................]   0 % \x1b[K" +
-		"\rwriting      [#######.......................]  25 % 25.0 MB/s, 30s left\x1b[K" +
-		"\rwriting      [##############################] 100 % 100.0 MB/s, 0s left\x1b[K\n"
-	if got := out.String(); got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-}
-
 func TestConfigurationIsComparedOnItsOwn(t *testing.T) {
-	s, err := openSource(tiny(t, configured()))
+	s, err := openSource(tiny(t, configured()), silent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.file.Close()
+	defer s.close()
 	s.content["pair.key"] = []byte("what was to be there")
 	var out strings.Builder
 	err = writer(t, &out).write(t.Context(), s, target{path: filepath.Join(t.TempDir(), "card")})

@@ -57,7 +57,7 @@ func contentOf(t *testing.T, name string) content {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	c, err := readContent(f)
+	c, err := image.ReadContent(f)
 	if err != nil {
 		t.Fatal(err)
 	}

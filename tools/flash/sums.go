@@ -1,0 +1,77 @@
+package flash
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// mostSums is more than a list of checksums has.
+const mostSums = 1 << 20
+
+// compareSum compares a file with the checksum beside it, if there is one: FILE.sha256, or
+// the line of the file in SHA256SUMS there or, as in an unpacked release, one folder up.
+func compareSum(name string, f io.ReadSeeker, note func(string, ...any)) error {
+	want, list, err := sumOf(name)
+	if err != nil || want == "" {
+		return err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != want {
+		return fmt.Errorf("its SHA-256 is %s…, and %s says %s…: copy or download it again", got[:12], list, want[:12])
+	}
+	note("%s is what %s lists\n", name, list)
+	return nil
+}
+
+// sumOf returns the checksum that is listed for a file, and where; "" if none is.
+func sumOf(name string) (sum, list string, err error) {
+	dir, base := filepath.Dir(name), filepath.Base(name)
+	for _, list := range []string{name + ".sha256", filepath.Join(dir, "SHA256SUMS"), filepath.Join(dir, "..", "SHA256SUMS")} {
+		text, err := readSums(list)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", "", err
+		}
+		alone := list == name+".sha256"
+		for line := range strings.Lines(text) {
+			sum, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+			file = strings.TrimPrefix(strings.TrimSpace(file), "*")
+			if sum == "" || !alone && filepath.Base(file) != base {
+				continue
+			}
+			if b, err := hex.DecodeString(sum); err != nil || len(b) != sha256.Size {
+				return "", "", fmt.Errorf("%s has %.70q where its SHA-256 should be", list, sum)
+			}
+			return strings.ToLower(sum), list, nil
+		}
+	}
+	return "", "", nil
+}
+
+func readSums(list string) (string, error) {
+	f, err := os.Open(list)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, mostSums+1))
+	if err == nil && len(b) > mostSums {
+		err = fmt.Errorf("%s has more than %d bytes", list, mostSums)
+	}
+	return string(b), err
+}
