@@ -1,5 +1,6 @@
 // Package udp carries frames in UDP datagrams on Linux, one way: the medium of
-// the lab, of tests and of a network card that needs IP.
+// a bought diode that passes IP alone, of the lab and of tests. Where no answer
+// to ARP comes back, package neighbour makes the receiver known.
 //
 //	MAC header 14 | IPv4 20 (IPv6 40) | UDP 8 | frame ≤ 1472 (1452) | FCS 4
 //

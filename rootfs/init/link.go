@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 
 	"heliograph/drivers/ethernet"
+	"heliograph/drivers/neighbour"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config"
@@ -13,20 +16,27 @@ import (
 )
 
 // drivers opens links with the drivers of this board.
-type drivers struct{ log *slog.Logger }
+type drivers struct {
+	log  *slog.Logger
+	stop context.CancelFunc // ends what belongs to the link that was opened last
+}
 
-// OpenLink implements supervisor.LinkOpener.
-func (d drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.File, warnings []string, err error) {
+// OpenLink implements supervisor.LinkOpener. The one before must be closed.
+func (d *drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.File, warnings []string, err error) {
+	if d.stop != nil {
+		d.stop()
+		d.stop = nil
+	}
 	if direction == sandbox.Transmit {
 		return d.openTransmitter(l)
 	}
 	return d.openReceiver(l)
 }
 
-func (d drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {
+func (d *drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
-		f, err = udp.DialFile(l.Address)
+		f, err = d.dial(l)
 	case config.Ethernet:
 		f, err = ethernet.OpenTransmitterFile(port(l), d.log)
 	case config.UART:
@@ -37,7 +47,7 @@ func (d drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, 
 	return f, nil, err
 }
 
-func (d drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err error) {
+func (d *drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
 		f, err = udp.ListenFile(l.Address)
@@ -49,6 +59,23 @@ func (d drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err
 		err = fmt.Errorf("link: medium %q is not known", l.Medium)
 	}
 	return f, nil, err
+}
+
+// dial opens a link over UDP, and keeps its peer in the neighbour table, which the role
+// in its sandbox cannot.
+func (d *drivers) dial(l config.Link) (*os.File, error) {
+	f, err := udp.DialFile(l.Address)
+	if err != nil || l.PeerMAC == "" {
+		return f, err
+	}
+	peer, err := neighbour.New(l.Address, l.PeerMAC, d.log)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	go peer.Keep(ctx)
+	return f, nil
 }
 
 func port(l config.Link) ethernet.Port { return ethernet.Port{Interface: l.Interface, Speed: l.Speed} }

@@ -107,7 +107,7 @@ func (b *board) run() os.Signal {
 	releases := b.startUpdater(ctx, &running, target, vitals)
 	role := supervisor.New(supervisor.Config{
 		Role: target.Role, Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
-		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: drivers{b.component("link")},
+		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: &drivers{log: b.component("link")},
 		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
 			Keys: "/data/keys"},
 	})

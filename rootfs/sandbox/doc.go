@@ -85,8 +85,8 @@
 //     10, no UDP: a role reaches a named port on any host and sends datagrams to
 //     any, may bind a socket to any interface that it finds, and can listen on a
 //     port that the kernel picks. So drivers/ethernet takes a link's
-//     interface into a network namespace where no role is; a UDP link, which is
-//     for the lab, can be reached.
+//     interface into a network namespace where no role is; a UDP link can be
+//     reached: what keeps it one-way is the diode alone.
 //   - Pipes as links: Landlock cannot keep /proc/self/fd from opening one
 //     again. CheckLink refuses them.
 //   - Dynamically linked programs: no file can be mapped executable.

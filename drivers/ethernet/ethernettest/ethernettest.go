@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +49,28 @@ func Cable(t testing.TB, near, far string) {
 func Tun(t testing.TB, name string) {
 	t.Helper()
 	IP(t, "tuntap", "add", "dev", name, "mode", "tap")
+}
+
+// NoOffload makes the kernel compute the checksums of what leaves an interface, which a
+// virtual cable leaves open: a tap at its end then sees packets as on a wire.
+func NoOffload(t testing.TB, iface string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	off := [2]uint32{unix.ETHTOOL_STXCSUM, 0} // struct ethtool_value
+	request := struct {
+		name [unix.IFNAMSIZ]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}{data: unsafe.Pointer(&off)}
+	copy(request.name[:unix.IFNAMSIZ-1], iface)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL,
+		uintptr(unsafe.Pointer(&request))); errno != 0 {
+		t.Fatal(errno)
+	}
 }
 
 // IP runs ip(8) in the namespace and returns its output.

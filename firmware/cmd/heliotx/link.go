@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"heliograph/drivers/ethernet"
+	"heliograph/drivers/neighbour"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config"
@@ -25,7 +26,11 @@ func openMedium(cfg config.Link, log *slog.Logger) (node.Medium, error) {
 		if err != nil {
 			return node.Medium{}, err
 		}
-		return node.Medium{Transmitter: t, MaxFrame: t.MaxFrame(), Overhead: t.Overhead()}, nil
+		m := node.Medium{Transmitter: t, MaxFrame: t.MaxFrame(), Overhead: t.Overhead()}
+		if cfg.PeerMAC != "" && !handed { // a board's PID 1 does it
+			m.Transmitter, err = neighbour.Guard(t, cfg.Address, cfg.PeerMAC, log)
+		}
+		return m, err
 	case config.Ethernet:
 		t, err := openEthernet(cfg, descriptor, handed, log)
 		return node.Medium{Transmitter: t, MaxFrame: ethernet.MaxFrame, Overhead: ethernet.Overhead}, err
