@@ -96,6 +96,7 @@ func libraries() []rule {
 		{path: "firmware/platform/timekeeping"},
 		{path: "firmware/platform/task"},
 		{path: "drivers/...", may: []string{"drivers/..."}},
+		{path: "boards/fit", pure: true, may: []string{"boards", "firmware/config"}},
 		{path: "boards/...", may: []string{"boards/..."}},
 	}
 }

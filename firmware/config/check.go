@@ -77,39 +77,6 @@ func (s *channelSet) checkCount() {
 	}
 }
 
-// portSet checks that no two listeners have the same address.
-type portSet struct {
-	*report
-	taken map[string]int // "tcp 0.0.0.0:514" → line
-}
-
-func (s *portSet) addURL(a tablePath, key, listen string) {
-	scheme, address, found := strings.Cut(listen, "://")
-	if !found {
-		return
-	}
-	network := "tcp"
-	if scheme == "udp" {
-		network = "udp"
-	}
-	s.add(a, key, network, address)
-}
-
-func (s *portSet) add(a tablePath, key, network, address string) {
-	if address == "" || strings.HasSuffix(address, ":0") {
-		return
-	}
-	if s.taken == nil {
-		s.taken = map[string]int{}
-	}
-	id := network + " " + address
-	if line, twice := s.taken[id]; twice {
-		s.fault(a, key, "%s %s is already used on line %d: choose another port", network, address, line)
-		return
-	}
-	s.taken[id] = s.lines.of(a, key)
-}
-
 // state returns the state directory.
 func (r *report) state(raw string) string {
 	if raw == "" && r.dir == hostFolder {

@@ -33,16 +33,26 @@ func (r *report) link(raw rawLink, sends bool) Link {
 	case Ethernet:
 		r.forbid(a, "medium ethernet", "address", "peer_mac", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
-		l.Interface, l.Speed = r.networkInterface(raw.Interface), r.speed(raw.Speed)
+		l.Interface = r.networkInterface(cmp.Or(raw.Interface, r.machine.Interface))
+		l.Speed = r.speed(raw.Speed)
 	case UART:
 		r.forbid(a, "medium uart", "address", "peer_mac", "interface", "speed", "rate")
-		l.Device, l.Baud = r.device(raw.Device), r.baud(raw.Baud)
+		l.Device, l.Baud = r.device(cmp.Or(raw.Device, r.machine.Device)), r.baud(raw.Baud)
 	case "":
 		r.fault(a, "medium", "medium is missing: write \"udp\", \"ethernet\" or \"uart\"")
 	default:
 		r.choice(a, "medium", raw.Medium, string(UDP), string(Ethernet), string(UART))
 	}
 	return l
+}
+
+// destination checks where TX sends to; RX may listen on all of its addresses.
+func (r *report) destination(l Link) {
+	host, _, err := net.SplitHostPort(l.Address)
+	if l.Medium != UDP || err != nil || !unspecified(host) {
+		return
+	}
+	r.fault("link", "address", "address %q is not one that can be sent to: write RX's own address", l.Address)
 }
 
 func (r *report) rate(s string) float64 {
@@ -55,7 +65,7 @@ func (r *report) rate(s string) float64 {
 
 func (r *report) baud(n int64) int {
 	if n == 0 && !r.has("link", "baud") {
-		return defaultBaud
+		return cmp.Or(r.machine.Baud, defaultBaud)
 	}
 	if n < minBaud || n > maxBaud {
 		r.fault("link", "baud", "baud %d must be from %d to %d", n, minBaud, maxBaud)
@@ -66,6 +76,11 @@ func (r *report) baud(n int64) int {
 // device checks for an absolute path. The check may run on another machine than the
 // board, so the device need not exist.
 func (r *report) device(s string) string {
+	if s == "" {
+		r.fault("link", "device", "device is missing: write the link's serial port, such as \"/dev/ttyAMA0\"; only "+
+			"what is checked for a board (--board) may leave it to that")
+		return s
+	}
 	if !strings.HasPrefix(s, "/") {
 		r.fault("link", "device", "device %q must be an absolute path, such as \"/dev/ttyAMA0\"", s)
 	}
@@ -77,7 +92,7 @@ func (r *report) device(s string) string {
 func (r *report) networkInterface(s string) string {
 	if s == "" {
 		r.fault("link", "interface", "interface is missing: write the network interface used only for the link, as in "+
-			"interface = \"eth1\"")
+			"interface = \"eth1\"; only what is checked for a board (--board) may leave it to that")
 	} else if _, err := netdev.Parse(s); err != nil {
 		r.fault("link", "interface", "interface %v", err)
 	}

@@ -8,37 +8,44 @@ import (
 	"path/filepath"
 )
 
-// LoadTX reads and checks the file of the plant side. Faults in its content are returned
-// as Faults.
-func LoadTX(path string) (TX, []Warning, error) { return load(path, parseTX) }
+// LoadTX reads and checks the file of the plant side, for any machine. Faults in its
+// content are returned as Faults.
+func LoadTX(path string) (TX, []Warning, error) { return Machine{}.LoadTX(path) }
 
-// LoadRX reads and checks the file of the IT side. Faults in its content are returned as
-// Faults.
-func LoadRX(path string) (RX, []Warning, error) { return load(path, parseRX) }
+// LoadRX reads and checks the file of the IT side, for any machine. Faults in its content
+// are returned as Faults.
+func LoadRX(path string) (RX, []Warning, error) { return Machine{}.LoadRX(path) }
+
+// LoadTX reads and checks the file of the plant side for this machine. Faults in its
+// content are returned as Faults.
+func (m Machine) LoadTX(path string) (TX, []Warning, error) { return load(m, path, parseTX) }
+
+// LoadRX reads and checks the file of the IT side for this machine. Faults in its content
+// are returned as Faults.
+func (m Machine) LoadRX(path string) (RX, []Warning, error) { return load(m, path, parseRX) }
 
 // ParseTX is LoadTX for a text whose relative paths are relative to dir.
 func ParseTX(text io.Reader, dir string) (TX, []Warning, error) {
-	return parseTX(text, "configuration", dir)
+	return parseTX(&report{file: "configuration", dir: dir}, text)
 }
 
 // ParseRX is LoadRX for a text whose relative paths are relative to dir.
 func ParseRX(text io.Reader, dir string) (RX, []Warning, error) {
-	return parseRX(text, "configuration", dir)
+	return parseRX(&report{file: "configuration", dir: dir}, text)
 }
 
 func load[C any](
-	path string, parse func(text io.Reader, file, dir string) (C, []Warning, error),
+	m Machine, path string, parse func(r *report, text io.Reader) (C, []Warning, error),
 ) (c C, warnings []Warning, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return c, nil, fmt.Errorf("config: %w", err)
 	}
 	defer f.Close()
-	return parse(f, path, filepath.Dir(path))
+	return parse(&report{file: path, dir: filepath.Dir(path), machine: m}, f)
 }
 
-func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
-	r := &report{file: file, dir: dir}
+func parseTX(r *report, text io.Reader) (TX, []Warning, error) {
 	var raw rawTX
 	if err := r.decode(text, &raw, &rawRX{}); err != nil {
 		return TX{}, nil, err
@@ -53,6 +60,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		Status: r.status(raw.Status),
 	}
 	c.PKI = r.pki(raw.PKI, c.State)
+	r.destination(c.Link)
 	channels := channelSet{report: r}
 	for i, one := range raw.OPCUA {
 		a := element("opcua", i)
@@ -65,8 +73,7 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		c.MQTT = append(c.MQTT, r.mqttSource(a, one, c.Pair))
 	}
 	ports := portSet{report: r}
-	ports.add("status", "listen", "tcp", c.Status.Listen)
-	ports.add("status", keyUpdateListen, "tcp", c.Status.UpdateListen)
+	ports.addStatus(c.Status)
 	for i, one := range raw.Syslog {
 		a := element("syslog", i)
 		channels.add(a, one.Channel)
@@ -77,14 +84,14 @@ func parseTX(text io.Reader, file, dir string) (TX, []Warning, error) {
 		}
 	}
 	channels.checkCount()
+	r.fitMachine(Setup{Role: "tx", Link: c.Link, Listen: ports.settings})
 	if err := r.err(); err != nil {
 		return TX{}, r.warnings, err
 	}
 	return c, r.warnings, nil
 }
 
-func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
-	r := &report{file: file, dir: dir}
+func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 	var raw rawRX
 	if err := r.decode(text, &raw, &rawTX{}); err != nil {
 		return RX{}, nil, err
@@ -101,8 +108,8 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 	}
 	c.PKI = r.pki(raw.PKI, c.State)
 	channels, ports := channelSet{report: r}, portSet{report: r}
-	ports.add("status", "listen", "tcp", c.Status.Listen)
-	ports.add("status", keyUpdateListen, "tcp", c.Status.UpdateListen)
+	ports.add("link", "address", "udp", c.Link.Address)
+	ports.addStatus(c.Status)
 	for i, one := range raw.OPCUA {
 		a := element("opcua", i)
 		channels.add(a, one.Channel)
@@ -123,6 +130,7 @@ func parseRX(text io.Reader, file, dir string) (RX, []Warning, error) {
 		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
 	}
 	channels.checkCount()
+	r.fitMachine(Setup{Role: "rx", Link: c.Link, Listen: ports.settings})
 	if err := r.err(); err != nil {
 		return RX{}, r.warnings, err
 	}

@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/boards"
+	"heliograph/firmware/config"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/network"
@@ -106,7 +107,8 @@ func (b *board) run() os.Signal {
 	running.Go(func() { clock.Run(ctx) })
 	releases := b.startUpdater(ctx, &running, target, vitals)
 	role := supervisor.New(supervisor.Config{
-		Role: target.Role, Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
+		Role: target.Role, Board: target.Board, Machine: func() config.Machine { return machine(hardware, settings) },
+		Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
 		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: &drivers{log: b.component("link")},
 		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
 			Keys: "/data/keys"},

@@ -9,6 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"heliograph/boards"
+	"heliograph/boards/fit"
+	"heliograph/firmware/config"
 	"heliograph/rootfs/network"
 )
 
@@ -65,6 +68,15 @@ func persist(ctx context.Context, log *slog.Logger, c network.Config) {
 			return
 		}
 	}
+}
+
+// machine returns the board with its network as what the role's configuration has to fit.
+func machine(b boards.Board, settings network.Settings) config.Machine {
+	c, err := settings.Read()
+	if err != nil {
+		return fit.Machine(b, fit.Network{}) // connect has logged it
+	}
+	return fit.Machine(b, fit.Network{Interface: c.Interface, Address: c.Address})
 }
 
 // setAddress sets what a configuration says, and logs what became of it.

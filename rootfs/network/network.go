@@ -44,7 +44,26 @@ const (
 	mostHost  = 63
 )
 
-// Parse reads a network.toml.
+// Fault is a value of a network.toml that cannot be used.
+type Fault struct {
+	Key     string
+	Line    int // 0: the key says where it is
+	Message string
+}
+
+// Error implements error.
+func (f Fault) Error() string {
+	if f.Line > 0 {
+		return fmt.Sprintf("network: line %d: %s", f.Line, f.Message)
+	}
+	return "network: " + f.Message
+}
+
+func fault(key, format string, a ...any) error {
+	return Fault{Key: key, Message: fmt.Sprintf(format, a...)}
+}
+
+// Parse reads a network.toml. A value that cannot be used is a Fault.
 func Parse(r io.Reader) (Config, error) {
 	var raw struct {
 		Hostname    string   `toml:"hostname"`
@@ -54,37 +73,37 @@ func Parse(r io.Reader) (Config, error) {
 		Nameservers []string `toml:"nameservers"`
 	}
 	if err := decode(r, &raw); err != nil {
-		return Config{}, fmt.Errorf("network: %v", err)
+		return Config{}, err
 	}
 	c := Config{Hostname: raw.Hostname, Interface: raw.Interface}
 	if len(c.Hostname) > mostHost || strings.ContainsFunc(c.Hostname, notInName) {
-		return Config{}, fmt.Errorf("network: hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname,
+		return Config{}, fault("hostname", "hostname %q: at most %d letters, digits, dots and hyphens", c.Hostname,
 			mostHost)
 	}
 	if _, err := netdev.Parse(c.Interface); err != nil {
-		return Config{}, fmt.Errorf("network: interface %v", err)
+		return Config{}, fault("interface", "interface %v", err)
 	}
 	if raw.Address == DHCP {
 		c.DHCP = true
 		if raw.Gateway != "" || len(raw.Nameservers) > 0 {
-			return Config{}, errors.New("network: with address \"dhcp\" gateway and nameservers come from the " +
-				"server: leave them out")
+			return Config{}, fault("address", "with address \"dhcp\" gateway and nameservers come from the server: "+
+				"leave them out")
 		}
 		return c, nil
 	}
 	var err error
 	if c.Address, err = netip.ParsePrefix(raw.Address); err != nil || !c.Address.Addr().Is4() {
-		return Config{}, fmt.Errorf("network: address %q is neither dhcp nor one such as 10.0.0.2/24", raw.Address)
+		return Config{}, fault("address", "address %q is neither dhcp nor one such as 10.0.0.2/24", raw.Address)
 	}
 	if raw.Gateway != "" {
 		if c.Gateway, err = netip.ParseAddr(raw.Gateway); err != nil || !c.Address.Contains(c.Gateway) {
-			return Config{}, fmt.Errorf("network: gateway %q is not an address in %s", raw.Gateway, c.Address.Masked())
+			return Config{}, fault("gateway", "gateway %q is not an address in %s", raw.Gateway, c.Address.Masked())
 		}
 	}
 	for _, s := range raw.Nameservers {
 		a, err := netip.ParseAddr(s)
 		if err != nil {
-			return Config{}, fmt.Errorf("network: nameserver %q is not an address", s)
+			return Config{}, fault("nameservers", "nameserver %q is not an address", s)
 		}
 		c.Nameservers = append(c.Nameservers, a)
 	}
@@ -95,21 +114,26 @@ func Parse(r io.Reader) (Config, error) {
 func decode(r io.Reader, into any) error {
 	content, err := io.ReadAll(io.LimitReader(r, mostBytes))
 	if err != nil {
-		return err
+		return fmt.Errorf("network: %v", err)
 	}
 	if text.IsUTF16(content) {
-		return errors.New("the file is UTF-16: save it as UTF-8, in Notepad with \"Save as\", \"Encoding\"")
+		const what = "the file is UTF-16: save it as UTF-8, in Notepad with \"Save as\", \"Encoding\""
+		return Fault{Line: 1, Message: what}
 	}
 	err = toml.NewDecoder(bytes.NewReader(text.TrimMark(content))).DisallowUnknownFields().Decode(into)
 	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(unknown.Errors) > 0 {
 		line, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("line %d: key %q is not known", line, strings.Join(unknown.Errors[0].Key(), "."))
+		key := strings.Join(unknown.Errors[0].Key(), ".")
+		return Fault{Line: line, Message: fmt.Sprintf("key %q is not known", key)}
 	}
 	if fault, ok := errors.AsType[*toml.DecodeError](err); ok {
 		line, _ := fault.Position()
-		return fmt.Errorf("line %d: %s", line, strings.TrimPrefix(fault.Error(), "toml: "))
+		return Fault{Line: line, Message: strings.TrimPrefix(fault.Error(), "toml: ")}
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("network: %v", err)
+	}
+	return nil
 }
 
 func notInName(r rune) bool {

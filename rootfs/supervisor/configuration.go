@@ -48,13 +48,17 @@ func (s *Supervisor) readConfiguration() (configuration, error) {
 	var c configuration
 	var pki, state string
 	var err error
+	var m config.Machine
+	if s.Machine != nil {
+		m = s.Machine()
+	}
 	if s.Role == "tx" {
 		var tx config.TX
-		tx, _, err = config.LoadTX(name)
+		tx, _, err = m.LoadTX(name)
 		c, pki, state = configuration{tx.Link, tx.Ports()}, tx.PKI, tx.State
 	} else {
 		var rx config.RX
-		rx, _, err = config.LoadRX(name)
+		rx, _, err = m.LoadRX(name)
 		c, pki, state = configuration{rx.Link, rx.Ports()}, rx.PKI, rx.State
 	}
 	s.mu.Lock()
@@ -81,7 +85,8 @@ func (s *Supervisor) spec(c configuration, keys *os.File) sandbox.Spec {
 		Program:   "/bin/helio" + s.Role,
 		Arguments: []string{"--config", filepath.Join(home, configurationFile)},
 		Environment: []string{"HOME=" + state, handover.Setting(handover.Link, sandbox.LinkDescriptor),
-			handover.Setting(handover.Keys, sandbox.KeyDescriptor), handover.Setting(handover.Report, 1)},
+			handover.Setting(handover.Keys, sandbox.KeyDescriptor), handover.Setting(handover.Report, 1),
+			handover.Board + "=" + s.Board},
 		Link: s.link, Keys: keys, Direction: s.direction(),
 		UID: uint32(s.User), GID: uint32(s.User),
 		State: state, Bind: c.ports.Listen, Connect: c.ports.Connect, Files: maxFiles, Threads: maxThreads,

@@ -59,7 +59,9 @@ type LinkOpener interface {
 
 // Config is what a Supervisor works with.
 type Config struct {
-	Role    string // tx or rx
+	Role    string                // tx or rx
+	Board   string                // name, by which the role completes its configuration
+	Machine func() config.Machine // what the configuration has to fit; nil: any machine
 	Log     *slog.Logger
 	RoleLog io.Writer // takes what the role logs
 	Vitals  *Vitals

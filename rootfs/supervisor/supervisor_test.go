@@ -12,6 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/boards"
+	"heliograph/boards/fit"
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/health"
 	"heliograph/rootfs/sandbox"
 )
@@ -116,6 +119,40 @@ func TestStartThatFailsIsRepeated(t *testing.T) {
 		stop()
 		if len(r.starts) < 3 || v.State != health.Ended || v.Reason != r.fault.Error() {
 			t.Errorf("got %d starts and %s: %s", len(r.starts), v.State, v.Reason)
+		}
+	})
+}
+
+func TestConfigurationThatDoesNotFitTheBoardIsInvalid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		console := strings.Replace(validTX, "medium = \"udp\"\naddress = \"127.0.0.1:17000\"",
+			"medium = \"uart\"\ndevice = \"/dev/ttyAMA3\"", 1)
+		r := newRig(t, "tx", console)
+		b, _ := boards.ByName("rpi4b")
+		r.Machine = func() config.Machine { return fit.Machine(b, fit.Network{}) }
+		stop := r.background(t, Outputs{})
+		pass(10 * time.Second)
+		stop()
+		if v, _ := r.Vitals.Current(); v.State != health.Invalid || len(r.starts) != 0 {
+			t.Errorf("got %s and %d starts, want %s and none", v.State, len(r.starts), health.Invalid)
+		}
+		r.log.expect(t, "heliograph.toml:4: device \\\"/dev/ttyAMA3\\\" is the console of board rpi4b", 1)
+	})
+}
+
+func TestBoardCompletesTheConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "tx", strings.Replace(validTX, "medium = \"udp\"\naddress = \"127.0.0.1:17000\"",
+			"medium = \"uart\"", 1))
+		b, _ := boards.ByName("virt")
+		r.Board, r.Machine = b.Name, func() config.Machine { return fit.Machine(b, fit.Network{}) }
+		stop := r.background(t, Outputs{})
+		pass(5 * time.Second)
+		stop()
+		if len(r.opened) != 1 || r.opened[0].Device != b.Link.Device || len(r.specs) != 1 ||
+			!slices.Contains(r.specs[0].Environment, "HELIOGRAPH_BOARD=virt") {
+			t.Errorf("got links %+v and sandboxes %+v, want the board's port and the role to know the board", r.opened,
+				r.specs)
 		}
 	})
 }

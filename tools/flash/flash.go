@@ -32,8 +32,8 @@ import (
 	"os"
 	"time"
 
-	"heliograph/firmware/config"
 	"heliograph/tools/image"
+	"heliograph/tools/settings"
 )
 
 // Writer writes cards and asks its user before it does.
@@ -47,17 +47,9 @@ type Writer struct {
 	Override bool // see Drive.Refusal
 }
 
-// CheckConfiguration returns what is wrong with a role's configuration, if there is
-// one.
-func CheckConfiguration(role, name string) (err error) {
-	switch {
-	case name == "":
-	case role == "rx":
-		_, _, err = config.LoadRX(name)
-	default:
-		_, _, err = config.LoadTX(name)
-	}
-	if err != nil {
+// CheckConfiguration returns what is wrong with what a board of a role is given.
+func CheckConfiguration(role string, files settings.Files) error {
+	if _, err := files.Check(role); err != nil {
 		return fmt.Errorf("flash: the configuration has faults:\n%w", err)
 	}
 	return nil

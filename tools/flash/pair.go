@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"heliograph/boards"
-	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/image"
+	"heliograph/tools/settings"
 )
 
 // Pair is what both cards of a pair are made from.
@@ -28,6 +25,10 @@ type Pair struct {
 
 // Side is one of the boards. RX without a target gets the reader that TX had.
 type Side struct{ Config, Network, Target string }
+
+func (s Side) files(b boards.Board) settings.Files {
+	return settings.Files{Board: b, Config: s.Config, Network: s.Network}
+}
 
 // Pair makes the pair key, both identities and both images, and writes them. A key
 // file that the configurations name and that is there is used; one that is missing
@@ -143,59 +144,17 @@ func firstSector(name string) ([]byte, error) {
 
 // units reads both configurations, and refuses two that do not belong together.
 func (p Pair) units(key [pairkey.Size]byte) ([]*unit, error) {
-	tx, _, err := config.LoadTX(p.TX.Config)
+	both, err := settings.Pair(p.TX.files(p.Board), p.RX.files(p.Board))
 	if err != nil {
-		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
+		return nil, fmt.Errorf("flash: the configurations have faults, or do not belong together:\n%w", err)
 	}
-	rx, _, err := config.LoadRX(p.RX.Config)
-	if err != nil {
-		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
-	}
-	if err := p.fit(tx, rx); err != nil {
-		return nil, err
-	}
-	t := &unit{role: "tx", Side: p.TX, link: tx.Link}
-	r := &unit{role: "rx", Side: p.RX, link: rx.Link}
+	t := &unit{role: "tx", Side: p.TX, link: both.TX.Link}
+	r := &unit{role: "rx", Side: p.RX, link: both.RX.Link}
 	for _, u := range []*unit{t, r} {
-		u.pair, u.board, u.target, u.check = tx.Pair, p.Board, u.Target, checkOf(key)
+		u.pair, u.board, u.target, u.check = both.TX.Pair, p.Board, u.Target, checkOf(key)
 		if err := u.readNetwork(); err != nil {
 			return nil, err
 		}
 	}
 	return []*unit{t, r}, nil
-}
-
-// fit compares what both ends must agree on.
-func (p Pair) fit(tx config.TX, rx config.RX) error {
-	no := func(what string, a, b any) error {
-		return fmt.Errorf("flash: TX and RX do not belong together: %s is %v on TX and %v on RX", what, a, b)
-	}
-	switch {
-	case tx.Pair != rx.Pair:
-		return no("pair", tx.Pair, rx.Pair)
-	case tx.Link.Medium != rx.Link.Medium:
-		return no("[link] medium", tx.Link.Medium, rx.Link.Medium)
-	case tx.Link.Baud != rx.Link.Baud:
-		return no("[link] baud", tx.Link.Baud, rx.Link.Baud)
-	}
-	if a, b := channels(p.TX.Config), channels(p.RX.Config); !slices.Equal(a, b) {
-		return no("the list of channels", a, b)
-	}
-	return nil
-}
-
-// channels lists what a configuration carries.
-func channels(name string) (list []string) {
-	type tables []struct{ Channel string }
-	var c struct{ OPCUA, MQTT, Syslog tables }
-	if b, err := os.ReadFile(name); err == nil {
-		_ = toml.Unmarshal(b, &c) // it was loaded before
-	}
-	for kind, tables := range map[string]tables{"opcua": c.OPCUA, "mqtt": c.MQTT, "syslog": c.Syslog} {
-		for _, t := range tables {
-			list = append(list, kind+" "+t.Channel)
-		}
-	}
-	slices.Sort(list)
-	return list
 }

@@ -141,12 +141,14 @@ func TestPairsThatAreNoneAreRefused(t *testing.T) {
 		want   string
 	}{
 		"other name": {rx: strings.Replace(rxSide, "hall", "mill", 1),
-			want: "pair is hall on TX and mill on RX"},
+			want: "rx.toml:1: pair is \"mill\", and \"hall\" on line 1 of TX's file"},
 		"other baud": {rx: strings.Replace(rxSide, "key_file", "baud = 115200\nkey_file", 1), want: "baud"},
 		"other medium": {rx: strings.Replace(rxSide, "medium = \"uart\"\ndevice = \"/dev/ttyAMA0\"",
 			"medium = \"udp\"\naddress = \"10.0.0.1:1\"", 1), want: "medium"},
 		"other channels": {rx: strings.Replace(rxSide, "\"s\"", "\"other\"", 1),
-			want: "[syslog s] on TX and [syslog other] on RX"},
+			want: "tx.toml:7: channel \"s\" (syslog) has no table in RX's file"},
+		"console of the board": {tx: strings.Replace(txSide, "ttyAMA0", "ttyAMA3", 1),
+			want: "tx.toml:4: device \"/dev/ttyAMA3\" is the console of board rpi4b"},
 		"fault in one":  {rx: rxSide + "nonsense = 1\n", want: "rx.toml:9: "},
 		"key elsewhere": {tx: strings.Replace(txSide, "pair.key", "../pair.key", 1), want: "below its folder"},
 		"two keys": {tx: strings.Replace(txSide, "pair.key", "other.key", 1),

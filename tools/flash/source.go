@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"heliograph/boards"
 	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
@@ -81,7 +82,7 @@ func (s *source) inspect() error {
 		return err // before its partitions are looked at, which another's may have anywhere
 	}
 	for _, check := range []func() error{
-		s.partitions, s.committed, func() error { return err }, s.content.Check, s.findHoles,
+		s.partitions, s.committed, func() error { return err }, s.configuration, s.findHoles,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -91,6 +92,12 @@ func (s *source) inspect() error {
 }
 
 const cutShort = "it ends at byte %d, in its partition %d, which reaches to %d: it was cut short; copy or download it again"
+
+// configuration checks what the image's board will find in it.
+func (s *source) configuration() error {
+	b, _ := boards.ByName(s.manifest.Board)
+	return s.content.Check(s.manifest.Role, b)
+}
 
 // partitions compares the partition table with the image's length.
 func (s *source) partitions() error {

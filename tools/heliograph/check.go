@@ -1,48 +1,94 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"heliograph/boards"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/role"
+	"heliograph/tools/settings"
 )
 
+// checked are the options of check.
+type checked struct{ side, board, network string }
+
 func checkCommand() *cobra.Command {
-	var side string
+	var o checked
 	c := &cobra.Command{
-		Use:   "check FILE",
-		Short: "Check a configuration file, without any side effect",
-		Args:  cobra.ExactArgs(1),
+		Use:   "check FILE | check TX-FILE RX-FILE",
+		Short: "Check a configuration file, or the two of a pair, without any side effect",
+		Long: "Every fault is a line FILE:LINE: message, and the exit code is 78. With both files of a pair it also\n" +
+			"compares what the boards have to agree on. With --board it checks that the board can do it: its\n" +
+			"link, its interfaces and, with --network, its address.",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			path := args[0]
-			switch side {
-			case "":
-				side = guessSide(path)
-			case "tx", "rx":
-			default:
-				return fmt.Errorf("--role %q must be tx or rx", side)
+			files := settings.Files{Network: o.network}
+			if o.board != "" {
+				found, ok := boards.ByName(o.board)
+				if !ok {
+					return fmt.Errorf("--board %q is not known: %s are", o.board, boardNames())
+				}
+				files.Board = found
 			}
-			var warnings []config.Warning
-			var err error
-			if side == "rx" {
-				_, warnings, err = config.LoadRX(path)
-			} else {
-				_, warnings, err = config.LoadTX(path)
+			if o.side != "" && o.side != "tx" && o.side != "rx" {
+				return fmt.Errorf("--role %q must be tx or rx", o.side)
 			}
-			fmt.Fprintf(c.ErrOrStderr(), "checked as the file of %s\n",
-				map[string]string{"tx": "heliotx", "rx": "heliorx"}[side])
-			if code := role.Report(path, warnings, err, c.OutOrStdout(), c.ErrOrStderr()); code != role.OK {
-				return exitError(code)
+			if len(args) == 2 {
+				if o.side != "" || o.network != "" {
+					return errors.New("--role and --network are for one file")
+				}
+				return checkPair(c, files, args[0], args[1])
 			}
-			return nil
+			return checkOne(c, o.side, files, args[0])
 		},
 	}
-	c.Flags().StringVar(&side, "role", "", "tx or rx (default: found out from the content)")
+	c.Flags().StringVar(&o.side, "role", "", "tx or rx (default: found out from the content)")
+	c.Flags().StringVar(&o.board, "board", "", "board that the file is for, such as rpi4b")
+	c.Flags().StringVar(&o.network, "network", "", "network.toml of the same board")
 	return c
+}
+
+func boardNames() string {
+	var list []string
+	for _, b := range boards.All() {
+		list = append(list, b.Name)
+	}
+	return strings.Join(list, ", ")
+}
+
+func checkOne(c *cobra.Command, side string, files settings.Files, path string) error {
+	if side == "" {
+		side = guessSide(path)
+	}
+	files.Config = path
+	warnings, err := files.Check(side)
+	fmt.Fprintf(c.ErrOrStderr(), "checked as the file of helio%s\n", side)
+	return reported(c, path, warnings, err)
+}
+
+// checkPair checks the two files of a pair, which may be given in any order.
+func checkPair(c *cobra.Command, files settings.Files, one, other string) error {
+	if guessSide(one) == "rx" && guessSide(other) == "tx" {
+		one, other = other, one
+	}
+	tx, rx := files, files
+	tx.Config, rx.Config = one, other
+	both, err := settings.Pair(tx, rx)
+	fmt.Fprintf(c.ErrOrStderr(), "checked as a pair: %s of heliotx, %s of heliorx\n", one, other)
+	return reported(c, one+", "+other, both.Warnings, err)
+}
+
+func reported(c *cobra.Command, path string, warnings []config.Warning, err error) error {
+	if code := role.Report(path, warnings, err, c.OutOrStdout(), c.ErrOrStderr()); code != role.OK {
+		return exitError(code)
+	}
+	return nil
 }
 
 // guessSide finds out which board a file is for, from the keys that only one

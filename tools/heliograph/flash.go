@@ -19,6 +19,7 @@ import (
 	"heliograph/firmware/platform/role"
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
+	"heliograph/tools/settings"
 )
 
 var errWhichPair = errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE " +
@@ -106,7 +107,8 @@ func flashBuilt(ctx context.Context, d flash.Writer, o image.Options, target str
 	}
 	defer os.RemoveAll(dir)
 	o.Output = filepath.Join(dir, "card.img")
-	if err := errors.Join(flash.CheckConfiguration(o.Role, o.Config), d.Check(target)); err != nil {
+	if err := errors.Join(flash.CheckConfiguration(o.Role,
+		settings.Files{Board: o.Board, Config: o.Config, Network: o.Network}), d.Check(target)); err != nil {
 		return err // before the minute that an image takes
 	}
 	if err := image.Build(o); err != nil {

@@ -118,6 +118,48 @@ func TestCheckFindsOutTheRole(t *testing.T) {
 	}
 }
 
+func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
+	dir := t.TempDir()
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	onConsole := strings.Replace(config.MinimalTX(), "medium   = \"udp\"",
+		"medium = \"uart\"\ndevice = \"/dev/ttyAMA3\"", 1)
+	for name, text := range map[string]string{
+		"tx.toml": config.MinimalTX(), "rx.toml": config.MinimalRX(),
+		"mill.toml":    strings.Replace(config.MinimalRX(), "press-hall", "mill", 1),
+		"console.toml": strings.Replace(onConsole, "address  =", "# address =", 1),
+		"network.toml": "interface = \"enp3s0\"\naddress = \"10.0.0.2/24\"\n",
+	} {
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cases := map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"a pair":                  {[]string{at("tx.toml"), at("rx.toml")}, 0, "rx.toml: no faults"},
+		"a pair, RX first":        {[]string{at("rx.toml"), at("tx.toml")}, 0, "tx.toml of heliotx"},
+		"names that differ":       {[]string{at("tx.toml"), at("mill.toml")}, 78, "mill.toml:1: pair is \"mill\""},
+		"two of one role":         {[]string{at("tx.toml"), at("tx.toml")}, 78, "belongs in the other board's file"},
+		"the console as the link": {[]string{"--board", "rpi4b", at("console.toml")}, 78, "console.toml:5: device"},
+		"a network of a PC": {[]string{"--board", "rpi4b", "--network", at("network.toml"), at("rx.toml")}, 78,
+			"network.toml:1: interface \"enp3s0\""},
+		"a board that is none": {[]string{"--board", "rpi9", at("tx.toml")}, 2, "rpi4b, "},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "", append([]string{"check"}, c.args...)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
 func TestReferencesAreRecognised(t *testing.T) {
 	for want, text := range map[string]string{"tx": config.ReferenceTX(), "rx": config.ReferenceRX()} {
 		path := filepath.Join(t.TempDir(), "f.toml")

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +9,8 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"heliograph/firmware/config"
-	"heliograph/rootfs/network"
 	"heliograph/tools/image/filesystem"
+	"heliograph/tools/settings"
 )
 
 // home is the folder of the boot partition that PID 1 hands to the role.
@@ -26,21 +25,18 @@ const (
 // addConfiguration copies the role's configuration with the files that it
 // names, and the network's. Both are checked first.
 func addConfiguration(root *filesystem.File, o Options) error {
+	if err := check(o); err != nil {
+		return err
+	}
 	if o.Network != "" {
 		b, err := os.ReadFile(o.Network)
 		if err != nil {
 			return fmt.Errorf("image: %v", err)
 		}
-		if _, err := network.Parse(bytes.NewReader(b)); err != nil {
-			return fmt.Errorf("image: %s: %v", o.Network, err)
-		}
 		root.Add(home+"/"+networkFile, 0o400, b)
 	}
 	if o.Config == "" {
 		return nil
-	}
-	if err := check(o); err != nil {
-		return err
 	}
 	b, err := os.ReadFile(o.Config)
 	if err != nil {
@@ -64,22 +60,26 @@ func addConfiguration(root *filesystem.File, o Options) error {
 	return nil
 }
 
-// check refuses what could not work on a board: faults, and state in a folder
+// check refuses what could not work on the board: faults, and state in a folder
 // that does not survive.
 func check(o Options) error {
+	files := settings.Files{Board: o.Board, Config: o.Config, Network: o.Network}
 	var state, pki string
 	var err error
 	if o.Role == "tx" {
 		var c config.TX
-		c, _, err = config.LoadTX(o.Config)
+		c, _, err = files.TX()
 		state, pki = c.State, c.PKI
 	} else {
 		var c config.RX
-		c, _, err = config.LoadRX(o.Config)
+		c, _, err = files.RX()
 		state, pki = c.State, c.PKI
 	}
 	if err != nil {
 		return fmt.Errorf("image: the configuration has faults:\n%w", err)
+	}
+	if o.Config == "" {
+		return nil
 	}
 	kept := filepath.Join(filepath.Dir(o.Config), "state")
 	if state != kept || pki != filepath.Join(kept, "pki") {

@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strings"
 
+	"heliograph/boards"
 	"heliograph/firmware/config"
 	"heliograph/tools/image/filesystem"
+	"heliograph/tools/settings"
 )
 
 // Bounds on what an image may hold in its configuration.
@@ -134,9 +136,9 @@ func (c Content) Difference(other Content) string {
 	return ""
 }
 
-// Check returns what is wrong with a configuration. Its faults are those that the role
-// which has fewer of them finds: the content does not name its role.
-func (c Content) Check() error {
+// Check returns what is wrong with a configuration for a board. Without a role its faults
+// are those that the role which has fewer of them finds.
+func (c Content) Check(role string, b boards.Board) error {
 	if _, ok := c[configurationFile]; !ok {
 		return nil
 	}
@@ -148,21 +150,29 @@ func (c Content) Check() error {
 	if err := c.Save(dir); err != nil {
 		return err
 	}
-	at := filepath.Join(dir, configurationFile)
-	_, _, tx := config.LoadTX(at)
-	_, _, rx := config.LoadRX(at)
-	if tx == nil || rx == nil {
-		return nil
+	files := settings.Files{Board: b, Config: filepath.Join(dir, configurationFile)}
+	if _, ok := c[networkFile]; ok {
+		files.Network = filepath.Join(dir, networkFile)
 	}
-	a, b := faults(tx), faults(rx)
-	if len(b) < len(a) {
-		a = b
+	roles := []string{role}
+	if role == "" {
+		roles = []string{"tx", "rx"}
 	}
-	for i := range a {
-		a[i].File = filepath.Base(a[i].File)
-		a[i].Message = strings.ReplaceAll(a[i].Message, dir+string(filepath.Separator), "")
+	var list config.Faults
+	for _, one := range roles {
+		_, err := files.Check(one)
+		if err == nil {
+			return nil
+		}
+		if found := faults(err); list == nil || len(found) < len(list) {
+			list = found
+		}
 	}
-	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%w", a)
+	for i := range list {
+		list[i].File = filepath.Base(list[i].File)
+		list[i].Message = strings.ReplaceAll(list[i].Message, dir+string(filepath.Separator), "")
+	}
+	return fmt.Errorf("its configuration has faults: correct them and make it again:\n%w", list)
 }
 
 // faults returns what a role says of a file; a file that it cannot read is not a fault.

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"heliograph/boards"
+	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/image/filesystem"
 )
 
@@ -85,4 +88,36 @@ func FuzzImage(f *testing.F) {
 				err, mostFiles, mostBytes)
 		}
 	})
+}
+
+func TestContentIsCheckedForItsRoleAndBoard(t *testing.T) {
+	key := pairkey.Format([pairkey.Size]byte{1})
+	content := func(link string) Content {
+		return Content{"pair.key": key, "network.toml": []byte("interface = \"eth0\"\naddress = \"10.0.0.2/24\"\n"),
+			"heliograph.toml": []byte("pair = \"p\"\n[link]\nkey_file = \"pair.key\"\n" + link +
+				"[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n")}
+	}
+	b, _ := boards.ByName("rpi4b")
+	for name, c := range map[string]struct {
+		role  string
+		board boards.Board
+		link  string
+		want  string
+	}{
+		"the board supplies the port": {"tx", b, "medium = \"uart\"\n", ""},
+		"any board":                   {"", boards.Board{}, "medium = \"uart\"\n", "device is missing"},
+		"the console": {"tx", b, "medium = \"uart\"\ndevice = \"/dev/ttyAMA3\"\n",
+			"heliograph.toml:5: device"},
+		"the plant's interface": {"", b, "medium = \"ethernet\"\ninterface = \"eth0\"\n",
+			"heliograph.toml:5: interface"},
+		"the other role's": {"rx", b, "medium = \"uart\"\n",
+			"heliograph.toml:7: the key \"listen\" belongs in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := content(c.link).Check(c.role, c.board)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
 }

@@ -13,7 +13,9 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
 
+	"heliograph/boards/fit"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/systemd"
@@ -26,7 +28,7 @@ func main() {
 	os.Exit(role.Main(role.Program{
 		Name: "heliorx", Version: version,
 		Check: func(path string) ([]config.Warning, error) {
-			_, warnings, err := config.LoadRX(path)
+			_, warnings, err := fit.Defaults(os.Getenv(handover.Board)).LoadRX(path)
 			return warnings, err
 		},
 		Run: run,
@@ -38,7 +40,7 @@ func main() {
 const besideState = 140 << 20
 
 func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal) error {
-	cfg, _, err := config.LoadRX(path)
+	cfg, _, err := fit.Defaults(os.Getenv(handover.Board)).LoadRX(path)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,10 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
 
+	"heliograph/boards/fit"
 	"heliograph/drivers/clock"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/systemd"
@@ -28,7 +30,7 @@ func main() {
 	os.Exit(role.Main(role.Program{
 		Name: "heliotx", Version: version,
 		Check: func(path string) ([]config.Warning, error) {
-			_, warnings, err := config.LoadTX(path)
+			_, warnings, err := fit.Defaults(os.Getenv(handover.Board)).LoadTX(path)
 			return warnings, err
 		},
 		Run: run,
@@ -45,7 +47,7 @@ const (
 )
 
 func run(ctx context.Context, path string, log *slog.Logger, hangup <-chan os.Signal) error {
-	cfg, _, err := config.LoadTX(path)
+	cfg, _, err := fit.Defaults(os.Getenv(handover.Board)).LoadTX(path)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 // Package handover names the environment variables by which PID 1 of a board
 // hands a role what the role cannot open itself: its link, its keys and the
-// pipe for its reports. A role that is started by hand has none of them.
+// pipe for its reports, and the name of the board. A role that is started by hand
+// has none of them.
 //
+//	HELIOGRAPH_BOARD=virt  board whose defaults complete the configuration
 //	HELIOGRAPH_LINK_FD=3   descriptor of the link, open in the role's one direction
 //	HELIOGRAPH_KEY_FD=4    descriptor of the pipe with the pair keys
 //	HELIOGRAPH_REPORT=1    asks for reports on standard output
@@ -17,6 +19,7 @@ import (
 
 // The variables.
 const (
+	Board  = "HELIOGRAPH_BOARD"
 	Link   = "HELIOGRAPH_LINK_FD"
 	Keys   = "HELIOGRAPH_KEY_FD"
 	Report = "HELIOGRAPH_REPORT"
