@@ -17,7 +17,7 @@ import (
 	"heliograph/tools/image/filesystem"
 )
 
-const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:1\"\nkey_file = " +
+const valid = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"10.0.0.3:1\"\nkey_file = " +
 	"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
 
 // Where the parts of a tiny image are.
@@ -50,7 +50,11 @@ func tiny(t testing.TB, files map[string]string) string {
 	}
 	copy(head[510:], "\x55\xAA")
 	slot := []byte("the root filesystem")
-	m := release.Manifest{Role: "tx", Board: "virt", Version: 3, Name: "test", Arguments: "quiet",
+	role := "tx"
+	if strings.Contains(files["heliograph.toml"], "forward = ") {
+		role = "rx"
+	}
+	m := release.Manifest{Role: role, Board: "virt", Version: 3, Name: "test", Arguments: "quiet",
 		Files: []release.Part{release.PartOf("vmlinuz", []byte("kernel"))}, Root: release.PartOf("root", slot)}
 	text, err := m.Encode()
 	if err != nil {
