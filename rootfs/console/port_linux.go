@@ -11,12 +11,16 @@ import (
 // signals. How the port writes stays as it is: the kernel's own lines
 // go out there too.
 func Open(device string, baud int) (*os.File, error) {
+	return openPort(device, baud, os.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK)
+}
+
+func openPort(device string, baud, flags int) (*os.File, error) {
 	rate, ok := map[int]uint32{9600: unix.B9600, 19200: unix.B19200, 38400: unix.B38400, 57600: unix.B57600,
 		115200: unix.B115200}[baud]
 	if !ok {
 		return nil, fmt.Errorf("console: %d baud is not one of 9600 to 115200", baud)
 	}
-	f, err := os.OpenFile(device, os.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(device, flags, 0)
 	if err != nil {
 		return nil, fmt.Errorf("console: %v", err)
 	}

@@ -99,8 +99,26 @@ func kernelConsole() io.Writer {
 	return f
 }
 
+// usbConsoles are the devices of the adapters that the kernel has drivers for: FTDI,
+// CP210x and CH341; CDC ACM.
+var usbConsoles = []string{"/dev/ttyUSB0", "/dev/ttyACM0"}
+
+// newScreen returns where lines are shown: the kernel's console, and the adapter of a
+// board that has its console on USB; without such a one it is nil.
+func newScreen(port boards.UART) (*console.Writer, *console.Adapter) {
+	if !port.OnUSB() {
+		return console.NewWriter(kernelConsole()), nil
+	}
+	adapter := console.NewAdapter(port.Baud, usbConsoles...)
+	return console.NewWriter(io.MultiWriter(kernelConsole(), adapter)), adapter
+}
+
 // serveConsole lets keys from the console's port act until ctx ends.
-func serveConsole(ctx context.Context, log *slog.Logger, port boards.UART, c *console.Console) {
+func (b *board) serveConsole(ctx context.Context, log *slog.Logger, port boards.UART, c *console.Console) {
+	if b.adapter != nil {
+		b.adapter.Run(ctx, c.Serve)
+		return
+	}
 	if port.Device == "" {
 		return
 	}

@@ -48,7 +48,9 @@ func main() {
 		os.Exit(2)
 	}
 	err := mountSystem()
-	b := &board{screen: console.NewWriter(kernelConsole()), quit: make(chan os.Signal, 4)}
+	hardware, _ := boards.ByName(imageWord("board"))
+	b := &board{quit: make(chan os.Signal, 4)}
+	b.screen, b.adapter = newScreen(hardware.Console)
 	b.log = slog.New(slog.NewTextHandler(io.MultiWriter(&b.lines, b.screen), nil))
 	log := b.component("init")
 	if err != nil {
@@ -68,10 +70,11 @@ func main() {
 
 // board is this machine.
 type board struct {
-	lines  logring.Ring
-	screen *console.Writer
-	log    *slog.Logger
-	quit   chan os.Signal // ends the board: SIGTERM powers it off, SIGINT restarts it
+	lines   logring.Ring
+	screen  *console.Writer
+	adapter *console.Adapter // nil where the console is not on USB
+	log     *slog.Logger
+	quit    chan os.Signal // ends the board: SIGTERM powers it off, SIGINT restarts it
 }
 
 func (b *board) component(name string) *slog.Logger { return b.log.With("component", name) }
@@ -118,7 +121,7 @@ func (b *board) run() os.Signal {
 		Log: b.component("console"), Lines: &b.lines, Board: hardware, Role: role, Vitals: vitals, Releases: releases,
 		Network: settings, Restart: b.restart, PowerOff: b.powerOff,
 	}), b.screen.Waiting(ctx))
-	running.Go(func() { serveConsole(ctx, b.component("console"), hardware.Console, keys) })
+	running.Go(func() { b.serveConsole(ctx, b.component("console"), hardware.Console, keys) })
 	s := <-b.quit
 	log.Info("ending", "signal", s.String())
 	stop()
