@@ -2,6 +2,7 @@ package boards
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -179,6 +180,25 @@ func TestKernelDoesNotWriteToUSB(t *testing.T) {
 		b, _ := ByName(board)
 		if got := b.KernelConsole(); got != want {
 			t.Errorf("%s: got %s, want %s", board, got, want)
+		}
+	}
+}
+
+// An operator finds each board in the table and in the checklist.
+func TestDocumentsNameEveryBoard(t *testing.T) {
+	for _, file := range []string{"README.md", "hardware-checklist.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range All() {
+			want := "`" + b.Name + "`"
+			if file != "README.md" {
+				want = "| " + b.Name + " |"
+			}
+			if (file == "README.md" || b.Link.Pins != (Pins{})) && !strings.Contains(string(text), want) {
+				t.Errorf("%s does not name %s", file, b.Name)
+			}
 		}
 	}
 }

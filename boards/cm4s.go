@@ -7,7 +7,7 @@ package boards
 func cm4s() Board {
 	b := rpi4b()
 	b.Name, b.Model, b.DeviceTree = "cm4s", "Raspberry Pi Compute Module 4S", "bcm2711-rpi-cm4s.dtb"
-	b.Overlays = []string{"uart3", "i2c-rtc,ds3231"}
+	b.Overlays = []string{"uart3", "i2c-rtc,ds3231", "dwc2,dr_mode=host"}
 	b.Network = Network{Outside: "eth0", Buses: []Bus{{Host: "usb", Drivers: usbAdapters()}}}
 	return b
 }

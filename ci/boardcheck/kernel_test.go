@@ -46,25 +46,51 @@ func (p *partition) kernel() {
 // needs are the options that boards and programs rely on; all must be built in: the
 // root filesystem has no modules.
 var needs = []string{
-	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "SERIAL_8250_BCM2835AUX", "BCMGENET",
-	"MMC_BCM2835", "MMC_SDHCI_IPROC",
-	"GPIO_CDEV", "PINCTRL_BCM2835", "BCM2835_WDT", "WATCHDOG", "VFAT_FS", "SQUASHFS", "SQUASHFS_ZLIB", "EXT4_FS",
-	"TMPFS", "DEVTMPFS",
-	"PACKET", "SECCOMP_FILTER", "SECURITY_LANDLOCK", "NET_NS", "INET", "BLK_DEV_INITRD", "RD_GZIP",
-	"I2C_BCM2835", "RTC_DRV_DS1307", "RTC_HCTOSYS", "RTC_SYSTOHC", "WATCHDOG_SYSFS", "BCM2711_THERMAL",
+	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "GPIO_CDEV", "BCM2835_WDT", "WATCHDOG",
+	"WATCHDOG_SYSFS", "RASPBERRYPI_FIRMWARE", "VFAT_FS", "SQUASHFS", "SQUASHFS_ZLIB", "EXT4_FS", "TMPFS", "DEVTMPFS",
+	"PACKET", "SECCOMP_FILTER", "SECURITY_LANDLOCK", "NET_NS", "INET", "BLK_DEV_INITRD", "RD_GZIP", "RTC_HCTOSYS",
+	"RTC_SYSTOHC",
 }
 
-// drivers are the options behind the drivers that boards name for their second
-// interface.
-var drivers = map[string]string{
-	"r8152": "USB_RTL8152", "lan78xx": "USB_LAN78XX", "asix": "USB_NET_AX8817X", "smsc95xx": "USB_NET_SMSC95XX",
-	"cdc_ether": "USB_NET_CDCETHER", "cdc_ncm": "USB_NET_CDC_NCM",
+// chipNeeds are those of a chip: its card, pins, thermometer and clock.
+var chipNeeds = map[string][]string{
+	"bcm2710": {"MMC_BCM2835", "PINCTRL_BCM2835", "BCM2835_THERMAL", "I2C_BCM2835", "RTC_DRV_DS1307"},
+	"bcm2711": {"MMC_BCM2835", "MMC_SDHCI_IPROC", "PINCTRL_BCM2835", "BCM2711_THERMAL", "I2C_BCM2835", "RTC_DRV_DS1307"},
+	"bcm2712": {"MMC_SDHCI_BRCMSTB", "REGULATOR_GPIO", "GPIO_BRCMSTB", "PINCTRL_BCM2712", "MFD_RP1", "PINCTRL_RP1",
+		"COMMON_CLK_RP1", "PCIE_BRCMSTB", "BCM2712_MIP", "BCM2711_THERMAL", "RTC_DRV_RPI"},
 }
+
+// drivers are the options behind the drivers that boards name for the link's
+// interface, hosts those behind the controllers in their trees.
+var (
+	drivers = map[string]string{
+		"r8152": "USB_RTL8152", "lan78xx": "USB_LAN78XX", "asix": "USB_NET_AX8817X", "smsc95xx": "USB_NET_SMSC95XX",
+		"cdc_ether": "USB_NET_CDCETHER", "cdc_ncm": "USB_NET_CDC_NCM", "e1000": "E1000", "e1000e": "E1000E",
+	}
+	hosts = map[string]string{
+		"brcm,bcm2711-genet-v5": "BCMGENET", "raspberrypi,rp1-gem": "MACB", "brcm,bcm2708-usb": "USB_DWCOTG",
+		"brcm,bcm2835-usb": "USB_DWC2", "generic-xhci": "USB_XHCI_PLATFORM", "snps,dwc3": "USB_DWC3",
+		"brcm,bcm2711-pcie": "PCIE_BRCMSTB", "brcm,bcm2712-pcie": "PCIE_BRCMSTB",
+	}
+	serialAdapters = []string{"USB_SERIAL_FTDI_SIO", "USB_SERIAL_CP210X", "USB_SERIAL_CH341", "USB_ACM"}
+)
 
 // configuration checks the kernel's own.
 func (p *partition) configuration(kernel []byte) {
 	config := string(kernelConfiguration(p.t, kernel))
-	want := slices.Clone(needs)
+	want := slices.Concat(needs, chipNeeds[p.chip()])
+	tree := p.merged(p.board.DeviceTree, nil)
+	for _, bus := range p.board.Network.Buses {
+		_, n := tree.labelled(bus.Host)
+		option, known := hosts[n.text("compatible")]
+		if !known {
+			p.t.Errorf("no option is known for %s, a %q", bus.Host, n.text("compatible"))
+		}
+		want = append(want, option)
+		if bus.Host == "pcie0" && n.child("pci@0,0") != nil { // a USB host that is soldered to it
+			want = append(want, "USB_XHCI_PCI")
+		}
+	}
 	for _, d := range p.board.Network.Drivers() {
 		option, known := drivers[d]
 		if !known {
@@ -72,10 +98,17 @@ func (p *partition) configuration(kernel []byte) {
 		}
 		want = append(want, option)
 	}
+	if p.board.Console.OnUSB() {
+		want = append(want, serialAdapters...)
+		want = append(want, "VT_CONSOLE", "FRAMEBUFFER_CONSOLE") // for what the kernel says itself
+	}
 	for _, option := range want {
 		if !strings.Contains(config, "\nCONFIG_"+option+"=y\n") {
 			p.t.Errorf("the kernel has no CONFIG_%s built in", option)
 		}
+	}
+	if p.board.Console.OnUSB() && strings.Contains(config, "\nCONFIG_USB_SERIAL_CONSOLE=y\n") {
+		p.t.Error("the kernel can write to USB serial adapters now: boards.KernelConsole says that it cannot")
 	}
 }
 
