@@ -15,7 +15,7 @@ type Board struct {
 	Name        string
 	Model       string   // whole words that /proc/device-tree/model begins with; empty on a machine without one
 	DeviceTree  string   // empty where the machine brings its own
-	Variants    []string // further device trees; with any, the firmware chooses one by itself and is told no name
+	Variants    []string // further device trees; with any, config.txt names none and the firmware chooses
 	Loaded      []string // overlays that the firmware adds by itself where the hardware needs them
 	Overlays    []string // with their parameters, as config.txt has them: i2c-rtc,ds3231
 	Link        UART

@@ -9,7 +9,7 @@ package boards
 //
 // The firmware is on the board. It takes the first device tree, and adds the overlay
 // bcm2712d0 where the chip is of stepping D0; loaders from before that overlay take
-// the second tree there. So it is told no name, and both are on the card. Its check
+// the second tree there. So config.txt names none, and both are on the card. Its check
 // for an operating system (os_check) asks for the first below os_prefix.
 //
 // The clock that runs without power is the board's own, with a battery at its

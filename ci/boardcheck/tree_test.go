@@ -114,7 +114,7 @@ func (p *partition) ports(tree *node) (faults []string) {
 	return faults
 }
 
-// clock returns a UART's clock: what the firmware is told to set it to, or that of
+// clock returns a UART's clock: what config.txt has it set to, or that of
 // the oscillator which it comes from.
 func (p *partition) clock(tree, uart *node) int {
 	for _, value := range p.values("init_uart_clock") {
@@ -182,7 +182,8 @@ func functions(group *node) map[int]string {
 				pin = -1
 			}
 			got[pin] = "function " + n.text("function")
-			if n.text("function") == "gpio" && n.property("input-enable") != nil && n.property("output-disable") != nil {
+			if n.text("function") == "gpio" && n.property("input-enable") != nil &&
+				n.property("output-disable") != nil {
 				got[pin] = "input"
 			}
 		}
@@ -261,7 +262,7 @@ func TestFaultsOfTreesAreFound(t *testing.T) {
 		}},
 		{"the link's UART on a Pi 5 without the image's overlay", "rpi5", "", "/dev/ttyAMA0 is",
 			func(*boards.Board) {}},
-		{"pins both ways", "rpi5", "", "want GPIO 14 with function uart0 and GPIO 15 as an input", func(b *boards.Board) {
+		{"pins both ways", "rpi5", "", "GPIO 14 with function uart0 and GPIO 15 as an input", func(b *boards.Board) {
 			b.Overlays = append(b.Overlays, "uart0-pi5")
 		}},
 		{"pins of Bluetooth", "zero2w", "", "want GPIO 14 with function 4", func(b *boards.Board) {

@@ -38,7 +38,7 @@ func TestAdapterComesAndGoes(t *testing.T) {
 			}
 		})
 	}()
-	if n, err := a.Write([]byte("nobody is there")); n != 15 || err != nil {
+	if n, err := a.Write([]byte("there is none")); n != 13 || err != nil {
 		t.Errorf("without an adapter: got %d, %v; want all of it taken", n, err)
 	}
 	for _, key := range []byte("ab") {

@@ -69,8 +69,8 @@ func (m Machine) header() Result {
 	if m.Role == "rx" {
 		open, shut = rxd, txd
 	}
-	return result(check, open == toUART && shut == isInput, fmt.Sprintf("%s has GPIO %d (TXD) as %s, GPIO %d (RXD) as %s",
-		m.Role, pins.TXD, txd, pins.RXD, rxd))
+	return result(check, open == toUART && shut == isInput, fmt.Sprintf(
+		"%s has GPIO %d (TXD) as %s, GPIO %d (RXD) as %s", m.Role, pins.TXD, txd, pins.RXD, rxd))
 }
 
 // What a pin of the header may be.

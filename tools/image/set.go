@@ -113,5 +113,6 @@ func initramfs(program []byte, slot release.Part) ([]byte, error) {
 
 // arguments are the kernel's: messages go to the console, never to the link.
 func arguments(b boards.Board) string {
-	return strings.Join(append([]string{"console=" + b.KernelConsole(), "panic=10", "oops=panic", "quiet"}, b.KernelArgs...), " ")
+	always := []string{"console=" + b.KernelConsole(), "panic=10", "oops=panic", "quiet"}
+	return strings.Join(append(always, b.KernelArgs...), " ")
 }

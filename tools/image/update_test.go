@@ -34,7 +34,7 @@ func TestUpdateFitsTheImageOfItsBoard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"rpi4b", "virt"} {
+	for _, name := range []string{"rpi4b", "cm5", "virt"} {
 		t.Run(name, func(t *testing.T) {
 			card, err := written(t, name, "")
 			if err != nil {
