@@ -78,6 +78,9 @@ func CheckNetwork(b boards.Board, n Network, l config.Link) []config.Misfit {
 	case !has(b, n.Interface):
 		return fault("interface %q is not one of board %s, which calls them %s: write %q", n.Interface, b.Name,
 			namesInWords(), b.Network.Outside)
+	case l.Medium == config.Ethernet && byChance(b, n.Interface):
+		return fault("interface %q: beside the link's, which one that is on board %s is chance: name the board's own by "+
+			"\"path:…\" or \"mac:…\"", n.Interface, b.Name)
 	}
 	return nil
 }
@@ -138,7 +141,7 @@ func ethernet(b boards.Board, n Network, s config.Setup) []config.Misfit {
 	switch {
 	case l.Medium != config.Ethernet || l.Interface == "":
 		return nil
-	case len(b.Network.Buses) == 0:
+	case len(b.Network.Drivers()) == 0:
 		return link("medium", "board %s has no second interface for a link: use medium = \"uart\" or \"udp\"", b.Name)
 	case l.Interface == n.Interface && l.Interface != b.Network.Outside:
 		return link("interface", "interface %q is the board's own in network.toml: use another one there or here",
@@ -148,14 +151,23 @@ func ethernet(b boards.Board, n Network, s config.Setup) []config.Misfit {
 	case !has(b, l.Interface):
 		return link("interface", "interface %q is not one of board %s, which calls them %s: %s", l.Interface, b.Name,
 			namesInWords(), other(b))
+	case byChance(b, l.Interface):
+		return link("interface", "interface %q: which one that is on board %s is chance: %s", l.Interface, b.Name,
+			other(b))
 	}
 	return nil
+}
+
+// byChance says whether the kernel may give another interface the name at each start:
+// on boards that have all interfaces on USB.
+func byChance(b boards.Board, name string) bool {
+	return b.Network.Link == "" && len(b.Network.Drivers()) > 0 && !strings.Contains(name, ":")
 }
 
 // other says which interface the link may have.
 func other(b boards.Board) string {
 	if b.Network.Link == "" {
-		return "name the link's own"
+		return `name the link's own by "path:…" or "mac:…"`
 	}
 	return fmt.Sprintf("leave interface out, or write %q", b.Network.Link)
 }

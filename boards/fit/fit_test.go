@@ -76,6 +76,12 @@ func TestWhatABoardCannotDoIsAFaultOfItsLine(t *testing.T) {
 		{name: "anything on a PC", board: "pc", link: "medium = \"uart\"\ndevice = \"/dev/ttyUSB0\"\n"},
 		{name: "nothing on a PC", board: "pc", link: "medium = \"uart\"\n", line: 2, want: "device is missing"},
 		{name: "a second interface", link: "medium = \"ethernet\"\ninterface = \"eth1\"\n"},
+		{name: "by chance", board: "zero2w", link: "medium = \"ethernet\"\ninterface = \"eth1\"\n", line: 5,
+			want: "is chance: name the link's own by"},
+		{name: "by its path", board: "zero2w",
+			link: "medium = \"ethernet\"\ninterface = \"path:platform-3f980000.usb-usb-0:1.2:1.0\"\n"},
+		{name: "no driver for a second one", board: "rpi3b", link: "medium = \"ethernet\"\ninterface = \"eth1\"\n",
+			line: 4, want: "has no second interface"},
 		{name: "the plant's interface", link: "medium = \"ethernet\"\ninterface = \"eth0\"\n", line: 5,
 			want: "\"eth0\" is the board's own, to the plant: leave interface out, or write \"eth1\""},
 		{name: "IT's interface", role: "rx", link: "medium = \"ethernet\"\ninterface = \"eth0\"\n", line: 5,
@@ -182,6 +188,8 @@ func TestNetworkHasAnInterfaceOfTheBoardAndNotTheLinks(t *testing.T) {
 		"the link's":      {"rpi4b", "eth1", "is the link's: the board's own is \"eth0\""},
 		"a PC's name":     {"rpi4b", "enp3s0", "is not one of board rpi4b"},
 		"on a PC":         {"pc", "enp3s0", ""},
+		"by chance":       {"cm4s", "eth0", "is chance: name the board's own by"},
+		"by its path":     {"cm4s", "path:platform-fe980000.usb-usb-0:1.1:1.0", ""},
 	} {
 		list := fit.CheckNetwork(board(t, c.board), fit.Network{Interface: c.iface}, link)
 		if c.want == "" && len(list) > 0 || c.want != "" && (len(list) != 1 || list[0].Key != "interface" ||
