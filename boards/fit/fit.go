@@ -73,7 +73,7 @@ func CheckNetwork(b boards.Board, n Network, l config.Link) []config.Misfit {
 	switch {
 	case !described(b) || n.Interface == "":
 		return nil
-	case l.Medium == config.Ethernet && l.Interface == n.Interface:
+	case l.Interface == n.Interface:
 		return fault("interface %q is the link's: the board's own is %q", n.Interface, b.Network.Outside)
 	case !has(b, n.Interface):
 		return fault("interface %q is not one of board %s, which calls them %s: write %q", n.Interface, b.Name,
@@ -131,7 +131,7 @@ func has(b boards.Board, name string) bool {
 	return word != name && slices.Contains(names(), word)
 }
 
-// ethernet checks the interface of an Ethernet link.
+// ethernet checks the interface of an Ethernet link, or of one over UDP that has its own.
 func ethernet(b boards.Board, n Network, s config.Setup) []config.Misfit {
 	l := s.Link
 	outside := b.Network.Outside
@@ -139,7 +139,7 @@ func ethernet(b boards.Board, n Network, s config.Setup) []config.Misfit {
 		outside = n.Interface
 	}
 	switch {
-	case l.Medium != config.Ethernet || l.Interface == "":
+	case l.Interface == "":
 		return nil
 	case len(b.Network.Drivers()) == 0:
 		return link("medium", "board %s has no second interface for a link: use medium = \"uart\" or \"udp\"", b.Name)
@@ -205,7 +205,8 @@ func listen(_ boards.Board, n Network, s config.Setup) (list []config.Misfit) {
 	for _, l := range s.Listen {
 		host, number := split(l.Value)
 		a, err := netip.ParseAddr(host)
-		if err != nil || a.IsUnspecified() {
+		checked := l.Table == "link" && s.Link.Local.IsValid() // of the link's interface: package config checks it
+		if err != nil || a.IsUnspecified() || checked {
 			continue
 		}
 		switch {

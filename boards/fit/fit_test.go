@@ -92,6 +92,13 @@ func TestWhatABoardCannotDoIsAFaultOfItsLine(t *testing.T) {
 			want: "is not one of board rpi4b"},
 		{name: "wireless", link: "medium = \"ethernet\"\ninterface = \"wlan0\"\n", line: 5,
 			want: "is not one of board"},
+		{name: "by its address", link: "medium = \"ethernet\"\ninterface = \"mac:02:00:5e:10:00:01\"\n"},
+		{name: "by its path", link: "medium = \"ethernet\"\ninterface = \"path:platform-fd580000.ethernet\"\n"},
+		{name: "UDP on an interface of its own", role: "rx", link: "medium = \"udp\"\naddress = " +
+			"\"10.9.0.2:17000\"\ninterface = \"eth1\"\nlocal = \"10.9.0.2/30\"\n", network: static("10.0.0.2/24")},
+		{name: "UDP on IT's interface", role: "rx", link: "medium = \"udp\"\naddress = " +
+			"\"10.9.0.2:17000\"\ninterface = \"eth0\"\nlocal = \"10.9.0.2/30\"\n", network: static("10.0.0.2/24"),
+			line: 6, want: "\"eth0\" is the board's own, to IT"},
 		{name: "TX to itself", link: "medium = \"udp\"\naddress = \"127.0.0.1:17000\"\n", line: 5,
 			want: "is this board itself"},
 		{name: "TX to its address", link: "medium = \"udp\"\naddress = \"10.0.0.2:17000\"\n",

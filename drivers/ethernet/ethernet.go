@@ -19,7 +19,7 @@
 // sends nothing. IPv4 from it is dropped by strict reverse path filtering, but
 // for broadcasts from 0.0.0.0, and any program may bind a UDP socket to it and
 // broadcast: where that matters the interface is opened as a file, which takes
-// it into a network namespace of its own (see OpenTransmitterFile). An
+// it into a network namespace of its own (package isolate). An
 // interface that has an IP address, or a bridge, bond or VLAN on it, is refused
 // and left as it is: it has another use, and the kernel would send for that.
 // Programs that manage networks have to leave the interface alone.

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 
+	"heliograph/drivers/isolate"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -13,7 +15,8 @@ import (
 // makes it silent, brings it up, and opens what another process transmits on.
 // The file keeps the namespace, so the same file serves that process's next start.
 func OpenTransmitterFile(p Port, log *slog.Logger) (f *os.File, err error) {
-	err = inNamespace(p, func(p Port) error {
+	err = isolate.Interface(p.Interface, func(device string) error {
+		p.Interface = device
 		fd, _, err := transmitting(p, log)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "ethernet:"+p.Interface)
@@ -25,7 +28,8 @@ func OpenTransmitterFile(p Port, log *slog.Logger) (f *os.File, err error) {
 
 // OpenReceiverFile is the same for a process that receives.
 func OpenReceiverFile(p Port, log *slog.Logger) (f *os.File, err error) {
-	err = inNamespace(p, func(p Port) error {
+	err = isolate.Interface(p.Interface, func(device string) error {
+		p.Interface = device
 		fd, _, err := receiving(p, log)
 		if err == nil {
 			f = os.NewFile(uintptr(fd), "ethernet:"+p.Interface)

@@ -9,6 +9,7 @@ package config
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"time"
 )
 
@@ -68,15 +69,18 @@ const (
 
 // Link describes the one-way link; both ends use the same values.
 type Link struct {
-	Medium    Medium
-	Address   string  // udp: host:port
-	PeerMAC   string  // udp, TX: of the permanent neighbour entry for Address; "": the network's ARP finds it
-	Interface string  // ethernet: name, mac: or path:, as package netdev reads it
-	Speed     int     // ethernet: Mbit/s, full duplex, fixed; 0: as the two ends negotiate
-	Device    string  // uart
-	Baud      int     // uart, bits per second
-	Rate      float64 // udp, ethernet: line rate, bits per second
-	Overhead  float64 // floor of the parity share: parity ÷ source frames, 0.25 for "25%"
+	Medium  Medium
+	Address string // udp: host:port
+	PeerMAC string // udp, TX: of the permanent neighbour entry for Address; "": the network's ARP finds it
+	// Interface of ethernet, and of udp on a board where the link has one of its own: name,
+	// mac: or path:, as package netdev reads it.
+	Interface string
+	Local     netip.Prefix // udp with an Interface: the address that it gets
+	Speed     int          // ethernet: Mbit/s, full duplex, fixed; 0: as the two ends negotiate
+	Device    string       // uart
+	Baud      int          // uart, bits per second
+	Rate      float64      // udp, ethernet: line rate, bits per second
+	Overhead  float64      // floor of the parity share: parity ÷ source frames, 0.25 for "25%"
 	KeyFile   string
 }
 

@@ -142,6 +142,11 @@ func TestDefaultsAndMedia(t *testing.T) {
 		got.Link.Interface != "mac:02:00:5e:10:00:01" || got.Link.Speed != 100 {
 		t.Errorf("got %+v, %v", got.Link, err)
 	}
+	text = strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) + "interface = \"eth1\"\nlocal = \"10.9.0.1/30\"\n"
+	if got, _, err = ParseTX(strings.NewReader(text+oneSyslog), dir); err != nil || got.Link.Interface != "eth1" ||
+		got.Link.Local.String() != "10.9.0.1/30" {
+		t.Errorf("got %+v, %v", got.Link, err)
+	}
 	text = strings.Replace(head, "127.0.0.1", "10.0.0.3", 1) + "peer_mac = \"02-00-5E-10-00-02\"\n" + oneSyslog
 	if got, _, err = ParseTX(strings.NewReader(text), dir); err != nil || got.Link.PeerMAC != "02:00:5e:10:00:02" {
 		t.Errorf("got %+v, %v", got.Link, err)
@@ -204,6 +209,20 @@ func TestFaults(t *testing.T) {
 		"speed of UDP": {head + "speed = \"100\"\n" + oneSyslog, "6: speed is not allowed with medium udp"},
 		"peer of a group": {head + "peer_mac = \"ff:ff:ff:ff:ff:ff\"\n" + oneSyslog,
 			"6: peer_mac \"ff:ff:ff:ff:ff:ff\" is not the MAC"},
+		"interface of UDP without an address": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) +
+			"interface = \"eth1\"\n" + oneSyslog, "2: local is missing"},
+		"address of no interface": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) + "local = \"10.9.0.1/30\"\n" +
+			oneSyslog, "2: interface is missing"},
+		"local of another network": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) +
+			"interface = \"eth1\"\nlocal = \"10.8.0.1/30\"\n" + oneSyslog,
+			"7: local 10.8.0.1/30: address must be another"},
+		"local without a length": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) +
+			"interface = \"eth1\"\nlocal = \"10.9.0.1\"\n" + oneSyslog, "7: local \"10.9.0.1\" is not an IPv4"},
+		"local that is the receiver": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) +
+			"interface = \"eth1\"\nlocal = \"10.9.0.2/30\"\n" + oneSyslog,
+			"7: local 10.9.0.2/30: address must be another"},
+		"local of Ethernet": {ethernetHead("eth1", "local = \"10.9.0.1/30\"\n") + oneSyslog,
+			"5: local is not allowed with medium ethernet"},
 		"peer that is this machine": {head + "peer_mac = \"02:00:00:00:00:01\"\n" + oneSyslog,
 			"6: peer_mac needs an address in numbers, of another machine"},
 		"peer by a host's name": {strings.Replace(head, "127.0.0.1", "rx.example", 1) +
@@ -285,6 +304,8 @@ func TestFaults(t *testing.T) {
 func TestFaultsOfRX(t *testing.T) {
 	dir := folder(t)
 	cases := map[string]struct{ text, want string }{
+		"local that is not the address": {strings.Replace(head, "127.0.0.1", "10.9.0.2", 1) +
+			"interface = \"eth1\"\nlocal = \"10.9.0.1/30\"\n" + oneForward, "7: local 10.9.0.1/30: address must have"},
 		"peer of a receiver": {strings.Replace(head, "127.0.0.1", "10.0.0.3", 1) +
 			"peer_mac = \"02:00:00:00:00:01\"\n" + oneForward, "6: peer_mac belongs in the transmitter's file"},
 		"no broker": {head + "[[mqtt]]\nchannel = \"m\"\n", "6: broker is missing"},

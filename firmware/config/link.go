@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,11 @@ import (
 
 	"heliograph/drivers/netdev"
 )
+
+// ErrInterfaceOfBoard is what a role on a host says to an interface of a UDP link, which
+// the PID 1 of a board sets up.
+var ErrInterfaceOfBoard = errors.New("[link] interface and local with medium \"udp\" are for boards: remove them, " +
+	"and give the interface its address as this system does")
 
 // link checks the [link] table: each medium requires its own keys and forbids those of the
 // others, so that every key has an effect. sends says that the file is a transmitter's.
@@ -21,7 +27,7 @@ func (r *report) link(raw rawLink, sends bool) Link {
 	}
 	switch l.Medium {
 	case UDP:
-		r.forbid(a, "medium udp", "interface", "speed", "device", "baud")
+		r.forbid(a, "medium udp", "speed", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
 		if raw.Address == "" {
 			r.fault(a, "address",
@@ -30,13 +36,16 @@ func (r *report) link(raw rawLink, sends bool) Link {
 			l.Address, _ = r.hostPort(a, "address", raw.Address, "")
 		}
 		l.PeerMAC = r.peerMAC(raw.PeerMAC, l.Address, sends)
+		if r.has(a, "interface") || r.has(a, "local") {
+			l.Interface, l.Local = r.networkInterface(raw.Interface), r.local(raw.Local, l.Address, sends)
+		}
 	case Ethernet:
-		r.forbid(a, "medium ethernet", "address", "peer_mac", "device", "baud")
+		r.forbid(a, "medium ethernet", "address", "peer_mac", "local", "device", "baud")
 		l.Rate = r.rate(raw.Rate)
 		l.Interface = r.networkInterface(cmp.Or(raw.Interface, r.machine.Interface))
 		l.Speed = r.speed(raw.Speed)
 	case UART:
-		r.forbid(a, "medium uart", "address", "peer_mac", "interface", "speed", "rate")
+		r.forbid(a, "medium uart", "address", "peer_mac", "interface", "local", "speed", "rate")
 		l.Device, l.Baud = r.device(cmp.Or(raw.Device, r.machine.Device)), r.baud(raw.Baud)
 	case "":
 		r.fault(a, "medium", "medium is missing: write \"udp\", \"ethernet\" or \"uart\"")
@@ -131,6 +140,31 @@ func (r *report) peerMAC(s, address string, sends bool) string {
 			"address = \"10.0.0.3:17000\"")
 	}
 	return mac.String()
+}
+
+// local checks the address that the link's own interface gets: a transmitter reaches the
+// link's address over it, and a receiver's is that address.
+func (r *report) local(s, address string, sends bool) netip.Prefix {
+	const a, key = tablePath("link"), "local"
+	if s == "" {
+		r.fault(a, key, "local is missing: write the address of the link's interface, as in local = \"10.9.0.1/30\"")
+		return netip.Prefix{}
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || !p.Addr().Is4() || !neighbour(p.Addr()) {
+		r.fault(a, key, "local %q is not an IPv4 address such as \"10.9.0.1/30\"", s)
+		return netip.Prefix{}
+	}
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case address == "": // reported
+	case sends && (err != nil || !p.Contains(ip) || ip == p.Addr()):
+		r.fault(a, key, "local %s: address must be another one, in numbers, of the same network %s", s, p.Masked())
+	case !sends && ip != p.Addr():
+		r.fault(a, key, "local %s: address must have the same one, as in address = \"%s:17000\"", s, p.Addr())
+	}
+	return p
 }
 
 // neighbour says whether an address can be another machine's.

@@ -39,6 +39,7 @@ type rawLink struct {
 	Address   string `toml:"address"`
 	PeerMAC   string `toml:"peer_mac"`
 	Interface string `toml:"interface"`
+	Local     string `toml:"local"`
 	Speed     string `toml:"speed"`
 	Device    string `toml:"device"`
 	Baud      int64  `toml:"baud"`

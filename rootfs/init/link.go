@@ -12,6 +12,7 @@ import (
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config"
+	"heliograph/rootfs/network"
 	"heliograph/rootfs/sandbox"
 )
 
@@ -36,7 +37,7 @@ func (d *drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.Fi
 func (d *drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
-		f, err = d.dial(l)
+		err = d.within(l, func() error { f, err = d.dial(l); return err })
 	case config.Ethernet:
 		f, err = ethernet.OpenTransmitterFile(port(l), d.log)
 	case config.UART:
@@ -50,7 +51,7 @@ func (d *drivers) openTransmitter(l config.Link) (f *os.File, warnings []string,
 func (d *drivers) openReceiver(l config.Link) (f *os.File, warnings []string, err error) {
 	switch l.Medium {
 	case config.UDP:
-		f, err = udp.ListenFile(l.Address)
+		err = d.within(l, func() error { f, err = udp.ListenFile(l.Address); return err })
 	case config.Ethernet:
 		f, err = ethernet.OpenReceiverFile(port(l), d.log)
 	case config.UART:
@@ -76,6 +77,14 @@ func (d *drivers) dial(l config.Link) (*os.File, error) {
 	d.stop = stop
 	go peer.Keep(ctx)
 	return f, nil
+}
+
+// within opens a link over UDP on the interface of its own, where it has one.
+func (d *drivers) within(l config.Link, open func() error) error {
+	if l.Interface == "" {
+		return open()
+	}
+	return network.Isolate(l.Interface, l.Local, open)
 }
 
 func port(l config.Link) ethernet.Port { return ethernet.Port{Interface: l.Interface, Speed: l.Speed} }

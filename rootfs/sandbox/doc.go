@@ -85,8 +85,9 @@
 //     10, no UDP: a role reaches a named port on any host and sends datagrams to
 //     any, may bind a socket to any interface that it finds, and can listen on a
 //     port that the kernel picks. So drivers/ethernet takes a link's
-//     interface into a network namespace where no role is; a UDP link can be
-//     reached: what keeps it one-way is the diode alone.
+//     interface into a network namespace where no role is, and PID 1 a UDP link's
+//     where [link] names it; any other UDP link can be reached, and what keeps it
+//     one-way is the diode alone.
 //   - Pipes as links: Landlock cannot keep /proc/self/fd from opening one
 //     again. CheckLink refuses them.
 //   - Dynamically linked programs: no file can be mapped executable.

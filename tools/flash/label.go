@@ -51,7 +51,7 @@ func address(hosts []string) string {
 func (u *unit) wiring(peer *unit) string {
 	switch {
 	case u.link.Medium == config.UDP:
-		return "network, " + u.link.Address + ": this link is one-way by software alone"
+		return "network, " + u.link.Address + ": one-way by a diode that stands between, else by software alone"
 	case u.link.Medium == config.Ethernet && u.role == "tx":
 		return fmt.Sprintf("%s, only its transmit fibre, to the receive side of %s; nothing back", u.link.Interface,
 			peer.host)

@@ -49,6 +49,9 @@ func openUDP(cfg config.Link, descriptor int, handed bool) (*udp.Receiver, error
 	if handed {
 		return udp.ReceiverFrom(descriptor, cfg.Address)
 	}
+	if cfg.Interface != "" {
+		return nil, config.ErrInterfaceOfBoard
+	}
 	return udp.Listen(cfg.Address)
 }
 

@@ -45,6 +45,9 @@ func openUDP(cfg config.Link, descriptor int, handed bool) (*udp.Transmitter, er
 	if handed {
 		return udp.TransmitterFrom(descriptor, cfg.Address)
 	}
+	if cfg.Interface != "" {
+		return nil, config.ErrInterfaceOfBoard
+	}
 	return udp.Dial(cfg.Address)
 }
 

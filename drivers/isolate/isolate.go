@@ -1,4 +1,16 @@
-package ethernet
+// Package isolate takes a link's interface out of the reach of all other programs: into a
+// network namespace of its own (network_namespaces(7)), where only the sockets are that
+// its opener made.
+//
+// Silencing an interface does not stop a program of this machine that wants to use it:
+// any user may bind a UDP socket to it and broadcast, or listen for broadcasts from
+// 0.0.0.0, which pass the reverse path filter; and what arrives on it reaches every
+// listener of the machine. Where the interface is not, none of that can be.
+//
+// A socket stays in the namespace in which it was made, and keeps it; when the last is
+// closed the kernel brings a card back, and removes a virtual interface. Moving one needs
+// root.
+package isolate
 
 import (
 	"encoding/binary"
@@ -16,34 +28,27 @@ import (
 
 const netlinkTimeout = time.Second
 
-// inNamespace moves an interface into a network namespace of its own and calls do
-// there, with the kernel's name of it. A socket that do opens stays there, and keeps the namespace; when the
-// last is closed the kernel brings a card back.
-//
-// Silencing an interface does not stop a program of this machine that wants to
-// use it: any user may bind a UDP socket to it and broadcast, or listen for
-// broadcasts from 0.0.0.0, which pass the reverse path filter. Where the
-// interface is not, none of that can be.
-func inNamespace(p Port, do func(Port) error) error {
-	found, err := netdev.Find(p.Interface)
+// Interface moves an interface, named as package netdev reads it, into a new network
+// namespace, and calls do there with the kernel's name of it.
+func Interface(name string, do func(device string) error) error {
+	found, err := netdev.Find(name)
 	if err != nil {
-		return fmt.Errorf("ethernet: %w", err)
+		return fmt.Errorf("isolate: %w", err)
 	}
-	iface := found.Name
-	p.Interface = iface // sysfs shows no path of it where it goes
+	device := found.Name // sysfs shows no path of it where it goes
 	runtime.LockOSThread()
 	home, err := namespace()
 	if err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("ethernet: %s: finding this network namespace: %w", iface, err)
+		return fmt.Errorf("isolate: %s: finding this network namespace: %w", device, err)
 	}
 	defer home.Close()
 	err = moveToNew(found, home)
 	if err == nil {
-		err = do(p)
+		err = do(device)
 	}
 	if back := enter(home); back != nil { // the thread stays locked and ends with its goroutine
-		return errors.Join(err, fmt.Errorf("ethernet: %s: coming back from its network namespace: %w", iface, back))
+		return errors.Join(err, fmt.Errorf("isolate: %s: coming back from its network namespace: %w", device, back))
 	}
 	runtime.UnlockOSThread()
 	return err
@@ -58,11 +63,11 @@ func enter(namespace *os.File) error { return unix.Setns(int(namespace.Fd()), un
 func moveToNew(found netdev.Device, home *os.File) error {
 	iface := found.Name
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("ethernet: %s: making a network namespace: %w (run as root)", iface, err)
+		return fmt.Errorf("isolate: %s: making a network namespace: %w (run as root)", iface, err)
 	}
 	away, err := namespace()
 	if err != nil {
-		return fmt.Errorf("ethernet: %s: finding its network namespace: %w", iface, err)
+		return fmt.Errorf("isolate: %s: finding its network namespace: %w", iface, err)
 	}
 	defer away.Close()
 	for _, step := range []func() error{
@@ -71,7 +76,7 @@ func moveToNew(found netdev.Device, home *os.File) error {
 		func() error { return enter(away) },
 	} {
 		if err := step(); err != nil {
-			return fmt.Errorf("ethernet: %s: moving it to a network namespace: %w", iface, err)
+			return fmt.Errorf("isolate: %s: moving it to a network namespace: %w", iface, err)
 		}
 	}
 	return nil
