@@ -4,7 +4,7 @@
 // that the kernel shows in /sys/class/leds. When Run ends the LED goes dark. A
 // program that is killed cannot do that: the upstream kernel releases its line
 // then, that of the Raspberry Pi keeps the level unless it is started with
-// pinctrl_bcm2835.persist_gpio_outputs=n.
+// pinctrl_bcm2835.persist_gpio_outputs=n (pinctrl_rp1 on a Pi 5).
 //
 // The package gives patterns no meaning, and refuses to leave an LED to a trigger
 // of the kernel, which would outlive the program. Only a person can see whether
