@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/bootloader"
 	"heliograph/rootfs/supervisor"
 	"heliograph/rootfs/update"
 )
@@ -79,10 +80,16 @@ func openCard() (*card, error) {
 func (c *card) publish(log *slog.Logger, status *supervisor.ReleaseStatus) {
 	s := c.state
 	log.Info("release", "version", s.Version, "set", string(rune(s.Running)), "on_trial", s.Trying, "start", s.Boots)
-	if s.Refused != 0 {
-		log.Warn("the release before an update runs: the update never became healthy", "refused_version", s.Refused)
+	boot := bootloader.Read(os.DirFS("/"))
+	log.Info("boot loader", "built", boot.String(), "trial", boot.Trial)
+	if advice := boot.Advice(); advice != "" {
+		log.Error("updates unavailable", "error", advice)
 	}
-	status.SetRunning(supervisor.Running{Card: s, Name: c.name, Key: updateKey(log)})
+	if s.Refused != 0 {
+		log.Warn("the release before an update runs: the update was given up", "refused_version", s.Refused,
+			"error", s.Fate)
+	}
+	status.SetRunning(supervisor.Running{Card: s, Name: c.name, Key: updateKey(log), Boot: boot})
 }
 
 // updateKey returns the key of updates as the role gets it, "" if this image has

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/bootloader"
 	"heliograph/rootfs/update"
 )
 
@@ -39,6 +40,9 @@ func main() {
 	slot, action, err := decide()
 	if err != nil {
 		say(err.Error())
+	}
+	if advice := bootloader.Read(os.DirFS("/")).Advice(); advice != "" && (err != nil || action == update.Try) {
+		say(advice)
 	}
 	switch action {
 	case update.Start:

@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/store"
+	"heliograph/rootfs/bootloader"
 	"heliograph/rootfs/update"
 )
 
@@ -54,21 +55,26 @@ type Running struct {
 	Card update.State
 	Name string
 	Key  string // of updates, as text; "" if this image accepts none
+	Boot bootloader.Info
 }
 
-// SetRunning publishes the running release. A trial that ended with a restart is
-// judged now, by the card's record.
+// SetRunning publishes the running release, and that none can follow it where the boot
+// loader starts no trial. A trial that ended with a restart is judged now, by the card's
+// record.
 func (s *ReleaseStatus) SetRunning(r Running) {
 	s.mu.Lock()
 	s.state.Version, s.state.Name, s.state.OnTrial = r.Card.Version, r.Name, r.Card.Trying
 	s.state.Floor, s.state.Key = r.Card.Floor, r.Key
+	if advice := r.Boot.Advice(); advice != "" {
+		s.state.Fault = noUpdate + advice
+	}
 	o := s.state.Update
 	s.mu.Unlock()
 	switch {
 	case o == nil || o.Result != release.Installed:
 		s.publish()
 	case r.Card.Refused == o.Version:
-		s.rolledBack("it was tried and never became healthy")
+		s.rolledBack(r.fate())
 	case r.Card.Version == o.Version && !r.Card.Trying:
 		s.committed()
 	default:
@@ -76,10 +82,22 @@ func (s *ReleaseStatus) SetRunning(r Running) {
 	}
 }
 
+// fate says what became of the trial of a release that was given up before this program
+// ran.
+func (r Running) fate() string {
+	if advice := r.Boot.Advice(); advice != "" && r.Card.Fate == update.NeverBegan {
+		return advice
+	}
+	return r.Card.Fate
+}
+
+// noUpdate begins a fault.
+const noUpdate = "no update is possible: "
+
 // SetUnavailable publishes why no update can be installed.
 func (s *ReleaseStatus) SetUnavailable(why error) {
 	s.mu.Lock()
-	s.state.Fault = "no update is possible: " + why.Error()
+	s.state.Fault = noUpdate + why.Error()
 	s.mu.Unlock()
 	s.publish()
 }

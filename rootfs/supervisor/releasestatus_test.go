@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"heliograph/firmware/platform/release"
+	"heliograph/rootfs/bootloader"
 	"heliograph/rootfs/update"
 )
 
@@ -36,9 +38,9 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 			release.Outcome{Version: 8, Name: "now", Result: release.Kept}},
 		"kept, and the power cut before that was published": {installed, update.State{Version: 8, Floor: 8}, nil,
 			release.Outcome{Version: 8, Name: "now", Result: release.Kept}},
-		"rolled back by the initramfs": {installed, update.State{Version: 7, Floor: 7, Refused: 8}, nil,
-			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack,
-				Reason: "it was tried and never became healthy"}},
+		"given up by the initramfs": {installed, update.State{Version: 7, Floor: 7, Refused: 8,
+			Fate: "it is damaged on the card"}, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "it is damaged on the card"}},
 		"rolled back here": {installed, trial, func(s *ReleaseStatus) { s.rolledBack("state stuck") },
 			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "state stuck"}},
 		"an old one": {func(s *ReleaseStatus) {
@@ -67,6 +69,34 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 			}
 			if want := tt.card.Trying && tt.want.Result != release.Kept; got.OnTrial != want {
 				t.Errorf("got on trial %t, want %t", got.OnTrial, want)
+			}
+		})
+	}
+}
+
+// A boot loader that starts no trial is what the operator has to know of, not that the
+// release was never healthy; and the next update is refused before it is stored.
+func TestABootLoaderThatStartsNoTrialIsNamed(t *testing.T) {
+	old := bootloader.Info{Built: time.Date(2020, time.September, 3, 12, 11, 43, 0, time.UTC)}
+	recent := bootloader.Info{Built: time.Date(2023, time.January, 11, 0, 0, 0, 0, time.UTC)}
+	healthy := "the firmware started it 3 times, and it never became healthy"
+	for name, tt := range map[string]struct {
+		boot         bootloader.Info
+		fate, reason string
+		fault        string
+	}{
+		"old, no trial began":       {old, update.NeverBegan, old.Advice(), noUpdate + old.Advice()},
+		"old, and a trial began":    {old, healthy, healthy, noUpdate + old.Advice()},
+		"new, no trial began":       {recent, update.NeverBegan, update.NeverBegan, ""},
+		"not known, no trial began": {bootloader.Info{}, update.NeverBegan, update.NeverBegan, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStatus(t.TempDir())
+			s.installed(release.Manifest{Version: 8})
+			s.SetRunning(Running{Card: update.State{Version: 7, Refused: 8, Fate: tt.fate}, Boot: tt.boot})
+			got := s.Current()
+			if got.Update == nil || got.Update.Reason != tt.reason || got.Fault != tt.fault {
+				t.Errorf("got %+v, fault %q; want reason %q, fault %q", got.Update, got.Fault, tt.reason, tt.fault)
 			}
 		})
 	}

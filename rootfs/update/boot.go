@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"heliograph/firmware/platform/release"
 )
@@ -24,6 +25,9 @@ const (
 	Restart               // restart; the firmware takes the committed set
 	Stuck                 // nothing boots: report that, and restart later
 )
+
+// NeverBegan is the fate of a set of which no trial came as far as its initramfs.
+const NeverBegan = "no trial of it began: the firmware did not start it, or its kernel hung"
 
 // TryArgument makes the firmware read tryboot.txt once.
 const TryArgument = "0 tryboot"
@@ -52,11 +56,11 @@ func (c *Card) Boot(root release.Part) (Action, error) {
 			break // what cannot be counted is not tried
 		}
 		err = errors.Join(err, fmt.Errorf("update: version %d is not tried: %w", r.pending, damaged))
-		r.refused, r.pending = r.pending, 0
+		r.refused, r.pending, r.damaged = r.pending, 0, true
 	default:
-		err = errors.Join(err, fmt.Errorf("update: version %d was tried %d times and never became healthy", r.pending,
-			r.tries))
 		r.refused, r.pending = r.pending, 0
+		err = errors.Join(err, fmt.Errorf("update: version %d is given up after %d tries: %s", r.refused, r.tries,
+			r.fate()))
 	}
 	err = errors.Join(err, c.save(r))
 	damaged := c.match(root, c.slot(c.running))
@@ -71,11 +75,25 @@ func (c *Card) bootTrial(root release.Part) (Action, error) {
 	if c.record.pending == 0 || c.record.target != c.running {
 		return Restart, errors.New("update: this set is not waiting for a trial")
 	}
-	damaged := c.match(root, c.slot(c.running))
-	if damaged == nil {
-		return Start, nil
+	if damaged := c.match(root, c.slot(c.running)); damaged != nil {
+		return Restart, errors.Join(damaged, c.refuse(true))
 	}
-	return Restart, errors.Join(damaged, c.Refuse())
+	r := c.record
+	r.begun = min(r.begun, math.MaxUint8-1) + 1
+	return Start, c.save(r) // it starts all the same when that cannot be counted
+}
+
+// fate says in words why the refused set was given up.
+func (r record) fate() string {
+	switch {
+	case r.damaged:
+		return "it is damaged on the card"
+	case r.begun == 0:
+		return NeverBegan
+	case r.begun == 1:
+		return "the firmware started it once, and it did not become healthy"
+	}
+	return fmt.Sprintf("the firmware started it %d times, and it never became healthy", r.begun)
 }
 
 // fallBack commits the other set if it is intact.

@@ -2,6 +2,7 @@ package update
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"heliograph/firmware/platform/release"
@@ -122,17 +123,52 @@ func TestBoot(t *testing.T) {
 	}
 }
 
-func TestReleaseThatIsNeverHealthyIsGivenUp(t *testing.T) {
-	d := updated(t)
-	b := board{disk: d, sound: func(version uint64) bool { return version == 1 }}
-	if got, err := b.start(); got != 1 || err != nil {
-		t.Errorf("got version %d, %v; want 1", got, err)
-	}
-	s, err := open(t, d, A).State()
-	if want := (State{Running: A, Committed: A, Version: 1, Floor: 1, Refused: 2}); s != want || err != nil {
-		t.Errorf("got %+v, %v; want %+v", s, err, want)
+func TestWhatBecameOfAnUpdateThatIsGivenUp(t *testing.T) {
+	first := func(version uint64) bool { return version == 1 }
+	for name, c := range map[string]struct {
+		board board
+		spoil string // of set b
+		want  string
+	}{
+		"it never becomes healthy": {board{sound: first}, "",
+			"the firmware started it once, and it did not become healthy"},
+		"the power goes in each of its trials": {board{sound: first, cut: true}, "",
+			"the firmware started it 3 times, and it never became healthy"},
+		"an old boot loader starts the committed set instead": {board{sound: always, old: true}, "", NeverBegan},
+		"its kernel hangs before anything can be counted":     {board{sound: always, hangs: true}, "", NeverBegan},
+		"it is damaged before its trial": {board{sound: always}, "vmlinuz",
+			"it is damaged on the card"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.board.disk = updated(t)
+			if c.spoil != "" {
+				spoil(t, c.board.disk.(*memory), B, c.spoil)
+			}
+			if got, err := c.board.start(); got != 1 || err != nil {
+				t.Errorf("got version %d, %v; want 1", got, err)
+			}
+			s, err := open(t, c.board.disk, A).State()
+			want := State{Running: A, Committed: A, Version: 1, Floor: 1, Refused: 2, Fate: c.want}
+			if s != want || err != nil {
+				t.Errorf("got %+v, %v; want %+v", s, err, want)
+			}
+		})
 	}
 }
+
+func TestATrialThatCannotBeCountedIsStarted(t *testing.T) {
+	d := updated(t)
+	card := open(t, d, B)
+	card.disk = readOnly{d}
+	if got, err := card.Boot(newRelease(2).m.Root); got != Start || err == nil {
+		t.Errorf("got action %d, %v; want %d and an error", got, err, Start)
+	}
+}
+
+// readOnly is a card that takes nothing.
+type readOnly struct{ Disk }
+
+func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, errors.New("write-protected") }
 
 func TestHealthyReleaseIsCommittedAndItsElderRefused(t *testing.T) {
 	d := updated(t)

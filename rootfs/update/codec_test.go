@@ -10,7 +10,7 @@ import (
 )
 
 func fixed() record {
-	return record{sequence: 3, floor: 4, pending: 5, refused: 6, tries: 1, boots: 2, target: B}
+	return record{sequence: 3, floor: 4, pending: 5, refused: 6, tries: 1, boots: 2, target: B, begun: 1, damaged: true}
 }
 
 func TestFormatsStayAsTheyAre(t *testing.T) {

@@ -14,7 +14,8 @@
 // the higher sequence counts. A card without one has zeros there.
 //
 //	magic(4) "HGU1"   sequence(4)   floor(8)   pending(8)   refused(8)
-//	tries(4)   boots(4)   target(1) 'a' or 'b'   zeros(467)   crc(4)
+//	tries(4)   boots(4)   target(1) 'a' or 'b'   begun(1)
+//	damaged(1)   zeros(465)   crc(4)
 //
 // crc is CRC-32C (RFC 3720 appendix B.4) over the sector before it.
 //
@@ -23,7 +24,7 @@
 //	Install   nothing pending → the other set written, and read back →
 //	          tryboot.txt names it → it is pending
 //	Boot      of the committed set: one more try counted → restart for a trial
-//	          of the set on trial: start it
+//	          of the set on trial: its beginning counted → start it
 //	Commit    config.txt names it (one byte of one sector) → nothing pending
 //
 // Every file of both sets is on the card from the beginning, with room to
@@ -31,6 +32,10 @@
 // and no power cut can damage them. The price: a release with more files, or with
 // one larger than its room, needs the card written again; so does a change of
 // config.txt. What an overlay does can come in the device tree instead.
+//
+// A trial needs a boot loader that knows "0 tryboot" (see package bootloader). A kernel
+// that hangs in one is reset by the watchdog that config.txt has the firmware arm
+// (kernel_watchdog_timeout); the record then shows that no trial began.
 //
 // The signature is checked before anything is written, and covers the
 // initramfs, which carries the digest of its root filesystem; so at each boot

@@ -15,11 +15,13 @@ type record struct {
 	tries    uint32 // of the pending one
 	boots    uint32 // since the board was last healthy
 	target   Set    // set of the pending one
+	begun    uint8  // trials of the pending one, or of the refused one, that the firmware started
+	damaged  bool   // the refused one was given up because it was
 }
 
 const (
 	recordMagic = "HGU1"
-	recordUsed  = 41 // bytes before the check
+	recordUsed  = 43 // bytes before the check
 )
 
 // recordAt is where the two copies stand: in different erase blocks of a card,
@@ -36,7 +38,10 @@ func (r record) encode() []byte {
 	be.PutUint64(b[24:], r.refused)
 	be.PutUint32(b[32:], r.tries)
 	be.PutUint32(b[36:], r.boots)
-	b[40] = byte(r.target)
+	b[40], b[41] = byte(r.target), r.begun
+	if r.damaged {
+		b[42] = 1
+	}
 	be.PutUint32(b[sectorSize-4:], checkOf(b))
 	return b
 }
@@ -54,6 +59,10 @@ func decodeRecord(b []byte) (record, bool) {
 	r := record{
 		sequence: be.Uint32(b[4:]), floor: be.Uint64(b[8:]), pending: be.Uint64(b[16:]), refused: be.Uint64(b[24:]),
 		tries: be.Uint32(b[32:]), boots: be.Uint32(b[36:]), target: Set(b[40]),
+		begun: b[41], damaged: b[42] == 1,
+	}
+	if b[42] > 1 {
+		return record{}, false
 	}
 	if r.target != A && r.target != B && r.pending != 0 {
 		return record{}, false

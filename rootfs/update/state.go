@@ -9,7 +9,8 @@ type State struct {
 	Version            uint64 // of the running set; 0 when its manifest is damaged
 	Floor              uint64 // the lowest version that is installed
 	Pending            uint64 // is tried at the next start; 0: none
-	Refused            uint64 // was tried last and never became healthy; 0: none
+	Refused            uint64 // was tried last and given up; 0: none
+	Fate               string // why it was given up, in words; "" when none was
 	Boots              uint32 // of the committed set since it was last healthy, this one included
 }
 
@@ -22,6 +23,9 @@ func (c *Card) State() (State, error) {
 	s := State{
 		Running: c.running, Committed: committed, Trying: c.running != 0 && c.running != committed,
 		Floor: c.floor(committed), Pending: c.record.pending, Refused: c.record.refused, Boots: c.record.boots,
+	}
+	if s.Refused != 0 {
+		s.Fate = c.record.fate()
 	}
 	if set := c.running; set != 0 {
 		if m, err := c.Manifest(set); err == nil {
@@ -84,11 +88,13 @@ func (c *Card) Commit() error {
 }
 
 // Refuse ends the trial of the running set; the next start is of the committed one.
-func (c *Card) Refuse() error {
+func (c *Card) Refuse() error { return c.refuse(false) }
+
+func (c *Card) refuse(damaged bool) error {
 	r := c.record
 	if r.pending == 0 || r.target != c.running {
 		return errors.New("update: this set is not waiting for a trial")
 	}
-	r.refused, r.pending = r.pending, 0
+	r.refused, r.pending, r.damaged = r.pending, 0, damaged
 	return c.save(r)
 }
