@@ -126,7 +126,7 @@ func (p *partition) chip() string { return p.board.DeviceTree[:len("bcm2711")] }
 
 // known are the settings that our images use, as the documentation spells them.
 var known = regexp.MustCompile(
-	`^(arm_64bit=1|os_prefix=\w+/|kernel=\S+|initramfs \w+ followkernel|device_tree=\S+\.dtb|enable_uart=1|init_uart_clock=\d+|disable_splash=1|otg_mode=1|dtoverlay=[\w-]+(,\S+)?|dtparam=[\w-]+=\w+|auto_initramfs=[01])$`)
+	`^(arm_64bit=1|os_prefix=\w+/|kernel=\S+|initramfs \w+ followkernel|device_tree=\S+\.dtb|enable_uart=1|uart_2ndstage=0|gpio=\d+=ip,pd|kernel_watchdog_timeout=\d+|init_uart_clock=\d+|disable_splash=1|otg_mode=1|dtoverlay=[\w-]+(,\S+)?|dtparam=[\w-]+=\w+|auto_initramfs=[01])$`)
 
 // settings reads config.txt: lines of at most 98 characters, names that exist.
 func (p *partition) settings() {

@@ -47,8 +47,8 @@ func room(size int) int {
 
 // addFirmware adds what stands beside the sets.
 func addFirmware(root *filesystem.File, o Options) error {
-	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.A)))
-	root.Add("tryboot.txt", 0o444, []byte(firmwareConfiguration(o.Board, update.B)))
+	root.Add("config.txt", 0o444, []byte(firmwareConfiguration(o.Role, o.Board, update.A)))
+	root.Add("tryboot.txt", 0o444, []byte(firmwareConfiguration(o.Role, o.Board, update.B)))
 	if err := addFiles(root, o, kernelModule, "LICENSE.linux"); err != nil || len(o.Board.Firmware) == 0 {
 		return err
 	}
@@ -70,24 +70,39 @@ func addFiles(root *filesystem.File, o Options, module string, names ...string) 
 	return nil
 }
 
+// kernelWatchdog is how long in seconds a kernel has from its first instruction until PID
+// 1 feeds the watchdog, which takes about 5 s; the firmware arms it. A kernel that hangs in
+// a trial is thus left for the release before it.
+const kernelWatchdog = 60
+
 // firmwareConfiguration is config.txt or tryboot.txt. The firmware puts
 // os_prefix before the names of kernel, initramfs, command line, device tree
 // and overlays. The emulator reads nothing of it; the test that plays the
 // firmware does.
-func firmwareConfiguration(b boards.Board, s update.Set) string {
+func firmwareConfiguration(role string, b boards.Board, s update.Set) string {
 	lines := []string{"arm_64bit=1", fmt.Sprintf("os_prefix=%c/", s), "kernel=vmlinuz",
 		"initramfs " + initramfsFile + " followkernel"}
 	if b.HasFirmware && len(b.Variants) == 0 {
 		lines = append(lines, "device_tree="+b.DeviceTree)
 	}
 	if b.HasFirmware {
-		lines = append(lines, "enable_uart=1", "disable_splash=1")
+		// The second would have the firmware log to the link's header.
+		lines = append(lines, "enable_uart=1", "uart_2ndstage=0", "disable_splash=1")
+	}
+	if b.HasFirmware && b.Watchdog != "" {
+		lines = append(lines, fmt.Sprintf("kernel_watchdog_timeout=%d", kernelWatchdog))
 	}
 	for _, name := range b.Overlays {
 		lines = append(lines, "dtoverlay="+name)
 	}
 	if b.Link.Pins != (boards.Pins{}) {
-		lines = append(lines, "dtoverlay="+overlayPinmux) // after the one that assigns the UART
+		closed := b.Link.Pins.RXD
+		if role == "rx" {
+			closed = b.Link.Pins.TXD
+		}
+		// An input, pulled down, until the kernel sets it so for good by the overlay, which
+		// stands after the one that assigns the UART.
+		lines = append(lines, fmt.Sprintf("gpio=%d=ip,pd", closed), "dtoverlay="+overlayPinmux)
 	}
 	return strings.Join(append(lines, b.Config...), "\n") + "\n"
 }
