@@ -34,6 +34,7 @@ import (
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/network"
 	"heliograph/rootfs/sandbox"
+	"heliograph/rootfs/selftest"
 	"heliograph/rootfs/supervisor"
 	"heliograph/rootfs/update"
 )
@@ -117,9 +118,11 @@ func (b *board) run() os.Signal {
 			Keys: "/data/keys"},
 	})
 	running.Go(func() { role.Run(ctx) })
+	minute := &selftest.Minute{Root: os.DirFS("/"), Link: role.Link}
+	running.Go(func() { minute.Run(ctx) })
 	keys := console.New(supervisor.NewConsoleBoard(supervisor.ConsoleConfig{
 		Log: b.component("console"), Lines: &b.lines, Board: hardware, Role: role, Vitals: vitals, Releases: releases,
-		Network: settings, Restart: b.restart, PowerOff: b.powerOff,
+		Network: settings, Minute: minute, Restart: b.restart, PowerOff: b.powerOff,
 	}), b.screen.Waiting(ctx))
 	running.Go(func() { b.serveConsole(ctx, b.component("console"), hardware.Console, keys) })
 	s := <-b.quit

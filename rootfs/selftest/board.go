@@ -4,17 +4,42 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
 	"heliograph/boards"
 	"heliograph/drivers/clock"
+	"heliograph/rootfs/bootloader"
 )
 
 const (
 	dataFolder = "/data"
 	leastFree  = 20 // one part in so many
 )
+
+// bootLoader checks that an update can be tried.
+func (m Machine) bootLoader() Result {
+	const check = "the boot loader starts trials of updates"
+	info := bootloader.Read(m.Root)
+	switch {
+	case info.TooOld():
+		return Result{check, Fail, info.Advice()}
+	case !info.Built.IsZero():
+		found := info.String()
+		if model, _ := m.read("proc/device-tree/model"); model == "Raspberry Pi 4 Model B Rev 1.0" ||
+			model == "Raspberry Pi 4 Model B Rev 1.1" {
+			found += "; this revision keeps the trial in its EEPROM, which must not be write-protected"
+		}
+		return Result{check, Pass, found}
+	case slices.Contains(m.Board.Firmware, onCard):
+		return Result{check, Pass, "it is on the card, and came with the image"}
+	}
+	return Result{check, NotProved, "it does not tell when it was built"}
+}
+
+// onCard is the boot loader of boards without an EEPROM for it.
+const onCard = "bootcode.bin"
 
 // outside checks the interface to the plant or to IT.
 func (m Machine) outside() Result {

@@ -136,19 +136,9 @@ func (m Machine) traffic() Result {
 	if !m.onUART() {
 		return Result{check, NotProved, "the link is not a serial port"}
 	}
-	driver := strings.TrimRight(path.Base(m.Link), "0123456789")
-	line := strings.TrimPrefix(path.Base(m.Link), driver)
-	if driver == "ttyS" {
-		driver = "serial"
-	}
-	text, err := m.read("proc/tty/driver/" + driver)
+	counts, err := portCounts(m.Root, m.Link)
 	if err != nil {
 		return notProved(check, err)
-	}
-	port := strings.Fields(field(text, line+":"))
-	counts, ok := counters(port)
-	if !ok {
-		return Result{check, NotProved, m.Link + " has no counters"}
 	}
 	wrong := counts["tx"]
 	if m.Role == "tx" {
@@ -156,20 +146,6 @@ func (m Machine) traffic() Result {
 	}
 	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"],
 		counts["rx"], counts["brk"]))
-}
-
-// counters reads words such as tx:17; tx and rx must be among them.
-func counters(words []string) (map[string]int, bool) {
-	counts := map[string]int{}
-	for _, w := range words {
-		name, value, _ := strings.Cut(w, ":")
-		if n, err := strconv.Atoi(value); err == nil {
-			counts[name] = n
-		}
-	}
-	_, sent := counts["tx"]
-	_, received := counts["rx"]
-	return counts, sent && received
 }
 
 func (m Machine) console() Result {

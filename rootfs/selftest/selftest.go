@@ -46,12 +46,15 @@ type Machine struct {
 	Output func(boards.Line) (bool, error)                  // whether a program drives the line
 	Room   func(folder string) (free, size uint64, _ error) // bytes
 	Timed  func() bool                                      // whether a program keeps the clock
+
+	Minute *Minute // of the link's port; nil where the link is not one
 }
 
 // Run makes all checks.
 func Run(m Machine) []Result {
 	return []Result{
-		m.model(), m.sandbox(), m.descriptor(), m.header(), m.traffic(), m.console(), m.silence(), m.linkDriver(),
+		m.model(), m.bootLoader(), m.sandbox(), m.descriptor(), m.header(), m.traffic(), m.minute(),
+		m.console(), m.silence(), m.linkDriver(),
 		m.outside(),
 		m.led("heartbeat", m.Board.Heartbeat), m.led("link", m.Board.LinkLED), m.watchdog(), m.clock(), m.rtc(),
 		m.data(), m.room(), m.temperature(),
@@ -70,6 +73,9 @@ func Print(w io.Writer, results []Result) {
 	fmt.Fprintf(w, "%d passed, %d failed, %d not proved\n", count[Pass], count[Fail], count[NotProved])
 }
 
+// maxFile bounds what is read of a file, in bytes.
+const maxFile = 64 << 10
+
 // raw returns a small file.
 func (m Machine) raw(name string) ([]byte, error) {
 	f, err := m.Root.Open(name)
@@ -77,7 +83,7 @@ func (m Machine) raw(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 64<<10))
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // read returns a small file's text, trimmed.

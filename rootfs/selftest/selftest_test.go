@@ -19,9 +19,10 @@ func good() (Machine, fstest.MapFS) {
 	b, _ := boards.ByName("rpi4b")
 	root := fstest.MapFS{}
 	for name, text := range map[string]string{
-		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00",
-		"proc/cmdline":           "console=ttyAMA3,115200 root=x",
-		"proc/mounts":            "/dev/mmcblk0p4 /data ext4 rw,nosuid 0 0\n",
+		"proc/device-tree/model":                             "Raspberry Pi 4 Model B Rev 1.5\x00",
+		"proc/device-tree/chosen/bootloader/build-timestamp": "\x67\x90\x8f\x80",
+		"proc/cmdline": "console=ttyAMA3,115200 root=x",
+		"proc/mounts":  "/dev/mmcblk0p4 /data ext4 rw,nosuid 0 0\n",
 		"proc/device-tree/__symbols__/uart0_pins":                     "/soc/gpio@7e200000/uart0_pins\x00",
 		"proc/device-tree/soc/gpio@7e200000/uart0_pins/brcm,function": "\x00\x00\x00\x04\x00\x00\x00\x00",
 		"proc/tty/driver/ttyAMA": "serinfo:1.0 driver revision:\n" +
@@ -46,6 +47,7 @@ func good() (Machine, fstest.MapFS) {
 		Output: func(boards.Line) (bool, error) { return true, nil },
 		Room:   func(string) (uint64, uint64, error) { return 900 << 20, 1000 << 20, nil },
 		Timed:  func() bool { return true },
+		Minute: &Minute{Root: root, Link: func() string { return b.Link.Device }},
 	}, root
 }
 
@@ -80,6 +82,8 @@ func TestEachCheck(t *testing.T) {
 	const (
 		function     = "proc/device-tree/soc/gpio@7e200000/uart0_pins/brcm,function"
 		headerCheck  = "the link header is open in one direction"
+		bootCheck    = "the boot loader starts trials of updates"
+		rateCheck    = "the link's port keeps up with its rate"
 		trafficCheck = "the link's port has worked in one direction only"
 		driverCheck  = "the link's interface has a driver that is known to fit"
 		dataCheck    = "the data partition has a journal and no errors"
@@ -93,6 +97,13 @@ func TestEachCheck(t *testing.T) {
 	}{
 		{"another board", set("proc/device-tree/model", "Raspberry Pi 3 Model B Rev 1.2"),
 			"the image is for this board", Fail},
+		{"boot loader of 2020", set("proc/device-tree/chosen/bootloader/build-timestamp", "\x5f\x50\xdc\x7f"),
+			bootCheck, Fail},
+		{"boot loader that tells nothing", gone("proc/device-tree/chosen"), bootCheck, NotProved},
+		{"boot loader on the card", func(m *Machine, root fstest.MapFS) {
+			gone("proc/device-tree/chosen")(m, root)
+			m.Board.Firmware = []string{"bootcode.bin", "start.elf"}
+		}, bootCheck, Pass},
 		{"no device tree", gone("proc/device-tree"), "the image is for this board", NotProved},
 		{"link open for both", set("proc/7/fdinfo/3", "flags:\t0104002\n"), "the role holds its link in one direction",
 			Fail},
@@ -167,6 +178,12 @@ func TestEachCheck(t *testing.T) {
 		{"port without counters", set("proc/tty/driver/ttyAMA", "0: uart:unknown\n"), trafficCheck, NotProved},
 		{"another port's counters", set("proc/tty/driver/ttyAMA", "3: uart:PL011 tx:9 rx:3\n"), trafficCheck,
 			NotProved},
+		{"RX's port lost bytes in this minute", received("rx:900 oe:1"), rateCheck, Fail},
+		{"RX's kernel lost bytes in this minute", received("rx:900 bo:7"), rateCheck, Fail},
+		{"RX received bytes without a stop bit", received("rx:900 fe:2"), rateCheck, Fail},
+		{"RX received all", received("rx:900 brk:1"), rateCheck, Pass},
+		{"RX received nothing", received("rx:0"), rateCheck, NotProved},
+		{"RX has just started", func(m *Machine, _ fstest.MapFS) { m.Role = "rx" }, rateCheck, NotProved},
 		{"no driver for the link", func(m *Machine, root fstest.MapFS) {
 			m.Link = "eth1"
 			set("sys/bus/usb/drivers/r8152/bind", "")(m, root)
@@ -221,8 +238,8 @@ func TestGoodBoardPasses(t *testing.T) {
 	m, _ := good()
 	var out bytes.Buffer
 	Print(&out, Run(m))
-	if !strings.HasSuffix(out.String(), "\n16 passed, 0 failed, 2 not proved\n") {
-		t.Errorf("got\n%s\nwant 16 passed, the wire left to people and no interface for the link", out.String())
+	if !strings.HasSuffix(out.String(), "\n18 passed, 0 failed, 2 not proved\n") {
+		t.Errorf("got\n%s\nwant 18 passed, the wire left to people and no interface for the link", out.String())
 	}
 }
 

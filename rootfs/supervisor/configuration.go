@@ -42,6 +42,10 @@ func (s *Supervisor) configuredPaths() paths {
 	return s.paths
 }
 
+// Link returns the device or interface of the configured link; "" for UDP, and before
+// the configuration was read.
+func (s *Supervisor) Link() string { return s.configuredPaths().link }
+
 // readConfiguration reads the role's configuration, and logs what is wrong with it.
 func (s *Supervisor) readConfiguration() (configuration, error) {
 	name := filepath.Join(s.Folders.Home, configurationFile)

@@ -35,7 +35,8 @@ type ConsoleConfig struct {
 	Vitals   *Vitals
 	Releases *ReleaseStatus
 	Network  network.Settings
-	Restart  func() // restarts the board
+	Minute   *selftest.Minute // of the link's port
+	Restart  func()           // restarts the board
 	PowerOff func()
 }
 
@@ -122,7 +123,7 @@ func (b *ConsoleBoard) ChangeKey(key [pairkey.Size]byte) error {
 func (b *ConsoleBoard) Selftest(w io.Writer) {
 	role := b.config.Role
 	m := selftest.Machine{Root: os.DirFS("/"), Board: b.config.Board, Role: role.Role,
-		Link: deviceName(role.configuredPaths().link)}
+		Link: deviceName(role.Link()), Minute: b.config.Minute}
 	if p := role.process(); p != nil {
 		m.PID = p.PID()
 	}
