@@ -124,7 +124,7 @@ func TestEthernetCarriesAndTheReceiverIsSilent(t *testing.T) {
 		return err
 	})
 	siem.has(t, n)
-	sameInOrder(t, "line", siem.all(), lines)
+	sameButLate(t, "line", siem.all(), lines, n/10, itself)
 	if sent := packets(t, nsRX, "tx_packets"); sent != 0 {
 		t.Errorf("the receiver's interface has sent %d packets since it was made, want none", sent)
 	}

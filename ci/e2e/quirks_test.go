@@ -14,7 +14,6 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/ci/await"
-	"heliograph/firmware/opcua/client"
 )
 
 // quirks stands between the transmitter and the plant's server, without security, and
@@ -276,7 +275,7 @@ func TestTheMirrorOfAnOddServerShowsAllOfIt(t *testing.T) {
 			g.Ready()
 			c := &it{t: t, url: fmt.Sprintf("opc.tcp://127.0.0.1:%d", mirror)}
 			c.connect()
-			same(t, client.Config{Endpoint: direct}, c)
+			same(t, &it{t: t, url: direct}, c)
 			q.mu.Lock()
 			defer q.mu.Unlock()
 			if q.requests == 0 || (q.lost == 0) != (q.losing == 0) || (q.refused == 0) != (q.clauses == 0) {

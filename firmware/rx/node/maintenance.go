@@ -112,7 +112,8 @@ func (m *maintenance) logReadiness() {
 	}
 	m.logPart("link", m.node.config.Log.With("component", "link"), link)
 	for _, c := range m.node.link.Status().Channels {
-		m.logPart("channel "+c.Name, m.node.config.Log.With("component", "channel", "channel", c.Name), channelReasons(c))
+		log := m.node.config.Log.With("component", "channel", "channel", c.Name)
+		m.logPart("channel "+c.Name, log, channelReasons(c))
 	}
 }
 
