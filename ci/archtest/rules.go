@@ -85,7 +85,7 @@ func libraries() []rule {
 		{path: "firmware/platform/audit", pure: true, may: []string{"firmware/platform/text"}},
 		{path: "firmware/platform/audit/keeper", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/store"}},
 		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/release", "firmware/platform/task", "firmware/platform/text"}},
-		{path: "firmware/platform/release"},
+		{path: "firmware/platform/release", may: []string{"firmware/platform/text"}},
 		{path: "firmware/platform/report", may: []string{"firmware/platform/handover", "firmware/platform/health", "firmware/platform/release", "firmware/platform/status", "firmware/platform/store"}},
 		{path: "firmware/platform/systemd", may: []string{"firmware/platform/health", "firmware/platform/report"}},
 		{path: "firmware/platform/identity", may: []string{"firmware/platform/counter", "firmware/opcua/pki"}},

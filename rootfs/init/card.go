@@ -30,7 +30,7 @@ func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t upd
 	card.publish(log, status)
 	u := &supervisor.Updater{
 		Log: log, Card: card, Target: t, OnTrial: card.state.Trying, Vitals: v, Status: status,
-		Incoming: incoming, KeyFile: release.KeyFile, Restart: b.restart,
+		Incoming: incoming, Running: card.manifest, KeyFile: release.KeyFile, Restart: b.restart,
 	}
 	running.Go(func() { defer card.device.Close(); u.Run(ctx) })
 	return status
@@ -39,9 +39,9 @@ func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t upd
 // card is the card that this board runs from.
 type card struct {
 	*update.Card
-	device update.Device
-	state  update.State
-	name   string // of the release that runs
+	device   update.Device
+	state    update.State
+	manifest release.Manifest // of the release that runs; empty when it is damaged
 }
 
 // openCard opens the card that this board runs from.
@@ -71,7 +71,7 @@ func openCard() (*card, error) {
 		return nil, err
 	}
 	if m, err := c.Manifest(c.state.Running); err == nil {
-		c.name = m.Name
+		c.manifest = m
 	}
 	return c, nil
 }
@@ -89,13 +89,13 @@ func (c *card) publish(log *slog.Logger, status *supervisor.ReleaseStatus) {
 		log.Warn("the release before an update runs: the update was given up", "refused_version", s.Refused,
 			"error", s.Fate)
 	}
-	status.SetRunning(supervisor.Running{Card: s, Name: c.name, Key: updateKey(log), Boot: boot})
+	status.SetRunning(supervisor.Running{Card: s, Name: c.manifest.Name, Key: c.updateKey(log), Boot: boot})
 }
 
-// updateKey returns the key of updates as the role gets it, "" if this image has
+// updateKey returns the key of updates as the role gets it, "" if this card has
 // none.
-func updateKey(log *slog.Logger) string {
-	key, err := release.ReadKey(release.KeyFile)
+func (c *card) updateKey(log *slog.Logger) string {
+	key, err := release.CurrentKey(c.manifest, release.KeyFile)
 	if err != nil {
 		log.Warn("updates refused", "error", err)
 		return ""

@@ -31,9 +31,10 @@ type Updater struct {
 	OnTrial  bool // the release that runs
 	Vitals   *Vitals
 	Status   *ReleaseStatus
-	Incoming string // file in which the role leaves an update; installed only if it is signed
-	KeyFile  string // public key of updates
-	Restart  func() // restarts the board
+	Incoming string           // file in which the role leaves an update; installed only if it is signed
+	Running  release.Manifest // of the release that runs, whose key of updates comes first
+	KeyFile  string           // public key of updates
+	Restart  func()           // restarts the board
 
 	trial trial
 }
@@ -112,7 +113,7 @@ func (u *Updater) install() bool {
 }
 
 func (u *Updater) installFile(f io.ReadSeeker) (release.Manifest, error) {
-	key, err := release.ReadKey(u.KeyFile)
+	key, err := release.CurrentKey(u.Running, u.KeyFile)
 	if err != nil {
 		return release.Manifest{}, err
 	}

@@ -1,51 +1,108 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/tools/flash"
 	"heliograph/tools/image"
 )
+
+const imagesUsage = "folder with the base images of the release; default: that of this program, and images in it"
 
 func imageCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
 	var board string
 	c := &cobra.Command{
-		Use:   "image --role tx|rx --board BOARD [--config FILE] [--network FILE] -o FILE.img",
-		Short: "Write what a board boots from; run it in a checkout, which it builds the role from",
-		Args:  cobra.NoArgs,
+		Use:   "image --role tx|rx --board BOARD [--config FILE] [--network FILE] [--update-key FILE] -o FILE.img",
+		Short: "Write what a board boots from, or change the configuration in it",
+		Long: "Write what a board boots from: the base image of the board and role, beside this program or in\n" +
+			"--images, with the configuration in it. Without a base image it is built from the checkout that it\n" +
+			"is run in.",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			found, err := imageBoard(board)
-			if err != nil {
+			var err error
+			if o.Board, err = imageBoard(board); err != nil {
 				return err
 			}
 			if o.Role != "tx" && o.Role != "rx" {
 				return fmt.Errorf("role %q is neither tx nor rx", o.Role)
 			}
-			o.Board = found
-			return failing(func(c *cobra.Command, _ []string) error {
+			o.Notes = c.ErrOrStderr()
+			return flashed(c, func() error {
 				if err := image.Build(o); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s: %s for %s; copy it to a card as it is\n", o.Output, o.Role, board)
 				return nil
-			})(c, nil)
+			}())
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.Role, "role", "", "tx or rx")
 	boardFlag(c, &board)
 	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
-	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
-	f.Uint64Var(&o.Release, "release", 1, "number of the release; updates to an older one are refused")
-	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
-		"key\"); without one the board takes none")
+	settingFlags(c, &o)
+	f.StringVar(&o.Images, "images", "", imagesUsage)
 	f.StringVarP(&o.Output, "output", "o", "", "the image to write")
 	for _, name := range []string{"role", "board", "output"} {
 		if err := c.MarkFlagRequired(name); err != nil {
 			panic(err) // a flag that is not there
 		}
 	}
+	c.AddCommand(configureCommand())
 	return c
+}
+
+// settingFlags are those of what is put beside the configuration.
+func settingFlags(c *cobra.Command, o *image.Options) {
+	f := c.Flags()
+	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
+	f.StringVar(&o.PKI, "pki", "", "folder with own, trusted, issuer and trusted_users, which the board starts with")
+	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
+		"key\"); without one the board takes none")
+	f.Uint64Var(&o.Release, "release", 0, "number of the release; updates to an older one are refused (default: that "+
+		"of the base image, 1)")
+}
+
+func configureCommand() *cobra.Command {
+	var o image.Options
+	c := &cobra.Command{
+		Use:   "configure [flags] FILE.img|CARD",
+		Short: "Change the configuration in an image or on a card",
+		Long: "Change the configuration in an image or on a card. --config replaces the role's configuration with\n" +
+			"the files that it names, --network, --pki and --update-key each what they name; the rest stays, and\n" +
+			"is listed. Of what was replaced nothing remains on the boot partition. What the board's console has\n" +
+			"set since (its network, a pair key) is on the data partition, and still comes first there.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.Config+o.Network+o.PKI+o.UpdateKey == "" && o.Release == 0 {
+				return errors.New("configure what? Say --config, --network, --pki, --update-key or --release")
+			}
+			return flashed(c, configureImage(c, args[0], o))
+		},
+	}
+	c.Flags().StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
+	settingFlags(c, &o)
+	return c
+}
+
+func configureImage(c *cobra.Command, name string, o image.Options) error {
+	d, err := flash.OpenCard(flash.Local(), name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	kept, err := image.Configure(d, o)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s: configured, read back and equal; %s\n", name, d.Release())
+	if len(kept) > 0 {
+		fmt.Fprintf(c.OutOrStdout(), "left as it was: %s\n", strings.Join(kept, ", "))
+	}
+	return d.Close()
 }

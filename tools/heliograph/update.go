@@ -13,6 +13,7 @@ import (
 
 	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
+	"heliograph/tools/flash"
 	"heliograph/tools/image"
 )
 
@@ -80,8 +81,10 @@ func updateMakeCommand() *cobra.Command {
 	var board, key string
 	c := &cobra.Command{
 		Use:   "make --role tx|rx --board BOARD --release N --key FILE -o FILE.update",
-		Short: "Write an update; run it in a checkout, which it builds the role from",
-		Args:  cobra.NoArgs,
+		Short: "Write an update, from the base image of the board or in a checkout",
+		Long: "Write an update. What it brings is taken from the base image of the board and role, beside this\n" +
+			"program or in --images; without one it is built from the checkout that it is run in.",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.Board, err = imageBoard(board); err != nil {
@@ -90,6 +93,7 @@ func updateMakeCommand() *cobra.Command {
 			if o.Release == 0 {
 				return errors.New("releases are counted from 1")
 			}
+			o.Notes = c.ErrOrStderr()
 			return failing(func(c *cobra.Command, _ []string) error {
 				private, err := signingKey(c, key)
 				if err != nil {
@@ -108,13 +112,10 @@ func updateMakeCommand() *cobra.Command {
 	boardFlag(c, &board)
 	f.Uint64Var(&o.Release, "release", 0, "number of the release; a card takes none below what it has had")
 	f.StringVar(&key, "key", "", "file of \"heliograph update key\", or of minisign -G")
-	f.StringVar(&o.UpdateKey, "update-key", "", "public key of the updates after this one; default: KEY.pub")
+	f.StringVar(&o.UpdateKey, "update-key", "", "public key that the updates after this one must be signed with; "+
+		"default: as before")
+	f.StringVar(&o.Images, "images", "", imagesUsage)
 	f.StringVarP(&o.Output, "output", "o", "", "the file to write")
-	c.PreRun = func(*cobra.Command, []string) {
-		if o.UpdateKey == "" {
-			o.UpdateKey = key + ".pub" // else this would be the last update
-		}
-	}
 	for _, name := range []string{"role", "board", "release", "key", "output"} {
 		if err := c.MarkFlagRequired(name); err != nil {
 			panic(err) // a flag that is not there
@@ -188,9 +189,9 @@ func updateInstallCommand() *cobra.Command {
 }
 
 func onCard(name string, do func(*update.Card) error) error {
-	d, err := update.OpenDevice(name, true)
+	d, err := flash.OpenCard(flash.Local(), name)
 	if err != nil {
-		return fmt.Errorf("%w (a card must not be mounted)", err)
+		return err
 	}
 	defer d.Close()
 	card, err := update.Open(d, 0)

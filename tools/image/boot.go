@@ -11,12 +11,17 @@ import (
 	"heliograph/tools/image/filesystem"
 )
 
-const firmwareModule = "github.com/gokrazy/firmware"
+const (
+	firmwareModule = "github.com/gokrazy/firmware"
+	firmwareFile   = "firmware.txt" // its version: no update changes it
+)
 
 // bootTree collects the boot partition. Both sets have the same files with the
 // same room; those of set b are zeros until the first update.
 func bootTree(o Options, s set, signature uint32) (*filesystem.File, error) {
 	root := filesystem.Tree()
+	root.Add("README.txt", 0o444, []byte(readMe))
+	root.Mkdir(home)
 	if err := addFirmware(root, o); err != nil {
 		return nil, err
 	}
@@ -35,8 +40,18 @@ func bootTree(o Options, s set, signature uint32) (*filesystem.File, error) {
 	}
 	add(update.ManifestFile, update.ManifestRoom, text)
 	add(update.ArgumentFile, update.ArgumentRoom, update.CommandLine(s.manifest.Arguments, signature, update.A))
-	return root, addConfiguration(root, o)
+	return root, nil
 }
+
+// readMe stands on the card for those who look at it on a PC.
+const readMe = "This card boots a board of heliograph. Its configuration are the files in the folder heliograph:\r\n" +
+	"\r\n" +
+	"  heliograph.toml   of the role, with the files that it names beside it\r\n" +
+	"  network.toml      the board's address\r\n" +
+	"  update.pub        the public key of updates\r\n" +
+	"\r\n" +
+	"Any editor and file manager will do. Leave everything else as it is: the board checks it.\r\n" +
+	"A file that held a key and is deleted here can be read again: \"heliograph image configure\" leaves nothing.\r\n"
 
 // room is how long a file is on a card: as long as it may become by updates.
 // The firmware reads all of it at each start, so a large one gets little more.
@@ -52,6 +67,11 @@ func addFirmware(root *filesystem.File, o Options) error {
 	if err := addFiles(root, o, kernelModule, "LICENSE.linux"); err != nil || len(o.Board.Firmware) == 0 {
 		return err
 	}
+	m, err := download(o, firmwareModule)
+	if err != nil {
+		return err
+	}
+	root.Add(firmwareFile, 0o444, []byte(m.Path+" "+m.Version+"\n"))
 	return addFiles(root, o, firmwareModule, append([]string{"LICENSE.broadcom"}, o.Board.Firmware...)...)
 }
 

@@ -1,15 +1,21 @@
 package image
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"heliograph/firmware/config"
-	"heliograph/tools/image/filesystem"
+	"heliograph/firmware/platform/release"
+	"heliograph/firmware/platform/text"
 	"heliograph/tools/settings"
 )
 
@@ -20,44 +26,145 @@ const home = "heliograph"
 const (
 	configurationFile = "heliograph.toml"
 	networkFile       = "network.toml"
+	keyFile           = "update.pub"
+	pkiFolder         = "pki" // what the role starts with, see package supervisor
 )
 
-// addConfiguration copies the role's configuration with the files that it
-// names, and the network's. Both are checked first.
-func addConfiguration(root *filesystem.File, o Options) error {
+// parts are what of a configuration is replaced apart from the rest.
+type parts struct {
+	role, network, key, pki Content // nil: stays as it is
+}
+
+// read collects what the options name, and checks it.
+func (o Options) read() (p parts, err error) {
 	if err := check(o); err != nil {
-		return err
+		return p, err
+	}
+	if o.Config != "" {
+		if p.role, err = o.readRole(); err != nil {
+			return p, err
+		}
 	}
 	if o.Network != "" {
-		b, err := os.ReadFile(o.Network)
+		b, err := readSmall(o.Network)
 		if err != nil {
-			return fmt.Errorf("image: %v", err)
+			return p, err
 		}
-		root.Add(home+"/"+networkFile, 0o400, b)
+		p.network = Content{networkFile: b}
 	}
-	if o.Config == "" {
-		return nil
+	if o.UpdateKey != "" {
+		key, err := release.ReadKey(o.UpdateKey)
+		if err != nil {
+			return p, err
+		}
+		p.key = Content{keyFile: []byte(key.String() + "\n")}
 	}
-	b, err := os.ReadFile(o.Config)
+	if o.PKI != "" {
+		p.pki, err = readPKI(o.PKI)
+	}
+	return p, err
+}
+
+// readRole returns the role's configuration with the files that it names.
+func (o Options) readRole() (Content, error) {
+	b, err := readSmall(o.Config)
 	if err != nil {
-		return fmt.Errorf("image: %v", err)
+		return nil, err
 	}
-	root.Add(home+"/"+configurationFile, 0o400, b)
-	var keys map[string]any
-	if err := toml.Unmarshal(b, &keys); err != nil {
-		return fmt.Errorf("image: %v", err)
-	}
-	for _, name := range named("", keys) {
+	c := Content{configurationFile: b}
+	for _, name := range namedFiles(b) {
 		if !filepath.IsLocal(name) {
-			return fmt.Errorf("image: %s names %s, which is not below its folder: put it there", o.Config, name)
+			return nil, fmt.Errorf("image: %s names %s, which is not below its folder: put it there", o.Config, name)
 		}
-		b, err := os.ReadFile(filepath.Join(filepath.Dir(o.Config), name))
-		if err != nil {
-			return fmt.Errorf("image: %v", err)
+		at := filepath.ToSlash(filepath.Clean(name))
+		if reserved(at) {
+			return nil, fmt.Errorf("image: %s names %s, which a board has for something else: give it another name",
+				o.Config, name)
 		}
-		root.Add(home+"/"+filepath.ToSlash(name), 0o400, b)
+		if c[at], err = readSmall(filepath.Join(filepath.Dir(o.Config), name)); err != nil {
+			return nil, err
+		}
 	}
-	return nil
+	return c, nil
+}
+
+// reserved says whether a file below home has a meaning of its own.
+func reserved(name string) bool {
+	return name == configurationFile || name == networkFile || name == keyFile || strings.HasPrefix(name, pkiFolder+"/")
+}
+
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("image: %v", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("image: %v", err)
+	}
+	if len(b) > mostBytes {
+		return nil, fmt.Errorf("image: %s has more than %d bytes", name, mostBytes)
+	}
+	return b, nil
+}
+
+// readPKI reads a folder of certificates as a role has it.
+func readPKI(dir string) (Content, error) {
+	c := Content{}
+	root := os.DirFS(dir)
+	for _, below := range []string{"own", "trusted", "issuer", "trusted_users"} {
+		err := fs.WalkDir(root, below, func(name string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && name == below {
+				return nil
+			}
+			if err != nil || !d.Type().IsRegular() || litter(d.Name()) {
+				return err
+			}
+			if len(c) == mostFiles {
+				return fmt.Errorf("more than %d files", mostFiles)
+			}
+			c[path.Join(pkiFolder, name)], err = readSmall(filepath.Join(dir, filepath.FromSlash(name)))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("image: %s: %v", dir, err)
+		}
+	}
+	if len(c) == 0 {
+		return nil, fmt.Errorf("image: %s has none of the folders own, trusted, issuer and trusted_users", dir)
+	}
+	return c, nil
+}
+
+// over returns the configuration that an image has with the new parts in it: what an older
+// configuration of the role named goes with it.
+func (p parts) over(old Content) Content {
+	c := Content{}
+	gone := map[string]bool{}
+	if p.role != nil {
+		for _, name := range namedFiles(old[configurationFile]) {
+			gone[filepath.ToSlash(filepath.Clean(name))] = true
+		}
+	}
+	for name, b := range old {
+		replaced := p.role
+		switch {
+		case name == networkFile:
+			replaced = p.network
+		case name == keyFile:
+			replaced = p.key
+		case strings.HasPrefix(name, pkiFolder+"/"):
+			replaced = p.pki
+		}
+		if replaced == nil && !gone[name] {
+			c[name] = b
+		}
+	}
+	for _, part := range []Content{p.role, p.network, p.key, p.pki} {
+		maps.Copy(c, part)
+	}
+	return c
 }
 
 // check refuses what could not work on the board: faults, and state in a folder
@@ -86,6 +193,15 @@ func check(o Options) error {
 		return fmt.Errorf("image: %s: leave [state] and [pki] out: a board keeps both on its data partition", o.Config)
 	}
 	return nil
+}
+
+// namedFiles returns the files that a configuration names, in no order.
+func namedFiles(configuration []byte) []string {
+	var keys map[string]any
+	if toml.Unmarshal(text.TrimMark(configuration), &keys) != nil {
+		return nil
+	}
+	return named("", keys)
 }
 
 // named returns the files that a configuration names.

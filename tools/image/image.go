@@ -23,6 +23,7 @@ package image
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -42,30 +43,61 @@ const (
 	sectorSize = 512
 )
 
-// Options say what to build.
+// Options say what to make, of which base image.
 type Options struct {
-	Role    string // tx or rx
-	Board   boards.Board
-	Config  string // the role's configuration; without one PID 1 says what is missing
-	Network string // the interface's address, see package network; may be empty
-	Source  string // folder of the checkout that the role is built from
-	Version string
-	Output  string
+	Role  string // tx or rx
+	Board boards.Board
 
-	Release   uint64 // rises with each release, from 1: an update to an older one is refused
-	UpdateKey string // public key that updates must be signed with; without one none is installed
+	Config    string // the role's configuration; without one PID 1 says what is missing
+	Network   string // the interface's address, see package network; may be empty
+	PKI       string // folder with own/, trusted/, issuer/, trusted_users/ for the first start; may be empty
+	UpdateKey string // file of the public key that updates must be signed with; without one none is installed
+	Release   uint64 // rises with each release, from 1: an update to an older one is refused; 0: the base image's
+
+	Images  string    // folder with base images; "": beside this program
+	Source  string    // folder of the checkout that is built from when there is no base image; "": none
+	Version string    // of this program
+	Notes   io.Writer // what was compared, and with what; nil: nowhere
+	Output  string
 }
 
-// Build writes the image to Output, whole or not at all.
+// Build writes the image to Output, whole or not at all: from a base image, or from the
+// programs of a checkout. Both give the same bytes.
 func Build(o Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	p, err := compile(o)
+	p, err := o.read()
 	if err != nil {
 		return err
 	}
-	return assemble(o, p)
+	fill, err := o.origin()
+	if err != nil {
+		return err
+	}
+	return write(o.Output, func(f *os.File) error {
+		if err := fill(f); err != nil {
+			return err
+		}
+		_, err := configure(f, o.Release, p)
+		return err
+	})
+}
+
+// origin returns what writes the base image into an empty file.
+func (o Options) origin() (func(*os.File) error, error) {
+	from, err := o.findBase()
+	if err != nil {
+		return nil, err
+	}
+	if from.path != "" {
+		return func(f *os.File) error { return o.extract(from, f) }, nil
+	}
+	p, err := compile(o)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *os.File) error { return assemble(f, o, p) }, nil
 }
 
 func (o Options) check() error {
@@ -78,8 +110,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// assemble writes the image around the programs.
-func assemble(o Options, p programs) error {
+// assemble writes the base image around the programs.
+func assemble(f *os.File, o Options, p programs) error {
 	s, err := assembled(o, p)
 	if err != nil {
 		return err
@@ -89,18 +121,16 @@ func assemble(o Options, p programs) error {
 	if err != nil {
 		return err
 	}
-	return write(o.Output, func(f *os.File) error {
-		if err := f.Truncate(imageSize); err != nil {
-			return err
-		}
-		if _, err := f.WriteAt(masterBootRecord(signature), 0); err != nil {
-			return err
-		}
-		if _, err := f.WriteAt(s.root, slotAStart); err != nil {
-			return err
-		}
-		return filesystem.WriteFAT(f, bootStart, bootSize, boot)
-	})
+	if err := f.Truncate(imageSize); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(masterBootRecord(signature), 0); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(s.root, slotAStart); err != nil {
+		return err
+	}
+	return filesystem.WriteFAT(f, bootStart, bootSize, boot)
 }
 
 // write gives the file its name when all of it is on the disk.
@@ -112,9 +142,12 @@ func write(name string, fill func(*os.File) error) error {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	if err := fill(f); err != nil {
-		return fmt.Errorf("image: writing %s: %w", name, err)
+		return err
 	}
 	if err := f.Sync(); err != nil {
+		return fmt.Errorf("image: %v", err)
+	}
+	if err := f.Close(); err != nil { // Windows renames no file that is open
 		return fmt.Errorf("image: %v", err)
 	}
 	if err := os.Rename(f.Name(), name); err != nil {

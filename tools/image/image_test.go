@@ -11,19 +11,25 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/config/pairkey"
-	"heliograph/tools/image/filesystem"
 )
 
-// written makes an image around programs that are none.
-func written(t *testing.T, board, config string) (string, error) {
+// nothing are programs that are none, of role tx.
+func nothing() programs {
+	return programs{role: []byte("role"), pid1: []byte("pid1"), initramfs: []byte("initramfs"), bill: []byte("{}")}
+}
+
+// written makes an image of role tx around programs that are none.
+func written(t *testing.T, board string) string {
 	t.Helper()
 	b, ok := boards.ByName(board)
 	if !ok {
 		t.Fatalf("no board %q", board)
 	}
-	o := Options{Role: "tx", Board: b, Config: config, Source: "../..", Output: filepath.Join(t.TempDir(), "tx.img")}
-	return o.Output, assemble(o, programs{role: []byte("role"), pid1: []byte("pid1"), initramfs: []byte("initramfs"),
-		bill: []byte("{}")})
+	o := Options{Role: "tx", Board: b, Source: "../..", Version: "1.2.0", Output: filepath.Join(t.TempDir(), "tx.img")}
+	if err := write(o.Output, func(f *os.File) error { return assemble(f, o, nothing()) }); err != nil {
+		t.Fatal(err)
+	}
+	return o.Output
 }
 
 // peer runs another project's tool, or skips.
@@ -58,15 +64,7 @@ func digest(t *testing.T, name string) [sha256.Size]byte {
 }
 
 func TestTwoImagesOfTheSameAreEqual(t *testing.T) {
-	one, err := written(t, "rpi4b", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := written(t, "rpi4b", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := digest(t, two), digest(t, one); got != want {
+	if got, want := digest(t, written(t, "rpi4b")), digest(t, written(t, "rpi4b")); got != want {
 		t.Errorf("got %x the second time, want %x", got, want)
 	}
 }
@@ -77,11 +75,7 @@ func TestEveryBoardHasItsFiles(t *testing.T) {
 			continue // a PC boots from its own disk
 		}
 		t.Run(b.Name, func(t *testing.T) {
-			one, err := written(t, b.Name, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			at := one + "@@4M"
+			at := written(t, b.Name) + "@@4M"
 			if line := string(peer(t, "mtype", "-i", at, "::a/cmdline.txt")); !strings.Contains(line, "-02 ") ||
 				strings.Contains(line, strings.TrimPrefix(b.Link.Device, "/dev/")+",") {
 				t.Errorf("got command line %q, want slot A and no console on the link", line)
@@ -116,8 +110,7 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			root := filesystem.Tree()
-			err := addConfiguration(root, Options{Role: "tx", Config: name})
+			p, err := Options{Role: "tx", Config: name}.read()
 			if c.fault != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fault) {
 					t.Fatalf("got %v, want a fault with %q", err, c.fault)
@@ -127,9 +120,9 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := root.Mkdir("heliograph").Names()
-			if want := "heliograph.toml pair.key"; strings.Join(got, " ") != want {
-				t.Errorf("got %v, want %s", got, want)
+			want := Content{"heliograph.toml": []byte(c.text), "pair.key": []byte(key)}
+			if d := p.over(Content{}).Difference(want); d != "" {
+				t.Errorf("got another %s", d)
 			}
 		})
 	}

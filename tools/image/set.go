@@ -18,6 +18,7 @@ import (
 const (
 	kernelModule  = "github.com/gokrazy/kernel.rpi"
 	initramfsFile = "initramfs"
+	billFile      = "sbom.cdx.json"
 )
 
 // set is what a release is: what an image has in set a, and an update brings.
@@ -47,6 +48,7 @@ func assembled(o Options, p programs) (set, error) {
 	if kernel[initramfsFile], err = initramfs(p.initramfs, s.manifest.Root); err != nil {
 		return set{}, err
 	}
+	kernel[billFile] = p.bill
 	for name := range kernel {
 		s.manifest.Files = append(s.manifest.Files, release.PartOf(name, kernel[name]))
 	}

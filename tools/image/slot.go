@@ -1,16 +1,12 @@
 package image
 
 import (
-	"bytes"
-	"debug/buildinfo"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
-	"heliograph/firmware/platform/release"
 	"heliograph/tools/image/filesystem"
 )
 
@@ -45,17 +41,9 @@ func rootSlot(o Options, p programs) ([]byte, error) {
 	root.Add("bin/helio"+o.Role, 0o755, p.role)
 	root.Add("etc/heliograph/role", 0o444, []byte(o.Role+"\n"))
 	root.Add("etc/heliograph/board", 0o444, []byte(o.Board.Name+"\n"))
-	root.Add("etc/heliograph/sbom.cdx.json", 0o444, p.bill)
 	root.Add("etc/hosts", 0o444, []byte("127.0.0.1 localhost\n::1 localhost\n"))
 	root.Add("etc/passwd", 0o444, []byte("root:x:0:0::/:\nrole:x:1000:1000::/data:\n"))
 	root.Symlink("etc/resolv.conf", "/run/resolv.conf")
-	if o.UpdateKey != "" {
-		key, err := release.ReadKey(o.UpdateKey)
-		if err != nil {
-			return nil, err
-		}
-		root.Add(strings.TrimPrefix(release.KeyFile, "/"), 0o444, []byte(key.String()+"\n"))
-	}
 	for _, name := range []string{"boot", "data", "dev", "proc", "run", "sys", "tmp"} {
 		root.Mkdir(name)
 	}
@@ -96,51 +84,4 @@ func download(o Options, path string) (module, error) {
 		return module{}, fmt.Errorf("image: go mod download -json %s: %v", path, err)
 	}
 	return m, nil
-}
-
-// component is an entry of a CycloneDX 1.6 bill.
-type component struct {
-	Type    string `json:"type"`
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	URL     string `json:"purl,omitempty"`
-}
-
-// billOfMaterials lists what the programs were built from, as they say
-// themselves, and what else is on the card.
-func billOfMaterials(o Options, built ...[]byte) ([]byte, error) {
-	var list []component
-	known := map[string]bool{}
-	add := func(kind, path, version string) {
-		if !known[path] {
-			known[path] = true
-			list = append(list, component{kind, path, version, "pkg:golang/" + path + "@" + version})
-		}
-	}
-	for _, p := range built {
-		info, err := buildinfo.Read(bytes.NewReader(p))
-		if err != nil {
-			return nil, fmt.Errorf("image: %v", err)
-		}
-		add("library", "stdlib", info.GoVersion)
-		for _, d := range info.Deps {
-			if d.Replace != nil {
-				d = d.Replace
-			}
-			add("library", d.Path, d.Version)
-		}
-	}
-	for _, m := range []struct{ kind, path string }{{"operating-system", kernelModule}, {"firmware", firmwareModule}} {
-		got, err := download(o, m.path)
-		if err != nil {
-			return nil, err
-		}
-		add(m.kind, got.Path, got.Version)
-	}
-	return json.MarshalIndent(map[string]any{
-		"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
-		"metadata": map[string]any{"component": component{Type: "firmware", Name: "helio" + o.Role,
-			Version: o.Version}},
-		"components": list,
-	}, "", " ")
 }

@@ -18,7 +18,11 @@ func made(t *testing.T, b boards.Board, release uint64, key minisign.PrivateKey)
 		Output: filepath.Join(t.TempDir(), "tx.update")}
 	p := programs{role: []byte("new role"), pid1: []byte("new pid1"), initramfs: []byte("new initramfs"),
 		bill: []byte("{}")}
-	if err := assembleUpdate(o, p, key); err != nil {
+	s, err := assembled(o, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.seal(o, key); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(o.Output)
@@ -36,10 +40,7 @@ func TestUpdateFitsTheImageOfItsBoard(t *testing.T) {
 	}
 	for _, name := range []string{"rpi4b", "cm5", "virt"} {
 		t.Run(name, func(t *testing.T) {
-			card, err := written(t, name, "")
-			if err != nil {
-				t.Fatal(err)
-			}
+			card := written(t, name)
 			b, _ := boards.ByName(name)
 			d, err := update.OpenDevice(card, true)
 			if err != nil {

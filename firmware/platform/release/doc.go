@@ -9,7 +9,14 @@
 // prehashed (algorithm "ED"). The parts follow in the manifest's order, without
 // anything between or after them.
 //
-// The signature is checked before anything else of a file is used. What PID 1
+// The signature is checked before anything else of a file is used. The key for that is in
+// the boot partition, beside the configuration (KeyFile), and not in what is signed: one
+// base image serves every plant, and any computer can put the key there. Anyone who can
+// write that partition could as well replace the kernel and the initramfs, which it also
+// holds, so a read-only place for the key would protect nothing. An update may bring the
+// key of those after it, in its manifest; that one holds as long as its release runs.
+//
+// What PID 1
 // publishes, State, is a file that only PID 1 writes and the role reads:
 //
 //	{"role": …, "board": …, "key": …, "version": …, …}     at most 64 KiB of JSON

@@ -22,6 +22,9 @@ type Manifest struct {
 	Arguments string `json:"arguments"`
 	Files     []Part `json:"files"` // of the set's folder, sorted by name
 	Root      Part   `json:"root"`  // the root filesystem
+	// UpdateKey is the public key that updates after this one must be signed with; "": as
+	// before.
+	UpdateKey string `json:"update_key,omitempty"`
 }
 
 // Part is a file of a set.
@@ -111,6 +114,8 @@ func (m Manifest) check() error {
 		return errors.New("release: manifest: the kernel's arguments are no short line of text")
 	case len(m.Files) == 0 || len(m.Files) > maxFiles:
 		return fmt.Errorf("release: manifest: %d files", len(m.Files))
+	case m.UpdateKey != "" && !isKey(m.UpdateKey):
+		return errors.New("release: manifest: the key of updates is not one of minisign")
 	case !ascending(m.Files):
 		return errors.New("release: manifest: files are not sorted, or one is there twice")
 	}
@@ -144,6 +149,11 @@ func ascending(files []Part) bool {
 		}
 	}
 	return true
+}
+
+func isKey(text string) bool {
+	_, err := ParseKey([]byte(text))
+	return err == nil && len(text) <= maxName
 }
 
 func unprintable(r rune) bool { return r < ' ' || r > '~' }

@@ -58,7 +58,7 @@ type State struct {
 	Running
 	Role  string `json:"role"`
 	Board string `json:"board"`
-	Key   string `json:"key,omitempty"` // minisign's public key; "": this image accepts no update
+	Key   string `json:"key,omitempty"` // minisign's public key; "": this card accepts no update
 	Floor uint64 `json:"floor"`         // the lowest version that is installed
 }
 

@@ -68,8 +68,8 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	}
 	text, signature := b[:size], b[size:]
 	if !genuine(key, text, signature) {
-		return Manifest{}, nil, errors.New("release: the signature is not of the key that this image was built " +
-			"with; nothing was changed")
+		return Manifest{}, nil, errors.New("release: the signature is not of the key that this card has for " +
+			"updates; nothing was changed")
 	}
 	m, err := DecodeManifest(text)
 	return m, text, err

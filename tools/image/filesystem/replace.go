@@ -290,6 +290,11 @@ func (e *editor) writeTable() error {
 			same = same && e.table[i] == e.onDisk[i]
 			b = binary.LittleEndian.AppendUint32(b, e.table[i])
 		}
+		rest := make([]byte, sectorSize-len(b)) // of a table's last sector
+		if err := readFull(e.d, rest, e.fat+int64(4*to)); err != nil {
+			return err
+		}
+		b = append(b, rest...)
 		for n := int64(0); n < e.fats && !same; n++ {
 			if err := e.write(b, e.fat+n*e.length+int64(4*from)); err != nil {
 				return err
