@@ -14,10 +14,13 @@ import (
 )
 
 // pairKey returns the key of the files that the configurations name, and the files
-// that it made for it.
-func pairKey(configs ...string) (key [pairkey.Size]byte, made []string, err error) {
+// that it made for it. Where a key is given, it is that one.
+func pairKey(given *[pairkey.Size]byte, configs ...string) (key [pairkey.Size]byte, made []string, err error) {
 	var missing []string
-	found := false
+	found := given != nil
+	if found {
+		key = *given
+	}
 	for _, name := range configs {
 		at, err := keyFile(name)
 		if err != nil {
@@ -30,8 +33,8 @@ func pairKey(configs ...string) (key [pairkey.Size]byte, made []string, err erro
 		case err != nil:
 			return key, nil, fmt.Errorf("flash: %s: %v", at, err)
 		case found && k != key:
-			return key, nil, fmt.Errorf("flash: %s is not the key that the other board has: remove both for a new one",
-				at)
+			return key, nil, fmt.Errorf("flash: %s is not the key that the other board has: remove it for %s", at,
+				map[bool]string{true: "the given one", false: "a new one, on both sides"}[given != nil])
 		default:
 			key, found = k, true
 		}
@@ -72,4 +75,14 @@ func remove(names []string) {
 	for _, name := range names {
 		_ = os.Remove(name) // gone is gone
 	}
+}
+
+// keep writes the key of a pair where a card of it can be made from later.
+func (d Writer) keep(name string, key [pairkey.Size]byte) error {
+	if err := pairkey.Create(name, key); err != nil {
+		return fmt.Errorf("flash: keeping the key: %v", err)
+	}
+	fmt.Fprintf(d.Out, "%s is the secret of this pair: who has it can make frames that the receiver takes for the "+
+		"plant's.\nKeep it off this computer, under lock; \"heliograph flash --replace\" asks for it.\n", name)
+	return nil
 }

@@ -21,6 +21,10 @@ type Pair struct {
 	Source  string // folder of the checkout
 	Version string
 	Build   func(image.Options) error
+
+	UpdateKey string // file of the public key of updates; without one the boards take none
+	Release   uint64 // number of the release, from 1
+	KeepKey   string // new file for the pair key; without one it is on the cards alone
 }
 
 // Side is one of the boards. RX without a target gets the reader that TX had.
@@ -32,18 +36,30 @@ func (s Side) files(b boards.Board) settings.Files {
 
 // Pair makes the pair key, both identities and both images, and writes them. A key
 // file that the configurations name and that is there is used; one that is missing
-// is made and removed again, so that the key is on the cards alone.
-func (d Writer) Pair(ctx context.Context, p Pair) error {
+// is made and removed again, so that the key is on the cards alone, or in KeepKey too.
+func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 	oneReader, err := d.checkTargets(p)
 	if err != nil {
 		return err
 	}
-	key, made, err := pairKey(p.TX.Config, p.RX.Config)
+	key, made, err := pairKey(nil, p.TX.Config, p.RX.Config)
 	defer remove(made)
 	if err != nil {
 		return err
 	}
 	units, err := p.units(key)
+	if err == nil {
+		err = d.updates(p, units...)
+	}
+	if err == nil && p.KeepKey != "" {
+		if err = d.keep(p.KeepKey, key); err == nil {
+			defer func() {
+				if err != nil { // no pair has this key
+					remove([]string{p.KeepKey})
+				}
+			}()
+		}
+	}
 	if err != nil {
 		return err
 	}

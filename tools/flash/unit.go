@@ -31,6 +31,7 @@ type unit struct {
 	check      string   // of the pair key: eight digits that both labels share
 	image      string
 	thumbprint string
+	updates    string // the release, and the key of updates
 }
 
 // readNetwork finds out what the board will be called.
@@ -60,7 +61,7 @@ func (p Pair) image(dir string, u *unit) error {
 	u.image = filepath.Join(dir, u.role+".img")
 	if err := p.Build(image.Options{
 		Role: u.role, Board: p.Board, Config: u.Config, Network: u.Network, Source: p.Source, Version: p.Version,
-		Output: u.image,
+		Output: u.image, UpdateKey: p.UpdateKey, Release: p.Release,
 	}); err != nil {
 		return err
 	}

@@ -25,19 +25,24 @@ import (
 var errWhichPair = errors.New("flash which pair? Say --pair --board BOARD --tx-config FILE --rx-config FILE " +
 	"TX-TARGET [RX-TARGET]")
 
+var errWhichCard = errors.New("replace which card? Say --replace tx|rx --key FILE --board BOARD --config FILE TARGET")
+
 func flashCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
 	pair := flash.Pair{Source: ".", Version: version, Build: image.Build}
+	var replace flash.Replacement
 	var board string
 	var both, yes, override bool
 	c := &cobra.Command{
 		Use: "flash [FILE.img TARGET | --role tx|rx --board BOARD [flags] TARGET |\n" +
-			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET]]",
+			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET] |\n" +
+			"    --replace tx|rx --key FILE --board BOARD --config FILE [flags] TARGET]",
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
 		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, or a\n" +
 			"plain file. The image is FILE.img, or made here as \"heliograph image\" makes it. With --pair it\n" +
 			"makes the cards of both boards, in two readers or one after the other in one: with a pair key\n" +
-			"and OPC UA identities of their own.",
+			"and OPC UA identities of their own. With --replace it makes a new card for one board of a pair\n" +
+			"whose key was kept with --keep-key. FILE.img may be packed with zstd or gzip.",
 		Args: cobra.MaximumNArgs(2),
 	}
 	f := c.Flags()
@@ -50,18 +55,29 @@ func flashCommand() *cobra.Command {
 	f.StringVar(&pair.RX.Config, "rx-config", "", "with --pair: configuration of RX")
 	f.StringVar(&pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
 	f.StringVar(&pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
+	f.StringVar(&pair.KeepKey, "keep-key", "", "with --pair: new `FILE` for the pair key, to replace a lost card from later; "+
+		"keep it under lock")
+	f.StringVar(&replace.Role, "replace", "", "tx or rx: make a new card for that board of a pair")
+	f.StringVar(&replace.Key, "key", "", "with --replace: `FILE` with the key of the pair")
+	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update key\"); "+
+		"without one the board takes none")
+	f.Uint64Var(&o.Release, "release", 1, "number of the release; updates to an older one are refused")
 	f.BoolVar(&yes, "yes", false, "do not ask before a drive is overwritten")
 	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
 		"never the disk of /")
-	c.MarkFlagsMutuallyExclusive("pair", "role")
+	c.MarkFlagsMutuallyExclusive("pair", "role", "replace")
+	c.MarkFlagsRequiredTogether("replace", "key")
 	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		d := cardWriter(c, yes, override)
 		var err error
-		if o.Role != "" && o.Role != "tx" && o.Role != "rx" {
-			return fmt.Errorf("role %q is neither tx nor rx", o.Role)
+		for _, role := range []string{o.Role, replace.Role} {
+			if role != "" && role != "tx" && role != "rx" {
+				return fmt.Errorf("role %q is neither tx nor rx", role)
+			}
 		}
-		if both || o.Role != "" {
+		pair.UpdateKey, pair.Release = o.UpdateKey, o.Release
+		if both || o.Role != "" || replace.Role != "" {
 			if o.Board, err = imageBoard(board); err != nil {
 				return err
 			}
@@ -72,6 +88,13 @@ func flashCommand() *cobra.Command {
 		case both:
 			pair.Board, pair.TX.Target, pair.RX.Target = o.Board, args[0], strings.Join(args[1:], "")
 			err = d.Pair(c.Context(), pair)
+		case replace.Role != "" && (len(args) != 1 || o.Config == ""):
+			return errWhichCard
+		case replace.Role != "":
+			pair.Board = o.Board
+			replace.Side = flash.Side{Config: o.Config, Network: o.Network, Target: args[0]}
+			replace.Pair = pair
+			err = d.Replace(c.Context(), replace)
 		case o.Role == "" && len(args) == 0:
 			err = listDrives(c.OutOrStdout(), d)
 		case o.Role == "" && len(args) == 2:
@@ -110,6 +133,9 @@ func flashBuilt(ctx context.Context, d flash.Writer, o image.Options, target str
 	if err := errors.Join(flash.CheckConfiguration(o.Role,
 		settings.Files{Board: o.Board, Config: o.Config, Network: o.Network}), d.Check(target)); err != nil {
 		return err // before the minute that an image takes
+	}
+	if o.UpdateKey == "" {
+		fmt.Fprintln(d.Out, flash.NoUpdates)
 	}
 	if err := image.Build(o); err != nil {
 		return err

@@ -1,0 +1,116 @@
+package flash
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/release"
+)
+
+// Replacement is one card of a pair whose other card stays.
+type Replacement struct {
+	Role string // tx or rx
+	Key  string // file with the key of the pair
+	Side
+	Pair // without its sides and KeepKey
+}
+
+// Replace makes a new card for one board of a pair: with the pair's key, an identity of its
+// own, and no memory of the runs before. What the other side has to accept then is said.
+func (d Writer) Replace(ctx context.Context, r Replacement) error {
+	if err := d.Check(r.Target); err != nil {
+		return err
+	}
+	given, err := pairkey.Read(r.Key)
+	if err != nil {
+		return fmt.Errorf("flash: %s: %v", r.Key, err)
+	}
+	_, made, err := pairKey(&given, r.Config)
+	defer remove(made)
+	if err != nil {
+		return err
+	}
+	u, err := r.unit(given)
+	if err == nil {
+		err = d.updates(r.Pair, u)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "heliograph-")
+	if err != nil {
+		return fmt.Errorf("flash: %v", err)
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintf(d.Out, "making the image of %s\n", u.host)
+	if err := r.image(dir, u); err != nil {
+		return err
+	}
+	if err := d.Card(ctx, u.image, u.target); err != nil {
+		return err
+	}
+	fmt.Fprint(d.Out, u.label(u.counterpart()), u.after())
+	return nil
+}
+
+// unit reads the configuration of the one board.
+func (r Replacement) unit(key [pairkey.Size]byte) (*unit, error) {
+	u := &unit{role: r.Role, Side: r.Side, board: r.Board, target: r.Target, check: checkOf(key)}
+	var err error
+	if r.Role == "tx" {
+		var c config.TX
+		c, _, err = config.LoadTX(r.Config)
+		u.pair, u.link = c.Pair, c.Link
+	} else {
+		var c config.RX
+		c, _, err = config.LoadRX(r.Config)
+		u.pair, u.link = c.Pair, c.Link
+	}
+	if err != nil {
+		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
+	}
+	return u, u.readNetwork()
+}
+
+// counterpart is what is known of the board that stays: it has the same link.
+func (u *unit) counterpart() *unit {
+	role := map[string]string{"tx": "rx", "rx": "tx"}[u.role]
+	return &unit{role: role, pair: u.pair, board: u.board, link: u.link, host: "the " + map[string]string{
+		"tx": "transmitter", "rx": "receiver"}[role] + " of " + u.pair}
+}
+
+// after is what remains to be done.
+func (u *unit) after() string {
+	if u.role == "tx" {
+		return "The receiver refuses the new card until you accept it there: on its console with key e, or on a host with\n" +
+			"\"heliograph epoch accept\". The plant's OPC UA servers have to trust the new certificate.\n"
+	}
+	return "The transmitter needs nothing. OPC UA clients have to trust the new certificate, and what the old card had\n" +
+		"stored (spool, history) is gone.\n"
+}
+
+// updates says in one line which updates the boards will take, and has the labels say it.
+func (d Writer) updates(p Pair, units ...*unit) error {
+	number := max(p.Release, 1)
+	text := fmt.Sprintf("%d, takes no update over the network: made without --update-key", number)
+	if p.UpdateKey == "" {
+		fmt.Fprintln(d.Out, NoUpdates)
+	} else {
+		key, err := release.ReadKey(p.UpdateKey)
+		if err != nil {
+			return fmt.Errorf("flash: --update-key: %w", err)
+		}
+		text = fmt.Sprintf("%d, takes updates from %d on that are signed with key %016X", number, number, key.ID())
+	}
+	for _, u := range units {
+		u.updates = text
+	}
+	return nil
+}
+
+// NoUpdates is what an image without a key of updates means.
+const NoUpdates = "Without --update-key a board takes no update over the network or from a file, ever: each release needs " +
+	"a new card."
