@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"heliograph/firmware/config/pairkey"
@@ -85,10 +84,25 @@ func configured() map[string]string {
 	return map[string]string{"heliograph.toml": valid, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))}
 }
 
+// desk is a computer without drives.
+type desk struct{}
+
+func (desk) Drives() ([]Drive, error) { return nil, nil }
+
+func (desk) At(path string) (Drive, bool, error) {
+	is, err := ordinary(path)
+	if err == nil && !is {
+		err = errors.New("flash: " + path + " is not a drive")
+	}
+	return Drive{}, false, err
+}
+
+func (desk) Open(Drive, bool) (Disk, error) { return nil, errors.ErrUnsupported }
+
 // writer returns a Writer without a terminal: a question ends the test.
 func writer(t *testing.T, out *strings.Builder) Writer {
 	return Writer{
-		Machine: Linux{fstest.MapFS{}}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
+		Machine: desk{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
 		Ask: func(_ context.Context, question string) (string, error) {
 			t.Errorf("got the question %q, want none", question)
 			return "", errors.New("there is no terminal")

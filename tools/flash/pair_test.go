@@ -2,12 +2,15 @@ package flash
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"aead.dev/minisign"
 
 	"heliograph/boards"
 	"heliograph/firmware/config/pairkey"
@@ -156,7 +159,6 @@ func TestPairsThatAreNoneAreRefused(t *testing.T) {
 		"one file twice": {change: func(p *Pair) { p.RX.Target = filepath.Dir(p.TX.Target) + "/./tx.card" },
 			want: "both cards are"},
 		"one file for both": {change: func(p *Pair) { p.RX.Target = "" }, want: "name two plain files"},
-		"drive mistyped":    {change: func(p *Pair) { p.TX.Target = "/dev/sdzz" }, want: "/dev/sdzz is not a drive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tx, rx := txSide, rxSide
@@ -213,5 +215,59 @@ func TestSwappedCardIsAnother(t *testing.T) {
 				t.Errorf("got the question %q, want it to name r", asked)
 			}
 		})
+	}
+}
+
+// updateKey makes a key of updates and returns the file of its public part.
+func updateKey(t *testing.T) (file string, id string) {
+	t.Helper()
+	public, _, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holding(t, public.String()), fmt.Sprintf("%016X", public.ID())
+}
+
+func TestLabelsSayReleaseAndKeyOfUpdates(t *testing.T) {
+	file, id := updateKey(t)
+	for name, c := range map[string]struct {
+		key, want string
+		release   uint64
+		warns     bool
+	}{
+		"with a key": {file, "takes updates from 4 on", 4, false},
+		"without":    {"", "1, takes no update over the network", 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := pairOf(t, txSide, rxSide)
+			p.UpdateKey, p.Release = c.key, c.release
+			build, seen := p.Build, []image.Options{}
+			p.Build = func(o image.Options) error { seen = append(seen, o); return build(o) }
+			var out strings.Builder
+			if err := writer(t, &out).Pair(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(out.String(), c.want); n != 2 {
+				t.Errorf("got %d labels with %q, want 2:\n%s", n, c.want, out.String())
+			}
+			if c.key != "" && strings.Count(out.String(), id) != 2 {
+				t.Errorf("got labels without the key %s:\n%s", id, out.String())
+			}
+			if got := strings.Contains(out.String(), NoUpdates); got != c.warns {
+				t.Errorf("got a warning %v, want %v", got, c.warns)
+			}
+			for _, o := range seen {
+				if o.UpdateKey != c.key || o.Release != c.release {
+					t.Errorf("got images for key %q and release %d, want %q and %d", o.UpdateKey, o.Release, c.key,
+						c.release)
+				}
+			}
+		})
+	}
+	p := pairOf(t, txSide, rxSide)
+	p.UpdateKey = p.TX.Config
+	var out strings.Builder
+	if err := writer(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), "--update-key") {
+		t.Errorf("got %v for what is not a key, want that it is said", err)
 	}
 }

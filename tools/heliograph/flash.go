@@ -27,86 +27,110 @@ var errWhichPair = errors.New("flash which pair? Say --pair --board BOARD --tx-c
 
 var errWhichCard = errors.New("replace which card? Say --replace tx|rx --key FILE --board BOARD --config FILE TARGET")
 
+// flashing is what the flags of flash say.
+type flashing struct {
+	o        image.Options
+	pair     flash.Pair
+	replace  flash.Replacement
+	board    string
+	both     bool
+	yes      bool
+	override bool
+}
+
 func flashCommand() *cobra.Command {
-	o := image.Options{Source: ".", Version: version}
-	pair := flash.Pair{Source: ".", Version: version, Build: image.Build}
-	var replace flash.Replacement
-	var board string
-	var both, yes, override bool
+	f := flashing{o: image.Options{Source: ".", Version: version},
+		pair: flash.Pair{Source: ".", Version: version, Build: image.Build}}
 	c := &cobra.Command{
 		Use: "flash [FILE.img TARGET | --role tx|rx --board BOARD [flags] TARGET |\n" +
 			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET] |\n" +
 			"    --replace tx|rx --key FILE --board BOARD --config FILE [flags] TARGET]",
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
-		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, or a\n" +
-			"plain file. The image is FILE.img, or made here as \"heliograph image\" makes it. With --pair it\n" +
-			"makes the cards of both boards, in two readers or one after the other in one: with a pair key\n" +
-			"and OPC UA identities of their own. With --replace it makes a new card for one board of a pair\n" +
-			"whose key was kept with --keep-key. FILE.img may be packed with zstd or gzip.",
+		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, /dev/disk4\n" +
+			"or E:, or a plain file. The image is FILE.img, packed with zstd or gzip or not, or made here as\n" +
+			"\"heliograph image\" makes it. With --pair it makes the cards of both boards, in two readers or\n" +
+			"one after the other in one: with a pair key and OPC UA identities of their own. With --replace it\n" +
+			"makes a new card for one board of a pair whose key was kept with --keep-key.",
 		Args: cobra.MaximumNArgs(2),
 	}
-	f := c.Flags()
-	f.BoolVar(&both, "pair", false, "make the cards of both boards")
-	f.StringVar(&o.Role, "role", "", "tx or rx: make the image for it")
-	boardFlag(c, &board)
-	f.StringVar(&o.Config, "config", "", "configuration of the role; the files that it names come along")
-	f.StringVar(&o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
-	f.StringVar(&pair.TX.Config, "tx-config", "", "with --pair: configuration of TX")
-	f.StringVar(&pair.RX.Config, "rx-config", "", "with --pair: configuration of RX")
-	f.StringVar(&pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
-	f.StringVar(&pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
-	f.StringVar(&pair.KeepKey, "keep-key", "", "with --pair: new `FILE` for the pair key, to replace a lost card from later; "+
-		"keep it under lock")
-	f.StringVar(&replace.Role, "replace", "", "tx or rx: make a new card for that board of a pair")
-	f.StringVar(&replace.Key, "key", "", "with --replace: `FILE` with the key of the pair")
-	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update key\"); "+
-		"without one the board takes none")
-	f.Uint64Var(&o.Release, "release", 1, "number of the release; updates to an older one are refused")
-	f.BoolVar(&yes, "yes", false, "do not ask before a drive is overwritten")
-	f.BoolVar(&override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
-		"never the disk of /")
-	c.MarkFlagsMutuallyExclusive("pair", "role", "replace")
-	c.MarkFlagsRequiredTogether("replace", "key")
-	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
+	f.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		d := cardWriter(c, yes, override)
-		var err error
-		for _, role := range []string{o.Role, replace.Role} {
-			if role != "" && role != "tx" && role != "rx" {
-				return fmt.Errorf("role %q is neither tx nor rx", role)
-			}
+		if err := f.complete(); err != nil {
+			return err
 		}
-		pair.UpdateKey, pair.Release = o.UpdateKey, o.Release
-		if both || o.Role != "" || replace.Role != "" {
-			if o.Board, err = imageBoard(board); err != nil {
-				return err
-			}
-		}
-		switch {
-		case both && (len(args) == 0 || pair.TX.Config == ""):
-			return errWhichPair
-		case both:
-			pair.Board, pair.TX.Target, pair.RX.Target = o.Board, args[0], strings.Join(args[1:], "")
-			err = d.Pair(c.Context(), pair)
-		case replace.Role != "" && (len(args) != 1 || o.Config == ""):
-			return errWhichCard
-		case replace.Role != "":
-			pair.Board = o.Board
-			replace.Side = flash.Side{Config: o.Config, Network: o.Network, Target: args[0]}
-			replace.Pair = pair
-			err = d.Replace(c.Context(), replace)
-		case o.Role == "" && len(args) == 0:
-			err = listDrives(c.OutOrStdout(), d)
-		case o.Role == "" && len(args) == 2:
-			err = d.Card(c.Context(), args[0], args[1])
-		case o.Role != "" && len(args) == 1:
-			err = flashBuilt(c.Context(), d, o, args[0])
-		default:
-			return errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")
-		}
-		return flashed(c, err)
+		return flashed(c, f.run(c, args))
 	}
 	return c
+}
+
+func (f *flashing) flags(c *cobra.Command) {
+	s := c.Flags()
+	s.BoolVar(&f.both, "pair", false, "make the cards of both boards")
+	s.StringVar(&f.o.Role, "role", "", "tx or rx: make the image for it")
+	s.StringVar(&f.board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	s.StringVar(&f.o.Config, "config", "", "configuration of the role; the files that it names come along")
+	s.StringVar(&f.o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
+	s.StringVar(&f.pair.TX.Config, "tx-config", "", "with --pair: configuration of TX")
+	s.StringVar(&f.pair.RX.Config, "rx-config", "", "with --pair: configuration of RX")
+	s.StringVar(&f.pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
+	s.StringVar(&f.pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
+	s.StringVar(&f.pair.KeepKey, "keep-key", "", "with --pair: new `FILE` for the pair key, to replace a lost card from "+
+		"later; keep it under lock")
+	s.StringVar(&f.replace.Role, "replace", "", "tx or rx: make a new card for that board of a pair")
+	s.StringVar(&f.replace.Key, "key", "", "with --replace: `FILE` with the key of the pair")
+	s.StringVar(&f.o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
+		"key\"); without one the board takes none")
+	s.Uint64Var(&f.o.Release, "release", 1, "number of the release; updates to an older one are refused")
+	s.BoolVar(&f.yes, "yes", false, "do not ask before a drive is overwritten")
+	s.BoolVar(&f.override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
+		"never the disk of /")
+	c.MarkFlagsMutuallyExclusive("pair", "role", "replace")
+	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
+	c.MarkFlagsRequiredTogether("replace", "key")
+}
+
+// complete checks what flags say before anything is looked at.
+func (f *flashing) complete() (err error) {
+	for _, role := range []string{f.o.Role, f.replace.Role} {
+		if role != "" && role != "tx" && role != "rx" {
+			return fmt.Errorf("role %q is neither tx nor rx", role)
+		}
+	}
+	if f.pair.KeepKey != "" && !f.both {
+		return errors.New("--keep-key is for --pair: only there a key is made")
+	}
+	if f.both || f.o.Role != "" || f.replace.Role != "" {
+		f.o.Board, err = imageBoard(f.board)
+	}
+	f.pair.Board, f.pair.UpdateKey, f.pair.Release = f.o.Board, f.o.UpdateKey, f.o.Release
+	return err
+}
+
+// usage is an error of the command line.
+type usage struct{ error }
+
+func (f *flashing) run(c *cobra.Command, args []string) error {
+	d := cardWriter(c, f.yes, f.override)
+	switch {
+	case f.both && (len(args) == 0 || f.pair.TX.Config == ""):
+		return usage{errWhichPair}
+	case f.both:
+		f.pair.TX.Target, f.pair.RX.Target = args[0], strings.Join(args[1:], "")
+		return d.Pair(c.Context(), f.pair)
+	case f.replace.Role != "" && (len(args) != 1 || f.o.Config == ""):
+		return usage{errWhichCard}
+	case f.replace.Role != "":
+		f.replace.Side = flash.Side{Config: f.o.Config, Network: f.o.Network, Target: args[0]}
+		f.replace.Pair = f.pair
+		return d.Replace(c.Context(), f.replace)
+	case f.o.Role == "" && len(args) == 0:
+		return listDrives(c.OutOrStdout(), d)
+	case f.o.Role == "" && len(args) == 2:
+		return d.Card(c.Context(), args[0], args[1])
+	case f.o.Role != "" && len(args) == 1:
+		return flashBuilt(c.Context(), d, f.o, args[0])
+	}
+	return usage{errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")}
 }
 
 // flashed turns the error of a flash into the command's, whose exit code tells faults

@@ -25,19 +25,23 @@ func TestFlashUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		"image without a target":  {"flash x.img", 2, "flash what to where"},
-		"role without a target":   {"flash --role tx --board rpi4b", 2, "flash what to where"},
-		"role without a board":    {"flash --role tx /tmp/x", 2, "board"},
-		"board that has no image": {"flash --role tx --board pc /tmp/x", 2, "has no image"},
-		"pair without a target":   {"flash --pair --board rpi4b --tx-config a --rx-config b", 2, "flash which pair"},
-		"pair without files":      {"flash --pair --board rpi4b a b", 2, "flash which pair"},
-		"pair and role":           {"flash --pair --role tx --board rpi4b a b", 2, "none of the others"},
-		"faults":                  {"flash --role tx --board virt --config " + faulty + " /tmp/x", 78, "tx.toml:1: "},
-		"three targets":           {"flash a b c", 2, "at most 2"},
-		"role that is none":       {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
-		"image that is missing":   {"flash /none.img /tmp/x", 1, "no such file"},
-		"drive that is mistyped":  {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
-		"configuration missing":   {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
+		"image without a target":   {"flash x.img", 2, "flash what to where"},
+		"role without a target":    {"flash --role tx --board rpi4b", 2, "flash what to where"},
+		"role without a board":     {"flash --role tx /tmp/x", 2, "board"},
+		"board that has no image":  {"flash --role tx --board pc /tmp/x", 2, "has no image"},
+		"pair without a target":    {"flash --pair --board rpi4b --tx-config a --rx-config b", 2, "flash which pair"},
+		"pair without files":       {"flash --pair --board rpi4b a b", 2, "flash which pair"},
+		"replaced without its key": {"flash --replace tx --board virt --config a b", 2, "[replace key]"},
+		"replaced without a file":  {"flash --replace tx --key k --board virt b", 2, "replace which card"},
+		"replaced, no such role":   {"flash --replace mx --key k --board virt --config a b", 2, "neither tx nor rx"},
+		"key of no pair":           {"flash --keep-key k --role tx --board virt /tmp/x", 2, "--keep-key is for --pair"},
+		"pair and role":            {"flash --pair --role tx --board rpi4b a b", 2, "none of the others"},
+		"faults":                   {"flash --role tx --board virt --config " + faulty + " /tmp/x", 78, "tx.toml:1: "},
+		"three targets":            {"flash a b c", 2, "at most 2"},
+		"role that is none":        {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
+		"image that is missing":    {"flash /none.img /tmp/x", 1, "no such file"},
+		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
+		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", strings.Fields(c.args)...)

@@ -117,7 +117,9 @@ func TestTargetsThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := writer(t, &out).Card(t.Context(), image, c.target)
+			d := writer(t, &out)
+			d.Machine = Linux{fstest.MapFS{}}
+			err := d.Card(t.Context(), image, c.target)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, c.want)
 			}
