@@ -140,6 +140,9 @@ func flashed(c *cobra.Command, err error) error {
 		fmt.Fprintln(c.ErrOrStderr(), "heliograph:", err)
 		return exitError(role.Invalid)
 	}
+	if wrong, ok := err.(usage); ok {
+		return wrong.error
+	}
 	if err != nil {
 		return failure{err}
 	}
