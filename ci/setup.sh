@@ -67,6 +67,7 @@ need unsquashfs    squashfs-tools
 need cpio          cpio
 need dtc           device-tree-compiler
 need qemu-system-aarch64 qemu-system-arm
+case $(uname -m) in x86_64) [ -e /usr/lib/wine/wine64 ] || missing="$missing wine64" ;; esac
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 # shellcheck disable=SC2086 # a list of words
 [ -z "$missing" ] || apt_install $missing

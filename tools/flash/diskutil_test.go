@@ -50,7 +50,7 @@ func TestMacDrives(t *testing.T) {
 }
 
 func TestMacNames(t *testing.T) {
-	t.Chdir(t.TempDir())
+	t.Chdir(folder(t))
 	if err := os.WriteFile("disk5", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func (r *removable) Open(name string) (fs.File, error) {
 // loop makes a drive of a file of old bytes.
 func loop(t *testing.T, size int64) (device, file string) {
 	t.Helper()
-	file = filepath.Join(t.TempDir(), "medium")
+	file = filepath.Join(folder(t), "medium")
 	if err := os.WriteFile(file, bytes.Repeat([]byte{0xEE}, int(size)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -108,12 +108,12 @@ func TestTargetsThatAreNone(t *testing.T) {
 	for name, c := range map[string]struct{ target, want string }{
 		"mistyped drive":      {"/dev/sdzz", "/dev/sdzz is not a drive"},
 		"character device":    {"/dev/null", "neither a drive nor a plain file"},
-		"folder":              {t.TempDir(), "neither a drive nor a plain file"},
+		"folder":              {folder(t), "neither a drive nor a plain file"},
 		"the image":           {image, "is the image itself"},
 		"link to the image":   {image + ".link", "is the image itself"},
 		"folder not there":    {"/none/card", "no such file"},
 		"file as a folder":    {image + "/card", "not a directory"},
-		"in a missing folder": {filepath.Join(t.TempDir(), "none", "card"), "no such file"},
+		"in a missing folder": {filepath.Join(folder(t), "none", "card"), "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

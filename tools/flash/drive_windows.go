@@ -109,7 +109,7 @@ func (windowsPC) Drives() ([]Drive, error) {
 		list = append(list, h.drive(number, volumes))
 		h.close()
 	}
-	return list, nil
+	return guard(list), nil
 }
 
 // drive describes an open disk.
@@ -282,6 +282,7 @@ func (m windowsPC) Open(d Drive, shared bool) (Disk, error) {
 	w.disk, w.sectors = h, sectors{raw: h, size: d.Size}
 	length, err := h.control(ioctlLength, nil, 8)
 	now := h.drive(uint32(number), volumes)
+	now.System = d.System // what it runs from was refused before
 	if err != nil || len(length) < 8 || *(*int64)(unsafe.Pointer(&length[0])) != d.Size ||
 		!(target{d.Path, now}).same(target{d.Path, d}) {
 		w.Close()

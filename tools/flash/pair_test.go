@@ -30,7 +30,7 @@ const (
 // pairOf writes what a pair is made from. Its images are tiny ones.
 func pairOf(t *testing.T, tx, rx string) Pair {
 	t.Helper()
-	dir := t.TempDir()
+	dir := folder(t)
 	at := func(name, text string) string {
 		name = filepath.Join(dir, name)
 		if text != "" {
@@ -70,7 +70,7 @@ func contentOf(t *testing.T, name string) content {
 // identityOf opens the certificates of a card as its board will.
 func identityOf(t *testing.T, c content) *x509.Certificate {
 	t.Helper()
-	dir := t.TempDir()
+	dir := folder(t)
 	if err := c.Save(dir); err != nil {
 		t.Fatal(err)
 	}

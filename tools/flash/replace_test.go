@@ -3,6 +3,7 @@ package flash
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestLostCardIsReplacedFromTheKeptKey(t *testing.T) {
 	for _, role := range []string{"tx", "rx"} {
 		t.Run(role, func(t *testing.T) {
 			p := pairOf(t, txSide, rxSide)
-			p.KeepKey = filepath.Join(t.TempDir(), "hall.key")
+			p.KeepKey = filepath.Join(folder(t), "hall.key")
 			var out strings.Builder
 			if err := writer(t, &out).Pair(t.Context(), p); err != nil {
 				t.Fatal(err)
@@ -23,13 +24,13 @@ func TestLostCardIsReplacedFromTheKeptKey(t *testing.T) {
 			if !strings.Contains(out.String(), p.KeepKey+" is the secret of this pair") {
 				t.Errorf("got %q, want that the kept key is a secret", out.String())
 			}
-			if info, err := os.Stat(p.KeepKey); err != nil || info.Mode().Perm()&0o077 != 0 {
+			if info, err := os.Stat(p.KeepKey); err != nil || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 				t.Fatalf("got %v, %v; want a file for its owner alone", info, err)
 			}
 			side := map[string]Side{"tx": p.TX, "rx": p.RX}[role]
 			lost := contentOf(t, side.Target)
 			r := Replacement{Role: role, Key: p.KeepKey, Side: side, Pair: p}
-			r.Target = filepath.Join(t.TempDir(), "new.card")
+			r.Target = filepath.Join(folder(t), "new.card")
 			out.Reset()
 			if err := writer(t, &out).Replace(t.Context(), r); err != nil {
 				t.Fatal(err)
@@ -67,7 +68,7 @@ func TestReplacementsThatAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := pairOf(t, txSide, rxSide)
 			p.Build = func(image.Options) error { t.Error("got an image built, want none"); return nil }
-			r := Replacement{Role: "tx", Key: filepath.Join(t.TempDir(), "k"), Side: p.TX, Pair: p}
+			r := Replacement{Role: "tx", Key: filepath.Join(folder(t), "k"), Side: p.TX, Pair: p}
 			if err := pairkey.Create(r.Key, [pairkey.Size]byte{5}); err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +87,7 @@ func other(r *Replacement) {
 
 func TestKeptKeyOfNoPairIsRemoved(t *testing.T) {
 	p := pairOf(t, txSide, rxSide)
-	p.KeepKey = filepath.Join(t.TempDir(), "hall.key")
+	p.KeepKey = filepath.Join(folder(t), "hall.key")
 	p.Build = func(image.Options) error { return os.ErrDeadlineExceeded }
 	var out strings.Builder
 	if err := writer(t, &out).Pair(t.Context(), p); err == nil {

@@ -50,7 +50,7 @@ func TestDamagedImagesAreRefusedBeforeWriting(t *testing.T) {
 		"partition too soon":     {func(b []byte) []byte { b[446+16+8] = 0; b[446+16+9] = 0; return b }, "partition 2 is not where"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			card := filepath.Join(t.TempDir(), "card")
+			card := filepath.Join(folder(t), "card")
 			if err := os.WriteFile(card, []byte("old"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -127,13 +127,13 @@ func TestPackedImages(t *testing.T) {
 		"none of these": {[]byte("something else"), "not an image of a heliograph board"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
-			file := filepath.Join(t.TempDir(), "packed")
+			t.Setenv("TMPDIR", folder(t))
+			file := filepath.Join(folder(t), "packed")
 			if err := os.WriteFile(file, c.give, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			var out strings.Builder
-			card := filepath.Join(t.TempDir(), "card")
+			card := filepath.Join(folder(t), "card")
 			err := writer(t, &out).Card(t.Context(), file, card)
 			if c.want == "" && err != nil || c.want != "" && !contains(err, c.want) {
 				t.Errorf("got %v, want %q", err, c.want)

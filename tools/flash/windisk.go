@@ -122,3 +122,16 @@ func winName(path string) (disk string, letter string) {
 	}
 	return "", ""
 }
+
+// guard makes the computer's own of all that cannot be taken out, where Windows did not say
+// which disk it runs from.
+func guard(list []Drive) []Drive {
+	known := false
+	for _, d := range list {
+		known = known || d.System
+	}
+	for i := range list {
+		list[i].System = list[i].System || !known && !list[i].Removable
+	}
+	return list
+}

@@ -122,3 +122,14 @@ func TestWindowsNames(t *testing.T) {
 		}
 	}
 }
+
+func TestUnknownSystemDiskIsAnyThatStays(t *testing.T) {
+	for name, c := range map[string]struct{ give, want []Drive }{
+		"known":   {[]Drive{{System: true}, {}, {Removable: true}}, []Drive{{System: true}, {}, {Removable: true}}},
+		"unknown": {[]Drive{{}, {Removable: true}, {}}, []Drive{{System: true}, {Removable: true}, {System: true}}},
+	} {
+		if got := guard(c.give); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
