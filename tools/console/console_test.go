@@ -166,12 +166,42 @@ func TestFind(t *testing.T) {
 		{"one of two", files("ttyUSB0", "ttyUSB1"), "", "name one of 2 adapters:\n  /dev/ttyUSB0\n  /dev/ttyUSB1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Find(tt.dev)
+			got, err := choose(devices(tt.dev))
 			if got != tt.want || (err == nil) != (tt.fails == "") || err != nil &&
 				!strings.Contains(err.Error(), tt.fails) {
 				t.Errorf("got %q, %v; want %q, %q", got, err, tt.want, tt.fails)
 			}
 		})
+	}
+}
+
+func TestAdaptersOfMacOS(t *testing.T) {
+	ports := []string{"/dev/cu.Bluetooth-Incoming-Port", "/dev/tty.usbserial-A10", "/dev/cu.debug-console"}
+	for name, c := range map[string]struct {
+		more        []string
+		want, fails string
+	}{
+		"none":             {nil, "", "no USB serial adapter"},
+		"FTDI":             {[]string{"/dev/cu.usbserial-A10"}, "/dev/cu.usbserial-A10", ""},
+		"CDC ACM":          {[]string{"/dev/cu.usbmodem1101"}, "/dev/cu.usbmodem1101", ""},
+		"CP2102":           {[]string{"/dev/cu.SLAB_USBtoUART"}, "/dev/cu.SLAB_USBtoUART", ""},
+		"CH340":            {[]string{"/dev/cu.wchusbserial1410"}, "/dev/cu.wchusbserial1410", ""},
+		"two, and guessed": {[]string{"/dev/cu.usbserial-B", "/dev/cu.PL2303-1"}, "", "name one of 2 adapters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := choose(callOut(append(ports, c.more...)))
+			if got != c.want || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+				t.Errorf("got %q, %v; want %q, %q", got, err, c.want, c.fails)
+			}
+		})
+	}
+}
+
+func TestAdaptersSayWhatTheyAre(t *testing.T) {
+	_, err := choose([]adapter{{"COM7", "USB Serial\x1b[2J (FTDI)"}, {"COM3", ""}})
+	if want := "console: name one of 2 adapters:\n  COM3\n  COM7  USB Serial"; err == nil ||
+		!strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 

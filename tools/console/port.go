@@ -37,14 +37,14 @@ type Port interface {
 	SetReadTimeout(time.Duration) error
 }
 
-// Open opens a serial port or a pseudo terminal.
+// Open opens a serial port, such as /dev/ttyUSB0, /dev/cu.usbserial-10 or COM3, or a pseudo
+// terminal.
 func Open(device string) (serial.Port, error) {
 	p, err := serial.Open(device, &serial.Mode{BaudRate: baud})
 	if failed, ok := errors.AsType[*serial.PortError](err); ok {
 		switch failed.Code() {
 		case serial.PermissionDenied:
-			return nil, fmt.Errorf("console: %s: permission denied: join the group that owns it, dialout as a rule",
-				device)
+			return nil, fmt.Errorf("console: %s: %s", device, denied)
 		case serial.PortBusy:
 			return nil, fmt.Errorf("console: %s is in use: another program, or a link, has it open", device)
 		}
@@ -55,25 +55,59 @@ func Open(device string) (serial.Port, error) {
 	return p, nil
 }
 
-// Find returns the one USB serial adapter that stands in dev, which is /dev.
-func Find(dev fs.FS) (string, error) {
+// Find returns the one USB serial adapter of this computer.
+func Find() (string, error) {
+	found, err := adapters()
+	if err != nil {
+		return "", fmt.Errorf("console: listing serial ports: %v", err)
+	}
+	return choose(found)
+}
+
+// adapter is a USB serial adapter.
+type adapter struct{ path, about string }
+
+// choose refuses to guess between adapters.
+func choose(found []adapter) (string, error) {
+	switch len(found) {
+	case 0:
+		return "", errors.New("console: no USB serial adapter is plugged in: plug one in, or name the port")
+	case 1:
+		return found[0].path, nil
+	}
+	slices.SortFunc(found, func(a, b adapter) int { return strings.Compare(a.path, b.path) })
+	text := fmt.Sprintf("console: name one of %d adapters:", len(found))
+	for _, a := range found {
+		text += strings.TrimRight("\n  "+a.path+"  "+console.Printable(a.about), " ")
+	}
+	return "", errors.New(text)
+}
+
+// devices returns the adapters that stand in /dev of Linux.
+func devices(dev fs.FS) (list []adapter) {
 	found, _ := fs.Glob(dev, "serial/by-id/*") // the patterns are right
 	for _, pattern := range []string{"ttyUSB*", "ttyACM*"} {
 		if len(found) == 0 {
 			found, _ = fs.Glob(dev, pattern)
 		}
 	}
-	for i := range found {
-		found[i] = "/dev/" + found[i]
+	for _, name := range found {
+		list = append(list, adapter{path: "/dev/" + name})
 	}
-	switch len(found) {
-	case 0:
-		return "", errors.New("console: no USB serial adapter is plugged in: plug one in, or name the port")
-	case 1:
-		return found[0], nil
+	return list
+}
+
+// callOut are the adapters among the serial ports of macOS, whose names their drivers make.
+// The others are Bluetooth and its debugging.
+func callOut(ports []string) (list []adapter) {
+	for _, p := range ports {
+		name, ok := strings.CutPrefix(p, "/dev/cu.")
+		if lower := strings.ToLower(name); ok && (strings.Contains(lower, "usb") || strings.Contains(lower, "wchusb") ||
+			strings.HasPrefix(lower, "pl2303") || strings.HasPrefix(lower, "slab")) {
+			list = append(list, adapter{path: p})
+		}
 	}
-	slices.Sort(found)
-	return "", fmt.Errorf("console: name one of %d adapters:\n  %s", len(found), strings.Join(found, "\n  "))
+	return list
 }
 
 // attempts is how often Ask asks: a message of the board's kernel may fall into

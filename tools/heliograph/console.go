@@ -72,7 +72,7 @@ func consoleDevice(args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
-	return console.Find(os.DirFS("/dev"))
+	return console.Find()
 }
 
 // allLines is more than a status has.
