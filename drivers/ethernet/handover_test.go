@@ -139,6 +139,19 @@ func TestAnInterfaceThatCannotBeTakenLeavesUsAtHome(t *testing.T) {
 	ethernettest.IP(t, "link", "show", "far0") // fails the test when it is not there
 }
 
+func TestAnInterfaceWithAnotherUseIsNotTakenAway(t *testing.T) {
+	ethernettest.Namespace(t, "that an interface with an address stays where it is")
+	ethernettest.Cable(t, "near0", "far0")
+	ethernettest.IP(t, "addr", "add", "10.0.0.1/24", "dev", "near0")
+	if _, err := OpenReceiverFile(Port{Interface: "mac:02:00:00:00:00:01"}, quiet()); err == nil ||
+		!strings.Contains(err.Error(), "near0 has the address 10.0.0.1/24") {
+		t.Errorf("got %v, want that it has an address", err)
+	}
+	if out := ethernettest.IP(t, "-o", "addr", "show", "near0"); !strings.Contains(out, "10.0.0.1/24") {
+		t.Errorf("left %q, want its address kept", out)
+	}
+}
+
 func TestWhatIsNoPacketSocketIsRefused(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"heliograph/drivers/isolate"
 	"heliograph/drivers/netdev"
 
 	"golang.org/x/sys/unix"
@@ -89,17 +90,8 @@ func check(configured string) (*net.Interface, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ethernet: %s: %w", name, err)
 	}
-	addresses, err := i.Addrs()
-	if err != nil {
-		return nil, fmt.Errorf("ethernet: %s: reading its addresses: %w", name, err)
-	}
-	for _, a := range addresses {
-		// The kernel gives an interface its link-local address; turning IPv6 off takes it.
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
-			continue
-		}
-		return nil, fmt.Errorf("ethernet: %s has the address %s and so another use; choose another interface, or "+
-			"`ip addr flush dev %s`", name, a, name)
+	if err := isolate.Unused(d); err != nil {
+		return nil, fmt.Errorf("ethernet: %w", err)
 	}
 	user, err := usedBy(i.Index)
 	if err != nil {

@@ -9,13 +9,14 @@
 //
 // A socket stays in the namespace in which it was made, and keeps it; when the last is
 // closed the kernel brings a card back, and removes a virtual interface. Moving one needs
-// root.
+// root. An interface that has an IP address is refused, and left where it is.
 package isolate
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"syscall"
@@ -35,6 +36,9 @@ func Interface(name string, do func(device string) error) error {
 	if err != nil {
 		return fmt.Errorf("isolate: %w", err)
 	}
+	if err := Unused(found); err != nil { // moving it would take its addresses away
+		return fmt.Errorf("isolate: %w", err)
+	}
 	device := found.Name // sysfs shows no path of it where it goes
 	runtime.LockOSThread()
 	home, err := namespace()
@@ -52,6 +56,27 @@ func Interface(name string, do func(device string) error) error {
 	}
 	runtime.UnlockOSThread()
 	return err
+}
+
+// Unused refuses an interface that has an IP address.
+func Unused(d netdev.Device) error {
+	i, err := net.InterfaceByIndex(d.Index)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.Name, err)
+	}
+	addresses, err := i.Addrs()
+	if err != nil {
+		return fmt.Errorf("%s: reading its addresses: %w", d.Name, err)
+	}
+	for _, a := range addresses {
+		// The kernel gives an interface its link-local address; turning IPv6 off takes it.
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
+			continue
+		}
+		return fmt.Errorf("%s has the address %s and so another use; choose another interface, or `ip addr flush dev "+
+			"%s`", d.Name, a, d.Name)
+	}
+	return nil
 }
 
 // namespace is the one that this thread stands in.

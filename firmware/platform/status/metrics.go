@@ -73,7 +73,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		repaired: desc("link_repaired_frames_total", "Frames restored from parity."),
 		linkLost: desc("link_lost_frames_total", "Frames beyond repair."),
 		linkDropped: desc("link_dropped_frames_total",
-			"Frames that the kernel dropped because this program was too slow."),
+			"Frames that the kernel dropped because this program was too slow; UDP frames in a run count once."),
 		heartbeat: desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
 		window:    desc("replay_window_seconds", "Everything that left within them can be sent again."),
 		pass:      desc("replay_pass_seconds", "That the last pass over the window took."),
