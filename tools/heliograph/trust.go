@@ -21,7 +21,10 @@ import (
 
 // folder is how a command finds certificates: in a folder, or where a configuration
 // says. A board's card in a reader is a folder like any other.
-type folder struct{ pki, config string }
+type folder struct {
+	pki, config string
+	role        string // tx or rx, once it is opened by a configuration
+}
 
 func (f *folder) flags(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&f.pki, "pki", "", "folder of certificates (own/, trusted/, rejected/, …)")
@@ -39,7 +42,7 @@ func (f *folder) open(stderr io.Writer, app pki.Application) (*pki.Store, error)
 		if err != nil {
 			return nil, err
 		}
-		dir = own.directory
+		dir, f.role = own.directory, own.role
 	}
 	if _, err := os.Stat(dir); err != nil && app.URI == "" {
 		return nil, fmt.Errorf("no certificates in %s: start the board's program once, or make one with "+
@@ -89,7 +92,7 @@ func trustCommand() *cobra.Command {
 			if err := printTrust(c, "trusted within two seconds", e, err); err != nil {
 				return err
 			}
-			for _, obstacle := range s.Obstacles(e.Certificate, users) {
+			for _, obstacle := range s.Obstacles(e.Certificate, f.role, users) {
 				fmt.Fprintf(c.OutOrStdout(), "note: %s\n", obstacle)
 			}
 			return nil

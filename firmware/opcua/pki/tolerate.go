@@ -89,8 +89,9 @@ func (s *Store) logSuppressed(c *x509.Certificate, list []step, from string, now
 }
 
 // Obstacles lists what a trusted certificate needs besides trust to be accepted: by a
-// transmitter as a server's, by a mirror as a client's, or as a user's.
-func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
+// transmitter (role tx) as a server's, by a mirror (rx) as a client's, or as a user's.
+// Without a role it lists what either needs.
+func (s *Store) Obstacles(c *x509.Certificate, role string, user bool) (list []string) {
 	s.mu.RLock()
 	known, now := s.peers, s.now()
 	if user {
@@ -110,21 +111,29 @@ func (s *Store) Obstacles(c *x509.Certificate, user bool) (list []string) {
 		list = append(list, failed.reason+": this cannot be tolerated")
 	}
 	for _, one := range suppressed {
-		text := one.reason
-		if user {
-			text += ": the user needs another certificate"
-		} else {
-			text += fmt.Sprintf(": set tolerate = [\"dates\"] in the transmitter's channel, or tolerate_expired = "+
-				"[%q] in the mirror's", Thumbprint(c.Raw))
-		}
-		list = append(list, text)
+		list = append(list, one.reason+": "+remedy(c, role, user))
 	}
-	if hosts := namedHosts(c); !user && mayServe(c) && failed == nil {
+	if hosts := namedHosts(c); !user && role != "rx" && mayServe(c) && failed == nil {
 		list = append(list,
 			"as a server's certificate it names "+hosts+": for an endpoint with another host "+
 				"set tolerate = [\"host_name\"] in the transmitter's channel")
 	}
 	return list
+}
+
+// remedy says what to do about the validity period of a certificate.
+func remedy(c *x509.Certificate, role string, user bool) string {
+	server := "set tolerate = [\"dates\"] in the transmitter's channel"
+	client := fmt.Sprintf("tolerate_expired = [%q] in the mirror's", Thumbprint(c.Raw))
+	switch {
+	case user:
+		return "the user needs another certificate"
+	case role == "tx":
+		return server
+	case role == "rx":
+		return "set " + client
+	}
+	return server + ", or " + client
 }
 
 func mayServe(c *x509.Certificate) bool {

@@ -108,37 +108,43 @@ func TestObstaclesNameWhatTrustAloneDoesNotAllow(t *testing.T) {
 		change func(*x509.Certificate)
 		user   bool
 		want   []string
+		role   string
+		not    string // what is not said
 	}{
-		"nothing but the host": {func(*x509.Certificate) {}, false,
-			[]string{"names plant, 10.0.0.5", `tolerate = ["host_name"]`}},
-		"expired": {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, false,
-			[]string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
-		"a user's, expired": {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, true,
-			[]string{"another certificate"}},
-		"a user's": {func(*x509.Certificate) {}, true, nil},
-		"not for encryption": {func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, false,
-			[]string{"key usage", "cannot be tolerated"}},
-		"a server's alone": {func(c *x509.Certificate) {
+		"a client's, which may serve too": {change: func(*x509.Certificate) {}, role: "rx"},
+		"a client's, expired": {change: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, role: "rx",
+			want: []string{"valid from", ": set tolerate_expired"}, not: "transmitter"},
+		"a server's, expired": {change: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, role: "tx",
+			want: []string{`tolerate = ["dates"]`, "host_name"}, not: "mirror"},
+		"nothing but the host": {change: func(*x509.Certificate) {},
+			want: []string{"names plant, 10.0.0.5", `tolerate = ["host_name"]`}},
+		"expired": {change: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) },
+			want: []string{"valid from", `tolerate = ["dates"]`, "tolerate_expired", "host_name"}},
+		"a user's, expired": {change: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, user: true,
+			want: []string{"another certificate"}},
+		"a user's": {change: func(*x509.Certificate) {}, user: true},
+		"not for encryption": {change: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature },
+			want: []string{"key usage", "cannot be tolerated"}},
+		"a server's alone": {change: func(c *x509.Certificate) {
 			c.ExtKeyUsage, c.DNSNames, c.IPAddresses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, nil, nil
-		}, false,
-			[]string{"names no host"}},
-		"a client's alone": {func(c *x509.Certificate) {
+		}, want: []string{"names no host"}},
+		"a client's alone": {change: func(c *x509.Certificate) {
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-		}, false, nil},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newStore(t, t.TempDir())
 			p := issue(t, "self", k[2], nil, c.change)
 			s.peers = roots{trusted: []*x509.Certificate{p.cert}}
 			s.users = s.peers
-			got := strings.Join(s.Obstacles(p.cert, c.user), "\n")
+			got := strings.Join(s.Obstacles(p.cert, c.role, c.user), "\n")
 			for _, want := range c.want {
 				if !strings.Contains(got, want) {
 					t.Errorf("got %q, want %q in it", got, want)
 				}
 			}
-			if c.want == nil && got != "" {
-				t.Errorf("got %q, want nothing", got)
+			if c.want == nil && got != "" || c.not != "" && strings.Contains(got, c.not) {
+				t.Errorf("got %q, want nothing of the other side", got)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -128,23 +129,21 @@ func (l *Link) Ready() error {
 	switch age := l.silence(); {
 	case l.err != nil:
 		return fmt.Errorf("link: %v", l.err)
+	case age <= l.config.StaleAfter && !l.heartbeats.at.IsZero():
+		return nil
+	case l.forged() > 0:
+		return fmt.Errorf("link: frames arrive that this pair key does not open: compare the pair keys of both boards "+
+			"(auth_failure, %d frames)", l.forged())
 	case l.heartbeats.at.IsZero():
-		return fmt.Errorf("link: nothing received from the transmitter yet%s", l.forged())
-	case age > l.config.StaleAfter:
-		return fmt.Errorf("link: silent for %s%s", age.Round(time.Second), l.forged())
+		return errors.New("link: nothing received from the transmitter yet")
+	default:
+		return fmt.Errorf("link: silent for %s", age.Round(time.Second))
 	}
-	return nil
 }
 
-// forged returns how many frames since the last heartbeat were not authentic, in words.
-func (l *Link) forged() string {
-	n := l.opener.Counts().AuthFailed - l.failedAtBeat
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; auth_failure: %d frames are of another pair key, or forged: "+
-		"compare the pair.key files of both boards", n)
-}
+// forged returns how many frames since the last heartbeat were not authentic: of another
+// pair key, or somebody's.
+func (l *Link) forged() uint64 { return l.opener.Counts().AuthFailed - l.failedAtBeat }
 
 // silence is the age of the last heartbeat, its delay on the link included; before
 // the first, how long this end has been receiving.

@@ -82,8 +82,8 @@ func TestForgedFramesAreNamedWhileTheLinkIsSilent(t *testing.T) {
 		hello := make([]byte, wire.HelloHeaderSize, 128)
 		(&wire.HelloHeader{Session: session.ID, Epoch: 1, Sequence: 1}).Put(hello)
 		l.handleChunk(session.Seal(hello, wire.HelloHeaderSize, 1))
-		const want = "link: nothing received from the transmitter yet; auth_failure: 1 frames are of another pair " +
-			"key, or forged: compare the pair.key files of both boards"
+		const want = "link: frames arrive that this pair key does not open: compare the pair keys of both boards " +
+			"(auth_failure, 1 frames)"
 		if err := l.Ready(); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
