@@ -22,7 +22,8 @@ type Board interface {
 	Keys() (string, error)                  // which pair keys are used, in words
 	ChangeKey(key [pairkey.Size]byte) error // a transmitter uses it from its next start on
 	Network() Network
-	SetNetwork(Network) error // takes effect with the next start
+	CheckNetwork(Network) error // whether it could be set
+	SetNetwork(Network) error   // takes effect with the next start
 	Selftest(w io.Writer)
 	RestartRole()
 	FreezeRole() // the watchdog has to reset the board

@@ -17,12 +17,17 @@
 // A program asks for the status with the byte ENQ, which does not disturb a
 // question that waits for its answer.
 //
+// Before it shows text it asks the terminal for its size, and waits for the answer for a
+// moment; a terminal that does not answer is one of 80 columns and 24 lines, and is not
+// asked again before it was left alone for a minute. Text is broken between words.
+//
 // Everything shown that a peer, a role or a file has named is made printable
-// ASCII first: no escape sequence reaches the terminal, nor a byte that one with
-// 8-bit controls would take for the start of one.
+// ASCII first: no escape sequence but that one reaches the terminal, nor a byte that one
+// with 8-bit controls would take for the start of one.
 package console
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -42,7 +47,10 @@ type Console struct {
 	link  status.Link    // at the last Minute
 	now   func() time.Time
 	last  time.Time // when a key came
+	typed *Network  // in a network dialogue that could not be kept
 	burst int       // commands that came faster than a person types
+
+	terminal
 }
 
 // New returns a console that writes to out. Lines end in CR LF.
@@ -50,18 +58,21 @@ func New(b Board, out io.Writer) *Console { return &Console{board: b, out: out, 
 
 // Our own bounds.
 const (
-	maxInput  = 200                   // of a typed line
-	maxBurst  = 20                    // commands, each
-	typingGap = 50 * time.Millisecond // less than this after the one before: not typed
+	maxInput   = 200                   // of a typed line
+	maxSubject = 120                   // of a certificate
+	maxBurst   = 20                    // commands, each
+	typingGap  = 50 * time.Millisecond // less than this after the one before: not typed
 )
-
-// Help names the keys.
-const Help = "[s]tatus [l]og [c]ertificates [n]etwork [e]poch [x]key [t]est [d]iag [j]son [?]\n" +
-	"[k]restart role [w]atchdog drill [r]eboot [p]ower off"
 
 // Enquiry asks for the status as a frame at any time, also within a question. It is
 // ENQ of ASCII.
 const Enquiry = 5
+
+// escapeKey is ESC.
+const escapeKey = 0x1b
+
+// ctrlC is ETX.
+const ctrlC = 3
 
 // Key takes one byte from the terminal.
 func (c *Console) Key(b byte) {
@@ -69,10 +80,56 @@ func (c *Console) Key(b byte) {
 		Frame(c.out, "status", statusJSON(c.board.Status()))
 		return
 	}
+	before := c.answers
+	taken, alone := c.consume(b, c.now())
+	if alone {
+		c.press(escapeKey)
+	}
+	switch {
+	case !taken:
+		c.proceed(true)
+		c.press(b)
+	case c.answers > before:
+		c.proceed(false)
+	}
+}
+
+// Due is when Expire has to be called, unless a key comes before; the zero time is never.
+func (c *Console) Due() time.Time { return c.due }
+
+// Expire ends the waiting for the rest of an escape sequence, or for the terminal's answer.
+func (c *Console) Expire() {
+	alone := len(c.sequence) == 1
+	c.sequence, c.due = nil, time.Time{}
+	if alone {
+		c.press(escapeKey)
+	}
+	c.proceed(true)
+}
+
+// proceed does what waited for the terminal's size.
+func (c *Console) proceed(unanswered bool) {
+	do := c.pending
+	if do == nil {
+		return
+	}
+	c.pending, c.due = nil, time.Time{}
+	if unanswered {
+		c.silent++
+	}
+	do()
+}
+
+// press takes a key.
+func (c *Console) press(b byte) {
 	c.still = false
 	now := c.now()
-	if now.Sub(c.last) >= typingGap {
+	gap := now.Sub(c.last)
+	if gap >= typingGap {
 		c.burst = 0
+	}
+	if gap >= leftAlone {
+		c.silent = 0 // perhaps another terminal
 	}
 	c.last = now
 	if c.mode != nil {
@@ -82,21 +139,37 @@ func (c *Console) Key(b byte) {
 	if c.burst++; c.burst > maxBurst {
 		return
 	}
+	c.command(b)
+}
+
+// sized does something once the terminal has said its size, or has not.
+func (c *Console) sized(do func()) {
+	if c.silent >= mostSilent {
+		do()
+		return
+	}
+	_, _ = io.WriteString(c.out, SizeQuery)
+	c.pending, c.due = do, c.now().Add(answerWait)
+}
+
+func (c *Console) command(b byte) {
 	switch b {
 	case 's':
-		c.say(Screen(c.board.Status(), screenLines) + Help)
+		c.sized(c.status)
 	case 'l':
-		c.say(strings.Join(c.board.Log(logLines), "\n"))
+		c.sized(c.log)
 	case 'c':
-		c.certificates()
+		c.sized(c.certificates)
 	case 'e':
-		c.runs()
+		c.sized(c.runs)
 	case 'x':
-		c.pairKey()
+		c.sized(c.pairKey)
 	case 'n':
-		c.network()
+		c.sized(c.network)
 	case 't':
-		c.board.Selftest(Text(c.out))
+		lines := &sayer{c: c}
+		c.board.Selftest(lines)
+		lines.flush()
 	case 'd':
 		Frame(c.out, "diagnostics", c.bundle())
 	case 'j':
@@ -110,9 +183,30 @@ func (c *Console) Key(b byte) {
 	case 'p':
 		c.ask("Power off? Only a power cycle starts the board again.", c.board.PowerOff)
 	case '?', 'h', '\r', '\n':
-		c.say(Help)
+		c.sized(func() { c.say(Manual(c.columns())) })
 	}
 }
+
+// status shows the status, and the keys in the lines below it.
+func (c *Console) status() {
+	size := c.known()
+	keys := Help(c.columns())
+	lines := size.Lines - 1 - strings.Count(keys, "\n") - 1 // the prompt's own left free
+	c.say(Screen(c.board.Status(), Size{size.Columns, lines}) + keys)
+}
+
+// log shows as much of the log's end as the terminal has lines.
+func (c *Console) log() {
+	room := c.known().Lines - 2
+	var lines []string
+	for _, l := range c.board.Log(room) {
+		lines = append(lines, Wrap(Printable(l), c.columns(), logIndent)...)
+	}
+	c.say(strings.Join(lines[max(0, len(lines)-room):], "\n"))
+}
+
+// logIndent marks the lines that a long one of the log goes on in.
+const logIndent = 4
 
 // Minute writes the line of an idle console. It ends a question that was not
 // answered since the last Minute: the next operator does not expect it.
@@ -125,7 +219,7 @@ func (c *Console) Minute() {
 		return
 	}
 	s := c.board.Status()
-	c.say(Summary(s, c.link))
+	c.say(Summary(s, c.link, c.columns()))
 	c.link = s.Report.Snapshot.Link
 }
 
@@ -133,12 +227,6 @@ func (c *Console) cancel() {
 	c.mode = nil
 	c.say("\ncancelled; nothing changed")
 }
-
-// A screen of 24 lines, the prompt's own left free.
-const (
-	logLines    = 22
-	screenLines = 21 // and Help
-)
 
 // Text returns a writer that makes lines of text fit for a terminal.
 func Text(to io.Writer) io.Writer { return crlf{to} }
@@ -150,7 +238,42 @@ func (t crlf) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-func (c *Console) say(s string) { fmt.Fprintln(crlf{c.out}, s) }
+// say writes lines, broken to the terminal's width.
+func (c *Console) say(s string) { fmt.Fprintln(crlf{c.out}, c.fold(s)) }
+
+// fold breaks the lines of a text to the terminal's width.
+func (c *Console) fold(s string) string {
+	var lines []string
+	for _, l := range strings.Split(Printable(s), "\n") {
+		indent := len(l) - len(strings.TrimLeft(l, " "))
+		lines = append(lines, Wrap(l, c.columns(), indent)...)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sayer says what is written to it, line by line.
+type sayer struct {
+	c    *Console
+	rest []byte // of a line that has not ended
+}
+
+func (s *sayer) Write(p []byte) (int, error) {
+	s.rest = append(s.rest, p...)
+	for {
+		i := bytes.IndexByte(s.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		s.c.say(string(s.rest[:i]))
+		s.rest = s.rest[i+1:]
+	}
+}
+
+func (s *sayer) flush() {
+	if len(s.rest) > 0 {
+		s.c.say(string(s.rest))
+	}
+}
 
 // ask does something once the operator has typed yes. A single letter would not do:
 // a terminal that echoes sends back all that the board writes, and its log is full
@@ -158,7 +281,7 @@ func (c *Console) say(s string) { fmt.Fprintln(crlf{c.out}, s) }
 func (c *Console) ask(question string, do func()) {
 	c.read(question+" Type yes: ", func(typed string) {
 		if typed != "yes" {
-			c.say("no")
+			c.say("That is not yes: nothing changed.")
 			return
 		}
 		do()
@@ -173,11 +296,11 @@ func (c *Console) certificates() {
 	}
 	list = list[:min(len(list), 9)]
 	for i, e := range list {
-		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, oneLine(e.Subject, 60), e.Why, e.Thumbprint))
+		c.say(fmt.Sprintf("%d  %s  %s\n   %s", i+1, oneLine(e.Subject, maxSubject), e.Why, e.Thumbprint))
 	}
 	c.choose("Number of the one to trust, any other key for none:", len(list), func(n int) {
 		e := list[n]
-		c.ask("Trust "+oneLine(e.Subject, 60)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint,
+		c.ask("Trust "+oneLine(e.Subject, maxSubject)+"? Compare its thumbprint with the peer's own:\n   "+e.Thumbprint,
 			func() {
 				c.result(c.board.Trust(e.Thumbprint), "Trusted within two seconds.")
 			})
@@ -212,6 +335,11 @@ func (c *Console) pairKey() {
 		return
 	}
 	c.say(now + "\nA new key goes to the receiver first, then to the transmitter, whose role is restarted.")
+	c.newKey()
+}
+
+// newKey asks for the line of a key file until it is one.
+func (c *Console) newKey() {
 	c.read("Line of a key file (heliograph key new), Enter for none: ", func(typed string) {
 		if typed == "" {
 			c.say("none")
@@ -220,6 +348,7 @@ func (c *Console) pairKey() {
 		key, err := pairkey.Parse([]byte(typed))
 		if err != nil {
 			c.say(err.Error())
+			c.newKey()
 			return
 		}
 		tx := c.board.Status().Role == "tx"
@@ -261,44 +390,6 @@ func (c *Console) result(err error, good string) {
 	c.say(good)
 }
 
-// network asks for each field in turn.
-func (c *Console) network() {
-	n := c.board.Network()
-	c.say("Network. Enter keeps what is there, a minus sign empties it.")
-	fields := []struct {
-		name  string
-		value *string
-	}{
-		{"hostname", &n.Hostname}, {"interface", &n.Interface}, {"address/bits, or dhcp", &n.Address},
-		{"gateway", &n.Gateway}, {"nameservers", &n.Nameservers},
-	}
-	var next func(i int)
-	next = func(i int) {
-		if i == len(fields) {
-			c.ask(fmt.Sprintf("Set %s on %s, gateway %s, nameservers %s, and restart?", n.Address, n.Interface,
-				or(n.Gateway), or(n.Nameservers)), func() {
-				if err := c.board.SetNetwork(n); err != nil {
-					c.say(err.Error())
-					return
-				}
-				c.board.Restart()
-			})
-			return
-		}
-		c.read(fmt.Sprintf("%s [%s]: ", fields[i].name, *fields[i].value), func(typed string) {
-			switch typed {
-			case "":
-			case "-":
-				*fields[i].value = ""
-			default:
-				*fields[i].value = typed
-			}
-			next(i + 1)
-		})
-	}
-	next(0)
-}
-
 func or(s string) string {
 	if s == "" {
 		return "none"
@@ -308,7 +399,7 @@ func or(s string) string {
 
 // read reads a line; ESC and Ctrl-C cancel.
 func (c *Console) read(prompt string, done func(string)) {
-	fmt.Fprint(crlf{c.out}, prompt)
+	fmt.Fprint(crlf{c.out}, c.fold(strings.TrimRight(prompt, " "))+" ")
 	c.line = c.line[:0]
 	c.mode = func(key byte) {
 		switch {
@@ -316,7 +407,7 @@ func (c *Console) read(prompt string, done func(string)) {
 			c.mode = nil
 			c.say("")
 			done(strings.TrimSpace(string(c.line)))
-		case key == 0x1b || key == 3:
+		case key == escapeKey || key == ctrlC:
 			c.cancel()
 		case key == 8 || key == 0x7f:
 			if len(c.line) > 0 {

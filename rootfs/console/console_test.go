@@ -33,6 +33,7 @@ type fake struct {
 	runs   []Run
 	net    Network
 	broken error
+	wrong  string // in a network that cannot be used
 	done   []string
 }
 
@@ -63,6 +64,13 @@ func (f *fake) ChangeKey(key [pairkey.Size]byte) error {
 func (f *fake) Trust(thumbprint string) error {
 	f.done = append(f.done, "trust "+thumbprint)
 	return f.broken
+}
+
+func (f *fake) CheckNetwork(n Network) error {
+	if f.wrong != "" && strings.Contains(fmt.Sprint(n), f.wrong) {
+		return fmt.Errorf("network: %q cannot be used", f.wrong)
+	}
+	return nil
 }
 
 func (f *fake) SetNetwork(n Network) error {
@@ -142,7 +150,7 @@ func TestScreens(t *testing.T) {
 		"crowded": crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
 		t.Run(name, func(t *testing.T) {
 			before := status.Link{Frames: 81000, Lost: status.Of[uint64](3), Repaired: status.Of[uint64](40)}
-			got := Screen(s, screenLines) + "\n" + Summary(s, before) + "\n"
+			got := Screen(s, Size{80, 21}) + "\n" + Summary(s, before, 79) + "\n"
 			file := filepath.Join("testdata", name+".txt")
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -153,11 +161,11 @@ func TestScreens(t *testing.T) {
 			if err != nil || got != string(want) {
 				t.Errorf("%v; got\n%s\nwant\n%s", err, got, want)
 			}
-			if lines := strings.Count(Screen(s, screenLines)+Help, "\n"); lines > 23 {
+			if lines := strings.Count(Screen(s, Size{80, 21})+Help(79), "\n"); lines > 23 {
 				t.Errorf("the screen has %d lines, more than a terminal", lines)
 			}
 			for line := range strings.Lines(got) {
-				if n := len(line) - 1; n > columns {
+				if n := len(line) - 1; n > 79 {
 					t.Errorf("a line has %d columns: %s", n, line)
 				}
 			}
@@ -165,10 +173,19 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-func TestScreenFitsAnyHeight(t *testing.T) {
+func TestScreenFitsAnySize(t *testing.T) {
 	for lines := 9; lines < 100; lines++ {
-		if got := strings.Count(Screen(crowded(), lines), "\n"); got > lines {
-			t.Errorf("got %d lines, want at most %d", got, lines)
+		for _, columns := range []int{40, 80, 200} {
+			got := Screen(crowded(), Size{columns, lines})
+			if n := strings.Count(got, "\n"); n > lines {
+				t.Errorf("got %d lines, want at most %d", n, lines)
+			}
+			for line := range strings.Lines(got) {
+				if len(line) > columns {
+					t.Errorf("got a line of %d characters and its end, want at most %d: %q", len(line)-1,
+						columns-1, line)
+				}
+			}
 		}
 	}
 }
@@ -180,13 +197,19 @@ func TestATransmitterIsRestartedForItsNewKey(t *testing.T) {
 	f.status.Role = "tx"
 	var out bytes.Buffer
 	c := New(f, &out)
-	for _, b := range []byte("x" + newKey + "\ryes\r") {
-		c.Key(b)
-	}
+	press(c, "x"+newKey+"\ryes\r")
 	if want := []string{"key a2c41a2c", "restart role"}; !slices.Equal(f.done, want) ||
 		!strings.Contains(out.String(), "Does the receiver accept key") {
 		t.Errorf("got %q done, want %q; said %q", f.done, want, out.String())
 	}
+}
+
+// press types keys, at a terminal that does not say its size.
+func press(c *Console, keys string) {
+	for _, b := range []byte(keys) {
+		c.Key(b)
+	}
+	c.Expire()
 }
 
 func TestKeys(t *testing.T) {
@@ -197,13 +220,15 @@ func TestKeys(t *testing.T) {
 		done       []string
 		shows      string
 	}{
-		{"restart is asked for", "rno\r", nil, nil, "Restart the board? Type yes: "},
+		{"restart is asked for", "rno\r", nil, nil,
+			"Restart the board? Type yes: no\r\nThat is not yes: nothing changed."},
 		{"and done", "ryes\r", nil, []string{"restart"}, "yes"},
 		{"power off", "pyes\r", nil, []string{"power off"}, "power cycle"},
 		{"role", "kyes\rwyes\r", nil, []string{"restart role", "freeze role"}, ""},
 		{"a letter is not enough, or an echo of retry would do", "retry\r", nil, nil, "no"},
 		{"trust the second", "c2yes\r", nil, []string{"trust BB22"}, "Trusted within two seconds."},
-		{"accept the second run", "e2yes\r", nil, []string{"accept 3-bb"}, "does its status say epoch 3? Type yes: "},
+		{"accept the second run", "e2yes\r", nil, []string{"accept 3-bb"},
+			"does its status say epoch 3?\r\nType yes: "},
 		{"accept, and think again", "e1no\r", nil, nil, "run 1-aa: epoch 1, last frame 2026-11-24 02:13:21 UTC"},
 		{"accept none", "e3e0ex", nil, nil, "none"},
 		{"accept fails", "e1yes\r", errors.New("disk full"), []string{"accept 1-aa"}, "disk full"},
@@ -212,6 +237,8 @@ func TestKeys(t *testing.T) {
 		{"another pair key, and think again", "x" + newKey + "\rno\r", nil, nil, "key aa is used"},
 		{"a slip of the hand in a pair key", "x" + strings.Replace(newKey, "AAEC", "AAED", 1) + "\r", nil, nil,
 			"check digits"},
+		{"a slip of the hand, and again", "x" + strings.Replace(newKey, "AAEC", "AAED", 1) + "\r" + newKey + "\ryes\r",
+			nil, []string{"key a2c41a2c"}, "check digits"},
 		{"no pair key", "x\r", nil, nil, "none"},
 		{"a pair key that is refused", "x" + newKey + "\ryes\r", errors.New("in use already"), []string{"key a2c41a2c"},
 			"in use already"},
@@ -221,27 +248,42 @@ func TestKeys(t *testing.T) {
 		{"network, all kept", "n\r\r\r\r\ryes\r", nil,
 			[]string{"network {Hostname:h Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}",
 				"restart"}, "hostname [h]: "},
-		{"network, changed", "nx\x08new\r\rdhcp\r-\r1.1.1.1\ryes\r", nil,
-			[]string{"network {Hostname:new Interface:eth0 Address:dhcp Gateway: Nameservers:1.1.1.1}", "restart"}, ""},
+		{"network, changed", "nx\x08new\r\r10.0.0.3/24\r-\r1.1.1.1\ryes\r", nil,
+			[]string{"network {Hostname:new Interface:eth0 Address:10.0.0.3/24 Gateway: Nameservers:1.1.1.1}",
+				"restart"},
+			""},
+		{"network, of a server", "n\r\rdhcp\ryes\r", nil,
+			[]string{"network {Hostname:h Interface:eth0 Address:dhcp Gateway: Nameservers:}",
+				"restart"},
+			"Set dhcp on eth0, and restart? Type yes: "},
+		{"network, a slip of the hand", "nnew\r\rWRONG\r10.0.0.3/24\r\r\ryes\r", nil,
+			[]string{"network {Hostname:new Interface:eth0 Address:10.0.0.3/24 Gateway:10.0.0.1 Nameservers:}",
+				"restart"},
+			"network: \"WRONG\" cannot be used\r\naddress/bits, or dhcp [10.0.0.2/24]: "},
+		{"network, the last answer wrong", "nnew\r\r\r\rWRONG\r\ryes\r", nil,
+			[]string{"network {Hostname:new Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}",
+				"restart"},
+			"cannot be used"},
+		{"network, not kept", "nnew\r\r\r\r\ryes\rn\r\r\r\r\rno\r", errors.New("disk full"),
+			[]string{"network {Hostname:new Interface:eth0 Address:10.0.0.2/24 Gateway:10.0.0.1 Nameservers:}"},
+			"hostname [new]: "},
 		{"network, left", "nx\x1bs", nil, nil, "cancelled; nothing changed"},
 		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""),
 			[]string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
 		{"log", "l", nil, nil, "line 29"},
 		{"self-test", "t", nil, nil, "pass  link"},
 		{"keys that are none", "\x00\xff~zQ", nil, nil, ""},
-		{"help", "?", nil, nil, "[r]eboot"},
+		{"help", "?", nil, nil, "x  which pair keys are used; change to a new one"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fake{status: rx(), certs: certs, runs: []Run{{"1-aa", 1, rx().Now}, {"3-bb", 3, rx().Now}},
-				broken: tt.broken, net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
+				broken: tt.broken, wrong: "WRONG", net: Network{"h", "eth0", "10.0.0.2/24", "10.0.0.1", ""}}
 			for i := range 30 {
 				f.log = append(f.log, fmt.Sprintf("line %d", i))
 			}
 			var out bytes.Buffer
 			c := New(f, &out)
-			for _, b := range []byte(tt.keys) {
-				c.Key(b)
-			}
+			press(c, tt.keys)
 			if !slices.Equal(f.done, tt.done) {
 				t.Errorf("got %q done, want %q", f.done, tt.done)
 			}
@@ -268,9 +310,7 @@ func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 		t.Errorf("got %q into a question", out.String())
 	}
 	c.Minute()
-	for _, b := range []byte("yes\r") {
-		c.Key(b)
-	}
+	press(c, "yes\r")
 	if !strings.Contains(out.String(), "cancelled; nothing changed") || len(f.done) != 0 {
 		t.Errorf("got %q, and %q done; want a question that ends when it is not answered", out.String(), f.done)
 	}
@@ -304,7 +344,7 @@ func TestEchoEnds(t *testing.T) {
 			c.mode = nil // end any question
 			at = at.Add(typingGap)
 			out.Reset()
-			if c.Key('?'); !strings.Contains(out.String(), Help[:20]) {
+			if press(c, "?"); !strings.Contains(out.String(), "s  status of the board") {
 				t.Errorf("got %q after the echo, want keys to work again", out.String())
 			}
 		})
@@ -315,9 +355,7 @@ func TestProgramAsksWhileSomebodyTypes(t *testing.T) {
 	var out bytes.Buffer
 	f := &fake{status: rx(), net: Network{Hostname: "h"}}
 	c := New(f, &out)
-	for _, b := range []byte("nab\x05cd\r\r\r\r\ryes\r") {
-		c.Key(b)
-	}
+	press(c, "nab\x05cd\r\r\r\r\ryes\r")
 	if want := "Hostname:abcd "; len(f.done) == 0 || !strings.Contains(f.done[0], want) {
 		t.Errorf("got %q done, want %q in it", f.done, want)
 	}
@@ -435,11 +473,13 @@ func FuzzKeys(f *testing.F) {
 				c.Minute()
 			}
 		}
-		if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool {
+		c.Expire()
+		text := bytes.ReplaceAll(out.Bytes(), []byte(SizeQuery), nil)
+		if i := bytes.IndexFunc(text, func(r rune) bool {
 			return (r < ' ' || r > '~') && r != '\r' &&
 				r != '\n' && r != '\b'
 		}); i >= 0 {
-			t.Fatalf("got %q on the terminal", out.Bytes()[i])
+			t.Fatalf("got %q on the terminal", text[i])
 		}
 	})
 }

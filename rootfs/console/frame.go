@@ -137,8 +137,9 @@ func statusJSON(s Status) []byte {
 
 // How many lines of log and of status a bundle has.
 const (
-	bundleLog   = 1000
-	bundleLines = 200
+	bundleLog     = 1000
+	bundleLines   = 200
+	bundleColumns = 160
 )
 
 // bundle is a text file for support. It has no key and no password, but names of
@@ -149,7 +150,7 @@ func (c *Console) bundle() []byte {
 	s := c.board.Status()
 	b.WriteString("Heliograph diagnostics\n")
 	section("status")
-	b.WriteString(Screen(s, bundleLines))
+	b.WriteString(Screen(s, Size{bundleColumns, bundleLines}))
 	section("network")
 	fmt.Fprintf(&b, "%+v\n", c.board.Network())
 	section("rejected certificates")

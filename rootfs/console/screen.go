@@ -13,9 +13,6 @@ import (
 	"heliograph/firmware/platform/text"
 )
 
-// columns fit a terminal of 80.
-const columns = 79
-
 // Printable returns s with everything but printable ASCII and line ends
 // replaced.
 func Printable(s string) string {
@@ -36,11 +33,12 @@ func oneLine(s string, n int) string {
 	return text.Clip(s, n-2) + ".."
 }
 
-// Summary is the line of an idle console, with what the link counted since before.
-func Summary(s Status, before status.Link) string {
+// Summary is the line of an idle console, of at most width characters, with what the link
+// counted since before.
+func Summary(s Status, before status.Link, width int) string {
 	return oneLine(fmt.Sprintf("%s %s %s %s%s | +%s%s%s", strings.ToUpper(s.Role), s.Host,
 		s.Now.UTC().Format(time.TimeOnly), s.State, rejected(s.Rejected),
-		counts(since(s.Report.Snapshot.Link, before)), open(&s.Report.Snapshot), words(" | ", s.Reason)), columns)
+		counts(since(s.Report.Snapshot.Link, before)), open(&s.Report.Snapshot), words(" | ", s.Reason)), width)
 }
 
 // open is how much can still heal, "" for nothing.
@@ -88,46 +86,126 @@ func counts(l status.Link) string {
 	return b
 }
 
-// Screen is the status screen, of at most that many lines, 9 or more.
-func Screen(s Status, lines int) string {
+// Screen is the status screen, which fits a terminal of a size: all of it if there is
+// room, else the ends of lines and the channels that work are left out. The least is 40
+// columns and 9 lines; one column is left free.
+func Screen(s Status, size Size) string {
+	width, room := max(size.Columns, leastColumns)-1, max(size.Lines, leastLines)
+	head, snap := about(s), s.Report.Snapshot
+	for _, h := range healing(&snap) {
+		head = append(head, row{"HEAL", h, 1})
+	}
+	in, out := channels(snap), peers(snap)
+	if all := lay(head, in, out, width, room); len(all) <= room {
+		return strings.Join(all, "\n") + "\n"
+	}
+	var lines []string
+	for _, r := range head {
+		if r.name == "HEAL" && room-len(lines) <= roomForChannels {
+			continue
+		}
+		lines = append(lines, r.lines(width, r.most)...)
+	}
+	left := room - len(lines)
+	below := min(len(out), max(left-len(in), left/3))
+	for _, e := range fit(in, left-below) {
+		lines = append(lines, row{"CHAN", e, 1}.lines(width, 1)...)
+	}
+	for _, e := range fit(out, below) {
+		lines = append(lines, row{"OUT", e, 1}.lines(width, 1)...)
+	}
+	return strings.Join(lines[:min(len(lines), room)], "\n") + "\n"
+}
+
+// Our own bounds.
+const (
+	leastColumns    = 40
+	leastLines      = 9
+	roomForChannels = 3
+	labelWidth      = 6
+)
+
+// row is one thing on the screen, with as many lines as it has where there is no room for
+// all of it.
+type row struct {
+	name, text string
+	most       int
+}
+
+// lines breaks a row; what most lines do not hold ends in dots.
+func (r row) lines(width, most int) []string {
+	text := strings.ReplaceAll(Printable(r.text), "\n", " ")
+	if r.name != "" {
+		text = fmt.Sprintf("%-*s", labelWidth, r.name) + text
+	}
+	list := Wrap(text, width, labelWidth)
+	if len(list) <= most {
+		return list
+	}
+	list = list[:most]
+	last := list[most-1]
+	if len(last)+3 > width {
+		last = last[:width-3]
+		if i := strings.LastIndexByte(last, ' '); i > labelWidth {
+			last = last[:i]
+		}
+	}
+	list[most-1] = last + " .."
+	return list
+}
+
+// lay lays out all of it, until there are more lines than room.
+func lay(head []row, in, out []string, width, room int) (lines []string) {
+	rows := head
+	for _, e := range in {
+		rows = append(rows, row{"CHAN", e, 0})
+	}
+	for _, e := range out {
+		rows = append(rows, row{"OUT", e, 0})
+	}
+	for _, r := range rows {
+		if lines = append(lines, r.lines(width, room)...); len(lines) > room {
+			break
+		}
+	}
+	return lines
+}
+
+// about is the board without its channels.
+func about(s Status) (rows []row) {
 	snap := s.Report.Snapshot
-	var b strings.Builder
-	line := func(format string, a ...any) { b.WriteString(oneLine(fmt.Sprintf(format, a...), columns) + "\n") }
-	line("HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair),
+	add := func(name string, most int, format string, a ...any) {
+		rows = append(rows, row{name, fmt.Sprintf(format, a...), most})
+	}
+	add("", 1, "HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair),
 		words("  version ", snap.Version), up(s.Up))
-	line("STATE %s%s", s.State, words(": ", s.Reason))
-	line("LINK  %s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link),
-		words("  ", snap.Link.State))
-	line("TIME  %s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
-	line("NET   %s  %s", s.Board, or(s.Address))
+	add("STATE", 3, "%s%s", s.State, words(": ", s.Reason))
+	add("LINK", 1, "%s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link),
+		words("  ", notIn(snap.Link.State, s.Reason)))
+	add("TIME", 1, "%s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))
+	add("NET", 1, "%s  %s", s.Board, or(s.Address))
 	if r := running(s.Release); r != "" {
-		line("REL   %s", r)
+		add("REL", 1, "%s", r)
 	}
 	if t := snap.Transmitter; len(t) > 0 {
-		line("TX    reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]),
+		add("TX", 1, "reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]),
 			words(", Celsius ", t["temperature_celsius"]))
 	}
 	if n := len(snap.Notes); n > 0 {
-		line("NOTE  %s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
+		add("NOTE", 1, "%s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
 	}
 	if s.Rejected > 0 {
-		line("CERT  %d rejected: key c shows them", s.Rejected)
+		add("CERT", 1, "%d rejected: key c shows them", s.Rejected)
 	}
-	for _, h := range healing(&snap) {
-		if lines-strings.Count(b.String(), "\n") > 3 { // for channels
-			line("HEAL  %s", h)
-		}
+	return rows
+}
+
+// notIn returns what another text does not say already.
+func notIn(s, other string) string {
+	if s != "" && strings.Contains(other, s) {
+		return ""
 	}
-	in, out := channels(snap), peers(snap)
-	room := lines - strings.Count(b.String(), "\n")
-	below := min(len(out), max(room-len(in), room/3))
-	for _, e := range fit(in, room-below) {
-		line("CHAN  %s", e)
-	}
-	for _, e := range fit(out, below) {
-		line("OUT   %s", e)
-	}
-	return b.String()
+	return s
 }
 
 // healing says which outages heal, and what is missing, if anything was.

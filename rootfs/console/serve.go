@@ -16,13 +16,21 @@ func (c *Console) Serve(ctx context.Context, port io.ReadCloser) {
 	go readKeys(port, keys, ended)
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
+	due := time.NewTimer(0)
+	defer due.Stop()
 	for {
+		due.Stop()
+		if at := c.Due(); !at.IsZero() {
+			due.Reset(max(0, at.Sub(c.now())))
+		}
 		select {
 		case k, ok := <-keys:
 			if !ok {
 				return
 			}
 			c.Key(k)
+		case <-due.C:
+			c.Expire()
 		case <-minute.C:
 			c.Minute()
 		}

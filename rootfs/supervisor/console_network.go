@@ -1,10 +1,13 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 
+	"heliograph/boards/fit"
+	"heliograph/firmware/config"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/network"
 )
@@ -30,9 +33,31 @@ func (b *ConsoleBoard) Network() console.Network {
 	return n
 }
 
+// CheckNetwork implements console.Board.
+func (b *ConsoleBoard) CheckNetwork(n console.Network) error {
+	_, err := b.readNetwork(n)
+	return err
+}
+
+// readNetwork returns what was typed, if the board can use it.
+func (b *ConsoleBoard) readNetwork(n console.Network) (network.Config, error) {
+	c, err := parseNetwork(n)
+	if err != nil {
+		return c, err
+	}
+	if _, err := network.Parse(strings.NewReader(c.Text())); err != nil {
+		return c, err
+	}
+	link := config.Link{Medium: config.Ethernet, Interface: b.config.Role.configuredPaths().link}
+	if list := fit.CheckNetwork(b.config.Board, fit.Network{Interface: n.Interface}, link); len(list) > 0 {
+		return c, errors.New("network: " + list[0].Message)
+	}
+	return c, nil
+}
+
 // SetNetwork implements console.Board.
 func (b *ConsoleBoard) SetNetwork(n console.Network) error {
-	c, err := parseNetwork(n)
+	c, err := b.readNetwork(n)
 	if err != nil {
 		return err
 	}
@@ -46,9 +71,11 @@ func (b *ConsoleBoard) SetNetwork(n console.Network) error {
 // parseNetwork reads what was typed. Whether it makes sense package network judges.
 func parseNetwork(n console.Network) (network.Config, error) {
 	c := network.Config{Hostname: n.Hostname, Interface: n.Interface, DHCP: n.Address == network.DHCP}
-	c.Address, _ = netip.ParsePrefix(n.Address) // an error leaves an address that is invalid
+	var err error
+	if c.Address, err = netip.ParsePrefix(n.Address); err != nil && !c.DHCP {
+		return c, fmt.Errorf("network: address %q is neither dhcp nor one such as 10.0.0.2/24", n.Address)
+	}
 	if n.Gateway != "" {
-		var err error
 		if c.Gateway, err = netip.ParseAddr(n.Gateway); err != nil {
 			return c, fmt.Errorf("network: gateway %q is not an address", n.Gateway)
 		}

@@ -62,6 +62,7 @@ func (f *fake) ChangeKey([pairkey.Size]byte) error { return nil }
 func (f *fake) Refused() []console.Run             { return nil }
 func (f *fake) Accept(string) error                { return nil }
 func (f *fake) Network() console.Network           { return console.Network{Hostname: "h"} }
+func (f *fake) CheckNetwork(console.Network) error { return nil }
 func (f *fake) SetNetwork(n console.Network) error { return f.does("network " + n.Hostname) }
 func (f *fake) Selftest(w io.Writer)               { fmt.Fprintln(w, "pass  link") }
 func (f *fake) RestartRole()                       { _ = f.does("restart role") }

@@ -18,6 +18,7 @@ const (
 	refresh       = time.Second
 	answerTimeout = 5 * time.Second // until the board is asked again
 	paneLines     = 6               // at least, for what the board says
+	paneText      = 24              // what the board may show at once; the rest of it is scrolled back to
 )
 
 // Live is the screen. It implements tea.Model. What it sends to the board goes
@@ -123,7 +124,12 @@ func (l *Live) clock(now time.Time) {
 // take takes what the board sent.
 func (l *Live) take(p []byte) tea.Cmd {
 	var cmd tea.Cmd
-	for _, f := range l.stream.feed(p) {
+	frames := l.stream.feed(p)
+	if l.stream.asked {
+		l.stream.asked = false
+		l.send([]byte(console.SizeAnswer(console.Size{Columns: l.width, Lines: max(l.height, paneText)})))
+	}
+	for _, f := range frames {
 		switch {
 		case f.Name == "status":
 			var s console.Status
@@ -180,9 +186,12 @@ func (l *Live) String() string {
 	if l.back > 0 {
 		rule += fmt.Sprintf("── %d lines back ", l.back)
 	}
+	const ours = " PgUp PgDn scroll, Ctrl-C leaves ──"
+	if room := l.width - len([]rune(rule)) - len([]rune(ours)); room >= 0 {
+		rule += strings.Repeat("─", room) + ours
+	}
 	rule += strings.Repeat("─", max(0, l.width-len([]rune(rule))))
-	keys := strings.Split(console.Help, "\n")
-	keys[len(keys)-1] += "  PgUp PgDn  Ctrl-C leaves"
+	keys := l.keys()
 	lines := append(top, dim.Render(rule))
 	lines = append(lines, l.said(l.height-len(lines)-len(keys))...)
 	for _, k := range keys {
@@ -191,9 +200,14 @@ func (l *Live) String() string {
 	return strings.Join(lines, "\n")
 }
 
+// keys names those of the board.
+func (l *Live) keys() []string {
+	return strings.Split(console.Help(l.width), "\n")
+}
+
 // pane is how many lines there are for what the board says.
 func (l *Live) pane() int {
-	return max(1, l.height-len(l.board())-len(l.graphs())-1-len(strings.Split(console.Help, "\n")))
+	return max(1, l.height-len(l.board())-len(l.graphs())-1-len(l.keys()))
 }
 
 // board is the status screen, in colours.
@@ -206,18 +220,23 @@ func (l *Live) board() []string {
 		}
 		return []string{text}
 	}
-	room := l.height - paneLines - len(l.graphs()) - 3
-	lines := strings.Split(strings.TrimSuffix(console.Screen(l.status, max(9, room)), "\n"), "\n")
+	room := l.height - paneLines - len(l.graphs()) - len(l.keys()) - 1
+	size := console.Size{Columns: l.width + 1, Lines: max(9, room)} // the last column is safe here
+	lines := strings.Split(strings.TrimSuffix(console.Screen(l.status, size), "\n"), "\n")
 	silent := l.now.Sub(l.answered)
+	state := false // the line, or one that it goes on in
 	for i, line := range lines {
 		line = clip(line, l.width)
+		state = strings.HasPrefix(line, "STATE") || state && strings.HasPrefix(line, " ")
 		switch {
 		case silent >= answerTimeout:
 			lines[i] = dim.Render(line)
 		case i == 0:
 			lines[i] = bold.Render(line)
-		case i == 1:
+		case state:
 			lines[i] = colour(l.status.State).Render(line)
+		default:
+			lines[i] = line
 		}
 	}
 	if silent >= answerTimeout {
@@ -267,15 +286,7 @@ func (l *Live) said(n int) []string {
 	}
 	var lines []string
 	for _, t := range text[max(0, len(text)-n):] {
-		lines = append(lines, wrap(t, l.width)...)
+		lines = append(lines, console.Wrap(t, l.width, 0)...)
 	}
 	return append(lines[max(0, len(lines)-n):], make([]string, max(0, n-len(lines)))...)
-}
-
-// wrap breaks printable ASCII into lines of the width.
-func wrap(s string, width int) (lines []string) {
-	for width > 0 && len(s) > width {
-		lines, s = append(lines, s[:width]), s[width:]
-	}
-	return append(lines, s)
 }

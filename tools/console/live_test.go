@@ -248,3 +248,24 @@ func FuzzLive(f *testing.F) {
 		}
 	})
 }
+
+func TestTheBoardsQuestionForTheSizeIsAnsweredAndNotShown(t *testing.T) {
+	w := newWatched(132, 43)
+	w.passes(answer(t, newFake().Status()))
+	w.sent = nil
+	for _, part := range []string{"before\r\n" + console.SizeQuery[:9], console.SizeQuery[9:] + "after\r\n"} {
+		w.Update(arrived(part))
+	}
+	if got, want := string(w.sent), console.SizeAnswer(console.Size{Columns: 132, Lines: 43}); got != want {
+		t.Errorf("got %q sent, want %q once", got, want)
+	}
+	if got := plain(w.String()); !strings.Contains(got, "\nbefore\nafter\n") {
+		t.Errorf("got\n%s\nwant the lines without the question", got)
+	}
+	w.Update(tea.WindowSizeMsg{Width: 90, Height: 30})
+	w.sent = nil
+	w.Update(arrived(console.SizeQuery))
+	if got, want := string(w.sent), console.SizeAnswer(console.Size{Columns: 90, Lines: 30}); got != want {
+		t.Errorf("after another size: got %q sent, want %q", got, want)
+	}
+}

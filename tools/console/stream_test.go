@@ -31,7 +31,8 @@ func TestStream(t *testing.T) {
 		{"a log line in a frame", strings.Replace(answer, "\r\n", "\r\nlevel=INFO msg=x\r\n", 1),
 			[]string{"level=INFO msg=x"}, "", 1},
 		{"a letter taken back", "ab\b \bc", nil, "ac", 0},
-		{"controls", "\x1b[2J\u00db2J\x00", nil, "?[2J?2J?", 0},
+		{"controls", "a\x1b[2Jb\x1bc\u00db2J\x00", nil, "abc?2J?", 0},
+		{"a sequence without end", "\x1b[" + strings.Repeat("1;", 1000) + "\nx", []string{""}, "x", 0},
 		{"a line without end is cut", strings.Repeat("x", longestLine+1), []string{strings.Repeat("x", longestLine)},
 			"", 0},
 	} {

@@ -75,8 +75,21 @@ func consoleDevice(args []string) (string, error) {
 	return console.Find()
 }
 
-// allLines is more than a status has.
-const allLines = 1000
+// allLines is more than a status has, and allColumns more than a line of it.
+const (
+	allLines   = 1000
+	allColumns = 1000
+)
+
+// columns is the width of a terminal; a file or a pipe takes lines of any length.
+func columns(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(f.Fd()); err == nil {
+			return width
+		}
+	}
+	return allColumns
+}
 
 func printStatus(to io.Writer, port console.Port, asJSON bool) error {
 	data, err := console.Ask(port, board.Enquiry, "status", statusTimeout)
@@ -90,7 +103,7 @@ func printStatus(to io.Writer, port console.Port, asJSON bool) error {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return fmt.Errorf("console: the board's status: %v: are board and PC of the same version?", err)
 	}
-	_, err = io.WriteString(to, board.Screen(s, allLines))
+	_, err = io.WriteString(to, board.Screen(s, board.Size{Columns: columns(to), Lines: allLines}))
 	return err
 }
 
