@@ -52,7 +52,7 @@ func (p *pair) outage(t, outer *testing.T) {
 	p.rx.cut()
 	p.link.SetCut(true)
 	say(numbered)
-	p.quiet(t) // until the port is raw: before, it echoes
+	p.quiet(t) // a real wire keeps nothing for a receiver that is off
 	p.rx = boot(outer, p.rxCard, p.rxWiring)
 	p.rx.answers(t, "http://"+p.rxWiring.status+"/healthz")
 	got := p.subscribe(t)

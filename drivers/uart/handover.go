@@ -8,13 +8,15 @@ import (
 )
 
 // OpenTransmitterFile opens and sets device for another process to transmit on.
+// Nothing is echoed that arrives meanwhile, where the caller is root.
 func OpenTransmitterFile(device string, baud int) (*os.File, []string, error) {
-	return open(device, baud, unix.O_WRONLY)
+	return open(device, baud, unix.O_WRONLY, true)
 }
 
-// OpenReceiverFile opens and sets device for another process to receive on.
+// OpenReceiverFile opens and sets device for another process to receive on. Nothing
+// is echoed that arrives meanwhile, where the caller is root.
 func OpenReceiverFile(device string, baud int) (*os.File, []string, error) {
-	return open(device, baud, unix.O_RDONLY)
+	return open(device, baud, unix.O_RDONLY, true)
 }
 
 // TransmitterFrom returns a transmitter on a descriptor that came from

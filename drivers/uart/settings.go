@@ -9,47 +9,64 @@ import (
 
 const ptyMajorFirst, ptyMajorLast = 136, 143 // Linux devices.txt, UNIX98 PTY slaves
 
-func open(device string, baud, mode int) (*os.File, []string, error) {
+// open opens a device, sets its line raw and drops what arrived before. With alone,
+// nothing that arrives meanwhile is echoed: see hold.
+func open(device string, baud, mode int, alone bool) (*os.File, []string, error) {
 	if baud < 1 || baud > maxBaud {
 		return nil, nil, fmt.Errorf("uart: %d baud is outside 1 to %d", baud, maxBaud)
 	}
-	fd, err := unix.Open(device, mode|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	path, err := unix.BytePtrFromString(device)
 	if err != nil {
-		return nil, nil, fmt.Errorf("uart: opening %s: %w", device, err)
+		return nil, nil, fmt.Errorf("uart: opening %q: %w", device, err)
 	}
-	// A lock, not TIOCEXCL: that would also shut out a pty's own supervisor.
-	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	receive := mode == unix.O_RDONLY
+	settings := line(uint32(baud), receive)
+	r := request{path: path, mode: uintptr(mode | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC),
+		output: unix.TCOON, settings: &settings}
+	if receive {
+		r.output = unix.TCOOFF // nothing leaves by this port, also of other programs
+	}
+	release := func() {}
+	if alone {
+		release = hold()
+	}
+	port, failed, errno := r.start()
+	release()
+	fd := int(port)
+	switch failed {
+	case opening:
+		return nil, nil, fmt.Errorf("uart: opening %s: %w", device, errno)
+	case locking:
 		_ = unix.Close(fd)
-		return nil, nil, fmt.Errorf("uart: %s is in use by another program: %w", device, err)
+		return nil, nil, fmt.Errorf("uart: %s is in use by another program: %w", device, errno)
+	case setting:
+		_ = unix.Close(fd)
+		return nil, nil, fmt.Errorf("uart: setting %s: %w", device, errno)
 	}
-	warnings, err := set(fd, uint32(baud), mode == unix.O_RDONLY)
+	warnings, err := check(fd, settings)
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, nil, fmt.Errorf("uart: setting %s: %w", device, err)
 	}
-	return os.NewFile(uintptr(fd), device), warnings, nil
+	return os.NewFile(port, device), warnings, nil
 }
 
-// set makes the line raw, drops what arrived before, and reads the settings back.
-func set(fd int, baud uint32, receive bool) (warnings []string, err error) {
-	want := unix.Termios{
+// line returns the settings of a raw line.
+func line(baud uint32, receive bool) unix.Termios {
+	t := unix.Termios{
 		Cflag:  unix.CS8 | unix.CLOCAL | unix.BOTHER | unix.BOTHER<<unix.IBSHIFT,
 		Ispeed: baud, Ospeed: baud,
 	}
 	if receive {
-		want.Cflag |= unix.CREAD
+		t.Cflag |= unix.CREAD
 	}
-	want.Cc[unix.VMIN] = 1
-	if err := unix.IoctlSetTermios(fd, unix.TCSETS2, &want); err != nil {
-		return nil, err
-	}
-	queue := unix.TCOFLUSH
-	if receive {
-		queue = unix.TCIFLUSH
-	}
-	if err := unix.IoctlSetInt(fd, unix.TCFLSH, queue); err != nil {
-		return nil, err
-	}
+	t.Cc[unix.VMIN] = 1
+	return t
+}
+
+// check reads the settings back.
+func check(fd int, want unix.Termios) (warnings []string, err error) {
+	baud := want.Ospeed
 	got, err := unix.IoctlGetTermios(fd, unix.TCGETS2)
 	if err != nil {
 		return nil, err

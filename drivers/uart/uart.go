@@ -8,6 +8,12 @@
 // Write and opens its device read-only. Settings are read back: what did not
 // take is an error, except CREAD and the baud rate on a pty, which are warnings.
 // The package refuses to block: every transfer has a deadline.
+//
+// A receiver's port sends nothing: its output is stopped, and it is opened so that the
+// kernel has no time to echo what arrives before the settings are made (see start). PID
+// 1 of a board opens it as OpenReceiverFile does, where no byte comes back; OpenReceiver,
+// for a program without root's rights, leaves the microseconds between two system calls.
+//
 // What two boards show one another: drivers/smoke.
 package uart
 
@@ -34,7 +40,7 @@ type Transmitter struct {
 
 // OpenTransmitter opens and sets device.
 func OpenTransmitter(device string, baud int) (*Transmitter, []string, error) {
-	f, warnings, err := open(device, baud, unix.O_WRONLY)
+	f, warnings, err := open(device, baud, unix.O_WRONLY, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,7 +116,7 @@ type Receiver struct {
 
 // OpenReceiver opens and sets device.
 func OpenReceiver(device string, baud int) (*Receiver, []string, error) {
-	f, warnings, err := open(device, baud, unix.O_RDONLY)
+	f, warnings, err := open(device, baud, unix.O_RDONLY, false)
 	if err != nil {
 		return nil, nil, err
 	}
