@@ -20,7 +20,7 @@ import (
 // It refuses, before it writes, a disk that is not ours, a damaged one, one of another role
 // or board than the options name, and a configuration with faults.
 func Configure(d Disk, o Options) (kept []string, err error) {
-	m, err := identify(d)
+	m, _, err := identify(d)
 	if err != nil {
 		return nil, err
 	}

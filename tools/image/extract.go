@@ -33,7 +33,7 @@ func (o Options) extract(from base, to *os.File) error {
 	if err := unpack(from.path, to, o.note); err != nil {
 		return fmt.Errorf("image: %s %w", name, err)
 	}
-	m, err := identify(to)
+	m, _, err := identify(to)
 	if err != nil {
 		return fmt.Errorf("image: %s: %w", name, err)
 	}
@@ -167,14 +167,14 @@ func compare(path string, sum []byte, note func(string, ...any)) error {
 }
 
 // identify checks the committed set of an image or card, and says what it is.
-func identify(r io.ReaderAt) (m release.Manifest, err error) {
+func identify(r io.ReaderAt) (m release.Manifest, s update.Set, err error) {
 	card, err := update.Open(readOnly{r}, 0)
 	if err != nil {
-		return m, err
+		return m, 0, err
 	}
-	s, err := card.Committed()
-	if err != nil {
-		return m, err
+	if s, err = card.Committed(); err != nil {
+		return m, 0, err
 	}
-	return card.Check(s)
+	m, err = card.Check(s)
+	return m, s, err
 }
