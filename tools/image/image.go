@@ -1,12 +1,15 @@
 // Package image writes what a board boots from: one file, to be copied to a
-// card as it is. It needs no root, no loop device and no tool but the Go
-// compiler, and the same sources give the same bytes in any folder.
+// card as it is. It needs no root and no loop device. It takes a base image, which is
+// one without a configuration, or builds that from a checkout with the Go compiler alone;
+// then it puts the configuration in. The same sources and the same configuration give the
+// same bytes in any folder, by either way, and whatever an image was configured for before.
 //
 //	sector 0     MBR; its disk signature is a hash of the slot
 //	1, 2 MiB     record of updates, empty (see package update)
 //	4 MiB        1: FAT32, 256 MiB: firmware, config.txt, tryboot.txt,
 //	                heliograph/, and sets a/ and b/: kernel, initramfs,
-//	                cmdline.txt, device tree, overlays, manifest.json
+//	                cmdline.txt, device tree, overlays, bill of materials,
+//	                manifest.json
 //	260 MiB      2: SquashFS, 64 MiB: slot A, the root filesystem
 //	324 MiB      3: the same size for slot B, empty
 //	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 formats it
@@ -14,6 +17,16 @@
 // The whole is a power of two, which emulated card readers ask for; most of it
 // is holes. The initramfs finds its slot by the disk signature, and mounts it when
 // it is the one that it was built with.
+//
+// A base image is heliograph-VERSION-BOARD-ROLE.img, packed with zstd or not:
+//
+//	heliograph/  heliograph.toml and the files that it names, network.toml,
+//	             update.pub, pki/: replaced as a whole, in one piece of the FAT;
+//	             every free cluster is zeroed then, so that no key survives its card
+//
+// The package refuses a base image that is cut, damaged, larger than an image, not what
+// SHA256SUMS beside it lists, or of another board, role or version; a disk that is not a
+// card of ours; and a configuration with faults.
 //
 // The configuration is copied with the files that it names; no other secret
 // gets in. An update is a file with the same set, signed; a set with more files than a card
