@@ -58,6 +58,11 @@ func flashCommand() *cobra.Command {
 		if err := f.complete(); err != nil {
 			return err
 		}
+		f.o.Notes = c.ErrOrStderr()
+		f.pair.Build = func(o image.Options) error {
+			o.Images, o.Notes = f.o.Images, f.o.Notes
+			return image.Build(o)
+		}
 		return flashed(c, f.run(c, args))
 	}
 	return c
@@ -80,6 +85,7 @@ func (f *flashing) flags(c *cobra.Command) {
 	s.StringVar(&f.replace.Key, "key", "", "with --replace: `FILE` with the key of the pair")
 	s.StringVar(&f.o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
 		"key\"); without one the board takes none")
+	s.StringVar(&f.o.Images, "images", "", imagesUsage)
 	s.Uint64Var(&f.o.Release, "release", 1, "number of the release; updates to an older one are refused")
 	s.BoolVar(&f.yes, "yes", false, "do not ask before a drive is overwritten")
 	s.BoolVar(&f.override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
