@@ -52,7 +52,7 @@ func pack(name string, fill func(*os.File) error) error {
 	if _, err := plain.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("image: %v", err)
 	}
-	return write(name, func(f *os.File) error {
+	if err := write(name, func(f *os.File) error {
 		// One goroutine: the bytes do not depend on how many there are.
 		z, err := zstd.NewWriter(f, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
 		if err != nil {
@@ -62,5 +62,11 @@ func pack(name string, fill func(*os.File) error) error {
 			return fmt.Errorf("image: writing %s: %v", name, err)
 		}
 		return z.Close()
-	})
+	}); err != nil {
+		return err
+	}
+	if err := os.Chmod(name, 0o644); err != nil { // there is no secret in it
+		return fmt.Errorf("image: %v", err)
+	}
+	return nil
 }
