@@ -186,9 +186,9 @@ func TestBaseImagesThatAreNone(t *testing.T) {
 		"unpacked and cut":       {name, plain(300<<20, 0), "", "ends at byte 314572800, in its partition 2"},
 		"the root slot changed":  {name, plain(imageSize, slotAStart+100), "", "root is damaged"},
 		"not FAT":                {name, plain(imageSize, bootStart+510), "", "not FAT32"},
-		"another than the sums":  {name + ".zst", as(whole), strings.Repeat("0", 64), "is not what SHA256SUMS beside it"},
+		"another than the sums":  {name + ".zst", as(whole), strings.Repeat("0", 64), "is not what SHA256SUMS"},
 		"nothing for the board":  {"heliograph-1.2.0-rpi5-tx.img.zst", as(nil), "", "no base image for virt tx in "},
-		"nothing for the role":   {"heliograph-1.2.0-virt-rx.img.zst", as(nil), "", "unpack the release beside this program"},
+		"nothing for the role":   {"heliograph-1.2.0-virt-rx.img.zst", as(nil), "", "unpack the release"},
 		"no version in its name": {"heliograph-virt-tx.img.zst", as(nil), "", "no base image for virt tx in "},
 	} {
 		t.Run(what, func(t *testing.T) {

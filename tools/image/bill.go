@@ -114,7 +114,8 @@ func linuxVersion(kernel []byte) string {
 			return ""
 		}
 		kernel = kernel[i+len(banner):]
-		if end := bytes.IndexAny(kernel[:min(len(kernel), 80)], " \x00"); end > 0 && kernel[0] >= '0' && kernel[0] <= '9' {
+		end := bytes.IndexAny(kernel[:min(len(kernel), 80)], " \x00")
+		if end > 0 && kernel[0] >= '0' && kernel[0] <= '9' {
 			return string(kernel[:end])
 		}
 	}

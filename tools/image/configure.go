@@ -48,7 +48,8 @@ func Configure(d Disk, o Options) (kept []string, err error) {
 func boardOf(m release.Manifest) (boards.Board, error) {
 	b, ok := boards.ByName(m.Board)
 	if !ok {
-		return b, fmt.Errorf("image: this program does not know the board %s: use the one of the image's release", m.Board)
+		return b, fmt.Errorf("image: this program does not know the board %s: use the one of the image's release",
+			m.Board)
 	}
 	return b, nil
 }

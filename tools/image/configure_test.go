@@ -141,7 +141,7 @@ func TestConfigureRefusesWithoutWriting(t *testing.T) {
 		"a configuration with faults":     {"an image", Options{Config: faulty}, "nonsense"},
 		"a role that it does not have":    {"an image", Options{Config: p.config, Role: "rx"}, "is of tx for virt"},
 		"a configuration that is no file": {"an image", Options{Config: "/none.toml"}, "no such file"},
-		"a key that is none":              {"an image", Options{UpdateKey: p.config}, "is not a public key of minisign"},
+		"a key that is none":              {"an image", Options{UpdateKey: p.config}, "is not a public key"},
 		"a folder without certificates":   {"an image", Options{PKI: t.TempDir()}, "has none of the folders"},
 		"a disk without partitions":       {"no table", Options{Config: p.config}, "no partition table"},
 		"a disk with other ones":          {"another's", Options{Config: p.config}, "other partitions"},
@@ -170,8 +170,7 @@ func (u *untouched) WriteAt(b []byte, at int64) (int, error) {
 	return u.File.WriteAt(b, at)
 }
 
-// TestUpdateOfABaseImage is the same as that of a checkout, whatever the image is
-// configured for, and brings the key of the updates after it when one is named.
+// TestUpdateOfABaseImage is the same as that of a checkout, and brings the key of the updates after it when one is named.
 func TestUpdateOfABaseImage(t *testing.T) {
 	folder, p := t.TempDir(), planted(t, 1)
 	base := packed(t, folder, "next", "virt")
@@ -230,7 +229,8 @@ func (s *stopping) WriteAt(b []byte, at int64) (int, error) {
 // TestInterruptedConfigurationIsNone: there is the old one, the new one or none, at
 // whichever write it ends, and the next attempt succeeds.
 func TestInterruptedConfigurationIsNone(t *testing.T) {
-	old, new := Content{"heliograph.toml": []byte("old")}, Content{"heliograph.toml": []byte("new"), "pair.key": secret(1)}
+	old := Content{"heliograph.toml": []byte("old")}
+	new := Content{"heliograph.toml": []byte("new"), "pair.key": secret(1)}
 	f := tiny(t, old)
 	for n := 0; ; n++ {
 		if err := WriteContent(f, old); err != nil {

@@ -38,8 +38,8 @@ func (o Options) extract(from base, to *os.File) error {
 		return fmt.Errorf("image: %s: %w", name, err)
 	}
 	if m.Role != o.Role || m.Board != o.Board.Name {
-		return fmt.Errorf("image: %s is of %s for %s, not of %s for %s: download it again", name, m.Role, m.Board, o.Role,
-			o.Board.Name)
+		return fmt.Errorf("image: %s is of %s for %s, not of %s for %s: download it again", name, m.Role, m.Board,
+			o.Role, o.Board.Name)
 	}
 	return nil
 }

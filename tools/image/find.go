@@ -51,12 +51,12 @@ func (o Options) findBase() (base, error) {
 		return base{}, nil
 	}
 	if len(all) > 0 {
-		return base{}, fmt.Errorf("image: %s has the base image of %s %s in version %s, and this program is %s: use the "+
-			"heliograph of the same release, or name the folder with --images if it has that image alone",
+		return base{}, fmt.Errorf("image: %s has the base image of %s %s in version %s, and this program is %s: use "+
+			"the heliograph of the same release, or name the folder with --images if it has that image alone",
 			filepath.Dir(all[0].path), o.Board.Name, o.Role, all[0].version, o.Version)
 	}
-	return base{}, fmt.Errorf("image: no base image for %s %s in %s: unpack the release beside this program, or name its "+
-		"folder with --images", o.Board.Name, o.Role, folders[0])
+	return base{}, fmt.Errorf("image: no base image for %s %s in %s: unpack the release beside this program, or "+
+		"name its folder with --images", o.Board.Name, o.Role, folders[0])
 }
 
 // folders are where base images may be.

@@ -2,7 +2,7 @@
 // card as it is. It needs no root and no loop device. It takes a base image, which is
 // one without a configuration, or builds that from a checkout with the Go compiler alone;
 // then it puts the configuration in. The same sources and the same configuration give the
-// same bytes in any folder, by either way, and whatever an image was configured for before.
+// same bytes in any folder and by either way. Of what an image had before nothing counts.
 //
 //	sector 0     MBR; its disk signature is a hash of the slot
 //	1, 2 MiB     record of updates, empty (see package update)

@@ -29,7 +29,8 @@ func BuildBases(o Options, list []boards.Board, folder string) (names []string, 
 				return names, err
 			}
 			name := BaseName(o.Version, o.Board.Name, o.Role)
-			if err := pack(filepath.Join(folder, name), func(f *os.File) error { return assemble(f, o, p) }); err != nil {
+			fill := func(f *os.File) error { return assemble(f, o, p) }
+			if err := pack(filepath.Join(folder, name), fill); err != nil {
 				return names, err
 			}
 			names = append(names, name)
