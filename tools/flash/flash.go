@@ -102,10 +102,8 @@ func (d Writer) target(s *source, to string) (target, error) {
 	if !t.isFile() {
 		return t, t.drive.Refusal(s.size, d.Override)
 	}
-	if mine, err := s.file.Stat(); err == nil {
-		if its, err := os.Stat(to); err == nil && os.SameFile(mine, its) {
-			return t, fmt.Errorf("flash: %s is the image itself: name another file", to)
-		}
+	if its, err := os.Stat(to); err == nil && os.SameFile(s.given, its) {
+		return t, fmt.Errorf("flash: %s is the image itself: name another file", to)
 	}
 	return t, nil
 }

@@ -142,10 +142,19 @@ func (d Writer) swap(ctx context.Context, from, to *unit) error {
 	if err != nil {
 		return fmt.Errorf("flash: %v", err)
 	}
-	if now, err := firstSector(to.target); err == nil && bytes.Equal(now, first) {
+	if now, err := d.firstOn(to.target); err == nil && bytes.Equal(now, first) {
 		return fmt.Errorf("flash: the card of %s is still in %s", from.host, from.target)
 	}
 	return nil
+}
+
+// firstOn returns the first sector of a target, which may be named by a letter.
+func (d Writer) firstOn(name string) ([]byte, error) {
+	t, err := find(d.Machine, name)
+	if err == nil && !t.isFile() {
+		name = t.drive.Path
+	}
+	return firstSector(name)
 }
 
 func firstSector(name string) ([]byte, error) {

@@ -202,7 +202,7 @@ func TestSwappedCardIsAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := ""
-			d := Writer{Ask: func(_ context.Context, question string) (string, error) {
+			d := Writer{Machine: desk{}, Ask: func(_ context.Context, question string) (string, error) {
 				asked = question
 				return "",
 					nil

@@ -112,5 +112,5 @@ func (d Writer) updates(p Pair, units ...*unit) error {
 }
 
 // NoUpdates is what an image without a key of updates means.
-const NoUpdates = "Without --update-key a board takes no update over the network or from a file, ever: each release needs " +
-	"a new card."
+const NoUpdates = "Without --update-key a board takes no update: give one, or add it to the card later with \"heliograph " +
+	"image configure --update-key\"."

@@ -23,6 +23,7 @@ type source struct {
 	manifest release.Manifest // of the set that its board boots
 	holes    []bool           // chunks that are zeros
 	blank    int64            // bytes in them
+	given    os.FileInfo      // of the file that was named
 	remove   func()
 }
 
@@ -47,9 +48,9 @@ func open(name string, note func(string, ...any)) (*source, error) {
 		return nil, errors.Unwrap(err) // the name is said already
 	}
 	s := &source{ReaderAt: f, file: f, remove: func() {}}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	if s.given, err = f.Stat(); err != nil || !s.given.Mode().IsRegular() {
 		s.close()
-		return nil, errors.Join(err, image.ErrForeign)
+		return nil, image.ErrForeign
 	}
 	if err := compareSum(name, f, note); err != nil {
 		s.close()

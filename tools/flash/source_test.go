@@ -135,6 +135,9 @@ func TestPackedImages(t *testing.T) {
 			var out strings.Builder
 			card := filepath.Join(folder(t), "card")
 			err := writer(t, &out).Card(t.Context(), file, card)
+			if c.want == "" && !contains(writer(t, &out).Card(t.Context(), file, file), "is the image itself") {
+				t.Error("got the packed image overwritten")
+			}
 			if c.want == "" && err != nil || c.want != "" && !contains(err, c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

@@ -133,3 +133,20 @@ func TestUnknownSystemDiskIsAnyThatStays(t *testing.T) {
 		}
 	}
 }
+
+// FuzzWindowsAnswers reads what a driver answers.
+func FuzzWindowsAnswers(f *testing.F) {
+	f.Add(answer(1, 7, "Generic", "STORAGE DEVICE", "1"))
+	f.Add(make([]byte, 64))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, ok := parseDescriptor(b); ok && len(d.vendor)+len(d.product)+len(d.serial) > 3*len(b) {
+			t.Errorf("got %+v of %d bytes", d, len(b))
+		}
+		if disks, ok := parseExtents(b); ok && 24*len(disks) > len(b) {
+			t.Errorf("got %d disks of %d bytes", len(disks), len(b))
+		}
+		if size, _, ok := parseGeometry(b); ok && size < 0 {
+			t.Errorf("got a size of %d", size)
+		}
+	})
+}
