@@ -55,18 +55,11 @@ func connect(ctx context.Context, log *slog.Logger, role string, settings networ
 	}
 }
 
-// persist tries until the interface is there: one on USB may be found after the start.
+// persist sets the address once the interface is there: one on USB may be found after the
+// start.
 func persist(ctx context.Context, log *slog.Logger, c network.Config) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(addressRetry):
-		}
-		if c.Up() == nil {
-			_ = setAddress(log, c)
-			return
-		}
+	if c.WaitUp(ctx, addressRetry) {
+		_ = setAddress(log, c)
 	}
 }
 

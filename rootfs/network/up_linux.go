@@ -1,9 +1,11 @@
 package network
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +47,20 @@ func (c Config) Up() error {
 		return nil
 	}
 	return route(fd, c.Gateway)
+}
+
+// WaitUp tries Up after each pause until it succeeds. It returns false when ctx ended first.
+func (c Config) WaitUp(ctx context.Context, pause time.Duration) bool {
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(pause):
+		}
+		if c.Up() == nil {
+			return true
+		}
+	}
 }
 
 // Down takes the address away and leaves the interface up, for a lease that is over.
