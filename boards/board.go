@@ -20,8 +20,9 @@ type Board struct {
 	Overlays    []string // with their parameters, as config.txt has them: i2c-rtc,ds3231
 	Link        UART
 	Console     UART
-	Heartbeat   Line // LED of the role's health; the zero value: none
-	LinkLED     Line // LED of the link; the zero value: none
+	Heartbeat   Line   // LED of the role's health; the zero value: none
+	LinkLED     Line   // LED of the link; the zero value: none
+	OwnLED      string // LED soldered to the board, shows what Heartbeat does; its name in /sys/class/leds; empty: none
 	Network     Network
 	Watchdog    string   // device; empty when none may be armed
 	KernelArgs  []string // beside console and root

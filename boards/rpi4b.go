@@ -14,6 +14,7 @@ func rpi4b() Board {
 		Console:   UART{Device: "/dev/ttyAMA3", Baud: 115200, Fastest: 4_000_000},
 		Heartbeat: Line{Chip: "/dev/gpiochip0", Number: 17},
 		LinkLED:   Line{Chip: "/dev/gpiochip0", Number: 27},
+		OwnLED:    "ACT",
 		Network: Network{Outside: "eth0", Link: "eth1", Buses: []Bus{
 			{Host: "genet"},
 			{Host: "pcie0", Drivers: usbAdapters()}, // the USB host is a chip on PCIe

@@ -24,6 +24,7 @@ func rpi5() Board {
 		Console:   UART{Device: "/dev/ttyAMA10", Baud: 115200, Fastest: 576_000},
 		Heartbeat: Line{Chip: "pinctrl-rp1", Number: 17}, // the chip's number differs between kernels
 		LinkLED:   Line{Chip: "pinctrl-rp1", Number: 27},
+		OwnLED:    "ACT",
 		Network: Network{Outside: "eth0", Link: "eth1", Buses: []Bus{
 			{Host: "rp1_eth"},
 			{Host: "rp1_usb0", Drivers: usbAdapters()},

@@ -30,7 +30,8 @@ func (p *partition) trees() {
 	for i, name := range append([]string{p.board.DeviceTree}, p.board.Variants...) {
 		for _, loaded := range [][]string{nil, p.board.Loaded} {
 			tree := p.merged(name, loaded)
-			for _, fault := range slices.Concat(p.ports(tree), p.header(tree), p.buses(tree, i == 0), p.model(tree)) {
+			for _, fault := range slices.Concat(p.ports(tree), p.header(tree), p.buses(tree, i == 0), p.model(tree),
+				p.ownLED(tree)) {
 				p.t.Errorf("%s with %v: %s", name, loaded, fault)
 			}
 			if len(p.board.Loaded) == 0 {
@@ -216,6 +217,23 @@ func (p *partition) buses(tree *node, first bool) (faults []string) {
 	return faults
 }
 
+// ownLED checks that the kernel has an LED of the name (leds/common.yaml: label).
+func (p *partition) ownLED(tree *node) (faults []string) {
+	if p.board.OwnLED == "" {
+		return nil
+	}
+	fault := "no LED is called " + p.board.OwnLED
+	tree.all(func(path string, n *node) {
+		if strings.Contains(path, "/leds/") && n.text("label") == p.board.OwnLED {
+			fault = tree.enabled(path)
+		}
+	})
+	if fault != "" {
+		faults = append(faults, "LED "+p.board.OwnLED+": "+fault)
+	}
+	return faults
+}
+
 // model checks that the image's board is the one that this tree is for. A tree of
 // another board is on the card for old loaders, and never chosen.
 func (p *partition) model(tree *node) []string {
@@ -268,6 +286,9 @@ func TestFaultsOfTreesAreFound(t *testing.T) {
 		{"pins of Bluetooth", "zero2w", "", "want GPIO 14 with function 4", func(b *boards.Board) {
 			b.Overlays = drop(b.Overlays, "disable-bt")
 		}},
+		{"an LED that is off", "rpi400", "", "LED ACT: /leds/led-act is disabled", func(b *boards.Board) {
+			b.OwnLED = "ACT"
+		}},
 		{"the tree of another board", "cm4", "bcm2711-rpi-4-b.dtb", `which is board "rpi4b"`, func(*boards.Board) {}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -278,7 +299,8 @@ func TestFaultsOfTreesAreFound(t *testing.T) {
 				p.config = append(p.config, "dtoverlay="+o)
 			}
 			tree := p.merged(cmp.Or(c.tree, b.DeviceTree), nil)
-			faults := slices.Concat(p.ports(tree), p.header(tree), p.buses(tree, c.tree == ""), p.model(tree))
+			faults := slices.Concat(p.ports(tree), p.header(tree), p.buses(tree, c.tree == ""), p.model(tree),
+				p.ownLED(tree))
 			if !strings.Contains(strings.Join(faults, "\n"), c.want) {
 				t.Errorf("got %q, want %q among them", faults, c.want)
 			}

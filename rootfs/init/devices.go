@@ -26,11 +26,24 @@ const watchdogTimeout = 15 * time.Second
 // starts: a board that hangs in its start is reset too.
 func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervisor.Outputs {
 	var o supervisor.Outputs
-	if l := openLED(ctx, log, b.Heartbeat); l != nil {
-		o.Heartbeat = l
+	var heartbeat supervisor.Lamps
+	if b.Heartbeat != (boards.Line{}) {
+		heartbeat = play(ctx, log, heartbeat, func() (*led.LED, error) {
+			return led.Open(b.Heartbeat.Chip, b.Heartbeat.Number)
+		})
 	}
-	if l := openLED(ctx, log, b.LinkLED); l != nil {
-		o.Link = l
+	if b.OwnLED != "" { // it cannot be known whether another one is soldered to the header
+		heartbeat = play(ctx, log, heartbeat, func() (*led.LED, error) { return led.OpenSysfs("/sys/class/leds", b.OwnLED) })
+	}
+	if len(heartbeat) > 0 {
+		o.Heartbeat = heartbeat
+	}
+	if b.LinkLED != (boards.Line{}) {
+		if l := play(ctx, log, nil, func() (*led.LED, error) {
+			return led.Open(b.LinkLED.Chip, b.LinkLED.Number)
+		}); len(l) > 0 {
+			o.Link = l
+		}
 	}
 	if w := armWatchdog(log, b.Watchdog); w != nil {
 		o.Watchdog = w
@@ -38,23 +51,20 @@ func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervis
 	return o
 }
 
-// openLED returns an LED that shows its pattern until ctx ends, or nil: a board
+// play adds an LED that shows its pattern until ctx ends, if it can be opened: a board
 // works without one.
-func openLED(ctx context.Context, log *slog.Logger, l boards.Line) *led.LED {
-	if l == (boards.Line{}) {
-		return nil
-	}
-	opened, err := led.Open(l.Chip, l.Number)
+func play(ctx context.Context, log *slog.Logger, to supervisor.Lamps, open func() (*led.LED, error)) supervisor.Lamps {
+	opened, err := open()
 	if err != nil {
 		log.Error("LED not opened", "error", err)
-		return nil
+		return to
 	}
 	go func() {
 		if err := opened.Run(ctx); err != nil {
 			log.Error("LED failed", "error", err)
 		}
 	}()
-	return opened
+	return append(to, opened)
 }
 
 func armWatchdog(log *slog.Logger, device string) *watchdog.Watchdog {

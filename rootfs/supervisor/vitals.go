@@ -19,6 +19,16 @@ type Lamp interface {
 	Show(pattern []time.Duration)
 }
 
+// Lamps show one pattern together.
+type Lamps []Lamp
+
+// Show implements Lamp.
+func (l Lamps) Show(pattern []time.Duration) {
+	for _, one := range l {
+		one.Show(pattern)
+	}
+}
+
 // Watchdog resets the board unless it is fed in time.
 type Watchdog interface {
 	Feed() error

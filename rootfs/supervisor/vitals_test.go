@@ -161,3 +161,11 @@ func TestWatchdogThatFailsIsLogged(t *testing.T) {
 		r.log.expect(t, "watchdog not stopped", 1)
 	})
 }
+
+func TestLampsShowOnePatternTogether(t *testing.T) {
+	one, other := &lamp{}, &lamp{}
+	Lamps{one, other}.Show([]time.Duration{time.Second})
+	if len(one.newest()) != 1 || len(other.newest()) != 1 {
+		t.Errorf("got %v and %v, want the pattern on both", one.newest(), other.newest())
+	}
+}
