@@ -20,6 +20,7 @@ type Board struct {
 	Overlays    []string // with their parameters, as config.txt has them: i2c-rtc,ds3231
 	Link        UART
 	Console     UART
+	ConsoleAt   string // where the console comes out, in words; empty where Console says it
 	Heartbeat   Line   // LED of the role's health; the zero value: none
 	LinkLED     Line   // LED of the link; the zero value: none
 	OwnLED      string // LED soldered to the board, shows what Heartbeat does; its name in /sys/class/leds; empty: none

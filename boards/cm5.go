@@ -14,6 +14,7 @@ func cm5() Board {
 		"bcm2712-rpi-5-b.dtb"}
 	b.Overlays = append(b.Overlays, "uart2-pi5", "dwc2,dr_mode=host")
 	b.Console = UART{Device: "/dev/ttyAMA2", Baud: 115200, Fastest: 3_125_000}
+	b.ConsoleAt = "pin 7 TXD, pin 29 RXD, pin 9 ground"
 	b.Network.Buses = append(b.Network.Buses, Bus{Host: "usb", Drivers: usbAdapters()},
 		Bus{Host: "pciex1", Drivers: pcieCards()})
 	b.Config = append(b.Config, "dtparam=pciex1=on")

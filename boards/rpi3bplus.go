@@ -12,6 +12,7 @@ func rpi3bplus() Board {
 	b.Name, b.Model, b.DeviceTree = "rpi3bplus", "Raspberry Pi 3 Model B Plus", "bcm2710-rpi-3-b-plus.dtb"
 	b.Overlays = []string{"disable-bt", "disable-wifi", "i2c-rtc,ds3231"}
 	b.Console = UART{Device: "/dev/ttyUSB0", Baud: 115200}
+	b.ConsoleAt = "USB serial adapter in a USB port"
 	b.Network = Network{Outside: "eth0", Buses: []Bus{{Host: "usb", Drivers: usbAdapters()}}}
 	b.Firmware = []string{"bootcode.bin", "start.elf", "fixup.dat"}
 	return b

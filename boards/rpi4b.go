@@ -12,6 +12,7 @@ func rpi4b() Board {
 		Overlays:  []string{"disable-bt", "disable-wifi", "uart3", "i2c-rtc,ds3231"},
 		Link:      UART{Device: "/dev/ttyAMA0", Baud: 921600, Fastest: 4_000_000, Pins: headerPins()},
 		Console:   UART{Device: "/dev/ttyAMA3", Baud: 115200, Fastest: 4_000_000},
+		ConsoleAt: "pin 7 TXD, pin 29 RXD, pin 9 ground",
 		Heartbeat: Line{Chip: "/dev/gpiochip0", Number: 17},
 		LinkLED:   Line{Chip: "/dev/gpiochip0", Number: 27},
 		OwnLED:    "ACT",

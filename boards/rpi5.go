@@ -22,6 +22,7 @@ func rpi5() Board {
 		Link: UART{Device: "/dev/ttyAMA0", Baud: 921600, Fastest: 3_125_000,
 			Pins: Pins{TXD: 14, RXD: 15, Function: Function{RP1: "uart0"}}},
 		Console:   UART{Device: "/dev/ttyAMA10", Baud: 115200, Fastest: 576_000},
+		ConsoleAt: "debug connector between the HDMI sockets",
 		Heartbeat: Line{Chip: "pinctrl-rp1", Number: 17}, // the chip's number differs between kernels
 		LinkLED:   Line{Chip: "pinctrl-rp1", Number: 27},
 		OwnLED:    "ACT",

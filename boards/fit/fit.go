@@ -79,8 +79,8 @@ func CheckNetwork(b boards.Board, n Network, l config.Link) []config.Misfit {
 		return fault("interface %q is not one of board %s, which calls them %s: write %q", n.Interface, b.Name,
 			namesInWords(), b.Network.Outside)
 	case l.Medium == config.Ethernet && byChance(b, n.Interface):
-		return fault("interface %q: beside the link's, which one that is on board %s is chance: name the board's own by "+
-			"\"path:…\" or \"mac:…\"", n.Interface, b.Name)
+		return fault("interface %q: beside the link's, which one that is on board %s is chance: name the board's own "+
+			"by \"path:…\" or \"mac:…\"", n.Interface, b.Name)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func ethernet(b boards.Board, n Network, s config.Setup) []config.Misfit {
 	case l.Interface == "":
 		return nil
 	case len(b.Network.Drivers()) == 0:
-		return link("medium", "board %s has no second interface for a link: use medium = \"uart\" or \"udp\"", b.Name)
+		return link("medium", "board %s has no second interface for a link: use medium = \"uart\"", b.Name)
 	case l.Interface == n.Interface && l.Interface != b.Network.Outside:
 		return link("interface", "interface %q is the board's own in network.toml: use another one there or here",
 			l.Interface)

@@ -33,7 +33,9 @@ func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervis
 		})
 	}
 	if b.OwnLED != "" { // it cannot be known whether another one is soldered to the header
-		heartbeat = play(ctx, log, heartbeat, func() (*led.LED, error) { return led.OpenSysfs("/sys/class/leds", b.OwnLED) })
+		heartbeat = play(ctx, log, heartbeat, func() (*led.LED, error) {
+			return led.OpenSysfs("/sys/class/leds", b.OwnLED)
+		})
 	}
 	if len(heartbeat) > 0 {
 		o.Heartbeat = heartbeat

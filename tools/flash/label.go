@@ -21,6 +21,12 @@ func (u *unit) label(peer *unit) string {
 	var b strings.Builder
 	edge := "+" + strings.Repeat("-", labelWidth+2) + "+\n"
 	b.WriteString("\n" + edge)
+	rows := func(name string, lines []string) {
+		for _, line := range lines {
+			fmt.Fprintf(&b, "| %-8s%-*s |\n", name, labelWidth-8, line)
+			name = ""
+		}
+	}
 	for _, row := range [][2]string{
 		{"role", "HELIOGRAPH " + strings.ToUpper(u.role)},
 		{"name", u.host},
@@ -30,15 +36,62 @@ func (u *unit) label(peer *unit) string {
 		{"release", u.updates},
 		{"wiring", u.wiring(peer)},
 	} {
-		for i, line := range wrap(row[1], labelWidth-8) {
-			if i > 0 {
-				row[0] = ""
-			}
-			fmt.Fprintf(&b, "| %-8s%-*s |\n", row[0], labelWidth-8, line)
-		}
+		rows(row[0], wrap(row[1], labelWidth-8))
 	}
+	rows("", u.drawing(peer))
+	rows("console", wrap(u.console(), labelWidth-8))
+	rows("LEDs", wrap(u.lamps(), labelWidth-8))
 	b.WriteString(edge)
 	return b.String()
+}
+
+// drawing shows the wires of a UART link on the headers, this board on the left.
+func (u *unit) drawing(peer *unit) []string {
+	mine, its := u.board.Link.Pins, peer.board.Link.Pins
+	if u.link.Medium != config.UART || mine == (boards.Pins{}) || its == (boards.Pins{}) ||
+		u.link.Device != u.board.Link.Device {
+		return nil
+	}
+	wire := func(left, line, right string) string { return fmt.Sprintf("  %-12s %s %s", left, line, right) }
+	open, ground := "not wired ", fmt.Sprintf("pin %d GND", groundPin)
+	head := fmt.Sprintf("  %-12s %s %s", "this board", strings.Repeat(" ", len(open)), peer.host)
+	if u.role == "tx" {
+		return []string{head, wire(pin(mine.TXD)+" TXD", "--------->", pin(its.RXD)+" RXD"),
+			wire(ground, "----------", ground), wire(pin(mine.RXD)+" RXD", open, pin(its.TXD)+" TXD")}
+	}
+	return []string{head, wire(pin(mine.RXD)+" RXD", "<---------", pin(its.TXD)+" TXD"),
+		wire(ground, "----------", ground), wire(pin(mine.TXD)+" TXD", open, pin(its.RXD)+" RXD")}
+}
+
+// Ground of the 40-pin header that lies beside the link's pins, and beside the LEDs'.
+const (
+	groundPin    = 6
+	groundPinLED = 14
+)
+
+// console says where an adapter is plugged in.
+func (u *unit) console() string {
+	where := u.board.ConsoleAt
+	if where == "" {
+		where = u.board.Console.Device
+	}
+	return fmt.Sprintf("%s; %d baud 8N1, 3.3 V; never to the other board", where, u.board.Console.Baud)
+}
+
+// lamps says where LEDs are.
+func (u *unit) lamps() string {
+	var list []string
+	if u.board.OwnLED != "" {
+		list = append(list, "the board's "+u.board.OwnLED+" shows its state")
+	}
+	if u.board.HasFirmware {
+		list = append(list, fmt.Sprintf("%s state, %s link: each through 470 ohm and an LED to ground (pin %d)",
+			pin(u.board.Heartbeat.Number), pin(u.board.LinkLED.Number), groundPinLED))
+	}
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, "; ")
 }
 
 func address(hosts []string) string {

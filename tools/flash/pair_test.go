@@ -105,6 +105,9 @@ func TestPairSharesAKeyAndNothingElse(t *testing.T) {
 		"hall-tx ", "HELIOGRAPH RX", "hall, key " + strings.Fields(string(tx["pair.key"]))[2],
 		pki.Thumbprint(a.Raw), pki.Thumbprint(b.Raw), "pin 8 (TXD) to pin 10 of heliorx",
 		"pin 10 (RXD) from pin 8 of hall-tx",
+		"|           pin 8 TXD    ---------> pin 10 RXD ", "|           pin 6 GND    ---------- pin 6 GND ",
+		"|           pin 10 RXD   not wired  pin 8 TXD ", "|           pin 10 RXD   <--------- pin 8 TXD ",
+		"| console pin 7 TXD, pin 29 RXD, pin 9 ground; 115200 baud", "the board's ACT shows its state; pin 11 state",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got labels without %q:\n%s", want, out.String())
