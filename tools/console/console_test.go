@@ -191,7 +191,8 @@ func TestAdaptersOfMacOS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := choose(callOut(append(ports, c.more...)))
-			if got != c.want || (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			if got != c.want || (err == nil) != (c.fails == "") || err != nil &&
+				!strings.Contains(err.Error(), c.fails) {
 				t.Errorf("got %q, %v; want %q, %q", got, err, c.want, c.fails)
 			}
 		})

@@ -78,7 +78,7 @@ func put(ctx context.Context, m medium, s *source, fresh bool, progress func(n i
 }
 
 // blank says whether a medium has zeros at a place. One that cannot be read there is
-// written, which may mend it.
+// written, which may repair it.
 func blank(m io.ReaderAt, buffer, zeros []byte, at int64) bool {
 	return readAt(m, buffer, at) == nil && bytes.Equal(buffer, zeros[:len(buffer)])
 }

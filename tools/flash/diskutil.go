@@ -61,7 +61,8 @@ func diskutilDrives(run func(args ...string) ([]byte, error)) ([]Drive, error) {
 		if err := diskutil(run, &info, "info", "-plist", e.Name); err != nil {
 			return nil, err
 		}
-		d := Drive{Name: e.Name, Path: "/dev/" + e.Name, Number: info.Tree + " " + e.Name, Size: max(info.Size, info.OldSize),
+		d := Drive{Name: e.Name, Path: "/dev/" + e.Name, Number: info.Tree + " " + e.Name,
+			Size:   max(info.Size, info.OldSize),
 			Sector: info.Block, Frees: true, System: slices.Contains(system, e.Name), Mounts: e.mounts(nil),
 			ReadOnly:  info.Writable != nil && !*info.Writable,
 			Removable: info.Removable || info.Bus == "Secure Digital"}
@@ -143,7 +144,8 @@ func diskutilAt(path string, drives func() ([]Drive, error)) (Drive, bool, error
 	name, device := strings.CutPrefix(path, "/dev/")
 	if !device {
 		_, err := os.Stat(path)
-		if bare := strings.TrimPrefix(path, "r"); err == nil || !strings.HasPrefix(bare, "disk") || wholeDisk(bare) != bare ||
+		if bare := strings.TrimPrefix(path, "r"); err == nil || !strings.HasPrefix(bare, "disk") ||
+			wholeDisk(bare) != bare ||
 			!errors.Is(err, fs.ErrNotExist) || strings.Trim(bare, "disk0123456789") != "" {
 			is, err := ordinary(path)
 			if err == nil && !is {

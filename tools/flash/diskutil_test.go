@@ -57,8 +57,9 @@ func TestMacNames(t *testing.T) {
 	drives := func() ([]Drive, error) { return []Drive{{Name: "disk4", Path: "/dev/disk4"}}, nil }
 	for path, want := range map[string]string{
 		"/dev/disk4": "disk4 true", "/dev/rdisk4": "disk4 true", "disk4": "disk4 true", "rdisk4": "disk4 true",
-		"/dev/disk4s1": "name the whole one, /dev/disk4", "/dev/disk44": "is not a drive", "/dev/null": "is not a drive",
-		"disk5": " false", "card.img": " false", "none/card.img": " false", ".": "neither a drive",
+		"/dev/disk4s1": "name the whole one, /dev/disk4", "/dev/disk44": "is not a drive",
+		"/dev/null": "is not a drive",
+		"disk5":     " false", "card.img": " false", "none/card.img": " false", ".": "neither a drive",
 	} {
 		d, ok, err := diskutilAt(path, drives)
 		got := fmt.Sprint(d.Name, " ", ok)
@@ -77,10 +78,14 @@ func TestMacWithoutAnAnswer(t *testing.T) {
 		run  func(...string) ([]byte, error)
 		want string
 	}{
-		"error":                {func(...string) ([]byte, error) { return nil, errors.New("no such program") }, "no such program"},
-		"garbage":              {func(...string) ([]byte, error) { return []byte("<plist><dict>"), nil }, "diskutil list"},
-		"too long":             {func(...string) ([]byte, error) { return make([]byte, mostPlist+1), nil }, "more than"},
-		"no disk to run from":  {func(...string) ([]byte, error) { return []byte(empty), nil }, "which disk this computer"},
+		"error": {func(...string) ([]byte, error) { return nil, errors.New("no such program") },
+			"no such program"},
+		"garbage": {func(...string) ([]byte, error) { return []byte("<plist><dict>"), nil },
+			"diskutil list"},
+		"too long": {func(...string) ([]byte, error) { return make([]byte, mostPlist+1), nil },
+			"more than"},
+		"no disk to run from": {func(...string) ([]byte, error) { return []byte(empty), nil },
+			"which disk this computer"},
 		"disk without details": {func(a ...string) ([]byte, error) { return answeredOrNot(a) }, "diskutil info"},
 	} {
 		if _, err := diskutilDrives(c.run); !contains(err, c.want) {

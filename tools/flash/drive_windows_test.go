@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWindowsListsItsDrives runs on Windows, or on what stands in for it: whatever drives
-// there are, listing them asks for no right.
+// TestWindowsListsItsDrives runs on Windows, or on what stands in for it. It needs
+// no drive and no right.
 func TestWindowsListsItsDrives(t *testing.T) {
 	list, err := Local().Drives()
 	if err != nil {
@@ -19,7 +19,8 @@ func TestWindowsListsItsDrives(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		`\\.\PhysicalDrive63`: "is not a drive", `\\.\COM1`: "neither a drive", "NUL": "neither a drive", "Q:": "is not a drive",
+		`\\.\PhysicalDrive63`: "is not a drive", `\\.\COM1`: "neither a drive", "NUL": "neither a drive",
+		"Q:": "is not a drive",
 	} {
 		if _, ok, err := Local().At(path); ok || !contains(err, want) {
 			t.Errorf("%s: got %v, %v; want %q", path, ok, err, want)

@@ -42,7 +42,8 @@ func tiny(t testing.TB, files map[string]string) string {
 	le := binary.LittleEndian
 	le.PutUint32(head[440:], signature)
 	for i, p := range []struct{ start, length uint32 }{
-		{tinyBoot, tinySlot - tinyBoot}, {tinySlot, 1 << 20}, {tinySlot + 1<<20, 1 << 20}, {tinySlot + 2<<20, 2<<20 + sector},
+		{tinyBoot, tinySlot - tinyBoot}, {tinySlot, 1 << 20}, {tinySlot + 1<<20, 1 << 20},
+		{tinySlot + 2<<20, 2<<20 + sector},
 	} {
 		head[446+16*i+4] = 0x0C
 		le.PutUint32(head[446+16*i+8:], p.start/sector)
@@ -85,12 +86,12 @@ func configured() map[string]string {
 	return map[string]string{"heliograph.toml": valid, "pair.key": string(pairkey.Format([pairkey.Size]byte{1}))}
 }
 
-// desk is a computer without drives.
-type desk struct{}
+// driveless is a computer without drives.
+type driveless struct{}
 
-func (desk) Drives() ([]Drive, error) { return nil, nil }
+func (driveless) Drives() ([]Drive, error) { return nil, nil }
 
-func (desk) At(path string) (Drive, bool, error) {
+func (driveless) At(path string) (Drive, bool, error) {
 	is, err := ordinary(path)
 	if err == nil && !is {
 		err = errors.New("flash: " + path + " is not a drive")
@@ -98,12 +99,12 @@ func (desk) At(path string) (Drive, bool, error) {
 	return Drive{}, false, err
 }
 
-func (desk) Open(Drive, bool) (Disk, error) { return nil, errors.ErrUnsupported }
+func (driveless) Open(Drive, bool) (Disk, error) { return nil, errors.ErrUnsupported }
 
 // writer returns a Writer without a terminal: a question ends the test.
 func writer(t *testing.T, out *strings.Builder) Writer {
 	return Writer{
-		Machine: desk{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
+		Machine: driveless{}, Out: out, Now: func() time.Time { return time.Unix(0, 0) },
 		Ask: func(_ context.Context, question string) (string, error) {
 			t.Errorf("got the question %q, want none", question)
 			return "", errors.New("there is no terminal")

@@ -33,7 +33,7 @@ func (u *unit) label(peer *unit) string {
 		{"pair", u.pair + ", key " + u.check},
 		{"board", u.board.Name + address(u.hosts)},
 		{"OPC UA", u.thumbprint},
-		{"release", u.updates},
+		{"release", u.updates()},
 		{"wiring", u.wiring(peer)},
 	} {
 		rows(row[0], wrap(row[1], labelWidth-8))

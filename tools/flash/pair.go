@@ -23,7 +23,7 @@ type Pair struct {
 	Build   func(image.Options) error
 
 	UpdateKey string // file of the public key of updates; without one the boards take none
-	Release   uint64 // number of the release, from 1
+	Release   uint64 // number of the release; 0: the base image's
 	KeepKey   string // new file for the pair key; without one it is on the cards alone
 }
 

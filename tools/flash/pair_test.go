@@ -205,7 +205,7 @@ func TestSwappedCardIsAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := ""
-			d := Writer{Machine: desk{}, Ask: func(_ context.Context, question string) (string, error) {
+			d := Writer{Machine: driveless{}, Ask: func(_ context.Context, question string) (string, error) {
 				asked = question
 				return "",
 					nil
@@ -238,8 +238,8 @@ func TestLabelsSayReleaseAndKeyOfUpdates(t *testing.T) {
 		release   uint64
 		warns     bool
 	}{
-		"with a key": {file, "takes updates from 4 on", 4, false},
-		"without":    {"", "1, takes no update over the network", 0, true},
+		"with a key": {file, "takes updates from 3 on", 4, false},
+		"without":    {"", "3, takes no update", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pairOf(t, txSide, rxSide)

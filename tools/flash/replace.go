@@ -85,32 +85,38 @@ func (u *unit) counterpart() *unit {
 // after is what remains to be done.
 func (u *unit) after() string {
 	if u.role == "tx" {
-		return "The receiver refuses the new card until you accept it there: on its console with key e, or on a host with\n" +
-			"\"heliograph epoch accept\". The plant's OPC UA servers have to trust the new certificate.\n"
+		return "The receiver refuses the new card until you accept it there: on its console with key e, or on a host\n" +
+			"with \"heliograph epoch accept\". The plant's OPC UA servers have to trust the new certificate.\n"
 	}
-	return "The transmitter needs nothing. OPC UA clients have to trust the new certificate, and what the old card had\n" +
-		"stored (spool, history) is gone.\n"
+	return "The transmitter needs nothing. OPC UA clients have to trust the new certificate, and what the old card\n" +
+		"had stored (spool, history) is gone.\n"
 }
 
-// updates says in one line which updates the boards will take, and has the labels say it.
+// updates notes the key that updates of the boards must be signed with, and says in one
+// line what it means that there is none.
 func (d Writer) updates(p Pair, units ...*unit) error {
-	number := max(p.Release, 1)
-	text := fmt.Sprintf("%d, takes no update over the network: made without --update-key", number)
 	if p.UpdateKey == "" {
 		fmt.Fprintln(d.Out, NoUpdates)
-	} else {
-		key, err := release.ReadKey(p.UpdateKey)
-		if err != nil {
-			return fmt.Errorf("flash: --update-key: %w", err)
-		}
-		text = fmt.Sprintf("%d, takes updates from %d on that are signed with key %016X", number, number, key.ID())
+		return nil
+	}
+	key, err := release.ReadKey(p.UpdateKey)
+	if err != nil {
+		return fmt.Errorf("flash: --update-key: %w", err)
 	}
 	for _, u := range units {
-		u.updates = text
+		u.updateKey = fmt.Sprintf("%016X", key.ID())
 	}
 	return nil
 }
 
+// updates is what a label says of them.
+func (u *unit) updates() string {
+	if u.updateKey == "" {
+		return fmt.Sprintf("%d, takes no update: made without --update-key", u.release)
+	}
+	return fmt.Sprintf("%d, takes updates from %d on that are signed with key %s", u.release, u.release, u.updateKey)
+}
+
 // NoUpdates is what an image without a key of updates means.
-const NoUpdates = "Without --update-key a board takes no update: give one, or add it to the card later with \"heliograph " +
-	"image configure --update-key\"."
+const NoUpdates = "Without --update-key a board takes no update: give one, or add it to the card later with " +
+	"\"heliograph image configure --update-key\"."

@@ -24,7 +24,8 @@ func TestLostCardIsReplacedFromTheKeptKey(t *testing.T) {
 			if !strings.Contains(out.String(), p.KeepKey+" is the secret of this pair") {
 				t.Errorf("got %q, want that the kept key is a secret", out.String())
 			}
-			if info, err := os.Stat(p.KeepKey); err != nil || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+			if info, err := os.Stat(p.KeepKey); err != nil ||
+				runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 				t.Fatalf("got %v, %v; want a file for its owner alone", info, err)
 			}
 			side := map[string]Side{"tx": p.TX, "rx": p.RX}[role]
@@ -44,7 +45,8 @@ func TestLostCardIsReplacedFromTheKeptKey(t *testing.T) {
 				t.Errorf("got certificate %s, want a new one, on the label:\n%s", own, out.String())
 			}
 			next := map[string]string{"tx": "console with key e", "rx": "The transmitter needs nothing"}[role]
-			if !strings.Contains(out.String(), next) || !strings.Contains(out.String(), "HELIOGRAPH "+strings.ToUpper(role)) {
+			if !strings.Contains(out.String(), next) ||
+				!strings.Contains(out.String(), "HELIOGRAPH "+strings.ToUpper(role)) {
 				t.Errorf("got %q, want its label and %q", out.String(), next)
 			}
 			if _, err := os.Stat(filepath.Join(filepath.Dir(side.Config), "pair.key")); err == nil {

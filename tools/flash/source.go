@@ -92,7 +92,8 @@ func (s *source) inspect() error {
 	return nil
 }
 
-const cutShort = "it ends at byte %d, in its partition %d, which reaches to %d: it was cut short; copy or download it again"
+const cutShort = "it ends at byte %d, in its partition %d, which reaches to %d: it was cut short; " +
+	"copy or download it again"
 
 // configuration checks what the image's board will find in it.
 func (s *source) configuration() error {
@@ -109,10 +110,12 @@ func (s *source) partitions() error {
 	end := int64(sector)
 	for i := range 4 {
 		e := b[446+16*i:]
-		start, length := int64(binary.LittleEndian.Uint32(e[8:]))*sector, int64(binary.LittleEndian.Uint32(e[12:]))*sector
+		start := int64(binary.LittleEndian.Uint32(e[8:])) * sector
+		length := int64(binary.LittleEndian.Uint32(e[12:])) * sector
 		switch {
 		case start < end || length == 0:
-			return fmt.Errorf("its partition %d is not where one of ours is: make it again with \"heliograph image\"", i+1)
+			return fmt.Errorf("its partition %d is not where one of ours is: make it again with \"heliograph image\"",
+				i+1)
 		case start+length > s.size:
 			return fmt.Errorf(cutShort, s.size, i+1, start+length)
 		}
@@ -129,6 +132,19 @@ type readOnly struct{ io.ReaderAt }
 
 func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
 func (readOnly) Sync() error                        { return nil }
+
+// manifestOf reads what an image's board boots, without comparing it.
+func manifestOf(r io.ReaderAt) (m release.Manifest, err error) {
+	card, err := update.Open(readOnly{r}, 0)
+	if err != nil {
+		return m, err
+	}
+	set, err := card.Committed()
+	if err != nil {
+		return m, err
+	}
+	return card.Manifest(set)
+}
 
 // committed compares every file of the set that the board boots, and its root slot, with
 // their hashes in the manifest.

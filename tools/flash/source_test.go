@@ -39,7 +39,8 @@ func TestDamagedImagesAreRefusedBeforeWriting(t *testing.T) {
 		change func([]byte) []byte
 		want   string
 	}{
-		"cut in its data":        {func(b []byte) []byte { return b[:len(b)-sector] }, "in its partition 4, which reaches to"},
+		"cut in its data": {func(b []byte) []byte { return b[:len(b)-sector] },
+			"in its partition 4, which reaches to"},
 		"cut in its root":        {func(b []byte) []byte { return b[:tinySlot+sector] }, "in its partition 2"},
 		"cut in a sector":        {func(b []byte) []byte { return b[:len(b)-1] }, "cut short"},
 		"more than whole":        {func(b []byte) []byte { return append(b, 0) }, "not whole sectors"},
@@ -47,7 +48,8 @@ func TestDamagedImagesAreRefusedBeforeWriting(t *testing.T) {
 		"flipped bit in a file":  {flipped("kernel"), "vmlinuz is damaged"},
 		"flipped bit, arguments": {flipped("root=PARTUUID="), "is damaged"},
 		"flipped bit, manifest":  {flipped(`"board"`), "it is damaged"},
-		"partition too soon":     {func(b []byte) []byte { b[446+16+8] = 0; b[446+16+9] = 0; return b }, "partition 2 is not where"},
+		"partition too soon": {func(b []byte) []byte { b[446+16+8] = 0; b[446+16+9] = 0; return b },
+			"partition 2 is not where"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			card := filepath.Join(folder(t), "card")

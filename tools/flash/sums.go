@@ -39,7 +39,8 @@ func compareSum(name string, f io.ReadSeeker, note func(string, ...any)) error {
 // sumOf returns the checksum that is listed for a file, and where; "" if none is.
 func sumOf(name string) (sum, list string, err error) {
 	dir, base := filepath.Dir(name), filepath.Base(name)
-	for _, list := range []string{name + ".sha256", filepath.Join(dir, "SHA256SUMS"), filepath.Join(dir, "..", "SHA256SUMS")} {
+	for _, list := range []string{name + ".sha256", filepath.Join(dir, "SHA256SUMS"),
+		filepath.Join(dir, "..", "SHA256SUMS")} {
 		text, err := readSums(list)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -31,7 +31,8 @@ type unit struct {
 	check      string   // of the pair key: eight digits that both labels share
 	image      string
 	thumbprint string
-	updates    string // the release, and the key of updates
+	updateKey  string // ID; "": none
+	release    uint64 // number in the image
 }
 
 // readNetwork finds out what the board will be called.
@@ -81,6 +82,11 @@ func (p Pair) image(dir string, u *unit) error {
 		return fmt.Errorf("flash: %v", err)
 	}
 	defer f.Close()
+	m, err := manifestOf(f)
+	if err != nil {
+		return fmt.Errorf("flash: the image that was made: %v", err)
+	}
+	u.release = m.Version
 	return addContent(f, files)
 }
 

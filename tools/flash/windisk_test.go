@@ -89,12 +89,14 @@ func TestWindowsDrives(t *testing.T) {
 		want   string // of Refusal
 		list   string
 	}{
-		"system": {0, descriptor{"", "SSD", "", false, 17}, "never written", `\\.\PhysicalDrive0: 16.0 GB SSD, mounted on C:`},
+		"system": {0, descriptor{"", "SSD", "", false, 17}, "never written",
+			`\\.\PhysicalDrive0: 16.0 GB SSD, mounted on C:`},
 		"paging": {2, card, "swapped to", `\\.\PhysicalDrive2: 16.0 GB Generic SD Reader serial 1, mounted on D:`},
 		"card": {3, card, "",
 			`\\.\PhysicalDrive3: 16.0 GB Generic SD Reader serial 1, mounted on E:, C:\\mnt`},
-		"USB disk": {4, descriptor{"WD", "Elements", "", false, 7}, "not removable", `\\.\PhysicalDrive4: 16.0 GB WD Elements`},
-		"slot":     {5, descriptor{"", "SD Card", "", false, busSD}, "", `\\.\PhysicalDrive5: 16.0 GB SD Card`},
+		"USB disk": {4, descriptor{"WD", "Elements", "", false, 7}, "not removable",
+			`\\.\PhysicalDrive4: 16.0 GB WD Elements`},
+		"slot": {5, descriptor{"", "SD Card", "", false, busSD}, "", `\\.\PhysicalDrive5: 16.0 GB SD Card`},
 		"module": {6, descriptor{"RPi-MSD-", "0001", "", false, 7}, "",
 			`\\.\PhysicalDrive6: 16.0 GB Compute Module (its eMMC, by rpiboot) RPi-MSD- 0001`},
 		"gadget": {6, descriptor{"Linux", "File-Stor Gadget", "", false, 7}, "",
@@ -112,8 +114,10 @@ func TestWindowsDrives(t *testing.T) {
 
 func TestWindowsNames(t *testing.T) {
 	for path, want := range map[string]string{
-		`\\.\PhysicalDrive2`: "PhysicalDrive2 ", `PHYSICALDRIVE12`: "PhysicalDrive12 ", `//./physicaldrive2`: "PhysicalDrive2 ",
-		"E:": " E:", `e:\`: " E:", `\\.\E:`: " E:", "card.img": " ", `C:\card.img`: " ", "PhysicalDrive": " ", "1:": " ",
+		`\\.\PhysicalDrive2`: "PhysicalDrive2 ", `PHYSICALDRIVE12`: "PhysicalDrive12 ",
+		`//./physicaldrive2`: "PhysicalDrive2 ",
+		"E:":                 " E:", `e:\`: " E:", `\\.\E:`: " E:", "card.img": " ", `C:\card.img`: " ", "PhysicalDrive": " ",
+		"1:":              " ",
 		"PhysicalDrive2x": " ", "": " ",
 	} {
 		disk, letter := winName(path)

@@ -46,8 +46,8 @@ func flashCommand() *cobra.Command {
 			"    --pair --board BOARD --tx-config FILE --rx-config FILE [flags] TX-TARGET [RX-TARGET] |\n" +
 			"    --replace tx|rx --key FILE --board BOARD --config FILE [flags] TARGET]",
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
-		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX, /dev/disk4\n" +
-			"or E:, or a plain file. The image is FILE.img, packed with zstd or gzip or not, or made here as\n" +
+		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX,\n" +
+			"/dev/disk4 or E:, or a plain file. The image is FILE.img, packed with zstd or gzip or not, or made here as\n" +
 			"\"heliograph image\" makes it. With --pair it makes the cards of both boards, in two readers or\n" +
 			"one after the other in one: with a pair key and OPC UA identities of their own. With --replace it\n" +
 			"makes a new card for one board of a pair whose key was kept with --keep-key.",
@@ -79,14 +79,15 @@ func (f *flashing) flags(c *cobra.Command) {
 	s.StringVar(&f.pair.RX.Config, "rx-config", "", "with --pair: configuration of RX")
 	s.StringVar(&f.pair.TX.Network, "tx-network", "", "with --pair: network.toml of TX")
 	s.StringVar(&f.pair.RX.Network, "rx-network", "", "with --pair: network.toml of RX")
-	s.StringVar(&f.pair.KeepKey, "keep-key", "", "with --pair: new `FILE` for the pair key, to replace a lost card from "+
-		"later; keep it under lock")
+	s.StringVar(&f.pair.KeepKey, "keep-key", "", "with --pair: new `FILE` for the pair key, to replace a lost card "+
+		"from later; keep it under lock")
 	s.StringVar(&f.replace.Role, "replace", "", "tx or rx: make a new card for that board of a pair")
 	s.StringVar(&f.replace.Key, "key", "", "with --replace: `FILE` with the key of the pair")
 	s.StringVar(&f.o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
 		"key\"); without one the board takes none")
 	s.StringVar(&f.o.Images, "images", "", imagesUsage)
-	s.Uint64Var(&f.o.Release, "release", 1, "number of the release; updates to an older one are refused")
+	s.Uint64Var(&f.o.Release, "release", 0, "number of the release; updates to an older one are refused "+
+		"(default: that of the base image)")
 	s.BoolVar(&f.yes, "yes", false, "do not ask before a drive is overwritten")
 	s.BoolVar(&f.override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
 		"never the disk of /")
@@ -180,7 +181,8 @@ func cardWriter(c *cobra.Command, yes, override bool) flash.Writer {
 	input := bufio.NewReader(c.InOrStdin())
 	out, ok := c.OutOrStdout().(*os.File)
 	return flash.Writer{
-		Machine: flash.Local(), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now, Yes: yes,
+		Machine: flash.Local(), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now,
+		Yes:      yes,
 		Override: override,
 		Ask: func(ctx context.Context, question string) (string, error) {
 			fmt.Fprint(c.OutOrStdout(), question)
