@@ -85,8 +85,8 @@ func (u *unit) counterpart() *unit {
 // after is what remains to be done.
 func (u *unit) after() string {
 	if u.role == "tx" {
-		return "The receiver refuses the new card until you accept it there: on its console with key e, or on a host\n" +
-			"with \"heliograph epoch accept\". The plant's OPC UA servers have to trust the new certificate.\n"
+		return "The receiver refuses the new card until you accept it there: on its console with key e, or on a\n" +
+			"host with \"heliograph epoch accept\". The plant's OPC UA servers have to trust the new certificate.\n"
 	}
 	return "The transmitter needs nothing. OPC UA clients have to trust the new certificate, and what the old card\n" +
 		"had stored (spool, history) is gone.\n"

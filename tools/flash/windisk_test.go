@@ -116,7 +116,8 @@ func TestWindowsNames(t *testing.T) {
 	for path, want := range map[string]string{
 		`\\.\PhysicalDrive2`: "PhysicalDrive2 ", `PHYSICALDRIVE12`: "PhysicalDrive12 ",
 		`//./physicaldrive2`: "PhysicalDrive2 ",
-		"E:":                 " E:", `e:\`: " E:", `\\.\E:`: " E:", "card.img": " ", `C:\card.img`: " ", "PhysicalDrive": " ",
+		"E:":                 " E:", `e:\`: " E:", `\\.\E:`: " E:", "card.img": " ", `C:\card.img`: " ",
+		"PhysicalDrive":   " ",
 		"1:":              " ",
 		"PhysicalDrive2x": " ", "": " ",
 	} {
