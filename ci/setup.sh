@@ -65,6 +65,8 @@ need mcopy         mtools
 need e2fsck        e2fsprogs
 need unsquashfs    squashfs-tools
 need cpio          cpio
+need rpm           rpm
+[ -e /lib/systemd/systemd ] || missing="$missing systemd"
 need dtc           device-tree-compiler
 need qemu-system-aarch64 qemu-system-arm
 case $(uname -m) in x86_64) [ -e /usr/lib/wine/wine64 ] || missing="$missing wine64" ;; esac

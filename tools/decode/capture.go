@@ -12,7 +12,6 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
-	"heliograph/drivers/ethernet"
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 )
@@ -22,6 +21,9 @@ const (
 	maxPacket = 4 << 20 // bytes of a capture up to the next packet
 	etherSize = 2       // of the length before a frame of raw Ethernet
 )
+
+// etherType is that of package ethernet, which is for Linux alone.
+const etherType = 0x88B5
 
 var (
 	errNoCapture = errors.New("not a pcap or pcapng file; for the raw bytes of a UART say --medium uart")
@@ -132,15 +134,15 @@ func frameOf(data []byte, link layers.LinkType, port uint16) []byte {
 			}
 			return l.Payload
 		case *layers.Ethernet:
-			if l.EthernetType == ethernet.EtherType {
+			if l.EthernetType == etherType {
 				return counted(l.Payload)
 			}
 		case *layers.Dot1Q:
-			if l.Type == ethernet.EtherType {
+			if l.Type == etherType {
 				return counted(l.Payload)
 			}
 		case *layers.LinuxSLL:
-			if l.EthernetType == ethernet.EtherType {
+			if l.EthernetType == etherType {
 				return counted(l.Payload)
 			}
 		}

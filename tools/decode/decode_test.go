@@ -14,7 +14,6 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
-	"heliograph/drivers/ethernet"
 	"heliograph/firmware/conduit/codeword"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/tx/replay"
@@ -91,7 +90,7 @@ func udp(t testing.TB, frame []byte) []byte {
 
 func raw(t testing.TB, frame []byte) []byte {
 	body := append(binary.BigEndian.AppendUint16(nil, uint16(len(frame))), frame...)
-	return packet(t, ethernet.EtherType, gopacket.Payload(append(body, make([]byte, 9)...)))
+	return packet(t, etherType, gopacket.Payload(append(body, make([]byte, 9)...)))
 }
 
 func packet(t testing.TB, of layers.EthernetType, inside ...gopacket.SerializableLayer) []byte {

@@ -68,7 +68,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(benchCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(), decodeCommand(),
+	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
+		decodeCommand(),
 		demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(),
 		updateCommand(), userCommand(),
 		versionCommand())

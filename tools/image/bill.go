@@ -44,11 +44,17 @@ const (
 	linuxProperty = "heliograph:linux"
 )
 
-// billOfMaterials lists what the programs were built from, as they say themselves, and
-// what else is on the card.
+// billOfMaterials lists what is on a card.
 func billOfMaterials(o Options, built ...[]byte) ([]byte, error) {
+	return BillOfMaterials(o, "firmware", "helio"+o.Role, built...)
+}
+
+// BillOfMaterials lists what the programs of a product were built from, as they say
+// themselves, with the kernel and the firmware that the checkout in Source has. Kind is a
+// type of CycloneDX.
+func BillOfMaterials(o Options, kind, name string, built ...[]byte) ([]byte, error) {
 	b := bill{Format: "CycloneDX", Spec: "1.6", Version: 1,
-		Metadata: metadata{component{Type: "firmware", Name: "helio" + o.Role, Version: o.Version}}}
+		Metadata: metadata{component{Type: kind, Name: name, Version: o.Version}}}
 	known := map[string]bool{}
 	add := func(kind, path, version string, p ...property) {
 		if !known[path] {

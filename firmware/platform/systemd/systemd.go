@@ -74,7 +74,7 @@ func (t *Task) Run(ctx context.Context) error {
 		if lines != "" {
 			err := t.Notify(lines)
 			if err != nil && !failed {
-				t.Log.Warn("the service manager is not told", "error", err)
+				t.Log.Warn("the service manager is not informed", "error", err)
 			}
 			if failed = err != nil; !failed {
 				ready, shown = true, status

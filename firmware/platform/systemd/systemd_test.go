@@ -16,8 +16,8 @@ import (
 	"heliograph/firmware/platform/report"
 )
 
-// told runs a task for a time, and returns what it sent.
-func told(t *testing.T, length time.Duration, evidence func(second uint64) health.Evidence) (list []string) {
+// sent runs a task for a time, and returns what it sent.
+func sent(t *testing.T, length time.Duration, evidence func(second uint64) health.Evidence) (list []string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), length)
@@ -34,7 +34,7 @@ func told(t *testing.T, length time.Duration, evidence func(second uint64) healt
 }
 
 func TestARoleThatWorksIsReadyOnceAndFeedsTheWatchdogEachSecond(t *testing.T) {
-	got := told(t, 2500*time.Millisecond, func(second uint64) health.Evidence {
+	got := sent(t, 2500*time.Millisecond, func(second uint64) health.Evidence {
 		e := health.Evidence{Steps: map[string]uint64{"link": second}}
 		if second > 1 {
 			e.Down = []string{"cell-1: refused\nSTATUS=GOOD"}
@@ -49,7 +49,7 @@ func TestARoleThatWorksIsReadyOnceAndFeedsTheWatchdogEachSecond(t *testing.T) {
 }
 
 func TestAPartWithoutProgressStarvesTheWatchdog(t *testing.T) {
-	got := told(t, health.ProgressTimeout+5*time.Second, func(second uint64) health.Evidence {
+	got := sent(t, health.ProgressTimeout+5*time.Second, func(second uint64) health.Evidence {
 		return health.Evidence{Steps: map[string]uint64{"link": 1, "status": second}}
 	})
 	fed, stuck := 0, false

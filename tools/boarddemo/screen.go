@@ -1,0 +1,137 @@
+package boarddemo
+
+import (
+	"fmt"
+	"image/color"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"heliograph/firmware/platform/health"
+	"heliograph/rootfs/console"
+)
+
+const (
+	refresh   = time.Second
+	leastRows = 7 // of a board
+	ownRows   = 11
+)
+
+// Screen shows both boards' consoles and what crosses. It implements tea.Model.
+type Screen struct {
+	demo          *Demo
+	start         time.Time
+	width, height int
+}
+
+// NewScreen returns a screen of a running demo.
+func NewScreen(d *Demo) *Screen { return &Screen{demo: d, start: time.Now(), width: 80, height: 24} }
+
+type tick struct{}
+
+// Init implements tea.Model.
+func (s *Screen) Init() tea.Cmd { return s.next() }
+
+func (s *Screen) next() tea.Cmd {
+	return tea.Tick(refresh, func(time.Time) tea.Msg { return tick{} })
+}
+
+// Update implements tea.Model.
+func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch m := msg.(type) {
+	case tea.WindowSizeMsg:
+		s.width, s.height = m.Width, m.Height
+	case tea.KeyPressMsg:
+		if key := m.String(); key == "ctrl+c" || key == "q" {
+			return s, tea.Quit
+		}
+	case tick:
+		s.demo.Ask()
+		return s, s.next()
+	}
+	return s, nil
+}
+
+// View implements tea.Model.
+func (s *Screen) View() tea.View {
+	v := tea.NewView(s.String())
+	v.AltScreen = true
+	return v
+}
+
+// Ask has both boards say how they stand.
+func (d *Demo) Ask() {
+	d.TX.Ask()
+	d.RX.Ask()
+}
+
+// String is the screen as text.
+func (s *Screen) String() string {
+	d := s.demo
+	bold := lipgloss.NewStyle().Bold(true)
+	rows := max((s.height-ownRows)/2, leastRows)
+	var b strings.Builder
+	line := func(text string) { b.WriteString(text + "\n") }
+	line(bold.Render("HELIOGRAPH board-demo") + fmt.Sprintf("  two emulated boards, %s; Ctrl-C ends them",
+		time.Since(s.start).Round(time.Second)))
+	line("")
+	for _, m := range []struct {
+		title string
+		*Machine
+	}{{"TX, in the plant", d.TX}, {"RX, at IT", d.RX}} {
+		text, colour := m.rows(rows, s.width)
+		rule := strings.Repeat("─", max(s.width-len(m.title)-5, 0))
+		line(bold.Foreground(colour).Render("── " + m.title + " " + rule))
+		line(text)
+	}
+	line(bold.Render("── what crosses " + strings.Repeat("─", max(s.width-16, 0))))
+	for _, text := range d.Lines() {
+		line(text)
+	}
+	for i, text := range strings.Split(b.String(), "\n") {
+		if i == 0 {
+			b.Reset()
+		} else {
+			b.WriteString("\n")
+		}
+		b.WriteString(lipgloss.NewStyle().MaxWidth(s.width).Render(text))
+	}
+	return b.String()
+}
+
+// rows is what a board's console shows, in n rows.
+func (m *Machine) rows(n, width int) (text string, colour color.Color) {
+	status, said, fault := m.Look()
+	var list []string
+	switch {
+	case fault != "":
+		list, colour = append(said, fault), lipgloss.Red
+	case status == nil:
+		list, colour = append([]string{"boots: about ten seconds on an idle machine"}, said...), lipgloss.Yellow
+	default:
+		list = strings.Split(strings.TrimSpace(console.Screen(*status, console.Size{Columns: width, Lines: n})), "\n")
+		colour = lipgloss.Yellow
+		if status.State == health.Good || status.State == health.Degraded {
+			colour = lipgloss.Green
+		}
+	}
+	list = append(list[max(0, len(list)-n):], make([]string, max(0, n-len(list)))...)
+	return strings.Join(list, "\n"), colour
+}
+
+// Lines says what crosses, and where to look.
+func (d *Demo) Lines() []string {
+	last := d.Last()
+	if last == "" {
+		last = "nothing yet"
+	}
+	return []string{
+		fmt.Sprintf("syslog   %d lines sent in the plant, %d at IT's collector: %s", d.Sent.Load(), d.Arrived.Load(),
+			last),
+		fmt.Sprintf("link     %d bytes from TX, %d from RX", d.LinkBytes.Load(), d.Reverse.Load()),
+		fmt.Sprintf("mirror   %s  OPC UA for UaExpert, without security: %s", d.Mirror, "Line.Tag0 changes"),
+		"page     " + d.Page + "  RX;  " + d.TXPage + "  TX",
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// builder makes the parts of one release.
+type builder struct {
+	options
+	ctx   context.Context
+	out   io.Writer
+	work  string            // folder for what is not part of the release
+	built map[string]string // files of programs by os/arch/name
+}
+
+// The roles.
+func roles() []string { return []string{"tx", "rx"} }
+
+// all makes what is asked for.
+func (b *builder) all() error {
+	if err := os.Mkdir(b.work, 0o700); err != nil {
+		return err
+	}
+	b.built = map[string]string{}
+	for _, part := range b.parts {
+		make := map[string]func() error{partTool: b.tools, partImages: b.images, partPackages: b.packages,
+			partOCI: b.containers}[part]
+		if err := make(); err != nil {
+			return fmt.Errorf("%s: %w", part, err)
+		}
+	}
+	return b.bill()
+}
+
+// program builds a program, once, and returns its file.
+func (b *builder) program(platform, name string) (string, error) {
+	id := platform + "/" + name
+	if at, ok := b.built[id]; ok {
+		return at, nil
+	}
+	system, architecture, _ := strings.Cut(platform, "/")
+	at := filepath.Join(b.work, system+"_"+architecture+"_"+name)
+	folder := "./firmware/cmd/" + name
+	switch name {
+	case toolName:
+		folder = "./tools/heliograph"
+	case "init", "initramfs":
+		folder = "./rootfs/" + name
+	}
+	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X main.version="+b.version, "-o", at, folder)
+	c.Dir = b.source
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS="+system, "GOARCH="+architecture, "GOAMD64=v1",
+		"GOARM64=v8.0")
+	if said, err := c.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s for %s: %v\n%s", name, platform, err, bytes.TrimSpace(said))
+	}
+	b.built[id] = at
+	return at, nil
+}
+
+// architectures are those that packages are made for.
+func (b *builder) architectures() (list []string) {
+	for _, p := range b.platform {
+		if architecture, ok := strings.CutPrefix(p, "linux/"); ok {
+			list = append(list, architecture)
+		}
+	}
+	return list
+}
+
+// create writes a file of the release.
+func (b *builder) create(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(filepath.Join(b.output, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := write(f); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	fmt.Fprintln(b.out, name)
+	return nil
+}
