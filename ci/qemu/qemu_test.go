@@ -9,18 +9,24 @@ package qemu
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"heliograph/boards"
 	"heliograph/ci/await"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/status"
 	"heliograph/tools/image"
 )
 
@@ -51,29 +57,99 @@ address = "dhcp"
 `
 
 func TestImageBootsIntoItsRole(t *testing.T) {
-	need(t, "qemu-system-aarch64")
-	need(t, "mcopy")
+	for _, name := range []string{"qemu-system-aarch64", "mcopy", "e2fsck"} {
+		need(t, name)
+	}
 	board, _ := boards.ByName("virt")
 	card := fromBase(t, optionsFor(t, board, "tx", configuration, leased, ""))
 	if direct := buildFor(t, board, "tx", configuration, leased, ""); digest(t, direct) != digest(t, card) {
 		t.Errorf("a build and a base image that was configured differ: %s and %s", direct, card)
 	}
+	const enlarged, made, formatted = "data partition enlarged", "data partition made", "DATA PARTITION FORMATTED"
 	for _, c := range []struct {
-		name      string
-		formatted bool
-	}{{"first boot", true}, {"boot after a power cut", false}} {
+		name   string
+		before func(t *testing.T, card string)
+		size   int64 // of the card
+		says   []string
+		starts int
+		event  string // of the audit trail
+	}{
+		{"first boot of a card larger than the image", nothing, 2 << 30, []string{enlarged, made}, 1, ""},
+		{"boot after a power cut, from the same card", nothing, 2 << 30, nil, 1, ""},
+		{"boot of a copy on a larger card", nothing, 8 << 30, []string{enlarged}, 1, ""},
+		{"boot with a damaged data partition", loseSuperblock, 8 << 30, []string{formatted}, 2, "data_formatted"},
+	} {
 		t.Run(c.name, func(t *testing.T) {
-			status := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
-			m := boot(t, card, wiring{status: status, link: "null"})
+			c.before(t, card)
+			if err := os.Truncate(card, c.size); err != nil {
+				t.Fatal(err)
+			}
+			address := fmt.Sprintf("127.0.0.1:%d", await.FreePort(t))
+			m := boot(t, card, wiring{status: address, link: "null"})
 			m.shows(t, "msg=starting program=heliotx", 1)
-			m.answers(t, "http://"+status+"/healthz")
-			for text, want := range map[string]bool{"data partition formatted": c.formatted, "KEPT IN MEMORY": false,
-				"level=ERROR": false} {
-				if got := strings.Contains(m.screen.String(), text); got != want {
-					t.Errorf("console says %q: got %v, want %v:\n%s", text, got, want, m.screen.String())
+			m.answers(t, "http://"+address+"/healthz")
+			m.until(t, "the data partition has all of the card", func() error {
+				s, err := statusOf(address)
+				if want := uint64(c.size - 388<<20); err == nil && (s.Disk == nil || s.Disk.Bytes < want/100*95) {
+					err = fmt.Errorf("got disk %+v, want nearly %d bytes", s.Disk, want)
+				}
+				if err == nil && c.event != "" && !strings.Contains(fmt.Sprint(s.Notes), c.event) {
+					err = fmt.Errorf("got notes %v, want %s", s.Notes, c.event)
+				}
+				return err
+			})
+			screen := m.screen.String()
+			for _, text := range []string{enlarged, made, formatted, "KEPT IN MEMORY"} {
+				if got, want := strings.Contains(screen, text), slices.Contains(c.says, text); got != want {
+					t.Errorf("console says %q: got %v, want %v:\n%s", text, got, want, screen)
 				}
 			}
+			if got := strings.Count(screen, `msg="board up"`); got != c.starts {
+				t.Errorf("got %d starts, want %d:\n%s", got, c.starts, screen)
+			}
+			if c.starts == 1 && strings.Contains(screen, "level=ERROR") {
+				t.Errorf("console says something went wrong:\n%s", screen)
+			}
+			m.cut()
+			checkData(t, card)
 		})
+	}
+}
+
+func nothing(*testing.T, string) {}
+
+// statusOf reads the board's /status.json.
+func statusOf(address string) (s status.Snapshot, err error) {
+	client := http.Client{Timeout: 5 * time.Second}
+	r, err := client.Get("http://" + address + "/status.json")
+	if err != nil {
+		return s, err
+	}
+	defer r.Body.Close()
+	return s, json.NewDecoder(r.Body).Decode(&s)
+}
+
+const dataAt = 388 << 20 // of the data partition
+
+// loseSuperblock takes the superblock of the data partition away.
+func loseSuperblock(t *testing.T, card string) {
+	t.Helper()
+	f, err := os.OpenFile(card, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(make([]byte, 4096), dataAt); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkData has e2fsck check the data partition, whose journal a power cut has left.
+func checkData(t *testing.T, card string) {
+	t.Helper()
+	said, err := exec.Command("e2fsck", "-fp", fmt.Sprintf("%s?offset=%d", duplicate(t, card), dataAt)).CombinedOutput()
+	if e, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || e.ExitCode() > 1) { // 1: it was mended
+		t.Errorf("e2fsck: %v\n%s", err, said)
 	}
 }
 

@@ -187,6 +187,9 @@ func about(s Status) (rows []row) {
 	if r := running(s.Release); r != "" {
 		add("REL", 1, "%s", r)
 	}
+	if d := snap.Disk; d != nil {
+		add("DISK", 2, "%d MiB of %d MiB free%s", d.Free>>20, d.Bytes>>20, words(": ", d.Fault))
+	}
 	if t := snap.Transmitter; len(t) > 0 {
 		add("TX", 1, "reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]),
 			words(", Celsius ", t["temperature_celsius"]))

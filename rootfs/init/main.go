@@ -4,7 +4,7 @@
 //
 //	/          SquashFS slot, read-only      the role's program and this one
 //	/boot      FAT, read-only                heliograph/: configuration, network.toml
-//	/data      ext4 with a journal           state of the role; formatted if it does not mount
+//	/data      ext4 with a journal           state of the role; see package storage
 //	/run/role  in memory                     the configuration as the role may read it
 //
 // It starts no shell and opens no port. SIGTERM powers the board off, SIGINT
@@ -101,7 +101,11 @@ func (b *board) run() os.Signal {
 	vitals := supervisor.NewVitals(b.component("health"))
 	var running sync.WaitGroup
 	running.Go(func() { vitals.Run(ctx, openOutputs(ctx, log, hardware)) })
-	mountStorage(log)
+	if mountStorage(log, &running) {
+		stop()
+		running.Wait()
+		return syscall.SIGINT
+	}
 	if err := b.lines.Attach("/data/log", logSize); err != nil {
 		log.Error("log not kept over a restart", "error", err)
 	}

@@ -45,42 +45,12 @@ func mountSystem() error {
 	return all
 }
 
-// mountStorage mounts the card's boot and data partitions.
-func mountStorage(log *slog.Logger) {
-	disk, err := rootDisk("/")
+// mountBoot mounts the boot partition of a disk.
+func mountBoot(log *slog.Logger, disk string) {
+	err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert)
 	if err != nil {
 		log.Error("boot partition not mounted", "error", err)
-	} else if err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert); err != nil {
-		log.Error("boot partition not mounted", "error", err)
 	}
-	if err == nil {
-		err = mountData(disk, log)
-	}
-	if err == nil {
-		return
-	}
-	log.Error("DATA IS KEPT IN MEMORY AND LOST AT THE NEXT RESTART", "error", err)
-	if err := unix.Mount("tmpfs", "/data", "tmpfs", inert, "mode=755,size=64m"); err != nil {
-		log.Error("data folder not mounted", "error", err)
-	}
-}
-
-// mountData mounts the data partition. It formats one that cannot be mounted, because
-// nothing repairs it on a board in a cabinet.
-func mountData(disk string, log *slog.Logger) error {
-	broken := mountPartition(disk, dataPartition, "/data", "ext4", inert|lazy)
-	if broken == nil {
-		return nil
-	}
-	device, err := partition(disk, dataPartition)
-	if err != nil {
-		return err
-	}
-	if err := format(device); err != nil {
-		return fmt.Errorf("formatting %s: %v", device, err)
-	}
-	log.Warn("data partition formatted; its content is lost", "error", broken)
-	return mountPartition(disk, dataPartition, "/data", "ext4", inert|lazy)
 }
 
 func mountPartition(disk, number, at, kind string, flags uintptr) error {
@@ -89,7 +59,7 @@ func mountPartition(disk, number, at, kind string, flags uintptr) error {
 		return err
 	}
 	if err := unix.Mount(device, at, kind, flags, ""); err != nil {
-		return fmt.Errorf("mounting %s on %s: %v", device, at, err)
+		return fmt.Errorf("mounting %s on %s: %w", device, at, err)
 	}
 	return nil
 }

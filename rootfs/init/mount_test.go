@@ -2,34 +2,9 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
-
-func TestFormattedDevicePassesE2fsck(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "data")
-	if err := os.WriteFile(name, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(name, 124<<20); err != nil {
-		t.Fatal(err)
-	}
-	if err := format(name); err != nil {
-		t.Fatal(err)
-	}
-	check := "e2fsck"
-	if _, err := exec.LookPath(check); err != nil {
-		check = "/usr/sbin/e2fsck"
-	}
-	said, err := exec.Command(check, "-fn", name).CombinedOutput()
-	if os.IsNotExist(err) {
-		t.Skip("not proved: the data partition's format, because e2fsck is not installed")
-	}
-	if err != nil {
-		t.Errorf("e2fsck: got %v, want none\n%s", err, said)
-	}
-}
 
 func TestPartitionIsFoundByItsNumber(t *testing.T) {
 	disk := t.TempDir()

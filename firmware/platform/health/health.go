@@ -16,7 +16,8 @@
 //	LinkLost  5 flashes           RX receives no frames; TX transmits none
 //	PeerDown  2 flashes           a server, broker or collector is away
 //	Waiting   0.5 Hz              an initial snapshot is not complete
-//	Degraded  1 flash             frames are lost, or had to be repaired
+//	Degraded  1 flash             frames are lost, or had to be repaired; the disk is
+//	                              nearly full, or keeps nothing over a restart
 //	Good      lit, blinks once a second
 //
 // The patterns stay apart from those of the Raspberry Pi's boot ROM, which
@@ -69,6 +70,7 @@ type Evidence struct {
 	LinkLost string            `json:"link_lost,omitempty"` // why; "" while the link works
 	Down     []string          `json:"down,omitempty"`      // peers that are away, with the reason
 	Waiting  string            `json:"waiting,omitempty"`   // why an initial snapshot is not complete; "" when all are
+	Disk     string            `json:"disk,omitempty"`      // why state may be lost; "" while it may not
 	Damage   uint64            `json:"damage"`              // frames that were lost or repaired, since the start
 }
 
@@ -178,6 +180,8 @@ func (j *Judge) state(now time.Duration) (State, string) {
 		return PeerDown, strings.Join(e.Down, "; ")
 	case e.Waiting != "":
 		return Waiting, e.Waiting
+	case e.Disk != "":
+		return Degraded, e.Disk
 	case j.damaged && now-j.damagedAt < degradedFor:
 		return Degraded, "frames were lost on the link, or had to be repaired"
 	}

@@ -36,7 +36,8 @@ func peerDown(j *Judge, now time.Duration) {
 	e.Down, e.Waiting = []string{"a", "b"}, "w"
 	j.Report(now, e)
 }
-func waiting(j *Judge, now time.Duration) { e := at(now); e.Waiting = "w"; j.Report(now, e) }
+func diskFull(j *Judge, now time.Duration) { e := at(now); e.Disk = "nearly full"; j.Report(now, e) }
+func waiting(j *Judge, now time.Duration)  { e := at(now); e.Waiting = "w"; j.Report(now, e) }
 
 func at(now time.Duration) Evidence {
 	return Evidence{Steps: map[string]uint64{"link": uint64(now), "board": uint64(now)}}
@@ -57,6 +58,8 @@ func TestTransitions(t *testing.T) {
 		{"one part makes no progress", []step{{0, started, Starting, true}, {s, frozen, Good, true},
 			{s + ProgressTimeout - 1, frozen, Good, true},
 			{s + ProgressTimeout, frozen, Stuck, false}, {s + ProgressTimeout + 1, moving, Good, true}}},
+		{"disk nearly full, and room again", []step{{0, started, Starting, true}, {s, diskFull, Degraded, true},
+			{2 * s, moving, Good, true}}},
 		{"link lost, and back", []step{{0, started, Starting, true}, {s, silent, LinkLost, true},
 			{2 * s, moving, Good, true}}},
 		{"link lost for a day", []step{{0, started, Starting, true}, {86400 * s, silent, LinkLost, true}}},

@@ -26,7 +26,7 @@ type collector struct {
 	sent, delivered, healed, conflated, lost, unknown, openHoles, openRecords, refused, expired, dropped, complete, age,
 	keys, valueless, state, source,
 	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat, window, pass,
-	version, trial, update, certificate,
+	version, trial, update, certificate, diskSize, diskFree,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
 }
 
@@ -79,6 +79,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 		pass:      desc("replay_pass_seconds", "That the last pass over the window took."),
 		certificate: desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board",
 			"name"),
+		diskSize:     desc("disk_size_bytes", "Of the disk of the state."),
+		diskFree:     desc("disk_free_bytes", "That the role may still write on the disk of the state."),
 		version:      desc("release_version_number", "Of the release that the board runs."),
 		trial:        desc("release_trial_bool", "1 while that release is on trial."),
 		update:       desc("update_result_bool", "1 for what became of the last update.", "result"),
@@ -152,6 +154,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		for _, result := range release.Results() {
 			e.gauge(c.update, number(r.Update != nil && r.Update.Result == result), string(result))
 		}
+	}
+	if d := s.Disk; d != nil {
+		e.gauge(c.diskSize, float64(d.Bytes))
+		e.gauge(c.diskFree, float64(d.Free))
 	}
 	for _, set := range s.Counters {
 		e.set(set)

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ func renderPage(w io.Writer, s Snapshot) error {
 				time.Second).String()
 		},
 		"bytes":    humanBytes,
+		"size":     func(n uint64) string { return humanBytes(int64(min(n, math.MaxInt64))) },
 		"clock":    func(t time.Time) string { return moment(t) + " UTC" },
 		"moment":   moment,
 		"reversed": reversed,

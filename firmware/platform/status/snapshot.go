@@ -6,6 +6,7 @@ import (
 
 	"heliograph/firmware/platform/audit"
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/disk"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/task"
 )
@@ -18,15 +19,17 @@ type Snapshot struct {
 	Pair          string             `json:"pair"`
 	Version       string             `json:"version"`
 	UptimeSeconds float64            `json:"uptime_seconds"`
-	Clock         string             `json:"clock,omitempty"` // "unset", "ntp", "link" …
-	Ready         bool               `json:"ready"`           // see SetReady
-	Reasons       []string           `json:"reasons"`         // why not ready
+	Clock         string             `json:"clock,omitempty"`   // "unset", "ntp", "link" …
+	Ready         bool               `json:"ready"`             // see SetReady
+	Reasons       []string           `json:"reasons"`           // why not ready
+	Refused       []string           `json:"refused,omitempty"` // faults of a configuration that a board does not run
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
 	Replay        *Replay            `json:"replay,omitempty"` // nil: what has left is not sent again
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
+	Disk          *disk.Usage        `json:"disk,omitempty"`        // of the state; nil: not known
 	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
 	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
 	Notes         []Note             `json:"notes"`                 // of both boards on RX, newest last

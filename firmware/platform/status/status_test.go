@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/disk"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/task"
 )
@@ -55,6 +56,7 @@ func rx() Snapshot {
 			{Name: "resent_lines", Help: "Lines sent again.", Value: 2},
 			{Name: "waiting_bytes", Help: "Bytes that wait.", Value: 5, Gauge: true},
 			{Name: "cut_lines", Help: "Lines cut."}}}},
+		Disk:    &disk.Usage{Bytes: 124 << 20, Free: 10 << 20, Fault: "the disk is nearly full"},
 		Release: &release.Running{Version: 7, Name: "v7", Update: &release.Outcome{Version: 7, Result: release.Kept}},
 		Notes: []Note{{Time: time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC), Event: "auth_failure",
 			Text: "1 frame that is not authentic: wrong key, or an attack"}},
@@ -184,6 +186,21 @@ func TestPageEscapes(t *testing.T) {
 	}
 	if m := regexp.MustCompile(`(?i)(src|href)=|url\(|@import`).FindString(got); m != "" {
 		t.Errorf("the page loads something: %q", m)
+	}
+}
+
+func TestDiskIsShownEverywhere(t *testing.T) {
+	for path, want := range map[string]string{
+		"/":            `10.0 MiB of 124.0 MiB free: <span class="bad">the disk is nearly full</span>`,
+		"/status.json": `"free_bytes": 10485760`,
+		"/metrics":     "heliograph_disk_free_bytes 1.048576e+07",
+	} {
+		if got := bodyOf(t, get(t, server(rx()), "GET", path, nil)); !strings.Contains(got, want) {
+			t.Errorf("%s: no %q in\n%s", path, want, got)
+		}
+		if got := bodyOf(t, get(t, server(tx()), "GET", path, nil)); strings.Contains(got, "free_bytes") {
+			t.Errorf("%s: a disk that is not known is shown", path)
+		}
 	}
 }
 

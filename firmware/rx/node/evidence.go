@@ -20,7 +20,8 @@ func (n *Node) Report() report.Report {
 
 // evidence is what package health judges.
 func (n *Node) evidence(st pipeline.Status, linkLost string) health.Evidence {
-	e := health.Evidence{Steps: n.runner.Steps(), LinkLost: linkLost, Damage: st.Frames.Lost + st.Frames.Repaired}
+	e := health.Evidence{Steps: n.runner.Steps(), LinkLost: linkLost, Disk: n.state.disk.Fault(),
+		Damage: st.Frames.Lost + st.Frames.Repaired}
 	for _, c := range n.channels {
 		if state, reason := c.sink.Status(); state != sink.Up {
 			e.Down = append(e.Down, fmt.Sprintf("%s %s: %s", c.sink, state, reason))

@@ -77,6 +77,7 @@ func (m *maintenance) maintain() {
 	if n.config.Reports != nil {
 		n.state.updates.Note(n.state.journal.AddOnce)
 	}
+	n.state.disk.Note(n.config.Log, n.state.journal.AddOnce)
 	m.auditRefused()
 }
 

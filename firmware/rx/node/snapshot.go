@@ -19,7 +19,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		Role: "rx", Pair: n.config.RX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: "transmitter's clock not set", Channels: map[string]status.Channel{},
 		Counters: counter.Gather(n.runner.Tasks), Notes: n.state.journal.Events(), Link: n.linkStatus(st),
-		Peers: n.peers(), Transmitter: t.values, Certificates: t.certificates(),
+		Peers: n.peers(), Transmitter: t.values, Certificates: t.certificates(), Disk: n.state.disk.Usage(),
 	}
 	if st.ClockSet {
 		s.Clock = "transmitter's clock set"

@@ -6,6 +6,7 @@ import (
 
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/audit/keeper"
+	"heliograph/firmware/platform/disk"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/memory"
@@ -16,6 +17,7 @@ type state struct {
 	dir     string
 	unlock  func() // nil: the state directory could not be locked yet
 	updates *report.Updates
+	disk    *disk.Disk
 	journal *keeper.Keeper
 	keys    *pairkey.Source
 	use     pairkey.Use // of keys, at the start
@@ -33,7 +35,8 @@ func openState(c Config) (*state, error) {
 	if freed := store.Sweep(dir, time.Now()); freed > 0 { // before anything writes: the disk may be full of it
 		c.Log.Info("temporary files of interrupted runs removed", "bytes", freed)
 	}
-	s := &state{dir: dir, unlock: unlock, updates: report.OpenUpdates(dir), journal: keeper.Open(dir, "rx", c.Log)}
+	s := &state{dir: dir, unlock: unlock, updates: report.OpenUpdates(dir), disk: disk.Of(dir),
+		journal: keeper.Open(dir, "rx", c.Log)}
 	s.journal.Add("role_started", "heliorx "+c.Version+" starts")
 	if err := s.openMemory(c.RX.Link.KeyFile); err != nil {
 		s.close()

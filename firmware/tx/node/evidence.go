@@ -22,7 +22,7 @@ func (n *Node) Report() report.Report {
 
 // evidence is what package health judges.
 func (n *Node) evidence() health.Evidence {
-	e := health.Evidence{Steps: n.runner.Steps(), LinkLost: n.linkStatus().State}
+	e := health.Evidence{Steps: n.runner.Steps(), LinkLost: n.linkStatus().State, Disk: n.state.disk.Fault()}
 	for _, c := range n.link.Channels() {
 		e.Damage += c.Dropped
 		switch {

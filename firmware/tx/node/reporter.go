@@ -46,6 +46,7 @@ func (r reporter) Run(ctx context.Context) error {
 		if n.config.Reports != nil {
 			n.state.updates.Note(n.state.journal.AddOnce)
 		}
+		n.state.disk.Note(n.config.Log, n.state.journal.AddOnce)
 		n.gateway.SetComplete(true)
 		select {
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
 		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
-		Replay: n.replayStatus(),
+		Replay: n.replayStatus(), Disk: n.state.disk.Usage(),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {

@@ -11,6 +11,7 @@ import (
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/acceptance"
 	"heliograph/firmware/platform/audit/keeper"
+	"heliograph/firmware/platform/disk"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/tx/epoch"
@@ -21,6 +22,7 @@ import (
 type state struct {
 	unlock  func() // nil: the state directory could not be locked
 	updates *report.Updates
+	disk    *disk.Disk
 	journal *keeper.Keeper
 	epoch   *epoch.Number
 	session *wire.Session
@@ -41,7 +43,8 @@ func openState(c Config) (*state, error) {
 	if freed := store.Sweep(dir, time.Now()); freed > 0 { // before anything writes: the disk may be full of it
 		c.Log.Info("temporary files of interrupted runs removed", "bytes", freed)
 	}
-	s := &state{unlock: unlock, updates: report.OpenUpdates(dir), journal: keeper.Open(dir, "tx", c.Log)}
+	s := &state{unlock: unlock, updates: report.OpenUpdates(dir), disk: disk.Of(dir),
+		journal: keeper.Open(dir, "tx", c.Log)}
 	s.journal.Add("role_started", "heliotx "+c.Version+" starts")
 	s.epoch = epoch.Next(dir, time.Now())
 	if err := s.openSession(c.TX); err != nil {
