@@ -75,9 +75,9 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 		event  string // of the audit trail
 	}{
 		{"first boot of a card larger than the image", nothing, 2 << 30, []string{enlarged, made}, 1, ""},
-		{"boot after a power cut, from the same card", nothing, 2 << 30, nil, 1, ""},
-		{"boot of a copy on a larger card", nothing, 8 << 30, []string{enlarged}, 1, ""},
-		{"boot with a damaged data partition", loseSuperblock, 8 << 30, []string{formatted}, 2, "data_formatted"},
+		{"boot after a power cut", nothing, 2 << 30, nil, 1, ""},
+		{"boot of a copy on a larger card", nothing, 3 << 30, []string{enlarged}, 1, ""},
+		{"boot with a damaged data partition", loseSuperblock, 3 << 30, []string{formatted}, 2, "data_formatted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.before(t, card)
@@ -147,8 +147,10 @@ func loseSuperblock(t *testing.T, card string) {
 // checkData has e2fsck check the data partition, whose journal a power cut has left.
 func checkData(t *testing.T, card string) {
 	t.Helper()
-	said, err := exec.Command("e2fsck", "-fp", fmt.Sprintf("%s?offset=%d", duplicate(t, card), dataAt)).CombinedOutput()
-	if e, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || e.ExitCode() > 1) { // 1: it was mended
+	data := filepath.Join(t.TempDir(), "data")
+	run(t, "dd", "if="+card, "of="+data, "bs=4M", fmt.Sprintf("skip=%d", dataAt>>22), "conv=sparse", "status=none")
+	said, err := exec.Command("e2fsck", "-fp", data).CombinedOutput()
+	if e, ok := errors.AsType[*exec.ExitError](err); err != nil && (!ok || e.ExitCode() > 1) { // 1: it was repaired
 		t.Errorf("e2fsck: %v\n%s", err, said)
 	}
 }

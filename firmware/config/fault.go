@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -78,8 +79,15 @@ func (r *report) mistype(a tablePath, key, format string, args ...any) {
 }
 
 func (r *report) faultAt(line int, format string, args ...any) {
-	r.faults = append(r.faults, Fault{r.file, line, fmt.Sprintf(format, args...)})
+	r.faults = append(r.faults, Fault{r.file, line, withoutPassword(fmt.Sprintf(format, args...))})
 }
+
+// userinfo is the name and password of a URL: RFC 3986, 3.2.1.
+var userinfo = regexp.MustCompile(`://[^/\s"]*@`)
+
+// withoutPassword returns a message without what was written into an address: faults
+// are logged, and a board's page shows them.
+func withoutPassword(message string) string { return userinfo.ReplaceAllString(message, "://…@") }
 
 func (r *report) warn(a tablePath, key, format string, args ...any) {
 	r.warnings = append(r.warnings, Warning{r.file, r.lines.of(a, key), fmt.Sprintf(format, args...)})

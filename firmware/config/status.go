@@ -2,11 +2,16 @@ package config
 
 import (
 	"cmp"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
+
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/text"
 )
 
 // Status is the status server. An empty Listen turns it off.
@@ -18,6 +23,41 @@ type Status struct {
 	Hosts        []string // further names that a request's Host may have
 	UsersFile    string   // who may log in; "": no login is required
 	TLS          TLS
+}
+
+// StatusListen returns where the status server of a file listens, "" for nowhere, although
+// the file may have faults elsewhere. known is false if the file does not say it: it
+// cannot be read, is not TOML, or the address itself is at fault.
+func StatusListen(path string) (listen string, known bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", false
+	}
+	defer f.Close()
+	document, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil || len(document) > maxFile {
+		return "", false
+	}
+	var tree map[string]any
+	if err := toml.Unmarshal(text.TrimMark(document), &tree); err != nil {
+		return "", false
+	}
+	if tree["status"] == nil {
+		return "", true
+	}
+	table, ok := tree["status"].(map[string]any)
+	switch written := table["listen"].(type) {
+	case nil:
+		return "", ok
+	case string:
+		if written == "" {
+			return "", true
+		}
+		r := &report{}
+		listen, _ = r.httpListen("status", "listen", written)
+		return listen, len(r.faults) == 0
+	}
+	return "", false
 }
 
 const keyUpdateListen = "update_listen"

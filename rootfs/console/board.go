@@ -41,6 +41,7 @@ type Status struct {
 	Up       time.Duration `json:"up_ns"`
 	State    health.State  `json:"state"`
 	Reason   string        `json:"reason,omitempty"`
+	Faults   []string      `json:"faults,omitempty"` // of the configuration, while it is refused
 	Rejected int           `json:"rejected_certificates"`
 
 	Release release.Running `json:"release"` // as PID 1 knows it

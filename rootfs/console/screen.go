@@ -122,6 +122,7 @@ const (
 	leastColumns    = 40
 	leastLines      = 9
 	roomForChannels = 3
+	mostFaults      = 8
 	labelWidth      = 6
 )
 
@@ -180,6 +181,13 @@ func about(s Status) (rows []row) {
 	add("", 1, "HELIOGRAPH %s  %s%s%s  up %s", strings.ToUpper(s.Role), s.Host, words("  pair ", snap.Pair),
 		words("  version ", snap.Version), up(s.Up))
 	add("STATE", 3, "%s%s", s.State, words(": ", s.Reason))
+	for i, f := range s.Faults {
+		if i == mostFaults {
+			add("FAULT", 1, "and %d more: the log has all", len(s.Faults)-i)
+			break
+		}
+		add("FAULT", 2, "%s", f)
+	}
 	add("LINK", 1, "%s  %s%s%s", or(snap.Link.Medium), counts(snap.Link), lastFrame(snap.Link),
 		words("  ", notIn(snap.Link.State, s.Reason)))
 	add("TIME", 1, "%s%s%s", s.Now.UTC().Format("2006-01-02 15:04:05 UTC"), words("  ", snap.Clock), offset(s))

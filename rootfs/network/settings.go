@@ -29,7 +29,7 @@ func (s Settings) Read() (Config, error) {
 	}
 	c, err := Parse(bytes.NewReader(text))
 	if err != nil {
-		return c, fmt.Errorf("%s: %v", name, err)
+		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
 }

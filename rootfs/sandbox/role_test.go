@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -203,5 +204,55 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 		if code := c.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("%s: %v after SIGTERM, want exit code 0", name, c.ProcessState)
 		}
+	}
+	for name, direction := range map[string]Direction{"heliotx": Transmit, "heliorx": Receive} {
+		showsRefusal(t, filepath.Join(bench, name), direction)
+	}
+}
+
+// showsRefusal runs a program as PID 1 does while it refuses the configuration: with
+// neither link nor keys nor configuration.
+func showsRefusal(t *testing.T, program string, d Direction) {
+	t.Helper()
+	dir, port := folder(t), await.FreePort(t)
+	file := filepath.Join(dir, "refusal.json")
+	r := handover.Refusal{Listen: fmt.Sprintf("127.0.0.1:%d", port), Faults: []string{"heliograph.toml:3: a fault"}}
+	if err := handover.WriteRefusal(file, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(file, user, user); err != nil {
+		t.Fatal(err)
+	}
+	flag := os.O_WRONLY
+	if d == Receive {
+		flag = os.O_RDONLY
+	}
+	nowhere, err := os.OpenFile(os.DevNull, flag, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nowhere.Close()
+	c, err := Command(Spec{Program: program, Link: nowhere, Direction: d, UID: user, GID: user, State: dir,
+		Bind: []uint16{uint16(port)}, Files: 1024, Threads: 512, Environment: []string{handover.Refused + "=" + file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := start(t, c)
+	await.NoError(t, "the faults", func() error {
+		answer, err := http.Get("http://" + r.Listen + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err == nil && string(body) != "configuration: heliograph.toml:3: a fault\n" {
+			err = fmt.Errorf("got %d %q", answer.StatusCode, body)
+		}
+		return err
+	})
+	_ = c.Process.Signal(syscall.SIGTERM)
+	<-ended
+	if code := c.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("%s: %v after SIGTERM, want exit code 0", program, c.ProcessState)
 	}
 }

@@ -2,8 +2,11 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"
@@ -72,14 +75,40 @@ func (s *Supervisor) readConfiguration() (configuration, error) {
 	if err == nil {
 		return c, nil
 	}
-	if faults, ok := errors.AsType[config.Faults](err); ok {
-		for _, f := range faults {
-			s.Log.Error("configuration invalid", "error", f.Error())
-		}
-	} else {
-		s.Log.Error("configuration invalid", "error", err)
+	return c, s.refusal(err)
+}
+
+// refused says that no restart helps before the configuration changes. Its faults name
+// files as they are called in the card's folder heliograph.
+type refused struct{ faults []string }
+
+// Error implements error with the first fault.
+func (r refused) Error() string {
+	if more := len(r.faults) - 1; more > 0 {
+		return fmt.Sprintf("%s (and %d more)", r.faults[0], more)
 	}
-	return c, errInvalid
+	return r.faults[0]
+}
+
+// refusal returns the faults of a configuration that was not read.
+func (s *Supervisor) refusal(err error) refused {
+	var r refused
+	faults, ok := errors.AsType[config.Faults](err)
+	switch {
+	case ok:
+		for _, f := range faults {
+			r.faults = append(r.faults, f.Error())
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return refused{[]string{"there is no configuration: copy " + configurationFile + " and the files that it " +
+			"names into the folder heliograph of the boot partition"}}
+	default:
+		r.faults = []string{err.Error()}
+	}
+	for i, f := range r.faults {
+		r.faults[i] = strings.ReplaceAll(f, s.Folders.Home+"/", "")
+	}
+	return r
 }
 
 // spec returns the sandbox of the role.

@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"syscall"
@@ -59,10 +61,13 @@ func (b *ConsoleBoard) Status() console.Status {
 	s := console.Status{
 		Role: b.config.Role.Role, Board: b.config.Board.Name, Host: host, Now: time.Now(), Up: b.config.Vitals.Uptime(),
 		State: verdict.State, Reason: verdict.Reason, Report: report,
-		Rejected: len(b.Rejected()), Release: b.config.Releases.Current(),
+		Rejected: len(b.Rejected()), Release: b.config.Releases.Current(), Faults: b.config.Role.Faults(),
 	}
-	if c, err := b.config.Network.Read(); err == nil {
+	switch c, err := b.config.Network.Read(); {
+	case err == nil:
 		s.Address = c.AssignedAddress()
+	case !errors.Is(err, fs.ErrNotExist):
+		s.Address = err.Error()
 	}
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -104,8 +105,9 @@ func (p *process) work(long time.Duration) {
 type rig struct {
 	*Supervisor
 	log, roleLog text
+	mu           sync.Mutex
 	starts       []time.Time
-	specs        []sandbox.Spec
+	specs        []sandbox.Spec // started has them while the supervisor runs
 	opened       []config.Link
 	play         func(p *process) // what each role does
 	fault        error            // of the next start
@@ -143,7 +145,9 @@ func (r *rig) configure(t *testing.T, text string) {
 
 // Start implements Starter.
 func (r *rig) Start(s sandbox.Spec, log io.Writer) (Process, error) {
+	r.mu.Lock()
 	r.starts, r.specs = append(r.starts, time.Now()), append(r.specs, s)
+	r.mu.Unlock()
 	if r.fault != nil {
 		return nil, r.fault
 	}
@@ -153,6 +157,13 @@ func (r *rig) Start(s sandbox.Spec, log io.Writer) (Process, error) {
 	r.processes = append(r.processes, p)
 	r.players.Go(func() { r.play(p) })
 	return p, nil
+}
+
+// started returns the sandboxes of all processes so far.
+func (r *rig) started() []sandbox.Spec {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.specs)
 }
 
 // OpenLink implements LinkOpener.

@@ -20,6 +20,9 @@ func (s *Supervisor) prepareFolders() error {
 	if err := os.RemoveAll(f.Home); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(f.Card, configurationFile)); errors.Is(err, fs.ErrNotExist) {
+		return s.refusal(err)
+	}
 	if err := os.MkdirAll(f.State, 0o700); err != nil {
 		return err
 	}

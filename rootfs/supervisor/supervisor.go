@@ -8,7 +8,9 @@
 // The watchdog is fed from evidence of progress alone (see package health); the
 // supervisor itself never resets a board whose role is stuck. It refuses to start a
 // role whose configuration is invalid, and to give it a link open in both directions
-// or a file with the pair key.
+// or a file with the pair key. While a configuration is refused, the role's program
+// shows the faults on the status port, in a sandbox with neither link, keys,
+// configuration nor state: no other process of a board listens.
 //
 // It makes no system call that only PID 1 may make and opens no device: what it needs
 // of these are the interfaces Starter, LinkOpener, Lamp, Watchdog and Card.
@@ -86,9 +88,11 @@ type Supervisor struct {
 
 	link     *os.File // kept open while the board runs
 	linkOpen config.Link
+	page     faultPage
 
 	mu      sync.Mutex
 	running Process  // nil: the role does not run
+	faults  []string // of the configuration, while it is refused
 	keyPipe *os.File // by which the role gets its pair keys; nil: it does not run
 	paths   paths
 }
@@ -117,12 +121,10 @@ func (s *Supervisor) setProcess(p Process) {
 	s.running = p
 }
 
-// errInvalid means that no restart helps before the configuration changes.
-var errInvalid = errors.New("the configuration is invalid: correct heliograph/heliograph.toml in the boot partition")
-
 // Run starts the role, and restarts it when it ends, until ctx ends.
 func (s *Supervisor) Run(ctx context.Context) {
 	backoff := task.Backoff{First: firstRestart, Last: lastRestart}
+	defer s.page.close()
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := s.runOnce(ctx)
@@ -133,13 +135,13 @@ func (s *Supervisor) Run(ctx context.Context) {
 			backoff.Reset()
 		}
 		wait, reason := backoff.Next(), exitReason(err)
-		if errors.Is(err, errInvalid) {
+		if r, ok := errors.AsType[refused](err); ok {
 			wait = lastRestart
-			s.Vitals.configurationInvalid(reason)
+			s.refuse(ctx, r)
 		} else {
 			s.Vitals.roleEnded(reason)
+			s.Log.Error("role ended", "error", reason, "retry", wait.Round(time.Millisecond).String())
 		}
-		s.Log.Error("role ended", "error", reason, "retry", wait.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -169,6 +171,7 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.accept()
 	if err := s.openLink(c.link); err != nil {
 		return err
 	}

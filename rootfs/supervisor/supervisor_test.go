@@ -136,7 +136,8 @@ func TestConfigurationThatDoesNotFitTheBoardIsInvalid(t *testing.T) {
 		if v, _ := r.Vitals.Current(); v.State != health.Invalid || len(r.starts) != 0 {
 			t.Errorf("got %s and %d starts, want %s and none", v.State, len(r.starts), health.Invalid)
 		}
-		r.log.expect(t, "heliograph.toml:4: device \\\"/dev/ttyAMA3\\\" is the console of board rpi4b", 1)
+		r.log.expect(t, "msg=\"configuration refused\" error=\"heliograph.toml:4: device \\\"/dev/ttyAMA3\\\" "+
+			"is the console of board rpi4b", 1)
 	})
 }
 
@@ -159,21 +160,30 @@ func TestBoardCompletesTheConfiguration(t *testing.T) {
 
 func TestInvalidConfigurationIsNotRunAndReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, "rx", strings.Replace(validRX, "medium", "media", 1))
+		const page = "[status]\nlisten = \":9464\"\n"
+		r := newRig(t, "rx", strings.Replace(validRX, "channel", "chanel", 1)+page)
 		stop := r.background(t, Outputs{})
 		pass(5 * time.Second)
-		if v, _ := r.Vitals.Current(); v.State != health.Invalid || len(r.starts) != 0 {
-			t.Errorf("got %s and %d starts, want %s and none", v.State, len(r.starts), health.Invalid)
+		const fault = "heliograph.toml:7: unknown key \"chanel\" in syslog; did you mean \"channel\"?"
+		v, _ := r.Vitals.Current()
+		if v.State != health.Invalid || v.Reason != r.Faults()[0]+" (and 1 more)" ||
+			!slices.Contains(r.Faults(), fault) {
+			t.Errorf("got %s: %s, faults %q; want %s and %q", v.State, v.Reason, r.Faults(), health.Invalid, fault)
 		}
-		if log := r.log.String(); !strings.Contains(log, "heliograph.toml:3: ") || !strings.Contains(log, "media") {
-			t.Errorf("the log does not name the fault:\n%s", log)
+		pass(10 * lastRestart)
+		if len(r.started()) != 1 || r.started()[0].Keys != nil {
+			t.Errorf("got %d processes, want the one that shows the faults, without keys", len(r.started()))
 		}
+		r.log.expect(t, "did you mean", 1)
 		r.configure(t, validRX)
 		pass(lastRestart)
-		v, _ := r.Vitals.Current()
+		v, _ = r.Vitals.Current()
+		if v.State != health.Good || len(r.Faults()) > 0 || len(r.started()) != 2 {
+			t.Errorf("corrected: got %s: %s, faults %q, %d processes", v.State, v.Reason, r.Faults(), len(r.started()))
+		}
 		stop()
-		if v.State != health.Good {
-			t.Errorf("corrected: got %s: %s", v.State, v.Reason)
+		if p := r.processes[0]; len(p.signals) != 1 || <-p.signals != syscall.SIGTERM {
+			t.Error("the page was not ended before the role had its port")
 		}
 	})
 }
@@ -268,7 +278,7 @@ func TestExitReasons(t *testing.T) {
 func TestMissingCardIsAnError(t *testing.T) {
 	r := newRig(t, "tx", validTX)
 	r.Folders.Card = filepath.Join(r.Folders.Card, "none")
-	if err := r.runOnce(t.Context()); err == nil || !strings.Contains(err.Error(), "copying the configuration") {
+	if err := r.runOnce(t.Context()); err == nil || !strings.Contains(err.Error(), "there is no configuration") {
 		t.Errorf("got %v", err)
 	}
 }

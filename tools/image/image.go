@@ -6,13 +6,15 @@
 //
 //	sector 0     MBR; its disk signature is a hash of the slot
 //	1, 2 MiB     record of updates, empty (see package update)
+//	3 MiB        attempts to mount the data partition, none (see package storage)
 //	4 MiB        1: FAT32, 256 MiB: firmware, config.txt, tryboot.txt,
 //	                heliograph/, and sets a/ and b/: kernel, initramfs,
 //	                cmdline.txt, device tree, overlays, bill of materials,
 //	                manifest.json
 //	260 MiB      2: SquashFS, 64 MiB: slot A, the root filesystem
 //	324 MiB      3: the same size for slot B, empty
-//	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 formats it
+//	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 makes it reach the end of
+//	                the card, and formats it
 //
 // The whole is a power of two, which emulated card readers ask for; most of it
 // is holes. The initramfs finds its slot by the disk signature, and mounts it when

@@ -131,7 +131,8 @@ func TestWhatPID1DidIsNotedOnce(t *testing.T) {
 
 func TestAFileThatIsNotPID1sCountsAsNone(t *testing.T) {
 	r := newRig(t, 124*mega, Start{})
-	for name, content := range map[string]string{"empty": "", "not JSON": "{", "too long": strings.Repeat(" ", maxFile) + "{}"} {
+	for name, content := range map[string]string{"empty": "", "not JSON": "{",
+		"too long": strings.Repeat(" ", maxFile) + "{}"} {
 		if err := os.WriteFile(r.file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

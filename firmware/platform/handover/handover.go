@@ -7,6 +7,8 @@
 //	HELIOGRAPH_LINK_FD=3   descriptor of the link, open in the role's one direction
 //	HELIOGRAPH_KEY_FD=4    descriptor of the pipe with the pair keys
 //	HELIOGRAPH_REPORT=1    asks for reports on standard output
+//	HELIOGRAPH_REFUSAL=F   alone: the configuration is refused; the role shows the
+//	                       Refusal in file F, and does nothing else
 //
 // The package refuses the descriptors of standard input, output and error.
 package handover
@@ -19,10 +21,11 @@ import (
 
 // The variables.
 const (
-	Board  = "HELIOGRAPH_BOARD"
-	Link   = "HELIOGRAPH_LINK_FD"
-	Keys   = "HELIOGRAPH_KEY_FD"
-	Report = "HELIOGRAPH_REPORT"
+	Board   = "HELIOGRAPH_BOARD"
+	Link    = "HELIOGRAPH_LINK_FD"
+	Keys    = "HELIOGRAPH_KEY_FD"
+	Report  = "HELIOGRAPH_REPORT"
+	Refused = "HELIOGRAPH_REFUSAL"
 )
 
 // firstDescriptor follows standard error.

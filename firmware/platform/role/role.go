@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/handover"
 )
 
 // The exit codes of every program of ours. Invalid is EX_CONFIG of sysexits.h:
@@ -58,6 +59,7 @@ type options struct {
 // Main runs a role and returns its exit code.
 func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(p.Name, args, stderr)
+	refusal, refused, unread := handover.ReadRefusal()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return OK
@@ -66,6 +68,8 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	case o.version:
 		fmt.Fprintln(stdout, p.Name, p.Version)
 		return OK
+	case refused:
+		return p.show(refusal, unread, slog.New(o.handler(stderr)))
 	case o.config == "":
 		fmt.Fprintf(stderr, "%s: --config FILE is missing\n", p.Name)
 		return Usage

@@ -90,9 +90,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 		spoolRecords: desc("spool_waiting_records", "Records that wait for the peer.", "channel", "peer"),
 		spoolGaps: desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or "+
 			"damage.", "channel", "peer"),
-		queued: desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
-		spoolDropped: desc("spool_dropped_records_total", "Oldest records dropped from a full spool.", "channel",
-			"peer"),
+		queued:       desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
+		spoolDropped: desc("spool_dropped_records_total", "Oldest records of a full spool, dropped.", "channel", "peer"),
 	}
 }
 
@@ -145,6 +144,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectLink(e, s.Link)
 	c.collectReplay(e, s.Replay)
 	c.collectPeers(e, s.Peers)
+	c.collectBoard(e, s)
+	for _, set := range s.Counters {
+		e.set(set)
+	}
+}
+
+// collectBoard collects what is on the board: certificates, release, disk.
+func (c *collector) collectBoard(e emitter, s Snapshot) {
 	for _, crt := range s.Certificates {
 		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
 	}
@@ -158,9 +165,6 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if d := s.Disk; d != nil {
 		e.gauge(c.diskSize, float64(d.Bytes))
 		e.gauge(c.diskFree, float64(d.Free))
-	}
-	for _, set := range s.Counters {
-		e.set(set)
 	}
 }
 
