@@ -13,7 +13,6 @@ import (
 	"runtime/debug"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
-
 	"heliograph/boards/fit"
 	"heliograph/drivers/clock"
 	"heliograph/firmware/config"

@@ -91,7 +91,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		spoolGaps: desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or "+
 			"damage.", "channel", "peer"),
 		queued:       desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
-		spoolDropped: desc("spool_dropped_records_total", "Oldest records of a full spool, dropped.", "channel", "peer"),
+		spoolDropped: desc("spool_dropped_records_total", "Oldest records of a full spool dropped.", "channel", "peer"),
 	}
 }
 
