@@ -52,6 +52,8 @@ type pair struct {
 	tx, rx    *machine
 	rxCard    string
 	rxWiring  wiring
+	txSpare   string // card like TX's first, which no board has run from
+	txWiring  wiring
 	link      *linktest.Link
 	wire      *os.File // the end at RX
 	back      string   // file that takes what RX puts on the link
@@ -109,6 +111,7 @@ func TestPairOfBoards(t *testing.T) {
 	})
 	t.Run("power cut while lines wait for their collector", func(inner *testing.T) { p.powerCut(inner, t) })
 	t.Run("power of RX off while the plant goes on", func(inner *testing.T) { p.outage(inner, t) })
+	t.Run("TX's card lost, and a new one accepted on RX's console", func(inner *testing.T) { p.replaced(inner, t) })
 	t.Run("self-test, by heliograph console", func(t *testing.T) {
 		port, err := console.Open(p.rx.cable(t))
 		if err != nil {
@@ -288,10 +291,12 @@ security_policy = "None"
 publishing_interval = "1s"
 exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
 `, p.broker, strings.Replace(tags.Endpoint, "127.0.0.1", "10.0.2.2", 1)))
-	p.tx = boot(t, txCard, wiring{
+	p.txSpare = duplicate(t, txCard)
+	p.txWiring = wiring{
 		status: fmt.Sprintf("127.0.0.1:%d", await.FreePort(t)), link: "file,path=" + sent,
 		ports: []string{fmt.Sprintf("udp:127.0.0.1:%d-:514", p.lines)},
-	})
+	}
+	p.tx = boot(t, txCard, p.txWiring)
 	p.tx.shows(t, "msg=starting program=heliotx", 1)
 	p.link.Set(linktest.Profile{BitErrors: 1e-6, DropBytes: 1e-6})
 	return p
