@@ -96,7 +96,8 @@ func cards(t *testing.T, root, endpoint string) {
 	run(t, "tar", "-C", filepath.Join(root, "dist"), "--strip-components=1", "-xzf", archives[0])
 	for name, text := range map[string]string{
 		"tx.toml": common + fmt.Sprintf("[[opcua]]\nchannel = \"press-line\"\nendpoint = %q\n"+
-			"security_policy = \"None\"\npublishing_interval = \"1s\"\nexclude = [\"/Types/**\", \"/Objects/Server/ServerCapabilities/**\", "+
+			"security_policy = \"None\"\npublishing_interval = \"1s\"\n"+
+			"exclude = [\"/Types/**\", \"/Objects/Server/ServerCapabilities/**\", "+
 			"\"/Objects/Server/ServerDiagnostics/**\"]\n", strings.Replace(endpoint, "127.0.0.1", "10.0.2.2", 1)),
 		"rx.toml": common + "[[opcua]]\nchannel = \"press-line\"\nlisten = \"opc.tcp://0.0.0.0:4840\"\n" +
 			"security = [\"None\"]\nanonymous = true\n",

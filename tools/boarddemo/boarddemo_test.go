@@ -19,7 +19,8 @@ func TestMessagesAreCounted(t *testing.T) {
 func TestWithoutAnEmulatorItSaysWhatToInstall(t *testing.T) {
 	t.Setenv("PATH", "")
 	t.Setenv("ProgramFiles", "")
-	if _, err := Start(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "apt install qemu-system-arm") {
+	_, err := Start(t.Context(), Options{})
+	if err == nil || !strings.Contains(err.Error(), "apt install qemu-system-arm") {
 		t.Errorf("got %v, want what to install", err)
 	}
 }

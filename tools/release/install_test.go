@@ -68,7 +68,7 @@ func (h *host) run(args ...string) (string, error) {
 }
 
 func (h *host) feed(in []byte, args ...string) (string, error) {
-	c := exec.Command("nsenter", append([]string{"--target", h.pid, "--all", "--root", "--wd=/", "env", "-i",
+	c := exec.Command("nsenter", append([]string{"--target", h.pid, "--all", "--root", "env", "-i", "-C", "/",
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"}, args...)...)
 	c.Stdin = bytes.NewReader(in)
 	said, err := c.CombinedOutput()
