@@ -55,6 +55,7 @@ need gcc           gcc
 need mosquitto     mosquitto
 need mosquitto_pub mosquitto-clients
 need rsyslogd      rsyslog
+need logger        bsdutils
 need tshark        tshark
 need ip            iproute2
 need tmux          tmux

@@ -69,10 +69,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
-		decodeCommand(),
-		demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(), trustCommand(),
-		updateCommand(), userCommand(),
-		versionCommand())
+		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(),
+		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand())
 	return c
 }
 

@@ -225,3 +225,16 @@ func TestSlowReadersOfMetricsDoNotBlockOthers(t *testing.T) {
 		t.Errorf("beside clients that do not read: got %d %q, want the metrics", w.Code, w.Body.String())
 	}
 }
+
+func TestAPortInUseIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := server(rx())
+	s.Listen = l.Addr().String()
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the other role of the pair") {
+		t.Errorf("got %v; want that the port is in use, and what to change", err)
+	}
+}

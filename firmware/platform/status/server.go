@@ -30,6 +30,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"heliograph/firmware/platform/counter"
@@ -150,6 +151,10 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) listen(ctx context.Context, address string, secure *tls.Config) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("status: listening on %s: another program has this port, or the other role of the "+
+			"pair on this machine: set another one in [status]", address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("status: listening on %s: %w", address, err)
 	}
