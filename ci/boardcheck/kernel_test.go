@@ -46,7 +46,8 @@ func (p *partition) kernel() {
 // needs are the options that boards and programs rely on; all must be built in: the
 // root filesystem has no modules.
 var needs = []string{
-	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "GPIO_CDEV", "LEDS_GPIO", "BCM2835_WDT", "WATCHDOG",
+	"ARCH_BCM2835", "SERIAL_AMBA_PL011", "SERIAL_AMBA_PL011_CONSOLE", "GPIO_CDEV", "LEDS_GPIO", "BCM2835_WDT",
+	"WATCHDOG",
 	"WATCHDOG_SYSFS", "RASPBERRYPI_FIRMWARE", "VFAT_FS", "SQUASHFS", "SQUASHFS_ZLIB", "EXT4_FS", "TMPFS", "DEVTMPFS",
 	"PACKET", "SECCOMP_FILTER", "SECURITY_LANDLOCK", "NET_NS", "INET", "BLK_DEV_INITRD", "RD_GZIP", "RTC_HCTOSYS",
 	"RTC_SYSTOHC", "WATCHDOG_HANDLE_BOOT_ENABLED",

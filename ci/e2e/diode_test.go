@@ -41,8 +41,8 @@ func TestUDPCrossesADiode(t *testing.T) {
 	conf := func(name, role, link, rest string) string {
 		path := filepath.Join(dir, name+".toml")
 		rig.Write(t, path, fmt.Appendf(nil, "pair = \"e2e\"\n[link]\nmedium = \"udp\"\naddress = "+
-			"\"10.9.0.2:17000\"\n%srate = \"100Mbit/s\"\nkey_file = \"pair.key\"\n[state]\ndirectory = \"state-%s\"\n[[syslog]]\nchannel = "+
-			"\"syslog\"\n%s", link, role, rest))
+			"\"10.9.0.2:17000\"\n%srate = \"100Mbit/s\"\nkey_file = \"pair.key\"\n[state]\ndirectory = "+
+			"\"state-%s\"\n[[syslog]]\nchannel = \"syslog\"\n%s", link, role, rest))
 		return path
 	}
 	source := "listen = [\"tcp://127.0.0.1:6010\"]\n"

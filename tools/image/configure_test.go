@@ -170,7 +170,8 @@ func (u *untouched) WriteAt(b []byte, at int64) (int, error) {
 	return u.File.WriteAt(b, at)
 }
 
-// TestUpdateOfABaseImage is the same as that of a checkout, and brings the key of the updates after it when one is named.
+// TestUpdateOfABaseImage is the same as that of a checkout, and brings the key of the
+// updates after it when one is named.
 func TestUpdateOfABaseImage(t *testing.T) {
 	folder, p := t.TempDir(), planted(t, 1)
 	base := packed(t, folder, "next", "virt")

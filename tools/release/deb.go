@@ -69,8 +69,9 @@ func (b *builder) control(p product, architecture string, files []entry) ([]entr
 		depends, section = "", "utils"
 	}
 	text := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: %s\nInstalled-Size: %d\n%s"+
-		"Section: %s\nPriority: optional\nDescription: %s\n %s\n", p.Name, b.packageVersion(), architecture,
-		maintainer, size, depends, section, "one-way gateway for OPC UA, MQTT and syslog", description(p))
+		"Section: %s\nPriority: optional\nDescription: %s\n %s\n",
+		p.Name, b.packageVersion(), architecture, maintainer, size, depends, section,
+		"one-way gateway for OPC UA, MQTT and syslog", description(p))
 	list := []entry{{path: "control", mode: 0o644, content: []byte(text)},
 		{path: "md5sums", mode: 0o644, content: []byte(sums.String())}}
 	if p.Role == "" {

@@ -118,8 +118,8 @@ func (u *Updates) Take(from io.Reader, size int64) error {
 	}
 	var key minisign.PublicKey
 	if s.Key == "" || key.UnmarshalText([]byte(s.Key)) != nil {
-		return refuse(http.StatusConflict, "this card accepts no update: it has no heliograph/update.pub, which \"heliograph image configure "+
-			"--update-key\" writes")
+		return refuse(http.StatusConflict, "this card accepts no update: it has no "+
+			"heliograph/update.pub, which \"heliograph image configure --update-key\" writes")
 	}
 	var head bytes.Buffer
 	m, _, err := release.Read(io.TeeReader(from, &head), key)
