@@ -6,19 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/decode"
+	"heliograph/tools/wireshark"
 )
 
 // decodeOptions are the flags of the command.
 type decodeOptions struct {
-	key, medium string
-	json        bool
-	port        uint16
+	key, medium, dissector string
+	json                   bool
+	port                   uint16
 }
 
 func decodeCommand() *cobra.Command {
@@ -29,9 +31,18 @@ func decodeCommand() *cobra.Command {
 		Long: "FILE is a pcap or pcapng file with the link's UDP or Ethernet frames, or, with --medium uart,\n" +
 			"the bytes that a UART received; - is standard input. Each frame becomes a line. With --key the\n" +
 			"tags are checked and the records of each source frame follow it; for that the capture needs a\n" +
-			"hello, sent 4 times a second. Records lost or cut are not put together again.",
-		Args: cobra.ExactArgs(1),
+			"hello, sent 4 times a second. Records lost or cut are not put together again.\n\n" +
+			"--dissector writes a plugin for Wireshark instead, which shows what is not sealed.",
+		Args: func(c *cobra.Command, args []string) error {
+			if o.dissector != "" {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if o.dissector != "" {
+				return failing(func(*cobra.Command, []string) error { return writeDissector(o.dissector) })(c, args)
+			}
 			if o.medium != "packets" && o.medium != "uart" {
 				return fmt.Errorf("--medium %q must be packets or uart", o.medium)
 			}
@@ -41,8 +52,17 @@ func decodeCommand() *cobra.Command {
 	c.Flags().StringVar(&o.key, "key", "", "pair key `FILE`")
 	c.Flags().StringVar(&o.medium, "medium", "packets", "packets or uart")
 	c.Flags().Uint16Var(&o.port, "port", 0, "only UDP to this port (default: all that begins like a frame)")
+	c.Flags().StringVar(&o.dissector, "dissector", "", "write the plugin for Wireshark to this `FILE`")
 	c.Flags().BoolVar(&o.json, "json", false, "one JSON object per frame")
 	return c
+}
+
+// writeDissector writes the script, over an older one.
+func writeDissector(path string) error {
+	if filepath.Ext(path) != ".lua" {
+		return fmt.Errorf("--dissector %s: the name must end in .lua, or Wireshark does not load it", path)
+	}
+	return os.WriteFile(path, []byte(wireshark.Dissector), 0o644)
 }
 
 func (o *decodeOptions) run(c *cobra.Command, path string) error {

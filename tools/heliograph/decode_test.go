@@ -12,6 +12,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/decode"
+	"heliograph/tools/wireshark"
 )
 
 // captured writes the bytes of a UART with one hello, and the key that fits.
@@ -63,6 +64,30 @@ func TestDecode(t *testing.T) {
 				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
 			}
 		})
+	}
+}
+
+func TestDecodeWritesTheDissector(t *testing.T) {
+	script, capture := filepath.Join(t.TempDir(), "heliograph.lua"), filepath.Join(t.TempDir(), "link.pcap")
+	for range 2 { // over an older one as well
+		if code, _, stderr := call(t, "", "decode", "--dissector", script); code != 0 {
+			t.Fatalf("got %d, %q", code, stderr)
+		}
+	}
+	if got, err := os.ReadFile(script); err != nil || string(got) != wireshark.Dissector {
+		t.Errorf("got %d bytes, %v; want the script", len(got), err)
+	}
+	for want, args := range map[string][]string{
+		"must end in .lua": {"--dissector", capture},
+		"unknown command":  {"--dissector", script, capture},
+	} {
+		code, _, stderr := call(t, "", append([]string{"decode"}, args...)...)
+		if code == 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%v: got %d, %q; want %q", args, code, stderr, want)
+		}
+	}
+	if _, err := os.Stat(capture); err == nil {
+		t.Error("a file was written over a capture")
 	}
 }
 
