@@ -95,16 +95,21 @@ local function computed(raw, n)
   return bit.bnot(state)
 end
 
-local function crc_right(raw)
+-- crc_status returns whether the CRC is right and, unless it is unknown, what is right.
+local function crc_status(raw, cut)
+  if cut then return UNVERIFIED end
+  if #raw < CRC_SIZE then return BAD end
   local n = #raw - CRC_SIZE
-  return n >= 0 and computed(raw, n) == stored(raw, n)
+  local right = computed(raw, n)
+  return right == stored(raw, n) and GOOD or BAD, right
 end
 
--- frame_size returns the size of the frames in a packet. A capture on the machine
--- that sends shows the datagrams of one call as a single packet (UDP_SEGMENT,
--- udp(7)): frames of one size, but for the last. The first ends where its CRC is right.
+-- frame_size returns the size of the frames in a packet, and whether it is known. A
+-- capture on the machine that sends shows the datagrams of one call as a single packet
+-- (UDP_SEGMENT, udp(7)): frames of one size, but for the last. The first ends where
+-- its CRC is right.
 local function frame_size(raw)
-  if crc_right(raw) then return #raw, true end
+  if crc_status(raw) == GOOD then return #raw, true end
   local state = -1
   for n = 0, #raw - CRC_SIZE do
     if n >= HEADER_SIZE and bit.bnot(state) == stored(raw, n) then return n + CRC_SIZE, true end
@@ -118,7 +123,7 @@ local function kind_of(raw, smallest)
   local first = raw:byte(1) or 0
   local kind = bit.band(first, 15)
   if #raw > 0 and (bit.rshift(first, 4) ~= VERSION or not SMALLEST[kind]) then return nil, e.noise end
-  if #raw < HEADER_SIZE or #raw < smallest[kind] then return nil, e.truncated end
+  if #raw < smallest[kind] then return nil, e.truncated end
   return kind
 end
 
@@ -198,24 +203,14 @@ local function add_sealed(item, tvb, at, size, head, cut)
   if not cut then item:add(f.tag, tvb(at + size - tail, TAG_SIZE)) end
 end
 
-local function add_crc(item, tvb, at, raw, cut)
-  local n, status = #raw - CRC_SIZE, BAD
-  if cut then
-    status = UNVERIFIED
-  else
-    local right = n >= 0 and computed(raw, n)
-    local field = item
-    if right then
-      field = item:add(f.crc, tvb(at + n, CRC_SIZE))
-      if right == stored(raw, n) then status = GOOD end
-    end
-    if status == BAD then
-      field:add_proto_expert_info(e.crc, right and "Wrong CRC: 0x" .. bit.tohex(right) .. " would be right"
-        or "Wrong CRC: too short to have one")
-    end
+local function add_crc(item, tvb, at, size, status, right)
+  local field = item
+  if right then field = item:add(f.crc, tvb(at + size - CRC_SIZE, CRC_SIZE)) end
+  if status == BAD then
+    field:add_proto_expert_info(e.crc, right and "Wrong CRC: 0x" .. bit.tohex(right) .. " would be right"
+      or "Wrong CRC: too short to have one")
   end
   item:add(f.crc_status, status):set_generated()
-  return status
 end
 
 -- dissect_frame shows the size bytes at at, and returns a text for the column. cut
@@ -224,7 +219,7 @@ local function dissect_frame(tvb, at, size, cut, pinfo, tree)
   local range = tvb(at, size)
   local raw = size > 0 and tvb:raw(at, size) or ""
   local item = tree:add(proto, range)
-  local trusted = not cut and crc_right(raw)
+  local status, right = crc_status(raw, cut)
   item:add(f.size, size):set_generated()
   if size > 0 then
     item:add(f.version, tvb(at, 1))
@@ -233,13 +228,14 @@ local function dissect_frame(tvb, at, size, cut, pinfo, tree)
   local kind, fault = kind_of(raw, cut and HEADERS or SMALLEST)
   local text
   if kind then
-    text = kind == HELLO and add_hello(item, tvb, at) or add_data(item, tvb, at, kind, trusted, pinfo)
+    text = kind == HELLO and add_hello(item, tvb, at) or add_data(item, tvb, at, kind, status == GOOD, pinfo)
     add_sealed(item, tvb, at, size, HEADERS[kind], cut)
   else
     text = fault == e.noise and "not a frame" or "truncated frame"
     item:add_proto_expert_info(fault)
   end
-  if add_crc(item, tvb, at, raw, cut) == BAD then text = text .. " [wrong CRC]" end
+  add_crc(item, tvb, at, size, status, right)
+  if status == BAD then text = text .. " [wrong CRC]" end
   if cut then
     item:add_proto_expert_info(e.cut)
     text = text .. " [cut]"

@@ -211,6 +211,22 @@ func TestRecognition(t *testing.T) {
 	}
 }
 
+// TestGenerationsAreDistinguished: a late frame belongs to the generation before, and the
+// same number after 65,536 others to a new one.
+func TestGenerationsAreDistinguished(t *testing.T) {
+	s := session(t)
+	var packets [][]byte
+	for _, at := range [][2]uint16{{7, 0}, {8, 0}, {7, 1}, {20000, 0}, {45000, 0}, {60000, 2}, {7, 0}, {8, 1}} {
+		h := wire.Header{Kind: wire.Source, Sequence: uint32(len(packets)), Generation: at[0], Index: at[1]}
+		packets = append(packets, udp(t, data(s, h, "a record"), port))
+	}
+	file := capture(t, packets, whole)
+	got := strings.Fields(tshark(t, file, "-2", "-T", "fields", "-e", "heliograph.generation.sources"))
+	if want := "2 1 2 1 1 3 1 2"; strings.Join(got, " ") != want {
+		t.Errorf("got %v sources, want %s", got, want)
+	}
+}
+
 // TestDocumentNamesEveryFilter: README.md lists the fields and remarks of the script,
 // and no others.
 func TestDocumentNamesEveryFilter(t *testing.T) {
