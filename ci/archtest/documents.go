@@ -13,14 +13,23 @@ import (
 var (
 	testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
 	testFunc = regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
+	target   = regexp.MustCompile("(?:^|`)make ([a-z][a-z-]*)")
+	targets  = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
 	link     = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`) // to a file; addresses have a colon
 )
 
 // CheckDocuments returns what the Markdown documents below root name and the tree does
-// not have: tests by their name, files by a link. One line each.
+// not have: tests by their name, files by a link, targets of make. One line each.
 func CheckDocuments(root fs.FS) ([]string, error) {
-	documents, tests := map[string]string{}, map[string]bool{}
-	err := fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
+	documents, tests, made := map[string]string{}, map[string]bool{}, map[string]bool{}
+	makefile, err := fs.ReadFile(root, "Makefile")
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range targets.FindAllStringSubmatch(string(makefile), -1) {
+		made[found[1]] = true
+	}
+	err = fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -55,6 +64,11 @@ func CheckDocuments(root fs.FS) ([]string, error) {
 			for _, name := range testName.FindAllString(line, -1) {
 				if !tests[name] {
 					faults = append(faults, fmt.Sprintf("%s:%d: no test is named %s", p, number+1, name))
+				}
+			}
+			for _, found := range target.FindAllStringSubmatch(line, -1) {
+				if !made[found[1]] {
+					faults = append(faults, fmt.Sprintf("%s:%d: make has no target %s", p, number+1, found[1]))
 				}
 			}
 			for _, found := range link.FindAllStringSubmatch(line, -1) {
