@@ -48,9 +48,9 @@ func flashCommand() *cobra.Command {
 		Short: "Write an image to a card, read it back, and compare; alone, list the cards",
 		Long: "Without arguments it lists the drives that can be cards. A target is one of them, /dev/sdX,\n" +
 			"/dev/disk4 or E:, or a plain file. The image is FILE.img, packed with zstd or gzip or not, or made\n" +
-			"here as \"heliograph image\" makes it. With --pair it makes the cards of both boards, in two readers or\n" +
-			"one after the other in one: with a pair key and OPC UA identities of their own. With --replace it\n" +
-			"makes a new card for one board of a pair whose key was kept with --keep-key.",
+			"here as \"heliograph image\" makes it. With --pair it makes the cards of both boards, in two readers\n" +
+			"or one after the other in one: with a pair key and OPC UA identities of their own. With --replace\n" +
+			"it makes a new card for one board of a pair whose key was kept with --keep-key.",
 		Args: cobra.MaximumNArgs(2),
 	}
 	f.flags(c)
