@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -31,7 +33,8 @@ func boardDemoCommand() *cobra.Command {
 	c.Flags().DurationVar(&duration, "duration", 0, "end after this time (default: at Ctrl-C)")
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
 		o.Progress = c.ErrOrStderr()
-		ctx, cancel := context.WithCancel(c.Context())
+		// A terminal that is closed ends the boards too.
+		ctx, cancel := signal.NotifyContext(c.Context(), syscall.SIGHUP)
 		defer cancel()
 		if duration > 0 {
 			time.AfterFunc(duration, cancel)
