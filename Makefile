@@ -53,7 +53,7 @@ ifeq ($(PKG),)
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $$($(GO) list ./... | grep -v /ci/qemu)
 	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json -run TestOutagesHeal ./ci/linksim # more seeds than with -race
-	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json ./ci/qemu # alone: emulated boards need the machine
+	$(PEERS) $(GO) run ./ci/testreport $(GO) test -timeout 60m -json ./ci/qemu # alone: emulated boards need the machine
 else
 	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $(PKG)
 endif
