@@ -81,8 +81,23 @@ func (r *report) setField(a tablePath, key string, value any, into reflect.Value
 			r.mistype(a, key, "%s must be %s, not %s", key, kindName(into.Interface()), kindName(value))
 			return
 		}
+		if v.Kind() == reflect.String && v.Len() == 0 && hasDefault(key) {
+			r.mistype(a, key, "%s is empty: write a value, or delete the line for the default", key)
+		}
 		into.Set(v)
 	}
+}
+
+// hasDefault reports whether a key of text has a default that an empty text would hide.
+// Of the other keys some may be empty, such as users_file, and the rest must be there.
+func hasDefault(key string) bool {
+	switch key {
+	case "address_space", "channel_state", "class", "client_id", "directory", "disk", "history_size",
+		"late", "memory", "overhead", "publishing_interval", "rate", "rebrowse", "security_mode", "security_policy",
+		"speed", "spool", "stale_after", "state", "version":
+		return true
+	}
+	return false
 }
 
 func (r *report) setList(a tablePath, key string, value any, into reflect.Value, twin reflect.Type) {

@@ -96,6 +96,9 @@ func (r *report) late(a tablePath, raw rawMQTTSink, s *MQTTSink) {
 		s.LatePrefix = defaultLatePrefix
 	} else if s.LatePrefix == "" {
 		r.fault(a, "late_prefix", "late_prefix is empty: write late = \"same\" for the messages' own topics")
+	} else if !strings.HasSuffix(s.LatePrefix, "/") {
+		r.warn(a, "late_prefix", "late_prefix %q does not end with \"/\": the topic %q becomes %q", s.LatePrefix,
+			s.TopicPrefix+"a", s.LatePrefix+s.TopicPrefix+"a")
 	}
 }
 
