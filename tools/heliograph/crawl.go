@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/gopcua/opcua/ua"
 	"github.com/spf13/cobra"
 
@@ -38,7 +41,11 @@ func crawlCommand() *cobra.Command {
 				}
 				cfg.User = client.User{Name: user, Password: password, ClearPassword: policy == "None"}
 			}
-			differences, nodes, err := compare(c.Context(), cfg, args[0], args[1])
+			var progress io.Writer = io.Discard
+			if f, ok := c.ErrOrStderr().(*os.File); ok && term.IsTerminal(f.Fd()) {
+				progress = f
+			}
+			differences, nodes, err := compare(c.Context(), cfg, args[0], args[1], progress)
 			if err != nil {
 				return err
 			}
@@ -59,17 +66,23 @@ func crawlCommand() *cobra.Command {
 }
 
 // compare crawls the source, the mirror, and the source again: what moved
-// meanwhile is not compared.
-func compare(ctx context.Context, cfg client.Config, source, mirror string) (list []crawl.Difference, nodes int,
-	err error) {
+// meanwhile is not compared. One line of the terminal progress says how far it is.
+func compare(ctx context.Context, cfg client.Config, source, mirror string, progress io.Writer) (
+	list []crawl.Difference, nodes int, err error) {
+	const clear = "\r\x1b[K" // to the start of the line, and erase it (ECMA-48)
+	defer fmt.Fprint(progress, clear)
+	steps := [3]string{"1/3 the source", "2/3 the mirror", "3/3 the source again"}
 	var snapshots [3]*crawl.Snapshot
 	for i, url := range []string{source, mirror, source} {
+		fmt.Fprint(progress, clear, steps[i], ": connecting")
 		cfg.Endpoint = url
 		s, err := client.Connect(ctx, cfg)
 		if err != nil {
 			return nil, 0, err
 		}
-		snapshots[i], err = crawl.Take(ctx, s)
+		snapshots[i], err = crawl.Follow(ctx, s, func(read, known int) {
+			fmt.Fprintf(progress, "%s%s: %d of %d known nodes", clear, steps[i], read, known)
+		})
 		s.Close()
 		if err != nil {
 			return nil, 0, err

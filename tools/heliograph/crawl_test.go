@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"heliograph/ci/await"
+	"heliograph/firmware/opcua/client"
 	"heliograph/tools/plant"
 )
 
@@ -32,6 +34,13 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 	if code != 1 || stderr != "" || !strings.Contains(out, "Line.Tag3: is at the mirror alone") ||
 		!strings.Contains(out, "2 differences among ") {
 		t.Errorf("a server with another tag: %d %q %q", code, out, stderr)
+	}
+	var progress strings.Builder
+	cfg := client.Config{Policy: "None", ApplicationName: "test", Timeout: crawlTimeout}
+	if _, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, &progress); err != nil ||
+		!strings.Contains(progress.String(), fmt.Sprintf("\x1b[K3/3 the source again: %d of %[1]d known nodes\r", nodes)) ||
+		!strings.Contains(progress.String(), "2/3 the mirror: connecting") {
+		t.Errorf("on a terminal: %v, %q", err, progress.String())
 	}
 	if code, _, stderr := call(t, "", "crawl", "opc.tcp://127.0.0.1:1", b.Endpoint); code != 1 ||
 		strings.Count(stderr, "\n") != 1 {

@@ -118,8 +118,27 @@ func (o *decodeOptions) decode(d *decode.Decoder, in io.Reader, out *bufio.Write
 			fmt.Fprintf(notes, "packets without a frame of the link: %d\n", others)
 		}
 	}
-	if o.key != "" && tags[decode.OK] == 0 && err == nil {
-		fmt.Fprintln(notes, "no tag held: is it the pair's key, and is a hello in the capture?")
+	if o.key != "" && err == nil {
+		fmt.Fprint(notes, unopened(tags))
 	}
 	return err
+}
+
+// unopened says in a line how many frames did not open with the key, and what that
+// means; nothing when all did.
+func unopened(tags map[string]uint64) string {
+	opened, bad, unknown := tags[decode.OK], tags[decode.Bad], tags[decode.NoHello]
+	switch {
+	case bad+unknown == 0 && opened > 0:
+		return ""
+	case opened > 0:
+		return fmt.Sprintf("%d of %d frames did not open with this key: %d forged, damaged or of another pair, "+
+			"%d before the first hello of their run\n", bad+unknown, opened+bad+unknown, bad, unknown)
+	case bad > 0:
+		return fmt.Sprintf("none of %d frames opened: this is not the key of the pair that sent them (heliograph key show)\n",
+			bad+unknown)
+	case unknown > 0:
+		return fmt.Sprintf("none of %d frames opened: the capture has no hello, which is sent 4 times a second\n", unknown)
+	}
+	return "no whole frame to try the key with\n"
 }

@@ -51,12 +51,13 @@ func TestDecode(t *testing.T) {
 	}{
 		"with the key": {[]string{line, "--medium", "uart", "--key", key}, 0,
 			"seq=1 size=112 crc=ok tag=ok epoch=7\n"},
-		"without a key":      {[]string{line, "--medium", "uart"}, 0, "seq=1 size=112 crc=ok epoch=7\n"},
-		"another pair's key": {[]string{line, "--medium", "uart", "--key", other}, 0, "no tag held"},
-		"no capture":         {[]string{line}, 1, "--medium uart"},
-		"no file":            {[]string{"/none"}, 1, "no such file"},
-		"no key":             {[]string{line, "--key", line}, 1, "not a pair key"},
-		"no medium":          {[]string{line, "--medium", "radio"}, 2, "must be packets or uart"},
+		"without a key": {[]string{line, "--medium", "uart"}, 0, "seq=1 size=112 crc=ok epoch=7\n"},
+		"another pair's key": {[]string{line, "--medium", "uart", "--key", other}, 0,
+			"none of 1 frames opened: this is not the key"},
+		"no capture": {[]string{line}, 1, "--medium uart"},
+		"no file":    {[]string{"/none"}, 1, "no such file"},
+		"no key":     {[]string{line, "--key", line}, 1, "not a pair key"},
+		"no medium":  {[]string{line, "--medium", "radio"}, 2, "must be packets or uart"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", append([]string{"decode"}, c.args...)...)

@@ -81,9 +81,12 @@ func commandFault(line string, whole bool) string {
 	}
 	c.InitDefaultHelpFlag()
 	c.InitDefaultVersionFlag()
-	placeholder := func(err error) bool { return !whole && strings.HasPrefix(err.Error(), "invalid argument") }
-	if err := c.ParseFlags(rest); err != nil && !placeholder(err) {
-		return err.Error()
+	if err := c.ParseFlags(rest); err != nil {
+		value := strings.HasPrefix(err.Error(), "invalid argument") || // a placeholder
+			strings.HasPrefix(err.Error(), "flag needs an argument") // the flag is named alone
+		if whole || !value {
+			return err.Error()
+		}
 	}
 	left := c.Flags().Args()
 	switch {
@@ -122,6 +125,8 @@ func TestTheCheckOfDocumentsCanFail(t *testing.T) {
 		"```\nheliograph key new f &\n```":           "",
 		"```\nheliograph key new f 2>log # why\n```": "",
 		"`heliograph key new`, `heliograph`":         "",
+		"`heliograph decode --key`":                  "",
+		"```\nheliograph decode a --key\n```":        "flag needs an argument",
 	} {
 		faults, _, err := documentFaults(fstest.MapFS{"a.md": {Data: []byte(text)}})
 		if err != nil || (want == "") != (len(faults) == 0) || !strings.Contains(strings.Join(faults, "\n"), want) {

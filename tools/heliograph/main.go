@@ -67,7 +67,9 @@ func root() *cobra.Command {
 		Short:         "The engineer's tool for a pair of heliograph boards",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version,
 	}
+	c.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version does
 	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
 		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(),
 		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand())

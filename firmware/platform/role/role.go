@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"heliograph/firmware/config"
@@ -95,7 +96,10 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.config, "config", "", "configuration `FILE`")
 	flags.BoolVar(&o.check, "check", false, "check the configuration, without any side effect, and end")
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	flags.Func("log-level", "debug, info, warn or error (default info)", func(s string) (err error) {
+		o.logLevel, err = parseLevel(s)
+		return err
+	})
 	flags.Func("log-format", "text or json (default text)", func(s string) error {
 		if s != "text" && s != "json" {
 			return errors.New("must be text or json")
@@ -108,7 +112,12 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 			o.profiles, err = parseProfileAddress(s)
 			return err
 		})
+	flags.Usage = func() {} // one line for a fault; the list of flags is for --help
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(stderr, "Usage of %s:\n", name)
+			flags.PrintDefaults()
+		}
 		return o, err // flags has printed it already
 	}
 	if flags.NArg() > 0 {
@@ -116,6 +125,20 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 		return o, errors.New("role: surplus argument")
 	}
 	return o, nil
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	switch strings.ToLower(s) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, errors.New("must be debug, info, warn or error")
 }
 
 func (o options) handler(w io.Writer) slog.Handler {

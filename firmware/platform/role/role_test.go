@@ -29,7 +29,8 @@ func TestExitCodes(t *testing.T) {
 		"unknown flag":     {args: []string{"--no"}, code: Usage, stderr: "not defined"},
 		"surplus argument": {args: []string{"--config", "f", "x"}, code: Usage, stderr: "\"x\": no argument"},
 		"log format":       {args: []string{"--log-format", "xml"}, code: Usage, stderr: "must be text or json"},
-		"log level":        {args: []string{"--log-level", "loud"}, code: Usage, stderr: "loud"},
+		"log level": {args: []string{"--log-level", "loud"}, code: Usage,
+			stderr: "invalid value \"loud\" for flag -log-level: must be debug, info, warn or error\n"},
 		"pprof elsewhere": {args: []string{"--config", "f", "--pprof", "10.0.0.5:6060"}, code: Usage,
 			stderr: "10.0.0.5 is not a loopback address"},
 		"check good": {args: []string{"--config", "f.toml", "--check"}, code: OK,
@@ -52,11 +53,15 @@ func TestExitCodes(t *testing.T) {
 				Check: func(string) ([]config.Warning, error) { return warnings, c.err },
 				Run:   func(context.Context, string, *slog.Logger, <-chan os.Signal) error { return c.run }}
 			var stdout, stderr bytes.Buffer
-			if code := Main(p, c.args, &stdout, &stderr); code != c.code {
+			code := Main(p, c.args, &stdout, &stderr)
+			if code != c.code {
 				t.Errorf("got exit code %d, want %d", code, c.code)
 			}
 			contains(t, "stdout", stdout.String(), c.stdout)
 			contains(t, "stderr", stderr.String(), c.stderr)
+			if lines := strings.Count(stderr.String(), "\n"); code == Usage && lines != 1 {
+				t.Errorf("a fault of usage printed %d lines, want 1: %s", lines, stderr.String())
+			}
 		})
 	}
 }
