@@ -12,6 +12,7 @@ import (
 	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 	"heliograph/tools/image"
+	"heliograph/tools/image/packed"
 )
 
 // source is an image that was found to be good.
@@ -52,11 +53,15 @@ func open(name string, note func(string, ...any)) (*source, error) {
 		s.close()
 		return nil, image.ErrForeign
 	}
-	if err := compareSum(name, f, note); err != nil {
+	list, err := packed.CompareSum(name, f)
+	if err != nil {
 		s.close()
 		return nil, err
 	}
-	plain, remove, err := unpacked(f)
+	if list != "" {
+		note("%s is what %s lists\n", name, list)
+	}
+	plain, remove, err := packed.Open(f)
 	if err != nil {
 		s.close()
 		return nil, err

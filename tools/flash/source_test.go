@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"heliograph/tools/image/packed"
 )
 
 // spoiled changes an image on its way.
@@ -81,7 +83,7 @@ func TestChecksumBesideAnImage(t *testing.T) {
 		"another, listed":   {"SHA256SUMS", wrong + "  tiny.img\n", "SHA-256 is " + sum[:12], ""},
 		"not in the list":   {"SHA256SUMS", wrong + "  other.img\n", "", ""},
 		"damaged":           {"tiny.img.sha256", "no such page", "where its SHA-256 should be", ""},
-		"larger than lists": {"SHA256SUMS", strings.Repeat("#\n", mostSums), "more than", ""},
+		"larger than lists": {"SHA256SUMS", strings.Repeat("#\n", 1<<20), "more than", ""},
 	} {
 		t.Run(title, func(t *testing.T) {
 			at := filepath.Join(filepath.Dir(name), c.file)
@@ -123,7 +125,7 @@ func TestPackedImages(t *testing.T) {
 		"cut gzip":      {gz.Bytes()[:gz.Len()-9], "it is damaged (gzip"},
 		"flipped zstd":  {flip(zst), "damaged"},
 		"flipped gzip":  {flip(gz.Bytes()), "damaged"},
-		"too much":      {bytes.Repeat(bomb, mostImage>>26+1), "it holds more than"},
+		"too much":      {bytes.Repeat(bomb, packed.MaxSize>>26+1), "it holds more than"},
 		"xz":            {[]byte("\xFD7zXZ\x00 and so on"), "it is packed with xz: unpack it first"},
 		"zip":           {[]byte("PK\x03\x04 and so on"), "it is packed with zip: unpack it first"},
 		"none of these": {[]byte("something else"), "not an image of a heliograph board"},

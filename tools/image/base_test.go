@@ -62,8 +62,8 @@ func (p plant) options(t *testing.T, images string) Options {
 		Images: images, Version: "1.2.0", Output: filepath.Join(t.TempDir(), "tx.img")}
 }
 
-// packed writes the base image of programs that are none into a folder.
-func packed(t *testing.T, folder, version, board string) string {
+// packedBase writes the base image of programs that are none into a folder.
+func packedBase(t *testing.T, folder, version, board string) string {
 	t.Helper()
 	b, _ := boards.ByName(board)
 	o := Options{Role: "tx", Board: b, Source: "../..", Version: version}
@@ -92,8 +92,8 @@ func contentOf(t *testing.T, name string) Content {
 // on the PC, and nothing else of the folders that it is in.
 func TestBaseImageGivesWhatACheckoutGives(t *testing.T) {
 	folder, p := t.TempDir(), planted(t, 1)
-	one := packed(t, folder, "1.2.0", "virt")
-	if again := packed(t, t.TempDir(), "1.2.0", "virt"); digest(t, one) != digest(t, again) {
+	one := packedBase(t, folder, "1.2.0", "virt")
+	if again := packedBase(t, t.TempDir(), "1.2.0", "virt"); digest(t, one) != digest(t, again) {
 		t.Error("two base images of the same differ")
 	}
 	o := p.options(t, folder)
@@ -140,8 +140,8 @@ func mustRead(t *testing.T, name string) []byte {
 }
 
 func TestBaseImagesThatAreNone(t *testing.T) {
-	whole := mustRead(t, packed(t, t.TempDir(), "1.2.0", "virt"))
-	other := mustRead(t, packed(t, t.TempDir(), "1.2.0", "rpi3b"))
+	whole := mustRead(t, packedBase(t, t.TempDir(), "1.2.0", "virt"))
+	other := mustRead(t, packedBase(t, t.TempDir(), "1.2.0", "rpi3b"))
 	var bomb bytes.Buffer
 	z, err := zstd.NewWriter(&bomb)
 	if err != nil {
@@ -176,9 +176,9 @@ func TestBaseImagesThatAreNone(t *testing.T) {
 		sums string
 		want string
 	}{
-		"cut short":              {name + ".zst", as(whole[:len(whole)/2]), "", "ends early: download it again"},
+		"cut short":              {name + ".zst", as(whole[:len(whole)/2]), "", "it is damaged (zstd"},
 		"a bit changed":          {name + ".zst", as(flipped), "", "is damaged"},
-		"not zstd":               {name + ".zst", as([]byte("PK\x03\x04")), "", "is damaged"},
+		"not zstd":               {name + ".zst", as([]byte("PK\x03\x04")), "", "it is packed with zip"},
 		"empty":                  {name + ".zst", as(nil), "", "no partition table"},
 		"of another board":       {name + ".zst", as(other), "", "is of tx for rpi3b, not of tx for virt"},
 		"a bomb":                 {name + ".zst", as(bomb.Bytes()), "", "holds more than the 512 MiB"},
@@ -186,7 +186,7 @@ func TestBaseImagesThatAreNone(t *testing.T) {
 		"unpacked and cut":       {name, plain(300<<20, 0), "", "ends at byte 314572800, in its partition 2"},
 		"the root slot changed":  {name, plain(imageSize, slotAStart+100), "", "root is damaged"},
 		"not FAT":                {name, plain(imageSize, bootStart+510), "", "not FAT32"},
-		"another than the sums":  {name + ".zst", as(whole), strings.Repeat("0", 64), "is not what SHA256SUMS"},
+		"another than the sums":  {name + ".zst", as(whole), strings.Repeat("0", 64), "SHA256SUMS says 000000000000"},
 		"nothing for the board":  {"heliograph-1.2.0-rpi5-tx.img.zst", as(nil), "", "no base image for virt tx in "},
 		"nothing for the role":   {"heliograph-1.2.0-virt-rx.img.zst", as(nil), "", "unpack the release"},
 		"no version in its name": {"heliograph-virt-tx.img.zst", as(nil), "", "no base image for virt tx in "},
@@ -195,7 +195,7 @@ func TestBaseImagesThatAreNone(t *testing.T) {
 			folder := t.TempDir()
 			c.file(t, filepath.Join(folder, c.name))
 			if c.sums != "" {
-				as([]byte(c.sums+" *"+c.name+"\r\n"))(t, filepath.Join(folder, sumsFile))
+				as([]byte(c.sums+" *"+c.name+"\r\n"))(t, filepath.Join(folder, "SHA256SUMS"))
 			}
 			o := planted(t, 1).options(t, folder)
 			err := Build(o)

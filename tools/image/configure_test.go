@@ -174,7 +174,7 @@ func (u *untouched) WriteAt(b []byte, at int64) (int, error) {
 // updates after it when one is named.
 func TestUpdateOfABaseImage(t *testing.T) {
 	folder, p := t.TempDir(), planted(t, 1)
-	base := packed(t, folder, "next", "virt")
+	base := packedBase(t, folder, "next", "virt")
 	_, private, err := minisign.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func DescribeFile(name string) (Description, error) {
 		defer os.Remove(f.Name())
 		defer f.Close()
 		if err := unpack(name, f, func(string, ...any) {}); err != nil {
-			return Description{}, fmt.Errorf("image: %s %w", name, err)
+			return Description{}, fmt.Errorf("image: %s: %w", name, err)
 		}
 		return Describe(f)
 	}

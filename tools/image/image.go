@@ -44,6 +44,7 @@ import (
 
 	"heliograph/boards"
 	"heliograph/tools/image/filesystem"
+	"heliograph/tools/image/packed"
 )
 
 // Where the partitions are, in bytes.
@@ -54,7 +55,7 @@ const (
 	slotAStart = bootStart + bootSize
 	slotBStart = slotAStart + slotSize
 	dataStart  = slotBStart + slotSize
-	imageSize  = 512 << 20
+	imageSize  = packed.MaxSize
 	sectorSize = 512
 )
 

@@ -1,4 +1,4 @@
-package flash
+package packed
 
 import (
 	"crypto/sha256"
@@ -15,25 +15,27 @@ import (
 // mostSums is more than a list of checksums has.
 const mostSums = 1 << 20
 
-// compareSum compares a file with the checksum beside it, if there is one: FILE.sha256, or
-// the line of the file in SHA256SUMS there or, as in an unpacked release, one folder up.
-func compareSum(name string, f io.ReadSeeker, note func(string, ...any)) error {
+// CompareSum compares a file with the checksum beside it: FILE.sha256, or the line of the
+// file in SHA256SUMS there or, as in an unpacked release, one folder up. It returns which
+// of them lists the file; "" when none does, and nothing was compared. It leaves f at its
+// start.
+func CompareSum(name string, f io.ReadSeeker) (list string, err error) {
 	want, list, err := sumOf(name)
 	if err != nil || want == "" {
-		return err
+		return "", err
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return err
+		return "", err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+		return "", err
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return fmt.Errorf("its SHA-256 is %s…, and %s says %s…: copy or download it again", got[:12], list, want[:12])
+		return "", fmt.Errorf("its SHA-256 is %s…, and %s says %s…: copy or download it again", got[:12], list,
+			want[:12])
 	}
-	note("%s is what %s lists\n", name, list)
-	return nil
+	return list, nil
 }
 
 // sumOf returns the checksum that is listed for a file, and where; "" if none is.
