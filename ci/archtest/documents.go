@@ -21,13 +21,10 @@ var (
 // CheckDocuments returns what the Markdown documents below root name and the tree does
 // not have: tests by their name, files by a link, targets of make. One line each.
 func CheckDocuments(root fs.FS) ([]string, error) {
-	documents, tests, made := map[string]string{}, map[string]bool{}, map[string]bool{}
-	makefile, err := fs.ReadFile(root, "Makefile")
+	documents, tests := map[string]string{}, map[string]bool{}
+	made, err := makeTargets(root)
 	if err != nil {
 		return nil, err
-	}
-	for _, found := range targets.FindAllStringSubmatch(string(makefile), -1) {
-		made[found[1]] = true
 	}
 	err = fs.WalkDir(root, ".", func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -80,4 +77,14 @@ func CheckDocuments(root fs.FS) ([]string, error) {
 		}
 	}
 	return faults, nil
+}
+
+// makeTargets returns the targets of the Makefile in root.
+func makeTargets(root fs.FS) (map[string]bool, error) {
+	makefile, err := fs.ReadFile(root, "Makefile")
+	made := map[string]bool{}
+	for _, found := range targets.FindAllStringSubmatch(string(makefile), -1) {
+		made[found[1]] = true
+	}
+	return made, err
 }

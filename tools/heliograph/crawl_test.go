@@ -37,8 +37,9 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 	}
 	var progress strings.Builder
 	cfg := client.Config{Policy: "None", ApplicationName: "test", Timeout: crawlTimeout}
-	if _, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, &progress); err != nil ||
-		!strings.Contains(progress.String(), fmt.Sprintf("\x1b[K3/3 the source again: %d of %[1]d known nodes\r", nodes)) ||
+	_, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, &progress)
+	last := fmt.Sprintf("\x1b[K3/3 the source again: %d of %[1]d known nodes\r", nodes)
+	if err != nil || !strings.Contains(progress.String(), last) ||
 		!strings.Contains(progress.String(), "2/3 the mirror: connecting") {
 		t.Errorf("on a terminal: %v, %q", err, progress.String())
 	}

@@ -135,10 +135,11 @@ func unopened(tags map[string]uint64) string {
 		return fmt.Sprintf("%d of %d frames did not open with this key: %d forged, damaged or of another pair, "+
 			"%d before the first hello of their run\n", bad+unknown, opened+bad+unknown, bad, unknown)
 	case bad > 0:
-		return fmt.Sprintf("none of %d frames opened: this is not the key of the pair that sent them (heliograph key show)\n",
-			bad+unknown)
+		return fmt.Sprintf("none of %d frames opened: this is not the key of the pair that sent them "+
+			"(heliograph key show)\n", bad+unknown)
 	case unknown > 0:
-		return fmt.Sprintf("none of %d frames opened: the capture has no hello, which is sent 4 times a second\n", unknown)
+		return fmt.Sprintf("none of %d frames opened: the capture has no hello, which is sent 4 times a second\n",
+			unknown)
 	}
 	return "no whole frame to try the key with\n"
 }
