@@ -47,7 +47,7 @@ func (b *builder) tools() error {
 	return nil
 }
 
-// toolFiles are the program and what is to be read, in a folder.
+// toolFiles are the program and what is to be read, in a folder, sorted.
 func (b *builder) toolFiles(folder, program string, windows bool) ([]entry, error) {
 	binary, err := os.ReadFile(program)
 	if err != nil {
@@ -59,18 +59,24 @@ func (b *builder) toolFiles(folder, program string, windows bool) ([]entry, erro
 	}
 	files := []entry{{path: folder, mode: 0o755, folder: true}, {path: folder + "/" + name, mode: 0o755,
 		content: binary}}
-	for _, document := range []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"} {
-		text, err := os.ReadFile(filepath.Join(b.source, document))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, entry{path: folder + "/" + document, mode: 0o644, content: text})
+	licence, err := os.ReadFile(filepath.Join(b.source, "LICENSE"))
+	if err != nil {
+		return nil, err
 	}
 	licences, err := b.licences(program)
 	if err != nil {
 		return nil, err
 	}
-	return append(files, entry{path: folder + "/" + licencesFile, mode: 0o644, content: licences}), nil
+	documents, err := b.documents()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range append(documents, entry{path: "LICENSE", mode: 0o644, content: licence},
+		entry{path: licencesFile, mode: 0o644, content: licences}) {
+		e.path = folder + "/" + e.path
+		files = append(files, e)
+	}
+	return withFolders(files), nil
 }
 
 func writeZip(w io.Writer, files []entry, date time.Time) error {
