@@ -11,6 +11,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What check leaves to test: whole programs against each other, their peers, and emulated boards.
 SLOW := /ci/e2e$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/rootfs/sandbox$$
 
+# What test runs without the race detector: one goroutine each over much data (types of all
+# packages, device trees, file systems), where it finds nothing and takes ten times as long.
+SERIAL := /ci/archtest$$|/ci/boardcheck$$|/tools/image$$|/tools/image/filesystem$$|/tools/release$$
+
 export CGO_ENABLED ?= 0
 
 # The tests' peers from npm, and the Node.js that runs them, before any other.
@@ -51,7 +55,10 @@ ifeq ($(PKG),)
 	$(GO) vet ./...
 	for system in windows darwin; do GOOS=$$system $(GO) vet ./tools/heliograph || exit; done
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
-	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json $$($(GO) list ./... | grep -v /ci/qemu)
+	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json \
+		$$($(GO) list ./... | grep -vE '/ci/qemu$$|$(SERIAL)')
+	$(PEERS) $(GO) run ./ci/testreport $(GO) test -shuffle=on -timeout 60m -json \
+		$$($(GO) list ./... | grep -E '$(SERIAL)')
 	$(GO) run ./ci/testreport $(GO) test -timeout 60m -json -run TestOutagesHeal ./ci/linksim # more seeds than with -race
 	$(PEERS) $(GO) run ./ci/testreport $(GO) test -timeout 60m -json ./ci/qemu # alone: emulated boards need the machine
 else
