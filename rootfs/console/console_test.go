@@ -142,6 +142,7 @@ func TestScreens(t *testing.T) {
 	healing := rx()
 	healing.Report.Snapshot.Channels["press-line"] = status.Channel{Protocol: "opcua", SourceState: "up",
 		Keys: status.Of[uint64](12040), Delivered: status.Of[uint64](991234), Healed: status.Of[uint64](1204),
+		Sent: status.Of[uint64](993678), Conflated: status.Of[uint64](525),
 		Lost: status.Of[uint64](1919), OpenHoles: status.Of[uint64](2), OpenRecords: status.Of[uint64](1916)}
 	good := rx()
 	good.State, good.Reason, good.Rejected, good.Report.Snapshot.Peers = health.Good, "", 0, nil

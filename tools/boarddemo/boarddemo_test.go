@@ -2,8 +2,17 @@ package boarddemo
 
 import (
 	"bufio"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	tea "charm.land/bubbletea/v2"
+
+	"heliograph/firmware/platform/disk"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/status"
+	"heliograph/rootfs/console"
 )
 
 func TestMessagesAreCounted(t *testing.T) {
@@ -34,5 +43,46 @@ func TestABoardsConsoleIsRead(t *testing.T) {
 	}
 	if s, said, fault := m.Look(); s != nil || fault != "" || strings.Join(said, "|") != "msg=starting|?[2J" {
 		t.Errorf("got %v, %q, %q", s, said, fault)
+	}
+}
+
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// TestTheScreenFitsAndShowsWhatMatters draws two boards at the sizes of usual terminals.
+func TestTheScreenFitsAndShowsWhatMatters(t *testing.T) {
+	of := status.Of[uint64]
+	at := func(role string) *Machine {
+		s := &console.Status{Role: role, Board: emulated, Host: "demo-" + role, State: health.Good, Address: "10.0.2.15/24"}
+		s.Report.Snapshot = status.Snapshot{Role: role, Pair: "board-demo", Version: "1.2.0",
+			Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(0)}, Disk: &disk.Usage{Bytes: 1 << 30, Free: 1 << 29},
+			Channels: map[string]status.Channel{
+				"syslog": {Protocol: "syslog", SourceState: "up", Sent: of(3086), Delivered: of(3086), Lost: of(0)},
+				"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(1204), Sent: of(3086), Delivered: of(2561),
+					Conflated: of(525), Lost: of(0)}},
+			Peers: []status.Peer{{Name: "syslog sink syslog", State: "up", Address: "tcp://10.0.2.2:45678"}}}
+		return &Machine{status: s}
+	}
+	d := &Demo{TX: at("tx"), RX: at("rx"), Page: "http://127.0.0.1:45678/", TXPage: "http://127.0.0.1:45679/",
+		Mirror: "opc.tcp://127.0.0.1:45680", last: "line 12345 of the plant"}
+	d.Sent.Store(12345)
+	d.Arrived.Store(12345)
+	for _, size := range []tea.WindowSizeMsg{{Width: 80, Height: 24}, {Width: 120, Height: 40}} {
+		s := NewScreen(d)
+		s.Update(size)
+		text := colours.ReplaceAllString(s.String(), "")
+		lines := strings.Split(text, "\n")
+		if len(lines) > size.Height {
+			t.Errorf("%d lines do not fit into %d:\n%s", len(lines), size.Height, text)
+		}
+		for _, want := range []string{"STATE ", "LINK  uart", "CHAN  syslog", "CHAN  press-line", "conflated 525", "OUT   "} {
+			if strings.Count(text, want) != 2 {
+				t.Errorf("%v: %q is not shown for both boards:\n%s", size, want, text)
+			}
+		}
+		for _, want := range d.Lines() {
+			if !slices.Contains(lines, want) {
+				t.Errorf("%v: %q is cut:\n%s", size, want, text)
+			}
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 const (
 	refresh   = time.Second
 	leastRows = 7 // of a board
-	ownRows   = 11
+	ownRows   = 8 // a title, three rules, and what crosses
 )
 
 // Screen shows both boards' consoles and what crosses. It implements tea.Model.
@@ -76,7 +76,6 @@ func (s *Screen) String() string {
 	line := func(text string) { b.WriteString(text + "\n") }
 	line(bold.Render("HELIOGRAPH board-demo") + fmt.Sprintf("  two emulated boards, %s; Ctrl-C ends them",
 		time.Since(s.start).Round(time.Second)))
-	line("")
 	for _, m := range []struct {
 		title string
 		*Machine
@@ -90,7 +89,7 @@ func (s *Screen) String() string {
 	for _, text := range d.Lines() {
 		line(text)
 	}
-	for i, text := range strings.Split(b.String(), "\n") {
+	for i, text := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
 		if i == 0 {
 			b.Reset()
 		} else {
@@ -101,25 +100,29 @@ func (s *Screen) String() string {
 	return b.String()
 }
 
-// rows is what a board's console shows, in n rows.
+// rows is what a board's console shows, in n rows, what matters most before the rest.
 func (m *Machine) rows(n, width int) (text string, colour color.Color) {
 	status, said, fault := m.Look()
 	var list []string
 	switch {
 	case fault != "":
-		list, colour = append(said, fault), lipgloss.Red
+		list, colour = append([]string{fault}, newest(said, n-1)...), lipgloss.Red
 	case status == nil:
-		list, colour = append([]string{"boots: about ten seconds on an idle machine"}, said...), lipgloss.Yellow
+		list = append([]string{"boots: about ten seconds on an idle machine"}, newest(said, n-1)...)
+		colour = lipgloss.Yellow
 	default:
-		list = strings.Split(strings.TrimSpace(console.Screen(*status, console.Size{Columns: width, Lines: n})), "\n")
+		list = console.Short(*status, console.Size{Columns: width, Lines: n})
 		colour = lipgloss.Yellow
 		if status.State == health.Good || status.State == health.Degraded {
 			colour = lipgloss.Green
 		}
 	}
-	list = append(list[max(0, len(list)-n):], make([]string, max(0, n-len(list)))...)
+	list = append(list[:min(len(list), n)], make([]string, max(0, n-len(list)))...)
 	return strings.Join(list, "\n"), colour
 }
+
+// newest returns the last n lines.
+func newest(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
 
 // Lines says what crosses, and where to look.
 func (d *Demo) Lines() []string {
@@ -128,10 +131,10 @@ func (d *Demo) Lines() []string {
 		last = "nothing yet"
 	}
 	return []string{
-		fmt.Sprintf("syslog   %d lines sent in the plant, %d at IT's collector: %s", d.Sent.Load(), d.Arrived.Load(),
+		fmt.Sprintf("syslog   %d lines sent, %d at IT's collector: %s", d.Sent.Load(), d.Arrived.Load(),
 			last),
 		fmt.Sprintf("link     %d bytes from TX, %d from RX", d.LinkBytes.Load(), d.Reverse.Load()),
-		fmt.Sprintf("mirror   %s  OPC UA for UaExpert, without security: %s", d.Mirror, "Line.Tag0 changes"),
+		fmt.Sprintf("mirror   %s  OPC UA without security: Line.Tag0 changes", d.Mirror),
 		"page     " + d.Page + "  RX;  " + d.TXPage + "  TX",
 	}
 }
