@@ -71,7 +71,7 @@ func (b *builder) control(p product, architecture string, files []entry) ([]entr
 	text := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: %s\nInstalled-Size: %d\n%s"+
 		"Section: %s\nPriority: optional\nDescription: %s\n %s\n",
 		p.Name, b.packageVersion(), architecture, maintainer, size, depends, section,
-		"one-way gateway for OPC UA, MQTT and syslog", description(p))
+		"one-way gateway for OPC UA, MQTT and syslog", strings.ReplaceAll(p.Does, "\n", "\n "))
 	list := []entry{{path: "control", mode: 0o644, content: []byte(text)},
 		{path: "md5sums", mode: 0o644, content: []byte(sums.String())}}
 	if p.Role == "" {
@@ -86,11 +86,6 @@ func (b *builder) control(p product, architecture string, files []entry) ([]entr
 		list = append(list, entry{path: name, mode: 0o755, content: script})
 	}
 	return list, nil
-}
-
-// description is what a package is for.
-func description(p product) string {
-	return "This is the " + p.What + ".\n What crosses leaves through a link that carries nothing back."
 }
 
 // withFolders adds the folders above, which dpkg wants to have in an archive.

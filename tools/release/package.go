@@ -24,14 +24,25 @@ const maintainer = "Heliograph maintainers <heliograph@localhost>"
 type product struct {
 	Name, Role string
 	What       string // in a few words
+	Does       string // in a sentence of lines that dpkg takes: at most 79 columns
 	Access     string // to the link's serial port: r or w
 }
 
 func products() []product {
 	return []product{
-		{toolName, "", "engineer's tool for a pair of heliotx and heliorx", ""},
-		{"heliotx", "tx", "transmitter: the plant's side of a one-way gateway for OPC UA, MQTT and syslog", "w"},
-		{"heliorx", "rx", "receiver: IT's side of a one-way gateway for OPC UA, MQTT and syslog", "r"},
+		{Name: toolName, What: "engineer's tool for a pair of heliotx and heliorx",
+			Does: "The engineer's tool for a pair of heliotx and heliorx: keys, certificates,\n" +
+				"checks of configurations, images and cards of boards, updates, and captures\n" +
+				"of the link."},
+		{Name: "heliotx", Role: "tx", Access: "w",
+			What: "transmitter: the plant's side of a one-way gateway for OPC UA, MQTT and syslog",
+			Does: "The transmitter, the plant's side: it reads OPC UA servers, MQTT brokers and\n" +
+				"syslog, and sends that to heliorx through a link that carries nothing back."},
+		{Name: "heliorx", Role: "rx", Access: "r",
+			What: "receiver: IT's side of a one-way gateway for OPC UA, MQTT and syslog",
+			Does: "The receiver, IT's side: it takes what heliotx sends through a link that\n" +
+				"carries nothing back, mirrors the plant's OPC UA servers, publishes to an MQTT\n" +
+				"broker and forwards syslog to a collector."},
 	}
 }
 

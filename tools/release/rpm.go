@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"strings"
 
 	"github.com/google/rpmpack"
 )
@@ -11,7 +10,7 @@ import (
 func (b *builder) writeRPM(w io.Writer, p product, architecture string, files []entry) error {
 	r, err := rpmpack.NewRPM(rpmpack.RPMMetaData{
 		Name: p.Name, Summary: "one-way gateway for OPC UA, MQTT and syslog",
-		Description: strings.ReplaceAll(description(p), "\n ", "\n"),
+		Description: p.Does,
 		Version:     b.packageVersion(), Release: "1", Licence: "Apache-2.0", Packager: maintainer, Compressor: "gzip",
 		Arch:      map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[architecture],
 		BuildHost: "localhost", BuildTime: b.date, Epoch: rpmpack.NoEpoch,
