@@ -52,13 +52,15 @@ var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 func TestTheScreenFitsAndShowsWhatMatters(t *testing.T) {
 	of := status.Of[uint64]
 	at := func(role string) *Machine {
-		s := &console.Status{Role: role, Board: emulated, Host: "demo-" + role, State: health.Good, Address: "10.0.2.15/24"}
+		s := &console.Status{Role: role, Board: emulated, Host: "demo-" + role, State: health.Good,
+			Address: "10.0.2.15/24"}
 		s.Report.Snapshot = status.Snapshot{Role: role, Pair: "board-demo", Version: "1.2.0",
-			Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(0)}, Disk: &disk.Usage{Bytes: 1 << 30, Free: 1 << 29},
+			Link: status.Link{Medium: "uart", Frames: 81234, Lost: of(0)},
+			Disk: &disk.Usage{Bytes: 1 << 30, Free: 1 << 29},
 			Channels: map[string]status.Channel{
 				"syslog": {Protocol: "syslog", SourceState: "up", Sent: of(3086), Delivered: of(3086), Lost: of(0)},
-				"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(1204), Sent: of(3086), Delivered: of(2561),
-					Conflated: of(525), Lost: of(0)}},
+				"press-line": {Protocol: "opcua", SourceState: "up", Keys: of(1204), Sent: of(3086),
+					Delivered: of(2561), Conflated: of(525), Lost: of(0)}},
 			Peers: []status.Peer{{Name: "syslog sink syslog", State: "up", Address: "tcp://10.0.2.2:45678"}}}
 		return &Machine{status: s}
 	}
@@ -74,7 +76,8 @@ func TestTheScreenFitsAndShowsWhatMatters(t *testing.T) {
 		if len(lines) > size.Height {
 			t.Errorf("%d lines do not fit into %d:\n%s", len(lines), size.Height, text)
 		}
-		for _, want := range []string{"STATE ", "LINK  uart", "CHAN  syslog", "CHAN  press-line", "conflated 525", "OUT   "} {
+		for _, want := range []string{"STATE ", "LINK  uart", "CHAN  syslog", "CHAN  press-line", "conflated 525",
+			"OUT   "} {
 			if strings.Count(text, want) != 2 {
 				t.Errorf("%v: %q is not shown for both boards:\n%s", size, want, text)
 			}

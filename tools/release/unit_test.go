@@ -33,7 +33,8 @@ func TestUnitsAreAsHardenedAsREADMESays(t *testing.T) {
 		return n
 	}
 	slack := 0.05
-	if v := systemdVersion.FindStringSubmatch(asked(t, "systemd-analyze", "--version")); v == nil || v[1] != string(m[1]) {
+	v := systemdVersion.FindStringSubmatch(asked(t, "systemd-analyze", "--version"))
+	if v == nil || v[1] != string(m[1]) {
 		slack = 0.5
 	}
 	for _, p := range products()[1:] {
