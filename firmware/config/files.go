@@ -64,6 +64,10 @@ func (r *report) keyFile(raw string) string {
 	if pairkey.Handed() {
 		return path // the role may not read it; the process that hands over the key has checked it
 	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && r.machine.KeyLater != "" {
+		r.warn("link", "key_file", "key_file: there is no file %s yet: %s", path, r.machine.KeyLater)
+		return path
+	}
 	text := r.smallFile("link", "key_file", path)
 	if text == nil {
 		return path

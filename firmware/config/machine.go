@@ -8,6 +8,7 @@ type Machine struct {
 	Device    string // of a UART link; "": the file has to name it
 	Baud      int    // of a UART link; 0: the same default as on any machine
 	Interface string // of an Ethernet link; "": the file has to name it
+	KeyLater  string // what gives the machine a key file that is missing, in words; "": it must be there
 	// Check returns what does not fit the machine; nil checks nothing. It has no side
 	// effect, and may be called for a configuration that has other faults.
 	Check func(Setup) []Misfit

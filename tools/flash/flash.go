@@ -32,6 +32,7 @@ import (
 	"os"
 	"time"
 
+	"heliograph/firmware/config"
 	"heliograph/tools/image"
 	"heliograph/tools/settings"
 )
@@ -50,9 +51,17 @@ type Writer struct {
 // CheckConfiguration returns what is wrong with what a board of a role is given.
 func CheckConfiguration(role string, files settings.Files) error {
 	if _, err := files.Check(role); err != nil {
-		return fmt.Errorf("flash: the configuration has faults:\n%w", err)
+		return refused("the configuration has faults", err)
 	}
 	return nil
+}
+
+// refused puts what faults are of above them. A file that was not read has none.
+func refused(what string, err error) error {
+	if _, ok := errors.AsType[config.Faults](err); !ok {
+		return fmt.Errorf("flash: %w", err)
+	}
+	return fmt.Errorf("flash: %s:\n%w", what, err)
 }
 
 // Check refuses a target as Card will, before there is an image.

@@ -13,42 +13,49 @@ import (
 	"heliograph/firmware/config/pairkey"
 )
 
-// pairKey returns the key of the files that the configurations name, and the files
-// that it made for it. Where a key is given, it is that one.
-func pairKey(given *[pairkey.Size]byte, configs ...string) (key [pairkey.Size]byte, made []string, err error) {
+// sharedKey is the key of a pair.
+type sharedKey struct {
+	key  [pairkey.Size]byte
+	used string   // the file that it was read from; "": none
+	made []string // the files that were made for it
+}
+
+// pairKey returns the key of the files that the configurations name. Where a key is given,
+// it is that one. The files that are missing are made, also where it returns an error.
+func pairKey(given *[pairkey.Size]byte, configs ...string) (s sharedKey, err error) {
 	var missing []string
 	found := given != nil
 	if found {
-		key = *given
+		s.key = *given
 	}
 	for _, name := range configs {
 		at, err := keyFile(name)
 		if err != nil {
-			return key, nil, err
+			return s, err
 		}
 		k, err := pairkey.Read(at)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, at)
 		case err != nil:
-			return key, nil, fmt.Errorf("flash: %s: %v", at, err)
-		case found && k != key:
-			return key, nil, fmt.Errorf("flash: %s is not the key that the other board has: remove it for %s", at,
+			return s, fmt.Errorf("flash: %s: %v", at, err)
+		case found && k != s.key:
+			return s, fmt.Errorf("flash: %s is not the key that the other board has: remove it for %s", at,
 				map[bool]string{true: "the given one", false: "a new one, on both sides"}[given != nil])
 		default:
-			key, found = k, true
+			s.key, s.used, found = k, at, true
 		}
 	}
 	if !found {
-		key = pairkey.New()
+		s.key = pairkey.New()
 	}
 	for _, at := range slices.Compact(missing) {
-		if err := pairkey.Create(at, key); err != nil {
-			return key, made, fmt.Errorf("flash: %v", err)
+		if err := pairkey.Create(at, s.key); err != nil {
+			return s, fmt.Errorf("flash: %v", err)
 		}
-		made = append(made, at)
+		s.made = append(s.made, at)
 	}
-	return key, made, nil
+	return s, nil
 }
 
 // keyFile finds the key's file in a configuration that may have faults.

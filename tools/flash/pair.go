@@ -42,17 +42,21 @@ func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 	if err != nil {
 		return err
 	}
-	key, made, err := pairKey(nil, p.TX.Config, p.RX.Config)
-	defer remove(made)
+	k, err := pairKey(nil, p.TX.Config, p.RX.Config)
+	defer remove(k.made)
 	if err != nil {
 		return err
 	}
-	units, err := p.units(key)
+	if k.used != "" {
+		fmt.Fprintf(d.Out, "uses the key in %s (key %s), which other cards may have: remove it for a new one\n", k.used,
+			checkOf(k.key))
+	}
+	units, err := p.units(k.key)
 	if err == nil {
 		err = d.updates(p, units...)
 	}
 	if err == nil && p.KeepKey != "" {
-		if err = d.keep(p.KeepKey, key); err == nil {
+		if err = d.keep(p.KeepKey, k.key); err == nil {
 			defer func() {
 				if err != nil { // no pair has this key
 					remove([]string{p.KeepKey})
@@ -171,7 +175,7 @@ func firstSector(name string) ([]byte, error) {
 func (p Pair) units(key [pairkey.Size]byte) ([]*unit, error) {
 	both, err := settings.Pair(p.TX.files(p.Board), p.RX.files(p.Board))
 	if err != nil {
-		return nil, fmt.Errorf("flash: the configurations have faults, or do not belong together:\n%w", err)
+		return nil, refused("the configurations have faults, or do not belong together", err)
 	}
 	t := &unit{role: "tx", Side: p.TX, link: both.TX.Link}
 	r := &unit{role: "rx", Side: p.RX, link: both.RX.Link}

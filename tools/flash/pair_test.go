@@ -138,6 +138,17 @@ func TestKeyThatIsThereIsUsedAndStays(t *testing.T) {
 	if got, want := string(contentOf(t, p.RX.Target)["pair.key"]), read(t, at); got != want {
 		t.Errorf("got key %q on the card, want %q", got, want)
 	}
+	said := "uses the key in " + at + " (key " + checkOf([pairkey.Size]byte{7}) + "), which other cards may have"
+	if !strings.Contains(out.String(), said) {
+		t.Errorf("got %q, want %q", out.String(), said)
+	}
+	out.Reset()
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer(t, &out).Pair(t.Context(), p); err != nil || strings.Contains(out.String(), "uses the key") {
+		t.Errorf("got %v, %q; want nothing said of a new key", err, out.String())
+	}
 }
 
 func TestPairsThatAreNoneAreRefused(t *testing.T) {

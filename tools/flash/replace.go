@@ -28,8 +28,8 @@ func (d Writer) Replace(ctx context.Context, r Replacement) error {
 	if err != nil {
 		return fmt.Errorf("flash: %s: %v", r.Key, err)
 	}
-	_, made, err := pairKey(&given, r.Config)
-	defer remove(made)
+	k, err := pairKey(&given, r.Config)
+	defer remove(k.made)
 	if err != nil {
 		return err
 	}
@@ -59,18 +59,19 @@ func (d Writer) Replace(ctx context.Context, r Replacement) error {
 // unit reads the configuration of the one board.
 func (r Replacement) unit(key [pairkey.Size]byte) (*unit, error) {
 	u := &unit{role: r.Role, Side: r.Side, board: r.Board, target: r.Target, check: checkOf(key)}
+	files := r.files(r.Board)
 	var err error
 	if r.Role == "tx" {
 		var c config.TX
-		c, _, err = config.LoadTX(r.Config)
+		c, _, err = files.TX()
 		u.pair, u.link = c.Pair, c.Link
 	} else {
 		var c config.RX
-		c, _, err = config.LoadRX(r.Config)
+		c, _, err = files.RX()
 		u.pair, u.link = c.Pair, c.Link
 	}
 	if err != nil {
-		return nil, fmt.Errorf("flash: the configuration has faults:\n%w", err)
+		return nil, refused("the configuration has faults", err)
 	}
 	return u, u.readNetwork()
 }

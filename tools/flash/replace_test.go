@@ -56,6 +56,23 @@ func TestLostCardIsReplacedFromTheKeptKey(t *testing.T) {
 	}
 }
 
+func TestReplacementTakesTheConfigurationOfItsPair(t *testing.T) {
+	board := func(text string) string { return strings.Replace(text, "device = \"/dev/ttyAMA0\"\n", "", 1) }
+	p := pairOf(t, board(txSide), board(rxSide)) // the board supplies the device
+	p.KeepKey = filepath.Join(folder(t), "hall.key")
+	var out strings.Builder
+	if err := writer(t, &out).Pair(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	for role, side := range map[string]Side{"tx": p.TX, "rx": p.RX} {
+		r := Replacement{Role: role, Key: p.KeepKey, Side: side, Pair: p}
+		r.Target = filepath.Join(folder(t), "new.card")
+		if err := writer(t, &out).Replace(t.Context(), r); err != nil {
+			t.Errorf("%s: got %v", role, err)
+		}
+	}
+}
+
 func TestReplacementsThatAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Replacement)

@@ -25,7 +25,8 @@ func checkCommand() *cobra.Command {
 		Short: "Check a configuration file, or the two of a pair, without any side effect",
 		Long: "Every fault is a line FILE:LINE: message, and the exit code is 78. With both files of a pair it also\n" +
 			"compares what the boards have to agree on. With --board it checks that the board can do it: its\n" +
-			"link, its interfaces and, with --network, its address.",
+			"link, its interfaces and, with --network, its address; a pair key that \"flash --pair\" makes may\n" +
+			"be missing. A file that cannot be read is exit code 1.",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			files := settings.Files{Network: o.network}
@@ -35,6 +36,9 @@ func checkCommand() *cobra.Command {
 					return fmt.Errorf("--board %q is not known: %s are", o.board, boardNames())
 				}
 				files.Board = found
+				if found.Console.Device != "" { // it has cards
+					files.KeyLater = "\"heliograph flash --pair\" makes it"
+				}
 			}
 			if o.side != "" && o.side != "tx" && o.side != "rx" {
 				return fmt.Errorf("--role %q must be tx or rx", o.side)
@@ -85,6 +89,9 @@ func checkPair(c *cobra.Command, files settings.Files, one, other string) error 
 }
 
 func reported(c *cobra.Command, path string, warnings []config.Warning, err error) error {
+	if _, invalid := errors.AsType[config.Faults](err); err != nil && !invalid {
+		return failure{err} // of a file that was not read
+	}
 	if code := role.Report(path, warnings, err, c.OutOrStdout(), c.ErrOrStderr()); code != role.OK {
 		return exitError(code)
 	}

@@ -42,11 +42,17 @@ func TestFlashUsage(t *testing.T) {
 		"image that is missing":    {"flash /none.img /tmp/x", 1, "no such file"},
 		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
 		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
+		"pair without its files": {"flash --pair --board virt --tx-config /none.toml --rx-config /none.toml " +
+			"/tmp/x /tmp/y", 1, "/none.toml"},
+		"image of a missing file": {"image --role tx --board virt --config /none.toml -o /tmp/x", 1, "/none.toml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", strings.Fields(c.args)...)
 			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+			if code == 1 && strings.Contains(stdout+stderr, "has faults") {
+				t.Errorf("got %q, want faults only of a file that was read", stdout+stderr)
 			}
 		})
 	}

@@ -75,13 +75,15 @@ func configureCommand() *cobra.Command {
 		Short: "Change the configuration in an image or on a card",
 		Long: "Change the configuration in an image or on a card. --config replaces the role's configuration with\n" +
 			"the files that it names, --network, --pki and --update-key each what they name; the rest stays, and\n" +
-			"is listed. Of what was replaced nothing remains on the boot partition. What the board's console has\n" +
-			"set since (its network, a pair key) is on the data partition, and still comes first there.",
+			"is listed; so does the pair key when its file is not beside the configuration. Of what was replaced\n" +
+			"nothing remains on the boot partition. What the board's console has set since (its network, a pair\n" +
+			"key) is on the data partition, and still comes first there.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.Config+o.Network+o.PKI+o.UpdateKey == "" && o.Release == 0 {
 				return errors.New("configure what? Say --config, --network, --pki, --update-key or --release")
 			}
+			o.Notes = c.ErrOrStderr()
 			return flashed(c, configureImage(c, args[0], o))
 		},
 	}

@@ -35,7 +35,7 @@ func TestUsage(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "heliograph unknown\n"},
 		"version as a flag":  {[]string{"--version"}, 0, "heliograph unknown\n"},
 		"help":               {[]string{"--help"}, 0, "Available Commands"},
-		"check of a missing": {[]string{"check", "/none.toml"}, 78, "no such file"},
+		"check of a missing": {[]string{"check", "/none.toml"}, 1, "/none.toml: no such file"},
 		"no time for a change": {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2,
 			"--for: must be longer"},
 		"demo without messages":           {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
@@ -131,6 +131,8 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 		"tx.toml": config.MinimalTX(), "rx.toml": config.MinimalRX(),
 		"mill.toml":    strings.Replace(config.MinimalRX(), "press-hall", "mill", 1),
 		"console.toml": strings.Replace(onConsole, "address  =", "# address =", 1),
+		"keyless.toml": strings.Replace(strings.Replace(config.MinimalTX(), "127.0.0.1:17000", "10.0.2.2:17000", 1),
+			"pair.key", "later.key", 1),
 		"network.toml": "interface = \"enp3s0\"\naddress = \"10.0.0.2/24\"\n",
 	} {
 		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
@@ -150,6 +152,11 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 		"a network of a PC": {[]string{"--board", "rpi4b", "--network", at("network.toml"), at("rx.toml")}, 78,
 			"network.toml:1: interface \"enp3s0\""},
 		"a board that is none": {[]string{"--board", "rpi9", at("tx.toml")}, 2, "rpi4b, "},
+		"a key to be made": {[]string{"--board", "virt", at("keyless.toml")}, 0,
+			"\"heliograph flash --pair\" makes it"},
+		"a key of no card":      {[]string{at("keyless.toml")}, 78, "key_file: there is no file"},
+		"a key of a PC":         {[]string{"--board", "pc", at("keyless.toml")}, 78, "key_file: there is no file"},
+		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "no such file"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

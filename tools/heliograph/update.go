@@ -166,29 +166,54 @@ func updateInstallCommand() *cobra.Command {
 				return err
 			}
 			defer file.Close()
-			return onCard(args[1], func(card *update.Card) error {
-				target, err := card.Target()
-				if err != nil {
-					return err
-				}
-				m, err := card.Install(file, key, target)
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(c.OutOrStdout(), "%s: release %d (%s) is tried at the next start\n", args[1], m.Version,
-					m.Name)
-				return nil
+			return onCard(args[1], func(d flash.Disk, card *update.Card) error {
+				return install(c.OutOrStdout(), args[1], d, card, file, signed{public, key})
 			})
 		}),
 	}
-	c.Flags().StringVar(&public, "key", "", "public key that the file must be signed with")
+	c.Flags().StringVar(&public, "key", "", "public key that the file must be signed with; the card's own does "+
+		"not count here")
 	if err := c.MarkFlagRequired("key"); err != nil {
 		panic(err) // a flag that is not there
 	}
 	return c
 }
 
-func onCard(name string, do func(*update.Card) error) error {
+// signed is the key that an update must be signed with, and its file.
+type signed struct {
+	name string
+	key  minisign.PublicKey
+}
+
+// install puts an update on a card that is at hand, which takes what the given key signed.
+// It says when the card takes other updates over the network.
+func install(w io.Writer, name string, d flash.Disk, card *update.Card, file io.ReadSeeker, by signed) error {
+	target, err := card.Target()
+	if err != nil {
+		return err
+	}
+	m, err := card.Install(file, by.key, target)
+	if wrong, ok := errors.AsType[release.KeyError](err); ok {
+		return fmt.Errorf("the update is signed with key %016X, and %s is key %016X: give the public key of the "+
+			"first; nothing was changed", wrong.Signed, by.name, wrong.Wanted)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "%s: release %d (%s) is tried at the next start\n", name, m.Version, m.Name)
+	own, has, err := image.UpdateKey(d)
+	switch {
+	case err != nil: // the committed set may be damaged, which the update repairs
+	case !has:
+		fmt.Fprintln(w, "the card has no key of its own for updates: over the network it takes none (\"heliograph "+
+			"image configure --update-key\")")
+	case !own.Equal(by.key):
+		fmt.Fprintf(w, "over the network the card takes updates that are signed with key %s\n", image.KeyID(own))
+	}
+	return nil
+}
+
+func onCard(name string, do func(flash.Disk, *update.Card) error) error {
 	d, err := flash.OpenCard(flash.Local(), name)
 	if err != nil {
 		return err
@@ -198,7 +223,7 @@ func onCard(name string, do func(*update.Card) error) error {
 	if err != nil {
 		return err
 	}
-	return do(card)
+	return do(d, card)
 }
 
 func updateShowCommand() *cobra.Command {
@@ -207,7 +232,9 @@ func updateShowCommand() *cobra.Command {
 		Short: "Say which releases a card has, and whether they are whole",
 		Args:  cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
-			return onCard(args[0], func(card *update.Card) error { return showCard(c.OutOrStdout(), card) })
+			return onCard(args[0], func(_ flash.Disk, card *update.Card) error {
+				return showCard(c.OutOrStdout(), card)
+			})
 		}),
 	}
 }

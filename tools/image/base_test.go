@@ -102,7 +102,7 @@ func TestBaseImageGivesWhatACheckoutGives(t *testing.T) {
 	}
 	direct := o
 	direct.Source, direct.Output = "../..", filepath.Join(t.TempDir(), "direct.img")
-	files, err := direct.read()
+	files, err := direct.read(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,15 +33,20 @@ const (
 // parts are what of a configuration is replaced apart from the rest.
 type parts struct {
 	role, network, key, pki Content // nil: stays as it is
+
+	pairKey string // the old pair key, which the new configuration names and does not have; "": none
 }
 
-// read collects what the options name, and checks it.
-func (o Options) read() (p parts, err error) {
-	if err := check(o); err != nil {
+// read collects what the options name, and checks it against that and what an image has.
+func (o Options) read(old Content) (p parts, err error) {
+	if p.pairKey, err = o.oldPairKey(old); err != nil {
+		return p, err
+	}
+	if err := check(o, p.pairKey != ""); err != nil {
 		return p, err
 	}
 	if o.Config != "" {
-		if p.role, err = o.readRole(); err != nil {
+		if p.role, err = o.readRole(p.pairKey); err != nil {
 			return p, err
 		}
 	}
@@ -65,8 +70,37 @@ func (o Options) read() (p parts, err error) {
 	return p, err
 }
 
-// readRole returns the role's configuration with the files that it names.
-func (o Options) readRole() (Content, error) {
+// oldPairKey returns the name of the pair key that an image has and that the configuration
+// names, without one beside it; "" when there is none.
+func (o Options) oldPairKey(old Content) (string, error) {
+	if o.Config == "" {
+		return "", nil
+	}
+	b, err := readSmall(o.Config)
+	if err != nil {
+		return "", err
+	}
+	var keys struct {
+		Link struct {
+			KeyFile string `toml:"key_file"`
+		} `toml:"link"`
+	}
+	if toml.Unmarshal(text.TrimMark(b), &keys) != nil || !filepath.IsLocal(keys.Link.KeyFile) {
+		return "", nil // what is wrong with it, check says
+	}
+	name := filepath.ToSlash(filepath.Clean(keys.Link.KeyFile))
+	if _, held := old[name]; !held {
+		return "", nil
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(o.Config), keys.Link.KeyFile)); !errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return name, nil
+}
+
+// readRole returns the role's configuration with the files that it names, but for the pair
+// key that an image has.
+func (o Options) readRole(pairKey string) (Content, error) {
 	b, err := readSmall(o.Config)
 	if err != nil {
 		return nil, err
@@ -80,6 +114,9 @@ func (o Options) readRole() (Content, error) {
 		if reserved(at) {
 			return nil, fmt.Errorf("image: %s names %s, which a board has for something else: give it another name",
 				o.Config, name)
+		}
+		if at == pairKey {
+			continue
 		}
 		if c[at], err = readSmall(filepath.Join(filepath.Dir(o.Config), name)); err != nil {
 			return nil, err
@@ -157,7 +194,7 @@ func (p parts) over(old Content) Content {
 		case strings.HasPrefix(name, pkiFolder+"/"):
 			replaced = p.pki
 		}
-		if replaced == nil && !gone[name] {
+		if replaced == nil && !gone[name] || name == p.pairKey {
 			c[name] = b
 		}
 	}
@@ -168,9 +205,12 @@ func (p parts) over(old Content) Content {
 }
 
 // check refuses what could not work on the board: faults, and state in a folder
-// that does not survive.
-func check(o Options) error {
+// that does not survive. With hasKey the pair key may be missing.
+func check(o Options, hasKey bool) error {
 	files := settings.Files{Board: o.Board, Config: o.Config, Network: o.Network}
+	if hasKey {
+		files.KeyLater = "the image has it"
+	}
 	var state, pki string
 	var err error
 	if o.Role == "tx" {
@@ -182,8 +222,11 @@ func check(o Options) error {
 		c, _, err = files.RX()
 		state, pki = c.State, c.PKI
 	}
-	if err != nil {
+	if _, invalid := errors.AsType[config.Faults](err); invalid {
 		return fmt.Errorf("image: the configuration has faults:\n%w", err)
+	}
+	if err != nil { // of a file that was not read
+		return fmt.Errorf("image: %w", err)
 	}
 	if o.Config == "" {
 		return nil

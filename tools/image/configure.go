@@ -12,7 +12,8 @@ import (
 
 // Configure changes the configuration of an image or a card as the options say: Config with
 // the files that it names, Network, UpdateKey and PKI each replace what was there; what is
-// not named stays, and is returned by its names. Release, when it is not 0, becomes the
+// not named stays, and is returned by its names; so does the pair key that Config names
+// and that is not beside it. Release, when it is not 0, becomes the
 // number of the release that the card boots. Nothing of what was replaced remains on the
 // boot partition. What the console of a board has set since is on its data partition,
 // and still comes first.
@@ -31,16 +32,19 @@ func Configure(d Disk, o Options) (kept []string, err error) {
 	if o.Board, err = boardOf(m); err != nil {
 		return nil, err
 	}
-	p, err := o.read()
+	old, err := ReadContent(d)
 	if err != nil {
 		return nil, err
 	}
-	old, err := ReadContent(d)
+	p, err := o.read(old)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.over(old).Check(o.Role, o.Board); err != nil { // what stays, with what is new
 		return nil, fmt.Errorf("image: %w", err)
+	}
+	if p.pairKey != "" {
+		o.note("there is no %s beside %s: the pair key of that name stays", p.pairKey, o.Config)
 	}
 	return configure(d, o.Release, p)
 }

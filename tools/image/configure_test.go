@@ -212,6 +212,43 @@ func TestUpdateOfABaseImage(t *testing.T) {
 	}
 }
 
+// TestPairKeyOfTheCardStays when the new configuration names it and its file is on the
+// card alone, as "flash --pair" leaves it.
+func TestPairKeyOfTheCardStays(t *testing.T) {
+	p, f := planted(t, 1), onImage(t, written(t, "virt"))
+	at := filepath.Join(filepath.Dir(p.config), "pair.key")
+	if err := os.Rename(at, at+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Configure(f, Options{Config: p.config}); err == nil ||
+		!strings.Contains(err.Error(), "there is no file") {
+		t.Errorf("got %v from a card without the key, want that it is missing", err)
+	}
+	if err := os.Rename(at+".away", at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Configure(f, Options{Config: p.config}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(at); err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(roleText, ":514", ":515", 1)
+	if err := os.WriteFile(p.config, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var notes strings.Builder
+	kept, err := Configure(f, Options{Config: p.config, Notes: &notes})
+	if err != nil || fmt.Sprint(kept) != "[pair.key]" ||
+		!strings.Contains(notes.String(), "there is no pair.key beside") {
+		t.Errorf("got %v left as it was, %q, %v; want the pair key", kept, notes.String(), err)
+	}
+	want := Content{"heliograph.toml": []byte(changed), "pair.key": secret(1)}
+	if d := contentOf(t, f.Name()).Difference(want); d != "" {
+		t.Errorf("got another %s", d)
+	}
+}
+
 var errStopped = errors.New("stopped")
 
 // stopping fails at one of its writes, and at all after it.

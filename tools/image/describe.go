@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"aead.dev/minisign"
 	"github.com/pelletier/go-toml/v2"
 
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/text"
+	"heliograph/rootfs/update"
 )
 
 // Description is what an image or card says of itself. What it does not say is empty.
@@ -85,14 +87,45 @@ func Describe(r io.ReaderAt) (Description, error) {
 	if toml.Unmarshal(text.TrimMark(configuration), &keys) == nil {
 		d.Pair = keys.Pair
 	}
+	if key, ok := updateKey(m, c); ok {
+		d.UpdateKey = KeyID(key)
+	}
+	return d, nil
+}
+
+// KeyID is how a key of updates is named.
+func KeyID(key minisign.PublicKey) string { return fmt.Sprintf("%016X", key.ID()) }
+
+// UpdateKey returns the key that updates of an image or card over the network must be
+// signed with. Without one, ok is false: its board takes none. It compares nothing.
+func UpdateKey(r io.ReaderAt) (key minisign.PublicKey, ok bool, err error) {
+	card, err := update.Open(readOnly{r}, 0)
+	if err != nil {
+		return key, false, err
+	}
+	s, err := card.Committed()
+	if err != nil {
+		return key, false, err
+	}
+	m, err := card.Manifest(s)
+	if err != nil {
+		return key, false, err
+	}
+	c, err := ReadContent(r)
+	if err != nil {
+		return key, false, err
+	}
+	key, ok = updateKey(m, c)
+	return key, ok, nil
+}
+
+func updateKey(m release.Manifest, c Content) (minisign.PublicKey, bool) {
 	held := c[keyFile]
 	if m.UpdateKey != "" {
 		held = []byte(m.UpdateKey)
 	}
-	if key, err := release.ParseKey(held); err == nil {
-		d.UpdateKey = fmt.Sprintf("%016X", key.ID())
-	}
-	return d, nil
+	key, err := release.ParseKey(held)
+	return key, err == nil
 }
 
 // readBill takes the kernel's version from the bill of materials.

@@ -83,7 +83,7 @@ func Build(o Options) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	p, err := o.read()
+	p, err := o.read(nil)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			p, err := Options{Role: "tx", Config: name}.read()
+			p, err := Options{Role: "tx", Config: name}.read(nil)
 			if c.fault != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fault) {
 					t.Fatalf("got %v, want a fault with %q", err, c.fault)

@@ -22,6 +22,8 @@ type Files struct {
 	Board   boards.Board // the zero value: any machine
 	Config  string
 	Network string
+
+	KeyLater string // what makes a pair key that is missing, see config.Machine; "": it must be there
 }
 
 // TX reads the files of the plant's board.
@@ -86,7 +88,9 @@ func read[C any](f Files, load func(config.Machine, string) (C, []config.Warning
 	known := fit.Network{Interface: n.Interface, Address: n.Address}
 	if f.Config != "" {
 		var failed error
-		c, warnings, failed = load(fit.Machine(f.Board, known), f.Config)
+		m := fit.Machine(f.Board, known)
+		m.KeyLater = f.KeyLater
+		c, warnings, failed = load(m, f.Config)
 		err = join(failed, err)
 	}
 	if faults := config.Misfits(f.Network, document, fit.CheckNetwork(f.Board, known, link(c))); len(faults) > 0 {

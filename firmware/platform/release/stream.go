@@ -68,11 +68,24 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	}
 	text, signature := b[:size], b[size:]
 	if !genuine(key, text, signature) {
-		return Manifest{}, nil, errors.New("release: the signature is not of the key that this card has for " +
-			"updates; nothing was changed")
+		var s minisign.Signature
+		if err := s.UnmarshalText(signature); err == nil && s.KeyID != key.ID() {
+			return Manifest{}, nil, KeyError{Signed: s.KeyID, Wanted: key.ID()}
+		}
+		err := errors.New("release: the file's signature does not fit what it signs: copy the file again")
+		return Manifest{}, nil, err
 	}
 	m, err := DecodeManifest(text)
 	return m, text, err
+}
+
+// KeyError says that a file is signed with another key than it must be. The IDs are what
+// file and key say of themselves, which is not proved.
+type KeyError struct{ Signed, Wanted uint64 }
+
+func (e KeyError) Error() string {
+	return fmt.Sprintf("release: the file is signed with key %016X, and updates of this card must be with %016X; "+
+		"nothing was changed", e.Signed, e.Wanted)
 }
 
 // ErrContent is what Each returns for parts that are not those of the manifest.

@@ -3,6 +3,7 @@ package release
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -66,6 +67,20 @@ func TestMinisignTakesOurSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "key.pub", text)
+}
+
+func TestSignaturesOfAnotherKeyAreNamed(t *testing.T) {
+	b := sealed(t, tiny(), key(t, 1))
+	_, _, err := Read(bytes.NewReader(b), public(key(t, 2)))
+	want := KeyError{Signed: public(key(t, 1)).ID(), Wanted: public(key(t, 2)).ID()}
+	if got, ok := errors.AsType[KeyError](err); !ok || got != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+	b[streamHeader+10] ^= 1 // of the manifest
+	_, _, err = Read(bytes.NewReader(b), public(key(t, 1)))
+	if _, ok := errors.AsType[KeyError](err); err == nil || ok {
+		t.Errorf("got %v for a changed file, want that it is to be copied again", err)
+	}
 }
 
 func TestManifestRefuses(t *testing.T) {
