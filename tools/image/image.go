@@ -73,7 +73,7 @@ type Options struct {
 	Images  string    // folder with base images; "": beside this program
 	Source  string    // folder of the checkout that is built from when there is no base image; "": none
 	Version string    // of this program
-	Notes   io.Writer // what was compared, and with what; nil: nowhere
+	Notes   io.Writer // what was compared, and with what; which base image is made; nil: nowhere
 	Output  string
 }
 

@@ -14,12 +14,14 @@ import (
 // BuildBases builds from the checkout in Source the base images of the boards, both roles of
 // each, into a folder that is there, under their names (BaseName), and returns those. Each
 // program is compiled once. A base image has no configuration, and no key: Options that
-// name one are refused. Release is the number that the images start from; 0 is 1.
+// name one are refused. Release is the number that the images start from; 0 is 1. Notes
+// gets a line before each image, which takes half a minute.
 func BuildBases(o Options, list []boards.Board, folder string) (names []string, err error) {
 	if o.Config != "" || o.Network != "" || o.PKI != "" || o.UpdateKey != "" {
 		return nil, fmt.Errorf("image: a base image has no configuration and no key")
 	}
 	for _, o.Role = range []string{"tx", "rx"} {
+		o.note("compiling what the images of %s have …", o.Role)
 		p, err := compile(o)
 		if err != nil {
 			return names, err
@@ -29,6 +31,7 @@ func BuildBases(o Options, list []boards.Board, folder string) (names []string, 
 				return names, err
 			}
 			name := BaseName(o.Version, o.Board.Name, o.Role)
+			o.note("making %s …", name)
 			fill := func(f *os.File) error { return assemble(f, o, p) }
 			if err := pack(filepath.Join(folder, name), fill); err != nil {
 				return names, err

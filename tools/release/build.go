@@ -54,6 +54,7 @@ func (b *builder) program(platform, name string) (string, error) {
 	case "init", "initramfs":
 		folder = "./rootfs/" + name
 	}
+	fmt.Fprintf(b.out, "compiling %s for %s …\n", name, platform)
 	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X main.version="+b.version, "-o", at, folder)
 	c.Dir = b.source
@@ -76,8 +77,9 @@ func (b *builder) architectures() (list []string) {
 	return list
 }
 
-// create writes a file of the release.
+// create writes a file of the release, and says so before: what takes long is named.
 func (b *builder) create(name string, write func(io.Writer) error) error {
+	fmt.Fprintf(b.out, "making %s …\n", name)
 	f, err := os.OpenFile(filepath.Join(b.output, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
@@ -86,9 +88,5 @@ func (b *builder) create(name string, write func(io.Writer) error) error {
 	if err := write(f); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	fmt.Fprintln(b.out, name)
-	return nil
+	return f.Close()
 }

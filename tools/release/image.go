@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -16,13 +15,12 @@ func (b *builder) images() error {
 		board, _ := boards.ByName(name) // checked
 		list = append(list, board)
 	}
-	names, err := image.BuildBases(image.Options{Source: b.source, Version: b.version, Release: b.release}, list,
-		b.output)
+	names, err := image.BuildBases(image.Options{Source: b.source, Version: b.version, Release: b.release,
+		Notes: b.out}, list, b.output)
 	for _, name := range names {
 		if err == nil {
 			err = os.Chmod(filepath.Join(b.output, name), 0o644)
 		}
-		fmt.Fprintln(b.out, name)
 	}
 	return err
 }

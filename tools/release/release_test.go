@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -154,6 +155,25 @@ func TestTheToolsArchiveRuns(t *testing.T) {
 			t.Errorf("%s does not have %q", licencesFile, want)
 		}
 	}
+}
+
+// TestAnItemIsNamedBeforeItIsMade: a release takes minutes.
+func TestAnItemIsNamedBeforeItIsMade(t *testing.T) {
+	var out strings.Builder
+	b := &builder{out: &out, options: options{output: t.TempDir()}}
+	if err := b.create("item", func(io.Writer) error {
+		contains(t, out.String(), "making item …\n")
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	gone, end := context.WithCancel(t.Context())
+	end() // so that nothing is compiled
+	b.ctx, b.source, b.work, b.built = gone, "../..", t.TempDir(), map[string]string{}
+	if _, err := b.program("linux/amd64", toolName); err == nil {
+		t.Error("a program was compiled after the end")
+	}
+	contains(t, out.String(), "compiling heliograph for linux/amd64 …\n")
 }
 
 func TestZipKeepsModesAndTimes(t *testing.T) {
