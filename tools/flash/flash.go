@@ -34,6 +34,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/tools/image"
+	"heliograph/tools/image/packed"
 	"heliograph/tools/settings"
 )
 
@@ -143,9 +144,20 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 			return fmt.Errorf("flash: %v", err)
 		}
 	}
+	whole := false
+	defer func() {
+		if f, ok := c.(plainFile); ok && !whole { // what is there of an image may hold keys
+			_ = f.Truncate(0)
+			f.Close()
+			_ = os.Remove(t.path)
+		}
+	}()
 	p := &progress{out: d.Out, terminal: d.Terminal, now: d.Now}
 	if err := transfer(ctx, s, c, t.isFile(), p); err != nil {
 		p.broken()
+		if t.isFile() {
+			err = packed.Space(err, t.path)
+		}
 		return fmt.Errorf("flash: %s is NOT usable: %w; flash it again", t.path, err)
 	}
 	got, err := image.ReadContent(c)
@@ -155,6 +167,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 	if name := s.content.Difference(got); name != "" {
 		return fmt.Errorf("flash: %s is NOT usable: it gave back another %s; take another card", t.path, name)
 	}
+	whole = true
 	fmt.Fprintf(d.Out, "%s: written, read back and equal, with %d files of configuration; %s\n", t.path, len(got),
 		c.Release())
 	return nil

@@ -150,6 +150,9 @@ func TestStoppedSaysThatTheCardIsNotUsable(t *testing.T) {
 		!strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
+	if _, err := os.Stat(to); err == nil {
+		t.Error("got a part of an image left, which may hold keys")
+	}
 }
 
 func TestConfigurationIsComparedOnItsOwn(t *testing.T) {

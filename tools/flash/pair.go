@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"heliograph/boards"
 	"heliograph/firmware/config/pairkey"
@@ -42,6 +43,9 @@ func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Lstat(p.KeepKey); p.KeepKey != "" && err == nil {
+		return fmt.Errorf("flash: keeping the key: %s exists: name another, or remove it", p.KeepKey)
+	}
 	k, err := pairKey(nil, p.TX.Config, p.RX.Config)
 	defer remove(k.made)
 	if err != nil {
@@ -54,6 +58,9 @@ func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 	units, err := p.units(k.key)
 	if err == nil {
 		err = d.updates(p, units...)
+	}
+	if err == nil {
+		d.sameName(units[0], units[1])
 	}
 	if err == nil && p.KeepKey != "" {
 		if err = d.keep(p.KeepKey, k.key); err == nil {
@@ -186,4 +193,11 @@ func (p Pair) units(key [pairkey.Size]byte) ([]*unit, error) {
 		}
 	}
 	return []*unit{t, r}, nil
+}
+
+// sameName warns of two boards that one network and one log cannot tell apart.
+func (d Writer) sameName(a, b *unit) {
+	if strings.EqualFold(a.host, b.host) {
+		fmt.Fprintf(d.Out, "both boards are called %s: give each a hostname of its own in its network.toml\n", a.host)
+	}
 }

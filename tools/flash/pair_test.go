@@ -146,8 +146,10 @@ func TestKeyThatIsThereIsUsedAndStays(t *testing.T) {
 	if err := os.Remove(at); err != nil {
 		t.Fatal(err)
 	}
-	if err := writer(t, &out).Pair(t.Context(), p); err != nil || strings.Contains(out.String(), "uses the key") {
-		t.Errorf("got %v, %q; want nothing said of a new key", err, out.String())
+	p.RX.Network = p.TX.Network
+	if err := writer(t, &out).Pair(t.Context(), p); err != nil || strings.Contains(out.String(), "uses the key") ||
+		!strings.Contains(out.String(), "both boards are called hall-tx") {
+		t.Errorf("got %v, %q; want nothing said of a new key, and that the names are one", err, out.String())
 	}
 }
 

@@ -118,7 +118,8 @@ func TestKeptKeyOfNoPairIsRemoved(t *testing.T) {
 	if err := os.WriteFile(p.KeepKey, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := writer(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), "keeping the key") {
+	if err := writer(t, &out).Pair(t.Context(), p); err == nil ||
+		!strings.Contains(err.Error(), "keeping the key: "+p.KeepKey+" exists: name another, or remove it") {
 		t.Errorf("got %v, want that the file is there already", err)
 	}
 	if got := read(t, p.KeepKey); got != "precious" {

@@ -72,7 +72,7 @@ func (f *flashing) flags(c *cobra.Command) {
 	s := c.Flags()
 	s.BoolVar(&f.both, "pair", false, "make the cards of both boards")
 	s.StringVar(&f.o.Role, "role", "", "tx or rx: make the image for it")
-	s.StringVar(&f.board, "board", "", "rpi4b, cm4, rpi3b or virt")
+	boardFlag(c, &f.board)
 	s.StringVar(&f.o.Config, "config", "", "configuration of the role; the files that it names come along")
 	s.StringVar(&f.o.Network, "network", "", "network.toml: interface, address, gateway, nameservers, hostname")
 	s.StringVar(&f.pair.TX.Config, "tx-config", "", "with --pair: configuration of TX")
@@ -86,7 +86,7 @@ func (f *flashing) flags(c *cobra.Command) {
 	s.StringVar(&f.o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
 		"key\"); without one the board takes none")
 	s.StringVar(&f.o.Images, "images", "", imagesUsage)
-	s.Uint64Var(&f.o.Release, "release", 0, "number of the release; updates to an older one are refused "+
+	s.Var(releaseNumber{&f.o.Release}, "release", "number of the release; updates to an older one are refused "+
 		"(default: that of the base image)")
 	s.BoolVar(&f.yes, "yes", false, "do not ask before a drive is overwritten")
 	s.BoolVar(&f.override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+

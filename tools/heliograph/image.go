@@ -11,7 +11,8 @@ import (
 	"heliograph/tools/image"
 )
 
-const imagesUsage = "folder with the base images of the release; default: that of this program, and images in it"
+const imagesUsage = "folder with the base images of the release; default: that of this program, images in it, the " +
+	"folder above, and /usr/share/heliograph/images"
 
 func imageCommand() *cobra.Command {
 	o := image.Options{Source: ".", Version: version}
@@ -64,8 +65,8 @@ func settingFlags(c *cobra.Command, o *image.Options) {
 	f.StringVar(&o.PKI, "pki", "", "folder with own, trusted, issuer and trusted_users, which the board starts with")
 	f.StringVar(&o.UpdateKey, "update-key", "", "public key that updates must be signed with (\"heliograph update "+
 		"key\"); without one the board takes none")
-	f.Uint64Var(&o.Release, "release", 0, "number of the release; updates to an older one are refused (default: that "+
-		"of the base image, 1)")
+	f.Var(releaseNumber{&o.Release}, "release", "number of the release; updates to an older one are refused (default: "+
+		"that of the base image, 1)")
 }
 
 func configureCommand() *cobra.Command {
@@ -98,6 +99,9 @@ func configureImage(c *cobra.Command, name string, o image.Options) error {
 		return err
 	}
 	defer d.Close()
+	if err := foreign(name, d); err != nil {
+		return err
+	}
 	kept, err := image.Configure(d, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)

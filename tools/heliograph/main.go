@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -68,6 +69,13 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
+		Args:          cobra.ArbitraryArgs, // RunE says what is wrong with them
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(c, args[0])
+			}
+			return c.Help()
+		},
 	}
 	c.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version does
 	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
@@ -76,12 +84,21 @@ func root() *cobra.Command {
 	return c
 }
 
+// unknown says that a command does not have another, and which one may be meant.
+func unknown(c *cobra.Command, name string) error {
+	c.SuggestionsMinimumDistance = 2
+	if list := c.SuggestionsFor(name); len(list) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", name, strings.Join(list, " or "))
+	}
+	return fmt.Errorf("unknown command %q for %q", name, c.CommandPath())
+}
+
 // group is a command that only holds others; alone or with an unknown word it
 // is a fault of usage.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, RunE: func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+			return unknown(c, args[0])
 		}
 		return fmt.Errorf("%q needs a command", c.CommandPath())
 	}}

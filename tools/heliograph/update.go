@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"aead.dev/minisign"
 	"github.com/charmbracelet/x/term"
@@ -29,6 +30,11 @@ func updateKeyCommand() *cobra.Command {
 			"(minisign's formats)",
 		Args: cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
+			for _, name := range []string{args[0], args[0] + ".pub"} {
+				if _, err := os.Lstat(name); err == nil {
+					return fmt.Errorf("%s exists: name another, or remove it", name)
+				}
+			}
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {
 				return err
@@ -40,8 +46,6 @@ func updateKeyCommand() *cobra.Command {
 			secret, err := private.MarshalText()
 			if password != "" {
 				secret, err = minisign.EncryptKey(password, private)
-			} else {
-				fmt.Fprintln(c.ErrOrStderr(), "no password: anyone who has the file can sign updates")
 			}
 			if err != nil {
 				return err
@@ -55,6 +59,9 @@ func updateKeyCommand() *cobra.Command {
 			}
 			if err := writeNew(args[0]+".pub", text, 0o644); err != nil {
 				return err
+			}
+			if password == "" {
+				fmt.Fprintln(c.ErrOrStderr(), "no password: anyone who has the file can sign updates")
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s signs updates: keep it away from boards and networks\n%s.pub is for "+
 				"heliograph image --update-key\n", args[0], args[0])
@@ -90,9 +97,6 @@ func updateMakeCommand() *cobra.Command {
 			if o.Board, err = imageBoard(board); err != nil {
 				return err
 			}
-			if o.Release == 0 {
-				return errors.New("releases are counted from 1")
-			}
 			o.Notes = c.ErrOrStderr()
 			return failing(func(c *cobra.Command, _ []string) error {
 				private, err := signingKey(c, key)
@@ -110,7 +114,7 @@ func updateMakeCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.Role, "role", "", "tx or rx")
 	boardFlag(c, &board)
-	f.Uint64Var(&o.Release, "release", 0, "number of the release; a card takes none below what it has had")
+	f.Var(releaseNumber{&o.Release}, "release", "number of the release; a card takes none below what it has had")
 	f.StringVar(&key, "key", "", "file of \"heliograph update key\", or of minisign -G")
 	f.StringVar(&o.UpdateKey, "update-key", "", "public key that the updates after this one must be signed with; "+
 		"default: as before")
@@ -132,7 +136,13 @@ func signingKey(c *cobra.Command, name string) (minisign.PrivateKey, error) {
 		return key, err
 	}
 	if !minisign.IsEncrypted(text) {
-		return key, key.UnmarshalText(text)
+		if key.UnmarshalText(text) == nil {
+			return key, nil
+		}
+		if _, err := release.ParseKey(text); err == nil {
+			return key, fmt.Errorf("%s is the public key: give %s", name, strings.TrimSuffix(name, ".pub"))
+		}
+		return key, fmt.Errorf("%s is not a secret key of \"heliograph update key\"", name)
 	}
 	password := ""
 	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(f.Fd()) {
@@ -219,6 +229,9 @@ func onCard(name string, do func(flash.Disk, *update.Card) error) error {
 		return err
 	}
 	defer d.Close()
+	if err := foreign(name, d); err != nil {
+		return err
+	}
 	card, err := update.Open(d, 0)
 	if err != nil {
 		return err

@@ -17,7 +17,8 @@ func TestUpdateKeyIsWrittenOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := call(t, "\n", "update", "key", name); code != 1 || !strings.Contains(stderr, "exists") {
+	if code, _, stderr := call(t, "\n", "update", "key", name); code != 1 ||
+		!strings.Contains(stderr, "exists: name another, or remove it") || strings.Contains(stderr, "no password") {
 		t.Errorf("got %d, %q for a second one; want 1, exists", code, stderr)
 	}
 	after, err := os.ReadFile(name)
@@ -44,10 +45,17 @@ func TestUpdateSaysWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		"no card": {[]string{"install", "--key", key + ".pub", none, none}, 1,
-			"not the card of a board"},
-		"card that is not there": {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
-		"key that is none":       {[]string{"install", "--key", none, none, none}, 1, "public key"},
-		"no key":                 {[]string{"install", none, none}, 2, "required flag"},
+			"none is not an image or card of a board"},
+		"secret key for the public one": {[]string{"install", "--key", key, none, none}, 1,
+			"is the secret key: give " + key + ".pub"},
+		"public key for the secret one": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "1", "--key",
+			key + ".pub", "-o", none}, 1, ".pub is the public key: give " + key + "\n"},
+		"release x": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "x", "--key", key,
+			"-o", none}, 2, "from 1"},
+		"an update in place of a card": {[]string{"show", smallUpdate(t, newSigning(t))}, 1, "is an update: "},
+		"card that is not there":       {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
+		"key that is none":             {[]string{"install", "--key", none, none, none}, 1, "public key"},
+		"no key":                       {[]string{"install", none, none}, 2, "required flag"},
 		"release 0": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key,
 			"-o", none}, 2, "from 1"},
 		"board that is none": {[]string{"make", "--role", "tx", "--board", "pc", "--release", "1", "--key", key,

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/platform/release"
 	"heliograph/tools/image"
 )
 
@@ -15,19 +21,46 @@ func versionCommand() *cobra.Command {
 		Use:   "version [--image FILE.img|FILE.img.zst|CARD]",
 		Short: "Print the version; of an image, what it is, and how old its kernel is",
 		Args:  cobra.NoArgs,
-		RunE: failing(func(c *cobra.Command, _ []string) error {
-			if name == "" {
-				fmt.Fprintln(c.OutOrStdout(), "heliograph", version)
-				return nil
-			}
+	}
+	c.Flags().StringVar(&name, "image", "", "an image, packed or not, or a card")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case name != "":
+		case c.Flags().Changed("image"):
+			return errors.New("--image is empty: name an image or a card")
+		default:
+			fmt.Fprintln(c.OutOrStdout(), "heliograph", version)
+			return nil
+		}
+		return failing(func(c *cobra.Command, _ []string) error {
 			d, err := image.DescribeFile(name)
 			if err != nil {
-				return err
+				return cmp.Or(foreignFile(name), err)
 			}
 			fmt.Fprint(c.OutOrStdout(), d.Text(time.Now()))
 			return nil
-		}),
+		})(c, args)
 	}
-	c.Flags().StringVar(&name, "image", "", "an image, packed or not, or a card")
 	return c
+}
+
+// foreign says what something is that is not an image or a card of a board.
+func foreign(name string, r io.ReaderAt) error {
+	switch {
+	case !image.Foreign(r):
+		return nil
+	case release.IsUpdate(r):
+		return fmt.Errorf("%s is an update: \"heliograph update install\" puts it on a card", name)
+	}
+	return fmt.Errorf("%s is not an image or card of a board", name)
+}
+
+// foreignFile is foreign for a file that was not opened; a packed one it does not judge.
+func foreignFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil || strings.HasSuffix(name, ".zst") {
+		return nil
+	}
+	defer f.Close()
+	return foreign(name, f)
 }

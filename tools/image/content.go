@@ -56,6 +56,12 @@ func openBoot(r io.ReaderAt) (*filesystem.Volume, error) {
 	return v, nil
 }
 
+// Foreign says whether something is not an image or a card of ours.
+func Foreign(r io.ReaderAt) bool {
+	_, err := openBoot(r)
+	return errors.Is(err, ErrForeign)
+}
+
 // ReadContent reads the configuration in an image or on a card; one without a
 // configuration has none. What systems and file managers leave in a folder is left out.
 func ReadContent(r io.ReaderAt) (Content, error) {

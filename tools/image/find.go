@@ -25,7 +25,7 @@ func BaseName(version, board, role string) string {
 type base struct{ path, version string }
 
 // findBase returns the base image of a board and role: in the folder that the options
-// name, or beside this program. There is none with an empty path: build it.
+// name, or where this program looks, see beside. There is none with an empty path: build it.
 func (o Options) findBase() (base, error) {
 	folders, err := o.folders()
 	if err != nil {
@@ -46,7 +46,7 @@ func (o Options) findBase() (base, error) {
 	if o.Images == "" && o.checkout() {
 		if _, err := exec.LookPath("go"); err != nil {
 			return base{}, fmt.Errorf("image: no base image for %s %s in %s, and no Go to build one from this checkout",
-				o.Board.Name, o.Role, folders[0])
+				o.Board.Name, o.Role, strings.Join(folders, ", "))
 		}
 		return base{}, nil
 	}
@@ -56,7 +56,7 @@ func (o Options) findBase() (base, error) {
 			filepath.Dir(all[0].path), o.Board.Name, o.Role, all[0].version, o.Version)
 	}
 	return base{}, fmt.Errorf("image: no base image for %s %s in %s: unpack the release beside this program, or "+
-		"name its folder with --images", o.Board.Name, o.Role, folders[0])
+		"name its folder with --images", o.Board.Name, o.Role, strings.Join(folders, ", "))
 }
 
 // folders are where base images may be.
@@ -70,11 +70,20 @@ func (o Options) folders() ([]string, error) {
 		if real, err := filepath.EvalSymlinks(program); err == nil {
 			program = real
 		}
-		at = filepath.Dir(program)
+		return beside(program), nil
 	} else if _, err := os.Stat(at); err != nil {
 		return nil, fmt.Errorf("image: --images: %v", err)
 	}
 	return []string{at, filepath.Join(at, "images")}, nil
+}
+
+// packageFolder is where a package of Linux has base images.
+const packageFolder = "/usr/share/heliograph/images"
+
+// beside lists where a program looks: an archive unpacks into a folder beside the images.
+func beside(program string) []string {
+	at := filepath.Dir(program)
+	return []string{at, filepath.Join(at, "images"), filepath.Dir(at), packageFolder}
 }
 
 // baseImages lists those of the board and role, packed ones first.
@@ -84,6 +93,9 @@ func (o Options) baseImages(folders []string) ([]base, error) {
 		end = "-" + o.Board.Name + "-" + o.Role + end
 		for _, folder := range folders {
 			files, err := os.ReadDir(folder)
+			if errors.Is(err, os.ErrPermission) && o.Images == "" {
+				continue // it was not named
+			}
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, fmt.Errorf("image: %v", err)
 			}

@@ -37,6 +37,7 @@ package image
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,6 +88,9 @@ func Build(o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
 	fill, err := o.origin()
 	if err != nil {
 		return err
@@ -124,6 +128,23 @@ func (o Options) check() error {
 		return fmt.Errorf("image: board %q is not a board that images are made for", o.Board.Name)
 	}
 	return nil
+}
+
+// checkOutput refuses, before the work, a file that cannot be written after it.
+func (o Options) checkOutput() error {
+	if info, err := os.Stat(o.Output); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("image: -o %s is not a file: name one", o.Output)
+	}
+	f, err := os.CreateTemp(filepath.Dir(o.Output), filepath.Base(o.Output)+".*")
+	if err != nil {
+		reason := err
+		if inner := errors.Unwrap(err); inner != nil {
+			reason = inner
+		}
+		return fmt.Errorf("image: -o %s: no file can be made in %s: %v", o.Output, filepath.Dir(o.Output), reason)
+	}
+	f.Close()
+	return os.Remove(f.Name())
 }
 
 // assemble writes the base image around the programs.

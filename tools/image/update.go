@@ -20,6 +20,9 @@ func BuildUpdate(o Options, key minisign.PrivateKey) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
 	s, err := o.set()
 	if err != nil {
 		return err

@@ -34,7 +34,12 @@ func ReadKey(name string) (minisign.PublicKey, error) {
 		return minisign.PublicKey{}, fmt.Errorf("release: the public key: %v", err)
 	}
 	key, err := ParseKey(b)
-	if err != nil {
+	var secret minisign.PrivateKey
+	switch {
+	case err == nil:
+	case minisign.IsEncrypted(text.TrimMark(b)), secret.UnmarshalText(text.TrimMark(b)) == nil:
+		return key, fmt.Errorf("release: %s is the secret key: give %s.pub", name, name)
+	default:
 		return key, fmt.Errorf("release: %s is not a public key of minisign", name)
 	}
 	return key, nil

@@ -79,6 +79,13 @@ func Read(r io.Reader, key minisign.PublicKey) (Manifest, []byte, error) {
 	return m, text, err
 }
 
+// IsUpdate says whether a file begins as an update file does.
+func IsUpdate(r io.ReaderAt) bool {
+	head := make([]byte, len(streamMagic))
+	n, _ := r.ReadAt(head, 0)
+	return string(head[:n]) == streamMagic
+}
+
 // KeyError says that a file is signed with another key than it must be. The IDs are what
 // file and key say of themselves, which is not proved.
 type KeyError struct{ Signed, Wanted uint64 }

@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -104,10 +107,31 @@ func (p packing) unpack(to, f *os.File) error {
 var errHuge = fmt.Errorf("it holds more than the %d MiB of an image: it is not one of ours", MaxSize>>20)
 
 func (p packing) damaged(err error) error {
+	if _, full := errors.AsType[FullError](err); full {
+		return err
+	}
 	if errors.Is(err, errHuge) || errors.Is(err, os.ErrInvalid) || errors.As(err, new(*os.PathError)) {
 		return err
 	}
 	return fmt.Errorf("it is damaged (%s: %v): copy or download it again", p.name, err)
+}
+
+// FullError says that a folder has no space for an image.
+type FullError struct{ Folder string }
+
+func (e FullError) Error() string {
+	return fmt.Sprintf("no space left in %s: free %d MiB", e.Folder, MaxSize>>20)
+}
+
+// windowsFull is ERROR_DISK_FULL.
+const windowsFull = syscall.Errno(112)
+
+// Space turns the error of writing an image's file, when the disk is full, into a FullError.
+func Space(err error, name string) error {
+	if errors.Is(err, syscall.ENOSPC) || runtime.GOOS == "windows" && errors.Is(err, windowsFull) {
+		return FullError{filepath.Dir(name)}
+	}
+	return err
 }
 
 // sparseCopy writes all but zeros.
@@ -121,7 +145,7 @@ func sparseCopy(to *os.File, from io.Reader) error {
 		}
 		if b := buffer[:n]; !bytes.Equal(b, zeros[:n]) {
 			if _, err := to.WriteAt(b, size); err != nil {
-				return err
+				return Space(err, to.Name())
 			}
 		}
 		size += int64(n)
