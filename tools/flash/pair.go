@@ -74,18 +74,23 @@ func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 	if err != nil {
 		return err
 	}
+	return d.cards(ctx, p, units[0], units[1], oneReader)
+}
+
+// cards makes the images of both boards and writes them, in one reader after the other
+// if there is one.
+func (d Writer) cards(ctx context.Context, p Pair, tx, rx *unit, oneReader bool) error {
 	dir, err := os.MkdirTemp("", "heliograph-")
 	if err != nil {
 		return fmt.Errorf("flash: %v", err)
 	}
 	defer os.RemoveAll(dir)
-	for _, u := range units {
+	for _, u := range []*unit{tx, rx} {
 		fmt.Fprintf(d.Out, "making the image of %s\n", u.host)
 		if err := p.image(dir, u); err != nil {
 			return err
 		}
 	}
-	tx, rx := units[0], units[1]
 	if err := d.Card(ctx, tx.image, tx.target); err != nil {
 		return err
 	}
