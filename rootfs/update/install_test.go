@@ -61,7 +61,7 @@ func TestInstallRefusesWithoutWriting(t *testing.T) {
 		"one byte too many":             {append(bytes.Clone(whole), 0), A, "something follows"},
 		"a bit of the manifest changed": {flipped(16 + 20), A, "signature"},
 		"a bit of a part changed":       {flipped(len(whole) - 1000), A, "root is not what was signed"},
-		"another key":                   {sealed(t, newRelease(2), other), A, "signature"},
+		"another key":                   {sealed(t, newRelease(2), other), A, "is signed with key"},
 		"minisign's older algorithm":    {legacy(t, newRelease(2), good), A, "signature"},
 		"another role":                  {changed(func(r *sample) { r.m.Role = "rx" }), A, "for rx on virt"},
 		"another board":                 {changed(func(r *sample) { r.m.Board = "cm4" }), A, "for tx on cm4"},

@@ -151,7 +151,7 @@ func TestUpdateIsRefusedBeforeAByteIsStored(t *testing.T) {
 		{name: "empty", code: 422, want: "not an update file"},
 		{name: "cut in the manifest", file: whole[:100], code: 422, want: "ends in its manifest"},
 		{name: "a bit of the manifest", file: flipped, code: 422, want: "signature"},
-		{name: "another key", file: sealed(t, other, asItIs), code: 422, want: "signature"},
+		{name: "another key", file: sealed(t, other, asItIs), code: 422, want: "is signed with key"},
 		{name: "no key on this image", file: whole, state: func(s *release.State) { s.Key = "" }, code: 409,
 			want: "accepts no update"},
 		{name: "a card without sets", file: whole, state: func(s *release.State) { s.Fault = "no set" }, code: 409,
