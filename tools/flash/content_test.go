@@ -67,11 +67,11 @@ func TestAddedFilesAreThereForOthers(t *testing.T) {
 	}
 	defer f.Close()
 	const name = "pki/own/certs/Heliograph_tx__press-hall_ [DD20EBDB253CE8C3C46AF922F3C02D98030AE7DA].der"
-	want := content{name: []byte(strings.Repeat("certificate", 1000))}
+	want := image.Content{name: []byte(strings.Repeat("certificate", 1000))}
 	for _, n := range []int{1, 511, 512, 513, 899, 1708, 2048, 2049, 5000} { // a cluster is 2048
 		want[fmt.Sprintf("pki/%d", n)] = bytes.Repeat([]byte{byte(n)}, n)
 	}
-	if err := addContent(f, want); err != nil {
+	if err := image.AddContent(f, want); err != nil {
 		t.Fatal(err)
 	}
 	got, err := image.ReadContent(f)

@@ -10,6 +10,7 @@ import (
 
 // Our choices.
 const (
+	sector    = 512
 	chunk     = 1 << 20
 	syncEvery = 16 * chunk // so that the progress is the card's, not the cache's
 )

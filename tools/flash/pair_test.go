@@ -53,7 +53,7 @@ func pairOf(t *testing.T, tx, rx string) Pair {
 	}
 }
 
-func contentOf(t *testing.T, name string) content {
+func contentOf(t *testing.T, name string) image.Content {
 	t.Helper()
 	f, err := os.Open(name)
 	if err != nil {
@@ -68,7 +68,7 @@ func contentOf(t *testing.T, name string) content {
 }
 
 // identityOf opens the certificates of a card as its board will.
-func identityOf(t *testing.T, c content) *x509.Certificate {
+func identityOf(t *testing.T, c image.Content) *x509.Certificate {
 	t.Helper()
 	dir := folder(t)
 	if err := c.Save(dir); err != nil {

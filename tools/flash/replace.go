@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 
-	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/release"
+	"heliograph/tools/image"
 )
 
 // Replacement is one card of a pair whose other card stays.
@@ -59,20 +59,11 @@ func (d Writer) Replace(ctx context.Context, r Replacement) error {
 // unit reads the configuration of the one board.
 func (r Replacement) unit(key [pairkey.Size]byte) (*unit, error) {
 	u := &unit{role: r.Role, Side: r.Side, board: r.Board, target: r.Target, check: checkOf(key)}
-	files := r.files(r.Board)
-	var err error
-	if r.Role == "tx" {
-		var c config.TX
-		c, _, err = files.TX()
-		u.pair, u.link = c.Pair, c.Link
-	} else {
-		var c config.RX
-		c, _, err = files.RX()
-		u.pair, u.link = c.Pair, c.Link
-	}
+	c, _, err := r.files(r.Board).Role(r.Role)
 	if err != nil {
 		return nil, refused("the configuration has faults", err)
 	}
+	u.pair, u.link = c.Pair, c.Link
 	return u, u.readNetwork()
 }
 
@@ -105,7 +96,7 @@ func (d Writer) updates(p Pair, units ...*unit) error {
 		return fmt.Errorf("flash: --update-key: %w", err)
 	}
 	for _, u := range units {
-		u.updateKey = fmt.Sprintf("%016X", key.ID())
+		u.updateKey = image.KeyID(key)
 	}
 	return nil
 }

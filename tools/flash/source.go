@@ -2,7 +2,6 @@ package flash
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/platform/release"
-	"heliograph/rootfs/update"
 	"heliograph/tools/image"
 	"heliograph/tools/image/packed"
 )
@@ -20,7 +18,7 @@ type source struct {
 	io.ReaderAt
 	file     *os.File
 	size     int64
-	content  content
+	content  image.Content
 	manifest release.Manifest // of the set that its board boots
 	holes    []bool           // chunks that are zeros
 	blank    int64            // bytes in them
@@ -97,72 +95,17 @@ func (s *source) inspect() error {
 	return nil
 }
 
-const cutShort = "it ends at byte %d, in its partition %d, which reaches to %d: it was cut short; " +
-	"copy or download it again"
-
 // configuration checks what the image's board will find in it.
 func (s *source) configuration() error {
 	b, _ := boards.ByName(s.manifest.Board)
 	return s.content.Check(s.manifest.Role, b)
 }
 
-// partitions compares the partition table with the image's length.
-func (s *source) partitions() error {
-	b := make([]byte, sector)
-	if err := readAt(s, b, 0); err != nil {
-		return err
-	}
-	end := int64(sector)
-	for i := range 4 {
-		e := b[446+16*i:]
-		start := int64(binary.LittleEndian.Uint32(e[8:])) * sector
-		length := int64(binary.LittleEndian.Uint32(e[12:])) * sector
-		switch {
-		case start < end || length == 0:
-			return fmt.Errorf("its partition %d is not where one of ours is: make it again with \"heliograph image\"",
-				i+1)
-		case start+length > s.size:
-			return fmt.Errorf(cutShort, s.size, i+1, start+length)
-		}
-		end = start + length
-	}
-	if s.size%sector != 0 {
-		return fmt.Errorf("it has %d bytes, which are not whole sectors: copy or download it again", s.size)
-	}
-	return nil
-}
+func (s *source) partitions() error { return image.CheckPartitions(s, s.size) }
 
-// readOnly is a disk that nothing is written to.
-type readOnly struct{ io.ReaderAt }
-
-func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, errors.ErrUnsupported }
-func (readOnly) Sync() error                        { return nil }
-
-// manifestOf reads what an image's board boots, without comparing it.
-func manifestOf(r io.ReaderAt) (m release.Manifest, err error) {
-	card, err := update.Open(readOnly{r}, 0)
-	if err != nil {
-		return m, err
-	}
-	set, err := card.Committed()
-	if err != nil {
-		return m, err
-	}
-	return card.Manifest(set)
-}
-
-// committed compares every file of the set that the board boots, and its root slot, with
-// their hashes in the manifest.
-func (s *source) committed() error {
-	card, err := update.Open(readOnly{s}, 0)
-	var set update.Set
-	if err == nil {
-		set, err = card.Committed()
-	}
-	if err == nil {
-		s.manifest, err = card.Check(set)
-	}
-	if err != nil {
+// committed checks what the image's board boots.
+func (s *source) committed() (err error) {
+	if s.manifest, _, err = image.Committed(s); err != nil {
 		return fmt.Errorf("it is damaged: %w; copy, download or make it again", err)
 	}
 	return nil

@@ -82,12 +82,12 @@ func (p Pair) image(dir string, u *unit) error {
 		return fmt.Errorf("flash: %v", err)
 	}
 	defer f.Close()
-	m, err := manifestOf(f)
+	m, err := image.Manifest(f)
 	if err != nil {
 		return fmt.Errorf("flash: the image that was made: %v", err)
 	}
 	u.release = m.Version
-	return addContent(f, files)
+	return image.AddContent(f, files)
 }
 
 // application is what the certificate of a board says, under the names that the
@@ -99,8 +99,8 @@ func application(role, pair string, hosts []string) pki.Application {
 	return a
 }
 
-func readFolder(dir string) (content, error) {
-	c := content{}
+func readFolder(dir string) (image.Content, error) {
+	c := image.Content{}
 	root := os.DirFS(dir)
 	return c, fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

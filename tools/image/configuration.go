@@ -211,17 +211,7 @@ func check(o Options, hasKey bool) error {
 	if hasKey {
 		files.KeyLater = "the image has it"
 	}
-	var state, pki string
-	var err error
-	if o.Role == "tx" {
-		var c config.TX
-		c, _, err = files.TX()
-		state, pki = c.State, c.PKI
-	} else {
-		var c config.RX
-		c, _, err = files.RX()
-		state, pki = c.State, c.PKI
-	}
+	c, _, err := files.Role(o.Role)
 	if _, invalid := errors.AsType[config.Faults](err); invalid {
 		return fmt.Errorf("image: the configuration has faults:\n%w", err)
 	}
@@ -232,7 +222,7 @@ func check(o Options, hasKey bool) error {
 		return nil
 	}
 	kept := filepath.Join(filepath.Dir(o.Config), "state")
-	if state != kept || pki != filepath.Join(kept, "pki") {
+	if c.State != kept || c.PKI != filepath.Join(kept, "pki") {
 		return fmt.Errorf("image: %s: leave [state] and [pki] out: a board keeps both on its data partition", o.Config)
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 // It refuses, before it writes, a disk that is not ours, a damaged one, one of another role
 // or board than the options name, and a configuration with faults.
 func Configure(d Disk, o Options) (kept []string, err error) {
-	m, _, err := identify(d)
+	m, _, err := Committed(d)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +96,7 @@ func configure(d Disk, number uint64, p parts) (kept []string, err error) {
 // renumber changes the committed set's number, and removes from it the key that an update
 // has brought.
 func renumber(d Disk, number uint64, dropKey bool) error {
-	card, err := update.Open(d, 0)
-	if err != nil {
-		return err
-	}
-	s, err := card.Committed()
+	card, s, err := committed(d)
 	if err != nil {
 		return err
 	}

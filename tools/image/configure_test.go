@@ -76,7 +76,7 @@ func TestConfiguredTwiceIsAsIfOnce(t *testing.T) {
 		t.Error("got other bytes after two configurations than after the second alone")
 	}
 	fsck(t, f.Name())
-	m, _, err := identify(f)
+	m, _, err := Committed(f)
 	if err != nil || m.Version != 3 {
 		t.Errorf("got release %d, %v; want 3", m.Version, err)
 	}

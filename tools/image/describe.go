@@ -14,7 +14,6 @@ import (
 
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/text"
-	"heliograph/rootfs/update"
 )
 
 // Description is what an image or card says of itself. What it does not say is empty.
@@ -58,7 +57,7 @@ func DescribeFile(name string) (Description, error) {
 // Describe reads what an image or card boots, compares all of it with its manifest, and
 // says what it is.
 func Describe(r io.ReaderAt) (Description, error) {
-	m, set, err := identify(r)
+	m, set, err := Committed(r)
 	if err != nil {
 		return Description{}, err
 	}
@@ -99,15 +98,7 @@ func KeyID(key minisign.PublicKey) string { return fmt.Sprintf("%016X", key.ID()
 // UpdateKey returns the key that updates of an image or card over the network must be
 // signed with. Without one, ok is false: its board takes none. It compares nothing.
 func UpdateKey(r io.ReaderAt) (key minisign.PublicKey, ok bool, err error) {
-	card, err := update.Open(readOnly{r}, 0)
-	if err != nil {
-		return key, false, err
-	}
-	s, err := card.Committed()
-	if err != nil {
-		return key, false, err
-	}
-	m, err := card.Manifest(s)
+	m, err := Manifest(r)
 	if err != nil {
 		return key, false, err
 	}

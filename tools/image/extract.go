@@ -1,15 +1,10 @@
 package image
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
-	"heliograph/firmware/platform/release"
-	"heliograph/rootfs/update"
 	"heliograph/tools/image/packed"
 )
 
@@ -20,7 +15,7 @@ func (o Options) extract(from base, to *os.File) error {
 	if err := unpack(from.path, to, o.note); err != nil {
 		return fmt.Errorf("image: %s: %w", name, err)
 	}
-	m, _, err := identify(to)
+	m, _, err := Committed(to)
 	if err != nil {
 		return fmt.Errorf("image: %s: %w", name, err)
 	}
@@ -30,12 +25,6 @@ func (o Options) extract(from base, to *os.File) error {
 	}
 	return nil
 }
-
-// readOnly is a disk that nothing is written to.
-type readOnly struct{ io.ReaderAt }
-
-func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, errors.New("image: read only") }
-func (readOnly) Sync() error                        { return nil }
 
 // unpack writes an image, packed or plain, and compares it with the sums beside it.
 func unpack(path string, to *os.File, note func(string, ...any)) error {
@@ -60,34 +49,5 @@ func unpack(path string, to *os.File, note func(string, ...any)) error {
 	if err != nil {
 		return err
 	}
-	return whole(to, info.Size())
-}
-
-// whole compares an image's length with its partition table.
-func whole(r io.ReaderAt, size int64) error {
-	b := make([]byte, sectorSize)
-	if n, _ := r.ReadAt(b, 0); n < len(b) || string(b[510:]) != "\x55\xAA" {
-		return errors.New("it has no partition table: it is not an image of a board")
-	}
-	for i := range 4 {
-		e := b[446+16*i:]
-		end := (int64(binary.LittleEndian.Uint32(e[8:])) + int64(binary.LittleEndian.Uint32(e[12:]))) * sectorSize
-		if end > size {
-			return fmt.Errorf("it ends at byte %d, in its partition %d: download it again", size, i+1)
-		}
-	}
-	return nil
-}
-
-// identify checks the committed set of an image or card, and says what it is.
-func identify(r io.ReaderAt) (m release.Manifest, s update.Set, err error) {
-	card, err := update.Open(readOnly{r}, 0)
-	if err != nil {
-		return m, 0, err
-	}
-	if s, err = card.Committed(); err != nil {
-		return m, 0, err
-	}
-	m, err = card.Check(s)
-	return m, s, err
+	return CheckPartitions(to, info.Size())
 }

@@ -36,13 +36,25 @@ func (f Files) RX() (config.RX, []config.Warning, error) {
 	return read(f, config.Machine.LoadRX, func(c config.RX) config.Link { return c.Link })
 }
 
-// Check returns what is wrong with the files of a board of a role, tx or rx.
-func (f Files) Check(role string) (warnings []config.Warning, err error) {
+// Common is what the configurations of both roles have.
+type Common struct {
+	Pair, State, PKI string
+	Link             config.Link
+}
+
+// Role reads the files of a board of a role, tx or rx.
+func (f Files) Role(role string) (Common, []config.Warning, error) {
 	if role == "rx" {
-		_, warnings, err = f.RX()
-	} else {
-		_, warnings, err = f.TX()
+		c, warnings, err := f.RX()
+		return Common{c.Pair, c.State, c.PKI, c.Link}, warnings, err
 	}
+	c, warnings, err := f.TX()
+	return Common{c.Pair, c.State, c.PKI, c.Link}, warnings, err
+}
+
+// Check returns what is wrong with the files of a board of a role, tx or rx.
+func (f Files) Check(role string) ([]config.Warning, error) {
+	_, warnings, err := f.Role(role)
 	return warnings, err
 }
 

@@ -11,8 +11,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
-
 	"heliograph/boards/fit"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"

@@ -12,7 +12,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
 	"heliograph/boards/fit"
 	"heliograph/drivers/clock"
 	"heliograph/firmware/config"

@@ -1,5 +1,5 @@
 // Package role is what the main functions of both roles share: flags, exit
-// codes, logging and signals.
+// codes, logging, signals, and the certificate authorities of a system without any.
 //
 // A role's main is one call:
 //
@@ -22,6 +22,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities: on a board
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"
