@@ -22,6 +22,7 @@ import (
 	"heliograph/ci/await"
 	"heliograph/drivers/drivertest"
 	"heliograph/rootfs/console"
+	"heliograph/tools/boarddemo/emulator"
 )
 
 // What a board is waited for is bounded by a multiple of its first boot, which takes
@@ -79,22 +80,17 @@ func boot(t *testing.T, card string, w wiring) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outside := "user,id=outside,hostfwd=tcp:" + w.status + "-:9464"
+	outside := "hostfwd=tcp:" + w.status + "-:9464"
 	for _, p := range w.ports {
 		outside += ",hostfwd=" + p
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	m := &machine{ctx: ctx, stop: stop, qmp: filepath.Join(folder, "qmp")}
-	c := exec.CommandContext(ctx, "qemu-system-aarch64", "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1",
-		"-m", "256",
-		"-display", "none", "-monitor", "none", "-qmp", "unix:"+m.qmp+",server=on,wait=off",
-		"-kernel", filepath.Join(folder, "vmlinuz"), "-initrd", filepath.Join(folder, "initramfs"), "-append",
-		strings.TrimSpace(string(line)),
-		"-drive", "if=none,id=card,format=raw,file="+card, "-device", "virtio-blk-pci,drive=card", "-device",
-		"i6300esb",
-		"-chardev", w.link+",id=link", "-serial", "chardev:link", "-chardev", "stdio,id=console,signal=off", "-device",
-		"pci-serial,chardev=console",
-		"-netdev", outside, "-device", "virtio-net-pci,netdev=outside,romfile=")
+	c := exec.CommandContext(ctx, emulator.Program, emulator.Board{
+		Card: card, Kernel: filepath.Join(folder, "vmlinuz"), Initramfs: filepath.Join(folder, "initramfs"),
+		CommandLine: strings.TrimSpace(string(line)), Link: w.link, Outside: outside,
+	}.Arguments()...)
+	c.Args = append(c.Args, "-qmp", "unix:"+m.qmp+",server=on,wait=off")
 	if w.once {
 		c.Args = append(c.Args, "-no-reboot")
 	}

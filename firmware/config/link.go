@@ -114,7 +114,7 @@ func (r *report) speed(s string) int {
 		return 0
 	}
 	r.choice("link", "speed", s, "10", "100", "1000", "2500", "5000", "10000")
-	mbits, _ := strconv.Atoi(s) // the choice has reported what is not a number
+	mbits, _ := strconv.Atoi(s) // choice has reported a value that is not a number
 	return mbits
 }
 

@@ -13,9 +13,9 @@ import (
 
 // Up brings the loopback up, then the interface with its address and route.
 func (c Config) Up() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := socket()
 	if err != nil {
-		return fmt.Errorf("network: %v", err)
+		return err
 	}
 	defer unix.Close(fd)
 	name, err := c.device()
@@ -49,6 +49,15 @@ func (c Config) Up() error {
 	return route(fd, c.Gateway)
 }
 
+// socket is what interfaces are set through.
+func socket() (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("network: %v", err)
+	}
+	return fd, nil
+}
+
 // WaitUp tries Up after each pause until it succeeds. It returns false when ctx ended first.
 func (c Config) WaitUp(ctx context.Context, pause time.Duration) bool {
 	for {
@@ -65,9 +74,9 @@ func (c Config) WaitUp(ctx context.Context, pause time.Duration) bool {
 
 // Down takes the address away and leaves the interface up, for a lease that is over.
 func (c Config) Down() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := socket()
 	if err != nil {
-		return fmt.Errorf("network: %v", err)
+		return err
 	}
 	defer unix.Close(fd)
 	name, err := c.device()
@@ -91,9 +100,9 @@ func (c Config) Down() error {
 func Loopback() error { return up("lo") }
 
 func up(name string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := socket()
 	if err != nil {
-		return fmt.Errorf("network: %v", err)
+		return err
 	}
 	defer unix.Close(fd)
 	return raise(fd, name)

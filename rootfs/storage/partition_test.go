@@ -46,7 +46,7 @@ func TestPartitionIsPreparedOverRestarts(t *testing.T) {
 		starts  []string // of the board: what becomes of the partition
 		formats int      // in all
 		logged  string   // "" for nothing
-		silent  []string // what is not logged
+		silent  []string // must not be logged
 	}{
 		{name: "it mounts", machine: machine{faults: []error{nil}}, starts: []string{"mounted"}},
 		{name: "a new card", machine: machine{faults: []error{unix.EINVAL}, fresh: true}, starts: []string{"mounted"},

@@ -76,7 +76,7 @@ func (d *Demo) Last() string {
 // Start makes the images and boots the boards. To be closed; the end of ctx ends the
 // boards.
 func Start(ctx context.Context, o Options) (d *Demo, err error) {
-	program, err := emulator()
+	program, err := findQEMU()
 	if err != nil {
 		return nil, err
 	}

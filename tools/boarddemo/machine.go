@@ -16,16 +16,11 @@ import (
 
 	"heliograph/firmware/platform/health"
 	"heliograph/rootfs/console"
-	"heliograph/tools/image/filesystem"
+	"heliograph/tools/boarddemo/emulator"
+	"heliograph/tools/image"
 )
 
-// Where package image has the boot partition, and bounds of what is read there.
-const (
-	bootStart = 4 << 20
-	bootSize  = 256 << 20
-	mostFile  = 128 << 20
-	mostSaid  = 12 // lines of a console
-)
+const mostSaid = 12 // lines of a console
 
 // Machine is an emulated board.
 type Machine struct {
@@ -48,9 +43,9 @@ const installText = `QEMU is missing: board-demo needs qemu-system-aarch64 7.0 o
   macOS            brew install qemu
   Windows          winget install SoftwareFreedomConservancy.QEMU`
 
-// emulator finds QEMU.
-func emulator() (string, error) {
-	const name = "qemu-system-aarch64"
+// findQEMU finds it.
+func findQEMU() (string, error) {
+	const name = emulator.Program
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
@@ -75,14 +70,10 @@ func boot(ctx context.Context, program, card string, link int, forwards ...strin
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	c := exec.CommandContext(ctx, program, "-M", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "1", "-m", "256",
-		"-display", "none", "-monitor", "none", "-kernel", card+".vmlinuz", "-initrd", card+".initramfs", "-append",
-		line,
-		"-drive", "if=none,id=card,format=raw,file="+strings.ReplaceAll(card, ",", ",,"),
-		"-device", "virtio-blk-pci,drive=card", "-device", "i6300esb",
-		"-chardev", fmt.Sprintf("socket,id=link,host=127.0.0.1,port=%d", link), "-serial", "chardev:link",
-		"-chardev", "stdio,id=console,signal=off", "-device", "pci-serial,chardev=console",
-		"-netdev", "user,id=outside,"+strings.Join(forwards, ","), "-device", "virtio-net-pci,netdev=outside,romfile=")
+	c := exec.CommandContext(ctx, program, emulator.Board{
+		Card: card, Kernel: card + ".vmlinuz", Initramfs: card + ".initramfs", CommandLine: line,
+		Link: fmt.Sprintf("socket,host=127.0.0.1,port=%d", link), Outside: strings.Join(forwards, ","),
+	}.Arguments()...)
 	m := &Machine{stop: stop, ended: make(chan struct{})}
 	c.Stdout, c.Stderr = m, m
 	if m.keys, err = c.StdinPipe(); err != nil {
@@ -112,12 +103,8 @@ func kernel(card string) (arguments string, err error) {
 		return "", err
 	}
 	defer f.Close()
-	v, err := filesystem.OpenFAT(f, bootStart, bootSize)
-	if err != nil {
-		return "", err
-	}
 	for _, name := range []string{"vmlinuz", "initramfs", "cmdline.txt"} {
-		b, err := v.ReadFile("a/"+name, mostFile)
+		b, err := image.BootFile(f, "a/"+name)
 		if err != nil {
 			return "", err
 		}

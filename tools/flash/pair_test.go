@@ -284,6 +284,6 @@ func TestLabelsSayReleaseAndKeyOfUpdates(t *testing.T) {
 	p.UpdateKey = p.TX.Config
 	var out strings.Builder
 	if err := writer(t, &out).Pair(t.Context(), p); err == nil || !strings.Contains(err.Error(), "--update-key") {
-		t.Errorf("got %v for what is not a key, want that it is said", err)
+		t.Errorf("got %v for a malformed key, want an error that says so", err)
 	}
 }

@@ -32,7 +32,7 @@ func decodeCommand() *cobra.Command {
 			"the bytes that a UART received; - is standard input. Each frame becomes a line. With --key the\n" +
 			"tags are checked and the records of each source frame follow it; for that the capture needs a\n" +
 			"hello, sent 4 times a second. Records lost or cut are not put together again.\n\n" +
-			"--dissector writes a plugin for Wireshark instead, which shows what is not sealed.",
+			"--dissector writes a plugin for Wireshark instead, which shows the headers of frames.",
 		Args: func(c *cobra.Command, args []string) error {
 			if o.dissector != "" {
 				return cobra.NoArgs(c, args)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"aead.dev/minisign"
 	"github.com/charmbracelet/x/term"
@@ -130,33 +129,12 @@ func updateMakeCommand() *cobra.Command {
 
 // signingKey asks for the password of a file that has one.
 func signingKey(c *cobra.Command, name string) (minisign.PrivateKey, error) {
-	var key minisign.PrivateKey
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return key, err
-	}
-	if !minisign.IsEncrypted(text) {
-		if key.UnmarshalText(text) == nil {
-			return key, nil
+	return image.ReadSigningKey(name, func() (string, error) {
+		if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(f.Fd()) {
+			return ask(f, c.ErrOrStderr(), "Password of "+name+": ")
 		}
-		if _, err := release.ParseKey(text); err == nil {
-			return key, fmt.Errorf("%s is the public key: give %s", name, strings.TrimSuffix(name, ".pub"))
-		}
-		return key, fmt.Errorf("%s is not a secret key of \"heliograph update key\"", name)
-	}
-	password := ""
-	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(f.Fd()) {
-		password, err = ask(f, c.ErrOrStderr(), "Password of "+name+": ")
-	} else {
-		password, err = readPassword(c.InOrStdin(), io.Discard)
-	}
-	if err != nil {
-		return key, err
-	}
-	if key, err = minisign.DecryptKey(password, text); err != nil {
-		return key, fmt.Errorf("%s: wrong password, or no key of minisign", name)
-	}
-	return key, nil
+		return readPassword(c.InOrStdin(), io.Discard)
+	})
 }
 
 func updateInstallCommand() *cobra.Command {

@@ -64,6 +64,15 @@ func Committed(r io.ReaderAt) (m release.Manifest, s update.Set, err error) {
 	return m, s, err
 }
 
+// BootFile reads a file of the boot partition of an image or card, such as a/vmlinuz.
+func BootFile(r io.ReaderAt, name string) ([]byte, error) {
+	v, err := openBoot(r)
+	if err != nil {
+		return nil, err
+	}
+	return v.ReadFile(name, bootSize)
+}
+
 // Manifest reads what Committed returns, and compares nothing with it.
 func Manifest(r io.ReaderAt) (m release.Manifest, err error) {
 	card, s, err := committed(readOnly{r})

@@ -138,13 +138,13 @@ func TestConfigureRefusesWithoutWriting(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"a configuration with faults":     {"an image", Options{Config: faulty}, "nonsense"},
-		"a role that it does not have":    {"an image", Options{Config: p.config, Role: "rx"}, "is of tx for virt"},
-		"a configuration that is no file": {"an image", Options{Config: "/none.toml"}, "no such file"},
-		"a key that is none":              {"an image", Options{UpdateKey: p.config}, "is not a public key"},
-		"a folder without certificates":   {"an image", Options{PKI: t.TempDir()}, "has none of the folders"},
-		"a disk without partitions":       {"no table", Options{Config: p.config}, "no partition table"},
-		"a disk with other ones":          {"another's", Options{Config: p.config}, "other partitions"},
+		"a configuration with faults":   {"an image", Options{Config: faulty}, "nonsense"},
+		"a role that it does not have":  {"an image", Options{Config: p.config, Role: "rx"}, "is of tx for virt"},
+		"a missing configuration":       {"an image", Options{Config: "/none.toml"}, "no such file"},
+		"a key that is none":            {"an image", Options{UpdateKey: p.config}, "is not a public key"},
+		"a folder without certificates": {"an image", Options{PKI: t.TempDir()}, "has none of the folders"},
+		"a disk without partitions":     {"no table", Options{Config: p.config}, "no partition table"},
+		"a disk with other ones":        {"another's", Options{Config: p.config}, "other partitions"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := &untouched{File: disks[c.disk]}

@@ -10,6 +10,21 @@ import (
 	"heliograph/boards"
 )
 
+// ownOverlay writes the overlay of a board and role to a file.
+func ownOverlay(t *testing.T, board, role string) (boards.Board, string) {
+	t.Helper()
+	b, _ := boards.ByName(board)
+	overlay, err := pinmux(role, b.Link.Pins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "own.dtbo")
+	if err := os.WriteFile(own, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return b, own
+}
+
 // The overlays are applied as the firmware would, by dtc's tools, to the trees
 // that the image has.
 func TestLinkHeaderCarriesOneDirection(t *testing.T) {
@@ -23,16 +38,8 @@ func TestLinkHeaderCarriesOneDirection(t *testing.T) {
 			"rx": {"brcm,pins": "14 15", "brcm,function": "0 4", "brcm,pull": "1 2"},
 		} {
 			t.Run(board+" "+role, func(t *testing.T) {
-				b, _ := boards.ByName(board)
-				overlay, err := pinmux(role, b.Link.Pins)
-				if err != nil {
-					t.Fatal(err)
-				}
-				folder := t.TempDir()
-				own, merged := filepath.Join(folder, "own.dtbo"), filepath.Join(folder, "merged.dtb")
-				if err := os.WriteFile(own, overlay, 0o600); err != nil {
-					t.Fatal(err)
-				}
+				b, own := ownOverlay(t, board, role)
+				merged := filepath.Join(t.TempDir(), "merged.dtb")
 				args := []string{"-i", filepath.Join(kernel.Dir, b.DeviceTree), "-o", merged}
 				for _, name := range b.Overlays {
 					if strings.Contains(name, ",") {
@@ -66,16 +73,8 @@ func TestLinkHeaderOfRP1CarriesOneDirection(t *testing.T) {
 	} {
 		for _, board := range []string{"rpi5", "cm5"} {
 			t.Run(board+" "+role, func(t *testing.T) {
-				b, _ := boards.ByName(board)
-				overlay, err := pinmux(role, b.Link.Pins)
-				if err != nil {
-					t.Fatal(err)
-				}
-				folder := t.TempDir()
-				own, merged := filepath.Join(folder, "own.dtbo"), filepath.Join(folder, "merged.dtb")
-				if err := os.WriteFile(own, overlay, 0o600); err != nil {
-					t.Fatal(err)
-				}
+				b, own := ownOverlay(t, board, role)
+				merged := filepath.Join(t.TempDir(), "merged.dtb")
 				peer(t, "fdtoverlay", "-i", filepath.Join(kernel.Dir, b.DeviceTree), "-o", merged, own)
 				get := func(node, property string) string {
 					return strings.TrimSpace(string(peer(t, "fdtget", merged, node, property)))

@@ -1,11 +1,14 @@
 package image
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"heliograph/tools/image/filesystem"
 )
@@ -50,15 +53,26 @@ func rootSlot(o Options, p programs) ([]byte, error) {
 	return filesystem.SquashFS(root)
 }
 
-// build makes a program so that neither folder, time nor checkout show.
+// Compile builds the program of a package in a checkout, for a system such as linux/arm64,
+// so that neither folder, time nor checkout show in the file that it writes.
+func Compile(ctx context.Context, source, version, system, pkg, file string) error {
+	name, architecture, _ := strings.Cut(system, "/")
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, pkg)
+	c.Dir = source
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS="+name, "GOARCH="+architecture, "GOAMD64=v1",
+		"GOARM64=v8.0")
+	if said, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s for %s: %v\n%s", pkg, system, err, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// build makes a program of a board.
 func build(o Options, pkg, work string) ([]byte, error) {
 	name := filepath.Join(work, filepath.Base(pkg))
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X main.version="+o.Version, "-o", name, pkg)
-	c.Dir = o.Source
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64", "GOFLAGS=", "GOARM64=v8.0")
-	if said, err := c.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("image: building %s: %v\n%s", pkg, err, said)
+	if err := Compile(context.Background(), o.Source, o.Version, "linux/arm64", pkg, name); err != nil {
+		return nil, fmt.Errorf("image: %w", err)
 	}
 	b, err := os.ReadFile(name)
 	if err != nil {

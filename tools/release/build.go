@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"heliograph/tools/image"
 )
 
 // builder makes the parts of one release.
@@ -45,8 +45,7 @@ func (b *builder) program(platform, name string) (string, error) {
 	if at, ok := b.built[id]; ok {
 		return at, nil
 	}
-	system, architecture, _ := strings.Cut(platform, "/")
-	at := filepath.Join(b.work, system+"_"+architecture+"_"+name)
+	at := filepath.Join(b.work, strings.ReplaceAll(id, "/", "_"))
 	folder := "./firmware/cmd/" + name
 	switch name {
 	case toolName:
@@ -55,13 +54,8 @@ func (b *builder) program(platform, name string) (string, error) {
 		folder = "./rootfs/" + name
 	}
 	fmt.Fprintf(b.out, "compiling %s for %s …\n", name, platform)
-	c := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X main.version="+b.version, "-o", at, folder)
-	c.Dir = b.source
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS="+system, "GOARCH="+architecture, "GOAMD64=v1",
-		"GOARM64=v8.0")
-	if said, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s for %s: %v\n%s", name, platform, err, bytes.TrimSpace(said))
+	if err := image.Compile(b.ctx, b.source, b.version, platform, folder, at); err != nil {
+		return "", err
 	}
 	b.built[id] = at
 	return at, nil

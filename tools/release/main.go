@@ -212,8 +212,8 @@ func sourceDate(source string) (time.Time, error) {
 		c.Dir = source
 		said, err := c.Output()
 		if err != nil {
-			return time.Time{}, fmt.Errorf("the time of the sources: git log: %v; set SOURCE_DATE_EPOCH where there "+
-				"is no repository", err)
+			return time.Time{}, fmt.Errorf("the time of the sources: git log: %v; set SOURCE_DATE_EPOCH outside "+
+				"a Git repository", err)
 		}
 		text = string(said)
 	}

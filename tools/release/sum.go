@@ -11,6 +11,8 @@ import (
 
 	"aead.dev/minisign"
 	"github.com/charmbracelet/x/term"
+
+	"heliograph/tools/image"
 )
 
 const sumsFile = "SHA256SUMS"
@@ -57,32 +59,20 @@ func readKey(name string) (*minisign.PrivateKey, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var key minisign.PrivateKey
-	if !minisign.IsEncrypted(text) {
-		if err := key.UnmarshalText(text); err != nil {
-			return nil, fmt.Errorf("%s is not a secret key of minisign; \"heliograph update key FILE\" makes one", name)
+	key, err := image.ReadSigningKey(name, func() (string, error) {
+		if password, ok := os.LookupEnv(passwordVariable); ok {
+			return password, nil
 		}
-		return &key, nil
-	}
-	password, ok := os.LookupEnv(passwordVariable)
-	if !ok {
 		if !term.IsTerminal(os.Stdin.Fd()) {
-			return nil, errors.New("the key has a password: set " + passwordVariable + ", or run it in a terminal")
+			return "", errors.New("the key has a password: set " + passwordVariable + ", or run it in a terminal")
 		}
 		fmt.Fprintf(os.Stderr, "Password of %s: ", name)
 		typed, err := term.ReadPassword(os.Stdin.Fd())
 		fmt.Fprintln(os.Stderr)
-		if err != nil {
-			return nil, err
-		}
-		password = string(typed)
-	}
-	if key, err = minisign.DecryptKey(password, text); err != nil {
-		return nil, fmt.Errorf("%s: wrong password, or not a secret key of minisign", name)
+		return string(typed), err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return &key, nil
 }

@@ -109,7 +109,7 @@ func TestObstaclesNameWhatTrustAloneDoesNotAllow(t *testing.T) {
 		user   bool
 		want   []string
 		role   string
-		not    string // what is not said
+		not    string // must not be said
 	}{
 		"a client's, which may serve too": {change: func(*x509.Certificate) {}, role: "rx"},
 		"a client's, expired": {change: func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) }, role: "rx",

@@ -13,7 +13,7 @@ import (
 	"heliograph/firmware/tx/replay"
 )
 
-// fillLive makes a frame of what is not replay.
+// fillLive makes a frame of live records.
 func fillLive(m *Mux, now time.Time) (Filled, bool) {
 	window := m.replay
 	m.replay = nil
