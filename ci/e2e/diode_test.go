@@ -68,16 +68,7 @@ func TestUDPCrossesADiode(t *testing.T) {
 	tx.Stop()
 
 	start(nsTX, "heliotx", with)
-	var lines []string
-	for i := range n {
-		lines = append(lines, longLine(i))
-	}
-	await.NoError(t, "lines are taken", func() (err error) {
-		within(t, nsTX, func() error { err = sendLines(6010, lines); return nil })
-		return err
-	})
-	siem.has(t, n)
-	sameInOrder(t, "line", siem.all(), lines)
+	sendAcross(t, nsTX, siem, n)
 	if got := packets(t, nsTX, "rx_packets"); got != 0 {
 		t.Errorf("the transmitter's interface has received %d packets, want none", got)
 	}
