@@ -136,7 +136,8 @@ func (m *machine) until(t *testing.T, what string, condition func() error) {
 			return
 		}
 		if m.ctx.Err() != nil || time.Since(begin) > bound() {
-			t.Fatalf("%s: %v; the console:\n%s", what, err, m.screen.String())
+			t.Logf("the console:\n%s", m.screen.String())
+			t.Fatalf("%s: %v", what, err)
 		}
 	}
 }

@@ -38,8 +38,8 @@ func test(command []string) int {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		return 1
 	}
-	var skips []skip
-	readErr := follow(out, os.Stdout, &skips)
+	var o outcome
+	readErr := follow(out, os.Stdout, &o)
 	if readErr != nil {
 		_, _ = io.Copy(os.Stdout, out) // let go test end; the read error is reported below
 	}
@@ -48,7 +48,7 @@ func test(command []string) int {
 		fmt.Fprintln(os.Stderr, "testreport: reading the results:", readErr)
 		code = max(code, 1)
 	}
-	return summarize(os.Stdout, skips, code, os.Getenv("CI") == "true")
+	return summarize(os.Stdout, o, code, os.Getenv("CI") == "true")
 }
 
 func exitCode(err error) int {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -16,6 +17,9 @@ type event struct {
 	Output  string
 }
 
+// name is that of a test, with its package.
+func (e event) name() string { return strings.TrimPrefix(e.Package, "heliograph/") + " " + e.Test }
+
 // skip is one test that did not run.
 type skip struct {
 	name string // package and test
@@ -24,15 +28,24 @@ type skip struct {
 
 type testID struct{ pkg, test string }
 
+// failure is one test that failed, and what it reported first.
+type failure struct{ name, why string }
+
+// outcome is what a run of tests leaves to be listed at its end.
+type outcome struct {
+	skips    []skip
+	failures []failure
+}
+
 // follow copies to out what "go test" without -v would print (the output of
-// failed tests and of packages) and collects the skips.
-func follow(results io.Reader, out io.Writer, skips *[]skip) error {
+// failed tests and of packages) and collects skips and failures.
+func follow(results io.Reader, out io.Writer, o *outcome) error {
 	lines := bufio.NewReader(results)
 	held := map[testID][]string{} // output of tests that have not ended
 	for {
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 0 {
-			handle(line, out, held, skips)
+			handle(line, out, held, o)
 		}
 		if err == io.EOF {
 			return nil
@@ -43,7 +56,7 @@ func follow(results io.Reader, out io.Writer, skips *[]skip) error {
 	}
 }
 
-func handle(line []byte, out io.Writer, held map[testID][]string, skips *[]skip) {
+func handle(line []byte, out io.Writer, held map[testID][]string, o *outcome) {
 	var e event
 	if json.Unmarshal(line, &e) != nil || e.Action == "" {
 		_, _ = out.Write(line) // not an event: pass it on
@@ -61,7 +74,7 @@ func handle(line []byte, out io.Writer, held map[testID][]string, skips *[]skip)
 		held[id] = append(held[id], e.Output)
 	case "skip":
 		if e.Test != "" {
-			*skips = append(*skips, skip{strings.TrimPrefix(e.Package, "heliograph/") + " " + e.Test, reason(held[id])})
+			o.skips = append(o.skips, skip{e.name(), reason(held[id])})
 		}
 		delete(held, id)
 	case "fail":
@@ -75,6 +88,9 @@ func handle(line []byte, out io.Writer, held map[testID][]string, skips *[]skip)
 			return
 		}
 		fmt.Fprint(out, strings.Join(held[id], ""))
+		if why := firstReports(held[id]); why != "" {
+			o.failures = append(o.failures, failure{e.name(), why})
+		}
 		delete(held, id)
 	case "pass":
 		delete(held, id)
@@ -97,8 +113,35 @@ func reason(output []string) string {
 	return "not proved: the test does not say what (" + all + ")"
 }
 
-// summarize prints the skips and returns the exit code of the whole.
-func summarize(out io.Writer, skips []skip, code int, strict bool) int {
+// message is a line that a test reports with its place: "    a_test.go:7: got 1, want 2".
+var message = regexp.MustCompile(`^\s+\w+\.go:\d+: `)
+
+// What is shown again at the end of a failed test.
+const (
+	firstMessages = 4
+	messageBytes  = 400
+)
+
+// firstReports returns what a failed test reported first, "" when only its subtests did.
+func firstReports(output []string) string {
+	var reports []string
+	for _, line := range output {
+		at := message.FindString(line)
+		if at != "" && !strings.Contains(at, "rig.go:") && len(reports) < firstMessages { // rig.go: logs of peers
+			line = strings.TrimSpace(line)
+			reports = append(reports, line[:min(len(line), messageBytes)])
+		}
+	}
+	return strings.Join(reports, "; ")
+}
+
+// summarize prints skips and failures, so that they stand last however much the tests
+// printed, and returns the exit code of the whole.
+func summarize(out io.Writer, o outcome, code int, strict bool) int {
+	skips := o.skips
+	for _, f := range o.failures {
+		fmt.Fprintf(out, "FAIL %s: %s\n", f.name, f.why)
+	}
 	for _, s := range skips {
 		fmt.Fprintf(out, "SKIP %s: %s\n", s.name, s.why)
 	}
