@@ -10,7 +10,7 @@ cd "$(dirname "$0")"
 missing=
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 
-# A package must not start its daemon here; an existing policy is left alone.
+# A package must not start its daemon here (prometheus is there for promtool); an existing policy is left alone.
 apt_install() {
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 		echo "setup: missing, and not installed for want of root or apt: $*" >&2
@@ -60,6 +60,7 @@ need tshark        tshark
 need ip            iproute2
 need tmux          tmux
 need jq            jq
+need promtool      prometheus
 need npm           npm
 need fsck.fat      dosfstools
 need mcopy         mtools

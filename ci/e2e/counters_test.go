@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,6 +50,7 @@ func TestEveryCounterIsShown(t *testing.T) {
 				body, code, err := r.Get("/metrics")
 				if err == nil && code == http.StatusOK {
 					metrics.WriteString(body)
+					checkMetrics(t, body)
 				}
 				return err
 			})
@@ -65,7 +67,10 @@ func TestEveryCounterIsShown(t *testing.T) {
 		g.TX.Stop()
 		g.RX.Stop()
 	}
-	metrics.WriteString(ethernetMetrics(t))
+	ethernet := ethernetMetrics(t)
+	_, body, _ := strings.Cut(ethernet, "\r\n\r\n")
+	checkMetrics(t, body)
+	metrics.WriteString(ethernet)
 	for _, c := range counters {
 		if c.Shown != "" && !at(documents, strings.Split(c.Shown, ".")) {
 			t.Errorf("%s: /status.json of no role has %s", c.Field, c.Shown)
@@ -73,6 +78,17 @@ func TestEveryCounterIsShown(t *testing.T) {
 		if c.Name != "" && !shown(metrics.String(), c) {
 			t.Errorf("%s: no role has a metric %s with the help %q", c.Field, c.Name, c.Help)
 		}
+	}
+}
+
+// checkMetrics has promtool read metrics: their syntax, names, units and help.
+func checkMetrics(t *testing.T, metrics string) {
+	t.Helper()
+	path := rig.Program(t, "promtool", "that metrics follow the practice of Prometheus")
+	c := exec.Command(path, "check", "metrics")
+	c.Stdin = strings.NewReader(metrics)
+	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }
 

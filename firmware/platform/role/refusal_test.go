@@ -43,7 +43,7 @@ func TestRefusalIsShownUntilTheProgramIsEnded(t *testing.T) {
 		"/":            "heliograph.toml:3: a &lt;fault&gt;",
 		"/status.json": `"heliograph.toml:3: a \u003cfault\u003e"`,
 		"/readyz":      "configuration: pair.key: another\n",
-		"/metrics":     "heliograph_role_ready_bool 0",
+		"/metrics":     "heliograph_role_ready 0",
 	} {
 		status, body, err := get(path)
 		unavailable := status == http.StatusServiceUnavailable

@@ -105,7 +105,7 @@ func TestHealingIsMeasured(t *testing.T) {
 		`heliograph_channel_healed_records_total{channel="cell-1"} 1204`,
 		`heliograph_channel_open_holes{channel="cell-1"} 2`,
 		`heliograph_channel_open_records{channel="cell-1"} 1916`,
-		`heliograph_channel_lost_records_total{channel="cell-1"} 1919`,
+		`heliograph_channel_lost_records{channel="cell-1"} 1919`,
 		"heliograph_replay_window_seconds 13245", "heliograph_replay_pass_seconds 4.5",
 	} {
 		if !strings.Contains(got, want+"\n") {

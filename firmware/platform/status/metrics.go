@@ -39,7 +39,7 @@ func newCollector(snapshot func() Snapshot) *collector {
 		snapshot:  snapshot,
 		build:     desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
 		up:        desc("process_uptime_seconds", "Since the role started."),
-		ready:     desc("role_ready_bool", "1 when /readyz answers 200."),
+		ready:     desc("role_ready", "1 when /readyz answers 200."),
 		sent:      desc("channel_sent_records_total", "Records that TX sent.", "channel"),
 		delivered: desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
 		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
@@ -48,23 +48,23 @@ func newCollector(snapshot func() Snapshot) *collector {
 			"channel"),
 		openHoles:   desc("channel_open_holes", "Holes whose records can still arrive.", "channel"),
 		openRecords: desc("channel_open_records", "Records lost or unknown that can still arrive.", "channel"),
-		lost: desc("channel_lost_records_total", "Records that are missing; fewer again while an outage heals.",
+		lost: desc("channel_lost_records", "Records that are missing now; those that heal are taken off.",
 			"channel"),
-		unknown: desc("channel_unknown_records_total",
-			"Records sent whose outcome is not known; fewer again while an outage heals.", "channel"),
+		unknown: desc("channel_unknown_records",
+			"Records sent whose outcome is not known now.", "channel"),
 		refused: desc("channel_refused_records_total",
 			"Records that were not taken: by the sink's peer (RX), or by the link because they are too large or "+
 				"too many (TX).", "channel"),
 		expired: desc("channel_expired_records_total",
 			"Records whose time was over before the sink's peer took them.", "channel"),
 		dropped:  desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
-		complete: desc("channel_complete_bool", "1 when RX holds the complete snapshot.", "channel"),
+		complete: desc("channel_complete", "1 when RX holds the complete snapshot.", "channel"),
 		age:      desc("channel_age_seconds", "Since the newest record.", "channel"),
 		keys:     desc("channel_live_keys", "Keys of live state.", "channel"),
 		state:    desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),
 		valueless: desc("channel_valueless_keys", "Keys on RX whose values its [memory] has no room for.",
 			"channel"),
-		source:   desc("channel_source_up_bool", "1 when the source in the plant is up.", "channel"),
+		source:   desc("channel_source_up", "1 when the source in the plant is up.", "channel"),
 		frames:   desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
 		bytes:    desc("link_bytes_total", "Bytes of those frames."),
 		crc:      desc("link_crc_errors_total", "Frames damaged on the way."),
@@ -82,9 +82,9 @@ func newCollector(snapshot func() Snapshot) *collector {
 		diskSize:     desc("disk_size_bytes", "Of the disk of the state."),
 		diskFree:     desc("disk_free_bytes", "That the role may still write on the disk of the state."),
 		version:      desc("release_version_number", "Of the release that the board runs."),
-		trial:        desc("release_trial_bool", "1 while that release is on trial."),
-		update:       desc("update_result_bool", "1 for what became of the last update.", "result"),
-		peer:         desc("peer_up_bool", "1 when the source or sink has its peer.", "channel", "peer"),
+		trial:        desc("release_trial", "1 while that release is on trial."),
+		update:       desc("update_result", "1 for what became of the last update.", "result"),
+		peer:         desc("peer_up", "1 when the source or sink has its peer.", "channel", "peer"),
 		spoolBytes:   desc("spool_fill_bytes", "What waits on disk.", "channel", "peer"),
 		spoolLimit:   desc("spool_limit_bytes", "What may wait on disk.", "channel", "peer"),
 		spoolRecords: desc("spool_waiting_records", "Records that wait for the peer.", "channel", "peer"),
@@ -110,34 +110,22 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		e.counter(c.delivered, ch.Delivered, name)
 		e.counter(c.healed, ch.Healed, name)
 		e.counter(c.conflated, ch.Conflated, name)
-		e.counter(c.lost, ch.Lost, name)
-		e.counter(c.unknown, ch.Unknown, name)
 		e.counter(c.refused, ch.Refused, name)
 		e.counter(c.expired, ch.Expired, name)
 		e.counter(c.dropped, ch.Dropped, name)
-		if ch.OpenHoles != nil {
-			e.gauge(c.openHoles, float64(*ch.OpenHoles), name)
-		}
-		if ch.OpenRecords != nil {
-			e.gauge(c.openRecords, float64(*ch.OpenRecords), name)
-		}
+		e.level(c.lost, ch.Lost, name)
+		e.level(c.unknown, ch.Unknown, name)
+		e.level(c.openHoles, ch.OpenHoles, name)
+		e.level(c.openRecords, ch.OpenRecords, name)
+		e.level(c.queued, ch.QueuedBytes, name)
+		e.level(c.keys, ch.Keys, name)
+		e.level(c.state, ch.StateBytes, name)
+		e.level(c.valueless, ch.Valueless, name)
 		if ch.Complete != nil {
 			e.gauge(c.complete, number(*ch.Complete), name)
 		}
 		if ch.AgeSeconds != nil {
 			e.gauge(c.age, *ch.AgeSeconds, name)
-		}
-		if ch.QueuedBytes != nil {
-			e.gauge(c.queued, float64(*ch.QueuedBytes), name)
-		}
-		if ch.Keys != nil {
-			e.gauge(c.keys, float64(*ch.Keys), name)
-		}
-		if ch.StateBytes != nil {
-			e.gauge(c.state, float64(*ch.StateBytes), name)
-		}
-		if ch.Valueless != nil {
-			e.gauge(c.valueless, float64(*ch.Valueless), name)
 		}
 		e.gauge(c.source, number(ch.SourceState == "up"), name)
 	}
@@ -215,6 +203,13 @@ func (e emitter) gauge(d *prometheus.Desc, v float64, labels ...string) {
 func (e emitter) counter(d *prometheus.Desc, v *uint64, labels ...string) {
 	if v != nil {
 		e.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(*v), labels...)
+	}
+}
+
+// level is counter for what may fall.
+func (e emitter) level(d *prometheus.Desc, v *uint64, labels ...string) {
+	if v != nil {
+		e.gauge(d, float64(*v), labels...)
 	}
 }
 
