@@ -79,7 +79,8 @@ func root() *cobra.Command {
 	}
 	c.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version does
 	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
-		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), keyCommand(), selftestCommand(),
+		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), initCommand(), keyCommand(),
+		selftestCommand(),
 		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand())
 	return c
 }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"heliograph/boards"
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/config/users"
+	"heliograph/tools/settings"
+)
+
+// initIn runs init in a folder of its own, with files named by their flags.
+func initIn(t *testing.T, args ...string) (dir string, code int, out string) {
+	t.Helper()
+	dir = t.TempDir()
+	t.Chdir(dir)
+	for _, name := range []string{"ot.password", "it.password"} {
+		if err := os.WriteFile(name, []byte("secret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, stderr := call(t, "", append([]string{"init"}, args...)...)
+	return dir, code, stdout + stderr
+}
+
+// wellLaid says what is wrong with the pair in the working directory.
+func wellLaid(t *testing.T, board string) settings.Both {
+	t.Helper()
+	b, _ := boards.ByName(board)
+	both, err := settings.Pair(settings.Files{Board: b, Config: "tx.toml"}, settings.Files{Board: b, Config: "rx.toml"})
+	if err != nil || len(both.Warnings) > 0 {
+		tx, _ := os.ReadFile("tx.toml")
+		rx, _ := os.ReadFile("rx.toml")
+		t.Fatalf("%v %v\n%s\n%s", err, both.Warnings, tx, rx)
+	}
+	return both
+}
+
+func TestInitOfEachBoardAndMediumIsCheckedWithoutAWarning(t *testing.T) {
+	all := []string{"--opcua", "opc.tcp://10.0.0.5:4840", "--opcua-user", "ot", "--opcua-password-file", "ot.password",
+		"--mqtt", "mqtt://10.0.0.6", "--syslog", "udp://0.0.0.0:514", "--syslog-to", "tcp://siem:601",
+		"--it-user", "ann", "--it-password-file", "it.password", "--ntp", "10.0.0.1, 10.0.0.2"}
+	media := map[string][]string{
+		"uart": nil, "udp": {"--address", "10.0.0.3:17000"}, "ethernet": {"--carrier", "1000base-x"},
+	}
+	for _, board := range append(strings.Split(boards.Names(), ", "), "host") {
+		b, _ := boards.ByName(board)
+		for medium, args := range media {
+			if board != "host" && (medium == "uart" && b.Link.Device == "" ||
+				medium == "ethernet" && len(b.Network.Drivers()) == 0) {
+				continue
+			}
+			if medium == "ethernet" && b.Network.Link == "" {
+				args = append(args, "--tx-interface", "mac:02:00:5e:10:00:01", "--rx-interface",
+					"mac:02:00:5e:10:00:02")
+			}
+			t.Run(board+" "+medium, func(t *testing.T) {
+				args := slices.Concat([]string{"--board", board, "--medium", medium}, args, all)
+				if _, code, out := initIn(t, args...); code != 0 {
+					t.Fatal(code, out)
+				}
+				wellLaid(t, board)
+				if code, out, _ := call(t, "", "check", "tx.toml", "rx.toml"); code != 0 ||
+					out != "tx.toml, rx.toml: no faults\n" { // without the board too
+					t.Error(out)
+				}
+			})
+		}
+	}
+}
+
+func TestInitWritesWhatWasAnswered(t *testing.T) {
+	dir, code, out := initIn(t, "--tx", "tx.toml", "--medium", "ethernet", "--tx-interface", "eth1", "--rx-interface",
+		"eth2",
+		"--opcua", "opc.tcp://plant:4840/path", "--opcua-channel", "line", "--opcua-security",
+		"Aes256_Sha256_RsaPss/Sign",
+		"--opcua-user", "ot", "--opcua-password-file", "ot.password", "--history", "7d", "--it-user", "ann",
+		"--it-password-file", "it.password", "--rx-status", "none", "--overhead", "30%")
+	if code != 0 {
+		t.Fatal(code, out)
+	}
+	both := wellLaid(t, "")
+	s, m := both.TX.OPCUA[0], both.RX.OPCUA[0]
+	got := []string{s.Channel, s.Endpoint, s.SecurityPolicy, s.SecurityMode, s.Username, string(s.Password), m.Listen,
+		m.History.Age.String(), both.RX.Status.Listen, both.RX.Link.Interface}
+	want := []string{"line", "opc.tcp://plant:4840/path", "Aes256_Sha256_RsaPss", "Sign", "ot", "secret",
+		"opc.tcp://0.0.0.0:4840", "168h0m0s", "", "eth2"}
+	if !slices.Equal(got, want) || both.TX.Link.Overhead != 0.3 || both.TX.Link.Rate != 100e6 {
+		t.Errorf("got %q, want %q; %+v", got, want, both.TX.Link)
+	}
+	if _, err := pairkey.Read("pair.key"); err != nil {
+		t.Error(err)
+	}
+	u, err := users.Load(filepath.Join(dir, "users"))
+	if err != nil || u.Len() != 1 {
+		t.Error("users file", err)
+	}
+	for _, secret := range []string{"users", "pair.key"} {
+		if info, err := os.Stat(secret); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", secret, info, err)
+		}
+	}
+}
+
+func TestInitNeverOverwrites(t *testing.T) {
+	for _, name := range []string{"tx.toml", "rx.toml", "pair.key", "users"} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Chdir(dir)
+			for _, file := range []string{name, "p"} {
+				if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code, stdout, stderr := call(t, "", "init", "--mqtt", "mqtt://plant", "--it-user", "ann",
+				"--it-password-file", "p")
+			if code != 1 || !strings.HasPrefix(stderr, "heliograph: "+name+" exists already") || stdout != "" ||
+				strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%d %s%s", code, stdout, stderr)
+			}
+			found, err := filepath.Glob("*")
+			if text, _ := os.ReadFile(name); err != nil || len(found) != 2 || string(text) != "mine" {
+				t.Errorf("%v %q", found, text)
+			}
+		})
+	}
+}
+
+func TestInitUsesTheKeyThatIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("it", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := call(t, "", "key", "new", "old.key")
+	before, err := os.ReadFile("old.key")
+	if code != 0 || err != nil {
+		t.Fatal(stderr, err)
+	}
+	code, stdout, stderr := call(t, "", "init", "--key", "old.key", "--rx", "it/rx.toml", "--json")
+	if code != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	var said struct {
+		Files   []string `json:"files"`
+		Existed bool     `json:"key_existed"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &said); err != nil || !said.Existed ||
+		!slices.Equal(said.Files, []string{"tx.toml", "it/rx.toml"}) {
+		t.Errorf("%v %s", err, stdout)
+	}
+	after, _ := os.ReadFile("old.key")
+	rx, _, err := config.LoadRX("it/rx.toml")
+	if err != nil || string(before) != string(after) || filepath.Clean(rx.Link.KeyFile) != "old.key" {
+		t.Error(err, rx.Link.KeyFile)
+	}
+}
+
+func TestInitWritesNothingWhenTheAnswersDoNotDo(t *testing.T) {
+	dir, code, out := initIn(t, "--mqtt", "mqtts://plant", "--mqtt-ca", "none.pem", "--mqtt-to", "mqtt://it")
+	if code != 78 || !strings.Contains(out, "nothing was written") ||
+		!strings.Contains(out, "ca_file: there is no file none.pem") {
+		t.Error(code, out)
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "*")); len(found) != 2 {
+		t.Error(found)
+	}
+}
+
+func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
+	for want, args := range map[string][]string{
+		`--pair "press hall": start with a letter or digit`:  {"--pair", "press hall"},
+		`--board "rpi9": write one of host, rpi4b`:           {"--board", "rpi9"},
+		`--medium "radio": write one of udp, ethernet, uart`: {"--medium", "radio"},
+
+		`--baud "fast": write a number from 9600 to 4000000`:    {"--medium", "uart", "--baud", "fast"},
+		`--baud "4000000": write a number from 9600 to 3125000`: {"--board", "rpi5", "--baud", "4000000"},
+		`--baud does not go with the other answers: uart`:       {"--baud", "9600"},
+		`--tx-device "COM3": write the path of the serial port`: {"--medium", "uart", "--tx-device", "COM3"},
+		`--tx-interface is missing: write the interface`:        {"--medium", "ethernet"},
+		`--tx-interface is missing: which interface`: {"--board", "rpi3bplus", "--medium",
+			"ethernet"},
+		`--address is missing: write RX's own address, as in 10.0.0.3`: {"--board", "rpi4b", "--medium", "udp"},
+		`--address "0.0.0.0:17000": TX cannot send to that`:            {"--address", "0.0.0.0:17000"},
+		`--address "10.0.0.3": write an address and a port`:            {"--address", "10.0.0.3"},
+		`that is the board itself: write RX's own address`: {"--board", "virt", "--medium", "udp",
+			"--address", "127.0.0.1:1"},
+		`--rate "fast": write a number with its unit`:                 {"--rate", "fast"},
+		`--overhead "25": write a number with its unit, such as 25%`:  {"--overhead", "25"},
+		`--opcua "http://x": write an address such as opc.tcp://10.0`: {"--opcua", "http://x"},
+		`the port must be a number from 1 to 65535`:                   {"--opcua", "opc.tcp://x:70000"},
+		`--opcua-security "Basic128": write one of Aes256`: {"--opcua", "opc.tcp://x",
+			"--opcua-security", "Basic128"},
+		`--opcua-password-file is missing: name a file`: {"--opcua", "opc.tcp://x", "--opcua-user",
+			"ot"},
+		`the password of ot: open none: no such file`: {"--opcua", "opc.tcp://x", "--opcua-user",
+			"ot", "--opcua-password-file", "none"},
+		`--opcua-user does not go with the other answers`:           {"--opcua-user", "ot"},
+		`nothing is to cross: name at least one of --opcua, --mqtt`: {"--syslog", "none"},
+		`--mqtt-channel "opcua": another channel has that name`: {"--opcua", "opc.tcp://x", "--mqtt",
+			"mqtt://x", "--mqtt-channel", "opcua"},
+		`--it-user is missing: anyone could read at RX's built-in broker`: {"--mqtt", "mqtt://x"},
+		`--syslog "514": write an address such as udp://0.0.0.0:514`:      {"--syslog", "514"},
+		`--syslog-to is missing: write the address of IT's collector`:     {"--address", "10.0.0.3:17000"},
+		`--history "long": write a number with its unit, such as 30d`: {"--opcua", "opc.tcp://x", "--history",
+			"long"},
+		`--tx-status "9464": write an address and a port`:         {"--tx-status", "9464"},
+		`--rx "tx.toml": heliotx has that file: name another one`: {"--rx", "tx.toml"},
+		`--pair: write at most 1000 printable characters`:         {"--pair", "a\nb"},
+		`--board "pc": write one of host`:                         {"--board", "pc", "--medium", "uart"},
+		`unknown command "now" for "heliograph init"`:             {"now"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			dir, code, out := initIn(t, args...)
+			if wantCode := 2 - strings.Count(want, "no such file"); code != wantCode || !strings.Contains(out, want) {
+				t.Errorf("%d, want %d: %s", code, wantCode, out)
+			}
+			if found, _ := filepath.Glob(filepath.Join(dir, "*")); len(found) != 2 {
+				t.Error(found)
+			}
+		})
+	}
+}
+
+func TestTheCommandsThatInitPrintsAreReal(t *testing.T) {
+	for _, args := range [][]string{nil, {"--opcua", "opc.tcp://x"}, {"--board", "rpi4b", "--opcua", "opc.tcp://x"}} {
+		_, code, out := initIn(t, append(args, "--json")...)
+		var said struct {
+			Next []struct{ Command string } `json:"next"`
+		}
+		if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 || len(said.Next) < 3 {
+			t.Fatal(code, err, out)
+		}
+		for _, step := range said.Next {
+			if strings.HasPrefix(step.Command, "heliograph ") {
+				if fault := commandFault(step.Command, true); fault != "" {
+					t.Errorf("%s: %s", step.Command, fault)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package initial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Question is one that a form asks and a flag answers.
+type Question struct {
+	Flag  string
+	Page  Page
+	Title string
+	Help  string // one line: the flag's text, and the form's below the title
+	// Field is where the answer goes. A secret is typed; its flag names a file instead.
+	Field  func(*Answers) *string
+	Secret func(*Answers) *string
+
+	Asked   func(Answers) bool           // nil: always
+	Options func(Answers) []string       // nil: any text
+	Default func(Answers) string         // nil: none
+	Check   func(Answers, string) error  // of an answer that is not empty; nil: any
+	Missing func(Answers) (words string) // what to do about an empty answer; nil or "": it may be empty
+}
+
+// Page is a part of the form: what is on it depends on earlier pages alone.
+type Page int
+
+// The pages, in their order.
+const (
+	PageFiles Page = iota
+	PagePair
+	PageMedium
+	PageLink
+	PageSources
+	PageOPCUA
+	PageOPCUAPassword
+	PageMQTT
+	PageMQTTPassword
+	PageSyslog
+	PageIT
+	PageITServers
+	PageITPassword
+	PageStatus
+	pages
+)
+
+// Pages are all of them.
+func Pages() []Page {
+	list := make([]Page, pages)
+	for i := range list {
+		list[i] = Page(i)
+	}
+	return list
+}
+
+// Title is what the form writes above a page.
+func (p Page) Title() string {
+	return [pages]string{"Files", "The pair", "The link", "The link", "What is in the plant", "The OPC UA server",
+		"The OPC UA server", "The MQTT broker", "The MQTT broker", "Syslog", "What IT gets", "What IT gets",
+		"What IT gets", "Status and time"}[p]
+}
+
+// Questions returns all questions, each after those that it depends on.
+func Questions() []Question {
+	return slices.Concat(pairQuestions(), linkQuestions(), plantQuestions(), itQuestions(), statusQuestions())
+}
+
+// On returns the questions of a page that these answers lead to.
+func On(p Page, a Answers) (list []Question) {
+	for _, q := range Questions() {
+		if q.Page == p && q.asked(a) {
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
+func (q Question) asked(a Answers) bool { return q.Asked == nil || q.Asked(a) }
+
+// Suggest returns the answer that a question has without an answer.
+func (q Question) Suggest(a Answers) string {
+	if q.Default == nil {
+		return ""
+	}
+	return q.Default(a)
+}
+
+// required says what to do without an answer, "" where there need not be one.
+func (q Question) required(a Answers) string {
+	if q.Missing == nil {
+		return ""
+	}
+	return q.Missing(a)
+}
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 1000
+
+// Verify says what is wrong with an answer, in words that say what to write.
+func (q Question) Verify(a Answers, answer string) error {
+	unprintable := func(c rune) bool { return !unicode.IsPrint(c) }
+	switch {
+	case answer == "" && q.required(a) != "":
+		return fmt.Errorf("--%s is missing: %s", q.Flag, q.required(a))
+	case answer == "":
+		return nil
+	case len(answer) > maxAnswer || q.Secret == nil && strings.ContainsFunc(answer, unprintable):
+		return fmt.Errorf("--%s: write at most %d printable characters", q.Flag, maxAnswer)
+	case q.Options != nil && !slices.Contains(q.Options(a), answer):
+		return fmt.Errorf("--%s %q: write one of %s", q.Flag, answer, strings.Join(q.Options(a), ", "))
+	case q.Check != nil:
+		if err := q.Check(a, answer); err != nil {
+			return fmt.Errorf("--%s %q: %w", q.Flag, answer, err)
+		}
+	}
+	return nil
+}
+
+// Given are the flags of the questions that were answered, also with an empty answer.
+type Given map[string]bool
+
+// Complete answers the remaining questions of a page with what they suggest, and checks all.
+func Complete(p Page, a *Answers, given Given) error {
+	for _, q := range Questions() {
+		if q.Page != p {
+			continue
+		}
+		field := q.Field(a)
+		if !q.asked(*a) {
+			if given[q.Flag] && *field != "" {
+				return fmt.Errorf("--%s does not go with the other answers: %s", q.Flag, q.Help)
+			}
+			continue
+		}
+		*field = strings.TrimSpace(*field)
+		if *field == "" && !given[q.Flag] {
+			*field = q.Suggest(*a)
+		}
+		if *field == "none" && q.required(*a) == "" {
+			*field = ""
+		}
+		answer := *field
+		if q.Secret != nil && answer == "" {
+			answer = *q.Secret(a)
+		}
+		if err := q.Verify(*a, answer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
