@@ -3,7 +3,8 @@
 //
 // Adding never waits for the disk. What was added can be read at once, is in the page
 // cache within a second (it survives the end of the process), and on the disk within
-// five (a power cut costs what was added since). Order of arrival does not matter;
+// five (a power cut costs what was added since; Progress says how much, so that the account asks
+// for it again). Order of arrival does not matter;
 // the same value at the same time of the same node is read once, however often it came.
 // Times are counted in 100 ns since 1601, as OPC UA does, and truncated to that.
 //

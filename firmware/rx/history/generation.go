@@ -21,6 +21,7 @@ type generation struct {
 	longest int // changes of the stream that has most
 	span    span
 	pending []byte // changes for the journal
+	given   uint64 // changes that the Store had been given when this generation ended
 }
 
 // stream is what came of a node, in the order of arrival.

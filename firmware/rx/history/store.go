@@ -48,6 +48,8 @@ type Store struct {
 	sealing  []*generation // oldest first
 	open     *generation
 	began    time.Time // of the first change in open
+	given    uint64    // changes so far, those included that are not kept
+	durable  uint64    // of them, those that a power cut does not cost
 	closed   bool
 	stats    Stats
 	fault    error
@@ -106,9 +108,18 @@ func (s *Store) AddValue(node []byte, at time.Time, value []byte) {
 // AddEvent adds an event, as AddValue adds a value.
 func (s *Store) AddEvent(at time.Time, payload []byte) { s.add([]byte{ofEvents}, at, payload) }
 
+// Progress returns how many values and events were added since Open, and how many of them, the first
+// ones, a power cut does not cost: they are on the disk, or were counted as not kept.
+func (s *Store) Progress() (given, durable uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.given, s.durable
+}
+
 func (s *Store) add(key []byte, at time.Time, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.given++
 	switch {
 	case len(value) > maxValue || len(key) > maxNode+1:
 		s.stats.Refused++
@@ -165,6 +176,7 @@ func (s *Store) memory() int64 {
 
 // rotate begins a generation; with the lock.
 func (s *Store) rotate() {
+	s.open.given = s.given
 	s.sealing = append(s.sealing, s.open)
 	s.open = newGeneration(s.open.number + 1)
 }

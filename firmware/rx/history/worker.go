@@ -34,6 +34,7 @@ type worker struct {
 	journal journal
 	broken  uint64 // the generation whose journal cannot be written
 	from    int64  // in the journal: what comes after it is not synced
+	given   uint64 // changes that the Store had been given when the journal was last complete
 	synced  time.Time
 	expired time.Time
 	retry   time.Time
@@ -114,7 +115,7 @@ func (w *worker) commit() {
 	s := w.s
 	s.mu.Lock()
 	g := s.open
-	changes := g.pending
+	changes, given := g.pending, s.given
 	g.pending = w.spare[:0]
 	w.spare = changes
 	blocked := !w.found || w.broken == g.number || len(s.sealing) > 1 // the journal's file is in use
@@ -123,6 +124,9 @@ func (w *worker) commit() {
 		w.spare = nil
 	}
 	if len(changes) == 0 {
+		if !blocked {
+			w.given = given
+		}
 		return
 	}
 	if blocked || len(changes) > maxBody {
@@ -134,11 +138,13 @@ func (w *worker) commit() {
 		w.journal = journal{path: journalPath(s.dir, g.number), generation: g.number, buf: w.journal.buf}
 		w.from = 0
 	}
-	w.write(changes)
+	if w.write(changes) {
+		w.given = given
+	}
 }
 
-// write writes changes to the journal as it stands.
-func (w *worker) write(changes []byte) {
+// write writes changes to the journal as it stands, and reports whether it could.
+func (w *worker) write(changes []byte) bool {
 	err := w.s.folder()
 	if err == nil {
 		err = w.journal.write(w.s.packer, changes)
@@ -146,34 +152,36 @@ func (w *worker) write(changes []byte) {
 	if err != nil {
 		w.breakJournal(err)
 	}
+	return err == nil
 }
 
 // breakJournal gives the journal up: the generation is safe once it is sealed.
 func (w *worker) breakJournal(err error) {
 	w.broken = w.journal.generation
 	w.journal.close()
+	_, w.given = w.s.Progress()
 	w.fail(err, w.s.now())
 }
 
 // sync has the journal survive a power cut.
 func (w *worker) sync(now time.Time) {
 	w.synced = now
-	if !w.journal.dirty {
-		return
+	bytes := int64(0)
+	if end := w.journal.end; w.journal.dirty {
+		if err := w.journal.sync(); err != nil {
+			w.breakJournal(err)
+			return
+		}
+		bytes = (end+page-1)/page*page - w.from/page*page
+		w.from = end
 	}
-	end := w.journal.end
-	if err := w.journal.sync(); err != nil {
-		w.breakJournal(err)
-		return
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Written += uint64(bytes)
+	if len(s.sealing) == 0 { // else the end of the journal before this one may be in memory only
+		s.durable = max(s.durable, w.given)
 	}
-	w.written((end+page-1)/page*page - w.from/page*page)
-	w.from = end
-}
-
-func (w *worker) written(bytes int64) {
-	w.s.mu.Lock()
-	defer w.s.mu.Unlock()
-	w.s.stats.Written += uint64(bytes)
 }
 
 // due reports whether there is something to seal, unless the disk failed a moment ago.
@@ -215,6 +223,7 @@ func (w *worker) seal(now time.Time) {
 		}
 		s.mu.Lock()
 		s.segments = append(s.segments, seg)
+		s.durable = max(s.durable, g.given)
 		if len(s.sealing) > 0 && s.sealing[0] == g {
 			s.sealing = s.sealing[1:]
 		} else {

@@ -19,11 +19,13 @@ import (
 )
 
 // Store keeps what a mirror was given. AddValue and AddEvent do not block, and keep no reference
-// to what they are given. Values and Events yield what lies between two times, both included: the
+// to what they are given. Progress returns how many of these calls there were, and how many of them,
+// the first ones, a power cut does not cost. Values and Events yield what lies between two times, both included: the
 // oldest first, or the newest first if from is after to. Safe for concurrent use.
 type Store interface {
 	AddValue(node []byte, at time.Time, value []byte)
 	AddEvent(at time.Time, payload []byte)
+	Progress() (given, durable uint64)
 	Values(node []byte, from, to time.Time, f func(at time.Time, value []byte) bool) error
 	Events(from, to time.Time, f func(at time.Time, payload []byte) bool) error
 }

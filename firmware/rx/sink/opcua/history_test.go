@@ -27,7 +27,11 @@ import (
 type memory struct {
 	values map[string][]entry
 	events []entry
+	given  uint64
+	behind uint64 // how many of the newest are not durable
 }
+
+func (s *memory) Progress() (given, durable uint64) { return s.given, s.given - s.behind }
 
 type entry struct {
 	at    time.Time
@@ -47,10 +51,14 @@ func insert(list []entry, at time.Time, b []byte) []entry {
 }
 
 func (s *memory) AddValue(node []byte, at time.Time, value []byte) {
+	s.given++
 	s.values[string(node)] = insert(s.values[string(node)], at, value)
 }
 
-func (s *memory) AddEvent(at time.Time, payload []byte) { s.events = insert(s.events, at, payload) }
+func (s *memory) AddEvent(at time.Time, payload []byte) {
+	s.given++
+	s.events = insert(s.events, at, payload)
+}
 
 func (s *memory) Values(node []byte, from, to time.Time, f func(time.Time, []byte) bool) error {
 	return between(s.values[string(node)], from, to, f)

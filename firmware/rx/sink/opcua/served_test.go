@@ -3,6 +3,7 @@ package opcua
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -57,11 +58,12 @@ func serve(t *testing.T, folder string, ch *link) *served {
 	m := &served{t: t, store: store, server: srv}
 	m.sink = New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: srv, Channel: ch, History: h}, quiet)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
+	ended := make(chan error, 2)
 	go func() { ended <- m.sink.Run(ctx) }()
+	go func() { ended <- store.Run(ctx) }()
 	m.stop = func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := errors.Join(<-ended, <-ended); err != nil {
 			t.Error(err)
 		}
 		m.sink.Drain()
@@ -212,4 +214,31 @@ func TestWhatIsDeliveredAtTheEndIsKept(t *testing.T) {
 	}
 	k.Drain()
 	l.wantHistory(named("a"), "3:3")
+}
+
+// TestWhatAPowerCutWouldCostIsVolatile: until it is on the disk, however long that takes.
+func TestWhatAPowerCutWouldCostIsVolatile(t *testing.T) {
+	s := newMemory()
+	l := historic(t, s)
+	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l,
+		History: l.mirror.history},
+		slog.New(slog.DiscardHandler))
+	k.mirror = l.mirror
+	tick := func() { k.updateQuality(l.now); l.now = l.now.Add(qualityEvery) }
+	tick()
+	s.behind = 1 // the value that follows
+	k.Deliver(sample(0, 3, 3, good, false))
+	k.Drain()
+	for range 100 { // far longer than any bound of time
+		tick()
+		if v := k.Volatile(); v != 1 {
+			t.Fatalf("not on the disk: %d records are volatile, want one", v)
+		}
+	}
+	s.behind = 0
+	tick()
+	tick()
+	if v := k.Volatile(); v != 0 {
+		t.Errorf("on the disk: %d records are volatile, want none", v)
+	}
 }

@@ -16,8 +16,7 @@ import (
 const (
 	maxQueued    = 1 << 17 // updates between link and mirror
 	qualityEvery = 200 * time.Millisecond
-	confirmEvery = time.Second     // between searches for values that a loss left unconfirmed
-	volatileFor  = 2 * time.Second // after which the history has brought a record where a crash does not lose it
+	confirmEvery = time.Second // between searches for values that a loss left unconfirmed
 )
 
 // Sink is one mirror as a task.
@@ -31,10 +30,12 @@ type Sink struct {
 
 	mu       sync.Mutex
 	queue    []sink.Update
-	spare    []sink.Update                        // the queue's other buffer
-	skipped  uint64                               // updates that found the queue full
-	handled  [volatileFor/qualityEvery + 1]uint64 // updates, now and at each of the last checks
-	notReady string                               // why the mirror is not ready; "" if it is
+	spare    []sink.Update // the queue's other buffer
+	skipped  uint64        // updates that found the queue full
+	handled  uint64        // updates
+	durable  uint64        // of them, those that a power cut does not cost
+	next     mark          // that durable moves to
+	notReady string        // why the mirror is not ready; "" if it is
 
 	structured bool // the address space is complete
 }
@@ -167,7 +168,7 @@ func (s *Sink) handleQueued() (skipped uint64) {
 	clear(batch)
 	s.mu.Lock()
 	s.spare = batch
-	s.handled[0] += uint64(len(batch))
+	s.handled += uint64(len(batch))
 	s.mu.Unlock()
 	return skipped
 }
@@ -179,12 +180,12 @@ func (s *Sink) Drain() {
 	}
 }
 
-// Volatile returns how many updates a crash would lose: those that wait, and those that the
-// history may have in memory only. Without a history nothing is kept that could be lost.
+// Volatile returns how many updates a power cut would cost: those that wait, and those that the
+// history may not have on the disk. Without a history nothing is kept that could be lost.
 func (s *Sink) Volatile() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return uint64(len(s.queue)) + s.handled[0] - s.handled[len(s.handled)-1]
+	return uint64(len(s.queue)) + s.handled - s.durable
 }
 
 // AcceptsLate reports whether late records can be kept now: the structure is here that says of which
@@ -217,10 +218,24 @@ func (s *Sink) updateQuality(now time.Time) {
 	s.mu.Lock()
 	s.notReady = why
 	s.structured = s.mirror.quality.wasComplete && s.mirror.next == nil
-	copy(s.handled[1:], s.handled[:])
+	s.moveDurable()
 	s.mu.Unlock()
 	if m := s.mirror; m.quality.wasComplete && s.cache.isDue(m.structureChanged, m.metadataChanged, now) {
 		s.saveCache(ch, now)
+	}
+}
+
+// mark is how far the history had come when so many updates were handled.
+type mark struct{ handled, given uint64 }
+
+// moveDurable moves durable to the mark, once what it counts is on the disk, and sets the next
+// one. The lock is held, in the goroutine that adds to the history.
+func (s *Sink) moveDurable() {
+	if s.mirror.history == nil {
+		return
+	}
+	if given, durable := s.mirror.history.store.Progress(); durable >= s.next.given {
+		s.durable, s.next = s.next.handled, mark{s.handled, given}
 	}
 }
 
