@@ -81,7 +81,7 @@ func root() *cobra.Command {
 	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
 		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), initCommand(), keyCommand(),
 		selftestCommand(),
-		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand())
+		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand(), watchCommand())
 	return c
 }
 

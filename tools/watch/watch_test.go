@@ -1,0 +1,369 @@
+package watch
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"heliograph/ci/await"
+)
+
+func TestParseAddress(t *testing.T) {
+	for in, want := range map[string]Address{
+		"rx-1":                      {"rx-1", "", "http://rx-1:9464/status.json", "rx-1"},
+		"rx-1:9465":                 {"rx-1:9465", "", "http://rx-1:9465/status.json", "rx-1"},
+		"[fd00::1]:9465":            {"[fd00::1]:9465", "", "http://[fd00::1]:9465/status.json", "fd00::1"},
+		"https://ann@rx-1:9464/":    {"https://rx-1:9464", "ann", "https://rx-1:9464/status.json", "rx-1"},
+		"https://it.example":        {"https://it.example", "", "https://it.example/status.json", "it.example"},
+		"ann@rx-1":                  {"rx-1", "ann", "http://rx-1:9464/status.json", "rx-1"},
+		"http://127.0.0.1:9464":     {"127.0.0.1:9464", "", "http://127.0.0.1:9464/status.json", "127.0.0.1"},
+		"https://ann:secret@rx-1":   {},
+		"ftp://rx-1":                {},
+		"http://rx-1/status.json":   {},
+		"":                          {},
+		"rx 1":                      {},
+		"rx-1:port":                 {},
+		"http://rx-1:9464/?all=yes": {},
+	} {
+		got, err := ParseAddress(in)
+		if got != want || (err == nil) != (want != Address{}) {
+			t.Errorf("%q: got %+v, %v; want %+v", in, got, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: the error shows the password: %v", in, err)
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	for name, c := range map[string]struct{ json, level, why string }{
+		"the board's own": {`{"trust":{"level":"partly","sentence":"s","reasons":[{"channel":"a","text":"late"}]}}`,
+			Partly, "a: late"},
+		"a level of the future": {`{"trust":{"level":"perhaps"}}`, Yes, ""},
+		"older, well":           {`{"channels":{"a":{"source_state":"up","complete":true}}}`, Yes, ""},
+		"older, TX, well":       {`{"role":"tx","channels":{"a":{"source_state":"up"}},"peers":[{"state":"up"}]}`, Yes, ""},
+		"older, link":           {`{"link":{"state":"silent for 5 s"}}`, No, "link: silent for 5 s"},
+		"older, source":         {`{"channels":{"a":{"source_state":"down"}}}`, No, "a: source down: no reason given"},
+		"older, snapshot": {`{"channels":{"a":{"source_state":"up","complete":false}}}`, Partly,
+			"a: the initial snapshot is not complete yet"},
+		"older, healing": {`{"channels":{"a":{"source_state":"up","open_holes":1,"open_records":7}}}`, Partly,
+			"a: 7 records are missing, and may still heal"},
+		"older, sink": {`{"role":"rx","peers":[{"channel":"a","name":"mqtt sink a","state":"down","reason":"gone"}]}`,
+			Partly, "a: mqtt sink a down: gone"},
+		"older, not ready": {`{"ready":false,"reasons":["epoch_regressed: a"]}`, Partly, "epoch_regressed: a"},
+		"two": {`{"link":{"state":"lost"},"reasons":["x"],"channels":{"a":{"source_state":"down"}}}`, No,
+			"link: lost (and 1 more)"},
+		"nothing known": {`{}`, Yes, ""},
+	} {
+		var s Status
+		if err := json.Unmarshal([]byte(c.json), &s); err != nil {
+			t.Fatal(name, err)
+		}
+		var r Row
+		r.fill(&s, time.Now())
+		if r.Level != c.level || r.Why() != c.why {
+			t.Errorf("%s: got %q %q, want %q %q", name, r.Level, r.Why(), c.level, c.why)
+		}
+	}
+}
+
+// recorded is what heliorx answered before it judged itself.
+func recorded(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile("testdata/rx-before-trust.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// serve answers each request the same.
+func serve(t *testing.T, code int, body string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, given := r.BasicAuth(); given && code == 200 && strings.Contains(body, "no user") {
+			t.Error("a password went to an address without a user")
+		}
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+func watcher(t *testing.T, l Login, addresses ...string) *Watcher {
+	t.Helper()
+	var list []Address
+	for _, s := range addresses {
+		a, err := ParseAddress(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, a)
+	}
+	return New(list, l)
+}
+
+func TestARecordedStatus(t *testing.T) {
+	rows := watcher(t, Login{}, serve(t, 200, string(recorded(t)))).Once(t.Context())
+	r := rows[0]
+	if r.Pair != "mill-2" || r.Role != "rx" || r.Level != No || r.Link != "up" || r.Channels != 2 ||
+		fmt.Sprint(r.Trouble) != "[cell-1]" || r.Margin.Frames == 0 || r.Contact.IsZero() {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestWhatDoesNotAnswerSaysWhy(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := l.Addr().String()
+	l.Close()
+	for name, c := range map[string]struct{ address, want string }{
+		"refused":       {closed, "connection refused"},
+		"user":          {serve(t, 401, ""), "asks for a user"},
+		"password":      {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
+		"host":          {serve(t, 421, ""), "hosts in [status]"},
+		"elsewhere":     {serve(t, 302, ""), "not followed"},
+		"another":       {serve(t, 404, ""), "HTTP 404"},
+		"not JSON":      {serve(t, 200, "<html>"), "not the status of a board"},
+		"another's":     {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
+		"no TLS":        {"https://" + serve(t, 200, "{}"), "write http://"},
+		"large":         {serve(t, 200, strings.Repeat(" ", maxAnswer+1)), "larger than 8 MiB"},
+		"unknown name":  {"nowhere.invalid", "is not known"},
+		"control bytes": {serve(t, 200, "{\"role\":\"\x1b]0;\"}"), "not the status"},
+	} {
+		rows := watcher(t, Login{Password: "p"}, c.address).Once(t.Context())
+		if r := rows[0]; r.Level != NoAnswer || !strings.Contains(r.Why(), c.want) || strings.Contains(r.Why(), "\n") {
+			t.Errorf("%s: got %q %q, want %q in it", name, r.Level, r.Why(), c.want)
+		}
+	}
+	if got := reason(context.DeadlineExceeded).Error(); got != "no answer within 5s" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, password, _ := r.BasicAuth(); name != "ann" || password != "secret" {
+			w.WriteHeader(401)
+			return
+		}
+		fmt.Fprint(w, `{"role":"rx","pair":"p"}`)
+	}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	address := "https://ann@" + s.Listener.Addr().String()
+	sum := sha256.Sum256(s.Certificate().Raw)
+	own := hex.EncodeToString(sum[:])
+	if r := watcher(t, Login{Password: "secret"}, address).Once(t.Context())[0]; !strings.Contains(r.Why(),
+		"--trust "+own) {
+		t.Errorf("without trust: got %q, want the certificate's SHA-256", r.Why())
+	}
+	trusted, err := ParseTrusted([]string{strings.ToUpper(own[:2]) + ":" + own[2:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, l := range map[string]Login{"named": {Trusted: trusted}, "by an authority": {Roots: roots(s)}} {
+		l.Password = "secret"
+		if r := watcher(t, l, address).Once(t.Context())[0]; r.Level != Yes {
+			t.Errorf("%s: got %q %q, want yes", name, r.Level, r.Why())
+		}
+	}
+	for _, bad := range []string{"", "12", own + "00", "zz" + own[2:]} {
+		if _, err := ParseTrusted([]string{bad}); err == nil {
+			t.Errorf("%q is taken as a SHA-256", bad)
+		}
+	}
+}
+
+func TestASilentAddressHoldsUpNoOther(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	well := serve(t, 200, `{"role":"rx","pair":"well","no user":1}`)
+	w := watcher(t, Login{Password: "p"}, silent.Addr().String(), well)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { w.Run(ctx, func() {}); close(ended) }()
+	await.True(t, "a row of the board that answers", func() bool {
+		rows := w.Rows()
+		return len(rows) > 0 && rows[len(rows)-1].Pair == "well"
+	})
+	stop()
+	<-ended
+}
+
+func TestAPairThatFallsSilentKeepsItsName(t *testing.T) {
+	answering := true
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !answering {
+			w.WriteHeader(500)
+		}
+		fmt.Fprint(w, `{"role":"rx","pair":"press"}`)
+	}))
+	defer s.Close()
+	w := watcher(t, Login{}, s.Listener.Addr().String())
+	now := time.Date(2026, 11, 29, 14, 0, 0, 0, time.UTC)
+	w.now = func() time.Time { return now }
+	w.Once(t.Context())
+	answering, now = false, now.Add(time.Minute)
+	r := w.Once(t.Context())[0]
+	if r.Pair != "press" || r.Level != NoAnswer || !r.Since.Equal(now) || !r.Contact.Equal(now.Add(-time.Minute)) {
+		t.Errorf("got %+v; want press, without an answer since %s, last answer a minute ago", r, now)
+	}
+}
+
+func TestMargin(t *testing.T) {
+	b := &board{status: &Status{UptimeSeconds: 7}}
+	at := time.Unix(0, 0)
+	note := func(after time.Duration, frames, repaired, lost uint64) {
+		at = at.Add(after)
+		b.note(figures{at, frames, repaired, lost})
+	}
+	check := func(name string, want Margin) {
+		t.Helper()
+		if got := b.margin(); got != want {
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
+		}
+	}
+	note(0, 100, 3, 1)
+	check("asked once: since its start", Margin{7, 100, 3, 1})
+	note(2*time.Second, 150, 4, 1)
+	check("two figures", Margin{2, 50, 1, 0})
+	for range 1000 {
+		note(2*time.Second, b.figures[len(b.figures)-1].frames+10, 4, 2)
+	}
+	if got := b.margin(); got.Seconds < 600 || got.Seconds > 620 || got.Frames < 3000 || got.Frames > 3100 ||
+		len(b.figures) > 80 {
+		t.Errorf("after half an hour: got %+v of %d figures, want those of ten minutes", got, len(b.figures))
+	}
+	note(2*time.Second, 5, 0, 0)
+	check("started again", Margin{7, 5, 0, 0})
+}
+
+func TestRowsAreSortedWorstFirst(t *testing.T) {
+	rows := watcher(t, Login{}, serve(t, 200, `{"role":"rx","pair":"b"}`), serve(t, 200, `{"role":"rx","pair":"a"}`),
+		serve(t, 500, ""), serve(t, 200, `{"role":"rx","pair":"z","link":{"state":"lost"}}`),
+		serve(t, 200, `{"role":"rx","pair":"c","reasons":["x"]}`)).Once(t.Context())
+	var got []string
+	for _, r := range rows {
+		got = append(got, r.Level+" "+r.Pair)
+	}
+	if want := "no answer |no z|partly c|yes a|yes b"; strings.Join(got, "|") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, "|"), want)
+	}
+	if Trusted(rows) || !Trusted(rows[3:]) {
+		t.Error("all are trusted when some are not, or the other way round")
+	}
+}
+
+func TestJSONHasNoNullLists(t *testing.T) {
+	var b bytes.Buffer
+	rows := watcher(t, Login{}, serve(t, 200, `{"role":"rx","pair":"a"}`), serve(t, 500, "")).Once(t.Context())
+	if err := JSON(&b, rows); err != nil || strings.Contains(b.String(), "null") {
+		t.Errorf("got %s, %v; want no null", b.String(), err)
+	}
+}
+
+// press sends keys to a screen.
+func press(s *Screen, keys ...rune) {
+	for _, k := range keys {
+		s.Update(tea.KeyPressMsg(tea.Key{Code: k, Text: map[bool]string{true: string(k)}[k < 128 && k > ' ']}))
+	}
+}
+
+func TestScreen(t *testing.T) {
+	hostile := `{"role":"rx","pair":"evil\u001b[2J","trust":{"level":"no","sentence":"\u009b31m",` +
+		`"reasons":[{"channel":"\u202e","text":"` + strings.Repeat("long \\u001b]0;x\\u0007 ", 60) + `"}]}}`
+	w := watcher(t, Login{}, serve(t, 200, string(recorded(t))), serve(t, 200, hostile), serve(t, 500, ""))
+	w.Once(t.Context())
+	for _, size := range [][2]int{{200, 50}, {80, 24}, {40, 10}, {20, 4}} {
+		s := &Screen{watcher: w, width: size[0], height: size[1]}
+		s.Update(tick(time.Now()))
+		list := s.String()
+		press(s, tea.KeyDown, tea.KeyDown, tea.KeyEnter, tea.KeyDown)
+		for name, text := range map[string]string{"list": list, "detail": s.String()} {
+			if strings.ContainsAny(text, "\x07\u009b\u202e") || strings.Contains(text, "\x1b[2J") ||
+				strings.Contains(text, "\x1b]") {
+				t.Errorf("%s of %v: control characters of a board", name, size)
+			}
+			lines := strings.Split(text, "\n")
+			if len(lines) > size[1] {
+				t.Errorf("%s of %v: %d lines", name, size, len(lines))
+			}
+			for _, l := range lines {
+				if lipgloss.Width(l) > size[0] && size[0] > 40 {
+					t.Errorf("%s of %v: %q is %d wide", name, size, l, lipgloss.Width(l))
+				}
+			}
+		}
+	}
+}
+
+func TestKeysOfTheScreen(t *testing.T) {
+	w := watcher(t, Login{}, serve(t, 200, `{"role":"rx","pair":"a"}`), serve(t, 200, string(recorded(t))))
+	w.Once(t.Context())
+	s := &Screen{watcher: w, width: 100, height: 40}
+	s.Update(tick(time.Now()))
+	press(s, tea.KeyDown, tea.KeyUp, tea.KeyUp, tea.KeyEnter)
+	if got := s.String(); !strings.Contains(got, "mill-2  The numbers cannot be trusted.") ||
+		!strings.Contains(got, "SOURCES AND SINKS") {
+		t.Errorf("got %s, want all of mill-2, the worst", got)
+	}
+	press(s, tea.KeyEscape, 'j', 'l')
+	if got := s.String(); !strings.Contains(got, "a  The numbers can be trusted.") {
+		t.Errorf("got %s, want all of a", got)
+	}
+	if s.key("x") || !s.key("q") {
+		t.Error("q does not end the screen, or x does")
+	}
+}
+
+func TestLinesAreOfChanges(t *testing.T) {
+	w := watcher(t, Login{}, serve(t, 200, `{"role":"rx","pair":"a\nb"}`), serve(t, 500, ""))
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- Lines(ctx, w, in) }()
+	lines := bufio.NewScanner(out)
+	got := ""
+	for range 2 {
+		lines.Scan()
+		got += lines.Text()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(got, "a?b (") || !strings.Contains(got, "no answer: The board does not answer.") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func roots(s *httptest.Server) *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(s.Certificate())
+	return p
+}
