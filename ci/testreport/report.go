@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +17,7 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	Elapsed float64 // seconds, of a test that ended
 }
 
 // name is that of a test, with its package.
@@ -35,6 +38,13 @@ type failure struct{ name, why string }
 type outcome struct {
 	skips    []skip
 	failures []failure
+	times    []timed // of tests that are not subtests
+}
+
+// timed is how long a test took.
+type timed struct {
+	name    string
+	seconds float64
 }
 
 // follow copies to out what "go test" without -v would print (the output of
@@ -63,6 +73,9 @@ func handle(line []byte, out io.Writer, held map[testID][]string, o *outcome) {
 		return
 	}
 	id := testID{e.Package, e.Test}
+	if e.Elapsed >= long && e.Test != "" && !strings.Contains(e.Test, "/") {
+		o.times = append(o.times, timed{e.name(), e.Elapsed})
+	}
 	switch e.Action {
 	case "output", "build-output":
 		if e.Test == "" {
@@ -116,6 +129,12 @@ func reason(output []string) string {
 // message is a line that a test reports with its place: "    a_test.go:7: got 1, want 2".
 var message = regexp.MustCompile(`^\s+\w+\.go:\d+: `)
 
+// The slowest tests are listed, those that take so many seconds at least.
+const (
+	long    = 10
+	slowest = 12
+)
+
 // What is shown again at the end of a failed test.
 const (
 	firstMessages = 4
@@ -135,10 +154,14 @@ func firstReports(output []string) string {
 	return strings.Join(reports, "; ")
 }
 
-// summarize prints skips and failures, so that they stand last however much the tests
-// printed, and returns the exit code of the whole.
+// summarize prints the slowest tests, failures and skips, so that they stand last however
+// much the tests printed, and returns the exit code of the whole.
 func summarize(out io.Writer, o outcome, code int, strict bool) int {
 	skips := o.skips
+	slices.SortFunc(o.times, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, t := range o.times[:min(len(o.times), slowest)] {
+		fmt.Fprintf(out, "SLOW %s: %.0f s\n", t.name, t.seconds)
+	}
 	for _, f := range o.failures {
 		fmt.Fprintf(out, "FAIL %s: %s\n", f.name, f.why)
 	}

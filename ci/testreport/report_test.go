@@ -10,7 +10,8 @@ const results = `{"Action":"start","Package":"heliograph/a"}
 {"Action":"output","Package":"heliograph/a","Output":"-test.shuffle 17\n"}
 {"Action":"output","Package":"heliograph/a","Test":"TestGood","Output":"=== RUN   TestGood\n"}
 {"Action":"output","Package":"heliograph/a","Test":"TestGood","Output":"    chatter\n"}
-{"Action":"pass","Package":"heliograph/a","Test":"TestGood"}
+{"Action":"pass","Package":"heliograph/a","Test":"TestGood/slow","Elapsed":99}
+{"Action":"pass","Package":"heliograph/a","Test":"TestGood","Elapsed":99.5}
 {"Action":"output","Package":"heliograph/a","Test":"TestPeer","Output":"=== RUN   TestPeer\n"}
 {"Action":"output","Package":"heliograph/a","Test":"TestPeer","Output":"    a_test.go:7: not proved: the peer, because it is away\n"}
 {"Action":"output","Package":"heliograph/a","Test":"TestPeer","Output":"--- SKIP: TestPeer (0.00s)\n"}
@@ -45,6 +46,9 @@ func TestFollow(t *testing.T) {
 		{"a TestMute", "not proved: the test does not say what ()"}}
 	if !reflect.DeepEqual(o.skips, wantSkips) {
 		t.Errorf("got %q, want %q", o.skips, wantSkips)
+	}
+	if want := []timed{{"a TestGood", 99.5}}; !reflect.DeepEqual(o.times, want) {
+		t.Errorf("got %v, want %v", o.times, want)
 	}
 	if want := []failure{{"a TestBad", "a.go:9: bad"}}; !reflect.DeepEqual(o.failures, want) {
 		t.Errorf("got %q, want %q", o.failures, want)
