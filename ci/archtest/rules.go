@@ -52,7 +52,7 @@ func sides() []rule {
 		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance", "firmware/platform/task"}},
 		{path: "firmware/rx/node", may: []string{
 			"firmware/conduit/...", "firmware/config/...", "firmware/platform/...", "firmware/rx/memory", "firmware/rx/mirror",
-			"firmware/rx/pipeline", "firmware/rx/sink", "firmware/rx/spool", "firmware/rx/history",
+			"firmware/rx/pipeline", "firmware/rx/receive", "firmware/rx/sink", "firmware/rx/spool", "firmware/rx/history",
 		}},
 		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/holes", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 	}

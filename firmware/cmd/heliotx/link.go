@@ -26,7 +26,7 @@ func openMedium(cfg config.Link, log *slog.Logger) (node.Medium, error) {
 		if err != nil {
 			return node.Medium{}, err
 		}
-		m := node.Medium{Transmitter: t, MaxFrame: t.MaxFrame(), Overhead: t.Overhead()}
+		m := node.Medium{Transmitter: t, MaxFrame: t.MaxFrame(), Overhead: t.Overhead(), Received: t}
 		if cfg.PeerMAC != "" && !handed { // a board's PID 1 does it
 			m.Transmitter, err = neighbour.Guard(t, cfg.Address, cfg.PeerMAC, log)
 		}

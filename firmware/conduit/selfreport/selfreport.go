@@ -9,6 +9,8 @@
 //	configuration        1 mqtt, 0 syslog, 2 opcua over ethernet
 //	clock                ntp 10.0.0.1, off by 2ms
 //	temperature_celsius  48
+//	link                 {"overhead":0.25,"bytes_per_second":12500000}
+//	link_received        {"interface":0,"reading":17}
 //	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}
 //	certificate/NAME     expires 2027-01-31
 //	audit/0 … audit/15   a message of package audit; event N of the trail is at N mod 16
@@ -34,6 +36,8 @@ const (
 	keyConfiguration = "configuration"
 	keyClock         = "clock"
 	keyTemperature   = "temperature_celsius"
+	keyLink          = "link"
+	keyReceived      = "link_received"
 	keySource        = "source/"
 	keyCertificate   = "certificate/"
 	keyAudit         = "audit/"
@@ -53,9 +57,26 @@ type Report struct {
 	Configuration string // in words
 	Clock         string // in words
 	Temperature   *int   // of the processor, °C
+	Link          *Link
+	Received      *Received
 	Sources       []Source
 	Certificates  []Certificate
 	Audit         []Event
+}
+
+// Link is how the transmitter uses its link.
+type Link struct {
+	Overhead       float64 `json:"overhead"` // minimum of parity ÷ payload
+	BytesPerSecond float64 `json:"bytes_per_second"`
+}
+
+// Received is what the transmitter's end of the link has received since the transmitter
+// started: nothing, if the link is one-way. Nil stands for what is not known.
+type Received struct {
+	Interface *uint64 `json:"interface,omitempty"` // packets, damaged ones included
+	Socket    *uint64 `json:"socket,omitempty"`    // datagrams to the address that frames come from
+	Line      *uint64 `json:"line,omitempty"`      // bytes on a serial line
+	Reading   uint64  `json:"reading"`             // rises by 1 each time that the counters were read some seconds later
 }
 
 // Source is the source of a channel.
@@ -106,11 +127,19 @@ func (r *Report) Entries() []Entry {
 	if r.Temperature != nil {
 		add(keyTemperature, strconv.Itoa(*r.Temperature))
 	}
-	for _, s := range r.Sources {
-		b, err := json.Marshal(sourceValue{s.Protocol, s.Reason, s.State})
-		if err == nil { // strings always marshal
-			add(keySource+s.Channel, string(b))
+	addJSON := func(key string, value any) {
+		if b, err := json.Marshal(value); err == nil { // numbers always marshal
+			add(key, string(b))
 		}
+	}
+	if r.Link != nil {
+		addJSON(keyLink, r.Link)
+	}
+	if r.Received != nil {
+		addJSON(keyReceived, r.Received)
+	}
+	for _, s := range r.Sources {
+		addJSON(keySource+s.Channel, sourceValue{s.Protocol, s.Reason, s.State})
 	}
 	for _, c := range r.Certificates {
 		add(keyCertificate+c.Name, expires+c.Expires.UTC().Format(time.DateOnly))
@@ -151,9 +180,23 @@ func (r *Report) Add(e Entry) bool {
 			return false
 		}
 		r.Temperature = &n
+	case keyLink:
+		return addJSON(e.Value, &r.Link)
+	case keyReceived:
+		return addJSON(e.Value, &r.Received)
 	default:
 		return false
 	}
+	return true
+}
+
+// addJSON decodes a value; what is malformed changes nothing.
+func addJSON[T any](value string, to **T) bool {
+	v := new(T)
+	if json.Unmarshal([]byte(value), v) != nil {
+		return false
+	}
+	*to = v
 	return true
 }
 

@@ -11,10 +11,11 @@ import (
 
 // full is a report with every kind of entry.
 func full() Report {
-	warm := 48
+	warm, none := 48, uint64(0)
 	return Report{
 		Version: "2.1.0", Pair: "press-hall", Epoch: 42, Configuration: "1 mqtt, 0 syslog, 1 opcua over ethernet",
 		Clock: "ntp 10.0.0.1, off by 2ms", Temperature: &warm,
+		Link: &Link{Overhead: 0.25, BytesPerSecond: 12.5e6}, Received: &Received{Interface: &none, Reading: 17},
 		Sources: []Source{
 			{Channel: "cell-1", Protocol: "mqtt", State: "up"},
 			{Channel: "press/line", Protocol: "opcua", State: "down",
@@ -90,6 +91,8 @@ func TestOtherReleases(t *testing.T) {
 		{Entry{"source/new", `{"protocol":"modbus","reason":"","state":"up","since":"2027-01-01"}`}, true},
 		{Entry{"humidity_percent", "40"}, false},
 		{Entry{"disk/sda", "worn"}, false},
+		{Entry{"link", "fast"}, false},
+		{Entry{"link_received", `{"interface":-1}`}, false},
 	} {
 		if got := r.Add(c.entry); got != c.known {
 			t.Errorf("%q: got %v, want %v", c.entry, got, c.known)

@@ -25,7 +25,8 @@ type Snapshot struct {
 	Refused       []string           `json:"refused,omitempty"` // faults of a configuration that a board does not run
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
-	Replay        *Replay            `json:"replay,omitempty"` // nil: what has left is not sent again
+	Measurement   *Measurement       `json:"measurement,omitempty"` // RX: of the link, since the start
+	Replay        *Replay            `json:"replay,omitempty"`      // nil: what has left is not sent again
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs

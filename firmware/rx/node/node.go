@@ -12,6 +12,7 @@
 //	match.go        channels that the two configurations do not agree on
 //	ready.go        why the node is not ready
 //	snapshot.go     what the status server shows
+//	measurement.go  … and of it what is measured of the link
 //	evidence.go     what PID 1 of a board judges
 //
 // The package refuses to name a driver or a sink implementation: it is given

@@ -38,7 +38,7 @@ func (n *Node) Snapshot() status.Snapshot {
 			s.Channels[c.Name] = channelStatus(c, protocols[c.Name], silent)
 		}
 	}
-	s.Replay = replayStatus(st.Channels)
+	s.Replay, s.Measurement = replayStatus(st.Channels), measurement(st.Measured)
 	return s
 }
 

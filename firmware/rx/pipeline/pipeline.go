@@ -10,8 +10,8 @@
 //	heal.go       … or, when it was missed, fills a hole later
 //	rx/sink/…     is delivered
 //
-// channel.go is a channel as its sink has it; heartbeat.go, status.go, account.go and
-// counters.go are what an operator and the next run have of the link.
+// channel.go is a channel as its sink has it; heartbeat.go, measurement.go, status.go,
+// account.go and counters.go are what an operator and the next run have of the link.
 //
 // The loop owns the only goroutine between the medium and the sinks. It never
 // waits for a sink, and it has no way to send on the link.
@@ -76,6 +76,7 @@ type Link struct {
 	watchedAt  time.Time
 	err        error
 	heartbeats heartbeats
+	delays     Delays
 	bytes      uint64
 	counts     Counts
 	now        time.Time

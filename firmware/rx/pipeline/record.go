@@ -38,6 +38,7 @@ func (l *Link) handleRecord(kind record.Kind, body []byte) {
 	case record.KindHeartbeat:
 		if err = l.heartbeats.receive(body, l.now.Sub(l.config.base), l.now); err == nil {
 			l.failedAtBeat = l.opener.Counts().AuthFailed
+			l.delays.add(l.heartbeats.late)
 		}
 	}
 	if err != nil {

@@ -25,6 +25,7 @@ type Status struct {
 	Unknown    uint64 // records of channels that are not configured here
 	Err        error
 	Channels   []ChannelStatus
+	Measured   Measurement
 }
 
 // ChannelStatus is what an operator sees of a channel.
@@ -52,7 +53,7 @@ func (l *Link) Status() Status {
 		Frames: l.frames(), HeartbeatAge: age(now, l.heartbeats.at), Delay: l.heartbeats.late, Bytes: l.bytes,
 		Dropped: l.dropped(), ClockSet: l.heartbeats.last.ClockSet, Clock: l.heartbeats.clock,
 		ClockBeats: l.heartbeats.clocks,
-		Unknown:    l.counts.Unknown, Err: l.err,
+		Unknown:    l.counts.Unknown, Err: l.err, Measured: l.measurement(),
 	}
 	s.Epoch, _, s.Open = l.opener.Sequence()
 	for _, name := range l.names {

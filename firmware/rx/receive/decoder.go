@@ -29,6 +29,7 @@ type Decoder struct {
 	deliver  func(payload []byte)
 	hole     func()
 	counts   *Counts
+	repairs  Repairs
 	current  uint64 // number of the generation being delivered
 	started  bool
 	gens     [reach + 1]*generation // current, current+1 …
@@ -168,6 +169,13 @@ func (d *Decoder) endCurrent() {
 	g := d.gens[0]
 	if g == nil || g.sources == 0 {
 		defer d.hole() // it may have had more frames
+	}
+	if g != nil {
+		for _, l := range g.lanes {
+			if !l.solved {
+				d.repairs.Beyond++
+			}
+		}
 	}
 	for g != nil && d.skipMissing(g) {
 		d.deliverRun(g)

@@ -139,6 +139,7 @@ func (d *Decoder) repairLane(g *generation, at int) {
 	if d.encoder(k).ReconstructData(all) != nil {
 		return // cannot be: there are k of them
 	}
+	d.repairs.need(missing)
 	for i, n := at, 0; i < g.sources; i, n = i+len(g.lanes), n+1 {
 		if g.shards[i] == nil {
 			g.shards[i] = all[n]

@@ -24,6 +24,7 @@ type Opener struct {
 	received time.Time    // the session's last frame
 	seen     window
 	limiter  helloLimiter
+	sequence sequence
 	counts   Counts
 
 	newSession func(wire.PairKey, uint64, [16]byte) (*wire.Session, error) // wire.NewSession
@@ -90,6 +91,7 @@ func (o *Opener) Open(now time.Time, frame []byte) (Opened, Result) {
 		o.counts.Replayed++
 		return Opened{}, Rejected
 	}
+	o.sequence.add(seq)
 	o.received = now
 	o.counts.Frames++
 	return Opened{Header: h, Shard: shard}, Data
@@ -124,6 +126,7 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 			o.counts.Replayed++
 			return Rejected
 		}
+		o.sequence.add(h.Sequence)
 		o.received = now
 		o.counts.Frames++
 		return Known
@@ -140,6 +143,7 @@ func (o *Opener) hello(now time.Time, frame []byte) Result {
 	o.session, o.key, o.received = session, key, now
 	o.seen = window{floor: used, highest: used}
 	o.seen.accept(h.Sequence)
+	o.sequence.begin(h.Sequence)
 	o.counts.Frames++
 	if h.Sequence <= startOfSession {
 		return Fresh

@@ -5,6 +5,7 @@
 //	opener.go      CRC, session, tag: noise and forgery end here
 //	limit.go       how many hellos of unknown sessions are tried
 //	window.go      the replay window
+//	losses.go      which frames are missing, and how much parity that takes
 //	decoder.go     the order of generations is restored
 //	generation.go  what is missing of one is repaired from parity
 //	buffer.go      the buffers of both

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/codeword"
+	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/pagelog"
@@ -34,6 +35,9 @@ type Medium struct {
 	Transmitter pipeline.Transmitter
 	MaxFrame    int // bytes of a frame, where the medium carries datagrams
 	Overhead    int // bytes that the medium adds to a frame
+	// Received counts what this end of the link receives: nothing, if it is one-way. Nil:
+	// the transmitter does, where anything does.
+	Received any
 }
 
 // openLink opens the medium and puts a pipeline on it.
@@ -47,6 +51,8 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.received = receivedCounter{read: reading(m, n.config.TX.Link.Medium)}
+	n.line = selfreport.Link{Overhead: c.Overhead, BytesPerSecond: c.Rate}
 	c.Session, c.Totals, c.Log = n.state.session, n.state.totals, n.config.Log
 	if err := n.openReplay(); err != nil {
 		return nil, err

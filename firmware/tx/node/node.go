@@ -6,6 +6,7 @@
 //	channel.go     a task for every configured source, each with its channel
 //	trust.go       the OPC UA sources' certificates and their changes
 //	reporter.go    what the receiver shows of this node, on the gateway's own channel
+//	received.go    what the link has received, which is one-way
 //	clock.go       whether the machine's clock is the time of day
 //	snapshot.go    what the status server shows, and readiness
 //	evidence.go    what PID 1 of a board judges
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity"
@@ -71,6 +73,8 @@ type Node struct {
 	runner    task.Runner
 
 	reporterSteps atomic.Uint64
+	received      receivedCounter
+	line          selfreport.Link // how the link is used
 }
 
 // New returns a node that is not running yet. Close it, also after Run.

@@ -85,6 +85,8 @@ func (n *Node) selfReport() selfreport.Report {
 		Configuration: summary(n.config.TX),
 		Clock:         n.clockState(),
 		Temperature:   temperature(temperatureFile),
+		Link:          &n.line,
+		Received:      n.received.report(),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {

@@ -1,0 +1,62 @@
+package node
+
+import (
+	"reflect"
+	"testing"
+
+	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/handover"
+)
+
+// counted is a medium that counts what it has received.
+type counted struct {
+	*medium
+	n, refused uint64
+	unknown    bool
+}
+
+func (c *counted) Arrived() (uint64, bool) { return c.n, !c.unknown }
+func (c *counted) Refused() uint64         { return c.refused }
+
+func TestWhatTheLinkReceivesIsReportedSinceTheStart(t *testing.T) {
+	m := &counted{n: 700, refused: 0}
+	c := receivedCounter{read: reading(Medium{Transmitter: m}, config.Ethernet)}
+	report := func() (packets, socket, reading uint64) {
+		r := c.report()
+		return *r.Interface, *r.Socket, r.Reading
+	}
+	for i, step := range []struct{ n, refused, packets, socket, reading uint64 }{
+		{700, 0, 0, 0, 1}, // what was received before this run is not this run's
+		{701, 0, 0, 0, 1}, // read seldom
+		{702, 0, 0, 0, 1},
+		{703, 2, 3, 2, 2},
+		{703, 2, 3, 2, 2},
+		{703, 2, 3, 2, 2},
+		{5, 2, 5, 2, 3}, // the interface went and came back: its counter begins again
+	} {
+		m.n, m.refused = step.n, step.refused
+		if p, s, r := report(); p != step.packets || s != step.socket || r != step.reading {
+			t.Errorf("report %d: got %d packets, %d at the socket by reading %d; want %+v", i+1, p, s, r, step)
+		}
+	}
+}
+
+func TestWhatIsNotKnownIsNotReported(t *testing.T) {
+	m := &counted{n: 3, unknown: true}
+	none := uint64(0)
+	if got := reading(Medium{Received: m}, config.UART)(); !reflect.DeepEqual(got, selfreport.Received{Socket: &none}) {
+		t.Errorf("got %+v, want the socket's alone", got)
+	}
+	m.unknown = false
+	if got := reading(Medium{Received: m}, config.UART)(); got.Line == nil || got.Interface != nil || *got.Line != 3 {
+		t.Errorf("a serial line: got %+v", got)
+	}
+	if got := (&receivedCounter{read: reading(Medium{Transmitter: m.medium}, config.UDP)}).report(); got != nil {
+		t.Errorf("a medium that does not count: got %+v, want nothing", got)
+	}
+	t.Setenv(handover.Link, "3")
+	if reading(Medium{Transmitter: m}, config.UART) != nil {
+		t.Error("the role of a board asks its link")
+	}
+}
