@@ -19,6 +19,8 @@ func benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure throughput, latency and loss of the link on this machine",
 		Args:  cobra.NoArgs,
+		Example: "  heliograph bench\n" +
+			"  heliograph bench --only overload --json",
 	}
 	c.Flags().StringVar(&only, "only", "", "measure only the group `NAME`")
 	c.Flags().StringVar(&baseline, "baseline", "",

@@ -27,6 +27,8 @@ func boardDemoCommand() *cobra.Command {
 			"that crosses each second, and where RX's page and OPC UA mirror are reached. Takes base images\n" +
 			"beside this program, in --images, or a checkout in the working directory. Ctrl-C ends all.\n" +
 			"With --duration it ends by itself, with code 1 when nothing has crossed.",
+		Example: "  heliograph board-demo --images dist\n" +
+			"  heliograph board-demo --duration 3m",
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&o.Images, "images", "", "`FOLDER` with the base images of a release")

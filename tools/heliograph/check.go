@@ -27,6 +27,8 @@ func checkCommand() *cobra.Command {
 			"compares what the boards have to agree on. With --board it checks that the board can do it: its\n" +
 			"link, its interfaces and, with --network, its address; a pair key that \"flash --pair\" makes may\n" +
 			"be missing. A file that cannot be read is exit code 1.",
+		Example: "  heliograph check tx.toml rx.toml\n" +
+			"  heliograph check --board rpi4b --network tx-network.toml tx.toml",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			files := settings.Files{Network: o.network}

@@ -32,6 +32,9 @@ func consoleCommand() *cobra.Command {
 		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the\n" +
 			"board as they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE\n" +
 			"it takes the one USB serial adapter there is. Without a terminal it prints the screen once.",
+		Example: "  heliograph console\n" +
+			"  heliograph console --json /dev/ttyUSB0\n" +
+			"  heliograph console --bundle press-hall.txt",
 		Args: cobra.MaximumNArgs(1),
 	}
 	c.Flags().BoolVar(&once, "once", false, "print the screen once")

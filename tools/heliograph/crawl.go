@@ -25,6 +25,9 @@ func crawlCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
 		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
+		Example: "  heliograph crawl opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840\n" +
+			"  heliograph crawl --pki pki --policy Basic256Sha256 --user ann opc.tcp://10.0.0.5:4840 " +
+			"opc.tcp://it-gateway:4840",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			cfg := client.Config{Policy: policy, ApplicationName: "heliograph crawl", Timeout: crawlTimeout}
 			if policy != "None" {

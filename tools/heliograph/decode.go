@@ -33,6 +33,9 @@ func decodeCommand() *cobra.Command {
 			"tags are checked and the records of each source frame follow it; for that the capture needs a\n" +
 			"hello, sent 4 times a second. Records lost or cut are not put together again.\n\n" +
 			"--dissector writes a plugin for Wireshark instead, which shows the headers of frames.",
+		Example: "  heliograph decode --key pair.key link.pcap\n" +
+			"  tcpdump -i eth1 -w - ether proto 0x88b5 | heliograph decode --json --key pair.key -\n" +
+			"  heliograph decode --dissector heliograph.lua",
 		Args: func(c *cobra.Command, args []string) error {
 			if o.dissector != "" {
 				return cobra.NoArgs(c, args)

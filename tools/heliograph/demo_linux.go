@@ -31,6 +31,8 @@ func demoCommand() *cobra.Command {
 			"anything was lost, altered or out of order, or when one of the two programs ended by itself.\n\n" +
 			"Key c of the screen cuts the link and joins it again, to see the outage heal; --cut-after and\n" +
 			"--cut-for do the same without a terminal. At its end the demo joins a link that is cut.",
+		Example: "  heliograph demo\n" +
+			"  heliograph demo --loss 10% --duration 30s --cut-after 5s --cut-for 5s --json",
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()

@@ -68,6 +68,7 @@ func documentFaults(root fs.FS) (faults []string, commands int, err error) {
 func commandFault(line string, whole bool) string {
 	line, _, _ = strings.Cut(line, " #")
 	line, _, _ = strings.Cut(line, " 2>")
+	line, _, _ = strings.Cut(line, " <")
 	args := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), "&"))[1:]
 	c := root()
 	c.InitDefaultHelpCmd()
@@ -93,8 +94,10 @@ func commandFault(line string, whole bool) string {
 	case whole && c.HasSubCommands() && c.Flags().NFlag() == 0:
 		return "needs a command"
 	case whole:
-		if err := c.ValidateArgs(left); err != nil {
-			return err.Error()
+		for _, err := range []error{c.ValidateArgs(left), c.ValidateRequiredFlags(), c.ValidateFlagGroups()} {
+			if err != nil {
+				return err.Error()
+			}
 		}
 	}
 	return ""

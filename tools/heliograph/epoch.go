@@ -24,7 +24,8 @@ func epochShow() *cobra.Command {
 		Long: "For a receiver: the runs that it refuses and that \"heliograph epoch accept\" makes it accept.\n" +
 			"Runs that it has received before are replays, and are not shown. For a transmitter: the number\n" +
 			"of its run; its log has the ID.",
-		Args: cobra.NoArgs,
+		Example: "  heliograph epoch show --config rx.toml",
+		Args:    cobra.NoArgs,
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	_ = c.MarkFlagRequired("config")
@@ -68,6 +69,8 @@ func epochAccept() *cobra.Command {
 			"\"heliograph epoch show\" lists what it refuses; --run names one, and can be left out when there\n" +
 			"is only one. No other run is accepted. Run it where heliorx runs; DIRECTORY is the [state]\n" +
 			"directory of its configuration.",
+		Example: "  heliograph epoch accept --config rx.toml --run 5821b46747fd0a12\n" +
+			"  heliograph epoch accept /var/lib/heliograph/heliorx",
 		Args: cobra.MaximumNArgs(1),
 	}
 	accept.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx")

@@ -27,6 +27,14 @@ var errWhichPair = errors.New("flash which pair? Say --pair --board BOARD --tx-c
 
 var errWhichCard = errors.New("replace which card? Say --replace tx|rx --key FILE --board BOARD --config FILE TARGET")
 
+// flashExamples are one of each kind.
+const flashExamples = "  heliograph flash\n" +
+	"  heliograph flash --pair --board rpi4b --tx-config tx.toml --rx-config rx.toml \\\n" +
+	"      --update-key plant.key.pub --keep-key press-hall.key /dev/sdX /dev/sdY\n" +
+	"  heliograph flash --replace tx --key press-hall.key --board rpi4b --config tx.toml /dev/sdX\n" +
+	"  heliograph flash --role rx --board rpi4b --config rx.toml rx.img\n" +
+	"  heliograph flash rx.img /dev/sdX"
+
 // flashing is what the flags of flash say.
 type flashing struct {
 	o        image.Options
@@ -51,7 +59,8 @@ func flashCommand() *cobra.Command {
 			"here as \"heliograph image\" makes it. With --pair it makes the cards of both boards, in two readers\n" +
 			"or one after the other in one: with a pair key and OPC UA identities of their own. With --replace\n" +
 			"it makes a new card for one board of a pair whose key was kept with --keep-key.",
-		Args: cobra.MaximumNArgs(2),
+		Example: flashExamples,
+		Args:    cobra.MaximumNArgs(2),
 	}
 	f.flags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -23,7 +23,8 @@ func imageCommand() *cobra.Command {
 		Long: "Write what a board boots from: the base image of the board and role, beside this program or in\n" +
 			"--images, with the configuration in it. Without a base image it is built from the checkout that it\n" +
 			"is run in.",
-		Args: cobra.NoArgs,
+		Example: "  heliograph image --role tx --board rpi4b --config tx.toml --network tx-network.toml -o tx.img",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.Board, err = imageBoard(board); err != nil {
@@ -79,6 +80,8 @@ func configureCommand() *cobra.Command {
 			"is listed; so does the pair key when its file is not beside the configuration. Of what was replaced\n" +
 			"nothing remains on the boot partition. What the board's console has set since (its network, a pair\n" +
 			"key) is on the data partition, and still comes first there.",
+		Example: "  heliograph image configure --config tx.toml tx.img\n" +
+			"  heliograph image configure --network tx-network.toml --update-key plant.key.pub /dev/sdX",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.Config+o.Network+o.PKI+o.UpdateKey == "" && o.Release == 0 {

@@ -23,7 +23,7 @@ func keyNew() *cobra.Command {
 	return &cobra.Command{
 		Use:   "new FILE",
 		Short: "Write a new random key to FILE, which must not exist",
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1), Example: "  heliograph key new pair.key",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			err := pairkey.Create(args[0], pairkey.New())
 			if errors.Is(err, os.ErrExist) {
@@ -76,7 +76,7 @@ func keyShow() *cobra.Command {
 		Use:   "show --config FILE",
 		Short: "Show the IDs of the keys that a role uses",
 		Long:  "An ID is the same on both sides, and says nothing of the key.",
-		Args:  cobra.NoArgs,
+		Args:  cobra.NoArgs, Example: "  heliograph key show --config rx.toml",
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	_ = c.MarkFlagRequired("config")
@@ -117,7 +117,8 @@ func keyChange() *cobra.Command {
 			"  3. heliograph key show --config rx.toml             until that time, step 2 can be undone\n" +
 			"The change is kept in the [state] directory. Put the new key into the key_file when you\n" +
 			"like; it ends the change.",
-		Args: cobra.ExactArgs(1),
+		Example: "  heliograph key change --config rx.toml --for 48h next.key",
+		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	c.Flags().DurationVar(&accept, "for", 24*time.Hour, "how long the receiver accepts the old key")

@@ -82,6 +82,8 @@ func root() *cobra.Command {
 		decodeCommand(), demoCommand(), epochCommand(), flashCommand(), imageCommand(), initCommand(), keyCommand(),
 		selftestCommand(),
 		syslogCommand(), trustCommand(), updateCommand(), userCommand(), versionCommand(), watchCommand())
+	c.AddCommand(completionCommand(), manCommand())
+	complete(c)
 	return c
 }
 

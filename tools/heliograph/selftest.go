@@ -21,6 +21,8 @@ func selftestCommand() *cobra.Command {
 		Long: "The board checks whether its link is open in one direction, its role sits in its sandbox, and\n" +
 			"LED, watchdog, clock and card are what the image expects. It disturbs nothing. Without DEVICE it\n" +
 			"takes the one USB serial adapter there is.",
+		Example: "  heliograph selftest\n" +
+			"  heliograph selftest /dev/ttyUSB0",
 		Args: cobra.MaximumNArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			device, err := consoleDevice(args)

@@ -30,7 +30,8 @@ func syslogCommand() *cobra.Command {
 		Short: "Print what arrives at ADDRESS (such as 127.0.0.1:5601), in place of a syslog collector",
 		Long: "Takes syslog over UDP and TCP (octet counting, or a line each) and prints each message on a line\n" +
 			"of its own, until Ctrl-C. Characters that would control a terminal become \"?\".",
-		Args: cobra.ExactArgs(1),
+		Example: "  heliograph syslog 127.0.0.1:5601",
+		Args:    cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			o := &collectorOutput{out: c.OutOrStdout(), notes: c.ErrOrStderr()}
 			return o.listen(c.Context(), args[0])

@@ -71,6 +71,7 @@ func trustCommand() *cobra.Command {
 	var f folder
 	list := &cobra.Command{
 		Use: "list", Short: "List all certificates: own, trusted, rejected", Args: cobra.NoArgs,
+		Example: "  heliograph trust list --config tx.toml",
 		RunE: failing(func(c *cobra.Command, _ []string) error {
 			s, err := f.open(c.ErrOrStderr(), pki.Application{})
 			if err != nil {
@@ -82,6 +83,8 @@ func trustCommand() *cobra.Command {
 	var users bool
 	add := &cobra.Command{
 		Use: "add THUMBPRINT|FILE", Args: cobra.ExactArgs(1),
+		Example: "  heliograph trust add --config tx.toml 5821B46747FD\n" +
+			"  heliograph trust add --config rx.toml --users ann.der",
 		Short: "Trust a rejected certificate, by thumbprint (first 8 hex digits suffice), or one in a file",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			s, err := f.open(c.ErrOrStderr(), pki.Application{})
@@ -101,7 +104,7 @@ func trustCommand() *cobra.Command {
 	add.Flags().BoolVar(&users, "users", false, "it is a person's: trust it for logging in")
 	remove := &cobra.Command{
 		Use: "remove THUMBPRINT", Short: "Trust a certificate no longer; its connections are closed",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), Example: "  heliograph trust remove --config rx.toml 5821B46747FD",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			s, err := f.open(c.ErrOrStderr(), pki.Application{})
 			if err != nil {
@@ -156,6 +159,7 @@ func certCommand() *cobra.Command {
 	var f folder
 	show := &cobra.Command{
 		Use: "show", Short: "Show the board's own certificate", Args: cobra.NoArgs,
+		Example: "  heliograph cert show --config rx.toml",
 		RunE: failing(func(c *cobra.Command, _ []string) error {
 			own, err := f.own(c)
 			if err != nil {
@@ -173,7 +177,7 @@ func certCommand() *cobra.Command {
 	}
 	export := &cobra.Command{
 		Use: "export FILE", Short: "Write the board's own certificate to FILE, as DER or, for a .pem, as PEM",
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), Example: "  heliograph cert export --config tx.toml heliotx.der",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			own, err := f.own(c)
 			if err != nil {
@@ -183,7 +187,7 @@ func certCommand() *cobra.Command {
 		}),
 	}
 	csr := &cobra.Command{
-		Use: "csr FILE", Args: cobra.ExactArgs(1),
+		Use: "csr FILE", Args: cobra.ExactArgs(1), Example: "  heliograph cert csr --config rx.toml heliorx.csr",
 		Short: "Write a request for a CA to FILE, for the board's key and the names in its certificate",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			own, err := f.own(c)
@@ -209,6 +213,8 @@ func newCertificate() *cobra.Command {
 	c := f.flags(&cobra.Command{
 		Use: "new", Short: "Make a key and a certificate; a certificate that is there is replaced, and peers must " +
 			"trust the new one", Args: cobra.NoArgs,
+		Example: "  heliograph cert new --config rx.toml --host gateway.example.org\n" +
+			"  heliograph cert new --pki pki --role rx --pair press-hall",
 		RunE: failing(func(c *cobra.Command, _ []string) error {
 			if f.config != "" {
 				own, err := readIdentity(f.config)

@@ -27,7 +27,8 @@ func updateKeyCommand() *cobra.Command {
 		Use: "key FILE",
 		Short: "Write a new key that signs updates to FILE, and the public one, which images get, to FILE.pub " +
 			"(minisign's formats)",
-		Args: cobra.ExactArgs(1),
+		Example: "  heliograph update key plant.key",
+		Args:    cobra.ExactArgs(1),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			for _, name := range []string{args[0], args[0] + ".pub"} {
 				if _, err := os.Lstat(name); err == nil {
@@ -90,7 +91,8 @@ func updateMakeCommand() *cobra.Command {
 		Short: "Write an update, from the base image of the board or in a checkout",
 		Long: "Write an update. What it brings is taken from the base image of the board and role, beside this\n" +
 			"program or in --images; without one it is built from the checkout that it is run in.",
-		Args: cobra.NoArgs,
+		Example: "  heliograph update make --role tx --board rpi4b --release 2 --key plant.key -o tx-2.update",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if o.Board, err = imageBoard(board); err != nil {
@@ -143,7 +145,8 @@ func updateInstallCommand() *cobra.Command {
 		Use: "install --key FILE.pub FILE.update CARD",
 		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back " +
 			"when it does not become healthy",
-		Args: cobra.ExactArgs(2),
+		Example: "  heliograph update install --key plant.key.pub tx-2.update /dev/sdX",
+		Args:    cobra.ExactArgs(2),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			key, err := release.ReadKey(public)
 			if err != nil {
@@ -221,7 +224,7 @@ func updateShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show CARD",
 		Short: "Say which releases a card has, and whether they are whole",
-		Args:  cobra.ExactArgs(1),
+		Args:  cobra.ExactArgs(1), Example: "  heliograph update show /dev/sdX",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			return onCard(args[0], func(_ flash.Disk, card *update.Card) error {
 				return showCard(c.OutOrStdout(), card)

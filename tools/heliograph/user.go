@@ -18,7 +18,9 @@ func userCommand() *cobra.Command {
 	return group("user", "Manage who may log in to a server on the IT side", &cobra.Command{
 		Use:   "add FILE NAME",
 		Short: "Add a user to FILE, or set a new password (read from standard input)",
-		Args:  cobra.ExactArgs(2),
+		Example: "  heliograph user add users ann\n" +
+			"  heliograph user add users ann <password.txt",
+		Args: cobra.ExactArgs(2),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {

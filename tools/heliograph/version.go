@@ -20,7 +20,9 @@ func versionCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version [--image FILE.img|FILE.img.zst|CARD]",
 		Short: "Print the version; of an image, what it is, and how old its kernel is",
-		Args:  cobra.NoArgs,
+		Example: "  heliograph version\n" +
+			"  heliograph version --image tx.img",
+		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&name, "image", "", "an image, packed or not, or a card")
 	c.RunE = func(c *cobra.Command, args []string) error {

@@ -71,7 +71,11 @@ func (b *builder) toolFiles(folder, program string, windows bool) ([]entry, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range append(documents, entry{path: "LICENSE", mode: 0o644, content: licence},
+	manual, err := b.unpacked(windows)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range append(append(documents, manual...), entry{path: "LICENSE", mode: 0o644, content: licence},
 		entry{path: licencesFile, mode: 0o644, content: licences}) {
 		e.path = folder + "/" + e.path
 		files = append(files, e)

@@ -118,16 +118,11 @@ func (b *builder) packageFiles(p product, architecture string) ([]entry, error) 
 		entry{path: doc + "/CHANGELOG.md.gz", mode: 0o644, content: changes},
 		entry{path: share, mode: 0o755, folder: true},
 		entry{path: share + "/" + licencesFile, mode: 0o644, content: licences})
-	if p.Role == "" {
-		documents, err := b.documents()
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range documents {
-			e.path = doc + "/" + e.path
-			files = append(files, e)
-		}
+	words, err := b.installedWords(p)
+	if err != nil {
+		return nil, err
 	}
+	files = append(files, words...)
 	for path, name := range p.texts() {
 		text, err := p.text(name)
 		if err != nil {

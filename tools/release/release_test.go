@@ -223,7 +223,8 @@ func TestPackagesAreWhatOthersRead(t *testing.T) {
 	for _, name := range []string{"heliotx", "heliorx"} {
 		file := filepath.Join(dist, name+"_"+testVersion+"_"+runtime.GOARCH)
 		want := []string{"/etc/heliograph/" + name + ".toml.example", "/usr/bin/" + name,
-			"/usr/lib/systemd/system/" + name + ".service", "/usr/share/" + name + "/uart.conf"}
+			"/usr/lib/systemd/system/" + name + ".service", "/usr/share/" + name + "/uart.conf",
+			"/usr/share/man/man8/" + name + ".8.gz", "/usr/share/man/man5/" + name + ".toml.5.gz"}
 		contains(t, asked(t, "dpkg-deb", "--contents", file+".deb"), want...)
 		contains(t, asked(t, "dpkg-deb", "--field", file+".deb"), "Version: 1.2.0~rc1", "Package: "+name)
 		contains(t, asked(t, "dpkg-deb", "--info", file+".deb", "conffiles"), "/etc/heliograph/"+name+".toml.example\n")
@@ -232,6 +233,27 @@ func TestPackagesAreWhatOthersRead(t *testing.T) {
 			name+" 1.2.0~rc1 ")
 		contains(t, asked(t, "rpm", "-qpc", file+".rpm"), "/etc/heliograph/"+name+".toml.example\n")
 		contains(t, asked(t, "rpm", "-K", "--nosignature", file+".rpm"), "digests OK")
+	}
+}
+
+// TestTheToolBringsItsManualAndCompletion reads both as a package and as an archive.
+func TestTheToolBringsItsManualAndCompletion(t *testing.T) {
+	dist := built(t)
+	name := "heliograph_" + testVersion
+	contains(t, asked(t, "dpkg-deb", "--contents", filepath.Join(dist, name+"_"+runtime.GOARCH+".deb")),
+		"/usr/share/man/man1/heliograph.1.gz", "/usr/share/man/man1/heliograph-key-new.1.gz",
+		"/usr/share/bash-completion/completions/heliograph", "/usr/share/zsh/vendor-completions/_heliograph",
+		"/usr/share/fish/vendor_completions.d/heliograph.fish")
+	contains(t, asked(t, "rpm", "-qpl", filepath.Join(dist, name+"_"+runtime.GOARCH+".rpm")),
+		"/usr/share/man/man1/heliograph-flash.1.gz", "/usr/share/zsh/site-functions/_heliograph")
+	contains(t, asked(t, "tar", "-tzf", filepath.Join(dist, name+"_linux_"+runtime.GOARCH+".tar.gz")),
+		"/man/man1/heliograph.1\n", "/man/man8/heliotx.8\n", "/completion/heliograph.ps1\n")
+	folder := t.TempDir()
+	asked(t, "dpkg-deb", "--extract", filepath.Join(dist, name+"_"+runtime.GOARCH+".deb"), folder)
+	page := asked(t, "gzip", "-dc", filepath.Join(folder, "usr/share/man/man1/heliograph.1.gz"))
+	contains(t, page, testVersion, "heliograph-flash")
+	if strings.Contains(page, "heliograph unknown") {
+		t.Error("the page names no version")
 	}
 }
 

@@ -32,10 +32,10 @@ import (
 // The exit codes of every program of ours. Invalid is EX_CONFIG of sysexits.h:
 // a supervisor sees that starting again does not help.
 const (
-	OK      = 0
-	Failure = 1
-	Usage   = 2
-	Invalid = 78
+	OK      = 0  // ended as asked
+	Failure = 1  // failed, or found something that it reports
+	Usage   = 2  // called with a flag, argument or value that it does not know
+	Invalid = 78 // the configuration has faults, each reported with its line
 )
 
 // Program is one role.
@@ -91,18 +91,20 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	return p.run(o, log)
 }
 
-func parse(name string, args []string, stderr io.Writer) (options, error) {
-	o := options{logFormat: "text"}
+// Flags returns the flags of a role, for its manual.
+func Flags(name string) *flag.FlagSet { return new(options).flags(name) }
+
+// flags are those that fill o.
+func (o *options) flags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.StringVar(&o.config, "config", "", "configuration `FILE`")
 	flags.BoolVar(&o.check, "check", false, "check the configuration, without any side effect, and end")
 	flags.BoolVar(&o.version, "version", false, "print the version and end")
-	flags.Func("log-level", "debug, info, warn or error (default info)", func(s string) (err error) {
+	flags.Func("log-level", "`LEVEL` to log: debug, info, warn or error (default info)", func(s string) (err error) {
 		o.logLevel, err = parseLevel(s)
 		return err
 	})
-	flags.Func("log-format", "text or json (default text)", func(s string) error {
+	flags.Func("log-format", "`FORMAT` of it: text or json (default text)", func(s string) error {
 		if s != "text" && s != "json" {
 			return errors.New("must be text or json")
 		}
@@ -114,6 +116,13 @@ func parse(name string, args []string, stderr io.Writer) (options, error) {
 			o.profiles, err = parseProfileAddress(s)
 			return err
 		})
+	return flags
+}
+
+func parse(name string, args []string, stderr io.Writer) (options, error) {
+	o := options{logFormat: "text"}
+	flags := o.flags(name)
+	flags.SetOutput(stderr)
 	flags.Usage = func() {} // one line for a fault; the list of flags is for --help
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
