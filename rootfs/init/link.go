@@ -9,6 +9,7 @@ import (
 
 	"heliograph/drivers/ethernet"
 	"heliograph/drivers/neighbour"
+	"heliograph/drivers/netdev"
 	"heliograph/drivers/uart"
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config"
@@ -32,6 +33,16 @@ func (d *drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.Fi
 		return d.openTransmitter(l)
 	}
 	return d.openReceiver(l)
+}
+
+// Returned implements supervisor.LinkOpener. A link's interface is in a network namespace of
+// its own, so one of its name that is here has come since.
+func (d *drivers) Returned(l config.Link) bool {
+	if l.Interface == "" || l.Medium == config.UART {
+		return false
+	}
+	_, err := netdev.Find(l.Interface)
+	return err == nil
 }
 
 func (d *drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {

@@ -109,6 +109,7 @@ type rig struct {
 	starts       []time.Time
 	specs        []sandbox.Spec // started has them while the supervisor runs
 	opened       []config.Link
+	returned     bool             // the link's device, since it was opened
 	play         func(p *process) // what each role does
 	fault        error            // of the next start
 	stubborn     bool             // roles end at SIGKILL only
@@ -168,9 +169,18 @@ func (r *rig) started() []sandbox.Spec {
 
 // OpenLink implements LinkOpener.
 func (r *rig) OpenLink(l config.Link, _ sandbox.Direction) (*os.File, []string, error) {
-	r.opened = append(r.opened, l)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened, r.returned = append(r.opened, l), false
 	f, err := os.Open(os.DevNull)
 	return f, []string{"a warning"}, err
+}
+
+// Returned implements LinkOpener.
+func (r *rig) Returned(config.Link) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.returned
 }
 
 // pass lets time pass, and what is due then happen.

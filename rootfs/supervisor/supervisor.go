@@ -39,6 +39,7 @@ const (
 	lastRestart   = 30 * time.Second
 	stableRun     = time.Minute      // a run as long makes the next restart a first one
 	terminateTime = 10 * time.Second // from SIGTERM to SIGKILL
+	checkLink     = 2 * time.Second  // between looks for a device that has returned
 )
 
 // Process is a role that runs.
@@ -57,6 +58,9 @@ type Starter interface {
 // LinkOpener opens a link in one direction. Warnings are for the log.
 type LinkOpener interface {
 	OpenLink(l config.Link, d sandbox.Direction) (f *os.File, warnings []string, err error)
+	// Returned reports whether the device of a link that is open was removed and is there
+	// again: what is open does not reach it any more.
+	Returned(l config.Link) bool
 }
 
 // Config is what a Supervisor works with.
@@ -188,7 +192,29 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	}
 	s.setProcess(p)
 	defer s.setProcess(nil)
-	return s.follow(ctx, p)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.watchLink(running, stop, c.link)
+	return s.follow(running, p)
+}
+
+// watchLink ends the role when the link's device has returned, so that the next start
+// opens it. While the device is away the role serves what it has.
+func (s *Supervisor) watchLink(ctx context.Context, stop func(), l config.Link) {
+	tick := time.NewTicker(checkLink)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if s.Links.Returned(l) {
+			s.Log.Warn("the link's device was removed and is there again; restarting the role with it")
+			stop()
+			return
+		}
+	}
 }
 
 // follow reads a process's reports until it ends, which it is made to when ctx ends.
@@ -218,9 +244,9 @@ func terminate(ctx context.Context, p Process, ended <-chan struct{}) {
 }
 
 // openLink opens the link in the role's one direction, which the role itself cannot.
-// A role that is started again gets the same link.
+// A role that is started again gets the same link, as long as that reaches its device.
 func (s *Supervisor) openLink(l config.Link) error {
-	if s.link != nil && s.linkOpen == l {
+	if s.link != nil && s.linkOpen == l && !s.Links.Returned(l) {
 		return nil
 	}
 	if s.link != nil {

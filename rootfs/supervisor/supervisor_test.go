@@ -261,6 +261,28 @@ func TestLinkIsReopenedWhenItsConfigurationChanges(t *testing.T) {
 	})
 }
 
+func TestLinkWhoseDeviceReturnsIsOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "rx", validRX)
+		stop := r.background(t, Outputs{})
+		pass(time.Minute)
+		for n := range 3 {
+			if got := len(r.started()); got != n+1 {
+				t.Fatalf("started %d times before the device returned for the %d. time", got, n+1)
+			}
+			r.mu.Lock()
+			r.returned = true
+			r.mu.Unlock()
+			pass(time.Minute)
+		}
+		stop()
+		if len(r.opened) != 4 || len(r.specs) != 4 {
+			t.Errorf("link opened %d times, role started %d times; want 4", len(r.opened), len(r.specs))
+		}
+		r.log.expect(t, "the link's device was removed and is there again", 3)
+	})
+}
+
 func TestExitReasons(t *testing.T) {
 	killed := exec.Command("/bin/sh", "-c", "kill -SYS $$").Run()
 	for want, err := range map[string]error{

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"heliograph/drivers/ethernet/ethernettest"
+	"heliograph/firmware/config"
+	"heliograph/rootfs/sandbox"
+)
+
+// TestAnInterfaceThatReturnsIsSeen: as an adapter on USB that is pulled and put back, in
+// each direction of the link.
+func TestAnInterfaceThatReturnsIsSeen(t *testing.T) {
+	ethernettest.Namespace(t, "that a link's interface which returns is opened again")
+	d := drivers{log: slog.New(slog.DiscardHandler)}
+	for name, direction := range map[string]sandbox.Direction{"tx": sandbox.Transmit, "rx": sandbox.Receive} {
+		ethernettest.Cable(t, "near0", "far0")
+		l := config.Link{Medium: config.Ethernet, Interface: "near0"}
+		for range 2 { // the second time it is the one that returned
+			f, _, err := d.OpenLink(l, direction)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if d.Returned(l) {
+				t.Errorf("%s: an interface that is in use was taken for one that returned", name)
+			}
+			ethernettest.IP(t, "link", "del", "far0") // takes the other end with it
+			if d.Returned(l) {
+				t.Errorf("%s: an interface that is away was taken for one that returned", name)
+			}
+			ethernettest.Cable(t, "near0", "far0")
+			if !d.Returned(l) {
+				t.Errorf("%s: an interface that returned was not seen", name)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		ethernettest.IP(t, "link", "del", "far0")
+	}
+}
