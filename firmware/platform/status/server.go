@@ -3,6 +3,8 @@
 //
 //	/             the page; it loads nothing from elsewhere and runs no script
 //	/status.json  Snapshot
+//	/events       Snapshot each second: server-sent events "status", whose data is the JSON on one line
+//	/history.json trend.History of ?span=10m, 1d or 1mo
 //	/metrics      Prometheus text format, heliograph_<part>_<noun>_<unit>[_total]
 //	/healthz      200 while the process answers
 //	/readyz       200, or 503 with the reasons, one a line
@@ -36,6 +38,7 @@ import (
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/fairshare"
 	"heliograph/firmware/platform/task"
+	"heliograph/firmware/platform/trend"
 )
 
 // Our own bounds.
@@ -59,12 +62,17 @@ type Server struct {
 	Verify   func(name, password string, from netip.Addr) bool
 	Hosts    []string // further names of this server
 	Snapshot func() Snapshot
-	Role     func() task.Reasons      // why the role is not ready
+	Role     func() task.Reasons // why the role is not ready
+	History  func(span string) (trend.History, bool)
 	Updates  Updates                  // takes what is put to /update; nil: nothing does
 	Audit    func(event, text string) // takes security-relevant events; nil: they go to Log
 	Log      *slog.Logger
 
-	counts Counts
+	counts  Counts
+	streams *streams
+	ending  context.Context // ends with Run; nil: not running
+
+	observer Observer // of a role that has none
 
 	mu    sync.Mutex
 	bound string
@@ -73,6 +81,7 @@ type Server struct {
 // Counts are the counters of a status server.
 type Counts struct {
 	Evicted        atomic.Uint64 `count:"evicted_connections" help:"Connections closed for new ones: the longest idle of the address with most."`
+	StreamsEvicted atomic.Uint64 `count:"evicted_streams" help:"Clients of live figures that made room for new ones, of the address with most."`
 	HostsRefused   atomic.Uint64 `count:"refused_hosts_requests" help:"Requests for a name that is not this server's."`
 	LoginsRefused  atomic.Uint64 `count:"refused_logins_requests" help:"Requests with a wrong name or password."`
 	UpdatesTaken   atomic.Uint64 `count:"taken_updates" help:"Updates kept for installation."`
@@ -105,6 +114,7 @@ func (s *Server) Address() string {
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
+	s.ending = ctx
 	listener, err := s.listen(ctx, s.Listen, s.TLS)
 	if err != nil {
 		return err
@@ -188,9 +198,12 @@ func (s *Server) server(h http.Handler) *http.Server {
 
 // Handler returns the routes, with the rules that hold for each.
 func (s *Server) Handler() http.Handler {
+	s.streams = newStreams()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", s.page)
 	mux.HandleFunc("/status.json", s.json)
+	mux.HandleFunc("/events", s.events)
+	mux.HandleFunc("/history.json", s.history)
 	mux.Handle("/metrics", s.metrics())
 	mux.HandleFunc("/healthz", healthy)
 	mux.HandleFunc("/readyz", s.readyz)
@@ -254,7 +267,11 @@ func (s *Server) audit(event string, r *http.Request, text string) {
 // snapshot asks the role and adds what the server knows.
 func (s *Server) snapshot() Snapshot {
 	snap := s.Snapshot()
-	snap.SetReady(s.Role())
+	if ready := s.Role(); snap.Trust == nil {
+		s.observer.Observe(time.Now(), &snap, ready)
+	} else {
+		snap.SetReady(ready)
+	}
 	if s.Updates != nil {
 		snap.Release = s.Updates.Running()
 	}

@@ -19,10 +19,12 @@ type Snapshot struct {
 	Pair          string             `json:"pair"`
 	Version       string             `json:"version"`
 	UptimeSeconds float64            `json:"uptime_seconds"`
-	Clock         string             `json:"clock,omitempty"`   // "unset", "ntp", "link" …
-	Ready         bool               `json:"ready"`             // see SetReady
-	Reasons       []string           `json:"reasons"`           // why not ready
-	Refused       []string           `json:"refused,omitempty"` // faults of a configuration that a board does not run
+	Clock         string             `json:"clock,omitempty"`     // "unset", "ntp", "link" …
+	ClockSet      *bool              `json:"clock_set,omitempty"` // of TX; nil: not known
+	Trust         *Trust             `json:"trust,omitempty"`     // see Observer
+	Ready         bool               `json:"ready"`               // see SetReady
+	Reasons       []string           `json:"reasons"`             // why not ready
+	Refused       []string           `json:"refused,omitempty"`   // faults of a configuration that a board does not run
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
 	Measurement   *Measurement       `json:"measurement,omitempty"` // RX: of the link, since the start
@@ -60,6 +62,7 @@ type Channel struct {
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
 	Dropped       *uint64  `json:"dropped,omitempty"`
 	Complete      *bool    `json:"complete,omitempty"`
+	Rate          *float64 `json:"rate,omitempty"`           // records a second of late, delivered at RX and sent at TX
 	AgeSeconds    *float64 `json:"age_seconds,omitempty"`    // since the newest record
 	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
 	Keys          *uint64  `json:"keys,omitempty"`           // live state
@@ -110,9 +113,10 @@ type Spool struct {
 
 // Certificate is one that a board uses or trusts.
 type Certificate struct {
-	Board   string    `json:"board"` // "tx" or "rx"
-	Name    string    `json:"name"`
-	Expires time.Time `json:"expires"`
+	Board    string    `json:"board"` // "tx" or "rx"
+	Name     string    `json:"name"`
+	Expires  time.Time `json:"expires"`
+	DaysLeft int       `json:"days_left"` // whole ones; negative: it has ended. See Observer
 }
 
 // Near reports whether the certificate has ended, or ends within 30 days.

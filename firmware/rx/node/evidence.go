@@ -14,7 +14,6 @@ import (
 // releases its lock keeps the report from being written.
 func (n *Node) Report() report.Report {
 	s, st := n.Snapshot(), n.link.Status()
-	s.SetReady(n.Ready())
 	return report.Report{Evidence: n.evidence(st, s.Link.State), Snapshot: s, Clock: n.clock(st)}
 }
 

@@ -11,6 +11,7 @@
 //	transmitter.go  what the transmitter reports of itself
 //	match.go        channels that the two configurations do not agree on
 //	ready.go        why the node is not ready
+//	trend.go        what the status server shows of the past
 //	snapshot.go     what the status server shows
 //	measurement.go  … and of it what is measured of the link
 //	evidence.go     what PID 1 of a board judges
@@ -30,9 +31,11 @@ import (
 	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
+	"heliograph/firmware/platform/trend/keeper"
 	"heliograph/firmware/rx/history"
 	"heliograph/firmware/rx/pipeline"
 )
@@ -70,6 +73,9 @@ type Node struct {
 	expiries  *identity.Expiries
 	ntp       *timekeeping.NTP
 	runner    task.Runner
+
+	observer status.Observer
+	trend    *keeper.Keeper
 }
 
 // New returns a node that is not running yet. Close it, also after Run.
@@ -107,7 +113,8 @@ func (n *Node) build() error {
 		}
 	}
 	n.link.Resume(n.state.memory.Account())
-	n.add(n.link, newMaintenance(n), n.state.journal)
+	n.trend = keeper.Open(n.config.RX.State, figures(), n.sample, n.config.Log)
+	n.add(n.link, newMaintenance(n), n.state.journal, n.trend)
 	if len(n.config.RX.Time) > 0 {
 		n.add(n.ntp)
 	}
@@ -116,7 +123,7 @@ func (n *Node) build() error {
 		if err != nil {
 			return err
 		}
-		server.Snapshot, server.Role = n.Snapshot, n.Ready
+		server.Snapshot, server.Role, server.History = n.Snapshot, n.Ready, n.trend.History
 		if n.config.Reports != nil {
 			server.Updates = n.state.updates
 		}
@@ -143,6 +150,9 @@ func (n *Node) Run(ctx context.Context) error { return n.runner.Run(ctx) }
 func (n *Node) Close() {
 	if n.link != nil {
 		n.closeChannels()
+	}
+	if n.trend != nil {
+		n.trend.Close()
 	}
 	n.state.close()
 }

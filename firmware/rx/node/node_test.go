@@ -56,16 +56,17 @@ func TestTasksOfANode(t *testing.T) {
 		change func(*Config)
 		want   []string
 	}{
-		{"least", func(*Config) {}, []string{"mqtt sink cell", "syslog sink log", "link", "board", "audit trail"}},
+		{"least", func(*Config) {}, []string{"mqtt sink cell", "syslog sink log", "link", "board", "audit trail",
+			"trend"}},
 		{"time servers, status and reports", func(c *Config) {
 			c.RX.Time, c.RX.Status.Listen, c.Reports = []string{"10.0.0.1"}, "127.0.0.1:0", &bytes.Buffer{}
 		}, []string{
-			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "ntp", "status server",
-			"report to PID 1",
+			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "trend", "ntp",
+			"status server", "report to PID 1",
 		}},
 		{"audit forward", func(c *Config) {
 			c.RX.MQTT, c.RX.Audit = nil, config.SyslogSink{Forward: "tcp://siem:601", SpoolBytes: 1 << 20}
-		}, []string{"syslog sink log", "audit forward", "link", "board", "audit trail"}},
+		}, []string{"syslog sink log", "audit forward", "link", "board", "audit trail", "trend"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

@@ -24,7 +24,7 @@ func TestMirrorsShareAStoreOfCertificates(t *testing.T) {
 		})
 		n := r.open()
 		defer n.Close()
-		want := []string{"certificates", "opcua sink press", "opcua sink oven", "link", "board", "audit trail"}
+		want := []string{"certificates", "opcua sink press", "opcua sink oven", "link", "board", "audit trail", "trend"}
 		if got := names(n.Tasks()); !slices.Equal(got, want) {
 			t.Errorf("tasks: got %q, want %q", got, want)
 		}

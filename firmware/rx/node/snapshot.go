@@ -24,6 +24,9 @@ func (n *Node) Snapshot() status.Snapshot {
 	if st.ClockSet {
 		s.Clock = "transmitter's clock set"
 	}
+	if n.link.Ready() == nil {
+		s.ClockSet = &st.ClockSet
+	}
 	for _, e := range n.expiries.List(time.Now()) {
 		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At})
 	}
@@ -39,6 +42,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		}
 	}
 	s.Replay, s.Measurement = replayStatus(st.Channels), measurement(st.Measured)
+	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
 }
 

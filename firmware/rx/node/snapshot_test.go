@@ -25,6 +25,13 @@ func TestASnapshotBeforeAnythingArrives(t *testing.T) {
 			s.Clock != "transmitter's clock not set" {
 			t.Errorf("got %+v", s)
 		}
+		if v := s.Trust; v.Level != status.No || time.Since(v.Since) != 90*time.Second || len(v.Reasons) != 1 ||
+			v.Reasons[0].Text != s.Link.State {
+			t.Errorf("trust: got %+v, want none since the start", v)
+		}
+		if h, ok := n.trend.History("10m"); !ok || len(h.Series) != 5 || h.Series[0].Values[298] != 0 {
+			t.Errorf("history: got %+v, want no frames", h)
+		}
 		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing received from the transmitter yet" ||
 			l.LastHeartbeatAgeSeconds != nil {
 			t.Errorf("link: got %+v", l)
@@ -65,6 +72,10 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 			log.SourceReason != "refused" {
 			t.Errorf("log: got %+v", log)
 		}
+		if v := s.Trust; v.Level != status.No || len(v.Reasons) == 0 || v.Reasons[0].Channel != "log" ||
+			v.Reasons[0].Text != "source down: refused" {
+			t.Errorf("trust: got %+v", v)
+		}
 		want := map[string]string{
 			"version": "1.2.2", "source/cell": `{"protocol":"mqtt"}`, "source/log": `{"protocol":"syslog"}`,
 			"certificate/opcua own": "expires 2027-01-31",
@@ -75,6 +86,7 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 		}
 		certificate := status.Certificate{Board: "tx", Name: "opcua own",
 			Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}
+		certificate.DaysLeft = int(time.Until(certificate.Expires).Hours() / 24)
 		if !slices.Contains(s.Certificates, certificate) {
 			t.Errorf("certificates: got %+v, want %+v among them", s.Certificates, certificate)
 		}

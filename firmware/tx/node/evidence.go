@@ -11,7 +11,6 @@ import (
 // releases its lock keeps the report from being written.
 func (n *Node) Report() report.Report {
 	s := n.Snapshot()
-	s.SetReady(n.Ready())
 	t := n.ntp.Estimate()
 	return report.Report{
 		Evidence: n.evidence(),

@@ -8,6 +8,7 @@
 //	reporter.go    what the receiver shows of this node, on the gateway's own channel
 //	received.go    what the link has received, which is one-way
 //	clock.go       whether the machine's clock is the time of day
+//	trend.go       what the status server shows of the past
 //	snapshot.go    what the status server shows, and readiness
 //	evidence.go    what PID 1 of a board judges
 //
@@ -30,9 +31,11 @@ import (
 	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/timekeeping"
+	"heliograph/firmware/platform/trend/keeper"
 	"heliograph/firmware/tx/pagelog"
 	"heliograph/firmware/tx/pipeline"
 	"heliograph/firmware/tx/replay"
@@ -71,6 +74,9 @@ type Node struct {
 	expiries  *identity.Expiries
 	ntp       *timekeeping.NTP
 	runner    task.Runner
+
+	observer status.Observer
+	trend    *keeper.Keeper
 
 	reporterSteps atomic.Uint64
 	received      receivedCounter
@@ -113,7 +119,8 @@ func (n *Node) build() error {
 		return err
 	}
 	n.gateway = n.link.Port(record.Gateway, wire.LowLatency)
-	n.add(n.link, n.state.totals, n.state.epoch, reporter{n}, n.state.journal)
+	n.trend = keeper.Open(n.config.TX.State, figures(), n.sample, n.config.Log)
+	n.add(n.link, n.state.totals, n.state.epoch, reporter{n}, n.state.journal, n.trend)
 	if len(n.config.TX.Time) > 0 {
 		n.add(n.ntp)
 	}
@@ -122,7 +129,7 @@ func (n *Node) build() error {
 		if err != nil {
 			return err
 		}
-		server.Snapshot, server.Role = n.Snapshot, n.Ready
+		server.Snapshot, server.Role, server.History = n.Snapshot, n.Ready, n.trend.History
 		if n.config.Reports != nil {
 			server.Updates = n.state.updates
 		}
@@ -149,6 +156,9 @@ func (n *Node) Run(ctx context.Context) error { return n.runner.Run(ctx) }
 func (n *Node) Close() {
 	if n.pages != nil {
 		n.pages.Close()
+	}
+	if n.trend != nil {
+		n.trend.Close()
 	}
 	n.state.close()
 }

@@ -42,13 +42,14 @@ func (n *Node) Snapshot() status.Snapshot {
 		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
 		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
-		Replay: n.replayStatus(), Disk: n.state.disk.Usage(),
+		Replay: n.replayStatus(), Disk: n.state.disk.Usage(), ClockSet: status.Of(n.clockSet()),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {
 			s.Channels[c.Name] = channelStatus(c, n.protocols[c.Name])
 		}
 	}
+	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
 }
 

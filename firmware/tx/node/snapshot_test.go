@@ -104,6 +104,17 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 				QueuedBytes: status.Of[uint64](0), Keys: status.Of[uint64](1), StateBytes: status.Of[uint64](258),
 				SourceState: "up",
 			}
+			if v := s.Trust; v.Level != status.No || v.Reasons[0].Text !=
+				"this board's clock is not set: the times of records may be wrong" {
+				t.Errorf("trust: got %+v", v)
+			}
+			if h, ok := r.trend.History("10m"); !ok || len(h.Series) != 1 {
+				t.Errorf("history: got %+v, want that of frames", h)
+			}
+			if got := s.Channels["cell-1"].Rate; got == nil || *got <= 0 {
+				t.Errorf("rate: got %v, want one", got)
+			}
+			want.Rate = s.Channels["cell-1"].Rate
 			if got := s.Channels; len(got) != 1 || !reflect.DeepEqual(got["cell-1"], want) {
 				t.Errorf("got %s, want %s", asJSON(got), asJSON(want))
 			}

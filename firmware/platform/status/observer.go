@@ -1,0 +1,79 @@
+package status
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"heliograph/firmware/platform/task"
+)
+
+const (
+	rateOver  = 10 * time.Second // what a rate is measured over
+	rateEvery = time.Second      // at most one count is kept in this time
+)
+
+// Observer adds to the snapshots of one role what takes more than one of them: the
+// verdict with its since-when, and rates. Observe every second or two, also when no client
+// asks. The zero value is ready. Safe for concurrent use.
+type Observer struct {
+	mu       sync.Mutex
+	trusting trusting
+	rates    map[string]*rate // by channel
+}
+
+// Observe completes a snapshot that was taken at now. ready is why the role is not ready.
+func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.SetReady(ready)
+	s.Trust = o.trusting.judge(now, s, ready)
+	for i, c := range s.Certificates {
+		s.Certificates[i].DaysLeft = int(math.Floor(c.Expires.Sub(now).Hours() / 24))
+	}
+	rates := make(map[string]*rate, len(s.Channels))
+	for name, c := range s.Channels {
+		count := c.Delivered
+		if s.Role == "tx" {
+			count = c.Sent
+		}
+		if count == nil {
+			continue
+		}
+		r := o.rates[name]
+		if r == nil {
+			r = &rate{}
+		}
+		rates[name] = r
+		c.Rate = r.add(now, *count)
+		s.Channels[name] = c
+	}
+	o.rates = rates
+}
+
+// rate measures how fast a count rises.
+type rate struct{ points []point }
+
+type point struct {
+	at    time.Time
+	count uint64
+}
+
+// add notes a count and returns its rate of late in 1/s, nil while it is not known.
+func (r *rate) add(now time.Time, count uint64) *float64 {
+	if n := len(r.points); n > 0 && count < r.points[n-1].count {
+		r.points = nil // it began again
+	}
+	if n := len(r.points); n == 0 || now.Sub(r.points[n-1].at) >= rateEvery {
+		r.points = append(r.points, point{now, count})
+	}
+	for len(r.points) > 1 && now.Sub(r.points[1].at) >= rateOver {
+		r.points = r.points[1:]
+	}
+	first := r.points[0]
+	over := now.Sub(first.at)
+	if over < rateEvery {
+		return nil
+	}
+	return Of(float64(count-first.count) / over.Seconds())
+}

@@ -1,0 +1,182 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"heliograph/firmware/platform/task"
+	"heliograph/firmware/platform/text"
+)
+
+// Our own bounds.
+const (
+	// MaxReasons is how many reasons a verdict has.
+	MaxReasons = 20
+	maxReason  = 300 // bytes of one, some of which a peer says
+
+	// behindAfter is how long records may wait for a peer that is up before they are late.
+	behindAfter = 10 * time.Second
+	// goneFor is how long the loss of records is a reason after the last of it.
+	goneFor = 24 * time.Hour
+)
+
+// Level says how far the numbers can be trusted.
+type Level string
+
+// The levels, best first.
+const (
+	Yes    Level = "yes"    // all is here, and new
+	Partly Level = "partly" // what is shown is right; some of it is missing or late
+	No     Level = "no"     // what is shown is old, or may be wrong
+)
+
+// Trust answers whether the numbers can be trusted now. At TX it is about what leaves
+// the board: TX never learns what arrives.
+type Trust struct {
+	Level    Level         `json:"level"`
+	Sentence string        `json:"sentence"`
+	Since    time.Time     `json:"since"`   // that it is so
+	Reasons  []TrustReason `json:"reasons"` // worst first, MaxReasons at most; not nil
+}
+
+// TrustReason is one reason why the numbers cannot be trusted fully.
+type TrustReason struct {
+	Channel string    `json:"channel"` // "": all channels
+	Text    string    `json:"text"`
+	Since   time.Time `json:"since"`
+}
+
+var sentences = map[string]map[Level]string{
+	"rx": {
+		Yes:    "The numbers can be trusted.",
+		Partly: "What is shown is right, but some of it is missing or late.",
+		No:     "The numbers cannot be trusted now.",
+	},
+	"tx": {
+		Yes:    "All that the plant sends leaves this board.",
+		Partly: "Some of what the plant sends does not leave this board.",
+		No:     "What leaves this board cannot be trusted now.",
+	},
+}
+
+// finding is something that may be a reason.
+type finding struct {
+	TrustReason // Since zero: since it was found first
+	kind        string
+	level       Level
+	after       time.Duration // how long it must hold to be a reason
+	count       *uint64       // of what is gone; a reason while it has grown of late, with Text's %d
+}
+
+// found is what is remembered of a finding.
+type found struct {
+	first  time.Time // of those in a row; when the count began to grow
+	seen   bool      // in this judgement
+	grew   time.Time // last; zero: not yet
+	count  uint64
+	gained uint64 // since first
+}
+
+// trusting judges snapshots of one role, in their order, and remembers since when each
+// reason holds. The zero value is ready.
+type trusting struct {
+	known  map[string]*found // by kind and channel
+	yes    bool
+	yesFor time.Time // since then, while yes is set
+}
+
+// judge returns the verdict on a snapshot and on what keeps the role from being ready.
+func (t *trusting) judge(now time.Time, s *Snapshot, ready task.Reasons) *Trust {
+	if t.known == nil {
+		t.known = map[string]*found{}
+	}
+	var holding []finding
+	for _, f := range findings(now, s, ready) {
+		if t.holds(now, &f) {
+			holding = append(holding, f)
+		}
+	}
+	for key, k := range t.known {
+		if !k.seen {
+			delete(t.known, key)
+		}
+		k.seen = false
+	}
+	v := &Trust{Level: Yes, Reasons: []TrustReason{}}
+	if t.yes = len(holding) == 0; t.yes && t.yesFor.IsZero() {
+		t.yesFor = now
+	} else if !t.yes {
+		t.yesFor = time.Time{}
+	}
+	v.Since = byClock(now, t.yesFor)
+	v.add(holding)
+	v.Sentence = sentences[s.Role][v.Level]
+	return v
+}
+
+// add adds the reasons and what follows from them.
+func (v *Trust) add(holding []finding) {
+	slices.SortStableFunc(holding, func(a, b finding) int {
+		return cmp.Or(cmp.Compare(a.level, b.level), a.Since.Compare(b.Since)) // "no" before "partly"
+	})
+	for i, f := range holding {
+		if i == 0 {
+			v.Level, v.Since = f.level, f.Since
+		}
+		if i == MaxReasons-1 && len(holding) > MaxReasons {
+			v.Reasons = append(v.Reasons, TrustReason{Since: f.Since,
+				Text: fmt.Sprintf("and %d further reasons", len(holding)-i)})
+			break
+		}
+		f.Text = text.Clip(f.Text, maxReason)
+		v.Reasons = append(v.Reasons, f.TrustReason)
+	}
+}
+
+// holds reports whether a finding is a reason now, and completes it.
+func (t *trusting) holds(now time.Time, f *finding) bool {
+	key := f.kind + "/" + f.Channel
+	k := t.known[key]
+	if k == nil {
+		k = &found{first: now}
+		t.known[key] = k
+		if f.count != nil {
+			k.count = *f.count // what earlier runs lost is not of late
+		}
+	}
+	k.seen = true
+	if f.count != nil {
+		if !k.grow(now, *f.count) {
+			return false
+		}
+		f.Text = fmt.Sprintf(f.Text, k.gained)
+	}
+	if f.Since.IsZero() {
+		f.Since = byClock(now, k.first)
+	}
+	return now.Sub(k.first) >= f.after
+}
+
+// grow notes a count, and reports whether it has grown of late.
+func (k *found) grow(now time.Time, count uint64) bool {
+	late := !k.grew.IsZero() && now.Sub(k.grew) < goneFor
+	if count > k.count {
+		if !late {
+			k.first, k.gained = now, 0
+		}
+		k.grew, k.gained, late = now, k.gained+count-k.count, true
+	}
+	k.count = count
+	return late
+}
+
+// byClock is a time that this process noted, by the clock as it goes now: it may have been
+// set since. The zero time stays.
+func byClock(now, then time.Time) time.Time {
+	if then.IsZero() {
+		return then
+	}
+	return now.Add(then.Sub(now)).Round(0).UTC().Truncate(time.Second)
+}

@@ -1,0 +1,255 @@
+package status
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"heliograph/firmware/platform/task"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// well is a receiver without any trouble.
+func well() Snapshot {
+	return Snapshot{Role: "rx", ClockSet: Of(true), Link: Link{LastHeartbeatAgeSeconds: Of(0.2)},
+		Channels: map[string]Channel{
+			"cell":  {SourceState: "up", Delivered: Of[uint64](9), Refused: Of[uint64](7), Expired: Of[uint64](0)},
+			"press": {SourceState: "up", Delivered: Of[uint64](9), OpenRecords: Of[uint64](0)}},
+		Peers: []Peer{{Channel: "cell", Name: "mqtt sink cell", State: "up", Spool: &Spool{Dropped: 3}}}}
+}
+
+// wellTX is a transmitter without any trouble.
+func wellTX() Snapshot {
+	return Snapshot{Role: "tx", ClockSet: Of(true), Channels: map[string]Channel{
+		"cell": {SourceState: "up", Sent: Of[uint64](9), Dropped: Of[uint64](0), Refused: Of[uint64](0)}}}
+}
+
+// change has a channel of the snapshot changed.
+func change(name string, to func(*Channel)) func(*Snapshot) {
+	return func(s *Snapshot) {
+		c := s.Channels[name]
+		to(&c)
+		s.Channels[name] = c
+	}
+}
+
+func holes(holes ...Hole) func(*Snapshot) {
+	return change("press", func(c *Channel) {
+		c.Holes = holes
+		for _, h := range holes {
+			if !h.Final {
+				*c.OpenRecords += h.Records
+			}
+		}
+	})
+}
+
+// trouble is what is changed of a snapshot, and what follows.
+type trouble struct {
+	trouble func(*Snapshot)
+	ready   task.Reasons
+	level   Level
+	since   time.Time
+	channel string
+	reason  string // the first one; "": none
+}
+
+// The trouble begins a minute after a first snapshot without any, and is looked at
+// another minute later.
+func TestTrustInEveryTrouble(t *testing.T) {
+	minute, hour := noon.Add(time.Minute), noon.Add(-time.Hour)
+	for name, c := range map[string]trouble{
+		"none": {func(*Snapshot) {}, nil, Yes, noon, "", ""},
+		"the link is silent": {func(s *Snapshot) {
+			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: silent for 1m5s", Of(65.0)
+			change("cell", func(c *Channel) { c.SourceState, c.SourceReason = "down", "link: silent" })(s)
+		}, nil, No, minute.Add(-5 * time.Second), "", "link: silent for 1m5s"},
+		"nothing was received yet": {func(s *Snapshot) {
+			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: nothing received from the transmitter yet", nil
+		}, task.Reasons{{Part: "channel cell", Cause: "the initial snapshot is not complete yet"}}, No, minute, "",
+			"link: nothing received from the transmitter yet"},
+		"another pair key": {func(s *Snapshot) {
+			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: frames arrive that this pair key does not open", nil
+		}, nil, No, minute, "", "link: frames arrive that this pair key does not open"},
+		"an old transmitter": {func(s *Snapshot) {
+			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: silent for 1m0s", Of(60.0)
+		}, task.Reasons{{Part: "epoch_regressed", Cause: "run 7 is not newer"}}, No, minute, "",
+			"link: silent for 1m0s"},
+		"TX's clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, No, minute, "",
+			"the transmitter's clock is not set: the times of records may be wrong"},
+		"a source is down": {change("cell", func(c *Channel) {
+			c.SourceState, c.SourceReason = "down", "connection refused"
+		}), nil, No, minute, "cell", "source down: connection refused"},
+		"a source connects": {change("cell", func(c *Channel) { c.SourceState = "connecting" }), nil, No, minute,
+			"cell",
+			"source connecting"},
+		"a snapshot is not complete": {func(*Snapshot) {},
+			task.Reasons{{Part: "channel cell", Cause: "the initial snapshot is not complete yet"}}, Partly, minute,
+			"cell",
+			"the initial snapshot is not complete yet"},
+		"what does not matter here": {func(*Snapshot) {}, task.Reasons{{Part: "audit trail", Cause: "read-only"}}, Yes,
+			noon, "", ""},
+		"a hole is open": {holes(Hole{From: hour.Add(time.Second), Records: 5}, Hole{From: hour, Records: 2}), nil,
+			Partly,
+			hour, "press", "7 records are missing, and may still come"},
+		"a hole of an unknown time is open": {holes(Hole{Records: 5}), nil, Partly, minute, "press",
+			"5 records are missing, and may still come"},
+		"records are lost": {holes(Hole{From: hour, To: hour.Add(time.Second), Records: 5, Final: true}), nil, Partly,
+			hour, "press", "5 records are lost for good"},
+		"records were lost the day before": {holes(Hole{From: noon.Add(-25 * time.Hour), Records: 5, Final: true}), nil,
+			Yes, noon, "", ""},
+		"a sink is down": {func(s *Snapshot) {
+			s.Peers[0].State, s.Peers[0].Reason, s.Peers[0].Spool.Records = "down", "connection refused", 12
+		}, nil, Partly, minute, "cell", "sink down: connection refused; 12 records wait"},
+		"a sink is slow": {func(s *Snapshot) { s.Peers[0].Spool.Records = 12 }, nil, Partly, minute, "cell",
+			"12 records wait for the sink's peer, which takes them more slowly than they come"},
+		"the spool was full": {func(s *Snapshot) { s.Peers[0].Spool.Dropped += 4 }, nil, Partly, minute, "cell",
+			"4 records were dropped: the spool was full"},
+		"a sink's peer refuses": {change("cell", func(c *Channel) { c.Refused = Of[uint64](9) }), nil, Partly, minute,
+			"cell", "2 records were refused by the sink's peer"},
+		"records expire": {change("cell", func(c *Channel) { c.Expired = Of[uint64](1) }), nil, Partly, minute,
+			"cell", "1 records expired before the sink's peer took them"},
+		"the configuration is refused": {func(s *Snapshot) {
+			*s = Snapshot{Role: "rx", Refused: []string{"rx.toml:3: x"}}
+		},
+			nil, No, minute, "", "the configuration is refused: rx.toml:3: x"},
+	} {
+		t.Run(name, func(t *testing.T) { c.check(t, well) })
+	}
+}
+
+func TestTrustAtTX(t *testing.T) {
+	minute := noon.Add(time.Minute)
+	for name, c := range map[string]trouble{
+		"none": {func(*Snapshot) {}, nil, Yes, noon, "", ""},
+		"clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, No, minute, "",
+			"this board's clock is not set: the times of records may be wrong"},
+		"link": {func(s *Snapshot) { s.Link.State = "link: no such device" }, nil, No, minute, "",
+			"link: no such device"},
+		"a source is down": {change("cell", func(c *Channel) { c.SourceState, c.SourceReason = "down", "no route" }),
+			task.Reasons{{Part: "channel cell", Cause: "source down: no route"}}, No, minute, "cell",
+			"source down: no route"},
+		"state does not fit": {func(*Snapshot) {},
+			task.Reasons{{Part: "channel cell", Cause: "3 values did not cross"}},
+			Partly, minute, "cell", "3 values did not cross"},
+		"the plant sends too much": {change("cell", func(c *Channel) { c.Dropped = Of[uint64](8) }), nil,
+			Partly, minute, "cell", "8 records were dropped: the plant sends more than the link takes"},
+		"records are too long": {change("cell", func(c *Channel) {
+			c.Refused, c.RefusedReason = Of[uint64](1), "1 larger than 100% of a record"
+		}), nil, Partly, minute, "cell", "1 records were not sent: 1 larger than 100% of a record"},
+	} {
+		t.Run(name, func(t *testing.T) { c.check(t, wellTX) })
+	}
+}
+
+func (c trouble) check(t *testing.T, before func() Snapshot) {
+	t.Helper()
+	var o Observer
+	var s Snapshot
+	for minute := range 3 {
+		var ready task.Reasons
+		if s = before(); minute > 0 {
+			c.trouble(&s)
+			ready = c.ready
+		}
+		o.Observe(noon.Add(time.Duration(minute)*time.Minute), &s, ready)
+	}
+	got := TrustReason{}
+	if v := s.Trust; len(v.Reasons) > 0 {
+		got = v.Reasons[0]
+	}
+	if v := s.Trust; v.Level != c.level || got.Text != c.reason || got.Channel != c.channel ||
+		!v.Since.Equal(c.since) ||
+		v.Sentence == "" {
+		t.Errorf("got %+v, want %s since %v: %s %q", v, c.level, c.since, c.channel, c.reason)
+	}
+}
+
+func TestTrustComesBack(t *testing.T) {
+	var o Observer
+	see := func(after time.Duration, trouble func(*Snapshot)) *Trust {
+		s := well()
+		trouble(&s)
+		o.Observe(noon.Add(after), &s, nil)
+		return s.Trust
+	}
+	fine := func(*Snapshot) {}
+	clock := func(s *Snapshot) { s.ClockSet = Of(false) }
+	refuse := change("cell", func(c *Channel) { c.Refused = Of[uint64](9) })
+	for _, c := range []struct {
+		after   time.Duration
+		trouble func(*Snapshot)
+		level   Level
+		since   time.Duration
+	}{
+		{0, fine, Yes, 0}, {time.Minute, fine, Yes, 0}, {2 * time.Minute, clock, No, 2 * time.Minute},
+		{3 * time.Minute, clock, No, 2 * time.Minute}, {4 * time.Minute, fine, Yes, 4 * time.Minute},
+		{5 * time.Minute, clock, No, 5 * time.Minute},
+		{10 * time.Minute, refuse, Partly, 10 * time.Minute}, {time.Hour, refuse, Partly, 10 * time.Minute},
+		{24*time.Hour + 10*time.Minute, refuse, Yes, 24*time.Hour + 10*time.Minute},
+	} {
+		if v := see(c.after, c.trouble); v.Level != c.level || !v.Since.Equal(noon.Add(c.since)) {
+			t.Errorf("after %v: got %+v, want %s since %v", c.after, v, c.level, c.since)
+		}
+	}
+}
+
+func TestSlowSinkIsAReasonOnlyWhenItLasts(t *testing.T) {
+	var o Observer
+	for after, want := range []Level{0: Yes, 5: Yes, 9: Yes, 10: Partly} {
+		if want == "" {
+			continue
+		}
+		s := well()
+		s.Peers[0].Spool.Records = 1
+		if o.Observe(noon.Add(time.Duration(after)*time.Second), &s, nil); s.Trust.Level != want {
+			t.Errorf("after %d s: got %+v, want %s", after, s.Trust, want)
+		}
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	s := well()
+	for i := range 50 {
+		s.Channels[fmt.Sprint("channel ", i)] = Channel{SourceState: "down", SourceReason: string(make([]byte, 5000))}
+	}
+	new(Observer).Observe(noon, &s, nil)
+	if r := s.Trust.Reasons; len(r) != MaxReasons || r[MaxReasons-1].Text != "and 31 further reasons" ||
+		len(r[0].Text) > maxReason {
+		t.Errorf("got %d reasons, the last %q, the first of %d bytes", len(r), r[MaxReasons-1].Text, len(r[0].Text))
+	}
+}
+
+func TestRateIsThatOfTenSeconds(t *testing.T) {
+	var o Observer
+	see := func(second int, delivered uint64) *float64 {
+		s := well()
+		change("cell", func(c *Channel) { c.Delivered = &delivered })(&s)
+		o.Observe(noon.Add(time.Duration(second)*time.Second), &s, nil)
+		return s.Channels["cell"].Rate
+	}
+	if got := see(0, 1000); got != nil {
+		t.Errorf("at first: got %v, want none", *got)
+	}
+	for second := 1; second <= 60; second++ {
+		if got := see(second, 1000+uint64(second)*4); got == nil || *got != 4 {
+			t.Fatalf("after %d s: got %v, want 4", second, got)
+		}
+	}
+	if got := see(70, 1240); *got != 0 {
+		t.Errorf("ten seconds after the last: got %v, want 0", *got)
+	}
+	if got := see(71, 3); got != nil {
+		t.Errorf("of a count that began again: got %v, want none", *got)
+	}
+}
+
+func TestDaysLeft(t *testing.T) {
+	for left, want := range map[time.Duration]int{0: 0, 47 * time.Hour: 1, 48 * time.Hour: 2, -time.Second: -1} {
+		s := Snapshot{Certificates: []Certificate{{Expires: noon.Add(left)}}}
+		if new(Observer).Observe(noon, &s, nil); s.Certificates[0].DaysLeft != want {
+			t.Errorf("%v before the end: got %d, want %d", left, s.Certificates[0].DaysLeft, want)
+		}
+	}
+}
