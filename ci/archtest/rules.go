@@ -77,6 +77,7 @@ func libraries() []rule {
 		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/mqtt/server", may: []string{"firmware/platform/fairshare", "firmware/mqtt/broker", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/platform/handover"},
+		{path: "firmware/platform/diagnosis", pure: true, may: []string{"firmware/platform/status"}},
 		{path: "firmware/platform/disk"},
 		{path: "firmware/platform/health", pure: true},
 		{path: "firmware/platform/counter", pure: true},
@@ -110,7 +111,7 @@ func programs() []rule {
 		// The wall holds for these by reach.
 		{path: "firmware/cmd/heliotx/...", most: maxMain, may: []string{"firmware/...", "drivers/...", "boards/..."}},
 		{path: "firmware/cmd/heliorx/...", most: maxMainRX, may: []string{"firmware/...", "drivers/...", "boards/..."}},
-		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/platform/acceptance", "firmware/config/...", "firmware/platform/disk", "firmware/platform/handover", "firmware/platform/health", "firmware/opcua/pki", "firmware/platform/release", "firmware/platform/report", "firmware/platform/status", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text", "drivers/...", "boards/..."}},
+		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/platform/acceptance", "firmware/config/...", "firmware/platform/diagnosis", "firmware/platform/disk", "firmware/platform/handover", "firmware/platform/health", "firmware/opcua/pki", "firmware/platform/release", "firmware/platform/report", "firmware/platform/status", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text", "drivers/...", "boards/..."}},
 
 		// What never runs on a board may look at everything.
 		{path: "tools/...", may: []string{"..."}},

@@ -17,6 +17,10 @@ func demoCommand() *cobra.Command {
 	return linuxAlone("demo", "Watch a simulated plant's messages cross an impaired one-way link (on Linux)")
 }
 
+func doctorCommand() *cobra.Command {
+	return linuxAlone("doctor", "Find out why one side does not work, and what cures it (on Linux)")
+}
+
 func linuxAlone(name, short string) *cobra.Command {
 	return &cobra.Command{Use: name, Short: short, DisableFlagParsing: true,
 		RunE: failing(func(*cobra.Command, []string) error {

@@ -34,6 +34,25 @@ func FindEndpoints(ctx context.Context, cfg Config) ([]*ua.EndpointDescription, 
 	return resp.(*ua.GetEndpointsResponse).Endpoints, nil
 }
 
+// Examine finds the endpoint that is asked for and validates its certificate. It opens no
+// session, and so needs no certificate of our own.
+func Examine(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	list, err := FindEndpoints(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	found, err := cfg.choose(list)
+	if err != nil || cfg.Policy == ua.SecurityPolicyURINone {
+		return err
+	}
+	chain, err := channel.ParseChain(found.ServerCertificate)
+	if err == nil {
+		err = cfg.Store.Check(chain, cfg.purpose(found), hostOf(cfg.Endpoint))
+	}
+	return wrapError("the server's certificate", err)
+}
+
 // dial opens a channel at the configured address: the one that the server gives may not
 // lead to it from here.
 func (c Config) dial(ctx context.Context, cfg channel.ClientConfig) (*channel.Client, error) {

@@ -28,6 +28,8 @@ type Config struct {
 	// TrustCommand returns the command that trusts a certificate; nil returns that of
 	// heliograph trust add.
 	TrustCommand func(thumbprint string, user bool) string
+	// ReadOnly makes no folder and saves nothing, not even what is rejected.
+	ReadOnly bool
 	// Serve continues with an unsaved certificate if the directory cannot be written.
 	Serve bool
 	// Changed is called after the folders were read again because of a change.
@@ -72,12 +74,15 @@ func Open(cfg Config) (*Store, error) {
 	}
 	cfg.Log = cfg.Log.With("component", "pki")
 	s := &Store{cfg: cfg, rejected: newRejections(cfg.Directory)}
-	err := makeFolders(cfg.Directory)
+	var err error
+	if !cfg.ReadOnly {
+		err = makeFolders(cfg.Directory)
+	}
 	if err != nil && !cfg.Serve {
 		return nil, err
 	}
 	s.Reload()
-	if s.Own() != nil || cfg.Application.URI == "" {
+	if s.Own() != nil || cfg.Application.URI == "" || cfg.ReadOnly {
 		return s, nil
 	}
 	if err == nil {
@@ -264,6 +269,8 @@ func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 		Code: failed.code, Reason: failed.reason, Thumbprint: Thumbprint(chain[0].Raw),
 		Subject: printable(chain[0].Subject.String(), 200),
 	}
-	s.reject(chain[0], e, p, from)
+	if !s.cfg.ReadOnly {
+		s.reject(chain[0], e, p, from)
+	}
 	return e
 }

@@ -33,6 +33,7 @@ type role struct {
 	message func(*payload.Message, origin)
 	traffic *traffic
 	skim    *skimmer // nil: all messages are handed over
+	probe   bool     // no retained messages are wanted
 }
 
 // origin is how a message came.

@@ -154,7 +154,7 @@ func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) err
 	options := make([]paho.SubscribeOptions, len(filters))
 	for i, t := range filters {
 		options[i] = paho.SubscribeOptions{Topic: t, QoS: qos}
-		if !c.role.clean {
+		if !c.role.clean || c.role.probe {
 			options[i].RetainAsPublished, options[i].RetainHandling = true, retainNone
 		}
 	}

@@ -36,9 +36,13 @@ func (m mode) String() string {
 // errVersion is a broker's refusal of the version of the protocol.
 var errVersion = errors.New("the broker refuses this version of MQTT")
 
-// connect tries the versions that are configured, newest first.
+// connect connects for what is followed.
 func (s *Source) connect(ctx context.Context, f *feed) (connection, mode, error) {
-	r := role{id: s.cfg.ClientID, window: receiveMaximum, message: f.message, traffic: &f.traffic}
+	return s.newest(ctx, role{id: s.cfg.ClientID, window: receiveMaximum, message: f.message, traffic: &f.traffic})
+}
+
+// newest tries the versions that are configured, newest first.
+func (s *Source) newest(ctx context.Context, r role) (connection, mode, error) {
 	why := ""
 	if s.cfg.Version != config.MQTT311 {
 		c, err := s.connect5(ctx, r)

@@ -1,0 +1,72 @@
+// Package diagnosis names the cause of what does not work, and the command, or the key
+// and its value, that cures it.
+//
+//	peer.go      why a server, a broker or a collector is not reached, from the words of a role or a probe
+//	snapshot.go  what a role knows: its link, channels, peers, state, certificates
+//
+// `heliograph doctor` and the console of a board use the same rules, with the cures of
+// where the operator is. The package refuses to ask anything itself: it connects to no
+// peer and reads no file. What no role knows, such as the account of a user at a server
+// or a fibre that is in the wrong socket, it cannot name; it then repeats the words that it
+// was given.
+package diagnosis
+
+import (
+	"slices"
+	"strings"
+)
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Code  string `json:"code"`  // for programs; does not change
+	Where string `json:"where"` // "link", "channel press-line"
+	Cause string `json:"cause"` // in words
+	Cure  string `json:"cure"`  // a command, or a key and its value, and what to do with it
+}
+
+// Site is where the operator is.
+type Site struct {
+	Role   string // tx or rx
+	Config string // file of the role on a host; "" on the console of a board
+}
+
+// board reports whether the operator is at the console of a board.
+func (s Site) board() bool { return s.Config == "" }
+
+// pick returns the cure of where the operator is.
+func (s Site) pick(host, board string) string {
+	if s.board() {
+		return board
+	}
+	return strings.NewReplacer("CONFIG", s.Config, "ROLE", s.Role).Replace(host)
+}
+
+// set returns how a key gets a value.
+func (s Site) set(table, line string) string {
+	return s.pick("set "+line+" in "+table+" of CONFIG, and restart helioROLE",
+		"set "+line+" in "+table+" of heliograph.toml: \"heliograph image configure\" writes it to the card")
+}
+
+// List collects findings, each once.
+type List []Finding
+
+// Add adds a finding unless the same code stands for the same place.
+func (l *List) Add(f Finding) {
+	same := func(o Finding) bool { return o.Code == f.Code && o.Where == f.Where }
+	if !slices.ContainsFunc(*l, same) {
+		*l = append(*l, f)
+	}
+}
+
+// names reports whether a finding is about a place.
+func (l List) names(where string) bool {
+	return slices.ContainsFunc(l, func(f Finding) bool { return f.Where == where })
+}
+
+// Lines shows findings, cure below cause.
+func (l List) Lines() (lines []string) {
+	for _, f := range l {
+		lines = append(lines, f.Where+": "+f.Cause, "  cure: "+f.Cure)
+	}
+	return lines
+}

@@ -1,0 +1,271 @@
+package doctor_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heliograph/ci/await"
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/store"
+	"heliograph/tools/doctor"
+)
+
+// site is a folder with the files of one side.
+type site struct {
+	t    *testing.T
+	dir  string
+	role string
+	more doctor.Config
+}
+
+const head = "pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:%d\"\nkey_file = \"pair.key\"\n"
+
+// newSite makes a side over UDP; tables follow [link].
+func newSite(t *testing.T, role, tables string) *site {
+	t.Helper()
+	return newSiteWith(t, role, fmt.Sprintf(head, await.FreePort(t))+tables)
+}
+
+func newSiteWith(t *testing.T, role, text string) *site {
+	t.Helper()
+	s := &site{t: t, dir: t.TempDir(), role: role}
+	if err := pairkey.Create(s.path("pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	s.write(role+".toml", text)
+	return s
+}
+
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *site) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// identity makes the side's own certificate.
+func (s *site) identity() *pki.Store {
+	s.t.Helper()
+	own, err := pki.Open(pki.Config{Directory: s.path("state/pki"), Application: identity.Application(s.role, "p")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return own
+}
+
+func (s *site) examine() doctor.Result {
+	s.t.Helper()
+	c := s.more
+	c.Role, c.File = s.role, s.path(s.role+".toml")
+	var err error
+	if s.role == "rx" {
+		c.RX, c.Warnings, err = config.LoadRX(c.File)
+	} else {
+		c.TX, c.Warnings, err = config.LoadTX(c.File)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	before := listing(s.t, s.dir)
+	r := doctor.Run(s.t.Context(), c)
+	if after := listing(s.t, s.dir); after != before {
+		s.t.Errorf("it changed files:\n%s\nbefore\n%s\nafter", before, after)
+	}
+	return r
+}
+
+// listing is the names, sizes and times of all files of a folder.
+func listing(t *testing.T, dir string) (all string) {
+	t.Helper()
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || strings.Contains(path, "full") {
+			return nil
+		}
+		info, err := d.Info()
+		if err == nil {
+			all += fmt.Sprintln(path, info.Size(), info.ModTime().UnixNano(), info.Mode())
+		}
+		return nil
+	})
+	return all
+}
+
+// finds wants a finding with words in its cause and its cure.
+func finds(t *testing.T, r doctor.Result, code, cause, cure string) {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Code == code && strings.Contains(f.Cause, cause) && strings.Contains(f.Cure, cure) {
+			return
+		}
+	}
+	t.Errorf("no finding %s with %q and cure %q in\n%s", code, cause, cure, strings.Join(r.Findings.Lines(), "\n"))
+}
+
+// only wants no finding but those with some codes.
+func only(t *testing.T, r doctor.Result, codes ...string) {
+	t.Helper()
+	for _, f := range r.Findings {
+		if !slices.Contains(codes, f.Code) {
+			t.Errorf("finding %+v; want %q alone", f, codes)
+		}
+	}
+}
+
+func syslogTX(t *testing.T) string {
+	return fmt.Sprintf("[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://127.0.0.1:%d\"]\n", await.FreePort(t))
+}
+
+func TestASideThatWasNeverStartedHasNoFinding(t *testing.T) {
+	only(t, newSite(t, "tx", syslogTX(t)).examine())
+}
+
+func TestFilesThatOthersReadAreNamed(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t))
+	if err := os.Chmod(s.path("pair.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := s.examine()
+	finds(t, r, "file-permissions", "every user of this machine can read", "chmod 600 "+s.path("pair.key"))
+	only(t, r, "file-permissions")
+}
+
+func TestAStateThatCannotBeWrittenIsNamed(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t))
+	s.write("state", "not a folder")
+	finds(t, s.examine(), "state-unwritable", "is not a folder", "[state]")
+}
+
+func TestFilesOfAnotherUserInTheStateAreNamed(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("not proved: files of another user, because this is not root")
+	}
+	s := newSite(t, "tx", syslogTX(t))
+	if err := os.Mkdir(s.path("state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.write("state/epoch.a", "")
+	if err := os.Chown(s.path("state/epoch.a"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	finds(t, s.examine(), "file-permissions", "epoch.a is of another user", "chown -R --reference="+s.path("state"))
+}
+
+func TestPortsInUseAreNamed(t *testing.T) {
+	s := newSite(t, "tx", fmt.Sprintf("[status]\nlisten = \"127.0.0.1:%d\"\n", await.FreePort(t))+syslogTX(t))
+	cfg, _, err := config.LoadTX(s.path("tx.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", cfg.Status.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // another server: it ends each connection
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			c.Close()
+		}
+	}()
+	u, err := net.ListenPacket("udp", strings.TrimPrefix(cfg.Syslog[0].Listen[0], "udp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	r := s.examine()
+	finds(t, r, "port-in-use", "another program answers", "[status]")
+	finds(t, r, "port-in-use", cfg.Syslog[0].Listen[0][6:], "ss -lnp")
+}
+
+func TestAnAddressOfAnotherMachineIsNamed(t *testing.T) {
+	s := newSite(t, "tx", "[[syslog]]\nchannel = \"s\"\nlisten = [\"tcp://192.0.2.1:5514\"]\n")
+	finds(t, s.examine(), "address", "192.0.2.1:5514", "ip address")
+}
+
+func TestARoleThatHoldsItsStateIsNotAFault(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t))
+	release, err := store.Lock(s.path("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	r := s.examine()
+	if only(t, r); !r.Running {
+		t.Error("the role that holds the state is not seen")
+	}
+}
+
+func TestCollectorsThatAreNotReachedAreNamed(t *testing.T) {
+	closed := await.FreePort(t)
+	sink := func(name, forward string) string {
+		return fmt.Sprintf("[[syslog]]\nchannel = %q\nforward = %q\n", name, forward)
+	}
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	go func() { // it does not use TLS
+		for c, err := plain.Accept(); err == nil; c, err = plain.Accept() {
+			fmt.Fprintln(c, "220 ready")
+		}
+	}()
+	r := newSite(t, "rx", sink("refused", fmt.Sprintf("tcp://127.0.0.1:%d", closed))+
+		sink("name", "tcp://collector.invalid:601")+sink("clear", "tls://"+plain.Addr().String())).examine()
+	finds(t, r, "connection-refused", fmt.Sprint(closed), "[[syslog]] refused")
+	finds(t, r, "name-unknown", "collector.invalid", "/etc/resolv.conf")
+	finds(t, r, "tls-off", plain.Addr().String(), "TLS port")
+	only(t, r, "connection-refused", "name-unknown", "tls-off")
+}
+
+func TestTheOtherSidesFileIsCompared(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t)+"[[syslog]]\nchannel = \"same\"\nlisten = [\"udp://127.0.0.1:0\"]\n")
+	if err := pairkey.Create(s.path("other.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(fmt.Sprintf(head, await.FreePort(t)), "pair.key", "other.key", 1) +
+		"[state]\ndirectory = \"state-rx\"\n[[syslog]]\nchannel = \"x\"\nforward = \"udp://127.0.0.1:9\"\n" +
+		"[[mqtt]]\nchannel = \"same\"\nbroker = \"mqtt://127.0.0.1:9\"\n"
+	s.write("rx.toml", other)
+	s.more.Other = s.path("rx.toml")
+	r := s.examine()
+	finds(t, r, "key-mismatch", "is not the key of TX", "heliograph key show")
+	finds(t, r, "channel-name", "channel \"s\" (syslog) has no table in RX's file", "both files")
+	finds(t, r, "channel-name", "channel \"x\" (syslog) has no table in TX's file", "both files")
+	finds(t, r, "channel-name", "channel \"same\" is mqtt, and syslog", "both files")
+	uart := "pair = \"p\"\n[link]\nmedium = \"uart\"\ndevice = \"/dev/ttyAMA3\"\nbaud = %d\nkey_file = \"pair.key\"\n"
+	s = newSiteWith(t, "tx", fmt.Sprintf(uart, 921600)+syslogTX(t))
+	s.write("rx.toml", fmt.Sprintf(uart, 115200)+"[[syslog]]\nchannel = \"s\"\nforward = \"udp://127.0.0.1:9\"\n")
+	s.more.Other = s.path("rx.toml")
+	r = s.examine()
+	finds(t, r, "baud", "baud is 115200, and 921600", "one baud")
+	finds(t, r, "device-missing", "/dev/ttyAMA3", "/dev/serial/by-id")
+}
+
+func TestCertificatesNearTheirEndAndClocksBehindAreNamed(t *testing.T) {
+	const mirror = "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://127.0.0.1:0\"\n"
+	at := func(s *site, then time.Time) {
+		t.Helper()
+		if _, err := pki.Open(pki.Config{Directory: s.path("state/pki"), Application: identity.Application("rx", "p"),
+			Now: func() time.Time { return then }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newSite(t, "rx", mirror)
+	finds(t, s.examine(), "no-certificate", "heliorx has no certificate", "heliograph cert new --config")
+	at(s, time.Now().AddDate(-9, -11, -20))
+	finds(t, s.examine(), "certificate-expiry", "ends on", "heliograph cert new --config "+s.path("rx.toml"))
+	s = newSite(t, "rx", mirror)
+	at(s, time.Now().AddDate(1, 0, 0))
+	finds(t, s.examine(), "clock", "the clock is before", "timedatectl")
+}

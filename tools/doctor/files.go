@@ -1,0 +1,219 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/diagnosis"
+	"heliograph/firmware/platform/disk"
+	"heliograph/tools/settings"
+)
+
+// Our own bounds.
+const (
+	mostFiles     = 5000           // of a state folder that are looked at
+	recent        = 24 * time.Hour // a certificate that was rejected since then is of interest
+	mostRejected  = 5
+	nearExpiry    = 30 * 24 * time.Hour
+	secretsAdvice = "run \"chmod"
+)
+
+// files reports what the check of the configuration warns of and a command cures.
+func (x *examination) files(context.Context) {
+	secrets := true
+	for _, w := range x.Warnings {
+		cause, command, cures := strings.Cut(w.Message, ": "+secretsAdvice)
+		if !cures {
+			x.unchecked("warning: " + w.String())
+			continue
+		}
+		secrets = false
+		command, _, _ = strings.Cut("chmod"+command, "\"")
+		x.found(diagnosis.Finding{Code: "file-permissions", Where: fmt.Sprintf("%s:%d", w.File, w.Line), Cause: cause,
+			Cure: command})
+	}
+	if secrets {
+		x.fine("files of secrets: no other user can read them")
+	}
+}
+
+// other compares both files of the pair, and the IDs of the keys in force.
+func (x *examination) other(context.Context) {
+	if x.Other == "" {
+		x.unchecked("names, baud and pair key of the other side: --other FILE compares them")
+		return
+	}
+	tx, rx := settings.Files{Config: x.File}, settings.Files{Config: x.Other}
+	if x.Role == "rx" {
+		tx, rx = rx, tx
+	}
+	both, err := settings.Pair(tx, rx)
+	if err != nil {
+		for _, line := range strings.Split(err.Error(), "\n") {
+			x.found(x.difference(line))
+		}
+		return
+	}
+	a, _, failed := pairkey.InUse(both.TX.Link.KeyFile, both.TX.State, now())
+	b, _, err := pairkey.InUse(both.RX.Link.KeyFile, both.RX.State, now())
+	if failed != nil || err != nil || a.Key == b.Key || b.Old != nil && *b.Old == a.Key {
+		x.fine("both files of the pair agree")
+		return
+	}
+	x.found(diagnosis.Finding{Code: "key-mismatch", Where: "link", Cause: fmt.Sprintf("heliotx uses pair key %s, and "+
+		"heliorx accepts %s alone", pairkey.ID(a.Key), pairkey.ID(b.Key)),
+		Cure: "heliograph key change --config FILE KEY, with the same key on both sides, the receiver first"})
+}
+
+// difference makes a finding of a fault of a pair.
+func (x *examination) difference(fault string) diagnosis.Finding {
+	f := diagnosis.Finding{Code: "pair-differs", Where: "pair", Cause: fault,
+		Cure: "correct that line, and restart the role whose file it is"}
+	switch {
+	case strings.Contains(fault, "key_file"):
+		f.Code, f.Where = "key-mismatch", "link"
+		f.Cure = "copy one pair.key to both sides; `heliograph key show --config " + x.File + "` and with the other " +
+			"side's file must print one ID"
+	case strings.Contains(fault, "channel \""):
+		_, name, _ := strings.Cut(fault, "channel \"")
+		name, _, _ = strings.Cut(name, "\"")
+		f.Code, f.Where = "channel-name", "channel "+name
+		f.Cure = "write one name, of one protocol, in both files, and restart both roles"
+	case strings.Contains(fault, "baud is"):
+		f.Code, f.Where = "baud", "link"
+		f.Cure = "write one baud in [link] of both files, and restart both roles"
+	}
+	return f
+}
+
+// examineState looks at the folder of the state.
+func (x *examination) examineState(context.Context) {
+	info, err := os.Stat(x.state)
+	folder := x.state
+	if errors.Is(err, fs.ErrNotExist) {
+		for ; errors.Is(err, fs.ErrNotExist) && folder != filepath.Dir(folder); info, err = os.Stat(folder) {
+			folder = filepath.Dir(folder)
+		}
+		x.unchecked("state: " + x.state + " is made at the first start")
+	}
+	unwritable := func(cause, cure string) {
+		x.found(diagnosis.Finding{Code: "state-unwritable", Where: "state", Cause: cause, Cure: cure})
+	}
+	switch {
+	case err != nil:
+		unwritable(err.Error(), fmt.Sprintf("correct directory in [state] of %s", x.File))
+		return
+	case !info.IsDir():
+		unwritable(folder+" is not a folder", fmt.Sprintf("remove it, or set directory in [state] of %s to a folder",
+			x.File))
+		return
+	}
+	if err := writable(folder); err != nil {
+		unwritable(fmt.Sprintf("%s cannot be written: %v", folder, err), "chown -R USER "+folder+
+			", the user that runs helio"+x.Role+"; if its disk is read-only: mount -o remount,rw, or replace the disk")
+	} else if file := foreign(folder, x.state); file != "" {
+		x.found(diagnosis.Finding{Code: "file-permissions", Where: "state", Cause: file + " is of another user than " +
+			"the " +
+			"folder: helio" + x.Role + " was started once as another user",
+			Cure: "chown -R --reference=" + x.state + " " + x.state})
+	} else {
+		x.fine("state: " + folder + " can be written")
+	}
+	if fault := disk.Of(folder).Fault(); fault != "" {
+		x.found(diagnosis.Finding{Code: "disk-full", Where: "state", Cause: fault, Cure: "free space on the disk of " +
+			folder +
+			", or set directory in [state] of " + x.File + " to a larger one"})
+	}
+}
+
+// foreign returns a file in the state that another user owns than the folder, "" if there
+// is none.
+func foreign(folder, state string) (found string) {
+	if folder != state { // it does not exist yet
+		return ""
+	}
+	owner, known := ownerOf(state)
+	seen := 0
+	_ = filepath.WalkDir(state, func(path string, _ fs.DirEntry, err error) error {
+		if seen++; seen > mostFiles || !known {
+			return fs.SkipAll
+		}
+		if uid, ok := ownerOf(path); err == nil && ok && uid != owner {
+			found = path
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// certificates reads the folder of certificates, without writing to it.
+func (x *examination) certificates(context.Context) {
+	if len(x.TX.OPCUA)+len(x.RX.OPCUA) == 0 {
+		return
+	}
+	_, err := os.ReadDir(filepath.Join(x.pki, "own", "private"))
+	if errors.Is(err, fs.ErrPermission) {
+		x.found(diagnosis.Finding{Code: "file-permissions", Where: "pki", Cause: "this user may not read " + x.pki,
+			Cure: "run doctor as the user of helio" + x.Role + ", or with sudo"})
+		return
+	}
+	x.store, err = pki.Open(pki.Config{Directory: x.pki, ReadOnly: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		x.found(diagnosis.Finding{Code: "pki", Where: "pki", Cause: err.Error(), Cure: "correct [pki] of " + x.File})
+		return
+	}
+	own := x.store.Own()
+	if own == nil {
+		x.found(diagnosis.Finding{Code: "no-certificate", Where: "pki", Cause: "helio" + x.Role + " has no " +
+			"certificate yet",
+			Cure: "start helio" + x.Role + " once, or heliograph cert new --config " + x.File})
+	} else if own.Certificate.NotAfter.Sub(now()) < nearExpiry {
+		x.found(x.site.Expiry("opcua own", x.Role, own.Certificate.NotAfter, now()))
+	} else if own.Certificate.NotBefore.After(now()) {
+		x.found(diagnosis.Finding{Code: "clock", Where: "clock", Cause: "the clock is before the day on which the " +
+			"own " +
+			"certificate was made, " + own.Certificate.NotBefore.UTC().Format(time.DateOnly), Cure: "set the clock: " +
+			"timedatectl set-ntp true"})
+	} else {
+		x.fine("own certificate: until " + own.Certificate.NotAfter.UTC().Format(time.DateOnly))
+	}
+	x.rejected()
+}
+
+// rejected names the certificates that were rejected lately.
+func (x *examination) rejected() {
+	list := x.store.List(pki.KindRejected)
+	changed := func(e pki.Entry) time.Time {
+		info, err := os.Stat(e.Path)
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+	slices.SortFunc(list, func(a, b pki.Entry) int { return changed(b).Compare(changed(a)) })
+	for _, e := range list[:min(len(list), mostRejected)] {
+		if now().Sub(changed(e)) > recent {
+			return
+		}
+		what, cure := "the client", "if it is meant to read this mirror: "
+		if x.Role == "tx" {
+			what, cure = "the server", "compare the thumbprint with the server's own, then "
+		}
+		x.found(diagnosis.Finding{Code: "rejected", Where: "certificate " + e.Thumbprint,
+			Cause: fmt.Sprintf("%s with the certificate of %.100q is not trusted here", what,
+				e.Certificate.Subject.String()),
+			Cure: cure + "heliograph trust add --config " + x.File + " " + e.Thumbprint + "; if not, remove " +
+				e.Path})
+	}
+}

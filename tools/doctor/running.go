@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"heliograph/firmware/platform/diagnosis"
+	"heliograph/firmware/platform/identity/selfsigned"
+	"heliograph/firmware/platform/status"
+)
+
+// Our own bounds.
+const (
+	statusTimeout = 30 * time.Second // a password is compared slowly, in turn
+	maxStatus     = 8 << 20          // bytes of /status.json
+)
+
+var (
+	errLogin   = errors.New("the status port asks for a user and a password")
+	errForeign = errors.New("another program answers there")
+)
+
+// running asks a role that runs how it stands.
+func (x *examination) running(ctx context.Context) {
+	pid, held := holder(x.state)
+	x.result.Running = held
+	if x.status.Listen == "" {
+		if held {
+			x.unchecked("the role: process " + pid + " runs, without a status port: set [status] listen to see its " +
+				"own reasons")
+		}
+		return
+	}
+	snap, err := x.ask(ctx)
+	where := "[status] listen"
+	switch {
+	case err == nil:
+		x.result.Running, x.reported = true, true
+		x.found(x.site.Snapshot(snap, now())...)
+		if snap.Ready {
+			x.fine("the role runs, and is ready")
+		}
+	case errors.Is(err, errLogin):
+		x.result.Running = true
+		x.found(diagnosis.Finding{Code: "login", Where: where, Cause: err.Error(),
+			Cure: "heliograph doctor --config " + x.File + " --user NAME --password-file FILE"})
+	case errors.Is(err, errForeign):
+		x.found(diagnosis.Finding{Code: "port-in-use", Where: where, Cause: fmt.Sprintf("%s: %v", x.status.Listen, err),
+			Cure: "end the other program, or set listen in [status] of " + x.File + " to another port"})
+	case held:
+		x.found(diagnosis.Finding{Code: "role-stuck", Where: "role", Cause: fmt.Sprintf("process %s holds %s and "+
+			"does not "+
+			"answer at its status port: %v", pid, x.state, err), Cure: "see its log; if the configuration was " +
+			"changed, restart " +
+			"helio" + x.Role})
+	default:
+		x.unchecked("the role: helio" + x.Role + " does not run")
+	}
+}
+
+// ask reads /status.json of the role of this configuration.
+func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	scheme := "http"
+	if x.status.Secure {
+		scheme = "https"
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+local(x.status.Listen)+"/status.json", nil)
+	if err != nil {
+		return nil, err
+	}
+	if x.User != "" {
+		r.SetBasicAuth(x.User, x.Password)
+	}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: x.pinned(), DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	if err != nil {
+		if _, other := errors.AsType[tls.RecordHeaderError](err); other || errors.Is(err, io.EOF) ||
+			errors.Is(err, errForeign) {
+			err = errForeign
+		}
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode == http.StatusUnauthorized {
+		return nil, errLogin
+	}
+	var snap status.Snapshot
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxStatus)).Decode(&snap)
+	pair := x.TX.Pair + x.RX.Pair
+	if err != nil || snap.Role != x.Role || snap.Pair != pair && len(snap.Refused) == 0 {
+		return nil, errForeign
+	}
+	return &snap, nil
+}
+
+// pinned accepts the certificate of the role alone: a password is sent to nothing else.
+func (x *examination) pinned() *tls.Config {
+	file := x.status.TLS.Certificate
+	if file == "" {
+		file, _ = selfsigned.Files(x.pki, "status")
+	}
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(file); err == nil {
+		pool.AppendCertsFromPEM(pem)
+	}
+	want := func(s tls.ConnectionState) error {
+		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: pool})
+		if err != nil {
+			return fmt.Errorf("%w: its certificate is not the one in %s", errForeign, file)
+		}
+		return nil
+	}
+	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: want, MinVersion: tls.VersionTLS12}
+}
+
+// local is where this machine reaches a listener.
+func local(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	ip, wrong := netip.ParseAddr(host)
+	if err == nil && (host == "" || wrong == nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}

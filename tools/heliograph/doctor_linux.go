@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/platform/role"
+	"heliograph/tools/doctor"
+)
+
+// examined are the options of doctor.
+type examined struct {
+	config, role, other, user, passwordFile string
+	json                                    bool
+}
+
+func doctorCommand() *cobra.Command {
+	var o examined
+	c := &cobra.Command{
+		Use:   "doctor --config FILE",
+		Short: "Find out why one side does not work, and what cures it",
+		Long: "Run it where the role runs, as its user or root. It examines files, state, certificates, ports, link " +
+			"and\n" +
+			"peers, and names cause and cure of each finding. It changes nothing. While the role runs it asks that " +
+			"at\n" +
+			"its status port. Exit code 0: no finding, 1: a finding, 78: the configuration has faults.",
+		Example: "  heliograph doctor --config tx.toml\n" +
+			"  heliograph doctor --config rx.toml --other tx.toml     # and whether both files fit\n" +
+			"  heliograph doctor --config tx.toml --json",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.role != "" && o.role != "tx" && o.role != "rx" {
+				return fmt.Errorf("--role %q must be tx or rx", o.role)
+			}
+			if o.passwordFile != "" && o.user == "" {
+				return errors.New("--password-file needs --user")
+			}
+			return o.examine(c)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.config, "config", "", "configuration `FILE` of heliotx or heliorx")
+	f.StringVar(&o.role, "role", "", "tx or rx (default: found out from the content)")
+	f.StringVar(&o.other, "other", "", "configuration `FILE` of the other side, to compare")
+	f.StringVar(&o.user, "user", "", "user `NAME` for a status port that asks for one")
+	f.StringVar(&o.passwordFile, "password-file", "", "`FILE` with the password (default: asked for)")
+	f.BoolVar(&o.json, "json", false, "write the result as JSON")
+	_ = c.MarkFlagRequired("config")
+	return c
+}
+
+func (o examined) examine(c *cobra.Command) error {
+	d := doctor.Config{Role: o.role, File: o.config, Other: o.other, User: o.user}
+	if d.Role == "" {
+		d.Role = guessSide(o.config)
+	}
+	var err error
+	if d.Role == "rx" {
+		d.RX, d.Warnings, err = config.LoadRX(o.config)
+	} else {
+		d.TX, d.Warnings, err = config.LoadTX(o.config)
+	}
+	if err != nil {
+		return reported(c, o.config, nil, err)
+	}
+	if d.Password, err = o.password(c); err != nil {
+		return failure{err}
+	}
+	slow := startProgress(c.ErrOrStderr())
+	d.Doing = slow.set
+	result := doctor.Run(c.Context(), d)
+	slow.end()
+	if o.json {
+		w := json.NewEncoder(c.OutOrStdout())
+		w.SetIndent("", "  ")
+		err = w.Encode(result)
+	} else {
+		printResult(c.OutOrStdout(), result)
+	}
+	if err != nil {
+		return failure{err}
+	}
+	if len(result.Findings) > 0 {
+		return exitError(role.Failure)
+	}
+	return nil
+}
+
+// password reads the password of the status port.
+func (o examined) password(c *cobra.Command) (string, error) {
+	if o.user == "" {
+		return "", nil
+	}
+	if o.passwordFile != "" {
+		b, err := os.ReadFile(o.passwordFile)
+		return strings.TrimRight(string(b), "\r\n"), err
+	}
+	f, ok := c.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(f.Fd()) {
+		return readPassword(c.InOrStdin(), c.ErrOrStderr())
+	}
+	return ask(f, c.ErrOrStderr(), "Password: ")
+}
+
+func printResult(w io.Writer, r doctor.Result) {
+	runs := "does not run"
+	if r.Running {
+		runs = "runs"
+	}
+	fmt.Fprintf(w, "%s: helio%s %s\n", r.Config, r.Role, runs)
+	for _, line := range r.Fine {
+		fmt.Fprintln(w, "ok       ", line)
+	}
+	for _, line := range r.Unchecked {
+		fmt.Fprintln(w, "unchecked", line)
+	}
+	red, plain := "", ""
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" {
+		red, plain = "\x1b[31m", "\x1b[0m"
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "%sFINDING%s   %s: %s\n          cure: %s\n", red, plain, f.Where, f.Cause, f.Cure)
+	}
+	switch n := len(r.Findings); n {
+	case 0:
+		fmt.Fprintln(w, "no finding")
+	case 1:
+		fmt.Fprintln(w, "1 finding")
+	default:
+		fmt.Fprintln(w, n, "findings")
+	}
+}
+
+// progress names what takes long.
+type progress struct {
+	mu    sync.Mutex
+	what  string
+	timer *time.Ticker
+	done  chan struct{}
+}
+
+// slowAfter is how long something takes before it is named.
+const slowAfter = 2 * time.Second
+
+func startProgress(w io.Writer) *progress {
+	p := &progress{timer: time.NewTicker(slowAfter), done: make(chan struct{})}
+	go func() {
+		for {
+			select {
+			case <-p.done:
+				return
+			case <-p.timer.C:
+				p.mu.Lock()
+				fmt.Fprintln(w, "examining "+p.what+" …")
+				p.mu.Unlock()
+			}
+		}
+	}()
+	return p
+}
+
+func (p *progress) set(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what = what
+}
+
+func (p *progress) end() {
+	p.timer.Stop()
+	close(p.done)
+}
