@@ -40,6 +40,9 @@ func TestEveryCounterIsShown(t *testing.T) {
 		fmt.Sprintf("[[syslog]]\nchannel = \"log\"\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)) +
 		fmt.Sprintf("[[opcua]]\nchannel = \"line\"\nlisten = \"opc.tcp://127.0.0.1:%d\"\nsecurity = "+
 			"[\"None\"]\nanonymous = true\nhistory = \"1d\"\n", await.FreePort(t))
+	exported := newTelemetry(t)
+	tx += fmt.Sprintf("[telemetry]\nendpoint = %q\n", exported.URL)
+	rx += fmt.Sprintf("[telemetry]\nendpoint = %q\n", exported.URL)
 	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
 	var metrics strings.Builder
 	var documents []any
@@ -67,6 +70,7 @@ func TestEveryCounterIsShown(t *testing.T) {
 		g.TX.Stop()
 		g.RX.Stop()
 	}
+	exported.compare(t, metrics.String())
 	ethernet := ethernetMetrics(t)
 	_, body, _ := strings.Cut(ethernet, "\r\n\r\n")
 	checkMetrics(t, body)

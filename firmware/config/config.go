@@ -16,17 +16,18 @@ import (
 // TX is a validated configuration of the plant side. Paths are resolved against the
 // folder of the file.
 type TX struct {
-	Pair   string
-	Link   Link
-	State  string // directory
-	Memory Memory
-	Replay Replay
-	PKI    string   // directory
-	Time   []string // NTP servers
-	Status Status
-	OPCUA  []OPCUASource
-	MQTT   []MQTTSource
-	Syslog []SyslogSource
+	Pair      string
+	Link      Link
+	State     string // directory
+	Memory    Memory
+	Replay    Replay
+	PKI       string   // directory
+	Time      []string // NTP servers
+	Status    Status
+	Telemetry Telemetry
+	OPCUA     []OPCUASource
+	MQTT      []MQTTSource
+	Syslog    []SyslogSource
 }
 
 // RX is a validated configuration of the IT side.
@@ -39,6 +40,7 @@ type RX struct {
 	PKI        string
 	Time       []string
 	Status     Status
+	Telemetry  Telemetry
 	Audit      SyslogSink // where the audit trail is forwarded to; nowhere if Forward is empty
 	OPCUA      []OPCUASink
 	MQTT       []MQTTSink

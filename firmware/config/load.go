@@ -51,13 +51,14 @@ func parseTX(r *report, text io.Reader) (TX, []Warning, error) {
 		return TX{}, nil, err
 	}
 	c := TX{
-		Pair:   r.name("", "pair", raw.Pair),
-		Link:   r.link(raw.Link, true),
-		State:  r.state(raw.State.Directory),
-		Memory: r.memory(raw.Memory),
-		Replay: r.replay(raw.Replay),
-		Time:   r.timeServers(raw.Time),
-		Status: r.status(raw.Status),
+		Pair:      r.name("", "pair", raw.Pair),
+		Link:      r.link(raw.Link, true),
+		State:     r.state(raw.State.Directory),
+		Memory:    r.memory(raw.Memory),
+		Replay:    r.replay(raw.Replay),
+		Time:      r.timeServers(raw.Time),
+		Status:    r.status(raw.Status),
+		Telemetry: r.telemetry(raw.Telemetry),
 	}
 	c.PKI = r.pki(raw.PKI, c.State)
 	r.destination(c.Link)
@@ -104,6 +105,7 @@ func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 		Memory:     r.memory(raw.Memory),
 		Time:       r.timeServers(raw.Time),
 		Status:     r.status(raw.Status),
+		Telemetry:  r.telemetry(raw.Telemetry),
 		Audit:      r.audit(raw.Audit),
 	}
 	c.PKI = r.pki(raw.PKI, c.State)

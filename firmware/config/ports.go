@@ -17,6 +17,7 @@ const portDNS = 53
 // Ports returns the ports of the plant side.
 func (c *TX) Ports() Ports {
 	p := c.Status.ports()
+	p.connect(c.Telemetry.Endpoint)
 	for _, s := range c.OPCUA {
 		p.connect(s.Endpoint)
 	}
@@ -34,6 +35,7 @@ func (c *TX) Ports() Ports {
 // Ports returns the ports of the IT side.
 func (c *RX) Ports() Ports {
 	p := c.Status.ports()
+	p.connect(c.Telemetry.Endpoint)
 	p.connect(c.Audit.Forward)
 	for _, s := range c.OPCUA {
 		p.listen(s.Listen)

@@ -6,17 +6,18 @@ import "strconv"
 // What its value may be is checked elsewhere.
 
 type rawTX struct {
-	Pair   string            `toml:"pair"`
-	Link   rawLink           `toml:"link"`
-	State  rawDirectory      `toml:"state"`
-	Memory rawMemory         `toml:"memory"`
-	Replay rawReplay         `toml:"replay"`
-	PKI    rawDirectory      `toml:"pki"`
-	Time   rawTime           `toml:"time"`
-	Status rawStatus         `toml:"status"`
-	OPCUA  []rawOPCUASource  `toml:"opcua"`
-	MQTT   []rawMQTTSource   `toml:"mqtt"`
-	Syslog []rawSyslogSource `toml:"syslog"`
+	Pair      string            `toml:"pair"`
+	Link      rawLink           `toml:"link"`
+	State     rawDirectory      `toml:"state"`
+	Memory    rawMemory         `toml:"memory"`
+	Replay    rawReplay         `toml:"replay"`
+	PKI       rawDirectory      `toml:"pki"`
+	Time      rawTime           `toml:"time"`
+	Status    rawStatus         `toml:"status"`
+	Telemetry rawTelemetry      `toml:"telemetry"`
+	OPCUA     []rawOPCUASource  `toml:"opcua"`
+	MQTT      []rawMQTTSource   `toml:"mqtt"`
+	Syslog    []rawSyslogSource `toml:"syslog"`
 }
 
 type rawRX struct {
@@ -28,6 +29,7 @@ type rawRX struct {
 	PKI        rawDirectory    `toml:"pki"`
 	Time       rawTime         `toml:"time"`
 	Status     rawStatus       `toml:"status"`
+	Telemetry  rawTelemetry    `toml:"telemetry"`
 	Audit      rawAudit        `toml:"audit"`
 	OPCUA      []rawOPCUASink  `toml:"opcua"`
 	MQTT       []rawMQTTSink   `toml:"mqtt"`
@@ -73,6 +75,13 @@ type rawStatus struct {
 	UsersFile    string   `toml:"users_file"`
 	Certificate  string   `toml:"certificate"`
 	PrivateKey   string   `toml:"private_key"`
+}
+
+type rawTelemetry struct {
+	Endpoint    string `toml:"endpoint"`
+	HeadersFile string `toml:"headers_file"`
+	CAFile      string `toml:"ca_file"`
+	Interval    string `toml:"interval"`
 }
 
 type rawAudit struct {

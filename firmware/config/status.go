@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"strings"
 
@@ -103,10 +102,7 @@ func (r *report) httpListen(a tablePath, key, s string) (address string, secure 
 // warnCleartext warns if passwords can be read on the network.
 func (r *report) warnCleartext(a tablePath, key, address string, secure bool) {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil || secure || host == "localhost" {
-		return
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+	if err != nil || secure || loopback(host) {
 		return
 	}
 	r.warn(a, key, "passwords cross the network unencrypted: write \"https://%s\"", address)

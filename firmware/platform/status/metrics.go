@@ -11,12 +11,16 @@ import (
 	"heliograph/firmware/platform/release"
 )
 
-// metrics serves a registry of its own, so that no library adds to it.
 func (s *Server) metrics() http.Handler {
+	return promhttp.HandlerFor(s.Metrics(), promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: requestTimeout})
+}
+
+// Metrics returns what /metrics shows: a registry of its own, so that no library adds to it.
+func (s *Server) Metrics() prometheus.Gatherer {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCollector(s.snapshot), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: requestTimeout})
+	return registry
 }
 
 // collector turns the same snapshot that /status.json shows into metrics.

@@ -36,6 +36,7 @@ type Snapshot struct {
 	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
 	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
 	Notes         []Note             `json:"notes"`                 // of both boards on RX, newest last
+	Telemetry     *Telemetry         `json:"telemetry,omitempty"`   // nil: metrics are not exported
 }
 
 // SetReady fills Ready and Reasons from a role's readiness.
@@ -99,6 +100,13 @@ type Peer struct {
 	Reason  string `json:"reason,omitempty"`
 	Address string `json:"address,omitempty"`
 	Spool   *Spool `json:"spool,omitempty"`
+}
+
+// Telemetry is the export of metrics to an OpenTelemetry collector.
+type Telemetry struct {
+	Endpoint string `json:"endpoint"`
+	State    string `json:"state"` // "connecting", "up", "down"
+	Reason   string `json:"reason,omitempty"`
 }
 
 // Spool is what waits on disk for a peer that is away.

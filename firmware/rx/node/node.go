@@ -34,6 +34,7 @@ import (
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/systemd"
 	"heliograph/firmware/platform/task"
+	"heliograph/firmware/platform/telemetry"
 	"heliograph/firmware/platform/timekeeping"
 	"heliograph/firmware/platform/trend/keeper"
 	"heliograph/firmware/rx/history"
@@ -73,6 +74,7 @@ type Node struct {
 	expiries  *identity.Expiries
 	ntp       *timekeeping.NTP
 	runner    task.Runner
+	telemetry *telemetry.Exporter // nil: metrics are not exported
 
 	observer status.Observer
 	trend    *keeper.Keeper
@@ -118,16 +120,8 @@ func (n *Node) build() error {
 	if len(n.config.RX.Time) > 0 {
 		n.add(n.ntp)
 	}
-	if n.config.RX.Status.Listen != "" {
-		server, err := role.StatusServer(n.config.RX.Status, n.config.RX.PKI, n.state.journal.Add, n.config.Log)
-		if err != nil {
-			return err
-		}
-		server.Snapshot, server.Role, server.History = n.Snapshot, n.Ready, n.trend.History
-		if n.config.Reports != nil {
-			server.Updates = n.state.updates
-		}
-		n.add(server)
+	if err := n.addStatus(); err != nil {
+		return err
 	}
 	if n.config.Reports != nil {
 		n.add(&report.Task{To: n.config.Reports, Make: n.Report})
@@ -136,6 +130,31 @@ func (n *Node) build() error {
 		n.add(&systemd.Task{Notify: n.config.Notify, Make: n.Report, Log: n.config.Log})
 	}
 	return nil
+}
+
+// addStatus adds what shows how the node does: the status server and the export of its
+// metrics, as configured.
+func (n *Node) addStatus() error {
+	c, log := n.config.RX, n.config.Log
+	server, err := role.StatusServer(c.Status, c.PKI, n.state.journal.Add, log)
+	if err != nil {
+		return err
+	}
+	server.Snapshot, server.Role, server.History = n.Snapshot, n.Ready, n.trend.History
+	if n.config.Reports != nil {
+		server.Updates = n.state.updates
+	}
+	if c.Status.Listen != "" {
+		n.add(server)
+	}
+	if c.Telemetry.Endpoint == "" {
+		return nil
+	}
+	n.telemetry, err = role.Telemetry(c.Telemetry, c.Pair+"-rx", n.config.Version, server, log)
+	if err == nil {
+		n.add(n.telemetry)
+	}
+	return err
 }
 
 func (n *Node) add(tasks ...task.Task) { n.runner.Tasks = append(n.runner.Tasks, tasks...) }

@@ -42,6 +42,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		}
 	}
 	s.Replay, s.Measurement = replayStatus(st.Channels), measurement(st.Measured)
+	s.Telemetry = n.telemetry.Status()
 	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
 }

@@ -42,7 +42,8 @@ func (n *Node) Snapshot() status.Snapshot {
 		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
 		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
-		Replay: n.replayStatus(), Disk: n.state.disk.Usage(), ClockSet: status.Of(n.clockSet()),
+		Replay: n.replayStatus(), Disk: n.state.disk.Usage(), Telemetry: n.telemetry.Status(),
+		ClockSet: status.Of(n.clockSet()),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {
