@@ -22,7 +22,7 @@ func (r *report) link(raw rawLink, sends bool) Link {
 	const a = tablePath("link")
 	l := Link{Medium: Medium(raw.Medium), KeyFile: r.keyFile(raw.KeyFile)}
 	var err error
-	if l.Overhead, err = parsePercent(cmp.Or(raw.Overhead, defaultOverhead)); err != nil {
+	if l.Overhead, err = ParsePercent(cmp.Or(raw.Overhead, defaultOverhead)); err != nil {
 		r.fault(a, "overhead", "overhead: %v", err)
 	}
 	switch l.Medium {
@@ -65,7 +65,7 @@ func (r *report) destination(l Link) {
 }
 
 func (r *report) rate(s string) float64 {
-	rate, err := parseRate(cmp.Or(s, defaultRate))
+	rate, err := ParseRate(cmp.Or(s, defaultRate))
 	if err != nil {
 		r.fault("link", "rate", "rate: %v", err)
 	}

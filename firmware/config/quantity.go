@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// parseRate reads "100Mbit/s" as bits per second.
-func parseRate(s string) (float64, error) {
+// ParseRate reads "100Mbit/s" as bits per second.
+func ParseRate(s string) (float64, error) {
 	number, unit := splitUnit(s)
 	scale := map[string]float64{"bit/s": 1, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
 	if scale == 0 || number < 0 {
@@ -22,8 +22,8 @@ func parseRate(s string) (float64, error) {
 	return rate, nil
 }
 
-// parsePercent reads "25%" as 0.25.
-func parsePercent(s string) (float64, error) {
+// ParsePercent reads "25%" as 0.25.
+func ParsePercent(s string) (float64, error) {
 	number, unit := splitUnit(s)
 	if unit != "%" || number < 0 {
 		return 0, fmt.Errorf("write a share as \"25%%\", not %q", s)

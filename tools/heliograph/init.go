@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +20,10 @@ import (
 type initiation struct {
 	answers initial.Answers
 	given   initial.Given
-	useKey  bool // the pair key may exist
-	json    bool
+	probing
+	useKey bool // the pair key may exist
+	yes    bool
+	json   bool
 }
 
 func initCommand() *cobra.Command {
@@ -52,6 +54,8 @@ func (i *initiation) flags(c *cobra.Command) {
 	}
 	s.StringVar(&i.answers.Key, "key", "pair.key",
 		"file of the pair key, which is made; given, it may exist and is used")
+	s.BoolVarP(&i.yes, "yes", "y", false, "go on where a server or broker does not answer")
+	i.probing.flags(c)
 	s.BoolVar(&i.json, "json", false, "print what was found and written for a program")
 }
 
@@ -60,12 +64,20 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 		i.given[q.Flag] = c.Flags().Changed(q.Flag)
 	}
 	i.useKey = c.Flags().Changed("key")
+	i.notes, i.screen = c.OutOrStdout(), terminal(c)
+	if i.json {
+		i.notes = io.Discard
+	}
+	if err := i.probing.check(); err != nil {
+		return err
+	}
 	for _, p := range initial.Pages() {
 		if err := i.page(c, p); err != nil {
 			return err
 		}
 	}
-	made, err := create.Write(i.answers, nil, i.useKey)
+	server, files := i.server(i.answers)
+	made, err := create.Write(i.answers, files, i.useKey)
 	if invalid, ok := errors.AsType[create.Invalid](err); ok {
 		fmt.Fprintln(c.OutOrStdout(), invalid)
 		return exitError(role.Invalid)
@@ -73,7 +85,7 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return failure{err}
 	}
-	return i.report(c.OutOrStdout(), made)
+	return i.report(c.OutOrStdout(), made, server)
 }
 
 // page answers the questions of a page.
@@ -87,14 +99,47 @@ func (i *initiation) page(c *cobra.Command, p initial.Page) error {
 			return failure{err}
 		}
 	case initial.PageSources:
-		return initial.Sourced(i.answers)
+		if err := initial.Sourced(i.answers); err != nil {
+			return err
+		}
+		if i.answers.OPCUA != "" {
+			return i.ask(c, i.endpoints)
+		}
 	case initial.PageOPCUAPassword:
-		return readLogin(&i.answers.OPCUALogin)
+		if i.answers.OPCUA == "" {
+			return nil
+		}
+		if err := readLogin(&i.answers.OPCUALogin); err != nil {
+			return err
+		}
+		return i.ask(c, i.session)
 	case initial.PageMQTTPassword:
-		return readLogin(&i.answers.MQTTLogin)
+		if i.answers.MQTT == "" {
+			return nil
+		}
+		if err := readLogin(&i.answers.MQTTLogin); err != nil {
+			return err
+		}
+		return i.ask(c, i.broker)
 	case initial.PageITPassword:
 		return errors.Join(readLogin(&i.answers.MQTTToLogin), readLogin(&i.answers.Reader))
 	}
+	return nil
+}
+
+// ask asks the plant something. What cannot be asked ends it, unless the user goes on.
+func (i *initiation) ask(c *cobra.Command, what func(context.Context, *initial.Answers) error) error {
+	if i.offline {
+		return nil
+	}
+	err := what(c.Context(), &i.answers)
+	switch {
+	case err == nil:
+		return nil
+	case c.Context().Err() != nil || !i.yes:
+		return failure{fmt.Errorf("%w; --yes goes on all the same, --offline does not ask; nothing was written", err)}
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "heliograph: %v; going on without it\n", err)
 	return nil
 }
 
@@ -131,11 +176,12 @@ type initiated struct {
 	KeyKept  bool           `json:"key_existed"`
 	Warnings []string       `json:"warnings"`
 	Next     []initial.Step `json:"next"`
+	Found    found          `json:"found"`
 }
 
-func (i *initiation) report(w io.Writer, made create.Result) error {
+func (i *initiation) report(w io.Writer, made create.Result, server initial.Server) error {
 	r := initiated{Files: made.Files, Key: made.Key, KeyKept: made.KeyKept, Warnings: []string{},
-		Next: initial.Next(i.answers, initial.Server{})}
+		Next: initial.Next(i.answers, server), Found: i.found}
 	for _, warning := range made.Warnings {
 		r.Warnings = append(r.Warnings, fmt.Sprint(warning))
 	}
@@ -155,12 +201,15 @@ func (i *initiation) report(w io.Writer, made create.Result) error {
 		fmt.Fprintln(w, warning)
 	}
 	fmt.Fprintln(w, "\nNext:")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	widest := 0
+	for _, s := range r.Next {
+		widest = max(widest, len(s.Command))
+	}
 	for _, s := range r.Next {
 		if s.Why != "" {
-			s.Why = "\t# " + s.Why
+			s.Command = fmt.Sprintf("%-*s  # %s", widest, s.Command, s.Why)
 		}
-		fmt.Fprintf(t, "  %s%s\n", s.Command, s.Why)
+		fmt.Fprintln(w, " ", s.Command)
 	}
-	return t.Flush()
+	return nil
 }

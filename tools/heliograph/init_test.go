@@ -25,7 +25,7 @@ func initIn(t *testing.T, args ...string) (dir string, code int, out string) {
 			t.Fatal(err)
 		}
 	}
-	code, stdout, stderr := call(t, "", append([]string{"init"}, args...)...)
+	code, stdout, stderr := call(t, "", append([]string{"init", "--offline"}, args...)...)
 	return dir, code, stdout + stderr
 }
 
@@ -118,7 +118,7 @@ func TestInitNeverOverwrites(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			code, stdout, stderr := call(t, "", "init", "--mqtt", "mqtt://plant", "--it-user", "ann",
+			code, stdout, stderr := call(t, "", "init", "--offline", "--mqtt", "mqtt://plant", "--it-user", "ann",
 				"--it-password-file", "p")
 			if code != 1 || !strings.HasPrefix(stderr, "heliograph: "+name+" exists already") || stdout != "" ||
 				strings.Count(stderr, "\n") != 1 {
@@ -191,8 +191,8 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`--address "10.0.0.3": write an address and a port`:            {"--address", "10.0.0.3"},
 		`that is the board itself: write RX's own address`: {"--board", "virt", "--medium", "udp",
 			"--address", "127.0.0.1:1"},
-		`--rate "fast": write a number with its unit`:                 {"--rate", "fast"},
-		`--overhead "25": write a number with its unit, such as 25%`:  {"--overhead", "25"},
+		`--rate "fast": write a rate as "100Mbit/s"`:                  {"--rate", "fast"},
+		`--overhead "25": write a share as "25%"`:                     {"--overhead", "25"},
 		`--opcua "http://x": write an address such as opc.tcp://10.0`: {"--opcua", "http://x"},
 		`the port must be a number from 1 to 65535`:                   {"--opcua", "opc.tcp://x:70000"},
 		`--opcua-security "Basic128": write one of Aes256`: {"--opcua", "opc.tcp://x",

@@ -22,6 +22,7 @@ type Answers struct {
 
 	OPCUA, OPCUAChannel, OPCUASecurity string
 	OPCUALogin                         Login
+	Offered, Tolerate                  []string // what a probe found: securities, and words of tolerate
 	MQTT, MQTTChannel, MQTTTopics      string
 	MQTTAuthority                      string // file of certificate authorities
 	MQTTLogin                          Login

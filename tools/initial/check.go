@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"heliograph/firmware/config"
 )
 
 // The checks of answers are those that say early, and in words of the question, what package
@@ -93,6 +95,16 @@ func checkBaud(a Answers, s string) error {
 		return fmt.Errorf("write a number from 9600 to %d", most)
 	}
 	return nil
+}
+
+func checkRate(_ Answers, s string) error {
+	_, err := config.ParseRate(s)
+	return err
+}
+
+func checkShare(_ Answers, s string) error {
+	_, err := config.ParsePercent(s)
+	return err
 }
 
 // checkNumber checks a number with one of some units.

@@ -150,6 +150,9 @@ func source(d *document, a Answers) {
 		d.key("endpoint", a.OPCUA, "")
 		d.key("security_policy", policy, securityReason(a))
 		d.key("security_mode", mode, "")
+		if len(a.Tolerate) > 0 {
+			d.off("tolerate", a.Tolerate, "or give the server a certificate without this fault")
+		}
 		logsIn(d, a.OPCUALogin, a.TX, opcuaPassword)
 		d.off("exclude", []string{"/Objects/Plant/Recipe/**"}, "browse paths or NodeIds that stay in the plant")
 	}

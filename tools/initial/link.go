@@ -61,12 +61,12 @@ func linkQuestions() []Question {
 			Help:  "udp, ethernet: maximum send rate with headers and parity",
 			Asked: func(a Answers) bool { return a.Medium != uart }, Field: func(a *Answers) *string { return &a.Rate },
 			Default: func(a Answers) string { return suggestedRate(a) }, Missing: text("write one, as in 100Mbit/s"),
-			Check: checkNumber("100Mbit/s", "bit/s", "kbit/s", "Mbit/s", "Gbit/s")},
+			Check: checkRate},
 		{Flag: "overhead", Page: PageLink, Title: "Overhead for parity",
 			Help:    "least share of parity, from which lost frames are repaired",
 			Field:   func(a *Answers) *string { return &a.Overhead },
 			Default: func(a Answers) string { return suggestedOverhead(a) },
-			Missing: text("write one, as in 25%"), Check: checkNumber("25%", "%")},
+			Missing: text("write one, as in 25%"), Check: checkShare},
 	})
 }
 

@@ -111,8 +111,18 @@ func opcuaQuestions() []Question {
 			Help: "policy and mode towards the OPC UA server, as in " + defaultSecurity +
 				"; default: the strongest that it offers",
 			Asked: hasOPCUA, Field: func(a *Answers) *string { return &a.OPCUASecurity },
-			Options: func(Answers) []string { return Securities() }, Default: text(defaultSecurity),
-			Missing: text("name one")},
+			Options: func(a Answers) []string {
+				if len(a.Offered) > 0 {
+					return a.Offered
+				}
+				return Securities()
+			},
+			Default: func(a Answers) string {
+				if len(a.Offered) > 0 {
+					return a.Offered[0]
+				}
+				return defaultSecurity
+			}, Missing: text("name one")},
 	}, login("opcua", PageOPCUA, PageOPCUAPassword, "at the OPC UA server", hasOPCUA,
 		func(a *Answers) *Login { return &a.OPCUALogin })...)
 }
