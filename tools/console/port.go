@@ -45,6 +45,9 @@ func Open(device string) (serial.Port, error) {
 		switch failed.Code() {
 		case serial.PermissionDenied:
 			return nil, fmt.Errorf("console: %s: %s", device, denied)
+		case serial.InvalidSerialPort, serial.PortNotFound:
+			return nil, fmt.Errorf("console: %s is not a serial port; without a name it takes the one USB serial "+
+				"adapter there is", device)
 		case serial.PortBusy:
 			return nil, fmt.Errorf("console: %s is in use: another program, or a link, has it open", device)
 		}

@@ -16,7 +16,10 @@ import (
 )
 
 // checked are the options of check.
-type checked struct{ side, board, network string }
+type checked struct {
+	side, board, network string
+	json                 bool
+}
 
 func checkCommand() *cobra.Command {
 	var o checked
@@ -49,14 +52,15 @@ func checkCommand() *cobra.Command {
 				if o.side != "" || o.network != "" {
 					return errors.New("--role and --network are for one file")
 				}
-				return checkPair(c, files, args[0], args[1])
+				return o.pair(c, files, args[0], args[1])
 			}
-			return checkOne(c, o.side, files, args[0])
+			return o.one(c, files, args[0])
 		},
 	}
 	c.Flags().StringVar(&o.side, "role", "", "tx or rx (default: found out from the content)")
 	c.Flags().StringVar(&o.board, "board", "", "board that the file is for, such as rpi4b")
 	c.Flags().StringVar(&o.network, "network", "", "network.toml of the same board")
+	jsonFlag(c, &o.json)
 	return c
 }
 
@@ -68,18 +72,19 @@ func boardNames() string {
 	return strings.Join(list, ", ")
 }
 
-func checkOne(c *cobra.Command, side string, files settings.Files, path string) error {
+func (o checked) one(c *cobra.Command, files settings.Files, path string) error {
+	side := o.side
 	if side == "" {
 		side = guessSide(path)
 	}
 	files.Config = path
 	warnings, err := files.Check(side)
 	fmt.Fprintf(c.ErrOrStderr(), "checked as the file of helio%s\n", side)
-	return reported(c, path, warnings, err)
+	return o.report(c, []string{path}, warnings, err)
 }
 
-// checkPair checks the two files of a pair, which may be given in any order.
-func checkPair(c *cobra.Command, files settings.Files, one, other string) error {
+// pair checks the two files of a pair, which may be given in any order.
+func (o checked) pair(c *cobra.Command, files settings.Files, one, other string) error {
 	if guessSide(one) == "rx" && guessSide(other) == "tx" {
 		one, other = other, one
 	}
@@ -87,15 +92,34 @@ func checkPair(c *cobra.Command, files settings.Files, one, other string) error 
 	tx.Config, rx.Config = one, other
 	both, err := settings.Pair(tx, rx)
 	fmt.Fprintf(c.ErrOrStderr(), "checked as a pair: %s of heliotx, %s of heliorx\n", one, other)
-	return reported(c, one+", "+other, both.Warnings, err)
+	return o.report(c, []string{one, other}, both.Warnings, err)
 }
 
-func reported(c *cobra.Command, path string, warnings []config.Warning, err error) error {
-	if _, invalid := errors.AsType[config.Faults](err); err != nil && !invalid {
+// remark is a fault or a warning, for a program.
+type remark struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Message string `json:"message"`
+}
+
+func (o checked) report(c *cobra.Command, files []string, warnings []config.Warning, err error) error {
+	faults, invalid := errors.AsType[config.Faults](err)
+	if err != nil && !invalid {
 		return failure{err} // of a file that was not read
 	}
-	if code := role.Report(path, warnings, err, c.OutOrStdout(), c.ErrOrStderr()); code != role.OK {
-		return exitError(code)
+	if !o.json {
+		role.Report(strings.Join(files, ", "), warnings, err, c.OutOrStdout(), c.ErrOrStderr())
+	} else if err := printObject(c.OutOrStdout(), struct {
+		Files    []string `json:"files"`
+		OK       bool     `json:"ok"`
+		Faults   []remark `json:"faults"`
+		Warnings []remark `json:"warnings"`
+	}{files, !invalid, listOf(faults, func(f config.Fault) remark { return remark(f) }),
+		listOf(warnings, func(w config.Warning) remark { return remark(w) })}); err != nil {
+		return failure{err}
+	}
+	if invalid {
+		return exitError(role.Invalid)
 	}
 	return nil
 }

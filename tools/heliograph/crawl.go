@@ -13,6 +13,7 @@ import (
 
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/role"
 	"heliograph/tools/crawl"
 )
 
@@ -22,6 +23,7 @@ const crawlTimeout = 30 * time.Second
 func crawlCommand() *cobra.Command {
 	var f folder
 	var policy, user string
+	var asJSON bool
 	c := &cobra.Command{
 		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
 		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
@@ -52,12 +54,11 @@ func crawlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, d := range differences {
-				fmt.Fprintln(c.OutOrStdout(), d)
+			if err := printDifferences(c.OutOrStdout(), differences, nodes, asJSON); err != nil {
+				return err
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%d differences among %d nodes\n", len(differences), nodes)
 			if len(differences) > 0 {
-				return exitError(1)
+				return exitError(role.Failure)
 			}
 			return nil
 		}),
@@ -65,7 +66,26 @@ func crawlCommand() *cobra.Command {
 	c.Flags().StringVar(&f.pki, "pki", "", "folder of certificates, for a policy other than None")
 	c.Flags().StringVar(&policy, "policy", "None", "security policy of both: None, Basic256Sha256, …")
 	c.Flags().StringVar(&user, "user", "", "who to log in as at both; the password is read from standard input")
+	jsonFlag(c, &asJSON)
 	return c
+}
+
+// difference is one for a program.
+type difference struct {
+	Node string `json:"node"`
+	What string `json:"what"`
+}
+
+func printDifferences(w io.Writer, list []crawl.Difference, nodes int, asJSON bool) error {
+	if asJSON {
+		return printObject(w, map[string]any{"nodes": nodes, "differences": listOf(list,
+			func(d crawl.Difference) difference { return difference{fmt.Sprint(d.Node), d.What} })})
+	}
+	for _, d := range list {
+		fmt.Fprintln(w, d)
+	}
+	_, err := fmt.Fprintf(w, "%d differences among %d nodes\n", len(list), nodes)
+	return err
 }
 
 // compare crawls the source, the mirror, and the source again: what moved

@@ -71,7 +71,7 @@ func (o examined) examine(c *cobra.Command) error {
 		d.TX, d.Warnings, err = config.LoadTX(o.config)
 	}
 	if err != nil {
-		return reported(c, o.config, nil, err)
+		return checked{json: o.json}.report(c, []string{o.config}, nil, err)
 	}
 	if d.Password, err = o.password(c); err != nil {
 		return failure{err}

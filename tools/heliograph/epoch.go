@@ -16,8 +16,16 @@ func epochCommand() *cobra.Command {
 	return group("epoch", "Decide which run of the transmitter a receiver accepts", epochShow(), epochAccept())
 }
 
+// refusedRun is a run that a receiver refuses, for a program.
+type refusedRun struct {
+	Run       string    `json:"run"`
+	Epoch     uint64    `json:"epoch"`
+	LastFrame time.Time `json:"last_frame"`
+}
+
 func epochShow() *cobra.Command {
 	var path string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show --config FILE",
 		Short: "Show the runs of its transmitter that a receiver refuses, or a transmitter's own run",
@@ -29,6 +37,7 @@ func epochShow() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	_ = c.MarkFlagRequired("config")
+	jsonFlag(c, &asJSON)
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
 		h, err := holderOf(path)
 		if err != nil {
@@ -36,14 +45,27 @@ func epochShow() *cobra.Command {
 		}
 		if h.role == "heliotx" {
 			number, err := epoch.Kept(h.state)
-			if err == nil {
-				fmt.Fprintf(c.OutOrStdout(), "epoch %d\n", number)
+			switch {
+			case err != nil:
+				return err
+			case asJSON:
+				return printObject(c.OutOrStdout(), map[string]any{"role": "tx", "epoch": number})
 			}
-			return err
+			fmt.Fprintf(c.OutOrStdout(), "epoch %d\n", number)
+			return nil
 		}
 		runs, err := acceptance.Refused(h.state)
 		if err != nil {
 			return err
+		}
+		if asJSON {
+			object := map[string]any{"role": "rx", "refused": listOf(runs, func(r acceptance.Run) refusedRun {
+				return refusedRun{r.ID(), r.Epoch, r.LastFrame}
+			})}
+			if id := acceptance.Accepted(h.state); id != "" {
+				object["accepted"] = id
+			}
+			return printObject(c.OutOrStdout(), object)
 		}
 		if len(runs) == 0 {
 			fmt.Fprintln(c.OutOrStdout(), "no run is refused")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type flashing struct {
 	both     bool
 	yes      bool
 	override bool
+	json     bool // of the list of drives
 }
 
 func flashCommand() *cobra.Command {
@@ -100,7 +102,8 @@ func (f *flashing) flags(c *cobra.Command) {
 	s.BoolVar(&f.yes, "yes", false, "do not ask before a drive is overwritten")
 	s.BoolVar(&f.override, "override", false, "write a drive that is mounted, not removable or implausibly large; "+
 		"never the disk of /")
-	c.MarkFlagsMutuallyExclusive("pair", "role", "replace")
+	s.BoolVar(&f.json, "json", false, "print the list of drives as JSON, for a program")
+	c.MarkFlagsMutuallyExclusive("pair", "role", "replace", "json")
 	c.MarkFlagsRequiredTogether("tx-config", "rx-config")
 	c.MarkFlagsRequiredTogether("replace", "key")
 }
@@ -140,7 +143,7 @@ func (f *flashing) run(c *cobra.Command, args []string) error {
 		f.replace.Pair = f.pair
 		return d.Replace(c.Context(), f.replace)
 	case f.o.Role == "" && len(args) == 0:
-		return listDrives(c.OutOrStdout(), d)
+		return listDrives(c.OutOrStdout(), d, f.json)
 	case f.o.Role == "" && len(args) == 2:
 		return d.Card(c.Context(), args[0], args[1])
 	case f.o.Role != "" && len(args) == 1:
@@ -223,28 +226,50 @@ func answer(ctx context.Context, input *bufio.Reader) (string, error) {
 	}
 }
 
-func listDrives(to io.Writer, d flash.Writer) error {
+// cardDrive is a drive that can be a card, for a program.
+type cardDrive struct {
+	Path   string `json:"path"`
+	Size   int64  `json:"size_bytes"`
+	Model  string `json:"model"`
+	Serial string `json:"serial"`
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason,omitempty"` // why it is not ready
+}
+
+func cardDrives(d flash.Writer) ([]cardDrive, error) {
 	list, err := d.Machine.Drives()
-	if err != nil {
-		return err
-	}
-	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DRIVE\tSIZE\tMODEL\tSERIAL\tSTATE")
-	found := false
+	cards := []cardDrive{}
 	for _, drive := range list {
 		if !drive.Removable {
 			continue
 		}
-		found = true
-		state := "ready to be overwritten"
+		card := cardDrive{Path: drive.Path, Size: drive.Size, Model: drive.Model, Serial: drive.Serial, Ready: true}
 		if err := drive.Refusal(0, false); err != nil {
-			_, state, _ = strings.Cut(err.Error(), drive.Path+" ")
+			_, card.Reason, _ = strings.Cut(err.Error(), drive.Path+" ")
+			card.Ready = false
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", drive.Path, flash.Size(drive.Size), drive.Model, drive.Serial, state)
+		cards = append(cards, card)
 	}
-	if !found {
+	return cards, err
+}
+
+func listDrives(to io.Writer, d flash.Writer, asJSON bool) error {
+	list, err := cardDrives(d)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printObject(to, map[string]any{"drives": list})
+	}
+	if len(list) == 0 {
 		_, err := fmt.Fprintln(to, "no removable drive is there: put a card into a reader, or name a plain file")
 		return err
+	}
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "DRIVE\tSIZE\tMODEL\tSERIAL\tSTATE")
+	for _, card := range list {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", card.Path, flash.Size(card.Size), card.Model, card.Serial,
+			cmp.Or(card.Reason, "ready to be overwritten"))
 	}
 	return t.Flush()
 }

@@ -97,7 +97,7 @@ func TestDrivesAreListed(t *testing.T) {
 		"proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
 	list := func() string {
 		var out strings.Builder
-		if err := listDrives(&out, flash.Writer{Machine: flash.Linux{Root: root}}); err != nil {
+		if err := listDrives(&out, flash.Writer{Machine: flash.Linux{Root: root}}, false); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()

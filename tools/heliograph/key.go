@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,6 +73,7 @@ func holderOf(path string) (keyHolder, error) {
 
 func keyShow() *cobra.Command {
 	var path string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show --config FILE",
 		Short: "Show the IDs of the keys that a role uses",
@@ -80,6 +82,7 @@ func keyShow() *cobra.Command {
 	}
 	c.Flags().StringVar(&path, "config", "", "configuration `FILE` of heliorx or heliotx")
 	_ = c.MarkFlagRequired("config")
+	jsonFlag(c, &asJSON)
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
 		h, err := holderOf(path)
 		if err != nil {
@@ -92,10 +95,29 @@ func keyShow() *cobra.Command {
 		if warning != nil {
 			fmt.Fprintln(c.ErrOrStderr(), warning)
 		}
+		if asJSON {
+			return printObject(c.OutOrStdout(), keysOf(h, use))
+		}
 		showKeys(c.OutOrStdout(), h, use)
 		return nil
 	})
 	return c
+}
+
+// usedKeys are the IDs of a role's keys, for a program.
+type usedKeys struct {
+	Role  string     `json:"role"`
+	Used  string     `json:"used"`
+	Old   string     `json:"accepted_too,omitempty"`
+	Until *time.Time `json:"until,omitempty"`
+}
+
+func keysOf(h keyHolder, use pairkey.Use) usedKeys {
+	keys := usedKeys{Role: strings.TrimPrefix(h.role, "helio"), Used: pairkey.ID(use.Key)}
+	if use.Old != nil && h.role == "heliorx" {
+		keys.Old, keys.Until = pairkey.ID(*use.Old), &use.Until
+	}
+	return keys
 }
 
 func showKeys(w io.Writer, h keyHolder, use pairkey.Use) {

@@ -15,7 +15,8 @@ import (
 const failedCheck = "FAIL"
 
 func selftestCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "selftest [DEVICE]",
 		Short: "Have a board test itself, through its serial console",
 		Long: "The board checks whether its link is open in one direction, its role sits in its sandbox, and\n" +
@@ -42,13 +43,42 @@ func selftestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprint(c.OutOrStdout(), results)
+			if asJSON {
+				err = printObject(c.OutOrStdout(), map[string]any{"checks": boardChecks(results)})
+			} else {
+				_, err = fmt.Fprint(c.OutOrStdout(), results)
+			}
+			if err != nil {
+				return err
+			}
 			if strings.Contains("\n"+results, "\n"+failedCheck) {
 				return errors.New("the board fails a check")
 			}
 			return nil
 		}),
 	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// boardCheck is one of a self-test, for a program.
+type boardCheck struct {
+	Check   string `json:"check"`
+	Verdict string `json:"verdict"` // "pass", "fail" or "not proved"
+	Found   string `json:"found"`
+}
+
+// boardChecks reads the lines of a self-test, without the sum at their end.
+func boardChecks(results string) []boardCheck {
+	checks := []boardCheck{}
+	for line := range strings.Lines(results) {
+		verdict, rest, lined := strings.Cut(strings.TrimSpace(line), "  ")
+		check, found, named := strings.Cut(strings.TrimSpace(rest), ": ")
+		if lined && named {
+			checks = append(checks, boardCheck{check, strings.ToLower(verdict), found})
+		}
+	}
+	return checks
 }
 
 // selftestSection returns the self-test's lines of a diagnostics bundle.

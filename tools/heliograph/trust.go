@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -69,6 +70,7 @@ func readIdentity(path string) (ownCertificate, error) {
 
 func trustCommand() *cobra.Command {
 	var f folder
+	var asJSON bool
 	list := &cobra.Command{
 		Use: "list", Short: "List all certificates: own, trusted, rejected", Args: cobra.NoArgs,
 		Example: "  heliograph trust list --config tx.toml",
@@ -77,9 +79,13 @@ func trustCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printObject(c.OutOrStdout(), map[string]any{"certificates": listOf(s.List(), certificateOf)})
+			}
 			return printEntries(c.OutOrStdout(), s.List())
 		}),
 	}
+	jsonFlag(list, &asJSON)
 	var users bool
 	add := &cobra.Command{
 		Use: "add THUMBPRINT|FILE", Args: cobra.ExactArgs(1),
@@ -155,8 +161,27 @@ func printEntries(w io.Writer, list []pki.Entry) error {
 	return t.Flush()
 }
 
+// certificate is one for a program.
+type certificate struct {
+	Kind       pki.Kind  `json:"kind"`
+	Thumbprint string    `json:"thumbprint"`
+	Subject    string    `json:"subject"`
+	NotBefore  time.Time `json:"not_before"`
+	Expires    time.Time `json:"expires"`
+	URIs       []string  `json:"uris"`
+	Hosts      []string  `json:"hosts"`
+}
+
+func certificateOf(e pki.Entry) certificate {
+	x := e.Certificate
+	return certificate{Kind: e.Kind, Thumbprint: e.Thumbprint, Subject: x.Subject.String(), NotBefore: x.NotBefore,
+		Expires: x.NotAfter, URIs: listOf(x.URIs, (*url.URL).String),
+		Hosts: append(append([]string{}, x.DNSNames...), addresses(x)...)}
+}
+
 func certCommand() *cobra.Command {
 	var f folder
+	var asJSON bool
 	show := &cobra.Command{
 		Use: "show", Short: "Show the board's own certificate", Args: cobra.NoArgs,
 		Example: "  heliograph cert show --config rx.toml",
@@ -166,6 +191,10 @@ func certCommand() *cobra.Command {
 				return err
 			}
 			x, w := own.Certificate, c.OutOrStdout()
+			if asJSON {
+				return printObject(w, certificateOf(pki.Entry{Kind: pki.KindOwn, Thumbprint: pki.Thumbprint(x.Raw),
+					Certificate: x}))
+			}
 			fmt.Fprintf(w, "subject      %s\nthumbprint   %s\nvalid        %s to %s\n", subject(x),
 				pki.Thumbprint(x.Raw), x.NotBefore.Format(time.DateOnly), x.NotAfter.Format(time.DateOnly))
 			for _, u := range x.URIs {
@@ -175,6 +204,7 @@ func certCommand() *cobra.Command {
 			return nil
 		}),
 	}
+	jsonFlag(show, &asJSON)
 	export := &cobra.Command{
 		Use: "export FILE", Short: "Write the board's own certificate to FILE, as DER or, for a .pem, as PEM",
 		Args: cobra.ExactArgs(1), Example: "  heliograph cert export --config tx.toml heliotx.der",

@@ -221,34 +221,64 @@ func onCard(name string, do func(flash.Disk, *update.Card) error) error {
 }
 
 func updateShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "show CARD",
 		Short: "Say which releases a card has, and whether they are whole",
 		Args:  cobra.ExactArgs(1), Example: "  heliograph update show /dev/sdX",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			return onCard(args[0], func(_ flash.Disk, card *update.Card) error {
-				return showCard(c.OutOrStdout(), card)
+				return showCard(c.OutOrStdout(), card, asJSON)
 			})
 		}),
 	}
+	jsonFlag(c, &asJSON)
+	return c
 }
 
-func showCard(w io.Writer, card *update.Card) error {
+// cardSet is one of the two sets of a card, for a program.
+type cardSet struct {
+	Set       string `json:"set"`
+	Committed bool   `json:"committed"`
+	Release   uint64 `json:"release,omitempty"`
+	Name      string `json:"name,omitempty"`
+	Role      string `json:"role,omitempty"`
+	Board     string `json:"board,omitempty"`
+	Fault     string `json:"fault,omitempty"`
+}
+
+func setOf(card *update.Card, set, committed update.Set) cardSet {
+	s := cardSet{Set: string(rune(set)), Committed: set == committed}
+	m, err := card.Check(set)
+	if err != nil {
+		s.Fault = err.Error()
+		return s
+	}
+	s.Release, s.Name, s.Role, s.Board = m.Version, m.Name, m.Role, m.Board
+	return s
+}
+
+func showCard(w io.Writer, card *update.Card, asJSON bool) error {
 	state, err := card.State()
 	if err != nil {
 		return err
 	}
-	for _, set := range []update.Set{update.A, update.B} {
-		m, err := card.Check(set)
-		if err != nil {
-			fmt.Fprintf(w, "set %c: %v\n", set, err)
-			continue
-		}
+	sets := []cardSet{setOf(card, update.A, state.Committed), setOf(card, update.B, state.Committed)}
+	if asJSON {
+		return printObject(w, map[string]any{"sets": sets, "starts": state.Boots, "floor": state.Floor,
+			"pending": state.Pending, "refused": state.Refused})
+	}
+	for _, s := range sets {
 		what := ""
-		if set == state.Committed {
+		if s.Committed {
 			what = ", committed"
 		}
-		fmt.Fprintf(w, "set %c: release %d (%s) of %s for %s, whole%s\n", set, m.Version, m.Name, m.Role, m.Board, what)
+		if s.Fault != "" {
+			fmt.Fprintf(w, "set %s: %s\n", s.Set, s.Fault)
+			continue
+		}
+		fmt.Fprintf(w, "set %s: release %d (%s) of %s for %s, whole%s\n", s.Set, s.Release, s.Name, s.Role, s.Board,
+			what)
 	}
 	fmt.Fprintf(w, "starts since it was last healthy: %d; oldest release that it takes: %d\n", state.Boots, state.Floor)
 	if state.Pending != 0 {

@@ -17,6 +17,7 @@ import (
 
 func versionCommand() *cobra.Command {
 	var name string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "version [--image FILE.img|FILE.img.zst|CARD]",
 		Short: "Print the version; of an image, what it is, and how old its kernel is",
@@ -25,11 +26,16 @@ func versionCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&name, "image", "", "an image, packed or not, or a card")
+	jsonFlag(c, &asJSON)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		switch {
 		case name != "":
 		case c.Flags().Changed("image"):
 			return errors.New("--image is empty: name an image or a card")
+		case asJSON:
+			return failing(func(c *cobra.Command, _ []string) error {
+				return printObject(c.OutOrStdout(), map[string]string{"version": version})
+			})(c, args)
 		default:
 			fmt.Fprintln(c.OutOrStdout(), "heliograph", version)
 			return nil
@@ -38,6 +44,9 @@ func versionCommand() *cobra.Command {
 			d, err := image.DescribeFile(name)
 			if err != nil {
 				return cmp.Or(foreignFile(name), err)
+			}
+			if asJSON {
+				return printObject(c.OutOrStdout(), d)
 			}
 			fmt.Fprint(c.OutOrStdout(), d.Text(time.Now()))
 			return nil

@@ -18,18 +18,19 @@ import (
 
 // Description is what an image or card says of itself. What it does not say is empty.
 type Description struct {
-	Role, Board  string
-	Version      string
-	Release      uint64
-	Linux        string    // version of the kernel
-	Kernel       string    // version of the module that it comes from
-	KernelDate   time.Time // when that was made
-	Firmware     string    // the same of the boards' firmware, which updates leave as it was
-	FirmwareDate time.Time
-	UpdateKey    string // identifier of the key that updates must be signed with
-	Configured   bool
-	Pair         string
-	Files        int // of the configuration
+	Role         string    `json:"role"`
+	Board        string    `json:"board"`
+	Version      string    `json:"version"`
+	Release      uint64    `json:"release"`
+	Linux        string    `json:"linux,omitempty"`        // version of the kernel
+	Kernel       string    `json:"kernel,omitempty"`       // version of the module that it comes from
+	KernelDate   time.Time `json:"kernel_date,omitzero"`   // when that was made
+	Firmware     string    `json:"firmware,omitempty"`     // of the boards' firmware, which updates leave as it was
+	FirmwareDate time.Time `json:"firmware_date,omitzero"` // the same of it
+	UpdateKey    string    `json:"update_key,omitempty"`   // identifier of the key that updates must be signed with
+	Configured   bool      `json:"configured"`
+	Pair         string    `json:"pair,omitempty"`
+	Files        int       `json:"files"` // of the configuration
 }
 
 // DescribeFile is Describe for a file or drive that may be packed.

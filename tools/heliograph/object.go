@@ -1,0 +1,32 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// jsonFlag adds --json to a command that a script may ask. What it prints is one object:
+// names in lower case with "_", times as RFC 3339 has them, lists that are empty rather
+// than null, and no key for what is not known. Errors stay lines on standard error, and exit
+// codes are the same.
+func jsonFlag(c *cobra.Command, asJSON *bool) {
+	c.Flags().BoolVar(asJSON, "json", false, "print JSON, for a program")
+}
+
+func printObject(w io.Writer, object any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(object)
+}
+
+// listOf is a list that is never null.
+func listOf[From, To any](from []From, convert func(From) To) []To {
+	to := make([]To, 0, len(from))
+	for _, one := range from {
+		to = append(to, convert(one))
+	}
+	return to
+}
