@@ -26,12 +26,11 @@ func (s *Server) Metrics() prometheus.Gatherer {
 // collector turns the same snapshot that /status.json shows into metrics.
 type collector struct {
 	snapshot func() Snapshot
-	build, up, ready,
-	sent, delivered, healed, conflated, lost, unknown, openHoles, openRecords, refused, expired, dropped, complete, age,
-	keys, valueless, state, source,
-	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, heartbeat, window, pass,
+	build, up, ready, trust, clock,
 	version, trial, update, certificate, diskSize, diskFree,
-	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps, queued *prometheus.Desc
+	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps *prometheus.Desc
+	channelMetrics
+	linkMetrics
 }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -40,47 +39,12 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 func newCollector(snapshot func() Snapshot) *collector {
 	return &collector{
-		snapshot:  snapshot,
-		build:     desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
-		up:        desc("process_uptime_seconds", "Since the role started."),
-		ready:     desc("role_ready", "1 when /readyz answers 200."),
-		sent:      desc("channel_sent_records_total", "Records that TX sent.", "channel"),
-		delivered: desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
-		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
-			"channel"),
-		healed: desc("channel_healed_records_total", "Of the records delivered, those that were missing before.",
-			"channel"),
-		openHoles:   desc("channel_open_holes", "Holes whose records can still arrive.", "channel"),
-		openRecords: desc("channel_open_records", "Records lost or unknown that can still arrive.", "channel"),
-		lost: desc("channel_lost_records", "Records that are missing now; those that heal are taken off.",
-			"channel"),
-		unknown: desc("channel_unknown_records",
-			"Records sent whose outcome is not known now.", "channel"),
-		refused: desc("channel_refused_records_total",
-			"Records that were not taken: by the sink's peer (RX), or by the link because they are too large or "+
-				"too many (TX).", "channel"),
-		expired: desc("channel_expired_records_total",
-			"Records whose time was over before the sink's peer took them.", "channel"),
-		dropped:  desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
-		complete: desc("channel_complete", "1 when RX holds the complete snapshot.", "channel"),
-		age:      desc("channel_age_seconds", "Since the newest record.", "channel"),
-		keys:     desc("channel_live_keys", "Keys of live state.", "channel"),
-		state:    desc("channel_state_bytes", "What the newest values of all keys take on TX.", "channel"),
-		valueless: desc("channel_valueless_keys", "Keys on RX whose values its [memory] has no room for.",
-			"channel"),
-		source:   desc("channel_source_up", "1 when the source in the plant is up.", "channel"),
-		frames:   desc("link_frames_total", "Frames sent (TX) or accepted (RX)."),
-		bytes:    desc("link_bytes_total", "Bytes of those frames."),
-		crc:      desc("link_crc_errors_total", "Frames damaged on the way."),
-		auth:     desc("link_auth_failures_total", "Frames of a wrong key or a forger."),
-		replayed: desc("link_replayed_frames_total", "Frames seen before."),
-		repaired: desc("link_repaired_frames_total", "Frames restored from parity."),
-		linkLost: desc("link_lost_frames_total", "Frames beyond repair."),
-		linkDropped: desc("link_dropped_frames_total",
-			"Frames that the kernel dropped because this program was too slow; UDP frames in a run count once."),
-		heartbeat: desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
-		window:    desc("replay_window_seconds", "Everything that left within them can be sent again."),
-		pass:      desc("replay_pass_seconds", "That the last pass over the window took."),
+		snapshot: snapshot,
+		build:    desc("build_info", "Always 1; the labels say what runs.", "role", "pair", "version"),
+		up:       desc("process_uptime_seconds", "Since the role started."),
+		ready:    desc("role_ready", "1 when /readyz answers 200."),
+		trust:    desc("trust_level", "1 for whether the numbers can be trusted: yes, partly or no.", "level"),
+		clock:    desc("clock_set", "1 when the transmitter's clock is the time of day."),
 		certificate: desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board",
 			"name"),
 		diskSize:     desc("disk_size_bytes", "Of the disk of the state."),
@@ -94,8 +58,9 @@ func newCollector(snapshot func() Snapshot) *collector {
 		spoolRecords: desc("spool_waiting_records", "Records that wait for the peer.", "channel", "peer"),
 		spoolGaps: desc("spool_gaps_total", "Times that records of the spool may be missing, after a crash or "+
 			"damage.", "channel", "peer"),
-		queued:       desc("channel_queued_bytes", "Bytes of records that wait for the line.", "channel"),
-		spoolDropped: desc("spool_dropped_records_total", "Oldest records of a full spool dropped.", "channel", "peer"),
+		spoolDropped: desc("spool_dropped_records_total",
+			"Oldest records of a full spool dropped.", "channel", "peer"),
+		channelMetrics: newChannelMetrics(), linkMetrics: newLinkMetrics(),
 	}
 }
 
@@ -110,30 +75,17 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.gauge(c.up, s.UptimeSeconds)
 	e.gauge(c.ready, number(s.Ready))
 	for name, ch := range s.Channels {
-		e.counter(c.sent, ch.Sent, name)
-		e.counter(c.delivered, ch.Delivered, name)
-		e.counter(c.healed, ch.Healed, name)
-		e.counter(c.conflated, ch.Conflated, name)
-		e.counter(c.refused, ch.Refused, name)
-		e.counter(c.expired, ch.Expired, name)
-		e.counter(c.dropped, ch.Dropped, name)
-		e.level(c.lost, ch.Lost, name)
-		e.level(c.unknown, ch.Unknown, name)
-		e.level(c.openHoles, ch.OpenHoles, name)
-		e.level(c.openRecords, ch.OpenRecords, name)
-		e.level(c.queued, ch.QueuedBytes, name)
-		e.level(c.keys, ch.Keys, name)
-		e.level(c.state, ch.StateBytes, name)
-		e.level(c.valueless, ch.Valueless, name)
-		if ch.Complete != nil {
-			e.gauge(c.complete, number(*ch.Complete), name)
-		}
-		if ch.AgeSeconds != nil {
-			e.gauge(c.age, *ch.AgeSeconds, name)
-		}
-		e.gauge(c.source, number(ch.SourceState == "up"), name)
+		c.collectChannel(e, name, ch)
 	}
-	c.collectLink(e, s.Link)
+	if s.Trust != nil {
+		for _, level := range []Level{Yes, Partly, No} {
+			e.gauge(c.trust, number(s.Trust.Level == level), string(level))
+		}
+	}
+	if s.ClockSet != nil {
+		e.gauge(c.clock, number(*s.ClockSet))
+	}
+	c.collectLink(e, s.Link, s.Measurement)
 	c.collectReplay(e, s.Replay)
 	c.collectPeers(e, s.Peers)
 	c.collectBoard(e, s)
@@ -170,30 +122,6 @@ func (c *collector) collectPeers(e emitter, peers []Peer) {
 			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
 		}
-	}
-}
-
-func (c *collector) collectLink(e emitter, l Link) {
-	e.counter(c.frames, &l.Frames)
-	e.counter(c.bytes, &l.Bytes)
-	e.counter(c.crc, l.CRCErrors)
-	e.counter(c.auth, l.AuthFailures)
-	e.counter(c.replayed, l.Replayed)
-	e.counter(c.repaired, l.Repaired)
-	e.counter(c.linkLost, l.Lost)
-	e.counter(c.linkDropped, l.Dropped)
-	if l.LastHeartbeatAgeSeconds != nil {
-		e.gauge(c.heartbeat, *l.LastHeartbeatAgeSeconds)
-	}
-}
-
-func (c *collector) collectReplay(e emitter, r *Replay) {
-	if r == nil {
-		return
-	}
-	e.gauge(c.window, r.WindowSeconds)
-	if r.PassSeconds != nil {
-		e.gauge(c.pass, *r.PassSeconds)
 	}
 }
 
