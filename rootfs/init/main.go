@@ -30,6 +30,7 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/machine"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/logring"
 	"heliograph/rootfs/network"
@@ -115,12 +116,18 @@ func (b *board) run() os.Signal {
 	running.Go(func() { clock.Run(ctx) })
 	releases := b.startUpdater(ctx, &running, target, vitals)
 	role := supervisor.New(supervisor.Config{
-		Role: target.Role, Board: target.Board, Machine: func() config.Machine { return machine(hardware, settings) },
-		Log: b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
+		Role: target.Role, Board: target.Board,
+		Machine: func() config.Machine { return thisMachine(hardware, settings) },
+		Log:     b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
 		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: &drivers{log: b.component("link")},
 		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
 			Keys: "/data/keys"},
 	})
+	facts := &supervisor.Facts{
+		Log: log, Reader: machine.Of(stateFolder, false), File: machine.File, Vitals: vitals,
+		LED: hardware.Heartbeat != (boards.Line{}) || hardware.OwnLED != "",
+	}
+	running.Go(func() { facts.Run(ctx) })
 	running.Go(func() { role.Run(ctx) })
 	minute := &selftest.Minute{Root: os.DirFS("/"), Link: role.Link}
 	running.Go(func() { minute.Run(ctx) })

@@ -63,8 +63,8 @@ func persist(ctx context.Context, log *slog.Logger, c network.Config) {
 	}
 }
 
-// machine returns the board with its network as what the role's configuration has to fit.
-func machine(b boards.Board, settings network.Settings) config.Machine {
+// thisMachine returns the board with its network as what the role's configuration has to fit.
+func thisMachine(b boards.Board, settings network.Settings) config.Machine {
 	c, err := settings.Read()
 	if err != nil {
 		return fit.Machine(b, fit.Network{}) // connect has logged it

@@ -43,7 +43,7 @@ type Spec struct {
 	// Read are files and folders to read; what is missing is left out. Both roles
 	// use their configuration's folder, /etc/hosts, /etc/resolv.conf,
 	// /etc/ssl/certs, /etc/localtime, /usr/share/zoneinfo,
-	// /proc/sys/net/core/somaxconn and a thermal zone's temp in /sys.
+	// /proc/sys/net/core/somaxconn.
 	Read  []string
 	State string // folder to write, which belongs to UID
 

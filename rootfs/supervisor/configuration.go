@@ -124,7 +124,6 @@ func (s *Supervisor) spec(c configuration, keys *os.File) sandbox.Spec {
 		UID: uint32(s.User), GID: uint32(s.User),
 		State: state, Bind: c.ports.Listen, Connect: c.ports.Connect, Files: maxFiles, Threads: maxThreads,
 		Read: []string{home, filepath.Dir(release.StateFile), "/etc/hosts", "/etc/resolv.conf", "/etc/ssl/certs",
-			"/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/net/core/somaxconn",
-			"/sys/class/thermal/thermal_zone0/temp"},
+			"/etc/localtime", "/usr/share/zoneinfo", "/proc/sys/net/core/somaxconn"},
 	}
 }

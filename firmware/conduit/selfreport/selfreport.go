@@ -9,6 +9,8 @@
 //	configuration        1 mqtt, 0 syslog, 2 opcua over ethernet
 //	clock                ntp 10.0.0.1, off by 2ms
 //	temperature_celsius  48
+//	board                {"card":"12 % worn","led_means":"works","led_pattern":"1 flash","name":"tx-1",
+//	                     "last_update":"8 kept","release":"8","supply":"ok","uptime_seconds":3600}, on one line
 //	link                 {"overhead":0.25,"bytes_per_second":12500000}
 //	link_received        {"interface":0,"reading":17}
 //	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}
@@ -36,6 +38,7 @@ const (
 	keyConfiguration = "configuration"
 	keyClock         = "clock"
 	keyTemperature   = "temperature_celsius"
+	keyBoard         = "board"
 	keyLink          = "link"
 	keyReceived      = "link_received"
 	keySource        = "source/"
@@ -57,6 +60,7 @@ type Report struct {
 	Configuration string // in words
 	Clock         string // in words
 	Temperature   *int   // of the processor, °C
+	Board         *Board
 	Link          *Link
 	Received      *Received
 	Sources       []Source
@@ -68,6 +72,18 @@ type Report struct {
 type Link struct {
 	Overhead       float64 `json:"overhead"` // minimum of parity ÷ payload
 	BytesPerSecond float64 `json:"bytes_per_second"`
+}
+
+// Board is how the transmitter's machine does, in words.
+type Board struct {
+	Card          string `json:"card,omitempty"`
+	LEDMeans      string `json:"led_means,omitempty"`
+	LEDPattern    string `json:"led_pattern,omitempty"`
+	Name          string `json:"name,omitempty"`
+	LastUpdate    string `json:"last_update,omitempty"`
+	Release       string `json:"release,omitempty"`
+	Supply        string `json:"supply,omitempty"`
+	UptimeSeconds uint64 `json:"uptime_seconds,omitempty"` // in whole minutes, so that it is sent once a minute
 }
 
 // Received is what the transmitter's end of the link has received since the transmitter
@@ -132,6 +148,9 @@ func (r *Report) Entries() []Entry {
 			add(key, string(b))
 		}
 	}
+	if r.Board != nil {
+		addJSON(keyBoard, r.Board)
+	}
 	if r.Link != nil {
 		addJSON(keyLink, r.Link)
 	}
@@ -180,6 +199,8 @@ func (r *Report) Add(e Entry) bool {
 			return false
 		}
 		r.Temperature = &n
+	case keyBoard:
+		return addJSON(e.Value, &r.Board)
 	case keyLink:
 		return addJSON(e.Value, &r.Link)
 	case keyReceived:

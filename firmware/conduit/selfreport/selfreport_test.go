@@ -15,6 +15,8 @@ func full() Report {
 	return Report{
 		Version: "2.1.0", Pair: "press-hall", Epoch: 42, Configuration: "1 mqtt, 0 syslog, 1 opcua over ethernet",
 		Clock: "ntp 10.0.0.1, off by 2ms", Temperature: &warm,
+		Board: &Board{Card: "10 to 20 % worn", LEDMeans: "works", LEDPattern: "1 flash", Name: "tx-1", Release: "8",
+			LastUpdate: "8 kept", Supply: "ok", UptimeSeconds: 3600},
 		Link: &Link{Overhead: 0.25, BytesPerSecond: 12.5e6}, Received: &Received{Interface: &none, Reading: 17},
 		Sources: []Source{
 			{Channel: "cell-1", Protocol: "mqtt", State: "up"},

@@ -47,6 +47,15 @@ func (b *Broker) Accept(address netip.Prefix, notify func(ending bool)) *Conn {
 	return &Conn{b: b, address: address, notify: notify, maximum: math.MaxInt}
 }
 
+// Client returns the identifier and user of the client that is connected; false before
+// CONNECT was accepted.
+func (c *Conn) Client() (id, user string, connected bool) {
+	if c.session == nil || c.ending {
+		return "", "", false
+	}
+	return c.session.id, c.session.user, true
+}
+
 // ReadTime is how long the client may send nothing; 0: for ever.
 func (c *Conn) ReadTime() time.Duration { return c.keepAlive * keepAliveSlop / 2 }
 

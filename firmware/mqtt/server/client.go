@@ -18,6 +18,7 @@ import (
 type client struct {
 	server  *Server
 	address netip.Addr
+	since   time.Time // that it is connected
 	conn    net.Conn
 	raw     net.Conn     // below TLS
 	peer    *broker.Conn // under the server's lock

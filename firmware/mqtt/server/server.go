@@ -114,7 +114,7 @@ func (s *Server) accept(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(keepAlive())
 	}
-	k := &client{server: s, address: address, conn: conn, raw: conn, signal: make(chan struct{}, 1)}
+	k := &client{server: s, address: address, since: time.Now(), conn: conn, raw: conn, signal: make(chan struct{}, 1)}
 	if s.cfg.TLS != nil {
 		k.conn = tls.Server(conn, s.cfg.TLS)
 	}
@@ -189,6 +189,26 @@ func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{Stats: s.broker.Stats(), EvictedConnections: s.table.Evicted()}
+}
+
+// Client is one that is connected.
+type Client struct {
+	Address netip.Addr
+	User    string // that logged in; "": none
+	ID      string // client identifier
+	Since   time.Time
+}
+
+// Clients returns the clients that are connected, in no order.
+func (s *Server) Clients() (list []Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.clients {
+		if id, user, connected := k.peer.Client(); connected {
+			list = append(list, Client{k.address.Unmap(), user, id, k.since})
+		}
+	}
+	return list
 }
 
 // Address is where the server listens.

@@ -42,6 +42,9 @@ func TestSessionsOfUntrustedUsersAreClosed(t *testing.T) {
 	if _, err := connect(t, url, secured[1], theirs, client.User{Certificate: certificate.Raw, Key: key}); err != nil {
 		t.Fatal(err)
 	}
+	if c := s.Clients(); len(c) != 1 || c[0].User != "joe" {
+		t.Errorf("clients: got %+v, want the name in joe's certificate", c)
+	}
 	s.CheckTrust()
 	if n := s.sessions.count(); n != 1 {
 		t.Fatalf("a trusted user: %d sessions, want 1", n)
@@ -131,6 +134,15 @@ func TestSessionsOfRemovedUsersAreClosed(t *testing.T) {
 	s.checkUsers()
 	if n := s.sessions.count(); n != 2 {
 		t.Fatalf("%d sessions, want joe's and the anonymous one", n)
+	}
+	users := map[string]bool{}
+	for _, c := range s.Clients() {
+		if users[c.User] = true; !c.Address.IsLoopback() || c.Application != "test" || c.Since.IsZero() {
+			t.Errorf("client: got %+v", c)
+		}
+	}
+	if len(users) != 2 || !users["joe"] || !users["anonymous"] {
+		t.Errorf("clients: got users %v, want joe and anonymous", users)
 	}
 	known.Store(false)
 	await.True(t, "joe's session ends", func() bool { return s.sessions.count() == 1 })

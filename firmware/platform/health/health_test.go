@@ -123,5 +123,8 @@ func TestPatternsDiffer(t *testing.T) {
 		if _, ok := patterns[state]; !ok {
 			t.Errorf("%s has no pattern", state)
 		}
+		if state.Shown() == "" || state.Means() == "" {
+			t.Errorf("%s has no words", state)
+		}
 	}
 }

@@ -53,12 +53,13 @@ type Clock struct {
 }
 
 // Append appends the report's line to b. A snapshot that is too long for a line
-// loses its parts of variable length: first all but the newest notes, then holes, counters,
+// loses its parts of variable length: first clients, then all but the newest notes, holes, counters,
 // the other notes, what TX reports about itself, peers, and channels.
 func (r *Report) Append(b []byte) ([]byte, error) {
 	short := *r
 	for _, cut := range []func(*status.Snapshot){
 		func(*status.Snapshot) {},
+		func(s *status.Snapshot) { s.Clients = nil },
 		func(s *status.Snapshot) { s.Notes = s.Notes[max(len(s.Notes)-newestNotes, 0):] },
 		func(s *status.Snapshot) { s.Channels = withoutHoles(s.Channels) },
 		func(s *status.Snapshot) { s.Counters = nil },

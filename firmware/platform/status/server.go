@@ -278,6 +278,12 @@ func (s *Server) snapshot() Snapshot {
 	if snap.Channels == nil {
 		snap.Channels = map[string]Channel{}
 	}
+	if snap.Boards == nil {
+		snap.Boards = []Board{}
+	}
+	if snap.Clients == nil {
+		snap.Clients = []Client{}
+	}
 	if snap.Peers == nil {
 		snap.Peers = []Peer{}
 	}

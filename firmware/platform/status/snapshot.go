@@ -27,8 +27,11 @@ type Snapshot struct {
 	Refused       []string           `json:"refused,omitempty"`   // faults of a configuration that a board does not run
 	Channels      map[string]Channel `json:"channels"`
 	Link          Link               `json:"link"`
-	Measurement   *Measurement       `json:"measurement,omitempty"` // RX: of the link, since the start
-	Replay        *Replay            `json:"replay,omitempty"`      // nil: what has left is not sent again
+	Measurement   *Measurement       `json:"measurement,omitempty"`  // RX: of the link, since the start
+	Replay        *Replay            `json:"replay,omitempty"`       // nil: what has left is not sent again
+	Boards        []Board            `json:"boards"`                 // at RX both
+	Clients       []Client           `json:"clients"`                // of this role's servers, the newest MaxClients, newest first
+	ClientsMore   int                `json:"clients_more,omitempty"` // further ones
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs

@@ -29,6 +29,7 @@ import (
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/status"
@@ -77,6 +78,7 @@ type Node struct {
 	telemetry *telemetry.Exporter // nil: metrics are not exported
 
 	observer status.Observer
+	machine  *machine.Reader
 	trend    *keeper.Keeper
 }
 
@@ -91,6 +93,7 @@ func New(c Config) (*Node, error) {
 		expiries: &identity.Expiries{Files: map[string]string{}},
 		ntp:      &timekeeping.NTP{Servers: c.RX.Time, Log: c.Log},
 		runner:   task.Runner{Log: c.Log},
+		machine:  machine.Of(c.RX.State, c.Reports != nil),
 	}
 	if err := n.build(); err != nil {
 		if n.medium != nil {

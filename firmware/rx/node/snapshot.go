@@ -43,6 +43,8 @@ func (n *Node) Snapshot() status.Snapshot {
 	}
 	s.Replay, s.Measurement = replayStatus(st.Channels), measurement(st.Measured)
 	s.Telemetry = n.telemetry.Status()
+	s.Boards = n.boards(st, &t)
+	s.SetClients(n.clients())
 	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
 }

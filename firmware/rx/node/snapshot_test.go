@@ -32,6 +32,10 @@ func TestASnapshotBeforeAnythingArrives(t *testing.T) {
 		if h, ok := n.trend.History("10m"); !ok || len(h.Series) != 5 || h.Series[0].Values[298] != 0 {
 			t.Errorf("history: got %+v, want no frames", h)
 		}
+		if b := s.Boards; len(b) != 1 || b[0].Role != "rx" || b[0].Name == "" ||
+			b[0].Clock != "not compared with the transmitter's now" {
+			t.Errorf("boards: got %+v, want this one", b)
+		}
 		if l := s.Link; l.Medium != "udp" || l.State != "link: nothing received from the transmitter yet" ||
 			l.LastHeartbeatAgeSeconds != nil {
 			t.Errorf("link: got %+v", l)

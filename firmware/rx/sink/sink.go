@@ -5,7 +5,10 @@
 // code because the wall runs between them.
 package sink
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // State says how a sink stands with its peer.
 type State uint8
@@ -60,6 +63,16 @@ type Snapshot interface {
 	Confirmed(key []byte) bool
 	// Health returns how far the snapshot is complete and current. It costs no more than a lock.
 	Health() Health
+}
+
+// Client is one that is connected to the server of a sink. A sink with a server has
+//
+//	Clients() []Client
+type Client struct {
+	Address     netip.Addr
+	User        string    // that logged in; "": none
+	Application string    // as it calls itself
+	Since       time.Time // that it is connected
 }
 
 // Account is where a sink says what became of records that were handed to it.

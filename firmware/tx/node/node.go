@@ -29,6 +29,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/status"
@@ -78,6 +79,7 @@ type Node struct {
 	telemetry *telemetry.Exporter // nil: metrics are not exported
 
 	observer status.Observer
+	machine  *machine.Reader
 	trend    *keeper.Keeper
 
 	reporterSteps atomic.Uint64
@@ -97,6 +99,7 @@ func New(c Config) (*Node, error) {
 		expiries:  &identity.Expiries{Files: map[string]string{}},
 		ntp:       &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
 		runner:    task.Runner{Log: c.Log},
+		machine:   machine.Of(c.TX.State, c.Reports != nil),
 	}
 	if err := n.build(); err != nil {
 		if n.medium != nil {

@@ -3,9 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"math"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -16,10 +14,6 @@ import (
 
 // reportEvery is how often the gateway's own channel is brought up to date.
 const reportEvery = 2 * time.Second
-
-// temperatureFile has the processor's temperature in thousandths of a degree
-// Celsius, where there is a sensor (Linux, thermal sysfs).
-const temperatureFile = "/sys/class/thermal/thermal_zone0/temp"
 
 // reporter is the task that reports the node to the receiver, through the gateway's
 // own channel.
@@ -84,9 +78,18 @@ func (n *Node) selfReport() selfreport.Report {
 		Epoch:         n.state.session.Epoch,
 		Configuration: summary(n.config.TX),
 		Clock:         n.clockState(),
-		Temperature:   temperature(temperatureFile),
 		Link:          &n.line,
 		Received:      n.received.report(),
+	}
+	b := n.board()
+	r.Board = &selfreport.Board{Card: b.Card, Name: b.Name, LastUpdate: b.LastUpdate, Release: b.Release,
+		Supply: b.Supply, UptimeSeconds: uint64(b.UptimeSeconds) / 60 * 60}
+	if b.LED != nil {
+		r.Board.LEDPattern, r.Board.LEDMeans = b.LED.Pattern, b.LED.Means
+	}
+	if t := b.Temperature; t != nil {
+		degrees := int(math.Round(*t))
+		r.Temperature = &degrees
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {
@@ -110,18 +113,4 @@ func (n *Node) selfReport() selfreport.Report {
 func summary(cfg config.TX) string {
 	return fmt.Sprintf("%d mqtt, %d syslog, %d opcua over %s",
 		len(cfg.MQTT), len(cfg.Syslog), len(cfg.OPCUA), cfg.Link.Medium)
-}
-
-// temperature reads a sensor in whole degrees Celsius; nil where there is none.
-func temperature(file string) *int {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil
-	}
-	milli, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil
-	}
-	degrees := (milli + 500) / 1000
-	return &degrees
 }

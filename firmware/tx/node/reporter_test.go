@@ -28,6 +28,9 @@ func TestTheNodeReportsItself(t *testing.T) {
 				got.Configuration != "1 mqtt, 0 syslog, 1 opcua over udp" {
 				t.Errorf("got %+v", got)
 			}
+			if b := got.Board; b == nil || b.Name == "" || b.UptimeSeconds%60 != 0 {
+				t.Errorf("board: got %+v", b)
+			}
 			want := []selfreport.Source{
 				{Channel: "cell-1", Protocol: "mqtt", State: "up"},
 				{Channel: "press-line", Protocol: "opcua", State: "connecting"},
@@ -99,24 +102,4 @@ func TestTheGatewaysChannelIsUpAndComplete(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestTemperature(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "temp")
-	for content, want := range map[string]int{"47774\n": 48, "47499": 47, "0": 0} {
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := temperature(file); got == nil || *got != want {
-			t.Errorf("%q: got %v, want %d", content, got, want)
-		}
-	}
-	if err := os.WriteFile(file, []byte("warm"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{file, file + "-none"} {
-		if got := temperature(file); got != nil {
-			t.Errorf("%s: got %d, want none", file, *got)
-		}
-	}
 }

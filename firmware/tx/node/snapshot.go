@@ -50,8 +50,18 @@ func (n *Node) Snapshot() status.Snapshot {
 			s.Channels[c.Name] = channelStatus(c, n.protocols[c.Name])
 		}
 	}
+	s.Boards = []status.Board{n.board()}
 	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
+}
+
+// board is the machine of this node.
+func (n *Node) board() status.Board {
+	b := status.Board{Role: "tx", Version: n.config.Version, Clock: n.clockState(), Facts: n.machine.Facts()}
+	if n.config.Reports != nil {
+		b.SetRelease(n.state.updates.Running())
+	}
+	return b
 }
 
 func (n *Node) linkStatus() status.Link {

@@ -163,6 +163,10 @@ func TestEmbeddedBrokerServesMQTT311AndChecksPasswords(t *testing.T) {
 			t.Errorf("%s: got no retain flag", m.Topic())
 		}
 	}
+	if list := r.Clients(); len(list) != 1 || list[0].Address != netip.MustParseAddr("127.0.0.1") ||
+		list[0].User != "it" || list[0].Application != "c" || list[0].Since.IsZero() {
+		t.Errorf("clients: got %+v, want that of user it alone", list)
+	}
 	if st := r.broker(); st.Refused != 2 {
 		t.Errorf("got %d refusals, want 2", st.Refused)
 	}

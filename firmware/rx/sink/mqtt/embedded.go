@@ -12,6 +12,7 @@ import (
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/mqtt/broker"
 	"heliograph/firmware/mqtt/server"
+	"heliograph/firmware/rx/sink"
 )
 
 // Our own bounds.
@@ -63,6 +64,21 @@ func (e *embedded) listen(ctx context.Context) (connection, error) {
 	c := &embeddedConn{server: server.New(ln, cfg), gone: make(chan struct{})}
 	e.current.Store(c.server)
 	return c, nil
+}
+
+// Clients returns the clients of the embedded broker; none where there is none.
+func (s *Sink) Clients() (list []sink.Client) {
+	if s.embedded == nil {
+		return nil
+	}
+	current := s.embedded.current.Load()
+	if current == nil {
+		return nil
+	}
+	for _, c := range current.Clients() {
+		list = append(list, sink.Client{Address: c.Address, User: c.User, Application: c.ID, Since: c.Since})
+	}
+	return list
 }
 
 // embeddedConn publishes to the embedded broker, as a connection.

@@ -16,6 +16,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
+	opcserver "heliograph/firmware/opcua/server"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
@@ -42,6 +43,7 @@ type Server interface {
 	SetState(state ua.ServerState, serviceLevel byte)
 	Space() *addrspace.Space
 	Counters() []counter.Set
+	Clients() []opcserver.Client
 }
 
 // Channel is a channel of the link as the mirror needs it.

@@ -14,6 +14,7 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
+	opcserver "heliograph/firmware/opcua/server"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
@@ -31,10 +32,12 @@ type server struct {
 	forgot  int
 	closed  int
 	open    bool
+	clients []opcserver.Client
 }
 
 func (s *server) Run(ctx context.Context) error             { <-ctx.Done(); return nil }
 func (s *server) Ready() error                              { return nil }
+func (s *server) Clients() []opcserver.Client               { return s.clients }
 func (s *server) Set(node rawvalue.NodeID, v []byte)        { s.values[node] = v; s.sets++ }
 func (s *server) Remove(node rawvalue.NodeID)               { delete(s.values, node) }
 func (s *server) SetNamespaces([]string)                    {}

@@ -81,6 +81,14 @@ func (s *Sink) Status() (sink.State, string) {
 	return sink.Up, ""
 }
 
+// Clients returns the sessions of the server.
+func (s *Sink) Clients() (list []sink.Client) {
+	for _, c := range s.mirror.server.Clients() {
+		list = append(list, sink.Client(c))
+	}
+	return list
+}
+
 // Stats counts updates.
 type Stats struct {
 	Waiting  int    `gauge:"waiting_records" help:"Records queued for the mirror now."`

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"heliograph/firmware/config"
+	opcserver "heliograph/firmware/opcua/server"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
@@ -32,6 +33,16 @@ func TestSkippedRecordsAreCounted(t *testing.T) {
 	}
 	if _, ok := any(s).(counter.Source); !ok || len(sets[1].Values) != len(want) {
 		t.Errorf("got %+v", sets[1])
+	}
+}
+
+func TestClientsOfTheMirrorAreThoseOfItsServer(t *testing.T) {
+	l := newLink(t)
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(),
+		Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+	l.server.clients = []opcserver.Client{{User: "ann", Application: "UaExpert"}}
+	if got := s.Clients(); len(got) != 1 || got[0] != (sink.Client{User: "ann", Application: "UaExpert"}) {
+		t.Errorf("got %+v", got)
 	}
 }
 

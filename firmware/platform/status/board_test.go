@@ -1,0 +1,58 @@
+package status
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"heliograph/firmware/platform/machine"
+	"heliograph/firmware/platform/release"
+)
+
+func TestReleaseInWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		running      *release.Running
+		release, was string
+	}{
+		"not a board": {nil, "", ""},
+		"not known":   {&release.Running{}, "", ""},
+		"first one":   {&release.Running{Version: 7, Name: "v7"}, "7", ""},
+		"kept": {&release.Running{Version: 8, Name: "2.1.0", Update: &release.Outcome{Version: 8, Name: "2.1.0",
+			Result: release.Kept, Time: noon}}, "8 (2.1.0)", "8 (2.1.0) kept, 2026-11-23 12:00 UTC"},
+		"on trial, after one was refused": {&release.Running{Version: 8, OnTrial: true, Update: &release.Outcome{
+			Version: 6, Result: release.Refused, Reason: "older", Time: noon}}, "8, on trial",
+			"6 refused, 2026-11-23 12:00 UTC: older"},
+	} {
+		var b Board
+		if b.SetRelease(c.running); b.Release != c.release || b.LastUpdate != c.was {
+			t.Errorf("%s: got %q, %q; want %q, %q", name, b.Release, b.LastUpdate, c.release, c.was)
+		}
+	}
+}
+
+// The names are a contract: a key that is gone fails here.
+func TestKeysOfBoardsAndClients(t *testing.T) {
+	s := rx()
+	s.Boards = []Board{{Role: "rx", Version: "2", Clock: "c", Release: "8", LastUpdate: "kept", Facts: machine.Facts{
+		Name: "rx-1", UptimeSeconds: 7, Temperature: Of(50.5), Supply: machine.Fine, Card: "new",
+		LED: &machine.LED{Pattern: "1 flash", Means: "loses frames"}}}}
+	s.SetClients([]Client{{Channel: "cell-1", Protocol: "mqtt", Address: "192.0.2.1", User: "ann", Application: "hmi",
+		Since: noon}})
+	got := strings.Join(strings.Fields(bodyOf(t, get(t, server(s), http.MethodGet, "/status.json", nil))), " ")
+	for _, want := range []string{
+		`"boards": [ { "role": "rx", "version": "2", "clock": "c", "release": "8", "last_update": "kept", ` +
+			`"name": "rx-1", "uptime_seconds": 7, "temperature_celsius": 50.5, "supply": "ok", "card": "new", ` +
+			`"led": { "pattern": "1 flash", "means": "loses frames" } } ]`,
+		`"clients": [ { "channel": "cell-1", "protocol": "mqtt", "address": "192.0.2.1", "user": "ann", ` +
+			`"application": "hmi", "since": "2026-11-23T12:00:00Z" } ]`,
+		`"trust": { "level": "`, `"days_left": `,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got := bodyOf(t, get(t, server(tx()), http.MethodGet, "/status.json", nil)); !strings.Contains(got,
+		`"boards": []`) || !strings.Contains(got, `"clients": []`) {
+		t.Errorf("of none: got %s", got)
+	}
+}
