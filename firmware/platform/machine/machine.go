@@ -34,12 +34,12 @@ const (
 
 // Facts are how a machine does. Zero values stand for what is not known.
 type Facts struct {
-	Name          string   `json:"name,omitempty"`
-	UptimeSeconds float64  `json:"uptime_seconds,omitempty"`
-	Temperature   *float64 `json:"temperature_celsius,omitempty"`
-	Supply        string   `json:"supply,omitempty"` // Fine, LowNow or LowBefore
-	Card          string   `json:"card,omitempty"`   // in words: its wear, or what was written to it
-	LED           *LED     `json:"led,omitempty"`
+	Name          string   `json:"name,omitempty"`                // host name
+	UptimeSeconds float64  `json:"uptime_seconds,omitempty"`      // since the machine's start; of TX, at RX, in whole minutes
+	Temperature   *float64 `json:"temperature_celsius,omitempty"` // of the processor
+	Supply        string   `json:"supply,omitempty"`              // "ok", "under-voltage now", "under-voltage since boot"
+	Card          string   `json:"card,omitempty"`                // wear of the disk of the state, and what was written to it
+	LED           *LED     `json:"led,omitempty"`                 // what the heartbeat LED of a board shows
 }
 
 // The states of the supply.
@@ -51,8 +51,8 @@ const (
 
 // LED is what the heartbeat LED of a board shows, in words.
 type LED struct {
-	Pattern string `json:"pattern"`
-	Means   string `json:"means"`
+	Pattern string `json:"pattern"` // "5 flashes"
+	Means   string `json:"means"`   // of the board: "has lost the link"
 }
 
 // Write publishes facts to the role.

@@ -18,8 +18,8 @@ type Board struct {
 	Role       string `json:"role"` // "tx" or "rx"
 	Version    string `json:"version"`
 	Clock      string `json:"clock,omitempty"`       // in words
-	Release    string `json:"release,omitempty"`     // of a board's image
-	LastUpdate string `json:"last_update,omitempty"` // in words
+	Release    string `json:"release,omitempty"`     // that a board runs
+	LastUpdate string `json:"last_update,omitempty"` // of a board: what became of it, and when
 	machine.Facts
 }
 
@@ -51,12 +51,12 @@ func named(version uint64, name string) string {
 
 // Client is one that is connected to a server of this role.
 type Client struct {
-	Channel     string    `json:"channel"`
+	Channel     string    `json:"channel"`  // of the server
 	Protocol    string    `json:"protocol"` // "opcua" or "mqtt"
 	Address     string    `json:"address"`
-	User        string    `json:"user,omitempty"`
+	User        string    `json:"user,omitempty"`        // that logged in
 	Application string    `json:"application,omitempty"` // as it calls itself
-	Since       time.Time `json:"since"`
+	Since       time.Time `json:"since"`                 // when it connected
 }
 
 // SetClients shows the newest clients, newest first.

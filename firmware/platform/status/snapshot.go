@@ -29,9 +29,9 @@ type Snapshot struct {
 	Link          Link               `json:"link"`
 	Measurement   *Measurement       `json:"measurement,omitempty"`  // RX: of the link, since the start
 	Replay        *Replay            `json:"replay,omitempty"`       // nil: what has left is not sent again
-	Boards        []Board            `json:"boards"`                 // at RX both
-	Clients       []Client           `json:"clients"`                // of this role's servers, the newest MaxClients, newest first
-	ClientsMore   int                `json:"clients_more,omitempty"` // further ones
+	Boards        []Board            `json:"boards"`                 // of TX and RX, at RX; this one, at TX
+	Clients       []Client           `json:"clients"`                // of this role's servers, the newest 50, newest first
+	ClientsMore   int                `json:"clients_more,omitempty"` // connected besides those listed
 	Peers         []Peer             `json:"peers"`
 	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
 	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
