@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/release"
 )
 
@@ -27,7 +28,7 @@ func (s *Server) Metrics() prometheus.Gatherer {
 type collector struct {
 	snapshot func() Snapshot
 	build, up, ready, trust, clock,
-	version, trial, update, certificate, diskSize, diskFree,
+	version, trial, update, certificate, diskSize, diskFree, temperature, supply, boardUp, clients,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps *prometheus.Desc
 	channelMetrics
 	linkMetrics
@@ -47,6 +48,10 @@ func newCollector(snapshot func() Snapshot) *collector {
 		clock:    desc("clock_set", "1 when the transmitter's clock is the time of day."),
 		certificate: desc("certificate_expires_timestamp_seconds", "When the certificate ends, since 1970.", "board",
 			"name"),
+		temperature:  desc("board_temperature_celsius", "Of the processor.", "board"),
+		supply:       desc("board_supply_state", "1 for the state of the supply.", "board", "state"),
+		boardUp:      desc("board_uptime_seconds", "Since the machine started.", "board"),
+		clients:      desc("server_connected_clients", "Clients of the mirrors and built-in brokers."),
 		diskSize:     desc("disk_size_bytes", "Of the disk of the state."),
 		diskFree:     desc("disk_free_bytes", "That the role may still write on the disk of the state."),
 		version:      desc("release_version_number", "Of the release that the board runs."),
@@ -94,8 +99,26 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// collectBoard collects what is on the board: certificates, release, disk.
+// collectBoard collects what is on the board: certificates, release, disk, and how the
+// machine does.
 func (c *collector) collectBoard(e emitter, s Snapshot) {
+	if s.Role == "rx" {
+		e.gauge(c.clients, float64(len(s.Clients)+s.ClientsMore))
+	}
+	for _, b := range s.Boards {
+		if b.Temperature != nil {
+			e.gauge(c.temperature, *b.Temperature, b.Role)
+		}
+		if b.UptimeSeconds > 0 {
+			e.gauge(c.boardUp, b.UptimeSeconds, b.Role)
+		}
+		if b.Supply == "" {
+			continue
+		}
+		e.gauge(c.supply, number(b.Supply == machine.Fine), b.Role, "ok")
+		e.gauge(c.supply, number(b.Supply == machine.LowNow), b.Role, "low")
+		e.gauge(c.supply, number(b.Supply == machine.LowBefore), b.Role, "was_low")
+	}
 	for _, crt := range s.Certificates {
 		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
 	}

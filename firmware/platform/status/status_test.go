@@ -19,6 +19,7 @@ import (
 
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/disk"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/task"
 )
@@ -208,6 +209,8 @@ func TestMetricNames(t *testing.T) {
 	names := map[string]bool{}
 	trusted := rx()
 	trusted.Trust, trusted.ClockSet, trusted.Measurement = &Trust{Level: Partly}, Of(true), &Measurement{Expected: 9}
+	trusted.Boards = []Board{{Role: "rx", Facts: machine.Facts{UptimeSeconds: 9, Temperature: Of(50.),
+		Supply: machine.Fine}}}
 	for _, s := range []Snapshot{trusted, tx()} {
 		body := get(t, server(s), "GET", "/metrics", nil).Body
 		lines := bufio.NewScanner(body)
