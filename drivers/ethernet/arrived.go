@@ -16,6 +16,6 @@ func (t *Transmitter) Arrived() (packets uint64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	packets, err = netdev.Received(i.Index)
-	return packets, err == nil
+	traffic, err := netdev.TrafficOf(i.Index)
+	return traffic.Received, err == nil
 }

@@ -23,6 +23,6 @@ func (t *Transmitter) Arrived() (packets uint64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	packets, err := netdev.Received(index)
-	return packets, err == nil
+	traffic, err := netdev.TrafficOf(index)
+	return traffic.Received, err == nil
 }

@@ -78,9 +78,9 @@ func root() *cobra.Command {
 		},
 	}
 	c.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version does
-	c.AddCommand(benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(), crawlCommand(),
-		decodeCommand(), demoCommand(), doctorCommand(), epochCommand(), flashCommand(), imageCommand(), initCommand(),
-		keyCommand(), selftestCommand(), syslogCommand(), trustCommand(), updateCommand(), userCommand(),
+	c.AddCommand(acceptCommand(), benchCommand(), boardDemoCommand(), certCommand(), checkCommand(), consoleCommand(),
+		crawlCommand(), decodeCommand(), demoCommand(), doctorCommand(), epochCommand(), flashCommand(), imageCommand(),
+		initCommand(), keyCommand(), selftestCommand(), syslogCommand(), trustCommand(), updateCommand(), userCommand(),
 		versionCommand(), watchCommand())
 	c.AddCommand(completionCommand(), manCommand())
 	complete(c)

@@ -99,8 +99,28 @@ func (e certificateError) Error() string {
 	return fmt.Sprintf("certificate not accepted: %v; if it is the board's own, give --trust %s", e.cause, e.digits)
 }
 
+// Get returns what a board's /status.json says, for who reads more of it than Status.
+func Get(ctx context.Context, a Address, l Login) ([]byte, error) {
+	c := newClient(a, l)
+	defer c.http.CloseIdleConnections()
+	return c.body(ctx)
+}
+
 // get asks the board once.
 func (c *client) get(ctx context.Context) (*Status, error) {
+	body, err := c.body(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var s Status
+	if err := json.Unmarshal(body, &s); err != nil || s.Role != "rx" && s.Role != "tx" {
+		return nil, errors.New("not the status of a board: is this the address of its status page?")
+	}
+	return &s, nil
+}
+
+// body asks the board once for its status.
+func (c *client) body(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address.url, http.NoBody)
@@ -125,11 +145,7 @@ func (c *client) get(ctx context.Context) (*Status, error) {
 	case len(body) > maxAnswer:
 		return nil, errors.New("not the status of a board: the answer is larger than 8 MiB")
 	}
-	var s Status
-	if err := json.Unmarshal(body, &s); err != nil || s.Role != "rx" && s.Role != "tx" {
-		return nil, errors.New("not the status of a board: is this the address of its status page?")
-	}
-	return &s, nil
+	return body, nil
 }
 
 // refused says what an HTTP status means.

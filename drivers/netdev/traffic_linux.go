@@ -13,23 +13,27 @@ import (
 // Places in struct rtnl_link_stats64 (linux/if_link.h).
 const (
 	statsReceived = 0 * 8
+	statsSent     = 1 * 8
 	statsErrors   = 4 * 8
 	statsSize     = 5 * 8 // as far as it is read
 )
 
 var errNoStatistics = errors.New("netdev: the kernel has no statistics of the interface")
 
-// Received returns how many packets an interface has received, damaged ones included, since
-// it was made. The kernel counts them before anything drops them. It is asked over
-// rtnetlink(7): sysfs shows the namespace in which it was mounted, and may not be mounted.
-func Received(index int) (uint64, error) {
+// Traffic is how many packets an interface has received, damaged ones included, and sent
+// since it was made. The kernel counts them before anything drops what was received.
+type Traffic struct{ Received, Sent uint64 }
+
+// TrafficOf asks the kernel over rtnetlink(7): sysfs shows the namespace in which it was
+// mounted, and may not be mounted.
+func TrafficOf(index int) (t Traffic, err error) {
 	answer, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
 	if err != nil {
-		return 0, fmt.Errorf("netdev: reading the interfaces: %w", err)
+		return t, fmt.Errorf("netdev: reading the interfaces: %w", err)
 	}
 	messages, err := syscall.ParseNetlinkMessage(answer)
 	if err != nil {
-		return 0, fmt.Errorf("netdev: reading the interfaces: %w", err)
+		return t, fmt.Errorf("netdev: reading the interfaces: %w", err)
 	}
 	for i := range messages {
 		m := &messages[i]
@@ -39,16 +43,16 @@ func Received(index int) (uint64, error) {
 		}
 		attributes, err := syscall.ParseNetlinkRouteAttr(m)
 		if err != nil {
-			return 0, fmt.Errorf("netdev: reading interface %d: %w", index, err)
+			return t, fmt.Errorf("netdev: reading interface %d: %w", index, err)
 		}
 		for _, a := range attributes {
 			if a.Attr.Type == unix.IFLA_STATS64 && len(a.Value) >= statsSize {
-				return binary.NativeEndian.Uint64(a.Value[statsReceived:]) +
-					binary.NativeEndian.Uint64(a.Value[statsErrors:]), nil
+				at := func(place int) uint64 { return binary.NativeEndian.Uint64(a.Value[place:]) }
+				return Traffic{Received: at(statsReceived) + at(statsErrors), Sent: at(statsSent)}, nil
 			}
 		}
 	}
-	return 0, errNoStatistics
+	return t, errNoStatistics
 }
 
 // Towards returns the interface by which this machine sends to an address (host:port). Nothing

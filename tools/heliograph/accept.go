@@ -1,0 +1,333 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/identity/selfsigned"
+	"heliograph/tools/accept"
+	"heliograph/tools/accept/probe"
+	"heliograph/tools/accept/session"
+	"heliograph/tools/watch"
+)
+
+// acceptRun is what the flags of accept say.
+type acceptRun struct {
+	config, rx, out            string
+	user, passwordFile, caFile string
+	trusted                    []string
+	minutes                    float64
+	probes                     int
+	skipCarrier, json          bool
+	length                     time.Duration // hidden: instead of minutes
+}
+
+// Our own bounds.
+const (
+	mostMinutes = 7 * 24 * 60
+	mostProbes  = 100_000
+)
+
+func acceptCommand() *cobra.Command {
+	a := &acceptRun{}
+	c := &cobra.Command{
+		Use:   "accept --config FILE -o REPORT.html",
+		Short: "Measure the link, prove that it is one-way, and write a signed report",
+		Long: "Measures at heliorx, while it runs: loss, bursts, repairs, delay. Then it sends probes from RX " +
+			"towards\n" +
+			"TX, by each means that the medium has, and waits for TX's own counters to cross: anything that TX has\n" +
+			"received is a failure. Then you pull the fibre for 10 s, and TX must have gone on unchanged. It needs\n" +
+			"nothing from the plant's side. Run it on RX's machine as root, or the probes are recorded as not " +
+			"done.\n\n" +
+			"With --rx it measures a board, from any PC: a board can send nothing on its link, so that the probes " +
+			"are\n" +
+			"not done, and the report is signed only if --config is given too.\n\n" +
+			"The report is REPORT.html with REPORT.json beside it, signed with the key of the OPC UA identity in " +
+			"[pki]\n" +
+			"of the configuration. The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
+		Example: "  heliograph accept --config rx.toml --minutes 30 -o press-hall.html\n" +
+			"  heliograph accept --rx https://ann@10.0.0.3:9464 --password-file password --skip-carrier-test -o " +
+			"hall.html\n" +
+			"  heliograph accept verify press-hall.json",
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknown(c, args[0])
+			}
+			return nil
+		},
+		RunE: a.run,
+	}
+	f := c.Flags()
+	f.StringVar(&a.config, "config", "", "`FILE` of heliorx on this machine")
+	f.StringVar(&a.rx, "rx", "", "`ADDRESS` of another heliorx's status page, as of the command watch")
+	f.StringVarP(&a.out, "output", "o", "", "`REPORT.html` to write; the JSON beside it")
+	f.Float64Var(&a.minutes, "minutes", 10, "how long to measure")
+	f.DurationVar(&a.length, "length", 0, "instead of --minutes")
+	_ = f.MarkHidden("length") // it exists
+	f.IntVar(&a.probes, "probes", 100, "probes of each kind towards TX; 0 sends none")
+	f.BoolVar(&a.skipCarrier, "skip-carrier-test", false, "do not ask for the fibre to be pulled; recorded as not done")
+	f.StringVar(&a.user, "user", "", "user at the status page of --config")
+	f.StringVar(&a.passwordFile, "password-file", "", "`FILE` with the user's password, on one line")
+	f.StringVar(&a.caFile, "ca-file", "", "PEM `FILE` of the authorities for https:// (default: the system's)")
+	f.StringArrayVar(&a.trusted, "trust", nil, "`SHA-256` of a board's own certificate, which needs no authority")
+	f.BoolVar(&a.json, "json", false, "print the report's JSON")
+	c.AddCommand(acceptVerifyCommand())
+	return c
+}
+
+func (a *acceptRun) run(c *cobra.Command, _ []string) error {
+	if err := a.check(); err != nil {
+		return err
+	}
+	certificates, err := watch.ParseTrusted(a.trusted)
+	if err != nil {
+		return fmt.Errorf("--trust: %w", err)
+	}
+	var address watch.Address
+	if a.rx != "" {
+		if address, err = watch.ParseAddress(a.rx); err != nil {
+			return err
+		}
+	}
+	var cfg config.RX
+	if a.config != "" {
+		var warnings []config.Warning
+		if cfg, warnings, err = config.LoadRX(a.config); err != nil {
+			return checked{}.report(c, []string{a.config}, warnings, err)
+		}
+	}
+	return failing(func(c *cobra.Command, _ []string) error {
+		if a.rx == "" {
+			if address, err = ownAddress(cfg, a.user); err != nil {
+				return err
+			}
+			certificates = append(certificates, ownStatusCertificate(cfg)...)
+		}
+		login, err := watchLogin(c, []watch.Address{address}, a.passwordFile, a.caFile)
+		if err != nil {
+			return err
+		}
+		login.Trusted = certificates
+		return a.accept(c, cfg, func(ctx context.Context) ([]byte, error) { return watch.Get(ctx, address, login) })
+	})(c, nil)
+}
+
+// check returns what is wrong with the flags.
+func (a *acceptRun) check() error {
+	switch {
+	case a.config == "" && a.rx == "":
+		return errors.New("give --config FILE of heliorx on this machine, or --rx ADDRESS of another one")
+	case a.out == "" || filepath.Ext(a.out) != ".html":
+		return errors.New("-o: name the report, such as press-hall.html")
+	case a.minutes <= 0 || a.minutes > mostMinutes:
+		return fmt.Errorf("--minutes: must be above 0 and at most %d", mostMinutes)
+	case a.probes < 0 || a.probes > mostProbes:
+		return fmt.Errorf("--probes: must be from 0 to %d", mostProbes)
+	case a.length < 0:
+		return errors.New("--length: must not be negative")
+	case a.user != "" && a.rx != "":
+		return errors.New("--user is for --config; write https://USER@ADDRESS after --rx")
+	}
+	if a.length == 0 {
+		a.length = time.Duration(a.minutes * float64(time.Minute))
+	}
+	return nil
+}
+
+// jsonPath is the file beside the page.
+func (a *acceptRun) jsonPath() string { return strings.TrimSuffix(a.out, ".html") + ".json" }
+
+// accept measures, writes the files, and prints the findings.
+func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Context) ([]byte, error)) error {
+	for _, path := range []string{a.out, a.jsonPath()} {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s exists: a report is never overwritten, choose another name", path)
+		}
+	}
+	notes := c.ErrOrStderr()
+	own, err := a.signer(c)
+	if err != nil {
+		return err
+	}
+	s := session.Config{Tool: version, Get: get, Length: a.length}
+	s.Say, s.Progress = progressOn(notes)
+	switch {
+	case a.rx != "":
+		s.NoProbe = "RX is another machine; a board's RX has no way to send on its link"
+	case a.probes == 0:
+		s.NoProbe = "--probes 0 was given"
+	default:
+		s.Probe = func(ctx context.Context) accept.Reverse { return probe.Send(ctx, cfg.Link, a.probes) }
+	}
+	if a.skipCarrier {
+		s.NoCarrier = "--skip-carrier-test was given"
+	}
+	r, err := session.Run(c.Context(), s)
+	if err != nil {
+		return fmt.Errorf("accept: %w", err)
+	}
+	signed, err := accept.Sign(r, own)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writeNew(a.out, signed.Page, 0o644), writeNew(a.jsonPath(), signed.JSON, 0o644)); err != nil {
+		return err
+	}
+	if a.json {
+		_, err = c.OutOrStdout().Write(signed.JSON)
+	} else {
+		err = printFindings(c.OutOrStdout(), r, a.out, a.jsonPath())
+	}
+	if err == nil && r.Verdict == accept.VerdictFail {
+		err = exitError(1)
+	}
+	return err
+}
+
+// signer returns the key that signs; nil without a configuration.
+func (a *acceptRun) signer(c *cobra.Command) (*pki.Own, error) {
+	if a.config == "" {
+		fmt.Fprintln(c.ErrOrStderr(), "accept: the report is not signed: --config names the key")
+		return nil, nil
+	}
+	f := folder{config: a.config}
+	return f.own(c)
+}
+
+// ownAddress is where the status server of a configuration answers on this machine.
+func ownAddress(cfg config.RX, user string) (watch.Address, error) {
+	listen := cfg.Status.Listen
+	if listen == "" {
+		return watch.Address{}, errors.New("accept: heliorx measures the link, and shows it at its status port: set " +
+			"listen in " +
+			"[status] to \"127.0.0.1:9465\", and restart heliorx")
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return watch.Address{}, err
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	at := net.JoinHostPort(host, port)
+	if user != "" {
+		at = user + "@" + at
+	}
+	if cfg.Status.Secure {
+		return watch.ParseAddress("https://" + at)
+	}
+	return watch.ParseAddress("http://" + at)
+}
+
+// ownStatusCertificate is the SHA-256 of the certificate of the status server, where it has one.
+func ownStatusCertificate(cfg config.RX) []string {
+	file := cfg.Status.TLS.Certificate
+	if file == "" {
+		file, _ = selfsigned.Files(cfg.PKI, "status")
+	}
+	text, err := os.ReadFile(file)
+	block, _ := pem.Decode(text)
+	if err != nil || block == nil {
+		return nil
+	}
+	sum := sha256.Sum256(block.Bytes)
+	return []string{hex.EncodeToString(sum[:])}
+}
+
+// progressOn shows what happens: on a terminal a line that moves, else a line for each step.
+func progressOn(out io.Writer) (say func(string), progress func(float64)) {
+	if !onTerminal(out) {
+		return func(s string) { fmt.Fprintln(out, "accept:", s) }, func(float64) {}
+	}
+	const clear = "\r\x1b[K" // to the start of the line, and erase it (ECMA-48)
+	say = func(s string) { fmt.Fprintln(out, clear+"accept:", s) }
+	progress = func(done float64) {
+		fmt.Fprintf(out, clear+"measured %.0f %%", 100*done)
+		if done == 1 {
+			fmt.Fprint(out, clear)
+		}
+	}
+	return say, progress
+}
+
+// printFindings prints the report in short.
+func printFindings(out io.Writer, r *accept.Report, files ...string) error {
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "%-8s  %s: %s\n", f.Level, f.Subject, f.Text)
+		if f.Do != "" {
+			fmt.Fprintf(out, "          do: %s\n", f.Do)
+		}
+	}
+	fmt.Fprintf(out, "recommended: %s\n%s\n", r.Recommendation.Text, r.Verdict)
+	_, err := fmt.Fprintf(out, "written: %s\n", strings.Join(files, ", "))
+	return err
+}
+
+func acceptVerifyCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "verify REPORT.json", Args: cobra.ExactArgs(1),
+		Short: "Check that a report is as it was signed, and the page beside it",
+		Long: "The certificate is in the file: compare its thumbprint with the one that \"heliograph trust list\" " +
+			"shows\n" +
+			"on RX. A page REPORT.html beside the file must be the one that was written with it.",
+		Example: "  heliograph accept verify press-hall.json",
+		RunE: failing(func(c *cobra.Command, args []string) error {
+			return verifyReport(c.OutOrStdout(), args[0], asJSON)
+		}),
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// verifyReport checks a file and the page beside it, and prints what they are.
+func verifyReport(out io.Writer, path string, asJSON bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	v, err := accept.Verify(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	htmlPath := strings.TrimSuffix(path, filepath.Ext(path)) + ".html"
+	page, err := os.ReadFile(htmlPath)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		htmlPath = ""
+	case err != nil:
+		return err
+	case !v.IsPage(page):
+		return fmt.Errorf("%s is not the page that was written with %s", htmlPath, path)
+	}
+	subject := v.Certificate.Subject.CommonName
+	if asJSON {
+		return json.NewEncoder(out).Encode(map[string]any{"verdict": v.Verdict, "pair": v.Pair, "from": v.From,
+			"to":         v.To,
+			"thumbprint": v.Signer, "subject": subject, "page": htmlPath})
+	}
+	fmt.Fprintf(out, "%s of %s, measured %s to %s\nsigned by %q, thumbprint %s\n", v.Verdict, v.Pair,
+		v.From.Format(time.DateTime), v.To.Format(time.DateTime), subject, v.Signer)
+	if htmlPath == "" {
+		fmt.Fprintln(out, "there is no page beside it")
+	}
+	return nil
+}
