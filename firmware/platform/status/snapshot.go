@@ -93,6 +93,11 @@ type Link struct {
 	Lost                    *uint64  `json:"lost,omitempty"`
 	Dropped                 *uint64  `json:"dropped,omitempty"` // RX: by the kernel, because this program was too slow
 	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"`
+	// RX: how much later than the quickest one of late heartbeats came, over two minutes and in
+	// whole milliseconds; the least delay of a link that is one-way cannot be measured
+	LatencyP50Seconds *float64 `json:"latency_p50_seconds,omitempty"`
+	// RX: the same, of which one in a hundred was above it
+	LatencyP99Seconds *float64 `json:"latency_p99_seconds,omitempty"`
 }
 
 // Peer is one source or sink as seen from this role.

@@ -118,6 +118,10 @@ func (n *Node) linkStatus(st pipeline.Status) status.Link {
 	}
 	if err := n.link.Ready(); err != nil {
 		l.State = err.Error()
+	} else if delays := n.link.Delays(); len(delays) > 0 {
+		slices.Sort(delays)
+		l.LatencyP50Seconds = seconds(delays[(len(delays)-1)*50/100])
+		l.LatencyP99Seconds = seconds(delays[(len(delays)-1)*99/100])
 	}
 	return l
 }

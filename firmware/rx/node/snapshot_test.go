@@ -29,7 +29,7 @@ func TestASnapshotBeforeAnythingArrives(t *testing.T) {
 			v.Reasons[0].Text != s.Link.State {
 			t.Errorf("trust: got %+v, want none since the start", v)
 		}
-		if h, ok := n.trend.History("10m"); !ok || len(h.Series) != 5 || h.Series[0].Values[298] != 0 {
+		if h, ok := n.trend.History("10m"); !ok || len(h.Series) != 8 || h.Series[0].Values[298] != 0 {
 			t.Errorf("history: got %+v, want no frames", h)
 		}
 		if b := s.Boards; len(b) != 1 || b[0].Role != "rx" || b[0].Name == "" ||
@@ -97,6 +97,34 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 	})
 }
 
+func TestLatencyIsThatOfHeartbeats(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		n := r.run()
+		defer r.end()
+		if l := n.Snapshot().Link; l.LatencyP50Seconds != nil || l.LatencyP99Seconds != nil {
+			t.Errorf("before the first: got %+v", l)
+		}
+		r.transmit(7)
+		r.pass(99)
+		r.start = r.start.Add(80 * time.Millisecond) // they come later
+		r.pass(6)
+		l := n.Snapshot().Link
+		if p50, p99 := l.LatencyP50Seconds, l.LatencyP99Seconds; p50 == nil || *p50 != 0 || *p99 < 0.079 ||
+			*p99 > 0.081 {
+			t.Errorf("got %+v, want 0 and 0.08", l)
+		}
+		h, _ := n.trend.History("10m")
+		if got := h.Series[6].Values[298]; h.Series[6].Name != "latency_p99" || got < 0.079 {
+			t.Errorf("history of %s: got %v, want 0.08", h.Series[6].Name, got)
+		}
+		time.Sleep(time.Minute)
+		if l := n.Snapshot().Link; l.LatencyP50Seconds != nil {
+			t.Errorf("of a silent link: got %+v", l)
+		}
+	})
+}
+
 func TestPeersAreSinksWithTheirSpools(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *config.RX) {
@@ -147,7 +175,7 @@ func TestTheGatewaysStateIsJSON(t *testing.T) {
 			`"lost":0,"unknown":0,"refused":0,"expired":0,"complete":false,"keys":0,"valueless_keys":0,` +
 			`"source_state":"connecting","source_reason":"","holes":[],"open_holes":0,"open_records":0}},` +
 			`"link":{"medium":"udp","epoch":7,"frames":2,"bytes":100,"crc_errors":0,"auth_failures":0,"replayed":0,` +
-			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0},` +
+			`"repaired":0,"lost":0,"dropped":0,"last_heartbeat_age_seconds":0,"latency_p50_seconds":0,"latency_p99_seconds":0},` +
 			`"pair":"press-hall","transmitter":{},"version":"1.2.3"}`
 		if string(got) != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -15,12 +15,16 @@ const clockDrift = 200 * time.Microsecond
 // the time of day.
 type heartbeats struct {
 	last   record.Heartbeat
-	at     time.Time     // last arrived; zero: none did in this session
-	offset time.Duration // smallest of arrival − TX's uptime, let rise by clockDrift each time
-	late   time.Duration // last against offset
-	clock  time.Duration // transmitter's time of day − this machine's, by the last that had one
-	clocks uint64        // that had a time of day
+	at     time.Time       // last arrived; zero: none did in this session
+	offset time.Duration   // smallest of arrival − TX's uptime, let rise by clockDrift each time
+	late   time.Duration   // last against offset
+	clock  time.Duration   // transmitter's time of day − this machine's, by the last that had one
+	clocks uint64          // that had a time of day
+	delays []time.Duration // newest of late, maxDelays at most
 }
+
+// maxDelays is how many delays are kept: those of about two minutes.
+const maxDelays = 128
 
 // receive applies a heartbeat that arrived at now, uptime after this receiver's start.
 func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) error {
@@ -35,6 +39,9 @@ func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) e
 	h.offset = min(offset, h.offset+clockDrift)
 	h.late = offset - h.offset
 	h.at = now
+	if h.delays = append(h.delays, h.late); len(h.delays) > maxDelays {
+		h.delays = append(h.delays[:0], h.delays[1:]...)
+	}
 	if h.last.ClockSet {
 		h.clocks++
 		h.clock = time.Unix(0, h.last.UTC).Add(h.late).Sub(now.Round(0)) // of the day, not of the stopwatch
@@ -43,4 +50,4 @@ func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) e
 }
 
 // restart is for a new session, which may be of another transmitter.
-func (h *heartbeats) restart() { h.offset, h.late, h.at = 0, 0, time.Time{} }
+func (h *heartbeats) restart() { h.offset, h.late, h.at, h.delays = 0, 0, time.Time{}, nil }

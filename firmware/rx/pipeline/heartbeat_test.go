@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,32 @@ func TestClockOffset(t *testing.T) {
 				t.Errorf("heartbeat %d: got %v by %d, want %v by %d", i+1, got.Clock, got.ClockBeats, step.want,
 					step.beats)
 			}
+		}
+	})
+}
+
+func TestDelaysOfTheNewestHeartbeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{StaleAfter: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}, nil)
+		start := time.Now()
+		for i := range maxDelays + 10 {
+			time.Sleep(time.Second)
+			l.now = time.Now()
+			sent := time.Now().Add(-20 * time.Millisecond) // the least delay of the link, which does not show
+			if i == maxDelays {
+				sent = sent.Add(-300 * time.Millisecond)
+			}
+			h := record.Heartbeat{Uptime: uint64(sent.Sub(start).Milliseconds())}
+			l.handleRecord(record.KindHeartbeat, h.Append(nil))
+		}
+		delays := l.Delays()
+		if len(delays) != maxDelays || slices.Max(delays).Round(time.Millisecond) != 300*time.Millisecond ||
+			slices.Min(delays) != 0 || delays[maxDelays-10] < 299*time.Millisecond {
+			t.Errorf("got %v, want one of 300 ms ten before the end", delays)
+		}
+		l.heartbeats.restart()
+		if delays := l.Delays(); len(delays) != 0 {
+			t.Errorf("of a new session: got %v", delays)
 		}
 	})
 }

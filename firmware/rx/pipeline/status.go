@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -69,6 +70,14 @@ func (l *Link) Status() Status {
 		s.Channels = append(s.Channels, st)
 	}
 	return s
+}
+
+// Delays returns how much later than the quickest one of late each of the newest
+// heartbeats came, of a session that is open: those of about two minutes.
+func (l *Link) Delays() []time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.heartbeats.delays)
 }
 
 // Our own bound of what a transmitter states, in ms.

@@ -112,7 +112,7 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 				b[0].Clock != "not synchronized" || b[0].Name == "" || b[0].LED != nil {
 				t.Errorf("boards: got %+v, want this machine without an LED", b)
 			}
-			if h, ok := r.trend.History("10m"); !ok || len(h.Series) != 1 {
+			if h, ok := r.trend.History("10m"); !ok || len(h.Series) != 3 {
 				t.Errorf("history: got %+v, want that of frames", h)
 			}
 			if got := s.Channels["cell-1"].Rate; got == nil {
