@@ -42,9 +42,18 @@ type RX struct {
 	Status     Status
 	Telemetry  Telemetry
 	Audit      SyslogSink // where the audit trail is forwarded to; nowhere if Forward is empty
+	Announce   Announce
 	OPCUA      []OPCUASink
 	MQTT       []MQTTSink
 	Syslog     []SyslogSink
+}
+
+// Announce is how the gateway publishes its own state on IT's side, beside its page.
+type Announce struct {
+	// MQTTPrefix is put before the pair in topics of their own, at the broker of each MQTT
+	// channel; "": its state is behind the channel's topic prefix.
+	MQTTPrefix string
+	Syslog     SyslogSink // a line for each change of trust; nowhere if Forward is empty
 }
 
 // Memory bounds the state, the newest value of each key, that a role keeps. In bytes.

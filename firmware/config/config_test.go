@@ -22,6 +22,8 @@ func ethernetHead(iface, more string) string {
 
 const oneSyslog = "[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://:514\"]\n"
 
+const oneBroker = "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\n"
+
 const oneForward = "[[syslog]]\nchannel = \"s\"\nforward = \"udp://siem:514\"\n"
 
 func TestTXValues(t *testing.T) {
@@ -80,6 +82,8 @@ func TestRXValues(t *testing.T) {
 		Time:       []string{},
 		Status:     Status{Listen: "127.0.0.1:9465", UpdateListen: "127.0.0.1:9467", Hosts: []string{}},
 		Audit:      SyslogSink{Channel: "heliograph", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
+		Announce: Announce{MQTTPrefix: "heliograph/",
+			Syslog: SyslogSink{Channel: "heliograph trust", Forward: "tcp://siem:601", SpoolBytes: 1 << 20}},
 		OPCUA: []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(),
 			UsersFile: in("users"), History: History{Age: 30 * day, Bytes: 2 << 30}}},
 		MQTT: []MQTTSink{
@@ -317,6 +321,16 @@ func TestFaultsOfRX(t *testing.T) {
 			"9: username is not allowed with listen"},
 		"users file": {head + "[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\nusers_file = \"own.key\"\n",
 			"9: users_file: users: " + dir + "/own.key:1: "},
+		"own topics, not a level": {head + "[announce]\nmqtt_prefix = \"own\"\n" + oneBroker,
+			"7: mqtt_prefix \"own\" must end with"},
+		"own topics, empty": {head + "[announce]\nmqtt_prefix = \"\"\n" + oneBroker, "7: mqtt_prefix is empty"},
+		"own topics, wild":  {head + "[announce]\nmqtt_prefix = \"#/\"\n" + oneBroker, "7: mqtt_prefix \"#/\" must"},
+		"own topics, nowhere": {head + "[announce]\nmqtt_prefix = \"own/\"\n" + oneForward,
+			"7: mqtt_prefix has no effect without a broker"},
+		"own lines, no address": {head + "[announce]\nspool = \"1MiB\"\n" + oneForward,
+			"7: spool is not allowed with no forward"},
+		"own lines, TLS": {head + "[announce]\nforward = \"tcp://siem\"\nca_file = \"ca.pem\"\n" + oneForward,
+			"8: ca_file is not allowed with this address"},
 		"prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n",
 			"9: topic_prefix"},
 		"late": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\nlate = \"never\"\n",

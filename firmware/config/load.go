@@ -131,6 +131,7 @@ func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 		channels.add(a, one.Channel)
 		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
 	}
+	c.Announce = r.announce(raw.Announce, len(raw.MQTT) > 0)
 	channels.checkCount()
 	r.fitMachine(Setup{Role: "rx", Link: c.Link, Listen: ports.settings})
 	if err := r.err(); err != nil {

@@ -37,6 +37,7 @@ func (c *RX) Ports() Ports {
 	p := c.Status.ports()
 	p.connect(c.Telemetry.Endpoint)
 	p.connect(c.Audit.Forward)
+	p.connect(c.Announce.Syslog.Forward)
 	for _, s := range c.OPCUA {
 		p.listen(s.Listen)
 	}

@@ -31,6 +31,7 @@ type rawRX struct {
 	Status     rawStatus       `toml:"status"`
 	Telemetry  rawTelemetry    `toml:"telemetry"`
 	Audit      rawAudit        `toml:"audit"`
+	Announce   rawAnnounce     `toml:"announce"`
 	OPCUA      []rawOPCUASink  `toml:"opcua"`
 	MQTT       []rawMQTTSink   `toml:"mqtt"`
 	Syslog     []rawSyslogSink `toml:"syslog"`
@@ -85,6 +86,15 @@ type rawTelemetry struct {
 }
 
 type rawAudit struct {
+	Forward     string `toml:"forward"`
+	CAFile      string `toml:"ca_file"`
+	Certificate string `toml:"certificate"`
+	PrivateKey  string `toml:"private_key"`
+	Spool       string `toml:"spool"`
+}
+
+type rawAnnounce struct {
+	MQTTPrefix  string `toml:"mqtt_prefix"`
 	Forward     string `toml:"forward"`
 	CAFile      string `toml:"ca_file"`
 	Certificate string `toml:"certificate"`

@@ -110,13 +110,16 @@ func (r *report) warnCleartext(a tablePath, key, address string, secure bool) {
 
 // audit checks where the audit trail is forwarded to; the zero SyslogSink is nowhere.
 func (r *report) audit(raw rawAudit) SyslogSink {
-	const a = tablePath("audit")
+	return r.forward("audit", raw, record.Gateway, "an audit trail that is not forwarded; add forward")
+}
+
+// forward checks where lines of the gateway's own go. off is what it is without an address.
+func (r *report) forward(a tablePath, raw rawAudit, name, off string) SyslogSink {
 	if raw.Forward == "" {
-		r.forbid(a, "an audit trail that is not forwarded; add forward", "ca_file", "certificate", "private_key",
-			"spool")
+		r.forbid(a, off, "ca_file", "certificate", "private_key", "spool")
 		return SyslogSink{}
 	}
-	return r.syslogSink(a, rawSyslogSink{Channel: record.Gateway, Forward: raw.Forward, CAFile: raw.CAFile,
+	return r.syslogSink(a, rawSyslogSink{Channel: name, Forward: raw.Forward, CAFile: raw.CAFile,
 		Certificate: raw.Certificate,
 		PrivateKey:  raw.PrivateKey, Spool: cmp.Or(raw.Spool, defaultAuditSpool)})
 }

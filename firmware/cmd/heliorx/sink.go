@@ -20,7 +20,8 @@ import (
 
 func newMQTT(c config.MQTTSink, p node.MQTTParts, log *slog.Logger) (node.Sink, error) {
 	return mqtt.New(c, mqtt.Deps{
-		Queue: p.Queue, Channel: p.Channel, Pair: p.Pair, Gateway: p.Gateway, Verify: p.Verify, Brokers: p.Brokers,
+		Queue: p.Queue, Channel: p.Channel, Gateway: mqtt.Gateway{Prefix: p.Own, State: p.Gateway}, Verify: p.Verify,
+		Brokers: p.Brokers,
 	}, log)
 }
 

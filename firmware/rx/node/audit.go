@@ -50,8 +50,12 @@ func (c *auditCounts) Expired(n uint64) { c.Unforwarded.Add(n) }
 
 // Counters implements counter.Source.
 func (m *maintenance) Counters() []counter.Set {
-	if m.node.audit == nil {
-		return nil
+	var sets []counter.Set
+	if m.node.audit != nil {
+		sets = append(sets, counter.Of("audit_forward", "", &m.node.unforwarded))
 	}
-	return []counter.Set{counter.Of("audit_forward", "", &m.node.unforwarded)}
+	if l := m.node.trustLines; l != nil {
+		sets = append(sets, counter.Of("trust_lines", "", &l.counts))
+	}
+	return sets
 }

@@ -43,8 +43,9 @@ type Sink interface {
 type MQTTParts struct {
 	Queue   *spool.Queue
 	Channel sink.Channel
-	Pair    string
-	Gateway func() []byte                                     // JSON of the gateway's state
+	// Own is what the topics of the gateway itself begin with; "": another sink has them.
+	Own     string
+	Gateway func() map[string][]byte                          // its state: JSON of each topic behind Own
 	Verify  func(name, password string, from netip.Addr) bool // nil: no users are configured
 	Brokers int                                               // embedded ones of the node, which share a budget
 }
@@ -77,7 +78,7 @@ func (n *Node) addMQTT() error {
 		}
 		link := n.link.Channel(c.Channel)
 		link.TakeLate(lateMQTT(c))
-		parts := MQTTParts{Queue: q, Channel: link, Pair: n.config.RX.Pair, Gateway: n.gatewayState, Brokers: brokers}
+		parts := MQTTParts{Queue: q, Channel: link, Own: n.ownTopics(c), Gateway: n.gatewayState, Brokers: brokers}
 		if c.UsersFile != "" {
 			known, err := n.openUsers(c.UsersFile, "at the MQTT broker of "+c.Channel)
 			if err != nil {

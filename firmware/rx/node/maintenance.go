@@ -79,6 +79,9 @@ func (m *maintenance) maintain() {
 	}
 	n.state.disk.Note(n.config.Log, n.state.journal.AddOnce)
 	m.auditRefused()
+	if n.trustLines != nil {
+		n.trustLines.update(time.Now(), n.Snapshot().Trust)
+	}
 }
 
 // checkState notes which parts of the state are kept in memory alone.

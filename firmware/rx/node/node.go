@@ -6,6 +6,7 @@
 //	channel.go      a sink for every configured channel, with its spool
 //	opcua.go        the OPC UA sinks, and the certificates that they share
 //	audit.go        the audit trail of both boards, and where it is forwarded
+//	announce.go     the gateway's own state, as sinks publish it
 //	maintenance.go  what is done each second: the account, the state, changed keys
 //	pairkey.go      changes of the pair key while the link runs
 //	transmitter.go  what the transmitter reports of itself
@@ -68,6 +69,7 @@ type Node struct {
 	audit    *channel // the audit trail's own; nil: it is not forwarded
 
 	unforwarded auditCounts
+	trustLines  *trustLines // nil: none are sent
 
 	identity  *identity.Store // nil: no OPC UA
 	opcua     []OPCUASink
@@ -112,7 +114,7 @@ func (n *Node) build() error {
 		return err
 	}
 	n.link, n.gateway = link, link.Channel(record.Gateway)
-	for _, add := range []func() error{n.addMQTT, n.addSyslog, n.addOPCUA, n.addAuditForward} {
+	for _, add := range []func() error{n.addMQTT, n.addSyslog, n.addOPCUA, n.addAuditForward, n.addTrustLines} {
 		if err := add(); err != nil {
 			return err
 		}

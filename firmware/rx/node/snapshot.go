@@ -1,7 +1,6 @@
 package node
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -124,20 +123,4 @@ func (n *Node) linkStatus(st pipeline.Status) status.Link {
 		l.LatencyP99Seconds = seconds(delays[(len(delays)-1)*99/100])
 	}
 	return l
-}
-
-// gatewayState is the JSON form of the gateway's state, for sinks that publish it.
-func (n *Node) gatewayState() []byte {
-	s := n.Snapshot()
-	out, err := json.Marshal(struct {
-		Channels    map[string]status.Channel `json:"channels"`
-		Link        status.Link               `json:"link"`
-		Pair        string                    `json:"pair"`
-		Transmitter map[string]string         `json:"transmitter"`
-		Version     string                    `json:"version"`
-	}{s.Channels, s.Link, s.Pair, s.Transmitter, s.Version})
-	if err != nil {
-		return nil // numbers and strings always marshal, but for a NaN, which no counter is
-	}
-	return out
 }

@@ -170,7 +170,7 @@ func TestTheGatewaysStateIsJSON(t *testing.T) {
 		r.transmit(7)
 		r.heartbeat(0)
 		synctest.Wait()
-		got := r.mqtt["cell"].Gateway()
+		got := r.mqtt["cell"].Gateway()["status"]
 		const want = `{"channels":{"cell":{"protocol":"mqtt","sent":0,"delivered":0,"healed":0,"conflated":0,` +
 			`"lost":0,"unknown":0,"refused":0,"expired":0,"complete":false,"keys":0,"valueless_keys":0,` +
 			`"source_state":"connecting","source_reason":"","holes":[],"open_holes":0,"open_records":0}},` +

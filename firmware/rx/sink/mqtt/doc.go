@@ -13,10 +13,9 @@
 // change a message, except where the broker leaves no choice: on 3.1.1
 // properties are left out, and a broker that offers less QoS gets less; both are counted.
 //
-// The gateway's own state is published beside it, retained:
-//
-//	<prefix>heliograph/<pair>/status   JSON
-//	<prefix>heliograph/<pair>/state    "online", or "offline" from the will
+// The gateway's own state is published beside it, retained, to topics that nothing else is
+// published to: package announce says which. It is checked every 3 seconds; topics of figures
+// follow at most every 10.
 //
 // A record in the queue is
 //

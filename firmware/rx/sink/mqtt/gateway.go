@@ -2,38 +2,91 @@ package mqtt
 
 import (
 	"bytes"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
 )
 
-// The topics of the gateway itself, behind the prefix.
-func (s *Sink) gatewayTopic(leaf string) string { return "heliograph/" + s.deps.Pair + "/" + leaf }
-
-func (s *Sink) willTopic() string { return s.cfg.TopicPrefix + s.gatewayTopic("state") }
+// stateTopic is the will's, behind the gateway's prefix.
+const stateTopic = "state"
 
 const (
 	online  = "online"
 	offline = "offline" // the will
 )
 
-// publishOnline publishes that the gateway is connected.
-func (p *publisher) publishOnline() error {
-	p.msg = payload.Message{Topic: p.s.gatewayTopic("state"), QoS: 1, Retain: true, Payload: []byte(online)}
-	return p.publish(flight{})
+// slowRefresh is how often a topic is published whose figures alone may have changed: all
+// but the two that say how the gateway stands.
+const slowRefresh = 10 * time.Second
+
+func slow(topic string) bool { return topic != "trust" && topic != "status" }
+
+// willTopic is "" when there is no will.
+func (s *Sink) willTopic() string {
+	if s.deps.Gateway.Prefix == "" {
+		return ""
+	}
+	return s.deps.Gateway.Prefix + stateTopic
 }
 
-// publishStatus publishes the gateway's state when it has changed, once each refresh.
+// reserved reports whether a topic is the gateway's own. What the plant publishes there is
+// refused: it would pass for the gateway's word.
+func (s *Sink) reserved(topic string) bool {
+	prefix := s.deps.Gateway.Prefix
+	return prefix != "" && strings.HasPrefix(topic, prefix)
+}
+
+// own is what was published of the gateway's state on this connection.
+type own struct {
+	checked time.Time
+	topics  map[string]published
+}
+
+type published struct {
+	payload []byte
+	at      time.Time
+}
+
+// publishOnline publishes that the gateway is connected.
+func (p *publisher) publishOnline() error {
+	if p.s.willTopic() == "" {
+		return nil
+	}
+	return p.publishOwn(stateTopic, []byte(online))
+}
+
+// publishStatus publishes what has changed of the gateway's state, once each refresh.
 func (p *publisher) publishStatus() error {
-	if p.s.deps.Gateway == nil || !p.gatewayAt.IsZero() && time.Since(p.gatewayAt) < refresh || p.c.room() <= 0 {
+	state, now := p.s.deps.Gateway.State, time.Now()
+	if state == nil || p.s.deps.Gateway.Prefix == "" || now.Sub(p.own.checked) < refresh || p.c.room() <= 0 {
 		return nil
 	}
-	p.gatewayAt = time.Now()
-	now := p.s.deps.Gateway()
-	if now == nil || bytes.Equal(now, p.gateway) {
-		return nil
+	p.own.checked = now
+	all := state()
+	for _, topic := range slices.Sorted(maps.Keys(all)) {
+		before, ok := p.own.topics[topic]
+		if bytes.Equal(before.payload, all[topic]) || ok && slow(topic) && now.Sub(before.at) < slowRefresh {
+			continue
+		}
+		if p.c.room() <= 0 {
+			p.own.checked = time.Time{} // the others in the next step
+			return nil
+		}
+		if p.own.topics == nil {
+			p.own.topics = map[string]published{}
+		}
+		p.own.topics[topic] = published{all[topic], now}
+		if err := p.publishOwn(topic, all[topic]); err != nil {
+			return err
+		}
 	}
-	p.gateway = bytes.Clone(now)
-	p.msg = payload.Message{Topic: p.s.gatewayTopic("status"), QoS: 1, Retain: true, Payload: p.gateway}
-	return p.publish(flight{})
+	return nil
+}
+
+func (p *publisher) publishOwn(topic string, body []byte) error {
+	p.msg = payload.Message{Topic: p.s.deps.Gateway.Prefix + topic, QoS: 1, Retain: true, Payload: body}
+	return p.publish(flight{own: true})
 }

@@ -127,7 +127,7 @@ func TestLateMessagesStayLateInTheSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := New(cfg, Deps{Queue: q, Channel: &sinktest.Channel{}, Pair: "pair"}, slog.New(slog.DiscardHandler))
+	first, err := New(cfg, Deps{Queue: q, Channel: &sinktest.Channel{}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,7 @@
 package mqtt
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -14,7 +12,6 @@ import (
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/rx/sink"
-	"heliograph/firmware/rx/spool"
 )
 
 func TestMosquittoReceivesEverythingInOrder(t *testing.T) {
@@ -167,42 +164,5 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 				t.Errorf("got %d dropped, want none", st.Dropped)
 			}
 		})
-	}
-}
-
-func TestGatewayTellsAboutItself(t *testing.T) {
-	broker := startMosquitto(t, "")
-	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
-		in := subscribe(t, broker.Address, "p/heliograph/#")
-		q, err := spool.Open(t.TempDir(), 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(config.MQTTSink{Broker: broker.URL(), Version: version, TopicPrefix: "p/", ClientID: "gw"},
-			Deps{Queue: q, Pair: "pair", Gateway: func() []byte { return []byte(`{"lost":0}`) }},
-			slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.Run(ctx) }()
-		find := func(topic, want string) {
-			await.True(t, topic+" is "+want, func() bool {
-				got := ""
-				for _, p := range in.all() {
-					if p.Topic == topic {
-						got = string(p.Payload)
-					}
-				}
-				return got == want
-			})
-		}
-		find("p/heliograph/pair/state", "online")
-		find("p/heliograph/pair/status", `{"lost":0}`)
-		cancel()
-		<-ended
-		find("p/heliograph/pair/state", "offline")
-		q.Close()
 	}
 }

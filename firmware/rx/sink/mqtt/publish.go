@@ -55,7 +55,9 @@ func (p *publisher) skip() {
 // publish sends p.msg, if it may be sent at all.
 func (p *publisher) publish(f flight) error {
 	m := &p.msg
-	m.Topic = p.s.cfg.TopicPrefix + m.Topic
+	if !f.own {
+		m.Topic = p.s.cfg.TopicPrefix + m.Topic
+	}
 	if f.late {
 		p.mark(m)
 	}
@@ -66,6 +68,9 @@ func (p *publisher) publish(f flight) error {
 		p.s.expire(f.queued)
 	case !payload.ValidTopic(m.Topic):
 		p.s.refuse(&refusal{badTopic, "not a topic of MQTT with its prefix"}, m.Topic, f.queued)
+	case !f.own && p.s.reserved(m.Topic):
+		p.s.refuse(&refusal{badTopic, "the topics behind it are the gateway's own state: change topic_prefix, or " +
+			"mqtt_prefix in [announce]"}, m.Topic, f.queued)
 	case p.lim.bytes > 0 && size(m) > p.lim.bytes:
 		p.s.refuse(&refusal{tooLarge, fmt.Sprintf("%d bytes, it takes %d", size(m), p.lim.bytes)}, m.Topic, f.queued)
 	default:

@@ -54,6 +54,7 @@ type flight struct {
 	sent     bool // a verdict will come
 	snapshot bool // it is of the snapshot
 	late     bool // an outage delayed it
+	own      bool // it is the gateway's, with its whole topic
 	topic    string
 }
 
@@ -69,10 +70,9 @@ type publisher struct {
 	moved   bool      // the broker took something
 	last    time.Time // of an acknowledgement, or of a message sent with none before it
 
-	snap      *snapshot // that is to be published; nil: it was
-	gateway   []byte    // as it was published last
-	gatewayAt time.Time // when it was checked
-	msg       payload.Message
+	snap *snapshot // that is to be published; nil: it was
+	own  own
+	msg  payload.Message
 }
 
 func newPublisher(s *Sink, c connection, failures int) *publisher {

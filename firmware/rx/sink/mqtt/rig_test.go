@@ -49,7 +49,7 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 		t.Fatal(err)
 	}
 	r := &rig{q: q, link: &sinktest.Channel{}}
-	deps := Deps{Queue: q, Channel: r.link, Pair: "pair"}
+	deps := Deps{Queue: q, Channel: r.link, Gateway: Gateway{Prefix: cfg.TopicPrefix + "heliograph/pair/"}}
 	for _, c := range change {
 		c(&deps)
 	}

@@ -49,10 +49,19 @@ type Queue interface {
 type Deps struct {
 	Queue   Queue
 	Channel sink.Channel // nil: no state, no account
-	Pair    string
-	Gateway func() []byte                                     // JSON of the gateway's state; nil: none
+	Gateway Gateway
 	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: everyone may read
 	Brokers int                                               // embedded ones of the role, which share a budget; 0 is 1
+}
+
+// Gateway is the gateway's own state, which is published beside what crosses.
+type Gateway struct {
+	// Prefix is what its topics begin with: "heliograph/press-hall/". Nothing that crosses is
+	// published to such a topic. "": nothing of the gateway is published here.
+	Prefix string
+	// State returns what is published behind Prefix, JSON by topic; nil: only whether the
+	// gateway is connected.
+	State func() map[string][]byte
 }
 
 // Sink publishes one channel.

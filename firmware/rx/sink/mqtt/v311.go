@@ -21,7 +21,7 @@ type conn311 struct {
 	client paho3.Client
 	gone   chan struct{}
 	will   will
-	topic  string // of the will
+	topic  string // of the will; "": there is none
 	sent   []sent311
 	open   [3]int // of them by QoS
 
@@ -39,13 +39,15 @@ type sent311 struct {
 func (d *dialer) connect311(ctx context.Context, will will) (connection, error) {
 	c := &conn311{gone: make(chan struct{}), will: will, topic: d.sink.willTopic()}
 	cfg := d.sink.cfg
-	o := paho3.NewClientOptions().AddBroker("tcp://"+d.address).SetProtocolVersion(4).SetClientID(cfg.ClientID).
+	o := paho3.NewClientOptions().AddBroker("tcp://" + d.address).SetProtocolVersion(4).SetClientID(cfg.ClientID).
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(
 		dialTime).
 		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
-		SetBinaryWill(d.sink.willTopic(), []byte(offline), will.qos, will.retain).
 		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.dial(ctx) }).
 		SetConnectionLostHandler(func(_ paho3.Client, err error) { c.fail(err) })
+	if c.topic != "" {
+		o.SetBinaryWill(c.topic, []byte(offline), will.qos, will.retain)
+	}
 	if cfg.Username != "" {
 		o.SetUsername(cfg.Username).SetPassword(string(cfg.Password))
 	}
@@ -145,7 +147,7 @@ func (c *conn311) shift(got []verdict) []verdict {
 }
 
 func (c *conn311) close(clean bool) {
-	if clean { // a broker discards the will at a DISCONNECT (3.1.1 §3.14.4)
+	if clean && c.topic != "" { // a broker discards the will at a DISCONNECT (3.1.1 §3.14.4)
 		c.client.Publish(c.topic, c.will.qos, c.will.retain, offline).WaitTimeout(time.Second)
 	}
 	c.client.Disconnect(100)

@@ -64,15 +64,17 @@ func ignore(paho.PublishReceived) (bool, error) { return true, nil }
 func (d *dialer) connectPacket(will will) *paho.Connect {
 	cfg := d.sink.cfg
 	receive := uint16(16) // nothing is subscribed
-	return &paho.Connect{
+	packet := &paho.Connect{
 		ClientID: cfg.ClientID, KeepAlive: uint16(keepAlive / time.Second), CleanStart: true,
 		Username: cfg.Username, UsernameFlag: cfg.Username != "", Password: cfg.Password,
 		PasswordFlag: len(cfg.Password) > 0,
 		Properties:   &paho.ConnectProperties{ReceiveMaximum: &receive, RequestProblemInfo: true},
-		WillMessage: &paho.WillMessage{
-			Topic: d.sink.willTopic(), Payload: []byte(offline), QoS: will.qos, Retain: will.retain,
-		},
 	}
+	if topic := d.sink.willTopic(); topic != "" {
+		packet.WillMessage = &paho.WillMessage{Topic: topic, Payload: []byte(offline), QoS: will.qos,
+			Retain: will.retain}
+	}
+	return packet
 }
 
 // setLimits notes what the broker takes by its CONNACK.
