@@ -68,6 +68,7 @@ need e2fsck        e2fsprogs
 need unsquashfs    squashfs-tools
 need cpio          cpio
 need rpm           rpm
+need chromium      chromium
 need groff         groff-base
 [ -e /lib/systemd/systemd ] || missing="$missing systemd"
 need dtc           device-tree-compiler

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -56,12 +57,14 @@ func BillOfMaterials(o Options, kind, name string, built ...[]byte) ([]byte, err
 	b := bill{Format: "CycloneDX", Spec: "1.6", Version: 1,
 		Metadata: metadata{component{Type: kind, Name: name, Version: o.Version}}}
 	known := map[string]bool{}
-	add := func(kind, path, version string, p ...property) {
+	addFrom := func(registry, kind, path, version string, p ...property) {
 		if !known[path] {
 			known[path] = true
-			b.Components = append(b.Components, component{kind, path, version, "pkg:golang/" + path + "@" + version, p})
+			url := "pkg:" + registry + "/" + path + "@" + version
+			b.Components = append(b.Components, component{kind, path, version, url, p})
 		}
 	}
+	add := func(kind, path, version string, p ...property) { addFrom("golang", kind, path, version, p...) }
 	for _, program := range built {
 		info, err := buildinfo.Read(bytes.NewReader(program))
 		if err != nil {
@@ -73,6 +76,9 @@ func BillOfMaterials(o Options, kind, name string, built ...[]byte) ([]byte, err
 				d = d.Replace
 			}
 			add("library", d.Path, d.Version)
+		}
+		if version := PlotVersion(program); version != "" {
+			addFrom("npm", "library", "uplot", version)
 		}
 	}
 	for _, m := range []struct{ kind, path string }{{"operating-system", kernelModule}, {"firmware", firmwareModule}} {
@@ -91,6 +97,17 @@ func BillOfMaterials(o Options, kind, name string, built ...[]byte) ([]byte, err
 		add(m.kind, got.Path, got.Version, p...)
 	}
 	return json.MarshalIndent(b, "", " ")
+}
+
+// plotBanner stands at the beginning of uPlot, which the status page draws with.
+var plotBanner = regexp.MustCompile(`/\*! https://github\.com/leeoniya/uPlot \(v([0-9.]+)\) \*/`)
+
+// PlotVersion returns the version of uPlot in a program, "" where it has none.
+func PlotVersion(program []byte) string {
+	if m := plotBanner.FindSubmatch(program); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // ModuleDate returns when a module's commit was made, from its pseudo-version; the zero

@@ -13,7 +13,12 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+
+	"heliograph/tools/image"
 )
+
+// plotFolder has uPlot, which the status page draws with, and its licence.
+const plotFolder = "firmware/platform/status/assets/uplot"
 
 const licencesFile = "LICENCES-OF-DEPENDENCIES.txt"
 
@@ -40,6 +45,15 @@ func (b *builder) licences(program string) ([]byte, error) {
 	}
 	for _, m := range modules {
 		if err := appendLicences(&text, m.Path+" "+m.Version, folders[m.Path]); err != nil {
+			return nil, err
+		}
+	}
+	binary, err := os.ReadFile(program)
+	if err != nil {
+		return nil, err
+	}
+	if version := image.PlotVersion(binary); version != "" {
+		if err := appendLicences(&text, "uPlot "+version, filepath.Join(b.source, plotFolder)); err != nil {
 			return nil, err
 		}
 	}

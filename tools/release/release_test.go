@@ -150,7 +150,8 @@ func TestTheToolsArchiveRuns(t *testing.T) {
 		t.Errorf("got %q, %v; want the version", said, err)
 	}
 	licences := string(read(t, filepath.Join(folder, name, licencesFile)))
-	for _, want := range []string{"== Go go1.", "github.com/spf13/cobra v", "Apache License", "MIT License"} {
+	for _, want := range []string{"== Go go1.", "github.com/spf13/cobra v", "Apache License", "MIT License",
+		"== uPlot 1.6.32"} {
 		if !strings.Contains(licences, want) {
 			t.Errorf("%s does not have %q", licencesFile, want)
 		}

@@ -30,6 +30,8 @@ type streams struct {
 	number uint64 // of the newest event
 	made   time.Time
 	event  []byte
+
+	page livePage
 }
 
 type stream struct{ end context.CancelFunc }
@@ -75,9 +77,13 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	c := http.NewResponseController(w)
 	tick := time.NewTicker(streamEvery)
 	defer tick.Stop()
+	var page *pageStream // of a page that is open, nil for a script
+	if r.URL.Query().Has("page") {
+		page = &pageStream{}
+	}
 	next := fmt.Appendf(nil, "retry: %d\n\n", streamRetry.Milliseconds())
 	for {
-		event, err := s.streams.newest(time.Now(), s.snapshot)
+		event, err := s.nextEvent(page)
 		if err != nil {
 			s.Log.Error("status: encoding", "error", err)
 			return
@@ -93,6 +99,19 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		case <-tick.C:
 		}
 	}
+}
+
+// nextEvent returns what a client is sent now: the snapshot, or the parts of the page
+// that have changed.
+func (s *Server) nextEvent(page *pageStream) ([]byte, error) {
+	if page == nil {
+		return s.streams.newest(time.Now(), s.snapshot)
+	}
+	newest, err := s.streams.page.newest(time.Now(), s.snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return page.next(newest)
 }
 
 // history answers how the figures went over a span.

@@ -53,7 +53,7 @@ func TestThePageSaysWhatHealsAndWhatDoesNot(t *testing.T) {
 	}{
 		"rx": {rx(), "Outages An outage of up to 3 h 40 min heals within 9 s of the link's return. " +
 			"Can still heal 1,916 in 2 holes Healed 1,204 Final 3 " +
-			"Channel Missing since (UTC) Until (UTC) For Records " +
+			"The newest holes Channel Missing since (UTC) Until (UTC) For Records Can it heal? " +
 			"cell-1 2026-11-23 16:00:00 2026-11-23 16:00:20 20 s 1,900 open: can still heal " +
 			"cell-1 2026-11-23 15:00:00 2026-11-23 15:01:30 1 min 30 s 16 open: can still heal " +
 			"cell-1 2026-11-23 14:00:00 2026-11-23 14:00:01 1 s 3 final: TX does not send them again, " +
@@ -67,8 +67,8 @@ func TestThePageSaysWhatHealsAndWhatDoesNot(t *testing.T) {
 			"received from TX. Can still heal 1,916", ""},
 		"a hole that began before this receiver": {unknown,
 			"old – 2026-11-23 09:00:00 not known 5 open: can still heal", ""},
-		"tx": {txOn, "Outages An outage of up to 1 min 0 s heals. Channels", "Can still heal"},
-		"tx that keeps nothing": {tx(), `Outages Outages do not heal: [replay] memory is "0". Channels`,
+		"tx": {txOn, "Outages An outage of up to 1 min 0 s heals. Certificates", "Can still heal"},
+		"tx that keeps nothing": {tx(), `Outages Outages do not heal: [replay] memory is "0". Certificates`,
 			"Can still heal"},
 	} {
 		got := words(bodyOf(t, get(t, server(tt.of), "GET", "/", nil)))

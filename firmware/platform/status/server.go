@@ -1,9 +1,10 @@
 // Package status shows how a role stands: a page for people, JSON for scripts,
 // metrics for Prometheus, and the two probes of an orchestrator.
 //
-//	/             the page; it loads nothing from elsewhere and runs no script
+//	/             the page; it loads nothing but what is below /assets/, and shows itself without script, too
 //	/status.json  Snapshot
-//	/events       Snapshot each second: server-sent events "status", whose data is the JSON on one line
+//	/events       Snapshot each second: server-sent events "status", whose data is the JSON on one line; with ?page
+//	              events "page", the parts of the page that have changed, as HTML
 //	/history.json trend.History of ?span=10m, 1d or 1mo
 //	/metrics      Prometheus text format, heliograph_<part>_<noun>_<unit>[_total]
 //	/healthz      200 while the process answers
@@ -207,6 +208,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("/metrics", s.metrics())
 	mux.HandleFunc("/healthz", healthy)
 	mux.HandleFunc("/readyz", s.readyz)
+	mux.HandleFunc("/assets/", serveAsset)
 	return s.guarded(mux, s.UpdateListen == "")
 }
 
@@ -220,8 +222,8 @@ func (s *Server) updateHandler() http.Handler {
 func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "+
-			"form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "+
+			"connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
@@ -312,7 +314,7 @@ func (s *Server) json(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	var body bytes.Buffer
-	if err := renderPage(&body, s.snapshot()); err != nil {
+	if err := renderPage(&body, s.snapshot(), time.Now()); err != nil {
 		s.Log.Error("status: page", "error", err)
 		plain(w, http.StatusInternalServerError, "the page does not render\n")
 		return

@@ -194,7 +194,7 @@ func TestReleaseIsShown(t *testing.T) {
 		"/status.json": {`"version": 7`, `"on_trial": true`, `"result": "went_back"`, `"reason": "state stuck"`},
 		"/metrics": {"heliograph_release_version_number 7", "heliograph_release_trial 1",
 			`heliograph_update_result{result="went_back"} 1`, `heliograph_update_result{result="kept"} 0`},
-		"/": {"Release 7", "on trial", "rolled back", "state stuck"},
+		"/": {"<dd>7, on trial", "rolled back", "state stuck"},
 	} {
 		got := bodyOf(t, get(t, s, http.MethodGet, path, nil))
 		for _, w := range want {

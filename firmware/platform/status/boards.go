@@ -1,0 +1,77 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+
+	"heliograph/firmware/platform/machine"
+)
+
+// boardView is a board as the page shows it.
+type boardView struct {
+	Role, Name string
+	Own        bool
+	Facts      []fact // those that are known
+}
+
+// fact is one line of a board.
+type fact struct {
+	Name, Text, More string
+	Tone             string // class: "warn", "bad" or ""
+}
+
+// BoardViews are the boards that are known; this one always is.
+func (v *view) BoardViews() (list []boardView) {
+	boards := v.Boards
+	if !slices.ContainsFunc(boards, func(b Board) bool { return b.Role == v.Role }) {
+		boards = append(slices.Clone(boards), Board{Role: v.Role, Version: v.Version})
+	}
+	for _, b := range boards {
+		shown := boardView{Role: b.Role, Name: b.Name, Own: b.Role == v.Role}
+		if shown.Own {
+			b.SetRelease(v.Release)
+			shown.Facts = append(b.facts(), v.ownFacts()...)
+		} else {
+			shown.Facts = b.facts()
+		}
+		shown.Facts = slices.DeleteFunc(shown.Facts, func(f fact) bool { return f.Text == "" })
+		list = append(list, shown)
+	}
+	return list
+}
+
+// facts are those that each board says of itself.
+func (b Board) facts() []fact {
+	var led, up, temperature, supply fact
+	if b.LED != nil {
+		led = fact{Text: sentence(b.LED.Pattern), More: b.LED.Means}
+	}
+	if b.UptimeSeconds > 0 {
+		up.Text = Rounded(b.UptimeSeconds)
+	}
+	if b.Temperature != nil {
+		temperature.Text = fmt.Sprintf("%.0f °C", *b.Temperature)
+	}
+	if supply.Text = b.Supply; b.Supply != "" && b.Supply != machine.Fine {
+		supply.Tone = "bad"
+	}
+	led.Name, up.Name, temperature.Name, supply.Name = "LED", "Up", "Temperature", "Supply"
+	return []fact{led, {Name: "Clock", Text: b.Clock}, temperature, supply, {Name: "Card", Text: b.Card}, up,
+		{Name: "Version", Text: b.Version}, {Name: "Release", Text: b.Release},
+		{Name: "Last update", Text: b.LastUpdate}}
+}
+
+// ownFacts are those that only the board itself knows.
+func (v *view) ownFacts() (list []fact) {
+	if d := v.Disk; d != nil {
+		f := fact{Name: "Disk of the state", Text: size(d.Free) + " of " + size(d.Bytes) + " free", More: d.Fault}
+		if d.Fault != "" {
+			f.Tone = "bad"
+		}
+		list = append(list, f)
+	}
+	if r := v.Release; r != nil && r.Fault != "" {
+		list = append(list, fact{Name: "Updates", Text: r.Fault, Tone: "bad"})
+	}
+	return list
+}
