@@ -21,7 +21,8 @@ type initiation struct {
 	answers initial.Answers
 	given   initial.Given
 	probing
-	useKey bool // the pair key may exist
+	asker  asker // nil: flags alone
+	useKey bool  // the pair key may exist
 	yes    bool
 	json   bool
 }
@@ -31,10 +32,14 @@ func initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init [--tx FILE] [--rx FILE] [flags]",
 		Short: "Write the first configurations of a pair, their key and their password files",
-		Long: "Each flag is a question; one that is not given has the answer that its help suggests. The files\n" +
+		Long: "On a terminal it asks, in a form, or line by line where TERM is dumb; each question has a flag, and\n" +
+			"what flags say is not asked. With --yes or --json, or without a terminal, flags alone count, and\n" +
+			"each question without one has the answer that its help suggests.\n\n" +
+			"It asks the OPC UA server and the broker of the plant what they offer, unless --offline. The files\n" +
 			"are commented, and \"heliograph check\" accepts them. A file that exists is never overwritten: all\n" +
 			"are written, or none.",
-		Example: "  heliograph init                               # syslog on one machine, to try it\n" +
+		Example: "  heliograph init                               # asks\n" +
+			"  heliograph init --yes                         # syslog on one machine, to try it\n" +
 			"  heliograph init --board rpi4b --medium uart --opcua opc.tcp://10.0.0.5:4840 \\\n" +
 			"      --opcua-user ot --opcua-password-file ot.password\n" +
 			"  heliograph init --medium ethernet --tx-interface eth1 --rx-interface eth1 \\\n" +
@@ -54,7 +59,7 @@ func (i *initiation) flags(c *cobra.Command) {
 	}
 	s.StringVar(&i.answers.Key, "key", "pair.key",
 		"file of the pair key, which is made; given, it may exist and is used")
-	s.BoolVarP(&i.yes, "yes", "y", false, "go on where a server or broker does not answer")
+	s.BoolVarP(&i.yes, "yes", "y", false, "ask nothing, and go on where a server or broker does not answer")
 	i.probing.flags(c)
 	s.BoolVar(&i.json, "json", false, "print what was found and written for a program")
 }
@@ -71,10 +76,11 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 	if err := i.probing.check(); err != nil {
 		return err
 	}
-	for _, p := range initial.Pages() {
-		if err := i.page(c, p); err != nil {
-			return err
-		}
+	if i.asker = newAsker(c); i.yes || i.json {
+		i.asker = nil
+	}
+	if err := i.pages(c); err != nil {
+		return err
 	}
 	server, files := i.server(i.answers)
 	made, err := create.Write(i.answers, files, i.useKey)
@@ -88,59 +94,59 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 	return i.report(c.OutOrStdout(), made, server)
 }
 
-// page answers the questions of a page.
-func (i *initiation) page(c *cobra.Command, p initial.Page) error {
-	if err := initial.Complete(p, &i.answers, i.given); err != nil {
-		return err
+// pages goes through all pages; with someone to ask, more than once where an answer does not do.
+func (i *initiation) pages(c *cobra.Command) error {
+	for p := initial.PageFiles; int(p) < len(initial.Pages()); {
+		if err := i.questions(c.Context(), p); err != nil {
+			return err
+		}
+		next, err := i.after(c, p)
+		if err != nil {
+			return err
+		}
+		p = next
 	}
-	switch p {
-	case initial.PageFiles: // before anything is asked in vain
-		if err := create.Free(i.answers, nil, i.useKey); err != nil {
-			return failure{err}
-		}
-	case initial.PageSources:
-		if err := initial.Sourced(i.answers); err != nil {
-			return err
-		}
-		if i.answers.OPCUA != "" {
-			return i.ask(c, i.endpoints)
-		}
-	case initial.PageOPCUAPassword:
-		if i.answers.OPCUA == "" {
-			return nil
-		}
-		if err := readLogin(&i.answers.OPCUALogin); err != nil {
-			return err
-		}
-		return i.ask(c, i.session)
-	case initial.PageMQTTPassword:
-		if i.answers.MQTT == "" {
-			return nil
-		}
-		if err := readLogin(&i.answers.MQTTLogin); err != nil {
-			return err
-		}
-		return i.ask(c, i.broker)
-	case initial.PageITPassword:
-		return errors.Join(readLogin(&i.answers.MQTTToLogin), readLogin(&i.answers.Reader))
-	}
-	return nil
+	return i.review(c.Context())
 }
 
-// ask asks the plant something. What cannot be asked ends it, unless the user goes on.
-func (i *initiation) ask(c *cobra.Command, what func(context.Context, *initial.Answers) error) error {
-	if i.offline {
-		return nil
+// questions asks those of a page that no flag has answered, and completes the answers.
+func (i *initiation) questions(ctx context.Context, p initial.Page) error {
+	if i.asker != nil {
+		if err := i.askPage(ctx, p); err != nil {
+			return err
+		}
 	}
-	err := what(c.Context(), &i.answers)
-	switch {
-	case err == nil:
-		return nil
-	case c.Context().Err() != nil || !i.yes:
-		return failure{fmt.Errorf("%w; --yes goes on all the same, --offline does not ask; nothing was written", err)}
+	return initial.Complete(p, &i.answers, i.given)
+}
+
+// after does what the answers of a page allow, and returns the page that follows.
+func (i *initiation) after(c *cobra.Command, p initial.Page) (next initial.Page, err error) {
+	next = p + 1
+	switch p {
+	case initial.PageFiles: // before anything is asked in vain
+		return i.free(c.Context(), next)
+	case initial.PageListeners:
+		if err := initial.Sourced(i.answers); err != nil {
+			return i.again(initial.PageSources, err, "opcua", "mqtt", "syslog")
+		}
+	case initial.PageSources:
+		if i.answers.OPCUA != "" {
+			return i.ask(c, i.endpoints, retry{next: next, address: "opcua"})
+		}
+	case initial.PageOPCUAPassword:
+		if err := readLogin(&i.answers.OPCUALogin); err != nil || i.answers.OPCUA == "" {
+			return next, err
+		}
+		return i.ask(c, i.session, retry{next, "opcua", initial.PageOPCUA, &i.answers.OPCUALogin})
+	case initial.PageMQTTPassword:
+		if err := readLogin(&i.answers.MQTTLogin); err != nil || i.answers.MQTT == "" {
+			return next, err
+		}
+		return i.ask(c, i.broker, retry{next, "mqtt", initial.PageMQTT, &i.answers.MQTTLogin})
+	case initial.PageITPassword:
+		err = errors.Join(readLogin(&i.answers.MQTTToLogin), readLogin(&i.answers.Reader))
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "heliograph: %v; going on without it\n", err)
-	return nil
+	return next, err
 }
 
 // maxPasswordFile bounds what is read of a password file, in bytes.

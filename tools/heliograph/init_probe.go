@@ -75,6 +75,7 @@ func (p *probing) check() error {
 func (p *probing) endpoints(ctx context.Context, a *initial.Answers) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	p.found.OPCUA, a.Offered = nil, nil
 	s, err := probe.Endpoints(ctx, a.OPCUA)
 	if err != nil {
 		return err
@@ -147,16 +148,17 @@ func (p *probing) session(ctx context.Context, a *initial.Answers) error {
 	f.Space = &space
 	idle, busy := initial.Carousel(*a, space.Bytes)
 	f.Carousel = &carousel{idle.Seconds(), busy.Seconds()}
-	more := ""
+	more, about := "", "about"
 	if space.Cut != "" {
+		about = "more than"
 		more = fmt.Sprintf(" of %d and more (the browse ended %s: --browse-time, --browse-nodes)", space.Known,
 			space.Cut)
 	}
 	fmt.Fprintf(p.notes, "  browse: %d nodes%s: %d variables, %d objects, %d types, %d methods; %.1f s\n", space.Nodes,
 		more,
 		space.Variables, space.Objects, space.Types, space.Methods, space.Took.Seconds())
-	fmt.Fprintf(p.notes, "  state: about %s; the carousel sends it in %s on an idle line, %s on a full one\n",
-		size(space.Bytes), roughly(idle), roughly(busy))
+	fmt.Fprintf(p.notes, "  state: %s %s; the carousel sends it in %s on an idle line, %s on a full one\n",
+		about, size(space.Bytes), roughly(idle), roughly(busy))
 	return nil
 }
 

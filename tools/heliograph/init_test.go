@@ -29,12 +29,18 @@ func initIn(t *testing.T, args ...string) (dir string, code int, out string) {
 	return dir, code, stdout + stderr
 }
 
-// wellLaid says what is wrong with the pair in the working directory.
+// wellLaid reads the pair in the working directory, which has no fault and no warning.
 func wellLaid(t *testing.T, board string) settings.Both {
 	t.Helper()
 	b, _ := boards.ByName(board)
+	return laid(t, b, 0)
+}
+
+// laid reads the pair in the working directory, which has no fault and so many warnings.
+func laid(t *testing.T, b boards.Board, warnings int) settings.Both {
+	t.Helper()
 	both, err := settings.Pair(settings.Files{Board: b, Config: "tx.toml"}, settings.Files{Board: b, Config: "rx.toml"})
-	if err != nil || len(both.Warnings) > 0 {
+	if err != nil || len(both.Warnings) != warnings {
 		tx, _ := os.ReadFile("tx.toml")
 		rx, _ := os.ReadFile("rx.toml")
 		t.Fatalf("%v %v\n%s\n%s", err, both.Warnings, tx, rx)
@@ -183,12 +189,12 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`--baud "4000000": write a number from 9600 to 3125000`: {"--board", "rpi5", "--baud", "4000000"},
 		`--baud does not go with the other answers: uart`:       {"--baud", "9600"},
 		`--tx-device "COM3": write the path of the serial port`: {"--medium", "uart", "--tx-device", "COM3"},
-		`--tx-interface is missing: write the interface`:        {"--medium", "ethernet"},
-		`--tx-interface is missing: which interface`: {"--board", "rpi3bplus", "--medium",
+		`--tx-interface: write the interface`:                   {"--medium", "ethernet"},
+		`--tx-interface: which interface`: {"--board", "rpi3bplus", "--medium",
 			"ethernet"},
-		`--address is missing: write RX's own address, as in 10.0.0.3`: {"--board", "rpi4b", "--medium", "udp"},
-		`--address "0.0.0.0:17000": TX cannot send to that`:            {"--address", "0.0.0.0:17000"},
-		`--address "10.0.0.3": write an address and a port`:            {"--address", "10.0.0.3"},
+		`--address: write RX's own address, as in 10.0.0.3`: {"--board", "rpi4b", "--medium", "udp"},
+		`--address "0.0.0.0:17000": TX cannot send to that`: {"--address", "0.0.0.0:17000"},
+		`--address "10.0.0.3": write an address and a port`: {"--address", "10.0.0.3"},
 		`that is the board itself: write RX's own address`: {"--board", "virt", "--medium", "udp",
 			"--address", "127.0.0.1:1"},
 		`--rate "fast": write a rate as "100Mbit/s"`:                  {"--rate", "fast"},
@@ -197,7 +203,7 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`the port must be a number from 1 to 65535`:                   {"--opcua", "opc.tcp://x:70000"},
 		`--opcua-security "Basic128": write one of Aes256`: {"--opcua", "opc.tcp://x",
 			"--opcua-security", "Basic128"},
-		`--opcua-password-file is missing: name a file`: {"--opcua", "opc.tcp://x", "--opcua-user",
+		`--opcua-password-file: name a file`: {"--opcua", "opc.tcp://x", "--opcua-user",
 			"ot"},
 		`the password of ot: open none: no such file`: {"--opcua", "opc.tcp://x", "--opcua-user",
 			"ot", "--opcua-password-file", "none"},
@@ -205,9 +211,9 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`nothing is to cross: name at least one of --opcua, --mqtt`: {"--syslog", "none"},
 		`--mqtt-channel "opcua": another channel has that name`: {"--opcua", "opc.tcp://x", "--mqtt",
 			"mqtt://x", "--mqtt-channel", "opcua"},
-		`--it-user is missing: anyone could read at RX's built-in broker`: {"--mqtt", "mqtt://x"},
-		`--syslog "514": write an address such as udp://0.0.0.0:514`:      {"--syslog", "514"},
-		`--syslog-to is missing: write the address of IT's collector`:     {"--address", "10.0.0.3:17000"},
+		`--it-user: anyone could read at RX's built-in broker`:       {"--mqtt", "mqtt://x"},
+		`--syslog "514": write an address such as udp://0.0.0.0:514`: {"--syslog", "514"},
+		`--syslog-to: write the address of IT's collector`:           {"--address", "10.0.0.3:17000"},
 		`--history "long": write a number with its unit, such as 30d`: {"--opcua", "opc.tcp://x", "--history",
 			"long"},
 		`--tx-status "9464": write an address and a port`:         {"--tx-status", "9464"},

@@ -31,7 +31,7 @@ func Next(a Answers, s Server) []Step {
 			Step{fmt.Sprintf("heliograph cert export --config %s %s", tx, der), "the OPC UA server has to trust it"})
 		if s.File != "" {
 			steps = append(steps, Step{fmt.Sprintf("heliograph trust add --config %s %s", tx, quote(s.File)),
-				"once its thumbprint is what the server itself shows"})
+				"if the server itself shows that thumbprint"})
 		}
 	}
 	if a.SyslogTo == defaultCollector && a.Syslog != "" {
@@ -41,7 +41,7 @@ func Next(a Answers, s Server) []Step {
 	steps = append(steps, Step{"heliorx --config " + rx, on}, Step{"heliotx --config " + tx, "in a second terminal"})
 	if a.OPCUA != "" {
 		steps = append(steps, Step{"heliograph trust list --config " + rx,
-			"shows the thumbprint of a client that was refused; \"trust add\" lets it in"})
+			"clients that were refused; \"trust add\" lets one in"})
 	}
 	return steps
 }

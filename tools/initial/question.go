@@ -34,6 +34,7 @@ const (
 	PageMedium
 	PageLink
 	PageSources
+	PageListeners
 	PageOPCUA
 	PageOPCUAPassword
 	PageMQTT
@@ -57,7 +58,8 @@ func Pages() []Page {
 
 // Title is what the form writes above a page.
 func (p Page) Title() string {
-	return [pages]string{"Files", "The pair", "The link", "The link", "What is in the plant", "The OPC UA server",
+	return [pages]string{"Files", "The pair", "The link", "The link", "What is in the plant", "What is in the plant",
+		"The OPC UA server",
 		"The OPC UA server", "The MQTT broker", "The MQTT broker", "Syslog", "What IT gets", "What IT gets",
 		"What IT gets", "Status and time"}[p]
 }
@@ -103,19 +105,35 @@ func (q Question) Verify(a Answers, answer string) error {
 	unprintable := func(c rune) bool { return !unicode.IsPrint(c) }
 	switch {
 	case answer == "" && q.required(a) != "":
-		return fmt.Errorf("--%s is missing: %s", q.Flag, q.required(a))
+		return Fault{q.Flag, "", q.required(a)}
 	case answer == "":
 		return nil
 	case len(answer) > maxAnswer || q.Secret == nil && strings.ContainsFunc(answer, unprintable):
-		return fmt.Errorf("--%s: write at most %d printable characters", q.Flag, maxAnswer)
+		return Fault{q.Flag, "", fmt.Sprintf("write at most %d printable characters", maxAnswer)}
 	case q.Options != nil && !slices.Contains(q.Options(a), answer):
-		return fmt.Errorf("--%s %q: write one of %s", q.Flag, answer, strings.Join(q.Options(a), ", "))
+		return Fault{q.Flag, answer, "write one of " + strings.Join(q.Options(a), ", ")}
 	case q.Check != nil:
 		if err := q.Check(a, answer); err != nil {
-			return fmt.Errorf("--%s %q: %w", q.Flag, answer, err)
+			if q.Secret != nil {
+				answer = ""
+			}
+			return Fault{q.Flag, answer, err.Error()}
 		}
 	}
 	return nil
+}
+
+// Fault is what is wrong with an answer.
+type Fault struct {
+	Flag, Answer string
+	Words        string // that say what to write
+}
+
+func (f Fault) Error() string {
+	if f.Answer == "" {
+		return fmt.Sprintf("--%s: %s", f.Flag, f.Words)
+	}
+	return fmt.Sprintf("--%s %q: %s", f.Flag, f.Answer, f.Words)
 }
 
 // Given are the flags of the questions that were answered, also with an empty answer.

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"heliograph/boards"
+	"heliograph/ci/await"
+)
+
+// screen is a terminal with a person at it, who reads before typing.
+type screen struct {
+	t    *testing.T
+	tty  *os.File
+	keys *os.File
+
+	mu    sync.Mutex
+	shown bytes.Buffer
+	read  int // of what was shown, what the person has read
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	keys, tty, err := pty.Open()
+	if err == nil {
+		err = pty.Setsize(keys, &pty.Winsize{Rows: 40, Cols: 100})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, tty: tty, keys: keys}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b := make([]byte, 4096)
+		for {
+			n, err := keys.Read(b)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.shown.Write(b[:n])
+			s.mu.Unlock()
+		}
+	}()
+	t.Cleanup(func() { _ = tty.Close(); _ = keys.Close(); <-ended })
+	return s
+}
+
+// types waits for a text and types.
+func (s *screen) types(after, keys string) {
+	s.t.Helper()
+	await.NoError(s.t, fmt.Sprintf("%q on the screen", after), func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		i := strings.Index(s.shown.String()[s.read:], after)
+		if i < 0 {
+			return fmt.Errorf("it shows %q", s.shown.String()[s.read:])
+		}
+		s.read += i + len(after)
+		return nil
+	})
+	if _, err := s.keys.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// focus is before the title of the field that gets the keys: a key that comes before goes to
+// the field before.
+const focus = "\x1b[36m"
+
+// init runs "heliograph init" at the screen.
+func (s *screen) init(args ...string) <-chan int {
+	code := make(chan int, 1)
+	go func() { code <- run(s.t.Context(), append([]string{"init"}, args...), s.tty, s.tty, s.tty) }()
+	return code
+}
+
+func TestInitAsksOnATerminal(t *testing.T) {
+	opcua, _ := simulated(t)
+	for name, c := range map[string]struct {
+		terminal string
+		args     []string
+		keys     [][2]string // what is shown, and what is typed then
+	}{
+		"a form": {"xterm", []string{"--medium", "udp", "--board", "host", "--address", "127.0.0.1:17000",
+			"--peer-mac", "",
+			"--rate", "100Mbit/s", "--overhead", "25%", "--mqtt", "", "--syslog", "", "--opcua-channel", "opcua",
+			"--opcua-listen", "opc.tcp://127.0.0.1:4840", "--history", "1h", "--users-file", "", "--it-user", "",
+			"--rx-status", "127.0.0.1:9465", "--ntp", ""}, [][2]string{
+			{focus + "File for heliotx", "\r"}, {focus + "File for heliorx", "\r"}, {focus + "Name of the pair",
+				"-2\r"},
+			{focus + "OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"Change the address", "\r"},
+			{focus + "OPC UA server", "\x15" + opcua + "\r"}, {focus + "Security of", "\r"}, {focus + "User at the",
+				"ot\r"},
+			{focus + "Password", "secret\r"}, {"Change the login", "\r"}, {focus + "Security of", "\r"},
+			{focus + "User at the", "\x15\r"}, {focus + "Status page of TX", "\r"}, {"Write tx.toml", "\r"},
+		}},
+		"a dialogue": {"dumb", nil, [][2]string{
+			{"[tx.toml]: ", "\r"}, {"[rx.toml]: ", "\r"}, {"[press-hall]: ", "press-hall-2\r"}, {"[host]: ", "1\r"},
+			{"[udp]: ", "\r"}, {"[127.0.0.1:17000]: ", "\r"}, {"MAC address", "\r"}, {"[100Mbit/s]: ", "\r"},
+			{"[25%]: ", "\r"},
+			{"OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"MQTT broker", "\r"}, {"A number [1]: ", "\r"},
+			{"[opc.tcp://127.0.0.1:1]: ", opcua + "\r"}, {"Syslog listeners", "\r"}, {"[opcua]: ", "\r"}, {"[None]: ",
+				"\r"},
+			{"User at the", "ot\r"}, {"Password", "secret\r"}, {"Change the login", "\r"}, {"[None]: ", "\r"},
+			{"[ot]: ", "none\r"}, {"[opc.tcp://127.0.0.1:4840]: ", "\r"}, {"[30d]: ", "1h\r"}, {"Users file", "\r"},
+			{"User who", "\r"}, {"[127.0.0.1:9464]: ", "\r"}, {"[127.0.0.1:9465]: ", "\r"}, {"NTP", "\r"}, {"A number",
+				"1\r"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TERM", c.terminal)
+			t.Chdir(t.TempDir())
+			s := newScreen(t)
+			code := s.init(c.args...)
+			for _, k := range c.keys {
+				s.types(k[0], k[1])
+			}
+			if got := await.Receive(t, "its end", code); got != 0 {
+				t.Fatal(got, s.shown.String())
+			}
+			s.types("Next:", "")
+			if both := laid(t, boards.Board{}, 1); both.TX.Pair != "press-hall-2" || both.TX.OPCUA[0].Username != "" {
+				t.Errorf("%+v", both.TX)
+			}
+			if strings.Contains(s.shown.String(), "secret") {
+				t.Error("it shows the password")
+			}
+		})
+	}
+}
+
+func TestInitThatIsStoppedWritesNothing(t *testing.T) {
+	for terminal, shown := range map[string]string{"xterm": "File for heliotx", "dumb": "[tx.toml]: "} {
+		t.Run(terminal, func(t *testing.T) {
+			t.Setenv("TERM", terminal)
+			t.Chdir(t.TempDir())
+			s := newScreen(t)
+			code := s.init()
+			s.types(shown, map[string]string{"xterm": "\x03", "dumb": "\x04"}[terminal])
+			if got := await.Receive(t, "its end", code); got != 1 {
+				t.Error(got)
+			}
+			s.types("stopped: nothing was written", "")
+			if written, _ := os.ReadDir("."); len(written) > 0 {
+				t.Error(written)
+			}
+		})
+	}
+}
