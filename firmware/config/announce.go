@@ -19,6 +19,12 @@ func (r *report) announce(raw rawAnnounce, brokers bool) Announce {
 		Syslog: r.forward(a, rawAudit{raw.Forward, raw.CAFile, raw.Certificate, raw.PrivateKey, raw.Spool}, TrustLines,
 			"no forward; add it"),
 	}
+	if raw.Listen == "" {
+		r.forbid(a, "no listen; add it", "security", "anonymous", "users_file", "tolerate_expired")
+	} else {
+		c.OPCUA = r.opcuaSink(a, rawOPCUASink{Channel: record.Gateway, Listen: raw.Listen, Security: raw.Security,
+			Anonymous: raw.Anonymous, UsersFile: raw.UsersFile, Expired: raw.Expired})
+	}
 	switch {
 	case !r.has(a, key):
 	case c.MQTTPrefix == "":

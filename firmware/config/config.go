@@ -54,6 +54,7 @@ type Announce struct {
 	// channel; "": its state is behind the channel's topic prefix.
 	MQTTPrefix string
 	Syslog     SyslogSink // a line for each change of trust; nowhere if Forward is empty
+	OPCUA      OPCUASink  // an endpoint of its own; none if Listen is empty
 }
 
 // Memory bounds the state, the newest value of each key, that a role keeps. In bytes.

@@ -83,7 +83,9 @@ func TestRXValues(t *testing.T) {
 		Status:     Status{Listen: "127.0.0.1:9465", UpdateListen: "127.0.0.1:9467", Hosts: []string{}},
 		Audit:      SyslogSink{Channel: "heliograph", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
 		Announce: Announce{MQTTPrefix: "heliograph/",
-			Syslog: SyslogSink{Channel: "heliograph trust", Forward: "tcp://siem:601", SpoolBytes: 1 << 20}},
+			Syslog: SyslogSink{Channel: "heliograph trust", Forward: "tcp://siem:601", SpoolBytes: 1 << 20},
+			OPCUA: OPCUASink{Channel: "heliograph", Listen: "opc.tcp://0.0.0.0:4841", Security: defaultSecurity(),
+				UsersFile: in("users")}},
 		OPCUA: []OPCUASink{{Channel: "press-line", Listen: "opc.tcp://0.0.0.0:4840", Security: defaultSecurity(),
 			UsersFile: in("users"), History: History{Age: 30 * day, Bytes: 2 << 30}}},
 		MQTT: []MQTTSink{
@@ -329,6 +331,10 @@ func TestFaultsOfRX(t *testing.T) {
 			"7: mqtt_prefix has no effect without a broker"},
 		"own lines, no address": {head + "[announce]\nspool = \"1MiB\"\n" + oneForward,
 			"7: spool is not allowed with no forward"},
+		"own nodes, no address": {head + "[announce]\nanonymous = true\n" + oneForward,
+			"7: anonymous is not allowed with no listen"},
+		"own nodes, a port in use": {head + "[announce]\nlisten = \"opc.tcp://:4840\"\n[[opcua]]\nchannel = \"o\"\n" +
+			"listen = \"opc.tcp://:4840\"\n", "7: tcp :4840 is already used on line 10"},
 		"own lines, TLS": {head + "[announce]\nforward = \"tcp://siem\"\nca_file = \"ca.pem\"\n" + oneForward,
 			"8: ca_file is not allowed with this address"},
 		"prefix": {head + "[[mqtt]]\nchannel = \"m\"\nbroker = \"mqtt://b\"\ntopic_prefix = \"a/#\"\n",

@@ -132,6 +132,7 @@ func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
 	}
 	c.Announce = r.announce(raw.Announce, len(raw.MQTT) > 0)
+	ports.addURL("announce", "listen", c.Announce.OPCUA.Listen)
 	channels.checkCount()
 	r.fitMachine(Setup{Role: "rx", Link: c.Link, Listen: ports.settings})
 	if err := r.err(); err != nil {

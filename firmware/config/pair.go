@@ -160,6 +160,7 @@ func (c comparison) listeners() {
 	}
 	ports.add("link", "address", "udp", c.rx.Link.Address)
 	ports.addStatus(c.rx.Status)
+	ports.addURL("announce", "listen", c.rx.Announce.OPCUA.Listen)
 	for i, s := range c.rx.OPCUA {
 		ports.addURL(element("opcua", i), "listen", s.Listen)
 	}

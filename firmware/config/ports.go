@@ -38,6 +38,7 @@ func (c *RX) Ports() Ports {
 	p.connect(c.Telemetry.Endpoint)
 	p.connect(c.Audit.Forward)
 	p.connect(c.Announce.Syslog.Forward)
+	p.listen(c.Announce.OPCUA.Listen)
 	for _, s := range c.OPCUA {
 		p.listen(s.Listen)
 	}

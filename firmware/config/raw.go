@@ -94,12 +94,17 @@ type rawAudit struct {
 }
 
 type rawAnnounce struct {
-	MQTTPrefix  string `toml:"mqtt_prefix"`
-	Forward     string `toml:"forward"`
-	CAFile      string `toml:"ca_file"`
-	Certificate string `toml:"certificate"`
-	PrivateKey  string `toml:"private_key"`
-	Spool       string `toml:"spool"`
+	MQTTPrefix  string   `toml:"mqtt_prefix"`
+	Forward     string   `toml:"forward"`
+	CAFile      string   `toml:"ca_file"`
+	Certificate string   `toml:"certificate"`
+	PrivateKey  string   `toml:"private_key"`
+	Spool       string   `toml:"spool"`
+	Listen      string   `toml:"listen"`
+	Security    []string `toml:"security"`
+	Anonymous   bool     `toml:"anonymous"`
+	UsersFile   string   `toml:"users_file"`
+	Expired     []string `toml:"tolerate_expired"`
 }
 
 type rawOPCUASource struct {

@@ -48,7 +48,7 @@ func run(ctx context.Context, path string, log *slog.Logger, _ <-chan os.Signal)
 	c := node.Config{
 		Version: version,
 		RX:      cfg,
-		Build:   node.Build{Medium: openMedium, MQTT: newMQTT, Syslog: newSyslog, OPCUA: newOPCUA},
+		Build:   node.Build{Medium: openMedium, MQTT: newMQTT, Syslog: newSyslog, OPCUA: newOPCUA, State: newState},
 		Log:     log,
 	}
 	c.Notify = systemd.Socket()

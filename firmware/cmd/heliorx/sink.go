@@ -10,6 +10,7 @@ import (
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/server"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/rx/announce/nodes"
 	"heliograph/firmware/rx/node"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/sink/mqtt"
@@ -39,21 +40,9 @@ type mirror struct {
 func (m mirror) CheckTrust() { m.server.CheckTrust() }
 
 func newOPCUA(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) (node.OPCUASink, error) {
-	cfg := server.Config{
-		Channel: c.Channel, Listen: c.Listen, Store: p.Store.Store, ApplicationURI: p.Store.URI(),
-		ProductURI: identity.ProductURI, ApplicationName: "Heliograph mirror of " + c.Channel,
-		Anonymous: c.Anonymous, UserCertificates: true, Expired: c.Expired,
-		Space:   addrspace.New(),
-		Build:   server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: p.Version, Date: built()},
-		Refusal: "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors",
-		Log:     log,
-	}
-	for _, one := range c.Security {
-		cfg.Security = append(cfg.Security, channel.ParseSecurity(one))
-	}
-	if p.Users != nil {
-		cfg.Password, cfg.Known = p.Users.Verify, p.Users.Known
-	}
+	cfg := serverOf(c, p, log)
+	cfg.ApplicationName, cfg.Space = "Heliograph mirror of "+c.Channel, addrspace.New()
+	cfg.Refusal = "this is a read-only mirror behind a one-way link: nothing can reach the server that it mirrors"
 	var kept *opcua.History
 	if p.History != nil {
 		kept = opcua.NewHistory(p.History, p.Outages)
@@ -64,6 +53,30 @@ func newOPCUA(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) (node.OPC
 		return nil, err
 	}
 	return mirror{opcua.New(c, p.Folder, opcua.Deps{Server: s, Channel: p.Channel, History: kept}, log), s}, nil
+}
+
+func newState(c config.OPCUASink, p node.OPCUAParts, parts func() map[string]any, log *slog.Logger) (node.StateServer,
+	error) {
+	cfg := serverOf(c, p, log)
+	cfg.ApplicationName, cfg.Refusal = "Heliograph receiver", "the gateway's state can only be read"
+	return nodes.New(cfg, parts, log)
+}
+
+// serverOf is what every OPC UA server of this role has.
+func serverOf(c config.OPCUASink, p node.OPCUAParts, log *slog.Logger) server.Config {
+	cfg := server.Config{
+		Channel: c.Channel, Listen: c.Listen, Store: p.Store.Store, ApplicationURI: p.Store.URI(),
+		ProductURI: identity.ProductURI, Anonymous: c.Anonymous, UserCertificates: true, Expired: c.Expired,
+		Build: server.Build{ProductName: "Heliograph", Manufacturer: "Heliograph", Version: p.Version, Date: built()},
+		Log:   log,
+	}
+	for _, one := range c.Security {
+		cfg.Security = append(cfg.Security, channel.ParseSecurity(one))
+	}
+	if p.Users != nil {
+		cfg.Password, cfg.Known = p.Users.Verify, p.Users.Known
+	}
+	return cfg
 }
 
 // built returns when this program was installed, the zero time where that is not

@@ -89,26 +89,20 @@ func channelOf(c status.Channel, name string, peers []status.Peer) channel {
 
 // board is one of the two.
 type board struct {
-	Role          string               `json:"role"`
-	Version       string               `json:"version"`
-	UptimeSeconds *float64             `json:"uptime_seconds,omitempty"`
-	Clock         string               `json:"clock,omitempty"`
-	Certificates  []status.Certificate `json:"certificates"`
+	status.Board
+	Certificates []status.Certificate `json:"certificates"` // that it uses or trusts
 }
 
 // boards returns this one, and the transmitter's once it has reported itself.
-func boards(s status.Snapshot) []board {
-	list := []board{{Role: "rx", Version: s.Version, UptimeSeconds: &s.UptimeSeconds, Clock: s.Clock}}
-	if version := s.Transmitter["version"]; version != "" {
-		list = append(list, board{Role: "tx", Version: version})
-	}
-	for i := range list {
-		list[i].Certificates = []status.Certificate{}
+func boards(s status.Snapshot) (list []board) {
+	for _, b := range s.Boards {
+		one := board{Board: b, Certificates: []status.Certificate{}}
 		for _, c := range s.Certificates {
-			if c.Board == list[i].Role {
-				list[i].Certificates = append(list[i].Certificates, c)
+			if c.Board == b.Role {
+				one.Certificates = append(one.Certificates, c)
 			}
 		}
+		list = append(list, one)
 	}
 	return list
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leodido/go-syslog/v4/rfc5424"
 
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 )
 
@@ -18,14 +19,15 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func snapshot() status.Snapshot {
 	return status.Snapshot{
-		Role: "rx", Pair: "press-hall", Version: "1.2.3", UptimeSeconds: 60, Clock: "ntp",
+		Role: "rx", Pair: "press-hall", Version: "1.2.3",
 		Channels: map[string]status.Channel{"cell-1": {Protocol: "mqtt", SourceState: "down", SourceReason: "refused",
 			Lost: status.Of[uint64](3), OpenHoles: status.Of[uint64](1), Holes: []status.Hole{{Records: 3}}}},
 		Link: status.Link{Medium: "udp", Frames: 7},
 		Peers: []status.Peer{{Channel: "cell-1", Name: "mqtt sink cell-1", State: "down", Reason: "away",
 			Spool: &status.Spool{Records: 5}}, {Channel: "heliograph", State: "up"}},
 		Certificates: []status.Certificate{{Board: "tx", Name: "opcua own", Expires: noon}},
-		Transmitter:  map[string]string{"version": "1.2.2"},
+		Boards: []status.Board{{Role: "tx", Version: "1.2.2"}, {Role: "rx", Version: "1.2.3", Clock: "ntp",
+			Facts: machine.Facts{Name: "rx-1", UptimeSeconds: 60}}},
 		Trust: &status.Trust{Level: status.No, Sentence: "No.", Since: noon,
 			Reasons: []status.TrustReason{{Channel: "cell-1", Text: "source down", Since: noon}}},
 	}
@@ -41,7 +43,7 @@ func TestTopics(t *testing.T) {
 		"link":  {"medium": "udp", "frames": 7.0},
 		"channel/cell-1": {"protocol": "mqtt", "source_state": "down", "source_reason": "refused", "lost": 3.0,
 			"open_holes": 1.0, "holes": nil, "sink_state": "down", "sink_reason": "away", "waiting_records": 5.0},
-		"board/rx": {"role": "rx", "version": "1.2.3", "uptime_seconds": 60.0, "clock": "ntp"},
+		"board/rx": {"role": "rx", "version": "1.2.3", "uptime_seconds": 60.0, "clock": "ntp", "name": "rx-1"},
 		"board/tx": {"role": "tx", "version": "1.2.2", "uptime_seconds": nil},
 	} {
 		var fields map[string]any

@@ -10,7 +10,9 @@ import (
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/identity"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/announce"
 	"heliograph/firmware/rx/sink"
 )
@@ -102,4 +104,32 @@ func (l *trustLines) update(now time.Time, t *status.Trust) {
 	}
 	line := payload.Line{Format: payload.RFC5424, Text: text}
 	l.sink.Deliver(sink.Update{Event: true, Time: now, Payload: payload.Append(nil, line)})
+}
+
+// StateServer serves the gateway's own state as nodes of OPC UA.
+type StateServer interface {
+	task.Task
+	// CheckTrust has it decide again on the certificates of its clients.
+	CheckTrust()
+}
+
+// addStateServer makes it, when an endpoint is configured.
+func (n *Node) addStateServer(store identity.Store) error {
+	c := n.config.RX.Announce.OPCUA
+	if c.Listen == "" {
+		return nil
+	}
+	p := OPCUAParts{Version: n.config.Version, Store: store}
+	var err error
+	if c.UsersFile != "" {
+		if p.Users, err = n.openUsers(c.UsersFile, "at the gateway's own OPC UA endpoint"); err != nil {
+			return err
+		}
+	}
+	parts := func() map[string]any { return announce.Parts(n.Snapshot()) }
+	if n.stateServer, err = n.config.Build.State(c, p, parts, n.config.Log); err != nil {
+		return err
+	}
+	n.add(n.stateServer)
+	return nil
 }

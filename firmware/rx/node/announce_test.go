@@ -2,11 +2,14 @@ package node
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/status"
 )
 
 func TestWhereTheGatewaysTopicsAre(t *testing.T) {
@@ -57,6 +60,26 @@ func TestAChangeOfTrustIsALineOfSyslog(t *testing.T) {
 		topics := r.mqtt["cell"].Gateway()
 		if !bytes.Contains(topics["trust"], []byte(`"level":"no"`)) || topics["channel/cell"] == nil {
 			t.Errorf("topics: got %s", topics)
+		}
+	})
+}
+
+func TestTheGatewaysStateHasAnEndpointOfItsOwn(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *config.RX) {
+			c.Announce.OPCUA = config.OPCUASink{Channel: record.Gateway, Listen: "opc.tcp://:4841"}
+		})
+		n := r.run()
+		defer r.end()
+		if got := names(n.Tasks()); !slices.Contains(got, "certificates") || !slices.Contains(got, "gateway state") {
+			t.Errorf("tasks: got %q, want the store of certificates and the server", got)
+		}
+		n.trustChanged()
+		if r.sinks[record.Gateway].trusted != 1 {
+			t.Error("a change of trust does not reach the server's clients")
+		}
+		if v, ok := r.parts()["trust"].(status.Trust); !ok || v.Level != status.No {
+			t.Errorf("trust: got %+v, want none before anything is received", v)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/text"
@@ -55,17 +56,21 @@ func (n *Node) clockWords(st pipeline.Status) string {
 	return "not compared with the transmitter's now"
 }
 
-// clients are those that are connected to the servers of the sinks.
+// clients are those that are connected to the servers of the sinks, and to the gateway's own.
 func (n *Node) clients() (list []status.Client) {
-	for _, c := range n.channels {
-		server, ok := c.sink.(interface{ Clients() []sink.Client })
+	add := func(channel, protocol string, server any) {
+		s, ok := server.(interface{ Clients() []sink.Client })
 		if !ok {
-			continue
+			return
 		}
-		for _, k := range server.Clients() {
-			list = append(list, status.Client{Channel: c.name, Protocol: c.protocol, Address: k.Address.String(),
+		for _, k := range s.Clients() {
+			list = append(list, status.Client{Channel: channel, Protocol: protocol, Address: k.Address.String(),
 				User: k.User, Application: k.Application, Since: k.Since.UTC()})
 		}
 	}
+	for _, c := range n.channels {
+		add(c.name, c.protocol, c.sink)
+	}
+	add(record.Gateway, "opcua", n.stateServer)
 	return list
 }

@@ -30,6 +30,8 @@ type Build struct {
 	Syslog func(config.SyslogSink, *spool.Queue, sink.Account, *slog.Logger) (Sink, error)
 	// OPCUA makes a sink.
 	OPCUA func(config.OPCUASink, OPCUAParts, *slog.Logger) (OPCUASink, error)
+	// State makes the server of the gateway's own state; parts returns it.
+	State func(c config.OPCUASink, p OPCUAParts, parts func() map[string]any, log *slog.Logger) (StateServer, error)
 }
 
 // Sink is a sink with its state as an operator sees it.

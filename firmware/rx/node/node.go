@@ -70,6 +70,7 @@ type Node struct {
 
 	unforwarded auditCounts
 	trustLines  *trustLines // nil: none are sent
+	stateServer StateServer // nil: there is none
 
 	identity  *identity.Store // nil: no OPC UA
 	opcua     []OPCUASink

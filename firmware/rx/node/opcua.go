@@ -41,7 +41,7 @@ type OPCUAParts struct {
 // share.
 func (n *Node) addOPCUA() error {
 	cfg := n.config.RX
-	if len(cfg.OPCUA) == 0 {
+	if len(cfg.OPCUA) == 0 && cfg.Announce.OPCUA.Listen == "" {
 		return nil
 	}
 	rejected := func(text string, count uint64) { n.state.journal.AddCount("certificate_rejected", text, count) }
@@ -51,6 +51,9 @@ func (n *Node) addOPCUA() error {
 	}
 	n.add(store)
 	n.identity, n.expiries.Store = &store, store.Store
+	if err := n.addStateServer(store); err != nil {
+		return err
+	}
 	for _, c := range cfg.OPCUA {
 		link := n.link.Channel(c.Channel)
 		parts := OPCUAParts{Folder: cfg.State, Version: n.config.Version, Store: store, Channel: link,
@@ -118,6 +121,9 @@ func (n *Node) closeHistories() {
 func (n *Node) trustChanged() {
 	for _, s := range n.opcua {
 		s.CheckTrust()
+	}
+	if n.stateServer != nil {
+		n.stateServer.CheckTrust()
 	}
 	n.state.journal.Add("trust_changed", "a folder of certificates has changed")
 }

@@ -97,6 +97,7 @@ type rig struct {
 	sinks map[string]*fakeSink // by channel; record.Gateway: of the audit trail
 	mqtt  map[string]MQTTParts
 	opcua map[string]OPCUAParts
+	parts func() map[string]any // of the gateway's own OPC UA server
 	log   *logBuffer
 	key   wire.PairKey
 
@@ -128,7 +129,7 @@ func newRig(t *testing.T, change ...func(*config.RX)) *rig {
 			MQTT:   []config.MQTTSink{{Channel: "cell", Broker: "mqtt://broker:1883", SpoolBytes: 1 << 20}},
 			Syslog: []config.SyslogSink{{Channel: "log", Forward: "tcp://siem:601", SpoolBytes: 1 << 20}},
 		},
-		Build: Build{Medium: r.openMedium, MQTT: r.newMQTT, Syslog: r.newSyslog, OPCUA: r.newOPCUA},
+		Build: Build{Medium: r.openMedium, MQTT: r.newMQTT, Syslog: r.newSyslog, OPCUA: r.newOPCUA, State: r.newState},
 	}
 	for _, f := range change {
 		f(&r.cfg.RX)
@@ -141,6 +142,12 @@ func (r *rig) openMedium(config.Link, *slog.Logger) (pipeline.Receiver, error) {
 func (r *rig) newMQTT(c config.MQTTSink, p MQTTParts, _ *slog.Logger) (Sink, error) {
 	r.mqtt[c.Channel] = p
 	return r.sink("mqtt sink "+c.Channel, c.Channel, p.Channel), nil
+}
+
+func (r *rig) newState(c config.OPCUASink, p OPCUAParts, parts func() map[string]any, _ *slog.Logger) (StateServer,
+	error) {
+	r.opcua[c.Channel], r.parts = p, parts
+	return r.sink("gateway state", c.Channel, nil), nil
 }
 
 func (r *rig) newSyslog(c config.SyslogSink, _ *spool.Queue, a sink.Account, _ *slog.Logger) (Sink, error) {
