@@ -47,7 +47,7 @@ func completions() map[string]cobra.CompletionFunc {
 		"board": completeBoards, "role": roles, "replace": roles,
 		"policy": fixed("None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"),
 		"run":    completeRuns,
-		"config": toml, "network": toml, "tx-config": toml, "rx-config": toml, "tx-network": toml, "rx-network": toml,
+		"config": toml, "other": toml, "network": toml, "tx-config": toml, "rx-config": toml, "tx-network": toml, "rx-network": toml,
 		"update-key": ofExtension("pub"), "dissector": ofExtension("lua"),
 		"image":  ofExtension("img", "zst", "gz"),
 		"images": folders, "pki": folders,

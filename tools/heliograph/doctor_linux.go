@@ -62,7 +62,8 @@ func doctorCommand() *cobra.Command {
 func (o examined) examine(c *cobra.Command) error {
 	d := doctor.Config{Role: o.role, File: o.config, Other: o.other, User: o.user}
 	if d.Role == "" {
-		d.Role = guessSide(o.config)
+		h, _ := holderOf(o.config) // loading says what is wrong with the file
+		d.Role = strings.TrimPrefix(h.role, "helio")
 	}
 	var err error
 	if d.Role == "rx" {

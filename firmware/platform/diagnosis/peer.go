@@ -116,6 +116,9 @@ func (s Site) opcua(p Peer) (f Finding, ok bool) {
 		return Finding{Code: "policy", Cause: after(p.Reason, "SecurityPolicyRejected: "), Cure: s.set(p.table(),
 				line)},
 			true
+	case p.has("BadSecurityPolicyRejected"):
+		return Finding{Code: "discovery", Cause: "the server does not let a client ask for its endpoints",
+			Cure: "allow discovery (GetEndpoints) without security in the server; sessions stay secured"}, true
 	case p.has("BadUserAccessDenied", "BadIdentityToken", "BadUserSignature"):
 		return Finding{Code: "user", Cause: "the server refuses the user or the password",
 			Cure: s.set(p.table(), "username and password_file, to an account that the server has")}, true

@@ -23,7 +23,9 @@ async function start(name, kind) {
   const options = {
     port: Number(process.argv[3 + Object.keys(kinds).indexOf(name)]), hostname: "127.0.0.1", serverCertificateManager, certificateFile, privateKeyFile: serverCertificateManager.privateKey,
     serverInfo: { applicationUri: "urn:test:" + name, productUri: "urn:test" },
-    securityPolicies: [SecurityPolicy.Basic256Sha256], securityModes: [MessageSecurityMode.SignAndEncrypt],
+    // node-opcua's discovery servers answer GetEndpoints only where they have an endpoint without security.
+    securityPolicies: [SecurityPolicy.Basic256Sha256].concat(kind.users ? [] : [SecurityPolicy.None]),
+    securityModes: [MessageSecurityMode.SignAndEncrypt].concat(kind.users ? [] : [MessageSecurityMode.None]),
     disableDiscovery: false, nodeset_filename: [nodesets.standard], allowAnonymous: false,
     userManager: { isValidUser: (user, password) => user === "joe" && password === "secret" },
   };

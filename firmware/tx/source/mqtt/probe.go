@@ -20,19 +20,32 @@ func Probe(ctx context.Context, cfg config.MQTTSource) (string, error) {
 	}
 	s := &Source{cfg: cfg, log: slog.New(slog.DiscardHandler), session: newSession5()}
 	defer s.session.close()
-	c, m, err := s.newest(ctx, role{id: cfg.ClientID + probeSuffix, clean: true, probe: true, window: 1,
-		message: func(*payload.Message, origin) {}, traffic: &traffic{}})
+	m, err := s.probe(ctx)
+	if err != nil && m.bridge { // the broker fails on a bridge; the next connection is not one
+		s.bridgeFailed = true
+		m, err = s.probe(ctx)
+	}
 	if err != nil {
 		return "", err
+	}
+	return m.String(), nil
+}
+
+// probe connects once.
+func (s *Source) probe(ctx context.Context) (mode, error) {
+	c, m, err := s.newest(ctx, role{id: s.cfg.ClientID + probeSuffix, clean: true, probe: true, window: 1,
+		message: func(*payload.Message, origin) {}, traffic: &traffic{}})
+	if err != nil {
+		return mode{}, err
 	}
 	defer c.close()
 	ctx, unbind := bind(ctx, c)
 	defer unbind()
-	if len(cfg.Topics) > 0 {
-		err = c.subscribe(ctx, cfg.Topics, 0)
+	if len(s.cfg.Topics) == 0 {
+		return m, nil
 	}
-	if err != nil {
-		return "", causeOfLoss(c, err)
+	if err := c.subscribe(ctx, s.cfg.Topics, 0); err != nil {
+		return m, causeOfLoss(c, err)
 	}
-	return m.String(), nil
+	return m, nil
 }
