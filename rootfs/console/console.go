@@ -156,6 +156,8 @@ func (c *Console) command(b byte) {
 	switch b {
 	case 's':
 		c.sized(c.status)
+	case 'f':
+		c.sized(func() { c.say(findings(c.board.Status())) })
 	case 'l':
 		c.sized(c.log)
 	case 'c':

@@ -151,6 +151,8 @@ func (c *Console) bundle() []byte {
 	b.WriteString("Heliograph diagnostics\n")
 	section("status")
 	b.WriteString(Screen(s, Size{bundleColumns, bundleLines}))
+	section("findings")
+	b.WriteString(findings(s) + "\n")
 	section("network")
 	fmt.Fprintf(&b, "%+v\n", c.board.Network())
 	section("rejected certificates")

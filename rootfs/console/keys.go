@@ -16,6 +16,7 @@ type keyWord struct {
 func keyWords() []keyWord {
 	return []keyWord{
 		{'s', "[s]tatus", "status of the board, its link and its channels"},
+		{'f', "[f]indings", "what is wrong, and what cures it"},
 		{'l', "[l]og", "newest lines of the log"},
 		{'c', "[c]erts", "certificates that were rejected; trust one"},
 		{'n', "[n]etwork", "hostname, address, gateway and nameservers"},

@@ -184,9 +184,8 @@ func TestWhatABrokerDoesNotAccept(t *testing.T) {
 	t.Run("a broker that knows another user", func(t *testing.T) {
 		b := mosquitto.Start(t, "what doctor finds at a broker that asks for a password", "allow_anonymous false\n")
 		for _, version := range []string{"5", "3.1.1"} {
-			r := examine(t, "tx", table(b.Address, "username = \"ot\"\npassword_file = \"password\"\nversion = "+
-				"\""+version+
-				"\"\n"))
+			keys := "username = \"ot\"\npassword_file = \"password\"\nversion = \"" + version + "\"\n"
+			r := examine(t, "tx", table(b.Address, keys))
 			finds(t, r, "mqtt-user", "refuses the user", "username and password_file, to an account")
 		}
 		finds(t, examine(t, "rx", table(b.Address, "")), "mqtt-user", "refuses the user", "username")
