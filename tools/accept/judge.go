@@ -115,6 +115,9 @@ func (r *Report) judgeMachine() (list []Finding) {
 	late := Finding{Level: Pass, Subject: "delay", Text: fmt.Sprintf("beyond the quickest of %d heartbeats: half "+
 		"within %s, 99 %% within "+
 		"%s, the longest within %s", total(w.Delay), duration(p50), duration(p99), duration(largest(w.Delay)))}
+	if total(w.Delay) == 0 {
+		late = Finding{Remark, "delay", "no heartbeat arrived", "look at TX's log"}
+	}
 	if p99 > slowDelay {
 		late.Level, late.Do = Remark, "the line is saturated, or RX too slow: raise rate or baud, or take fewer topics"
 	}

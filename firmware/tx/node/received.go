@@ -6,17 +6,30 @@ import (
 	"heliograph/firmware/platform/handover"
 )
 
-// reportsPerReading is how many reports pass between two readings, so that the number of
-// readings crosses seldom on a slow line.
-const reportsPerReading = 3
+// How many reports pass between two readings: a reading is about 60 bytes, which on a line
+// slower than slowLine shall be less than a hundredth.
+const (
+	reportsPerReading = 1
+	slowReading       = 3
+	slowLine          = 5000 // bytes a second
+)
 
 // receivedCounter reports what the link has received since this run began. A receiver sees
 // by the number of readings that one is newer than what it sent. Not safe for concurrent
 // use.
 type receivedCounter struct {
 	read         func() selfreport.Received // nil: not known
+	every        uint64                     // reports
 	reports      uint64
 	first, newer selfreport.Received
+}
+
+func newReceivedCounter(read func() selfreport.Received, bytesPerSecond float64) receivedCounter {
+	c := receivedCounter{read: read, every: reportsPerReading}
+	if bytesPerSecond < slowLine {
+		c.every = slowReading
+	}
+	return c
 }
 
 // report returns what is to be reported now; nil where nothing is known.
@@ -27,12 +40,12 @@ func (c *receivedCounter) report() *selfreport.Received {
 	if c.reports == 0 {
 		c.first = c.read()
 	}
-	if c.reports%reportsPerReading == 0 {
+	if c.reports%c.every == 0 {
 		c.newer = c.read()
 		c.newer.Interface = since(c.newer.Interface, c.first.Interface)
 		c.newer.Socket = since(c.newer.Socket, c.first.Socket)
 		c.newer.Line = since(c.newer.Line, c.first.Line)
-		c.newer.Reading = c.reports/reportsPerReading + 1
+		c.newer.Reading = c.reports/c.every + 1
 	}
 	c.reports++
 	out := c.newer

@@ -21,14 +21,14 @@ func (c *counted) Refused() uint64         { return c.refused }
 
 func TestWhatTheLinkReceivesIsReportedSinceTheStart(t *testing.T) {
 	m := &counted{n: 700, refused: 0}
-	c := receivedCounter{read: reading(Medium{Transmitter: m}, config.Ethernet)}
+	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet), 960)
 	report := func() (packets, socket, reading uint64) {
 		r := c.report()
 		return *r.Interface, *r.Socket, r.Reading
 	}
 	for i, step := range []struct{ n, refused, packets, socket, reading uint64 }{
 		{700, 0, 0, 0, 1}, // what was received before this run is not this run's
-		{701, 0, 0, 0, 1}, // read seldom
+		{701, 0, 0, 0, 1}, // a slow line is read seldom
 		{702, 0, 0, 0, 1},
 		{703, 2, 3, 2, 2},
 		{703, 2, 3, 2, 2},
@@ -38,6 +38,16 @@ func TestWhatTheLinkReceivesIsReportedSinceTheStart(t *testing.T) {
 		m.n, m.refused = step.n, step.refused
 		if p, s, r := report(); p != step.packets || s != step.socket || r != step.reading {
 			t.Errorf("report %d: got %d packets, %d at the socket by reading %d; want %+v", i+1, p, s, r, step)
+		}
+	}
+}
+
+func TestAFastLineIsReadAtEachReport(t *testing.T) {
+	m := &counted{}
+	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet), 12.5e6)
+	for i := range uint64(4) {
+		if r := c.report(); r.Reading != i+1 {
+			t.Errorf("report %d: got reading %d", i+1, r.Reading)
 		}
 	}
 }

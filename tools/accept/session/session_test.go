@@ -1,0 +1,174 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/firmware/platform/status"
+	"heliograph/tools/accept"
+)
+
+// pair is a transmitter that sends 20 frames a second, and a receiver that shows them.
+type pair struct {
+	start    time.Time
+	dark     [2]time.Duration // from when to when the fibre is out
+	stops    bool             // TX while it is dark
+	silent   bool             // the status port does not answer
+	probed   bool
+	received uint64
+	stuck    bool // TX's readings do not cross
+	board    bool // TX reports none
+}
+
+func (p *pair) get(context.Context) ([]byte, error) {
+	if p.silent {
+		return nil, errors.New("connection refused")
+	}
+	now := time.Since(p.start)
+	last := now // frame that arrived last, by when it was sent
+	if now >= p.dark[0] && now < p.dark[1] {
+		last = p.dark[0]
+	}
+	numbered, beat := last, last.Truncate(time.Second)
+	if p.stops && now >= p.dark[1] && p.dark[1] > 0 {
+		numbered -= p.dark[1] - p.dark[0]
+	}
+	arrived := last
+	if now >= p.dark[1] {
+		arrived -= p.dark[1] - p.dark[0]
+	}
+	n := uint64(arrived / (50 * time.Millisecond))
+	sequence := uint64(numbered / (50 * time.Millisecond))
+	age := (now - beat).Seconds()
+	reading := uint64(last / (2 * time.Second))
+	if p.stuck {
+		reading = 1
+	}
+	received := fmt.Sprintf(`{"interface":%d,"reading":%d}`, p.received, reading)
+	transmitter := map[string]string{"version": "2", "link_received": received}
+	if p.board {
+		delete(transmitter, "link_received")
+	}
+	bins := status.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}}
+	delay := status.Histogram{Bounds: []float64{1}, Counts: []uint64{uint64(beat / time.Second), 0}}
+	return json.Marshal(status.Snapshot{
+		Role: "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
+		Link: status.Link{Medium: "ethernet", Epoch: 1, Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age},
+		Measurement: &status.Measurement{Sequence: sequence, TransmitterUptimeSeconds: beat.Seconds(), Expected: n,
+			Bursts: bins, Delay: delay},
+	})
+}
+
+// run takes a pair through an acceptance of a minute.
+func run(t *testing.T, p *pair, change func(*Config)) (r *accept.Report, said string, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p.start = time.Now()
+		var lines []string
+		progress := 0.0
+		c := Config{Get: p.get, Length: time.Minute, Say: func(s string) { lines = append(lines, s) },
+			Progress: func(done float64) { progress = done },
+			Probe: func(context.Context) accept.Reverse {
+				p.probed = true
+				sent := uint64(100)
+				return accept.Reverse{Sent: []accept.Means{{Name: "ARP request", Count: 100}}, Left: &sent}
+			}}
+		if change != nil {
+			change(&c)
+		}
+		r, err = Run(t.Context(), c)
+		said = strings.Join(lines, "\n")
+		if err == nil && progress != 1 {
+			t.Errorf("the progress ends at %v", progress)
+		}
+	})
+	return r, said, err
+}
+
+func TestAnAcceptance(t *testing.T) {
+	out := [2]time.Duration{90 * time.Second, 100 * time.Second}
+	skip := func(c *Config) { c.NoCarrier = "skipped" }
+	cases := map[string]struct {
+		pair    pair
+		change  func(*Config)
+		verdict string
+		text    string // in the findings
+	}{
+		"a one-way link": {pair{dark: out}, nil, accept.VerdictPass, "(20.0 a second)"},
+		"a back-channel": {pair{dark: out, received: 100}, nil, accept.VerdictFail,
+			"100 packets since TX started"},
+		"TX stops in the dark": {pair{dark: out, stops: true}, nil, accept.VerdictFail, "in the dark"},
+		"the fibre stays in":   {pair{}, nil, accept.VerdictRemarks, "without a pause"},
+		"the fibre stays out": {pair{dark: [2]time.Duration{90 * time.Second, time.Hour}}, nil,
+			accept.VerdictRemarks, "arrived again"},
+		"no carrier test":          {pair{}, skip, accept.VerdictRemarks, "skipped"},
+		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, "did not cross within"},
+		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, "a board's role may not ask"},
+		"no probe": {pair{}, func(c *Config) { skip(c); c.Probe, c.NoProbe = nil, "no root" }, accept.VerdictRemarks,
+			"no root; TX has received 0"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, said, err := run(t, &c.pair, c.change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var texts []string
+			for _, f := range r.Findings {
+				texts = append(texts, string(f.Level)+" "+f.Text)
+			}
+			if all := strings.Join(texts, "\n"); r.Verdict != c.verdict || !strings.Contains(all, c.text) {
+				t.Errorf("got %s\n%s\nwant %s, %q", r.Verdict, all, c.verdict, c.text)
+			}
+			if r.Window.Seconds != 60 || r.Window.Expected != 1200 {
+				t.Errorf("got %+v, want 1200 frames in 60 s", r.Window)
+			}
+			if c.change == nil && !strings.Contains(said, "pull the fibre") {
+				t.Errorf("the user was not asked: %s", said)
+			}
+		})
+	}
+}
+
+func TestAStatusPortThatDoesNotAnswer(t *testing.T) {
+	if _, _, err := run(t, &pair{silent: true}, nil); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("from the beginning: got %v", err)
+	}
+	p := &pair{}
+	_, _, err := run(t, p, func(c *Config) {
+		c.Progress = func(done float64) { p.silent = done > 0.5 }
+	})
+	if err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("from the middle: got %v", err)
+	}
+	p = &pair{}
+	r, _, err := run(t, p, func(c *Config) {
+		c.NoCarrier = "skipped"
+		progress := c.Progress
+		c.Progress = func(done float64) {
+			if progress(done); done > 0.5 && !p.silent && !p.probed {
+				p.silent, p.probed = true, true
+				time.AfterFunc(5*time.Second, func() { p.silent = false })
+			}
+		}
+	})
+	if err != nil || r.Window.Expected < 1000 {
+		t.Errorf("for a while: got %v", err)
+	}
+}
+
+func TestAnAcceptanceIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p := &pair{start: time.Now()}
+	_, err := Run(ctx, Config{Get: p.get, Length: time.Hour, Progress: func(float64) {},
+		Say: func(string) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}

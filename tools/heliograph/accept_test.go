@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"heliograph/firmware/config"
+	"heliograph/firmware/config/pairkey"
+)
+
+// receiver is a status port of heliorx, at which 1000 frames arrive with each request, and of
+// which some are missing.
+func receiver(t *testing.T, missing uint64) *httptest.Server {
+	var asked atomic.Uint64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, password, given := r.BasicAuth(); given && (name != "ann" || password != "secret") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		n := asked.Add(1)
+		fmt.Fprintf(w,
+			`{"role":"rx","pair":"hall","uptime_seconds":%d,"link":{"medium":"udp","epoch":1,"frames":%d,"bytes":%d},
+			"transmitter":{"link_received":"{\"interface\":0,\"reading\":%d}"},"measurement":{"sequence":%d,"expected":%d,
+			"missing":%d,"bursts":{"bounds":[1],"counts":[%d,0]},"delay":{"bounds":[1],"counts":[%d,0]}}}`,
+			n, n*(1000-missing), n*1000, n, n*1000, n*1000, n*missing, n*missing, n)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func TestAcceptWritesAReportOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		missing uint64
+		code    int
+		verdict string
+	}{
+		"a good link": {0, 0, "PASS WITH REMARKS"},
+		"a bad link":  {200, 1, "FAIL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, dir := receiver(t, c.missing), t.TempDir()
+			page := filepath.Join(dir, "hall.html")
+			password := filepath.Join(dir, "password")
+			if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			args := []string{"accept", "--rx", strings.Replace(s.URL, "//", "//ann@", 1), "--password-file", password,
+				"--length", "1s", "--skip-carrier-test", "-o", page}
+			code, stdout, stderr := call(t, "", args...)
+			if code != c.code || !strings.Contains(stdout, c.verdict+"\n") || !strings.Contains(stderr, "not signed") {
+				t.Errorf("got %d, %s%s; want %d, %s", code, stdout, stderr, c.code, c.verdict)
+			}
+			if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), c.verdict) {
+				t.Errorf("the page does not say %s: %v", c.verdict, err)
+			}
+			if code, _, stderr := call(t, "", args...); code != 1 || !strings.Contains(stderr, "never overwritten") {
+				t.Errorf("again: got %d, %s", code, stderr)
+			}
+			code, _, stderr = call(t, "", "accept", "verify", strings.Replace(page, ".html", ".json", 1))
+			if code != 1 || !strings.Contains(stderr, "is not signed") {
+				t.Errorf("verify: got %d, %s", code, stderr)
+			}
+		})
+	}
+}
+
+func TestAcceptSignsWithTheKeyOfTheConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(at("rx.toml"), []byte(config.MinimalRX()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := receiver(t, 0)
+	args := []string{"accept", "--config", at("rx.toml"), "--rx", s.URL, "--length", "1s", "--skip-carrier-test", "-o",
+		at("hall.html")}
+	if code, _, stderr := call(t, "", args...); code != 1 || !strings.Contains(stderr, "heliograph cert new") {
+		t.Errorf("without a key: got %d, %s", code, stderr)
+	}
+	if code, _, stderr := call(t, "", "cert", "new", "--config", at("rx.toml")); code != 0 {
+		t.Fatal(stderr)
+	}
+	if code, _, stderr := call(t, "", args...); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, stdout, stderr := call(t, "", "accept", "verify", at("hall.json"))
+	if code != 0 || !strings.Contains(stdout, "thumbprint") {
+		t.Errorf("got %d, %s%s", code, stdout, stderr)
+	}
+	if err := os.WriteFile(at("hall.html"), []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, "", "accept", "verify", at("hall.json")); code != 1 ||
+		!strings.Contains(stderr, "not the page") {
+		t.Errorf("another page: got %d, %s", code, stderr)
+	}
+}
+
+func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "rx.toml")
+	if err := os.WriteFile(broken, []byte("[\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	page := filepath.Join(dir, "a.html")
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"nothing":                     {nil, 2, "--config FILE"},
+		"no file":                     {[]string{"--rx", "rx-1"}, 2, "name the report"},
+		"a report without a page":     {[]string{"--rx", "rx-1", "-o", "a.pdf"}, 2, "name the report"},
+		"no time":                     {[]string{"--rx", "rx-1", "-o", page, "--minutes", "0"}, 2, "--minutes"},
+		"probes below 0":              {[]string{"--rx", "rx-1", "-o", page, "--probes", "-1"}, 2, "--probes"},
+		"an argument":                 {[]string{"now"}, 2, "unknown command"},
+		"an address that is none":     {[]string{"--rx", "ftp://x", "-o", page}, 2, "not known"},
+		"a certificate that is none":  {[]string{"--rx", "rx-1", "-o", page, "--trust", "7"}, 2, "--trust"},
+		"a configuration with faults": {[]string{"--config", broken, "-o", page}, 78, "not valid TOML"},
+		"no configuration":            {[]string{"--config", dir + "/none.toml", "-o", page}, 1, "no such file"},
+		"no heliorx":                  {[]string{"--rx", closed.URL, "-o", page}, 1, "connection refused"},
+		"verify of nothing":           {[]string{"verify"}, 2, "accepts 1 arg"},
+		"verify of another file":      {[]string{"verify", broken}, 1, "is not the JSON file of an acceptance"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "", append([]string{"accept"}, c.args...)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %s%s; want %d, %q", code, stdout, stderr, c.code, c.want)
+			}
+		})
+	}
+}
