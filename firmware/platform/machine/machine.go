@@ -7,7 +7,7 @@
 //	/proc/uptime                                  time since the start
 //	/sys/class/thermal/thermal_zone0/temp         thousandths of a degree Celsius
 //	/sys/class/hwmon/hwmon*/in0_lcrit_alarm       of the one named rpi_volt: supply below 4.63 V in the last 2 s
-//	/sys/devices/platform/soc/soc:firmware/get_throttled   where there is none: bit 0 now, bit 16 since the start
+//	/sys/devices/platform/soc*/soc*:firmware/get_throttled   where there is none: bit 0 now, bit 16 since the start
 //	/sys/dev/block/MAJOR:MINOR/stat               sectors written to the disk of the state
 //	/sys/dev/block/MAJOR:MINOR/device/life_time   of an eMMC: its wear in tenths (JESD84-B51 §7.4.36)
 //

@@ -79,10 +79,10 @@ func TestFactsOfAMachine(t *testing.T) {
 		"low supply": {change(map[string]string{"sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n"}),
 			func(f *Facts) { f.Supply = LowNow }},
 		"a kernel of Raspberry Pi": {change(map[string]string{
-			"sys/class/hwmon/hwmon1/name": "", throttled: "0x50000\n"}),
+			"sys/class/hwmon/hwmon1/name": "", "sys/devices/platform/soc/soc:firmware/get_throttled": "0x50000\n"}),
 			func(f *Facts) { f.Supply = LowBefore }},
 		"nothing": {nil, func(f *Facts) { *f = Facts{Name: name} }},
-		"nonsense": {change(map[string]string{"proc/uptime": "x y", thermal: "warm", throttled: "much",
+		"nonsense": {change(map[string]string{"proc/uptime": "x y", thermal: "warm", "sys/devices/platform/soc@1/soc@1:firmware/get_throttled": "much",
 			"sys/class/hwmon/hwmon1/name": "", "sys/devices/mmc/block/mmcblk0/stat": "1 2 3 4 5 6 x",
 			"sys/devices/mmc/block/mmcblk0/device/life_time": ""}), func(f *Facts) { *f = Facts{Name: name} }},
 	} {
@@ -94,6 +94,17 @@ func TestFactsOfAMachine(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+func TestStateOfARelativeFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := Of("state", false).State, filepath.Join(folder, "state"); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

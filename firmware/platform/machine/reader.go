@@ -15,7 +15,7 @@ const (
 	lifeSpent  = 0x0B
 	nowLow     = 1 << 0
 	onceLow    = 1 << 16
-	throttled  = "sys/devices/platform/soc/soc:firmware/get_throttled"
+	throttled  = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 	thermal    = "sys/class/thermal/thermal_zone0/temp"
 	sensors    = "sys/class/hwmon/hwmon*"
 	sensorName = "rpi_volt"
@@ -36,6 +36,9 @@ type Reader struct {
 // PID 1 of a board reads the files.
 func Of(state string, published bool) *Reader {
 	r := &Reader{Root: "/", State: state}
+	if absolute, err := filepath.Abs(state); err == nil {
+		r.State = absolute
+	}
 	if published {
 		r.file = File
 	}
@@ -95,7 +98,10 @@ func (r *Reader) low() (bits uint64, known bool) {
 			return bits, err == nil
 		}
 	}
-	bits, err := strconv.ParseUint(strings.TrimPrefix(r.text(throttled), "0x"), 16, 32)
+	if found, _ = filepath.Glob(filepath.Join(r.Root, throttled)); len(found) == 0 {
+		return 0, false
+	}
+	bits, err := strconv.ParseUint(strings.TrimPrefix(r.text(strings.TrimPrefix(found[0], r.Root)), "0x"), 16, 32)
 	return bits, err == nil
 }
 

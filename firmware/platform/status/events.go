@@ -17,6 +17,7 @@ import (
 const (
 	maxStreams   = 16
 	streamEvery  = time.Second
+	streamShared = streamEvery / 2 // for how long an event is sent to further clients
 	streamRetry  = 3 * time.Second // before a browser connects again
 	streamFor    = time.Hour       // then it has to, and to give its password again
 	writeTimeout = requestTimeout  // of one event
@@ -38,11 +39,11 @@ type stream struct{ end context.CancelFunc }
 
 func newStreams() *streams { return &streams{open: fairshare.New[*stream](maxStreams)} }
 
-// newest returns the newest event, which is made at most once a second.
+// newest returns the newest event, which is made at most twice a second.
 func (s *streams) newest(now time.Time, snapshot func() Snapshot) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.event != nil && now.Sub(s.made) < streamEvery {
+	if s.event != nil && now.Sub(s.made) < streamShared {
 		return s.event, nil
 	}
 	body, err := json.Marshal(snapshot())

@@ -42,7 +42,7 @@ func findings(now time.Time, s *Snapshot, ready task.Reasons) (list []finding) {
 		list = append(list, lossFindings(now, s.Role, name, &c)...)
 	}
 	for i := range s.Peers {
-		list = append(list, peerFindings(&s.Peers[i])...)
+		list = append(list, peerFindings(&s.Peers[i], s.Channels[s.Peers[i].Channel].Rate)...)
 	}
 	return list
 }
@@ -115,8 +115,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// peerFindings are those of a sink.
-func peerFindings(p *Peer) (list []finding) {
+// peerFindings are those of a sink, to whose channel so many records a second come.
+func peerFindings(p *Peer, rate *float64) (list []finding) {
 	add := func(kind, why string, after time.Duration) {
 		list = append(list, finding{kind: kind + " " + p.Name, level: Partly, after: after,
 			TrustReason: TrustReason{Channel: p.Channel, Text: why}})
@@ -135,7 +135,8 @@ func peerFindings(p *Peer) (list []finding) {
 			why += "; " + waits
 		}
 		add("sink", why, 0)
-	case waits != "":
+	// Some always wait for the acknowledgement of a peer that keeps up.
+	case waits != "" && (rate == nil || float64(p.Spool.Records) > *rate*behindAfter.Seconds()):
 		add("behind", waits+" for the sink's peer, which takes them more slowly than they come", behindAfter)
 	}
 	if p.Spool != nil {

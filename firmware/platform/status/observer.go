@@ -27,7 +27,6 @@ func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s.SetReady(ready)
-	s.Trust = o.trusting.judge(now, s, ready)
 	for i, c := range s.Certificates {
 		s.Certificates[i].DaysLeft = int(math.Floor(c.Expires.Sub(now).Hours() / 24))
 	}
@@ -49,6 +48,7 @@ func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 		s.Channels[name] = c
 	}
 	o.rates = rates
+	s.Trust = o.trusting.judge(now, s, ready)
 }
 
 // rate measures how fast a count rises.

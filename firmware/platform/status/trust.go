@@ -16,7 +16,8 @@ const (
 	MaxReasons = 20
 	maxReason  = 300 // bytes of one, some of which a peer says
 
-	// behindAfter is how long records may wait for a peer that is up before they are late.
+	// behindAfter is how long more records may wait for a peer that is up than come in that
+	// time, before they are late.
 	behindAfter = 10 * time.Second
 	// goneFor is how long the loss of records is a reason after the last of it.
 	goneFor = 24 * time.Hour

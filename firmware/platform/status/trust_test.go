@@ -209,6 +209,19 @@ func TestSlowSinkIsAReasonOnlyWhenItLasts(t *testing.T) {
 	}
 }
 
+// A peer that keeps up has always some records to acknowledge.
+func TestRecordsOnTheirWayAreNoReason(t *testing.T) {
+	var o Observer
+	for second := range 60 {
+		s := well()
+		s.Peers[0].Spool.Records = 12
+		change("cell", func(c *Channel) { c.Delivered = Of(uint64(100 * second)) })(&s)
+		if o.Observe(noon.Add(time.Duration(second)*time.Second), &s, nil); s.Trust.Level != Yes {
+			t.Fatalf("after %d s: got %+v, want yes", second, s.Trust)
+		}
+	}
+}
+
 func TestReasonsAreBounded(t *testing.T) {
 	s := well()
 	for i := range 50 {
