@@ -82,9 +82,11 @@ func TestFactsOfAMachine(t *testing.T) {
 			"sys/class/hwmon/hwmon1/name": "", "sys/devices/platform/soc/soc:firmware/get_throttled": "0x50000\n"}),
 			func(f *Facts) { f.Supply = LowBefore }},
 		"nothing": {nil, func(f *Facts) { *f = Facts{Name: name} }},
-		"nonsense": {change(map[string]string{"proc/uptime": "x y", thermal: "warm", "sys/devices/platform/soc@1/soc@1:firmware/get_throttled": "much",
-			"sys/class/hwmon/hwmon1/name": "", "sys/devices/mmc/block/mmcblk0/stat": "1 2 3 4 5 6 x",
-			"sys/devices/mmc/block/mmcblk0/device/life_time": ""}), func(f *Facts) { *f = Facts{Name: name} }},
+		"nonsense": {change(map[string]string{"proc/uptime": "x y", thermal: "warm",
+			"sys/devices/platform/soc@1/soc@1:firmware/get_throttled": "much",
+			"sys/class/hwmon/hwmon1/name":                             "",
+			"sys/devices/mmc/block/mmcblk0/stat":                      "1 2 3 4 5 6 x",
+			"sys/devices/mmc/block/mmcblk0/device/life_time":          ""}), func(f *Facts) { *f = Facts{Name: name} }},
 	} {
 		t.Run(title, func(t *testing.T) {
 			r := &Reader{Root: files(t, c.files), State: "/data/state"}
