@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,15 +85,16 @@ func broker(t *testing.T) (int, paho.Client) {
 }
 
 // roleSpec writes a role's configuration, and is the sandbox that it needs.
-func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
+func roleSpec(t *testing.T, role, line string, broker, status, collector int) Spec {
 	t.Helper()
 	dir := folder(t)
 	topics := map[string]string{"heliotx": "topics = [\"#\"]\n"}[role]
 	text := fmt.Sprintf("pair = \"sandbox\"\n[link]\nmedium = \"udp\"\naddress = %q\nrate = \"10Mbit/s\"\nkey_file "+
 		"= \"pair.key\"\n"+
 		"[state]\ndirectory = %q\n[status]\nlisten = \"127.0.0.1:%d\"\n[[mqtt]]\nchannel = \"cell-1\"\nbroker = "+
-		"\"mqtt://127.0.0.1:%d\"\n%s",
-		line, dir+"/state", status, broker, topics)
+		"\"mqtt://127.0.0.1:%d\"\n%s[telemetry]\nendpoint = "+
+		"\"http://127.0.0.1:%d\"\n",
+		line, dir+"/state", status, broker, topics, collector)
 	for name, content := range map[string][]byte{"role.toml": []byte(text), "pair.key": read(t, bench+"/pair.key")} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -122,11 +124,24 @@ func roleSpec(t *testing.T, role, line string, broker, status int) Spec {
 		Keys:    theirs,
 		Program: filepath.Join(bench, role), Arguments: []string{"--config", dir + "/role.toml"}, UID: user, GID: user,
 		Read:  []string{dir, "/etc/resolv.conf", "/etc/hosts", "/sys/class/thermal/thermal_zone0/temp"},
-		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker)}, Files: 1024,
-		Threads: 512,
+		State: dir + "/state", Bind: []uint16{uint16(status)}, Connect: []uint16{uint16(broker), uint16(collector)},
+		Files: 1024, Threads: 512,
 		Environment: []string{handover.Setting(handover.Link, LinkDescriptor),
 			handover.Setting(handover.Keys, KeyDescriptor)},
 	}
+}
+
+// exports starts a collector of metrics, and returns its port and what arrives.
+func exports(t *testing.T) (int, <-chan string) {
+	arrived := make(chan string, 8)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case arrived <- r.RemoteAddr:
+		default:
+		}
+	}))
+	t.Cleanup(collector.Close)
+	return collector.Listener.Addr().(*net.TCPAddr).Port, arrived
 }
 
 // TestRolesCarryMQTTInTheSandbox runs both programs as they are shipped.
@@ -152,7 +167,9 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 		t.Fatal(token.Error())
 	}
 
-	rx, tx := roleSpec(t, "heliorx", line, it, rxStatus), roleSpec(t, "heliotx", line, plant, txStatus)
+	collector, exported := exports(t)
+	rx := roleSpec(t, "heliorx", line, it, rxStatus, collector)
+	tx := roleSpec(t, "heliotx", line, plant, txStatus, collector)
 	rx.Direction, tx.Direction = Receive, Transmit
 	var err error
 	if rx.Link, err = udp.ListenFile(line); err != nil {
@@ -194,6 +211,9 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 		}
 		return nil
 	})
+	for range processes {
+		await.Receive(t, "an export of metrics", exported)
+	}
 	for name, c := range processes {
 		_ = c.Process.Signal(syscall.SIGTERM)
 		select {
