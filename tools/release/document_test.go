@@ -20,7 +20,8 @@ func TestLinksOfTheArchiveLeadSomewhere(t *testing.T) {
 		for _, want := range []string{"README.md", "firmware/config/reference-tx.toml",
 			"firmware/config/reference-rx.toml", "firmware/config/minimal-tx.toml", "firmware/config/minimal-rx.toml",
 			"boards/README.md", "boards/wiring.md", "boards/compute-module.md", "boards/hardware-checklist.md",
-			"tools/wireshark/README.md", "tools/wireshark/heliograph.lua"} {
+			"tools/wireshark/README.md", "tools/wireshark/heliograph.lua",
+			"tools/monitoring/grafana-dashboard.json", "tools/monitoring/prometheus-rules.yaml"} {
 			if _, err := os.Stat(filepath.Join(root, want)); err != nil {
 				t.Error(err)
 			}

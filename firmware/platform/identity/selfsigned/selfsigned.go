@@ -24,7 +24,8 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-const life = 20 * 365 * 24 * time.Hour
+// Life is how long a certificate is valid.
+const Life = 20 * 365 * 24 * time.Hour
 
 // Ensure returns the files of the certificate name in folder, which is made for
 // a listener on address (host:port) if it is not there yet.
@@ -82,7 +83,7 @@ func create(address string, now time.Time) (certificate, private []byte, err err
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(life),
+		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.Add(Life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true, DNSNames: []string{name, "localhost"}, IPAddresses: addresses(address),
 	}
