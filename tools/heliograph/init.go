@@ -20,6 +20,7 @@ import (
 type initiation struct {
 	answers initial.Answers
 	given   initial.Given
+	asked   map[string]bool // flags of questions that a person has answered
 	probing
 	asker  asker // nil: flags alone
 	useKey bool  // the pair key may exist
@@ -28,7 +29,7 @@ type initiation struct {
 }
 
 func initCommand() *cobra.Command {
-	i := initiation{given: initial.Given{}}
+	i := initiation{given: initial.Given{}, asked: map[string]bool{}}
 	c := &cobra.Command{
 		Use:   "init [--tx FILE] [--rx FILE] [flags]",
 		Short: "Write the first configurations of a pair, their key and their password files",

@@ -41,7 +41,7 @@ func newAsker(c *cobra.Command) asker {
 func (i *initiation) askPage(ctx context.Context, p initial.Page) error {
 	var list []initial.Question
 	for _, q := range initial.On(p, i.answers) {
-		if !i.given[q.Flag] {
+		if !i.given[q.Flag] && !i.asked[q.Flag] {
 			list = append(list, q)
 		}
 	}
@@ -52,9 +52,19 @@ func (i *initiation) askPage(ctx context.Context, p initial.Page) error {
 		return failure{err}
 	}
 	for _, q := range list {
-		i.given[q.Flag] = true
+		i.asked[q.Flag] = true
+		if answer := q.Field(&i.answers); *answer == "" && q.Secret == nil {
+			*answer = "none" // in place of what is suggested
+		}
 	}
 	return nil
+}
+
+// forget has questions asked again.
+func (i *initiation) forget(flags ...string) {
+	for _, flag := range flags {
+		i.given[flag], i.asked[flag] = false, false
+	}
 }
 
 // again has a person answer some questions again; without one the error ends it.
@@ -63,9 +73,7 @@ func (i *initiation) again(p initial.Page, why error, flags ...string) (initial.
 		return p, why
 	}
 	fmt.Fprintf(i.notes, "%v\n", why)
-	for _, flag := range flags {
-		i.given[flag] = false
-	}
+	i.forget(flags...)
 	return p, nil
 }
 
@@ -139,12 +147,10 @@ func (i *initiation) decide(ctx context.Context, why error, r retry) (next initi
 	switch options[n] {
 	case login:
 		*r.login = initial.Login{Name: r.login.Name}
-		for _, flag := range []string{"-security", "-user", "-password-file"} {
-			i.given[r.address+flag] = false
-		}
+		i.forget(r.address+"-security", r.address+"-user", r.address+"-password-file")
 		return r.page, false, nil
 	case address:
-		i.given[r.address] = false
+		i.forget(r.address)
 		return initial.PageSources, false, nil
 	case repeat:
 		return r.next, true, nil

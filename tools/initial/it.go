@@ -20,14 +20,13 @@ func itQuestions() []Question {
 			Asked: hasOPCUA, Field: func(a *Answers) *string { return &a.OPCUAListen },
 			Missing: text("write an address"),
 			Default: func(a Answers) string {
-				return "opc.tcp://" + everywhere(a) + ":" + otherPort(a, a.OPCUA,
-					"4840")
+				return "opc.tcp://" + everywhere(a) + ":" + otherPort(a, a.OPCUA, "4840")
 			},
 			Check: checkURL("opc.tcp://0.0.0.0:4840", "opc.tcp")},
 		{Flag: "history", Page: PageIT, Title: "History that the mirror keeps (empty: none)",
 			Help:  "how long the mirror keeps values and events for HistoryRead, as in 30d; none: not at all",
-			Asked: hasOPCUA, Field: func(a *Answers) *string { return &a.History }, Check: checkNumber("30d", "d", "h",
-				"m"),
+			Asked: hasOPCUA, Field: func(a *Answers) *string { return &a.History },
+			Check: checkNumber("30d", "d", "h", "m"),
 			Default: func(a Answers) string {
 				if a.onBoard() {
 					return ""
@@ -37,8 +36,8 @@ func itQuestions() []Question {
 	}, brokerQuestions(), []Question{
 		{Flag: "syslog-to", Page: PageIT, Title: "Collector of IT",
 			Help:  "collector that gets what came by syslog, as in tcp://siem:601",
-			Asked: hasSyslog, Field: func(a *Answers) *string { return &a.SyslogTo }, Check: checkURL("tcp://siem:601",
-				"udp", "tcp", "tls"),
+			Asked: hasSyslog, Field: func(a *Answers) *string { return &a.SyslogTo },
+			Check:   checkURL("tcp://siem:601", "udp", "tcp", "tls"),
 			Missing: text("write the address of IT's collector, as in tcp://siem:601"),
 			Default: func(a Answers) string {
 				if a.OneMachine() {

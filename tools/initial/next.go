@@ -31,7 +31,7 @@ func Next(a Answers, s Server) []Step {
 			Step{fmt.Sprintf("heliograph cert export --config %s %s", tx, der), "the OPC UA server has to trust it"})
 		if s.File != "" {
 			steps = append(steps, Step{fmt.Sprintf("heliograph trust add --config %s %s", tx, quote(s.File)),
-				"if the server itself shows that thumbprint"})
+				"if the server itself shows " + s.Thumbprint})
 		}
 	}
 	if a.SyslogTo == defaultCollector && a.Syslog != "" {
@@ -42,6 +42,11 @@ func Next(a Answers, s Server) []Step {
 	if a.OPCUA != "" {
 		steps = append(steps, Step{"heliograph trust list --config " + rx,
 			"clients that were refused; \"trust add\" lets one in"})
+	}
+	steps = append(steps, Step{"heliograph doctor --config " + tx, "what is missing, why, and the cure"})
+	if !a.OneMachine() {
+		steps = append(steps, Step{fmt.Sprintf("heliograph accept --config %s -o %s.html", rx, a.Pair),
+			"measures the link, and writes the report to file"})
 	}
 	return steps
 }

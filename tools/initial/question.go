@@ -58,10 +58,9 @@ func Pages() []Page {
 
 // Title is what the form writes above a page.
 func (p Page) Title() string {
-	return [pages]string{"Files", "The pair", "The link", "The link", "What is in the plant", "What is in the plant",
-		"The OPC UA server",
-		"The OPC UA server", "The MQTT broker", "The MQTT broker", "Syslog", "What IT gets", "What IT gets",
-		"What IT gets", "Status and time"}[p]
+	const plant, server, broker, it = "What is in the plant", "The OPC UA server", "The MQTT broker", "What IT gets"
+	return [pages]string{"Files", "The pair", "The link", "The link", plant, plant, server, server, broker, broker,
+		"Syslog", it, it, it, "Status and time"}[p]
 }
 
 // Questions returns all questions, each after those that it depends on.
@@ -136,10 +135,12 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("--%s %q: %s", f.Flag, f.Answer, f.Words)
 }
 
-// Given are the flags of the questions that were answered, also with an empty answer.
+// Given are the flags of the questions that the command line has answered, also with an empty
+// answer.
 type Given map[string]bool
 
-// Complete answers the remaining questions of a page with what they suggest, and checks all.
+// Complete answers the questions of a page that have no answer with what they suggest, and
+// checks all. What other answers have made pointless is emptied, or a fault if it was given.
 func Complete(p Page, a *Answers, given Given) error {
 	for _, q := range Questions() {
 		if q.Page != p {
@@ -149,6 +150,9 @@ func Complete(p Page, a *Answers, given Given) error {
 		if !q.asked(*a) {
 			if given[q.Flag] && *field != "" {
 				return fmt.Errorf("--%s does not go with the other answers: %s", q.Flag, q.Help)
+			}
+			if *field = ""; q.Secret != nil {
+				*q.Secret(a) = ""
 			}
 			continue
 		}

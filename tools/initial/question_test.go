@@ -1,0 +1,71 @@
+package initial
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnswersThatOthersMadePointlessAreEmptied(t *testing.T) {
+	a := Answers{OPCUAChannel: "line", OPCUALogin: Login{Name: "ot",
+		Password: "secret"}} // of a server that was dropped
+	for _, p := range []Page{PageOPCUA, PageOPCUAPassword} {
+		if err := Complete(p, &a, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.OPCUAChannel != "" || a.OPCUALogin != (Login{}) {
+		t.Errorf("%+v", a)
+	}
+	a.OPCUAChannel = "line"
+	if err := Complete(PageOPCUA, &a, Given{"opcua-channel": true}); err == nil ||
+		!strings.HasPrefix(err.Error(), "--opcua-channel does not go with the other answers") {
+		t.Error(err)
+	}
+}
+
+func TestEachQuestionIsOnItsPageAfterWhatItDependsOn(t *testing.T) {
+	seen, last := map[string]bool{}, map[Page]bool{}
+	for _, q := range Questions() {
+		if seen[q.Flag] || q.Title == "" || q.Help == "" || q.Page.Title() == "" {
+			t.Errorf("%+v", q)
+		}
+		seen[q.Flag], last[q.Page] = true, true
+	}
+	if len(last) != len(Pages()) {
+		t.Errorf("%d of %d pages have a question", len(last), len(Pages()))
+	}
+}
+
+func TestAFaultOfAPasswordDoesNotShowIt(t *testing.T) {
+	a := Answers{OPCUA: "opc.tcp://x", OPCUALogin: Login{Name: "ot", Password: "sec\nret"}}
+	if err := Complete(PageOPCUAPassword, &a, nil); err == nil || strings.Contains(err.Error(), "sec") {
+		t.Error(err)
+	}
+}
+
+func TestSecretsAreInFilesOfTheirOwn(t *testing.T) {
+	a := Answers{TX: "plant/tx.toml", RX: "it/rx.toml", Key: "plant/pair.key", Pair: "hall", Board: host, Medium: udp,
+		Address: "10.0.0.3:17000", MQTT: "mqtt://x", MQTTTo: "mqtt://y", MQTTLogin: Login{Name: "ot",
+			Password: "secret-1"},
+		MQTTToLogin: Login{Name: "it", File: "it/old.password", Password: "secret-2"}}
+	files := map[string]File{}
+	for _, f := range Files(a) {
+		files[f.Path] = f
+		if strings.Contains(f.Content, "secret-") != f.Secret {
+			t.Errorf("%+v", f)
+		}
+	}
+	if f := files["plant/mqtt.password"]; len(files) != 3 || f.Content != "secret-1\n" || !f.Secret {
+		t.Errorf("%+v", files)
+	}
+	for path, want := range map[string][]string{
+		"plant/tx.toml": {`password_file = "mqtt.password"`, `key_file = "pair.key"`},
+		"it/rx.toml":    {`password_file = "old.password"`, `key_file = "../plant/pair.key"`},
+	} {
+		for _, line := range want {
+			if !strings.Contains(files[path].Content, line) {
+				t.Errorf("%q is not in %s", line, files[path].Content)
+			}
+		}
+	}
+}
