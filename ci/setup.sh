@@ -70,6 +70,7 @@ need cpio          cpio
 need rpm           rpm
 need chromium      chromium
 need groff         groff-base
+need curl          curl
 [ -e /lib/systemd/systemd ] || missing="$missing systemd"
 need dtc           device-tree-compiler
 need qemu-system-aarch64 qemu-system-arm

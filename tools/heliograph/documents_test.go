@@ -43,14 +43,14 @@ func documentFaults(root fs.FS) (faults []string, commands int, err error) {
 		}
 		lines, fenced := strings.Split(string(text), "\n"), false
 		for i, line := range lines {
-			if strings.HasPrefix(line, "```") {
+			if strings.HasPrefix(strings.TrimSpace(line), "```") {
 				fenced = !fenced
 			}
 			for j := i + 1; fenced && strings.HasSuffix(line, "\\") && j < len(lines); j++ {
 				line = strings.TrimSuffix(line, "\\") + lines[j]
 			}
-			if fenced && strings.HasPrefix(line, "heliograph ") {
-				check(i+1, line, true)
+			if whole := strings.TrimSpace(line); fenced && strings.HasPrefix(whole, "heliograph ") {
+				check(i+1, whole, true)
 			}
 			for _, mark := range []*regexp.Regexp{spanned, quoted} {
 				for _, found := range mark.FindAllStringSubmatch(line, -1) {

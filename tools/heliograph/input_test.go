@@ -17,6 +17,7 @@ import (
 // command that reads none stands in withoutInput.
 func inputs() map[string][]string {
 	return map[string][]string{
+		"accept": {"--config", "@", "-o", "x.html"}, "accept verify": {"@"},
 		"cert csr": {"--pki", "@", "x.csr"}, "cert export": {"--pki", "@", "x.der"}, "cert show": {"--config", "@"},
 		"check": {"@"}, "console": {"--once", "@"}, "crawl": {"--policy", "Basic256Sha256", "--pki", "@",
 			"opc.tcp://127.0.0.1:1", "opc.tcp://127.0.0.1:1"},
@@ -39,7 +40,8 @@ func inputs() map[string][]string {
 
 // withoutInput are commands that read no file, or begin something that a test of theirs ends.
 var withoutInput = []string{"bench", "board-demo", "cert new", "completion bash", "completion fish",
-	"completion powershell", "completion zsh", "demo", "init", "key new", "man", "syslog", "update key", "user add"}
+	"completion powershell", "completion zsh", "demo", "init", "key new", "man", "plant", "syslog", "update key",
+	"user add"}
 
 // badInputs are files that no command takes.
 func badInputs(t *testing.T) (dir string, files map[string]string) {

@@ -82,7 +82,7 @@ func root() *cobra.Command {
 		crawlCommand(), decodeCommand(), demoCommand(), doctorCommand(), epochCommand(), flashCommand(), imageCommand(),
 		initCommand(), keyCommand(), selftestCommand(), syslogCommand(), trustCommand(), updateCommand(), userCommand(),
 		versionCommand(), watchCommand())
-	c.AddCommand(completionCommand(), manCommand())
+	c.AddCommand(completionCommand(), manCommand(), plantCommand())
 	complete(c)
 	return c
 }

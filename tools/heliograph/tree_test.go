@@ -21,7 +21,7 @@ func leaves(c *cobra.Command) (list []*cobra.Command) {
 			list = append(list, leaves(sub)...)
 		}
 	}
-	if !c.HasSubCommands() || c.Name() == "image" {
+	if !c.HasSubCommands() || c.HasExample() { // image and accept do both
 		list = append(list, c)
 	}
 	return list

@@ -47,12 +47,15 @@ func Reading(tag int, at time.Time) float64 {
 func Began() time.Time { return time.Unix(1, 0) }
 
 // NewServer starts a server with so many tags on a port of loopback.
-func NewServer(tags int) (*Server, error) {
+func NewServer(tags int) (*Server, error) { return NewServerAt("127.0.0.1:0", tags) }
+
+// NewServerAt starts one on an address.
+func NewServerAt(address string, tags int) (*Server, error) {
 	space, set, err := line(tags)
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("plant: %v", err)
 	}

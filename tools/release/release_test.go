@@ -258,6 +258,25 @@ func TestTheToolBringsItsManualAndCompletion(t *testing.T) {
 	}
 }
 
+// TestTheTutorialBeginsWithTheRelease runs the tutorial's first block beside the packages.
+func TestTheTutorialBeginsWithTheRelease(t *testing.T) {
+	_, section, _ := strings.Cut(string(read(t, "tutorial.md")), "\n## 1.")
+	block := strings.SplitN(section, "```\n", 3)
+	folder := t.TempDir()
+	for _, name := range []string{"heliograph", "heliotx", "heliorx"} {
+		file := name + "_" + testVersion + "_" + runtime.GOARCH + ".deb"
+		if err := os.Symlink(filepath.Join(built(t), file),
+			filepath.Join(folder, name+"_"+testVersion+"_amd64.deb")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := exec.Command("bash", "-ec", block[1])
+	c.Dir = folder
+	if said, err := c.CombinedOutput(); err != nil || !strings.Contains(string(said), testVersion) {
+		t.Errorf("%v, %s; want the version of what it unpacked", err, said)
+	}
+}
+
 func asked(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
