@@ -33,6 +33,7 @@ type Config struct {
 	// User and Password are for a status port that asks for them.
 	User, Password string
 	Doing          func(what string) // is called with what is examined now
+	Now            func() time.Time  // nil: the machine's clock
 }
 
 // Result is what was found.
@@ -74,6 +75,7 @@ func Run(ctx context.Context, c Config) Result {
 		{"files", x.files}, {"the other side's file", x.other}, {"state", x.examineState}, {"certificates",
 			x.certificates},
 		{"the role", x.running}, {"the link", x.examineLink}, {"ports", x.ports}, {"peers", x.peers},
+		{"certificates that were rejected", x.rejected},
 	} {
 		x.doing(step.what)
 		step.do(ctx)
@@ -96,6 +98,11 @@ func (x *examination) found(list ...diagnosis.Finding) {
 	}
 }
 
+// add adds one finding.
+func (x *examination) add(code, where, cause, cure string) {
+	x.found(diagnosis.Finding{Code: code, Where: where, Cause: cause, Cure: cure})
+}
+
 func (x *examination) fine(what string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -108,5 +115,10 @@ func (x *examination) unchecked(what string) {
 	x.result.Unchecked = append(x.result.Unchecked, what)
 }
 
-// now is the time that certificates are compared with.
-func now() time.Time { return time.Now() }
+// now is what certificates and servers' clocks are compared with.
+func (x *examination) now() time.Time {
+	if x.Now != nil {
+		return x.Now()
+	}
+	return time.Now()
+}

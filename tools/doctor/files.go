@@ -39,8 +39,7 @@ func (x *examination) files(context.Context) {
 		}
 		secrets = false
 		command, _, _ = strings.Cut("chmod"+command, "\"")
-		x.found(diagnosis.Finding{Code: "file-permissions", Where: fmt.Sprintf("%s:%d", w.File, w.Line), Cause: cause,
-			Cure: command})
+		x.add("file-permissions", fmt.Sprintf("%s:%d", w.File, w.Line), cause, command)
 	}
 	if secrets {
 		x.fine("files of secrets: no other user can read them")
@@ -64,15 +63,15 @@ func (x *examination) other(context.Context) {
 		}
 		return
 	}
-	a, _, failed := pairkey.InUse(both.TX.Link.KeyFile, both.TX.State, now())
-	b, _, err := pairkey.InUse(both.RX.Link.KeyFile, both.RX.State, now())
+	a, _, failed := pairkey.InUse(both.TX.Link.KeyFile, both.TX.State, x.now())
+	b, _, err := pairkey.InUse(both.RX.Link.KeyFile, both.RX.State, x.now())
 	if failed != nil || err != nil || a.Key == b.Key || b.Old != nil && *b.Old == a.Key {
 		x.fine("both files of the pair agree")
 		return
 	}
-	x.found(diagnosis.Finding{Code: "key-mismatch", Where: "link", Cause: fmt.Sprintf("heliotx uses pair key %s, and "+
-		"heliorx accepts %s alone", pairkey.ID(a.Key), pairkey.ID(b.Key)),
-		Cure: "heliograph key change --config FILE KEY, with the same key on both sides, the receiver first"})
+	x.add("key-mismatch", "link", fmt.Sprintf("heliotx uses pair key %s, and heliorx accepts %s alone",
+		pairkey.ID(a.Key), pairkey.ID(b.Key)), "heliograph key change --config FILE KEY, with the same key on both "+
+		"sides, the receiver first")
 }
 
 // difference makes a finding of a fault of a pair.
@@ -106,9 +105,7 @@ func (x *examination) examineState(context.Context) {
 		}
 		x.unchecked("state: " + x.state + " is made at the first start")
 	}
-	unwritable := func(cause, cure string) {
-		x.found(diagnosis.Finding{Code: "state-unwritable", Where: "state", Cause: cause, Cure: cure})
-	}
+	unwritable := func(cause, cure string) { x.add("state-unwritable", "state", cause, cure) }
 	switch {
 	case err != nil:
 		unwritable(err.Error(), fmt.Sprintf("correct directory in [state] of %s", x.File))
@@ -119,20 +116,17 @@ func (x *examination) examineState(context.Context) {
 		return
 	}
 	if err := writable(folder); err != nil {
-		unwritable(fmt.Sprintf("%s cannot be written: %v", folder, err), "chown -R USER "+folder+
-			", the user that runs helio"+x.Role+"; if its disk is read-only: mount -o remount,rw, or replace the disk")
+		unwritable(fmt.Sprintf("%s cannot be written: %v", folder, err), "chown -R USER "+folder+", the user that "+
+			"runs helio"+x.Role+"; if its disk is read-only: mount -o remount,rw, or replace the disk")
 	} else if file := foreign(folder, x.state); file != "" {
-		x.found(diagnosis.Finding{Code: "file-permissions", Where: "state", Cause: file + " is of another user than " +
-			"the " +
-			"folder: helio" + x.Role + " was started once as another user",
-			Cure: "chown -R --reference=" + x.state + " " + x.state})
+		x.add("file-permissions", "state", file+" is of another user than the folder: helio"+x.Role+" was started "+
+			"once as another user", "chown -R --reference="+x.state+" "+x.state)
 	} else {
 		x.fine("state: " + folder + " can be written")
 	}
 	if fault := disk.Of(folder).Fault(); fault != "" {
-		x.found(diagnosis.Finding{Code: "disk-full", Where: "state", Cause: fault, Cure: "free space on the disk of " +
-			folder +
-			", or set directory in [state] of " + x.File + " to a larger one"})
+		x.add("disk-full", "state", fault, "free space on the disk of "+folder+", or set directory in [state] of "+
+			x.File+" to a larger one")
 	}
 }
 
@@ -164,35 +158,38 @@ func (x *examination) certificates(context.Context) {
 	}
 	_, err := os.ReadDir(filepath.Join(x.pki, "own", "private"))
 	if errors.Is(err, fs.ErrPermission) {
-		x.found(diagnosis.Finding{Code: "file-permissions", Where: "pki", Cause: "this user may not read " + x.pki,
-			Cure: "run doctor as the user of helio" + x.Role + ", or with sudo"})
+		x.add("file-permissions", "pki", "this user may not read "+x.pki, "run doctor as the user of "+
+			"helio"+x.Role+", or with sudo")
 		return
 	}
 	x.store, err = pki.Open(pki.Config{Directory: x.pki, ReadOnly: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		x.found(diagnosis.Finding{Code: "pki", Where: "pki", Cause: err.Error(), Cure: "correct [pki] of " + x.File})
+		x.add("pki", "pki", err.Error(), "correct [pki] of "+x.File)
 		return
 	}
 	own := x.store.Own()
 	if own == nil {
-		x.found(diagnosis.Finding{Code: "no-certificate", Where: "pki", Cause: "helio" + x.Role + " has no " +
-			"certificate yet",
-			Cure: "start helio" + x.Role + " once, or heliograph cert new --config " + x.File})
-	} else if own.Certificate.NotAfter.Sub(now()) < nearExpiry {
-		x.found(x.site.Expiry("opcua own", x.Role, own.Certificate.NotAfter, now()))
-	} else if own.Certificate.NotBefore.After(now()) {
-		x.found(diagnosis.Finding{Code: "clock", Where: "clock", Cause: "the clock is before the day on which the " +
-			"own " +
-			"certificate was made, " + own.Certificate.NotBefore.UTC().Format(time.DateOnly), Cure: "set the clock: " +
-			"timedatectl set-ntp true"})
-	} else {
-		x.fine("own certificate: until " + own.Certificate.NotAfter.UTC().Format(time.DateOnly))
+		x.add("no-certificate", "pki", "helio"+x.Role+" has no certificate yet", "start helio"+x.Role+" once, or "+
+			"heliograph cert new --config "+x.File)
+		return
 	}
-	x.rejected()
+	switch from, to := own.Certificate.NotBefore, own.Certificate.NotAfter; {
+	case to.Sub(x.now()) < nearExpiry:
+		x.found(x.site.Expiry("opcua own", x.Role, to, x.now()))
+	case from.After(x.now()):
+		x.add("clock", "clock", "the clock is before the day on which the own certificate was made, "+
+			from.UTC().Format(time.DateOnly), "set the clock: timedatectl set-ntp true")
+	default:
+		x.fine("own certificate: until " + to.UTC().Format(time.DateOnly))
+	}
 }
 
-// rejected names the certificates that were rejected lately.
-func (x *examination) rejected() {
+// rejected names the certificates that were rejected lately and that no finding is about.
+func (x *examination) rejected(context.Context) {
+	if x.store == nil {
+		return
+	}
+	known := strings.Join(x.result.Findings.Lines(), "\n")
 	list := x.store.List(pki.KindRejected)
 	changed := func(e pki.Entry) time.Time {
 		info, err := os.Stat(e.Path)
@@ -203,17 +200,18 @@ func (x *examination) rejected() {
 	}
 	slices.SortFunc(list, func(a, b pki.Entry) int { return changed(b).Compare(changed(a)) })
 	for _, e := range list[:min(len(list), mostRejected)] {
-		if now().Sub(changed(e)) > recent {
+		if x.now().Sub(changed(e)) > recent {
 			return
+		}
+		if strings.Contains(known, e.Thumbprint) {
+			continue
 		}
 		what, cure := "the client", "if it is meant to read this mirror: "
 		if x.Role == "tx" {
 			what, cure = "the server", "compare the thumbprint with the server's own, then "
 		}
-		x.found(diagnosis.Finding{Code: "rejected", Where: "certificate " + e.Thumbprint,
-			Cause: fmt.Sprintf("%s with the certificate of %.100q is not trusted here", what,
-				e.Certificate.Subject.String()),
-			Cure: cure + "heliograph trust add --config " + x.File + " " + e.Thumbprint + "; if not, remove " +
-				e.Path})
+		x.add("rejected", "certificate "+e.Thumbprint, fmt.Sprintf("%s with the certificate of %.100q is not trusted "+
+			"here", what, e.Certificate.Subject.String()), cure+"heliograph trust add --config "+x.File+" "+
+			e.Thumbprint+"; if not, remove "+e.Path)
 	}
 }

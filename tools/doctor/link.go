@@ -28,16 +28,14 @@ func (x *examination) examineLink(context.Context) {
 	}
 }
 
-func (x *examination) fault(code, cause, cure string) {
-	x.found(diagnosis.Finding{Code: code, Where: "link", Cause: cause, Cure: cure})
-}
+func (x *examination) fault(code, cause, cure string) { x.add(code, "link", cause, cure) }
 
 // interfaces looks at the interface of an Ethernet link.
 func (x *examination) interfaces() {
 	d, err := netdev.Find(x.link.Interface)
 	if err != nil {
-		x.fault("interface-missing", err.Error(), "plug the adapter in, or set interface in [link] of "+x.File+
-			" to one that `ip link` shows")
+		x.fault("interface-missing", err.Error(), "plug the adapter in, or set interface in [link] of "+x.File+" to "+
+			"one that `ip link` shows")
 		return
 	}
 	if err := isolate.Unused(d); err != nil {
@@ -54,14 +52,13 @@ func (x *examination) interfaces() {
 	switch up := i.Flags&net.FlagUp != 0; {
 	case !up && x.result.Running:
 		x.fault("interface-down", d.Name+" is down, and helio"+x.Role+" runs", "ip link set "+d.Name+" up, and find "+
-			"what "+
-			"took it down")
+			"what took it down")
 	case !up:
 		x.unchecked("link: " + d.Name + " is down; helio" + x.Role + " brings it up, and its carrier shows then")
 	case strings.TrimSpace(string(carrier)) == "0":
 		x.fault("no-carrier", d.Name+" has no carrier: no light, or no other end", "check the fibre: TX of the "+
-			"transmitter to RX of the receiver; a TX-only transmitter may need speed in [link], and media that "+
-			"send without an answer")
+			"transmitter to RX of the receiver; a TX-only transmitter may need speed in [link], and media that send "+
+			"without an answer")
 	default:
 		x.fine("link: " + d.Name + " has a carrier, and no address")
 	}
@@ -73,8 +70,8 @@ func (x *examination) serial() {
 	info, err := os.Stat(device)
 	switch {
 	case err != nil:
-		x.fault("device-missing", err.Error(), "plug the adapter in, or set device in [link] of "+x.File+
-			" to one of /dev/serial/by-id")
+		x.fault("device-missing", err.Error(), "plug the adapter in, or set device in [link] of "+x.File+" to one of "+
+			"/dev/serial/by-id")
 		return
 	case info.Mode()&fs.ModeCharDevice == 0:
 		x.fault("device-missing", device+" is not a serial port", "set device in [link] of "+x.File)
@@ -82,8 +79,7 @@ func (x *examination) serial() {
 	}
 	if err := accessible(device, x.Role == "tx"); err != nil {
 		x.fault("file-permissions", fmt.Sprintf("%s: %v", device, err), "usermod -a -G dialout USER, the user that "+
-			"runs "+
-			"helio"+x.Role+", and start it again")
+			"runs helio"+x.Role+", and start it again")
 		return
 	}
 	line, _ := os.ReadFile("/proc/cmdline")
@@ -91,8 +87,7 @@ func (x *examination) serial() {
 		name, found := strings.CutPrefix(word, "console=")
 		if name, _, _ = strings.Cut(name, ","); found && "/dev/"+name == device {
 			x.fault("console-on-link", "the kernel's console writes to "+device, "remove "+word+" from the kernel's "+
-				"command "+
-				"line, and disable serial-getty@"+name)
+				"command line, and disable serial-getty@"+name)
 			return
 		}
 	}
@@ -108,8 +103,7 @@ func (x *examination) datagrams() {
 	c, err := net.Dial("udp", x.link.Address) // sends nothing
 	if err != nil {
 		x.fault("address", err.Error(), "set address in [link] of "+x.File+" to the receiver's, and give this "+
-			"machine a "+
-			"route to it: ip route")
+			"machine a route to it: ip route")
 		return
 	}
 	_ = c.Close() // nothing was sent
@@ -161,8 +155,7 @@ func (x *examination) listener(where, network, address string) {
 			"port in "+x.File
 	case errors.Is(err, fs.ErrPermission):
 		f.Code, f.Cure = "port-permission", "choose a port above 1023 in "+x.File+", or give the program the right: "+
-			"setcap "+
-			"cap_net_bind_service+ep helio"+x.Role
+			"setcap cap_net_bind_service+ep helio"+x.Role
 	default:
 		f.Code, f.Cure = "address", "choose an address that `ip address` shows, or 0.0.0.0, in "+x.File
 	}

@@ -114,11 +114,9 @@ func (x *examination) opcua(ctx context.Context, c config.OPCUASource) (string, 
 	if err != nil {
 		return "", err
 	}
-	if off := at.Sub(now()).Round(time.Second); !at.IsZero() && off.Abs() > clockError {
-		x.found(diagnosis.Finding{Code: "clock", Where: "channel " + c.Channel, Cause: fmt.Sprintf("the server's "+
-			"time differs "+
-			"by %s from this machine's", off), Cure: "set the wrong clock: `date` here, or the server's; source " +
-			"timestamps are those of the server"})
+	if off := at.Sub(x.now()).Round(time.Second); !at.IsZero() && off.Abs() > clockError {
+		x.add("clock", "channel "+c.Channel, fmt.Sprintf("the server's time differs by %s from this machine's", off),
+			"set the wrong clock: `date` here, or the server's; source timestamps are those of the server")
 	}
 	if c.SecurityPolicy != "None" && x.store.Own() == nil {
 		return "has an endpoint and a certificate that fit; whether it trusts heliotx shows once that has one", nil

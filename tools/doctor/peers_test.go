@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -80,6 +81,7 @@ func TestWhatAServerOrThisSideDoesNotAccept(t *testing.T) {
 		host        string // of the endpoint, 127.0.0.1 unless given
 		keys        string // of the channel's table
 		distrusted  bool   // by this side
+		late        bool   // this side's clock is ten minutes behind
 		unsigned    bool   // this side has no certificate of its own yet
 		code        string // "" for no finding
 		cause, cure string
@@ -105,6 +107,8 @@ func TestWhatAServerOrThisSideDoesNotAccept(t *testing.T) {
 			cure: `security_mode = "SignAndEncrypt"`},
 		"another password": {server: "open", keys: "username = \"joe\"\npassword_file = \"wrong\"\n", code: "user",
 			cause: "refuses the user", cure: "username and password_file"},
+		"another time": {server: "open", late: true, code: "clock", cause: "differs by 10m", cure: "set the wrong " +
+			"clock"},
 		"no user": {server: "open", keys: "\n", code: "user", cause: "refuses the user", cure: "username"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,6 +125,9 @@ func TestWhatAServerOrThisSideDoesNotAccept(t *testing.T) {
 			s.write("tx.toml", string(b)+fmt.Sprintf("[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://%s:%d\"\n%s",
 				c.host, servers[c.server].Port, c.keys))
 			print := trustServer(t, s, servers[c.server], c.distrusted, c.unsigned)
+			if c.late {
+				s.more.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
+			}
 			r := s.examine()
 			replace := strings.NewReplacer("CONFIG", s.path("tx.toml"), "THUMBPRINT", print).Replace
 			if c.code != "" {

@@ -1,10 +1,11 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"os"
 	"time"
 
-	"heliograph/firmware/platform/diagnosis"
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/status"
 )
@@ -26,7 +26,7 @@ const (
 )
 
 var (
-	errLogin   = errors.New("the status port asks for a user and a password")
+	errLogin   = errors.New("the status port asks for a user and a password that it knows")
 	errForeign = errors.New("another program answers there")
 )
 
@@ -46,23 +46,19 @@ func (x *examination) running(ctx context.Context) {
 	switch {
 	case err == nil:
 		x.result.Running, x.reported = true, true
-		x.found(x.site.Snapshot(snap, now())...)
+		x.found(x.site.Snapshot(snap, x.now())...)
 		if snap.Ready {
 			x.fine("the role runs, and is ready")
 		}
 	case errors.Is(err, errLogin):
 		x.result.Running = true
-		x.found(diagnosis.Finding{Code: "login", Where: where, Cause: err.Error(),
-			Cure: "heliograph doctor --config " + x.File + " --user NAME --password-file FILE"})
+		x.add("login", where, err.Error(), "heliograph doctor --config "+x.File+" --user NAME --password-file FILE")
 	case errors.Is(err, errForeign):
-		x.found(diagnosis.Finding{Code: "port-in-use", Where: where, Cause: fmt.Sprintf("%s: %v", x.status.Listen, err),
-			Cure: "end the other program, or set listen in [status] of " + x.File + " to another port"})
+		x.add("port-in-use", where, fmt.Sprintf("%s: %v", x.status.Listen, err), "end the other program, or set "+
+			"listen in [status] of "+x.File+" to another port")
 	case held:
-		x.found(diagnosis.Finding{Code: "role-stuck", Where: "role", Cause: fmt.Sprintf("process %s holds %s and "+
-			"does not "+
-			"answer at its status port: %v", pid, x.state, err), Cure: "see its log; if the configuration was " +
-			"changed, restart " +
-			"helio" + x.Role})
+		x.add("role-stuck", "role", fmt.Sprintf("process %s holds %s and does not answer at its status port: %v", pid,
+			x.state, err), "see its log; if the configuration was changed, restart helio"+x.Role)
 	default:
 		x.unchecked("the role: helio" + x.Role + " does not run")
 	}
@@ -111,18 +107,19 @@ func (x *examination) pinned() *tls.Config {
 	if file == "" {
 		file, _ = selfsigned.Files(x.pki, "status")
 	}
-	pool := x509.NewCertPool()
-	if pem, err := os.ReadFile(file); err == nil {
-		pool.AppendCertsFromPEM(pem)
+	own := []byte("none")
+	if text, err := os.ReadFile(file); err == nil {
+		if block, _ := pem.Decode(text); block != nil {
+			own = block.Bytes
+		}
 	}
-	want := func(s tls.ConnectionState) error {
-		_, err := s.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: pool})
-		if err != nil {
+	verify := func(s tls.ConnectionState) error {
+		if !bytes.Equal(s.PeerCertificates[0].Raw, own) {
 			return fmt.Errorf("%w: its certificate is not the one in %s", errForeign, file)
 		}
 		return nil
 	}
-	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: want, MinVersion: tls.VersionTLS12}
+	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: verify, MinVersion: tls.VersionTLS12}
 }
 
 // local is where this machine reaches a listener.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -120,17 +121,18 @@ func printResult(w io.Writer, r doctor.Result) {
 	}
 	fmt.Fprintf(w, "%s: helio%s %s\n", r.Config, r.Role, runs)
 	for _, line := range r.Fine {
-		fmt.Fprintln(w, "ok       ", line)
+		fmt.Fprintln(w, "ok       ", printable(line))
 	}
 	for _, line := range r.Unchecked {
-		fmt.Fprintln(w, "unchecked", line)
+		fmt.Fprintln(w, "unchecked", printable(line))
 	}
 	red, plain := "", ""
 	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" {
 		red, plain = "\x1b[31m", "\x1b[0m"
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%sFINDING%s   %s: %s\n          cure: %s\n", red, plain, f.Where, f.Cause, f.Cure)
+		fmt.Fprintf(w, "%sFINDING%s   %s: %s\n          cure: %s\n", red, plain, printable(f.Where),
+			printable(f.Cause), printable(f.Cure))
 	}
 	switch n := len(r.Findings); n {
 	case 0:
@@ -140,6 +142,16 @@ func printResult(w io.Writer, r doctor.Result) {
 	default:
 		fmt.Fprintln(w, n, "findings")
 	}
+}
+
+// printable replaces what a terminal would act on: peers choose some of the words.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // progress names what takes long.

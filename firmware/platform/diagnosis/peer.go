@@ -125,8 +125,8 @@ func (s Site) opcua(p Peer) (f Finding, ok bool) {
 	case p.has("BadSecurityChecksFailed", "BadCertificateUntrusted", "BadCertificateUseNotAllowed",
 		"BadCertificateInvalid"):
 		return Finding{Code: "client-untrusted", Cause: "the server does not trust the certificate of heliotx",
-			Cure: s.pick("heliograph cert export --config CONFIG heliotx.der, and trust that file in the server; many "+
-				"have it already among their rejected certificates",
+			Cure: s.pick("heliograph cert export --config CONFIG heliotx.der, and trust that file in the server; "+
+				"many have it already among their rejected certificates",
 				"trust the board's certificate in the server: it is among those that it rejected")}, true
 	case p.has("BadCertificateTimeInvalid", "BadInvalidTimestamp"):
 		return Finding{Code: "clock", Cause: "the server takes the certificate, or the time, of heliotx for wrong: " +

@@ -63,9 +63,8 @@ func (s Site) link(l *List, snap *status.Snapshot) {
 		add("key-mismatch", fmt.Sprintf("%d frames arrive that this side's pair key does not open, and none that it "+
 			"does",
 			value(link.AuthFailures)), s.pick("`heliograph key show --config CONFIG` and the same on the other side "+
-			"must "+
-			"print one ID: copy one pair.key to both sides, and restart", "key x of both consoles must show one ID: "+
-			"change the key with it, the receiver first"))
+			"must print one ID: copy one pair.key to both sides, and restart", "key x of both consoles must show "+
+			"one ID: change the key with it, the receiver first"))
 	case epochRegressed(snap):
 	case uart && (framing > 0 || link.Frames == 0 && link.Bytes > 0):
 		add("baud", fmt.Sprintf("bytes arrive (%d) and no frame: the transmitter sends at another baud, or what is "+
@@ -79,8 +78,7 @@ func (s Site) link(l *List, snap *status.Snapshot) {
 	default:
 		add("silent", link.State, s.pick("start heliotx, and check that both files have the same [link], its cable "+
 			"(TX to RX), and a firewall on this side", "start the transmitter, and check the cable (TX to RX) and "+
-			"[link] "+
-			"of both files"))
+			"[link] of both files"))
 	}
 	if n := counted(snap, "medium", "overruns") + counted(snap, "medium", "buffer_overruns"); n > 0 {
 		add("overruns", fmt.Sprintf("bytes were lost %d times because this machine is too slow for the baud", n),
@@ -109,15 +107,13 @@ func (s Site) state(l *List, snap *status.Snapshot) {
 		switch {
 		case strings.HasPrefix(r, "epoch_regressed"):
 			l.Add(Finding{"epoch-regressed", "link", r, s.pick("if the transmitter was replaced: heliograph epoch "+
-				"accept "+
-				"--config CONFIG", "if the transmitter was replaced: key e")})
+				"accept --config CONFIG", "if the transmitter was replaced: key e")})
 		case strings.Contains(r, "no space left"):
 			l.Add(Finding{"disk-full", "state", r, space})
 		case strings.HasPrefix(r, "state: ") || strings.Contains(r, "permission denied") ||
 			strings.Contains(r, "read-only file system"):
 			l.Add(Finding{"state-unwritable", "state", r, s.pick("give the folder to the user of helioROLE: chown "+
-				"-R, or "+
-				"set directory in [state] of CONFIG", "write the card again, or replace it: key t tests it")})
+				"-R, or set directory in [state] of CONFIG", "write the card again, or replace it: key t tests it")})
 		}
 	}
 }
@@ -220,8 +216,7 @@ func (s Site) reasons(l *List, snap *status.Snapshot) {
 		switch {
 		case strings.Contains(cause, "the same name"), strings.Contains(cause, "no sink here takes it"):
 			l.Add(Finding{"channel-name", part, cause, s.pick("heliograph check TX-FILE RX-FILE names the lines; "+
-				"write one "+
-				"name in both files, and restart", "write one name in both boards' heliograph.toml")})
+				"write one name in both files, and restart", "write one name in both boards' heliograph.toml")})
 		case strings.Contains(cause, "address already in use"):
 			l.Add(Finding{"port-in-use", part, cause, "end the other program, or choose another port for listen"})
 		case found.names(part), found.names(part + " (at the transmitter)"), found.names("link") && cause == waiting,

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"heliograph/ci/await"
+	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/diagnosis"
+	"heliograph/tools/doctor"
+)
+
+func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := pairkey.Create(at("pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	good := fmt.Sprintf("pair = \"p\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:%d\"\nkey_file = \"pair.key\"\n"+
+		"[[syslog]]\nchannel = \"s\"\n", await.FreePort(t))
+	for name, text := range map[string]string{
+		"good.toml": good + "forward = \"udp://127.0.0.1:9\"\n",
+		"down.toml": good + fmt.Sprintf("forward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t)),
+		"bad.toml":  good + "forward = \"carrier pigeon\"\n",
+	} {
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no finding":    {[]string{"--config", at("good.toml")}, 0, "\nno finding\n"},
+		"a finding":     {[]string{"--config", at("down.toml")}, 1, "cure: start the server there"},
+		"no file named": {nil, 2, "config"},
+		"another role":  {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
+		"a lone file":   {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
+		"no such file":  {[]string{"--config", at("none.toml")}, 1, "no such file"},
+		"a fault":       {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
+		"no such secret": {[]string{"--config", at("good.toml"), "--user", "a", "--password-file", at("x")}, 1, "no " +
+			"such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := call(t, "", append([]string{"doctor"}, c.args...)...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+	var r doctor.Result
+	_, stdout, _ := call(t, "", "doctor", "--json", "--config", at("down.toml"))
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || len(r.Findings) != 1 ||
+		r.Findings[0].Code != "connection-refused" || r.Role != "rx" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestDoctorNamesWhatTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		p := startProgress(&out)
+		p.set("peers")
+		time.Sleep(slowAfter - time.Millisecond)
+		if synctest.Wait(); out.Len() > 0 {
+			t.Errorf("got %q before anything took long", &out)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		p.end()
+		if out.String() != "examining peers …\n" {
+			t.Errorf("got %q, want what takes long", &out)
+		}
+	})
+}
+
+func TestWordsOfPeersCannotSteerTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	printResult(&out, doctor.Result{Findings: diagnosis.List{{Where: "channel c", Cause: "a\x1b[2J\nb", Cure: "c"}}})
+	if want := "channel c: a?[2J?b\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("got %q, want %q", &out, want)
+	}
+}
