@@ -85,7 +85,7 @@ func libraries() []rule {
 		{path: "firmware/platform/counter", pure: true},
 		{path: "firmware/platform/fairshare", pure: true},
 		{path: "firmware/config/...", may: []string{"drivers/netdev", "firmware/config/...", "firmware/conduit/record", "firmware/platform/handover", "firmware/platform/store", "firmware/platform/text"}},
-		{path: "firmware/platform/role", may: []string{"firmware/config/...", "firmware/platform/handover", "firmware/platform/identity/selfsigned", "firmware/platform/status", "firmware/platform/task", "firmware/platform/telemetry"}},
+		{path: "firmware/platform/role", may: []string{"firmware/config/...", "firmware/platform/handover", "firmware/platform/health", "firmware/platform/machine", "firmware/platform/identity/selfsigned", "firmware/platform/status", "firmware/platform/task", "firmware/platform/telemetry"}},
 		{path: "firmware/platform/telemetry", may: []string{"firmware/platform/counter", "firmware/platform/status", "firmware/platform/task"}},
 		{path: "firmware/platform/audit", pure: true, may: []string{"firmware/platform/text"}},
 		{path: "firmware/platform/audit/keeper", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/store"}},

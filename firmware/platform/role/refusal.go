@@ -3,12 +3,15 @@ package role
 import (
 	"context"
 	"log/slog"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
 
 	"heliograph/firmware/platform/handover"
+	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/task"
 )
@@ -30,7 +33,10 @@ func (p Program) show(r handover.Refusal, unread error, log *slog.Logger) int {
 }
 
 func (p Program) refusalServer(r handover.Refusal, log *slog.Logger) *status.Server {
-	started := time.Now()
+	started, role := time.Now(), strings.TrimPrefix(p.Name, "helio")
+	board := status.Board{Role: role, Version: p.Version}
+	board.Name, _ = os.Hostname() // "" is not known
+	board.LED = &machine.LED{Pattern: health.Invalid.Shown(), Means: health.Invalid.Means()}
 	reasons := make(task.Reasons, 0, len(r.Faults))
 	for _, f := range r.Faults {
 		reasons = append(reasons, task.Reason{Part: "configuration", Cause: f})
@@ -40,8 +46,8 @@ func (p Program) refusalServer(r handover.Refusal, log *slog.Logger) *status.Ser
 		Audit: func(string, string) {}, // there is no trail, and clients do not fill the log
 		Role:  func() task.Reasons { return reasons },
 		Snapshot: func() status.Snapshot {
-			return status.Snapshot{Role: strings.TrimPrefix(p.Name, "helio"), Version: p.Version,
-				UptimeSeconds: time.Since(started).Seconds(), Refused: r.Faults}
+			return status.Snapshot{Role: role, Version: p.Version, UptimeSeconds: time.Since(started).Seconds(),
+				Refused: r.Faults, Boards: []status.Board{board}}
 		},
 	}
 }

@@ -39,6 +39,10 @@ func TestRefusalIsShownUntilTheProgramIsEnded(t *testing.T) {
 		return r.StatusCode, string(b), err
 	}
 	await.True(t, "the page answers", func() bool { _, _, err := get("/healthz"); return err == nil })
+	if _, body, _ := get("/status.json"); !strings.Contains(body, `"pattern": "6 flashes"`) ||
+		!strings.Contains(body, `"text": "the configuration is refused: heliograph.toml:3`) {
+		t.Errorf("got no LED or no trust in\n%s", body)
+	}
 	for path, want := range map[string]string{
 		"/":            "heliograph.toml:3: a &lt;fault&gt;",
 		"/status.json": `"heliograph.toml:3: a \u003cfault\u003e"`,

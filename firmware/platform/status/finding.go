@@ -79,11 +79,11 @@ func lossFindings(now time.Time, role, name string, c *Channel) (list []finding)
 		}
 	}
 	if n := value(c.OpenRecords); n > 0 {
-		open.Channel, open.Text = name, fmt.Sprintf("%d records are missing, and may still come", n)
+		open.Channel, open.Text = name, records(n)+" missing, may still come"
 		list = append(list, finding{kind: "open", level: Partly, TrustReason: open})
 	}
 	if gone > 0 {
-		final.Channel, final.Text = name, fmt.Sprintf("%d records are lost for good", gone)
+		final.Channel, final.Text = name, records(gone)+" lost for good"
 		list = append(list, finding{kind: "final", level: Partly, TrustReason: final})
 	}
 	counts := []struct {
@@ -91,13 +91,13 @@ func lossFindings(now time.Time, role, name string, c *Channel) (list []finding)
 		count *uint64
 		text  string
 	}{
-		{"refused", c.Refused, "%d records were refused by the sink's peer"},
-		{"expired", c.Expired, "%d records expired before the sink's peer took them"},
+		{"refused", c.Refused, "%s refused by the sink's peer"},
+		{"expired", c.Expired, "%s expired on the way to the sink's peer"},
 	}
 	if role == "tx" {
-		counts[0].text = "%d records were not sent: " + strings.ReplaceAll(c.RefusedReason, "%", "%%")
+		counts[0].text = "%s not sent: " + strings.ReplaceAll(c.RefusedReason, "%", "%%")
 		counts[1].kind, counts[1].count, counts[1].text = "dropped", c.Dropped,
-			"%d records were dropped: the plant sends more than the link takes"
+			"%s dropped: the plant sends more than the link takes"
 	}
 	for _, k := range counts {
 		if k.count != nil {
@@ -106,6 +106,13 @@ func lossFindings(now time.Time, role, name string, c *Channel) (list []finding)
 		}
 	}
 	return list
+}
+
+func records(n uint64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
 }
 
 func later(a, b time.Time) time.Time {
@@ -123,7 +130,7 @@ func peerFindings(p *Peer, rate *float64) (list []finding) {
 	}
 	waits := ""
 	if p.Spool != nil && p.Spool.Records > 0 {
-		waits = fmt.Sprintf("%d records wait", p.Spool.Records)
+		waits = records(uint64(p.Spool.Records)) + " waiting"
 	}
 	switch {
 	case p.State != "up":
@@ -137,11 +144,11 @@ func peerFindings(p *Peer, rate *float64) (list []finding) {
 		add("sink", why, 0)
 	// Some always wait for the acknowledgement of a peer that keeps up.
 	case waits != "" && (rate == nil || float64(p.Spool.Records) > *rate*behindAfter.Seconds()):
-		add("behind", waits+" for the sink's peer, which takes them more slowly than they come", behindAfter)
+		add("behind", waits+" for the sink's peer, which takes less than comes", behindAfter)
 	}
 	if p.Spool != nil {
 		list = append(list, finding{kind: "spool " + p.Name, level: Partly, count: &p.Spool.Dropped,
-			TrustReason: TrustReason{Channel: p.Channel, Text: "%d records were dropped: the spool was full"}})
+			TrustReason: TrustReason{Channel: p.Channel, Text: "%s dropped: the spool was full"}})
 	}
 	return list
 }

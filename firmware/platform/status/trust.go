@@ -68,7 +68,7 @@ type finding struct {
 	kind        string
 	level       Level
 	after       time.Duration // how long it must hold to be a reason
-	count       *uint64       // of what is gone; a reason while it has grown of late, with Text's %d
+	count       *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
 }
 
 // found is what is remembered of a finding.
@@ -152,7 +152,7 @@ func (t *trusting) holds(now time.Time, f *finding) bool {
 		if !k.grow(now, *f.count) {
 			return false
 		}
-		f.Text = fmt.Sprintf(f.Text, k.gained)
+		f.Text = fmt.Sprintf(f.Text, records(k.gained))
 	}
 	if f.Since.IsZero() {
 		f.Since = byClock(now, k.first)

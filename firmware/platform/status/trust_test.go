@@ -92,24 +92,24 @@ func TestTrustInEveryTrouble(t *testing.T) {
 			noon, "", ""},
 		"a hole is open": {holes(Hole{From: hour.Add(time.Second), Records: 5}, Hole{From: hour, Records: 2}), nil,
 			Partly,
-			hour, "press", "7 records are missing, and may still come"},
+			hour, "press", "7 records missing, may still come"},
 		"a hole of an unknown time is open": {holes(Hole{Records: 5}), nil, Partly, minute, "press",
-			"5 records are missing, and may still come"},
+			"5 records missing, may still come"},
 		"records are lost": {holes(Hole{From: hour, To: hour.Add(time.Second), Records: 5, Final: true}), nil, Partly,
-			hour, "press", "5 records are lost for good"},
+			hour, "press", "5 records lost for good"},
 		"records were lost the day before": {holes(Hole{From: noon.Add(-25 * time.Hour), Records: 5, Final: true}), nil,
 			Yes, noon, "", ""},
 		"a sink is down": {func(s *Snapshot) {
 			s.Peers[0].State, s.Peers[0].Reason, s.Peers[0].Spool.Records = "down", "connection refused", 12
-		}, nil, Partly, minute, "cell", "sink down: connection refused; 12 records wait"},
+		}, nil, Partly, minute, "cell", "sink down: connection refused; 12 records waiting"},
 		"a sink is slow": {func(s *Snapshot) { s.Peers[0].Spool.Records = 12 }, nil, Partly, minute, "cell",
-			"12 records wait for the sink's peer, which takes them more slowly than they come"},
+			"12 records waiting for the sink's peer, which takes less than comes"},
 		"the spool was full": {func(s *Snapshot) { s.Peers[0].Spool.Dropped += 4 }, nil, Partly, minute, "cell",
-			"4 records were dropped: the spool was full"},
+			"4 records dropped: the spool was full"},
 		"a sink's peer refuses": {change("cell", func(c *Channel) { c.Refused = Of[uint64](9) }), nil, Partly, minute,
-			"cell", "2 records were refused by the sink's peer"},
+			"cell", "2 records refused by the sink's peer"},
 		"records expire": {change("cell", func(c *Channel) { c.Expired = Of[uint64](1) }), nil, Partly, minute,
-			"cell", "1 records expired before the sink's peer took them"},
+			"cell", "1 record expired on the way to the sink's peer"},
 		"the configuration is refused": {func(s *Snapshot) {
 			*s = Snapshot{Role: "rx", Refused: []string{"rx.toml:3: x"}}
 		},
@@ -134,10 +134,10 @@ func TestTrustAtTX(t *testing.T) {
 			task.Reasons{{Part: "channel cell", Cause: "3 values did not cross"}},
 			Partly, minute, "cell", "3 values did not cross"},
 		"the plant sends too much": {change("cell", func(c *Channel) { c.Dropped = Of[uint64](8) }), nil,
-			Partly, minute, "cell", "8 records were dropped: the plant sends more than the link takes"},
+			Partly, minute, "cell", "8 records dropped: the plant sends more than the link takes"},
 		"records are too long": {change("cell", func(c *Channel) {
 			c.Refused, c.RefusedReason = Of[uint64](1), "1 larger than 100% of a record"
-		}), nil, Partly, minute, "cell", "1 records were not sent: 1 larger than 100% of a record"},
+		}), nil, Partly, minute, "cell", "1 record not sent: 1 larger than 100% of a record"},
 	} {
 		t.Run(name, func(t *testing.T) { c.check(t, wellTX) })
 	}
