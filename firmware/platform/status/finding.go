@@ -30,8 +30,13 @@ func findings(now time.Time, s *Snapshot, ready task.Reasons) (list []finding) {
 			Text: whose + " clock is not set: the times of records may be wrong"}})
 	}
 	for _, r := range ready {
+		name, isChannel := strings.CutPrefix(r.Part, "channel ")
+		_, shown := s.Channels[name]
 		if r.Part == "epoch_regressed" {
 			list = append(list, finding{kind: r.Part, level: No, TrustReason: TrustReason{Text: r.Cause}})
+		} else if linked && isChannel && !shown { // the other side alone has it
+			list = append(list, finding{kind: "unmatched", level: Partly,
+				TrustReason: TrustReason{Channel: name, Text: r.Cause}})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Channels)) {

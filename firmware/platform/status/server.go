@@ -11,6 +11,8 @@
 //	/readyz       200, or 503 with the reasons, one a line
 //	/update       PUT alone, on a board: takes a signed update (see package release)
 //
+// Trust, rates and days left take more than one snapshot: an Observer of the role adds them.
+//
 // All but /update is read-only. The server refuses other methods, bodies, long headers, slow clients and names in
 // Host that are not its own.
 // It holds a bounded number of connections, shared among addresses: a new one always gets in. Without users it has

@@ -84,8 +84,7 @@ type found struct {
 // reason holds. The zero value is ready.
 type trusting struct {
 	known  map[string]*found // by kind and channel
-	yes    bool
-	yesFor time.Time // since then, while yes is set
+	yesFor time.Time         // since then; zero: there are reasons
 }
 
 // judge returns the verdict on a snapshot and on what keeps the role from being ready.
@@ -106,10 +105,10 @@ func (t *trusting) judge(now time.Time, s *Snapshot, ready task.Reasons) *Trust 
 		k.seen = false
 	}
 	v := &Trust{Level: Yes, Reasons: []TrustReason{}}
-	if t.yes = len(holding) == 0; t.yes && t.yesFor.IsZero() {
-		t.yesFor = now
-	} else if !t.yes {
+	if len(holding) > 0 {
 		t.yesFor = time.Time{}
+	} else if t.yesFor.IsZero() {
+		t.yesFor = now
 	}
 	v.Since = byClock(now, t.yesFor)
 	v.add(holding)
