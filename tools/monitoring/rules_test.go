@@ -27,10 +27,13 @@ bad-link          FramesDamaged@4 LinkLosesFrames@4 LinkMarginLow@4
 certificate       CertificateEnds@1
 disk-full         DiskNearlyFull@1
 link-cut          LinkSilent@3-7 SourceDown@3-7 NotTrusted@4-7
+no-replay         LinkSilent@3-4 SourceDown@3-4 RecordsLost@4
 no-time           NotTrusted@2 ClockNotSet@5
 receiver-ended    Down@4
 restarts          Restarts@4
 sink-down         PeerDown@4 SpoolNearlyFull@5 SpoolDropsRecords@5 NotReady@7 PartlyTrusted@7
+slow-heal         LinkSilent@3-4 SourceDown@3-4 HoleOpen@7
+slow-link         QueueDropsRecords@3 HoleOpen@6 ChannelIncomplete@8 NotReady@8 PartlyTrusted@8
 slow-receiver     ReceiverTooSlow@5-8 LinkLosesFrames@5-8
 source-down       SourceDown@3 NotTrusted@4 NotReady@7
 transmitter-ended LinkSilent@3 SourceDown@3 Down@4 NotTrusted@4 NotReady@7
