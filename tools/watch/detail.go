@@ -144,10 +144,11 @@ func boardLine(b Board) string {
 	if b.Temperature != nil {
 		parts = append(parts, fmt.Sprintf("%.0f °C", *b.Temperature))
 	}
-	for name, text := range map[string]string{"supply ": b.Supply, "card ": b.Card} {
-		if text != "" {
-			parts = append(parts, name+text)
-		}
+	if b.Supply != "" {
+		parts = append(parts, "supply "+b.Supply)
+	}
+	if b.Card != "" {
+		parts = append(parts, "card "+b.Card)
 	}
 	return strings.Join(parts, "  ")
 }

@@ -7,14 +7,12 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -52,48 +50,6 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-func TestLevels(t *testing.T) {
-	for name, c := range map[string]struct{ json, level, why string }{
-		"the board's own": {`{"trust":{"level":"partly","sentence":"s","reasons":[{"channel":"a","text":"late"}]}}`,
-			Partly, "a: late"},
-		"a level of the future": {`{"trust":{"level":"perhaps"}}`, Yes, ""},
-		"older, well":           {`{"channels":{"a":{"source_state":"up","complete":true}}}`, Yes, ""},
-		"older, TX, well":       {`{"role":"tx","channels":{"a":{"source_state":"up"}},"peers":[{"state":"up"}]}`, Yes, ""},
-		"older, link":           {`{"link":{"state":"silent for 5 s"}}`, No, "link: silent for 5 s"},
-		"older, source":         {`{"channels":{"a":{"source_state":"down"}}}`, No, "a: source down: no reason given"},
-		"older, snapshot": {`{"channels":{"a":{"source_state":"up","complete":false}}}`, Partly,
-			"a: the initial snapshot is not complete yet"},
-		"older, healing": {`{"channels":{"a":{"source_state":"up","open_holes":1,"open_records":7}}}`, Partly,
-			"a: 7 records are missing, and may still heal"},
-		"older, sink": {`{"role":"rx","peers":[{"channel":"a","name":"mqtt sink a","state":"down","reason":"gone"}]}`,
-			Partly, "a: mqtt sink a down: gone"},
-		"older, not ready": {`{"ready":false,"reasons":["epoch_regressed: a"]}`, Partly, "epoch_regressed: a"},
-		"two": {`{"link":{"state":"lost"},"reasons":["x"],"channels":{"a":{"source_state":"down"}}}`, No,
-			"link: lost (and 1 more)"},
-		"nothing known": {`{}`, Yes, ""},
-	} {
-		var s Status
-		if err := json.Unmarshal([]byte(c.json), &s); err != nil {
-			t.Fatal(name, err)
-		}
-		var r Row
-		r.fill(&s, time.Now())
-		if r.Level != c.level || r.Why() != c.why {
-			t.Errorf("%s: got %q %q, want %q %q", name, r.Level, r.Why(), c.level, c.why)
-		}
-	}
-}
-
-// recorded is what heliorx answered before it judged itself.
-func recorded(t *testing.T) []byte {
-	t.Helper()
-	b, err := os.ReadFile("testdata/rx-before-trust.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // serve answers each request the same.
 func serve(t *testing.T, code int, body string) string {
 	t.Helper()
@@ -104,6 +60,14 @@ func serve(t *testing.T, code int, body string) string {
 		w.WriteHeader(code)
 		fmt.Fprint(w, body)
 	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// redirect refers each request to another address.
+func redirect(t *testing.T, to string) string {
+	t.Helper()
+	s := httptest.NewServer(http.RedirectHandler(to, http.StatusFound))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
 }
@@ -142,7 +106,7 @@ func TestWhatDoesNotAnswerSaysWhy(t *testing.T) {
 		"user":          {serve(t, 401, ""), "asks for a user"},
 		"password":      {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
 		"host":          {serve(t, 421, ""), "hosts in [status]"},
-		"elsewhere":     {serve(t, 302, ""), "not followed"},
+		"elsewhere":     {redirect(t, "http://"+serve(t, 200, `{"role":"rx"}`)), "not followed"},
 		"another":       {serve(t, 404, ""), "HTTP 404"},
 		"not JSON":      {serve(t, 200, "<html>"), "not the status of a board"},
 		"another's":     {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
