@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"heliograph/drivers/drivertest"
 	"heliograph/firmware/conduit/linktest"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/diagnosis"
 	"heliograph/tools/doctor"
 )
 
@@ -55,7 +57,10 @@ func TestDoctorAsksARoleThatRuns(t *testing.T) {
 	for _, r := range []*rig.Role{g.TX, g.RX} {
 		await.NoError(t, "no finding", func() error {
 			result, err := examine("--config", r.Config)
-			if err == nil && (len(result.Findings) > 0 || !result.Running) {
+			// nothing may keep the clock of the machine that runs the test
+			result.Findings = slices.DeleteFunc(result.Findings,
+				func(f diagnosis.Finding) bool { return f.Code == "clock" })
+			if err == nil && (len(result.Findings) > 0 || result.Trust == nil) {
 				err = fmt.Errorf("%+v", result)
 			}
 			return err

@@ -20,6 +20,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/diagnosis"
+	"heliograph/firmware/platform/status"
 )
 
 // Config says what to examine.
@@ -41,6 +42,7 @@ type Result struct {
 	Role      string         `json:"role"`
 	Config    string         `json:"config"`
 	Running   bool           `json:"running"`
+	Trust     *status.Trust  `json:"trust,omitempty"` // what the role says of its numbers
 	Findings  diagnosis.List `json:"findings"`
 	Fine      []string       `json:"fine"`
 	Unchecked []string       `json:"unchecked"` // what was not examined, and why

@@ -252,6 +252,17 @@ func TestTheOtherSidesFileIsCompared(t *testing.T) {
 	finds(t, r, "device-missing", "/dev/ttyAMA3", "/dev/serial/by-id")
 }
 
+func TestSecretsOfTheOtherSideNeedNotBeHere(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t))
+	s.write("rx.toml", fmt.Sprintf(head, await.FreePort(t))+"[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://it\"\n"+
+		"username = \"a\"\npassword_file = \"only-there\"\n")
+	s.more.Other = s.path("rx.toml")
+	r := s.examine()
+	if only(t, r); !strings.Contains(strings.Join(r.Unchecked, "\n"), "only-there") {
+		t.Errorf("got %q, want the missing file", r.Unchecked)
+	}
+}
+
 func TestCertificatesNearTheirEndAndClocksBehindAreNamed(t *testing.T) {
 	const mirror = "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://127.0.0.1:0\"\n"
 	at := func(s *site, then time.Time) {

@@ -59,7 +59,11 @@ func (x *examination) other(context.Context) {
 	both, err := settings.Pair(tx, rx)
 	if err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
-			x.found(x.difference(line))
+			if strings.HasPrefix(line, x.Other) && strings.Contains(line, elsewhere) {
+				x.unchecked("the other side's file is not compared: " + line)
+			} else {
+				x.found(x.difference(line))
+			}
 		}
 		return
 	}
@@ -73,6 +77,9 @@ func (x *examination) other(context.Context) {
 		pairkey.ID(a.Key), pairkey.ID(b.Key)), "heliograph key change --config FILE KEY, with the same key on both "+
 		"sides, the receiver first")
 }
+
+// elsewhere marks a fault of a file that is on the other machine alone.
+const elsewhere = "there is no file"
 
 // difference makes a finding of a fault of a pair.
 func (x *examination) difference(fault string) diagnosis.Finding {

@@ -45,7 +45,7 @@ func (x *examination) running(ctx context.Context) {
 	where := "[status] listen"
 	switch {
 	case err == nil:
-		x.result.Running, x.reported = true, true
+		x.result.Running, x.reported, x.result.Trust = true, true, snap.Trust
 		x.found(x.site.Snapshot(snap, x.now())...)
 		if snap.Ready {
 			x.fine("the role runs, and is ready")

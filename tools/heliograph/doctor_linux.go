@@ -78,6 +78,9 @@ func (o examined) examine(c *cobra.Command) error {
 	if d.Password, err = o.password(c); err != nil {
 		return failure{err}
 	}
+	if _, err := os.Stat(o.other); o.other != "" && err != nil {
+		return failure{fmt.Errorf("--other: %w", err)}
+	}
 	slow := startProgress(c.ErrOrStderr())
 	d.Doing = slow.set
 	result := doctor.Run(c.Context(), d)
@@ -120,6 +123,12 @@ func printResult(w io.Writer, r doctor.Result) {
 		runs = "runs"
 	}
 	fmt.Fprintf(w, "%s: helio%s %s\n", r.Config, r.Role, runs)
+	if r.Trust != nil {
+		fmt.Fprintln(w, "it says   ", printable(r.Trust.Sentence))
+		for _, reason := range r.Trust.Reasons {
+			fmt.Fprintln(w, "          ", printable(strings.TrimSpace(reason.Channel+" "+reason.Text)))
+		}
+	}
 	for _, line := range r.Fine {
 		fmt.Fprintln(w, "ok       ", printable(line))
 	}

@@ -45,6 +45,7 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 		"another role":  {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
 		"a lone file":   {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
 		"no such file":  {[]string{"--config", at("none.toml")}, 1, "no such file"},
+		"no other file": {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 1, "--other: stat"},
 		"a fault":       {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
 		"no such secret": {[]string{"--config", at("good.toml"), "--user", "a", "--password-file", at("x")}, 1, "no " +
 			"such file"},

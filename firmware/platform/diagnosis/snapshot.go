@@ -173,9 +173,18 @@ func (s Site) refusals(l *List, snap *status.Snapshot) {
 
 // clock names a clock that is not the time of day.
 func (s Site) clock(l *List, snap *status.Snapshot) {
-	if why, found := strings.CutPrefix(snap.Clock, "not synchronized: "); found {
-		l.Add(Finding{"clock", "clock", "the time servers do not answer: " + why,
-			s.set("[time]", "servers, to NTP servers that this network reaches")})
+	add := func(cause, cure string) { l.Add(Finding{"clock", "clock", cause, cure}) }
+	servers := s.set("[time]", "servers, to NTP servers that this network reaches")
+	why, unanswered := strings.CutPrefix(snap.Clock, "not synchronized: ")
+	switch {
+	case unanswered:
+		add("the time servers do not answer: "+why, servers)
+	case snap.Clock == "not synchronized":
+		add("nothing keeps this machine's clock: the times of records may be wrong",
+			s.pick("timedatectl set-ntp true, or ", "")+servers)
+	case snap.Clock == "transmitter's clock not set" && snap.Link.State == "":
+		add("nothing keeps the transmitter's clock: the times of records may be wrong",
+			"set [time] servers in the transmitter's file, to NTP servers that its network reaches")
 	}
 }
 
