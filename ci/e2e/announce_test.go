@@ -9,10 +9,13 @@ import (
 	"testing"
 
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/gopcua/opcua/ua"
 
 	"heliograph/ci/await"
 	"heliograph/ci/rig"
 	"heliograph/firmware/conduit/linktest"
+	"heliograph/firmware/opcua/client"
+	"heliograph/firmware/opcua/rawvalue"
 )
 
 // newest is the newest message of each topic.
@@ -40,17 +43,18 @@ func (n *newest) await(t *testing.T, topic, want string) {
 	})
 }
 
-// The gateway's own state is at IT's broker and collector, apart from what crosses: also that the
-// link is lost, and that the receiver is gone.
+// The gateway's own state is at IT's broker, collector and OPC UA clients, apart from what
+// crosses: also that the link is lost, and that the receiver is gone.
 func TestTheGatewaysStateIsAnnounced(t *testing.T) {
 	t.Parallel()
 	plant, it, siem := await.FreePort(t), await.FreePort(t), await.FreePort(t)
 	rig.Mosquitto(t, plant, "")
 	rig.Mosquitto(t, it, "")
-	lines := startRsyslog(t, siem)
+	lines, nodes := startRsyslog(t, siem), "opc.tcp://"+await.FreeAddress(t)
 	tx, rx := mqttTables(plant, it, "auto")
 	g := newGateway(t, linktest.Profile{}, tx,
-		fmt.Sprintf("[announce]\nmqtt_prefix = \"own/\"\nforward = \"tcp://127.0.0.1:%d\"\n", siem)+rx)
+		fmt.Sprintf("[announce]\nmqtt_prefix = \"own/\"\nforward = \"tcp://127.0.0.1:%d\"\nlisten = %q\nsecurity = "+
+			"[\"None\"]\nanonymous = true\n", siem, nodes)+rx)
 	state := newest{topics: map[string]string{}}
 	subscriber5(t, it, "state", "own/#", state.take)
 	passed := newest{topics: map[string]string{}}
@@ -68,6 +72,9 @@ func TestTheGatewaysStateIsAnnounced(t *testing.T) {
 	passed.await(t, "forged/done", "done")
 	g.TX.Kill()
 	state.await(t, pair+"trust", `"text":"link: `)
+	if got := readText(t, nodes, "trust/level"); got != "no" {
+		t.Errorf("node trust/level: got %q, want no", got)
+	}
 	await.NoError(t, "a line about the loss of trust", func() error {
 		text, err := os.ReadFile(lines)
 		if err == nil && !strings.Contains(string(text), `heliograph - trust [trust@32473 pair="`) ||
@@ -78,6 +85,29 @@ func TestTheGatewaysStateIsAnnounced(t *testing.T) {
 	})
 	g.RX.Kill()
 	state.await(t, pair+"state", "offline")
+}
+
+// readText reads a String of the gateway's own OPC UA server.
+func readText(t *testing.T, endpoint, path string) (text string) {
+	t.Helper()
+	s, err := client.Connect(await.Context(t), client.Config{Endpoint: endpoint, Policy: "None"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	node := rawvalue.NodeID{Namespace: 2, Kind: rawvalue.String, Text: path}
+	err = s.Read(await.Context(t), []client.ReadItem{{Node: node, Attribute: ua.AttributeIDValue}}, 0,
+		func(_ int, dv rawvalue.DataValue) {
+			var v ua.DataValue
+			if _, err := v.Decode(dv.Raw); err != nil {
+				t.Error(err)
+			}
+			text, _ = v.Value.Value().(string)
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // pairOf returns the name of the pair that a role is of.
