@@ -128,6 +128,8 @@ func receive(s *status.Snapshot, n uint64, now time.Time) {
 	s.Link.CRCErrors, s.Link.AuthFailures = status.Of(n/900), status.Of[uint64](0)
 	s.Link.Replayed, s.Link.Dropped = status.Of[uint64](0), status.Of[uint64](0)
 	s.Link.LastHeartbeatAgeSeconds = status.Of(0.3)
+	s.Measurement = &status.Measurement{Classes: []status.ClassRepairs{{Class: "low-latency",
+		Needed: status.Histogram{Bounds: []float64{1, 2, 3, 4}, Counts: []uint64{n / 900, n / 4000, 0, 0, 0}}}}}
 	for name, c := range s.Channels {
 		c.Delivered, c.Healed = status.Of(*c.Sent-*c.Conflated), status.Of[uint64](1204)
 		for _, zero := range []**uint64{&c.Lost, &c.Unknown, &c.Refused, &c.Expired, &c.OpenHoles, &c.OpenRecords} {
@@ -267,13 +269,14 @@ func history(role string) func(span string) (trend.History, bool) {
 		add("frames", "1/s", func(i int) float64 {
 			return 205 + 9*math.Sin(float64(i)/17) + 4*r.Float64() - 120*burst(i)
 		})
+		add("temperature", "°C", func(i int) float64 { return 48 + 4*math.Sin(float64(i)/60) })
+		add("dropped", "1/s", func(int) float64 { return 0 })
 		if role == "tx" {
 			return h, true
 		}
 		add("repaired", "1/s", func(i int) float64 { return max(0, r.NormFloat64()*.3) + 11*burst(i) })
 		add("lost", "1/s", func(i int) float64 { return math.Floor(5 * burst(i)) })
 		add("damaged", "1/s", func(i int) float64 { return max(0, r.NormFloat64()*.2) })
-		add("dropped", "1/s", func(int) float64 { return 0 })
 		add("latency_p50", "s", func(i int) float64 { return .0019 + .0002*r.Float64() })
 		add("latency_p99", "s", func(i int) float64 { return .004 + .001*r.Float64() + .018*burst(i) })
 		return h, true

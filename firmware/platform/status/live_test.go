@@ -104,6 +104,19 @@ func TestAConfigurationThatIsRefusedIsShownAlone(t *testing.T) {
 	}
 }
 
+func TestRepairsSayHowMuchParityTheyTook(t *testing.T) {
+	bounds := []float64{1, 2, 4}
+	got := (&view{Snapshot: Snapshot{Measurement: &Measurement{Classes: []ClassRepairs{
+		{Class: "low-latency", Needed: Histogram{bounds, []uint64{90, 9, 1, 0}}, Beyond: 2},
+		{Class: "bulk", Needed: Histogram{bounds, []uint64{0, 0, 0, 5}}},
+		{Class: "replay", Needed: Histogram{bounds, []uint64{0, 0, 0, 0}}},
+	}}}}).Repairs()
+	want := []repairs{{"low-latency", "4", 100, 2}, {"bulk", "more than 4", 5, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestWhatIsNotKnownIsADash(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{count(nil), "–"}, {count(Of[uint64](0)), "0"}, {count(Of[uint64](1234567)), "1\u202f234\u202f567"},

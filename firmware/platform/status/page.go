@@ -166,6 +166,35 @@ func (v *view) OtherSinks() (list []Peer) {
 	return list
 }
 
+// repairs are those of a class of lanes.
+type repairs struct {
+	Class, Most  string // parity frames that a repair took at most
+	Done, Beyond uint64
+}
+
+// Repairs say how near the link came to what parity repairs; RX alone knows.
+func (v *view) Repairs() (list []repairs) {
+	if v.Measurement == nil {
+		return nil
+	}
+	for _, c := range v.Measurement.Classes {
+		r := repairs{Class: c.Class, Most: "0", Beyond: c.Beyond}
+		for i, n := range c.Needed.Counts {
+			r.Done += n
+			switch {
+			case n > 0 && i < len(c.Needed.Bounds):
+				r.Most = fmt.Sprint(c.Needed.Bounds[i])
+			case n > 0 && i > 0:
+				r.Most = fmt.Sprintf("more than %v", c.Needed.Bounds[i-1])
+			}
+		}
+		if r.Done+r.Beyond > 0 {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // NewestHoles are those of all channels.
 func (v *view) NewestHoles() []ChannelHole { return newestHoles(v.Snapshot) }
 

@@ -68,7 +68,7 @@
 		const shown = lost ? '? ' + title.replace(/^\S+ /, '') : title;
 		if (document.title !== shown) document.title = shown;
 		if (!lost) return;
-		const text = 'This page has lost its connection to the board. The numbers are those of ' + asOf + ' UTC.';
+		const text = 'No connection to the board since ' + asOf + ' UTC.';
 		const sentence = away.querySelector('.sentence');
 		if (sentence.textContent !== text) sentence.textContent = text;
 		if (silent > 3 * lostAfter && source.readyState === EventSource.OPEN) connect(); // a path that died silently
