@@ -55,8 +55,8 @@ func (s serving) Clients() []sink.Client { return s.clients }
 func TestClientsAreShownNewestFirst(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newRig(t)
-		n := r.run()
-		defer r.end()
+		n := r.open()
+		defer n.Close()
 		var all []sink.Client
 		for i := range status.MaxClients + 2 {
 			all = append(all, sink.Client{Address: netip.MustParseAddr("192.0.2.1"), User: "ann",
