@@ -169,5 +169,5 @@ func short(v float64) string {
 	case v >= 1e4:
 		return fmt.Sprintf("%.3gk", v/1e3)
 	}
-	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }

@@ -102,8 +102,11 @@ func Recommend(medium string, w *Window, e *Errors, link *selfreport.Link) Recom
 	}
 	r.Overhead = min(math.Ceil(need/overheadStep-1e-9)*overheadStep, mostOverhead)
 	r.Why = fmt.Sprintf("Parity is chosen for %s of frames lost, twice the upper bound of what was measured, and "+
-		"for runs of up "+
-		"to %.0f missing frames.", Percent(loss), run)
+		"for runs of up to %.0f missing frames.", Percent(loss), run)
+	if link != nil && w.Missing > 0 && r.Overhead < link.Overhead {
+		r.Overhead = link.Overhead
+		r.Why += " It is not lowered while frames are missing."
+	}
 	r.Text = fmt.Sprintf("overhead = \"%.0f%%\"", 100*r.Overhead)
 	if r.Bulk {
 		r.Text += ", and class = \"bulk\" for what can wait: no overhead below 100% has low latency repair such runs"

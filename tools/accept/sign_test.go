@@ -35,7 +35,7 @@ func signed(t *testing.T) Signed {
 		t.Fatal(err)
 	}
 	f := figures{expected: 1e6, missing: 90, burst: 3, repaired: 90}
-	out, err := Sign(f.report(t, silence(), passed()), own)
+	out, err := Sign(f.report(t, silence(), wentOn()), own)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestAChangedReportDoesNotVerify(t *testing.T) {
 
 func TestAReportWithoutAKeySaysSo(t *testing.T) {
 	f := figures{expected: 1000}
-	out, err := Sign(f.report(t, silence(), passed()), nil)
+	out, err := Sign(f.report(t, silence(), wentOn()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

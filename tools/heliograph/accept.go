@@ -50,22 +50,18 @@ func acceptCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "accept --config FILE -o REPORT.html",
 		Short: "Measure the link, prove that it is one-way, and write a signed report",
-		Long: "Measures at heliorx, while it runs: loss, bursts, repairs, delay. Then it sends probes from RX " +
-			"towards\n" +
-			"TX, by each means that the medium has, and waits for TX's own counters to cross: anything that TX has\n" +
-			"received is a failure. Then you pull the fibre for 10 s, and TX must have gone on unchanged. It needs\n" +
-			"nothing from the plant's side. Run it on RX's machine as root, or the probes are recorded as not " +
-			"done.\n\n" +
-			"With --rx it measures a board, from any PC: a board can send nothing on its link, so that the probes " +
-			"are\n" +
-			"not done, and the report is signed only if --config is given too.\n\n" +
-			"The report is REPORT.html with REPORT.json beside it, signed with the key of the OPC UA identity in " +
-			"[pki]\n" +
-			"of the configuration. The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
-		Example: "  heliograph accept --config rx.toml --minutes 30 -o press-hall.html\n" +
-			"  heliograph accept --rx https://ann@10.0.0.3:9464 --password-file password --skip-carrier-test -o " +
-			"hall.html\n" +
-			"  heliograph accept verify press-hall.json",
+		Long: "Measures at heliorx, while it runs: loss, bursts, repairs, delay. Then it sends probes from RX\n" +
+			"towards TX, by each means that the medium has, and waits for TX's own counters to cross: anything\n" +
+			"that TX has received is a failure. Then you pull the fibre for 10 s, and TX must have gone on\n" +
+			"unchanged. It needs nothing from the plant's side. Run it on RX's machine as root, or the probes\n" +
+			"are recorded as not done.\n\n" +
+			"With --rx it measures a board, from any PC. A board can send nothing on its link, so that the\n" +
+			"probes are not done, and the report is signed only if --config is given too.\n\n" +
+			"The report is REPORT.html with REPORT.json beside it, signed with the key of the OPC UA identity\n" +
+			"in [pki] of the configuration. The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
+		Example: "  heliograph accept --config rx.toml --minutes 30 -o hall.html\n" +
+			"  heliograph accept --rx https://ann@10.0.0.3:9464 --password-file password -o hall.html\n" +
+			"  heliograph accept verify hall.json",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknown(c, args[0])
@@ -183,6 +179,9 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 	if err != nil {
 		return fmt.Errorf("accept: %w", err)
 	}
+	if a.config != "" && r.Pair != cfg.Pair {
+		return fmt.Errorf("accept: heliorx at %s is of pair %q, and %s of %q", a.rx, r.Pair, a.config, cfg.Pair)
+	}
 	signed, err := accept.Sign(r, own)
 	if err != nil {
 		return err
@@ -216,8 +215,7 @@ func ownAddress(cfg config.RX, user string) (watch.Address, error) {
 	listen := cfg.Status.Listen
 	if listen == "" {
 		return watch.Address{}, errors.New("accept: heliorx measures the link, and shows it at its status port: set " +
-			"listen in " +
-			"[status] to \"127.0.0.1:9465\", and restart heliorx")
+			"listen in [status] to \"127.0.0.1:9465\", and restart heliorx")
 	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -285,9 +283,8 @@ func acceptVerifyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "verify REPORT.json", Args: cobra.ExactArgs(1),
 		Short: "Check that a report is as it was signed, and the page beside it",
-		Long: "The certificate is in the file: compare its thumbprint with the one that \"heliograph trust list\" " +
-			"shows\n" +
-			"on RX. A page REPORT.html beside the file must be the one that was written with it.",
+		Long: "The certificate is in the file: compare its thumbprint with the one that \"heliograph trust list\"\n" +
+			"shows on RX. A page REPORT.html beside the file must be the one that was written with it.",
 		Example: "  heliograph accept verify press-hall.json",
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			return verifyReport(c.OutOrStdout(), args[0], asJSON)

@@ -25,7 +25,7 @@ func receiver(t *testing.T, missing uint64) *httptest.Server {
 		}
 		n := asked.Add(1)
 		fmt.Fprintf(w,
-			`{"role":"rx","pair":"hall","uptime_seconds":%d,"link":{"medium":"udp","epoch":1,"frames":%d,"bytes":%d},
+			`{"role":"rx","pair":"press-hall","uptime_seconds":%d,"link":{"medium":"udp","epoch":1,"frames":%d,"bytes":%d},
 			"transmitter":{"link_received":"{\"interface\":0,\"reading\":%d}"},"measurement":{"sequence":%d,"expected":%d,
 			"missing":%d,"bursts":{"bounds":[1],"counts":[%d,0]},"delay":{"bounds":[1],"counts":[%d,0]}}}`,
 			n, n*(1000-missing), n*1000, n, n*1000, n*1000, n*missing, n*missing, n)
