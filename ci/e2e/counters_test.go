@@ -44,6 +44,7 @@ func TestEveryCounterIsShown(t *testing.T) {
 	tx += fmt.Sprintf("[telemetry]\nendpoint = %q\n", exported.URL)
 	rx += fmt.Sprintf("[telemetry]\nendpoint = %q\n", exported.URL)
 	rx += fmt.Sprintf("[audit]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
+	rx += fmt.Sprintf("[announce]\nforward = \"tcp://127.0.0.1:%d\"\n", await.FreePort(t))
 	var metrics strings.Builder
 	var documents []any
 	for _, g := range []*gateway{newGateway(t, linktest.Profile{}, tx, rx), newSerial(t, linktest.Profile{}, tx, rx)} {

@@ -232,7 +232,7 @@ func alerts() (names []string) {
 			names = append(names, strings.TrimSpace(name))
 		}
 	}
-	return slices.Clip(names)
+	return names
 }
 
 // An operator reads the pair, the role and what to do in an alert.
