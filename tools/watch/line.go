@@ -80,20 +80,24 @@ func line(r *Row, now time.Time) string {
 	return printable(text)
 }
 
-// JSONLines prints the rows as JSON, one line each interval, until ctx ends.
+// JSONLines prints the rows of all boards that were asked as JSON, one line each interval,
+// until ctx ends.
 func JSONLines(ctx context.Context, w *Watcher, out io.Writer) error {
-	for ctx.Err() == nil {
-		rows := w.Once(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if err := JSON(out, rows); err != nil {
-			return err
-		}
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() { w.Run(ctx, func() {}) })
+	defer asking.Wait()
+	defer cancel()
+	ticker := time.NewTicker(Interval)
+	defer ticker.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-		case <-time.After(Interval):
+			return nil
+		case <-ticker.C:
+			if err := JSON(out, w.Rows()); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
 }

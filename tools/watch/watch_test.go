@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -241,6 +242,32 @@ func TestRowsAreSortedWorstFirst(t *testing.T) {
 	if Trusted(rows) || !Trusted(rows[3:]) {
 		t.Error("all are trusted when some are not, or the other way round")
 	}
+}
+
+func TestJSONLinesWaitForNoBoard(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	w := watcher(t, Login{}, silent.Addr().String(), serve(t, 200, `{"role":"rx","pair":"well"}`))
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- JSONLines(ctx, w, in) }()
+	var rows []Row
+	lines := bufio.NewScanner(out)
+	for len(rows) == 0 && lines.Scan() {
+		if err := json.Unmarshal(lines.Bytes(), &rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last := rows[len(rows)-1]; last.Pair != "well" || last.Level != Yes {
+		t.Errorf("got %+v, want the board that answers", rows)
+	}
+	stop()
+	out.Close()
+	<-ended // its last line may have found the pipe closed
 }
 
 func TestJSONHasNoNullLists(t *testing.T) {
