@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,16 @@ func (n *Node) ownTopics(c config.MQTTSink) string {
 		}
 	}
 	return prefix + n.config.RX.Pair + "/"
+}
+
+// reservedTopics returns what the gateway's topics begin with at the brokers of all channels.
+func (n *Node) reservedTopics() (prefixes []string) {
+	for _, c := range n.config.RX.MQTT {
+		if own := n.ownTopics(c); own != "" && !slices.Contains(prefixes, own) {
+			prefixes = append(prefixes, own)
+		}
+	}
+	return prefixes
 }
 
 // gatewayState is the gateway's state for sinks that publish it: JSON by topic.

@@ -28,6 +28,10 @@ func TestWhereTheGatewaysTopicsAre(t *testing.T) {
 		for _, c := range channels {
 			got = append(got, n.ownTopics(c))
 		}
+		reserved := map[string]string{"": "p/heliograph/hall/ heliograph/hall/", "gate/": "gate/hall/"}[prefix]
+		if all := strings.Join(n.reservedTopics(), " "); all != reserved {
+			t.Errorf("%q: got %q reserved, want %q", prefix, all, reserved)
+		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q: got %q, want %q", prefix, got, want)
 		}

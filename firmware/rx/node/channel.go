@@ -46,8 +46,10 @@ type MQTTParts struct {
 	Queue   *spool.Queue
 	Channel sink.Channel
 	// Own is what the topics of the gateway itself begin with; "": another sink has them.
-	Own     string
-	Gateway func() map[string][]byte                          // its state: JSON of each topic behind Own
+	Own      string
+	Reserved []string // of all channels: nothing that crosses is published behind one
+	// Gateway returns its state: JSON of each topic behind Own.
+	Gateway func() map[string][]byte
 	Verify  func(name, password string, from netip.Addr) bool // nil: no users are configured
 	Brokers int                                               // embedded ones of the node, which share a budget
 }
@@ -80,7 +82,8 @@ func (n *Node) addMQTT() error {
 		}
 		link := n.link.Channel(c.Channel)
 		link.TakeLate(lateMQTT(c))
-		parts := MQTTParts{Queue: q, Channel: link, Own: n.ownTopics(c), Gateway: n.gatewayState, Brokers: brokers}
+		parts := MQTTParts{Queue: q, Channel: link, Own: n.ownTopics(c), Reserved: n.reservedTopics(),
+			Gateway: n.gatewayState, Brokers: brokers}
 		if c.UsersFile != "" {
 			known, err := n.openUsers(c.UsersFile, "at the MQTT broker of "+c.Channel)
 			if err != nil {

@@ -32,11 +32,12 @@ func (s *Sink) willTopic() string {
 	return s.deps.Gateway.Prefix + stateTopic
 }
 
-// reserved reports whether a topic is the gateway's own. What the plant publishes there is
-// refused: it would pass for the gateway's word.
+// reserved reports whether a topic is the gateway's own, here or at another channel. What
+// the plant publishes there is refused: it would pass for the gateway's word.
 func (s *Sink) reserved(topic string) bool {
-	prefix := s.deps.Gateway.Prefix
-	return prefix != "" && strings.HasPrefix(topic, prefix)
+	return slices.ContainsFunc(s.deps.Gateway.Reserved, func(prefix string) bool {
+		return strings.HasPrefix(topic, prefix)
+	})
 }
 
 // own is what was published of the gateway's state on this connection.

@@ -30,7 +30,9 @@ func (s *state) topics() map[string][]byte {
 // announcing has the gateway's state published below a prefix of its own.
 func announcing(s *state) func(*Deps) {
 	s.say("yes")
-	return func(d *Deps) { d.Gateway = Gateway{Prefix: "own/pair/", State: s.topics} }
+	return func(d *Deps) {
+		d.Gateway = Gateway{Prefix: "own/pair/", Reserved: []string{"own/pair/"}, State: s.topics}
+	}
 }
 
 // newest waits until a topic has a payload, and returns whether all of it was retained.
@@ -131,8 +133,9 @@ func TestAnotherSinkOfTheBrokerSaysNothingOfTheGateway(t *testing.T) {
 		var s state
 		s.say("yes")
 		r := start(t, config.MQTTSink{Broker: broker.URL(), Version: version},
-			func(d *Deps) { d.Gateway = Gateway{State: s.topics} })
+			func(d *Deps) { d.Gateway = Gateway{Reserved: []string{"p/", "own/pair/"}, State: s.topics} })
 		in := subscribe(t, broker.Address, "#")
+		r.event(payload.Message{Topic: "own/pair/trust", QoS: 1, Payload: []byte("forged")})
 		r.event(payload.Message{Topic: "first", QoS: 1, Payload: []byte("1")})
 		in.newest(t, "first", "1")
 		r.stop()

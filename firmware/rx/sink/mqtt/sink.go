@@ -56,9 +56,12 @@ type Deps struct {
 
 // Gateway is the gateway's own state, which is published beside what crosses.
 type Gateway struct {
-	// Prefix is what its topics begin with: "heliograph/press-hall/". Nothing that crosses is
-	// published to such a topic. "": nothing of the gateway is published here.
+	// Prefix is what its topics begin with: "heliograph/press-hall/". "": nothing of the
+	// gateway is published here.
 	Prefix string
+	// Reserved are the prefixes of all channels, which may have one broker under several
+	// names. Nothing that crosses is published to a topic behind one.
+	Reserved []string
 	// State returns what is published behind Prefix, JSON by topic; nil: only whether the
 	// gateway is connected.
 	State func() map[string][]byte
