@@ -117,6 +117,15 @@ func TestVerdicts(t *testing.T) {
 				counter(1)
 		}),
 			wentOn(), VerdictFail, "1 packets"},
+		"UDP probes at TX's interface": {with(func(f *figures) { f.medium = "udp" }), reverse(func(r *Reverse) {
+			r.Before.Interface, r.After.Interface = counter(7), counter(107)
+		}), wentOn(), VerdictFail, "107 packets since TX started, 7 packets before"},
+		"a UDP probe at TX's socket": {with(func(f *figures) { f.medium = "udp" }), reverse(func(r *Reverse) {
+			r.After.Interface, r.After.Socket = nil, counter(1)
+		}), wentOn(), VerdictFail, "1 datagrams since"},
+		"a diode that answers ARP": {with(func(f *figures) { f.medium = "udp" }), reverse(func(r *Reverse) {
+			r.Before.Interface, r.After.Interface, r.After.Socket = counter(7), counter(8), counter(0)
+		}), wentOn(), VerdictRemarks, "its interface has received 8 packets, 1 meanwhile"},
 		"bytes on a serial line": {good, Reverse{After: &Receipt{Line: counter(16)}, Known: true}, wentOn(),
 			VerdictFail, "16 bytes"},
 		"no probe": {good, reverse(func(r *Reverse) { r.Sent, r.Reason = nil, "no root" }), wentOn(),
