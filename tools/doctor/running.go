@@ -79,14 +79,15 @@ func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
 	if x.User != "" {
 		r.SetBasicAuth(x.User, x.Password)
 	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: x.pinned(), DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: x.pinned(), DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	if err != nil {
-		if _, other := errors.AsType[tls.RecordHeaderError](err); other || errors.Is(err, io.EOF) ||
-			errors.Is(err, errForeign) {
-			err = errForeign
+		op, network := errors.AsType[*net.OpError](err)
+		if network && op.Op == "dial" || errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
 		}
-		return nil, err
+		return nil, errForeign // it answered, and not as a role does
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusUnauthorized {
@@ -115,7 +116,7 @@ func (x *examination) pinned() *tls.Config {
 	}
 	verify := func(s tls.ConnectionState) error {
 		if !bytes.Equal(s.PeerCertificates[0].Raw, own) {
-			return fmt.Errorf("%w: its certificate is not the one in %s", errForeign, file)
+			return errForeign
 		}
 		return nil
 	}
