@@ -26,7 +26,7 @@ func findings(now time.Time, s *Snapshot, ready task.Reasons) (list []finding) {
 	}
 	if linked && s.ClockSet != nil && !*s.ClockSet {
 		whose := map[string]string{"rx": "the transmitter's", "tx": "this board's"}[s.Role]
-		list = append(list, finding{kind: "clock", level: No, TrustReason: TrustReason{
+		list = append(list, finding{kind: ofClock, level: Partly, TrustReason: TrustReason{
 			Text: whose + " clock is not set: the times of records may be wrong"}})
 	}
 	for _, r := range ready {

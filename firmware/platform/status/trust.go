@@ -29,7 +29,7 @@ type Level string
 // The levels, best first.
 const (
 	Yes    Level = "yes"    // all is here, and new
-	Partly Level = "partly" // what is shown is right; some of it is missing or late
+	Partly Level = "partly" // what is shown is right; some of it is missing or late, or its times may be wrong
 	No     Level = "no"     // what is shown is old, or may be wrong
 )
 
@@ -61,6 +61,15 @@ var sentences = map[string]map[Level]string{
 		No:     "What leaves this board cannot be trusted now.",
 	},
 }
+
+// onlyClock is the sentence when the only reason is that TX's clock is not set: values are as
+// the plant gave them.
+var onlyClock = map[string]string{
+	"rx": "The numbers are right, but their times may be wrong.",
+	"tx": "All that the plant sends leaves this board, but its times may be wrong.",
+}
+
+const ofClock = "clock" // kind of a finding
 
 // finding is something that may be a reason.
 type finding struct {
@@ -113,6 +122,9 @@ func (t *trusting) judge(now time.Time, s *Snapshot, ready task.Reasons) *Trust 
 	v.Since = byClock(now, t.yesFor)
 	v.add(holding)
 	v.Sentence = sentences[s.Role][v.Level]
+	if len(holding) == 1 && holding[0].kind == ofClock {
+		v.Sentence = onlyClock[s.Role]
+	}
 	return v
 }
 

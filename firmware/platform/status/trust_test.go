@@ -76,7 +76,7 @@ func TestTrustInEveryTrouble(t *testing.T) {
 			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: silent for 1m0s", Of(60.0)
 		}, task.Reasons{{Part: "epoch_regressed", Cause: "run 7 is not newer"}}, No, minute, "",
 			"link: silent for 1m0s"},
-		"TX's clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, No, minute, "",
+		"TX's clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, Partly, minute, "",
 			"the transmitter's clock is not set: the times of records may be wrong"},
 		"a source is down": {change("cell", func(c *Channel) {
 			c.SourceState, c.SourceReason = "down", "connection refused"
@@ -126,7 +126,7 @@ func TestTrustAtTX(t *testing.T) {
 	minute := noon.Add(time.Minute)
 	for name, c := range map[string]trouble{
 		"none": {func(*Snapshot) {}, nil, Yes, noon, "", ""},
-		"clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, No, minute, "",
+		"clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, Partly, minute, "",
 			"this board's clock is not set: the times of records may be wrong"},
 		"link": {func(s *Snapshot) { s.Link.State = "link: no such device" }, nil, No, minute, "",
 			"link: no such device"},
@@ -186,9 +186,9 @@ func TestTrustComesBack(t *testing.T) {
 		level   Level
 		since   time.Duration
 	}{
-		{0, fine, Yes, 0}, {time.Minute, fine, Yes, 0}, {2 * time.Minute, clock, No, 2 * time.Minute},
-		{3 * time.Minute, clock, No, 2 * time.Minute}, {4 * time.Minute, fine, Yes, 4 * time.Minute},
-		{5 * time.Minute, clock, No, 5 * time.Minute},
+		{0, fine, Yes, 0}, {time.Minute, fine, Yes, 0}, {2 * time.Minute, clock, Partly, 2 * time.Minute},
+		{3 * time.Minute, clock, Partly, 2 * time.Minute}, {4 * time.Minute, fine, Yes, 4 * time.Minute},
+		{5 * time.Minute, clock, Partly, 5 * time.Minute},
 		{10 * time.Minute, refuse, Partly, 10 * time.Minute}, {time.Hour, refuse, Partly, 10 * time.Minute},
 		{24*time.Hour + 10*time.Minute, refuse, Yes, 24*time.Hour + 10*time.Minute},
 	} {
@@ -266,6 +266,28 @@ func TestDaysLeft(t *testing.T) {
 		s := Snapshot{Certificates: []Certificate{{Expires: noon.Add(left)}}}
 		if new(Observer).Observe(noon, &s, nil); s.Certificates[0].DaysLeft != want {
 			t.Errorf("%v before the end: got %d, want %d", left, s.Certificates[0].DaysLeft, want)
+		}
+	}
+}
+
+func TestOfAClockThatIsNotSetTheSentenceNamesTheTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		trouble func(*Snapshot)
+		want    string
+	}{
+		"alone": {func(s *Snapshot) { s.ClockSet = Of(false) }, onlyClock["rx"]},
+		"beside a hole": {func(s *Snapshot) {
+			s.ClockSet = Of(false)
+			holes(Hole{From: noon, Records: 5})(s)
+		}, sentences["rx"][Partly]},
+		"beside a silent link": {func(s *Snapshot) {
+			s.ClockSet, s.Link.State = Of(false), "link: silent for 1m5s"
+		}, sentences["rx"][No]},
+	} {
+		s, o := well(), Observer{}
+		c.trouble(&s)
+		if o.Observe(noon, &s, nil); s.Trust.Sentence != c.want {
+			t.Errorf("%s: got %q, want %q", name, s.Trust.Sentence, c.want)
 		}
 	}
 }
