@@ -101,7 +101,7 @@ func (c *canvas) times() {
 			anchor = "end"
 		}
 		fmt.Fprintf(c, "<text x=\"%.1f\" y=\"%g\" text-anchor=\"%s\">%s %s</text>\n", c.x(at), plotHeight-10, anchor,
-			short(at/divisor), unit)
+			short(math.Round(at/divisor*10)/10), unit)
 	}
 }
 
