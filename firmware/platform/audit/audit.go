@@ -33,14 +33,14 @@ import (
 
 // Event is one entry of a trail.
 type Event struct {
-	Number   uint64    `json:"number"` // 0: it goes on, and has its number when it is done
-	Time     time.Time `json:"time"`   // of the first, where it stands for several
-	Source   string    `json:"source"` // the board: "tx" or "rx"
-	Category Category  `json:"category"`
-	Event    string    `json:"event"` // its type, a fixed word: "auth_failure", "epoch_regressed" …
-	Text     string    `json:"text"`
-	Result   Result    `json:"result"`
-	Count    uint64    `json:"count"` // of events like it that this one stands for
+	Number   uint64    `json:"number"`   // 0: it goes on, and has its number when it is done
+	Time     time.Time `json:"time"`     // of the first, where it stands for several
+	Source   string    `json:"source"`   // the board: "tx" or "rx"
+	Category Category  `json:"category"` // as the reference lists it
+	Event    string    `json:"event"`    // its type, a fixed word: "auth_failure", "epoch_regressed" …
+	Text     string    `json:"text"`     // in words
+	Result   Result    `json:"result"`   // "success" or "failure"
+	Count    uint64    `json:"count"`    // of events like it that this one stands for
 }
 
 // Category is one of CR 2.8's.

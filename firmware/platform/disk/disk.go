@@ -37,7 +37,7 @@ type Start struct {
 
 // Usage is how full a disk is.
 type Usage struct {
-	Bytes uint64 `json:"bytes"`
+	Bytes uint64 `json:"bytes"`           // its size
 	Free  uint64 `json:"free_bytes"`      // that a role may still write
 	Fault string `json:"fault,omitempty"` // in words; "" when all is well
 }

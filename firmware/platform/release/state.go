@@ -37,20 +37,20 @@ func Results() []Result { return []Result{Refused, Installed, Kept, RolledBack} 
 
 // Outcome is the outcome of the update that a board received last.
 type Outcome struct {
-	Time    time.Time `json:"time"`
+	Time    time.Time `json:"time"`              // when
 	Version uint64    `json:"version,omitempty"` // 0: not known
-	Name    string    `json:"name,omitempty"`
-	Result  Result    `json:"result"`
-	Reason  string    `json:"reason,omitempty"`
+	Name    string    `json:"name,omitempty"`    // version
+	Result  Result    `json:"result"`            // "refused", "installed", "kept" or "went_back"
+	Reason  string    `json:"reason,omitempty"`  // why, in words
 }
 
 // Running is the release that a board runs, for people and machines.
 type Running struct {
-	Version uint64   `json:"version"` // 0: not known
-	Name    string   `json:"name,omitempty"`
-	OnTrial bool     `json:"on_trial"`
-	Fault   string   `json:"fault,omitempty"` // why no update is possible
-	Update  *Outcome `json:"update,omitempty"`
+	Version uint64   `json:"version"`          // 0: not known
+	Name    string   `json:"name,omitempty"`   // version
+	OnTrial bool     `json:"on_trial"`         // it is kept once it is healthy
+	Fault   string   `json:"fault,omitempty"`  // why no update is possible
+	Update  *Outcome `json:"update,omitempty"` // what became of the last one
 }
 
 // State is what a role uses to refuse an update before it stores it.

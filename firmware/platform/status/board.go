@@ -15,8 +15,8 @@ const MaxClients = 50
 
 // Board is the machine of one role. What is not known is left out.
 type Board struct {
-	Role       string `json:"role"` // "tx" or "rx"
-	Version    string `json:"version"`
+	Role       string `json:"role"`                  // "tx" or "rx"
+	Version    string `json:"version"`               // of the program
 	Clock      string `json:"clock,omitempty"`       // in words
 	Release    string `json:"release,omitempty"`     // that a board runs
 	LastUpdate string `json:"last_update,omitempty"` // of a board: what became of it, and when
@@ -51,9 +51,9 @@ func named(version uint64, name string) string {
 
 // Client is one that is connected to a server of this role.
 type Client struct {
-	Channel     string    `json:"channel"`  // of the server
-	Protocol    string    `json:"protocol"` // "opcua" or "mqtt"
-	Address     string    `json:"address"`
+	Channel     string    `json:"channel"`               // of the server
+	Protocol    string    `json:"protocol"`              // "opcua" or "mqtt"
+	Address     string    `json:"address"`               // where it connects from
 	User        string    `json:"user,omitempty"`        // that logged in
 	Application string    `json:"application,omitempty"` // as it calls itself
 	Since       time.Time `json:"since"`                 // when it connected

@@ -15,31 +15,31 @@ import (
 // the names are a contract with everybody's scripts: keys are added, never
 // changed.
 type Snapshot struct {
-	Role          string             `json:"role"` // "tx" or "rx"
-	Pair          string             `json:"pair"`
-	Version       string             `json:"version"`
-	UptimeSeconds float64            `json:"uptime_seconds"`
-	Clock         string             `json:"clock,omitempty"`     // "unset", "ntp", "link" …
-	ClockSet      *bool              `json:"clock_set,omitempty"` // of TX; nil: not known
-	Trust         *Trust             `json:"trust,omitempty"`     // see Observer
-	Ready         bool               `json:"ready"`               // see SetReady
-	Reasons       []string           `json:"reasons"`             // why not ready
-	Refused       []string           `json:"refused,omitempty"`   // faults of a configuration that a board does not run
-	Channels      map[string]Channel `json:"channels"`
-	Link          Link               `json:"link"`
+	Role          string             `json:"role"`                   // "tx" or "rx"
+	Pair          string             `json:"pair"`                   // name of the pair
+	Version       string             `json:"version"`                // of the program
+	UptimeSeconds float64            `json:"uptime_seconds"`         // since the role started
+	Clock         string             `json:"clock,omitempty"`        // "unset", "ntp", "link" …
+	ClockSet      *bool              `json:"clock_set,omitempty"`    // of TX; nil: not known
+	Trust         *Trust             `json:"trust,omitempty"`        // see Observer
+	Ready         bool               `json:"ready"`                  // when nothing is missing
+	Reasons       []string           `json:"reasons"`                // why not ready
+	Refused       []string           `json:"refused,omitempty"`      // faults of a configuration that a board does not run
+	Channels      map[string]Channel `json:"channels"`               // by name
+	Link          Link               `json:"link"`                   // of the one-way link
 	Measurement   *Measurement       `json:"measurement,omitempty"`  // RX: of the link, since the start
 	Replay        *Replay            `json:"replay,omitempty"`       // nil: what has left is not sent again
 	Boards        []Board            `json:"boards"`                 // of TX and RX, at RX; this one, at TX
 	Clients       []Client           `json:"clients"`                // of this role's servers, the newest 50, newest first
 	ClientsMore   int                `json:"clients_more,omitempty"` // connected besides those listed
-	Peers         []Peer             `json:"peers"`
-	Transmitter   map[string]string  `json:"transmitter,omitempty"` // RX: what the other board says of itself
-	Release       *release.Running   `json:"release,omitempty"`     // what a board runs
-	Disk          *disk.Usage        `json:"disk,omitempty"`        // of the state; nil: not known
-	Counters      []counter.Set      `json:"counters"`              // of the parts of this role
-	Certificates  []Certificate      `json:"certificates"`          // of this board, and at RX of the other
-	Notes         []Note             `json:"notes"`                 // of both boards on RX, newest last
-	Telemetry     *Telemetry         `json:"telemetry,omitempty"`   // nil: metrics are not exported
+	Peers         []Peer             `json:"peers"`                  // sources and sinks of this role
+	Transmitter   map[string]string  `json:"transmitter,omitempty"`  // RX: what the other board says of itself
+	Release       *release.Running   `json:"release,omitempty"`      // what a board runs
+	Disk          *disk.Usage        `json:"disk,omitempty"`         // of the state; nil: not known
+	Counters      []counter.Set      `json:"counters"`               // of the parts of this role
+	Certificates  []Certificate      `json:"certificates"`           // of this board, and at RX of the other
+	Notes         []Note             `json:"notes"`                  // of both boards on RX, newest last
+	Telemetry     *Telemetry         `json:"telemetry,omitempty"`    // nil: metrics are not exported
 }
 
 // SetReady fills Ready and Reasons from a role's readiness.
@@ -51,21 +51,21 @@ func (s *Snapshot) SetReady(reasons task.Reasons) {
 // and Dropped, RX the others; what a role does not know stays nil and is left
 // out, so that no zero is shown for "unknown".
 type Channel struct {
-	Protocol  string  `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
-	Sent      *uint64 `json:"sent,omitempty"`
-	Delivered *uint64 `json:"delivered,omitempty"`
+	Protocol  string  `json:"protocol,omitempty"`  // "opcua", "mqtt", "syslog"
+	Sent      *uint64 `json:"sent,omitempty"`      // records that TX sent
+	Delivered *uint64 `json:"delivered,omitempty"` // records that RX delivered
 	// RX: of Delivered, those that were missing before
 	Healed    *uint64 `json:"healed,omitempty"`
-	Conflated *uint64 `json:"conflated,omitempty"`
-	Lost      *uint64 `json:"lost,omitempty"`
+	Conflated *uint64 `json:"conflated,omitempty"` // records replaced by a newer value before they were delivered
+	Lost      *uint64 `json:"lost,omitempty"`      // records that are missing now
 	// RX: sent while this receiver could not follow what became of it
 	Unknown *uint64 `json:"unknown,omitempty"`
 	// RX: the sink's peer did not take them; TX: the link did not
 	Refused       *uint64  `json:"refused,omitempty"`
 	RefusedReason string   `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
 	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
-	Dropped       *uint64  `json:"dropped,omitempty"`
-	Complete      *bool    `json:"complete,omitempty"`
+	Dropped       *uint64  `json:"dropped,omitempty"`        // TX: events that a full queue dropped
+	Complete      *bool    `json:"complete,omitempty"`       // RX: whether it holds all state
 	Rate          *float64 `json:"rate,omitempty"`           // records a second of late, delivered at RX and sent at TX
 	AgeSeconds    *float64 `json:"age_seconds,omitempty"`    // since the newest record
 	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
@@ -73,26 +73,26 @@ type Channel struct {
 	StateBytes    *uint64  `json:"state_bytes,omitempty"`    // TX: that they take, of what [memory] lets them
 	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
 	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
-	SourceReason  string   `json:"source_reason"`
-	Holes         []Hole   `json:"holes,omitzero"`         // RX: the newest MaxHoles, newest first; not nil
-	OpenHoles     *uint64  `json:"open_holes,omitempty"`   // RX: all that can still heal
-	OpenRecords   *uint64  `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
+	SourceReason  string   `json:"source_reason"`            // why it is not up
+	Holes         []Hole   `json:"holes,omitzero"`           // RX: the newest MaxHoles, newest first; not nil
+	OpenHoles     *uint64  `json:"open_holes,omitempty"`     // RX: all that can still heal
+	OpenRecords   *uint64  `json:"open_records,omitempty"`   // RX: of Lost and Unknown, those in open holes
 }
 
 // Link is the one-way link's counters of frames.
 type Link struct {
-	Medium                  string   `json:"medium"`
-	State                   string   `json:"state,omitempty"` // in words, "" when all is well
-	Epoch                   uint64   `json:"epoch,omitempty"`
-	Frames                  uint64   `json:"frames"`
-	Bytes                   uint64   `json:"bytes"`
-	CRCErrors               *uint64  `json:"crc_errors,omitempty"`
-	AuthFailures            *uint64  `json:"auth_failures,omitempty"`
-	Replayed                *uint64  `json:"replayed,omitempty"`
-	Repaired                *uint64  `json:"repaired,omitempty"`
-	Lost                    *uint64  `json:"lost,omitempty"`
-	Dropped                 *uint64  `json:"dropped,omitempty"` // RX: by the kernel, because this program was too slow
-	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"`
+	Medium                  string   `json:"medium"`                               // "uart", "ethernet", "udp"
+	State                   string   `json:"state,omitempty"`                      // in words, "" when all is well
+	Epoch                   uint64   `json:"epoch,omitempty"`                      // number of the run of TX
+	Frames                  uint64   `json:"frames"`                               // sent by TX, accepted by RX
+	Bytes                   uint64   `json:"bytes"`                                // of those frames
+	CRCErrors               *uint64  `json:"crc_errors,omitempty"`                 // RX: frames damaged on the way
+	AuthFailures            *uint64  `json:"auth_failures,omitempty"`              // RX: frames of another key, or forged
+	Replayed                *uint64  `json:"replayed,omitempty"`                   // RX: frames seen before
+	Repaired                *uint64  `json:"repaired,omitempty"`                   // RX: frames restored from parity
+	Lost                    *uint64  `json:"lost,omitempty"`                       // RX: frames beyond repair
+	Dropped                 *uint64  `json:"dropped,omitempty"`                    // RX: by the kernel, because this program was too slow
+	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"` // RX: since the last one
 	// RX: how much later than the quickest one of late heartbeats came, over two minutes and in
 	// whole milliseconds; the least delay of a link that is one-way cannot be measured
 	LatencyP50Seconds *float64 `json:"latency_p50_seconds,omitempty"`
@@ -102,26 +102,26 @@ type Link struct {
 
 // Peer is one source or sink as seen from this role.
 type Peer struct {
-	Channel string `json:"channel"`
-	Name    string `json:"name"`  // as in logs: "mqtt sink cell-1"
-	State   string `json:"state"` // "connecting", "up", "down"
-	Reason  string `json:"reason,omitempty"`
-	Address string `json:"address,omitempty"`
-	Spool   *Spool `json:"spool,omitempty"`
+	Channel string `json:"channel"`           // its name
+	Name    string `json:"name"`              // as in logs: "mqtt sink cell-1"
+	State   string `json:"state"`             // "connecting", "up", "down"
+	Reason  string `json:"reason,omitempty"`  // why it is not up
+	Address string `json:"address,omitempty"` // where it is, or listens
+	Spool   *Spool `json:"spool,omitempty"`   // what waits for it
 }
 
 // Telemetry is the export of metrics to an OpenTelemetry collector.
 type Telemetry struct {
-	Endpoint string `json:"endpoint"`
-	State    string `json:"state"` // "connecting", "up", "down"
-	Reason   string `json:"reason,omitempty"`
+	Endpoint string `json:"endpoint"`         // of the collector
+	State    string `json:"state"`            // "connecting", "up", "down"
+	Reason   string `json:"reason,omitempty"` // why the last export failed
 }
 
 // Spool is what waits on disk for a peer that is away.
 type Spool struct {
-	Bytes   int64  `json:"bytes"`
-	Limit   int64  `json:"limit"`
-	Records int    `json:"records"`
+	Bytes   int64  `json:"bytes"`           // on the disk
+	Limit   int64  `json:"limit"`           // bytes that may wait
+	Records int    `json:"records"`         // that wait
 	Dropped uint64 `json:"dropped"`         // records, since the start
 	Gaps    uint64 `json:"gaps"`            // times that records may be missing, an unknown number
 	Fault   string `json:"fault,omitempty"` // why the disk is not used, "" while it is
@@ -129,9 +129,9 @@ type Spool struct {
 
 // Certificate is one that a board uses or trusts.
 type Certificate struct {
-	Board    string    `json:"board"` // "tx" or "rx"
-	Name     string    `json:"name"`
-	Expires  time.Time `json:"expires"`
+	Board    string    `json:"board"`     // "tx" or "rx"
+	Name     string    `json:"name"`      // whose it is
+	Expires  time.Time `json:"expires"`   // when it ends
 	DaysLeft int       `json:"days_left"` // whole ones; negative: it has ended. See Observer
 }
 
