@@ -92,12 +92,12 @@ func TestCardIsWrittenOnceAnHour(t *testing.T) {
 
 func TestDamagedFileCostsHistoryAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
 		for name, spoil := range map[string]func(string) error{
 			"no record":  func(file string) error { return os.WriteFile(file, []byte("HGS1"), 0o600) },
 			"no trend":   func(file string) error { return store.Write(file, []byte{9}) },
-			"no writing": func(file string) error { os.Remove(file); return os.Mkdir(file, 0o700) },
+			"no writing": func(file string) error { return os.Mkdir(file, 0o700) },
 		} {
+			dir := t.TempDir()
 			if err := spoil(filepath.Join(dir, "trend")); err != nil {
 				t.Fatal(err)
 			}
