@@ -9,7 +9,7 @@ PROGRAMS := $(wildcard firmware/cmd/heliotx firmware/cmd/heliorx tools/heliograp
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What check leaves to test: whole programs against each other, their peers, and emulated boards.
-SLOW := /ci/e2e$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/rootfs/sandbox$$
+SLOW := /ci/e2e$$|/ci/page$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/rootfs/sandbox$$
 
 # What test runs without the race detector: one goroutine each over much data (types of all
 # packages, device trees, file systems), where it finds nothing and takes ten times as long.
