@@ -42,10 +42,11 @@ func receiving() map[string]scene {
 		"wrong-key": {level: status.No, change: wrongKey, says: []string{"another pair key"},
 			reasons: task.Reasons{{Part: "link", Cause: "frames arrive that are sealed with another pair key"}}},
 		"healing": {level: status.Partly, change: healing,
-			says: []string{"open: can still heal", "records are missing"}},
+			says: []string{"open: can still heal", "may still come"}},
 		"expired": {level: status.Partly, change: expired, says: []string{"expired", "status server"},
 			reasons: task.Reasons{{Part: "mqtt sink cell-1", Cause: "certificate expired"}}},
-		"refused": {level: status.No, change: refused, says: []string{"Configuration refused", "heliograph.toml:12"}},
+		"refused": {level: status.No, change: refused,
+			says: []string{"Configuration refused", "heliograph.toml:12", "6 flashes"}},
 	}
 }
 
@@ -73,7 +74,8 @@ func sending() map[string]scene {
 				s.Channels["press-line"] = c
 			}},
 		"expired": {level: status.Yes, change: expired, says: []string{"expired", "status server"}},
-		"refused": {level: status.No, change: refused, says: []string{"Configuration refused", "heliograph.toml:12"}},
+		"refused": {level: status.No, change: refused,
+			says: []string{"Configuration refused", "heliograph.toml:12", "6 flashes"}},
 	}
 }
 
@@ -239,9 +241,12 @@ func expired(s *status.Snapshot, now time.Time) {
 
 // refused is a board whose configuration is not run: it knows nothing else.
 func refused(s *status.Snapshot, _ time.Time) {
-	*s = status.Snapshot{Role: s.Role, Version: s.Version, UptimeSeconds: 84, Refused: []string{
-		`heliograph.toml:12: unknown key "chanel"; did you mean "channel"?`,
-		`heliograph.toml:31: endpoint "opc.tcp://10.0.0.5": a port is missing`}}
+	own := s.Boards[len(s.Boards)-1]
+	own.LED = &machine.LED{Pattern: "6 flashes", Means: "does not run: its configuration is refused"}
+	*s = status.Snapshot{Role: s.Role, Version: s.Version, UptimeSeconds: 84, Boards: []status.Board{own},
+		Refused: []string{
+			`heliograph.toml:12: unknown key "chanel"; did you mean "channel"?`,
+			`heliograph.toml:31: endpoint "opc.tcp://10.0.0.5": a port is missing`}}
 }
 
 // history is how the figures of a link went that lost some frames twice.

@@ -36,7 +36,10 @@ type shell struct {
 
 // partNames are the parts of the page below its header, in their order.
 func (v *view) partNames() []string {
-	if len(v.Refused) > 0 {
+	switch {
+	case len(v.Refused) > 0 && len(v.Boards) > 0:
+		return []string{"trust", "boards"}
+	case len(v.Refused) > 0:
 		return []string{"trust"}
 	}
 	return []string{"trust", "link", "channels", "outages", "certificates", "clients", "boards", "counters", "audit"}
