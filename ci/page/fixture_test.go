@@ -65,9 +65,9 @@ func sending() map[string]scene {
 				c.SourceState, c.SourceReason = "down", sourceDown
 				s.Channels["press-line"] = c
 			}},
-		"wrong-key": {level: status.No, says: []string{"clock is not set"}, // what TX knows of: its clock
+		"clock-unset": {level: status.Partly, says: []string{"clock is not set"},
 			change: func(s *status.Snapshot, _ time.Time) { s.Clock, s.ClockSet = "unset", status.Of(false) }},
-		"healing": {level: status.Partly, says: []string{"the plant sends more than the link takes"},
+		"overload": {level: status.Partly, says: []string{"the plant sends more than the link takes"},
 			change: func(s *status.Snapshot, now time.Time) {
 				c := s.Channels["press-line"]
 				c.Dropped, c.QueuedBytes = status.Of(uint64(now.Unix()%1e6)), status.Of[uint64](3<<20)
@@ -114,6 +114,9 @@ func healthy(role string, now time.Time) status.Snapshot {
 	if role == "rx" {
 		receive(&s, n, now)
 		return s
+	}
+	for i := range s.Certificates {
+		s.Certificates[i].Board = "tx"
 	}
 	for name, c := range s.Channels {
 		c.Dropped, c.Refused = status.Of[uint64](0), status.Of[uint64](0)
