@@ -65,6 +65,9 @@ func (r *statusReader) walk(folder, name, prefix string) error {
 		}
 		meaning := strings.TrimSpace(strings.Join(strings.Fields(f.Doc.Text()+" "+f.Comment.Text()), " "))
 		at := prefix + tag
+		if meaning == "" {
+			return fmt.Errorf("%s: %s, a field of %s, has no comment that says what it is", folder, at, name)
+		}
 		kind := r.kind(p, folder, f.Type)
 		r.rows = append(r.rows, []string{code(at), kind, cell(meaning)})
 		switch t := pointed(f.Type).(type) {

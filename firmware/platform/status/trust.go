@@ -36,17 +36,17 @@ const (
 // Trust answers whether the numbers can be trusted now. At TX it is about what leaves
 // the board: TX never learns what arrives.
 type Trust struct {
-	Level    Level         `json:"level"`
-	Sentence string        `json:"sentence"`
-	Since    time.Time     `json:"since"`   // that it is so
-	Reasons  []TrustReason `json:"reasons"` // worst first, MaxReasons at most; not nil
+	Level    Level         `json:"level"`    // "yes", "partly" or "no"
+	Sentence string        `json:"sentence"` // for a person
+	Since    time.Time     `json:"since"`    // that it is so
+	Reasons  []TrustReason `json:"reasons"`  // worst first, MaxReasons at most; not nil
 }
 
 // TrustReason is one reason why the numbers cannot be trusted fully.
 type TrustReason struct {
 	Channel string    `json:"channel"` // "": all channels
-	Text    string    `json:"text"`
-	Since   time.Time `json:"since"`
+	Text    string    `json:"text"`    // in words
+	Since   time.Time `json:"since"`   // when it began
 }
 
 var sentences = map[string]map[Level]string{
