@@ -154,9 +154,8 @@ func (p *probing) session(ctx context.Context, a *initial.Answers) error {
 		more = fmt.Sprintf(" of %d and more (the browse ended %s: --browse-time, --browse-nodes)", space.Known,
 			space.Cut)
 	}
-	fmt.Fprintf(p.notes, "  browse: %d nodes%s: %d variables, %d objects, %d types, %d methods; %.1f s\n", space.Nodes,
-		more,
-		space.Variables, space.Objects, space.Types, space.Methods, space.Took.Seconds())
+	fmt.Fprintf(p.notes, "  browse: %d nodes%s: %d variables, %d objects, %d types, %d methods; %.1f s\n",
+		space.Nodes, more, space.Variables, space.Objects, space.Types, space.Methods, space.Took.Seconds())
 	fmt.Fprintf(p.notes, "  state: %s %s; the carousel sends it in %s on an idle line, %s on a full one\n",
 		about, size(space.Bytes), roughly(idle), roughly(busy))
 	return nil
