@@ -52,9 +52,7 @@ lint:  ## vet, gofmt and staticcheck
 
 test: setup build ## check everything, or PKG=./firmware/tx/...; skips are listed at the end, and fail with CI=true
 ifeq ($(PKG),)
-	$(GO) vet ./...
-	for system in windows darwin; do GOOS=$$system $(GO) vet ./tools/heliograph || exit; done
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	@$(MAKE) --no-print-directory lint
 	$(PEERS) CGO_ENABLED=1 $(GO) run ./ci/testreport $(GO) test -race -shuffle=on -timeout 60m -json \
 		$$($(GO) list ./... | grep -vE '/ci/qemu$$|$(SERIAL)')
 	$(PEERS) $(GO) run ./ci/testreport $(GO) test -shuffle=on -timeout 60m -json \

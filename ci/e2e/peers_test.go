@@ -75,9 +75,10 @@ func subscriber5(t *testing.T, port int, id, filter string, take func(*paho.Publ
 	t.Cleanup(cancel)
 	c := autopaho.ClientConfig{
 		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}},
-		KeepAlive:  300, ConnectRetryDelay: 200 * time.Millisecond, CleanStartOnInitialConnection: true,
-		SessionExpiryInterval: 3600,
-		ClientConfig:          paho.ClientConfig{ClientID: id},
+		KeepAlive:  300, ReconnectBackoff: autopaho.NewConstantBackoff(200 * time.Millisecond),
+		CleanStartOnInitialConnection: true,
+		SessionExpiryInterval:         3600,
+		ClientConfig:                  paho.ClientConfig{ClientID: id},
 	}
 	subscribed := make(chan struct{}, 16)
 	if take != nil {

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -224,16 +223,6 @@ func digest(t *testing.T, name string) [sha256.Size]byte {
 		t.Fatal(err)
 	}
 	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func reader(s string) *bufio.Reader { return bufio.NewReader(strings.NewReader(s)) }

@@ -48,7 +48,7 @@ func TestALinkThatTakesNothingIsSaid(t *testing.T) {
 	}
 }
 
-type stuck struct{ cable }
+type stuck struct{}
 
 func (stuck) Transmit([][]byte) (int, error) { return 0, errors.New("no carrier") }
 func (stuck) Close() error                   { return nil }

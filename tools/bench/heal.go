@@ -17,7 +17,6 @@ type healing struct {
 	rnd      *rand.Rand
 	tags     *tags
 	channels []healed
-	owed     float64 // seconds of load that are not put yet
 	topics   []float64
 	err      error
 }

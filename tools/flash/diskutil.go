@@ -3,7 +3,6 @@ package flash
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -170,6 +169,3 @@ func diskutilAt(path string, drives func() ([]Drive, error)) (Drive, bool, error
 	}
 	return Drive{}, false, fmt.Errorf("flash: %s is not a drive: \"heliograph flash\" lists the drives", path)
 }
-
-// readAll keeps an answer of a program bounded.
-func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, mostPlist+1)) }

@@ -3,6 +3,7 @@ package flash
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -97,3 +98,6 @@ func (r *rawDisk) Release() string {
 	}
 	return ejected
 }
+
+// readAll keeps an answer of a program bounded.
+func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, mostPlist+1)) }

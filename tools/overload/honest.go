@@ -174,7 +174,7 @@ func connect(ctx context.Context, port int, id string, subscribe func(*autopaho.
 	m, err := autopaho.NewConnection(context.WithoutCancel(ctx), autopaho.ClientConfig{
 		ServerUrls: []*url.URL{{Scheme: "mqtt", Host: fmt.Sprintf("127.0.0.1:%d", port)}}, KeepAlive: 30,
 		CleanStartOnInitialConnection: true,
-		ConnectRetryDelay:             100 * time.Millisecond,
+		ReconnectBackoff:              autopaho.NewConstantBackoff(100 * time.Millisecond),
 		OnConnectionUp: func(m *autopaho.ConnectionManager, _ *paho.Connack) {
 			var err error
 			if subscribe != nil {

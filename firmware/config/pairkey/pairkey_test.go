@@ -48,7 +48,7 @@ func TestFileRoundTrip(t *testing.T) {
 }
 
 func TestNewKeysDiffer(t *testing.T) {
-	if New() == New() {
+	if one, other := New(), New(); one == other {
 		t.Error("two keys are equal")
 	}
 }

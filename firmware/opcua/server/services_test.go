@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
@@ -240,7 +239,7 @@ func TestEachServiceHasRefusalTests(t *testing.T) {
 	}
 	for n := range services {
 		if !tested[n] {
-			t.Error(fmt.Sprintf("no refusal of %s is tested", id.Name(n)))
+			t.Errorf("no refusal of %s is tested", id.Name(n))
 		}
 	}
 }

@@ -25,11 +25,11 @@ func (f *fake) String() string                { return f.name }
 
 func untilEnded(ctx context.Context) error { <-ctx.Done(); return nil }
 
-func run(ctx context.Context, tasks ...Task) (error, string) {
-	var log bytes.Buffer
-	r := Runner{Log: slog.New(slog.NewTextHandler(&log, nil)), Tasks: tasks}
-	err := r.Run(ctx)
-	return err, log.String()
+func run(ctx context.Context, tasks ...Task) (log string, err error) {
+	var lines bytes.Buffer
+	r := Runner{Log: slog.New(slog.NewTextHandler(&lines, nil)), Tasks: tasks}
+	err = r.Run(ctx)
+	return lines.String(), err
 }
 
 var errBroken = errors.New("broken")
@@ -55,7 +55,7 @@ func TestFirstFailureEndsTheRest(t *testing.T) {
 					ended = true
 					return ctx.Err()
 				}}
-				err, log := run(t.Context(), a, &fake{name: "b", run: c.run})
+				log, err := run(t.Context(), a, &fake{name: "b", run: c.run})
 				if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("got %v, want %q", err, c.want)
 				}
@@ -75,7 +75,7 @@ func TestEndsAsAsked(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		slow := func(ctx context.Context) error { <-ctx.Done(); time.Sleep(shutdown - time.Second); return nil }
-		if err, log := run(ctx, &fake{name: "a", run: untilEnded}, &fake{name: "slow", run: slow}); err != nil ||
+		if log, err := run(ctx, &fake{name: "a", run: untilEnded}, &fake{name: "slow", run: slow}); err != nil ||
 			log != "" {
 			t.Errorf("got %v, log %q; want neither", err, log)
 		}
@@ -88,7 +88,7 @@ func TestTasksThatDoNotEndAreNamed(t *testing.T) {
 		cancel()
 		stuck := func(context.Context) error { time.Sleep(time.Hour); return nil }
 		start := time.Now()
-		err, _ := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilEnded},
+		_, err := run(ctx, &fake{name: "x", run: stuck}, &fake{name: "good", run: untilEnded},
 			&fake{name: "y", run: stuck})
 		if err == nil || !strings.HasSuffix(err.Error(), ": x, y") {
 			t.Errorf("got %v, want x and y named", err)
@@ -104,7 +104,7 @@ func TestFailureDuringShutdownIsReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		err, _ := run(ctx, &fake{name: "a", run: func(ctx context.Context) error { <-ctx.Done(); return errBroken }})
+		_, err := run(ctx, &fake{name: "a", run: func(ctx context.Context) error { <-ctx.Done(); return errBroken }})
 		if !errors.Is(err, errBroken) {
 			t.Errorf("got %v, want %v", err, errBroken)
 		}

@@ -203,8 +203,6 @@ func openSegment(path string, position uint64) (s *segment, complete bool, err e
 			if position <= first || position > last {
 				return s, true, nil
 			}
-		} else {
-			end = info.Size()
 		}
 	}
 	return s, s.scan(info.Size(), position), nil

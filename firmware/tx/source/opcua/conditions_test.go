@@ -21,13 +21,13 @@ func TestAConditionIsStateToo(t *testing.T) {
 	l := reporter(t, p)
 	l.notifiers = l.notifiers[:1]
 	alarm := ua.NewStringNodeID(1, "alarm")
-	key := string(payload.ConditionKey(7, named("alarm"), rawvalue.NodeID{}.AppendTo(nil)))
+	key := payload.ConditionKey(7, named("alarm"), rawvalue.NodeID{}.AppendTo(nil))
 	l.report(t, 0, "on", id.AlarmConditionType, alarm, true)
-	if _, retained := p.state[key]; !retained || p.puts != 1 {
+	if _, retained := p.state[string(key)]; !retained || p.puts != 1 {
 		t.Fatalf("retained %v after %d records, want one record that is event and state", retained, p.puts)
 	}
 	l.report(t, 0, "off", id.AlarmConditionType, alarm, false)
-	if _, retained := p.state[key]; retained || p.puts != 2 {
+	if _, retained := p.state[string(key)]; retained || p.puts != 2 {
 		t.Errorf("retained %v after %d records, want the state to be gone with the second", retained, p.puts)
 	}
 }
