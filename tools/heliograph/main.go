@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"heliograph/firmware/platform/role"
 )
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c.SetIn(stdin)
 	c.SetOut(stdout)
 	c.SetErr(stderr)
-	err := c.ExecuteContext(ctx)
+	called, err := c.ExecuteContextC(ctx)
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return role.Failure
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "heliograph: %v\nTry \"heliograph --help\".\n", err)
+		fmt.Fprintf(stderr, "heliograph: %s\nTry \"%s --help\".\n", misused(called, err), called.CommandPath())
 		return role.Usage
 	}
 	return role.OK
@@ -85,6 +86,42 @@ func root() *cobra.Command {
 	c.AddCommand(completionCommand(), manCommand(), plantCommand())
 	complete(c)
 	return c
+}
+
+// misused says how a command was called wrongly, and how it is called.
+func misused(c *cobra.Command, err error) string {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		f := wrong.GetFlag()
+		if what := kinds[f.Value.Type()]; what != "" {
+			return fmt.Sprintf("--%s: %q is not %s", f.Name, wrong.GetValue(), what)
+		}
+		return fmt.Sprintf("--%s: %v", f.Name, errors.Unwrap(err))
+	}
+	text := err.Error()
+	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {
+		text = strings.NewReplacer(`"`, "", ", ", ", --").Replace("--"+strings.TrimSuffix(names, " not set")) +
+			" must be given"
+	}
+	if names, ok := strings.CutPrefix(text, "at least one of the flags in the group ["); ok {
+		names, _, _ = strings.Cut(names, "]")
+		text = "--" + strings.ReplaceAll(names, " ", " or --") + " must be given"
+	}
+	how := c.UseLine()
+	if c.HasSubCommands() || strings.Contains(how, "\n") {
+		return text
+	}
+	for _, mistake := range []string{"accepts ", "requires ", "unknown command ", "--"} { // of cobra
+		if strings.HasPrefix(text, mistake) {
+			return fmt.Sprintf("%s: write %s", text, how)
+		}
+	}
+	return text
+}
+
+// kinds is what a flag's value has to be, by the type that pflag calls it.
+var kinds = map[string]string{
+	"bool": "true or false", "int": "a whole number", "uint": "a whole number", "uint64": "a whole number",
+	"float64": "a number", "duration": `a duration such as "30s" or "5m"`,
 }
 
 // unknown says that a command does not have another, and which one may be meant.

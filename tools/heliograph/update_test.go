@@ -55,7 +55,7 @@ func TestUpdateSaysWhatIsWrong(t *testing.T) {
 		"an update in place of a card": {[]string{"show", smallUpdate(t, newSigning(t))}, 1, "is an update: "},
 		"card that is not there":       {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
 		"key that is none":             {[]string{"install", "--key", none, none, none}, 1, "public key"},
-		"no key":                       {[]string{"install", none, none}, 2, "required flag"},
+		"no key":                       {[]string{"install", none, none}, 2, "--key must be given: write"},
 		"release 0": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key,
 			"-o", none}, 2, "from 1"},
 		"board that is none": {[]string{"make", "--role", "tx", "--board", "pc", "--release", "1", "--key", key,
