@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,8 @@ func initCommand() *cobra.Command {
 		Short: "Write the first configurations of a pair, their key and their password files",
 		Long: "On a terminal it asks, in a form, or line by line where TERM is dumb; each question has a flag, and\n" +
 			"what flags say is not asked. With --yes or --json, or without a terminal, flags alone count, and\n" +
-			"each question without one has the answer that its help suggests.\n\n" +
+			"each question without one has the default that its flag shows. Those are the defaults of a trial on\n" +
+			"one Linux machine: other answers, as those of --board, --medium and --address, change some.\n\n" +
 			"It asks the OPC UA server and the broker of the plant what they offer, unless --offline. The files\n" +
 			"are commented, and \"heliograph check\" accepts them. A file that exists is never overwritten: all\n" +
 			"are written, or none.",
@@ -55,8 +55,10 @@ func initCommand() *cobra.Command {
 func (i *initiation) flags(c *cobra.Command) {
 	s := c.Flags()
 	s.SortFlags = false
+	suggested := initial.Suggested()
 	for _, q := range initial.Questions() {
 		s.StringVar(q.Field(&i.answers), q.Flag, "", q.Help)
+		s.Lookup(q.Flag).DefValue = suggested[q.Flag]
 	}
 	s.StringVar(&i.answers.Key, "key", "pair.key",
 		"file of the pair key, which is made; given, it may exist and is used")
@@ -80,24 +82,35 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 	if i.asker = newAsker(c); i.yes || i.json {
 		i.asker = nil
 	}
-	if err := i.pages(c); err != nil {
+	if err := i.check(); err != nil {
 		return err
 	}
-	server, files := i.server(i.answers)
-	made, err := create.Write(i.answers, files, i.useKey)
-	if invalid, ok := errors.AsType[create.Invalid](err); ok {
-		fmt.Fprintln(c.OutOrStdout(), invalid)
-		return exitError(role.Invalid)
+	for first := initial.PageFiles; ; first = initial.PagePair {
+		if err := i.pages(c, first); err != nil {
+			return err
+		}
+		server, files := i.server(i.answers)
+		made, err := create.Write(i.answers, files, i.useKey)
+		if invalid, ok := errors.AsType[create.Invalid](err); ok {
+			fmt.Fprintln(c.OutOrStdout(), invalid)
+			if i.asker != nil { // the answers are there still, and each can be changed
+				clear(i.given)
+				clear(i.asked)
+				continue
+			}
+			return exitError(role.Invalid)
+		}
+		if err != nil {
+			return failure{err}
+		}
+		return i.report(c.OutOrStdout(), made, server)
 	}
-	if err != nil {
-		return failure{err}
-	}
-	return i.report(c.OutOrStdout(), made, server)
 }
 
-// pages goes through all pages; with someone to ask, more than once where an answer does not do.
-func (i *initiation) pages(c *cobra.Command) error {
-	for p := initial.PageFiles; int(p) < len(initial.Pages()); {
+// pages goes through the pages from one on; with someone to ask, more than once where an answer
+// does not do.
+func (i *initiation) pages(c *cobra.Command, first initial.Page) error {
+	for p := first; int(p) < len(initial.Pages()); {
 		if err := i.questions(c.Context(), p); err != nil {
 			return err
 		}
@@ -112,12 +125,20 @@ func (i *initiation) pages(c *cobra.Command) error {
 
 // questions asks those of a page that no flag has answered, and completes the answers.
 func (i *initiation) questions(ctx context.Context, p initial.Page) error {
-	if i.asker != nil {
-		if err := i.askPage(ctx, p); err != nil {
+	for {
+		if i.asker != nil {
+			if err := i.askPage(ctx, p); err != nil {
+				return err
+			}
+		}
+		err := initial.Complete(p, &i.answers, i.given)
+		flag := flagOf(err)
+		if flag == "" || i.asker == nil {
 			return err
 		}
+		fmt.Fprintln(i.notes, err)
+		i.forget(flag)
 	}
-	return initial.Complete(p, &i.answers, i.given)
 }
 
 // after does what the answers of a page allow, and returns the page that follows.
@@ -135,45 +156,23 @@ func (i *initiation) after(c *cobra.Command, p initial.Page) (next initial.Page,
 			return i.ask(c, i.endpoints, retry{next: next, address: "opcua"})
 		}
 	case initial.PageOPCUAPassword:
-		if err := readLogin(&i.answers.OPCUALogin); err != nil || i.answers.OPCUA == "" {
+		if next, err := i.read(p, initial.PageOPCUA, "opcua"); err != nil || next <= p || i.answers.OPCUA == "" {
 			return next, err
 		}
 		return i.ask(c, i.session, retry{next, "opcua", initial.PageOPCUA, &i.answers.OPCUALogin})
 	case initial.PageMQTTPassword:
-		if err := readLogin(&i.answers.MQTTLogin); err != nil || i.answers.MQTT == "" {
+		if next, err := i.read(p, initial.PageMQTT, "mqtt"); err != nil || next <= p || i.answers.MQTT == "" {
 			return next, err
 		}
 		return i.ask(c, i.broker, retry{next, "mqtt", initial.PageMQTT, &i.answers.MQTTLogin})
 	case initial.PageITPassword:
-		err = errors.Join(readLogin(&i.answers.MQTTToLogin), readLogin(&i.answers.Reader))
+		return i.read(p, initial.PageIT, "mqtt-to", "it")
+	case initial.PageStatus:
+		if err := initial.First(i.answers); err != nil {
+			return i.again(initial.PageOf(flagOf(err)), err, flagOf(err))
+		}
 	}
 	return next, err
-}
-
-// maxPasswordFile bounds what is read of a password file, in bytes.
-const maxPasswordFile = 64 << 10
-
-// readLogin reads the password of a login whose file was named.
-func readLogin(l *initial.Login) error {
-	if l.Name == "" || l.File == "" {
-		return nil
-	}
-	f, err := os.Open(l.File)
-	if err != nil {
-		return failure{fmt.Errorf("the password of %s: %w: write it into that file, in one line", l.Name, err)}
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile))
-	if err != nil {
-		return failure{fmt.Errorf("the password of %s: %w", l.Name, err)}
-	}
-	line, rest, _ := bytes.Cut(text, []byte("\n"))
-	line = bytes.TrimSuffix(line, []byte("\r"))
-	if len(line) == 0 || len(bytes.TrimSpace(rest)) > 0 {
-		return failure{fmt.Errorf("the password of %s: %s must hold one line", l.Name, l.File)}
-	}
-	l.Password = string(line)
-	return nil
 }
 
 // initiated is what init prints for a program.
@@ -196,8 +195,21 @@ func (i *initiation) report(w io.Writer, made create.Result, server initial.Serv
 		out := json.NewEncoder(w)
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)
-		return out.Encode(r)
+		if err := out.Encode(r); err != nil {
+			return failure{err}
+		}
+		return nil
 	}
+	out := bufio.NewWriter(w)
+	i.tell(out, r)
+	if err := out.Flush(); err != nil {
+		return failure{fmt.Errorf("the files are written, and what comes next cannot be: %w", err)}
+	}
+	return nil
+}
+
+// tell writes the report for a person.
+func (i *initiation) tell(w io.Writer, r initiated) {
 	for _, path := range r.Files {
 		fmt.Fprintln(w, "wrote", path)
 	}
@@ -218,5 +230,4 @@ func (i *initiation) report(w io.Writer, made create.Result, server initial.Serv
 		}
 		fmt.Fprintln(w, " ", s.Command)
 	}
-	return nil
 }

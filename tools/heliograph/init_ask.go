@@ -83,8 +83,13 @@ func (i *initiation) free(ctx context.Context, next initial.Page) (initial.Page,
 	if err != nil {
 		return i.again(initial.PageFiles, failure{err}, "tx", "rx")
 	}
+	if err = create.Possible(i.answers); err != nil && flagOf(err) == "key" {
+		return next, err
+	} else if err != nil {
+		return i.again(initial.PageFiles, err, "tx", "rx")
+	}
 	if err = create.Free(i.answers, nil, i.useKey); err == nil {
-		return next, nil
+		return next, create.Usable(i.answers)
 	}
 	if i.asker == nil {
 		return next, failure{err}
@@ -94,7 +99,7 @@ func (i *initiation) free(ctx context.Context, next initial.Page) (initial.Page,
 		return next, failure{form.ErrStopped}
 	}
 	i.useKey = true
-	return next, nil
+	return next, create.Usable(i.answers)
 }
 
 // retry is what a person may change when the plant does not answer.

@@ -104,7 +104,8 @@ func TestInitAsksOnATerminal(t *testing.T) {
 		}},
 		"a dialogue": {"dumb", nil, [][2]string{
 			{"[tx.toml]: ", "\r"}, {"[rx.toml]: ", "\r"}, {"[press-hall]: ", "press-hall-2\r"}, {"[host]: ", "1\r"},
-			{"[udp]: ", "\r"}, {"[127.0.0.1:17000]: ", "\r"}, {"MAC address", "\r"}, {"[100Mbit/s]: ", "\r"},
+			{"[udp]: ", "\r"}, {"[127.0.0.1:17000]: ", "\r"}, {"MAC address", "x\r"},
+			{"it is not a MAC address", "\r"}, {"[100Mbit/s]: ", "\r"},
 			{"[25%]: ", "\r"},
 			{"OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"MQTT broker", "\r"}, {"A number [1]: ", "\r"},
 			{"[opc.tcp://127.0.0.1:1]: ", opcua + "\r"}, {"Syslog listeners", "\r"}, {"[opcua]: ", "\r"}, {"[None]: ",

@@ -2,7 +2,8 @@
 // may be, what is suggested without one, and the two commented TOML files that all answers
 // lead to.
 //
-// It is pure: it opens no connection and writes no file. It refuses to write
+// It opens no connection and writes no file; of files that an answer names it reads whether they
+// will do. It refuses to write
 // secrets into a configuration: a password that was typed is a file of its own. What a
 // configuration may hold package config decides; the checks here only say it sooner.
 package initial
@@ -17,21 +18,23 @@ type File struct {
 	Path    string
 	Content string
 	Secret  bool
+	Flag    string // names another one
 }
 
 // Files returns what is written beside the key and the users file: passwords, then both
 // configurations.
 func Files(a Answers) []File {
 	var list []File
-	add := func(l Login, configuration, name string) {
+	add := func(l Login, configuration, name, flag string) {
 		if l.Name != "" && l.File == "" {
-			list = append(list, File{filepath.Join(filepath.Dir(configuration), name), l.Password + "\n", true})
+			list = append(list, File{filepath.Join(filepath.Dir(configuration), name), l.Password + "\n", true, flag})
 		}
 	}
-	add(a.OPCUALogin, a.TX, opcuaPassword)
-	add(a.MQTTLogin, a.TX, mqttPassword)
-	add(a.MQTTToLogin, a.RX, itPassword)
-	return append(list, File{Path: a.TX, Content: Transmitter(a)}, File{Path: a.RX, Content: Receiver(a)})
+	add(a.OPCUALogin, a.TX, opcuaPassword, "opcua-password-file")
+	add(a.MQTTLogin, a.TX, mqttPassword, "mqtt-password-file")
+	add(a.MQTTToLogin, a.RX, itPassword, "mqtt-to-password-file")
+	return append(list, File{Path: a.TX, Content: Transmitter(a), Flag: "tx"},
+		File{Path: a.RX, Content: Receiver(a), Flag: "rx"})
 }
 
 // NewUsers returns the path of the users file that is to be made, "" for none.

@@ -59,11 +59,12 @@ func linkQuestions() []Question {
 	}}, serialQuestions(on(uart)), ethernetQuestions(on(ethernet)), udpQuestions(on(udp)), []Question{
 		{Flag: "rate", Page: PageLink, Title: "Rate of the link",
 			Help:  "udp, ethernet: maximum send rate with headers and parity",
-			Asked: func(a Answers) bool { return a.Medium != uart }, Field: func(a *Answers) *string { return &a.Rate },
+			Asked: func(a Answers) bool { return a.Medium != uart }, Needs: "--medium udp or ethernet",
+			Field:   func(a *Answers) *string { return &a.Rate },
 			Default: func(a Answers) string { return suggestedRate(a) }, Missing: text("write one, as in 100Mbit/s"),
 			Check: checkRate},
 		{Flag: "overhead", Page: PageLink, Title: "Overhead for parity",
-			Help:    "least share of parity, from which lost frames are repaired",
+			Help:    "least share of parity, from which lost frames are repaired, of 500% at most",
 			Field:   func(a *Answers) *string { return &a.Overhead },
 			Default: func(a Answers) string { return suggestedOverhead(a) },
 			Missing: text("write one, as in 25%"), Check: checkShare},
@@ -89,14 +90,17 @@ func serialQuestions(asked func(Answers) bool) []Question {
 	onHost := func(a Answers) bool { return asked(a) && !a.onBoard() }
 	return []Question{
 		{Flag: "tx-device", Page: PageLink, Title: "Serial port of TX", Help: "uart on hosts: serial port of TX",
-			Asked: onHost, Field: func(a *Answers) *string { return &a.TXDevice }, Default: text("/dev/ttyUSB0"),
+			Asked: onHost, Needs: "--medium uart and --board host",
+			Field: func(a *Answers) *string { return &a.TXDevice }, Default: text("/dev/ttyUSB0"),
 			Missing: text("write the path of the serial port"), Check: checkDevice},
 		{Flag: "rx-device", Page: PageLink, Title: "Serial port of RX", Help: "uart on hosts: serial port of RX",
-			Asked: onHost, Field: func(a *Answers) *string { return &a.RXDevice },
+			Asked: onHost, Needs: "--medium uart and --board host",
+			Field:   func(a *Answers) *string { return &a.RXDevice },
 			Default: func(a Answers) string { return cmp.Or(a.TXDevice, "/dev/ttyUSB0") },
 			Missing: text("write the path of the serial port"), Check: checkDevice},
 		{Flag: "baud", Page: PageLink, Title: "Baud", Help: "uart: bits per second, the same on both sides",
-			Asked: asked, Field: func(a *Answers) *string { return &a.Baud },
+			Asked: asked, Needs: "--medium uart",
+			Field:   func(a *Answers) *string { return &a.Baud },
 			Default: func(a Answers) string { return strconv.Itoa(cmp.Or(a.board().Link.Baud, 921600)) },
 			Missing: text("write one, as in 921600"), Check: checkBaud},
 	}
@@ -114,16 +118,19 @@ func ethernetQuestions(asked func(Answers) bool) []Question {
 			Help: "ethernet: " + fastFibre + ", " + gigabitFibre +
 				", or diode for a bought one that passes any Ethernet frame",
 			Asked:   asked,
+			Needs:   "--medium ethernet",
 			Field:   func(a *Answers) *string { return &a.Carrier },
 			Options: func(Answers) []string { return []string{fastFibre, gigabitFibre, bought} },
 			Default: text(fastFibre), Missing: text("name one")},
 		{Flag: "tx-interface", Page: PageLink, Title: "Interface of TX",
 			Help:  "ethernet: interface of TX that only the link uses",
-			Asked: asked, Field: func(a *Answers) *string { return &a.TXInterface }, Missing: which,
+			Asked: asked, Needs: "--medium ethernet",
+			Field: func(a *Answers) *string { return &a.TXInterface }, Missing: which,
 			Default: func(a Answers) string { return a.board().Network.Link }},
 		{Flag: "rx-interface", Page: PageLink, Title: "Interface of RX",
 			Help:  "ethernet: interface of RX that only the link uses",
-			Asked: asked, Field: func(a *Answers) *string { return &a.RXInterface }, Missing: which,
+			Asked: asked, Needs: "--medium ethernet",
+			Field: func(a *Answers) *string { return &a.RXInterface }, Missing: which,
 			Default: func(a Answers) string { return a.board().Network.Link }},
 	}
 }
@@ -132,7 +139,8 @@ func udpQuestions(asked func(Answers) bool) []Question {
 	return []Question{
 		{Flag: "address", Page: PageLink, Title: "Address of RX",
 			Help:  "udp: RX's own address and port, where TX sends to",
-			Asked: asked, Field: func(a *Answers) *string { return &a.Address }, Check: checkLink,
+			Asked: asked, Needs: "--medium udp",
+			Field: func(a *Answers) *string { return &a.Address }, Check: checkLink,
 			Missing: text("write RX's own address, as in 10.0.0.3:17000"),
 			Default: func(a Answers) string {
 				if a.onBoard() {
@@ -142,7 +150,8 @@ func udpQuestions(asked func(Answers) bool) []Question {
 			}},
 		{Flag: "peer-mac", Page: PageLink, Title: "MAC address of RX, where no answer to ARP comes back",
 			Help:  "udp: MAC address of RX or of the diode, where no answer to ARP comes back",
-			Asked: asked, Field: func(a *Answers) *string { return &a.PeerMAC }},
+			Asked: asked, Needs: "--medium udp",
+			Field: func(a *Answers) *string { return &a.PeerMAC }},
 	}
 }
 

@@ -37,7 +37,8 @@ func plantQuestions() []Question {
 	}, opcuaQuestions(), mqttQuestions(), []Question{
 		{Flag: "syslog-channel", Page: PageSyslog, Title: "Channel of syslog",
 			Help:  "name of syslog's channel, on both sides",
-			Asked: hasSyslog, Field: func(a *Answers) *string { return &a.SyslogChannel }, Default: text("syslog"),
+			Asked: hasSyslog, Needs: "--syslog",
+			Field: func(a *Answers) *string { return &a.SyslogChannel }, Default: text("syslog"),
 			Missing: text("name it"), Check: checkChannel(func(a Answers) []string {
 				return []string{a.OPCUAChannel,
 					a.MQTTChannel}
@@ -78,13 +79,14 @@ func checkChannel(others func(Answers) []string) func(Answers, string) error {
 }
 
 // login are the questions for a name and its password.
-func login(flag string, page, secret Page, whom string, asked func(Answers) bool, of func(*Answers) *Login) []Question {
+func login(flag, needs string, page, secret Page, whom string, asked func(Answers) bool, of func(*Answers) *Login,
+) []Question {
 	return []Question{
 		{Flag: flag + "-user", Page: page, Title: "User " + whom + " (empty: none)", Help: "user " + whom,
-			Asked: asked, Field: func(a *Answers) *string { return &of(a).Name }},
+			Asked: asked, Needs: needs, Field: func(a *Answers) *string { return &of(a).Name }},
 		{Flag: flag + "-password-file", Page: secret, Title: "Password of that user",
-			Help:    "file with the password of that user in one line; typed, it is asked for",
-			Asked:   func(a Answers) bool { return asked(a) && of(&a).Name != "" },
+			Help:  "file with the password of that user in one line; typed, it is asked for",
+			Asked: func(a Answers) bool { return asked(a) && of(&a).Name != "" }, Needs: "--" + flag + "-user",
 			Field:   func(a *Answers) *string { return &of(a).File },
 			Secret:  func(a *Answers) *string { return &of(a).Password },
 			Missing: text("name a file with the password in one line"), Check: checkPassword},
@@ -104,13 +106,14 @@ func checkPassword(_ Answers, s string) error {
 func opcuaQuestions() []Question {
 	return append([]Question{
 		{Flag: "opcua-channel", Page: PageOPCUA, Title: "Channel of the server",
-			Help: "name of the server's channel, on both sides", Asked: hasOPCUA,
+			Help: "name of the server's channel, on both sides", Asked: hasOPCUA, Needs: "--opcua",
 			Field: func(a *Answers) *string { return &a.OPCUAChannel }, Default: text("opcua"),
 			Missing: text("name it"), Check: checkChannel(func(Answers) []string { return nil })},
 		{Flag: "opcua-security", Page: PageOPCUA, Title: "Security of the connection",
 			Help: "policy and mode towards the OPC UA server, as in " + defaultSecurity +
 				"; default: the strongest that it offers",
-			Asked: hasOPCUA, Field: func(a *Answers) *string { return &a.OPCUASecurity },
+			Asked: hasOPCUA, Needs: "--opcua",
+			Field: func(a *Answers) *string { return &a.OPCUASecurity },
 			Options: func(a Answers) []string {
 				if len(a.Offered) > 0 {
 					return a.Offered
@@ -123,7 +126,7 @@ func opcuaQuestions() []Question {
 				}
 				return defaultSecurity
 			}, Missing: text("name one")},
-	}, login("opcua", PageOPCUA, PageOPCUAPassword, "at the OPC UA server", hasOPCUA,
+	}, login("opcua", "--opcua", PageOPCUA, PageOPCUAPassword, "at the OPC UA server", hasOPCUA,
 		func(a *Answers) *Login { return &a.OPCUALogin })...)
 }
 
@@ -131,18 +134,20 @@ func mqttQuestions() []Question {
 	return append([]Question{
 		{Flag: "mqtt-channel", Page: PageMQTT, Title: "Channel of the broker",
 			Help:  "name of the broker's channel, on both sides",
-			Asked: hasMQTT, Field: func(a *Answers) *string { return &a.MQTTChannel }, Default: text("mqtt"),
+			Asked: hasMQTT, Needs: "--mqtt",
+			Field: func(a *Answers) *string { return &a.MQTTChannel }, Default: text("mqtt"),
 			Missing: text("name it"),
 			Check:   checkChannel(func(a Answers) []string { return []string{a.OPCUAChannel} })},
 		{Flag: "mqtt-topics", Page: PageMQTT, Title: "Topics",
 			Help:  "topic filters that cross, as in plant/#,cell/+/state",
-			Asked: hasMQTT, Field: func(a *Answers) *string { return &a.MQTTTopics }, Default: text("#"),
+			Asked: hasMQTT, Needs: "--mqtt",
+			Field: func(a *Answers) *string { return &a.MQTTTopics }, Default: text("#"),
 			Missing: text(`write "#" for all`)},
 		{Flag: "mqtt-ca", Page: PageMQTT, Title: "File with the broker's certificate authority (empty: the system's)",
 			Help:  "mqtts: PEM file with the certificate authority of the plant's broker; default: the system's",
-			Asked: func(a Answers) bool { return isTLS(a.MQTT) },
+			Asked: func(a Answers) bool { return isTLS(a.MQTT) }, Needs: "an mqtts:// address with --mqtt",
 			Field: func(a *Answers) *string { return &a.MQTTAuthority }},
-	}, login("mqtt", PageMQTT, PageMQTTPassword, "at the plant's broker", hasMQTT,
+	}, login("mqtt", "--mqtt", PageMQTT, PageMQTTPassword, "at the plant's broker", hasMQTT,
 		func(a *Answers) *Login { return &a.MQTTLogin })...)
 }
 

@@ -18,6 +18,7 @@ type Question struct {
 	Secret func(*Answers) *string
 
 	Asked   func(Answers) bool           // nil: always
+	Needs   string                       // what has to be answered for it to be asked, as flags
 	Options func(Answers) []string       // nil: any text
 	Default func(Answers) string         // nil: none
 	Check   func(Answers, string) error  // of an answer that is not empty; nil: any
@@ -66,6 +67,24 @@ func (p Page) Title() string {
 // Questions returns all questions, each after those that it depends on.
 func Questions() []Question {
 	return slices.Concat(pairQuestions(), linkQuestions(), plantQuestions(), itQuestions(), statusQuestions())
+}
+
+// PageOf returns the page of a question.
+func PageOf(flag string) Page { return Questions()[indexOf(flag)].Page }
+
+// Suggested returns what flags have when nothing is answered: those of a trial on one machine.
+func Suggested() map[string]string {
+	a, list := Answers{}, map[string]string{}
+	for _, q := range Questions() {
+		if strings.Contains(q.Help, "default:") {
+			continue // it says so itself
+		}
+		list[q.Flag] = q.Suggest(a)
+		if q.asked(a) {
+			*q.Field(&a) = list[q.Flag]
+		}
+	}
+	return list
 }
 
 // On returns the questions of a page that these answers lead to.
@@ -119,7 +138,10 @@ func (q Question) Verify(a Answers, answer string) error {
 			return Fault{q.Flag, answer, err.Error()}
 		}
 	}
-	return nil
+	if q.Secret != nil {
+		return nil // what is typed
+	}
+	return q.configured(a, answer)
 }
 
 // Fault is what is wrong with an answer.
@@ -139,6 +161,14 @@ func (f Fault) Error() string {
 // answer.
 type Given map[string]bool
 
+// Pointless is a flag whose question other answers leave out.
+type Pointless struct{ Flag, Needs string }
+
+func (p Pointless) Error() string {
+	return fmt.Sprintf("--%s does not go with the other answers: it needs %s; leave it out, or add that", p.Flag,
+		p.Needs)
+}
+
 // Complete answers the questions of a page that have no answer with what they suggest, and
 // checks all. What other answers have made pointless is emptied, or a fault if it was given.
 func Complete(p Page, a *Answers, given Given) error {
@@ -146,30 +176,37 @@ func Complete(p Page, a *Answers, given Given) error {
 		if q.Page != p {
 			continue
 		}
-		field := q.Field(a)
-		if !q.asked(*a) {
-			if given[q.Flag] && *field != "" {
-				return fmt.Errorf("--%s does not go with the other answers: %s", q.Flag, q.Help)
-			}
-			if *field = ""; q.Secret != nil {
-				*q.Secret(a) = ""
-			}
-			continue
-		}
-		*field = strings.TrimSpace(*field)
-		if *field == "" && !given[q.Flag] {
-			*field = q.Suggest(*a)
-		}
-		if *field == "none" && q.required(*a) == "" {
-			*field = ""
-		}
-		answer := *field
-		if q.Secret != nil && answer == "" {
-			answer = *q.Secret(a)
-		}
-		if err := q.Verify(*a, answer); err != nil {
+		if err := q.complete(a, given); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (q Question) complete(a *Answers, given Given) error {
+	field := q.Field(a)
+	if !q.asked(*a) {
+		if given[q.Flag] && *field != "" {
+			return Pointless{q.Flag, q.Needs}
+		}
+		if *field = ""; q.Secret != nil {
+			*q.Secret(a) = ""
+		}
+		return nil
+	}
+	*field = strings.TrimSpace(*field)
+	if *field == "" && !given[q.Flag] {
+		*field = q.Suggest(*a)
+	}
+	if *field == "none" && q.required(*a) == "" {
+		*field = ""
+	}
+	answer := *field
+	if q.Secret != nil && answer == "" {
+		answer = *q.Secret(a)
+	}
+	if err := q.Verify(*a, answer); err != nil || q.Secret == nil || *field == "" {
+		return err
+	}
+	return q.configured(*a, *field)
 }

@@ -1,6 +1,7 @@
 package initial
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,13 +27,33 @@ func TestAnswersThatOthersMadePointlessAreEmptied(t *testing.T) {
 func TestEachQuestionIsOnItsPageAfterWhatItDependsOn(t *testing.T) {
 	seen, last := map[string]bool{}, map[Page]bool{}
 	for _, q := range Questions() {
-		if seen[q.Flag] || q.Title == "" || q.Help == "" || q.Page.Title() == "" {
+		if seen[q.Flag] || q.Title == "" || q.Help == "" || q.Page.Title() == "" ||
+			(q.Asked != nil) != (q.Needs != "") {
 			t.Errorf("%+v", q)
 		}
 		seen[q.Flag], last[q.Page] = true, true
 	}
 	if len(last) != len(Pages()) {
 		t.Errorf("%d of %d pages have a question", len(last), len(Pages()))
+	}
+}
+
+func TestEachFaultOfAConfigurationHasItsQuestion(t *testing.T) {
+	for key, flag := range landings() {
+		if indexOf(flag) < 0 {
+			t.Errorf("%s: there is no question %s", key, flag)
+		}
+	}
+	a := Answers{TX: "tx.toml", RX: "rx.toml", Pair: "a b", Board: host, Medium: uart, TXDevice: "tty", Baud: "1",
+		Overhead: "9", NTP: "x:y", TXStatus: "9464", RXDevice: "/dev/x", MQTT: "mqtt://x", MQTTChannel: "m",
+		MQTTTopics: "a#", MQTTTo: "mqtts://y", MQTTToAuthority: "none"}
+	var flags []string
+	for _, f := range Faults(a) {
+		flags = append(flags, f.Flag)
+	}
+	want := []string{"pair", "tx-device", "baud", "overhead", "ntp", "tx-status", "mqtt-topics", "mqtt-to-ca"}
+	if !slices.Equal(flags, want) {
+		t.Errorf("got %q, want %q", flags, want)
 	}
 }
 

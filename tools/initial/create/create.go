@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"heliograph/boards"
 	"heliograph/firmware/config"
@@ -34,16 +36,30 @@ func (e Invalid) Error() string {
 	return "the answers lead to a configuration with faults, and nothing was written:\n" + e.Faults.Error()
 }
 
+// Taken is a file that exists already.
+type Taken struct {
+	Path string
+	Flag string // that names another one
+}
+
+func (e Taken) Error() string {
+	way := "name another one with"
+	if strings.HasSuffix(e.Flag, "-file") {
+		way = "use it with"
+	}
+	return fmt.Sprintf("%s exists already and stays as it is: %s --%s, or move it away; nothing was written", e.Path,
+		way, e.Flag)
+}
+
 // Free says which of the files exists already. useKey lets the pair key exist.
 func Free(a initial.Answers, more []initial.File, useKey bool) error {
-	paths := []string{initial.NewUsers(a)}
-	for _, f := range append(initial.Files(a), more...) {
-		paths = append(paths, f.Path)
+	list := append(initial.Files(a), more...)
+	if path := initial.NewUsers(a); path != "" {
+		list = append(list, initial.File{Path: path, Flag: "users-file"})
 	}
-	for _, path := range paths {
-		if path != "" && exists(path) {
-			return fmt.Errorf("%s exists already and stays as it is: name others with --tx and --rx, or move it away; "+
-				"nothing was written", path)
+	for _, f := range list {
+		if exists(f.Path) {
+			return Taken{f.Path, f.Flag}
 		}
 	}
 	if !useKey && exists(a.Key) {
@@ -51,6 +67,49 @@ func Free(a initial.Answers, more []initial.File, useKey bool) error {
 			"was written", a.Key, a.Key)
 	}
 	return nil
+}
+
+// Possible says which answer about files leads to one that cannot be written.
+func Possible(a initial.Answers) error {
+	for _, f := range []struct{ flag, path string }{{"tx", a.TX}, {"rx", a.RX}, {"key", a.Key}} {
+		if f.flag == "key" && exists(f.path) {
+			continue // it is read
+		}
+		if err := writable(filepath.Dir(f.path)); err != nil {
+			return initial.Fault{Flag: f.flag, Answer: f.path, Words: err.Error()}
+		}
+	}
+	return nil
+}
+
+// Usable says whether the pair key that exists can be used.
+func Usable(a initial.Answers) error {
+	info, err := os.Stat(a.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // it is made
+	case err == nil && !info.Mode().IsRegular():
+		err = errors.New("it is not a file")
+	case err == nil:
+		_, err = pairkey.Read(a.Key)
+	}
+	if err == nil {
+		return nil
+	}
+	words := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "pairkey: "), a.Key+": ")
+	return initial.Fault{Flag: "key", Answer: a.Key, Words: words}
+}
+
+// writable says whether a folder takes a new file.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".heliograph-init-*")
+	if reason, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("no file can be written in the folder %s: %v: name one in another folder", dir, reason.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func exists(path string) bool {
