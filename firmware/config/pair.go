@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"heliograph/firmware/config/pairkey"
@@ -33,7 +32,7 @@ func ComparePair(tx File[TX], rx File[RX]) (Faults, []Warning) {
 // reread finds the lines of a file that was valid when it was read before.
 func reread(name string) *report {
 	r := &report{file: name}
-	if document, err := os.ReadFile(name); err == nil && len(document) <= maxFile {
+	if document, err := ReadFile(name); err == nil {
 		r.lines = findLines(text.TrimMark(document))
 	}
 	return r
@@ -48,7 +47,7 @@ type comparison struct {
 
 // differ is the fault of a key that has to be the same.
 func (c comparison) differ(a tablePath, key string, tx, rx any) {
-	c.it.fault(a, key, "%s is %v, and %v on line %d of TX's file: both boards need the same", key, rx, tx,
+	c.it.fault(a, key, "%s is %v, and %v on line %d of TX's file: both sides need the same", key, rx, tx,
 		c.plant.lines.of(a, key))
 }
 
@@ -94,7 +93,7 @@ func (c comparison) channels() {
 			c.plant.faultAt(one.line, "channel %q (%s) has no table in RX's file: add one, or remove it here", name,
 				one.protocol)
 		} else if one.protocol != other.protocol {
-			c.it.faultAt(other.line, "channel %q is %s, and %s on line %d of TX's file: both boards need the same "+
+			c.it.faultAt(other.line, "channel %q is %s, and %s on line %d of TX's file: both sides need the same "+
 				"protocol", name, other.protocol, one.protocol, one.line)
 		}
 	}

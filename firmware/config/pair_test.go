@@ -53,7 +53,7 @@ func TestPairsAreCompared(t *testing.T) {
 	}{
 		"that fit": {},
 		"name": {rx: []string{"hall", "mill"},
-			want: "rx.toml:1: pair is \"mill\", and \"hall\" on line 1 of TX's file: both boards need the same"},
+			want: "rx.toml:1: pair is \"mill\", and \"hall\" on line 1 of TX's file: both sides need the same"},
 		"medium": {rx: udp("0.0.0.0:1"), want: "rx.toml:3: medium is \"udp\", and \"uart\" on line 3 of TX's file"},
 		"baud": {rx: []string{"key_file", "baud = 115200\nkey_file"},
 			want: "rx.toml:5: baud is 115200, and 921600 on"},
@@ -61,9 +61,9 @@ func TestPairsAreCompared(t *testing.T) {
 			want: "tx.toml:12: channel \"log\" (syslog) has no table in RX's file: add one, or remove it here\n" +
 				"rx.toml:12: channel \"logs\" (syslog) has no table in TX's file: add one, or remove it here"},
 		"protocol": {tx: []string{"\"log\"", "\"x\"", "\"cell\"", "\"log\"", "\"x\"", "\"cell\""},
-			want: "rx.toml:9: channel \"cell\" is mqtt, and syslog on line 12 of TX's file: both boards need the " +
+			want: "rx.toml:9: channel \"cell\" is mqtt, and syslog on line 12 of TX's file: both sides need the " +
 				"same protocol\nrx.toml:12: channel \"log\" is syslog, and mqtt on line 9 of " +
-				"TX's file: both boards need the same protocol"},
+				"TX's file: both sides need the same protocol"},
 		"key": {otherKey: true,
 			want: "rx.toml:5: key_file: rx.key is not the key of TX, pair.key: copy one"},
 		"address": {both: udp("10.0.0.3:1"), tx: []string{"10.0.0.3", "10.0.0.4"},

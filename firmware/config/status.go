@@ -2,9 +2,7 @@ package config
 
 import (
 	"cmp"
-	"io"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -28,13 +26,8 @@ type Status struct {
 // the file may have faults elsewhere. known is false if the file does not say it: it
 // cannot be read, is not TOML, or the address itself is at fault.
 func StatusListen(path string) (listen string, known bool) {
-	f, err := os.Open(path)
+	document, err := ReadFile(path)
 	if err != nil {
-		return "", false
-	}
-	defer f.Close()
-	document, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil || len(document) > maxFile {
 		return "", false
 	}
 	var tree map[string]any

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 )
 
@@ -60,7 +61,7 @@ func pairKey(given *[pairkey.Size]byte, configs ...string) (s sharedKey, err err
 
 // keyFile finds the key's file in a configuration that may have faults.
 func keyFile(name string) (string, error) {
-	b, err := os.ReadFile(name)
+	b, err := config.ReadFile(name)
 	if err != nil {
 		return "", fmt.Errorf("flash: %v", err)
 	}

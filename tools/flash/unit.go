@@ -39,7 +39,7 @@ type unit struct {
 func (u *unit) readNetwork() error {
 	var c network.Config
 	if u.Network != "" {
-		b, err := os.ReadFile(u.Network)
+		b, err := config.ReadFile(u.Network)
 		if err != nil {
 			return fmt.Errorf("flash: %v", err)
 		}

@@ -125,7 +125,7 @@ func trustCommand() *cobra.Command {
 
 // addTrust takes a file if there is one of that name, else a thumbprint.
 func addTrust(s *pki.Store, what string, users bool) (pki.Entry, error) {
-	raw, err := os.ReadFile(what)
+	raw, err := config.ReadFile(what)
 	if err != nil {
 		return s.Trust(strings.ReplaceAll(what, ":", ""), users)
 	}

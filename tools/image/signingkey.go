@@ -2,18 +2,18 @@ package image
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"aead.dev/minisign"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/release"
 )
 
 // ReadSigningKey reads a secret key of "heliograph update key" or of minisign; password is
 // asked when it has one.
 func ReadSigningKey(name string, password func() (string, error)) (key minisign.PrivateKey, err error) {
-	text, err := os.ReadFile(name)
+	text, err := config.ReadFile(name)
 	if err != nil {
 		return key, err
 	}

@@ -9,7 +9,6 @@ package settings
 import (
 	"bytes"
 	"errors"
-	"os"
 
 	"heliograph/boards"
 	"heliograph/boards/fit"
@@ -116,7 +115,7 @@ func (f Files) network() ([]byte, network.Config, error) {
 	if f.Network == "" {
 		return nil, network.Config{}, nil
 	}
-	document, err := os.ReadFile(f.Network)
+	document, err := config.ReadFile(f.Network)
 	if err != nil {
 		return nil, network.Config{}, err
 	}

@@ -63,6 +63,20 @@ func Load(path string) (*Users, error) {
 	return u, nil
 }
 
+// read reads a file that Parse reads whole.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		err = fmt.Errorf("%s is larger than 1 MiB", path)
+	}
+	return content, err
+}
+
 // Parse reads the text of a users file.
 func Parse(r io.Reader) (*Users, error) {
 	u := &Users{hashes: map[string]hash{}, proofs: map[string][sha256.Size]byte{}, scheduler: newScheduler()}
@@ -187,7 +201,7 @@ func Add(path, name, password string) error {
 	if password == "" || len(password) > maxPassword {
 		return fmt.Errorf("users: the password must have 1 to %d bytes", maxPassword)
 	}
-	old, err := os.ReadFile(path)
+	old, err := read(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("users: %w", err)
 	}
