@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/config"
 	"heliograph/tools/watch"
 )
 
@@ -95,7 +96,7 @@ func runWatch(c *cobra.Command, w *watch.Watcher, once, asJSON bool) error {
 func watchLogin(c *cobra.Command, list []watch.Address, passwordFile, caFile string) (watch.Login, error) {
 	l := watch.Login{Password: os.Getenv(passwordVariable)}
 	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
+		pem, err := config.ReadFile(caFile)
 		if err != nil {
 			return l, err
 		}
@@ -105,7 +106,7 @@ func watchLogin(c *cobra.Command, list []watch.Address, passwordFile, caFile str
 		}
 	}
 	if passwordFile != "" {
-		content, err := os.ReadFile(passwordFile)
+		content, err := config.ReadFile(passwordFile)
 		if err != nil {
 			return l, err
 		}

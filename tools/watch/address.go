@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +36,9 @@ type Address struct {
 
 // ParseAddress reads HOST, HOST:PORT, or a URL such as https://ann@rx-1:9464.
 func ParseAddress(s string) (Address, error) {
+	if ip, err := netip.ParseAddr(s); err == nil && ip.Is6() {
+		return Address{}, fmt.Errorf("%q: write an IPv6 address in brackets: [%s]:%s", s, s, defaultPort)
+	}
 	full := s
 	if !strings.Contains(s, "://") {
 		full = "http://" + s
@@ -46,6 +51,11 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, fmt.Errorf("%q: %s:// is not known: write http:// or https://", s, u.Scheme)
 	case u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return Address{}, fmt.Errorf("%q is not an address: write host and port alone, as in rx-1:9464", s)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return Address{}, fmt.Errorf("%q: port %s must be 1 to 65535", s, port)
+		}
 	}
 	if _, given := u.User.Password(); given {
 		return Address{}, errors.New("a password in an address can be read by all on this computer: leave it out, " +

@@ -27,10 +27,11 @@ func detail(r *Row, width int, now time.Time) (lines []string) {
 		}
 	}
 	add("")
-	add("address   %s, last answer %s ago", r.Address, ago(r.Contact, now))
 	if r.status == nil {
+		add("address   %s, no answer yet", r.Address)
 		return lines
 	}
+	add("address   %s, last answer %s ago", r.Address, ago(r.Contact, now))
 	s := r.status
 	add("role      helio%s %s, up %s, clock: %s", s.Role, s.Version, seconds(&s.UptimeSeconds), s.Clock)
 	lines = append(lines, linkLines(r, width)...)

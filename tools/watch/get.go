@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -132,7 +131,7 @@ func (c *client) body(ctx context.Context) ([]byte, error) {
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, reason(err)
+		return nil, reason(err, c.address.Name)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -141,7 +140,7 @@ func (c *client) body(ctx context.Context) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, reason(err)
+		return nil, reason(err, c.address.Name)
 	case len(body) > maxAnswer:
 		return nil, errors.New("not the status of a board: the answer is larger than 8 MiB")
 	}
@@ -166,27 +165,32 @@ func refused(code int, user string) error {
 }
 
 // reason shortens an error of a connection to what an operator can do something about.
-func reason(err error) error {
+func reason(err error, address string) error {
 	if wrong, ok := errors.AsType[certificateError](err); ok {
 		return wrong
 	}
 	if name, ok := errors.AsType[*net.DNSError](err); ok {
 		return fmt.Errorf("the name %s is not known", name.Name)
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || strings.Contains(err.Error(),
-		"server gave HTTP response to HTTPS client") {
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 		return errors.New("TLS is not supported there: write http://")
 	}
+	op, network := errors.AsType[*net.OpError](err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
 		return fmt.Errorf("no answer within %s", answerTime)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("connection refused: the role does not run, or [status] listen has another port")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errors.New("the connection was closed without an answer")
+		return fmt.Errorf("%s closed the connection without an answer: is it a status server?", address)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("%s reset the connection: is it a status server?", address)
+	case network && (op.Op == "dial" || op.Op == "proxyconnect"):
+		return fmt.Errorf("no connection: %w", op.Err)
+	case network && op.Op == "remote error":
+		return fmt.Errorf("%s refuses TLS: %w", address, op.Err)
+	case strings.Contains(err.Error(), `"\x15\x03`): // a TLS alert (RFC 8446 section 5.1), as net/http quotes it
+		return errors.New("TLS is needed there: write https://")
 	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
+	return fmt.Errorf("what answers at %s is not a status server", address)
 }

@@ -71,7 +71,7 @@ func Lines(ctx context.Context, w *Watcher, out io.Writer) error {
 func line(r *Row, now time.Time) string {
 	name := r.Name()
 	if r.Pair != "" {
-		name += " (" + r.Address + ")"
+		name += " " + r.Side() + " (" + r.Address + ")"
 	}
 	text := fmt.Sprintf("%s %s: %s: %s", now.UTC().Format(time.RFC3339), name, r.Level, r.Sentence)
 	if why := r.Why(); why != "" && why != r.Sentence {

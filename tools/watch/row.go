@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,6 +89,9 @@ func (r *Row) compare(o *Row) int {
 
 // Name is the pair, or the address of a board that never answered.
 func (r *Row) Name() string { return cmp.Or(r.Pair, r.Address) }
+
+// Side is which side of a pair it is, in short.
+func (r *Row) Side() string { return strings.ToUpper(r.Role) }
 
 // Why is why the level is not "yes", in one line.
 func (r *Row) Why() string {

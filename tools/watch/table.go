@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -19,15 +20,16 @@ type column struct {
 // columns are all of them, but the pair's and the reason's.
 func columns() []column {
 	return []column{
+		{"SIDE", 4, 1, func(r *Row, _ time.Time) string { return cmp.Or(r.Side(), "–") }},
 		{"TRUST", 9, 0, func(r *Row, _ time.Time) string { return r.Level }},
-		{"SINCE", 6, 1, func(r *Row, now time.Time) string { return ago(r.Since, now) }},
-		{"LINK", 4, 2, func(r *Row, _ time.Time) string { return linkWord(r) }},
-		{"LOST", 6, 3, answered(func(r *Row) string { return short(r.Margin.Lost) })},
-		{"REPAIRED", 8, 6, answered(func(r *Row) string { return short(r.Margin.Repaired) })},
-		{"CHANNELS", 10, 4, answered(channelWords)},
-		{"HEALING", 8, 5, answered(healingWords)},
-		{"CERT", 6, 7, func(r *Row, now time.Time) string { return certificateWord(r, now) }},
-		{"SEEN", 6, 8, func(r *Row, now time.Time) string { return ago(r.Contact, now) }},
+		{"SINCE", 6, 2, func(r *Row, now time.Time) string { return ago(r.Since, now) }},
+		{"LINK", 4, 3, func(r *Row, _ time.Time) string { return linkWord(r) }},
+		{"LOST", 6, 4, answered(func(r *Row) string { return short(r.Margin.Lost) })},
+		{"REPAIRED", 8, 7, answered(func(r *Row) string { return short(r.Margin.Repaired) })},
+		{"CHANNELS", 10, 5, answered(channelWords)},
+		{"HEALING", 8, 6, answered(healingWords)},
+		{"CERT", 6, 8, func(r *Row, now time.Time) string { return certificateWord(r, now) }},
+		{"SEEN", 6, 9, func(r *Row, now time.Time) string { return ago(r.Contact, now) }},
 	}
 }
 
@@ -153,11 +155,7 @@ func (t *table) row(r *Row, selected bool, now time.Time) []string {
 		}
 		b.WriteString("  " + cell)
 	}
-	why := r.Why()
-	if r.Role == "tx" {
-		why = strings.TrimSpace("(heliotx) " + why)
-	}
-	switch {
+	switch why := r.Why(); {
 	case why == "":
 	case !t.below:
 		b.WriteString("  " + clip(why, t.reason))

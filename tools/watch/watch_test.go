@@ -39,11 +39,17 @@ func TestParseAddress(t *testing.T) {
 		"":                          {},
 		"rx 1":                      {},
 		"rx-1:port":                 {},
+		"rx-1:99999":                {},
+		"rx-1:0":                    {},
+		"fd00::1":                   {},
 		"http://rx-1:9464/?all=yes": {},
 	} {
 		got, err := ParseAddress(in)
 		if got != want || (err == nil) != (want != Address{}) {
 			t.Errorf("%q: got %+v, %v; want %+v", in, got, err, want)
+		}
+		if in == "fd00::1" && (err == nil || !strings.Contains(err.Error(), "[fd00::1]:9464")) {
+			t.Errorf("%q: %v does not say how it is written", in, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: the error shows the password: %v", in, err)
@@ -63,6 +69,24 @@ func serve(t *testing.T, code int, body string) string {
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
+}
+
+// say answers each connection with the same bytes once it was asked something, and ends it.
+func say(t *testing.T, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			_, _ = c.Read(make([]byte, 4096))
+			fmt.Fprint(c, answer)
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // redirect refers each request to another address.
@@ -103,25 +127,31 @@ func TestWhatDoesNotAnswerSaysWhy(t *testing.T) {
 	closed := l.Addr().String()
 	l.Close()
 	for name, c := range map[string]struct{ address, want string }{
-		"refused":       {closed, "connection refused"},
-		"user":          {serve(t, 401, ""), "asks for a user"},
-		"password":      {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
-		"host":          {serve(t, 421, ""), "hosts in [status]"},
-		"elsewhere":     {redirect(t, "http://"+serve(t, 200, `{"role":"rx"}`)), "not followed"},
-		"another":       {serve(t, 404, ""), "HTTP 404"},
-		"not JSON":      {serve(t, 200, "<html>"), "not the status of a board"},
-		"another's":     {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
-		"no TLS":        {"https://" + serve(t, 200, "{}"), "write http://"},
-		"large":         {serve(t, 200, strings.Repeat(" ", maxAnswer+1)), "larger than 8 MiB"},
-		"unknown name":  {"nowhere.invalid", "is not known"},
-		"control bytes": {serve(t, 200, "{\"role\":\"\x1b]0;\"}"), "not the status"},
+		"refused":      {closed, "connection refused"},
+		"user":         {serve(t, 401, ""), "asks for a user"},
+		"password":     {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
+		"host":         {serve(t, 421, ""), "hosts in [status]"},
+		"elsewhere":    {redirect(t, "http://"+serve(t, 200, `{"role":"rx"}`)), "not followed"},
+		"another":      {serve(t, 404, ""), "HTTP 404"},
+		"not JSON":     {serve(t, 200, "<html>"), "not the status of a board"},
+		"another's":    {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
+		"no TLS":       {"https://" + serve(t, 200, "{}"), "write http://"},
+		"large":        {serve(t, 200, strings.Repeat(" ", maxAnswer+1)), "larger than 8 MiB"},
+		"unknown name": {"nowhere.invalid", "is not known"},
+		"another protocol": {say(t, "SSH-2.0\r\n"+strings.Repeat("\x00\xff", 400)), "is not a status " +
+			"server"},
+		"another protocol in place of TLS": {"https://" + say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "is not a status server"},
+		"closed":                           {say(t, ""), "closed the connection without an answer"},
+		"TLS":                              {say(t, "\x15\x03\x01\x00\x02\x02\x46"), "write https://"},
+		"control bytes":                    {serve(t, 200, "{\"role\":\"\x1b]0;\"}"), "not the status"},
 	} {
 		rows := watcher(t, Login{Password: "p"}, c.address).Once(t.Context())
-		if r := rows[0]; r.Level != NoAnswer || !strings.Contains(r.Why(), c.want) || strings.Contains(r.Why(), "\n") {
+		if r := rows[0]; r.Level != NoAnswer || !strings.Contains(r.Why(), c.want) || strings.Contains(r.Why(), "\n") ||
+			len(r.Why()) > 150 {
 			t.Errorf("%s: got %q %q, want %q in it", name, r.Level, r.Why(), c.want)
 		}
 	}
-	if got := reason(context.DeadlineExceeded).Error(); got != "no answer within 5s" {
+	if got := reason(context.DeadlineExceeded, "a").Error(); got != "no answer within 5s" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -195,6 +225,13 @@ func TestAPairThatFallsSilentKeepsItsName(t *testing.T) {
 	w.Once(t.Context())
 	answering, now = false, now.Add(time.Minute)
 	r := w.Once(t.Context())[0]
+	if text := strings.Join(detail(&r, 200, now), "\n"); !strings.Contains(text, "last answer 1 min ago") {
+		t.Errorf("got %s, want the age of the last answer", text)
+	}
+	never := Row{Address: "rx-9:9464", Level: NoAnswer, Since: now}
+	if text := strings.Join(detail(&never, 200, now), "\n"); !strings.Contains(text, "rx-9:9464, no answer yet") {
+		t.Errorf("got %s of a board that never answered", text)
+	}
 	if r.Pair != "press" || r.Level != NoAnswer || !r.Since.Equal(now) || !r.Contact.Equal(now.Add(-time.Minute)) {
 		t.Errorf("got %+v; want press, without an answer since %s, last answer a minute ago", r, now)
 	}
@@ -241,6 +278,22 @@ func TestRowsAreSortedWorstFirst(t *testing.T) {
 	}
 	if Trusted(rows) || !Trusted(rows[3:]) {
 		t.Error("all are trusted when some are not, or the other way round")
+	}
+}
+
+func TestSidesOfAPairAreNamed(t *testing.T) {
+	rows := watcher(t, Login{}, serve(t, 200, `{"role":"rx","pair":"a"}`), serve(t, 200,
+		`{"role":"tx","pair":"a"}`)).Once(t.Context())
+	for i, side := range []string{"RX", "TX"} {
+		var b bytes.Buffer
+		if err := Table(&b, rows[i:i+1], 60, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{b.String(), line(&rows[i], time.Now())} {
+			if !strings.Contains(text, side) {
+				t.Errorf("%q does not name %s", text, side)
+			}
+		}
 	}
 }
 
@@ -348,7 +401,7 @@ func TestLinesAreOfChanges(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(got, "a?b (") || !strings.Contains(got, "no answer: The board does not answer.") {
+	if !strings.Contains(got, "a?b RX (") || !strings.Contains(got, "no answer: The board does not answer.") {
 		t.Errorf("got %q", got)
 	}
 }
