@@ -54,7 +54,7 @@ func receiving() map[string]scene {
 func sending() map[string]scene {
 	return map[string]scene{
 		"healthy": {level: status.Yes, change: func(*status.Snapshot, time.Time) {},
-			says: []string{"All that the plant sends leaves this board.", "OPC UA"}},
+			says: []string{"All that the plant sends leaves this side.", "OPC UA"}},
 		"link-lost": {level: status.No, says: []string{"no carrier on eth1"},
 			reasons: task.Reasons{{Part: "link", Cause: "no carrier on eth1"}},
 			change:  func(s *status.Snapshot, _ time.Time) { s.Link.State = "no carrier on eth1" }},

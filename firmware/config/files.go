@@ -57,7 +57,7 @@ func (r *report) warnReadable(a tablePath, key, path string) {
 func (r *report) keyFile(raw string) string {
 	if raw == "" {
 		r.fault("link", "key_file",
-			"key_file is missing: run \"heliograph key new pair.key\" and copy the file to both boards")
+			"key_file is missing: run \"heliograph key new pair.key\" and copy the file to both sides")
 		return ""
 	}
 	path := r.path(raw)

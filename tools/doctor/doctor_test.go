@@ -130,6 +130,45 @@ func TestASideThatWasNeverStartedHasNoFinding(t *testing.T) {
 	only(t, newSite(t, "tx", syslogTX(t)).examine())
 }
 
+func TestASideThatRanBeforeIsMissed(t *testing.T) {
+	for _, status := range []string{"", fmt.Sprintf("[status]\nlisten = \"127.0.0.1:%d\"\n", await.FreePort(t))} {
+		s := newSite(t, "tx", status+syslogTX(t))
+		s.identity() // is made before the first start
+		only(t, s.examine())
+		s.write("state/audit", "")
+		r := s.examine()
+		finds(t, r, "not-running", "heliotx does not run", "heliotx --config "+s.path("tx.toml"))
+		only(t, r, "not-running")
+	}
+}
+
+func TestAStatusPortThatDoesNotAnswerIsNamed(t *testing.T) {
+	for name, answer := range map[string]string{"silent": "", "dripping header": "HTTP/1.1 200 OK\r\n",
+		"dripping body": "HTTP/1.1 200 OK\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					fmt.Fprint(c, answer)
+					defer c.Close()
+				}
+			}()
+			s := newSite(t, "tx", "[status]\nlisten = \""+l.Addr().String()+"\"\n"+syslogTX(t))
+			start := time.Now()
+			r := s.examine()
+			finds(t, r, "port-in-use", "does not answer in time", "ss -lntp")
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
 func TestFilesThatOthersReadAreNamed(t *testing.T) {
 	s := newSite(t, "tx", syslogTX(t))
 	if err := os.Chmod(s.path("pair.key"), 0o644); err != nil {

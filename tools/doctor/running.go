@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"heliograph/firmware/platform/identity/selfsigned"
@@ -21,13 +23,15 @@ import (
 
 // Our own bounds.
 const (
-	statusTimeout = 30 * time.Second // a password is compared slowly, in turn
+	statusTimeout = 5 * time.Second
+	loginTimeout  = 15 * time.Second // a password is compared slowly, in turn
 	maxStatus     = 8 << 20          // bytes of /status.json
 )
 
 var (
 	errLogin   = errors.New("the status port asks for a user and a password that it knows")
 	errForeign = errors.New("another program answers there")
+	errSilent  = errors.New("a program takes connections there, and does not answer in time")
 )
 
 // running asks a role that runs how it stands.
@@ -38,6 +42,8 @@ func (x *examination) running(ctx context.Context) {
 		if held {
 			x.unchecked("the role: process " + pid + " runs, without a status port: set [status] listen to see its " +
 				"own reasons")
+		} else {
+			x.stopped()
 		}
 		return
 	}
@@ -59,14 +65,36 @@ func (x *examination) running(ctx context.Context) {
 	case held:
 		x.add("role-stuck", "role", fmt.Sprintf("process %s holds %s and does not answer at its status port: %v", pid,
 			x.state, err), "see its log; if the configuration was changed, restart helio"+x.Role)
+	case errors.Is(err, errSilent):
+		x.add("port-in-use", where, fmt.Sprintf("%s: %v", x.status.Listen, err), "`ss -lntp` names the program: end "+
+			"it, or set listen in [status] of "+x.File+" to another port")
 	default:
-		x.unchecked("the role: helio" + x.Role + " does not run")
+		x.stopped()
 	}
+}
+
+// stopped is what a role that does not run means: before its first start nothing.
+func (x *examination) stopped() {
+	entries, _ := os.ReadDir(x.state)
+	ran := slices.ContainsFunc(entries, func(e os.DirEntry) bool { // certificates may be made before
+		return filepath.Join(x.state, e.Name()) != filepath.Clean(x.pki)
+	})
+	if !ran {
+		x.unchecked("the role: helio" + x.Role + " does not run, and was not started yet")
+		return
+	}
+	x.add("not-running", "role", "helio"+x.Role+" does not run; it has before, with the state in "+x.state, "start "+
+		"helio"+x.Role+": `systemctl start helio"+x.Role+"`, or `helio"+x.Role+" --config "+x.File+"`; its log says "+
+		"why it ended")
 }
 
 // ask reads /status.json of the role of this configuration.
 func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	within := statusTimeout
+	if x.User != "" {
+		within = loginTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	scheme := "http"
 	if x.status.Secure {
@@ -83,11 +111,7 @@ func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	if err != nil {
-		op, network := errors.AsType[*net.OpError](err)
-		if network && op.Op == "dial" || errors.Is(err, context.DeadlineExceeded) {
-			return nil, err
-		}
-		return nil, errForeign // it answered, and not as a role does
+		return nil, unanswered(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusUnauthorized {
@@ -95,11 +119,27 @@ func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
 	}
 	var snap status.Snapshot
 	err = json.NewDecoder(io.LimitReader(answer.Body, maxStatus)).Decode(&snap)
+	if ctx.Err() != nil {
+		return nil, errSilent
+	}
 	pair := x.TX.Pair + x.RX.Pair
 	if err != nil || snap.Role != x.Role || snap.Pair != pair && len(snap.Refused) == 0 {
 		return nil, errForeign
 	}
 	return &snap, nil
+}
+
+// unanswered is why a question had no answer. A program that answers as no role does is
+// another.
+func unanswered(err error) error {
+	op, network := errors.AsType[*net.OpError](err)
+	switch {
+	case network && op.Op == "dial":
+		return op.Err
+	case errors.Is(err, context.DeadlineExceeded):
+		return errSilent
+	}
+	return errForeign
 }
 
 // pinned accepts the certificate of the role alone: a password is sent to nothing else.

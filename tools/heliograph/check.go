@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -124,12 +124,15 @@ func (o checked) report(c *cobra.Command, files []string, warnings []config.Warn
 	return nil
 }
 
-// guessSide finds out which board a file is for, from the keys that only one
-// of the two has. In doubt it is "tx"; what is wrong then comes out as faults.
-func guessSide(path string) string {
-	text, err := os.ReadFile(path)
+// guessSide is sideOf, or "tx" in doubt; what is wrong then comes out as faults.
+func guessSide(path string) string { return cmp.Or(sideOf(path), "tx") }
+
+// sideOf finds out which role a file is for, from the keys that only one of the two has;
+// "" in doubt.
+func sideOf(path string) string {
+	text, err := config.ReadFile(path)
 	if err != nil {
-		return "tx" // loading says why
+		return "" // loading says why
 	}
 	var file struct {
 		StaleAfter any `toml:"stale_after"`
@@ -138,7 +141,7 @@ func guessSide(path string) string {
 		Syslog     any `toml:"syslog"`
 	}
 	if toml.Unmarshal(text, &file) != nil {
-		return "tx"
+		return ""
 	}
 	tx, rx := 0, 0
 	if file.StaleAfter != nil {
@@ -155,10 +158,24 @@ func guessSide(path string) string {
 	count(file.OPCUA, []string{"endpoint"}, []string{"listen"})
 	count(file.MQTT, []string{"topics", "class"}, []string{"listen", "topic_prefix", "spool"})
 	count(file.Syslog, []string{"listen"}, []string{"forward"})
-	if rx > tx {
+	switch {
+	case rx > tx:
 		return "rx"
+	case tx > rx:
+		return "tx"
 	}
-	return "tx"
+	return ""
+}
+
+// ofOther reports whether a file is not of a role, but of the other one.
+func ofOther(path, side string) bool {
+	other := map[string]string{"tx": "rx", "rx": "tx"}[side]
+	files := settings.Files{Config: path}
+	if _, err := files.Check(side); err == nil {
+		return false
+	}
+	_, err := files.Check(other)
+	return err == nil || sideOf(path) == other
 }
 
 // among counts the keys that the table holds.

@@ -66,6 +66,9 @@ func (o examined) examine(c *cobra.Command) error {
 		h, _ := holderOf(o.config) // loading says what is wrong with the file
 		d.Role = strings.TrimPrefix(h.role, "helio")
 	}
+	if err := o.sides(d.Role); err != nil {
+		return err
+	}
 	var err error
 	if d.Role == "rx" {
 		d.RX, d.Warnings, err = config.LoadRX(o.config)
@@ -101,13 +104,26 @@ func (o examined) examine(c *cobra.Command) error {
 	return nil
 }
 
+// sides returns which file is not of the role that it was given for.
+func (o examined) sides(side string) error {
+	other := map[string]string{"tx": "rx", "rx": "tx"}[side]
+	switch {
+	case o.role != "" && ofOther(o.config, side):
+		return fmt.Errorf("--role %s: %s is helio%s's file: leave --role out, or name helio%s's file", side, o.config,
+			other, side)
+	case o.other != "" && ofOther(o.other, other):
+		return fmt.Errorf("--other: both files are helio%s's: name helio%s's file", side, other)
+	}
+	return nil
+}
+
 // password reads the password of the status port.
 func (o examined) password(c *cobra.Command) (string, error) {
 	if o.user == "" {
 		return "", nil
 	}
 	if o.passwordFile != "" {
-		b, err := os.ReadFile(o.passwordFile)
+		b, err := config.ReadFile(o.passwordFile)
 		return strings.TrimRight(string(b), "\r\n"), err
 	}
 	f, ok := c.InOrStdin().(*os.File)

@@ -62,7 +62,8 @@ func badInputs(t *testing.T) (dir string, files map[string]string) {
 	if err := os.Mkdir(at("folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return dir, map[string]string{"missing": at("missing"), "a folder": at("folder"), "a text": at("text")}
+	return dir, map[string]string{"missing": at("missing"), "a folder": at("folder"), "a text": at("text"),
+		"a device": "/dev/zero"}
 }
 
 // TestABadFileIsOneLineThatNamesIt: 1, or 78 where the file is a configuration with faults.

@@ -39,7 +39,7 @@ const (
 )
 
 // ErrMalformed says that a file is not a pair key.
-var ErrMalformed = errors.New("not a pair key: run \"heliograph key new FILE\" and copy the file to both boards " +
+var ErrMalformed = errors.New("not a pair key: run \"heliograph key new FILE\" and copy the file to both sides " +
 	"unchanged")
 
 // New returns a random pair key.

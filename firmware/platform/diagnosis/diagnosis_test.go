@@ -64,6 +64,15 @@ func TestWhatARoleKnowsIsNamedWithItsCure(t *testing.T) {
 			"this " +
 			"name (it has: d); use the same name in both configurations"}},
 			code: "channel-name", where: "channel c", host: "heliograph check TX-FILE RX-FILE", board: "one name"},
+		"a name of one side whose source was down before": {snap: status.Snapshot{
+			Channels: map[string]status.Channel{"c": {Protocol: "mqtt", SourceState: "down",
+				SourceReason: status.NoChannel + " (it has: d); use the same name in both configurations"}},
+			Reasons: []string{"channel c: " + status.NoChannel + " (it has: d); use the same name in both " +
+				"configurations"}},
+			code: "channel-name", where: "channel c", host: "heliograph check TX-FILE RX-FILE", board: "one name"},
+		"another key whose frames have stopped": {snap: status.Snapshot{Link: status.Link{Bytes: 99,
+			AuthFailures: of(9), State: "link: silent for 40s; frames before were not of this pair key"}},
+			code: "silent", where: "link", host: "start heliotx", board: "start the transmitter"},
 		"a port in use": {snap: status.Snapshot{Reasons: []string{"opcua sink c: listen tcp: address already in use"}},
 			code: "port-in-use", where: "channel c", host: "another port", board: "another port"},
 		"messages that are not let in": {snap: status.Snapshot{

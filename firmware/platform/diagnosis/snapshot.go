@@ -52,27 +52,27 @@ func value(n *uint64) uint64 {
 func (s Site) link(l *List, snap *status.Snapshot) {
 	link := snap.Link
 	uart := link.Medium == "uart"
-	baud := "the same baud in [link] of both files, and a good ground between the boards; then restart both roles"
+	baud := "the same baud in [link] of both files, and a good ground between both ends; then restart both roles"
 	add := func(code, cause, cure string) { l.Add(Finding{code, "link", cause, cure}) }
 	framing, breaks := counted(snap, "medium", "frame_errors"), counted(snap, "medium", "breaks")
 	switch {
 	case s.Role == "tx" && link.State != "":
 		add("link-down", link.State, "correct what it names; helio"+s.Role+" tries again by itself")
 	case link.State == "":
-	case strings.Contains(link.State, "does not open"):
+	case strings.Contains(link.State, "frames arrive that"):
 		add("key-mismatch", fmt.Sprintf("%d frames arrive that this side's pair key does not open, and none that it "+
 			"does",
 			value(link.AuthFailures)), s.pick("`heliograph key show --config CONFIG` and the same on the other side "+
 			"must print one ID: copy one pair.key to both sides, and restart", "key x of both consoles must show "+
 			"one ID: change the key with it, the receiver first"))
 	case epochRegressed(snap):
-	case uart && (framing > 0 || link.Frames == 0 && link.Bytes > 0):
+	case uart && (framing > 0 || link.Frames == 0 && link.Bytes > 0 && value(link.AuthFailures) == 0):
 		add("baud", fmt.Sprintf("bytes arrive (%d) and no frame: the transmitter sends at another baud, or what is "+
 			"connected is not its line (%d bytes without a stop bit)", link.Bytes, framing), baud)
 	case uart && breaks > 0:
 		add("line-break", "the line is held at 0: the wire is not connected, or the transmitter has no power",
 			"check wire, ground and the transmitter's power")
-	case link.Frames == 0 && link.Bytes > 0:
+	case link.Frames == 0 && link.Bytes > 0 && value(link.AuthFailures) == 0:
 		add("not-frames", fmt.Sprintf("%d bytes arrive that are not frames: another program sends to this link",
 			link.Bytes), "end what sends there, or choose another address or interface in [link] of both files")
 	default:
@@ -130,7 +130,8 @@ func (s Site) peers(l *List, snap *status.Snapshot) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(snap.Channels)) {
 		c := snap.Channels[name]
-		if c.SourceState == "up" || c.SourceReason == "" || strings.Contains(c.SourceReason, "last known: ") {
+		if c.SourceState == "up" || c.SourceReason == "" || strings.Contains(c.SourceReason, "last known: ") ||
+			strings.HasPrefix(c.SourceReason, status.NoChannel) { // reasons has it
 			continue
 		}
 		f := source.Peer(Peer{name, c.Protocol, address(c.SourceReason), c.SourceReason})

@@ -10,6 +10,9 @@ import (
 	"heliograph/firmware/platform/task"
 )
 
+// NoChannel begins the reason of a channel that only the receiver's configuration has.
+const NoChannel = "the transmitter has no channel of this name"
+
 // findings are all that may keep the numbers of a snapshot from being trusted.
 func findings(now time.Time, s *Snapshot, ready task.Reasons) (list []finding) {
 	if len(s.Refused) > 0 {
@@ -25,7 +28,7 @@ func findings(now time.Time, s *Snapshot, ready task.Reasons) (list []finding) {
 		list = append(list, f)
 	}
 	if linked && s.ClockSet != nil && !*s.ClockSet {
-		whose := map[string]string{"rx": "the transmitter's", "tx": "this board's"}[s.Role]
+		whose := map[string]string{"rx": "the transmitter's", "tx": "this machine's"}[s.Role]
 		list = append(list, finding{kind: ofClock, level: Partly, TrustReason: TrustReason{
 			Text: whose + " clock is not set: the times of records may be wrong"}})
 	}
@@ -63,7 +66,8 @@ func sourceFindings(role, name string, c *Channel, ready task.Reasons) (list []f
 		list = append(list, finding{kind: "source", level: No, TrustReason: TrustReason{Channel: name, Text: why}})
 	}
 	for _, r := range ready {
-		if channel, ok := strings.CutPrefix(r.Part, "channel "); ok && channel == name && (up || role == "rx") {
+		if channel, ok := strings.CutPrefix(r.Part, "channel "); ok && channel == name && (up || role == "rx") &&
+			r.Cause != c.SourceReason {
 			list = append(list, finding{kind: fmt.Sprint("ready ", len(list)), level: Partly,
 				TrustReason: TrustReason{Channel: name, Text: r.Cause}})
 		}

@@ -56,9 +56,9 @@ var sentences = map[string]map[Level]string{
 		No:     "The numbers cannot be trusted now.",
 	},
 	"tx": {
-		Yes:    "All that the plant sends leaves this board.",
-		Partly: "Some of what the plant sends does not leave this board.",
-		No:     "What leaves this board cannot be trusted now.",
+		Yes:    "All that the plant sends leaves this side.",
+		Partly: "Some of what the plant sends does not leave this side.",
+		No:     "What leaves this side cannot be trusted now.",
 	},
 }
 
@@ -66,7 +66,7 @@ var sentences = map[string]map[Level]string{
 // the plant gave them.
 var onlyClock = map[string]string{
 	"rx": "The numbers are right, but their times may be wrong.",
-	"tx": "All that the plant sends leaves this board, but its times may be wrong.",
+	"tx": "All that the plant sends leaves this side, but its times may be wrong.",
 }
 
 const ofClock = "clock" // kind of a finding

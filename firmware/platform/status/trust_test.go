@@ -127,7 +127,7 @@ func TestTrustAtTX(t *testing.T) {
 	for name, c := range map[string]trouble{
 		"none": {func(*Snapshot) {}, nil, Yes, noon, "", ""},
 		"clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, Partly, minute, "",
-			"this board's clock is not set: the times of records may be wrong"},
+			"this machine's clock is not set: the times of records may be wrong"},
 		"link": {func(s *Snapshot) { s.Link.State = "link: no such device" }, nil, No, minute, "",
 			"link: no such device"},
 		"a source is down": {change("cell", func(c *Channel) { c.SourceState, c.SourceReason = "down", "no route" }),

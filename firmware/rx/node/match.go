@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/task"
 )
 
@@ -29,13 +30,10 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	add := func(name, format string, args ...any) {
 		reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: fmt.Sprintf(format, args...)})
 	}
-	known := strings.Join(slices.Sorted(maps.Keys(there)), ", ")
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		switch protocol, ok := there[name]; {
 		case !ok:
-			add(name, "the transmitter has no channel of this name (it has: %s); use the same name in both "+
-				"configurations",
-				known)
+			add(name, "%s", notThere(there))
 		case protocol != "" && protocol != here[name]:
 			add(name, "is %s here and %s at the transmitter; use the same name for the same channel in both "+
 				"configurations",
@@ -49,4 +47,10 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 		}
 	}
 	return reasons
+}
+
+// notThere is why nothing comes for a channel that the transmitter does not have.
+func notThere(there map[string]string) string {
+	return fmt.Sprintf("%s (it has: %s); use the same name in both configurations", status.NoChannel,
+		strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/status"
 )
 
 func TestMismatchesNameChannelsThatOneEndAloneHas(t *testing.T) {
@@ -61,6 +62,13 @@ func TestAMismatchIsLoggedOnceAndKeepsTheNodeFromBeingReady(t *testing.T) {
 		synctest.Wait()
 		r.ready("channel log: the transmitter has no channel of this name (it has: cell); use the same name in both " +
 			"configurations")
+		s := r.node.Snapshot()
+		if c := s.Channels["log"]; c.SourceState != "down" || !strings.HasPrefix(c.SourceReason, status.NoChannel) {
+			t.Errorf("got %+v, want the reason of now in place of the last source's", c)
+		}
+		if v := s.Trust; v.Level != status.No || len(v.Reasons) != 1 || v.Reasons[0].Channel != "log" {
+			t.Errorf("got %+v, want one reason, of log", v)
+		}
 		r.pass(3)
 		if got := strings.Count(r.log.String(), "configurations do not match"); got != 1 {
 			t.Errorf("logged %d times, want once:\n%s", got, r.log)

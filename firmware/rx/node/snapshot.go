@@ -35,7 +35,11 @@ func (n *Node) Snapshot() status.Snapshot {
 		protocols[c.name] = c.protocol
 	}
 	silent := n.link.Ready()
+	there := t.protocols()
 	for _, c := range st.Channels {
+		if _, ok := there[c.Name]; t.complete && !ok { // its source's state is that of an earlier configuration
+			c.State, c.Reason = record.SourceDown, notThere(there)
+		}
 		if c.Name != record.Gateway {
 			s.Channels[c.Name] = channelStatus(c, protocols[c.Name], silent)
 		}

@@ -82,7 +82,9 @@ type Link struct {
 	now        time.Time
 	// failedAtBeat is how many frames had failed their authentication by the last heartbeat.
 	failedAtBeat uint64
-	before       Account // of the run before, until the first session opens
+	failed       uint64    // how many had by now
+	failedAt     time.Time // when the last one had
+	before       Account   // of the run before, until the first session opens
 }
 
 type class struct {
@@ -94,6 +96,7 @@ type class struct {
 const (
 	idleAfter = 50 * time.Millisecond  // without a byte, the line is idle
 	retry     = 200 * time.Millisecond // of a medium that cannot be read
+	forgedFor = 10 * time.Second       // after the last frame of another key, none of it arrives
 )
 
 // New returns a link that is not running yet.
@@ -132,14 +135,22 @@ func (l *Link) Ready() error {
 		return fmt.Errorf("link: %v", l.err)
 	case age <= l.config.StaleAfter && !l.heartbeats.at.IsZero():
 		return nil
-	case l.forged() > 0:
-		return fmt.Errorf("link: frames arrive that this pair key does not open: compare the pair keys of both boards "+
+	case l.forged() > 0 && time.Since(l.failedAt) < forgedFor:
+		return fmt.Errorf("link: frames arrive that this pair key does not open: compare the pair keys of both sides "+
 			"(auth_failure, %d frames)", l.forged())
 	case l.heartbeats.at.IsZero():
-		return errors.New("link: nothing received from the transmitter yet")
+		return errors.New("link: nothing received from the transmitter yet" + l.earlier())
 	default:
-		return fmt.Errorf("link: silent for %s", age.Round(time.Second))
+		return fmt.Errorf("link: silent for %s%s", age.Round(time.Second), l.earlier())
 	}
+}
+
+// earlier tells of forged frames that have stopped.
+func (l *Link) earlier() string {
+	if n := l.forged(); n > 0 {
+		return fmt.Sprintf("; frames before were not of this pair key (auth_failure, %d frames)", n)
+	}
+	return ""
 }
 
 // forged returns how many frames since the last heartbeat were not authentic: of another
@@ -223,6 +234,10 @@ func (l *Link) handleFrame(b []byte) {
 		l.classes[data.Class].decoder.Add(l.now, &data.Header, data.Shard)
 	case receive.Fresh, receive.Joined:
 		l.beginSession(result == receive.Fresh)
+	case receive.Rejected:
+		if n := l.opener.Counts().AuthFailed; n != l.failed {
+			l.failed, l.failedAt = n, l.now
+		}
 	}
 }
 

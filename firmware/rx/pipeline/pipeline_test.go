@@ -82,10 +82,16 @@ func TestForgedFramesAreNamedWhileTheLinkIsSilent(t *testing.T) {
 		hello := make([]byte, wire.HelloHeaderSize, 128)
 		(&wire.HelloHeader{Session: session.ID, Epoch: 1, Sequence: 1}).Put(hello)
 		l.handleChunk(session.Seal(hello, wire.HelloHeaderSize, 1))
-		const want = "link: frames arrive that this pair key does not open: compare the pair keys of both boards " +
+		const want = "link: frames arrive that this pair key does not open: compare the pair keys of both sides " +
 			"(auth_failure, 1 frames)"
 		if err := l.Ready(); err == nil || err.Error() != want {
 			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		time.Sleep(forgedFor) // none arrives any more
+		const silent = "link: nothing received from the transmitter yet; frames before were not of this pair key " +
+			"(auth_failure, 1 frames)"
+		if err := l.Ready(); err == nil || err.Error() != silent {
+			t.Errorf("got  %v\nwant %s", err, silent)
 		}
 	})
 }

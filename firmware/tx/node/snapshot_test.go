@@ -105,7 +105,7 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 				SourceState: "up",
 			}
 			if v := s.Trust; v.Level != status.Partly || v.Reasons[0].Text !=
-				"this board's clock is not set: the times of records may be wrong" {
+				"this machine's clock is not set: the times of records may be wrong" {
 				t.Errorf("trust: got %+v", v)
 			}
 			if b := s.Boards; len(b) != 1 || b[0].Role != "tx" || b[0].Version != "2.1.0" ||
