@@ -46,11 +46,18 @@ func (f *folder) open(stderr io.Writer, app pki.Application) (*pki.Store, error)
 		dir, f.role = own.directory, own.role
 	}
 	if _, err := os.Stat(dir); err != nil && app.URI == "" {
-		return nil, fmt.Errorf("no certificates in %s: start the board's program once, or make one with "+
-			"\"heliograph cert new\"", dir)
+		return nil, fmt.Errorf("no certificates in %s: make one with \"%s\"", dir, f.newCommand())
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return pki.Open(pki.Config{Directory: dir, Application: app, Log: log})
+}
+
+// newCommand is the command that makes a certificate in the folder.
+func (f *folder) newCommand() string {
+	if f.config != "" {
+		return "heliograph cert new --config " + f.config
+	}
+	return "heliograph cert new --pki " + f.pki + " --role tx|rx --pair NAME"
 }
 
 // ownCertificate is what a configuration of either role says of its certificate.
@@ -246,12 +253,13 @@ func newCertificate() *cobra.Command {
 		Example: "  heliograph cert new --config rx.toml --host gateway.example.org\n" +
 			"  heliograph cert new --pki pki --role rx --pair press-hall",
 		RunE: failing(func(c *cobra.Command, _ []string) error {
+			dir := f.pki
 			if f.config != "" {
 				own, err := readIdentity(f.config)
 				if err != nil {
 					return err
 				}
-				role, pair = own.role, own.pair
+				dir, role, pair = own.directory, own.role, own.pair
 			}
 			if pair == "" || role != "tx" && role != "rx" {
 				return errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")
@@ -260,6 +268,7 @@ func newCertificate() *cobra.Command {
 			app.Hosts = append(hosts, app.Hosts...)
 			before, err := f.open(c.ErrOrStderr(), pki.Application{})
 			had := err == nil && before.Own() != nil
+			leave := leaveToOwner(dir)
 			s, err := f.open(c.ErrOrStderr(), app)
 			if err != nil {
 				return err
@@ -269,6 +278,9 @@ func newCertificate() *cobra.Command {
 				if own, err = s.Renew(); err != nil {
 					return err
 				}
+			}
+			if err := leave(); err != nil {
+				return fmt.Errorf("leaving the files to their owner: %w", err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s %s\n", pki.Thumbprint(own.Certificate.Raw), subject(own.Certificate))
 			return nil
@@ -286,8 +298,7 @@ func (f *folder) own(c *cobra.Command) (*pki.Own, error) {
 		return nil, err
 	}
 	if s.Own() == nil {
-		return nil, errors.New("there is no certificate yet: start the board's program once, or make one with " +
-			"\"heliograph cert new\"")
+		return nil, fmt.Errorf("there is no certificate yet: make one with \"%s\"", f.newCommand())
 	}
 	return s.Own(), nil
 }
