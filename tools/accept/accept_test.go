@@ -90,6 +90,12 @@ func TestVerdicts(t *testing.T) {
 	}{
 		"a good link":     {good, silence(), wentOn(), VerdictPass, ""},
 		"nothing arrives": {figures{}, silence(), wentOn(), VerdictFail, "too few"},
+		"24 frames":       {figures{expected: 24}, silence(), wentOn(), VerdictFail, "not done loss"},
+		"a link that was silent for all of ten minutes": {figures{}, silence(), wentOn(), VerdictFail,
+			"no frame arrived for 600 s"},
+		"both ends on one machine": {with(func(f *figures) { f.medium = "udp" }), reverse(func(r *Reverse) {
+			r.OneMachine, r.After.Interface, r.After.Socket = true, nil, counter(100)
+		}), wentOn(), VerdictRemarks, "both ends are on one machine"},
 		"a dirty fibre": {with(func(f *figures) { f.missing, f.burst, f.repaired = 1000, 1, 900 }), silence(), wentOn(),
 			VerdictRemarks, "1000 of 1000000 frames missing"},
 		"a bad link": {with(func(f *figures) { f.missing, f.burst = 20_000, 1 }), silence(), wentOn(), VerdictFail,
@@ -148,7 +154,7 @@ func TestVerdicts(t *testing.T) {
 			var decisive string
 			for _, f := range r.Findings {
 				if f.Level != Pass {
-					decisive += f.Text + "\n"
+					decisive += string(f.Level) + " " + f.Subject + ": " + f.Text + "\n"
 				}
 				if f.Level != Pass && f.Do == "" {
 					t.Errorf("%q says nothing about what to do", f.Text)
@@ -168,12 +174,14 @@ func TestRecommendations(t *testing.T) {
 		figures
 		want string
 	}{
-		"nothing lost":          {figures{expected: 1e7}, `overhead = "10%"`},
-		"nothing lost, shortly": {figures{expected: 200}, `overhead = "20%"`},
-		"one in a hundred":      {figures{expected: 1e6, missing: 10_000, burst: 1}, `overhead = "20%"`},
-		"one in ten":            {figures{expected: 1e6, missing: 100_000, burst: 1}, `overhead = "75%"`},
-		"runs of 256":           {figures{expected: 1e8, missing: 256, burst: 256}, `overhead = "25%"`},
-		"runs of 1024":          {figures{expected: 1e8, missing: 1024, burst: 1024}, `overhead = "100%"`},
+		"few frames, many missing": {figures{expected: 60, missing: 18, burst: 1}, `overhead = "100%"`},
+		"too few frames":           {figures{expected: 24}, "measure for longer"},
+		"nothing lost":             {figures{expected: 1e7}, `overhead = "10%"`},
+		"nothing lost, shortly":    {figures{expected: 200}, `overhead = "20%"`},
+		"one in a hundred":         {figures{expected: 1e6, missing: 10_000, burst: 1}, `overhead = "20%"`},
+		"one in ten":               {figures{expected: 1e6, missing: 100_000, burst: 1}, `overhead = "75%"`},
+		"runs of 256":              {figures{expected: 1e8, missing: 256, burst: 256}, `overhead = "25%"`},
+		"runs of 1024":             {figures{expected: 1e8, missing: 1024, burst: 1024}, `overhead = "100%"`},
 		"runs that only bulk repairs": {figures{expected: 1e8, missing: 4096, burst: 4096},
 			`overhead = "50%", and class = "bulk"`},
 		"a slow receiver": {figures{expected: 1e7, dropped: 5, link: link}, `rate = "70Mbit/s"`},

@@ -1,6 +1,7 @@
 package accept
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -12,7 +13,16 @@ const (
 	goodLoss   = 1e-4
 	badLoss    = 1e-2 // more is no longer what parity is there for
 	leastCount = 100  // frames without which nothing is known
-	slowDelay  = 1.0  // seconds, of one heartbeat in a hundred
+	// leastMissing is how many of fewer frames show a loss by themselves
+	leastMissing = 5
+	slowDelay    = 1.0  // seconds, of one heartbeat in a hundred
+	mostSilent   = 10.0 // seconds without a frame, of heartbeats each second
+)
+
+// What to do about more than one finding.
+const (
+	measureLonger = "measure for longer"
+	onTwoMachines = "measure the link itself, with TX and RX on two machines"
 )
 
 // Judge returns the findings of a report that has its measurements, and the verdict.
@@ -49,6 +59,10 @@ func (r *Report) judgeFrames() (list []Finding) {
 		list = []Finding{found(Fail, "frames", "run \"heliograph doctor\"; measure for longer",
 			"%d frames were to arrive in %.0f s: too few to say anything", w.Expected, w.Seconds)}
 	}
+	if w.Silent >= mostSilent {
+		list = append(list, found(Fail, "silence", "look whether TX was off or the link was out (heliograph doctor); "+
+			"measure again", "no frame arrived for %.0f s", w.Silent))
+	}
 	if w.AuthFailures > 0 {
 		list = append(list, found(Fail, "authenticity",
 			"find out what else sends on this link; compare the pair keys of both boards (heliograph key show)",
@@ -81,12 +95,26 @@ func (r *Report) judgeLosses() []Finding {
 	case e.FrameRate > goodLoss:
 		loss.Level, loss.Do = Remark, clean
 	}
+	if w.tooShort() && loss.Level != Fail {
+		loss.Level, loss.Do = NotDone, measureLonger
+	}
 	repair := passed("repair", "%d frames repaired, none lost beyond repair", w.Repaired)
 	if w.Lost > 0 {
-		repair = found(Fail, "repair", "cure the loss first; then set "+r.Recommendation.Text,
+		repair = found(Fail, "repair", "cure the loss first; then "+r.advice(),
 			"%d frames lost beyond repair, %d repaired", w.Lost, w.Repaired)
 	}
+	if w.tooShort() && repair.Level == Pass {
+		return []Finding{loss}
+	}
 	return []Finding{loss, repair, r.judgeMargin()}
+}
+
+// advice is the recommendation, where enough frames were seen for one.
+func (r *Report) advice() string {
+	if r.Window.tooShort() {
+		return measureLonger
+	}
+	return "set " + r.Recommendation.Text
 }
 
 // judgeMargin compares the longest run of missing frames with what parity repairs.
@@ -99,7 +127,7 @@ func (r *Report) judgeMargin() Finding {
 	f := passed("margin", "%s; at full load and %.0f%% overhead low latency repairs runs of %d, bulk of %d", seen,
 		100*l.Overhead, l.Short, l.Long)
 	if 2*run > l.Short {
-		f.Level, f.Do = Remark, "set "+r.Recommendation.Text
+		f.Level, f.Do = Remark, r.advice()
 	}
 	return f
 }
@@ -131,6 +159,10 @@ func (r *Report) judgeReverse() Finding {
 	const subject = "reverse probe"
 	p := &r.Reverse
 	switch {
+	case r.cameBack() && p.OneMachine:
+		return found(NotDone, subject, onTwoMachines,
+			"both ends are on one machine, whose kernel carries both ways: TX's end has received %s since TX started",
+			receipt(p.After))
 	case r.cameBack():
 		return found(Fail, subject, "this link is not one-way: take it out of service, and find the path back",
 			"TX's end of the link has received %s since TX started, %s before the probe", receipt(p.After),
@@ -140,8 +172,11 @@ func (r *Report) judgeReverse() Finding {
 		if counts(p.After) && sum(p.After) == 0 {
 			none = "; TX has received 0 since it started"
 		}
-		return found(NotDone, subject, "run this program on RX's machine as root, or send from a PC in place of RX",
-			"nothing was sent towards TX: %s%s", p.Reason, none)
+		do := cmp.Or(p.Cure, "run this program on RX's machine as root, or send from a PC in place of RX")
+		if p.OneMachine {
+			do = onTwoMachines
+		}
+		return found(NotDone, subject, do, "nothing was sent towards TX: %s%s", p.Reason, none)
 	case !counts(p.After) || !p.Known:
 		return found(NotDone, subject,
 			"a board cannot ask its link: count at its end with a PC in its place (tcpdump), and file that",
@@ -208,8 +243,11 @@ func (r *Report) judgeCarrier() Finding {
 	c := &r.Carrier
 	switch {
 	case !c.Done:
-		return found(NotDone, subject, "run without --skip-carrier-test, and pull the fibre at RX for 10 s",
-			"the fibre was not pulled: %s", c.Reason)
+		do := "run without --skip-carrier-test, pull the fibre at RX for 10 s, and put it back"
+		if r.Reverse.OneMachine {
+			do = onTwoMachines
+		}
+		return found(NotDone, subject, do, "the fibre was not pulled and put back: %s", c.Reason)
 	case !c.Passed:
 		return found(Fail, subject, "TX must not notice what its receiver does: force the link up at TX "+
 			"(autonegotiation, far-end fault and link loss forwarding off), and look at TX's log", "%s", c.Fault)

@@ -84,6 +84,10 @@ type Recommendation struct {
 // Recommend returns what the measured loss asks for. Overhead is chosen for twice the upper
 // bound of the loss, and for the longest run that was seen.
 func Recommend(medium string, w *Window, e *Errors, link *selfreport.Link) Recommendation {
+	if w.tooShort() {
+		return Recommendation{Text: "nothing yet: measure for longer",
+			Why: fmt.Sprintf("%d frames are too few.", w.Expected)}
+	}
 	p := profile(medium, link)
 	run := largest(w.Bursts)
 	loss := min(reserve*e.FrameUpper, 0.5)

@@ -21,6 +21,7 @@ func New(tool string, samples []Sample, reverse Reverse, carrier Carrier) (*Repo
 	if err != nil {
 		return nil, err
 	}
+	w.Silent = silent(samples)
 	r := &Report{
 		Format: Format, Tool: tool, Pair: last.Pair, Medium: last.Link.Medium,
 		Receiver: Board{Version: last.Version, UptimeSeconds: last.Uptime},

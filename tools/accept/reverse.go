@@ -6,6 +6,9 @@ import "heliograph/firmware/conduit/selfreport"
 type Reverse struct {
 	Sent   []Means `json:"sent"`             // what left RX's interface, by each means
 	Reason string  `json:"reason,omitempty"` // why nothing was sent, or what else is not proved
+	Cure   string  `json:"cure,omitempty"`   // of the reason, where it is known
+	// OneMachine is that the link goes over the loopback, where nothing is one-way
+	OneMachine bool `json:"one_machine,omitempty"`
 	// Left is how many packets the kernel counts as sent by RX's interface meanwhile
 	Left  *uint64 `json:"left,omitempty"`
 	Known bool    `json:"known"` // TX's counters crossed, and were read after the last probe

@@ -25,7 +25,8 @@ type Window struct {
 	Bursts       histogram             `json:"bursts"`        // runs of missing frames, by frames
 	Delay        histogram             `json:"delay"`         // of heartbeats beyond the quickest, by seconds
 	Classes      []status.ClassRepairs `json:"classes"`
-	Restarts     uint64                `json:"restarts"` // of TX
+	Restarts     uint64                `json:"restarts"`       // of TX
+	Silent       float64               `json:"silent_seconds"` // longest time without a frame, of whole samples
 }
 
 // Between returns what happened from a sample to a later one of the same run of heliorx.
@@ -57,6 +58,21 @@ func Between(a, b *Sample) (Window, error) {
 		w.Classes = append(w.Classes, c)
 	}
 	return w, nil
+}
+
+// tooShort says whether a window says nothing of the loss: few frames, and next to none missing.
+func (w *Window) tooShort() bool { return w.Expected < leastCount && w.Missing < leastMissing }
+
+// silent returns the longest time without a frame, in seconds.
+func silent(samples []Sample) (longest float64) {
+	last := 0
+	for i := range samples {
+		if samples[i].Link.Frames != samples[last].Link.Frames {
+			last = i
+		}
+		longest = max(longest, samples[i].At.Sub(samples[last].At).Seconds())
+	}
+	return longest
 }
 
 // Points returns what happened between each two samples, at most n points.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -41,8 +40,9 @@ type acceptRun struct {
 
 // Our own bounds.
 const (
-	mostMinutes = 7 * 24 * 60
-	mostProbes  = 100_000
+	leastMinutes = 0.1
+	mostMinutes  = 7 * 24 * 60
+	mostProbes   = 100_000
 )
 
 func acceptCommand() *cobra.Command {
@@ -63,7 +63,10 @@ func acceptCommand() *cobra.Command {
 			"  heliograph accept --rx https://ann@10.0.0.3:9464 --password-file password -o hall.html\n" +
 			"  heliograph accept verify hall.json",
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
+			switch {
+			case len(args) > 0 && filepath.Ext(args[0]) == ".toml":
+				return fmt.Errorf("%q is not a command: write --config %[1]s", args[0])
+			case len(args) > 0:
 				return unknown(c, args[0])
 			}
 			return nil
@@ -106,6 +109,10 @@ func (a *acceptRun) run(c *cobra.Command, _ []string) error {
 	if a.config != "" {
 		var warnings []config.Warning
 		if cfg, warnings, err = config.LoadRX(a.config); err != nil {
+			if _, _, noTX := config.LoadTX(a.config); noTX == nil {
+				return fmt.Errorf("--config %s: this is heliotx's file; name heliorx's: the link is measured where it "+
+					"ends", a.config)
+			}
 			return checked{}.report(c, []string{a.config}, warnings, err)
 		}
 	}
@@ -121,7 +128,13 @@ func (a *acceptRun) run(c *cobra.Command, _ []string) error {
 			return err
 		}
 		login.Trusted = certificates
-		return a.accept(c, cfg, func(ctx context.Context) ([]byte, error) { return watch.Get(ctx, address, login) })
+		return a.accept(c, cfg, func(ctx context.Context) ([]byte, error) {
+			body, err := watch.Get(ctx, address, login)
+			if err != nil && !strings.Contains(err.Error(), address.Name) {
+				err = fmt.Errorf("%s: %w", address.Name, err)
+			}
+			return body, err
+		})
 	})(c, nil)
 }
 
@@ -132,8 +145,8 @@ func (a *acceptRun) check() error {
 		return errors.New("give --config FILE of heliorx on this machine, or --rx ADDRESS of another one")
 	case a.out == "" || filepath.Ext(a.out) != ".html":
 		return errors.New("-o: name the report, such as press-hall.html")
-	case a.minutes <= 0 || a.minutes > mostMinutes:
-		return fmt.Errorf("--minutes: must be above 0 and at most %d", mostMinutes)
+	case !(a.minutes >= leastMinutes && a.minutes <= mostMinutes): // NaN is neither
+		return fmt.Errorf("--minutes: must be from %v to %d", leastMinutes, mostMinutes)
 	case a.probes < 0 || a.probes > mostProbes:
 		return fmt.Errorf("--probes: must be from 0 to %d", mostProbes)
 	case a.length < 0:
@@ -152,10 +165,8 @@ func (a *acceptRun) jsonPath() string { return strings.TrimSuffix(a.out, ".html"
 
 // accept measures, writes the files, and prints the findings.
 func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Context) ([]byte, error)) error {
-	for _, path := range []string{a.out, a.jsonPath()} {
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s exists: a report is never overwritten, choose another name", path)
-		}
+	if err := a.writable(); err != nil {
+		return err
 	}
 	notes := c.ErrOrStderr()
 	own, err := a.signer(c)
@@ -163,20 +174,27 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 		return err
 	}
 	s := session.Config{Tool: version, Get: get, Length: a.length}
-	s.Say, s.Progress = progressOn(notes)
+	s.Say, s.Progress, s.Wait = progressOn(notes)
+	s.OneMachine = a.config != "" && onLoopback(cfg.Link)
 	switch {
 	case a.rx != "":
-		s.NoProbe = "RX is another machine; a board's RX has no way to send on its link"
+		s.NoProbe.Reason = "RX is another machine; a board's RX has no way to send on its link"
 	case a.probes == 0:
-		s.NoProbe = "--probes 0 was given"
+		s.NoProbe = accept.Reverse{Reason: "--probes 0 was given", Cure: "leave out --probes"}
 	default:
 		s.Probe = func(ctx context.Context) accept.Reverse { return probe.Send(ctx, cfg.Link, a.probes) }
 	}
-	if a.skipCarrier {
+	switch {
+	case a.skipCarrier:
 		s.NoCarrier = "--skip-carrier-test was given"
+	case s.OneMachine:
+		s.NoCarrier = "both ends are on one machine, without a fibre between them"
 	}
 	r, err := session.Run(c.Context(), s)
-	if err != nil {
+	switch {
+	case err != nil && c.Context().Err() != nil:
+		return errors.New("accept: interrupted, and nothing was written")
+	case err != nil:
 		return fmt.Errorf("accept: %w", err)
 	}
 	if a.config != "" && r.Pair != cfg.Pair {
@@ -186,7 +204,10 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(writeNew(a.out, signed.Page, 0o644), writeNew(a.jsonPath(), signed.JSON, 0o644)); err != nil {
+	if err := writeNew(a.out, signed.Page, 0o644); err != nil {
+		return err
+	}
+	if err := writeNew(a.jsonPath(), signed.JSON, 0o644); err != nil {
 		return err
 	}
 	if a.json {
@@ -198,6 +219,23 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 		err = exitError(1)
 	}
 	return err
+}
+
+// writable returns why the report could not be written, before anything is measured.
+func (a *acceptRun) writable() error {
+	for _, path := range []string{a.out, a.jsonPath()} {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s exists: a report is never overwritten, choose another name", path)
+		}
+	}
+	trial, err := os.CreateTemp(filepath.Dir(a.out), ".accept-")
+	if err != nil {
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
+			err = cause.Err
+		}
+		return fmt.Errorf("-o %s: no file can be made in %s: %w", a.out, filepath.Dir(a.out), err)
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
 }
 
 // signer returns the key that signs; nil without a configuration.
@@ -249,10 +287,17 @@ func ownStatusCertificate(cfg config.RX) []string {
 	return []string{hex.EncodeToString(sum[:])}
 }
 
+// onLoopback says whether a link's two ends are on one machine.
+func onLoopback(l config.Link) bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	ip, noIP := netip.ParseAddr(host)
+	return l.Medium == config.UDP && err == nil && (host == "localhost" || noIP == nil && ip.IsLoopback())
+}
+
 // progressOn shows what happens: on a terminal a line that moves, else a line for each step.
-func progressOn(out io.Writer) (say func(string), progress func(float64)) {
+func progressOn(out io.Writer) (say func(string), progress func(float64), wait func(string, time.Duration)) {
 	if !onTerminal(out) {
-		return func(s string) { fmt.Fprintln(out, "accept:", s) }, func(float64) {}
+		return func(s string) { fmt.Fprintln(out, "accept:", s) }, func(float64) {}, func(string, time.Duration) {}
 	}
 	const clear = "\r\x1b[K" // to the start of the line, and erase it (ECMA-48)
 	say = func(s string) { fmt.Fprintln(out, clear+"accept:", s) }
@@ -262,7 +307,8 @@ func progressOn(out io.Writer) (say func(string), progress func(float64)) {
 			fmt.Fprint(out, clear)
 		}
 	}
-	return say, progress
+	wait = func(what string, left time.Duration) { fmt.Fprintf(out, clear+"%s: %.0f s", what, left.Seconds()) }
+	return say, progress, wait
 }
 
 // printFindings prints the report in short.
@@ -276,55 +322,4 @@ func printFindings(out io.Writer, r *accept.Report, files ...string) error {
 	fmt.Fprintf(out, "recommended: %s\n%s\n", r.Recommendation.Text, r.Verdict)
 	_, err := fmt.Fprintf(out, "written: %s\n", strings.Join(files, ", "))
 	return err
-}
-
-func acceptVerifyCommand() *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use: "verify REPORT.json", Args: cobra.ExactArgs(1),
-		Short: "Check that a report is as it was signed, and the page beside it",
-		Long: "The certificate is in the file: compare its thumbprint with the one that \"heliograph trust list\"\n" +
-			"shows on RX. A page REPORT.html beside the file must be the one that was written with it.",
-		Example: "  heliograph accept verify press-hall.json",
-		RunE: failing(func(c *cobra.Command, args []string) error {
-			return verifyReport(c.OutOrStdout(), args[0], asJSON)
-		}),
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return c
-}
-
-// verifyReport checks a file and the page beside it, and prints what they are.
-func verifyReport(out io.Writer, path string, asJSON bool) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	v, err := accept.Verify(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	htmlPath := strings.TrimSuffix(path, filepath.Ext(path)) + ".html"
-	page, err := os.ReadFile(htmlPath)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		htmlPath = ""
-	case err != nil:
-		return err
-	case !v.IsPage(page):
-		return fmt.Errorf("%s is not the page that was written with %s", htmlPath, path)
-	}
-	subject := v.Certificate.Subject.CommonName
-	if asJSON {
-		return json.NewEncoder(out).Encode(map[string]any{"verdict": v.Verdict, "pair": v.Pair, "from": v.From,
-			"to":         v.To,
-			"thumbprint": v.Signer, "subject": subject, "page": htmlPath})
-	}
-	fmt.Fprintf(out, "%s of %s, measured %s to %s\nsigned by %q, thumbprint %s\n", v.Verdict, v.Pair,
-		v.From.Format(time.DateTime), v.To.Format(time.DateTime), subject, v.Signer)
-	if htmlPath == "" {
-		fmt.Fprintln(out, "there is no page beside it")
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -82,7 +83,8 @@ func TestAcceptSignsWithTheKeyOfTheConfiguration(t *testing.T) {
 	s := receiver(t, 0)
 	args := []string{"accept", "--config", at("rx.toml"), "--rx", s.URL, "--length", "1s", "--skip-carrier-test", "-o",
 		at("hall.html")}
-	if code, _, stderr := call(t, "", args...); code != 1 || !strings.Contains(stderr, "heliograph cert new") {
+	if code, _, stderr := call(t, "", args...); code != 1 ||
+		!strings.Contains(stderr, "heliograph cert new --config "+at("rx.toml")) {
 		t.Errorf("without a key: got %d, %s", code, stderr)
 	}
 	if code, _, stderr := call(t, "", "cert", "new", "--config", at("rx.toml")); code != 0 {
@@ -91,9 +93,11 @@ func TestAcceptSignsWithTheKeyOfTheConfiguration(t *testing.T) {
 	if code, _, stderr := call(t, "", args...); code != 0 {
 		t.Fatal(stderr)
 	}
-	code, stdout, stderr := call(t, "", "accept", "verify", at("hall.json"))
-	if code != 0 || !strings.Contains(stdout, "thumbprint") {
-		t.Errorf("got %d, %s%s", code, stdout, stderr)
+	for _, name := range []string{"hall.json", "hall.html"} {
+		code, stdout, stderr := call(t, "", "accept", "verify", at(name))
+		if code != 0 || !strings.Contains(stdout, "thumbprint") {
+			t.Errorf("%s: got %d, %s%s", name, code, stdout, stderr)
+		}
 	}
 	if err := os.WriteFile(at("hall.html"), []byte("another"), 0o600); err != nil {
 		t.Fatal(err)
@@ -110,7 +114,15 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("[\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	page := filepath.Join(dir, "a.html")
+	page, tx := filepath.Join(dir, "a.html"), filepath.Join(dir, "tx.toml")
+	if err := errors.Join(os.WriteFile(tx, []byte(config.MinimalTX()), 0o600),
+		pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New())); err != nil {
+		t.Fatal(err)
+	}
+	lone := filepath.Join(dir, "alone.html")
+	if err := os.WriteFile(lone, []byte("<html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	for name, c := range map[string]struct {
@@ -122,6 +134,10 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"no file":                     {[]string{"--rx", "rx-1"}, 2, "name the report"},
 		"a report without a page":     {[]string{"--rx", "rx-1", "-o", "a.pdf"}, 2, "name the report"},
 		"no time":                     {[]string{"--rx", "rx-1", "-o", page, "--minutes", "0"}, 2, "--minutes"},
+		"a time that is no number":    {[]string{"--rx", "rx-1", "-o", page, "--minutes", "NaN"}, 2, "from 0.1"},
+		"no folder":                   {[]string{"--rx", "rx-1", "-o", dir + "/none/a.html"}, 1, "no file can be made"},
+		"the file of heliotx":         {[]string{"--config", tx, "-o", page}, 2, "name heliorx's"},
+		"a file without --config":     {[]string{"rx.toml"}, 2, "write --config rx.toml"},
 		"probes below 0":              {[]string{"--rx", "rx-1", "-o", page, "--probes", "-1"}, 2, "--probes"},
 		"an argument":                 {[]string{"now"}, 2, "unknown command"},
 		"an address that is none":     {[]string{"--rx", "ftp://x", "-o", page}, 2, "not known"},
@@ -129,7 +145,8 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"a configuration with faults": {[]string{"--config", broken, "-o", page}, 78, "not valid TOML"},
 		"no configuration":            {[]string{"--config", dir + "/none.toml", "-o", page}, 1, "no such file"},
 		"no heliorx":                  {[]string{"--rx", closed.URL, "-o", page}, 1, "connection refused"},
-		"verify of nothing":           {[]string{"verify"}, 2, "accepts 1 arg"},
+		"verify of nothing":           {[]string{"verify"}, 2, "verify REPORT"},
+		"verify of a page alone":      {[]string{"verify", lone}, 1, "the signature is in alone.json"},
 		"verify of another file":      {[]string{"verify", broken}, 1, "is not the JSON file of an acceptance"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -22,7 +21,7 @@ const notAllowed = "raw frames need root, or CAP_NET_RAW"
 func ethernet(ctx context.Context, name string, count int) accept.Reverse {
 	d, err := netdev.Find(name)
 	if err != nil {
-		return accept.Reverse{Reason: err.Error()}
+		return failed(err)
 	}
 	s, err := open(unix.SOCK_RAW, typeLink, d.Index)
 	if err != nil {
@@ -41,7 +40,7 @@ func ethernet(ctx context.Context, name string, count int) accept.Reverse {
 func udp(ctx context.Context, address string, count int) accept.Reverse {
 	at, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
-		return accept.Reverse{Reason: err.Error()}
+		return failed(err)
 	}
 	s, err := open(unix.SOCK_DGRAM, unix.ETH_P_ALL, 0)
 	if err != nil {
@@ -57,14 +56,16 @@ func udp(ctx context.Context, address string, count int) accept.Reverse {
 		return ok
 	})
 	if err != nil {
-		return accept.Reverse{Reason: err.Error()}
+		return failed(err)
 	}
 	i, err := net.InterfaceByIndex(from.Ifindex)
 	if err != nil {
-		return accept.Reverse{Reason: err.Error()}
+		return failed(err)
 	}
 	if i.Flags&net.FlagLoopback != 0 { // the kernel takes no frame with its addresses from outside
-		return sendDatagrams(ctx, e, count)
+		r := sendDatagrams(ctx, e, count)
+		r.OneMachine = true
+		return r
 	}
 	e.rx, e.tx = i.HardwareAddr, net.HardwareAddr(from.Addr[:6])
 	if len(e.rx) != 6 {
@@ -187,12 +188,15 @@ func (s socket) send(ctx context.Context, index int, list []means, count int) ac
 	return out
 }
 
-// failed says why no probe was sent.
+// failed says why no probe was sent, and what cures it.
 func failed(err error) accept.Reverse {
+	if errors.Is(err, errNoFrame) {
+		return accept.Reverse{Reason: err.Error(), Cure: "start heliotx, connect the link, and measure again"}
+	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return accept.Reverse{Reason: notAllowed}
 	}
-	return accept.Reverse{Reason: fmt.Sprint(err)}
+	return accept.Reverse{Reason: err.Error(), Cure: "cure that on RX's machine, and measure again"}
 }
 
 // wait waits for a while; it is false when ctx ends.

@@ -20,9 +20,12 @@ const (
 	mostSilent = 15 * time.Second // of a status port that has answered before
 	// readingTime is how long TX's counters may take to cross, twice.
 	readingTime = time.Minute
-	pullTime    = 3 * time.Minute // until the fibre is out
-	returnTime  = 5 * time.Minute // until it is back
-	freshBeat   = 2.0             // seconds: the age of a heartbeat with light
+	pullTime    = 2 * time.Minute // until the fibre is out
+	outTime     = 10 * time.Second
+	lateTime    = time.Minute      // without a frame, before what may be wrong is said
+	returnTime  = 3 * time.Minute  // until it is back
+	startTime   = 20 * time.Second // for the first frame of TX
+	freshBeat   = 2.0              // seconds: the age of a heartbeat with light
 )
 
 // Config is what an acceptance is made of.
@@ -30,15 +33,19 @@ type Config struct {
 	Tool   string // version of this program
 	Get    func(context.Context) ([]byte, error)
 	Length time.Duration
-	// Probe sends the reverse probes; nil: it is not to be done, because of NoProbe.
+	// Probe sends the reverse probes; nil: NoProbe says why it is not to be done.
 	Probe   func(context.Context) accept.Reverse
-	NoProbe string
+	NoProbe accept.Reverse
+	// OneMachine says that both ends of the link are known to be on this machine.
+	OneMachine bool
 	// NoCarrier is why the carrier test is not to be done; "": it is.
 	NoCarrier string
 	// Say tells the user what happens, or what to do.
 	Say func(string)
 	// Progress is called after each sample of the measurement with the share that is done.
 	Progress func(done float64)
+	// Wait is called about each second while the user has something to do, with the time left.
+	Wait func(what string, left time.Duration)
 }
 
 // session is an acceptance under way.
@@ -58,8 +65,11 @@ func Run(ctx context.Context, c Config) (*accept.Report, error) {
 		return nil, err
 	}
 	carrier, err := s.carrier(ctx)
-	if err != nil {
-		return nil, err
+	switch {
+	case ctx.Err() != nil:
+		carrier = accept.Carrier{Reason: "it was interrupted"}
+	case err != nil:
+		carrier = accept.Carrier{Reason: err.Error()}
 	}
 	return accept.New(c.Tool, s.samples, reverse, carrier)
 }
@@ -81,9 +91,37 @@ func (s *session) sample(ctx context.Context) (accept.Sample, error) {
 	}
 }
 
+// live waits for a frame of TX, and returns a sample with it: a silent link is not measured.
+func (s *session) live(ctx context.Context) (accept.Sample, error) {
+	first, err := s.sample(ctx)
+	if err != nil || fresh(&first) {
+		return first, err
+	}
+	s.Say("waiting for a frame of TX")
+	now := first
+	for until := time.Now().Add(startTime); time.Now().Before(until); {
+		if err := sleep(ctx, interval); err != nil {
+			return now, err
+		}
+		if now, err = s.sample(ctx); err != nil {
+			return now, err
+		}
+		if fresh(&now) || now.Link.Frames > first.Link.Frames {
+			return now, nil
+		}
+	}
+	before, after := first.Link.AuthFailures, now.Link.AuthFailures
+	if before != nil && after != nil && *after > *before {
+		return now, fmt.Errorf("no frame in %.0f s opened with the pair key, others arrive: compare both sides' keys "+
+			"(heliograph key show)", startTime.Seconds())
+	}
+	return now, fmt.Errorf("no frame of TX arrived in %.0f s, and there is nothing to measure: start heliotx and "+
+		"connect the link; \"heliograph doctor\" on either side says what is wrong", startTime.Seconds())
+}
+
 // measure takes samples for the length of the measurement.
 func (s *session) measure(ctx context.Context) error {
-	first, err := s.sample(ctx)
+	first, err := s.live(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +148,7 @@ func (s *session) measure(ctx context.Context) error {
 // reverse sends the probes, and waits for what TX has counted after the last one.
 func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 	before := &s.samples[len(s.samples)-1]
-	r := accept.Reverse{Reason: s.NoProbe}
+	r := s.NoProbe
 	if s.Probe != nil {
 		s.Say("sending probes towards TX")
 		r = s.Probe(ctx)
@@ -118,6 +156,7 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 			return r, err
 		}
 	}
+	r.OneMachine = r.OneMachine || s.OneMachine
 	r.Before = before.TX.Received
 	sent, err := s.sample(ctx)
 	if err != nil {
@@ -149,25 +188,49 @@ func (s *session) carrier(ctx context.Context) (accept.Carrier, error) {
 	if s.NoCarrier != "" {
 		return accept.Carrier{Reason: s.NoCarrier}, nil
 	}
-	s.Say("carrier test: pull the fibre (or the wire) out of RX now")
-	dark, err := s.collect(ctx, nil, pullTime, accept.IsDark)
+	s.Say(fmt.Sprintf("carrier test: pull the fibre (or the wire) out of RX within %.0f s; --skip-carrier-test or "+
+		"Ctrl-C leaves this test out", pullTime.Seconds()))
+	dark, err := s.collect(ctx, nil, pullTime, accept.IsDark, func(gone time.Duration) {
+		s.Wait("pull the fibre", pullTime-gone)
+	})
 	if err != nil || !accept.IsDark(dark) {
-		return accept.Carrier{Reason: fmt.Sprintf("frames arrived without a pause for %s", pullTime)}, err
+		return accept.Carrier{Reason: fmt.Sprintf("frames arrived without a pause for %.0f s",
+			pullTime.Seconds())}, err
 	}
-	s.Say("it is dark: put it back after 10 s")
+	s.Say(fmt.Sprintf("it is dark: leave the fibre out for %.0f s", outTime.Seconds()))
 	lit := func(list []accept.Sample) bool {
 		_, after, found := accept.Dark(list)
 		return found && after < len(list) && fresh(&list[len(list)-1])
 	}
-	if dark, err = s.collect(ctx, dark, returnTime, lit); err != nil {
+	if dark, err = s.collect(ctx, dark, returnTime, lit, s.untilBack()); err != nil {
 		return accept.Carrier{}, err
 	}
 	before, _, found := accept.Dark(dark)
 	if !found || !fresh(&dark[len(dark)-1]) {
-		return accept.Carrier{Reason: fmt.Sprintf("no frame arrived again within %s", returnTime)}, nil
+		return accept.Carrier{Reason: fmt.Sprintf("no frame arrived again within %.0f s: it was not put back, or TX "+
+			"is off", returnTime.Seconds())}, nil
 	}
 	s.Say("frames arrive again")
 	return accept.JudgeCarrier(s.samples, &dark[before], &dark[len(dark)-1]), nil
+}
+
+// untilBack tells the user when to put the fibre back, and why no frame may arrive then.
+func (s *session) untilBack() func(gone time.Duration) {
+	asked, warned := false, false
+	return func(gone time.Duration) {
+		switch {
+		case gone < outTime:
+			s.Wait("put it back in", outTime-gone)
+			return
+		case !asked:
+			asked = true
+			s.Say("put it back now")
+		case gone >= lateTime && !warned:
+			warned = true
+			s.Say(fmt.Sprintf("no frame for %.0f s: the fibre is not put back, or TX is off", gone.Seconds()))
+		}
+		s.Wait("waiting for a frame", returnTime-gone)
+	}
 }
 
 // fresh says whether a heartbeat has just arrived.
@@ -176,10 +239,12 @@ func fresh(s *accept.Sample) bool {
 	return age != nil && *age < freshBeat
 }
 
-// collect adds samples to a list until it is as wanted, or the time is over.
+// collect adds samples to a list until it is as wanted, or the time is over; tell is called
+// with the time that is gone.
 func (s *session) collect(ctx context.Context, list []accept.Sample, within time.Duration,
-	enough func([]accept.Sample) bool) ([]accept.Sample, error) {
-	for until := time.Now().Add(within); time.Now().Before(until); {
+	enough func([]accept.Sample) bool, tell func(gone time.Duration)) ([]accept.Sample, error) {
+	for begin := time.Now(); time.Since(begin) < within; {
+		tell(time.Since(begin))
 		next, err := s.sample(ctx)
 		if err != nil {
 			return list, err

@@ -21,6 +21,8 @@ type pair struct {
 	stops    bool             // TX while it is dark
 	answers  time.Time        // again from then on
 	silent   bool             // the status port does not answer
+	off      bool             // TX, all the time
+	foreign  bool             // frames of another key arrive
 	probed   bool
 	received uint64
 	stuck    bool // TX's readings do not cross
@@ -56,11 +58,19 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	if p.board {
 		delete(transmitter, "link_received")
 	}
+	strange := uint64(0)
+	if p.foreign {
+		strange = uint64(now / (50 * time.Millisecond))
+	}
+	if p.off {
+		n, age = 0, 3600
+	}
 	bins := status.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}}
 	delay := status.Histogram{Bounds: []float64{1}, Counts: []uint64{uint64(beat / time.Second), 0}}
 	return json.Marshal(status.Snapshot{
 		Role: "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
-		Link: status.Link{Medium: "ethernet", Epoch: 1, Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age},
+		Link: status.Link{Medium: "ethernet", Epoch: 1, Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age,
+			AuthFailures: &strange},
 		Measurement: &status.Measurement{Sequence: sequence, TransmitterUptimeSeconds: beat.Seconds(), Expected: n,
 			Bursts: bins, Delay: delay},
 	})
@@ -74,7 +84,7 @@ func run(t *testing.T, p *pair, change func(*Config)) (r *accept.Report, said st
 		var lines []string
 		progress := 0.0
 		c := Config{Get: p.get, Length: time.Minute, Say: func(s string) { lines = append(lines, s) },
-			Progress: func(done float64) { progress = done },
+			Progress: func(done float64) { progress = done }, Wait: func(string, time.Duration) {},
 			Probe: func(context.Context) accept.Reverse {
 				p.probed = true
 				sent := uint64(100)
@@ -111,8 +121,8 @@ func TestAnAcceptance(t *testing.T) {
 		"no carrier test":          {pair{}, skip, accept.VerdictRemarks, "skipped"},
 		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, "did not cross within"},
 		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, "a board's role may not ask"},
-		"no probe": {pair{}, func(c *Config) { skip(c); c.Probe, c.NoProbe = nil, "no root" }, accept.VerdictRemarks,
-			"no root; TX has received 0"},
+		"no probe": {pair{}, func(c *Config) { skip(c); c.Probe, c.NoProbe.Reason = nil, "no root" },
+			accept.VerdictRemarks, "no root; TX has received 0"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -159,6 +169,59 @@ func TestAStatusPortThatDoesNotAnswer(t *testing.T) {
 	})
 	if err != nil || r.Window.Expected < 1000 {
 		t.Errorf("for a while: got %v", err)
+	}
+}
+
+func TestASilentLinkIsNotMeasured(t *testing.T) {
+	for want, p := range map[string]*pair{"start heliotx": {off: true}, "pair key": {off: true, foreign: true}} {
+		_, said, err := run(t, p, func(c *Config) { c.Length = time.Hour })
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(said, "measuring") {
+			t.Errorf("got %v, said %q; want %q and no measurement", err, said, want)
+		}
+	}
+}
+
+// While the user has something to do, the seconds are counted down; a fibre that stays out is
+// said after a minute.
+func TestTheCarrierTestCountsDown(t *testing.T) {
+	p := &pair{dark: [2]time.Duration{90 * time.Second, time.Hour}}
+	var waits []string
+	_, said, err := run(t, p, func(c *Config) {
+		c.Wait = func(what string, left time.Duration) { waits = append(waits, fmt.Sprint(what, " ", left)) }
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(waits, "\n")
+	for _, want := range []string{"pull the fibre 2m0s\npull the fibre 1m59s", "put it back in 10s\nput it back in 9s",
+		"waiting for a frame 2m"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("got %s\nwant %q", all, want)
+		}
+	}
+	for _, want := range []string{"within 120 s; --skip-carrier-test",
+		"put it back now\nno frame for 60 s: the fibre is not put back, or TX is off"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("got %s\nwant %q", said, want)
+		}
+	}
+}
+
+// What was measured before is kept.
+func TestACarrierTestIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, _, err := run(t, &pair{}, func(c *Config) {
+		get := c.Get
+		c.Get = func(context.Context) ([]byte, error) {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return get(ctx)
+		}
+		c.Wait = func(string, time.Duration) { cancel() }
+	})
+	if err != nil || r.Window.Expected != 1200 || r.Carrier.Done {
+		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
