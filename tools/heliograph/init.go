@@ -20,6 +20,8 @@ type initiation struct {
 	answers initial.Answers
 	given   initial.Given
 	asked   map[string]bool // flags of questions that a person has answered
+	skipped map[string]bool // flags of addresses that did not answer
+	unkept  map[initial.Page][]initial.Question
 	probing
 	asker  asker // nil: flags alone
 	useKey bool  // the pair key may exist
@@ -28,7 +30,8 @@ type initiation struct {
 }
 
 func initCommand() *cobra.Command {
-	i := initiation{given: initial.Given{}, asked: map[string]bool{}}
+	i := initiation{given: initial.Given{}, asked: map[string]bool{}, skipped: map[string]bool{},
+		unkept: map[initial.Page][]initial.Question{}}
 	c := &cobra.Command{
 		Use:   "init [--tx FILE] [--rx FILE] [flags]",
 		Short: "Write the first configurations of a pair, their key and their password files",
@@ -117,6 +120,9 @@ func (i *initiation) pages(c *cobra.Command, first initial.Page) error {
 		next, err := i.after(c, p)
 		if err != nil {
 			return err
+		}
+		if next > p && p != initial.PageOPCUA && p != initial.PageMQTT { // their logins are tried first
+			i.keep()
 		}
 		p = next
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/term"
@@ -19,6 +20,7 @@ import (
 type asker interface {
 	Page(ctx context.Context, title string, list []initial.Question, a *initial.Answers) error
 	Choose(ctx context.Context, title string, options []string) (int, error)
+	Keep(line string)
 }
 
 // newAsker returns a form on a terminal, a dialogue on one without cursor keys, and nil where
@@ -51,6 +53,7 @@ func (i *initiation) askPage(ctx context.Context, p initial.Page) error {
 	if err := i.asker.Page(ctx, p.Title(), list, &i.answers); err != nil {
 		return failure{err}
 	}
+	i.unkept[p] = append(i.unkept[p], list...)
 	for _, q := range list {
 		i.asked[q.Flag] = true
 		if answer := q.Field(&i.answers); *answer == "" && q.Secret == nil {
@@ -58,6 +61,32 @@ func (i *initiation) askPage(ctx context.Context, p initial.Page) error {
 		}
 	}
 	return nil
+}
+
+// keep leaves a line of the answers to each page so far: when the plant has answered to them, or
+// is not to be asked.
+func (i *initiation) keep() {
+	for _, p := range initial.Pages() {
+		var answers []string
+		for _, q := range i.unkept[p] {
+			answer := i.named(q.Flag, *q.Field(&i.answers))
+			if answer != "" && q.Secret == nil && !slices.Contains(answers, answer) {
+				answers = append(answers, answer)
+			}
+		}
+		if len(answers) > 0 {
+			i.asker.Keep(p.Title() + ": " + strings.Join(answers, ", "))
+		}
+	}
+	clear(i.unkept)
+}
+
+// named returns an address of the plant, with a word if it did not answer.
+func (i *initiation) named(flag, address string) string {
+	if address != "" && i.skipped[flag] {
+		return address + " (does not answer)"
+	}
+	return address
 }
 
 // forget has questions asked again.
@@ -142,6 +171,7 @@ func (i *initiation) decide(ctx context.Context, why error, r retry) (next initi
 	const address, login, repeat, skip, stop = "Change the address", "Change the login", "Ask again",
 		"Go on without it", "Stop"
 	options := []string{address, repeat, skip, stop}
+	i.skipped[r.address] = false
 	if r.login != nil {
 		options = append([]string{login}, options...)
 	}
@@ -160,6 +190,7 @@ func (i *initiation) decide(ctx context.Context, why error, r retry) (next initi
 	case repeat:
 		return r.next, true, nil
 	case skip:
+		i.skipped[r.address] = true
 		return r.next, false, nil
 	}
 	return r.next, false, failure{form.ErrStopped}
@@ -172,7 +203,7 @@ func (i *initiation) review(ctx context.Context) error {
 	}
 	a := i.answers
 	var sources []string
-	for _, s := range []string{a.OPCUA, a.MQTT, a.Syslog} {
+	for _, s := range []string{i.named("opcua", a.OPCUA), i.named("mqtt", a.MQTT), a.Syslog} {
 		if s != "" {
 			sources = append(sources, s)
 		}

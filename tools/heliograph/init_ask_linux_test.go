@@ -131,8 +131,9 @@ func TestInitAsksOnATerminal(t *testing.T) {
 			if both := laid(t, boards.Board{}, 1); both.TX.Pair != "press-hall-2" || both.TX.OPCUA[0].Username != "" {
 				t.Errorf("%+v", both.TX)
 			}
-			if strings.Contains(s.shown.String(), "secret") {
-				t.Error("it shows the password")
+			if shown := s.shown.String(); strings.Contains(shown, "secret") ||
+				strings.Contains(shown, "What is in the plant: opc.tcp://127.0.0.1:1\r") {
+				t.Errorf("it shows the password, or keeps an address that was given up: %q", shown)
 			}
 		})
 	}
@@ -154,5 +155,21 @@ func TestInitThatIsStoppedWritesNothing(t *testing.T) {
 				t.Error(written)
 			}
 		})
+	}
+}
+
+func TestInitFailsWhenItCannotSayWhatComesNext(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("not proved: a full disk behind stdout, because %v", err)
+	}
+	defer full.Close()
+	for _, flag := range []string{"--yes", "--json"} {
+		t.Chdir(t.TempDir())
+		var said bytes.Buffer
+		code := run(t.Context(), []string{"init", "--offline", flag}, os.Stdin, full, &said)
+		if code != 1 || !strings.Contains(said.String(), "no space left") {
+			t.Errorf("%s: %d %s", flag, code, &said)
+		}
 	}
 }

@@ -76,7 +76,7 @@ func TestInitWithAPlantThatDoesNotAnswer(t *testing.T) {
 	}{
 		"OPC UA": {[]string{"--opcua", opcua}, 1, "connecting to " + opcua},
 		"MQTT": {[]string{"--mqtt", mqtt, "--mqtt-to", "mqtt://it"}, 1,
-			"connection refused; --yes goes on all the same"},
+			"connection refused: is the MQTT broker running"},
 		"both, with --yes": {[]string{"--opcua", opcua, "--mqtt", mqtt, "--mqtt-to", "mqtt://it", "--yes"}, 0,
 			"; going on without it\n"},
 		"both, with --offline": {[]string{"--opcua", opcua, "--mqtt", mqtt, "--mqtt-to", "mqtt://it", "--offline"}, 0,

@@ -272,13 +272,18 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 }
 
 func TestTheCommandsThatInitPrintsAreReal(t *testing.T) {
-	for _, args := range [][]string{nil, {"--opcua", "opc.tcp://x"}, {"--board", "rpi4b", "--opcua", "opc.tcp://x"}} {
+	for _, args := range [][]string{nil, {"--opcua", "opc.tcp://x"},
+		{"--medium", "uart", "--syslog-to", "tcp://x:1"}, {"--board", "rpi4b", "--opcua", "opc.tcp://x"}} {
 		_, code, out := initIn(t, append(args, "--json")...)
 		var said struct {
 			Next []struct{ Command string } `json:"next"`
 		}
 		if err := json.Unmarshal([]byte(out), &said); err != nil || code != 0 || len(said.Next) < 3 {
 			t.Fatal(code, err, out)
+		}
+		signs := strings.Contains(out, "heliograph cert new --config rx.toml")
+		if signs != slices.Contains(args, "uart") {
+			t.Errorf("the key that signs the report of uart: %s", out)
 		}
 		for _, step := range said.Next {
 			if strings.HasPrefix(step.Command, "heliograph ") {

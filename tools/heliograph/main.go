@@ -110,8 +110,8 @@ func misused(c *cobra.Command, err error) string {
 	if c.HasSubCommands() || strings.Contains(how, "\n") {
 		return text
 	}
-	for _, mistake := range []string{"accepts ", "requires ", "unknown command ", "--"} { // of cobra
-		if strings.HasPrefix(text, mistake) {
+	for _, mistake := range []string{"accepts ", "requires ", "unknown command "} { // of cobra
+		if strings.HasPrefix(text, mistake) || strings.HasSuffix(text, " must be given") {
 			return fmt.Sprintf("%s: write %s", text, how)
 		}
 	}

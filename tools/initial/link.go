@@ -148,7 +148,7 @@ func udpQuestions(asked func(Answers) bool) []Question {
 				}
 				return defaultLink
 			}},
-		{Flag: "peer-mac", Page: PageLink, Title: "MAC address of RX, where no answer to ARP comes back",
+		{Flag: "peer-mac", Page: PageLink, Title: "MAC address of RX or of the diode (empty: ARP finds it)",
 			Help:  "udp: MAC address of RX or of the diode, where no answer to ARP comes back",
 			Asked: asked, Needs: "--medium udp",
 			Field: func(a *Answers) *string { return &a.PeerMAC }},

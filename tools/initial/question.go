@@ -12,7 +12,7 @@ type Question struct {
 	Flag  string
 	Page  Page
 	Title string
-	Help  string // one line: the flag's text, and the form's below the title
+	Help  string // one line: the flag's text
 	// Field is where the answer goes. A secret is typed; its flag names a file instead.
 	Field  func(*Answers) *string
 	Secret func(*Answers) *string

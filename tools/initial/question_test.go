@@ -38,6 +38,21 @@ func TestEachQuestionIsOnItsPageAfterWhatItDependsOn(t *testing.T) {
 	}
 }
 
+func TestAHintSaysMoreThanItsTitle(t *testing.T) {
+	for flag := range hints() {
+		q := Questions()[indexOf(flag)]
+		same := 0
+		for _, word := range strings.Fields(strings.ToLower(q.Hint())) {
+			if len(word) > 4 && strings.Contains(strings.ToLower(q.Title), word) {
+				same++
+			}
+		}
+		if same > 1 || strings.Contains(q.Hint(), "none:") {
+			t.Errorf("%s: %q below %q", flag, q.Hint(), q.Title)
+		}
+	}
+}
+
 func TestEachFaultOfAConfigurationHasItsQuestion(t *testing.T) {
 	for key, flag := range landings() {
 		if indexOf(flag) < 0 {

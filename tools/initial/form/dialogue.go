@@ -33,6 +33,9 @@ func (d Dialogue) Page(ctx context.Context, title string, list []initial.Questio
 	return nil
 }
 
+// Keep is Form.Keep: the answers are on the screen.
+func (d Dialogue) Keep(string) {}
+
 // ask repeats a question until its answer will do.
 func (d Dialogue) ask(ctx context.Context, q initial.Question, a *initial.Answers) error {
 	answer := into(q, a)
@@ -41,7 +44,7 @@ func (d Dialogue) ask(ctx context.Context, q initial.Question, a *initial.Answer
 		suggested = ""
 	}
 	if q.Options != nil {
-		fmt.Fprintf(d.Out, "  (%s)\n", q.Help)
+		fmt.Fprintf(d.Out, "  (%s)\n", q.Hint())
 		for i, o := range q.Options(*a) {
 			fmt.Fprintf(d.Out, "  %d  %s\n", i+1, o)
 		}

@@ -36,25 +36,11 @@ func (f Form) Page(ctx context.Context, title string, list []initial.Question, a
 	for _, q := range list {
 		fields = append(fields, field(q, a))
 	}
-	if err := f.run(ctx, huh.NewGroup(fields...).Title(title)); err != nil {
-		return err
-	}
-	f.keep(title, list, a)
-	return nil
+	return f.run(ctx, huh.NewGroup(fields...).Title(title))
 }
 
-// keep leaves a line of the answers where the page was.
-func (f Form) keep(title string, list []initial.Question, a *initial.Answers) {
-	var answers []string
-	for _, q := range list {
-		if answer := *q.Field(a); answer != "" && q.Secret == nil {
-			answers = append(answers, answer)
-		}
-	}
-	if len(answers) > 0 {
-		fmt.Fprintf(f.Out, "%s: %s\n", title, strings.Join(answers, ", "))
-	}
-}
+// Keep leaves a line where pages were.
+func (f Form) Keep(line string) { fmt.Fprintln(f.Out, line) }
 
 // field returns the field of a question.
 func field(q initial.Question, a *initial.Answers) huh.Field {
@@ -72,16 +58,12 @@ func field(q initial.Question, a *initial.Answers) huh.Field {
 	return i
 }
 
-// help returns what is said below a title, if it says more.
+// help returns what is said below a title.
 func help(q initial.Question) string {
-	title, _, _ := strings.Cut(q.Title, " (")
-	switch {
-	case q.Secret != nil:
+	if q.Secret != nil {
 		return "it is written to a file that only you can read"
-	case strings.EqualFold(title, q.Help):
-		return ""
 	}
-	return q.Help
+	return q.Hint()
 }
 
 // into returns where an answer goes, which has the suggestion where there is none.

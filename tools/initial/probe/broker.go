@@ -42,8 +42,12 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("the broker refuses the connection (MQTT %s, code %#x): %s", e.Version, e.Code, e.Words)
 }
 
-// errVersion is why 3.1.1 is tried.
-var errVersion = errors.New("the broker does not support MQTT 5")
+// errVersion and errHungUp are why 3.1.1 is tried.
+var (
+	errVersion = errors.New("the broker does not support MQTT 5")
+	errHungUp  = errors.New("it hung up without an answer: is it an MQTT broker, and mqtts:// where it " +
+		"wants TLS?")
+)
 
 // maxConnack bounds the answer to CONNECT, in bytes.
 const maxConnack = 64 << 10
@@ -51,7 +55,7 @@ const maxConnack = 64 << 10
 // Welcomes connects to a broker, with MQTT 5 and then with 3.1.1, and leaves again.
 func Welcomes(ctx context.Context, b Broker) (Welcome, error) {
 	w, err := b.connect(ctx, dialect5())
-	if errors.Is(err, errVersion) {
+	if errors.Is(err, errVersion) || errors.Is(err, errHungUp) {
 		return b.connect(ctx, dialect311())
 	}
 	return w, err
@@ -85,7 +89,7 @@ func (b Broker) connect(ctx context.Context, d dialect) (Welcome, error) {
 		return Welcome{}, fmt.Errorf("%s does not answer: is it an MQTT broker, and mqtts:// where it wants TLS?",
 			b.URL)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return Welcome{}, fmt.Errorf("%w: %s hung up: is it mqtts:// in place of mqtt://?", errVersion, b.URL)
+		return Welcome{}, fmt.Errorf("connecting to %s: %w", b.URL, errHungUp)
 	case err != nil:
 		return Welcome{}, err
 	}
@@ -106,8 +110,11 @@ func (b Broker) dial(ctx context.Context) (net.Conn, error) {
 		port = map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
-	if err != nil || u.Scheme != "mqtts" {
-		return conn, err
+	if err != nil {
+		return nil, unreachable(b.URL, "MQTT broker", err)
+	}
+	if u.Scheme != "mqtts" {
+		return conn, nil
 	}
 	cfg := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	if b.Authority != "" {

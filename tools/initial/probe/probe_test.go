@@ -258,7 +258,7 @@ func TestWhatABrokerAnswersIsSaidInWords(t *testing.T) {
 		"3.1.1 by code 1":        {[]string{"\x20\x02\x00\x01", "\x20\x02\x00\x00"}, "3.1.1", ""},
 		"3.1.1 by reason 0x84":   {[]string{"\x20\x03\x00\x84\x00", "\x20\x02\x00\x00"}, "3.1.1", ""},
 		"3.1.1 after hanging up": {[]string{"", "\x20\x02\x00\x00"}, "3.1.1", ""},
-		"hangs up twice":         {[]string{"", ""}, "", "is it mqtts:// in place of mqtt://?"},
+		"hangs up twice":         {[]string{"", ""}, "", "hung up without an answer: is it an MQTT broker"},
 		"a wrong password in 3.1.1": {[]string{"", "\x20\x02\x00\x04"}, "",
 			"(MQTT 3.1.1, code 0x4): wrong name or password"},
 		"banned": {[]string{"\x20\x03\x00\x8a\x00"}, "",
@@ -278,6 +278,30 @@ func TestWhatABrokerAnswersIsSaidInWords(t *testing.T) {
 				t.Errorf("%+v %v", w, err)
 			}
 		})
+	}
+}
+
+func TestWhatIsNotAnOPCUAServerIsNamedAsThat(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ address, want string }{
+		"it hangs up":      {brokerThat(t, ""), "is it the OPC UA server? check the port"},
+		"another protocol": {brokerThat(t, "HTTP/1.1 400 No\r\n\r\n"), "is it the OPC UA server? check the port"},
+		"an MQTT broker":   {brokerThat(t, "\x20\x02\x00\x00"), "is it the OPC UA server? check the port"},
+		"nothing":          {"mqtt://" + await.FreeAddress(t), "connection refused: is the OPC UA server running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := strings.Replace(c.address, "mqtt:", "opc.tcp:", 1)
+			_, err := Endpoints(t.Context(), url)
+			if err == nil || !strings.HasPrefix(err.Error(), "connecting to "+url+": ") ||
+				!strings.HasSuffix(strings.TrimSuffix(err.Error(), ", and is the port its own?"), c.want) {
+				t.Error(err)
+			}
+		})
+	}
+	err := unreachable("opc.tcp://x", "OPC UA server", &net.DNSError{Name: "x"})
+	if !strings.Contains(err.Error(), "no address of host x is found") {
+		t.Error(err)
 	}
 }
 

@@ -67,7 +67,7 @@ type Server struct {
 func Endpoints(ctx context.Context, endpoint string) (s Server, err error) {
 	list, err := client.FindEndpoints(ctx, client.Config{Endpoint: endpoint, Timeout: timeout})
 	if err != nil {
-		return s, err
+		return s, unreachable(endpoint, "OPC UA server", err)
 	}
 	for _, e := range list[:min(len(list), maxEndpoints)] {
 		if e == nil || e.Server == nil || !strings.HasPrefix(e.EndpointURL, "opc.tcp:") {
