@@ -46,7 +46,7 @@ func Next(a Answers, s Server) []Step {
 	steps = append(steps, Step{"heliograph doctor --config " + tx, "what is missing, why, and the cure"})
 	if !a.OneMachine() && a.OPCUA == "" { // with OPC UA heliorx makes its own at its start
 		steps = append(steps, Step{"heliograph cert new --config " + rx,
-			"on IT's machine, as the user that runs heliorx: its key signs the report"})
+			"on IT's machine: its key signs the report"})
 	}
 	if !a.OneMachine() {
 		if a.OPCUA == "" {
