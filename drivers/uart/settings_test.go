@@ -2,6 +2,7 @@ package uart_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -128,29 +129,38 @@ func TestXOFFDoesNotStopTheTransmitter(t *testing.T) {
 			control(t, master, func(fd int) {
 				s, _ := unix.IoctlGetTermios(fd, unix.TCGETS)
 				s.Iflag |= unix.IXON
-				if err := unix.IoctlSetTermios(fd, unix.TCSETS, s); err != nil {
+				s.Cc[unix.VSTART], s.Cc[unix.VSTOP] = 0x11, 0x13
+				err := errors.Join(unix.IoctlSetTermios(fd, unix.TCSETS, s),
+					unix.IoctlSetPointerInt(fd, unix.TIOCPKT, 1))
+				if err != nil {
 					t.Fatal(err)
 				}
 			})
 		}
 		_, _ = master.Write([]byte{0x13})
-		stopped := false
-		for end := time.Now().Add(await.Bound); !stopped && time.Now().Before(end); {
-			if !flowControl && waiting(t, path) == 1 {
-				break // the XOFF has come through, as data
-			}
-			if flowControl {
-				n, err := tx.Transmit([][]byte{{1}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				stopped = n == 0
-			}
+		if flowControl {
+			untilStopped(t, master)
+		} else {
+			await.True(t, "the XOFF has come through, as data", func() bool { return waiting(t, path) == 1 })
 		}
 		if n, err := tx.Transmit([][]byte{[]byte("word")}); (n == 0) != flowControl || err != nil {
 			t.Errorf("IXON %v, after XOFF: Transmit = %d, %v; want stopped %v", flowControl, n, err, flowControl)
 		}
 		_ = tx.Close()
+	}
+}
+
+// untilStopped reads from a pty's far end in packet mode until that says that the near
+// one is stopped (ioctl_tty(2), TIOCPKT_STOP).
+func untilStopped(t *testing.T, far *os.File) {
+	t.Helper()
+	if err := far.SetReadDeadline(time.Now().Add(await.Bound)); err != nil {
+		t.Fatal(err)
+	}
+	for b := make([]byte, 64); b[0]&unix.TIOCPKT_STOP == 0; {
+		if _, err := far.Read(b); err != nil {
+			t.Fatalf("the pty never stopped: %v", err)
+		}
 	}
 }
 
