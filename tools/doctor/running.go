@@ -83,7 +83,7 @@ func (x *examination) stopped() {
 		x.unchecked("the role: helio" + x.Role + " does not run, and was not started yet")
 		return
 	}
-	x.add("not-running", "role", "helio"+x.Role+" does not run; it has before, with the state in "+x.state, "start "+
+	x.add("not-running", "role", "helio"+x.Role+" does not run; it has run before: its state is in "+x.state, "start "+
 		"helio"+x.Role+": `systemctl start helio"+x.Role+"`, or `helio"+x.Role+" --config "+x.File+"`; its log says "+
 		"why it ended")
 }

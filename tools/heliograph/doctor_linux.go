@@ -109,10 +109,9 @@ func (o examined) sides(side string) error {
 	other := map[string]string{"tx": "rx", "rx": "tx"}[side]
 	switch {
 	case o.role != "" && ofOther(o.config, side):
-		return fmt.Errorf("--role %s: %s is helio%s's file: leave --role out, or name helio%s's file", side, o.config,
-			other, side)
+		return fmt.Errorf("%s is helio%s's file: leave --role out, or name helio%s's file", o.config, other, side)
 	case o.other != "" && ofOther(o.other, other):
-		return fmt.Errorf("--other: both files are helio%s's: name helio%s's file", side, other)
+		return fmt.Errorf("both files are helio%s's: name helio%s's with --other", side, other)
 	}
 	return nil
 }

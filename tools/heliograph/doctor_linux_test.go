@@ -40,17 +40,18 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 		code int
 		want string
 	}{
-		"no finding":     {[]string{"--config", at("good.toml")}, 0, "\nno finding\n"},
-		"a finding":      {[]string{"--config", at("down.toml")}, 1, "cure: start the server there"},
-		"no file named":  {nil, 2, "config"},
-		"another role":   {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
-		"a lone file":    {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
-		"no such file":   {[]string{"--config", at("none.toml")}, 1, "no such file"},
-		"no other file":  {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 1, "--other: stat"},
-		"a fault":        {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
-		"another's role": {[]string{"--config", at("good.toml"), "--role", "tx"}, 2, "good.toml is heliorx's file"},
+		"no finding":    {[]string{"--config", at("good.toml")}, 0, "\nno finding\n"},
+		"a finding":     {[]string{"--config", at("down.toml")}, 1, "cure: start the server there"},
+		"no file named": {nil, 2, "config"},
+		"another role":  {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
+		"a lone file":   {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
+		"no such file":  {[]string{"--config", at("none.toml")}, 1, "no such file"},
+		"no other file": {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 1, "--other: stat"},
+		"a fault":       {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
+		"another's role": {[]string{"--config", at("good.toml"), "--role", "tx"}, 2, "good.toml is heliorx's file: " +
+			"leave --role out, or name heliotx's file\n"},
 		"both of a side": {[]string{"--config", at("good.toml"), "--other", at("down.toml")}, 2, "both files are " +
-			"heliorx's: name heliotx's file"},
+			"heliorx's: name heliotx's with --other\n"},
 		"a side twice": {[]string{"--config", at("tx.toml"), "--other", at("tx.toml")}, 2, "both files are heliotx's"},
 		"no such secret": {[]string{"--config", at("good.toml"), "--user", "a", "--password-file", at("x")}, 1, "no " +
 			"such file"},

@@ -18,6 +18,8 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	v311 "github.com/eclipse/paho.mqtt.golang/packets"
+
+	"heliograph/firmware/config"
 )
 
 // Broker is how to connect to an MQTT broker.
@@ -118,7 +120,7 @@ func (b Broker) dial(ctx context.Context) (net.Conn, error) {
 	}
 	cfg := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
 	if b.Authority != "" {
-		pem, err := os.ReadFile(b.Authority)
+		pem, err := config.ReadFile(b.Authority)
 		cfg.RootCAs = x509.NewCertPool()
 		if err == nil && !cfg.RootCAs.AppendCertsFromPEM(pem) {
 			err = fmt.Errorf("%s contains no PEM certificate", b.Authority)
