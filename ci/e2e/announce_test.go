@@ -72,9 +72,7 @@ func TestTheGatewaysStateIsAnnounced(t *testing.T) {
 	passed.await(t, "forged/done", "done")
 	g.TX.Kill()
 	state.await(t, pair+"trust", `"text":"link: `)
-	if got := readText(t, nodes, "trust/level"); got != "no" {
-		t.Errorf("node trust/level: got %q, want no", got)
-	}
+	await.True(t, `the node trust/level is "no"`, func() bool { return readText(t, nodes, "trust/level") == "no" })
 	await.NoError(t, "a line about the loss of trust", func() error {
 		text, err := os.ReadFile(lines)
 		if err == nil && !strings.Contains(string(text), `heliograph - trust [trust@32473 pair="`) ||

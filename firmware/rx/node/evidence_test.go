@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/rx/sink"
 )
@@ -61,8 +62,13 @@ func TestTheClockIsTheTransmittersWhileTheLinkDelivers(t *testing.T) {
 		if got := n.Report().Clock; got != (report.Clock{}) {
 			t.Errorf("a silent link: got %+v", got)
 		}
-		n.config.RX.Time = []string{"10.0.0.1"} // configured, and has not answered
-		r.pass(1)
+	})
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *config.RX) { c.Time = []string{"127.0.0.1:1"} }) // does not answer
+		n := r.run()
+		defer r.end()
+		r.transmit(7)
+		r.pass(2)
 		if got := n.Report().Clock; got.Source == "link" {
 			t.Errorf("with time servers: got %+v", got)
 		}
