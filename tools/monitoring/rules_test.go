@@ -28,7 +28,7 @@ certificate       CertificateEnds@1
 disk-full         DiskNearlyFull@1
 link-cut          LinkSilent@3-7 SourceDown@3-7 NotTrusted@4-7
 no-replay         LinkSilent@3-4 SourceDown@3-4 RecordsLost@4
-no-time           NotTrusted@2 ClockNotSet@5
+no-time           ClockNotSet@5 PartlyTrusted@5
 receiver-ended    Down@4
 restarts          Restarts@4
 sink-down         PeerDown@4 SpoolNearlyFull@5 SpoolDropsRecords@5 NotReady@7 PartlyTrusted@7

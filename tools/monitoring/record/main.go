@@ -39,6 +39,9 @@ func main() {
 
 // recordAll runs the named plans, or all of them, side by side.
 func recordAll(ctx context.Context, programs, to string, scrapes int, names []string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil { // now, and not when all is recorded
+		return err
+	}
 	var all sync.WaitGroup
 	results := make(chan error, len(plans()))
 	for _, p := range plans() {
