@@ -88,26 +88,38 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 	if err := i.check(); err != nil {
 		return err
 	}
-	for first := initial.PageFiles; ; first = initial.PagePair {
+	for first := initial.PageFiles; ; {
 		if err := i.pages(c, first); err != nil {
 			return err
 		}
 		server, files := i.server(i.answers)
 		made, err := create.Write(i.answers, files, i.useKey)
-		if invalid, ok := errors.AsType[create.Invalid](err); ok {
-			fmt.Fprintln(c.OutOrStdout(), invalid)
-			if i.asker != nil { // the answers are there still, and each can be changed
-				clear(i.given)
-				clear(i.asked)
-				continue
-			}
-			return exitError(role.Invalid)
+		if err == nil {
+			return i.report(c.OutOrStdout(), made, server)
 		}
-		if err != nil {
-			return failure{err}
+		if first, err = i.refused(c.OutOrStdout(), err); err != nil {
+			return err
 		}
-		return i.report(c.OutOrStdout(), made, server)
 	}
+}
+
+// refused is for answers that lead to no configuration. A person changes them: the page is the
+// first that is asked again, and all answers are there still.
+func (i *initiation) refused(w io.Writer, err error) (initial.Page, error) {
+	invalid, ok := errors.AsType[create.Invalid](err)
+	flag := flagOf(err)
+	switch {
+	case flag != "":
+		return i.again(initial.PageOf(flag), err, flag)
+	case ok && i.asker == nil:
+		fmt.Fprintln(w, invalid)
+		return 0, exitError(role.Invalid)
+	case ok:
+		clear(i.given)
+		clear(i.asked)
+		return i.again(initial.PagePair, err)
+	}
+	return 0, failure{err}
 }
 
 // pages goes through the pages from one on; with someone to ask, more than once where an answer

@@ -139,6 +139,43 @@ func TestInitAsksOnATerminal(t *testing.T) {
 	}
 }
 
+func TestInitAsksAgainWhatCannotBe(t *testing.T) {
+	const both = "--offline --tx tx.toml --rx rx.toml --pair p --board host --medium udp --address 127.0.0.1:17000 " +
+		"--peer-mac none --rate 1Mbit/s --overhead 25% --opcua none --tx-status 127.0.0.1:9464 --ntp none "
+	for name, c := range map[string]struct {
+		args string
+		keys [][2]string
+		code int
+	}{
+		"a users file that exists": {"--mqtt mqtt://x --syslog none --mqtt-channel m --mqtt-topics # " +
+			"--mqtt-user none --mqtt-to none --mqtt-listen mqtt://127.0.0.1:1884 --users-file none " +
+			"--it-user ann --rx-status none",
+			[][2]string{{"Password", "secret\r"}, {"users exists already", ""}, {"use it with --users-file", ""},
+				{"Users file of RX", "other\r"}, {"there is no file other", "\r"}, {"[ann]: ", "none\r"},
+				{"anyone could read", "\x04"}}, 1},
+		"a port of both sides": {"--mqtt none --syslog tcp://127.0.0.1:9465 --syslog-channel s " +
+			"--syslog-to tcp://127.0.0.1:5601",
+			[][2]string{{"[127.0.0.1:9465]: ", "\r"}, {"A number", "1\r"}, {`--rx-status "127.0.0.1:9465": `, ""},
+				{"[127.0.0.1:9465]: ", "127.0.0.1:9466\r"}, {"A number", "1\r"}, {"wrote", ""}}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TERM", "dumb")
+			t.Chdir(t.TempDir())
+			if err := os.WriteFile("users", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := newScreen(t)
+			code := s.init(strings.Fields(both + c.args)...)
+			for _, k := range c.keys {
+				s.types(k[0], k[1])
+			}
+			if got := await.Receive(t, "its end", code); got != c.code {
+				t.Error(got)
+			}
+		})
+	}
+}
+
 func TestInitThatIsStoppedWritesNothing(t *testing.T) {
 	for terminal, shown := range map[string]string{"xterm": "File for heliotx", "dumb": "[tx.toml]: "} {
 		t.Run(terminal, func(t *testing.T) {

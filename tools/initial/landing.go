@@ -35,12 +35,27 @@ func landings() map[string]string {
 func Faults(a Answers) (list []Fault) {
 	_, _, tx := config.ParseTX(strings.NewReader(Transmitter(a)), filepath.Dir(a.TX))
 	_, _, rx := config.ParseRX(strings.NewReader(Receiver(a)), filepath.Dir(a.RX))
-	return append(land("tx", Transmitter(a), tx, a), land("rx", Receiver(a), rx, a)...)
+	t, _ := errors.AsType[config.Faults](tx)
+	r, _ := errors.AsType[config.Faults](rx)
+	return append(land("tx", Transmitter(a), t, a), land("rx", Receiver(a), r, a)...)
+}
+
+// Blame returns the first answer that faults of the two files are about, nil for none.
+func Blame(faults config.Faults, a Answers) error {
+	for _, f := range faults {
+		side, text := "rx", Receiver(a)
+		if f.File == a.TX {
+			side, text = "tx", Transmitter(a)
+		}
+		if list := land(side, text, config.Faults{f}, a); len(list) > 0 {
+			return list[0]
+		}
+	}
+	return nil
 }
 
 // land finds the answers that faults of a configuration are about.
-func land(side, text string, err error, a Answers) (list []Fault) {
-	faults, _ := errors.AsType[config.Faults](err)
+func land(side, text string, faults config.Faults, a Answers) (list []Fault) {
 	lines, flags := strings.Split(text, "\n"), landings()
 	for _, f := range faults {
 		table, key := place(lines, f.Line)

@@ -176,6 +176,9 @@ func verify(a initial.Answers) ([]config.Warning, error) {
 	board, _ := boards.ByName(a.Board)
 	both, err := settings.Pair(settings.Files{Board: board, Config: a.TX}, settings.Files{Board: board, Config: a.RX})
 	if faults, ok := errors.AsType[config.Faults](err); ok {
+		if err := initial.Blame(faults, a); err != nil {
+			return both.Warnings, err
+		}
 		return both.Warnings, Invalid{faults}
 	}
 	return both.Warnings, err
