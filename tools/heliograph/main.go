@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -98,22 +99,20 @@ func misused(c *cobra.Command, err error) string {
 		return fmt.Sprintf("--%s: %v", f.Name, errors.Unwrap(err))
 	}
 	text := err.Error()
+	calledWrongly := slices.ContainsFunc([]string{"accepts ", "requires ", "unknown command "},
+		func(mistake string) bool { return strings.HasPrefix(text, mistake) }) // of cobra
 	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {
 		text = strings.NewReplacer(`"`, "", ", ", ", --").Replace("--"+strings.TrimSuffix(names, " not set")) +
 			" must be given"
+		calledWrongly = true
 	}
 	if names, ok := strings.CutPrefix(text, "at least one of the flags in the group ["); ok {
 		names, _, _ = strings.Cut(names, "]")
 		text = "--" + strings.ReplaceAll(names, " ", " or --") + " must be given"
+		calledWrongly = true
 	}
-	how := c.UseLine()
-	if c.HasSubCommands() || strings.Contains(how, "\n") {
-		return text
-	}
-	for _, mistake := range []string{"accepts ", "requires ", "unknown command "} { // of cobra
-		if strings.HasPrefix(text, mistake) || strings.HasSuffix(text, " must be given") {
-			return fmt.Sprintf("%s: write %s", text, how)
-		}
+	if how := c.UseLine(); calledWrongly && !c.HasSubCommands() && !strings.Contains(how, "\n") {
+		return fmt.Sprintf("%s: write %s", text, how)
 	}
 	return text
 }
