@@ -49,9 +49,6 @@ func Next(a Answers, s Server) []Step {
 			"on IT's machine: its key signs the report"})
 	}
 	if !a.OneMachine() {
-		if a.OPCUA == "" {
-			steps = append(steps, Step{"heliograph cert new --config " + rx, "the key that signs the report, once"})
-		}
 		steps = append(steps, Step{fmt.Sprintf("heliograph accept --config %s -o %s.html", rx, a.Pair),
 			"measures the link, and writes the report to file"})
 	}
