@@ -42,7 +42,8 @@ type Config struct {
 	NoCarrier string
 	// Say tells the user what happens, or what to do.
 	Say func(string)
-	// Progress is called after each sample of the measurement with the share that is done.
+	// Progress is called after each sample of the measurement with the share that is done, and
+	// with 1 at the end, however that came.
 	Progress func(done float64)
 	// Wait is called about each second while the user has something to do, with the time left.
 	Wait func(what string, left time.Duration)
@@ -57,6 +58,7 @@ type session struct {
 // Run does all steps, and returns the report.
 func Run(ctx context.Context, c Config) (*accept.Report, error) {
 	s := &session{Config: c}
+	defer s.Progress(1)
 	if err := s.measure(ctx); err != nil {
 		return nil, err
 	}

@@ -210,7 +210,9 @@ func TestTheCarrierTestCountsDown(t *testing.T) {
 // What was measured before is kept.
 func TestACarrierTestIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
+	last := ""
 	r, _, err := run(t, &pair{}, func(c *Config) {
+		c.Progress = func(done float64) { last = fmt.Sprint("progress ", done) }
 		get := c.Get
 		c.Get = func(context.Context) ([]byte, error) {
 			if ctx.Err() != nil {
@@ -218,8 +220,11 @@ func TestACarrierTestIsInterrupted(t *testing.T) {
 			}
 			return get(ctx)
 		}
-		c.Wait = func(string, time.Duration) { cancel() }
+		c.Wait = func(string, time.Duration) { cancel(); last = "wait" }
 	})
+	if last != "progress 1" {
+		t.Errorf("the line of the countdown stays: %s", last)
+	}
 	if err != nil || r.Window.Expected != 1200 || r.Carrier.Done {
 		t.Errorf("got %+v, %v", r, err)
 	}
