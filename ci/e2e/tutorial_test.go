@@ -120,7 +120,7 @@ func TestTheTutorialLeadsToAMirror(t *testing.T) {
 	await.True(t, "uncertain values while TX is stopped", func() bool { return read()&0xC0000000 == 0x40000000 })
 	n.does(blocks[8])
 	await.True(t, "good values again", func() bool { return read() == ua.StatusOK })
-	n.does(strings.Replace(blocks[9], "--minutes 1 ", "--minutes 0.05 ", 1))
+	n.does(strings.Replace(blocks[9], "--minutes 1 ", "--minutes 0.1 ", 1))
 	n.does(blocks[10])
 }
 
