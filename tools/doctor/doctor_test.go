@@ -1,8 +1,10 @@
 package doctor_test
 
 import (
+	"bufio"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,8 +156,12 @@ func TestAStatusPortThatDoesNotAnswerIsNamed(t *testing.T) {
 			defer l.Close()
 			go func() {
 				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
-					fmt.Fprint(c, answer)
 					defer c.Close()
+					go func() {
+						if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+							fmt.Fprint(c, answer)
+						}
+					}()
 				}
 			}()
 			s := newSite(t, "tx", "[status]\nlisten = \""+l.Addr().String()+"\"\n"+syslogTX(t))

@@ -77,9 +77,12 @@ func TestDoctorNamesWhatTakesLong(t *testing.T) {
 		p := startProgress(&out)
 		p.set("peers")
 		time.Sleep(slowAfter - time.Millisecond)
-		if synctest.Wait(); out.Len() > 0 {
+		synctest.Wait()
+		p.mu.Lock() // the next line is written under it
+		if out.Len() > 0 {
 			t.Errorf("got %q before anything took long", &out)
 		}
+		p.mu.Unlock()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		p.end()
