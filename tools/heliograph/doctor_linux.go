@@ -9,13 +9,13 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/role"
+	"heliograph/firmware/platform/text"
 	"heliograph/tools/doctor"
 )
 
@@ -139,24 +139,24 @@ func printResult(w io.Writer, r doctor.Result) {
 	}
 	fmt.Fprintf(w, "%s: helio%s %s\n", r.Config, r.Role, runs)
 	if r.Trust != nil {
-		fmt.Fprintln(w, "it says   ", printable(r.Trust.Sentence))
+		fmt.Fprintln(w, "it says   ", text.Printable(r.Trust.Sentence))
 		for _, reason := range r.Trust.Reasons {
-			fmt.Fprintln(w, "          ", printable(strings.TrimSpace(reason.Channel+" "+reason.Text)))
+			fmt.Fprintln(w, "          ", text.Printable(strings.TrimSpace(reason.Channel+" "+reason.Text)))
 		}
 	}
 	for _, line := range r.Fine {
-		fmt.Fprintln(w, "ok       ", printable(line))
+		fmt.Fprintln(w, "ok       ", text.Printable(line))
 	}
 	for _, line := range r.Unchecked {
-		fmt.Fprintln(w, "unchecked", printable(line))
+		fmt.Fprintln(w, "unchecked", text.Printable(line))
 	}
 	red, plain := "", ""
 	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" {
 		red, plain = "\x1b[31m", "\x1b[0m"
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(w, "%sFINDING%s   %s: %s\n          cure: %s\n", red, plain, printable(f.Where),
-			printable(f.Cause), printable(f.Cure))
+		fmt.Fprintf(w, "%sFINDING%s   %s: %s\n          cure: %s\n", red, plain, text.Printable(f.Where),
+			text.Printable(f.Cause), text.Printable(f.Cure))
 	}
 	switch n := len(r.Findings); n {
 	case 0:
@@ -166,16 +166,6 @@ func printResult(w io.Writer, r doctor.Result) {
 	default:
 		fmt.Fprintln(w, n, "findings")
 	}
-}
-
-// printable replaces what a terminal would act on: peers choose some of the words.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // progress names what takes long.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"heliograph/firmware/platform/status"
 )
 
 // detail is everything of one board, in lines of a width.
@@ -44,8 +46,8 @@ func detail(r *Row, width int, now time.Time) (lines []string) {
 func linkLines(r *Row, width int) []string {
 	s, m := r.status, r.Margin
 	heartbeat := ""
-	if s.Link.Heartbeat != nil {
-		heartbeat = ", last heartbeat " + seconds(s.Link.Heartbeat) + " ago"
+	if s.Link.LastHeartbeatAgeSeconds != nil {
+		heartbeat = ", last heartbeat " + seconds(s.Link.LastHeartbeatAgeSeconds) + " ago"
 	}
 	lines := []string{
 		fmt.Sprintf("link      %s, %s%s", s.Link.Medium, r.Link, heartbeat),
@@ -68,7 +70,7 @@ func linkLines(r *Row, width int) []string {
 }
 
 // channelLines is the table of channels.
-func channelLines(s *Status, width int) []string {
+func channelLines(s *status.Snapshot, width int) []string {
 	const form = "  %s %-7s %7s %9s %9s %6s %7s %6s  %s"
 	name := minPair
 	for n := range s.Channels {
@@ -88,7 +90,7 @@ func channelLines(s *Status, width int) []string {
 		}
 		lost := value(c.Lost) + value(c.Unknown) + value(c.Dropped)
 		line := clip(fmt.Sprintf(form, pad(n, name), c.Protocol, rate, count(records), count(c.Conflated),
-			short(lost-min(lost, c.OpenRecords)), short(c.OpenRecords), seconds(c.AgeSeconds),
+			short(lost-min(lost, value(c.OpenRecords))), short(value(c.OpenRecords)), seconds(c.AgeSeconds),
 			strings.TrimSpace(c.SourceState+" "+c.SourceReason)), width)
 		if c.SourceState != "up" {
 			line = bad.Render(line)
@@ -99,7 +101,7 @@ func channelLines(s *Status, width int) []string {
 }
 
 // restLines is what the pair stands beside: sinks, clients, boards, certificates.
-func restLines(s *Status, width int, now time.Time) (lines []string) {
+func restLines(s *status.Snapshot, width int, now time.Time) (lines []string) {
 	section := func(title string, list []string) {
 		if len(list) > 0 {
 			lines = append(lines, "", dim.Render("  "+title))
@@ -137,10 +139,10 @@ func restLines(s *Status, width int, now time.Time) (lines []string) {
 	return lines
 }
 
-func boardLine(b Board) string {
+func boardLine(b status.Board) string {
 	parts := []string{"helio" + b.Role, b.Name, b.Version}
-	if b.UptimeSeconds != nil {
-		parts = append(parts, "up "+seconds(b.UptimeSeconds))
+	if b.UptimeSeconds > 0 {
+		parts = append(parts, "up "+seconds(&b.UptimeSeconds))
 	}
 	if b.Temperature != nil {
 		parts = append(parts, fmt.Sprintf("%.0f °C", *b.Temperature))

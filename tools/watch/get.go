@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"heliograph/firmware/platform/status"
 )
 
 // Our own bounds.
@@ -98,7 +100,7 @@ func (e certificateError) Error() string {
 	return fmt.Sprintf("certificate not accepted: %v; if it is the board's own, give --trust %s", e.cause, e.digits)
 }
 
-// Get returns what a board's /status.json says, for who reads more of it than Status.
+// Get returns what a board's /status.json says, for those who read more of it.
 func Get(ctx context.Context, a Address, l Login) ([]byte, error) {
 	c := newClient(a, l)
 	defer c.http.CloseIdleConnections()
@@ -106,12 +108,12 @@ func Get(ctx context.Context, a Address, l Login) ([]byte, error) {
 }
 
 // get asks the board once.
-func (c *client) get(ctx context.Context) (*Status, error) {
+func (c *client) get(ctx context.Context) (*status.Snapshot, error) {
 	body, err := c.body(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var s Status
+	var s status.Snapshot
 	if err := json.Unmarshal(body, &s); err != nil || s.Role != "rx" && s.Role != "tx" {
 		return nil, errors.New("not the status of a board: is this the address of its status page?")
 	}

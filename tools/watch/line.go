@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 // plainWidth is the width of a table that no terminal shows.
@@ -73,11 +75,11 @@ func line(r *Row, now time.Time) string {
 	if r.Pair != "" {
 		name += " " + r.Side() + " (" + r.Address + ")"
 	}
-	text := fmt.Sprintf("%s %s: %s: %s", now.UTC().Format(time.RFC3339), name, r.Level, r.Sentence)
+	line := fmt.Sprintf("%s %s: %s: %s", now.UTC().Format(time.RFC3339), name, r.Level, r.Sentence)
 	if why := r.Why(); why != "" && why != r.Sentence {
-		text += " " + why
+		line += " " + why
 	}
-	return printable(text)
+	return text.Printable(line)
 }
 
 // JSONLines prints the rows of all boards that were asked as JSON, one line each interval,

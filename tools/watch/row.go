@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"heliograph/firmware/platform/status"
 )
 
 // certificateWarning is how long before its end a certificate is shown.
@@ -23,17 +25,17 @@ type Row struct {
 	Sentence string   `json:"sentence"`
 	Reasons  []Reason `json:"reasons"`
 	// Since when the level holds; of a board that does not say it, since when it was seen here.
-	Since       time.Time    `json:"since"`
-	Link        string       `json:"link,omitempty"` // "up", or why it is not
-	Margin      Margin       `json:"margin"`
-	Channels    int          `json:"channels"`
-	Trouble     []string     `json:"channels_in_trouble"` // their names
-	OpenHoles   uint64       `json:"open_holes"`
-	OpenRecords uint64       `json:"open_records"`
-	Certificate *Certificate `json:"certificate,omitempty"` // the one that ends first, if within 30 days
-	Contact     time.Time    `json:"last_contact,omitzero"` // zero: never
+	Since       time.Time           `json:"since"`
+	Link        string              `json:"link,omitempty"` // "up", or why it is not
+	Margin      Margin              `json:"margin"`
+	Channels    int                 `json:"channels"`
+	Trouble     []string            `json:"channels_in_trouble"` // their names
+	OpenHoles   uint64              `json:"open_holes"`
+	OpenRecords uint64              `json:"open_records"`
+	Certificate *status.Certificate `json:"certificate,omitempty"` // the one that ends first, if within 30 days
+	Contact     time.Time           `json:"last_contact,omitzero"` // zero: never
 
-	status *Status // nil: never
+	status *status.Snapshot // nil: never
 }
 
 // Margin is what the link did within a time.
@@ -45,18 +47,18 @@ type Margin struct {
 }
 
 // fill puts in what a status says.
-func (r *Row) fill(s *Status, now time.Time) {
+func (r *Row) fill(s *status.Snapshot, now time.Time) {
 	r.status = s
 	r.Pair, r.Role, r.Version = s.Pair, s.Role, s.Version
-	t := s.judge()
-	r.Level, r.Sentence, r.Reasons = t.Level, t.Sentence, append(r.Reasons, t.Reasons...)
-	if !t.Since.IsZero() {
-		r.Since = t.Since
+	v := judge(s)
+	r.Level, r.Sentence, r.Reasons = v.level, v.sentence, append(r.Reasons, v.reasons...)
+	if !v.since.IsZero() {
+		r.Since = v.since
 	}
 	r.Link = cmp.Or(s.Link.State, "up")
 	r.Channels = len(s.Channels)
 	trouble := map[string]bool{}
-	for _, reason := range t.Reasons {
+	for _, reason := range v.reasons {
 		if _, ok := s.Channels[reason.Channel]; ok {
 			trouble[reason.Channel] = true
 		}
@@ -65,8 +67,8 @@ func (r *Row) fill(s *Status, now time.Time) {
 		if c.SourceState != "" && c.SourceState != "up" {
 			trouble[name] = true
 		}
-		r.OpenHoles += c.OpenHoles
-		r.OpenRecords += c.OpenRecords
+		r.OpenHoles += value(c.OpenHoles)
+		r.OpenRecords += value(c.OpenRecords)
 	}
 	r.Trouble = slices.AppendSeq(r.Trouble, maps.Keys(trouble))
 	slices.Sort(r.Trouble)

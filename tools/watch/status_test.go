@@ -32,7 +32,7 @@ func TestLevels(t *testing.T) {
 			"link: lost (and 1 more)"},
 		"nothing known": {`{}`, Yes, ""},
 	} {
-		var s Status
+		var s status.Snapshot
 		if err := json.Unmarshal([]byte(c.json), &s); err != nil {
 			t.Fatal(name, err)
 		}
@@ -78,7 +78,7 @@ func TestTheStatusOfThisVersionIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s Status
+	var s status.Snapshot
 	if err := json.Unmarshal(b, &s); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 // column is a column of the table.
@@ -99,7 +101,7 @@ type table struct {
 func newTable(rows []Row, width int) table {
 	t := table{columns: columns(), pair: minPair}
 	for _, r := range rows {
-		t.pair = min(maxPair, max(t.pair, lipgloss.Width(printable(r.Name()))))
+		t.pair = min(maxPair, max(t.pair, lipgloss.Width(text.Printable(r.Name()))))
 	}
 	for t.used() > width && len(t.columns) > 1 {
 		worst := 0

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"charm.land/lipgloss/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 var (
@@ -33,19 +34,9 @@ func mark(level string) string {
 	return map[string]string{Yes: "●", Partly: "◐", No: "○"}[level] + map[string]string{NoAnswer: "✗"}[level]
 }
 
-// printable is a board's text without what a terminal would act on.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, s)
-}
-
 // clip shortens printable text to a width.
 func clip(s string, width int) string {
-	s = printable(s)
+	s = text.Printable(s)
 	if lipgloss.Width(s) <= width {
 		return s
 	}
@@ -69,7 +60,7 @@ func pad(s string, width int) string {
 // wrap breaks printable text at spaces into lines of a width.
 func wrap(s string, width int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(printable(s)) {
+	for _, word := range strings.Fields(text.Printable(s)) {
 		if line != "" && lipgloss.Width(line)+1+lipgloss.Width(word) > width {
 			lines, line = append(lines, line), ""
 		}

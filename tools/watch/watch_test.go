@@ -22,6 +22,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"heliograph/ci/await"
+	"heliograph/firmware/platform/status"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -238,7 +239,7 @@ func TestAPairThatFallsSilentKeepsItsName(t *testing.T) {
 }
 
 func TestMargin(t *testing.T) {
-	b := &board{status: &Status{UptimeSeconds: 7}}
+	b := &board{status: &status.Snapshot{UptimeSeconds: 7}}
 	at := time.Unix(0, 0)
 	note := func(after time.Duration, frames, repaired, lost uint64) {
 		at = at.Add(after)

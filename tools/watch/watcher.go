@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"heliograph/firmware/platform/status"
 )
 
 // Our own choices.
@@ -26,7 +28,7 @@ type board struct {
 
 	mu      sync.Mutex
 	asked   bool // at least once
-	status  *Status
+	status  *status.Snapshot
 	contact time.Time
 	fault   error // of the last question
 	level   string
@@ -105,7 +107,7 @@ func (b *board) ask(ctx context.Context, now func() time.Time) {
 	if err == nil {
 		b.status, b.contact = s, at
 		b.note(figures{at, s.Link.Frames, value(s.Link.Repaired), value(s.Link.Lost)})
-		level = s.judge().Level
+		level = judge(s).level
 	}
 	if level != b.level {
 		b.level, b.since = level, at

@@ -21,6 +21,16 @@ func TestClip(t *testing.T) {
 	}
 }
 
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "a – ü €": "a – ü €", "a\x1b[2J\nb\t": "a?[2J?b?", "\x7f\u0085\u202e\u2028\u2066": "?????",
+	} {
+		if got := text.Printable(in); got != want {
+			t.Errorf("Printable(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestMark(t *testing.T) {
 	for _, tt := range []struct {
 		name, in, want string

@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -25,6 +24,7 @@ import (
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/text"
 	"heliograph/tools/initial"
 )
 
@@ -167,12 +167,7 @@ func printable(s string) string {
 	if len(runes) > maxText {
 		runes, end = runes[:maxText], "…"
 	}
-	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return '?'
-	}, string(runes)) + end
+	return text.Printable(string(runes)) + end
 }
 
 // Login is how to log in at a server.
