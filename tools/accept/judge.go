@@ -195,9 +195,9 @@ func (r *Report) judgeReverse() Finding {
 	return passed(subject, "%d probes sent by %d means, 0 received at TX", p.probes(), len(p.Sent))
 }
 
-// cameBack says whether TX's end has received what is not its own neighbours'. An interface
-// with addresses may have some, such as the near side of a bought diode that answers ARP:
-// there the probes of one means, or most of them, have to be among what was received.
+// cameBack reports whether TX's end has received anything from RX. An interface with
+// addresses also receives packets of its neighbours, such as ARP from the near side of a
+// bought diode: it must have received the probes of one means, or most of all probes.
 func (r *Report) cameBack() bool {
 	p := &r.Reverse
 	switch {

@@ -76,7 +76,7 @@ func TestAChangedReportDoesNotVerify(t *testing.T) {
 		"a later format":        {strings.Replace(good, `"format": 1`, `"format": 2`, 1), "newer"},
 		"another file":          {`{"report": {"format": 0}}`, "not the JSON file"},
 		"what does not end":     {strings.Repeat(" ", maxReport+2), "not the JSON file"},
-		"what is not JSON":      {"<html>", "not the JSON file"},
+		"not JSON":              {"<html>", "not the JSON file"},
 		"a report that is none": {`{"report": 5}`, "not the JSON file"},
 	} {
 		t.Run(name, func(t *testing.T) {

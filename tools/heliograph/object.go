@@ -8,8 +8,8 @@ import (
 )
 
 // jsonFlag adds --json to a command that a script may ask. What it prints is one object:
-// names in lower case with "_", times as RFC 3339 has them, lists that are empty rather
-// than null, and no key for what is not known. Errors stay lines on standard error, and exit
+// names in lower case with "_", times in the form of RFC 3339, empty lists in place of
+// null, and no key for an unknown value. Errors stay lines on standard error, and exit
 // codes are the same.
 func jsonFlag(c *cobra.Command, asJSON *bool) {
 	c.Flags().BoolVar(asJSON, "json", false, "print JSON, for a program")

@@ -196,7 +196,7 @@ func sink(d *document, a Answers) {
 			d.off("users_file", usersName, "or, in place of anonymous: \"heliograph user add users NAME\"")
 		}
 		if a.History != "" {
-			d.key("history", a.History, "HistoryRead serves what is not older")
+			d.key("history", a.History, "how far back HistoryRead goes")
 			d.off("history_size", "2GiB", "of the disk with the state; the oldest goes first")
 		}
 	}

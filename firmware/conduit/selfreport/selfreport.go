@@ -87,7 +87,7 @@ type Board struct {
 }
 
 // Received is what the transmitter's end of the link has received since the transmitter
-// started: nothing, if the link is one-way. Nil stands for what is not known.
+// started: nothing, if the link is one-way. Nil means not known.
 type Received struct {
 	Interface *uint64 `json:"interface,omitempty"` // packets, damaged ones included
 	Socket    *uint64 `json:"socket,omitempty"`    // datagrams to the address that frames come from

@@ -32,7 +32,7 @@ const (
 	stale   = time.Minute
 )
 
-// Facts are how a machine does. Zero values stand for what is not known.
+// Facts describe the state of a machine. A zero value means not known.
 type Facts struct {
 	Name          string   `json:"name,omitempty"`                // host name
 	UptimeSeconds float64  `json:"uptime_seconds,omitempty"`      // since the machine's start; of TX, at RX, in whole minutes

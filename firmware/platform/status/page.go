@@ -159,7 +159,7 @@ func (v *view) Sinks(channel string) (list []Peer) {
 	return list
 }
 
-// OtherSinks are those of what is not a channel, such as the audit trail.
+// OtherSinks are the sinks that do not belong to a channel, such as that of the audit trail.
 func (v *view) OtherSinks() (list []Peer) {
 	for _, p := range v.Peers {
 		if _, known := v.Channels[p.Channel]; !known {

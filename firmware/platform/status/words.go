@@ -29,8 +29,8 @@ func protocolName(s string) string {
 	return s
 }
 
-// tone is the class of a cell with a number: a zero recedes, what is not zero may be
-// a warning or bad.
+// tone is the class of a cell with a number: "zero", which is shown faint, or that of moved,
+// such as "bad".
 func tone(moved string, n *uint64) string {
 	if value(n) == 0 {
 		return "n zero"

@@ -22,7 +22,7 @@ import (
 	"heliograph/ci/await"
 )
 
-// registry has a counter and a gauge with a label, and what is not exported.
+// registry has a counter, a gauge with a label, and a metric of a type that is not exported.
 func registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	frames := prometheus.NewCounter(prometheus.CounterOpts{Name: "heliograph_link_frames_total", Help: "Frames."})

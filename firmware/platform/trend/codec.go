@@ -151,7 +151,7 @@ func (c *cursor) line(points int) (kept, error) {
 		fine = fine && !math.IsInf(float64(float(k.values[4*i:])), 0)
 	}
 	if !fine {
-		return kept{}, fmt.Errorf("trend: %s has what is not a number", strconv.Quote(name))
+		return kept{}, fmt.Errorf("trend: %s has a value that is not a number", strconv.Quote(name))
 	}
 	return k, nil
 }
