@@ -13,12 +13,14 @@
 package isolate
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -77,6 +79,39 @@ func Unused(d netdev.Device) error {
 			"%s`", d.Name, a, d.Name)
 	}
 	return nil
+}
+
+// HasInterface reports whether the network namespace of a socket has an interface besides
+// loopback: false once the one that was moved there was removed. It needs root.
+func HasInterface(socket *os.File) (bool, error) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	away := -1
+	closed := raw.Control(func(fd uintptr) { away, err = unix.IoctlRetInt(int(fd), unix.SIOCGSKNS) })
+	if err = cmp.Or(closed, err); err != nil {
+		return false, fmt.Errorf("isolate: finding the network namespace of a socket: %w", err)
+	}
+	there := os.NewFile(uintptr(away), "network namespace")
+	defer there.Close()
+	runtime.LockOSThread()
+	home, err := namespace()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return false, err
+	}
+	defer home.Close()
+	if err := enter(there); err != nil {
+		runtime.UnlockOSThread()
+		return false, err
+	}
+	all, err := net.Interfaces()
+	if back := enter(home); back != nil { // the thread stays locked and ends with its goroutine
+		return false, errors.Join(err, back)
+	}
+	runtime.UnlockOSThread()
+	return slices.ContainsFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagLoopback == 0 }), err
 }
 
 // namespace is the one that this thread stands in.

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"heliograph/drivers/ethernet"
+	"heliograph/drivers/isolate"
 	"heliograph/drivers/neighbour"
 	"heliograph/drivers/netdev"
 	"heliograph/drivers/uart"
@@ -36,13 +37,17 @@ func (d *drivers) OpenLink(l config.Link, direction sandbox.Direction) (f *os.Fi
 }
 
 // Returned implements supervisor.LinkOpener. A link's interface is in a network namespace of
-// its own, so one of its name that is here has come since.
-func (d *drivers) Returned(l config.Link) bool {
+// its own. One of its name may come here beside it, which is another: the namespace must be
+// empty as well.
+func (d *drivers) Returned(l config.Link, open *os.File) bool {
 	if l.Interface == "" || l.Medium == config.UART {
 		return false
 	}
-	_, err := netdev.Find(l.Interface)
-	return err == nil
+	if _, err := netdev.Find(l.Interface); err != nil {
+		return false
+	}
+	inUse, err := isolate.HasInterface(open)
+	return err == nil && !inUse
 }
 
 func (d *drivers) openTransmitter(l config.Link) (f *os.File, warnings []string, err error) {

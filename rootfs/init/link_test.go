@@ -22,15 +22,20 @@ func TestAnInterfaceThatReturnsIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
-			if d.Returned(l) {
+			if d.Returned(l, f) {
 				t.Errorf("%s: an interface that is in use was taken for one that returned", name)
 			}
+			ethernettest.Cable(t, "near0", "far1")
+			if d.Returned(l, f) {
+				t.Errorf("%s: another interface of its name was taken for one that returned", name)
+			}
+			ethernettest.IP(t, "link", "del", "far1")
 			ethernettest.IP(t, "link", "del", "far0") // takes the other end with it
-			if d.Returned(l) {
+			if d.Returned(l, f) {
 				t.Errorf("%s: an interface that is away was taken for one that returned", name)
 			}
 			ethernettest.Cable(t, "near0", "far0")
-			if !d.Returned(l) {
+			if !d.Returned(l, f) {
 				t.Errorf("%s: an interface that returned was not seen", name)
 			}
 			if err := f.Close(); err != nil {

@@ -177,7 +177,7 @@ func (r *rig) OpenLink(l config.Link, _ sandbox.Direction) (*os.File, []string, 
 }
 
 // Returned implements LinkOpener.
-func (r *rig) Returned(config.Link) bool {
+func (r *rig) Returned(config.Link, *os.File) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.returned

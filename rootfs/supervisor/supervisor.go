@@ -59,8 +59,8 @@ type Starter interface {
 type LinkOpener interface {
 	OpenLink(l config.Link, d sandbox.Direction) (f *os.File, warnings []string, err error)
 	// Returned reports whether the device of a link that is open was removed and is there
-	// again: what is open does not reach it any more.
-	Returned(l config.Link) bool
+	// again: the open file does not reach it any more.
+	Returned(l config.Link, open *os.File) bool
 }
 
 // Config is what a Supervisor works with.
@@ -194,13 +194,13 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	defer s.setProcess(nil)
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	go s.watchLink(running, stop, c.link)
+	go s.watchLink(running, stop, c.link, s.link)
 	return s.follow(running, p)
 }
 
 // watchLink ends the role when the link's device has returned, so that the next start
 // opens it. While the device is away the role serves what it has.
-func (s *Supervisor) watchLink(ctx context.Context, stop func(), l config.Link) {
+func (s *Supervisor) watchLink(ctx context.Context, stop func(), l config.Link, open *os.File) {
 	tick := time.NewTicker(checkLink)
 	defer tick.Stop()
 	for {
@@ -209,7 +209,7 @@ func (s *Supervisor) watchLink(ctx context.Context, stop func(), l config.Link) 
 			return
 		case <-tick.C:
 		}
-		if s.Links.Returned(l) {
+		if s.Links.Returned(l, open) {
 			s.Log.Warn("the link's device was removed and is there again; restarting the role with it")
 			stop()
 			return
@@ -246,7 +246,7 @@ func terminate(ctx context.Context, p Process, ended <-chan struct{}) {
 // openLink opens the link in the role's one direction, which the role itself cannot.
 // A role that is started again gets the same link, as long as that reaches its device.
 func (s *Supervisor) openLink(l config.Link) error {
-	if s.link != nil && s.linkOpen == l && !s.Links.Returned(l) {
+	if s.link != nil && s.linkOpen == l && !s.Links.Returned(l, s.link) {
 		return nil
 	}
 	if s.link != nil {
