@@ -16,7 +16,7 @@
 // found: down; without IPv6, ARP, multicast, PAUSE and EEE; its speed fixed where a
 // Port says so, and read back; then brought up again.
 // So nothing but a transmitter's frames leaves, and a receiver's interface
-// sends nothing. IPv4 from it is dropped by strict reverse path filtering, but
+// sends nothing but what root has package probe send. IPv4 from it is dropped by strict reverse path filtering, but
 // for broadcasts from 0.0.0.0, and any program may bind a UDP socket to it and
 // broadcast: where that matters the interface is opened as a file, which takes
 // it into a network namespace of its own (package isolate). An

@@ -1,9 +1,11 @@
 package ethernet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 
 	"heliograph/drivers/isolate"
@@ -67,6 +69,21 @@ func ReceiverFrom(descriptor int, iface string, log *slog.Logger) (*Receiver, er
 		return nil, err
 	}
 	return r, nil
+}
+
+// Bound returns the interface of a file from OpenReceiverFile or OpenTransmitterFile: its
+// number in the namespace where it is, and its address.
+func Bound(f *os.File) (index int, own net.HardwareAddr, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, nil, fmt.Errorf("ethernet: %w", err)
+	}
+	var to *unix.SockaddrLinklayer
+	closed := raw.Control(func(fd uintptr) { to, err = boundTo(int(fd)) })
+	if err = cmp.Or(closed, err); err != nil {
+		return 0, nil, err
+	}
+	return to.Ifindex, net.HardwareAddr(to.Addr[:to.Halen]), nil
 }
 
 // boundTo is what a packet socket is bound to, its interface's address with it.

@@ -83,15 +83,25 @@ func Unused(d netdev.Device) error {
 
 // HasInterface reports whether the network namespace of a socket has an interface besides
 // loopback: false once the one that was moved there was removed. It needs root.
-func HasInterface(socket *os.File) (bool, error) {
+func HasInterface(socket *os.File) (has bool, err error) {
+	err = Within(socket, func() error {
+		all, err := net.Interfaces()
+		has = slices.ContainsFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagLoopback == 0 })
+		return err
+	})
+	return has, err
+}
+
+// Within calls do in the network namespace of a socket. It needs root.
+func Within(socket *os.File, do func() error) error {
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return false, err
+		return err
 	}
 	away := -1
 	closed := raw.Control(func(fd uintptr) { away, err = unix.IoctlRetInt(int(fd), unix.SIOCGSKNS) })
 	if err = cmp.Or(closed, err); err != nil {
-		return false, fmt.Errorf("isolate: finding the network namespace of a socket: %w", err)
+		return fmt.Errorf("isolate: finding the network namespace of a socket: %w", err)
 	}
 	there := os.NewFile(uintptr(away), "network namespace")
 	defer there.Close()
@@ -99,19 +109,19 @@ func HasInterface(socket *os.File) (bool, error) {
 	home, err := namespace()
 	if err != nil {
 		runtime.UnlockOSThread()
-		return false, err
+		return err
 	}
 	defer home.Close()
 	if err := enter(there); err != nil {
 		runtime.UnlockOSThread()
-		return false, err
+		return err
 	}
-	all, err := net.Interfaces()
+	err = do()
 	if back := enter(home); back != nil { // the thread stays locked and ends with its goroutine
-		return false, errors.Join(err, back)
+		return errors.Join(err, back)
 	}
 	runtime.UnlockOSThread()
-	return slices.ContainsFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagLoopback == 0 }), err
+	return err
 }
 
 // namespace is the one that this thread stands in.

@@ -13,6 +13,7 @@
 // kernel has no time to echo what arrives before the settings are made (see start). PID
 // 1 of a board opens it as OpenReceiverFile does, where no byte comes back; OpenReceiver,
 // for a program without root's rights, leaves the microseconds between two system calls.
+// Package probe alone lets it send, for its probes.
 //
 // What two boards show one another: drivers/smoke.
 package uart

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"time"
 
@@ -25,6 +26,9 @@ type Board interface {
 	CheckNetwork(Network) error // whether it could be set
 	SetNetwork(Network) error   // takes effect with the next start
 	Selftest(w io.Writer)
+	// Probe sends reverse probes from a receiver, and says line by line what has left. It
+	// runs beside all others; ctx ends it before.
+	Probe(ctx context.Context, say func(line string)) error
 	RestartRole()
 	FreezeRole() // the watchdog has to reset the board
 	Restart()

@@ -5,7 +5,7 @@
 // line a minute. Keys that come faster than a person types are ignored: that is
 // noise, or a terminal that echoes. It asks for no password: a person who can plug a
 // cable into the board can take its card out too. It refuses to start a shell or a
-// program, and to send anything through the link.
+// program, and to send anything through the link but the reverse probes of a receiver.
 //
 // Data for programs comes between two lines, packed by gzip, as base64 in lines
 // of 76 characters; length and hash are those of the data before it was packed:
@@ -49,6 +49,7 @@ type Console struct {
 	last  time.Time // when a key came
 	typed *Network  // in a network dialogue that could not be kept
 	burst int       // commands that came faster than a person types
+	work  *work     // nil: none is under way
 
 	terminal
 }
@@ -168,6 +169,8 @@ func (c *Console) command(b byte) {
 		c.sized(c.pairKey)
 	case 'n':
 		c.sized(c.network)
+	case ProbeKey:
+		c.probe()
 	case 't':
 		lines := &sayer{c: c}
 		c.board.Selftest(lines)
@@ -214,7 +217,7 @@ const logIndent = 4
 // answered since the last Minute: the next operator does not expect it.
 func (c *Console) Minute() {
 	if c.mode != nil {
-		if c.still {
+		if c.still && c.work == nil {
 			c.cancel()
 		}
 		c.still = true

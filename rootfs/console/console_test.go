@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type fake struct {
 	net    Network
 	broken error
 	wrong  string // in a network that cannot be used
+	hangs  bool   // a probe does, until it is ended
 	done   []string
 }
 
@@ -48,6 +50,16 @@ func (f *fake) Restart()                { f.done = append(f.done, "restart") }
 func (f *fake) PowerOff()               { f.done = append(f.done, "power off") }
 
 func (f *fake) Refused() []Run { return f.runs }
+
+func (f *fake) Probe(ctx context.Context, say func(string)) error {
+	say("ARP request: 100 sent")
+	if f.hangs {
+		<-ctx.Done()
+		say("interrupted")
+	}
+	f.done = append(f.done, "probe")
+	return f.broken
+}
 
 func (f *fake) Accept(id string) error {
 	f.done = append(f.done, "accept "+id)
@@ -211,6 +223,10 @@ func press(c *Console, keys string) {
 		c.Key(b)
 	}
 	c.Expire()
+	for c.Lines() != nil {
+		line, more := <-c.Lines()
+		c.Said(line, more)
+	}
 }
 
 func TestKeys(t *testing.T) {
@@ -271,6 +287,10 @@ func TestKeys(t *testing.T) {
 		{"network, left", "nx\x1bs", nil, nil, "cancelled; nothing changed"},
 		{"network, refused", "n\r\rfoo\r\r\ryes\r", errors.New("address \"foo\""),
 			[]string{"network {Hostname:h Interface:eth0 Address:foo Gateway:10.0.0.1 Nameservers:}"}, "address"},
+		{"reverse probe", "vyes\r", nil, []string{"probe"}, "ARP request: 100 sent"},
+		{"reverse probe, and think again", "vno\r", nil, nil,
+			"One-way, it\r\ncarries none of them. Type yes: no\r\nThat is not yes"},
+		{"reverse probe that is refused", "vyes\r", errors.New("wait 20 s"), []string{"probe"}, "wait 20 s"},
 		{"log", "l", nil, nil, "line 29"},
 		{"self-test", "t", nil, nil, "pass  link"},
 		{"keys that are none", "\x00\xff~zQ", nil, nil, ""},
@@ -292,6 +312,15 @@ func TestKeys(t *testing.T) {
 				t.Errorf("got %q, want %q in it", out.String(), tt.shows)
 			}
 		})
+	}
+}
+
+func TestATransmitterSendsNoReverseProbe(t *testing.T) {
+	f := &fake{status: tx()}
+	var out bytes.Buffer
+	press(New(f, &out), "vyes\r")
+	if len(f.done) > 0 || !strings.Contains(out.String(), "Only a receiver sends reverse probes") {
+		t.Errorf("got %q done, said %q", f.done, out.String())
 	}
 }
 
@@ -320,7 +349,7 @@ func TestIdleConsoleSaysALineButNotIntoAQuestion(t *testing.T) {
 // A terminal that echoes sends back what the board says; each letter would make
 // it say more.
 func TestEchoEnds(t *testing.T) {
-	for first := range strings.SplitSeq("slcntdjkwrp?", "") {
+	for first := range strings.SplitSeq("slcntdjkwrpv?", "") {
 		t.Run(first, func(t *testing.T) {
 			f := &fake{status: rx(), certs: []Certificate{{"AA11", "CN=x", "expired"}}}
 			for i := range 100 {

@@ -22,6 +22,7 @@ func keyWords() []keyWord {
 		{'n', "[n]etwork", "hostname, address, gateway and nameservers"},
 		{'e', "[e]poch", "accept a transmitter that was replaced"},
 		{'x', "[x] pair key", "which pair keys are used; change to a new one"},
+		{ProbeKey, "re[v]erse probe", "send probes from RX towards TX, where nothing may arrive"},
 		{'t', "[t]est", "self-test of the board"},
 		{'d', "[d]iag", "bundle for a program: status, log, self-test"},
 		{'j', "[j]son", "status for a program"},

@@ -202,6 +202,11 @@ func about(s Status) (rows []row) {
 		add("TX", 1, "reports version %s%s%s", or(t["version"]), words(", clock ", t["clock"]),
 			words(", Celsius ", t["temperature_celsius"]))
 	}
+	for _, b := range snap.Boards {
+		if w := b.ProbeWords(s.Now); w != "" && b.Role == s.Role {
+			add("PROBE", 1, "%s", w)
+		}
+	}
 	if n := len(snap.Notes); n > 0 {
 		add("NOTE", 1, "%s  %s", snap.Notes[n-1].Time.UTC().Format("01-02 15:04:05"), snap.Notes[n-1].Text)
 	}

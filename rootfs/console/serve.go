@@ -14,6 +14,7 @@ func (c *Console) Serve(ctx context.Context, port io.ReadCloser) {
 	keys, ended := make(chan byte), make(chan struct{})
 	defer close(ended)
 	go readKeys(port, keys, ended)
+	defer c.end()
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
 	due := time.NewTimer(0)
@@ -29,6 +30,8 @@ func (c *Console) Serve(ctx context.Context, port io.ReadCloser) {
 				return
 			}
 			c.Key(k)
+		case line, more := <-c.Lines():
+			c.Said(line, more)
 		case <-due.C:
 			c.Expire()
 		case <-minute.C:

@@ -52,3 +52,58 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// A probe that takes long is ended by ESC or Ctrl-C, not by other keys and not by the minute;
+// the console goes on.
+func TestAProbeIsEnded(t *testing.T) {
+	for name, key := range map[string]string{"ESC": "\x1b", "Ctrl-C": "\x03"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				port, keys := io.Pipe()
+				f, out, ended := &fake{status: rx(), hangs: true}, &output{}, make(chan struct{})
+				go func() { defer close(ended); New(f, out).Serve(t.Context(), port) }()
+				write := func(s string) {
+					if _, err := io.WriteString(keys, s); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(escapeWait)
+					synctest.Wait()
+				}
+				write("vyes\r")
+				write("ryes\r")
+				time.Sleep(5 * time.Minute)
+				synctest.Wait()
+				if got := out.String(); len(f.done) > 0 || !strings.Contains(got, "ARP request: 100 sent") ||
+					strings.Contains(got, "cancelled") {
+					t.Errorf("got %q done, said %q; want a probe that goes on", f.done, got)
+				}
+				write(key)
+				write("ryes\r")
+				if want := []string{"probe", "restart"}; !slices.Equal(f.done, want) ||
+					!strings.Contains(out.String(), "interrupted") {
+					t.Errorf("got %q done, said %q; want %q", f.done, out.String(), want)
+				}
+				keys.Close()
+				<-ended
+			})
+		})
+	}
+}
+
+func TestAProbeEndsWithThePort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port, keys := io.Pipe()
+		f, ended := &fake{status: rx(), hangs: true}, make(chan struct{})
+		go func() { defer close(ended); New(f, &output{}).Serve(t.Context(), port) }()
+		if _, err := io.WriteString(keys, "vyes\r"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		keys.Close()
+		<-ended
+		synctest.Wait()
+		if want := []string{"probe"}; !slices.Equal(f.done, want) {
+			t.Errorf("got %q done, want %q", f.done, want)
+		}
+	})
+}

@@ -7,7 +7,7 @@ import (
 // leastNeeded are the rows that a short screen leaves out, the least needed one first; ""
 // is the headline. STATE, FAULT, LINK, CHAN and OUT stay.
 func leastNeeded() []string {
-	return []string{"DISK", "REL", "NET", "TIME", "TX", "", "HEAL", "NOTE", "CERT"}
+	return []string{"DISK", "REL", "NET", "PROBE", "TIME", "TX", "", "HEAL", "NOTE", "CERT"}
 }
 
 // Short is the status screen for a part of a terminal: the lines of what matters most, as

@@ -13,7 +13,8 @@
 // It opens the link and hands it to the role, which runs in a sandbox where it
 // could not (see package sandbox). What the role reports each second decides
 // the LED and the watchdog (see package health) and sets the clock (see package
-// timekeeper).
+// timekeeper). On a receiver it sends reverse probes on the link (see package probe), when a
+// person at the console asks and at no other time.
 package main
 
 import (
@@ -123,17 +124,14 @@ func (b *board) run() os.Signal {
 		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
 			Keys: "/data/keys"},
 	})
-	facts := &supervisor.Facts{
-		Log: log, Reader: machine.Of(stateFolder, false), File: machine.File, Vitals: vitals,
-		LED: hardware.Heartbeat != (boards.Line{}) || hardware.OwnLED != "",
-	}
+	facts := newFacts(log, hardware, role, vitals)
 	running.Go(func() { facts.Run(ctx) })
 	running.Go(func() { role.Run(ctx) })
 	minute := &selftest.Minute{Root: os.DirFS("/"), Link: role.Link}
 	running.Go(func() { minute.Run(ctx) })
 	keys := console.New(supervisor.NewConsoleBoard(supervisor.ConsoleConfig{
 		Log: b.component("console"), Lines: &b.lines, Board: hardware, Role: role, Vitals: vitals, Releases: releases,
-		Network: settings, Minute: minute, Restart: b.restart, PowerOff: b.powerOff,
+		Network: settings, Facts: facts, Minute: minute, Restart: b.restart, PowerOff: b.powerOff,
 	}), b.screen.Waiting(ctx))
 	running.Go(func() { b.serveConsole(ctx, b.component("console"), hardware.Console, keys) })
 	s := <-b.quit
@@ -141,6 +139,18 @@ func (b *board) run() os.Signal {
 	stop()
 	running.Wait()
 	return s
+}
+
+// newFacts returns what publishes to the role how the board does.
+func newFacts(log *slog.Logger, b boards.Board, role *supervisor.Supervisor, v *supervisor.Vitals) *supervisor.Facts {
+	f := &supervisor.Facts{Log: log, Reader: machine.Of(stateFolder, false), File: machine.File, Vitals: v,
+		LED: b.Heartbeat != (boards.Line{}) || b.OwnLED != ""}
+	if role.Role == "rx" {
+		f.Key = string(rune(console.ProbeKey))
+	} else {
+		f.Received = role.Received
+	}
+	return f
 }
 
 // The role's user and group, and its folder of state.

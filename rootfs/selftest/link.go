@@ -140,12 +140,15 @@ func (m Machine) traffic() Result {
 	if err != nil {
 		return notProved(check, err)
 	}
-	wrong := counts["tx"]
+	wrong := max(counts["tx"]-m.Sent, 0)
 	if m.Role == "tx" {
 		wrong = max(counts["rx"]-counts["brk"], 0)
 	}
-	return result(check, wrong == 0, fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"],
-		counts["rx"], counts["brk"]))
+	found := fmt.Sprintf("%d characters sent, %d received, %d breaks", counts["tx"], counts["rx"], counts["brk"])
+	if m.Sent > 0 {
+		found += fmt.Sprintf("; reverse probes were %d of those sent", m.Sent)
+	}
+	return result(check, wrong == 0, found)
 }
 
 func (m Machine) console() Result {

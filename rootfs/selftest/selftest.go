@@ -41,6 +41,7 @@ type Machine struct {
 	Role  string // tx or rx
 	PID   int    // of the role; 0 while it does not run
 	Link  string // the device or interface of the link; "" for UDP
+	Sent  int    // characters of reverse probes at most, that a receiver's PID 1 has sent on the link's port
 
 	// What is in no file; nil asks the kernel.
 	Output func(boards.Line) (bool, error)                  // whether a program drives the line

@@ -167,6 +167,14 @@ func TestEachCheck(t *testing.T) {
 			m.Role = "rx"
 			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:1 rx:2000\n")(m, root)
 		}, trafficCheck, Fail},
+		{"RX sent reverse probes", func(m *Machine, root fstest.MapFS) {
+			m.Role, m.Sent = "rx", 1600
+			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:1590 rx:2000\n")(m, root)
+		}, trafficCheck, Pass},
+		{"RX sent more than reverse probes", func(m *Machine, root fstest.MapFS) {
+			m.Role, m.Sent = "rx", 1600
+			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:1601 rx:2000\n")(m, root)
+		}, trafficCheck, Fail},
 		{"RX received characters", func(m *Machine, root fstest.MapFS) {
 			m.Role = "rx"
 			set("proc/tty/driver/ttyAMA", "0: uart:PL011 tx:0 rx:2000\n")(m, root)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,18 +38,21 @@ type ConsoleConfig struct {
 	Vitals   *Vitals
 	Releases *ReleaseStatus
 	Network  network.Settings
+	Facts    *Facts           // where a reverse probe is published
 	Minute   *selftest.Minute // of the link's port
 	Restart  func()           // restarts the board
 	PowerOff func()
 }
 
 // ConsoleBoard is what the console shows of a board, and does to it. It implements
-// console.Board; not safe for concurrent use.
+// console.Board; not safe for concurrent use, but for Probe beside all others.
 type ConsoleBoard struct {
 	config ConsoleConfig
 
 	rejected     []console.Certificate
 	rejectedRead time.Time
+	probed       time.Time    // the newest reverse probe; of Probe alone
+	characters   atomic.Int64 // of reverse probes at most, that a serial port has sent
 }
 
 // NewConsoleBoard returns the board of a console.
@@ -128,7 +132,8 @@ func (b *ConsoleBoard) ChangeKey(key [pairkey.Size]byte) error {
 func (b *ConsoleBoard) Selftest(w io.Writer) {
 	role := b.config.Role
 	m := selftest.Machine{Root: os.DirFS("/"), Board: b.config.Board, Role: role.Role,
-		Link: deviceName(role.Link()), Minute: b.config.Minute}
+		Link: deviceName(role.Link()), Minute: b.config.Minute,
+		Sent: int(b.characters.Load())}
 	if p := role.process(); p != nil {
 		m.PID = p.PID()
 	}

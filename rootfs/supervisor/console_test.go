@@ -34,6 +34,7 @@ func newConsole(t *testing.T, r *rig) (b *ConsoleBoard, ended *string) {
 		Board: boards.Board{Name: "cm4", Network: boards.Network{Outside: "eth0"}},
 		Role:  r.Supervisor, Vitals: r.Vitals, Releases: newStatus(folder),
 		Network: network.Settings{Console: folder + "/network", Card: folder + "/network.toml"},
+		Facts:   &Facts{Key: "v"},
 		Restart: func() { *ended = "restart" }, PowerOff: func() { *ended = "power off" },
 	}), ended
 }

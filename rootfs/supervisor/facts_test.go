@@ -40,6 +40,56 @@ func TestTheRoleLearnsWhatTheLEDShows(t *testing.T) {
 	}
 }
 
+func TestTheRoleLearnsOfTheNewestProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "board.json")
+		log := slog.New(slog.DiscardHandler)
+		for key, want := range map[string]bool{"v": true, "": false} {
+			p := &Facts{Log: log, Reader: machine.Of("/", false), File: file, Vitals: NewVitals(log), Key: key}
+			p.setProbe(machine.Probe{Time: time.Unix(100, 0), Sent: []machine.Means{{Name: "x", Count: 7}}})
+			ctx, stop := context.WithCancel(t.Context())
+			go p.Run(ctx)
+			pass(factsInterval)
+			stop()
+			synctest.Wait()
+			got := machine.Read(file).Probe
+			if (got != nil) != want || want && (got.Key != "v" || got.Total() != 7 || got.Time.Unix() != 100) {
+				t.Errorf("key %q: got %+v", key, got)
+			}
+		}
+	})
+}
+
+// Each count has a number, so that the role does not take an old one for a new one.
+func TestTheRoleLearnsWhatATransmittersLinkReceived(t *testing.T) {
+	for role, counts := range map[string]bool{"tx": true, "rx": false} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, role, map[string]string{"tx": validTX, "rx": validRX}[role])
+			file := filepath.Join(t.TempDir(), "board.json")
+			p := &Facts{Log: r.log.logger(), Reader: machine.Of("/", false), File: file, Vitals: r.Vitals,
+				Received: r.Supervisor.Received}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); p.Run(ctx) }()
+			synctest.Wait()
+			if got := machine.Read(file).Received; got != nil {
+				t.Errorf("%s: before the link is open: got %+v", role, got)
+			}
+			stop := r.background(t, Outputs{})
+			pass(10 * time.Second)
+			first := machine.Read(file).Received
+			pass(2 * factsInterval)
+			second := machine.Read(file).Received
+			if (first != nil) != counts || counts && (*first.Interface != 1 || second.Reading != first.Reading+2) {
+				t.Errorf("%s: got %+v, then %+v", role, first, second)
+			}
+			stop()
+			cancel()
+			<-ended
+		})
+	}
+}
+
 func TestFactsThatCannotBePublishedAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := &counted{}

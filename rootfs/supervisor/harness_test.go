@@ -16,9 +16,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/drivers/probe"
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/report"
 	"heliograph/rootfs/sandbox"
 )
@@ -29,17 +31,17 @@ const validTX = "pair = \"hall\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.
 const validRX = "pair = \"hall\"\n[link]\nmedium = \"udp\"\naddress = \"127.0.0.1:17000\"\nkey_file = \"pair.key\"\n" +
 	"[[syslog]]\nchannel = \"syslog\"\nforward = \"tcp://127.0.0.1:601\"\n"
 
-// text is a log. Safe for concurrent use.
-type text struct {
+// lines are a log. Safe for concurrent use.
+type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *text) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
-func (l *text) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
-func (l *text) logger() *slog.Logger        { return slog.New(slog.NewTextHandler(l, nil)) }
+func (l *lines) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
+func (l *lines) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
+func (l *lines) logger() *slog.Logger        { return slog.New(slog.NewTextHandler(l, nil)) }
 
-func (l *text) expect(t *testing.T, want string, times int) {
+func (l *lines) expect(t *testing.T, want string, times int) {
 	t.Helper()
 	if got := strings.Count(l.String(), want); got != times {
 		t.Errorf("%q logged %d times, want %d:\n%s", want, got, times, l.String())
@@ -104,7 +106,7 @@ func (p *process) work(long time.Duration) {
 // rig is a board in temporary folders.
 type rig struct {
 	*Supervisor
-	log, roleLog text
+	log, roleLog lines
 	mu           sync.Mutex
 	starts       []time.Time
 	specs        []sandbox.Spec // started has them while the supervisor runs
@@ -197,4 +199,21 @@ func (r *rig) background(t *testing.T, o Outputs) (stop func()) {
 	running.Go(func() { r.Run(ctx) })
 	running.Go(func() { r.Vitals.Run(ctx, o) })
 	return func() { cancel(); running.Wait() }
+}
+
+// Probe implements LinkOpener.
+func (r *rig) Probe(ctx context.Context, _ config.Link, open *os.File, p probe.Plan) probe.Result {
+	if open == nil {
+		return probe.Result{Reason: "no link was given"}
+	}
+	sent := probe.Means{Name: "ARP request", Count: p.Count}
+	p.Progress(sent)
+	left := uint64(p.Count)
+	return probe.Result{Sent: []probe.Means{sent}, Left: &left}
+}
+
+// Received implements LinkOpener.
+func (r *rig) Received(config.Link, *os.File) *machine.Received {
+	n := uint64(len(r.opened))
+	return &machine.Received{Interface: &n}
 }

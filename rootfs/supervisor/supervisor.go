@@ -4,6 +4,7 @@
 //	reports → Vitals → LEDs, watchdog, log
 //	                 → Updater: keeps the running release, or rolls it back and restarts
 //	                 → ConsoleBoard: what the console shows, and does
+//	ConsoleBoard → LinkOpener: reverse probes of a receiver → Facts → role
 //
 // The watchdog is fed from evidence of progress alone (see package health); the
 // supervisor itself never resets a board whose role is stuck. It refuses to start a
@@ -27,7 +28,9 @@ import (
 	"syscall"
 	"time"
 
+	"heliograph/drivers/probe"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/task"
 	"heliograph/rootfs/sandbox"
@@ -61,6 +64,11 @@ type LinkOpener interface {
 	// Returned reports whether the device of a link that is open was removed and is there
 	// again: the open file does not reach it any more.
 	Returned(l config.Link, open *os.File) bool
+	// Probe sends reverse probes from the receiving end of a link that is open.
+	Probe(ctx context.Context, l config.Link, open *os.File, p probe.Plan) probe.Result
+	// Received counts what the transmitting end of a link that is open has received; nil: not
+	// known.
+	Received(l config.Link, open *os.File) *machine.Received
 }
 
 // Config is what a Supervisor works with.
@@ -90,15 +98,15 @@ type Folders struct {
 type Supervisor struct {
 	Config
 
-	link     *os.File // kept open while the board runs
-	linkOpen config.Link
-	page     faultPage
+	page faultPage
 
-	mu      sync.Mutex
-	running Process  // nil: the role does not run
-	faults  []string // of the configuration, while it is refused
-	keyPipe *os.File // by which the role gets its pair keys; nil: it does not run
-	paths   paths
+	mu       sync.Mutex
+	link     *os.File    // kept open while the board runs; Run alone sets it
+	linkOpen config.Link // that it is of
+	running  Process     // nil: the role does not run
+	faults   []string    // of the configuration, while it is refused
+	keyPipe  *os.File    // by which the role gets its pair keys; nil: it does not run
+	paths    paths
 }
 
 // New returns a supervisor whose role does not run yet.
@@ -251,7 +259,7 @@ func (s *Supervisor) openLink(l config.Link) error {
 	}
 	if s.link != nil {
 		_ = s.link.Close()
-		s.link = nil
+		s.setLink(config.Link{}, nil)
 	}
 	f, warnings, err := s.Links.OpenLink(l, s.direction())
 	if err != nil {
@@ -260,6 +268,28 @@ func (s *Supervisor) openLink(l config.Link) error {
 	for _, w := range warnings {
 		s.Log.Warn("link opened with a warning", "error", w)
 	}
-	s.link, s.linkOpen = f, l
+	s.setLink(l, f)
 	return nil
+}
+
+func (s *Supervisor) setLink(l config.Link, f *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link, s.linkOpen = f, l
+}
+
+// Received counts what the link has received, where the role is a transmitter; nil: not known.
+func (s *Supervisor) Received() *machine.Received {
+	l, open := s.openedLink()
+	if open == nil || s.direction() != sandbox.Transmit {
+		return nil
+	}
+	return s.Links.Received(l, open)
+}
+
+// openedLink returns the link that is open; nil while there is none.
+func (s *Supervisor) openedLink() (config.Link, *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.linkOpen, s.link
 }

@@ -44,7 +44,7 @@ func (c *fakeCard) Install(file io.ReadSeeker, _ minisign.PublicKey, t update.Ta
 type bench struct {
 	Updater
 	card     fakeCard
-	log      text
+	log      lines
 	restarts int
 }
 

@@ -143,7 +143,7 @@ func TestStatesAreShownAndLoggedOnce(t *testing.T) {
 }
 
 func TestLostLinkIsAnError(t *testing.T) {
-	var log text
+	var log lines
 	v := NewVitals(log.logger())
 	v.roleStarted()
 	v.accept(report.Report{Evidence: health.Evidence{LinkLost: "no frames"}})

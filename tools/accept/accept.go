@@ -5,11 +5,11 @@
 //	errors.go      what a count of errors says of their rate
 //	recommend.go   rate, overhead and class that the measured loss asks for
 //	carrier.go     TX goes on unchanged while the fibre is out
-//	reverse.go     nothing that RX sends arrives at TX; package probe sends it
+//	reverse.go     nothing that RX sends arrives at TX; drivers/probe sends it
 //	judge.go       the findings and the verdict
 //	report.go      the report; html.go and plot.go its page, sign.go its signature
 //
-// All but package probe is pure: no clock, no network, no file. heliorx measures all the time;
+// It is pure: no clock, no network, no file. heliorx measures all the time;
 // an acceptance is the difference of two moments.
 //
 // It refuses to pass what was not measured: a test that was not done is a remark of the

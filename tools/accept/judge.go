@@ -169,7 +169,7 @@ func (r *Report) judgeReverse() Finding {
 			receipt(p.Before))
 	case p.probes() == 0:
 		none := ""
-		if counts(p.After) && sum(p.After) == 0 {
+		if p.After.Counts() && p.After.Total() == 0 {
 			none = "; TX has received 0 since it started"
 		}
 		do := cmp.Or(p.Cure, "run this program on RX's machine as root, or send from a PC in place of RX")
@@ -177,9 +177,9 @@ func (r *Report) judgeReverse() Finding {
 			do = onTwoMachines
 		}
 		return found(NotDone, subject, do, "nothing was sent towards TX: %s%s", p.Reason, none)
-	case !counts(p.After) || !p.Known:
-		return found(NotDone, subject,
-			"a board cannot ask its link: count at its end with a PC in its place (tcpdump), and file that",
+	case !p.After.Counts() || !p.Known:
+		return found(NotDone, subject, "look at TX's log and version (older boards do not count); or count with a PC "+
+			"in place of TX, and file that",
 			"%d probes were sent, and what TX received is not known: %s", p.probes(), p.Reason)
 	case p.Left != nil && *p.Left < uint64(p.probes()):
 		return found(NotDone, subject, "bring RX's interface up with a carrier, and measure again",
@@ -190,42 +190,28 @@ func (r *Report) judgeReverse() Finding {
 			"where "+
 			"nothing else does", "%d probes sent by %d means, 0 received at TX's socket; its interface has received "+
 			"%d "+
-			"packets, %d meanwhile, too few for any means", p.probes(), len(p.Sent), n, p.meanwhile())
+			"packets, %d meanwhile, too few for any means", p.probes(), len(p.Sent), n, p.After.Packets(p.Before))
+	}
+	if p.Reason != "" { // not all was sent, or no wire carried it
+		return found(Remark, subject, cmp.Or(p.Cure, "look at that, and measure again"),
+			"%d probes sent by %d means, 0 received at TX: %s", p.probes(), len(p.Sent), p.Reason)
 	}
 	return passed(subject, "%d probes sent by %d means, 0 received at TX", p.probes(), len(p.Sent))
 }
 
-// cameBack reports whether TX's end has received anything from RX. An interface with
-// addresses also receives packets of its neighbours, such as ARP from the near side of a
-// bought diode: it must have received the probes of one means, or most of all probes.
+// cameBack reports whether TX's end has received anything from RX.
 func (r *Report) cameBack() bool {
-	p := &r.Reverse
-	switch {
-	case !counts(p.After):
-		return false
-	case r.Medium != "udp" || known(p.After.Socket) > 0:
-		return sum(p.After) > 0
+	var sent []int
+	for _, m := range r.Reverse.Sent {
+		sent = append(sent, m.Count)
 	}
-	for _, m := range p.Sent {
-		if m.Count > 0 && 2*p.meanwhile() >= uint64(m.Count) {
-			return true
-		}
-	}
-	return false
-}
-
-// meanwhile is how many packets TX's interface has received from before the probe on.
-func (p *Reverse) meanwhile() uint64 {
-	if !counts(p.Before) {
-		return known(p.After.Interface)
-	}
-	return less(known(p.After.Interface), known(p.Before.Interface))
+	return r.Reverse.After.CameBack(r.Medium == "udp", r.Reverse.Before, sent)
 }
 
 // receipt is what TX received, in words.
 func receipt(r *Receipt) string {
 	switch {
-	case !counts(r):
+	case !r.Counts():
 		return "an unknown number"
 	case r.Line != nil:
 		return fmt.Sprintf("%d bytes", *r.Line)

@@ -1,6 +1,9 @@
 package accept
 
-import "heliograph/firmware/conduit/selfreport"
+import (
+	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/platform/machine"
+)
 
 // Reverse is the reverse probe: what RX sends towards TX does not arrive there.
 type Reverse struct {
@@ -18,22 +21,10 @@ type Reverse struct {
 }
 
 // Means is one kind of probe.
-type Means struct {
-	Name  string `json:"name"`
-	Count int    `json:"count"`
-	Error string `json:"error,omitempty"` // of the first one that did not leave
-}
+type Means = machine.Means
 
 // Receipt is what TX reports of its end of the link.
 type Receipt = selfreport.Received
-
-// sum adds up what was received by any means.
-func sum(r *Receipt) uint64 { return known(r.Interface) + known(r.Socket) + known(r.Line) }
-
-// counts says whether TX counts anything.
-func counts(r *Receipt) bool {
-	return r != nil && (r.Interface != nil || r.Socket != nil || r.Line != nil)
-}
 
 // probes is how many have left.
 func (r *Reverse) probes() (n int) {
@@ -43,9 +34,7 @@ func (r *Reverse) probes() (n int) {
 	return n
 }
 
-// Newer says whether TX's counters in a sample were read after another sample: two readings
-// are, of which the first may have been on its way.
+// Newer says whether TX's counters in a sample were read after another sample.
 func Newer(before, now *Sample) bool {
-	a, b := before.TX.Received, now.TX.Received
-	return a != nil && b != nil && before.Link.Epoch == now.Link.Epoch && b.Reading >= a.Reading+2
+	return before.Link.Epoch == now.Link.Epoch && now.TX.Received.ReadAfter(before.TX.Received)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 )
 
@@ -19,6 +20,8 @@ const (
 	maxCounter = 1 << 60
 	maxBins    = 64
 	maxClasses = 8
+	maxMeans   = 16
+	maxProbes  = 1 << 20 // by one means
 )
 
 // Sample is what heliorx says of the link at one moment.
@@ -32,6 +35,7 @@ type Sample struct {
 	Corrected uint64 // bytes that a serial line's own code corrected
 	Overruns  uint64 // times that a serial port lost bytes, because the machine was too slow
 	TX        selfreport.Report
+	Probe     *machine.Probe // the newest that RX's board has sent; nil: RX is not a board
 }
 
 // ParseSample reads a /status.json that came at a time.
@@ -42,6 +46,7 @@ func ParseSample(at time.Time, body []byte) (Sample, error) {
 		Link                status.Link
 		Measurement         *status.Measurement
 		Transmitter         map[string]string
+		Boards              []status.Board
 		Counters            []struct {
 			Part   string
 			Values map[string]uint64
@@ -77,12 +82,31 @@ func ParseSample(at time.Time, body []byte) (Sample, error) {
 			s.TX.Add(selfreport.Entry{Key: key, Value: value})
 		}
 	}
+	for _, b := range in.Boards {
+		if b.Role == "rx" {
+			s.Probe = bounded(b.Probe)
+		}
+	}
 	s.TX.Version = clip(s.TX.Version)
 	if l := s.TX.Link; l != nil && !(l.Overhead >= 0 && l.Overhead <= 10 && l.BytesPerSecond >= 0 &&
 		l.BytesPerSecond < 1e12) {
 		s.TX.Link = nil
 	}
 	return s, nil
+}
+
+// bounded is a probe of which each part is bounded.
+func bounded(p *machine.Probe) *machine.Probe {
+	if p == nil {
+		return nil
+	}
+	p.Key, p.Reason = clip(p.Key), clip(p.Reason)
+	p.Sent = p.Sent[:min(len(p.Sent), maxMeans)]
+	for i := range p.Sent {
+		m := &p.Sent[i]
+		m.Name, m.Error, m.Count = clip(m.Name), clip(m.Error), min(max(m.Count, 0), maxProbes)
+	}
+	return p
 }
 
 // check refuses counts that cannot be.

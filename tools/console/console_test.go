@@ -54,21 +54,22 @@ func (f *fake) Status() console.Status {
 	return s
 }
 
-func (f *fake) Log(n int) []string                 { return []string{"a log line\x1b[2J"} }
-func (f *fake) Rejected() []console.Certificate    { return nil }
-func (f *fake) Trust(string) error                 { return nil }
-func (f *fake) Keys() (string, error)              { return "", nil }
-func (f *fake) ChangeKey([pairkey.Size]byte) error { return nil }
-func (f *fake) Refused() []console.Run             { return nil }
-func (f *fake) Accept(string) error                { return nil }
-func (f *fake) Network() console.Network           { return console.Network{Hostname: "h"} }
-func (f *fake) CheckNetwork(console.Network) error { return nil }
-func (f *fake) SetNetwork(n console.Network) error { return f.does("network " + n.Hostname) }
-func (f *fake) Selftest(w io.Writer)               { fmt.Fprintln(w, "pass  link") }
-func (f *fake) RestartRole()                       { _ = f.does("restart role") }
-func (f *fake) FreezeRole()                        {}
-func (f *fake) Restart()                           { _ = f.does("restart") }
-func (f *fake) PowerOff()                          {}
+func (f *fake) Log(n int) []string                        { return []string{"a log line\x1b[2J"} }
+func (f *fake) Rejected() []console.Certificate           { return nil }
+func (f *fake) Trust(string) error                        { return nil }
+func (f *fake) Keys() (string, error)                     { return "", nil }
+func (f *fake) ChangeKey([pairkey.Size]byte) error        { return nil }
+func (f *fake) Refused() []console.Run                    { return nil }
+func (f *fake) Accept(string) error                       { return nil }
+func (f *fake) Network() console.Network                  { return console.Network{Hostname: "h"} }
+func (f *fake) CheckNetwork(console.Network) error        { return nil }
+func (f *fake) SetNetwork(n console.Network) error        { return f.does("network " + n.Hostname) }
+func (f *fake) Selftest(w io.Writer)                      { fmt.Fprintln(w, "pass  link") }
+func (f *fake) Probe(context.Context, func(string)) error { return f.does("probe") }
+func (f *fake) RestartRole()                              { _ = f.does("restart role") }
+func (f *fake) FreezeRole()                               {}
+func (f *fake) Restart()                                  { _ = f.does("restart") }
+func (f *fake) PowerOff()                                 {}
 
 func (f *fake) does(what string) error {
 	f.mu.Lock()

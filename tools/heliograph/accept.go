@@ -22,7 +22,6 @@ import (
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/tools/accept"
-	"heliograph/tools/accept/probe"
 	"heliograph/tools/accept/session"
 	"heliograph/tools/watch"
 )
@@ -55,8 +54,8 @@ func acceptCommand() *cobra.Command {
 			"that TX has received is a failure. Then you pull the fibre for 10 s, and TX must have gone on\n" +
 			"unchanged. It needs nothing from the plant's side. Run it on RX's machine as root, or the probes\n" +
 			"are recorded as not done.\n\n" +
-			"With --rx it measures a board, from any PC. A board can send nothing on its link, so that the\n" +
-			"probes are not done, and the report is signed only if --config is given too.\n\n" +
+			"With --rx it measures a board, from any PC. The board sends the probes, 100 of each, when you press\n" +
+			"a key at its console; you are asked to. The report is signed only if --config is given too.\n\n" +
 			"The report is REPORT.html with REPORT.json beside it, signed with the key of the OPC UA identity\n" +
 			"in [pki] of the configuration. The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
 		Example: "  heliograph accept --config rx.toml --minutes 30 -o hall.html\n" +
@@ -177,12 +176,10 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 	s.Say, s.Progress, s.Wait = progressOn(notes)
 	s.OneMachine = a.config != "" && onLoopback(cfg.Link)
 	switch {
-	case a.rx != "":
-		s.NoProbe.Reason = "RX is another machine; a board's RX has no way to send on its link"
 	case a.probes == 0:
 		s.NoProbe = accept.Reverse{Reason: "--probes 0 was given", Cure: "leave out --probes"}
-	default:
-		s.Probe = func(ctx context.Context) accept.Reverse { return probe.Send(ctx, cfg.Link, a.probes) }
+	case a.rx == "":
+		s.Probe = func(ctx context.Context) accept.Reverse { return sendProbes(ctx, cfg.Link, a.probes) }
 	}
 	switch {
 	case a.skipCarrier:

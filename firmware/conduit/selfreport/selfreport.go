@@ -86,15 +86,6 @@ type Board struct {
 	UptimeSeconds uint64 `json:"uptime_seconds,omitempty"` // in whole minutes, so that it is sent once a minute
 }
 
-// Received is what the transmitter's end of the link has received since the transmitter
-// started: nothing, if the link is one-way. Nil means not known.
-type Received struct {
-	Interface *uint64 `json:"interface,omitempty"` // packets, damaged ones included
-	Socket    *uint64 `json:"socket,omitempty"`    // datagrams to the address that frames come from
-	Line      *uint64 `json:"line,omitempty"`      // bytes on a serial line
-	Reading   uint64  `json:"reading"`             // rises by 1 each time that the counters were read some seconds later
-}
-
 // Source is the source of a channel.
 type Source struct {
 	Channel  string

@@ -31,6 +31,8 @@ func Kinds() []Kind {
 		{"update_kept", Configuration, Success, "an update became healthy, and runs"},
 		{"update_refused", Configuration, Failure, "an update was refused; nothing was changed"},
 		{"update_went_back", Configuration, Failure, "an update did not become healthy: the release before it runs"},
+		{"reverse_probe", ControlSystem, Success, "a person at a receiving board's console had PID 1 send probes " +
+			"towards the transmitter"},
 		{"role_started", ControlSystem, Success, "heliotx or heliorx started"},
 		{"state_writable", ControlSystem, Success, "the state directory can be written again"},
 		{"state_unwritable", ControlSystem, Failure, "the state directory cannot be written: a restart before it can " +

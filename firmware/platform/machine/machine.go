@@ -1,8 +1,9 @@
 // Package machine says how the machine under a role does: temperature, supply, card.
 //
 // On a Linux host a role reads the files below itself. On a board its sandbox opens
-// nothing of /sys: PID 1 reads them, adds what its LED shows, and writes File every other
-// second, one JSON object of Facts of at most 4 KiB.
+// nothing of /sys: PID 1 reads them, adds what its LED shows, what came of RX's newest reverse
+// probe or what TX's end of the link has received, and writes File every other second, one
+// JSON object of Facts of at most 4 KiB.
 //
 //	/proc/uptime                                  time since the start
 //	/sys/class/thermal/thermal_zone0/temp         thousandths of a degree Celsius
@@ -34,12 +35,14 @@ const (
 
 // Facts describe the state of a machine. A zero value means not known.
 type Facts struct {
-	Name          string   `json:"name,omitempty"`                // host name
-	UptimeSeconds float64  `json:"uptime_seconds,omitempty"`      // since the machine's start; of TX, at RX, in whole minutes
-	Temperature   *float64 `json:"temperature_celsius,omitempty"` // of the processor
-	Supply        string   `json:"supply,omitempty"`              // "ok", "under-voltage now", "under-voltage since boot"
-	Card          string   `json:"card,omitempty"`                // wear of the disk of the state, and what was written to it
-	LED           *LED     `json:"led,omitempty"`                 // what the heartbeat LED of a board shows
+	Name          string    `json:"name,omitempty"`                // host name
+	UptimeSeconds float64   `json:"uptime_seconds,omitempty"`      // since the machine's start; of TX, at RX, in whole minutes
+	Temperature   *float64  `json:"temperature_celsius,omitempty"` // of the processor
+	Supply        string    `json:"supply,omitempty"`              // "ok", "under-voltage now", "under-voltage since boot"
+	Card          string    `json:"card,omitempty"`                // wear of the disk of the state, and what was written to it
+	LED           *LED      `json:"led,omitempty"`                 // what the heartbeat LED of a board shows
+	Received      *Received `json:"link_received,omitempty"`       // what the link of a transmitting board has received
+	Probe         *Probe    `json:"reverse_probe,omitempty"`       // the newest of a receiving board
 }
 
 // The states of the supply.

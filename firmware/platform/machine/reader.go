@@ -45,6 +45,9 @@ func Of(state string, published bool) *Reader {
 	return r
 }
 
+// From returns a reader of what PID 1 publishes in a file.
+func From(file string) *Reader { return &Reader{file: file} }
+
 // Facts reads them all, but for the LED; on a board those that PID 1 has published.
 func (r *Reader) Facts() Facts {
 	if r.file != "" {

@@ -56,3 +56,48 @@ func TestKeysOfBoardsAndClients(t *testing.T) {
 		t.Errorf("of none: got %s", got)
 	}
 }
+
+func TestTheReverseProbeOnThePage(t *testing.T) {
+	of := func(change func(*machine.Probe)) machine.Facts {
+		p := &machine.Probe{Key: "v", Time: noon, Sent: []machine.Means{{Name: "ARP request", Count: 400},
+			{Name: "ICMP echo", Count: 100}}}
+		if change != nil {
+			change(p)
+		}
+		return machine.Facts{Probe: p}
+	}
+	none := func(p *machine.Probe) { p.Sent, p.Reason = nil, "the link is <away>" }
+	for name, c := range map[string]struct {
+		facts machine.Facts
+		want  string // of the page; "": no line
+	}{
+		"not a board": {machine.Facts{}, ""},
+		"none yet":    {of(func(p *machine.Probe) { *p = machine.Probe{Key: "v"} }), ""},
+		"not crossed": {of(nil), "500 sent at 12:00 UTC, what TX received is not known yet"},
+		"one-way": {of(func(p *machine.Probe) { p.Received = Of[uint64](0) }),
+			"500 sent at 12:00 UTC, 0 received at TX"},
+		"of another day": {of(func(p *machine.Probe) { p.Time = noon.AddDate(0, 0, -1) }),
+			"500 sent at 2026-11-22 12:00 UTC"},
+		"nothing could be":      {of(none), "none sent at 12:00 UTC"},
+		"nothing, and why":      {of(none), "the link is &lt;away&gt;"},
+		"a neighbour's packets": {of(func(p *machine.Probe) { p.Received = Of[uint64](7) }), `class="warn">500 sent`},
+		"a way back": {of(func(p *machine.Probe) { p.Received, p.CameBack = Of[uint64](7), true }),
+			"this link is not one-way"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := rx()
+			s.Boards = []Board{{Role: "rx", Version: "2", Facts: c.facts}}
+			parts, err := (&view{s, noon}).parts()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := parts["boards"]
+			if strings.Contains(got, "Reverse probe") != (c.want != "") || !strings.Contains(got, c.want) {
+				t.Errorf("got %s, want %q", got, c.want)
+			}
+			if strings.Contains(got, `<dd class="bad">500 sent`) != (name == "a way back") {
+				t.Errorf("the tone is wrong: %s", got)
+			}
+		})
+	}
+}

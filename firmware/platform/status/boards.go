@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"heliograph/firmware/platform/machine"
 )
@@ -30,7 +31,7 @@ func (v *view) BoardViews() (list []boardView) {
 		shown := boardView{Role: b.Role, Name: b.Name, Own: b.Role == v.Role}
 		if shown.Own {
 			b.SetRelease(v.Release)
-			shown.Facts = append(b.facts(), v.ownFacts()...)
+			shown.Facts = append(append(b.facts(), v.ownFacts()...), b.probeFact(v.Now))
 		} else {
 			shown.Facts = b.facts()
 		}
@@ -59,6 +60,39 @@ func (b Board) facts() []fact {
 	return []fact{led, {Name: "Clock", Text: b.Clock}, temperature, supply, {Name: "Card", Text: b.Card}, up,
 		{Name: "Version", Text: b.Version}, {Name: "Release", Text: b.Release},
 		{Name: "Last update", Text: b.LastUpdate}}
+}
+
+// probeFact is the newest reverse probe.
+func (b Board) probeFact(now time.Time) fact {
+	f := fact{Name: "Reverse probe", Text: b.ProbeWords(now)}
+	switch p := b.Probe; {
+	case f.Text == "":
+	case p.CameBack:
+		f.Tone, f.More = "bad", "this link is not one-way: take it out of service, and find the path back"
+	case p.Reason != "" || value(p.Received) > 0:
+		f.Tone, f.More = "warn", p.Reason
+	}
+	return f
+}
+
+// ProbeWords are the newest reverse probe in short, "" where none was sent.
+func (b Board) ProbeWords(now time.Time) string {
+	p := b.Probe
+	if p == nil || p.Time.IsZero() {
+		return ""
+	}
+	layout := "15:04 UTC"
+	if now.UTC().Format(time.DateOnly) != p.Time.UTC().Format(time.DateOnly) {
+		layout = "2006-01-02 15:04 UTC"
+	}
+	at := p.Time.UTC().Format(layout)
+	switch {
+	case p.Total() == 0:
+		return "none sent at " + at
+	case p.Received == nil:
+		return fmt.Sprintf("%d sent at %s, what TX received is not known yet", p.Total(), at)
+	}
+	return fmt.Sprintf("%d sent at %s, %d received at TX", p.Total(), at, *p.Received)
 }
 
 // ownFacts are those that only the board itself knows.

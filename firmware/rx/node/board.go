@@ -17,6 +17,7 @@ const maxFact = 200 // bytes of what the transmitter says of its board
 // boards are the transmitter's machine, once it has said something of itself, and this one.
 func (n *Node) boards(st pipeline.Status, t *transmitter) []status.Board {
 	own := status.Board{Role: "rx", Version: n.config.Version, Clock: n.clockWords(st), Facts: n.machine.Facts()}
+	own.Probe = n.probes.answer(own.Probe, n.config.RX.Link.Medium)
 	if n.config.Reports != nil {
 		own.SetRelease(n.state.updates.Running())
 	}

@@ -78,6 +78,7 @@ func (m *maintenance) maintain() {
 		n.state.updates.Note(n.state.journal.AddOnce)
 	}
 	n.state.disk.Note(n.config.Log, n.state.journal.AddOnce)
+	n.watchProbe(time.Now())
 	m.auditRefused()
 	if n.trustLines != nil {
 		n.trustLines.update(time.Now(), n.Snapshot().Trust)

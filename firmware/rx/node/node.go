@@ -82,6 +82,7 @@ type Node struct {
 
 	observer status.Observer
 	machine  *machine.Reader
+	probes   probeWatch
 	trend    *keeper.Keeper
 }
 

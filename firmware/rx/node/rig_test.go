@@ -19,6 +19,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/pipeline"
 	"heliograph/firmware/rx/sink"
@@ -90,6 +91,7 @@ func (s *fakeSink) delivered() []string {
 
 // rig is a node on a Pipe, and the transmitter at its other end.
 type rig struct {
+	facts string // file of PID 1; "": there is none
 	t     *testing.T
 	cfg   Config
 	node  *Node
@@ -175,6 +177,9 @@ func (r *rig) open() *Node {
 	n, err := New(r.cfg)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if r.facts != "" {
+		n.machine = machine.From(r.facts)
 	}
 	r.node = n
 	return n

@@ -51,7 +51,7 @@ func (n *Node) openLink() (*pipeline.Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.received = newReceivedCounter(reading(m, n.config.TX.Link.Medium), c.Rate)
+	n.received = newReceivedCounter(reading(m, n.config.TX.Link.Medium, n.machine.Facts), c.Rate)
 	n.line = selfreport.Link{Overhead: c.Overhead, BytesPerSecond: c.Rate}
 	c.Session, c.Totals, c.Log = n.state.session, n.state.totals, n.config.Log
 	if err := n.openReplay(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"
+	"heliograph/firmware/platform/machine"
 )
 
 // How many reports pass between two readings: a reading is about 60 bytes, which on a line
@@ -18,13 +19,16 @@ const (
 // by the number of readings that one is newer than what it sent. Not safe for concurrent
 // use.
 type receivedCounter struct {
-	read         func() selfreport.Received // nil: not known
-	every        uint64                     // reports
+	read         counts // nil: not known
+	every        uint64 // reports
 	reports      uint64
 	first, newer selfreport.Received
 }
 
-func newReceivedCounter(read func() selfreport.Received, bytesPerSecond float64) receivedCounter {
+// counts reads what the link has received in all; ok is false while there is no newer reading.
+type counts func() (r selfreport.Received, ok bool)
+
+func newReceivedCounter(read counts, bytesPerSecond float64) receivedCounter {
 	c := receivedCounter{read: read, every: reportsPerReading}
 	if bytesPerSecond < slowLine {
 		c.every = slowReading
@@ -37,19 +41,28 @@ func (c *receivedCounter) report() *selfreport.Received {
 	if c.read == nil {
 		return nil
 	}
-	if c.reports == 0 {
-		c.first = c.read()
-	}
 	if c.reports%c.every == 0 {
-		c.newer = c.read()
-		c.newer.Interface = since(c.newer.Interface, c.first.Interface)
-		c.newer.Socket = since(c.newer.Socket, c.first.Socket)
-		c.newer.Line = since(c.newer.Line, c.first.Line)
-		c.newer.Reading = c.reports/c.every + 1
+		if now, ok := c.read(); ok {
+			c.take(now)
+		}
 	}
 	c.reports++
+	if c.newer.Reading == 0 {
+		return nil
+	}
 	out := c.newer
 	return &out
+}
+
+// take counts from the first reading on.
+func (c *receivedCounter) take(now selfreport.Received) {
+	if c.newer.Reading == 0 {
+		c.first = now
+	}
+	c.newer = selfreport.Received{
+		Interface: since(now.Interface, c.first.Interface), Socket: since(now.Socket, c.first.Socket),
+		Line: since(now.Line, c.first.Line), Reading: c.newer.Reading + 1,
+	}
 }
 
 // since returns by how much a counter has risen; one that fell has begun again.
@@ -61,19 +74,22 @@ func since(now, first *uint64) *uint64 {
 }
 
 // reading returns what asks a medium's counters, nil where nothing counts. A board's role
-// may not ask anything of its link: the sandbox would end it.
-func reading(m Medium, medium config.Medium) func() selfreport.Received {
+// may not ask anything of its link, the sandbox would end it: PID 1 counts, and publishes.
+func reading(m Medium, medium config.Medium, facts func() machine.Facts) counts {
 	counter := m.Received
 	if counter == nil {
 		counter = m.Transmitter
 	}
-	c, counts := counter.(interface {
+	c, known := counter.(interface {
 		Arrived() (n uint64, ok bool)
 	})
-	if _, handed, _ := handover.Descriptor(handover.Link); handed || !counts {
+	if _, handed, _ := handover.Descriptor(handover.Link); handed {
+		return published(facts)
+	}
+	if !known {
 		return nil
 	}
-	return func() (r selfreport.Received) {
+	return func() (r selfreport.Received, _ bool) {
 		n, ok := c.Arrived()
 		switch {
 		case ok && medium == config.UART:
@@ -84,6 +100,21 @@ func reading(m Medium, medium config.Medium) func() selfreport.Received {
 		if s, isSocket := counter.(interface{ Refused() uint64 }); isSocket {
 			r.Socket = new(s.Refused())
 		}
-		return r
+		return r, true
+	}
+}
+
+// published reads what PID 1 has counted. One reading lies between two that are used, so that
+// the later one was begun after the earlier one was here.
+func published(facts func() machine.Facts) counts {
+	const apart = 2
+	last := uint64(0)
+	return func() (r selfreport.Received, ok bool) {
+		p := facts().Received
+		if p == nil || p.Reading < last+apart {
+			return r, false
+		}
+		last = p.Reading
+		return selfreport.Received{Interface: p.Interface, Socket: p.Socket, Line: p.Line}, true
 	}
 }

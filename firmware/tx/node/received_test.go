@@ -7,6 +7,7 @@ import (
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/handover"
+	"heliograph/firmware/platform/machine"
 )
 
 // counted is a medium that counts what it has received.
@@ -21,7 +22,7 @@ func (c *counted) Refused() uint64         { return c.refused }
 
 func TestWhatTheLinkReceivesIsReportedSinceTheStart(t *testing.T) {
 	m := &counted{n: 700, refused: 0}
-	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet), 960)
+	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet, nil), 960)
 	report := func() (packets, socket, reading uint64) {
 		r := c.report()
 		return *r.Interface, *r.Socket, r.Reading
@@ -44,7 +45,7 @@ func TestWhatTheLinkReceivesIsReportedSinceTheStart(t *testing.T) {
 
 func TestAFastLineIsReadAtEachReport(t *testing.T) {
 	m := &counted{}
-	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet), 12.5e6)
+	c := newReceivedCounter(reading(Medium{Transmitter: m}, config.Ethernet, nil), 12.5e6)
 	for i := range uint64(4) {
 		if r := c.report(); r.Reading != i+1 {
 			t.Errorf("report %d: got reading %d", i+1, r.Reading)
@@ -55,18 +56,40 @@ func TestAFastLineIsReadAtEachReport(t *testing.T) {
 func TestWhatIsNotKnownIsNotReported(t *testing.T) {
 	m := &counted{n: 3, unknown: true}
 	none := uint64(0)
-	if got := reading(Medium{Received: m}, config.UART)(); !reflect.DeepEqual(got, selfreport.Received{Socket: &none}) {
+	read := reading(Medium{Received: m}, config.UART, nil)
+	if got, _ := read(); !reflect.DeepEqual(got, selfreport.Received{Socket: &none}) {
 		t.Errorf("got %+v, want the socket's alone", got)
 	}
 	m.unknown = false
-	if got := reading(Medium{Received: m}, config.UART)(); got.Line == nil || got.Interface != nil || *got.Line != 3 {
+	if got, _ := read(); got.Line == nil || got.Interface != nil || *got.Line != 3 {
 		t.Errorf("a serial line: got %+v", got)
 	}
-	if got := (&receivedCounter{read: reading(Medium{Transmitter: m.medium}, config.UDP)}).report(); got != nil {
+	if got := (&receivedCounter{read: reading(Medium{Transmitter: m.medium}, config.UDP, nil)}).report(); got !=
+		nil {
 		t.Errorf("a medium that does not count: got %+v, want nothing", got)
 	}
+}
+
+// A board's role takes what PID 1 publishes, and no reading of it for two.
+func TestABoardReportsWhatPID1Counts(t *testing.T) {
 	t.Setenv(handover.Link, "3")
-	if reading(Medium{Transmitter: m}, config.UART) != nil {
-		t.Error("the role of a board asks its link")
+	var facts machine.Facts
+	c := newReceivedCounter(reading(Medium{Transmitter: &counted{n: 99}}, config.Ethernet,
+		func() machine.Facts { return facts }), 12.5e6)
+	if r := c.report(); r != nil {
+		t.Errorf("nothing published: got %+v", r)
+	}
+	for i, step := range []struct{ packets, reading, want, number uint64 }{
+		{700, 4, 0, 1}, {700, 4, 0, 1}, {701, 5, 0, 1}, {702, 6, 2, 2}, {703, 7, 2, 2}, {703, 8, 3, 3}, {703, 8, 3, 3},
+	} {
+		facts.Received = &machine.Received{Interface: &step.packets, Reading: step.reading}
+		r := c.report()
+		if r == nil || *r.Interface != step.want || r.Reading != step.number || r.Line != nil {
+			t.Errorf("report %d: got %+v, want %+v", i+1, r, step)
+		}
+	}
+	facts.Received = nil // PID 1 no longer publishes: no reading is newer
+	if r := c.report(); r == nil || r.Reading != 3 {
+		t.Errorf("got %+v, want the last", r)
 	}
 }

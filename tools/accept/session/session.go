@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"heliograph/firmware/platform/machine"
 	"heliograph/tools/accept"
 )
 
@@ -20,6 +21,7 @@ const (
 	mostSilent = 15 * time.Second // of a status port that has answered before
 	// readingTime is how long TX's counters may take to cross, twice.
 	readingTime = time.Minute
+	probeTime   = 2 * time.Minute // until a board has sent its probes
 	pullTime    = 2 * time.Minute // until the fibre is out
 	outTime     = 10 * time.Second
 	lateTime    = time.Minute      // without a frame, before what may be wrong is said
@@ -33,7 +35,8 @@ type Config struct {
 	Tool   string // version of this program
 	Get    func(context.Context) ([]byte, error)
 	Length time.Duration
-	// Probe sends the reverse probes; nil: NoProbe says why it is not to be done.
+	// Probe sends the reverse probes; nil: NoProbe says why it is not to be done. Without a
+	// reason there the user is asked to have RX's board send them, at its console.
 	Probe   func(context.Context) accept.Reverse
 	NoProbe accept.Reverse
 	// OneMachine says that both ends of the link are known to be on this machine.
@@ -147,16 +150,49 @@ func (s *session) measure(ctx context.Context) error {
 	return nil
 }
 
+// send has the probes sent.
+func (s *session) send(ctx context.Context, before *accept.Sample) (accept.Reverse, error) {
+	switch {
+	case s.Probe != nil:
+		s.Say("sending probes towards TX")
+		r := s.Probe(ctx)
+		return r, ctx.Err()
+	case s.NoProbe.Reason != "":
+		return s.NoProbe, nil
+	case before.Probe == nil:
+		return accept.Reverse{Reason: "RX is another machine, and not a board at whose console they could be sent"}, nil
+	}
+	return s.atConsole(ctx, before.Probe)
+}
+
+// atConsole asks the user to have RX's board send the probes, and waits for them.
+func (s *session) atConsole(ctx context.Context, last *machine.Probe) (accept.Reverse, error) {
+	s.Say(fmt.Sprintf("reverse probe: press %s at the console of RX's board (heliograph console), and type yes, "+
+		"within %.0f s; --probes 0 leaves this test out", last.Key, probeTime.Seconds()))
+	sent := func(list []accept.Sample) bool {
+		p := list[len(list)-1].Probe
+		return p != nil && !p.Time.IsZero() && !p.Time.Equal(last.Time)
+	}
+	list, err := s.collect(ctx, nil, probeTime, sent, func(gone time.Duration) {
+		s.Wait(fmt.Sprintf("press %s at RX's console", last.Key), probeTime-gone)
+	})
+	switch {
+	case err != nil:
+		return accept.Reverse{}, err
+	case !sent(list):
+		return accept.Reverse{Reason: fmt.Sprintf("key %s was not pressed at RX's console within %.0f s", last.Key,
+			probeTime.Seconds()), Cure: "measure again, and press it; it is asked for after the measurement"}, nil
+	}
+	p := list[len(list)-1].Probe
+	return accept.Reverse{Sent: p.Sent, Left: p.Left, Reason: p.Reason}, nil
+}
+
 // reverse sends the probes, and waits for what TX has counted after the last one.
 func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 	before := &s.samples[len(s.samples)-1]
-	r := s.NoProbe
-	if s.Probe != nil {
-		s.Say("sending probes towards TX")
-		r = s.Probe(ctx)
-		if err := ctx.Err(); err != nil {
-			return r, err
-		}
+	r, err := s.send(ctx, before)
+	if err != nil {
+		return r, err
 	}
 	r.OneMachine = r.OneMachine || s.OneMachine
 	r.Before = before.TX.Received
@@ -166,7 +202,7 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 	}
 	now := sent
 	if sent.TX.Received == nil {
-		r.Reason = add(r.Reason, "TX does not report what its end of the link receives: a board's role may not ask")
+		r.Reason = add(r.Reason, "TX does not report what its end of the link receives")
 		return r, nil
 	}
 	s.Say("waiting for what TX has counted to cross")

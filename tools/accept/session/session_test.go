@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 	"heliograph/tools/accept"
 )
@@ -25,8 +26,22 @@ type pair struct {
 	foreign  bool             // frames of another key arrive
 	probed   bool
 	received uint64
-	stuck    bool // TX's readings do not cross
-	board    bool // TX reports none
+	stuck    bool          // TX's readings do not cross
+	board    bool          // TX reports none
+	console  bool          // RX is a board
+	pressed  time.Duration // from when on its probe is shown; 0: it is not pressed
+	reason   string        // of the probe
+}
+
+// probe is what RX's board shows.
+func (p *pair) probe(now time.Duration) *machine.Probe {
+	b := &machine.Probe{Key: "v", Time: p.start.Add(-time.Hour)} // of an earlier acceptance
+	if p.pressed > 0 && now >= p.pressed {
+		p.probed = true
+		b.Time, b.Left, b.Reason = p.start.Add(p.pressed), status.Of[uint64](100), p.reason
+		b.Sent = []machine.Means{{Name: "ARP request", Count: 100}}
+	}
+	return b
 }
 
 func (p *pair) get(context.Context) ([]byte, error) {
@@ -67,8 +82,13 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	}
 	bins := status.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}}
 	delay := status.Histogram{Bounds: []float64{1}, Counts: []uint64{uint64(beat / time.Second), 0}}
+	var boards []status.Board
+	if p.console {
+		boards = []status.Board{{Role: "rx", Facts: machine.Facts{Probe: p.probe(now)}}}
+	}
 	return json.Marshal(status.Snapshot{
-		Role: "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
+		Boards: boards,
+		Role:   "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
 		Link: status.Link{Medium: "ethernet", Epoch: 1, Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age,
 			AuthFailures: &strange},
 		Measurement: &status.Measurement{Sequence: sequence, TransmitterUptimeSeconds: beat.Seconds(), Expected: n,
@@ -105,6 +125,7 @@ func run(t *testing.T, p *pair, change func(*Config)) (r *accept.Report, said st
 func TestAnAcceptance(t *testing.T) {
 	out := [2]time.Duration{90 * time.Second, 100 * time.Second}
 	skip := func(c *Config) { c.NoCarrier = "skipped" }
+	remote := func(c *Config) { skip(c); c.Probe = nil }
 	cases := map[string]struct {
 		pair    pair
 		change  func(*Config)
@@ -120,9 +141,25 @@ func TestAnAcceptance(t *testing.T) {
 			accept.VerdictRemarks, "arrived again"},
 		"no carrier test":          {pair{}, skip, accept.VerdictRemarks, "skipped"},
 		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, "did not cross within"},
-		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, "a board's role may not ask"},
+		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, "does not report what its end"},
 		"no probe": {pair{}, func(c *Config) { skip(c); c.Probe, c.NoProbe.Reason = nil, "no root" },
 			accept.VerdictRemarks, "no root; TX has received 0"},
+		"a board sends its probes": {pair{console: true, pressed: 90 * time.Second}, remote, accept.VerdictRemarks,
+			"pass 100 probes sent by 1 means, 0 received at TX"},
+		"a board's link has a back-channel": {pair{console: true, pressed: 90 * time.Second, received: 100}, remote,
+			accept.VerdictFail, "100 packets since TX started"},
+		"a board without TX's counts": {pair{console: true, pressed: 90 * time.Second, board: true}, remote,
+			accept.VerdictRemarks, "not done 100 probes were sent, and what TX received is not known"},
+		"a board that could not send": {pair{console: true, pressed: 90 * time.Second, reason: "cancelled"}, remote,
+			accept.VerdictRemarks, "remark 100 probes sent by 1 means, 0 received at TX: cancelled"},
+		"a probe before the end does not count": {pair{console: true, pressed: 30 * time.Second}, remote,
+			accept.VerdictRemarks, "not done nothing was sent towards TX: key v was not pressed at RX's"},
+		"nothing is pressed": {pair{console: true}, remote, accept.VerdictRemarks,
+			"key v was not pressed at RX's console within 120 s; TX has received 0"},
+		"another machine that is not a board": {pair{}, remote, accept.VerdictRemarks,
+			"RX is another machine, and not a board"},
+		"a board, and --probes 0": {pair{console: true}, func(c *Config) { remote(c); c.NoProbe.Reason = "--probes 0" },
+			accept.VerdictRemarks, "nothing was sent towards TX: --probes 0"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -139,6 +176,10 @@ func TestAnAcceptance(t *testing.T) {
 			}
 			if r.Window.Seconds != 60 || r.Window.Expected != 1200 {
 				t.Errorf("got %+v, want 1200 frames in 60 s", r.Window)
+			}
+			want := c.pair.console && !strings.Contains(c.text, "--probes 0")
+			if asked := strings.Contains(said, "press v at the console"); asked != want {
+				t.Errorf("asked for the key: %t, want %t: %s", asked, want, said)
 			}
 			if c.change == nil && !strings.Contains(said, "pull the fibre") {
 				t.Errorf("the user was not asked: %s", said)

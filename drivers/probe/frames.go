@@ -22,6 +22,7 @@ const (
 	echoRequest    = 8
 	solicitation   = 135
 	leastFrame     = 60 // bytes of an Ethernet frame without its FCS
+	macSize        = 6
 )
 
 // ends are the two ends of a link as frames name them.

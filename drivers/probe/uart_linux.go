@@ -7,20 +7,17 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"heliograph/tools/accept"
 )
 
 // Our own choices of probes on a serial line.
 const (
-	probeSize = 16 // bytes
 	drainTime = 10 * time.Second
 	drainStep = 20 * time.Millisecond
 )
 
-// uart writes on the port that heliorx reads. heliorx has stopped its output, which is on
-// for the probes alone.
-func uart(ctx context.Context, device string, count int) accept.Reverse {
+// UART writes on the port that heliorx reads. Its output was stopped by who opened it for
+// heliorx, and is on for the probes alone.
+func (p Plan) UART(ctx context.Context, device string) (r Result) {
 	fd, err := unix.Open(device, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return failed(fmt.Errorf("opening %s: %w", device, err))
@@ -30,27 +27,29 @@ func uart(ctx context.Context, device string, count int) accept.Reverse {
 		return failed(fmt.Errorf("letting %s send: %w", device, err))
 	}
 	defer func() { _ = unix.IoctlSetInt(fd, unix.TCXONC, unix.TCOOFF) }()
-	m := accept.Means{Name: fmt.Sprintf("%d bytes on RX's TXD", probeSize)}
-	probe := bytes.Repeat([]byte{0x55, 0xaa}, probeSize/2)
+	m := Means{Name: fmt.Sprintf("%d bytes on RX's TXD", Size)}
+	probe := bytes.Repeat([]byte{0x55, 0xaa}, Size/2)
 	written := 0
-	for end := time.Now().Add(drainTime); written < count*probeSize && time.Now().Before(end); {
-		n, err := unix.Write(fd, probe[written%probeSize:])
+	for end := time.Now().Add(drainTime); written < p.Count*Size && time.Now().Before(end); {
+		n, err := unix.Write(fd, probe[written%Size:])
 		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 			m.Error = err.Error()
 			break
 		}
 		written += max(n, 0)
-		if n <= 0 && !wait(ctx, drainStep) {
-			return accept.Reverse{Reason: "interrupted"}
+		if ctx.Err() != nil || n <= 0 && !wait(ctx, drainStep) {
+			r.Reason = ErrInterrupted.Error()
+			break
 		}
 	}
 	queued := drain(ctx, fd)
-	m.Count = (written - queued) / probeSize
+	m.Count = (written - queued) / Size
 	if queued > 0 {
-		m.Error = fmt.Sprintf("%d bytes did not leave in %s", queued, drainTime)
+		m.Error = fmt.Sprintf("%d bytes did not leave", queued)
 		_ = unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCOFLUSH)
 	}
-	return accept.Reverse{Sent: []accept.Means{m}}
+	p.sent(&r, m)
+	return r
 }
 
 // drain waits until nothing is queued, and returns what still is.

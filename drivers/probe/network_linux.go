@@ -11,33 +11,36 @@ import (
 	"golang.org/x/sys/unix"
 
 	"heliograph/drivers/netdev"
-	"heliograph/tools/accept"
 )
 
 // notAllowed is why a machine's user cannot send probes.
 const notAllowed = "raw frames need root, or CAP_NET_RAW"
 
-// ethernet probes a link on an interface of its own.
-func ethernet(ctx context.Context, name string, count int) accept.Reverse {
-	d, err := netdev.Find(name)
-	if err != nil {
-		return failed(err)
+// Ethernet probes a link on an interface of its own, in the network namespace of the calling
+// thread.
+func (p Plan) Ethernet(ctx context.Context, index int, own net.HardwareAddr) Result {
+	if len(own) != macSize {
+		return Result{Reason: "the link is not on an Ethernet interface"}
 	}
-	s, err := open(unix.SOCK_RAW, typeLink, d.Index)
+	s, err := open(unix.SOCK_RAW, typeLink, index)
 	if err != nil {
 		return failed(err)
 	}
 	defer s.close()
 	tx, err := s.next(ctx, func(b []byte, from *unix.SockaddrLinklayer) bool { return len(b) >= 14 })
-	e := forEthernet(d.MAC, nil)
-	if err == nil {
-		e.tx = net.HardwareAddr(tx.Addr[:6])
+	e := forEthernet(own, nil)
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		return failed(err)
+	case err == nil:
+		e.tx = net.HardwareAddr(tx.Addr[:macSize])
 	}
-	return s.send(ctx, d.Index, e.probes(), count)
+	return p.send(ctx, index, e.probes())
 }
 
-// udp probes the machine from which datagrams come to an address.
-func udp(ctx context.Context, address string, count int) accept.Reverse {
+// UDP probes the machine from which datagrams come to an address, in the network namespace of
+// the calling thread.
+func (p Plan) UDP(ctx context.Context, address string) Result {
 	at, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
 		return failed(err)
@@ -63,36 +66,38 @@ func udp(ctx context.Context, address string, count int) accept.Reverse {
 		return failed(err)
 	}
 	if i.Flags&net.FlagLoopback != 0 { // the kernel takes no frame with its addresses from outside
-		r := sendDatagrams(ctx, e, count)
+		r := p.sendDatagrams(ctx, e)
 		r.OneMachine = true
 		return r
 	}
-	e.rx, e.tx = i.HardwareAddr, net.HardwareAddr(from.Addr[:6])
-	if len(e.rx) != 6 {
-		return accept.Reverse{Reason: i.Name + " is not an Ethernet interface"}
+	e.rx, e.tx = i.HardwareAddr, net.HardwareAddr(from.Addr[:macSize])
+	if len(e.rx) != macSize {
+		return Result{Reason: i.Name + " is not an Ethernet interface"}
 	}
-	return s.send(ctx, i.Index, e.probes(), count)
+	return p.send(ctx, i.Index, e.probes())
 }
 
 // sendDatagrams sends UDP from an ordinary socket.
-func sendDatagrams(ctx context.Context, e ends, count int) accept.Reverse {
-	m := accept.Means{Name: "UDP to TX's address and port"}
+func (p Plan) sendDatagrams(ctx context.Context, e ends) (r Result) {
+	m := Means{Name: "UDP to TX's address and port"}
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(e.txIP, e.txPort)))
 	if err != nil {
 		return failed(err)
 	}
 	defer c.Close()
-	for range count {
+	for range p.Count {
 		if _, err := c.Write([]byte("heliograph reverse probe")); err != nil && m.Error == "" {
 			m.Error = err.Error()
 		} else if err == nil {
 			m.Count++
 		}
 		if !wait(ctx, pause) {
+			r.Reason = ErrInterrupted.Error()
 			break
 		}
 	}
-	return accept.Reverse{Sent: []accept.Means{m}}
+	p.sent(&r, m)
+	return r
 }
 
 // datagram finds the ends of a UDP datagram in an IP packet.
@@ -153,50 +158,64 @@ func (s socket) next(ctx context.Context, fits func([]byte, *unix.SockaddrLinkla
 			return at, nil
 		}
 	}
+	if ctx.Err() != nil {
+		return nil, ErrInterrupted
+	}
 	return nil, errNoFrame
 }
 
-// send sends each means count times, and returns how many packets the interface sent.
-func (s socket) send(ctx context.Context, index int, list []means, count int) accept.Reverse {
+// send sends each kind of frame, and returns how many packets the interface sent.
+func (p Plan) send(ctx context.Context, index int, list []means) (out Result) {
 	raw, err := open(unix.SOCK_RAW, 0, 0)
 	if err != nil {
 		return failed(err)
 	}
 	defer raw.close()
-	before, known := netdev.TrafficOf(index)
-	var out accept.Reverse
+	before, unknown := netdev.TrafficOf(index)
 	for _, m := range list {
-		sent := accept.Means{Name: m.name}
-		for range count {
-			err := unix.Sendto(int(raw), m.frame, 0, &unix.SockaddrLinklayer{Ifindex: index})
-			if err == nil {
-				sent.Count++
-			} else if sent.Error == "" {
-				sent.Error = err.Error()
-			}
-			if !wait(ctx, pause) {
-				return accept.Reverse{Reason: "interrupted"}
-			}
+		p.sent(&out, raw.repeat(ctx, index, m, p.Count))
+		if ctx.Err() != nil {
+			out.Reason = ErrInterrupted.Error()
+			break
 		}
-		out.Sent = append(out.Sent, sent)
 	}
-	wait(ctx, settled)
-	if after, err := netdev.TrafficOf(index); err == nil && known == nil {
+	time.Sleep(settled)
+	if after, err := netdev.TrafficOf(index); err == nil && unknown == nil {
 		left := after.Sent - before.Sent
 		out.Left = &left
 	}
 	return out
 }
 
+// repeat sends a frame count times, until ctx ends.
+func (s socket) repeat(ctx context.Context, index int, m means, count int) Means {
+	sent := Means{Name: m.name}
+	for range count {
+		err := unix.Sendto(int(s), m.frame, 0, &unix.SockaddrLinklayer{Ifindex: index})
+		if err == nil {
+			sent.Count++
+		} else if sent.Error == "" {
+			sent.Error = err.Error()
+		}
+		if !wait(ctx, pause) {
+			break
+		}
+	}
+	return sent
+}
+
 // failed says why no probe was sent, and what cures it.
-func failed(err error) accept.Reverse {
+func failed(err error) Result {
 	if errors.Is(err, errNoFrame) {
-		return accept.Reverse{Reason: err.Error(), Cure: "start heliotx, connect the link, and measure again"}
+		return Result{Reason: err.Error(), Cure: "start heliotx, connect the link, and measure again"}
+	}
+	if errors.Is(err, ErrInterrupted) {
+		return Result{Reason: err.Error()}
 	}
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return accept.Reverse{Reason: notAllowed}
+		return Result{Reason: notAllowed}
 	}
-	return accept.Reverse{Reason: err.Error(), Cure: "cure that on RX's machine, and measure again"}
+	return Result{Reason: err.Error(), Cure: "cure that on RX's machine, and measure again"}
 }
 
 // wait waits for a while; it is false when ctx ends.

@@ -1,9 +1,11 @@
 package probe
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,7 +14,6 @@ import (
 
 	"heliograph/drivers/drivertest"
 	"heliograph/drivers/ethernet/ethernettest"
-	"heliograph/firmware/config"
 )
 
 // The kernel of the far end is the judge of our frames: it takes UDP whose checksums are
@@ -78,7 +79,7 @@ func TestProbesLeaveASerialPort(t *testing.T) {
 	got := make(chan int)
 	go func() {
 		b, n := make([]byte, 4096), 0
-		for n < 5*probeSize {
+		for n < 5*Size {
 			k, err := far.Read(b)
 			if err != nil {
 				break
@@ -87,12 +88,12 @@ func TestProbesLeaveASerialPort(t *testing.T) {
 		}
 		got <- n
 	}()
-	r := Send(t.Context(), config.Link{Medium: config.UART, Device: near}, 5)
+	r := Plan{Count: 5}.UART(t.Context(), near)
 	if len(r.Sent) != 1 || r.Sent[0].Count != 5 || r.Sent[0].Error != "" {
 		t.Errorf("got %+v, want 5 probes", r)
 	}
-	if n := <-got; n != 5*probeSize {
-		t.Errorf("%d bytes arrived, want %d", n, 5*probeSize)
+	if n := <-got; n != 5*Size {
+		t.Errorf("%d bytes arrived, want %d", n, 5*Size)
 	}
 	f, err := os.OpenFile(near, os.O_WRONLY, 0)
 	if err != nil {
@@ -106,14 +107,51 @@ func TestProbesLeaveASerialPort(t *testing.T) {
 }
 
 func TestAProbeThatCannotBeSentSaysWhy(t *testing.T) {
-	for _, l := range []config.Link{
-		{Medium: config.Ethernet, Interface: "nosuch0"},
-		{Medium: config.UART, Device: "/nosuch/port"},
-		{Medium: config.UDP, Address: "nosuch"},
-		{},
+	p := Plan{Count: 3}
+	for name, r := range map[string]Result{
+		"no such interface": p.Ethernet(t.Context(), 1<<30, net.HardwareAddr{2, 0, 0, 0, 0, 2}),
+		"loopback":          p.Ethernet(t.Context(), 1, nil),
+		"no such port":      p.UART(t.Context(), "/nosuch/port"),
+		"no address":        p.UDP(t.Context(), "nosuch"),
 	} {
-		if r := Send(t.Context(), l, 3); r.Reason == "" || len(r.Sent) > 0 {
-			t.Errorf("%+v: got %+v, want a reason", l, r)
+		if r.Reason == "" || len(r.Sent) > 0 {
+			t.Errorf("%s: got %+v, want a reason", name, r)
 		}
+	}
+}
+
+// What has left is reported although the rest was not sent, and that it is not all.
+func TestInterruptedProbesAreCounted(t *testing.T) {
+	ethernettest.Namespace(t, "that interrupted probes are counted")
+	ethernettest.Cable(t, "near", "far")
+	ethernettest.IP(t, "link", "set", "near", "up")
+	i, err := net.InterfaceByName("near")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap := ethernettest.OpenTap(t, "far")
+	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 0x88, 0xb5}, make([]byte, 50)...)
+	going, stop := context.WithCancel(t.Context())
+	var tx sync.WaitGroup
+	defer tx.Wait()
+	defer stop()
+	tx.Go(func() {
+		for wait(going, 10*time.Millisecond) {
+			tap.Send(t, frame)
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	r := Plan{Count: 5, Progress: func(Means) {
+		if n++; n == 2 {
+			cancel()
+		}
+	}}.Ethernet(ctx, i.Index, i.HardwareAddr)
+	if len(r.Sent) != 2 || r.Sent[1].Count != 5 || r.Reason != ErrInterrupted.Error() || r.Left == nil || *r.Left < 10 {
+		t.Errorf("got %+v, want what was sent by two means, and that it is not all", r)
+	}
+	if r := (Plan{Count: 5}).Ethernet(ctx, i.Index, i.HardwareAddr); len(r.Sent) > 0 || r.Reason != "interrupted" {
+		t.Errorf("from the beginning: got %+v, want nothing sent", r)
 	}
 }
