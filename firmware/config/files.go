@@ -5,31 +5,21 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/text"
 )
 
 // smallFile reads the file that a key names; nil after a fault.
 func (r *report) smallFile(a tablePath, key, path string) []byte {
-	f, err := os.Open(path)
+	content, err := regular.Read(path, maxSmallFile)
 	if err != nil {
 		r.fault(a, key, "%s: %v", key, fileFault(err, path))
-		return nil
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
-	switch {
-	case err != nil:
-		r.fault(a, key, "%s: %v", key, fileFault(err, path))
-		return nil
-	case len(content) > maxSmallFile:
-		r.fault(a, key, "%s: %s is larger than 64 KiB", key, path)
 		return nil
 	}
 	return text.TrimMark(content)

@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+
+	"heliograph/firmware/platform/regular"
 )
 
 // LoadTX reads and checks the file of the plant side, for any machine. Faults in its
@@ -37,7 +38,7 @@ func ParseRX(text io.Reader, dir string) (RX, []Warning, error) {
 func load[C any](
 	m Machine, path string, parse func(r *report, text io.Reader) (C, []Warning, error),
 ) (c C, warnings []Warning, err error) {
-	f, err := open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return c, nil, fmt.Errorf("config: %w", err)
 	}
@@ -45,27 +46,8 @@ func load[C any](
 	return parse(&report{file: path, dir: filepath.Dir(path), machine: m}, f)
 }
 
-// open opens a regular file: a pipe would wait for a writer, and a device may have no end.
-func open(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	return os.Open(path)
-}
-
 // ReadFile reads a file that an operator names, which is not larger than a configuration may be.
-func ReadFile(path string) ([]byte, error) {
-	f, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		err = fmt.Errorf("%s is larger than 1 MiB: is it the right file?", path)
-	}
-	return content, err
-}
+func ReadFile(path string) ([]byte, error) { return regular.Read(path, maxFile) }
 
 func parseTX(r *report, text io.Reader) (TX, []Warning, error) {
 	var raw rawTX

@@ -5,8 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/text"
 )
 
@@ -59,11 +59,11 @@ func (t TLS) pair() (tls.Certificate, error) {
 
 // keyPair is tls.LoadX509KeyPair for files that may begin with a byte order mark.
 func keyPair(certificate, key string) (tls.Certificate, error) {
-	chain, err := os.ReadFile(certificate)
+	chain, err := regular.Read(certificate, maxSmallFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	secret, err := os.ReadFile(key)
+	secret, err := regular.Read(key, maxSmallFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -71,7 +71,7 @@ func keyPair(certificate, key string) (tls.Certificate, error) {
 }
 
 func authorities(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	pem, err := regular.Read(file, maxSmallFile)
 	if err != nil {
 		return nil, err
 	}

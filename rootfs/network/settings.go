@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"heliograph/drivers/netdev"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/store"
 )
 
@@ -17,13 +17,15 @@ type Settings struct {
 	Card    string // on the boot partition, which is never written while the board runs
 }
 
+const maxCard = 64 << 10 // bytes of network.toml
+
 // Read returns the configuration that holds.
 func (s Settings) Read() (Config, error) {
 	name := s.Console
 	text, err := store.Read(s.Console)
 	if err != nil {
 		name = s.Card
-		if text, err = os.ReadFile(s.Card); err != nil {
+		if text, err = regular.Read(s.Card, maxCard); err != nil {
 			return Config{}, err
 		}
 	}

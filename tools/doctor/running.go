@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/status"
 )
@@ -149,7 +150,7 @@ func (x *examination) pinned() *tls.Config {
 		file, _ = selfsigned.Files(x.pki, "status")
 	}
 	own := []byte("none")
-	if text, err := os.ReadFile(file); err == nil {
+	if text, err := config.ReadFile(file); err == nil {
 		if block, _ := pem.Decode(text); block != nil {
 			own = block.Bytes
 		}

@@ -26,7 +26,7 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 		"empty":     {func() string { return holding(t, "") }, "not an image of a heliograph board"},
 		"foreign": {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") },
 			"not an image of a heliograph board"},
-		"a folder":    {func() string { return folder(t) }, "not an image of a heliograph board"},
+		"a folder":    {func() string { return folder(t) }, "is a folder"},
 		"unknown key": {func() string { return tiny(t, faulty) }, "\nheliograph.toml:9: "},
 		"of RX":       {func() string { return tiny(t, receiver) }, "nonsense"},
 		"key left out": {func() string { return tiny(t, map[string]string{"heliograph.toml": valid}) },

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"heliograph/boards"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/tools/image"
 	"heliograph/tools/image/packed"
@@ -42,7 +43,10 @@ func openSource(name string, note func(format string, a ...any)) (*source, error
 }
 
 func open(name string, note func(string, ...any)) (*source, error) {
-	f, err := os.Open(name)
+	f, err := regular.Open(name)
+	if wrong, ok := errors.AsType[regular.Error](err); ok {
+		return nil, errors.New(wrong.Words)
+	}
 	if err != nil {
 		return nil, errors.Unwrap(err) // the name is said already
 	}

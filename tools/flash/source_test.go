@@ -83,7 +83,7 @@ func TestChecksumBesideAnImage(t *testing.T) {
 		"another, listed":   {"SHA256SUMS", wrong + "  tiny.img\n", "SHA-256 is " + sum[:12], ""},
 		"not in the list":   {"SHA256SUMS", wrong + "  other.img\n", "", ""},
 		"damaged":           {"tiny.img.sha256", "no such page", "where its SHA-256 should be", ""},
-		"larger than lists": {"SHA256SUMS", strings.Repeat("#\n", 1<<20), "more than", ""},
+		"larger than lists": {"SHA256SUMS", strings.Repeat("#\n", 1<<20), "is larger than 1 MiB", ""},
 	} {
 		t.Run(title, func(t *testing.T) {
 			at := filepath.Join(filepath.Dir(name), c.file)

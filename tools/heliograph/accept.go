@@ -275,7 +275,7 @@ func ownStatusCertificate(cfg config.RX) []string {
 	if file == "" {
 		file, _ = selfsigned.Files(cfg.PKI, "status")
 	}
-	text, err := os.ReadFile(file)
+	text, err := config.ReadFile(file)
 	block, _ := pem.Decode(text)
 	if err != nil || block == nil {
 		return nil

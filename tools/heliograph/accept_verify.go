@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/tools/accept"
 )
 
@@ -33,6 +33,8 @@ func acceptVerifyCommand() *cobra.Command {
 	return c
 }
 
+const maxPage = 64 << 20 // bytes of the page of a report
+
 // verifyReport checks a file and the page beside it, either of which may be named, and
 // prints what they are.
 func verifyReport(out io.Writer, path string, asJSON bool) error {
@@ -40,7 +42,7 @@ func verifyReport(out io.Writer, path string, asJSON bool) error {
 	if page, isPage := strings.CutSuffix(path, ".html"); isPage {
 		path = page + ".json"
 	}
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil && named != path && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: the signature is in %s, which is not beside it", named, filepath.Base(path))
 	}
@@ -53,7 +55,7 @@ func verifyReport(out io.Writer, path string, asJSON bool) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	htmlPath := strings.TrimSuffix(path, filepath.Ext(path)) + ".html"
-	page, err := os.ReadFile(htmlPath)
+	page, err := regular.Read(htmlPath, maxPage)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		htmlPath = ""

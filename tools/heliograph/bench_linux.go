@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/config"
 	"heliograph/tools/bench"
 )
 
@@ -41,7 +41,7 @@ func benchCommand() *cobra.Command {
 		if err != nil || baseline == "" {
 			return err
 		}
-		text, err := os.ReadFile(baseline)
+		text, err := config.ReadFile(baseline)
 		if err != nil {
 			return err
 		}

@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
-	"io"
-	"os"
+	"io/fs"
 	"slices"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/tools/initial"
 	"heliograph/tools/initial/create"
 )
@@ -75,6 +75,17 @@ func (i *initiation) read(p, from initial.Page, flags ...string) (initial.Page, 
 	return i.again(from, failure{err}, again...)
 }
 
+// reason is why a file is not read, without its name, which the fault has.
+func reason(err error) string {
+	if wrong, ok := errors.AsType[regular.Error](err); ok {
+		return wrong.Words
+	}
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return failed.Err.Error()
+	}
+	return err.Error()
+}
+
 // maxPasswordFile bounds what is read of a password file, in bytes.
 const maxPasswordFile = 64 << 10
 
@@ -86,17 +97,12 @@ func readLogin(flag string, l *initial.Login) error {
 	bad := func(words string) error {
 		return initial.Fault{Flag: flag + "-password-file", Answer: l.File, Words: words}
 	}
-	if info, err := os.Stat(l.File); err != nil || !info.Mode().IsRegular() {
+	text, err := regular.Read(l.File, maxPasswordFile)
+	if errors.Is(err, fs.ErrNotExist) {
 		return bad("there is no such file: write the password of " + l.Name + " into it, in one line")
 	}
-	f, err := os.Open(l.File)
 	if err != nil {
-		return bad(err.Error())
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPasswordFile))
-	if err != nil {
-		return bad(err.Error())
+		return bad(reason(err))
 	}
 	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))

@@ -254,7 +254,7 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 		"--rate NaNGbit/s":                                `--rate "NaNGbit/s": write a rate`,
 		"--rx-status 127.0.0.1:9464":                      `--rx-status "127.0.0.1:9464": TX has that port`,
 		opcua + "--opcua-listen opc.tcp://127.0.0.1:9464": `--opcua-listen "opc.tcp://127.0.0.1:9464": `,
-		"--key /bin":                                      `--key "/bin": it is not a file`,
+		"--key /bin":                                      `--key "/bin": is a folder and not a regular file`,
 		"--key it.password":                               `--key "it.password": not a pair key`,
 		"--key no/pair.key":                               `--key "no/pair.key": no file can be written`,
 		"--tx /proc/tx.toml":                              `--tx "/proc/tx.toml": no file can be written`,

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/rootfs/update"
 	"heliograph/tools/flash"
@@ -152,7 +153,7 @@ func updateInstallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			file, err := os.Open(args[0])
+			file, err := regular.Open(args[0])
 			if err != nil {
 				return err
 			}

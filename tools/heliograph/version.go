@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/tools/image"
 )
@@ -68,7 +68,7 @@ func foreign(name string, r io.ReaderAt) error {
 
 // foreignFile is foreign for a file that was not opened; a packed one it does not judge.
 func foreignFile(name string) error {
-	f, err := os.Open(name)
+	f, err := regular.OpenDrive(name)
 	if err != nil || strings.HasSuffix(name, ".zst") {
 		return nil
 	}

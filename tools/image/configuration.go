@@ -3,7 +3,6 @@ package image
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/text"
 	"heliograph/tools/settings"
@@ -131,17 +131,9 @@ func reserved(name string) bool {
 }
 
 func readSmall(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	b, err := regular.Read(name, mostBytes)
 	if err != nil {
 		return nil, fmt.Errorf("image: %v", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("image: %v", err)
-	}
-	if len(b) > mostBytes {
-		return nil, fmt.Errorf("image: %s has more than %d bytes", name, mostBytes)
 	}
 	return b, nil
 }

@@ -12,6 +12,7 @@ import (
 	"aead.dev/minisign"
 	"github.com/pelletier/go-toml/v2"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/text"
 )
@@ -47,7 +48,7 @@ func DescribeFile(name string) (Description, error) {
 		}
 		return Describe(f)
 	}
-	f, err := os.Open(name)
+	f, err := regular.OpenDrive(name)
 	if err != nil {
 		return Description{}, fmt.Errorf("image: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/tools/image/packed"
 )
 
@@ -28,7 +29,7 @@ func (o Options) extract(from base, to *os.File) error {
 
 // unpack writes an image, packed or plain, and compares it with the sums beside it.
 func unpack(path string, to *os.File, note func(string, ...any)) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

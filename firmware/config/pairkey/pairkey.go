@@ -21,10 +21,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/platform/text"
 )
@@ -74,12 +74,7 @@ func Parse(content []byte) ([Size]byte, error) {
 
 // Read reads a key file.
 func Read(path string) ([Size]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return [Size]byte{}, fmt.Errorf("pairkey: %w", err)
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile))
+	content, err := regular.Read(path, maxFile)
 	if err != nil {
 		return [Size]byte{}, fmt.Errorf("pairkey: %w", err)
 	}

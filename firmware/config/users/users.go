@@ -26,6 +26,7 @@ import (
 	"sync"
 	"unicode"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/platform/text"
 )
@@ -51,12 +52,11 @@ type Users struct {
 
 // Load reads a users file.
 func Load(path string) (*Users, error) {
-	f, err := os.Open(path)
+	content, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("users: %w", err)
 	}
-	defer f.Close()
-	u, err := Parse(f)
+	u, err := Parse(bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("users: %s:%w", path, err)
 	}
@@ -64,18 +64,7 @@ func Load(path string) (*Users, error) {
 }
 
 // read reads a file that Parse reads whole.
-func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		err = fmt.Errorf("%s is larger than 1 MiB", path)
-	}
-	return content, err
-}
+func read(path string) ([]byte, error) { return regular.Read(path, maxFile) }
 
 // Parse reads the text of a users file.
 func Parse(r io.Reader) (*Users, error) {

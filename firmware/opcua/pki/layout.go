@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"heliograph/firmware/platform/regular"
 )
 
 // The folders of a store that are written.
@@ -81,7 +83,7 @@ func readFolder(path string) (files []file, skipped []string) {
 			skipped = append(skipped, name+": too large, or too many files")
 			continue
 		}
-		data, err := os.ReadFile(name)
+		data, err := regular.Read(name, maxFileSize)
 		if err != nil {
 			skipped = append(skipped, err.Error())
 			continue

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/store"
 )
 
@@ -109,8 +110,8 @@ func Accept(dir, id string) (Run, error) {
 
 // Accepted returns the ID that the operator accepts, "" for none.
 func Accepted(dir string) string {
-	b, err := os.ReadFile(filepath.Join(dir, acceptFile))
-	if err != nil || len(b) > maxID {
+	b, err := regular.Read(filepath.Join(dir, acceptFile), maxID)
+	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(b))

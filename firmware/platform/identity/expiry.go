@@ -3,12 +3,12 @@ package identity
 import (
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/regular"
 )
 
 // Expiry is when a certificate expires.
@@ -32,8 +32,9 @@ type Expiries struct {
 
 // Our own bounds.
 const (
-	maxExpiries = 64 // listed: a trust folder can hold any number of certificates
-	readAgain   = time.Minute
+	maxExpiries    = 64       // listed: a trust folder can hold any number of certificates
+	maxCertificate = 64 << 10 // bytes of a certificate's file
+	readAgain      = time.Minute
 )
 
 // List returns the expiries, read from disk at most once a minute.
@@ -48,7 +49,7 @@ func (e *Expiries) List(now time.Time) []Expiry {
 
 func (e *Expiries) readAll() (list []Expiry) {
 	for name, file := range e.Files {
-		pair, err := os.ReadFile(file)
+		pair, err := regular.Read(file, maxCertificate)
 		block, _ := pem.Decode(pair)
 		if err != nil || block == nil {
 			continue

@@ -3,12 +3,12 @@ package release
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"aead.dev/minisign"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/text"
 )
 
@@ -20,18 +20,13 @@ const maxKey = 4096 // bytes of a key's file
 
 // ReadKey reads a public key of minisign, as any editor saves it.
 func ReadKey(name string) (minisign.PublicKey, error) {
-	f, err := os.Open(name)
+	b, err := regular.Read(name, maxKey)
 	if errors.Is(err, os.ErrNotExist) && name == KeyFile {
 		return minisign.PublicKey{}, errors.New("release: this card accepts no update: it has no " +
 			"heliograph/update.pub, which \"heliograph image configure --update-key\" writes")
 	}
 	if err != nil {
 		return minisign.PublicKey{}, fmt.Errorf("release: the public key: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKey))
-	if err != nil {
-		return minisign.PublicKey{}, fmt.Errorf("release: the public key: %v", err)
 	}
 	key, err := ParseKey(b)
 	var secret minisign.PrivateKey

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"heliograph/firmware/platform/regular"
 )
 
 // mostSums is more than a list of checksums has.
@@ -67,14 +68,6 @@ func sumOf(name string) (sum, list string, err error) {
 }
 
 func readSums(list string) (string, error) {
-	f, err := os.Open(list)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, mostSums+1))
-	if err == nil && len(b) > mostSums {
-		err = fmt.Errorf("%s has more than %d bytes", list, mostSums)
-	}
+	b, err := regular.Read(list, mostSums)
 	return string(b), err
 }

@@ -84,19 +84,12 @@ func Possible(a initial.Answers) error {
 
 // Usable says whether the pair key that exists can be used.
 func Usable(a initial.Answers) error {
-	info, err := os.Stat(a.Key)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // it is made
-	case err == nil && !info.Mode().IsRegular():
-		err = errors.New("it is not a file")
-	case err == nil:
-		_, err = pairkey.Read(a.Key)
+	_, err := pairkey.Read(a.Key)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil // a missing one is made
 	}
-	if err == nil {
-		return nil
-	}
-	words := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "pairkey: "), a.Key+": ")
+	words := strings.TrimPrefix(err.Error(), "pairkey: ")
+	words = strings.TrimPrefix(strings.TrimPrefix(words, a.Key+": "), a.Key+" ")
 	return initial.Fault{Flag: "key", Answer: a.Key, Words: words}
 }
 

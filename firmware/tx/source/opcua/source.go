@@ -11,7 +11,6 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ import (
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/text"
 	"heliograph/firmware/tx/source"
@@ -246,6 +246,8 @@ func (s *Source) clientConfig() client.Config {
 	}
 }
 
+const maxIdentity = 64 << 10 // bytes of a user's certificate or key
+
 // user returns the identity that the session is activated with.
 func user(cfg config.OPCUASource) (u client.User, err error) {
 	u.Name, u.Password = cfg.Username, string(cfg.Password)
@@ -253,7 +255,7 @@ func user(cfg config.OPCUASource) (u client.User, err error) {
 	if cfg.UserCertificate == "" {
 		return u, nil
 	}
-	raw, err := os.ReadFile(cfg.UserCertificate)
+	raw, err := regular.Read(cfg.UserCertificate, maxIdentity)
 	if err != nil {
 		return u, fmt.Errorf("user_certificate: %v", err)
 	}
@@ -261,7 +263,7 @@ func user(cfg config.OPCUASource) (u client.User, err error) {
 		raw = block.Bytes
 	}
 	u.Certificate = raw
-	if raw, err = os.ReadFile(cfg.UserPrivateKey); err != nil {
+	if raw, err = regular.Read(cfg.UserPrivateKey, maxIdentity); err != nil {
 		return u, fmt.Errorf("user_private_key: %v", err)
 	}
 	u.Key, err = pki.ParseKey(text.TrimMark(raw))

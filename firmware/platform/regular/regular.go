@@ -1,0 +1,101 @@
+// Package regular opens and reads files that an operator names: configurations, keys,
+// passwords, certificates, lists, images.
+//
+// It refuses what is not a regular file, and says what it is: a named pipe would wait for a
+// writer and a device may have no end, or do something when it is opened. Nothing but a
+// regular file is opened, and no open waits. Read refuses a file that is larger than its
+// reader takes, before it reads it.
+package regular
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// Error is what stands at a path in place of a file that can be read.
+type Error struct {
+	Path  string
+	Words string // what it is, and what to do
+}
+
+func (e Error) Error() string { return e.Path + " " + e.Words }
+
+// Open opens a regular file for reading.
+func Open(path string) (*os.File, error) { return open(path, check) }
+
+// OpenDrive opens a regular file or a drive for reading.
+func OpenDrive(path string) (*os.File, error) {
+	return open(path, func(path string, info fs.FileInfo) error {
+		if info.Mode().Type()&fs.ModeDevice != 0 {
+			return nil
+		}
+		return check(path, info)
+	})
+}
+
+func open(path string, check func(path string, info fs.FileInfo) error) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil {
+		if err := check(path, info); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = check(path, info) // it may have been replaced meanwhile
+	}
+	if err != nil {
+		_ = f.Close() // nothing was read
+		return nil, err
+	}
+	return f, nil
+}
+
+// Read reads a regular file of at most so many bytes.
+func Read(path string, most int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, most+1)) // a file may grow, and one below /proc has size 0
+	if err == nil && int64(len(content)) > most {
+		return nil, Error{path, fmt.Sprintf("is larger than %s: is it the right file?", size(most))}
+	}
+	return content, err
+}
+
+func check(path string, info fs.FileInfo) error {
+	words := ""
+	switch kind := info.Mode().Type(); {
+	case kind == 0:
+		return nil
+	case kind&fs.ModeDir != 0:
+		words = "is a folder and not a regular file: name a file in it"
+	case kind&fs.ModeNamedPipe != 0:
+		words = "is a pipe and not a regular file: write what it gives to a file, and name that"
+	case kind&fs.ModeSocket != 0:
+		words = "is a socket and not a regular file: name a file"
+	case kind&fs.ModeDevice != 0:
+		words = "is a device and not a regular file: name a file"
+	default:
+		words = "is not a regular file: name one"
+	}
+	return Error{path, words}
+}
+
+// size writes a bound in the largest unit that it is a multiple of.
+func size(n int64) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
