@@ -34,7 +34,8 @@ func metrics(source string) (string, error) {
 	}
 	slices.SortStableFunc(counters, func(a, b metric) int { return strings.Compare(a.name, b.name) })
 	head := "## Metrics\n\nThose of `/metrics`, beside `go_…` and `process_…` of the client library. A name that " +
-		"ends in `_total` is a counter, any other a gauge. TX and RX leave out what they do not know.\n\n"
+		"ends in `_total` is a counter; what says so is a histogram (`…_bucket` with the label `le`, `…_sum` and " +
+		"`…_count`); any other is a gauge. TX and RX leave out what they do not know.\n\n"
 	return head + metricTable(list) + "\nCounters of parts, which are under `counters` of `/status.json` too " +
 		"(`part`, and the rest of the name without `_total`):\n\n" + metricTable(slices.Compact(counters)), nil
 }

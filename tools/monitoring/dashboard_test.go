@@ -54,7 +54,7 @@ func knownMetrics(t *testing.T) map[string]bool {
 func TestRulesAndDashboardReferToMetricsThatExist(t *testing.T) {
 	known := knownMetrics(t)
 	for _, name := range Metrics() {
-		if !known[name] {
+		if !known[strings.TrimSuffix(name, "_bucket")] { // a histogram's
 			t.Errorf("no role has a metric %s", name)
 		}
 	}

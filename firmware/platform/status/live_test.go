@@ -107,9 +107,9 @@ func TestAConfigurationThatIsRefusedIsShownAlone(t *testing.T) {
 func TestRepairsSayHowMuchParityTheyTook(t *testing.T) {
 	bounds := []float64{1, 2, 4}
 	got := (&view{Snapshot: Snapshot{Measurement: &Measurement{Classes: []ClassRepairs{
-		{Class: "low-latency", Needed: Histogram{bounds, []uint64{90, 9, 1, 0}}, Beyond: 2},
-		{Class: "bulk", Needed: Histogram{bounds, []uint64{0, 0, 0, 5}}},
-		{Class: "replay", Needed: Histogram{bounds, []uint64{0, 0, 0, 0}}},
+		{Class: "low-latency", Needed: Histogram{Bounds: bounds, Counts: []uint64{90, 9, 1, 0}}, Beyond: 2},
+		{Class: "bulk", Needed: Histogram{Bounds: bounds, Counts: []uint64{0, 0, 0, 5}}},
+		{Class: "replay", Needed: Histogram{Bounds: bounds, Counts: []uint64{0, 0, 0, 0}}},
 	}}}}).Repairs()
 	want := []repairs{{"low-latency", "4", 100, 2}, {"bulk", "more than 4", 5, 0}}
 	if !slices.Equal(got, want) {

@@ -16,8 +16,9 @@ type Measurement struct {
 // Histogram counts what is at most each bound and above the bound before; the last
 // count, one more than there are bounds, is of what is above all.
 type Histogram struct {
-	Bounds []float64 `json:"bounds"` // upper ones of its classes
-	Counts []uint64  `json:"counts"` // of each class, and one above all bounds
+	Bounds []float64 `json:"bounds"`        // upper ones of its classes
+	Counts []uint64  `json:"counts"`        // of each class, and one above all bounds
+	Sum    *float64  `json:"sum,omitempty"` // of all that was counted; absent where that is not kept
 }
 
 // ClassRepairs is how the lanes of a class were repaired.

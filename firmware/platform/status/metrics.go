@@ -168,6 +168,21 @@ func (e emitter) level(d *prometheus.Desc, v *uint64, labels ...string) {
 	}
 }
 
+// histogram emits nothing where the sum is not known, which the format requires.
+func (e emitter) histogram(d *prometheus.Desc, h Histogram, labels ...string) {
+	if h.Sum == nil || len(h.Counts) != len(h.Bounds)+1 {
+		return
+	}
+	var count uint64
+	buckets := make(map[float64]uint64, len(h.Bounds)) // each has all up to its bound
+	for i, bound := range h.Bounds {
+		count += h.Counts[i]
+		buckets[bound] = count
+	}
+	count += h.Counts[len(h.Bounds)]
+	e.out <- prometheus.MustNewConstHistogram(d, count, *h.Sum, buckets, labels...)
+}
+
 // set emits the counters of a part: heliograph_PART_NAME[_total].
 func (e emitter) set(s counter.Set) {
 	var names, values []string

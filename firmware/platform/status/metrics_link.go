@@ -66,8 +66,8 @@ func (c channelMetrics) collectChannel(e emitter, name string, ch Channel) {
 
 // linkMetrics are those of the link, and of what is sent again on it.
 type linkMetrics struct {
-	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, expected, missing, late, heartbeat, window,
-	pass *prometheus.Desc
+	frames, bytes, crc, auth, replayed, repaired, linkLost, linkDropped, expected, missing, late, delay, heartbeat,
+	window, pass *prometheus.Desc
 }
 
 func newLinkMetrics() linkMetrics {
@@ -81,9 +81,11 @@ func newLinkMetrics() linkMetrics {
 		linkLost: desc("link_lost_frames_total", "Frames beyond repair."),
 		linkDropped: desc("link_dropped_frames_total",
 			"Frames that the kernel dropped because this program was too slow; UDP frames in a run count once."),
-		expected:  desc("link_expected_frames_total", "Frames sent to RX, by their sequence numbers."),
-		missing:   desc("link_missing_frames_total", "Of the frames expected, those that had not come in time."),
-		late:      desc("link_late_frames_total", "Of the frames missing, those that came after all."),
+		expected: desc("link_expected_frames_total", "Frames sent to RX, by their sequence numbers."),
+		missing:  desc("link_missing_frames_total", "Of the frames expected, those that had not come in time."),
+		late:     desc("link_late_frames_total", "Of the frames missing, those that came after all."),
+		delay: desc("link_delay_seconds", "Histogram of how much later than the quickest one of late heartbeats "+
+			"came."),
 		heartbeat: desc("link_heartbeat_age_seconds", "Since the last heartbeat."),
 		window:    desc("replay_window_seconds", "Everything that left within them can be sent again."),
 		pass:      desc("replay_pass_seconds", "That the last pass over the window took."),
@@ -95,6 +97,7 @@ func (c linkMetrics) collectLink(e emitter, l Link, m *Measurement) {
 		e.counter(c.expected, &m.Expected)
 		e.counter(c.missing, &m.Missing)
 		e.counter(c.late, &m.Late)
+		e.histogram(c.delay, m.Delay)
 	}
 	e.counter(c.frames, &l.Frames)
 	e.counter(c.bytes, &l.Bytes)

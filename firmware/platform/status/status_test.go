@@ -208,10 +208,38 @@ func TestDiskIsShownEverywhere(t *testing.T) {
 	}
 }
 
+// measured is a link with five heartbeats, one of them beyond all bounds.
+func measured() *Measurement {
+	return &Measurement{Expected: 9,
+		Delay: Histogram{Bounds: []float64{.001, .5}, Counts: []uint64{3, 1, 1}, Sum: Of(2.25)}}
+}
+
+func TestTheDelayIsAHistogram(t *testing.T) {
+	s := rx()
+	s.Measurement = measured()
+	const want = `# TYPE heliograph_link_delay_seconds histogram
+heliograph_link_delay_seconds_bucket{le="0.001"} 3
+heliograph_link_delay_seconds_bucket{le="0.5"} 4
+heliograph_link_delay_seconds_bucket{le="+Inf"} 5
+heliograph_link_delay_seconds_sum 2.25
+heliograph_link_delay_seconds_count 5
+`
+	if got := bodyOf(t, get(t, server(s), "GET", "/metrics", nil)); !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwithout\n%s", got, want)
+	}
+	for name, h := range map[string]Histogram{"no sum": {Bounds: []float64{1}, Counts: []uint64{3, 1}},
+		"a count is missing": {Bounds: []float64{1}, Counts: []uint64{3}, Sum: Of(1.)}} {
+		s.Measurement.Delay = h
+		if got := bodyOf(t, get(t, server(s), "GET", "/metrics", nil)); strings.Contains(got, "link_delay_seconds") {
+			t.Errorf("%s: a histogram that is not whole is shown", name)
+		}
+	}
+}
+
 func TestMetricNames(t *testing.T) {
 	names := map[string]bool{}
 	trusted := rx()
-	trusted.Trust, trusted.ClockSet, trusted.Measurement = &Trust{Level: Partly}, Of(true), &Measurement{Expected: 9}
+	trusted.Trust, trusted.ClockSet, trusted.Measurement = &Trust{Level: Partly}, Of(true), measured()
 	trusted.Boards = []Board{{Role: "rx", Facts: machine.Facts{UptimeSeconds: 9, Temperature: Of(50.),
 		Supply: machine.Fine}}}
 	for _, s := range []Snapshot{trusted, tx()} {

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"math"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -24,7 +26,7 @@ func (r Resource) message(families []*dto.MetricFamily, started, now time.Time) 
 	metrics := make([]*metricspb.Metric, 0, len(families))
 	begin, at := uint64(started.UnixNano()), uint64(now.UnixNano())
 	for _, f := range families {
-		m := &metricspb.Metric{Name: f.GetName(), Description: f.GetHelp()}
+		m := &metricspb.Metric{Name: f.GetName(), Description: f.GetHelp(), Unit: unit(f.GetName())}
 		switch f.GetType() {
 		case dto.MetricType_COUNTER:
 			points := points(f, at, func(m *dto.Metric) float64 { return m.Counter.GetValue() })
@@ -36,6 +38,9 @@ func (r Resource) message(families []*dto.MetricFamily, started, now time.Time) 
 		case dto.MetricType_GAUGE:
 			points := points(f, at, func(m *dto.Metric) float64 { return m.Gauge.GetValue() })
 			m.Data = &metricspb.Metric_Gauge{Gauge: &metricspb.Gauge{DataPoints: points}}
+		case dto.MetricType_HISTOGRAM:
+			m.Data = &metricspb.Metric_Histogram{Histogram: &metricspb.Histogram{DataPoints: histograms(f, begin, at),
+				AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE}}
 		default:
 			continue
 		}
@@ -55,14 +60,50 @@ func (r Resource) message(families []*dto.MetricFamily, started, now time.Time) 
 func points(f *dto.MetricFamily, at uint64, value func(*dto.Metric) float64) []*metricspb.NumberDataPoint {
 	list := make([]*metricspb.NumberDataPoint, 0, len(f.Metric))
 	for _, m := range f.Metric {
-		p := &metricspb.NumberDataPoint{TimeUnixNano: at,
-			Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: value(m)}}
-		for _, l := range m.Label {
-			p.Attributes = append(p.Attributes, attribute(l.GetName(), l.GetValue()))
+		list = append(list, &metricspb.NumberDataPoint{Attributes: attributes(m), TimeUnixNano: at,
+			Value: &metricspb.NumberDataPoint_AsDouble{AsDouble: value(m)}})
+	}
+	return list
+}
+
+// histograms returns the points of classic histograms: there a bucket has all up to its
+// bound, in OTLP what is above the bound before as well, and one more is above all.
+func histograms(f *dto.MetricFamily, begin, at uint64) []*metricspb.HistogramDataPoint {
+	list := make([]*metricspb.HistogramDataPoint, 0, len(f.Metric))
+	for _, m := range f.Metric {
+		h := m.Histogram
+		p := &metricspb.HistogramDataPoint{Attributes: attributes(m), StartTimeUnixNano: begin, TimeUnixNano: at,
+			Count: h.GetSampleCount(), Sum: h.SampleSum}
+		below := uint64(0)
+		for _, b := range h.Bucket {
+			if math.IsInf(b.GetUpperBound(), 1) {
+				break
+			}
+			p.ExplicitBounds = append(p.ExplicitBounds, b.GetUpperBound())
+			p.BucketCounts = append(p.BucketCounts, b.GetCumulativeCount()-below)
+			below = b.GetCumulativeCount()
 		}
+		p.BucketCounts = append(p.BucketCounts, p.Count-below)
 		list = append(list, p)
 	}
 	return list
+}
+
+func attributes(m *dto.Metric) (list []*commonpb.KeyValue) {
+	for _, l := range m.Label {
+		list = append(list, attribute(l.GetName(), l.GetValue()))
+	}
+	return list
+}
+
+// units are the UCUM codes of the units that names of metrics end in. From a unit a
+// Prometheus makes the end of a name that lacks it: what only counts has none.
+var units = map[string]string{"seconds": "s", "bytes": "By", "celsius": "Cel", "percent": "%"}
+
+// unit returns the unit of a metric, "" where it only counts or says what is.
+func unit(name string) string {
+	name = strings.TrimSuffix(name, "_total")
+	return units[name[strings.LastIndexByte(name, '_')+1:]]
 }
 
 func attribute(key, value string) *commonpb.KeyValue {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,14 +23,20 @@ import (
 	"heliograph/ci/await"
 )
 
-// registry has a counter, a gauge with a label, and a metric of a type that is not exported.
+// registry has a counter, a histogram, a gauge with a label, and a metric of a type that is
+// not exported.
 func registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	frames := prometheus.NewCounter(prometheus.CounterOpts{Name: "heliograph_link_frames_total", Help: "Frames."})
 	frames.Add(41)
 	up := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "heliograph_peer_up", Help: "Up."}, []string{"channel"})
 	up.WithLabelValues("cell-1").Set(1)
-	r.MustRegister(frames, up, prometheus.NewSummary(prometheus.SummaryOpts{Name: "go_gc_duration_seconds"}))
+	delay := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "heliograph_link_delay_seconds",
+		Buckets: []float64{.5, 2}})
+	for _, seconds := range []float64{.25, .5, 1, 8} {
+		delay.Observe(seconds)
+	}
+	r.MustRegister(frames, delay, up, prometheus.NewSummary(prometheus.SummaryOpts{Name: "go_gc_duration_seconds"}))
 	return r
 }
 
@@ -97,23 +104,52 @@ func TestTheCollectorGetsWhatMetricsShow(t *testing.T) {
 		t.Errorf("resource: got %q, want %q", attributes, want)
 	}
 	metrics := resource.ScopeMetrics[0].Metrics
-	if len(metrics) != 2 {
-		t.Fatalf("got %d metrics, want the counter and the gauge", len(metrics))
+	if len(metrics) != 3 {
+		t.Fatalf("got %d metrics, want the histogram, the counter and the gauge", len(metrics))
 	}
-	sum, gauge := metrics[0].GetSum(), metrics[1].GetGauge()
-	if metrics[0].Name != "heliograph_link_frames_total" || metrics[0].Description != "Frames." || !sum.IsMonotonic ||
-		sum.AggregationTemporality != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE {
-		t.Errorf("counter: got %v", metrics[0])
+	compareHistogram(t, metrics[0])
+	sum, gauge := metrics[1].GetSum(), metrics[2].GetGauge()
+	if metrics[1].Name != "heliograph_link_frames_total" || metrics[1].Description != "Frames." || !sum.IsMonotonic ||
+		metrics[1].Unit != "" || sum.AggregationTemporality != cumulative {
+		t.Errorf("counter: got %v", metrics[1])
 	}
 	p := sum.DataPoints[0]
 	if p.GetAsDouble() != 41 || p.StartTimeUnixNano == 0 || p.TimeUnixNano < p.StartTimeUnixNano {
 		t.Errorf("counter: got %v", p)
 	}
-	if p = gauge.DataPoints[0]; metrics[1].Name != "heliograph_peer_up" || p.GetAsDouble() != 1 ||
+	if p = gauge.DataPoints[0]; metrics[2].Name != "heliograph_peer_up" || p.GetAsDouble() != 1 ||
 		p.Attributes[0].Key != "channel" || p.Attributes[0].Value.GetStringValue() != "cell-1" {
-		t.Errorf("gauge: got %v", metrics[1])
+		t.Errorf("gauge: got %v", metrics[2])
 	}
 	await.True(t, "the export is up", func() bool { return e.Status().State == "up" && e.counts.Sent.Load() > 0 })
+}
+
+const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
+
+// compareHistogram compares a metric with the registry's histogram.
+func compareHistogram(t *testing.T, m *metricspb.Metric) {
+	t.Helper()
+	h := m.GetHistogram()
+	if m.Name != "heliograph_link_delay_seconds" || m.Unit != "s" || h.GetAggregationTemporality() != cumulative {
+		t.Fatalf("histogram: got %v", m)
+	}
+	p := h.DataPoints[0]
+	if p.Count != 4 || p.GetSum() != 9.75 || !slices.Equal(p.ExplicitBounds, []float64{.5, 2}) ||
+		!slices.Equal(p.BucketCounts, []uint64{2, 1, 1}) || p.StartTimeUnixNano == 0 {
+		t.Errorf("histogram: got %v", p)
+	}
+}
+
+func TestUnitsFollowFromNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"heliograph_link_bytes_total": "By", "heliograph_replay_window_seconds": "s", "process_cpu_seconds_total": "s",
+		"heliograph_board_temperature_celsius": "Cel", "heliograph_link_frames_total": "", "seconds": "s", "": "",
+		"heliograph_certificate_expires_timestamp_seconds": "s", "heliograph_build_info": "",
+	} {
+		if got := unit(name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
 }
 
 func TestAFailedExportIsCountedAndSaysWhatToDo(t *testing.T) {

@@ -20,7 +20,8 @@ func measurement(m pipeline.Measurement) *status.Measurement {
 		Sequence: m.Sequence, TransmitterUptimeSeconds: m.Uptime.Seconds(),
 		Expected: m.Losses.Expected, Missing: m.Losses.Missing, Late: m.Losses.Late,
 		Bursts: status.Histogram{Bounds: frames, Counts: m.Losses.Bursts[:]},
-		Delay:  status.Histogram{Bounds: delays, Counts: m.Delays[:]},
+		Delay: status.Histogram{Bounds: delays, Counts: m.Delays.Counts[:],
+			Sum: status.Of(m.Delays.Sum.Seconds())},
 	}
 	for i, r := range m.Repairs {
 		s.Classes = append(s.Classes, status.ClassRepairs{

@@ -18,9 +18,12 @@ type Measurement struct {
 	Delays   Delays
 }
 
-// Delays counts heartbeats by their delay beyond the quickest one: up to each bound
-// and beyond. They travel, wait for parity and are put in order as records do.
-type Delays [len(delayBounds) + 1]uint64
+// Delays counts heartbeats by their delay beyond the quickest one. They travel, wait for
+// parity and are put in order as records do.
+type Delays struct {
+	Counts [len(delayBounds) + 1]uint64 // up to each bound and beyond
+	Sum    time.Duration                // of all delays
+}
 
 var delayBounds = [...]time.Duration{
 	time.Millisecond, 2 * time.Millisecond, 3 * time.Millisecond, 5 * time.Millisecond, 7 * time.Millisecond,
@@ -29,13 +32,14 @@ var delayBounds = [...]time.Duration{
 	2 * time.Second, 5 * time.Second,
 }
 
-// DelayBounds returns the longest delays of each count of Delays but the last.
+// DelayBounds returns the longest delays of each of Delays.Counts but the last.
 func DelayBounds() []time.Duration { return slices.Clone(delayBounds[:]) }
 
 // add counts a heartbeat.
 func (d *Delays) add(delay time.Duration) {
 	bin, _ := slices.BinarySearch(delayBounds[:], delay)
-	d[bin]++
+	d.Counts[bin]++
+	d.Sum += delay
 }
 
 // measurement returns what is measured. The caller holds mu.

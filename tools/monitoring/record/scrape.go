@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +18,13 @@ import (
 	"heliograph/tools/pair"
 )
 
-// wanted matches the metrics that rules and dashboard refer to.
-var wanted = regexp.MustCompile(`^(` + strings.Join(monitoring.Metrics(), "|") + `)$`)
+var metrics = monitoring.Metrics()
+
+// wanted reports whether rules or dashboard refer to a metric; of a histogram they name the
+// buckets.
+func wanted(name string) bool {
+	return slices.Contains(metrics, name) || slices.Contains(metrics, name+"_bucket")
+}
 
 // scrape adds what Prometheus would store of one target: its metrics with the labels
 // of the target, and whether it answered.
@@ -39,7 +43,7 @@ func scrape(to map[string]float64, r *pair.Role, instance string) error {
 		return fmt.Errorf("record: /metrics of %s: %v", instance, err)
 	}
 	for name, family := range families {
-		if !wanted.MatchString(name) {
+		if !wanted(name) {
 			continue
 		}
 		for _, m := range family.Metric {
@@ -47,10 +51,25 @@ func scrape(to map[string]float64, r *pair.Role, instance string) error {
 			for _, l := range m.Label {
 				all[l.GetName()] = l.GetValue()
 			}
+			if m.Histogram != nil {
+				addHistogram(to, name, all, m.Histogram)
+				continue
+			}
 			to[series(name, all)] = value(m)
 		}
 	}
 	return nil
+}
+
+// addHistogram adds the series of a classic histogram.
+func addHistogram(to map[string]float64, name string, labels map[string]string, h *dto.Histogram) {
+	to[series(name+"_count", labels)] = float64(h.GetSampleCount())
+	to[series(name+"_sum", labels)] = rounded(h.GetSampleSum())
+	for _, b := range h.Bucket {
+		all := maps.Clone(labels)
+		all["le"] = strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64)
+		to[series(name+"_bucket", all)] = float64(b.GetCumulativeCount())
+	}
 }
 
 // value is a counter's or a gauge's value, to a thousandth.
@@ -59,8 +78,10 @@ func value(m *dto.Metric) float64 {
 	if m.Counter != nil {
 		v = m.Counter.GetValue()
 	}
-	return math.Round(v*1000) / 1000
+	return rounded(v)
 }
+
+func rounded(v float64) float64 { return math.Round(v*1000) / 1000 }
 
 // series writes a name with its labels in order.
 func series(name string, labels map[string]string) string {
