@@ -79,7 +79,7 @@ func libraries() []rule {
 		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/mqtt/server", may: []string{"firmware/platform/fairshare", "firmware/mqtt/broker", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/platform/handover"},
-		{path: "firmware/platform/diagnosis", pure: true, may: []string{"firmware/platform/status"}},
+		{path: "firmware/platform/diagnosis", pure: true, may: []string{"firmware/platform/machine", "firmware/platform/status"}},
 		{path: "firmware/platform/disk"},
 		{path: "firmware/platform/health", pure: true},
 		{path: "firmware/platform/counter", pure: true},

@@ -178,6 +178,8 @@ func boards(role string) []status.Board {
 	}
 	rx := tx
 	rx.Role, rx.Name, rx.Clock, rx.Card, rx.Temperature = "rx", "press-hall-rx", "link", "12 % worn", status.Of(46.)
+	rx.Probe = &machine.Probe{Key: "v", Time: time.Now().Add(-time.Hour), Received: new(uint64),
+		Sent: []machine.Means{{Name: "ARP request", Count: 500}}}
 	return []status.Board{tx, rx}
 }
 

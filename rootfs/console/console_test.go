@@ -19,6 +19,7 @@ import (
 
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/status"
@@ -140,6 +141,7 @@ func tx() Status {
 func crowded() Status {
 	s := rx()
 	s.Role, s.Report.Snapshot.Role = "tx", "tx"
+	s.Report.Snapshot.Boards = []status.Board{{Role: "tx", Facts: machine.Facts{Probe: &machine.Probe{Time: s.Now}}}}
 	for i := range 30 {
 		s.Report.Snapshot.Channels[fmt.Sprintf("line-%02d", i)] = status.Channel{Protocol: "mqtt", SourceState: "up"}
 		s.Report.Snapshot.Peers = append(s.Report.Snapshot.Peers,
@@ -159,8 +161,13 @@ func TestScreens(t *testing.T) {
 	good := rx()
 	good.State, good.Reason, good.Rejected, good.Report.Snapshot.Peers = health.Good, "", 0, nil
 	delete(good.Report.Snapshot.Channels, "cell-1")
+	probed := rx()
+	probed.Report.Snapshot.Boards = []status.Board{{Role: "tx"}, {Role: "rx", Facts: machine.Facts{
+		Probe: &machine.Probe{Time: probed.Now.Add(-time.Minute), Sent: []machine.Means{{Name: "x", Count: 500}},
+			Received: status.Of[uint64](0)}}}}
 	for name, s := range map[string]Status{"rx": rx(), "rx-healing": healing, "rx-good": good, "tx": tx(),
-		"crowded": crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
+		"rx-probed": probed,
+		"crowded":   crowded(), "before-the-first-report": {Role: "rx", State: health.Starting}} {
 		t.Run(name, func(t *testing.T) {
 			before := status.Link{Frames: 81000, Lost: status.Of[uint64](3), Repaired: status.Of[uint64](40)}
 			got := Screen(s, Size{80, 21}) + "\n" + Summary(s, before, 79) + "\n"

@@ -140,7 +140,7 @@ func TestProbesLeaveASerialPortThatIsReceivedFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.Close() })
-	arrived := make(chan int)
+	arrived := make(chan int, 1)
 	go func() {
 		b, n := make([]byte, 4096), 0
 		for n < perMeans*probe.Size {
@@ -156,8 +156,13 @@ func TestProbesLeaveASerialPortThatIsReceivedFrom(t *testing.T) {
 	if len(r.Sent) != 1 || r.Sent[0].Count != perMeans || r.Reason != "" {
 		t.Errorf("got %+v, want %d probes", r, perMeans)
 	}
-	if n := <-arrived; n != perMeans*probe.Size {
-		t.Errorf("%d bytes arrived, want %d", n, perMeans*probe.Size)
+	select {
+	case n := <-arrived:
+		if n != perMeans*probe.Size {
+			t.Errorf("%d bytes arrived, want %d", n, perMeans*probe.Size)
+		}
+	case <-time.After(probeBound):
+		t.Fatal("not all bytes arrived")
 	}
 	if _, err := far.Write([]byte("frame")); err != nil {
 		t.Fatal(err)

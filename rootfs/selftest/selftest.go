@@ -60,7 +60,7 @@ func Run(m Machine) []Result {
 		m.led("heartbeat", m.Board.Heartbeat), m.led("link", m.Board.LinkLED), m.watchdog(), m.clock(), m.rtc(),
 		m.data(), m.room(), m.temperature(),
 		{"nothing comes back on the wire", NotProved,
-			"check by eye: a transmitter's RXD and a receiver's TXD stay unwired"},
+			"check by eye: a transmitter's RXD and a receiver's TXD stay unwired; key v of RX's console sends probes"},
 	}
 }
 

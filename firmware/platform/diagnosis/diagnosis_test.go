@@ -8,6 +8,7 @@ import (
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/diagnosis"
 	"heliograph/firmware/platform/disk"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
 )
 
@@ -45,6 +46,11 @@ func TestWhatARoleKnowsIsNamedWithItsCure(t *testing.T) {
 		"a line that is held at 0": {snap: status.Snapshot{Link: silent,
 			Counters: []counter.Set{set("medium", "breaks", 1)}}, code: "line-break", where: "link", host: "ground",
 			board: "ground"},
+		"a way back": {snap: status.Snapshot{Boards: []status.Board{{Role: "rx", Facts: machine.Facts{
+			Probe: &machine.Probe{Received: of(100), CameBack: true}}}}},
+			code: "way-back", where: "link", host: "find the path back", board: "out of service"},
+		"a probe that did not come back": {snap: status.Snapshot{Boards: []status.Board{{Role: "rx",
+			Facts: machine.Facts{Probe: &machine.Probe{Received: of(0)}}}}}},
 		"a silent link": {snap: status.Snapshot{Link: silent}, code: "silent", where: "link", host: "start heliotx",
 			board: "start the transmitter"},
 		"a port that is too slow": {snap: status.Snapshot{Counters: []counter.Set{set("medium", "buffer_overruns", 2)}},

@@ -19,6 +19,7 @@ func (s Site) Snapshot(snap *status.Snapshot, now time.Time) (l List) {
 		l.Add(Finding{"configuration", "configuration", fault, s.pick("correct the line, and start helioROLE again",
 			"correct the line with \"heliograph image configure\", or in the card's folder heliograph")})
 	}
+	s.oneWay(&l, snap)
 	s.link(&l, snap)
 	s.state(&l, snap)
 	s.peers(&l, snap)
@@ -27,6 +28,17 @@ func (s Site) Snapshot(snap *status.Snapshot, now time.Time) (l List) {
 	s.certificates(&l, snap, now)
 	s.reasons(&l, snap)
 	return l
+}
+
+// oneWay names a link that has carried a reverse probe back.
+func (s Site) oneWay(l *List, snap *status.Snapshot) {
+	for _, b := range snap.Boards {
+		if p := b.Probe; p != nil && p.CameBack {
+			l.Add(Finding{"way-back", "link", fmt.Sprintf("it is not one-way: TX's end has received %d packets or "+
+				"bytes, as it says after a reverse probe", value(p.Received)),
+				"take the link out of service, and find the path back; heliograph accept then proves that it is gone"})
+		}
+	}
 }
 
 // counted returns a counter of a part, over all channels.
