@@ -32,7 +32,6 @@ const oneTX, oneRX = "[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1
 // "", and returns the report, which has to verify, and the exit code.
 func acceptLink(t *testing.T, ns, config, length string) (r *accept.Verified, code int) {
 	t.Helper()
-	tool(t, "cert", "new", "--config", config)
 	page := filepath.Join(t.TempDir(), "hall.html")
 	args := []string{filepath.Join(programs, "heliograph"), "accept", "--config", config, "-o", page, "--length",
 		length,
@@ -55,8 +54,9 @@ func acceptLink(t *testing.T, ns, config, length string) (r *accept.Verified, co
 	if r, err = accept.Verify(f); err != nil {
 		t.Fatal(err)
 	}
-	if said := tool(t, "accept", "verify", jsonPath); !strings.Contains(said, r.Signer) {
-		t.Errorf("verify does not name the certificate: %s", said)
+	if said := tool(t, "accept", "verify", "--thumbprint", r.Signer, jsonPath); r.Measured == nil ||
+		!strings.Contains(said, "measured and signed by") {
+		t.Errorf("verify does not name who measured: %s", said)
 	}
 	return r, code
 }
@@ -224,4 +224,57 @@ func silentEnd(t *testing.T, ns, iface string) (fd int) {
 			unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second))
 	})
 	return fd
+}
+
+// TestAReportOfAnotherMachineIsSignedByRX has a computer that has neither key nor configuration
+// measure a receiver without OPC UA, over its status port alone.
+func TestAReportOfAnotherMachineIsSignedByRX(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, linktest.Profile{}, oneTX, oneRX)
+	g.Start()
+	g.Ready()
+	page := filepath.Join(t.TempDir(), "hall.html")
+	said := tool(t, "accept", "--rx", fmt.Sprintf("127.0.0.1:%d", g.RX.Port()), "-o", page, "--length", "12s",
+		"--skip-carrier-test")
+	own := strings.Fields(strings.Split(tool(t, "cert", "show", "--config", g.RX.Config), "\n")[1])[1]
+	file := strings.TrimSuffix(page, ".html") + ".json"
+	if !strings.Contains(said, "measured and signed by RX") || !strings.Contains(said, own) {
+		t.Errorf("the finding does not name %s: %s", own, said)
+	}
+	verified := tool(t, "accept", "verify", "--thumbprint", own, file)
+	for _, want := range []string{own, "measured and signed by", "findings, recommendation and page follow"} {
+		if !strings.Contains(verified, want) {
+			t.Errorf("got %q, want %q in it", verified, want)
+		}
+	}
+	if body, _, err := g.RX.Get("/status.json"); err != nil || !strings.Contains(body, own) {
+		t.Errorf("the status does not show the thumbprint: %v", err)
+	}
+	text := string(rig.Read(t, file))
+	for name, c := range map[string]struct {
+		text string
+		args []string
+		want string
+	}{
+		"another board":    {text, []string{"--thumbprint", strings.Repeat("0", 40)}, "and not of 0000"},
+		"a figure":         {strings.Replace(text, `"missing": 0`, `"missing": 1`, 1), nil, "does not follow from what RX"},
+		"a verdict":        {strings.Replace(text, `"verdict": "PASS`, `"verdict": "GOOD`, 1), nil, "does not follow"},
+		"a statement":      {strings.Replace(text, `\"missing\":0`, `\"missing\":1`, 1), nil, "statement 1 was not signed"},
+		"no statements":    {strings.Replace(text, `"evidence": {`, `"x": {`, 1), nil, "is not signed"},
+		"another page":     {strings.Replace(text, `"page_sha256": "`, `"page_sha256": "0`, 1), nil, "another page"},
+		"a later question": {strings.Replace(text, `"number": 2`, `"number": 3`, 1), nil, "another nonce"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if len(c.args) == 0 && c.text == text {
+				t.Fatal("the text was not changed")
+			}
+			path := filepath.Join(t.TempDir(), "hall.json")
+			rig.Write(t, path, []byte(c.text))
+			out, err := exec.Command(filepath.Join(programs, "heliograph"), append(append([]string{"accept", "verify"},
+				c.args...), path)...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), c.want) {
+				t.Errorf("got %v, %s; want %q", err, out, c.want)
+			}
+		})
+	}
 }

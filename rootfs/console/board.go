@@ -16,6 +16,7 @@ import (
 type Board interface {
 	Status() Status
 	Log(lines int) []string // oldest first
+	Identity() Certificate  // the board's own; the zero value for none
 	Rejected() []Certificate
 	Trust(thumbprint string) error
 	Refused() []Run                         // of the transmitter, that the operator may accept

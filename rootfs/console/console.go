@@ -294,6 +294,10 @@ func (c *Console) ask(question string, do func()) {
 }
 
 func (c *Console) certificates() {
+	if own := c.board.Identity(); own.Thumbprint != "" {
+		c.say(fmt.Sprintf("This board's own (%s), to compare at its peers and in reports:\n   %s", own.Why,
+			own.Thumbprint))
+	}
 	list := c.board.Rejected()
 	if len(list) == 0 {
 		c.say("No certificate was rejected.")

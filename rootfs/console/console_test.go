@@ -40,8 +40,11 @@ type fake struct {
 	done   []string
 }
 
-func (f *fake) Status() Status          { return f.status }
-func (f *fake) Log(n int) []string      { return f.log[max(0, len(f.log)-n):] }
+func (f *fake) Status() Status     { return f.status }
+func (f *fake) Log(n int) []string { return f.log[max(0, len(f.log)-n):] }
+func (f *fake) Identity() Certificate {
+	return Certificate{"CC33", "CN=Heliograph rx (hall)\x1b]0;x\x07", "until 2036-01-01"}
+}
 func (f *fake) Rejected() []Certificate { return f.certs }
 func (f *fake) Network() Network        { return f.net }
 func (f *fake) Selftest(w io.Writer)    { fmt.Fprintln(w, "pass  link") }
@@ -267,6 +270,8 @@ func TestKeys(t *testing.T) {
 		{"a pair key that is refused", "x" + newKey + "\ryes\r", errors.New("in use already"), []string{"key a2c41a2c"},
 			"in use already"},
 		{"trust none", "c9c0cx", nil, nil, "none"},
+		{"the board's own certificate", "cx", nil, nil,
+			"(until 2036-01-01), to compare at its peers and in reports:\r\n   CC33\r\n"},
 		{"trust, and think again", "c1\x1b", nil, nil, "AA11"},
 		{"trust fails", "c1yes\r", errors.New("disk full"), []string{"trust AA11"}, "disk full"},
 		{"network, all kept", "n\r\r\r\r\ryes\r", nil,

@@ -18,7 +18,7 @@ func keyWords() []keyWord {
 		{'s', "[s]tatus", "status of the board, its link and its channels"},
 		{'f', "[f]indings", "what is wrong, and what cures it"},
 		{'l', "[l]og", "newest lines of the log"},
-		{'c', "[c]erts", "certificates that were rejected; trust one"},
+		{'c', "[c]erts", "certificates: this board's own; those that were rejected, to trust one"},
 		{'n', "[n]etwork", "hostname, address, gateway and nameservers"},
 		{'e', "[e]poch", "accept a transmitter that was replaced"},
 		{'x', "[x] key", "which pair keys are used; change to a new one"},

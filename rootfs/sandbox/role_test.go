@@ -23,6 +23,7 @@ import (
 	"heliograph/drivers/udp"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/platform/handover"
+	"heliograph/firmware/platform/statement"
 )
 
 // said collects what a program says.
@@ -200,6 +201,7 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 			return nil
 		})
 	}
+	signs(t, rxStatus)
 	for i := range 20 {
 		if token := from.Publish("plant/line", 1, false, fmt.Sprintf("<%d>", i)); token.Wait() && token.Error() != nil {
 			t.Fatal(token.Error())
@@ -228,6 +230,30 @@ func TestRolesCarryMQTTInTheSandbox(t *testing.T) {
 	for name, direction := range map[string]Direction{"heliotx": Transmit, "heliorx": Receive} {
 		showsRefusal(t, filepath.Join(bench, name), direction)
 	}
+}
+
+// signs has the receiver sign a statement with its key, which it made itself.
+func signs(t *testing.T, port int) {
+	t.Helper()
+	await.NoError(t, "a signed statement", func() error {
+		a, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/statement.json?nonce=%032d", port, 1))
+		if err != nil {
+			return err
+		}
+		defer a.Body.Close()
+		body, err := io.ReadAll(a.Body)
+		if err != nil {
+			return err
+		}
+		s, err := statement.Decode(body)
+		if err == nil {
+			_, err = s.Signature.Verify(statement.Measurement, []byte(s.Text))
+		}
+		if err != nil {
+			return fmt.Errorf("%d %s: %w", a.StatusCode, body, err)
+		}
+		return nil
+	})
 }
 
 // showsRefusal runs a program as PID 1 does while it refuses the configuration: with

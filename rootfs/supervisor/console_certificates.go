@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"crypto/x509"
 	"log/slog"
 	"os"
 	"time"
@@ -24,13 +25,25 @@ func (b *ConsoleBoard) readRejected() (list []console.Certificate) {
 	}
 	for _, e := range store.List() {
 		if e.Kind == pki.KindRejected && e.Certificate != nil {
-			list = append(list, console.Certificate{
-				Thumbprint: e.Thumbprint, Subject: e.Certificate.Subject.String(),
-				Why: "until " + e.Certificate.NotAfter.UTC().Format(time.DateOnly),
-			})
+			list = append(list, shown(e.Thumbprint, e.Certificate))
 		}
 	}
 	return list
+}
+
+// Identity implements console.Board.
+func (b *ConsoleBoard) Identity() console.Certificate {
+	store, err := b.openStore()
+	if err != nil || store.Own() == nil {
+		return console.Certificate{}
+	}
+	return shown(pki.Thumbprint(store.Own().Certificate.Raw), store.Own().Certificate)
+}
+
+// shown is a certificate as the console shows it.
+func shown(thumbprint string, c *x509.Certificate) console.Certificate {
+	return console.Certificate{Thumbprint: thumbprint, Subject: c.Subject.String(),
+		Why: "until " + c.NotAfter.UTC().Format(time.DateOnly)}
 }
 
 // Trust implements console.Board.

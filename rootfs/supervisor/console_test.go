@@ -18,6 +18,7 @@ import (
 
 	"heliograph/boards"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/acceptance"
 	"heliograph/firmware/platform/health"
 	"heliograph/rootfs/console"
@@ -173,7 +174,7 @@ func TestConsoleTrustsARejectedCertificate(t *testing.T) {
 	r := newRig(t, "rx", validRX)
 	r.paths.pki = filepath.Join(t.TempDir(), "pki")
 	b, _ := newConsole(t, r)
-	if got := b.Rejected(); len(got) != 0 || b.Trust("AA") == nil {
+	if got := b.Rejected(); len(got) != 0 || b.Trust("AA") == nil || b.Identity() != (console.Certificate{}) {
 		t.Errorf("without certificates: got %+v, want none to trust", got)
 	}
 	rejected := filepath.Join(r.paths.pki, "rejected", "certs")
@@ -193,6 +194,13 @@ func TestConsoleTrustsARejectedCertificate(t *testing.T) {
 	}
 	if got := b.Rejected(); len(got) != 0 {
 		t.Errorf("trusted: got %+v rejected", got)
+	}
+	store, err := pki.Open(pki.Config{Directory: r.paths.pki, Application: pki.Application{URI: "urn:x", Name: "own"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own := b.Identity(); own.Thumbprint != pki.Thumbprint(store.Own().Certificate.Raw) || own.Subject != "CN=own" {
+		t.Errorf("got %+v, want the board's own", own)
 	}
 }
 

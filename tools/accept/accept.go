@@ -8,6 +8,8 @@
 //	reverse.go     nothing that RX sends arrives at TX; drivers/probe sends it
 //	judge.go       the findings and the verdict
 //	report.go      the report; html.go and plot.go its page, sign.go its signature
+//	witness.go     what RX itself has signed of the measurement
+//	derive.go      the report once more, made of what RX has signed
 //
 // It is pure: no clock, no network, no file. heliorx measures all the time;
 // an acceptance is the difference of two moments.
@@ -75,6 +77,11 @@ type Report struct {
 	Page string `json:"page_sha256,omitempty"`
 	// SHA-1 of the certificate whose key signs, in hex; "" for a report that is not signed
 	Signer string `json:"signer_thumbprint,omitempty"`
+	// RX's clock at From, where RX has signed it
+	ReceiverClock time.Time `json:"receiver_clock,omitzero"`
+	// What RX has signed of the measurement; nil: nothing, for the reason of Unsigned
+	Evidence *Evidence `json:"evidence,omitempty"`
+	Unsigned string    `json:"unsigned_reason,omitempty"`
 }
 
 // Board is one end.

@@ -18,6 +18,8 @@ type Carrier struct {
 	Slowest     float64 `json:"slowest_before,omitempty"`    // frames a second, over as long a time with light
 	Fastest     float64 `json:"fastest_before,omitempty"`
 	Fault       string  `json:"fault,omitempty"` // why it did not pass
+
+	proofs []Proof // of RX: before and after
 }
 
 // Our own choices.
@@ -61,10 +63,14 @@ func IsDark(samples []Sample) bool {
 }
 
 // JudgeCarrier compares the frames that TX numbered while it was dark with those that it
-// sends with light. The sequence number needs no record to cross: each frame has it.
+// sends with light. The sequence number needs no record to cross: each frame has it. Where RX
+// signs, samples that it has not signed are left out.
 func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	dark := after.At.Sub(before.At)
-	c := Carrier{Done: true, DarkSeconds: dark.Seconds()}
+	c := Carrier{Done: true, DarkSeconds: dark.Seconds(), proofs: proofs(before, after)}
+	if after.proof != nil {
+		light = signedOnly(light)
+	}
 	c.Slowest, c.Fastest = rateRange(light, dark)
 	uptime := time.Duration((transmitterClock(after) - transmitterClock(before)) * float64(time.Second))
 	switch {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Our own choices of what a good link is.
@@ -15,8 +16,9 @@ const (
 	leastCount = 100  // frames without which nothing is known
 	// leastMissing is how many of fewer frames show a loss by themselves
 	leastMissing = 5
-	slowDelay    = 1.0  // seconds, of one heartbeat in a hundred
-	mostSilent   = 10.0 // seconds without a frame, of heartbeats each second
+	mostApart    = 5 * time.Minute // of RX's clock and this computer's
+	slowDelay    = 1.0             // seconds, of one heartbeat in a hundred
+	mostSilent   = 10.0            // seconds without a frame, of heartbeats each second
 )
 
 // What to do about more than one finding.
@@ -28,7 +30,7 @@ const (
 // Judge returns the findings of a report that has its measurements, and the verdict.
 func (r *Report) Judge() {
 	r.Findings = slices.Concat(r.judgeFrames(), r.judgeLosses(), r.judgeMachine(), []Finding{r.judgeReverse(),
-		r.judgeCarrier()})
+		r.judgeCarrier()}, r.judgeSigned())
 	r.Verdict = VerdictPass
 	for _, f := range r.Findings {
 		switch {
@@ -240,6 +242,22 @@ func (r *Report) judgeCarrier() Finding {
 	}
 	return passed(subject, "TX sent %d frames (%.1f a second) in %.1f s without light, as with it (%.1f to %.1f a "+
 		"second); it was not restarted", c.Frames, c.Rate, c.DarkSeconds, c.Slowest, c.Fastest)
+}
+
+// judgeSigned says who has signed the measurement.
+func (r *Report) judgeSigned() (list []Finding) {
+	e := r.Evidence
+	if e == nil {
+		return nil
+	}
+	list = []Finding{passed("signature", "measured and signed by RX, %d statements by the key of certificate %s",
+		e.Statements(), e.Thumbprint())}
+	if apart := r.From.Sub(r.ReceiverClock); apart.Abs() > mostApart {
+		list = append(list, found(Remark, "clock", "set the clock that is wrong: [time] of RX, or this computer's",
+			"RX has signed that it was %s, and by this computer it was %s", r.ReceiverClock.UTC().Format(time.DateTime),
+			r.From.UTC().Format(time.DateTime)))
+	}
+	return list
 }
 
 // duration writes seconds for people.

@@ -18,6 +18,8 @@ type Reverse struct {
 	// What TX's end has received: since TX started, before the probe, and after it
 	Before *Receipt `json:"before,omitempty"`
 	After  *Receipt `json:"after,omitempty"`
+
+	proofs []Proof // of RX: after the last probe, and with what TX counted later
 }
 
 // Means is one kind of probe.
@@ -37,4 +39,18 @@ func (r *Reverse) probes() (n int) {
 // Newer says whether TX's counters in a sample were read after another sample.
 func Newer(before, now *Sample) bool {
 	return before.Link.Epoch == now.Link.Epoch && now.TX.Received.ReadAfter(before.TX.Received)
+}
+
+// Counted puts in what TX counts: before the probe, and in a sample that came some seconds after
+// the one that was taken when the last probe was sent. What RX's board has sent meanwhile is in that one: a board
+// alone sends on its link.
+func (r *Reverse) Counted(before, sent, now *Sample) {
+	if p := sent.Probe; p != nil {
+		r.Sent, r.Left = nil, nil
+		if !p.Time.IsZero() && (before.Probe == nil || !p.Time.Equal(before.Probe.Time)) {
+			r.Sent, r.Left = p.Sent, p.Left
+		}
+	}
+	r.Before, r.After, r.Known = before.TX.Received, now.TX.Received, Newer(sent, now)
+	r.proofs = proofs(sent, now)
 }

@@ -36,6 +36,10 @@ type Sample struct {
 	Overruns  uint64 // times that a serial port lost bytes, because the machine was too slow
 	TX        selfreport.Report
 	Probe     *machine.Probe // the newest that RX's board has sent; nil: RX is not a board
+
+	proof  *Proof    // that RX has signed it; nil: it has not
+	signer *Witness  // who asked for the proof
+	clock  time.Time // RX's, in the proof
 }
 
 // ParseSample reads a /status.json that came at a time.

@@ -2,9 +2,6 @@ package accept
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -14,10 +11,8 @@ import (
 	"io"
 
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/statement"
 )
-
-// algorithm is the only one: PKCS #1 v1.5 (RFC 8017, 8.2), which every tool verifies.
-const algorithm = "RS256"
 
 // maxReport bounds a file that is verified, in bytes.
 const maxReport = 16 << 20
@@ -25,20 +20,15 @@ const maxReport = 16 << 20
 // document is the JSON file. The signature is over the bytes of report without the space
 // between its tokens (json.Compact), so that a file may be formatted again.
 type document struct {
-	Report    json.RawMessage `json:"report"`
-	Signature *signature      `json:"signature,omitempty"`
-}
-
-type signature struct {
-	Algorithm   string `json:"algorithm"`
-	Certificate []byte `json:"certificate"` // DER
-	Value       []byte `json:"value"`
+	Report    json.RawMessage      `json:"report"`
+	Signature *statement.Signature `json:"signature,omitempty"`
 }
 
 // Signed is a report with its page and its JSON form.
 type Signed struct{ JSON, Page []byte }
 
-// Sign makes the page of a report and signs both; own is nil for a report without a signature.
+// Sign makes the page of a report and signs both; own is nil for a report without a
+// signature of its own. What RX has signed of the measurement is in the report.
 func Sign(r *Report, own *pki.Own) (Signed, error) {
 	if own != nil {
 		r.Signer = pki.Thumbprint(own.Certificate.Raw)
@@ -47,20 +37,18 @@ func Sign(r *Report, own *pki.Own) (Signed, error) {
 	if err != nil {
 		return Signed{}, err
 	}
-	sum := sha256.Sum256(page)
-	r.Page = hex.EncodeToString(sum[:])
+	r.Page = sumOf(page)
 	body, err := json.Marshal(r)
 	if err != nil {
 		return Signed{}, fmt.Errorf("accept: encoding the report: %w", err)
 	}
 	d := document{Report: body}
 	if own != nil {
-		digest := sha256.Sum256(body)
-		value, err := rsa.SignPKCS1v15(rand.Reader, own.Key, crypto.SHA256, digest[:])
+		s, err := statement.Sign(statement.Report, body, own.Key, own.Certificate.Raw)
 		if err != nil {
-			return Signed{}, fmt.Errorf("accept: signing the report: %w", err)
+			return Signed{}, fmt.Errorf("accept: the report: %w", err)
 		}
-		d.Signature = &signature{algorithm, own.Certificate.Raw, value}
+		d.Signature = &s
 	}
 	out, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
@@ -69,10 +57,20 @@ func Sign(r *Report, own *pki.Own) (Signed, error) {
 	return Signed{append(out, '\n'), page}, nil
 }
 
-// Verified is a report whose signature holds.
+func sumOf(page []byte) string {
+	sum := sha256.Sum256(page)
+	return hex.EncodeToString(sum[:])
+}
+
+// Verified is a report whose signatures hold. At least one certificate is there.
 type Verified struct {
 	Report
-	Certificate *x509.Certificate
+	Certificate *x509.Certificate // whose key signed the whole report; nil: none
+	// Measured is the one whose key signed what was measured, from which each figure of
+	// the report follows; nil: none did.
+	Measured *x509.Certificate
+
+	derived *Report
 }
 
 // Errors of Verify that say what a file is.
@@ -81,8 +79,8 @@ var (
 	errNotOne   = errors.New("this is not the JSON file of an acceptance")
 )
 
-// Verify reads a JSON file and checks its signature. Whether the certificate is that of the
-// board is for the reader to say.
+// Verify reads a JSON file and checks its signatures, and that its figures follow from what RX
+// has signed. Whether a certificate is that of the board is for the reader to say.
 func Verify(from io.Reader) (*Verified, error) {
 	b, err := io.ReadAll(io.LimitReader(from, maxReport+1))
 	if err != nil {
@@ -100,27 +98,68 @@ func Verify(from io.Reader) (*Verified, error) {
 	switch {
 	case v.Format > Format:
 		return nil, fmt.Errorf("the report has format %d, and this program knows %d: use a newer one", v.Format, Format)
-	case d.Signature == nil:
+	case d.Signature == nil && v.Signer != "":
+		return nil, fmt.Errorf("%w: the signature that it names is not in the file", ErrUnsigned)
+	case d.Signature == nil && v.Evidence == nil:
 		return nil, ErrUnsigned
-	case d.Signature.Algorithm != algorithm:
-		return nil, fmt.Errorf("algorithm %q is not known", clip(d.Signature.Algorithm))
 	}
-	if v.Certificate, err = x509.ParseCertificate(d.Signature.Certificate); err != nil {
-		return nil, errors.New("the certificate in the file is malformed")
+	if d.Signature != nil {
+		if err := v.verifyReport(d.Signature, body.Bytes()); err != nil {
+			return nil, err
+		}
 	}
-	key, ok := v.Certificate.PublicKey.(*rsa.PublicKey)
-	digest := sha256.Sum256(body.Bytes())
-	if !ok || rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], d.Signature.Value) != nil {
-		return nil, errors.New("the signature does not fit: the report was changed after it was made")
-	}
-	if v.Signer != pki.Thumbprint(v.Certificate.Raw) {
-		return nil, errors.New("the report names another certificate than the one in the file")
+	if v.Evidence != nil {
+		if v.derived, v.Measured, err = v.Report.derived(); err != nil {
+			return nil, err
+		}
+		if err := v.follows(v.derived, false); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }
 
-// IsPage reports whether a page is the one that was made with the report.
-func (v *Verified) IsPage(page []byte) bool {
-	sum := sha256.Sum256(page)
-	return v.Page == hex.EncodeToString(sum[:])
+// verifyReport checks the signature of the whole report.
+func (v *Verified) verifyReport(s *statement.Signature, body []byte) (err error) {
+	v.Certificate, err = s.Verify(statement.Report, body)
+	switch {
+	case errors.Is(err, statement.ErrSignature):
+		return errors.New("the signature does not fit: the report was changed after it was made")
+	case err != nil:
+		return err
+	case v.Signer != pki.Thumbprint(v.Certificate.Raw):
+		return errors.New("the report names another certificate than the one in the file")
+	}
+	return nil
 }
+
+// VerifyTexts checks that what this program finds and recommends is what the report does, and that
+// it writes the same page. It is for a report of this program's own version: another one may word and judge it
+// in another way. Where RX has signed nothing, the signature of the report covers all of it.
+func (v *Verified) VerifyTexts() error {
+	if v.derived == nil {
+		return nil
+	}
+	if err := v.follows(v.derived, true); err != nil {
+		return err
+	}
+	page, err := Page(&v.Report)
+	if err != nil {
+		return err
+	}
+	if !v.IsPage(page) {
+		return errors.New("the report names another page than the one that follows from it")
+	}
+	return nil
+}
+
+// Judged is the verdict that this program comes to; "" where RX has signed nothing.
+func (v *Verified) Judged() string {
+	if v.derived == nil {
+		return ""
+	}
+	return v.derived.Verdict
+}
+
+// IsPage reports whether a page is the one that was made with the report.
+func (v *Verified) IsPage(page []byte) bool { return v.Page == sumOf(page) }

@@ -55,6 +55,7 @@ func (f *fake) Status() console.Status {
 }
 
 func (f *fake) Log(n int) []string                        { return []string{"a log line\x1b[2J"} }
+func (f *fake) Identity() console.Certificate             { return console.Certificate{} }
 func (f *fake) Rejected() []console.Certificate           { return nil }
 func (f *fake) Trust(string) error                        { return nil }
 func (f *fake) Keys() (string, error)                     { return "", nil }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
@@ -10,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -55,9 +58,11 @@ func acceptCommand() *cobra.Command {
 			"unchanged. It needs nothing from the plant's side. Run it on RX's machine as root, or the probes\n" +
 			"are recorded as not done.\n\n" +
 			"With --rx it measures a board, from any PC. The board sends the probes, 100 of each, when you press\n" +
-			"a key at its console; you are asked to. The report is signed only if --config is given too.\n\n" +
-			"The report is REPORT.html with REPORT.json beside it, signed with the key of the OPC UA identity\n" +
-			"in [pki] of the configuration. The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
+			"a key at its console; you are asked to.\n\n" +
+			"RX signs what it measures, with the key of its OPC UA identity, and the figures of the report\n" +
+			"follow from that. The report is REPORT.html with REPORT.json beside it. With --config the same key\n" +
+			"signs the report as a whole, too. \"accept verify\" checks all of it.\n\n" +
+			"The exit code is 0 for PASS and PASS WITH REMARKS, 1 for FAIL.",
 		Example: "  heliograph accept --config rx.toml --minutes 30 -o hall.html\n" +
 			"  heliograph accept --rx https://ann@10.0.0.3:9464 --password-file password -o hall.html\n" +
 			"  heliograph accept verify hall.json",
@@ -127,14 +132,37 @@ func (a *acceptRun) run(c *cobra.Command, _ []string) error {
 			return err
 		}
 		login.Trusted = certificates
-		return a.accept(c, cfg, func(ctx context.Context) ([]byte, error) {
+		s := session.Config{Tool: version, Length: a.length}
+		s.Get = func(ctx context.Context) ([]byte, error) {
 			body, err := watch.Get(ctx, address, login)
 			if err != nil && !strings.Contains(err.Error(), address.Name) {
 				err = fmt.Errorf("%s: %w", address.Name, err)
 			}
 			return body, err
-		})
+		}
+		s.Statement = func(ctx context.Context, nonce string) ([]byte, error) {
+			body, err := watch.Statement(ctx, address, login, nonce)
+			return body, statementError(err)
+		}
+		_, _ = rand.Read(s.Challenge[:]) // never fails
+		return a.accept(c, cfg, s)
 	})(c, nil)
+}
+
+// statementError is an error of RX's status port as the session knows it.
+func statementError(err error) error {
+	r, ok := errors.AsType[*watch.Refused](err)
+	switch {
+	case !ok:
+		return err
+	case r.Code == http.StatusNotFound && !strings.Contains(r.Said, "signed"):
+		return session.NoStatement{Reason: "this heliorx is of an older release, which does not sign"}
+	case r.Code == http.StatusNotFound, r.Code == http.StatusServiceUnavailable:
+		return session.NoStatement{Reason: r.Said}
+	case r.Code == http.StatusTooManyRequests:
+		return session.Busy{After: r.After}
+	}
+	return err
 }
 
 // check returns what is wrong with the flags.
@@ -163,7 +191,7 @@ func (a *acceptRun) check() error {
 func (a *acceptRun) jsonPath() string { return strings.TrimSuffix(a.out, ".html") + ".json" }
 
 // accept measures, writes the files, and prints the findings.
-func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Context) ([]byte, error)) error {
+func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) error {
 	if err := a.writable(); err != nil {
 		return err
 	}
@@ -172,7 +200,6 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 	if err != nil {
 		return err
 	}
-	s := session.Config{Tool: version, Get: get, Length: a.length}
 	s.Say, s.Progress, s.Wait = progressOn(notes)
 	s.OneMachine = a.config != "" && onLoopback(cfg.Link)
 	switch {
@@ -196,6 +223,9 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, get func(context.Con
 	}
 	if a.config != "" && r.Pair != cfg.Pair {
 		return fmt.Errorf("accept: heliorx at %s is of pair %q, and %s of %q", a.rx, r.Pair, a.config, cfg.Pair)
+	}
+	if own == nil && r.Evidence == nil {
+		fmt.Fprintf(notes, "accept: the report is not signed: %s\n", cmp.Or(r.Unsigned, "--config names the key"))
 	}
 	signed, err := accept.Sign(r, own)
 	if err != nil {
@@ -235,10 +265,9 @@ func (a *acceptRun) writable() error {
 	return errors.Join(trial.Close(), os.Remove(trial.Name()))
 }
 
-// signer returns the key that signs; nil without a configuration.
+// signer returns the key that signs the whole report; nil without a configuration.
 func (a *acceptRun) signer(c *cobra.Command) (*pki.Own, error) {
 	if a.config == "" {
-		fmt.Fprintln(c.ErrOrStderr(), "accept: the report is not signed: --config names the key")
 		return nil, nil
 	}
 	f := folder{config: a.config}

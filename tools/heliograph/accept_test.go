@@ -20,6 +20,10 @@ import (
 func receiver(t *testing.T, missing uint64) *httptest.Server {
 	var asked atomic.Uint64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status.json" { // of an older release
+			http.NotFound(w, r)
+			return
+		}
 		if name, password, given := r.BasicAuth(); given && (name != "ann" || password != "secret") {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -97,6 +101,15 @@ func TestAcceptSignsWithTheKeyOfTheConfiguration(t *testing.T) {
 		code, stdout, stderr := call(t, "", "accept", "verify", at(name))
 		if code != 0 || !strings.Contains(stdout, "thumbprint") {
 			t.Errorf("%s: got %d, %s%s", name, code, stdout, stderr)
+		}
+	}
+	_, shown, _ := call(t, "", "cert", "show", "--config", at("rx.toml"))
+	own := strings.Fields(strings.Split(shown, "\n")[1])[1]
+	for thumbprint, code := range map[string]int{own: 0, strings.ToLower(own[:20]) + ":" + own[20:]: 0,
+		strings.Repeat("0", 40): 1, strings.Repeat("0", 64): 1, own[:39]: 2, "x": 2} {
+		if got, stdout, stderr := call(t, "", "accept", "verify", "--thumbprint", thumbprint,
+			at("hall.json")); got != code {
+			t.Errorf("--thumbprint %s: got %d, %s%s; want %d", thumbprint, got, stdout, stderr, code)
 		}
 	}
 	if err := os.WriteFile(at("hall.html"), []byte("another"), 0o600); err != nil {

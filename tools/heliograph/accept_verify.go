@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,32 +15,59 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/regular"
 	"heliograph/tools/accept"
 )
 
 func acceptVerifyCommand() *cobra.Command {
-	var asJSON bool
+	var v verification
 	c := &cobra.Command{
 		Use: "verify REPORT", Args: cobra.ExactArgs(1),
 		Short: "Check that a report is as it was signed, and the page beside it",
-		Long: "The certificate is in the file: compare its thumbprint with the one that \"heliograph trust list\"\n" +
-			"shows on RX. A page REPORT.html beside the file must be the one that was written with it. Name\n" +
-			"either of the two.",
-		Example: "  heliograph accept verify press-hall.json",
-		RunE: failing(func(c *cobra.Command, args []string) error {
-			return verifyReport(c.OutOrStdout(), args[0], asJSON)
-		}),
+		Long: "Checks what RX has signed, that the figures of the report follow from it, and the signature of\n" +
+			"the whole report where it has one. The certificate is in the file: --thumbprint takes the board's\n" +
+			"own, which key c of its console, its label, and \"heliograph cert show\" at its card show. A\n" +
+			"page REPORT.html beside the file must be the one that was written with it. Name either of the two.",
+		Example: "  heliograph accept verify press-hall.json\n" +
+			"  heliograph accept verify --thumbprint 5821B46747FD53EC3A4A5F4F61E2FCC0AB8BC1B7 press-hall.json",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := v.check(); err != nil {
+				return err
+			}
+			return failing(func(c *cobra.Command, args []string) error {
+				return v.verify(c.OutOrStdout(), args[0])
+			})(c, args)
+		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&v.json, "json", false, "print JSON")
+	c.Flags().StringVar(&v.thumbprint, "thumbprint", "",
+		"`HEX` of the board's certificate, SHA-1 or SHA-256; another one is a failure")
 	return c
 }
 
 const maxPage = 64 << 20 // bytes of the page of a report
 
-// verifyReport checks a file and the page beside it, either of which may be named, and
-// prints what they are.
-func verifyReport(out io.Writer, path string, asJSON bool) error {
+// verification is what the flags of verify say.
+type verification struct {
+	json       bool
+	thumbprint string
+}
+
+// check returns what is wrong with the flags.
+func (v *verification) check() error {
+	digits := strings.ToUpper(strings.NewReplacer(":", "", " ", "").Replace(v.thumbprint))
+	b, err := hex.DecodeString(digits)
+	if v.thumbprint != "" && (err != nil || len(b) != 20 && len(b) != sha256.Size) {
+		return errors.New("--thumbprint: the whole one is needed, 40 hexadecimal digits (SHA-1) or 64 (SHA-256)")
+	}
+	v.thumbprint = digits
+	return nil
+}
+
+// verify checks a file and the page beside it, either of which may be named, and prints what
+// they are.
+func (v *verification) verify(out io.Writer, path string) error {
 	named := path
 	if page, isPage := strings.CutSuffix(path, ".html"); isPage {
 		path = page + ".json"
@@ -50,7 +80,13 @@ func verifyReport(out io.Writer, path string, asJSON bool) error {
 		return err
 	}
 	defer f.Close()
-	v, err := accept.Verify(f)
+	r, err := accept.Verify(f)
+	if err == nil && r.Tool == version {
+		err = r.VerifyTexts()
+	}
+	if err == nil {
+		err = v.compare(r)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -61,19 +97,76 @@ func verifyReport(out io.Writer, path string, asJSON bool) error {
 		htmlPath = ""
 	case err != nil:
 		return err
-	case !v.IsPage(page):
+	case !r.IsPage(page):
 		return fmt.Errorf("%s is not the page that was written with %s", htmlPath, path)
 	}
-	subject := v.Certificate.Subject.CommonName
-	if asJSON {
-		return json.NewEncoder(out).Encode(map[string]any{"verdict": v.Verdict, "pair": v.Pair, "from": v.From,
-			"to":         v.To,
-			"thumbprint": v.Signer, "subject": subject, "page": htmlPath})
+	if v.json {
+		return printVerified(out, r, htmlPath)
 	}
-	fmt.Fprintf(out, "%s of %s, measured %s to %s\nsigned by %q, thumbprint %s\n", v.Verdict, v.Pair,
-		v.From.Format(time.DateTime), v.To.Format(time.DateTime), subject, v.Signer)
+	explain(out, r, v.thumbprint != "")
 	if htmlPath == "" {
 		fmt.Fprintln(out, "there is no page beside it")
 	}
 	return nil
+}
+
+// compare returns an error where another certificate than the one that was named signed.
+func (v *verification) compare(r *accept.Verified) error {
+	if v.thumbprint == "" {
+		return nil
+	}
+	c := r.Measured
+	if c == nil {
+		c = r.Certificate
+	}
+	sum := sha256.Sum256(c.Raw)
+	if v.thumbprint != pki.Thumbprint(c.Raw) && v.thumbprint != strings.ToUpper(hex.EncodeToString(sum[:])) {
+		return fmt.Errorf("signed by the key of certificate %s, and not of %s", pki.Thumbprint(c.Raw), v.thumbprint)
+	}
+	return nil
+}
+
+// explain prints what a report is, and who has signed what of it.
+func explain(out io.Writer, r *accept.Verified, compared bool) {
+	fmt.Fprintf(out, "%s of %s, measured %s to %s\n", r.Verdict, r.Pair, r.From.Format(time.DateTime),
+		r.To.Format(time.DateTime))
+	signer := func(c *x509.Certificate) string {
+		return fmt.Sprintf("%s, thumbprint %s", subject(c), pki.Thumbprint(c.Raw))
+	}
+	if c := r.Measured; c != nil {
+		fmt.Fprintf(out, "measured and signed by %s: %d statements, the first at %s by its clock\n", signer(c),
+			r.Evidence.Statements(), r.ReceiverClock.UTC().Format(time.DateTime+" UTC"))
+		fmt.Fprintln(out, "the figures follow from what was signed")
+		if r.Tool == version {
+			fmt.Fprintln(out, "findings, recommendation and page follow from the figures")
+		} else {
+			fmt.Fprintf(out,
+				"findings, recommendation and page are of heliograph %s, and were not compared by %s, whose "+
+					"verdict is %s\n", r.Tool, version, r.Judged())
+		}
+	}
+	switch {
+	case r.Certificate != nil:
+		fmt.Fprintf(out, "report signed by %s\n", signer(r.Certificate))
+	default:
+		fmt.Fprintln(out, "not signed: the date by the clock of the computer that asked, what it sent as probes "+
+			"itself, why a test was not done")
+	}
+	if !compared {
+		fmt.Fprintln(out, "compare the thumbprint with the board's own, or give it with --thumbprint")
+	}
+}
+
+// printVerified prints the same for a program.
+func printVerified(out io.Writer, r *accept.Verified, page string) error {
+	object := map[string]any{"verdict": r.Verdict, "pair": r.Pair, "from": r.From, "to": r.To,
+		"thumbprint": r.Signer, "page": page}
+	if c := r.Certificate; c != nil {
+		object["subject"] = c.Subject.CommonName
+	}
+	if c := r.Measured; c != nil {
+		object["measured_by"] = map[string]any{"thumbprint": pki.Thumbprint(c.Raw), "subject": c.Subject.CommonName,
+			"statements": r.Evidence.Statements(), "judged": r.Judged(), "texts_compared": r.Tool == version}
+	}
+	return json.NewEncoder(out).Encode(object)
 }

@@ -44,10 +44,6 @@ func Next(a Answers, s Server) []Step {
 			"clients that were refused; \"trust add\" lets one in"})
 	}
 	steps = append(steps, Step{"heliograph doctor --config " + tx, "what is missing, why, and the cure"})
-	if !a.OneMachine() && a.OPCUA == "" { // with OPC UA heliorx makes its own at its start
-		steps = append(steps, Step{"heliograph cert new --config " + rx,
-			"on IT's machine: its key signs the report"})
-	}
 	if !a.OneMachine() {
 		steps = append(steps, Step{fmt.Sprintf("heliograph accept --config %s -o %s.html", rx, a.Pair),
 			"measures the link, and writes the report to file"})

@@ -26,6 +26,8 @@ import (
 // defaultPort is that of the status server in the reference configuration of heliotx.
 const defaultPort = "9464"
 
+const statusPath = "/status.json"
+
 // Address is where the status server of a board is.
 type Address struct {
 	Name string // as it was written, without the user
@@ -68,7 +70,7 @@ func ParseAddress(s string) (Address, error) {
 	if full != s && u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), defaultPort)
 	}
-	u.User, u.Path = nil, "/status.json"
+	u.User, u.Path = nil, statusPath
 	a.url = u.String()
 	return a, nil
 }

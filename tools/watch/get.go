@@ -12,13 +12,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/text"
 )
 
 // Our own bounds.
@@ -26,6 +29,7 @@ const (
 	answerTime = 5 * time.Second // a board that takes longer does not answer
 	maxAnswer  = 8 << 20         // bytes; a board with 200 channels sends less than one
 	idleTime   = 20 * time.Second
+	maxSaid    = 300 // bytes of why a board refuses
 )
 
 // Login is how boards are asked.
@@ -107,6 +111,23 @@ func Get(ctx context.Context, a Address, l Login) ([]byte, error) {
 	return c.body(ctx)
 }
 
+// Refused is a question that a board did not answer.
+type Refused struct {
+	Code   int           // of HTTP
+	After  time.Duration // before it may be asked again, where the board says so
+	Said   string        // its first line, without control characters
+	reason string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.reason }
+
+// Statement returns what a board's /statement.json says to a nonce. Its error may be a Refused.
+func Statement(ctx context.Context, a Address, l Login, nonce string) ([]byte, error) {
+	a.url = strings.TrimSuffix(a.url, statusPath) + "/statement.json?nonce=" + url.QueryEscape(nonce)
+	return Get(ctx, a, l)
+}
+
 // get asks the board once.
 func (c *client) get(ctx context.Context) (*status.Snapshot, error) {
 	body, err := c.body(ctx)
@@ -137,7 +158,7 @@ func (c *client) body(ctx context.Context) ([]byte, error) {
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, refused(answer.StatusCode, c.address.User)
+		return nil, refusal(answer, c.address.User)
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	switch {
@@ -147,6 +168,18 @@ func (c *client) body(ctx context.Context) ([]byte, error) {
 		return nil, errors.New("not the status of a board: the answer is larger than 8 MiB")
 	}
 	return body, nil
+}
+
+// refusal is an answer with another status than OK.
+func refusal(answer *http.Response, user string) error {
+	r := &Refused{Code: answer.StatusCode, reason: refused(answer.StatusCode, user).Error()}
+	if after, err := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 16); err == nil {
+		r.After = time.Duration(after) * time.Second
+	}
+	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxSaid)) // what came of it
+	line, _, _ := strings.Cut(string(said), "\n")
+	r.Said = text.Printable(line)
+	return r
 }
 
 // refused says what an HTTP status means.

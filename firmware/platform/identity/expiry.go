@@ -15,6 +15,8 @@ import (
 type Expiry struct {
 	Name string // what it is for: "opcua own", "mqtt cell-1", "opcua trusted press-plc"
 	At   time.Time
+	// Thumbprint is that of our own certificate of OPC UA, which others compare; else "".
+	Thumbprint string
 }
 
 // Expiries lists when the certificates that a role uses expire: those in PEM Files,
@@ -55,19 +57,20 @@ func (e *Expiries) readAll() (list []Expiry) {
 			continue
 		}
 		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
-			list = append(list, Expiry{name, c.NotAfter})
+			list = append(list, Expiry{Name: name, At: c.NotAfter})
 		}
 	}
 	if e.Store == nil {
 		return list
 	}
 	for _, entry := range e.Store.List(pki.KindOwn, pki.KindTrusted) {
-		name := "opcua " + string(entry.Kind)
+		one := Expiry{Name: "opcua " + string(entry.Kind), At: entry.Certificate.NotAfter, Thumbprint: entry.Thumbprint}
 		if entry.Kind != pki.KindOwn {
-			name += " " + strings.TrimSpace(entry.Certificate.Subject.CommonName+" "+entry.Thumbprint[:8])
+			one.Name += " " + strings.TrimSpace(entry.Certificate.Subject.CommonName+" "+entry.Thumbprint[:8])
+			one.Thumbprint = ""
 		}
 		if len(list) < maxExpiries {
-			list = append(list, Expiry{name, entry.Certificate.NotAfter})
+			list = append(list, one)
 		}
 	}
 	return list

@@ -7,6 +7,7 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/counter"
+	"heliograph/firmware/platform/statement"
 )
 
 // ProductURI names the product in OPC UA's application descriptions.
@@ -85,4 +87,14 @@ func (s Store) URI() string {
 		return own.Certificate.URIs[0].String()
 	}
 	return ""
+}
+
+// Sign signs the text of a measurement with our key.
+func (s Store) Sign(text []byte) (statement.Statement, error) {
+	own := s.Own()
+	if own == nil {
+		return statement.Statement{}, errors.New("identity: there is no certificate to sign with")
+	}
+	signature, err := statement.Sign(statement.Measurement, text, own.Key, own.Certificate.Raw)
+	return statement.Statement{Text: string(text), Signature: signature}, err
 }

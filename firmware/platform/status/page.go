@@ -103,6 +103,7 @@ var pageTemplate = sync.OnceValues(func() (*template.Template, error) {
 		"sentence": sentence,
 		"days":     daysLeft,
 		"ends":     certificateTone,
+		"groups":   groups,
 	}).Parse(pageText)
 	if err != nil {
 		return nil, fmt.Errorf("status: page template: %w", err)
@@ -208,6 +209,16 @@ func daysLeft(c Certificate) string {
 	}
 	days := uint64(c.DaysLeft)
 	return count(&days)
+}
+
+// groups breaks hexadecimal digits into groups that can be compared by eye.
+func groups(digits string) string {
+	const group = 4
+	var out []string
+	for len(digits) > group {
+		out, digits = append(out, digits[:group]), digits[group:]
+	}
+	return strings.Join(append(out, digits), " ")
 }
 
 // certificateTone is the class of a certificate's end.

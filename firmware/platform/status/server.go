@@ -6,6 +6,7 @@
 //	/events       Snapshot each second: server-sent events "status", whose data is the JSON on one line; with ?page
 //	              events "page", the parts of the page that have changed, as HTML
 //	/history.json trend.History of ?span=10m, 1d or 1mo
+//	/statement.json  what heliorx measures of the link, with ?nonce=HEX, signed (package statement); see Statement
 //	/metrics      Prometheus text format, heliograph_<part>_<noun>_<unit>[_total]
 //	/healthz      200 while the process answers
 //	/readyz       200, or 503 with the reasons, one a line
@@ -40,6 +41,7 @@ import (
 
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/fairshare"
+	"heliograph/firmware/platform/statement"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/trend"
 )
@@ -67,12 +69,15 @@ type Server struct {
 	Snapshot func() Snapshot
 	Role     func() task.Reasons // why the role is not ready
 	History  func(span string) (trend.History, bool)
-	Updates  Updates                  // takes what is put to /update; nil: nothing does
-	Audit    func(event, text string) // takes security-relevant events; nil: they go to Log
-	Log      *slog.Logger
+	// Sign signs the text of a statement, as a measurement; nil: nothing is signed.
+	Sign    func(text []byte) (statement.Statement, error)
+	Updates Updates                  // takes what is put to /update; nil: nothing does
+	Audit   func(event, text string) // takes security-relevant events; nil: they go to Log
+	Log     *slog.Logger
 
 	counts  Counts
 	streams *streams
+	turns   turns
 	ending  context.Context // ends with Run; nil: not running
 
 	observer Observer // of a role that has none
@@ -89,6 +94,9 @@ type Counts struct {
 	LoginsRefused  atomic.Uint64 `count:"refused_logins_requests" help:"Requests with a wrong name or password."`
 	UpdatesTaken   atomic.Uint64 `count:"taken_updates" help:"Updates kept for installation."`
 	UpdatesRefused atomic.Uint64 `count:"refused_updates" help:"Updates refused before installation."`
+
+	StatementsSigned  atomic.Uint64 `count:"signed_statements" help:"Statements of the link's measurement that were signed for a client."`
+	StatementsRefused atomic.Uint64 `count:"refused_statements" help:"Questions for a signed statement that were refused: out of turn, or without a nonce."`
 }
 
 // Counters implements counter.Source.
@@ -207,6 +215,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/status.json", s.json)
 	mux.HandleFunc("/events", s.events)
 	mux.HandleFunc("/history.json", s.history)
+	mux.HandleFunc("/statement.json", s.statement)
 	mux.Handle("/metrics", s.metrics())
 	mux.HandleFunc("/healthz", healthy)
 	mux.HandleFunc("/readyz", s.readyz)

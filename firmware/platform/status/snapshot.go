@@ -133,6 +133,8 @@ type Certificate struct {
 	Name     string    `json:"name"`      // whose it is
 	Expires  time.Time `json:"expires"`   // when it ends
 	DaysLeft int       `json:"days_left"` // whole ones; negative: it has ended. See Observer
+	// SHA-1, of the own certificate of OPC UA alone: with its key RX signs what it measures
+	Thumbprint string `json:"thumbprint,omitempty"`
 }
 
 // Near reports whether the certificate has ended, or ends within 30 days.

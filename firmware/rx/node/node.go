@@ -72,7 +72,7 @@ type Node struct {
 	trustLines  *trustLines // nil: none are sent
 	stateServer StateServer // nil: there is none
 
-	identity  *identity.Store // nil: no OPC UA
+	identity  *identity.Store // nil: neither OPC UA nor a status server
 	opcua     []OPCUASink
 	histories []*history.Store
 	expiries  *identity.Expiries
@@ -116,7 +116,8 @@ func (n *Node) build() error {
 		return err
 	}
 	n.link, n.gateway = link, link.Channel(record.Gateway)
-	for _, add := range []func() error{n.addMQTT, n.addSyslog, n.addOPCUA, n.addAuditForward, n.addTrustLines} {
+	for _, add := range []func() error{n.addMQTT, n.addSyslog, n.addIdentity, n.addOPCUA, n.addAuditForward,
+		n.addTrustLines} {
 		if err := add(); err != nil {
 			return err
 		}
@@ -148,6 +149,9 @@ func (n *Node) addStatus() error {
 		return err
 	}
 	server.Snapshot, server.Role, server.History = n.Snapshot, n.Ready, n.trend.History
+	if n.identity != nil {
+		server.Sign = n.identity.Sign
+	}
 	if n.config.Reports != nil {
 		server.Updates = n.state.updates
 	}

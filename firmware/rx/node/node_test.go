@@ -61,7 +61,7 @@ func TestTasksOfANode(t *testing.T) {
 		{"time servers, status and reports", func(c *Config) {
 			c.RX.Time, c.RX.Status.Listen, c.Reports = []string{"10.0.0.1"}, "127.0.0.1:0", &bytes.Buffer{}
 		}, []string{
-			"mqtt sink cell", "syslog sink log", "link", "board", "audit trail", "trend", "ntp",
+			"mqtt sink cell", "syslog sink log", "certificates", "link", "board", "audit trail", "trend", "ntp",
 			"status server", "report to PID 1",
 		}},
 		{"audit forward", func(c *Config) {

@@ -37,11 +37,12 @@ type OPCUAParts struct {
 	Outages func() []sink.Outage
 }
 
-// addOPCUA makes the configured OPC UA sinks, and the store of certificates that they
-// share.
-func (n *Node) addOPCUA() error {
+// addIdentity opens the store of certificates that the OPC UA sinks share, and makes this
+// receiver's own. The status server signs with its key what is measured of the link, so that each
+// receiver that has one, has an identity as well.
+func (n *Node) addIdentity() error {
 	cfg := n.config.RX
-	if len(cfg.OPCUA) == 0 && cfg.Announce.OPCUA.Listen == "" {
+	if len(cfg.OPCUA) == 0 && cfg.Announce.OPCUA.Listen == "" && cfg.Status.Listen == "" {
 		return nil
 	}
 	rejected := func(text string, count uint64) { n.state.journal.AddCount("certificate_rejected", text, count) }
@@ -51,6 +52,16 @@ func (n *Node) addOPCUA() error {
 	}
 	n.add(store)
 	n.identity, n.expiries.Store = &store, store.Store
+	return nil
+}
+
+// addOPCUA makes the configured OPC UA sinks.
+func (n *Node) addOPCUA() error {
+	cfg := n.config.RX
+	if n.identity == nil {
+		return nil
+	}
+	store := *n.identity
 	if err := n.addStateServer(store); err != nil {
 		return err
 	}
@@ -58,6 +69,7 @@ func (n *Node) addOPCUA() error {
 		link := n.link.Channel(c.Channel)
 		parts := OPCUAParts{Folder: cfg.State, Version: n.config.Version, Store: store, Channel: link,
 			Outages: func() []sink.Outage { return outages(link) }}
+		var err error
 		if c.UsersFile != "" {
 			if parts.Users, err = n.openUsers(c.UsersFile, "at the mirror of "+c.Channel); err != nil {
 				return err

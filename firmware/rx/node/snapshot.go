@@ -27,7 +27,8 @@ func (n *Node) Snapshot() status.Snapshot {
 		s.ClockSet = &st.ClockSet
 	}
 	for _, e := range n.expiries.List(time.Now()) {
-		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At})
+		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At,
+			Thumbprint: e.Thumbprint})
 	}
 	slices.SortFunc(s.Certificates, status.Certificate.Compare)
 	protocols := map[string]string{}

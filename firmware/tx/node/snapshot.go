@@ -90,7 +90,8 @@ func (n *Node) replayStatus() *status.Replay {
 
 func (n *Node) certificates() (list []status.Certificate) {
 	for _, e := range n.expiries.List(time.Now()) {
-		list = append(list, status.Certificate{Board: "tx", Name: e.Name, Expires: e.At})
+		list = append(list, status.Certificate{Board: "tx", Name: e.Name, Expires: e.At,
+			Thumbprint: e.Thumbprint})
 	}
 	slices.SortFunc(list, status.Certificate.Compare)
 	return list

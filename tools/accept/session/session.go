@@ -35,6 +35,10 @@ type Config struct {
 	Tool   string // version of this program
 	Get    func(context.Context) ([]byte, error)
 	Length time.Duration
+	// Statement asks RX for what it measures, signed, with a nonce. Its errors may be NoStatement
+	// or Busy. Challenge is random, and what nonces are made of.
+	Statement func(ctx context.Context, nonce string) ([]byte, error)
+	Challenge [16]byte
 	// Probe sends the reverse probes; nil: NoProbe says why it is not to be done. Without a
 	// reason there the user is asked to have RX's board send them, at its console.
 	Probe   func(context.Context) accept.Reverse
@@ -56,6 +60,7 @@ type Config struct {
 type session struct {
 	Config
 	samples []accept.Sample // of the measurement
+	signing signing
 }
 
 // Run does all steps, and returns the report.
@@ -76,7 +81,11 @@ func Run(ctx context.Context, c Config) (*accept.Report, error) {
 	case err != nil:
 		carrier = accept.Carrier{Reason: err.Error()}
 	}
-	return accept.New(c.Tool, s.samples, reverse, carrier)
+	r, err := accept.New(c.Tool, s.samples, reverse, carrier)
+	if err == nil {
+		r.Unsigned = s.signing.refusal
+	}
+	return r, err
 }
 
 // sample asks for one. A status port that does not answer is asked again for a while, once
@@ -85,7 +94,7 @@ func (s *session) sample(ctx context.Context) (accept.Sample, error) {
 	for until := time.Now().Add(mostSilent); ; {
 		body, err := s.Get(ctx)
 		if err == nil {
-			return accept.ParseSample(time.Now(), body)
+			return s.placed(accept.ParseSample(time.Now(), body))
 		}
 		if len(s.samples) == 0 || time.Now().After(until) || ctx.Err() != nil {
 			return accept.Sample{}, err
@@ -130,6 +139,9 @@ func (s *session) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if first, err = s.appoint(ctx, first); err != nil {
+		return err
+	}
 	s.samples = append(s.samples, first)
 	s.Say(fmt.Sprintf("measuring the link of %s for %s", first.Pair, s.Length))
 	step := max(interval, s.Length/mostKept)
@@ -137,7 +149,7 @@ func (s *session) measure(ctx context.Context) error {
 		if err := sleep(ctx, min(step, s.Length-time.Since(begin))); err != nil {
 			return err
 		}
-		next, err := s.sample(ctx)
+		next, err := s.next(ctx, s.Length-time.Since(begin))
 		if err != nil {
 			return err
 		}
@@ -195,12 +207,12 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 		return r, err
 	}
 	r.OneMachine = r.OneMachine || s.OneMachine
-	r.Before = before.TX.Received
-	sent, err := s.sample(ctx)
+	sent, err := s.witnessed(ctx)
 	if err != nil {
 		return r, err
 	}
 	now := sent
+	r.Counted(before, &sent, &now)
 	if sent.TX.Received == nil {
 		r.Reason = add(r.Reason, "TX does not report what its end of the link receives")
 		return r, nil
@@ -214,7 +226,10 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 			return r, err
 		}
 	}
-	r.After, r.Known = now.TX.Received, accept.Newer(&sent, &now)
+	if now, err = s.asWitnessed(ctx, now); err != nil {
+		return r, err
+	}
+	r.Counted(before, &sent, &now)
 	if !r.Known {
 		r.Reason = add(r.Reason, fmt.Sprintf("TX's counters did not cross within %s", readingTime))
 	}
@@ -283,14 +298,14 @@ func (s *session) collect(ctx context.Context, list []accept.Sample, within time
 	enough func([]accept.Sample) bool, tell func(gone time.Duration)) ([]accept.Sample, error) {
 	for begin := time.Now(); time.Since(begin) < within; {
 		tell(time.Since(begin))
-		next, err := s.sample(ctx)
+		next, err := s.witnessed(ctx)
 		if err != nil {
 			return list, err
 		}
 		if list = append(list, next); enough(list) {
 			break
 		}
-		if err := sleep(ctx, interval); err != nil {
+		if err := sleep(ctx, s.pace()); err != nil {
 			return list, err
 		}
 	}
