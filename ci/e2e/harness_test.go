@@ -20,9 +20,8 @@ import (
 
 var programs string // folder of the built programs
 
-// parallel is how many tests run beside each other. A plant of node-opcua that is
-// crawled keeps a processor busy, and go test runs another package meanwhile.
-func parallel() int { return max(1, runtime.NumCPU()/2) }
+// parallel is how many tests run beside each other: they wait more than they work.
+func parallel() int { return runtime.NumCPU() + 1 }
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -20,6 +20,7 @@ import (
 // by the count of RX's own port. Between the opening of a port and its setting the kernel
 // echoes, unless that is prevented.
 func TestReceiverSendsNothingFromPowerOnOn(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy"} {
 		need(t, name)
 	}

@@ -31,6 +31,7 @@ func (j *journal) WriteAt(p []byte, at int64) (int, error) {
 // goes at a few places of an update. Package update tries all of them, and writes that
 // were reordered, on a model of the board; this shows that the model is right.
 func TestAPowerCutDuringAnUpdateLeavesABootableCard(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy", "cp"} {
 		need(t, name)
 	}

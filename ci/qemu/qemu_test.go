@@ -56,6 +56,7 @@ address = "dhcp"
 `
 
 func TestImageBootsIntoItsRole(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy", "e2fsck"} {
 		need(t, name)
 	}

@@ -20,6 +20,7 @@ const gplev0 = 0x3f200034
 // test merges the overlays into the device tree as the firmware does. It has no
 // watchdog either: one that is armed resets the machine at once, so none is.
 func TestRaspberryPiShowsItsHeartbeat(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy", "fdtoverlay", "fdtput"} {
 		need(t, name)
 	}

@@ -24,6 +24,7 @@ import (
 // kept once its role has worked for half a minute. The power goes once while the board
 // writes it.
 func TestUpdateOverTheStatusPort(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy"} {
 		need(t, name)
 	}

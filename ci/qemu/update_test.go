@@ -76,6 +76,7 @@ func (m *machine) settles(t *testing.T, done func(screen string) bool) {
 }
 
 func TestUpdateIsTriedAndADamagedSlotFallsBack(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"qemu-system-aarch64", "mcopy"} {
 		need(t, name)
 	}

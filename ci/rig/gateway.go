@@ -39,7 +39,7 @@ func NewUDP(t testing.TB, programs string, profile linktest.Profile, tx, rx stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	runLink(t, line.Run)
+	runLink(t, g.Link, line.Run)
 	g.prepare(t, programs, pair.End{Link: pair.UDP(g.Enter), Tables: tx}, pair.End{Link: pair.UDP(g.Leave), Tables: rx})
 	return g
 }
@@ -52,7 +52,7 @@ func NewSerial(t testing.TB, programs string, profile linktest.Profile, tx, rx s
 	g := &Gateway{Link: linktest.New(Seed, profile), Enter: enter, Leave: leave}
 	room := relay.Buffer(far, 1<<20)
 	t.Cleanup(func() { _ = room.Close() })
-	runLink(t, func(ctx context.Context) error {
+	runLink(t, g.Link, func(ctx context.Context) error {
 		_ = relay.Stream(ctx, near, room, g.Link, 0) // ends when the terminal is closed
 		return nil
 	})
@@ -61,8 +61,8 @@ func NewSerial(t testing.TB, programs string, profile linktest.Profile, tx, rx s
 	return g
 }
 
-// runLink runs a link until the test ends.
-func runLink(t testing.TB, run func(context.Context) error) {
+// runLink runs a link until the test ends. A test that fails shows what the link did.
+func runLink(t testing.TB, link *linktest.Link, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx) }()
@@ -70,6 +70,9 @@ func runLink(t testing.TB, run func(context.Context) error) {
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("the link: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the link, seed %d: %+v", Seed, link.Counters())
 		}
 	})
 }

@@ -82,10 +82,11 @@ func (s *stream) run(ctx context.Context) error {
 }
 
 func (s *stream) forward(b []byte) {
-	if d, ok := s.to.(writeDeadline); ok {
-		_ = d.SetWriteDeadline(time.Now().Add(streamStep)) // without one it blocks, as Stream says
+	d, ok := s.to.(writeDeadline)
+	if !ok {
+		d = noDeadline{}
 	}
-	n, err := s.to.Write(b)
+	n, err := twice(d, streamStep, len(b), func(done int) (int, error) { return s.to.Write(b[done:]) })
 	s.link.CountUnsent(len(b) - n)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.EIO) {
 		s.err = err
@@ -120,6 +121,26 @@ func wait(ctx context.Context, d time.Duration) {
 type readDeadline interface{ SetReadDeadline(time.Time) error }
 
 type writeDeadline interface{ SetWriteDeadline(time.Time) error }
+
+// noDeadline is that of a writer which has none: it blocks, as Stream says.
+type noDeadline struct{}
+
+func (noDeadline) SetWriteDeadline(time.Time) error { return nil }
+
+// twice writes size items within a time, and then the rest within as much again: a time
+// that is over before the first attempt, because the machine ran other programs, attempts
+// nothing. write gets how many are done.
+func twice(to writeDeadline, within time.Duration, size int, write func(done int) (int, error)) (done int, err error) {
+	for range 2 {
+		_ = to.SetWriteDeadline(time.Now().Add(within)) // what has none blocks
+		var n int
+		n, err = write(done)
+		if done += max(n, 0); done == size || !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
+	return done, err
+}
 
 // pollable returns a file's duplicate that honours deadlines: a file whose
 // descriptor was once asked for (File.Fd), as of a new pseudo terminal, does not.

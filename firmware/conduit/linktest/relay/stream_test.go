@@ -164,3 +164,33 @@ func TestStreamEnds(t *testing.T) {
 		}
 	})
 }
+
+// late is a writer whose deadline is over before the first attempt, a number of times.
+type late struct {
+	bytes.Buffer
+	times int
+}
+
+func (*late) SetWriteDeadline(time.Time) error { return nil }
+
+func (l *late) Write(b []byte) (int, error) {
+	if l.times--; l.times >= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return l.Buffer.Write(b)
+}
+
+func TestADeadlineThatIsOverBeforeTheFirstAttemptLosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		times  int
+		unsent uint64
+	}{{0, 0}, {1, 0}, {2, 4}} {
+		to, link := &late{times: c.times}, linktest.New(1, linktest.Profile{})
+		s := stream{to: to, link: link}
+		s.forward([]byte("line"))
+		if got := link.Counters().Unsent; got != c.unsent || to.Len() != 4-int(c.unsent) || s.err != nil {
+			t.Errorf("%d deadlines over: %d bytes written, %d unsent, %v; want %d unsent", c.times, to.Len(), got,
+				s.err, c.unsent)
+		}
+	}
+}

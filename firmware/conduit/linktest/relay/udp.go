@@ -122,9 +122,7 @@ func (d *Datagrams) Run(ctx context.Context) error {
 			}
 			d.link.Datagram(m.Buffers[0][:m.N], d.forward)
 		}
-		if err := d.flush(); err != nil {
-			return err
-		}
+		d.flush()
 	}
 	return nil
 }
@@ -132,29 +130,25 @@ func (d *Datagrams) Run(ctx context.Context) error {
 // forward copies what the link delivers into the batch that leaves next.
 func (d *Datagrams) forward(b []byte) {
 	if d.waiting == batch {
-		_ = d.flush() // an error comes back with the next one
+		d.flush()
 	}
 	buffer := &d.write[d.waiting].Buffers[0]
 	*buffer = append((*buffer)[:0], b...)
 	d.waiting++
 }
 
-func (d *Datagrams) flush() error {
+// flush sends the batch; what the far end does not take counts as unsent.
+func (d *Datagrams) flush() {
 	messages := d.write[:d.waiting]
 	d.waiting = 0
-	if len(messages) == 0 {
-		return nil
-	}
-	if err := d.out.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
-		return fmt.Errorf("relay: setting a deadline: %w", err)
-	}
 	for len(messages) > 0 {
-		n, err := d.writer.WriteBatch(messages, 0)
-		if err != nil {
-			d.link.CountUnsent(len(messages) - max(n, 0))
-			return nil
-		}
+		n, err := twice(d.out, writeWait, len(messages), func(done int) (int, error) {
+			return d.writer.WriteBatch(messages[done:], 0)
+		})
 		messages = messages[n:]
+		if err != nil {
+			d.link.CountUnsent(len(messages))
+			return
+		}
 	}
-	return nil
 }
