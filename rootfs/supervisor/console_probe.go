@@ -47,7 +47,11 @@ func (b *ConsoleBoard) Probe(ctx context.Context, say func(string)) error {
 	}
 	p := published(began, r, closed(b.config.Board, link))
 	b.config.Facts.setProbe(p)
-	b.config.Log.Warn("reverse probe sent from the console", "sent", p.Total(), "error", p.Reason)
+	attributes := []any{"sent", p.Total()}
+	if p.Reason != "" {
+		attributes = append(attributes, "error", p.Reason)
+	}
+	b.config.Log.Warn("reverse probe sent from the console", attributes...)
 	say(outcome(&p))
 	return nil
 }

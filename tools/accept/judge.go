@@ -195,8 +195,9 @@ func (r *Report) judgeReverse() Finding {
 			"packets, %d meanwhile, too few for any means", p.probes(), len(p.Sent), n, p.After.Packets(p.Before))
 	}
 	if p.Reason != "" { // not all was sent, or no wire carried it
-		return found(Remark, subject, cmp.Or(p.Cure, "look at that, and measure again"),
-			"%d probes sent by %d means, 0 received at TX: %s", p.probes(), len(p.Sent), p.Reason)
+		return found(Remark, subject, "measure again if it was cut short; where no wire carries probes, look that "+
+			"none is there (boards/wiring.md)", "%d probes sent by %d means, 0 received at TX: %s", p.probes(),
+			len(p.Sent), p.Reason)
 	}
 	return passed(subject, "%d probes sent by %d means, 0 received at TX", p.probes(), len(p.Sent))
 }

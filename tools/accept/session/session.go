@@ -196,7 +196,11 @@ func (s *session) atConsole(ctx context.Context, last *machine.Probe) (accept.Re
 			probeTime.Seconds()), Cure: "measure again, and press it; it is asked for after the measurement"}, nil
 	}
 	p := list[len(list)-1].Probe
-	return accept.Reverse{Sent: p.Sent, Left: p.Left, Reason: p.Reason}, nil
+	r := accept.Reverse{Sent: p.Sent, Left: p.Left, Reason: p.Reason}
+	if p.Total() == 0 {
+		r.Cure = "cure that at RX's board (key f of its console), and measure again"
+	}
+	return r, nil
 }
 
 // reverse sends the probes, and waits for what TX has counted after the last one.

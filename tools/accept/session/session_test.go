@@ -31,6 +31,7 @@ type pair struct {
 	console  bool          // RX is a board
 	pressed  time.Duration // from when on its probe is shown; 0: it is not pressed
 	reason   string        // of the probe
+	unsent   bool          // nothing left
 }
 
 // probe is what RX's board shows.
@@ -39,7 +40,9 @@ func (p *pair) probe(now time.Duration) *machine.Probe {
 	if p.pressed > 0 && now >= p.pressed {
 		p.probed = true
 		b.Time, b.Left, b.Reason = p.start.Add(p.pressed), status.Of[uint64](100), p.reason
-		b.Sent = []machine.Means{{Name: "ARP request", Count: 100}}
+		if !p.unsent {
+			b.Sent = []machine.Means{{Name: "ARP request", Count: 100}}
+		}
 	}
 	return b
 }
@@ -150,7 +153,9 @@ func TestAnAcceptance(t *testing.T) {
 			accept.VerdictFail, "100 packets since TX started"},
 		"a board without TX's counts": {pair{console: true, pressed: 90 * time.Second, board: true}, remote,
 			accept.VerdictRemarks, "not done 100 probes were sent, and what TX received is not known"},
-		"a board that could not send": {pair{console: true, pressed: 90 * time.Second, reason: "cancelled"}, remote,
+		"a board that could not send": {pair{console: true, pressed: 90 * time.Second, reason: "away", unsent: true},
+			remote, accept.VerdictRemarks, "not done nothing was sent towards TX: away; TX has received 0"},
+		"a board that was interrupted": {pair{console: true, pressed: 90 * time.Second, reason: "cancelled"}, remote,
 			accept.VerdictRemarks, "remark 100 probes sent by 1 means, 0 received at TX: cancelled"},
 		"a probe before the end does not count": {pair{console: true, pressed: 30 * time.Second}, remote,
 			accept.VerdictRemarks, "not done nothing was sent towards TX: key v was not pressed at RX's"},
