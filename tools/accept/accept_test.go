@@ -136,6 +136,11 @@ func TestVerdicts(t *testing.T) {
 			VerdictFail, "16 bytes"},
 		"no probe": {good, reverse(func(r *Reverse) { r.Sent, r.Reason = nil, "no root" }), wentOn(),
 			VerdictRemarks, "no root"},
+		"probes that failed, each": {good, reverse(func(r *Reverse) {
+			r.Sent = []Means{{Name: "ARP request", Error: "network is down"}}
+		}), wentOn(), VerdictRemarks, "nothing was sent towards TX: network is down"},
+		"a pin that is closed": {good, reverse(func(r *Reverse) { r.Limit = "an input" }), wentOn(), VerdictRemarks,
+			"0 received at TX: an input"},
 		"counters that did not cross": {good, reverse(func(r *Reverse) { r.Known, r.Reason = false, "silent" }),
 			wentOn(),
 			VerdictRemarks, "not known: silent"},

@@ -178,7 +178,7 @@ func (r *Report) judgeReverse() Finding {
 		if p.OneMachine {
 			do = onTwoMachines
 		}
-		return found(NotDone, subject, do, "nothing was sent towards TX: %s%s", p.Reason, none)
+		return found(NotDone, subject, do, "nothing was sent towards TX: %s%s", p.unsent(), none)
 	case !p.After.Counts() || !p.Known:
 		return found(NotDone, subject, "look at TX's log and version (older boards do not count); or count with a PC "+
 			"in place of TX, and file that",
@@ -194,10 +194,10 @@ func (r *Report) judgeReverse() Finding {
 			"%d "+
 			"packets, %d meanwhile, too few for any means", p.probes(), len(p.Sent), n, p.After.Packets(p.Before))
 	}
-	if p.Reason != "" { // not all was sent, or no wire carried it
+	if p.Limit != "" {
 		return found(Remark, subject, "measure again if it was cut short; where no wire carries probes, look that "+
 			"none is there (boards/wiring.md)", "%d probes sent by %d means, 0 received at TX: %s", p.probes(),
-			len(p.Sent), p.Reason)
+			len(p.Sent), p.Limit)
 	}
 	return passed(subject, "%d probes sent by %d means, 0 received at TX", p.probes(), len(p.Sent))
 }

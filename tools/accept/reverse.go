@@ -1,6 +1,8 @@
 package accept
 
 import (
+	"cmp"
+
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/platform/machine"
 )
@@ -10,6 +12,9 @@ type Reverse struct {
 	Sent   []Means `json:"sent"`             // what left RX's interface, by each means
 	Reason string  `json:"reason,omitempty"` // why nothing was sent, or what else is not proved
 	Cure   string  `json:"cure,omitempty"`   // of the reason, where it is known
+	// Limit is what the probe of a board does not prove, as RX says: not all was sent, or no wire
+	// carries it
+	Limit string `json:"limit,omitempty"`
 	// OneMachine is that the link goes over the loopback, where nothing is one-way
 	OneMachine bool `json:"one_machine,omitempty"`
 	// Left is how many packets the kernel counts as sent by RX's interface meanwhile
@@ -36,6 +41,15 @@ func (r *Reverse) probes() (n int) {
 	return n
 }
 
+// unsent is why no probe was sent.
+func (r *Reverse) unsent() string {
+	why := cmp.Or(r.Reason, r.Limit)
+	for _, m := range r.Sent {
+		why = cmp.Or(why, m.Error)
+	}
+	return why
+}
+
 // Newer says whether TX's counters in a sample were read after another sample.
 func Newer(before, now *Sample) bool {
 	return before.Link.Epoch == now.Link.Epoch && now.TX.Received.ReadAfter(before.TX.Received)
@@ -46,9 +60,9 @@ func Newer(before, now *Sample) bool {
 // alone sends on its link.
 func (r *Reverse) Counted(before, sent, now *Sample) {
 	if p := sent.Probe; p != nil {
-		r.Sent, r.Left = nil, nil
+		r.Sent, r.Left, r.Limit = nil, nil, ""
 		if !p.Time.IsZero() && (before.Probe == nil || !p.Time.Equal(before.Probe.Time)) {
-			r.Sent, r.Left = p.Sent, p.Left
+			r.Sent, r.Left, r.Limit = p.Sent, p.Left, p.Reason
 		}
 	}
 	r.Before, r.After, r.Known = before.TX.Received, now.TX.Received, Newer(sent, now)

@@ -389,12 +389,13 @@ func TestABoardSignsWhatItSent(t *testing.T) {
 		p := &machine.Probe{Key: "v"}
 		if s.UptimeSeconds > 71 { // sent after the measurement
 			p.Time, p.Sent, p.Left = start, []machine.Means{{Name: "ARP request", Count: 90}}, counter(90)
+			p.Reason = "interrupted"
 		}
 		s.Boards = []status.Board{{Role: "rx", Facts: machine.Facts{Probe: p}}}
 	}
 	report := r.report(t, 8)
-	if n := report.Reverse.probes(); n != 90 {
-		t.Errorf("got %d probes, want the 90 of the board", n)
+	if r := report.Reverse; r.probes() != 90 || r.Limit != "interrupted" {
+		t.Errorf("got %+v, want the 90 probes of the board", r)
 	}
 	if _, err := verdictOf(filed(t, report, nil)); err != nil {
 		t.Error(err)
@@ -403,6 +404,7 @@ func TestABoardSignsWhatItSent(t *testing.T) {
 		"more probes":         func(r *Reverse) { r.Sent = []Means{{Name: "ARP request", Count: 100}} },
 		"more that have left": func(r *Reverse) { r.Left = counter(100) },
 		"another kind":        func(r *Reverse) { r.Sent = []Means{{Name: "UDP", Count: 90}} },
+		"no limit":            func(r *Reverse) { r.Limit = "" },
 	} {
 		report := r.report(t, 8)
 		change(&report.Reverse)

@@ -195,12 +195,11 @@ func (s *session) atConsole(ctx context.Context, last *machine.Probe) (accept.Re
 		return accept.Reverse{Reason: fmt.Sprintf("key %s was not pressed at RX's console within %.0f s", last.Key,
 			probeTime.Seconds()), Cure: "measure again, and press it; it is asked for after the measurement"}, nil
 	}
-	p := list[len(list)-1].Probe
-	r := accept.Reverse{Sent: p.Sent, Left: p.Left, Reason: p.Reason}
-	if p.Total() == 0 {
-		r.Cure = "cure that at RX's board (key f of its console), and measure again"
+	if p := list[len(list)-1].Probe; p.Total() == 0 {
+		return accept.Reverse{Reason: p.Reason,
+			Cure: "cure that at RX's board (key f of its console), and measure again"}, nil
 	}
-	return r, nil
+	return accept.Reverse{}, nil // what was sent Counted puts in
 }
 
 // reverse sends the probes, and waits for what TX has counted after the last one.
