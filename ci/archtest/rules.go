@@ -24,6 +24,7 @@ func sides() []rule {
 		{path: "firmware/conduit/payload/opcua", pure: true, may: []string{"firmware/opcua/uabinary", "firmware/opcua/rawvalue", "firmware/opcua/addrspace"}},
 		{path: "firmware/conduit/payload/...", pure: true, may: []string{"firmware/conduit/payload/..."}},
 		{path: "firmware/conduit/linktest/relay", may: []string{"drivers/udp/mmsg", "firmware/conduit/linktest"}},
+		{path: "firmware/conduit/selfreport", may: []string{"firmware/platform/cause"}},
 		{path: "firmware/conduit/...", may: []string{"firmware/conduit/..."}},
 
 		// The plant's side of the wall.
@@ -33,12 +34,12 @@ func sides() []rule {
 		{path: "firmware/tx/source", pure: true},
 		{path: "firmware/tx/source/sourcetest", pure: true, may: []string{"firmware/tx/source"}},
 		{path: "firmware/tx/source/opcua/absence", may: []string{"firmware/opcua/uabinary"}},
-		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/task", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/config"}},
-		{path: "firmware/tx/source/mqtt", may: []string{"firmware/config", "firmware/conduit/payload/mqtt", "firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/platform/counter", "firmware/platform/store", "firmware/platform/task", "firmware/tx/source"}},
-		{path: "firmware/tx/source/...", may: []string{"firmware/platform/counter", "firmware/platform/regular", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text"}},
+		{path: "firmware/tx/source/syslog", may: []string{"drivers/udp/mmsg", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/platform/task", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/config"}},
+		{path: "firmware/tx/source/mqtt", may: []string{"firmware/config", "firmware/conduit/payload/mqtt", "firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/store", "firmware/platform/task", "firmware/tx/source"}},
+		{path: "firmware/tx/source/...", may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/platform/regular", "firmware/platform/fairshare", "firmware/tx/source/...", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text"}},
 		{path: "firmware/tx/node", may: []string{"firmware/config/...", "firmware/conduit/...", "firmware/opcua/pki", "firmware/platform/...", "firmware/tx/epoch", "firmware/tx/pagelog", "firmware/tx/pipeline", "firmware/tx/replay", "firmware/tx/source", "firmware/tx/totals"}},
-		{path: "firmware/tx/epoch", may: []string{"firmware/platform/store"}},
-		{path: "firmware/tx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/replay", "firmware/tx/send", "firmware/tx/source", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/tx/epoch", may: []string{"firmware/platform/cause", "firmware/platform/store"}},
+		{path: "firmware/tx/...", may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/conduit/...", "firmware/tx/carousel", "firmware/tx/replay", "firmware/tx/send", "firmware/tx/source", "firmware/platform/store", "firmware/platform/task"}},
 
 		// IT's side of the wall.
 		{path: "firmware/rx/receive", pure: true, may: []string{"firmware/conduit/..."}},
@@ -50,13 +51,13 @@ func sides() []rule {
 		{path: "firmware/rx/history", may: []string{"firmware/platform/counter", "firmware/platform/store"}},
 		{path: "firmware/rx/announce/nodes", may: []string{"firmware/opcua/...", "firmware/platform/counter", "firmware/platform/status", "firmware/rx/sink"}},
 		{path: "firmware/rx/announce", pure: true, may: []string{"firmware/platform/status", "firmware/platform/text"}},
-		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/rx/sink/...", "firmware/rx/history", "firmware/rx/spool", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/platform/store", "firmware/platform/task"}},
-		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/store", "firmware/platform/acceptance", "firmware/platform/task"}},
+		{path: "firmware/rx/sink/...", may: []string{"firmware/mqtt/...", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/rx/sink/...", "firmware/rx/history", "firmware/rx/spool", "firmware/conduit/payload/...", "firmware/opcua/...", "firmware/config/...", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/rx/memory", may: []string{"firmware/conduit/...", "firmware/rx/pipeline", "firmware/platform/cause", "firmware/platform/store", "firmware/platform/acceptance", "firmware/platform/task"}},
 		{path: "firmware/rx/node", may: []string{
 			"firmware/conduit/...", "firmware/config/...", "firmware/platform/...", "firmware/rx/memory", "firmware/rx/mirror",
 			"firmware/rx/announce", "firmware/rx/pipeline", "firmware/rx/receive", "firmware/rx/sink", "firmware/rx/spool", "firmware/rx/history",
 		}},
-		{path: "firmware/rx/...", may: []string{"firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/holes", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
+		{path: "firmware/rx/...", may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/conduit/...", "firmware/rx/receive", "firmware/rx/holes", "firmware/rx/mirror", "firmware/rx/sink", "firmware/platform/store", "firmware/platform/task"}},
 	}
 }
 
@@ -73,13 +74,13 @@ func libraries() []rule {
 		{path: "firmware/opcua/pki", may: []string{"firmware/platform/store", "firmware/platform/regular"}},
 		{path: "firmware/opcua/servertest", may: []string{"firmware/opcua/channel", "firmware/opcua/rawvalue",
 			"firmware/opcua/transport", "firmware/opcua/uabinary"}},
-		{path: "firmware/opcua/...", may: []string{"firmware/platform/counter", "firmware/platform/fairshare", "firmware/opcua/..."}},
+		{path: "firmware/opcua/...", may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/platform/fairshare", "firmware/opcua/..."}},
 		{path: "firmware/mqtt/packet", pure: true},
 		{path: "firmware/mqtt/topicfilter", pure: true},
 		{path: "firmware/mqtt/broker", pure: true, may: []string{"firmware/mqtt/packet", "firmware/mqtt/topicfilter", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/mqtt/server", may: []string{"firmware/platform/fairshare", "firmware/mqtt/broker", "firmware/conduit/payload/mqtt"}},
 		{path: "firmware/platform/handover"},
-		{path: "firmware/platform/diagnosis", pure: true, may: []string{"firmware/platform/machine", "firmware/platform/status"}},
+		{path: "firmware/platform/diagnosis", pure: true, may: []string{"firmware/platform/cause", "firmware/platform/counter", "firmware/platform/machine", "firmware/platform/status", "firmware/platform/task"}},
 		{path: "firmware/platform/disk"},
 		{path: "firmware/platform/health", pure: true},
 		{path: "firmware/platform/counter", pure: true},
@@ -90,7 +91,7 @@ func libraries() []rule {
 		{path: "firmware/platform/audit", pure: true, may: []string{"firmware/platform/text"}},
 		{path: "firmware/platform/audit/keeper", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/store"}},
 		{path: "firmware/platform/statement", pure: true},
-		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/counter", "firmware/platform/disk", "firmware/platform/fairshare", "firmware/platform/machine", "firmware/platform/release", "firmware/platform/statement", "firmware/platform/task", "firmware/platform/text", "firmware/platform/trend"}},
+		{path: "firmware/platform/status", may: []string{"firmware/platform/audit", "firmware/platform/cause", "firmware/platform/counter", "firmware/platform/disk", "firmware/platform/fairshare", "firmware/platform/machine", "firmware/platform/release", "firmware/platform/statement", "firmware/platform/task", "firmware/platform/text", "firmware/platform/trend"}},
 		{path: "firmware/platform/trend", pure: true},
 		{path: "firmware/platform/trend/keeper", may: []string{"firmware/platform/store", "firmware/platform/trend"}},
 		{path: "firmware/platform/machine", may: []string{"firmware/platform/store"}},
@@ -104,7 +105,8 @@ func libraries() []rule {
 		{path: "firmware/platform/text", pure: true},
 		{path: "firmware/platform/acceptance", may: []string{"firmware/platform/store", "firmware/platform/regular"}},
 		{path: "firmware/platform/timekeeping"},
-		{path: "firmware/platform/task"},
+		{path: "firmware/platform/task", may: []string{"firmware/platform/cause"}},
+		{path: "firmware/platform/cause"},
 		{path: "drivers/...", may: []string{"drivers/..."}},
 		{path: "boards/fit", pure: true, may: []string{"boards", "firmware/config"}},
 		{path: "boards/...", may: []string{"boards/..."}},
@@ -117,7 +119,7 @@ func programs() []rule {
 		// The wall holds for these by reach.
 		{path: "firmware/cmd/heliotx/...", most: maxMain, may: []string{"firmware/...", "drivers/...", "boards/..."}},
 		{path: "firmware/cmd/heliorx/...", most: maxMainRX, may: []string{"firmware/...", "drivers/...", "boards/..."}},
-		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/platform/acceptance", "firmware/config/...", "firmware/platform/diagnosis", "firmware/platform/disk", "firmware/platform/handover", "firmware/platform/health", "firmware/opcua/pki", "firmware/platform/machine", "firmware/platform/regular", "firmware/platform/release", "firmware/platform/report", "firmware/platform/status", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text", "drivers/...", "boards/..."}},
+		{path: "rootfs/...", may: []string{"rootfs/...", "firmware/platform/acceptance", "firmware/platform/cause", "firmware/config/...", "firmware/platform/diagnosis", "firmware/platform/disk", "firmware/platform/handover", "firmware/platform/health", "firmware/opcua/pki", "firmware/platform/machine", "firmware/platform/regular", "firmware/platform/release", "firmware/platform/report", "firmware/platform/status", "firmware/platform/store", "firmware/platform/task", "firmware/platform/text", "drivers/...", "boards/..."}},
 
 		// What never runs on a board may look at everything.
 		{path: "tools/...", may: []string{"..."}},

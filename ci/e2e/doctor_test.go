@@ -91,7 +91,7 @@ func TestDoctorAsksARoleThatRuns(t *testing.T) {
 	defer busy.Close()
 	rig.Write(t, g.TX.Config, []byte(text))
 	g.TX.Start()
-	finds(t, g.TX, "port-in-use", "address already in use", "another port")
+	finds(t, g.TX, "port-in-use", "another program has the port", "another port")
 }
 
 // epochOf is the number of TX's run.

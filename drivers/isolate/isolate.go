@@ -75,8 +75,8 @@ func Unused(d netdev.Device) error {
 		if n, ok := a.(*net.IPNet); ok && n.IP.To4() == nil && n.IP.IsLinkLocalUnicast() {
 			continue
 		}
-		return fmt.Errorf("%s has the address %s and so another use; choose another interface, or `ip addr flush dev "+
-			"%s`", d.Name, a, d.Name)
+		return netdev.Coded("interface-address", fmt.Errorf("%s has the address %s and so another use; choose another "+
+			"interface, or `ip addr flush dev %s`", d.Name, a, d.Name))
 	}
 	return nil
 }

@@ -127,8 +127,21 @@ func choose(n Name, all []Device) (Device, error) {
 	if len(fit) > 1 {
 		what = "more than one interface is %q; there are: %s"
 	}
-	return Device{}, fmt.Errorf(what, n.text, list(all))
+	return Device{}, Coded("interface-missing", fmt.Errorf(what, n.text, list(all)))
 }
+
+// coded is an error with a code for programs.
+type coded struct {
+	error
+	code string
+}
+
+// CauseCode is the code.
+func (c coded) CauseCode() string { return c.code }
+
+// Coded returns an error with a method CauseCode, which says for programs what its text says
+// for people.
+func Coded(code string, err error) error { return coded{err, code} }
 
 func (n Name) fits(d Device) bool {
 	switch {

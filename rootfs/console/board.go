@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/release"
 	"heliograph/firmware/platform/report"
@@ -46,6 +47,7 @@ type Status struct {
 	Up       time.Duration `json:"up_ns"`
 	State    health.State  `json:"state"`
 	Reason   string        `json:"reason,omitempty"`
+	Cause    cause.Cause   `json:"cause,omitzero"`   // why the role ended last, while it does not run
 	Faults   []string      `json:"faults,omitempty"` // of the configuration, while it is refused
 	Rejected int           `json:"rejected_certificates"`
 

@@ -17,14 +17,20 @@ func findings(s Status) string {
 	if len(s.Faults) > 0 {
 		snap.Refused = s.Faults
 	}
-	list := diagnosis.Site{Role: s.Role}.Snapshot(&snap, s.Now)
+	site := diagnosis.Site{Role: s.Role}
+	list := site.Snapshot(&snap, s.Now)
 	if s.Rejected > 0 {
-		list.Add(diagnosis.Finding{Code: "rejected", Where: "certificates", Cause: fmt.Sprintf("%d were rejected",
-			s.Rejected), Cure: "key c shows them: trust those that are meant to connect"})
+		list.Add(diagnosis.Finding{Level: diagnosis.Warning, Code: "rejected", Where: "certificates",
+			Cause: fmt.Sprintf("%d were rejected",
+				s.Rejected), Cure: "key c shows them: trust those that are meant to connect"})
 	}
-	if snap.Role == "" && len(s.Faults) == 0 {
-		list.Add(diagnosis.Finding{Code: "no-report", Where: "role", Cause: "it has not reported yet: " + or(s.Reason),
-			Cure: "wait for a minute; then key l shows the log"})
+	switch {
+	case s.Cause.Code != "" && len(s.Faults) == 0:
+		list.Add(site.Ended(s.Reason, s.Cause))
+	case snap.Role == "" && len(s.Faults) == 0:
+		list.Add(diagnosis.Finding{Level: diagnosis.Fault, Code: "no-report", Where: "role",
+			Cause: "it has not reported " +
+				"yet: " + or(s.Reason), Cure: "wait for a minute; then key l shows the log"})
 	}
 	if len(list) == 0 {
 		return "No finding. " + unseen

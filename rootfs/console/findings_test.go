@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/status"
 )
 
@@ -14,6 +15,7 @@ func TestFindingsAreShownWithTheirCures(t *testing.T) {
 	healthy.Rejected, healthy.Report.Snapshot = 0, status.Snapshot{Role: "rx", Ready: true}
 	down := rx()
 	down.Report.Snapshot.Peers[0].Channel = "cell-1"
+	down.Report.Snapshot.Peers[0].Cause = cause.Cause{Code: cause.ConnectionRefused}
 	for name, c := range map[string]struct {
 		status Status
 		want   []string
@@ -24,6 +26,9 @@ func TestFindingsAreShownWithTheirCures(t *testing.T) {
 			"heliograph image configure"}},
 		"a role that has not reported": {Status{Role: "tx", Reason: "starting"}, []string{"it has not reported yet: " +
 			"starting", "key l"}},
+		"a link that PID 1 cannot open": {Status{Role: "rx", Reason: "isolate: eth1 has the address 10.0.0.2/24",
+			Cause: cause.Cause{Code: cause.InterfaceAddress}}, []string{"link: isolate: eth1 has the address",
+			"set another interface in [link], or in network.toml"}},
 		"a board that works": {healthy, []string{"No finding. A board does not see"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func (b *ConsoleBoard) Status() console.Status {
 	host, _ := os.Hostname()
 	s := console.Status{
 		Role: b.config.Role.Role, Board: b.config.Board.Name, Host: host, Now: time.Now(), Up: b.config.Vitals.Uptime(),
-		State: verdict.State, Reason: verdict.Reason, Report: report,
+		State: verdict.State, Reason: verdict.Reason, Cause: b.config.Vitals.Why(), Report: report,
 		Rejected: len(b.Rejected()), Release: b.config.Releases.Current(), Faults: b.config.Role.Faults(),
 	}
 	switch c, err := b.config.Network.Read(); {

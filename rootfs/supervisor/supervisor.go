@@ -30,6 +30,7 @@ import (
 
 	"heliograph/drivers/probe"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/report"
 	"heliograph/firmware/platform/task"
@@ -151,7 +152,7 @@ func (s *Supervisor) Run(ctx context.Context) {
 			wait = lastRestart
 			s.refuse(ctx, r)
 		} else {
-			s.Vitals.roleEnded(reason)
+			s.Vitals.roleEnded(reason, cause.Of(err))
 			s.Log.Error("role ended", "error", reason, "retry", wait.Round(time.Millisecond).String())
 		}
 		select {
@@ -263,7 +264,7 @@ func (s *Supervisor) openLink(l config.Link) error {
 	}
 	f, warnings, err := s.Links.OpenLink(l, s.direction())
 	if err != nil {
-		return err
+		return cause.Link(err)
 	}
 	for _, w := range warnings {
 		s.Log.Warn("link opened with a warning", "error", w)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/report"
 )
@@ -52,7 +53,8 @@ type Vitals struct {
 	judge    health.Judge
 	newest   report.Report
 	verdict  health.Verdict
-	refusals int // reports that were refused
+	why      cause.Cause // why the role ended last, while it does not run
+	refusals int         // reports that were refused
 }
 
 // NewVitals returns the vitals of a board that starts now.
@@ -135,12 +137,21 @@ func (v *Vitals) roleStarted() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.judge.Started(v.Uptime())
+	v.why = cause.Cause{}
 }
 
-func (v *Vitals) roleEnded(why string) {
+func (v *Vitals) roleEnded(reason string, why cause.Cause) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.judge.Ended(v.Uptime(), why)
+	v.judge.Ended(v.Uptime(), reason)
+	v.why = why
+}
+
+// Why returns why the role ended last, while it does not run.
+func (v *Vitals) Why() cause.Cause {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.why
 }
 
 func (v *Vitals) configurationInvalid(why string) {

@@ -14,6 +14,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,7 +83,25 @@ func Run(ctx context.Context, c Config) Result {
 		x.doing(step.what)
 		step.do(ctx)
 	}
+	x.levels()
 	return x.result
+}
+
+// levels says how bad what was found here is. It is no fault of the numbers while the role
+// says that they can be trusted.
+func (x *examination) levels() {
+	trusted := x.result.Trust != nil && x.result.Trust.Level == status.Yes
+	warnings := []string{"file-permissions", "certificate-expiry", "rejected", "login", "no-certificate", "disk-full"}
+	for i := range x.result.Findings {
+		f := &x.result.Findings[i]
+		switch {
+		case f.Level == diagnosis.Alarm:
+		case trusted, f.Level == "" && slices.Contains(warnings, f.Code):
+			f.Level = diagnosis.Warning
+		case f.Level == "":
+			f.Level = diagnosis.Fault
+		}
+	}
 }
 
 func (x *examination) doing(what string) {
@@ -102,7 +121,7 @@ func (x *examination) found(list ...diagnosis.Finding) {
 
 // add adds one finding.
 func (x *examination) add(code, where, cause, cure string) {
-	x.found(diagnosis.Finding{Code: code, Where: where, Cause: cause, Cure: cure})
+	x.found(diagnosis.Finding{Code: code, Where: where, Cause: cause, Cure: cure}) // see levels
 }
 
 func (x *examination) fine(what string) {

@@ -11,6 +11,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/diagnosis"
 	"heliograph/firmware/tx/source/mqtt"
 	"heliograph/firmware/tx/source/opcua"
@@ -55,22 +56,21 @@ func (x *examination) try(ctx context.Context, p peer) {
 		x.fine(fmt.Sprintf("channel %s: %s %s", p.Channel, p.Address, note))
 		return
 	}
-	p.Reason = err.Error()
+	p.Reason, p.Cause = err.Error(), cause.Of(err)
 	f := x.site.Peer(p.Peer)
-	if f.Code == "server-untrusted" && !x.kept(p.Reason) {
+	if f.Code == "server-untrusted" && !x.kept(p.Cause.Thumbprint) {
 		f.Cure = "start heliotx once, which keeps the certificate; " + f.Cure
 	}
 	x.found(f)
 }
 
-// kept reports whether the certificate that a reason names is in rejected/, from where
-// "trust add" takes it.
-func (x *examination) kept(reason string) bool {
+// kept reports whether a certificate is in rejected/, from where "trust add" takes it.
+func (x *examination) kept(thumbprint string) bool {
 	if x.store == nil {
 		return false
 	}
 	for _, e := range x.store.List(pki.KindRejected) {
-		if diagnosis.Names(reason, e.Thumbprint) {
+		if e.Thumbprint == thumbprint {
 			return true
 		}
 	}
@@ -150,7 +150,7 @@ func collector(ctx context.Context, c config.SyslogSink) (string, error) {
 	case "tls":
 		files, err := c.TLS.Client(u.Hostname())
 		if err == nil {
-			err = tls.Client(conn, files).HandshakeContext(ctx)
+			err = cause.Handshake(tls.Client(conn, files).HandshakeContext(ctx))
 		}
 		return "takes connections", err
 	}

@@ -38,7 +38,7 @@ func judge(s *status.Snapshot) verdict {
 	if t := s.Trust; t != nil && slices.Contains([]status.Level{status.Yes, status.Partly, status.No}, t.Level) {
 		v := verdict{level: string(t.Level), sentence: t.Sentence, since: t.Since}
 		for _, r := range t.Reasons {
-			v.reasons = append(v.reasons, Reason(r))
+			v.reasons = append(v.reasons, Reason{r.Channel, r.Text, r.Since})
 		}
 		return v
 	}

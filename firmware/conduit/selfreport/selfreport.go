@@ -13,7 +13,8 @@
 //	                     "last_update":"8 kept","release":"8","supply":"ok","uptime_seconds":3600}, on one line
 //	link                 {"overhead":0.25,"bytes_per_second":12500000}
 //	link_received        {"interface":0,"reading":17}
-//	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}
+//	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}; while it is not up with
+//	                     "cause":{"code":"server-untrusted","thumbprint":"5821…"} of package cause
 //	certificate/NAME     expires 2027-01-31
 //	audit/0 … audit/15   a message of package audit; event N of the trail is at N mod 16
 //
@@ -28,6 +29,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"heliograph/firmware/platform/cause"
 )
 
 // The keys, and the prefixes of those that end in a name.
@@ -89,16 +92,18 @@ type Board struct {
 // Source is the source of a channel.
 type Source struct {
 	Channel  string
-	Protocol string // "opcua", "mqtt", "syslog"; "" from a transmitter that does not report it
-	State    string // "connecting", "up", "down"
-	Reason   string // of the state, in words
+	Protocol string      // "opcua", "mqtt", "syslog"; "" from a transmitter that does not report it
+	State    string      // "connecting", "up", "down"
+	Reason   string      // of the state, in words
+	Cause    cause.Cause // of the state; address and detail do not cross
 }
 
 // sourceValue is a Source's value. The fields are in the order of the wire.
 type sourceValue struct {
-	Protocol string `json:"protocol,omitempty"`
-	Reason   string `json:"reason"`
-	State    string `json:"state"`
+	Cause    cause.Cause `json:"cause,omitzero"`
+	Protocol string      `json:"protocol,omitempty"`
+	Reason   string      `json:"reason"`
+	State    string      `json:"state"`
 }
 
 // Certificate is one that the transmitter uses or trusts.
@@ -149,7 +154,8 @@ func (r *Report) Entries() []Entry {
 		addJSON(keyReceived, r.Received)
 	}
 	for _, s := range r.Sources {
-		addJSON(keySource+s.Channel, sourceValue{s.Protocol, s.Reason, s.State})
+		s.Cause.Address, s.Cause.Detail = "", ""
+		addJSON(keySource+s.Channel, sourceValue{s.Cause, s.Protocol, s.Reason, s.State})
 	}
 	for _, c := range r.Certificates {
 		add(keyCertificate+c.Name, expires+c.Expires.UTC().Format(time.DateOnly))
@@ -219,7 +225,7 @@ func (r *Report) addNamed(prefix, name, value string) bool {
 		if json.Unmarshal([]byte(value), &v) != nil {
 			return false
 		}
-		r.Sources = append(r.Sources, Source{name, v.Protocol, v.State, v.Reason})
+		r.Sources = append(r.Sources, Source{name, v.Protocol, v.State, v.Reason, v.Cause})
 	case keyCertificate:
 		date, ok := strings.CutPrefix(value, expires)
 		at, err := time.Parse(time.DateOnly, date)

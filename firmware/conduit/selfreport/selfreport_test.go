@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heliograph/firmware/platform/cause"
 )
 
 // full is a report with every kind of entry.
@@ -21,7 +23,9 @@ func full() Report {
 		Sources: []Source{
 			{Channel: "cell-1", Protocol: "mqtt", State: "up"},
 			{Channel: "press/line", Protocol: "opcua", State: "down",
-				Reason: `the server's certificate is not trusted: "a" <b>`},
+				Reason: `the server's certificate is not trusted: "a" <b>`,
+				Cause: cause.Cause{Code: cause.ServerUntrusted,
+					Thumbprint: "5821B46747FD5821B46747FD5821B46747FD5821"}},
 		},
 		Certificates: []Certificate{
 			{Name: "opcua own", Expires: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)},

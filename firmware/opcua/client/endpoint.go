@@ -13,6 +13,7 @@ import (
 
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/cause"
 )
 
 const profileTCP = "http://opcfoundation.org/UA-Profile/Transport/uatcp-uasc-uabinary"
@@ -99,10 +100,26 @@ func (c Config) choose(list []*ua.EndpointDescription) (*ua.EndpointDescription,
 	slices.Sort(offered)
 	const most = 12
 	offered = slices.Compact(offered)
+	policy, mode := strongest(list)
 	return nil, &Error{Service: "choosing an endpoint", Code: ua.StatusBadSecurityPolicyRejected,
+		why: cause.Cause{Code: cause.Policy, Policy: policy, Mode: mode},
 		Reason: fmt.Sprintf(
 			"%s does not offer %s; it offers %s", c.Endpoint, securityName(c.Policy, c.Mode),
 			strings.Join(offered[:min(most, len(offered))], ", "))}
+}
+
+// strongest returns the best security that a server offers and this client has.
+func strongest(list []*ua.EndpointDescription) (policy, mode string) {
+	for _, m := range []ua.MessageSecurityMode{ua.MessageSecurityModeSignAndEncrypt, ua.MessageSecurityModeSign} {
+		for _, p := range []string{"Aes256_Sha256_RsaPss", "Basic256Sha256", "Aes128_Sha256_RsaOaep"} {
+			if slices.ContainsFunc(list, func(e *ua.EndpointDescription) bool {
+				return e.SecurityMode == m && e.SecurityPolicyURI == ua.SecurityPolicyURIPrefix+p
+			}) {
+				return p, strings.TrimPrefix(m.String(), "MessageSecurityMode")
+			}
+		}
+	}
+	return "None", "None"
 }
 
 func securityName(policy string, mode ua.MessageSecurityMode) string {
@@ -160,6 +177,7 @@ func confirm(found *ua.EndpointDescription, list []*ua.EndpointDescription) erro
 		}
 	}
 	return &Error{Service: "CreateSession", Code: ua.StatusBadSecurityChecksFailed,
+		why: cause.Cause{Code: cause.EndpointsDiffer},
 		Reason: "the server's endpoints differ from those that discovery returned: a man in the middle may " +
 			"have changed them"}
 }

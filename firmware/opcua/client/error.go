@@ -10,6 +10,7 @@ import (
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/platform/cause"
 )
 
 // ErrClosed is why a session ended after Close.
@@ -20,6 +21,55 @@ type Error struct {
 	Service string // or what the client was doing
 	Code    ua.StatusCode
 	Reason  string
+	why     cause.Cause // zero: the code's
+}
+
+// Why is the cause.
+func (e *Error) Why() cause.Cause {
+	if e.why.Code != "" {
+		return e.why
+	}
+	return cause.Cause{Code: causeOf(e.Code)}
+}
+
+// causeOf returns why a server refuses, by its status code.
+func causeOf(code ua.StatusCode) cause.Code {
+	switch code {
+	case ua.StatusBadUserAccessDenied, ua.StatusBadIdentityTokenRejected, ua.StatusBadIdentityTokenInvalid,
+		ua.StatusBadUserSignatureInvalid, ua.StatusBadIdentityChangeNotSupported:
+		return cause.User
+	case ua.StatusBadSecurityChecksFailed, ua.StatusBadCertificateUntrusted, ua.StatusBadCertificateUseNotAllowed,
+		ua.StatusBadCertificateInvalid, ua.StatusBadCertificateChainIncomplete:
+		return cause.ClientUntrusted
+	case ua.StatusBadCertificateTimeInvalid, ua.StatusBadInvalidTimestamp:
+		return cause.Clock
+	case ua.StatusBadTooManySessions:
+		return cause.Sessions
+	case ua.StatusBadSecurityPolicyRejected:
+		return cause.Discovery
+	case ua.StatusBadTimeout:
+		return cause.Unreachable
+	}
+	return ""
+}
+
+// rejected is why this side does not accept a certificate.
+func rejected(e *pki.Error) cause.Cause {
+	c := cause.Cause{Code: cause.Certificate, Thumbprint: e.Thumbprint, Detail: e.Reason}
+	switch e.Code {
+	case ua.StatusBadCertificateHostNameInvalid:
+		c.Code = cause.HostName
+	case ua.StatusBadCertificateURIInvalid:
+		c.Code = cause.ApplicationURI
+	case ua.StatusBadCertificateTimeInvalid, ua.StatusBadCertificateIssuerTimeInvalid:
+		c.Code = cause.CertificateTime
+	case ua.StatusBadCertificateUntrusted, ua.StatusBadCertificateChainIncomplete:
+		c.Code = cause.ServerUntrusted
+	case ua.StatusBadCertificateRevocationUnknown, ua.StatusBadCertificateIssuerRevocationUnknown,
+		ua.StatusBadCertificateRevoked, ua.StatusBadCertificateIssuerRevoked:
+		c.Code = cause.Revocation
+	}
+	return c
 }
 
 func (e *Error) Error() string {
@@ -48,7 +98,7 @@ func wrapError(service string, err error) error {
 	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, ErrClosed) {
 		return err
 	}
-	e := &Error{Service: service, Code: codeOf(err)}
+	e := &Error{Service: service, Code: codeOf(err), why: cause.Of(err)}
 	var wire *transport.Error
 	var refused *pki.Error
 	switch {
@@ -57,6 +107,7 @@ func wrapError(service string, err error) error {
 	case e.Code == 0:
 		return fmt.Errorf("opcua client: %s: %w", service, err)
 	case errors.As(err, &refused):
+		e.why = rejected(refused)
 		e.Reason = fmt.Sprintf("certificate %s (%s): %s", refused.Thumbprint, refused.Subject, refused.Reason)
 	case errors.As(err, &wire) && wire.Remote && wire.Reason != "":
 		e.Reason = fmt.Sprintf("the server says %.200q", wire.Reason)

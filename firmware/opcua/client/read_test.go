@@ -155,7 +155,8 @@ func TestFaultsOfOtherKindsAreErrors(t *testing.T) {
 				ua.StatusBadUserAccessDenied
 		})
 		err := s.Read(t.Context(), nodes(3), 0, func(int, rawvalue.DataValue) {})
-		want := &Error{"Read", ua.StatusBadUserAccessDenied, advice(ua.StatusBadUserAccessDenied)}
+		want := &Error{Service: "Read", Code: ua.StatusBadUserAccessDenied,
+			Reason: advice(ua.StatusBadUserAccessDenied)}
 		if !reflect.DeepEqual(err, want) || s.Err() != nil {
 			t.Errorf("got %v, session %v; want %v, and the session goes on", err, s.Err(), want)
 		}

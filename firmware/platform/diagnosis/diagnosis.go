@@ -1,14 +1,19 @@
 // Package diagnosis names the cause of what does not work, and the command, or the key
 // and its value, that cures it.
 //
-//	peer.go      why a server, a broker or a collector is not reached, from the words of a role or a probe
-//	snapshot.go  what a role knows: its link, channels, peers, state, certificates
+//	snapshot.go  what is wrong with the numbers: each status.Fact with its cure
+//	link.go      why the link does not deliver
+//	peer.go      why a server, a broker or a collector is not reached, by its cause.Code
+//	warning.go   what else is wrong, or will be: disk, certificates, ports
 //
+// The facts are those that trust is judged by (package status), so that no finding of the
+// level Fault stands beside "the numbers can be trusted", and nothing keeps them from being
+// trusted without a finding that says what to do.
 // `heliograph doctor` and the console of a board use the same rules, with the cures of
 // where the operator is. The package refuses to ask anything itself: it connects to no
 // peer and reads no file. What no role knows, such as the account of a user at a server
 // or a fibre that is in the wrong socket, it cannot name; it then repeats the words that it
-// was given.
+// was given. It reads no words: causes are values (package cause).
 package diagnosis
 
 import (
@@ -18,11 +23,22 @@ import (
 
 // Finding is one thing that is wrong.
 type Finding struct {
+	Level Level  `json:"level"`
 	Code  string `json:"code"`  // for programs; does not change
 	Where string `json:"where"` // "link", "channel press-line"
 	Cause string `json:"cause"` // in words
 	Cure  string `json:"cure"`  // a command, or a key and its value, and what to do with it
 }
+
+// Level says how bad a finding is.
+type Level string
+
+// The levels.
+const (
+	Alarm   Level = "alarm"   // the link is not one-way
+	Fault   Level = "fault"   // the numbers are wrong, old, late or missing now
+	Warning Level = "warning" // they are not, yet
+)
 
 // Site is where the operator is.
 type Site struct {

@@ -65,7 +65,7 @@ func (r *Report) Append(b []byte) ([]byte, error) {
 		func(s *status.Snapshot) { s.Counters = nil },
 		func(s *status.Snapshot) { s.Notes = nil },
 		func(s *status.Snapshot) { s.Transmitter = nil },
-		func(s *status.Snapshot) { s.Peers, s.Reasons = nil, nil },
+		func(s *status.Snapshot) { s.Peers, s.Reasons, s.NotReady = nil, nil, nil },
 		func(s *status.Snapshot) { s.Channels = nil },
 	} {
 		cut(&short.Snapshot)

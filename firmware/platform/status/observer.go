@@ -48,7 +48,7 @@ func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 		s.Channels[name] = c
 	}
 	o.rates = rates
-	s.Trust = o.trusting.judge(now, s, ready)
+	s.Trust = o.trusting.judge(now, s)
 }
 
 // rate measures how fast a count rises.

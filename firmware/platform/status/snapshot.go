@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/disk"
 	"heliograph/firmware/platform/release"
@@ -21,9 +22,11 @@ type Snapshot struct {
 	UptimeSeconds float64            `json:"uptime_seconds"`         // since the role started
 	Clock         string             `json:"clock,omitempty"`        // "unset", "ntp", "link" …
 	ClockSet      *bool              `json:"clock_set,omitempty"`    // of TX; nil: not known
+	ClockCause    cause.Cause        `json:"clock_cause,omitzero"`   // why it is not set
 	Trust         *Trust             `json:"trust,omitempty"`        // see Observer
 	Ready         bool               `json:"ready"`                  // when nothing is missing
 	Reasons       []string           `json:"reasons"`                // why not ready
+	NotReady      task.Reasons       `json:"not_ready,omitempty"`    // the same, each with its cause
 	Refused       []string           `json:"refused,omitempty"`      // faults of a configuration that a board does not run
 	Channels      map[string]Channel `json:"channels"`               // by name
 	Link          Link               `json:"link"`                   // of the one-way link
@@ -44,7 +47,7 @@ type Snapshot struct {
 
 // SetReady fills Ready and Reasons from a role's readiness.
 func (s *Snapshot) SetReady(reasons task.Reasons) {
-	s.Ready, s.Reasons = len(reasons) == 0, reasons.Lines()
+	s.Ready, s.Reasons, s.NotReady = len(reasons) == 0, reasons.Lines(), reasons
 }
 
 // Channel is one channel's counters of records, and its state. TX fills Sent
@@ -74,25 +77,29 @@ type Channel struct {
 	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
 	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
 	SourceReason  string   `json:"source_reason"`            // why it is not up
-	Holes         []Hole   `json:"holes,omitzero"`           // RX: the newest MaxHoles, newest first; not nil
-	OpenHoles     *uint64  `json:"open_holes,omitempty"`     // RX: all that can still heal
-	OpenRecords   *uint64  `json:"open_records,omitempty"`   // RX: of Lost and Unknown, those in open holes
+	// why it is not up, for programs
+	SourceCause cause.Cause `json:"source_cause,omitzero"`
+	Holes       []Hole      `json:"holes,omitzero"`         // RX: the newest MaxHoles, newest first; not nil
+	OpenHoles   *uint64     `json:"open_holes,omitempty"`   // RX: all that can still heal
+	OpenRecords *uint64     `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
 }
 
 // Link is the one-way link's counters of frames.
 type Link struct {
-	Medium                  string   `json:"medium"`                               // "uart", "ethernet", "udp"
-	State                   string   `json:"state,omitempty"`                      // in words, "" when all is well
-	Epoch                   uint64   `json:"epoch,omitempty"`                      // number of the run of TX
-	Frames                  uint64   `json:"frames"`                               // sent by TX, accepted by RX
-	Bytes                   uint64   `json:"bytes"`                                // of those frames
-	CRCErrors               *uint64  `json:"crc_errors,omitempty"`                 // RX: frames damaged on the way
-	AuthFailures            *uint64  `json:"auth_failures,omitempty"`              // RX: frames of another key, or forged
-	Replayed                *uint64  `json:"replayed,omitempty"`                   // RX: frames seen before
-	Repaired                *uint64  `json:"repaired,omitempty"`                   // RX: frames restored from parity
-	Lost                    *uint64  `json:"lost,omitempty"`                       // RX: frames beyond repair
-	Dropped                 *uint64  `json:"dropped,omitempty"`                    // RX: by the kernel, because this program was too slow
-	LastHeartbeatAgeSeconds *float64 `json:"last_heartbeat_age_seconds,omitempty"` // RX: since the last one
+	Medium string `json:"medium"`          // "uart", "ethernet", "udp"
+	State  string `json:"state,omitempty"` // in words, "" when all is well
+	// of what State says, for programs
+	Cause                   cause.Cause `json:"cause,omitzero"`
+	Epoch                   uint64      `json:"epoch,omitempty"`                      // number of the run of TX
+	Frames                  uint64      `json:"frames"`                               // sent by TX, accepted by RX
+	Bytes                   uint64      `json:"bytes"`                                // of those frames
+	CRCErrors               *uint64     `json:"crc_errors,omitempty"`                 // RX: frames damaged on the way
+	AuthFailures            *uint64     `json:"auth_failures,omitempty"`              // RX: frames of another key, or forged
+	Replayed                *uint64     `json:"replayed,omitempty"`                   // RX: frames seen before
+	Repaired                *uint64     `json:"repaired,omitempty"`                   // RX: frames restored from parity
+	Lost                    *uint64     `json:"lost,omitempty"`                       // RX: frames beyond repair
+	Dropped                 *uint64     `json:"dropped,omitempty"`                    // RX: by the kernel, because this program was too slow
+	LastHeartbeatAgeSeconds *float64    `json:"last_heartbeat_age_seconds,omitempty"` // RX: since the last one
 	// RX: how much later than the quickest one of late heartbeats came, over two minutes and in
 	// whole milliseconds; the least delay of a link that is one-way cannot be measured
 	LatencyP50Seconds *float64 `json:"latency_p50_seconds,omitempty"`
@@ -102,12 +109,13 @@ type Link struct {
 
 // Peer is one source or sink as seen from this role.
 type Peer struct {
-	Channel string `json:"channel"`           // its name
-	Name    string `json:"name"`              // as in logs: "mqtt sink cell-1"
-	State   string `json:"state"`             // "connecting", "up", "down"
-	Reason  string `json:"reason,omitempty"`  // why it is not up
-	Address string `json:"address,omitempty"` // where it is, or listens
-	Spool   *Spool `json:"spool,omitempty"`   // what waits for it
+	Channel string      `json:"channel"`           // its name
+	Name    string      `json:"name"`              // as in logs: "mqtt sink cell-1"
+	State   string      `json:"state"`             // "connecting", "up", "down"
+	Reason  string      `json:"reason,omitempty"`  // why it is not up
+	Address string      `json:"address,omitempty"` // where it is, or listens
+	Cause   cause.Cause `json:"cause,omitzero"`    // of what Reason says, for programs
+	Spool   *Spool      `json:"spool,omitempty"`   // what waits for it
 }
 
 // Telemetry is the export of metrics to an OpenTelemetry collector.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/text"
 )
 
@@ -44,9 +43,10 @@ type Trust struct {
 
 // TrustReason is one reason why the numbers cannot be trusted fully.
 type TrustReason struct {
-	Channel string    `json:"channel"` // "": all channels
-	Text    string    `json:"text"`    // in words
-	Since   time.Time `json:"since"`   // when it began
+	Kind    Kind      `json:"kind,omitempty"` // for programs; "": how many further reasons there are
+	Channel string    `json:"channel"`        // "": all channels
+	Text    string    `json:"text"`           // in words
+	Since   time.Time `json:"since"`          // when it began
 }
 
 var sentences = map[string]map[Level]string{
@@ -69,18 +69,7 @@ var onlyClock = map[string]string{
 	"tx": "All that the plant sends leaves this side, but its times may be wrong.",
 }
 
-const ofClock = "clock" // kind of a finding
-
-// finding is something that may be a reason.
-type finding struct {
-	TrustReason // Since zero: since it was found first
-	kind        string
-	level       Level
-	after       time.Duration // how long it must hold to be a reason
-	count       *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
-}
-
-// found is what is remembered of a finding.
+// found is what is remembered of a fact.
 type found struct {
 	first  time.Time // of those in a row; when the count began to grow
 	seen   bool      // in this judgement
@@ -92,17 +81,17 @@ type found struct {
 // trusting judges snapshots of one role, in their order, and remembers since when each
 // reason holds. The zero value is ready.
 type trusting struct {
-	known  map[string]*found // by kind and channel
+	known  map[string]*found // by kind, channel and which of them
 	yesFor time.Time         // since then; zero: there are reasons
 }
 
-// judge returns the verdict on a snapshot and on what keeps the role from being ready.
-func (t *trusting) judge(now time.Time, s *Snapshot, ready task.Reasons) *Trust {
+// judge returns the verdict on a snapshot.
+func (t *trusting) judge(now time.Time, s *Snapshot) *Trust {
 	if t.known == nil {
 		t.known = map[string]*found{}
 	}
-	var holding []finding
-	for _, f := range findings(now, s, ready) {
+	var holding []Fact
+	for _, f := range facts(now, s) {
 		if t.holds(now, &f) {
 			holding = append(holding, f)
 		}
@@ -122,20 +111,20 @@ func (t *trusting) judge(now time.Time, s *Snapshot, ready task.Reasons) *Trust 
 	v.Since = byClock(now, t.yesFor)
 	v.add(holding)
 	v.Sentence = sentences[s.Role][v.Level]
-	if len(holding) == 1 && holding[0].kind == ofClock {
+	if len(holding) == 1 && holding[0].Kind == KindClock {
 		v.Sentence = onlyClock[s.Role]
 	}
 	return v
 }
 
 // add adds the reasons and what follows from them.
-func (v *Trust) add(holding []finding) {
-	slices.SortStableFunc(holding, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.level, b.level), a.Since.Compare(b.Since)) // "no" before "partly"
+func (v *Trust) add(holding []Fact) {
+	slices.SortStableFunc(holding, func(a, b Fact) int {
+		return cmp.Or(cmp.Compare(a.Level, b.Level), a.Since.Compare(b.Since)) // "no" before "partly"
 	})
 	for i, f := range holding {
 		if i == 0 {
-			v.Level, v.Since = f.level, f.Since
+			v.Level, v.Since = f.Level, f.Since
 		}
 		if i == MaxReasons-1 && len(holding) > MaxReasons {
 			v.Reasons = append(v.Reasons, TrustReason{Since: f.Since,
@@ -147,9 +136,9 @@ func (v *Trust) add(holding []finding) {
 	}
 }
 
-// holds reports whether a finding is a reason now, and completes it.
-func (t *trusting) holds(now time.Time, f *finding) bool {
-	key := f.kind + "/" + f.Channel
+// holds reports whether a fact is a reason now, and completes it.
+func (t *trusting) holds(now time.Time, f *Fact) bool {
+	key := string(f.Kind) + "/" + f.Channel + "/" + f.id
 	k := t.known[key]
 	if k == nil {
 		k = &found{first: now}

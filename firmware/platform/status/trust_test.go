@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/task"
 )
 
@@ -74,7 +75,8 @@ func TestTrustInEveryTrouble(t *testing.T) {
 		}, nil, No, minute, "", "link: frames arrive that this pair key does not open"},
 		"an old transmitter": {func(s *Snapshot) {
 			s.Link.State, s.Link.LastHeartbeatAgeSeconds = "link: silent for 1m0s", Of(60.0)
-		}, task.Reasons{{Part: "epoch_regressed", Cause: "run 7 is not newer"}}, No, minute, "",
+		}, task.Reasons{{Part: "epoch_regressed", Cause: "run 7 is not newer",
+			Why: cause.Cause{Code: cause.EpochRegressed}}}, No, minute, "",
 			"link: silent for 1m0s"},
 		"TX's clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, Partly, minute, "",
 			"the transmitter's clock is not set: the times of records may be wrong"},

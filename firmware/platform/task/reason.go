@@ -1,18 +1,23 @@
 package task
 
-import "strings"
+import (
+	"strings"
+
+	"heliograph/firmware/platform/cause"
+)
 
 // Reason is one thing that keeps a role from being ready.
 type Reason struct {
-	Part  string // what is not ready: a task by its name, "channel press-line", "state"
-	Cause string // in one line, as an operator reads it on /readyz
+	Part  string      `json:"part"`           // what is not ready: a task by its name, "channel press-line", "state"
+	Cause string      `json:"reason"`         // in one line, as an operator reads it on /readyz
+	Why   cause.Cause `json:"cause,omitzero"` // for programs
 }
 
 // NewReason returns the reason that err is for part. Lines of err are joined, and
 // a part that err begins with is not repeated.
 func NewReason(part string, err error) Reason {
-	cause := strings.ReplaceAll(err.Error(), "\n", "; ")
-	return Reason{Part: part, Cause: strings.TrimPrefix(cause, part+": ")}
+	words := strings.ReplaceAll(err.Error(), "\n", "; ")
+	return Reason{Part: part, Cause: strings.TrimPrefix(words, part+": "), Why: cause.Of(err)}
 }
 
 // String returns "part: cause".

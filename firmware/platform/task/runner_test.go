@@ -114,7 +114,8 @@ func TestFailureDuringShutdownIsReturned(t *testing.T) {
 func TestReadyMergesReasons(t *testing.T) {
 	r := Runner{Tasks: []Task{&fake{name: "a"}, &fake{name: "b", ready: errors.New("connecting")},
 		&fake{name: "c", ready: errBroken}}}
-	if got, want := r.Ready(), (Reasons{{"b", "connecting"}, {"c", "broken"}}); !slices.Equal(got, want) {
+	if got, want := r.Ready(), (Reasons{{Part: "b", Cause: "connecting"}, {Part: "c",
+		Cause: "broken"}}); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Tasks = r.Tasks[:1]

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/acceptance"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/platform/task"
 )
@@ -212,7 +213,8 @@ func (m *Memory) Storage() task.Reasons {
 	defer m.mu.Unlock()
 	var reasons task.Reasons
 	for _, part := range slices.Sorted(maps.Keys(m.faults)) {
-		reasons = append(reasons, task.NewReason("state", fmt.Errorf("%s not kept: %v", part, m.faults[part])))
+		reasons = append(reasons, task.NewReason("state", cause.State(fmt.Errorf("%s not kept: %w", part,
+			m.faults[part]))))
 	}
 	return reasons
 }

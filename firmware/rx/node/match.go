@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/task"
 )
 
@@ -28,7 +28,8 @@ func (n *Node) mismatches() task.Reasons {
 // protocols, and returns a reason for each that does not match.
 func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	add := func(name, format string, args ...any) {
-		reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: fmt.Sprintf(format, args...)})
+		reasons = append(reasons, task.Reason{Part: "channel " + name, Cause: fmt.Sprintf(format, args...),
+			Why: cause.Cause{Code: cause.ChannelName}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(here)) {
 		switch protocol, ok := there[name]; {
@@ -49,8 +50,11 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	return reasons
 }
 
+// noChannel begins the reason of a channel that only this configuration has.
+const noChannel = "the transmitter has no channel of this name"
+
 // notThere is why nothing comes for a channel that the transmitter does not have.
 func notThere(there map[string]string) string {
-	return fmt.Sprintf("%s (it has: %s); use the same name in both configurations", status.NoChannel,
+	return fmt.Sprintf("%s (it has: %s); use the same name in both configurations", noChannel,
 		strings.Join(slices.Sorted(maps.Keys(there)), ", "))
 }

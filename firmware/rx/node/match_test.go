@@ -63,7 +63,7 @@ func TestAMismatchIsLoggedOnceAndKeepsTheNodeFromBeingReady(t *testing.T) {
 		r.ready("channel log: the transmitter has no channel of this name (it has: cell); use the same name in both " +
 			"configurations")
 		s := r.node.Snapshot()
-		if c := s.Channels["log"]; c.SourceState != "down" || !strings.HasPrefix(c.SourceReason, status.NoChannel) {
+		if c := s.Channels["log"]; c.SourceState != "down" || !strings.HasPrefix(c.SourceReason, noChannel) {
 			t.Errorf("got %+v, want the reason of now in place of the last source's", c)
 		}
 		if v := s.Trust; v.Level != status.No || len(v.Reasons) != 1 || v.Reasons[0].Channel != "log" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/pipeline"
 )
@@ -16,7 +17,7 @@ const notComplete = "the initial snapshot is not complete yet"
 func (n *Node) Ready() task.Reasons {
 	reasons := append(n.runner.Ready(), n.state.memory.Storage()...)
 	if err := n.state.memory.Ready(); err != nil && n.link.Ready() != nil {
-		reasons = append(reasons, task.NewReason("epoch_regressed", err))
+		reasons = append(reasons, task.NewReason("epoch_regressed", cause.New(cause.EpochRegressed, err)))
 	}
 	for _, c := range n.link.Status().Channels {
 		reasons = append(reasons, channelReasons(c)...)
@@ -27,12 +28,12 @@ func (n *Node) Ready() task.Reasons {
 func channelReasons(c pipeline.ChannelStatus) (reasons task.Reasons) {
 	part := "channel " + c.Name
 	if c.Name != record.Gateway && !c.Complete {
-		reasons = append(reasons, task.Reason{Part: part, Cause: notComplete})
+		reasons = append(reasons, task.Reason{Part: part, Cause: notComplete, Why: cause.Cause{Code: cause.Incomplete}})
 	}
 	if c.Full {
-		cause := fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep",
+		words := fmt.Sprintf("%d keys are without their values: more state than [memory] of this file lets it keep",
 			c.Over)
-		reasons = append(reasons, task.Reason{Part: part, Cause: cause})
+		reasons = append(reasons, task.Reason{Part: part, Cause: words, Why: cause.Cause{Code: cause.MemoryFull}})
 	}
 	return reasons
 }

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/rx/pipeline"
+	"heliograph/firmware/rx/sink"
 )
 
 // Snapshot is what the status server shows.
@@ -25,6 +27,9 @@ func (n *Node) Snapshot() status.Snapshot {
 	}
 	if n.link.Ready() == nil {
 		s.ClockSet = &st.ClockSet
+		if !st.ClockSet {
+			s.ClockCause = cause.Cause{Code: cause.Clock}
+		}
 	}
 	for _, e := range n.expiries.List(time.Now()) {
 		s.Certificates = append(s.Certificates, status.Certificate{Board: "rx", Name: e.Name, Expires: e.At,
@@ -38,11 +43,16 @@ func (n *Node) Snapshot() status.Snapshot {
 	silent := n.link.Ready()
 	there := t.protocols()
 	for _, c := range st.Channels {
+		why := t.why(c)
 		if _, ok := there[c.Name]; t.complete && !ok { // its source's state is that of an earlier configuration
-			c.State, c.Reason = record.SourceDown, notThere(there)
+			c.State, c.Reason, why = record.SourceDown, notThere(there), cause.Cause{Code: cause.ChannelName}
 		}
 		if c.Name != record.Gateway {
-			s.Channels[c.Name] = channelStatus(c, protocols[c.Name], silent)
+			one := channelStatus(c, protocols[c.Name], silent)
+			if silent == nil {
+				one.SourceCause = why
+			}
+			s.Channels[c.Name] = one
 		}
 	}
 	s.Replay, s.Measurement = replayStatus(st.Channels), measurement(st.Measured)
@@ -59,6 +69,9 @@ func (n *Node) peers() (list []status.Peer) {
 		state, reason := c.sink.Status()
 		p := status.Peer{Channel: c.name, Name: c.sink.String(), State: state.String(), Reason: reason,
 			Address: c.address}
+		if state != sink.Up {
+			p.Cause = cause.Of(c.sink.Ready())
+		}
 		if c.queue != nil {
 			q := c.queue.Stats()
 			p.Spool = &status.Spool{
@@ -121,7 +134,7 @@ func (n *Node) linkStatus(st pipeline.Status) status.Link {
 		LastHeartbeatAgeSeconds: seconds(st.HeartbeatAge),
 	}
 	if err := n.link.Ready(); err != nil {
-		l.State = err.Error()
+		l.State, l.Cause = err.Error(), cause.Of(err)
 	} else if delays := n.link.Delays(); len(delays) > 0 {
 		slices.Sort(delays)
 		l.LatencyP50Seconds = seconds(delays[(len(delays)-1)*50/100])

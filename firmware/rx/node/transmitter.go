@@ -1,8 +1,11 @@
 package node
 
 import (
+	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/rx/pipeline"
 )
 
 // transmitter is what the transmitter reports of itself, on the gateway's own channel.
@@ -34,6 +37,17 @@ func (t *transmitter) protocols() map[string]string {
 		protocols[s.Channel] = s.Protocol
 	}
 	return protocols
+}
+
+// why is the cause that the transmitter reports of a source's state. It crosses by another
+// way than the state, and may be that of an earlier one.
+func (t *transmitter) why(c pipeline.ChannelStatus) cause.Cause {
+	for _, s := range t.Sources {
+		if s.Channel == c.Name && s.State == c.State.String() && c.State != record.SourceUp {
+			return s.Cause
+		}
+	}
+	return cause.Cause{}
 }
 
 func (t *transmitter) certificates() (list []status.Certificate) {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/rx/mirror"
 	"heliograph/firmware/rx/receive"
 )
@@ -132,16 +133,16 @@ func (l *Link) Ready() error {
 	defer l.mu.RUnlock()
 	switch age := l.silence(); {
 	case l.err != nil:
-		return fmt.Errorf("link: %v", l.err)
+		return cause.Link(fmt.Errorf("link: %w", l.err))
 	case age <= l.config.StaleAfter && !l.heartbeats.at.IsZero():
 		return nil
 	case l.forged() > 0 && time.Since(l.failedAt) < forgedFor:
-		return fmt.Errorf("link: frames arrive that this pair key does not open: compare the pair keys of both sides "+
-			"(auth_failure, %d frames)", l.forged())
+		return cause.New(cause.KeyMismatch, fmt.Errorf("link: frames arrive that this pair key does not open: "+
+			"compare the pair keys of both sides (auth_failure, %d frames)", l.forged()))
 	case l.heartbeats.at.IsZero():
-		return errors.New("link: nothing received from the transmitter yet" + l.earlier())
+		return cause.New(cause.Silent, errors.New("link: nothing received from the transmitter yet"+l.earlier()))
 	default:
-		return fmt.Errorf("link: silent for %s%s", age.Round(time.Second), l.earlier())
+		return cause.New(cause.Silent, fmt.Errorf("link: silent for %s%s", age.Round(time.Second), l.earlier()))
 	}
 }
 

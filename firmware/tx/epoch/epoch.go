@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/store"
 )
 
@@ -107,7 +108,8 @@ func (n *Number) Ready() error {
 	if n.unkept == nil {
 		return nil
 	}
-	return fmt.Errorf("state: the number of this run is not kept, and the receiver may refuse the next: %v", n.unkept)
+	return cause.State(fmt.Errorf("state: the number of this run is not kept, and the receiver may refuse the next: %w",
+		n.unkept))
 }
 
 // retry is how often a number that is not kept is written again.

@@ -47,7 +47,7 @@ func (n *Node) addSources() error {
 			return err
 		}
 		n.expiries.Files["mqtt "+c.Channel] = c.TLS.Certificate
-		n.add(s)
+		n.addSource(c.Channel, s)
 	}
 	for _, configured := range cfg.Syslog {
 		c, err := withCertificate(configured, cfg.PKI, n.config.Log)
@@ -59,7 +59,7 @@ func (n *Node) addSources() error {
 			return err
 		}
 		n.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
-		n.add(s)
+		n.addSource(c.Channel, s)
 	}
 	return nil
 }

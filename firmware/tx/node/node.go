@@ -71,7 +71,8 @@ type Node struct {
 	pages   *pagelog.Log // nil: no disk keeps it
 	gateway source.Port  // the gateway's own channel
 
-	protocols map[string]string // by channel
+	protocols map[string]string    // by channel
+	sources   map[string]task.Task // by channel
 	opcua     []OPCUASource
 	expiries  *identity.Expiries
 	ntp       *timekeeping.NTP
@@ -95,11 +96,11 @@ func New(c Config) (*Node, error) {
 	}
 	n := &Node{
 		config: c, started: time.Now(), state: state,
-		protocols: map[string]string{},
-		expiries:  &identity.Expiries{Files: map[string]string{}},
-		ntp:       &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
-		runner:    task.Runner{Log: c.Log},
-		machine:   machine.Of(c.TX.State, c.Reports != nil),
+		protocols: map[string]string{}, sources: map[string]task.Task{},
+		expiries: &identity.Expiries{Files: map[string]string{}},
+		ntp:      &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
+		runner:   task.Runner{Log: c.Log},
+		machine:  machine.Of(c.TX.State, c.Reports != nil),
 	}
 	if err := n.build(); err != nil {
 		if n.medium != nil {
@@ -167,6 +168,11 @@ func (n *Node) addStatus() error {
 }
 
 func (n *Node) add(tasks ...task.Task) { n.runner.Tasks = append(n.runner.Tasks, tasks...) }
+
+func (n *Node) addSource(channel string, s task.Task) {
+	n.sources[channel] = s
+	n.add(s)
+}
 
 // Tasks returns all parts of the node.
 func (n *Node) Tasks() []task.Task { return n.runner.Tasks }

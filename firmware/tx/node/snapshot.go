@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/record"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/task"
@@ -20,13 +21,14 @@ func (n *Node) Ready() task.Reasons {
 	for _, c := range n.link.Channels() {
 		switch {
 		case c.State != source.Up:
-			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: c.Down()})
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: c.Down(), Why: n.why(c)})
 		case c.Partial:
-			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: notComplete})
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: notComplete,
+				Why: cause.Cause{Code: cause.Incomplete}})
 		}
 		if c.StateFull > 0 {
-			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Cause: fmt.Sprintf(
-				"%d values did not cross: more state than [memory] of this file lets it have; "+
+			reasons = append(reasons, task.Reason{Part: "channel " + c.Name, Why: cause.Cause{Code: cause.MemoryFull},
+				Cause: fmt.Sprintf("%d values did not cross: more state than [memory] of this file lets it have; "+
 					"take fewer topics, or restart with more", c.StateFull)})
 		}
 	}
@@ -43,16 +45,27 @@ func (n *Node) Snapshot() status.Snapshot {
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
 		Notes: n.state.journal.Events(), Link: n.linkStatus(), Certificates: n.certificates(),
 		Replay: n.replayStatus(), Disk: n.state.disk.Usage(), Telemetry: n.telemetry.Status(),
-		ClockSet: status.Of(n.clockSet()),
+		ClockSet: status.Of(n.clockSet()), ClockCause: n.clockCause(),
 	}
 	for _, c := range n.link.Channels() {
 		if c.Name != record.Gateway {
-			s.Channels[c.Name] = channelStatus(c, n.protocols[c.Name])
+			one := channelStatus(c, n.protocols[c.Name])
+			one.SourceCause = n.why(c)
+			s.Channels[c.Name] = one
 		}
 	}
 	s.Boards = []status.Board{n.board()}
 	n.observer.Observe(time.Now(), &s, n.Ready())
 	return s
+}
+
+// why is the cause of a source that is not up.
+func (n *Node) why(c pipeline.ChannelStatus) cause.Cause {
+	s := n.sources[c.Name]
+	if c.State == source.Up || s == nil {
+		return cause.Cause{}
+	}
+	return cause.Of(s.Ready())
 }
 
 // board is the machine of this node.
@@ -71,7 +84,7 @@ func (n *Node) linkStatus() status.Link {
 		Frames: counts.Source + counts.Parity + counts.Hello + counts.Replay, Bytes: counts.Bytes,
 	}
 	if err := n.link.Ready(); err != nil {
-		l.State = err.Error()
+		l.State, l.Cause = err.Error(), cause.Of(err)
 	}
 	return l
 }

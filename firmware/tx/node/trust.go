@@ -33,7 +33,7 @@ func (n *Node) addOPCUA() error {
 				return err
 			}
 			n.opcua = append(n.opcua, s)
-			n.add(s)
+			n.addSource(c.Channel, s)
 		}
 		n.add(store)
 	}

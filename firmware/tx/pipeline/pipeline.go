@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"heliograph/firmware/conduit/wire"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/tx/replay"
 	"heliograph/firmware/tx/send"
@@ -139,7 +140,7 @@ func (l *Link) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		return fmt.Errorf("link: %v", l.err)
+		return cause.Link(fmt.Errorf("link: %w", l.err))
 	}
 	return nil
 }

@@ -11,14 +11,16 @@ import (
 	"syscall"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 )
 
 // Why a broker does not accept a CONNECT that another one may be tried after.
 var (
-	errVersion = errors.New("the broker refuses MQTT 5")
-	errHungUp  = errors.New("the broker closes the connection without an answer to CONNECT")
-	errRetain  = errors.New("the broker has no retained messages")
-	errQoS     = errors.New("the broker has less than QoS 1")
+	errVersion = cause.New(cause.MQTTVersion, errors.New("the broker refuses MQTT 5"))
+	errHungUp  = cause.New(cause.MQTTVersion,
+		errors.New("the broker closes the connection without an answer to CONNECT"))
+	errRetain = errors.New("the broker has no retained messages")
+	errQoS    = errors.New("the broker has less than QoS 1")
 )
 
 // hungUp reports whether a connection ended before the broker sent anything.
@@ -109,7 +111,7 @@ func (d *dialer) dial(ctx context.Context) (*wire, error) {
 		secure := tls.Client(conn, d.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, err
+			return nil, cause.Handshake(err)
 		}
 		conn = secure
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/sink"
 	"heliograph/firmware/rx/spool"
@@ -88,6 +89,7 @@ type Sink struct {
 	mu     sync.Mutex
 	state  sink.State
 	reason string
+	fault  error // why it is down
 
 	warned      map[string]bool // warnings, and refused topics
 	lastRefusal string
@@ -133,7 +135,8 @@ func (s *Sink) Run(ctx context.Context) error {
 			return nil
 		}
 		s.deps.Queue.PeerDown(true)
-		s.setState(sink.Down, fmt.Sprintf("%s: %v", s.peer, err))
+		address := s.cfg.Broker + s.cfg.Listen // one of the two
+		s.setState(sink.Down, "", cause.At(address, fmt.Errorf("%s: %w", s.peer, err)))
 		switch progress {
 		case stuck:
 			failures++
@@ -157,7 +160,7 @@ func (s *Sink) serve(ctx context.Context, failures int) (progress, error) {
 	}
 	p := newPublisher(s, conn, failures)
 	s.deps.Queue.PeerDown(false)
-	s.setState(sink.Up, conn.note())
+	s.setState(sink.Up, conn.note(), nil)
 	err = p.run(ctx)
 	conn.close(ctx.Err() != nil)
 	return p.progress(), err
@@ -165,10 +168,13 @@ func (s *Sink) serve(ctx context.Context, failures int) (progress, error) {
 
 // setState notes how the sink stands. A change of state is logged once; what follows
 // while the broker is away is one attempt after the other.
-func (s *Sink) setState(state sink.State, reason string) {
+func (s *Sink) setState(state sink.State, reason string, fault error) {
+	if fault != nil {
+		reason = fault.Error()
+	}
 	s.mu.Lock()
 	before := s.state
-	s.state, s.reason = state, reason
+	s.state, s.reason, s.fault = state, reason, fault
 	s.mu.Unlock()
 	switch {
 	case state == sink.Up:
@@ -212,10 +218,15 @@ func (s *Sink) Status() (sink.State, string) {
 
 // Ready returns nil while the broker is connected.
 func (s *Sink) Ready() error {
-	if state, reason := s.Status(); state != sink.Up {
-		return errors.New(reason)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == sink.Up:
+		return nil
+	case s.fault != nil:
+		return s.fault
 	}
-	return nil
+	return errors.New(s.reason)
 }
 
 // String names the task.

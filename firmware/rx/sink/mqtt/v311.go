@@ -9,8 +9,10 @@ import (
 	"time"
 
 	paho3 "github.com/eclipse/paho.mqtt.golang"
+	packets3 "github.com/eclipse/paho.mqtt.golang/packets"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/platform/cause"
 )
 
 // window311 bounds the messages of QoS 2 in flight; mosquitto takes 20.
@@ -64,9 +66,22 @@ func (d *dialer) connect311(ctx context.Context, will will) (connection, error) 
 		if hungUp(err) {
 			return nil, errHungUp
 		}
-		return nil, err
+		return nil, refusal311(err)
 	}
 	return c, nil
+}
+
+// refusal311 adds its cause to a broker's refusal.
+func refusal311(err error) error {
+	switch {
+	case errors.Is(err, packets3.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets3.ErrorRefusedNotAuthorised):
+		return cause.New(cause.MQTTUser, err)
+	case errors.Is(err, packets3.ErrorRefusedIDRejected):
+		return cause.New(cause.MQTTID, err)
+	case errors.Is(err, packets3.ErrorRefusedBadProtocolVersion):
+		return cause.New(cause.MQTTVersion, err)
+	}
+	return err
 }
 
 func (c *conn311) fail(err error) {

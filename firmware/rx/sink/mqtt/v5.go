@@ -13,6 +13,7 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/platform/cause"
 )
 
 // conn5 is a connection over MQTT 5. Connecting, keeping alive and reading is
@@ -121,7 +122,21 @@ func (d *dialer) refusal5(w *wire, connack *paho.Connack, err error) error {
 	case connack.ReasonCode == packets.ConnackQoSNotSupported:
 		return errQoS
 	}
-	return fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, inWords(connack.ReasonCode))
+	return cause.New(refusedBecause(connack.ReasonCode),
+		fmt.Errorf("refused: reason 0x%02x %s", connack.ReasonCode, inWords(connack.ReasonCode)))
+}
+
+// refusedBecause returns the cause of a code that a broker refuses a CONNECT with.
+func refusedBecause(code byte) cause.Code {
+	switch code {
+	case packets.ConnackBadUsernameOrPassword, packets.ConnackNotAuthorized, packets.ConnackBadAuthenticationMethod:
+		return cause.MQTTUser
+	case packets.ConnackInvalidClientID:
+		return cause.MQTTID
+	case packets.ConnackUnsupportedProtocolVersion:
+		return cause.MQTTVersion
+	}
+	return ""
 }
 
 // inWords explains the codes that an operator can do something about.

@@ -27,6 +27,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/sink"
@@ -82,6 +83,7 @@ type Sink struct {
 	mu     sync.Mutex
 	state  sink.State
 	reason string
+	fault  error // why it is down
 }
 
 // New reads the certificates; it connects nothing yet.
@@ -129,7 +131,7 @@ func (s *Sink) Run(ctx context.Context) error {
 			return nil
 		}
 		s.queue.PeerDown(true)
-		s.setState(sink.Down, fmt.Sprintf("collector %s: %v", s.address, err))
+		s.setState(sink.Down, cause.At(s.scheme+"://"+s.address, fmt.Errorf("collector %s: %w", s.address, err)))
 		if time.Since(began) > steadyAfter {
 			backoff.Reset()
 		}
@@ -141,15 +143,19 @@ func (s *Sink) Run(ctx context.Context) error {
 // setUp notes that the collector is connected.
 func (s *Sink) setUp() {
 	s.queue.PeerDown(false)
-	s.setState(sink.Up, "")
+	s.setState(sink.Up, nil)
 }
 
 // setState notes how the sink stands. A change of state is logged once; what follows
 // while the collector is away is one attempt after the other.
-func (s *Sink) setState(state sink.State, reason string) {
+func (s *Sink) setState(state sink.State, fault error) {
+	reason := ""
+	if fault != nil {
+		reason = fault.Error()
+	}
 	s.mu.Lock()
 	before := s.state
-	s.state, s.reason = state, reason
+	s.state, s.reason, s.fault = state, reason, fault
 	s.mu.Unlock()
 	switch {
 	case state == sink.Up:
@@ -170,10 +176,15 @@ func (s *Sink) Status() (sink.State, string) {
 
 // Ready returns nil while the collector is connected.
 func (s *Sink) Ready() error {
-	if state, reason := s.Status(); state != sink.Up {
-		return errors.New(reason)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == sink.Up:
+		return nil
+	case s.fault != nil:
+		return s.fault
 	}
-	return nil
+	return errors.New(s.reason)
 }
 
 // String names the task.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/firmware/platform/cause"
 )
 
 // stream is a connection and what was written to it that is still in the queue.
@@ -64,7 +66,7 @@ func (s *Sink) dial(ctx context.Context) (*stream, error) {
 	_ = conn.SetDeadline(time.Now().Add(dialTime))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, err
+		return nil, cause.Handshake(err)
 	}
 	_ = conn.SetDeadline(time.Time{})
 	st.conn = secure

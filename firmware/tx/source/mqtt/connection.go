@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/platform/cause"
 )
 
 // connection is a broker in one version of the protocol.
@@ -47,7 +48,7 @@ type origin struct {
 const nowhere = "heliograph/nowhere"
 
 // errAnswer is a broker that does not answer in time.
-var errAnswer = errors.New("the broker does not answer")
+var errAnswer = cause.New(cause.Unreachable, errors.New("the broker does not answer"))
 
 // bind returns a context that ends with the connection: the libraries wait for
 // an answer even when none can come any more.

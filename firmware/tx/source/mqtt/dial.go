@@ -9,6 +9,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/mqtt/packet"
+	"heliograph/firmware/platform/cause"
 )
 
 // tlsConfig returns what an mqtts:// broker needs, or nil for mqtt://.
@@ -46,7 +47,7 @@ func dial(
 	secure, err := tlsConfig(cfg)
 	if err == nil && secure != nil {
 		t := tls.Client(conn, secure)
-		err = t.HandshakeContext(ctx)
+		err = cause.Handshake(t.HandshakeContext(ctx))
 		conn, secure = t, nil
 	}
 	if err != nil {

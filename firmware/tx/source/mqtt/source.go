@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
@@ -85,13 +86,13 @@ func (s *Source) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		s.report(source.Down, fmt.Sprintf("%s: %v", s.cfg.Broker, err))
+		s.down(cause.At(s.cfg.Broker, fmt.Errorf("%s: %w", s.cfg.Broker, err)))
 		if time.Since(began) > steadyAfter {
 			backoff.Reset()
 		}
 		_ = backoff.Wait(ctx)
 	}
-	s.report(source.Down, "the transmitter ends")
+	s.down(errors.New("the transmitter ends"))
 	return nil
 }
 
@@ -118,7 +119,7 @@ func (s *Source) connectAndReceive(ctx context.Context) error {
 		return causeOfLoss(c, err)
 	}
 	s.bridgeFailed = false // the next connection may be a bridge again
-	s.report(source.Up, m.String())
+	s.up(m)
 	read := s.keepReading(ctx, f, m)
 	select {
 	case <-ctx.Done():
@@ -182,27 +183,30 @@ func (s *Source) readAll(ctx context.Context, m mode) error {
 }
 
 // errIncomplete is why a source that is connected is not ready yet.
-var errIncomplete = errors.New("the retained messages are still being read")
+var errIncomplete = cause.New(cause.Incomplete, errors.New("the retained messages are still being read"))
 
-// report sets the channel's state. A change of state is logged once; what follows
-// while the broker is away is one attempt after the other.
-func (s *Source) report(state source.State, reason string) {
-	s.port.Report(state, reason)
-	before := s.reported
-	s.reported = state
-	switch {
-	case state == source.Up:
-		if s.retained.isComplete() {
-			s.Set(nil)
-		} else {
-			s.Set(errIncomplete)
-		}
-		s.log.Info("broker connected", "state", state.String(), "protocol", reason)
-		return
-	case before == source.Down:
-		s.log.Debug("connecting failed", "state", state.String(), "error", reason)
-	default:
-		s.log.Warn("broker disconnected", "state", state.String(), "error", reason)
+// up reports that the broker is connected, and how.
+func (s *Source) up(m mode) {
+	s.port.Report(source.Up, m.String())
+	s.reported = source.Up
+	if s.retained.isComplete() {
+		s.Set(nil)
+	} else {
+		s.Set(errIncomplete)
 	}
-	s.Set(errors.New(reason))
+	s.log.Info("broker connected", "state", source.Up.String(), "protocol", m.String())
+}
+
+// down reports why the broker is not connected. A change of state is logged once; what
+// follows while the broker is away is one attempt after the other.
+func (s *Source) down(err error) {
+	s.port.Report(source.Down, err.Error())
+	before := s.reported
+	s.reported = source.Down
+	if before == source.Down {
+		s.log.Debug("connecting failed", "state", source.Down.String(), "error", err)
+	} else {
+		s.log.Warn("broker disconnected", "state", source.Down.String(), "error", err)
+	}
+	s.Set(err)
 }

@@ -13,6 +13,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 )
 
 // Protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2). The high bit marks a bridge for
@@ -44,7 +45,7 @@ func (s *Source) connect311(ctx context.Context, r role, level uint) (connection
 		if refusesVersion(err) {
 			return nil, fmt.Errorf("%w: %v", errVersion, err)
 		}
-		return nil, err
+		return nil, refusal311(err)
 	}
 	if connected, ok := token.(*paho.ConnectToken); ok {
 		c.resume = connected.SessionPresent()
@@ -86,6 +87,17 @@ func refusesVersion(err error) bool {
 	return errors.Is(err, packets.ErrorRefusedBadProtocolVersion) || hungUp(err)
 }
 
+// refusal311 adds its cause to a broker's refusal.
+func refusal311(err error) error {
+	switch {
+	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
+		return cause.New(cause.MQTTUser, err)
+	case errors.Is(err, packets.ErrorRefusedIDRejected):
+		return cause.New(cause.MQTTID, err)
+	}
+	return err
+}
+
 // waitToken waits for a token until ctx ends.
 func waitToken(ctx context.Context, t paho.Token) error {
 	select {
@@ -111,7 +123,7 @@ func (c *client311) subscribe(ctx context.Context, filters []string, qos byte) e
 	if granted, ok := token.(*paho.SubscribeToken); ok {
 		for topic, qos := range granted.Result() {
 			if qos >= 0x80 {
-				return fmt.Errorf("the broker refuses %q", clip(topic))
+				return refusedTopic(fmt.Sprintf("the broker refuses %q", clip(topic)))
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/eclipse/paho.golang/paho/session/state"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/platform/cause"
 )
 
 // session5 keeps what MQTT 5 remembers between connections: which QoS 2
@@ -107,6 +108,19 @@ func hungUp(err error) bool {
 // version (§3.2.2.3).
 const code311Version = 1
 
+// refusedBecause returns the cause of a code that a broker refuses a CONNECT with (MQTT 5.0
+// §3.2.2.2, and the codes 2, 4 and 5 of MQTT 3.1.1 §3.2.2.3).
+func refusedBecause(code byte) cause.Code {
+	switch code {
+	case packets.ConnackBadUsernameOrPassword, packets.ConnackNotAuthorized, packets.ConnackBadAuthenticationMethod,
+		4, 5:
+		return cause.MQTTUser
+	case packets.ConnackInvalidClientID, 2:
+		return cause.MQTTID
+	}
+	return ""
+}
+
 // refusal5 returns why a CONNECT was not accepted, nil when it was.
 func refusal5(answer *paho.Connack, err error) error {
 	switch {
@@ -117,14 +131,16 @@ func refusal5(answer *paho.Connack, err error) error {
 	case err == nil && answer.ReasonCode == 0:
 		return nil
 	case err == nil && answer.ReasonCode != code311Version: // an answer of MQTT 3.1.1
-		return fmt.Errorf("the broker refuses the connection with code %d", answer.ReasonCode)
+		return cause.New(refusedBecause(answer.ReasonCode),
+			fmt.Errorf("the broker refuses the connection with code %d", answer.ReasonCode))
 	case err == nil:
 		return fmt.Errorf("%w: it does not answer as MQTT 5 does", errVersion)
 	case answer != nil && (answer.ReasonCode == reasonVersion || answer.ReasonCode == code311Version),
 		answer == nil && hungUp(err):
 		return fmt.Errorf("%w: %v", errVersion, err)
 	case answer != nil:
-		return fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err)
+		return cause.New(refusedBecause(answer.ReasonCode),
+			fmt.Errorf("the broker refuses the connection with reason %#x: %v", answer.ReasonCode, err))
 	}
 	return err
 }
@@ -166,11 +182,16 @@ func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) err
 		}
 		for i, reason := range answer.Reasons {
 			if reason >= 0x80 {
-				return fmt.Errorf("the broker refuses %q with reason %#x", clip(filters[i]), reason)
+				return refusedTopic(fmt.Sprintf("the broker refuses %q with reason %#x", clip(filters[i]), reason))
 			}
 		}
 	}
 	return causeOf(ctx, err)
+}
+
+// refusedTopic is a subscription that the broker does not grant.
+func refusedTopic(words string) error {
+	return cause.With(cause.Cause{Code: cause.MQTTAccess, Detail: words}, errors.New(words))
 }
 
 func (c *client5) resumed() bool { return c.resume }

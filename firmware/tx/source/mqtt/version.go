@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 )
 
 // mode is how a source is connected to its broker.
@@ -34,7 +35,7 @@ func (m mode) String() string {
 }
 
 // errVersion is a broker's refusal of the version of the protocol.
-var errVersion = errors.New("the broker refuses this version of MQTT")
+var errVersion = cause.New(cause.MQTTVersion, errors.New("the broker refuses this version of MQTT"))
 
 // connect connects for what is followed.
 func (s *Source) connect(ctx context.Context, f *feed) (connection, mode, error) {

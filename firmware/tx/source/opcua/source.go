@@ -21,6 +21,7 @@ import (
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/opcua/transport"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/text"
@@ -73,6 +74,7 @@ type Source struct {
 	mu       sync.Mutex
 	state    source.State
 	why      string
+	fault    error // why it is down
 	complete bool
 	wasUp    bool
 	troubles map[topic]string
@@ -114,6 +116,8 @@ func (s *Source) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.state == source.Down && s.fault != nil:
+		return cause.At(s.cfg.Endpoint, fmt.Errorf("%s: %w", s.cfg.Endpoint, s.fault))
 	case s.state != source.Up:
 		return fmt.Errorf("%s: %s", s.cfg.Endpoint, s.why)
 	case !s.complete:
@@ -151,6 +155,14 @@ func (s *Source) report(state source.State, why string) {
 	s.port.Report(state, why)
 }
 
+// down reports why no session stands.
+func (s *Source) down(err error) {
+	s.mu.Lock()
+	s.fault = err
+	s.mu.Unlock()
+	s.report(source.Down, err.Error())
+}
+
 // Run implements task.Task. It connects again after each session, and keeps what is
 // known of the server.
 func (s *Source) Run(ctx context.Context) error {
@@ -163,7 +175,7 @@ func (s *Source) Run(ctx context.Context) error {
 			s.report(source.Down, "heliotx is stopping")
 			return nil
 		}
-		s.report(source.Down, err.Error())
+		s.down(err)
 		if errors.Is(err, errReconnect) {
 			continue
 		}

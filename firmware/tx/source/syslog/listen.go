@@ -36,7 +36,7 @@ func (s *Source) serveUDP(ctx context.Context, l *listener) error {
 		s.log.Warn("small receive buffer: raise net.core.rmem_max or run with CAP_NET_ADMIN",
 			"listen", l.text, "bytes", room, "wanted", receiveBuffer)
 	}
-	s.setFault(l, "")
+	s.setFault(l, nil)
 	c := newClassifier()
 	buf := make([]byte, 64<<10)
 	for {
@@ -81,7 +81,7 @@ func (s *Source) serveStream(ctx context.Context, l *listener) error {
 		return err
 	}
 	defer l.drops.count()
-	s.setFault(l, "")
+	s.setFault(l, nil)
 	for {
 		select { // an evicted connection ends within evictTime, so there is room soon
 		case s.serving <- struct{}{}:

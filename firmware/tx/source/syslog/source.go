@@ -28,6 +28,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/syslog"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/fairshare"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
@@ -68,8 +69,10 @@ type listener struct {
 	transport payload.Transport
 	tls       *tls.Config
 	drops     drops
-	fault     string // "" once bound; under the source's lock
+	fault     error // nil once bound; under the source's lock
 }
+
+var errUnbound = errors.New("not bound yet")
 
 // New reads the certificates and checks the listeners; it binds nothing yet.
 func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, error) {
@@ -80,7 +83,7 @@ func New(cfg config.SyslogSource, port source.Port, log *slog.Logger) (*Source, 
 		if err != nil || u.Port() == "" {
 			return nil, fmt.Errorf("syslog: listen %q: write udp://, tcp:// or tls://host:port", text)
 		}
-		l := &listener{text: text, address: u.Host, fault: "not bound yet"}
+		l := &listener{text: text, address: u.Host, fault: errUnbound}
 		switch u.Scheme {
 		case "udp":
 			l.transport = payload.UDP
@@ -127,7 +130,7 @@ func (s *Source) keepListening(ctx context.Context, l *listener) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.setFault(l, fmt.Sprintf("cannot listen on %s: %v", l.text, err))
+		s.setFault(l, cause.At(l.text, fmt.Errorf("cannot listen on %s: %w", l.text, err)))
 		if time.Since(began) > retryMax {
 			backoff.Reset()
 		}
@@ -135,15 +138,15 @@ func (s *Source) keepListening(ctx context.Context, l *listener) {
 	}
 }
 
-// setFault notes why a listener does not work, "" when it does. A change is logged
+// setFault notes why a listener does not work, nil when it does. A change is logged
 // once; what follows while it is down is one attempt after the other.
-func (s *Source) setFault(l *listener, fault string) {
+func (s *Source) setFault(l *listener, fault error) {
 	s.mu.Lock()
-	changed := l.fault != fault
+	changed := l.fault == nil || fault == nil || l.fault.Error() != fault.Error()
 	l.fault = fault
 	s.mu.Unlock()
 	switch {
-	case fault == "":
+	case fault == nil:
 		s.log.Info("listener bound", "state", source.Up.String(), "listen", l.text)
 	case changed:
 		s.log.Warn("listener down", "state", source.Down.String(), "error", fault)
@@ -167,8 +170,8 @@ func (s *Source) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
-		if l.fault != "" {
-			return errors.New(l.fault)
+		if l.fault != nil {
+			return l.fault
 		}
 	}
 	return nil

@@ -1,0 +1,242 @@
+package status
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"heliograph/firmware/platform/cause"
+)
+
+// Kind is what a Fact is about.
+type Kind string
+
+// The kinds, for programs: they do not change.
+const (
+	KindConfiguration Kind = "configuration" // it is refused
+	KindLink          Kind = "link"          // nothing arrives, or nothing leaves
+	KindEpoch         Kind = "epoch"         // the transmitter's run is not accepted
+	KindClock         Kind = "clock"         // the times of records may be wrong
+	KindUnmatched     Kind = "unmatched"     // a channel that the other side alone has
+	KindSource        Kind = "source"        // the channel's source is not up
+	KindChannel       Kind = "channel"       // the channel is not ready otherwise
+	KindMissing       Kind = "missing"       // records that may still come
+	KindLost          Kind = "lost"          // records that do not come any more
+	KindRefused       Kind = "refused"       // records that the sink's peer, or the link, does not take
+	KindExpired       Kind = "expired"       // records that waited too long for the sink's peer
+	KindDropped       Kind = "dropped"       // records that found the queue to the link full
+	KindSink          Kind = "sink"          // the sink is not up
+	KindBehind        Kind = "behind"        // the sink's peer takes less than comes
+	KindSpool         Kind = "spool"         // records that found the spool full
+)
+
+// Fact is one thing that is wrong with the numbers that a role passes on. Facts are the one
+// judgement of a snapshot: Trust sums them up, and package diagnosis has a finding and a
+// cure for each, so that the two do not contradict each other.
+type Fact struct {
+	TrustReason // Since zero: since it was found first
+	Level       Level
+	Why         cause.Cause
+	Peer        *Peer // of KindSink, KindBehind and KindSpool
+
+	id    string        // of several of a kind in a channel
+	after time.Duration // how long it must hold to be a reason
+	count *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
+}
+
+// certain reports whether a snapshot alone tells that the fact holds.
+func (f *Fact) certain() bool { return f.count == nil && f.after == 0 }
+
+func newFact(kind Kind, level Level, channel, text string) Fact {
+	return Fact{Level: level, TrustReason: TrustReason{Kind: kind, Channel: channel, Text: text}}
+}
+
+// Facts returns what is wrong by a snapshot that an Observer has completed, with what its
+// Trust adds from those before it.
+func Facts(now time.Time, s *Snapshot) (list []Fact) {
+	for _, f := range facts(now, s) {
+		if f.certain() {
+			list = append(list, f)
+		}
+	}
+	if s.Trust == nil {
+		return list
+	}
+	for _, r := range s.Trust.Reasons {
+		same := func(f Fact) bool { return f.Kind == r.Kind && f.Channel == r.Channel }
+		if r.Kind != "" && !slices.ContainsFunc(list, same) {
+			list = append(list, Fact{TrustReason: r, Level: s.Trust.Level, Peer: s.sink(r.Channel)})
+		}
+	}
+	return list
+}
+
+// sink returns that of a channel, nil for none.
+func (s *Snapshot) sink(channel string) *Peer {
+	for i := range s.Peers {
+		if s.Peers[i].Channel == channel {
+			return &s.Peers[i]
+		}
+	}
+	return nil
+}
+
+// facts are all that may keep the numbers of a snapshot from being trusted.
+func facts(now time.Time, s *Snapshot) (list []Fact) {
+	if len(s.Refused) > 0 {
+		return []Fact{newFact(KindConfiguration, No, "", "the configuration is refused: "+s.Refused[0])}
+	}
+	linked := s.Link.State == ""
+	if !linked {
+		f := newFact(KindLink, No, "", s.Link.State)
+		f.Why = s.Link.Cause
+		if age := s.Link.LastHeartbeatAgeSeconds; age != nil {
+			f.Since = now.Add(-time.Duration(*age * float64(time.Second))).UTC().Truncate(time.Second)
+		}
+		list = append(list, f)
+	}
+	if linked && s.ClockSet != nil && !*s.ClockSet {
+		whose := map[string]string{"rx": "the transmitter's", "tx": "this machine's"}[s.Role]
+		f := newFact(KindClock, Partly, "", whose+" clock is not set: the times of records may be wrong")
+		f.Why = s.ClockCause
+		list = append(list, f)
+	}
+	for _, r := range s.NotReady {
+		name, isChannel := strings.CutPrefix(r.Part, "channel ")
+		_, shown := s.Channels[name]
+		if r.Why.Code == cause.EpochRegressed {
+			list = append(list, newFact(KindEpoch, No, "", r.Cause))
+		} else if linked && isChannel && !shown { // the other side alone has it
+			f := newFact(KindUnmatched, Partly, name, r.Cause)
+			f.Why = r.Why
+			list = append(list, f)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Channels)) {
+		c := s.Channels[name]
+		if linked { // else what was last known of the source is old
+			list = append(list, sourceFacts(s, name, &c)...)
+		}
+		list = append(list, lossFacts(now, s.Role, name, &c)...)
+	}
+	for i := range s.Peers {
+		list = append(list, peerFacts(&s.Peers[i], s.Channels[s.Peers[i].Channel].Rate)...)
+	}
+	return list
+}
+
+// sourceFacts are those of a channel's source, and of what keeps the channel from being ready.
+func sourceFacts(s *Snapshot, name string, c *Channel) (list []Fact) {
+	up := c.SourceState == "up"
+	if !up {
+		why := "source " + c.SourceState
+		if c.SourceReason != "" {
+			why += ": " + c.SourceReason
+		}
+		f := newFact(KindSource, No, name, why)
+		f.Why = c.SourceCause
+		list = append(list, f)
+	}
+	for _, r := range s.NotReady {
+		if channel, ok := strings.CutPrefix(r.Part, "channel "); ok && channel == name && (up || s.Role == "rx") &&
+			r.Cause != c.SourceReason {
+			f := newFact(KindChannel, Partly, name, r.Cause)
+			f.Why, f.id = r.Why, strconv.Itoa(len(list))
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// lossFacts are those of records of a channel that are missing.
+func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
+	var open, final TrustReason
+	gone := uint64(0)
+	for _, h := range c.Holes { // newest first
+		switch {
+		case !h.Final:
+			open.Since = h.From
+		case now.Sub(later(h.From, h.To)) < goneFor:
+			final.Since, gone = h.From, gone+h.Records
+		}
+	}
+	if n := value(c.OpenRecords); n > 0 {
+		f := newFact(KindMissing, Partly, name, records(n)+" missing, may still come")
+		f.Since = open.Since
+		list = append(list, f)
+	}
+	if gone > 0 {
+		f := newFact(KindLost, Partly, name, records(gone)+" lost for good")
+		f.Since = final.Since
+		list = append(list, f)
+	}
+	counts := []struct {
+		kind  Kind
+		count *uint64
+		text  string
+	}{
+		{KindRefused, c.Refused, "%s refused by the sink's peer"},
+		{KindExpired, c.Expired, "%s expired on the way to the sink's peer"},
+	}
+	if role == "tx" {
+		counts[0].text = "%s not sent: " + strings.ReplaceAll(c.RefusedReason, "%", "%%")
+		counts[1].kind, counts[1].count, counts[1].text = KindDropped, c.Dropped,
+			"%s dropped: the plant sends more than the link takes"
+	}
+	for _, k := range counts {
+		if k.count != nil {
+			f := newFact(k.kind, Partly, name, k.text)
+			f.count = k.count
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func records(n uint64) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// peerFacts are those of a sink, to whose channel so many records a second come.
+func peerFacts(p *Peer, rate *float64) (list []Fact) {
+	add := func(kind Kind, text string, after time.Duration, count *uint64) {
+		f := newFact(kind, Partly, p.Channel, text)
+		f.Peer, f.Why, f.id, f.after, f.count = p, p.Cause, p.Name, after, count
+		list = append(list, f)
+	}
+	waits := ""
+	if p.Spool != nil && p.Spool.Records > 0 {
+		waits = records(uint64(p.Spool.Records)) + " waiting"
+	}
+	switch {
+	case p.State != "up":
+		why := "sink " + p.State
+		if p.Reason != "" {
+			why += ": " + p.Reason
+		}
+		if waits != "" {
+			why += "; " + waits
+		}
+		add(KindSink, why, 0, nil)
+	// Some always wait for the acknowledgement of a peer that keeps up.
+	case waits != "" && (rate == nil || float64(p.Spool.Records) > *rate*behindAfter.Seconds()):
+		add(KindBehind, waits+" for the sink's peer, which takes less than comes", behindAfter, nil)
+	}
+	if p.Spool != nil {
+		add(KindSpool, "%s dropped: the spool was full", 0, &p.Spool.Dropped)
+	}
+	return list
+}
