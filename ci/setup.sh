@@ -70,6 +70,7 @@ need cpio          cpio
 need rpm           rpm
 need chromium      chromium
 need groff         groff-base
+need mandoc        mandoc
 need curl          curl
 [ -e /lib/systemd/systemd ] || missing="$missing systemd"
 need dtc           device-tree-compiler

@@ -51,8 +51,8 @@ func groups() []group {
 	}
 }
 
-// Run measures all groups, or the one called only, and reports progress.
-func Run(only string, progress io.Writer) (Report, error) {
+// Run measures all groups, or the one called only. It says which one before it measures it.
+func Run(only string, measuring func(name string)) (Report, error) {
 	r := Report{Machine: fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		runtime.Version())}
 	var names []string
@@ -60,7 +60,7 @@ func Run(only string, progress io.Writer) (Report, error) {
 		if names = append(names, g.name); only != "" && only != g.name {
 			continue
 		}
-		fmt.Fprintf(progress, "measuring %s …\n", g.name)
+		measuring(g.name)
 		f, err := g.run()
 		if err != nil {
 			return r, err

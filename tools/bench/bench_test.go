@@ -61,7 +61,7 @@ func TestASimulationCarriesAndCounts(t *testing.T) {
 }
 
 func TestAnUnknownGroupIsRefused(t *testing.T) {
-	if _, err := Run("nonsense", &strings.Builder{}); err == nil || !strings.Contains(err.Error(), "goodput") {
+	if _, err := Run("nonsense", func(string) {}); err == nil || !strings.Contains(err.Error(), "goodput") {
 		t.Errorf("got %v, want the names of the groups", err)
 	}
 }

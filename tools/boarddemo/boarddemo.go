@@ -101,7 +101,6 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintln(o.Progress, "making the two images …")
 	if err := d.images(o); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -67,8 +66,8 @@ func pattern() *source {
 
 func old(size int64) *faulty { return &faulty{bytes: bytes.Repeat([]byte{0xEE}, int(size))} }
 
-func quiet() *progress {
-	return &progress{out: io.Discard, now: func() time.Time { return time.Time{} }}
+func quiet() *pace {
+	return &pace{now: func() time.Time { return time.Time{} }}
 }
 
 func whole(s *source) []byte {

@@ -35,6 +35,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/tools/image"
 	"heliograph/tools/image/packed"
+	"heliograph/tools/progress"
 	"heliograph/tools/settings"
 )
 
@@ -42,7 +43,7 @@ import (
 type Writer struct {
 	Machine  Machine // with the drives; see Local
 	Out      io.Writer
-	Terminal bool // Out is one
+	Progress io.Writer // where how far it is is shown, if it is a terminal
 	Now      func() time.Time
 	Ask      func(ctx context.Context, question string) (string, error)
 	Yes      bool // ask nothing before a drive is overwritten
@@ -76,7 +77,10 @@ func (d Writer) Check(to string) error {
 
 // Card writes an image to a drive or a plain file.
 func (d Writer) Card(ctx context.Context, name, to string) error {
-	s, err := openSource(name, func(format string, a ...any) { fmt.Fprintf(d.Out, format, a...) })
+	line := progress.Start(d.Progress, "reading "+name)
+	out := line.Writer(d.Out)
+	s, err := openSource(name, func(format string, a ...any) { fmt.Fprintf(out, format, a...) })
+	line.End()
 	if err != nil {
 		return err
 	}
@@ -152,9 +156,10 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 			_ = os.Remove(t.path)
 		}
 	}()
-	p := &progress{out: d.Out, terminal: d.Terminal, now: d.Now}
-	if err := transfer(ctx, s, c, t.isFile(), p); err != nil {
-		p.broken()
+	line := progress.Start(d.Progress, "writing")
+	err = transfer(ctx, s, c, t.isFile(), &pace{line: line, now: d.Now})
+	line.End()
+	if err != nil {
 		if t.isFile() {
 			err = packed.Space(err, t.path)
 		}
@@ -176,7 +181,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 var errOther = errors.New("it gave back other bytes than were written: it is worn out or a counterfeit, take another")
 
 // transfer puts the image on the medium and reads it back.
-func transfer(ctx context.Context, s *source, m medium, sparse bool, p *progress) error {
+func transfer(ctx context.Context, s *source, m medium, sparse bool, p *pace) error {
 	p.start("writing", s.size-s.blank, s.blank)
 	want, err := put(ctx, m, s, sparse, p.add)
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/tools/accept"
 	"heliograph/tools/accept/session"
+	"heliograph/tools/progress"
 	"heliograph/tools/watch"
 )
 
@@ -195,12 +196,10 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 	if err := a.writable(); err != nil {
 		return err
 	}
-	notes := c.ErrOrStderr()
 	own, err := a.signer(c)
 	if err != nil {
 		return err
 	}
-	s.Say, s.Progress, s.Wait = progressOn(notes)
 	s.OneMachine = a.config != "" && onLoopback(cfg.Link)
 	switch {
 	case a.probes == 0:
@@ -214,7 +213,7 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 	case s.OneMachine:
 		s.NoCarrier = "both ends are on one machine, without a fibre between them"
 	}
-	r, err := session.Run(c.Context(), s)
+	r, err := shown(c, s)
 	switch {
 	case err != nil && c.Context().Err() != nil:
 		return errors.New("accept: interrupted, and nothing was written")
@@ -225,7 +224,8 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 		return fmt.Errorf("accept: heliorx at %s is of pair %q, and %s of %q", a.rx, r.Pair, a.config, cfg.Pair)
 	}
 	if own == nil && r.Evidence == nil {
-		fmt.Fprintf(notes, "accept: the report is not signed: %s\n", cmp.Or(r.Unsigned, "--config names the key"))
+		fmt.Fprintln(c.ErrOrStderr(), "accept: the report is not signed:",
+			cmp.Or(r.Unsigned, "--config names the key"))
 	}
 	signed, err := accept.Sign(r, own)
 	if err != nil {
@@ -246,6 +246,19 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 		err = exitError(1)
 	}
 	return err
+}
+
+// shown runs a session, and shows what happens.
+func shown(c *cobra.Command, s session.Config) (r *accept.Report, err error) {
+	err = during(c, "measuring", func(l *progress.Line) error {
+		notes := l.Writer(c.ErrOrStderr())
+		s.Say = func(what string) { fmt.Fprintln(notes, "accept:", what) }
+		s.Progress = func(done float64) { l.Set("measuring: %.0f %%", 100*done) }
+		s.Wait = func(what string, left time.Duration) { l.SetTimed("%s: %.0f s", what, left.Seconds()) }
+		r, err = session.Run(c.Context(), s)
+		return err
+	})
+	return r, err
 }
 
 // writable returns why the report could not be written, before anything is measured.
@@ -318,23 +331,6 @@ func onLoopback(l config.Link) bool {
 	host, _, err := net.SplitHostPort(l.Address)
 	ip, noIP := netip.ParseAddr(host)
 	return l.Medium == config.UDP && err == nil && (host == "localhost" || noIP == nil && ip.IsLoopback())
-}
-
-// progressOn shows what happens: on a terminal a line that moves, else a line for each step.
-func progressOn(out io.Writer) (say func(string), progress func(float64), wait func(string, time.Duration)) {
-	if !onTerminal(out) {
-		return func(s string) { fmt.Fprintln(out, "accept:", s) }, func(float64) {}, func(string, time.Duration) {}
-	}
-	const clear = "\r\x1b[K" // to the start of the line, and erase it (ECMA-48)
-	say = func(s string) { fmt.Fprintln(out, clear+"accept:", s) }
-	progress = func(done float64) {
-		fmt.Fprintf(out, clear+"measured %.0f %%", 100*done)
-		if done == 1 {
-			fmt.Fprint(out, clear)
-		}
-	}
-	wait = func(what string, left time.Duration) { fmt.Fprintf(out, clear+"%s: %.0f s", what, left.Seconds()) }
-	return say, progress, wait
 }
 
 // printFindings prints the report in short.

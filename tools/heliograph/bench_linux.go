@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/tools/bench"
+	"heliograph/tools/progress"
 )
 
 func benchCommand() *cobra.Command {
@@ -27,7 +28,11 @@ func benchCommand() *cobra.Command {
 		"compare with a report in `FILE`; ends with code 1 when a figure is twice as bad")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
-		r, err := bench.Run(only, c.ErrOrStderr())
+		var r bench.Report
+		err := during(c, "measuring", func(l *progress.Line) (err error) {
+			r, err = bench.Run(only, func(name string) { l.Set("measuring %s", name) })
+			return err
+		})
 		if err != nil {
 			return err
 		}

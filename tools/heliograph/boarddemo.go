@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/tools/boarddemo"
+	"heliograph/tools/progress"
 )
 
 func boardDemoCommand() *cobra.Command {
@@ -34,14 +35,17 @@ func boardDemoCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Images, "images", "", "`FOLDER` with the base images of a release")
 	c.Flags().DurationVar(&duration, "duration", 0, "end after this time (default: at Ctrl-C)")
 	c.RunE = failing(func(c *cobra.Command, _ []string) error {
-		o.Progress = c.ErrOrStderr()
 		// A terminal that is closed ends the boards too.
 		ctx, cancel := signal.NotifyContext(c.Context(), syscall.SIGHUP)
 		defer cancel()
 		if duration > 0 {
 			time.AfterFunc(duration, cancel)
 		}
-		d, err := boarddemo.Start(ctx, o)
+		var d *boarddemo.Demo
+		err := during(c, "making the two images", func(*progress.Line) (err error) {
+			d, err = boarddemo.Start(ctx, o)
+			return err
+		})
 		if err != nil {
 			return err
 		}

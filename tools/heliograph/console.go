@@ -15,6 +15,7 @@ import (
 
 	board "heliograph/rootfs/console"
 	"heliograph/tools/console"
+	"heliograph/tools/progress"
 )
 
 // How long a board may take to answer; a bundle has its log and a self-test.
@@ -53,17 +54,28 @@ func consoleCommand() *cobra.Command {
 		defer port.Close()
 		switch {
 		case bundle != "":
-			data, err := console.Ask(port, 'd', "diagnostics", bundleTimeout)
+			data, err := askBoard(c, port, device)
 			if err != nil {
 				return err
 			}
 			return console.Save(bundle, data)
 		case once || asJSON || !onTerminal(c.OutOrStdout()):
-			return printStatus(c.OutOrStdout(), port, asJSON)
+			return during(c, "waiting for the board at "+device, func(l *progress.Line) error {
+				return printStatus(l.Writer(c.OutOrStdout()), port, asJSON)
+			})
 		}
 		return console.Watch(c.Context(), port, device)
 	})
 	return c
+}
+
+// askBoard returns a board's diagnostics.
+func askBoard(c *cobra.Command, port console.Port, device string) (bundle []byte, err error) {
+	err = during(c, "waiting for the board at "+device, func(*progress.Line) error {
+		bundle, err = console.Ask(port, 'd', "diagnostics", bundleTimeout)
+		return err
+	})
+	return bundle, err
 }
 
 func onTerminal(w io.Writer) bool {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/gopcua/opcua/ua"
 	"github.com/spf13/cobra"
 
@@ -15,6 +13,7 @@ import (
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/role"
 	"heliograph/tools/crawl"
+	"heliograph/tools/progress"
 )
 
 // crawlTimeout bounds one request of a crawl: servers are slow with large nodes.
@@ -46,11 +45,12 @@ func crawlCommand() *cobra.Command {
 				}
 				cfg.User = client.User{Name: user, Password: password, ClearPassword: policy == "None"}
 			}
-			var progress io.Writer = io.Discard
-			if f, ok := c.ErrOrStderr().(*os.File); ok && term.IsTerminal(f.Fd()) {
-				progress = f
-			}
-			differences, nodes, err := compare(c.Context(), cfg, args[0], args[1], progress)
+			var differences []crawl.Difference
+			nodes := 0
+			err := during(c, "connecting", func(l *progress.Line) (err error) {
+				differences, nodes, err = compare(c.Context(), cfg, args[0], args[1], l.Set)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -89,22 +89,20 @@ func printDifferences(w io.Writer, list []crawl.Difference, nodes int, asJSON bo
 }
 
 // compare crawls the source, the mirror, and the source again: what moved
-// meanwhile is not compared. One line of the terminal progress says how far it is.
-func compare(ctx context.Context, cfg client.Config, source, mirror string, progress io.Writer) (
+// meanwhile is not compared. It calls doing with how far it is.
+func compare(ctx context.Context, cfg client.Config, source, mirror string, doing func(format string, a ...any)) (
 	list []crawl.Difference, nodes int, err error) {
-	const clear = "\r\x1b[K" // to the start of the line, and erase it (ECMA-48)
-	defer fmt.Fprint(progress, clear)
 	steps := [3]string{"1/3 the source", "2/3 the mirror", "3/3 the source again"}
 	var snapshots [3]*crawl.Snapshot
 	for i, url := range []string{source, mirror, source} {
-		fmt.Fprint(progress, clear, steps[i], ": connecting")
+		doing("%s: connecting", steps[i])
 		cfg.Endpoint = url
 		s, err := client.Connect(ctx, cfg)
 		if err != nil {
 			return nil, 0, err
 		}
 		snapshots[i], err = crawl.Follow(ctx, s, func(read, known int) {
-			fmt.Fprintf(progress, "%s%s: %d of %d known nodes", clear, steps[i], read, known)
+			doing("%s: %d of %d known nodes", steps[i], read, known)
 		})
 		s.Close()
 		if err != nil {

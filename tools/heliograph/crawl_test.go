@@ -36,12 +36,13 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 		t.Errorf("a server with another tag: %d %q %q", code, out, stderr)
 	}
 	var progress strings.Builder
+	doing := func(format string, a ...any) { fmt.Fprintf(&progress, format+"\n", a...) }
 	cfg := client.Config{Policy: "None", ApplicationName: "test", Timeout: crawlTimeout}
-	_, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, &progress)
-	last := fmt.Sprintf("\x1b[K3/3 the source again: %d of %[1]d known nodes\r", nodes)
+	_, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, doing)
+	last := fmt.Sprintf("3/3 the source again: %d of %[1]d known nodes\n", nodes)
 	if err != nil || !strings.Contains(progress.String(), last) ||
 		!strings.Contains(progress.String(), "2/3 the mirror: connecting") {
-		t.Errorf("on a terminal: %v, %q", err, progress.String())
+		t.Errorf("progress: %v, %q", err, progress.String())
 	}
 	if code, _, stderr := call(t, "", "crawl", "opc.tcp://127.0.0.1:1", b.Endpoint); code != 1 ||
 		strings.Count(stderr, "\n") != 1 {

@@ -13,6 +13,7 @@ import (
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/tools/decode"
+	"heliograph/tools/progress"
 	"heliograph/tools/wireshark"
 )
 
@@ -86,8 +87,19 @@ func (o *decodeOptions) run(c *cobra.Command, path string) error {
 		defer f.Close()
 		in = f
 	}
+	shown := c.ErrOrStderr()
+	if onTerminal(c.OutOrStdout()) {
+		shown = io.Discard // the frames are progress enough
+	}
+	line := progress.Start(shown, "decoding "+path)
+	defer line.End()
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			in = line.Reader(in, info.Size())
+		}
+	}
 	out := bufio.NewWriter(c.OutOrStdout())
-	err := o.decode(decode.New(key), in, out, c.ErrOrStderr())
+	err := o.decode(decode.New(key), in, out, line.Writer(c.ErrOrStderr()))
 	if flushed := out.Flush(); err == nil {
 		err = flushed
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/tools/demo"
+	"heliograph/tools/progress"
 )
 
 func demoCommand() *cobra.Command {
@@ -99,11 +100,15 @@ func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
 	defer cancel()
 	shown := make(chan struct{})
 	close(shown)
+	line := progress.Start(c.ErrOrStderr(), "starting the plant and both programs")
 	s, err := demo.Run(ctx, o, func(d *demo.Demo) {
 		shown = make(chan struct{})
+		line.End()
 		go func() {
 			defer close(shown)
 			show(ctx, cancel, d, asJSON, c.OutOrStdout())
+			<-ctx.Done()
+			line = progress.Start(c.ErrOrStderr(), "waiting for what is under way")
 		}()
 		if o.Duration > 0 {
 			time.AfterFunc(o.Duration, cancel)
@@ -111,6 +116,7 @@ func runDemo(c *cobra.Command, o demo.Options, asJSON bool) error {
 	})
 	cancel()
 	<-shown
+	line.End()
 	if err != nil {
 		return err
 	}

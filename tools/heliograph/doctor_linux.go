@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -17,6 +15,7 @@ import (
 	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/text"
 	"heliograph/tools/doctor"
+	"heliograph/tools/progress"
 )
 
 // examined are the options of doctor.
@@ -84,10 +83,12 @@ func (o examined) examine(c *cobra.Command) error {
 	if _, err := os.Stat(o.other); o.other != "" && err != nil {
 		return failure{fmt.Errorf("--other: %w", err)}
 	}
-	slow := startProgress(c.ErrOrStderr())
-	d.Doing = slow.set
-	result := doctor.Run(c.Context(), d)
-	slow.end()
+	var result doctor.Result
+	_ = during(c, "examining", func(l *progress.Line) error {
+		d.Doing = func(what string) { l.Set("examining %s", what) }
+		result = doctor.Run(c.Context(), d)
+		return nil
+	})
 	if o.json {
 		w := json.NewEncoder(c.OutOrStdout())
 		w.SetIndent("", "  ")
@@ -166,43 +167,4 @@ func printResult(w io.Writer, r doctor.Result) {
 	default:
 		fmt.Fprintln(w, n, "findings")
 	}
-}
-
-// progress names what takes long.
-type progress struct {
-	mu    sync.Mutex
-	what  string
-	timer *time.Ticker
-	done  chan struct{}
-}
-
-// slowAfter is how long something takes before it is named.
-const slowAfter = 2 * time.Second
-
-func startProgress(w io.Writer) *progress {
-	p := &progress{timer: time.NewTicker(slowAfter), done: make(chan struct{})}
-	go func() {
-		for {
-			select {
-			case <-p.done:
-				return
-			case <-p.timer.C:
-				p.mu.Lock()
-				fmt.Fprintln(w, "examining "+p.what+" …")
-				p.mu.Unlock()
-			}
-		}
-	}()
-	return p
-}
-
-func (p *progress) set(what string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.what = what
-}
-
-func (p *progress) end() {
-	p.timer.Stop()
-	close(p.done)
 }

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"heliograph/ci/await"
 	"heliograph/firmware/config/pairkey"
@@ -69,27 +67,6 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 		r.Findings[0].Code != "connection-refused" || r.Role != "rx" {
 		t.Errorf("got %+v, %v", r, err)
 	}
-}
-
-func TestDoctorNamesWhatTakesLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		p := startProgress(&out)
-		p.set("peers")
-		time.Sleep(slowAfter - time.Millisecond)
-		synctest.Wait()
-		p.mu.Lock() // the next line is written under it
-		if out.Len() > 0 {
-			t.Errorf("got %q before anything took long", &out)
-		}
-		p.mu.Unlock()
-		time.Sleep(time.Second)
-		synctest.Wait()
-		p.end()
-		if out.String() != "examining peers …\n" {
-			t.Errorf("got %q, want what takes long", &out)
-		}
-	})
 }
 
 func TestWordsOfPeersCannotSteerTheTerminal(t *testing.T) {

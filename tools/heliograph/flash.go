@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/config"
@@ -69,10 +68,9 @@ func flashCommand() *cobra.Command {
 		if err := f.complete(); err != nil {
 			return err
 		}
-		f.o.Notes = c.ErrOrStderr()
 		f.pair.Build = func(o image.Options) error {
-			o.Images, o.Notes = f.o.Images, f.o.Notes
-			return image.Build(o)
+			o.Images = f.o.Images
+			return buildImage(c, o)
 		}
 		return flashed(c, f.run(c, args))
 	}
@@ -147,7 +145,7 @@ func (f *flashing) run(c *cobra.Command, args []string) error {
 	case f.o.Role == "" && len(args) == 2:
 		return d.Card(c.Context(), args[0], args[1])
 	case f.o.Role != "" && len(args) == 1:
-		return flashBuilt(c.Context(), d, f.o, args[0])
+		return flashBuilt(c, d, f.o, args[0])
 	}
 	return usage{errors.New("flash what to where? Say FILE.img TARGET, or --role, --board and TARGET, or --pair")}
 }
@@ -169,7 +167,7 @@ func flashed(c *cobra.Command, err error) error {
 }
 
 // flashBuilt makes an image, which holds secrets, for no longer than it takes.
-func flashBuilt(ctx context.Context, d flash.Writer, o image.Options, target string) error {
+func flashBuilt(c *cobra.Command, d flash.Writer, o image.Options, target string) error {
 	dir, err := os.MkdirTemp("", "heliograph-")
 	if err != nil {
 		return err
@@ -183,19 +181,17 @@ func flashBuilt(ctx context.Context, d flash.Writer, o image.Options, target str
 	if o.UpdateKey == "" {
 		fmt.Fprintln(d.Out, flash.NoUpdates)
 	}
-	if err := image.Build(o); err != nil {
+	if err := buildImage(c, o); err != nil {
 		return err
 	}
-	return d.Card(ctx, o.Output, target)
+	return d.Card(c.Context(), o.Output, target)
 }
 
 func cardWriter(c *cobra.Command, yes, override bool) flash.Writer {
 	input := bufio.NewReader(c.InOrStdin())
-	out, ok := c.OutOrStdout().(*os.File)
 	return flash.Writer{
-		Machine: flash.Local(), Out: c.OutOrStdout(), Terminal: ok && term.IsTerminal(out.Fd()), Now: time.Now,
-		Yes:      yes,
-		Override: override,
+		Machine: flash.Local(), Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), Now: time.Now,
+		Yes: yes, Override: override,
 		Ask: func(ctx context.Context, question string) (string, error) {
 			fmt.Fprint(c.OutOrStdout(), question)
 			return answer(ctx, input)

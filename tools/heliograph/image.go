@@ -9,6 +9,7 @@ import (
 
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
+	"heliograph/tools/progress"
 )
 
 const imagesUsage = "folder with the base images of the release; default: that of this program, images in it, the " +
@@ -33,9 +34,8 @@ func imageCommand() *cobra.Command {
 			if o.Role != "tx" && o.Role != "rx" {
 				return fmt.Errorf("role %q is neither tx nor rx", o.Role)
 			}
-			o.Notes = c.ErrOrStderr()
 			return flashed(c, func() error {
-				if err := image.Build(o); err != nil {
+				if err := buildImage(c, o); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s: %s for %s; copy it to a card as it is\n", o.Output, o.Role, board)
@@ -57,6 +57,14 @@ func imageCommand() *cobra.Command {
 	}
 	c.AddCommand(configureCommand())
 	return c
+}
+
+// buildImage makes an image, and shows that it does.
+func buildImage(c *cobra.Command, o image.Options) error {
+	return during(c, "making the image of "+strings.ToUpper(o.Role), func(l *progress.Line) error {
+		o.Notes = l.Writer(c.ErrOrStderr())
+		return image.Build(o)
+	})
 }
 
 // settingFlags are those of what is put beside the configuration.
@@ -87,7 +95,6 @@ func configureCommand() *cobra.Command {
 			if o.Config+o.Network+o.PKI+o.UpdateKey == "" && o.Release == 0 {
 				return errors.New("configure what? Say --config, --network, --pki, --update-key or --release")
 			}
-			o.Notes = c.ErrOrStderr()
 			return flashed(c, configureImage(c, args[0], o))
 		},
 	}
@@ -105,7 +112,12 @@ func configureImage(c *cobra.Command, name string, o image.Options) error {
 	if err := foreign(name, d); err != nil {
 		return err
 	}
-	kept, err := image.Configure(d, o)
+	var kept []string
+	err = during(c, "configuring "+name, func(l *progress.Line) error {
+		o.Notes = l.Writer(c.ErrOrStderr())
+		kept, err = image.Configure(d, o)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

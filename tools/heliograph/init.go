@@ -75,7 +75,7 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 		i.given[q.Flag] = c.Flags().Changed(q.Flag)
 	}
 	i.useKey = c.Flags().Changed("key")
-	i.notes, i.screen = c.OutOrStdout(), terminal(c)
+	i.notes = c.OutOrStdout()
 	if i.json {
 		i.notes = io.Discard
 	}

@@ -14,6 +14,7 @@ import (
 	"heliograph/tools/initial"
 	"heliograph/tools/initial/create"
 	"heliograph/tools/initial/form"
+	"heliograph/tools/progress"
 )
 
 // asker asks a person.
@@ -147,7 +148,7 @@ func (i *initiation) ask(c *cobra.Command, what func(context.Context, *initial.A
 		if i.offline {
 			return r.next, nil
 		}
-		err := what(ctx, &i.answers)
+		err := i.askPlant(c, what, r.address)
 		switch {
 		case err == nil:
 			return r.next, nil
@@ -164,6 +165,18 @@ func (i *initiation) ask(c *cobra.Command, what func(context.Context, *initial.A
 		fmt.Fprintf(c.ErrOrStderr(), "heliograph: %v; going on without it\n", err)
 		return r.next, nil
 	}
+}
+
+// askPlant shows that the plant is asked something.
+func (i *initiation) askPlant(c *cobra.Command, what func(context.Context, *initial.Answers) error,
+	address string) error {
+	notes := i.notes
+	defer func() { i.notes, i.slow = notes, nil }()
+	asked := map[string]string{"opcua": i.answers.OPCUA, "mqtt": i.answers.MQTT}[address]
+	return during(c, "asking "+asked, func(l *progress.Line) error {
+		i.notes, i.slow = l.Writer(notes), l
+		return what(c.Context(), &i.answers)
+	})
 }
 
 // decide has a person choose what to do about an error.

@@ -16,14 +16,15 @@ import (
 
 	"heliograph/tools/initial"
 	"heliograph/tools/initial/probe"
+	"heliograph/tools/progress"
 )
 
 // probing is what init asks of the plant, and what it has found.
 type probing struct {
 	offline bool
 	bounds  probe.Bounds
-	notes   io.Writer // what is found, in words
-	screen  io.Writer // progress; io.Discard where there is no terminal
+	notes   io.Writer      // what is found, in words
+	slow    *progress.Line // of what is asked
 	found   found
 }
 
@@ -139,9 +140,8 @@ func (p *probing) session(ctx context.Context, a *initial.Answers) error {
 	}
 	fmt.Fprintf(p.notes, "  login as %s with %s: ok\n", who, a.OPCUASecurity)
 	space, err := probe.Browse(ctx, session, p.bounds, func(done, known int) {
-		fmt.Fprintf(p.screen, "\r\x1b[K  browsing: %d of %d known nodes", done, known)
+		p.slow.Set("browsing %s: %d of %d known nodes", a.OPCUA, done, known)
 	})
-	fmt.Fprint(p.screen, "\r\x1b[K")
 	if err != nil {
 		return fmt.Errorf("browsing %s: %w", a.OPCUA, err)
 	}
@@ -230,12 +230,4 @@ func roughly(d time.Duration) string {
 		return d.Round(100 * time.Millisecond).String()
 	}
 	return d.Round(time.Second).String()
-}
-
-// terminal returns stderr where it is one, to show progress on.
-func terminal(c *cobra.Command) io.Writer {
-	if onTerminal(c.ErrOrStderr()) {
-		return c.ErrOrStderr()
-	}
-	return io.Discard
 }

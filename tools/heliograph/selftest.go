@@ -35,7 +35,7 @@ func selftestCommand() *cobra.Command {
 				return err
 			}
 			defer port.Close()
-			bundle, err := console.Ask(port, 'd', "diagnostics", bundleTimeout)
+			bundle, err := askBoard(c, port, device)
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity"
+	"heliograph/tools/progress"
 )
 
 // folder is how a command finds certificates: in a folder, or where a configuration
@@ -269,15 +270,19 @@ func newCertificate() *cobra.Command {
 			before, err := f.open(c.ErrOrStderr(), pki.Application{})
 			had := err == nil && before.Own() != nil
 			leave := leaveToOwner(dir)
-			s, err := f.open(c.ErrOrStderr(), app)
-			if err != nil {
-				return err
-			}
-			own := s.Own()
-			if had {
-				if own, err = s.Renew(); err != nil {
+			var own *pki.Own
+			err = during(c, "making the key", func(l *progress.Line) error {
+				s, err := f.open(l.Writer(c.ErrOrStderr()), app)
+				if err != nil {
 					return err
 				}
+				if own = s.Own(); had {
+					own, err = s.Renew()
+				}
+				return err
+			})
+			if err != nil {
+				return err
 			}
 			if err := leave(); err != nil {
 				return fmt.Errorf("leaving the files to their owner: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"aead.dev/minisign"
 	"github.com/charmbracelet/x/term"
@@ -16,6 +17,7 @@ import (
 	"heliograph/rootfs/update"
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
+	"heliograph/tools/progress"
 )
 
 func updateCommand() *cobra.Command {
@@ -99,13 +101,16 @@ func updateMakeCommand() *cobra.Command {
 			if o.Board, err = imageBoard(board); err != nil {
 				return err
 			}
-			o.Notes = c.ErrOrStderr()
 			return failing(func(c *cobra.Command, _ []string) error {
 				private, err := signingKey(c, key)
 				if err != nil {
 					return err
 				}
-				if err := image.BuildUpdate(o, private); err != nil {
+				err = during(c, "making the update of "+strings.ToUpper(o.Role), func(l *progress.Line) error {
+					o.Notes = l.Writer(c.ErrOrStderr())
+					return image.BuildUpdate(o, private)
+				})
+				if err != nil {
 					return err
 				}
 				fmt.Fprintf(c.OutOrStdout(), "%s: release %d of %s for %s\n", o.Output, o.Release, o.Role, board)
@@ -158,8 +163,8 @@ func updateInstallCommand() *cobra.Command {
 				return err
 			}
 			defer file.Close()
-			return onCard(args[1], func(d flash.Disk, card *update.Card) error {
-				return install(c.OutOrStdout(), args[1], d, card, file, signed{public, key})
+			return onCard(c, "installing on", args[1], func(w io.Writer, d flash.Disk, card *update.Card) error {
+				return install(w, args[1], d, card, file, signed{public, key})
 			})
 		}),
 	}
@@ -205,7 +210,9 @@ func install(w io.Writer, name string, d flash.Disk, card *update.Card, file io.
 	return nil
 }
 
-func onCard(name string, do func(flash.Disk, *update.Card) error) error {
+// onCard opens a card and shows that something is done with it that takes long. What do writes
+// to w goes to standard output.
+func onCard(c *cobra.Command, what, name string, do func(w io.Writer, d flash.Disk, card *update.Card) error) error {
 	d, err := flash.OpenCard(flash.Local(), name)
 	if err != nil {
 		return err
@@ -218,7 +225,9 @@ func onCard(name string, do func(flash.Disk, *update.Card) error) error {
 	if err != nil {
 		return err
 	}
-	return do(d, card)
+	return during(c, what+" "+name, func(l *progress.Line) error {
+		return do(l.Writer(c.OutOrStdout()), d, card)
+	})
 }
 
 func updateShowCommand() *cobra.Command {
@@ -228,8 +237,8 @@ func updateShowCommand() *cobra.Command {
 		Short: "Say which releases a card has, and whether they are whole",
 		Args:  cobra.ExactArgs(1), Example: "  heliograph update show /dev/sdX",
 		RunE: failing(func(c *cobra.Command, args []string) error {
-			return onCard(args[0], func(_ flash.Disk, card *update.Card) error {
-				return showCard(c.OutOrStdout(), card, asJSON)
+			return onCard(c, "reading", args[0], func(w io.Writer, _ flash.Disk, card *update.Card) error {
+				return showCard(w, card, asJSON)
 			})
 		}),
 	}

@@ -13,6 +13,7 @@ import (
 	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/release"
 	"heliograph/tools/image"
+	"heliograph/tools/progress"
 )
 
 func versionCommand() *cobra.Command {
@@ -41,7 +42,11 @@ func versionCommand() *cobra.Command {
 			return nil
 		}
 		return failing(func(c *cobra.Command, _ []string) error {
-			d, err := image.DescribeFile(name)
+			var d image.Description
+			err := during(c, "reading "+name, func(*progress.Line) (err error) {
+				d, err = image.DescribeFile(name)
+				return err
+			})
 			if err != nil {
 				return cmp.Or(foreignFile(name), err)
 			}

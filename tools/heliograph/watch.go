@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"heliograph/firmware/config"
+	"heliograph/tools/progress"
 	"heliograph/tools/watch"
 )
 
@@ -71,7 +72,11 @@ func runWatch(c *cobra.Command, w *watch.Watcher, once, asJSON bool) error {
 	out := c.OutOrStdout()
 	switch {
 	case once:
-		rows := w.Once(c.Context())
+		var rows []watch.Row
+		_ = during(c, "waiting for the boards", func(*progress.Line) error {
+			rows = w.Once(c.Context())
+			return nil
+		})
 		print := func() error { return watch.Table(out, rows, columns(out), time.Now()) }
 		if asJSON {
 			print = func() error { return watch.JSON(out, rows) }
