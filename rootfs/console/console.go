@@ -3,7 +3,8 @@
 //
 // Keys act at once; what changes something asks first. Without a key it writes one
 // line a minute. Keys that come faster than a person types are ignored: that is
-// noise, or a terminal that echoes. It asks for no password: a person who can plug a
+// noise, or a terminal that echoes. No line that a role has a part in ends in the answer
+// to a question (see Log), which such a terminal would give. It asks for no password: a person who can plug a
 // cable into the board can take its card out too. It refuses to start a shell or a
 // program, and to send anything through the link but the reverse probes of a receiver.
 //
@@ -244,7 +245,7 @@ func (t crlf) Write(p []byte) (int, error) {
 }
 
 // say writes lines, broken to the terminal's width.
-func (c *Console) say(s string) { fmt.Fprintln(crlf{c.out}, c.fold(s)) }
+func (c *Console) say(s string) { fmt.Fprintln(Log(crlf{c.out}), c.fold(s)) }
 
 // fold breaks the lines of a text to the terminal's width.
 func (c *Console) fold(s string) string {
@@ -282,11 +283,11 @@ func (s *sayer) flush() {
 
 // ask does something once the operator has typed yes. A single letter would not do:
 // a terminal that echoes sends back all that the board writes, and its log is full
-// of words like retry.
+// of words like retry. Nor does what a role has logged answer it: see Log.
 func (c *Console) ask(question string, do func()) {
-	c.read(question+" Type yes: ", func(typed string) {
-		if typed != "yes" {
-			c.say("That is not yes: nothing changed.")
+	c.read(question+" Type "+answer+": ", func(typed string) {
+		if typed != answer {
+			c.say("That is not " + answer + ": nothing changed.")
 			return
 		}
 		do()
@@ -408,7 +409,7 @@ func or(s string) string {
 
 // read reads a line; ESC and Ctrl-C cancel.
 func (c *Console) read(prompt string, done func(string)) {
-	fmt.Fprint(crlf{c.out}, c.fold(strings.TrimRight(prompt, " "))+" ")
+	fmt.Fprint(Log(crlf{c.out}), c.fold(strings.TrimRight(prompt, " "))+" ")
 	c.line = c.line[:0]
 	c.mode = func(key byte) {
 		switch {

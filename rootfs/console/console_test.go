@@ -393,6 +393,49 @@ func TestEchoEnds(t *testing.T) {
 	}
 }
 
+// What a role writes into its log, or into its status, does not answer for the operator.
+func TestAnEchoOfTheLogIsNotAnAnswer(t *testing.T) {
+	for _, line := range []string{"vyes", "some words, then kyes", "kyes \t ", "k\nyes", "\nryes"} {
+		for _, size := range []int{1, 2, 3, 100} {
+			f := &fake{status: rx()}
+			var out bytes.Buffer
+			c, at := New(f, &out), time.Unix(0, 0)
+			c.now = func() time.Time { return at }
+			log := Log(Text(&out))
+			for b := []byte(line + "\n"); len(b) > 0; b = b[min(size, len(b)):] {
+				_, _ = log.Write(b[:min(size, len(b))])
+			}
+			f.log = []string{line, strings.Repeat("x", 76) + line} // and as key l shows it
+			c.Key('l')
+			c.Expire()
+			for echoed := 0; echoed < min(out.Len(), 1<<16); echoed++ {
+				c.Key(out.Bytes()[echoed])
+				at = at.Add(time.Second / 11520)
+				for c.Lines() != nil {
+					line, more := <-c.Lines()
+					c.Said(line, more)
+				}
+			}
+			if len(f.done) > 0 {
+				t.Errorf("%q, %d bytes at a time: got %q done", line, size, f.done)
+			}
+		}
+	}
+}
+
+func TestALogIsShownAsItIs(t *testing.T) {
+	var out strings.Builder
+	log := Log(&out)
+	for _, part := range []string{"level=INFO msg=y", "es", " or no\n", "yes", "\n", "\n", "yesterday\nye", " s"} {
+		if n, err := io.WriteString(log, part); n != len(part) || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+	}
+	if want := "level=INFO msg=yes or no\nyes.\n\nyesterday\nye s"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}
+
 func TestProgramAsksWhileSomebodyTypes(t *testing.T) {
 	var out bytes.Buffer
 	f := &fake{status: rx(), net: Network{Hostname: "h"}}

@@ -54,7 +54,7 @@ func main() {
 	hardware, _ := boards.ByName(imageWord("board"))
 	b := &board{quit: make(chan os.Signal, 4)}
 	b.screen, b.adapter = newScreen(hardware.Console)
-	b.log = slog.New(slog.NewTextHandler(io.MultiWriter(&b.lines, b.screen), nil))
+	b.log = slog.New(slog.NewTextHandler(io.MultiWriter(&b.lines, console.Log(b.screen)), nil))
 	log := b.component("init")
 	if err != nil {
 		log.Error("system not mounted", "error", err)
@@ -119,7 +119,7 @@ func (b *board) run() os.Signal {
 	role := supervisor.New(supervisor.Config{
 		Role: target.Role, Board: target.Board,
 		Machine: func() config.Machine { return thisMachine(hardware, settings) },
-		Log:     b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Text(b.screen)),
+		Log:     b.component("supervisor"), RoleLog: io.MultiWriter(&b.lines, console.Log(console.Text(b.screen))),
 		Vitals: vitals, User: roleUser, Starter: sandboxes{}, Links: &drivers{log: b.component("link")},
 		Folders: supervisor.Folders{Card: "/boot/heliograph", Home: "/run/role", State: stateFolder,
 			Keys: "/data/keys"},

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"os"
 
 	"heliograph/drivers/ethernet"
@@ -58,19 +59,12 @@ func (d *drivers) Received(l config.Link, open *os.File) *machine.Received {
 
 // count counts in the network namespace of a link.
 func count(l config.Link, open *os.File, r *machine.Received) error {
-	index, known := 0, false
 	if l.Medium == config.UDP {
-		index, known = netdev.Towards(l.Address)
 		if err := drops(open, r); err != nil {
 			return err
 		}
-	} else {
-		var err error
-		if index, _, err = ethernet.Bound(open); err != nil {
-			return err
-		}
-		known = true
 	}
+	index, known := leaves(l, open)
 	if !known {
 		return nil
 	}
@@ -79,6 +73,19 @@ func count(l config.Link, open *os.File, r *machine.Received) error {
 		r.Interface = &traffic.Received
 	}
 	return err
+}
+
+// leaves returns the interface by which frames leave. For the name of a host a server would be
+// asked each time: its interface is not known.
+func leaves(l config.Link, open *os.File) (index int, known bool) {
+	if l.Medium != config.UDP {
+		index, _, err := ethernet.Bound(open)
+		return index, err == nil
+	}
+	if _, err := netip.ParseAddrPort(l.Address); err != nil {
+		return 0, false
+	}
+	return netdev.Towards(l.Address)
 }
 
 // drops counts what a socket's filter has dropped.
