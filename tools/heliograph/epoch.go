@@ -121,5 +121,5 @@ func stateDirectory(path string, args []string) (string, error) {
 		cfg, _, err := config.LoadRX(path)
 		return cfg.State, err
 	}
-	return "", errors.New("name the receiver: --config FILE, or its state directory")
+	return "", misuse{errors.New("name the receiver: --config FILE, or its state directory")}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
@@ -125,10 +126,27 @@ func TestABadCallIsUsage(t *testing.T) {
 		if c.ValidateRequiredFlags() != nil || c.ValidateFlagGroups() != nil {
 			calls["a flag left out"] = slices.Repeat([]string{"x"}, argumentsOf(c))
 		}
+		if n := argumentsOf(c); n > 0 {
+			calls["an empty argument"] = slices.Repeat([]string{""}, n)
+		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			given := slices.Repeat([]string{"x"}, argumentsOf(c))
+			switch kind := f.Value.Type(); {
+			case kind == "bool":
+				calls["--"+f.Name+" is not a bool"] = append(given, "--"+f.Name+"=perhaps")
+				return
+			case kind != "string":
+				calls["--"+f.Name+" of another type"] = append(given, "--"+f.Name+"=@@")
+			case c.Name() != "init" || f.Name == "key":
+				calls["--"+f.Name+" is empty"] = append(given, "--"+f.Name+"=")
+			}
+			calls["--"+f.Name+" without its value"] = append(given, "--"+f.Name)
+		})
 		for kind, args := range calls {
 			t.Run(strings.Join(path, " ")+": "+kind, func(t *testing.T) {
 				code, stdout, stderr := call(t, "", append(slices.Clone(path), args...)...)
 				if code != 2 || stdout != "" || strings.Count(stderr, "\n") != 2 ||
+					strings.Contains(stderr, "strconv") || strings.Contains(stderr, "if any flags in the group") ||
 					!strings.HasPrefix(stderr, "heliograph: ") || !strings.Contains(stderr, "Try \"heliograph") {
 					t.Errorf("%d, %q, %q; want 2 and two lines", code, stdout, stderr)
 				}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -72,6 +73,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Version:       version,
 		Args:          cobra.ArbitraryArgs, // RunE says what is wrong with them
+
+		PersistentPreRunE: whole,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknown(c, args[0])
@@ -89,6 +92,32 @@ func root() *cobra.Command {
 	return c
 }
 
+// misuse is an error of how a command was called, found in the command.
+type misuse struct{ error }
+
+func (m misuse) Unwrap() error { return m.error }
+
+// whole refuses values and arguments that are empty: a variable of a script that is not set, and
+// no wish. Questions of init may have an empty answer.
+func whole(c *cobra.Command, args []string) (err error) {
+	if strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) {
+		return nil
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" && (c.Name() != "init" ||
+			f.Name == "key") {
+			err = fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
+		}
+	})
+	if err == nil && slices.Contains(args, "") {
+		err = errors.New("an argument is empty")
+		if how := c.UseLine(); !strings.Contains(how, "\n") {
+			err = fmt.Errorf("an argument is empty: write %s", how)
+		}
+	}
+	return err
+}
+
 // misused says how a command was called wrongly, and how it is called.
 func misused(c *cobra.Command, err error) string {
 	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
@@ -99,8 +128,15 @@ func misused(c *cobra.Command, err error) string {
 		return fmt.Sprintf("--%s: %v", f.Name, errors.Unwrap(err))
 	}
 	text := err.Error()
+	if said := inGroups(text); said != "" {
+		return said
+	}
 	calledWrongly := slices.ContainsFunc([]string{"accepts ", "requires ", "unknown command "},
 		func(mistake string) bool { return strings.HasPrefix(text, mistake) }) // of cobra
+	if argument, ok := strings.CutPrefix(text, "unknown command "); ok && !c.HasSubCommands() {
+		argument, _, _ = strings.Cut(argument, " for ")
+		text = "no argument is expected, as " + argument + " is"
+	}
 	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {
 		text = strings.NewReplacer(`"`, "", ", ", ", --").Replace("--"+strings.TrimSuffix(names, " not set")) +
 			" must be given"
@@ -117,10 +153,27 @@ func misused(c *cobra.Command, err error) string {
 	return text
 }
 
+// groupFault is what cobra says of flags that exclude or need each other.
+var groupFault = regexp.MustCompile(`^if any flags in the group \[.*\] are set (none of the others can be|they must ` +
+	`all be set); (?:missing )?\[(.*)\]`)
+
+// inGroups says which flags exclude or need each other, "" where that is not the fault.
+func inGroups(text string) string {
+	found := groupFault.FindStringSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	names := "--" + strings.ReplaceAll(found[2], " ", " and --")
+	if strings.HasPrefix(found[1], "none") {
+		return names + " do not go together: leave one out"
+	}
+	return names + " must be given as well"
+}
+
 // kinds is what a flag's value has to be, by the type that pflag calls it.
 var kinds = map[string]string{
 	"bool": "true or false", "int": "a whole number", "uint": "a whole number", "uint64": "a whole number",
-	"float64": "a number", "duration": `a duration such as "30s" or "5m"`,
+	"uint16": "a whole number up to 65535", "float64": "a number", "duration": `a duration such as "30s" or "5m"`,
 }
 
 // unknown says that a command does not have another, and which one may be meant.
@@ -150,7 +203,8 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 func failing(f func(c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		err := f(c, args)
-		if _, said := errors.AsType[exitError](err); err == nil || said {
+		_, said := errors.AsType[exitError](err)
+		if _, called := errors.AsType[misuse](err); err == nil || said || called {
 			return err
 		}
 		return failure{err}

@@ -263,7 +263,7 @@ func newCertificate() *cobra.Command {
 				dir, role, pair = own.directory, own.role, own.pair
 			}
 			if pair == "" || role != "tx" && role != "rx" {
-				return errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")
+				return misuse{errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")}
 			}
 			app := identity.Application(role, pair)
 			app.Hosts = append(hosts, app.Hosts...)

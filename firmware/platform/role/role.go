@@ -122,14 +122,17 @@ func (o *options) flags(name string) *flag.FlagSet {
 func parse(name string, args []string, stderr io.Writer) (options, error) {
 	o := options{logFormat: "text"}
 	flags := o.flags(name)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard)
 	flags.Usage = func() {} // one line for a fault; the list of flags is for --help
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(stderr)
 			fmt.Fprintf(stderr, "Usage of %s:\n", name)
 			flags.PrintDefaults()
+		} else {
+			fmt.Fprintf(stderr, "%s: %v; \"%s --help\" lists the flags\n", name, err, name)
 		}
-		return o, err // flags has printed it already
+		return o, err
 	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(stderr, "%s: %q: no argument is expected here\n", name, flags.Arg(0))

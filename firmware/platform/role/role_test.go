@@ -30,7 +30,9 @@ func TestExitCodes(t *testing.T) {
 		"surplus argument": {args: []string{"--config", "f", "x"}, code: Usage, stderr: "\"x\": no argument"},
 		"log format":       {args: []string{"--log-format", "xml"}, code: Usage, stderr: "must be text or json"},
 		"log level": {args: []string{"--log-level", "loud"}, code: Usage,
-			stderr: "invalid value \"loud\" for flag -log-level: must be debug, info, warn or error\n"},
+			stderr: "invalid value \"loud\" for flag -log-level: must be debug, info, warn or error; \"heliotx " +
+				"--help\""},
+		"flag without its value": {args: []string{"--config"}, code: Usage, stderr: "needs an argument"},
 		"pprof elsewhere": {args: []string{"--config", "f", "--pprof", "10.0.0.5:6060"}, code: Usage,
 			stderr: "10.0.0.5 is not a loopback address"},
 		"check good": {args: []string{"--config", "f.toml", "--check"}, code: OK,
@@ -54,6 +56,9 @@ func TestExitCodes(t *testing.T) {
 				Run:   func(context.Context, string, *slog.Logger, <-chan os.Signal) error { return c.run }}
 			var stdout, stderr bytes.Buffer
 			code := Main(p, c.args, &stdout, &stderr)
+			if lines := strings.Count(stderr.String(), "\n"); c.code == Usage && lines != 1 {
+				t.Errorf("got %d lines, want one: %s", lines, stderr.String())
+			}
 			if code != c.code {
 				t.Errorf("got exit code %d, want %d", code, c.code)
 			}
