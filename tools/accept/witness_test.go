@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -387,7 +389,7 @@ func TestABoardSignsWhatItSent(t *testing.T) {
 	r := rx(t)
 	r.change = func(s *status.Statement) {
 		p := &machine.Probe{Key: "v"}
-		if s.UptimeSeconds > 71 { // sent after the measurement
+		if s.UptimeSeconds > 71 && s.Version != "quiet" { // sent after the measurement
 			p.Time, p.Sent, p.Left = start, []machine.Means{{Name: "ARP request", Count: 90}}, counter(90)
 			p.Reason = "interrupted"
 		}
@@ -399,6 +401,17 @@ func TestABoardSignsWhatItSent(t *testing.T) {
 	}
 	if _, err := verdictOf(filed(t, report, nil)); err != nil {
 		t.Error(err)
+	}
+	quiet := rx(t)
+	quiet.change = func(s *status.Statement) { s.Version = "quiet"; r.change(s) }
+	report = quiet.report(t, 8)
+	if n := report.Reverse.probes(); n != 0 {
+		t.Errorf("got %d probes of a board that sent none", n)
+	}
+	report.Reverse.Sent = []Means{{Name: "ARP request", Count: 100}}
+	report.Judge()
+	if _, err := verdictOf(filed(t, report, nil)); err == nil || !strings.Contains(err.Error(), "reverse_probe") {
+		t.Errorf("probes that no board sent: got %v", err)
 	}
 	for name, change := range map[string]func(*Reverse){
 		"more probes":         func(r *Reverse) { r.Sent = []Means{{Name: "ARP request", Count: 100}} },
@@ -413,4 +426,54 @@ func TestABoardSignsWhatItSent(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
+}
+
+var update = flag.Bool("update", false, "sign the golden report again, with a new key")
+
+const goldenReport = "testdata/report.json"
+
+// golden is the report that is on file.
+func golden(t testing.TB) ([]byte, *Verified) {
+	t.Helper()
+	b, err := os.ReadFile(goldenReport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := Verify(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, v
+}
+
+// A report that was filed stays one that verifies: its figures are a contract.
+func TestTheGoldenReportVerifies(t *testing.T) {
+	if *update {
+		if err := os.WriteFile(goldenReport, filed(t, rx(t).report(t, 10), nil), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, v := golden(t); v.Verdict != VerdictPass || v.Evidence.Statements() != 17 || v.Window.Expected != 6000 {
+		t.Errorf("got %s, %d statements, %+v", v.Verdict, v.Evidence.Statements(), v.Window)
+	}
+}
+
+// FuzzEvidence has no figure verify that RX has not signed.
+func FuzzEvidence(f *testing.F) {
+	b, good := golden(f)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := Verify(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if v.Measured == nil || !v.Measured.Equal(good.Measured) {
+			t.Fatalf("verifies by %v", v.Measured)
+		}
+		v.Window.Silent = good.Window.Silent // may be longer
+		if !reflect.DeepEqual(v.Window, good.Window) || !reflect.DeepEqual(v.Errors, good.Errors) ||
+			v.Pair != good.Pair || v.Carrier.Passed != good.Carrier.Passed {
+			t.Errorf("verifies: %+v", v.Report)
+		}
+	})
 }

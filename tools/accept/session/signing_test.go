@@ -126,13 +126,24 @@ func TestAnAcceptanceThatRXSigns(t *testing.T) {
 		"TX stops in the dark":     {pair{dark: out, stops: true}, nil, accept.VerdictFail, 25},
 		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, 25},
 		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, 25},
+		"an odd length": {pair{}, func(c *Config) { skip(c); c.Length = 61 * time.Second },
+			accept.VerdictRemarks, 25},
 		"two hours": {pair{}, func(c *Config) { skip(c); c.Length = 2 * time.Hour }, accept.VerdictRemarks,
 			signedShare},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, said, err := runSigned(t, &signer{pair: &c.pair}, c.change)
+			length := time.Duration(0)
+			r, said, err := runSigned(t, &signer{pair: &c.pair}, func(cfg *Config) {
+				if c.change != nil {
+					c.change(cfg)
+				}
+				length = cfg.Length
+			})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got := r.To.Sub(r.From); got < length || got > length+5*time.Second {
+				t.Errorf("what is signed is of %s, want %s", got, length)
 			}
 			if n := r.Evidence.Statements(); r.Verdict != c.verdict || n < c.least || n > signedShare+60 {
 				t.Errorf("got %s, %d statements, %+v; want %s", r.Verdict, n, r.Findings, c.verdict)
