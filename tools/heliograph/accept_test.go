@@ -170,3 +170,48 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		})
 	}
 }
+
+// A report that another version made says who has signed what, and is judged again.
+func TestVerifyOfAnotherVersionsReport(t *testing.T) {
+	text, err := os.ReadFile("../accept/testdata/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "hall.json")
+	for name, c := range map[string]struct {
+		old, new string
+		args     []string
+		code     int
+		want     []string
+	}{
+		"as it is": {"", "", nil, 0, []string{"PASS of hall",
+			"measured and signed by CN=Heliograph rx (hall), thumbprint ",
+			": 17 statements, the first at 2026-11-29 12:00:00 UTC by its clock",
+			"the figures follow from what was signed",
+			"are of heliograph test, and were not compared by unknown, whose verdict is PASS", "not signed: the date",
+			"there is no page beside it", "compare the thumbprint"}},
+		"for a program": {"", "", []string{"--json"}, 0, []string{`"judged":"PASS"`, `"statements":17`,
+			`"texts_compared":false`}},
+		"another figure": {`"missing": 0`, `"missing": 3`, nil, 1,
+			[]string{"does not follow from what RX signed"}},
+		"words of this version": {`"tool": "test"`, `"tool": "unknown"`, nil, 1, []string{"names another page"}},
+		"the thumbprint of none": {"", "", []string{"--thumbprint", strings.Repeat("0", 64)}, 1,
+			[]string{"and not of 00"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := strings.Replace(string(text), c.old, c.new, 1)
+			if c.old != "" && changed == string(text) {
+				t.Fatal("the text was not changed")
+			}
+			if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := call(t, "", append([]string{"accept", "verify", path}, c.args...)...)
+			for _, want := range c.want {
+				if code != c.code || !strings.Contains(stdout+stderr, want) {
+					t.Errorf("got %d, %s%s; want %d, %q", code, stdout, stderr, c.code, want)
+				}
+			}
+		})
+	}
+}
