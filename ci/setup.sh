@@ -72,6 +72,9 @@ need chromium      chromium
 need groff         groff-base
 need mandoc        mandoc
 need curl          curl
+need zsh           zsh
+need fish          fish
+[ -e /usr/share/bash-completion/bash_completion ] || missing="$missing bash-completion"
 [ -e /lib/systemd/systemd ] || missing="$missing systemd"
 need dtc           device-tree-compiler
 need qemu-system-aarch64 qemu-system-arm
