@@ -73,6 +73,8 @@ type Network struct {
 	Outside string // the plant's or IT's side
 	Link    string // the one-way side; empty where the order of discovery decides what it would be
 	Buses   []Bus  // where interfaces are
+	// Emulator is where an emulated board reaches the machine that emulates it; empty for others.
+	Emulator string
 }
 
 // Bus is what interfaces are on.

@@ -3,32 +3,15 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"heliograph/ci/await"
 	"heliograph/ci/rig"
+	"heliograph/ci/tutorial"
 )
-
-var localPort = regexp.MustCompile(`(127\.0\.0\.1:|0\.0\.0\.0:|-P )(\d+)`)
-
-// otherPorts replaces ports of this machine by free ones, the same by the same, so that
-// what a document starts meets nothing else that runs here.
-func otherPorts(t *testing.T, text string, ports map[string]string) string {
-	t.Helper()
-	return localPort.ReplaceAllStringFunc(text, func(found string) string {
-		m := localPort.FindStringSubmatch(found)
-		if ports[m[2]] == "" {
-			ports[m[2]] = strconv.Itoa(await.FreePort(t))
-		}
-		return m[1] + ports[m[2]]
-	})
-}
 
 // commands returns the first two fenced blocks below a heading of the README.
 func commands(t *testing.T, heading string) (first, second string) {
@@ -61,15 +44,16 @@ func TestTheReadmesPairCarriesALine(t *testing.T) {
 	for _, name := range []string{"minimal-tx.toml", "minimal-rx.toml"} {
 		text, err := os.ReadFile(filepath.Join("../..", folder, name))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, folder, name), []byte(otherPorts(t, string(text), ports)), 0o600)
+			free := tutorial.OtherPorts(t, string(text), ports)
+			err = os.WriteFile(filepath.Join(dir, folder, name), []byte(free), 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	known := len(ports)
-	start = otherPorts(t, start, ports)
-	send, end, _ := strings.Cut(otherPorts(t, try, ports), "\n")
+	start = tutorial.OtherPorts(t, start, ports)
+	send, end, _ := strings.Cut(tutorial.OtherPorts(t, try, ports), "\n")
 	end, _, _ = strings.Cut(end, "#")
 	if len(ports) != known {
 		t.Fatalf("the README names a port that is in neither configuration: %v", ports)
@@ -79,7 +63,7 @@ func TestTheReadmesPairCarriesALine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	shell := shellIn(dir, "set -e\n"+start+"\ntrap '"+end+"; wait; exit 0' TERM\nwait", out)
+	shell := tutorial.Bash(dir, "set -e\n"+start+"\ntrap '"+end+"; wait; exit 0' TERM\nwait", out)
 	if err := shell.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +71,7 @@ func TestTheReadmesPairCarriesALine(t *testing.T) {
 	go func() { ended <- shell.Wait() }()
 	defer func() { _ = syscall.Kill(-shell.Process.Pid, syscall.SIGKILL) }()
 	await.NoError(t, "the line is printed", func() error {
-		if err := shellIn(dir, send, out).Run(); err != nil {
+		if err := tutorial.Bash(dir, send, out).Run(); err != nil {
 			t.Fatalf("%s: %v", send, err)
 		}
 		screen, err := os.ReadFile(out.Name())
@@ -105,12 +89,4 @@ func TestTheReadmesPairCarriesALine(t *testing.T) {
 	if err := await.Receive(t, "the end of all three", ended); err != nil {
 		t.Errorf("%s: %v; printed: %s", end, err, rig.Read(t, out.Name()))
 	}
-}
-
-// shellIn is a shell in a folder, in a process group of its own.
-func shellIn(dir, script string, out *os.File) *exec.Cmd {
-	c := exec.Command("bash", "-c", script)
-	c.Dir, c.Stdout, c.Stderr = dir, out, out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return c
 }

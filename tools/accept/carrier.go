@@ -88,7 +88,8 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	case (uptime - dark).Abs() > maxUptimeError:
 		c.Fault = fmt.Sprintf("TX's clock went on by %.1f s in %.1f s", uptime.Seconds(), dark.Seconds())
 	case c.Slowest == 0:
-		c.Fault = "there is no measurement with light to compare with"
+		return Carrier{Reason: fmt.Sprintf("it was dark for %.0f s, and the measurement before is to be longer than "+
+			"that: give more --minutes", dark.Seconds())}
 	case c.Rate < c.Slowest/tolerance || c.Rate > c.Fastest*tolerance:
 		c.Fault = fmt.Sprintf("TX sent %.1f frames a second in the dark, and %.1f to %.1f with light", c.Rate,
 			c.Slowest,

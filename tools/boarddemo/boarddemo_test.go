@@ -64,10 +64,15 @@ func TestTheScreenFitsAndShowsWhatMatters(t *testing.T) {
 			Peers: []status.Peer{{Name: "syslog sink syslog", State: "up", Address: "tcp://10.0.2.2:45678"}}}
 		return &Machine{status: s}
 	}
-	d := &Demo{TX: at("tx"), RX: at("rx"), Page: "http://127.0.0.1:45678/", TXPage: "http://127.0.0.1:45679/",
-		Mirror: "opc.tcp://127.0.0.1:45680", last: "line 12345 of the plant"}
-	d.Sent.Store(12345)
-	d.Arrived.Store(12345)
+	d := &Demo{TX: at("tx"), RX: at("rx"), Line: &Line{}, own: &surroundings{last: "line 12345 of the plant"},
+		txPorts: []Port{{pageOf, "http", 9464, 45679}, {syslogOf, "udp", 514, 45681}, {consoleOf, "tcp", 0, 45682}},
+		rxPorts: []Port{{pageOf, "http", 9464, 45678}, {mirrorOf, "opc.tcp", 4840, 45680},
+			{consoleOf, "tcp", 0, 45683}}}
+	d.own.Sent.Store(12345)
+	d.own.Arrived.Store(12345)
+	d.Line.Sent.Store(123456789)
+	d.Line.ToggleCut()
+	d.Line.ToggleWayBack()
 	for _, size := range []tea.WindowSizeMsg{{Width: 80, Height: 24}, {Width: 120, Height: 40}} {
 		s := NewScreen(d)
 		s.Update(size)

@@ -30,6 +30,7 @@ type Machine struct {
 	up    atomic.Bool
 
 	mu     sync.Mutex
+	guests []*guest // at the console
 	frames console.Deframer
 	before string
 	said   []string
@@ -57,23 +58,23 @@ func findQEMU() (string, error) {
 	return "", errors.New(installText)
 }
 
-// forward has a port of this machine's loopback reach one of the board.
-func forward(protocol string, here, there int) string {
-	return fmt.Sprintf("hostfwd=%s:127.0.0.1:%d-:%d", protocol, here, there)
-}
-
 // boot starts a board from its card, as the firmware would, with its link at a port of
-// this machine.
-func boot(ctx context.Context, program, card string, link int, forwards ...string) (*Machine, error) {
-	line, err := kernel(card)
+// this machine. What the firmware loads is put into a folder.
+func boot(ctx context.Context, program, card, folder string, link int, ports []Port) (*Machine, error) {
+	kernel, err := unpack(card, folder)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", card, err)
 	}
+	kernel.Card, kernel.Link = card, fmt.Sprintf("socket,host=127.0.0.1,port=%d", link)
+	var forwards []string
+	for _, p := range ports {
+		if p.Board != 0 {
+			forwards = append(forwards, p.forward())
+		}
+	}
+	kernel.Outside = strings.Join(forwards, ",")
 	ctx, stop := context.WithCancel(ctx)
-	c := exec.CommandContext(ctx, program, emulator.Board{
-		Card: card, Kernel: card + ".vmlinuz", Initramfs: card + ".initramfs", CommandLine: line,
-		Link: fmt.Sprintf("socket,host=127.0.0.1,port=%d", link), Outside: strings.Join(forwards, ","),
-	}.Arguments()...)
+	c := exec.CommandContext(ctx, program, kernel.Arguments()...)
 	m := &Machine{stop: stop, ended: make(chan struct{})}
 	c.Stdout, c.Stderr = m, m
 	if m.keys, err = c.StdinPipe(); err != nil {
@@ -96,37 +97,47 @@ func boot(ctx context.Context, program, card string, link int, forwards ...strin
 	return m, nil
 }
 
-// kernel puts what the firmware loads beside the card, and returns the kernel's arguments.
-func kernel(card string) (arguments string, err error) {
+// unpack puts what the firmware loads from a card into a folder.
+func unpack(card, folder string) (b emulator.Board, err error) {
 	f, err := os.Open(card)
 	if err != nil {
-		return "", err
+		return b, err
 	}
 	defer f.Close()
-	for _, name := range []string{"vmlinuz", "initramfs", "cmdline.txt"} {
-		b, err := image.BootFile(f, "a/"+name)
+	_, set, err := image.Committed(f)
+	if err != nil {
+		return b, err
+	}
+	for name, at := range map[string]*string{"vmlinuz": &b.Kernel, "initramfs": &b.Initramfs,
+		"cmdline.txt": &b.CommandLine} {
+		content, err := image.BootFile(f, string(rune(set))+"/"+name)
 		if err != nil {
-			return "", err
+			return b, err
 		}
-		if name == "cmdline.txt" {
-			return strings.TrimSpace(strings.TrimRight(string(b), "\x00\n ")), nil
-		}
-		if err := os.WriteFile(card+"."+name, b, 0o600); err != nil {
-			return "", err
+		if *at = filepath.Join(folder, filepath.Base(card)+"."+name); at == &b.CommandLine {
+			*at = strings.TrimSpace(strings.TrimRight(string(content), "\x00\n "))
+		} else if err := os.WriteFile(*at, content, 0o600); err != nil {
+			return b, err
 		}
 	}
-	return "", nil
+	return b, nil
 }
 
 func (m *Machine) cut() {
 	m.stop()
 	<-m.ended
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.guests {
+		_ = g.conn.Close()
+	}
 }
 
 // Write takes what the board's console shows.
 func (m *Machine) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.show(p)
 	for _, b := range p {
 		if b != '\n' {
 			if b != '\r' && len(m.before) < mostLine {
@@ -163,8 +174,16 @@ func works(s health.State) bool {
 // Up reports whether the board's role runs, as far as it has said.
 func (m *Machine) Up() bool { return m.up.Load() }
 
-// Ask has the board say how it stands; the answer comes by its console.
-func (m *Machine) Ask() { _, _ = m.keys.Write([]byte{console.Enquiry}) } // one that ended says so elsewhere
+// Ask has the board say how it stands; the answer comes by its console. While a program is
+// connected to that, it is left to it.
+func (m *Machine) Ask() {
+	m.mu.Lock()
+	guests := len(m.guests)
+	m.mu.Unlock()
+	if guests == 0 {
+		_, _ = m.keys.Write([]byte{console.Enquiry}) // one that ended says so elsewhere
+	}
+}
 
 // Look returns the newest status, nil before the first, the newest lines, and why the
 // emulator ended.

@@ -16,7 +16,7 @@ import (
 const (
 	refresh   = time.Second
 	leastRows = 7 // of a board
-	ownRows   = 8 // a title, three rules, and what crosses
+	ruleRows  = 4 // a title and three rules
 )
 
 // Screen shows both boards' consoles and what crosses. It implements tea.Model.
@@ -44,8 +44,13 @@ func (s *Screen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		s.width, s.height = m.Width, m.Height
 	case tea.KeyPressMsg:
-		if key := m.String(); key == "ctrl+c" || key == "q" {
+		switch m.String() {
+		case "ctrl+c", "q":
 			return s, tea.Quit
+		case "c":
+			s.demo.Line.ToggleCut()
+		case "b":
+			s.demo.Line.ToggleWayBack()
 		}
 	case tick:
 		s.demo.Ask()
@@ -61,20 +66,15 @@ func (s *Screen) View() tea.View {
 	return v
 }
 
-// Ask has both boards say how they stand.
-func (d *Demo) Ask() {
-	d.TX.Ask()
-	d.RX.Ask()
-}
-
 // String is the screen as text.
 func (s *Screen) String() string {
 	d := s.demo
 	bold := lipgloss.NewStyle().Bold(true)
-	rows := max((s.height-ownRows)/2, leastRows)
+	own := d.Lines()
+	rows := max((s.height-ruleRows-len(own))/2, leastRows)
 	var b strings.Builder
 	line := func(text string) { b.WriteString(text + "\n") }
-	line(bold.Render("HELIOGRAPH board-demo") + fmt.Sprintf("  two emulated boards, %s; Ctrl-C ends them",
+	line(bold.Render("HELIOGRAPH board-demo") + fmt.Sprintf("  %s; keys: c cuts the line, b wires a way back, q ends",
 		time.Since(s.start).Round(time.Second)))
 	for _, m := range []struct {
 		title string
@@ -86,7 +86,7 @@ func (s *Screen) String() string {
 		line(text)
 	}
 	line(bold.Render("── what crosses " + strings.Repeat("─", max(s.width-16, 0))))
-	for _, text := range d.Lines() {
+	for _, text := range own {
 		line(text)
 	}
 	for i, text := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
@@ -123,18 +123,3 @@ func (m *Machine) rows(n, width int) (text string, colour color.Color) {
 
 // newest returns the last n lines.
 func newest(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
-
-// Lines says what crosses, and where to look.
-func (d *Demo) Lines() []string {
-	last := d.Last()
-	if last == "" {
-		last = "nothing yet"
-	}
-	return []string{
-		fmt.Sprintf("syslog   %d lines sent, %d at IT's collector: %s", d.Sent.Load(), d.Arrived.Load(),
-			last),
-		fmt.Sprintf("link     %d bytes from TX, %d from RX", d.LinkBytes.Load(), d.Reverse.Load()),
-		fmt.Sprintf("mirror   %s  OPC UA without security: Line.Tag0 changes", d.Mirror),
-		"page     " + d.Page + "  RX;  " + d.TXPage + "  TX",
-	}
-}

@@ -37,9 +37,18 @@ type Port interface {
 	SetReadTimeout(time.Duration) error
 }
 
-// Open opens a serial port, such as /dev/ttyUSB0, /dev/cu.usbserial-10 or COM3, or a pseudo
-// terminal.
-func Open(device string) (serial.Port, error) {
+// Device is a port that is open.
+type Device interface {
+	Port
+	io.Closer
+}
+
+// Open opens a serial port, such as /dev/ttyUSB0, /dev/cu.usbserial-10 or COM3, a pseudo
+// terminal, or tcp://HOST:PORT, where an emulated board or a terminal server has it.
+func Open(device string) (Device, error) {
+	if address, ok := strings.CutPrefix(device, scheme); ok {
+		return dial(address)
+	}
 	p, err := serial.Open(device, &serial.Mode{BaudRate: baud})
 	if failed, ok := errors.AsType[*serial.PortError](err); ok {
 		switch failed.Code() {

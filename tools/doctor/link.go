@@ -30,12 +30,15 @@ func (x *examination) examineLink(context.Context) {
 
 func (x *examination) fault(code, cause, cure string) { x.add(code, "link", cause, cure) }
 
+// ofABoard is for a file that is not of this machine.
+const ofABoard = "; if the file is a board's, ask that board: key f of its console"
+
 // interfaces looks at the interface of an Ethernet link.
 func (x *examination) interfaces() {
 	d, err := netdev.Find(x.link.Interface)
 	if err != nil {
 		x.fault("interface-missing", err.Error(), "plug the adapter in, or set interface in [link] of "+x.File+" to "+
-			"one that `ip link` shows")
+			"one that `ip link` shows"+ofABoard)
 		return
 	}
 	if err := isolate.Unused(d); err != nil {
@@ -71,7 +74,7 @@ func (x *examination) serial() {
 	switch {
 	case err != nil:
 		x.fault("device-missing", err.Error(), "plug the adapter in, or set device in [link] of "+x.File+" to one of "+
-			"/dev/serial/by-id")
+			"/dev/serial/by-id"+ofABoard)
 		return
 	case info.Mode()&fs.ModeCharDevice == 0:
 		x.fault("device-missing", device+" is not a serial port", "set device in [link] of "+x.File)

@@ -32,9 +32,11 @@ func consoleCommand() *cobra.Command {
 		Short: "Show a board through its serial console",
 		Long: "A live screen: how the board stands, the history of its link, and what it says. Keys go to the\n" +
 			"board as they are typed; d leaves a diagnostics bundle in the working directory. Without DEVICE\n" +
-			"it takes the one USB serial adapter there is. Without a terminal it prints the screen once.",
+			"it takes the one USB serial adapter there is; tcp://HOST:PORT is a terminal server, or a board of\n" +
+			"\"board-demo\". Without a terminal it prints the screen once.",
 		Example: "  heliograph console\n" +
 			"  heliograph console --json /dev/ttyUSB0\n" +
+			"  heliograph console tcp://127.0.0.1:4002\n" +
 			"  heliograph console --bundle press-hall.txt",
 		Args: cobra.MaximumNArgs(1),
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/gopcua/opcua/ua"
 	"github.com/spf13/cobra"
 
@@ -21,34 +24,39 @@ const crawlTimeout = 30 * time.Second
 
 func crawlCommand() *cobra.Command {
 	var f folder
-	var policy, user string
+	var policy, user, mirrorPolicy, mirrorUser string
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
 		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
 		Example: "  heliograph crawl opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840\n" +
-			"  heliograph crawl --pki pki --policy Basic256Sha256 --user ann opc.tcp://10.0.0.5:4840 " +
-			"opc.tcp://it-gateway:4840",
+			"  heliograph crawl --pki pki --mirror-policy Basic256Sha256 --mirror-user ann \\\n" +
+			"      opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840 <ann.password",
 		RunE: failing(func(c *cobra.Command, args []string) error {
-			cfg := client.Config{Policy: policy, ApplicationName: "heliograph crawl", Timeout: crawlTimeout}
-			if policy != "None" {
-				cfg.Mode = ua.MessageSecurityModeSignAndEncrypt
-				var err error
-				if cfg.Store, err = f.open(c.ErrOrStderr(), pki.Application{}); err != nil {
-					return err
-				}
+			source := client.Config{Endpoint: args[0], Policy: policy, ApplicationName: "heliograph crawl",
+				Timeout: crawlTimeout}
+			mirror := source
+			mirror.Endpoint, mirror.Policy = args[1], cmp.Or(mirrorPolicy, policy)
+			password, err := crawlPassword(c, cmp.Or(user, mirrorUser))
+			if err != nil {
+				return err
 			}
-			if user != "" {
-				password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
-				if err != nil {
+			for _, side := range []struct {
+				cfg *client.Config
+				who string
+			}{{&source, user}, {&mirror, cmp.Or(mirrorUser, user)}} {
+				if side.who != "" {
+					side.cfg.User = client.User{Name: side.who, Password: password,
+						ClearPassword: side.cfg.Policy == "None"}
+				}
+				if err := f.secure(c, side.cfg); err != nil {
 					return err
 				}
-				cfg.User = client.User{Name: user, Password: password, ClearPassword: policy == "None"}
 			}
 			var differences []crawl.Difference
 			nodes := 0
-			err := during(c, "connecting", func(l *progress.Line) (err error) {
-				differences, nodes, err = compare(c.Context(), cfg, args[0], args[1], l.Set)
+			err = during(c, "connecting", func(l *progress.Line) (err error) {
+				differences, nodes, err = compare(c.Context(), source, mirror, l.Set)
 				return err
 			})
 			if err != nil {
@@ -65,9 +73,31 @@ func crawlCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&f.pki, "pki", "", "folder of certificates, for a policy other than None")
 	c.Flags().StringVar(&policy, "policy", "None", "security policy of both: None, Basic256Sha256, …")
+	c.Flags().StringVar(&mirrorPolicy, "mirror-policy", "", "security policy of the mirror, where it is another one")
 	c.Flags().StringVar(&user, "user", "", "who to log in as at both; the password is read from standard input")
+	c.Flags().StringVar(&mirrorUser, "mirror-user", "", "who to log in as at the mirror alone; the same")
 	jsonFlag(c, &asJSON)
 	return c
+}
+
+// crawlPassword reads the password of a user, "" for none.
+func crawlPassword(c *cobra.Command, user string) (string, error) {
+	if user == "" {
+		return "", nil
+	}
+	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(f.Fd()) {
+		return ask(f, c.ErrOrStderr(), "Password of "+user+": ")
+	}
+	return readPassword(c.InOrStdin(), c.ErrOrStderr())
+}
+
+// secure has a connection use the certificates of the folder where its policy wants them.
+func (f *folder) secure(c *cobra.Command, cfg *client.Config) (err error) {
+	if cfg.Policy != "None" {
+		cfg.Mode = ua.MessageSecurityModeSignAndEncrypt
+		cfg.Store, err = f.open(c.ErrOrStderr(), pki.Application{})
+	}
+	return err
 }
 
 // difference is one for a program.
@@ -90,13 +120,12 @@ func printDifferences(w io.Writer, list []crawl.Difference, nodes int, asJSON bo
 
 // compare crawls the source, the mirror, and the source again: what moved
 // meanwhile is not compared. It calls doing with how far it is.
-func compare(ctx context.Context, cfg client.Config, source, mirror string, doing func(format string, a ...any)) (
+func compare(ctx context.Context, source, mirror client.Config, doing func(format string, a ...any)) (
 	list []crawl.Difference, nodes int, err error) {
 	steps := [3]string{"1/3 the source", "2/3 the mirror", "3/3 the source again"}
 	var snapshots [3]*crawl.Snapshot
-	for i, url := range []string{source, mirror, source} {
+	for i, cfg := range []client.Config{source, mirror, source} {
 		doing("%s: connecting", steps[i])
-		cfg.Endpoint = url
 		s, err := client.Connect(ctx, cfg)
 		if err != nil {
 			return nil, 0, err

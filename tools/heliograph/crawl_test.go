@@ -37,8 +37,10 @@ func TestCrawlListsWhatDiffers(t *testing.T) {
 	}
 	var progress strings.Builder
 	doing := func(format string, a ...any) { fmt.Fprintf(&progress, format+"\n", a...) }
-	cfg := client.Config{Policy: "None", ApplicationName: "test", Timeout: crawlTimeout}
-	_, nodes, err := compare(t.Context(), cfg, a.Endpoint, b.Endpoint, doing)
+	source := client.Config{Endpoint: a.Endpoint, Policy: "None", ApplicationName: "test", Timeout: crawlTimeout}
+	mirror := source
+	mirror.Endpoint = b.Endpoint
+	_, nodes, err := compare(t.Context(), source, mirror, doing)
 	last := fmt.Sprintf("3/3 the source again: %d of %[1]d known nodes\n", nodes)
 	if err != nil || !strings.Contains(progress.String(), last) ||
 		!strings.Contains(progress.String(), "2/3 the mirror: connecting") {

@@ -226,6 +226,9 @@ func (i *initiation) report(w io.Writer, made create.Result, server initial.Serv
 	return nil
 }
 
+// longCommand is the length of a command, in bytes, from which its reason stands above it.
+const longCommand = 70
+
 // tell writes the report for a person.
 func (i *initiation) tell(w io.Writer, r initiated) {
 	for _, path := range r.Files {
@@ -240,10 +243,15 @@ func (i *initiation) tell(w io.Writer, r initiated) {
 	fmt.Fprintln(w, "\nNext:")
 	widest := 0
 	for _, s := range r.Next {
-		widest = max(widest, len(s.Command))
+		if len(s.Command) <= longCommand {
+			widest = max(widest, len(s.Command))
+		}
 	}
 	for _, s := range r.Next {
-		if s.Why != "" {
+		switch {
+		case s.Why != "" && len(s.Command) > longCommand:
+			fmt.Fprintln(w, "  #", s.Why)
+		case s.Why != "":
 			s.Command = fmt.Sprintf("%-*s  # %s", widest, s.Command, s.Why)
 		}
 		fmt.Fprintln(w, " ", s.Command)

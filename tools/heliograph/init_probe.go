@@ -77,7 +77,7 @@ func (p *probing) endpoints(ctx context.Context, a *initial.Answers) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	p.found.OPCUA, a.Offered = nil, nil
-	s, err := probe.Endpoints(ctx, a.OPCUA)
+	s, err := probe.Endpoints(ctx, a.FromHere(a.OPCUA))
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,8 @@ func (p *probing) session(ctx context.Context, a *initial.Answers) error {
 	if f == nil {
 		return nil // it was not reached, and the user goes on without it
 	}
-	l := probe.Login{URL: a.OPCUA, Security: a.OPCUASecurity, Name: a.OPCUALogin.Name, Password: a.OPCUALogin.Password}
+	l := probe.Login{URL: a.FromHere(a.OPCUA), Security: a.OPCUASecurity, Name: a.OPCUALogin.Name,
+		Password: a.OPCUALogin.Password}
 	session, end, err := probe.Connect(ctx, l, &f.Server)
 	p.certificate(a)
 	if untrusted(err) {
@@ -184,8 +185,8 @@ func untrusted(err error) bool {
 func (p *probing) broker(ctx context.Context, a *initial.Answers) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	w, err := probe.Welcomes(ctx, probe.Broker{URL: a.MQTT, Authority: a.MQTTAuthority, Name: a.MQTTLogin.Name,
-		Password: a.MQTTLogin.Password})
+	w, err := probe.Welcomes(ctx, probe.Broker{URL: a.FromHere(a.MQTT), Authority: a.MQTTAuthority,
+		Name: a.MQTTLogin.Name, Password: a.MQTTLogin.Password})
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,11 @@ func wellLaid(t *testing.T, board string) settings.Both {
 // laid reads the pair in the working directory, which has no fault and so many warnings.
 func laid(t *testing.T, b boards.Board, warnings int) settings.Both {
 	t.Helper()
-	both, err := settings.Pair(settings.Files{Board: b, Config: "tx.toml"}, settings.Files{Board: b, Config: "rx.toml"})
+	one, other := settings.Files{Board: b, Config: "tx.toml"}, settings.Files{Board: b, Config: "rx.toml"}
+	if b.Console.Device != "" {
+		one.Network, other.Network = "tx-network.toml", "rx-network.toml"
+	}
+	both, err := settings.Pair(one, other)
 	if err != nil || len(both.Warnings) != warnings {
 		tx, _ := os.ReadFile("tx.toml")
 		rx, _ := os.ReadFile("rx.toml")
@@ -65,6 +69,12 @@ func TestInitOfEachBoardAndMediumIsCheckedWithoutAWarning(t *testing.T) {
 			if medium == "ethernet" && b.Network.Link == "" {
 				args = append(args, "--tx-interface", "mac:02:00:5e:10:00:01", "--rx-interface",
 					"mac:02:00:5e:10:00:02")
+			}
+			if board != "host" {
+				args = append(args, "--tx-ip", "10.0.0.2/24", "--tx-gateway", "10.0.0.1")
+			}
+			if board != "host" && medium == "ethernet" && b.Network.Link == "" {
+				args = append(args, "--tx-own", "mac:02:00:5e:10:00:03", "--rx-own", "mac:02:00:5e:10:00:04")
 			}
 			t.Run(board+" "+medium, func(t *testing.T) {
 				args := slices.Concat([]string{"--board", board, "--medium", medium}, args, all)

@@ -19,6 +19,7 @@ type Answers struct {
 	Carrier                  string // ethernet: what is between the interfaces
 	Address, PeerMAC         string // udp
 	Rate, Overhead           string
+	TXOwn, RXOwn             Outside // boards
 
 	OPCUA, OPCUAChannel, OPCUASecurity string
 	OPCUALogin                         Login
@@ -36,6 +37,9 @@ type Answers struct {
 	Reader                               Login  // the first user of a new users file of RX
 	TXStatus, RXStatus, NTP, NTPReceiver string
 }
+
+// Outside is a board's own interface, to the plant or to IT.
+type Outside struct{ Interface, Address, Gateway, Nameservers string }
 
 // Login is a name with a password: in a file that exists, or as it was typed.
 type Login struct{ Name, File, Password string }

@@ -42,6 +42,20 @@ func checkURL(example string, schemes ...string) func(Answers, string) error {
 	}
 }
 
+// checkPeer checks the address of a server, broker or collector, which is not on the board.
+func checkPeer(example string, schemes ...string) func(Answers, string) error {
+	valid := checkURL(example, schemes...)
+	return func(a Answers, s string) error {
+		if err := valid(a, s); err != nil || !a.onBoard() || !isLoopback(hostOf(s)) {
+			return err
+		}
+		if at := a.board().Network.Emulator; at != "" {
+			return fmt.Errorf("that is the board itself: an emulated one reaches this machine at %s", at)
+		}
+		return fmt.Errorf("that is the board itself: write an address such as %s", example)
+	}
+}
+
 func checkURLs(example string, schemes ...string) func(Answers, string) error {
 	one := checkURL(example, schemes...)
 	return func(a Answers, s string) error {

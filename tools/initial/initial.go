@@ -10,6 +10,7 @@ package initial
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
 )
 
@@ -33,8 +34,13 @@ func Files(a Answers) []File {
 	add(a.OPCUALogin, a.TX, opcuaPassword, "opcua-password-file")
 	add(a.MQTTLogin, a.TX, mqttPassword, "mqtt-password-file")
 	add(a.MQTTToLogin, a.RX, itPassword, "mqtt-to-password-file")
-	return append(list, File{Path: a.TX, Content: Transmitter(a), Flag: "tx"},
+	list = append(list, File{Path: a.TX, Content: Transmitter(a), Flag: "tx"},
 		File{Path: a.RX, Content: Receiver(a), Flag: "rx"})
+	if a.onBoard() {
+		list = append(list, File{Path: NetworkFile(a.TX), Content: Network(a, "tx"), Flag: "tx"},
+			File{Path: NetworkFile(a.RX), Content: Network(a, "rx"), Flag: "rx"})
+	}
+	return list
 }
 
 // NewUsers returns the path of the users file that is to be made, "" for none.
@@ -76,6 +82,9 @@ func Receiver(a Answers) string {
 }
 
 func check(a Answers) string {
+	if a.onBoard() {
+		return fmt.Sprintf("heliograph check --board %s %s %s", a.Board, quote(a.TX), quote(a.RX))
+	}
 	return "heliograph check " + quote(a.TX) + " " + quote(a.RX)
 }
 

@@ -41,7 +41,7 @@ func itQuestions() []Question {
 			Help:  "collector that gets what came by syslog, as in tcp://siem:601",
 			Asked: hasSyslog, Needs: "--syslog",
 			Field:   func(a *Answers) *string { return &a.SyslogTo },
-			Check:   checkURL("tcp://siem:601", "udp", "tcp", "tls"),
+			Check:   checkPeer("tcp://siem:601", "udp", "tcp", "tls"),
 			Missing: text("write the address of IT's collector, as in tcp://siem:601"),
 			Default: func(a Answers) string {
 				if a.OneMachine() {
@@ -59,7 +59,7 @@ func brokerQuestions() []Question {
 			Help:  "broker of IT that gets what the plant's publishes; default: RX's built-in broker",
 			Asked: hasMQTT, Needs: "--mqtt",
 			Field: func(a *Answers) *string { return &a.MQTTTo },
-			Check: checkURL("mqtts://it-broker:8883", "mqtt", "mqtts")},
+			Check: checkPeer("mqtts://it-broker:8883", "mqtt", "mqtts")},
 		{Flag: "mqtt-listen", Page: PageITServers, Title: "Where the built-in broker listens",
 			Help:    "where RX's built-in broker listens, as in mqtt://0.0.0.0:1883",
 			Asked:   func(a Answers) bool { return hasMQTT(a) && a.MQTTTo == "" },

@@ -13,6 +13,7 @@ import (
 // landings say which question a key of a configuration answers: "SIDE TABLE.KEY".
 func landings() map[string]string {
 	return map[string]string{
+		"tx .interface": "tx-own", "rx .interface": "rx-own", "tx .address": "tx-ip", "rx .address": "rx-ip",
 		"tx .pair": "pair", "tx link.medium": "medium", "tx link.address": "address", "tx link.peer_mac": "peer-mac",
 		"tx link.rate": "rate", "tx link.overhead": "overhead", "tx link.baud": "baud",
 		"tx link.device": "tx-device", "rx link.device": "rx-device",
@@ -44,8 +45,13 @@ func Faults(a Answers) (list []Fault) {
 func Blame(faults config.Faults, a Answers) error {
 	for _, f := range faults {
 		side, text := "rx", Receiver(a)
-		if f.File == a.TX {
+		switch f.File {
+		case a.TX:
 			side, text = "tx", Transmitter(a)
+		case NetworkFile(a.TX):
+			side, text = "tx", Network(a, "tx")
+		case NetworkFile(a.RX):
+			text = Network(a, "rx")
 		}
 		if list := land(side, text, config.Faults{f}, a); len(list) > 0 {
 			return list[0]

@@ -2,7 +2,11 @@ package initial
 
 import (
 	"fmt"
+	"net"
 	"path/filepath"
+	"strings"
+
+	"heliograph/rootfs/network"
 )
 
 // Step is a command that is typed next, and why.
@@ -20,10 +24,10 @@ type Server struct {
 
 // Next returns the commands that lead from the files to a running pair.
 func Next(a Answers, s Server) []Step {
-	steps := []Step{{check(a), "says what is wrong, with its line"}}
 	if a.onBoard() {
-		return append(steps[:0], onBoards(a)...)
+		return onBoards(a)
 	}
+	steps := []Step{{check(a), "says what is wrong, with its line"}}
 	tx, rx := quote(a.TX), quote(a.RX)
 	if a.OPCUA != "" && a.OPCUASecurity != "None" {
 		der := quote(filepath.Join(filepath.Dir(a.TX), "heliotx.der"))
@@ -52,15 +56,36 @@ func Next(a Answers, s Server) []Step {
 }
 
 func onBoards(a Answers) []Step {
-	tx, rx := quote(a.TX), quote(a.RX)
-	steps := []Step{
-		{fmt.Sprintf("heliograph check --board %s %s %s", a.Board, tx, rx), "says what is wrong, with its line"},
-		{fmt.Sprintf("heliograph flash --pair --board %s --tx-config %s --rx-config %s", a.Board, tx, rx) + " /dev/sdX",
+	emulated := a.board().Network.Emulator != ""
+	steps := []Step{{check(a), "says what is wrong, with its line"}}
+	flash := fmt.Sprintf("heliograph flash --pair --board %s --tx-config %s --rx-config %s --tx-network %s "+
+		"--rx-network %s", a.Board, quote(a.TX), quote(a.RX), quote(NetworkFile(a.TX)), quote(NetworkFile(a.RX)))
+	rx := strings.Split(a.RXOwn.Address, "/")[0]
+	switch {
+	case emulated:
+		rx = "127.0.0.1"
+		steps = append(steps, Step{flash + " tx.img rx.img", "both cards, as files"},
+			Step{"heliograph board-demo --tx tx.img --rx rx.img",
+				"boots both, and says where their pages and consoles are"})
+	default:
+		if rx == network.DHCP {
+			rx = "RX"
+		}
+		steps = append(steps, Step{flash + " /dev/sdX",
 			"both cards, one after the other; alone, \"heliograph flash\" lists the drives"},
-		{"heliograph console", "at each board, wired as boards/wiring.md shows: its state and log"},
+			Step{"heliograph console", "at each board, wired as boards/wiring.md shows: its state, address and log"})
 	}
 	if a.OPCUA != "" && a.OPCUASecurity != "None" {
 		steps[2].Why += "; key c trusts the server's certificate"
+	}
+	if _, port, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimPrefix(a.RXStatus, "http://"),
+		"https://")); err == nil {
+		at := net.JoinHostPort(rx, port)
+		if strings.HasPrefix(a.RXStatus, "https://") {
+			at = "https://" + at
+		}
+		steps = append(steps, Step{fmt.Sprintf("heliograph accept --rx %s -o %s.html", at, a.Pair),
+			"measures the link, and writes the report to file"})
 	}
 	return steps
 }

@@ -25,10 +25,11 @@ func plantQuestions() []Question {
 	return slices.Concat([]Question{
 		{Flag: "opcua", Page: PageSources, Title: "OPC UA server (empty: none)",
 			Help:  "OPC UA server in the plant, as in opc.tcp://10.0.0.5:4840",
-			Field: func(a *Answers) *string { return &a.OPCUA }, Check: checkURL("opc.tcp://10.0.0.5:4840", "opc.tcp")},
+			Field: func(a *Answers) *string { return &a.OPCUA },
+			Check: checkPeer("opc.tcp://10.0.0.5:4840", "opc.tcp")},
 		{Flag: "mqtt", Page: PageSources, Title: "MQTT broker (empty: none)",
 			Help:  "MQTT broker in the plant, as in mqtt://10.0.0.6:1883",
-			Field: func(a *Answers) *string { return &a.MQTT }, Check: checkURL("mqtt://10.0.0.6:1883", "mqtt",
+			Field: func(a *Answers) *string { return &a.MQTT }, Check: checkPeer("mqtt://10.0.0.6:1883", "mqtt",
 				"mqtts")},
 		{Flag: "syslog", Page: PageListeners, Title: "Syslog listeners (empty: none)",
 			Help:    "where TX takes syslog, as in udp://0.0.0.0:514,tcp://0.0.0.0:601; none: nowhere",

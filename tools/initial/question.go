@@ -34,6 +34,8 @@ const (
 	PagePair
 	PageMedium
 	PageLink
+	PageOutside
+	PageGateways
 	PageSources
 	PageListeners
 	PageOPCUA
@@ -60,13 +62,15 @@ func Pages() []Page {
 // Title is what the form writes above a page.
 func (p Page) Title() string {
 	const plant, server, broker, it = "What is in the plant", "The OPC UA server", "The MQTT broker", "What IT gets"
-	return [pages]string{"Files", "The pair", "The link", "The link", plant, plant, server, server, broker, broker,
-		"Syslog", it, it, it, "Status and time"}[p]
+	const boards = "The boards' own network"
+	return [pages]string{"Files", "The pair", "The link", "The link", boards, boards, plant, plant, server,
+		server, broker, broker, "Syslog", it, it, it, "Status and time"}[p]
 }
 
 // Questions returns all questions, each after those that it depends on.
 func Questions() []Question {
-	return slices.Concat(pairQuestions(), linkQuestions(), plantQuestions(), itQuestions(), statusQuestions())
+	return slices.Concat(pairQuestions(), linkQuestions(), outsideQuestions(), plantQuestions(),
+		itQuestions(), statusQuestions())
 }
 
 // PageOf returns the page of a question.

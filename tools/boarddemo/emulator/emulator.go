@@ -7,6 +7,9 @@ import "strings"
 // Program is QEMU's for the boards' processors.
 const Program = "qemu-system-aarch64"
 
+// Guest is the address that a board has in the emulator's own network, by DHCP or not.
+const Guest = "10.0.2.15"
+
 // Board is what the firmware would load, and what the board is connected to.
 type Board struct {
 	Card, Kernel, Initramfs string // files

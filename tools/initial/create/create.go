@@ -167,7 +167,11 @@ func write(f initial.File) error {
 // verify reads both configurations as "heliograph check" does.
 func verify(a initial.Answers) ([]config.Warning, error) {
 	board, _ := boards.ByName(a.Board)
-	both, err := settings.Pair(settings.Files{Board: board, Config: a.TX}, settings.Files{Board: board, Config: a.RX})
+	tx, rx := settings.Files{Board: board, Config: a.TX}, settings.Files{Board: board, Config: a.RX}
+	if a.Board == board.Name {
+		tx.Network, rx.Network = initial.NetworkFile(a.TX), initial.NetworkFile(a.RX)
+	}
+	both, err := settings.Pair(tx, rx)
 	if faults, ok := errors.AsType[config.Faults](err); ok {
 		if err := initial.Blame(faults, a); err != nil {
 			return both.Warnings, err
