@@ -1,6 +1,6 @@
 // look.js: opens status pages in headless Chromium and says what is wrong with them.
 //
-//   node look.js '{"browser":"/usr/bin/chromium","folder":"DIR for screenshots, or empty","looks":[{"name":…,"url":…,"level":…,"says":[…]},…],
+//   node look.js '{"browser":"/usr/bin/chromium","folder":"DIR for screenshots","looks":[{"name":…,"url":…,"level":…,"says":[…]},…],
 //                  "away":{"name":…,"url":…,"stop":URL,"start":URL}}'
 //
 // A line for each fault on standard output; exit code 1 when it could not look.
@@ -47,7 +47,7 @@ async function look(browser, l, schemeOfAxe) {
       const wide = await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
         () => done(document.documentElement.scrollWidth - document.documentElement.clientWidth)))));
       if (wide > 0) fault(l, `scrolls ${wide} px sideways at ${width}`);
-      if (o.folder) await page.screenshot({ path: `${o.folder}/page-${l.name}-${width}-${scheme}.png`, fullPage: true });
+      await page.screenshot({ path: `${o.folder}/page-${l.name}-${width}-${scheme}.png`, fullPage: true });
       if (scheme === schemeOfAxe && width !== 800) await accessible(page, l, `${width} ${scheme}`);
     }
   }
@@ -89,7 +89,7 @@ async function away(browser, l) {
   await until(page, "that the connection is lost", () => !document.getElementById("away").hidden &&
     getComputedStyle(document.getElementById("trust")).display === "none" && document.title.startsWith("?"));
   await accessible(page, l, "a lost connection");
-  if (o.folder) await page.screenshot({ path: `${o.folder}/page-${l.name}-1400-light.png`, fullPage: true });
+  await page.screenshot({ path: `${o.folder}/page-${l.name}-1400-light.png`, fullPage: true });
   await fetch(l.start);
   await until(page, "that it connects again", () => document.getElementById("away").hidden && window.sameDocument);
   await page.browserContext().close();

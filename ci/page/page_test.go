@@ -2,15 +2,20 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/draw"
+	"image/png"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -114,8 +119,9 @@ func TestThePageInABrowser(t *testing.T) {
 				Level: string(scenes[name].level), Says: scenes[name].says})
 		}
 	}
+	folder := cmp.Or(os.Getenv("HELIOGRAPH_PAGES"), t.ArtifactDir())
 	options, err := json.Marshal(map[string]any{"browser": browser, "looks": looks, "away": goesAway(t),
-		"folder": os.Getenv("HELIOGRAPH_PAGES")})
+		"folder": folder})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,4 +138,94 @@ func TestThePageInABrowser(t *testing.T) {
 		t.Errorf("look.js: %v", err)
 	}
 	t.Log(log.String())
+	if !t.Failed() {
+		for _, l := range looks {
+			if strings.HasPrefix(l.Name, "rx-") { // half a minute with the race detector
+				compareScreenshots(t, folder, l.Name)
+			}
+		}
+	}
+}
+
+// compareScreenshots looks at the screenshots of a page: each as wide as its window and not blank,
+// the one in the dark darker.
+func compareScreenshots(t *testing.T, folder, name string) {
+	t.Helper()
+	for _, width := range []int{360, 800, 1400} {
+		var light [2]float64
+		for i, scheme := range []string{"light", "dark"} {
+			file := filepath.Join(folder, fmt.Sprintf("page-%s-%d-%s.png", name, width, scheme))
+			p, err := readScreenshot(file)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			if p.width != width || p.colours < leastColours || p.most > mostOfOne {
+				t.Errorf("%s: %d wide, %d colours, %.3f of it in one; want %d, from %d and up to %.3f", file, p.width,
+					p.colours, p.most, width, leastColours, mostOfOne)
+			}
+			light[i] = p.light
+		}
+		if light[1] >= light[0] {
+			t.Errorf("%s at %d: brightness %.2f in the dark, %.2f in the light", name, width, light[1], light[0])
+		}
+	}
+}
+
+// A page has its background, text in shades, and the colours of what is well and what is not.
+const (
+	leastColours = 50
+	mostOfOne    = 0.97
+	every        = 7 // of the points of a screenshot is looked at
+)
+
+// screenshot is what a screenshot looks like.
+type screenshot struct {
+	width, colours int
+	most           float64 // of it: has the most frequent colour
+	light          float64 // from 0, black, to 1, white
+}
+
+func readScreenshot(file string) (p screenshot, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return p, err
+	}
+	defer f.Close()
+	decoded, err := png.Decode(f)
+	if err != nil {
+		return p, err
+	}
+	b := decoded.Bounds()
+	rgba := image.NewRGBA(b)
+	draw.Draw(rgba, b, decoded, b.Min, draw.Src)
+	counts := map[[3]byte]int{}
+	looked, sum := 0, 0
+	for i := 0; i < len(rgba.Pix); i += 4 * every {
+		c := [3]byte(rgba.Pix[i : i+3])
+		counts[c]++
+		looked++
+		sum += int(c[0]) + int(c[1]) + int(c[2])
+	}
+	most := 0
+	for _, n := range counts {
+		most = max(most, n)
+	}
+	all := float64(looked)
+	return screenshot{b.Dx(), len(counts), float64(most) / all, float64(sum) / all / (3 * 255)}, nil
+}
+
+func TestABlankScreenshotIsFound(t *testing.T) {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 360, 900))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "blank.png")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := screenshot{width: 360, colours: 1, most: 1}
+	if got, err := readScreenshot(file); err != nil || got != want {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
 }
