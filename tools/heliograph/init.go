@@ -23,8 +23,9 @@ type initiation struct {
 	skipped map[string]bool // flags of addresses that did not answer
 	unkept  map[initial.Page][]initial.Question
 	probing
-	asker  asker // nil: flags alone
-	useKey bool  // the pair key may exist
+	asker  asker               // nil: flags alone
+	more   map[string][]string // by flag: its answers after the first
+	useKey bool                // the pair key may exist
 	yes    bool
 	json   bool
 }
@@ -39,7 +40,11 @@ func initCommand() *cobra.Command {
 			"what flags say is not asked. With --yes or --json, or without a terminal, flags alone count, and\n" +
 			"each question without one has the default that its flag shows. Those are the defaults of a trial on\n" +
 			"one Linux machine: other answers, as those of --board, --medium and --address, change some.\n\n" +
-			"It asks the OPC UA server and the broker of the plant what they offer, unless --offline. The files\n" +
+			"Flags about a source may be repeated, for further sources of its kind: the second --mqtt-topics is\n" +
+			"about the second --mqtt. Channels and ports without an answer are unlike those of the others.\n\n" +
+			"It asks the servers and brokers of the plant what they offer, and the broker and the collector of IT,\n" +
+			"where they are reached from here, unless --offline. For both roles on one machine it looks whether\n" +
+			"their ports are free. The files\n" +
 			"are commented, and \"heliograph check\" accepts them. A file that exists is never overwritten: all\n" +
 			"are written, or none.",
 		Example: "  heliograph init                               # asks\n" +
@@ -60,7 +65,7 @@ func (i *initiation) flags(c *cobra.Command) {
 	s.SortFlags = false
 	suggested := initial.Suggested()
 	for _, q := range initial.Questions() {
-		s.StringVar(q.Field(&i.answers), q.Flag, "", q.Help)
+		s.Var(&answerFlag{first: q.Field(&i.answers), more: &i.more, flag: q.Flag}, q.Flag, q.Help)
 		s.Lookup(q.Flag).DefValue = suggested[q.Flag]
 	}
 	s.StringVar(&i.answers.Key, "key", "pair.key",
@@ -75,6 +80,9 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 		i.given[q.Flag] = c.Flags().Changed(q.Flag)
 	}
 	i.useKey = c.Flags().Changed("key")
+	if err := i.repeated(); err != nil {
+		return err
+	}
 	i.notes = c.OutOrStdout()
 	if i.json {
 		i.notes = io.Discard
@@ -92,10 +100,10 @@ func (i *initiation) run(c *cobra.Command, _ []string) error {
 		if err := i.pages(c, first); err != nil {
 			return err
 		}
-		server, files := i.server(i.answers)
+		servers, files := i.servers()
 		made, err := create.Write(i.answers, files, i.useKey)
 		if err == nil {
-			return i.report(c.OutOrStdout(), made, server)
+			return i.report(c.OutOrStdout(), made, servers)
 		}
 		if first, err = i.refused(c.OutOrStdout(), err); err != nil {
 			return err
@@ -125,7 +133,24 @@ func (i *initiation) refused(w io.Writer, err error) (initial.Page, error) {
 // pages goes through the pages from one on; with someone to ask, more than once where an answer
 // does not do.
 func (i *initiation) pages(c *cobra.Command, first initial.Page) error {
-	for p := first; int(p) < len(initial.Pages()); {
+	if first < initial.PageStatus {
+		i.answers.More, i.found.More = nil, nil
+		if err := i.through(c, first, initial.PageITPassword); err != nil {
+			return err
+		}
+		if err := i.further(c); err != nil {
+			return err
+		}
+	}
+	if err := i.through(c, max(first, initial.PageStatus), initial.PageStatus); err != nil {
+		return err
+	}
+	return i.review(c.Context())
+}
+
+// through goes through the pages from one to another.
+func (i *initiation) through(c *cobra.Command, first, last initial.Page) error {
+	for p := first; p <= last; {
 		if err := i.questions(c.Context(), p); err != nil {
 			return err
 		}
@@ -138,7 +163,7 @@ func (i *initiation) pages(c *cobra.Command, first initial.Page) error {
 		}
 		p = next
 	}
-	return i.review(c.Context())
+	return nil
 }
 
 // questions asks those of a page that no flag has answered, and completes the answers.
@@ -184,9 +209,15 @@ func (i *initiation) after(c *cobra.Command, p initial.Page) (next initial.Page,
 		}
 		return i.ask(c, i.broker, retry{next, "mqtt", initial.PageMQTT, &i.answers.MQTTLogin})
 	case initial.PageITPassword:
-		return i.read(p, initial.PageIT, "mqtt-to", "it")
+		if next, err := i.read(p, initial.PageIT, "mqtt-to", "it"); err != nil || next <= p {
+			return next, err
+		}
+		return i.it(c, next)
 	case initial.PageStatus:
 		if err := initial.First(i.answers); err != nil {
+			return i.again(initial.PageOf(flagOf(err)), err, flagOf(err))
+		}
+		if err := i.ports(); err != nil {
 			return i.again(initial.PageOf(flagOf(err)), err, flagOf(err))
 		}
 	}
@@ -203,9 +234,9 @@ type initiated struct {
 	Found    found          `json:"found"`
 }
 
-func (i *initiation) report(w io.Writer, made create.Result, server initial.Server) error {
+func (i *initiation) report(w io.Writer, made create.Result, servers []initial.Server) error {
 	r := initiated{Files: made.Files, Key: made.Key, KeyKept: made.KeyKept, Warnings: []string{},
-		Next: initial.Next(i.answers, server), Found: i.found}
+		Next: initial.Next(i.answers, servers), Found: i.found}
 	for _, warning := range made.Warnings {
 		r.Warnings = append(r.Warnings, fmt.Sprint(warning))
 	}

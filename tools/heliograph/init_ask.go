@@ -199,7 +199,7 @@ func (i *initiation) decide(ctx context.Context, why error, r retry) (next initi
 		return r.page, false, nil
 	case address:
 		i.forget(r.address)
-		return initial.PageSources, false, nil
+		return initial.PageOf(r.address), false, nil
 	case repeat:
 		return r.next, true, nil
 	case skip:
@@ -216,10 +216,12 @@ func (i *initiation) review(ctx context.Context) error {
 	}
 	a := i.answers
 	var sources []string
-	for _, s := range []string{i.named("opcua", a.OPCUA), i.named("mqtt", a.MQTT), a.Syslog} {
-		if s != "" {
-			sources = append(sources, s)
+	for n, one := range a.Each() {
+		all := []string{one.OPCUA, one.MQTT, one.Syslog}
+		if n == 0 {
+			all = []string{i.named("opcua", a.OPCUA), i.named("mqtt", a.MQTT), a.Syslog}
 		}
+		sources = append(sources, slices.DeleteFunc(all, func(s string) bool { return s == "" })...)
 	}
 	title := fmt.Sprintf("Pair %s on %s, over %s: %s", a.Pair, a.Board, a.Medium, strings.Join(sources, ", "))
 	n, err := i.asker.Choose(ctx, title, []string{"Write " + a.TX + ", " + a.RX + " and what they need", "Stop"})

@@ -81,6 +81,16 @@ func (s *screen) init(args ...string) <-chan int {
 	return code
 }
 
+// ports replaces P1 to P5 by ports that are free: init looks whether they are.
+func ports(t *testing.T) *strings.Replacer {
+	t.Helper()
+	var pairs []string
+	for n := range 5 {
+		pairs = append(pairs, fmt.Sprint("P", n+1), fmt.Sprint(await.FreePort(t)))
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 func TestInitAsksOnATerminal(t *testing.T) {
 	opcua, _ := simulated(t)
 	for name, c := range map[string]struct {
@@ -88,30 +98,38 @@ func TestInitAsksOnATerminal(t *testing.T) {
 		args     []string
 		keys     [][2]string // what is shown, and what is typed then
 	}{
-		"a form": {"xterm", []string{"--medium", "udp", "--board", "host", "--address", "127.0.0.1:17000",
+		"a form": {"xterm", []string{"--medium", "udp", "--board", "host", "--address", "127.0.0.1:P1",
 			"--peer-mac", "",
 			"--rate", "100Mbit/s", "--overhead", "25%", "--mqtt", "", "--syslog", "", "--opcua-channel", "opcua",
-			"--opcua-listen", "opc.tcp://127.0.0.1:4840", "--history", "1h", "--users-file", "", "--it-user", "",
-			"--rx-status", "127.0.0.1:9465", "--ntp", ""}, [][2]string{
+			"--opcua-listen", "opc.tcp://127.0.0.1:P2", "--history", "1h", "--users-file", "", "--it-user", "",
+			"--rx-status", "127.0.0.1:P3", "--ntp", ""}, [][2]string{
 			{focus + "File for heliotx", "\r"}, {focus + "File for heliorx", "\r"}, {focus + "Name of the pair",
 				"-2\r"},
 			{focus + "OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"Change the address", "\r"},
 			{focus + "OPC UA server", "\x15" + opcua + "\r"}, {focus + "Security of", "\r"}, {focus + "User at the",
 				"ot\r"},
 			{focus + "Password", "secret\r"}, {"Change the login", "\r"}, {focus + "Security of", "\r"},
-			{focus + "User at the", "\x15\r"}, {focus + "Status page of TX", "\r"}, {"Write tx.toml", "\r"},
+			{focus + "User at the", "\x15\r"}, {focus + "Another source", "\r"}, {focus + "Status page of TX",
+				"\x15127.0.0.1:P4\r"},
+			{"Write tx.toml", "\r"},
 		}},
 		"a dialogue": {"dumb", nil, [][2]string{
 			{"[tx.toml]: ", "\r"}, {"[rx.toml]: ", "\r"}, {"[press-hall]: ", "press-hall-2\r"}, {"[host]: ", "1\r"},
-			{"[udp]: ", "\r"}, {"[127.0.0.1:17000]: ", "\r"}, {"MAC address", "x\r"},
+			{"[udp]: ", "\r"}, {"[127.0.0.1:17000]: ", "127.0.0.1:P1\r"}, {"MAC address", "x\r"},
 			{"it is not a MAC address", "\r"}, {"[100Mbit/s]: ", "\r"},
 			{"[25%]: ", "\r"},
 			{"OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"MQTT broker", "\r"}, {"A number [1]: ", "\r"},
 			{"[opc.tcp://127.0.0.1:1]: ", opcua + "\r"}, {"Syslog listeners", "\r"}, {"[opcua]: ", "\r"}, {"[None]: ",
 				"\r"},
 			{"User at the", "ot\r"}, {"Password", "secret\r"}, {"Change the login", "\r"}, {"[None]: ", "\r"},
-			{"[ot]: ", "none\r"}, {"[opc.tcp://127.0.0.1:4840]: ", "\r"}, {"[30d]: ", "1h\r"}, {"Users file", "\r"},
-			{"User who", "\r"}, {"[127.0.0.1:9464]: ", "\r"}, {"[127.0.0.1:9465]: ", "\r"}, {"NTP", "\r"}, {"A number",
+			{"[ot]: ", "none\r"}, {"[opc.tcp://127.0.0.1:4840]: ", "opc.tcp://127.0.0.1:P2\r"}, {"[30d]: ", "1h\r"},
+			{"Users file", "\r"},
+			{"User who", "\r"}, {"Another source", ""}, {"A number [1]: ", "4\r"}, {"[udp://0.0.0.0:5514]: ",
+				"udp://127.0.0.1:P5\r"},
+			{"[syslog]: ", "logs\r"}, {"[tcp://127.0.0.1:5601]: ", "\r"}, {"Another source", ""}, {"A number [1]: ",
+				"\r"},
+			{"[127.0.0.1:9464]: ", "127.0.0.1:P4\r"}, {"[127.0.0.1:9465]: ", "127.0.0.1:P3\r"}, {"NTP", "\r"},
+			{"A number",
 				"1\r"},
 		}},
 	} {
@@ -119,9 +137,13 @@ func TestInitAsksOnATerminal(t *testing.T) {
 			t.Setenv("TERM", c.terminal)
 			t.Chdir(t.TempDir())
 			s := newScreen(t)
+			free := ports(t)
+			for n, arg := range c.args {
+				c.args[n] = free.Replace(arg)
+			}
 			code := s.init(c.args...)
 			for _, k := range c.keys {
-				s.types(k[0], k[1])
+				s.types(free.Replace(k[0]), free.Replace(k[1]))
 			}
 			if got := await.Receive(t, "its end", code); got != 0 {
 				t.Fatal(got, s.shown.String())
@@ -129,6 +151,8 @@ func TestInitAsksOnATerminal(t *testing.T) {
 			s.types("Next:", "")
 			if both := laid(t, boards.Board{}, 1); both.TX.Pair != "press-hall-2" || both.TX.OPCUA[0].Username != "" {
 				t.Errorf("%+v", both.TX)
+			} else if logs := both.TX.Syslog; name == "a dialogue" && (len(logs) != 1 || logs[0].Channel != "logs") {
+				t.Errorf("got %+v, want the listeners of the second source", logs)
 			}
 			if shown := s.shown.String(); strings.Contains(shown, "secret") ||
 				strings.Contains(shown, "What is in the plant: opc.tcp://127.0.0.1:1\r") {
@@ -139,23 +163,24 @@ func TestInitAsksOnATerminal(t *testing.T) {
 }
 
 func TestInitAsksAgainWhatCannotBe(t *testing.T) {
-	const both = "--offline --tx tx.toml --rx rx.toml --pair p --board host --medium udp --address 127.0.0.1:17000 " +
-		"--peer-mac none --rate 1Mbit/s --overhead 25% --opcua none --tx-status 127.0.0.1:9464 --ntp none "
+	const both = "--offline --tx tx.toml --rx rx.toml --pair p --board host --medium udp --address 127.0.0.1:P1 " +
+		"--peer-mac none --rate 1Mbit/s --overhead 25% --opcua none --tx-status 127.0.0.1:P4 --ntp none "
 	for name, c := range map[string]struct {
 		args string
 		keys [][2]string
 		code int
 	}{
 		"a users file that exists": {"--mqtt mqtt://x --syslog none --mqtt-channel m --mqtt-topics # " +
-			"--mqtt-user none --mqtt-to none --mqtt-listen mqtt://127.0.0.1:1884 --users-file none " +
+			"--mqtt-user none --mqtt-to none --mqtt-listen mqtt://127.0.0.1:P2 --users-file none " +
 			"--it-user ann --rx-status none",
 			[][2]string{{"Password", "secret\r"}, {"users exists already", ""}, {"use it with --users-file", ""},
 				{"Users file of RX", "other\r"}, {"there is no file other", "\r"}, {"[ann]: ", "none\r"},
 				{"anyone could read", "\x04"}}, 1},
-		"a port of both sides": {"--mqtt none --syslog tcp://127.0.0.1:9465 --syslog-channel s " +
+		"a port of both sides": {"--mqtt none --syslog tcp://127.0.0.1:P3 --syslog-channel s " +
 			"--syslog-to tcp://127.0.0.1:5601",
-			[][2]string{{"[127.0.0.1:9465]: ", "\r"}, {"A number", "1\r"}, {`--rx-status "127.0.0.1:9465": `, ""},
-				{"[127.0.0.1:9465]: ", "127.0.0.1:9466\r"}, {"A number", "1\r"}, {"wrote", ""}}, 0},
+			[][2]string{{"A number", "\r"}, {"[127.0.0.1:9465]: ", "127.0.0.1:P3\r"}, {`--rx-status "127.0.0.1:P3": `,
+				""},
+				{"[127.0.0.1:P3]: ", "127.0.0.1:P5\r"}, {"A number", "1\r"}, {"wrote", ""}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("TERM", "dumb")
@@ -164,9 +189,10 @@ func TestInitAsksAgainWhatCannotBe(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := newScreen(t)
-			code := s.init(strings.Fields(both + c.args)...)
+			free := ports(t)
+			code := s.init(strings.Fields(free.Replace(both + c.args))...)
 			for _, k := range c.keys {
-				s.types(k[0], k[1])
+				s.types(free.Replace(k[0]), free.Replace(k[1]))
 			}
 			if got := await.Receive(t, "its end", code); got != c.code {
 				t.Error(got)

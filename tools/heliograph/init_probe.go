@@ -32,6 +32,10 @@ type probing struct {
 type found struct {
 	OPCUA *foundServer `json:"opcua,omitempty"`
 	MQTT  *foundBroker `json:"mqtt,omitempty"`
+	// of IT's side, as far as it is reached from here
+	ITMQTT   *foundPeer `json:"it_mqtt,omitempty"`
+	ITSyslog *foundPeer `json:"it_syslog,omitempty"`
+	More     []found    `json:"more,omitempty"` // of further sources
 }
 
 type foundServer struct {
@@ -48,6 +52,13 @@ type carousel struct {
 	Busy float64 `json:"busy_seconds"`
 }
 
+// foundPeer is what IT's broker or collector has answered.
+type foundPeer struct {
+	URL     string `json:"url"`
+	Version string `json:"version,omitempty"` // of MQTT
+	Fault   string `json:"fault,omitempty"`   // why it was not reached
+}
+
 type foundBroker struct {
 	URL string `json:"url"`
 	probe.Welcome
@@ -60,7 +71,7 @@ const (
 
 func (p *probing) flags(c *cobra.Command) {
 	s := c.Flags()
-	s.BoolVar(&p.offline, "offline", false, "ask neither the OPC UA server nor the broker")
+	s.BoolVar(&p.offline, "offline", false, "ask no server, broker or collector")
 	s.DurationVar(&p.bounds.Time, "browse-time", 30*time.Second, "how long to browse the OPC UA server at most")
 	s.IntVar(&p.bounds.Nodes, "browse-nodes", mostNodes, "how many of its nodes to browse at most")
 }
@@ -199,15 +210,22 @@ func (p *probing) broker(ctx context.Context, a *initial.Answers) error {
 	return nil
 }
 
-// server returns the OPC UA server's certificate as a file beside heliotx's configuration.
-func (p *probing) server(a initial.Answers) (s initial.Server, files []initial.File) {
-	f := p.found.OPCUA
-	if f == nil || f.Certificate == nil || a.OPCUASecurity == "None" {
-		return s, nil
+// servers returns the OPC UA servers' certificates as files beside heliotx's configuration.
+func (i *initiation) servers() (list []initial.Server, files []initial.File) {
+	for n, a := range i.answers.Each() {
+		f := i.found.OPCUA
+		if n > 0 {
+			f = i.found.More[n-1].OPCUA
+		}
+		if f == nil || f.Certificate == nil || a.OPCUASecurity == "None" {
+			continue
+		}
+		s := initial.Server{Thumbprint: f.Certificate.Thumbprint,
+			File: filepath.Join(filepath.Dir(a.TX), a.OPCUAChannel+"-server.der")}
+		list = append(list, s)
+		files = append(files, initial.File{Path: s.File, Content: string(f.Certificate.DER)})
 	}
-	s = initial.Server{Thumbprint: f.Certificate.Thumbprint,
-		File: filepath.Join(filepath.Dir(a.TX), a.OPCUAChannel+"-server.der")}
-	return s, []initial.File{{Path: s.File, Content: string(f.Certificate.DER)}}
+	return list, files
 }
 
 // size writes bytes in a unit that fits.

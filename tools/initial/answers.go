@@ -36,6 +36,13 @@ type Answers struct {
 	UsersFile                            string // of RX, exists already
 	Reader                               Login  // the first user of a new users file of RX
 	TXStatus, RXStatus, NTP, NTPReceiver string
+
+	More []Answers // about further sources, one each
+	Only string    // the kind of the source that is asked for; "": the first of each kind
+
+	taken, ports []string // channels and ports that other sources have
+	inherited    string   // users file of RX, of an earlier source
+	shared       Login    // at IT's broker, of the first source
 }
 
 // Outside is a board's own interface, to the plant or to IT.
@@ -90,6 +97,9 @@ func list(s string) []string {
 
 // Users is the users file of RX, "" for none.
 func (a Answers) users() string {
+	if a.inherited != "" {
+		return a.inherited
+	}
 	if a.UsersFile != "" {
 		return beside(a.RX, a.UsersFile)
 	}

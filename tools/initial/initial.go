@@ -31,9 +31,18 @@ func Files(a Answers) []File {
 			list = append(list, File{filepath.Join(filepath.Dir(configuration), name), l.Password + "\n", true, flag})
 		}
 	}
-	add(a.OPCUALogin, a.TX, opcuaPassword, "opcua-password-file")
-	add(a.MQTTLogin, a.TX, mqttPassword, "mqtt-password-file")
-	add(a.MQTTToLogin, a.RX, itPassword, "mqtt-to-password-file")
+	for _, s := range a.Each() {
+		names := s.passwords()
+		if s.OPCUA != "" {
+			add(s.OPCUALogin, a.TX, names.opcua, "opcua-password-file")
+		}
+		if s.MQTT != "" {
+			add(s.MQTTLogin, a.TX, names.mqtt, "mqtt-password-file")
+		}
+		if s.MQTT != "" && (s.Only == "" || names.it != itPassword) {
+			add(s.MQTTToLogin, a.RX, names.it, "mqtt-to-password-file")
+		}
+	}
 	list = append(list, File{Path: a.TX, Content: Transmitter(a), Flag: "tx"},
 		File{Path: a.RX, Content: Receiver(a), Flag: "rx"})
 	if a.onBoard() {
@@ -45,11 +54,14 @@ func Files(a Answers) []File {
 
 // NewUsers returns the path of the users file that is to be made, "" for none.
 func NewUsers(a Answers) string {
-	if a.UsersFile != "" || a.Reader.Name == "" {
+	if a.UsersFile != "" || a.reader().Name == "" {
 		return ""
 	}
 	return filepath.Join(filepath.Dir(a.RX), usersName)
 }
+
+// Reader returns the first user of the users file that is to be made.
+func Reader(a Answers) Login { return a.reader() }
 
 // Transmitter returns the configuration of heliotx.
 func Transmitter(a Answers) string {
@@ -64,7 +76,9 @@ func Transmitter(a Answers) string {
 		d.key("servers", servers, "NTP in the plant; RX takes the time from TX")
 	}
 	status(&d, a.TXStatus, "TX")
-	source(&d, a)
+	for _, s := range a.Each() {
+		source(&d, s)
+	}
 	return d.String()
 }
 
@@ -77,7 +91,9 @@ func Receiver(a Answers) string {
 	link(&d, a, a.RX, false)
 	state(&d, a, a.RX, "state-rx")
 	status(&d, a.RXStatus, "RX")
-	sink(&d, a)
+	for _, s := range a.Each() {
+		sink(&d, s)
+	}
 	return d.String()
 }
 
@@ -165,7 +181,7 @@ func source(d *document, a Answers) {
 		if len(a.Tolerate) > 0 {
 			d.off("tolerate", a.Tolerate, "or give the server a certificate without this fault")
 		}
-		logsIn(d, a.OPCUALogin, a.TX, opcuaPassword)
+		logsIn(d, a.OPCUALogin, a.TX, a.passwords().opcua)
 		d.off("exclude", []string{"/Objects/Plant/Recipe/**"}, "browse paths or NodeIds that stay in the plant")
 	}
 	if a.MQTT != "" {
@@ -176,7 +192,7 @@ func source(d *document, a Answers) {
 			d.key("ca_file", beside(a.TX, a.MQTTAuthority), "who has signed the broker's certificate")
 		}
 		d.key("topics", list(a.MQTTTopics), "topic filters that cross")
-		logsIn(d, a.MQTTLogin, a.TX, mqttPassword)
+		logsIn(d, a.MQTTLogin, a.TX, a.passwords().mqtt)
 	}
 	if a.Syslog != "" {
 		d.table("[[syslog]]")
@@ -241,6 +257,6 @@ func broker(d *document, a Answers) {
 	if a.MQTTToAuthority != "" {
 		d.key("ca_file", beside(a.RX, a.MQTTToAuthority), "who has signed the broker's certificate")
 	}
-	logsIn(d, a.MQTTToLogin, a.RX, itPassword)
+	logsIn(d, a.MQTTToLogin, a.RX, a.passwords().it)
 	d.off("topic_prefix", "plant/"+a.Pair+"/", "put before every topic")
 }

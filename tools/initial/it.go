@@ -22,7 +22,7 @@ func itQuestions() []Question {
 			Field:   func(a *Answers) *string { return &a.OPCUAListen },
 			Missing: text("write an address"),
 			Default: func(a Answers) string {
-				return "opc.tcp://" + everywhere(a) + ":" + otherPort(a, a.OPCUA, "4840")
+				return "opc.tcp://" + everywhere(a) + ":" + a.freePort(otherPort(a, a.OPCUA, "4840"))
 			},
 			Check: checkURL("opc.tcp://0.0.0.0:4840", "opc.tcp")},
 		{Flag: "history", Page: PageIT, Title: "History that the mirror keeps (empty: none)",
@@ -61,11 +61,13 @@ func brokerQuestions() []Question {
 			Field: func(a *Answers) *string { return &a.MQTTTo },
 			Check: checkPeer("mqtts://it-broker:8883", "mqtt", "mqtts")},
 		{Flag: "mqtt-listen", Page: PageITServers, Title: "Where the built-in broker listens",
-			Help:    "where RX's built-in broker listens, as in mqtt://0.0.0.0:1883",
-			Asked:   func(a Answers) bool { return hasMQTT(a) && a.MQTTTo == "" },
-			Needs:   "--mqtt without --mqtt-to",
-			Field:   func(a *Answers) *string { return &a.MQTTListen },
-			Default: func(a Answers) string { return "mqtt://" + everywhere(a) + ":" + otherPort(a, a.MQTT, "1883") },
+			Help:  "where RX's built-in broker listens, as in mqtt://0.0.0.0:1883",
+			Asked: func(a Answers) bool { return hasMQTT(a) && a.MQTTTo == "" },
+			Needs: "--mqtt without --mqtt-to",
+			Field: func(a *Answers) *string { return &a.MQTTListen },
+			Default: func(a Answers) string {
+				return "mqtt://" + everywhere(a) + ":" + a.freePort(otherPort(a, a.MQTT, "1883"))
+			},
 			Missing: text("write an address"), Check: checkURL("mqtt://0.0.0.0:1883", "mqtt", "mqtts")},
 		{Flag: "mqtt-to-ca", Page: PageITServers, Title: "File with the authority of IT's broker (empty: the system's)",
 			Help:  "mqtts: PEM file with the certificate authority of IT's broker; default: the system's",
@@ -77,7 +79,9 @@ func brokerQuestions() []Question {
 
 // readerQuestions are about who may log in at RX.
 func readerQuestions() []Question {
-	serves := func(a Answers) bool { return hasOPCUA(a) || hasMQTT(a) && a.MQTTTo == "" }
+	serves := func(a Answers) bool { // a further source has the users of those before it
+		return (hasOPCUA(a) || hasMQTT(a) && a.MQTTTo == "") && a.inherited == ""
+	}
 	const needs = "--opcua, or --mqtt without --mqtt-to"
 	fresh := func(a Answers) bool { return serves(a) && a.UsersFile == "" }
 	list := login("it", needs+", and not --users-file", PageITServers, PageITPassword, "who may log in at RX", fresh,

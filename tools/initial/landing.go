@@ -34,6 +34,14 @@ func landings() map[string]string {
 // Faults are what package config finds wrong with answers, in the configurations that they lead
 // to. What is not an answer, such as a key that is still to be made, is left out.
 func Faults(a Answers) (list []Fault) {
+	for _, s := range a.Each() {
+		list = append(list, faults(s)...)
+	}
+	return list
+}
+
+// faults are those of one source of each kind.
+func faults(a Answers) (list []Fault) {
 	_, _, tx := config.ParseTX(strings.NewReader(Transmitter(a)), filepath.Dir(a.TX))
 	_, _, rx := config.ParseRX(strings.NewReader(Receiver(a)), filepath.Dir(a.RX))
 	t, _ := errors.AsType[config.Faults](tx)
@@ -65,6 +73,9 @@ func land(side, text string, faults config.Faults, a Answers) (list []Fault) {
 	lines, flags := strings.Split(text, "\n"), landings()
 	for _, f := range faults {
 		table, key := place(lines, f.Line)
+		if strings.Count("\n"+strings.Join(lines[:max(0, min(f.Line, len(lines)))], "\n"), "\n[["+table+"]]") > 1 {
+			continue // of a further source
+		}
 		i := indexOf(flags[side+" "+table+"."+key])
 		if i < 0 {
 			continue
@@ -123,7 +134,7 @@ func (q Question) configured(a Answers, answer string) error {
 			*field = other.Suggest(a)
 		}
 	}
-	for _, f := range Faults(a) {
+	for _, f := range faults(a) {
 		if f.Flag == q.Flag {
 			return f
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"heliograph/rootfs/network"
@@ -23,17 +24,17 @@ type Server struct {
 }
 
 // Next returns the commands that lead from the files to a running pair.
-func Next(a Answers, s Server) []Step {
+func Next(a Answers, servers []Server) []Step {
 	if a.onBoard() {
 		return onBoards(a)
 	}
 	steps := []Step{{check(a), "says what is wrong, with its line"}}
 	tx, rx := quote(a.TX), quote(a.RX)
-	if a.OPCUA != "" && a.OPCUASecurity != "None" {
+	if a.secured() {
 		der := quote(filepath.Join(filepath.Dir(a.TX), "heliotx.der"))
 		steps = append(steps, Step{"heliograph cert new --config " + tx, "heliotx's certificate"},
 			Step{fmt.Sprintf("heliograph cert export --config %s %s", tx, der), "the OPC UA server has to trust it"})
-		if s.File != "" {
+		for _, s := range servers {
 			steps = append(steps, Step{fmt.Sprintf("heliograph trust add --config %s %s", tx, quote(s.File)),
 				"if the server itself shows " + s.Thumbprint})
 		}
@@ -43,7 +44,7 @@ func Next(a Answers, s Server) []Step {
 	}
 	on := map[bool]string{false: "on IT's machine, with " + quote(a.Key)}[a.OneMachine()]
 	steps = append(steps, Step{"heliorx --config " + rx, on}, Step{"heliotx --config " + tx, "in a second terminal"})
-	if a.OPCUA != "" {
+	if a.mirrors() {
 		steps = append(steps, Step{"heliograph trust list --config " + rx,
 			"clients that were refused; \"trust add\" lets one in"})
 	}
@@ -53,6 +54,16 @@ func Next(a Answers, s Server) []Step {
 			"measures the link, and writes the report to file"})
 	}
 	return steps
+}
+
+// mirrors reports whether RX has an OPC UA server.
+func (a Answers) mirrors() bool {
+	return slices.ContainsFunc(a.Each(), func(s Answers) bool { return s.OPCUA != "" })
+}
+
+// secured reports whether heliotx needs a certificate.
+func (a Answers) secured() bool {
+	return slices.ContainsFunc(a.Each(), func(s Answers) bool { return s.OPCUA != "" && s.OPCUASecurity != "None" })
 }
 
 func onBoards(a Answers) []Step {
@@ -75,7 +86,7 @@ func onBoards(a Answers) []Step {
 			"both cards, one after the other; alone, \"heliograph flash\" lists the drives"},
 			Step{"heliograph console", "at each board, wired as boards/wiring.md shows: its state, address and log"})
 	}
-	if a.OPCUA != "" && a.OPCUASecurity != "None" {
+	if a.secured() {
 		steps[2].Why += "; key c trusts the server's certificate"
 	}
 	if _, port, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimPrefix(a.RXStatus, "http://"),

@@ -25,21 +25,25 @@ func plantQuestions() []Question {
 	return slices.Concat([]Question{
 		{Flag: "opcua", Page: PageSources, Title: "OPC UA server (empty: none)",
 			Help:  "OPC UA server in the plant, as in opc.tcp://10.0.0.5:4840",
+			Asked: func(a Answers) bool { return a.only("opcua") }, Needs: "another source",
 			Field: func(a *Answers) *string { return &a.OPCUA },
 			Check: checkPeer("opc.tcp://10.0.0.5:4840", "opc.tcp")},
 		{Flag: "mqtt", Page: PageSources, Title: "MQTT broker (empty: none)",
 			Help:  "MQTT broker in the plant, as in mqtt://10.0.0.6:1883",
+			Asked: func(a Answers) bool { return a.only("mqtt") }, Needs: "another source",
 			Field: func(a *Answers) *string { return &a.MQTT }, Check: checkPeer("mqtt://10.0.0.6:1883", "mqtt",
 				"mqtts")},
 		{Flag: "syslog", Page: PageListeners, Title: "Syslog listeners (empty: none)",
 			Help:    "where TX takes syslog, as in udp://0.0.0.0:514,tcp://0.0.0.0:601; none: nowhere",
+			Asked:   func(a Answers) bool { return a.only("syslog") },
+			Needs:   "another source",
 			Field:   func(a *Answers) *string { return &a.Syslog },
 			Default: suggestedSyslog, Check: checkSyslog},
 	}, opcuaQuestions(), mqttQuestions(), []Question{
 		{Flag: "syslog-channel", Page: PageSyslog, Title: "Channel of syslog",
 			Help:  "name of syslog's channel, on both sides",
 			Asked: hasSyslog, Needs: "--syslog",
-			Field: func(a *Answers) *string { return &a.SyslogChannel }, Default: text("syslog"),
+			Field: func(a *Answers) *string { return &a.SyslogChannel }, Default: channelName("syslog"),
 			Missing: text("name it"), Check: checkChannel(func(a Answers) []string {
 				return []string{a.OPCUAChannel,
 					a.MQTTChannel}
@@ -50,6 +54,10 @@ func plantQuestions() []Question {
 // suggestedSyslog needs no root on a host. Beside another source it is for those who ask for it.
 func suggestedSyslog(a Answers) string {
 	switch {
+	case a.Only == "syslog" && a.onBoard():
+		return "udp://0.0.0.0:" + a.freePort("514")
+	case a.Only == "syslog":
+		return "udp://0.0.0.0:" + a.freePort("5514")
 	case a.OPCUA != "" || a.MQTT != "":
 		return ""
 	case a.onBoard():
@@ -70,9 +78,13 @@ func Sourced(a Answers) error {
 	return nil
 }
 
+func channelName(name string) func(Answers) string {
+	return func(a Answers) string { return a.freeName(name) }
+}
+
 func checkChannel(others func(Answers) []string) func(Answers, string) error {
 	return func(a Answers, s string) error {
-		if slices.Contains(others(a), s) {
+		if slices.Contains(others(a), s) || slices.Contains(a.taken, s) {
 			return errors.New("another channel has that name: write another one")
 		}
 		return checkName(a, s)
@@ -108,7 +120,7 @@ func opcuaQuestions() []Question {
 	return append([]Question{
 		{Flag: "opcua-channel", Page: PageOPCUA, Title: "Channel of the server",
 			Help: "name of the server's channel, on both sides", Asked: hasOPCUA, Needs: "--opcua",
-			Field: func(a *Answers) *string { return &a.OPCUAChannel }, Default: text("opcua"),
+			Field: func(a *Answers) *string { return &a.OPCUAChannel }, Default: channelName("opcua"),
 			Missing: text("name it"), Check: checkChannel(func(Answers) []string { return nil })},
 		{Flag: "opcua-security", Page: PageOPCUA, Title: "Security of the connection",
 			Help: "policy and mode towards the OPC UA server, as in " + defaultSecurity +
@@ -136,7 +148,7 @@ func mqttQuestions() []Question {
 		{Flag: "mqtt-channel", Page: PageMQTT, Title: "Channel of the broker",
 			Help:  "name of the broker's channel, on both sides",
 			Asked: hasMQTT, Needs: "--mqtt",
-			Field: func(a *Answers) *string { return &a.MQTTChannel }, Default: text("mqtt"),
+			Field: func(a *Answers) *string { return &a.MQTTChannel }, Default: channelName("mqtt"),
 			Missing: text("name it"),
 			Check:   checkChannel(func(a Answers) []string { return []string{a.OPCUAChannel} })},
 		{Flag: "mqtt-topics", Page: PageMQTT, Title: "Topics",

@@ -134,7 +134,8 @@ func Write(a initial.Answers, more []initial.File, useKey bool) (r Result, err e
 	}
 	list := append(more, initial.Files(a)...)
 	if path := initial.NewUsers(a); path != "" {
-		line := a.Reader.Name + ":" + users.Hash(a.Reader.Password) + "\n"
+		reader := initial.Reader(a)
+		line := reader.Name + ":" + users.Hash(reader.Password) + "\n"
 		list = append([]initial.File{{Path: path, Content: line, Secret: true}}, list...)
 	}
 	for _, f := range list {

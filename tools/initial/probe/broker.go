@@ -3,6 +3,7 @@ package probe
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -25,6 +26,7 @@ import (
 // Broker is how to connect to an MQTT broker.
 type Broker struct {
 	URL, Authority, Name, Password string // Authority: PEM file; "" for the system's
+	AuthorityFlag                  string // that names it
 }
 
 // Welcome is what a broker answers to CONNECT.
@@ -132,8 +134,8 @@ func (b Broker) dial(ctx context.Context) (net.Conn, error) {
 	secure := tls.Client(conn, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("TLS with %s: %w: name the authority that signed its certificate with --mqtt-ca", b.URL,
-			err)
+		return nil, fmt.Errorf("TLS with %s: %w: name the authority that signed its certificate with %s", b.URL, err,
+			cmp.Or(b.AuthorityFlag, "--mqtt-ca"))
 	}
 	return secure, nil
 }

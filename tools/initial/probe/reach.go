@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/platform/cause"
 )
 
 // unreachable says what to check where an address does not answer as a server does. Other errors
@@ -19,8 +21,9 @@ func unreachable(address, server string, err error) error {
 		return err
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return fmt.Errorf("connecting to %s: no address of host %s is found: check the name, or write an address",
-			address, dns.Name)
+		return cause.With(cause.Of(err), fmt.Errorf("connecting to %s: no address of host %s is found: check the "+
+			"name, "+
+			"or write an address", address, dns.Name))
 	}
 	for _, c := range []struct {
 		is    []error
@@ -37,7 +40,7 @@ func unreachable(address, server string, err error) error {
 	} {
 		for _, one := range c.is {
 			if errors.Is(err, one) {
-				return fmt.Errorf("connecting to %s: "+c.words, address, server)
+				return cause.With(cause.Of(err), fmt.Errorf("connecting to %s: "+c.words, address, server))
 			}
 		}
 	}
