@@ -51,6 +51,24 @@ npm_install() {
 	fi
 }
 
+# The OpenTelemetry Collector takes about a minute when nothing of it is in Go's cache.
+collector_build() {
+	cd peers/collector
+	if [ ! otelcol -ot main.go ] && [ ! otelcol -ot go.sum ] && [ -x otelcol ]; then
+		cd ../..
+		return
+	fi
+	echo "setup: building the OpenTelemetry Collector"
+	log=$(mktemp)
+	if CGO_ENABLED=0 timeout 600 "${GO:-go}" build -trimpath -o otelcol . >"$log" 2>&1; then
+		rm -f "$log"
+	else
+		tail -n 20 "$log" >&2
+		echo "setup: the OpenTelemetry Collector could not be built; the whole log is in $log" >&2
+	fi
+	cd ../..
+}
+
 need gcc           gcc
 need mosquitto     mosquitto
 need mosquitto_pub mosquitto-clients
@@ -83,3 +101,4 @@ case $(uname -m) in x86_64) [ -e /usr/lib/wine/wine64 ] || missing="$missing win
 # shellcheck disable=SC2086 # a list of words
 [ -z "$missing" ] || apt_install $missing
 npm_install
+collector_build
