@@ -414,7 +414,7 @@ func TestTheCarrierTest(t *testing.T) {
 		})
 	}
 	before, after := figures{expected: 100}.at(120), figures{expected: 200}.at(130)
-	if got := JudgeCarrier(light[:1], &before, &after); got.Passed {
+	if got := JudgeCarrier(light[:1], &before, &after); got.Done || !strings.Contains(got.Reason, "more --minutes") {
 		t.Errorf("without a measurement with light: got %+v", got)
 	}
 }

@@ -87,7 +87,7 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	switch {
 	case (uptime - dark).Abs() > maxUptimeError:
 		c.Fault = fmt.Sprintf("TX's clock went on by %.1f s in %.1f s", uptime.Seconds(), dark.Seconds())
-	case c.Slowest == 0:
+	case c.Fastest == 0:
 		return Carrier{Reason: fmt.Sprintf("it was dark for %.0f s, and the measurement before is to be longer than "+
 			"that: give more --minutes", dark.Seconds())}
 	case c.Rate < c.Slowest/tolerance || c.Rate > c.Fastest*tolerance:

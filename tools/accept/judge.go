@@ -236,7 +236,7 @@ func (r *Report) judgeCarrier() Finding {
 		if r.Reverse.OneMachine {
 			do = onTwoMachines
 		}
-		return found(NotDone, subject, do, "the fibre was not pulled and put back: %s", c.Reason)
+		return found(NotDone, subject, do, "whether TX goes on without light was not seen: %s", c.Reason)
 	case !c.Passed:
 		return found(Fail, subject, "TX must not notice what its receiver does: force the link up at TX "+
 			"(autonegotiation, far-end fault and link loss forwarding off), and look at TX's log", "%s", c.Fault)

@@ -188,12 +188,19 @@ func (d *Demo) Fault() error {
 }
 
 // Lines say what crosses, and where to look.
-func (d *Demo) Lines() (lines []string) {
+func (d *Demo) Lines() []string { return append(d.Crossing(), d.Places()...) }
+
+// Crossing says what crosses.
+func (d *Demo) Crossing() (lines []string) {
 	if d.own != nil {
 		lines = append(lines, d.own.line())
 	}
-	lines = append(lines, fmt.Sprintf("link     %d bytes from TX, %d from RX%s", d.Line.Sent.Load(), d.Line.Back.Load(),
+	return append(lines, fmt.Sprintf("link     %d bytes from TX, %d from RX%s", d.Line.Sent.Load(), d.Line.Back.Load(),
 		d.Line.faults()))
+}
+
+// Places say where this machine reaches the boards.
+func (d *Demo) Places() (lines []string) {
 	for _, what := range []string{pageOf, mirrorOf, brokerOf, syslogOf, consoleOf} {
 		line := ""
 		for i, list := range [][]Port{d.rxPorts, d.txPorts} {

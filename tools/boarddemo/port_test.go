@@ -28,10 +28,11 @@ func configured(t *testing.T, role, network string) string {
 const leased = "interface = \"eth0\"\naddress = \"dhcp\"\n"
 
 func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
-	const rx = "[[syslog]]\nchannel = \"s\"\nforward = \"udp://10.0.2.2:514\"\n" +
+	const page = "[status]\nlisten = \"0.0.0.0:9464\"\n"
+	const rx = page + "[[syslog]]\nchannel = \"s\"\nforward = \"udp://10.0.2.2:514\"\n" +
 		"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://0.0.0.0:4840\"\nanonymous = true\n" +
 		"[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://0.0.0.0:1883\"\n"
-	const tx = "[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\", \"tcp://0.0.0.0:601\"]\n"
+	const tx = page + "[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\", \"tcp://0.0.0.0:601\"]\n"
 	for role, c := range map[string]struct{ text, want string }{
 		"tx": {tx, "page http 9464, syslog udp 514, syslog tcp 601, "},
 		"rx": {rx, "page http 9464, mirror opc.tcp 4840, broker mqtt 1883, "},

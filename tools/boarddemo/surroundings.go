@@ -66,9 +66,6 @@ device   = "/dev/ttyAMA0"
 baud     = 115200
 key_file = "pair.key"
 
-[status]
-listen = "0.0.0.0:9464"
-
 `
 
 // address is what the emulator's network gives.
@@ -80,7 +77,10 @@ func (s *surroundings) cards(o Options, folder string) (tx, rx string, err error
 	board, _ := boards.ByName(emulated)
 	host := board.Network.Emulator
 	for role, text := range map[string]string{
-		"tx": common + fmt.Sprintf(`[[syslog]]
+		"tx": common + fmt.Sprintf(`[status]
+listen = "0.0.0.0:9464"
+
+[[syslog]]
 channel = "syslog"
 listen = ["udp://0.0.0.0:514"]
 
@@ -91,7 +91,10 @@ security_policy = "None"
 publishing_interval = "1s"
 exclude = ["/Types/**", "/Objects/Server/ServerCapabilities/**", "/Objects/Server/ServerDiagnostics/**"]
 `, strings.Replace(s.plant.Endpoint, "127.0.0.1", host, 1)),
-		"rx": common + fmt.Sprintf(`[[syslog]]
+		"rx": common + fmt.Sprintf(`[status]
+listen = "0.0.0.0:9465"
+
+[[syslog]]
 channel = "syslog"
 forward = "tcp://%s:%d"
 

@@ -27,6 +27,10 @@ func TestCompare(t *testing.T) {
 	name := func(s string) map[ua.AttributeID]string {
 		return map[ua.AttributeID]string{ua.AttributeIDBrowseName: s}
 	}
+	access := func(bits byte) map[ua.AttributeID]string {
+		return map[ua.AttributeID]string{ua.AttributeIDAccessLevel: text(value(3, bits)),
+			ua.AttributeIDHistorizing: text(value(1, bits>>2&1))}
+	}
 	up := addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, Target: rawvalue.NodeID{Namespace: 1, Number: 8}}
 	for what, c := range map[string]struct {
 		before, after, mirror *Snapshot
@@ -37,12 +41,15 @@ func TestCompare(t *testing.T) {
 			server(nodeID(17, 2, 1, 0, 7, 0, 0, 0)), 0},
 		"another NodeId": {server(nodeID(17, 1, 1, 7, 0)), server(nodeID(17, 1, 1, 7, 0)),
 			server(nodeID(17, 1, 1, 9, 0)), 1},
-		"another name":             {server(name("a")), server(name("a")), server(name("b")), 1},
-		"moved between two crawls": {server(name("a")), server(name("b")), server(name("a")), 0},
-		"reference missing":        {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
-		"reference too many":       {server(name("a")), server(name("a")), server(name("a"), up), 1},
-		"node missing":             {server(name("a")), server(name("a")), &Snapshot{}, 1},
-		"node too many":            {&Snapshot{}, &Snapshot{}, server(name("a")), 1},
+		"another name":                {server(name("a")), server(name("a")), server(name("b")), 1},
+		"moved between two crawls":    {server(name("a")), server(name("b")), server(name("a")), 0},
+		"reference missing":           {server(name("a"), up), server(name("a"), up), server(name("a")), 1},
+		"reference too many":          {server(name("a")), server(name("a")), server(name("a"), up), 1},
+		"history of the mirror's own": {server(access(1)), server(access(1)), server(access(5)), 0},
+		"history of the source alone": {server(access(5)), server(access(5)), server(access(1)), 0},
+		"writable at the mirror":      {server(access(1)), server(access(1)), server(access(3)), 1},
+		"node missing":                {server(name("a")), server(name("a")), &Snapshot{}, 1},
+		"node too many":               {&Snapshot{}, &Snapshot{}, server(name("a")), 1},
 	} {
 		t.Run(what, func(t *testing.T) {
 			if got := Compare(c.before, c.after, c.mirror); len(got) != c.want {

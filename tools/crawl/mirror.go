@@ -101,7 +101,8 @@ func served(n rawvalue.NodeID) bool {
 	return false
 }
 
-// allowed reports whether an attribute may differ as it does.
+// allowed reports whether an attribute may differ as it does. Which history there is, is the
+// mirror's own: it serves none, or the one that it has kept.
 func allowed(node rawvalue.NodeID, a ua.AttributeID, source, mirror string) bool {
 	if source == mirror {
 		return true
@@ -110,15 +111,16 @@ func allowed(node rawvalue.NodeID, a ua.AttributeID, source, mirror string) bool
 	case ua.AttributeIDValue:
 		return own(node)
 	case ua.AttributeIDEventNotifier:
-		return node == rawvalue.NodeID{Number: id.Server} || without(historyBits, source) == mirror
+		return node == rawvalue.NodeID{Number: id.Server} ||
+			without(historyBits, source) == without(historyBits, mirror)
 	case ua.AttributeIDWriteMask, ua.AttributeIDUserWriteMask:
 		return strings.HasSuffix(mirror, " 0700000000")
 	case ua.AttributeIDExecutable, ua.AttributeIDUserExecutable:
 		return strings.HasSuffix(mirror, " 0101") == served(node)
 	case ua.AttributeIDHistorizing:
-		return strings.HasSuffix(mirror, " 0100")
+		return strings.HasSuffix(mirror, " 0100") || strings.HasSuffix(mirror, " 0101")
 	case ua.AttributeIDAccessLevel, ua.AttributeIDUserAccessLevel, ua.AttributeIDAccessLevelEx:
-		return without(writeBits|historyBits, source) == mirror
+		return without(writeBits|historyBits, source) == without(historyBits, mirror)
 	}
 	return false
 }

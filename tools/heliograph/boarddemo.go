@@ -63,11 +63,9 @@ func boardDemoCommand() *cobra.Command {
 			return err
 		}
 		defer d.Close()
-		for _, line := range d.Lines() {
-			fmt.Fprintln(c.ErrOrStderr(), line)
-		}
+		fmt.Fprintln(c.ErrOrStderr(), strings.Join(d.Places(), "\n"))
 		err = showBoards(ctx, d, c.OutOrStdout())
-		fmt.Fprintln(c.OutOrStdout(), strings.Join(d.Lines(), "\n"))
+		fmt.Fprintln(c.OutOrStdout(), strings.Join(d.Crossing(), "\n"))
 		if err == nil && duration > 0 && !d.Crossed() {
 			err = errors.New("board-demo: nothing has crossed")
 		}
@@ -94,6 +92,6 @@ func showBoards(ctx context.Context, d *boarddemo.Demo, out io.Writer) error {
 			return err
 		}
 		d.Ask()
-		fmt.Fprintln(out, d.Lines()[0])
+		fmt.Fprintln(out, d.Crossing()[0])
 	}
 }
