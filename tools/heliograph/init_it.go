@@ -35,7 +35,7 @@ func (i *initiation) it(c *cobra.Command, next initial.Page) (initial.Page, erro
 func (p *probing) itBroker(ctx context.Context, a *initial.Answers) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	w, err := probe.Welcomes(ctx, probe.Broker{URL: a.MQTTTo, Authority: a.MQTTToAuthority,
+	w, err := probe.Welcomes(ctx, probe.Broker{URL: a.FromHere(a.MQTTTo), Authority: a.MQTTToAuthority,
 		AuthorityFlag: "--mqtt-to-ca", Name: a.MQTTToLogin.Name, Password: a.MQTTToLogin.Password})
 	if err != nil && away(err) {
 		p.found.ITMQTT = &foundPeer{URL: a.MQTTTo, Fault: err.Error()}
@@ -62,7 +62,7 @@ func (p *probing) collector(ctx context.Context, a *initial.Answers) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	asked, err := probe.Collector(ctx, a.SyslogTo)
+	asked, err := probe.Collector(ctx, a.FromHere(a.SyslogTo))
 	switch {
 	case !asked:
 	case err == nil:
