@@ -145,7 +145,7 @@ func (s *session) measure(ctx context.Context) error {
 	s.samples = append(s.samples, first)
 	s.Say(fmt.Sprintf("measuring the link of %s for %s", first.Pair, s.Length))
 	step := max(interval, s.Length/mostKept)
-	for begin := time.Now(); time.Since(begin) < s.Length; {
+	for begin := time.Now(); time.Since(begin) < s.Length || s.unsigned(); {
 		if err := sleep(ctx, min(step, s.Length-time.Since(begin))); err != nil {
 			return err
 		}

@@ -93,6 +93,12 @@ func (s *session) next(ctx context.Context, left time.Duration) (accept.Sample, 
 	return s.statement(ctx)
 }
 
+// unsigned says whether the measurement cannot end yet: its last sample has to be signed, and an
+// answer may have come after the end.
+func (s *session) unsigned() bool {
+	return s.signing.witness != nil && !s.samples[len(s.samples)-1].Signed()
+}
+
 // witnessed returns a sample that RX has signed, where it signs.
 func (s *session) witnessed(ctx context.Context) (accept.Sample, error) {
 	if s.signing.witness == nil {

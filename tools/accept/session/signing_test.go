@@ -200,3 +200,25 @@ func TestAnRXThatDoesNotSign(t *testing.T) {
 		})
 	}
 }
+
+// TestAMeasurementEndsWithASignedSample has each answer take a while, so that one that was asked
+// for before the end of the measurement comes after it.
+func TestAMeasurementEndsWithASignedSample(t *testing.T) {
+	for length := 20 * time.Second; length < 24*time.Second; length += 500 * time.Millisecond {
+		s := &signer{pair: &pair{}}
+		r, said, err := runSigned(t, s, func(c *Config) {
+			get := c.Get
+			c.NoCarrier, c.Length = "skipped", length
+			c.Get = func(ctx context.Context) ([]byte, error) {
+				time.Sleep(700 * time.Millisecond)
+				return get(ctx)
+			}
+		})
+		if err != nil {
+			t.Fatal(err, said)
+		}
+		if _, err := verified(t, r); err != nil {
+			t.Errorf("%s: %v", length, err)
+		}
+	}
+}
