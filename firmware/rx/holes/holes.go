@@ -67,7 +67,7 @@ type Hole struct {
 	Records     uint64
 	Unknown     bool // some of them may have been delivered
 	Final       bool // they are lost for good
-	// From is when the last record before the hole arrived, To when the first one
+	// From is when the last record or totals before the hole arrived, To when the first one
 	// after it did, by the receiver's clock.
 	From, To time.Time
 }

@@ -69,17 +69,20 @@ func (c *Channel) addHole(first, last uint64, unknown bool) {
 	} else {
 		c.counts.Lost += last - first + 1
 	}
-	c.holes.Add(c.epoch, first, last, unknown, c.since(), max(c.now, c.last))
+	c.holes.Add(c.epoch, first, last, unknown, c.since(), c.until())
 }
 
-// since is when the last record arrived, and now before the first. It may be after now:
-// the clock of a board that has just started may not be set.
+// since is when the last record or totals arrived, and now before the first. It may be
+// after now: the clock of a board that has just started may not be set.
 func (c *Channel) since() int64 {
-	if c.last == 0 {
-		return c.now
+	if last := max(c.last, c.stated); last != 0 {
+		return last
 	}
-	return c.last
+	return c.now
 }
+
+// until is now, or since where that is later.
+func (c *Channel) until() int64 { return max(c.now, c.last, c.stated) }
 
 // countDelivered counts a record; old as of countArrival. It reports false for one
 // that was delivered before, late.
@@ -154,7 +157,7 @@ func (c *Channel) endEpoch(epoch uint64) {
 		c.holes.LoseAll()
 	case epoch > end.Epoch:
 		end.Number = max(end.Number, 1)
-		c.holes.AddEarlier(end, epoch, c.since(), max(c.now, c.last))
+		c.holes.AddEarlier(end, epoch, c.since(), c.until())
 	}
 	c.epoch, c.pass, c.window.Epoch = epoch, pass{}, 0
 }

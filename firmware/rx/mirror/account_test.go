@@ -1,7 +1,10 @@
 package mirror
 
 import (
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"heliograph/firmware/conduit/record"
 )
@@ -242,4 +245,40 @@ func TestWhatACrashLeftUnknownStaysSo(t *testing.T) {
 	}
 	s.event(5)
 	s.expect(t, Counts{Delivered: 2, Unknown: 3}, false, "event =5")
+}
+
+// A channel that had nothing to say before an outage was not missing anything then: the
+// totals of each second prove it, over a restart too.
+func TestAHoleBeginsWithTheTotalsBeforeIt(t *testing.T) {
+	at := func(s *scene, second int64) { s.now = second * int64(time.Second) }
+	holes := func(s *scene) (list []string) {
+		for _, h := range s.Holes() {
+			list = append(list, fmt.Sprint(h.From.Unix(), "-", h.To.Unix(), ": ", h.Records))
+		}
+		return list
+	}
+	begin := func() *scene {
+		s := newScene()
+		at(s, 10)
+		s.event(1)
+		at(s, 100)
+		s.totals(1)
+		at(s, 110)
+		return s
+	}
+	s := begin()
+	s.event(4)
+	if got, want := holes(s), []string{"100-110: 2"}; !slices.Equal(got, want) {
+		t.Errorf("in one run: got %q, want %q", got, want)
+	}
+	s = begin()
+	again := &scene{}
+	again.Channel = New(func(Update) {})
+	again.Resume(s.Account(0, 1<<20), true)
+	at(again, 200)
+	again.Channel.Begin(2, true)
+	again.Totals(&record.Totals{Earlier: 8, State: record.SourceUp})
+	if got, want := holes(again), []string{"100-200: 7"}; !slices.Equal(got, want) {
+		t.Errorf("over a restart of both: got %q, want %q", got, want)
+	}
 }

@@ -97,6 +97,7 @@ type Channel struct {
 	epoch      uint64 // 0: none has begun
 	now        int64  // of what arrives, ns since 1970
 	last       int64  // when the last record arrived in its turn; 0: none did
+	stated     int64  // when totals last came: what is missing from then on was sent after; 0: none did
 	keys       map[string]*value
 	byCreation map[uint64]*value // those that arrived in this epoch
 	held       held

@@ -104,5 +104,5 @@ func (c *Channel) Totals(t *record.Totals) {
 	if t.Partial && !c.totals.Partial {
 		c.round.restart(false)
 	}
-	c.totals, c.totalsSeen = *t, true
+	c.totals, c.totalsSeen, c.stated = *t, true, c.now
 }

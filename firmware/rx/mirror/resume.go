@@ -21,9 +21,10 @@ type Account struct {
 	// may have been delivered.
 	Uncertain bool `json:",omitzero"`
 
-	Epoch uint64 `json:",omitzero"` // of Next; 0: none, or an account of an earlier release
-	Last  int64  `json:",omitzero"` // when the last record arrived in its turn, ns since 1970
-	Holes []byte `json:",omitzero"` // package holes
+	Epoch  uint64 `json:",omitzero"` // of Next; 0: none, or an account of an earlier release
+	Last   int64  `json:",omitzero"` // when the last record arrived in its turn, ns since 1970
+	Stated int64  `json:",omitzero"` // when totals last came
+	Holes  []byte `json:",omitzero"` // package holes
 
 	// Volatile is how many of Delivered a crash would lose in the sink, where they
 	// wait for its peer, and Recent which ones.
@@ -39,8 +40,8 @@ type Run struct{ Epoch, First, Records uint64 }
 func (c *Channel) Account(volatile uint64, limit int) Account {
 	a := Account{
 		Counts: c.Status().Counts, Before: c.before, Next: c.expect, Earlier: c.earlier, Excess: c.excess,
-		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Volatile: volatile,
-		Recent: c.recent.newest(volatile),
+		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Stated: c.stated,
+		Volatile: volatile, Recent: c.recent.newest(volatile),
 	}
 	if a.Epoch == 0 {
 		a.Epoch = c.end.Epoch
@@ -56,7 +57,7 @@ func (c *Channel) AppendHoles(dst []byte) []byte { return c.holes.Append(dst, ma
 // is false after a crash: the run may have delivered more than it remembered, and
 // what of it was volatile may be gone.
 func (c *Channel) Resume(a Account, exact bool) {
-	c.counts, c.before, c.excess, c.last = a.Counts, a.Conflated, a.Excess, a.Last
+	c.counts, c.before, c.excess, c.last, c.stated = a.Counts, a.Conflated, a.Excess, a.Last, a.Stated
 	c.end = holes.Position{Epoch: a.Epoch, Number: max(a.Next, 1)}
 	delivered, err := c.holes.Parse(a.Holes) // damage: what is missing is final
 	if err != nil {
