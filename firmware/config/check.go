@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -82,7 +83,23 @@ func (r *report) state(raw string) string {
 	if raw == "" && r.dir == hostFolder {
 		return filepath.Join(hostState, strings.TrimSuffix(filepath.Base(r.file), ".toml"))
 	}
-	return r.path(cmp.Or(raw, defaultState))
+	path := r.path(cmp.Or(raw, defaultState))
+	r.folder("state", path)
+	return path
+}
+
+// folder refuses a file where a folder is or is to be made.
+func (r *report) folder(a tablePath, path string) {
+	for at, above := path, ""; at != above; at, above = filepath.Dir(at), at {
+		info, err := os.Stat(at)
+		if err == nil && !info.IsDir() {
+			r.fault(a, "directory", "directory: %s is not a folder: remove it, or set directory in [%s] to a folder",
+				at, a)
+		}
+		if err == nil {
+			return
+		}
+	}
 }
 
 // path resolves a path against the folder of the configuration file.
@@ -97,7 +114,9 @@ func (r *report) pki(raw rawDirectory, state string) string {
 	if raw.Directory == "" {
 		return filepath.Join(state, defaultPKI)
 	}
-	return r.path(raw.Directory)
+	path := r.path(raw.Directory)
+	r.folder("pki", path)
+	return path
 }
 
 func (r *report) timeServers(raw rawTime) []string {

@@ -233,6 +233,12 @@ func TestFaults(t *testing.T) {
 			"6: peer_mac needs an address in numbers, of another machine"},
 		"peer by a host's name": {strings.Replace(head, "127.0.0.1", "rx.example", 1) +
 			"peer_mac = \"02:00:00:00:00:01\"\n" + oneSyslog, "6: peer_mac needs an address in numbers"},
+		"state that is a file": {head + oneSyslog + "[state]\ndirectory = \"pair.key\"\n",
+			"10: directory: @/pair.key is not a folder: remove it, or set directory in [state] to a folder"},
+		"state below a file": {head + oneSyslog + "[state]\ndirectory = \"pair.key/state\"\n",
+			"10: directory: @/pair.key is not a folder"},
+		"certificates in a file": {head + oneSyslog + "[pki]\ndirectory = \"pair.key\"\n",
+			"10: directory: @/pair.key is not a folder: remove it, or set directory in [pki] to a folder"},
 		"channel twice": {head + oneSyslog + "[[mqtt]]\nchannel = \"s\"\nbroker = \"mqtt://b\"\n",
 			"7: channel \"s\" is already defined on line 10"},
 		"reserved channel": {head + strings.Replace(oneSyslog, "\"s\"", "\"heliograph\"", 1),
@@ -302,7 +308,7 @@ func TestFaults(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := ParseTX(strings.NewReader(c.text), dir)
-			compareFaults(t, err, c.want)
+			compareFaults(t, err, strings.ReplaceAll(c.want, "@/", dir+"/"))
 		})
 	}
 }

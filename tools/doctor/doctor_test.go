@@ -185,12 +185,6 @@ func TestFilesThatOthersReadAreNamed(t *testing.T) {
 	only(t, r, "file-permissions")
 }
 
-func TestAStateThatCannotBeWrittenIsNamed(t *testing.T) {
-	s := newSite(t, "tx", syslogTX(t))
-	s.write("state", "not a folder")
-	finds(t, s.examine(), "state-unwritable", "is not a folder", "[state]")
-}
-
 func TestFilesOfAnotherUserInTheStateAreNamed(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not proved: files of another user, because this is not root")

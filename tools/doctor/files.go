@@ -104,22 +104,17 @@ func (x *examination) difference(fault string) diagnosis.Finding {
 
 // examineState looks at the folder of the state.
 func (x *examination) examineState(context.Context) {
-	info, err := os.Stat(x.state)
+	_, err := os.Stat(x.state)
 	folder := x.state
 	if errors.Is(err, fs.ErrNotExist) {
-		for ; errors.Is(err, fs.ErrNotExist) && folder != filepath.Dir(folder); info, err = os.Stat(folder) {
+		for ; errors.Is(err, fs.ErrNotExist) && folder != filepath.Dir(folder); _, err = os.Stat(folder) {
 			folder = filepath.Dir(folder)
 		}
 		x.unchecked("state: " + x.state + " is made at the first start")
 	}
 	unwritable := func(cause, cure string) { x.add("state-unwritable", "state", cause, cure) }
-	switch {
-	case err != nil:
+	if err != nil {
 		unwritable(err.Error(), fmt.Sprintf("correct directory in [state] of %s", x.File))
-		return
-	case !info.IsDir():
-		unwritable(folder+" is not a folder", fmt.Sprintf("remove it, or set directory in [state] of %s to a folder",
-			x.File))
 		return
 	}
 	if err := writable(folder); err != nil {

@@ -99,10 +99,11 @@ func TestInitAsksOnATerminal(t *testing.T) {
 		keys     [][2]string // what is shown, and what is typed then
 	}{
 		"a form": {"xterm", []string{"--medium", "udp", "--board", "host", "--address", "127.0.0.1:P1",
-			"--peer-mac", "",
-			"--rate", "100Mbit/s", "--overhead", "25%", "--mqtt", "", "--syslog", "", "--opcua-channel", "opcua",
-			"--opcua-listen", "opc.tcp://127.0.0.1:P2", "--history", "1h", "--users-file", "", "--it-user", "",
-			"--rx-status", "127.0.0.1:P3", "--ntp", ""}, [][2]string{
+			"--peer-mac", "none",
+			"--rate", "100Mbit/s", "--overhead", "25%", "--mqtt", "none", "--syslog", "none", "--opcua-channel",
+			"opcua", "--opcua-listen", "opc.tcp://127.0.0.1:P2", "--history", "1h", "--users-file", "none", "--it-user",
+			"none",
+			"--rx-status", "127.0.0.1:P3", "--ntp", "none"}, [][2]string{
 			{focus + "File for heliotx", "\r"}, {focus + "File for heliorx", "\r"}, {focus + "Name of the pair",
 				"-2\r"},
 			{focus + "OPC UA server", "opc.tcp://127.0.0.1:1\r"}, {"Change the address", "\r"},

@@ -47,9 +47,12 @@ func (a *answerFlag) Set(s string) error {
 	return nil
 }
 
-// repeated refuses more answers about sources than there are sources.
+// repeated refuses more answers about sources than there are sources, and empty ones.
 func (i *initiation) repeated() error {
 	for _, flag := range slices.Sorted(maps.Keys(i.more)) {
+		if slices.Contains(i.more[flag], "") {
+			return emptyFlag(flag)
+		}
 		for _, kind := range initial.Kinds() {
 			if n := len(i.more[flag]); initial.PerSource(flag, kind) && n > len(i.more[kind]) {
 				return fmt.Errorf("--%s is given %d times, and --%s %d times: give each --%s its own", flag, n+1, kind,

@@ -69,11 +69,16 @@ func TestInitFindsPortsThatCannotBeHad(t *testing.T) {
 	}
 	defer l.Close()
 	taken, free := l.Addr().String(), await.FreeAddress(t)
+	_, port, _ := net.SplitHostPort(free)
 	for args, want := range map[string]string{
 		"--tx-status " + taken: fmt.Sprintf("--tx-status %q: another program has that port on this machine: write "+
 			"127.0.0.1:", taken),
 		"--tx-status " + free + " --opcua opc.tcp://x --opcua-listen opc.tcp://" + free: fmt.Sprintf("--tx-status %q: "+
 			"--opcua-listen has that port on this machine: write 127.0.0.1:", free),
+		"--offline --it-user ann --it-password-file it.password --mqtt mqtt://localhost:" + port + " --mqtt-listen " +
+			"mqtt://0.0.0.0:" + port: "--mqtt has that port on this machine: write mqtt://0.0.0.0:",
+		"--offline --opcua opc.tcp://" + free + " --rx-status " + free: fmt.Sprintf("--rx-status %q: --opcua has that "+
+			"port on this machine: write 127.0.0.1:", free),
 	} {
 		_, code, out := initIn(t, append(strings.Fields(args), "--address",
 			"127.0.0.1:"+fmt.Sprint(await.FreePort(t)))...)

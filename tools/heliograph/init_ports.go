@@ -45,10 +45,12 @@ func (i *initiation) ports() error {
 
 // occupied returns the first listener that does not get its port, nil for none.
 func (i *initiation) occupied() *initial.Fault {
-	all := i.answers.Listeners()
-	for n, l := range all {
+	all := i.answers.Sources()
+	sources := len(all)
+	all = append(all, i.answers.Listeners()...)
+	for n, l := range all[sources:] {
 		why := ""
-		for _, before := range all[:n] {
+		for _, before := range all[:sources+n] {
 			if same(before, l) {
 				why = "--" + before.Flag + " has that port"
 			}
@@ -70,7 +72,8 @@ func same(a, b initial.Listener) bool {
 	hostA, portA, _ := net.SplitHostPort(a.Address)
 	hostB, portB, _ := net.SplitHostPort(b.Address)
 	wild := func(host string) bool { ip := net.ParseIP(host); return host == "" || ip != nil && ip.IsUnspecified() }
-	return a.Network == b.Network && portA == portB && (hostA == hostB || wild(hostA) || wild(hostB))
+	named := func(host string) string { return strings.Replace(host, "localhost", "127.0.0.1", 1) }
+	return a.Network == b.Network && portA == portB && (named(hostA) == named(hostB) || wild(hostA) || wild(hostB))
 }
 
 // unusable says why a port cannot be listened on, "" where it can, or where that does not show.

@@ -230,6 +230,9 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`--pair: write at most 1000 printable characters`:         {"--pair", "a\nb"},
 		`--board "pc": write one of host`:                         {"--board", "pc", "--medium", "uart"},
 		`no argument is expected, as "now" is`:                    {"now"},
+		`--opcua is empty: give it a value, or leave it out`:      {"--opcua", ""},
+		`--mqtt-topics is empty`:                                  {"--mqtt", "mqtt://x", "--mqtt-topics", ""},
+		`--syslog is empty`:                                       {"--syslog", "udp://:514", "--syslog", ""},
 	} {
 		t.Run(want, func(t *testing.T) {
 			dir, code, out := initIn(t, args...)

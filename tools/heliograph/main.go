@@ -98,15 +98,14 @@ type misuse struct{ error }
 func (m misuse) Unwrap() error { return m.error }
 
 // whole refuses values and arguments that are empty: a variable of a script that is not set, and
-// no wish. Questions of init may have an empty answer.
+// no wish. The answer of init that leaves something out is "none".
 func whole(c *cobra.Command, args []string) (err error) {
 	if strings.HasPrefix(c.Name(), cobra.ShellCompRequestCmd) {
 		return nil
 	}
 	c.Flags().Visit(func(f *pflag.Flag) {
-		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" && (c.Name() != "init" ||
-			f.Name == "key") {
-			err = fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name)
+		if err == nil && empty(f.Value) {
+			err = emptyFlag(f.Name)
 		}
 	})
 	if err == nil && slices.Contains(args, "") {
@@ -116,6 +115,19 @@ func whole(c *cobra.Command, args []string) (err error) {
 		}
 	}
 	return err
+}
+
+// empty reports whether a flag was given an empty value, or an empty one among several.
+func empty(v pflag.Value) bool {
+	if several, ok := v.(pflag.SliceValue); ok {
+		list := several.GetSlice()
+		return len(list) == 0 || slices.Contains(list, "")
+	}
+	return v.Type() == "string" && v.String() == ""
+}
+
+func emptyFlag(name string) error {
+	return fmt.Errorf("--%s is empty: give it a value, or leave it out", name)
 }
 
 // misused says how a command was called wrongly, and how it is called.

@@ -121,6 +121,22 @@ func InPlaceOfCollector(a Answers) bool { return a.SyslogTo == defaultCollector 
 // Listener is where a role will listen on this machine.
 type Listener struct{ Flag, Answer, Network, Address string }
 
+// Sources are the servers and brokers of the plant on this machine, when both roles are for it.
+func (a Answers) Sources() (all []Listener) {
+	if !a.OneMachine() {
+		return nil
+	}
+	for _, s := range a.Each() {
+		for _, one := range []struct{ flag, url, port string }{{"opcua", s.OPCUA, "4840"}, {"mqtt", s.MQTT, "1883"}} {
+			if isLoopback(hostOf(one.url)) {
+				all = append(all, Listener{one.flag, one.url, "tcp",
+					net.JoinHostPort(hostOf(one.url), portOf(one.url, one.port))})
+			}
+		}
+	}
+	return all
+}
+
 // Listeners are those of both roles, in the order of the questions.
 func (a Answers) Listeners() (all []Listener) {
 	add := func(flag, answer, one, port string) {
