@@ -47,8 +47,8 @@ const (
 	maxCertificate = 16 << 10
 	maxValue       = 1 << 10 // of a key of 8192 bits
 	leastKey       = 2048    // bits
-	leastNonce     = 16      // bytes
-	mostNonce      = 32
+	LeastNonce     = 16      // bytes
+	MostNonce      = 32
 )
 
 // Purpose is what a text is signed as: one that is signed as one does not verify as another.
@@ -131,9 +131,9 @@ type Head struct {
 // not the same.
 func CheckNonce(nonce string) error {
 	b, err := hex.DecodeString(nonce)
-	if err != nil || len(b) < leastNonce || len(b) > mostNonce || hex.EncodeToString(b) != nonce {
-		return fmt.Errorf("a nonce is the hexadecimal digits, in lower case, of %d to %d random bytes", leastNonce,
-			mostNonce)
+	if err != nil || len(b) < LeastNonce || len(b) > MostNonce || hex.EncodeToString(b) != nonce {
+		return fmt.Errorf("a nonce is the hexadecimal digits, in lower case, of %d to %d random bytes", LeastNonce,
+			MostNonce)
 	}
 	return nil
 }

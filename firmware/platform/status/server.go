@@ -33,6 +33,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -215,7 +216,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/status.json", s.json)
 	mux.HandleFunc("/events", s.events)
 	mux.HandleFunc("/history.json", s.history)
-	mux.HandleFunc("/statement.json", s.statement)
+	mux.HandleFunc(statementPath, s.statement)
 	mux.Handle("/metrics", s.metrics())
 	mux.HandleFunc("/healthz", healthy)
 	mux.HandleFunc("/readyz", s.readyz)
@@ -253,9 +254,9 @@ func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 			s.update(w, r)
 			return
 		}
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			h.Set("Allow", "GET, HEAD")
-			plain(w, http.StatusMethodNotAllowed, "read only: GET or HEAD\n")
+		if methods := readBy(r.URL.Path); !slices.Contains(methods, r.Method) {
+			h.Set("Allow", strings.Join(methods, ", "))
+			plain(w, http.StatusMethodNotAllowed, "read only: "+strings.Join(methods, " or ")+"\n")
 			return
 		}
 		if r.ContentLength != 0 {
@@ -264,6 +265,14 @@ func (s *Server) guarded(mux *http.ServeMux, updates bool) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// readBy returns the methods that read what a path has.
+func readBy(path string) []string {
+	if path == statementPath {
+		return []string{http.MethodGet}
+	}
+	return []string{http.MethodGet, http.MethodHead}
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }

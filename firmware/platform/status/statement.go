@@ -96,6 +96,9 @@ func (t *turns) take(now time.Time, from netip.Addr, sign func()) (wait time.Dur
 	return 0
 }
 
+// statementPath takes no HEAD: an answer that no client reads would be signed.
+const statementPath = "/statement.json"
+
 // statement answers with a statement for the nonce of the query.
 func (s *Server) statement(w http.ResponseWriter, r *http.Request) {
 	refuse := func(code int, text string) {
@@ -107,12 +110,9 @@ func (s *Server) statement(w http.ResponseWriter, r *http.Request) {
 	case s.Sign == nil:
 		refuse(http.StatusNotFound, "nothing is signed here: heliorx signs what it measures of the link")
 		return
-	case r.Method != http.MethodGet:
-		w.Header().Set("Allow", "GET")
-		refuse(http.StatusMethodNotAllowed, "GET alone")
-		return
 	case err != nil:
-		refuse(http.StatusBadRequest, "?nonce="+strings.Repeat("00", 16)+": "+err.Error())
+		refuse(http.StatusBadRequest, fmt.Sprintf("write ?nonce= and the hexadecimal digits of %d to %d random bytes, "+
+			"in lower case", statement.LeastNonce, statement.MostNonce))
 		return
 	}
 	var body []byte

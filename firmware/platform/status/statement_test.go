@@ -105,11 +105,12 @@ func TestStatementIsRefused(t *testing.T) {
 	}{
 		"a role without a key": {signable(), func(s *Server) { s.Sign = nil }, "GET", path + goodNonce, 404,
 			"nothing is signed here"},
-		"no nonce":            {signable(), nil, "GET", "/statement.json", 400, "hexadecimal digits"},
+		"no nonce": {signable(), nil, "GET", "/statement.json", 400,
+			"write ?nonce= and the hexadecimal digits of 16 to 32 random bytes, in lower case"},
 		"a short nonce":       {signable(), nil, "GET", path + "00", 400, "of 16 to 32"},
 		"a nonce of no digit": {signable(), nil, "GET", path + strings.Repeat("x", 32), 400, "hexadecimal"},
 		"HEAD":                {signable(), nil, "HEAD", path + goodNonce, 405, ""},
-		"POST":                {signable(), nil, "POST", path + goodNonce, 405, "read only"},
+		"POST":                {signable(), nil, "POST", path + goodNonce, 405, "read only: GET\n"},
 		"a role without link": {none, nil, "GET", path + goodNonce, 503, "measures no link"},
 		"more than is signed": {large, nil, "GET", path + goodNonce, 503, "more than"},
 		"a key that fails": {signable(), func(s *Server) {
@@ -126,7 +127,10 @@ func TestStatementIsRefused(t *testing.T) {
 				len(*signed) != 0 {
 				t.Errorf("got %d %q, %d signed; want %d %q", got.StatusCode, body, len(*signed), c.code, c.want)
 			}
-			if n := srv.counts.StatementsRefused.Load(); n != 1 && c.method != "POST" {
+			if allow := got.Header.Get("Allow"); (allow == "GET") != (c.code == http.StatusMethodNotAllowed) {
+				t.Errorf("got Allow: %q", allow)
+			}
+			if n := srv.counts.StatementsRefused.Load(); n != 1 && c.method == "GET" {
 				t.Errorf("got %d counted as refused", n)
 			}
 		})

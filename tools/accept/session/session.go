@@ -159,7 +159,7 @@ func (s *session) measure(ctx context.Context) error {
 		s.samples = append(s.samples, next)
 		s.Progress(min(1, time.Since(begin).Seconds()/s.Length.Seconds()))
 	}
-	return nil
+	return s.enough()
 }
 
 // send has the probes sent.

@@ -158,6 +158,44 @@ func TestAnAcceptanceThatRXSigns(t *testing.T) {
 	}
 }
 
+// Others ask for statements all the time, from the same address: RX signs for one client at a time.
+func TestAnRXThatSignsForOthersForATime(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to time.Duration // others ask
+		want     string        // in the error
+		least    int           // statements
+	}{
+		"at the start":                {0, 25 * time.Second, "", 25},
+		"in the middle":               {20 * time.Second, 45 * time.Second, "", 14},
+		"at the end":                  {40 * time.Second, 85 * time.Second, "", 18},
+		"for more than a measurement": {0, 62 * time.Second, "signed for other clients only", 0},
+		"for nearly all of it": {5 * time.Second, 65 * time.Second, "the report takes at " +
+			"least 7", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &pair{}
+			r, _, err := runSigned(t, &signer{pair: p, refuse: func(int) error {
+				if gone := time.Since(p.start); gone >= c.from && gone < c.to {
+					return Busy{2 * time.Second}
+				}
+				return nil
+			}}, func(c *Config) { c.NoCarrier = "skipped" })
+			if c.want != "" || err != nil {
+				if err == nil || c.want == "" || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+				return
+			}
+			if n := r.Evidence.Statements(); n < c.least || r.To.Sub(r.From) < time.Minute {
+				t.Errorf("got %d statements of %s, want %d of a minute", n, r.To.Sub(r.From), c.least)
+			}
+			if _, err := verified(t, r); err != nil {
+				t.Errorf("verify: %v", err)
+			}
+		})
+	}
+}
+
 func TestAnRXThatDoesNotSign(t *testing.T) {
 	older := errors.New("connection reset")
 	for name, c := range map[string]struct {
