@@ -7,8 +7,8 @@
 //	link.go      the interface, port or address of the link
 //	peers.go     servers, brokers and collectors
 //
-// It changes nothing: no file is written, no epoch used, no session left at a broker, and
-// the link is not opened. While the role runs it asks the role, in place of the peers.
+// It changes nothing: no file stays (one is in the state for a moment), no epoch is used, no
+// session is left at a broker, and the link is not opened. While the role runs it asks the role, in place of the peers.
 // It refuses to guess what only a running role knows, and lists that as unchecked.
 package doctor
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"heliograph/firmware/config/pairkey"
@@ -117,7 +118,15 @@ func (x *examination) examineState(context.Context) {
 		unwritable(err.Error(), fmt.Sprintf("correct directory in [state] of %s", x.File))
 		return
 	}
-	if err := writable(folder); err != nil {
+	space := "free space on the disk of " + folder + ", or set directory in [state] of " + x.File + " to a larger one"
+	if err := writable(folder, folder == x.state); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		x.found(diagnosis.Finding{Level: diagnosis.Fault, Code: "disk-full", Where: "state", Cause: fmt.Sprintf(
+			"%s cannot be written: %v", folder, err), Cure: space})
+	} else if err != nil && folder != x.state {
+		unwritable(fmt.Sprintf("%s cannot be made: %s cannot be written: %v", x.state, folder, err), "install -d -o "+
+			"USER "+x.state+", for the user that runs helio"+x.Role+"; or set directory in [state] of "+x.File+
+			" to another folder")
+	} else if err != nil {
 		unwritable(fmt.Sprintf("%s cannot be written: %v", folder, err), "chown -R USER "+folder+", the user that "+
 			"runs helio"+x.Role+"; if its disk is read-only: mount -o remount,rw, or replace the disk")
 	} else if file := foreign(folder, x.state); file != "" {
@@ -127,8 +136,7 @@ func (x *examination) examineState(context.Context) {
 		x.fine("state: " + folder + " can be written")
 	}
 	if fault := disk.Of(folder).Fault(); fault != "" {
-		x.add("disk-full", "state", fault, "free space on the disk of "+folder+", or set directory in [state] of "+
-			x.File+" to a larger one")
+		x.add("disk-full", "state", fault, space)
 	}
 }
 

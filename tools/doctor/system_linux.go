@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -14,8 +16,39 @@ import (
 // errInUse is a port that another program has.
 var errInUse = syscall.EADDRINUSE
 
-// writable reports why this user cannot write a folder.
-func writable(folder string) error { return unix.Access(folder, unix.W_OK|unix.X_OK) }
+// writable reports why this user cannot write to the disk of a folder, which may have to be made
+// in that folder first. What it writes to find out is gone again.
+func writable(folder string, made bool) error {
+	if !made {
+		inside, err := os.MkdirTemp(folder, ".doctor-*")
+		if err != nil {
+			return bare(err)
+		}
+		defer func() { _ = os.Remove(inside) }()
+		folder = inside
+	}
+	f, err := os.CreateTemp(folder, ".doctor-*")
+	if err != nil {
+		return bare(err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	_, err = f.Write(make([]byte, 4096)) // a disk that is full may still take a name
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return bare(err)
+}
+
+// bare leaves the name of the file out.
+func bare(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}
 
 // accessible reports why this user cannot write, or read, a device.
 func accessible(device string, write bool) error {

@@ -54,6 +54,10 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	root(t, "a full disk", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", full)
 	t.Cleanup(func() { _ = exec.Command("umount", full).Run() })
 	_ = os.WriteFile(full+"/filler", make([]byte, 2<<20), 0o600) // as much as there is room for
+	finds(t, s.examine(), "disk-full", "cannot be written: no space left on device", "free space on the disk of "+full)
+	if err := os.Truncate(full+"/filler", 900<<10); err != nil {
+		t.Fatal(err)
+	}
 	finds(t, s.examine(), "disk-full", "nearly full", "[state]")
 	root(t, "a disk that is read-only", "mount", "-o", "remount,ro", full)
 	finds(t, s.examine(), "state-unwritable", "read-only file system", "remount,rw")

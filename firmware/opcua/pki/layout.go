@@ -51,7 +51,7 @@ func makeFolders(dir string) error {
 			mode = 0o700
 		}
 		if err := os.MkdirAll(filepath.Join(dir, sub), mode); err != nil {
-			return fmt.Errorf("pki: making folders: %v", err)
+			return fmt.Errorf("pki: making folders: %w", err)
 		}
 	}
 	return nil

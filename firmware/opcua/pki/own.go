@@ -121,10 +121,10 @@ func saveOwn(dir string, o *Own) error {
 	name := fileName(o.Certificate)
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	if err := store.ReplaceFile(filepath.Join(dir, ownPrivate, name+".pem"), 0o600, key); err != nil {
-		return fmt.Errorf("pki: saving our key: %v", err)
+		return fmt.Errorf("pki: saving our key: %w", err)
 	}
 	if err := store.ReplaceFile(filepath.Join(dir, ownCerts, name+".der"), 0o644, o.Certificate.Raw); err != nil {
-		return fmt.Errorf("pki: saving our certificate: %v", err)
+		return fmt.Errorf("pki: saving our certificate: %w", err)
 	}
 	return nil
 }

@@ -50,7 +50,8 @@ type Store struct {
 	peers       roots
 	users       roots
 	own         *Own
-	unsaved     *Own   // our certificate, if it could not be saved
+	unsaved     *Own   // our certificate, if it could not be saved …
+	unsavedWhy  error  // … and why
 	fingerprint string // of the folders when they were last read
 }
 
@@ -89,9 +90,10 @@ func Open(cfg Config) (*Store, error) {
 		_, err = s.Renew()
 	}
 	if err != nil && cfg.Serve {
+		why := err
 		cfg.Log.Error("own certificate not saved; peers must trust a new one after a restart", "error", err)
 		s.own, err = newOwn(cfg.Application, nil, cfg.Now())
-		s.unsaved = s.own
+		s.unsaved, s.unsavedWhy = s.own, why
 	}
 	if err != nil {
 		return nil, err
@@ -99,11 +101,14 @@ func Open(cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// Kept reports whether our certificate is saved.
-func (s *Store) Kept() bool {
+// Unsaved returns why our certificate is not saved; nil: it is, or there is none.
+func (s *Store) Unsaved() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.own == nil || s.own != s.unsaved
+	if s.own == nil || s.own != s.unsaved {
+		return nil
+	}
+	return s.unsavedWhy
 }
 
 // Own returns our certificate, or nil if there is none.
@@ -121,7 +126,7 @@ func (s *Store) Renew() (*Own, error) {
 		return nil, err
 	}
 	if err := retireOwn(s.cfg.Directory); err != nil {
-		return nil, fmt.Errorf("pki: moving our old certificate: %v", err)
+		return nil, fmt.Errorf("pki: moving our old certificate: %w", err)
 	}
 	if err := saveOwn(s.cfg.Directory, o); err != nil {
 		return nil, err
@@ -162,13 +167,21 @@ func (s *Store) poll() {
 
 // saveUnsaved tries again to save our certificate.
 func (s *Store) saveUnsaved() {
-	if s.Kept() || makeFolders(s.cfg.Directory) != nil || saveOwn(s.cfg.Directory, s.Own()) != nil {
+	if s.Unsaved() == nil {
 		return
 	}
-	s.cfg.Log.Info("own certificate saved")
+	err := makeFolders(s.cfg.Directory)
+	if err == nil {
+		err = saveOwn(s.cfg.Directory, s.Own())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err != nil {
+		s.unsavedWhy = err
+		return
+	}
 	s.unsaved = nil
+	s.cfg.Log.Info("own certificate saved")
 }
 
 func (s *Store) foldersNow() string {

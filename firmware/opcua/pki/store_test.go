@@ -3,10 +3,12 @@ package pki
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,5 +106,27 @@ func TestReadOnlyCardIsReported(t *testing.T) {
 	}
 	if _, err := Open(Config{Directory: file}); err == nil {
 		t.Error("a file was accepted as a directory")
+	}
+}
+
+// A certificate that the disk does not take is used all the same, says why, and is saved later.
+func TestACertificateThatIsNotSavedSaysWhy(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pki")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(Config{Directory: dir, Application: application, Serve: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Own() == nil || !errors.Is(s.Unsaved(), syscall.ENOTDIR) {
+		t.Errorf("got %v, and %v; want a certificate, and that this is not a folder", s.Own(), s.Unsaved())
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	s.poll()
+	if err := s.Unsaved(); err != nil {
+		t.Errorf("once the disk takes it: %v", err)
 	}
 }

@@ -81,6 +81,13 @@ func TestErrorsOfTheNetworkHaveTheirCause(t *testing.T) {
 	}
 }
 
+func TestAFirewallIsNotAStateThatCannotBeWritten(t *testing.T) {
+	err := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.EPERM)}
+	if got := cause.Of(err); got.Code != cause.Unreachable {
+		t.Errorf("got %+v, want %q", got, cause.Unreachable)
+	}
+}
+
 func TestACauseIsFoundInWrappedErrors(t *testing.T) {
 	err := cause.At("mqtt://plant", fmt.Errorf("connecting: %w", cause.New(cause.MQTTUser, errors.New("code 5"))))
 	got := cause.Of(fmt.Errorf("source: %w", err))

@@ -33,6 +33,8 @@ func ofSystem(err error) Cause {
 	switch timeout := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded); {
 	case code == StateUnwritable && network && op.Op == "listen":
 		code = PortPermission
+	case code == StateUnwritable && network: // a firewall of this machine
+		code = Unreachable
 	case code == "" && (timeout || network && op.Timeout()):
 		code = Unreachable
 	}

@@ -66,8 +66,10 @@ func (s Site) set(table, line string) string {
 // List collects findings, each once.
 type List []Finding
 
-// Add adds a finding unless the same code stands for the same place.
+// Add adds a finding unless the same code stands for the same place. A cause that begins with
+// its place does not repeat it.
 func (l *List) Add(f Finding) {
+	f.Cause = strings.TrimPrefix(f.Cause, f.Where+": ")
 	same := func(o Finding) bool { return o.Code == f.Code && o.Where == f.Where }
 	if !slices.ContainsFunc(*l, same) {
 		*l = append(*l, f)

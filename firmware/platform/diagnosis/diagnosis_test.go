@@ -171,9 +171,13 @@ func machineCases() map[string]known {
 		"a full disk": {snap: status.Snapshot{Disk: &disk.Usage{Fault: "the disk is nearly full"}}, code: "disk-full",
 			where: "state", host: "[state] of f.toml", board: "larger card", warning: true},
 		"a state for which there is no space": {snap: notReady("state", "runs not kept", cause.DiskFull),
-			code: "disk-full", where: "state", host: "[state] of f.toml", board: "larger card", warning: true},
+			code: "disk-full", where: "state", host: "[state] of f.toml", board: "larger card"},
+		"a trail for which there is no space": {snap: notReady("audit trail", "events are not kept", cause.DiskFull),
+			code: "disk-full", where: "state", host: "[state] of f.toml", board: "larger card"},
+		"a state that is not kept, of a report that was cut": {snap: trusted(status.KindState), code: "not-kept",
+			where: "state", host: "the log", board: "key l"},
 		"a state that is not kept": {snap: notReady("state", "runs not kept: read-only", cause.StateUnwritable),
-			code: "state-unwritable", where: "state", host: "chown -R", board: "key t", warning: true},
+			code: "state-unwritable", where: "state", host: "chown -R", board: "key t"},
 		"a status port in use": {snap: notReady("status", "address already in use", cause.PortInUse),
 			code: "port-in-use", where: "status", host: "another port", board: "another port", warning: true},
 		"time servers that do not answer": {role: "tx", snap: clock(cause.TimeServers), code: "clock",
@@ -199,6 +203,25 @@ func TestWhatARoleKnowsIsNamedWithItsCure(t *testing.T) {
 		for name, c := range cases {
 			t.Run(name, func(t *testing.T) { c.check(t) })
 		}
+	}
+}
+
+// A disk that is full is the cause of what else cannot be written.
+func TestAFullDiskIsTheCauseOfAllThatIsNotKept(t *testing.T) {
+	snap := notReady("state", "own certificate not kept", cause.StateUnwritable)
+	snap.NotReady = append(snap.NotReady, notReady("state", "spool of c not kept", cause.DiskFull).NotReady...)
+	got := diagnosis.Site{Role: "rx", Config: "f.toml"}.Snapshot(&snap, now)
+	if len(got) != 1 || got[0].Code != "disk-full" || !strings.Contains(got[0].Cause, "own certificate") {
+		t.Errorf("got %+v, want disk-full alone", got)
+	}
+}
+
+// A cause that begins with its place is not said twice.
+func TestACauseDoesNotRepeatItsPlace(t *testing.T) {
+	snap := link(status.Link{}, "link: nothing received from the transmitter yet", cause.Silent)
+	got := diagnosis.Site{Role: "rx", Config: "f.toml"}.Snapshot(&snap, now)
+	if lines := got.Lines(); len(lines) != 2 || !strings.HasPrefix(lines[0], "link: nothing received") {
+		t.Errorf("got %q, want the link named once", lines)
 	}
 }
 

@@ -63,10 +63,8 @@ func (s Site) medium(words string, why cause.Cause, one func(code, words, cure s
 func (s Site) Ended(reason string, why cause.Cause) Finding {
 	one := func(code, words, cure string) Finding { return Finding{Fault, code, "link", words, cure} }
 	switch why.Code {
-	case cause.DiskFull:
-		return Finding{Fault, "disk-full", "state", reason, s.space()}
-	case cause.StateUnwritable:
-		return Finding{Fault, "state-unwritable", "state", reason, s.writable()}
+	case cause.DiskFull, cause.StateUnwritable:
+		return s.state(reason, why)
 	case cause.InterfaceAddress, cause.InterfaceMissing, cause.DeviceMissing, cause.Address, cause.PortInUse:
 		return s.medium(reason, why, one)
 	}

@@ -35,7 +35,8 @@ func (w *world) count(i int) *uint64 {
 
 func (w *world) cause() cause.Cause {
 	return cause.Cause{Code: pick(w, "", cause.ConnectionRefused, cause.ServerUntrusted, cause.Policy, cause.MQTTUser,
-		cause.ChannelName, cause.PortInUse, cause.Silent, cause.KeyMismatch, cause.Incomplete, "unheard-of")}
+		cause.ChannelName, cause.PortInUse, cause.Silent, cause.KeyMismatch, cause.Incomplete, cause.DiskFull,
+		cause.StateUnwritable, "unheard-of")}
 }
 
 func (w *world) channel(now time.Time) status.Channel {

@@ -54,6 +54,8 @@ func (s Site) fact(snap *status.Snapshot, f *status.Fact) List {
 		return List{s.channel(f)}
 	case status.KindSink:
 		return List{s.sink(f)}
+	case status.KindState:
+		return List{s.state(f.Text, f.Why)}
 	}
 	return List{s.loss(snap, f)}
 }

@@ -17,6 +17,17 @@ func (s Site) disk(l *List, snap *status.Snapshot) {
 	}
 }
 
+// state names a disk that does not keep the state.
+func (s Site) state(words string, why cause.Cause) Finding {
+	switch why.Code {
+	case cause.DiskFull:
+		return Finding{Fault, string(why.Code), "state", words, s.space()}
+	case cause.StateUnwritable:
+		return Finding{Fault, string(why.Code), "state", words, s.writable()}
+	}
+	return Finding{Fault, "not-kept", "state", words, s.log()} // the report was too long for the cause
+}
+
 func (s Site) space() string {
 	return s.pick("free space there, or set directory in [state] of CONFIG to a larger disk",
 		"lower spool, history_size or [replay] disk, or use a larger card")
@@ -74,10 +85,12 @@ func (s Site) reasons(l *List, snap *status.Snapshot) {
 		}
 		f := Finding{Warning, "not-ready", where, r.Cause, s.log()}
 		switch r.Why.Code {
-		case cause.DiskFull:
-			f.Code, f.Where, f.Cure = "disk-full", "state", s.space()
-		case cause.StateUnwritable:
-			f.Code, f.Where, f.Cure = "state-unwritable", "state", s.writable()
+		case cause.DiskFull, cause.StateUnwritable:
+			if l.names("state") { // by the fact of all that is not kept
+				continue
+			}
+			f = s.state(r.Cause, r.Why)
+			f.Level = Warning
 		case cause.PortInUse:
 			f.Code, f.Cure = "port-in-use", "end the other program, or choose another port for listen"
 		case cause.PortPermission:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/text"
 )
 
 // Kind is what a Fact is about.
@@ -31,6 +32,7 @@ const (
 	KindSink          Kind = "sink"          // the sink is not up
 	KindBehind        Kind = "behind"        // the sink's peer takes less than comes
 	KindSpool         Kind = "spool"         // records that found the spool full
+	KindState         Kind = "state"         // what is kept in memory alone, and a restart loses
 )
 
 // Fact is one thing that is wrong with the numbers that a role passes on. Facts are the one
@@ -122,10 +124,49 @@ func facts(now time.Time, s *Snapshot) (list []Fact) {
 		}
 		list = append(list, lossFacts(now, s.Role, name, &c)...)
 	}
+	if f := stateFact(s); f != nil {
+		list = append(list, *f)
+	}
 	for i := range s.Peers {
 		list = append(list, peerFacts(&s.Peers[i], s.Channels[s.Peers[i].Channel].Rate)...)
 	}
 	return list
+}
+
+// stateFact is that of what the disk does not keep, nil while it keeps all.
+func stateFact(s *Snapshot) *Fact {
+	var all []string
+	f := newFact(KindState, Partly, "", "")
+	for _, r := range s.NotReady {
+		unkept := r.Why.Code == cause.DiskFull || r.Why.Code == cause.StateUnwritable
+		if !unkept || r.Part == "link" || strings.HasPrefix(r.Part, "channel ") || s.down(r.Part) {
+			continue
+		}
+		if f.Why.Code != cause.DiskFull { // it is the cause of what else is not kept, too
+			f.Why = r.Why
+		}
+		all = append(all, strings.TrimPrefix(r.String(), "state: "))
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	f.Text = text.Clip(strings.Join(all, "; "), maxReason)
+	return &f
+}
+
+// down reports whether a part is a source or a sink that is not up, which has a fact of its own.
+func (s *Snapshot) down(part string) bool {
+	for i := range s.Peers {
+		if s.Peers[i].Name == part {
+			return s.Peers[i].State != "up"
+		}
+	}
+	for name, c := range s.Channels {
+		if c.Protocol+" source "+name == part {
+			return c.SourceState != "up"
+		}
+	}
+	return false
 }
 
 // sourceFacts are those of a channel's source, and of what keeps the channel from being ready.

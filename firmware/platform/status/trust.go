@@ -62,11 +62,17 @@ var sentences = map[string]map[Level]string{
 	},
 }
 
-// onlyClock is the sentence when the only reason is that TX's clock is not set: values are as
-// the plant gave them.
-var onlyClock = map[string]string{
-	"rx": "The numbers are right, but their times may be wrong.",
-	"tx": "All that the plant sends leaves this side, but its times may be wrong.",
+// only has the sentences when the only reason is that TX's clock is not set, as values are
+// what the plant gave, or that the disk does not keep what has come.
+var only = map[Kind]map[string]string{
+	KindClock: {
+		"rx": "The numbers are right, but their times may be wrong.",
+		"tx": "All that the plant sends leaves this side, but its times may be wrong.",
+	},
+	KindState: {
+		"rx": "The numbers are right, but a restart loses some of them: the disk does not keep all.",
+		"tx": "All that the plant sends leaves this side, but a restart loses some of it: the disk does not keep all.",
+	},
 }
 
 // found is what is remembered of a fact.
@@ -111,8 +117,8 @@ func (t *trusting) judge(now time.Time, s *Snapshot) *Trust {
 	v.Since = byClock(now, t.yesFor)
 	v.add(holding)
 	v.Sentence = sentences[s.Role][v.Level]
-	if len(holding) == 1 && holding[0].Kind == KindClock {
-		v.Sentence = onlyClock[s.Role]
+	if len(holding) == 1 {
+		v.Sentence = cmp.Or(only[holding[0].Kind][s.Role], v.Sentence)
 	}
 	return v
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,13 @@ type trouble struct {
 	reason  string // the first one; "": none
 }
 
+// unkept is what a role says whose disk does not keep its state.
+func unkept(code cause.Code) task.Reasons {
+	why := cause.Cause{Code: code}
+	return task.Reasons{{Part: "audit trail", Cause: "events are not kept", Why: why},
+		{Part: "state", Cause: "spool of log not kept", Why: why}}
+}
+
 // The trouble begins a minute after a first snapshot without any, and is looked at
 // another minute later.
 func TestTrustInEveryTrouble(t *testing.T) {
@@ -95,6 +103,14 @@ func TestTrustInEveryTrouble(t *testing.T) {
 			"arrives, but no sink here takes it"},
 		"what does not matter here": {func(*Snapshot) {}, task.Reasons{{Part: "audit trail", Cause: "read-only"}}, Yes,
 			noon, "", ""},
+		"a disk is full": {func(*Snapshot) {}, unkept(cause.DiskFull), Partly, minute, "",
+			"audit trail: events are not kept; spool of log not kept"},
+		"a disk is read-only": {func(*Snapshot) {}, unkept(cause.StateUnwritable), Partly, minute, "",
+			"audit trail: events are not kept; spool of log not kept"},
+		"a sink that may not read its key": {func(s *Snapshot) {
+			s.Peers[0].State, s.Peers[0].Reason = "down", "permission denied"
+		}, task.Reasons{{Part: "mqtt sink cell", Cause: "permission denied",
+			Why: cause.Cause{Code: cause.StateUnwritable}}}, Partly, minute, "cell", "sink down: permission denied"},
 		"a hole is open": {holes(Hole{From: hour.Add(time.Second), Records: 5}, Hole{From: hour, Records: 2}), nil,
 			Partly,
 			hour, "press", "7 records missing, may still come"},
@@ -168,6 +184,21 @@ func (c trouble) check(t *testing.T, before func() Snapshot) {
 		!v.Since.Equal(c.since) ||
 		v.Sentence == "" {
 		t.Errorf("got %+v, want %s since %v: %s %q", v, c.level, c.since, c.channel, c.reason)
+	}
+}
+
+// One disk that does not keep the state is one reason, with a sentence of its own.
+func TestADiskThatDoesNotKeepTheStateHasItsSentence(t *testing.T) {
+	for role, c := range map[string]struct {
+		snap Snapshot
+		want string
+	}{"rx": {well(), "The numbers are right, but a restart loses some"},
+		"tx": {wellTX(), "leaves this side, but a restart loses some"}} {
+		var o Observer
+		o.Observe(noon, &c.snap, unkept(cause.DiskFull))
+		if v := c.snap.Trust; len(v.Reasons) != 1 || !strings.Contains(v.Sentence, c.want) {
+			t.Errorf("%s: got %+v, want one reason and %q", role, v, c.want)
+		}
 	}
 }
 
@@ -277,7 +308,7 @@ func TestOfAClockThatIsNotSetTheSentenceNamesTheTimes(t *testing.T) {
 		trouble func(*Snapshot)
 		want    string
 	}{
-		"alone": {func(s *Snapshot) { s.ClockSet = Of(false) }, onlyClock["rx"]},
+		"alone": {func(s *Snapshot) { s.ClockSet = Of(false) }, only[KindClock]["rx"]},
 		"beside a hole": {func(s *Snapshot) {
 			s.ClockSet = Of(false)
 			holes(Hole{From: noon, Records: 5})(s)

@@ -23,7 +23,7 @@ func Lock(dir string) (release func(), err error) {
 	}
 	f, err := openLock(dir)
 	if err != nil {
-		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
+		return nil, fmt.Errorf("store: locking %s: %w", dir, err)
 	}
 	holder := filepath.Join(dir, lockName)
 	err = lockFile(f)
@@ -39,7 +39,7 @@ func Lock(dir string) (release func(), err error) {
 			ErrInUse, dir, process)
 	case err != nil:
 		f.Close()
-		return nil, fmt.Errorf("store: locking %s: %v", dir, err)
+		return nil, fmt.Errorf("store: locking %s: %w", dir, err)
 	}
 	_ = ReplaceFile(holder, fileMode, fmt.Appendf(nil, "%d\n", os.Getpid()))
 	return func() { f.Close() }, nil

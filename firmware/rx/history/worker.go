@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/store"
 )
 
@@ -62,7 +63,7 @@ func (s *Store) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fault != nil {
-		return fmt.Errorf("%s: kept in memory only; free or repair the disk: %v", s, s.fault)
+		return cause.State(fmt.Errorf("%s: kept in memory only; free or repair the disk: %w", s, s.fault))
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -89,9 +89,9 @@ func (m *maintenance) maintain() {
 func (m *maintenance) checkState() {
 	n := m.node
 	if n.identity != nil {
-		var err error
-		if !n.identity.Kept() {
-			err = errors.New("another one is made at the next start")
+		err := n.identity.Unsaved()
+		if err != nil {
+			err = fmt.Errorf("another one is made at the next start: %w", err)
 		}
 		n.state.memory.SetFault(certificatePart, err)
 	}
@@ -100,11 +100,7 @@ func (m *maintenance) checkState() {
 		if c.queue == nil {
 			continue
 		}
-		var err error
-		if fault := c.queue.Stats().Fault; fault != "" {
-			err = errors.New(fault)
-		}
-		n.state.memory.SetFault(spoolPart+c.name, err)
+		n.state.memory.SetFault(spoolPart+c.name, c.queue.Fault())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/store"
 )
 
@@ -126,8 +127,9 @@ func TestASpoolsFaultIsAReason(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
 		var found bool
-		for _, reason := range r.node.Ready().Lines() {
-			found = found || strings.HasPrefix(reason, "state: spool of log not kept: ")
+		for _, reason := range r.node.Ready() {
+			found = found || strings.HasPrefix(reason.String(), "state: spool of log not kept: ") &&
+				reason.Why.Code == cause.StateUnwritable
 		}
 		if !found {
 			t.Errorf("got %q, want the spool among them", r.node.Ready())

@@ -90,7 +90,7 @@ type Queue struct {
 	dropped uint64
 	onDrop  func(n uint64)
 	unknown uint64
-	fault   string
+	fault   error
 	log     *slog.Logger
 
 	view [][]byte
@@ -130,7 +130,7 @@ func (q *Queue) LogTo(log *slog.Logger) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.log = log.With("component", "spool")
-	if q.fault != "" {
+	if q.fault != nil {
 		q.warnFault()
 	}
 }
@@ -276,9 +276,18 @@ func (q *Queue) Done(n int) {
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return Stats{
-		Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown, Fault: q.fault,
+	s := Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown}
+	if q.fault != nil {
+		s.Fault = q.fault.Error()
 	}
+	return s
+}
+
+// Fault returns why the disk is not used; nil while it works.
+func (q *Queue) Fault() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.fault
 }
 
 // Close puts what is left in memory to disk, where the next Open finds it. What the

@@ -118,8 +118,8 @@ func (w *writer) written(n int) {
 
 // clearFault notes that the disk works; with the lock.
 func (q *Queue) clearFault() {
-	if q.fault != "" {
-		q.fault = ""
+	if q.fault != nil {
+		q.fault = nil
 		q.log.Info("records are written to disk again", "folder", q.dir)
 	}
 }
@@ -179,8 +179,8 @@ func (w *writer) fail(err error) {
 		q.tail, q.batch = q.batch, fifo{}
 		q.boundTail()
 	}
-	if q.fault == "" {
-		q.fault = err.Error()
+	if q.fault == nil {
+		q.fault = err
 		q.warnFault()
 	}
 	q.reap()
@@ -199,7 +199,7 @@ func (w *writer) sync() {
 	}
 	q.mu.Lock()
 	q.synced()
-	position, spooled, failed := q.position(), len(q.segs) > 0, q.fault != ""
+	position, spooled, failed := q.position(), len(q.segs) > 0, q.fault != nil
 	q.mu.Unlock()
 	if time.Now().Before(w.retry) || !failed && (!spooled || position == w.saved) {
 		return

@@ -42,6 +42,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/store"
 )
@@ -156,7 +157,7 @@ func (l *Log) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fault != nil {
-		return fmt.Errorf("replay pages are kept in memory alone: %v", l.fault)
+		return cause.State(fmt.Errorf("replay pages are kept in memory alone: %w", l.fault))
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/tx/send"
 )
@@ -127,7 +128,7 @@ func (b *Book) Ready() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.broken != nil {
-		return fmt.Errorf("totals: what this run sends is not kept for the next: %v", b.broken)
+		return cause.State(fmt.Errorf("totals: what this run sends is not kept for the next: %w", b.broken))
 	}
 	return nil
 }

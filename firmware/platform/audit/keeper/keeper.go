@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/audit"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/store"
 )
@@ -288,6 +289,6 @@ func (k *Keeper) save() {
 	k.broken = nil
 	if err != nil {
 		k.stats.Unkept++
-		k.dirty, k.broken = true, fmt.Errorf("audit: events are not kept over a restart: %v", err)
+		k.dirty, k.broken = true, cause.State(fmt.Errorf("events are not kept over a restart: %w", err))
 	}
 }
