@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"path/filepath"
 
@@ -40,7 +39,7 @@ func load[C any](
 ) (c C, warnings []Warning, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return c, nil, fmt.Errorf("config: %w", err)
+		return c, nil, err // it names the file
 	}
 	defer f.Close()
 	return parse(&report{file: path, dir: filepath.Dir(path), machine: m}, f)

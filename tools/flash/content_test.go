@@ -22,7 +22,7 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 		image func() string
 		want  string
 	}{
-		"not there": {func() string { return "/none.img" }, "no such file"},
+		"not there": {func() string { return "/none.img" }, "there is no file"},
 		"empty":     {func() string { return holding(t, "") }, "not an image of a heliograph board"},
 		"foreign": {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") },
 			"not an image of a heliograph board"},

@@ -19,6 +19,7 @@ import (
 type checked struct {
 	side, board, network string
 	json                 bool
+	as                   string // what the files were taken for, in words
 }
 
 func checkCommand() *cobra.Command {
@@ -79,7 +80,7 @@ func (o checked) one(c *cobra.Command, files settings.Files, path string) error 
 	}
 	files.Config = path
 	warnings, err := files.Check(side)
-	fmt.Fprintf(c.ErrOrStderr(), "checked as the file of helio%s\n", side)
+	o.as = "checked as the file of helio" + side
 	return o.report(c, []string{path}, warnings, err)
 }
 
@@ -91,7 +92,7 @@ func (o checked) pair(c *cobra.Command, files settings.Files, one, other string)
 	tx, rx := files, files
 	tx.Config, rx.Config = one, other
 	both, err := settings.Pair(tx, rx)
-	fmt.Fprintf(c.ErrOrStderr(), "checked as a pair: %s of heliotx, %s of heliorx\n", one, other)
+	o.as = fmt.Sprintf("checked as a pair: %s of heliotx, %s of heliorx", one, other)
 	return o.report(c, []string{one, other}, both.Warnings, err)
 }
 
@@ -106,6 +107,9 @@ func (o checked) report(c *cobra.Command, files []string, warnings []config.Warn
 	faults, invalid := errors.AsType[config.Faults](err)
 	if err != nil && !invalid {
 		return failure{err} // of a file that was not read
+	}
+	if o.as != "" {
+		fmt.Fprintln(c.ErrOrStderr(), o.as)
 	}
 	if !o.json {
 		role.Report(strings.Join(files, ", "), warnings, err, c.OutOrStdout(), c.ErrOrStderr())

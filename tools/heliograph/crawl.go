@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"time"
 
@@ -27,7 +28,7 @@ func crawlCommand() *cobra.Command {
 	var policy, user, mirrorPolicy, mirrorUser string
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "crawl SOURCE MIRROR", Args: cobra.ExactArgs(2),
+		Use: "crawl SOURCE MIRROR", Args: twoServers,
 		Short: "Read all of two OPC UA servers (opc.tcp://…) and list where the mirror differs from its source",
 		Example: "  heliograph crawl opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840\n" +
 			"  heliograph crawl --pki pki --mirror-policy Basic256Sha256 --mirror-user ann \\\n" +
@@ -78,6 +79,20 @@ func crawlCommand() *cobra.Command {
 	c.Flags().StringVar(&mirrorUser, "mirror-user", "", "who to log in as at the mirror alone; the same")
 	jsonFlag(c, &asJSON)
 	return c
+}
+
+// twoServers takes two addresses of OPC UA servers.
+func twoServers(c *cobra.Command, args []string) error {
+	if err := cobra.ExactArgs(2)(c, args); err != nil {
+		return err
+	}
+	for _, arg := range args {
+		u, err := url.Parse(arg)
+		if arg != "" && (err != nil || u.Scheme != "opc.tcp" || u.Hostname() == "") { // whole refuses an empty one
+			return fmt.Errorf("%q: write opc.tcp://HOST:PORT, such as opc.tcp://10.0.0.5:4840", arg)
+		}
+	}
+	return nil
 }
 
 // crawlPassword reads the password of a user, "" for none.

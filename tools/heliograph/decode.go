@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/regular"
 	"heliograph/tools/decode"
 	"heliograph/tools/progress"
 	"heliograph/tools/wireshark"
@@ -38,8 +40,11 @@ func decodeCommand() *cobra.Command {
 			"  tcpdump -i eth1 -w - ether proto 0x88b5 | heliograph decode --json --key pair.key -\n" +
 			"  heliograph decode --dissector heliograph.lua",
 		Args: func(c *cobra.Command, args []string) error {
-			if o.dissector != "" {
-				return cobra.NoArgs(c, args)
+			switch {
+			case o.dissector != "" && len(args) > 0:
+				return errors.New("--dissector takes no other FILE: leave one out")
+			case o.dissector != "":
+				return nil
 			}
 			return cobra.ExactArgs(1)(c, args)
 		},
@@ -82,7 +87,7 @@ func (o *decodeOptions) run(c *cobra.Command, path string) error {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return err
+			return regular.Explain(path, err)
 		}
 		defer f.Close()
 		in = f

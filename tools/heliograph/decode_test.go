@@ -55,7 +55,7 @@ func TestDecode(t *testing.T) {
 		"another pair's key": {[]string{line, "--medium", "uart", "--key", other}, 0,
 			"none of 1 frames opened: this is not the key"},
 		"no capture": {[]string{line}, 1, "--medium uart"},
-		"no file":    {[]string{"/none"}, 1, "no such file"},
+		"no file":    {[]string{"/none"}, 1, "there is no file"},
 		"no key":     {[]string{line, "--key", line}, 1, "not a pair key"},
 		"no medium":  {[]string{line, "--medium", "radio"}, 2, "must be packets or uart"},
 	} {
@@ -79,8 +79,8 @@ func TestDecodeWritesTheDissector(t *testing.T) {
 		t.Errorf("got %d bytes, %v; want the script", len(got), err)
 	}
 	for want, args := range map[string][]string{
-		"must end in .lua": {"--dissector", capture},
-		"unknown command":  {"--dissector", script, capture},
+		"must end in .lua":                {"--dissector", capture},
+		"--dissector takes no other FILE": {"--dissector", script, capture},
 	} {
 		code, _, stderr := call(t, "", append([]string{"decode"}, args...)...)
 		if code == 0 || !strings.Contains(stderr, want) {

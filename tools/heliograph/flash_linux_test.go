@@ -43,7 +43,7 @@ func TestFlashUsage(t *testing.T) {
 		"key of no pair":           {"flash --keep-key k --role tx --board virt /tmp/x", 2, "--keep-key is for --pair"},
 		"pair and role":            {"flash --pair --role tx --board rpi4b a b", 2, "--role do not go together"},
 		"faults":                   {"flash --role tx --board virt --config " + faulty + " /tmp/x", 78, "tx.toml:1: "},
-		"three targets":            {"flash a b c", 2, "at most 2"},
+		"three targets":            {"flash a b c", 2, "too many arguments"},
 		"role that is none":        {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
 		"image that is missing":    {"flash /none.img /tmp/x", 1, "no such file"},
 		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},

@@ -229,7 +229,7 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`--rx "tx.toml": heliotx has that file: name another one`: {"--rx", "tx.toml"},
 		`--pair: write at most 1000 printable characters`:         {"--pair", "a\nb"},
 		`--board "pc": write one of host`:                         {"--board", "pc", "--medium", "uart"},
-		`no argument is expected, as "now" is`:                    {"now"},
+		`"now": no argument is expected here`:                     {"now"},
 		`--opcua is empty: give it a value, or leave it out`:      {"--opcua", ""},
 		`--mqtt-topics is empty`:                                  {"--mqtt", "mqtt://x", "--mqtt-topics", ""},
 		`--syslog is empty`:                                       {"--syslog", "udp://:514", "--syslog", ""},

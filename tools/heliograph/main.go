@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -143,11 +144,13 @@ func misused(c *cobra.Command, err error) string {
 	if said := inGroups(text); said != "" {
 		return said
 	}
-	calledWrongly := slices.ContainsFunc([]string{"accepts ", "requires ", "unknown command "},
-		func(mistake string) bool { return strings.HasPrefix(text, mistake) }) // of cobra
+	calledWrongly := strings.HasPrefix(text, "unknown command ")
+	if said := inNumber(text); said != "" {
+		text, calledWrongly = said, true
+	}
 	if argument, ok := strings.CutPrefix(text, "unknown command "); ok && !c.HasSubCommands() {
 		argument, _, _ = strings.Cut(argument, " for ")
-		text = "no argument is expected, as " + argument + " is"
+		text = argument + ": no argument is expected here"
 	}
 	if names, ok := strings.CutPrefix(text, "required flag(s) "); ok {
 		text = strings.NewReplacer(`"`, "", ", ", ", --").Replace("--"+strings.TrimSuffix(names, " not set")) +
@@ -163,6 +166,29 @@ func misused(c *cobra.Command, err error) string {
 		return fmt.Sprintf("%s: write %s", text, how)
 	}
 	return text
+}
+
+// numberFault is what cobra says of too few or too many arguments.
+var numberFault = regexp.MustCompile(`^(?:accepts|requires) (?:at least |at most |between )?(\d+)(?: and \d+)? arg\(s\), ` +
+	`(?:only )?received (\d+)$`)
+
+// inNumber says that there are too few or too many arguments, "" where that is not the fault.
+func inNumber(text string) string {
+	found := numberFault.FindStringSubmatch(text)
+	if found == nil {
+		return ""
+	}
+	want, _ := strconv.Atoi(found[1]) // digits; of two bounds the lower
+	got, _ := strconv.Atoi(found[2])
+	switch {
+	case got > want:
+		return "there are too many arguments"
+	case got == 0 && want == 1:
+		return "the argument is missing"
+	case got == 0:
+		return "the arguments are missing"
+	}
+	return "an argument is missing"
 }
 
 // groupFault is what cobra says of flags that exclude or need each other.

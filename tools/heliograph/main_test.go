@@ -35,8 +35,19 @@ func TestUsage(t *testing.T) {
 		"unknown flag":        {[]string{"version", "--loud"}, 2, "unknown flag"},
 		"group alone":         {[]string{"key"}, 2, "needs a command"},
 		"unknown in a group":  {[]string{"key", "old"}, 2, "unknown command \"old\""},
-		"argument left out": {[]string{"key", "new"}, 2, "received 0: write heliograph key new FILE [flags]\n" +
+		"argument left out": {[]string{"key", "new"}, 2, "heliograph: the argument is missing: write heliograph " +
+			"key new FILE [flags]\n" +
 			"Try \"heliograph key new --help\".\n"},
+		"one of two arguments":  {[]string{"crawl", "x"}, 2, "an argument is missing: write heliograph crawl"},
+		"neither of two":        {[]string{"crawl"}, 2, "the arguments are missing: write"},
+		"no board to watch":     {[]string{"watch"}, 2, "heliograph: the argument is missing"},
+		"three of two files":    {[]string{"check", "a", "b", "c"}, 2, "there are too many arguments"},
+		"surplus argument":      {[]string{"version", "x"}, 2, "\"x\": no argument is expected here: write"},
+		"port without a host":   {[]string{"syslog", "5601"}, 2, "write an address and a port, such as 127.0.0.1:5601"},
+		"address that is none":  {[]string{"plant", "foo"}, 2, "write an address and a port, such as 127.0.0.1:4841"},
+		"port that is none":     {[]string{"plant", "127.0.0.1:x"}, 2, "\"127.0.0.1:x\": write an address and a port"},
+		"servers that are none": {[]string{"crawl", "x", "y"}, 2, "\"x\": write opc.tcp://HOST:PORT"},
+		"a mirror that is none": {[]string{"crawl", "opc.tcp://a:1", "http://b"}, 2, "\"http://b\": write opc.tcp"},
 		"file without its flag": {[]string{"doctor", "rx.toml"}, 2, ": write heliograph doctor --config FILE"},
 		"flags left out":        {[]string{"cert", "show"}, 2, "--pki or --config must be given: write"},
 		"not a number":          {[]string{"accept", "--minutes", "abc"}, 2, "--minutes: \"abc\" is not a number\n"},
@@ -46,7 +57,7 @@ func TestUsage(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "heliograph unknown\n"},
 		"version as a flag":  {[]string{"--version"}, 0, "heliograph unknown\n"},
 		"help":               {[]string{"--help"}, 0, "Available Commands"},
-		"check of a missing": {[]string{"check", "/none.toml"}, 1, "/none.toml: no such file"},
+		"check of a missing": {[]string{"check", "/none.toml"}, 1, "heliograph: there is no file /none.toml: correct"},
 		"no time for a change": {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2,
 			"--for: must be longer"},
 		"demo without messages":           {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
@@ -59,6 +70,9 @@ func TestUsage(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", c.args...)
+			if code == 1 && strings.Contains(stderr, "checked as") {
+				t.Errorf("got %q of a file that is not there", stderr)
+			}
 			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
 			}
@@ -167,7 +181,7 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 			"\"heliograph flash --pair\" makes it"},
 		"a key of no card":      {[]string{at("keyless.toml")}, 78, "key_file: there is no file"},
 		"a key of a PC":         {[]string{"--board", "pc", at("keyless.toml")}, 78, "key_file: there is no file"},
-		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "no such file"},
+		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "heliograph: there is no file "},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,7 @@ func plantCommand() *cobra.Command {
 			"without security or user; nothing can be written. Ends at Ctrl-C.",
 		Example: "  heliograph plant 127.0.0.1:4841\n" +
 			"  heliograph plant --tags 1000 127.0.0.1:4841",
-		Args: cobra.ExactArgs(1),
+		Args: oneAddress("127.0.0.1:4841"),
 	}
 	c.Flags().IntVar(&tags, "tags", 10, "how many tags, 1 to 100000")
 	serve := failing(func(c *cobra.Command, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -31,11 +32,25 @@ func syslogCommand() *cobra.Command {
 		Long: "Takes syslog over UDP and TCP (octet counting, or a line each) and prints each message on a line\n" +
 			"of its own, until Ctrl-C. Characters that would control a terminal become \"?\".",
 		Example: "  heliograph syslog 127.0.0.1:5601",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneAddress("127.0.0.1:5601"),
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			o := &collectorOutput{out: c.OutOrStdout(), notes: c.ErrOrStderr()}
 			return o.listen(c.Context(), args[0])
 		}),
+	}
+}
+
+// oneAddress takes one argument, host:port; the host may be empty.
+func oneAddress(example string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := cobra.ExactArgs(1)(c, args); err != nil || args[0] == "" { // whole refuses an empty one
+			return err
+		}
+		_, port, err := net.SplitHostPort(args[0])
+		if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil {
+			return fmt.Errorf("%q: write an address and a port, such as %s", args[0], example)
+		}
+		return nil
 	}
 }
 

@@ -95,7 +95,8 @@ func TestSyslogPrintsWhatArrives(t *testing.T) {
 	if code := await.Receive(t, "the end", ended); code != 0 {
 		t.Errorf("ended with %d: %s", code, notes.String())
 	}
-	if code, _, stderr := call(t, "", "syslog", "nowhere"); code != 1 || strings.Count(stderr, "\n") != 1 {
-		t.Errorf("an address without a port: %d, %q; want 1 and one line", code, stderr)
+	if code, _, stderr := call(t, "", "syslog", "nowhere"); code != 2 || !strings.Contains(stderr,
+		"such as 127.0.0.1:5601\n") {
+		t.Errorf("an address without a port: %d, %q; want 2 and what to write", code, stderr)
 	}
 }

@@ -41,12 +41,12 @@ func TestWatchOnce(t *testing.T) {
 		"a user":              {[]string{"ann@" + well, "--password-file", file}, 0, "● well"},
 		"a user, no password": {[]string{"ann@" + well}, 1, "no password for user ann"},
 		"wrong password":      {[]string{"bob@" + well, "--password-file", file}, 1, "or the password is wrong"},
-		"no address":          {nil, 2, "requires at least 1 arg"},
+		"no address":          {nil, 2, "the argument is missing"},
 		"password in address": {[]string{"ann:secret@" + well}, 2, "leave it out"},
 		"no such port":        {[]string{"127.0.0.1:99999"}, 2, "must be 1 to 65535"},
 		"an IPv6 address":     {[]string{"::1"}, 2, "[::1]:9464"},
 		"not a SHA-256":       {[]string{well, "--trust", "12"}, 2, "64 hexadecimal digits"},
-		"no password file":    {[]string{"ann@" + well, "--password-file", "nowhere"}, 1, "no such file"},
+		"no password file":    {[]string{"ann@" + well, "--password-file", "nowhere"}, 1, "there is no file"},
 		"no certificates":     {[]string{well, "--ca-file", file}, 1, "no certificate in PEM"},
 	} {
 		t.Setenv(passwordVariable, "")

@@ -140,7 +140,7 @@ func TestConfigureRefusesWithoutWriting(t *testing.T) {
 	}{
 		"a configuration with faults":   {"an image", Options{Config: faulty}, "nonsense"},
 		"a role that it does not have":  {"an image", Options{Config: p.config, Role: "rx"}, "is of tx for virt"},
-		"a missing configuration":       {"an image", Options{Config: "/none.toml"}, "no such file"},
+		"a missing configuration":       {"an image", Options{Config: "/none.toml"}, "there is no file"},
 		"a key that is none":            {"an image", Options{UpdateKey: p.config}, "is not a public key"},
 		"a folder without certificates": {"an image", Options{PKI: t.TempDir()}, "has none of the folders"},
 		"a disk without partitions":     {"no table", Options{Config: p.config}, "no partition table"},

@@ -8,6 +8,7 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -21,6 +22,26 @@ type Error struct {
 }
 
 func (e Error) Error() string { return e.Path + " " + e.Words }
+
+// missing is an error of a path where nothing stands.
+type missing struct {
+	path string
+	err  error
+}
+
+func (m missing) Error() string {
+	return "there is no file " + m.path + ": correct its name, or the folder"
+}
+
+func (m missing) Unwrap() error { return m.err }
+
+// Explain says what to do about an error of opening a file that is not there; others it returns as they are.
+func Explain(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing{path, err}
+	}
+	return err
+}
 
 // Open opens a regular file for reading.
 func Open(path string) (*os.File, error) { return open(path, check) }
@@ -43,7 +64,7 @@ func open(path string, check func(path string, info fs.FileInfo) error) (*os.Fil
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
-		return nil, err
+		return nil, Explain(path, err)
 	}
 	info, err := f.Stat()
 	if err == nil {

@@ -55,7 +55,8 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
-	if _, err := regular.Read(at("none"), 1); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want that there is no such file", err)
+	if _, err := regular.Read(at("none"), 1); !errors.Is(err, fs.ErrNotExist) ||
+		err.Error() != "there is no file "+at("none")+": correct its name, or the folder" {
+		t.Errorf("got %v, want that there is no such file, and what to do", err)
 	}
 }
