@@ -2,9 +2,11 @@ package doctor_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/store"
 	"heliograph/tools/doctor"
 )
@@ -251,6 +254,48 @@ func TestARoleThatHoldsItsStateIsNotAFault(t *testing.T) {
 	if only(t, r); !r.Running {
 		t.Error("the role that holds the state is not seen")
 	}
+}
+
+// A role of the same pair that answers at the status port is this configuration's only if it has
+// this state, and this certificate.
+func TestAnotherRoleAtTheStatusPortIsNotTakenForThisOne(t *testing.T) {
+	snap := status.Snapshot{Role: "rx", Pair: "p", Ready: true}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(snap)
+	}))
+	defer server.Close()
+	address := server.Listener.Addr().String()
+	s := newSite(t, "rx", "[status]\nlisten = \""+address+"\"\n[[opcua]]\nchannel = \"o\"\n"+
+		"listen = \"opc.tcp://127.0.0.1:0\"\n")
+	foreign := func(when string) doctor.Result {
+		t.Helper()
+		r := s.examine()
+		finds(t, r, "port-in-use", "another heliorx", "[status]")
+		if r.Running || r.Trust != nil || strings.Contains(strings.Join(r.Fine, "\n"), "the role runs") {
+			t.Errorf("%s: another role is taken for this one: %+v", when, r)
+		}
+		return r
+	}
+	foreign("never started")
+	own := s.identity()
+	s.write("state/lock", "999999999\n") // is not a process
+	finds(t, foreign("ended"), "not-running", "heliorx does not run", "systemctl start heliorx")
+	release, err := store.Lock(s.path("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if r := s.examine(); !r.Running || !slices.Contains(r.Fine, "the role runs, and is ready") {
+		t.Errorf("with this state: got %+v, want that it runs", r)
+	}
+	ours := status.Certificate{Board: "rx", Name: "opcua own", Thumbprint: pki.Thumbprint(own.Own().Certificate.Raw),
+		Expires: time.Now().AddDate(1, 0, 0)}
+	snap.Certificates = []status.Certificate{ours}
+	if r := s.examine(); r.Trust != nil || !slices.Contains(r.Fine, "the role runs, and is ready") {
+		t.Errorf("with this certificate: got %+v, want that it runs", r)
+	}
+	snap.Certificates[0].Thumbprint = strings.Repeat("A", 40)
+	finds(t, s.examine(), "port-in-use", "another heliorx", "[status]")
 }
 
 func TestCollectorsThatAreNotReachedAreNamed(t *testing.T) {

@@ -18,8 +18,12 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/store"
+	"heliograph/firmware/platform/task"
 )
 
 // Our own bounds.
@@ -49,6 +53,9 @@ func (x *examination) running(ctx context.Context) {
 		return
 	}
 	snap, err := x.ask(ctx)
+	if err == nil && !x.mine(snap, held) {
+		err = x.another()
+	}
 	where := "[status] listen"
 	switch {
 	case err == nil:
@@ -63,6 +70,9 @@ func (x *examination) running(ctx context.Context) {
 	case errors.Is(err, errForeign):
 		x.add("port-in-use", where, fmt.Sprintf("%s: %v", x.status.Listen, err), "end the other program, or set "+
 			"listen in [status] of "+x.File+" to another port")
+		if !held {
+			x.stopped()
+		}
 	case held:
 		x.add("role-stuck", "role", fmt.Sprintf("process %s holds %s and does not answer at its status port: %v", pid,
 			x.state, err), "see its log; if the configuration was changed, restart helio"+x.Role)
@@ -72,6 +82,35 @@ func (x *examination) running(ctx context.Context) {
 	default:
 		x.stopped()
 	}
+}
+
+// mine reports whether the role that answers is that of this configuration: others of the same pair
+// may run on this machine. Where /proc/locks does not show the lock of the state, as of some file
+// systems, its file names the process.
+func (x *examination) mine(snap *status.Snapshot, held bool) bool {
+	if x.store != nil && x.store.Own() != nil {
+		own := pki.Thumbprint(x.store.Own().Certificate.Raw)
+		if slices.ContainsFunc(snap.Certificates, func(c status.Certificate) bool {
+			return c.Board == x.Role && c.Thumbprint != "" && c.Thumbprint != own
+		}) {
+			return false
+		}
+	}
+	if held || len(snap.Refused) > 0 { // of a board, whose role has not begun
+		return true
+	}
+	pid, err := store.ReadHolder(x.state)
+	if err != nil { // a disk that takes no file takes no lock either
+		return slices.ContainsFunc(snap.NotReady, func(r task.Reason) bool {
+			return r.Why.Code == cause.DiskFull || r.Why.Code == cause.StateUnwritable
+		})
+	}
+	return alive(pid)
+}
+
+// another is the error of a role that answers and is not of this configuration.
+func (x *examination) another() error {
+	return fmt.Errorf("%w: another helio%s, which is not that of %s", errForeign, x.Role, x.File)
 }
 
 // stopped is what a role that does not run means: before its first start nothing.
@@ -124,8 +163,11 @@ func (x *examination) ask(ctx context.Context) (*status.Snapshot, error) {
 		return nil, errSilent
 	}
 	pair := x.TX.Pair + x.RX.Pair
-	if err != nil || snap.Role != x.Role || snap.Pair != pair && len(snap.Refused) == 0 {
+	switch {
+	case err != nil || snap.Role != x.Role:
 		return nil, errForeign
+	case snap.Pair != pair && len(snap.Refused) == 0:
+		return nil, x.another()
 	}
 	return &snap, nil
 }

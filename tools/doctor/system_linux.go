@@ -94,6 +94,12 @@ func holder(folder string) (pid string, held bool) {
 	return "", false
 }
 
+// alive reports whether a process is there.
+func alive(pid int) bool {
+	err := unix.Kill(pid, 0)
+	return err == nil || errors.Is(err, unix.EPERM)
+}
+
 // bindable reports why a port cannot be listened on. It binds and does not listen, so that
 // no connection is accepted and lost.
 func bindable(network, address string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,18 @@ const lockName = "lock"
 
 // ErrInUse is returned for a folder that another process has locked.
 var ErrInUse = errors.New("store: in use")
+
+// ReadHolder returns the process that has locked dir last.
+func ReadHolder(dir string) (pid int, err error) {
+	number, err := (disk{}).read(filepath.Join(dir, lockName), 20)
+	if err == nil {
+		pid, err = strconv.Atoi(strings.TrimSpace(string(number)))
+	}
+	if err == nil && pid <= 0 {
+		err = ErrCorrupt
+	}
+	return pid, err
+}
 
 // Lock makes dir this process's own, creating it when it is missing. The kernel
 // gives it back when release is called or the process ends, however it ends.
@@ -25,15 +38,13 @@ func Lock(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: locking %s: %w", dir, err)
 	}
-	holder := filepath.Join(dir, lockName)
 	err = lockFile(f)
 	switch {
 	case errors.Is(err, errLocked):
 		f.Close()
-		number, _ := (disk{}).read(holder, 20)
 		process := "another process"
-		if pid := strings.TrimSpace(string(number)); pid != "" {
-			process = "process " + pid
+		if pid, err := ReadHolder(dir); err == nil {
+			process = fmt.Sprintf("process %d", pid)
 		}
 		return nil, fmt.Errorf("%w: %s is in use by %s: give this one another [state] directory, or end that process",
 			ErrInUse, dir, process)
@@ -41,6 +52,6 @@ func Lock(dir string) (release func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("store: locking %s: %w", dir, err)
 	}
-	_ = ReplaceFile(holder, fileMode, fmt.Appendf(nil, "%d\n", os.Getpid()))
+	_ = ReplaceFile(filepath.Join(dir, lockName), fileMode, fmt.Appendf(nil, "%d\n", os.Getpid()))
 	return func() { f.Close() }, nil
 }

@@ -58,6 +58,10 @@ func TestAMismatchIsLoggedOnceAndKeepsTheNodeFromBeingReady(t *testing.T) {
 		r.heartbeat(time.Hour)
 		r.state(record.Gateway, "source/cell", `{"protocol":"mqtt"}`)
 		r.state("cell")
+		synctest.Wait()
+		if got := r.node.Ready().Lines(); len(got) != 1 || !strings.Contains(got[0], noChannel) {
+			t.Errorf("got %q, want that the transmitter has no such channel, without a snapshot to wait for", got)
+		}
 		r.state("log")
 		synctest.Wait()
 		r.ready("channel log: the transmitter has no channel of this name (it has: cell); use the same name in both " +

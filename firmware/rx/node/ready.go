@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/platform/cause"
@@ -19,10 +20,17 @@ func (n *Node) Ready() task.Reasons {
 	if err := n.state.memory.Ready(); err != nil && n.link.Ready() != nil {
 		reasons = append(reasons, task.NewReason("epoch_regressed", cause.New(cause.EpochRegressed, err)))
 	}
+	unmatched := n.mismatches()
 	for _, c := range n.link.Status().Channels {
-		reasons = append(reasons, channelReasons(c)...)
+		for _, r := range channelReasons(c) {
+			same := func(u task.Reason) bool { return u.Part == r.Part }
+			if r.Why.Code == cause.Incomplete && slices.ContainsFunc(unmatched, same) {
+				continue // it is not on its way
+			}
+			reasons = append(reasons, r)
+		}
 	}
-	return append(reasons, n.mismatches()...)
+	return append(reasons, unmatched...)
 }
 
 func channelReasons(c pipeline.ChannelStatus) (reasons task.Reasons) {
