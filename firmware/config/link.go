@@ -172,3 +172,9 @@ func neighbour(ip netip.Addr) bool {
 	everyone := netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	return !ip.IsLoopback() && !ip.IsMulticast() && !ip.IsUnspecified() && ip != everyone
 }
+
+// OnLoopback reports whether the link's two ends are on one machine, by its address.
+func (l Link) OnLoopback() bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	return l.Medium == UDP && err == nil && loopback(host)
+}

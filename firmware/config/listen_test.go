@@ -57,3 +57,19 @@ func TestTXSendsToAnAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestALinkOverTheLoopback(t *testing.T) {
+	for l, want := range map[Link]bool{
+		{Medium: UDP, Address: "127.0.0.1:17000"}:        true,
+		{Medium: UDP, Address: "[::1]:17000"}:            true,
+		{Medium: UDP, Address: "localhost:17000"}:        true,
+		{Medium: UDP, Address: "192.0.2.1:17000"}:        false,
+		{Medium: UDP, Address: "0.0.0.0:17000"}:          false, // also from outside
+		{Medium: UART, Device: "/dev/ttyS0"}:             false,
+		{Medium: Ethernet, Interface: "127.0.0.1:17000"}: false,
+	} {
+		if got := l.OnLoopback(); got != want {
+			t.Errorf("%+v: got %t", l, got)
+		}
+	}
+}

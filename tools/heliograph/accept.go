@@ -200,18 +200,15 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 	if err != nil {
 		return err
 	}
-	s.OneMachine = a.config != "" && onLoopback(cfg.Link)
+	s.OneMachine = a.config != "" && cfg.Link.OnLoopback()
 	switch {
 	case a.probes == 0:
 		s.NoProbe = accept.Reverse{Reason: "--probes 0 was given", Cure: "leave out --probes"}
 	case a.rx == "":
 		s.Probe = func(ctx context.Context) accept.Reverse { return sendProbes(ctx, cfg.Link, a.probes) }
 	}
-	switch {
-	case a.skipCarrier:
+	if a.skipCarrier {
 		s.NoCarrier = "--skip-carrier-test was given"
-	case s.OneMachine:
-		s.NoCarrier = "both ends are on one machine, without a fibre between them"
 	}
 	r, err := shown(c, s)
 	switch {
@@ -324,13 +321,6 @@ func ownStatusCertificate(cfg config.RX) []string {
 	}
 	sum := sha256.Sum256(block.Bytes)
 	return []string{hex.EncodeToString(sum[:])}
-}
-
-// onLoopback says whether a link's two ends are on one machine.
-func onLoopback(l config.Link) bool {
-	host, _, err := net.SplitHostPort(l.Address)
-	ip, noIP := netip.ParseAddr(host)
-	return l.Medium == config.UDP && err == nil && (host == "localhost" || noIP == nil && ip.IsLoopback())
 }
 
 // printFindings prints the report in short.

@@ -92,6 +92,9 @@ func (r *Row) compare(o *Row) int {
 // Name is the pair, or the address of a board that never answered.
 func (r *Row) Name() string { return cmp.Or(r.Pair, r.Address) }
 
+// side is one side of a pair, by its name.
+func (r *Row) side() string { return r.Name() + " " + r.Role }
+
 // Side is which side of a pair it is, in short.
 func (r *Row) Side() string { return strings.ToUpper(r.Role) }
 

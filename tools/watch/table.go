@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
-
-	"heliograph/firmware/platform/text"
 )
 
 // column is a column of the table.
@@ -86,6 +84,7 @@ func certificateWord(r *Row, now time.Time) string {
 // Widths of the table.
 const (
 	minPair, maxPair = 8, 24
+	maxAlike         = 46 // of one with its address
 	minReason        = 40 // a reason that has less room stands on a line of its own
 	gap              = 2
 )
@@ -93,15 +92,22 @@ const (
 // table draws rows in a width.
 type table struct {
 	columns []column
-	pair    int  // width
-	reason  int  // width
-	below   bool // reasons stand below their rows
+	alike   map[string]bool // names of one side that several rows have
+	most    int             // width of a name with its address
+	pair    int             // width
+	reason  int             // width
+	below   bool            // reasons stand below their rows
 }
 
 func newTable(rows []Row, width int) table {
-	t := table{columns: columns(), pair: minPair}
+	t := table{columns: columns(), pair: minPair, alike: map[string]bool{},
+		most: max(maxPair, min(maxAlike, width/2))}
+	seen := map[string]bool{}
 	for _, r := range rows {
-		t.pair = min(maxPair, max(t.pair, lipgloss.Width(text.Printable(r.Name()))))
+		t.alike[r.side()], seen[r.side()] = seen[r.side()], true
+	}
+	for _, r := range rows {
+		t.pair = max(t.pair, lipgloss.Width(t.name(&r)))
 	}
 	for t.used() > width && len(t.columns) > 1 {
 		worst := 0
@@ -117,6 +123,19 @@ func newTable(rows []Row, width int) table {
 		t.reason = width - 2*gap
 	}
 	return t
+}
+
+// name is what a row is called: pairs of one name have their addresses.
+func (t *table) name(r *Row) string {
+	if r.Pair == "" || !t.alike[r.side()] {
+		return clip(r.Name(), maxPair)
+	}
+	address := " (" + r.Address + ")"
+	room := t.most - lipgloss.Width(address)
+	if room < minPair/2 {
+		return clip(r.Address, t.most)
+	}
+	return clip(r.Pair, room) + clip(address, t.most)
 }
 
 // used is the width without the reason.
@@ -144,7 +163,7 @@ func (t *table) head() string {
 // row is one row, with its reason.
 func (t *table) row(r *Row, selected bool, now time.Time) []string {
 	style := colour(r.Level)
-	name := pad(r.Name(), t.pair)
+	name := pad(t.name(r), t.pair)
 	if selected {
 		name = bold.Reverse(true).Render(name)
 	}

@@ -298,6 +298,42 @@ func TestSidesOfAPairAreNamed(t *testing.T) {
 	}
 }
 
+func TestPairsOfOneNameShowTheirAddresses(t *testing.T) {
+	long := strings.Repeat("press hall ", 9)
+	for name, c := range map[string]struct {
+		roles, pairs [2]string
+		want         bool
+	}{
+		"two pairs":              {[2]string{"rx", "rx"}, [2]string{"hall", "hall"}, true},
+		"two of a long name":     {[2]string{"rx", "rx"}, [2]string{long, long}, true},
+		"two sides of a pair":    {[2]string{"rx", "tx"}, [2]string{"hall", "hall"}, false},
+		"two pairs of two names": {[2]string{"rx", "rx"}, [2]string{"hall", "yard"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := func(i int) string {
+				return serve(t, 200, fmt.Sprintf(`{"role":%q,"pair":%q}`, c.roles[i], c.pairs[i]))
+			}
+			rows := watcher(t, Login{}, answer(0), answer(1)).Once(t.Context())
+			for _, width := range []int{48, 60, 200} {
+				var b bytes.Buffer
+				if err := Table(&b, rows, width, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range rows {
+					if got := strings.Count(b.String(), r.Address); got != map[bool]int{true: 1}[c.want] {
+						t.Errorf("%d wide, %s %d times:\n%s", width, r.Address, got, &b)
+					}
+				}
+				for l := range strings.Lines(b.String()) {
+					if got := lipgloss.Width(strings.TrimRight(l, "\n")); got >= width {
+						t.Errorf("a line is %d wide, of %d: %s", got, width, l)
+					}
+				}
+			}
+		})
+	}
+}
+
 func TestJSONLinesWaitForNoBoard(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

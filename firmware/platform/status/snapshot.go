@@ -88,6 +88,8 @@ type Channel struct {
 type Link struct {
 	Medium string `json:"medium"`          // "uart", "ethernet", "udp"
 	State  string `json:"state,omitempty"` // in words, "" when all is well
+	// of UDP over this machine's loopback: both ends are on one machine, where nothing is one-way
+	Loopback bool `json:"loopback,omitempty"`
 	// of what State says, for programs
 	Cause                   cause.Cause `json:"cause,omitzero"`
 	Epoch                   uint64      `json:"epoch,omitempty"`                      // number of the run of TX

@@ -122,6 +122,7 @@ func (n *Node) linkStatus(st pipeline.Status) status.Link {
 	f := st.Frames
 	l := status.Link{
 		Medium:                  string(n.config.RX.Link.Medium),
+		Loopback:                n.config.RX.Link.OnLoopback(),
 		Epoch:                   st.Epoch,
 		Frames:                  f.Frames,
 		Bytes:                   st.Bytes,

@@ -80,7 +80,7 @@ func (n *Node) board() status.Board {
 func (n *Node) linkStatus() status.Link {
 	counts := n.link.Counts()
 	l := status.Link{
-		Medium: string(n.config.TX.Link.Medium), Epoch: n.state.session.Epoch,
+		Medium: string(n.config.TX.Link.Medium), Loopback: n.config.TX.Link.OnLoopback(), Epoch: n.state.session.Epoch,
 		Frames: counts.Source + counts.Parity + counts.Hello + counts.Replay, Bytes: counts.Bytes,
 	}
 	if err := n.link.Ready(); err != nil {

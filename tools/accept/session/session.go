@@ -43,7 +43,7 @@ type Config struct {
 	// reason there the user is asked to have RX's board send them, at its console.
 	Probe   func(context.Context) accept.Reverse
 	NoProbe accept.Reverse
-	// OneMachine says that both ends of the link are known to be on this machine.
+	// OneMachine says that both ends of the link are known to be on one machine; RX may say so too.
 	OneMachine bool
 	// NoCarrier is why the carrier test is not to be done; "": it is.
 	NoCarrier string
@@ -143,6 +143,7 @@ func (s *session) measure(ctx context.Context) error {
 		return err
 	}
 	s.samples = append(s.samples, first)
+	s.OneMachine = s.OneMachine || first.Link.Loopback
 	s.Say(fmt.Sprintf("measuring the link of %s for %s", first.Pair, s.Length))
 	step := max(interval, s.Length/mostKept)
 	for begin := time.Now(); time.Since(begin) < s.Length || s.unsigned(); {
@@ -241,8 +242,11 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 
 // carrier has the user pull the fibre, and compares what TX sent meanwhile.
 func (s *session) carrier(ctx context.Context) (accept.Carrier, error) {
-	if s.NoCarrier != "" {
+	switch {
+	case s.NoCarrier != "":
 		return accept.Carrier{Reason: s.NoCarrier}, nil
+	case s.OneMachine:
+		return accept.Carrier{Reason: "both ends are on one machine, without a fibre between them"}, nil
 	}
 	s.Say(fmt.Sprintf("carrier test: pull the fibre (or the wire) out of RX within %.0f s; --skip-carrier-test or "+
 		"Ctrl-C leaves this test out", pullTime.Seconds()))

@@ -32,6 +32,7 @@ type pair struct {
 	pressed  time.Duration // from when on its probe is shown; 0: it is not pressed
 	reason   string        // of the probe
 	unsent   bool          // nothing left
+	loopback bool          // both are on one machine
 }
 
 // probe is what RX's board shows.
@@ -92,7 +93,8 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	return json.Marshal(status.Snapshot{
 		Boards: boards,
 		Role:   "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
-		Link: status.Link{Medium: "ethernet", Epoch: 1, Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age,
+		Link: status.Link{Medium: "ethernet", Loopback: p.loopback, Epoch: 1,
+			Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age,
 			AuthFailures: &strange},
 		Measurement: &status.Measurement{Sequence: sequence, TransmitterUptimeSeconds: beat.Seconds(), Expected: n,
 			Bursts: bins, Delay: delay},
@@ -190,6 +192,31 @@ func TestAnAcceptance(t *testing.T) {
 				t.Errorf("the user was not asked: %s", said)
 			}
 		})
+	}
+}
+
+func TestAPairOnOneMachineIsToBeMeasuredOnTwo(t *testing.T) {
+	for name, c := range map[string]accept.Reverse{
+		"without probes": {Reason: "--probes 0 was given", Cure: "leave out --probes"},
+		"of another RX":  {},
+	} {
+		r, said, err := run(t, &pair{loopback: true, board: true}, func(cfg *Config) {
+			cfg.Probe, cfg.NoProbe = nil, c
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, f := range r.Findings {
+			if f.Subject == "reverse probe" || f.Subject == "carrier test" {
+				if found++; f.Level != accept.NotDone || !strings.Contains(f.Do, "two machines") {
+					t.Errorf("%s: got %+v", name, f)
+				}
+			}
+		}
+		if found != 2 || strings.Contains(said, "pull") {
+			t.Errorf("%s: got %d findings; said %s", name, found, said)
+		}
 	}
 }
 
