@@ -89,9 +89,10 @@ func documented(text string) (list []key) {
 	return list
 }
 
-// joined adds a line of a comment, which may begin a sentence.
+// joined adds a line of a comment, which may begin a sentence; the name of a constant does not.
 func joined(before, line string) string {
-	if first := strings.TrimLeft(line, `"`); first != "" && unicode.IsUpper(rune(first[0])) &&
+	word, _, _ := strings.Cut(line, " ")
+	if first := strings.TrimLeft(line, `"`); first != "" && !strings.Contains(word, "_") && unicode.IsUpper(rune(first[0])) &&
 		!strings.ContainsAny(before[max(0, len(before)-1):], ".,:;(") && strings.HasPrefix(line, first) {
 		before += "."
 	}

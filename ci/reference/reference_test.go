@@ -116,8 +116,11 @@ func noted(t *testing.T) map[string]string {
 
 func TestGapsOfAReferenceFileAreNamed(t *testing.T) {
 	list := documented("pair = \"a#b\" # the name\n[link]\nmedium = \"udp\" # udp |\n" + strings.Repeat(" ", 12) +
-		"# uart\n# Default: udp\nbaud = 1\n[[mqtt]]\n# broker = \"x\" # URL\n[[mqtt]]\nbroker = \"y\" # another\n")
-	want := []key{{"", "pair", `"a#b"`, "the name"}, {"link", "medium", `"udp"`, "udp | uart"}, {"link", "baud", "1", ""},
+		"# uart\n# Default: udp\nraw = 1 # needs\n" + strings.Repeat(" ", 12) +
+		"# CAP_NET_ADMIN\n" + strings.Repeat(" ", 12) + "# Off\nbaud = 1\n" +
+		"[[mqtt]]\n# broker = \"x\" # URL\n[[mqtt]]\nbroker = \"y\" # another\n")
+	want := []key{{"", "pair", `"a#b"`, "the name"}, {"link", "medium", `"udp"`, "udp | uart"}, {"link", "raw", "1",
+		"needs CAP_NET_ADMIN. Off"}, {"link", "baud", "1", ""},
 		{"mqtt", "broker", `"x"`, "URL"}}
 	if !slices.Equal(list, want) {
 		t.Errorf("got %q\nwant %q", list, want)

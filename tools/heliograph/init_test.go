@@ -232,7 +232,12 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 		`"now": no argument is expected here`:                     {"now"},
 		`--opcua is empty: give it a value, or leave it out`:      {"--opcua", ""},
 		`--mqtt-topics is empty`:                                  {"--mqtt", "mqtt://x", "--mqtt-topics", ""},
-		`--syslog is empty`:                                       {"--syslog", "udp://:514", "--syslog", ""},
+		`--tx "bogus": write a name that ends in .toml`:           {"--tx", "bogus"},
+		`--rx ".toml": write a name that ends in .toml`:           {"--rx", ".toml"},
+		`tcp 127.0.0.1:9464 is already used with --tx-status: choose another port`: {"--tx-status", "127.0.0.1:9464",
+			"--syslog", "tcp://127.0.0.1:9464"},
+		`udp 0.0.0.0:5514 is already used with --syslog: choose`: {"--syslog", "udp://0.0.0.0:5514,udp://0.0.0.0:5514"},
+		`--syslog is empty`: {"--syslog", "udp://:514", "--syslog", ""},
 	} {
 		t.Run(want, func(t *testing.T) {
 			dir, code, out := initIn(t, args...)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,14 @@ func checkName(_ Answers, s string) error {
 	if len(s) > 64 || !letter(rune(s[0])) || strings.ContainsFunc(s, other) || s == "heliograph" {
 		return errors.New(`start with a letter or digit, and use at most 64 letters, digits, "-", "_" and "."; ` +
 			`"heliograph" is taken`)
+	}
+	return nil
+}
+
+// checkFile checks the name of a configuration.
+func checkFile(_ Answers, s string) error {
+	if filepath.Ext(s) != ".toml" || filepath.Base(s) == ".toml" {
+		return errors.New("write a name that ends in .toml")
 	}
 	return nil
 }

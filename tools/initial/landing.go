@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -82,7 +83,7 @@ func land(side, text string, faults config.Faults, a Answers) (list []Fault) {
 		}
 		q := Questions()[i]
 		if answer := *q.Field(&a); answer != "" {
-			list = append(list, Fault{q.Flag, answer, inWords(f.Message, key, answer)})
+			list = append(list, Fault{q.Flag, answer, inWords(inFlags(f.Message, side, lines, a), key, answer)})
 		}
 	}
 	return list
@@ -100,6 +101,25 @@ func place(lines []string, n int) (table, key string) {
 	}
 	key, _, _ = strings.Cut(lines[n-1], "=")
 	return table, strings.TrimSpace(key)
+}
+
+// otherLine is where a message says that a line of a file has something else.
+var otherLine = regexp.MustCompile(` on line (\d+)( of TX's file)?`)
+
+// inFlags has a message name flags in place of lines, for the files are not written yet.
+func inFlags(message, side string, lines []string, a Answers) string {
+	return otherLine.ReplaceAllStringFunc(message, func(s string) string {
+		found := otherLine.FindStringSubmatch(s)
+		if found[2] != "" {
+			side, lines = "tx", strings.Split(Transmitter(a), "\n")
+		}
+		n, _ := strconv.Atoi(found[1]) // digits; one too large is no line
+		table, key := place(lines, n)
+		if flag := landings()[side+" "+table+"."+key]; flag != "" {
+			return " with --" + flag
+		}
+		return ""
+	})
 }
 
 // inWords leaves out of a message what a question says itself: the key and the answer.

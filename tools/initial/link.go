@@ -29,14 +29,15 @@ func text(s string) func(Answers) string { return func(Answers) string { return 
 func pairQuestions() []Question {
 	return []Question{
 		{Flag: "tx", Page: PageFiles, Title: "File for heliotx", Help: "configuration of heliotx that is written",
-			Field: func(a *Answers) *string { return &a.TX }, Default: text("tx.toml"), Missing: text("name a file")},
+			Field: func(a *Answers) *string { return &a.TX }, Default: text("tx.toml"), Missing: text("name a file"),
+			Check: checkFile},
 		{Flag: "rx", Page: PageFiles, Title: "File for heliorx", Help: "configuration of heliorx that is written",
 			Field: func(a *Answers) *string { return &a.RX }, Default: text("rx.toml"), Missing: text("name a file"),
 			Check: func(a Answers, s string) error {
 				if s == a.TX {
 					return fmt.Errorf("heliotx has that file: name another one")
 				}
-				return nil
+				return checkFile(a, s)
 			}},
 		{Flag: "pair", Page: PagePair, Title: "Name of the pair", Help: "name of the pair of heliotx and heliorx",
 			Field: func(a *Answers) *string { return &a.Pair }, Default: text(defaultPair),
