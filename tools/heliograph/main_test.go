@@ -65,6 +65,7 @@ func TestUsage(t *testing.T) {
 		"demo that ends while it is cut": {[]string{"demo", "--cut-after", "3s", "--cut-for", "3s", "--duration", "5s"},
 			2, "--cut-for: the link would still be cut"},
 		"demo that has ended":   {[]string{"demo", "--duration", "-1s"}, 2, "--duration: must not be negative"},
+		"man pages into a file": {[]string{"man", "main.go"}, 1, "main.go is not a folder: name one, or a new one"},
 		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1, "no such file"},
 	}
 	for name, c := range cases {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +36,11 @@ func writeManual(c *cobra.Command, folder string) error {
 		}
 		edition.Date = time.Unix(seconds, 0)
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	err := os.MkdirAll(folder, 0o755)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%s is not a folder: name one, or a new one in a folder", folder)
+	}
+	if err != nil {
 		return err
 	}
 	pages := edition.Pages(c.Root())
