@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/config/users"
@@ -123,6 +124,12 @@ func (r *report) tls(a tablePath, ca, certificate, key string) TLS {
 	return files
 }
 
+// Words of the warning of a certificate that has ended.
+const (
+	CertificateEnded   = "ended on"
+	CertificateRenewal = "put a new one with its private_key there"
+)
+
 func (r *report) keyPair(a tablePath, files TLS) {
 	certificate := r.smallFile(a, "certificate", files.Certificate)
 	key := r.smallFile(a, "private_key", files.PrivateKey)
@@ -130,8 +137,11 @@ func (r *report) keyPair(a tablePath, files TLS) {
 		return
 	}
 	r.warnReadable(a, "private_key", files.PrivateKey)
-	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+	if pair, err := tls.X509KeyPair(certificate, key); err != nil {
 		r.fault(a, "certificate", "certificate and private_key: %s", strings.TrimPrefix(err.Error(), "tls: "))
+	} else if end := pair.Leaf.NotAfter; end.Before(time.Now()) {
+		r.warn(a, "certificate", "certificate: %s %s %s: peers refuse it; %s", files.Certificate, CertificateEnded,
+			end.UTC().Format(time.DateOnly), CertificateRenewal)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestTLSFiles(t *testing.T) {
 	}{
 		"client of the system's authorities": {client(TLS{}), ""},
 		"client with everything":             {client(TLS{CAFile: cert, Certificate: cert, PrivateKey: key}), ""},
-		"client without its key":             {client(TLS{Certificate: cert, PrivateKey: missing}), "no such file"},
+		"client without its key":             {client(TLS{Certificate: cert, PrivateKey: missing}), "there is no file"},
 		"authorities that are none":          {client(TLS{CAFile: key}), "does not contain a PEM certificate"},
 		"server":                             {TLS{Certificate: cert, PrivateKey: key}.Server, ""},
 		"server that asks its clients":       {TLS{CAFile: cert, Certificate: cert, PrivateKey: key}.Server, ""},
@@ -45,5 +45,23 @@ func TestTLSFiles(t *testing.T) {
 	strict, err := TLS{CAFile: cert, Certificate: cert, PrivateKey: key}.Server()
 	if err != nil || strict.ClientAuth != tls.RequireAndVerifyClientCert {
 		t.Errorf("got %v, %v; want clients to be asked", strict, err)
+	}
+}
+
+func TestACertificateThatHasEndedIsWarnedOf(t *testing.T) {
+	for years, want := range map[int]bool{-60: true, 0: false} {
+		dir := t.TempDir()
+		cert, key, err := selfsigned.Ensure(dir, "peer", "127.0.0.1:1", time.Now().AddDate(years, 0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &report{file: "f.toml", dir: dir}
+		r.tls("status", "", cert, key)
+		if len(r.faults) > 0 || want != (len(r.warnings) == 1) {
+			t.Fatalf("made %d years ago: got %v and %v, want a warning: %v", -years, r.faults, r.warnings, want)
+		}
+		if want && !strings.Contains(r.warnings[0].Message, CertificateEnded) {
+			t.Errorf("got %v", r.warnings)
+		}
 	}
 }

@@ -46,6 +46,7 @@ type Result struct {
 	Trust     *status.Trust  `json:"trust,omitempty"` // what the role says of its numbers
 	Findings  diagnosis.List `json:"findings"`
 	Fine      []string       `json:"fine"`
+	Warnings  []string       `json:"warnings"`  // of the configuration, that are no findings
 	Unchecked []string       `json:"unchecked"` // what was not examined, and why
 }
 
@@ -70,7 +71,8 @@ func Run(ctx context.Context, c Config) Result {
 	if c.Role == "rx" {
 		x.state, x.pki, x.link, x.status = c.RX.State, c.RX.PKI, c.RX.Link, c.RX.Status
 	}
-	x.result = Result{Role: c.Role, Config: c.File, Findings: diagnosis.List{}, Fine: []string{}, Unchecked: []string{}}
+	x.result = Result{Role: c.Role, Config: c.File, Findings: diagnosis.List{}, Fine: []string{}, Warnings: []string{},
+		Unchecked: []string{}}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context)

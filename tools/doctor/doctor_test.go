@@ -19,6 +19,7 @@ import (
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity"
+	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/store"
 	"heliograph/tools/doctor"
@@ -179,6 +180,33 @@ func TestAStatusPortThatDoesNotAnswerIsNamed(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+func TestACertificateOfTheStatusPortThatHasEndedIsNamed(t *testing.T) {
+	s := newSite(t, "tx", syslogTX(t))
+	certificate, key, err := selfsigned.Ensure(s.path("own"), "status", "127.0.0.1:1", time.Now().AddDate(-60, 0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(head, await.FreePort(t)) + fmt.Sprintf("[status]\nlisten = \"https://127.0.0.1:%d\"\n"+
+		"certificate = %q\nprivate_key = %q\n", await.FreePort(t), certificate, key) + syslogTX(t)
+	s.write("tx.toml", text)
+	r := s.examine()
+	finds(t, r, "certificate-expiry", "ended on", "and restart heliotx")
+	only(t, r, "certificate-expiry")
+	if strings.Contains(strings.Join(append(r.Warnings, r.Unchecked...), "\n"), "ended on") {
+		t.Errorf("it is said twice: %q and %q", r.Warnings, r.Unchecked)
+	}
+}
+
+func TestOtherWarningsOfTheConfigurationAreListed(t *testing.T) {
+	s := newSite(t, "tx", "[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://127.0.0.1:1\"\n"+
+		"security_policy = \"None\"\n")
+	r := s.examine()
+	if len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], s.path("tx.toml")+":9: ") ||
+		strings.Contains(r.Warnings[0], "warning") {
+		t.Errorf("got %q, want that the connection is not protected, once", r.Warnings)
 	}
 }
 

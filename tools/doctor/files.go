@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/diagnosis"
@@ -34,13 +35,19 @@ func (x *examination) files(context.Context) {
 	secrets := true
 	for _, w := range x.Warnings {
 		cause, command, cures := strings.Cut(w.Message, ": "+secretsAdvice)
-		if !cures {
-			x.unchecked("warning: " + w.String())
+		where := fmt.Sprintf("%s:%d", w.File, w.Line)
+		switch {
+		case strings.Contains(w.Message, config.CertificateEnded):
+			cause, _, _ = strings.Cut(w.Message, "; ")
+			x.add("certificate-expiry", where, cause, config.CertificateRenewal+", and restart helio"+x.Role)
+			continue
+		case !cures:
+			x.result.Warnings = append(x.result.Warnings, where+": "+w.Message)
 			continue
 		}
 		secrets = false
 		command, _, _ = strings.Cut("chmod"+command, "\"")
-		x.add("file-permissions", fmt.Sprintf("%s:%d", w.File, w.Line), cause, command)
+		x.add("file-permissions", where, cause, command)
 	}
 	if secrets {
 		x.fine("files of secrets: no other user can read them")

@@ -193,7 +193,7 @@ func TestWhatABrokerDoesNotAccept(t *testing.T) {
 		for _, version := range []string{"5", "3.1.1"} {
 			keys := "username = \"ot\"\npassword_file = \"password\"\nversion = \"" + version + "\"\n"
 			r := examine(t, "tx", table(b.Address, keys))
-			finds(t, r, "mqtt-user", "refuses the user", "username and password_file, to an account")
+			finds(t, r, "mqtt-user", "refuses the user", "set username and password_file in [[")
 		}
 		finds(t, examine(t, "rx", table(b.Address, "")), "mqtt-user", "refuses the user", "username")
 	})

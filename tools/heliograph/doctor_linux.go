@@ -148,6 +148,9 @@ func printResult(w io.Writer, r doctor.Result) {
 	for _, line := range r.Fine {
 		fmt.Fprintln(w, "ok       ", text.Printable(line))
 	}
+	for _, line := range r.Warnings {
+		fmt.Fprintln(w, "warning  ", text.Printable(line))
+	}
 	for _, line := range r.Unchecked {
 		fmt.Fprintln(w, "unchecked", text.Printable(line))
 	}

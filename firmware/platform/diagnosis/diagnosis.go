@@ -57,10 +57,14 @@ func (s Site) pick(host, board string) string {
 	return strings.NewReplacer("CONFIG", s.Config, "ROLE", s.Role).Replace(host)
 }
 
-// set returns how a key gets a value.
+// set returns how a key gets a value: `key = "value"`, or "key, to what it is in words".
 func (s Site) set(table, line string) string {
-	return s.pick("set "+line+" in "+table+" of CONFIG, and restart helioROLE",
-		"set "+line+" in "+table+" of heliograph.toml: \"heliograph image configure\" writes it to the card")
+	key, to, words := strings.Cut(line, ", to ")
+	if words {
+		to = " to " + to
+	}
+	return s.pick("set "+key+" in "+table+" of CONFIG"+to+", and restart helioROLE",
+		"set "+key+" in "+table+" of heliograph.toml"+to+": \"heliograph image configure\" writes it to the card")
 }
 
 // List collects findings, each once.
