@@ -212,7 +212,7 @@ func TestLostEpochsAndMarks(t *testing.T) {
 	}
 	g.Start()
 	g.Ready()
-	await.NoError(t, "the first epoch is accepted and audited", notes("epoch_unanchored"))
+	await.NoError(t, "the first epoch is accepted and audited", notes("epoch_first"))
 	for range 2 { // two more epochs
 		g.TX.Stop()
 		g.TX.Start()
@@ -234,7 +234,7 @@ func TestLostEpochsAndMarks(t *testing.T) {
 	remove(t, filepath.Join(g.Dir, "state-rx"))
 	g.RX.Start()
 	g.Ready()
-	await.NoError(t, "the epoch is accepted without an anchor", notes("epoch_unanchored"))
+	await.NoError(t, "the epoch is the first again", notes("epoch_first"))
 
 	t.Log("both got a new pair key and lost all state")
 	g.TX.Stop()

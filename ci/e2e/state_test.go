@@ -237,8 +237,8 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 	g.RX.Start()
 	g.Ready()
 	await.NoError(t, "everything, when the key file has the new key too", all)
-	if n := g.RX.Notes("epoch_unanchored"); n != 1 {
-		t.Errorf("%d starts without an anchor, want the first alone", n)
+	if first, lost := g.RX.Notes("epoch_first"), g.RX.Notes("epoch_unanchored"); first != 1 || lost != 0 {
+		t.Errorf("%d first epochs and %d without an anchor, want the first start alone", first, lost)
 	}
 }
 

@@ -26,7 +26,8 @@ func completionCommand() *cobra.Command {
 	return group("completion", "Write the script with which a shell completes commands, flags and values",
 		one("bash", "  source <(heliograph completion bash)\n"+
 			"  heliograph completion bash >~/.local/share/bash-completion/completions/heliograph\n\n"+
-			"It takes the package bash-completion.",
+			"The package bash-completion has to be loaded first: install it, and open a new shell or enter\n\n"+
+			"  source /usr/share/bash-completion/bash_completion",
 			func(c *cobra.Command, w io.Writer) error { return c.GenBashCompletionV2(w, true) }),
 		one("zsh", "  source <(heliograph completion zsh)\n"+
 			"  heliograph completion zsh >\"${fpath[1]}/_heliograph\"\n\nIt takes \"autoload -U compinit; compinit\".",

@@ -44,6 +44,8 @@ func Kinds() []Kind {
 		{"epoch_lost", ControlSystem, Failure, "the transmitter lost its count of runs: the receiver refuses it " +
 			"until its operator accepts it"},
 		{"epoch_unkept", ControlSystem, Failure, "the transmitter cannot keep the number of its run"},
+		{"epoch_first", ControlSystem, Success, "a receiver without any state, as at its first start, accepts the " +
+			"first run of the transmitter"},
 		{"epoch_unanchored", ControlSystem, Failure, "the receiver knows no earlier run of this pair key, and " +
 			"accepts the first one"},
 		{"data_formatted", ControlSystem, Failure, "a board formatted its data partition: what was on it is lost"},

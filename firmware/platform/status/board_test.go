@@ -101,3 +101,30 @@ func TestTheReverseProbeOnThePage(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatAMachineIsCalled(t *testing.T) {
+	card, led := "33.6 GB written since boot", &machine.LED{Pattern: "lit", Means: "all is well"}
+	for name, c := range map[string]struct {
+		board Board
+		want  []string
+	}{
+		"a host": {Board{Role: "rx", Facts: machine.Facts{Card: card}},
+			[]string{"<dt>Disk</dt>", "this machine", "Clock and machines"}},
+		"a board": {Board{Role: "rx", Facts: machine.Facts{Card: card, LED: led}},
+			[]string{"<dt>Card</dt>", "this board", "Clock and boards"}},
+		"a board without an LED": {Board{Role: "rx", Release: "12", Facts: machine.Facts{Card: card}},
+			[]string{"<dt>Card</dt>", "this board", "Clock and boards"}},
+	} {
+		s := rx()
+		s.Boards, s.Release = []Board{c.board}, nil
+		parts, err := (&view{s, noon}).parts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(parts["boards"], want) {
+				t.Errorf("%s: got %s, want %q", name, parts["boards"], want)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 type boardView struct {
 	Role, Name string
 	Own        bool
+	Host       bool
 	Facts      []fact // those that are known
 }
 
@@ -28,9 +29,10 @@ func (v *view) BoardViews() (list []boardView) {
 		boards = append(slices.Clone(boards), Board{Role: v.Role, Version: v.Version})
 	}
 	for _, b := range boards {
-		shown := boardView{Role: b.Role, Name: b.Name, Own: b.Role == v.Role}
+		shown := boardView{Role: b.Role, Name: b.Name, Own: b.Role == v.Role, Host: b.onHost()}
 		if shown.Own {
 			b.SetRelease(v.Release)
+			shown.Host = b.onHost()
 			shown.Facts = append(append(b.facts(), v.ownFacts()...), b.probeFact(v.Now))
 		} else {
 			shown.Facts = b.facts()
@@ -40,6 +42,17 @@ func (v *view) BoardViews() (list []boardView) {
 	}
 	return list
 }
+
+// Machines is what BoardViews are, in one word.
+func (v *view) Machines() string {
+	if slices.ContainsFunc(v.BoardViews(), func(b boardView) bool { return b.Host }) {
+		return "machines"
+	}
+	return "boards"
+}
+
+// onHost reports whether a role runs on a Linux host: it has neither a release nor a heartbeat LED.
+func (b Board) onHost() bool { return b.LED == nil && b.Release == "" && b.LastUpdate == "" }
 
 // facts are those that each board says of itself.
 func (b Board) facts() []fact {
@@ -57,7 +70,11 @@ func (b Board) facts() []fact {
 		supply.Tone = "bad"
 	}
 	led.Name, up.Name, temperature.Name, supply.Name = "LED", "Up", "Temperature", "Supply"
-	return []fact{led, {Name: "Clock", Text: b.Clock}, temperature, supply, {Name: "Card", Text: b.Card}, up,
+	disk := fact{Name: "Card", Text: b.Card}
+	if b.onHost() {
+		disk.Name = "Disk"
+	}
+	return []fact{led, {Name: "Clock", Text: b.Clock}, temperature, supply, disk, up,
 		{Name: "Version", Text: b.Version}, {Name: "Release", Text: b.Release},
 		{Name: "Last update", Text: b.LastUpdate}}
 }

@@ -85,6 +85,7 @@ type Memory struct {
 	mu               sync.Mutex
 	state            state
 	anchored         bool                 // runs has the high-water mark
+	first            bool                 // the receiver had no state at all
 	runs             []acceptance.Run     // accepted, the present one last
 	refused          []acceptance.Run     // offered to the operator
 	refusedWritten   time.Time            // when refused was last written
@@ -143,6 +144,14 @@ func Open(dir, id, replaced string, audit Audit, now func() time.Time) (*Memory,
 	return m, nil
 }
 
+// SetFirst says that the receiver had no state at all when it started: that it knows no run of
+// the transmitter is then as it should be.
+func (m *Memory) SetFirst() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.first = true
+}
+
 // Account returns the account of the run before.
 func (m *Memory) Account() pipeline.Account { return m.state.Account }
 
@@ -152,6 +161,9 @@ func (m *Memory) Admit(epoch uint64, salt [16]byte) (used uint64, err error) {
 	defer m.mu.Unlock()
 	run := acceptance.Run{Epoch: epoch, Salt: salt, LastFrame: m.now().UTC()}
 	switch before := m.state.run(); {
+	case !m.anchored && m.first:
+		m.audit("epoch_first", fmt.Sprintf("epoch %d of the transmitter is the first here: this receiver had no state "+
+			"yet", epoch))
 	case !m.anchored:
 		m.audit("epoch_unanchored", fmt.Sprintf(
 			"epoch %d is accepted without an anchor: nothing is remembered of this pair key", epoch))

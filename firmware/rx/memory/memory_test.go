@@ -58,6 +58,14 @@ func TestFirstEpochIsUnanchored(t *testing.T) {
 	f.audited(t, "epoch_unanchored")
 }
 
+func TestFirstEpochOfANewReceiver(t *testing.T) {
+	f := open(t, t.TempDir(), "k1")
+	f.SetFirst()
+	f.admit(t, 9, 1, 0, nil)
+	f.audited(t, "epoch_first")
+	f.admit(t, 8, 2, 0, ErrRegressed)
+}
+
 func TestMarkSurvivesARestart(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir, "k1")

@@ -2,6 +2,9 @@ package node
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"slices"
 	"time"
 
 	"heliograph/firmware/config/pairkey"
@@ -28,6 +31,7 @@ type state struct {
 // then works from memory; one that another process uses does.
 func openState(c Config) (*state, error) {
 	dir := c.RX.State
+	first := isNew(dir)
 	unlock, err := store.Lock(dir)
 	if errors.Is(err, store.ErrInUse) {
 		return nil, err
@@ -42,8 +46,19 @@ func openState(c Config) (*state, error) {
 		s.close()
 		return nil, err
 	}
+	if first {
+		s.memory.SetFirst()
+	}
 	s.memory.SetFault(lockPart, err)
 	return s, nil
+}
+
+// isNew says whether a state directory has nothing of an earlier run. Certificates may be in it:
+// heliograph cert makes them.
+func isNew(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "pki" })
+	return len(entries) == 0 && (err == nil || errors.Is(err, fs.ErrNotExist))
 }
 
 // openMemory opens what is remembered of the transmitter that has the pair key.

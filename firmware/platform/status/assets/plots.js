@@ -7,7 +7,7 @@
 		{title: 'Frames', series: {frames: 'frames'}},
 		{title: '', series: {repaired: 'repaired', lost: 'lost', damaged: 'damaged', dropped: 'dropped'}},
 		{title: 'Latency', series: {latency_p50: 'p50', latency_p99: 'p99'}},
-		{title: 'Temperature of this board', series: {temperature: 'temperature'}},
+		{title: 'Temperature of this machine', series: {temperature: 'temperature'}},
 	]; // without a title: the names of those series that the board has
 	const place = box.querySelector('.plots'), table = box.querySelector('table');
 	let drawn = [], history, timer;
