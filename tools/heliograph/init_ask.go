@@ -159,8 +159,8 @@ func (i *initiation) ask(c *cobra.Command, what func(context.Context, *initial.A
 			}
 			continue
 		case ctx.Err() != nil || !i.yes:
-			return r.next, failure{fmt.Errorf("%w\nNothing was written. --yes goes on all the same, --offline does "+
-				"not ask.", err)}
+			return r.next, failure{fmt.Errorf("%w\nnothing was written: --yes goes on all the same, --offline does "+
+				"not ask", err)}
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "heliograph: %v\nGoing on without it.\n", err)
 		return r.next, nil

@@ -76,7 +76,7 @@ func TestInitWithAPlantThatDoesNotAnswer(t *testing.T) {
 	}{
 		"OPC UA": {[]string{"--opcua", opcua}, 1, "connecting to " + opcua},
 		"MQTT": {[]string{"--mqtt", mqtt, "--mqtt-to", "mqtt://it"}, 1,
-			"connection refused: is the MQTT broker running, and is the port its own?\nNothing was written. --yes "},
+			"connection refused: is the MQTT broker running, and is the port its own?\nnothing was written: --yes "},
 		"both, with --yes": {[]string{"--opcua", opcua, "--mqtt", mqtt, "--mqtt-to", "mqtt://it", "--yes"}, 0,
 			"\nGoing on without it.\n"},
 		"both, with --offline": {[]string{"--opcua", opcua, "--mqtt", mqtt, "--mqtt-to", "mqtt://it", "--offline"}, 0,
