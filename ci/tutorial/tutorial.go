@@ -23,11 +23,11 @@ import (
 )
 
 var (
-	fence     = regexp.MustCompile("(?ms)^ *```\n(.*?)^ *```$")
+	fence     = regexp.MustCompile("(?ms)^ *```[a-z]*\n(.*?)^ *```$")
 	localPort = regexp.MustCompile(`(127\.0\.0\.1:|10\.0\.2\.2:|0\.0\.0\.0:|-P )(\d+)`)
 )
 
-// Blocks returns the blocks of commands of a document between two of its lines, or to its end
+// Blocks returns the fenced blocks of a document between two of its lines, or to its end
 // with "". Each of the two has to be there.
 func Blocks(t testing.TB, file, from, to string) (blocks []string) {
 	t.Helper()
