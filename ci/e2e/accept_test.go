@@ -32,6 +32,13 @@ const oneTX, oneRX = "[[syslog]]\nchannel = \"log\"\nlisten = [\"udp://127.0.0.1
 // "", and returns the report, which has to verify, and the exit code.
 func acceptLink(t *testing.T, ns, config, length string) (r *accept.Verified, code int) {
 	t.Helper()
+	await.NoError(t, "RX has made its certificate", func() error {
+		out, err := exec.Command(filepath.Join(programs, "heliograph"), "cert", "show", "--config", config).Output()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
 	page := filepath.Join(t.TempDir(), "hall.html")
 	args := []string{filepath.Join(programs, "heliograph"), "accept", "--config", config, "-o", page, "--length",
 		length,
