@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"heliograph/boards"
@@ -36,6 +37,9 @@ func (s *source) close() {
 // there, or differs from what it was when it was made.
 func openSource(name string, note func(format string, a ...any)) (*source, error) {
 	s, err := open(name, note)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("flash: %w", err) // with the name
+	}
 	if err != nil {
 		return nil, fmt.Errorf("flash: %s: %w", name, err)
 	}
@@ -46,6 +50,9 @@ func open(name string, note func(string, ...any)) (*source, error) {
 	f, err := regular.Open(name)
 	if wrong, ok := errors.AsType[regular.Error](err); ok {
 		return nil, errors.New(wrong.Words)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, errors.Unwrap(err) // the name is said already
