@@ -172,7 +172,7 @@ func compareScreenshots(t *testing.T, folder, name string) {
 	}
 }
 
-// A page has its background, text in shades, and the colours of what is well and what is not.
+// A page has its background, shades of text, and the colours of good and bad states.
 const (
 	leastColours = 50
 	mostOfOne    = 0.97

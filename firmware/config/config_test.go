@@ -191,7 +191,7 @@ func TestFaults(t *testing.T) {
 		"several at once": {"pair = \"a b\"\n[link]\nmedium = \"udp\"\nbaud = 9600\nrate = \"fast\"\nkey_file = " +
 			"\"none\"\n",
 			"1: pair \"a b\": start with\n1: there is no channel\n2: address is missing\n4: baud is not allowed " +
-				"with medium udp\n5: rate: write a rate\n6: key_file: there is no file"},
+				"with medium udp\n5: rate: write a rate\n6: key_file: file not found"},
 		"bad key file": {strings.Replace(head, "pair.key", "bad.key", 1) + oneSyslog,
 			"5: key_file: " + filepath.Join(dir, "bad.key") + " is not a pair key"},
 		"no medium": {strings.Replace(head, "medium = \"udp\"\n", "", 1) + oneSyslog,
@@ -266,7 +266,7 @@ func TestFaults(t *testing.T) {
 		"status certificate, no key": {head + "[status]\nlisten = \"https://127.0.0.1:9464\"\ncertificate = " +
 			"\"own.pem\"\n" + mqtt, "8: certificate needs its private_key"},
 		"status users file missing": {head + "[status]\nlisten = \"127.0.0.1:9464\"\nusers_file = \"missing\"\n" + mqtt,
-			"8: users_file: there is no file"},
+			"8: users_file: file not found"},
 		"audit forwarded by a TX": {head + "[audit]\nforward = \"tcp://siem:601\"\n" + mqtt,
 			"6: the key \"audit\" belongs in the other board's file"},
 		"CA without TLS": {head + mqtt + "ca_file = \"ca.pem\"\n",
@@ -281,7 +281,7 @@ func TestFaults(t *testing.T) {
 		"lonely password": {head + mqtt + "password_file = \"ot.password\"\n",
 			"9: password_file needs a username"},
 		"no password file": {head + mqtt + "username = \"u\"\npassword_file = \"gone\"\n",
-			"10: password_file: there is no file"},
+			"10: password_file: file not found"},
 		"TLS key missing": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) +
 			"certificate = \"own.pem\"\n", "9: certificate needs its private_key"},
 		"TLS key of others": {head + strings.Replace(mqtt, "mqtt:", "mqtts:", 1) +

@@ -30,7 +30,7 @@ func (r *report) smallFile(a tablePath, key, path string) []byte {
 func fileFault(err error, path string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "there is no file " + path
+		return "file not found: " + path
 	case errors.Is(err, fs.ErrPermission):
 		return "no permission to read " + path
 	default:
@@ -56,7 +56,7 @@ func (r *report) keyFile(raw string) string {
 		return path // the role may not read it; the process that hands over the key has checked it
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && r.machine.KeyLater != "" {
-		r.warn("link", "key_file", "key_file: there is no file %s yet: %s", path, r.machine.KeyLater)
+		r.warn("link", "key_file", "key_file: file not found: %s: %s", path, r.machine.KeyLater)
 		return path
 	}
 	text := r.smallFile("link", "key_file", path)

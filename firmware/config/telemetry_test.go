@@ -66,7 +66,7 @@ func TestTelemetryIsChecked(t *testing.T) {
 		"endpoint = \"http://collector\"\nca_file = \"ca.pem\"":     "write https:// for TLS",
 		"endpoint = \"https://collector\"\nca_file = \"pair.key\"":  "does not contain a PEM certificate",
 		"endpoint = \"https://collector\"\ninterval = \"1s\"":       "must be from 5s to 1h",
-		"endpoint = \"https://collector\"\nheaders_file = \"none\"": "there is no file",
+		"endpoint = \"https://collector\"\nheaders_file = \"none\"": "file not found",
 		"endpoint = \"https://collector\"\nprotocol = \"grpc\"":     "protocol",
 	} {
 		_, _, err := ParseTX(strings.NewReader(head+oneSyslog+"[telemetry]\n"+lines+"\n"), folder(t))

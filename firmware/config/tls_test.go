@@ -25,7 +25,7 @@ func TestTLSFiles(t *testing.T) {
 	}{
 		"client of the system's authorities": {client(TLS{}), ""},
 		"client with everything":             {client(TLS{CAFile: cert, Certificate: cert, PrivateKey: key}), ""},
-		"client without its key":             {client(TLS{Certificate: cert, PrivateKey: missing}), "there is no file"},
+		"client without its key":             {client(TLS{Certificate: cert, PrivateKey: missing}), "file not found"},
 		"authorities that are none":          {client(TLS{CAFile: key}), "does not contain a PEM certificate"},
 		"server":                             {TLS{Certificate: cert, PrivateKey: key}.Server, ""},
 		"server that asks its clients":       {TLS{CAFile: cert, Certificate: cert, PrivateKey: key}.Server, ""},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -61,19 +62,26 @@ func arrivals(t *testing.T, back *ethernettest.Tap, n int) map[uint16]int {
 	return got
 }
 
+// opened opens a link as PID 1 does, until the test ends.
+func opened(t *testing.T, l config.Link, to sandbox.Direction) (drivers, *os.File) {
+	t.Helper()
+	d := drivers{log: slog.New(slog.DiscardHandler)}
+	f, _, err := d.OpenLink(l, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return d, f
+}
+
 // A veth is a back-channel: what RX sends arrives at TX's end. The interface is in a network
 // namespace where only the link's socket is.
 func TestProbesLeaveAnIsolatedInterface(t *testing.T) {
 	ethernettest.Namespace(t, "that PID 1 sends probes on an isolated interface")
 	ethernettest.Cable(t, "near0", "far0")
 	back := ethernettest.OpenTap(t, "far0")
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.Ethernet, Interface: "mac:02:00:00:00:00:01"}
-	f, _, err := d.OpenLink(l, sandbox.Receive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Receive)
 	frame := linkFrame()
 	sending(t, func() { back.Send(t, frame) })
 	r := d.Probe(t.Context(), l, f, probe.Plan{Count: perMeans})
@@ -101,14 +109,9 @@ func TestProbesLeaveAnIsolatedInterfaceOverUDP(t *testing.T) {
 	ethernettest.IP(t, "address", "add", "10.9.0.1/30", "dev", "far0")
 	ethernettest.IP(t, "link", "set", "far0", "arp", "on")
 	back := ethernettest.OpenTap(t, "far0")
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.UDP, Interface: "near0", Address: "10.9.0.2:17000",
 		Local: netip.MustParsePrefix("10.9.0.2/30")}
-	f, _, err := d.OpenLink(l, sandbox.Receive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Receive)
 	tx, err := net.Dial("udp4", "10.9.0.2:17000")
 	if err != nil {
 		t.Fatal(err)
@@ -133,13 +136,8 @@ func TestProbesLeaveAnIsolatedInterfaceOverUDP(t *testing.T) {
 // The role's own descriptor goes on receiving, and the port is silent again afterwards.
 func TestProbesLeaveASerialPortThatIsReceivedFrom(t *testing.T) {
 	far, near := drivertest.OpenPTY(t)
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.UART, Device: near, Baud: 115200}
-	f, _, err := d.OpenLink(l, sandbox.Receive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Receive)
 	arrived := make(chan int, 1)
 	go func() {
 		b, n := make([]byte, 4096), 0
@@ -177,13 +175,8 @@ func TestProbesLeaveASerialPortThatIsReceivedFrom(t *testing.T) {
 func TestAProbeOnAnInterfaceThatIsAwaySaysSo(t *testing.T) {
 	ethernettest.Namespace(t, "that a probe without an interface says so")
 	ethernettest.Cable(t, "near0", "far0")
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.Ethernet, Interface: "near0"}
-	f, _, err := d.OpenLink(l, sandbox.Receive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Receive)
 	ethernettest.IP(t, "link", "del", "far0")
 	if r := d.Probe(t.Context(), l, f, probe.Plan{Count: perMeans}); len(r.Sent) > 0 || r.Reason == "" {
 		t.Errorf("got %+v, want a reason", r)
@@ -195,13 +188,8 @@ func TestWhatATransmittersLinkReceivesIsCounted(t *testing.T) {
 	ethernettest.Namespace(t, "that PID 1 counts what a transmitter's link receives")
 	ethernettest.Cable(t, "near0", "far0")
 	back := ethernettest.OpenTap(t, "far0")
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.Ethernet, Interface: "near0"}
-	f, _, err := d.OpenLink(l, sandbox.Transmit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Transmit)
 	first := d.Received(l, f)
 	if first == nil || first.Interface == nil {
 		t.Fatalf("got %+v, want packets", first)
@@ -222,14 +210,9 @@ func TestWhatATransmittersLinkReceivesOverUDPIsCounted(t *testing.T) {
 	ethernettest.Cable(t, "near0", "far0")
 	ethernettest.IP(t, "address", "add", "10.9.0.2/30", "dev", "far0")
 	ethernettest.IP(t, "link", "set", "far0", "arp", "on")
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.UDP, Interface: "near0", Address: "10.9.0.2:17000",
 		Local: netip.MustParsePrefix("10.9.0.1/30")}
-	f, _, err := d.OpenLink(l, sandbox.Transmit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Transmit)
 	if got := d.Received(l, f); got == nil || got.Socket == nil || *got.Socket != 0 || got.Interface == nil {
 		t.Fatalf("got %+v, want none at the socket", got)
 	}
@@ -265,13 +248,8 @@ func TestWhatATransmittersLinkReceivesOverUDPIsCounted(t *testing.T) {
 
 func TestWhatATransmittersPortReceivesIsCounted(t *testing.T) {
 	far, near := drivertest.OpenPTY(t)
-	d := drivers{log: slog.New(slog.DiscardHandler)}
 	l := config.Link{Medium: config.UART, Device: near, Baud: 115200}
-	f, _, err := d.OpenLink(l, sandbox.Transmit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = f.Close() })
+	d, f := opened(t, l, sandbox.Transmit)
 	if got := d.Received(l, f); got == nil || got.Line == nil || *got.Line != 0 {
 		t.Fatalf("got %+v, want no byte", got)
 	}

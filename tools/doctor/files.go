@@ -87,7 +87,7 @@ func (x *examination) other(context.Context) {
 }
 
 // elsewhere marks a fault of a file that is on the other machine alone.
-const elsewhere = "there is no file"
+const elsewhere = "file not found"
 
 // difference makes a finding of a fault of a pair.
 func (x *examination) difference(fault string) diagnosis.Finding {

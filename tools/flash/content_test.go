@@ -22,7 +22,7 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 		image func() string
 		want  string
 	}{
-		"not there": {func() string { return "/none.img" }, "there is no file"},
+		"not there": {func() string { return "/none.img" }, "file not found"},
 		"empty":     {func() string { return holding(t, "") }, "not an image of a heliograph board"},
 		"foreign": {func() string { return holding(t, strings.Repeat("\x00", 510)+"\x55\xAA") },
 			"not an image of a heliograph board"},
@@ -30,7 +30,7 @@ func TestImagesAreLookedAtFirst(t *testing.T) {
 		"unknown key": {func() string { return tiny(t, faulty) }, "\nheliograph.toml:9: "},
 		"of RX":       {func() string { return tiny(t, receiver) }, "nonsense"},
 		"key left out": {func() string { return tiny(t, map[string]string{"heliograph.toml": valid}) },
-			"there is no file pair.key"},
+			"file not found: pair.key"},
 		"as it ought to": {func() string { return tiny(t, configured()) }, ""},
 		"without any":    {func() string { return tiny(t, nil) }, ""},
 	} {

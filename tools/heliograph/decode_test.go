@@ -55,7 +55,7 @@ func TestDecode(t *testing.T) {
 		"another pair's key": {[]string{line, "--medium", "uart", "--key", other}, 0,
 			"none of 1 frames opened: this is not the key"},
 		"no capture": {[]string{line}, 1, "--medium uart"},
-		"no file":    {[]string{"/none"}, 1, "there is no file"},
+		"no file":    {[]string{"/none"}, 1, "file not found"},
 		"no key":     {[]string{line, "--key", line}, 1, "not a pair key"},
 		"no medium":  {[]string{line, "--medium", "radio"}, 2, "must be packets or uart"},
 	} {

@@ -43,7 +43,7 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 		"no file named": {nil, 2, "config"},
 		"another role":  {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
 		"a lone file":   {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
-		"no such file":  {[]string{"--config", at("none.toml")}, 1, "there is no file"},
+		"no such file":  {[]string{"--config", at("none.toml")}, 1, "file not found"},
 		"no other file": {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 1, "--other: stat"},
 		"a fault":       {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
 		"another's role": {[]string{"--config", at("good.toml"), "--role", "tx"}, 2, "good.toml is heliorx's file: " +
@@ -52,7 +52,7 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 			"heliorx's: name heliotx's with --other\n"},
 		"a side twice": {[]string{"--config", at("tx.toml"), "--other", at("tx.toml")}, 2, "both files are heliotx's"},
 		"no such secret": {[]string{"--config", at("good.toml"), "--user", "a", "--password-file", at("x")}, 1,
-			"there is no file "},
+			"file not found: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", append([]string{"doctor"}, c.args...)...)

@@ -45,7 +45,7 @@ func TestFlashUsage(t *testing.T) {
 		"faults":                   {"flash --role tx --board virt --config " + faulty + " /tmp/x", 78, "tx.toml:1: "},
 		"three targets":            {"flash a b c", 2, "too many arguments"},
 		"role that is none":        {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
-		"image that is missing":    {"flash /none.img /tmp/x", 1, "no such file"},
+		"image that is missing":    {"flash /none.img /tmp/x", 1, "file not found"},
 		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
 		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
 		"pair without its files": {"flash --pair --board virt --tx-config /none.toml --rx-config /none.toml " +

@@ -175,7 +175,7 @@ func TestInitAsksAgainWhatCannotBe(t *testing.T) {
 			"--mqtt-user none --mqtt-to none --mqtt-listen mqtt://127.0.0.1:P2 --users-file none " +
 			"--it-user ann --rx-status none",
 			[][2]string{{"Password", "secret\r"}, {"users exists already", ""}, {"use it with --users-file", ""},
-				{"Users file of RX", "other\r"}, {"there is no file other", "\r"}, {"[ann]: ", "none\r"},
+				{"Users file of RX", "other\r"}, {"file not found: other", "\r"}, {"[ann]: ", "none\r"},
 				{"anyone could read", "\x04"}}, 1},
 		"a port of both sides": {"--mqtt none --syslog tcp://127.0.0.1:P3 --syslog-channel s " +
 			"--syslog-to tcp://127.0.0.1:5601",

@@ -82,7 +82,7 @@ func TestInitWithAPlantThatDoesNotAnswer(t *testing.T) {
 		"both, with --offline": {[]string{"--opcua", opcua, "--mqtt", mqtt, "--mqtt-to", "mqtt://it", "--offline"}, 0,
 			"Next:"},
 		"a bad answer to a later question": {[]string{"--opcua", opcua, "--users-file", "nope"}, 2,
-			`heliograph: --users-file "nope": there is no file nope` + "\n"},
+			`heliograph: --users-file "nope": file not found: nope` + "\n"},
 		"no time to browse": {[]string{"--browse-time", "0s"}, 2,
 			"--browse-time and --browse-nodes must be above 0"},
 	} {

@@ -180,7 +180,7 @@ func TestInitUsesTheKeyThatIsNamed(t *testing.T) {
 
 func TestInitWritesNothingWhenTheAnswersDoNotDo(t *testing.T) {
 	dir, code, out := initIn(t, "--mqtt", "mqtts://plant", "--mqtt-ca", "none.pem", "--mqtt-to", "mqtt://it")
-	if code != 2 || !strings.Contains(out, `--mqtt-ca "none.pem": there is no file none.pem`) {
+	if code != 2 || !strings.Contains(out, `--mqtt-ca "none.pem": file not found: none.pem`) {
 		t.Error(code, out)
 	}
 	if found, _ := filepath.Glob(filepath.Join(dir, "*")); len(found) != 2 {
@@ -214,7 +214,7 @@ func TestInitSaysWhatToDoAboutABadAnswer(t *testing.T) {
 			"--opcua-security", "Basic128"},
 		`--opcua-password-file: name a file`: {"--opcua", "opc.tcp://x", "--opcua-user",
 			"ot"},
-		`--opcua-password-file "none": there is no file`: {"--opcua", "opc.tcp://x", "--opcua-user",
+		`--opcua-password-file "none": file not found`: {"--opcua", "opc.tcp://x", "--opcua-user",
 			"ot", "--opcua-password-file", "none"},
 		`--opcua-user does not go with the other answers`:           {"--opcua-user", "ot"},
 		`nothing is to cross: name at least one of --opcua, --mqtt`: {"--syslog", "none"},
@@ -260,8 +260,8 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 		"--ntp 10.0.0.1:x":                             `--ntp "10.0.0.1:x": `,
 		opcua + "--history 90000d":                     `--history "90000d": `,
 		broker + "--mqtt-to mqtt://y --mqtt-topics a#": `--mqtt-topics "a#": `,
-		broker + "--mqtt-to mqtts://y --mqtt-to-ca no": `--mqtt-to-ca "no": there is no file no`,
-		opcua + "--users-file no":                      `--users-file "no": there is no file no`,
+		broker + "--mqtt-to mqtts://y --mqtt-to-ca no": `--mqtt-to-ca "no": file not found: no`,
+		opcua + "--users-file no":                      `--users-file "no": file not found: no`,
 		opcua + "--users-file /dev/zero":               `--users-file "/dev/zero": it is not a file`,
 		broker + "--users-file it.password":            `--users-file "it.password": users: it.password:1: not a`,
 		broker + "--it-user ann --it-password-file no": `--it-password-file "no": there is no such file`,

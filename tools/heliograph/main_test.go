@@ -57,7 +57,7 @@ func TestUsage(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "heliograph unknown\n"},
 		"version as a flag":  {[]string{"--version"}, 0, "heliograph unknown\n"},
 		"help":               {[]string{"--help"}, 0, "Available Commands"},
-		"check of a missing": {[]string{"check", "/none.toml"}, 1, "heliograph: there is no file /none.toml: correct"},
+		"check of a missing": {[]string{"check", "/none.toml"}, 1, "heliograph: file not found: /none.toml; correct"},
 		"no time for a change": {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2,
 			"--for: must be longer"},
 		"demo without messages":           {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
@@ -180,9 +180,9 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 		"a board that is none": {[]string{"--board", "rpi9", at("tx.toml")}, 2, "rpi4b, "},
 		"a key to be made": {[]string{"--board", "virt", at("keyless.toml")}, 0,
 			"\"heliograph flash --pair\" makes it"},
-		"a key of no card":      {[]string{at("keyless.toml")}, 78, "key_file: there is no file"},
-		"a key of a PC":         {[]string{"--board", "pc", at("keyless.toml")}, 78, "key_file: there is no file"},
-		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "heliograph: there is no file "},
+		"a key of no card":      {[]string{at("keyless.toml")}, 78, "key_file: file not found"},
+		"a key of a PC":         {[]string{"--board", "pc", at("keyless.toml")}, 78, "key_file: file not found"},
+		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "heliograph: file not found: "},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -46,7 +46,7 @@ func TestWatchOnce(t *testing.T) {
 		"no such port":        {[]string{"127.0.0.1:99999"}, 2, "must be 1 to 65535"},
 		"an IPv6 address":     {[]string{"::1"}, 2, "[::1]:9464"},
 		"not a SHA-256":       {[]string{well, "--trust", "12"}, 2, "64 hexadecimal digits"},
-		"no password file":    {[]string{"ann@" + well, "--password-file", "nowhere"}, 1, "there is no file"},
+		"no password file":    {[]string{"ann@" + well, "--password-file", "nowhere"}, 1, "file not found"},
 		"no certificates":     {[]string{well, "--ca-file", file}, 1, "no certificate in PEM"},
 	} {
 		t.Setenv(passwordVariable, "")

@@ -140,7 +140,7 @@ func TestConfigureRefusesWithoutWriting(t *testing.T) {
 	}{
 		"a configuration with faults":   {"an image", Options{Config: faulty}, "nonsense"},
 		"a role that it does not have":  {"an image", Options{Config: p.config, Role: "rx"}, "is of tx for virt"},
-		"a missing configuration":       {"an image", Options{Config: "/none.toml"}, "there is no file"},
+		"a missing configuration":       {"an image", Options{Config: "/none.toml"}, "file not found"},
 		"a key that is none":            {"an image", Options{UpdateKey: p.config}, "is not a public key"},
 		"a folder without certificates": {"an image", Options{PKI: t.TempDir()}, "has none of the folders"},
 		"a disk without partitions":     {"no table", Options{Config: p.config}, "no partition table"},
@@ -221,7 +221,7 @@ func TestPairKeyOfTheCardStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Configure(f, Options{Config: p.config}); err == nil ||
-		!strings.Contains(err.Error(), "there is no file") {
+		!strings.Contains(err.Error(), "file not found") {
 		t.Errorf("got %v from a card without the key, want that it is missing", err)
 	}
 	if err := os.Rename(at+".away", at); err != nil {

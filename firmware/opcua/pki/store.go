@@ -263,7 +263,7 @@ func (s *Store) now() time.Time {
 // peer's address. The error is an *Error.
 func (s *Store) Check(chain []*x509.Certificate, p Purpose, from string) error {
 	if len(chain) == 0 {
-		return errors.New("pki: there is no certificate to check")
+		return errors.New("pki: no certificate to check")
 	}
 	s.mu.RLock()
 	r := &s.peers

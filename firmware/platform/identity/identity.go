@@ -93,7 +93,7 @@ func (s Store) URI() string {
 func (s Store) Sign(text []byte) (statement.Statement, error) {
 	own := s.Own()
 	if own == nil {
-		return statement.Statement{}, errors.New("identity: there is no certificate to sign with")
+		return statement.Statement{}, errors.New("identity: no certificate to sign with")
 	}
 	signature, err := statement.Sign(statement.Measurement, text, own.Key, own.Certificate.Raw)
 	return statement.Statement{Text: string(text), Signature: signature}, err

@@ -1,9 +1,9 @@
 // Package regular opens and reads files that an operator names: configurations, keys,
 // passwords, certificates, lists, images.
 //
-// It refuses what is not a regular file, and says what it is: a named pipe would wait for a
-// writer and a device may have no end, or do something when it is opened. Nothing but a
-// regular file is opened, and no open waits. Read refuses a file that is larger than its
+// It refuses anything but a regular file, and its error names the kind: a named pipe would
+// wait for a writer; a device may have no end, or do something when it is opened. No open
+// waits. Read refuses a file that is larger than its
 // reader takes, before it reads it.
 package regular
 
@@ -30,7 +30,7 @@ type missing struct {
 }
 
 func (m missing) Error() string {
-	return "there is no file " + m.path + ": correct its name, or the folder"
+	return "file not found: " + m.path + "; correct its name or folder"
 }
 
 func (m missing) Unwrap() error { return m.err }

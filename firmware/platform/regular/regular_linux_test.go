@@ -56,7 +56,7 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 		}
 	}
 	if _, err := regular.Read(at("none"), 1); !errors.Is(err, fs.ErrNotExist) ||
-		err.Error() != "there is no file "+at("none")+": correct its name, or the folder" {
+		err.Error() != "file not found: "+at("none")+"; correct its name or folder" {
 		t.Errorf("got %v, want that there is no such file, and what to do", err)
 	}
 }

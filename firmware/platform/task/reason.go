@@ -8,7 +8,7 @@ import (
 
 // Reason is one thing that keeps a role from being ready.
 type Reason struct {
-	Part  string      `json:"part"`           // what is not ready: a task by its name, "channel press-line", "state"
+	Part  string      `json:"part"`           // of the role: a task by its name, "channel press-line", "state"
 	Cause string      `json:"reason"`         // in one line, as an operator reads it on /readyz
 	Why   cause.Cause `json:"cause,omitzero"` // for programs
 }

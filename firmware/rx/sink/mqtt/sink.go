@@ -86,11 +86,9 @@ type Sink struct {
 
 	embedded *embedded
 
-	mu     sync.Mutex
-	state  sink.State
-	reason string
-	fault  error // why it is down
+	sink.Standing
 
+	mu          sync.Mutex
 	warned      map[string]bool // warnings, and refused topics
 	lastRefusal string
 }
@@ -99,7 +97,7 @@ type Sink struct {
 func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	s := &Sink{
 		cfg: cfg, deps: deps, log: log.With("component", "mqtt sink", "channel", cfg.Channel),
-		clock: time.Now, reason: "not connected yet", warned: map[string]bool{},
+		clock: time.Now, warned: map[string]bool{},
 	}
 	s.run = uint64(s.clock().UnixNano())
 	address := cfg.Broker
@@ -168,14 +166,8 @@ func (s *Sink) serve(ctx context.Context, failures int) (progress, error) {
 
 // setState notes how the sink stands. A change of state is logged once; what follows
 // while the broker is away is one attempt after the other.
-func (s *Sink) setState(state sink.State, reason string, fault error) {
-	if fault != nil {
-		reason = fault.Error()
-	}
-	s.mu.Lock()
-	before := s.state
-	s.state, s.reason, s.fault = state, reason, fault
-	s.mu.Unlock()
+func (s *Sink) setState(state sink.State, note string, fault error) {
+	before, reason := s.Set(state, note, fault)
 	switch {
 	case state == sink.Up:
 		attributes := []any{"state", state.String(), "broker", strings.TrimPrefix(s.peer, "broker ")}
@@ -203,30 +195,18 @@ func (s *Sink) warnOnce(what string) {
 
 // Status returns how the sink stands with its broker.
 func (s *Sink) Status() (sink.State, string) {
+	state, reason := s.Standing.Status()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.refusalStats().Refused()
-	if s.state != sink.Up || n == 0 {
-		return s.state, s.reason
+	if state != sink.Up || n == 0 {
+		return state, reason
 	}
 	refusals := fmt.Sprintf("the broker refused %d messages, the last one to %s", n, s.lastRefusal)
-	if s.reason != "" {
-		refusals = s.reason + "; " + refusals
+	if reason != "" {
+		refusals = reason + "; " + refusals
 	}
-	return s.state, refusals
-}
-
-// Ready returns nil while the broker is connected.
-func (s *Sink) Ready() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.state == sink.Up:
-		return nil
-	case s.fault != nil:
-		return s.fault
-	}
-	return errors.New(s.reason)
+	return state, refusals
 }
 
 // String names the task.

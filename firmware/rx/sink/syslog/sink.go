@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,11 +78,7 @@ type Sink struct {
 	account               sink.Account
 	log                   *slog.Logger
 	stats                 Stats
-
-	mu     sync.Mutex
-	state  sink.State
-	reason string
-	fault  error // why it is down
+	sink.Standing         // with the collector
 }
 
 // New reads the certificates; it connects nothing yet.
@@ -94,7 +89,7 @@ func New(cfg config.SyslogSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	}
 	s := &Sink{
 		name: cfg.Channel, scheme: u.Scheme, address: u.Host, queue: deps.Queue, account: deps.Account,
-		log: log.With("component", "syslog sink", "channel", cfg.Channel), reason: "not connected yet",
+		log: log.With("component", "syslog sink", "channel", cfg.Channel),
 	}
 	if u.Scheme == "tls" {
 		if s.tls, err = cfg.TLS.Client(u.Hostname()); err != nil {
@@ -149,14 +144,7 @@ func (s *Sink) setUp() {
 // setState notes how the sink stands. A change of state is logged once; what follows
 // while the collector is away is one attempt after the other.
 func (s *Sink) setState(state sink.State, fault error) {
-	reason := ""
-	if fault != nil {
-		reason = fault.Error()
-	}
-	s.mu.Lock()
-	before := s.state
-	s.state, s.reason, s.fault = state, reason, fault
-	s.mu.Unlock()
+	before, reason := s.Set(state, "", fault)
 	switch {
 	case state == sink.Up:
 		s.log.Info("collector connected", "state", state.String(), "collector", s.address)
@@ -165,26 +153,6 @@ func (s *Sink) setState(state sink.State, fault error) {
 	default:
 		s.log.Warn("collector disconnected", "state", state.String(), "error", reason)
 	}
-}
-
-// Status returns how the sink stands with its collector.
-func (s *Sink) Status() (sink.State, string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state, s.reason
-}
-
-// Ready returns nil while the collector is connected.
-func (s *Sink) Ready() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.state == sink.Up:
-		return nil
-	case s.fault != nil:
-		return s.fault
-	}
-	return errors.New(s.reason)
 }
 
 // String names the task.
