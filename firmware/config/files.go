@@ -26,11 +26,14 @@ func (r *report) smallFile(a tablePath, key, path string) []byte {
 	return text.TrimMark(content)
 }
 
+// NotFound begins the fault of a file that is not there: it may be on the other machine of a pair.
+const NotFound = "file not found"
+
 // fileFault describes an error of reading a file.
 func fileFault(err error, path string) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "file not found: " + path
+		return NotFound + ": " + path
 	case errors.Is(err, fs.ErrPermission):
 		return "no permission to read " + path
 	default:

@@ -67,7 +67,7 @@ func (x *examination) other(context.Context) {
 	both, err := settings.Pair(tx, rx)
 	if err != nil {
 		for _, line := range strings.Split(err.Error(), "\n") {
-			if strings.HasPrefix(line, x.Other) && strings.Contains(line, elsewhere) {
+			if strings.HasPrefix(line, x.Other) && strings.Contains(line, config.NotFound) {
 				x.unchecked("the other side's file is not compared: " + line)
 			} else {
 				x.found(x.difference(line))
@@ -85,9 +85,6 @@ func (x *examination) other(context.Context) {
 		pairkey.ID(a.Key), pairkey.ID(b.Key)), "heliograph key change --config FILE KEY, with the same key on both "+
 		"sides, the receiver first")
 }
-
-// elsewhere marks a fault of a file that is on the other machine alone.
-const elsewhere = "file not found"
 
 // difference makes a finding of a fault of a pair.
 func (x *examination) difference(fault string) diagnosis.Finding {

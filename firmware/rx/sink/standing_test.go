@@ -23,7 +23,8 @@ func TestStandingSaysHowASinkStands(t *testing.T) {
 		c.set()
 		state, words := s.Status()
 		err := s.Ready()
-		if state != c.state || words != c.words || (err == nil) != (c.ready == "") || err != nil && err.Error() != c.ready {
+		if state != c.state || words != c.words || (err == nil) != (c.ready == "") ||
+			err != nil && err.Error() != c.ready {
 			t.Errorf("%s: got %v %q, %v; want %v %q, %q", c.name, state, words, err, c.state, c.words, c.ready)
 		}
 	}
