@@ -25,8 +25,9 @@ import (
 	"heliograph/tools/boarddemo/emulator"
 )
 
-// What a board is waited for is bounded by a multiple of its first boot, which takes
-// about 5 s, and minutes on a machine that does other things too.
+// What a board is waited for is bounded by a multiple of its own first boot. One of virt
+// takes about 5 s and one of a Pi 30 s, and either takes minutes on a machine that does
+// other things too.
 const (
 	firstBound  = 10 * time.Minute // of the first boot
 	leastBound  = 150 * time.Second
@@ -34,18 +35,6 @@ const (
 	leastAnswer = 10 * time.Second // of a console that runs
 	answerBoots = 2
 )
-
-// firstBoot is how long the first boot of these tests took until it was seen to run;
-// 0 before that.
-var firstBoot atomic.Int64
-
-// bound is how long a board may take for anything.
-func bound() time.Duration {
-	if d := time.Duration(firstBoot.Load()); d > 0 {
-		return max(leastBound, boundBoots*d)
-	}
-	return firstBound
-}
 
 // machine is a running board.
 type machine struct {
@@ -56,6 +45,15 @@ type machine struct {
 	stop   func() // a power cut
 	ends   <-chan struct{}
 	start  time.Time
+	booted atomic.Int64 // time.Duration from start until it was seen to run; 0 before that
+}
+
+// bound is how long the board may take for anything.
+func (m *machine) bound() time.Duration {
+	if d := time.Duration(m.booted.Load()); d > 0 {
+		return max(leastBound, boundBoots*d)
+	}
+	return firstBound
 }
 
 // wiring is what a board is connected to.
@@ -132,10 +130,10 @@ func (m *machine) until(t *testing.T, what string, condition func() error) {
 	for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 		err := condition()
 		if err == nil {
-			firstBoot.CompareAndSwap(0, int64(time.Since(m.start)))
+			m.booted.CompareAndSwap(0, int64(time.Since(m.start)))
 			return
 		}
-		if m.ctx.Err() != nil || time.Since(begin) > bound() {
+		if m.ctx.Err() != nil || time.Since(begin) > m.bound() {
 			t.Logf("the console:\n%s", m.screen.String())
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -185,7 +183,7 @@ func (m *machine) status(t *testing.T) (console.Status, error) {
 	const mark = "-----BEGIN HELIOGRAPH status"
 	before := strings.Count(m.screen.String(), mark)
 	m.press(t, string(rune(console.Enquiry)))
-	answer := max(leastAnswer, answerBoots*time.Duration(firstBoot.Load()))
+	answer := max(leastAnswer, answerBoots*time.Duration(m.booted.Load()))
 	for end := time.Now().Add(answer); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		s := m.screen.String()
 		if strings.Count(s, mark) == before || !strings.HasSuffix(strings.TrimSpace(s), "END HELIOGRAPH status-----") &&

@@ -132,7 +132,7 @@ func TestPairOfBoards(t *testing.T) {
 
 // selfTested asks a board's console for its self-test, which has to contain all this.
 func selfTested(port console.Port, want ...string) error {
-	bundle, err := console.Ask(port, 'd', "diagnostics", bound())
+	bundle, err := console.Ask(port, 'd', "diagnostics", firstBound)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func restarts(t *testing.T, card string, most int) (m *machine, consoles string)
 // settles waits until the console shows what is looked for, or the board restarts.
 func (m *machine) settles(t *testing.T, done func(screen string) bool) {
 	t.Helper()
-	for end := time.Now().Add(bound()); !done(m.screen.String()); {
+	for end := time.Now().Add(m.bound()); !done(m.screen.String()); {
 		select {
 		case <-m.ends:
 			return
