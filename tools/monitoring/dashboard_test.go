@@ -3,6 +3,7 @@ package monitoring
 import (
 	"encoding/json"
 	"fmt"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -56,6 +57,28 @@ func TestRulesAndDashboardReferToMetricsThatExist(t *testing.T) {
 	for _, name := range Metrics() {
 		if !known[strings.TrimSuffix(name, "_bucket")] { // a histogram's
 			t.Errorf("no role has a metric %s", name)
+		}
+	}
+}
+
+// TestGrafanasOwnTypesTakeTheDashboard has them refuse what Grafana would leave out without
+// a word: an option that it does not have, or one that it requires and the file lacks.
+func TestGrafanasOwnTypesTakeTheDashboard(t *testing.T) {
+	check := func(board string) (string, error) {
+		c := exec.Command("go", "run", ".")
+		c.Dir, c.Stdin = "../../ci/peers/grafana", strings.NewReader(board)
+		said, err := c.CombinedOutput()
+		return string(said), err
+	}
+	if said, err := check(dashboard); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	for wrong, want := range map[string]string{
+		strings.Replace(dashboard, `"showLegend"`, `"showsLegend"`, 1): "showsLegend",
+		strings.Replace(dashboard, `"heatmap"`, `"heat"`, 1):           `the options of "heat" are not checked`,
+	} {
+		if said, err := check(wrong); err == nil || !strings.Contains(said, want) {
+			t.Errorf("a dashboard with a fault: got %v and %q, want an error with %q", err, said, want)
 		}
 	}
 }
