@@ -43,7 +43,7 @@ npm_install() {
 	fi
 	echo "setup: installing the peers of ci/peers"
 	log=$(mktemp)
-	if (cd peers && timeout 300 npm ci) >"$log" 2>&1 && cp peers/package-lock.json "$done"; then
+	if (cd peers && timeout 900 npm ci) >"$log" 2>&1 && cp peers/package-lock.json "$done"; then
 		rm -f "$log"
 	else
 		tail -n 20 "$log" >&2
@@ -60,7 +60,7 @@ collector_build() {
 	fi
 	echo "setup: building the OpenTelemetry Collector"
 	log=$(mktemp)
-	if CGO_ENABLED=0 timeout 600 "${GO:-go}" build -trimpath -o otelcol . >"$log" 2>&1; then
+	if CGO_ENABLED=0 timeout 1800 "${GO:-go}" build -trimpath -o otelcol . >"$log" 2>&1; then
 		rm -f "$log"
 	else
 		tail -n 20 "$log" >&2
@@ -86,6 +86,7 @@ need e2fsck        e2fsprogs
 need unsquashfs    squashfs-tools
 need cpio          cpio
 need rpm           rpm
+need lintian       lintian
 need chromium      chromium
 need groff         groff-base
 need mandoc        mandoc

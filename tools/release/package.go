@@ -95,13 +95,6 @@ func (b *builder) packageFiles(p product, architecture string) ([]entry, error) 
 	if err != nil {
 		return nil, err
 	}
-	changes, err := os.ReadFile(filepath.Join(b.source, "CHANGELOG.md"))
-	if err != nil {
-		return nil, err
-	}
-	if changes, err = gzipped(changes); err != nil {
-		return nil, err
-	}
 	doc, share := "usr/share/doc/"+p.Name, "usr/share/"+p.Name
 	var files []entry
 	if p.Role != "" {
@@ -109,13 +102,20 @@ func (b *builder) packageFiles(p product, architecture string) ([]entry, error) 
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, entry{path: "etc/heliograph", mode: 0o755, folder: true},
+		changes, err := os.ReadFile(filepath.Join(b.source, "CHANGELOG.md")) // the tool has it among its documents
+		if err != nil {
+			return nil, err
+		}
+		if changes, err = gzipped(changes); err != nil {
+			return nil, err
+		}
+		files = append(files, entry{path: doc + "/CHANGELOG.md.gz", mode: 0o644, content: changes},
+			entry{path: "etc/heliograph", mode: 0o755, folder: true},
 			entry{path: "etc/heliograph/" + p.Name + ".toml.example", mode: 0o644, config: true, content: example},
 			entry{path: "usr/share/" + p.Name + "/reference.toml", mode: 0o644, content: reference})
 	}
 	files = append(files, entry{path: "usr/bin/" + p.Name, mode: 0o755, content: program},
 		entry{path: doc, mode: 0o755, folder: true},
-		entry{path: doc + "/CHANGELOG.md.gz", mode: 0o644, content: changes},
 		entry{path: share, mode: 0o755, folder: true},
 		entry{path: share + "/" + licencesFile, mode: 0o644, content: licences})
 	words, err := b.installedWords(p)

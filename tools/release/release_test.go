@@ -218,7 +218,7 @@ func TestDescriptionsFitAndAreOfTheirPackage(t *testing.T) {
 	}
 }
 
-// TestPackagesAreWhatOthersRead asks dpkg and rpm.
+// TestPackagesAreWhatOthersRead asks dpkg, lintian and rpm.
 func TestPackagesAreWhatOthersRead(t *testing.T) {
 	dist := built(t)
 	for _, name := range []string{"heliotx", "heliorx"} {
@@ -229,7 +229,11 @@ func TestPackagesAreWhatOthersRead(t *testing.T) {
 		contains(t, asked(t, "dpkg-deb", "--contents", file+".deb"), want...)
 		contains(t, asked(t, "dpkg-deb", "--field", file+".deb"), "Version: 1.2.0~rc1", "Package: "+name)
 		contains(t, asked(t, "dpkg-deb", "--info", file+".deb", "conffiles"), "/etc/heliograph/"+name+".toml.example\n")
+		if said := asked(t, "lintian", "--allow-root", "--fail-on", "none", file+".deb"); said != "" {
+			t.Errorf("lintian: %s", said)
+		}
 		contains(t, asked(t, "rpm", "-qpl", file+".rpm"), want...)
+		contains(t, asked(t, "rpm", "-qpd", file+".rpm"), "/README.md\n", "/"+name+".8.gz\n", "/CHANGELOG.md.gz\n")
 		contains(t, asked(t, "rpm", "-qp", "--queryformat", "%{NAME} %{VERSION} %{ARCH}", file+".rpm"),
 			name+" 1.2.0~rc1 ")
 		contains(t, asked(t, "rpm", "-qpc", file+".rpm"), "/etc/heliograph/"+name+".toml.example\n")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"strings"
 
 	"github.com/google/rpmpack"
 )
@@ -9,7 +10,7 @@ import (
 // writeRPM writes a package of Fedora, SUSE and their kin.
 func (b *builder) writeRPM(w io.Writer, p product, architecture string, files []entry) error {
 	r, err := rpmpack.NewRPM(rpmpack.RPMMetaData{
-		Name: p.Name, Summary: "one-way gateway for OPC UA, MQTT and syslog",
+		Name: p.Name, Summary: "One-way gateway for OPC UA, MQTT and syslog",
 		Description: p.Does,
 		Version:     b.packageVersion(), Release: "1", Licence: "Apache-2.0", Packager: maintainer, Compressor: "gzip",
 		Arch:      map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[architecture],
@@ -26,6 +27,9 @@ func (b *builder) writeRPM(w io.Writer, p product, architecture string, files []
 		}
 		if f.config {
 			one.Type = rpmpack.ConfigFile | rpmpack.NoReplaceFile
+		}
+		if strings.HasPrefix(f.path, "usr/share/doc/") || strings.HasPrefix(f.path, "usr/share/man/") {
+			one.Type = rpmpack.DocFile // rpm -qd lists it, and rpm --excludedocs leaves it out
 		}
 		r.AddFile(one)
 	}

@@ -51,7 +51,8 @@ func check(data []byte) error {
 			continue
 		}
 		if _, found := panels.ConfigForPanelcfgVariant(p.Panel.Type); !found {
-			return fmt.Errorf("panels[%d]: the options of %q are not checked: add its type to this program", i, p.Panel.Type)
+			return fmt.Errorf("panels[%d]: the options of %q are not checked: add its type to this program",
+				i, p.Panel.Type)
 		}
 	}
 	return d.Validate()
