@@ -9,6 +9,7 @@ import (
 
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/regular"
+	"heliograph/firmware/platform/text"
 )
 
 // Expiry is when a certificate expires.
@@ -19,7 +20,7 @@ type Expiry struct {
 	Thumbprint string
 }
 
-// Expiries lists when the certificates that a role uses expire: those in PEM Files,
+// Expiries lists when the certificates that a role uses expire: those in Files, PEM or DER,
 // by what they are for, and with a Store those of OPC UA, its own and the trusted
 // ones. Files that are missing or hold no certificate are left out: their users
 // report that. Safe for concurrent use.
@@ -51,12 +52,14 @@ func (e *Expiries) List(now time.Time) []Expiry {
 
 func (e *Expiries) readAll() (list []Expiry) {
 	for name, file := range e.Files {
-		pair, err := regular.Read(file, maxCertificate)
-		block, _ := pem.Decode(pair)
-		if err != nil || block == nil {
+		data, err := regular.Read(file, maxCertificate)
+		if err != nil {
 			continue
 		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+		if block, _ := pem.Decode(text.TrimMark(data)); block != nil {
+			data = block.Bytes
+		}
+		if c, err := x509.ParseCertificate(data); err == nil {
 			list = append(list, Expiry{Name: name, At: c.NotAfter})
 		}
 	}

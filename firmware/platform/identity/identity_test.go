@@ -52,8 +52,12 @@ func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Expiries{Files: map[string]string{"syslog log": file, "mqtt cell-1": filepath.Join(folder, "none.crt")},
-		Store: s.Store}
+	der := filepath.Join(folder, "user.der")
+	if err := os.WriteFile(der, other.Own().Certificate.Raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := &Expiries{Files: map[string]string{"syslog log": file, "mqtt cell-1": filepath.Join(folder, "none.crt"),
+		"opcua user of press": der}, Store: s.Store}
 	got := map[string]time.Time{}
 	now := time.Now()
 	for _, x := range e.List(now) {
@@ -61,21 +65,21 @@ func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
 	}
 	trusted := fmt.Sprintf("opcua trusted %s %s", other.Own().Certificate.Subject.CommonName,
 		pki.Thumbprint(other.Own().Certificate.Raw)[:8])
-	for _, name := range []string{"opcua own", trusted, "syslog log"} {
+	for _, name := range []string{"opcua own", trusted, "syslog log", "opcua user of press"} {
 		if got[name].Before(now) {
 			t.Errorf("%s: got %v, want a time to come; all: %v", name, got[name], got)
 		}
 	}
-	if len(got) != 3 {
-		t.Errorf("got %v, want three", got)
+	if len(got) != 4 {
+		t.Errorf("got %v, want four", got)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if again := e.List(now.Add(time.Second)); len(again) != 3 {
+	if again := e.List(now.Add(time.Second)); len(again) != 4 {
 		t.Errorf("read again within a minute: got %v", again)
 	}
-	if again := e.List(now.Add(time.Minute)); len(again) != 2 {
-		t.Errorf("after a minute: got %v, want two", again)
+	if again := e.List(now.Add(time.Minute)); len(again) != 3 {
+		t.Errorf("after a minute: got %v, want three", again)
 	}
 }

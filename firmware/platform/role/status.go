@@ -3,32 +3,28 @@ package role
 import (
 	"crypto/tls"
 	"log/slog"
-	"time"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
-	"heliograph/firmware/platform/identity/selfsigned"
 	"heliograph/firmware/platform/status"
 )
 
 // StatusServer makes the status server of a configuration that has one. pki is where it
-// keeps a certificate that it makes itself. What it shows the caller sets.
-func StatusServer(c config.Status, pki string, audit func(kind, text string), log *slog.Logger) (*status.Server,
-	error) {
+// keeps a certificate that it makes itself; certificates gets the file of the one in use, as
+// "status". What it shows the caller sets.
+func StatusServer(c config.Status, pki string, certificates map[string]string, audit func(kind, text string),
+	log *slog.Logger) (*status.Server, error) {
 	s := &status.Server{Listen: c.Listen, UpdateListen: c.UpdateListen, Hosts: c.Hosts, Audit: audit, Log: log}
 	if c.Secure || c.UpdateSecure {
-		files := c.TLS
-		if files.Certificate == "" {
-			address := c.Listen
-			if !c.Secure {
-				address = c.UpdateListen
-			}
-			var err error
-			if files.Certificate, files.PrivateKey,
-				err = selfsigned.Ensure(pki, "status", address, time.Now()); err != nil {
-				return nil, err
-			}
+		address := c.Listen
+		if !c.Secure {
+			address = c.UpdateListen
 		}
+		files, err := ListenerTLS(c.TLS, pki, "status", address, log.With("component", "status server"))
+		if err != nil {
+			return nil, err
+		}
+		certificates["status"] = files.Certificate
 		own, err := files.Server()
 		if err != nil {
 			return nil, err

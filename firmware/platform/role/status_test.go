@@ -27,7 +27,8 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	audited := make(chan string, 10)
-	s, err := StatusServer(config.Status{Listen: "127.0.0.1:0", Secure: true, UsersFile: file}, folder,
+	certificates := map[string]string{}
+	s, err := StatusServer(config.Status{Listen: "127.0.0.1:0", Secure: true, UsersFile: file}, folder, certificates,
 		func(kind, text string) { audited <- kind + " " + text }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestStatusServerMakesItsCertificateAndAsksUsers(t *testing.T) {
 	for s.Address() == "" {
 		time.Sleep(time.Millisecond)
 	}
-	certificate, err := os.ReadFile(filepath.Join(folder, "status.crt"))
+	certificate, err := os.ReadFile(certificates["status"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,18 +89,27 @@ func TestStatusServerRefusesFilesThatAreNotThere(t *testing.T) {
 		"users": {Listen: "127.0.0.1:0", UsersFile: "/none/users"},
 		"certificate": {Listen: "127.0.0.1:0", UpdateListen: "127.0.0.1:0", UpdateSecure: true,
 			TLS: config.TLS{Certificate: "/none/c", PrivateKey: "/none/k"}},
-		"a folder": {Listen: "127.0.0.1:0", Secure: true},
 	} {
-		pki := t.TempDir()
-		if name == "a folder" {
-			pki = filepath.Join(pki, "file")
-			if err := os.WriteFile(pki, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := StatusServer(c, pki, func(string, string) {}, slog.New(slog.DiscardHandler)); err == nil ||
-			strings.Contains(err.Error(), "\n") {
+		if _, err := StatusServer(c, t.TempDir(), map[string]string{}, func(string, string) {},
+			slog.New(slog.DiscardHandler)); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want one line", name, err)
 		}
+	}
+}
+
+func TestStatusServerRunsWithoutACertificateThatIsKept(t *testing.T) {
+	pki := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(pki, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	s, err := StatusServer(config.Status{Listen: "127.0.0.1:0", Secure: true}, pki,
+		map[string]string{}, func(string, string) {},
+		slog.New(slog.NewTextHandler(&said, nil)))
+	if err != nil || s.TLS == nil || len(s.TLS.Certificates) != 1 {
+		t.Fatalf("got %+v, %v; want a certificate for this run", s, err)
+	}
+	if !strings.Contains(said.String(), "this run only") {
+		t.Errorf("the log does not say so: %q", said.String())
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
-	"heliograph/firmware/platform/identity/selfsigned"
+	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/mirror"
@@ -105,24 +104,18 @@ func (n *Node) addMQTT() error {
 // one is made where none is configured.
 func withCertificate(c config.MQTTSink, folder string, log *slog.Logger) (config.MQTTSink, error) {
 	address, secure := strings.CutPrefix(c.Listen, "mqtts://")
-	if !secure || c.TLS.Certificate != "" {
+	if !secure {
 		return c, nil
 	}
 	var err error
-	c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, "mqtt-"+c.Channel, address, time.Now())
-	if err == nil {
-		return c, nil
-	}
-	log.Error("listener's certificate is for this run only", "component", "mqtt sink", "channel", c.Channel, "error",
-		err)
-	c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
+	c.TLS, err = role.ListenerTLS(c.TLS, folder, "mqtt-"+c.Channel, address,
+		log.With("component", "mqtt sink", "channel", c.Channel))
 	return c, err
 }
 
 // addSyslog makes the configured syslog sinks.
 func (n *Node) addSyslog() error {
 	for _, c := range n.config.RX.Syslog {
-		n.expiries.Files["syslog "+c.Channel] = c.TLS.Certificate
 		q, err := n.openQueue(c.Channel, c.SpoolBytes)
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func New(c Config) (*Node, error) {
 	}
 	n := &Node{
 		config: c, started: time.Now(), state: state,
-		expiries: &identity.Expiries{Files: map[string]string{}},
+		expiries: &identity.Expiries{Files: c.RX.Certificates()},
 		ntp:      &timekeeping.NTP{Servers: c.RX.Time, Log: c.Log},
 		runner:   task.Runner{Log: c.Log},
 		machine:  machine.Of(c.RX.State, c.Reports != nil),
@@ -144,7 +144,7 @@ func (n *Node) build() error {
 // metrics, as configured.
 func (n *Node) addStatus() error {
 	c, log := n.config.RX, n.config.Log
-	server, err := role.StatusServer(c.Status, c.PKI, n.state.journal.Add, log)
+	server, err := role.StatusServer(c.Status, c.PKI, n.expiries.Files, n.state.journal.Add, log)
 	if err != nil {
 		return err
 	}

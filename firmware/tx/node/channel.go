@@ -4,12 +4,11 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"heliograph/firmware/conduit/wire"
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/pki"
-	"heliograph/firmware/platform/identity/selfsigned"
+	"heliograph/firmware/platform/role"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
@@ -46,7 +45,6 @@ func (n *Node) addSources() error {
 		if err != nil {
 			return err
 		}
-		n.expiries.Files["mqtt "+c.Channel] = c.TLS.Certificate
 		n.addSource(c.Channel, s)
 	}
 	for _, configured := range cfg.Syslog {
@@ -69,18 +67,12 @@ func (n *Node) addSources() error {
 func withCertificate(c config.SyslogSource, folder string, log *slog.Logger) (config.SyslogSource, error) {
 	for _, l := range c.Listen {
 		address, secure := strings.CutPrefix(l, "tls://")
-		if !secure || c.TLS.Certificate != "" {
+		if !secure {
 			continue
 		}
 		var err error
-		c.TLS.Certificate, c.TLS.PrivateKey, err = selfsigned.Ensure(folder, "syslog-"+c.Channel, address, time.Now())
-		if err == nil {
-			return c, nil
-		}
-		log.Error("listener's certificate is for this run only",
-			"component", "syslog source", "channel", c.Channel, "error", err)
-		c.TLS.Certificate, c.TLS.PrivateKey = "", ""
-		c.TLS.Own, err = selfsigned.InMemory(address, time.Now())
+		c.TLS, err = role.ListenerTLS(c.TLS, folder, "syslog-"+c.Channel, address,
+			log.With("component", "syslog source", "channel", c.Channel))
 		return c, err
 	}
 	return c, nil

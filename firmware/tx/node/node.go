@@ -97,7 +97,7 @@ func New(c Config) (*Node, error) {
 	n := &Node{
 		config: c, started: time.Now(), state: state,
 		protocols: map[string]string{}, sources: map[string]task.Task{},
-		expiries: &identity.Expiries{Files: map[string]string{}},
+		expiries: &identity.Expiries{Files: c.TX.Certificates()},
 		ntp:      &timekeeping.NTP{Servers: c.TX.Time, Log: c.Log},
 		runner:   task.Runner{Log: c.Log},
 		machine:  machine.Of(c.TX.State, c.Reports != nil),
@@ -146,7 +146,7 @@ func (n *Node) build() error {
 // metrics, as configured.
 func (n *Node) addStatus() error {
 	c, log := n.config.TX, n.config.Log
-	server, err := role.StatusServer(c.Status, c.PKI, n.state.journal.Add, log)
+	server, err := role.StatusServer(c.Status, c.PKI, n.expiries.Files, n.state.journal.Add, log)
 	if err != nil {
 		return err
 	}
