@@ -414,6 +414,11 @@ func TestTheCarrierTest(t *testing.T) {
 		})
 	}
 	before, after := figures{expected: 100}.at(120), figures{expected: 200}.at(130)
+	signed := after
+	signed.proof = &Proof{}
+	if got := JudgeCarrier(light, &before, &signed); got.Done || !strings.Contains(got.Reason, "for other clients") {
+		t.Errorf("none of the samples with light is signed: got %+v, want not done, and others as the reason", got)
+	}
 	if got := JudgeCarrier(light[:1], &before, &after); got.Done || !strings.Contains(got.Reason, "more --minutes") {
 		t.Errorf("without a measurement with light: got %+v", got)
 	}

@@ -68,10 +68,11 @@ func IsDark(samples []Sample) bool {
 func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	dark := after.At.Sub(before.At)
 	c := Carrier{Done: true, DarkSeconds: dark.Seconds(), proofs: proofs(before, after)}
+	counted := light
 	if after.proof != nil {
-		light = signedOnly(light)
+		counted = signedOnly(light)
 	}
-	c.Slowest, c.Fastest = rateRange(light, dark)
+	c.Slowest, c.Fastest = rateRange(counted, dark)
 	uptime := time.Duration((transmitterClock(after) - transmitterClock(before)) * float64(time.Second))
 	switch {
 	case after.Link.Epoch != before.Link.Epoch:
@@ -88,8 +89,7 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	case (uptime - dark).Abs() > maxUptimeError:
 		c.Fault = fmt.Sprintf("TX's clock went on by %.1f s in %.1f s", uptime.Seconds(), dark.Seconds())
 	case c.Fastest == 0:
-		return Carrier{Reason: fmt.Sprintf("it was dark for %.0f s, and the measurement before is to be longer than "+
-			"that: give more --minutes", dark.Seconds())}
+		return Carrier{Reason: tooShort(light, dark)}
 	case c.Rate < c.Slowest/tolerance || c.Rate > c.Fastest*tolerance:
 		c.Fault = fmt.Sprintf("TX sent %.1f frames a second in the dark, and %.1f to %.1f with light", c.Rate,
 			c.Slowest,
@@ -98,6 +98,16 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 		c.Passed = true
 	}
 	return c
+}
+
+// tooShort says why samples that count show no rate over as long a time as it was dark.
+func tooShort(light []Sample, dark time.Duration) string {
+	if _, fastest := rateRange(light, dark); fastest > 0 {
+		return fmt.Sprintf("it was dark for %.0f s, and RX signed nothing over as long a time before, for other "+
+			"clients: find out who asks its status port for statements, or give more --minutes", dark.Seconds())
+	}
+	return fmt.Sprintf("it was dark for %.0f s, and the measurement before is to be longer than that: give more "+
+		"--minutes", dark.Seconds())
 }
 
 // transmitterClock is TX's uptime at a sample in seconds: that of the newest heartbeat, and
