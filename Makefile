@@ -17,6 +17,8 @@ SLOW := /ci/e2e$$|/ci/page$$|/ci/qemu$$|/ci/linksim$$|/ci/boardcheck$$|/tools/|/
 SERIAL := /ci/archtest$$|/ci/boardcheck$$|/tools/heliograph$$|/tools/image$$|/tools/image/filesystem$$|/tools/release$$
 
 export CGO_ENABLED ?= 0
+# For programs and tests alike: what releases take too, and with one flag all is compiled once.
+export GOFLAGS ?= -trimpath
 
 # The tests' peers from npm, and the Node.js that runs them, before any other.
 PEERS = NODE_PATH=$(CURDIR)/ci/peers/node_modules \
@@ -29,7 +31,7 @@ help:  ## list the targets
 
 build: ## leave heliotx, heliorx and heliograph in bin/
 	@mkdir -p bin
-	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(PROGRAMS:%=./%)
+	$(GO) build -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(PROGRAMS:%=./%)
 
 release: ## leave in dist/ what users get; VERSION=1.2.0, and BOARDS=virt,rpi4b KEY=FILE RELEASE=2 if wanted
 	$(GO) run ./tools/release -version '$(VERSION)' -release '$(or $(RELEASE),1)' -boards '$(BOARDS)' -key '$(KEY)'
@@ -42,7 +44,7 @@ demo: build ## watch a simulated plant's messages cross an impaired one-way link
 	bin/heliograph demo
 
 check: lint ## build, lint and run the unit tests: no root, no installs, no emulator
-	$(GO) build -trimpath ./...
+	$(GO) build ./...
 	$(GO) test -short $$($(GO) list ./... | grep -vE '$(SLOW)')
 
 lint:  ## vet, gofmt and staticcheck
