@@ -45,6 +45,11 @@ type hash struct {
 // Hash returns the PHC string of a password with a new salt.
 func Hash(password string) string {
 	h := newHashOf(password)
+	return h.String()
+}
+
+// String implements fmt.Stringer.
+func (h *hash) String() string {
 	enc := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.time, h.threads,
 		enc.EncodeToString(h.salt), enc.EncodeToString(h.sum))
@@ -54,8 +59,13 @@ func newHashOf(password string) hash {
 	salt := make([]byte, newSalt)
 	_, _ = rand.Read(salt) // never fails (crypto/rand since Go 1.24)
 	h := hash{time: newTime, memory: newMemory, threads: newThreads, salt: salt}
-	h.sum = argon2.IDKey([]byte(password), salt, h.time, h.memory, h.threads, newHash)
+	h.compute(password)
 	return h
+}
+
+// compute sets what a password comes to.
+func (h *hash) compute(password string) {
+	h.sum = argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, newHash)
 }
 
 func parseHash(s string) (hash, error) {

@@ -3,6 +3,8 @@ package users
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,8 +35,21 @@ func guess(t *testing.T, u *Users, name string, clients int, from func(i int) ne
 	return func() { close(stop); time.Sleep(2 * maxWait) }
 }
 
+// cheapFile has anna with a hash that costs little: it is turns that a test is about, and it takes
+// many.
+func cheapFile(t *testing.T) string {
+	t.Helper()
+	h := hash{time: 1, memory: 8, threads: 1, salt: make([]byte, newSalt)}
+	h.compute("correct horse")
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte("anna:"+h.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestGuessersLockNoUserOut(t *testing.T) {
-	path := file(t)
+	path := cheapFile(t)
 	for name, from := range map[string]func(i int) netip.Addr{
 		"from other addresses":  func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 2, 0, byte(i)}) },
 		"from the same address": func(int) netip.Addr { return here },
