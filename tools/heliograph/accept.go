@@ -39,6 +39,7 @@ type acceptRun struct {
 	probes                     int
 	skipCarrier, json          bool
 	length                     time.Duration // hidden: instead of minutes
+	asked                      string        // host:port that answers: of rx, or of config
 }
 
 // Our own bounds.
@@ -146,6 +147,7 @@ func (a *acceptRun) run(c *cobra.Command, _ []string) error {
 			return body, statementError(err)
 		}
 		_, _ = rand.Read(s.Challenge[:]) // never fails
+		a.asked = address.Name
 		return a.accept(c, cfg, s)
 	})(c, nil)
 }
@@ -218,7 +220,8 @@ func (a *acceptRun) accept(c *cobra.Command, cfg config.RX, s session.Config) er
 		return fmt.Errorf("accept: %w", err)
 	}
 	if a.config != "" && r.Pair != cfg.Pair {
-		return fmt.Errorf("accept: heliorx at %s is of pair %q, and %s of %q", a.rx, r.Pair, a.config, cfg.Pair)
+		return fmt.Errorf("accept: heliorx at %s is of pair %q, and %s of %q: name its own file, or the right --rx",
+			a.asked, r.Pair, a.config, cfg.Pair)
 	}
 	if own == nil && r.Evidence == nil {
 		fmt.Fprintln(c.ErrOrStderr(), "accept: the report is not signed:",

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,29 @@ func TestAcceptSignsWithTheKeyOfTheConfiguration(t *testing.T) {
 	if code, _, stderr := call(t, "", "accept", "verify", at("hall.json")); code != 1 ||
 		!strings.Contains(stderr, "not the page") {
 		t.Errorf("another page: got %d, %s", code, stderr)
+	}
+}
+
+// TestAcceptNamesAHeliorxOfAnotherPair has one answer at the configuration's own port.
+func TestAcceptNamesAHeliorxOfAnotherPair(t *testing.T) {
+	s, dir := receiver(t, 0), t.TempDir()
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(s.URL, "http://")
+	text := strings.Replace(config.MinimalRX(), `"press-hall"`, `"other-hall"`, 1)
+	text = regexp.MustCompile(`(?s)(\[status\].*?listen *= *")[^"]*`).ReplaceAllString(text, "${1}"+address)
+	file := filepath.Join(dir, "rx.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := call(t, "", "cert", "new", "--config", file); code != 0 {
+		t.Fatal(stderr)
+	}
+	code, _, stderr := call(t, "", "accept", "--config", file, "--length", "1s", "--probes", "0", "--skip-carrier-test",
+		"-o", filepath.Join(dir, "hall.html"))
+	if code != 1 || !strings.Contains(stderr, `heliorx at `+address+` is of pair "press-hall"`) {
+		t.Errorf("got %d, %s; want 1, and its address", code, stderr)
 	}
 }
 

@@ -51,8 +51,17 @@ func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 	s.Trust = o.trusting.judge(now, s)
 }
 
+// overtaken says whether a count is older than the last one, and not of a counter that began
+// again: callers take their snapshots at once, and observe them in any order.
+func overtaken(now time.Time, count uint64, last time.Time, lastCount uint64) bool {
+	return count < lastCount && now.Sub(last) < rateEvery
+}
+
 // rate measures how fast a count rises.
-type rate struct{ points []point }
+type rate struct {
+	points []point
+	last   point
+}
 
 type point struct {
 	at    time.Time
@@ -61,6 +70,11 @@ type point struct {
 
 // add notes a count and returns its rate of late in 1/s, nil while it is not known.
 func (r *rate) add(now time.Time, count uint64) *float64 {
+	if overtaken(now, count, r.last.at, r.last.count) {
+		count = r.last.count
+	} else {
+		r.last = point{now, count}
+	}
 	if n := len(r.points); n > 0 && count < r.points[n-1].count {
 		r.points = nil // it began again
 	}

@@ -81,7 +81,8 @@ type found struct {
 	seen   bool      // in this judgement
 	grew   time.Time // last; zero: not yet
 	count  uint64
-	gained uint64 // since first
+	at     time.Time // when count was seen
+	gained uint64    // since first
 }
 
 // trusting judges snapshots of one role, in their order, and remembers since when each
@@ -150,7 +151,7 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 		k = &found{first: now}
 		t.known[key] = k
 		if f.count != nil {
-			k.count = *f.count // what earlier runs lost is not of late
+			k.count, k.at = *f.count, now // what earlier runs lost is not of late
 		}
 	}
 	k.seen = true
@@ -169,13 +170,16 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 // grow notes a count, and reports whether it has grown of late.
 func (k *found) grow(now time.Time, count uint64) bool {
 	late := !k.grew.IsZero() && now.Sub(k.grew) < goneFor
+	if overtaken(now, count, k.at, k.count) {
+		return late
+	}
 	if count > k.count {
 		if !late {
 			k.first, k.gained = now, 0
 		}
 		k.grew, k.gained, late = now, k.gained+count-k.count, true
 	}
-	k.count = count
+	k.count, k.at = count, now
 	return late
 }
 

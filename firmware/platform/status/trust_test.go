@@ -231,6 +231,32 @@ func TestTrustComesBack(t *testing.T) {
 	}
 }
 
+// Clients take snapshots at once: one that was taken first may be observed last.
+func TestASnapshotThatIsOvertakenCountsNothingTwice(t *testing.T) {
+	var o Observer
+	at := noon
+	see := func(after time.Duration, refused, delivered uint64) Snapshot {
+		at = at.Add(after)
+		s := well()
+		change("cell", func(c *Channel) { c.Refused, c.Delivered = &refused, &delivered })(&s)
+		o.Observe(at, &s, nil)
+		return s
+	}
+	see(0, 5, 1000)
+	for i := range uint64(10) {
+		see(time.Second, 5+i, 1000+i*10)
+		see(time.Millisecond, 5, 1000)
+		if s := see(time.Millisecond, 5+i, 1000+i*10); i > 0 && (s.Channels["cell"].Rate == nil ||
+			!strings.HasPrefix(s.Trust.Reasons[0].Text, records(i)+" refused")) {
+			t.Fatalf("after %d: got rate %v, %+v", i, s.Channels["cell"].Rate, s.Trust)
+		}
+	}
+	see(2*time.Second, 0, 0) // RX began again
+	if s := see(time.Second, 2, 9); !strings.HasPrefix(s.Trust.Reasons[0].Text, "11 records refused") {
+		t.Errorf("of counts that began again: got %+v, want 9 and 2", s.Trust)
+	}
+}
+
 func TestSlowSinkIsAReasonOnlyWhenItLasts(t *testing.T) {
 	var o Observer
 	for after, want := range []Level{0: Yes, 5: Yes, 9: Yes, 10: Partly} {
