@@ -58,47 +58,51 @@ type Demo struct {
 
 // Start makes the images if none are named, and boots the boards. To be closed; the end of
 // ctx ends the boards.
-func Start(ctx context.Context, o Options) (d *Demo, err error) {
+func Start(ctx context.Context, o Options) (*Demo, error) {
 	program, err := findQEMU()
 	if err != nil {
 		return nil, err
 	}
-	d = &Demo{}
-	defer func() {
-		if err != nil {
-			d.Close()
-		}
-	}()
-	if d.folder, err = os.MkdirTemp("", "heliograph-board-demo-"); err != nil {
+	d := &Demo{}
+	if err := d.start(ctx, program, o); err != nil {
+		d.Close()
 		return nil, err
+	}
+	return d, nil
+}
+
+// start does so, and leaves what it has begun to Close.
+func (d *Demo) start(ctx context.Context, program string, o Options) (err error) {
+	if d.folder, err = os.MkdirTemp("", "heliograph-board-demo-"); err != nil {
+		return err
 	}
 	if o.TX == "" {
 		if d.own, err = surround(); err != nil {
-			return nil, err
+			return err
 		}
 		if o.TX, o.RX, err = d.own.cards(o, d.folder); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := d.findPorts(o); err != nil {
-		return nil, err
+		return err
 	}
 	if d.Line, err = openLine(); err != nil {
-		return nil, err
+		return err
 	}
 	if d.RX, err = boot(ctx, program, o.RX, d.folder, portNumber(d.Line.rx), d.rxPorts); err != nil {
-		return nil, err
+		return err
 	}
 	if d.TX, err = boot(ctx, program, o.TX, d.folder, portNumber(d.Line.tx), d.txPorts); err != nil {
-		return nil, err
+		return err
 	}
 	if err := d.serveConsoles(); err != nil {
-		return nil, err
+		return err
 	}
 	if d.own != nil {
 		go d.own.say(ctx, d.TX, d.txPorts)
 	}
-	return d, nil
+	return nil
 }
 
 // findPorts finds out where this machine reaches the boards.

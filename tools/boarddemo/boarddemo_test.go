@@ -2,6 +2,8 @@ package boarddemo
 
 import (
 	"bufio"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/status"
 	"heliograph/rootfs/console"
+	"heliograph/tools/boarddemo/emulator"
 )
 
 func TestMessagesAreCounted(t *testing.T) {
@@ -31,6 +34,32 @@ func TestWithoutAnEmulatorItSaysWhatToInstall(t *testing.T) {
 	_, err := Start(t.Context(), Options{})
 	if err == nil || !strings.Contains(err.Error(), "apt install qemu-system-arm") {
 		t.Errorf("got %v, want what to install", err)
+	}
+}
+
+// TestAStartThatFailsLeavesNothing has an emulator that is found, and is never needed.
+func TestAStartThatFailsLeavesNothing(t *testing.T) {
+	tools, temp := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(tools, emulator.Program), []byte("#!/bin/false\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools)
+	t.Setenv("TMPDIR", temp)
+	empty := filepath.Join(t.TempDir(), "empty.img")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]Options{
+		"no base images":       {Images: filepath.Join(tools, "none")},
+		"cards that are lost":  {TX: "lost-tx.img", RX: "lost-rx.img"},
+		"cards that are empty": {TX: empty, RX: empty},
+	} {
+		if _, err := Start(t.Context(), o); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want one line", name, err)
+		}
+		if left, _ := os.ReadDir(temp); len(left) > 0 {
+			t.Errorf("%s: %v is left", name, left)
+		}
 	}
 }
 
