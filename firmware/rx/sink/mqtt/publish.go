@@ -11,8 +11,10 @@ import (
 // publishRecord publishes one record of the queue.
 func (p *publisher) publishRecord(b []byte) error {
 	r, ok := parseRecord(b)
+	ok = ok && r.message(&p.msg)
+	topic := p.s.cfg.TopicPrefix + p.msg.Topic
 	switch {
-	case !ok || !r.message(&p.msg):
+	case !ok:
 		p.s.unreadable.Add(1)
 		if account := p.s.deps.Channel; account != nil {
 			account.Refused(1)
@@ -20,13 +22,13 @@ func (p *publisher) publishRecord(b []byte) error {
 		p.skip()
 		return nil
 	case p.failures >= maxFailures && !p.moved && p.queued == 0:
-		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, p.s.cfg.TopicPrefix+p.msg.Topic,
-			true)
+		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, topic, true)
 		p.failures, p.moved = 0, true
 		p.s.deps.Queue.Done(1) // at once: were it on the queue when the connection breaks, it would count twice
 		return nil
-	case p.snap != nil && p.snap.covers(r):
+	case p.snap != nil && p.snap.covers(r, topic):
 		p.s.superseded.Add(1)
+		p.s.replaced[topic] = true
 		p.skip()
 		return nil
 	}
@@ -65,14 +67,15 @@ func (p *publisher) publish(f flight) error {
 	f.topic = m.Topic
 	switch {
 	case expired:
-		p.s.expire(f.queued)
+		p.s.expire(p.accounted(f))
 	case !payload.ValidTopic(m.Topic):
-		p.s.refuse(&refusal{badTopic, "not a topic of MQTT with its prefix"}, m.Topic, f.queued)
+		p.s.refuse(&refusal{badTopic, "not a topic of MQTT with its prefix"}, m.Topic, p.accounted(f))
 	case !f.own && p.s.reserved(m.Topic):
 		p.s.refuse(&refusal{badTopic, "the topics behind it are the gateway's own state: change topic_prefix, or " +
-			"mqtt_prefix in [announce]"}, m.Topic, f.queued)
+			"mqtt_prefix in [announce]"}, m.Topic, p.accounted(f))
 	case p.lim.bytes > 0 && size(m) > p.lim.bytes:
-		p.s.refuse(&refusal{tooLarge, fmt.Sprintf("%d bytes, it takes %d", size(m), p.lim.bytes)}, m.Topic, f.queued)
+		p.s.refuse(&refusal{tooLarge, fmt.Sprintf("%d bytes, it takes %d", size(m), p.lim.bytes)}, m.Topic,
+			p.accounted(f))
 	default:
 		p.fit(m)
 		if err := p.c.send(m, left); err != nil {

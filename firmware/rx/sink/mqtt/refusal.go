@@ -78,11 +78,11 @@ func refused(code byte, words string) verdict {
 // namedTopics bounds the refused topics that the log names.
 const namedTopics = 100
 
-// refuse counts a message that the broker does not take and, when it came over
-// the link, moves it in the channel's account. The log names each topic once.
-func (s *Sink) refuse(v verdict, topic string, queued bool) {
+// refuse counts a message that the broker does not take and, when it counts as delivered,
+// moves it in the channel's account. The log names each topic once.
+func (s *Sink) refuse(v verdict, topic string, accounted bool) {
 	s.refusals[v.reason].Add(1)
-	if account := s.deps.Channel; queued && account != nil {
+	if account := s.deps.Channel; accounted && account != nil {
 		account.Refused(1)
 	}
 	s.mu.Lock()
@@ -99,9 +99,9 @@ func (s *Sink) refuse(v verdict, topic string, queued bool) {
 }
 
 // expire counts a message whose time was over before the broker had it.
-func (s *Sink) expire(queued bool) {
+func (s *Sink) expire(accounted bool) {
 	s.expired.Add(1)
-	if account := s.deps.Channel; queued && account != nil {
+	if account := s.deps.Channel; accounted && account != nil {
 		account.Expired(1)
 	}
 }

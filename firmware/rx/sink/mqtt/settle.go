@@ -60,9 +60,10 @@ func (p *publisher) settle(wait time.Duration) error {
 
 // count counts what became of a message.
 func (p *publisher) count(f flight, v verdict) {
+	accounted := p.accounted(f)
 	switch {
 	case v != nil:
-		p.s.refuse(v, f.topic, f.queued)
+		p.s.refuse(v, f.topic, accounted)
 	case f.queued:
 		p.s.published.Add(1)
 		if f.late {
@@ -71,4 +72,15 @@ func (p *publisher) count(f flight, v verdict) {
 	case f.snapshot:
 		p.s.repeated.Add(1)
 	}
+}
+
+// accounted reports whether a message, of which it is known now what became, counts as
+// delivered: it was queued, or it is the snapshot's in place of one that was.
+func (p *publisher) accounted(f flight) bool {
+	if !f.snapshot {
+		return f.queued
+	}
+	replaced := p.s.replaced[f.topic]
+	delete(p.s.replaced, f.topic)
+	return replaced
 }

@@ -86,6 +86,10 @@ type Sink struct {
 
 	embedded *embedded
 
+	// replaced are the topics of which states were taken off the queue, because a snapshot was
+	// to bring a newer one that the broker does not have yet. Of the goroutine that runs.
+	replaced map[string]bool
+
 	sink.Standing
 
 	mu          sync.Mutex
@@ -97,7 +101,7 @@ type Sink struct {
 func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	s := &Sink{
 		cfg: cfg, deps: deps, log: log.With("component", "mqtt sink", "channel", cfg.Channel),
-		clock: time.Now, warned: map[string]bool{},
+		clock: time.Now, warned: map[string]bool{}, replaced: map[string]bool{},
 	}
 	s.run = uint64(s.clock().UnixNano())
 	address := cfg.Broker

@@ -3,38 +3,45 @@ package mqtt
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 )
 
 // snapshot is all retained messages of a moment.
 type snapshot struct {
-	run, number uint64 // of the last record that is older
-	data        []byte // payloads, each behind its length(4)
+	run, number uint64          // of the last record that is older
+	data        []byte          // payloads, each behind its length(4)
+	topics      map[string]bool // that it has, with their prefix
 }
 
 // snapshot copies the channel's state; Range holds the link up as long as it lasts.
 func (s *Sink) snapshot() *snapshot {
-	snap := &snapshot{run: s.run, number: s.number.Load()}
+	snap := &snapshot{run: s.run, number: s.number.Load(), topics: map[string]bool{}}
 	channel := s.deps.Channel
 	if channel == nil {
 		return snap
 	}
 	first := true
-	channel.Range(func(_, payload []byte) bool {
+	channel.Range(func(key, payload []byte) bool {
 		if first { // no record comes while Range lasts
 			snap.number, first = s.number.Load(), false
 		}
 		snap.data = binary.BigEndian.AppendUint32(snap.data, uint32(len(payload)))
 		snap.data = append(snap.data, payload...)
+		snap.topics[s.cfg.TopicPrefix+string(key)] = true
 		return true
 	})
+	maps.DeleteFunc(s.replaced, func(topic string, _ bool) bool { return !snap.topics[topic] })
 	return snap
 }
 
 // older reports whether the record was queued before the moment of the snapshot.
 func (n *snapshot) older(r record) bool { return r.run != n.run || r.number <= n.number }
 
-// covers reports whether publishing the snapshot makes the record needless.
-func (n *snapshot) covers(r record) bool { return r.kind == kindState && n.older(r) }
+// covers reports whether publishing the snapshot makes a record needless, which is for a topic.
+// One whose key has no value, after a restart or for want of room, it does not bring.
+func (n *snapshot) covers(r record, topic string) bool {
+	return r.kind == kindState && n.older(r) && n.topics[topic]
+}
 
 // caughtUp reports whether the queue has come to the moment of the snapshot.
 func (p *publisher) caughtUp(rec []byte) bool {
