@@ -55,6 +55,9 @@
 // The manifest that follows has the number and a hash of the keys, as a second
 // proof. A loss on the channel breaks the round, and until the next one is closed
 // the state is not complete, and what did not arrive since is not confirmed.
+// While the totals say that the source's snapshot is partial, for the first time or again,
+// the state is not complete either; the totals that end this make it complete, unless
+// something was lost meanwhile.
 //
 // # Keys without values, values without keys
 //
@@ -203,8 +206,8 @@ func (c *Channel) Keys() (keys [][]byte, set uint64) {
 type Status struct {
 	Counts
 	Sent       uint64 // by the transmitter's totals and the numbers of its records
-	Complete   bool
-	Partial    bool // the source's initial snapshot is not complete yet
+	Complete   bool   // a round is closed, nothing was lost since, and the source is not Partial
+	Partial    bool   // the source's initial snapshot is not complete yet, or has begun again
 	State      record.SourceState
 	Reason     string
 	Keys       int
@@ -216,9 +219,9 @@ type Status struct {
 // Status returns the channel's account.
 func (c *Channel) Status() Status {
 	s := Status{
-		Counts: c.counts, Complete: c.round.complete, Partial: c.totals.Partial, State: c.totals.State,
-		Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches, Over: c.over, Full: c.over > 0 ||
-			c.full,
+		Counts: c.counts, Complete: c.round.complete && !c.totals.Partial, Partial: c.totals.Partial,
+		State: c.totals.State, Reason: c.totals.Reason, Keys: len(c.keys), Mismatches: c.round.mismatches,
+		Over: c.over, Full: c.over > 0 || c.full,
 	}
 	s.Conflated = c.before + c.totals.Conflated
 	s.Sent = c.earlier + max(c.expect, 1) - 1 + c.totals.Conflated

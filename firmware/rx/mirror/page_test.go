@@ -101,6 +101,32 @@ func TestPartialSnapshotsAreNotComplete(t *testing.T) {
 	}
 }
 
+// A source may begin again, with other keys, while its channel is complete.
+func TestAChannelIsNotCompleteWhileItsSourceIsPartialAgain(t *testing.T) {
+	s := newScene()
+	s.set(1, 1, "a", "1")
+	s.totals(1)
+	s.page(t, record.Page{Last: true, Seq: 1, To: 1}, entry("a", "1", 1, 1))
+	want := func(complete bool, when string) {
+		t.Helper()
+		if got := s.Status().Complete; got != complete {
+			t.Errorf("%s: complete is %v, want %v", when, got, complete)
+		}
+	}
+	want(true, "after a round")
+	partial := &record.Totals{Seq: 1, Partial: true}
+	s.Totals(partial)
+	want(false, "while the source is partial")
+	s.set(2, 2, "b", "2")
+	s.page(t, record.Page{Last: true, Seq: 2, To: 2}, entry("a", "1", 1, 1), entry("b", "2", 2, 2))
+	want(false, "after a round of a part")
+	s.totals(2)
+	want(true, "with all of the source, and nothing lost")
+	s.Totals(partial)
+	s.totals(3) // the record before it was lost
+	want(false, "with a loss while the source was partial")
+}
+
 func TestAChannelOfEventsAloneIsComplete(t *testing.T) {
 	s := newScene()
 	s.totals(0)

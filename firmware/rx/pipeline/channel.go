@@ -17,6 +17,7 @@ type Channel struct {
 	name       string
 	mirror     *mirror.Channel
 	receivedAt time.Time // of the last record of the channel
+	totals     uint64    // that came since the link was silent last
 	sink       sink.Sink // nil: only the state is kept
 
 	watch watch
@@ -132,7 +133,6 @@ func (c *Channel) Health() sink.Health {
 	defer c.link.mu.RUnlock()
 	s := c.mirror.Status()
 	return sink.Health{
-		Stale:    c.link.heartbeats.at.IsZero() || c.link.silence() > c.link.config.StaleAfter,
-		Complete: s.Complete, State: sink.State(s.State), Reason: s.Reason,
+		Stale: c.link.stale(), Complete: s.Complete, Totals: c.totals, State: sink.State(s.State), Reason: s.Reason,
 	}
 }

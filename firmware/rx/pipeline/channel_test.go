@@ -31,15 +31,23 @@ func TestHealth(t *testing.T) {
 		time.Sleep(time.Second)
 		check("before the first heartbeat", sink.Health{Stale: true})
 		beat(0)
-		totals := record.Totals{Channel: record.ChannelID("plant"), State: record.SourceDown, Reason: "refused"}
-		l.handleRecord(record.KindTotals, totals.Append(nil))
-		check("received", sink.Health{State: sink.Down, Reason: "refused"})
+		check("a heartbeat", sink.Health{})
+		account := func() {
+			t := record.Totals{Channel: record.ChannelID("plant"), State: record.SourceDown, Reason: "refused"}
+			l.handleRecord(record.KindTotals, t.Append(nil))
+		}
+		account()
+		check("received", sink.Health{Totals: 1, State: sink.Down, Reason: "refused"})
 		time.Sleep(5 * time.Second)
-		check("at the bound", sink.Health{State: sink.Down, Reason: "refused"})
+		check("at the bound", sink.Health{Totals: 1, State: sink.Down, Reason: "refused"})
 		time.Sleep(time.Second)
-		check("silent", sink.Health{Stale: true, State: sink.Down, Reason: "refused"})
+		check("silent", sink.Health{Stale: true, Totals: 1, State: sink.Down, Reason: "refused"})
 		beat(0)
 		check("received again", sink.Health{State: sink.Down, Reason: "refused"})
+		account()
+		beat(0)
+		account()
+		check("accounted for", sink.Health{Totals: 2, State: sink.Down, Reason: "refused"})
 		time.Sleep(8 * time.Second)
 		beat(8 * time.Second)
 		check("delayed", sink.Health{Stale: true, State: sink.Down, Reason: "refused"})

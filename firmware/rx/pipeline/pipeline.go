@@ -158,6 +158,9 @@ func (l *Link) earlier() string {
 // pair key, or somebody's.
 func (l *Link) forged() uint64 { return l.opener.Counts().AuthFailed - l.failedAtBeat }
 
+// stale reports whether the link is silent, or delays, for longer than StaleAfter.
+func (l *Link) stale() bool { return l.heartbeats.at.IsZero() || l.silence() > l.config.StaleAfter }
+
 // silence is the age of the last heartbeat, its delay on the link included; before
 // the first, how long this end has been receiving.
 func (l *Link) silence() time.Duration {

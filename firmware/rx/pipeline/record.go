@@ -29,20 +29,31 @@ func (l *Link) handleRecord(kind record.Kind, body []byte) {
 	case record.KindTotals:
 		var t record.Totals
 		if err = t.Parse(body); err == nil {
-			l.withChannel(t.Channel, func(c *Channel) { c.mirror.Totals(&t) })
+			l.withChannel(t.Channel, func(c *Channel) { c.totals++; c.mirror.Totals(&t) })
 		}
 	case record.KindReplay:
 		err = l.handleReplay(body)
 	case record.KindWindow:
 		err = l.handleWindow(body)
 	case record.KindHeartbeat:
+		silent := l.stale()
 		if err = l.heartbeats.receive(body, l.now.Sub(l.config.base), l.now); err == nil {
+			if silent {
+				l.awaitTotals()
+			}
 			l.failedAtBeat = l.opener.Counts().AuthFailed
 			l.delays.add(l.heartbeats.late)
 		}
 	}
 	if err != nil {
 		l.decoded.Malformed++
+	}
+}
+
+// awaitTotals forgets that totals came: those from now on reveal what was lost meanwhile.
+func (l *Link) awaitTotals() {
+	for _, c := range l.channels {
+		c.totals = 0
 	}
 }
 

@@ -95,10 +95,14 @@ type Channel interface {
 
 // Health is what is known about the way from the source to a channel's snapshot.
 type Health struct {
-	Stale    bool   // the link is silent, or delays, for longer than stale_after
-	Complete bool   // every key is here, with a value that nothing lost can have changed
-	State    State  // of the source
-	Reason   string // for it
+	Stale    bool // the link is silent, or delays, for longer than stale_after
+	Complete bool // every key is here, with a value that nothing lost can have changed
+	// Totals is how often the transmitter's account of the channel has come since the link was
+	// silent last. It says whether records before it are lost, and whether the source is complete;
+	// 0: what was lost meanwhile is not known.
+	Totals uint64
+	State  State  // of the source
+	Reason string // for it
 }
 
 // Outage is a time in which records of a channel are missing, by the clock of the receiver: from

@@ -53,7 +53,7 @@ func TestACacheOfAnotherGenerationIsReplaced(t *testing.T) {
 	l.block(8, "x")
 	l.value(8, 0, 1)
 	l.health.Complete = true
-	l.judge(time.Second)
+	l.swap()
 	l.want("x", 1, good)
 }
 

@@ -22,7 +22,8 @@
 //	no value, link silent or source down  Bad_NoCommunication
 //	source down or connecting             Uncertain_NoCommunicationLastUsableValue
 //	link silent, or a loss that the       Uncertain_LastUsableValue
-//	carousel has not repaired yet
+//	carousel has not repaired yet,
+//	or the next generation is awaited
 //
 // Meanwhile ServerState is CommunicationFault. Source timestamps never change. Metadata
 // (metadata.go) keeps the source's own status and is cached on disk with the structure: without
@@ -44,8 +45,8 @@
 // # Generations
 //
 // When the source's NamespaceArray changes other than by growing, a new generation begins: the
-// mirror serves the old one until the new one is complete, then closes all sessions, swaps, and
-// accepts sessions again.
+// mirror serves the old one, whose values do not change any more, until the new one is complete, two
+// minutes at most; then it closes all sessions, swaps, and accepts sessions again.
 //
 // The package refuses to interpret values, and to let a client's request affect any other
 // client.

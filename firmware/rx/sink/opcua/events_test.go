@@ -2,7 +2,6 @@ package opcua
 
 import (
 	"testing"
-	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -133,7 +132,7 @@ func TestLostEventsAreCounted(t *testing.T) {
 			l.deliver(strayEvent(7))
 			l.block(8, "x")
 			l.announce(8)
-			l.judge(time.Second)
+			l.swap()
 		}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {

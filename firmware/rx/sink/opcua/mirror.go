@@ -64,6 +64,7 @@ type mirror struct {
 	announced        bool                 // current is set
 	next             *payload.SpaceHeader // the next generation, until it is complete
 	nextSince        time.Time            // when next was announced
+	nextTotals       uint64               // Health.Totals by then
 	nodes            []variable           // by handle
 	events           events
 	quality          quality
@@ -140,7 +141,10 @@ func (m *mirror) setGeneration(u *sink.Update) error {
 		return err
 	}
 	if m.announced && p.Generation != m.current.Generation {
-		m.next, m.nextSince = &p, time.Time{}
+		if m.next == nil || m.next.Generation != p.Generation {
+			m.nextSince = time.Time{}
+		}
+		m.next = &p
 		return nil
 	}
 	m.structureChanged = true

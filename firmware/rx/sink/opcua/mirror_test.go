@@ -39,9 +39,9 @@ func TestTheNextGenerationIsSwappedInWhenComplete(t *testing.T) {
 	if l.server.closed != 0 {
 		t.Error("sessions were closed before the next generation was complete")
 	}
-	l.want("a", 1, good)
+	l.want("a", 1, lastGood)
 	l.health.Complete = true
-	l.judge(time.Second)
+	l.swap()
 	if l.server.closed != 1 || !l.server.open {
 		t.Errorf("sessions were closed %d times, open %v", l.server.closed, l.server.open)
 	}

@@ -38,14 +38,9 @@ func (q *quality) status() ua.StatusCode {
 // it is.
 func (m *mirror) updateQuality(ch Channel, h sink.Health, now time.Time) (why string) {
 	q := &m.quality
-	if m.next != nil {
-		if m.nextSince.IsZero() {
-			m.nextSince = now
-		}
-		if h.Complete || now.Sub(m.nextSince) > swapTimeout {
-			q.wasComplete = false
-			m.swapGeneration(ch)
-		}
+	if m.nextIsDue(h, now) {
+		q.wasComplete = false
+		m.swapGeneration(ch)
 	}
 	if q.reloadPending {
 		q.reloadPending = false
@@ -66,6 +61,19 @@ func (m *mirror) updateQuality(ch Channel, h sink.Health, now time.Time) (why st
 	return why
 }
 
+// nextIsDue reports whether the next generation is to be put in force: when it is complete, by totals
+// that came after it was announced, as those before it are of the generation in force.
+func (m *mirror) nextIsDue(h sink.Health, now time.Time) bool {
+	if m.next == nil {
+		return false
+	}
+	if m.nextSince.IsZero() {
+		m.nextSince, m.nextTotals = now, h.Totals
+	}
+	accounted := h.Totals > 0 && h.Totals != m.nextTotals
+	return accounted && h.Complete || now.Sub(m.nextSince) > swapTimeout
+}
+
 // currentOverlay returns the status of all values, StatusOK for none, and why the mirror is not
 // ready.
 func (m *mirror) currentOverlay(h sink.Health) (overlay ua.StatusCode, why string) {
@@ -74,6 +82,9 @@ func (m *mirror) currentOverlay(h sink.Health) (overlay ua.StatusCode, why strin
 		overlay, why = ua.StatusUncertainLastUsableValue, "the link is silent"
 	case h.State != sink.Up:
 		overlay, why = ua.StatusUncertainNoCommunicationLastUsableValue, "the source is "+h.State.String()+": "+h.Reason
+	case m.next != nil:
+		overlay, why = ua.StatusUncertainLastUsableValue, "the source's namespaces have changed; "+
+			"its nodes as they are now are not complete yet"
 	case !m.announced:
 		why = "no snapshot yet"
 	case !h.Complete:

@@ -68,7 +68,7 @@ func newLink(t *testing.T) *link {
 	s := &server{space: addrspace.New(), values: map[rawvalue.NodeID][]byte{}, open: true}
 	l := &link{
 		t: t, server: s, state: map[string]sink.Update{}, unconfirmed: map[string]bool{},
-		health: sink.Health{State: sink.Up}, now: time.Unix(1_700_000_000, 0),
+		health: sink.Health{Totals: 1, State: sink.Up}, now: time.Unix(1_700_000_000, 0),
 	}
 	l.mirror = newMirror(s, nil, l.Refused, slog.New(slog.DiscardHandler))
 	return l
@@ -104,6 +104,13 @@ func (l *link) deliver(u sink.Update) {
 func (l *link) judge(d time.Duration) string {
 	l.now = l.now.Add(d)
 	return l.mirror.updateQuality(l, l.health, l.now)
+}
+
+// swap has the totals come after which the next generation is in force.
+func (l *link) swap() {
+	l.judge(time.Second)
+	l.health.Totals++
+	l.judge(time.Second)
 }
 
 func (l *link) announce(generation uint32) {

@@ -83,7 +83,7 @@ func (c *Channel) Health() sink.Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.health == nil {
-		return sink.Health{Complete: true, State: sink.Up}
+		return sink.Health{Complete: true, Totals: 1, State: sink.Up}
 	}
 	return *c.health
 }
