@@ -75,7 +75,8 @@ type Link struct {
 	wake   chan struct{}
 	ports  []*port
 
-	words [][]byte // encoded frames
+	words  [][]byte // encoded frames
+	unsent [][]byte // of the last batch, what the medium has not accepted yet
 
 	totals [2][]send.Total // as last kept, and as they are
 	kept   time.Time
@@ -183,13 +184,8 @@ func (l *Link) step(ctx context.Context, now time.Time) (time.Duration, error) {
 		return max(l.wakeAt().Sub(now), time.Microsecond), nil
 	}
 	l.pacer.Spend(now, cost)
-	if l.transmit(ctx, l.encode(frames)) {
-		if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
-			l.kept = now
-			l.keepTotals()
-		}
-		l.sender.Sent()
-	}
+	l.unsent = l.encode(frames)
+	l.transmit(ctx, now)
 	l.mu.Lock()
 	l.counts = l.sender.Counts()
 	l.mu.Unlock()
@@ -238,18 +234,18 @@ func (l *Link) encode(frames [][]byte) [][]byte {
 	return l.words[:len(frames)]
 }
 
-// transmit passes frames to the medium until all have left: what a medium that is
-// away (an interface removed, a port unplugged) does not accept is kept, and the
-// channels' queues bound what waits behind it. It returns false when ctx ended
-// before that.
-func (l *Link) transmit(ctx context.Context, frames [][]byte) bool {
-	for {
+// transmit passes the batch to the medium until all of it has left, and calls the Left of
+// what is complete with it: what a medium that is away (an interface removed, a port
+// unplugged) does not accept is kept, and the channels' queues bound what waits behind it.
+// It returns false when ctx ended before that.
+func (l *Link) transmit(ctx context.Context, now time.Time) bool {
+	for len(l.unsent) > 0 {
 		l.steps.Add(1)
-		n, err := l.medium.Transmit(frames)
-		frames = frames[n:]
+		n, err := l.medium.Transmit(l.unsent)
+		l.unsent = l.unsent[n:]
 		l.setMedium(err)
-		if len(frames) == 0 {
-			return true
+		if len(l.unsent) == 0 {
+			break
 		}
 		select {
 		case <-ctx.Done():
@@ -257,6 +253,12 @@ func (l *Link) transmit(ctx context.Context, frames [][]byte) bool {
 		case <-time.After(retry):
 		}
 	}
+	if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
+		l.kept = now
+		l.keepTotals()
+	}
+	l.sender.Sent()
+	return true
 }
 
 // setMedium keeps the medium's state, and logs when it changes.
@@ -272,10 +274,13 @@ func (l *Link) setMedium(err error) {
 	}
 }
 
-// drain sends what waits, within drainFor.
+// drain sends the rest of the last batch and then what waits, within drainFor.
 func (l *Link) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainFor)
 	defer cancel()
+	if !l.transmit(ctx, time.Now()) {
+		return nil
+	}
 	for ctx.Err() == nil && (l.mux.Waiting() || l.sender.Open()) {
 		wait, err := l.step(ctx, time.Now())
 		if err != nil {
