@@ -301,7 +301,20 @@ func TestFaults(t *testing.T) {
 			"9: user_certificate: \n10: user_private_key:"},
 		"too frequent": {head + ua + "publishing_interval = \"1ms\"\nrebrowse = \"soon\"\n",
 			"9: publishing_interval: the time\n10: rebrowse: write a time"},
-		"glob": {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\" is neither"},
+		"glob": {head + ua + "include = [\"Plant\"]\n", "9: include: \"Plant\": it is neither"},
+		"patterns that a server could not have": {head + ua + `include = ["/Objects/[a", "/ok/**", "nsu=urn:x;s=1"]
+exclude = ["ns=x;s=A", "ns=2", "ns=2;i=abc", "ns=70000;i=1", "i=99999999999", "ns=2;g=xx", "i=85"]
+`, `9: include: "/Objects/[a": "[a" is not
+9: include: "nsu=urn:x;s=1": it is neither
+10: exclude: "ns=x;s=A": it is neither
+10: exclude: "ns=2": it
+10: exclude: "ns=2;i=abc": it
+10: exclude: "ns=70000;i=1": it
+10: exclude: "i=99999999999": it
+10: exclude: "ns=2;g=xx": it`},
+		"too many names in patterns": {head + ua + "exclude = [\"" + strings.Repeat("/a", 2000) + "\", \"" +
+			strings.Repeat("/b", 2000) + "\", \"" + strings.Repeat("/c", 97) + "\"]\n",
+			"9: the browse paths of include and exclude have 4097 names"},
 		"inline table": {"pair = \"p\"\nlink = {medium = \"udp\", address = \"h:1\", key_file = " +
 			"\"pair.key\", x = 1}\n" + oneSyslog, "2: unknown key \"x\" in link"},
 	}

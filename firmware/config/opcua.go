@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"net/url"
 	"strings"
+
+	"heliograph/firmware/config/pattern"
+	"heliograph/firmware/platform/text"
 )
 
 // opcuaPolicies are the security policies that both roles implement, None aside.
@@ -49,8 +52,14 @@ func (r *report) opcuaSource(a tablePath, raw rawOPCUASource) OPCUASource {
 			"this connection is not protected: the server is not authenticated, and values and passwords can be read")
 	}
 	r.tolerate(a, raw.Tolerate, &s)
-	r.patterns(a, "include", raw.Include)
-	r.patterns(a, "exclude", raw.Exclude)
+	names := r.patterns(a, "include", raw.Include) + r.patterns(a, "exclude", raw.Exclude)
+	if err := pattern.TooMany(names); err != nil {
+		key := "include"
+		if len(raw.Include) == 0 {
+			key = "exclude"
+		}
+		r.fault(a, key, "%v", err)
+	}
 	return s
 }
 
@@ -168,15 +177,14 @@ func (r *report) opcuaEndpoint(a tablePath, s string) string {
 	return u.String()
 }
 
-// patterns checks browse paths ("/Objects/Plant/**") and NodeIds ("ns=2;s=Press").
-func (r *report) patterns(a tablePath, key string, list []string) {
-	for _, p := range list {
-		path := strings.HasPrefix(p, "/")
-		id := strings.Contains(p, "i=") || strings.Contains(p, "s=") || strings.Contains(p, "g=") ||
-			strings.Contains(p, "b=")
-		if !path && !id || len(p) > 4096 {
-			r.fault(a, key, "%s: %q is neither a browse path (\"/Objects/Plant/**\") nor a NodeId (\"ns=2;s=Press\")",
-				key, p)
+// patterns returns how many names the patterns of a list have.
+func (r *report) patterns(a tablePath, key string, list []string) (names int) {
+	for _, s := range list {
+		p, err := pattern.Parse(s)
+		if err != nil {
+			r.fault(a, key, "%s: %q: %v", key, text.Clip(s, 100), err)
 		}
+		names += len(p.Names)
 	}
+	return names
 }

@@ -221,7 +221,7 @@ func certCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeDER(args[0], "CERTIFICATE", own.Certificate.Raw)
+			return writeDER(args[0], pemCertificate, own.Certificate.Raw)
 		}),
 	}
 	csr := &cobra.Command{
@@ -236,7 +236,7 @@ func certCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeDER(args[0], "CERTIFICATE REQUEST", request)
+			return writeDER(args[0], pemRequest, request)
 		}),
 	}
 	return group("cert", "Show, make and export a board's own certificate", f.flags(show), newCertificate(),
@@ -325,11 +325,4 @@ func applicationOf(c *x509.Certificate) pki.Application {
 		a.Organization = c.Subject.Organization[0]
 	}
 	return a
-}
-
-func writeDER(path, kind string, der []byte) error {
-	if strings.HasSuffix(path, ".pem") {
-		der = pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	}
-	return os.WriteFile(path, der, 0o644)
 }

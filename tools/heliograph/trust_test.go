@@ -133,6 +133,15 @@ func TestCert(t *testing.T) {
 				t.Errorf("the request is invalid: %v", err)
 			}
 		}
+		if code, _, stderr := call(t, "", "cert", command, "--config", conf, path); code != 0 {
+			t.Errorf("%s again: got %d, %s", command, code, stderr)
+		}
+		before, _ := os.ReadFile(conf)
+		code, _, stderr := call(t, "", "cert", command, "--config", conf, conf)
+		if after, _ := os.ReadFile(conf); code != 1 || !strings.Contains(stderr, "name another file") ||
+			string(after) != string(before) {
+			t.Errorf("%s over the configuration: got %d, %s", command, code, stderr)
+		}
 	}
 	if _, second, _ := call(t, "", "cert", "new", "--config", conf); second == first || second == "" {
 		t.Error("a new certificate is the old one")

@@ -12,12 +12,7 @@
 //     Types, and the Server object with what is below it, need no include pattern.
 //   - Never the sessions of the plant's clients: they name its users.
 //
-// # Patterns
-//
-// A browse path begins with "/" at the Root folder and names BrowseNames without
-// their namespace, or with it ("2:Press"); "*" and "?" match within a name, "**"
-// matches any number of names. A pattern that is a NodeId ("ns=2;s=Press") means
-// the node and what is below it.
+// Package firmware/config/pattern describes the patterns.
 package selection
 
 import (

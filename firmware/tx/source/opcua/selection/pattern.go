@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/gopcua/opcua/id"
-	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/config/pattern"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -29,10 +29,7 @@ type step struct {
 	drop  bool // of an exclude pattern; at the end
 }
 
-// maxSteps bounds all patterns together: each costs a bit per node.
-const maxSteps = 4096
-
-// Parse checks patterns.
+// Parse reads patterns, as package pattern describes them.
 func Parse(include, exclude []string) (*Patterns, error) {
 	p := &Patterns{includes: len(include) > 0}
 	for _, s := range include {
@@ -49,19 +46,19 @@ func Parse(include, exclude []string) (*Patterns, error) {
 		p.include = append(p.include, rawvalue.NodeID{Number: id.TypesFolder},
 			rawvalue.NodeID{Number: id.Server})
 	}
-	if len(p.steps) > maxSteps {
-		return nil, fmt.Errorf("selection: the patterns have more than %d names", maxSteps)
+	if err := pattern.TooMany(len(p.steps) - len(p.starts)); err != nil { // each has an end
+		return nil, fmt.Errorf("selection: %v", err)
 	}
 	return p, nil
 }
 
 func (p *Patterns) add(s string, drop bool) error {
-	if !strings.HasPrefix(s, "/") {
-		n, err := ua.ParseNodeID(s)
-		if err != nil || !strings.Contains(s, "=") { // the library takes any word for a String
-			return fmt.Errorf("neither a browse path nor a NodeId")
-		}
-		node, err := rawvalue.FromUA(n)
+	read, err := pattern.Parse(s)
+	if err != nil {
+		return err
+	}
+	if read.Node != nil {
+		node, err := rawvalue.FromUA(read.Node)
 		if err != nil {
 			return err
 		}
@@ -73,10 +70,7 @@ func (p *Patterns) add(s string, drop bool) error {
 		return nil
 	}
 	p.starts = append(p.starts, len(p.steps))
-	for _, glob := range strings.Split(strings.Trim(s, "/"), "/") {
-		if _, err := path.Match(glob, ""); err != nil {
-			return err
-		}
+	for _, glob := range read.Names {
 		p.steps = append(p.steps, step{glob: glob, any: glob == "**"})
 	}
 	p.steps = append(p.steps, step{final: true, drop: drop})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gopcua/opcua/id"
 
+	"heliograph/firmware/config/pattern"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/rawvalue"
 )
@@ -157,7 +158,7 @@ func TestBadPatternsAreRefused(t *testing.T) {
 			t.Errorf("%q was taken", s)
 		}
 	}
-	if _, err := Parse(nil, []string{strings.Repeat("/a", maxSteps)}); err == nil {
+	if _, err := Parse(nil, []string{strings.Repeat("/a", pattern.MaxNames+1)}); err == nil {
 		t.Error("a pattern without end was taken")
 	}
 }
