@@ -252,8 +252,11 @@ func TestLostEpochsAndMarks(t *testing.T) {
 
 	t.Log("a card of another pair was put into TX")
 	g.TX.Stop()
-	remove(t, filepath.Join(g.Dir, "pair.key"))
-	tool(t, "key", "new", filepath.Join(g.Dir, "pair.key"))
+	tool(t, "key", "new", filepath.Join(g.Dir, "other.key")) // heliorx reads a pair.key that changes
+	strange := strings.Replace(string(rig.Read(t, g.TX.Config)), `"pair.key"`, `"other.key"`, 1)
+	if err := os.WriteFile(g.TX.Config, []byte(strange), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	g.TX.Start()
 	await.NoError(t, "the stranger is refused and audited", notes("auth_failure"))
 }
