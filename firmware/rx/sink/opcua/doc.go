@@ -22,8 +22,9 @@
 //	no value, link silent or source down  Bad_NoCommunication
 //	source down or connecting             Uncertain_NoCommunicationLastUsableValue
 //	link silent, or a loss that the       Uncertain_LastUsableValue
-//	carousel has not repaired yet,
-//	or the next generation is awaited
+//	carousel has not repaired yet, or
+//	that is not known after silence;
+//	the next generation is awaited
 //
 // Meanwhile ServerState is CommunicationFault. Source timestamps never change. Metadata
 // (metadata.go) keeps the source's own status and is cached on disk with the structure: without

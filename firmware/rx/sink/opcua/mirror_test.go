@@ -18,7 +18,7 @@ func TestBeforeTheSnapshotIsComplete(t *testing.T) {
 		t.Error("ready before anything was received")
 	}
 	l.want("a", math.NaN(), ua.StatusBadWaitingForInitialData)
-	l.health = sink.Health{State: sink.Up}
+	l.health = sink.Health{Totals: 1, State: sink.Up}
 	l.announce(7)
 	l.block(7, "a", "b")
 	l.value(7, 0, 1)

@@ -128,7 +128,8 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 	}
 	changed := !bytes.Equal(v.value, raw)
 	m.metadataChanged = m.metadataChanged || v.isMetadata() && changed
-	v.value, v.uncertain = raw, m.quality.overlay != ua.StatusOK
+	// A value that is read again may be as old as before.
+	v.value, v.uncertain = raw, m.quality.overlay != ua.StatusOK || v.uncertain && !changed
 	if changed && v.exists {
 		m.keepValue(v)
 	}

@@ -49,12 +49,9 @@ func (m *mirror) updateQuality(ch Channel, h sink.Health, now time.Time) (why st
 	m.updateTypes(now)
 	q.wasComplete = q.wasComplete || h.Complete && m.announced && m.next == nil
 	overlay, why := m.currentOverlay(h)
-	if overlay != q.overlay {
-		q.overlay = overlay
-		m.updateValues(ch)
-	} else if q.wasComplete && (q.lossPending || !h.Complete) && now.Sub(q.lastCheck) >= confirmEvery {
-		q.lossPending = !h.Complete
-		q.lastCheck = now
+	due := overlay == ua.StatusOK && (q.lossPending || !h.Complete) && now.Sub(q.lastCheck) >= confirmEvery
+	if overlay != q.overlay || due {
+		q.overlay, q.lossPending, q.lastCheck = overlay, !h.Complete, now
 		m.updateValues(ch)
 	}
 	m.setServerState(h)
@@ -82,6 +79,8 @@ func (m *mirror) currentOverlay(h sink.Health) (overlay ua.StatusCode, why strin
 		overlay, why = ua.StatusUncertainLastUsableValue, "the link is silent"
 	case h.State != sink.Up:
 		overlay, why = ua.StatusUncertainNoCommunicationLastUsableValue, "the source is "+h.State.String()+": "+h.Reason
+	case h.Totals == 0:
+		overlay, why = ua.StatusUncertainLastUsableValue, "the link was silent; what was lost then is not known yet"
 	case m.next != nil:
 		overlay, why = ua.StatusUncertainLastUsableValue, "the source's namespaces have changed; "+
 			"its nodes as they are now are not complete yet"

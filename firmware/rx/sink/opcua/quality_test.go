@@ -87,6 +87,43 @@ func TestUnconfirmedValuesAreUncertainAfterALoss(t *testing.T) {
 	}
 }
 
+// The first tick after an outage: clients would be notified of each value that is served as Good.
+func TestAnOutageWithLossesLeavesNoValueGoodThatIsNotConfirmed(t *testing.T) {
+	for name, l := range map[string]*link{"complete before": complete(t), "not complete yet": begun(t)} {
+		t.Run(name, func(t *testing.T) {
+			l.judge(qualityEvery)
+			l.health.Stale = true
+			l.judge(qualityEvery)
+			l.want("a", 1, lastGood)
+			l.health = sink.Health{Totals: 1, State: sink.Up}
+			l.unconfirmed[string(valueKey(7, 0))] = true
+			l.judge(qualityEvery)
+			l.want("a", 1, lastGood)
+			l.want("b", 2, good)
+			l.mirror.reload(l) // what a full queue skipped is read again
+			l.want("a", 1, lastGood)
+			delete(l.unconfirmed, string(valueKey(7, 0)))
+			l.judge(confirmEvery)
+			l.want("a", 1, good)
+		})
+	}
+}
+
+// The link is back, but the channel's totals are still on their way: its class is sent later.
+func TestAfterAnOutageValuesAreUncertainUntilTotalsCome(t *testing.T) {
+	l := complete(t)
+	l.health.Totals = 0
+	if why := l.judge(qualityEvery); why == "" {
+		t.Error("ready before totals")
+	}
+	l.want("a", 1, lastGood)
+	l.health.Totals = 1
+	if why := l.judge(qualityEvery); why != "" {
+		t.Errorf("not ready with totals: %s", why)
+	}
+	l.want("a", 1, good)
+}
+
 func TestTheSourcesServiceLevelCounts(t *testing.T) {
 	l := complete(t)
 	var p payload.Packer

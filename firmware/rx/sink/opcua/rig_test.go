@@ -188,13 +188,19 @@ func (l *link) want(name string, f float64, status ua.StatusCode) {
 	}
 }
 
-// complete returns a link whose snapshot is complete, with two variables.
-func complete(t *testing.T) *link {
+// begun returns a link whose snapshot is not complete, with two variables.
+func begun(t *testing.T) *link {
 	l := newLink(t)
 	l.announce(7)
 	l.block(7, "a", "b")
 	l.value(7, 0, 1)
 	l.value(7, 1, 2)
+	return l
+}
+
+// complete returns one whose snapshot is complete.
+func complete(t *testing.T) *link {
+	l := begun(t)
 	l.health.Complete = true
 	if why := l.judge(time.Second); why != "" {
 		t.Fatalf("not ready: %s", why)
