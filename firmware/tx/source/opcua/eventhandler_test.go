@@ -34,8 +34,8 @@ func reporter(t *testing.T, p *port) *eventHandler {
 		port: p, stats: &sourceStats{}, setTrouble: func(topic, string) {}, generation: 7,
 		interval: 100 * time.Millisecond, space: addrspace.New(), all: true,
 		log:     slog.New(slog.DiscardHandler),
-		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
-		known: map[string]uint64{}, seed: maphash.MakeSeed(), recent: newRecentEvents(),
+		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]heldEvent{},
+		known: map[string]condition{}, seed: maphash.MakeSeed(), recent: newRecentEvents(),
 		book:      absence.New(time.Second),
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
