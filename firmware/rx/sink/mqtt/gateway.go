@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ func (p *publisher) publishOnline() error {
 }
 
 // publishStatus publishes what has changed of the gateway's state, once each refresh.
-func (p *publisher) publishStatus() error {
+func (p *publisher) publishStatus(ctx context.Context) error {
 	state, now := p.s.deps.Gateway.State, time.Now()
 	if state == nil || p.s.deps.Gateway.Prefix == "" || now.Sub(p.own.checked) < refresh || p.c.room() <= 0 {
 		return nil
@@ -72,9 +73,8 @@ func (p *publisher) publishStatus() error {
 		if bytes.Equal(before.payload, all[topic]) || ok && slow(topic) && now.Sub(before.at) < slowRefresh {
 			continue
 		}
-		if p.c.room() <= 0 {
-			p.own.checked = time.Time{} // the others in the next step
-			return nil
+		if err := p.makeRoom(ctx, flight{topic: p.s.deps.Gateway.Prefix + topic}); err != nil {
+			return err
 		}
 		if p.own.topics == nil {
 			p.own.topics = map[string]published{}
@@ -89,5 +89,9 @@ func (p *publisher) publishStatus() error {
 
 func (p *publisher) publishOwn(topic string, body []byte) error {
 	p.msg = payload.Message{Topic: p.s.deps.Gateway.Prefix + topic, QoS: 1, Retain: true, Payload: body}
-	return p.publish(flight{own: true})
+	f := flight{own: true, topic: p.msg.Topic}
+	if p.leaveOut(f) {
+		return nil
+	}
+	return p.publish(f)
 }

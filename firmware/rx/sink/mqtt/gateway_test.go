@@ -172,9 +172,9 @@ func TestTopicsWhoseFiguresAlwaysChangeFollowSeldom(t *testing.T) {
 		}
 		c := &counted{topics: map[string]int{}}
 		s := &Sink{deps: Deps{Gateway: Gateway{Prefix: "own/", State: all}}, clock: time.Now}
-		p := newPublisher(s, c, 0)
+		p := newPublisher(s, c, &suspects{})
 		for range 30 {
-			if err := p.publishStatus(); err != nil {
+			if err := p.publishStatus(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)

@@ -21,12 +21,15 @@ func (p *publisher) publishRecord(b []byte) error {
 		}
 		p.skip()
 		return nil
-	case p.failures >= maxFailures && !p.moved && p.queued == 0:
+	case p.suspects.failures >= maxFailures && p.suspects.queued && p.queued == 0:
 		p.s.refuse(&refusal{disconnects, fmt.Sprintf("%d bytes", len(p.msg.Payload))}, topic, true)
-		p.failures, p.moved = 0, true
+		if p.msg.Retain {
+			p.s.left[topic] = p.s.clock()
+		}
+		*p.suspects = suspects{}
 		p.s.deps.Queue.Done(1) // at once: were it on the queue when the connection breaks, it would count twice
 		return nil
-	case p.snap != nil && p.snap.covers(r, topic):
+	case p.snap != nil && p.snap.covers(r, topic) && !p.s.isLeft(topic):
 		p.s.superseded.Add(1)
 		p.s.replaced[topic] = true
 		p.skip()
@@ -63,8 +66,9 @@ func (p *publisher) publish(f flight) error {
 	if f.late {
 		p.mark(m)
 	}
+	var err error
 	left, expired := m.Left(p.s.clock())
-	f.topic = m.Topic
+	f.topic, f.alone = m.Topic, p.suspects.alone(f.queued, m.Topic)
 	switch {
 	case expired:
 		p.s.expire(p.accounted(f))
@@ -77,11 +81,13 @@ func (p *publisher) publish(f flight) error {
 		p.s.refuse(&refusal{tooLarge, fmt.Sprintf("%d bytes, it takes %d", size(m), p.lim.bytes)}, m.Topic,
 			p.accounted(f))
 	default:
-		p.fit(m)
-		if err := p.c.send(m, left); err != nil {
-			return err
+		if f.alone && !f.queued && p.lim.qos > 0 {
+			m.QoS = max(m.QoS, 1) // else nothing tells that the broker has it
 		}
-		f.sent = true
+		p.fit(m)
+		f.qos = m.QoS
+		f.sent = true // also where the broker hangs up meanwhile
+		err = p.c.send(m, left)
 	}
 	if len(p.flights) == 0 {
 		p.last = time.Now()
@@ -90,7 +96,7 @@ func (p *publisher) publish(f flight) error {
 	if f.queued {
 		p.queued++
 	}
-	return nil
+	return err
 }
 
 // fit lowers a message to what the broker takes.

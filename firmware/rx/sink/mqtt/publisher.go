@@ -39,15 +39,6 @@ type limits struct {
 	properties bool
 }
 
-// progress is what came of a connection.
-type progress int
-
-const (
-	idle  progress = iota // there was nothing to publish
-	moved                 // the broker took something
-	stuck                 // it broke before it took anything
-)
-
 // flight is a message that is on its way, or a record that needs none.
 type flight struct {
 	queued   bool // it is in the queue
@@ -55,6 +46,8 @@ type flight struct {
 	snapshot bool // it is of the snapshot
 	late     bool // an outage delayed it
 	own      bool // it is the gateway's, with its whole topic
+	alone    bool // nothing else is sent until its verdict came
+	qos      byte
 	topic    string
 }
 
@@ -63,31 +56,22 @@ type publisher struct {
 	s        *Sink
 	c        connection
 	lim      limits
-	failures int // see Run
+	suspects *suspects
 
 	flights []flight
 	queued  int       // of them in the queue
-	moved   bool      // the broker took something
 	last    time.Time // of an acknowledgement, or of a message sent with none before it
+
+	unproven   map[string]bool // topics of QoS 0, repeated and own, that nothing acknowledged follows
+	unprovenAt time.Time       // when the last one was sent
 
 	snap *snapshot // that is to be published; nil: it was
 	own  own
 	msg  payload.Message
 }
 
-func newPublisher(s *Sink, c connection, failures int) *publisher {
-	return &publisher{s: s, c: c, lim: c.limits(), failures: failures, last: time.Now()}
-}
-
-// progress returns what came of the connection.
-func (p *publisher) progress() progress {
-	switch {
-	case p.moved:
-		return moved
-	case p.queued > 0:
-		return stuck
-	}
-	return idle
+func newPublisher(s *Sink, c connection, before *suspects) *publisher {
+	return &publisher{s: s, c: c, lim: c.limits(), suspects: before, last: time.Now(), unproven: map[string]bool{}}
 }
 
 // run publishes until the connection breaks or ctx ends.
@@ -122,7 +106,7 @@ func (p *publisher) step(ctx context.Context) error {
 		return err
 	}
 	for _, rec := range fresh {
-		if p.full() || p.snap != nil && p.caughtUp(rec) {
+		if p.full(flight{queued: true}) || p.snap != nil && p.caughtUp(rec) {
 			break
 		}
 		if err := p.publishRecord(rec); err != nil {
@@ -134,7 +118,7 @@ func (p *publisher) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.publishStatus(); err != nil {
+	if err := p.publishStatus(ctx); err != nil {
 		return err
 	}
 	return p.settle(p.settleWait(len(fresh)))
@@ -158,10 +142,10 @@ func (p *publisher) fresh(ctx context.Context) ([][]byte, error) {
 	return recs[min(p.queued, len(recs)):], nil
 }
 
-// full reports whether nothing more may be sent now.
-func (p *publisher) full() bool {
-	if p.failures >= aloneAfter && !p.moved && p.queued > 0 {
-		return true // find out which record it is that breaks connections
+// full reports whether a message may not be sent now.
+func (p *publisher) full(f flight) bool {
+	if n := len(p.flights); n > 0 && (p.flights[n-1].alone || p.suspects.alone(f.queued, f.topic)) {
+		return true // find out which message it is that breaks connections
 	}
 	return len(p.flights) >= 4*batch || p.c.room() <= 0
 }

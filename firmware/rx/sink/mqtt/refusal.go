@@ -34,7 +34,7 @@ type Refusals struct {
 	TooLarge      uint64 `count:"refused_too_large_messages" help:"Messages larger than the broker takes."`
 	Topic         uint64 `count:"refused_topic_messages" help:"Messages whose topic the broker or MQTT does not take."`
 	Payload       uint64 `count:"refused_payload_messages" help:"Messages whose payload is not of the format that they state."`
-	Disconnects   uint64 `count:"refused_disconnect_messages" help:"Messages dropped because the broker closed the connection over each of them several times."`
+	Disconnects   uint64 `count:"refused_disconnect_messages" help:"Messages dropped, or left out of what is repeated, because the broker closed the connection over them several times."`
 	Unspecified   uint64 `count:"refused_other_messages" help:"Messages that the broker refused for another reason."`
 }
 

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -10,14 +11,27 @@ var errNoAck = errors.New("the broker stopped acknowledging")
 // settleWait is how long to wait for acknowledgements before the queue is read again.
 func (p *publisher) settleWait(fresh int) time.Duration {
 	switch {
-	case p.full():
+	case p.full(flight{queued: true}):
 		return time.Second
 	case len(p.flights) == 0:
 		return 0
-	case fresh == 0 || p.failures >= aloneAfter:
+	case fresh == 0 || p.suspects.failures >= aloneAfter:
 		return 2 * time.Millisecond
 	}
 	return 0
+}
+
+// makeRoom waits until a message may be sent.
+func (p *publisher) makeRoom(ctx context.Context, f flight) error {
+	for p.full(f) {
+		if err := p.settle(p.settleWait(0)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // settle takes off the queue what the broker has.
@@ -40,6 +54,7 @@ func (p *publisher) settle(wait time.Duration) error {
 				break
 			}
 			p.count(f, verdicts[0])
+			p.proven(f)
 			verdicts = verdicts[1:]
 		}
 		if f.queued {
@@ -49,7 +64,7 @@ func (p *publisher) settle(wait time.Duration) error {
 	p.flights = append(p.flights[:0], p.flights[n:]...)
 	if done > 0 {
 		p.queued -= done
-		p.moved = true
+		p.suspects.queued = false
 		p.s.deps.Queue.Done(done)
 	}
 	if len(p.flights) > 0 && time.Since(p.last) > ackTime {

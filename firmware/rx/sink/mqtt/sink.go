@@ -33,8 +33,9 @@ const (
 	refresh    = 3 * time.Second // between checks of the gateway's state
 
 	steadyAfter = 10 * time.Second // a connection that held this long resets the back-off
-	maxFailures = 8                // connections that break over the same record before it is dropped
+	maxFailures = 8                // connections that break over the same message before it is dropped
 	aloneAfter  = 4                // of them before it is sent by itself
+	leftFor     = time.Hour        // that a topic is left out over which connections broke
 )
 
 // Queue keeps what was not published yet; package spool's has these methods.
@@ -89,6 +90,7 @@ type Sink struct {
 	// replaced are the topics of which states were taken off the queue, because a snapshot was
 	// to bring a newer one that the broker does not have yet. Of the goroutine that runs.
 	replaced map[string]bool
+	left     map[string]time.Time // topics left out of what is repeated, since when; likewise
 
 	sink.Standing
 
@@ -101,7 +103,7 @@ type Sink struct {
 func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 	s := &Sink{
 		cfg: cfg, deps: deps, log: log.With("component", "mqtt sink", "channel", cfg.Channel),
-		clock: time.Now, warned: map[string]bool{}, replaced: map[string]bool{},
+		clock: time.Now, warned: map[string]bool{}, replaced: map[string]bool{}, left: map[string]time.Time{},
 	}
 	s.run = uint64(s.clock().UnixNano())
 	address := cfg.Broker
@@ -129,23 +131,17 @@ func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 // Run publishes until ctx ends, connecting again whenever it must.
 func (s *Sink) Run(ctx context.Context) error {
 	backoff := task.Backoff{First: firstRetry, Last: lastRetry}
-	failures := 0 // of connections, one after the other, over the oldest record
+	var before suspects
 	for ctx.Err() == nil {
 		began := time.Now()
-		progress, err := s.serve(ctx, failures)
+		again, err := s.serve(ctx, &before)
 		if ctx.Err() != nil || errors.Is(err, spool.ErrClosed) {
 			return nil
 		}
 		s.deps.Queue.PeerDown(true)
 		address := s.cfg.Broker + s.cfg.Listen // one of the two
 		s.setState(sink.Down, "", cause.At(address, fmt.Errorf("%s: %w", s.peer, err)))
-		switch progress {
-		case stuck:
-			failures++
-		case moved:
-			failures = 0
-		}
-		if time.Since(began) > steadyAfter || progress == stuck { // stuck: it is there, and the other messages wait
+		if time.Since(began) > steadyAfter || again { // again: it is there, and the other messages wait
 			backoff.Reset()
 		}
 		_ = backoff.Wait(ctx)
@@ -153,19 +149,19 @@ func (s *Sink) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve is one connection. failures says how many before it broke over the record
-// that is now the oldest.
-func (s *Sink) serve(ctx context.Context, failures int) (progress, error) {
+// serve is one connection, after others that may have broken over what before says. again
+// reports whether it may have broken over the same.
+func (s *Sink) serve(ctx context.Context, before *suspects) (again bool, err error) {
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return idle, err
+		return false, err
 	}
-	p := newPublisher(s, conn, failures)
+	p := newPublisher(s, conn, before)
 	s.deps.Queue.PeerDown(false)
 	s.setState(sink.Up, conn.note(), nil)
 	err = p.run(ctx)
 	conn.close(ctx.Err() != nil)
-	return p.progress(), err
+	return p.blame(), err
 }
 
 // setState notes how the sink stands. A change of state is logged once; what follows

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"time"
 )
 
 // snapshot is all retained messages of a moment.
@@ -30,6 +31,7 @@ func (s *Sink) snapshot() *snapshot {
 		snap.topics[s.cfg.TopicPrefix+string(key)] = true
 		return true
 	})
+	maps.DeleteFunc(s.left, func(topic string, _ time.Time) bool { return !s.isLeft(topic) })
 	maps.DeleteFunc(s.replaced, func(topic string, _ bool) bool { return !snap.topics[topic] })
 	return snap
 }
@@ -60,15 +62,14 @@ func (p *publisher) publishSnapshot(ctx context.Context) error {
 			continue
 		}
 		p.msg.Retain = true
-		for p.full() {
-			if err := p.settle(p.settleWait(0)); err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		f := flight{snapshot: true, topic: p.s.cfg.TopicPrefix + p.msg.Topic}
+		if p.leaveOut(f) {
+			continue
 		}
-		if err := p.publish(flight{snapshot: true}); err != nil {
+		if err := p.makeRoom(ctx, f); err != nil {
+			return err
+		}
+		if err := p.publish(f); err != nil {
 			return err
 		}
 	}
