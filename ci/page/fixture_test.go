@@ -119,7 +119,7 @@ func healthy(role string, now time.Time) status.Snapshot {
 		s.Certificates[i].Board = "tx"
 	}
 	for name, c := range s.Channels {
-		c.Dropped, c.Refused = status.Of[uint64](0), status.Of[uint64](0)
+		c.Dropped, c.Refused, c.Missed = status.Of[uint64](0), status.Of[uint64](0), status.Of[uint64](0)
 		c.QueuedBytes, c.Keys = status.Of[uint64](0), status.Of[uint64](812)
 		s.Channels[name] = c
 	}
@@ -137,7 +137,8 @@ func receive(s *status.Snapshot, n uint64, now time.Time) {
 		Needed: status.Histogram{Bounds: []float64{1, 2, 3, 4}, Counts: []uint64{n / 900, n / 4000, 0, 0, 0}}}}}
 	for name, c := range s.Channels {
 		c.Delivered, c.Healed = status.Of(*c.Sent-*c.Conflated), status.Of[uint64](1204)
-		for _, zero := range []**uint64{&c.Lost, &c.Unknown, &c.Refused, &c.Expired, &c.OpenHoles, &c.OpenRecords} {
+		for _, zero := range []**uint64{&c.Lost, &c.Unknown, &c.Refused, &c.Expired, &c.Missed, &c.OpenHoles,
+			&c.OpenRecords} {
 			*zero = status.Of[uint64](0)
 		}
 		c.Complete, c.AgeSeconds, c.Holes = status.Of(true), status.Of(0.4), []status.Hole{}

@@ -341,7 +341,8 @@ func channel(name string, c status.Channel) string {
 	}{{"keys", c.Keys, true}, {"sent", c.Sent, true}, {"delivered", c.Delivered, true},
 		{"conflated", c.Conflated, false}, {"lost", c.Lost, true}, {"can heal", c.OpenRecords, false},
 		{"healed", c.Healed, false}, {"unknown", c.Unknown, false}, {"refused", c.Refused, false},
-		{"expired", c.Expired, false}, {"dropped", c.Dropped, false}} {
+		{"expired", c.Expired, false}, {"dropped", c.Dropped, false},
+		{"missed", c.Missed, false}} {
 		if n.n != nil && (*n.n > 0 || n.always) {
 			b += fmt.Sprintf("  %s %d", n.name, *n.n)
 		}

@@ -88,7 +88,7 @@ func channelLines(s *status.Snapshot, width int) []string {
 		if c.Rate != nil {
 			rate = fmt.Sprintf("%.1f/s", *c.Rate)
 		}
-		lost := value(c.Lost) + value(c.Unknown) + value(c.Dropped)
+		lost := value(c.Lost) + value(c.Unknown) + value(c.Dropped) + value(c.Missed)
 		line := clip(fmt.Sprintf(form, pad(n, name), c.Protocol, rate, count(records), count(c.Conflated),
 			short(lost-min(lost, value(c.OpenRecords))), short(value(c.OpenRecords)), seconds(c.AgeSeconds),
 			strings.TrimSpace(c.SourceState+" "+c.SourceReason)), width)

@@ -13,7 +13,8 @@
 //	                     "last_update":"8 kept","release":"8","supply":"ok","uptime_seconds":3600}, on one line
 //	link                 {"overhead":0.25,"bytes_per_second":12500000}
 //	link_received        {"interface":0,"reading":17}
-//	source/CHANNEL       {"protocol":"mqtt","reason":"","state":"up"}; while it is not up with
+//	source/CHANNEL       {"missed":2,"missed_reason":"2 messages that are not valid",
+//	                     "protocol":"mqtt","reason":"","state":"up"}, on one line; while it is not up with
 //	                     "cause":{"code":"server-untrusted","thumbprint":"5821…"} of package cause
 //	certificate/NAME     expires 2027-01-31
 //	audit/0 … audit/15   a message of package audit; event N of the trail is at N mod 16
@@ -96,11 +97,15 @@ type Source struct {
 	State    string      // "connecting", "up", "down"
 	Reason   string      // of the state, in words
 	Cause    cause.Cause // of the state; address and detail do not cross
+	Missed   *uint64     // records lost before the link; nil from a transmitter that does not count them
+	What     string      // how many of Missed are what, in words
 }
 
 // sourceValue is a Source's value. The fields are in the order of the wire.
 type sourceValue struct {
 	Cause    cause.Cause `json:"cause,omitzero"`
+	Missed   *uint64     `json:"missed,omitempty"`
+	What     string      `json:"missed_reason,omitempty"`
 	Protocol string      `json:"protocol,omitempty"`
 	Reason   string      `json:"reason"`
 	State    string      `json:"state"`
@@ -155,7 +160,7 @@ func (r *Report) Entries() []Entry {
 	}
 	for _, s := range r.Sources {
 		s.Cause.Address, s.Cause.Detail = "", ""
-		addJSON(keySource+s.Channel, sourceValue{s.Cause, s.Protocol, s.Reason, s.State})
+		addJSON(keySource+s.Channel, sourceValue{s.Cause, s.Missed, s.What, s.Protocol, s.Reason, s.State})
 	}
 	for _, c := range r.Certificates {
 		add(keyCertificate+c.Name, expires+c.Expires.UTC().Format(time.DateOnly))
@@ -225,7 +230,7 @@ func (r *Report) addNamed(prefix, name, value string) bool {
 		if json.Unmarshal([]byte(value), &v) != nil {
 			return false
 		}
-		r.Sources = append(r.Sources, Source{name, v.Protocol, v.State, v.Reason, v.Cause})
+		r.Sources = append(r.Sources, Source{name, v.Protocol, v.State, v.Reason, v.Cause, v.Missed, v.What})
 	case keyCertificate:
 		date, ok := strings.CutPrefix(value, expires)
 		at, err := time.Parse(time.DateOnly, date)

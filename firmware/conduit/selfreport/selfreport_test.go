@@ -21,7 +21,8 @@ func full() Report {
 			LastUpdate: "8 kept", Supply: "ok", UptimeSeconds: 3600},
 		Link: &Link{Overhead: 0.25, BytesPerSecond: 12.5e6}, Received: &Received{Interface: &none, Reading: 17},
 		Sources: []Source{
-			{Channel: "cell-1", Protocol: "mqtt", State: "up"},
+			{Channel: "cell-1", Protocol: "mqtt", State: "up"}, // of an earlier release
+			{Channel: "log", Protocol: "syslog", State: "up", Missed: new(uint64(2)), What: "2 lines"},
 			{Channel: "press/line", Protocol: "opcua", State: "down",
 				Reason: `the server's certificate is not trusted: "a" <b>`,
 				Cause: cause.Cause{Code: cause.ServerUntrusted,

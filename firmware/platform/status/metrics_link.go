@@ -4,7 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // channelMetrics are those of each channel.
 type channelMetrics struct {
-	sent, delivered, healed, conflated, lost, unknown, openHoles, openRecords, refused, expired, dropped, complete,
+	sent, delivered, healed, conflated, lost, unknown, openHoles, openRecords, refused, expired, dropped, missed,
+	complete,
 	age, queued, keys, valueless, state, source *prometheus.Desc
 }
 
@@ -27,7 +28,9 @@ func newChannelMetrics() channelMetrics {
 				"too many (TX).", "channel"),
 		expired: desc("channel_expired_records_total",
 			"Records whose time was over before the sink's peer took them.", "channel"),
-		dropped:  desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
+		dropped: desc("channel_dropped_records_total", "Events dropped by a full queue on TX.", "channel"),
+		missed: desc("channel_missed_records_total", "Lines, messages and events that were lost before TX's link.",
+			"channel"),
 		complete: desc("channel_complete", "1 when RX holds the complete snapshot.", "channel"),
 		age:      desc("channel_age_seconds", "Since the newest record.", "channel"),
 		keys:     desc("channel_live_keys", "Keys of live state.", "channel"),
@@ -47,6 +50,7 @@ func (c channelMetrics) collectChannel(e emitter, name string, ch Channel) {
 	e.counter(c.refused, ch.Refused, name)
 	e.counter(c.expired, ch.Expired, name)
 	e.counter(c.dropped, ch.Dropped, name)
+	e.counter(c.missed, ch.Missed, name)
 	e.level(c.lost, ch.Lost, name)
 	e.level(c.unknown, ch.Unknown, name)
 	e.level(c.openHoles, ch.OpenHoles, name)

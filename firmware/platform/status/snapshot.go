@@ -64,19 +64,22 @@ type Channel struct {
 	// RX: sent while this receiver could not follow what became of it
 	Unknown *uint64 `json:"unknown,omitempty"`
 	// RX: the sink's peer did not take them; TX: the link did not
-	Refused       *uint64  `json:"refused,omitempty"`
-	RefusedReason string   `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
-	Expired       *uint64  `json:"expired,omitempty"`        // RX: their time was over before the peer took them
-	Dropped       *uint64  `json:"dropped,omitempty"`        // TX: events that a full queue dropped
-	Complete      *bool    `json:"complete,omitempty"`       // RX: whether it holds all state
-	Rate          *float64 `json:"rate,omitempty"`           // records a second of late, delivered at RX and sent at TX
-	AgeSeconds    *float64 `json:"age_seconds,omitempty"`    // since the newest record
-	QueuedBytes   *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
-	Keys          *uint64  `json:"keys,omitempty"`           // live state
-	StateBytes    *uint64  `json:"state_bytes,omitempty"`    // TX: that they take, of what [memory] lets them
-	Valueless     *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
-	SourceState   string   `json:"source_state"`             // "connecting", "up", "down"
-	SourceReason  string   `json:"source_reason"`            // why it is not up
+	Refused       *uint64 `json:"refused,omitempty"`
+	RefusedReason string  `json:"refused_reason,omitempty"` // TX: how many of Refused for which reason, in words
+	Expired       *uint64 `json:"expired,omitempty"`        // RX: their time was over before the peer took them
+	Dropped       *uint64 `json:"dropped,omitempty"`        // TX: events that a full queue dropped
+	// lines, messages and events that were lost before TX's link; Sent has none of them
+	Missed       *uint64  `json:"missed,omitempty"`
+	MissedReason string   `json:"missed_reason,omitempty"`  // how many of Missed are what, in words
+	Complete     *bool    `json:"complete,omitempty"`       // RX: whether it holds all state
+	Rate         *float64 `json:"rate,omitempty"`           // records a second of late, delivered at RX and sent at TX
+	AgeSeconds   *float64 `json:"age_seconds,omitempty"`    // since the newest record
+	QueuedBytes  *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
+	Keys         *uint64  `json:"keys,omitempty"`           // live state
+	StateBytes   *uint64  `json:"state_bytes,omitempty"`    // TX: that they take, of what [memory] lets them
+	Valueless    *uint64  `json:"valueless_keys,omitempty"` // RX: of Keys, those whose values [memory] has no room for
+	SourceState  string   `json:"source_state"`             // "connecting", "up", "down"
+	SourceReason string   `json:"source_reason"`            // why it is not up
 	// why it is not up, for programs
 	SourceCause cause.Cause `json:"source_cause,omitzero"`
 	Holes       []Hole      `json:"holes,omitzero"`         // RX: the newest MaxHoles, newest first; not nil

@@ -265,7 +265,8 @@ func (r *rig) state(channel string, keysAndValues ...string) {
 func (r *rig) everything() {
 	r.heartbeat(time.Hour)
 	r.state(record.Gateway,
-		"version", "1.2.2", "source/cell", `{"protocol":"mqtt"}`, "source/log", `{"protocol":"syslog"}`,
+		"version", "1.2.2", "source/cell", `{"protocol":"mqtt"}`,
+		"source/log", `{"missed":4,"missed_reason":"4 lines","protocol":"syslog"}`,
 		"certificate/opcua own", "expires 2027-01-31", "audit/1", auditMessage(1))
 	r.state("cell", "a", "1", "b", "2")
 	r.state("log")

@@ -52,6 +52,7 @@ func (n *Node) Snapshot() status.Snapshot {
 			if silent == nil {
 				one.SourceCause = why
 			}
+			one.Missed, one.MissedReason = t.missed(c.Name)
 			s.Channels[c.Name] = one
 		}
 	}

@@ -73,7 +73,8 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 			t.Errorf("cell: got %+v", cell)
 		}
 		if *log.Sent != 5 || *log.Lost != 3 || *log.Conflated != 2 || log.SourceState != "down" ||
-			log.SourceReason != "refused" {
+			log.SourceReason != "refused" || *log.Missed != 4 || log.MissedReason != "4 lines" ||
+			cell.Missed != nil {
 			t.Errorf("log: got %+v", log)
 		}
 		if v := s.Trust; v.Level != status.No || len(v.Reasons) == 0 || v.Reasons[0].Channel != "log" ||
@@ -81,7 +82,8 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 			t.Errorf("trust: got %+v", v)
 		}
 		want := map[string]string{
-			"version": "1.2.2", "source/cell": `{"protocol":"mqtt"}`, "source/log": `{"protocol":"syslog"}`,
+			"version": "1.2.2", "source/cell": `{"protocol":"mqtt"}`,
+			"source/log":            `{"missed":4,"missed_reason":"4 lines","protocol":"syslog"}`,
 			"certificate/opcua own": "expires 2027-01-31",
 		}
 		got, _ := json.Marshal(s.Transmitter)

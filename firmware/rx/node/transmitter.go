@@ -50,6 +50,16 @@ func (t *transmitter) why(c pipeline.ChannelStatus) cause.Cause {
 	return cause.Cause{}
 }
 
+// missed is what the transmitter reports that a channel's source lost before the link.
+func (t *transmitter) missed(channel string) (n *uint64, what string) {
+	for _, s := range t.Sources {
+		if s.Channel == channel {
+			return s.Missed, s.What
+		}
+	}
+	return nil, ""
+}
+
 func (t *transmitter) certificates() (list []status.Certificate) {
 	for _, c := range t.Certificates {
 		list = append(list, status.Certificate{Board: "tx", Name: c.Name, Expires: c.Expires})

@@ -95,7 +95,7 @@ func (n *Node) selfReport() selfreport.Report {
 		if c.Name != record.Gateway {
 			r.Sources = append(r.Sources, selfreport.Source{
 				Channel: c.Name, Protocol: n.protocols[c.Name], State: c.State.String(), Reason: c.Reason,
-				Cause: n.why(c),
+				Cause: n.why(c), Missed: &c.Missed, What: c.MissedWhy,
 			})
 		}
 	}

@@ -21,6 +21,8 @@ func TestTheNodeReportsItself(t *testing.T) {
 		r := newRig(t, c)
 		r.run(t, func() {
 			r.plant("cell-1").Report(source.Up, "")
+			r.plant("cell-1").Missed(2, "messages")
+			r.plant("cell-1").Missed(3, "or more others")
 			settle()
 			got := r.reported()
 			if got.Version != "2.1.0" || got.Pair != "press-hall" || got.Epoch != 1 ||
@@ -32,8 +34,9 @@ func TestTheNodeReportsItself(t *testing.T) {
 				t.Errorf("board: got %+v", b)
 			}
 			want := []selfreport.Source{
-				{Channel: "cell-1", Protocol: "mqtt", State: "up"},
-				{Channel: "press-line", Protocol: "opcua", State: "connecting"},
+				{Channel: "cell-1", Protocol: "mqtt", State: "up", Missed: new(uint64(5)),
+					What: "2 messages, 3 or more others"},
+				{Channel: "press-line", Protocol: "opcua", State: "connecting", Missed: new(uint64)},
 			}
 			if !reflect.DeepEqual(got.Sources, want) {
 				t.Errorf("sources: got %+v, want %+v", got.Sources, want)
@@ -57,7 +60,7 @@ func TestAChangeOfASourceCrossesAlone(t *testing.T) {
 			r.plant("cell-1").Report(source.Down, "no route to host")
 			settle()
 			want := []selfreport.Source{{Channel: "cell-1", Protocol: "mqtt", State: "down",
-				Reason: "no route to host"}}
+				Reason: "no route to host", Missed: new(uint64)}}
 			if got := r.reported().Sources; !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

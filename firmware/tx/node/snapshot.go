@@ -119,6 +119,8 @@ func channelStatus(c pipeline.ChannelStatus, protocol string) status.Channel {
 		Dropped:       status.Of(c.Dropped),
 		Refused:       status.Of(refused),
 		RefusedReason: why,
+		Missed:        status.Of(c.Missed),
+		MissedReason:  c.MissedWhy,
 		QueuedBytes:   status.Of(uint64(c.Queued)),
 		Keys:          status.Of(uint64(c.Keys)),
 		StateBytes:    status.Of(uint64(c.StateBytes)),

@@ -90,6 +90,7 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 				source.ErrTooLarge) {
 				t.Errorf("got %v, want %v", err, source.ErrTooLarge)
 			}
+			r.plant("cell-1").Missed(2, "messages")
 			settle()
 			s := r.Snapshot()
 			if s.Role != "tx" || s.Pair != "press-hall" || s.Version != "2.1.0" || s.UptimeSeconds != settledSeconds ||
@@ -101,6 +102,7 @@ func TestSnapshotShowsTheChannels(t *testing.T) {
 				Protocol: "mqtt", Sent: status.Of[uint64](3), Conflated: status.Of[uint64](1),
 				Dropped: status.Of[uint64](0),
 				Refused: status.Of[uint64](1), RefusedReason: "1 larger than the link carries in one record",
+				Missed: status.Of[uint64](2), MissedReason: "2 messages",
 				QueuedBytes: status.Of[uint64](0), Keys: status.Of[uint64](1), StateBytes: status.Of[uint64](258),
 				SourceState: "up",
 			}

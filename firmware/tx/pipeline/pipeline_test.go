@@ -181,9 +181,14 @@ func TestChannelStatus(t *testing.T) {
 			}
 			p.SetComplete(true)
 			p.Conflated(3)
+			p.Missed(1, "lines")
+			p.Missed(0, "others")
+			p.Missed(4, "or more events")
+			p.Missed(1, "lines")
 			time.Sleep(time.Second)
 			c := l.Channels()[0]
 			if c.State != source.Up || c.Reason != "MQTT 5" || c.Partial || c.Keys != 1 || c.Sent != 5 ||
+				c.Missed != 6 || c.MissedWhy != "2 lines, 4 or more events" ||
 				c.Conflated < 3 {
 				t.Errorf("got %+v", c)
 			}

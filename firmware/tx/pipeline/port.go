@@ -3,6 +3,8 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"heliograph/firmware/conduit/record"
@@ -20,6 +22,13 @@ type port struct {
 	mu     sync.Mutex
 	state  source.State
 	reason string
+	missed []missed // the oldest first
+}
+
+// missed is what a source lost before the link.
+type missed struct {
+	n    uint64
+	what string
 }
 
 // Port adds a channel to the link. To be called before Run.
@@ -80,6 +89,31 @@ func (p *port) Range(f func(key, payload []byte) bool) { p.link.mux.Range(p.chan
 // Conflated implements source.Port.
 func (p *port) Conflated(n uint64) { p.link.mux.AddConflated(p.channel, n) }
 
+// Missed implements source.Port.
+func (p *port) Missed(n uint64, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n == 0 {
+		return
+	}
+	at := slices.IndexFunc(p.missed, func(m missed) bool { return m.what == what })
+	if at < 0 {
+		at = len(p.missed)
+		p.missed = append(p.missed, missed{what: what})
+	}
+	p.missed[at].n += n
+}
+
+// sumMissed returns what was missed in all, and in words. It is called with mu held.
+func (p *port) sumMissed() (n uint64, why string) {
+	var all []string
+	for _, m := range p.missed {
+		n += m.n
+		all = append(all, fmt.Sprintf("%d %s", m.n, m.what))
+	}
+	return n, strings.Join(all, ", ")
+}
+
 // notify wakes the loop to send what is queued.
 func (l *Link) notify() {
 	select {
@@ -92,8 +126,10 @@ func (l *Link) notify() {
 type ChannelStatus struct {
 	Name string
 	send.Counts
-	State  source.State
-	Reason string
+	State     source.State
+	Reason    string
+	Missed    uint64 `shown:"channels.missed"` // lost before the link, not part of Counts
+	MissedWhy string // what of Missed, in words
 }
 
 // Down returns why the channel's source is not up, "" when it is.
@@ -115,6 +151,7 @@ func (l *Link) Channels() []ChannelStatus {
 		out[i] = ChannelStatus{
 			Name: p.name, Counts: l.mux.Counts(p.channel), State: p.state, Reason: p.reason,
 		}
+		out[i].Missed, out[i].MissedWhy = p.sumMissed()
 		p.mu.Unlock()
 	}
 	return out

@@ -10,6 +10,9 @@
 // An event may carry a key; then it is delivered like every event and its
 // payload also becomes the key's newest value (a live retained MQTT message).
 //
+// What is lost before it can be handed over, at the plant or in this machine's kernel, is
+// missed: counted beside the records of the link, never among them.
+//
 // The package refuses to know any protocol: keys and payloads are bytes.
 package source
 
@@ -85,6 +88,10 @@ type Port interface {
 	// Conflated counts n values that the source itself knows were skipped
 	// before they reached it (an overflow that the plant's server reported).
 	Conflated(n uint64)
+	// Missed counts n lines, messages or events that were lost before they could be Put:
+	// no other count has them. what says in words which, after their number; it is one of
+	// the package's few, and begins with "or more" where n is the least that it can be.
+	Missed(n uint64, what string)
 }
 
 // Holder is the Port of a source that keeps events until they have left.

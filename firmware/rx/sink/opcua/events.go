@@ -2,7 +2,6 @@ package opcua
 
 import (
 	"errors"
-	"slices"
 
 	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/event"
@@ -72,8 +71,7 @@ func (e *events) parse(u *sink.Update) (*event.Event, error) {
 }
 
 // handleEvent reports an event to clients; that of a condition is also its state. A state that
-// arrived without its event is reported unless it is the one reported last; that one again, if
-// other nodes report it too.
+// arrived without its event is reported unless it is the one reported last.
 func (e *events) handleEvent(u *sink.Update) error {
 	if u.Delete && !u.Event {
 		e.forget(string(u.Key))
@@ -83,13 +81,10 @@ func (e *events) handleEvent(u *sink.Update) error {
 	if ev == nil {
 		return err
 	}
-	again := false
 	if u.Key != nil {
 		key := string(u.Key)
 		last := e.retained[key]
-		again = !u.Event && last != nil && last.SameState(ev)
-		if again && !slices.ContainsFunc(ev.Notifiers,
-			func(n rawvalue.NodeID) bool { return !slices.Contains(last.Notifiers, n) }) {
+		if !u.Event && last != nil && last.SameState(ev) {
 			return nil
 		}
 		if e.retained[key] = ev; u.Delete {
@@ -97,7 +92,7 @@ func (e *events) handleEvent(u *sink.Update) error {
 		}
 	}
 	e.server.Emit(ev)
-	if e.history != nil && !again {
+	if e.history != nil {
 		e.history.addEvent(u.Payload, ev)
 	}
 	return nil

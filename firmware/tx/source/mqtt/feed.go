@@ -105,7 +105,7 @@ func (f *feed) message(m *payload.Message, o origin) {
 	s.stats.Received.Add(1)
 	done := f.acks.expect(o.ack)
 	if !m.Valid() || !subscribed(m.Topic, s.cfg.Topics) {
-		s.refuseInvalid(m)
+		s.refuseInvalid(m, false)
 		done()
 		return
 	}

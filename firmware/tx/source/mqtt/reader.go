@@ -191,7 +191,7 @@ func (r *reader) message(m *payload.Message, o origin) {
 	defer r.mu.Unlock()
 	r.last = time.Now()
 	if !m.Valid() || !subscribed(m.Topic, s.cfg.Topics) {
-		s.refuseInvalid(m)
+		s.refuseInvalid(m, true)
 		return
 	}
 	if _, ok := r.asked[m.Topic]; !ok {

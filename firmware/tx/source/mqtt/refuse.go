@@ -10,11 +10,16 @@ import (
 const (
 	warnEvery   = 10 * time.Second // how often refused messages are logged
 	loggedTopic = 100              // bytes of a topic in the log
+	maxInvalid  = 10_000           // topics of retained messages that are known to be not valid
 )
 
-// refuseInvalid counts a message that no link may carry.
-func (s *Source) refuseInvalid(m *payload.Message) {
+// refuseInvalid counts a message that no link may carry. What was not subscribed to is not
+// missed, nor is a retained message again that was read before.
+func (s *Source) refuseInvalid(m *payload.Message, read bool) {
 	s.refuse(m, "not valid, or not subscribed to")
+	if !m.Valid() && (s.retained.addInvalid(m) || !read) {
+		s.port.Missed(1, "messages that are not valid")
+	}
 	if !m.Retain || !payload.ValidTopic(m.Topic) {
 		return
 	}

@@ -1,10 +1,12 @@
 package mqtt
 
 import (
+	"log/slog"
 	"net"
 	"testing"
 
 	"heliograph/ci/await"
+	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source"
 	"heliograph/firmware/tx/source/sourcetest"
@@ -26,7 +28,35 @@ func TestBadMessagesAreCountedAndGoodOnesCross(t *testing.T) {
 	if got := s.Stats().Refused.Load(); got != 6 {
 		t.Errorf("got %d refused, want 6", got)
 	}
+	if got := p.MissedTotal()["messages that are not valid"]; got != 4 {
+		t.Errorf("got %d missed, want the 4 that are not valid", got)
+	}
 	up(t, s)
+}
+
+// TestAnInvalidMessageIsMissedOnce: a retained one is read again and again.
+func TestAnInvalidMessageIsMissedOnce(t *testing.T) {
+	p := &port{}
+	s, err := New(config.MQTTSource{}, "", p, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	format := byte(2)
+	for i, c := range []struct {
+		retain, read bool
+		text         string
+		want         uint64
+	}{
+		{true, true, "a", 1}, {true, true, "a", 1}, {true, true, "b", 2}, // read
+		{true, false, "c", 3}, {true, true, "c", 3}, {true, false, "c", 4}, // sent live, and read
+		{false, false, "d", 5}, {false, false, "d", 6},
+	} {
+		m := payload.Message{Topic: "t", Retain: c.retain, PayloadFormat: &format, Payload: []byte(c.text)}
+		s.refuseInvalid(&m, c.read)
+		if got := p.MissedTotal()["messages that are not valid"]; got != c.want {
+			t.Errorf("message %d: got %d missed, want %d", i+1, got, c.want)
+		}
+	}
 }
 
 // TestARefusedMessageIsAcknowledgedAndCounted checks what becomes of a message

@@ -20,6 +20,7 @@ type retainedSet struct {
 	mu       sync.Mutex
 	known    map[string]mark     // topic → newest retained message that was put
 	live     map[string]struct{} // topics of which a live message came since watchLive; nil: not watched
+	invalid  map[string]mark     // topic → retained message that is not valid
 	complete bool                // it was read to its end since the start
 
 	// On 3.1.1 a subscription brings retained messages with the flags of live ones,
@@ -39,7 +40,8 @@ const (
 )
 
 func newRetainedSet() *retainedSet {
-	return &retainedSet{seed: maphash.MakeSeed(), quiet: retainedQuiet, known: map[string]mark{}}
+	return &retainedSet{seed: maphash.MakeSeed(), quiet: retainedQuiet, known: map[string]mark{},
+		invalid: map[string]mark{}}
 }
 
 // openWindow opens the window.
@@ -131,6 +133,25 @@ func (r *retainedSet) addShown(shown map[string]mark) {
 			r.known[topic] = m
 		}
 	}
+}
+
+// addInvalid notes a message that is not valid, and reports whether it is not the retained
+// one of its topic that was noted last.
+func (r *retainedSet) addInvalid(m *payload.Message) bool {
+	if !m.Retain {
+		return true
+	}
+	mk := r.mark(m, m.Append(nil))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, ok := r.invalid[m.Topic]; ok && before.same(mk) {
+		return false
+	}
+	if len(r.invalid) >= maxInvalid {
+		clear(r.invalid)
+	}
+	r.invalid[m.Topic] = mk
+	return true
 }
 
 // forget removes a topic whose newest value does not leave. It reports whether

@@ -51,6 +51,10 @@
 // end of the run before, or of the time since the last record left. Where a server takes too
 // few select clauses for all fields, no events are read.
 //
+// Events that the server says it lost, or that are not decodable, count as missed (see
+// source.Port) unless its history is read to the end of that time: at least one for each
+// queue that overflowed, and for each message.
+//
 // The load on a server is bounded: two requests are in flight at most and one HistoryRead
 // beside them (history.go has its bounds), browsing again is
 // at most once per 5 s for any number of model change events, and its limits are kept.

@@ -42,26 +42,43 @@ func (l *eventHandler) Status(code ua.StatusCode) {
 // Lost implements client.Handler.
 func (l *eventHandler) Lost(messages int) {
 	l.stats.LostNotifications.Add(uint64(messages))
-	l.port.Conflated(uint64(messages))
 	l.log.Warn("event notifications lost; refreshing conditions", "messages", messages)
-	l.book.MissEvents(time.Now())
-	signal(l.refresh)
+	l.miss(messages)
 }
 
 // Fault implements client.Handler.
 func (l *eventHandler) Fault(handle uint32, behind int, err error) {
 	l.stats.UnreadableEvents.Add(uint64(1 + behind))
-	l.port.Conflated(uint64(1 + behind))
 	l.log.Warn("event not decodable; refreshing conditions", "error", err, "behind", behind)
-	l.book.MissEvents(time.Now())
+	l.miss(1 + behind)
+}
+
+// lostEvents is what is counted of events that do not come here.
+const lostEvents = "or more events that the server lost, or that are not decodable"
+
+// miss has conditions refreshed, and the server's history read: of that many events it is
+// known that they were lost, and they count as missed unless it brings them.
+func (l *eventHandler) miss(events int) {
+	if l.book.MissEvents(time.Now()) {
+		l.lost.Add(uint64(events))
+	} else {
+		l.port.Missed(uint64(events), lostEvents)
+	}
 	signal(l.refresh)
+}
+
+// overflowed handles the server's word that its queue for a notifier was full.
+func (l *eventHandler) overflowed() {
+	if n := l.stats.EventOverflows.Add(1); n&(n-1) == 0 {
+		l.log.Warn("the server dropped events, its queue was full; refreshing conditions", "total", n)
+	}
+	l.miss(1)
 }
 
 // Events implements client.Handler.
 func (l *eventHandler) Events(handle uint32, fields [][]byte) {
 	if len(fields) != len(l.layout.groups[int(handle)%len(l.layout.groups)]) {
-		l.port.Conflated(1)
-		l.unreadable(errors.New("wrong number of fields"))
+		l.undecodable(fields, errors.New("wrong number of fields"))
 		return
 	}
 	l.joints.Lock()
@@ -93,10 +110,18 @@ func (l *eventHandler) handOver(list []*joint) {
 	}
 }
 
-func (l *eventHandler) unreadable(err error) {
-	l.stats.UnreadableEvents.Add(1)
-	if l.faults++; l.faults&(l.faults-1) == 0 {
-		l.log.Warn("event incomplete or not decodable", "error", err, "total", l.faults)
+func (e *events) unreadable(err error) {
+	if n := e.stats.UnreadableEvents.Add(1); n&(n-1) == 0 {
+		e.log.Warn("event incomplete or not decodable", "error", err, "total", n)
+	}
+}
+
+// undecodable counts an event as missed, once for all notifiers that report it and for the
+// history that has it.
+func (e *events) undecodable(fields [][]byte, err error) {
+	if e.recent.add(slices.Concat(fields...)) {
+		e.port.Missed(1, lostEvents)
+		e.unreadable(err)
 	}
 }
 
@@ -105,11 +130,10 @@ func (l *eventHandler) event(notifier int, values [][]byte) {
 	l.identify(values)
 	ev, err := event.FromFields(l.table, values)
 	if err != nil {
-		l.port.Conflated(1)
-		l.unreadable(err)
+		l.undecodable(values, err)
 		return
 	}
-	if l.internal(ev, notifier) || !l.crosses(ev) {
+	if l.internal(ev) || !l.crosses(ev) {
 		return
 	}
 	l.mu.Lock()
@@ -152,21 +176,22 @@ func (l *eventHandler) aboutSession(ev *event.Event) (kind uint32) {
 }
 
 // internal handles the events that are about the session, and reports whether this is one.
-func (l *eventHandler) internal(ev *event.Event, notifier int) bool {
+func (l *eventHandler) internal(ev *event.Event) bool {
 	switch l.aboutSession(ev) {
 	case id.BaseModelChangeEventType: // the mirror reports the changes that cross itself
 		l.change()
 	case id.RefreshStartEventType:
 		l.mu.Lock()
-		l.beginRefresh(l.notifiers[notifier])
+		l.flush()
+		l.refreshing = map[string]bool{}
 		l.mu.Unlock()
 	case id.RefreshEndEventType:
 		l.mu.Lock()
-		l.endRefresh(l.notifiers[notifier], l.table)
+		l.flush()
+		l.endRefresh(l.table)
 		l.mu.Unlock()
 	case id.EventQueueOverflowEventType:
-		l.book.MissEvents(time.Now())
-		signal(l.refresh)
+		l.overflowed()
 	case id.RefreshRequiredEventType:
 		signal(l.refresh)
 	default:
@@ -195,9 +220,8 @@ func eventIdentity(ev *event.Event) []byte {
 // reports again was raised again, even under the same EventId.
 func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	ev.Notifiers = append(ev.Notifiers, notifier)
-	refreshed := e.refreshed(ev, notifier)
 	if len(e.notifiers) == 1 {
-		e.putEvent(ev, refreshed)
+		e.putEvent(ev)
 		return
 	}
 	size := 0
@@ -205,28 +229,25 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 		size += len(v)
 	}
 	base := string(eventIdentity(ev))
-	if refreshed { // what was reported as an event before is another record
-		base += "refreshed"
-	}
 	name := base
 	for n := 0; ; n++ {
 		name = base + string(rune(n))
 		first := e.merging[name]
-		if first.Event == nil && n < maxAlike && len(e.merging) < maxMerging && e.held+size <= maxHeld {
+		if first == nil && n < maxAlike && len(e.merging) < maxMerging && e.held+size <= maxHeld {
 			break
 		}
-		if first.Event != nil && !slices.Contains(first.Notifiers, notifier) {
+		if first != nil && !slices.Contains(first.Notifiers, notifier) {
 			first.Notifiers = append(first.Notifiers, notifier)
 			return
 		}
-		if first.Event == nil { // no room: what is held goes first, so that the order stays
+		if first == nil { // no room: what is held goes first, so that the order stays
 			e.flush()
 			name = base + string(rune(0))
 			break
 		}
 	}
 	e.held += size
-	e.merging[name] = heldEvent{ev, refreshed}
+	e.merging[name] = ev
 	if e.order = append(e.order, name); len(e.order) == 1 {
 		time.AfterFunc(2*e.interval, func() {
 			e.mu.Lock()
@@ -239,7 +260,7 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 // flush sends what is held back.
 func (e *events) flush() {
 	for _, name := range e.order {
-		e.putEvent(e.merging[name].Event, e.merging[name].refreshed)
+		e.putEvent(e.merging[name])
 	}
 	e.order, e.held = e.order[:0], 0
 	clear(e.merging)

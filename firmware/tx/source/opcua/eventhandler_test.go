@@ -1,9 +1,11 @@
 package opcua
 
 import (
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +36,9 @@ func reporter(t *testing.T, p *port) *eventHandler {
 		port: p, stats: &sourceStats{}, setTrouble: func(topic, string) {}, generation: 7,
 		interval: 100 * time.Millisecond, space: addrspace.New(), all: true,
 		log:     slog.New(slog.DiscardHandler),
-		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]heldEvent{},
-		known: map[string]condition{}, seed: maphash.MakeSeed(), recent: newRecentEvents(),
+		changed: make(chan struct{}, 1), refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
+		known: map[string]uint64{}, seed: maphash.MakeSeed(), recent: newRecentEvents(),
+		lost:      new(atomic.Uint64),
 		book:      absence.New(time.Second),
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
@@ -137,8 +140,36 @@ func TestMalformedEventsAreCounted(t *testing.T) {
 	l := reporter(t, p)
 	l.Events(0, [][]byte{{0}, {0}, {0}, {0}, {0}, {0}})
 	l.Events(0, nil)
-	if p.conflated != 2 || p.puts != 0 {
-		t.Errorf("%d counted, %d crossed; want 2 and none", p.conflated, p.puts)
+	l.Events(1, [][]byte{{0}, {0}, {0}, {0}, {0}, {0}}) // the first one, of another notifier
+	if p.missed[lostEvents] != 2 || p.conflated != 0 || p.puts != 0 {
+		t.Errorf("%v missed, %d conflated, %d crossed; want 2 missed alone", p.missed, p.conflated, p.puts)
+	}
+}
+
+// TestEventsThatTheServerLostAreMissed: without a history that brings them.
+func TestEventsThatTheServerLostAreMissed(t *testing.T) {
+	for name, c := range map[string]struct {
+		lose func(*eventHandler)
+		want uint64
+	}{
+		"overflow": {func(l *eventHandler) { l.report(t, 0, "a", id.EventQueueOverflowEventType, nil, false) }, 1},
+		"lost":     {func(l *eventHandler) { l.Lost(3) }, 3},
+		"fault":    {func(l *eventHandler) { l.Fault(0, 2, errors.New("bad")) }, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &port{}
+			l := reporter(t, p)
+			c.lose(l)
+			if p.missed[lostEvents] != c.want || p.conflated != 0 || l.lost.Load() != 0 || len(l.refresh) != 1 {
+				t.Errorf("%v missed, %d conflated, %d wait; want %d missed alone", p.missed, p.conflated,
+					l.lost.Load(), c.want)
+			}
+			l.book.Clock(1, time.Now()) // there is a history
+			c.lose(l)
+			if p.missed[lostEvents] != c.want || l.lost.Load() != c.want {
+				t.Errorf("with a history: %v missed, %d wait; want %d to wait", p.missed, l.lost.Load(), c.want)
+			}
+		})
 	}
 }
 

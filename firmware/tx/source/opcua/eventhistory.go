@@ -47,14 +47,15 @@ func (r *recentEvents) has(ev *event.Event) bool {
 	return r.known[maphash.Bytes(r.seed, eventIdentity(ev))]
 }
 
-// add notes that an event has crossed.
-func (r *recentEvents) add(ev *event.Event) {
+// add notes that an event of this identity has crossed, or never will, and reports whether
+// that is new.
+func (r *recentEvents) add(identity []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	sum := maphash.Bytes(r.seed, eventIdentity(ev))
+	sum := maphash.Bytes(r.seed, identity)
 	switch {
 	case r.known[sum]:
-		return
+		return false
 	case len(r.order) < maxRecent:
 		r.order = append(r.order, sum)
 	default:
@@ -63,6 +64,7 @@ func (r *recentEvents) add(ev *event.Event) {
 		r.next = (r.next + 1) % maxRecent
 	}
 	r.known[sum] = true
+	return true
 }
 
 // eventHistorian reads the events of one notifier after the other that were missed. It runs
@@ -73,6 +75,7 @@ type eventHistorian struct {
 	filter    client.Filter
 	notifiers []rawvalue.NodeID
 	gap       *absence.Gap
+	lost      uint64 // of its events, those that are known to be lost
 	list      []*event.Event
 }
 
@@ -130,21 +133,24 @@ func (c *connection) eventReader() *eventHistorian {
 		return nil
 	}
 	now := time.Now()
+	lost := c.history.lost.Swap(0) // before the interval, which then has all of them
 	book.EventsCome(now)
 	gap := book.NextEvents(now)
 	if gap == nil {
+		c.history.lost.Add(lost)
 		return nil
 	}
 	if c.history.eventsRefused() {
 		book.DoneEvents(true)
 		c.stats.HistoryGivenUp.Add(1)
+		c.port.Missed(lost, lostEvents)
 		return nil
 	}
 	notifiers := e.withHistory
 	clauses := e.layout.items(notifiers[0], 0)[0].Filter
 	return &eventHistorian{historyReader: &historyReader{connection: c},
 		handler: &eventHandler{events: e, table: e.table, layout: e.layout},
-		filter:  clauses, notifiers: notifiers, gap: gap}
+		filter:  clauses, notifiers: notifiers, gap: gap, lost: lost}
 }
 
 // run reads the interval to its end, and returns for how long the server is left alone.
@@ -154,7 +160,11 @@ func (r *eventHistorian) run(ctx context.Context) time.Duration {
 	r.rest = minHistoryRest
 	for _, n := range r.notifiers {
 		if err := r.readNotifier(ctx, n); err != nil {
-			over = r.failedEvents(ctx, n, err)
+			if over = r.failedEvents(ctx, n, err); over {
+				r.port.Missed(r.lost, lostEvents)
+			} else {
+				r.history.lost.Add(r.lost)
+			}
 			return r.rest
 		}
 	}
@@ -204,13 +214,13 @@ func (r *eventHistorian) parse(notifier rawvalue.NodeID, fields [][]byte) {
 		values[i] = bytes.Clone(f)
 	}
 	if len(values) != len(r.handler.table.Operands()) {
-		r.stats.UnreadableEvents.Add(1)
+		r.handler.undecodable(values, errors.New("wrong number of fields"))
 		return
 	}
 	r.handler.identify(values)
 	ev, err := event.FromFields(r.handler.table, values)
 	if err != nil {
-		r.stats.UnreadableEvents.Add(1)
+		r.handler.undecodable(values, err)
 		return
 	}
 	if r.handler.aboutSession(ev) != 0 || !r.handler.crosses(ev) {
@@ -237,7 +247,7 @@ func (r *eventHistorian) handOverEvents(ctx context.Context) error {
 		return err
 	}
 	for _, ev := range r.list {
-		recent.add(ev)
+		recent.add(eventIdentity(ev))
 		if len(r.notifiers) == 1 {
 			r.gap.Next = max(r.gap.Next, ev.Time)
 		}

@@ -106,6 +106,13 @@ func (h *historian) crossedEvents() (live, late []string) {
 	return live, late
 }
 
+// missed returns how many events count as missed.
+func (h *historian) missed() uint64 {
+	h.link.mu.Lock()
+	defer h.link.mu.Unlock()
+	return h.link.missed[lostEvents]
+}
+
 func numbered(prefix string, n int) (names []string) {
 	for i := range n {
 		names = append(names, fmt.Sprintf("%s%d", prefix, i))
@@ -165,6 +172,9 @@ func TestLostEventNotificationsAreReadFromHistory(t *testing.T) {
 		if live, late := h.crossedEvents(); !slices.Equal(late, []string{"lost0", "lost1"}) {
 			t.Errorf("got %v late, want what was lost; live %v", late, live)
 		}
+		if missed, wait := h.missed(), h.source.history.lost.Load(); missed != 0 || wait != 0 {
+			t.Errorf("got %d missed, and %d that wait; the history brought them", missed, wait)
+		}
 	})
 }
 
@@ -220,6 +230,16 @@ func TestARefusedHistoryOfEventsIsReported(t *testing.T) {
 		}
 		if s := &h.source.stats; s.HistoryRefused.Load() != 1 || s.HistoryGivenUp.Load() != 5 {
 			t.Errorf("got %d refused and %d given up, want 1 and 5", s.HistoryRefused.Load(), s.HistoryGivenUp.Load())
+		}
+		if n := h.missed(); n != 0 { // it is not known of any
+			t.Errorf("got %d missed, want none", n)
+		}
+		h.quirk(func() { h.dropNext = 2 })
+		h.report("lost0", "lost1")
+		h.report(numbered("after", 12)...)
+		h.settle(time.Minute)
+		if n := h.missed(); n != 2 {
+			t.Errorf("got %d missed, want the 2 lost", n)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gopcua/opcua/id"
@@ -56,6 +57,7 @@ type history struct {
 	events   *historyRefusal
 
 	recent *recentEvents
+	lost   atomic.Uint64 // events that the server lost, and its history may have
 }
 
 // historyRefusal is why a history is not read, for now.

@@ -50,6 +50,9 @@ func (c *connection) tick(ctx context.Context) error {
 		}
 	}
 	c.reportRefusedValues()
+	if !c.fresh && !c.events.recorded() { // the history that was to bring them is away
+		c.port.Missed(c.history.lost.Swap(0), lostEvents)
+	}
 	if c.catchingUp {
 		if len(missing) == 0 {
 			c.catchingUp = false

@@ -27,6 +27,7 @@ type port struct {
 	ended     [][]byte // events that delete the state of a condition
 	puts      int
 	conflated uint64
+	missed    map[string]uint64
 	refuse    error
 	most      int                        // bytes of a record, 0: no limit
 	keys      int                        // that it has room for, 0: no limit
@@ -122,6 +123,15 @@ func (p *port) Conflated(n uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conflated += n
+}
+
+func (p *port) Missed(n uint64, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.missed == nil {
+		p.missed = map[string]uint64{}
+	}
+	p.missed[what] += n
 }
 
 // bare is a source without a server.

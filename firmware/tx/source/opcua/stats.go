@@ -23,6 +23,7 @@ type sourceStats struct {
 	RereadValues      atomic.Uint64 `count:"reread_values" help:"Values read after a loss."`
 	DeadItems         atomic.Uint64 `count:"dead_items" help:"Items that stopped reporting."`
 	RefusedValues     atomic.Uint64 `count:"refused_values" help:"Values refused by the link."`
+	EventOverflows    atomic.Uint64 `count:"event_queue_overflows" help:"Times that the server dropped events because its queue was full."`
 	UnreadableEvents  atomic.Uint64 `count:"unreadable_events" help:"Events not decodable."`
 	ReducedEvents     atomic.Uint64 `count:"reduced_events" help:"Events without large fields."`
 	RefusedEvents     atomic.Uint64 `count:"refused_events" help:"Events refused by the link."`

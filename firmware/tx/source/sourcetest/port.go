@@ -4,6 +4,7 @@
 package sourcetest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type Port struct {
 	newest    map[string][]byte
 	complete  bool
 	conflated uint64
+	missed    map[string]uint64
 	reports   []Report
 	room      chan struct{} // nil: there is room
 	held      bool
@@ -171,6 +173,23 @@ func (p *Port) Complete() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.complete
+}
+
+// Missed implements source.Port.
+func (p *Port) Missed(n uint64, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.missed == nil {
+		p.missed = map[string]uint64{}
+	}
+	p.missed[what] += n
+}
+
+// MissedTotal returns the sum of the calls of Missed, by what was missed.
+func (p *Port) MissedTotal() map[string]uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.missed)
 }
 
 // ConflatedTotal returns the sum of the calls of Conflated.

@@ -104,9 +104,7 @@ func (s *Source) serveStream(ctx context.Context, l *listener) error {
 			defer s.open.Remove(p)
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			s.serveConn(ctx, l, p)
-			if p.evicted.Load() != nil && p.unread() {
-				s.stats.Evicted.Add(1)
-			}
+			s.countEvicted(p)
 		})
 	}
 }

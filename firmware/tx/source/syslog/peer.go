@@ -93,26 +93,38 @@ func (s *Source) serveConn(ctx context.Context, l *listener, p *peer) {
 	}
 }
 
-// unread reports whether the sender's side of the stream goes on, or holds bytes
-// that were not read.
-func (p *peer) unread() (yes bool) {
+// unread reports whether the sender's side of the stream goes on, and whether it holds
+// bytes that were not read.
+func (p *peer) unread() (open, holds bool) {
 	c, ok := p.Conn.(*net.TCPConn)
 	if !ok {
-		return true
+		return true, false
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return true
+		return true, false
 	}
 	err = raw.Control(func(fd uintptr) {
 		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		yes = err != nil || info.State == tcpEstablished
-		if !yes {
-			n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			yes = err == nil && n > 0
-		}
+		open = err != nil || info.State == tcpEstablished
+		n, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		holds = err == nil && n > 0
 	})
-	return yes || err != nil
+	return open || err != nil, holds
+}
+
+// countEvicted counts what it cost that a connection made room, beside a line that was cut.
+func (s *Source) countEvicted(p *peer) {
+	if p.evicted.Load() == nil {
+		return
+	}
+	open, holds := p.unread()
+	if open || holds {
+		s.stats.Evicted.Add(1)
+	}
+	if holds && p.deadline.IsZero() {
+		s.port.Missed(1, missedEvicted)
+	}
 }
 
 // countEnd counts what a connection's end cost.
@@ -121,11 +133,14 @@ func (s *Source) countEnd(p *peer, err error) {
 	switch {
 	case errors.Is(err, errOverlong):
 		s.stats.Overlong.Add(1)
+		s.port.Missed(1, missedOverlong)
 	case errors.Is(err, os.ErrDeadlineExceeded) && within:
 		s.stats.Slow.Add(1)
+		s.port.Missed(1, missedSlow)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		s.stats.Idle.Add(1)
 	case within && err != io.EOF:
 		s.stats.Cut.Add(1)
+		s.port.Missed(1, missedCut)
 	}
 }

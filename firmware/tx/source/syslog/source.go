@@ -44,6 +44,7 @@ const (
 	idleTime       = time.Hour        // between messages
 	evictTime      = time.Second      // for what a connection that makes room had sent
 	evictLogEvery  = time.Minute
+	dropsEvery     = time.Second
 	receiveBuffer  = 16 << 20 // asked of the kernel for UDP
 	retryMin       = time.Second
 	retryMax       = 30 * time.Second
@@ -113,6 +114,7 @@ func (s *Source) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		wg.Go(func() { s.keepListening(ctx, l) })
 	}
+	wg.Go(func() { s.watchDrops(ctx) })
 	wg.Wait()
 	return nil
 }

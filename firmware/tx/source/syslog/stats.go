@@ -1,9 +1,11 @@
 package syslog
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"heliograph/drivers/udp/mmsg"
 	payload "heliograph/firmware/conduit/payload/syslog"
@@ -24,16 +26,40 @@ type Stats struct {
 
 	Handshakes atomic.Uint64 `count:"failed_handshakes" help:"TLS connections closed because their handshake failed or took longer than 10 s."`
 	Idle       atomic.Uint64 `count:"idle_connections" help:"Connections closed after an hour without a line."`
-	Evicted    atomic.Uint64 `count:"evicted_connections" help:"Connections closed to make room for new ones before their sender had closed them; a line on its way is lost."`
+	Evicted    atomic.Uint64 `count:"evicted_connections" help:"Connections closed to make room for new ones before their sender had closed them; a line on its way may be lost."`
 	Open       atomic.Uint64 `gauge:"open_connections" help:"TCP and TLS connections now."`
 
 	KernelDatagrams   atomic.Uint64 `count:"kernel_dropped_datagrams" help:"Datagrams lost because the kernel's receive buffer was full."`
 	KernelConnections atomic.Uint64 `count:"kernel_dropped_connections" help:"Attempts to connect that the kernel dropped because the accept queue was full; senders try again, so one connection may count several times."`
 }
 
-// Counters implements counter.Source.
-func (s *Source) Counters() []counter.Set {
-	var datagrams, connections uint64
+// What is missed, as source.Port has it.
+const (
+	missedDatagrams = "datagrams that the kernel dropped"
+	missedOverlong  = "lines longer than 1 MiB"
+	missedSlow      = "lines that took longer than 30 s"
+	missedCut       = "lines cut off by the end of their connection"
+	missedEvicted   = "or more lines of connections that made room for new ones"
+)
+
+// watchDrops counts as missed what the kernel drops, until ctx ends.
+func (s *Source) watchDrops(ctx context.Context) {
+	tick := time.NewTicker(dropsEvery)
+	defer tick.Stop()
+	for before := uint64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, _ := s.dropped()
+		s.port.Missed(now-before, missedDatagrams)
+		before = now
+	}
+}
+
+// dropped returns what the kernel has dropped.
+func (s *Source) dropped() (datagrams, connections uint64) {
 	for _, l := range s.listeners {
 		if l.transport == payload.UDP {
 			datagrams += l.drops.count()
@@ -41,6 +67,12 @@ func (s *Source) Counters() []counter.Set {
 			connections += l.drops.count()
 		}
 	}
+	return datagrams, connections
+}
+
+// Counters implements counter.Source.
+func (s *Source) Counters() []counter.Set {
+	datagrams, connections := s.dropped()
 	s.stats.KernelDatagrams.Store(datagrams)
 	s.stats.KernelConnections.Store(connections)
 	s.stats.Open.Store(uint64(s.open.Len()))

@@ -14,11 +14,12 @@ import (
 
 func TestEachLossHasItsCounter(t *testing.T) {
 	for name, c := range map[string]struct {
-		send  string
-		abort bool
+		send   string
+		abort  bool
+		missed string
 	}{
-		"overlong_lines": {"<34>" + strings.Repeat("x", maxDiscard+2), false},
-		"cut_lines":      {"100 <34>a", true},
+		"overlong_lines": {"<34>" + strings.Repeat("x", maxDiscard+2), false, missedOverlong},
+		"cut_lines":      {"100 <34>a", true, missedCut},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, p, addr := start(t, "tcp")
@@ -31,6 +32,7 @@ func TestEachLossHasItsCounter(t *testing.T) {
 			if got := len(p.got()); got != 0 {
 				t.Errorf("got %d lines, want none", got)
 			}
+			await.True(t, "missed", func() bool { return p.MissedTotal()[c.missed] == 1 })
 		})
 	}
 	t.Run("count beyond 1 MiB", func(t *testing.T) {
@@ -79,6 +81,9 @@ func TestDatagramsThatTheKernelDropsAreCounted(t *testing.T) {
 	close(h.release)
 	await.True(t, "every datagram is received or counted", func() bool {
 		return len(h.got())+int(counted(t, s, "kernel_dropped_datagrams")) == sent
+	})
+	await.True(t, "what was dropped is missed", func() bool {
+		return len(h.got())+int(h.MissedTotal()[missedDatagrams]) == sent
 	})
 }
 

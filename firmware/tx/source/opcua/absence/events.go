@@ -29,13 +29,15 @@ func (b *Book) Clock(at int64, now time.Time) {
 	b.events.offset, b.events.timed = at-b.ours(now), true
 }
 
-// MissEvents records that events may have been missed until now, or will be.
-func (b *Book) MissEvents(now time.Time) {
+// MissEvents records that events may have been missed until now, or will be. It reports
+// whether they wait to be read: not before the server's clock is known.
+func (b *Book) MissEvents(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e := &b.events; e.timed && e.from == 0 {
 		e.from = b.ours(now) + e.offset - int64(eventSlack/tick)
 	}
+	return b.events.timed
 }
 
 // EventsCome records that all events come from now on: what was missed waits to be read.
