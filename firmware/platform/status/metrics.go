@@ -29,7 +29,7 @@ type collector struct {
 	snapshot func() Snapshot
 	build, up, ready, trust, clock,
 	version, trial, update, certificate, diskSize, diskFree, temperature, supply, boardUp, clients,
-	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolGaps *prometheus.Desc
+	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolDamaged, spoolGaps *prometheus.Desc
 	channelMetrics
 	linkMetrics
 }
@@ -65,6 +65,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 			"damage.", "channel", "peer"),
 		spoolDropped: desc("spool_dropped_records_total",
 			"Oldest records of a full spool dropped.", "channel", "peer"),
+		spoolDamaged: desc("spool_damaged_records_total",
+			"Records of the spool lost because its files are damaged.", "channel", "peer"),
 		channelMetrics: newChannelMetrics(), linkMetrics: newLinkMetrics(),
 	}
 }
@@ -144,6 +146,7 @@ func (c *collector) collectPeers(e emitter, peers []Peer) {
 			e.gauge(c.spoolRecords, float64(p.Spool.Records), p.Channel, p.Name)
 			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
+			e.counter(c.spoolDamaged, &p.Spool.Damaged, p.Channel, p.Name)
 		}
 	}
 }

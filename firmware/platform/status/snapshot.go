@@ -136,6 +136,7 @@ type Spool struct {
 	Limit   int64  `json:"limit"`           // bytes that may wait
 	Records int    `json:"records"`         // that wait
 	Dropped uint64 `json:"dropped"`         // records, since the start
+	Damaged uint64 `json:"damaged"`         // records that damaged files had, since the start
 	Gaps    uint64 `json:"gaps"`            // times that records may be missing, an unknown number
 	Fault   string `json:"fault,omitempty"` // why the disk is not used, "" while it is
 }

@@ -76,7 +76,8 @@ func (n *Node) peers() (list []status.Peer) {
 		if c.queue != nil {
 			q := c.queue.Stats()
 			p.Spool = &status.Spool{
-				Bytes: q.Bytes, Limit: q.Limit, Records: q.Records, Dropped: q.Dropped, Gaps: q.Unknown, Fault: q.Fault,
+				Bytes: q.Bytes, Limit: q.Limit, Records: q.Records, Dropped: q.Dropped, Damaged: q.Damaged,
+				Gaps: q.Unknown, Fault: q.Fault,
 			}
 		}
 		list = append(list, p)

@@ -6,8 +6,8 @@ func (q *Queue) OnDrop(f func(n uint64)) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.onDrop = f
-	if q.dropped > 0 {
-		f(q.dropped)
+	if n := q.dropped + q.damaged; n > 0 {
+		f(n)
 	}
 }
 
@@ -16,6 +16,14 @@ func (q *Queue) countDropped(n uint64) {
 	q.dropped += n
 	if q.onDrop != nil {
 		q.onDrop(n)
+	}
+}
+
+// countDamaged counts n records that a damaged file had; with the lock.
+func (q *Queue) countDamaged(n int) {
+	q.damaged += uint64(n)
+	if n > 0 && q.onDrop != nil {
+		q.onDrop(uint64(n))
 	}
 }
 
@@ -37,7 +45,7 @@ func (q *Queue) dropOldest() bool {
 	}
 	for _, s := range q.segs {
 		if s.unread > 0 {
-			q.dropUnread(s)
+			q.countDropped(uint64(q.removeUnread(s)))
 			q.reap()
 			return true
 		}
@@ -50,12 +58,14 @@ func (q *Queue) dropOldest() bool {
 	return false
 }
 
-// dropUnread drops what is unread in a segment; with the lock.
-func (q *Queue) dropUnread(s *segment) {
-	q.countDropped(uint64(s.unread))
+// removeUnread takes out of the account what is unread in a segment, and returns how many
+// records that is; with the lock.
+func (q *Queue) removeUnread(s *segment) (n int) {
+	n = s.unread
 	q.records -= s.unread
 	q.bytes -= s.unreadCost()
 	s.unread, s.offset = 0, s.size
+	return n
 }
 
 // remove takes a record out of the account; with the lock.

@@ -72,12 +72,12 @@ func (w *writer) close() error {
 	w.retry = time.Time{}
 	err := w.flush()
 	q.mu.Lock()
-	lost, position := q.dropVolatile(), q.position()
+	lost, position, waiting := q.dropVolatile(), q.position(), q.records
 	q.mu.Unlock()
 	if lost > 0 {
 		err = fmt.Errorf("%d records that waited in memory are lost; free or repair the disk: %v", lost, err)
 	}
-	if saved := w.save(position, false); err == nil {
+	if saved := w.save(position, waiting); err == nil {
 		err = saved
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,37 +14,42 @@ import (
 
 const positionName = "position"
 
+// stillOpen stands for how many records wait while the queue is open.
+const stillOpen = -1
+
 // encodePosition returns the content of the file; the package comment draws it.
-func encodePosition(position uint64, open bool) []byte {
+func encodePosition(position uint64, waiting int) []byte {
 	b := binary.BigEndian.AppendUint64(nil, position)
-	if open {
+	if waiting == stillOpen {
 		return append(b, 1)
 	}
-	return append(b, 0)
+	return binary.BigEndian.AppendUint64(append(b, 0), uint64(waiting))
 }
 
-// readPosition returns the saved position. It counts an end without Close.
-func (q *Queue) readPosition() uint64 {
+// readPosition returns the saved position, and how many records wait from it on after a
+// Close. It counts an end without.
+func (q *Queue) readPosition() (position uint64, waiting int) {
 	b, err := store.Read(filepath.Join(q.dir, positionName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0
+		return 0, 0
 	}
-	if err != nil || len(b) != 9 {
+	switch {
+	case err == nil && len(b) == 9 && b[8] == 1:
 		q.unknown++
-		return 0
+		return binary.BigEndian.Uint64(b), stillOpen
+	case err == nil && len(b) == 17 && b[8] == 0:
+		return binary.BigEndian.Uint64(b), int(min(binary.BigEndian.Uint64(b[9:]), math.MaxInt))
 	}
-	if b[8] != 0 {
-		q.unknown++
-	}
-	return binary.BigEndian.Uint64(b)
+	q.unknown++
+	return 0, stillOpen
 }
 
 // save makes the position durable.
-func (w *writer) save(position uint64, open bool) error {
+func (w *writer) save(position uint64, waiting int) error {
 	if err := store.Folder(w.q.dir); err != nil { // Open may have failed to make it
 		return err
 	}
-	if err := store.Write(filepath.Join(w.q.dir, positionName), encodePosition(position, open)); err != nil {
+	if err := store.Write(filepath.Join(w.q.dir, positionName), encodePosition(position, waiting)); err != nil {
 		return err
 	}
 	w.saved = position

@@ -9,10 +9,10 @@ import (
 )
 
 func TestGoldenPosition(t *testing.T) {
-	if got := hex.EncodeToString(encodePosition(0x0102, true)); got != "000000000000010201" {
+	if got := hex.EncodeToString(encodePosition(0x0102, stillOpen)); got != "000000000000010201" {
 		t.Errorf("open: got %s", got)
 	}
-	if got := hex.EncodeToString(encodePosition(0x0102, false)); got != "000000000000010200" {
+	if got := hex.EncodeToString(encodePosition(0x0102, 3)); got != "0000000000000102000000000000000003" {
 		t.Errorf("closed: got %s", got)
 	}
 }
@@ -22,12 +22,13 @@ func TestAPositionShowsHowTheQueueEnded(t *testing.T) {
 		name     string
 		content  []byte // nil: no file
 		position uint64
+		waiting  int
 		unknown  uint64
 	}{
-		{"a new queue", nil, 0, 0},
-		{"closed", encodePosition(7, false), 7, 0},
-		{"not closed", encodePosition(7, true), 7, 1},
-		{"of another length", []byte{1}, 0, 1},
+		{"a new queue", nil, 0, 0, 0},
+		{"closed", encodePosition(7, 3), 7, 3, 0},
+		{"not closed", encodePosition(7, stillOpen), 7, stillOpen, 1},
+		{"of another length", []byte{1}, 0, stillOpen, 1},
 	} {
 		q := &Queue{dir: t.TempDir()}
 		if test.content != nil {
@@ -35,9 +36,10 @@ func TestAPositionShowsHowTheQueueEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := q.readPosition(); got != test.position || q.unknown != test.unknown {
-			t.Errorf("%s: got position %d and %d gaps, want %d and %d", test.name, got, q.unknown, test.position,
-				test.unknown)
+		got, waiting := q.readPosition()
+		if got != test.position || waiting != test.waiting || q.unknown != test.unknown {
+			t.Errorf("%s: got position %d, %d waiting and %d gaps, want %d, %d and %d", test.name, got, waiting,
+				q.unknown, test.position, test.waiting, test.unknown)
 		}
 	}
 }

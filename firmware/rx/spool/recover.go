@@ -18,16 +18,21 @@ func (q *Queue) recover() {
 		names, err = os.ReadDir(q.dir)
 	}
 	if err == nil {
-		position := q.readPosition()
+		position, waiting := q.readPosition()
+		missing := 0 // by the trailers
 		for _, name := range names {
 			if strings.HasSuffix(name.Name(), suffix) {
-				q.recoverSegment(filepath.Join(q.dir, name.Name()), position)
+				missing += q.recoverSegment(filepath.Join(q.dir, name.Name()), position)
 			}
 		}
+		if waiting != stillOpen {
+			missing = waiting - q.records
+		}
+		q.countDamaged(max(missing, 0))
 		q.end = max(q.end, position)
 		for q.bytes > q.limit && q.dropOldest() {
 		}
-		err = q.w.save(max(position, q.position()), true)
+		err = q.w.save(max(position, q.position()), stillOpen)
 	}
 	if err != nil {
 		q.w.fail(err)
@@ -35,25 +40,26 @@ func (q *Queue) recover() {
 }
 
 // recoverSegment adds a file with records from position on, or removes it when there is
-// none.
-func (q *Queue) recoverSegment(path string, position uint64) {
+// none. It returns how many records are known to be missing from it.
+func (q *Queue) recoverSegment(path string, position uint64) (missing int) {
 	s, complete, err := openSegment(path, position)
 	if !complete {
 		q.unknown++
 	}
 	if err != nil && !errors.Is(err, errDamaged) {
-		return // it may be readable at a later start
+		return 0 // it may be readable at a later start
 	}
 	if err == nil {
-		q.end = max(q.end, s.last+1)
+		q.end, missing = max(q.end, s.last+1), s.missing
 	}
 	if err != nil || s.last < position || s.unread == 0 {
 		_ = os.Remove(path)
-		return
+		return missing
 	}
 	q.lastRead = max(position, 1) - 1
 	q.segs = append(q.segs, s)
 	q.records += s.unread
 	q.bytes += s.unreadCost()
 	signal(q.ready)
+	return missing
 }

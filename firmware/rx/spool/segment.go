@@ -45,6 +45,7 @@ type segment struct {
 	size        int64  // end of the last record
 	offset      int64  // of the first record that was not read yet
 	unread      int    // records from there on
+	missing     int    // records that the trailer has, and that could not be read at the start
 }
 
 // unreadCost is what its unread records count for against every bound.
@@ -210,12 +211,12 @@ func openSegment(path string, position uint64) (s *segment, complete bool, err e
 
 // scan finds the records by reading them, and reports whether the file ends with one.
 func (s *segment) scan(size int64, position uint64) (complete bool) {
-	trailed := s.unread > 0
-	if trailed {
+	trailed := s.unread
+	if trailed > 0 {
 		size = s.size
 	}
 	s.unread = 0
-	at := int64(headerSize)
+	at, found := int64(headerSize), 0
 	for at < size {
 		entries, next, err := readRecords(s.path, s.first, at, size)
 		if err != nil {
@@ -230,9 +231,9 @@ func (s *segment) scan(size int64, position uint64) (complete bool) {
 			}
 			s.last = max(s.last, e.index)
 		}
-		at = next
+		at, found = next, found+len(entries)
 	}
-	s.size = at
+	s.size, s.missing = at, max(trailed-found, 0)
 	return at == size
 }
 

@@ -10,6 +10,8 @@
 // second come again. What was in memory alone, or not synced yet (a second at
 // most while the peer is down), is gone after a power cut: Volatile is how many
 // that would be, to be kept elsewhere, and Stats.Unknown says that it happened.
+// What damage took is counted too: after Close by how many waited, else by the
+// trailers of the segments, as far as those can be read.
 // Close loses nothing but what the disk does not take, which counts as dropped.
 //
 // The package refuses to know what a record is, and to share its folder: the
@@ -26,7 +28,8 @@
 //
 // A segment that has no trailer was cut short: it is read up to the first
 // record that is not complete. The file "position" (package store) holds the
-// index of the oldest record not delivered (8) and whether a queue is open (1).
+// index of the oldest record not delivered (8), whether a queue is open (1), and
+// unless it is, how many records wait (8).
 package spool
 
 import (
@@ -88,6 +91,7 @@ type Queue struct {
 	down    bool // the peer is: everything goes to disk
 	closed  bool
 	dropped uint64
+	damaged uint64
 	onDrop  func(n uint64)
 	unknown uint64
 	fault   error
@@ -102,6 +106,7 @@ type Stats struct {
 	Limit   int64  `shown:"peers.spool.limit"`
 	Records int    `shown:"peers.spool.records"`
 	Dropped uint64 `shown:"peers.spool.dropped"` // records, since Open
+	Damaged uint64 `shown:"peers.spool.damaged"` // … that damaged files had, not among Dropped
 	// times that an unknown number of records may be missing: a crash, damage
 	Unknown uint64 `shown:"peers.spool.gaps"`
 	Fault   string // why the disk is not used, in words; "" while it works
@@ -132,6 +137,9 @@ func (q *Queue) LogTo(log *slog.Logger) {
 	q.log = log.With("component", "spool")
 	if q.fault != nil {
 		q.warnFault()
+	}
+	if q.damaged > 0 {
+		q.log.Warn("records lost: files of the spool are damaged", "records", q.damaged, "folder", q.dir)
 	}
 }
 
@@ -239,7 +247,7 @@ func (q *Queue) refill() bool {
 		}
 		if err != nil {
 			q.log.Warn("damaged segment dropped", "error", err, "file", s.path, "records", s.unread)
-			q.dropUnread(s)
+			q.countDamaged(q.removeUnread(s))
 			q.reap()
 			i = -1
 			continue
@@ -276,7 +284,8 @@ func (q *Queue) Done(n int) {
 func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s := Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Unknown: q.unknown}
+	s := Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Damaged: q.damaged,
+		Unknown: q.unknown}
 	if q.fault != nil {
 		s.Fault = q.fault.Error()
 	}

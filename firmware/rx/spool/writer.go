@@ -204,7 +204,7 @@ func (w *writer) sync() {
 	if time.Now().Before(w.retry) || !failed && (!spooled || position == w.saved) {
 		return
 	}
-	if err := w.save(position, true); err != nil {
+	if err := w.save(position, stillOpen); err != nil {
 		w.fail(err)
 		return
 	}

@@ -1,0 +1,91 @@
+package spool
+
+import (
+	"os"
+	"testing"
+)
+
+const damageRecords = 300
+
+// TestWhatDamageTookIsCounted damages the first of the files that a queue has left on the disk.
+func TestWhatDamageTookIsCounted(t *testing.T) {
+	nothing := func(*testing.T, string) {}
+	gone := func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short := func(t *testing.T, path string) {
+		if err := os.Truncate(path, 30000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		damage func(t *testing.T, path string)
+		crash  bool
+		least  int // records that are lost
+	}{
+		"nothing":                 {damage: nothing},
+		"nothing, after a crash":  {damage: nothing, crash: true},
+		"a header":                {damage: flip(8), least: 50},
+		"a record":                {damage: flip(30000), least: 20},
+		"a record, after a crash": {damage: flip(30000), crash: true, least: 20},
+		"a trailer":               {damage: flip(-1)},
+		"a file that is gone":     {damage: gone, least: 50},
+		"a file cut short":        {damage: short, least: 20},
+	} {
+		for _, done := range []int{0, 7} {
+			dir := t.TempDir()
+			leave(t, dir, done)
+			if c.crash {
+				w := writer{q: &Queue{dir: dir}}
+				if err := w.save(uint64(done), stillOpen); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.damage(t, segments(t, dir)[0])
+			q := open(t, dir, 64<<20)
+			var reported uint64
+			q.OnDrop(func(n uint64) { reported += n })
+			got := len(takeAll(t, q))
+			st := q.Stats()
+			lost := int(st.Damaged)
+			if got+lost != damageRecords-done || lost < c.least || c.least == 0 && lost > 0 || reported != st.Damaged ||
+				st.Dropped != 0 {
+				t.Errorf("%s, %d delivered: got %d records and %+v, %d reported; want all %d accounted for", name, done,
+					got, st, reported, damageRecords-done)
+			}
+		}
+	}
+}
+
+// leave leaves a queue of several segments on the disk, of whose records some are delivered.
+func leave(t *testing.T, dir string, done int) {
+	t.Helper()
+	q := open(t, dir, 512<<10) // segments of 64 KiB
+	q.PeerDown(true)
+	for i := range damageRecords {
+		q.Append(record(i, 1000))
+	}
+	if _, err := q.Next(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	q.Done(done)
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flip returns a func that flips a byte of a file, from its end where at is negative.
+func flip(at int) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[(at+len(b))%len(b)] ^= 0xff
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
