@@ -96,11 +96,8 @@ func (m *maintenance) checkState() {
 		n.state.memory.SetFault(certificatePart, err)
 	}
 	n.state.lock()
-	for _, c := range n.channels {
-		if c.queue == nil {
-			continue
-		}
-		n.state.memory.SetFault(spoolPart+c.name, c.queue.Fault())
+	for _, q := range n.queues {
+		n.state.memory.SetFault(spoolPart+q.channel, q.Fault())
 	}
 }
 

@@ -110,31 +110,42 @@ func TestAStateDirectoryIsLockedOnceItCanBe(t *testing.T) {
 	})
 }
 
+// A spool of a channel, and one beside them.
 func TestASpoolsFaultIsAReason(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		r := newRig(t, func(c *config.RX) { c.MQTT = nil })
-		r.run()
-		defer r.end()
-		dir := filepath.Join(r.cfg.RX.State, "spool", "log")
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(dir, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r.node.channels[0].queue.PeerDown(true)
-		r.node.channels[0].queue.Append(make([]byte, 100))
-		time.Sleep(30 * time.Second)
-		synctest.Wait()
-		var found bool
-		for _, reason := range r.node.Ready() {
-			found = found || strings.HasPrefix(reason.String(), "state: spool of log not kept: ") &&
-				reason.Why.Code == cause.StateUnwritable
-		}
-		if !found {
-			t.Errorf("got %q, want the spool among them", r.node.Ready())
-		}
-	})
+	for _, channel := range []string{"log", config.TrustLines} {
+		inBubble(t, func(t *testing.T) {
+			r := newRig(t, func(c *config.RX) {
+				c.MQTT = nil
+				c.Announce.Syslog = config.SyslogSink{Channel: config.TrustLines, Forward: "udp://siem:514",
+					SpoolBytes: 1 << 20}
+			})
+			r.run()
+			defer r.end()
+			dir := filepath.Join(r.cfg.RX.State, "spool", channel)
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, q := range r.node.queues {
+				if q.channel == channel {
+					q.PeerDown(true)
+					q.Append(make([]byte, 100))
+				}
+			}
+			time.Sleep(30 * time.Second)
+			synctest.Wait()
+			var found bool
+			for _, reason := range r.node.Ready() {
+				found = found || strings.HasPrefix(reason.String(), "state: spool of "+channel+" not kept: ") &&
+					reason.Why.Code == cause.StateUnwritable
+			}
+			if !found {
+				t.Errorf("got %q, want the spool of %s among them", r.node.Ready(), channel)
+			}
+		})
+	}
 }
 
 func TestALinkThatIsCutIsLoggedOnceAndWhenItIsBack(t *testing.T) {
