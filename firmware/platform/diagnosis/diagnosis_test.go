@@ -145,6 +145,8 @@ func channelCases() map[string]known {
 			host: "set spool in [[mqtt]] c of f.toml to more, and restart", board: "spool"},
 		"a spool that was full": {snap: trusted(status.KindSpool), code: "spool", where: "channel c", host: "spool",
 			board: "spool"},
+		"a spool that is damaged": {snap: trusted(status.KindDamaged), code: "damaged", where: "channel c",
+			host: "replace the card", board: "replace the card"},
 		"a peer that is slow": {snap: trusted(status.KindBehind), code: "behind", where: "channel c",
 			host: "slows the peer", board: "slows the peer"},
 		"a plant that sends too much": {role: "tx", snap: trusted(status.KindDropped), code: "dropped",

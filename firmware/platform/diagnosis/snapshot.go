@@ -157,6 +157,8 @@ func (s Site) loss(snap *status.Snapshot, f *status.Fact) Finding {
 			"\"bulk\""
 	case status.KindBehind:
 		found.Cure = "find out what slows the peer, or have less cross"
+	case status.KindDamaged:
+		found.Cure = "run fsck on the disk, or replace the card: it loses what is written to it"
 	case status.KindSpool:
 		found.Cure = s.set(table, "spool, to more than an outage of the peer takes")
 	}

@@ -350,3 +350,14 @@ func TestOfAClockThatIsNotSetTheSentenceNamesTheTimes(t *testing.T) {
 		}
 	}
 }
+
+func TestDamageFoundAtTheStartIsAReason(t *testing.T) {
+	var judge trusting
+	s := well()
+	s.Peers[0].Spool.Damaged = 4
+	v := judge.judge(noon, &s)
+	if len(v.Reasons) != 1 || v.Level != Partly || v.Reasons[0].Kind != KindDamaged ||
+		v.Reasons[0].Text != "4 records lost: files of the spool are damaged" {
+		t.Errorf("got %+v, want the damage", v)
+	}
+}
