@@ -18,6 +18,7 @@ import (
 // Publish among them, are queued for the goroutine that sends.
 type conn struct {
 	server         *Server
+	number         uint64 // of all connections so far
 	tcp            *transport.Conn
 	channel        *channel.Channel
 	activeSessions int // activated sessions; sessions.mu
@@ -47,7 +48,8 @@ func (s *Server) serve(ctx context.Context, tcp *transport.Conn) {
 	defer s.channels.Forget(ch)
 	defer ch.Close()
 	ch.SetMaxMessage(smallMessage)
-	c := &conn{server: s, tcp: tcp, channel: ch, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &conn{server: s, number: s.connectionCount.Add(1), tcp: tcp, channel: ch,
+		wake: make(chan struct{}, 1), done: make(chan struct{})}
 	c.drained.L = &c.mu
 	s.mu.Lock()
 	s.conns[c] = true

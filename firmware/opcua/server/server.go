@@ -43,6 +43,7 @@ type Server struct {
 	viewMembers   atomic.Pointer[viewMembers]
 
 	requests, refused, faults, evicted atomic.Uint64
+	connectionCount                    atomic.Uint64 // connections so far
 	totals                             totals
 	countedServices                    []uint32 // encoding ids of the requests that are counted for each session
 	admission                          admission
@@ -205,7 +206,9 @@ func (s *Server) closeExpired(ctx context.Context) {
 }
 
 // disconnected removes the sessions of a connection that has ended and that were not activated.
+// The others lose the Publish requests that came on it.
 func (s *Server) disconnected(c *conn) {
+	s.engine.Disconnected(c.number)
 	for _, removed := range s.sessions.disconnect(c) {
 		s.aborted(removed)
 	}

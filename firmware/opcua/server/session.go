@@ -175,6 +175,9 @@ func (q *query) activateSession(req *ua.ActivateSessionRequest) {
 		q.fault(ua.StatusBadSessionIDInvalid) // it was closed, or another request has activated it meanwhile
 		return
 	}
+	if st.conn != q.conn {
+		q.server.engine.SessionMoved(st.session.number, q.conn.number)
+	}
 	q.reply(&ua.ActivateSessionResponse{
 		ResponseHeader: q.header(), ServerNonce: nonce, Results: []ua.StatusCode{},
 		DiagnosticInfos: []*ua.DiagnosticInfo{},
@@ -227,7 +230,7 @@ func (q *query) activation(req *ua.ActivateSessionRequest, session uint32, user 
 	peer := q.conn.channel.Peer()
 	a := activation{conn: q.conn, nonce: nonce, userChain: q.userChain, at: q.server.cfg.Now()}
 	a.client = subscription.Client{
-		Session: session, User: user, Address: transport.Network(peer.Address),
+		Session: session, Connection: q.conn.number, User: user, Address: transport.Network(peer.Address),
 		Signed:    peer.Mode != ua.MessageSecurityModeNone,
 		Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
 	}

@@ -174,3 +174,68 @@ func TestSessionServicesRace(t *testing.T) {
 		t.Errorf("%d sessions are left, want the one that was not attacked", n)
 	}
 }
+
+// A client that loses its connection and activates its session on another one gets the next message
+// with its next Publish.
+func TestPublishRequestsOfALostConnectionTakeNoMessage(t *testing.T) {
+	for name, lose := range map[string]func(*testing.T, *Server, *channel.Client){
+		"it has ended": func(t *testing.T, s *Server, c *channel.Client) {
+			_ = c.Conn().Close()
+			await.True(t, "the connection is closed", func() bool { return len(s.connections()) == 0 })
+		},
+		"it is still open": func(*testing.T, *Server, *channel.Client) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, url := start(t, nil)
+			tag := named("taga0")
+			s.Set(tag, dataValue(t, int32(1)))
+			first, token := newSession(t, url)
+			resp, _ := ask(t, first, &ua.CreateSubscriptionRequest{RequestHeader: header(token),
+				PublishingEnabled: true, RequestedPublishingInterval: 50, RequestedLifetimeCount: 300_000,
+				RequestedMaxKeepAliveCount: 100_000}) // no keep-alive but the first
+			sub, _ := resp.(*ua.CreateSubscriptionResponse)
+			if sub == nil {
+				t.Fatalf("got %T, want a subscription", resp)
+			}
+			publish := &ua.PublishRequest{RequestHeader: header(token),
+				SubscriptionAcknowledgements: []*ua.SubscriptionAcknowledgement{}}
+			if _, code := ask(t, first, publish); code != ua.StatusOK {
+				t.Fatal(code)
+			}
+			resp, code := ask(t, first, &ua.CreateMonitoredItemsRequest{RequestHeader: header(token),
+				SubscriptionID: sub.SubscriptionID, ItemsToCreate: []*ua.MonitoredItemCreateRequest{{
+					ItemToMonitor: &ua.ReadValueID{NodeID: tag.UA(), AttributeID: ua.AttributeIDValue,
+						DataEncoding: &ua.QualifiedName{}}, MonitoringMode: ua.MonitoringModeSampling,
+					RequestedParameters: &ua.MonitoringParameters{QueueSize: 1,
+						Filter: ua.NewExtensionObject(nil)}}}})
+			if code != ua.StatusOK {
+				t.Fatal(code)
+			}
+			item := resp.(*ua.CreateMonitoredItemsResponse).Results[0].MonitoredItemID
+			body, err := channel.Encode(publish)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range uint32(3) {
+				if err := first.Channel.Send(10_000+n, body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			answered(t, first, token) // they were received
+			lose(t, s, first)
+			second := open(t, url)
+			if code := activate(t, second, token); code != ua.StatusOK {
+				t.Fatal(code)
+			}
+			if _, code := ask(t, second, &ua.SetMonitoringModeRequest{RequestHeader: header(token),
+				SubscriptionID: sub.SubscriptionID, MonitoringMode: ua.MonitoringModeReporting,
+				MonitoredItemIDs: []uint32{item}}); code != ua.StatusOK {
+				t.Fatal(code)
+			}
+			resp, code = ask(t, second, publish)
+			if p, _ := resp.(*ua.PublishResponse); p == nil || len(p.NotificationMessage.NotificationData) != 1 {
+				t.Errorf("got %T, %v, want the value", resp, code)
+			}
+		})
+	}
+}

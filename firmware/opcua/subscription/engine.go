@@ -19,6 +19,7 @@ import (
 type Client struct {
 	Session           uint32 // number of the session, never 0
 	User              string // identity of the user; the same one may transfer subscriptions
+	Connection        uint64 // number of the connection that the request came on
 	Encrypted, Signed bool   // the channel
 	// Address is the client's; all sessions of an address share one limit. The zero Addr has
 	// none.

@@ -47,10 +47,11 @@ func (se *session) popPublish() *publishRequest {
 
 // publishRequest is a queued Publish request.
 type publishRequest struct {
-	handle   uint32
-	acks     []ua.StatusCode
-	respond  func([]byte)
-	deadline time.Time // of its TimeoutHint; zero: none
+	handle     uint32
+	connection uint64
+	acks       []ua.StatusCode
+	respond    func([]byte)
+	deadline   time.Time // of its TimeoutHint; zero: none
 }
 
 // cost is the memory of a queued request, bytes: itself, its response function and codes.
@@ -83,16 +84,44 @@ func (e *Engine) SessionClosed(number uint32, deleteSubscriptions bool) {
 	e.endSession(number)
 }
 
+// SessionMoved ends the Publish requests of a session that came on other connections than this
+// one, on which it was activated.
+func (e *Engine) SessionMoved(number uint32, connection uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if se := e.sessions[number]; se != nil {
+		e.endPublishRequests(se, ua.StatusBadSecureChannelIDInvalid,
+			func(p *publishRequest) bool { return p.connection != connection })
+	}
+}
+
+// Disconnected ends the Publish requests that came on a connection which has ended: a message in
+// their response would be lost.
+func (e *Engine) Disconnected(connection uint64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, se := range e.sessions {
+		e.endPublishRequests(se, ua.StatusBadSecureChannelClosed,
+			func(p *publishRequest) bool { return p.connection == connection })
+	}
+}
+
 // expirePublishRequests answers requests whose TimeoutHint has passed: the client would drop
 // a message in their response.
 func (e *Engine) expirePublishRequests(se *session, now time.Time) {
+	e.endPublishRequests(se, ua.StatusBadTimeout,
+		func(p *publishRequest) bool { return !p.deadline.IsZero() && now.After(p.deadline) })
+}
+
+// endPublishRequests answers the queued requests that are over with a fault.
+func (e *Engine) endPublishRequests(se *session, code ua.StatusCode, over func(*publishRequest) bool) {
 	se.publishQueue = slices.DeleteFunc(se.publishQueue, func(p *publishRequest) bool {
-		over := !p.deadline.IsZero() && now.After(p.deadline)
-		if over {
-			se.account.add(-p.cost())
-			p.respond(channel.Fault(p.handle, ua.StatusBadTimeout, now))
+		if !over(p) {
+			return false
 		}
-		return over
+		se.account.add(-p.cost())
+		p.respond(channel.Fault(p.handle, code, e.cfg.Now()))
+		return true
 	})
 }
 
@@ -148,7 +177,7 @@ func (k *call) servePublish(req *ua.PublishRequest) {
 		return
 	}
 	mine := k.subscriptionsOf(k.client.Session)
-	p := &publishRequest{handle: k.handle, respond: k.respond,
+	p := &publishRequest{handle: k.handle, connection: k.client.Connection, respond: k.respond,
 		acks: make([]ua.StatusCode, 0, len(req.SubscriptionAcknowledgements))}
 	if hint := req.RequestHeader.TimeoutHint; hint > 0 {
 		p.deadline = k.cfg.Now().Add(time.Duration(hint) * time.Millisecond)

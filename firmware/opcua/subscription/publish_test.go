@@ -102,3 +102,38 @@ func TestPublishRequestsAreBoundedAndTimeOut(t *testing.T) {
 		t.Errorf("got %d items left, want none", n)
 	}
 }
+
+// A message in the response to a Publish of a connection that is gone would be lost.
+func TestPublishRequestsEndWithTheirConnection(t *testing.T) {
+	for name, end := range map[string]func(*Engine){
+		"disconnected": func(e *Engine) { e.Disconnected(1) },
+		"moved":        func(e *Engine) { e.SessionMoved(alice.Session, 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			r.put(tag(1), int32(1))
+			before, after, other := *alice, *alice, *alice
+			before.Connection, after.Connection, other.Connection, other.Session = 1, 2, 3, 2
+			r.monitor(&before, r.subscribe(&before, nil), watch(tag(1), 7, nil))
+			r.subscribe(&other, nil)
+			theirs := r.publish(&other)
+			old := []*[]any{r.publish(&before), r.publish(&before)}
+			held := r.e.Stats().Held
+			end(r.e)
+			for _, answers := range old {
+				if len(*answers) != 1 || code((*answers)[0]) == ua.StatusOK {
+					t.Fatalf("got %q, want a fault", notifications(answers))
+				}
+			}
+			if now := r.e.Stats().Held; now >= held || len(*theirs) != 0 {
+				t.Errorf("%d of %d bytes are held, want less; another session: got %q", now, held,
+					notifications(theirs))
+			}
+			answers := r.publish(&after)
+			r.pass(100 * ms)
+			if got := notifications(answers); got != "#1 7=1" {
+				t.Errorf("got %q, want the value", got)
+			}
+		})
+	}
+}
