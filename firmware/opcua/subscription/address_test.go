@@ -69,3 +69,22 @@ func TestOneAddressLeavesRoomForOthers(t *testing.T) {
 		t.Errorf("%d values of another address found no room", lost)
 	}
 }
+
+// A session that comes and goes without leaving the address holds nothing of it.
+func TestASessionGivesItsPlaceBackWithItsLastSubscription(t *testing.T) {
+	r := newRig(t, Limits{})
+	c := *alice
+	c.Address = netip.MustParseAddr("10.0.0.1")
+	for range 3 {
+		sub := r.subscribe(&c, nil)
+		r.ask(&c, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
+	}
+	if n := r.e.addresses[c.Address].sessions; n != 0 {
+		t.Errorf("the address has %d sessions, want none", n)
+	}
+	r.subscribe(&c, nil)
+	r.e.SessionClosed(c.Session, true)
+	if n := r.e.addresses[c.Address].sessions; n != 0 {
+		t.Errorf("after the session has ended: the address has %d sessions, want none", n)
+	}
+}

@@ -130,10 +130,7 @@ func (e *Engine) endSession(number uint32) {
 	if se == nil {
 		return
 	}
-	delete(e.sessions, number)
-	if se.share != nil {
-		se.share.sessions--
-	}
+	e.dropSession(se)
 	for len(se.publishQueue) > 0 {
 		p := se.popPublish()
 		p.respond(channel.Fault(p.handle, ua.StatusBadSessionClosed, e.cfg.Now()))
@@ -151,7 +148,14 @@ func (e *Engine) failPublishRequests(number uint32) {
 		p.respond(channel.Fault(p.handle, ua.StatusBadNoSubscription, e.cfg.Now()))
 	}
 	if len(se.pendingStatusChanges) == 0 {
-		delete(e.sessions, number)
+		e.dropSession(se)
+	}
+}
+
+func (e *Engine) dropSession(se *session) {
+	delete(e.sessions, se.number)
+	if se.share != nil {
+		se.share.sessions--
 	}
 }
 
