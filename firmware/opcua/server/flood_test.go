@@ -173,26 +173,67 @@ func TestAFloodOfPublishRequestsIsBounded(t *testing.T) {
 	answered(t, other, mine)
 }
 
-// Browses that are not continued.
+// browsed returns the code and the continuation point of each node of a request.
+func browsed(t *testing.T, resp any) (codes []ua.StatusCode, points [][]byte) {
+	t.Helper()
+	var results []*ua.BrowseResult
+	switch r := resp.(type) {
+	case *ua.BrowseResponse:
+		results = r.Results
+	case *ua.BrowseNextResponse:
+		results = r.Results
+	default:
+		t.Fatalf("got %T, want a response", resp)
+	}
+	for _, r := range results {
+		codes, points = append(codes, r.StatusCode), append(points, r.ContinuationPoint)
+	}
+	return codes, points
+}
+
+// Browses that are not continued cost later ones nothing: their points are released (OPC 10000-4 §7.9).
 func TestContinuationPointsAreBounded(t *testing.T) {
 	s, url := start(t, nil)
 	c, token := newSession(t, url)
-	refused := 0
-	for range 500 {
-		resp, code := ask(t, c, browseRequest(token, 1, description(named("plant"), 0)))
-		if code != ua.StatusOK {
-			t.Fatal(code)
-		}
-		if resp.(*ua.BrowseResponse).Results[0].StatusCode == ua.StatusBadNoContinuationPoints {
-			refused++
+	most := s.cfg.Limits.ContinuationPoints
+	next := func(points ...[]byte) ([]ua.StatusCode, [][]byte) {
+		resp, _ := ask(t, c, &ua.BrowseNextRequest{RequestHeader: header(token), ContinuationPoints: points})
+		return browsed(t, resp)
+	}
+	var held [][]byte
+	for n := range 500 {
+		resp, _ := ask(t, c, browseRequest(token, 1, description(named("plant"), 0)))
+		codes, points := browsed(t, resp)
+		if held = append(held, points[0]); codes[0] != ua.StatusOK {
+			t.Fatalf("browse %d: got %v, want Good", n, codes[0])
 		}
 	}
-	if want := 500 - s.cfg.Limits.ContinuationPoints; refused != want {
-		t.Errorf("%d browses found no continuation point, want %d", refused, want)
+	if codes, _ := next(held[0], held[len(held)-1-most]); codes[0] != ua.StatusBadContinuationPointInvalid ||
+		codes[1] != ua.StatusBadContinuationPointInvalid {
+		t.Errorf("the oldest: got %v, want Bad_ContinuationPointInvalid", codes)
 	}
-	other, mine := newSession(t, url) // has its own
-	resp, _ := ask(t, other, browseRequest(mine, 1, description(named("plant"), 0)))
-	if code := resp.(*ua.BrowseResponse).Results[0].StatusCode; code != ua.StatusOK {
-		t.Errorf("another session: got %v, want Good", code)
+	held = held[len(held)-most:]
+	for len(held) > 0 {
+		codes, points := next(held[:min(len(held), 10)]...)
+		for i, code := range codes {
+			if code != ua.StatusOK {
+				t.Fatalf("point %d of the newest: got %v, want Good", i, code)
+			}
+		}
+		if held = held[len(codes):]; len(held) == 0 {
+			if codes, _ = next(points...); codes[0] != ua.StatusOK {
+				t.Errorf("a point of BrowseNext: got %v, want Good", codes[0])
+			}
+		}
+	}
+	var many []*ua.BrowseDescription
+	for range most + 1 {
+		many = append(many, description(named("plant"), 0))
+	}
+	resp, _ := ask(t, c, browseRequest(token, 1, many...))
+	codes, _ := browsed(t, resp)
+	if codes[most-1] != ua.StatusOK || codes[most] != ua.StatusBadNoContinuationPoints {
+		t.Errorf("more nodes in one request than points: got %v and %v, want Good and Bad_NoContinuationPoints",
+			codes[most-1], codes[most])
 	}
 }

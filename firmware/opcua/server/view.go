@@ -2,6 +2,8 @@ package server
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/gopcua/opcua/id"
@@ -23,9 +25,18 @@ const (
 
 // continuationPoints are those of a session.
 type continuationPoints struct {
-	mu      sync.Mutex
-	last    uint32
-	browses map[uint32]browseState
+	mu       sync.Mutex
+	last     uint32
+	requests uint64
+	browses  map[uint32]browseState
+}
+
+// begin numbers a Browse or BrowseNext.
+func (p *continuationPoints) begin() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests++
+	return p.requests
 }
 
 // browseState is a Browse of one node to be continued. Changes of other nodes do not affect
@@ -38,6 +49,7 @@ type browseState struct {
 	limit      int
 	offset     int
 	generation uint64
+	request    uint64 // the Browse or BrowseNext that made it
 }
 
 func (q *query) browse(req *ua.BrowseRequest) {
@@ -57,11 +69,11 @@ func (q *query) browse(req *ua.BrowseRequest) {
 	}
 	a := q.newResponse(id.BrowseResponse_Encoding_DefaultBinary)
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
-	effort := 0
+	effort, request := 0, q.session.continuations.begin()
 	for _, d := range req.NodesToBrowse {
 		q.server.cfg.Space.View(func(v addrspace.View) { // one by one, so that the address space is not locked for long
 			at, code := parseDescription(v, d)
-			at.limit, at.view = most, view
+			at.limit, at.view, at.request = most, view, request
 			effort += degree(v, at.node)
 			if effort <= maxEffort {
 				a.buf = q.appendResult(a.buf, v, at, code)
@@ -166,7 +178,8 @@ func (q *query) appendResult(b []byte, v addrspace.View, at browseState, code ua
 	return b
 }
 
-// holdPoint stores a continuation point and returns its number, 0 if there are too many.
+// holdPoint stores a continuation point and returns its number. With as many as a session may have,
+// the oldest one of earlier requests is released (OPC 10000-4 §7.9); 0 if there is none.
 func (q *query) holdPoint(at browseState) uint32 {
 	p := &q.session.continuations
 	p.mu.Lock()
@@ -175,7 +188,11 @@ func (q *query) holdPoint(at browseState) uint32 {
 		p.browses = map[uint32]browseState{}
 	}
 	if len(p.browses) >= q.server.cfg.Limits.ContinuationPoints {
-		return 0
+		oldest := slices.Min(slices.Collect(maps.Keys(p.browses)))
+		if p.browses[oldest].request == at.request {
+			return 0
+		}
+		delete(p.browses, oldest)
 	}
 	if p.last++; p.last == 0 {
 		p.last = 1
@@ -244,8 +261,10 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 	}
 	a := q.newResponse(id.BrowseNextResponse_Encoding_DefaultBinary)
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
+	request := q.session.continuations.begin()
 	for _, point := range req.ContinuationPoints { // at most as many as a session holds are valid
 		at, ok := q.claimPoint(point)
+		at.request = request
 		q.server.cfg.Space.View(func(v addrspace.View) {
 			code := ua.StatusOK
 			if !ok || at.generation != v.Generation() {
