@@ -206,6 +206,9 @@ func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.Timest
 		return
 	}
 	it.timestamps, it.filter, it.selection, it.handle = stamps, changed.filter, changed.selection, changed.handle
+	if it.sample != nil && changed.samplingInterval != it.samplingInterval {
+		k.samples.schedule(it.sample, k.cfg.Now().Add(changed.samplingInterval))
+	}
 	it.discardOldest, it.samplingInterval, it.queueSize = changed.discardOldest, changed.samplingInterval,
 		changed.queueSize
 	if n := len(it.queue) - it.queueSize; n > 0 {
