@@ -93,15 +93,17 @@ func (s *Server) hasNumbers(node rawvalue.NodeID) (is bool) {
 }
 
 // aggregateConfig returns how aggregates of a variable are computed: as its HistoricalDataConfiguration
-// says (OPC 10000-11 §5.2), else as OPC 10000-13 §4.2.1.2 has it by default.
+// says (OPC 10000-11 §5.2), else as OPC 10000-13 §4.2.1.2 has it by default. Nothing lies between
+// two values of an enumeration or a Boolean: each holds until the next.
 func (s *Server) aggregateConfig(v addrspace.View, node rawvalue.NodeID) aggregate.Config {
 	c := aggregate.DefaultConfig()
+	c.Stepped = s.discrete(v, node)
 	found, _ := v.Translate(node, []addrspace.Element{{Type: rawvalue.NodeID{Number: id.HasHistoricalConfiguration},
 		Subtypes: true}}, 1)
 	if len(found) == 0 {
 		return c
 	}
-	c.Stepped = byteOf(s.propertyValue(v, found[0], "Stepped"), 0) != 0
+	c.Stepped = c.Stepped || byteOf(s.propertyValue(v, found[0], "Stepped"), 0) != 0
 	found, _ = v.Translate(found[0], []addrspace.Element{{Type: rawvalue.NodeID{Number: id.HasComponent},
 		Subtypes: true, Name: rawvalue.QualifiedName{Name: []byte("AggregateConfiguration")}}}, 1)
 	if len(found) == 0 {
@@ -113,6 +115,26 @@ func (s *Server) aggregateConfig(v addrspace.View, node rawvalue.NodeID) aggrega
 		c.PercentDataGood)
 	c.UseSlopedExtrapolation = read("UseSlopedExtrapolation", 0) != 0
 	return c
+}
+
+// discrete reports whether a variable's values are Booleans or of an enumeration.
+func (s *Server) discrete(v addrspace.View, node rawvalue.NodeID) bool {
+	raw, _ := s.values.get(node)
+	if dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{}); err == nil && dv.Value.Type() == ua.TypeIDBoolean {
+		return true
+	}
+	ref, ok := v.Lookup(node)
+	if !ok {
+		return false
+	}
+	raw, _ = v.AppendAttribute(nil, ref, ua.AttributeIDDataType)
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
+	if err != nil || dv.Value.IsArray() || dv.Value.Type() != ua.TypeIDNodeID {
+		return false
+	}
+	dataType, err := rawvalue.ParseNodeID(dv.Value.Raw[1:])
+	return err == nil && (v.IsSubtype(dataType, rawvalue.NodeID{Number: id.Boolean}) ||
+		v.IsSubtype(dataType, rawvalue.NodeID{Number: id.Enumeration}))
 }
 
 // byteOf reads a Byte or Boolean.

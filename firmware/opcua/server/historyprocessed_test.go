@@ -213,3 +213,41 @@ func TestManyTimesContinue(t *testing.T) {
 		t.Errorf("got %s, point %x; want 0 1 2", got, r.ContinuationPoint)
 	}
 }
+
+// TestValuesBetweenWhichNothingLiesHold: Booleans and enumerations are not interpolated.
+func TestValuesBetweenWhichNothingLiesHold(t *testing.T) {
+	k, s, url := historic(t, nil)
+	c, token := newSession(t, url)
+	node := func(n rawvalue.NodeID, refs ...addrspace.Reference) addrspace.Change {
+		return addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: n, References: refs}}
+	}
+	typed := func(n, dataType rawvalue.NodeID) addrspace.Change {
+		return addrspace.Change{Kind: addrspace.SetAttributes, Node: addrspace.Node{ID: n,
+			Attributes: []addrspace.Attribute{{ID: ua.AttributeIDDataType, Value: dataValue(t, dataType.UA())}}}}
+	}
+	if _, err := s.cfg.Space.Apply([]addrspace.Change{
+		node(named("mode"), addrspace.Reference{Type: ns0(id.HasSubtype), Target: ns0(id.Enumeration), Inverse: true}),
+		typed(named("taga0"), ns0(id.Boolean)), typed(named("tagb0"), named("mode")),
+		typed(named("tagc0"), ns0(id.Int32)),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for tag, values := range map[string][2]any{"taga0": {false, true}, "tagb0": {int32(0), int32(10)},
+		"tagc0": {int32(0), int32(10)}} {
+		k.keep(t, named(tag), second(0), values[0], ua.StatusOK)
+		k.keep(t, named(tag), second(10), values[1], ua.StatusOK)
+	}
+	s.Set(named("tagb0"), dataValue(t, int32(10)))
+	at := &ua.ReadAtTimeDetails{ReqTimes: []time.Time{second(6)}}
+	interpolated := ua.ReadProcessedDetails{StartTime: second(6), EndTime: second(7), ProcessingInterval: 1000,
+		AggregateType: functions(id.AggregateFunction_Interpolative)}
+	for tag, want := range map[string]any{"taga0": false, "tagb0": int32(0), "tagc0": int32(6)} {
+		for _, req := range []*ua.HistoryReadRequest{historyRequestOf(token, at, named(tag)),
+			processedOf(token, interpolated, named(tag))} {
+			got := valuesOf(t, readHistory(t, c, req)[0])[0]
+			if got.Value == nil || got.Value.Value() != want || got.Status != 0x402 {
+				t.Errorf("%s: got %v, %v; want %v, Good and interpolated", tag, got.Value, got.Status, want)
+			}
+		}
+	}
+}
