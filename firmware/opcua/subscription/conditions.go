@@ -20,7 +20,7 @@ func (e *Engine) Event(ev *event.Event) {
 		for _, n := range ev.Notifiers {
 			for _, it := range e.eventIndex.items(n) {
 				it.sub.mu.Lock()
-				it.offerEvent(e, ev, v, false)
+				it.offerEvent(e, ev, v, happened)
 				it.sub.mu.Unlock()
 			}
 		}
@@ -59,11 +59,36 @@ func (e *Engine) requestRefresh(now time.Time) {
 			s.mu.Lock()
 			for _, it := range s.items {
 				if it.events {
-					it.offerEvent(e, ev, v, true)
+					it.offerEvent(e, ev, v, protocol)
 				}
 			}
 			s.mu.Unlock()
 		}
+	})
+}
+
+// requestRefreshAfterLoss sends a RefreshRequiredEvent to the items that have lost states of
+// conditions, behind the event that reports it (OPC 10000-9 §5.11.4). What a refresh itself loses
+// requires no other one: it would lose it again. mu must be held.
+func (e *Engine) requestRefreshAfterLoss(s *subscription) {
+	if !s.refreshIsRequired.Load() {
+		return
+	}
+	e.cfg.Space.View(func(v addrspace.View) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.refreshRequired = slices.DeleteFunc(s.refreshRequired, func(it *item) bool {
+			if !it.refreshRequired {
+				return true
+			}
+			if it.overflowed || it.eventCount() >= it.queueSize {
+				return false
+			}
+			it.refreshRequired = false
+			it.offerEvent(e, event.RefreshRequired(e.stamp()), v, protocol)
+			return true
+		})
+		s.refreshIsRequired.Store(len(s.refreshRequired) > 0)
 	})
 }
 
@@ -78,13 +103,15 @@ func (k *call) refresh(s *subscription, items []*item, list []*event.Event) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			for _, ev := range part {
-				around := ev == list[0] || ev == list[len(list)-1]
-				if !around && !k.retained(ev) {
+				why := repeated
+				if ev == list[0] || ev == list[len(list)-1] {
+					why = protocol
+				} else if !k.retained(ev) {
 					continue
 				}
 				for _, it := range items {
-					if around || it.reportsAt(ev) {
-						it.offerEvent(k.Engine, ev, v, around)
+					if why == protocol || it.reportsAt(ev) {
+						it.offerEvent(k.Engine, ev, v, why)
 					}
 				}
 			}

@@ -38,13 +38,15 @@ type subscription struct {
 
 	account account // changes under both locks
 
-	mu           sync.Mutex
-	items        map[uint32]*item
-	ready        []*item     // have something to report, in the order in which they got it
-	lateItems    []*item     // hold a value that came before their sampling interval ended
-	hasLateItems atomic.Bool // lateItems is not empty
-	partBuffer   []byte      // of item.applyRange, as is valueBuffer
-	valueBuffer  []byte
+	mu                sync.Mutex
+	items             map[uint32]*item
+	ready             []*item     // have something to report, in the order in which they got it
+	lateItems         []*item     // hold a value that came before their sampling interval ended
+	hasLateItems      atomic.Bool // lateItems is not empty
+	partBuffer        []byte      // of item.applyRange, as is valueBuffer
+	refreshRequired   []*item     // have lost states of conditions
+	refreshIsRequired atomic.Bool // refreshRequired is not empty
+	valueBuffer       []byte
 }
 
 // message is a NotificationMessage that the client has not acknowledged.
@@ -142,6 +144,7 @@ func (s *subscription) collect(e *Engine) (notifications []byte, more bool) {
 			b.add(it, &it.queue[n], now)
 			s.tally.countNotification(it.events)
 			e.releaseValue(s, it.queue[n].raw)
+			it.overflowed = it.overflowed && !it.queue[n].overflow
 			it.queue[n] = entry{}
 		}
 		if it.queue = it.queue[n:]; len(it.queue) > 0 {

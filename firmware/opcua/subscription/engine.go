@@ -129,6 +129,7 @@ func (e *Engine) Advance(now time.Time) {
 	var due []*subscription
 	for _, s := range e.subs {
 		s.offerLateValues(e)
+		e.requestRefreshAfterLoss(s)
 		if !now.Before(s.due) {
 			due = append(due, s)
 		}

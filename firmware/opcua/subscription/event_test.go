@@ -91,17 +91,94 @@ func TestQueuedEventsAreReadableAfterTheFilterGrew(t *testing.T) {
 	}
 }
 
-// Events that find the queue full are reported by an EventQueueOverflowEvent (OPC 10000-4 §7.22.3).
+// TestLostEventsAreReported by one EventQueueOverflowEvent (i3035) in addition to the queue's size
+// (OPC 10000-4 §5.13.1.5), and lost states of conditions by a RefreshRequiredEvent (i2789) behind it.
 func TestLostEventsAreReported(t *testing.T) {
-	r := newRig(t, Limits{})
-	sub := r.subscribe(alice, nil)
-	r.monitor(alice, sub, eventItem(7, 2, "Severity", "EventType"))
-	for n := range uint16(5) {
-		r.e.Event(alarm(t, 1, n, true))
+	for name, c := range map[string]struct {
+		size   uint32
+		newest bool // is discarded
+		shrink uint32
+		events int
+		want   string
+	}{
+		"nothing lost":         {2, false, 0, 2, "0,i2782, 1,i2782,"},
+		"the oldest":           {2, false, 0, 5, "100,i3035, 3,i2782, 4,i2782, 100,i2789,"},
+		"the newest":           {2, true, 0, 5, "0,i2782, 1,i2782, 100,i3035, 100,i2789,"},
+		"the oldest of one":    {1, false, 0, 3, "100,i3035, 2,i2782, 100,i2789,"},
+		"the newest of one":    {1, true, 0, 3, "0,i2782, 100,i3035, 100,i2789,"},
+		"of a long queue":      {100, false, 3, 150, "100,i3035, 147,i2782, 148,i2782, 149,i2782, 100,i2789,"},
+		"shortened":            {4, false, 2, 4, "100,i3035, 2,i2782, 3,i2782, 100,i2789,"},
+		"shortened at the end": {4, true, 2, 4, "0,i2782, 1,i2782, 100,i3035, 100,i2789,"},
+		"shortened again":      {4, true, 1, 6, "0,i2782, 100,i3035, 100,i2789,"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			sub := r.subscribe(alice, nil)
+			item := eventItem(7, c.size, "Severity", "EventType")
+			item.RequestedParameters.DiscardOldest = !c.newest
+			made := r.monitor(alice, sub, item)[0]
+			for n := range c.events {
+				r.e.Event(alarm(t, 1, uint16(n), true))
+			}
+			if c.shrink > 0 {
+				item.RequestedParameters.QueueSize = c.shrink
+				r.ask(alice, &ua.ModifyMonitoredItemsRequest{SubscriptionID: sub,
+					ItemsToModify: []*ua.MonitoredItemModifyRequest{{MonitoredItemID: made.MonitoredItemID,
+						RequestedParameters: item.RequestedParameters}}})
+			}
+			answers := []*[]any{r.publish(alice), r.publish(alice)}
+			r.pass(250 * time.Millisecond)
+			var got []string
+			for _, w := range strings.Fields(notifications(answers...)) {
+				if s, is := strings.CutPrefix(w, "7:"); is {
+					got = append(got, s)
+				}
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("got %q, want %q", s, c.want)
+			}
+		})
 	}
-	got := r.publish(alice)
-	r.pass(150 * time.Millisecond)
-	if s, want := notifications(got), "i3035"; !strings.Contains(s, want) {
-		t.Errorf("got %q, want one of EventQueueOverflowEventType (%s); dropped %d", s, want, r.e.Stats().Dropped)
+}
+
+// A refresh of more states than the queue takes requires no other refresh: that one would end alike.
+func TestARefreshThatOverflowsRequiresNoOther(t *testing.T) {
+	r := newRig(t, Limits{})
+	for n := range uint32(5) {
+		r.e.Event(alarm(t, n, 500, true))
+	}
+	sub := r.subscribe(alice, nil)
+	r.monitor(alice, sub, eventItem(7, 2, "EventType"))
+	r.call(alice, id.ConditionType_ConditionRefresh, sub)
+	answers := []*[]any{r.publish(alice), r.publish(alice)}
+	r.pass(250 * time.Millisecond)
+	if got := notifications(answers...); !strings.Contains(got, "i3035") || strings.Contains(got, "i2789") {
+		t.Errorf("got %q, want an EventQueueOverflowEvent and no RefreshRequiredEvent", got)
+	}
+}
+
+// What the memory of all clients has no room for is reported like what the queue has none for.
+func TestEventsWithoutMemoryAreReported(t *testing.T) {
+	for _, oldest := range []bool{true, false} {
+		r := newRig(t, Limits{HeldPerSession: 8 << 10})
+		sub := r.subscribe(alice, nil)
+		item := eventItem(7, 1000, "Severity", "EventType")
+		item.RequestedParameters.DiscardOldest = oldest
+		if code := r.monitor(alice, sub, item)[0].StatusCode; code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		for n := range 1000 {
+			r.e.Event(alarm(t, 1, uint16(n), true))
+		}
+		answers := r.publish(alice)
+		r.pass(100 * time.Millisecond)
+		if got := notifications(answers); strings.Count(got, "i3035") != 1 || !strings.Contains(got, "i2782") {
+			t.Errorf("oldest %v: got %.200q, want events and one EventQueueOverflowEvent", oldest, got)
+		}
+		r.ask(alice, &ua.DeleteSubscriptionsRequest{SubscriptionIDs: []uint32{sub}})
+		r.e.SessionClosed(alice.Session, true)
+		if n := r.e.Stats().Held; n != 0 {
+			t.Errorf("oldest %v: %d bytes are held at the end, want none", oldest, n)
+		}
 	}
 }

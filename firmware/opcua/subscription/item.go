@@ -41,6 +41,9 @@ type item struct {
 	lastTime  int64          // when it was queued, see Engine.now
 	lateValue []byte         // arrived before the sampling interval ended
 	triggered []*item        // items that this one triggers
+
+	overflowed      bool // an EventQueueOverflowEvent is queued
+	refreshRequired bool // a RefreshRequiredEvent is to follow
 }
 
 // eventSelection is the event filter of an item.
@@ -186,14 +189,24 @@ func (it *item) offerInitialValue(e *Engine, raw []byte, again bool) {
 	}
 }
 
-// offerEvent queues an event that passes the filter; with anyway, every event.
-func (it *item) offerEvent(e *Engine, ev *event.Event, v addrspace.View, anyway bool) {
+// occasion is why an event is offered to an item.
+type occasion uint8
+
+const (
+	happened occasion = iota
+	repeated          // by a refresh
+	protocol          // it is about the subscription, and passes every filter
+)
+
+// offerEvent queues an event that passes the filter.
+func (it *item) offerEvent(e *Engine, ev *event.Event, v addrspace.View, why occasion) {
 	if it.deleted || it.mode == ua.MonitoringModeDisabled || it.selection == nil {
 		return
 	}
-	if anyway || it.selection.filter.Match(ev, v) {
+	if why == protocol || it.selection.filter.Match(ev, v) {
 		it.enqueue(e, entry{raw: it.selection.filter.AppendFields(nil, ev, v),
-			fields: uint32(it.selection.filter.Len())})
+			fields:    uint32(it.selection.filter.Len()),
+			condition: why == happened && ev.Condition != rawvalue.NodeID{}})
 	}
 }
 

@@ -211,14 +211,7 @@ func (k *call) modifyItem(it *item, p *ua.MonitoringParameters, stamps ua.Timest
 	}
 	it.discardOldest, it.samplingInterval, it.queueSize = changed.discardOldest, changed.samplingInterval,
 		changed.queueSize
-	if n := len(it.queue) - it.queueSize; n > 0 {
-		for i := range it.queue[:n] {
-			k.releaseValue(it.sub, it.queue[i].raw)
-		}
-		k.dropped.Add(uint64(n))
-		it.queue = append([]entry(nil), it.queue[n:]...)
-		it.queue[0].overflow = it.queueSize > 1
-	}
+	it.shorten(k.Engine)
 	result.RevisedSamplingInterval, result.RevisedQueueSize = milliseconds(it.samplingInterval), uint32(it.queueSize)
 }
 
