@@ -133,6 +133,9 @@ func (v *values) endDeadItems(ctx context.Context) (again bool, err error) {
 	err = v.session.Read(ctx, readItems(suspects), 0, func(i int, dv rawvalue.DataValue) {
 		handle := suspects[i].handle
 		f := v.follow[handle]
+		puts := v.putsOf(handle)
+		puts.Lock()
+		defer puts.Unlock()
 		if f == nil || v.arrived.touchedSince(handle) || !v.differs(handle, dv) {
 			return
 		}

@@ -47,6 +47,9 @@ func (f *feed) Data(handle uint32, dv rawvalue.DataValue) {
 			dv.Status &^= infoDataValue
 		}
 	}
+	puts := f.putsOf(handle)
+	puts.Lock()
+	defer puts.Unlock()
 	f.putValue(handle, dv, notified)
 }
 
@@ -109,7 +112,7 @@ const (
 
 // putValue hands a value over. Instead of one that the link does not carry, a Bad status
 // with its source timestamp crosses; where there is no room for that either, the node's
-// block carries the status.
+// block carries the status. The lock of putsOf is held.
 func (v *values) putValue(handle uint32, dv rawvalue.DataValue, from origin) {
 	now := time.Now()
 	defer v.book.Came(handle, dv.SourceTime, now, from == notified)

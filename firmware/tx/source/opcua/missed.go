@@ -110,6 +110,11 @@ func (v *values) items(handles map[uint32]bool) (items []item) {
 // still has the newest one.
 func (v *values) markUncertain(handles map[uint32]bool) {
 	updates := map[uint32]source.Update{}
+	items := make([]item, 0, len(handles))
+	for handle := range handles {
+		items = append(items, item{handle: handle})
+	}
+	v.arrived.untouch(items)
 	v.port.Range(func(key, content []byte) bool {
 		k, err := payload.ParseKey(key)
 		if err != nil || k.Kind != payload.Value || k.Generation != v.generation || !handles[k.Number] {
@@ -122,17 +127,26 @@ func (v *values) markUncertain(handles map[uint32]bool) {
 		return true
 	})
 	for handle := range handles {
-		u, sent := updates[handle]
-		if sent && u.Payload == nil { // not Good as it is
-			continue
+		if u, sent := updates[handle]; sent && u.Payload != nil { // else it is not Good as it is
+			v.putUncertain(handle, u)
+		} else if !sent {
+			v.putUncertain(handle, v.update(handle, rawvalue.DataValue{Raw: []byte{ua.DataValueStatusCode},
+				Status: ua.StatusUncertainLastUsableValue}))
 		}
-		if !sent {
-			u = v.update(handle, rawvalue.DataValue{Raw: []byte{ua.DataValueStatusCode},
-				Status: ua.StatusUncertainLastUsableValue})
-		}
-		u.Key = payload.Key{Kind: payload.Value, Generation: v.generation, Number: handle}.Append(nil)
-		if v.port.Put(u) == nil { // a refusal is reported when the value is read, which is next
-			v.arrived.mark(handle, false, u.Payload, u.Time)
-		}
+	}
+}
+
+// putUncertain hands over an update that makes a variable Uncertain, unless a value was notified
+// since untouch.
+func (v *values) putUncertain(handle uint32, u source.Update) {
+	puts := v.putsOf(handle)
+	puts.Lock()
+	defer puts.Unlock()
+	if v.arrived.touchedSince(handle) {
+		return
+	}
+	u.Key = payload.Key{Kind: payload.Value, Generation: v.generation, Number: handle}.Append(nil)
+	if v.port.Put(u) == nil { // a refusal is reported when the value is read, which is next
+		v.arrived.mark(handle, false, u.Payload, u.Time)
 	}
 }

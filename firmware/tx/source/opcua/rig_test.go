@@ -40,9 +40,14 @@ type port struct {
 	newest    []time.Time // by late: of the key, when it came
 	left      int         // records that had a Left
 	hold      bool        // nothing leaves
+	before    func()      // is called once, before the next Put
 }
 
 func (p *port) Put(u source.Update) error {
+	if before := p.before; before != nil {
+		p.before = nil
+		before()
+	}
 	err := p.put(u)
 	if u.Left != nil && err == nil {
 		p.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -46,11 +47,19 @@ type values struct {
 	unread     []item            // monitored, and never read
 	seen       map[uint32]uint64 // hash of what was last read of a polled item
 	seed       maphash.Seed
+	stamped    []byte // of putRead
 	feeds      []*feed
 	current    *feed
 	room       int           // for items, in current
 	gone       chan struct{} // a subscription ended
+
+	// puts are held, by handle, from the check that no newer value has arrived until what depends on
+	// it was handed over.
+	puts [64]sync.Mutex
 }
+
+// putsOf returns the lock of a variable's values.
+func (v *values) putsOf(handle uint32) *sync.Mutex { return &v.puts[handle%uint32(len(v.puts))] }
 
 // item is a variable with its handle.
 type item struct {
@@ -204,27 +213,32 @@ func (v *values) read(ctx context.Context, items []item, which crossing) error {
 		return nil
 	}
 	v.arrived.untouch(items)
-	var stamped []byte
 	return v.session.Read(ctx, readItems(items), 0, func(i int, dv rawvalue.DataValue) {
-		handle := items[i].handle
-		if v.arrived.touchedSince(handle) {
-			return
-		}
-		if which == differing {
-			u := v.update(handle, dv)
-			if at, newest := v.arrived.timeOf(handle, u.Payload); newest && at.Equal(u.Time) {
-				return
-			}
-			v.putValue(handle, dv, wasRead)
-			return
-		}
-		stamped = dv.Append(stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
-		sum := maphash.Bytes(v.seed, stamped)
-		if last, ok := v.seen[handle]; !ok || last != sum || which == every {
-			v.seen[handle] = sum
-			v.putValue(handle, dv, wasRead)
-		}
+		v.putRead(items[i].handle, dv, which)
 	})
+}
+
+// putRead hands over a value that was read, unless one was notified since untouch.
+func (v *values) putRead(handle uint32, dv rawvalue.DataValue, which crossing) {
+	puts := v.putsOf(handle)
+	puts.Lock()
+	defer puts.Unlock()
+	if v.arrived.touchedSince(handle) {
+		return
+	}
+	if which == differing {
+		u := v.update(handle, dv)
+		if at, newest := v.arrived.timeOf(handle, u.Payload); !newest || !at.Equal(u.Time) {
+			v.putValue(handle, dv, wasRead)
+		}
+		return
+	}
+	v.stamped = dv.Append(v.stamped[:0], rawvalue.Answer{Timestamps: ua.TimestampsToReturnSource})
+	sum := maphash.Bytes(v.seed, v.stamped)
+	if last, ok := v.seen[handle]; !ok || last != sum || which == every {
+		v.seen[handle] = sum
+		v.putValue(handle, dv, wasRead)
+	}
 }
 
 // confirm reads some of what is monitored once. Servers may encode a value differently

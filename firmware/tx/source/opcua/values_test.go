@@ -1,6 +1,8 @@
 package opcua
 
 import (
+	"log/slog"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/tx/source/opcua/absence"
 )
 
 // remake deletes a node and makes it again under its NodeId: its items are dead.
@@ -67,4 +70,44 @@ func TestANamespaceThatAppearsIsFollowedAtTheNextBrowse(t *testing.T) {
 				t.Errorf("got %+v, %v; want the new namespace in the same generation", got, err)
 			}
 		})
+}
+
+// TestAReadReplacesNoNewerNotification: one that arrives between the check for it and the Put.
+func TestAReadReplacesNoNewerNotification(t *testing.T) {
+	value := func(n int32) rawvalue.DataValue {
+		dv, err := rawvalue.SkimDataValue(int32At(n, time.Unix(int64(1_700_000_000+n), 0)), rawvalue.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dv
+	}
+	const handle = 3
+	for name, put := range map[string]func(v *values){
+		"changed":   func(v *values) { v.putRead(handle, value(2), changed) },
+		"differing": func(v *values) { v.putRead(handle, value(2), differing) },
+		"Uncertain": func(v *values) { v.markUncertain(map[uint32]bool{handle: true}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			link := &port{}
+			v := newValues(&Source{port: link, log: slog.New(slog.DiscardHandler),
+				history: &history{book: absence.New(time.Second)}},
+				&model{SpaceHeader: payload.SpaceHeader{Generation: 7}}, nil)
+			f := &feed{values: v}
+			f.Data(handle, value(1))
+			v.arrived.untouch([]item{{handle: handle}})
+			done := make(chan struct{})
+			link.before = func() {
+				go func() { defer close(done); f.Data(handle, value(3)) }()
+				for range 10_000 { // it comes to its end now, unless it waits for the Put
+					runtime.Gosched()
+				}
+			}
+			put(v)
+			<-done
+			key := string(payload.Key{Kind: payload.Value, Generation: 7, Number: handle}.Append(nil))
+			if got := link.skim(key); number(got) != 3 || got.Status != 0 {
+				t.Errorf("got %d, %v; want the notification's 3, Good", number(got), got.Status)
+			}
+		})
+	}
 }
