@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/text"
 )
 
@@ -92,7 +93,8 @@ func facts(now time.Time, s *Snapshot) (list []Fact) {
 		return []Fact{newFact(KindConfiguration, No, "", "the configuration is refused: "+s.Refused[0])}
 	}
 	linked := s.Link.State == ""
-	if !linked {
+	refused := slices.ContainsFunc(s.NotReady, func(r task.Reason) bool { return r.Why.Code == cause.EpochRegressed })
+	if !linked && !(refused && s.Link.Cause.Code == cause.Silent) { // frames arrive: their epoch is refused
 		f := newFact(KindLink, No, "", s.Link.State)
 		f.Why = s.Link.Cause
 		if age := s.Link.LastHeartbeatAgeSeconds; age != nil {

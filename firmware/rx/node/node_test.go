@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/status"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/memory"
 	"heliograph/firmware/rx/pipeline"
@@ -205,6 +206,12 @@ func TestAnEarlierEpochIsRefusedAndNamed(t *testing.T) {
 		var found bool
 		for _, reason := range r.node.Ready() {
 			found = found || reason.Part == "epoch_regressed"
+			if reason.Part == "link" {
+				t.Errorf("got also %v: frames arrive, and are refused", reason)
+			}
+		}
+		if v := r.node.Snapshot().Trust; len(v.Reasons) != 1 || v.Reasons[0].Kind != status.KindEpoch {
+			t.Errorf("trust: got %+v, want the epoch as the only reason", v)
 		}
 		if !found || !strings.Contains(strings.Join(r.node.Ready().Lines(), "\n"), memory.ErrRegressed.Error()) {
 			t.Errorf("got %q, want the regressed epoch", r.node.Ready())

@@ -18,6 +18,8 @@ const notComplete = "the initial snapshot is not complete yet"
 func (n *Node) Ready() task.Reasons {
 	reasons := append(n.runner.Ready(), n.state.memory.Storage()...)
 	if err := n.state.memory.Ready(); err != nil && n.link.Ready() != nil {
+		// Frames arrive, and are refused: the link is not silent.
+		reasons = slices.DeleteFunc(reasons, func(r task.Reason) bool { return r.Why.Code == cause.Silent })
 		reasons = append(reasons, task.NewReason("epoch_regressed", cause.New(cause.EpochRegressed, err)))
 	}
 	unmatched := n.mismatches()
