@@ -1,6 +1,7 @@
 package history
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -99,14 +100,30 @@ func open(dir string, l Limits, log *slog.Logger, now func() time.Time) (*Store,
 	return s, nil
 }
 
-// AddValue adds a value of a node. It keeps neither slice and does not wait for the disk.
-func (s *Store) AddValue(node []byte, at time.Time, value []byte) {
+// AddValue adds a value of a node. It keeps neither slice and does not wait for the disk. The error
+// says why the value is not kept; it is counted.
+func (s *Store) AddValue(node []byte, at time.Time, value []byte) error {
 	var key [1 + 256]byte
-	s.add(append(append(key[:0], ofValues), node...), at, value)
+	return s.add(append(append(key[:0], ofValues), node...), at, value)
 }
 
 // AddEvent adds an event, as AddValue adds a value.
-func (s *Store) AddEvent(at time.Time, payload []byte) { s.add([]byte{ofEvents}, at, payload) }
+func (s *Store) AddEvent(at time.Time, payload []byte) error {
+	return s.add([]byte{ofEvents}, at, payload)
+}
+
+// HasRoom reports whether there is room in memory for changes that can come later as well: half of
+// it is for those of the present.
+func (s *Store) HasRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory() < s.most/2
+}
+
+var (
+	errRefused = errors.New("history: larger than 1 MiB, or too many at one time")
+	errNoRoom  = errors.New("history: no room in memory until the disk has taken what is there")
+)
 
 // Progress returns how many values and events were added since Open, and how many of them, the first
 // ones, a power cut does not cost: they are on the disk, or were counted as not kept.
@@ -116,25 +133,25 @@ func (s *Store) Progress() (given, durable uint64) {
 	return s.given, s.durable
 }
 
-func (s *Store) add(key []byte, at time.Time, value []byte) {
+func (s *Store) add(key []byte, at time.Time, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.given++
 	switch {
 	case len(value) > maxValue || len(key) > maxNode+1:
 		s.stats.Refused++
-		return
+		return errRefused
 	case s.closed || !s.room(int64(2*len(value)+len(key)+streamCost)):
 		s.stats.Dropped++
-		return
+		return errNoRoom
 	}
 	switch s.open.add(key, ticksOf(at), value) {
 	case duplicate:
 		s.stats.Duplicates++
-		return
+		return nil
 	case refused:
 		s.stats.Refused++
-		return
+		return errRefused
 	}
 	s.stats.Added++
 	if s.open.changes == 1 {
@@ -146,6 +163,7 @@ func (s *Store) add(key []byte, at time.Time, value []byte) {
 		default:
 		}
 	}
+	return nil
 }
 
 // room makes room in memory for a change and reports whether there is any; with the lock. While the

@@ -93,7 +93,7 @@ func (e *events) handleEvent(u *sink.Update) error {
 	}
 	e.server.Emit(ev)
 	if e.history != nil {
-		e.history.addEvent(u.Payload, ev)
+		_ = e.history.addEvent(u.Payload, ev) // clients have it, and the store counts it
 	}
 	return nil
 }

@@ -23,8 +23,9 @@ import (
 // the first ones, a power cut does not cost. Values and Events yield what lies between two times, both included: the
 // oldest first, or the newest first if from is after to. Safe for concurrent use.
 type Store interface {
-	AddValue(node []byte, at time.Time, value []byte)
-	AddEvent(at time.Time, payload []byte)
+	AddValue(node []byte, at time.Time, value []byte) error
+	AddEvent(at time.Time, payload []byte) error
+	HasRoom() bool // for late records
 	Progress() (given, durable uint64)
 	Values(node []byte, from, to time.Time, f func(at time.Time, value []byte) bool) error
 	Events(from, to time.Time, f func(at time.Time, payload []byte) bool) error
@@ -105,19 +106,19 @@ func (h *History) name(n rawvalue.NodeID) []byte {
 }
 
 // addValue keeps a DataValue. One without a source timestamp is kept at the time it arrived.
-func (h *History) addValue(name, dataValue []byte) {
+func (h *History) addValue(name, dataValue []byte) error {
 	if name == nil {
-		return
+		return nil
 	}
 	at := h.now()
 	if dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{}); err == nil && dv.SourceTime > 0 {
 		at = uabinary.Time(dv.SourceTime)
 	}
-	h.store.AddValue(name, at, dataValue)
+	return h.store.AddValue(name, at, dataValue)
 }
 
 // addEvent keeps the record of an event.
-func (h *History) addEvent(record []byte, ev *event.Event) {
+func (h *History) addEvent(record []byte, ev *event.Event) error {
 	at := h.now()
 	if ev.Time > 0 {
 		at = uabinary.Time(ev.Time)
@@ -126,7 +127,7 @@ func (h *History) addEvent(record []byte, ev *event.Event) {
 		h.note(spaceName(s.header.Generation), at, func() []byte { return s.header.Append(nil) })
 	}
 	h.note(tableName(ev.Table.ID()), at, func() []byte { return ev.Table.Append(nil) })
-	h.store.AddEvent(at, record)
+	return h.store.AddEvent(at, record)
 }
 
 func spaceName(generation uint32) []byte {
@@ -149,7 +150,7 @@ func (h *History) note(name []byte, at time.Time, content func() []byte) {
 		clear(h.noted)
 	}
 	h.noted[string(name)] = until
-	h.store.AddValue(name, until, content())
+	_ = h.store.AddValue(name, until, content()) // the store counts it
 }
 
 // The times of all that is kept.

@@ -29,6 +29,7 @@ type memory struct {
 	events []entry
 	given  uint64
 	behind uint64 // how many of the newest are not durable
+	full   error  // why nothing is kept; nil: all is
 }
 
 func (s *memory) Progress() (given, durable uint64) { return s.given, s.given - s.behind }
@@ -50,14 +51,22 @@ func insert(list []entry, at time.Time, b []byte) []entry {
 	return list
 }
 
-func (s *memory) AddValue(node []byte, at time.Time, value []byte) {
-	s.given++
+func (s *memory) HasRoom() bool { return s.full == nil }
+
+func (s *memory) AddValue(node []byte, at time.Time, value []byte) error {
+	if s.given++; s.full != nil {
+		return s.full
+	}
 	s.values[string(node)] = insert(s.values[string(node)], at, value)
+	return nil
 }
 
-func (s *memory) AddEvent(at time.Time, payload []byte) {
-	s.given++
+func (s *memory) AddEvent(at time.Time, payload []byte) error {
+	if s.given++; s.full != nil {
+		return s.full
+	}
 	s.events = insert(s.events, at, payload)
+	return nil
 }
 
 func (s *memory) Values(node []byte, from, to time.Time, f func(time.Time, []byte) bool) error {

@@ -40,8 +40,7 @@ func (m *mirror) applyLate(u *sink.Update) error {
 	if err != nil {
 		return err
 	}
-	m.history.addValue(m.nodes[k.Number].historyName, raw)
-	return nil
+	return m.history.addValue(m.nodes[k.Number].historyName, raw)
 }
 
 // keepLate keeps an event that was missed when it happened.
@@ -51,7 +50,7 @@ func (e *events) keepLate(u *sink.Update) error {
 	}
 	ev, err := e.parse(u)
 	if ev != nil {
-		e.history.addEvent(u.Payload, ev)
+		return e.history.addEvent(u.Payload, ev)
 	}
 	return err
 }

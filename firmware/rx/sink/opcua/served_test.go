@@ -208,6 +208,15 @@ func TestWhatIsDeliveredAtTheEndIsKept(t *testing.T) {
 	if !k.AcceptsLate() {
 		t.Error("late records are not accepted with a complete structure")
 	}
+	s.full = errors.New("the disk is slow")
+	if k.AcceptsLate() {
+		t.Error("late records are accepted without room in the history")
+	}
+	l.deliver(sample(0, 2, 2, good, true))
+	if l.refused != 1 {
+		t.Errorf("%d refused, want the late record that the history did not keep", l.refused)
+	}
+	s.full = nil
 	k.Deliver(sample(0, 3, 3, good, false))
 	if v := k.Volatile(); v != 1 {
 		t.Errorf("%d records are volatile, want one", v)

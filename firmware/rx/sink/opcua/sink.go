@@ -197,11 +197,11 @@ func (s *Sink) Volatile() uint64 {
 }
 
 // AcceptsLate reports whether late records can be kept now: the structure is here that says of which
-// node a value is, and the queue has room for live records besides. The others are sent again.
+// node a value is, and queue and history have room for live records besides. The others are sent again.
 func (s *Sink) AcceptsLate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.structured && len(s.queue) < maxQueued/4
+	return s.structured && len(s.queue) < maxQueued/4 && s.mirror.history.store.HasRoom()
 }
 
 // loadCache applies the cached structure.
