@@ -149,6 +149,8 @@ func channelCases() map[string]known {
 			host: "replace the card", board: "replace the card"},
 		"a peer that is slow": {snap: trusted(status.KindBehind), code: "behind", where: "channel c",
 			host: "slows the peer", board: "slows the peer"},
+		"records lost before the link": {role: "tx", snap: trusted(status.KindMissed), code: "missed",
+			where: "channel c", host: "correct the publisher", board: "correct the publisher"},
 		"a plant that sends too much": {role: "tx", snap: trusted(status.KindDropped), code: "dropped",
 			where: "channel c", host: "higher rate", board: "higher rate"},
 		"records that a peer refuses": {snap: trusted(status.KindRefused), code: "refused", where: "channel c",

@@ -155,6 +155,14 @@ func (s Site) loss(snap *status.Snapshot, f *status.Fact) Finding {
 	case status.KindDropped:
 		found.Cure = "a higher rate or baud in [link] of both files, or have less cross: exclude, topics, class = " +
 			"\"bulk\""
+	case status.KindMissed:
+		found.Cure = map[string]string{
+			"opcua": "have the server keep longer queues of events, or a history of events that heliotx may read",
+			"syslog": "have senders frame lines of at most 1 MiB (RFC 6587), and use TCP; where the kernel drops " +
+				"datagrams: sysctl -w net.core.rmem_max=16777216 on the transmitter",
+			"mqtt": "correct the publisher: the log of the transmitter names the topic",
+		}[c.Protocol]
+		found.Cure = cmp.Or(found.Cure, s.log())
 	case status.KindBehind:
 		found.Cure = "find out what slows the peer, or have less cross"
 	case status.KindDamaged:

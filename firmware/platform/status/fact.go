@@ -30,6 +30,7 @@ const (
 	KindRefused       Kind = "refused"       // records that the sink's peer, or the link, does not take
 	KindExpired       Kind = "expired"       // records that waited too long for the sink's peer
 	KindDropped       Kind = "dropped"       // records that found the queue to the link full
+	KindMissed        Kind = "missed"        // records that were lost before the link
 	KindSink          Kind = "sink"          // the sink is not up
 	KindBehind        Kind = "behind"        // the sink's peer takes less than comes
 	KindSpool         Kind = "spool"         // records that found the spool full
@@ -223,6 +224,7 @@ func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
 	}{
 		{KindRefused, c.Refused, "%s refused by the sink's peer"},
 		{KindExpired, c.Expired, "%s expired on the way to the sink's peer"},
+		{KindMissed, c.Missed, "%s lost before the link: " + strings.ReplaceAll(c.MissedReason, "%", "%%")},
 	}
 	if role == "tx" {
 		counts[0].text = "%s not sent: " + strings.ReplaceAll(c.RefusedReason, "%", "%%")

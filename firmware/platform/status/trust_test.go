@@ -16,7 +16,8 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func well() Snapshot {
 	return Snapshot{Role: "rx", ClockSet: Of(true), Link: Link{LastHeartbeatAgeSeconds: Of(0.2)},
 		Channels: map[string]Channel{
-			"cell":  {SourceState: "up", Delivered: Of[uint64](9), Refused: Of[uint64](7), Expired: Of[uint64](0)},
+			"cell": {SourceState: "up", Delivered: Of[uint64](9), Refused: Of[uint64](7), Expired: Of[uint64](0),
+				Missed: Of[uint64](2), MissedReason: "2 lines"},
 			"press": {SourceState: "up", Delivered: Of[uint64](9), OpenRecords: Of[uint64](0)}},
 		Peers: []Peer{{Channel: "cell", Name: "mqtt sink cell", State: "up", Spool: &Spool{Dropped: 3}}}}
 }
@@ -24,7 +25,8 @@ func well() Snapshot {
 // wellTX is a transmitter without any trouble.
 func wellTX() Snapshot {
 	return Snapshot{Role: "tx", ClockSet: Of(true), Channels: map[string]Channel{
-		"cell": {SourceState: "up", Sent: Of[uint64](9), Dropped: Of[uint64](0), Refused: Of[uint64](0)}}}
+		"cell": {SourceState: "up", Sent: Of[uint64](9), Dropped: Of[uint64](0), Refused: Of[uint64](0),
+			Missed: Of[uint64](0)}}}
 }
 
 // change has a channel of the snapshot changed.
@@ -86,6 +88,9 @@ func TestTrustInEveryTrouble(t *testing.T) {
 		}, task.Reasons{{Part: "epoch_regressed", Cause: "run 7 is not newer",
 			Why: cause.Cause{Code: cause.EpochRegressed}}}, No, minute, "",
 			"link: silent for 1m0s"},
+		"a loss before the link": {change("cell", func(c *Channel) {
+			c.Missed, c.MissedReason = Of[uint64](5), "2 lines, 3 or more at 100% load"
+		}), nil, Partly, minute, "cell", "3 records lost before the link: 2 lines, 3 or more at 100% load"},
 		"TX's clock": {func(s *Snapshot) { s.ClockSet = Of(false) }, nil, Partly, minute, "",
 			"the transmitter's clock is not set: the times of records may be wrong"},
 		"a source is down": {change("cell", func(c *Channel) {
@@ -156,6 +161,9 @@ func TestTrustAtTX(t *testing.T) {
 			Partly, minute, "cell", "3 values did not cross"},
 		"the plant sends too much": {change("cell", func(c *Channel) { c.Dropped = Of[uint64](8) }), nil,
 			Partly, minute, "cell", "8 records dropped: the plant sends more than the link takes"},
+		"a loss before the link": {change("cell", func(c *Channel) {
+			c.Missed, c.MissedReason = Of[uint64](1), "1 or more events"
+		}), nil, Partly, minute, "cell", "1 record lost before the link: 1 or more events"},
 		"records are too long": {change("cell", func(c *Channel) {
 			c.Refused, c.RefusedReason = Of[uint64](1), "1 larger than 100% of a record"
 		}), nil, Partly, minute, "cell", "1 record not sent: 1 larger than 100% of a record"},

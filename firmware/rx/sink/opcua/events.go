@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"errors"
+	"slices"
 
 	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/event"
@@ -71,7 +72,8 @@ func (e *events) parse(u *sink.Update) (*event.Event, error) {
 }
 
 // handleEvent reports an event to clients; that of a condition is also its state. A state that
-// arrived without its event is reported unless it is the one reported last.
+// arrived without its event is reported unless it is the one reported last; that one again, if
+// other nodes report it too.
 func (e *events) handleEvent(u *sink.Update) error {
 	if u.Delete && !u.Event {
 		e.forget(string(u.Key))
@@ -81,10 +83,13 @@ func (e *events) handleEvent(u *sink.Update) error {
 	if ev == nil {
 		return err
 	}
+	again := false
 	if u.Key != nil {
 		key := string(u.Key)
 		last := e.retained[key]
-		if !u.Event && last != nil && last.SameState(ev) {
+		again = !u.Event && last != nil && last.SameState(ev)
+		if again && !slices.ContainsFunc(ev.Notifiers,
+			func(n rawvalue.NodeID) bool { return !slices.Contains(last.Notifiers, n) }) {
 			return nil
 		}
 		if e.retained[key] = ev; u.Delete {
@@ -92,7 +97,7 @@ func (e *events) handleEvent(u *sink.Update) error {
 		}
 	}
 	e.server.Emit(ev)
-	if e.history != nil {
+	if e.history != nil && !again {
 		_ = e.history.addEvent(u.Payload, ev) // clients have it, and the store counts it
 	}
 	return nil

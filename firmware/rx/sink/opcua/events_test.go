@@ -144,3 +144,21 @@ func TestLostEventsAreCounted(t *testing.T) {
 		})
 	}
 }
+
+// A state of which the source says later that another node reports it too is repeated at that node
+// by refreshes.
+func TestAStateGetsItsOtherNotifiers(t *testing.T) {
+	l := complete(t)
+	raised := conditionEvent(t, "raised", 1, 0, 500)
+	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Table, Generation: 7}.Append(nil),
+		Payload: raised.Table.Append(nil)})
+	l.deliver(conditionUpdate(raised, true))
+	wider := conditionEvent(t, "raised", 1, 0, 500)
+	wider.Notifiers = append(wider.Notifiers, ns0(id.Server+1))
+	for range 2 { // the carousel repeats it
+		l.deliver(conditionUpdate(wider, false))
+	}
+	if n := len(l.server.emitted); n != 2 || len(l.server.emitted[1].Notifiers) != 2 {
+		t.Errorf("%d events were emitted, want two, the second of both notifiers", n)
+	}
+}

@@ -14,8 +14,20 @@ import (
 	"heliograph/firmware/tx/source"
 )
 
+// condition is what crossed last of a condition that is retained.
+type condition struct {
+	state     uint64            // event.StateHash
+	notifiers []rawvalue.NodeID // those that reported it, and have repeated it since at each refresh
+}
+
+// heldEvent is an event that other notifiers may still report.
+type heldEvent struct {
+	*event.Event
+	refreshed bool // a refresh has brought it
+}
+
 // putEvent hands an event over; that of a condition is also the condition's state.
-func (e *events) putEvent(ev *event.Event) {
+func (e *events) putEvent(ev *event.Event, refreshed bool) {
 	e.recent.add(eventIdentity(ev))
 	u := e.update(ev)
 	if u.Key == nil {
@@ -25,10 +37,14 @@ func (e *events) putEvent(ev *event.Event) {
 	name := string(u.Key)
 	last, was := e.known[name]
 	state := ev.StateHash(e.seed)
-	if e.refreshing != nil {
-		e.refreshing[name] = true
-		if was && last == state {
-			return
+	if refreshed {
+		if was && last.state == state {
+			all := union(last.notifiers, ev.Notifiers)
+			if len(all) == len(last.notifiers) {
+				return
+			}
+			ev.Notifiers = all
+			u = e.update(ev)
 		}
 		// The event of a retained state crossed when it happened, or the mirror sees that the
 		// state is new. A state that is not retained is kept nowhere: its event must cross
@@ -41,7 +57,7 @@ func (e *events) putEvent(ev *event.Event) {
 			return
 		}
 	} else {
-		e.known[name] = state
+		e.known[name] = condition{state, ev.Notifiers}
 	}
 	e.hand(u, ev)
 }
@@ -58,18 +74,73 @@ func (e *events) update(ev *event.Event) source.Update {
 	return u
 }
 
-// endRefresh ends a refresh: conditions that it did not repeat are not retained any more
-// (OPC 10000-9 §5.5.7), and their last events were lost. The mirror's clients get an event
-// that says so in place of each.
-func (e *events) endRefresh(table *event.Table) {
+// union returns a and what else is in b. It does not modify them.
+func union(a, b []rawvalue.NodeID) []rawvalue.NodeID {
+	a = slices.Clip(a)
+	for _, n := range b {
+		if !slices.Contains(a, n) {
+			a = append(a, n)
+		}
+	}
+	return a
+}
+
+// beginRefresh begins a refresh, of which each notifier has its own (OPC 10000-9 §5.5.7).
+func (e *events) beginRefresh(notifier rawvalue.NodeID) {
+	if e.refreshing == nil {
+		e.refreshing = map[rawvalue.NodeID]map[string]bool{}
+	}
+	e.refreshing[notifier] = map[string]bool{}
+}
+
+// refreshed records what a refresh of a notifier brings, and reports whether one runs.
+func (e *events) refreshed(ev *event.Event, notifier rawvalue.NodeID) bool {
+	brought := e.refreshing[notifier]
+	if brought != nil && ev.Condition != (rawvalue.NodeID{}) {
+		brought[e.conditionKey(ev)] = true
+	}
+	return brought != nil
+}
+
+func (e *events) conditionKey(ev *event.Event) string {
+	return string(payload.ConditionKey(e.generation, ev.Condition, ev.Branch.AppendTo(nil)))
+}
+
+// endRefresh ends a refresh of a notifier. A condition that it reported and did not repeat is not
+// retained any more (OPC 10000-9 §5.5.7), and its last event was lost, once that is so for all
+// notifiers that reported it. The mirror's clients get an event that says so.
+func (e *events) endRefresh(notifier rawvalue.NodeID, table *event.Table) {
+	brought := e.refreshing[notifier]
+	if brought == nil {
+		return
+	}
+	delete(e.refreshing, notifier)
+	if e.refreshes == nil {
+		e.refreshes = map[rawvalue.NodeID]int{}
+	}
+	e.refreshes[notifier]++
+	for _, held := range e.merging { // newer than what is known
+		brought[e.conditionKey(held.Event)] = true
+	}
 	missing := map[string]*event.Event{}
-	for name := range e.known {
-		if e.refreshing != nil && !e.refreshing[name] {
+	for name, c := range e.known {
+		if brought[name] {
+			continue
+		}
+		c.notifiers = slices.DeleteFunc(slices.Clone(c.notifiers), func(n rawvalue.NodeID) bool {
+			// one that has no refreshes, where others have had two, will have none
+			return n == notifier || e.refreshes[notifier] > 1 && e.refreshes[n] == 0
+		})
+		if e.known[name] = c; len(c.notifiers) == 0 {
 			missing[name] = nil
 			delete(e.known, name)
 		}
 	}
-	e.refreshing = nil
+	e.endConditions(missing, table)
+}
+
+// endConditions reports the end of conditions, by key.
+func (e *events) endConditions(missing map[string]*event.Event, table *event.Table) {
 	if len(missing) == 0 {
 		return
 	}

@@ -219,3 +219,100 @@ func TestAlarmsThatEndedDuringAnOutageCrossAsEvents(t *testing.T) {
 			}
 		})
 }
+
+// A server drains the queues of its items one after the other. The conditions of a notifier are
+// those that it reports.
+func TestARefreshOfANotifierEndsNoConditionOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		l := reporter(t, p)
+		raise := func(notifier uint32, names ...string) {
+			for _, name := range names {
+				l.report(t, notifier, name, id.AlarmConditionType, ua.NewStringNodeID(1, name), true)
+			}
+		}
+		refresh := func(notifier uint32, names ...string) {
+			l.report(t, notifier, "start", id.RefreshStartEventType, nil, false)
+			raise(notifier, names...)
+			l.report(t, notifier, "end", id.RefreshEndEventType, nil, false)
+		}
+		pause := func() {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		expect := func(when string, ends int, retained ...string) {
+			t.Helper()
+			pause()
+			if got := conditions(t, p.state, l.table); len(p.ended) != ends || !slices.Equal(got, retained) {
+				t.Errorf("%s: %d ended and %v are retained, want %d and %v", when, len(p.ended), got, ends, retained)
+			}
+		}
+		raise(0, "both", "first", "stays")
+		raise(1, "both", "second", "stays")
+		pause()
+		for range 2 {
+			refresh(0, "both", "first", "stays")
+			refresh(1, "both", "second", "stays")
+			expect("all repeated", 0, "both", "first", "second", "stays")
+		}
+		refresh(0, "first", "stays")
+		refresh(1, "both", "second")
+		expect("each by one notifier", 0, "both", "first", "second", "stays")
+		refresh(0, "first", "stays")
+		refresh(1, "second")
+		expect("one by none", 1, "first", "second", "stays")
+		refresh(0, "stays")
+		expect("the one of one notifier alone", 2, "second", "stays")
+	})
+}
+
+// The mirror repeats a condition at all nodes that reported it.
+func TestARefreshAddsTheNotifiersOfAState(t *testing.T) {
+	for name, between := range map[string]time.Duration{"at once": 0, "later": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &port{}
+				l := reporter(t, p)
+				for notifier := range uint32(2) {
+					l.report(t, notifier, "start", id.RefreshStartEventType, nil, false)
+					l.report(t, notifier, "on", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), true)
+					l.report(t, notifier, "end", id.RefreshEndEventType, nil, false)
+					time.Sleep(between)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				for _, content := range p.state {
+					if ev := parseEvent(content, l.table); len(ev.Notifiers) != 2 {
+						t.Errorf("the state has the notifiers %v, want both", ev.Notifiers)
+					}
+				}
+				if len(p.state) != 1 || between == 0 && p.puts != 1 {
+					t.Errorf("%d states with %d records, want one", len(p.state), p.puts)
+				}
+			})
+		})
+	}
+}
+
+// A server may send the events around a refresh to one of its notifiers alone.
+func TestANotifierWithoutRefreshesKeepsNoCondition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		l := reporter(t, p)
+		for notifier := range uint32(2) {
+			l.report(t, notifier, "on", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), true)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for n := range 2 {
+			if len(p.state) != 1 {
+				t.Errorf("the condition ended after %d refreshes, want 2", n)
+			}
+			l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+			l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+		}
+		if len(p.state) != 0 || len(p.ended) != 1 {
+			t.Errorf("%d conditions are retained, %d ended; want none, and one", len(p.state), len(p.ended))
+		}
+	})
+}

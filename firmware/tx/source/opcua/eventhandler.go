@@ -133,7 +133,7 @@ func (l *eventHandler) event(notifier int, values [][]byte) {
 		l.undecodable(values, err)
 		return
 	}
-	if l.internal(ev) || !l.crosses(ev) {
+	if l.internal(ev, notifier) || !l.crosses(ev) {
 		return
 	}
 	l.mu.Lock()
@@ -176,19 +176,17 @@ func (l *eventHandler) aboutSession(ev *event.Event) (kind uint32) {
 }
 
 // internal handles the events that are about the session, and reports whether this is one.
-func (l *eventHandler) internal(ev *event.Event) bool {
+func (l *eventHandler) internal(ev *event.Event, notifier int) bool {
 	switch l.aboutSession(ev) {
 	case id.BaseModelChangeEventType: // the mirror reports the changes that cross itself
 		l.change()
 	case id.RefreshStartEventType:
 		l.mu.Lock()
-		l.flush()
-		l.refreshing = map[string]bool{}
+		l.beginRefresh(l.notifiers[notifier])
 		l.mu.Unlock()
 	case id.RefreshEndEventType:
 		l.mu.Lock()
-		l.flush()
-		l.endRefresh(l.table)
+		l.endRefresh(l.notifiers[notifier], l.table)
 		l.mu.Unlock()
 	case id.EventQueueOverflowEventType:
 		l.overflowed()
@@ -220,8 +218,9 @@ func eventIdentity(ev *event.Event) []byte {
 // reports again was raised again, even under the same EventId.
 func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 	ev.Notifiers = append(ev.Notifiers, notifier)
+	refreshed := e.refreshed(ev, notifier)
 	if len(e.notifiers) == 1 {
-		e.putEvent(ev)
+		e.putEvent(ev, refreshed)
 		return
 	}
 	size := 0
@@ -229,25 +228,28 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 		size += len(v)
 	}
 	base := string(eventIdentity(ev))
+	if refreshed { // what was reported as an event before is another record
+		base += "refreshed"
+	}
 	name := base
 	for n := 0; ; n++ {
 		name = base + string(rune(n))
 		first := e.merging[name]
-		if first == nil && n < maxAlike && len(e.merging) < maxMerging && e.held+size <= maxHeld {
+		if first.Event == nil && n < maxAlike && len(e.merging) < maxMerging && e.held+size <= maxHeld {
 			break
 		}
-		if first != nil && !slices.Contains(first.Notifiers, notifier) {
+		if first.Event != nil && !slices.Contains(first.Notifiers, notifier) {
 			first.Notifiers = append(first.Notifiers, notifier)
 			return
 		}
-		if first == nil { // no room: what is held goes first, so that the order stays
+		if first.Event == nil { // no room: what is held goes first, so that the order stays
 			e.flush()
 			name = base + string(rune(0))
 			break
 		}
 	}
 	e.held += size
-	e.merging[name] = ev
+	e.merging[name] = heldEvent{ev, refreshed}
 	if e.order = append(e.order, name); len(e.order) == 1 {
 		time.AfterFunc(2*e.interval, func() {
 			e.mu.Lock()
@@ -260,7 +262,7 @@ func (e *events) merge(ev *event.Event, notifier rawvalue.NodeID) {
 // flush sends what is held back.
 func (e *events) flush() {
 	for _, name := range e.order {
-		e.putEvent(e.merging[name])
+		e.putEvent(e.merging[name].Event, e.merging[name].refreshed)
 	}
 	e.order, e.held = e.order[:0], 0
 	clear(e.merging)

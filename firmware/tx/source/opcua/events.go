@@ -64,13 +64,14 @@ type events struct {
 	left    int                               // fields that are not asked for
 
 	mu         sync.Mutex
-	notifiers  []rawvalue.NodeID       // by handle
-	merging    map[string]*event.Event // by EventId
-	order      []string                // of merging, the oldest first
-	held       int                     // bytes of merging
-	known      map[string]uint64       // event.StateHash by key, of the conditions that are retained
-	seed       maphash.Seed            // of known
-	refreshing map[string]bool         // keys that a refresh has brought so far; nil: none runs
+	notifiers  []rawvalue.NodeID                   // by handle
+	merging    map[string]heldEvent                // by EventId
+	order      []string                            // of merging, the oldest first
+	held       int                                 // bytes of merging
+	known      map[string]condition                // by key, those that are retained
+	seed       maphash.Seed                        // of known
+	refreshing map[rawvalue.NodeID]map[string]bool // by notifier: keys that a refresh has brought so far
+	refreshes  map[rawvalue.NodeID]int             // how many have ended, by notifier
 }
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
@@ -78,7 +79,7 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session,
 		stats: &s.stats, setTrouble: s.setTrouble, space: m.space, all: s.patterns.None(),
 		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{},
-		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]*event.Event{},
+		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]heldEvent{},
 		known: s.known, seed: s.seed, book: s.history.book, recent: s.history.recent, lost: &s.history.lost,
 	}
 }
@@ -164,7 +165,7 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	e.layout = newLayout(table, *e.maxClauses)
 	e.refused = map[rawvalue.NodeID]ua.StatusCode{}
 	e.mu.Lock()
-	e.notifiers = nil
+	e.notifiers, e.refreshing = nil, nil
 	e.mu.Unlock()
 	sub, err := e.session.Subscribe(ctx, subscription(e.interval),
 		&eventHandler{events: e, table: table, layout: e.layout})

@@ -66,10 +66,10 @@ type Source struct {
 	clauses      int         // select clauses that the server takes in a filter
 	maxSpace     int         // bytes that the address space may use
 
-	model      *model            // of Run's goroutine
-	known      map[string]uint64 // see events; one session's at a time
-	seed       maphash.Seed      // of known
-	loggedDown bool              // that no session stands, since one stood
+	model      *model               // of Run's goroutine
+	known      map[string]condition // see events; one session's at a time
+	seed       maphash.Seed         // of known
+	loggedDown bool                 // that no session stands, since one stood
 
 	mu       sync.Mutex
 	state    source.State
@@ -95,7 +95,7 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 		cache: filepath.Join(folder, "opcua-"+cfg.Channel), browseNow: make(chan struct{}, 1),
 		reconnectNow: make(chan struct{}, 1),
 		maxSpace:     cmp.Or(int(cfg.AddressSpace), defaultSpace), clauses: math.MaxInt,
-		known: map[string]uint64{}, seed: maphash.MakeSeed(),
+		known: map[string]condition{}, seed: maphash.MakeSeed(),
 		troubles: map[topic]string{},
 	}
 	if s.user, err = user(cfg); err != nil {
