@@ -93,6 +93,13 @@ func (e *events) beginRefresh(notifier rawvalue.NodeID) {
 	e.refreshing[notifier] = map[string]bool{}
 }
 
+// abandonRefresh ends refreshes of which events were lost: what they did not bring may be active.
+func (e *events) abandonRefresh() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refreshing = nil
+}
+
 // refreshed records what a refresh of a notifier brings, and reports whether one runs.
 func (e *events) refreshed(ev *event.Event, notifier rawvalue.NodeID) bool {
 	brought := e.refreshing[notifier]

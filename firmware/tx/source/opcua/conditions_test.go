@@ -1,6 +1,7 @@
 package opcua
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -315,4 +316,33 @@ func TestANotifierWithoutRefreshesKeepsNoCondition(t *testing.T) {
 			t.Errorf("%d conditions are retained, %d ended; want none, and one", len(p.state), len(p.ended))
 		}
 	})
+}
+
+// A refresh that was not received as a whole ends no condition; the next one does.
+func TestARefreshThatLostEventsEndsNothing(t *testing.T) {
+	for name, lose := range map[string]func(l *eventHandler){
+		"a message": func(l *eventHandler) { l.Lost(1) },
+		"an event":  func(l *eventHandler) { l.Fault(0, 0, errors.New("cut short")) },
+		"the server": func(l *eventHandler) {
+			l.report(t, 0, "overflow", id.EventQueueOverflowEventType, nil, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &port{}
+			l := reporter(t, p)
+			l.notifiers = l.notifiers[:1]
+			l.report(t, 0, "on", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), true)
+			l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+			lose(l)
+			l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+			if len(p.state) != 1 || len(p.ended) != 0 {
+				t.Errorf("%d conditions are retained, %d ended; want one, and none", len(p.state), len(p.ended))
+			}
+			l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+			l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+			if len(p.state) != 0 || len(p.ended) != 1 {
+				t.Errorf("after the next: %d are retained, %d ended; want none, and one", len(p.state), len(p.ended))
+			}
+		})
+	}
 }

@@ -59,6 +59,7 @@ const lostEvents = "or more events that the server lost, or that are not decodab
 // miss has conditions refreshed, and the server's history read: of that many events it is
 // known that they were lost, and they count as missed unless it brings them.
 func (l *eventHandler) miss(events int) {
+	l.abandonRefresh()
 	if l.book.MissEvents(time.Now()) {
 		l.lost.Add(uint64(events))
 	} else {
