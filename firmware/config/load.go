@@ -8,21 +8,33 @@ import (
 	"heliograph/firmware/platform/regular"
 )
 
-// LoadTX reads and checks the file of the plant side, for any machine. Faults in its
-// content are returned as Faults.
+// LoadTX reads and checks the file of the plant side, for any machine, as Machine.LoadTX does.
 func LoadTX(path string) (TX, []Warning, error) { return Machine{}.LoadTX(path) }
 
-// LoadRX reads and checks the file of the IT side, for any machine. Faults in its content
-// are returned as Faults.
+// LoadRX reads and checks the file of the IT side, for any machine, as Machine.LoadRX does.
 func LoadRX(path string) (RX, []Warning, error) { return Machine{}.LoadRX(path) }
 
-// LoadTX reads and checks the file of the plant side for this machine. Faults in its
-// content are returned as Faults.
-func (m Machine) LoadTX(path string) (TX, []Warning, error) { return load(m, path, parseTX) }
+// LoadTX reads and checks the file of the plant side for this machine. Faults in its content are
+// returned as Faults, the other role's file as OtherRole, and one that cannot be read as Unread.
+func (m Machine) LoadTX(path string) (TX, []Warning, error) {
+	c, warnings, err := load(m, path, parseTX)
+	if err != nil {
+		_, _, asRX := load(m, path, parseRX)
+		err = ofOther(path, "rx", err, asRX)
+	}
+	return c, warnings, err
+}
 
-// LoadRX reads and checks the file of the IT side for this machine. Faults in its content
-// are returned as Faults.
-func (m Machine) LoadRX(path string) (RX, []Warning, error) { return load(m, path, parseRX) }
+// LoadRX reads and checks the file of the IT side for this machine. Faults in its content are
+// returned as Faults, the other role's file as OtherRole, and one that cannot be read as Unread.
+func (m Machine) LoadRX(path string) (RX, []Warning, error) {
+	c, warnings, err := load(m, path, parseRX)
+	if err != nil {
+		_, _, asTX := load(m, path, parseTX)
+		err = ofOther(path, "tx", err, asTX)
+	}
+	return c, warnings, err
+}
 
 // ParseTX is LoadTX for a text whose relative paths are relative to dir.
 func ParseTX(text io.Reader, dir string) (TX, []Warning, error) {
@@ -39,7 +51,7 @@ func load[C any](
 ) (c C, warnings []Warning, err error) {
 	f, err := regular.Open(path)
 	if err != nil {
-		return c, nil, err // it names the file
+		return c, nil, Unread{err} // it names the file
 	}
 	defer f.Close()
 	return parse(&report{file: path, dir: filepath.Dir(path), machine: m}, f)

@@ -80,7 +80,7 @@ func TestReplacementsThatAreRefused(t *testing.T) {
 	}{
 		"no key":      {func(r *Replacement) { r.Key = "/none.key" }, "/none.key"},
 		"not a key":   {func(r *Replacement) { r.Key = r.Config }, "tx.toml: "},
-		"faults":      {func(r *Replacement) { r.Role = "rx" }, "the configuration has faults"},
+		"TX for RX":   {func(r *Replacement) { r.Role = "rx" }, "tx.toml: this is heliotx's file; name heliorx's"},
 		"no target":   {func(r *Replacement) { r.Target = filepath.Dir(r.Target) }, "neither a drive nor a plain file"},
 		"another key": {func(r *Replacement) { other(r) }, "remove it for the given one"},
 	} {

@@ -115,9 +115,8 @@ func (a *acceptRun) run(c *cobra.Command, _ []string) error {
 	if a.config != "" {
 		var warnings []config.Warning
 		if cfg, warnings, err = config.LoadRX(a.config); err != nil {
-			if _, _, noTX := config.LoadTX(a.config); noTX == nil {
-				return fmt.Errorf("--config %s: this is heliotx's file; name heliorx's: the link is measured where it "+
-					"ends", a.config)
+			if _, other := errors.AsType[config.OtherRole](err); other {
+				return fmt.Errorf("--config %w: the link is measured where it ends", err)
 			}
 			return checked{}.report(c, []string{a.config}, warnings, err)
 		}

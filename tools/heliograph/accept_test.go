@@ -180,7 +180,7 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 		"an address that is none":     {[]string{"--rx", "ftp://x", "-o", page}, 2, "not known"},
 		"a certificate that is none":  {[]string{"--rx", "rx-1", "-o", page, "--trust", "7"}, 2, "--trust"},
 		"a configuration with faults": {[]string{"--config", broken, "-o", page}, 78, "not valid TOML"},
-		"no configuration":            {[]string{"--config", dir + "/none.toml", "-o", page}, 1, "file not found"},
+		"no configuration":            {[]string{"--config", dir + "/none.toml", "-o", page}, 78, "file not found"},
 		"no heliorx":                  {[]string{"--rx", closed.URL, "-o", page}, 1, "connection refused"},
 		"verify of nothing":           {[]string{"verify"}, 2, "verify REPORT"},
 		"verify of a page alone":      {[]string{"verify", lone}, 1, "the signature is in alone.json"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"heliograph/boards"
@@ -30,7 +29,7 @@ func checkCommand() *cobra.Command {
 		Long: "Every fault is a line FILE:LINE: message, and the exit code is 78. With both files of a pair it also\n" +
 			"compares what the boards have to agree on. With --board it checks that the board can do it: its\n" +
 			"link, its interfaces and, with --network, its address; a pair key that \"flash --pair\" makes may\n" +
-			"be missing. A file that cannot be read is exit code 1.",
+			"be missing.",
 		Example: "  heliograph check tx.toml rx.toml\n" +
 			"  heliograph check --board rpi4b --network tx-network.toml tx.toml",
 		Args: cobra.RangeArgs(1, 2),
@@ -104,9 +103,9 @@ type remark struct {
 }
 
 func (o checked) report(c *cobra.Command, files []string, warnings []config.Warning, err error) error {
-	faults, invalid := errors.AsType[config.Faults](err)
+	faults, invalid := err.(config.Faults)
 	if err != nil && !invalid {
-		return failure{err} // of a file that was not read
+		return failure{err} // of a file that was not read, or is the other role's
 	}
 	if o.as != "" {
 		fmt.Fprintln(c.ErrOrStderr(), o.as)
@@ -128,67 +127,5 @@ func (o checked) report(c *cobra.Command, files []string, warnings []config.Warn
 	return nil
 }
 
-// guessSide is sideOf, or "tx" in doubt; what is wrong then comes out as faults.
-func guessSide(path string) string { return cmp.Or(sideOf(path), "tx") }
-
-// sideOf finds out which role a file is for, from the keys that only one of the two has;
-// "" in doubt.
-func sideOf(path string) string {
-	text, err := config.ReadFile(path)
-	if err != nil {
-		return "" // loading says why
-	}
-	var file struct {
-		StaleAfter any `toml:"stale_after"`
-		OPCUA      any `toml:"opcua"`
-		MQTT       any `toml:"mqtt"`
-		Syslog     any `toml:"syslog"`
-	}
-	if toml.Unmarshal(text, &file) != nil {
-		return ""
-	}
-	tx, rx := 0, 0
-	if file.StaleAfter != nil {
-		rx++
-	}
-	count := func(tables any, txKeys, rxKeys []string) {
-		list, _ := tables.([]any)
-		for _, one := range list {
-			table, _ := one.(map[string]any)
-			tx += among(table, txKeys)
-			rx += among(table, rxKeys)
-		}
-	}
-	count(file.OPCUA, []string{"endpoint"}, []string{"listen"})
-	count(file.MQTT, []string{"topics", "class"}, []string{"listen", "topic_prefix", "spool"})
-	count(file.Syslog, []string{"listen"}, []string{"forward"})
-	switch {
-	case rx > tx:
-		return "rx"
-	case tx > rx:
-		return "tx"
-	}
-	return ""
-}
-
-// ofOther reports whether a file is not of a role, but of the other one.
-func ofOther(path, side string) bool {
-	other := map[string]string{"tx": "rx", "rx": "tx"}[side]
-	files := settings.Files{Config: path}
-	if _, err := files.Check(side); err == nil {
-		return false
-	}
-	_, err := files.Check(other)
-	return err == nil || sideOf(path) == other
-}
-
-// among counts the keys that the table holds.
-func among(table map[string]any, keys []string) int {
-	n := 0
-	for _, key := range keys {
-		if _, ok := table[key]; ok {
-			n++
-		}
-	}
-	return n
-}
+// guessSide is the role that a file is for, or "tx" in doubt; what is wrong then comes out as faults.
+func guessSide(path string) string { return cmp.Or(config.RoleOf(path), "tx") }

@@ -80,8 +80,8 @@ func (o examined) examine(c *cobra.Command) error {
 	if d.Password, err = o.password(c); err != nil {
 		return failure{err}
 	}
-	if _, err := os.Stat(o.other); o.other != "" && err != nil {
-		return failure{fmt.Errorf("--other: %w", err)}
+	if _, err := config.ReadFile(o.other); o.other != "" && err != nil {
+		return failure{config.Unread{Err: fmt.Errorf("--other: %w", err)}}
 	}
 	var result doctor.Result
 	_ = during(c, "examining", func(l *progress.Line) error {
@@ -109,12 +109,22 @@ func (o examined) examine(c *cobra.Command) error {
 func (o examined) sides(side string) error {
 	other := map[string]string{"tx": "rx", "rx": "tx"}[side]
 	switch {
-	case o.role != "" && ofOther(o.config, side):
+	case o.role != "" && isOf(o.config, other):
 		return fmt.Errorf("%s is helio%s's file: leave --role out, or name helio%s's file", o.config, other, side)
-	case o.other != "" && ofOther(o.other, other):
+	case o.other != "" && isOf(o.other, side):
 		return fmt.Errorf("both files are helio%s's: name helio%s's with --other", side, other)
 	}
 	return nil
+}
+
+// isOf reports whether a file is a role's and not of the other one.
+func isOf(path, side string) bool {
+	load := func() error { _, _, err := config.LoadTX(path); return err }
+	if side == "tx" {
+		load = func() error { _, _, err := config.LoadRX(path); return err }
+	}
+	_, other := errors.AsType[config.OtherRole](load())
+	return other
 }
 
 // password reads the password of the status port.

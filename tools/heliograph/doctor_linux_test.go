@@ -43,9 +43,10 @@ func TestDoctorHasAnExitCodeForEachOutcome(t *testing.T) {
 		"no file named": {nil, 2, "config"},
 		"another role":  {[]string{"--config", at("good.toml"), "--role", "mx"}, 2, "must be tx or rx"},
 		"a lone file":   {[]string{"--config", at("good.toml"), "--password-file", "f"}, 2, "needs --user"},
-		"no such file":  {[]string{"--config", at("none.toml")}, 1, "file not found"},
-		"no other file": {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 1, "--other: stat"},
-		"a fault":       {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
+		"no such file":  {[]string{"--config", at("none.toml")}, 78, "file not found"},
+		"no other file": {[]string{"--config", at("good.toml"), "--other", at("none.toml")}, 78,
+			"--other: file not found"},
+		"a fault": {[]string{"--config", at("bad.toml")}, 78, "bad.toml:8: forward"},
 		"another's role": {[]string{"--config", at("good.toml"), "--role", "tx"}, 2, "good.toml is heliorx's file: " +
 			"leave --role out, or name heliotx's file\n"},
 		"both of a side": {[]string{"--config", at("good.toml"), "--other", at("down.toml")}, 2, "both files are " +

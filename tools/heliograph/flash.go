@@ -15,8 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"heliograph/firmware/config"
-	"heliograph/firmware/platform/role"
 	"heliograph/tools/flash"
 	"heliograph/tools/image"
 	"heliograph/tools/settings"
@@ -153,10 +151,6 @@ func (f *flashing) run(c *cobra.Command, args []string) error {
 // flashed turns the error of a flash into the command's, whose exit code tells faults
 // of a configuration from what else went wrong.
 func flashed(c *cobra.Command, err error) error {
-	if _, invalid := errors.AsType[config.Faults](err); invalid {
-		fmt.Fprintln(c.ErrOrStderr(), "heliograph:", err)
-		return exitError(role.Invalid)
-	}
 	if wrong, ok := err.(usage); ok {
 		return wrong.error
 	}

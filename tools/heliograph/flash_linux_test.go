@@ -47,10 +47,10 @@ func TestFlashUsage(t *testing.T) {
 		"role that is none":        {"flash --role mx --board virt /tmp/x", 2, "neither tx nor rx"},
 		"image that is missing":    {"flash /none.img /tmp/x", 1, "file not found"},
 		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
-		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 1, "/none.toml"},
+		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 78, "/none.toml"},
 		"pair without its files": {"flash --pair --board virt --tx-config /none.toml --rx-config /none.toml " +
 			"/tmp/x /tmp/y", 1, "/none.toml"},
-		"image of a missing file": {"image --role tx --board virt --config /none.toml -o /tmp/x", 1, "/none.toml"},
+		"image of a missing file": {"image --role tx --board virt --config /none.toml -o /tmp/x", 78, "/none.toml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", strings.Fields(c.args)...)

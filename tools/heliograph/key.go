@@ -40,20 +40,22 @@ func keyNew() *cobra.Command {
 	}
 }
 
-// keyHolder is what changing a key needs of a role.
-type keyHolder struct {
+// holder is what a configuration of either role says of its key and its certificate.
+type holder struct {
 	role, file, state string
+	pki, pair         string
 }
 
 // holderOf reads a configuration. One that would do for both is that of the role
 // whose state there is, or what its content looks like.
-func holderOf(path string) (keyHolder, error) {
+func holderOf(path string) (holder, error) {
 	tx, _, noTX := config.LoadTX(path)
 	rx, _, noRX := config.LoadRX(path)
-	ofTX, ofRX := keyHolder{"heliotx", tx.Link.KeyFile, tx.State}, keyHolder{"heliorx", rx.Link.KeyFile, rx.State}
+	ofTX := holder{"heliotx", tx.Link.KeyFile, tx.State, tx.PKI, tx.Pair}
+	ofRX := holder{"heliorx", rx.Link.KeyFile, rx.State, rx.PKI, rx.Pair}
 	switch {
 	case noTX != nil && noRX != nil:
-		if guessSide(path) == "rx" {
+		if _, other := errors.AsType[config.OtherRole](noTX); other {
 			return ofRX, noRX
 		}
 		return ofTX, noTX
@@ -112,7 +114,7 @@ type usedKeys struct {
 	Until *time.Time `json:"until,omitempty"`
 }
 
-func keysOf(h keyHolder, use pairkey.Use) usedKeys {
+func keysOf(h holder, use pairkey.Use) usedKeys {
 	keys := usedKeys{Role: strings.TrimPrefix(h.role, "helio"), Used: pairkey.ID(use.Key)}
 	if use.Old != nil && h.role == "heliorx" {
 		keys.Old, keys.Until = pairkey.ID(*use.Old), &use.Until
@@ -120,7 +122,7 @@ func keysOf(h keyHolder, use pairkey.Use) usedKeys {
 	return keys
 }
 
-func showKeys(w io.Writer, h keyHolder, use pairkey.Use) {
+func showKeys(w io.Writer, h holder, use pairkey.Use) {
 	fmt.Fprintf(w, "%s  used by %s\n", pairkey.ID(use.Key), h.role)
 	if use.Old != nil && h.role == "heliorx" {
 		fmt.Fprintf(w, "%s  accepted too until %s\n", pairkey.ID(*use.Old), use.Until.Format(time.DateTime+" UTC"))

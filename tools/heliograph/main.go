@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"heliograph/firmware/config"
 	"heliograph/firmware/platform/role"
 )
 
@@ -55,7 +56,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
-	if failed, ok := errors.AsType[failure](err); ok {
+	failed, ok := errors.AsType[failure](err)
+	if ok && invalid(err) {
+		fmt.Fprintln(stderr, "heliograph:", failed.error)
+		return role.Invalid
+	}
+	if _, other := errors.AsType[config.OtherRole](err); ok && !other {
 		fmt.Fprintln(stderr, "heliograph:", failed.error)
 		return role.Failure
 	}
@@ -91,6 +97,15 @@ func root() *cobra.Command {
 	c.AddCommand(completionCommand(), manCommand(), plantCommand())
 	complete(c)
 	return c
+}
+
+// invalid reports whether an error is of a configuration, which has faults or cannot be read.
+// The other role's file was named by mistake, and needs no correction.
+func invalid(err error) bool {
+	_, other := errors.AsType[config.OtherRole](err)
+	_, faults := errors.AsType[config.Faults](err)
+	_, unread := errors.AsType[config.Unread](err)
+	return !other && (faults || unread)
 }
 
 // misuse is an error of how a command was called, found in the command.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestUsage(t *testing.T) {
 		"version":            {[]string{"version"}, 0, "heliograph unknown\n"},
 		"version as a flag":  {[]string{"--version"}, 0, "heliograph unknown\n"},
 		"help":               {[]string{"--help"}, 0, "Available Commands"},
-		"check of a missing": {[]string{"check", "/none.toml"}, 1, "heliograph: file not found: /none.toml; correct"},
+		"check of a missing": {[]string{"check", "/none.toml"}, 78, "heliograph: file not found: /none.toml; correct"},
 		"no time for a change": {[]string{"key", "change", "--config", "f", "--for", "-1h", "k"}, 2,
 			"--for: must be longer"},
 		"demo without messages":           {[]string{"demo", "--rate", "0"}, 2, "--rate: must be from 1 to 2000"},
@@ -126,8 +127,8 @@ func TestCheckFindsOutTheRole(t *testing.T) {
 	}{
 		"tx": {text: config.MinimalTX(), code: 0, want: "heliotx"},
 		"rx": {text: config.MinimalRX(), code: 0, want: "heliorx"},
-		"given": {text: config.MinimalTX(), args: []string{"--role", "rx"}, code: 78,
-			want: "belongs in the other board's file"},
+		"given": {text: config.MinimalTX(), args: []string{"--role", "rx"}, code: 2,
+			want: "given.toml: this is heliotx's file; name heliorx's\nTry"},
 		"broken":    {text: "[", code: 78, want: ":1: not valid TOML"},
 		"top of RX": {text: "stale_after = \"3s\"\n", code: 78, want: "heliorx"},
 	}
@@ -170,10 +171,11 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 		code int
 		want string
 	}{
-		"a pair":                  {[]string{at("tx.toml"), at("rx.toml")}, 0, "rx.toml: no faults"},
-		"a pair, RX first":        {[]string{at("rx.toml"), at("tx.toml")}, 0, "tx.toml of heliotx"},
-		"names that differ":       {[]string{at("tx.toml"), at("mill.toml")}, 78, "mill.toml:1: pair is \"mill\""},
-		"two of one role":         {[]string{at("tx.toml"), at("tx.toml")}, 78, "belongs in the other board's file"},
+		"a pair":            {[]string{at("tx.toml"), at("rx.toml")}, 0, "rx.toml: no faults"},
+		"a pair, RX first":  {[]string{at("rx.toml"), at("tx.toml")}, 0, "tx.toml of heliotx"},
+		"names that differ": {[]string{at("tx.toml"), at("mill.toml")}, 78, "mill.toml:1: pair is \"mill\""},
+		"two of one role": {[]string{at("tx.toml"), at("tx.toml")}, 2,
+			"this is heliotx's file; name heliorx's"},
 		"the console as the link": {[]string{"--board", "rpi4b", at("console.toml")}, 78, "console.toml:5: device"},
 		"a network of a PC": {[]string{"--board", "rpi4b", "--network", at("network.toml"), at("rx.toml")}, 78,
 			"network.toml:1: interface \"enp3s0\""},
@@ -182,12 +184,64 @@ func TestCheckComparesFilesWithBoardAndPair(t *testing.T) {
 			"\"heliograph flash --pair\" makes it"},
 		"a key of no card":      {[]string{at("keyless.toml")}, 78, "key_file: file not found"},
 		"a key of a PC":         {[]string{"--board", "pc", at("keyless.toml")}, 78, "key_file: file not found"},
-		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 1, "heliograph: file not found: "},
+		"a pair, one not there": {[]string{at("tx.toml"), at("none.toml")}, 78, "heliograph: file not found: "},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, "", append([]string{"check"}, c.args...)...)
 			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
+			}
+		})
+	}
+}
+
+// Every command that reads a configuration.
+func TestConfigurationsThatNoCommandTakes(t *testing.T) {
+	dir := t.TempDir()
+	if err := pairkey.Create(filepath.Join(dir, "pair.key"), pairkey.New()); err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for name, text := range map[string]string{
+		"tx.toml": config.MinimalTX(), "rx.toml": config.MinimalRX(), "bad.toml": "x = 1\n" + config.MinimalTX(),
+	} {
+		if err := os.WriteFile(at(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := func(role, file string) []string {
+		return []string{"image", "--role", role, "--board", "rpi4b", "--config", at(file), "-o", at("x.img")}
+	}
+	accept := []string{"accept", "-o", at("a.html"), "--config"}
+	commands := [][]string{{"key", "show", "--config"}, {"key", "change", at("pair.key"), "--config"},
+		{"epoch", "show", "--config"}, {"cert", "show", "--config"}, {"cert", "new", "--config"},
+		{"cert", "export", at("c.der"), "--config"}, {"cert", "csr", at("c.csr"), "--config"},
+		{"trust", "list", "--config"}, {"trust", "add", "12345678", "--config"},
+		{"trust", "remove", "12345678", "--config"}, {"doctor", "--config"}, {"check"}}
+	type invocation struct {
+		args []string
+		code int
+		want string
+	}
+	calls := []invocation{{image("rx", "tx.toml"), 2, "tx.toml: this is heliotx's file; name heliorx's\nTry"},
+		{image("tx", "none.toml"), 78, "file not found: "},
+		{[]string{"doctor", "--config", at("tx.toml"), "--other", at("none.toml")}, 78, "--other: file not found: "}}
+	for _, c := range append(commands, accept, []string{"epoch", "accept", "--config"}) {
+		calls = append(calls, invocation{append(slices.Clone(c), at("none.toml")), 78, "file not found: "})
+	}
+	for _, c := range commands {
+		calls = append(calls, invocation{append(slices.Clone(c), at("bad.toml")), 78, "bad.toml:1: "})
+	}
+	for _, c := range [][]string{accept, {"epoch", "accept", "--config"}} {
+		calls = append(calls, invocation{append(slices.Clone(c), at("tx.toml")), 2,
+			"tx.toml: this is heliotx's file; name heliorx's"})
+	}
+	for _, c := range calls {
+		t.Run(strings.ReplaceAll(strings.Join(c.args, " "), dir+"/", ""), func(t *testing.T) {
+			code, stdout, stderr := call(t, "", c.args...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) ||
+				strings.Contains(stdout+stderr, "missing") {
 				t.Errorf("got %d, %q; want %d, %q", code, stdout+stderr, c.code, c.want)
 			}
 		})

@@ -40,11 +40,11 @@ func (f *folder) flags(c *cobra.Command) *cobra.Command {
 func (f *folder) open(stderr io.Writer, app pki.Application) (*pki.Store, error) {
 	dir := f.pki
 	if f.config != "" {
-		own, err := readIdentity(f.config)
+		h, err := holderOf(f.config)
 		if err != nil {
 			return nil, err
 		}
-		dir, f.role = own.directory, own.role
+		dir, f.role = h.pki, strings.TrimPrefix(h.role, "helio")
 	}
 	if _, err := os.Stat(dir); err != nil && app.URI == "" {
 		return nil, fmt.Errorf("no certificates in %s: make one with \"%s\"", dir, f.newCommand())
@@ -59,21 +59,6 @@ func (f *folder) newCommand() string {
 		return "heliograph cert new --config " + f.config
 	}
 	return "heliograph cert new --pki " + f.pki + " --role tx|rx --pair NAME"
-}
-
-// ownCertificate is what a configuration of either role says of its certificate.
-type ownCertificate struct{ directory, role, pair string }
-
-func readIdentity(path string) (ownCertificate, error) {
-	tx, _, err := config.LoadTX(path)
-	if err == nil {
-		return ownCertificate{tx.PKI, "tx", tx.Pair}, nil
-	}
-	if rx, _, err := config.LoadRX(path); err == nil {
-		return ownCertificate{rx.PKI, "rx", rx.Pair}, nil
-	}
-	return ownCertificate{}, fmt.Errorf(
-		"%s: neither a configuration of heliotx nor of heliorx; \"heliograph check %s\" says why", path, path)
 }
 
 func trustCommand() *cobra.Command {
@@ -256,11 +241,11 @@ func newCertificate() *cobra.Command {
 		RunE: failing(func(c *cobra.Command, _ []string) error {
 			dir := f.pki
 			if f.config != "" {
-				own, err := readIdentity(f.config)
+				h, err := holderOf(f.config)
 				if err != nil {
 					return err
 				}
-				dir, role, pair = own.directory, own.role, own.pair
+				dir, role, pair = h.pki, strings.TrimPrefix(h.role, "helio"), h.pair
 			}
 			if pair == "" || role != "tx" && role != "rx" {
 				return misuse{errors.New("whose certificate? Say --config FILE, or --role tx|rx with --pair NAME")}

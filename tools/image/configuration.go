@@ -78,7 +78,7 @@ func (o Options) oldPairKey(old Content) (string, error) {
 	}
 	b, err := readSmall(o.Config)
 	if err != nil {
-		return "", err
+		return "", config.Unread{Err: err}
 	}
 	var keys struct {
 		Link struct {
@@ -103,7 +103,7 @@ func (o Options) oldPairKey(old Content) (string, error) {
 func (o Options) readRole(pairKey string) (Content, error) {
 	b, err := readSmall(o.Config)
 	if err != nil {
-		return nil, err
+		return nil, config.Unread{Err: err}
 	}
 	c := Content{configurationFile: b}
 	for _, name := range namedFiles(b) {

@@ -170,6 +170,11 @@ func (c Content) Check(role string, b boards.Board) error {
 		if err == nil {
 			return nil
 		}
+		if other, ok := errors.AsType[config.OtherRole](err); ok && role == "" {
+			continue
+		} else if ok {
+			return config.OtherRole{File: configurationFile, Role: other.Role}
+		}
 		if found := faults(err); list == nil || len(found) < len(list) {
 			list = found
 		}

@@ -111,7 +111,7 @@ func TestContentIsCheckedForItsRoleAndBoard(t *testing.T) {
 		"the plant's interface": {"", b, "medium = \"ethernet\"\ninterface = \"eth0\"\n",
 			"heliograph.toml:5: interface"},
 		"the other role's": {"rx", b, "medium = \"uart\"\n",
-			"heliograph.toml:7: the key \"listen\" belongs in"},
+			"heliograph.toml: this is heliotx's file; name heliorx's"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := content(c.link).Check(c.role, c.board)

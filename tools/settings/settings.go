@@ -1,8 +1,9 @@
 // Package settings reads what a board is given, the role's configuration and
 // network.toml, and checks both against each other and against the board.
 //
-// Faults are config.Faults, FILE:LINE: message; a file that cannot be read is another
-// error. The package changes nothing, and refuses nothing of its own: what does not fit
+// Faults are config.Faults, FILE:LINE: message; a file that cannot be
+// read is config.Unread, the other role's config.OtherRole. The package changes nothing,
+// and refuses nothing of its own: what does not fit
 // package boards/fit decides.
 package settings
 
@@ -85,6 +86,12 @@ func Pair(tx, rx Files) (both Both, err error) {
 
 // join keeps the faults of two files one error.
 func join(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
 	one, ok := errors.AsType[config.Faults](a)
 	other, both := errors.AsType[config.Faults](b)
 	if ok && both {
@@ -117,7 +124,7 @@ func (f Files) network() ([]byte, network.Config, error) {
 	}
 	document, err := config.ReadFile(f.Network)
 	if err != nil {
-		return nil, network.Config{}, err
+		return nil, network.Config{}, config.Unread{Err: err}
 	}
 	n, err := network.Parse(bytes.NewReader(document))
 	wrong, ok := errors.AsType[network.Fault](err)

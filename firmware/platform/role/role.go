@@ -35,7 +35,7 @@ const (
 	OK      = 0  // ended as asked
 	Failure = 1  // failed, or found something that it reports
 	Usage   = 2  // called with a flag, argument or value that it does not know
-	Invalid = 78 // the configuration has faults, each reported with its line
+	Invalid = 78 // the configuration has faults, each reported with its line, or its file cannot be read
 )
 
 // Program is one role.
