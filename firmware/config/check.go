@@ -122,7 +122,10 @@ func (r *report) pki(raw rawDirectory, state string) string {
 func (r *report) timeServers(raw rawTime) []string {
 	servers := make([]string, 0, len(raw.Servers))
 	for _, s := range raw.Servers {
-		if full, ok := r.hostPort("time", "servers", s, portNTP); ok {
+		full, ok := r.hostPort("time", "servers", s, portNTP)
+		if ok && strings.HasPrefix(full, ":") {
+			r.fault("time", "servers", "servers %q: the host is missing: write \"host:port\"", s)
+		} else if ok {
 			servers = append(servers, full)
 		}
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -41,5 +43,39 @@ func TestALatePrefixThatEndsNoLevelIsWarnedOf(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%s: got %v, %q; want %q", prefix, err, got, want)
 		}
+	}
+}
+
+func TestEmptyItemsOfLists(t *testing.T) {
+	for servers, want := range map[string]string{
+		`""`: "servers must not hold an empty string", `" "`: "servers must not hold an empty string",
+		`":123"`: "the host is missing", `"10.0.0.1", ""`: "servers must not hold an empty string",
+	} {
+		_, _, err := ParseTX(strings.NewReader(MinimalTX()+"\n[time]\nservers = ["+servers+"]\n"), ".")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", servers, err, want)
+		}
+	}
+}
+
+func TestNoWarningOfAValueAtFault(t *testing.T) {
+	_, warnings, err := ParseTX(strings.NewReader(head+
+		"[[opcua]]\nchannel = \"o\"\nendpoint = \"opc.tcp://b\"\ntolerate = [\"foo\"]\n"), folder(t))
+	if err == nil || len(warnings) > 0 {
+		t.Errorf("got %v and warnings %v, want the fault alone", err, warnings)
+	}
+}
+
+func TestACertificateThatIsNotPEM(t *testing.T) {
+	dir := folder(t)
+	for _, name := range []string{"c.pem", "k.pem"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, _, err := ParseTX(strings.NewReader(head+oneSyslog+
+		"[status]\nlisten = \"https://0.0.0.0:9464\"\ncertificate = \"c.pem\"\nprivate_key = \"k.pem\"\n"), dir)
+	if err == nil || !strings.Contains(err.Error(), "c.pem is not a PEM file: convert it") {
+		t.Errorf("got %v, want the file's name and a cure", err)
 	}
 }

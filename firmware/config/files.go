@@ -140,6 +140,15 @@ func (r *report) keyPair(a tablePath, files TLS) {
 		return
 	}
 	r.warnReadable(a, "private_key", files.PrivateKey)
+	for _, file := range []struct {
+		key, path string
+		content   []byte
+	}{{"certificate", files.Certificate, certificate}, {"private_key", files.PrivateKey, key}} {
+		if block, _ := pem.Decode(file.content); block == nil {
+			r.fault(a, file.key, "%s: %s is not a PEM file: convert it, or name another one", file.key, file.path)
+			return
+		}
+	}
 	if pair, err := tls.X509KeyPair(certificate, key); err != nil {
 		r.fault(a, "certificate", "certificate and private_key: %s", strings.TrimPrefix(err.Error(), "tls: "))
 	} else if end := pair.Leaf.NotAfter; end.Before(time.Now()) {

@@ -123,6 +123,10 @@ func (r *report) setList(a tablePath, key string, value any, into reflect.Value,
 				continue
 			}
 		case string:
+			if !tables && strings.TrimSpace(item) == "" {
+				r.mistype(a, key, "%s must not hold an empty string", key)
+				continue
+			}
 			if !tables {
 				out.Index(i).SetString(item)
 				continue

@@ -65,18 +65,22 @@ func (r *report) opcuaSource(a tablePath, raw rawOPCUASource) OPCUASource {
 
 // tolerate sets which checks of a trusted server certificate are skipped.
 func (r *report) tolerate(a tablePath, list []string, s *OPCUASource) {
+	var skipped []string
 	for _, one := range list {
 		switch r.choice(a, "tolerate", one, "host_name", "dates") {
 		case "host_name":
 			s.TolerateHostName = true
 		case "dates":
 			s.TolerateDates = true
+		default:
+			continue // a fault
 		}
+		skipped = append(skipped, one)
 	}
-	if len(list) > 0 {
+	if len(skipped) > 0 {
 		r.warn(a, "tolerate",
 			"the server's certificate is accepted without a check of its %s: replace it and remove this key",
-			strings.Join(list, ", "))
+			strings.Join(skipped, ", "))
 	}
 }
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -51,26 +52,48 @@ func groups() []group {
 	}
 }
 
+// Groups returns the names of what Run can measure alone.
+func Groups() (names []string) {
+	for _, g := range groups() {
+		names = append(names, g.name)
+	}
+	return names
+}
+
 // Run measures all groups, or the one called only. It says which one before it measures it.
-func Run(only string, measuring func(name string)) (Report, error) {
+// When ctx ends it returns at once: the group that is measured goes on until the program ends.
+func Run(ctx context.Context, only string, measuring func(name string)) (Report, error) {
 	r := Report{Machine: fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
 		runtime.Version())}
-	var names []string
 	for _, g := range groups() {
-		if names = append(names, g.name); only != "" && only != g.name {
+		if only != "" && only != g.name {
 			continue
 		}
 		measuring(g.name)
-		f, err := g.run()
+		f, err := g.measure(ctx)
 		if err != nil {
 			return r, err
 		}
 		r.Figures = append(r.Figures, f...)
 	}
 	if len(r.Figures) == 0 {
-		return r, fmt.Errorf("bench: nothing is called %q; there are %s", only, strings.Join(names, ", "))
+		return r, fmt.Errorf("bench: nothing is called %q; there are %s", only, strings.Join(Groups(), ", "))
 	}
 	return r, nil
+}
+
+func (g group) measure(ctx context.Context) (figures []Figure, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		figures, err = g.run()
+	}()
+	select {
+	case <-done:
+		return figures, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("bench: interrupted while %s was measured", g.name)
+	}
 }
 
 // Table writes a report for people.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"math"
 	"strings"
 	"testing"
@@ -60,8 +61,18 @@ func TestASimulationCarriesAndCounts(t *testing.T) {
 	}
 }
 
+func TestASignalEndsAMeasurement(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	began := time.Now()
+	_, err := Run(ctx, "goodput", func(string) { cancel() })
+	if took := time.Since(began); took > 2*time.Second || err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("got %v after %v, want an end at once", err, took)
+	}
+}
+
 func TestAnUnknownGroupIsRefused(t *testing.T) {
-	if _, err := Run("nonsense", func(string) {}); err == nil || !strings.Contains(err.Error(), "goodput") {
+	if _, err := Run(t.Context(), "nonsense", func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), "goodput") {
 		t.Errorf("got %v, want the names of the groups", err)
 	}
 }

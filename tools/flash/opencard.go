@@ -3,6 +3,8 @@ package flash
 import (
 	"fmt"
 	"os"
+
+	"heliograph/firmware/platform/regular"
 )
 
 // OpenCard opens a card that is there, or the plain file of an image, to change a part of
@@ -23,7 +25,7 @@ func OpenCard(m Machine, path string) (Disk, error) {
 		err = fmt.Errorf("%s is neither a card nor a plain file", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("flash: %w", err)
+		return nil, fmt.Errorf("flash: %w", regular.Explain(path, err))
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,10 +28,14 @@ func benchCommand() *cobra.Command {
 	c.Flags().StringVar(&baseline, "baseline", "",
 		"compare with a report in `FILE`; ends with code 1 when a figure is twice as bad")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
-	c.RunE = failing(func(c *cobra.Command, _ []string) error {
+	measure := failing(func(c *cobra.Command, _ []string) error {
+		before, err := readBaseline(baseline)
+		if err != nil {
+			return err
+		}
 		var r bench.Report
-		err := during(c, "measuring", func(l *progress.Line) (err error) {
-			r, err = bench.Run(only, func(name string) { l.Set("measuring %s", name) })
+		err = during(c, "measuring", func(l *progress.Line) (err error) {
+			r, err = bench.Run(c.Context(), only, func(name string) { l.Set("measuring %s", name) })
 			return err
 		})
 		if err != nil {
@@ -43,21 +48,34 @@ func benchCommand() *cobra.Command {
 		} else {
 			r.Table(c.OutOrStdout())
 		}
-		if err != nil || baseline == "" {
-			return err
-		}
-		text, err := config.ReadFile(baseline)
 		if err != nil {
 			return err
-		}
-		var before bench.Report
-		if err := json.Unmarshal(text, &before); err != nil {
-			return fmt.Errorf("%s: %w", baseline, err)
 		}
 		if worse := r.Regressions(before); len(worse) > 0 {
 			return errors.New("worse than the baseline: " + strings.Join(worse, "; "))
 		}
 		return nil
 	})
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if only != "" && !slices.Contains(bench.Groups(), only) {
+			return fmt.Errorf("--only %q must be one of %s", only, strings.Join(bench.Groups(), ", "))
+		}
+		return measure(c, args)
+	}
 	return c
+}
+
+// readBaseline reads a report, an empty one for no path.
+func readBaseline(path string) (r bench.Report, err error) {
+	if path == "" {
+		return r, nil
+	}
+	text, err := config.ReadFile(path)
+	if err != nil {
+		return r, fmt.Errorf("--baseline: %w", err)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("--baseline %s is not a report of \"heliograph bench --json\": %w", path, err)
+	}
+	return r, nil
 }

@@ -38,7 +38,7 @@ func checkCommand() *cobra.Command {
 			if o.board != "" {
 				found, ok := boards.ByName(o.board)
 				if !ok {
-					return fmt.Errorf("--board %q is not known: %s are", o.board, boardNames())
+					return fmt.Errorf("--board %q is not known: %s are", o.board, boards.Names())
 				}
 				files.Board = found
 				if found.Console.Device != "" { // it has cards
@@ -62,14 +62,6 @@ func checkCommand() *cobra.Command {
 	c.Flags().StringVar(&o.network, "network", "", "network.toml of the same board")
 	jsonFlag(c, &o.json)
 	return c
-}
-
-func boardNames() string {
-	var list []string
-	for _, b := range boards.All() {
-		list = append(list, b.Name)
-	}
-	return strings.Join(list, ", ")
 }
 
 func (o checked) one(c *cobra.Command, files settings.Files, path string) error {

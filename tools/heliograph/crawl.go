@@ -3,10 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -33,6 +36,7 @@ func crawlCommand() *cobra.Command {
 		Example: "  heliograph crawl opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840\n" +
 			"  heliograph crawl --pki pki --mirror-policy Basic256Sha256 --mirror-user ann \\\n" +
 			"      opc.tcp://10.0.0.5:4840 opc.tcp://it-gateway:4840 <ann.password",
+		PreRunE: func(*cobra.Command, []string) error { return f.policies(policy, mirrorPolicy) },
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			source := client.Config{Endpoint: args[0], Policy: policy, ApplicationName: "heliograph crawl",
 				Timeout: crawlTimeout}
@@ -104,6 +108,24 @@ func crawlPassword(c *cobra.Command, user string) (string, error) {
 		return ask(f, c.ErrOrStderr(), "Password of "+user+": ")
 	}
 	return readPassword(c.InOrStdin(), c.ErrOrStderr())
+}
+
+// securityPolicies are those that a crawl can use.
+var securityPolicies = []string{"None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"}
+
+// policies returns what is wrong with the policies of both servers.
+func (f *folder) policies(both, mirror string) error {
+	mirror = cmp.Or(mirror, both)
+	for _, one := range [][2]string{{"policy", both}, {"mirror-policy", mirror}} {
+		if !slices.Contains(securityPolicies, one[1]) {
+			return fmt.Errorf("--%s must be one of %s", one[0], strings.Join(securityPolicies, ", "))
+		}
+	}
+	if f.pki == "" && (both != "None" || mirror != "None") {
+		return errors.New("--pki FOLDER is needed for a policy other than None: \"heliograph cert new --pki FOLDER " +
+			"--role rx --pair NAME\" makes a certificate")
+	}
+	return nil
 }
 
 // secure has a connection use the certificates of the folder where its policy wants them.

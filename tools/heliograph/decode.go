@@ -50,6 +50,10 @@ func decodeCommand() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.dissector != "" {
+				if filepath.Ext(o.dissector) != ".lua" {
+					return fmt.Errorf("--dissector %s: the name must end in .lua, or Wireshark does not load it",
+						o.dissector)
+				}
 				return failing(func(*cobra.Command, []string) error { return writeDissector(o.dissector) })(c, args)
 			}
 			if o.medium != "packets" && o.medium != "uart" {
@@ -68,9 +72,6 @@ func decodeCommand() *cobra.Command {
 
 // writeDissector writes the script, over an older one.
 func writeDissector(path string) error {
-	if filepath.Ext(path) != ".lua" {
-		return fmt.Errorf("--dissector %s: the name must end in .lua, or Wireshark does not load it", path)
-	}
 	return os.WriteFile(path, []byte(wireshark.Dissector), 0o644)
 }
 
@@ -85,9 +86,9 @@ func (o *decodeOptions) run(c *cobra.Command, path string) error {
 	}
 	in := c.InOrStdin()
 	if path != "-" {
-		f, err := os.Open(path)
+		f, err := openCapture(path)
 		if err != nil {
-			return regular.Explain(path, err)
+			return err
 		}
 		defer f.Close()
 		in = f
@@ -112,6 +113,18 @@ func (o *decodeOptions) run(c *cobra.Command, path string) error {
 		return fmt.Errorf("decode: %s: %w", path, err)
 	}
 	return nil
+}
+
+// openCapture opens a file, or a pipe that a capture is written to.
+func openCapture(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return regular.Open(path) // which says what to name
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, regular.Explain(path, err)
+	}
+	return f, nil
 }
 
 // decode writes the frames to out and, at the end, what was no frame to notes.

@@ -28,6 +28,7 @@ type initiation struct {
 	useKey bool                // the pair key may exist
 	yes    bool
 	json   bool
+	moved  []string // of defaults that were in use: what was taken instead
 }
 
 func initCommand() *cobra.Command {
@@ -241,6 +242,7 @@ func (i *initiation) report(w io.Writer, made create.Result, servers []initial.S
 		r.Warnings = append(r.Warnings, fmt.Sprint(warning))
 	}
 	if i.json {
+		r.Warnings = append(r.Warnings, i.moved...) // a person has seen them
 		out := json.NewEncoder(w)
 		out.SetIndent("", "  ")
 		out.SetEscapeHTML(false)

@@ -93,7 +93,13 @@ func TestInitFindsPortsThatCannotBeHad(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:9464"); err == nil { // else another program has it
 		defer l.Close()
 	}
-	_, code, out := initIn(t)
+	_, code, out := initIn(t, "--json")
+	var said struct{ Warnings []string }
+	printed := out[max(0, strings.Index(out, "{\n")):]
+	if err := json.NewDecoder(strings.NewReader(printed)).Decode(&said); err != nil ||
+		!strings.Contains(strings.Join(said.Warnings, "\n"), "was taken instead") {
+		t.Errorf("got warnings %q, %v of %s; want what was taken instead", said.Warnings, err, out)
+	}
 	if both := wellLaid(t, ""); code != 0 || both.TX.Status.Listen == "127.0.0.1:9464" ||
 		!strings.Contains(out, "--tx-status 127.0.0.1:9464: another program has that port") {
 		t.Error(code, out, both.TX.Status)

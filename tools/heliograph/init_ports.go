@@ -30,8 +30,11 @@ func (i *initiation) ports() error {
 		}
 		for _, q := range initial.Questions() {
 			if field := q.Field(&i.answers); q.Flag == wrong.Flag && *field == wrong.Answer {
-				_, *field, _ = strings.Cut(wrong.Words, ": write ")
-				fmt.Fprintf(i.notes, "--%s %s: %s\n", wrong.Flag, wrong.Answer, wrong.Words)
+				var why string
+				why, *field, _ = strings.Cut(wrong.Words, ": write ")
+				said := fmt.Sprintf("--%s %s: %s: %s was taken instead", wrong.Flag, wrong.Answer, why, *field)
+				fmt.Fprintln(i.notes, said)
+				i.moved = append(i.moved, said)
 				wrong = nil
 				break
 			}

@@ -258,6 +258,7 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 		"--peer-mac 02:00:5e:10:00:01":                 `--peer-mac "02:00:5e:10:00:01": it needs an address`,
 		"--medium ethernet --tx-interface x/y":         `--tx-interface "x/y": `,
 		"--ntp 10.0.0.1:x":                             `--ntp "10.0.0.1:x": `,
+		"--ntp a!b":                                    `--ntp "a b": `,
 		opcua + "--history 90000d":                     `--history "90000d": `,
 		broker + "--mqtt-to mqtt://y --mqtt-topics a#": `--mqtt-topics "a#": `,
 		broker + "--mqtt-to mqtts://y --mqtt-to-ca no": `--mqtt-to-ca "no": file not found: no`,
@@ -271,6 +272,9 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 		"--overhead NaN%":                              `--overhead "NaN%": write a share`,
 		"--rate NaNGbit/s":                             `--rate "NaNGbit/s": write a rate`,
 		"--rx-status 127.0.0.1:9464":                   `--rx-status "127.0.0.1:9464": TX has that port`,
+		"--key tx.toml":                                `--key "tx.toml": heliotx has that file: name another one`,
+		"--key ./rx.toml":                              `--key "./rx.toml": heliorx has that file: name another one`,
+		"--key users":                                  `--key "users": the users list has that file: name another one`,
 		"--key /bin":                                   `--key "/bin": is a folder and not a regular file`,
 		"--key it.password":                            `--key "it.password": not a pair key`,
 		"--key no/pair.key":                            `--key "no/pair.key": no file can be written`,
@@ -278,7 +282,7 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 		"--rx no/rx.toml":                              `written in the folder no: no such file or directory`,
 	} {
 		t.Run(args, func(t *testing.T) {
-			_, code, out := initIn(t, strings.Fields(args)...)
+			_, code, out := initIn(t, spaced(strings.Fields(args))...)
 			if code != 2 || !strings.Contains(out, want) {
 				t.Errorf("%d, want 2 and %s: %s", code, want, out)
 			}
@@ -287,6 +291,14 @@ func TestInitFindsInAnAnswerWhatCheckWouldFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// spaced has a space in place of each "!".
+func spaced(args []string) []string {
+	for i, arg := range args {
+		args[i] = strings.ReplaceAll(arg, "!", " ")
+	}
+	return args
 }
 
 func TestTheCommandsThatInitPrintsAreReal(t *testing.T) {

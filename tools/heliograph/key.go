@@ -13,6 +13,7 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/tx/epoch"
 )
 
@@ -32,7 +33,7 @@ func keyNew() *cobra.Command {
 					"change the key", args[0])
 			}
 			if err != nil {
-				return err
+				return regular.ExplainNew(args[0], err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s written; copy it to both boards, and nowhere else\n", args[0])
 			return nil

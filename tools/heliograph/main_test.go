@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,6 +23,12 @@ func call(t *testing.T, stdin string, args ...string) (int, string, string) {
 }
 
 func TestUsage(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().String()
 	cases := map[string]struct {
 		args []string
 		code int
@@ -67,11 +74,30 @@ func TestUsage(t *testing.T) {
 			2, "--cut-for: the link would still be cut"},
 		"demo that has ended":   {[]string{"demo", "--duration", "-1s"}, 2, "--duration: must not be negative"},
 		"man pages into a file": {[]string{"man", "main.go"}, 1, "main.go is not a folder: name one, or a new one"},
-		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1, "no such file"},
+		"run-time failure is 1": {[]string{"key", "new", "/none/pair.key"}, 1,
+			"heliograph: folder not found: /none; correct"},
+		"plant at a port in use":    {[]string{"plant", taken}, 1, "another program has that port: write another one"},
+		"syslog at a port in use":   {[]string{"syslog", taken}, 1, "another program has that port: write another one"},
+		"syslog of another machine": {[]string{"syslog", "192.0.2.1:5601"}, 1, "is not an address of this machine"},
+		"no card":                   {[]string{"update", "show", "/none.img"}, 1, "file not found: /none.img; correct"},
+		"user in no folder": {[]string{"user", "add", "/none/users", "ann"}, 1,
+			"folder not found: /none; correct"},
+		"user name with a colon": {[]string{"user", "add", "users", "a:b"}, 2, "invalid user name"},
+		"bench of nothing": {[]string{"bench", "--only", "nope"}, 2,
+			"--only \"nope\" must be one of goodput, "},
+		"baseline not there":   {[]string{"bench", "--baseline", "/none.json"}, 1, "--baseline: file not found: "},
+		"dissector of a text":  {[]string{"decode", "--dissector", "x.txt"}, 2, "must end in .lua"},
+		"capture that is none": {[]string{"decode", "/"}, 1, "/ is a folder and not a regular file: name a file"},
+		"policy that is none": {[]string{"crawl", "--policy", "Bogus", "opc.tcp://a:1", "opc.tcp://b:1"}, 2,
+			"--policy must be one of None, "},
+		"policy of a mirror that is none": {[]string{"crawl", "--mirror-policy", "x", "opc.tcp://a:1", "opc.tcp://b:1"},
+			2, "--mirror-policy must be one of None, "},
+		"policy without a folder": {[]string{"crawl", "--policy", "Basic256Sha256", "opc.tcp://a:1", "opc.tcp://b:1"},
+			2, "--pki FOLDER is needed"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			code, stdout, stderr := call(t, "", c.args...)
+			code, stdout, stderr := call(t, "secret\n", c.args...)
 			if code == 1 && strings.Contains(stderr, "checked as") {
 				t.Errorf("got %q of a file that is not there", stderr)
 			}

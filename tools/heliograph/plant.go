@@ -27,7 +27,7 @@ func plantCommand() *cobra.Command {
 	serve := failing(func(c *cobra.Command, args []string) error {
 		s, err := plant.NewServerAt(args[0], tags)
 		if err != nil {
-			return err
+			return notListening(args[0], err)
 		}
 		defer s.Close()
 		fmt.Fprintf(c.OutOrStdout(), "%s: a press line with %d tags; Ctrl-C ends it\n", s.Endpoint, tags)

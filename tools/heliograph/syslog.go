@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+
+	"heliograph/firmware/platform/cause"
 )
 
 // Our own bounds.
@@ -54,6 +56,19 @@ func oneAddress(example string) cobra.PositionalArgs {
 	}
 }
 
+// notListening says what to do about an address that cannot be listened at.
+func notListening(address string, err error) error {
+	switch cause.Of(err).Code {
+	case cause.PortInUse:
+		return fmt.Errorf("%s: another program has that port: write another one", address)
+	case cause.PortPermission:
+		return fmt.Errorf("%s: a port below 1024 takes root: write another one", address)
+	case cause.Address:
+		return fmt.Errorf("%s is not an address of this machine: write one that is, such as 127.0.0.1", address)
+	}
+	return err
+}
+
 // collectorOutput prints messages, one at a time.
 type collectorOutput struct {
 	mu         sync.Mutex
@@ -64,13 +79,13 @@ type collectorOutput struct {
 func (o *collectorOutput) listen(ctx context.Context, address string) error {
 	streams, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("syslog: %w", err)
+		return fmt.Errorf("syslog: %w", notListening(address, err))
 	}
 	address = streams.Addr().String() // with port 0: the one that was taken
 	datagrams, err := net.ListenPacket("udp", address)
 	if err != nil {
 		_ = streams.Close()
-		return fmt.Errorf("syslog: %w", err)
+		return fmt.Errorf("syslog: %w", notListening(address, err))
 	}
 	fmt.Fprintf(o.notes, "syslog: waiting for messages at %s, UDP and TCP\n", address)
 	var all sync.WaitGroup

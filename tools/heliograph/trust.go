@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -119,8 +120,20 @@ func trustCommand() *cobra.Command {
 // addTrust takes a file if there is one of that name, else a thumbprint.
 func addTrust(s *pki.Store, what string, users bool) (pki.Entry, error) {
 	raw, err := config.ReadFile(what)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return pki.Entry{}, err
+	}
 	if err != nil {
-		return s.Trust(strings.ReplaceAll(what, ":", ""), users)
+		digits := strings.NewReplacer(":", "", " ", "").Replace(what)
+		if strings.Trim(strings.ToLower(digits), "0123456789abcdef") != "" || len(digits) < 8 {
+			return pki.Entry{}, fmt.Errorf("%q is neither a file, which was not found, nor at least 8 hex digits of a "+
+				"thumbprint", what)
+		}
+		e, err := s.Trust(digits, users)
+		if err != nil {
+			err = fmt.Errorf("%w; \"heliograph trust list\" shows them", err)
+		}
+		return e, err
 	}
 	if block, _ := pem.Decode(raw); block != nil {
 		raw = block.Bytes

@@ -53,7 +53,7 @@ func TestUpdateSaysWhatIsWrong(t *testing.T) {
 		"release x": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "x", "--key", key,
 			"-o", none}, 2, "from 1"},
 		"an update in place of a card": {[]string{"show", smallUpdate(t, newSigning(t))}, 1, "is an update: "},
-		"card that is not there":       {[]string{"show", filepath.Join(folder, "sdx")}, 1, "no such file"},
+		"card that is not there":       {[]string{"show", filepath.Join(folder, "sdx")}, 1, "file not found: "},
 		"key that is none":             {[]string{"install", "--key", none, none, none}, 1, "public key"},
 		"no key":                       {[]string{"install", none, none}, 2, "--key must be given: write"},
 		"release 0": {[]string{"make", "--role", "tx", "--board", "virt", "--release", "0", "--key", key,

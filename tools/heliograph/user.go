@@ -20,7 +20,8 @@ func userCommand() *cobra.Command {
 		Short: "Add a user to FILE, or set a new password (read from standard input)",
 		Example: "  heliograph user add users ann\n" +
 			"  heliograph user add users ann <password.txt",
-		Args: cobra.ExactArgs(2),
+		Args:    cobra.ExactArgs(2),
+		PreRunE: func(_ *cobra.Command, args []string) error { return users.CheckName(args[1]) },
 		RunE: failing(func(c *cobra.Command, args []string) error {
 			password, err := readPassword(c.InOrStdin(), c.ErrOrStderr())
 			if err != nil {

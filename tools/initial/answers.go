@@ -92,7 +92,13 @@ func (l Login) passwordFile(file, name string) string {
 
 // list splits an answer at commas and spaces.
 func list(s string) []string {
-	return strings.FieldsFunc(s, func(c rune) bool { return c == ',' || c == ' ' })
+	var items []string
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
 }
 
 // Users is the users file of RX, "" for none.
@@ -104,14 +110,14 @@ func (a Answers) users() string {
 		return beside(a.RX, a.UsersFile)
 	}
 	if a.Reader.Name != "" {
-		return usersName
+		return UsersName
 	}
 	return ""
 }
 
 // The files that are made beside a configuration.
 const (
-	usersName        = "users"
+	UsersName        = "users" // of heliorx
 	opcuaPassword    = "opcua.password"
 	mqttPassword     = "mqtt.password"
 	itPassword       = "it-mqtt.password"

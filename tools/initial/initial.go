@@ -57,7 +57,7 @@ func NewUsers(a Answers) string {
 	if a.UsersFile != "" || a.reader().Name == "" {
 		return ""
 	}
-	return filepath.Join(filepath.Dir(a.RX), usersName)
+	return filepath.Join(filepath.Dir(a.RX), UsersName)
 }
 
 // Reader returns the first user of the users file that is to be made.
@@ -218,7 +218,7 @@ func sink(d *document, a Answers) {
 			d.key("users_file", users, "\"heliograph user add "+users+" NAME\" adds one")
 		} else {
 			d.key("anonymous", true, "a client needs a certificate that you trust, and no password")
-			d.off("users_file", usersName, "or, in place of anonymous: \"heliograph user add users NAME\"")
+			d.off("users_file", UsersName, "or, in place of anonymous: \"heliograph user add users NAME\"")
 		}
 		if a.History != "" {
 			d.key("history", a.History, "how far back HistoryRead goes")

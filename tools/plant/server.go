@@ -57,7 +57,7 @@ func NewServerAt(address string, tags int) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("plant: %v", err)
+		return nil, fmt.Errorf("plant: %w", err)
 	}
 	endpoint := "opc.tcp://" + l.Addr().String()
 	_ = l.Close() // the server listens there itself

@@ -83,7 +83,7 @@ func Parse(r io.Reader) (*Users, error) {
 			continue
 		}
 		name, secret, _ := strings.Cut(string(line), ":")
-		if err := checkName(name); err != nil {
+		if err := CheckName(name); err != nil {
 			return nil, fmt.Errorf("%d: %w", n, err)
 		}
 		h, err := parseHash(secret)
@@ -184,7 +184,7 @@ func (u *Users) proof(name, password string) (sum [sha256.Size]byte) {
 // Add adds a user to a file, or replaces the user's password; it creates the file if
 // there is none. The file is replaced atomically: a reader sees the old or the new one.
 func Add(path, name, password string) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return fmt.Errorf("users: %w", err)
 	}
 	if password == "" || len(password) > maxPassword {
@@ -206,12 +206,13 @@ func Add(path, name, password string) error {
 	}
 	fmt.Fprintf(&content, "%s:%s\n", name, Hash(password))
 	if err := store.ReplaceFile(path, 0o600, content.Bytes()); err != nil {
-		return fmt.Errorf("users: %w", err)
+		return fmt.Errorf("users: %w", regular.ExplainNew(path, err))
 	}
 	return nil
 }
 
-func checkName(name string) error {
+// CheckName returns what is wrong with the name of a user.
+func CheckName(name string) error {
 	if name == "" || len(name) > maxName || name[0] == '#' || strings.Contains(name, ":") ||
 		strings.TrimSpace(name) != name ||
 		strings.ContainsFunc(name, unicode.IsControl) {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Error is what stands at a path in place of a file that can be read.
@@ -41,6 +42,22 @@ func Explain(path string, err error) error {
 		return missing{path, err}
 	}
 	return err
+}
+
+// ExplainNew says what to do about an error of making a file in a folder that is not there; others
+// it returns as they are.
+func ExplainNew(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return noFolder{missing{filepath.Dir(path), err}}
+	}
+	return err
+}
+
+// noFolder is missing for the folder of a new file.
+type noFolder struct{ missing }
+
+func (n noFolder) Error() string {
+	return "folder not found: " + n.path + "; correct its name, or make it"
 }
 
 // Open opens a regular file for reading.

@@ -71,6 +71,12 @@ func Free(a initial.Answers, more []initial.File, useKey bool) error {
 
 // Possible says which answer about files leads to one that cannot be written.
 func Possible(a initial.Answers) error {
+	for _, other := range [][2]string{{"heliotx", a.TX}, {"heliorx", a.RX},
+		{"the users list", filepath.Join(filepath.Dir(a.RX), initial.UsersName)}} {
+		if a.Key != "" && filepath.Clean(a.Key) == filepath.Clean(other[1]) {
+			return initial.Fault{Flag: "key", Answer: a.Key, Words: other[0] + " has that file: name another one"}
+		}
+	}
 	for _, f := range []struct{ flag, path string }{{"tx", a.TX}, {"rx", a.RX}, {"key", a.Key}} {
 		if f.flag == "key" && exists(f.path) {
 			continue // it is read
