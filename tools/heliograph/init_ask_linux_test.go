@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"heliograph/boards"
 	"heliograph/ci/await"
@@ -65,9 +67,30 @@ func (s *screen) types(after, keys string) {
 		s.read += i + len(after)
 		return nil
 	})
+	if strings.HasSuffix(after, "Password") {
+		await.NoError(s.t, "a terminal that does not echo", s.noEcho)
+	}
 	if _, err := s.keys.WriteString(keys); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// noEcho returns an error while what is typed is shown: the prompt comes before that ends.
+func (s *screen) noEcho() error {
+	raw, err := s.keys.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var mode *unix.Termios
+	if controlErr := raw.Control(func(fd uintptr) {
+		mode, err = unix.IoctlGetTermios(int(fd), unix.TCGETS)
+	}); controlErr != nil || err != nil {
+		return errors.Join(controlErr, err)
+	}
+	if mode.Lflag&unix.ECHO != 0 {
+		return errors.New("it echoes")
+	}
+	return nil
 }
 
 // focus is before the title of the field that gets the keys: a key that comes before goes to
