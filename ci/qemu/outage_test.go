@@ -141,11 +141,12 @@ func (p *pair) healed() (account string, err error) {
 	final := uint64(0)
 	for _, name := range []string{"cell-1", "syslog", "press-line"} {
 		c := got.Channels[name]
-		if c.Lost == nil || c.Unknown == nil || c.Healed == nil || c.Delivered == nil {
+		if c.Lost == nil || c.Unknown == nil || c.Healed == nil || c.Delivered == nil || c.Refused == nil ||
+			c.Conflated == nil {
 			return "", errors.New(name + " has no account")
 		}
-		account += fmt.Sprintf("%s: %d delivered, %d healed, %d lost, %d unknown, holes %v; ", name, *c.Delivered,
-			*c.Healed, *c.Lost, *c.Unknown, c.Holes)
+		account += fmt.Sprintf("%s: %d delivered, %d healed, %d refused, %d conflated, %d lost, %d unknown, holes %v; ",
+			name, *c.Delivered, *c.Healed, *c.Refused, *c.Conflated, *c.Lost, *c.Unknown, c.Holes)
 		if final += *c.Lost; name != "press-line" {
 			final += *c.Unknown // of values the power cut may leave some that the carousel has brought since
 		}
