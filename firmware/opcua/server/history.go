@@ -150,10 +150,15 @@ func (h *historyRequest) appendReleased(b []byte, r *ua.HistoryReadValueID) []by
 	if err != nil {
 		return appendHistoryCode(b, ua.StatusBadNodeIDInvalid)
 	}
-	if _, ok := h.session.history.claim(r.ContinuationPoint, h.hash(node)); !ok {
+	if _, ok := h.claim(r.ContinuationPoint, node); !ok {
 		return appendHistoryCode(b, ua.StatusBadContinuationPointInvalid)
 	}
 	return appendHistoryCode(b, ua.StatusOK)
+}
+
+// claim removes and returns a continuation point of a node.
+func (h *historyRequest) claim(point []byte, node rawvalue.NodeID) (at historyPoint, ok bool) {
+	return h.session.history.claim(point, func(at historyPoint) bool { return at.node == h.hash(node) })
 }
 
 // hash returns what stands for a NodeId in a continuation point.
@@ -190,8 +195,8 @@ func (h *historyRequest) appendResult(b []byte, i int, r *ua.HistoryReadValueID)
 	}
 	var point []byte
 	if more {
-		at := historyPoint{historyState: state, node: h.hash(node), request: h.number}
-		if point = h.session.history.hold(at, h.server.cfg.Limits.HistoryPoints); point == nil {
+		at := historyPoint{historyState: state, node: h.hash(node)}
+		if point = h.session.history.hold(at, h.number, h.server.cfg.Limits.HistoryPoints); point == nil {
 			return appendHistoryCode(b, ua.StatusBadNoContinuationPoints)
 		}
 	}
@@ -203,7 +208,7 @@ func (h *historyRequest) appendResult(b []byte, i int, r *ua.HistoryReadValueID)
 // the same ones (OPC 10000-11 §6.3).
 func (h *historyRequest) begin(i int, node rawvalue.NodeID, continuation []byte) (historyState, ua.StatusCode) {
 	if len(continuation) > 0 {
-		point, ok := h.session.history.claim(continuation, h.hash(node))
+		point, ok := h.claim(continuation, node)
 		again := h.kind == readAtTime || h.kind == readEvents
 		if !ok || point.kind != h.kind || again && point.details != h.fresh.details {
 			return historyState{}, ua.StatusBadContinuationPointInvalid

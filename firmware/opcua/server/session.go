@@ -40,8 +40,8 @@ type session struct {
 	disconnected bool                // conn has ended
 	userChain    []*x509.Certificate // of a user who logged in with a certificate
 
-	continuations continuationPoints
-	history       historyPoints
+	continuations continuationPoints[browseState]
+	history       continuationPoints[historyPoint]
 }
 
 // authenticate finds the session of a request: it must be activated, on this channel.

@@ -2,9 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"maps"
-	"slices"
-	"sync"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -22,22 +19,6 @@ const (
 	maskDisplayName    = 0x10
 	maskTypeDefinition = 0x20
 )
-
-// continuationPoints are those of a session.
-type continuationPoints struct {
-	mu       sync.Mutex
-	last     uint32
-	requests uint64
-	browses  map[uint32]browseState
-}
-
-// begin numbers a Browse or BrowseNext.
-func (p *continuationPoints) begin() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.requests++
-	return p.requests
-}
 
 // browseState is a Browse of one node to be continued. Changes of other nodes do not affect
 // its position.
@@ -147,19 +128,19 @@ func (q *query) appendResult(b []byte, v addrspace.View, at browseState, code ua
 			found, next = v.Browse(nil, ref, at.filter, at.offset, at.limit)
 		}
 	}
-	point := uint32(0)
+	var point []byte
 	if next >= 0 {
 		at.offset = next
-		if point = q.holdPoint(at); point == 0 {
+		point = q.session.continuations.hold(at, at.request, q.server.cfg.Limits.ContinuationPoints)
+		if point == nil {
 			code, found = ua.StatusBadNoContinuationPoints, nil
 		}
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(code))
-	if point == 0 {
+	if point == nil {
 		b = append(b, 0xff, 0xff, 0xff, 0xff)
 	} else {
-		b = append(b, 4, 0, 0, 0)
-		b = binary.LittleEndian.AppendUint32(b, point)
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(point))), point...)
 	}
 	count := len(b)
 	b = append(b, 0, 0, 0, 0)
@@ -176,29 +157,6 @@ func (q *query) appendResult(b []byte, v addrspace.View, at browseState, code ua
 	}
 	binary.LittleEndian.PutUint32(b[count:], n)
 	return b
-}
-
-// holdPoint stores a continuation point and returns its number. With as many as a session may have,
-// the oldest one of earlier requests is released (OPC 10000-4 §7.9); 0 if there is none.
-func (q *query) holdPoint(at browseState) uint32 {
-	p := &q.session.continuations
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.browses == nil {
-		p.browses = map[uint32]browseState{}
-	}
-	if len(p.browses) >= q.server.cfg.Limits.ContinuationPoints {
-		oldest := slices.Min(slices.Collect(maps.Keys(p.browses)))
-		if p.browses[oldest].request == at.request {
-			return 0
-		}
-		delete(p.browses, oldest)
-	}
-	if p.last++; p.last == 0 {
-		p.last = 1
-	}
-	p.browses[p.last] = at
-	return p.last
 }
 
 // appendReference appends a ReferenceDescription. The attributes of the target are those of the
@@ -263,7 +221,7 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
 	request := q.session.continuations.begin()
 	for _, point := range req.ContinuationPoints { // at most as many as a session holds are valid
-		at, ok := q.claimPoint(point)
+		at, ok := q.session.continuations.claim(point, func(browseState) bool { return true })
 		at.request = request
 		q.server.cfg.Space.View(func(v addrspace.View) {
 			code := ua.StatusOK
@@ -282,20 +240,6 @@ func (q *query) browseNext(req *ua.BrowseNextRequest) {
 		}
 	}
 	a.end()
-}
-
-// claimPoint removes and returns a continuation point: each is valid once.
-func (q *query) claimPoint(point []byte) (browseState, bool) {
-	if len(point) != 4 {
-		return browseState{}, false
-	}
-	p := &q.session.continuations
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := binary.LittleEndian.Uint32(point)
-	at, ok := p.browses[n]
-	delete(p.browses, n)
-	return at, ok
 }
 
 // registerNodes returns the NodeIds as they are, unknown ones too (OPC 10000-4 §5.9.5).

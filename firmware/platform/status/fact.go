@@ -34,6 +34,7 @@ const (
 	KindSink          Kind = "sink"          // the sink is not up
 	KindBehind        Kind = "behind"        // the sink's peer takes less than comes
 	KindSpool         Kind = "spool"         // records that found the spool full
+	KindDamaged       Kind = "damaged"       // records of the spool whose files are damaged
 	KindState         Kind = "state"         // what is kept in memory alone, and a restart loses
 )
 
@@ -44,7 +45,7 @@ type Fact struct {
 	TrustReason // Since zero: since it was found first
 	Level       Level
 	Why         cause.Cause
-	Peer        *Peer // of KindSink, KindBehind and KindSpool
+	Peer        *Peer // of KindSink, KindBehind, KindSpool and KindDamaged
 
 	id    string        // of several of a kind in a channel
 	after time.Duration // how long it must hold to be a reason
@@ -282,6 +283,7 @@ func peerFacts(p *Peer, rate *float64) (list []Fact) {
 	}
 	if p.Spool != nil {
 		add(KindSpool, "%s dropped: the spool was full", 0, &p.Spool.Dropped)
+		add(KindDamaged, "%s lost: files of the spool are damaged", 0, &p.Spool.Damaged)
 	}
 	return list
 }

@@ -98,7 +98,7 @@ func (t *trusting) judge(now time.Time, s *Snapshot) *Trust {
 		t.known = map[string]*found{}
 	}
 	var holding []Fact
-	for _, f := range append(facts(now, s), damageFacts(s)...) {
+	for _, f := range facts(now, s) {
 		if t.holds(now, &f) {
 			holding = append(holding, f)
 		}
@@ -150,7 +150,7 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 	if k == nil {
 		k = &found{first: now}
 		t.known[key] = k
-		if f.count != nil && f.Kind != KindDamaged {
+		if f.count != nil && f.Kind != KindDamaged { // most damage is found at the start: it counts with the run
 			k.count, k.at = *f.count, now // what earlier runs lost is not of late
 		}
 	}
