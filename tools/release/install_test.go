@@ -160,6 +160,7 @@ func (h *host) collect(address string) func() string {
 func TestPackagesRunAsHardenedServices(t *testing.T) {
 	dist := built(t)
 	h := bootHost(t)
+	before := h.traces()
 	for _, name := range []string{"heliotx", "heliorx"} {
 		b, err := os.ReadFile(filepath.Join(dist, name+"_"+testVersion+"_"+runtime.GOARCH+".deb"))
 		if err != nil {
@@ -186,7 +187,7 @@ func TestPackagesRunAsHardenedServices(t *testing.T) {
 		return nil
 	})
 	h.hangs("heliorx")
-	h.purge()
+	h.purge(before)
 }
 
 // configure puts a pair's files where the packages expect them.
@@ -236,17 +237,29 @@ func (h *host) hangs(name string) {
 	})
 }
 
-// purge removes both packages.
-func (h *host) purge() {
+// purge removes both packages, and checks that nothing is left but what was there before.
+func (h *host) purge(before map[string]bool) {
 	h.t.Helper()
 	said := h.does("dpkg", "--purge", "heliotx", "heliorx")
 	if !strings.Contains(said, "/etc/heliograph stays, with pair.key") {
 		h.t.Errorf("got %q, want what stays", said)
 	}
 	h.does("rm", "-r", "/etc/heliograph")
-	left := h.does("sh", "-c", "find /etc /usr /var/lib /var/cache -xdev -iname '*helio*' ! -path '/usr/src/*'; "+
-		"grep helio /etc/passwd /etc/group /etc/shadow; ps ax | grep -i '[h]elio[tr]x'; true")
-	if left != "" {
-		h.t.Errorf("a purge left\n%s", left)
+	for left := range h.traces() {
+		if !before[left] {
+			h.t.Errorf("a purge left %s", left)
+		}
 	}
+}
+
+// traces are the files, users and processes there that have a name of ours.
+func (h *host) traces() map[string]bool {
+	h.t.Helper()
+	found := map[string]bool{}
+	for line := range strings.Lines(h.does("sh", "-c",
+		"find /etc /usr /var/lib /var/cache -xdev -iname '*helio*' ! -path '/usr/src/*'; "+
+			"grep helio /etc/passwd /etc/group /etc/shadow; ps ax | grep -i '[h]elio[tr]x'; true")) {
+		found[strings.TrimSpace(line)] = true
+	}
+	return found
 }

@@ -8,6 +8,9 @@ mount -t tmpfs tmpfs upper
 mkdir upper/root upper/work
 mount -t overlay overlay -o lowerdir=/,upperdir=upper/root,workdir=upper/work root
 cd root
+# The machine may have these packages itself: the test begins without them. The folder is theirs too.
+chroot . dpkg --purge heliograph heliotx heliorx 2>/dev/null || :
+rm -rf etc/heliograph var/lib/heliograph
 rm -rf etc/systemd/system/*.wants etc/systemd/system/*.requires usr/lib/systemd/system/*.target.wants
 : >etc/machine-id
 # Nothing of the machine itself is set from here.
