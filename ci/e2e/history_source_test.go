@@ -111,7 +111,7 @@ func TestThePlantsHistoryFillsARestart(t *testing.T) {
 	}
 	await.NoError(t, "live values", func() error {
 		for i := range historical {
-			if got := h.crossed(fmt.Sprint("Tag", i), false); got[len(got)-1] != -7 {
+			if got := h.crossed(fmt.Sprint("Tag", i), false); len(got) == 0 || got[len(got)-1] != -7 {
 				return fmt.Errorf("tag %d: got %v", i, got)
 			}
 		}
@@ -152,7 +152,7 @@ func TestThePlantsHistoryFillsARestart(t *testing.T) {
 	})
 	for i := range historical + 1 {
 		name := fmt.Sprint("Tag", i)
-		if live := h.crossed(name, false); live[len(live)-1] != count {
+		if live := h.crossed(name, false); len(live) == 0 || live[len(live)-1] != count {
 			t.Errorf("tag %d: got %v live, want %d last", i, live, count)
 		}
 	}

@@ -124,8 +124,11 @@ func (e *endpoint) socket(set func(fd int) error) (int, error) {
 	if err := set(fd); err != nil {
 		_ = unix.Close(fd)
 		hint := ""
-		if errors.Is(err, unix.EADDRINUSE) {
+		switch {
+		case errors.Is(err, unix.EADDRINUSE):
 			hint = " (another program has this port; stop it or choose another)"
+		case errors.Is(err, unix.EADDRNOTAVAIL):
+			hint = " (this machine does not have the address; name one that \"ip address\" shows, or 0.0.0.0)"
 		}
 		return -1, fmt.Errorf("udp: %s: %w%s", e.name, err, hint)
 	}

@@ -387,6 +387,9 @@ func TestBadAddresses(t *testing.T) {
 		!strings.Contains(err.Error(), "another program has this port") {
 		t.Errorf("got %v, want that the port is taken", err)
 	}
+	if _, err := Listen("192.0.2.1:0"); err == nil || !strings.Contains(err.Error(), "does not have the address") {
+		t.Errorf("got %v, want that the address is another machine's", err) // TEST-NET-1, RFC 5737
+	}
 }
 
 func TestNothingIsAllocatedPerCall(t *testing.T) {

@@ -425,7 +425,7 @@ func TestWarnings(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "pair.key"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text := head + "[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\nsecurity = " +
+	text := head + "[[opcua]]\nchannel = \"o\"\nanonymous = true\nlisten = \"opc.tcp://:4840\"\nsecurity = " +
 		"[\"None\"]\n[[mqtt]]\nchannel = \"m\"\nlisten = \"mqtt://:1883\"\n"
 	_, warnings, err := ParseRX(strings.NewReader(text), dir)
 	if err != nil {
@@ -433,8 +433,8 @@ func TestWarnings(t *testing.T) {
 	}
 	want := []string{"configuration:5: warning: every user of this machine can read " + dir +
 		"/pair.key: run \"chmod 600 ",
-		"configuration:9: warning: \"None\" lets",
-		"configuration:12: warning: any client that reaches the embedded broker"}
+		"configuration:10: warning: \"None\" lets",
+		"configuration:13: warning: any client that reaches the embedded broker"}
 	for i, w := range warnings {
 		if i >= len(want) || !strings.HasPrefix(w.String(), want[i]) {
 			t.Errorf("got %v, want %v", warnings, want)
@@ -597,7 +597,8 @@ func TestToleranceOfCertificates(t *testing.T) {
 	}
 	thumbprint := strings.Repeat("0a:", 19) + "ff"
 	rx, warnings, err := ParseRX(strings.NewReader(head+
-		"[[opcua]]\nchannel = \"o\"\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\""+thumbprint+"\"]\n"), dir)
+		"[[opcua]]\nchannel = \"o\"\nanonymous = true\nlisten = \"opc.tcp://:4840\"\ntolerate_expired = [\""+
+		thumbprint+"\"]\n"), dir)
 	want := strings.Repeat("0A", 19) + "FF"
 	if err != nil || len(rx.OPCUA) != 1 || len(rx.OPCUA[0].Expired) != 1 || rx.OPCUA[0].Expired[0] != want ||
 		len(warnings) != 1 || !strings.Contains(warnings[0].String(), want) {

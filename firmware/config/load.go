@@ -131,6 +131,7 @@ func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 		a := element("opcua", i)
 		channels.add(a, one.Channel)
 		sink := r.opcuaSink(a, one)
+		r.warnUnusable(a, sink, c.PKI)
 		c.OPCUA = append(c.OPCUA, sink)
 		ports.addURL(a, "listen", sink.Listen)
 	}
@@ -147,6 +148,7 @@ func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
 		c.Syslog = append(c.Syslog, r.syslogSink(a, one))
 	}
 	c.Announce = r.announce(raw.Announce, len(raw.MQTT) > 0)
+	r.warnUnusable("announce", c.Announce.OPCUA, c.PKI)
 	ports.addURL("announce", "listen", c.Announce.OPCUA.Listen)
 	channels.checkCount()
 	r.fitMachine(Setup{Role: "rx", Link: c.Link, Listen: ports.settings})

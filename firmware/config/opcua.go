@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"encoding/hex"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"heliograph/firmware/config/pattern"
+	"heliograph/firmware/config/users"
 	"heliograph/firmware/platform/text"
 )
 
@@ -125,6 +127,27 @@ func (r *report) opcuaSink(a tablePath, raw rawOPCUASink) OPCUASink {
 		r.opcuaSecurity(a, one)
 	}
 	return s
+}
+
+// warnUnusable warns of a mirror that no user can enter. Of a board's own folder of certificates another
+// machine sees nothing: a warning, no fault.
+func (r *report) warnUnusable(a tablePath, s OPCUASink, pki string) {
+	if s.Anonymous || s.Listen == "" {
+		return
+	}
+	if known, err := users.Load(s.UsersFile); s.UsersFile != "" && (err != nil || known.Len() > 0) {
+		return // the fault of a file is said
+	}
+	certificates, _ := filepath.Glob(filepath.Join(pki, "trusted_users", "certs", "*"))
+	if len(certificates) > 0 {
+		return
+	}
+	key, cure := "listen", `add users_file = "users"`
+	if s.UsersFile != "" {
+		key, cure = "users_file", "run heliograph user add "+s.UsersFile+" NAME"
+	}
+	r.warn(a, key, "no user can log in: %s, or set anonymous = true (users with a certificate can, once it is trusted)",
+		cure)
 }
 
 // history reads what a mirror keeps.

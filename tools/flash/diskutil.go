@@ -95,7 +95,7 @@ func diskutil(run func(args ...string) ([]byte, error), into any, args ...string
 		_, err = plist.Unmarshal(b, into)
 	}
 	if err != nil {
-		return fmt.Errorf("flash: diskutil %s: %v", strings.Join(args, " "), err)
+		return fmt.Errorf("flash: diskutil %s: %w", strings.Join(args, " "), err)
 	}
 	return nil
 }

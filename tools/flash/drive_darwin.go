@@ -62,7 +62,7 @@ func (m mac) Open(d Drive, shared bool) (Disk, error) {
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EAGAIN):
 		return nil, fmt.Errorf("flash: something uses %s: close what has it open", d.Path)
 	case err != nil:
-		return nil, fmt.Errorf("flash: %v", err)
+		return nil, fmt.Errorf("flash: %w", err)
 	}
 	return &rawDisk{sectors{raw: f, size: d.Size}, f, d}, nil
 }

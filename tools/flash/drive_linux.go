@@ -63,7 +63,7 @@ func (l Linux) Open(d Drive, shared bool) (Disk, error) {
 	case errors.Is(err, unix.EBUSY):
 		return nil, fmt.Errorf("flash: something uses %s: unmount it and close what has it open", d.Path)
 	case err != nil:
-		return nil, fmt.Errorf("flash: %v", err)
+		return nil, fmt.Errorf("flash: %w", err)
 	}
 	c := blockDevice{f}
 	if err := c.unchanged(d); err != nil {
@@ -80,7 +80,7 @@ type blockDevice struct{ *os.File }
 func (b blockDevice) unchanged(d Drive) error {
 	info, err := b.Stat()
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	end, err := b.Seek(0, io.SeekEnd)
 	if err != nil || number(info) != d.Number || end != d.Size {
@@ -92,7 +92,7 @@ func (b blockDevice) unchanged(d Drive) error {
 // Forget implements medium.
 func (b blockDevice) Forget() error {
 	if err := unix.IoctlSetInt(int(b.Fd()), unix.BLKFLSBUF, 0); err != nil {
-		return fmt.Errorf("emptying the cache: %v", err)
+		return fmt.Errorf("emptying the cache: %w", err)
 	}
 	return forget(b.File)
 }

@@ -98,7 +98,7 @@ func (h handle) WriteAt(b []byte, offset int64) (int, error) {
 func (windowsPC) Drives() ([]Drive, error) {
 	volumes, err := winVolumes()
 	if err != nil {
-		return nil, fmt.Errorf("flash: listing volumes: %v", err)
+		return nil, fmt.Errorf("flash: listing volumes: %w", err)
 	}
 	var list []Drive
 	for number := range uint32(mostDisks) {
@@ -258,7 +258,7 @@ func (m windowsPC) At(path string) (Drive, bool, error) {
 func (m windowsPC) Open(d Drive, shared bool) (Disk, error) {
 	volumes, err := winVolumes()
 	if err != nil {
-		return nil, fmt.Errorf("flash: listing volumes: %v", err)
+		return nil, fmt.Errorf("flash: listing volumes: %w", err)
 	}
 	w := &winDisk{drive: d}
 	number, err := strconv.ParseUint(strings.TrimPrefix(d.Name, physical), 10, 32)
@@ -300,7 +300,7 @@ func denied(path string, err error) error {
 	if errors.Is(err, windows.ERROR_SHARING_VIOLATION) {
 		return fmt.Errorf("flash: something uses %s: close what has it open", path)
 	}
-	return fmt.Errorf("flash: %s: %v", path, err)
+	return fmt.Errorf("flash: %s: %w", path, err)
 }
 
 // winDisk is an open drive with its locked volumes.
@@ -332,7 +332,7 @@ func (w *winDisk) lock(v winVolume, shared bool) error {
 		return fmt.Errorf("flash: something uses %s of %s: close its windows and programs", name, w.drive.Path)
 	}
 	if _, err := h.control(fsctlDismount, nil, 0); err != nil {
-		return fmt.Errorf("flash: taking %s of %s away: %v", name, w.drive.Path, err)
+		return fmt.Errorf("flash: taking %s of %s away: %w", name, w.drive.Path, err)
 	}
 	return nil
 }

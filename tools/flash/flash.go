@@ -145,7 +145,7 @@ func (d Writer) write(ctx context.Context, s *source, t target) error {
 	defer c.Close()
 	if f, ok := c.(plainFile); ok {
 		if err := f.Truncate(s.size); err != nil {
-			return fmt.Errorf("flash: %v", err)
+			return fmt.Errorf("flash: %w", err)
 		}
 	}
 	whole := false

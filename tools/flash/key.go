@@ -39,7 +39,7 @@ func pairKey(given *[pairkey.Size]byte, configs ...string) (s sharedKey, err err
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, at)
 		case err != nil:
-			return s, fmt.Errorf("flash: %s: %v", at, err)
+			return s, fmt.Errorf("flash: %s: %w", at, err)
 		case found && k != s.key:
 			return s, fmt.Errorf("flash: %s is not the key that the other board has: remove it for %s", at,
 				map[bool]string{true: "the given one", false: "a new one, on both sides"}[given != nil])
@@ -52,7 +52,7 @@ func pairKey(given *[pairkey.Size]byte, configs ...string) (s sharedKey, err err
 	}
 	for _, at := range slices.Compact(missing) {
 		if err := pairkey.Create(at, s.key); err != nil {
-			return s, fmt.Errorf("flash: %v", err)
+			return s, fmt.Errorf("flash: %w", err)
 		}
 		s.made = append(s.made, at)
 	}
@@ -63,7 +63,7 @@ func pairKey(given *[pairkey.Size]byte, configs ...string) (s sharedKey, err err
 func keyFile(name string) (string, error) {
 	b, err := config.ReadFile(name)
 	if err != nil {
-		return "", fmt.Errorf("flash: %v", err)
+		return "", config.Unread{Err: fmt.Errorf("flash: %w", err)}
 	}
 	var keys struct {
 		Link struct {
@@ -71,7 +71,7 @@ func keyFile(name string) (string, error) {
 		} `toml:"link"`
 	}
 	if err := toml.Unmarshal(b, &keys); err != nil {
-		return "", fmt.Errorf("flash: %s: %v", name, err)
+		return "", config.Unread{Err: fmt.Errorf("flash: %s: %w", name, err)}
 	}
 	if !filepath.IsLocal(keys.Link.KeyFile) {
 		return "", fmt.Errorf("flash: %s: [link] key_file must name a file below its folder, such as pair.key", name)
@@ -88,7 +88,7 @@ func remove(names []string) {
 // keep writes the key of a pair where a card of it can be made from later.
 func (d Writer) keep(name string, key [pairkey.Size]byte) error {
 	if err := pairkey.Create(name, key); err != nil {
-		return fmt.Errorf("flash: keeping the key: %v", err)
+		return fmt.Errorf("flash: keeping the key: %w", err)
 	}
 	fmt.Fprintf(d.Out, "%s is the secret of this pair: who has it can make frames that the receiver takes for the "+
 		"plant's.\nKeep it off this computer, under lock; \"heliograph flash --replace\" asks for it.\n", name)

@@ -29,7 +29,7 @@ func OpenCard(m Machine, path string) (Disk, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, fmt.Errorf("flash: %v", err)
+		return nil, fmt.Errorf("flash: %w", err)
 	}
 	return plainFile{f}, nil
 }

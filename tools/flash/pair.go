@@ -82,7 +82,7 @@ func (d Writer) Pair(ctx context.Context, p Pair) (err error) {
 func (d Writer) cards(ctx context.Context, p Pair, tx, rx *unit, oneReader bool) error {
 	dir, err := os.MkdirTemp("", "heliograph-")
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	for _, u := range []*unit{tx, rx} {
@@ -156,7 +156,7 @@ func (d Writer) swap(ctx context.Context, from, to *unit) error {
 	}
 	first, err := firstSector(from.image)
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	if now, err := d.firstOn(to.target); err == nil && bytes.Equal(now, first) {
 		return fmt.Errorf("flash: the card of %s is still in %s", from.host, from.target)

@@ -26,7 +26,7 @@ func (d Writer) Replace(ctx context.Context, r Replacement) error {
 	}
 	given, err := pairkey.Read(r.Key)
 	if err != nil {
-		return fmt.Errorf("flash: %s: %v", r.Key, err)
+		return fmt.Errorf("flash: %s: %w", r.Key, err)
 	}
 	k, err := pairKey(&given, r.Config)
 	defer remove(k.made)
@@ -42,7 +42,7 @@ func (d Writer) Replace(ctx context.Context, r Replacement) error {
 	}
 	dir, err := os.MkdirTemp("", "heliograph-")
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	fmt.Fprintf(d.Out, "making the image of %s\n", u.host)

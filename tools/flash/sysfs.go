@@ -22,11 +22,11 @@ const (
 func sysfsDrives(root fs.FS) ([]Drive, error) {
 	entries, err := fs.ReadDir(root, "sys/block")
 	if err != nil {
-		return nil, fmt.Errorf("flash: listing drives: %v", err)
+		return nil, fmt.Errorf("flash: listing drives: %w", err)
 	}
 	used, err := readUse(root)
 	if err != nil {
-		return nil, fmt.Errorf("flash: reading what is in use: %v", err)
+		return nil, fmt.Errorf("flash: reading what is in use: %w", err)
 	}
 	var list []Drive
 	for _, e := range entries {

@@ -29,7 +29,7 @@ func ordinary(path string) (bool, error) {
 	case errors.Is(err, fs.ErrNotExist), err == nil && info.Mode().IsRegular():
 		return true, nil
 	case err != nil:
-		return false, fmt.Errorf("flash: %v", err)
+		return false, fmt.Errorf("flash: %w", err)
 	case info.Mode().Type() != fs.ModeDevice:
 		return false, fmt.Errorf("flash: %s is neither a drive nor a plain file: name one", path)
 	}
@@ -47,7 +47,7 @@ func (t target) open(m Machine, override bool) (Disk, error) {
 	}
 	f, err := os.OpenFile(t.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("flash: %v", err)
+		return nil, fmt.Errorf("flash: %w", err)
 	}
 	return plainFile{f}, nil
 }

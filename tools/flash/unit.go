@@ -1,7 +1,6 @@
 package flash
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -13,8 +12,8 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/identity"
-	"heliograph/rootfs/network"
 	"heliograph/tools/image"
+	"heliograph/tools/settings"
 )
 
 // unit is one board of a pair with its card.
@@ -37,15 +36,9 @@ type unit struct {
 
 // readNetwork finds out what the board will be called.
 func (u *unit) readNetwork() error {
-	var c network.Config
-	if u.Network != "" {
-		b, err := config.ReadFile(u.Network)
-		if err != nil {
-			return fmt.Errorf("flash: %v", err)
-		}
-		if c, err = network.Parse(bytes.NewReader(b)); err != nil {
-			return fmt.Errorf("flash: %s: %v", u.Network, err)
-		}
+	_, c, err := settings.Network(u.Network)
+	if err != nil {
+		return err
 	}
 	if u.host = c.Hostname; u.host == "" {
 		u.host = "helio" + u.role // as PID 1 calls it
@@ -75,16 +68,16 @@ func (p Pair) image(dir string, u *unit) error {
 	u.thumbprint = pki.Thumbprint(store.Own().Certificate.Raw)
 	files, err := readFolder(filepath.Join(dir, u.role))
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	f, err := os.OpenFile(u.image, os.O_RDWR, 0)
 	if err != nil {
-		return fmt.Errorf("flash: %v", err)
+		return fmt.Errorf("flash: %w", err)
 	}
 	defer f.Close()
 	m, err := image.Manifest(f)
 	if err != nil {
-		return fmt.Errorf("flash: the image that was made: %v", err)
+		return fmt.Errorf("flash: the image that was made: %w", err)
 	}
 	u.release = m.Version
 	return image.AddContent(f, files)

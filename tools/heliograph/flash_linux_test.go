@@ -49,7 +49,7 @@ func TestFlashUsage(t *testing.T) {
 		"drive that is mistyped":   {"flash --role tx --board virt /dev/sdzz", 1, "/dev/sdzz is not a drive"},
 		"configuration missing":    {"flash --role tx --board virt --config /none.toml /tmp/x", 78, "/none.toml"},
 		"pair without its files": {"flash --pair --board virt --tx-config /none.toml --rx-config /none.toml " +
-			"/tmp/x /tmp/y", 1, "/none.toml"},
+			"/tmp/x /tmp/y", 78, "/none.toml"},
 		"image of a missing file": {"image --role tx --board virt --config /none.toml -o /tmp/x", 78, "/none.toml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -102,7 +102,7 @@ func join(a, b error) error {
 
 func read[C any](f Files, load func(config.Machine, string) (C, []config.Warning, error), link func(C) config.Link,
 ) (c C, warnings []config.Warning, err error) {
-	document, n, err := f.network()
+	document, n, err := Network(f.Network)
 	known := fit.Network{Interface: n.Interface, Address: n.Address}
 	if f.Config != "" {
 		var failed error
@@ -117,12 +117,13 @@ func read[C any](f Files, load func(config.Machine, string) (C, []config.Warning
 	return c, warnings, err
 }
 
-// network reads network.toml.
-func (f Files) network() ([]byte, network.Config, error) {
-	if f.Network == "" {
+// Network reads a network.toml, and returns its text, too. Without a name both are empty. Its faults
+// are config.Faults; a file that cannot be read is config.Unread.
+func Network(file string) ([]byte, network.Config, error) {
+	if file == "" {
 		return nil, network.Config{}, nil
 	}
-	document, err := config.ReadFile(f.Network)
+	document, err := config.ReadFile(file)
 	if err != nil {
 		return nil, network.Config{}, config.Unread{Err: err}
 	}
@@ -130,9 +131,9 @@ func (f Files) network() ([]byte, network.Config, error) {
 	wrong, ok := errors.AsType[network.Fault](err)
 	switch {
 	case ok && wrong.Line > 0:
-		err = config.Faults{{File: f.Network, Line: wrong.Line, Message: wrong.Message}}
+		err = config.Faults{{File: file, Line: wrong.Line, Message: wrong.Message}}
 	case ok:
-		err = config.Misfits(f.Network, document, []config.Misfit{{Key: wrong.Key, Message: wrong.Message}})
+		err = config.Misfits(file, document, []config.Misfit{{Key: wrong.Key, Message: wrong.Message}})
 	}
 	return document, n, err
 }

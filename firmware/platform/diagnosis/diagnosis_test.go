@@ -147,6 +147,8 @@ func channelCases() map[string]known {
 			board: "spool"},
 		"a spool that is damaged": {snap: trusted(status.KindDamaged), code: "damaged", where: "channel c",
 			host: "replace the card", board: "replace the card"},
+		"a history that does not keep all": {snap: trusted(status.KindUnkept), code: "unkept", where: "channel c",
+			host: "history_size", board: "history_size"},
 		"a peer that is slow": {snap: trusted(status.KindBehind), code: "behind", where: "channel c",
 			host: "slows the peer", board: "slows the peer"},
 		"records lost before the link": {role: "tx", snap: trusted(status.KindMissed), code: "missed",
@@ -228,6 +230,16 @@ func TestACauseDoesNotRepeatItsPlace(t *testing.T) {
 	got := diagnosis.Site{Role: "rx", Config: "f.toml"}.Snapshot(&snap, now)
 	if lines := got.Lines(); len(lines) != 2 || !strings.HasPrefix(lines[0], "link: nothing received") {
 		t.Errorf("got %q, want the link named once", lines)
+	}
+}
+
+// What a mirror waits for is not said beside the link that does not bring it.
+func TestAMirrorThatWaitsForASilentLinkIsNotNamed(t *testing.T) {
+	snap := link(status.Link{}, "link: silent for 9s", cause.Silent)
+	snap.NotReady = notReady("opcua sink c", "mirror c: the link is silent", cause.Incomplete).NotReady
+	got := diagnosis.Site{Role: "rx", Config: "f.toml"}.Snapshot(&snap, now)
+	if len(got) != 1 || got[0].Where != "link" {
+		t.Errorf("got %+v, want the link alone", got)
 	}
 }
 

@@ -74,7 +74,7 @@ func (s Site) Ended(reason string, why cause.Cause) Finding {
 // silent names why nothing is received.
 func (s Site) silent(snap *status.Snapshot, one func(code, words, cure string) Finding) Finding {
 	link, uart := snap.Link, snap.Link.Medium == "uart"
-	framing, breaks := counted(snap, "medium", "", "frame_errors"), counted(snap, "medium", "", "breaks")
+	framing, breaks := snap.Counted("medium", "", "frame_errors"), snap.Counted("medium", "", "breaks")
 	strange := link.Frames == 0 && link.Bytes > 0 && value(link.AuthFailures) == 0
 	switch {
 	case uart && (framing > 0 || strange):
@@ -95,7 +95,7 @@ func (s Site) silent(snap *status.Snapshot, one func(code, words, cure string) F
 
 // frames names why frames are lost on this machine.
 func (s Site) frames(l *List, snap *status.Snapshot) {
-	if n := counted(snap, "medium", "", "overruns") + counted(snap, "medium", "", "buffer_overruns"); n > 0 {
+	if n := snap.Counted("medium", "", "overruns") + snap.Counted("medium", "", "buffer_overruns"); n > 0 {
 		l.Add(Finding{Warning, "overruns", "link", fmt.Sprintf("bytes were lost %d times because this machine is too "+
 			"slow for the baud", n), "lower baud in [link] of both files, and restart both roles"})
 	}

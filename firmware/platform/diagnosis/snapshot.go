@@ -2,12 +2,10 @@ package diagnosis
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
 	"heliograph/firmware/platform/cause"
-	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/status"
 )
 
@@ -144,7 +142,7 @@ func (s Site) loss(snap *status.Snapshot, f *status.Fact) Finding {
 		if s.Role == "tx" {
 			found.Cure = "have the plant send smaller records; or " + s.set(table, "exclude or topics, to leave "+
 				"them out")
-		} else if n := counted(snap, "mqtt_sink", f.Channel, notAuthorized); n > 0 {
+		} else if n := snap.Counted("mqtt_sink", f.Channel, notAuthorized); n > 0 {
 			return s.access(f.Channel, f.Text)
 		} else {
 			found.Cure = "see what the peer logs about them; `counters` in the status says how many for which reason"
@@ -167,6 +165,9 @@ func (s Site) loss(snap *status.Snapshot, f *status.Fact) Finding {
 		found.Cure = "find out what slows the peer, or have less cross"
 	case status.KindDamaged:
 		found.Cure = "run fsck on the disk, or replace the card: it loses what is written to it"
+	case status.KindUnkept:
+		found.Cure = "a faster disk or card, or " + s.set(table, "history_size, to less than the disk has free") +
+			"; large or fast values: exclude"
 	case status.KindSpool:
 		found.Cure = s.set(table, "spool, to more than an outage of the peer takes")
 	}
@@ -198,17 +199,4 @@ func (s Site) clock(snap *status.Snapshot, f *status.Fact) Finding {
 		found.Cure = s.pick("timedatectl set-ntp true, or ", "") + servers
 	}
 	return found
-}
-
-// counted returns a counter of a part, of one channel or of all.
-func counted(snap *status.Snapshot, part, channel, name string) (n uint64) {
-	for _, set := range snap.Counters {
-		if set.Part == part && (channel == "" || set.Channel == channel) {
-			i := slices.IndexFunc(set.Values, func(v counter.Value) bool { return v.Name == name })
-			if i >= 0 {
-				n += set.Values[i].Value
-			}
-		}
-	}
-	return n
 }

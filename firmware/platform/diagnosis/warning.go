@@ -44,7 +44,7 @@ func (s Site) refusals(l *List, snap *status.Snapshot) {
 		if set.Part != "mqtt_sink" {
 			continue
 		}
-		if n := counted(snap, set.Part, set.Channel, notAuthorized); n > 0 {
+		if n := snap.Counted(set.Part, set.Channel, notAuthorized); n > 0 {
 			f := s.access(set.Channel, fmt.Sprintf("%d since the start", n))
 			f.Level = Warning
 			l.Add(f)
@@ -80,7 +80,7 @@ func (s Site) Expiry(name, board string, end, now time.Time) Finding {
 func (s Site) reasons(l *List, snap *status.Snapshot) {
 	for _, r := range snap.NotReady {
 		where, covered := place(snap, r)
-		if covered || l.names(where) && r.Why.Code == cause.Incomplete {
+		if covered || r.Why.Code == cause.Incomplete && (l.names(where) || l.names("link")) {
 			continue
 		}
 		f := Finding{Warning, "not-ready", where, r.Cause, s.log()}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/platform/text"
 )
@@ -34,7 +35,8 @@ const (
 	KindSink          Kind = "sink"          // the sink is not up
 	KindBehind        Kind = "behind"        // the sink's peer takes less than comes
 	KindSpool         Kind = "spool"         // records that found the spool full
-	KindDamaged       Kind = "damaged"       // records of the spool whose files are damaged
+	KindDamaged       Kind = "damaged"       // records of the spool, or parts of the history, whose files are damaged
+	KindUnkept        Kind = "unkept"        // records that the mirror's history does not keep
 	KindState         Kind = "state"         // what is kept in memory alone, and a restart loses
 )
 
@@ -50,6 +52,7 @@ type Fact struct {
 	id    string        // of several of a kind in a channel
 	after time.Duration // how long it must hold to be a reason
 	count *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
+	noun  string        // what count counts; "": records
 }
 
 // certain reports whether a snapshot alone tells that the fact holds.
@@ -127,6 +130,7 @@ func facts(now time.Time, s *Snapshot) (list []Fact) {
 			list = append(list, sourceFacts(s, name, &c)...)
 		}
 		list = append(list, lossFacts(now, s.Role, name, &c)...)
+		list = append(list, historyFacts(s, name)...)
 	}
 	if f := stateFact(s); f != nil {
 		list = append(list, *f)
@@ -242,11 +246,44 @@ func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
 	return list
 }
 
-func records(n uint64) string {
-	if n == 1 {
-		return "1 record"
+// historyFacts are those of the history of a channel's mirror, where one is kept.
+func historyFacts(s *Snapshot, channel string) []Fact {
+	of := func(kind Kind, noun, text string, counters ...string) Fact {
+		f := newFact(kind, Partly, channel, text)
+		f.id, f.noun, f.count = "history", noun, new(uint64)
+		for _, name := range counters {
+			*f.count += s.Counted("history", channel, name)
+		}
+		return f
 	}
-	return fmt.Sprintf("%d records", n)
+	return []Fact{
+		of(KindUnkept, "record",
+			"%s not kept in the history: the disk is full, read-only or slow, or they are over 1 MiB",
+			"dropped_changes", "refused_changes"),
+		of(KindDamaged, "part", "the history is damaged: %s of what it had could not be read", "damaged_parts"),
+	}
+}
+
+// Counted returns a counter of a part, summed over the channels when channel is "".
+func (s *Snapshot) Counted(part, channel, name string) (n uint64) {
+	for _, set := range s.Counters {
+		if set.Part == part && (channel == "" || set.Channel == channel) {
+			i := slices.IndexFunc(set.Values, func(v counter.Value) bool { return v.Name == name })
+			if i >= 0 {
+				n += set.Values[i].Value
+			}
+		}
+	}
+	return n
+}
+
+func records(n uint64) string { return amount(n, "record") }
+
+func amount(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func later(a, b time.Time) time.Time {

@@ -12,7 +12,7 @@ type channelMetrics struct {
 func newChannelMetrics() channelMetrics {
 	return channelMetrics{
 		sent:      desc("channel_sent_records_total", "Records that TX sent.", "channel"),
-		delivered: desc("channel_delivered_records_total", "Records that RX delivered.", "channel"),
+		delivered: desc("channel_delivered_records_total", "Records that reached their sink, or its spool.", "channel"),
 		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
 			"channel"),
 		healed: desc("channel_healed_records_total", "Of the records delivered, those that were missing before.",

@@ -54,9 +54,10 @@ func (s *Snapshot) SetReady(reasons task.Reasons) {
 // and Dropped, RX the others; what a role does not know stays nil and is left
 // out, so that no zero is shown for "unknown".
 type Channel struct {
-	Protocol  string  `json:"protocol,omitempty"`  // "opcua", "mqtt", "syslog"
-	Sent      *uint64 `json:"sent,omitempty"`      // records that TX sent
-	Delivered *uint64 `json:"delivered,omitempty"` // records that RX delivered
+	Protocol string  `json:"protocol,omitempty"` // "opcua", "mqtt", "syslog"
+	Sent     *uint64 `json:"sent,omitempty"`     // records that TX sent
+	// RX: records that reached their sink; those that its peer does not have yet are in peers[].spool
+	Delivered *uint64 `json:"delivered,omitempty"`
 	// RX: of Delivered, those that were missing before
 	Healed    *uint64 `json:"healed,omitempty"`
 	Conflated *uint64 `json:"conflated,omitempty"` // records replaced by a newer value before they were delivered

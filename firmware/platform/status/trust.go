@@ -159,7 +159,7 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 		if !k.grow(now, *f.count) {
 			return false
 		}
-		f.Text = fmt.Sprintf(f.Text, records(k.gained))
+		f.Text = fmt.Sprintf(f.Text, amount(k.gained, cmp.Or(f.noun, "record")))
 	}
 	if f.Since.IsZero() {
 		f.Since = byClock(now, k.first)

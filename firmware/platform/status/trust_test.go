@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/platform/task"
 )
 
@@ -367,5 +368,34 @@ func TestDamageFoundAtTheStartIsAReason(t *testing.T) {
 	if len(v.Reasons) != 1 || v.Level != Partly || v.Reasons[0].Kind != KindDamaged ||
 		v.Reasons[0].Text != "4 records lost: files of the spool are damaged" {
 		t.Errorf("got %+v, want the damage", v)
+	}
+}
+
+func TestWhatTheHistoryDoesNotKeepIsAReason(t *testing.T) {
+	const channel = "press"
+	with := func(dropped, damaged uint64) *Snapshot {
+		s := well()
+		s.Counters = []counter.Set{{Part: "history", Channel: channel, Values: []counter.Value{
+			{Name: "dropped_changes", Value: dropped}, {Name: "refused_changes", Value: 1},
+			{Name: "damaged_parts", Value: damaged}}}}
+		return &s
+	}
+	var judge trusting
+	if v := judge.judge(noon, with(5, 0)); len(v.Reasons) > 0 {
+		t.Errorf("got %+v, want no reason: it was before", v)
+	}
+	v := judge.judge(noon.Add(time.Minute), with(7, 0))
+	if len(v.Reasons) != 1 || v.Level != Partly || v.Reasons[0].Kind != KindUnkept ||
+		v.Reasons[0].Channel != channel || !strings.HasPrefix(v.Reasons[0].Text, "2 records not kept in the history") {
+		t.Errorf("got %+v, want what is not kept", v)
+	}
+	if v = judge.judge(noon.Add(25*time.Hour), with(7, 0)); len(v.Reasons) > 0 {
+		t.Errorf("got %+v, want no reason after a day", v)
+	}
+	judge = trusting{}
+	const damage = "the history is damaged: 1 part of what it had could not be read"
+	if v = judge.judge(noon, with(0, 1)); len(v.Reasons) != 1 || v.Reasons[0].Kind != KindDamaged ||
+		v.Reasons[0].Text != damage {
+		t.Errorf("got %+v, want %q", v, damage)
 	}
 }

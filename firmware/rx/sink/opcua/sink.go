@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heliograph/firmware/config"
+	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
 )
@@ -68,7 +69,7 @@ func (s *Sink) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.notReady != "" {
-		return fmt.Errorf("mirror %s: %s", s.cfg.Channel, s.notReady)
+		return cause.New(cause.Incomplete, fmt.Errorf("mirror %s: %s", s.cfg.Channel, s.notReady))
 	}
 	return nil
 }
