@@ -23,7 +23,6 @@ import (
 )
 
 // numbered is what the plant says while RX is off: how many numbers, and how far apart.
-// A tag's value that is followed by the next one before it is published is skipped.
 const (
 	numbered = 12
 	apart    = 2 * time.Second
@@ -39,8 +38,14 @@ func (p *pair) outage(t, outer *testing.T) {
 		for range n {
 			p.event(t, said)
 			p.log(t, fmt.Sprintf("number-%03d", said))
-			at := time.Now()
+			at, before := time.Now(), p.sent(t)
 			p.tags.Change(tagCount, at)
+			p.tx.until(t, "the values at the link", func() error { // a starved TX skips what the next one replaces
+				if n := p.sent(t); n < before+tagCount {
+					return fmt.Errorf("%d of %d are", n-before, tagCount)
+				}
+				return nil
+			})
 			changes = append(changes, at.Truncate(time.Millisecond))
 			said++
 			time.Sleep(apart)
@@ -75,6 +80,12 @@ func (p *pair) outage(t, outer *testing.T) {
 	p.rx.until(t, "the account", func() (err error) { account, err = p.healed(); return err })
 	t.Logf("%s", account)
 	p.rx.until(t, "each value in the mirror's history", func() error { return p.kept(t, began, changes) })
+}
+
+// sent returns how many values TX has sent.
+func (p *pair) sent(t *testing.T) uint64 {
+	t.Helper()
+	return count(t, p.txWiring, "press-line", func(c status.Channel) *uint64 { return c.Sent })
 }
 
 // collected returns an error while one of the first n lines is not at the collector.

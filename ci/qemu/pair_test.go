@@ -201,25 +201,33 @@ func (p *pair) quiet(t *testing.T) {
 	_, _ = io.Copy(io.Discard, p.wire) // ends at the deadline
 }
 
-// taken asks RX how many lines it took.
+// taken returns how many lines RX has delivered.
 func (p *pair) taken(t *testing.T) uint64 {
 	t.Helper()
-	var got status.Snapshot
-	await.NoError(t, "the status of RX", func() error { // the emulator closes connections of a board that is late
-		r, err := http.Get("http://" + p.rxWiring.status + "/status.json")
+	return count(t, p.rxWiring, "syslog", func(c status.Channel) *uint64 { return c.Delivered })
+}
+
+// count returns a count of a board's channel, as soon as it has one.
+func count(t *testing.T, board wiring, channel string, of func(status.Channel) *uint64) (n uint64) {
+	t.Helper()
+	await.NoError(t, "the status of "+board.status, func() error { // a board that is late has its connections closed
+		r, err := http.Get("http://" + board.status + "/status.json")
 		if err != nil {
 			return err
 		}
 		defer r.Body.Close()
+		var got status.Snapshot
 		if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&got); err != nil {
 			return err
 		}
-		if got.Channels["syslog"].Delivered == nil {
-			return errors.New("no count of lines that were delivered")
+		counted := of(got.Channels[channel])
+		if counted == nil {
+			return errors.New("no count of " + channel)
 		}
+		n = *counted
 		return nil
 	})
-	return *got.Channels["syslog"].Delivered
+	return n
 }
 
 func newPair(t *testing.T) *pair {
