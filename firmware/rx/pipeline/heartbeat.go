@@ -6,17 +6,16 @@ import (
 	"heliograph/firmware/conduit/record"
 )
 
-// clockDrift is how much two boards' clocks may differ in a heartbeat's second: 200
-// ppm, more than crystals do. A link that becomes slower by more than that shows as
-// late.
-const clockDrift = 200 * time.Microsecond
+// driftShare is how much of a time two boards' clocks may differ by: 200 ppm, more than
+// crystals do. A link that becomes slower by more than that shows as late.
+const driftShare = 5000
 
 // heartbeats is what the transmitter's heartbeats reveal of the link's delay and of
 // the time of day.
 type heartbeats struct {
 	last   record.Heartbeat
 	at     time.Time       // last arrived; zero: none did in this session
-	offset time.Duration   // smallest of arrival − TX's uptime, let rise by clockDrift each time
+	offset time.Duration   // smallest of arrival − TX's uptime, let rise as the clocks may drift
 	late   time.Duration   // last against offset
 	clock  time.Duration   // transmitter's time of day − this machine's, by the last that had one
 	clocks uint64          // that had a time of day
@@ -36,7 +35,7 @@ func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) e
 	if h.at.IsZero() {
 		h.offset = offset
 	}
-	h.offset = min(offset, h.offset+clockDrift)
+	h.offset = min(offset, h.offset+now.Sub(h.at)/driftShare) // an outage is a time, too
 	h.late = offset - h.offset
 	h.at = now
 	if h.delays = append(h.delays, h.late); len(h.delays) > maxDelays {

@@ -68,3 +68,23 @@ func TestDelaysOfTheNewestHeartbeats(t *testing.T) {
 		}
 	})
 }
+
+// Two clocks that differ by 30 ppm are 7.8 s apart after three days: the link is not late for that.
+func TestAClocksDriftInALongOutageIsNotADelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{StaleAfter: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}, nil)
+		start := time.Now()
+		beat := func() time.Duration {
+			l.now = time.Now()
+			up := time.Since(start)
+			h := record.Heartbeat{Uptime: uint64((up - up*30/1_000_000).Milliseconds())}
+			l.handleRecord(record.KindHeartbeat, h.Append(nil))
+			return l.heartbeats.late
+		}
+		beat()
+		time.Sleep(72 * time.Hour)
+		if late := beat(); late > time.Millisecond {
+			t.Errorf("got %v late, want 0", late)
+		}
+	})
+}

@@ -21,8 +21,8 @@ func TestHeartbeatsAreCountedByTheirDelay(t *testing.T) {
 			l.handleRecord(record.KindHeartbeat, h.Append(nil))
 		}
 		m := l.Status().Measured
-		// The quickest is let rise by clockDrift with each heartbeat, to the next one that is quicker.
-		want := Delays{Sum: 10*time.Second + 40*time.Millisecond - 2*clockDrift}
+		// The quickest is let rise by the clocks' drift with each heartbeat, to the next one that is quicker.
+		want := Delays{Sum: 10*time.Second + 40*time.Millisecond - 2*20*time.Second/driftShare}
 		want.Counts[0], want.Counts[9], want.Counts[len(want.Counts)-1] = 2, 1, 1 // at most 1 ms, 50 ms, and beyond 5 s
 		if m.Delays != want || m.Uptime != 70*time.Second {
 			t.Errorf("got %v at %v, want %v at 1m10s", m.Delays, m.Uptime, want)

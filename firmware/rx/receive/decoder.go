@@ -14,6 +14,8 @@ import (
 const (
 	// reach is how many generations after the current one are kept.
 	reach = 3
+	// older is how many generations before the current one are known as such after an outage.
+	older = reach + 1
 	// lateGrace is how late frames of a generation that is over may arrive, on
 	// media that do not keep the order.
 	lateGrace = 20 * time.Millisecond
@@ -22,6 +24,9 @@ const (
 	abandonAfter = time.Second
 
 	maxSources = wire.MaxLanes * wire.MaxSources
+	// firstNumber is that of generation 0 on the wire, which has 16 bits of it: frames somewhat
+	// older have numbers, too.
+	firstNumber = 1 << 16
 )
 
 // Decoder repairs one class and restores its order. Not safe for concurrent use.
@@ -55,13 +60,13 @@ func (d *Decoder) Reset(fromStart bool) {
 		d.recycle(g)
 		d.gens[i] = nil
 	}
-	d.current, d.started = 0, fromStart
+	d.current, d.started = firstNumber, fromStart
 }
 
 // Add adds an authentic frame of the decoder's class.
 func (d *Decoder) Add(now time.Time, h *wire.Header, shard []byte) {
+	number := d.unwrap(now, h.Generation)
 	d.last = now
-	number := d.unwrap(h.Generation)
 	if !d.started {
 		d.started, d.current = true, number
 	}
@@ -141,12 +146,19 @@ func (d *Decoder) isWaiting() bool {
 	return false
 }
 
-// unwrap returns the full number of a generation: the one nearest to the current.
-func (d *Decoder) unwrap(low uint16) uint64 {
+// unwrap returns the full number of a generation: the one nearest to the current. After an outage more
+// than half of all numbers may have passed: then it is the next later one, but for those just before the
+// current, of which a transmitter that stood still may send the rest.
+func (d *Decoder) unwrap(now time.Time, low uint16) uint64 {
 	if !d.started {
-		return 1<<16 | uint64(low) // leaves room for frames somewhat older
+		return firstNumber | uint64(low)
 	}
-	return d.current + uint64(int64(int16(low-uint16(d.current))))
+	ahead := uint64(low - uint16(d.current))
+	outage := now.Sub(d.last) >= abandonAfter
+	if ahead >= 1<<16-older || ahead >= 1<<15 && !outage {
+		ahead -= 1 << 16
+	}
+	return d.current + ahead
 }
 
 // deliverReady delivers all that is in order.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -190,6 +191,45 @@ func TestGenerationNumbersWrap(t *testing.T) {
 	}
 	if len(r.got) != 1<<16+10 || r.counts.Lost != 0 {
 		t.Errorf("got %d deliveries, %d lost; want %d, 0", len(r.got), r.counts.Lost, 1<<16+10)
+	}
+}
+
+// Generation numbers have 16 bits on the wire. After an outage any of them may be next.
+func TestTheLinkGoesOnAfterAnOutageOfAnyLength(t *testing.T) {
+	b := newBlock(t, 2, 1, 1)
+	for _, passed := range []int{2, 5, 1<<15 - 1, 1 << 15, 40_000, 1<<16 - older - 1, 1<<16 + 3, 3<<16 + 40_000} {
+		r := newRig()
+		send := func(gen int) {
+			for i := range b.frames() {
+				r.send(gen, b, i)
+			}
+		}
+		send(0)
+		r.now = r.now.Add(time.Hour)
+		for gen := range 4 {
+			send(passed + gen)
+		}
+		r.Tick(r.now.Add(abandonAfter), true)
+		want := b.want(nil)
+		if len(r.got) < 11 || r.got[2] != "hole" || fmt.Sprint(r.got[len(r.got)-8:]) !=
+			fmt.Sprint(slices.Repeat(want, 4)) {
+			t.Errorf("%d generations later: got %q, want %q, holes, and it four times", passed, r.got, want)
+		}
+	}
+}
+
+func TestTheRestOfAGenerationThatIsOverIsNotTakenForALaterOne(t *testing.T) {
+	b := newBlock(t, 2, 1, 2)
+	r := newRig()
+	for i := range b.frames() - 1 {
+		r.send(0, b, i)
+	}
+	r.now = r.now.Add(time.Hour) // the transmitter stood still
+	r.send(0, b, b.frames()-1)
+	r.send(1, b, 0)
+	r.send(1, b, 1)
+	if want := append(b.want(nil), b.want(nil)...); fmt.Sprint(r.got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", r.got, want)
 	}
 }
 
