@@ -28,7 +28,7 @@ type assembler struct {
 	memory    memory
 	maxBytes  int
 	maxChunks int
-	skipLarge bool // a client: skip a response that is too large, keep the channel
+	client    bool // skip a response that is too large, keep the channel; since is that of its last chunk
 	buf       []byte
 	reserved  int
 	given     int // bytes of the last message, which its receiver still uses
@@ -50,6 +50,8 @@ func (a *assembler) add(flag byte, request uint32, body []byte, now time.Time) (
 		a.active, a.request, a.since = true, request, now
 	case a.request != request:
 		return m, false, fail(ua.StatusBadTCPInternalError, "chunks of two messages are mixed")
+	case a.client:
+		a.since = now
 	}
 	if flag == transport.Abort {
 		a.drop()
@@ -59,7 +61,7 @@ func (a *assembler) add(flag byte, request uint32, body []byte, now time.Time) (
 	a.chunks++
 	a.bytes += len(body)
 	if over := a.bytes > a.maxBytes || a.chunks > a.maxChunks; over {
-		if !a.skipLarge || a.bytes/tooMuch > a.maxBytes || a.chunks/tooMuch > a.maxChunks {
+		if !a.client || a.bytes/tooMuch > a.maxBytes || a.chunks/tooMuch > a.maxChunks {
 			return m, false, fail(ua.StatusBadTCPMessageTooLarge, "message has too many bytes or chunks")
 		}
 		a.forget()

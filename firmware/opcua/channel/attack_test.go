@@ -160,6 +160,23 @@ func TestIncompleteMessageTimesOut(t *testing.T) {
 	})
 }
 
+// A large response on a slow line goes on as long as its chunks come.
+func TestAResponseMayTakeLongerThanARequest(t *testing.T) {
+	begin := time.Now()
+	for name, client := range map[string]bool{"request": false, "response": true} {
+		a := &assembler{memory: unlimited{}, maxBytes: 1000, maxChunks: 10, client: client}
+		for i := range 3 {
+			now := begin.Add(time.Duration(i) * messageTime * 2 / 3)
+			if _, _, err := a.add(transport.Intermediate, 1, []byte("part"), now); err != nil {
+				t.Fatal(err)
+			}
+			if want := map[bool]time.Time{true: now, false: begin}[client]; !a.since.Equal(want) {
+				t.Errorf("%s, chunk %d: got the time from %v on, want %v", name, i, a.since, want)
+			}
+		}
+	}
+}
+
 func TestAbortedRequestIsDropped(t *testing.T) {
 	a := attack(t, everySecurity[2], transport.Limits{})
 	reason := append(binary.LittleEndian.AppendUint32(nil, uint32(ua.StatusBadRequestTooLarge)), 0xff, 0xff, 0xff, 0xff)

@@ -51,7 +51,7 @@ func newChannel(conn *transport.Conn, client bool, identity Identity, a *asymmet
 	c := &Channel{
 		conn: conn, client: client, identity: identity, policy: a.policy, rsa: a, peer: peer,
 		recycled: make(chan []byte, 1),
-		parts:    assembler{memory: conn, maxChunks: int(l.MaxChunks), skipLarge: client},
+		parts:    assembler{memory: conn, maxChunks: int(l.MaxChunks), client: client},
 	}
 	c.tokens.client = client
 	c.maxBytes.Store(l.MaxMessage)

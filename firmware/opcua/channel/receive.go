@@ -12,7 +12,8 @@ import (
 	"heliograph/firmware/opcua/transport"
 )
 
-// messageTime is how long one message may take from its first chunk to its last.
+// messageTime is how long a request may take from its first chunk to its last. Of a response, which may be
+// large and its line slow, it is from each chunk to the next; the request has a time-out of its own.
 const messageTime = 30 * time.Second
 
 // Receive waits for the next message. It answers renewals, enforces every rule of
