@@ -61,6 +61,7 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 		need(t, name)
 	}
 	board, _ := boards.ByName("virt")
+	configuration := configuration + "\n[[mqtt]]\nchannel = \"cell\"\nbroker = \"mqtt://broker.plant.example\"\n"
 	card := fromBase(t, optionsFor(t, board, "tx", configuration, leased, ""))
 	if direct := buildFor(t, board, "tx", configuration, leased, ""); digest(t, direct) != digest(t, card) {
 		t.Errorf("a build and a base image that was configured differ: %s and %s", direct, card)
@@ -95,6 +96,13 @@ func TestImageBootsIntoItsRole(t *testing.T) {
 				}
 				if err == nil && c.event != "" && !strings.Contains(fmt.Sprint(s.Notes), c.event) {
 					err = fmt.Errorf("got notes %v, want %s", s.Notes, c.event)
+				}
+				return err
+			})
+			m.until(t, "the leased nameserver is asked", func() error { // the role may have started before the lease
+				s, err := statusOf(address)
+				if got := s.Channels["cell"].SourceReason; err == nil && !strings.Contains(got, "on 10.0.2.3:53") {
+					err = fmt.Errorf("got %q", got)
 				}
 				return err
 			})

@@ -97,6 +97,25 @@ func TestHandedDescriptorsOutliveAnInterfaceThatWasDown(t *testing.T) {
 	}
 }
 
+func TestAHandedTransmitterReportsAMissingCarrier(t *testing.T) {
+	x, _, _, far := handed(t, "that a handed descriptor reports a missing carrier")
+	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "down") })
+	var n int
+	var err error
+	for end := time.Now().Add(bound); err == nil && time.Now().Before(end); {
+		n, err = x.Transmit([][]byte{[]byte("frame")})
+	}
+	if n != 0 || err == nil || !strings.Contains(err.Error(), "no carrier") {
+		t.Errorf("Transmit = %d, %v; want 0 and that there is no carrier", n, err)
+	}
+	within(t, far, func() { ethernettest.IP(t, "link", "set", "far0", "up") })
+	for end := time.Now().Add(bound); n == 0 || err != nil; {
+		if n, err = x.Transmit([][]byte{[]byte("frame")}); time.Now().After(end) {
+			t.Fatalf("Transmit = %d, %v after the carrier is back; want 1, nil", n, err)
+		}
+	}
+}
+
 // broadcast is what any user may try on any interface of its namespace.
 func broadcast(t *testing.T, iface string) error {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 const (
 	maxWait    = 4 * time.Millisecond // of one Transmit while the card has no room
 	sendBuffer = 1 << 20
+	stuckFor   = time.Second // without one frame taken, before an interface that is not seen has no carrier
 )
 
 // Transmitter sends frames on one interface. It is not safe for concurrent
@@ -31,7 +32,8 @@ type Transmitter struct {
 	socket *mmsg.Sender
 	closed bool
 
-	away  error // why there is no socket
+	stuck time.Time // since when nothing was taken; zero: the last frame was
+	away  error     // why there is no socket
 	pause pause
 
 	messages [batch]mmsg.Message
@@ -135,14 +137,29 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 		switch {
 		case err != nil:
 			return sent, t.lose(s, err)
-		case n < planned && !t.handed && !running(t.name):
+		case n < planned && t.dark(sent, time.Now()):
 			return sent, fmt.Errorf("ethernet: %s has no carrier; check the cable, the converter and the far end's "+
 				"power", t.name)
 		case n < planned:
 			return sent, nil
 		}
 	}
+	t.stuck = time.Time{}
 	return sent, nil
+}
+
+// dark reports whether the interface, which did not take all frames, has no carrier. One that was handed
+// over is in a network namespace that this process does not see: it has none when it takes nothing.
+func (t *Transmitter) dark(sent int, now time.Time) bool {
+	switch {
+	case !t.handed:
+		return !running(t.name)
+	case sent > 0:
+		t.stuck = time.Time{}
+	case t.stuck.IsZero():
+		t.stuck = now
+	}
+	return !t.stuck.IsZero() && now.Sub(t.stuck) >= stuckFor
 }
 
 // plan fills messages with the frames of one system call, and stops before one

@@ -29,7 +29,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const netlinkTimeout = time.Second
+const (
+	netlinkTimeout = time.Second
+	macSize        = 6
+)
 
 // Interface moves an interface, named as package netdev reads it, into a new network
 // namespace, and calls do there with the kernel's name of it.
@@ -81,12 +84,13 @@ func Unused(d netdev.Device) error {
 	return nil
 }
 
-// HasInterface reports whether the network namespace of a socket has an interface besides
-// loopback: false once the one that was moved there was removed. It needs root.
+// HasInterface reports whether the network namespace of a socket has an Ethernet interface: false
+// once the one that was moved there was removed. Loopback does not count, nor do the tunnels that
+// some kernels make in each namespace, such as sit0, which have no MAC address. It needs root.
 func HasInterface(socket *os.File) (has bool, err error) {
 	err = Within(socket, func() error {
 		all, err := net.Interfaces()
-		has = slices.ContainsFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagLoopback == 0 })
+		has = slices.ContainsFunc(all, func(i net.Interface) bool { return len(i.HardwareAddr) == macSize })
 		return err
 	})
 	return has, err

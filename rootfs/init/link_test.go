@@ -2,9 +2,11 @@ package main
 
 import (
 	"log/slog"
+	"os"
 	"testing"
 
 	"heliograph/drivers/ethernet/ethernettest"
+	"heliograph/drivers/isolate"
 	"heliograph/firmware/config"
 	"heliograph/rootfs/sandbox"
 )
@@ -22,6 +24,7 @@ func TestAnInterfaceThatReturnsIsSeen(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
+			tunnel(t, f)
 			if d.Returned(l, f) {
 				t.Errorf("%s: an interface that is in use was taken for one that returned", name)
 			}
@@ -43,5 +46,16 @@ func TestAnInterfaceThatReturnsIsSeen(t *testing.T) {
 			}
 		}
 		ethernettest.IP(t, "link", "del", "far0")
+	}
+}
+
+// tunnel makes one in the network namespace of a socket, as the kernels of boards do by themselves (sit0).
+func tunnel(t *testing.T, socket *os.File) {
+	t.Helper()
+	if err := isolate.Within(socket, func() error {
+		ethernettest.IP(t, "tuntap", "add", "tunnel0", "mode", "tun")
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

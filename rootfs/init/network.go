@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,8 @@ import (
 const (
 	receiveBufferMax = 16 << 20 // bytes for one socket; the kernel doubles it for its own book-keeping
 	addressRetry     = time.Second
+	firstLease       = 20 * time.Second
+	resolver         = "/run/resolv.conf" // where the image's /etc/resolv.conf leads
 )
 
 // connect names the machine and brings its interfaces up. What fails is logged; the
@@ -36,30 +39,41 @@ func connect(ctx context.Context, log *slog.Logger, role string, settings networ
 	if err := network.Loopback(); err != nil {
 		log.Error("loopback not up", "error", err)
 	}
+	// Before the role starts, which is given what is there, and no file that comes later.
+	if err := os.WriteFile(resolver, nil, 0o444); err != nil {
+		log.Error("nameservers not set", "error", err)
+	}
 	c, err := settings.Read()
 	if c.Hostname == "" {
 		c.Hostname = "helio" + role
 	}
+	set := addressSetter(log)
 	switch {
 	case err != nil:
 		log.Warn("no address configured", "error", err)
 	case c.DHCP:
-		go c.Keep(ctx, log, func(got network.Config) { _ = setAddress(log, got) })
+		leased := make(chan struct{})
+		first := sync.OnceFunc(func() { close(leased) })
+		go c.Keep(ctx, log, func(got network.Config) { _ = set(got); first() })
+		awaitFirst(leased)
 	default:
-		if err := setAddress(log, c); err != nil {
-			go persist(ctx, log, c)
-		}
+		done := set(c) == nil
+		go c.Hold(ctx, addressRetry, done, func() error { return set(c) })
 	}
 	if err := unix.Sethostname([]byte(c.Hostname)); err != nil {
 		log.Error("hostname not set", "error", err)
 	}
 }
 
-// persist sets the address once the interface is there: one on USB may be found after the
-// start.
-func persist(ctx context.Context, log *slog.Logger, c network.Config) {
-	if c.WaitUp(ctx, addressRetry) {
-		_ = setAddress(log, c)
+// awaitFirst has the first start of a role wait some time for the board's address: the certificates that it
+// makes then name it, and last for years.
+func awaitFirst(leased <-chan struct{}) {
+	if _, err := os.Stat(stateFolder + "/pki"); err == nil {
+		return
+	}
+	select {
+	case <-leased:
+	case <-time.After(firstLease):
 	}
 }
 
@@ -72,19 +86,26 @@ func thisMachine(b boards.Board, settings network.Settings) config.Machine {
 	return fit.Machine(b, fit.Network{Interface: c.Interface, Address: c.Address})
 }
 
-// setAddress sets what a configuration says, and logs what became of it.
-func setAddress(log *slog.Logger, c network.Config) error {
-	set := c.Up
-	if !c.Address.IsValid() {
-		set = c.Down
+// addressSetter sets what a configuration says, and logs what became of it, an error once.
+func addressSetter(log *slog.Logger) func(c network.Config) error {
+	failed := ""
+	return func(c network.Config) error {
+		set := c.Up
+		if !c.Address.IsValid() {
+			set = c.Down
+		}
+		if err := set(); err != nil {
+			if err.Error() != failed {
+				failed = err.Error()
+				log.Error("address not set", "error", err, "retry", addressRetry.String())
+			}
+			return err
+		}
+		failed = ""
+		if err := os.WriteFile(resolver, []byte(c.Resolver()), 0o444); err != nil {
+			log.Error("nameservers not set", "error", err)
+		}
+		log.Info("address set", "interface", c.Interface, "address", c.Address.String())
+		return nil
 	}
-	if err := set(); err != nil {
-		log.Error("address not set", "error", err, "retry", addressRetry.String())
-		return err
-	}
-	if err := os.WriteFile("/run/resolv.conf", []byte(c.Resolver()), 0o444); err != nil {
-		log.Error("nameservers not set", "error", err)
-	}
-	log.Info("address set", "interface", c.Interface, "address", c.Address.String())
-	return nil
 }

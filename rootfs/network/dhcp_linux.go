@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 
+	"heliograph/drivers/netdev"
 	"heliograph/firmware/platform/task"
 )
 
@@ -21,7 +23,8 @@ const (
 	longestLease  = 24 * time.Hour
 	firstRetry    = 4 * time.Second // after the first failure
 	lastRetry     = time.Minute
-	mostServers   = 4 // nameservers of a lease
+	watchEvery    = 2 * time.Second // whether the interface is still there
+	mostServers   = 4               // nameservers of a lease
 )
 
 // Keep gets the address from a DHCP server (RFC 2131) and keeps it, until ctx ends.
@@ -45,16 +48,22 @@ func (c Config) Keep(ctx context.Context, log *slog.Logger, changed func(Config)
 	}
 }
 
-// lease gets one lease, and renews it as long as the server does.
-func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config)) error {
-	name, err := c.device()
+// errReplaced is why a lease ends whose interface has gone, or is another one.
+var errReplaced = errors.New("the interface was removed")
+
+// lease gets one lease, and renews it as long as the server does and the interface is there.
+func (c Config) lease(outer context.Context, log *slog.Logger, changed func(Config)) error {
+	device, err := netdev.Find(c.Interface)
 	if err != nil {
 		return err
 	}
-	if err := up(name); err != nil {
+	ctx, end := context.WithCancelCause(outer)
+	defer end(nil)
+	go c.watch(ctx, device.Index, end)
+	if err := up(device.Name); err != nil {
 		return err
 	}
-	client, err := nclient4.New(name)
+	client, err := nclient4.New(device.Name)
 	if err != nil {
 		return err
 	}
@@ -65,7 +74,7 @@ func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config
 	}
 	lease, err := client.Request(ctx, named...)
 	if err != nil {
-		return fmt.Errorf("no server answers: %v", err)
+		return fmt.Errorf("no server answers: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	var before Config
 	for {
@@ -80,12 +89,24 @@ func (c Config) lease(ctx context.Context, log *slog.Logger, changed func(Config
 			before = got
 		}
 		if lease, err = renew(ctx, client, lease, length); err != nil {
-			if ctx.Err() == nil {
+			if outer.Err() == nil && !errors.Is(err, errReplaced) {
 				changed(Config{Hostname: c.Hostname, Interface: c.Interface})
 			}
 			return err
 		}
 	}
+}
+
+// watch ends a lease whose interface is not the one with this index any more.
+func (c Config) watch(ctx context.Context, index int, end context.CancelCauseFunc) {
+	for c.index() == index {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(watchEvery):
+		}
+	}
+	end(errReplaced)
 }
 
 // renew asks from half of the lease on, and stops at its end.
@@ -95,12 +116,15 @@ func renew(ctx context.Context, client *nclient4.Client, lease *nclient4.Lease, 
 	for wait := length / 2; ; wait = max(time.Until(end)/2, shortestLease/2) {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-time.After(wait):
 		}
 		next, err := client.Renew(ctx, lease)
 		if err == nil {
 			return next, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		if nak := (*nclient4.ErrNak)(nil); errors.As(err, &nak) {
 			return nil, errors.New("the server withdrew the address")

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/drivers/netdev"
 )
 
 // Up brings the loopback up, then the interface with its address and route.
@@ -43,9 +45,6 @@ func (c Config) Up() error {
 	if err := raise(fd, name); err != nil {
 		return err
 	}
-	if !c.Gateway.IsValid() {
-		return nil
-	}
 	return route(fd, c.Gateway)
 }
 
@@ -58,18 +57,33 @@ func socket() (int, error) {
 	return fd, nil
 }
 
-// WaitUp tries Up after each pause until it succeeds. It returns false when ctx ended first.
-func (c Config) WaitUp(ctx context.Context, pause time.Duration) bool {
+// Hold calls set as soon as the interface is there, and again when another of its name takes its place, as
+// an adapter on USB that was pulled and put back. A set that fails is tried again after each pause. With
+// done it was called already, for the interface of now. Hold returns when ctx ends.
+func (c Config) Hold(ctx context.Context, pause time.Duration, done bool, set func() error) {
+	last := 0
+	if done {
+		last = c.index()
+	}
 	for {
+		if now := c.index(); now != 0 && now != last && set() == nil {
+			last = now
+		}
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-time.After(pause):
 		}
-		if c.Up() == nil {
-			return true
-		}
 	}
+}
+
+// index is the kernel's number of the interface, which no later one has; 0: it is not there.
+func (c Config) index() int {
+	d, err := netdev.Find(c.Interface)
+	if err != nil {
+		return 0
+	}
+	return d.Index
 }
 
 // Down takes the address away and leaves the interface up, for a lease that is over.
@@ -123,6 +137,9 @@ func raise(fd int, name string) error {
 	return nil
 }
 
+// mostRoutes bounds how many routes are removed: one more for each gateway that a lease ever had.
+const mostRoutes = 100
+
 // rtentry is struct rtentry of linux/route.h on 64-bit machines.
 type rtentry struct {
 	_                     uint64
@@ -133,13 +150,31 @@ type rtentry struct {
 	_                     [3]uint64
 }
 
+// route has the gateway take all that is not local, in the place of any other; an invalid one: none does.
+// No other interface of a board has a gateway.
 func route(fd int, gateway netip.Addr) error {
-	e := rtentry{flags: unix.RTF_UP | unix.RTF_GATEWAY}
-	e.dst.Family, e.gateway.Family, e.genmask.Family = unix.AF_INET, unix.AF_INET, unix.AF_INET
-	e.gateway.Addr = gateway.As4()
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCADDRT,
-		uintptr(unsafe.Pointer(&e))); errno != 0 {
-		return fmt.Errorf("network: route over %s: %v", gateway, errno)
+	change := func(request uintptr, flags uint16, gateway netip.Addr) error {
+		e := rtentry{flags: flags}
+		e.dst.Family, e.gateway.Family, e.genmask.Family = unix.AF_INET, unix.AF_INET, unix.AF_INET
+		if gateway.IsValid() {
+			e.gateway.Addr = gateway.As4()
+		}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(unsafe.Pointer(&e)))
+		if errno != 0 {
+			return errno
+		}
+		return nil
+	}
+	for range mostRoutes {
+		if change(unix.SIOCDELRT, unix.RTF_UP, netip.Addr{}) != nil {
+			break // there is none left
+		}
+	}
+	if !gateway.IsValid() {
+		return nil
+	}
+	if err := change(unix.SIOCADDRT, unix.RTF_UP|unix.RTF_GATEWAY, gateway); err != nil {
+		return fmt.Errorf("network: route over %s: %w", gateway, err)
 	}
 	return nil
 }

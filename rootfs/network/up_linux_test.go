@@ -2,6 +2,8 @@ package network
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
@@ -62,14 +64,64 @@ func TestAnInterfaceThatIsFoundLateGetsItsAddress(t *testing.T) {
 	_ = begin.Close()
 	ctx, stop := context.WithTimeout(t.Context(), await.Bound)
 	defer stop()
-	if !c.WaitUp(ctx, time.Millisecond) {
-		t.Error("gave up, want the address set")
+	const own = "02:00:00:00:00:01"
+	sets := 0
+	c.Hold(ctx, time.Millisecond, false, func() error {
+		switch sets++; sets {
+		case 1:
+			return errors.New("not yet")
+		case 2: // it is set, and then pulled and put back
+			if err := c.Up(); err != nil {
+				return err
+			}
+			ethernettest.IP(t, "link", "del", "near0")
+			ethernettest.IP(t, "link", "add", "near0", "address", own, "type", "veth", "peer", "name", "far0")
+			return nil
+		}
+		defer stop()
+		return c.Up()
+	})
+	if sets != 3 {
+		t.Errorf("set %d times, want 3", sets)
 	}
 	if out := ethernettest.IP(t, "-4", "-o", "addr", "show", "near0"); !strings.Contains(out, "10.9.0.2/24") {
 		t.Errorf("got %q, want its address", out)
 	}
-	stop()
-	if c.Interface = "eth9"; c.WaitUp(ctx, time.Hour) {
-		t.Error("went on after its context ended")
+}
+
+// An address is set again with each change of a lease, and when an adapter comes back.
+func TestTheGatewayIsTheLastOneThatWasSet(t *testing.T) {
+	ethernettest.Namespace(t, "that a board's gateway is the one of its configuration")
+	ethernettest.Cable(t, "near0", "far0")
+	for _, gateway := range []string{"10.9.0.1", "10.9.0.1", "10.9.0.3", ""} {
+		c, err := Parse(strings.NewReader("interface = \"near0\"\naddress = \"10.9.0.2/24\"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := ""
+		if gateway != "" {
+			c.Gateway = netip.MustParseAddr(gateway)
+			want = "default via " + gateway + " dev near0"
+		}
+		if err := c.Up(); err != nil {
+			t.Fatal(gateway, err)
+		}
+		if got := strings.TrimSpace(ethernettest.IP(t, "-4", "route", "show", "default")); got != want {
+			t.Errorf("gateway %q: got %q, want %q", gateway, got, want)
+		}
+	}
+}
+
+func TestALeaseEndsWithItsInterface(t *testing.T) {
+	ethernettest.Namespace(t, "that a lease of an interface that was removed ends")
+	ethernettest.Cable(t, "near0", "far0")
+	c := Config{Interface: "near0"}
+	index := c.index()
+	ethernettest.IP(t, "link", "del", "near0")
+	ethernettest.Cable(t, "near0", "far0")
+	ctx, end := context.WithCancelCause(t.Context())
+	c.watch(ctx, index, end)
+	if err := context.Cause(ctx); !errors.Is(err, errReplaced) {
+		t.Errorf("got %v, want %v", err, errReplaced)
 	}
 }
