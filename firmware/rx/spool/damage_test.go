@@ -72,10 +72,7 @@ func leave(t *testing.T, dir string, done int) {
 	for i := range damageRecords {
 		q.Append(record(i, 1000))
 	}
-	if _, err := q.Next(t.Context(), 10); err != nil {
-		t.Fatal(err)
-	}
-	q.Done(done)
+	deliver(t, q, done)
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,7 @@ func TestCrashDeliversAgainFromTheLastPosition(t *testing.T) {
 		q.Append(record(i, 100))
 	}
 	await.True(t, "written", func() bool { q.mu.Lock(); defer q.mu.Unlock(); return q.tail.len()+q.batch.len() == 0 })
-	if _, err := q.Next(t.Context(), 40); err != nil {
-		t.Fatal(err)
-	}
-	q.Done(40)
+	deliver(t, q, 40)
 	await.True(t, "position saved", func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, positionName))
 		return err == nil && len(b) == 21 && b[19] == 40

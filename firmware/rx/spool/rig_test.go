@@ -49,6 +49,19 @@ func takeAll(t testing.TB, q *Queue) (all []int) {
 	return all
 }
 
+// deliver has a peer take records. Next may have fewer at a time, as some are on the disk already.
+func deliver(t testing.TB, q *Queue, n int) {
+	t.Helper()
+	for ctx := await.Context(t); n > 0; {
+		recs, err := q.Next(ctx, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Done(len(recs))
+		n -= len(recs)
+	}
+}
+
 func wantRange(t testing.TB, got []int, from, to int) {
 	t.Helper()
 	if len(got) != to-from {
