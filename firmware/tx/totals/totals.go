@@ -43,13 +43,21 @@ const (
 // Book keeps the totals of a run. It implements task.Task and pipeline.Keeper,
 // and is safe for concurrent use.
 type Book struct {
-	recent, durable *store.Slots
-	earlier         map[string]uint64
+	recent  slots
+	durable slots
+	earlier map[string]uint64
 
 	mu      sync.Mutex
 	record  []byte // as it was last encoded
 	scratch []byte
 	broken  error
+}
+
+// slots are a *store.Slots.
+type slots interface {
+	Read() ([]byte, error)
+	Write(record []byte) error
+	Sync() error
 }
 
 // Open reads the totals of earlier runs in dir. A file that is damaged, or cannot
@@ -63,7 +71,7 @@ func Open(dir string) (b *Book, warning, err error) {
 	if b.durable, err = store.OpenSlots(filepath.Join(dir, "totals"), size); err != nil {
 		return nil, nil, err
 	}
-	for _, s := range []*store.Slots{b.recent, b.durable} {
+	for _, s := range []slots{b.recent, b.durable} {
 		record, err := s.Read()
 		if err == nil {
 			err = decode(record, b.earlier)
@@ -163,7 +171,8 @@ func (b *Book) sync() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err != nil || b.recent.Write(record) == nil {
+	// What was kept meanwhile is newer, and its Left was called: it must stay.
+	if err != nil || b.recent.Write(b.record) == nil {
 		b.broken = err
 	}
 }

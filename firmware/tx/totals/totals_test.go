@@ -34,6 +34,28 @@ func TestTotalsSurviveAKill(t *testing.T) {
 	}
 }
 
+// slow is a disk that something happens on while it syncs.
+type slow struct {
+	slots
+	meanwhile func()
+}
+
+func (s slow) Sync() error {
+	s.meanwhile()
+	return s.slots.Sync()
+}
+
+func TestTotalsThatAreKeptDuringASyncSurviveAKill(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir)
+	b.Keep([]send.Total{{Channel: "cell-1", Records: 300}})
+	b.durable = slow{b.durable, func() { b.Keep([]send.Total{{Channel: "cell-1", Records: 800}}) }}
+	b.sync() // and then a kill
+	if got := open(t, dir).Earlier("cell-1"); got != 800 {
+		t.Errorf("got %d, want the 800 that were kept last", got)
+	}
+}
+
 func TestTotalsSurviveAPowerCutAsOfTheLastSync(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
