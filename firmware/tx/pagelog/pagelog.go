@@ -10,7 +10,8 @@
 // 5 seconds the file is synced, and at the end: a power cut loses what left in
 // the last 6 seconds. An end as asked loses nothing.
 //
-// A disk that fails never stops the transmitter, which keeps its window in memory. The
+// A disk that fails never stops the transmitter, which keeps its window in memory: a pass
+// has what is on the disk and what is in memory, and leaves out what neither has. The
 // fault is counted and makes the log not ready; writing is tried again every 5 seconds.
 //
 // The package refuses to know what a page says, but for its epoch, and to share its

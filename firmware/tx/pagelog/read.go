@@ -141,6 +141,14 @@ func (l *Log) toRead(c *cursor) (s *segment, size int64, ok bool) {
 			return s, s.size, true
 		}
 	}
+	if l.writer.taking {
+		return nil, 0, false
+	}
+	if len(l.segments) > 0 { // without one, nothing is stated of them
+		for _, p := range l.writer.waiting {
+			r.add(p.body)
+		}
+	}
 	r.done = true
 	return nil, 0, false
 }
@@ -154,9 +162,7 @@ func (l *Log) readChunk(c *cursor, s *segment, size int64) {
 	r := &l.reader
 	for _, body := range pages {
 		if c.pass == r.pass {
-			r.ready = append(r.ready, body)
-			r.bytes += len(body)
-			r.notice(body)
+			r.add(body)
 		}
 	}
 	c.offset = end
@@ -172,6 +178,13 @@ func (l *Log) readChunk(c *cursor, s *segment, size int64) {
 		s.cut = true
 		l.stats.Cut++
 	}
+}
+
+// add adds a page to those that are sent.
+func (r *reader) add(body []byte) {
+	r.ready = append(r.ready, body)
+	r.bytes += len(body)
+	r.notice(body)
 }
 
 // notice notes the first page of a channel in a pass.

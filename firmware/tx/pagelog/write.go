@@ -10,11 +10,13 @@ import (
 	"heliograph/firmware/platform/store"
 )
 
-// writer appends pages. Its fields belong to the goroutine of Run, and to Close.
+// writer appends pages. Its fields belong to the goroutine of Run, and to Close. Waiting
+// and taking change with the lock, since a pass has what waits too.
 type writer struct {
 	number  uint64 // of the newest segment
 	file    *os.File
 	now     *segment // that file's
+	taking  bool     // pages are on their way from the window to waiting
 	waiting []waiting
 	bytes   int // of them
 	buffer  []byte
@@ -58,13 +60,27 @@ func (l *Log) write(now time.Time, age time.Duration) {
 
 // take takes pages out of the window, up to a bound.
 func (l *Log) take(now time.Time, age time.Duration) {
-	for w := &l.writer; w.bytes < writeAtOnce; {
+	w := &l.writer
+	l.setTaking(true)
+	defer l.setTaking(false)
+	for w.bytes < writeAtOnce {
 		body, since, ok := l.window.Unsaved(now, age)
 		if !ok {
 			return
 		}
+		l.mu.Lock()
 		w.waiting = append(w.waiting, waiting{body, since})
+		l.mu.Unlock()
 		w.bytes += len(body)
+	}
+}
+
+// setTaking has a pass not end its pages while some are on their way here.
+func (l *Log) setTaking(taking bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writer.taking = taking; !taking && l.reader.pass > 0 && !l.reader.done {
+		l.wakeReader()
 	}
 }
 

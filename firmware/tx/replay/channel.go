@@ -16,6 +16,8 @@ type Channel struct {
 	bytes  int     // of the closed pages
 	open   record.ReplayWriter
 	since  time.Time // when the open page's first record left
+	until  time.Time // when the newest record left
+	whole  time.Time // what left before is not all kept; zero: all is, by the window or by Older
 	taken  int       // bytes that the open page takes, as counted
 
 	body     []byte // the open page's, as it was last given out
@@ -49,6 +51,7 @@ func (c *Channel) Keep(now time.Time, e *record.Replayed) {
 		c.since = now
 	}
 	c.open.Append(e)
+	c.until = now
 	w.stats.Records++
 	if len(c.open.Entries) >= pageBytes {
 		c.close()
@@ -71,7 +74,8 @@ func (c *Channel) close() {
 	w := c.window
 	w.serial++
 	p := &page{
-		channel: c, serial: w.serial, first: c.open.First, last: c.open.Last, since: c.since, entries: c.open.Entries,
+		channel: c, serial: w.serial, first: c.open.First, last: c.open.Last, since: c.since, until: c.until,
+		entries: c.open.Entries,
 	}
 	c.pages = append(c.pages, p)
 	p.account()
@@ -107,7 +111,7 @@ func (c *Channel) oldest() uint64 {
 func (c *Channel) reach(now time.Time) time.Duration {
 	if o := c.window.config.Older; o != nil {
 		if since, ok := o.Since(); ok {
-			return now.Sub(since)
+			return min(now.Sub(since), now.Sub(c.whole))
 		}
 	}
 	switch {
@@ -132,6 +136,10 @@ func (c *Channel) drop() {
 	c.before++
 	c.bytes -= p.counted
 	c.window.bytes -= p.counted
+	if !p.saved && c.window.config.Older != nil {
+		c.whole = p.until
+		c.window.lost(p)
+	}
 	if p.entries != nil { // it was never packed
 		c.window.pending = slices.DeleteFunc(c.window.pending, func(q *page) bool { return q == p })
 	}

@@ -18,7 +18,8 @@ type Older interface {
 	// Rewind begins at the oldest page again.
 	Rewind()
 	// Next returns the next page, which is valid until the next call, or nil: more says
-	// that there is one, which is not there yet.
+	// that there is one, which is not there yet. What Unsaved returned before Rewind and
+	// Next does not return is lost.
 	Next() (body []byte, more bool)
 }
 
@@ -73,6 +74,7 @@ func (w *Window) Unsaved(now time.Time, age time.Duration) (body []byte, since t
 	}
 	p := w.nextUnsaved()
 	p.pack()
+	p.saved = true
 	w.evict()
 	return p.body, p.since, true
 }
@@ -80,13 +82,23 @@ func (w *Window) Unsaved(now time.Time, age time.Duration) (body []byte, since t
 // place is how far a pass has come in a channel of which Older has pages. What a pass
 // leaves out is lost for good to a receiver, so a channel whose pages are removed from
 // the window before the pass comes to them ends there: the next pass has them from Older.
+// Pages that neither has, because Older could not take them, are left out.
 type place struct {
-	next uint64 // the number that comes next; 0: any
+	next uint64 // the number that comes next, or one before which nothing else comes
 	held bool   // the window has the next page itself
 }
 
-// follows reports whether a page beginning with first leaves nothing out.
-func (p *place) follows(first uint64) bool { return p.next == 0 || first <= p.next }
+// follows reports whether a page beginning with first leaves nothing out that is not lost.
+func (p *place) follows(first uint64) bool { return first <= p.next }
+
+// lost has a pass not wait for a page that was removed and that Older was not given.
+func (w *Window) lost(p *page) {
+	for i := range w.pass.older {
+		if at := &w.pass.older[i]; w.channels[i] == p.channel && p.first <= at.next {
+			at.next = max(at.next, p.last+1)
+		}
+	}
+}
 
 // older returns the next page that the window itself does not have, or nil: more says
 // that there is one, which is not there yet.
@@ -122,10 +134,10 @@ func (w *Window) lacks(body []byte) bool {
 		case p.held:
 			return false
 		case r.First < c.oldest():
-			p.next = r.Last + 1
+			p.next = max(p.next, r.Last+1)
 			return true
 		default:
-			p.next, p.held = r.First, true
+			p.next, p.held = max(p.next, r.First), true
 			return false
 		}
 	}

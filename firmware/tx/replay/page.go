@@ -12,10 +12,12 @@ type page struct {
 	serial      uint64 // pages of all channels in the order in which they were closed
 	first, last uint64
 	since       time.Time // when its first record left
+	until       time.Time // when its last record left
 	entries     []byte    // nil once it is packed
 	body        []byte    // nil until then
 	counted     int       // bytes
 	unsaved     bool      // it is not to be removed yet
+	saved       bool      // Older was given it
 	gone        bool
 }
 

@@ -110,7 +110,10 @@ func (p *pass) begin(now time.Time, w *Window) {
 	p.places = append(p.places[:0], make([]int, len(w.channels))...)
 	if o := w.config.Older; o != nil {
 		o.Rewind()
-		p.older = append(p.older[:0], make([]place, len(w.channels))...)
+		p.older = p.older[:0]
+		for _, c := range w.channels { // what is before, and does not come from Older, is lost
+			p.older = append(p.older, place{next: c.oldest()})
+		}
 	}
 }
 
