@@ -13,6 +13,8 @@
 // A disk that fails never stops the transmitter, which keeps its window in memory: a pass
 // has what is on the disk and what is in memory, and leaves out what neither has. The
 // fault is counted and makes the log not ready; writing is tried again every 5 seconds.
+// A pass waits a minute for a disk that cannot be read, and then leaves out the rest of
+// that file, until it can be read again.
 //
 // The package refuses to know what a page says, but for its epoch, and to share its
 // folder: the state directory's lock keeps other processes out.
@@ -153,12 +155,17 @@ func (l *Log) Save(w Window) { l.window = w }
 // String names the task.
 func (l *Log) String() string { return "replay pages on disk" }
 
-// Ready returns why pages are not kept on the disk, while they are not.
+// Ready returns why pages are not kept on the disk, or not read, while they are not.
 func (l *Log) Ready() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fault != nil {
 		return cause.State(fmt.Errorf("replay pages are kept in memory alone: %w", l.fault))
+	}
+	for _, s := range l.segments {
+		if s.unread != nil {
+			return cause.State(fmt.Errorf("replay pages on the disk are not sent again: %w", s.unread))
+		}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package pagelog
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,12 @@ func open(t *testing.T, dir string, limit int64) (*Log, *pages) {
 // EPOCH/NUMBER.
 func numbers(t *testing.T, l *Log, channel uint16) (got []string) {
 	t.Helper()
+	return numbersWhile(t, l, channel, func() {})
+}
+
+// numbersWhile is numbers, with something done before each read.
+func numbersWhile(t *testing.T, l *Log, channel uint16, before func()) (got []string) {
+	t.Helper()
 	l.Rewind()
 	var c cursor
 	for {
@@ -65,6 +72,7 @@ func numbers(t *testing.T, l *Log, channel uint16) (got []string) {
 			return got
 		}
 		if body == nil {
+			before()
 			if s, size, ok := l.toRead(&c); ok {
 				l.readChunk(&c, s, size)
 			}
@@ -209,6 +217,69 @@ func TestDamageHidesTheRestOfAFile(t *testing.T) {
 		if got := numbers(t, l, 1); !slices.Equal(got, []string{"1/1", "2/1", "2/2"}) || l.stats.Cut != 1 {
 			t.Errorf("got %v, %d cut; want all but what is damaged, counted once", got, l.stats.Cut)
 		}
+	}
+}
+
+// unreadable has a file be one that cannot be read, until the function is called.
+func unreadable(t *testing.T, path string) (readable func()) {
+	t.Helper()
+	aside := path + ".aside"
+	if err := errors.Join(os.Rename(path, aside), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(os.Remove(path), os.Rename(aside, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAReadErrorThatPassesLeavesNothingOut(t *testing.T) {
+	dir := t.TempDir()
+	for epoch := range uint64(2) {
+		l, p := open(t, dir, MinLimit)
+		p.list = []waiting{page(1, epoch+1, 1, 10), page(1, epoch+1, 2, 10)}
+		l.write(t0, age)
+		l.Close()
+	}
+	l, _ := open(t, dir, MinLimit)
+	want := slices.Concat(wanted(1, 1, 2), wanted(2, 1, 2))
+	readable, reads := unreadable(t, l.segments[0].path), 0
+	got := numbersWhile(t, l, 1, func() {
+		if reads++; reads == 4 {
+			readable()
+		}
+	})
+	if !slices.Equal(got, want) || l.stats.Errors != 3 || l.Ready() != nil {
+		t.Errorf("got %v, %d errors, ready %v; want %v, and 3", got, l.stats.Errors, l.Ready(), want)
+	}
+}
+
+func TestAFileThatCannotBeReadIsLeftOutInTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	for epoch := range uint64(3) {
+		l, p := open(t, dir, MinLimit)
+		p.list = []waiting{page(1, epoch+1, 1, 10)}
+		l.write(t0, age)
+		l.Close()
+	}
+	l, _ := open(t, dir, MinLimit)
+	first, second := unreadable(t, l.segments[0].path), unreadable(t, l.segments[1].path)
+	for pass := range uint64(3) {
+		got := numbers(t, l, 1)
+		if want := readTries + 1 + 2*pass; !slices.Equal(got, wanted(3, 1, 1)) || l.stats.Errors != want {
+			t.Errorf("got %v after %d errors, want the last after %d: a disk that fails is not waited for again",
+				got, l.stats.Errors, want)
+		}
+		if l.Ready() == nil {
+			t.Error("pages cannot be read: got ready")
+		}
+	}
+	first()
+	second()
+	want := []string{"1/1", "2/1", "3/1"}
+	if got := numbers(t, l, 1); !slices.Equal(got, want) || l.Ready() != nil {
+		t.Errorf("once it can be read: got %v, ready %v; want %v", got, l.Ready(), want)
 	}
 }
 

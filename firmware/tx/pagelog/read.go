@@ -3,6 +3,7 @@ package pagelog
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 const (
 	chunkBytes = 256 << 10 // read at once
 	aheadBytes = 512 << 10 // read ahead of what is sent
+	readTries  = 12        // retryEvery apart, before what cannot be read is left out
 )
 
 // earliest is before any time of day that this program can have seen: a clock that shows
@@ -40,6 +42,7 @@ type cursor struct {
 	pass   uint64
 	number uint64 // of the segment
 	offset int64
+	failed int // reads in a row
 }
 
 // Oldest implements replay.Older. It is the first page of the channel in the last pass,
@@ -116,7 +119,13 @@ func (l *Log) read(ctx context.Context) {
 			if !ok {
 				break
 			}
-			l.readChunk(&c, s, size)
+			if l.readChunk(&c, s, size) {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(retryEvery):
+			}
 		}
 	}
 }
@@ -128,7 +137,7 @@ func (l *Log) toRead(c *cursor) (s *segment, size int64, ok bool) {
 	defer l.mu.Unlock()
 	r := &l.reader
 	if c.pass != r.pass {
-		*c = cursor{pass: r.pass}
+		*c = cursor{pass: r.pass, failed: c.failed}
 	}
 	if r.done || r.pass == 0 || r.bytes >= aheadBytes {
 		return nil, 0, false
@@ -154,8 +163,9 @@ func (l *Log) toRead(c *cursor) (s *segment, size int64, ok bool) {
 }
 
 // readChunk reads pages of a segment from the cursor on, or finds that there are none
-// that are whole.
-func (l *Log) readChunk(c *cursor, s *segment, size int64) {
+// that are whole. It returns false when the disk failed, which may pass: a pass that went
+// on without those pages would have the receiver give them up.
+func (l *Log) readChunk(c *cursor, s *segment, size int64) bool {
 	pages, end, err := readPages(s.path, s.number, c.offset, size)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,17 +177,33 @@ func (l *Log) readChunk(c *cursor, s *segment, size int64) {
 	}
 	c.offset = end
 	if err == nil {
-		return
+		if c.failed = 0; end == size {
+			s.unread = nil
+		}
+		return true
 	}
-	c.offset = size // the rest cannot be read
 	switch {
 	case errors.Is(err, os.ErrNotExist): // it was removed to make room
 	case !errors.Is(err, errDamaged):
 		l.stats.Errors++
+		if c.failed++; c.failed < readTries && s.unread == nil {
+			return false
+		}
+		l.leaveOut(s, err)
 	case !s.cut:
 		s.cut = true
 		l.stats.Cut++
 	}
+	c.offset = size // the rest cannot be read
+	return true
+}
+
+// leaveOut has passes not wait for a segment that cannot be read; with the lock.
+func (l *Log) leaveOut(s *segment, err error) {
+	if s.unread == nil {
+		l.log.Warn("replay pages on the disk cannot be read, and are left out", "file", s.path, "error", err)
+	}
+	s.unread = err
 }
 
 // add adds a page to those that are sent.
@@ -209,7 +235,9 @@ func readPages(path string, number uint64, from, to int64) (pages [][]byte, end 
 	defer f.Close()
 	for size := min(to-from, chunkBytes); ; {
 		b := make([]byte, size)
-		if _, err := f.ReadAt(b, from); err != nil {
+		if _, err := f.ReadAt(b, from); err == io.EOF {
+			return nil, from, errDamaged // it was made shorter
+		} else if err != nil {
 			return nil, from, err
 		}
 		pages, need, err := parsePages(b, number)

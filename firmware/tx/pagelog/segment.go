@@ -35,6 +35,7 @@ type segment struct {
 	since  int64  // ns since 1970: when its first record left
 	size   int64  // bytes
 	cut    bool   // it is known to end within a page
+	unread error  // why passes leave some of it out; nil: they do not
 }
 
 // segmentPath names a segment by its number.
