@@ -371,11 +371,20 @@ func (m *Mux) Waiting() bool {
 	return false
 }
 
-// Drain removes and returns all that waits.
+// Drain removes and returns all that waits. Of a record in pieces it returns the Left
+// alone. What has a Left is not counted: its source keeps it.
 func (m *Mux) Drain() []Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Record
+	for i := range m.classes {
+		p := &m.classes[i].pieces
+		if p.left != nil {
+			p.owner.accepted--
+			out = append(out, Record{Left: p.left})
+		}
+		*p = pieces{}
+	}
 	for _, c := range m.channels {
 		for !c.queue.empty() {
 			m.classes[c.class].waiting--
@@ -385,7 +394,7 @@ func (m *Mux) Drain() []Record {
 			r, k := m.nextRecord(c)
 			c.keys.release(k, r.Key)
 			if r.Left != nil {
-				c.accepted-- // its source keeps it: Left reports that it was not sent
+				c.accepted--
 			}
 			out = append(out, r)
 		}

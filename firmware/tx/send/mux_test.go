@@ -168,3 +168,31 @@ func TestAnIdleFlowSavesNothingUp(t *testing.T) {
 		t.Errorf("after a pause the carousel takes %.2f of the line, want about its share", share)
 	}
 }
+
+// TestTheEndReturnsARecordInPieces: its source is informed once that it has not left, and
+// sends it again; a record of which the last piece has gone is for the sender to report.
+func TestTheEndReturnsARecordInPieces(t *testing.T) {
+	for frames, want := range map[int]int{1: 1, 20: 0} {
+		m := idleMux(200)
+		c := m.Channel("a", wire.Bulk)
+		const before = 3
+		for range before {
+			mustPut(t, m, c, Record{Payload: []byte("short"), Event: true})
+		}
+		mustPut(t, m, c, Record{Payload: make([]byte, 1000), Event: true, Left: func(error) {}})
+		for range frames {
+			frame(t, m)
+		}
+		returned := 0
+		for _, r := range append(m.Drain(), m.Drain()...) {
+			if r.Left != nil {
+				returned++
+			}
+		}
+		sent := m.AppendTotals(nil)[0].Records
+		if returned != want || sent != uint64(before+1-want) || m.Waiting() {
+			t.Errorf("after %d frames: got %d returned and %d counted, waiting %v; want %d and %d", frames, returned,
+				sent, m.Waiting(), want, before+1-want)
+		}
+	}
+}
