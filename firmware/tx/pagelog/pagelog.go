@@ -34,6 +34,7 @@
 package pagelog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,8 +111,8 @@ func Open(dir string, limit int64, log *slog.Logger) *Log {
 	return l
 }
 
-// find lists the segments that there are.
-func (l *Log) find() error {
+// find lists the segments that there are. One that cannot be read now is left out, and its number not used again.
+func (l *Log) find() (failed error) {
 	if err := store.Folder(l.dir); err != nil {
 		return err
 	}
@@ -129,14 +131,18 @@ func (l *Log) find() error {
 			continue
 		}
 		if err != nil {
-			return err
+			failed = cmp.Or(failed, err)
+			if number, err := strconv.ParseUint(strings.TrimSuffix(n.Name(), suffix), 16, 64); err == nil {
+				l.writer.number = max(l.writer.number, number)
+			}
+			continue
 		}
 		l.segments = append(l.segments, s)
 		l.bytes += s.size
 		l.writer.number = max(l.writer.number, s.number)
 	}
 	slices.SortFunc(l.segments, func(a, b *segment) int { return strings.Compare(a.path, b.path) })
-	return nil
+	return failed
 }
 
 // Forget removes all pages: it is not known any more of which epoch they are.

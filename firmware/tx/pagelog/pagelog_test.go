@@ -255,6 +255,27 @@ func TestAReadErrorThatPassesLeavesNothingOut(t *testing.T) {
 	}
 }
 
+func TestAFileThatCannotBeReadAtTheStartIsKept(t *testing.T) {
+	dir := t.TempDir()
+	run := func(epoch uint64) *Log {
+		l, p := open(t, dir, MinLimit)
+		p.list = []waiting{page(1, epoch, 1, 10)}
+		l.write(t0, age)
+		l.Close()
+		return l
+	}
+	run(1)
+	readable := unreadable(t, run(2).segments[1].path)
+	if l := run(3); l.Ready() != nil || l.stats.Errors != 1 || l.stats.Cut != 0 {
+		t.Errorf("got %v, %+v; want the next file written, and 1 error", l.Ready(), l.stats)
+	}
+	readable()
+	l, _ := open(t, dir, MinLimit)
+	if got, want := numbers(t, l, 1), []string{"1/1", "2/1", "3/1"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestAFileThatCannotBeReadIsLeftOutInTheEnd(t *testing.T) {
 	dir := t.TempDir()
 	for epoch := range uint64(3) {

@@ -76,8 +76,10 @@ func openSegment(path string) (*segment, error) {
 		return nil, err
 	}
 	var head [headerSize]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil {
+	if _, err := io.ReadFull(f, head[:]); err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil, errDamaged
+	} else if err != nil {
+		return nil, err
 	}
 	s := &segment{path: path, size: info.Size()}
 	if err := s.parseHeader(head[:]); err != nil {
