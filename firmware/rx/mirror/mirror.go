@@ -5,6 +5,7 @@
 //	update.go   live records, one by one and in batches
 //	page.go     what the carousel repeats: pages, manifests, totals
 //	round.go    when the carousel has listed every key
+//	deleted.go  which keys were deleted
 //	held.go     values whose keys are not known yet
 //	replay.go   records that are sent again, into the holes
 //	waiting.go  pages of them that wait
@@ -73,7 +74,8 @@
 // What a channel keeps of keys and values has a budget (budget.go). A value that
 // does not fit is lost, and its key is kept without one, so that completeness can
 // still be decided for all others; a key that does not fit is not kept, and the
-// state is not complete.
+// state is not complete. Deletions have a bound of their own (deleted.go): beyond it
+// the oldest are forgotten, and pages that were made before them are left out.
 //
 // The package is pure: no I/O, no goroutine, no clock. It refuses to
 // interpret keys and payloads.
@@ -105,7 +107,7 @@ type Channel struct {
 	byCreation map[uint64]*value // those that arrived in this epoch
 	held       held
 	hash       uint64 // of byCreation
-	tombstones map[string]tombstone
+	tombstones tombstones
 	expect     uint64 // the next number; 0: nothing arrived in this epoch
 	gap        uint64 // the last number that did not arrive; no older page can make up for it
 	uncertain  bool   // an earlier run crashed: what is before the next record may have been delivered
@@ -145,15 +147,12 @@ type value struct {
 	over        bool   // there was no room for its value
 }
 
-// tombstone remembers a deletion until no page made before it can arrive.
-type tombstone struct{ seq, created uint64 }
-
 // New returns a channel that calls deliver with every record, in order. It heals
 // nothing unless TakeLate says so.
 func New(deliver func(Update)) *Channel {
 	return &Channel{
 		deliver: deliver, keys: map[string]*value{}, byCreation: map[uint64]*value{},
-		tombstones: map[string]tombstone{}, holes: holes.Set{Closed: true},
+		holes: holes.Set{Closed: true},
 	}
 }
 
@@ -171,7 +170,7 @@ func (c *Channel) Begin(epoch uint64, fromStart bool) {
 	c.hash = 0
 	clear(c.byCreation)
 	c.held.clear()
-	c.tombstones = map[string]tombstone{}
+	c.tombstones = tombstones{}
 	c.before += c.totals.Conflated
 	c.earlier = c.counts.numbered() + c.before
 	c.exact = c.exact && !c.uncertain

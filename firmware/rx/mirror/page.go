@@ -7,6 +7,10 @@ func (c *Channel) Page(p *record.Page) error {
 	if c.expect == 0 {
 		c.countMissing(p.Seq + 1) // live records up to p.Seq may still be on their way
 	}
+	c.tombstones.removeUpTo(p.Seq)
+	if p.Seq < c.tombstones.forgotten {
+		return nil // as if it had not arrived
+	}
 	current, round := p.Seq >= c.gap, uint32(0)
 	if current { // a page older than the last gap makes nothing complete
 		c.round.continueWith(p)
@@ -15,11 +19,6 @@ func (c *Channel) Page(p *record.Page) error {
 	err := p.Entries(func(e *record.Entry) { c.applyEntry(p, e, round) })
 	if err != nil {
 		return err
-	}
-	for key, t := range c.tombstones {
-		if t.seq <= p.Seq && t.created > p.From && t.created <= p.To {
-			delete(c.tombstones, key)
-		}
 	}
 	if current && c.round.addPage(p) {
 		c.closeRound()
@@ -37,7 +36,7 @@ func (c *Channel) applyEntry(p *record.Page, e *record.Entry, round uint32) {
 		return // known, or its live record is still on its way, or will be found lost
 	}
 	if v == nil {
-		if t, deleted := c.tombstones[string(e.Key)]; deleted && t.seq > p.Seq {
+		if c.tombstones.has(e.Key) {
 			return // the page is older than the deletion
 		}
 		if !c.roomForKey(e.Key) {
@@ -83,6 +82,7 @@ func (c *Channel) Manifest(m *record.Manifest) {
 	if c.expect == 0 {
 		c.countMissing(m.Seq + 1)
 	}
+	c.tombstones.removeUpTo(m.Seq) // a channel without keys has no pages
 	if c.changed > m.Seq || c.expect <= m.Seq {
 		return // the sets are of different times
 	}

@@ -90,7 +90,6 @@ func (c *Channel) addKey(key []byte) *value {
 	v := &value{key: string(key), placeholder: true}
 	c.keys[v.key] = v
 	c.addBytes(len(v.key) + keyOverhead)
-	delete(c.tombstones, v.key)
 	return v
 }
 
@@ -120,6 +119,6 @@ func (c *Channel) addTombstone(u *record.Update, v *value) {
 	if v != nil {
 		c.removeKey(v)
 	}
-	c.tombstones[string(u.Key)] = tombstone{seq: u.Seq, created: u.Created}
+	c.tombstones.add(u.Key, u.Seq)
 	c.changed = u.Seq
 }
