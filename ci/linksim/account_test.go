@@ -99,15 +99,15 @@ func (r *run) each() {
 	}
 }
 
-// keepAccount keeps the receiver's account; without a session there is nothing new.
+// keepAccount keeps the receiver's account; without a session it is as exact as it was.
 func (r *run) keepAccount(exact bool) {
+	r.kept = r.RX.Account()
 	if _, _, ok := r.RX.Opener.Sequence(); ok {
-		r.kept = r.RX.Account()
 		r.kept.Exact = exact
-		for id, c := range r.kept.Channels {
-			c.Volatile = uint64(len(r.waiting))
-			r.kept.Channels[id] = c
-		}
+	}
+	for id, c := range r.kept.Channels {
+		c.Volatile = uint64(len(r.waiting))
+		r.kept.Channels[id] = c
 	}
 }
 

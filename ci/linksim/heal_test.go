@@ -116,14 +116,13 @@ func (p *pair) killRX() {
 	p.RX = nil
 }
 
-// keepAccount keeps the receiver's account; without a session there is nothing new.
+// keepAccount keeps the receiver's account; without a session it is as exact as it was.
 func (p *pair) keepAccount(exact bool) {
-	if _, _, ok := p.RX.Opener.Sequence(); !ok {
-		return
-	}
 	p.keptAt = p.Now
 	p.kept = p.RX.Account()
-	p.kept.Exact = exact
+	if _, _, ok := p.RX.Opener.Sequence(); ok {
+		p.kept.Exact = exact
+	}
 	for _, c := range p.channels {
 		p.kept.Channels[c.id] = c.out.Account(uint64(len(c.waiting)), 1<<16)
 		c.keep()
@@ -139,7 +138,7 @@ func (p *pair) work() {
 		p.startRX()
 	}
 	if p.RX != nil {
-		if _, _, ok := p.RX.Opener.Sequence(); ok && (p.kept.Exact || p.Now.Sub(p.keptAt) >= time.Second) {
+		if _, _, ok := p.RX.Opener.Sequence(); ok && p.kept.Exact || p.Now.Sub(p.keptAt) >= time.Second {
 			p.keepAccount(false) // a run that ended in order is over at the next session
 		}
 		for _, c := range p.channels {

@@ -22,7 +22,7 @@ type RX struct {
 	room     mirror.Room // for pages that wait to fill holes
 	reader   record.ReplayReader
 	turn     int     // whose page is worked on
-	before   Account // of the run before, until the first session opens
+	before   Account // of the run before; once a session has opened its epoch alone
 }
 
 // Account is what a receiver hands on to the next.
@@ -32,10 +32,10 @@ type Account struct {
 	Channels map[uint16]mirror.Account
 }
 
-// Account returns the account as it stands. Exact is the caller's to set.
+// Account returns the account as it stands: before the first session that of the run before
+// goes on. With a session Exact is the caller's to set, at the end.
 func (r *RX) Account() Account {
-	a := Account{Channels: map[uint16]mirror.Account{}}
-	a.Epoch, _, _ = r.Opener.Sequence()
+	a := Account{Epoch: r.before.Epoch, Exact: r.before.Exact, Channels: map[uint16]mirror.Account{}}
 	for id, c := range r.Channels {
 		a.Channels[id] = c.Account(0, 1<<16)
 	}
@@ -117,7 +117,7 @@ func (r *RX) Frame(now time.Time, b []byte) {
 				c.Continue(a, r.before.Exact)
 			}
 		}
-		r.before = Account{}
+		r.before = Account{Epoch: epoch}
 	}
 }
 

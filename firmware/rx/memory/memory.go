@@ -39,6 +39,7 @@ import (
 	"compress/flate"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -261,5 +262,18 @@ func (m *Memory) Keep(epoch, sequence uint64, a pipeline.Account) {
 		return // no session yet
 	}
 	m.state.Sequence, m.state.Account = max(m.state.Sequence, sequence), a
+	m.save(false)
+}
+
+// KeepOn remembers the account while there is no session, under the mark of the last one:
+// what a sink's peer did not take is counted then too.
+func (m *Memory) KeepOn(a pipeline.Account) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.Exact = a.Exact && m.state.Account.Exact // one may have opened in between
+	if !m.anchored || m.faults[memoryPart] == nil && reflect.DeepEqual(a, m.state.Account) {
+		return // each write wears the card
+	}
+	m.state.Account = a
 	m.save(false)
 }

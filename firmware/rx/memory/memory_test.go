@@ -87,6 +87,31 @@ func TestMarkSurvivesARestart(t *testing.T) {
 	}
 }
 
+func TestTheAccountIsKeptWithoutASession(t *testing.T) {
+	account := func(refused uint64) pipeline.Account {
+		return pipeline.Account{Epoch: 5, Exact: true, Channels: map[string]mirror.Account{
+			"a": {Next: 7, Counts: mirror.Counts{Refused: refused}}}}
+	}
+	dir := t.TempDir()
+	open(t, dir, "k1").KeepOn(account(1))
+	if got := open(t, dir, "k1").Account(); len(got.Channels) > 0 {
+		t.Errorf("with no run remembered: got %+v", got)
+	}
+	f := open(t, dir, "k1")
+	f.admit(t, 5, 1, 0, nil)
+	f.Keep(5, 100, account(1))
+	open(t, dir, "k1").KeepOn(account(2))
+	f = open(t, dir, "k1")
+	if got := f.Account(); got.Channels["a"].Refused != 2 || !got.Exact {
+		t.Errorf("got %+v, want what was refused, and exact", got)
+	}
+	f.admit(t, 5, 1, 100, nil)
+	f.KeepOn(account(3)) // of the moment before the session opened
+	if got := open(t, dir, "k1").Account(); got.Channels["a"].Refused != 3 || got.Exact {
+		t.Errorf("got %+v, want what was refused, not exact", got)
+	}
+}
+
 func TestRegressedEpochWaitsForTheOperator(t *testing.T) {
 	f := open(t, t.TempDir(), "k1")
 	f.admit(t, 5, 1, 0, nil)

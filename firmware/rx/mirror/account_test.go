@@ -87,6 +87,52 @@ func TestHolesInShortKeepTheBalance(t *testing.T) {
 	}
 }
 
+// A run in which no session opens hands on what it resumed, and what the sink's peer did
+// not take meanwhile.
+func TestTheAccountGoesOnWithoutASession(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		exact bool
+		want  Counts
+	}{
+		{"after an end in order", true, Counts{Delivered: 3, Refused: 1, Expired: 1, Lost: 3, Conflated: 9}},
+		{"after a crash", false, Counts{Delivered: 2, Refused: 1, Expired: 1, Lost: 2, Unknown: 2, Conflated: 9}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene()
+			s.event(1)
+			s.Totals(&record.Totals{Seq: 1, Conflated: 2})
+			s.Begin(true)
+			s.Totals(&record.Totals{Earlier: 5}) // 2 of epoch 1 are lost
+			for seq := range uint64(3) {
+				s.event(seq + 1)
+			}
+			s.Totals(&record.Totals{Seq: 3, Conflated: 7, Earlier: 5})
+			a := s.Account(0, 1<<10)
+			a.Volatile = 1
+			for n := range 3 {
+				s = &scene{Channel: New(func(Update) {})}
+				s.Resume(a, c.exact)
+				if n == 0 {
+					s.Refused(1)
+				} else if n == 1 {
+					s.Expired(1)
+				}
+				a = s.Account(0, 1<<10)
+			}
+			s = &scene{Channel: New(func(Update) {})}
+			s.Resume(a, c.exact)
+			s.Channel.Begin(2, false)
+			s.Continue(a, c.exact)
+			s.event(5)
+			s.Totals(&record.Totals{Seq: 5, Conflated: 7, Earlier: 5})
+			if st := s.Status(); st.Counts != c.want || st.Sent != st.numbered()+st.Conflated {
+				t.Errorf("got %+v of %d sent, want %+v", st.Counts, st.Sent, c.want)
+			}
+		})
+	}
+}
+
 // What waited in memory alone is delivered after an end in order, which brought it
 // to disk, and unknown after a crash.
 func TestWhatWaitedInMemoryIsUnknownAfterACrash(t *testing.T) {

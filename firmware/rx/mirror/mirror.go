@@ -129,6 +129,7 @@ type Channel struct {
 	window     record.Window // Epoch 0: none stated in this session
 	pieces     []holes.Piece
 	recent     recent
+	resumed    Account // of the run before
 	budget     *Budget // nil: no bound
 	bytes      int     // of keys and values
 	over       int     // keys for whose values there was no room

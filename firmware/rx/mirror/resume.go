@@ -43,8 +43,10 @@ func (c *Channel) Account(volatile uint64, limit int) Account {
 		Gap: !c.exact, Uncertain: c.uncertain, Epoch: c.epoch, Last: c.last, Stated: c.stated,
 		Volatile: volatile, Recent: c.recent.newest(volatile),
 	}
-	if a.Epoch == 0 {
-		a.Epoch = c.end.Epoch
+	if c.epoch == 0 { // nothing could arrive: the next run begins where this one would have
+		r := &c.resumed
+		a.Before, a.Next, a.Earlier, a.Epoch = r.Before, r.Next, r.Earlier, r.Epoch
+		a.Gap, a.Uncertain = r.Gap, r.Uncertain
 	}
 	a.Holes = c.holes.Append(nil, limit)
 	return a
@@ -57,6 +59,8 @@ func (c *Channel) AppendHoles(dst []byte) []byte { return c.holes.Append(dst, ma
 // is false after a crash: the run may have delivered more than it remembered, and
 // what of it was volatile may be gone.
 func (c *Channel) Resume(a Account, exact bool) {
+	c.resumed = a
+	c.resumed.Holes, c.resumed.Recent = nil, nil // they are in holes
 	c.counts, c.before, c.excess, c.last, c.stated = a.Counts, a.Conflated, a.Excess, a.Last, a.Stated
 	c.end = holes.Position{Epoch: a.Epoch, Number: max(a.Next, 1)}
 	delivered, err := c.holes.Parse(a.Holes) // damage: what is missing is final

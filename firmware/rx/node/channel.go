@@ -204,20 +204,23 @@ func (n *Node) closeChannels() {
 		}
 	}
 	n.closeHistories()
-	account := n.link.Account()
-	account.Exact = true
 	if epoch, sequence, ok := n.link.Sequence(); ok {
 		n.state.memory.KeepHoles(epoch, sequence, n.link.ManyHoles())
 	}
-	n.keepAccount(account)
+	n.keepAccount(true)
 	n.keepKeys(true)
 }
 
-// keepAccount remembers the account of a session, if there is one.
-func (n *Node) keepAccount(a pipeline.Account) {
-	if epoch, sequence, ok := n.link.Sequence(); ok {
-		n.state.memory.Keep(epoch, sequence, a)
+// keepAccount remembers the account; last is true at the end of the run.
+func (n *Node) keepAccount(last bool) {
+	epoch, sequence, ok := n.link.Sequence() // first: a session that opens now is the next second's
+	a := n.link.Account()
+	if !ok {
+		n.state.memory.KeepOn(a)
+		return
 	}
+	a.Exact = last
+	n.state.memory.Keep(epoch, sequence, a)
 }
 
 // keepKeys brings the lists of keys up to date; last is true at the end of the run.

@@ -67,7 +67,7 @@ func (m *maintenance) maintain() {
 	second := m.steps.Add(1)
 	m.checkState()
 	m.keys.update(time.Now())
-	n.keepAccount(n.link.Account())
+	n.keepAccount(false)
 	if second%keepKeysEvery == 0 {
 		n.keepKeys(false)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -189,6 +190,43 @@ func TestTheNextRunContinuesTheAccount(t *testing.T) {
 		synctest.Wait()
 		if got, want := r.sinks["cell"].delivered(), []string{"b=2", "delete a"}; !slices.Equal(got, want) {
 			t.Errorf("delivered %q, want %q: the keys of the run before are remembered", got, want)
+		}
+	})
+}
+
+// The link is down while RX restarts twice, and the peer refuses what the spool had.
+func TestWhatIsRefusedWithoutASessionIsKept(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.run()
+		r.transmit(7)
+		r.everything()
+		synctest.Wait()
+		r.end()
+
+		r.run()
+		r.sinks["cell"].account.Refused(1)
+		time.Sleep(2 * time.Second)
+		dir := t.TempDir() // of a run that is killed
+		if err := os.CopyFS(dir, os.DirFS(r.cfg.RX.State)); err != nil {
+			t.Fatal(err)
+		}
+		r.sinks["cell"].account.Expired(1)
+		r.end()
+
+		for state, want := range map[string][3]uint64{r.cfg.RX.State: {0, 1, 1}, dir: {1, 1, 0}} {
+			r.cfg.RX.State = state
+			n := r.run()
+			r.hello()
+			r.totals("cell", 3)
+			time.Sleep(2 * time.Second) // frames before them were missed
+			synctest.Wait()
+			s := n.Snapshot().Channels["cell"]
+			if got := [3]uint64{*s.Delivered, *s.Refused, *s.Expired}; got != want || *s.Lost != 1 || *s.Unknown != 0 {
+				t.Errorf("got %d delivered, refused, expired, %d lost, %d unknown; want %d, 1 and 0", got, *s.Lost,
+					*s.Unknown, want)
+			}
+			r.end()
 		}
 	})
 }

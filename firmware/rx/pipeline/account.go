@@ -45,12 +45,14 @@ func (l *Link) ManyHoles() map[string][]byte {
 	return many
 }
 
-// Account returns what the next run is to take over.
+// Account returns what the next run is to take over. Before the first session nothing
+// arrives, and the account of the run before goes on: what its sinks' peers did not take
+// since is counted, and it stays as exact as it was. With a session Exact is the caller's
+// to set, at the end.
 func (l *Link) Account() Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := Account{Channels: map[string]mirror.Account{}}
-	a.Epoch, _, _ = l.opener.Sequence()
+	a := Account{Epoch: l.before.Epoch, Exact: l.before.Exact, Channels: map[string]mirror.Account{}}
 	for _, c := range l.channels {
 		volatile := uint64(0)
 		if c.volatile != nil {

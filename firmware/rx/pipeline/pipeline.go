@@ -85,7 +85,7 @@ type Link struct {
 	failedAtBeat uint64
 	failed       uint64    // how many had by now
 	failedAt     time.Time // when the last one had
-	before       Account   // of the run before, until the first session opens
+	before       Account   // of the run before; once a session has opened its epoch alone
 }
 
 type class struct {
@@ -260,7 +260,7 @@ func (l *Link) beginSession(fresh bool) {
 			c.mirror.Continue(a, l.before.Exact)
 		}
 	}
-	l.before = Account{}
+	l.before = Account{Epoch: epoch}
 	l.log.Info("session opened", "epoch", epoch, "from_start", fresh)
 }
 
