@@ -87,6 +87,29 @@ func TestHolesInShortKeepTheBalance(t *testing.T) {
 	}
 }
 
+// A run joins an epoch of which 7 values were conflated, and ends before its first totals.
+func TestWhatWasConflatedOutlivesARunWithoutTotals(t *testing.T) {
+	s := newScene()
+	s.event(1)
+	s.Totals(&record.Totals{Seq: 1, Conflated: 7})
+	for range 2 {
+		a := s.Account(0, 1<<10)
+		s = newScene()
+		s.Channel = New(func(Update) {})
+		s.Resume(a, true)
+		s.Channel.Begin(1, false)
+		s.Continue(a, true)
+		if st := s.Status(); st.Conflated != 7 || st.Sent != 8 {
+			t.Errorf("got %+v of %d sent, want 7 conflated of 8", st.Counts, st.Sent)
+		}
+	}
+	s.Channel.Begin(2, true)
+	s.Totals(&record.Totals{Earlier: 8})
+	if st := s.Status(); st.Counts != (Counts{Delivered: 1, Conflated: 7}) || st.Sent != 8 {
+		t.Errorf("got %+v of %d sent, want 1 delivered, 7 conflated", st.Counts, st.Sent)
+	}
+}
+
 // A run in which no session opens hands on what it resumed, and what the sink's peer did
 // not take meanwhile.
 func TestTheAccountGoesOnWithoutASession(t *testing.T) {

@@ -85,6 +85,7 @@ func (c *Channel) Resume(a Account, exact bool) {
 func (c *Channel) Continue(a Account, exact bool) {
 	c.before, c.earlier, c.exact = a.Before, a.Earlier, !a.Gap
 	c.expect, c.uncertain = a.Next, !exact || a.Uncertain
+	c.totals.Conflated = a.Conflated - a.Before
 }
 
 // recent are the records delivered last, newest last.
