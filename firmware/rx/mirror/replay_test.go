@@ -173,7 +173,8 @@ func TestWhatTheCarouselRestoredIsNotHealed(t *testing.T) {
 	s.expect(t, Counts{Delivered: 3, Healed: 1}, true, "live ka", "live kc", "late 2")
 }
 
-// Epoch 1 ends unseen, epoch 2 is not seen at all; the transmitter kept its window.
+// Epoch 1 ends unseen, epoch 2 is not seen at all; the transmitter kept its window. What was
+// conflated in the dark looks like a record that is missing.
 func TestEarlierEpochsHeal(t *testing.T) {
 	for name, c := range map[string]struct {
 		resume func(*scene) *scene

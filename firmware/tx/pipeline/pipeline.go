@@ -98,6 +98,7 @@ const (
 	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those with a Left
 	held      = 100 * time.Millisecond // of the line: what waits in a channel of events with a Left
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
+	totalsFor = 250 * time.Millisecond // … and then for the last totals
 )
 
 // Our own bounds of held, in bytes.
@@ -146,7 +147,8 @@ func (l *Link) Ready() error {
 	return nil
 }
 
-// Run sends until ctx ends, and then what still waits, for a bounded time.
+// Run sends until ctx ends, and then what still waits and the last totals, for a bounded
+// time.
 func (l *Link) Run(ctx context.Context) error {
 	defer l.end()
 	timer := time.NewTimer(0)
@@ -274,14 +276,26 @@ func (l *Link) setMedium(err error) {
 	}
 }
 
-// drain sends the rest of the last batch and then what waits, within drainFor.
+// drain sends the rest of the last batch, then what waits, and then the channels' last totals.
 func (l *Link) drain() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainFor)
+	err := l.sendWhile(drainFor, func() bool { return l.mux.Waiting() || l.sender.Open() })
+	l.closed.Store(true)
+	if err != nil {
+		return err
+	}
+	l.mux.End()
+	return l.sendWhile(totalsFor, func() bool { return !l.mux.Ended() || l.sender.Open() })
+}
+
+// sendWhile sends the rest of the last batch, and more while there is more to send, for a
+// bounded time.
+func (l *Link) sendWhile(atMost time.Duration, more func() bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), atMost)
 	defer cancel()
 	if !l.transmit(ctx, time.Now()) {
 		return nil
 	}
-	for ctx.Err() == nil && (l.mux.Waiting() || l.sender.Open()) {
+	for ctx.Err() == nil && more() {
 		wait, err := l.step(ctx, time.Now())
 		if err != nil {
 			return err

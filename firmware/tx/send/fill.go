@@ -190,7 +190,7 @@ func (f *filler) heartbeat() {
 	}
 	h := record.Heartbeat{UTC: f.now.UnixNano(), ClockSet: m.clockSet,
 		Uptime: uint64(f.now.Sub(m.start).Milliseconds())}
-	if f.itemIfFits(record.KindHeartbeat, h.Append(m.scratch[:0])) {
+	if f.itemIfFits(record.KindHeartbeat, h.Append(m.scratch[:0]), nil) {
 		m.beatAt = f.now.Add(heartbeatEvery)
 	}
 }
@@ -205,20 +205,24 @@ func (f *filler) totals(c *Channel) {
 	}
 	t := c.totals(seq)
 	f.mux.scratch = t.Append(f.mux.scratch[:0])
+	var left func(error)
+	if f.mux.ending {
+		left = func(error) {} // Sender.Open alone waits for it
+	}
 	if f.class.pieces.body == nil && f.space() >= minPiece {
-		f.item(record.KindTotals, f.mux.scratch, c, nil)
-	} else if !f.itemIfFits(record.KindTotals, f.mux.scratch) {
+		f.item(record.KindTotals, f.mux.scratch, c, left)
+	} else if !f.itemIfFits(record.KindTotals, f.mux.scratch, left) {
 		return
 	}
 	c.totalsDue, c.totalsAt = false, f.now.Add(totalsEvery)
 }
 
 // itemIfFits sends a record if there is room for all of it.
-func (f *filler) itemIfFits(kind record.Kind, body []byte) bool {
+func (f *filler) itemIfFits(kind record.Kind, body []byte, left func(error)) bool {
 	f.mux.scratch = body
 	if len(body)+record.ItemOverhead(len(body)) > f.space() {
 		return false
 	}
-	f.item(kind, body, nil, nil)
+	f.item(kind, body, nil, left)
 	return true
 }

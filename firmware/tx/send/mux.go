@@ -2,6 +2,7 @@ package send
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type Mux struct {
 	start    time.Time
 	beatAt   time.Time
 	clockSet bool
+	ending   bool // each channel states its totals once more
 	scratch  []byte
 	limits   Limits
 	state    int // bytes that the state of all channels claims
@@ -371,6 +373,30 @@ func (m *Mux) Waiting() bool {
 	return false
 }
 
+// End has every channel state its totals once more, as what it sends last: all that was
+// conflated by now is in them, and the next epoch cannot tell it from records. Until their
+// parity has left, Sender.Open reports them.
+func (m *Mux) End() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ending = true
+	for _, c := range m.channels {
+		c.totalsDue = true
+	}
+}
+
+// Ended reports whether all of these totals have been sent.
+func (m *Mux) Ended() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.classes {
+		if m.classes[i].pieces.kind == record.KindTotals {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(m.channels, func(c *Channel) bool { return c.totalsDue })
+}
+
 // Drain removes and returns all that waits. Of a record in pieces it returns the Left
 // alone. What has a Left is not counted: its source keeps it.
 func (m *Mux) Drain() []Record {
@@ -379,7 +405,7 @@ func (m *Mux) Drain() []Record {
 	var out []Record
 	for i := range m.classes {
 		p := &m.classes[i].pieces
-		if p.left != nil {
+		if p.left != nil && p.kind != record.KindTotals { // those of End are no record
 			p.owner.accepted--
 			out = append(out, Record{Left: p.left})
 		}

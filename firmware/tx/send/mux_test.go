@@ -3,6 +3,7 @@ package send
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,5 +195,19 @@ func TestTheEndReturnsARecordInPieces(t *testing.T) {
 			t.Errorf("after %d frames: got %d returned and %d counted, waiting %v; want %d and %d", frames, returned,
 				sent, m.Waiting(), want, before+1-want)
 		}
+	}
+}
+
+func TestTheLastTotalsAreNoRecord(t *testing.T) {
+	m := idleMux(150)
+	c := m.Channel("a", wire.Bulk)
+	m.Describe(c, record.SourceUp, strings.Repeat("x", record.MaxReason))
+	m.End()
+	frame(t, m)
+	if m.Ended() {
+		t.Error("ended, though a part of the totals has not been sent")
+	}
+	if out, sent := m.Drain(), m.AppendTotals(nil)[0].Records; len(out) > 0 || sent != 0 {
+		t.Errorf("got %d records that wait, %d sent; want none", len(out), sent)
 	}
 }
