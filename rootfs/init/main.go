@@ -108,7 +108,7 @@ func (b *board) run() os.Signal {
 		running.Wait()
 		return syscall.SIGINT
 	}
-	if err := b.lines.Attach("/data/log", logSize); err != nil {
+	if err := b.lines.Attach("/data/log", logSize, log); err != nil {
 		log.Error("log not kept over a restart", "error", err)
 	}
 	settings := network.Settings{Console: "/data/network", Card: "/boot/heliograph/network.toml"}

@@ -5,8 +5,9 @@
 //	log.1   the half before it
 //
 // A line is cut at MaxLine bytes; control characters become '?', so that no
-// line can control a terminal. The package refuses to sync: a power cut loses what the
-// filesystem had not written yet, some seconds.
+// line can control a terminal. No one who logs waits for the card: what it does not take
+// in time is missing in the files, and the log says how much. The package refuses to
+// sync: a power cut loses what the filesystem had not written yet, some seconds.
 package logring
 
 import (
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,16 +34,13 @@ type Ring struct {
 	mu      sync.Mutex
 	lines   []string
 	partial []byte // line that has no end yet
-	folder  string
-	half    int64
-	file    *os.File
-	size    int64
-	broken  error
+	files   *files // nil: lines are kept in memory alone
 }
 
 // Attach makes the ring keep its lines in folder too, in size bytes at most, and
-// adds the lines that are there from an earlier run.
-func (r *Ring) Attach(folder string, size int64) error {
+// adds the lines that are there from an earlier run. What fails later goes to log, which
+// may write to the ring. It is called once.
+func (r *Ring) Attach(folder string, size int64, log *slog.Logger) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -55,16 +54,12 @@ func (r *Ring) Attach(folder string, size int64) error {
 		}
 		before = append(before, lines...)
 	}
-	r.folder, r.half = folder, size/2
-	if err := r.open(os.O_APPEND); err != nil {
-		return err
+	r.files = newFiles(folder, size/2, log)
+	for _, line := range r.lines {
+		r.files.put(line)
 	}
-	now := r.lines
-	r.lines = newest(append(before, now...))
-	for _, line := range now {
-		r.store(line)
-	}
-	return r.broken
+	r.lines = newest(append(before, r.lines...))
+	return nil
 }
 
 // read returns the newest lines of a file, which may be damaged.
@@ -101,7 +96,9 @@ func (r *Ring) Write(p []byte) (int, error) {
 			if len(r.lines) >= 2*kept {
 				r.lines = newest(r.lines)
 			}
-			r.store(line)
+			if r.files != nil {
+				r.files.put(line)
+			}
 		}
 		rest = after
 	}
@@ -130,45 +127,15 @@ func (r *Ring) Tail(n int) []string {
 	return append([]string(nil), r.lines[max(0, len(r.lines)-min(n, kept)):]...)
 }
 
-// store appends a line to the file, and begins another when it is full. After
-// an error lines are kept in memory alone.
-func (r *Ring) store(line string) {
-	if r.file == nil {
-		return
-	}
-	n, err := r.file.WriteString(line + "\n")
-	if r.size += int64(n); err == nil && r.size >= r.half {
-		_ = r.file.Close()
-		if err = os.Rename(filepath.Join(r.folder, "log.0"), filepath.Join(r.folder, "log.1")); err == nil {
-			err = r.open(os.O_TRUNC)
-		}
-	}
-	if err != nil {
-		r.broken, r.file = fmt.Errorf("logring: %v", err), nil
-	}
-}
-
-func (r *Ring) open(flag int) error {
-	f, err := os.OpenFile(filepath.Join(r.folder, "log.0"), os.O_WRONLY|os.O_CREATE|flag, 0o600)
-	if err != nil {
-		return fmt.Errorf("logring: %v", err)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("logring: %v", err)
-	}
-	r.file, r.size = f, info.Size()
-	return nil
-}
-
-// Close closes the file. Lines are kept in memory from then on.
+// Close writes what waits for the card and closes the file, and returns why lines were not
+// kept last. It waits for the card. Lines are kept in memory from then on.
 func (r *Ring) Close() error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.file == nil {
-		return r.broken
+	f := r.files
+	r.files = nil
+	r.mu.Unlock()
+	if f == nil {
+		return nil
 	}
-	err := errors.Join(r.broken, r.file.Close())
-	r.file = nil
-	return err
+	return f.close()
 }

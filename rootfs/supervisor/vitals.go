@@ -15,6 +15,9 @@ import (
 // the time-out of any watchdog.
 const judgeInterval = time.Second
 
+// queuedNotes are the lines that wait for a log that stalls.
+const queuedNotes = 16
+
 // Lamp shows a pattern of an LED until it is given another one.
 type Lamp interface {
 	Show(pattern []time.Duration)
@@ -70,13 +73,22 @@ func (v *Vitals) Current() (health.Verdict, report.Report) {
 	return v.verdict, v.newest
 }
 
-// Run judges, shows and feeds until ctx ends. Then it stops the watchdog, because
+// Run judges, feeds and shows until ctx ends. Then it stops the watchdog, because
 // an orderly end may take longer than its time-out.
+//
+// What it logs another goroutine writes: a log that stalls must not stop the feeding.
 func (v *Vitals) Run(ctx context.Context, o Outputs) {
+	notes := make(chan func(), queuedNotes)
+	defer close(notes)
+	go func() {
+		for note := range notes {
+			note()
+		}
+	}()
 	tick := time.NewTicker(judgeInterval)
 	defer tick.Stop()
 	for {
-		v.show(o, v.update())
+		v.step(o, notes)
 		select {
 		case <-ctx.Done():
 			if o.Watchdog != nil {
@@ -90,38 +102,52 @@ func (v *Vitals) Run(ctx context.Context, o Outputs) {
 	}
 }
 
-// update judges, and logs a change of state.
-func (v *Vitals) update() health.Verdict {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	before := v.verdict.State
-	v.verdict = v.judge.Verdict(v.Uptime())
-	if v.verdict.State != before {
-		level := slog.LevelInfo
-		if v.verdict.Alarm || !v.verdict.Feed {
-			level = slog.LevelError
+// step judges, feeds and shows once. What it has to log goes to notes, as far as there is
+// room.
+func (v *Vitals) step(o Outputs, notes chan<- func()) {
+	verdict, changed := v.update()
+	say := func(note func()) {
+		select {
+		case notes <- note:
+		default:
 		}
-		attributes := []any{"state", string(v.verdict.State)}
-		if v.verdict.Reason != "" {
-			attributes = append(attributes, "error", v.verdict.Reason)
-		}
-		v.log.Log(context.Background(), level, "state changed", attributes...)
 	}
-	return v.verdict
-}
-
-func (v *Vitals) show(o Outputs, verdict health.Verdict) {
+	if o.Watchdog != nil && verdict.Feed {
+		if err := o.Watchdog.Feed(); err != nil {
+			say(func() { v.log.Error("watchdog not fed", "error", err) })
+		}
+	}
 	if o.Heartbeat != nil {
 		o.Heartbeat.Show(verdict.Pattern)
 	}
 	if o.Link != nil {
 		o.Link.Show(linkPattern(verdict.State))
 	}
-	if o.Watchdog != nil && verdict.Feed {
-		if err := o.Watchdog.Feed(); err != nil {
-			v.log.Error("watchdog not fed", "error", err)
-		}
+	if changed {
+		say(func() { v.logState(verdict) })
 	}
+}
+
+// update judges, and reports whether the state has changed.
+func (v *Vitals) update() (verdict health.Verdict, changed bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	before := v.verdict.State
+	v.verdict = v.judge.Verdict(v.Uptime())
+	return v.verdict, v.verdict.State != before
+}
+
+// logState logs a state that has just begun.
+func (v *Vitals) logState(verdict health.Verdict) {
+	level := slog.LevelInfo
+	if verdict.Alarm || !verdict.Feed {
+		level = slog.LevelError
+	}
+	attributes := []any{"state", string(verdict.State)}
+	if verdict.Reason != "" {
+		attributes = append(attributes, "error", verdict.Reason)
+	}
+	v.log.Log(context.Background(), level, "state changed", attributes...)
 }
 
 // linkPattern is steady light while frames are transmitted or received.
@@ -171,8 +197,10 @@ func (v *Vitals) accept(r report.Report) {
 // log.
 func (v *Vitals) refuse(err error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.refusals++; v.refusals == 1 {
+	v.refusals++
+	first := v.refusals == 1
+	v.mu.Unlock()
+	if first {
 		v.log.Error("report of the role refused", "error", err)
 	}
 }

@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -107,6 +109,32 @@ func stall(p *process) {
 	}
 }
 
+// stalledLog takes no line until it is closed.
+type stalledLog chan struct{}
+
+func (s stalledLog) Enabled(context.Context, slog.Level) bool  { return true }
+func (s stalledLog) Handle(context.Context, slog.Record) error { <-s; return nil }
+func (s stalledLog) WithAttrs([]slog.Attr) slog.Handler        { return s }
+func (s stalledLog) WithGroup(string) slog.Handler             { return s }
+
+func TestLogThatStallsDoesNotStopTheFeeding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, d := make(stalledLog), &dog{}
+		v := NewVitals(slog.New(log))
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { v.Run(ctx, Outputs{Watchdog: d}) }) // its first state is one that it logs
+		running.Go(func() { v.refuse(errors.New("malformed")) })
+		pass(health.StartTimeout - time.Second)
+		if d.reset() {
+			t.Error("the board was reset: feeding waits for the log")
+		}
+		close(log)
+		stop()
+		running.Wait()
+	})
+}
+
 func TestInvalidConfigurationIsNoReasonForAReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, d := newRig(t, "tx", "pair = 1\n"), &dog{}
@@ -147,7 +175,11 @@ func TestLostLinkIsAnError(t *testing.T) {
 	v := NewVitals(log.logger())
 	v.roleStarted()
 	v.accept(report.Report{Evidence: health.Evidence{LinkLost: "no frames"}})
-	v.update()
+	verdict, changed := v.update()
+	if !changed {
+		t.Error("the state has not changed")
+	}
+	v.logState(verdict)
 	log.expect(t, "level=ERROR msg=\"state changed\" state=\"LINK LOST\" error=\"no frames\"", 1)
 }
 
