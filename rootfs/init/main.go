@@ -101,8 +101,8 @@ func (b *board) run() os.Signal {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	vitals := supervisor.NewVitals(b.component("health"))
+	go func() { vitals.Run(ctx, openOutputs(ctx, log, hardware)) }() // feeds while the board ends
 	var running sync.WaitGroup
-	running.Go(func() { vitals.Run(ctx, openOutputs(ctx, log, hardware)) })
 	if mountStorage(log, &running) {
 		stop()
 		running.Wait()

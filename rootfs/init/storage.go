@@ -71,7 +71,8 @@ func prepareData(log *slog.Logger) (storage.Device, storage.Result, error) {
 }
 
 // growData has the filesystem take all of its partition, which takes the kernel a while
-// on a large card. The end of the board waits for it: the kernel's step is not cut off.
+// on a large card. The end of the board waits for it, as long as an end may take: the
+// kernel's step is not cut off before.
 func growData(log *slog.Logger, device storage.Device) {
 	start := time.Now()
 	switch gained, err := device.Grow(); {

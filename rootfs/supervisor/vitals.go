@@ -15,6 +15,10 @@ import (
 // the time-out of any watchdog.
 const judgeInterval = time.Second
 
+// endTime is how long the orderly end of a board may take: the role ends within
+// terminateTime, and an update that is being installed takes a minute or two. Our own choice.
+const endTime = 3 * time.Minute
+
 // queuedNotes are the lines that wait for a log that stalls.
 const queuedNotes = 16
 
@@ -36,7 +40,6 @@ func (l Lamps) Show(pattern []time.Duration) {
 // Watchdog resets the board unless it is fed in time.
 type Watchdog interface {
 	Feed() error
-	Close() error // stops it
 }
 
 // Outputs show the role's state outside the machine; nil where the board has none.
@@ -73,8 +76,11 @@ func (v *Vitals) Current() (health.Verdict, report.Report) {
 	return v.verdict, v.newest
 }
 
-// Run judges, feeds and shows until ctx ends. Then it stops the watchdog, because
-// an orderly end may take longer than its time-out.
+// Run judges, feeds and shows until ctx ends, which begins the orderly end of the board.
+// From then on it feeds for endTime, even if the role is stuck, and returns. It never stops
+// the watchdog, so that a card on which the end hangs cannot leave the board dark. A reset
+// is simpler than a restart by the kernel, which would wait for the same card. Where the
+// board was to be off, it starts again.
 //
 // What it logs another goroutine writes: a log that stalls must not stop the feeding.
 func (v *Vitals) Run(ctx context.Context, o Outputs) {
@@ -87,18 +93,18 @@ func (v *Vitals) Run(ctx context.Context, o Outputs) {
 	}()
 	tick := time.NewTicker(judgeInterval)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil {
 		v.step(o, notes)
 		select {
 		case <-ctx.Done():
-			if o.Watchdog != nil {
-				if err := o.Watchdog.Close(); err != nil {
-					v.log.Error("watchdog not stopped", "error", err)
-				}
-			}
-			return
 		case <-tick.C:
 		}
+	}
+	if o.Watchdog == nil {
+		return
+	}
+	for end := time.Now().Add(endTime); time.Now().Before(end); <-tick.C {
+		_ = o.Watchdog.Feed()
 	}
 }
 
