@@ -25,6 +25,7 @@ func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t upd
 		log.Error("updates unavailable", "error", err)
 		_ = os.Remove(incoming) // one that waits would wait for ever
 		status.SetUnavailable(err)
+		b.endTrial(ctx, running, log)
 		return status
 	}
 	card.publish(log, status)
@@ -34,6 +35,14 @@ func (b *board) startUpdater(ctx context.Context, running *sync.WaitGroup, t upd
 	}
 	running.Go(func() { defer card.device.Close(); u.Run(ctx) })
 	return status
+}
+
+// endTrial restarts the board after the time of a trial if this start is one: without the
+// card no updater keeps or rolls back the release.
+func (b *board) endTrial(ctx context.Context, running *sync.WaitGroup, log *slog.Logger) {
+	if os.Getenv(update.TrialVariable) != "" {
+		running.Go(func() { supervisor.EndTrial(ctx, log, b.restart) })
+	}
 }
 
 // card is the card that this board runs from.

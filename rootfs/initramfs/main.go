@@ -13,6 +13,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -96,6 +97,9 @@ func decide() (slot string, action update.Action, err error) {
 		return "", update.Stuck, err
 	}
 	action, err = card.Boot(root)
+	if s, fault := card.State(); fault == nil && s.Trying {
+		err = errors.Join(err, os.Setenv(update.TrialVariable, "1")) // handOver gives it to PID 1
+	}
 	return slot, action, err
 }
 

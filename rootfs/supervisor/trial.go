@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"heliograph/firmware/platform/health"
@@ -52,4 +54,17 @@ func (t *trial) decide(now time.Duration, state health.State) decision {
 	}
 	t.over = true
 	return commit
+}
+
+// EndTrial restarts the board after the time of a trial, even if the role works: where the
+// card cannot be opened, nothing can keep the release or roll it back. The firmware then
+// takes the committed release, which tries the other one again as often as any.
+func EndTrial(ctx context.Context, log *slog.Logger, restart func()) {
+	log.Error("this release is on trial and cannot be kept; restarting for the release before it",
+		"after", trialTime.String())
+	select {
+	case <-ctx.Done():
+	case <-time.After(trialTime):
+		restart()
+	}
 }

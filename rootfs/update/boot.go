@@ -32,6 +32,10 @@ const NeverBegan = "no trial of it began: the firmware did not start it, or its 
 // TryArgument makes the firmware read tryboot.txt once.
 const TryArgument = "0 tryboot"
 
+// TrialVariable is in the environment of PID 1, with any value, while the set that runs is
+// on trial: so that PID 1 knows it even when it cannot open the card.
+const TrialVariable = "HELIOGRAPH_TRIAL"
+
 // Boot counts this start and decides what to do. root is the root filesystem
 // that the running initramfs belongs to. The error says what is wrong;
 // the action is valid with any error.
