@@ -33,6 +33,7 @@ func (p *partition) kernel() {
 		p.t.Errorf("the kernel has %d bytes and no mark of an arm64 Image", len(b))
 	}
 	p.configuration(b)
+	p.parameters(b)
 	for _, line := range p.config {
 		if rest, ok := strings.CutPrefix(line, "initramfs "); ok {
 			name := p.prefix + strings.Fields(rest)[0]
@@ -40,6 +41,21 @@ func (p *partition) kernel() {
 				p.t.Errorf("%s is not a compressed archive", name)
 			}
 		}
+	}
+}
+
+// parameters looks in the kernel for the parameters of its parts that the command line sets:
+// it ignores one that it does not know.
+func (p *partition) parameters(kernel []byte) {
+	words := strings.Fields(string(p.read(p.prefix + "cmdline.txt")))
+	for _, word := range words {
+		name, _, found := strings.Cut(word, "=")
+		if found && strings.Contains(name, ".") && !bytes.Contains(kernel, []byte("\x00"+name+"\x00")) {
+			p.t.Errorf("cmdline.txt sets %s, which the kernel does not know", name)
+		}
+	}
+	if bounded := strings.Contains(strings.Join(words, " "), " watchdog.open_timeout="); !bounded {
+		p.t.Error("cmdline.txt lets the kernel feed the watchdog for ever before PID 1 opens it")
 	}
 }
 

@@ -22,10 +22,13 @@ import (
 // watchdogTimeout is the longest that the BCM2835's watchdog can do.
 const watchdogTimeout = 15 * time.Second
 
-// openOutputs opens the LEDs and arms the watchdog, which is done before the role
-// starts: a board that hangs in its start is reset too.
+// openOutputs arms the watchdog and opens the LEDs. The watchdog comes first, and before
+// the role starts: a board that hangs in its start is reset too, even by an LED.
 func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervisor.Outputs {
 	var o supervisor.Outputs
+	if w := armWatchdog(log, b.Watchdog); w != nil {
+		o.Watchdog = w
+	}
 	var heartbeat supervisor.Lamps
 	if b.Heartbeat != (boards.Line{}) {
 		heartbeat = play(ctx, log, heartbeat, func() (*led.LED, error) {
@@ -46,9 +49,6 @@ func openOutputs(ctx context.Context, log *slog.Logger, b boards.Board) supervis
 		}); len(l) > 0 {
 			o.Link = l
 		}
-	}
-	if w := armWatchdog(log, b.Watchdog); w != nil {
-		o.Watchdog = w
 	}
 	return o
 }

@@ -92,7 +92,8 @@ func addFiles(root *filesystem.File, o Options, module string, names ...string) 
 
 // kernelWatchdog is how long in seconds a kernel has from its first instruction until PID
 // 1 feeds the watchdog, which takes about 5 s; the firmware arms it. A kernel that hangs in
-// a trial is thus left for the release before it.
+// a trial is thus left for the release before it. The kernel's driver feeds an armed watchdog
+// by itself, for as many seconds at most (watchdog.open_timeout).
 const kernelWatchdog = 60
 
 // firmwareConfiguration is config.txt or tryboot.txt. The firmware puts

@@ -115,6 +115,9 @@ func initramfs(program []byte, slot release.Part) ([]byte, error) {
 
 // arguments are the kernel's: messages go to the console, never to the link.
 func arguments(b boards.Board) string {
-	always := []string{"console=" + b.KernelConsole(), "panic=10", "oops=panic", "quiet"}
-	return strings.Join(append(always, b.KernelArgs...), " ")
+	words := []string{"console=" + b.KernelConsole(), "panic=10", "oops=panic", "quiet"}
+	if b.Watchdog != "" {
+		words = append(words, fmt.Sprintf("watchdog.open_timeout=%d", kernelWatchdog))
+	}
+	return strings.Join(append(words, b.KernelArgs...), " ")
 }

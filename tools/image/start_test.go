@@ -56,3 +56,12 @@ func TestFirmwareArmsTheWatchdogWhereThereIsOne(t *testing.T) {
 		}
 	}
 }
+
+func TestKernelFeedsTheWatchdogForAMinuteAtMost(t *testing.T) {
+	for _, b := range boards.All() {
+		got := slices.Contains(strings.Fields(arguments(b)), "watchdog.open_timeout=60")
+		if want := b.Watchdog != ""; got != want {
+			t.Errorf("%s: the kernel's arguments are %q: bounded %v, want %v", b.Name, arguments(b), got, want)
+		}
+	}
+}
