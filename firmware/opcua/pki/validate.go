@@ -190,6 +190,10 @@ func checkUsage(chain []*x509.Certificate, p Purpose) *step {
 		if bad {
 			return &step{ua.StatusBadCertificateIssuerUseNotAllowed, "an issuer is not allowed to sign certificates"}
 		}
+		if constrained(c) {
+			return &step{ua.StatusBadCertificateIssuerUseNotAllowed,
+				"an issuer has name constraints, which are not supported: trust the certificate itself"}
+		}
 	}
 	for _, c := range chain {
 		if len(c.UnhandledCriticalExtensions) > 0 {
@@ -197,6 +201,13 @@ func checkUsage(chain []*x509.Certificate, p Purpose) *step {
 		}
 	}
 	return nil
+}
+
+// constrained reports whether a CA may sign for some names only (RFC 5280 §4.2.1.10).
+func constrained(c *x509.Certificate) bool {
+	return c.PermittedDNSDomainsCritical || len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+
+		len(c.PermittedIPRanges)+len(c.ExcludedIPRanges)+len(c.PermittedEmailAddresses)+len(c.ExcludedEmailAddresses)+
+		len(c.PermittedURIDomains)+len(c.ExcludedURIDomains) > 0
 }
 
 // checkRevocation searches the lists of each certificate's issuer for it.

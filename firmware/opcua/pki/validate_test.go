@@ -26,6 +26,10 @@ func TestValidationFindsEachFailure(t *testing.T) {
 	signer := issue(t, "signer", k[2], nil, func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageCertSign })
 	underSigner := issue(t, "evil", k[3], &signer)
 	falseMiddle := issue(t, "middle", k[3], nil, asCA)
+	narrow := issue(t, "narrow", k[0], nil, asCA, func(c *x509.Certificate) {
+		c.PermittedDNSDomains, c.PermittedDNSDomainsCritical = []string{"hall.example"}, true
+	})
+	underNarrow := issue(t, "leaf", k[2], &narrow)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Skip("not proved: keys below 2048 bits are refused, because this Go makes none: ", err)
@@ -99,6 +103,9 @@ func TestValidationFindsEachFailure(t *testing.T) {
 		}).cert), nil, Purpose{}, ua.StatusBadCertificateUseNotAllowed},
 		"issuer is not a CA": {with(func(r *roots) { r.issuers = []*x509.Certificate{notCA.cert} }),
 			[]*x509.Certificate{leaf.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
+		"issuer may sign for some names": {with(func(r *roots) {
+			r.issuers, r.trusted = nil, []*x509.Certificate{narrow.cert}
+		}), []*x509.Certificate{underNarrow.cert}, Purpose{}, ua.StatusBadCertificateIssuerUseNotAllowed},
 		"signed by a trusted peer": {trust(self.cert), []*x509.Certificate{underSelf.cert}, Purpose{},
 			ua.StatusBadCertificateIssuerUseNotAllowed},
 		"no list of the issuer": {with(func(r *roots) { r.lists = r.lists[:1] }),

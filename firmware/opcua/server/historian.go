@@ -17,6 +17,7 @@ type Historian interface {
 	// Values yields the DataValues of a variable with their source timestamps. One without
 	// has the time at which it is kept.
 	Values(node rawvalue.NodeID, from, to time.Time, f func(at time.Time, dataValue []byte) bool) error
-	// Events yields events of all notifiers with their Time.
+	// Events yields events of all notifiers with their Time, nil for one that cannot be read: it
+	// counts as work.
 	Events(from, to time.Time, f func(at time.Time, ev *event.Event) bool) error
 }

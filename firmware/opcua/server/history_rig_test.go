@@ -27,6 +27,7 @@ type keeper struct {
 	mu      sync.Mutex
 	values  map[rawvalue.NodeID][]kept
 	events  []*event.Event
+	torn    bool // no event can be read
 	scanned int
 	err     error
 }
@@ -64,7 +65,12 @@ func (k *keeper) Values(node rawvalue.NodeID, from, to time.Time, f func(time.Ti
 
 func (k *keeper) Events(from, to time.Time, f func(time.Time, *event.Event) bool) error {
 	at := func(ev *event.Event) time.Time { return uabinary.Time(ev.Time) }
-	return between(k, k.events, at, from, to, func(ev *event.Event) bool { return f(at(ev), ev) })
+	return between(k, k.events, at, from, to, func(ev *event.Event) bool {
+		if k.torn {
+			return f(at(ev), nil)
+		}
+		return f(at(ev), ev)
+	})
 }
 
 // keep adds a value with its source timestamp, and a status unless it is Good.

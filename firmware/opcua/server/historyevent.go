@@ -42,6 +42,9 @@ func (h *historyRequest) readEvents(node rawvalue.NodeID, state *historyState, e
 		if !e.examine() {
 			return historyread.Stop
 		}
+		if ev == nil {
+			return historyread.Pass
+		}
 		h.server.cfg.Space.View(func(v addrspace.View) {
 			if slices.Contains(ev.Notifiers, node) && h.filter.Match(ev, v) {
 				verdict = historyread.Take

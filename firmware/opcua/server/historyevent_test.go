@@ -102,3 +102,21 @@ func TestEventsThatNoFilterPassesAreBounded(t *testing.T) {
 		t.Errorf("with another filter: got %v, want Bad_ContinuationPointInvalid", r.StatusCode)
 	}
 }
+
+// Events that cannot be read, as those of other namespaces, are work as well.
+func TestEventsThatCannotBeReadEndARequest(t *testing.T) {
+	k, _, url := historic(t, nil)
+	c, token := newSession(t, url)
+	ev := happened(t, second(1), 1)
+	for range maxExamined + 10 {
+		k.events = append(k.events, ev)
+	}
+	k.torn = true
+	req := historyRequestOf(token, &ua.ReadEventDetails{StartTime: second(0), EndTime: second(9),
+		Filter: severities()}, ns0(id.Server))
+	r := readHistory(t, c, req)[0]
+	if r.StatusCode != ua.StatusOK || r.ContinuationPoint == nil || k.scanned > maxExamined+1 {
+		t.Errorf("got %v, point %x after %d events; want a continuation point", r.StatusCode, r.ContinuationPoint,
+			k.scanned)
+	}
+}

@@ -98,7 +98,7 @@ func (e *events) handleEvent(u *sink.Update) error {
 	}
 	e.server.Emit(ev)
 	if e.history != nil && !again {
-		_ = e.history.addEvent(u.Payload, ev) // clients have it, and the store counts it
+		_ = e.history.addEvent(u.Payload, ev, e.history.now()) // clients have it, and the store counts it
 	}
 	return nil
 }

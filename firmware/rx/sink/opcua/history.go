@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -105,23 +106,32 @@ func (h *History) name(n rawvalue.NodeID) []byte {
 	return append(b, n.Text...)
 }
 
-// addValue keeps a DataValue. One without a source timestamp is kept at the time it arrived.
-func (h *History) addValue(name, dataValue []byte) error {
+var errUndated = errors.New("a late value or event without a time")
+
+// addValue keeps a DataValue. One without a source timestamp is kept at the time it came, to this machine
+// or, a late one, to the transmitter; an older transmitter does not say when.
+func (h *History) addValue(name, dataValue []byte, came time.Time) error {
 	if name == nil {
 		return nil
 	}
-	at := h.now()
+	at := came
 	if dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{}); err == nil && dv.SourceTime > 0 {
 		at = uabinary.Time(dv.SourceTime)
+	}
+	if at.IsZero() {
+		return errUndated
 	}
 	return h.store.AddValue(name, at, dataValue)
 }
 
-// addEvent keeps the record of an event.
-func (h *History) addEvent(record []byte, ev *event.Event) error {
-	at := h.now()
+// addEvent keeps the record of an event, as addValue a value.
+func (h *History) addEvent(record []byte, ev *event.Event, came time.Time) error {
+	at := came
 	if ev.Time > 0 {
 		at = uabinary.Time(ev.Time)
+	}
+	if at.IsZero() {
+		return errUndated
 	}
 	if s := h.space.Load(); s != nil {
 		h.note(spaceName(s.header.Generation), at, func() []byte { return s.header.Append(nil) })

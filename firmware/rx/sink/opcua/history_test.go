@@ -30,6 +30,7 @@ type memory struct {
 	given  uint64
 	behind uint64 // how many of the newest are not durable
 	full   error  // why nothing is kept; nil: all is
+	adding func() // is called before a value is added
 }
 
 func (s *memory) Progress() (given, durable uint64) { return s.given, s.given - s.behind }
@@ -54,6 +55,7 @@ func insert(list []entry, at time.Time, b []byte) []entry {
 func (s *memory) HasRoom() bool { return s.full == nil }
 
 func (s *memory) AddValue(node []byte, at time.Time, value []byte) error {
+	s.adding()
 	if s.given++; s.full != nil {
 		return s.full
 	}
@@ -104,7 +106,7 @@ func historic(t *testing.T, s *memory, outages ...sink.Outage) *link {
 	return l
 }
 
-func newMemory() *memory { return &memory{values: map[string][]entry{}} }
+func newMemory() *memory { return &memory{values: map[string][]entry{}, adding: func() {}} }
 
 // variables delivers a block of variables that can be read.
 func (l *link) variables(generation uint32, names ...string) {
@@ -217,7 +219,8 @@ func TestLateValuesAreHistoryAlone(t *testing.T) {
 			u.Key = valueKey(8, 0)
 			return u
 		}(),
-		"malformed": {Key: valueKey(7, 0), Payload: []byte{0xff}, Late: true},
+		"malformed":                  {Key: valueKey(7, 0), Payload: []byte{0xff}, Late: true},
+		"of which nothing says when": sample(0, -1, 3, good, true),
 	} {
 		before := l.refused
 		if l.deliver(u); l.refused != before+1 {
@@ -242,6 +245,16 @@ func TestValuesWithoutATimestampHaveThatOfArrival(t *testing.T) {
 	l.deliver(sample(0, -1, 1, good, false)) // the same value again is not a change
 	l.deliver(sample(0, -1, 2, good, false))
 	l.wantHistory(named("a"), "3:1 5:2")
+}
+
+// The transmitter says when it read them.
+func TestLateValuesWithoutATimestampHaveThatOfTheirReading(t *testing.T) {
+	l := historic(t, newMemory())
+	l.now = start.Add(time.Hour)
+	u := sample(0, -1, 3, good, true)
+	u.Time = start.Add(4 * time.Second)
+	l.deliver(u)
+	l.wantHistory(named("a"), "4:3")
 }
 
 func TestWhatIsKept(t *testing.T) {
@@ -372,6 +385,9 @@ func tableUpdate(ev *event.Event) sink.Update {
 // happened returns the seconds of the events that are kept.
 func (l *link) happened() (seconds []int) {
 	_ = l.mirror.history.Events(beginning, endOfTime, func(at time.Time, ev *event.Event) bool {
+		if ev == nil {
+			return true
+		}
 		if cmp.Compare(uabinary.Ticks(at), ev.Time) != 0 {
 			l.t.Errorf("an event of %d is kept at %v", ev.Time, at)
 		}

@@ -9,38 +9,45 @@ import (
 	"heliograph/firmware/opcua/rawvalue"
 )
 
-// Events implements server.Historian. Events whose NodeIds mean other nodes now are left out.
+// Events implements server.Historian. In the place of events whose NodeIds mean other nodes now, and of those
+// that cannot be read, it yields nil.
 func (h *History) Events(from, to time.Time, f func(time.Time, *event.Event) bool) error {
 	s := h.space.Load()
 	if s == nil {
 		return nil
 	}
+	missing := map[uint64]bool{} // tables, which are searched for in every file
 	return h.store.Events(from, to, func(at time.Time, record []byte) bool {
 		generation, raw, err := payload.ParseEvent(record)
-		if err != nil {
-			h.unreadable.Add(1)
-			return true
+		if err == nil && !h.fits(s, generation) {
+			return f(at, nil)
 		}
-		if !h.fits(s, generation) {
-			return true
+		var ev *event.Event
+		if err == nil {
+			ev = h.parse(raw, missing)
 		}
-		ev := h.parse(raw)
 		if ev == nil {
 			h.unreadable.Add(1)
-			return true
 		}
 		return f(at, ev)
 	})
 }
 
+// readable reports whether events of a generation can be read in the one that is in force.
+func (h *History) readable(generation uint32) bool {
+	s := h.space.Load()
+	return s != nil && h.fits(s, generation)
+}
+
 // parse reads an event, nil if it cannot be read.
-func (h *History) parse(raw []byte) *event.Event {
+func (h *History) parse(raw []byte, missing map[uint64]bool) *event.Event {
 	id, err := event.TableID(raw)
-	if err != nil {
+	if err != nil || missing[id] {
 		return nil
 	}
 	table := h.table(id)
 	if table == nil {
+		missing[id] = true
 		return nil
 	}
 	ev, err := event.Parse(raw, table, rawvalue.Limits{})

@@ -40,7 +40,7 @@ func (m *mirror) applyLate(u *sink.Update) error {
 	if err != nil {
 		return err
 	}
-	return m.history.addValue(m.nodes[k.Number].historyName, raw)
+	return m.history.addValue(m.nodes[k.Number].historyName, raw, u.Time)
 }
 
 // keepLate keeps an event that was missed when it happened.
@@ -48,9 +48,16 @@ func (e *events) keepLate(u *sink.Update) error {
 	if len(u.Payload) == 0 {
 		return nil // a condition that ended without an event
 	}
+	generation, _, err := payload.ParseEvent(u.Payload)
+	if err != nil {
+		return err
+	}
+	if !e.history.readable(generation) {
+		return errGeneration // nor would the history know its nodes
+	}
 	ev, err := e.parse(u)
 	if ev != nil {
-		return e.history.addEvent(u.Payload, ev)
+		return e.history.addEvent(u.Payload, ev, u.Time)
 	}
 	return err
 }

@@ -143,7 +143,7 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 // keepValue adds a variable's value to the history, as the source gave it.
 func (m *mirror) keepValue(v *variable) {
 	if m.history != nil && v.value != nil {
-		_ = m.history.addValue(v.historyName, v.value) // clients have it, and the store counts it
+		_ = m.history.addValue(v.historyName, v.value, m.history.now()) // clients have it, and the store counts it
 	}
 }
 

@@ -237,7 +237,13 @@ func TestWhatAPowerCutWouldCostIsVolatile(t *testing.T) {
 	tick()
 	s.behind = 1 // the value that follows
 	k.Deliver(sample(0, 3, 3, good, false))
+	s.adding = func() {
+		if v := k.Volatile(); v != 1 {
+			t.Errorf("while it is applied: %d records are volatile, want one", v)
+		}
+	}
 	k.Drain()
+	s.adding = func() {}
 	for range 100 { // far longer than any bound of time
 		tick()
 		if v := k.Volatile(); v != 1 {

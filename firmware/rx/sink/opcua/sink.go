@@ -169,6 +169,7 @@ func (s *Sink) handleQueued() (skipped uint64) {
 	s.mu.Lock()
 	batch := s.queue
 	s.queue, s.spare = s.spare[:0], nil
+	s.handled += uint64(len(batch)) // for Volatile, which is asked meanwhile
 	skipped = s.skipped
 	s.mu.Unlock()
 	for i := range batch {
@@ -177,7 +178,6 @@ func (s *Sink) handleQueued() (skipped uint64) {
 	clear(batch)
 	s.mu.Lock()
 	s.spare = batch
-	s.handled += uint64(len(batch))
 	s.mu.Unlock()
 	return skipped
 }

@@ -118,7 +118,11 @@ func (v *values) putValue(handle uint32, dv rawvalue.DataValue, from origin) {
 	defer v.book.Came(handle, dv.SourceTime, now, from == notified)
 	u := v.update(handle, dv)
 	u.Left = v.book.Probe(now)
-	err := v.port.Put(u)
+	timed := u
+	if !dv.Has(ua.DataValueSourceTimestamp) {
+		timed.Time = now // for a history that gets it late: the DataValue has none
+	}
+	err := v.port.Put(timed)
 	if err != nil && u.Left != nil {
 		v.book.NoProbe()
 	}

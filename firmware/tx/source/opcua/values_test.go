@@ -111,3 +111,27 @@ func TestAReadReplacesNoNewerNotification(t *testing.T) {
 		})
 	}
 }
+
+// A value without a source timestamp crosses with the time at which it came, which tells a history that
+// gets it late. The same value again is not another one for that.
+func TestAValueWithoutATimestampHasThatOfItsArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const handle = 3
+		bare, err := rawvalue.SkimDataValue([]byte{1, byte(ua.TypeIDInt32), 7, 0, 0, 0}, rawvalue.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := &port{}
+		v := newValues(&Source{port: link, log: slog.New(slog.DiscardHandler),
+			history: &history{book: absence.New(time.Second)}},
+			&model{SpaceHeader: payload.SpaceHeader{Generation: 7}}, nil)
+		key := string(payload.Key{Kind: payload.Value, Generation: 7, Number: handle}.Append(nil))
+		came := time.Now()
+		(&feed{values: v}).Data(handle, bare)
+		time.Sleep(time.Minute)
+		v.putRead(handle, bare, differing)
+		if got := link.times[key]; !got.Equal(came) || link.puts != 1 {
+			t.Errorf("got the time %v in %d records, want %v in one", got, link.puts, came)
+		}
+	})
+}
