@@ -19,9 +19,23 @@ func (w *writer) persistMemory() error {
 		}
 	}
 	q.mu.Unlock()
-	if len(entries) == 0 {
-		return nil
+	for len(entries) > 0 {
+		n := 1 // in one run: another segment may hold what lies between two
+		for n < len(entries) && entries[n].index == entries[n-1].index+1 {
+			n++
+		}
+		if err := w.persistRun(entries[:n]); err != nil {
+			w.fail(err)
+			return err
+		}
+		entries = entries[n:]
 	}
+	return nil
+}
+
+// persistRun writes records of memory to a segment of their own.
+func (w *writer) persistRun(entries []entry) error {
+	q := w.q
 	f, s, err := createSegment(q.dir, entries[0].index)
 	if err == nil {
 		err = writeSegment(f, s, entries)
@@ -30,7 +44,6 @@ func (w *writer) persistMemory() error {
 		if s != nil {
 			_ = os.Remove(s.path)
 		}
-		w.fail(err)
 		return err
 	}
 	w.addSegment(s, false)

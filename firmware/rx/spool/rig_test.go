@@ -100,3 +100,11 @@ func closed(t *testing.T, q *Queue) (reported uint64) {
 	}
 	return reported
 }
+
+// byHand ends the goroutine that writes: the test calls q.w.write and q.w.sync.
+func byHand(q *Queue) {
+	close(q.stop)
+	<-q.ended
+	q.stop, q.ended = make(chan struct{}), make(chan struct{})
+	close(q.ended) // for Close
+}

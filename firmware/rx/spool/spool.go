@@ -26,6 +26,9 @@
 //	record*   length(4) crc(4) index(8) data        crc over first, length, index, data
 //	trailer   ffffffff(4) crc(4) last(8) records(8) crc over first and the rest
 //
+// No segment has a record that belongs between two of another: by their names the
+// segments are in the order of all records.
+//
 // A segment that has no trailer was cut short: it is read up to the first
 // record that is not complete. The file "position" (package store) holds the
 // index of the oldest record not delivered (8), whether a queue is open (1), and

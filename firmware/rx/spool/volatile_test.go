@@ -33,10 +33,7 @@ func TestVolatileIsWhatACrashWouldLose(t *testing.T) {
 // TestWhatIsNotSyncedIsVolatile has a segment whose writer does not sync by itself.
 func TestWhatIsNotSyncedIsVolatile(t *testing.T) {
 	q := open(t, t.TempDir(), 64<<20)
-	close(q.stop)
-	<-q.ended
-	q.stop, q.ended = make(chan struct{}), make(chan struct{})
-	close(q.ended) // for Close
+	byHand(q)
 	q.PeerDown(true)
 	volatile := func(when string, want uint64) {
 		t.Helper()

@@ -67,6 +67,11 @@ func (w *writer) write() {
 // append writes the batch, a segment at a time, and takes it off as it goes.
 func (w *writer) append(entries []entry) error {
 	for len(entries) > 0 {
+		if w.cur != nil && entries[0].index != w.cur.last+1 { // what lies between may come to a segment of its own
+			if err := w.finish(); err != nil {
+				return err
+			}
+		}
 		if w.cur == nil {
 			f, s, err := createSegment(w.q.dir, entries[0].index)
 			if err != nil {
