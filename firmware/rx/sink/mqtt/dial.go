@@ -28,6 +28,15 @@ func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
+// errDisconnected is why a connection ended that the broker ended with a packet.
+var errDisconnected = errors.New("the broker disconnected")
+
+// hangUp reports whether the broker ended the connection, as it does over a message that it does
+// not take. One that stalls, or cannot be reached any more, does not.
+func hangUp(err error) bool {
+	return hungUp(err) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errDisconnected)
+}
+
 // will is how a CONNECT states the will, and what is known about the broker.
 type will struct {
 	qos    byte

@@ -16,7 +16,8 @@
 // A broker that drops the connection over a message does not say over which. What was on its
 // way each time is sent by itself after some connections, what is repeated with QoS 1, and the
 // one that is found is dropped; what is retained of its topic is left out for an hour, or until
-// the broker takes a newer message to it.
+// the broker takes a newer message to it, and then published. A broker that stalls, so that we
+// end the connection, proves nothing of a message.
 //
 // The gateway's own state is published beside it, retained, to topics that nothing else is
 // published to: package announce says which. It is checked every 3 seconds; topics of figures

@@ -65,13 +65,16 @@ type publisher struct {
 	unproven   map[string]bool // topics of QoS 0, repeated and own, that nothing acknowledged follows
 	unprovenAt time.Time       // when the last one was sent
 
+	leftOut map[string]bool // topics that were left out on this connection
+
 	snap *snapshot // that is to be published; nil: it was
 	own  own
 	msg  payload.Message
 }
 
 func newPublisher(s *Sink, c connection, before *suspects) *publisher {
-	return &publisher{s: s, c: c, lim: c.limits(), suspects: before, last: time.Now(), unproven: map[string]bool{}}
+	return &publisher{s: s, c: c, lim: c.limits(), suspects: before, last: time.Now(), unproven: map[string]bool{},
+		leftOut: map[string]bool{}}
 }
 
 // run publishes until the connection breaks or ctx ends.
@@ -85,7 +88,7 @@ func (p *publisher) run(ctx context.Context) error {
 		case <-inner.Done():
 		}
 	}()
-	p.snap = p.s.snapshot()
+	p.snap = p.s.snapshot(nil)
 	if err := p.publishOnline(); err != nil {
 		return err
 	}
@@ -117,6 +120,9 @@ func (p *publisher) step(ctx context.Context) error {
 		if err := p.publishSnapshot(ctx); err != nil {
 			return err
 		}
+	}
+	if err := p.retryLeft(ctx); err != nil {
+		return err
 	}
 	if err := p.publishStatus(ctx); err != nil {
 		return err

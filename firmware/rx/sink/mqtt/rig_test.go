@@ -44,6 +44,14 @@ func start(t testing.TB, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 
 func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ...func(*Deps)) *rig {
 	t.Helper()
+	r := build(t, log, cfg, change...)
+	r.begin(t)
+	return r
+}
+
+// build makes a sink that does not run yet.
+func build(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ...func(*Deps)) *rig {
+	t.Helper()
 	q, err := spool.Open(t.TempDir(), 64<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +68,11 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 	if r.Sink, err = New(cfg, deps, log); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// begin has it run.
+func (r *rig) begin(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -73,10 +86,9 @@ func startLogging(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ..
 		case <-time.After(await.Bound):
 			t.Error("Run did not end")
 		}
-		q.Close()
+		r.q.Close()
 	})
 	t.Cleanup(r.stop)
-	return r
 }
 
 // broker is what the embedded broker has counted.

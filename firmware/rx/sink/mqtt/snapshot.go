@@ -14,8 +14,9 @@ type snapshot struct {
 	topics      map[string]bool // that it has, with their prefix
 }
 
-// snapshot copies the channel's state; Range holds the link up as long as it lasts.
-func (s *Sink) snapshot() *snapshot {
+// snapshot copies the channel's state, or of the topics in only; Range holds the link up as
+// long as it lasts.
+func (s *Sink) snapshot(only map[string]bool) *snapshot {
 	snap := &snapshot{run: s.run, number: s.number.Load(), topics: map[string]bool{}}
 	channel := s.deps.Channel
 	if channel == nil {
@@ -26,11 +27,18 @@ func (s *Sink) snapshot() *snapshot {
 		if first { // no record comes while Range lasts
 			snap.number, first = s.number.Load(), false
 		}
+		topic := s.cfg.TopicPrefix + string(key)
+		if only != nil && !only[topic] {
+			return true
+		}
 		snap.data = binary.BigEndian.AppendUint32(snap.data, uint32(len(payload)))
 		snap.data = append(snap.data, payload...)
-		snap.topics[s.cfg.TopicPrefix+string(key)] = true
+		snap.topics[topic] = true
 		return true
 	})
+	if only != nil {
+		return snap
+	}
 	maps.DeleteFunc(s.left, func(topic string, _ time.Time) bool { return !s.isLeft(topic) })
 	maps.DeleteFunc(s.replaced, func(topic string, _ bool) bool { return !snap.topics[topic] })
 	return snap

@@ -1,7 +1,9 @@
 package mqtt
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"time"
 )
 
@@ -83,8 +85,39 @@ func (p *publisher) leaveOut(f flight) bool {
 	if !p.s.isLeft(f.topic) {
 		return false
 	}
+	p.leftOut[f.topic] = true
 	p.s.refuse(&refusal{disconnects, "as often as it was sent"}, f.topic, p.accounted(f))
 	return true
+}
+
+// retryLeft publishes again what was left out on this connection, once its time is over.
+func (p *publisher) retryLeft(ctx context.Context) error {
+	if p.snap != nil {
+		return nil
+	}
+	due := map[string]bool{}
+	for topic := range p.leftOut {
+		if !p.s.isLeft(topic) {
+			due[topic] = true
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	p.snap = p.s.snapshot(due)
+	for topic := range due {
+		delete(p.leftOut, topic)
+		if topic == p.s.willTopic() {
+			if err := p.makeRoom(ctx, flight{topic: topic}); err != nil {
+				return err
+			}
+			if err := p.publishOnline(); err != nil {
+				return err
+			}
+		}
+		delete(p.own.topics, strings.TrimPrefix(topic, p.s.deps.Gateway.Prefix)) // publishStatus finds it new
+	}
+	return nil
 }
 
 // isLeft reports whether what is retained of a topic is left out now.

@@ -93,7 +93,14 @@ func (c *conn311) fail(err error) {
 	c.once.Do(func() { close(c.gone) })
 }
 
+// err waits a moment for the cause, which the library reports after the end.
 func (c *conn311) err() error {
+	if !c.client.IsConnectionOpen() {
+		select {
+		case <-c.gone:
+		case <-time.After(time.Second):
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause

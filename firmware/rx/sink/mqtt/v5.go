@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"sync"
 	"time"
 
@@ -157,7 +158,7 @@ func disconnected(p *paho.Disconnect) error {
 	if p.Properties != nil {
 		text = " " + p.Properties.ReasonString
 	}
-	return fmt.Errorf("the broker disconnected: reason 0x%02x%s", p.ReasonCode, text)
+	return fmt.Errorf("%w: reason 0x%02x%s", errDisconnected, p.ReasonCode, text)
 }
 
 func (c *conn5) fail(err error) {
@@ -222,7 +223,10 @@ func (c *conn5) flush() error {
 	_, err := c.wire.Write(c.buf.Bytes())
 	c.wire.Unlock()
 	c.buf.Reset()
-	if err != nil {
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		<-c.client.Done() // the library closed it, and reports why
+	case err != nil:
 		c.fail(err)
 	}
 	return err
