@@ -9,10 +9,13 @@ import (
 	"time"
 )
 
+// delayShare is the part of the time that a segment is of for which it is kept when it is too old.
+const delayShare = 4 // our own bound
+
 // expire removes the segments that are too old or too many, oldest first.
 func (w *worker) expire(now time.Time) {
 	w.expired = now
-	w.remove(w.s.surplus(now), now)
+	w.remove(w.surplus(now), now)
 }
 
 // remove removes segments.
@@ -45,9 +48,17 @@ func (s *Store) byAge() []*segment {
 	return all
 }
 
-// surplus returns the segments to remove. Time goes by the receiver's clock, but no further than the newest
-// change: a clock that jumps ahead removes nothing.
-func (s *Store) surplus(now time.Time) (remove []*segment) {
+// surplus returns the segments to remove.
+//
+// Time goes by the receiver's clock, but no further than the newest change. Either may be ahead for a
+// while, and the clock may be right after it was wrong, or the board was off: a step shows neither. So
+// what is too old goes only once it has been so for a while that this process has run, without a
+// break: a quarter of the longest time that a segment is of, six hours or Age/32. Then one goes after
+// the other, each after a quarter of the time that it is of. A clock that is put right before that
+// has removed nothing; one that is not removes the history within a quarter of the time that it took
+// to gather. A start begins again.
+func (w *worker) surplus(now time.Time) (remove []*segment) {
+	s, ran := w.s, w.s.ran()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := s.open.span.last
@@ -57,12 +68,27 @@ func (s *Store) surplus(now time.Time) (remove []*segment) {
 		size += seg.size
 	}
 	oldest := min(newest, ticksOf(now)) - int64(s.limits.Age/tick)
-	for _, seg := range s.byAge() {
-		if seg.age() >= oldest && size <= s.limits.Bytes {
+	all := s.byAge()
+	if len(all) == 0 || all[0].age() >= oldest {
+		w.delay()
+	}
+	for i, seg := range all {
+		due := seg.age() < oldest && ran-w.since >= w.wait
+		if !due && size <= s.limits.Bytes {
 			break
+		}
+		if due && i+1 < len(all) {
+			w.since += w.wait
+			w.wait = min(time.Duration(all[i+1].age()-seg.age()), s.longest()/tick) * tick / delayShare
 		}
 		remove = append(remove, seg)
 		size -= seg.size
 	}
 	return remove
 }
+
+// delay has what is too old wait from now on.
+func (w *worker) delay() { w.since, w.wait = w.s.ran(), w.s.longest()/delayShare }
+
+// longest is how long a generation is open.
+func (s *Store) longest() time.Duration { return min(s.limits.Age/sealShare, 24*time.Hour) }

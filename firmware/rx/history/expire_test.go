@@ -15,7 +15,7 @@ func TestSegmentsGoByAgeOldestFirst(t *testing.T) {
 	r := newRig(t, t.TempDir(), Limits{Age: time.Hour, Bytes: 1 << 30})
 	for n := range 10 {
 		r.add("a", n*600)
-		r.now = second(n*600 + 1)
+		r.wait(second(n*600 + 1).Sub(r.now))
 		r.seal()
 	}
 	r.expect("an hour", "a", 1800, 2400, 3000, 3600, 4200, 4800, 5400)
@@ -25,7 +25,7 @@ func TestSegmentsGoByAgeOldestFirst(t *testing.T) {
 	// What is late goes by its own time, although it arrived last.
 	r.add("a", 1900)
 	r.seal()
-	r.now = second(5400 + 200)
+	r.wait(second(5400 + 200).Sub(r.now))
 	r.add("a", 5700)
 	r.pass(2 * time.Minute)
 	r.expect("late", "a", 2400, 3000, 3600, 4200, 4800, 5400, 5700)
@@ -45,7 +45,7 @@ func TestASourceThatIsAheadDoesNotOutlastTheOthers(t *testing.T) {
 	r.AddValue([]byte("b"), day0.AddDate(100, 0, 0), []byte("b"))
 	r.add("a", 1)
 	r.seal()
-	r.now = second(7200)
+	r.wait(second(7200).Sub(r.now))
 	r.add("a", 7200)
 	r.seal()
 	r.expect("an hour", "a", 7200)

@@ -53,6 +53,7 @@ func (w *worker) recover(now time.Time) {
 	}
 	slices.SortFunc(lives, func(a, b live) int { return int(a.generation.number) - int(b.generation.number) })
 	w.found = true
+	w.delay()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = segments

@@ -17,6 +17,7 @@ type rig struct {
 	*Store
 	t   *testing.T
 	now time.Time
+	ran time.Duration
 }
 
 // newRig opens the store in dir at day0.
@@ -28,6 +29,7 @@ func newRig(t *testing.T, dir string, l Limits) *rig {
 		t.Fatal(err)
 	}
 	r.Store = s
+	s.ran = func() time.Duration { return r.ran }
 	t.Cleanup(s.Close)
 	return r
 }
@@ -44,15 +46,19 @@ func (r *rig) add(node string, seconds ...int) {
 	}
 }
 
-// pass moves the clock, with a step each second of the first ten.
+// pass lets time pass, with a step each second of the first ten.
 func (r *rig) pass(d time.Duration) {
 	for range min(10, d/time.Second) {
-		r.now, d = r.now.Add(time.Second), d-time.Second
+		d -= time.Second
+		r.wait(time.Second)
 		r.step(r.now)
 	}
-	r.now = r.now.Add(d)
+	r.wait(d)
 	r.step(r.now)
 }
+
+// wait lets time pass without a step.
+func (r *rig) wait(d time.Duration) { r.now, r.ran = r.now.Add(d), r.ran+d }
 
 // seal makes a segment of what is in memory.
 func (r *rig) seal() {

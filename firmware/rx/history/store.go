@@ -25,7 +25,7 @@ const (
 // Limits say what a Store keeps.
 type Limits struct {
 	// Age is how long, by the source's time. A segment goes when its newest change is
-	// older, so some are kept up to a day longer.
+	// older and has been so for hours, so some are kept up to a day and a half longer.
 	Age   time.Duration
 	Bytes int64 // on disk, at least MinBytes
 }
@@ -38,8 +38,9 @@ type Store struct {
 	log    *slog.Logger
 	packer *packer
 	now    func() time.Time
-	full   int64 // bytes of a generation at which it is sealed
-	most   int64 // bytes in memory
+	ran    func() time.Duration // since Open, by no clock that is set
+	full   int64                // bytes of a generation at which it is sealed
+	most   int64                // bytes in memory
 	wake   chan struct{}
 
 	work worker // under its own lock, which is taken before mu
@@ -88,8 +89,10 @@ func open(dir string, l Limits, log *slog.Logger, now func() time.Time) (*Store,
 	if err != nil {
 		return nil, err
 	}
+	opened := time.Now()
 	s := &Store{
 		dir: dir, limits: l, log: log.With("component", "history"), packer: p, now: now,
+		ran:  func() time.Duration { return time.Since(opened) },
 		full: min(fullBytes, l.Bytes/shareOfDisk), most: maxMemory,
 		wake: make(chan struct{}, 1), open: newGeneration(1),
 	}

@@ -38,6 +38,8 @@ type worker struct {
 	given   uint64 // changes that the Store had been given when the journal was last complete
 	synced  time.Time
 	expired time.Time
+	since   time.Duration // of what the process has run: from then on something is too old
+	wait    time.Duration // after that the oldest segment goes
 	retry   time.Time
 	spare   []byte
 }
@@ -193,9 +195,8 @@ func (w *worker) due(now time.Time) bool {
 	if now.Before(w.retry) {
 		return false
 	}
-	long := min(s.limits.Age/sealShare, 24*time.Hour)
 	return len(s.sealing) > 0 || s.open.changes > 0 &&
-		(s.open.isFull(s.full) || w.broken == s.open.number || now.Sub(s.began) >= long)
+		(s.open.isFull(s.full) || w.broken == s.open.number || now.Sub(s.began) >= s.longest())
 }
 
 // seal makes segments of what is sealing, or of the open generation.
