@@ -110,3 +110,42 @@ func TestNothingIsDurableWhileTheDiskFails(t *testing.T) {
 		})
 	}
 }
+
+// TestCloseSealsWhatNoJournalHas: what is in memory only is in a segment afterwards, or known to be lost.
+func TestCloseSealsWhatNoJournalHas(t *testing.T) {
+	for name, c := range map[string]struct {
+		inTheWay []string
+		sealing  bool
+		lost     uint64
+	}{
+		"the journal fails":                    {[]string{"journal-1"}, false, 0},
+		"the journal fails, one is not sealed": {[]string{"journal-1"}, true, 0},
+		"the disk fails":                       {[]string{"journal-1", segmentPath("", 1) + tempSuffix}, false, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, filepath.Join(t.TempDir(), "history"), generous)
+			for _, o := range c.inTheWay {
+				if err := os.MkdirAll(filepath.Join(r.dir, o, "in the way"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.add("a", seconds(0, 9)...)
+			r.step(r.now)
+			want := seconds(0, 9)
+			if c.sealing {
+				r.mu.Lock()
+				r.rotate()
+				r.mu.Unlock()
+				r.add("a", seconds(10, 19)...)
+				want = seconds(0, 19)
+			}
+			r.Close()
+			if given, durable := r.Progress(); given-durable != c.lost {
+				t.Errorf("closed: %d of %d are durable, want %d lost", durable, given, c.lost)
+			}
+			if c.lost == 0 {
+				newRig(t, copyDir(t, r.dir), generous).expect("opened again", "a", want...)
+			}
+		})
+	}
+}

@@ -22,6 +22,7 @@ const (
 	syncEvery   = 5 * time.Second // each costs the card a page or two
 	retryEvery  = 5 * time.Second // after the disk failed
 	expireEvery = time.Minute
+	closeTries  = 3 // what was sealing, then the last generation; a disk that is full makes room first
 	sealShare   = 8 // a generation is sealed after so much of Limits.Age, or a day
 	page        = 4096
 )
@@ -73,7 +74,8 @@ func (s *Store) Ready() error {
 // String returns "history" and the folder's name.
 func (s *Store) String() string { return "history " + filepath.Base(s.dir) }
 
-// Close writes what is pending and gives the files back. What is added after it is dropped.
+// Close writes what is pending and gives the files back: into segments what no journal can take.
+// Progress says what the disk did not take even so. What is added after it is dropped.
 func (s *Store) Close() {
 	w := &s.work
 	w.mu.Lock()
@@ -85,9 +87,24 @@ func (s *Store) Close() {
 	if was {
 		return
 	}
+	now := s.now()
 	w.commit()
-	w.sync(s.now())
+	w.sync(now)
+	for range closeTries {
+		if w.found && w.stranded() {
+			w.seal(now)
+		}
+	}
+	w.sync(now) // what waited for the sealing counts as durable
 	w.journal.close()
+}
+
+// stranded reports whether there is something that no journal takes.
+func (w *worker) stranded() bool {
+	s := w.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sealing) > 0 || s.open.changes > 0 && w.broken == s.open.number
 }
 
 // step does what is to be done at a time.

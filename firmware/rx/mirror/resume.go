@@ -27,7 +27,7 @@ type Account struct {
 	Holes  []byte `json:",omitzero"` // package holes
 
 	// Volatile is how many of Delivered a crash would lose in the sink, where they
-	// wait for its peer, and Recent which ones.
+	// wait for its peer or the disk, and Recent which ones. At an end in order: what the disk did not take.
 	Volatile uint64 `json:",omitzero"`
 	Recent   []Run  `json:",omitzero"`
 }
@@ -56,8 +56,8 @@ func (c *Channel) Account(volatile uint64, limit int) Account {
 func (c *Channel) AppendHoles(dst []byte) []byte { return c.holes.Append(dst, math.MaxInt) }
 
 // Resume takes over the account of an earlier run, before the first Begin. exact
-// is false after a crash: the run may have delivered more than it remembered, and
-// what of it was volatile may be gone.
+// is false after a crash: the run may have delivered more than it remembered. What was
+// volatile may be gone, and is unknown.
 func (c *Channel) Resume(a Account, exact bool) {
 	c.resumed = a
 	c.resumed.Holes, c.resumed.Recent = nil, nil // they are in holes
@@ -68,12 +68,10 @@ func (c *Channel) Resume(a Account, exact bool) {
 		delivered = 0
 	}
 	c.counts.Unknown += c.withdraw(delivered)
-	if !exact {
-		c.counts.Unknown += c.withdraw(a.Volatile)
-		for _, r := range a.Recent {
-			if r.Epoch > 0 && r.First > 0 && r.Records > 0 {
-				c.holes.Add(r.Epoch, r.First, r.First+r.Records-1, true, a.Last, a.Last)
-			}
+	c.counts.Unknown += c.withdraw(a.Volatile)
+	for _, r := range a.Recent {
+		if r.Epoch > 0 && r.First > 0 && r.Records > 0 {
+			c.holes.Add(r.Epoch, r.First, r.First+r.Records-1, true, a.Last, a.Last)
 		}
 	}
 	c.earlier = c.counts.numbered() + c.before

@@ -257,3 +257,23 @@ func TestWhatAPowerCutWouldCostIsVolatile(t *testing.T) {
 		t.Errorf("on the disk: %d records are volatile, want none", v)
 	}
 }
+
+// TestNothingIsVolatileOnceAllIsOnTheDisk: at the end of a run nothing ticks any more.
+func TestNothingIsVolatileOnceAllIsOnTheDisk(t *testing.T) {
+	s := newMemory()
+	l := historic(t, s)
+	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l,
+		History: l.mirror.history},
+		slog.New(slog.DiscardHandler))
+	k.mirror = l.mirror
+	s.behind = 1
+	k.Deliver(sample(0, 3, 3, good, false))
+	k.Drain()
+	if v := k.Volatile(); v != 1 {
+		t.Errorf("not on the disk: %d records are volatile, want one", v)
+	}
+	s.behind = 0
+	if v := k.Volatile(); v != 0 {
+		t.Errorf("on the disk: %d records are volatile, want none", v)
+	}
+}

@@ -194,6 +194,7 @@ func (s *Sink) Drain() {
 func (s *Sink) Volatile() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.moveDurable()
 	return uint64(len(s.queue)) + s.handled - s.durable
 }
 
@@ -238,12 +239,16 @@ func (s *Sink) updateQuality(now time.Time) {
 type mark struct{ handled, given uint64 }
 
 // moveDurable moves durable to the mark, once what it counts is on the disk, and sets the next
-// one. The lock is held, in the goroutine that adds to the history.
+// one. The lock is held: what is handled was given before.
 func (s *Sink) moveDurable() {
 	if s.mirror.history == nil {
 		return
 	}
-	if given, durable := s.mirror.history.store.Progress(); durable >= s.next.given {
+	given, durable := s.mirror.history.store.Progress()
+	if durable == given {
+		s.next = mark{s.handled, given}
+	}
+	if durable >= s.next.given {
 		s.durable, s.next = s.next.handled, mark{s.handled, given}
 	}
 }
