@@ -35,16 +35,16 @@ func (w *worker) remove(segments []*segment, now time.Time) {
 }
 
 // oldest returns the oldest segment, if there is one: on a disk that is full it makes room.
-func (s *Store) oldest() []*segment {
+func (s *Store) oldest(now time.Time) []*segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byAge()[:min(1, len(s.segments))]
+	return s.byAge(ticksOf(now))[:min(1, len(s.segments))]
 }
 
 // byAge returns the segments, oldest first; with the lock.
-func (s *Store) byAge() []*segment {
+func (s *Store) byAge(now int64) []*segment {
 	all := slices.Clone(s.segments)
-	slices.SortStableFunc(all, func(a, b *segment) int { return cmp.Compare(a.age(), b.age()) })
+	slices.SortStableFunc(all, func(a, b *segment) int { return cmp.Compare(a.age(now), b.age(now)) })
 	return all
 }
 
@@ -57,29 +57,29 @@ func (s *Store) byAge() []*segment {
 // the other, each after a quarter of the time that it is of. A clock that is put right before that
 // has removed nothing; one that is not removes the history within a quarter of the time that it took
 // to gather. A start begins again.
-func (w *worker) surplus(now time.Time) (remove []*segment) {
-	s, ran := w.s, w.s.ran()
+func (w *worker) surplus(at time.Time) (remove []*segment) {
+	s, now, ran := w.s, ticksOf(at), w.s.ran()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	newest := s.open.span.last
 	size := 2 * (s.full + journalStep) // of the journals, about
 	for _, seg := range s.segments {
-		newest = max(newest, seg.age())
+		newest = max(newest, seg.age(now))
 		size += seg.size
 	}
-	oldest := min(newest, ticksOf(now)) - int64(s.limits.Age/tick)
-	all := s.byAge()
-	if len(all) == 0 || all[0].age() >= oldest {
+	oldest := min(newest, now) - int64(s.limits.Age/tick)
+	all := s.byAge(now)
+	if len(all) == 0 || all[0].age(now) >= oldest {
 		w.delay()
 	}
 	for i, seg := range all {
-		due := seg.age() < oldest && ran-w.since >= w.wait
+		due := seg.age(now) < oldest && ran-w.since >= w.wait
 		if !due && size <= s.limits.Bytes {
 			break
 		}
 		if due && i+1 < len(all) {
 			w.since += w.wait
-			w.wait = min(time.Duration(all[i+1].age()-seg.age()), s.longest()/tick) * tick / delayShare
+			w.wait = min(time.Duration(all[i+1].age(now)-seg.age(now)), s.longest()/tick) * tick / delayShare
 		}
 		remove = append(remove, seg)
 		size -= seg.size

@@ -52,6 +52,37 @@ func TestASourceThatIsAheadDoesNotOutlastTheOthers(t *testing.T) {
 	r.equal("ahead", r.values("b", 1<<32, 0), nil)
 }
 
+// What is a little ahead, as what a mirror notes to read its events by, stays as long as its time says.
+func TestWhatIsAheadStaysAsLongAsItsTimeSays(t *testing.T) {
+	r := newRig(t, t.TempDir(), Limits{Age: 24 * time.Hour, Bytes: 1 << 30})
+	r.add("note", 7200)
+	r.seal()
+	for n := 600; n <= 24*3600+9000; n += 600 {
+		r.wait(10 * time.Minute)
+		r.add("a", n)
+		r.seal()
+		if n == 24*3600+7200 {
+			r.expect("in time", "note", 7200)
+		}
+	}
+	r.run(2 * time.Hour)
+	r.add("a", 30*3600)
+	r.pass(2 * time.Hour)
+	r.expect("afterwards", "note")
+}
+
+// What came while the receiver's clock was behind goes by its own time as soon as that is over.
+func TestAClockThatWasBehindRemovesNothing(t *testing.T) {
+	r := newRig(t, t.TempDir(), Limits{Age: time.Hour, Bytes: 1 << 30})
+	r.now = r.now.AddDate(-56, 0, 0)
+	r.add("a", 1, 2)
+	r.seal()
+	r.now = second(600)
+	r.add("a", 600)
+	r.run(time.Hour)
+	r.expect("kept", "a", 1, 2, 600)
+}
+
 func TestSegmentsGoBySizeOldestFirst(t *testing.T) {
 	dir := t.TempDir()
 	l := Limits{Age: 1000 * time.Hour, Bytes: MinBytes}

@@ -33,9 +33,14 @@ type segment struct {
 	reported  bool  // damage was; under the Store's lock
 }
 
-// age is the time that retention goes by: a source whose clock is ahead does not keep a
-// segment for ever.
-func (s *segment) age() int64 { return min(s.span.last, s.sealed) }
+// age is the time that retention goes by: of the newest change, or when it was sealed if that change is after
+// now, so that a source whose clock is ahead does not keep a segment for ever.
+func (s *segment) age(now int64) int64 {
+	if s.span.last <= now {
+		return s.span.last
+	}
+	return min(s.span.last, s.sealed)
+}
 
 func segmentPath(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%016x%s", number, suffix))

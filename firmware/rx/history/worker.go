@@ -236,7 +236,7 @@ func (w *worker) seal(now time.Time) {
 		if err != nil {
 			w.fail(err, now)
 			if errors.Is(err, syscall.ENOSPC) {
-				w.remove(s.oldest(), now)
+				w.remove(s.oldest(now), now)
 			}
 			return
 		}

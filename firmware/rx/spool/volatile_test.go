@@ -63,4 +63,10 @@ func TestWhatIsNotSyncedIsVolatile(t *testing.T) {
 	volatile("delivered", 15)
 	q.w.sync()
 	volatile("all synced", 0)
+	add(30, 40)
+	q.w.write()
+	if err := q.Close(); err != nil {
+		t.Error(err)
+	}
+	volatile("closed", 0)
 }
