@@ -36,7 +36,8 @@
 // ones. So a window is open from that subscription until no new topic has come
 // for a second and all of it is acknowledged. In it a topic's first retained
 // message is state, a message that equals the topic's newest is skipped, and
-// every other one is live, as one marked DUP always is. What a broker kept for
+// every other one is live, as one marked DUP always is. If the connection is lost
+// with the window open, the next one subscribes again. What a broker kept for
 // the session comes before: the source subscribes, and reads what is retained,
 // once that is drained (for 5 s at most).
 //

@@ -23,7 +23,13 @@ type feed struct {
 	closed    chan struct{}
 }
 
+// newFeed returns the feed of a new connection. A window that the one before left open
+// waits for acknowledgements that never come, and what belongs into it was lost in part:
+// the next subscription brings all of it again.
 func newFeed(s *Source) *feed {
+	if s.retained.dropWindow() {
+		s.subscribed = mode{}
+	}
 	return &feed{
 		source: s, failed: make(chan error, 1), acks: newAcker(&s.stats.Acknowledged), closed: make(chan struct{}),
 	}
@@ -39,7 +45,7 @@ func (f *feed) close() {
 // subscribe brings the session's subscriptions to what is configured. What a broker
 // kept for a resumed session comes before anything is read of what it retains, which
 // is newer. A subscription that was made in another mode is made again: it may hide
-// retain flags.
+// retain flags. So is one of which not everything came, see newFeed.
 func (f *feed) subscribe(ctx context.Context, c connection, m mode) error {
 	s := f.source
 	if !c.resumed() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
@@ -41,7 +42,40 @@ func TestAKeptSessionIsSubscribedToInItsMode(t *testing.T) {
 		if err := f.subscribe(t.Context(), k, step.mode); err != nil || len(k.asked) != step.want {
 			t.Errorf("connection %d, %s: got subscriptions to %q, %v; want %d", i, step.mode, k.asked, err, step.want)
 		}
+		f.windowClosed(time.Now().Add(time.Hour))
 		f.close()
+	}
+}
+
+// TestALostConnectionTakesItsWindowAlong loses a connection while the window is open and
+// waits for an acknowledgement. The broker keeps the session.
+func TestALostConnectionTakesItsWindowAlong(t *testing.T) {
+	t.Parallel()
+	s, _ := testSource(t)
+	plain := mode{version: "3.1.1", hidesRetain: true}
+	lost := newFeed(s)
+	if err := lost.subscribe(t.Context(), &kept{}, plain); err != nil {
+		t.Fatal(err)
+	}
+	m := &payload.Message{Topic: "t", QoS: 1, Retain: true, Payload: []byte("1")}
+	lost.message(m, origin{id: 1, ack: func() {}})
+	if lost.windowClosed(time.Now().Add(time.Hour)) {
+		t.Fatal("the window closed before what it brought was acknowledged")
+	}
+	lost.close()
+	f, k := newFeed(s), &kept{}
+	defer f.close()
+	if s.retained.judgeSession(m, false, time.Now(), false, 0) != isLive {
+		t.Error("what the broker kept for the session is taken for what a subscription brought")
+	}
+	if err := f.subscribe(t.Context(), k, plain); err != nil || len(k.asked) != 1 {
+		t.Errorf("got subscriptions to %q, %v; want one, that brings again what was lost", k.asked, err)
+	}
+	if f.windowClosed(time.Now()) {
+		t.Error("the subscription opened no window")
+	}
+	if !f.windowClosed(time.Now().Add(time.Hour)) {
+		t.Error("the window waits for acknowledgements of a connection that is lost")
 	}
 }
 

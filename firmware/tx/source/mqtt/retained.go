@@ -51,6 +51,15 @@ func (r *retainedSet) openWindow(now time.Time) {
 	r.window, r.last, r.place = map[string]struct{}{}, now, 0
 }
 
+// dropWindow closes the window, and reports whether it was open.
+func (r *retainedSet) dropWindow() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	open := r.window != nil
+	r.window = nil
+	return open
+}
+
 // closeWindow closes the window if nothing more belongs into it: no new topic came
 // for a while, and everything before was acknowledged, so that a broker that waited
 // for that had its time. It reports whether the window is closed.

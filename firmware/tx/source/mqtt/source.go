@@ -50,7 +50,7 @@ type Source struct {
 	deliveries *deliveries
 	retained   *retainedSet
 	remembered remembered
-	subscribed mode         // of the session that the broker may keep; zero: not since the start
+	subscribed mode         // of the session that the broker may keep; zero: not yet, or not to its end
 	puts       sync.Mutex   // what is decided about a topic is put before it is decided again
 	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 	reported   source.State // of Run's goroutine
