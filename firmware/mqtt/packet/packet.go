@@ -1,6 +1,6 @@
 // Package packet reads the fixed headers of MQTT control packets off a stream
 // that another reader takes in pieces: what the next packet is, and how long,
-// before that reader sees it. The bodies pass unread.
+// before that reader sees it. The bodies pass as they are.
 //
 //	packet  type(4 bits) flags(4 bits) remaining length(varint, 1 to 4) body
 //	varint  7 bits a byte, least significant first, bit 7: more follow
@@ -93,8 +93,9 @@ type Limits struct {
 // Follower follows the packets of a stream.
 type Follower struct {
 	Limits Limits
-	Began  func(*Header) error // at the end of a header; nil: nothing
-	Ended  func(*Header)       // at the end of a packet with a body; nil: nothing
+	Began  func(*Header) error   // at the end of a header; nil: nothing
+	Body   func(*Header, []byte) // for each part of a body; nil: nothing
+	Ended  func(*Header)         // at the end of a packet with a body; nil: nothing
 
 	header Header
 	left   int64 // bytes of the body to come
@@ -107,6 +108,9 @@ func (f *Follower) Follow(b []byte) error {
 		if f.left > 0 {
 			n := min(f.left, int64(len(b)))
 			f.left -= n
+			if f.Body != nil {
+				f.Body(&f.header, b[:n])
+			}
 			b = b[n:]
 			if f.left == 0 && f.Ended != nil {
 				f.Ended(&f.header)

@@ -72,12 +72,14 @@ func TestFollowerReportsEachPacket(t *testing.T) {
 			got = append(got, fmt.Sprintf("began %d %d", h.Type(), h.Size()))
 			return nil
 		},
+		Body:  func(h *packet.Header, part []byte) { got = append(got, fmt.Sprintf("body %d %s", h.Type(), part)) },
 		Ended: func(h *packet.Header) { got = append(got, fmt.Sprintf("ended %d %d", h.Type(), h.Size())) },
 	}
 	if err := f.Follow([]byte("\x30\x03abc\xd0\x00\x40\x02xx\xe0\x00")); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the error of Began", err)
 	}
-	if want := "began 3 3, ended 3 3, began 13 0, began 4 2, ended 4 2"; strings.Join(got, ", ") != want {
+	want := "began 3 3, body 3 abc, ended 3 3, began 13 0, began 4 2, body 4 xx, ended 4 2"
+	if strings.Join(got, ", ") != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }

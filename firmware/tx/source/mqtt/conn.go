@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -46,12 +47,15 @@ type brokerConn struct {
 	reading atomic.Bool  // it waits for the broker, not for us
 	arrived atomic.Int64 // bytes
 	skim    *skimmer     // nil: the library gets everything
-	buffer  []byte
-	ready   []byte      // of what was read, what the library has not got yet
-	dead    func(error) // a library may miss that its connection is lost as it begins
-	writing sync.Mutex
-	closed  chan struct{}
-	close   sync.Once
+
+	released func(id uint16) // PUBREL came for that packet identifier; nil: nothing
+	release  []byte          // of a PUBREL's packet identifier, what came
+	buffer   []byte
+	ready    []byte      // of what was read, what the library has not got yet
+	dead     func(error) // a library may miss that its connection is lost as it begins
+	writing  sync.Mutex
+	closed   chan struct{}
+	close    sync.Once
 }
 
 // traffic counts the packets that crossed a connection, by type, handled by the
@@ -70,8 +74,10 @@ func newBrokerConn(conn net.Conn, tcp *net.TCPConn, l packet.Limits, t *traffic,
 		Limits: l,
 		Began: func(h *packet.Header) error {
 			t.in[h.Type()].Add(1)
+			c.release = c.release[:0]
 			return c.checkSuback(h)
 		},
+		Body:  c.followRelease,
 		Ended: func(h *packet.Header) { c.unread.read(h) },
 	}
 	c.out = packet.Follower{
@@ -79,6 +85,19 @@ func newBrokerConn(conn net.Conn, tcp *net.TCPConn, l packet.Limits, t *traffic,
 		Began:  func(h *packet.Header) error { t.out[h.Type()].Add(1); return nil },
 	}
 	return c
+}
+
+// followRelease notes which QoS 2 exchange a PUBREL ends (MQTT 5.0 §3.6.2): after it the
+// broker may use the packet identifier for another message.
+func (c *brokerConn) followRelease(h *packet.Header, part []byte) {
+	const size = 2
+	if h.Type() != packet.Pubrel || len(c.release) == size || c.released == nil {
+		return
+	}
+	c.release = append(c.release, part[:min(len(part), size-len(c.release))]...)
+	if len(c.release) == size {
+		c.released(binary.BigEndian.Uint16(c.release))
+	}
 }
 
 // checkSuback keeps a library from reading more codes than it asked for.

@@ -35,6 +35,8 @@ type role struct {
 	traffic *traffic
 	skim    *skimmer // nil: all messages are handed over
 	probe   bool     // no retained messages are wanted
+
+	released func(id uint16) // a QoS 2 exchange ended; nil: nothing
 }
 
 // origin is how a message came.

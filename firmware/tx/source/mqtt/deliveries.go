@@ -13,10 +13,11 @@ type delivery struct {
 // deliveries remembers messages over connections, so that QoS 2 crosses once
 // although it is acknowledged late: a broker that lost the connection before
 // the acknowledgement sends the message again under the same packet identifier,
-// marked DUP (MQTT 5.0 §4.3.3, §4.4).
+// marked DUP (MQTT 5.0 §4.3.3, §4.4). Its PUBREL ends that: then the identifier may
+// stand for another message, marked DUP or not.
 type deliveries struct {
 	mu   sync.Mutex
-	byID map[uint16]*delivery // QoS 2; at most 65,535, the last of each identifier
+	byID map[uint16]*delivery // QoS 2 without PUBREL, at most 65,535
 }
 
 func newDeliveries() *deliveries {
@@ -28,6 +29,13 @@ func (s *deliveries) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.byID)
+}
+
+// released drops the message whose exchange the broker has ended.
+func (s *deliveries) released(id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.byID, id)
 }
 
 // add notes a message. It returns nil when the message is on its way already: then

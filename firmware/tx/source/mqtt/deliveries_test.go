@@ -2,8 +2,11 @@ package mqtt
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"testing"
+
+	"heliograph/firmware/config"
 )
 
 func TestQoS2CrossesOnceOverConnections(t *testing.T) {
@@ -38,5 +41,53 @@ func TestQoS2CrossesOnceOverConnections(t *testing.T) {
 	s.reset()
 	if take("fresh", origin{id: 3, dup: true}, 1) == nil {
 		t.Error("got a message of another session taken for this one's")
+	}
+}
+
+// TestAnIdentifierIsUsedAgain has a broker complete a QoS 2 exchange, send an equal message
+// under the same identifier, and lose the connection before that arrives: it comes marked
+// DUP, and is another message all the same.
+func TestAnIdentifierIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
+		t.Run(string(version), func(t *testing.T) {
+			t.Parallel()
+			connack, publish := []byte{0x20, 2, 0, 0}, []byte{0x34, 6, 0, 1, 'x', 0, 7, '1'}
+			suback, unsuback := []byte{0x90, 3, 0, 0, 2}, []byte{0xb0, 2, 0, 0}
+			if version == config.MQTT5 {
+				connack, publish = []byte{0x20, 3, 0, 0, 0}, []byte{0x34, 7, 0, 1, 'x', 0, 7, 0, '1'}
+				suback, unsuback = []byte{0x90, 4, 0, 0, 0, 2}, []byte{0xb0, 4, 0, 0, 0, 0x11}
+			}
+			address := script(t, func(n int, conn net.Conn, _ byte) {
+				first := slices.Clone(connack)
+				if n > 0 {
+					first[2] = 1 // Session Present
+					first = append(append(first, publish[0]|8), publish[1:]...)
+				}
+				_, _ = conn.Write(first)
+				for {
+					kind, body, err := readPacket(conn)
+					var reply []byte
+					switch {
+					case err != nil || kind == 7 && n == 0: // PUBCOMP
+						return
+					case kind == 8:
+						reply = slices.Concat(suback[:2], body[:2], suback[4:])
+						if n == 0 {
+							reply = append(reply, publish...)
+						}
+					case kind == 10:
+						reply = slices.Concat(unsuback[:2], body[:2], unsuback[4:])
+					case kind == 5: // PUBREC, which PUBREL answers
+						reply = []byte{0x62, 2, 0, 7}
+					}
+					_, _ = conn.Write(reply)
+				}
+			})
+			p := &port{}
+			// A shared subscription brings nothing retained, so there is no reader.
+			start(t, config.MQTTSource{Broker: address, Version: version, Topics: []string{"$share/g/x"}}, p)
+			p.expect(t, "", `x event q2 "1"`, `x event q2 "1"`)
+		})
 	}
 }

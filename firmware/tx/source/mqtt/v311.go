@@ -66,7 +66,7 @@ func (c *client311) options(ctx context.Context, cfg config.MQTTSource, r role) 
 		if err != nil {
 			return nil, err
 		}
-		conn.skim = r.skim
+		conn.skim, conn.released = r.skim, r.released
 		c.conn = conn
 		return conn, nil
 	})

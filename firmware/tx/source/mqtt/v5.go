@@ -52,7 +52,7 @@ func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
 		return nil, err
 	}
 	c.conn = conn
-	conn.skim = r.skim
+	conn.skim, conn.released = r.skim, r.released
 	conn.unread.bound()
 	locked := packets.NewThreadSafeConn(conn)
 	c.client = paho.NewClient(c.library(locked, s.session))

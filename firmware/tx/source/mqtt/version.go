@@ -39,7 +39,8 @@ var errVersion = cause.New(cause.MQTTVersion, errors.New("the broker refuses thi
 
 // connect connects for what is followed.
 func (s *Source) connect(ctx context.Context, f *feed) (connection, mode, error) {
-	return s.newest(ctx, role{id: s.cfg.ClientID, window: receiveMaximum, message: f.message, traffic: &f.traffic})
+	return s.newest(ctx, role{id: s.cfg.ClientID, window: receiveMaximum, message: f.message, traffic: &f.traffic,
+		released: s.deliveries.released})
 }
 
 // newest tries the versions that are configured, newest first.
