@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -68,5 +69,28 @@ func TestTopicsOfAnEarlierRunAreAskedFor(t *testing.T) {
 	}
 	if slices.Sort(got); !slices.Equal(got, []string{"a/ä", "b", "c"}) {
 		t.Errorf("got %q, want a/ä, b and c", got)
+	}
+}
+
+// TestTopicsOfAnEarlierRunOutliveAShortConnection loses the first connection of a run before
+// all was read: what crossed in it, and in earlier runs, has yet to be asked for.
+func TestTopicsOfAnEarlierRunOutliveAShortConnection(t *testing.T) {
+	s, _ := testSource(t)
+	path := filepath.Join(t.TempDir(), "topics")
+	s.remembered = *newRemembered(path)
+	s.remembered.saveTopics([]string{"a", "b"})
+	s.retained.addShown(map[string]mark{"b": {}, "c": {}})
+	f := newFeed(s)
+	defer f.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	<-s.keepReading(ctx, f, mode{version: version5})
+	if got := newRemembered(path).topics(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("got %q, want those of both runs", got)
+	}
+	s.retained.setComplete()
+	<-s.keepReading(ctx, f, mode{version: version5})
+	if got := newRemembered(path).topics(); !slices.Equal(got, []string{"b", "c"}) {
+		t.Errorf("once all was read: got %q, want what the broker has", got)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +142,7 @@ func (s *Source) keepReading(ctx context.Context, f *feed, m mode) <-chan struct
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		defer func() { s.remembered.saveTopics(s.retained.topics()) }()
+		defer s.saveTopics()
 		backoff := task.Backoff{First: firstRetry, Last: lastRetry}
 		for wait, due := s.retained.quiet/4, true; ; {
 			select {
@@ -150,7 +152,7 @@ func (s *Source) keepReading(ctx context.Context, f *feed, m mode) <-chan struct
 			}
 			switch {
 			case !due:
-				s.remembered.saveTopics(s.retained.topics())
+				s.saveTopics()
 			case !f.windowClosed(time.Now()):
 			case s.readAll(ctx, m) != nil:
 				wait = backoff.Next()
@@ -176,10 +178,20 @@ func (s *Source) readAll(ctx context.Context, m mode) error {
 		return err
 	}
 	s.retained.setComplete()
-	s.remembered.saveTopics(s.retained.topics())
+	s.saveTopics()
 	s.port.SetComplete(true)
 	s.Set(nil)
 	return nil
+}
+
+// saveTopics keeps the topics over restarts: until all was read, those of earlier runs too,
+// which have yet to be asked for.
+func (s *Source) saveTopics() {
+	topics := s.retained.topics()
+	if !s.retained.isComplete() {
+		topics = slices.Collect(maps.Keys(s.knownTopics()))
+	}
+	s.remembered.saveTopics(topics)
 }
 
 // errIncomplete is why a source that is connected is not ready yet.
