@@ -3,7 +3,6 @@ package mqtt
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // acker acknowledges messages in the order in which they came, however their
@@ -15,7 +14,6 @@ type acker struct {
 	queue    []*pendingAck
 	expected uint64
 	acked    uint64
-	at       time.Time // of the last acknowledgement
 	closed   bool
 	total    *atomic.Uint64 // acknowledged, by all connections
 }
@@ -51,12 +49,12 @@ func (a *acker) expect(ack func()) (done func()) {
 	}
 }
 
-// progress returns how many acknowledgements were expected, how many of them were
-// sent, and when the last one was.
-func (a *acker) progress() (expected, acked uint64, at time.Time) {
+// progress returns how many acknowledgements were expected, and how many of them were
+// sent.
+func (a *acker) progress() (expected, acked uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.expected, a.acked, a.at
+	return a.expected, a.acked
 }
 
 func (a *acker) close() {
@@ -83,6 +81,5 @@ func (a *acker) acknowledge() {
 		a.total.Add(1)
 		a.mu.Lock()
 		a.acked++
-		a.at = time.Now()
 	}
 }

@@ -34,7 +34,7 @@
 // The session asks for no retained messages on MQTT 5 (Retain Handling 2). On
 // 3.1.1 its subscription brings them, and their flags are those of live
 // ones. So a window is open from that subscription until no new topic has come
-// for a second and all of it is acknowledged. In it a topic's first retained
+// for a second and the newest is acknowledged. In it a topic's first retained
 // message is state, a message that equals the topic's newest is skipped, and
 // every other one is live, as one marked DUP always is. If the connection is lost
 // with the window open, the next one subscribes again. What a broker kept for

@@ -42,7 +42,7 @@ func (f *feed) drain(ctx context.Context, c connection) error {
 func (f *feed) settled() (settled bool, asked uint64) {
 	asked = f.traffic.asked()
 	in, out := &f.traffic.in, &f.traffic.out
-	expected, acked, _ := f.acks.progress()
+	expected, acked := f.acks.progress()
 	return f.arrived.Load() == in[packet.Publish].Load() && expected == acked &&
 		out[packet.Puback].Load()+out[packet.Pubrec].Load() >= acked &&
 		out[packet.Pubcomp].Load() >= in[packet.Pubrel].Load(), asked
@@ -51,6 +51,6 @@ func (f *feed) settled() (settled bool, asked uint64) {
 // windowClosed closes the window once all has come that the subscription brings
 // on 3.1.1, and reports whether it is closed.
 func (f *feed) windowClosed(now time.Time) bool {
-	_, acked, at := f.acks.progress()
-	return f.source.retained.closeWindow(now, acked, at)
+	_, acked := f.acks.progress()
+	return f.source.retained.closeWindow(now, acked)
 }

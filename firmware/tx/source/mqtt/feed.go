@@ -137,7 +137,7 @@ func (f *feed) put(m *payload.Message, o origin, d *delivery, mk mark, encoded [
 	known := false
 	if m.Retain {
 		u.Key, u.Delete = []byte(m.Topic), len(m.Payload) == 0
-		expected, _, _ := f.acks.progress()
+		expected, _ := f.acks.progress()
 		var v verdict
 		v, known = s.retained.addSession(m, o.dup, time.Now(), mk, expected)
 		switch v {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
 	"heliograph/firmware/tx/source/sourcetest"
@@ -76,6 +77,29 @@ func TestALostConnectionTakesItsWindowAlong(t *testing.T) {
 	}
 	if !f.windowClosed(time.Now().Add(time.Hour)) {
 		t.Error("the window waits for acknowledgements of a connection that is lost")
+	}
+}
+
+// TestAStreamDoesNotKeepTheWindowOpen has live retained messages of one topic come all the
+// time, the last of which is never acknowledged yet.
+func TestAStreamDoesNotKeepTheWindowOpen(t *testing.T) {
+	t.Parallel()
+	s, _ := testSource(t)
+	f := newFeed(s)
+	defer f.close()
+	at := time.Now()
+	s.retained.openWindow(at)
+	m := &payload.Message{Topic: "t", Retain: true, QoS: 1, Payload: []byte("1")}
+	closed := false
+	for i := range uint64(30) {
+		at = at.Add(s.retained.quiet / 8)
+		s.retained.addSession(m, false, at, mark{sum: i}, i+1)
+		closed = f.windowClosed(at)
+		f.acks.expect(func() {})()
+		await.True(t, "it is acknowledged", func() bool { return s.stats.Acknowledged.Load() == i+1 })
+	}
+	if !closed {
+		t.Error("the window is open, want it closed: no new topic came for a long time")
 	}
 }
 

@@ -28,6 +28,7 @@ type retainedSet struct {
 	window map[string]struct{} // topics in it; nil: closed
 	last   time.Time           // when its newest topic came
 	place  uint64              // how many acknowledgements that was behind
+	passed time.Time           // when those were seen to be sent; zero: not yet
 }
 
 // verdict is what a retained message is.
@@ -48,7 +49,7 @@ func newRetainedSet() *retainedSet {
 func (r *retainedSet) openWindow(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.window, r.last, r.place = map[string]struct{}{}, now, 0
+	r.window, r.last, r.place, r.passed = map[string]struct{}{}, now, 0, time.Time{}
 }
 
 // dropWindow closes the window, and reports whether it was open.
@@ -61,13 +62,17 @@ func (r *retainedSet) dropWindow() bool {
 }
 
 // closeWindow closes the window if nothing more belongs into it: no new topic came
-// for a while, and everything before was acknowledged, so that a broker that waited
-// for that had its time. It reports whether the window is closed.
-func (r *retainedSet) closeWindow(now time.Time, acked uint64, ackedAt time.Time) bool {
+// for a while, and everything up to the newest was acknowledged, so that a broker that
+// waited for that had its time. Other messages, which may come all the time, do not
+// count. It reports whether the window is closed.
+func (r *retainedSet) closeWindow(now time.Time, acked uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if acked >= r.place && r.passed.IsZero() {
+		r.passed = now
+	}
 	if r.window != nil && now.Sub(r.last) >= r.quiet && acked >= r.place &&
-		(r.place == 0 || now.Sub(ackedAt) >= r.quiet/4) {
+		(r.place == 0 || now.Sub(r.passed) >= r.quiet/4) {
 		r.window = nil
 	}
 	return r.window == nil
@@ -102,9 +107,8 @@ func (r *retainedSet) judgeSession(m *payload.Message, dup bool, now time.Time, 
 	_, again := r.window[m.Topic]
 	if !again {
 		r.window[m.Topic] = struct{}{}
-		r.last = now
+		r.last, r.place, r.passed = now, max(r.place, place), time.Time{}
 	}
-	r.place = max(r.place, place)
 	switch {
 	case dup: // sent before, so nothing that the subscription brought
 		return isLive

@@ -68,20 +68,22 @@ func TestRetainedWindowSeparatesStateFromLiveMessages(t *testing.T) {
 func TestTheWindowWaitsForQuietAndForAcknowledgements(t *testing.T) {
 	at := time.Unix(1000, 0)
 	for _, test := range []struct {
-		after, ackedAfter time.Duration
-		acked             uint64
-		want              bool
+		passed, after time.Duration // when acked is seen first, and last
+		acked         uint64
+		want          bool
 	}{
-		{1500 * time.Millisecond, time.Second, 3, false}, // a topic came lately
-		{2 * time.Second, time.Second, 3, true},
-		{time.Hour, time.Second, 2, false},                      // the broker may wait for us
-		{time.Hour, time.Hour - 100*time.Millisecond, 3, false}, // or just has
+		{1250 * time.Millisecond, 1500 * time.Millisecond, 3, false}, // a topic came lately
+		{1250 * time.Millisecond, 2 * time.Second, 3, true},
+		{1250 * time.Millisecond, 2 * time.Second, 300, true},   // as well as other messages
+		{time.Minute, time.Hour, 2, false},                      // the broker may wait for us
+		{time.Hour - 100*time.Millisecond, time.Hour, 3, false}, // or just has
 	} {
 		p := newRetainedSet()
 		p.openWindow(at)
 		m := &payload.Message{Topic: "here", Retain: true, Payload: []byte("1")}
 		p.addSession(m, false, at.Add(time.Second), p.mark(m, m.Append(nil)), 3)
-		if got := p.closeWindow(at.Add(test.after), test.acked, at.Add(test.ackedAfter)); got != test.want {
+		p.closeWindow(at.Add(test.passed), test.acked)
+		if got := p.closeWindow(at.Add(test.after), test.acked); got != test.want {
 			t.Errorf("%+v: got %v", test, got)
 		}
 	}
