@@ -125,12 +125,12 @@ func TestAValueWithoutATimestampHasThatOfItsArrival(t *testing.T) {
 		v := newValues(&Source{port: link, log: slog.New(slog.DiscardHandler),
 			history: &history{book: absence.New(time.Second)}},
 			&model{SpaceHeader: payload.SpaceHeader{Generation: 7}}, nil)
-		key := string(payload.Key{Kind: payload.Value, Generation: 7, Number: handle}.Append(nil))
+		key := payload.Key{Kind: payload.Value, Generation: 7, Number: handle}.Append(nil)
 		came := time.Now()
 		(&feed{values: v}).Data(handle, bare)
 		time.Sleep(time.Minute)
 		v.putRead(handle, bare, differing)
-		if got := link.times[key]; !got.Equal(came) || link.puts != 1 {
+		if got := link.times[string(key)]; !got.Equal(came) || link.puts != 1 {
 			t.Errorf("got the time %v in %d records, want %v in one", got, link.puts, came)
 		}
 	})
