@@ -32,7 +32,7 @@
 // # Order
 //
 // Messages to a session leave in the order of Publish, a retained message for a
-// new subscription never after a newer one of its topic.
+// new subscription never after a newer one of its topic that is retained, too.
 //
 // # Wire format
 //

@@ -36,7 +36,8 @@
 // the source's own status, live or late. Not kept are metadata (metadata.go), what the source
 // does not let be read, and namespace 0, where a server describes itself. A record that is late
 // goes into the history alone (late.go). Of a previous generation, or of a node that is not known
-// yet, it is refused.
+// yet, it is refused. Of a next generation, until it is in force (two minutes at most), each node's
+// newest value alone is kept.
 //
 // # Account
 //
