@@ -33,7 +33,8 @@ type Sink struct {
 	queue    []sink.Update
 	spare    []sink.Update // the queue's other buffer
 	skipped  uint64        // updates that found the queue full
-	handled  uint64        // updates
+	applying uint64        // updates that are applied now
+	handled  uint64        // updates that were
 	durable  uint64        // of them, those that a power cut does not cost
 	next     mark          // that durable moves to
 	notReady string        // why the mirror is not ready; "" if it is
@@ -169,7 +170,7 @@ func (s *Sink) handleQueued() (skipped uint64) {
 	s.mu.Lock()
 	batch := s.queue
 	s.queue, s.spare = s.spare[:0], nil
-	s.handled += uint64(len(batch)) // for Volatile, which is asked meanwhile
+	s.applying = uint64(len(batch)) // for Volatile, which is asked meanwhile
 	skipped = s.skipped
 	s.mu.Unlock()
 	for i := range batch {
@@ -178,6 +179,7 @@ func (s *Sink) handleQueued() (skipped uint64) {
 	clear(batch)
 	s.mu.Lock()
 	s.spare = batch
+	s.handled, s.applying = s.handled+uint64(len(batch)), 0
 	s.mu.Unlock()
 	return skipped
 }
@@ -195,7 +197,7 @@ func (s *Sink) Volatile() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moveDurable()
-	return uint64(len(s.queue)) + s.handled - s.durable
+	return uint64(len(s.queue)) + s.applying + s.handled - s.durable
 }
 
 // AcceptsLate reports whether late records can be kept now: the structure is here that says of which
