@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,11 +82,15 @@ func TestABrokerThatStallsIsNoReasonToDropAMessage(t *testing.T) {
 
 func TestWhatWasLeftOutIsPublishedAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		got := map[string]int{}
 		want := []string{"own/pair/state", "own/pair/trust", "r"}
-		r := rigOn(t, func() *fakeConn { return &fakeConn{got: func(topic string) { got[topic]++ }} }, want)
+		note := func(topic string) { mu.Lock(); defer mu.Unlock(); got[topic]++ }
+		r := rigOn(t, func() *fakeConn { return &fakeConn{got: note} }, want)
 		count := func(when string, times int) {
 			t.Helper()
+			mu.Lock()
+			defer mu.Unlock()
 			for _, topic := range want {
 				if got[topic] != times {
 					t.Errorf("%s: %s was published %d times, want %d", when, topic, got[topic], times)
