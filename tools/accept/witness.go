@@ -106,14 +106,16 @@ func (w *Witness) read(at time.Time, p Proof) (Sample, error) {
 }
 
 // Place sets the time of a sample to that of the first one and what RX's own clock says has passed
-// since: that is in what it signs, and this computer's clock is not.
+// since: that is in what it signs, and this computer's clock is not. The difference of two uptimes
+// is rounded, since a float64 ends a minute a nanosecond early.
 func (w *Witness) Place(s *Sample) {
 	if w.first == nil {
 		first := *s
 		w.first = &first
 		return
 	}
-	s.At = w.first.At.Add(time.Duration((s.Uptime - w.first.Uptime) * float64(time.Second)))
+	passed := time.Duration((s.Uptime - w.first.Uptime) * float64(time.Second))
+	s.At = w.first.At.Add(passed.Round(time.Microsecond))
 }
 
 // Signed says whether RX has signed a sample.

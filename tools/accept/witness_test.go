@@ -354,6 +354,20 @@ func TestTheReportNamesAClockThatIsWrong(t *testing.T) {
 	}
 }
 
+// Uptimes are float64: 4.1 s and a minute later are 59.999999999 s apart.
+func TestAMinuteOfRXIsAMinute(t *testing.T) {
+	for start := range 1000 {
+		w := NewWitness([16]byte{})
+		first := Sample{At: time.Unix(1e9, 0), Uptime: float64(start) / 10}
+		w.Place(&first)
+		later := Sample{Uptime: float64(start+600) / 10}
+		w.Place(&later)
+		if passed := later.At.Sub(first.At); passed != time.Minute {
+			t.Errorf("from %v to %v: %s", first.Uptime, later.Uptime, passed)
+		}
+	}
+}
+
 func TestAWitnessRefuses(t *testing.T) {
 	r := rx(t)
 	foreign, err := another()
