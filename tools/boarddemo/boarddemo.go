@@ -87,13 +87,13 @@ func (d *Demo) start(ctx context.Context, program string, o Options) (err error)
 	if err := d.findPorts(o); err != nil {
 		return err
 	}
-	if d.Line, err = openLine(); err != nil {
+	if d.Line, err = openLine(d.folder); err != nil {
 		return err
 	}
-	if d.RX, err = boot(ctx, program, o.RX, d.folder, portNumber(d.Line.rx), d.rxPorts); err != nil {
+	if d.RX, err = boot(ctx, program, o.RX, d.folder, device(d.Line.rx), d.rxPorts); err != nil {
 		return err
 	}
-	if d.TX, err = boot(ctx, program, o.TX, d.folder, portNumber(d.Line.tx), d.txPorts); err != nil {
+	if d.TX, err = boot(ctx, program, o.TX, d.folder, device(d.Line.tx), d.txPorts); err != nil {
 		return err
 	}
 	if err := d.serveConsoles(); err != nil {

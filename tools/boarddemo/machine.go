@@ -58,14 +58,14 @@ func findQEMU() (string, error) {
 	return "", errors.New(installText)
 }
 
-// boot starts a board from its card, as the firmware would, with its link at a port of
-// this machine. What the firmware loads is put into a folder.
-func boot(ctx context.Context, program, card, folder string, link int, ports []Port) (*Machine, error) {
+// boot starts a board from its card, as the firmware would, with its link at a character device
+// of the emulator. What the firmware loads is put into a folder.
+func boot(ctx context.Context, program, card, folder, link string, ports []Port) (*Machine, error) {
 	kernel, err := unpack(card, folder)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", card, err)
 	}
-	kernel.Card, kernel.Link = card, fmt.Sprintf("socket,host=127.0.0.1,port=%d", link)
+	kernel.Card, kernel.Link = card, link
 	var forwards []string
 	for _, p := range ports {
 		if p.Board != 0 {
