@@ -7,6 +7,7 @@ import (
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/firmware/opcua/event"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -107,11 +108,7 @@ func TestEventsThatNoFilterPassesAreBounded(t *testing.T) {
 func TestEventsThatCannotBeReadEndARequest(t *testing.T) {
 	k, _, url := historic(t, nil)
 	c, token := newSession(t, url)
-	ev := happened(t, second(1), 1)
-	for range maxExamined + 10 {
-		k.events = append(k.events, ev)
-	}
-	k.torn = true
+	k.events, k.torn = slices.Repeat([]*event.Event{happened(t, second(1), 1)}, maxExamined+10), true
 	req := historyRequestOf(token, &ua.ReadEventDetails{StartTime: second(0), EndTime: second(9),
 		Filter: severities()}, ns0(id.Server))
 	r := readHistory(t, c, req)[0]

@@ -387,7 +387,7 @@ func TestWhatTheHistoryDoesNotKeepIsAReason(t *testing.T) {
 	v := judge.judge(noon.Add(time.Minute), with(7, 0))
 	if len(v.Reasons) != 1 || v.Level != Partly || v.Reasons[0].Kind != KindUnkept ||
 		v.Reasons[0].Channel != channel || !strings.HasPrefix(v.Reasons[0].Text, "2 records not kept in the history") {
-		t.Errorf("got %+v, want what is not kept", v)
+		t.Errorf("got %+v, want the records that the history did not keep", v)
 	}
 	if v = judge.judge(noon.Add(25*time.Hour), with(7, 0)); len(v.Reasons) > 0 {
 		t.Errorf("got %+v, want no reason after a day", v)

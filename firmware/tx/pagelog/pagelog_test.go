@@ -195,22 +195,15 @@ func TestATornFileIsReadUpToItsLastWholePage(t *testing.T) {
 
 func TestDamageHidesTheRestOfAFile(t *testing.T) {
 	dir := t.TempDir()
-	for epoch := range uint64(2) {
-		l, p := open(t, dir, MinLimit)
-		p.list = []waiting{page(1, epoch+1, 1, 10), page(1, epoch+1, 2, 10)}
-		l.write(t0, age)
-		l.Close()
-		if epoch > 0 {
-			continue
-		}
-		b, err := os.ReadFile(l.segments[0].path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b[len(b)-1] ^= 1
-		if err := os.WriteFile(l.segments[0].path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	name := leave(t, dir, 1, 2).segments[0].path
+	leave(t, dir, 2, 2)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	l, _ := open(t, dir, MinLimit)
 	for range 2 {
@@ -234,14 +227,22 @@ func unreadable(t *testing.T, path string) (readable func()) {
 	}
 }
 
+// leave leaves the pages of a run of an epoch on the disk, in a file of its own.
+func leave(t *testing.T, dir string, epoch uint64, pages uint64) *Log {
+	t.Helper()
+	l, p := open(t, dir, MinLimit)
+	for n := range pages {
+		p.list = append(p.list, page(1, epoch, n+1, 10))
+	}
+	l.write(t0, age)
+	l.Close()
+	return l
+}
+
 func TestAReadErrorThatPassesLeavesNothingOut(t *testing.T) {
 	dir := t.TempDir()
-	for epoch := range uint64(2) {
-		l, p := open(t, dir, MinLimit)
-		p.list = []waiting{page(1, epoch+1, 1, 10), page(1, epoch+1, 2, 10)}
-		l.write(t0, age)
-		l.Close()
-	}
+	leave(t, dir, 1, 2)
+	leave(t, dir, 2, 2)
 	l, _ := open(t, dir, MinLimit)
 	want := slices.Concat(wanted(1, 1, 2), wanted(2, 1, 2))
 	readable, reads := unreadable(t, l.segments[0].path), 0
@@ -257,16 +258,9 @@ func TestAReadErrorThatPassesLeavesNothingOut(t *testing.T) {
 
 func TestAFileThatCannotBeReadAtTheStartIsKept(t *testing.T) {
 	dir := t.TempDir()
-	run := func(epoch uint64) *Log {
-		l, p := open(t, dir, MinLimit)
-		p.list = []waiting{page(1, epoch, 1, 10)}
-		l.write(t0, age)
-		l.Close()
-		return l
-	}
-	run(1)
-	readable := unreadable(t, run(2).segments[1].path)
-	if l := run(3); l.Ready() != nil || l.stats.Errors != 1 || l.stats.Cut != 0 {
+	leave(t, dir, 1, 1)
+	readable := unreadable(t, leave(t, dir, 2, 1).segments[1].path)
+	if l := leave(t, dir, 3, 1); l.Ready() != nil || l.stats.Errors != 1 || l.stats.Cut != 0 {
 		t.Errorf("got %v, %+v; want the next file written, and 1 error", l.Ready(), l.stats)
 	}
 	readable()

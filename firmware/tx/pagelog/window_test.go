@@ -185,18 +185,23 @@ func (r *run) fail(dir string) {
 	}
 }
 
-// TestADiskThatTakesNoMoreLeavesTheWindowInMemory: what is on the disk, and what is in
-// memory, comes again; what neither has is left out, and is not stated.
-func TestADiskThatTakesNoMoreLeavesTheWindowInMemory(t *testing.T) {
-	dir := t.TempDir()
-	r := newRun(t, dir, 1, 1<<20, 1)
-	random := rand.New(rand.NewPCG(7, 8))
-	keep := func(n int) {
+// writing returns a function that keeps so often 300 records, and has the log write them.
+func (r *run) writing(seed uint64) func(n int) {
+	random := rand.New(rand.NewPCG(seed, seed+1))
+	return func(n int) {
 		for range n {
 			r.keep(random, 300)
 			r.log.write(r.now, age)
 		}
 	}
+}
+
+// TestADiskThatTakesNoMoreLeavesTheWindowInMemory: what is on the disk, and what is in
+// memory, comes again; what neither has is left out, and is not stated.
+func TestADiskThatTakesNoMoreLeavesTheWindowInMemory(t *testing.T) {
+	dir := t.TempDir()
+	r := newRun(t, dir, 1, 1<<20, 1)
+	keep := r.writing(7)
 	keep(100)
 	onDisk := r.last[0]
 	r.fail("/dev/null/replay")
@@ -222,13 +227,7 @@ func TestADiskThatTakesNoMoreLeavesTheWindowInMemory(t *testing.T) {
 // TestADiskThatTakesNothingEndsNoPass: what memory loses during a pass is left out.
 func TestADiskThatTakesNothingEndsNoPass(t *testing.T) {
 	r := newRun(t, "/dev/null/replay", 1, 1<<20, 2)
-	random := rand.New(rand.NewPCG(9, 10))
-	keep := func(n int) {
-		for range n {
-			r.keep(random, 300)
-			r.log.write(r.now, age)
-		}
-	}
+	keep := r.writing(9)
 	keep(1000)
 	r.gaps = true
 	for range 3 {

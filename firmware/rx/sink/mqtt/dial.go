@@ -31,9 +31,9 @@ func hungUp(err error) bool {
 // errDisconnected is why a connection ended that the broker ended with a packet.
 var errDisconnected = errors.New("the broker disconnected")
 
-// hangUp reports whether the broker ended the connection, as it does over a message that it does
+// endedByBroker reports whether the broker ended the connection, as it does over a message that it does
 // not take. One that stalls, or cannot be reached any more, does not.
-func hangUp(err error) bool {
+func endedByBroker(err error) bool {
 	return hungUp(err) || errors.Is(err, syscall.EPIPE) || errors.Is(err, errDisconnected)
 }
 

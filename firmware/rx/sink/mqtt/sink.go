@@ -161,7 +161,7 @@ func (s *Sink) serve(ctx context.Context, before *suspects) (again bool, err err
 	s.setState(sink.Up, conn.note(), nil)
 	err = p.run(ctx)
 	conn.close(ctx.Err() != nil)
-	if !hangUp(err) {
+	if !endedByBroker(err) {
 		return false, err
 	}
 	return p.blame(), err

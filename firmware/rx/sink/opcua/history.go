@@ -114,24 +114,33 @@ func (h *History) addValue(name, dataValue []byte, came time.Time) error {
 	if name == nil {
 		return nil
 	}
-	at := came
-	if dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{}); err == nil && dv.SourceTime > 0 {
-		at = uabinary.Time(dv.SourceTime)
+	ticks := int64(0)
+	if dv, err := rawvalue.SkimDataValue(dataValue, rawvalue.Limits{}); err == nil {
+		ticks = dv.SourceTime
 	}
-	if at.IsZero() {
-		return errUndated
+	at, err := timeOf(ticks, came)
+	if err != nil {
+		return err
 	}
 	return h.store.AddValue(name, at, dataValue)
 }
 
+// timeOf returns the source's time, or when it has none that at which its value or event came.
+func timeOf(ticks int64, came time.Time) (at time.Time, err error) {
+	switch {
+	case ticks > 0:
+		return uabinary.Time(ticks), nil
+	case came.IsZero():
+		return came, errUndated
+	}
+	return came, nil
+}
+
 // addEvent keeps the record of an event, as addValue a value.
 func (h *History) addEvent(record []byte, ev *event.Event, came time.Time) error {
-	at := came
-	if ev.Time > 0 {
-		at = uabinary.Time(ev.Time)
-	}
-	if at.IsZero() {
-		return errUndated
+	at, err := timeOf(ev.Time, came)
+	if err != nil {
+		return err
 	}
 	if s := h.space.Load(); s != nil {
 		h.note(spaceName(s.header.Generation), at, func() []byte { return s.header.Append(nil) })

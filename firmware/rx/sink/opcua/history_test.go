@@ -219,8 +219,8 @@ func TestLateValuesAreHistoryAlone(t *testing.T) {
 			u.Key = valueKey(8, 0)
 			return u
 		}(),
-		"malformed":                  {Key: valueKey(7, 0), Payload: []byte{0xff}, Late: true},
-		"of which nothing says when": sample(0, -1, 3, good, true),
+		"malformed":        {Key: valueKey(7, 0), Payload: []byte{0xff}, Late: true},
+		"without any time": sample(0, -1, 3, good, true),
 	} {
 		before := l.refused
 		if l.deliver(u); l.refused != before+1 {

@@ -22,10 +22,7 @@ func (h *History) Events(from, to time.Time, f func(time.Time, *event.Event) boo
 		if err == nil && !h.fits(s, generation) {
 			return f(at, nil)
 		}
-		var ev *event.Event
-		if err == nil {
-			ev = h.parse(raw, missing)
-		}
+		ev := h.parse(raw, missing) // of no bytes after an error
 		if ev == nil {
 			h.unreadable.Add(1)
 		}

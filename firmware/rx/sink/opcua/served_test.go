@@ -193,14 +193,20 @@ func TestHistoryIsServed(t *testing.T) {
 	}
 }
 
+// sinkOf returns a sink with the mirror of a link.
+func sinkOf(t *testing.T, l *link) *Sink {
+	t.Helper()
+	d := Deps{Server: l.server, Channel: l, History: l.mirror.history}
+	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), d, slog.New(slog.DiscardHandler))
+	k.mirror = l.mirror
+	return k
+}
+
 // TestWhatIsDeliveredAtTheEndIsKept: after Run has ended the link may deliver more.
 func TestWhatIsDeliveredAtTheEndIsKept(t *testing.T) {
 	s := newMemory()
 	l := historic(t, s)
-	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l,
-		History: l.mirror.history},
-		slog.New(slog.DiscardHandler))
-	k.mirror = l.mirror
+	k := sinkOf(t, l)
 	if k.AcceptsLate() {
 		t.Error("late records are accepted before the structure is complete")
 	}
@@ -229,10 +235,7 @@ func TestWhatIsDeliveredAtTheEndIsKept(t *testing.T) {
 func TestWhatAPowerCutWouldCostIsVolatile(t *testing.T) {
 	s := newMemory()
 	l := historic(t, s)
-	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l,
-		History: l.mirror.history},
-		slog.New(slog.DiscardHandler))
-	k.mirror = l.mirror
+	k := sinkOf(t, l)
 	tick := func() { k.updateQuality(l.now); l.now = l.now.Add(qualityEvery) }
 	tick()
 	s.behind = 1 // the value that follows
@@ -264,10 +267,7 @@ func TestWhatAPowerCutWouldCostIsVolatile(t *testing.T) {
 func TestNothingIsVolatileOnceAllIsOnTheDisk(t *testing.T) {
 	s := newMemory()
 	l := historic(t, s)
-	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), Deps{Server: l.server, Channel: l,
-		History: l.mirror.history},
-		slog.New(slog.DiscardHandler))
-	k.mirror = l.mirror
+	k := sinkOf(t, l)
 	s.behind = 1
 	k.Deliver(sample(0, 3, 3, good, false))
 	k.Drain()
