@@ -87,13 +87,14 @@ func (d *Demo) start(ctx context.Context, program string, o Options) (err error)
 	if err := d.findPorts(o); err != nil {
 		return err
 	}
-	if d.Line, err = openLine(d.folder); err != nil {
+	if d.Line, err = openLine(); err != nil {
 		return err
 	}
-	if d.RX, err = boot(ctx, program, o.RX, d.folder, device(d.Line.rx), d.rxPorts); err != nil {
+	tx, rx := d.Line.devices()
+	if d.RX, err = boot(ctx, program, o.RX, d.folder, rx, d.rxPorts); err != nil {
 		return err
 	}
-	if d.TX, err = boot(ctx, program, o.TX, d.folder, device(d.Line.tx), d.txPorts); err != nil {
+	if d.TX, err = boot(ctx, program, o.TX, d.folder, tx, d.txPorts); err != nil {
 		return err
 	}
 	if err := d.serveConsoles(); err != nil {

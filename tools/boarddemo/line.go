@@ -4,64 +4,73 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
 
-// Line is the wire from TX's port to RX's. It holds lineHeld, so that a busy machine loses little; what an
-// end does not take then is lost. On a line that is always full, as a UART's, what is held never drains: of
-// more, values would be late for ever. So its ends are Unix sockets, whose sender's buffer bounds what was
-// not read; but on Windows, where QEMU may not have them, TCP, which holds what its buffers do. The zero
-// value of its switches is a line that is whole and leads one way.
+// Line is the wire from TX's port to RX's. The zero value of its switches is a line that is whole
+// and leads one way.
+//
+// RX's end takes datagrams: of a stream QEMU 7 hands its UART one byte per turn of its main loop, and
+// half a processor is busy with 115,200 baud; of a datagram, what the UART's FIFO takes. What RX does
+// not read in time fills its emulator's socket, some tens of kilobytes, and the rest is lost, as on a
+// wire: a line that is always full never makes up for what is late.
 type Line struct {
 	Sent, Back   atomic.Uint64 // bytes that TX and RX have put on it
 	cut, wayBack atomic.Bool
-	tx, rx       net.Listener // where the emulators connect to
+	tx           net.Listener // waits for TX's emulator
+	rx           *net.UDPConn
+	far          netip.AddrPort // of RX's emulator
 }
 
 const (
 	lineBlock   = 4096                 // bytes
-	lineHeld    = 16 << 10             // bytes to RX, about 1.4 s at 115,200 baud
-	lineTimeout = 5 * time.Millisecond // of a write to an end that takes nothing
+	lineGather  = 5 * time.Millisecond // between two reads, which are a datagram each
+	lineTimeout = 5 * time.Millisecond // of a write to TX's emulator when that takes nothing
 )
 
-// openLine returns one that waits for both ends, at sockets in a folder.
-func openLine(folder string) (*Line, error) {
+// openLine returns one that waits for both ends.
+func openLine() (*Line, error) {
 	l := &Line{}
-	var err error
-	for name, end := range map[string]*net.Listener{"tx": &l.tx, "rx": &l.rx} {
-		if runtime.GOOS == "windows" {
-			*end, err = net.Listen("tcp", "127.0.0.1:0")
-		} else {
-			*end, err = net.Listen("unix", filepath.Join(folder, name+".line"))
-		}
-		if err != nil {
-			l.close()
-			return nil, err
-		}
+	err := l.open()
+	if err != nil {
+		l.close()
+		return nil, err
 	}
 	go l.carry()
 	return l, nil
 }
 
-// device is the emulator's character device of an end.
-func device(end net.Listener) string {
-	if tcp, ok := end.Addr().(*net.TCPAddr); ok {
-		return fmt.Sprintf("socket,host=127.0.0.1,port=%d", tcp.Port)
+func (l *Line) open() (err error) {
+	loopback := net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0"))
+	free, err := net.ListenUDP("udp", loopback)
+	if err != nil {
+		return err
 	}
-	return "socket,path=" + strings.ReplaceAll(end.Addr().String(), ",", ",,")
+	defer func() { _ = free.Close() }()
+	l.far = free.LocalAddr().(*net.UDPAddr).AddrPort()
+	if l.rx, err = net.ListenUDP("udp", loopback); err != nil {
+		return err
+	}
+	l.tx, err = net.Listen("tcp", loopback.String())
+	return err
+}
+
+// devices are the emulators' character devices of both ends.
+func (l *Line) devices() (tx, rx string) {
+	return fmt.Sprintf("socket,host=127.0.0.1,port=%d", portNumber(l.tx)),
+		fmt.Sprintf("udp,host=127.0.0.1,port=%d,localaddr=127.0.0.1,localport=%d",
+			l.rx.LocalAddr().(*net.UDPAddr).Port, l.far.Port())
 }
 
 // close ends it.
 func (l *Line) close() {
-	for _, end := range []net.Listener{l.tx, l.rx} {
-		if end != nil {
-			_ = end.Close()
-		}
+	if l.tx != nil {
+		_ = l.tx.Close()
+	}
+	if l.rx != nil {
+		_ = l.rx.Close()
 	}
 }
 
@@ -84,45 +93,41 @@ func (l *Line) faults() (words string) {
 }
 
 func (l *Line) carry() {
-	var ends [2]net.Conn
-	for i, listener := range []net.Listener{l.rx, l.tx} {
-		c, err := listener.Accept()
+	tx, err := l.tx.Accept()
+	if err != nil {
+		return
+	}
+	defer func() { _ = tx.Close() }()
+	go l.carryBack(tx)
+	for b := make([]byte, lineBlock); ; time.Sleep(lineGather) {
+		n, err := tx.Read(b)
+		crosses := !l.cut.Load()
+		l.Sent.Add(uint64(n))
 		if err != nil {
 			return
 		}
-		defer c.Close()
-		ends[i] = c
+		if crosses {
+			_, _ = l.rx.WriteToUDPAddrPort(b[:n], l.far) // is lost, as on a wire
+		}
 	}
-	rx, tx := ends[0], ends[1]
-	if held, ok := rx.(interface{ SetWriteBuffer(int) error }); ok {
-		_ = held.SetWriteBuffer(lineHeld) // else it holds more
-	}
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		pass(rx, tx, &l.Back, l.wayBack.Load)
-		_ = tx.Close() // the other direction ends as well
-	}()
-	pass(tx, rx, &l.Sent, func() bool { return !l.cut.Load() })
-	_ = rx.Close()
-	<-back
 }
 
-// pass counts what one end sends, and hands it to the other one while that is allowed.
-func pass(from, to net.Conn, count *atomic.Uint64, allowed func() bool) {
+// carryBack counts what RX sends, and hands it to TX where the line has a way back.
+func (l *Line) carryBack(tx net.Conn) {
 	for b := make([]byte, lineBlock); ; {
-		n, err := from.Read(b)
-		crosses := allowed()
-		count.Add(uint64(n))
-		if err != nil {
+		n, from, err := l.rx.ReadFromUDPAddrPort(b)
+		crosses := l.wayBack.Load()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			_ = tx.Close() // the other direction ends as well
 			return
-		}
-		if !crosses {
+		case err != nil || from.Port() != l.far.Port():
 			continue
 		}
-		_ = to.SetWriteDeadline(time.Now().Add(lineTimeout))
-		if _, err := to.Write(b[:n]); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return
+		l.Back.Add(uint64(n))
+		if crosses {
+			_ = tx.SetWriteDeadline(time.Now().Add(lineTimeout))
+			_, _ = tx.Write(b[:n])
 		}
 	}
 }
