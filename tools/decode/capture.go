@@ -145,6 +145,10 @@ func frameOf(data []byte, link layers.LinkType, port uint16) []byte {
 			if l.EthernetType == etherType {
 				return counted(l.Payload)
 			}
+		case *layers.LinuxSLL2: // of all interfaces, by newer versions of tcpdump
+			if l.ProtocolType == etherType {
+				return counted(l.Payload)
+			}
 		}
 	}
 	return nil

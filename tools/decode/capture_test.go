@@ -2,9 +2,12 @@ package decode
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/gopacket/gopacket/layers"
 
 	"heliograph/firmware/conduit/wire"
 )
@@ -43,5 +46,29 @@ func TestDatagramsOfOneCallAreTakenApart(t *testing.T) {
 				t.Errorf("frames %v, %v; want %v", got, err, c.want)
 			}
 		})
+	}
+}
+
+// TestAFrameOverEthernetIsFoundInEachKindOfCapture: tcpdump -i any writes a header of its own, of two versions.
+func TestAFrameOverEthernetIsFoundInEachKindOfCapture(t *testing.T) {
+	frame := crcFrame(400, 1)
+	own := binary.BigEndian.AppendUint16(nil, uint16(etherType))
+	payload := append(binary.BigEndian.AppendUint16(nil, uint16(len(frame))), frame...)
+	for name, c := range map[string]struct {
+		link   layers.LinkType
+		header []byte
+	}{
+		"one interface":               {layers.LinkTypeEthernet, make([]byte, 12)},
+		"a VLAN":                      {layers.LinkTypeEthernet, append(make([]byte, 12), 0x81, 0, 0, 7)},
+		"all interfaces":              {layers.LinkTypeLinuxSLL, append([]byte{0, 0, 0, 1, 0, 6}, make([]byte, 8)...)},
+		"all interfaces, version two": {layers.LinkTypeLinuxSLL2, nil},
+	} {
+		packet := slices.Concat(c.header, own, payload)
+		if c.link == layers.LinkTypeLinuxSLL2 {
+			packet = slices.Concat(own, make([]byte, 18), payload)
+		}
+		if got := frameOf(packet, c.link, 0); !bytes.Equal(got, frame) {
+			t.Errorf("%s: got %d bytes %.8x, want %d", name, len(got), got, len(frame))
+		}
 	}
 }
