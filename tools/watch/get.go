@@ -205,6 +205,9 @@ func reason(err error, address string) error {
 		return wrong
 	}
 	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		if name.IsTimeout && !name.IsNotFound {
+			return errors.New("no nameserver answers")
+		}
 		return fmt.Errorf("the name %s is not known", name.Name)
 	}
 	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {

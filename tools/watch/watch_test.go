@@ -121,24 +121,17 @@ func TestARecordedStatus(t *testing.T) {
 }
 
 func TestWhatDoesNotAnswerSaysWhy(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	l.Close()
 	for name, c := range map[string]struct{ address, want string }{
-		"refused":      {closed, "connection refused"},
-		"user":         {serve(t, 401, ""), "asks for a user"},
-		"password":     {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
-		"host":         {serve(t, 421, ""), "hosts in [status]"},
-		"elsewhere":    {redirect(t, "http://"+serve(t, 200, `{"role":"rx"}`)), "not followed"},
-		"another":      {serve(t, 404, ""), "HTTP 404"},
-		"not JSON":     {serve(t, 200, "<html>"), "not the status of a board"},
-		"another's":    {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
-		"no TLS":       {"https://" + serve(t, 200, "{}"), "write http://"},
-		"large":        {serve(t, 200, strings.Repeat(" ", maxAnswer+1)), "larger than 8 MiB"},
-		"unknown name": {"nowhere.invalid", "is not known"},
+		"refused":   {await.FreeAddress(t), "connection refused"},
+		"user":      {serve(t, 401, ""), "asks for a user"},
+		"password":  {"ann@" + serve(t, 401, ""), "user ann or the password is wrong"},
+		"host":      {serve(t, 421, ""), "hosts in [status]"},
+		"elsewhere": {redirect(t, "http://"+serve(t, 200, `{"role":"rx"}`)), "not followed"},
+		"another":   {serve(t, 404, ""), "HTTP 404"},
+		"not JSON":  {serve(t, 200, "<html>"), "not the status of a board"},
+		"another's": {serve(t, 200, `{"role":"king"}`), "not the status of a board"},
+		"no TLS":    {"https://" + serve(t, 200, "{}"), "write http://"},
+		"large":     {serve(t, 200, strings.Repeat(" ", maxAnswer+1)), "larger than 8 MiB"},
 		"another protocol": {say(t, "SSH-2.0\r\n"+strings.Repeat("\x00\xff", 400)), "is not a status " +
 			"server"},
 		"another protocol in place of TLS": {"https://" + say(t, "SSH-2.0-OpenSSH_9.2\r\n"), "is not a status server"},
@@ -152,8 +145,14 @@ func TestWhatDoesNotAnswerSaysWhy(t *testing.T) {
 			t.Errorf("%s: got %q %q, want %q in it", name, r.Level, r.Why(), c.want)
 		}
 	}
-	if got := reason(context.DeadlineExceeded, "a").Error(); got != "no answer within 5s" {
-		t.Errorf("got %q", got)
+	for want, err := range map[string]error{
+		"no answer within 5s":                   context.DeadlineExceeded,
+		"the name nowhere.invalid is not known": &net.DNSError{Name: "nowhere.invalid", IsNotFound: true},
+		"no nameserver answers":                 &net.DNSError{Name: "board", IsTimeout: true},
+	} {
+		if got := reason(err, "a").Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -240,10 +239,10 @@ func TestAPairThatFallsSilentKeepsItsName(t *testing.T) {
 
 func TestMargin(t *testing.T) {
 	b := &board{status: &status.Snapshot{UptimeSeconds: 7}}
-	at := time.Unix(0, 0)
+	at, start := time.Unix(0, 0), time.Unix(-7, 0)
 	note := func(after time.Duration, frames, repaired, lost uint64) {
 		at = at.Add(after)
-		b.note(figures{at, frames, repaired, lost})
+		b.note(figures{at, at.Sub(start).Seconds(), frames, repaired, lost})
 	}
 	check := func(name string, want Margin) {
 		t.Helper()
@@ -262,8 +261,14 @@ func TestMargin(t *testing.T) {
 		len(b.figures) > 80 {
 		t.Errorf("after half an hour: got %+v of %d figures, want those of ten minutes", got, len(b.figures))
 	}
+	start = at.Add(time.Second)
 	note(2*time.Second, 5, 0, 0)
 	check("started again", Margin{7, 5, 0, 0})
+	start = at.Add(8 * time.Minute)
+	note(10*time.Minute, 1000, 0, 2)
+	check("started again while it was not asked, with more frames than before", Margin{7, 1000, 0, 2})
+	note(2*time.Second, 1050, 0, 3)
+	check("goes on", Margin{2, 50, 0, 1})
 }
 
 func TestRowsAreSortedWorstFirst(t *testing.T) {

@@ -39,6 +39,7 @@ type board struct {
 // figures are the link's at a moment.
 type figures struct {
 	at                     time.Time
+	uptime                 float64 // seconds
 	frames, repaired, lost uint64
 }
 
@@ -106,7 +107,7 @@ func (b *board) ask(ctx context.Context, now func() time.Time) {
 	level, at := NoAnswer, now()
 	if err == nil {
 		b.status, b.contact = s, at
-		b.note(figures{at, s.Link.Frames, value(s.Link.Repaired), value(s.Link.Lost)})
+		b.note(figures{at, s.UptimeSeconds, s.Link.Frames, value(s.Link.Repaired), value(s.Link.Lost)})
 		level = judge(s).level
 	}
 	if level != b.level {
@@ -116,10 +117,10 @@ func (b *board) ask(ctx context.Context, now func() time.Time) {
 
 // note keeps the figures that the margin needs: the first of each step, and the last.
 func (b *board) note(f figures) {
-	n := len(b.figures)
-	if n > 0 && f.frames < b.figures[n-1].frames { // the role has started again
-		b.figures, n = nil, 0
+	if n := len(b.figures); n > 0 && f.restarted(&b.figures[n-1]) {
+		b.figures = nil
 	}
+	n := len(b.figures)
 	if n > 1 && f.at.Sub(b.figures[n-2].at) < marginStep {
 		b.figures[n-1] = f
 		return
@@ -128,6 +129,13 @@ func (b *board) note(f figures) {
 	for len(b.figures) > 1 && f.at.Sub(b.figures[1].at) >= marginWindow {
 		b.figures = b.figures[1:]
 	}
+}
+
+// restarted reports whether the role has started again since some earlier figures: with an uptime that
+// is less than half of what has passed more, it did while it was not asked.
+func (f *figures) restarted(since *figures) bool {
+	passed := f.at.Sub(since.at).Seconds()
+	return f.frames < since.frames || f.uptime < since.uptime+passed/2
 }
 
 // margin is of the last ten minutes, or since this program began; of a board that was
