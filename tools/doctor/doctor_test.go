@@ -173,12 +173,7 @@ func TestAStatusPortThatDoesNotAnswerIsNamed(t *testing.T) {
 				}
 			}()
 			s := newSite(t, "tx", "[status]\nlisten = \""+l.Addr().String()+"\"\n"+syslogTX(t))
-			start := time.Now()
-			r := s.examine()
-			finds(t, r, "port-in-use", "does not answer in time", "ss -lntp")
-			if took := time.Since(start); took > 20*time.Second {
-				t.Errorf("it took %s", took)
-			}
+			finds(t, s.examine(), "port-in-use", "does not answer in time", "ss -lntp")
 		})
 	}
 }

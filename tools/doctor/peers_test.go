@@ -81,7 +81,7 @@ func TestWhatAServerOrThisSideDoesNotAccept(t *testing.T) {
 		host        string // of the endpoint, 127.0.0.1 unless given
 		keys        string // of the channel's table
 		distrusted  bool   // by this side
-		late        bool   // this side's clock is ten minutes behind
+		late        bool   // this side's clock is 10:30 min behind, of which an answer may take half a minute
 		unsigned    bool   // this side has no certificate of its own yet
 		code        string // "" for no finding
 		cause, cure string
@@ -126,7 +126,7 @@ func TestWhatAServerOrThisSideDoesNotAccept(t *testing.T) {
 				c.host, servers[c.server].Port, c.keys))
 			print := trustServer(t, s, servers[c.server], c.distrusted, c.unsigned)
 			if c.late {
-				s.more.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
+				s.more.Now = func() time.Time { return time.Now().Add(-10*time.Minute - 30*time.Second) }
 			}
 			r := s.examine()
 			replace := strings.NewReplacer("CONFIG", s.path("tx.toml"), "THUMBPRINT", print).Replace
