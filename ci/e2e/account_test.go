@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"heliograph/ci/await"
 	"heliograph/ci/rig"
@@ -49,7 +48,7 @@ func TestRecordsSentWhileTheLinkIsCutAreAccountedFor(t *testing.T) {
 				}
 				return nil
 			})
-			time.Sleep(time.Second) // longer than parity takes to follow, and with it the acknowledgements
+			g.goesOn() // and acknowledges what it has sent
 			if c.killTX {
 				g.TX.Kill()
 			} else {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ import (
 	"heliograph/ci/rig"
 )
 
+// pairsOfHosts counts what namespaces makes: tests of one process run beside each other.
+var pairsOfHosts atomic.Uint32
+
 // namespaces makes two hosts joined by one cable, both ends down.
 func namespaces(t *testing.T) (a, b string) {
 	t.Helper()
@@ -23,7 +27,8 @@ func namespaces(t *testing.T) (a, b string) {
 		t.Skip("not proved: that the receiver sends nothing on a real interface, because network namespaces need " +
 			"root and iproute2")
 	}
-	a, b = fmt.Sprintf("heliotx%d", os.Getpid()), fmt.Sprintf("heliorx%d", os.Getpid())
+	n := fmt.Sprintf("%d-%d", os.Getpid(), pairsOfHosts.Add(1))
+	a, b = "heliotx"+n, "heliorx"+n
 	for _, line := range []string{
 		"netns add " + a, "netns add " + b,
 		"-n " + a + " link add link0 type veth peer name link0 netns " + b,

@@ -291,7 +291,7 @@ func TestACutLinkIsSeenAndHeals(t *testing.T) {
 		}
 		return nil
 	})
-	time.Sleep(time.Second) // longer than parity takes to follow
+	g.goesOn()
 	g.Link.Set(linktest.Profile{})
 	g.Ready()
 	await.NoError(t, "what was missed heals", func() error {

@@ -198,7 +198,7 @@ func TestTheKeyIsChangedWithoutALoss(t *testing.T) {
 	}
 	next := filepath.Join(g.Dir, "next.key")
 	tool(t, "key", "new", next)
-	tool(t, "key", "change", "--config", g.RX.Config, "--for", "25s", next)
+	tool(t, "key", "change", "--config", g.RX.Config, "--for", "1m", next)
 	shown(g.RX.Config, "accepted too until")
 	await.NoError(t, "RX accepts both", func() error {
 		if g.RX.Notes("pair_key_added") == 0 {

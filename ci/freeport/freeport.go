@@ -4,8 +4,9 @@
 // A port that was free a moment ago can be taken before its user listens on it. To
 // make that unlikely, the ports come from below the range that the kernel gives to
 // outgoing connections (net.ipv4.ip_local_port_range, 32768 and up), are free for
-// TCP and UDP, and are not returned twice within the last few thousand calls. The
-// package does not reserve a port: it refuses to keep a socket open for its caller.
+// TCP and UDP, and are not returned twice within a thousand calls. Processes that run
+// beside each other take theirs from different parts of the range. The package does not
+// reserve a port: it refuses to keep a socket open for its caller.
 package freeport
 
 import (
@@ -20,20 +21,43 @@ import (
 const (
 	first = 20000
 	count = 12000
+	part  = 1000 // of one process
 )
 
 var (
-	mu   sync.Mutex
-	next = rand.IntN(count) // processes that run beside each other begin apart
+	mu    sync.Mutex
+	parts = sync.OnceValue(take)
+	next  int
 )
+
+// extent is from which port on how many are this process's.
+type extent struct {
+	first, count int
+	held         net.Listener // on the first one, as long as the process lives; nil when all parts are taken
+}
+
+// take finds a part of the range that no other process has, else takes the whole of it.
+func take() extent {
+	for i, begin := 0, rand.IntN(count/part); i < count/part; i++ {
+		from := first + (begin+i)%(count/part)*part
+		if l, err := net.Listen("tcp", address(from)); err == nil {
+			return extent{from, part, l}
+		}
+	}
+	next = rand.IntN(count)
+	return extent{first, count, nil}
+}
+
+func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // Get returns a port that is free for TCP and UDP.
 func Get() (int, error) {
 	mu.Lock()
 	defer mu.Unlock()
-	for range count {
-		port := first + next
-		next = (next + 1) % count
+	own := parts()
+	for range own.count {
+		port := own.first + next
+		next = (next + 1) % own.count
 		if free(port) {
 			return port, nil
 		}
@@ -54,13 +78,12 @@ func Several(n int) ([]int, error) {
 }
 
 func free(port int) bool {
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", address(port))
 	if err != nil {
 		return false
 	}
 	_ = l.Close()
-	u, err := net.ListenPacket("udp", address)
+	u, err := net.ListenPacket("udp", address(port))
 	if err != nil {
 		return false
 	}

@@ -48,3 +48,21 @@ func TestAPortInUseIsNotReturned(t *testing.T) {
 		}
 	}
 }
+
+func TestPartsOfTheRangeAreTakenOnce(t *testing.T) {
+	seen := map[int]bool{}
+	for range 2 * count / part { // more than there are
+		e := take()
+		if e.held == nil {
+			if e != (extent{first, count, nil}) {
+				t.Errorf("got %+v, want the whole range once all parts are taken", e)
+			}
+			continue
+		}
+		defer func() { _ = e.held.Close() }()
+		if seen[e.first] || e.count != part || e.first%part != 0 || e.first < first || e.first >= first+count {
+			t.Errorf("got %d from %d on, want %d that no one else has", e.count, e.first, part)
+		}
+		seen[e.first] = true
+	}
+}

@@ -122,9 +122,13 @@ func (r *Role) Start() {
 // Port is that of the role's status server.
 func (r *Role) Port() int { return r.role.StatusPort }
 
-// Get returns what the role's status server answers.
+// Get returns what the role's status server answers. It asks a few times, since a busy machine may not answer
+// in time.
 func (r *Role) Get(path string) (body string, code int, err error) {
 	b, code, err := r.role.Get(path)
+	for n := 1; n < 6 && os.IsTimeout(err); n++ {
+		b, code, err = r.role.Get(path)
+	}
 	return string(b), code, err
 }
 

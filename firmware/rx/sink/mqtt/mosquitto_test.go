@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"fmt"
+	"log/slog"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ func TestPropertiesAndFlagsReachMosquitto(t *testing.T) {
 	in := subscribe(t, broker.Address, "plant/f")
 	r.event(full("f"))
 	checkFull(t, in.wait(t, 1)[0], "plant/f")
-	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", broker.Port(), "-t", "plant/f", "-C", "1", "-W", "5",
+	out, err := exec.Command("mosquitto_sub", "-V", "5", "-p", broker.Port(), "-t", "plant/f", "-C", "1", "-W", "120",
 		"--retain-as-published",
 		"-F", "%t %q %r %p %C %R %D %F %P").Output()
 	if err != nil {
@@ -116,11 +117,14 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 	for _, version := range []config.MQTTVersion{config.MQTT5, config.MQTT311} {
 		t.Run(string(version), func(t *testing.T) {
 			broker := startMosquitto(t, "")
-			r := start(t, config.MQTTSink{Broker: broker.URL(), Version: version})
+			r := build(t, slog.New(slog.DiscardHandler), config.MQTTSink{Broker: broker.URL(), Version: version})
+			away := r.gate()
+			r.begin(t)
 			for i := range 500 {
 				r.event(payload.Message{Topic: fmt.Sprintf("r/%d", i), QoS: 1, Retain: true, Payload: []byte("old")})
 			}
 			await.True(t, "the broker has them", func() bool { return r.q.Stats().Records == 0 && r.Ready() == nil })
+			away.Store(true) // until a subscriber is there
 			broker.Kill()
 			await.True(t, "the sink notices", func() bool { return r.Ready() != nil })
 			for i := range 1000 {
@@ -130,6 +134,7 @@ func TestBrokerThatComesBackEmptyIsFilled(t *testing.T) {
 			}
 			broker.Run()
 			in := subscribe(t, broker.Address, "#")
+			away.Store(false)
 			await.True(t, "the queue is drained", func() bool { return r.q.Stats().Records == 0 })
 			last, events := map[string]string{}, 0
 			await.True(t, "the snapshot is complete", func() bool {

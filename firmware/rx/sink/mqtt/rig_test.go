@@ -2,11 +2,13 @@ package mqtt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,6 +71,19 @@ func build(t testing.TB, log *slog.Logger, cfg config.MQTTSink, change ...func(*
 		t.Fatal(err)
 	}
 	return r
+}
+
+// gate returns a switch: while it is on, the sink does not reach its broker. To be called before begin.
+func (r *rig) gate() *atomic.Bool {
+	var away atomic.Bool
+	dial := r.dial
+	r.dial = func(ctx context.Context) (connection, error) {
+		if away.Load() {
+			return nil, errors.New("out of reach")
+		}
+		return dial(ctx)
+	}
+	return &away
 }
 
 // begin has it run.

@@ -77,9 +77,9 @@ func TestNoiseFromABrokerIsSurvived(t *testing.T) {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()
 			done := make(chan struct{}, 100)
-			random := rand.New(rand.NewPCG(1, 2))
 			address := script(t, func(n int, conn net.Conn, level byte) {
 				defer func() { done <- struct{}{} }()
+				random := rand.New(rand.NewPCG(1, uint64(n)))
 				_, _ = conn.Write(map[bool][]byte{true: {0x20, 3, 0, 0, 0}, false: {0x20, 2, 0, 0}}[level == 5])
 				kinds := []byte{0x20, 0x30, 0x32, 0x34, 0x36, 0x62, 0x90, 0xb0, 0xd0, 0xe0}
 				for range 200 {

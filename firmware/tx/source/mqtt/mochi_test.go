@@ -81,8 +81,8 @@ func TestOtherBrokersWork(t *testing.T) {
 			up(t, s)
 			_ = server.Publish("r/old", []byte("2"), true, 1)
 			_ = server.Publish("plain", []byte("3"), false, 2)
-			want := []string{`r/old state q1 "1" retained key=r/old`, `r/old event q1 "2" retained key=r/old`,
-				`plain event q2 "3"`}
+			want := []string{`plain event q2 "3"`, `r/old event q1 "2" retained key=r/old`,
+				`r/old state q1 "1" retained key=r/old`}
 			reason := p.Last().String()
 			if version == config.MQTT311 {
 				// It does not support bridges, so that the flag of live messages is hidden.
@@ -92,7 +92,12 @@ func TestOtherBrokersWork(t *testing.T) {
 					t.Errorf("got %q, want it to say that the flag is hidden", reason)
 				}
 			}
-			p.expect(t, "", want...)
+			await.True(t, "all of it crosses", func() bool { return len(p.lines("")) >= len(want) })
+			got := p.lines("")
+			slices.Sort(got) // the broker may answer a question before it hands a live message on
+			if !slices.Equal(got, want) {
+				t.Fatalf("got %q, want %q", got, want)
+			}
 			_ = server.Publish("r/old", nil, true, 1)
 			cleared := `r/old event delete q1 "" retained key=r/old`
 			if version == config.MQTT311 {
@@ -118,7 +123,11 @@ func TestWhatIsReadAgainUnchangedDoesNotCross(t *testing.T) {
 	await.True(t, "the new value crosses as state", func() bool { return slices.Contains(p.lines("r/0"), twice) })
 	before := s.Stats().Skipped.Load()
 	await.True(t, "all is read three times more", func() bool { return s.Stats().Skipped.Load() >= before+4*3 })
-	p.expect(t, "r/0", `r/0 state q0 "1" retained key=r/0`, `r/0 event q1 "2"`, twice)
+	got := p.lines("r/0")
+	slices.Sort(got) // the broker may answer a question before it hands the live message on
+	if want := []string{`r/0 event q1 "2"`, `r/0 state q0 "1" retained key=r/0`, twice}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	for _, topic := range []string{"r/1", "r/2"} {
 		if got := p.lines(topic); len(got) != 1 {
 			t.Errorf("got %q, want the one value once", got)

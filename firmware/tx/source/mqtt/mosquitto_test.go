@@ -103,7 +103,7 @@ func TestAllPropertiesCross(t *testing.T) {
 	if err := m.Parse(p.Updates()[0].Payload); err != nil {
 		t.Fatal(err)
 	}
-	if m.PayloadFormat == nil || *m.PayloadFormat != 1 || !m.Expires || m.Expiry < 299 || m.Expiry > 300 ||
+	if m.PayloadFormat == nil || *m.PayloadFormat != 1 || !m.Expires || m.Expiry < 150 || m.Expiry > 300 ||
 		m.Received.Before(before) || m.Received.After(time.Now()) || m.ContentType == nil ||
 		*m.ContentType != "application/json" ||
 		m.ResponseTopic != "answer" || string(m.CorrelationData) != "\x00\x01" ||
