@@ -129,8 +129,9 @@ func TestARefusedAnswerClearsItsTopic(t *testing.T) {
 	s, stop := startIn(t, folder, cfg, p)
 	up(t, s)
 	stop()
+	plant.send("fence", 1, false, "the broker has seen that the client is gone")
 	plant.send("r", 0, true, string(make([]byte, 2000)))
 	s, _ = startIn(t, folder, cfg, p)
 	up(t, s)
-	p.expect(t, "", `r state q0 "1" retained key=r`, `r state delete key=r`)
+	p.expect(t, "r", `r state q0 "1" retained key=r`, `r state delete key=r`)
 }
