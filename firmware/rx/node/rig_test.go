@@ -178,6 +178,7 @@ func (r *rig) open() *Node {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	n.machine = &machine.Reader{Root: r.t.TempDir()} // the real one's uptime and disk change as they like
 	if r.facts != "" {
 		n.machine = machine.From(r.facts)
 	}

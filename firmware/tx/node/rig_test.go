@@ -15,6 +15,7 @@ import (
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
 	"heliograph/firmware/opcua/pki"
+	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/task"
 	"heliograph/firmware/tx/source"
 )
@@ -145,6 +146,7 @@ func newRig(t *testing.T, c Config) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.Close)
+	n.machine = &machine.Reader{Root: t.TempDir()} // the real one's uptime and disk change as they like
 	r.Node = n
 	return r
 }
