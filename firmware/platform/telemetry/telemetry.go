@@ -43,9 +43,10 @@ import (
 const (
 	requestTimeout = 10 * time.Second
 	idleTimeout    = 90 * time.Second
-	maxAnswer      = 64 << 10 // bytes
-	maxHeader      = 8 << 10  // bytes of an answer's
-	furthest       = 10       // intervals between exports that fail
+	maxAnswer      = 64 << 10    // bytes
+	maxHeader      = 8 << 10     // bytes of an answer's
+	furthest       = 10          // intervals between exports that fail
+	clockSlack     = time.Second // that a clock differs by that was not set
 )
 
 // clockSet is a time that every clock that was set has passed.
@@ -62,6 +63,7 @@ type Exporter struct {
 	Log      *slog.Logger
 
 	transport http.RoundTripper // nil: a new one
+	began     time.Time         // when the counts did, as exports say it
 
 	counts Counts
 	mu     sync.Mutex
@@ -109,7 +111,7 @@ func (e *Exporter) Run(ctx context.Context) error {
 	started := time.Now()
 	for {
 		wait := e.Interval
-		err := e.export(ctx, client, started)
+		err := e.export(ctx, client, time.Since(started))
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -143,8 +145,8 @@ func (e *Exporter) client() *http.Client {
 	}
 }
 
-// export sends the metrics of this moment.
-func (e *Exporter) export(ctx context.Context, client *http.Client, started time.Time) error {
+// export sends the metrics of this moment, when the counts have run for a time.
+func (e *Exporter) export(ctx context.Context, client *http.Client, running time.Duration) error {
 	now := time.Now()
 	if now.Before(clockSet) {
 		return errors.New("the clock is not set yet: without a time metrics cannot be exported")
@@ -153,7 +155,11 @@ func (e *Exporter) export(ctx context.Context, client *http.Client, started time
 	if err != nil {
 		return err
 	}
-	message, err := proto.Marshal(e.Resource.message(families, started, now))
+	// The clock may have been set since the counts began. To a collector another start is a new count.
+	if began := now.Add(-running).Round(0); began.Sub(e.began).Abs() > clockSlack {
+		e.began = began
+	}
+	message, err := proto.Marshal(e.Resource.message(families, e.began, now))
 	if err != nil {
 		return err
 	}

@@ -71,21 +71,8 @@ func TestTheCollectorGetsWhatMetricsShow(t *testing.T) {
 		if r.Method != http.MethodPost || r.URL.Path != "/v1/metrics" {
 			t.Errorf("got %s %s", r.Method, r.URL)
 		}
-		body, err := gzip.NewReader(r.Body)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		message, err := io.ReadAll(body)
-		data := &metricspb.MetricsData{}
-		if err == nil {
-			err = proto.Unmarshal(message, data)
-		}
-		if err != nil {
-			t.Error(err)
-		}
 		select {
-		case got <- data:
+		case got <- decode(t, r):
 		default:
 		}
 	}))
@@ -123,6 +110,28 @@ func TestTheCollectorGetsWhatMetricsShow(t *testing.T) {
 	}
 	await.True(t, "the export is up", func() bool { return e.Status().State == "up" && e.counts.Sent.Load() > 0 })
 }
+
+// decode returns what a request exports.
+func decode(t *testing.T, r *http.Request) *metricspb.MetricsData {
+	t.Helper()
+	data := &metricspb.MetricsData{}
+	body, err := gzip.NewReader(r.Body)
+	if err == nil {
+		var message []byte
+		if message, err = io.ReadAll(body); err == nil {
+			err = proto.Unmarshal(message, data)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return data
+}
+
+// roundTrip is a collector in memory.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 const cumulative = metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE
 
@@ -266,8 +275,32 @@ func TestTheCollectorSaysWhenToRetry(t *testing.T) {
 func TestNothingIsExportedBeforeTheClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // its clock begins in the year 2000
 		e := exporter("http://collector:4318/v1/metrics")
-		if err := e.export(t.Context(), e.client(), time.Now()); err == nil || !strings.Contains(err.Error(), "clock") {
+		if err := e.export(t.Context(), e.client(), time.Hour); err == nil || !strings.Contains(err.Error(), "clock") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// A board without a battery starts in 1970, and a clock may be set back: counts began as long ago as
+// the export has run, by the clock that says when they were taken.
+func TestCountsBeganByTheClockOfTheirExport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p *metricspb.NumberDataPoint
+		e := exporter("http://collector:4318/v1/metrics")
+		e.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			p = decode(t, r).ResourceMetrics[0].ScopeMetrics[0].Metrics[1].GetSum().DataPoints[0]
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(""))}, nil
+		})
+		time.Sleep(time.Until(clockSet))
+		for _, c := range []struct{ running, want time.Duration }{
+			{time.Hour, time.Hour}, {time.Hour + time.Millisecond, time.Hour}, {3 * time.Hour, 3 * time.Hour},
+		} {
+			if err := e.export(t.Context(), e.client(), c.running); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Duration(p.TimeUnixNano - p.StartTimeUnixNano); got != c.want {
+				t.Errorf("running for %s: got a start %s before, want %s", c.running, got, c.want)
+			}
 		}
 	})
 }
