@@ -42,7 +42,6 @@ type Answers struct {
 
 	taken, ports []string // channels and ports that other sources have
 	inherited    string   // users file of RX, of an earlier source
-	shared       Login    // at IT's broker, of the first source
 }
 
 // Outside is a board's own interface, to the plant or to IT.
@@ -81,6 +80,9 @@ func beside(file, other string) string {
 	return filepath.ToSlash(rel)
 }
 
+// typed reports whether a file has to be made for the password.
+func (l Login) typed() bool { return l.Name != "" && l.File == "" }
+
 // passwordFile is the file that a configuration in file names for a login: name is that of
 // the file that is made for a typed password.
 func (l Login) passwordFile(file, name string) string {
@@ -118,9 +120,10 @@ func (a Answers) users() string {
 // The files that are made beside a configuration.
 const (
 	UsersName        = "users" // of heliorx
-	opcuaPassword    = "opcua.password"
-	mqttPassword     = "mqtt.password"
-	itPassword       = "it-mqtt.password"
+	passwordSuffix   = ".password"
+	opcuaPassword    = "opcua" // and so on, of the first source
+	mqttPassword     = "mqtt"
+	itPassword       = "it-mqtt"
 	defaultPair      = "press-hall"
 	defaultLink      = "127.0.0.1:17000"
 	defaultCollector = "tcp://127.0.0.1:5601"

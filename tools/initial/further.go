@@ -28,7 +28,7 @@ func (a Answers) Further(kind string) Answers {
 		RXDevice: a.RXDevice, Baud: a.Baud, TXInterface: a.TXInterface, RXInterface: a.RXInterface, Carrier: a.Carrier,
 		Address: a.Address, PeerMAC: a.PeerMAC, TXOwn: a.TXOwn, RXOwn: a.RXOwn, Rate: a.Rate, Overhead: a.Overhead,
 		Only: kind, MQTTTo: a.MQTTTo, MQTTToAuthority: a.MQTTToAuthority, MQTTToLogin: a.MQTTToLogin,
-		SyslogTo: a.SyslogTo, UsersFile: a.UsersFile, Reader: a.reader(), shared: a.MQTTToLogin}
+		SyslogTo: a.SyslogTo, UsersFile: a.UsersFile, Reader: a.reader()}
 	for _, s := range a.Each() {
 		b.taken = append(b.taken, s.channels()...)
 		for _, l := range append([]string{s.OPCUAListen, s.MQTTListen}, list(s.Syslog)...) {
@@ -80,18 +80,39 @@ func (a Answers) reader() Login {
 	return Login{}
 }
 
-// passwords are the names of files for passwords that were typed.
+// passwords are the names of files for passwords that were typed; "" for those that were not.
 type passwords struct{ opcua, mqtt, it string }
 
-func (a Answers) passwords() passwords {
-	if a.Only == "" {
-		return passwords{opcuaPassword, mqttPassword, itPassword}
+// passwords returns them for each source. Two have the same file only where a further source
+// logs in at IT's broker as the first does.
+func (a Answers) passwords() (all []passwords) {
+	taken := map[string]bool{} // in small letters: to some file systems "Line" is "line"
+	free := func(l Login, name string) string {
+		if !l.typed() {
+			return ""
+		}
+		one := name
+		for n := 2; taken[strings.ToLower(one)]; n++ {
+			one = name + "-" + strconv.Itoa(n)
+		}
+		taken[strings.ToLower(one)] = true
+		return one + passwordSuffix
 	}
-	p := passwords{a.OPCUAChannel + ".password", a.MQTTChannel + ".password", "it-" + a.MQTTChannel + ".password"}
-	if a.MQTTToLogin == a.shared {
-		p.it = itPassword
+	for i, s := range a.Each() {
+		if s.Only == "" {
+			all = append(all, passwords{free(s.OPCUALogin, opcuaPassword), free(s.MQTTLogin, mqttPassword),
+				free(s.MQTTToLogin, itPassword)})
+			continue
+		}
+		p := passwords{opcua: free(s.OPCUALogin, s.OPCUAChannel), mqtt: free(s.MQTTLogin, s.MQTTChannel)}
+		if i > 0 && s.MQTTToLogin == a.MQTTToLogin {
+			p.it = all[0].it
+		} else {
+			p.it = free(s.MQTTToLogin, "it-"+s.MQTTChannel)
+		}
+		all = append(all, p)
 	}
-	return p
+	return all
 }
 
 // freeName returns a name that no channel has: it, or with a number.

@@ -27,19 +27,20 @@ type File struct {
 func Files(a Answers) []File {
 	var list []File
 	add := func(l Login, configuration, name, flag string) {
-		if l.Name != "" && l.File == "" {
+		if l.typed() {
 			list = append(list, File{filepath.Join(filepath.Dir(configuration), name), l.Password + "\n", true, flag})
 		}
 	}
-	for _, s := range a.Each() {
-		names := s.passwords()
+	all := a.passwords()
+	for i, s := range a.Each() {
+		names := all[i]
 		if s.OPCUA != "" {
 			add(s.OPCUALogin, a.TX, names.opcua, "opcua-password-file")
 		}
 		if s.MQTT != "" {
 			add(s.MQTTLogin, a.TX, names.mqtt, "mqtt-password-file")
 		}
-		if s.MQTT != "" && (s.Only == "" || names.it != itPassword) {
+		if s.MQTT != "" && (i == 0 || names.it != all[0].it) {
 			add(s.MQTTToLogin, a.RX, names.it, "mqtt-to-password-file")
 		}
 	}
@@ -76,8 +77,9 @@ func Transmitter(a Answers) string {
 		d.key("servers", servers, "NTP in the plant; RX takes the time from TX")
 	}
 	status(&d, a.TXStatus, "TX")
-	for _, s := range a.Each() {
-		source(&d, s)
+	names := a.passwords()
+	for i, s := range a.Each() {
+		source(&d, s, names[i])
 	}
 	return d.String()
 }
@@ -91,8 +93,9 @@ func Receiver(a Answers) string {
 	link(&d, a, a.RX, false)
 	state(&d, a, a.RX, "state-rx")
 	status(&d, a.RXStatus, "RX")
-	for _, s := range a.Each() {
-		sink(&d, s)
+	names := a.passwords()
+	for i, s := range a.Each() {
+		sink(&d, s, names[i])
 	}
 	return d.String()
 }
@@ -170,7 +173,7 @@ func status(d *document, listen, side string) {
 	d.off("users_file", "status-users", "who may read it: \"heliograph user add FILE NAME\"")
 }
 
-func source(d *document, a Answers) {
+func source(d *document, a Answers, names passwords) {
 	if a.OPCUA != "" {
 		policy, mode := a.security()
 		d.table("[[opcua]]")
@@ -181,7 +184,7 @@ func source(d *document, a Answers) {
 		if len(a.Tolerate) > 0 {
 			d.off("tolerate", a.Tolerate, "or give the server a certificate without this fault")
 		}
-		logsIn(d, a.OPCUALogin, a.TX, a.passwords().opcua)
+		logsIn(d, a.OPCUALogin, a.TX, names.opcua)
 		d.off("exclude", []string{"/Objects/Plant/Recipe/**"}, "browse paths or NodeIds that stay in the plant")
 	}
 	if a.MQTT != "" {
@@ -192,7 +195,7 @@ func source(d *document, a Answers) {
 			d.key("ca_file", beside(a.TX, a.MQTTAuthority), "who has signed the broker's certificate")
 		}
 		d.key("topics", list(a.MQTTTopics), "topic filters that cross")
-		logsIn(d, a.MQTTLogin, a.TX, a.passwords().mqtt)
+		logsIn(d, a.MQTTLogin, a.TX, names.mqtt)
 	}
 	if a.Syslog != "" {
 		d.table("[[syslog]]")
@@ -209,7 +212,7 @@ func logsIn(d *document, l Login, file, name string) {
 	d.key("password_file", l.passwordFile(file, name), "one line; chmod 600")
 }
 
-func sink(d *document, a Answers) {
+func sink(d *document, a Answers, names passwords) {
 	if a.OPCUA != "" {
 		d.table("[[opcua]]")
 		d.key("channel", a.OPCUAChannel, "the same name in TX's file")
@@ -226,7 +229,7 @@ func sink(d *document, a Answers) {
 		}
 	}
 	if a.MQTT != "" {
-		broker(d, a)
+		broker(d, a, names)
 	}
 	if a.Syslog != "" {
 		d.table("[[syslog]]")
@@ -243,7 +246,7 @@ func collectorReason(a Answers) string {
 }
 
 // broker is the table of the channel to IT's broker.
-func broker(d *document, a Answers) {
+func broker(d *document, a Answers, names passwords) {
 	d.table("[[mqtt]]")
 	d.key("channel", a.MQTTChannel, "the same name in TX's file")
 	if a.MQTTTo == "" {
@@ -257,6 +260,6 @@ func broker(d *document, a Answers) {
 	if a.MQTTToAuthority != "" {
 		d.key("ca_file", beside(a.RX, a.MQTTToAuthority), "who has signed the broker's certificate")
 	}
-	logsIn(d, a.MQTTToLogin, a.RX, a.passwords().it)
+	logsIn(d, a.MQTTToLogin, a.RX, names.it)
 	d.off("topic_prefix", "plant/"+a.Pair+"/", "put before every topic")
 }

@@ -105,3 +105,41 @@ func TestSecretsAreInFilesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// The suggested name of a further channel is the one that the file of the first source has.
+func TestEachTypedPasswordHasAFileOfItsOwn(t *testing.T) {
+	typed := func(password string) Login { return Login{Name: "u", Password: password} }
+	a := Answers{TX: "tx.toml", RX: "rx.toml", Key: "pair.key", Pair: "hall", Board: host, Medium: udp,
+		Address: "10.0.0.3:17000", OPCUA: "opc.tcp://a", OPCUAChannel: "line", OPCUALogin: typed("p1"),
+		MQTT: "mqtt://b", MQTTChannel: "cell", MQTTLogin: typed("p2"), MQTTTo: "mqtt://it", MQTTToLogin: typed("p3")}
+	opcua, mqtt, same, other := a.Further("opcua"), a.Further("mqtt"), a.Further("mqtt"), a.Further("opcua")
+	opcua.OPCUA, opcua.OPCUAChannel, opcua.OPCUALogin = "opc.tcp://c", "opcua", typed("p4")
+	mqtt.MQTT, mqtt.MQTTChannel, mqtt.MQTTLogin, mqtt.MQTTToLogin = "mqtt://d", "mqtt", typed("p5"), typed("p6")
+	same.MQTT, same.MQTTChannel = "mqtt://e", "hall"
+	other.OPCUA, other.OPCUAChannel, other.OPCUALogin = "opc.tcp://f", "it-mqtt", typed("p7")
+	a.More = []Answers{opcua, mqtt, same, other}
+	got := map[string]string{}
+	for _, f := range Files(a) {
+		if _, twice := got[f.Path]; twice {
+			t.Errorf("%s is written twice", f.Path)
+		}
+		if got[f.Path] = f.Content; f.Secret {
+			got[f.Path] = strings.TrimSpace(f.Content)
+		}
+	}
+	for file, named := range map[string][]string{"tx.toml": {"p1", "p2", "p4", "p5", "p7"},
+		"rx.toml": {"p3", "p6", "p3"}} {
+		var passwords []string
+		for line := range strings.Lines(got[file]) {
+			if key, value, _ := strings.Cut(line, " = "); strings.TrimSpace(key) == "password_file" {
+				passwords = append(passwords, got[strings.Split(value, `"`)[1]])
+			}
+		}
+		if !slices.Equal(passwords, named) {
+			t.Errorf("%s: got logins with %q, want %q", file, passwords, named)
+		}
+	}
+	if got["opcua.password"] != "p1" || got["it-mqtt.password"] != "p3" || len(got) != 9 {
+		t.Errorf("got %q, want the first source's under their names", got)
+	}
+}
