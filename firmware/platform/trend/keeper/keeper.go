@@ -25,7 +25,8 @@ const (
 	every     = 2 * time.Second
 	keepEvery = time.Hour
 	// clockWait is how long a clock may stand before what is kept until it counts as set
-	// back: a board without a battery has the time of day only some time after its start.
+	// back: a board without a battery has the time of day only some time after its start. Later
+	// it is how long a clock that was set must stand until the ring follows it.
 	clockWait = 10 * time.Minute
 )
 
@@ -34,19 +35,22 @@ type Keeper struct {
 	path   string
 	sample func() []float64
 	log    *slog.Logger
+	clock  func() time.Time // the time of day
 
 	mu      sync.Mutex
 	ring    *trend.Ring
 	kept    time.Time // when it was written last
 	started time.Time
-	sampled bool // there is something to write
+	began   time.Time     // when it started, by the time of day that the ring follows
+	agreed  time.Duration // how long it had run when the clock last showed that time
+	sampled bool          // there is something to write
 }
 
 // Open returns the keeper of figures, with what earlier runs have kept in the state
 // folder. sample returns the value of each figure, NaN for one that is not known.
 func Open(state string, figures []trend.Figure, sample func() []float64, log *slog.Logger) *Keeper {
-	k := &Keeper{path: filepath.Join(state, "trend"), sample: sample, log: log, ring: trend.New(figures),
-		started: time.Now(), kept: time.Now()}
+	k := &Keeper{path: filepath.Join(state, "trend"), sample: sample, log: log, clock: time.Now,
+		ring: trend.New(figures), started: time.Now(), kept: time.Now()}
 	b, err := store.Read(k.path)
 	if err == nil {
 		err = k.ring.Restore(b)
@@ -79,8 +83,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // step takes a sample.
 func (k *Keeper) step() {
-	values, now := k.sample(), time.Now()
+	values := k.sample()
 	k.mu.Lock()
+	now := k.now()
 	if !now.Before(k.ring.Newest()) || time.Since(k.started) > clockWait {
 		k.ring.Add(now, values)
 		k.sampled = true
@@ -92,11 +97,23 @@ func (k *Keeper) step() {
 	}
 }
 
+// now returns the time of day that the ring follows. After the clock was set it goes on as before
+// until the clock has stood so for clockWait: what a clock drops that is wrong for a moment does
+// not come back.
+func (k *Keeper) now() time.Time {
+	clock, running := k.clock().Round(0), time.Since(k.started)
+	agrees := clock.Sub(k.began.Add(running)).Abs() <= trend.MaxPause
+	if agrees || running <= clockWait || running-k.agreed > clockWait {
+		k.began, k.agreed = clock.Add(-running), running
+	}
+	return k.began.Add(running)
+}
+
 // History returns a span up to now; false for a name that is none.
 func (k *Keeper) History(span string) (trend.History, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
+	now := k.now()
 	if newest := k.ring.Newest(); now.Before(newest) { // the clock is not set yet
 		now = newest
 	}

@@ -133,3 +133,31 @@ func TestClockThatStandsBeforeWhatIsKept(t *testing.T) {
 		})
 	}
 }
+
+// A clock that is wrong for a moment drops nothing; one that stays so is followed.
+func TestClockThatIsSetWhileTheKeeperRuns(t *testing.T) {
+	for name, by := range map[string]time.Duration{"ahead": 60 * 24 * time.Hour, "back": -30 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k, off := open(t.TempDir()), time.Duration(0)
+				k.clock = func() time.Time { return time.Now().Add(off) }
+				pass := func(lasting time.Duration) trend.Values { return run(t, k, "1d", lasting) }
+				pass(2 * time.Hour)
+				off = by
+				if v := pass(5 * time.Minute); known(v) < 24 {
+					t.Errorf("a clock that was set: got %d points, want all", known(v))
+				}
+				off = 0
+				if v := pass(time.Hour); known(v) < 36 {
+					t.Errorf("and set right again: got %d points, want all", known(v))
+				}
+				off = by
+				pass(11 * time.Minute)
+				h, _ := k.History("1d")
+				if d := h.To.Sub(time.Now().Add(by)); d < 0 || d > 5*time.Minute || known(h.Series[0].Values) > 2 {
+					t.Errorf("a clock that stays set: got %d points up to %v too late", known(h.Series[0].Values), d)
+				}
+			})
+		})
+	}
+}
