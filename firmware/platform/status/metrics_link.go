@@ -11,11 +11,13 @@ type channelMetrics struct {
 
 func newChannelMetrics() channelMetrics {
 	return channelMetrics{
-		sent:      desc("channel_sent_records_total", "Records that TX sent.", "channel"),
-		delivered: desc("channel_delivered_records_total", "Records that reached their sink, or its spool.", "channel"),
+		sent: desc("channel_sent_records_total", "Records that TX sent.", "channel"),
+		delivered: desc("channel_delivered_records_total",
+			"Records that reached their sink, or its spool; also those that its peer refused, or that expired, since.",
+			"channel"),
 		conflated: desc("channel_conflated_records_total", "Intermediate values skipped under saturation.",
 			"channel"),
-		healed: desc("channel_healed_records_total", "Of the records delivered, those that were missing before.",
+		healed: desc("channel_healed_records_total", "Records that were missing before they reached their sink.",
 			"channel"),
 		openHoles:   desc("channel_open_holes", "Holes whose records can still arrive.", "channel"),
 		openRecords: desc("channel_open_records", "Records lost or unknown that can still arrive.", "channel"),
@@ -44,7 +46,7 @@ func newChannelMetrics() channelMetrics {
 
 func (c channelMetrics) collectChannel(e emitter, name string, ch Channel) {
 	e.counter(c.sent, ch.Sent, name)
-	e.counter(c.delivered, ch.Delivered, name)
+	e.counter(c.delivered, ch.reached(), name)
 	e.counter(c.healed, ch.Healed, name)
 	e.counter(c.conflated, ch.Conflated, name)
 	e.counter(c.refused, ch.Refused, name)

@@ -32,7 +32,7 @@ func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 	}
 	rates := make(map[string]*rate, len(s.Channels))
 	for name, c := range s.Channels {
-		count := c.Delivered
+		count := c.reached()
 		if s.Role == "tx" {
 			count = c.Sent
 		}

@@ -58,7 +58,7 @@ type Channel struct {
 	Sent     *uint64 `json:"sent,omitempty"`     // records that TX sent
 	// RX: records that reached their sink; those that its peer does not have yet are in peers[].spool
 	Delivered *uint64 `json:"delivered,omitempty"`
-	// RX: of Delivered, those that were missing before
+	// RX: of Delivered, Refused and Expired, those that were missing before
 	Healed    *uint64 `json:"healed,omitempty"`
 	Conflated *uint64 `json:"conflated,omitempty"` // records replaced by a newer value before they were delivered
 	Lost      *uint64 `json:"lost,omitempty"`      // records that are missing now
@@ -73,7 +73,7 @@ type Channel struct {
 	Missed       *uint64  `json:"missed,omitempty"`
 	MissedReason string   `json:"missed_reason,omitempty"`  // how many of Missed are what, in words
 	Complete     *bool    `json:"complete,omitempty"`       // RX: whether it holds all state
-	Rate         *float64 `json:"rate,omitempty"`           // records a second of late, delivered at RX and sent at TX
+	Rate         *float64 `json:"rate,omitempty"`           // records a second of late, that reached the sink at RX or were sent at TX
 	AgeSeconds   *float64 `json:"age_seconds,omitempty"`    // since the newest record
 	QueuedBytes  *uint64  `json:"queued_bytes,omitempty"`   // TX: of records that wait for the line
 	Keys         *uint64  `json:"keys,omitempty"`           // live state
@@ -86,6 +86,21 @@ type Channel struct {
 	Holes       []Hole      `json:"holes,omitzero"`         // RX: the newest MaxHoles, newest first; not nil
 	OpenHoles   *uint64     `json:"open_holes,omitempty"`   // RX: all that can still heal
 	OpenRecords *uint64     `json:"open_records,omitempty"` // RX: of Lost and Unknown, those in open holes
+}
+
+// reached is how many records have reached the sink at RX, nil where it is not known. It only
+// rises while the role runs: what is refused or expires is taken off Delivered.
+func (c *Channel) reached() *uint64 {
+	if c.Delivered == nil {
+		return nil
+	}
+	n := *c.Delivered
+	for _, since := range []*uint64{c.Refused, c.Expired} {
+		if since != nil {
+			n += *since
+		}
+	}
+	return &n
 }
 
 // Link is the one-way link's counters of frames.

@@ -5,7 +5,7 @@ import "heliograph/firmware/rx/holes"
 // Counts is the account of a channel, in records.
 type Counts struct {
 	Delivered uint64 `shown:"channels.delivered"`
-	Healed    uint64 `shown:"channels.healed"` // of Delivered, what was missing first
+	Healed    uint64 `shown:"channels.healed"` // of Delivered, Refused and Expired, what was missing first
 	Conflated uint64 `shown:"channels.conflated"`
 	Lost      uint64 `shown:"channels.lost"`
 	Unknown   uint64 `shown:"channels.unknown"`
@@ -23,12 +23,14 @@ func (c *Channel) Expired(n uint64) { c.counts.Expired += c.withdraw(n) }
 func (c *Channel) withdraw(n uint64) uint64 {
 	n = min(n, c.counts.Delivered)
 	c.counts.Delivered -= n
-	c.counts.Healed = min(c.counts.Healed, c.counts.Delivered)
 	return n
 }
 
+// reached is how many records have reached the sink. It falls at a restart alone.
+func (c *Counts) reached() uint64 { return c.Delivered + c.Refused + c.Expired }
+
 // numbered is the sum of what uses up numbers.
-func (c *Counts) numbered() uint64 { return c.Delivered + c.Refused + c.Expired + c.Lost + c.Unknown }
+func (c *Counts) numbered() uint64 { return c.reached() + c.Lost + c.Unknown }
 
 // countArrival counts up to a live record's number. old reports that the number was
 // passed already: the record was sent before the channel was joined, but arrived

@@ -87,6 +87,25 @@ func TestHolesInShortKeepTheBalance(t *testing.T) {
 	}
 }
 
+// Counters never fall: what expires after it was healed was healed all the same.
+func TestWhatWasHealedStaysSo(t *testing.T) {
+	s := healing(AnyOrder)
+	s.event(1)
+	s.event(4)
+	s.replay(t, 1, 2, 3, 2, 3)
+	s.Expired(3)
+	s.Refused(1)
+	if got, want := s.Status().Counts, (Counts{Healed: 2, Refused: 1, Expired: 3}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	a := s.Account(0, 1<<10)
+	a.Healed = 9 // more than reached the sink
+	s.Resume(a, true)
+	if got := s.Status().Healed; got != 4 {
+		t.Errorf("resumed: got %d healed, want 4", got)
+	}
+}
+
 // A run joins an epoch of which 7 values were conflated, and ends before its first totals.
 func TestWhatWasConflatedOutlivesARunWithoutTotals(t *testing.T) {
 	s := newScene()

@@ -332,7 +332,7 @@ func (p *pair) balanced(step int) {
 		return
 	}
 	st := p.rx.Status()
-	if sum := st.numbered() + st.Conflated; sum != st.Sent || st.Healed > st.Delivered {
+	if sum := st.numbered() + st.Conflated; sum != st.Sent || st.Healed > st.reached() {
 		p.t.Fatalf("seed %d, step %d: %d sent, but the terms sum to %d: %+v", p.seed, step, st.Sent, sum, st)
 	}
 	if !p.kills && st.Delivered != uint64(len(p.delivered)) {

@@ -69,6 +69,7 @@ func (c *Channel) Resume(a Account, exact bool) {
 	}
 	c.counts.Unknown += c.withdraw(delivered)
 	c.counts.Unknown += c.withdraw(a.Volatile)
+	c.counts.Healed = min(c.counts.Healed, c.counts.reached())
 	for _, r := range a.Recent {
 		if r.Epoch > 0 && r.First > 0 && r.Records > 0 {
 			c.holes.Add(r.Epoch, r.First, r.First+r.Records-1, true, a.Last, a.Last)
