@@ -96,7 +96,7 @@ func libraries() []rule {
 		{path: "firmware/platform/trend/keeper", may: []string{"firmware/platform/store", "firmware/platform/trend"}},
 		{path: "firmware/platform/machine", may: []string{"firmware/platform/store"}},
 		{path: "firmware/platform/release", may: []string{"firmware/platform/regular", "firmware/platform/text"}},
-		{path: "firmware/platform/report", may: []string{"firmware/platform/handover", "firmware/platform/health", "firmware/platform/release", "firmware/platform/status", "firmware/platform/store"}},
+		{path: "firmware/platform/report", may: []string{"firmware/platform/handover", "firmware/platform/health", "firmware/platform/release", "firmware/platform/status", "firmware/platform/store", "firmware/platform/text"}},
 		{path: "firmware/platform/systemd", may: []string{"firmware/platform/health", "firmware/platform/report"}},
 		{path: "firmware/platform/identity", may: []string{"firmware/platform/counter", "firmware/platform/regular", "firmware/platform/statement", "firmware/platform/text", "firmware/opcua/pki"}},
 		{path: "firmware/platform/identity/selfsigned", may: []string{"firmware/platform/store"}},

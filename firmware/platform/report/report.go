@@ -24,6 +24,7 @@ import (
 	"heliograph/firmware/platform/handover"
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/text"
 )
 
 const (
@@ -31,7 +32,10 @@ const (
 	MaxLine = 64 << 10
 	every   = time.Second
 
-	newestNotes = 8 // of a snapshot that is too long
+	// Of a report that is too long.
+	newestNotes = 8
+	mostDown    = 32
+	longestDown = 256 // bytes of one
 )
 
 // Wanted reports whether the process that started this one reads reports.
@@ -52,11 +56,13 @@ type Clock struct {
 	Source        string  `json:"source"`         // "ntp 10.0.0.1", "link"; "" while not known
 }
 
-// Append appends the report's line to b. A snapshot that is too long for a line
-// loses its parts of variable length: first clients, then all but the newest notes, holes, counters,
-// the other notes, what TX reports about itself, peers, and channels.
-func (r *Report) Append(b []byte) ([]byte, error) {
+// Append appends the report's line to b. A report that is too long for a line, or that JSON cannot
+// have, loses parts of variable length: first clients, then all but the newest notes, holes, counters,
+// the other notes, what TX reports about itself, certificates, peers, channels, all but the first that
+// are down, and the rest of the snapshot but for whose it is.
+func (r *Report) Append(b []byte) []byte {
 	short := *r
+	var line []byte
 	for _, cut := range []func(*status.Snapshot){
 		func(*status.Snapshot) {},
 		func(s *status.Snapshot) { s.Clients = nil },
@@ -65,19 +71,32 @@ func (r *Report) Append(b []byte) ([]byte, error) {
 		func(s *status.Snapshot) { s.Counters = nil },
 		func(s *status.Snapshot) { s.Notes = nil },
 		func(s *status.Snapshot) { s.Transmitter = nil },
+		func(s *status.Snapshot) { s.Certificates = nil },
 		func(s *status.Snapshot) { s.Peers, s.Reasons, s.NotReady = nil, nil, nil },
 		func(s *status.Snapshot) { s.Channels = nil },
+		func(*status.Snapshot) { short.Evidence.Down = first(short.Evidence.Down) },
+		func(s *status.Snapshot) {
+			*s = status.Snapshot{Role: s.Role, Pair: s.Pair, Version: s.Version, Ready: s.Ready}
+		},
 	} {
 		cut(&short.Snapshot)
-		line, err := json.Marshal(&short)
-		if err != nil {
-			return b, fmt.Errorf("report: %v", err)
-		}
-		if len(line) < MaxLine {
-			return append(append(b, line...), '\n'), nil
+		var err error
+		if line, err = json.Marshal(&short); err == nil && len(line) < MaxLine {
+			break
 		}
 	}
-	return b, errors.New("report: longer than a line")
+	return append(append(b, line...), '\n')
+}
+
+// first returns the first of those that are down, cut, and how many more there are.
+func first(down []string) (short []string) {
+	for i, one := range down {
+		if i == mostDown {
+			return append(short, fmt.Sprintf("and %d more", len(down)-i))
+		}
+		short = append(short, text.Clip(one, longestDown))
+	}
+	return short
 }
 
 // withoutHoles returns the channels without their holes, whose number stays.
@@ -110,10 +129,7 @@ func (t *Task) Run(ctx context.Context) error {
 	var line []byte
 	for {
 		r := t.Make()
-		var err error
-		if line, err = r.Append(line[:0]); err != nil {
-			return err
-		}
+		line = r.Append(line[:0])
 		if _, err := t.To.Write(line); err != nil {
 			return fmt.Errorf("report: %v", err)
 		}

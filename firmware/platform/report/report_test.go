@@ -2,8 +2,10 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -50,10 +52,7 @@ func TestReportsCrossAPipe(t *testing.T) {
 
 func TestHostileLinesAreRefusedAndSkipped(t *testing.T) {
 	r := sample()
-	good, err := r.Append(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	good := r.Append(nil)
 	tests := []struct {
 		name    string
 		lines   string
@@ -86,24 +85,62 @@ func TestLongSnapshotLosesPartsAndNotTheEvidence(t *testing.T) {
 	r.Snapshot.Notes[1999].Event = "newest"
 	r.Snapshot.Counters = []counter.Set{{Part: "link"}}
 	r.Snapshot.Channels["c"] = status.Channel{OpenHoles: status.Of[uint64](700), Holes: make([]status.Hole, 900)}
-	line, err := r.Append(nil)
-	if err != nil || len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes ||
+	line := r.Append(nil)
+	if len(line) > MaxLine || bytes.Count(line, []byte("nnnn")) > 10*newestNotes ||
 		!bytes.Contains(line, []byte(`"open_holes":700`)) || len(r.Snapshot.Channels["c"].Holes) != 900 ||
 		!bytes.Contains(line, []byte(`"event":"newest"`)) || !bytes.Contains(line, []byte(`"part":"link"`)) {
-		t.Errorf("got %d bytes, %v; want a line with the newest notes", len(line), err)
+		t.Errorf("got %d bytes; want a line with the newest notes", len(line))
 	}
 	for i := range 2000 {
 		r.Snapshot.Channels[fmt.Sprint("channel ", i)] = status.Channel{SourceReason: strings.Repeat("r", 40)}
 	}
-	line, err = r.Append(nil)
-	if err != nil || len(line) > MaxLine || !bytes.Contains(line, []byte("connection refused")) {
-		t.Errorf("got %d bytes, %v; want a line with the evidence", len(line), err)
+	line = r.Append(nil)
+	if len(line) > MaxLine || !bytes.Contains(line, []byte("connection refused")) {
+		t.Errorf("got %d bytes; want a line with the evidence", len(line))
+	}
+}
+
+// A line comes of a report however much there is in it: without one for some seconds the watchdog
+// resets the board.
+func TestAReportOfAnyLengthIsALine(t *testing.T) {
+	for name, fill := range map[string]func(*Report){
+		"certificates": func(r *Report) {
+			r.Snapshot.Certificates = make([]status.Certificate, 2000)
+			r.Snapshot.Channels["c"] = status.Channel{SourceReason: "stays"}
+		},
+		"down": func(r *Report) {
+			for range 2000 {
+				r.Evidence.Down = append(r.Evidence.Down, strings.Repeat("<", 3000)) // six bytes each, in JSON
+			}
+		},
+		"trust": func(r *Report) {
+			r.Snapshot.Trust = &status.Trust{Reasons: make([]status.TrustReason, 2000)}
+		},
+		"not a number": func(r *Report) { r.Snapshot.UptimeSeconds = math.NaN() },
+	} {
+		r := sample()
+		fill(&r)
+		line := r.Append(nil)
+		var got Report
+		if err := json.Unmarshal(line, &got); err != nil || len(line) > MaxLine {
+			t.Fatalf("%s: got %d bytes, %v", name, len(line), err)
+		}
+		if got.Evidence.Steps["link"] != 3 || got.Evidence.Down[0] != sample().Evidence.Down[0] ||
+			got.Snapshot.Role != "rx" || got.Clock != r.Clock {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		if last := got.Evidence.Down[len(got.Evidence.Down)-1]; (last == "and 1969 more") != (name == "down") {
+			t.Errorf("%s: got %d that are down, the last %q", name, len(got.Evidence.Down), last)
+		}
+		if (got.Snapshot.Channels["c"].SourceReason == "stays") != (name == "certificates") {
+			t.Errorf("%s: got channels %+v", name, got.Snapshot.Channels)
+		}
 	}
 }
 
 func FuzzRead(f *testing.F) {
 	r := sample()
-	line, _ := r.Append(nil)
+	line := r.Append(nil)
 	f.Add(line)
 	f.Add([]byte("{}\n{\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
