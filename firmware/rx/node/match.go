@@ -50,11 +50,18 @@ func mismatches(here, there map[string]string) (reasons task.Reasons) {
 	return reasons
 }
 
-// noChannel begins the reason of a channel that only this configuration has.
-const noChannel = "the transmitter has no channel of this name"
+const (
+	// noChannel begins the reason of a channel that only this configuration has.
+	noChannel = "the transmitter has no channel of this name"
+	mostNames = 16 // that a reason lists
+)
 
 // notThere is why nothing comes for a channel that the transmitter does not have.
 func notThere(there map[string]string) string {
+	names := slices.Sorted(maps.Keys(there))
+	if more := len(names) - mostNames; more > 0 {
+		names = append(names[:mostNames], fmt.Sprintf("and %d more", more))
+	}
 	return fmt.Sprintf("%s (it has: %s); use the same name in both configurations", noChannel,
-		strings.Join(slices.Sorted(maps.Keys(there)), ", "))
+		strings.Join(names, ", "))
 }

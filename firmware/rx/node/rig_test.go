@@ -224,14 +224,24 @@ func (r *rig) frame(b []byte) {
 	}
 }
 
-// record sends one record in a frame of its own.
+// record sends one record in a frame of its own, or in as many as it takes.
 func (r *rig) record(kind record.Kind, body []byte) {
+	const most = 1300
+	first := true
+	for ; len(body) > most; body, first = body[most:], false {
+		r.item(record.Item{Kind: kind, First: first, Body: body[:most]})
+	}
+	r.item(record.Item{Kind: kind, First: first, Last: true, Body: body})
+}
+
+// item sends one item in a frame of its own.
+func (r *rig) item(item record.Item) {
 	r.sequence++
 	frame := make([]byte, wire.HeaderSize, 1400)
 	h := wire.Header{Kind: wire.Source, Lanes: 1, Session: r.session.ID, Sequence: uint32(r.sequence), Index: r.index}
 	h.Put(frame)
 	r.index++
-	frame = record.AppendItem(frame, record.Item{Kind: kind, First: true, Last: true, Body: body})
+	frame = record.AppendItem(frame, item)
 	r.frame(r.session.Seal(frame, wire.HeaderSize, r.sequence))
 }
 

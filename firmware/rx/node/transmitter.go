@@ -1,11 +1,24 @@
 package node
 
 import (
+	"unicode/utf8"
+
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/platform/cause"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/text"
 	"heliograph/firmware/rx/pipeline"
+)
+
+// Our own bounds of what a transmitter reports, which may be anyone's by now. Its configuration has
+// 256 channels at most, with a certificate each.
+const (
+	maxSources      = 256
+	maxCertificates = 256
+	maxValues       = 600
+	maxKey          = 128  // bytes
+	maxValue        = 2048 // bytes that are shown
 )
 
 // transmitter is what the transmitter reports of itself, on the gateway's own channel.
@@ -20,14 +33,23 @@ func (n *Node) transmitter() transmitter {
 	// Completeness first: what comes meanwhile is only more.
 	t := transmitter{complete: n.gateway.Health().Complete, values: map[string]string{}}
 	n.gateway.Range(func(key, value []byte) bool {
-		e := selfreport.Entry{Key: string(key), Value: string(value)}
-		t.Add(e) // what a newer transmitter reports besides is shown as it is
-		if !selfreport.IsAudit(e.Key) {
-			t.values[e.Key] = e.Value
+		if len(key) <= maxKey && utf8.Valid(key) { // names of channels and certificates become labels of metrics
+			t.take(selfreport.Entry{Key: string(key), Value: string(value)})
 		}
 		return true
 	})
 	return t
+}
+
+// take adds an entry, as far as there is room.
+func (t *transmitter) take(e selfreport.Entry) {
+	t.Add(e) // what a newer transmitter reports besides is shown as it is
+	t.Sources = t.Sources[:min(len(t.Sources), maxSources)]
+	t.Certificates = t.Certificates[:min(len(t.Certificates), maxCertificates)]
+	t.Audit = t.Audit[:min(len(t.Audit), selfreport.AuditSlots)]
+	if !selfreport.IsAudit(e.Key) && len(t.values) < maxValues {
+		t.values[e.Key] = text.Clip(e.Value, maxValue)
+	}
 }
 
 // protocols returns the protocol of each channel; "" from an older transmitter.
@@ -54,7 +76,7 @@ func (t *transmitter) why(c pipeline.ChannelStatus) cause.Cause {
 func (t *transmitter) missed(channel string) (n *uint64, what string) {
 	for _, s := range t.Sources {
 		if s.Channel == channel {
-			return s.Missed, s.What
+			return s.Missed, text.Clip(s.What, maxValue)
 		}
 	}
 	return nil, ""
