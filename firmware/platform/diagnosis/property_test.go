@@ -42,7 +42,7 @@ func (w *world) cause() cause.Cause {
 func (w *world) channel(now time.Time) status.Channel {
 	c := status.Channel{Protocol: pick(w, "opcua", "mqtt", "syslog", ""), SourceState: pick(w, "up", "up", "up", "down",
 		"connecting"), OpenRecords: status.Of(w.Uint64N(2) * w.Uint64N(9)), Refused: w.count(0), Expired: w.count(1),
-		Dropped: w.count(2), Rate: pick(w, nil, status.Of(1.0))}
+		Dropped: w.count(2), Lost: w.count(5), Rate: pick(w, nil, status.Of(1.0))}
 	if c.SourceState != "up" && w.often() {
 		c.SourceReason, c.SourceCause = "some reason", w.cause()
 	}

@@ -52,6 +52,8 @@ type Fact struct {
 	id    string        // of several of a kind in a channel
 	after time.Duration // how long it must hold to be a reason
 	count *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
+	falls bool          // count falls when some of it comes after all
+	known uint64        // of count, what is of late by the snapshot alone
 	noun  string        // what count counts; "": records
 }
 
@@ -202,26 +204,16 @@ func sourceFacts(s *Snapshot, name string, c *Channel) (list []Fact) {
 
 // lossFacts are those of records of a channel that are missing.
 func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
-	var open, final TrustReason
-	gone := uint64(0)
-	for _, h := range c.Holes { // newest first
-		switch {
-		case !h.Final:
-			open.Since = h.From
-		case now.Sub(later(h.From, h.To)) < goneFor:
-			final.Since, gone = h.From, gone+h.Records
-		}
-	}
 	if n := value(c.OpenRecords); n > 0 {
 		f := newFact(KindMissing, Partly, name, records(n)+" missing, may still come")
-		f.Since = open.Since
+		for _, h := range c.Holes { // newest first
+			if !h.Final {
+				f.Since = h.From
+			}
+		}
 		list = append(list, f)
 	}
-	if gone > 0 {
-		f := newFact(KindLost, Partly, name, records(gone)+" lost for good")
-		f.Since = final.Since
-		list = append(list, f)
-	}
+	list = append(list, lostFact(now, name, c))
 	counts := []struct {
 		kind  Kind
 		count *uint64
@@ -244,6 +236,20 @@ func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
 		}
 	}
 	return list
+}
+
+// lostFact is that of records of a channel that do not come any more. Not all are in a hole
+// that is shown; those of an earlier run are in holes alone.
+func lostFact(now time.Time, name string, c *Channel) Fact {
+	f := newFact(KindLost, Partly, name, "%s lost for good")
+	missing := value(c.Lost) + value(c.Unknown)
+	f.falls, f.count = true, Of(missing-min(missing, value(c.OpenRecords)))
+	for _, h := range c.Holes { // newest first
+		if h.Final && now.Sub(later(h.From, h.To)) < goneFor {
+			f.Since, f.known = h.From, f.known+h.Records
+		}
+	}
+	return f
 }
 
 // historyFacts are those of the history of a channel's mirror, where one is kept.

@@ -156,10 +156,14 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 	}
 	k.seen = true
 	if f.count != nil {
-		if !k.grow(now, *f.count) {
+		gained := k.grow(now, f)
+		if max(gained, f.known) == 0 {
 			return false
 		}
-		f.Text = fmt.Sprintf(f.Text, amount(k.gained, cmp.Or(f.noun, "record")))
+		f.Text = fmt.Sprintf(f.Text, amount(max(gained, f.known), cmp.Or(f.noun, "record")))
+		if first := byClock(now, k.first); gained > 0 && first.Before(f.Since) {
+			f.Since = first
+		}
 	}
 	if f.Since.IsZero() {
 		f.Since = byClock(now, k.first)
@@ -167,20 +171,28 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 	return now.Sub(k.first) >= f.after
 }
 
-// grow notes a count, and reports whether it has grown of late.
-func (k *found) grow(now time.Time, count uint64) bool {
-	late := !k.grew.IsZero() && now.Sub(k.grew) < goneFor
-	if overtaken(now, count, k.at, k.count) {
-		return late
-	}
-	if count > k.count {
-		if !late {
-			k.first, k.gained = now, 0
+// grow notes the count of a fact, and returns by how much it has grown; 0: not of late.
+func (k *found) grow(now time.Time, f *Fact) uint64 {
+	if count := *f.count; !overtaken(now, count, k.at, k.count) {
+		if count > k.count {
+			if k.late(now) == 0 {
+				k.first, k.gained = now, 0
+			}
+			k.grew, k.gained = now, k.gained+count-k.count
+		} else if f.falls {
+			k.gained -= min(k.gained, k.count-count)
 		}
-		k.grew, k.gained, late = now, k.gained+count-k.count, true
+		k.count, k.at = count, now
 	}
-	k.count, k.at = count, now
-	return late
+	return k.late(now)
+}
+
+// late is what was gained, 0 when that is long ago.
+func (k *found) late(now time.Time) uint64 {
+	if now.Sub(k.grew) < goneFor {
+		return k.gained
+	}
+	return 0
 }
 
 // byClock is a time that this process noted, by the clock as it goes now: it may have been
