@@ -52,7 +52,7 @@ type Fact struct {
 	id    string        // of several of a kind in a channel
 	after time.Duration // how long it must hold to be a reason
 	count *uint64       // of what is gone; a reason while it has grown of late, with Text's %s
-	falls bool          // count falls when some of it comes after all
+	falls bool          // count falls when some of it comes after all; else it has begun again
 	known uint64        // of count, what is of late by the snapshot alone
 	noun  string        // what count counts; "": records
 }

@@ -89,3 +89,23 @@ func TestALossIsCountedSinceTheFirstOfIt(t *testing.T) {
 		t.Errorf("got since %v, want the first loss", got)
 	}
 }
+
+// A transmitter that restarts counts from zero again, and may have lost some by its first report.
+func TestACountThatBeganAgainAboveZeroIsALoss(t *testing.T) {
+	lost := func(n uint64) func(*Snapshot) {
+		return change("cell", func(c *Channel) { c.Missed, c.MissedReason = &n, "lines" })
+	}
+	for name, steps := range map[string][]step{
+		"fewer than before": {{0, lost(100), ""}, {time.Minute, lost(40), "40 records lost before the link: lines"}},
+		"beside those before": {{0, lost(100), ""}, {time.Minute, lost(103), "3 records lost before the link: lines"},
+			{2 * time.Minute, lost(40), "43 records lost before the link: lines"},
+			{3 * time.Minute, lost(41), "44 records lost before the link: lines"}},
+		"none yet": {{0, lost(100), ""}, {time.Minute, lost(0), ""}},
+		"a snapshot that is overtaken": {{0, lost(100), ""},
+			{time.Minute, lost(101), "1 record lost before the link: lines"},
+			{time.Minute + time.Millisecond, lost(100), "1 record lost before the link: lines"},
+			{30 * time.Second, lost(100), "1 record lost before the link: lines"}},
+	} {
+		t.Run(name, func(t *testing.T) { checkSteps(t, steps...) })
+	}
+}

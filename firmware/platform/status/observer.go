@@ -22,7 +22,8 @@ type Observer struct {
 	rates    map[string]*rate // by channel
 }
 
-// Observe completes a snapshot that was taken at now. ready is why the role is not ready.
+// Observe completes a snapshot that was taken from now on: by now those that are overtaken
+// are found. ready is why the role is not ready.
 func (o *Observer) Observe(now time.Time, s *Snapshot, ready task.Reasons) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

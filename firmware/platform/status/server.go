@@ -288,9 +288,9 @@ func (s *Server) audit(event string, r *http.Request, text string) {
 
 // snapshot asks the role and adds what the server knows.
 func (s *Server) snapshot() Snapshot {
-	snap := s.Snapshot()
+	now, snap := time.Now(), s.Snapshot()
 	if ready := s.Role(); snap.Trust == nil {
-		s.observer.Observe(time.Now(), &snap, ready)
+		s.observer.Observe(now, &snap, ready)
 	} else {
 		snap.SetReady(ready)
 	}

@@ -168,19 +168,24 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 	if f.Since.IsZero() {
 		f.Since = byClock(now, k.first)
 	}
-	return now.Sub(k.first) >= f.after
+	return f.after == 0 || now.Sub(k.first) >= f.after
 }
 
 // grow notes the count of a fact, and returns by how much it has grown; 0: not of late.
 func (k *found) grow(now time.Time, f *Fact) uint64 {
 	if count := *f.count; !overtaken(now, count, k.at, k.count) {
+		switch {
+		case count < k.count && f.falls:
+			k.gained -= min(k.gained, k.count-count)
+			k.count = count
+		case count < k.count: // it began again
+			k.count = 0
+		}
 		if count > k.count {
 			if k.late(now) == 0 {
 				k.first, k.gained = now, 0
 			}
 			k.grew, k.gained = now, k.gained+count-k.count
-		} else if f.falls {
-			k.gained -= min(k.gained, k.count-count)
 		}
 		k.count, k.at = count, now
 	}

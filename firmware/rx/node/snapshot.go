@@ -15,6 +15,7 @@ import (
 
 // Snapshot is what the status server shows.
 func (n *Node) Snapshot() status.Snapshot {
+	now := time.Now() // before the counts are read: see Observe
 	st, t := n.link.Status(), n.transmitter()
 	s := status.Snapshot{
 		Role: "rx", Pair: n.config.RX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
@@ -60,7 +61,7 @@ func (n *Node) Snapshot() status.Snapshot {
 	s.Telemetry = n.telemetry.Status()
 	s.Boards = n.boards(st, &t)
 	s.SetClients(n.clients())
-	n.observer.Observe(time.Now(), &s, n.Ready())
+	n.observer.Observe(now, &s, n.Ready())
 	return s
 }
 

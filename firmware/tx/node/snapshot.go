@@ -40,6 +40,7 @@ const notComplete = "the source's initial snapshot has not been sent yet"
 
 // Snapshot is what the status server shows.
 func (n *Node) Snapshot() status.Snapshot {
+	now := time.Now() // before the counts are read: see Observe
 	s := status.Snapshot{
 		Role: "tx", Pair: n.config.TX.Pair, Version: n.config.Version, UptimeSeconds: time.Since(n.started).Seconds(),
 		Clock: n.clockState(), Channels: map[string]status.Channel{}, Counters: counter.Gather(n.runner.Tasks),
@@ -55,7 +56,7 @@ func (n *Node) Snapshot() status.Snapshot {
 		}
 	}
 	s.Boards = []status.Board{n.board()}
-	n.observer.Observe(time.Now(), &s, n.Ready())
+	n.observer.Observe(now, &s, n.Ready())
 	return s
 }
 
