@@ -1,10 +1,10 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -195,7 +195,7 @@ func sourceFacts(s *Snapshot, name string, c *Channel) (list []Fact) {
 		if channel, ok := strings.CutPrefix(r.Part, "channel "); ok && channel == name && (up || s.Role == "rx") &&
 			r.Cause != c.SourceReason {
 			f := newFact(KindChannel, Partly, name, r.Cause)
-			f.Why, f.id = r.Why, strconv.Itoa(len(list))
+			f.Why, f.id = r.Why, cmp.Or(string(r.Why.Code), r.Cause)
 			list = append(list, f)
 		}
 	}

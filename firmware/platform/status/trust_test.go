@@ -266,6 +266,29 @@ func TestASnapshotThatIsOvertakenCountsNothingTwice(t *testing.T) {
 	}
 }
 
+func TestAReasonKeepsItsTimeBesideOthersThatComeAndGo(t *testing.T) {
+	full := task.Reason{Part: "channel cell", Cause: "3 values did not cross", Why: cause.Cause{Code: cause.MemoryFull}}
+	more := full
+	more.Cause = "4 values did not cross"
+	other := task.Reason{Part: "channel cell", Cause: "not ready"}
+	incomplete := task.Reason{Part: "channel cell", Cause: "incomplete", Why: cause.Cause{Code: cause.Incomplete}}
+	var o Observer
+	for minute, ready := range []task.Reasons{{full}, {other, full}, {incomplete, other, more}, {other, more}} {
+		s := well()
+		o.Observe(noon.Add(time.Duration(minute)*time.Minute), &s, ready)
+		for _, r := range s.Trust.Reasons {
+			want := map[string]time.Time{full.Cause: noon, more.Cause: noon, other.Cause: noon.Add(time.Minute),
+				incomplete.Cause: noon.Add(2 * time.Minute)}[r.Text]
+			if !r.Since.Equal(want) {
+				t.Errorf("minute %d: got %q since %v, want %v", minute, r.Text, r.Since, want)
+			}
+		}
+		if len(s.Trust.Reasons) != len(ready) {
+			t.Errorf("minute %d: got %+v, want %d reasons", minute, s.Trust.Reasons, len(ready))
+		}
+	}
+}
+
 func TestSlowSinkIsAReasonOnlyWhenItLasts(t *testing.T) {
 	var o Observer
 	for after, want := range []Level{0: Yes, 5: Yes, 9: Yes, 10: Partly} {
