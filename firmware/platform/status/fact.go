@@ -327,6 +327,10 @@ func peerFacts(p *Peer, rate *float64) (list []Fact) {
 	if p.Spool != nil {
 		add(KindSpool, "%s dropped: the spool was full", 0, &p.Spool.Dropped)
 		add(KindDamaged, "%s lost: files of the spool are damaged", 0, &p.Spool.Damaged)
+		add(KindDamaged, "%s of the spool could not be read, with an unknown number of records", 0,
+			&p.Spool.Unreadable)
+		files := &list[len(list)-1]
+		files.id, files.noun = p.Name+" files", "file"
 	}
 	return list
 }

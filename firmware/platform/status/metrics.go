@@ -30,6 +30,7 @@ type collector struct {
 	build, up, ready, trust, clock,
 	version, trial, update, certificate, diskSize, diskFree, temperature, supply, boardUp, clients,
 	peer, spoolBytes, spoolLimit, spoolRecords, spoolDropped, spoolDamaged, spoolGaps *prometheus.Desc
+	spoolUnreadable *prometheus.Desc
 	channelMetrics
 	linkMetrics
 }
@@ -67,6 +68,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 			"Oldest records of a full spool dropped.", "channel", "peer"),
 		spoolDamaged: desc("spool_damaged_records_total",
 			"Records of the spool lost because its files are damaged.", "channel", "peer"),
+		spoolUnreadable: desc("spool_unreadable_files_total", "Files of the spool after a crash of which nothing "+
+			"could be read.", "channel", "peer"),
 		channelMetrics: newChannelMetrics(), linkMetrics: newLinkMetrics(),
 	}
 }
@@ -147,6 +150,7 @@ func (c *collector) collectPeers(e emitter, peers []Peer) {
 			e.counter(c.spoolGaps, &p.Spool.Gaps, p.Channel, p.Name)
 			e.counter(c.spoolDropped, &p.Spool.Dropped, p.Channel, p.Name)
 			e.counter(c.spoolDamaged, &p.Spool.Damaged, p.Channel, p.Name)
+			e.counter(c.spoolUnreadable, &p.Spool.Unreadable, p.Channel, p.Name)
 		}
 	}
 }

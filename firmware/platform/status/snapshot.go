@@ -148,13 +148,15 @@ type Telemetry struct {
 
 // Spool is what waits on disk for a peer that is away.
 type Spool struct {
-	Bytes   int64  `json:"bytes"`           // on the disk
-	Limit   int64  `json:"limit"`           // bytes that may wait
-	Records int    `json:"records"`         // that wait
-	Dropped uint64 `json:"dropped"`         // records, since the start
-	Damaged uint64 `json:"damaged"`         // records that damaged files had, since the start
-	Gaps    uint64 `json:"gaps"`            // times that records may be missing, an unknown number
-	Fault   string `json:"fault,omitempty"` // why the disk is not used, "" while it is
+	Bytes   int64  `json:"bytes"`   // on the disk
+	Limit   int64  `json:"limit"`   // bytes that may wait
+	Records int    `json:"records"` // that wait
+	Dropped uint64 `json:"dropped"` // records, since the start
+	Damaged uint64 `json:"damaged"` // records that damaged files had, since the start
+	// files after a crash of which nothing could be read, since the start; how many records they had is not known
+	Unreadable uint64 `json:"unreadable"`
+	Gaps       uint64 `json:"gaps"`            // times that records may be missing, an unknown number
+	Fault      string `json:"fault,omitempty"` // why the disk is not used, "" while it is
 }
 
 // Certificate is one that a board uses or trusts.

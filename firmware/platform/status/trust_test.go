@@ -392,6 +392,20 @@ func TestDamageFoundAtTheStartIsAReason(t *testing.T) {
 		v.Reasons[0].Text != "4 records lost: files of the spool are damaged" {
 		t.Errorf("got %+v, want the damage", v)
 	}
+	judge, s = trusting{}, well()
+	s.Peers[0].Spool.Unreadable, s.Peers[0].Spool.Gaps = 1, 1
+	const unreadable = "1 file of the spool could not be read, with an unknown number of records"
+	for after := range 2 {
+		v = judge.judge(noon.Add(time.Duration(after)*time.Minute), &s)
+		if len(v.Reasons) != 1 || v.Reasons[0].Kind != KindDamaged || v.Reasons[0].Text != unreadable {
+			t.Errorf("got %+v, want %q", v, unreadable)
+		}
+	}
+	judge, s = trusting{}, well()
+	s.Peers[0].Spool.Gaps = 1 // by a crash
+	if v = judge.judge(noon, &s); len(v.Reasons) > 0 {
+		t.Errorf("after a crash: got %+v, want no reason", v)
+	}
 }
 
 func TestWhatTheHistoryDoesNotKeepIsAReason(t *testing.T) {

@@ -78,7 +78,7 @@ func (n *Node) peers() (list []status.Peer) {
 			q := c.queue.Stats()
 			p.Spool = &status.Spool{
 				Bytes: q.Bytes, Limit: q.Limit, Records: q.Records, Dropped: q.Dropped, Damaged: q.Damaged,
-				Gaps: q.Unknown, Fault: q.Fault,
+				Unreadable: q.Unreadable, Gaps: q.Unknown, Fault: q.Fault,
 			}
 		}
 		list = append(list, p)

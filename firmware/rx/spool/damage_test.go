@@ -43,10 +43,7 @@ func TestWhatDamageTookIsCounted(t *testing.T) {
 			dir := t.TempDir()
 			leave(t, dir, done)
 			if c.crash {
-				w := writer{q: &Queue{dir: dir}}
-				if err := w.save(uint64(done), stillOpen); err != nil {
-					t.Fatal(err)
-				}
+				crash(t, dir, done)
 			}
 			c.damage(t, segments(t, dir)[0])
 			q := open(t, dir, 64<<20)
@@ -60,6 +57,57 @@ func TestWhatDamageTookIsCounted(t *testing.T) {
 				t.Errorf("%s, %d delivered: got %d records and %+v, %d reported; want all %d accounted for", name, done,
 					got, st, reported, damageRecords-done)
 			}
+		}
+	}
+}
+
+// crash has a queue that was left look as after a crash.
+func crash(t *testing.T, dir string, done int) {
+	t.Helper()
+	w := writer{q: &Queue{dir: dir}}
+	if err := w.save(uint64(done), stillOpen); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// After a crash the account does not say how many records waited in a file.
+func TestFilesOfWhichNothingIsReadAreCounted(t *testing.T) {
+	unreadable := func(t *testing.T, path string) { // as by an error of the disk
+		err := os.Remove(path)
+		if err == nil {
+			err = os.Mkdir(path, 0o700)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct {
+		damage  func(t *testing.T, path string)
+		orderly bool
+		newest  bool   // the file is the newest, which may have been begun as the run crashed
+		want    uint64 // files
+	}{
+		"a header":                             {damage: flip(8), want: 1},
+		"the newest header":                    {damage: flip(8), newest: true},
+		"an error":                             {damage: unreadable, want: 1},
+		"an error at the newest":               {damage: unreadable, newest: true, want: 1},
+		"a header, after an orderly end":       {damage: flip(8), orderly: true},
+		"an error, after an orderly end":       {damage: unreadable, orderly: true},
+		"a file whose records are counted":     {damage: flip(middle)},
+		"a newest file that was not ended yet": {damage: flip(-1), newest: true},
+	} {
+		dir := t.TempDir()
+		leave(t, dir, 0)
+		if !c.orderly {
+			crash(t, dir, 0)
+		}
+		files := segments(t, dir)
+		if c.newest {
+			files = files[len(files)-1:]
+		}
+		c.damage(t, files[0])
+		if st := open(t, dir, 64<<20).Stats(); st.Unreadable != c.want || c.orderly && st.Damaged == 0 {
+			t.Errorf("%s: got %+v, want %d files", name, st, c.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"heliograph/firmware/platform/store"
@@ -20,13 +21,12 @@ func (q *Queue) recover() {
 	if err == nil {
 		position, waiting := q.readPosition()
 		missing := 0 // by the trailers
-		for _, name := range names {
-			if strings.HasSuffix(name.Name(), suffix) {
-				missing += q.recoverSegment(filepath.Join(q.dir, name.Name()), position)
-			}
+		names = slices.DeleteFunc(names, func(n fs.DirEntry) bool { return !strings.HasSuffix(n.Name(), suffix) })
+		for i, name := range names {
+			missing += q.recoverSegment(filepath.Join(q.dir, name.Name()), position, i == len(names)-1)
 		}
-		if waiting != stillOpen {
-			missing = waiting - q.records
+		if waiting != stillOpen { // so it is known what is missing of files that cannot be read, too
+			missing, q.files = waiting-q.records, 0
 		}
 		q.countDamaged(max(missing, 0))
 		q.end = max(q.end, position)
@@ -40,13 +40,18 @@ func (q *Queue) recover() {
 }
 
 // recoverSegment adds a file with records from position on, or removes it when there is
-// none. It returns how many records are known to be missing from it.
-func (q *Queue) recoverSegment(path string, position uint64) (missing int) {
+// none. It returns how many records are known to be missing from it. The newest may have
+// been begun as the run before crashed.
+func (q *Queue) recoverSegment(path string, position uint64, newest bool) (missing int) {
 	s, complete, err := openSegment(path, position)
 	if !complete {
 		q.unknown++
 	}
-	if err != nil && !errors.Is(err, errDamaged) {
+	damaged := errors.Is(err, errDamaged)
+	if err != nil && !(damaged && newest) {
+		q.files++
+	}
+	if err != nil && !damaged {
 		return 0 // it may be readable at a later start
 	}
 	if err == nil {

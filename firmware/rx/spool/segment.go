@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -186,8 +187,8 @@ func openSegment(path string, position uint64) (s *segment, complete bool, err e
 		return nil, false, err
 	}
 	var head [headerSize]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil {
-		return nil, false, errDamaged
+	if _, err := f.ReadAt(head[:], 0); err != nil && err != io.EOF {
+		return nil, false, err
 	}
 	first, ok := parseHeader(head[:])
 	if !ok {
