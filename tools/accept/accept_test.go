@@ -402,13 +402,17 @@ func TestTheCarrierTest(t *testing.T) {
 		"TX's numbers fell":        {func(s *Sample) { s.Sequence = 9 }, "fell"},
 		"TX's clock stood": {func(s *Sample) { s.TransmitterUptimeSeconds -= 8 },
 			"clock went on by 2.0 s in 10.0 s"},
+		"the fibre was not out": {func(s *Sample) { s.Link.Frames += 1000 },
+			"not dark: 1000 of the 1000 frames of these 10 s arrived"},
+		"it was out for 1 s": {func(s *Sample) { s.Link.Frames += 900 }, "not dark: 900 of the 1000"},
+		"it was out for 2 s": {func(s *Sample) { s.Link.Frames += 800 }, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			before, after := figures{expected: 12_000}.at(120), figures{expected: 13_000}.at(130)
+			before, after := figures{expected: 12_000}.at(120), figures{expected: 13_000, missing: 1000}.at(130)
 			c.change(&after)
 			got := JudgeCarrier(light, &before, &after)
-			if got.Passed != (c.fault == "") || !strings.Contains(got.Fault, c.fault) {
+			if got.Passed != (c.fault == "") || !strings.Contains(got.Fault+got.Reason, c.fault) {
 				t.Errorf("got %+v, want %q", got, c.fault)
 			}
 		})

@@ -29,6 +29,9 @@ const (
 	tolerance = 1.25
 	// maxUptimeError is by how much TX's clock may differ from this one's over the test.
 	maxUptimeError = 2 * time.Second
+	// leastMissed is the share of the frames of LeastDark, at the slowest rate with light, that must not have
+	// arrived: else it was not dark. Traffic varies.
+	leastMissed = 0.5
 )
 
 // Dark finds the newest time without a frame in samples, oldest first: before is the last
@@ -85,6 +88,7 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	}
 	c.Frames = after.Sequence - before.Sequence
 	c.Rate = float64(c.Frames) / dark.Seconds()
+	arrived := less(after.Link.Frames, before.Link.Frames)
 	switch {
 	case (uptime - dark).Abs() > maxUptimeError:
 		c.Fault = fmt.Sprintf("TX's clock went on by %.1f s in %.1f s", uptime.Seconds(), dark.Seconds())
@@ -94,6 +98,9 @@ func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 		c.Fault = fmt.Sprintf("TX sent %.1f frames a second in the dark, and %.1f to %.1f with light", c.Rate,
 			c.Slowest,
 			c.Fastest)
+	case float64(less(c.Frames, arrived)) < max(1, leastMissed*LeastDark.Seconds()*c.Slowest):
+		return Carrier{Reason: fmt.Sprintf("it was not dark: %d of the %d frames of these %.0f s arrived meanwhile",
+			arrived, c.Frames, dark.Seconds())}
 	default:
 		c.Passed = true
 	}

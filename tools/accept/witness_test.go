@@ -21,7 +21,8 @@ import (
 	"heliograph/firmware/platform/status"
 )
 
-// signer is a receiver on whose link 100 frames a second arrive, and which signs.
+// signer is a receiver on whose link 100 frames a second arrive, and which signs. Its fibre is out from
+// second 70 to 80.
 type signer struct {
 	own    *pki.Own
 	change func(*status.Statement) // of what it signs
@@ -30,7 +31,8 @@ type signer struct {
 // text is what it signs some seconds after the start.
 func (r signer) text(t *testing.T, nonce string, seconds float64) []byte {
 	t.Helper()
-	f := figures{medium: "ethernet", expected: uint64(100 * seconds), missing: uint64(seconds / 100), burst: 1}
+	dark := min(max(seconds-70, 0), 10)
+	f := figures{medium: "ethernet", expected: uint64(100 * seconds), missing: uint64(100 * dark), burst: 1000}
 	f.repaired = f.missing
 	s := f.at(seconds)
 	state := status.Statement{Format: 1, Nonce: nonce, Time: start.Add(time.Duration(seconds * 1e9)), Role: "rx",
@@ -338,6 +340,19 @@ func TestASilenceMayOnlyBeLonger(t *testing.T) {
 	report.Judge()
 	if _, err := verdictOf(filed(t, report, nil)); err == nil || !strings.Contains(err.Error(), "was 60 s") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Statements with light show nothing of what TX does in the dark.
+func TestTheFibreMustHaveBeenOut(t *testing.T) {
+	lit := rx(t)
+	lit.change = func(s *status.Statement) { s.Link.Frames = s.Measurement.Sequence }
+	report := lit.report(t, 11)
+	if c := report.Carrier; c.Done || !strings.Contains(c.Reason, "1100 of the 1100 frames of these 11 s arrived") {
+		t.Errorf("got passed %t, %q", c.Passed, c.Reason)
+	}
+	if _, err := verdictOf(filed(t, report, nil)); err != nil || report.Verdict != VerdictRemarks {
+		t.Errorf("got %s, %v", report.Verdict, err)
 	}
 }
 
