@@ -418,6 +418,16 @@ func TestTheCarrierTest(t *testing.T) {
 		})
 	}
 	before, after := figures{expected: 100}.at(120), figures{expected: 200}.at(130)
+	for name, change := range map[string]func(*Sample){
+		"heliorx was restarted": func(s *Sample) { s.At, s.Uptime, s.Link.Epoch = start, 1, 7 },
+		"at the same moment":    func(s *Sample) { s.At = before.At },
+	} {
+		after := after
+		change(&after)
+		if got := JudgeCarrier(light, &before, &after); got.Done || got.Reason == "" {
+			t.Errorf("%s: got %+v, want not done", name, got)
+		}
+	}
 	signed := after
 	signed.proof = &Proof{}
 	if got := JudgeCarrier(light, &before, &signed); got.Done || !strings.Contains(got.Reason, "for other clients") {

@@ -70,6 +70,12 @@ func IsDark(samples []Sample) bool {
 // signs, samples that it has not signed are left out.
 func JudgeCarrier(light []Sample, before, after *Sample) Carrier {
 	dark := after.At.Sub(before.At)
+	if err := before.same(after); err != nil {
+		return Carrier{Reason: err.Error()}
+	}
+	if dark <= 0 {
+		return Carrier{Reason: "by RX's clock no time passed in the dark"}
+	}
 	c := Carrier{Done: true, DarkSeconds: dark.Seconds(), proofs: proofs(before, after)}
 	counted := light
 	if after.proof != nil {

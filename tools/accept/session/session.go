@@ -190,8 +190,10 @@ func (s *session) atConsole(ctx context.Context, last *machine.Probe) (accept.Re
 		s.Wait(fmt.Sprintf("press %s at RX's console", last.Key), probeTime-gone)
 	})
 	switch {
-	case err != nil:
+	case ctx.Err() != nil:
 		return accept.Reverse{}, err
+	case err != nil:
+		return accept.Reverse{Reason: err.Error(), Cure: "measure again"}, nil
 	case !sent(list):
 		return accept.Reverse{Reason: fmt.Sprintf("key %s was not pressed at RX's console within %.0f s", last.Key,
 			probeTime.Seconds()), Cure: "measure again, and press it; it is asked for after the measurement"}, nil
@@ -299,8 +301,8 @@ func fresh(s *accept.Sample) bool {
 	return age != nil && *age < freshBeat
 }
 
-// collect adds samples to a list until it is as wanted, or the time is over; tell is called
-// with the time that is gone.
+// collect adds samples of one run of heliorx to a list until it is as wanted, or the time is over; tell is
+// called with the time that is gone.
 func (s *session) collect(ctx context.Context, list []accept.Sample, within time.Duration,
 	enough func([]accept.Sample) bool, tell func(gone time.Duration)) ([]accept.Sample, error) {
 	for begin := time.Now(); time.Since(begin) < within; {
@@ -308,6 +310,11 @@ func (s *session) collect(ctx context.Context, list []accept.Sample, within time
 		next, err := s.witnessed(ctx)
 		if err != nil {
 			return list, err
+		}
+		if len(list) > 0 {
+			if _, err := accept.Between(&list[len(list)-1], &next); err != nil {
+				return list, err
+			}
 		}
 		if list = append(list, next); enough(list) {
 			break

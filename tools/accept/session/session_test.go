@@ -33,6 +33,7 @@ type pair struct {
 	reason   string        // of the probe
 	unsent   bool          // nothing left
 	loopback bool          // both are on one machine
+	restart  time.Duration // when heliorx is restarted; 0: never
 }
 
 // probe is what RX's board shows.
@@ -48,6 +49,17 @@ func (p *pair) probe(now time.Duration) *machine.Probe {
 	return b
 }
 
+// arrived is how many frames have arrived until then.
+func (p *pair) arrived(now time.Duration) uint64 {
+	switch {
+	case now >= p.dark[1]:
+		now -= p.dark[1] - p.dark[0]
+	case now >= p.dark[0]:
+		now = p.dark[0]
+	}
+	return uint64(now / (50 * time.Millisecond))
+}
+
 func (p *pair) get(context.Context) ([]byte, error) {
 	if p.silent || time.Now().Before(p.answers) {
 		return nil, errors.New("connection refused")
@@ -61,11 +73,7 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	if p.stops && now >= p.dark[1] && p.dark[1] > 0 {
 		numbered -= p.dark[1] - p.dark[0]
 	}
-	arrived := last
-	if now >= p.dark[1] {
-		arrived -= p.dark[1] - p.dark[0]
-	}
-	n := uint64(arrived / (50 * time.Millisecond))
+	n := p.arrived(now)
 	sequence := uint64(numbered / (50 * time.Millisecond))
 	age := (now - beat).Seconds()
 	reading := uint64(last / (2 * time.Second))
@@ -84,6 +92,13 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	if p.off {
 		n, age = 0, 3600
 	}
+	epoch, uptime := uint64(1), 1+now.Seconds()
+	if p.restart > 0 && now >= p.restart {
+		uptime -= p.restart.Seconds()
+		if n -= p.arrived(p.restart); n == 0 {
+			epoch, sequence = 0, 0
+		}
+	}
 	bins := status.Histogram{Bounds: []float64{1}, Counts: []uint64{0, 0}}
 	delay := status.Histogram{Bounds: []float64{1}, Counts: []uint64{uint64(beat / time.Second), 0}}
 	var boards []status.Board
@@ -92,8 +107,8 @@ func (p *pair) get(context.Context) ([]byte, error) {
 	}
 	return json.Marshal(status.Snapshot{
 		Boards: boards,
-		Role:   "rx", Pair: "hall", UptimeSeconds: 1 + now.Seconds(), Transmitter: transmitter,
-		Link: status.Link{Medium: "ethernet", Loopback: p.loopback, Epoch: 1,
+		Role:   "rx", Pair: "hall", UptimeSeconds: uptime, Transmitter: transmitter,
+		Link: status.Link{Medium: "ethernet", Loopback: p.loopback, Epoch: epoch,
 			Frames: n, Bytes: 1000 * n, LastHeartbeatAgeSeconds: &age,
 			AuthFailures: &strange},
 		Measurement: &status.Measurement{Sequence: sequence, TransmitterUptimeSeconds: beat.Seconds(), Expected: n,
@@ -144,6 +159,12 @@ func TestAnAcceptance(t *testing.T) {
 		"the fibre stays in":   {pair{}, nil, accept.VerdictRemarks, "without a pause"},
 		"the fibre stays out": {pair{dark: [2]time.Duration{90 * time.Second, time.Hour}}, nil,
 			accept.VerdictRemarks, "arrived again"},
+		"heliorx is restarted in the dark": {pair{dark: out, restart: 97 * time.Second}, nil, accept.VerdictRemarks,
+			"heliorx was restarted meanwhile"},
+		"heliorx is restarted before the dark": {pair{dark: out, restart: 85 * time.Second}, nil,
+			accept.VerdictRemarks, "heliorx was restarted meanwhile"},
+		"heliorx is restarted before the key is pressed": {pair{console: true, restart: 80 * time.Second,
+			pressed: 90 * time.Second}, remote, accept.VerdictRemarks, "heliorx was restarted meanwhile"},
 		"no carrier test":          {pair{}, skip, accept.VerdictRemarks, "skipped"},
 		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, "did not cross within"},
 		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, "does not report what its end"},

@@ -121,10 +121,12 @@ func TestAnAcceptanceThatRXSigns(t *testing.T) {
 		verdict string
 		least   int // statements
 	}{
-		"a one-way link":           {pair{dark: out}, nil, accept.VerdictPass, 25},
-		"a back-channel":           {pair{received: 100}, skip, accept.VerdictFail, 25},
-		"TX stops in the dark":     {pair{dark: out, stops: true}, nil, accept.VerdictFail, 25},
-		"a board":                  {pair{board: true}, skip, accept.VerdictRemarks, 25},
+		"a one-way link":       {pair{dark: out}, nil, accept.VerdictPass, 25},
+		"a back-channel":       {pair{received: 100}, skip, accept.VerdictFail, 25},
+		"TX stops in the dark": {pair{dark: out, stops: true}, nil, accept.VerdictFail, 25},
+		"a board":              {pair{board: true}, skip, accept.VerdictRemarks, 25},
+		"heliorx is restarted in the dark": {pair{dark: out, restart: 97 * time.Second}, nil,
+			accept.VerdictRemarks, 25},
 		"TX's counts do not cross": {pair{stuck: true}, skip, accept.VerdictRemarks, 25},
 		"an odd length": {pair{}, func(c *Config) { skip(c); c.Length = 61 * time.Second },
 			accept.VerdictRemarks, 25},
