@@ -456,6 +456,29 @@ func TestAReadingOfTXIsNewerOnlyIfItWasReadAfterwards(t *testing.T) {
 	}
 }
 
+// What TX counts after a restart says nothing of before, and the other way round.
+func TestCountersOfAnotherRunOfTXAreNotKnown(t *testing.T) {
+	of := func(epoch, reading uint64) *Sample {
+		s := figures{received: &Receipt{Interface: counter(0), Reading: reading}}.at(0)
+		s.Link.Epoch = epoch
+		return &s
+	}
+	for name, c := range map[string]struct {
+		before, sent, now uint64 // epochs
+		known             bool
+	}{
+		"one run":                       {3, 3, 3, true},
+		"restarted before the probe":    {3, 4, 4, false},
+		"restarted after the last one":  {3, 3, 4, false},
+		"restarted before and after it": {3, 4, 5, false},
+	} {
+		r := silence()
+		if r.Counted(of(c.before, 9), of(c.sent, 1), of(c.now, 3)); r.Known != c.known {
+			t.Errorf("%s: got known %t", name, r.Known)
+		}
+	}
+}
+
 func TestPointsCoverTheMeasurement(t *testing.T) {
 	var list []Sample
 	for i := range 1000 {

@@ -57,7 +57,7 @@ func Newer(before, now *Sample) bool {
 
 // Counted puts in what TX counts: before the probe, and in a sample that came some seconds after
 // the one that was taken when the last probe was sent. What RX's board has sent meanwhile is in that one: a board
-// alone sends on its link.
+// alone sends on its link. All three are of one run of TX, or what it counts is not known.
 func (r *Reverse) Counted(before, sent, now *Sample) {
 	if p := sent.Probe; p != nil {
 		r.Sent, r.Left, r.Limit = nil, nil, ""
@@ -65,6 +65,7 @@ func (r *Reverse) Counted(before, sent, now *Sample) {
 			r.Sent, r.Left, r.Limit = p.Sent, p.Left, p.Reason
 		}
 	}
-	r.Before, r.After, r.Known = before.TX.Received, now.TX.Received, Newer(sent, now)
+	r.Before, r.After = before.TX.Received, now.TX.Received
+	r.Known = before.Link.Epoch == sent.Link.Epoch && Newer(sent, now)
 	r.proofs = proofs(sent, now)
 }

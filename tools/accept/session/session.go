@@ -236,7 +236,10 @@ func (s *session) reverse(ctx context.Context) (accept.Reverse, error) {
 		return r, err
 	}
 	r.Counted(before, &sent, &now)
-	if !r.Known {
+	switch {
+	case now.Link.Epoch != before.Link.Epoch:
+		r.Reason = add(r.Reason, "TX was restarted after the measurement, and has counted from 0 since; measure again")
+	case !r.Known:
 		r.Reason = add(r.Reason, fmt.Sprintf("TX's counters did not cross within %s", readingTime))
 	}
 	return r, nil
