@@ -82,6 +82,9 @@ type Report struct {
 	// What RX has signed of the measurement; nil: nothing, for the reason of Unsigned
 	Evidence *Evidence `json:"evidence,omitempty"`
 	Unsigned string    `json:"unsigned_reason,omitempty"`
+
+	// The link goes over the loopback: RX has signed that, or has signed nothing and its maker says so
+	looped bool
 }
 
 // Board is one end.

@@ -161,12 +161,16 @@ func (r *Report) judgeReverse() Finding {
 	const subject = "reverse probe"
 	p := &r.Reverse
 	switch {
-	case r.cameBack() && p.OneMachine:
+	case r.cameBack() && r.looped:
 		return found(NotDone, subject, onTwoMachines,
 			"both ends are on one machine, whose kernel carries both ways: TX's end has received %s since TX started",
 			receipt(p.After))
 	case r.cameBack():
-		return found(Fail, subject, "this link is not one-way: take it out of service, and find the path back",
+		do := "this link is not one-way: take it out of service, and find the path back"
+		if p.OneMachine {
+			do += "; if both ends are on one machine, of which RX signed nothing, " + onTwoMachines
+		}
+		return found(Fail, subject, do,
 			"TX's end of the link has received %s since TX started, %s before the probe", receipt(p.After),
 			receipt(p.Before))
 	case p.probes() == 0:

@@ -41,6 +41,7 @@ func newReport(tool string, samples []Sample, silence float64, reverse Reverse, 
 		Window:   w, Limits: LimitsOf(last.Link.Medium, last.TX.Link),
 		Reverse: reverse, Carrier: carrier, Series: Points(samples, maxPoints),
 		ReceiverClock: first.clock, Evidence: evidence(samples, &reverse, &carrier),
+		looped: reverse.OneMachine && (first.proof == nil || first.Link.Loopback),
 	}
 	if l := last.TX.Link; l != nil {
 		r.Transmitter.Overhead, r.Transmitter.Rate = l.Overhead, l.BytesPerSecond

@@ -356,6 +356,26 @@ func TestTheFibreMustHaveBeenOut(t *testing.T) {
 	}
 }
 
+// A link over the loopback is one that RX calls so, where it signs: the maker's word makes no FAIL a remark.
+func TestOneMachineIsWhatRXSigned(t *testing.T) {
+	for name, c := range map[string]struct {
+		loopback bool
+		verdict  string
+	}{"its maker's word": {false, VerdictFail}, "RX's too": {true, VerdictRemarks}} {
+		r := rx(t)
+		r.change = func(s *status.Statement) {
+			s.Link.Loopback = c.loopback
+			s.Transmitter["link_received"] = `{"interface":100,"reading":9}`
+		}
+		report := r.report(t, 12)
+		report.Reverse.OneMachine = true
+		v, err := Verify(bytes.NewReader(filed(t, report, nil)))
+		if err != nil || v.Judged() != c.verdict {
+			t.Errorf("%s: got %v, want %s", name, err, c.verdict)
+		}
+	}
+}
+
 func TestTheReportNamesAClockThatIsWrong(t *testing.T) {
 	r := rx(t)
 	r.change = func(s *status.Statement) { s.Time = s.Time.Add(-time.Hour) }
