@@ -31,6 +31,9 @@ func (r *Report) derived() (*Report, *x509.Certificate, error) {
 	if len(e.Light) < 2 || e.Statements() > mostProofs {
 		return nil, nil, errors.New("the report has not the statements of RX that a measurement takes")
 	}
+	if len(e.Certificate) > statement.MaxCertificate {
+		return nil, nil, statement.ErrCertificate
+	}
 	c, err := x509.ParseCertificate(e.Certificate)
 	if err != nil {
 		return nil, nil, statement.ErrCertificate

@@ -2,6 +2,10 @@ package accept
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -288,14 +292,15 @@ func TestWhatRXDidNotSignIsFound(t *testing.T) {
 			"another nonce"},
 		"another certificate": {func(e *Evidence) { e.Certificate = foreign.Certificate.Raw },
 			"was not signed by the key"},
-		"no certificate":        {func(e *Evidence) { e.Certificate = nil }, "malformed"},
-		"no statements":         {func(e *Evidence) { e.Light = nil }, "not the statements"},
-		"the end cut off":       {func(e *Evidence) { e.Light = e.Light[:7] }, "does not follow"},
-		"the beginning cut off": {func(e *Evidence) { e.Light = e.Light[1:] }, "does not follow"},
-		"no probe":              {func(e *Evidence) { e.Probe = nil }, "reverse probe"},
-		"a probe cut off":       {func(e *Evidence) { e.Probe = e.Probe[:1] }, "does not follow"},
-		"no carrier test":       {func(e *Evidence) { e.Dark = nil }, "carrier_test"},
-		"half a carrier test":   {func(e *Evidence) { e.Dark = e.Dark[:1] }, "carrier test"},
+		"a large certificate of the same key": {func(e *Evidence) { e.Certificate = padded(t, r.own) }, "malformed"},
+		"no certificate":                      {func(e *Evidence) { e.Certificate = nil }, "malformed"},
+		"no statements":                       {func(e *Evidence) { e.Light = nil }, "not the statements"},
+		"the end cut off":                     {func(e *Evidence) { e.Light = e.Light[:7] }, "does not follow"},
+		"the beginning cut off":               {func(e *Evidence) { e.Light = e.Light[1:] }, "does not follow"},
+		"no probe":                            {func(e *Evidence) { e.Probe = nil }, "reverse probe"},
+		"a probe cut off":                     {func(e *Evidence) { e.Probe = e.Probe[:1] }, "does not follow"},
+		"no carrier test":                     {func(e *Evidence) { e.Dark = nil }, "carrier_test"},
+		"half a carrier test":                 {func(e *Evidence) { e.Dark = e.Dark[:1] }, "carrier test"},
 		"a statement that is large": {func(e *Evidence) {
 			e.Light[1].Text = strings.Repeat("x",
 				statement.MaxText+1)
@@ -320,6 +325,19 @@ func TestWhatRXDidNotSignIsFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// padded is a certificate of a key that is larger than any that signs.
+func padded(t *testing.T, own *pki.Own) []byte {
+	t.Helper()
+	c := *own.Certificate
+	c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: make([]byte,
+		statement.MaxCertificate)}}
+	der, err := x509.CreateCertificate(rand.Reader, &c, &c, &own.Key.PublicKey, own.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // What the maker alone knows may not be better than what RX has signed.

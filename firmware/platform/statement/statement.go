@@ -18,7 +18,7 @@
 // report has no such text, as every tool can then verify it, and begins with "{".
 //
 // The package is pure. It does not decide whether to trust a certificate: the reader
-// compares its thumbprint with the board's. It refuses keys below 2048 bits, and what is
+// compares its thumbprint with the board's. It refuses keys below 2048 and above 8192 bits, and what is
 // larger than its bounds before it looks at it.
 package statement
 
@@ -44,10 +44,11 @@ const Format = 1
 const (
 	MaxText        = 32 << 10 // bytes of a text that RX signs
 	MaxAnswer      = 128 << 10
-	maxCertificate = 16 << 10
-	maxValue       = 1 << 10 // of a key of 8192 bits
-	leastKey       = 2048    // bits
-	LeastNonce     = 16      // bytes
+	MaxCertificate = 16 << 10
+	maxValue       = mostKey / 8
+	leastKey       = 2048 // bits
+	mostKey        = 8192
+	LeastNonce     = 16 // bytes
 	MostNonce      = 32
 )
 
@@ -94,7 +95,7 @@ func (s *Signature) Verify(p Purpose, text []byte) (*x509.Certificate, error) {
 	if s.Algorithm != Algorithm {
 		return nil, fmt.Errorf("algorithm %.40q is not known", s.Algorithm)
 	}
-	if len(s.Certificate) > maxCertificate {
+	if len(s.Certificate) > MaxCertificate {
 		return nil, ErrCertificate
 	}
 	c, err := x509.ParseCertificate(s.Certificate)
@@ -107,7 +108,7 @@ func (s *Signature) Verify(p Purpose, text []byte) (*x509.Certificate, error) {
 // VerifyBy returns nil when the key of a certificate has signed a text.
 func VerifyBy(c *x509.Certificate, p Purpose, text, value []byte) error {
 	key, ok := c.PublicKey.(*rsa.PublicKey)
-	if !ok || key.N.BitLen() < leastKey || len(value) > maxValue ||
+	if !ok || key.N.BitLen() < leastKey || key.N.BitLen() > mostKey || len(value) > maxValue ||
 		rsa.VerifyPKCS1v15(key, crypto.SHA256, p.digest(text), value) != nil {
 		return ErrSignature
 	}

@@ -116,7 +116,7 @@ func TestWhatWasChangedDoesNotVerify(t *testing.T) {
 		"no certificate":        {func(s *Statement) { s.Signature.Certificate = nil }, "malformed"},
 		"a certificate cut off": {func(s *Statement) { s.Signature.Certificate = s.Signature.Certificate[:99] },
 			"malformed"},
-		"a large certificate": {func(s *Statement) { s.Signature.Certificate = make([]byte, maxCertificate+1) },
+		"a large certificate": {func(s *Statement) { s.Signature.Certificate = make([]byte, MaxCertificate+1) },
 			"malformed"},
 		"another's certificate": {func(s *Statement) {
 			s.Signature.Certificate = certificate(t, &other.PublicKey,
@@ -137,6 +137,15 @@ func TestWhatWasChangedDoesNotVerify(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestAHugeKeyIsNotUsed ends at once: to prepare a modulus of 16 million bits alone takes hours.
+func TestAHugeKeyIsNotUsed(t *testing.T) {
+	huge := new(big.Int).Lsh(big.NewInt(1), 1<<24)
+	c := x509.Certificate{PublicKey: &rsa.PublicKey{N: huge.SetBit(huge, 0, 1), E: 65537}}
+	if err := VerifyBy(&c, Measurement, []byte(text), make([]byte, maxValue)); !errors.Is(err, ErrSignature) {
+		t.Errorf("got %v", err)
 	}
 }
 
