@@ -2,6 +2,7 @@ package accept
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"heliograph/firmware/opcua/pki"
 	"heliograph/firmware/platform/statement"
@@ -98,6 +100,8 @@ func Verify(from io.Reader) (*Verified, error) {
 	switch {
 	case v.Format > Format:
 		return nil, fmt.Errorf("the report has format %d, and this program knows %d: use a newer one", v.Format, Format)
+	case !v.printable():
+		return nil, errNotOne
 	case d.Signature == nil && v.Signer != "":
 		return nil, fmt.Errorf("%w: the signature that it names is not in the file", ErrUnsigned)
 	case d.Signature == nil && v.Evidence == nil:
@@ -117,6 +121,12 @@ func Verify(from io.Reader) (*Verified, error) {
 		}
 	}
 	return v, nil
+}
+
+// printable says whether a report has one of the verdicts, and no names that control a terminal.
+func (r *Report) printable() bool {
+	return slices.Contains([]string{VerdictPass, VerdictRemarks, VerdictFail}, r.Verdict) &&
+		r.Tool == clip(r.Tool) && r.Pair == clip(r.Pair)
 }
 
 // verifyReport checks the signature of the whole report.
@@ -152,6 +162,10 @@ func (v *Verified) VerifyTexts() error {
 	}
 	return nil
 }
+
+// Concluded is the verdict that this program comes to by what RX has signed, and else the report's own,
+// which the signature of the report covers.
+func (v *Verified) Concluded() string { return cmp.Or(v.Judged(), v.Verdict) }
 
 // Judged is the verdict that this program comes to; "" where RX has signed nothing.
 func (v *Verified) Judged() string {

@@ -28,7 +28,9 @@ func acceptVerifyCommand() *cobra.Command {
 		Long: "Checks what RX has signed, that the figures of the report follow from it, and the signature of\n" +
 			"the whole report where it has one. The certificate is in the file: --thumbprint takes the board's\n" +
 			"own, which key c of its console, its label, and \"heliograph cert show\" at its card show. A\n" +
-			"page REPORT.html beside the file must be the one that was written with it. Name either of the two.",
+			"page REPORT.html beside the file must be the one that was written with it. Name either of the two.\n\n" +
+			"The exit code is 0 for a report that is as it was signed, and 1 for another one, or where FAIL\n" +
+			"follows from what RX signed and the report says better.",
 		Example: "  heliograph accept verify press-hall.json\n" +
 			"  heliograph accept verify --thumbprint 5821B46747FD53EC3A4A5F4F61E2FCC0AB8BC1B7 press-hall.json",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -100,12 +102,13 @@ func (v *verification) verify(out io.Writer, path string) error {
 	case !r.IsPage(page):
 		return fmt.Errorf("%s is not the page that was written with %s", htmlPath, path)
 	}
-	if v.json {
-		return printVerified(out, r, htmlPath)
+	if !v.json {
+		explain(out, r, htmlPath, v.thumbprint != "")
+	} else if err := printVerified(out, r, htmlPath); err != nil {
+		return err
 	}
-	explain(out, r, v.thumbprint != "")
-	if htmlPath == "" {
-		fmt.Fprintln(out, "there is no page beside it")
+	if r.Concluded() == accept.VerdictFail && r.Verdict != accept.VerdictFail {
+		return exitError(1)
 	}
 	return nil
 }
@@ -126,10 +129,14 @@ func (v *verification) compare(r *accept.Verified) error {
 	return nil
 }
 
-// explain prints what a report is, and who has signed what of it.
-func explain(out io.Writer, r *accept.Verified, compared bool) {
-	fmt.Fprintf(out, "%s of %s, measured %s to %s\n", r.Verdict, r.Pair, r.From.Format(time.DateTime),
+// explain prints what a report is, and who has signed what of it; page is its path, "" for none.
+func explain(out io.Writer, r *accept.Verified, page string, compared bool) {
+	fmt.Fprintf(out, "%s of %s, measured %s to %s\n", r.Concluded(), r.Pair, r.From.Format(time.DateTime),
 		r.To.Format(time.DateTime))
+	if r.Verdict != r.Concluded() {
+		fmt.Fprintf(out, "the report itself says %s, which does not follow from what RX signed: take its figures, and "+
+			"not its findings and page\n", r.Verdict)
+	}
 	signer := func(c *x509.Certificate) string {
 		return fmt.Sprintf("%s, thumbprint %s", subject(c), pki.Thumbprint(c.Raw))
 	}
@@ -141,7 +148,7 @@ func explain(out io.Writer, r *accept.Verified, compared bool) {
 			fmt.Fprintln(out, "findings, recommendation and page follow from the figures")
 		} else {
 			fmt.Fprintf(out,
-				"findings, recommendation and page are of heliograph %s, and were not compared by %s, whose "+
+				"findings, recommendation and page are of heliograph %q, and were not compared by %s, whose "+
 					"verdict is %s\n", r.Tool, version, r.Judged())
 		}
 	}
@@ -155,12 +162,15 @@ func explain(out io.Writer, r *accept.Verified, compared bool) {
 	if !compared {
 		fmt.Fprintln(out, "compare the thumbprint with the board's own, or give it with --thumbprint")
 	}
+	if page == "" {
+		fmt.Fprintln(out, "there is no page beside it")
+	}
 }
 
 // printVerified prints the same for a program.
 func printVerified(out io.Writer, r *accept.Verified, page string) error {
-	object := map[string]any{"verdict": r.Verdict, "pair": r.Pair, "from": r.From, "to": r.To,
-		"thumbprint": r.Signer, "page": page}
+	object := map[string]any{"verdict": r.Concluded(), "report_verdict": r.Verdict, "pair": r.Pair,
+		"from": r.From, "to": r.To, "thumbprint": r.Signer, "page": page}
 	if c := r.Certificate; c != nil {
 		object["subject"] = c.Subject.CommonName
 	}
