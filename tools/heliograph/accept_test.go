@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/pairkey"
+	"heliograph/firmware/opcua/pki"
+	"heliograph/tools/accept"
 )
 
 // receiver is a status port of heliorx, at which 1000 frames arrive with each request, and of
@@ -192,6 +195,38 @@ func TestAcceptSaysWhatIsWrongWithItsFlags(t *testing.T) {
 				t.Errorf("got %d, %s%s; want %d, %q", code, stdout, stderr, c.code, c.want)
 			}
 		})
+	}
+}
+
+// TestVerifyComparesEachCertificate has another board's key sign the report of what RX has signed.
+func TestVerifyComparesEachCertificate(t *testing.T) {
+	text, err := os.ReadFile("../accept/testdata/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := accept.Verify(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	store, err := pki.Open(pki.Config{Directory: dir, Application: pki.Application{URI: "urn:y", Name: "another"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := accept.Sign(&v.Report, store.Own())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "hall.json")
+	if err := os.WriteFile(path, signed.JSON, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	another := pki.Thumbprint(store.Own().Certificate.Raw)
+	for _, thumbprint := range []string{another, pki.Thumbprint(v.Measured.Raw)} {
+		code, stdout, stderr := call(t, "", "accept", "verify", "--thumbprint", thumbprint, path)
+		if code != 1 || !strings.Contains(stderr, "and not of "+thumbprint) {
+			t.Errorf("--thumbprint %s: got %d, %s%s", thumbprint, code, stdout, stderr)
+		}
 	}
 }
 

@@ -113,18 +113,19 @@ func (v *verification) verify(out io.Writer, path string) error {
 	return nil
 }
 
-// compare returns an error where another certificate than the one that was named signed.
+// compare returns an error where another certificate than the one that was named signed any of a report.
 func (v *verification) compare(r *accept.Verified) error {
 	if v.thumbprint == "" {
 		return nil
 	}
-	c := r.Measured
-	if c == nil {
-		c = r.Certificate
-	}
-	sum := sha256.Sum256(c.Raw)
-	if v.thumbprint != pki.Thumbprint(c.Raw) && v.thumbprint != strings.ToUpper(hex.EncodeToString(sum[:])) {
-		return fmt.Errorf("signed by the key of certificate %s, and not of %s", pki.Thumbprint(c.Raw), v.thumbprint)
+	for _, c := range []*x509.Certificate{r.Measured, r.Certificate} {
+		if c == nil {
+			continue
+		}
+		sum := sha256.Sum256(c.Raw)
+		if v.thumbprint != pki.Thumbprint(c.Raw) && v.thumbprint != strings.ToUpper(hex.EncodeToString(sum[:])) {
+			return fmt.Errorf("signed by the key of certificate %s, and not of %s", pki.Thumbprint(c.Raw), v.thumbprint)
+		}
 	}
 	return nil
 }
