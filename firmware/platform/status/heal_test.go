@@ -102,7 +102,7 @@ func TestOpenHolesComeBeforeThoseThatAreFinal(t *testing.T) {
 func TestHealingIsMeasured(t *testing.T) {
 	got := bodyOf(t, get(t, server(rx()), "GET", "/metrics", nil))
 	for _, want := range []string{
-		`heliograph_channel_healed_records_total{channel="cell-1"} 1204`,
+		`heliograph_channel_healed_records_total{channel="cell-1"} 1210`,
 		`heliograph_channel_open_holes{channel="cell-1"} 2`,
 		`heliograph_channel_open_records{channel="cell-1"} 1916`,
 		`heliograph_channel_lost_records{channel="cell-1"} 1919`,

@@ -47,7 +47,7 @@ func newChannelMetrics() channelMetrics {
 func (c channelMetrics) collectChannel(e emitter, name string, ch Channel) {
 	e.counter(c.sent, ch.Sent, name)
 	e.counter(c.delivered, ch.reached(), name)
-	e.counter(c.healed, ch.Healed, name)
+	e.counter(c.healed, ch.HealedEver, name)
 	e.counter(c.conflated, ch.Conflated, name)
 	e.counter(c.refused, ch.Refused, name)
 	e.counter(c.expired, ch.Expired, name)

@@ -58,10 +58,11 @@ type Channel struct {
 	Sent     *uint64 `json:"sent,omitempty"`     // records that TX sent
 	// RX: records that reached their sink; those that its peer does not have yet are in peers[].spool
 	Delivered *uint64 `json:"delivered,omitempty"`
-	// RX: of Delivered, Refused and Expired, those that were missing before
-	Healed    *uint64 `json:"healed,omitempty"`
-	Conflated *uint64 `json:"conflated,omitempty"` // records replaced by a newer value before they were delivered
-	Lost      *uint64 `json:"lost,omitempty"`      // records that are missing now
+	// RX: of Delivered, those that were missing before
+	Healed     *uint64 `json:"healed,omitempty"`
+	HealedEver *uint64 `json:"-"`                   // of those that were refused or expired since, too
+	Conflated  *uint64 `json:"conflated,omitempty"` // records replaced by a newer value before they were delivered
+	Lost       *uint64 `json:"lost,omitempty"`      // records that are missing now
 	// RX: sent while this receiver could not follow what became of it
 	Unknown *uint64 `json:"unknown,omitempty"`
 	// RX: the sink's peer did not take them; TX: the link did not

@@ -31,7 +31,8 @@ func rx() Snapshot {
 	return Snapshot{Role: "rx", Pair: "press-hall", Version: "v0.1.0", UptimeSeconds: 93784, Clock: "link",
 		Channels: map[string]Channel{
 			"cell-1": {Protocol: "mqtt", Sent: Of[uint64](1234573), Delivered: Of[uint64](1234567),
-				Healed: Of[uint64](1204), OpenHoles: Of[uint64](2), OpenRecords: Of[uint64](1916), Holes: []Hole{
+				Healed: Of[uint64](1204), HealedEver: Of[uint64](1210),
+				OpenHoles: Of[uint64](2), OpenRecords: Of[uint64](1916), Holes: []Hole{
 					{From: hour.Add(time.Hour), To: hour.Add(time.Hour + 20*time.Second), Records: 1900},
 					{From: hour, To: hour.Add(90 * time.Second), Records: 16},
 					{From: hour.Add(-time.Hour), To: hour.Add(-time.Hour + time.Second), Records: 3, Final: true}},

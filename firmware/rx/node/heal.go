@@ -27,7 +27,8 @@ func roomForLate(q *spool.Queue) func() bool {
 // showHoles adds what is missing of a channel, and what was healed.
 func showHoles(s *status.Channel, c pipeline.ChannelStatus) {
 	open := uint64(0)
-	s.Healed, s.Holes = status.Of(c.Healed), []status.Hole{}
+	s.Healed, s.HealedEver = status.Of(min(c.Healed, c.Delivered)), status.Of(c.Healed)
+	s.Holes = []status.Hole{}
 	for _, h := range slices.Backward(c.Holes) {
 		if !h.Final {
 			open++
