@@ -265,7 +265,8 @@ func TestAReportOfAnotherMachineIsSignedByRX(t *testing.T) {
 	}{
 		"another board":    {text, []string{"--thumbprint", strings.Repeat("0", 40)}, "and not of 0000"},
 		"a figure":         {strings.Replace(text, `"missing": `, `"missing": 1`, 1), nil, "does not follow from what RX"},
-		"a verdict":        {strings.Replace(text, `"verdict": "PASS`, `"verdict": "GOOD`, 1), nil, "does not follow"},
+		"a verdict":        {strings.Replace(text, `"PASS WITH REMARKS"`, `"PASS"`, 1), nil, "does not follow"},
+		"another verdict":  {strings.Replace(text, `"PASS WITH REMARKS"`, `"GOOD"`, 1), nil, "is not the JSON file"},
 		"a statement":      {strings.Replace(text, `\"missing\":`, `\"missing\":1`, 1), nil, "statement 1 was not signed"},
 		"no statements":    {strings.Replace(text, `"evidence": {`, `"x": {`, 1), nil, "is not signed"},
 		"another page":     {strings.Replace(text, `"page_sha256": "`, `"page_sha256": "0`, 1), nil, "another page"},
