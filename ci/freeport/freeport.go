@@ -25,27 +25,26 @@ const (
 )
 
 var (
-	mu    sync.Mutex
-	parts = sync.OnceValue(take)
-	next  int
+	mu  sync.Mutex
+	own = sync.OnceValue(take)
 )
 
-// extent is from which port on how many are this process's.
+// extent is from which port on how many are a process's.
 type extent struct {
 	first, count int
+	next         int          // offset of the port to try next
 	held         net.Listener // on the first one, as long as the process lives; nil when all parts are taken
 }
 
 // take finds a part of the range that no other process has, else takes the whole of it.
-func take() extent {
+func take() *extent {
 	for i, begin := 0, rand.IntN(count/part); i < count/part; i++ {
 		from := first + (begin+i)%(count/part)*part
 		if l, err := net.Listen("tcp", address(from)); err == nil {
-			return extent{from, part, l}
+			return &extent{first: from, count: part, held: l}
 		}
 	}
-	next = rand.IntN(count)
-	return extent{first, count, nil}
+	return &extent{first: first, count: count, next: rand.IntN(count)}
 }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
@@ -54,10 +53,10 @@ func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 func Get() (int, error) {
 	mu.Lock()
 	defer mu.Unlock()
-	own := parts()
-	for range own.count {
-		port := own.first + next
-		next = (next + 1) % own.count
+	e := own()
+	for range e.count {
+		port := e.first + e.next
+		e.next = (e.next + 1) % e.count
 		if free(port) {
 			return port, nil
 		}

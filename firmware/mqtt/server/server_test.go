@@ -247,7 +247,7 @@ func TestAClientThatVanishesIsGone(t *testing.T) {
 			if _, err := conn.Write(connect); err != nil {
 				t.Fatal(err)
 			}
-			await.True(t, "it is connected", func() bool { return s.Stats().Clients == 1 })
+			await.True(t, "it is connected", func() bool { return s.Stats().Sessions == 1 })
 			vanish(conn)
 			await.True(t, "it is gone, and its session waits", func() bool {
 				st := s.Stats()

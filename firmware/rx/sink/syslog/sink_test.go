@@ -128,7 +128,7 @@ func TestKilledCollectorLosesNoAcknowledgedLine(t *testing.T) {
 	stop := collector(t, "imtcp", port, first)
 	s := start(t, config.SyslogSink{Channel: "syslog", Forward: "tcp://127.0.0.1:" + port})
 	deliver(s, 0, 1000)
-	await.True(t, "some lines", func() bool { return len(arrived(first)) > 100 })
+	await.True(t, "these lines", func() bool { return len(arrived(first)) == 1000 })
 	deliver(s, 1000, 1500)
 	stop()
 	deliver(s, 1500, 2000)
