@@ -41,7 +41,7 @@ func take() *extent {
 	for i, begin := 0, rand.IntN(count/part); i < count/part; i++ {
 		from := first + (begin+i)%(count/part)*part
 		if l, err := net.Listen("tcp", address(from)); err == nil {
-			return &extent{first: from, count: part, held: l}
+			return &extent{first: from, count: part, next: rand.IntN(part), held: l}
 		}
 	}
 	return &extent{first: first, count: count, next: rand.IntN(count)}
