@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"compress/gzip"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,7 +8,8 @@ import (
 	"testing"
 
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	"google.golang.org/protobuf/proto"
+
+	"heliograph/ci/rig/otlp"
 )
 
 // telemetry is an OpenTelemetry collector: it decodes what roles export with the
@@ -25,18 +24,7 @@ type telemetry struct {
 func newTelemetry(t *testing.T) *telemetry {
 	c := &telemetry{names: map[string]map[string]bool{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		data := &metricspb.MetricsData{}
-		body, err := gzip.NewReader(r.Body)
-		if err == nil {
-			var message []byte
-			if message, err = io.ReadAll(body); err == nil {
-				err = proto.Unmarshal(message, data)
-			}
-		}
-		if err != nil {
-			t.Errorf("telemetry: %v", err)
-		}
-		c.add(data)
+		c.add(otlp.Decode(t, r))
 	}))
 	t.Cleanup(server.Close)
 	c.URL = server.URL

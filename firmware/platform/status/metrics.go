@@ -68,8 +68,8 @@ func newCollector(snapshot func() Snapshot) *collector {
 			"Oldest records of a full spool dropped.", "channel", "peer"),
 		spoolDamaged: desc("spool_damaged_records_total",
 			"Records of the spool lost because its files are damaged.", "channel", "peer"),
-		spoolUnreadable: desc("spool_unreadable_files_total", "Files of the spool after a crash of which nothing "+
-			"could be read.", "channel", "peer"),
+		spoolUnreadable: desc("spool_unreadable_files_total", "Files of the spool that could not be read "+
+			"after a crash.", "channel", "peer"),
 		channelMetrics: newChannelMetrics(), linkMetrics: newLinkMetrics(),
 	}
 }

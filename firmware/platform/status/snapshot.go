@@ -154,7 +154,7 @@ type Spool struct {
 	Records int    `json:"records"` // that wait
 	Dropped uint64 `json:"dropped"` // records, since the start
 	Damaged uint64 `json:"damaged"` // records that damaged files had, since the start
-	// files after a crash of which nothing could be read, since the start; how many records they had is not known
+	// files that could not be read after a crash, since the start; how many records they hold is not known
 	Unreadable uint64 `json:"unreadable"`
 	Gaps       uint64 `json:"gaps"`            // times that records may be missing, an unknown number
 	Fault      string `json:"fault,omitempty"` // why the disk is not used, "" while it is

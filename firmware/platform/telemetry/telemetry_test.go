@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,9 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"heliograph/ci/await"
+	"heliograph/ci/rig/otlp"
 )
 
 // registry has a counter, a histogram, a gauge with a label, and a metric of a type that is
@@ -72,7 +71,7 @@ func TestTheCollectorGetsWhatMetricsShow(t *testing.T) {
 			t.Errorf("got %s %s", r.Method, r.URL)
 		}
 		select {
-		case got <- decode(t, r):
+		case got <- otlp.Decode(t, r):
 		default:
 		}
 	}))
@@ -109,23 +108,6 @@ func TestTheCollectorGetsWhatMetricsShow(t *testing.T) {
 		t.Errorf("gauge: got %v", metrics[2])
 	}
 	await.True(t, "the export is up", func() bool { return e.Status().State == "up" && e.counts.Sent.Load() > 0 })
-}
-
-// decode returns what a request exports.
-func decode(t *testing.T, r *http.Request) *metricspb.MetricsData {
-	t.Helper()
-	data := &metricspb.MetricsData{}
-	body, err := gzip.NewReader(r.Body)
-	if err == nil {
-		var message []byte
-		if message, err = io.ReadAll(body); err == nil {
-			err = proto.Unmarshal(message, data)
-		}
-	}
-	if err != nil {
-		t.Error(err)
-	}
-	return data
 }
 
 // roundTrip is a collector in memory.
@@ -288,7 +270,7 @@ func TestCountsBeganByTheClockOfTheirExport(t *testing.T) {
 		var p *metricspb.NumberDataPoint
 		e := exporter("http://collector:4318/v1/metrics")
 		e.transport = roundTrip(func(r *http.Request) (*http.Response, error) {
-			p = decode(t, r).ResourceMetrics[0].ScopeMetrics[0].Metrics[1].GetSum().DataPoints[0]
+			p = otlp.Decode(t, r).ResourceMetrics[0].ScopeMetrics[0].Metrics[1].GetSum().DataPoints[0]
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(""))}, nil
 		})
 		time.Sleep(time.Until(clockSet))

@@ -26,7 +26,7 @@ func (q *Queue) recover() {
 			missing += q.recoverSegment(filepath.Join(q.dir, name.Name()), position, i == len(names)-1)
 		}
 		if waiting != stillOpen { // so it is known what is missing of files that cannot be read, too
-			missing, q.files = waiting-q.records, 0
+			missing, q.badFiles = waiting-q.records, 0
 		}
 		q.countDamaged(max(missing, 0))
 		q.end = max(q.end, position)
@@ -49,7 +49,7 @@ func (q *Queue) recoverSegment(path string, position uint64, newest bool) (missi
 	}
 	damaged := errors.Is(err, errDamaged)
 	if err != nil && !(damaged && newest) {
-		q.files++
+		q.badFiles++
 	}
 	if err != nil && !damaged {
 		return 0 // it may be readable at a later start

@@ -11,7 +11,7 @@
 // most while the peer is down), is gone after a power cut: Volatile is how many
 // that would be, to be kept elsewhere, and Stats.Unknown says that it happened.
 // What damage took is counted too: after Close by how many waited, else by the
-// trailers of the segments; segments of which nothing can be read are counted themselves.
+// trailers of the segments. A segment that cannot be read counts as one unreadable file.
 // Close loses nothing but what the disk does not take, which counts as dropped.
 //
 // The package refuses to know what a record is, and to share its folder: the
@@ -89,17 +89,17 @@ type Queue struct {
 	unsynced     int    // records of growing that are not synced
 	unsyncedFrom uint64 // index of the first of them
 
-	bytes   int64
-	records int
-	down    bool // the peer is: everything goes to disk
-	closed  bool
-	dropped uint64
-	damaged uint64
-	onDrop  func(n uint64)
-	unknown uint64
-	files   uint64 // of which nothing was read
-	fault   error
-	log     *slog.Logger
+	bytes    int64
+	records  int
+	down     bool // the peer is: everything goes to disk
+	closed   bool
+	dropped  uint64
+	damaged  uint64
+	onDrop   func(n uint64)
+	unknown  uint64
+	badFiles uint64 // that could not be read
+	fault    error
+	log      *slog.Logger
 
 	view [][]byte
 }
@@ -111,7 +111,7 @@ type Stats struct {
 	Records int    `shown:"peers.spool.records"`
 	Dropped uint64 `shown:"peers.spool.dropped"` // records, since Open
 	Damaged uint64 `shown:"peers.spool.damaged"` // … that damaged files had, not among Dropped
-	// files after a crash of which nothing could be read; how many records they had is not known
+	// files that could not be read after a crash; how many records they hold is not known
 	Unreadable uint64 `shown:"peers.spool.unreadable"`
 	// times that an unknown number of records may be missing: a crash, damage
 	Unknown uint64 `shown:"peers.spool.gaps"`
@@ -144,8 +144,8 @@ func (q *Queue) LogTo(log *slog.Logger) {
 	if q.fault != nil {
 		q.warnFault()
 	}
-	if q.files > 0 {
-		q.log.Warn("records lost: files of the spool cannot be read", "files", q.files, "folder", q.dir)
+	if q.badFiles > 0 {
+		q.log.Warn("records lost: files of the spool cannot be read", "files", q.badFiles, "folder", q.dir)
 	}
 	if q.damaged > 0 {
 		q.log.Warn("records lost: files of the spool are damaged", "records", q.damaged, "folder", q.dir)
@@ -294,7 +294,7 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := Stats{Bytes: q.bytes, Limit: q.limit, Records: q.records, Dropped: q.dropped, Damaged: q.damaged,
-		Unreadable: q.files, Unknown: q.unknown}
+		Unreadable: q.badFiles, Unknown: q.unknown}
 	if q.fault != nil {
 		s.Fault = q.fault.Error()
 	}
