@@ -53,8 +53,14 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 
 	put(t, status, release(t, board, stranger, key), http.StatusUnprocessableEntity)
 	m.shows(t, "an update was refused", 1)
-	put(t, status, release(t, board, private, key), http.StatusAccepted)
-	m.writes(t, card, update.B)
+	next, before := release(t, board, private, key), sector(t, card, update.B)
+	put(t, status, next, http.StatusAccepted)
+	m.until(t, "the board writes its slot", func() error {
+		if bytes.Equal(sector(t, card, update.B), before) {
+			return errors.New("it is as it was")
+		}
+		return nil
+	})
 	m.cut()
 	m = boot(t, card, wiring{status: status, link: "null", once: true})
 	m.settles(t, func(string) bool { return false }) // it restarts by itself
@@ -70,18 +76,6 @@ func TestUpdateOverTheStatusPort(t *testing.T) {
 	if got := prefix(t, card, "config.txt"); got != "b/" {
 		t.Errorf("got set %s after an update that works, want b/", got)
 	}
-}
-
-// writes waits until the middle of a root slot changes.
-func (m *machine) writes(t *testing.T, card string, set update.Set) {
-	t.Helper()
-	before := sector(t, card, set)
-	m.until(t, "the board writes its slot", func() error {
-		if bytes.Equal(sector(t, card, set), before) {
-			return errors.New("it is as it was")
-		}
-		return nil
-	})
 }
 
 // release makes release 2 of the same sources.

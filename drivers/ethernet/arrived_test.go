@@ -21,6 +21,7 @@ func TestATransmittersInterfaceCountsWhatComesBack(t *testing.T) {
 		t.Fatal("the interface is not counted")
 	}
 	tap := ethernettest.OpenTap(t, "far")
+	sends(t, "far")
 	frame := make([]byte, 60)
 	for i := range 6 {
 		frame[i] = 0xff // to all

@@ -26,6 +26,15 @@ const (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// sends waits until an end of a cable whose other end is up, too, sends: until then the
+// kernel drops what a tap sends there.
+func sends(t testing.TB, iface string) {
+	t.Helper()
+	await.True(t, iface+" is up", func() bool {
+		return strings.Contains(ethernettest.IP(t, "link", "show", iface), " state UP ")
+	})
+}
+
 func receiver(t testing.TB, iface string) *Receiver {
 	t.Helper()
 	r, err := OpenReceiver(Port{Interface: iface}, quiet())

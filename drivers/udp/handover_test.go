@@ -2,8 +2,6 @@ package udp
 
 import (
 	"bytes"
-	"fmt"
-	"net"
 	"testing"
 
 	"heliograph/ci/await"
@@ -11,12 +9,7 @@ import (
 )
 
 func TestFramesCrossOnHandedDescriptors(t *testing.T) {
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", free.LocalAddr().(*net.UDPAddr).Port)
-	_ = free.Close()
+	address := await.FreeAddress(t)
 	far, err := ListenFile(address)
 	if err != nil {
 		t.Fatal(err)

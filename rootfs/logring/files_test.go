@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/ci/await"
 )
 
 // contains reports whether one of the newest lines contains all of the words.
@@ -46,7 +48,7 @@ func TestCardThatStallsHoldsUpNoOneWhoLogs(t *testing.T) {
 	}()
 	select {
 	case <-written:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Bound):
 		t.Fatal("a log line waits for the card")
 	}
 	if !contains(&r, fmt.Sprintf("line %d", 2*queuedLines-1)) {
@@ -58,12 +60,9 @@ func TestCardThatStallsHoldsUpNoOneWhoLogs(t *testing.T) {
 	}
 	defer f.Close()
 	go func() { _, _ = f.WriteTo(discard{}) }()
-	for deadline := time.Now().Add(10 * time.Second); !contains(&r, "missing on the card"); {
-		if time.Now().After(deadline) {
-			t.Fatal("the log does not say that lines are missing on the card")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the log says that lines are missing on the card", func() bool {
+		return contains(&r, "missing on the card")
+	})
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}

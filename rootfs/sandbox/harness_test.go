@@ -131,12 +131,14 @@ func newWire(t *testing.T, kind string, content string) *wire {
 	if _, err := w.far.WriteString(content); err != nil {
 		t.Fatal(err)
 	}
-	readable(t, w.near, true)
+	if !readable(t, w.near, await.Bound) {
+		t.Fatal("nothing to read")
+	}
 	return w
 }
 
-// readable waits until something can be read, when it must be.
-func readable(t *testing.T, f *os.File, must bool) bool {
+// readable waits at most so long until something can be read.
+func readable(t *testing.T, f *os.File, wait time.Duration) bool {
 	t.Helper()
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -144,22 +146,21 @@ func readable(t *testing.T, f *os.File, must bool) bool {
 	}
 	n := 0
 	_ = raw.Control(func(fd uintptr) {
-		wait := 20
-		if must {
-			wait = 5000
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for n, err = unix.Poll(fds, int(wait.Milliseconds())); err == unix.EINTR; {
+			n, err = unix.Poll(fds, int(wait.Milliseconds()))
 		}
-		n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, wait)
 	})
-	if must && n != 1 {
-		t.Fatalf("nothing to read: %d, %v", n, err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return n == 1
 }
 
-// arrived is what came out at the far side.
-func (w *wire) arrived(t *testing.T) string {
+// arrived is what came out at the far side within a time.
+func (w *wire) arrived(t *testing.T, wait time.Duration) string {
 	t.Helper()
-	if !readable(t, w.far, false) {
+	if !readable(t, w.far, wait) {
 		return ""
 	}
 	b := make([]byte, 64)

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"heliograph/ci/await"
 )
 
 // try is one way around the sandbox, over one kind of link, and what the
@@ -120,12 +123,12 @@ func TestAReceiverCannotWriteItsLink(t *testing.T) {
 			if got := hostile(t, w, Receive, true, c.attempt); got != c.want {
 				t.Errorf("in the sandbox: %q, want %q", got, c.want)
 			}
-			if got := w.arrived(t); got != "" {
+			if got := w.arrived(t, 20*time.Millisecond); got != "" {
 				t.Errorf("in the sandbox: %q left, want nothing", got)
 			}
 			w = newWire(t, c.kind, "")
 			got := hostile(t, w, Receive, false, c.attempt)
-			if left := w.arrived(t); left == "" {
+			if left := w.arrived(t, await.Bound); left == "" {
 				t.Errorf("without it: %q, nothing left: this row proves nothing", got)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	"heliograph/rootfs/console"
 )
 
@@ -35,7 +36,7 @@ func TestAConsoleOnTheNetworkAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if got, err := Ask(d, console.Enquiry, "status", 10*time.Second); err != nil || string(got) != "{}" {
+	if got, err := Ask(d, console.Enquiry, "status", await.Bound); err != nil || string(got) != "{}" {
 		t.Errorf("got %q, %v", got, err)
 	}
 	if _, err := Ask(d, 'd', "diagnostics", time.Millisecond); err == nil ||

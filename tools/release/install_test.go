@@ -197,9 +197,6 @@ func (h *host) configure() {
 	h.put("/etc/heliograph/pair.key", "644", pairkey.Format(pairkey.New())) // of both users, here
 	h.put("/etc/heliograph/heliotx.toml", "644", []byte(link+"listen = [\"udp://127.0.0.1:5514\"]\n"))
 	h.put("/etc/heliograph/heliorx.toml", "644", []byte(link+"forward = \"tcp://127.0.0.1:6601\"\n"))
-	h.put("/run/short.conf", "644", []byte("[Service]\nWatchdogSec=5\nRestartSec=1\n"))
-	h.does("install", "-D", "-m", "644", "/run/short.conf", "/run/systemd/system/heliorx.service.d/short.conf")
-	h.does("systemctl", "daemon-reload")
 }
 
 // hardened checks what the kernel says of the process that runs.
@@ -226,6 +223,10 @@ func (h *host) hardened(name string) {
 // hangs stops a role's process, and waits until systemd has another.
 func (h *host) hangs(name string) {
 	h.t.Helper()
+	h.put("/run/short.conf", "644", []byte("[Service]\nWatchdogSec=5\nRestartSec=1\n"))
+	h.does("install", "-D", "-m", "644", "/run/short.conf", "/run/systemd/system/"+name+".service.d/short.conf")
+	h.does("systemctl", "daemon-reload")
+	h.does("systemctl", "restart", name)
 	before := h.property(name, "MainPID")
 	h.does("kill", "-STOP", before)
 	await.NoError(h.t, name+" is restarted", func() error {

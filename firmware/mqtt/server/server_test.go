@@ -74,7 +74,7 @@ func TestMosquittoSubReads(t *testing.T) {
 				const n = 300
 				cmd := exec.Command("mosquitto_sub", "-V", version, "-h", "127.0.0.1", "-p", port, "-t", "r/#", "-t",
 					"t/+/x",
-					"-q", fmt.Sprint(qos), "-C", fmt.Sprint(n+1), "-W", "30", "-F", "%t %q %r %p")
+					"-q", fmt.Sprint(qos), "-C", fmt.Sprint(n+1), "-W", "120", "-F", "%t %q %r %p")
 				var out bytes.Buffer
 				cmd.Stdout = &out
 				if err := cmd.Start(); err != nil {
@@ -111,7 +111,7 @@ func TestMosquittoSubComesBackToItsSession(t *testing.T) {
 		s := start(t, Config{})
 		_, port, _ := net.SplitHostPort(s.Address())
 		args := []string{"-V", version, "-h", "127.0.0.1", "-p", port, "-t", "t", "-q", "1", "-c", "-i", "me", "-W",
-			"30"}
+			"120"}
 		if version == "mqttv5" {
 			args = append(args, "-x", "600")
 		}

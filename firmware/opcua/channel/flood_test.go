@@ -108,7 +108,7 @@ func TestFloodingClientsAreBoundedAndOthersAnswered(t *testing.T) {
 // channels go on.
 func TestClientThatReadsNothingLosesItsChannel(t *testing.T) {
 	l, err := transport.Listen(t.Context(), "127.0.0.1:0", transport.ListenConfig{
-		Timeouts: transport.Timeouts{Write: time.Second}, // in which the handshake must succeed
+		Timeouts: transport.Timeouts{Write: 10 * time.Second}, // in which the handshake must succeed
 	})
 	if err != nil {
 		t.Fatal(err)
