@@ -15,7 +15,7 @@ import (
 
 // Bound is how long True and NoError wait: many times what anything here takes on
 // a machine that is three times busier than usual.
-const Bound = 2 * time.Minute
+const Bound = 5 * time.Minute
 
 // The pause between two polls grows, so that a long wait leaves the processors to
 // what it waits for.

@@ -22,7 +22,7 @@ import (
 )
 
 // clientBound is for a client that makes its own certificate first.
-const clientBound = 3 * time.Minute
+const clientBound = 2 * await.Bound
 
 // foreignClient has node-opcua's client inspect the mirror. Between its
 // tries refused is called with the reason.
