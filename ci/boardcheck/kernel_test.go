@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"heliograph/rootfs/storage"
 )
 
 // image64 is at byte 56 of an arm64 kernel (Linux, arch/arm64/booting.rst).
@@ -124,6 +126,10 @@ func (p *partition) configuration(kernel []byte) {
 		if !strings.Contains(config, "\nCONFIG_"+option+"=y\n") {
 			p.t.Errorf("the kernel has no CONFIG_%s built in", option)
 		}
+	}
+	if !strings.Contains(config, "\nCONFIG_FAT_DEFAULT_UTF8=y\n") &&
+		!slices.Contains(strings.Split(storage.BootOptions, ","), "utf8") {
+		p.t.Error("the kernel shows names of the boot partition in ASCII: mount it with utf8")
 	}
 	if p.board.Console.OnUSB() && strings.Contains(config, "\nCONFIG_USB_SERIAL_CONSOLE=y\n") {
 		p.t.Error("the kernel can write to USB serial adapters now: boards.KernelConsole says that it cannot")

@@ -37,7 +37,7 @@ const common = `pair = "press-hall"
 medium   = "uart"
 device   = "/dev/ttyAMA0"
 baud     = 115200
-key_file = "pair.key"
+key_file = "Paarschlüssel.key"
 
 [status]
 listen = "0.0.0.0:9464"

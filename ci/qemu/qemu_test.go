@@ -34,7 +34,7 @@ const configuration = `pair = "press-hall"
 [link]
 medium   = "udp"
 address  = "10.0.2.2:17000"
-key_file = "pair.key"
+key_file = "Paarschlüssel.key"
 
 [status]
 listen = "0.0.0.0:9464"
@@ -207,7 +207,8 @@ func optionsFor(t *testing.T, board boards.Board, role, configuration, network, 
 	t.Helper()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
-		"role.toml": configuration, "network.toml": network, "pair.key": string(pairkey.Format([pairkey.Size]byte{1})),
+		"role.toml": configuration, "network.toml": network,
+		"Paarschlüssel.key": string(pairkey.Format([pairkey.Size]byte{1})), // not ASCII: the kernel has to show it so
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

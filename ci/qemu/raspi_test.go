@@ -31,7 +31,7 @@ func TestRaspberryPiShowsItsHeartbeat(t *testing.T) {
 medium   = "uart"
 device   = "/dev/ttyS0"
 baud     = 115200
-key_file = "pair.key"
+key_file = "Paarschlüssel.key"
 
 [[syslog]]
 channel = "syslog"

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"heliograph/rootfs/storage"
 )
 
 // Partitions of the card.
@@ -47,18 +49,18 @@ func mountSystem() error {
 
 // mountBoot mounts the boot partition of a disk.
 func mountBoot(log *slog.Logger, disk string) {
-	err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert)
+	err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert, storage.BootOptions)
 	if err != nil {
 		log.Error("boot partition not mounted", "error", err)
 	}
 }
 
-func mountPartition(disk, number, at, kind string, flags uintptr) error {
+func mountPartition(disk, number, at, kind string, flags uintptr, options string) error {
 	device, err := partition(disk, number)
 	if err != nil {
 		return err
 	}
-	if err := unix.Mount(device, at, kind, flags, ""); err != nil {
+	if err := unix.Mount(device, at, kind, flags, options); err != nil {
 		return fmt.Errorf("mounting %s on %s: %w", device, at, err)
 	}
 	return nil
