@@ -29,9 +29,9 @@ type configuration struct {
 	ports config.Ports
 }
 
-// paths are those in the role's configuration that the console uses.
+// paths are what of the role's configuration the console uses.
 type paths struct {
-	link    string // device or interface; "" for UDP
+	link    config.Link
 	pki     string // folder of certificates
 	state   string // folder of state
 	keyFile string // pair key
@@ -47,7 +47,10 @@ func (s *Supervisor) configuredPaths() paths {
 
 // Link returns the device or interface of the configured link; "" for UDP, and before
 // the configuration was read.
-func (s *Supervisor) Link() string { return s.configuredPaths().link }
+func (s *Supervisor) Link() string {
+	l := s.configuredPaths().link
+	return l.Device + l.Interface // one of two is empty
+}
 
 // readConfiguration reads the role's configuration, and logs what is wrong with it.
 func (s *Supervisor) readConfiguration() (configuration, error) {
@@ -69,8 +72,7 @@ func (s *Supervisor) readConfiguration() (configuration, error) {
 		c, pki, state = configuration{rx.Link, rx.Ports()}, rx.PKI, rx.State
 	}
 	s.mu.Lock()
-	// one of two is empty
-	s.paths = paths{link: c.link.Device + c.link.Interface, pki: pki, state: state, keyFile: c.link.KeyFile}
+	s.paths = paths{link: c.link, pki: pki, state: state, keyFile: c.link.KeyFile}
 	s.mu.Unlock()
 	if err == nil {
 		return c, nil

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"heliograph/boards/fit"
-	"heliograph/firmware/config"
 	"heliograph/rootfs/console"
 	"heliograph/rootfs/network"
 )
@@ -48,7 +47,7 @@ func (b *ConsoleBoard) readNetwork(n console.Network) (network.Config, error) {
 	if _, err := network.Parse(strings.NewReader(c.Text())); err != nil {
 		return c, err
 	}
-	link := config.Link{Medium: config.Ethernet, Interface: b.config.Role.configuredPaths().link}
+	link := b.config.Role.configuredPaths().link
 	if list := fit.CheckNetwork(b.config.Board, fit.Network{Interface: n.Interface}, link); len(list) > 0 {
 		return c, errors.New("network: " + list[0].Message)
 	}

@@ -124,6 +124,34 @@ func TestConsoleSetsTheNetwork(t *testing.T) {
 	}
 }
 
+// A board with all interfaces on USB has the one that is called eth0 by chance alone, which
+// matters beside a link that has an interface.
+func TestConsoleSetsTheNetworkBesideItsLink(t *testing.T) {
+	uart := strings.Replace(validTX, "\"udp\"\naddress = \"127.0.0.1:17000\"",
+		"\"uart\"\ndevice = \"/dev/ttyAMA0\"\nbaud = 115200", 1)
+	ethernet := strings.Replace(validTX, "\"udp\"\naddress = \"127.0.0.1:17000\"",
+		"\"ethernet\"\ninterface = \"path:usb\"", 1)
+	for name, tt := range map[string]struct {
+		configuration string
+		set           bool
+	}{"uart": {uart, true}, "udp": {validTX, true}, "ethernet": {ethernet, false}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "tx", tt.configuration)
+			if err := r.prepareFolders(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.readConfiguration(); err != nil {
+				t.Fatal(err)
+			}
+			b, _ := newConsole(t, r)
+			b.config.Board, _ = boards.ByName("rpi3bplus")
+			if err := b.SetNetwork(console.Network{Interface: "eth0", Address: "dhcp"}); (err == nil) != tt.set {
+				t.Errorf("got %v, want it set: %t", err, tt.set)
+			}
+		})
+	}
+}
+
 func TestConsoleChangesThePairKey(t *testing.T) {
 	for role, both := range map[string]bool{"tx": false, "rx": true} {
 		t.Run(role, func(t *testing.T) {
