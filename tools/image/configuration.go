@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -115,6 +116,10 @@ func (o Options) readRole(pairKey string) (Content, error) {
 			return nil, fmt.Errorf("image: %s names %s, which a board has for something else: give it another name",
 				o.Config, name)
 		}
+		if slices.ContainsFunc(strings.Split(at, "/"), litter) {
+			return nil, fmt.Errorf("image: %s names %s, and an image leaves out what systems put into folders, "+
+				"such as names that begin with a dot: give it another name", o.Config, name)
+		}
 		if at == pairKey {
 			continue
 		}
@@ -146,6 +151,9 @@ func readPKI(dir string) (Content, error) {
 		err := fs.WalkDir(root, below, func(name string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) && name == below {
 				return nil
+			}
+			if err == nil && d.IsDir() && litter(d.Name()) {
+				return fs.SkipDir
 			}
 			if err != nil || !d.Type().IsRegular() || litter(d.Name()) {
 				return err
@@ -229,7 +237,7 @@ func namedFiles(configuration []byte) []string {
 	return named("", keys)
 }
 
-// named returns the files that a configuration names.
+// named returns the files that a configuration names. An empty name is one that is left out.
 func named(key string, value any) []string {
 	var list []string
 	switch v := value.(type) {
@@ -242,8 +250,8 @@ func named(key string, value any) []string {
 			list = append(list, named(key, below)...)
 		}
 	case string:
-		if strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "certificate") ||
-			strings.HasSuffix(key, "private_key") {
+		if v != "" && (strings.HasSuffix(key, "_file") || strings.HasSuffix(key, "certificate") ||
+			strings.HasSuffix(key, "private_key")) {
 			list = append(list, v)
 		}
 	}

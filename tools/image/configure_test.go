@@ -122,6 +122,23 @@ func TestCardOfAFileManager(t *testing.T) {
 	fsck(t, f.Name())
 }
 
+func TestWhatSystemsPutBesideCertificatesIsLeftOut(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"own/certs/own.der", "own/._own.der", "trusted/.cache/server.der"} {
+		at := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte("der"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := readPKI(folder)
+	if d := got.Difference(Content{"pki/own/certs/own.der": []byte("der")}); err != nil || d != "" {
+		t.Errorf("got %v, %v; want no %s", got, err, d)
+	}
+}
+
 func TestConfigureRefusesWithoutWriting(t *testing.T) {
 	p := planted(t, 1)
 	faulty := filepath.Join(filepath.Dir(p.config), "faulty.toml")

@@ -97,6 +97,9 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 		"\"pair.key\"\n[[syslog]]\nchannel = \"s\"\nlisten = [\"udp://0.0.0.0:514\"]\n"
 	for _, c := range []struct{ name, text, fault string }{
 		{"as it should be", valid, ""},
+		{"no users", valid + "[status]\nlisten = \"0.0.0.0:9464\"\nusers_file = \"\"\n", ""},
+		{"a file that is left out of an image", strings.Replace(valid, "pair.key", ".pair.key", 1), "names .pair.key"},
+		{"a file in a folder that is", strings.Replace(valid, "pair.key", ".keys/pair.key", 1), "names .keys/pair.key"},
 		{"unknown key", valid + "nonsense = 1\n", "nonsense"},
 		{"state where it would be lost", valid + "[state]\ndirectory = \"/var\"\n", "data partition"},
 	} {
@@ -104,7 +107,11 @@ func TestConfigurationBringsTheFilesThatItNames(t *testing.T) {
 			folder := t.TempDir()
 			name := filepath.Join(folder, "tx.toml")
 			key := string(pairkey.Format([pairkey.Size]byte{1}))
+			if err := os.Mkdir(filepath.Join(folder, ".keys"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 			for path, text := range map[string]string{name: c.text, filepath.Join(folder, "pair.key"): key,
+				filepath.Join(folder, ".pair.key"): key, filepath.Join(folder, ".keys/pair.key"): key,
 				filepath.Join(folder, "other.key"): "secret"} {
 				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
