@@ -47,7 +47,7 @@ func (p *Partition) Prepare() Result {
 		}
 		if damaged(err) {
 			if fresh, unread := p.Machine.IsNew(); unread == nil && fresh {
-				return p.format("")
+				return p.format(p.lost(err))
 			}
 		}
 		if try == len(pauses) {
@@ -69,6 +69,15 @@ func (p *Partition) Prepare() Result {
 			err))
 	}
 	return p.format(err.Error())
+}
+
+// lost returns why what was on a new partition is lost, "" if nothing was: after a restart
+// for a damaged one, its formatting was cut off.
+func (p *Partition) lost(err error) string {
+	if readAttempts(p.Card) == 0 {
+		return ""
+	}
+	return err.Error()
 }
 
 // damaged reports whether the card answers, and what it answers is not a filesystem
