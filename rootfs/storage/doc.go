@@ -9,9 +9,9 @@
 // nothing is formatted at the first error:
 //
 //	it mounts                        grown to the partition's size while it is in use
-//	all zeros or ones, or its        new: formatted. After a restart for a damaged one, whose
-//	  formatting was cut off         formatting was cut off, console, status and audit trail
-//	                                 say so
+//	all zeros or ones, or it begins  new: formatted. After a restart for a damaged one, whose
+//	  as an image or a formatting    formatting was cut off, console, status and audit trail
+//	  that was cut off leaves it     say so
 //	it does not mount                tried again 4 times within 15 s, then once after a
 //	                                 restart of the board, which the attempts count
 //	  and the card does not answer   state is kept in memory; nothing is written

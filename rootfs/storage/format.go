@@ -11,6 +11,8 @@ import (
 	"github.com/diskfs/go-diskfs/backend"
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/ext4"
+
+	"heliograph/firmware/platform/disk"
 )
 
 // Of ext4, Documentation/filesystems/ext4 of Linux.
@@ -31,8 +33,8 @@ const (
 	// beginning is what is all zeros or ones on a card that was never formatted.
 	beginning = 1 << 20
 	// formatting stands at the partition's beginning, where ext4 has nothing, until the
-	// superblock is written.
-	formatting = "heliograph: being formatted\n"
+	// superblock is written. An image has it too.
+	formatting = disk.Formatting
 )
 
 // format writes an empty ext4 with a journal to a device. A power cut leaves it either
@@ -126,7 +128,7 @@ func (s *superblockLast) ReadAt(b []byte, at int64) (int, error) {
 
 // isNew reports whether a device has never had a filesystem: it begins with zeros, or
 // with the ones of erased flash, and there is no copy of a superblock; or its formatting
-// was cut off.
+// did not begin after an image was written, or was cut off.
 func isNew(device string) (bool, error) {
 	f, err := os.Open(device)
 	if err != nil {

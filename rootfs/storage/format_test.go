@@ -73,6 +73,13 @@ func TestWhatWasInUseIsNotNew(t *testing.T) {
 		"other ones":      {func(f *os.File) error { return fill(f, 0xAA) }, false},
 		"one byte":        {func(f *os.File) error { _, err := f.WriteAt([]byte{1}, beginning-1); return err }, false},
 		"beginning wiped": {func(f *os.File) error { return wiped(f, size) }, false},
+		"an image written over it": {func(f *os.File) error {
+			if err := wiped(f, size); err != nil {
+				return err
+			}
+			_, err := f.WriteAt([]byte(formatting), 0)
+			return err
+		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			device := blank(t, size)

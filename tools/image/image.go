@@ -13,8 +13,8 @@
 //	                manifest.json
 //	260 MiB      2: SquashFS, 64 MiB: slot A, the root filesystem
 //	324 MiB      3: the same size for slot B, empty
-//	388 MiB      4: data, the rest of 512 MiB, empty: PID 1 makes it reach the end of
-//	                the card, and formats it
+//	388 MiB      4: data, the rest of 512 MiB, with the mark of package disk alone: PID 1
+//	                makes it reach the end of the card, and formats it
 //
 // The whole is a power of two, which emulated card readers ask for; most of it
 // is holes. The initramfs finds its slot by the disk signature, and mounts it when
@@ -44,6 +44,7 @@ import (
 	"path/filepath"
 
 	"heliograph/boards"
+	"heliograph/firmware/platform/disk"
 	"heliograph/tools/image/filesystem"
 	"heliograph/tools/image/packed"
 )
@@ -165,6 +166,10 @@ func assemble(f *os.File, o Options, p programs) error {
 		return err
 	}
 	if _, err := f.WriteAt(s.root, slotAStart); err != nil {
+		return err
+	}
+	// What a card had before may have left copies of its superblock behind the image.
+	if _, err := f.WriteAt([]byte(disk.Formatting), dataStart); err != nil {
 		return err
 	}
 	return filesystem.WriteFAT(f, bootStart, bootSize, boot)

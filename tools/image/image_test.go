@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"io"
 	"os"
@@ -66,6 +67,20 @@ func digest(t *testing.T, name string) [sha256.Size]byte {
 func TestTwoImagesOfTheSameAreEqual(t *testing.T) {
 	if got, want := digest(t, written(t, "rpi4b")), digest(t, written(t, "rpi4b")); got != want {
 		t.Errorf("got %x the second time, want %x", got, want)
+	}
+}
+
+// TestAWrittenCardIsNew although a copy of a superblock of what the card had is behind the image.
+func TestAWrittenCardIsNew(t *testing.T) {
+	f := onImage(t, written(t, "virt"))
+	want := "heliograph: being formatted\n\x00"
+	got := make([]byte, len(want))
+	if _, err := f.ReadAt(got, dataStart); err != nil || string(got) != want {
+		t.Errorf("got %q, %v where the data partition begins; want %q", got, err, want)
+	}
+	attempts := make([]byte, sectorSize)
+	if _, err := f.ReadAt(attempts, 3<<20); err != nil || bytes.Count(attempts, []byte{0}) != sectorSize {
+		t.Errorf("got attempts to mount the data partition, %v; want none", err)
 	}
 }
 

@@ -21,6 +21,10 @@ import (
 // File is where PID 1 publishes Start to the role. It is replaced atomically.
 const File = "/run/release/disk.json"
 
+// Formatting stands where the data partition of a board begins, which ext4 leaves free, until
+// PID 1 has formatted it.
+const Formatting = "heliograph: being formatted\n"
+
 // Our own bounds, in bytes.
 const (
 	maxFile  = 4 << 10
