@@ -49,7 +49,9 @@ func mountSystem() error {
 
 // mountBoot mounts the boot partition of a disk.
 func mountBoot(log *slog.Logger, disk string) {
-	err := mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert, storage.BootOptions)
+	err := storage.MountBoot(log, func() error {
+		return mountPartition(disk, bootPartition, "/boot", "vfat", unix.MS_RDONLY|inert, storage.BootOptions)
+	})
 	if err != nil {
 		log.Error("boot partition not mounted", "error", err)
 	}
