@@ -19,7 +19,7 @@ func (t *Transmitter) Refused() (n uint64) {
 // Arrived returns how many packets the interface has received by which frames leave; ok is
 // false where that is not known, or where it is loopback, which receives what it sends.
 func (t *Transmitter) Arrived() (packets uint64, ok bool) {
-	index, ok := netdev.Towards(t.to.name)
+	index, ok := netdev.Towards(t.to.number)
 	if !ok {
 		return 0, false
 	}

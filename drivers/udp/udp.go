@@ -44,6 +44,7 @@ const (
 // endpoint is a resolved address and what follows from its family.
 type endpoint struct {
 	name    string // as the operator wrote it
+	number  string // what it was resolved to
 	domain  int
 	address unix.Sockaddr
 	v4      unix.RawSockaddrInet4
@@ -55,7 +56,7 @@ func resolve(address string) (*endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("udp: %s: use host:port, such as 10.0.0.2:17000: %w", address, err)
 	}
-	e := &endpoint{name: address}
+	e := &endpoint{name: address, number: a.String()}
 	port := uint16(a.Port)
 	ip, ok := netip.AddrFromSlice(a.IP)
 	if ip = ip.Unmap(); !ok || ip.Is4() {
