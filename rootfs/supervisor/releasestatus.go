@@ -71,6 +71,8 @@ func (s *ReleaseStatus) SetRunning(r Running) {
 	o := s.state.Update
 	s.mu.Unlock()
 	switch {
+	case r.gaveUp(o):
+		s.gaveUp(r.Card.Refused, r.fate())
 	case o == nil || o.Result != release.Installed:
 		s.publish()
 	case r.Card.Refused == o.Version:
@@ -80,6 +82,16 @@ func (s *ReleaseStatus) SetRunning(r Running) {
 	default:
 		s.publish()
 	}
+}
+
+// gaveUp says whether the card has given up a newer release than the one that runs, of which
+// o, the last outcome, says nothing: one that a PC installed, or a kept one that is damaged.
+func (r Running) gaveUp(o *release.Outcome) bool {
+	if r.Card.Refused <= r.Card.Version || r.Card.Pending != 0 {
+		return false
+	}
+	return o == nil || o.Result != release.Refused &&
+		(o.Version != r.Card.Refused || o.Result != release.RolledBack)
 }
 
 // fate says what became of the trial of a release that was given up before this program
@@ -132,6 +144,17 @@ func (s *ReleaseStatus) rolledBack(why string) {
 	o := release.Outcome{Version: s.state.Version, Name: s.state.Name, Result: release.RolledBack, Reason: why}
 	if before := s.state.Update; before != nil && before.Result == release.Installed {
 		o.Version, o.Name = before.Version, before.Name
+	}
+	s.mu.Unlock()
+	s.record(o)
+}
+
+// gaveUp records that the initramfs has given a release up.
+func (s *ReleaseStatus) gaveUp(version uint64, why string) {
+	o := release.Outcome{Version: version, Result: release.RolledBack, Reason: why}
+	s.mu.Lock()
+	if before := s.state.Update; before != nil && before.Version == version {
+		o.Name = before.Name
 	}
 	s.mu.Unlock()
 	s.record(o)

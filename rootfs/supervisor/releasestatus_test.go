@@ -41,6 +41,24 @@ func TestOutcomeOfAnUpdateIsPublished(t *testing.T) {
 		"given up by the initramfs": {installed, update.State{Version: 7, Floor: 7, Refused: 8,
 			Fate: "it is damaged on the card"}, nil,
 			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "it is damaged on the card"}},
+		"installed by a PC and given up by the initramfs": {func(s *ReleaseStatus) {
+			s.record(release.Outcome{Version: 7, Name: "v7", Result: release.Kept})
+		},
+			update.State{Version: 7, Floor: 7, Refused: 9, Fate: "it is damaged on the card"}, nil,
+			release.Outcome{Version: 9, Result: release.RolledBack, Reason: "it is damaged on the card"}},
+		"given up, and nothing was known": {func(*ReleaseStatus) {},
+			update.State{Version: 8, Floor: 8, Refused: 9, Fate: update.NeverBegan}, nil,
+			release.Outcome{Version: 9, Result: release.RolledBack, Reason: update.NeverBegan}},
+		"kept, and left because it is damaged": {func(s *ReleaseStatus) {
+			s.record(release.Outcome{Version: 8, Name: "v8", Result: release.Kept})
+		},
+			update.State{Version: 7, Floor: 8, Refused: 8, Fate: "it is damaged on the card"}, nil,
+			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "it is damaged on the card"}},
+		"refused, after another was given up": {func(s *ReleaseStatus) {
+			s.refused(release.Manifest{Version: 10}, errors.New("no room"))
+		},
+			update.State{Version: 8, Floor: 8, Refused: 9, Fate: update.NeverBegan}, nil,
+			release.Outcome{Version: 10, Result: release.Refused, Reason: "no room"}},
 		"rolled back here": {installed, trial, func(s *ReleaseStatus) { s.rolledBack("state stuck") },
 			release.Outcome{Version: 8, Name: "v8", Result: release.RolledBack, Reason: "state stuck"}},
 		"an old one": {func(s *ReleaseStatus) {

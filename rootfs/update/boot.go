@@ -100,7 +100,7 @@ func (r record) fate() string {
 	return fmt.Sprintf("the firmware started it %d times, and it never became healthy", r.begun)
 }
 
-// fallBack commits the other set if it is intact.
+// fallBack commits the other set if it is intact, and records that the running one is damaged.
 func (c *Card) fallBack(why error) (Action, error) {
 	other := c.running.Other()
 	if _, err := c.Check(other); err != nil {
@@ -108,6 +108,11 @@ func (c *Card) fallBack(why error) (Action, error) {
 	}
 	if err := c.choose(chosenFile, other); err != nil {
 		return Stuck, errors.Join(why, err)
+	}
+	if m, err := c.Manifest(c.running); err == nil {
+		r := c.record
+		r.refused, r.damaged = m.Version, true
+		why = errors.Join(why, c.save(r))
 	}
 	return Restart, why
 }

@@ -66,12 +66,12 @@ func TestBoot(t *testing.T) {
 		"on trial":                               {B, two, nil, nil, Start, A, 2, 0, false},
 		"on trial, damaged":                      {B, two, []string{"b root"}, nil, Restart, A, 0, 2, true},
 		"on trial, not in the record":            {B, two, nil, none, Restart, A, 0, 0, true},
-		"committed slot damaged, other whole":    {A, one, []string{"a root"}, none, Restart, B, 0, 0, true},
+		"committed slot damaged, other whole":    {A, one, []string{"a root"}, none, Restart, B, 0, 1, true},
 		"committed slot damaged, update waits":   {A, one, []string{"a root"}, nil, Try, A, 2, 0, false},
 		"both slots damaged":                     {A, one, []string{"a root", "b root"}, none, Stuck, A, 0, 0, true},
 		"both damaged, an update was pending":    {A, one, []string{"a root", "b root"}, nil, Stuck, A, 0, 2, true},
 		"other set's kernel damaged":             {A, one, []string{"a root", "b vmlinuz"}, none, Stuck, A, 0, 0, true},
-		"a root that the initramfs is not of":    {A, two, nil, none, Restart, B, 0, 0, true},
+		"a root that the initramfs is not of":    {A, two, nil, none, Restart, B, 0, 1, true},
 		"config.txt names no set":                {A, one, []string{"config.txt"}, none, Start, 0, 0, 0, true},
 		"the commit was cut before the record":   {B, two, []string{"commit"}, nil, Start, B, 0, 0, false},
 		"a manifest in the committed set spoilt": {A, one, []string{"a manifest.json"}, none, Start, A, 0, 0, false},
@@ -218,7 +218,12 @@ func TestFallingBackDoesNotOpenTheWayToOlderReleases(t *testing.T) {
 		t.Fatalf("got version %d, %v with a damaged slot; want 1", got, err)
 	}
 	s, err := open(t, d, A).State()
-	if s.Floor != 2 || err != nil {
-		t.Errorf("got floor %d, %v; want 2", s.Floor, err)
+	if s.Floor != 2 || s.Refused != 2 || s.Fate != "it is damaged on the card" || err != nil {
+		t.Errorf("got %+v, %v; want floor 2, and release 2 refused because it is damaged", s, err)
+	}
+	k := key(t, 1)
+	if _, err := open(t, d, A).Install(bytes.NewReader(sealed(t, newRelease(2), k)), public(k),
+		Target{"tx", "virt"}); err != nil {
+		t.Errorf("the release that was damaged, installed again: %v", err)
 	}
 }

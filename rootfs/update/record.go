@@ -11,7 +11,7 @@ type record struct {
 	sequence uint32
 	floor    uint64 // the lowest version that may be installed
 	pending  uint64 // version that waits to be tried; 0: none
-	refused  uint64 // version that was tried last and given up; 0: none
+	refused  uint64 // version that was given up last; 0: none
 	tries    uint32 // of the pending one
 	boots    uint32 // since the board was last healthy
 	target   Set    // set of the pending one

@@ -9,7 +9,7 @@ type State struct {
 	Version            uint64 // of the running set; 0 when its manifest is damaged
 	Floor              uint64 // the lowest version that is installed
 	Pending            uint64 // is tried at the next start; 0: none
-	Refused            uint64 // was tried last and given up; 0: none
+	Refused            uint64 // was given up last, after trials or because it is damaged; 0: none
 	Fate               string // why it was given up, in words; "" when none was
 	Boots              uint32 // of the committed set since it was last healthy, this one included
 }
