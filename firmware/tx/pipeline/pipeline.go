@@ -209,6 +209,14 @@ func (l *Link) wakeAt() time.Time {
 	return at
 }
 
+// keepTotalsIfDue has the totals kept, unless they were a moment ago.
+func (l *Link) keepTotalsIfDue(now time.Time) {
+	if now.Sub(l.kept) >= keepEvery {
+		l.kept = now
+		l.keepTotals()
+	}
+}
+
 // keepTotals has the totals kept, if they changed.
 func (l *Link) keepTotals() {
 	if l.config.Totals == nil {
@@ -238,8 +246,8 @@ func (l *Link) encode(frames [][]byte) [][]byte {
 
 // transmit passes the batch to the medium until all of it has left, and calls the Left of
 // what is complete with it: what a medium that is away (an interface removed, a port
-// unplugged) does not accept is kept, and the channels' queues bound what waits behind it.
-// It returns false when ctx ended before that.
+// unplugged) does not accept is kept, and the channels' queues bound what waits behind it,
+// which the totals count meanwhile. It returns false when ctx ended before that.
 func (l *Link) transmit(ctx context.Context, now time.Time) bool {
 	for len(l.unsent) > 0 {
 		l.steps.Add(1)
@@ -249,16 +257,18 @@ func (l *Link) transmit(ctx context.Context, now time.Time) bool {
 		if len(l.unsent) == 0 {
 			break
 		}
+		l.keepTotalsIfDue(time.Now())
 		select {
 		case <-ctx.Done():
 			return false
 		case <-time.After(retry):
 		}
 	}
-	if l.sender.Acknowledging() || now.Sub(l.kept) >= keepEvery {
+	if l.sender.Acknowledging() {
 		l.kept = now
 		l.keepTotals()
 	}
+	l.keepTotalsIfDue(now)
 	l.sender.Sent()
 	return true
 }

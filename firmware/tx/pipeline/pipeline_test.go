@@ -247,6 +247,31 @@ func TestTotalsAreKeptBeforeLeftIsCalled(t *testing.T) {
 	})
 }
 
+// TestTotalsAreKeptWhileTheMediumIsAway: a process that is killed then has lost what it accepted.
+func TestTotalsAreKeptWhileTheMediumIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{}
+		m := &medium{}
+		l := newLink(t, m)
+		l.config.Totals = k
+		p := l.Port("plant", wire.LowLatency)
+		run(t, l, func() {
+			time.Sleep(time.Second)
+			m.away.Store(true)
+			time.Sleep(time.Second) // the loop is held by a batch
+			for range 10 {
+				if err := p.Put(event("x", nil)); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(keepEvery + retry)
+			if got := k.last(); got != 40+10 {
+				t.Errorf("got a total of %d kept, want 10 beside 40 of earlier runs", got)
+			}
+		})
+	})
+}
+
 func TestTotalsAtTheEndContainWhatWasLostButNotWhatItsSourceKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{}
