@@ -92,16 +92,18 @@ func (m *Mux) makeRoom(c *Channel) (dropped []Record) {
 		dropped = m.dropEvent(c, dropped)
 	}
 	for {
-		all, most := 0, c
+		fullest, all := c, 0
+		n, most := c.queue.droppable()
 		for _, c := range m.channels {
-			if all += c.queue.loose; c.queue.loose > most.queue.loose {
-				most = c
+			events, bytes := c.queue.droppable()
+			if all += bytes; bytes > most {
+				fullest, n, most = c, events, bytes
 			}
 		}
-		if all <= m.limits.Queued || most.queue.events.n <= 1 {
+		if all <= m.limits.Queued || n <= 1 {
 			return dropped
 		}
-		dropped = m.dropEvent(most, dropped)
+		dropped = m.dropEvent(fullest, dropped)
 	}
 }
 

@@ -68,7 +68,7 @@ func TestClaimsAreExact(t *testing.T) {
 		switch n := random.IntN(10); {
 		case n < 6:
 			mustPut(t, m, c, r)
-		case n < 7 && c.queue.events.n > 0:
+		case n < 7 && c.queue.events.n+c.queue.alarms.n > 0:
 			if r, k, removed := c.queue.dropOldest(); removed {
 				c.keys.release(k, r.Key)
 				m.classes[c.class].waiting--
@@ -143,5 +143,41 @@ func TestEventsShareTheirSpace(t *testing.T) {
 	if b, i := m.Counts(busy), m.Counts(idle); b.Dropped < 100 || i.Dropped != 0 || m.bytes() > 100_000 {
 		t.Errorf("got %d and %d dropped, %d bytes; want the busy channel's alone, at most 100,000",
 			b.Dropped, i.Dropped, m.bytes())
+	}
+}
+
+// TestUrgentEventsHaveABoundToo checks that urgent events share the space of the others, are
+// dropped after these in their channel, and that state still has room.
+func TestUrgentEventsHaveABoundToo(t *testing.T) {
+	limits := Limits{Queued: 100_000, State: 100_000, Beside: 5000}
+	m := NewMux(MuxConfig{Room: 1400, Start: idleMux(1400).start, Limits: limits})
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, Record{Payload: []byte("held"), Event: true, Left: func(error) {}})
+	mustPut(t, m, c, ev("plain"))
+	var dropped []Record
+	for i := range 200 {
+		r := Record{Payload: make([]byte, 1000), Event: true, Urgent: true}
+		r.Payload[0] = byte(i)
+		d, err := m.Put(c, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped = append(dropped, d...)
+	}
+	n := uint64(len(dropped))
+	if got := m.Counts(c); got.Dropped != n || n < 100 || n > 150 || m.bytes() > limits.Queued+100 {
+		t.Fatalf("got %d dropped, %d of them returned, %d bytes; want what does not fit into %d bytes", got.Dropped, n,
+			m.bytes(), limits.Queued)
+	}
+	if string(dropped[0].Payload) != "plain" || dropped[1].Payload[0] != 0 || dropped[2].Payload[0] != 1 {
+		t.Error("want the plain event dropped first, then the oldest urgent ones")
+	}
+	mustPut(t, m, c, st("k", "state"))
+	if got := nextPayload(m, c); got[0] != byte(n-1) {
+		t.Errorf("first comes urgent event %d, want the oldest that was not dropped, %d", got[0], n-1)
+	}
+	m.Drain()
+	if n, bytes := c.queue.droppable(); n != 0 || bytes != 0 || c.queue.bytes != 0 {
+		t.Errorf("empty queue: got %d events of %d bytes, %d bytes in all", n, bytes, c.queue.bytes)
 	}
 }

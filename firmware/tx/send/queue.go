@@ -6,12 +6,12 @@ package send
 // An event that has a Left is held: its source keeps it until it has left, waits
 // for room before it puts another, and so it is never dropped. The other events
 // are loose: when there are too many, the oldest is dropped, or becomes a plain
-// state value if it is its key's newest record. Beside held events there is
-// room for few loose ones, which therefore delay them by little.
+// state value if it is its key's newest record; an urgent one only when no other is
+// left. Beside held events there is room for few loose ones that are not urgent, which
+// therefore delay them by little.
 type queue struct {
 	urgent, normal list
-	events         ring // the loose events, oldest first
-	loose          int  // their bytes
+	alarms, events ring // the loose events of either list, oldest first
 	heldEvents     int
 	heldBytes      int
 	bytes          int
@@ -27,7 +27,7 @@ type item struct {
 }
 
 // loose reports whether the item is an event that may be dropped.
-func (it *item) loose() bool { return it.log() && !it.Urgent && it.Left == nil }
+func (it *item) loose() bool { return it.log() && it.Left == nil }
 
 func (it *item) held() bool { return it.log() && it.Left != nil }
 
@@ -86,26 +86,33 @@ func (q *queue) add(r *Record, k *key) (conflated bool) {
 		q.heldEvents++
 		q.heldBytes += r.size()
 	}
-	if r.Urgent {
-		q.urgent.push(it)
-		return conflated
-	}
-	q.normal.push(it)
+	l, loose := q.of(it)
+	l.push(it)
 	if it.loose() {
-		q.events.push(it)
-		q.loose += r.size()
+		loose.push(it)
 	}
 	return conflated
 }
 
-// full reports whether a loose event has to make room. beside is how many
-// bytes of them may wait beside held events.
-func (q *queue) full(beside int) bool {
-	most := MaxQueuedBytes
-	if q.heldEvents > 0 {
-		most = min(most, beside)
+// of returns the list that an item waits in, and the loose events of that list.
+func (q *queue) of(it *item) (*list, *ring) {
+	if it.Urgent {
+		return &q.urgent, &q.alarms
 	}
-	return q.events.n > MaxQueuedEvents || (q.loose > most && q.events.n > 1)
+	return &q.normal, &q.events
+}
+
+// droppable returns how many loose events wait, and their bytes.
+func (q *queue) droppable() (n, bytes int) {
+	return q.alarms.n + q.events.n, q.alarms.bytes + q.events.bytes
+}
+
+// full reports whether a loose event has to make room. beside is how many bytes of
+// them, urgent ones apart, may wait beside held events.
+func (q *queue) full(beside int) bool {
+	n, bytes := q.droppable()
+	delays := q.heldEvents > 0 && q.events.bytes > beside && q.events.n > 1
+	return n > MaxQueuedEvents || (bytes > MaxQueuedBytes && n > 1) || delays
 }
 
 // room reports whether there is room for a held event beside less than most
@@ -123,26 +130,27 @@ func both(a, b func(error)) func(error) {
 	return func(err error) { a(err); b(err) }
 }
 
-// dropOldest removes the oldest loose event, or makes it a plain state value if it
-// is its key's newest record.
+// dropOldest removes the oldest loose event, urgent ones last, or makes it a plain state
+// value if it is its key's newest record.
 func (q *queue) dropOldest() (r Record, k *key, removed bool) {
-	it := q.events.pop()
+	oldest := &q.events
+	if oldest.n == 0 {
+		oldest = &q.alarms
+	}
+	it := oldest.pop()
 	if it.key != nil && it.key.newest == it {
-		q.loose -= it.size()
 		it.Event = false
 		return Record{}, nil, false
 	}
-	q.normal.remove(it)
+	l, _ := q.of(it)
+	l.remove(it)
 	r, k, _ = q.release(it)
 	return r, k, true
 }
 
 // remove removes a waiting state value.
 func (q *queue) remove(it *item) {
-	l := &q.normal
-	if it.Urgent {
-		l = &q.urgent
-	}
+	l, _ := q.of(it)
 	l.remove(it)
 	q.release(it)
 }
@@ -177,7 +185,8 @@ func (q *queue) pop() (r Record, k *key, newest bool) {
 	it := l.head
 	l.remove(it)
 	if it.loose() {
-		q.events.pop()
+		_, loose := q.of(it)
+		loose.pop()
 	}
 	return q.release(it)
 }
@@ -192,12 +201,9 @@ func (q *queue) release(it *item) (r Record, k *key, newest bool) {
 		}
 	}
 	q.bytes -= r.size()
-	switch {
-	case it.held():
+	if it.held() {
 		q.heldEvents--
 		q.heldBytes -= r.size()
-	case it.loose():
-		q.loose -= r.size()
 	}
 	*it = item{next: q.free}
 	q.free = it
@@ -223,10 +229,11 @@ func (q *queue) newItem(r *Record) *item {
 	return it
 }
 
-// ring is a queue of items that grows as needed.
+// ring is a queue of items that grows as needed. Their sizes must not change.
 type ring struct {
 	buf     []*item
 	head, n int
+	bytes   int
 }
 
 func (r *ring) push(it *item) {
@@ -239,6 +246,7 @@ func (r *ring) push(it *item) {
 	}
 	r.buf[(r.head+r.n)%len(r.buf)] = it
 	r.n++
+	r.bytes += it.size()
 }
 
 func (r *ring) pop() *item {
@@ -246,5 +254,6 @@ func (r *ring) pop() *item {
 	r.buf[r.head] = nil
 	r.head = (r.head + 1) % len(r.buf)
 	r.n--
+	r.bytes -= it.size()
 	return it
 }

@@ -77,8 +77,8 @@ func TestQueueOrder(t *testing.T) {
 			if got := q.drain(); fmt.Sprint(got) != fmt.Sprint(c.want) || conflated != c.conflated {
 				t.Errorf("got %q, %d conflated; want %q, %d", got, conflated, c.want, c.conflated)
 			}
-			if q.bytes != 0 || len(q.keys.keys) != 0 || q.events.n != 0 {
-				t.Errorf("empty queue: %d bytes, %d keys, %d events", q.bytes, len(q.keys.keys), q.events.n)
+			if n, _ := q.droppable(); q.bytes != 0 || len(q.keys.keys) != 0 || n != 0 {
+				t.Errorf("empty queue: %d bytes, %d keys, %d events", q.bytes, len(q.keys.keys), n)
 			}
 		})
 	}

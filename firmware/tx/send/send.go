@@ -50,7 +50,7 @@ type Limits struct {
 	State        int // … of all channels
 	Queued       int // bytes of loose events in all channels
 	Held         int // bytes of a channel's held events from which on there is no room for another
-	Beside       int // bytes of loose events that may wait beside held ones in a channel
+	Beside       int // bytes of loose events, urgent ones apart, that may wait beside held ones in a channel
 }
 
 func (l Limits) orDefault() Limits {
