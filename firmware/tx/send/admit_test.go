@@ -181,3 +181,25 @@ func TestUrgentEventsHaveABoundToo(t *testing.T) {
 		t.Errorf("empty queue: got %d events of %d bytes, %d bytes in all", n, bytes, c.queue.bytes)
 	}
 }
+
+// TestDeletionsOfUnknownKeysAreDropped checks that the deletion of a key that was never sent
+// does not become state, which has no bound of its own; other deletions do.
+func TestDeletionsOfUnknownKeysAreDropped(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 1400, Start: idleMux(1400).start, Limits: Limits{Queued: 10_000}})
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, st("known", "1"))
+	frame(t, m)
+	remove := func(key string) { mustPut(t, m, c, Record{Key: []byte(key), Event: true, Delete: true}) }
+	remove("known")
+	for i := range 5000 {
+		remove(fmt.Sprintf("topic %d", i))
+	}
+	if got := m.Counts(c); m.bytes() > 11_000 || got.Dropped < 4000 || len(c.keys.keys) > 5001-int(got.Dropped) {
+		t.Errorf("got %d bytes, %d dropped, %d keys; want about 10,000 bytes, and the other deletions dropped",
+			m.bytes(), got.Dropped, len(c.keys.keys))
+	}
+	items, _, _ := frame(t, m)
+	if updates, _ := parsed(t, items); len(updates) == 0 || string(updates[0].Key) != "known" || !updates[0].Delete {
+		t.Errorf("got %+v, want the deletion of the key that was sent first", updates)
+	}
+}

@@ -138,7 +138,7 @@ func (q *queue) dropOldest() (r Record, k *key, removed bool) {
 		oldest = &q.alarms
 	}
 	it := oldest.pop()
-	if it.key != nil && it.key.newest == it {
+	if it.key != nil && it.key.newest == it && !it.deletesNothing() {
 		it.Event = false
 		return Record{}, nil, false
 	}
@@ -147,6 +147,12 @@ func (q *queue) dropOldest() (r Record, k *key, removed bool) {
 	r, k, _ = q.release(it)
 	return r, k, true
 }
+
+// deletesNothing reports whether the item, which has a key, deletes one of which this epoch
+// has sent nothing that is not deleted, and nothing else waits. As state it would wait without
+// a bound, since each may have another key. A receiver that has the key from an earlier epoch
+// removes it as the first round of pages closes that does not list it.
+func (it *item) deletesNothing() bool { return it.Delete && it.key.sent == nil && it.key.waiting == 1 }
 
 // remove removes a waiting state value.
 func (q *queue) remove(it *item) {
