@@ -48,6 +48,32 @@ func (s *Sim) mustRun(t *testing.T, d time.Duration, each func()) {
 	}
 }
 
+// TestALargeRecordDelaysNoHeartbeat checks that a receiver does not take a slow line for dead
+// while a record crosses it that takes several seconds.
+func TestALargeRecordDelaysNoHeartbeat(t *testing.T) {
+	const size = 60_000
+	got := 0
+	s, ch, m := start(t, wire.UARTProfile(115200), 11520, func(u mirror.Update) { got = len(u.Payload) })
+	s.Impair = loss(42, 0.002, 0)
+	s.Step = time.Millisecond
+	s.mustRun(t, 2*time.Second, nil)
+	if _, err := s.TX.Mux.Put(ch, send.Record{Payload: payload(0, size), Event: true}); err != nil {
+		t.Fatal(err)
+	}
+	began, longest := s.Now, time.Duration(0)
+	for got == 0 && s.Now.Sub(began) < 30*time.Second {
+		s.mustRun(t, s.Step, nil)
+		longest = max(longest, s.Now.Sub(s.RX.LastBeat))
+	}
+	st := m.Status()
+	if took := s.Now.Sub(began); got != size || took < 5*time.Second || st.Lost != 0 || s.RX.Counts.Malformed != 0 {
+		t.Errorf("got %d bytes after %s, %d lost, %d malformed", got, took, st.Lost, s.RX.Counts.Malformed)
+	}
+	if longest > 2*time.Second {
+		t.Errorf("without a heartbeat for %s, want one each second", longest)
+	}
+}
+
 func TestEventsArriveCompleteAndInOrder(t *testing.T) {
 	udp, uart := wire.DatagramProfile(1472, 66), wire.UARTProfile(921600)
 	cases := []struct {

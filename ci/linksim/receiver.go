@@ -18,6 +18,7 @@ type RX struct {
 	order    []uint16 // of the channels, as they were added
 	decoders [wire.Classes]*receive.Decoder
 	demuxes  [wire.Classes]*receive.Demux
+	LastBeat time.Time // when the last heartbeat came
 	now      time.Time
 	room     mirror.Room // for pages that wait to fill holes
 	reader   record.ReplayReader
@@ -130,6 +131,8 @@ func (r *RX) record(kind record.Kind, body []byte) {
 	var again record.Replay
 	var w record.Window
 	switch {
+	case kind == record.KindHeartbeat:
+		r.LastBeat = r.now
 	case kind == record.KindUpdate && u.Parse(body) == nil:
 		r.at(u.Channel).Update(&u)
 	case kind == record.KindBatch && b.Parse(body) == nil:

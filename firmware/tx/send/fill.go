@@ -1,6 +1,7 @@
 package send
 
 import (
+	"slices"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -19,17 +20,18 @@ type filler struct {
 
 func (f *filler) space() int { return f.limit - len(f.dst) }
 
-// live fills the frame with what channels wait to send: urgent records, then the
-// record in pieces, then totals, then all channels in turn.
+// live fills the frame with what channels wait to send: a heartbeat, which nothing may
+// delay for long, then urgent records, then the record in pieces, then totals, then all
+// channels in turn.
 func (f *filler) live(in wire.Class) {
+	if in == wire.LowLatency {
+		f.heartbeat()
+	}
 	for _, c := range f.class.channels {
 		for c.queue.urgent.head != nil && f.next(c) {
 		}
 	}
 	f.continued()
-	if in == wire.LowLatency {
-		f.heartbeat()
-	}
 	for _, c := range f.class.channels {
 		f.totals(c)
 	}
@@ -152,10 +154,15 @@ func (f *filler) continued() {
 		return
 	}
 	room := f.space()
-	if len(p.body) > room && f.class.waiting > 0 {
+	if len(p.body) > room && (f.class.waiting > 0 || f.totalsWait()) {
 		room /= 2
 	}
 	f.piece(room)
+}
+
+// totalsWait reports whether a channel's totals are due.
+func (f *filler) totalsWait() bool {
+	return slices.ContainsFunc(f.class.channels, func(c *Channel) bool { return c.totalsNow(f.now) })
 }
 
 // piece sends the next piece of the record in pieces, if there is one.

@@ -1,7 +1,9 @@
 package send
 
 import (
+	"io"
 	"testing"
+	"time"
 
 	"heliograph/firmware/conduit/record"
 	"heliograph/firmware/conduit/wire"
@@ -44,6 +46,76 @@ func TestALargeRecordLeavesRoomForOthers(t *testing.T) {
 	}
 	if complete != 1 {
 		t.Errorf("got %d complete records beside the large one's piece, want 1: %v", complete, items)
+	}
+}
+
+// TestALargeRecordDelaysNoStatement checks that heartbeats and totals are sent between the
+// pieces of a record that takes many seconds of a slow line, be it urgent or not.
+func TestALargeRecordDelaysNoStatement(t *testing.T) {
+	for name, r := range map[string]Record{
+		"plain":  {Payload: make([]byte, 60_000), Event: true},
+		"urgent": {Payload: make([]byte, 60_000), Event: true, Urgent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMux(MuxConfig{Room: 200, CarouselShare: 0.1, Start: t0})
+			large, other := m.Channel("large", wire.LowLatency), m.Channel("other", wire.LowLatency)
+			fillLive(m, t0)
+			mustPut(t, m, large, r)
+			var got []byte
+			beats, totals := 0, map[uint16]int{}
+			d := joined{t: t, record: func(kind record.Kind, body []byte) {
+				var u record.Update
+				if kind != record.KindUpdate || u.Parse(body) != nil {
+					t.Errorf("got a record of kind %d in pieces", kind)
+				}
+				got = u.Payload
+			}}
+			now := t0
+			for ; got == nil; now = now.Add(20 * time.Millisecond) { // a frame of a line with 100 kBd
+				f, ok := fillLive(m, now)
+				if !ok || now.Sub(t0) > time.Minute {
+					t.Fatalf("after %s: nothing to send, or still not all", now.Sub(t0))
+				}
+				if f.Class != wire.LowLatency {
+					continue
+				}
+				d.payload(complete(t, f.Payload, func(it record.Item) {
+					var tot record.Totals
+					if it.Kind == record.KindHeartbeat {
+						beats++
+					} else if it.Kind == record.KindTotals && tot.Parse(it.Body) == nil {
+						totals[tot.Channel]++
+					}
+				}))
+			}
+			seconds := int(now.Sub(t0).Seconds())
+			if len(got) != 60_000 || seconds < 6 {
+				t.Errorf("got %d bytes after %d s, want 60,000 after 6 s and more", len(got), seconds)
+			}
+			if least := seconds - 1; beats < least || totals[large.id] < least || totals[other.id] < least {
+				t.Errorf("in %d s: got %d heartbeats, %d and %d totals; want one each second", seconds, beats,
+					totals[large.id], totals[other.id])
+			}
+		})
+	}
+}
+
+// complete calls f with the items of a payload that are complete records, and returns the others.
+func complete(t *testing.T, payload []byte, f func(record.Item)) (pieces []byte) {
+	t.Helper()
+	for {
+		it, rest, err := record.NextItem(payload)
+		switch {
+		case err == io.EOF:
+			return pieces
+		case err != nil:
+			t.Fatal(err)
+		case it.First && it.Last:
+			f(it)
+		default:
+			pieces = record.AppendItem(pieces, it)
+		}
+		payload = rest
 	}
 }
 
