@@ -31,15 +31,28 @@ func (c *Channel) TakeLate(l Late) {
 }
 
 // Window applies what the transmitter states of its window, as a pass begins:
-// everything before it is lost for good.
+// everything before it is lost for good, unless a page that waits may have it.
 func (c *Channel) Window(w *record.Window) {
 	if w.Epoch > c.epoch {
 		return
 	}
 	c.window = *w
 	begin := holes.Position{Epoch: w.Epoch, Number: w.First - 1}
-	c.holes.Lose(holes.Position{}, begin)
+	c.lose(holes.Position{}, begin)
 	c.pass = pass{at: begin, unbroken: true}
+}
+
+// lose gives up everything from a to b, except for what lies between the first page that
+// waits and the last one: what these do not fill a later pass or window gives up.
+func (c *Channel) lose(a, b holes.Position) {
+	w := &c.waiting
+	if len(w.pages) == 0 || w.last.Before(a) || b.Before(w.pages[0].first) {
+		c.holes.Lose(a, b)
+		return
+	}
+	first := w.pages[0].first
+	c.holes.Lose(a, holes.Position{Epoch: first.Epoch, Number: first.Number - 1})
+	c.holes.Lose(w.last.Next(), b)
 }
 
 // Reach returns what the transmitter stated of its window; ok is false as long as it
@@ -59,13 +72,13 @@ func (c *Channel) Replay(p *record.Replay, body []byte) error {
 	first := holes.Position{Epoch: p.Epoch, Number: p.First}
 	last := holes.Position{Epoch: p.Epoch, Number: p.Last}
 	if at := c.pass.at; c.pass.unbroken && at.Before(first) {
-		c.holes.Lose(at.Next(), holes.Position{Epoch: p.Epoch, Number: p.First - 1})
+		c.lose(at.Next(), holes.Position{Epoch: p.Epoch, Number: p.First - 1})
 	}
 	c.pass = pass{at: last, unbroken: true}
 	if !c.holes.Overlaps(p.Epoch, p.First, p.Last) || c.waiting.has(last) || c.blocked(first) {
 		return nil
 	}
-	c.waiting.add(body, last)
+	c.waiting.add(body, first, last)
 	return nil
 }
 
@@ -91,7 +104,7 @@ func (c *Channel) Heal(r *record.ReplayReader) (more bool, err error) {
 		return false, nil
 	}
 	if !w.begun {
-		err = w.page.Parse(w.pages[0])
+		err = w.page.Parse(w.pages[0].body)
 		w.begun, w.from = true, w.page.First
 	}
 	if err == nil && (w.from == w.page.First || r.At() != &w.page) {

@@ -42,6 +42,13 @@ func (s *scene) replay(t *testing.T, epoch, first, last uint64, numbers ...uint6
 
 func (s *scene) replayBody(t *testing.T, body []byte) {
 	t.Helper()
+	s.wait(t, body)
+	s.heal(t)
+}
+
+// wait gives a page to the channel and heals nothing.
+func (s *scene) wait(t *testing.T, body []byte) {
+	t.Helper()
 	var p record.Replay
 	if err := p.Parse(body); err != nil {
 		t.Fatal(err)
@@ -49,6 +56,11 @@ func (s *scene) replayBody(t *testing.T, body []byte) {
 	if err := s.Replay(&p, body); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// heal works on the pages that wait until none does.
+func (s *scene) heal(t *testing.T) {
+	t.Helper()
 	var r record.ReplayReader
 	for s.Waits() {
 		if _, err := s.Heal(&r); err != nil {
@@ -117,6 +129,56 @@ func TestReplayedRecordsHealHoles(t *testing.T) {
 			s.expect(t, c.want, false, c.got...)
 			if st := s.Status(); st.Sent != 10 {
 				t.Errorf("got %d sent, want 10", st.Sent)
+			}
+		})
+	}
+}
+
+// TestWhatWaitsIsNotLost checks what is given up while pages wait, which the transmitter does
+// not have any more.
+func TestWhatWaitsIsNotLost(t *testing.T) {
+	events := func(first, last uint64) []byte {
+		var w record.ReplayWriter
+		w.Reset(first)
+		for n := first; n <= last; n++ {
+			w.Append(&record.Replayed{Seq: n, Event: true, Payload: fmt.Append(nil, n)})
+		}
+		return w.AppendReplay(nil, 0, 1, nil)
+	}
+	for name, c := range map[string]struct {
+		late  Late
+		pages [][2]uint64
+		then  func(t *testing.T, s *scene)
+		want  Counts
+		got   []string
+	}{
+		"the window begins after all": {InOrder, [][2]uint64{{1, 10}},
+			func(_ *testing.T, s *scene) { s.windowFrom(1, 11) },
+			Counts{Delivered: 10, Healed: 5}, []string{"late 3", "late 4", "late 5", "late 8", "late 9"}},
+		"the window begins within": {InOrder, [][2]uint64{{1, 4}, {5, 9}},
+			func(_ *testing.T, s *scene) { s.windowFrom(1, 5) },
+			Counts{Delivered: 10, Healed: 5}, []string{"late 3", "late 4", "late 5", "late 8", "late 9"}},
+		"something is before and after what waits": {AnyOrder, [][2]uint64{{4, 4}, {5, 8}},
+			func(_ *testing.T, s *scene) { s.windowFrom(1, 11) },
+			Counts{Delivered: 8, Healed: 3, Lost: 2}, []string{"late 4", "late 5", "late 8"}},
+		"the next page of a pass begins after": {AnyOrder, [][2]uint64{{1, 5}},
+			func(t *testing.T, s *scene) {
+				s.windowFrom(1, 1)
+				s.wait(t, events(10, 10))
+			},
+			Counts{Delivered: 8, Healed: 3, Lost: 2}, []string{"late 3", "late 4", "late 5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := lossy(c.late)
+			s.ShareRoom(&Room{Limit: 1 << 20})
+			for _, p := range c.pages {
+				s.wait(t, events(p[0], p[1]))
+			}
+			c.then(t, s)
+			s.heal(t)
+			s.expect(t, c.want, false, c.got...)
+			if open := s.Open(); open != 0 {
+				t.Errorf("got %d open, want none", open)
 			}
 		})
 	}

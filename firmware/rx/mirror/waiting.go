@@ -17,7 +17,7 @@ type Room struct {
 // value has room for one.
 type waiting struct {
 	room  *Room
-	pages [][]byte
+	pages []waitingPage
 	last  holes.Position // end of the last page
 
 	begun bool          // the first page is being read:
@@ -25,12 +25,18 @@ type waiting struct {
 	from  uint64        // … and from where it goes on
 }
 
+// waitingPage is a page that waits.
+type waitingPage struct {
+	body  []byte
+	first holes.Position
+}
+
 // ShareRoom makes the pages that wait keep within r, which other channels may share.
 // To be called before anything else.
 func (c *Channel) ShareRoom(r *Room) { c.waiting.room = r }
 
 // add keeps a copy of a page if there is room, or none waits at all.
-func (w *waiting) add(body []byte, last holes.Position) {
+func (w *waiting) add(body []byte, first, last holes.Position) {
 	if w.room == nil {
 		w.room = &Room{}
 	}
@@ -38,7 +44,7 @@ func (w *waiting) add(body []byte, last holes.Position) {
 		return
 	}
 	w.room.used += len(body)
-	w.pages = append(w.pages, bytes.Clone(body))
+	w.pages = append(w.pages, waitingPage{bytes.Clone(body), first})
 	w.last = last
 }
 
@@ -47,8 +53,8 @@ func (w *waiting) has(last holes.Position) bool { return len(w.pages) > 0 && !w.
 
 // drop removes the first page.
 func (w *waiting) drop() {
-	w.room.used -= len(w.pages[0])
-	w.pages[0], w.begun = nil, false
+	w.room.used -= len(w.pages[0].body)
+	w.pages[0], w.begun = waitingPage{}, false
 	if w.pages = w.pages[1:]; len(w.pages) == 0 {
 		w.pages, w.last = nil, holes.Position{}
 	}
