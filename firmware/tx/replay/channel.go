@@ -60,6 +60,17 @@ func (c *Channel) Keep(now time.Time, e *record.Replayed) {
 	w.evict()
 }
 
+// Skip notes that no record has the number, nor will have it. Without a window everything up
+// to it is out of reach; otherwise the page of the next record shows it.
+func (c *Channel) Skip(seq uint64) {
+	w := c.window
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.config.Limit == 0 {
+		c.open.Reset(seq + 1)
+	}
+}
+
 func (c *Channel) empty() bool { return c.open.Last < c.open.First }
 
 // account counts what the open page takes.

@@ -64,7 +64,7 @@ func (m *Mux) bytes() (n int) {
 // number, so that the receiver counts it as lost.
 func (c *Channel) refuse(why error) {
 	c.accepted++
-	c.seq++
+	c.skipNumber()
 	if why == ErrTooLarge {
 		c.tooLarge++
 	} else {
@@ -113,7 +113,7 @@ func (m *Mux) dropEvent(c *Channel, dropped []Record) []Record {
 		return dropped
 	}
 	c.keys.release(k, r.Key)
-	c.seq++
+	c.skipNumber()
 	c.dropped++
 	m.classes[c.class].waiting--
 	return append(dropped, r)

@@ -102,6 +102,14 @@ func (c *Channel) number(now time.Time, r *Record, k *key) record.Update {
 	return u
 }
 
+// skipNumber uses up the number of a record that is never sent.
+func (c *Channel) skipNumber() {
+	c.seq++
+	if c.kept != nil {
+		c.kept.Skip(c.seq)
+	}
+}
+
 // passMark accounts for a mark that was reached.
 func (c *Channel) passMark() {
 	c.marks--

@@ -1,6 +1,7 @@
 package send
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -247,4 +248,31 @@ func TestReplayTakesNothingFromParity(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWithoutAWindowARefusedRecordIsOutOfReach checks that a receiver does not wait for it.
+func TestWithoutAWindowARefusedRecordIsOutOfReach(t *testing.T) {
+	w, err := replay.New(replay.Config{Epoch: 1, Start: t0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMux(MuxConfig{Room: 1400, CarouselShare: 0.25, Start: t0.Add(time.Hour), Replay: w})
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, ev("1"))
+	frame(t, m)
+	large := Record{Payload: make([]byte, record.MaxRecord+1), Event: true}
+	if _, err := m.Put(c, large); !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("got %v, want %v", err, ErrTooLarge)
+	}
+	items, _, _ := frame(t, m)
+	for _, it := range items {
+		var window record.Window
+		if it.Kind == record.KindWindow && window.Parse(it.Body) == nil {
+			if window.First != 3 {
+				t.Errorf("got a window that begins with %d, want 3, after the record that was refused", window.First)
+			}
+			return
+		}
+	}
+	t.Errorf("got %v, want a statement of the window", items)
 }
