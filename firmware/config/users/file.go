@@ -21,8 +21,9 @@ type File struct {
 
 	mu      sync.Mutex
 	users   *Users
-	checked time.Time // when info was read
-	info    os.FileInfo
+	checked time.Time   // when the file was last looked at
+	info    os.FileInfo // of the file as users has it
+	fault   string      // why the file is not read now, as logged
 }
 
 // checkEvery is how often the file is checked for changes, at most.
@@ -81,19 +82,22 @@ func (f *File) newest() *Users {
 	}
 	f.checked = time.Now()
 	info, err := os.Stat(f.path)
-	if err == nil && info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() &&
-		os.SameFile(info, f.info) {
-		return f.users
-	}
 	if err != nil {
 		return f.users
 	}
-	f.info = info
+	if info.ModTime().Equal(f.info.ModTime()) && info.Size() == f.info.Size() && os.SameFile(info, f.info) {
+		f.fault = ""
+		return f.users
+	}
 	users, err := Load(f.path)
 	if err != nil {
-		f.log.Error("users file not reloaded; keeping the previous users", "error", err)
+		if f.fault != err.Error() {
+			f.fault = err.Error()
+			f.log.Error("users file not reloaded; keeping the previous users", "error", err)
+		}
 		return f.users
 	}
+	f.info, f.fault = info, ""
 	f.log.Info("users file reloaded", "file", f.path, "users", users.Len())
 	users.inherit(f.users)
 	f.users = users

@@ -56,6 +56,52 @@ func TestChangedFileCounts(t *testing.T) {
 	})
 }
 
+// TestACorrectionThatKeepsTimeAndSizeCounts: a file that could not be used is read again until it can
+// be, also where a restored time or a changed mode makes its correction look like what was there before.
+func TestACorrectionThatKeepsTimeAndSizeCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "users")
+		when := time.Now()
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(path, when, when); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * checkEvery) // of the simulated clock
+		}
+		ann := "ann:" + Hash("secret") + "\n"
+		both := ann + "joe:" + Hash("other") + "\n"
+		write(ann)
+		var log strings.Builder
+		f, err := Open(path, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			for range 3 {
+				write(strings.Repeat("x", len(both)))
+				if !f.Verify("ann", "secret", here) || f.Known("joe") {
+					t.Error("a fault did not keep the users of before")
+				}
+			}
+			write(both)
+			if !f.Verify("joe", "other", here) {
+				t.Error("the correction does not count")
+			}
+			write(ann)
+			if f.Known("joe") {
+				t.Error("the change after it does not count")
+			}
+		}
+		if n := strings.Count(log.String(), "not reloaded"); n != 2 {
+			t.Errorf("two faults were logged %d times:\n%s", n, log.String())
+		}
+	})
+}
+
 func TestFileThatIsNotThere(t *testing.T) {
 	if _, err := Open(filepath.Join(t.TempDir(), "none"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("got users from a file that is not there")

@@ -182,7 +182,8 @@ func (u *Users) proof(name, password string) (sum [sha256.Size]byte) {
 }
 
 // Add adds a user to a file, or replaces the user's password; it creates the file if
-// there is none. The file is replaced atomically: a reader sees the old or the new one.
+// there is none. The file is replaced atomically: a reader sees the old or the new one. It
+// keeps its owner, its group and its mode, as far as 0640; a new file has mode 0600.
 func Add(path, name, password string) error {
 	if err := CheckName(name); err != nil {
 		return fmt.Errorf("users: %w", err)
@@ -205,7 +206,7 @@ func Add(path, name, password string) error {
 		content.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 	}
 	fmt.Fprintf(&content, "%s:%s\n", name, Hash(password))
-	if err := store.ReplaceFile(path, 0o600, content.Bytes()); err != nil {
+	if err := store.ReplaceSecret(path, content.Bytes()); err != nil {
 		return fmt.Errorf("users: %w", regular.ExplainNew(path, err))
 	}
 	return nil

@@ -75,13 +75,19 @@ func TestAddReplacesAPassword(t *testing.T) {
 	}
 }
 
-func TestAddKeepsComments(t *testing.T) {
+func TestAddKeepsCommentsAndMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(path, []byte("# ours\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
 	if err := Add(path, "a", "b"); err != nil {
 		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("got mode %v, %v; want the 0640 of before, by which a role reads it", info.Mode(), err)
 	}
 	if text, _ := os.ReadFile(path); !strings.HasPrefix(string(text), "# ours\n\na:$argon2id$") {
 		t.Errorf("got %q", text)

@@ -11,18 +11,28 @@ import (
 )
 
 // disk is the real layer.
-type disk struct{}
+type disk struct{ old fs.FileInfo } // file whose owner and group a new one gets; nil: this user's
 
 // create removes what a cut left, so that the file has the mode asked for.
-func (disk) create(path string, mode fs.FileMode) (file, error) {
+func (d disk) create(path string, mode fs.FileMode) (file, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, mode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, mode&fileMode)
 	if err != nil {
 		return nil, err
 	}
-	return f, f.Chmod(mode) // the umask does not apply
+	if d.old != nil {
+		err = giveTo(f, d.old) // before others may read it
+	}
+	if err == nil {
+		err = f.Chmod(mode) // the umask does not apply
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func (disk) read(path string, limit int) ([]byte, error) {

@@ -3,6 +3,8 @@
 package store
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -15,4 +17,21 @@ func SameOwner(file, folder string) {
 			_ = os.Lchown(file, int(owner.Uid), int(owner.Gid))
 		}
 	}
+}
+
+// giveTo gives a new file the owner and group of an old one.
+func giveTo(f *os.File, old fs.FileInfo) error {
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	from, known := now.Sys().(*syscall.Stat_t)
+	to, ok := old.Sys().(*syscall.Stat_t)
+	if !known || !ok || from.Uid == to.Uid && from.Gid == to.Gid {
+		return nil
+	}
+	if err := f.Chown(int(to.Uid), int(to.Gid)); err != nil {
+		return fmt.Errorf("%w: it is of user %d and group %d: do this as root", err, to.Uid, to.Gid)
+	}
+	return nil
 }

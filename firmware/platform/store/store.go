@@ -60,9 +60,27 @@ func Write(path string, record []byte) error {
 // processes may do so: each has a temporary file of its own, hidden from who
 // lists the folder. The new file has the mode given, not that of the old one.
 func ReplaceFile(path string, mode fs.FileMode, content []byte) error {
+	return replaceFile(disk{}, path, mode, content)
+}
+
+// secretMode is what may be left of the mode of a secret: a group may read it.
+const secretMode = 0o640
+
+// ReplaceSecret is ReplaceFile for a secret that a program of another user may read: the new file
+// has the owner and group of the old one, and its mode as far as 0640; without an old one mode
+// 0600. Where this user may not give a file to that owner it fails, and the old file stays.
+func ReplaceSecret(path string, content []byte) error {
+	old, err := os.Stat(path)
+	if err != nil {
+		return ReplaceFile(path, fileMode, content)
+	}
+	return replaceFile(disk{old: old}, path, old.Mode().Perm()&secretMode, content)
+}
+
+func replaceFile(l layer, path string, mode fs.FileMode, content []byte) error {
 	dir, name := filepath.Split(path)
 	temp := fmt.Sprintf("%s.%s.%d%s", dir, name, os.Getpid(), tempSuffix)
-	if err := replace(disk{}, path, temp, mode, content); err != nil {
+	if err := replace(l, path, temp, mode, content); err != nil {
 		return fmt.Errorf("store: writing %s: %w", path, err)
 	}
 	return nil

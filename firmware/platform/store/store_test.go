@@ -66,6 +66,37 @@ func TestReplacedFileHasTheModeAskedFor(t *testing.T) {
 	}
 }
 
+func TestReplacedSecretKeepsTheModeOfItsReaders(t *testing.T) {
+	for name, c := range map[string]struct{ before, want fs.FileMode }{
+		"new":             {0, 0o600},
+		"owner alone":     {0o600, 0o600},
+		"group reads":     {0o640, 0o640},
+		"group writes":    {0o660, 0o640},
+		"every user":      {0o644, 0o640},
+		"no one writes":   {0o440, 0o440},
+		"only group":      {0o040, 0o040},
+		"set-group-ID on": {0o640 | fs.ModeSetgid, 0o640},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "users")
+			if c.before != 0 {
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(path, c.before); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := ReplaceSecret(path, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Stat(path); err != nil || info.Mode() != c.want || info.Size() != 1 {
+				t.Errorf("got mode %v, %v; want %v", info.Mode(), err, c.want)
+			}
+		})
+	}
+}
+
 func TestMissingAndDamagedDiffer(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Read(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrCorrupt) {
