@@ -53,6 +53,64 @@ func TestRejectedCertificateIsSavedAndLoggedWithTrustCommand(t *testing.T) {
 	}
 }
 
+// TestEveryCopyOfACertificateIsMoved: one may be in several files, and trusted as an application's
+// and as a user's.
+func TestEveryCopyOfACertificateIsMoved(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := newStore(t, dir)
+	peer, other := issue(t, "peer", keys()[0], nil), issue(t, "other", keys()[1], nil)
+	thumbprint := Thumbprint(peer.cert.Raw)
+	for _, sub := range []string{"trusted/certs", "trusted_users/certs", "rejected/certs", "rejected"} {
+		put(t, dir, sub, peer.cert.Raw, "first.der")
+		put(t, dir, sub, asPEM("CERTIFICATE", peer.cert.Raw), "second.pem")
+		put(t, dir, sub, other.cert.Raw, "other.der")
+	}
+	s.Reload()
+	count := func(kinds ...Kind) (n int) {
+		for _, e := range s.List(kinds...) {
+			if e.Thumbprint == thumbprint {
+				n++
+			}
+		}
+		return n
+	}
+	if _, err := s.Distrust(thumbprint); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []bool{false, true} {
+		if s.Check([]*x509.Certificate{peer.cert}, Purpose{User: user}, "x") == nil {
+			t.Errorf("user %t: trusted after it was removed", user)
+		}
+		if err := s.Check([]*x509.Certificate{other.cert}, Purpose{User: user}, "x"); err != nil {
+			t.Errorf("user %t: another certificate: %v", user, err)
+		}
+	}
+	if trusted, rejected := count(KindTrusted, KindUser), count(KindRejected); trusted != 0 || rejected == 0 {
+		t.Errorf("removed: %d files among the trusted, %d among the rejected; want 0 and some", trusted, rejected)
+	}
+	if _, err := s.Trust(thumbprint, false); err != nil {
+		t.Fatal(err)
+	}
+	if trusted, rejected := count(KindTrusted), count(KindRejected); trusted != 1 || rejected != 0 {
+		t.Errorf("added: %d files among the trusted, %d among the rejected; want 1 and 0", trusted, rejected)
+	}
+}
+
+// TestACertificateAmongOthersIsNotRemoved: its file has others, which stay trusted.
+func TestACertificateAmongOthersIsNotRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := newStore(t, dir)
+	peer, other := issue(t, "peer", keys()[0], nil), issue(t, "other", keys()[1], nil)
+	put(t, dir, "trusted/certs", peer.cert.Raw, "peer.der")
+	put(t, dir, "trusted/certs", append(asPEM("CERTIFICATE", other.cert.Raw), asPEM("CERTIFICATE", peer.cert.Raw)...),
+		"both.pem")
+	s.Reload()
+	_, err := s.Distrust(Thumbprint(peer.cert.Raw))
+	if err == nil || !strings.Contains(err.Error(), "both.pem") {
+		t.Errorf("got %v, want an error that names the file in which it is still trusted", err)
+	}
+}
+
 func TestFloodOfBadCertificatesIsBounded(t *testing.T) {
 	clock := now
 	s, log := newStore(t, t.TempDir(), func(c *Config) { c.Now = func() time.Time { return clock } })

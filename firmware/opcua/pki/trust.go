@@ -3,7 +3,9 @@ package pki
 import (
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +74,7 @@ func (s *Store) Trust(thumbprint string, user bool) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	if err := os.Remove(e.Path); err != nil {
+	if err := removeCopies(s.List(KindRejected), e); err != nil {
 		return Entry{}, fmt.Errorf("pki: the certificate is trusted, but still in rejected/: %v", err)
 	}
 	return added, nil
@@ -92,7 +94,23 @@ func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) 
 	return Entry{kind, path, Thumbprint(c.Raw), c}, nil
 }
 
-// Distrust moves a trusted certificate to rejected/.
+// removeCopies removes the files that have the certificate of e first in them.
+func removeCopies(among []Entry, e Entry) error {
+	var failed []error
+	for _, file := range among {
+		if file.Thumbprint != e.Thumbprint {
+			continue
+		}
+		if err := os.Remove(file.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// Distrust moves a trusted certificate to rejected/, from each file that it is in, whether it is
+// trusted as an application's or as a user's. It fails where one of them has it behind another
+// certificate.
 func (s *Store) Distrust(thumbprint string) (Entry, error) {
 	e, err := findByThumbprint(s.List(KindTrusted, KindUser), thumbprint, "trusted")
 	if err != nil {
@@ -102,11 +120,29 @@ func (s *Store) Distrust(thumbprint string) (Entry, error) {
 	if err := store.ReplaceFile(to, 0o644, e.Certificate.Raw); err != nil {
 		return Entry{}, fmt.Errorf("pki: saving the certificate in rejected/: %v", err)
 	}
-	if err := os.Remove(e.Path); err != nil {
+	err = removeCopies(s.List(KindTrusted, KindUser), e)
+	s.Reload()
+	if err != nil {
 		return Entry{}, fmt.Errorf("pki: removing a trusted certificate: %v", err)
 	}
-	s.Reload()
+	if file := s.holds(e.Certificate, trustedCerts, userCerts); file != "" {
+		return Entry{}, fmt.Errorf("pki: the certificate is still trusted: %s has it behind another one: remove it "+
+			"there", file)
+	}
 	return Entry{KindRejected, to, e.Thumbprint, e.Certificate}, nil
+}
+
+// holds returns a file of the folders that has a certificate, anywhere in it, "" if none has.
+func (s *Store) holds(c *x509.Certificate, folders ...string) string {
+	for _, sub := range folders {
+		files, _ := readFolder(s.path(sub))
+		for _, f := range files {
+			if certs, err := parseCertificates(f.data); err == nil && slices.ContainsFunc(certs, c.Equal) {
+				return f.path
+			}
+		}
+	}
+	return ""
 }
 
 // minDigits are enough of a thumbprint to give.
