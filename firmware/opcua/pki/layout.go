@@ -93,7 +93,7 @@ func readFolder(path string) (files []file, skipped []string) {
 	return files, skipped
 }
 
-// fingerprint returns a text that changes whenever a file of the folders does.
+// fingerprint returns a text that changes whenever a file of the folders does, or who may read it.
 func fingerprint(dir string, folders ...string) string {
 	var b strings.Builder
 	for _, sub := range folders {
@@ -104,7 +104,8 @@ func fingerprint(dir string, folders ...string) string {
 		fmt.Fprintf(&b, "%s:", sub)
 		for i, e := range entries {
 			if info, err := os.Stat(filepath.Join(dir, sub, e.Name())); err == nil && i < maxFiles {
-				fmt.Fprintf(&b, "%q %d %d %d;", e.Name(), info.Size(), info.ModTime().UnixNano(), inode(info))
+				fmt.Fprintf(&b, "%q %d %d %v %s;", e.Name(), info.Size(), info.ModTime().UnixNano(), info.Mode(),
+					inode(info))
 			}
 		}
 	}

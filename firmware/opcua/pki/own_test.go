@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,45 @@ func TestFirstStartMakesACertificateThatOthersAccept(t *testing.T) {
 	if err != nil || again.Own().Certificate.Equal(own.Certificate) ||
 		!again.Own().Certificate.Equal(renewed.Certificate) {
 		t.Errorf("after renewing: %v, the old certificate is in use", err)
+	}
+}
+
+// TestAKeyThatCannotBeReadKeepsItsCertificate: peers trust it, and the key may be readable later.
+func TestAKeyThatCannotBeReadKeepsItsCertificate(t *testing.T) {
+	dir := t.TempDir()
+	s, _ := newStore(t, dir, withApplication)
+	own := s.Own().Certificate
+	found, err := filepath.Glob(filepath.Join(dir, "own/private/*.pem"))
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	key, err := os.ReadFile(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(found[0], maxFileSize+1); err != nil { // root reads any mode, but no such size
+		t.Fatal(err)
+	}
+	cfg := Config{Directory: dir, Application: application, Now: func() time.Time { return now }}
+	if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), found[0]) {
+		t.Errorf("got %v, want an error that names the key", err)
+	}
+	cfg.Serve = true
+	served, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served.poll()
+	if served.Own() == nil || served.Unsaved() == nil {
+		t.Error("a role that must serve does without a certificate, or saved one in place of its own")
+	}
+	if err := os.WriteFile(found[0], key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	served.poll()
+	if got := served.Own().Certificate; !got.Equal(own) || served.Unsaved() != nil {
+		t.Errorf("once the key can be read: got %s, %v; want the certificate of before", Thumbprint(got.Raw),
+			served.Unsaved())
 	}
 }
 

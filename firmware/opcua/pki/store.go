@@ -56,7 +56,7 @@ type Store struct {
 }
 
 // Open makes the folders, and our certificate if it is configured and missing, and reads
-// all.
+// all. It replaces no certificate whose key may be one that it cannot read.
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -87,6 +87,9 @@ func Open(cfg Config) (*Store, error) {
 		return s, nil
 	}
 	if err == nil {
+		err = s.unreadKey()
+	}
+	if err == nil {
 		_, err = s.Renew()
 	}
 	if err != nil && cfg.Serve {
@@ -99,6 +102,14 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// unreadKey returns why a file of own/private was not read: it may be our key.
+func (s *Store) unreadKey() error {
+	if _, skipped := readFolder(s.path(ownPrivate)); len(skipped) > 0 {
+		return fmt.Errorf("pki: reading our key: %s", skipped[0])
+	}
+	return nil
 }
 
 // Unsaved returns why our certificate is not saved; nil: it is, or there is none.
@@ -152,17 +163,16 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) poll() {
-	s.saveUnsaved()
 	s.mu.RLock()
 	read := s.fingerprint
 	s.mu.RUnlock()
-	if s.foldersNow() == read {
-		return
+	if s.foldersNow() != read {
+		s.Reload()
+		if s.cfg.Changed != nil {
+			s.cfg.Changed()
+		}
 	}
-	s.Reload()
-	if s.cfg.Changed != nil {
-		s.cfg.Changed()
-	}
+	s.saveUnsaved() // unless a certificate with its key is there now
 }
 
 // saveUnsaved tries again to save our certificate.
@@ -171,6 +181,9 @@ func (s *Store) saveUnsaved() {
 		return
 	}
 	err := makeFolders(s.cfg.Directory)
+	if err == nil {
+		err = s.unreadKey()
+	}
 	if err == nil {
 		err = saveOwn(s.cfg.Directory, s.Own())
 	}

@@ -33,6 +33,19 @@ func TestChangesCountWithinTwoSeconds(t *testing.T) {
 		if err := check(); err != nil || changed.Load() != 1 {
 			t.Errorf("2 s after it was added: %v, %d changes", err, changed.Load())
 		}
+		// A file whose mode kept us from reading it is read once that is corrected.
+		for i, mode := range []os.FileMode{0, 0o640} {
+			if err := os.Chmod(filepath.Join(dir, "trusted/certs/peer.der"), mode); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			if n := changed.Load(); n != int32(i)+2 {
+				t.Errorf("2 s after its mode became %v: %d changes, want %d", mode, n, i+2)
+			}
+		}
+		if err := check(); err != nil {
+			t.Errorf("2 s after its mode was corrected: %v", err)
+		}
 		if err := os.Remove(filepath.Join(dir, "trusted/certs/peer.der")); err != nil {
 			t.Fatal(err)
 		}
