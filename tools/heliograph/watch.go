@@ -77,6 +77,9 @@ func runWatch(c *cobra.Command, w *watch.Watcher, once, asJSON bool) error {
 			rows = w.Once(c.Context())
 			return nil
 		})
+		if c.Context().Err() != nil { // the rows lack boards, which says nothing of them
+			return errors.New("interrupted: not all boards were asked")
+		}
 		print := func() error { return watch.Table(out, rows, columns(out), time.Now()) }
 		if asJSON {
 			print = func() error { return watch.JSON(out, rows) }

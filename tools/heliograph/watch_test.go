@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -64,5 +65,24 @@ func TestWatchOnce(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || code != 1 || len(rows) != 2 ||
 		rows[0].Pair != "down" || rows[1].Level != watch.Yes {
 		t.Errorf("--json: got code %d, %v, %s%s", code, err, out.String(), notes.String())
+	}
+}
+
+// TestWatchOnceInterruptedIsNotTrusted: a board that was not asked is not one that can be trusted.
+func TestWatchOnceInterruptedIsNotTrusted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	}))
+	defer s.Close()
+	for _, format := range [][]string{nil, {"--json"}} {
+		var out, notes bytes.Buffer
+		args := append([]string{"watch", "--once", s.Listener.Addr().String()}, format...)
+		code := run(ctx, args, strings.NewReader(""), &out, &notes)
+		if code != 1 || out.Len() > 0 || !strings.Contains(notes.String(), "not all boards were asked") {
+			t.Errorf("%q: got code %d, %q and %q; want 1 and that it was interrupted", format, code, out.String(),
+				notes.String())
+		}
 	}
 }
