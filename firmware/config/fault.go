@@ -43,6 +43,7 @@ type report struct {
 	file     string
 	dir      string          // what relative paths are relative to
 	machine  Machine         // that the configuration is for
+	role     string          // tx or rx
 	lines    lines           // where each key is
 	mistyped map[string]bool // keys whose value has the wrong type, and so was not used
 	faults   Faults

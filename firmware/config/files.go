@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"strings"
 	"time"
 
@@ -44,8 +46,29 @@ func fileFault(err error, path string) string {
 // warnReadable warns if every user of the machine can read a secret file.
 func (r *report) warnReadable(a tablePath, key, path string) {
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&worldReadable != 0 {
-		r.warn(a, key, "every user of this machine can read %s: run \"chmod 600 %s\"", path, path)
+		r.warn(a, key, "every user of this machine can read %s: run \"%s\"", path, secretCommand(path,
+			readerGroup(r.role, ofRoot(info), func(group string) bool {
+				_, err := user.LookupGroup(group)
+				return err == nil
+			})))
 	}
+}
+
+// readerGroup is the group by which a role of a package reads a secret that root has; "" where the
+// owner of the file runs the role.
+func readerGroup(role string, roots bool, exists func(group string) bool) string {
+	if group := "helio" + role; roots && exists(group) {
+		return group
+	}
+	return ""
+}
+
+// secretCommand keeps other users than those of a secret from reading it.
+func secretCommand(path, group string) string {
+	if group == "" {
+		return "chmod 600 " + path
+	}
+	return fmt.Sprintf("chown root:%s %s && chmod 640 %s", group, path, path)
 }
 
 func (r *report) keyFile(raw string) string {

@@ -61,6 +61,7 @@ func load[C any](
 func ReadFile(path string) ([]byte, error) { return regular.Read(path, maxFile) }
 
 func parseTX(r *report, text io.Reader) (TX, []Warning, error) {
+	r.role = "tx"
 	var raw rawTX
 	if err := r.decode(text, &raw, &rawRX{}); err != nil {
 		return TX{}, nil, err
@@ -108,6 +109,7 @@ func parseTX(r *report, text io.Reader) (TX, []Warning, error) {
 }
 
 func parseRX(r *report, text io.Reader) (RX, []Warning, error) {
+	r.role = "rx"
 	var raw rawRX
 	if err := r.decode(text, &raw, &rawTX{}); err != nil {
 		return RX{}, nil, err

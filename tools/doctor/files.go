@@ -27,14 +27,14 @@ const (
 	recent        = 24 * time.Hour // a certificate that was rejected since then is of interest
 	mostRejected  = 5
 	nearExpiry    = 30 * 24 * time.Hour
-	secretsAdvice = "run \"chmod"
+	secretsAdvice = ": run \""
 )
 
 // files reports what the check of the configuration warns of and a command cures.
 func (x *examination) files(context.Context) {
 	secrets := true
 	for _, w := range x.Warnings {
-		cause, command, cures := strings.Cut(w.Message, ": "+secretsAdvice)
+		cause, command, cures := strings.Cut(w.Message, secretsAdvice)
 		where := fmt.Sprintf("%s:%d", w.File, w.Line)
 		switch {
 		case strings.Contains(w.Message, config.CertificateEnded):
@@ -46,7 +46,7 @@ func (x *examination) files(context.Context) {
 			continue
 		}
 		secrets = false
-		command, _, _ = strings.Cut("chmod"+command, "\"")
+		command, _, _ = strings.Cut(command, "\"")
 		x.add("file-permissions", where, cause, command)
 	}
 	if secrets {
