@@ -87,11 +87,21 @@ func (s *Store) TrustCertificate(c *x509.Certificate, user bool) (Entry, error) 
 		sub, kind = userCerts, KindUser
 	}
 	path := filepath.Join(s.path(sub), fileName(c)+".der")
-	if err := store.ReplaceFile(path, 0o644, c.Raw); err != nil {
+	if err := save(path, c); err != nil {
 		return Entry{}, fmt.Errorf("pki: saving a trusted certificate: %v", err)
 	}
 	s.Reload()
 	return Entry{kind, path, Thumbprint(c.Raw), c}, nil
+}
+
+// save writes a certificate. The file gets the owner of its folder: the role may run as another
+// user than its operator.
+func save(path string, c *x509.Certificate) error {
+	if err := store.ReplaceFile(path, 0o644, c.Raw); err != nil {
+		return err
+	}
+	store.SameOwner(path, filepath.Dir(path))
+	return nil
 }
 
 // removeCopies removes the files that have the certificate of e first in them.
@@ -117,7 +127,7 @@ func (s *Store) Distrust(thumbprint string) (Entry, error) {
 		return Entry{}, err
 	}
 	to := filepath.Join(s.path(rejectedCerts), fileName(e.Certificate)+".der")
-	if err := store.ReplaceFile(to, 0o644, e.Certificate.Raw); err != nil {
+	if err := save(to, e.Certificate); err != nil {
 		return Entry{}, fmt.Errorf("pki: saving the certificate in rejected/: %v", err)
 	}
 	err = removeCopies(s.List(KindTrusted, KindUser), e)

@@ -94,7 +94,10 @@ func Accept(dir, id string) (Run, error) {
 	for _, r := range runs {
 		if r.ID() == id || id == "" && len(runs) == 1 {
 			// Its reader may be another user; it is not a secret.
-			return r, store.ReplaceFile(filepath.Join(dir, acceptFile), 0o644, []byte(r.ID()+"\n"))
+			path := filepath.Join(dir, acceptFile)
+			err := store.ReplaceFile(path, 0o644, []byte(r.ID()+"\n"))
+			store.SameOwner(path, dir)
+			return r, err
 		}
 		ids = append(ids, r.ID())
 	}
