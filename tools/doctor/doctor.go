@@ -93,7 +93,8 @@ func Run(ctx context.Context, c Config) Result {
 // says that they can be trusted.
 func (x *examination) levels() {
 	trusted := x.result.Trust != nil && x.result.Trust.Level == status.Yes
-	warnings := []string{"file-permissions", "certificate-expiry", "rejected", "login", "no-certificate", "disk-full"}
+	warnings := []string{"file-permissions", "certificate-expiry", "rejected", "login", "no-certificate", "disk-full",
+		"status-certificate"}
 	for i := range x.result.Findings {
 		f := &x.result.Findings[i]
 		switch {

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -319,6 +321,32 @@ func TestAnotherRoleAtTheStatusPortIsNotTakenForThisOne(t *testing.T) {
 	}
 	snap.Certificates[0].Thumbprint = strings.Repeat("A", 40)
 	finds(t, s.examine(), "port-in-use", "another heliorx", "[status]")
+}
+
+// A role that was not restarted since its certificate was renewed is not another program.
+func TestAStatusPortWithAnotherCertificateIsTheRolesWhileItHoldsItsState(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	address := server.Listener.Addr().String()
+	s := newSite(t, "rx", "[status]\nlisten = \"https://"+address+"\"\n[[opcua]]\nchannel = \"o\"\n"+
+		"listen = \"opc.tcp://127.0.0.1:0\"\n")
+	s.identity()
+	certificate, _, err := selfsigned.Ensure(s.path("state/pki"), "status", address, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	finds(t, s.examine(), "port-in-use", "another certificate", "end the other program")
+	release, err := store.Lock(s.path("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	r := s.examine()
+	finds(t, r, "status-certificate", "heliorx serves with another certificate than "+certificate, "restart heliorx")
+	if only(t, r, "status-certificate"); !r.Running {
+		t.Error("the role that holds the state is not seen")
+	}
 }
 
 func TestCollectorsThatAreNotReachedAreNamed(t *testing.T) {

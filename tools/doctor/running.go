@@ -36,6 +36,7 @@ const (
 var (
 	errLogin   = errors.New("the status port asks for a user and a password that it knows")
 	errForeign = errors.New("another program answers there")
+	errOther   = errors.New("a program with another certificate answers there")
 	errSilent  = errors.New("a program takes connections there, and does not answer in time")
 )
 
@@ -67,7 +68,10 @@ func (x *examination) running(ctx context.Context) {
 	case errors.Is(err, errLogin):
 		x.result.Running = true
 		x.add("login", where, err.Error(), "heliograph doctor --config "+x.File+" --user NAME --password-file FILE")
-	case errors.Is(err, errForeign):
+	case errors.Is(err, errOther) && held:
+		x.add("status-certificate", where, fmt.Sprintf("helio%s serves with another certificate than %s", x.Role,
+			x.statusCertificate()), "restart helio"+x.Role)
+	case errors.Is(err, errForeign), errors.Is(err, errOther):
 		x.add("port-in-use", where, fmt.Sprintf("%s: %v", x.status.Listen, err), "end the other program, or set "+
 			"listen in [status] of "+x.File+" to another port")
 		if !held {
@@ -181,29 +185,36 @@ func unanswered(err error) error {
 		return op.Err
 	case errors.Is(err, context.DeadlineExceeded):
 		return errSilent
+	case errors.Is(err, errOther):
+		return errOther
 	}
 	return errForeign
 }
 
 // pinned accepts the certificate of the role alone: a password is sent to nothing else.
 func (x *examination) pinned() *tls.Config {
-	file := x.status.TLS.Certificate
-	if file == "" {
-		file, _ = selfsigned.Files(x.pki, "status")
-	}
 	own := []byte("none")
-	if text, err := config.ReadFile(file); err == nil {
+	if text, err := config.ReadFile(x.statusCertificate()); err == nil {
 		if block, _ := pem.Decode(text); block != nil {
 			own = block.Bytes
 		}
 	}
 	verify := func(s tls.ConnectionState) error {
 		if !bytes.Equal(s.PeerCertificates[0].Raw, own) {
-			return errForeign
+			return errOther
 		}
 		return nil
 	}
 	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: verify, MinVersion: tls.VersionTLS12}
+}
+
+// statusCertificate is the file with the certificate of the status port.
+func (x *examination) statusCertificate() string {
+	if file := x.status.TLS.Certificate; file != "" {
+		return file
+	}
+	file, _ := selfsigned.Files(x.pki, "status")
+	return file
 }
 
 // local is where this machine reaches a listener.
