@@ -46,6 +46,7 @@ type Writer struct {
 	Progress io.Writer // where how far it is is shown, if it is a terminal
 	Now      func() time.Time
 	Ask      func(ctx context.Context, question string) (string, error)
+	Terminal bool // Ask reaches a person
 	Yes      bool // ask nothing before a drive is overwritten
 	Override bool // see Drive.Refusal
 }

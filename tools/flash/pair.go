@@ -119,6 +119,10 @@ func (d Writer) checkTargets(p Pair) (oneReader bool, err error) {
 		if tx.isFile() {
 			return false, errors.New("flash: name two plain files, for TX and for RX")
 		}
+		if d.Yes && !d.Terminal {
+			return false, errors.New("flash: standard input is not a terminal, on which the change of cards in one " +
+				"reader is confirmed: name two targets, for TX and for RX")
+		}
 		return true, d.Check(p.TX.Target)
 	}
 	rx, err := find(d.Machine, p.RX.Target)
@@ -152,7 +156,11 @@ func (d Writer) swap(ctx context.Context, from, to *unit) error {
 	question := fmt.Sprintf("Take the card of %s out of %s, put the one of %s in, and press Enter: ", from.host,
 		from.target, to.host)
 	if _, err := d.Ask(ctx, question); err != nil {
-		return err
+		why := "there was no answer"
+		if ctx.Err() != nil {
+			why = "stopped"
+		}
+		return fmt.Errorf("flash: %s: the card of %s is written, the one of %s is not", why, from.host, to.host)
 	}
 	first, err := firstSector(from.image)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -229,6 +230,57 @@ func TestSwappedCardIsAnother(t *testing.T) {
 			}
 			if !strings.Contains(asked, "put the one of r in") {
 				t.Errorf("got the question %q, want it to name r", asked)
+			}
+		})
+	}
+}
+
+func TestChangeOfCardsThatIsNotConfirmedSaysWhatIsWritten(t *testing.T) {
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		want string
+	}{
+		"Ctrl-C":       {stopped, "stopped: the card of t is written, the one of r is not"},
+		"end of input": {t.Context(), "no answer: the card of t is written, the one of r is not"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Writer{Machine: driveless{}, Ask: func(context.Context, string) (string, error) {
+				return "", errors.New("flash: stopped: nothing was written")
+			}}
+			err := d.swap(c.ctx, &unit{host: "t", target: "sdx"}, &unit{host: "r", target: "sdx"})
+			if got := fmt.Sprint(err); !strings.Contains(got, c.want) || strings.Contains(got, "nothing") {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// oneCard is a machine whose every target is a card.
+type oneCard struct{ driveless }
+
+func (oneCard) At(string) (Drive, bool, error) {
+	return Drive{Name: "sdx", Path: "/dev/sdx", Size: 8 << 30, Removable: true}, true, nil
+}
+
+// TestOneReaderNeedsSomeoneToChangeTheCards: the first card would be overwritten before that shows.
+func TestOneReaderNeedsSomeoneToChangeTheCards(t *testing.T) {
+	for name, c := range map[string]struct {
+		yes, terminal bool
+		want          string
+	}{
+		"a person, asked":     {false, true, ""},
+		"a person, not asked": {true, true, ""},
+		"a script":            {true, false, "name two targets"},
+		"answers from a file": {false, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Writer{Machine: oneCard{}, Yes: c.yes, Terminal: c.terminal}
+			oneReader, err := d.checkTargets(Pair{TX: Side{Target: "sdx"}})
+			if c.want == "" && (err != nil || !oneReader) || c.want != "" && (err == nil ||
+				!strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %t, %v; want %q", oneReader, err, c.want)
 			}
 		})
 	}

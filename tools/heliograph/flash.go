@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"heliograph/tools/flash"
@@ -183,9 +184,10 @@ func flashBuilt(c *cobra.Command, d flash.Writer, o image.Options, target string
 
 func cardWriter(c *cobra.Command, yes, override bool) flash.Writer {
 	input := bufio.NewReader(c.InOrStdin())
+	f, isFile := c.InOrStdin().(*os.File)
 	return flash.Writer{
 		Machine: flash.Local(), Out: c.OutOrStdout(), Progress: c.ErrOrStderr(), Now: time.Now,
-		Yes: yes, Override: override,
+		Terminal: isFile && term.IsTerminal(f.Fd()), Yes: yes, Override: override,
 		Ask: func(ctx context.Context, question string) (string, error) {
 			fmt.Fprint(c.OutOrStdout(), question)
 			return answer(ctx, input)

@@ -5,8 +5,11 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 
@@ -133,5 +136,20 @@ func TestCtrlCEndsTheQuestion(t *testing.T) {
 	defer w.Close()
 	if _, err := answer(ctx, bufio.NewReader(r)); err == nil || !strings.Contains(err.Error(), "nothing was written") {
 		t.Errorf("got %v, want that nothing was written", err)
+	}
+}
+
+// TestATerminalThatIsClosedEndsACommand: nohup has SIGHUP ignored, and keeps that.
+func TestATerminalThatIsClosedEndsACommand(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("not proved: that SIGHUP ends a command; this test is below nohup")
+	}
+	if !slices.Contains(ending(), os.Signal(syscall.SIGHUP)) {
+		t.Error("SIGHUP leaves what a command has made")
+	}
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
+	if slices.Contains(ending(), os.Signal(syscall.SIGHUP)) {
+		t.Error("SIGHUP ends a command below nohup")
 	}
 }
