@@ -91,7 +91,7 @@ func epochAccept() *cobra.Command {
 			"\"heliograph epoch show\" lists what it refuses; --run names one, and can be left out when there\n" +
 			"is only one. No other run is accepted. Run it where heliorx runs; DIRECTORY is the [state]\n" +
 			"directory of its configuration.",
-		Example: "  heliograph epoch accept --config rx.toml --run 5821b46747fd0a12\n" +
+		Example: "  heliograph epoch accept --config rx.toml --run 1-9f03ab21\n" +
 			"  heliograph epoch accept /var/lib/heliograph/heliorx",
 		Args: cobra.MaximumNArgs(1),
 	}
