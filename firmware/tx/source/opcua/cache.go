@@ -63,6 +63,7 @@ func loadModel(path string, scope uint64, maxSize int) (*model, error) {
 		return nil, nil
 	}
 	m := newModel(nil, maxSize)
+	m.browsed = true
 	m.saved = sha256.Sum256(b)
 	b = b[9:]
 	header, b, ok := cut(b)

@@ -26,7 +26,7 @@ type connection struct {
 	crawl      *crawl // in progress
 	found      chan found
 	crawled    time.Time // when the last one ended
-	fresh      bool      // the model had no nodes when the session began
+	fresh      bool      // no crawl has ended that found all of the model
 	nextPolled int       // of the polled variables
 
 	// catchingUp means that this session follows another one: what has changed since
@@ -151,7 +151,9 @@ func (c *connection) begin(ctx context.Context) error {
 	case len(namespaces) != len(c.model.Namespaces):
 		c.model.Namespaces = namespaces
 	}
-	if c.catchingUp = c.wasUp && !c.fresh; c.catchingUp {
+	c.fresh = !c.model.browsed
+	c.catchingUp = c.wasUp && !c.fresh
+	if c.wasUp {
 		c.arrived.forgetArrivals()
 	}
 	c.history.book.MissAll()
@@ -171,7 +173,7 @@ func (c *connection) begin(ctx context.Context) error {
 
 // startGeneration begins with an empty model.
 func (c *connection) startGeneration(namespaces []string) {
-	c.model, c.fresh = newModel(namespaces, c.maxSpace), true
+	c.model = newModel(namespaces, c.maxSpace)
 	c.arrived.reset()
 	c.history.book.Reset()
 	clear(c.known)
@@ -231,7 +233,7 @@ func (c *connection) takeFound(ctx context.Context, f found) error {
 	}
 	c.flush(c.model, true)
 	c.model.forget(c.port)
-	c.fresh = false
+	c.fresh, c.model.browsed = false, true
 	c.findHistories()
 	if err := c.watchAll(ctx); err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/id"
+	"github.com/gopcua/opcua/ua"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/tx/source"
 )
 
@@ -70,6 +72,52 @@ func TestASlowServerComesUp(t *testing.T) {
 				})
 		})
 	}
+}
+
+// TestASnapshotThatWasInterruptedIsNotComplete: a session that ends during the first crawl
+// leaves nothing that passes for the whole address space.
+func TestASnapshotThatWasInterruptedIsNotComplete(t *testing.T) {
+	const many = 2 * batch
+	for name, crossed := range map[string]bool{"before a node has crossed": false, "after some nodes have": true} {
+		t.Run(name, func(t *testing.T) {
+			f := plant()
+			for i := range many {
+				node := named(fmt.Sprint(i))
+				f.add(node, ua.NodeClassVariable, node.Text)
+				f.refer(named("press"), id.HasComponent, node)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				p, link := newPLC(t, f), &port{}
+				p.delays(3*time.Second, id.BrowseRequest_Encoding_DefaultBinary, id.ReadRequest_Encoding_DefaultBinary)
+				s := p.mirrored(link)
+				for p.Count(id.BrowseRequest_Encoding_DefaultBinary) == 0 || crossed && link.blocks() == 0 {
+					time.Sleep(100 * time.Millisecond)
+				}
+				s.Reconnect()
+				for range 300 {
+					time.Sleep(time.Second)
+					synctest.Wait()
+					if n := link.blocks(); link.complete && n < many/payload.BlockNodes {
+						t.Fatalf("complete with %d blocks", n)
+					}
+				}
+				if n := s.stats.Sessions.Load(); n != 2 || !link.complete {
+					t.Errorf("%d sessions, complete %v; want it complete in the second", n, link.complete)
+				}
+			})
+		})
+	}
+}
+
+// blocks is how many blocks of nodes have crossed.
+func (p *port) blocks() (n int) {
+	p.Range(func(key, _ []byte) bool {
+		if k, err := payload.ParseKey(key); err == nil && k.Kind == payload.Block {
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 // delaysEach has the server take long for each operation of a service.

@@ -31,6 +31,7 @@ type model struct {
 	dirty   map[uint32]bool   // blocks that have changed since they crossed
 	packer  payload.Packer
 	saved   [sha256.Size]byte
+	browsed bool // a crawl of this generation has ended: the model is not a part of one
 }
 
 // newModel returns an empty model of a new generation.
