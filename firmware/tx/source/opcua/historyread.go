@@ -3,6 +3,7 @@ package opcua
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -35,6 +36,7 @@ type historyItem struct {
 	point    []byte
 	at       int64 // of the newest value that was read, in this turn or before
 	count    int   // values of that time
+	seen     int64 // time of the newest value that was returned, which may be before at
 	last     []byte
 	lastAt   int64
 	empty    int
@@ -84,9 +86,18 @@ func (r *historyReader) run(ctx context.Context) time.Duration {
 		}
 	}
 	if ctx.Err() == nil {
+		if n := len(r.items); n > 1 && slices.ContainsFunc(r.items, (*historyItem).behind) {
+			r.history.fewer(n)
+		}
 		r.readMore()
 	}
 	return r.rest
+}
+
+// behind reports whether a turn has returned only values that are older than the interval:
+// the request began earlier, where another node's does. Read alone, it begins where it is to.
+func (it *historyItem) behind() bool {
+	return !it.over && it.seen > 0 && it.count == 0 && (it.ended || it.point != nil)
 }
 
 // readMore has more nodes in a request again, after turns in which nothing was refused.
@@ -140,21 +151,21 @@ func (r *historyReader) ask(ctx context.Context, part client.HistoryRange, items
 			return
 		}
 		r.history.accepted(it.gap.Handle)
-		before := it.at
-		n := it.count
+		at, count, seen := it.at, it.count, it.seen
 		for _, dv := range p.Values {
 			r.collect(it, dv)
 		}
-		it.empty++
-		if it.at != before || it.count != n {
+		moved := it.at != at || it.count != count
+		if it.empty++; moved || it.seen > seen {
 			it.empty = 0
 		}
 		if it.empty > maxEmptyHistory {
 			it.ended = true
 			r.giveUp(it, ua.StatusBadContinuationPointInvalid)
 		}
-		// Some servers return no point where there is more.
-		if it.point == nil && len(p.Values) >= historyValues && (it.at != before || it.count != n) {
+		// Some servers return no point where there is more. What begins where the request
+		// does, and does not move on, has no more.
+		if it.point == nil && len(p.Values) >= historyValues && (moved || part.From < it.gap.Next) {
 			it.ended = true
 		}
 	})
@@ -163,9 +174,13 @@ func (r *historyReader) ask(ctx context.Context, part client.HistoryRange, items
 // collect adds a value to those that are to cross, unless it has crossed before.
 func (r *historyReader) collect(it *historyItem, dv rawvalue.DataValue) {
 	at := dv.SourceTime
+	if !dv.Has(ua.DataValueSourceTimestamp) || dv.Status == ua.StatusBadNoData ||
+		dv.Status == ua.StatusBadBoundNotFound {
+		return
+	}
+	it.seen = max(it.seen, at)
 	switch {
-	case !dv.Has(ua.DataValueSourceTimestamp) || at < it.at, dv.Status == ua.StatusBadNoData,
-		dv.Status == ua.StatusBadBoundNotFound:
+	case at < it.at:
 		return
 	case at > it.at:
 		it.at, it.count = at, 0
