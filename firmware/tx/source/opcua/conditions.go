@@ -93,20 +93,19 @@ func (e *events) beginRefresh(notifier rawvalue.NodeID) {
 	e.refreshing[notifier] = map[string]bool{}
 }
 
-// abandonRefresh ends refreshes of which events were lost: what they did not bring may be active.
-func (e *events) abandonRefresh() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.refreshing = nil
-}
-
-// refreshed records what a refresh of a notifier brings, and reports whether one runs.
+// refreshed records what a refresh of a notifier brings, and reports whether it brings this
+// event.
 func (e *events) refreshed(ev *event.Event, notifier rawvalue.NodeID) bool {
 	brought := e.refreshing[notifier]
-	if brought != nil && ev.Condition != (rawvalue.NodeID{}) {
-		brought[e.conditionKey(ev)] = true
+	if ev.Condition == (rawvalue.NodeID{}) {
+		return brought != nil
 	}
-	return brought != nil
+	key := e.conditionKey(ev)
+	if brought == nil {
+		return e.repeats(key, ev.StateHash(e.seed), notifier)
+	}
+	brought[key] = true
+	return true
 }
 
 func (e *events) conditionKey(ev *event.Event) string {
@@ -117,6 +116,7 @@ func (e *events) conditionKey(ev *event.Event) string {
 // retained any more (OPC 10000-9 §5.5.7), and its last event was lost, once that is so for all
 // notifiers that reported it. The mirror's clients get an event that says so.
 func (e *events) endRefresh(notifier rawvalue.NodeID, table *event.Table) {
+	delete(e.awaited, notifier)
 	brought := e.refreshing[notifier]
 	if brought == nil {
 		return

@@ -135,36 +135,62 @@ func (p *plc) refreshes(t *testing.T, states map[string]bool) {
 	p.On(id.CallRequest_Encoding_DefaultBinary, func(request) ([]byte, ua.StatusCode) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.inProgress > 0 {
+			p.inProgress--
+			return called(ua.StatusBadRefreshInProgress), 0
+		}
 		for _, sub := range p.subs {
-			count, b := uint32(0), []byte(nil)
-			add := func(kind uint32, condition string) {
-				for h, it := range sub.items {
-					if len(it.fields) == 0 {
-						continue
-					}
-					count++
-					b = u32(u32(b, h), uint32(len(it.fields)))
-					for _, field := range it.fields {
-						b = append(b, variant(t, alarmField(field, kind, condition, states[condition]))...)
-					}
-				}
+			var list []alarmEvent
+			if p.overflows {
+				list = append(list, alarmEvent{kind: id.EventQueueOverflowEventType})
+			} else {
+				list = append(list, alarmEvent{kind: id.RefreshStartEventType})
 			}
-			add(id.RefreshStartEventType, "")
-			for condition := range states {
-				add(id.ConditionType, condition)
+			for condition, retain := range states {
+				list = append(list, alarmEvent{id.ConditionType, condition, retain})
 			}
-			add(id.RefreshEndEventType, "")
-			if count > 0 {
-				p.say(sub, servertest.Extension(id.EventNotificationList_Encoding_DefaultBinary,
-					append(u32(nil, count), b...)))
-			}
+			p.reportEvents(t, sub, func(plcItem) bool { return true },
+				append(list, alarmEvent{kind: id.RefreshEndEventType})...)
 		}
-		b := u32(u32(nil, 1), 0) // one result, Good
-		for range 4 {            // arrays
-			b = u32(b, servertest.Null)
-		}
-		return b, 0
+		return called(ua.StatusOK), 0
 	})
+}
+
+// called is the response to a Call of one method.
+func called(code ua.StatusCode) []byte {
+	b := u32(u32(nil, 1), uint32(code))
+	for range 4 { // arrays
+		b = u32(b, servertest.Null)
+	}
+	return b
+}
+
+// alarmEvent is an event of the press, of a condition or of none.
+type alarmEvent struct {
+	kind      uint32
+	condition string
+	retain    bool
+}
+
+// reportEvents sends events of some items in one notification. mu is held.
+func (p *plc) reportEvents(t *testing.T, sub *plcSubscription, of func(plcItem) bool, list ...alarmEvent) {
+	count, b := uint32(0), []byte(nil)
+	for _, ev := range list {
+		for h, it := range sub.items {
+			if len(it.fields) == 0 || !of(it) {
+				continue
+			}
+			count++
+			b = u32(u32(b, h), uint32(len(it.fields)))
+			for _, field := range it.fields {
+				b = append(b, variant(t, alarmField(field, ev.kind, ev.condition, ev.retain))...)
+			}
+		}
+	}
+	if count > 0 {
+		p.say(sub, servertest.Extension(id.EventNotificationList_Encoding_DefaultBinary,
+			append(u32(nil, count), b...)))
+	}
 }
 
 func alarmField(field string, kind uint32, condition string, retain bool) any {

@@ -22,7 +22,8 @@
 //	historyread.go reads it (historyrefused.go: less of it, or not at all), and latevalues.go
 //	              puts it as late records; eventhistory.go does so with events
 //	events.go     the same for events and conditions (eventlayout.go spreads their fields
-//	              over items and joins them, eventhandler.go hands them over)
+//	              over items and joins them, eventhandler.go hands them over, and
+//	              refresh.go has the server send the state of conditions again)
 //
 // Keys and payloads are those of package firmware/conduit/payload/opcua.
 //
@@ -57,7 +58,8 @@
 //
 // The load on a server is bounded: two requests are in flight at most and one HistoryRead
 // beside them (history.go has its bounds), browsing again is
-// at most once per 5 s for any number of model change events, and its limits are kept.
+// at most once per 5 s for any number of model change events, a refresh of conditions
+// as well, and up to 10 min apart where one is more than its queue takes; its limits are kept.
 // When it restarts with the same namespaces, or more of them, only differences cross;
 // with a table that has changed otherwise no NodeId means what it did, and a new
 // generation begins.

@@ -46,6 +46,7 @@ type events struct {
 	log        *slog.Logger
 	changed    chan struct{} // the server reported a change of its address space
 	refresh    chan struct{} // conditions have to be refreshed
+	again      *time.Timer   // signals that later
 
 	gone       chan struct{}        // the subscription has ended
 	sub        *client.Subscription // of watch
@@ -72,6 +73,10 @@ type events struct {
 	seed       maphash.Seed                        // of known
 	refreshing map[rawvalue.NodeID]map[string]bool // by notifier: keys that a refresh has brought so far
 	refreshes  map[rawvalue.NodeID]int             // how many have ended, by notifier
+	asked      time.Time                           // when the server was asked for the last one
+	awaited    map[rawvalue.NodeID]bool            // notifiers that have not ended that one
+	spoiled    bool                                // events of that one were lost
+	rest       time.Duration                       // from it to the next, at least
 }
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
@@ -165,7 +170,7 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	e.layout = newLayout(table, *e.maxClauses)
 	e.refused = map[rawvalue.NodeID]ua.StatusCode{}
 	e.mu.Lock()
-	e.notifiers, e.refreshing = nil, nil
+	e.notifiers, e.refreshing, e.awaited, e.asked = nil, nil, nil, time.Time{}
 	e.mu.Unlock()
 	sub, err := e.session.Subscribe(ctx, subscription(e.interval),
 		&eventHandler{events: e, table: table, layout: e.layout})
@@ -255,18 +260,4 @@ func (e *events) reportRefusedNotifiers(refusals map[rawvalue.NodeID]ua.StatusCo
 	default:
 		e.setTrouble(noEvents, "")
 	}
-}
-
-// refreshAll asks the server for the state of all conditions.
-func (e *events) refreshAll(ctx context.Context) error {
-	if e.sub == nil {
-		return nil
-	}
-	switch err := e.session.ConditionRefresh(ctx, e.sub); {
-	case errors.Is(err, ua.StatusBadTimeout): // it has more time with the next try
-		time.AfterFunc(requestTimeout, func() { signal(e.refresh) })
-	case err != nil:
-		e.log.Info("conditions not refreshed", "error", err) // many servers have none
-	}
-	return ctx.Err()
 }

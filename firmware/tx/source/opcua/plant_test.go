@@ -56,6 +56,8 @@ type plc struct {
 	namespaces  []string         // besides that of OPC UA
 	most        int              // bytes that the address space may take
 	clock       func() time.Time // what the server's CurrentTime is
+	overflows   bool             // a queue drops the beginning of each refresh
+	inProgress  int              // ConditionRefresh that are refused as one is in progress
 }
 
 type plcSubscription struct {
