@@ -27,6 +27,7 @@ type eventHandler struct {
 	joints  sync.Mutex
 	joining []*joint // the oldest first
 	waiting int      // bytes of them
+	ended   bool
 }
 
 // Data implements client.Handler; there are no values in these subscriptions.
@@ -84,6 +85,9 @@ func (l *eventHandler) Events(handle uint32, fields [][]byte) {
 	}
 	l.joints.Lock()
 	defer l.joints.Unlock()
+	if l.ended {
+		return
+	}
 	waited := len(l.joining) > 0
 	l.handOver(append(l.overdue(time.Now()), l.join(handle, fields, time.Now())...))
 	if !waited && len(l.joining) > 0 {
@@ -99,6 +103,16 @@ func (l *eventHandler) handOverOverdue() {
 	if len(l.joining) > 0 {
 		time.AfterFunc(time.Until(l.joining[0].since.Add(joinWithin)), l.handOverOverdue)
 	}
+}
+
+// handOverAll hands over all events, also those of which parts have not come. Those that come from
+// then on do not cross.
+func (l *eventHandler) handOverAll() {
+	l.joints.Lock()
+	defer l.joints.Unlock()
+	list := l.joining
+	l.joining, l.waiting, l.ended = nil, 0, true
+	l.handOver(list)
 }
 
 // handOver is called with joints held.

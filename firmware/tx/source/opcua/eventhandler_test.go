@@ -42,7 +42,8 @@ func reporter(t *testing.T, p *port) *eventHandler {
 		book:      absence.New(time.Second),
 		notifiers: []rawvalue.NodeID{ns0(id.Server), named("press")},
 	}
-	return &eventHandler{events: e, table: table, layout: newLayout(table, 1000)}
+	e.handler = &eventHandler{events: e, table: table, layout: newLayout(table, 1000)}
+	return e.handler
 }
 
 func variant(t *testing.T, v any) []byte {
@@ -241,6 +242,77 @@ func TestEventsThatAreHeldBackAreBounded(t *testing.T) {
 		synctest.Wait()
 		if got := crossed(t, l, p); len(got) != 100 || got[0].ID[0] != 0 || got[99].ID[0] != 99 {
 			t.Errorf("%d events crossed, want all in order", len(got))
+		}
+	})
+}
+
+// TestWhatIsHeldBackCrossesBeforeTheNextSession: an event that one of two notifiers has
+// reported.
+func TestWhatIsHeldBackCrossesBeforeTheNextSession(t *testing.T) {
+	f := alarms()
+	f.nodes[named("press")].Attributes = append(f.nodes[named("press")].Attributes,
+		addrspace.Attribute{ID: ua.AttributeIDEventNotifier, Value: encoded(uint8(1))})
+	follows(t, f, func(p *plc, _ *port) { p.refreshes(t, nil) },
+		func(t *testing.T, p *plc, link *port, s *Source) {
+			p.quirk(func() {
+				p.inProgress = 1000 // a refresh would end what it does not bring
+				for _, sub := range p.subs {
+					p.reportEvents(t, sub, func(it plcItem) bool { return it.node == ns0(id.Server) },
+						alarmEvent{id.ConditionType, "alarm", true})
+				}
+			})
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+			before := len(s.known)
+			s.Reconnect()
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+			if p.made != 2 || before != 0 || len(s.known) != 1 {
+				t.Errorf("%d sessions, %d retained before and %d after; want 2, 0 and 1", p.made, before,
+					len(s.known))
+			}
+		})
+}
+
+// TestASessionThatHasEndedChangesNothing: an alarm that it held back is over in the next.
+func TestASessionThatHasEndedChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		old, next := reporter(t, p), reporter(t, p)
+		next.known, next.seed, next.notifiers = old.known, old.seed, next.notifiers[:1]
+		old.report(t, 0, "on", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), true)
+		old.end()
+		next.report(t, 0, "off", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), false)
+		old.report(t, 1, "late", id.AlarmConditionType, ua.NewStringNodeID(1, "alarm"), true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if p.puts != 2 || len(p.state) != 0 || len(old.known) != 0 {
+			t.Errorf("%d records, %d conditions are active, %d known; want 2, none and none", p.puts, len(p.state),
+				len(old.known))
+		}
+	})
+}
+
+// TestPartsOfEventsCrossAtTheEndOfTheirSession without those that have not come.
+func TestPartsOfEventsCrossAtTheEndOfTheirSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &port{}
+		l := reporter(t, p)
+		l.layout = newLayout(l.table, 4)
+		l.Events(0, [][]byte{variant(t, []byte("a")), variant(t, ua.NewNumericNodeID(0, id.BaseEventType)),
+			variant(t, named("press").UA()), variant(t, uint16(500))})
+		before := p.puts
+		l.end()
+		if before != 0 || p.puts != 1 {
+			t.Errorf("%d records before the end and %d after, want 0 and 1", before, p.puts)
+		}
+		l.notifiers = nil // a subscription for other fields begins
+		l.Events(0, [][]byte{variant(t, []byte("b")), variant(t, ua.NewNumericNodeID(0, id.BaseEventType)),
+			variant(t, named("press").UA()), variant(t, uint16(500))})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if p.puts != 1 {
+			t.Errorf("%d records a minute after the end, want 1", p.puts)
 		}
 	})
 }

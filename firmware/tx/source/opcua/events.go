@@ -54,7 +54,8 @@ type events struct {
 	sent       map[uint64]bool // tables handed over
 	maxClauses *int            // select clauses that the server takes in a filter, over all sessions
 
-	layout *layout
+	layout  *layout
+	handler *eventHandler // of sub
 
 	withHistory []rawvalue.NodeID // notifiers; see historyNotifiers
 	book        *absence.Book
@@ -157,6 +158,7 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 			return err
 		}
 	}
+	e.end()
 	e.sub, e.table = nil, nil
 	if !e.sent[table.ID()] {
 		key := payload.Key{Kind: payload.Table, Generation: e.generation,
@@ -172,8 +174,8 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	e.mu.Lock()
 	e.notifiers, e.refreshing, e.awaited, e.asked = nil, nil, nil, time.Time{}
 	e.mu.Unlock()
-	sub, err := e.session.Subscribe(ctx, subscription(e.interval),
-		&eventHandler{events: e, table: table, layout: e.layout})
+	e.handler = &eventHandler{events: e, table: table, layout: e.layout}
+	sub, err := e.session.Subscribe(ctx, subscription(e.interval), e.handler)
 	if err != nil {
 		if !answered(err) || ctx.Err() != nil {
 			return err
@@ -183,6 +185,18 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	}
 	e.sub, e.table = sub, table
 	return nil
+}
+
+// end hands over all that is joined and held back. What timers and the handler of the
+// subscription do from then on changes nothing: another session uses known, another
+// subscription the notifiers.
+func (e *events) end() {
+	if e.handler != nil {
+		e.handler.handOverAll()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.flush()
 }
 
 // add monitors the notifiers that are new. It returns fewer if the server takes fewer

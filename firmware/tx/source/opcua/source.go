@@ -240,11 +240,16 @@ func (s *Source) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer session.Close()
 	s.stats.Sessions.Add(1)
 	s.log.Info("connected", "state", source.Up.String(), "endpoint", s.cfg.Endpoint)
 	s.loggedDown = false
-	return (&connection{Source: s, session: session}).run(ctx)
+	c := &connection{Source: s, session: session}
+	err = c.run(ctx)
+	session.Close()
+	if c.events != nil { // nothing comes any more, but what has come may wait
+		c.events.end()
+	}
+	return err
 }
 
 func (s *Source) clientConfig() client.Config {
