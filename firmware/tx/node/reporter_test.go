@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -87,6 +88,50 @@ func TestAnEntryThatNoLongerHoldsIsDeleted(t *testing.T) {
 			time.Sleep(2 * time.Minute) // certificates are read once a minute
 			if got := r.reported().Certificates; len(got) != 0 {
 				t.Errorf("got %+v, want none", got)
+			}
+		})
+	})
+}
+
+// TestAnEntryThatTheLinkRefusesIsPutAgain: the plant's channels have taken all the state
+// that the link may have, until some of it is deleted.
+func TestAnEntryThatTheLinkRefusesIsPutAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := testConfig(t)
+		c.TX.Memory.State = 1 << 20
+		r := newRig(t, c)
+		r.run(t, func() {
+			settle()
+			plant := r.plant("cell-1")
+			var keys [][]byte
+			for range 2 { // the second time nothing waits any more
+				for _, size := range []int{16 << 10, 1 << 10, 1} {
+					for {
+						key := fmt.Appendf(nil, "key %d", len(keys))
+						if plant.Put(source.Update{Key: key, Payload: make([]byte, size)}) != nil {
+							break
+						}
+						keys = append(keys, key)
+					}
+				}
+				for size := 2; plant.Put(source.Update{Key: keys[len(keys)-1], Payload: make([]byte, size)}) == nil; {
+					size++
+				}
+				settle()
+			}
+			plant.Missed(1200, "messages")
+			settle()
+			if got := *r.reported().Sources[0].Missed; got != 0 {
+				t.Fatalf("got %d missed while the link has no room, want the value before", got)
+			}
+			for _, key := range keys {
+				if err := plant.Put(source.Update{Key: key, Delete: true}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			settle()
+			if got := *r.reported().Sources[0].Missed; got != 1200 {
+				t.Errorf("got %d missed once there is room, want 1200", got)
 			}
 		})
 	})
