@@ -116,7 +116,7 @@ func (p *publisher) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.snap != nil && (len(fresh) == 0 || p.caughtUp(fresh[0])) {
+	if p.snap != nil && p.snapshotIsNext(fresh) {
 		if err := p.publishSnapshot(ctx); err != nil {
 			return err
 		}

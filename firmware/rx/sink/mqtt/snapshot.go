@@ -59,6 +59,16 @@ func (p *publisher) caughtUp(rec []byte) bool {
 	return ok && !p.snap.older(r)
 }
 
+// snapshotIsNext reports whether all that is older than the snapshot was published, by what of the
+// queue is not in flight. The queue hands out a bounded number of bytes, so that none of it may be
+// fresh while more waits.
+func (p *publisher) snapshotIsNext(fresh [][]byte) bool {
+	if len(fresh) > 0 {
+		return p.caughtUp(fresh[0])
+	}
+	return p.s.deps.Queue.Stats().Records <= p.queued
+}
+
 // publishSnapshot publishes the snapshot.
 func (p *publisher) publishSnapshot(ctx context.Context) error {
 	for rest := p.snap.data; len(rest) > 0; {

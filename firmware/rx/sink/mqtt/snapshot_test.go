@@ -1,9 +1,15 @@
 package mqtt
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
@@ -65,4 +71,43 @@ func TestStatesThatTheSnapshotReplacesAreAccountedFor(t *testing.T) {
 	if st := r.Stats(); st.Superseded != 6 || st.Repeated != 1 {
 		t.Errorf("got %+v, want 6 superseded and 1 repeated", st)
 	}
+}
+
+// TestTheSnapshotFollowsTheWholeBacklog has more wait than the queue hands out together, and a
+// broker that acknowledges none of it before it is connected again.
+func TestTheSnapshotFollowsTheWholeBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var got []string
+		connections := 0
+		r := rigOn(t, func() *fakeConn {
+			connections++
+			return &fakeConn{stalls: connections == 1, got: func(topic string) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, topic)
+			}}
+		}, nil)
+		for i := range 3 {
+			r.event(payload.Message{Topic: fmt.Sprint("e/", i), QoS: 1, Payload: make([]byte, 600<<10)})
+		}
+		r.begin(t)
+		expect := func(when string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			topics := slices.DeleteFunc(slices.Clone(got), func(topic string) bool {
+				return strings.HasPrefix(topic, "own/")
+			})
+			if got = nil; !slices.Equal(topics, want) {
+				t.Errorf("%s: got %v, want %v", when, topics, want)
+			}
+		}
+		time.Sleep(ackTime)
+		expect("while the broker stalls", "e/0")
+		time.Sleep(ackTime)
+		expect("on the next connection", "e/0", "e/1", "e/2", "r", "r/other")
+		r.stop()
+	})
 }

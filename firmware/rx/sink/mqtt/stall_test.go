@@ -68,6 +68,7 @@ func TestABrokerThatStallsIsNoReasonToDropAMessage(t *testing.T) {
 				r := rigOn(t, func() *fakeConn {
 					return &fakeConn{stalls: true, ends: c.ends, got: func(string) {}}
 				}, nil)
+				r.begin(t)
 				r.event(payload.Message{Topic: "e", QoS: 1, Payload: []byte("innocent")})
 				time.Sleep(20 * time.Minute)
 				st := r.Stats()
@@ -87,6 +88,7 @@ func TestWhatWasLeftOutIsPublishedAfterItsTime(t *testing.T) {
 		want := []string{"own/pair/state", "own/pair/trust", "r"}
 		note := func(topic string) { mu.Lock(); defer mu.Unlock(); got[topic]++ }
 		r := rigOn(t, func() *fakeConn { return &fakeConn{got: note} }, want)
+		r.begin(t)
 		count := func(when string, times int) {
 			t.Helper()
 			mu.Lock()
@@ -113,7 +115,7 @@ func TestWhatWasLeftOutIsPublishedAfterItsTime(t *testing.T) {
 	})
 }
 
-// rigOn runs a sink with connections of its own, in a bubble; left are topics that are left out.
+// rigOn makes a sink with connections of its own, in a bubble; left are topics that are left out.
 func rigOn(t *testing.T, conn func() *fakeConn, left []string) *rig {
 	t.Helper()
 	link := &sinktest.Channel{}
@@ -129,6 +131,5 @@ func rigOn(t *testing.T, conn func() *fakeConn, left []string) *rig {
 		r.left[topic] = r.clock()
 	}
 	r.dial = func(context.Context) (connection, error) { return conn(), nil }
-	r.begin(t)
 	return r
 }
