@@ -1,9 +1,14 @@
 package mqtt
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"testing"
 
+	"heliograph/ci/await"
 	"heliograph/ci/rig/mosquitto"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
@@ -63,4 +68,53 @@ func TestAStockBrokerShowsAllThatItRetains(t *testing.T) {
 				topics-1)
 		}
 	})
+}
+
+// TestAChannelIsCompleteOnlyWhileItsRetainedMessagesCanBeRead has a broker that refuses the reader
+// once all was read.
+func TestAChannelIsCompleteOnlyWhileItsRetainedMessagesCanBeRead(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		version config.MQTTVersion
+		lost    bool // the connection; else what is retained is read again each minute
+	}{
+		{"connected again on 5", config.MQTT5, true},
+		{"connected again on 3.1.1", config.MQTT311, true},
+		{"read again each minute", config.MQTT311, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var refuse atomic.Bool
+			refused, connected := make(chan struct{}, 1000), make(chan net.Conn, 10)
+			address := scriptByConnect(t, func(_ int, conn net.Conn, connect []byte) {
+				reads, level := bytes.Contains(connect, []byte(readerSuffix)), connect[6]
+				switch {
+				case reads && refuse.Load():
+					refused <- struct{}{}
+					return
+				case level == bridgeLevel && !test.lost:
+					_, _ = conn.Write([]byte{0x20, 2, 0, 1})
+					return
+				case !reads:
+					connected <- conn
+				}
+				answer(conn, level, nil)
+			})
+			p := &port{}
+			s, _ := start(t, config.MQTTSource{Broker: address, Version: test.version}, p)
+			await.True(t, "the channel is complete", p.Complete)
+			refuse.Store(true)
+			if first := <-connected; test.lost {
+				first.Close()
+			}
+			<-refused
+			<-refused // so that the first refusal was dealt with
+			if p.Complete() || !errors.Is(s.Ready(), errIncomplete) {
+				t.Errorf("got complete %v and ready %v, want neither", p.Complete(), s.Ready())
+			}
+			refuse.Store(false)
+			await.True(t, "it is complete again", func() bool { return p.Complete() && s.Ready() == nil })
+		})
+	}
 }

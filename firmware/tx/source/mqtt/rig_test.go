@@ -176,6 +176,12 @@ func (p *publisher) full(m *paho.Publish) {
 // script is a broker that serves each connection as a test says.
 func script(t testing.TB, serve func(n int, conn net.Conn, level byte)) string {
 	t.Helper()
+	return scriptByConnect(t, func(n int, conn net.Conn, connect []byte) { serve(n, conn, connect[6]) })
+}
+
+// scriptByConnect is script by what is behind the fixed header of the CONNECT.
+func scriptByConnect(t testing.TB, serve func(n int, conn net.Conn, connect []byte)) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +198,7 @@ func script(t testing.TB, serve func(n int, conn net.Conn, level byte)) string {
 				defer conn.Close()
 				_, body, err := readPacket(conn)
 				if err == nil && len(body) > 6 {
-					serve(n, conn, body[6])
+					serve(n, conn, body)
 				}
 			})
 		}

@@ -168,11 +168,13 @@ func (s *Source) keepReading(ctx context.Context, f *feed, m mode) <-chan struct
 	return ended
 }
 
-// readAll reads all that the broker retains, after which the channel is complete.
+// readAll reads all that the broker retains, after which the channel is complete. It is not while
+// that fails: what is retained may have changed.
 func (s *Source) readAll(ctx context.Context, m mode) error {
 	if err := s.read(ctx, m); err != nil {
 		if ctx.Err() == nil {
 			s.log.Debug("reading retained messages failed", "error", err)
+			s.port.SetComplete(false)
 			s.Set(fmt.Errorf("%w: %v", errIncomplete, err))
 		}
 		return err
@@ -197,15 +199,13 @@ func (s *Source) saveTopics() {
 // errIncomplete is why a source that is connected is not ready yet.
 var errIncomplete = cause.New(cause.Incomplete, errors.New("the retained messages are still being read"))
 
-// up reports that the broker is connected, and how.
+// up reports that the broker is connected, and how. The channel is not complete before what the
+// broker retains was read over this connection.
 func (s *Source) up(m mode) {
+	s.port.SetComplete(false)
 	s.port.Report(source.Up, m.String())
 	s.reported = source.Up
-	if s.retained.isComplete() {
-		s.Set(nil)
-	} else {
-		s.Set(errIncomplete)
-	}
+	s.Set(errIncomplete)
 	s.log.Info("broker connected", "state", source.Up.String(), "protocol", m.String())
 }
 
