@@ -24,7 +24,7 @@ type peer struct {
 	address  netip.Addr
 	table    *fairshare.Table[*peer]
 	deadline time.Time                 // of the message; zero between messages
-	evicted  atomic.Pointer[time.Time] // when reading ends at last; nil: it need not make room
+	evicted  atomic.Pointer[time.Time] // when reading and writing end at last; nil: it need not make room
 }
 
 const tcpEstablished = 1 // linux/tcp_states.h; the others but listening ones have seen FIN or RST
@@ -53,9 +53,28 @@ func (p *peer) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Write implements net.Conn. TLS writes while it is read, too: it answers a KeyUpdate (RFC 8446
+// section 4.6.3), which a sender that reads nothing must not hold up for ever.
+func (p *peer) Write(b []byte) (int, error) {
+	deadline := time.Now().Add(writeTime)
+	if !p.deadline.IsZero() && p.deadline.Before(deadline) {
+		deadline = p.deadline
+	}
+	if err := p.SetWriteDeadline(deadline); err != nil {
+		return 0, err
+	}
+	if end := p.evicted.Load(); end != nil { // after the deadline was set, so that makeRoom has the last word
+		if err := p.SetWriteDeadline(*end); err != nil {
+			return 0, err
+		}
+	}
+	return p.Conn.Write(b)
+}
+
 // makeRoom ends a connection. What the kernel has of it can be read until end.
 func (p *peer) makeRoom(end time.Time) {
 	p.evicted.Store(&end)
+	_ = p.SetWriteDeadline(end) // wakes a write that waits
 	if c, ok := p.Conn.(*net.TCPConn); ok {
 		_ = c.CloseRead() // wakes a read that waits
 	}
@@ -67,12 +86,10 @@ func (s *Source) serveConn(ctx context.Context, l *listener, p *peer) {
 	if l.tls != nil {
 		secure := tls.Server(p, l.tls)
 		p.deadline = time.Now().Add(handshakeTime)
-		_ = p.SetWriteDeadline(p.deadline)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			s.stats.Handshakes.Add(1)
 			return
 		}
-		_ = p.SetWriteDeadline(time.Time{})
 		conn = secure
 	}
 	f := &framer{r: bufio.NewReaderSize(conn, 8<<10)}

@@ -43,6 +43,7 @@ const (
 	messageTime    = 30 * time.Second // from its first byte to its last
 	idleTime       = time.Hour        // between messages
 	evictTime      = time.Second      // for what a connection that makes room had sent
+	writeTime      = 10 * time.Second // for an answer of TLS
 	evictLogEvery  = time.Minute
 	dropsEvery     = time.Second
 	receiveBuffer  = 16 << 20 // asked of the kernel for UDP
