@@ -69,26 +69,51 @@ type dialer struct {
 	sink    *Sink
 	address string
 	tls     *tls.Config
+
+	reached step // when it was connected last
 }
 
-// connect connects in the version that is configured; with auto in 5, and in 3.1.1
+// step is how far below what is wished a broker was reached that closed connections without an answer.
+type step struct {
+	hungUp bool // at a better one
+	retain bool
+}
+
+// connect connects as well as the broker can be reached. One that has no room for another
+// connection, or starts, closes it as one does that does not support something: what is
+// concluded from that has to hold twice in a row.
+func (d *dialer) connect(ctx context.Context) (connection, error) {
+	for {
+		conn, reached, err := d.descend(ctx)
+		if err != nil || !reached.hungUp || reached == d.reached {
+			return conn, err
+		}
+		d.reached = reached
+		conn.close(false)
+	}
+}
+
+// descend connects in the version that is configured; with auto in 5, and in 3.1.1
 // when the broker refuses 5, or closes the connection. A broker that refuses the
 // retained will, because it has no retained messages, is reached without.
-func (d *dialer) connect(ctx context.Context) (connection, error) {
+func (d *dialer) descend(ctx context.Context) (connection, step, error) {
 	version := d.sink.cfg.Version
+	reached := step{retain: true}
 	if version != config.MQTT311 {
 		conn, err := d.lowering(ctx, will{qos: 1, retain: true}, d.connect5)
-		if version == config.MQTT5 || !errors.Is(err, errVersion) && !errors.Is(err, errHungUp) {
-			return conn, err
+		reached.hungUp = errors.Is(err, errHungUp)
+		if version == config.MQTT5 || !errors.Is(err, errVersion) && !reached.hungUp {
+			return conn, step{}, err
 		}
 	}
 	w := will{qos: 1, retain: true, old: true, fell: version != config.MQTT311}
 	conn, err := d.lowering(ctx, w, d.connect311)
 	if !errors.Is(err, errHungUp) {
-		return conn, err
+		return conn, reached, err
 	}
 	w.retain = false // 3.1.1 has no code for it
-	return d.connect311(ctx, w)
+	conn, err = d.connect311(ctx, w)
+	return conn, step{hungUp: true}, err
 }
 
 // lowering tries again with the will that the broker takes by its answer.

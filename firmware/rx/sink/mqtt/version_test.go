@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -59,6 +60,48 @@ func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
 		state, reason := five.Status()
 		return state == sink.Down && strings.Contains(reason, "refuses MQTT 5")
 	})
+}
+
+// fullBroker supports everything, and closes the first n connections without an answer.
+func fullBroker(t testing.TB, n int) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for ; ; n-- {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			closes := n > 0
+			go func() {
+				defer conn.Close()
+				head := make([]byte, 9) // type, length, name, level
+				if _, err := io.ReadFull(conn, head); err != nil || closes {
+					return
+				}
+				_, _ = conn.Write(map[byte][]byte{4: {0x20, 2, 0, 0}, 5: {0x20, 3, 0, 0, 0}}[head[8]])
+				_, _ = io.Copy(io.Discard, conn)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+func TestABrokerThatClosesConnectionsForAMomentIsReachedAsItIs(t *testing.T) {
+	for n := range 3 {
+		t.Run(fmt.Sprint("after ", n), func(t *testing.T) {
+			r := start(t, config.MQTTSink{Broker: "mqtt://" + fullBroker(t, n), Version: config.MQTTAuto,
+				ClientID: "heliorx"})
+			await.True(t, "the sink is up", func() bool { return r.Ready() == nil })
+			if _, reason := r.Status(); reason != "" {
+				t.Errorf("got %q, want the newest version and retained messages", reason)
+			}
+		})
+	}
 }
 
 func TestAutoDoesNotFallBackOnAWrongPassword(t *testing.T) {
