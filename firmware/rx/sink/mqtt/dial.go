@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"heliograph/firmware/config"
 	"heliograph/firmware/platform/cause"
 )
@@ -134,13 +136,14 @@ func (d *dialer) lowering(
 }
 
 // dial opens a connection, with TLS if the broker has it.
-func (d *dialer) dial(ctx context.Context) (*wire, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
+func (d *dialer) dial(outer context.Context) (*wire, error) {
+	ctx, cancel := context.WithTimeout(outer, dialTime)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
+	boundUnsent(conn)
 	if d.tls != nil {
 		secure := tls.Client(conn, d.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -149,5 +152,21 @@ func (d *dialer) dial(ctx context.Context) (*wire, error) {
 		}
 		conn = secure
 	}
-	return newWire(conn), nil
+	return newWire(outer, conn), nil
+}
+
+// boundUnsent bounds what the kernel accepts and has not sent yet (tcp(7)), so that a write waits
+// for the line, and what an acknowledgement waits for is known.
+func boundUnsent(conn net.Conn) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, writeBytes)
+	})
 }

@@ -87,7 +87,9 @@ func (p *publisher) publish(f flight) error {
 		p.fit(m)
 		f.qos = m.QoS
 		f.sent = true // also where the broker hangs up meanwhile
+		began := time.Now()
 		err = p.c.send(m, left)
+		p.last = p.last.Add(time.Since(began)) // while it was written the broker could not acknowledge it
 	}
 	if len(p.flights) == 0 {
 		p.last = time.Now()

@@ -36,9 +36,11 @@ func (p *publisher) makeRoom(ctx context.Context, f flight) error {
 
 // settle takes off the queue what the broker has.
 func (p *publisher) settle(wait time.Duration) error {
+	began := time.Now()
 	if err := p.c.flush(); err != nil {
 		return err
 	}
+	p.last = p.last.Add(time.Since(began)) // while it was written the broker could not acknowledge it
 	verdicts, err := p.c.settled(wait)
 	if err != nil {
 		return err

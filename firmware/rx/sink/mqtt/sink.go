@@ -22,14 +22,15 @@ import (
 // Our own bounds.
 const (
 	dialTime   = 10 * time.Second
-	writeTime  = 20 * time.Second
+	writeTime  = 20 * time.Second // for writeBytes
+	endTime    = 2 * time.Second  // for what is written at the end
 	ackTime    = 30 * time.Second // without any acknowledgement a connection is closed
 	keepAlive  = 15 * time.Second
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
 	batch      = 512             // records read off the queue together
 	window     = 512             // messages of QoS 1 and 2 that are not acknowledged yet
-	writeBytes = 64 << 10        // written together
+	writeBytes = 64 << 10        // written together, and of one message at a time
 	refresh    = 3 * time.Second // between checks of the gateway's state
 
 	steadyAfter = 10 * time.Second // a connection that held this long resets the back-off

@@ -20,8 +20,10 @@ import (
 // fakeConn is a connection to a broker that acknowledges at once, or nothing.
 type fakeConn struct {
 	stalls bool
-	ends   error // why one that stalls ends; nil: it does not
-	sent   int   // not settled
+	ends   error         // why one that stalls ends; nil: it does not
+	slow   time.Duration // that sending takes, after which the first call of settled brings nothing
+	late   bool          // the next one does not
+	sent   int           // not settled
 	got    func(topic string)
 }
 
@@ -36,6 +38,8 @@ func (c *fakeConn) close(bool)            {}
 func (c *fakeConn) send(m *payload.Message, _ uint32) error {
 	c.sent++
 	c.got(m.Topic)
+	time.Sleep(c.slow)
+	c.late = c.slow > 0
 	return nil
 }
 
@@ -46,6 +50,10 @@ func (c *fakeConn) settled(wait time.Duration) ([]verdict, error) {
 		}
 		time.Sleep(5 * time.Second)
 		return nil, c.ends
+	}
+	if c.late {
+		c.late = false
+		return nil, nil
 	}
 	got := make([]verdict, c.sent)
 	c.sent = 0

@@ -21,11 +21,13 @@ const window311 = 16
 // conn311 is a connection over MQTT 3.1.1.
 type conn311 struct {
 	client paho3.Client
+	wire   *wire
 	gone   chan struct{}
 	will   will
 	topic  string // of the will; "": there is none
 	sent   []sent311
 	open   [3]int // of them by QoS
+	handed uint64 // messages that the library was handed, which writes each by itself
 
 	mu    sync.Mutex
 	cause error
@@ -45,7 +47,14 @@ func (d *dialer) connect311(ctx context.Context, will will) (connection, error) 
 		SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).SetKeepAlive(keepAlive).SetPingTimeout(
 		dialTime).
 		SetConnectTimeout(dialTime).SetWriteTimeout(writeTime).SetMessageChannelDepth(0).
-		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) { return d.dial(ctx) }).
+		SetCustomOpenConnectionFn(func(*url.URL, paho3.ClientOptions) (net.Conn, error) {
+			w, err := d.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			c.wire = w
+			return w, nil
+		}).
 		SetConnectionLostHandler(func(_ paho3.Client, err error) { c.fail(err) })
 	if c.topic != "" {
 		o.SetBinaryWill(c.topic, []byte(offline), will.qos, will.retain)
@@ -114,22 +123,39 @@ func (c *conn311) lost() <-chan struct{} { return c.gone }
 // room: 3.1.1 has no Receive Maximum, and brokers lose what exceeds their own.
 func (c *conn311) room() int { return min(window-c.open[1], window311-c.open[2]) }
 
-func (c *conn311) flush() error { return nil }
+// flush waits until what was sent is written: the library gives up what it cannot take from its
+// caller within writeTime, however much is written meanwhile.
+func (c *conn311) flush() error {
+	for c.wire.published.Load() < c.handed {
+		select {
+		case <-c.wire.wrote:
+		case <-c.gone:
+			return c.err()
+		}
+	}
+	return nil
+}
 
 func (c *conn311) send(m *payload.Message, _ uint32) error {
-	handed := make(chan paho3.Token, 1)
-	topic, qos, retain, body := m.Topic, m.QoS, m.Retain, m.Payload
-	go func() { // Publish returns late when the connection breaks meanwhile
-		handed <- c.client.Publish(topic, qos, retain, body)
-	}()
+	if err := c.flush(); err != nil {
+		return err
+	}
 	select {
-	case t := <-handed:
-		c.sent = append(c.sent, sent311{t, qos})
+	case t := <-c.hand(m.Topic, m.QoS, m.Retain, m.Payload):
+		c.sent = append(c.sent, sent311{t, m.QoS})
 	case <-c.gone:
 		return c.err()
 	}
-	c.open[qos]++
+	c.handed++
+	c.open[m.QoS]++
 	return nil
+}
+
+// hand hands a message to the library, which returns late when the connection breaks meanwhile.
+func (c *conn311) hand(topic string, qos byte, retain bool, body []byte) <-chan paho3.Token {
+	handed := make(chan paho3.Token, 1)
+	go func() { handed <- c.client.Publish(topic, qos, retain, body) }()
+	return handed
 }
 
 var errClosed = errors.New("the connection was closed")
@@ -170,7 +196,12 @@ func (c *conn311) shift(got []verdict) []verdict {
 
 func (c *conn311) close(clean bool) {
 	if clean && c.topic != "" { // a broker discards the will at a DISCONNECT (3.1.1 §3.14.4)
-		c.client.Publish(c.topic, c.will.qos, c.will.retain, offline).WaitTimeout(time.Second)
+		select {
+		case t := <-c.hand(c.topic, c.will.qos, c.will.retain, []byte(offline)):
+			t.WaitTimeout(time.Second)
+		case <-c.gone:
+		case <-time.After(time.Second):
+		}
 	}
 	c.client.Disconnect(100)
 }

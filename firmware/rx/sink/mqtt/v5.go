@@ -40,8 +40,10 @@ func (d *dialer) connect5(ctx context.Context, will will) (connection, error) {
 		return nil, err
 	}
 	c := &conn5{wire: w, box: newOutbox(), will: will, failed: make(chan struct{})}
+	pinger := paho.NewDefaultPinger()
+	w.progressed = pinger.PingResp // a PINGREQ waits for a long message to be written
 	c.client = paho.NewClient(paho.ClientConfig{
-		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{},
+		Conn: w, Session: c.box, PacketTimeout: dialTime, AuthHandler: stepless{}, PingHandler: pinger,
 		OnPublishReceived:  []func(paho.PublishReceived) (bool, error){ignore},
 		OnClientError:      c.fail,
 		OnServerDisconnect: func(p *paho.Disconnect) { c.fail(disconnected(p)) },

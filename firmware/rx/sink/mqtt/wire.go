@@ -1,9 +1,11 @@
 package mqtt
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heliograph/firmware/mqtt/packet"
@@ -19,26 +21,83 @@ const maxAnswer = 64 << 10
 
 // wire is a connection to a broker. No write blocks for ever, and only what a broker
 // may send to a publisher passes. It keeps how the broker's answer to CONNECT begins.
-// A packet is written under its lock.
+// A packet that is written in parts is written under its lock.
 type wire struct {
 	net.Conn
 	sync.Mutex
 	follower packet.Follower
 	bad      error  // what the broker sent that no broker sends
 	connack  []byte // the first bytes; of the reader, to be read once that ended
+
+	writing    sync.Mutex    // one write after the other, in all their parts
+	progressed func()        // a part of a write went out, and not the last one; nil: nothing
+	published  atomic.Uint64 // writes that began with a PUBLISH and have ended
+	wrote      chan struct{} // there was one
+
+	mu   sync.Mutex  // over deadlines
+	end  time.Time   // of all writing; zero: it goes on
+	stop func() bool // ends the wait for that
 }
 
-func newWire(conn net.Conn) *wire {
-	return &wire{Conn: conn, follower: packet.Follower{Limits: packet.Limits{Types: answers, Size: maxAnswer}}}
+// newWire returns a wire on which everything that is written once ctx ends has endTime altogether.
+func newWire(ctx context.Context, conn net.Conn) *wire {
+	w := &wire{Conn: conn, wrote: make(chan struct{}, 1),
+		follower: packet.Follower{Limits: packet.Limits{Types: answers, Size: maxAnswer}}}
+	w.stop = context.AfterFunc(ctx, w.endWrites)
+	return w
 }
 
-// Write implements net.Conn.
-func (w *wire) Write(b []byte) (int, error) {
-	if err := w.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return 0, err
+// Close implements net.Conn.
+func (w *wire) Close() error {
+	w.stop()
+	return w.Conn.Close()
+}
+
+// Write implements net.Conn. As long as parts of what is written go out, it goes on.
+func (w *wire) Write(b []byte) (n int, err error) {
+	w.writing.Lock()
+	defer w.writing.Unlock()
+	for first := true; first || len(b) > n; first = false {
+		if err := w.extend(); err != nil {
+			return n, err
+		}
+		part := b[n:min(n+writeBytes, len(b))]
+		done, err := w.Conn.Write(part)
+		if n += done; err != nil {
+			return n, err
+		}
+		if n < len(b) && w.progressed != nil {
+			w.progressed()
+		}
 	}
-	return w.Conn.Write(b)
+	if len(b) > 0 && b[0]>>4 == packet.Publish {
+		w.published.Add(1)
+		signal(w.wrote)
+	}
+	return n, nil
 }
+
+// extend gives the next part of a write its time.
+func (w *wire) extend() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := w.end
+	if at.IsZero() {
+		at = time.Now().Add(writeTime)
+	}
+	return w.Conn.SetWriteDeadline(at)
+}
+
+// endWrites ends all writing within endTime.
+func (w *wire) endWrites() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.end = time.Now().Add(endTime)
+	_ = w.Conn.SetWriteDeadline(w.end)
+}
+
+// SetWriteDeadline implements net.Conn. It does nothing: each write has a deadline of its own.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // Read implements net.Conn.
 func (w *wire) Read(b []byte) (int, error) {
