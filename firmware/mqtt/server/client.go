@@ -24,6 +24,7 @@ type client struct {
 	peer    *broker.Conn // under the server's lock
 	signal  chan struct{}
 	buffer  net.Buffers
+	part    net.Buffers
 	body    []byte
 
 	mu     sync.Mutex // over deadlines
@@ -101,12 +102,9 @@ func (k *client) write() {
 		k.buffer = append(k.buffer[:0], out.Segments...)
 		s.mu.Unlock()
 		if len(k.buffer) > 0 {
-			k.deadline(k.raw.SetWriteDeadline, writeTime)
-			buffers := k.buffer
-			if _, err := buffers.WriteTo(k.conn); err != nil {
+			if k.writeParts(k.buffer) != nil {
 				return
 			}
-			s.table.Touch(k, time.Now())
 		}
 		if out.End {
 			if secure, ok := k.conn.(*tls.Conn); ok {
@@ -121,6 +119,41 @@ func (k *client) write() {
 			time.Sleep(scanPause) // a scan of retained messages leaves time for others
 		}
 	}
+}
+
+// writeParts writes segments as long as parts of them go out: a message may be large, and its line slow.
+func (k *client) writeParts(rest net.Buffers) error {
+	for len(rest) > 0 {
+		k.part = k.part[:0]
+		for size := 0; len(rest) > 0 && size < writeBytes; {
+			n := min(len(rest[0]), writeBytes-size)
+			k.part = append(k.part, rest[0][:n])
+			size += n
+			if rest[0] = rest[0][n:]; len(rest[0]) == 0 {
+				rest = rest[1:]
+			}
+		}
+		k.deadline(k.raw.SetWriteDeadline, writeTime)
+		part := k.part
+		if _, err := part.WriteTo(k.conn); err != nil {
+			return err
+		}
+		k.server.table.Touch(k, time.Now())
+	}
+	return nil
+}
+
+// below is the connection below TLS, which also writes while it is read, to answer a KeyUpdate
+// (RFC 8446 section 4.6.3).
+type below struct {
+	net.Conn
+	client *client
+}
+
+// Write implements net.Conn.
+func (b below) Write(p []byte) (int, error) {
+	b.client.deadline(b.SetWriteDeadline, writeTime)
+	return b.Conn.Write(p)
 }
 
 // read hands the client's packets to the broker. It returns false when the

@@ -30,8 +30,9 @@ import (
 // Our own bounds.
 const (
 	connectTime = 10 * time.Second // for TLS and CONNECT
-	writeTime   = 20 * time.Second
-	byeTime     = 2 * time.Second // for the last bytes
+	writeTime   = 20 * time.Second // for writeBytes
+	byeTime     = 2 * time.Second  // for the last bytes
+	writeBytes  = 64 << 10         // written of a message at a time
 	scanPause   = 5 * time.Millisecond
 	logEvery    = 30 * time.Second // between two log lines about evictions
 )
@@ -116,7 +117,7 @@ func (s *Server) accept(conn net.Conn) {
 	}
 	k := &client{server: s, address: address, since: time.Now(), conn: conn, raw: conn, signal: make(chan struct{}, 1)}
 	if s.cfg.TLS != nil {
-		k.conn = tls.Server(conn, s.cfg.TLS)
+		k.conn = tls.Server(below{conn, k}, s.cfg.TLS)
 	}
 	s.mu.Lock()
 	if s.closed {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"heliograph/ci/await"
@@ -261,4 +263,37 @@ func (s *Server) connected() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.clients)
+}
+
+func TestALargeMessageCrossesASlowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(nil, Config{})
+		ours, theirs := net.Pipe()
+		s.accept(ours)
+		in := bufio.NewReader(theirs)
+		answered := make(chan error, 1)
+		go func() {
+			_, err := theirs.Write(hello(5, "slow"))
+			answered <- err
+		}()
+		for range 2 { // CONNACK and SUBACK
+			if _, _, err := packet(in, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-answered; err != nil {
+			t.Fatal(err)
+		}
+		const size = 2 << 20
+		s.Publish(&payload.Message{Topic: "t", QoS: 1, Payload: make([]byte, size)}, 0)
+		n := 0
+		for part := make([]byte, 64<<10); n < size; time.Sleep(time.Second) {
+			m, err := in.Read(part)
+			if n += m; err != nil {
+				t.Fatalf("got %v after %d bytes, want all of the message", err, n)
+			}
+		}
+		theirs.Close()
+		s.all.Wait()
+	})
 }
