@@ -181,6 +181,38 @@ func TestWhatIsBeingWrittenCountsForItsClient(t *testing.T) {
 	}
 }
 
+// TestALargeMessageInFlightIsChargedOnce has a message of two thirds of the share on its way.
+func TestALargeMessageInFlightIsChargedOnce(t *testing.T) {
+	for qos := byte(1); qos <= 2; qos++ {
+		t.Run(fmt.Sprint("QoS ", qos), func(t *testing.T) {
+			b := New(Config{Share: 3 << 20}, "t")
+			p := connect(t, b, 5, "a", true)
+			p.subscribe("t", qos)
+			charge := b.sessions["a"].charge
+			b.Publish(message("t", qos, false, strings.Repeat("x", 2<<20)))
+			p.c.Next(start)
+			b.Publish(message("t", qos, false, "v"))
+			if b.stats.Evicted != 0 {
+				t.Fatal("the session was evicted, want it kept: it holds two thirds of its share")
+			}
+			p.ack(map[byte]byte{1: packet.Puback, 2: packet.Pubrec}[qos], 1) // before it was written
+			if got := b.sessions["a"].charge; got < 2<<20 {
+				t.Errorf("%d bytes are charged while the message is written, want its size", got)
+			}
+			for _, a := range p.read() {
+				if a.id == 2 {
+					p.ack(map[byte]byte{1: packet.Puback, 2: packet.Pubrec}[qos], 2)
+				}
+			}
+			p.read()
+			if got := b.sessions["a"].charge; got != charge || b.stats.Evicted != 0 {
+				t.Errorf("%d bytes are charged and %d sessions evicted at the end, want %d and none", got,
+					b.stats.Evicted, charge)
+			}
+		})
+	}
+}
+
 // TestOldRetainedValuesAreLetGo replaces a large value many times.
 func TestOldRetainedValuesAreLetGo(t *testing.T) {
 	b := New(Config{}, "t")

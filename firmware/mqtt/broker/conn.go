@@ -31,7 +31,7 @@ type Conn struct {
 	control  []byte // answers
 	buf      []byte
 	segments [][]byte
-	writing  []*Message
+	writing  []writing
 	maximum  int // bytes of a packet to the client
 	window   int // messages of QoS 1 and 2 in flight
 	open     int // of them in flight now

@@ -152,7 +152,8 @@ func (s *session) send(c *Conn, d *delivery, o *output, now time.Time) {
 	c.publish(d, o, id, false, now)
 }
 
-// publish adds the PUBLISH of a delivery.
+// publish adds the PUBLISH of a delivery. A flight is charged until it is released; what is
+// written of a message of QoS 0 is charged until it was written.
 func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Time) {
 	c.b.stats.Sent++
 	o.buf = d.appendPublish(o.buf, c.version, id, dup, now)
@@ -163,18 +164,44 @@ func (c *Conn) publish(d *delivery, o *output, id uint16, dup bool, now time.Tim
 	o.payload(d.m.payload)
 	o.size += len(d.m.payload)
 	c.b.keep(d.m)
-	c.session.charge += d.m.size()
-	c.writing = append(c.writing, d.m)
+	w := writing{m: d.m}
+	if d.qos == 0 {
+		w.charge(c.session)
+	}
+	c.writing = append(c.writing, w)
+}
+
+// writing is a message of which the payload is being written from where it is.
+type writing struct {
+	m       *Message
+	charged bool // to the session, by what is written
+}
+
+// charge charges a session for what is written.
+func (w *writing) charge(s *session) {
+	s.charge += w.m.size()
+	w.charged = true
+}
+
+// chargeWriting charges a session for what is still written of a flight that is released.
+func (c *Conn) chargeWriting(m *Message) {
+	for i := range c.writing {
+		if w := &c.writing[i]; w.m == m && !w.charged {
+			w.charge(c.session)
+			return
+		}
+	}
 }
 
 // written releases what Next returned before.
 func (c *Conn) written() {
-	for _, m := range c.writing {
-		c.b.drop(m)
-		if c.session != nil {
-			c.session.charge -= m.size()
+	for _, w := range c.writing {
+		c.b.drop(w.m)
+		if c.session != nil && w.charged {
+			c.session.charge -= w.m.size()
 		}
 	}
+	clear(c.writing)
 	c.writing = c.writing[:0]
 	clear(c.segments)
 }

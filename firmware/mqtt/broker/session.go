@@ -12,7 +12,7 @@ import (
 const (
 	deliveryOverhead     = 80      // bytes of a delivery, beside its message
 	subscriptionOverhead = 300     // bytes of a subscription, and of each level of its filter
-	maxFlightBytes       = 1 << 20 // of them
+	maxFlightBytes       = 1 << 20 // of them; less where that is more than a quarter of the session's share
 	maxWindow            = 512     // messages of QoS 1 and 2 that are sent and not acknowledged
 	maxWindow311         = 100     // the same for a client that cannot give a Receive Maximum
 	lagDeliveries        = 1024
@@ -139,7 +139,9 @@ func (s *session) wake() {
 
 // full reports whether the client has to acknowledge something before it gets
 // more of QoS 1 and 2.
-func (s *session) full() bool { return s.conn.open >= s.conn.window || s.flying > maxFlightBytes }
+func (s *session) full() bool {
+	return s.conn.open >= s.conn.window || s.flying > min(maxFlightBytes, s.b.cfg.Share/4)
+}
 
 // waiting is how many messages the client has not got yet.
 func (s *session) waiting() (n uint64) {
@@ -196,6 +198,9 @@ func (s *session) nextID() uint16 {
 // releaseFlight releases the message of a flight.
 func (s *session) releaseFlight(f *flight) {
 	s.flying -= f.m.size()
+	if s.conn != nil {
+		s.conn.chargeWriting(f.m)
+	}
 	s.release(&f.delivery)
 	f.delivery, f.released = delivery{qos: f.qos}, true
 }
