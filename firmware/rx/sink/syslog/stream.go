@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 // stream is a connection and what was written to it that is still in the queue.
 type stream struct {
 	tcp     *net.TCPConn
-	conn    net.Conn // tcp, or TLS over it
-	written int64    // bytes handed to the kernel
+	conn    net.Conn     // tcp, or TLS over it
+	written atomic.Int64 // bytes handed to the kernel
 	marks   []mark
 	lines   int // in marks
 	bytes   int
@@ -34,15 +35,20 @@ type mark struct {
 	at                time.Time
 }
 
-// counting is a stream's TCP connection, whose writes it counts: below TLS too.
+// counting is a stream's TCP connection, whose writes it bounds and counts: below TLS too, which
+// also writes while it is read, to answer a KeyUpdate (RFC 8446 section 4.6.3).
 type counting struct {
 	*net.TCPConn
-	written *int64
+	written *atomic.Int64
 }
 
+// Write implements net.Conn.
 func (c counting) Write(b []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		return 0, err
+	}
 	n, err := c.TCPConn.Write(b)
-	*c.written += int64(n)
+	c.written.Add(int64(n))
 	return n, err
 }
 
@@ -152,12 +158,11 @@ func (s *Sink) write(st *stream, recs [][]byte) error {
 		st.buf = strconv.AppendInt(st.buf, int64(len(line)), 10)
 		st.buf = append(append(st.buf, ' '), line...)
 	}
-	_ = st.tcp.SetWriteDeadline(time.Now().Add(writeTime))
 	st.marks = append(st.marks, mark{lines: n, unreadable: unreadable, bytes: len(st.buf), at: time.Now()})
 	st.lines += n
 	st.bytes += len(st.buf)
 	_, err := st.conn.Write(st.buf)
-	st.marks[len(st.marks)-1].end = st.written
+	st.marks[len(st.marks)-1].end = st.written.Load()
 	return err
 }
 
@@ -179,7 +184,7 @@ func (st *stream) acknowledged(now time.Time) (lines, unreadable int, err error)
 	done := 0
 	for _, m := range st.marks {
 		full := st.bytes >= windowBytes || st.lines >= window/2
-		if m.end > st.written-int64(queued) || !full && now.Sub(m.at) < linger {
+		if m.end > st.written.Load()-int64(queued) || !full && now.Sub(m.at) < linger {
 			break
 		}
 		lines += m.lines

@@ -92,3 +92,25 @@ func selfSigned(t testing.TB) config.TLS {
 	}
 	return config.TLS{Certificate: certificate, PrivateKey: key}
 }
+
+// TestTLSMayAnswerLongAfterTheLastLine has TLS write, as it does to answer a KeyUpdate, when the
+// deadline of the last line is over.
+func TestTLSMayAnswerLongAfterTheLastLine(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	st := &stream{tcp: conn.(*net.TCPConn)}
+	if err := st.tcp.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (counting{st.tcp, &st.written}).Write([]byte("answer")); err != nil || st.written.Load() != 6 {
+		t.Errorf("got %v and %d bytes counted, want all 6 written", err, st.written.Load())
+	}
+}
