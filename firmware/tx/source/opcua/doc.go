@@ -57,9 +57,10 @@
 // queue that overflowed, and for each message.
 //
 // The load on a server is bounded: two requests are in flight at most and one HistoryRead
-// beside them (history.go has its bounds), browsing again is
-// at most once per 5 s for any number of model change events, a refresh of conditions
-// as well, and up to 10 min apart where one is more than its queue takes; its limits are kept.
+// beside them (history.go has its bounds), browsing again is at most once per 5 s for any
+// number of model change events, and once per minute for events that were lost; conditions
+// are refreshed at most once per 5 s, and up to 10 min apart where a refresh is more than
+// the server's queue takes; its limits are kept.
 // When it restarts with the same namespaces, or more of them, only differences cross;
 // with a table that has changed otherwise no NodeId means what it did, and a new
 // generation begins.

@@ -57,10 +57,12 @@ func (l *eventHandler) Fault(handle uint32, behind int, err error) {
 // lostEvents is what is counted of events that do not come here.
 const lostEvents = "or more events that the server lost, or that are not decodable"
 
-// miss has conditions refreshed, and the server's history read: of that many events it is
-// known that they were lost, and they count as missed unless it brings them.
+// miss has conditions refreshed, the address space browsed, and the server's history read: of
+// that many events it is known that they were lost, and they count as missed unless it brings
+// them.
 func (l *eventHandler) miss(events int) {
 	l.abandonRefresh()
+	l.changeLater()
 	if l.book.MissEvents(time.Now()) {
 		l.lost.Add(uint64(events))
 	} else {

@@ -136,6 +136,29 @@ func TestModelChangesAreBrowsedAndDoNotCross(t *testing.T) {
 	}
 }
 
+// A model change may be among the events that were lost.
+func TestLostEventsHaveTheAddressSpaceBrowsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := reporter(t, &port{})
+		for range 3 {
+			l.Lost(1)
+			time.Sleep(afterLoss / 4)
+		}
+		if len(l.changed) != 0 {
+			t.Error("a server that loses events is browsed at once")
+		}
+		for n := range 2 {
+			time.Sleep(afterLoss)
+			if got := len(l.changed); got != 1-n {
+				t.Errorf("%d minutes later: got %d requests to browse, want %d", n+1, got, 1-n)
+			}
+			if n == 0 {
+				<-l.changed
+			}
+		}
+	})
+}
+
 func TestMalformedEventsAreCounted(t *testing.T) {
 	p := &port{}
 	l := reporter(t, p)

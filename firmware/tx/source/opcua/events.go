@@ -44,7 +44,7 @@ type events struct {
 	space      *addrspace.Space
 	all        bool // there are no patterns: an event of any source crosses
 	log        *slog.Logger
-	changed    chan struct{} // the server reported a change of its address space
+	changed    chan struct{} // the server reported a change of its address space, or may have
 	refresh    chan struct{} // conditions have to be refreshed
 	again      *time.Timer   // signals that later
 
@@ -78,6 +78,7 @@ type events struct {
 	awaited    map[rawvalue.NodeID]bool            // notifiers that have not ended that one
 	spoiled    bool                                // events of that one were lost
 	rest       time.Duration                       // from it to the next, at least
+	changes    bool                                // changed is signalled after afterLoss
 }
 
 func newEvents(s *Source, m *model, session *client.Session) *events {
@@ -91,6 +92,26 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 }
 
 func (e *events) change() { signal(e.changed) }
+
+// afterLoss is from when events are lost to the browse for the model change that may be among
+// them: a server that loses them continually is browsed once in that time.
+const afterLoss = time.Minute
+
+// changeLater has the address space browsed afterLoss from now.
+func (e *events) changeLater() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changes {
+		return
+	}
+	e.changes = true
+	time.AfterFunc(afterLoss, func() {
+		e.mu.Lock()
+		e.changes = false
+		e.mu.Unlock()
+		e.change()
+	})
+}
 
 // watch subscribes to the notifiers that the model has, with all fields of the
 // event types that it has.
