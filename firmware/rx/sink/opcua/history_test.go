@@ -237,6 +237,31 @@ func TestAValueThatArrivesBeforeItsNodeIsHistory(t *testing.T) {
 	l.wantHistory(named("c"), "3:7")
 }
 
+// The source's NamespaceArray grows: its nodes may arrive before it, and are not sent again.
+func TestNodesThatArriveBeforeTheirNamespaceHaveAHistory(t *testing.T) {
+	l := historic(t, newMemory())
+	node := rawvalue.NodeID{Namespace: 2, Number: 3}
+	l.nodes(1, variableNode(node, 0x03))
+	l.deliver(sample(payload.BlockNodes, 1, 1, good, false))
+	l.announceAs(7, "http://opcfoundation.org/UA/", "urn:plant", "urn:new")
+	l.judge(time.Second)
+	l.server.space.View(func(v addrspace.View) {
+		ref, _ := v.Lookup(node)
+		if got, _ := v.AppendAttribute(nil, ref, ua.AttributeIDAccessLevel); len(got) != 3 || got[2] != 0x05 {
+			t.Errorf("AccessLevel is %x, want CurrentRead and HistoryRead", got)
+		}
+	})
+	l.deliver(sample(payload.BlockNodes, 9, 9, good, false))
+	l.deliver(sample(payload.BlockNodes, 4, 4, good, true))
+	l.wantHistory(node, "1:1 4:4 9:9")
+	given := l.mirror.history.store.(*memory).given
+	l.announceAs(7, "http://opcfoundation.org/UA/", "urn:plant", "urn:new") // again, as after a loss
+	l.judge(time.Second)
+	if n := l.mirror.history.store.(*memory).given - given; n != 0 {
+		t.Errorf("%d values were kept again, want none", n)
+	}
+}
+
 func TestValuesWithoutATimestampHaveThatOfArrival(t *testing.T) {
 	l := historic(t, newMemory())
 	l.now = start.Add(3 * time.Second)

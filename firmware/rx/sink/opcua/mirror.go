@@ -148,10 +148,11 @@ func (m *mirror) setGeneration(u *sink.Update) error {
 		return nil
 	}
 	m.structureChanged = true
-	fresh := !m.announced
+	// Records of it may have arrived before it, and nodes before their namespaces.
+	again := !m.announced || len(p.Namespaces) > len(m.current.Namespaces)
 	m.current, m.announced, m.next = p, true, nil
 	m.setNamespaces()
-	m.quality.reloadPending = m.quality.reloadPending || fresh // records of it may have arrived before
+	m.quality.reloadPending = m.quality.reloadPending || again
 	return nil
 }
 

@@ -59,9 +59,13 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 			absent := removeValue(&n)
 			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
 			v := m.variableAt(first + uint32(slot))
+			unnamed := v.exists && v.historyName == nil
 			v.node, v.metadataProperty, v.historyName = n.ID, isMetadata(&n), name
 			shows[slot] = !v.exists || absent != nil || v.absent != nil
 			v.absent = absent
+			if unnamed {
+				m.keepValue(v) // it arrived before its namespace
+			}
 		})
 		if err != nil {
 			return err
