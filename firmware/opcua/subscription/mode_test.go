@@ -7,7 +7,8 @@ import (
 	"github.com/gopcua/opcua/ua"
 )
 
-func sampled(m *ua.MonitoredItemCreateRequest) { m.MonitoringMode = ua.MonitoringModeSampling }
+func sampled(m *ua.MonitoredItemCreateRequest)  { m.MonitoringMode = ua.MonitoringModeSampling }
+func disabled(m *ua.MonitoredItemCreateRequest) { m.MonitoringMode = ua.MonitoringModeDisabled }
 
 // TestModes is what is reported, and when.
 func TestModes(t *testing.T) {
@@ -27,6 +28,15 @@ func TestModes(t *testing.T) {
 						MonitoredItemIDs: []uint32{made}})
 				r.set(tag(1), int32(2))
 			}
+			r.pass(100 * ms)
+			return notifications(a)
+		}, "#1 7=2"},
+		{"a change while an item is enabled is not lost", func(r *rig, sub uint32) string {
+			a := r.publish(alice)
+			made := r.monitor(alice, sub, watch(tag(1), 7, disabled))[0].MonitoredItemID
+			r.during = func() { r.set(tag(1), int32(2)) }
+			r.ask(alice, &ua.SetMonitoringModeRequest{SubscriptionID: sub,
+				MonitoringMode: ua.MonitoringModeReporting, MonitoredItemIDs: []uint32{made}})
 			r.pass(100 * ms)
 			return notifications(a)
 		}, "#1 7=2"},

@@ -266,7 +266,6 @@ func (k *call) setMonitoringMode(req *ua.SetMonitoringModeRequest) {
 }
 
 func (k *call) setMode(it *item, mode ua.MonitoringMode) {
-	first := it.readValue(k.Engine)
 	it.sub.mu.Lock()
 	if it.mode == ua.MonitoringModeDisabled {
 		it.sub.tally.disabledItems--
@@ -280,5 +279,6 @@ func (k *call) setMode(it *item, mode ua.MonitoringMode) {
 	}
 	it.markReady()
 	it.sub.mu.Unlock()
-	it.offerInitialValue(k.Engine, first, false)
+	// Read only now: a disabled item takes no change, and so would not replace a value read before.
+	it.offerInitialValue(k.Engine, it.readValue(k.Engine), false)
 }

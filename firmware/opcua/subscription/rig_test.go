@@ -28,6 +28,7 @@ type rig struct {
 	still  map[rawvalue.NodeID]bool // variables that are sampled
 	ranges map[rawvalue.NodeID]rawvalue.Variant
 	locked map[rawvalue.NodeID]bool // for encrypted channels alone
+	during func()                   // is called once, when a value was read and is not returned yet
 	handle uint32
 }
 
@@ -65,11 +66,16 @@ func (r *rig) EURange(node rawvalue.NodeID) rawvalue.Variant { return r.ranges[n
 
 func (r *rig) Shared(c *Client, node rawvalue.NodeID) []byte {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	raw, during := r.values[node], r.during
 	if r.locked[node] && !c.Encrypted {
-		return nil
+		raw = nil
 	}
-	return r.values[node]
+	r.during = nil
+	r.mu.Unlock()
+	if during != nil {
+		during()
+	}
+	return raw
 }
 
 func (r *rig) Pushed(node rawvalue.NodeID, a ua.AttributeID) bool {
