@@ -1,7 +1,10 @@
 package server
 
 import (
+	"context"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +47,53 @@ func TestUntrustedChannelsAreClosed(t *testing.T) {
 	}
 	s.CheckTrust()
 	await.Receive(t, "a client that is not trusted any more is disconnected", c.Done())
+}
+
+// pausing is a log that waits, with every channel that CheckTrust is about to close, until release is closed.
+type pausing struct {
+	slog.Handler
+	closing, release chan struct{}
+}
+
+func (p pausing) Handle(_ context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "channel closed: ") {
+		p.closing <- struct{}{}
+		<-p.release
+	}
+	return nil
+}
+
+func (p pausing) Enabled(context.Context, slog.Level) bool { return true }
+func (p pausing) WithAttrs([]slog.Attr) slog.Handler       { return p }
+
+// A client that does not receive delays its own error alone.
+func TestUntrustedChannelsAreClosedConcurrently(t *testing.T) {
+	const clients = 3
+	p := pausing{closing: make(chan struct{}, clients), release: make(chan struct{})}
+	s, url, ours, theirs := pair(t, func(c *Config) { c.Log = slog.New(p) })
+	var connected []*client.Session
+	for range clients {
+		c, err := connect(t, url, secured[1], theirs, client.User{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		connected = append(connected, c)
+	}
+	if _, err := ours.Distrust(ours.List("trusted")[0].Thumbprint); err != nil {
+		t.Fatal(err)
+	}
+	var check sync.WaitGroup
+	defer check.Wait()
+	release := sync.OnceFunc(func() { close(p.release) })
+	defer release()
+	check.Go(s.CheckTrust)
+	for range clients {
+		await.Receive(t, "another channel is being closed", p.closing)
+	}
+	release()
+	for _, c := range connected {
+		await.Receive(t, "the client is disconnected", c.Done())
+	}
 }
 
 // Plants have certificates that are long expired, or name another host, and a client's may

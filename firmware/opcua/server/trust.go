@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 
 	"github.com/gopcua/opcua/ua"
 
@@ -19,17 +20,21 @@ func (s *Server) CheckTrust() {
 			s.aborted(o.session)
 		}
 	}
+	var failing sync.WaitGroup // concurrently: a client that does not receive must not delay the others
 	for _, c := range s.connections() {
 		p := c.channel.Peer()
 		if p.Chain == nil {
 			continue
 		}
 		if err := s.authorize(context.Background(), p); err != nil {
-			s.cfg.Log.Warn("channel closed: client certificate no longer trusted", "error", err,
-				"client", p.Address)
-			c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
+			failing.Go(func() {
+				s.cfg.Log.Warn("channel closed: client certificate no longer trusted", "error", err,
+					"client", p.Address)
+				c.channel.Fail(ua.StatusBadSecurityChecksFailed, "")
+			})
 		}
 	}
+	failing.Wait()
 }
 
 // checkUsers closes the sessions of users that were removed.

@@ -35,6 +35,7 @@ type Conn struct {
 	inUse    atomic.Bool
 	onClose  func()
 	writing  sync.Mutex
+	cut      bool        // a write has failed, perhaps within a chunk; guarded by writing
 	ending   atomic.Bool // closed, or being closed by Fail
 }
 
@@ -120,22 +121,29 @@ func (c *Conn) grow(size int) error {
 	return nil
 }
 
-// WriteChunk sends one complete chunk. It closes the connection if that takes too long.
+// WriteChunk sends one complete chunk. It closes the connection if that takes too long, and returns
+// net.ErrClosed while Fail closes it.
 func (c *Conn) WriteChunk(b []byte) error {
 	if uint32(len(b)) > c.limits.SendChunk {
 		return fault(ua.StatusBadTCPMessageTooLarge, "chunk is larger than the peer's receive buffer")
 	}
-	return c.write(b, c.timeouts.Write)
+	return c.write(b, c.timeouts.Write, false)
 }
 
-func (c *Conn) write(b []byte, within time.Duration) error {
+// write sends bytes; failing is true for the error message of Fail, which is the last.
+func (c *Conn) write(b []byte, within time.Duration, failing bool) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if err := c.nc.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return err
 	}
+	// Checked only now: either this sees that Fail has begun, or Fail's deadline follows this one.
+	if c.cut || c.ending.Load() && !failing {
+		return net.ErrClosed
+	}
 	if _, err := c.nc.Write(b); err != nil {
-		c.Close() // part of a chunk may have been sent: nothing can follow it
+		c.cut = true // nothing can follow part of a chunk
+		c.Close()
 		return err
 	}
 	return nil
@@ -159,8 +167,10 @@ func (c *Conn) Fail(code ua.StatusCode, reason string) {
 	if c.ending.Swap(true) {
 		return
 	}
+	deadline := time.Now().Add(errorWrite)
+	_ = c.nc.SetWriteDeadline(deadline) // ends a write to a peer that does not read
 	e := Error{Code: code, Reason: reason}
-	if c.write(e.Append(nil), errorWrite) == nil {
+	if c.write(e.Append(nil), time.Until(deadline), true) == nil {
 		c.linger()
 	}
 	_ = c.close()

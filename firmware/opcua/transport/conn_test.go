@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/ci/await"
 )
 
 // pipe returns a Conn with small limits and the raw peer of it.
@@ -76,6 +78,29 @@ func TestPeerThatDoesNotReadIsClosedAtTheWriteDeadline(t *testing.T) {
 			t.Errorf("after half a chunk: got %v, want a closed connection", err)
 		}
 	})
+}
+
+// Writers that wait for the one that is blocked do not delay the error either.
+func TestFailEndsWritesToAPeerThatDoesNotRead(t *testing.T) {
+	a, peer := net.Pipe()
+	defer peer.Close()
+	c := newConn(a, Timeouts{Write: time.Hour}.withDefaults(), &budget{limit: 1 << 20})
+	c.limits = Negotiated{ReceiveChunk: 65535, SendChunk: 8192}
+	const writers = 3
+	written, failed := make(chan error, writers), make(chan struct{})
+	for range writers {
+		go func() { written <- c.WriteChunk(chunk(100)) }()
+	}
+	if _, err := peer.Read(make([]byte, 1)); err != nil { // one of them is sending
+		t.Fatal(err)
+	}
+	go func() { defer close(failed); c.Fail(ua.StatusBadSecurityChecksFailed, "") }()
+	await.Receive(t, "the connection is closed", failed)
+	for range writers {
+		if err := await.Receive(t, "a write ends", written); err == nil {
+			t.Error("a chunk that was not read was sent")
+		}
+	}
 }
 
 func TestClaimedSizeAllocatesNothing(t *testing.T) {

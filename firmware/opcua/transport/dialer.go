@@ -74,7 +74,7 @@ func (c *Conn) clientHandshake(limits Limits) (Negotiated, error) {
 	if err := c.nc.SetReadDeadline(deadline); err != nil {
 		return Negotiated{}, err
 	}
-	if err := c.write(limits.hello(c.endpoint).AppendHello(nil), time.Until(deadline)); err != nil {
+	if err := c.write(limits.hello(c.endpoint).AppendHello(nil), time.Until(deadline), false); err != nil {
 		return Negotiated{}, err
 	}
 	h, chunk, err := c.readRest(HeaderSize + 4 + 4 + maxString)

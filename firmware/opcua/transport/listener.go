@@ -251,5 +251,5 @@ func (c *Conn) serverHandshake(cfg ListenConfig) error {
 		return err
 	}
 	c.endpoint, c.limits = hel.EndpointURL, limits
-	return c.write(ack.AppendAcknowledge(nil), time.Until(deadline))
+	return c.write(ack.AppendAcknowledge(nil), time.Until(deadline), false)
 }
