@@ -8,7 +8,7 @@ import (
 // Limits bounds what clients may use. The zero value of each field means its default.
 type Limits struct {
 	Sessions           int           // in total, 500
-	SessionsPerAddress int           // of one client address, 250
+	SessionsPerAddress int           // of one client address (IPv6: per /64), 250
 	MinTimeout         time.Duration // of a session, 10 s
 	MaxTimeout         time.Duration // of a session, 1 h
 	Operations         int           // in one request, 10 000
@@ -38,7 +38,7 @@ const minClientNonce = 32
 
 // Our own choices for sessions and users.
 const (
-	maxUnactivated   = 100              // sessions that are not activated yet, of one address
+	maxUnactivated   = 100              // sessions that are not activated yet, of one address (IPv6: /64)
 	maxPerConn       = 4                // of them on one connection: a client needs one
 	activateWithin   = 30 * time.Second // before such a session is closed
 	spareConnections = 50               // beyond one for each session, for discovery and reconnecting clients

@@ -27,6 +27,7 @@ type session struct {
 	token       string // the AuthenticationToken as it is encoded
 	certificate []byte // the client's application instance certificate; nil with policy None
 	address     netip.Addr
+	network     netip.Addr // of the address, which limits count; set by sessions.add
 	timeout     time.Duration
 	created     time.Time
 	info        clientInfo

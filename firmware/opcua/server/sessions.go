@@ -11,6 +11,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/opcua/transport"
 )
 
 // sessions are all sessions of a server. Its lock is taken by its own methods alone.
@@ -61,34 +62,35 @@ func (ss *sessions) count() int {
 }
 
 // add adds a session. Where a limit is reached it evicts one that is not activated or not
-// connected: of the same connection or address, or of the address with the most of them.
+// connected: of the same connection or network, or of the network with the most of them.
 func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
+	s.network = transport.Network(s.address)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	mine, same, idle, spare := 0, 0, map[netip.Addr]int{}, map[netip.Addr]int{}
 	for _, other := range ss.byToken {
-		if other.address == s.address {
+		if other.network == s.network {
 			same++
 		}
 		if other.evictable() {
-			spare[other.address]++
+			spare[other.network]++
 		}
 		if !other.active {
-			idle[other.address]++
+			idle[other.network]++
 			if other.conn == s.conn {
 				mine++
 			}
 		}
 	}
-	switch mostIdle, mostSpare := addressWithMost(idle), addressWithMost(spare); {
+	switch mostIdle, mostSpare := networkWithMost(idle), networkWithMost(spare); {
 	case mine >= maxPerConn:
 		evicted = ss.oldest(func(o *session) bool { return !o.active && o.conn == s.conn })
 	case same >= ss.limits.SessionsPerAddress:
-		evicted = ss.oldest(func(o *session) bool { return o.address == s.address && o.evictable() })
+		evicted = ss.oldest(func(o *session) bool { return o.network == s.network && o.evictable() })
 	case len(ss.byToken) >= ss.limits.Sessions:
-		evicted = ss.oldest(func(o *session) bool { return o.address == mostSpare && o.evictable() })
+		evicted = ss.oldest(func(o *session) bool { return o.network == mostSpare && o.evictable() })
 	case idle[mostIdle] >= maxUnactivated:
-		evicted = ss.oldest(func(o *session) bool { return o.address == mostIdle && !o.active })
+		evicted = ss.oldest(func(o *session) bool { return o.network == mostIdle && !o.active })
 	}
 	if evicted != nil {
 		ss.dropLocked(evicted)
@@ -104,13 +106,13 @@ func (ss *sessions) add(s *session) (evicted *session, code ua.StatusCode) {
 // evictable reports whether a session may be removed when there are too many.
 func (s *session) evictable() bool { return s.disconnected || !s.active }
 
-func addressWithMost(n map[netip.Addr]int) (address netip.Addr) {
+func networkWithMost(n map[netip.Addr]int) (network netip.Addr) {
 	for a := range n {
-		if n[a] > n[address] {
-			address = a
+		if n[a] > n[network] {
+			network = a
 		}
 	}
-	return address
+	return network
 }
 
 // oldest returns the session with the longest time since its last request among those that fit.

@@ -122,6 +122,53 @@ func TestTheAddressWithTheMostDisconnectedSessionsLosesOne(t *testing.T) {
 	}
 }
 
+// A client has as many IPv6 addresses of its network as it likes.
+func TestSessionsOfANetworkShareALimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		third string
+		code  ua.StatusCode
+	}{
+		"of the same /64": {"2001:db8:0:1::3", ua.StatusBadTooManySessions},
+		"of another":      {"2001:db8:0:2::1", ua.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ss := newSessions(Limits{Sessions: 4, SessionsPerAddress: 2})
+			add := func(address string) ua.StatusCode {
+				_, code := ss.add(&session{token: address, address: netip.MustParseAddr(address), active: true,
+					conn: &conn{activeSessions: 2}})
+				return code
+			}
+			for _, address := range []string{"2001:db8:0:1::1", "2001:db8:0:1::2"} {
+				if code := add(address); code != ua.StatusOK {
+					t.Fatalf("%s: got %v, want Good", address, code)
+				}
+			}
+			if code := add(c.third); code != c.code {
+				t.Errorf("%s: got %v, want %v", c.third, code, c.code)
+			}
+		})
+	}
+}
+
+// Sessions of many addresses of one network do not evict those of a client with a single address.
+func TestTheNetworkWithTheMostUnactivatedSessionsLosesOne(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	ss := newSessions(Limits{Sessions: 5, SessionsPerAddress: 10})
+	made := map[string]*session{}
+	for i, address := range []string{"10.0.0.1", "10.0.0.1", "2001:db8::1", "2001:db8::2", "2001:db8::3"} {
+		s := &session{token: string(rune('a' + i)), address: netip.MustParseAddr(address), conn: &conn{},
+			lastContact: now.Add(time.Duration(i) * time.Second)}
+		if _, code := ss.add(s); code != ua.StatusOK {
+			t.Fatal(code)
+		}
+		made[s.token] = s
+	}
+	evicted, code := ss.add(&session{token: "f", address: netip.MustParseAddr("10.0.0.9"), conn: &conn{}})
+	if evicted != made["c"] || code != ua.StatusOK {
+		t.Errorf("got %+v, %v; want the oldest of the network", evicted, code)
+	}
+}
+
 // All that changes a session, from everywhere at once, with its own token: what
 // is left is a server that answers, and no session twice.
 func TestSessionServicesRace(t *testing.T) {
