@@ -31,13 +31,14 @@ type Sink struct {
 
 	mu       sync.Mutex
 	queue    []sink.Update
-	spare    []sink.Update // the queue's other buffer
-	skipped  uint64        // updates that found the queue full
-	applying uint64        // updates that are applied now
-	handled  uint64        // updates that were
-	durable  uint64        // of them, those that a power cut does not cost
-	next     mark          // that durable moves to
-	notReady string        // why the mirror is not ready; "" if it is
+	spare    []sink.Update   // the queue's other buffer
+	skipped  uint64          // updates that found the queue full
+	deleted  map[string]bool // keys whose deletion did, and is not applied yet; at most maxQueued
+	applying uint64          // updates that are applied now
+	handled  uint64          // updates that were
+	durable  uint64          // of them, those that a power cut does not cost
+	next     mark            // that durable moves to
+	notReady string          // why the mirror is not ready; "" if it is
 
 	structured bool // the address space is complete
 }
@@ -120,7 +121,7 @@ func (s *Sink) Deliver(u sink.Update) {
 	s.mu.Lock()
 	full := len(s.queue) >= maxQueued
 	if full {
-		s.skipped++
+		s.skip(&u)
 	} else {
 		s.queue = append(s.queue, u)
 	}
@@ -132,6 +133,18 @@ func (s *Sink) Deliver(u sink.Update) {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// skip counts an update that found the queue full, and records a deletion. mu is held.
+func (s *Sink) skip(u *sink.Update) {
+	s.skipped++
+	if u.Key == nil || !u.Delete || u.Late || len(s.deleted) >= maxQueued {
+		return
+	}
+	if s.deleted == nil {
+		s.deleted = map[string]bool{}
+	}
+	s.deleted[string(u.Key)] = true
 }
 
 // Run implements task.Task. It runs the server, too.
@@ -156,11 +169,38 @@ func (s *Sink) Run(ctx context.Context) error {
 			s.updateQuality(now)
 		case <-s.wake:
 		}
-		if skipped := s.handleQueued(); skipped != seen {
-			seen = skipped
-			s.log.Warn("queue full; reading all values again, events are lost", "skipped", skipped)
-			s.mirror.reload(s.channel)
-		}
+		seen = s.applyQueued(seen)
+	}
+}
+
+// applyQueued applies what was delivered. If updates found the queue full since seen it applies the
+// state of the channel again; it returns how many did so far.
+func (s *Sink) applyQueued(seen uint64) (skipped uint64) {
+	skipped = s.handleQueued()
+	if skipped != seen {
+		s.log.Warn("queue full; reading all values again, events are lost", "skipped", skipped)
+		s.mirror.reload(s.channel)
+		s.applyDeletions()
+	}
+	return skipped
+}
+
+// applyDeletions applies the deletions that found the queue full, except of keys that are set again:
+// the state of the channel does not show them.
+func (s *Sink) applyDeletions() {
+	s.mu.Lock()
+	deleted := s.deleted
+	s.deleted = nil
+	s.mu.Unlock()
+	if len(deleted) == 0 {
+		return
+	}
+	s.channel.States(func(u sink.Update) bool {
+		delete(deleted, string(u.Key))
+		return true
+	})
+	for key := range deleted {
+		_ = s.mirror.apply(&sink.Update{Key: []byte(key), Delete: true}) // counted when it found the queue full
 	}
 }
 

@@ -2,9 +2,12 @@ package opcua
 
 import (
 	"log/slog"
+	"math"
 	"testing"
 
+	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/config"
+	"heliograph/firmware/opcua/addrspace"
 	opcserver "heliograph/firmware/opcua/server"
 	"heliograph/firmware/platform/counter"
 	"heliograph/firmware/rx/sink"
@@ -34,6 +37,47 @@ func TestSkippedRecordsAreCounted(t *testing.T) {
 	if _, ok := any(s).(counter.Source); !ok || len(sets[1].Values) != len(want) {
 		t.Errorf("got %+v", sets[1])
 	}
+}
+
+// The state of the channel, which is read again, does not have what was deleted.
+func TestDeletionsThatFindTheQueueFullAreMadeGood(t *testing.T) {
+	l := newLink(t)
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(),
+		Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+	l.mirror = s.mirror
+	l.announce(7)
+	l.block(7, "a", "b")
+	l.value(7, 0, 1)
+	l.value(7, 1, 2)
+	l.nodes(1, variableNode(named("c"), 0x01))
+	l.value(7, payload.BlockNodes, 3)
+	for range maxQueued {
+		s.Deliver(sink.Update{Event: true})
+	}
+	gone := [][]byte{valueKey(7, 0), payload.Key{Kind: payload.Block, Generation: 7, Number: 1}.Append(nil)}
+	for _, key := range gone {
+		delete(l.state, string(key))
+		s.Deliver(sink.Update{Key: key, Delete: true})
+	}
+	s.Deliver(sink.Update{Key: valueKey(7, 1), Delete: true}) // it was set again since
+	seen := s.applyQueued(0)
+	l.want("a", math.NaN(), l.server.missing)
+	l.want("b", 2, good)
+	l.want("c", math.NaN(), l.server.missing)
+	l.server.space.View(func(v addrspace.View) {
+		if _, exists := v.Lookup(named("c")); exists {
+			t.Error("a node that was deleted is served")
+		}
+	})
+	if seen != 3 {
+		t.Errorf("%d updates found the queue full, want 3", seen)
+	}
+	l.value(7, 0, 5)
+	s.applyQueued(0) // a deletion is applied once
+	l.want("a", 5, good)
+	delete(l.state, string(valueKey(7, 0)))
+	s.applyQueued(0)
+	l.want("a", 5, good)
 }
 
 func TestClientsOfTheMirrorAreThoseOfItsServer(t *testing.T) {
