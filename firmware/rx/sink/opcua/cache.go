@@ -22,8 +22,9 @@ import (
 // would be stale.
 type cache struct {
 	path    string
-	savedAt time.Time
-	writing chan error // receives the result of the running write; nil: none runs
+	savedAt time.Time  // when the last write began
+	writing chan error // receives the result of a write; nil: none runs
+	failed  bool       // the last write that has ended failed
 }
 
 const (
@@ -98,28 +99,36 @@ func (c *cache) isDue(structure, values bool, now time.Time) bool {
 	return structure && since >= saveEvery || values && since >= metadataSaveEvery
 }
 
-// save writes what collect returns in the background, and returns the result of the previous
-// write. While that is running it does nothing, and saved is false.
-func (c *cache) save(collect func() []byte, now time.Time) (saved bool, err error) {
-	select {
-	case err = <-c.writing:
-		c.writing = nil
-	default:
-	}
+// save writes what collect returns in the background, and returns false if a write still runs.
+func (c *cache) save(collect func() []byte, now time.Time) bool {
 	if c.writing != nil {
-		return false, err
+		return false
 	}
 	c.savedAt = now
 	b, done := collect(), make(chan error, 1)
 	c.writing = done
 	go func() { done <- store.Write(c.path, b) }()
-	return true, err
+	return true
 }
 
-// wait waits for the running write to end.
-func (c *cache) wait() {
-	if c.writing != nil {
-		<-c.writing
+// result returns the result of a write once, when it has ended; ended is false before that, and
+// without one.
+func (c *cache) result() (ended bool, err error) {
+	select {
+	case err = <-c.writing:
 		c.writing = nil
+		return true, err
+	default:
+		return false, nil
 	}
+}
+
+// wait waits for the running write to end and returns its result; ended is false without one.
+func (c *cache) wait() (ended bool, err error) {
+	if c.writing == nil {
+		return false, nil
+	}
+	err = <-c.writing
+	c.writing = nil
+	return true, err
 }

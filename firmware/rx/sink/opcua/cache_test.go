@@ -1,11 +1,17 @@
 package opcua
 
 import (
+	"bytes"
+	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/opcua"
+	"heliograph/firmware/config"
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/platform/store"
 	"heliograph/firmware/rx/sink"
@@ -14,14 +20,16 @@ import (
 func TestStructureSurvivesARestart(t *testing.T) {
 	old := complete(t)
 	c := cache{path: filepath.Join(t.TempDir(), "mirror")}
-	if saved, err := c.save(func() []byte { return collect(old, old.mirror.isCached) }, old.now); !saved || err != nil {
-		t.Fatalf("saved %v, %v", saved, err)
+	if !c.save(func() []byte { return collect(old, old.mirror.isCached) }, old.now) {
+		t.Fatal("not saved")
 	}
 	if c.isDue(true, true, old.now.Add(time.Second)) || c.isDue(false, true, old.now.Add(saveEvery)) ||
 		!c.isDue(true, false, old.now.Add(saveEvery)) {
 		t.Error("written too often, or too rarely")
 	}
-	c.wait()
+	if ended, err := c.wait(); !ended || err != nil {
+		t.Fatalf("ended %v, %v; want a write without an error", ended, err)
+	}
 	list, err := c.load()
 	if err != nil || len(list) != 2 || list[0].Key[0] != byte(payload.Space) {
 		t.Fatalf("got %d records, %v; want the table and a block", len(list), err)
@@ -55,6 +63,61 @@ func TestACacheOfAnotherGenerationIsReplaced(t *testing.T) {
 	l.health.Complete = true
 	l.swap()
 	l.want("x", 1, good)
+}
+
+// failing returns a sink whose first write of the cache has failed, the folder that it lacked, and its log.
+func failing(t *testing.T) (s *Sink, l *link, folder string, log *bytes.Buffer) {
+	t.Helper()
+	l, log = newLink(t), new(bytes.Buffer)
+	folder = filepath.Join(t.TempDir(), "state")
+	s = New(config.OPCUASink{Channel: "hall"}, folder, Deps{Server: l.server, Channel: l},
+		slog.New(slog.NewTextHandler(log, nil)))
+	l.mirror = s.mirror
+	l.announce(7)
+	l.block(7, "a")
+	l.health.Complete = true
+	s.updateQuality(l.now)
+	await.True(t, "the cache was written", func() bool { return len(s.cache.writing) == 1 })
+	return s, l, folder, log
+}
+
+func TestACacheThatCannotBeWrittenIsWrittenAgain(t *testing.T) {
+	s, l, folder, log := failing(t)
+	s.updateQuality(l.now.Add(qualityEvery))
+	s.updateQuality(l.now.Add(saveEvery))
+	await.True(t, "the cache was written again", func() bool { return len(s.cache.writing) == 1 })
+	s.updateQuality(l.now.Add(saveEvery + qualityEvery))
+	if n := strings.Count(log.String(), "address space not cached"); n != 1 {
+		t.Errorf("that it is not cached was logged %d times in a row, want once:\n%s", n, log)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.updateQuality(l.now.Add(2 * saveEvery))
+	await.True(t, "the cache was written", func() bool { return len(s.cache.writing) == 1 })
+	s.updateQuality(l.now.Add(2*saveEvery + qualityEvery))
+	s.updateQuality(l.now.Add(3 * saveEvery))
+	if !strings.Contains(log.String(), "address space cached again") {
+		t.Errorf("that it is cached again is not in the log:\n%s", log)
+	}
+	if list, err := s.cache.load(); err != nil || len(list) != 2 || s.cache.writing != nil {
+		t.Errorf("%d records are cached, %v, written again %v; want 2, and not", len(list), err,
+			s.cache.writing != nil)
+	}
+}
+
+func TestACacheThatCannotBeWrittenIsWrittenAgainAtTheEnd(t *testing.T) {
+	s, _, folder, log := failing(t)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.flushCache()
+	if list, err := s.cache.load(); err != nil || len(list) != 2 {
+		t.Errorf("%d records are cached, %v, want 2", len(list), err)
+	}
+	if !strings.Contains(log.String(), "address space not cached") {
+		t.Errorf("the first error is not in the log:\n%s", log)
+	}
 }
 
 func TestDamagedCachesAreNotUsed(t *testing.T) {

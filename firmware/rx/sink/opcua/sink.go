@@ -272,6 +272,7 @@ func (s *Sink) updateQuality(now time.Time) {
 	s.structured = s.mirror.quality.wasComplete && s.mirror.next == nil
 	s.moveDurable()
 	s.mu.Unlock()
+	s.cacheWritten(s.cache.result())
 	if m := s.mirror; m.quality.wasComplete && s.cache.isDue(m.structureChanged, m.metadataChanged, now) {
 		s.saveCache(ch, now)
 	}
@@ -298,20 +299,32 @@ func (s *Sink) moveDurable() {
 // saveCache writes the cache in the background.
 func (s *Sink) saveCache(ch Channel, now time.Time) {
 	m := s.mirror
-	saved, err := s.cache.save(func() []byte { return collect(ch, m.isCached) }, now)
-	if saved {
+	if s.cache.save(func() []byte { return collect(ch, m.isCached) }, now) {
 		m.structureChanged, m.metadataChanged = false, false
-	}
-	if err != nil {
-		s.log.Error("address space not cached", "error", err)
 	}
 }
 
-// flushCache writes pending changes of the cache and waits.
+// cacheWritten has the cache written again, in saveEvery, if a write ended with an error; it logs the
+// first of several errors, and the end of them.
+func (s *Sink) cacheWritten(ended bool, err error) {
+	if !ended {
+		return
+	}
+	switch {
+	case err != nil && !s.cache.failed:
+		s.log.Error("address space not cached", "error", err, "retry", saveEvery)
+	case err == nil && s.cache.failed:
+		s.log.Info("address space cached again")
+	}
+	s.cache.failed = err != nil
+	s.mirror.structureChanged = s.mirror.structureChanged || err != nil
+}
+
+// flushCache writes pending changes of the cache, those of a write that failed too, and waits.
 func (s *Sink) flushCache() {
-	s.cache.wait()
+	s.cacheWritten(s.cache.wait())
 	if m := s.mirror; m.quality.wasComplete && (m.structureChanged || m.metadataChanged) {
 		s.saveCache(s.channel, time.Now())
-		s.cache.wait()
+		s.cacheWritten(s.cache.wait())
 	}
 }
