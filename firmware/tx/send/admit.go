@@ -36,6 +36,7 @@ func (m *Mux) admit(c *Channel, r *Record, k *key) error {
 	}
 	more := r.claim().minus(k.claim())
 	switch l := &m.limits; {
+	case c.name == record.Gateway: // its few keys say what else is refused
 	case more.keys > 0 && c.claims.keys >= l.Keys,
 		more.bytes > 0 && (c.claims.bytes+more.bytes > l.ChannelState || m.state+more.bytes > l.State),
 		!r.Event && !r.Delete && m.bytes()+r.size() > l.State+l.Queued:

@@ -1,7 +1,6 @@
 package send
 
 import (
-	"slices"
 	"time"
 
 	"heliograph/firmware/conduit/record"
@@ -21,8 +20,8 @@ type filler struct {
 func (f *filler) space() int { return f.limit - len(f.dst) }
 
 // live fills the frame with what channels wait to send: a heartbeat, which nothing may
-// delay for long, then urgent records, then the record in pieces, then totals, then all
-// channels in turn.
+// delay for long, then urgent records, then totals, which may need most of a frame, then
+// the record in pieces, then all channels in turn.
 func (f *filler) live(in wire.Class) {
 	if in == wire.LowLatency {
 		f.heartbeat()
@@ -31,10 +30,10 @@ func (f *filler) live(in wire.Class) {
 		for c.queue.urgent.head != nil && f.next(c) {
 		}
 	}
-	f.continued()
 	for _, c := range f.class.channels {
 		f.totals(c)
 	}
+	f.continued()
 	f.turns()
 	if f.space() >= minPiece {
 		f.piece(f.space()) // what the others did not use
@@ -154,15 +153,10 @@ func (f *filler) continued() {
 		return
 	}
 	room := f.space()
-	if len(p.body) > room && (f.class.waiting > 0 || f.totalsWait()) {
+	if len(p.body) > room && f.class.waiting > 0 {
 		room /= 2
 	}
 	f.piece(room)
-}
-
-// totalsWait reports whether a channel's totals are due.
-func (f *filler) totalsWait() bool {
-	return slices.ContainsFunc(f.class.channels, func(c *Channel) bool { return c.totalsNow(f.now) })
 }
 
 // piece sends the next piece of the record in pieces, if there is one.

@@ -2,6 +2,7 @@ package send
 
 import (
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func TestALargeRecordDelaysNoStatement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := NewMux(MuxConfig{Room: 200, CarouselShare: 0.1, Start: t0})
 			large, other := m.Channel("large", wire.LowLatency), m.Channel("other", wire.LowLatency)
+			m.Describe(other, record.SourceDown, strings.Repeat("x", 120)) // more than half of a frame
 			fillLive(m, t0)
 			mustPut(t, m, large, r)
 			var got []byte
