@@ -25,6 +25,7 @@ type connection struct {
 
 	crawl      *crawl // in progress
 	found      chan found
+	crawlBegan time.Time // when it began
 	crawled    time.Time // when the last one ended
 	fresh      bool      // no crawl has ended that found all of the model
 	nextPolled int       // of the polled variables
@@ -152,7 +153,7 @@ func (c *connection) begin(ctx context.Context) error {
 		c.model.Namespaces = namespaces
 	}
 	c.fresh = !c.model.browsed
-	c.catchingUp = c.wasUp && !c.fresh
+	c.catchingUp = c.wasUp && len(c.model.handles) > 0 // a part of a model has values, too
 	if c.wasUp {
 		c.arrived.forgetArrivals()
 	}
@@ -184,7 +185,7 @@ func (c *connection) startCrawl(ctx context.Context) {
 	if c.crawl != nil {
 		return
 	}
-	c.model.leftOut = 0
+	c.model.leftOut, c.crawlBegan = 0, time.Now()
 	c.crawl = newCrawl(c.session, c.patterns, c.maxSpace)
 	c.found = make(chan found)
 	go func(crawl *crawl, out chan<- found) {
@@ -212,6 +213,7 @@ func (c *connection) takeFound(ctx context.Context, f found) error {
 	}
 	crawl := c.crawl
 	c.crawl, c.crawled = nil, time.Now()
+	c.events.crawlTook.Store(int64(c.crawled.Sub(c.crawlBegan)))
 	// The certificate may have expired since the session began.
 	c.notice(certificateNotice, overlooked(c.session.Overlooked()))
 	if f.err != nil {

@@ -58,7 +58,8 @@
 //
 // The load on a server is bounded: two requests are in flight at most and one HistoryRead
 // beside them (history.go has its bounds), browsing again is at most once per 5 s for any
-// number of model change events, and once per minute for events that were lost; conditions
+// number of model change events; for events that were lost it is once per minute, or per ten
+// times as long as a browse takes; conditions
 // are refreshed at most once per 5 s, and up to 10 min apart where a refresh is more than
 // the server's queue takes; its limits are kept.
 // When it restarts with the same namespaces, or more of them, only differences cross;

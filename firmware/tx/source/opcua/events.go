@@ -45,6 +45,7 @@ type events struct {
 	all        bool // there are no patterns: an event of any source crosses
 	log        *slog.Logger
 	changed    chan struct{} // the server reported a change of its address space, or may have
+	crawlTook  atomic.Int64  // how long this session's last crawl took, in ns
 	refresh    chan struct{} // conditions have to be refreshed
 	again      *time.Timer   // signals that later
 
@@ -94,7 +95,8 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 func (e *events) change() { signal(e.changed) }
 
 // afterLoss is from when events are lost to the browse for the model change that may be among
-// them: a server that loses them continually is browsed once in that time.
+// them, or ten times as long as a browse takes: a server that loses them continually is
+// browsed once in that time.
 const afterLoss = time.Minute
 
 // changeLater has the address space browsed afterLoss from now.
@@ -105,7 +107,7 @@ func (e *events) changeLater() {
 		return
 	}
 	e.changes = true
-	time.AfterFunc(afterLoss, func() {
+	time.AfterFunc(max(afterLoss, 10*time.Duration(e.crawlTook.Load())), func() {
 		e.mu.Lock()
 		e.changes = false
 		e.mu.Unlock()
