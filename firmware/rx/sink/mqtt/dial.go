@@ -87,10 +87,14 @@ type step struct {
 func (d *dialer) connect(ctx context.Context) (connection, error) {
 	for {
 		conn, reached, err := d.descend(ctx)
-		if err != nil || !reached.hungUp || reached == d.reached {
+		if err != nil {
 			return conn, err
 		}
-		d.reached = reached
+		again := reached.hungUp && reached != d.reached
+		d.reached = reached // a better one, too: what was concluded before it does not count any more
+		if !again {
+			return conn, nil
+		}
 		conn.close(false)
 	}
 }
@@ -167,6 +171,6 @@ func boundUnsent(conn net.Conn) {
 		return
 	}
 	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, writeBytes)
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, partBytes)
 	})
 }

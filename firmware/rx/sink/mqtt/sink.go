@@ -22,7 +22,7 @@ import (
 // Our own bounds.
 const (
 	dialTime   = 10 * time.Second
-	writeTime  = 20 * time.Second // for writeBytes
+	writeTime  = 20 * time.Second // for partBytes
 	endTime    = 2 * time.Second  // for what is written at the end
 	ackTime    = 30 * time.Second // without any acknowledgement a connection is closed
 	keepAlive  = 15 * time.Second
@@ -30,7 +30,8 @@ const (
 	lastRetry  = 30 * time.Second
 	batch      = 512             // records read off the queue together
 	window     = 512             // messages of QoS 1 and 2 that are not acknowledged yet
-	writeBytes = 64 << 10        // written together, and of one message at a time
+	writeBytes = 64 << 10        // written together
+	partBytes  = 16 << 10        // of that at a time, and what the kernel accepts and has not sent yet
 	refresh    = 3 * time.Second // between checks of the gateway's state
 
 	steadyAfter = 10 * time.Second // a connection that held this long resets the back-off

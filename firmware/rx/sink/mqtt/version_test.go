@@ -1,10 +1,10 @@
 package mqtt
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"heliograph/ci/await"
@@ -62,41 +62,51 @@ func TestAutoFallsBackOnARefusedVersionAndSaysSo(t *testing.T) {
 	})
 }
 
-// fullBroker supports everything, and closes the first n connections without an answer.
-func fullBroker(t testing.TB, n int) string {
+// fullBroker supports everything. A script says what it does with each connection: x closes it
+// without an answer, e after one; it keeps the others. It counts the connections.
+func fullBroker(t testing.TB, script string) (address string, accepted *atomic.Int64) {
 	t.Helper()
+	accepted = new(atomic.Int64)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
 	go func() {
-		for ; ; n-- {
+		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			closes := n > 0
+			do := byte('o')
+			if n := int(accepted.Add(1)); n <= len(script) {
+				do = script[n-1]
+			}
 			go func() {
 				defer conn.Close()
 				head := make([]byte, 9) // type, length, name, level
-				if _, err := io.ReadFull(conn, head); err != nil || closes {
+				if _, err := io.ReadFull(conn, head); err != nil || do == 'x' {
 					return
 				}
 				_, _ = conn.Write(map[byte][]byte{4: {0x20, 2, 0, 0}, 5: {0x20, 3, 0, 0, 0}}[head[8]])
-				_, _ = io.Copy(io.Discard, conn)
+				if do != 'e' {
+					_, _ = io.Copy(io.Discard, conn)
+				}
 			}()
 		}
 	}()
-	return ln.Addr().String()
+	return ln.Addr().String(), accepted
 }
 
 func TestABrokerThatClosesConnectionsForAMomentIsReachedAsItIs(t *testing.T) {
-	for n := range 3 {
-		t.Run(fmt.Sprint("after ", n), func(t *testing.T) {
-			r := start(t, config.MQTTSink{Broker: "mqtt://" + fullBroker(t, n), Version: config.MQTTAuto,
-				ClientID: "heliorx"})
-			await.True(t, "the sink is up", func() bool { return r.Ready() == nil })
+	for name, script := range map[string]string{"not at all": "", "once": "x", "twice": "xx",
+		"once, and later again": "xoex", "twice, and later again": "xxoexx"} {
+		t.Run(name, func(t *testing.T) {
+			broker, accepted := fullBroker(t, script)
+			r := start(t, config.MQTTSink{Broker: "mqtt://" + broker, Version: config.MQTTAuto, ClientID: "heliorx"})
+			await.True(t, "the sink is up", func() bool {
+				return int(accepted.Load()) > len(script) && r.Ready() == nil
+			})
 			if _, reason := r.Status(); reason != "" {
 				t.Errorf("got %q, want the newest version and retained messages", reason)
 			}

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -50,6 +51,12 @@ func newWire(ctx context.Context, conn net.Conn) *wire {
 // Close implements net.Conn.
 func (w *wire) Close() error {
 	w.stop()
+	w.mu.Lock()
+	over := !w.end.IsZero() && !time.Now().Before(w.end)
+	w.mu.Unlock()
+	if secure, ok := w.Conn.(*tls.Conn); ok && over {
+		return secure.NetConn().Close() // without close_notify, which would have five seconds more
+	}
 	return w.Conn.Close()
 }
 
@@ -61,7 +68,7 @@ func (w *wire) Write(b []byte) (n int, err error) {
 		if err := w.extend(); err != nil {
 			return n, err
 		}
-		part := b[n:min(n+writeBytes, len(b))]
+		part := b[n:min(n+partBytes, len(b))]
 		done, err := w.Conn.Write(part)
 		if n += done; err != nil {
 			return n, err

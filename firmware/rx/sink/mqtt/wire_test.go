@@ -40,7 +40,7 @@ func TestALargeMessageCrossesASlowLine(t *testing.T) {
 		if n, err := w.Write(message); n != len(message) || err != nil || w.published.Load() != 1 {
 			t.Errorf("got %d bytes and %v, %d messages, want all of one", n, err, w.published.Load())
 		}
-		if want := len(message)/writeBytes - 1; parts != want {
+		if want := len(message)/partBytes - 1; parts != want {
 			t.Errorf("got %d parts before the last one, want %d", parts, want)
 		}
 		if n, err := w.Write([]byte{packet.Pingreq << 4, 0}); n != 2 || err != nil || w.published.Load() != 1 {

@@ -173,6 +173,7 @@ func (st *stream) acknowledged(now time.Time) (lines, unreadable int, err error)
 	if err != nil {
 		return 0, 0, err
 	}
+	written := st.written.Load() // before the queue: TLS may write meanwhile
 	var queued int
 	var failed error
 	if err := raw.Control(func(fd uintptr) { queued, failed = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
@@ -184,7 +185,7 @@ func (st *stream) acknowledged(now time.Time) (lines, unreadable int, err error)
 	done := 0
 	for _, m := range st.marks {
 		full := st.bytes >= windowBytes || st.lines >= window/2
-		if m.end > st.written.Load()-int64(queued) || !full && now.Sub(m.at) < linger {
+		if m.end > written-int64(queued) || !full && now.Sub(m.at) < linger {
 			break
 		}
 		lines += m.lines
