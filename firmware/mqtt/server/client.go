@@ -130,6 +130,7 @@ func (k *client) writeParts(rest net.Buffers) error {
 			k.part = append(k.part, rest[0][:n])
 			size += n
 			if rest[0] = rest[0][n:]; len(rest[0]) == 0 {
+				rest[0] = nil // the client's buffer must not keep what was written
 				rest = rest[1:]
 			}
 		}
