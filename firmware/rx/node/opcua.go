@@ -2,6 +2,7 @@ package node
 
 import (
 	"path/filepath"
+	"sync"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
@@ -131,11 +132,13 @@ func (n *Node) closeHistories() {
 
 // trustChanged has the mirrors decide again on the clients that are connected.
 func (n *Node) trustChanged() {
+	var all sync.WaitGroup // a client of one that does not receive must not delay the others
 	for _, s := range n.opcua {
-		s.CheckTrust()
+		all.Go(s.CheckTrust)
 	}
 	if n.stateServer != nil {
-		n.stateServer.CheckTrust()
+		all.Go(n.stateServer.CheckTrust)
 	}
+	all.Wait()
 	n.state.journal.Add("trust_changed", "a folder of certificates has changed")
 }
