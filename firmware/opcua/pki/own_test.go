@@ -68,6 +68,9 @@ func TestAKeyThatCannotBeReadKeepsItsCertificate(t *testing.T) {
 	if err := os.Truncate(found[0], maxFileSize+1); err != nil { // root reads any mode, but no such size
 		t.Fatal(err)
 	}
+	if s.poll(); s.Own() == nil || !s.Own().Certificate.Equal(own) {
+		t.Error("a role that has read the key before does without")
+	}
 	cfg := Config{Directory: dir, Application: application, Now: func() time.Time { return now }}
 	if _, err := Open(cfg); err == nil || !strings.Contains(err.Error(), found[0]) {
 		t.Errorf("got %v, want an error that names the key", err)

@@ -98,16 +98,23 @@ func TestEveryCopyOfACertificateIsMoved(t *testing.T) {
 
 // TestACertificateAmongOthersIsNotRemoved: its file has others, which stay trusted.
 func TestACertificateAmongOthersIsNotRemoved(t *testing.T) {
-	dir := t.TempDir()
-	s, _ := newStore(t, dir)
 	peer, other := issue(t, "peer", keys()[0], nil), issue(t, "other", keys()[1], nil)
-	put(t, dir, "trusted/certs", peer.cert.Raw, "peer.der")
-	put(t, dir, "trusted/certs", append(asPEM("CERTIFICATE", other.cert.Raw), asPEM("CERTIFICATE", peer.cert.Raw)...),
-		"both.pem")
-	s.Reload()
-	_, err := s.Distrust(Thumbprint(peer.cert.Raw))
-	if err == nil || !strings.Contains(err.Error(), "both.pem") {
-		t.Errorf("got %v, want an error that names the file in which it is still trusted", err)
+	for name, order := range map[string][]party{"first": {peer, other}, "behind another": {other, peer}} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s, _ := newStore(t, dir)
+			put(t, dir, "trusted/certs", peer.cert.Raw, "peer.der")
+			put(t, dir, "trusted/certs", append(asPEM("CERTIFICATE", order[0].cert.Raw),
+				asPEM("CERTIFICATE", order[1].cert.Raw)...), "both.pem")
+			s.Reload()
+			_, err := s.Distrust(Thumbprint(peer.cert.Raw))
+			if err == nil || !strings.Contains(err.Error(), "both.pem") {
+				t.Errorf("got %v, want an error that names the file in which it is still trusted", err)
+			}
+			if err := s.Check([]*x509.Certificate{other.cert}, Purpose{}, "x"); err != nil {
+				t.Errorf("another certificate of the file: %v", err)
+			}
+		})
 	}
 }
 

@@ -107,7 +107,7 @@ func Open(cfg Config) (*Store, error) {
 // unreadKey returns why a file of own/private was not read: it may be our key.
 func (s *Store) unreadKey() error {
 	if _, skipped := readFolder(s.path(ownPrivate)); len(skipped) > 0 {
-		return fmt.Errorf("pki: reading our key: %s", skipped[0])
+		return fmt.Errorf("pki: reading our key: %s: correct it, or remove the file", skipped[0])
 	}
 	return nil
 }
@@ -212,9 +212,13 @@ func (s *Store) Reload() {
 		trusted: s.certificates(userCerts), issuers: issuers,
 		lists: slices.Concat(lists, s.lists(userCRL)),
 	}
-	own := loadOwn(s.cfg.Directory)
+	own, unread := loadOwn(s.cfg.Directory), s.unreadKey()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if own == nil && s.own != nil && unread != nil {
+		s.cfg.Log.Warn("own certificate kept: its key cannot be read now", "error", unread)
+		own = s.own
+	}
 	if own == nil {
 		own = s.unsaved
 	}

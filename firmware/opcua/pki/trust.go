@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"heliograph/firmware/platform/regular"
 	"heliograph/firmware/platform/store"
 )
 
@@ -104,14 +105,23 @@ func save(path string, c *x509.Certificate) error {
 	return nil
 }
 
-// removeCopies removes the files that have the certificate of e first in them.
+// removeCopies removes the files that have the certificate of e first in them. It fails where one
+// has others as well.
 func removeCopies(among []Entry, e Entry) error {
 	var failed []error
 	for _, file := range among {
 		if file.Thumbprint != e.Thumbprint {
 			continue
 		}
-		if err := os.Remove(file.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b, err := regular.Read(file.Path, maxFileSize)
+		if err == nil {
+			if certs, fault := parseCertificates(b); fault == nil && len(certs) > 1 {
+				err = fmt.Errorf("%s has other certificates as well: remove it there", file.Path)
+			} else {
+				err = os.Remove(file.Path)
+			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = append(failed, err)
 		}
 	}
