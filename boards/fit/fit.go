@@ -78,7 +78,7 @@ func CheckNetwork(b boards.Board, n Network, l config.Link) []config.Misfit {
 	case !has(b, n.Interface):
 		return fault("interface %q is not one of board %s, which calls them %s: write %q", n.Interface, b.Name,
 			namesInWords(), b.Network.Outside)
-	case l.Medium == config.Ethernet && byChance(b, n.Interface):
+	case (l.Medium == config.Ethernet || l.Interface != "") && byChance(b, n.Interface):
 		return fault("interface %q: beside the link's, which one that is on board %s is chance: name the board's own "+
 			"by \"path:…\" or \"mac:…\"", n.Interface, b.Name)
 	}

@@ -129,12 +129,15 @@ func TestConsoleSetsTheNetwork(t *testing.T) {
 func TestConsoleSetsTheNetworkBesideItsLink(t *testing.T) {
 	uart := strings.Replace(validTX, "\"udp\"\naddress = \"127.0.0.1:17000\"",
 		"\"uart\"\ndevice = \"/dev/ttyAMA0\"\nbaud = 115200", 1)
+	named := strings.Replace(validTX, "127.0.0.1:17000\"",
+		"10.9.0.2:17000\"\ninterface = \"path:usb\"\nlocal = \"10.9.0.1/30\"", 1)
 	ethernet := strings.Replace(validTX, "\"udp\"\naddress = \"127.0.0.1:17000\"",
 		"\"ethernet\"\ninterface = \"path:usb\"", 1)
 	for name, tt := range map[string]struct {
 		configuration string
 		set           bool
-	}{"uart": {uart, true}, "udp": {validTX, true}, "ethernet": {ethernet, false}} {
+	}{"uart": {uart, true}, "udp": {validTX, true}, "udp by an interface": {named, false},
+		"ethernet": {ethernet, false}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "tx", tt.configuration)
 			if err := r.prepareFolders(); err != nil {
