@@ -8,10 +8,12 @@ import (
 const (
 	attemptsMagic = "HGD1"
 	attemptsAt    = 3 << 20 // of the card, beside the records of package update
+
+	formattingDamaged = 2 // attempts, once a damaged partition is being formatted
 )
 
 // readAttempts returns how often the board was restarted because its data partition did
-// not mount; 0 if that was never written.
+// not mount, 0 if that was never written; or formattingDamaged.
 func readAttempts(d Disk) uint32 {
 	b := make([]byte, sectorSize)
 	if _, err := d.ReadAt(b, attemptsAt); err != nil || string(b[:4]) != attemptsMagic ||

@@ -2,16 +2,17 @@
 // that the card has, mounts it, and formats a new one.
 //
 //	sector 0   MBR: entry 4 is made to reach the card's end; one sector is written
-//	3 MiB      attempts, one sector: "HGD1"(4) count(4) zeros(500) CRC-32C(4), big-endian
+//	3 MiB      attempts, one sector: "HGD1"(4) count(4) zeros(500) CRC-32C(4), big-endian;
+//	           count is 1 after a restart, 2 while a damaged partition is formatted
 //	388 MiB    partition 4: ext4 with blocks of 4 KiB and a journal
 //
 // What is on the partition is a board's identity, accounts, keys and spools, so that
 // nothing is formatted at the first error:
 //
 //	it mounts                        grown to the partition's size while it is in use
-//	all zeros or ones, or it begins  new: formatted. After a restart for a damaged one, whose
-//	  as an image or a formatting    formatting was cut off, console, status and audit trail
-//	  that was cut off leaves it     say so
+//	all zeros or ones, or it begins  new: formatted. After the formatting of a damaged one was
+//	  as an image or a formatting    cut off, console, status and audit trail say so
+//	  that was cut off leaves it
 //	it does not mount                tried again 4 times within 15 s, then once after a
 //	                                 restart of the board, which the attempts count
 //	  and the card does not answer   state is kept in memory; nothing is written

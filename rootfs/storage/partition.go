@@ -68,13 +68,16 @@ func (p *Partition) Prepare() Result {
 		return inMemory(fmt.Errorf("%w: the card does not answer; reseat or replace it, nothing on it was changed",
 			err))
 	}
+	if unkept := writeAttempts(p.Card, formattingDamaged); unkept != nil {
+		p.Log.Error("attempts of the data partition not kept", "error", unkept)
+	}
 	return p.format(err.Error())
 }
 
-// lost returns why what was on a new partition is lost, "" if nothing was: after a restart
-// for a damaged one, its formatting was cut off.
+// lost returns why what was on a new partition is lost, "" if nothing was: the formatting of a
+// damaged one was cut off.
 func (p *Partition) lost(err error) string {
-	if readAttempts(p.Card) == 0 {
+	if readAttempts(p.Card) < formattingDamaged {
 		return ""
 	}
 	return err.Error()

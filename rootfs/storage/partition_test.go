@@ -54,6 +54,8 @@ func TestPartitionIsPreparedOverRestarts(t *testing.T) {
 			formats: 1, logged: "data partition made", silent: []string{"lost", "WARN", "ERROR", "gone"}},
 		{name: "damage, and the power failed while it was formatted", machine: machine{faults: []error{unix.EINVAL},
 			fresh: true}, cut: true, starts: []string{"formatted"}, formats: 1, logged: "DATA PARTITION FORMATTED"},
+		{name: "a new card that did not answer at first", machine: machine{faults: append(repeat(unix.EIO, 5),
+			unix.EINVAL), fresh: true}, starts: []string{"restart", "mounted"}, formats: 1, silent: []string{"lost"}},
 		{name: "a contact that comes back", machine: machine{faults: []error{unix.EIO, unix.ENXIO, nil}},
 			starts: []string{"mounted"}, logged: "data partition not mounted"},
 		{name: "damage that goes", machine: machine{faults: []error{unix.EUCLEAN, unix.EUCLEAN, unix.EUCLEAN,
@@ -77,7 +79,7 @@ func TestPartitionIsPreparedOverRestarts(t *testing.T) {
 				card := newCard()
 				card.broken = tt.broken
 				if tt.cut {
-					if err := writeAttempts(card, 1); err != nil {
+					if err := writeAttempts(card, formattingDamaged); err != nil {
 						t.Fatal(err)
 					}
 				}
