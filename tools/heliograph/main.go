@@ -32,7 +32,11 @@ var version = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends what does not listen to the first
+	context.AfterFunc(ctx, func() {
+		// When a terminal is closed, its shell and the kernel send SIGHUP: the second one must not cut off the end.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+		stop() // a second one of the other signals ends what does not listen to the first
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -295,7 +295,7 @@ func showCard(w io.Writer, card *update.Card, asJSON bool) error {
 		fmt.Fprintf(w, "release %d waits to be tried\n", state.Pending)
 	}
 	if state.Refused != 0 {
-		fmt.Fprintf(w, "release %d was tried and did not become healthy\n", state.Refused)
+		fmt.Fprintf(w, "release %d was given up: %s\n", state.Refused, state.Fate)
 	}
 	return nil
 }
