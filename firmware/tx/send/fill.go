@@ -20,8 +20,8 @@ type filler struct {
 func (f *filler) space() int { return f.limit - len(f.dst) }
 
 // live fills the frame with what channels wait to send: a heartbeat, which nothing may
-// delay for long, then urgent records, then totals, which may need most of a frame, then
-// the record in pieces, then all channels in turn.
+// delay for long, then urgent records, then the record in pieces, then totals, then all
+// channels in turn.
 func (f *filler) live(in wire.Class) {
 	if in == wire.LowLatency {
 		f.heartbeat()
@@ -30,13 +30,20 @@ func (f *filler) live(in wire.Class) {
 		for c.queue.urgent.head != nil && f.next(c) {
 		}
 	}
-	for _, c := range f.class.channels {
-		f.totals(c)
+	if f.class.pieces.body != nil && !f.mux.ending { // it would leave too little room for totals
+		f.allTotals()
 	}
 	f.continued()
+	f.allTotals()
 	f.turns()
 	if f.space() >= minPiece {
 		f.piece(f.space()) // what the others did not use
+	}
+}
+
+func (f *filler) allTotals() {
+	for _, c := range f.class.channels {
+		f.totals(c)
 	}
 }
 
@@ -201,8 +208,11 @@ func (f *filler) totals(c *Channel) {
 		return
 	}
 	seq := c.seq
-	if f.class.pieces.owner == c {
-		seq = f.class.pieces.seq - 1
+	if p := &f.class.pieces; p.owner == c {
+		if p.kind == record.KindTotals {
+			return // newer ones must not arrive before these
+		}
+		seq = p.seq - 1
 	}
 	t := c.totals(seq)
 	f.mux.scratch = t.Append(f.mux.scratch[:0])

@@ -1,7 +1,9 @@
 package send
 
 import (
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +101,65 @@ func TestALargeRecordDelaysNoStatement(t *testing.T) {
 					totals[large.id], totals[other.id])
 			}
 		})
+	}
+}
+
+// TestTheLastTotalsCountTheRecordInPieces that ends in the same frame.
+func TestTheLastTotalsCountTheRecordInPieces(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 200, CarouselShare: 0.1, Start: t0})
+	c := m.Channel("c", wire.LowLatency)
+	drainLive(m)
+	mustPut(t, m, c, Record{Payload: make([]byte, 250), Event: true})
+	fillLive(m, t0)
+	if m.classes[c.class].pieces.owner != c {
+		t.Fatal("the record is not in pieces: this shows nothing")
+	}
+	m.End()
+	var last record.Totals
+	for _, it := range drainLive(m) {
+		if it.Kind == record.KindTotals {
+			_ = last.Parse(it.Body)
+		}
+	}
+	if last.Seq != 1 || !m.Ended() {
+		t.Errorf("got totals up to %d, ended %v; want 1, true", last.Seq, m.Ended())
+	}
+}
+
+// TestNewerTotalsWaitForThoseInPieces: what arrives last counts.
+func TestNewerTotalsWaitForThoseInPieces(t *testing.T) {
+	m := NewMux(MuxConfig{Room: 150, CarouselShare: 0.1, Start: t0})
+	c := m.Channel("c", wire.LowLatency)
+	drainLive(m)
+	m.Describe(c, record.SourceDown, strings.Repeat("x", 190))
+	fillLive(m, t0)
+	m.Describe(c, record.SourceUp, "")
+	var got []string
+	for _, it := range drainLive(m) {
+		if it.Kind == record.KindTotals {
+			got = append(got, fmt.Sprintf("first %t last %t", it.First, it.Last))
+		}
+	}
+	if want := []string{"first false last true", "first true last true"}; !slices.Equal(got, want) {
+		t.Errorf("got the totals %q, want %q: the rest of the older ones, and then the newer ones", got, want)
+	}
+}
+
+// drainLive returns the items of all frames that are due.
+func drainLive(m *Mux) (items []record.Item) {
+	for {
+		f, ok := fillLive(m, t0)
+		if !ok {
+			return items
+		}
+		for rest := f.Payload; ; {
+			it, after, err := record.NextItem(rest)
+			if err != nil {
+				break
+			}
+			it.Body = slices.Clone(it.Body)
+			items, rest = append(items, it), after
+		}
 	}
 }
 

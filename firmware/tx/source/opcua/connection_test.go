@@ -94,25 +94,26 @@ func TestASnapshotThatWasInterruptedIsNotComplete(t *testing.T) {
 				for p.Count(id.BrowseRequest_Encoding_DefaultBinary) == 0 || crossed && link.blocks() == 0 {
 					time.Sleep(100 * time.Millisecond)
 				}
-				before := len(link.states)
+				before, _ := link.shown()
 				s.Reconnect()
 				for range 300 {
 					time.Sleep(time.Second)
 					synctest.Wait()
-					if n := link.blocks(); link.complete && n < many/payload.BlockNodes {
-						t.Fatalf("complete with %d blocks", n)
+					if _, complete := link.shown(); complete && link.blocks() < many/payload.BlockNodes {
+						t.Fatalf("complete with %d blocks", link.blocks())
 					}
 				}
+				after, complete := link.shown()
 				// What has crossed is old until it has come again.
 				want := []source.State{source.Down, source.Up}
 				if crossed {
 					want = []source.State{source.Down, source.Connecting, source.Up}
 				}
-				if got := link.states[before:]; !slices.Equal(got, want) {
+				if got := after[len(before):]; !slices.Equal(got, want) {
 					t.Errorf("got the states %v, want %v", got, want)
 				}
-				if n := s.stats.Sessions.Load(); n != 2 || !link.complete {
-					t.Errorf("%d sessions, complete %v; want it complete in the second", n, link.complete)
+				if n := s.stats.Sessions.Load(); n != 2 || !complete {
+					t.Errorf("%d sessions, complete %v; want it complete in the second", n, complete)
 				}
 			})
 		})

@@ -118,6 +118,13 @@ func (p *port) SetComplete(whole bool) {
 	p.complete = whole
 }
 
+// shown returns what was reported so far, and whether the channel is complete.
+func (p *port) shown() (states []source.State, complete bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.states), p.complete
+}
+
 func (p *port) Report(s source.State, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
