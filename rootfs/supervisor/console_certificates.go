@@ -19,7 +19,7 @@ func (b *ConsoleBoard) Rejected() []console.Certificate {
 }
 
 func (b *ConsoleBoard) readRejected() (list []console.Certificate) {
-	store, err := b.openStore()
+	store, err := b.openStore(true)
 	if err != nil {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (b *ConsoleBoard) readRejected() (list []console.Certificate) {
 
 // Identity implements console.Board.
 func (b *ConsoleBoard) Identity() console.Certificate {
-	store, err := b.openStore()
+	store, err := b.openStore(true)
 	if err != nil || store.Own() == nil {
 		return console.Certificate{}
 	}
@@ -48,7 +48,7 @@ func shown(thumbprint string, c *x509.Certificate) console.Certificate {
 
 // Trust implements console.Board.
 func (b *ConsoleBoard) Trust(thumbprint string) error {
-	store, err := b.openStore()
+	store, err := b.openStore(false)
 	if err != nil {
 		return err
 	}
@@ -60,11 +60,12 @@ func (b *ConsoleBoard) Trust(thumbprint string) error {
 	return b.config.Role.giveToRole(b.config.Role.configuredPaths().pki)
 }
 
-// openStore opens the role's certificates, if it has any.
-func (b *ConsoleBoard) openStore() (*pki.Store, error) {
+// openStore opens the role's certificates, if it has any. What only reads makes no folder: it
+// would be root's, and the role, which makes its folders meanwhile, could save nothing there.
+func (b *ConsoleBoard) openStore(readOnly bool) (*pki.Store, error) {
 	folder := b.config.Role.configuredPaths().pki
 	if _, err := os.Stat(folder); err != nil {
 		return nil, err
 	}
-	return pki.Open(pki.Config{Directory: folder, Log: slog.New(slog.DiscardHandler)})
+	return pki.Open(pki.Config{Directory: folder, ReadOnly: readOnly, Log: slog.New(slog.DiscardHandler)})
 }

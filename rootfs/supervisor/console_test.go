@@ -155,6 +155,26 @@ func TestConsoleSetsTheNetworkBesideItsLink(t *testing.T) {
 	}
 }
 
+// A folder that PID 1 makes while the role makes its own is one that the role cannot write to.
+func TestConsoleMakesNoFolderWhereItReadsCertificates(t *testing.T) {
+	r := newRig(t, "rx", validRX)
+	if err := r.prepareFolders(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.readConfiguration(); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := newConsole(t, r)
+	folder := b.config.Role.configuredPaths().pki
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = b.Identity(), b.Rejected()
+	if made, err := os.ReadDir(folder); err != nil || len(made) != 0 {
+		t.Errorf("got %v, %v; want no folder made", made, err)
+	}
+}
+
 func TestConsoleChangesThePairKey(t *testing.T) {
 	for role, both := range map[string]bool{"tx": false, "rx": true} {
 		t.Run(role, func(t *testing.T) {
