@@ -200,6 +200,50 @@ func TestRetainedMessages(t *testing.T) {
 	}
 }
 
+// TestReplacingASubscriptionLosesNoRetainedMessages has a client subscribe again before it has all
+// retained messages, as many libraries do at every connect (MQTT 5, section 3.8.4).
+func TestReplacingASubscriptionLosesNoRetainedMessages(t *testing.T) {
+	const n = 100
+	props := []byte{propSessionExpiry, 0, 0, 0x0e, 0x10, propReceiveMaximum, 0, 10}
+	for name, c := range map[string]struct {
+		handling  byte
+		reconnect bool
+	}{
+		"sent where it is new":                         {handling: 1},
+		"sent where it is new, after a new connection": {handling: 1, reconnect: true},
+		"not sent":                         {handling: 2},
+		"not sent, after a new connection": {handling: 2, reconnect: true},
+		"sent":                             {handling: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := New(Config{}, "t")
+			for i := range n {
+				b.Publish(message(fmt.Sprintf("r/%d", i), 1, true, "old"))
+			}
+			p := connect(t, b, 5, "a", false, props...)
+			seen := map[string]bool{}
+			got := p.subscribe("#", 1)
+			if c.reconnect {
+				p.c.Close(start)
+				p = newPeer(t, b, 5, "10.0.0.1")
+				p.connect("a", "", false, props...)
+				got = p.read()
+			}
+			for got = append(got, p.subscribe("#", c.handling<<4|1)...); len(got) > 0; got = p.read() {
+				for _, a := range got {
+					if a.kind == packet.Publish {
+						seen[a.topic] = true
+						p.ack(packet.Puback, a.id)
+					}
+				}
+			}
+			if len(seen) != n {
+				t.Errorf("got %d retained messages, want %d", len(seen), n)
+			}
+		})
+	}
+}
+
 // TestARetainedMessageNeverFollowsANewerOne changes the topics while the old
 // values are on their way.
 func TestARetainedMessageNeverFollowsANewerOne(t *testing.T) {

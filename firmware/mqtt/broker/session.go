@@ -87,14 +87,25 @@ func (s *session) subscribe(o filterOptions, identifier uint32) {
 	}
 	s.subs[o.filter] = sub
 	s.b.tree.add(o.filter, sub)
-	s.feeds = slices.DeleteFunc(s.feeds, func(f *feed) bool { return f.sub == old })
 	if old == nil {
 		s.charge += sub.cost()
 		s.b.held += sub.cost()
 	}
 	if o.retainHandling == 0 || o.retainHandling == 1 && old == nil {
+		s.endFeed(old)
 		s.feeds = append(s.feeds, &feed{sub: sub, last: s.b.number})
+		return
 	}
+	for _, f := range s.feeds {
+		if f.sub == old { // section 3.8.4: replacing a subscription loses no messages
+			f.sub = sub
+		}
+	}
+}
+
+// endFeed gives up the retained messages that a subscription was still to get.
+func (s *session) endFeed(sub *subscription) {
+	s.feeds = slices.DeleteFunc(s.feeds, func(f *feed) bool { return f.sub == sub })
 }
 
 // unsubscribe ends a subscription, and reports whether there was one.
@@ -107,7 +118,7 @@ func (s *session) unsubscribe(filter string) bool {
 	s.b.tree.remove(filter, s)
 	s.charge -= sub.cost()
 	s.b.held -= sub.cost()
-	s.feeds = slices.DeleteFunc(s.feeds, func(f *feed) bool { return f.sub == sub })
+	s.endFeed(sub)
 	return true
 }
 
