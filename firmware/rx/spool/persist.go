@@ -84,6 +84,7 @@ func (w *writer) close() error {
 	q := w.q
 	w.retry = time.Time{}
 	err := w.flush()
+	w.removeFiles()
 	q.mu.Lock()
 	lost, position, waiting := q.dropVolatile(), q.position(), q.records
 	q.mu.Unlock()

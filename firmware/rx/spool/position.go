@@ -82,7 +82,8 @@ func (q *Queue) position() uint64 {
 	return q.end
 }
 
-// reap removes the segments whose records were all delivered; with the lock.
+// reap takes out the segments whose records were all delivered, and has the writer remove their
+// files, which a disk may take seconds for; with the lock.
 func (q *Queue) reap() {
 	if len(q.segs) == 0 {
 		return
@@ -96,7 +97,20 @@ func (q *Queue) reap() {
 			signal(q.wake) // the writer holds it open
 			return false
 		}
-		_ = os.Remove(s.path)
+		q.toRemove = append(q.toRemove, s.path)
+		signal(q.wake)
 		return true
 	})
+}
+
+// removeFiles removes those of segments that were taken out.
+func (w *writer) removeFiles() {
+	q := w.q
+	q.mu.Lock()
+	paths := q.toRemove
+	q.toRemove = nil
+	q.mu.Unlock()
+	for _, path := range paths {
+		_ = os.Remove(path)
+	}
 }

@@ -43,3 +43,36 @@ func TestAPositionShowsHowTheQueueEnded(t *testing.T) {
 		}
 	}
 }
+
+// TestTheWriterAloneRemovesFiles has a full queue and a consumer: neither waits for a disk that takes
+// seconds to remove a file, for the link waits for them.
+func TestTheWriterAloneRemovesFiles(t *testing.T) {
+	dir := t.TempDir()
+	q := open(t, dir, 64<<10)
+	byHand(q)
+	q.PeerDown(true)
+	for i := range 200 { // more than the limit, so that the oldest segments are dropped
+		q.Append(record(i, 1000))
+		q.w.write()
+	}
+	q.Append(record(200, 20_000))
+	if q.Stats().Dropped == 0 {
+		t.Fatalf("nothing was dropped: %+v", q.Stats())
+	}
+	check := func(when string, waiting bool) {
+		t.Helper()
+		taken, files := len(q.toRemove), len(segments(t, dir))
+		if waiting != (taken > 0) || files != taken+len(q.segs) {
+			t.Errorf("%s: %d files, of which %d wait to be removed and %d are in use", when, files, taken, len(q.segs))
+		}
+	}
+	check("the oldest were dropped", true)
+	q.w.write()
+	check("the writer ran", false)
+	q.PeerDown(false)
+	takeAll(t, q)
+	check("all was delivered", true)
+	if err := q.Close(); err != nil || len(segments(t, dir)) != 0 {
+		t.Errorf("closed with %v: %d files, want none", err, len(segments(t, dir)))
+	}
+}

@@ -76,12 +76,13 @@ type Queue struct {
 
 	mu sync.Mutex
 	// In order, oldest first: handed out, in memory, on disk, being written, waiting to be written.
-	out     fifo
-	mem     fifo
-	segs    []*segment
-	growing *segment // the one of them that the writer holds open
-	batch   fifo
-	tail    fifo
+	out      fifo
+	mem      fifo
+	segs     []*segment
+	growing  *segment // the one of them that the writer holds open
+	toRemove []string // files of segments that were taken out
+	batch    fifo
+	tail     fifo
 
 	end      uint64 // index of the next record
 	lastRead uint64 // index of the last record that came from a segment

@@ -40,6 +40,7 @@ func (w *writer) run() {
 func (w *writer) write() {
 	q := w.q
 	w.retire()
+	w.removeFiles()
 	if time.Now().Before(w.retry) {
 		return
 	}
@@ -168,6 +169,7 @@ func (w *writer) finish() error {
 // fail keeps the records in memory and warns once.
 func (w *writer) fail(err error) {
 	q := w.q
+	defer w.removeFiles() // a segment that nothing was written to: the next one has its name
 	w.retry = time.Now().Add(retryEvery)
 	if w.cur != nil { // the end of the file is uncertain
 		_ = w.f.Truncate(w.cur.size)
