@@ -21,7 +21,7 @@ import (
 
 func newMQTT(c config.MQTTSink, p node.MQTTParts, log *slog.Logger) (node.Sink, error) {
 	return mqtt.New(c, mqtt.Deps{
-		Queue: p.Queue, Channel: p.Channel, Verify: p.Verify, Brokers: p.Brokers,
+		Queue: p.Queue, Channel: p.Channel, Verify: p.Verify, Brokers: p.Brokers, PlantTime: p.PlantTime,
 		Gateway: mqtt.Gateway{Prefix: p.Own, Reserved: p.Reserved, State: p.Gateway},
 	}, log)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"heliograph/firmware/config"
 	"heliograph/firmware/config/users"
@@ -51,6 +52,8 @@ type MQTTParts struct {
 	Gateway func() map[string][]byte
 	Verify  func(name, password string, from netip.Addr) bool // nil: no users are configured
 	Brokers int                                               // embedded ones of the node, which share a budget
+	// PlantTime returns what the transmitter's clock shows.
+	PlantTime func() time.Time
 }
 
 // channel is a configured channel with its sink.
@@ -82,7 +85,7 @@ func (n *Node) addMQTT() error {
 		link := n.link.Channel(c.Channel)
 		link.TakeLate(lateMQTT(c))
 		parts := MQTTParts{Queue: q, Channel: link, Own: n.ownTopics(c), Reserved: n.reservedTopics(),
-			Gateway: n.gatewayState, Brokers: brokers}
+			Gateway: n.gatewayState, Brokers: brokers, PlantTime: n.link.TransmitterTime}
 		if c.UsersFile != "" {
 			known, err := n.openUsers(c.UsersFile, "at the MQTT broker of "+c.Channel)
 			if err != nil {

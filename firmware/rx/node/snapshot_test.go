@@ -67,6 +67,9 @@ func TestASnapshotOfAnOpenSession(t *testing.T) {
 			*s.Link.LastHeartbeatAgeSeconds != 0 {
 			t.Errorf("got %q, link %+v", s.Clock, s.Link)
 		}
+		if got := time.Until(r.mqtt["cell"].PlantTime()); got != time.Hour {
+			t.Errorf("plant's time for the MQTT sink: got %v ahead, want 1h", got)
+		}
 		cell, log := s.Channels["cell"], s.Channels["log"]
 		if *cell.Sent != 2 || *cell.Delivered != 2 || *cell.Keys != 2 || !*cell.Complete || cell.SourceState != "up" ||
 			*cell.AgeSeconds != 0 {

@@ -17,7 +17,8 @@ type heartbeats struct {
 	at     time.Time       // last arrived; zero: none did in this session
 	offset time.Duration   // smallest of arrival − TX's uptime, let rise as the clocks may drift
 	late   time.Duration   // last against offset
-	clock  time.Duration   // transmitter's time of day − this machine's, by the last that had one
+	ahead  time.Duration   // transmitter's clock − this machine's, by the last, whether its clock is set or not
+	clock  time.Duration   // … by the last whose clock was set
 	clocks uint64          // that had a time of day
 	delays []time.Duration // newest of late, maxDelays at most
 }
@@ -41,9 +42,10 @@ func (h *heartbeats) receive(body []byte, uptime time.Duration, now time.Time) e
 	if h.delays = append(h.delays, h.late); len(h.delays) > maxDelays {
 		h.delays = append(h.delays[:0], h.delays[1:]...)
 	}
+	h.ahead = time.Unix(0, h.last.UTC).Add(h.late).Sub(now.Round(0)) // of the day, not of the stopwatch
 	if h.last.ClockSet {
 		h.clocks++
-		h.clock = time.Unix(0, h.last.UTC).Add(h.late).Sub(now.Round(0)) // of the day, not of the stopwatch
+		h.clock = h.ahead
 	}
 	return nil
 }

@@ -22,6 +22,9 @@ func TestClockOffset(t *testing.T) {
 				Uptime: uint64(sent.Sub(start).Milliseconds())}
 			l.handleRecord(record.KindHeartbeat, h.Append(nil))
 		}
+		if got := time.Until(l.TransmitterTime()); got.Abs() > time.Millisecond {
+			t.Errorf("before the first heartbeat: the transmitter's clock is %v ahead, want this machine's", got)
+		}
 		for i, step := range []struct {
 			delay time.Duration
 			set   bool
@@ -38,6 +41,9 @@ func TestClockOffset(t *testing.T) {
 			if got := l.Status(); (got.Clock-step.want).Abs() > time.Millisecond || got.ClockBeats != step.beats {
 				t.Errorf("heartbeat %d: got %v by %d, want %v by %d", i+1, got.Clock, got.ClockBeats, step.want,
 					step.beats)
+			}
+			if got := time.Until(l.TransmitterTime()); (got - time.Hour).Abs() > time.Millisecond {
+				t.Errorf("heartbeat %d: the transmitter's clock is %v ahead, want an hour, set or not", i+1, got)
 			}
 		}
 	})

@@ -68,6 +68,7 @@ type Link struct {
 	idle    bool           // nothing arrived for idleAfter
 
 	steps atomic.Uint64 // runs of the loop, also while nothing arrives
+	ahead atomic.Int64  // heartbeats.ahead
 
 	mu         sync.RWMutex // guards all below; held while frames are worked on
 	channels   map[uint16]*Channel

@@ -43,6 +43,7 @@ func (l *Link) handleRecord(kind record.Kind, body []byte) {
 			}
 			l.failedAtBeat = l.opener.Counts().AuthFailed
 			l.delays.add(l.heartbeats.late)
+			l.ahead.Store(int64(l.heartbeats.ahead))
 		}
 	}
 	if err != nil {

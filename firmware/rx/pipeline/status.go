@@ -72,6 +72,10 @@ func (l *Link) Status() Status {
 	return s
 }
 
+// TransmitterTime returns what the transmitter's clock shows, set or not, by its last heartbeat;
+// before the first one, this machine's time. It takes no lock.
+func (l *Link) TransmitterTime() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
+
 // Delays returns how much later than the quickest one of late each of the newest
 // heartbeats came, of a session that is open: those of about two minutes.
 func (l *Link) Delays() []time.Duration {

@@ -171,7 +171,7 @@ func TestTopicsWhoseFiguresAlwaysChangeFollowSeldom(t *testing.T) {
 			return map[string][]byte{"trust": fmt.Append(nil, n), "link": fmt.Append(nil, n), "board/rx": nil}
 		}
 		c := &counted{topics: map[string]int{}}
-		s := &Sink{deps: Deps{Gateway: Gateway{Prefix: "own/", State: all}}, clock: time.Now}
+		s := &Sink{deps: Deps{Gateway: Gateway{Prefix: "own/", State: all}, PlantTime: time.Now}, clock: time.Now}
 		p := newPublisher(s, c, &suspects{})
 		for range 30 {
 			if err := p.publishStatus(t.Context()); err != nil {

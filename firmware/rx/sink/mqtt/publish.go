@@ -67,7 +67,7 @@ func (p *publisher) publish(f flight) error {
 		p.mark(m)
 	}
 	var err error
-	left, expired := m.Left(p.s.clock())
+	left, expired := m.Left(p.s.deps.PlantTime())
 	f.topic, f.alone = m.Topic, p.suspects.alone(f.queued, m.Topic)
 	switch {
 	case expired:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
@@ -89,6 +90,32 @@ func TestExpiredAndUnreadableRecordsAreAccountedFor(t *testing.T) {
 	await.True(t, "the queue is empty", func() bool { return r.q.Stats().Records == 0 })
 	if e, f := r.link.ExpiredTotal(), r.link.RefusedTotal(); e != 1 || f != 1 || r.Stats().Unreadable != 1 {
 		t.Errorf("got %d expired and %d refused in the account, want 1 and 1", e, f)
+	}
+}
+
+// TestMessagesExpireByTheClockThatStampedThem has a plant without time servers.
+func TestMessagesExpireByTheClockThatStampedThem(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{
+		"40 days behind": -40 * 24 * time.Hour,
+		"an hour ahead":  time.Hour,
+	} {
+		t.Run(name, func(t *testing.T) {
+			broker := startMosquitto(t, "")
+			in := subscribe(t, broker.Address, "old", "young")
+			plant := func() time.Time { return time.Now().Add(ahead) }
+			r := start(t, config.MQTTSink{Broker: broker.URL(), Version: config.MQTT5},
+				func(d *Deps) { d.PlantTime = plant })
+			for topic, age := range map[string]time.Duration{"old": 301 * time.Second, "young": 100 * time.Second} {
+				m := full(topic)
+				m.Received = plant().Add(-age)
+				r.Deliver(sink.Update{Event: true, Payload: m.Append(nil)})
+			}
+			got := in.wait(t, 1)[0]
+			if left := got.Properties.MessageExpiry; got.Topic != "young" || left == nil || *left < 20 || *left > 200 {
+				t.Errorf("got %v, want young alone with 200 s left at most", got)
+			}
+			await.True(t, "the old message counts as expired", func() bool { return r.link.ExpiredTotal() == 1 })
+		})
 	}
 }
 

@@ -56,6 +56,10 @@ type Deps struct {
 	Gateway Gateway
 	Verify  func(name, password string, from netip.Addr) bool // users of the embedded broker; nil: everyone may read
 	Brokers int                                               // embedded ones of the role, which share a budget; 0 is 1
+	// PlantTime returns what the clock shows that messages were stamped by: the time that is left
+	// to them is by the clock of their reception, which may differ from this machine's. nil: this
+	// machine's.
+	PlantTime func() time.Time
 }
 
 // Gateway is the gateway's own state, which is published beside what crosses.
@@ -108,6 +112,9 @@ func New(cfg config.MQTTSink, deps Deps, log *slog.Logger) (*Sink, error) {
 		clock: time.Now, warned: map[string]bool{}, replaced: map[string]bool{}, left: map[string]time.Time{},
 	}
 	s.run = uint64(s.clock().UnixNano())
+	if s.deps.PlantTime == nil {
+		s.deps.PlantTime = s.clock
+	}
 	address := cfg.Broker
 	if cfg.Listen != "" {
 		address = cfg.Listen
