@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +22,8 @@ type Expiry struct {
 }
 
 // Expiries lists when the certificates that a role uses expire: those in Files, PEM or DER,
-// by what they are for, and with a Store those of OPC UA, its own and the trusted
-// ones. Files that are missing or hold no certificate are left out: their users
+// by what they are for, and with a Store those of OPC UA, the own one in use and the trusted
+// ones. A name is listed once. Files that are missing or hold no certificate are left out: their users
 // report that. Safe for concurrent use.
 type Expiries struct {
 	Files map[string]string
@@ -66,15 +67,26 @@ func (e *Expiries) readAll() (list []Expiry) {
 	if e.Store == nil {
 		return list
 	}
-	for _, entry := range e.Store.List(pki.KindOwn, pki.KindTrusted) {
-		one := Expiry{Name: "opcua " + string(entry.Kind), At: entry.Certificate.NotAfter, Thumbprint: entry.Thumbprint}
-		if entry.Kind != pki.KindOwn {
-			one.Name += " " + strings.TrimSpace(entry.Certificate.Subject.CommonName+" "+entry.Thumbprint[:8])
-			one.Thumbprint = ""
-		}
-		if len(list) < maxExpiries {
-			list = append(list, one)
-		}
+	if own := e.Store.Own(); own != nil {
+		c := own.Certificate
+		list = append(list, Expiry{Name: "opcua own", At: c.NotAfter, Thumbprint: pki.Thumbprint(c.Raw)})
+	}
+	for _, entry := range e.Store.List(pki.KindTrusted) {
+		name := "opcua trusted " + strings.TrimSpace(entry.Certificate.Subject.CommonName+" "+entry.Thumbprint[:8])
+		list = addFirst(list, Expiry{Name: name, At: entry.Certificate.NotAfter})
+	}
+	return list
+}
+
+// addFirst adds an expiry, as far as there is room. A name is listed once, with what expires first:
+// a certificate may be in several files.
+func addFirst(list []Expiry, one Expiry) []Expiry {
+	i := slices.IndexFunc(list, func(e Expiry) bool { return e.Name == one.Name })
+	switch {
+	case i >= 0 && one.At.Before(list[i].At):
+		list[i].At = one.At
+	case i < 0 && len(list) < maxExpiries:
+		list = append(list, one)
 	}
 	return list
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,5 +82,30 @@ func TestExpiriesListsOwnTrustedAndFiles(t *testing.T) {
 	}
 	if again := e.List(now.Add(time.Minute)); len(again) != 3 {
 		t.Errorf("after a minute: got %v, want three", again)
+	}
+}
+
+func TestEachNameIsListedOnce(t *testing.T) {
+	folder := t.TempDir()
+	s, err := Open(folder, "rx", "hall", nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(t.TempDir(), "tx", "hall", nil, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, peer := s.Own().Certificate, other.Own().Certificate
+	trusted := fmt.Sprintf("opcua trusted %s %s", peer.Subject.CommonName, pki.Thumbprint(peer.Raw)[:8])
+	for _, file := range []string{"own/certs/0.der", "trusted/certs/a.der", "trusted/certs/b.der"} {
+		if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(file)), peer.Raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e := &Expiries{Store: s.Store}
+	got := e.List(time.Now())
+	want := []Expiry{{"opcua own", own.NotAfter, pki.Thumbprint(own.Raw)}, {trusted, peer.NotAfter, ""}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want the certificate that is used and the trusted one, once each: %v", got, want)
 	}
 }

@@ -124,8 +124,12 @@ func (c *collector) collectBoard(e emitter, s Snapshot) {
 		e.gauge(c.supply, number(b.Supply == machine.LowNow), b.Role, "low")
 		e.gauge(c.supply, number(b.Supply == machine.LowBefore), b.Role, "was_low")
 	}
+	shown := map[Certificate]bool{} // a label that came twice would make all of /metrics an error
 	for _, crt := range s.Certificates {
-		e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
+		if of := (Certificate{Board: crt.Board, Name: crt.Name}); !shown[of] {
+			shown[of] = true
+			e.gauge(c.certificate, float64(crt.Expires.Unix()), crt.Board, crt.Name)
+		}
 	}
 	if r := s.Release; r != nil {
 		e.gauge(c.version, float64(r.Version))

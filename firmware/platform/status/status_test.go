@@ -270,6 +270,18 @@ func TestMetricNames(t *testing.T) {
 	}
 }
 
+func TestMetricsAreServedWhereACertificateIsListedTwice(t *testing.T) {
+	s := rx()
+	at := time.Unix(1900000000, 0)
+	for _, board := range []string{"tx", "rx", "rx"} {
+		s.Certificates = append(s.Certificates, Certificate{Board: board, Name: "opcua trusted plc", Expires: at})
+	}
+	got := get(t, server(s), "GET", "/metrics", nil)
+	if body := bodyOf(t, got); got.StatusCode != http.StatusOK || strings.Count(body, `name="opcua trusted plc"`) != 2 {
+		t.Errorf("got %d: %s", got.StatusCode, body)
+	}
+}
+
 func TestRunServesAndEnds(t *testing.T) {
 	s := server(rx())
 	s.Listen = "127.0.0.1:0"
