@@ -477,6 +477,12 @@ func TestCountersOfAnotherRunOfTXAreNotKnown(t *testing.T) {
 			t.Errorf("%s: got known %t", name, r.Known)
 		}
 	}
+	uncounted := of(3, 9)
+	uncounted.TX.Received = nil
+	r := silence()
+	if r.Counted(uncounted, of(3, 1), of(3, 3)); r.Known {
+		t.Error("known, although nothing was counted before the probe")
+	}
 }
 
 func TestPointsCoverTheMeasurement(t *testing.T) {

@@ -66,6 +66,6 @@ func (r *Reverse) Counted(before, sent, now *Sample) {
 		}
 	}
 	r.Before, r.After = before.TX.Received, now.TX.Received
-	r.Known = before.Link.Epoch == sent.Link.Epoch && Newer(sent, now)
+	r.Known = r.Before.Counts() && before.Link.Epoch == sent.Link.Epoch && Newer(sent, now)
 	r.proofs = proofs(sent, now)
 }

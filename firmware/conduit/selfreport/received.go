@@ -17,14 +17,13 @@ func (r *Received) Counts() bool {
 // Total is what was received by any means.
 func (r *Received) Total() uint64 { return known(r.Interface) + known(r.Socket) + known(r.Line) }
 
-// Packets is how many the interface has received since before, or in all if before counts
-// nothing.
+// Packets is how many the interface has received since before, 0 if before does not count them.
 func (r *Received) Packets(before *Received) uint64 {
-	now := known(r.Interface)
-	if before.Counts() {
-		return now - min(now, known(before.Interface))
+	if before == nil || before.Interface == nil {
+		return 0
 	}
-	return now
+	now := known(r.Interface)
+	return now - min(now, known(before.Interface))
 }
 
 // ReadAfter reports whether the counters were read after what was reported at an earlier time:
@@ -35,8 +34,8 @@ func (r *Received) ReadAfter(earlier *Received) bool {
 
 // CameBack reports whether the link has carried anything to the transmitter. Over UDP its
 // interface also receives packets of its neighbours, such as ARP from the near side of a
-// bought diode: since before it must have received the probes of one means, or most of them;
-// sent has how many there were of each.
+// bought diode: since before, some seconds ago, it must have received the probes of one means, or
+// most of them; sent has how many there were of each.
 func (r *Received) CameBack(overUDP bool, before *Received, sent []int) bool {
 	switch {
 	case !r.Counts():

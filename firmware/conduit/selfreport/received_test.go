@@ -20,7 +20,8 @@ func TestWhatCameBack(t *testing.T) {
 		"UDP: a neighbour's few":    {true, neighbour, &Received{Interface: n(949), Socket: n(0)}, hundred, false},
 		"UDP: half of one means":    {true, neighbour, &Received{Interface: n(950), Socket: n(0)}, hundred, true},
 		"UDP: at the socket":        {true, &Received{}, &Received{Interface: n(0), Socket: n(1)}, nil, true},
-		"UDP: before not known":     {true, nil, &Received{Interface: n(60), Socket: n(0)}, hundred, true},
+		"UDP: before not known":     {true, nil, &Received{Interface: n(60), Socket: n(0)}, hundred, false},
+		"UDP: one at the socket":    {true, nil, &Received{Interface: n(0), Socket: n(1)}, hundred, true},
 		"UDP: a counter that fell":  {true, neighbour, &Received{Interface: n(10)}, hundred, false},
 		"UDP: nothing was sent":     {true, nil, &Received{Interface: n(900)}, []int{0}, false},
 	} {

@@ -10,8 +10,15 @@ import (
 	"heliograph/firmware/platform/machine"
 )
 
-// mostReadings of TX are kept: of about a minute, longer than a probe takes.
-const mostReadings = 64
+const (
+	// mostReadings of TX are kept: of about a minute, longer than a probe takes.
+	mostReadings = 64
+	// mostApart is how many readings may lie between the one before a probe over UDP and the one
+	// after it, so that packets are its probes: a probe takes 10 s at most, and TX reads every 2 to
+	// 4 s. In a minute a neighbour of TX, such as a switch with its BPDU of every 2 s, sends fewer
+	// than half of one means.
+	mostApart = 16
+)
 
 // probeWatch finds what TX's end of the link had received before and after the newest reverse
 // probe of this board. Safe for concurrent use.
@@ -22,12 +29,14 @@ type probeWatch struct {
 	readings []reading // of TX, oldest first
 	before   *selfreport.Received
 	then     *selfreport.Received // when the probe was first seen
-	after    *selfreport.Received // nil: it has not crossed
+	first    *selfreport.Received // after the probe; nil: it has not crossed
+	after    *selfreport.Received // the newest after the probe
 }
 
 // reading is what TX reported at a time.
 type reading struct {
 	at       time.Time
+	epoch    uint64
 	received *selfreport.Received
 }
 
@@ -37,21 +46,24 @@ func (w *probeWatch) update(now time.Time, p *machine.Probe, r *selfreport.Recei
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if n := len(w.readings); r != nil && (n == 0 || w.readings[n-1].received.Reading != r.Reading) {
-		w.readings = append(w.readings[max(0, n+1-mostReadings):], reading{now, r})
+		w.readings = append(w.readings[max(0, n+1-mostReadings):], reading{now, epoch, r})
 	}
 	if p == nil || p.Time.IsZero() {
 		return false
 	}
 	if fresh = !p.Time.Equal(w.newest); fresh {
-		w.newest, w.epoch, w.then, w.before, w.after = p.Time, epoch, r, nil, nil
+		w.newest, w.epoch, w.then, w.before, w.first, w.after = p.Time, epoch, r, nil, nil, nil
 		for _, past := range w.readings {
-			if past.at.Before(p.Time) {
+			if past.epoch == epoch && past.at.Before(p.Time) {
 				w.before = past.received
 			}
 		}
 	}
 	if epoch == w.epoch && r.ReadAfter(w.then) {
 		w.after = r
+		if w.first == nil {
+			w.first = r
+		}
 	}
 	if w.then == nil && epoch == w.epoch {
 		w.then = r
@@ -75,8 +87,17 @@ func (w *probeWatch) answer(p *machine.Probe, medium config.Medium) *machine.Pro
 	}
 	answered := *p
 	answered.Received = new(w.after.Total())
-	answered.CameBack = w.after.CameBack(medium == config.UDP, w.before, sent)
+	answered.CameBack = w.cameBack(medium == config.UDP, sent)
 	return &answered
+}
+
+// cameBack judges the probe. What was counted later is not its packets, but proves a way back where
+// nothing else can have sent it.
+func (w *probeWatch) cameBack(overUDP bool, sent []int) bool {
+	if w.after.CameBack(overUDP, nil, nil) {
+		return true
+	}
+	return w.before != nil && w.first.Reading-w.before.Reading <= mostApart && w.first.CameBack(overUDP, w.before, sent)
 }
 
 // watchProbe follows the newest reverse probe, and has it noted once in the audit trail.

@@ -55,6 +55,20 @@ func TestAProbeIsAnsweredByWhatTXReadAfterIt(t *testing.T) {
 		"probes beside a neighbour of TX": {config.UDP, []step{{0, false, packets(900, 1), 1},
 			{6, false, packets(1001, 4), 1}, {9, true, packets(1001, 5), 1}, {11, true, packets(1001, 7), 1}},
 			status.Of[uint64](1001), true},
+		"a neighbour of TX, for an hour": {config.UDP, []step{{0, false, packets(900, 1), 1},
+			{9, true, packets(901, 5), 1}, {11, true, packets(902, 7), 1}, {3600, true, packets(2700, 1800), 1}},
+			status.Of[uint64](2700), false},
+		"probes, then a neighbour of TX for an hour": {config.UDP, []step{{0, false, packets(900, 1), 1},
+			{9, true, packets(1000, 5), 1}, {11, true, packets(1000, 7), 1}, {3600, true, packets(2700, 1800), 1}},
+			status.Of[uint64](2700), true},
+		"a neighbour of TX, while the link was down": {config.UDP, []step{{0, false, packets(900, 1), 1},
+			{9, true, packets(900, 1), 1}, {3600, true, packets(2700, 1800), 1}}, status.Of[uint64](2700), false},
+		"a neighbour of TX, and this role began after the probe": {config.UDP, []step{{9, true, packets(900, 500), 1},
+			{13, true, packets(901, 502), 1}}, status.Of[uint64](901), false},
+		"at the socket, and this role began after the probe": {config.UDP, []step{{9, true, received(1, 500), 1},
+			{13, true, received(1, 502), 1}}, status.Of[uint64](2), true},
+		"a neighbour of TX, which was restarted before the probe": {config.UDP, []step{{0, false, packets(0, 100), 1},
+			{9, true, packets(60, 1), 2}, {13, true, packets(60, 3), 2}}, status.Of[uint64](60), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &probeWatch{}
