@@ -51,7 +51,8 @@ func Kinds() []Kind {
 		{"data_formatted", ControlSystem, Failure, "a board formatted its data partition: what was on it is lost"},
 		{"data_in_memory", ControlSystem, Failure, "a board keeps its state in memory: it is lost at a restart"},
 		{"disk_low", ControlSystem, Failure, "the disk of the state is nearly full"},
-		{"audit_gap", AuditLog, Failure, "events of the transmitter's trail did not arrive"},
+		{"audit_gap", AuditLog, Failure, "events of the transmitter's trail did not arrive, or it gave a " +
+			"number again"},
 		{"audit_damaged", AuditLog, Failure, "earlier events of this trail are lost"},
 		{other, ControlSystem, Failure, "an event of a kind for which the trail has no room"},
 	}

@@ -150,8 +150,8 @@ func (k *kind) keep(e Event) {
 }
 
 // Take notes an event that another board has numbered, and says how many are missing
-// before it. One that was taken before is left alone. From another trail than before it
-// is the first: what was sent before this board started is not missing.
+// before it. One that was taken before is left alone. From another trail than before, or with a number
+// that is given again, it is the first: what was sent before this board started is not missing.
 func (t *Trail) Take(m Message) (missing uint64, taken bool) {
 	e := m.Entry
 	switch {
@@ -160,6 +160,7 @@ func (t *Trail) Take(m Message) (missing uint64, taken bool) {
 	case m.Trail != t.id:
 		t.past = append(t.past[max(len(t.past)-maxPast+1, 0):], t.id)
 		t.id, t.handed = m.Trail, 0
+	case t.Reuses(m):
 	default:
 		missing = e.Number - t.next
 	}
@@ -177,7 +178,37 @@ func (t *Trail) Expects(m Message) bool { return m.Trail != t.id || m.Entry.Numb
 // Has reports whether a message was taken before, or is of a trail that another one
 // followed.
 func (t *Trail) Has(m Message) bool {
-	return m.Trail == t.id && m.Entry.Number < t.next || slices.Contains(t.past, m.Trail)
+	if m.Trail != t.id {
+		return slices.Contains(t.past, m.Trail)
+	}
+	same, _, _ := t.kept(m.Entry)
+	return same || m.Entry.Number < t.next && !t.Reuses(m)
+}
+
+// Reuses reports whether a message has a number that another event was taken with: its board hands on
+// what its disk does not take, and after a restart goes on from the last number that is on the disk.
+func (t *Trail) Reuses(m Message) bool {
+	if m.Trail != t.id || m.Entry.Number >= t.next {
+		return false
+	}
+	same, numbered, newest := t.kept(m.Entry)
+	return !same && (numbered || m.Entry.Time.After(newest)) // the other one may be kept no longer
+}
+
+// kept says whether an event is kept, whether any one with its number is, and when the newest was.
+func (t *Trail) kept(e Event) (same, numbered bool, newest time.Time) {
+	for _, k := range t.kinds {
+		for _, old := range k.events {
+			if old.Time.After(newest) {
+				newest = old.Time
+			}
+			if old.Number == e.Number {
+				numbered = true
+				same = same || old.Event == e.Event && old.Time.Equal(e.Time)
+			}
+		}
+	}
+	return same, numbered, newest
 }
 
 // Newest returns the newest n events that were handed on, by number.

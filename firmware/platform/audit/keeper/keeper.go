@@ -6,7 +6,8 @@
 //	{"own": …, "theirs": …}     JSON of two trails
 //
 // An event is handed on once it is on the disk, so that its number is never given
-// twice, or at once while the disk takes nothing. A keeper writes when there is
+// twice, or at once while the disk takes nothing: then a restart gives its number again,
+// which the other board notes. A keeper writes when there is
 // something new, at most once a second; the count of a flood is written once a minute.
 // The package refuses to wait for the receivers of events: they must not block, nor
 // call the keeper.
@@ -151,7 +152,12 @@ func (k *Keeper) Take(messages [][]byte, whole bool) {
 		if !k.theirs.Has(m) && !k.theirs.Expects(m) && !whole {
 			return
 		}
+		again := k.theirs.Reuses(m)
 		missing, taken := k.theirs.Take(m)
+		if again {
+			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("the transmitter gave number %d again: its disk had not "+
+				"kept what its trail had from there on", m.Entry.Number), 1)
+		}
 		if missing > 0 {
 			k.stats.Missing += missing
 			k.own.Add(time.Now(), "audit_gap", fmt.Sprintf("%d events of the transmitter's trail before its number "+

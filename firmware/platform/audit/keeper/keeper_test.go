@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,11 +101,60 @@ func TestEventsCrossAndSurviveRestartsOfBothBoards(t *testing.T) {
 	})
 }
 
+// The transmitter's disk takes nothing from some moment to its restart, so that it gives numbers again.
+func TestEventsOfARunThatTheDiskDidNotKeepAreEachTaken(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	for name, refused := range map[string]int{"few": 3, "more than are kept of their kind": 40} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				there := t.TempDir()
+				rx := Open(t.TempDir(), "rx", quiet)
+				cross := func(tx *Keeper) {
+					time.Sleep(2 * time.Minute)
+					seen := shownEvents{}
+					seen.show(t, tx)
+					rx.Take(seen.messages(), false)
+					rx.Take(seen.messages(), true)
+				}
+				for _, refusals := range []int{refused, 0, 0} {
+					tx := Open(there, "tx", quiet)
+					run(tx, 0, func() {
+						tx.Add("role_started", "heliotx starts")
+						cross(tx)
+						if refusals > 0 {
+							tx.writing.Lock()
+							tx.path = filepath.Join(there, "none", "audit")
+							tx.writing.Unlock()
+						}
+						for range refusals {
+							tx.Add("login_refused", "wrong password")
+							cross(tx)
+						}
+						tx.Add("pair_key_changed", "to another")
+						cross(tx)
+					})
+				}
+				got := map[string]int{}
+				for _, e := range rx.Events() {
+					got[e.Source+" "+e.Event]++
+				}
+				want := map[string]int{"tx role_started": 3, "tx login_refused": min(refused, shown),
+					"tx pair_key_changed": 3, "rx audit_gap": 1}
+				if !maps.Equal(got, want) {
+					t.Errorf("got %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
 func TestMissingEventsAreAnEvent(t *testing.T) {
 	rx := Open(t.TempDir(), "rx", slog.New(slog.DiscardHandler))
+	start := time.Now()
 	message := func(trail string, n uint64) []byte {
-		b, err := audit.Message{Trail: trail, Entry: audit.Event{Number: n, Time: time.Now(), Source: "tx",
-			Category: audit.ControlSystem, Event: "epoch_lost", Result: audit.Failure, Count: 1}}.Encode()
+		b, err := audit.Message{Trail: trail, Entry: audit.Event{Number: n, Time: start.Add(time.Duration(n)),
+			Source: "tx", Category: audit.ControlSystem, Event: "epoch_lost", Result: audit.Failure,
+			Count: 1}}.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
