@@ -118,7 +118,7 @@ func TestThePlantsHistoryFillsARestart(t *testing.T) {
 		return nil
 	})
 	h.stop()
-	if files, _ := filepath.Glob(filepath.Join(h.folder, "opcua-plant-history")); len(files) != 1 {
+	if files, _ := filepath.Glob(filepath.Join(h.folder, "history-plant")); len(files) != 1 {
 		t.Fatal("the mark was not stored")
 	}
 	for i := range historical + 1 { // the last one has no history

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,24 @@ func newHistory(interval time.Duration, path string, scope uint64) (*history, er
 	slots, err := store.OpenSlots(path, absence.MaxRecord)
 	return &history{book: absence.New(interval), slots: slots, scope: scope, nodes: historyNodes,
 		refusals: map[uint32]*historyRefusal{}, recent: newRecentEvents()}, err
+}
+
+// takeOverMark renames the mark of a release that named it as it names the cache of another channel:
+// that file is left alone.
+func takeOverMark(old, path string) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	slots, err := store.OpenSlots(old, absence.MaxRecord)
+	if err != nil {
+		return err
+	}
+	if _, err := slots.Read(); errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrCorrupt) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return store.Rename(old, path)
 }
 
 // restore begins with the mark of the run before.

@@ -101,7 +101,11 @@ func New(cfg config.OPCUASource, folder string, certificates *pki.Store, port so
 	if s.user, err = user(cfg); err != nil {
 		return nil, err
 	}
-	if s.history, err = newHistory(cfg.PublishingInterval, s.cache+"-history", s.scope()); err != nil {
+	mark := filepath.Join(folder, "history-"+cfg.Channel)
+	if err := takeOverMark(s.cache+"-history", mark); err != nil {
+		s.log.Warn("mark of the history not taken over", "error", err)
+	}
+	if s.history, err = newHistory(cfg.PublishingInterval, mark, s.scope()); err != nil {
 		return nil, err
 	}
 	s.report(source.Connecting, "not connected yet")
