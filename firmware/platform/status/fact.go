@@ -131,7 +131,7 @@ func facts(now time.Time, s *Snapshot) (list []Fact) {
 		if linked { // else what was last known of the source is old
 			list = append(list, sourceFacts(s, name, &c)...)
 		}
-		list = append(list, lossFacts(now, s.Role, name, &c)...)
+		list = append(list, lossFacts(s.Role, name, &c)...)
 		list = append(list, historyFacts(s, name)...)
 	}
 	if f := stateFact(s); f != nil {
@@ -203,7 +203,7 @@ func sourceFacts(s *Snapshot, name string, c *Channel) (list []Fact) {
 }
 
 // lossFacts are those of records of a channel that are missing.
-func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
+func lossFacts(role, name string, c *Channel) (list []Fact) {
 	if n := value(c.OpenRecords); n > 0 {
 		f := newFact(KindMissing, Partly, name, records(n)+" missing, may still come")
 		for _, h := range c.Holes { // newest first
@@ -213,7 +213,7 @@ func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
 		}
 		list = append(list, f)
 	}
-	list = append(list, lostFact(now, name, c))
+	list = append(list, lostFact(name, c))
 	counts := []struct {
 		kind  Kind
 		count *uint64
@@ -239,16 +239,11 @@ func lossFacts(now time.Time, role, name string, c *Channel) (list []Fact) {
 }
 
 // lostFact is that of records of a channel that do not come any more. Not all are in a hole
-// that is shown; those of an earlier run are in holes alone.
-func lostFact(now time.Time, name string, c *Channel) Fact {
+// that is shown; those of an earlier run are in holes alone: see ofHoles.
+func lostFact(name string, c *Channel) Fact {
 	f := newFact(KindLost, Partly, name, "%s lost for good")
 	missing := value(c.Lost) + value(c.Unknown)
 	f.falls, f.count = true, Of(missing-min(missing, value(c.OpenRecords)))
-	for _, h := range c.Holes { // newest first
-		if h.Final && now.Sub(later(h.From, h.To)) < goneFor {
-			f.Since, f.known = h.From, f.known+h.Records
-		}
-	}
 	return f
 }
 

@@ -57,6 +57,14 @@ func TestRecordsThatDoNotComeAreAReasonForADay(t *testing.T) {
 			{time.Minute, missing(15, 0, 0, hole(0, true), hole(0, true)), "15 records lost for good"}},
 		"of a hole before a restart": {{0, missing(5, 0, 0, hole(-time.Hour, true)), "5 records lost for good"},
 			{23*time.Hour + time.Second, missing(5, 0, 0, hole(-time.Hour, true)), ""}},
+		"of a hole before the clock was set back by hours": {
+			{0, missing(5, 0, 0, hole(9*time.Hour, true)), "5 records lost for good"},
+			{day - time.Second, missing(5, 0, 0, hole(9*time.Hour, true)), "5 records lost for good"},
+			{day + time.Second, missing(5, 0, 0, hole(9*time.Hour, true)), ""}},
+		"of a hole before the clock was set back by a year": {
+			{0, missing(5, 0, 0, hole(365*day, true)), "5 records lost for good"},
+			{day + time.Second, missing(5, 0, 0, hole(365*day, true)), ""},
+			{365*day + time.Minute, missing(5, 0, 0, hole(365*day, true)), ""}},
 		"of an outage that heals": {{0, missing(3, 1, 0), ""},
 			{time.Minute, missing(3, 9, 8), "8 records missing, may still come"},
 			{2 * time.Minute, missing(3, 5, 4), "4 records missing, may still come"},
@@ -87,6 +95,15 @@ func TestALossIsCountedSinceTheFirstOfIt(t *testing.T) {
 	hole := Hole{From: noon.Add(2 * time.Hour), To: noon.Add(2 * time.Hour), Records: 4, Final: true}
 	if got := see(3*time.Hour, missing(5, 0, 0, hole)); got != time.Hour {
 		t.Errorf("got since %v, want the first loss", got)
+	}
+}
+
+func TestALossBeforeTheClockWasSetBackIsNotDatedAhead(t *testing.T) {
+	var o Observer
+	s := well()
+	missing(5, 0, 0, Hole{From: noon.Add(time.Hour), To: noon.Add(2 * time.Hour), Records: 5, Final: true})(&s)
+	if o.Observe(noon, &s, nil); !s.Trust.Since.Equal(noon) {
+		t.Errorf("got since %v, want when it was found, %v", s.Trust.Since, noon)
 	}
 }
 

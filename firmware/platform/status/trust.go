@@ -90,6 +90,14 @@ type found struct {
 type trusting struct {
 	known  map[string]*found // by kind, channel and which of them
 	yesFor time.Time         // since then; zero: there are reasons
+	// final holes that were dated after the clock, which was set back: when they were found
+	ahead map[datedHole]time.Time
+}
+
+// datedHole is a hole of a channel.
+type datedHole struct {
+	channel  string
+	from, to int64 // ns since 1970
 }
 
 // judge returns the verdict on a snapshot.
@@ -98,7 +106,11 @@ func (t *trusting) judge(now time.Time, s *Snapshot) *Trust {
 		t.known = map[string]*found{}
 	}
 	var holding []Fact
+	ahead := map[datedHole]time.Time{}
 	for _, f := range facts(now, s) {
+		if f.Kind == KindLost {
+			t.ofHoles(now, &f, s.Channels[f.Channel].Holes, ahead)
+		}
 		if t.holds(now, &f) {
 			holding = append(holding, f)
 		}
@@ -109,6 +121,7 @@ func (t *trusting) judge(now time.Time, s *Snapshot) *Trust {
 		}
 		k.seen = false
 	}
+	t.ahead = ahead
 	v := &Trust{Level: Yes, Reasons: []TrustReason{}}
 	if len(holding) > 0 {
 		t.yesFor = time.Time{}
@@ -169,6 +182,32 @@ func (t *trusting) holds(now time.Time, f *Fact) bool {
 		f.Since = byClock(now, k.first)
 	}
 	return f.after == 0 || now.Sub(k.first) >= f.after
+}
+
+// ofHoles adds what final holes have lost of late, by their own time or since they were found, if
+// that is longer ago: the clock may have been set back since, by any time. It notes in ahead those
+// that are not over by now.
+func (t *trusting) ofHoles(now time.Time, f *Fact, holes []Hole, ahead map[datedHole]time.Time) {
+	for _, h := range holes { // newest first
+		if !h.Final {
+			continue
+		}
+		since, over := h.From, later(h.From, h.To)
+		key := datedHole{f.Channel, h.From.UnixNano(), h.To.UnixNano()}
+		first, noted := t.ahead[key]
+		if !noted && over.After(now) {
+			first, noted = now, true
+		}
+		if noted {
+			ahead[key] = first
+			if first = byClock(now, first); first.Before(over) {
+				since, over = first, first
+			}
+		}
+		if now.Sub(over) < goneFor {
+			f.Since, f.known = since, f.known+h.Records
+		}
+	}
 }
 
 // grow notes the count of a fact, and returns by how much it has grown; 0: not of late.
