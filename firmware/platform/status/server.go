@@ -133,6 +133,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	servers := []*http.Server{s.server(s.Handler())}
 	served := make(chan error, 2)
+	if s.UpdateListen != "" && s.Updates == nil {
+		s.Log.Warn("update_listen is not opened: boards alone take updates", "listen", s.UpdateListen)
+	}
 	if s.UpdateListen != "" && s.Updates != nil {
 		updates, err := s.listen(ctx, s.UpdateListen, s.UpdateTLS)
 		if err != nil {

@@ -2,9 +2,12 @@ package status
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -202,5 +205,43 @@ func TestReleaseIsShown(t *testing.T) {
 				t.Errorf("%s: got none of %q:\n%s", path, w, got)
 			}
 		}
+	}
+}
+
+// logUntil keeps a log, and calls a function at a line with a text.
+type logUntil struct {
+	bytes.Buffer
+	line string
+	then func()
+}
+
+func (l *logUntil) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(l.line)) {
+		l.then()
+	}
+	return l.Buffer.Write(b)
+}
+
+func TestAHostSaysThatItTakesNoUpdates(t *testing.T) {
+	for name, c := range map[string]struct {
+		updates Updates
+		address string
+		said    bool
+	}{
+		"a host": {nil, "127.0.0.1:0", true}, "a board": {&updates{}, "127.0.0.1:0", false}, "nothing": {nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			log := &logUntil{line: "status page", then: stop}
+			s := server(rx())
+			s.Listen, s.UpdateListen, s.Updates = "127.0.0.1:0", c.address, c.updates
+			s.Log = slog.New(slog.NewTextHandler(log, nil))
+			if err := s.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if said := strings.Contains(log.String(), "update_listen is not opened"); said != c.said {
+				t.Errorf("got log %s", log.String())
+			}
+		})
 	}
 }
