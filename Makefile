@@ -88,7 +88,7 @@ reference: ## write firmware/reference.md from the code: keys, status, metrics, 
 screen: build ## print the screen of the demo as text, for README.md; takes tmux
 	@sh ci/screen.sh
 
-pictures: build ## make the pictures of the demo and the console anew; PAGES=DIR: those of the pages too
+pictures: build ## draw the screens of the demo and the console again; PAGES=DIR: those of the pages too
 	@sh ci/drawing.sh $(PAGES)
 
 setup: ## install the real peers that the tests need, when they are missing

@@ -19,7 +19,7 @@ type Record struct {
 	Sequence  *uint64   `json:"sequence,omitempty"`
 	Flags     []string  `json:"flags,omitempty"`
 	Time      time.Time `json:"time,omitzero"`
-	Born      uint64    `json:"born,omitempty"`
+	Created   uint64    `json:"born,omitempty"`
 	Key       *string   `json:"key,omitempty"`
 	Payload   *int      `json:"payload,omitempty"` // bytes
 	Excerpt   string    `json:"excerpt,omitempty"` // of the payload
@@ -125,7 +125,7 @@ func (r *Record) update(body []byte) error {
 	if err := u.Parse(body); err != nil {
 		return err
 	}
-	r.Channel, r.Sequence, r.Born = name(u.Channel), new(u.Seq), u.Created
+	r.Channel, r.Sequence, r.Created = name(u.Channel), new(u.Seq), u.Created
 	r.flag(u.Key != nil, "keyed")
 	r.flag(u.Event, "event")
 	r.flag(u.Delete, "delete")

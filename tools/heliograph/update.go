@@ -149,7 +149,7 @@ func updateInstallCommand() *cobra.Command {
 	var public string
 	c := &cobra.Command{
 		Use: "install --key FILE.pub FILE.update CARD",
-		Short: "Install an update on a card, or in an image; the board tries it at its next start, and goes back " +
+		Short: "Install an update on a card, or in an image; the board tries it at its next start, and rolls back " +
 			"when it does not become healthy",
 		Example: "  heliograph update install --key plant.key.pub tx-2.update /dev/sdX",
 		Args:    cobra.ExactArgs(2),
