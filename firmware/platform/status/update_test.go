@@ -228,7 +228,9 @@ func TestAHostSaysThatItTakesNoUpdates(t *testing.T) {
 		address string
 		said    bool
 	}{
-		"a host": {nil, "127.0.0.1:0", true}, "a board": {&updates{}, "127.0.0.1:0", false}, "nothing": {nil, "", false},
+		"a host":  {nil, "127.0.0.1:0", true},
+		"a board": {&updates{}, "127.0.0.1:0", false},
+		"nothing": {nil, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())

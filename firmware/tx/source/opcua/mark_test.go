@@ -72,7 +72,8 @@ func TestTheMarkOfAnInstalledBoardIsTakenOver(t *testing.T) {
 				}
 			}
 			if c.old == "" {
-				if err := os.WriteFile(filepath.Join(folder, "opcua-press-history"), []byte("HGT1"), 0o600); err != nil {
+				old := filepath.Join(folder, "opcua-press-history")
+				if err := os.WriteFile(old, []byte("HGT1"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
