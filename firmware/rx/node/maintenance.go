@@ -80,6 +80,7 @@ func (m *maintenance) maintain() {
 	n.state.disk.Note(n.config.Log, n.state.journal.AddOnce)
 	n.watchProbe(time.Now())
 	m.auditRefused()
+	n.auditDamage()
 	if n.trustLines != nil {
 		n.trustLines.update(time.Now(), n.Snapshot().Trust)
 	}

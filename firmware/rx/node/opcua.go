@@ -112,12 +112,20 @@ func (n *Node) openHistory(c config.OPCUASink) (*history.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, what := range s.Damaged() {
-		n.state.journal.Add("history_damaged", what)
-	}
 	n.histories = append(n.histories, s)
+	n.auditDamage()
 	n.add(s)
 	return s, nil
+}
+
+// auditDamage notes what of the histories was found damaged since the last call: much of it is found
+// when a client reads it.
+func (n *Node) auditDamage() {
+	for _, s := range n.histories {
+		for _, what := range s.Damaged() {
+			n.state.journal.Add("history_damaged", what)
+		}
+	}
 }
 
 // closeHistories keeps what the mirrors were given last.
@@ -128,6 +136,7 @@ func (n *Node) closeHistories() {
 	for _, s := range n.histories {
 		s.Close()
 	}
+	n.auditDamage()
 }
 
 // trustChanged has the mirrors decide again on the clients that are connected.
