@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,13 @@ type follower struct {
 	keys   *os.File // of the terminal of board-demo
 	start  string   // file with what board-demo says at its start
 	own    string   // thumbprint of RX, as its label has it
+
+	bound time.Duration // of what the boards are waited for
 }
+
+// crossBoots is how many times the boards' first boot may pass until all of the plant's address space
+// has crossed: on an idle machine it takes about twenty times as long.
+const crossBoots = 60
 
 // TestAReleaseAloneLeadsToTwoBoardsAndAReport makes a release, and does with it alone what
 // the tutorial says: makes the cards of a pair, without a network in a root that has nothing
@@ -119,6 +126,7 @@ func (f *follower) boots(block string) {
 	programs := filepath.Join(f.shell.Dir, "heliograph_0.0.1_linux_"+runtime.GOARCH)
 	c := exec.Command("bash", "-c", "PATH="+programs+":$PATH; exec "+block)
 	c.Dir, c.Stderr = filepath.Join(f.shell.Dir, "pair"), out
+	begin := time.Now()
 	if f.keys, err = pty.StartWithSize(c, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
 		f.t.Fatal(err)
 	}
@@ -158,6 +166,24 @@ func (f *follower) boots(block string) {
 			f.shell.Ports[inTheDocument[what+" "+m[1]]] = m[2]
 		}
 	}
+	for _, port := range []string{"9464", "9465"} {
+		f.answers("http://127.0.0.1:" + f.shell.Ports[port] + "/readyz")
+	}
+	f.bound = max(firstBound, crossBoots*time.Since(begin))
+	f.shell.Bound = f.bound
+}
+
+// answers waits until a board has booted and answers, ready or not.
+func (f *follower) answers(url string) {
+	f.t.Helper()
+	client := http.Client{Timeout: 30 * time.Second}
+	await.Within(f.t, firstBound, url+" answers", func() error {
+		r, err := client.Get(url)
+		if err != nil {
+			return err
+		}
+		return r.Body.Close()
+	})
 }
 
 // press types at the terminal of board-demo.
@@ -190,7 +216,7 @@ func (f *follower) reads(node string) {
 		return nil
 	}
 	c := f.console()
-	await.Within(f.t, firstBound, "the console lists the client's certificate", func() error {
+	await.Within(f.t, f.bound, "the console lists the client's certificate", func() error {
 		refused := read() // again: a busy machine's client may give up before it is refused
 		if refused == nil {
 			f.t.Fatal("the mirror let a client in that no one has trusted")
@@ -203,7 +229,7 @@ func (f *follower) reads(node string) {
 	c.says("1", "Compare its thumbprint")
 	c.says("yes\r", "Trusted within two seconds.")
 	c.port.Close()
-	await.Within(f.t, firstBound, "node-opcua reads the plant's value at the mirror", read)
+	await.Within(f.t, f.bound, "node-opcua reads the plant's value at the mirror", read)
 }
 
 // accepts runs a block with accept, does what that asks for, and looks at the report.
@@ -212,7 +238,7 @@ func (f *follower) accepts(block, report string, probe accept.Level) {
 	before := len(f.shell.Screen())
 	asked := func(text string) {
 		f.t.Helper()
-		await.Within(f.t, firstBound, "accept says: "+text, func() error {
+		await.Within(f.t, f.bound, "accept says: "+text, func() error {
 			if said := f.shell.Screen()[before:]; !strings.Contains(said, text) {
 				return errors.New(said)
 			}
