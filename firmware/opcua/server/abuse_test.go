@@ -53,8 +53,9 @@ func (d *stalled) Read(b []byte) (int, error) {
 	return d.Conn.Read(b)
 }
 
-// openStalled opens a channel with a session over such a connection.
-func openStalled(t *testing.T, url string) (*channel.Client, *ua.NodeID, *stalled) {
+// openStalled opens a channel with a session over such a connection, of a client that takes messages up to
+// some size, 0: any.
+func openStalled(t *testing.T, url string, hello uint32) (*channel.Client, *ua.NodeID, *stalled) {
 	t.Helper()
 	d := &stalled{stopped: make(chan struct{}), resume: make(chan struct{})}
 	dialer := &transport.Dialer{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -62,6 +63,7 @@ func openStalled(t *testing.T, url string) (*channel.Client, *ua.NodeID, *stalle
 		d.Conn = nc
 		return d, err
 	}}
+	dialer.Limits.MaxMessage = hello
 	conn, err := dialer.Dial(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +90,7 @@ func TestUnreceivedResponsesAreBounded(t *testing.T) {
 	other, mine := newSession(t, url)
 	before := heap()
 	for range 3 {
-		c, token, d := openStalled(t, url)
+		c, token, d := openStalled(t, url, 0)
 		close(d.stopped)
 		req := readRequest(token)
 		for range 7 {

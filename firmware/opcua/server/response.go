@@ -48,13 +48,14 @@ func (a *responseWriter) flush() bool {
 	return a.sendPart()
 }
 
-// fail ends the response with a code.
+// fail ends the response with a code, which waits for the client like any part.
 func (a *responseWriter) fail(code ua.StatusCode) {
 	if a.parts == nil {
 		a.query.fault(code)
 		return
 	}
 	a.query.server.refused.Add(1)
+	a.buf = nil // it is not reserved
 	a.deliver(part{abort: code})
 }
 
@@ -71,8 +72,7 @@ func (a *responseWriter) end() {
 	}
 }
 
-// sendPart passes the buffer to the goroutine that sends, and waits until it accepts it; false
-// if the connection has ended.
+// sendPart passes the buffer to the goroutine that sends; false if the response has ended.
 func (a *responseWriter) sendPart() bool {
 	c := a.query.conn
 	if c.tcp.Reserve(len(a.buf)) != nil {
@@ -83,14 +83,15 @@ func (a *responseWriter) sendPart() bool {
 	c.queuedBytes += len(a.buf)
 	c.mu.Unlock()
 	a.sent += len(a.buf)
-	a.query.release() // other requests are handled while the client receives
-	ok := a.deliver(part{body: a.buf})
-	a.query.admit()
+	p := part{body: a.buf}
 	a.buf = nil
-	return ok
+	return a.deliver(p)
 }
 
+// deliver waits until the goroutine that sends accepts a part; false if the connection has ended.
 func (a *responseWriter) deliver(p part) bool {
+	a.query.release() // other requests are handled while the client receives
+	defer a.query.admit()
 	select {
 	case a.parts <- p:
 		return true

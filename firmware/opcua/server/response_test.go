@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopcua/opcua/ua"
@@ -107,7 +108,7 @@ func TestUnreceivedLargeResponses(t *testing.T) {
 	mine, own := newSession(t, url)
 	s.Set(named("taga0"), dataValue(t, make([]byte, 900<<10)))
 	for range 3 * maxConcurrent {
-		c, token, d := openStalled(t, url)
+		c, token, d := openStalled(t, url, 0)
 		close(d.stopped)
 		body, err := channel.Encode(readRequest(token, slices.Repeat([]*ua.ReadValueID{value("taga0")}, 40)...))
 		if err != nil {
@@ -123,5 +124,38 @@ func TestUnreceivedLargeResponses(t *testing.T) {
 		if held := s.Stats().Listener.Memory; held > maxMemory+100*(32<<10) {
 			t.Errorf("%d bytes are held, want at most %d", held, maxMemory)
 		}
+	}
+}
+
+// Clients that stop receiving a response before it proves too large for them keep none of the others waiting.
+func TestUnreceivedResponsesThatFailHoldNoAdmission(t *testing.T) {
+	for name, tc := range map[string]struct{ clients, padding int }{
+		"of small requests": {maxConcurrent, 0},
+		"of a large one":    {1, smallMessage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, url := start(t, func(c *Config) { c.Transport.MaxMemory = 64 << 20 })
+			s.Set(named("tagb0"), dataValue(t, 1.5))
+			padded := func(r *ua.ReadRequest) *ua.ReadRequest {
+				r.RequestHeader.AuditEntryID = strings.Repeat("x", tc.padding)
+				return r
+			}
+			for range tc.clients {
+				c, token, d := openStalled(t, url, 12<<20)
+				close(d.stopped)
+				body, err := channel.Encode(padded(largeValues(t, s, token, 2)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Channel.Send(900, body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			await.True(t, "the responses fail", func() bool { return s.refused.Load() == uint64(tc.clients) })
+			c, token := newSession(t, url)
+			if _, code := ask(t, c, padded(readRequest(token, stateItem()))); code != ua.StatusOK {
+				t.Errorf("another client: %v", code)
+			}
+		})
 	}
 }
