@@ -20,7 +20,7 @@ func TestConnectionsWhoseSessionsEndedAreEvicted(t *testing.T) {
 		},
 		"closed by us": func(t *testing.T, s *Server) {
 			for _, gone := range s.sessions.removeAll() {
-				s.engine.SessionClosed(gone.number, true)
+				s.endSession(gone, true)
 			}
 		},
 	} {

@@ -58,9 +58,13 @@ func (q *query) handle() bool {
 	} else {
 		defer func() { q.release() }()
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		q.server.faults.Add(1)
 		q.fault(ua.StatusBadDecodingError)
+		return true
+	case sv.session && q.session.hasEnded(): // while it waited for admission
+		q.fault(ua.StatusBadSessionClosed)
 		return true
 	}
 	if !sv.scans {

@@ -199,7 +199,7 @@ func (s *Server) closeExpired(ctx context.Context) {
 		}
 		for _, expired := range s.sessions.expire(s.cfg.Now()) {
 			s.totals.timeouts.Add(1)
-			s.engine.SessionClosed(expired.number, false) // its subscriptions live on for their own lifetime
+			s.endSession(expired, false) // its subscriptions live on for their own lifetime
 		}
 		s.checkUsers()
 	}
@@ -217,7 +217,7 @@ func (s *Server) disconnected(c *conn) {
 // aborted counts a session that was removed without CloseSession, and deletes its subscriptions.
 func (s *Server) aborted(removed *session) {
 	s.totals.aborts.Add(1)
-	s.engine.SessionClosed(removed.number, true)
+	s.endSession(removed, true)
 }
 
 // Set sets a variable's newest DataValue, which must not be modified afterwards.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -40,6 +41,9 @@ type session struct {
 	lastContact  time.Time
 	disconnected bool                // conn has ended
 	userChain    []*x509.Certificate // of a user who logged in with a certificate
+
+	serving sync.RWMutex // held for reading while the subscription engine serves a request of it
+	ended   bool         // guarded by serving: it was removed, and the engine holds nothing for it any more
 
 	continuations continuationPoints[browseState]
 	history       continuationPoints[historyPoint]
@@ -253,7 +257,7 @@ func (q *query) closeSession(req *ua.CloseSessionRequest) {
 		q.fault(ua.StatusBadSessionIDInvalid)
 		return
 	}
-	q.server.engine.SessionClosed(s.number, req.DeleteSubscriptions)
+	q.server.endSession(s, req.DeleteSubscriptions)
 	q.reply(&ua.CloseSessionResponse{ResponseHeader: q.header()})
 }
 
@@ -262,7 +266,30 @@ func (q *query) cancel(*ua.CancelRequest) {
 	q.reply(&ua.CancelResponse{ResponseHeader: q.header()})
 }
 
-// subscribe passes a request to the subscription engine.
+// hasEnded reports whether a session was removed since a request of it was authenticated.
+func (s *session) hasEnded() bool {
+	s.serving.RLock()
+	defer s.serving.RUnlock()
+	return s.ended
+}
+
+// endSession ends a session that was removed: requests of it that wait for admission are refused, and
+// the subscription engine, which has answered all others, holds nothing for it any more.
+func (s *Server) endSession(removed *session, deleteSubscriptions bool) {
+	removed.serving.Lock()
+	removed.ended = true
+	removed.serving.Unlock()
+	s.engine.SessionClosed(removed.number, deleteSubscriptions)
+}
+
+// subscribe passes a request to the subscription engine, which would hold a subscription of a session
+// that has ended for ever.
 func (q *query) subscribe(req any) {
+	q.session.serving.RLock()
+	defer q.session.serving.RUnlock()
+	if q.session.ended {
+		q.fault(ua.StatusBadSessionClosed)
+		return
+	}
 	q.server.engine.Serve(&q.client, req, q.respond)
 }

@@ -2,10 +2,15 @@ package server
 
 import (
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
@@ -137,5 +142,98 @@ func TestClosedSessionsAreRemoved(t *testing.T) {
 	if _, code := ask(t, c, readRequest(token, stateItem())); code != ua.StatusBadSessionIDInvalid ||
 		s.sessions.count() != 0 {
 		t.Errorf("after CloseSession: %v, %d sessions", code, s.sessions.count())
+	}
+}
+
+// TestRequestsOfASessionThatEndsWhileTheyWaitAreRefused: served, they would give a session that nothing
+// ends any more subscriptions, or values to a user who was removed.
+func TestRequestsOfASessionThatEndsWhileTheyWaitAreRefused(t *testing.T) {
+	var later atomic.Int64
+	padded := header(nil)
+	padded.AuditEntryID = strings.Repeat("x", smallMessage)
+	requests := map[string]struct {
+		request ua.Request
+		service uint32
+	}{
+		"CreateSubscription": {&ua.CreateSubscriptionRequest{RequestHeader: padded},
+			id.CreateSubscriptionRequest_Encoding_DefaultBinary},
+		"TransferSubscriptions": {&ua.TransferSubscriptionsRequest{RequestHeader: padded, SubscriptionIDs: []uint32{1}},
+			id.TransferSubscriptionsRequest_Encoding_DefaultBinary},
+		"Read": {&ua.ReadRequest{RequestHeader: padded, NodesToRead: readRequest(nil, stateItem()).NodesToRead},
+			id.ReadRequest_Encoding_DefaultBinary},
+	}
+	for how, end := range map[string]func(*testing.T, *Server, string, *ua.NodeID){
+		"closed over another connection": func(t *testing.T, _ *Server, url string, token *ua.NodeID) {
+			c := open(t, url)
+			if code := activate(t, c, token); code != ua.StatusOK {
+				t.Fatal(code)
+			}
+			if _, code := ask(t, c, &ua.CloseSessionRequest{RequestHeader: header(token)}); code != ua.StatusOK {
+				t.Fatal(code)
+			}
+		},
+		"expired": func(t *testing.T, s *Server, _ string, _ *ua.NodeID) {
+			later.Add(int64(2 * time.Hour))
+			await.True(t, "the session expires", func() bool { return s.Stats().Sessions == 0 })
+		},
+	} {
+		for service, tc := range requests {
+			t.Run(service+"/"+how, func(t *testing.T) {
+				later.Store(0)
+				s, url := start(t, func(c *Config) {
+					c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+				})
+				c, token := newSession(t, url)
+				st, _ := s.sessions.find(wireToken(t, token))
+				padded.AuthenticationToken = token
+				s.admission.exclusive <- struct{}{} // another request
+				done := make(chan ua.StatusCode, 1)
+				go func() { _, code := ask(t, c, tc.request); done <- code }()
+				await.True(t, "the request is authenticated",
+					func() bool { return st.session.counters[tc.service].total.Load() == 1 })
+				end(t, s, url, token)
+				<-s.admission.exclusive
+				if code := await.Receive(t, "a response", done); code != ua.StatusBadSessionClosed {
+					t.Errorf("got %v, want Bad_SessionClosed", code)
+				}
+				if n := s.Stats().Subscriptions.Subscriptions; n != 0 {
+					t.Errorf("%d subscriptions of no session, want 0", n)
+				}
+			})
+		}
+	}
+}
+
+// wireToken is an AuthenticationToken as it is encoded.
+func wireToken(t *testing.T, token *ua.NodeID) string {
+	t.Helper()
+	b, err := token.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// A session ends after the request that is being served, so that the subscription engine drops what it made.
+func TestASessionEndsAfterTheRequestThatIsServed(t *testing.T) {
+	s, _ := start(t, nil)
+	removed := &session{number: 1}
+	removed.serving.RLock() // as subscribe does
+	done := make(chan bool, 1)
+	go func() { s.endSession(removed, true); done <- true }()
+	await.True(t, "the end waits", func() bool {
+		free := removed.serving.TryRLock()
+		if free {
+			removed.serving.RUnlock()
+		}
+		return !free || len(done) > 0
+	})
+	if removed.ended || len(done) > 0 {
+		t.Error("the session ended while a request of it was served")
+	}
+	removed.serving.RUnlock()
+	await.Receive(t, "the end", done)
+	if !removed.hasEnded() {
+		t.Error("the session has not ended")
 	}
 }
