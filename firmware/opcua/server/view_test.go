@@ -1,12 +1,17 @@
 package server
 
 import (
+	"math"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
+	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
+	"heliograph/firmware/opcua/channel"
 	"heliograph/firmware/opcua/rawvalue"
 )
 
@@ -208,6 +213,54 @@ func TestOneBrowsePathDoesNotDelayOthers(t *testing.T) {
 		}
 		if got := resp.(*ua.TranslateBrowsePathsToNodeIDsResponse).Results[0].StatusCode; got != want {
 			t.Errorf("%d steps: got %v, want %v", steps, got, want)
+		}
+	}
+}
+
+// TestTranslateSendsManyTargetsInParts: a response that is larger than the memory for messages is sent
+// while it is encoded, as that to Browse.
+func TestTranslateSendsManyTargetsInParts(t *testing.T) {
+	const paths, most = 20, 4 << 20
+	s, url := start(t, func(c *Config) { c.Transport.MaxMemory = most })
+	folder := addrspace.Node{ID: named("folder"), Attributes: []addrspace.Attribute{
+		{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassObject))}}}
+	changes := []addrspace.Change{{Kind: addrspace.Put}}
+	for i := range maxTargets {
+		child := named(strings.Repeat("x", 300) + strconv.Itoa(i))
+		folder.References = append(folder.References, addrspace.Reference{Type: ns0(id.Organizes), Target: child})
+		changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: addrspace.Node{ID: child}})
+	}
+	changes[0].Node = folder
+	if _, err := s.cfg.Space.Apply(changes); err != nil {
+		t.Fatal(err)
+	}
+	c, token := sized(t, url, 1<<30, 0)
+	req := &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token)}
+	for range paths {
+		req.BrowsePaths = append(req.BrowsePaths, &ua.BrowsePath{StartingNode: named("folder").UA(),
+			RelativePath: &ua.RelativePath{Elements: []*ua.RelativePathElement{{
+				ReferenceTypeID: ns0(id.Organizes).UA(), TargetName: &ua.QualifiedName{}}}}})
+	}
+	body, err := channel.Encode(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.Do(await.Context(t), body)
+	if code := resultOf(raw, err); code != ua.StatusOK || len(raw) < most {
+		t.Fatalf("got %v and %d bytes, want more than %d", code, len(raw), most)
+	}
+	resp, err := channel.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := resp.(*ua.TranslateBrowsePathsToNodeIDsResponse).Results
+	if len(results) != paths {
+		t.Fatalf("got %d results, want %d", len(results), paths)
+	}
+	for _, r := range results {
+		if r.StatusCode != ua.StatusOK || len(r.Targets) != maxTargets ||
+			r.Targets[maxTargets-1].RemainingPathIndex != math.MaxUint32 {
+			t.Errorf("got %v and %d targets, want %d", r.StatusCode, len(r.Targets), maxTargets)
 		}
 	}
 }
