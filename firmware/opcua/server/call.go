@@ -20,24 +20,33 @@ func (q *query) callMethods(req *ua.CallRequest) {
 		q.fault(ua.StatusBadTooManyOperations)
 		return
 	}
+	ids := 0 // that GetMonitoredItems has returned
 	resp := &ua.CallResponse{Results: make([]*ua.CallMethodResult, n)}
 	resp.ResponseHeader, _, resp.DiagnosticInfos = q.refuseOperations(n, ua.StatusBadNotExecutable,
 		func(i int) ua.StatusCode {
-			resp.Results[i] = q.callMethod(req.MethodsToCall[i])
+			resp.Results[i] = q.callMethod(req.MethodsToCall[i], &ids)
 			return resp.Results[i].StatusCode
 		})
 	q.reply(resp)
 }
 
-// callMethod answers one call; Bad_NotExecutable means that it would have been valid.
-func (q *query) callMethod(m *ua.CallMethodRequest) *ua.CallMethodResult {
+// callMethod answers one call; Bad_NotExecutable means that it would have been valid. ids counts
+// what the calls of a request return.
+func (q *query) callMethod(m *ua.CallMethodRequest, ids *int) *ua.CallMethodResult {
 	r := &ua.CallMethodResult{InputArgumentResults: []ua.StatusCode{},
 		InputArgumentDiagnosticInfos: []*ua.DiagnosticInfo{}, OutputArguments: []*ua.Variant{}}
 	var method rawvalue.NodeID
 	if method, r.StatusCode = q.server.resolveMethod(m); r.StatusCode != ua.StatusOK {
 		return r
 	}
+	if *ids > maxItemIDs && method == (rawvalue.NodeID{Number: id.Server_GetMonitoredItems}) {
+		r.StatusCode = ua.StatusBadTooManyOperations
+		return r
+	}
 	if own, ours := q.server.engine.Method(&q.client, m); ours {
+		if len(own.OutputArguments) > 0 { // of GetMonitoredItems: the servers' ids, and as many of the clients'
+			*ids += int(own.OutputArguments[0].ArrayLength())
+		}
 		return own
 	}
 	if results, code := q.server.checkArguments(method, m.InputArguments); code != ua.StatusOK {

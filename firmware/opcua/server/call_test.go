@@ -5,6 +5,9 @@ import (
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/ci/await"
+	"heliograph/firmware/opcua/channel"
 )
 
 // A wrong argument is named.
@@ -57,5 +60,60 @@ func TestACallServesTheCallersOwnSubscriptions(t *testing.T) {
 	}
 	if a := askDiagnostics(t, c, many, 0); a.header.ServiceResult != ua.StatusBadTooManyOperations {
 		t.Errorf("%d calls: got %v, want Bad_TooManyOperations", maxMethods+1, a.header.ServiceResult)
+	}
+}
+
+// Calls of GetMonitoredItems return the ids of as many items as a session has, not each as often as it is asked.
+func TestOneCallReturnsTheItemsOfASession(t *testing.T) {
+	const tags, each = 40, 100
+	s, url := start(t, nil)
+	factory(t, s)
+	c, token := newSession(t, url)
+	resp, _ := ask(t, c, &ua.CreateSubscriptionRequest{RequestHeader: header(token), RequestedPublishingInterval: 1000,
+		RequestedLifetimeCount: 100})
+	sub := resp.(*ua.CreateSubscriptionResponse).SubscriptionID
+	items := &ua.CreateMonitoredItemsRequest{RequestHeader: header(token), SubscriptionID: sub}
+	for i := range tags * each {
+		tag := named("tag" + string(rune('a'+i%tags%26)) + string(rune('0'+i%tags/26)))
+		items.ItemsToCreate = append(items.ItemsToCreate, &ua.MonitoredItemCreateRequest{
+			ItemToMonitor: &ua.ReadValueID{NodeID: tag.UA(), AttributeID: ua.AttributeIDValue,
+				DataEncoding: &ua.QualifiedName{}},
+			RequestedParameters: &ua.MonitoringParameters{Filter: ua.NewExtensionObject(nil)}})
+	}
+	if _, code := ask(t, c, items); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	req := &ua.CallRequest{RequestHeader: header(token)}
+	for range maxMethods {
+		req.MethodsToCall = append(req.MethodsToCall, &ua.CallMethodRequest{ObjectID: ns0(id.Server).UA(),
+			MethodID: ns0(id.Server_GetMonitoredItems).UA(), InputArguments: []*ua.Variant{ua.MustVariant(sub)}})
+	}
+	body, err := channel.Encode(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := c.Do(await.Context(t), body)
+	if code := resultOf(raw, err); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	_, decoded, err := ua.DecodeService(raw) // more than channel.Decode takes
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := 0
+	for i, r := range decoded.(*ua.CallResponse).Results {
+		want := ua.StatusOK
+		if ids > maxItemIDs {
+			want = ua.StatusBadTooManyOperations
+		}
+		if r.StatusCode != want {
+			t.Fatalf("call %d after %d ids: got %v, want %v", i, ids, r.StatusCode, want)
+		}
+		if want == ua.StatusOK {
+			ids += int(r.OutputArguments[0].ArrayLength())
+		}
+	}
+	if ids <= maxItemIDs || ids > maxItemIDs+tags*each {
+		t.Errorf("%d ids were returned, want %d and those of the last call", ids, maxItemIDs)
 	}
 }

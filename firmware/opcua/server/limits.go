@@ -69,7 +69,10 @@ const (
 
 // Our own choices for the work of one request.
 const (
-	maxMethods   = 100         // calls: the response to each may be large
+	maxMethods = 100 // calls
+	// maxItemIDs is how many items' ids the calls of GetMonitoredItems in one request return, 8 bytes
+	// each, before the others are refused: twice as many as a session has, each once, and 1.6 MB.
+	maxItemIDs   = 200_000
 	maxTypes     = 50          // supertypes of an object's type that are searched for a method
 	maxEffort    = 2_000_000   // references that a Browse examines, whether they pass its filters or not
 	maxTargets   = 1000        // of one browse path
