@@ -149,9 +149,8 @@ func (q *query) read(req *ua.ReadRequest) {
 	a := q.newResponse(id.ReadResponse_Encoding_DefaultBinary)
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(len(req.NodesToRead)))
 	how := rawvalue.Answer{Timestamps: req.TimestampsToReturn, ServerTime: uabinary.Ticks(q.server.cfg.Now())}
-	var scratch []byte
 	for _, item := range req.NodesToRead {
-		if scratch, a.buf = q.readOne(scratch[:0], a.buf, item, how); !a.flush() {
+		if a.scratch, a.buf = q.readOne(a.scratch[:0], a.buf, item, how); !a.flush() {
 			return
 		}
 	}

@@ -18,8 +18,9 @@ type part struct {
 type responseWriter struct {
 	query    *query
 	buf      []byte
-	partSize int // bytes after which a part is sent
-	limit    int // of the message, from the hello
+	scratch  []byte // of the operation that is encoded; released while the client receives
+	partSize int    // bytes after which a part is sent
+	limit    int    // of the message, from the hello
 	sent     int
 	parts    chan part // nil: no part was sent yet
 }
@@ -90,6 +91,7 @@ func (a *responseWriter) sendPart() bool {
 
 // deliver waits until the goroutine that sends accepts a part; false if the connection has ended.
 func (a *responseWriter) deliver(p part) bool {
+	a.scratch = nil   // it may be a whole value, of which buf has a range, and is not reserved
 	a.query.release() // other requests are handled while the client receives
 	defer a.query.admit()
 	select {

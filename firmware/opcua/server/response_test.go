@@ -159,3 +159,41 @@ func TestUnreceivedResponsesThatFailHoldNoAdmission(t *testing.T) {
 		})
 	}
 }
+
+// Of large values from which clients read small ranges, those ranges alone are held for clients that take nothing.
+func TestUnreceivedRangesOfLargeValues(t *testing.T) {
+	const clients, most = 12, maxMemory + 24<<20
+	s, url := start(t, nil)
+	s.Set(named("taga0"), dataValue(t, make([]byte, 7<<20)))
+	items := make([]*ua.ReadValueID, 100)
+	for i := range items {
+		items[i] = value("taga0")
+		items[i].IndexRange = "0:199999"
+	}
+	before := heap()
+	for range clients {
+		c, token, d := openStalled(t, url, 0)
+		close(d.stopped)
+		body, err := channel.Encode(readRequest(token, items...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Channel.Send(900, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await.True(t, "the responses wait, or are refused", func() bool {
+		waiting := int(s.refused.Load())
+		for _, c := range s.connections() {
+			c.mu.Lock()
+			if c.queuedBytes > 2*maxPart { // one part is sent, the next one waits
+				waiting++
+			}
+			c.mu.Unlock()
+		}
+		return waiting >= clients
+	})
+	if after := heap(); after > before+most {
+		t.Errorf("%d MB are held for clients that take nothing, want at most %d", (after-before)>>20, most>>20)
+	}
+}
