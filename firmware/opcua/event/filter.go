@@ -20,8 +20,19 @@ type Limits struct {
 	Operands int // of the where clause, all elements together
 }
 
-// maxElements bounds the where clause: its results stand on the stack.
-const maxElements = 64
+// Our own choices for the where clause.
+const (
+	maxElements = 64 // their results stand on the stack
+	// maxLiteral is the size of a literal, bytes as encoded. Every event is compared with it, by up to
+	// 64 elements, and names, numbers and patterns are much shorter.
+	maxLiteral = 4 << 10
+	// maxNumber is the longest text that is converted to a number, bytes: a Double has at most 1080
+	// characters when it is written out, and the text may be a large field of an event.
+	maxNumber = 2 << 10
+	// maxLikeWork is what all Like elements take for one event, bytes of their patterns that are
+	// compared: less than a millisecond, and enough to search a text of 60 kB for a word.
+	maxLikeWork = 64 << 10
+)
 
 // Filter is an EventFilter: select clauses and a where clause. It is immutable.
 type Filter struct {
@@ -132,11 +143,11 @@ func (f *Filter) Match(ev *Event, v addrspace.View) bool {
 	if len(f.elements) == 0 {
 		return true
 	}
-	var results [maxElements]value
+	m := match{ev: ev, v: v, likeWork: maxLikeWork}
 	for i := len(f.elements) - 1; i >= 0; i-- { // operands name later elements only
-		results[i] = f.elements[i].evaluate(ev, v, &results)
+		m.results[i] = f.elements[i].evaluate(&m)
 	}
-	return logicOf(results[0]) == yes
+	return logicOf(m.results[0]) == yes
 }
 
 // Len returns the number of fields that AppendFields appends.

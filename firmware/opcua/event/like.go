@@ -3,21 +3,29 @@ package event
 import "unicode/utf8"
 
 // matchLike matches a text with a pattern of the Like operator (OPC 10000-4 §7.7.3):
-// % is any text, _ any character, [] one of a list, [^] none of it, \ escapes.
-func matchLike(s, p []byte) bool {
+// % is any text, _ any character, [] one of a list, [^] none of it, \ escapes. A text that
+// resembles the pattern takes the product of their lengths: work is the number of bytes of the
+// pattern that may still be compared, and without any left nothing matches.
+func matchLike(s, p []byte, work *int) bool {
 	var star, back []byte // behind the last %, and where it is tried next
 	for {
 		if len(p) > 0 && p[0] == '%' {
 			p = p[1:]
 			star, back = p, s
+			*work--
 			continue
 		}
-		if len(s) == 0 && len(p) == 0 {
-			return true
+		if len(s) == 0 { // from a later character there is even less text
+			return len(p) == 0
 		}
-		if len(s) > 0 && len(p) > 0 {
+		if *work <= 0 {
+			return false
+		}
+		if len(p) > 0 {
 			r, n := utf8.DecodeRune(s)
-			if ok, rest := matchCharacter(r, p); ok {
+			ok, rest := matchCharacter(r, p)
+			*work -= len(p) - len(rest)
+			if ok {
 				s, p = s[n:], rest
 				continue
 			}

@@ -197,7 +197,7 @@ func convert(x value, t ua.TypeID) (value, bool) {
 	case precedence(t) == 0:
 		return value{}, false
 	case isText(x.t):
-		return parseText(string(x.b), t)
+		return parseText(x.b, t)
 	case precedence(x.t) == 0:
 		return value{}, false
 	}
@@ -247,7 +247,14 @@ func fits(n int64, t ua.TypeID) bool {
 	return true
 }
 
-func parseText(s string, t ua.TypeID) (value, bool) {
+func parseText(s []byte, t ua.TypeID) (value, bool) {
+	if len(s) > maxNumber {
+		return value{}, false
+	}
+	return parseNumber(string(s), t)
+}
+
+func parseNumber(s string, t ua.TypeID) (value, bool) {
 	switch t {
 	case ua.TypeIDBoolean:
 		return boolean(s == "true" || s == "1"), s == "true" || s == "false" || s == "1" || s == "0"

@@ -119,7 +119,7 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 			return operand{}, ua.StatusOK
 		}
 		raw, err := o.Value.Encode()
-		if err != nil {
+		if err != nil || len(raw) > maxLiteral {
 			return operand{}, ua.StatusBadFilterLiteralInvalid
 		}
 		return operand{literal: decode(raw)}, ua.StatusOK
@@ -143,16 +143,24 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 	return operand{}, ua.StatusBadFilterOperandInvalid
 }
 
-func (o *operand) value(ev *Event, v addrspace.View, results *[maxElements]value) value {
+// match is the evaluation of a where clause for one event.
+type match struct {
+	ev       *Event
+	v        addrspace.View
+	results  [maxElements]value
+	likeWork int // left, see maxLikeWork
+}
+
+func (o *operand) value(m *match) value {
 	switch {
 	case o.element > 0:
-		return results[o.element]
+		return m.results[o.element]
 	case o.field == nil:
 		return o.literal
 	case o.field.indexRange.Whole():
-		return decode(o.field.rawValue(ev, v))
+		return decode(o.field.rawValue(m.ev, m.v))
 	}
-	return decode(o.field.append(nil, ev, v))
+	return decode(o.field.append(nil, m.ev, m.v))
 }
 
 // logic is the value of a condition (OPC 10000-4 §7.7.3).
@@ -180,10 +188,10 @@ func (l logic) value() value {
 
 // evaluate returns the result of an element. A comparison of values that cannot be compared is
 // FALSE, as the standard has it for Equals; otherwise null stays null.
-func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]value) value {
+func (e *element) evaluate(m *match) value {
 	var x [3]value
 	for i := range min(len(e.operands), len(x)) {
-		x[i] = e.operands[i].value(ev, v, results)
+		x[i] = e.operands[i].value(m)
 	}
 	order, equal, ordered := compare(x[0], x[1])
 	switch e.op {
@@ -205,10 +213,10 @@ func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]va
 	case ua.FilterOperatorLike:
 		s, ok := convert(x[0], ua.TypeIDString)
 		p, fine := convert(x[1], ua.TypeIDString)
-		return boolean(ok && fine && matchLike(s.b, p.b))
+		return boolean(ok && fine && matchLike(s.b, p.b, &m.likeWork))
 	case ua.FilterOperatorInList:
 		for i := 1; i < len(e.operands) && !equal; i++ {
-			_, equal, _ = compare(x[0], e.operands[i].value(ev, v, results))
+			_, equal, _ = compare(x[0], e.operands[i].value(m))
 		}
 		return boolean(equal)
 	case ua.FilterOperatorNot:
@@ -218,7 +226,7 @@ func (e *element) evaluate(ev *Event, v addrspace.View, results *[maxElements]va
 	case ua.FilterOperatorOr:
 		return max(logicOf(x[0]), logicOf(x[1])).value()
 	case ua.FilterOperatorOfType:
-		return boolean(ev.isOfType(e.typ, v))
+		return boolean(m.ev.isOfType(e.typ, m.v))
 	case ua.FilterOperatorCast:
 		if y, ok := convert(x[0], e.cast); ok {
 			return y

@@ -2,6 +2,7 @@ package event
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
@@ -43,6 +44,8 @@ func TestWhereClauseDecides(t *testing.T) {
 		"and of unknown and true":   {[]E{el(10, enabled, true)}, false},
 		"or of unknown and true":    {[]E{el(11, enabled, true)}, true},
 		"cast": {[]E{el(0, ref(1), "700"), el(12, severity, ua.NewNumericNodeID(0, 12))},
+			true},
+		"cast of a long text": {[]E{el(1, ref(1)), el(12, strings.Repeat("0", 4000), ua.NewNumericNodeID(0, 6))},
 			true},
 		"cast that does not fit":     {[]E{el(1, ref(1)), el(12, severity, ua.NewNumericNodeID(0, 3))}, true},
 		"of the type":                {[]E{el(14, ua.NewNumericNodeID(0, id.ConditionType))}, true},
@@ -88,6 +91,8 @@ func TestWhereClauseIsValidated(t *testing.T) {
 			ua.StatusBadFilterOperandInvalid},
 		"unknown field": {el(1, clause(id.BaseEventType, "Nothing")), ua.StatusBadFilterOperandInvalid,
 			ua.StatusBadNodeIDUnknown},
+		"literal that is too long": {el(6, strings.Repeat("a", maxLiteral), "%a"), ua.StatusBadFilterOperandInvalid,
+			ua.StatusBadFilterLiteralInvalid},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

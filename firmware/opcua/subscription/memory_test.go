@@ -127,9 +127,9 @@ func TestEventFiltersAreBoundedInBytes(t *testing.T) {
 	heavy := func(size int) *ua.MonitoredItemCreateRequest {
 		m := eventItem(7, 10, "Severity")
 		m.RequestedParameters.Filter.Value.(*ua.EventFilter).WhereClause.Elements = []*ua.ContentFilterElement{{
-			FilterOperator: ua.FilterOperatorIsNull,
-			FilterOperands: []*ua.ExtensionObject{ua.NewExtensionObject(
-				&ua.LiteralOperand{Value: ua.MustVariant(make([]byte, size))})},
+			FilterOperator: ua.FilterOperatorInList,
+			FilterOperands: slices.Repeat([]*ua.ExtensionObject{ua.NewExtensionObject(
+				&ua.LiteralOperand{Value: ua.MustVariant(make([]byte, min(size/2, 4000)))})}, max(2, size/4000)),
 		}}
 		return m
 	}
