@@ -161,7 +161,7 @@ func (s *Server) checkArguments(method rawvalue.NodeID, sent []*ua.Variant) (res
 }
 
 // inputArguments reads a method's property; a method without it has no arguments.
-func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list []*ua.Argument, known bool) {
+func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list []argument, known bool) {
 	found, _ := v.Translate(method, []addrspace.Element{{
 		Type: rawvalue.NodeID{Number: id.HasProperty}, Subtypes: true,
 		Name: rawvalue.QualifiedName{Name: []byte("InputArguments")},
@@ -174,13 +174,8 @@ func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list 
 	if err != nil || len(raw) > maxArguments || dv.Value.Type() != ua.TypeIDExtensionObject || !dv.Value.IsArray() {
 		return nil, false
 	}
-	var variant ua.Variant
-	if _, err := variant.Decode(dv.Value.Raw); err != nil {
-		return nil, false
-	}
-	objects, _ := variant.Value().([]*ua.ExtensionObject)
-	for _, o := range objects {
-		a, ok := o.Value.(*ua.Argument)
+	for _, raw := range dv.Value.Each() {
+		a, ok := parseArgument(raw)
 		if !ok {
 			return nil, false
 		}
@@ -189,22 +184,48 @@ func (s *Server) inputArguments(v addrspace.View, method rawvalue.NodeID) (list 
 	return list, true
 }
 
+// argument is what of an Argument decides which values pass.
+type argument struct {
+	dataType rawvalue.NodeID
+	rank     int32
+}
+
+// parseArgument reads an Argument (OPC 10000-3 §8.6). The library's decoder would allocate what the
+// source claims as the length of an array.
+func parseArgument(object []byte) (a argument, ok bool) {
+	c := rawvalue.NewCursor(object, rawvalue.Limits{})
+	o := c.ExtensionObject()
+	kind, err := rawvalue.ParseNodeID(o.TypeID)
+	if err != nil || kind != (rawvalue.NodeID{Number: id.Argument_Encoding_DefaultBinary}) ||
+		o.Encoding != ua.ExtensionObjectBinary {
+		return a, false
+	}
+	c = rawvalue.NewCursor(o.Body, rawvalue.Limits{})
+	c.Bytes() // Name
+	dataType := c.NodeID()
+	a.rank = int32(c.Uint32())
+	const dimension = 4                             // bytes
+	c.Skip(dimension * max(0, c.Length(dimension))) // ArrayDimensions
+	c.LocalizedText()                               // Description
+	if c.Err() != nil {
+		return a, false
+	}
+	a.dataType, err = rawvalue.ParseNodeID(dataType)
+	return a, err == nil
+}
+
 // acceptsArgument compares a value with an argument: its rank, and its built-in type, which
 // must be the argument's DataType, a supertype or a subtype of it. A value passes where the
 // address space lacks the types.
-func acceptsArgument(v addrspace.View, a *ua.Argument, value *ua.Variant) bool {
+func acceptsArgument(v addrspace.View, a argument, value *ua.Variant) bool {
 	if value == nil || value.Type() == ua.TypeIDNull {
 		return true
 	}
 	array := value.Has(ua.VariantArrayValues)
-	if a.ValueRank == -1 && array || a.ValueRank >= 0 && !array {
+	if a.rank == -1 && array || a.rank >= 0 && !array {
 		return false
 	}
-	wanted, err := rawvalue.FromUA(a.DataType)
-	if err != nil {
-		return true
-	}
-	sent := rawvalue.NodeID{Number: uint32(value.Type())}
+	wanted, sent := a.dataType, rawvalue.NodeID{Number: uint32(value.Type())}
 	if wanted == (rawvalue.NodeID{Number: id.BaseDataType}) || wanted == sent {
 		return true
 	}

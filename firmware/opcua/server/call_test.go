@@ -1,12 +1,17 @@
 package server
 
 import (
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/ci/await"
+	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
 )
 
@@ -115,5 +120,48 @@ func TestOneCallReturnsTheItemsOfASession(t *testing.T) {
 	}
 	if ids <= maxItemIDs || ids > maxItemIDs+tags*each {
 		t.Errorf("%d ids were returned, want %d and those of the last call", ids, maxItemIDs)
+	}
+}
+
+// The InputArguments are the plant's: what they claim is neither trusted nor allocated.
+func TestInputArgumentsThatClaimTooMuch(t *testing.T) {
+	s, _ := start(t, nil)
+	factory(t, s)
+	const claimed = 1 << 26 // elements of four bytes or more
+	text := func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
+	null := text(math.MaxUint32)
+	object := func(kind uint16, parts ...[]byte) []byte {
+		body := slices.Concat(parts...)
+		b := binary.LittleEndian.AppendUint16([]byte{1, byte(ua.TypeIDExtensionObject) | 0x80, 1, 0, 0, 0, 1, 0}, kind)
+		b = binary.LittleEndian.AppendUint32(append(b, ua.ExtensionObjectBinary), uint32(len(body)))
+		return append(b, body...)
+	}
+	double, scalar := []byte{0, id.Double}, null
+	for name, c := range map[string]struct {
+		value []byte
+		known bool
+	}{
+		"an argument": {object(id.Argument_Encoding_DefaultBinary, null, double, scalar, null, []byte{0}), true},
+		"dimensions that are not there": {object(id.Argument_Encoding_DefaultBinary, null, double, scalar,
+			text(claimed), []byte{0, 0, 0, 0}), false},
+		"a name that is not there": {object(id.Argument_Encoding_DefaultBinary, text(claimed), []byte("x")), false},
+		"fields that are missing":  {object(id.Argument_Encoding_DefaultBinary, null, double), false},
+		"an array of another type": {object(id.EnumDefinition_Encoding_DefaultBinary, text(claimed), null), false},
+		"all of another type":      {object(id.Range_Encoding_DefaultBinary, make([]byte, 16)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Set(named("arguments"), c.value)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			s.cfg.Space.View(func(v addrspace.View) {
+				if got, known := s.inputArguments(v, named("start")); known != c.known || known && len(got) != 1 {
+					t.Errorf("got %v, known %v, want known %v", got, known, c.known)
+				}
+			})
+			runtime.ReadMemStats(&after)
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 128<<20 {
+				t.Errorf("%d MiB allocated for %d bytes", grown>>20, len(c.value))
+			}
+		})
 	}
 }
