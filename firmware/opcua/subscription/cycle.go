@@ -43,10 +43,8 @@ type subscription struct {
 	ready             []*item     // have something to report, in the order in which they got it
 	lateItems         []*item     // hold a value that came before their sampling interval ended
 	hasLateItems      atomic.Bool // lateItems is not empty
-	partBuffer        []byte      // of item.applyRange, as is valueBuffer
 	refreshRequired   []*item     // have lost states of conditions
 	refreshIsRequired atomic.Bool // refreshRequired is not empty
-	valueBuffer       []byte
 }
 
 // message is a NotificationMessage that the client has not acknowledged.

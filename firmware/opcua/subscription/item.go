@@ -3,6 +3,7 @@ package subscription
 import (
 	"bytes"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -84,32 +85,48 @@ func (it *item) offerValue(e *Engine, dv rawvalue.DataValue, now int64) {
 		return
 	}
 	it.lateValue = nil
-	if part, ok := it.applyRange(dv); ok && (!it.lastValue.Known() || it.filter.Changed(&it.lastValue, part)) {
-		it.queueValue(e, part, now)
+	it.filterValue(e, dv, now, false)
+}
+
+// filterValue queues a value, or its part in the index range, that passes the filter; with always,
+// any value.
+func (it *item) filterValue(e *Engine, dv rawvalue.DataValue, now int64, always bool) {
+	if it.indexRange != nil && !dv.Value.IsNull() {
+		b := partBuffers.Get().(*partBuffer)
+		defer partBuffers.Put(b)
+		var err error
+		if dv, err = b.cut(dv, it.indexRange); err != nil {
+			return
+		}
+	}
+	if always || !it.lastValue.Known() || it.filter.Changed(&it.lastValue, dv) {
+		it.queueValue(e, dv, now)
 	}
 }
 
-// applyRange applies the index range. A value without data in it becomes a bad status. The
-// result is valid until the next applyRange of the subscription.
-func (it *item) applyRange(dv rawvalue.DataValue) (rawvalue.DataValue, bool) {
-	if it.indexRange == nil || dv.Value.IsNull() {
-		return dv, true
-	}
+// partBuffers are shared by all items. One of each subscription would keep up to 8 MiB that no
+// limit counts; these are freed when they are not used for a while.
+var partBuffers = sync.Pool{New: func() any { return new(partBuffer) }}
+
+// partBuffer holds a part of a value until it is queued.
+type partBuffer struct{ part, value []byte }
+
+// cut applies an index range. A value without data in it becomes a bad status. The result is valid
+// until the buffer is used again.
+func (b *partBuffer) cut(dv rawvalue.DataValue, r *rawvalue.Range) (rawvalue.DataValue, error) {
 	answer := rawvalue.Answer{Timestamps: ua.TimestampsToReturnBoth}
-	s := it.sub
 	var err error
-	if s.partBuffer, err = it.indexRange.Append(s.partBuffer[:0], dv.Value); err != nil {
-		s.valueBuffer = rawvalue.AppendStatus(s.valueBuffer[:0], ua.StatusBadIndexRangeNoData, answer)
+	if b.part, err = r.Append(b.part[:0], dv.Value); err != nil {
+		b.value = rawvalue.AppendStatus(b.value[:0], ua.StatusBadIndexRangeNoData, answer)
 	} else {
-		s.valueBuffer = dv.AppendWith(s.valueBuffer[:0], answer, s.partBuffer)
+		b.value = dv.AppendWith(b.value[:0], answer, b.part)
 	}
-	out, err := rawvalue.SkimDataValue(s.valueBuffer, rawvalue.Limits{})
-	return out, err == nil
+	return rawvalue.SkimDataValue(b.value, rawvalue.Limits{})
 }
 
 func (it *item) queueValue(e *Engine, dv rawvalue.DataValue, now int64) {
 	if it.indexRange != nil {
-		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // applyRange has checked it
+		dv, _ = rawvalue.SkimDataValue(bytes.Clone(dv.Raw), rawvalue.Limits{}) // cut has checked it
 	}
 	it.setLastValue(e, it.filter.Trace(dv))
 	it.lastTime = now
@@ -149,9 +166,7 @@ func (it *item) readSample(e *Engine) {
 	if it.deleted || it.mode == ua.MonitoringModeDisabled {
 		return
 	}
-	if part, ok := it.applyRange(dv); ok && (!it.lastValue.Known() || it.filter.Changed(&it.lastValue, part)) {
-		it.queueValue(e, part, e.now.Load())
-	}
+	it.filterValue(e, dv, e.now.Load(), false)
 }
 
 // readValue reads what the item monitors. No lock but the engine's may be held: the server
@@ -184,9 +199,7 @@ func (it *item) offerInitialValue(e *Engine, raw []byte, again bool) {
 		(it.mode != ua.MonitoringModeReporting || !it.lastValue.Known() || len(it.queue) > 0):
 		return
 	}
-	if part, ok := it.applyRange(dv); ok {
-		it.queueValue(e, part, e.now.Load())
-	}
+	it.filterValue(e, dv, e.now.Load(), true)
 }
 
 // occasion is why an event is offered to an item.

@@ -363,3 +363,23 @@ func TestASmallValueIsAlwaysHeld(t *testing.T) {
 		t.Errorf("got %d values counted as lost, want none", got)
 	}
 }
+
+// A part of a value is cut out in memory that subscriptions share: what they hold is counted.
+func TestSubscriptionsHoldNoMemoryForIndexRanges(t *testing.T) {
+	r := newRig(t, Limits{})
+	r.put(tag(1), make([]byte, 1<<20))
+	part := func(m *ua.MonitoredItemCreateRequest) {
+		m.ItemToMonitor.IndexRange, m.RequestedParameters.QueueSize = "0:99999999", 1
+	}
+	before := heapInUse()
+	for range 50 {
+		r.monitor(alice, r.subscribe(alice, nil), watch(tag(1), 7, part))
+		r.e.Serve(alice, &ua.PublishRequest{RequestHeader: &ua.RequestHeader{}}, func([]byte) {})
+	}
+	r.pass(100 * ms)
+	runtime.GC() // memory that is ready for the next use is freed by the second one
+	if got := (heapInUse() - before - r.e.Stats().Held) >> 20; got > 16 {
+		t.Errorf("got %d MB for 50 items with an index range beyond those that are counted, want at most 16", got)
+	}
+	runtime.KeepAlive(r)
+}
