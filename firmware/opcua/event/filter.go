@@ -46,9 +46,23 @@ type field struct {
 	indexRange rawvalue.Range
 }
 
+// compiler makes a Filter.
+type compiler struct {
+	Filter
+	*Fields
+	v   addrspace.View
+	lim Limits
+}
+
+// NewFilter compiles a filter on its own.
+func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.EventFilterResult, ua.StatusCode) {
+	return new(Fields).NewFilter(f, v, lim)
+}
+
 // NewFilter compiles a filter. A bad select clause has its code in the result and yields null;
 // at least one must be good, and the where clause must be valid.
-func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.EventFilterResult, ua.StatusCode) {
+func (x *Fields) NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.EventFilterResult,
+	ua.StatusCode) {
 	if lim.Select == 0 {
 		lim.Select = DefaultSelectClauses
 	}
@@ -62,29 +76,29 @@ func NewFilter(f *ua.EventFilter, v addrspace.View, lim Limits) (*Filter, *ua.Ev
 	if len(f.SelectClauses) > lim.Select {
 		return nil, result, ua.StatusBadTooManyOperations
 	}
-	made, good := &Filter{}, false
+	made, good := &compiler{Fields: x, v: v, lim: lim}, false
 	for _, clause := range f.SelectClauses {
-		fd, status := newField(clause, v)
+		fd, status := made.newField(clause)
 		good = good || status == ua.StatusOK
 		made.fields = append(made.fields, fd)
 		result.SelectClauseResults = append(result.SelectClauseResults, status)
 	}
-	status := made.setWhere(f.WhereClause, v, lim, result.WhereClauseResult)
+	status := made.setWhere(f.WhereClause, result.WhereClauseResult)
 	if status == ua.StatusOK && !good {
 		status = ua.StatusBadEventFilterInvalid
 	}
 	if status != ua.StatusOK {
 		return nil, result, status
 	}
-	return made, result, ua.StatusOK
+	return &made.Filter, result, ua.StatusOK
 }
 
-func newField(s *ua.SimpleAttributeOperand, v addrspace.View) (field, ua.StatusCode) {
+func (c *compiler) newField(s *ua.SimpleAttributeOperand) (field, ua.StatusCode) {
 	if s == nil || len(s.BrowsePath) > maxPath {
 		return field{}, ua.StatusBadNodeIDUnknown
 	}
 	typ, err := rawvalue.FromUA(s.TypeDefinitionID)
-	if err != nil || !isEventType(typ, v) {
+	if err != nil || !isEventType(typ, c.v) {
 		return field{}, ua.StatusBadTypeDefinitionInvalid
 	}
 	o := Operand{Type: typ, Attribute: s.AttributeID}
@@ -101,8 +115,8 @@ func newField(s *ua.SimpleAttributeOperand, v addrspace.View) (field, ua.StatusC
 	if err != nil || !part.Whole() && s.AttributeID != ua.AttributeIDValue {
 		return field{}, ua.StatusBadIndexRangeInvalid
 	}
-	if !declared(o, v) {
-		return field{}, ua.StatusBadNodeIDUnknown
+	if code := c.declared(o, c.v); code != ua.StatusOK {
+		return field{}, code
 	}
 	return field{key: o.key(), typ: typ, indexRange: part}, ua.StatusOK
 }
@@ -110,32 +124,6 @@ func newField(s *ua.SimpleAttributeOperand, v addrspace.View) (field, ua.StatusC
 func isEventType(t rawvalue.NodeID, v addrspace.View) bool {
 	root := rawvalue.NodeID{Number: id.BaseEventType}
 	return t == rawvalue.NodeID{} || t == root || v.IsSubtype(t, root)
-}
-
-// declared reports whether an event of the operand's type may have the field. While the address
-// space has no event types every field passes.
-func declared(o Operand, v addrspace.View) bool {
-	root := rawvalue.NodeID{Number: id.BaseEventType}
-	if _, ok := v.Lookup(root); !ok || len(o.Path) == 0 {
-		return true
-	}
-	path := make([]addrspace.Element, len(o.Path))
-	for i, n := range o.Path {
-		path[i] = addrspace.Element{Type: rawvalue.NodeID{Number: id.Aggregates}, Subtypes: true, Name: n}
-	}
-	at := func(t rawvalue.NodeID) bool {
-		_, status := v.Translate(t, path, 1000)
-		return status == ua.StatusOK
-	}
-	if o.Type == (rawvalue.NodeID{}) {
-		o.Type = root
-	}
-	for _, t := range append(subtypes(o.Type, v), supertypes(o.Type, v)...) {
-		if at(t) {
-			return true
-		}
-	}
-	return false
 }
 
 // Match reports whether the event passes the where clause.

@@ -22,25 +22,24 @@ type operand struct {
 }
 
 // setWhere compiles the where clause and sets the result of each element.
-func (f *Filter) setWhere(c *ua.ContentFilter, v addrspace.View, lim Limits,
-	result *ua.ContentFilterResult) ua.StatusCode {
-	if c == nil || len(c.Elements) == 0 {
+func (c *compiler) setWhere(where *ua.ContentFilter, result *ua.ContentFilterResult) ua.StatusCode {
+	if where == nil || len(where.Elements) == 0 {
 		return ua.StatusOK
 	}
 	operands := 0
-	for _, e := range c.Elements {
+	for _, e := range where.Elements {
 		if e != nil {
 			operands += len(e.FilterOperands)
 		}
 	}
-	if len(c.Elements) > maxElements || operands > lim.Operands {
+	if len(where.Elements) > maxElements || operands > c.lim.Operands {
 		return ua.StatusBadTooManyOperations
 	}
 	overall := ua.StatusOK
-	for i, e := range c.Elements {
+	for i, e := range where.Elements {
 		r := &ua.ContentFilterElementResult{StatusCode: ua.StatusBadContentFilterInvalid}
 		if e != nil {
-			r.StatusCode = f.addElement(e, i, len(c.Elements), v, lim, r)
+			r.StatusCode = c.addElement(e, i, len(where.Elements), r)
 		}
 		if r.StatusCode != ua.StatusOK {
 			overall = ua.StatusBadEventFilterInvalid
@@ -50,9 +49,9 @@ func (f *Filter) setWhere(c *ua.ContentFilter, v addrspace.View, lim Limits,
 	return overall
 }
 
-func (f *Filter) addElement(e *ua.ContentFilterElement, at, count int, v addrspace.View, lim Limits,
+func (c *compiler) addElement(e *ua.ContentFilterElement, at, count int,
 	r *ua.ContentFilterElementResult) ua.StatusCode {
-	least, most := arity(e.FilterOperator, lim)
+	least, most := arity(e.FilterOperator, c.lim)
 	switch {
 	case e.FilterOperator > ua.FilterOperatorBitwiseOr:
 		return ua.StatusBadFilterOperatorInvalid
@@ -63,7 +62,7 @@ func (f *Filter) addElement(e *ua.ContentFilterElement, at, count int, v addrspa
 	}
 	made, overall := element{op: e.FilterOperator}, ua.StatusOK
 	for _, x := range e.FilterOperands {
-		o, status := newOperand(x, at, count, v)
+		o, status := c.newOperand(x, at, count)
 		if status != ua.StatusOK {
 			overall = ua.StatusBadFilterOperandInvalid
 		}
@@ -75,7 +74,7 @@ func (f *Filter) addElement(e *ua.ContentFilterElement, at, count int, v addrspa
 	switch {
 	case overall != ua.StatusOK:
 	case made.op == ua.FilterOperatorOfType:
-		if made.typ = literal; literal == (rawvalue.NodeID{}) || !isEventType(literal, v) {
+		if made.typ = literal; literal == (rawvalue.NodeID{}) || !isEventType(literal, c.v) {
 			r.OperandStatusCodes[last], overall = ua.StatusBadFilterOperandInvalid, ua.StatusBadFilterOperandInvalid
 		}
 	case made.op == ua.FilterOperatorCast:
@@ -85,7 +84,7 @@ func (f *Filter) addElement(e *ua.ContentFilterElement, at, count int, v addrspa
 			r.OperandStatusCodes[last], overall = ua.StatusBadFilterOperandInvalid, ua.StatusBadFilterOperandInvalid
 		}
 	}
-	f.elements = append(f.elements, made)
+	c.elements = append(c.elements, made)
 	return overall
 }
 
@@ -104,7 +103,7 @@ func arity(op ua.FilterOperator, lim Limits) (least, most int) {
 	return 2, 2
 }
 
-func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand, ua.StatusCode) {
+func (c *compiler) newOperand(x *ua.ExtensionObject, at, count int) (operand, ua.StatusCode) {
 	if x == nil {
 		return operand{}, ua.StatusBadFilterOperandInvalid
 	}
@@ -124,7 +123,7 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 		}
 		return operand{literal: decode(raw)}, ua.StatusOK
 	case *ua.SimpleAttributeOperand:
-		fd, status := newField(o, v)
+		fd, status := c.newField(o)
 		return operand{field: &fd}, status
 	case *ua.AttributeOperand:
 		simple := &ua.SimpleAttributeOperand{TypeDefinitionID: o.NodeID, AttributeID: o.AttributeID,
@@ -137,7 +136,7 @@ func newOperand(x *ua.ExtensionObject, at, count int, v addrspace.View) (operand
 				simple.BrowsePath = append(simple.BrowsePath, e.TargetName)
 			}
 		}
-		fd, status := newField(simple, v)
+		fd, status := c.newField(simple)
 		return operand{field: &fd}, status
 	}
 	return operand{}, ua.StatusBadFilterOperandInvalid

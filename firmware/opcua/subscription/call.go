@@ -4,6 +4,7 @@ import (
 	"github.com/gopcua/opcua/ua"
 
 	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/event"
 )
 
 // call is a request and how it is answered.
@@ -11,6 +12,7 @@ type call struct {
 	*Engine
 	client  *Client
 	handle  uint32
+	fields  event.Fields // for the filters of the request
 	respond func([]byte)
 }
 

@@ -34,6 +34,7 @@ type subscription struct {
 	events              int // number of event items
 	refreshing          bool
 	hasLinks            bool // an item triggers others
+	resent              bool // values are queued again, and not sent yet
 	tally               tally
 
 	account account // changes under both locks
@@ -91,6 +92,7 @@ func (e *Engine) publish(s *subscription, now time.Time) bool {
 		s.tally.publishRequests++
 		s.messageSent, s.keepAliveCounter, s.late, s.lastSent = true, 0, false, now
 		if !data {
+			s.resent = false
 			e.respondPublish(p, s, appendMessage(nil, next(s.sequence), now, nil), false)
 			return true
 		}
@@ -100,6 +102,7 @@ func (e *Engine) publish(s *subscription, now time.Time) bool {
 		s.retain(message{s.sequence, body}, e.cfg.Limits)
 		e.respondPublish(p, s, body, more)
 		if !more {
+			s.resent = false
 			return true
 		}
 	}

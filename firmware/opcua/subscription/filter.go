@@ -97,7 +97,7 @@ func (k *call) setEventFilter(it *item, p *ua.MonitoringParameters, filter any) 
 	var result *ua.EventFilterResult
 	var code ua.StatusCode
 	k.cfg.Space.View(func(v addrspace.View) {
-		if made.filter, result, code = event.NewFilter(f, v, event.Limits{}); code == ua.StatusOK {
+		if made.filter, result, code = k.fields.NewFilter(f, v, event.Limits{}); code == ua.StatusOK {
 			made.overflow = made.filter.AppendFields(nil, event.QueueOverflow(k.stamp()), v)
 		}
 	})

@@ -30,6 +30,7 @@ type rig struct {
 	locked map[rawvalue.NodeID]bool // for encrypted channels alone
 	during func()                   // is called once, when a value was read and is not returned yet
 	handle uint32
+	reads  int // values and attributes that the engine has read
 }
 
 func newRig(t testing.TB, lim Limits) *rig {
@@ -46,6 +47,7 @@ func (r *rig) AppendAttribute(dst []byte, c *Client, node rawvalue.NodeID, a ua.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	raw, ok := r.values[node]
+	r.reads++
 	switch {
 	case node == num(id.Server) && a == ua.AttributeIDEventNotifier:
 		return append(dst, 1, byte(ua.TypeIDByte), 1)
@@ -67,6 +69,7 @@ func (r *rig) EURange(node rawvalue.NodeID) rawvalue.Variant { return r.ranges[n
 func (r *rig) Shared(c *Client, node rawvalue.NodeID) []byte {
 	r.mu.Lock()
 	raw, during := r.values[node], r.during
+	r.reads++
 	if r.locked[node] && !c.Encrypted {
 		raw = nil
 	}

@@ -191,8 +191,14 @@ func (k *call) transfer(n uint32, initial bool) *ua.TransferResult {
 	return r
 }
 
-// resendValues queues the value of every item that reports (OPC 10000-5 §9.2).
+// resendValues queues the value of every item that reports (OPC 10000-5 §9.2). Until those are sent
+// it does nothing again: a request may name a subscription of 100 000 items ten thousand times. The
+// engine's lock is held.
 func (s *subscription) resendValues(e *Engine) {
+	if s.resent {
+		return
+	}
+	s.resent = true
 	s.mu.Lock()
 	items := slices.Collect(maps.Values(s.items))
 	s.mu.Unlock()

@@ -2,10 +2,12 @@ package subscription
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
 )
 
@@ -117,4 +119,41 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			t.Errorf("got %v, want Bad_UserAccessDenied", got)
 		}
 	})
+}
+
+// Initial values that are queued already are not read again, however often a client asks for them.
+func TestValuesAreResentOnce(t *testing.T) {
+	const items, times = 50, 100
+	for name, again := range map[string]func(r *rig, sub uint32){
+		"transfers of one request": func(r *rig, sub uint32) {
+			r.ask(alice, &ua.TransferSubscriptionsRequest{SendInitialValues: true,
+				SubscriptionIDs: slices.Repeat([]uint32{sub}, times)})
+		},
+		"calls of ResendData": func(r *rig, sub uint32) {
+			for range times {
+				r.call(alice, id.Server_ResendData, sub)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			r.put(tag(1), int32(1))
+			sub := r.subscribe(alice, nil)
+			r.monitor(alice, sub, slices.Repeat([]*ua.MonitoredItemCreateRequest{watch(tag(1), 7, nil)}, items)...)
+			r.publish(alice)
+			r.pass(100 * ms)
+			for range 2 {
+				r.reads = 0
+				again(r, sub)
+				if r.reads != items {
+					t.Errorf("got %d reads of %d items, want one of each", r.reads, items)
+				}
+				a := r.publish(alice)
+				r.pass(100 * ms)
+				if got := strings.Count(notifications(a), "7=1"); got != items {
+					t.Errorf("got %d values of %d items, want one of each", got, items)
+				}
+			}
+		})
+	}
 }
