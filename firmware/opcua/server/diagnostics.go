@@ -138,9 +138,9 @@ func (s *Server) diagnosticValue(number uint32) (any, bool) {
 	case id.Server_ServerDiagnostics_SamplingIntervalDiagnosticsArray:
 		return noObjects, true
 	case id.Server_ServerDiagnostics_SubscriptionDiagnosticsArray:
-		return s.subscriptionDiagnostics(), true
+		return s.subscriptionArray.value(s.cfg.Now(), s.subscriptionDiagnostics), true
 	case id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray:
-		return s.sessionDiagnostics(), true
+		return s.sessionArray.value(s.cfg.Now(), s.sessionDiagnostics), true
 	case id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionSecurityDiagnosticsArray:
 		return ua.StatusBadUserAccessDenied, true // for administrators, and no user is one
 	case id.Server_ServerDiagnostics_ServerDiagnosticsSummary_ServerViewCount:
@@ -171,8 +171,33 @@ func (s *Server) diagnosticValue(number uint32) (any, bool) {
 	return nil, false
 }
 
+// encodedArray is an array of diagnostics as a Variant, at most diagnosticsMaxAge old.
+type encodedArray struct {
+	newest atomic.Pointer[encoded]
+}
+
+type encoded struct {
+	at  time.Time
+	raw []byte
+}
+
+func (a *encodedArray) value(now time.Time, collect func() []*ua.ExtensionObject) any {
+	if e := a.newest.Load(); e != nil && now.Sub(e.at) < diagnosticsMaxAge {
+		return e.raw
+	}
+	e := &encoded{at: now, raw: noObjects}
+	if list := collect(); len(list) > 0 {
+		var err error
+		if e.raw, err = ua.MustVariant(list).Encode(); err != nil {
+			return ua.StatusBadInternalError
+		}
+	}
+	a.newest.Store(e)
+	return e.raw
+}
+
 // subscriptionDiagnostics returns SubscriptionDiagnosticsArray.
-func (s *Server) subscriptionDiagnostics() any {
+func (s *Server) subscriptionDiagnostics() []*ua.ExtensionObject {
 	ids := s.sessions.ids()
 	list := []*ua.ExtensionObject{}
 	for _, d := range s.engine.Diagnostics().Subscriptions {
@@ -182,21 +207,15 @@ func (s *Server) subscriptionDiagnostics() any {
 		}
 		list = append(list, ua.NewExtensionObject(&data))
 	}
-	if len(list) == 0 {
-		return noObjects
-	}
 	return list
 }
 
 // sessionDiagnostics returns SessionDiagnosticsArray, the oldest session first.
-func (s *Server) sessionDiagnostics() any {
+func (s *Server) sessionDiagnostics() []*ua.ExtensionObject {
 	held := s.engine.Diagnostics().Sessions
 	list := []*ua.ExtensionObject{}
 	for _, o := range s.sessions.infos() {
 		list = append(list, ua.NewExtensionObject(o.diagnostics(held[o.number])))
-	}
-	if len(list) == 0 {
-		return noObjects
 	}
 	return list
 }

@@ -4,7 +4,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -12,6 +14,7 @@ import (
 	"heliograph/ci/await"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/channel"
+	"heliograph/firmware/opcua/subscription"
 )
 
 const (
@@ -156,5 +159,32 @@ func TestLongClientDescriptionsAreNotKept(t *testing.T) {
 	}
 	if grown := int64(heap()) - int64(before); grown > 64<<20 {
 		t.Errorf("30 sessions that sent 3 MB of locales each hold %d MB, want at most 64", grown>>20)
+	}
+}
+
+// A client may read or sample the array of all sessions ten thousand times in one request: it is
+// encoded once a second.
+func TestDiagnosticArraysAreEncodedOnceASecond(t *testing.T) {
+	var now atomic.Int64
+	s, url := start(t, func(c *Config) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(now.Load())) }
+	})
+	factory(t, s)
+	diagnosticNodes(t, s)
+	array := ns0(id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray)
+	for range 10 {
+		newSession(t, url)
+	}
+	var raw []byte
+	read := func() { raw = s.AppendAttribute(raw[:0], &subscription.Client{}, array, ua.AttributeIDValue) }
+	now.Add(int64(diagnosticsMaxAge))
+	if got := testing.AllocsPerRun(10, read); got > 20 {
+		t.Errorf("got %v allocations of a read, want at most 20", got)
+	}
+	before := len(raw)
+	newSession(t, url)
+	now.Add(int64(diagnosticsMaxAge))
+	if read(); len(raw) <= before {
+		t.Errorf("got %d bytes a second after another session was opened, want more than %d", len(raw), before)
 	}
 }

@@ -84,4 +84,7 @@ const (
 	// defaultsMaxAge is how long default restrictions are cached: changes of values do not
 	// change the version of the address space.
 	defaultsMaxAge = time.Second
+	// diagnosticsMaxAge is how long an array of diagnostics is sent as it was encoded: with all
+	// sessions it takes milliseconds, and one request may ask for it ten thousand times.
+	diagnosticsMaxAge = time.Second
 )

@@ -42,6 +42,8 @@ type Server struct {
 	restrictions  atomic.Pointer[defaults]
 	viewMembers   atomic.Pointer[viewMembers]
 
+	sessionArray, subscriptionArray encodedArray // of diagnostics
+
 	requests, refused, faults, evicted atomic.Uint64
 	connectionCount                    atomic.Uint64 // connections so far
 	totals                             totals

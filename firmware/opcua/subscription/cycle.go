@@ -32,6 +32,7 @@ type subscription struct {
 	sent                []message
 	sentBytes           int // bytes of sent
 	events              int // number of event items
+	sampled             int // number of items that are sampled
 	refreshing          bool
 	hasLinks            bool // an item triggers others
 	resent              bool // values are queued again, and not sent yet

@@ -64,6 +64,7 @@ type Engine struct {
 
 	dataIndex  [shards]index // items by the node whose values they report
 	eventIndex index         // items by the node whose events they report
+	sampled    index         // items that are sampled, by node
 
 	diagnosticsDue time.Time
 	diagnostics    atomic.Pointer[Diagnostics]
@@ -119,10 +120,7 @@ func (e *Engine) Advance(now time.Time) {
 	e.now.Store(int64(now.Sub(e.base)))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for t := e.samples.next(now); t != nil; t = e.samples.next(now) {
-		t.it.readSample(e)
-		e.samples.schedule(t, now.Add(t.it.samplingInterval))
-	}
+	e.readSamples(now)
 	for _, se := range e.sessions {
 		e.expirePublishRequests(se, now)
 	}

@@ -155,18 +155,19 @@ func (it *item) offerLateValue(e *Engine, now int64) bool {
 	return it.lateValue == nil
 }
 
-// readSample samples the item. The engine's lock is held.
-func (it *item) readSample(e *Engine) {
-	dv, err := rawvalue.SkimDataValue(it.readValue(e), rawvalue.Limits{})
+// readSample samples the item, and returns the size of what it read. The engine's lock is held.
+func (it *item) readSample(e *Engine) int {
+	raw := it.readValue(e)
+	dv, err := rawvalue.SkimDataValue(raw, rawvalue.Limits{})
 	if err != nil {
-		return
+		return len(raw)
 	}
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
-	if it.deleted || it.mode == ua.MonitoringModeDisabled {
-		return
+	if !it.deleted && it.mode != ua.MonitoringModeDisabled {
+		it.filterValue(e, dv, e.now.Load(), false)
 	}
-	it.filterValue(e, dv, e.now.Load(), false)
+	return len(raw)
 }
 
 // readValue reads what the item monitors. No lock but the engine's may be held: the server
@@ -243,11 +244,11 @@ func (e *Engine) removeItems(items []*item) {
 		if it.events {
 			s.events--
 		}
-		x := e.indexOf(it)
-		if x == nil {
+		if it.sample != nil {
+			s.sampled--
 			e.samples.remove(it.sample)
-			continue
 		}
+		x := e.indexOf(it)
 		if nodes[x] == nil {
 			nodes[x] = map[rawvalue.NodeID]bool{}
 		}
@@ -265,7 +266,10 @@ func (e *Engine) removeItems(items []*item) {
 	}
 }
 
-// indexOf returns the index that feeds an item, nil if it is sampled.
+// isSampled reports whether the item is read at each sampling interval.
+func (it *item) isSampled() bool { return !it.events && !it.pushed }
+
+// indexOf returns the index that lists an item.
 func (e *Engine) indexOf(it *item) *index {
 	switch {
 	case it.events:
@@ -273,7 +277,7 @@ func (e *Engine) indexOf(it *item) *index {
 	case it.pushed:
 		return e.shard(it.node)
 	}
-	return nil
+	return &e.sampled
 }
 
 // reportsAt reports whether the item's node is a notifier of an event.

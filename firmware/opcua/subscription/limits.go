@@ -21,6 +21,7 @@ type Limits struct {
 	PublishPerSession       int           // queued requests, 100
 	ItemsPerNode            int           // of one session, 100; of all together twenty times as many
 	EventItemsPerSession    int           // 100
+	Sampled                 int           // items read at each interval, 10 000; of a session 5/7, an address 6/7
 	Links                   int           // of one triggering item, 1000
 	DataQueue               uint32        // values of one item, 10 000
 	EventQueue              uint32        // events of one item, 10 000
@@ -35,6 +36,13 @@ type Limits struct {
 	RetransmissionBytes     int           // 4 MiB
 	Conditions              int           // retained, 10 000
 }
+
+// Our own choices for the work of one Advance, which is called every 10 ms: 128 samples of small
+// values, or 512 KiB of large ones, take about a millisecond.
+const (
+	sampleWork    = 4 << 10 // of a sample beside the bytes of its value
+	maxSampleWork = 512 << 10
+)
 
 // Config sets up an Engine.
 type Config struct {
@@ -54,6 +62,7 @@ func (l Limits) withDefaults() Limits {
 	l.SubscriptionsPerAddress = cmp.Or(l.SubscriptionsPerAddress, max(1, l.Subscriptions*3/4))
 	l.ItemsPerNode = cmp.Or(l.ItemsPerNode, 100)
 	l.EventItemsPerSession = cmp.Or(l.EventItemsPerSession, 100)
+	l.Sampled = cmp.Or(l.Sampled, 10_000)
 	l.Links = cmp.Or(l.Links, 1000)
 	l.ItemsPerSubscription = cmp.Or(l.ItemsPerSubscription, 100_000)
 	l.RetransmissionBytes = cmp.Or(l.RetransmissionBytes, 4<<20)

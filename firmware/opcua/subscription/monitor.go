@@ -60,8 +60,8 @@ func (k *call) createItem(s *subscription, r *ua.MonitoredItemCreateRequest,
 	return result
 }
 
-// hasRoom reports whether another item may be created. Items on one node and event items have
-// lower limits, because each costs time with every change or event.
+// hasRoom reports whether another item may be created. Items on one node, event items and those that
+// are sampled have lower limits, because each costs time with every change, event or interval.
 func (k *call) hasRoom(it *item) bool {
 	l := k.cfg.Limits
 	if len(it.sub.items) >= l.ItemsPerSubscription || k.items.Load() >= int64(l.Items) {
@@ -78,12 +78,11 @@ func (k *call) hasRoom(it *item) bool {
 	if mine >= l.ItemsPerSession || it.events && events >= l.EventItemsPerSession {
 		return false
 	}
-	x := k.indexOf(it)
-	if x == nil {
-		return true
+	if it.isSampled() && !k.maySample() {
+		return false
 	}
 	const others = 20
-	same, all := 0, x.items(it.node)
+	same, all := 0, k.indexOf(it).items(it.node)
 	if len(all) < l.ItemsPerNode {
 		return true
 	}
@@ -93,6 +92,22 @@ func (k *call) hasRoom(it *item) bool {
 		}
 	}
 	return same < l.ItemsPerNode && len(all) < others*l.ItemsPerNode
+}
+
+// maySample reports whether another item may be sampled.
+func (k *call) maySample() bool {
+	mine, near := 0, 0
+	for _, s := range k.subs {
+		if s.session == k.client.Session {
+			mine += s.sampled
+		}
+		if s.client.Address == k.client.Address {
+			near += s.sampled
+		}
+	}
+	most := k.cfg.Limits.Sampled
+	return k.samples.Len() < most && mine < max(1, most*5/7) &&
+		(near < max(1, most*6/7) || !k.client.Address.IsValid())
 }
 
 // setTarget checks and sets what an item monitors.
@@ -151,9 +166,9 @@ func (k *call) addItem(it *item) {
 		it.sub.tally.disabledItems++
 	}
 	it.sub.mu.Unlock()
-	if x := k.indexOf(it); x != nil {
-		x.add(it)
-	} else {
+	k.indexOf(it).add(it)
+	if it.isSampled() {
+		it.sub.sampled++
 		it.sample = &sample{it: it}
 		k.samples.schedule(it.sample, k.cfg.Now().Add(it.samplingInterval))
 	}

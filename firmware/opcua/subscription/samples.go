@@ -16,6 +16,19 @@ type sample struct {
 	index int // in the heap
 }
 
+// readSamples samples the items that are due, those that have waited longest first. If they are too
+// many for one call the next one goes on.
+func (e *Engine) readSamples(now time.Time) {
+	for work := 0; work < maxSampleWork; {
+		t := e.samples.next(now)
+		if t == nil {
+			return
+		}
+		work += sampleWork + t.it.readSample(e)
+		e.samples.schedule(t, now.Add(t.it.samplingInterval))
+	}
+}
+
 // next returns the sample that is due, nil if there is none. It stays in the heap until it is
 // scheduled again.
 func (s *sampleQueue) next(now time.Time) *sample {

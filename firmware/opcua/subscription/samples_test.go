@@ -71,3 +71,89 @@ func TestAModifiedSamplingIntervalCountsAtOnce(t *testing.T) {
 		t.Errorf("got %q, want both values", got)
 	}
 }
+
+// Items that are sampled cost time at each interval, so there are fewer of them.
+func TestItemsThatAreSampledAreLimited(t *testing.T) {
+	nodeClass := func(m *ua.MonitoredItemCreateRequest) { m.ItemToMonitor.AttributeID = ua.AttributeIDNodeClass }
+	for name, c := range map[string]struct {
+		lim   Limits
+		other func(n int) rawvalue.NodeID
+		want  int // items that are created
+	}{
+		"on one node":  {Limits{ItemsPerNode: 3}, func(int) rawvalue.NodeID { return tag(1) }, 3},
+		"of a session": {Limits{Sampled: 7}, func(n int) rawvalue.NodeID { return tag(uint32(n % 9)) }, 5},
+		"in total":     {Limits{Sampled: 1}, func(n int) rawvalue.NodeID { return tag(uint32(n % 9)) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, c.lim)
+			var items []*ua.MonitoredItemCreateRequest
+			for n := range 9 {
+				r.put(tag(uint32(n)), int32(1))
+			}
+			for n := range 20 {
+				items = append(items, watch(c.other(n), 7, nodeClass))
+			}
+			sub := r.subscribe(alice, nil)
+			var made []uint32
+			for _, result := range r.monitor(alice, sub, items...) {
+				if result.StatusCode == ua.StatusOK {
+					made = append(made, result.MonitoredItemID)
+				} else if result.StatusCode != ua.StatusBadTooManyMonitoredItems {
+					t.Errorf("got %v, want Bad_TooManyMonitoredItems", result.StatusCode)
+				}
+			}
+			if len(made) != c.want {
+				t.Fatalf("got %d items, want %d", len(made), c.want)
+			}
+			if got := r.monitor(alice, sub, watch(tag(1), 7, nil))[0].StatusCode; got != ua.StatusOK {
+				t.Errorf("an item that is not sampled: got %v, want Good", got)
+			}
+			r.ask(alice, &ua.DeleteMonitoredItemsRequest{SubscriptionID: sub, MonitoredItemIDs: made})
+			if got := r.monitor(alice, sub, items[0])[0].StatusCode; got != ua.StatusOK {
+				t.Errorf("after all are deleted: got %v, want Good", got)
+			}
+		})
+	}
+}
+
+// One Advance samples a part of many items that are due, so that it ends soon, and the next ones
+// sample the others.
+func TestOneAdvanceSamplesABoundedNumberOfItems(t *testing.T) {
+	for name, c := range map[string]struct {
+		value any
+		items int
+		most  int // samples of one Advance
+	}{
+		"small values": {int32(1), 1000, 200}, "large values": {make([]byte, 256<<10), 100, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			var list []*ua.MonitoredItemCreateRequest
+			for n := range uint32(c.items) {
+				r.still[tag(n)] = true
+				r.put(tag(n), int32(0))
+				list = append(list, watch(tag(n), n, nil))
+			}
+			r.monitor(alice, r.subscribe(alice, nil), list...)
+			for n := range uint32(c.items) {
+				r.put(tag(n), c.value)
+			}
+			sampled := 0
+			for r.at = r.at.Add(50 * ms); sampled < c.items; r.at = r.at.Add(tick) {
+				r.reads = 0
+				r.e.Advance(r.at)
+				if r.reads == 0 || r.reads > c.most {
+					t.Fatalf("got %d samples of one Advance, want 1 to %d", r.reads, c.most)
+				}
+				sampled += r.reads
+			}
+			for _, s := range r.e.subs {
+				for _, it := range s.items {
+					if len(it.queue) != 2 {
+						t.Fatalf("item %d has %d values, want the first one and a sample", it.handle, len(it.queue))
+					}
+				}
+			}
+		})
+	}
+}
