@@ -65,6 +65,7 @@ type Engine struct {
 	dataIndex  [shards]index // items by the node whose values they report
 	eventIndex index         // items by the node whose events they report
 	sampled    index         // items that are sampled, by node
+	parts      partBuffers
 
 	diagnosticsDue time.Time
 	diagnostics    atomic.Pointer[Diagnostics]
@@ -90,6 +91,7 @@ func New(cfg Config) *Engine {
 		cfg: cfg, seed: maphash.MakeSeed(), base: cfg.Now(), subs: map[uint32]*subscription{},
 		sessions: map[uint32]*session{}, addresses: map[netip.Addr]*addressShare{},
 		conditions: event.NewConditions(cfg.Limits.Conditions, conditionBytes), total: account{limit: cfg.Limits.Held},
+		parts: make(partBuffers, keptParts),
 	}
 	return e
 }

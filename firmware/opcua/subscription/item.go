@@ -3,7 +3,6 @@ package subscription
 import (
 	"bytes"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/gopcua/opcua/ua"
@@ -92,8 +91,8 @@ func (it *item) offerValue(e *Engine, dv rawvalue.DataValue, now int64) {
 // any value.
 func (it *item) filterValue(e *Engine, dv rawvalue.DataValue, now int64, always bool) {
 	if it.indexRange != nil && !dv.Value.IsNull() {
-		b := partBuffers.Get().(*partBuffer)
-		defer partBuffers.Put(b)
+		b := e.parts.get()
+		defer e.parts.put(b)
 		var err error
 		if dv, err = b.cut(dv, it.indexRange); err != nil {
 			return
@@ -104,9 +103,34 @@ func (it *item) filterValue(e *Engine, dv rawvalue.DataValue, now int64, always 
 	}
 }
 
-// partBuffers are shared by all items. One of each subscription would keep up to 8 MiB that no
-// limit counts; these are freed when they are not used for a while.
-var partBuffers = sync.Pool{New: func() any { return new(partBuffer) }}
+// partBuffers are those that are not used, shared by all items: one of each subscription would keep
+// up to 8 MiB that no limit counts.
+type partBuffers chan *partBuffer
+
+// Our own choices: how many are kept, and of what size each.
+const (
+	keptParts   = 4
+	maxKeptPart = 1 << 20
+)
+
+func (p partBuffers) get() *partBuffer {
+	select {
+	case b := <-p:
+		return b
+	default:
+		return new(partBuffer)
+	}
+}
+
+func (p partBuffers) put(b *partBuffer) {
+	if max(cap(b.part), cap(b.value)) > maxKeptPart {
+		return
+	}
+	select {
+	case p <- b:
+	default:
+	}
+}
 
 // partBuffer holds a part of a value until it is queued.
 type partBuffer struct{ part, value []byte }
