@@ -59,8 +59,11 @@ func (c Config) AssignedAddress() string {
 	if err != nil {
 		return DHCP
 	}
-	if list, err := i.Addrs(); err == nil && len(list) > 0 {
-		return list[0].String() + " by dhcp"
+	list, _ := i.Addrs()
+	for _, a := range list {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil { // the kernel gives itself one of IPv6
+			return n.String() + " by dhcp"
+		}
 	}
 	return "no answer to dhcp yet"
 }

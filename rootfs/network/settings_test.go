@@ -47,6 +47,10 @@ func TestAssignedAddressOfALease(t *testing.T) {
 	ethernettest.Namespace(t, "that the address of a lease is shown")
 	ethernettest.Cable(t, "near0", "far0")
 	ethernettest.IP(t, "addr", "add", "10.9.0.2/24", "dev", "near0")
+	if err := os.WriteFile("/proc/sys/net/ipv6/conf/far0/disable_ipv6", []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ethernettest.IP(t, "addr", "add", "fe80::2/64", "dev", "far0") // as the kernel does, without a server
 	for name, want := range map[string]string{"near0": "10.9.0.2/24 by dhcp",
 		"mac:02:00:00:00:00:01": "10.9.0.2/24 by dhcp",
 		"far0":                  "no answer to dhcp yet", "none0": DHCP} {

@@ -11,7 +11,8 @@ import (
 )
 
 // Disk is a whole card: a block device, or a file with its image. What was
-// written before a Sync that returned nil survives a power cut.
+// written before a Sync that returned nil survives a power cut, and is read from the card again,
+// not from memory.
 type Disk interface {
 	io.ReaderAt
 	io.WriterAt

@@ -87,8 +87,13 @@ func (r *rawDisk) Sync() error {
 // Forget implements medium: a raw device has no cache.
 func (r *rawDisk) Forget() error { return nil }
 
-// Close implements Disk.
-func (r *rawDisk) Close() error { return r.file.Close() }
+// Close implements Disk. After Release it has nothing to do.
+func (r *rawDisk) Close() error {
+	if err := r.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 // Release implements Disk.
 func (r *rawDisk) Release() string {

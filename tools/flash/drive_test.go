@@ -1,6 +1,7 @@
 package flash
 
 import (
+	"bytes"
 	"io/fs"
 	"slices"
 	"strings"
@@ -125,6 +126,23 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where / is on no drive that is seen, as on ZFS and overlays, --override stays without what may be
+// the computer's own.
+func TestWithoutAKnownSystemDiskAllInUseIsTheComputersOwn(t *testing.T) {
+	m := machine()
+	table := m["proc/self/mountinfo"]
+	table.Data = bytes.Replace(table.Data, []byte("/dev/mapper/luks-root"), []byte("rpool/ROOT/os"), 1)
+	for name, never := range map[string]bool{
+		"nvme0n1": true, "dm-0": true, "mmcblk1": true, "sdc": true, "sdf": true, "sdd": true,
+		"sdb": false, "mmcblk0": false, "sdh": false, "sdj": false,
+	} {
+		err := drive(t, m, name).Refusal(512<<20, true)
+		if got := err != nil && strings.Contains(err.Error(), "never written"); got != never {
+			t.Errorf("%s: got %v, want that it is the computer's own: %t", name, err, never)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"unsafe"
 )
@@ -57,9 +56,33 @@ func TestRawDeviceSeesWholeSectors(t *testing.T) {
 	if n, err := s.ReadAt(b, s.size-60); n != 60 || err != io.EOF {
 		t.Errorf("got %d, %v at the end, want 60 and EOF", n, err)
 	}
-	for name, at := range map[string]int64{"beside a sector": 1, "part of one": 0} {
-		if _, err := s.WriteAt(make([]byte, 513), at); err == nil || !strings.Contains(err.Error(), "whole sectors") {
-			t.Errorf("%s: got %v, want that it is refused", name, err)
+	if n, err := s.WriteAt(make([]byte, 100), s.size-60); n != 0 || err == nil {
+		t.Errorf("got %d, %v beyond the end, want that it is refused", n, err)
+	}
+}
+
+// Parts of sectors are written as files end: what stands before and behind them stays.
+func TestRawDeviceKeepsTheRestOfASector(t *testing.T) {
+	raw := &strict{bytes: make([]byte, 2*chunk), t: t}
+	s := &sectors{raw: raw, size: int64(len(raw.bytes))}
+	want := make([]byte, len(raw.bytes))
+	for i := range want {
+		want[i] = byte(i*7 + i/sector)
+	}
+	copy(raw.bytes, want)
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200 {
+		at := random.IntN(len(want))
+		b := make([]byte, random.IntN(min(chunk+2*sector, len(want)-at)))
+		if random.IntN(2) == 0 {
+			b = b[:min(len(b), sector)]
+		}
+		for i := range b {
+			b[i] = byte(random.Uint32())
+		}
+		copy(want[at:], b)
+		if n, err := s.WriteAt(b, int64(at)); n != len(b) || err != nil || !bytes.Equal(raw.bytes, want) {
+			t.Fatalf("%d bytes at %d: got %d, %v, or other bytes", len(b), at, n, err)
 		}
 	}
 }

@@ -32,7 +32,18 @@ func sysfsDrives(root fs.FS) ([]Drive, error) {
 	for _, e := range entries {
 		list = append(list, readDrive(root, e.Name(), used))
 	}
-	return list, nil
+	return guardMounted(list), nil
+}
+
+// guardMounted makes the computer's own of all that cannot be taken out or is mounted, where no
+// drive is seen to carry /: it is on ZFS, or an overlay. Files that are drives are left out.
+func guardMounted(list []Drive) []Drive {
+	known := slices.ContainsFunc(list, func(d Drive) bool { return d.System })
+	for i, d := range list {
+		file := strings.HasPrefix(d.Name, "loop")
+		list[i].System = d.System || !known && (len(d.Mounts) > 0 || d.Swap || !d.Removable && !file)
+	}
+	return list
 }
 
 func readDrive(root fs.FS, name string, used use) Drive {

@@ -221,13 +221,24 @@ func onCard(c *cobra.Command, what, name string, do func(w io.Writer, d flash.Di
 	if err := foreign(name, d); err != nil {
 		return err
 	}
-	card, err := update.Open(d, 0)
+	card, err := update.Open(readBack{d}, 0)
 	if err != nil {
 		return err
 	}
 	return during(c, what+" "+name, func(l *progress.Line) error {
 		return do(l.Writer(c.OutOrStdout()), d, card)
 	})
+}
+
+// readBack is a card of which what was synced is read from the card again, not from memory.
+type readBack struct{ flash.Disk }
+
+// Sync implements update.Disk.
+func (c readBack) Sync() error {
+	if err := c.Disk.Sync(); err != nil {
+		return err
+	}
+	return c.Forget()
 }
 
 func updateShowCommand() *cobra.Command {

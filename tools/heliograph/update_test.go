@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"heliograph/tools/flash"
 )
 
 func TestUpdateKeyIsWrittenOnce(t *testing.T) {
@@ -27,6 +31,27 @@ func TestUpdateKeyIsWrittenOnce(t *testing.T) {
 	}
 	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got mode %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+// cached is a card whose writes are read from memory until that is forgotten.
+type cached struct {
+	flash.Disk
+	calls []string
+	fails error
+}
+
+func (c *cached) Sync() error   { c.calls = append(c.calls, "sync"); return c.fails }
+func (c *cached) Forget() error { c.calls = append(c.calls, "forget"); return nil }
+
+func TestWhatIsInstalledIsReadFromTheCard(t *testing.T) {
+	c := &cached{}
+	if err := (readBack{c}).Sync(); err != nil || !slices.Equal(c.calls, []string{"sync", "forget"}) {
+		t.Errorf("got %q, %v; want sync, forget", c.calls, err)
+	}
+	c = &cached{fails: errors.New("broken")}
+	if err := (readBack{c}).Sync(); err != c.fails {
+		t.Errorf("got %v, want %v", err, c.fails)
 	}
 }
 
