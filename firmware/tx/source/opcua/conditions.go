@@ -17,6 +17,7 @@ import (
 // condition is what crossed last of a condition that is retained.
 type condition struct {
 	state     uint64            // event.StateHash
+	table     uint64            // event.Table.ID
 	notifiers []rawvalue.NodeID // those that reported it, and have repeated it since at each refresh
 }
 
@@ -40,7 +41,7 @@ func (e *events) putEvent(ev *event.Event, refreshed bool) {
 	if refreshed {
 		if was && last.state == state {
 			all := union(last.notifiers, ev.Notifiers)
-			if len(all) == len(last.notifiers) {
+			if len(all) == len(last.notifiers) && last.table == ev.Table.ID() {
 				return
 			}
 			ev.Notifiers = all
@@ -57,7 +58,7 @@ func (e *events) putEvent(ev *event.Event, refreshed bool) {
 			return
 		}
 	} else {
-		e.known[name] = condition{state, ev.Notifiers}
+		e.known[name] = condition{state, ev.Table.ID(), ev.Notifiers}
 	}
 	e.hand(u, ev)
 }

@@ -178,6 +178,7 @@ func (c *connection) startGeneration(namespaces []string) {
 	c.arrived.reset()
 	c.history.book.Reset()
 	clear(c.known)
+	c.sent = sentTables{}
 	c.setComplete(false)
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/gopcua/opcua/ua"
 
-	payload "heliograph/firmware/conduit/payload/opcua"
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/event"
@@ -52,8 +51,8 @@ type events struct {
 	gone       chan struct{}        // the subscription has ended
 	sub        *client.Subscription // of watch
 	table      *event.Table
-	sent       map[uint64]bool // tables handed over
-	maxClauses *int            // select clauses that the server takes in a filter, over all sessions
+	sent       *sentTables
+	maxClauses *int // select clauses that the server takes in a filter, over all sessions
 
 	layout  *layout
 	handler *eventHandler // of sub
@@ -86,7 +85,7 @@ func newEvents(s *Source, m *model, session *client.Session) *events {
 	return &events{
 		port: s.port, generation: m.Generation, interval: s.cfg.PublishingInterval, session: session,
 		stats: &s.stats, setTrouble: s.setTrouble, space: m.space, all: s.patterns.None(),
-		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: map[uint64]bool{},
+		log: s.log, changed: make(chan struct{}, 1), gone: make(chan struct{}, 1), sent: &s.sent,
 		maxClauses: &s.clauses, refresh: make(chan struct{}, 1), merging: map[string]heldEvent{},
 		known: s.known, seed: s.seed, book: s.history.book, recent: s.history.recent, lost: &s.history.lost,
 	}
@@ -131,11 +130,12 @@ func (e *events) watch(ctx context.Context) error {
 		return err
 	}
 	if e.table == nil || e.table.ID() != table.ID() {
-		if err := e.begin(ctx, table); err != nil {
+		if err := e.beginAgain(ctx, table, e.table != nil); err != nil {
 			return err
 		}
 	}
 	for {
+		followed := len(e.notifiers) > 0
 		fewer, err := e.add(ctx, notifiers)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (e *events) watch(ctx context.Context) error {
 			break
 		}
 		e.log.Info("spreading event fields over more items", "clauses", *e.maxClauses)
-		if err := e.begin(ctx, table); err != nil {
+		if err := e.beginAgain(ctx, table, followed); err != nil {
 			return err
 		}
 	}
@@ -174,6 +174,15 @@ func (e *events) survey() (operands []event.Operand, notifiers []rawvalue.NodeID
 	return operands, notifiers
 }
 
+// beginAgain is begin where a subscription may have followed notifiers: what the server has for it, and
+// what is raised until the items of the next one are made, is lost.
+func (e *events) beginAgain(ctx context.Context, table *event.Table, followed bool) error {
+	if followed && !e.book.MissEvents(time.Now()) {
+		e.port.Missed(1, lostEvents)
+	}
+	return e.begin(ctx, table)
+}
+
 // begin starts again with another table.
 func (e *events) begin(ctx context.Context, table *event.Table) error {
 	if e.sub != nil {
@@ -183,14 +192,9 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	}
 	e.end()
 	e.sub, e.table = nil, nil
-	if !e.sent[table.ID()] {
-		key := payload.Key{Kind: payload.Table, Generation: e.generation,
-			Number: uint32(len(e.sent))}.Append(nil)
-		if err := e.port.Put(source.Update{Key: key, Payload: table.Append(nil)}); refused(err) {
-			e.setTrouble(noEvents, "the link does not carry the list of their fields")
-			return nil
-		}
-		e.sent[table.ID()] = true
+	if !e.send(table) {
+		e.setTrouble(noEvents, "the link does not carry the list of their fields")
+		return nil
 	}
 	e.layout = newLayout(table, *e.maxClauses)
 	e.refused = map[rawvalue.NodeID]ua.StatusCode{}

@@ -69,6 +69,7 @@ type Source struct {
 	model      *model               // of Run's goroutine
 	known      map[string]condition // see events; one session's at a time
 	seed       maphash.Seed         // of known
+	sent       sentTables           // which known names
 	loggedDown bool                 // that no session stands, since one stood
 
 	mu       sync.Mutex
