@@ -76,8 +76,10 @@ func (a *acker) acknowledge() {
 		p := a.queue[0]
 		a.queue[0] = nil
 		a.queue = a.queue[1:]
+		ack := p.ack
+		p.ack = nil // it has the message, and a delivery of QoS 2 outlives it
 		a.mu.Unlock()
-		p.ack()
+		ack()
 		a.total.Add(1)
 		a.mu.Lock()
 		a.acked++

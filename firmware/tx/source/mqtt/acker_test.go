@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"weak"
 
 	"heliograph/ci/await"
 )
@@ -35,4 +36,21 @@ func TestAcknowledgementsKeepTheOrderOfArrival(t *testing.T) {
 		}
 	}
 	await.True(t, "all are counted", func() bool { return total.Load() == 100 })
+}
+
+// TestAnAcknowledgedMessageIsLetGo: a delivery of QoS 2 lasts until the broker ends its exchange.
+func TestAnAcknowledgedMessageIsLetGo(t *testing.T) {
+	var total atomic.Uint64
+	a := newAcker(&total)
+	defer a.close()
+	message := make([]byte, 1<<20)
+	left := weak.Make(&message[0])
+	done := a.expect(func() { _ = message[0] })
+	done()
+	await.True(t, "it is acknowledged", func() bool { return total.Load() == 1 })
+	await.True(t, "it is let go", func() bool {
+		runtime.GC()
+		return left.Value() == nil
+	})
+	runtime.KeepAlive(done)
 }

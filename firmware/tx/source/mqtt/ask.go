@@ -29,9 +29,10 @@ func (r *reader) readTopics(ctx context.Context, c connection, topics []string) 
 	for _, topic := range r.missing() {
 		s.deleteMissing(topic)
 	}
+	err = r.tooMany()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.changed, r.failed
+	return r.changed, err
 }
 
 // missing returns the topics without an answer.
@@ -93,14 +94,28 @@ func (r *reader) askAgain(ctx context.Context, c connection, topics []string) er
 	return nil
 }
 
-// awaitQuiet waits until no retained message has come for a while and the broker has
-// answered after that, so that no answer is on its way: brokers may send retained
-// messages after their answer to the subscription.
+// tooMany returns errTopics once there are more topics than can be noted.
+func (r *reader) tooMany() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.source.retained.liveExceeded() {
+		return errTopics
+	}
+	return r.failed
+}
+
+// awaitQuiet waits until no retained message that was asked for has come for a while and the
+// broker has answered after that, so that no answer is on its way: brokers may send retained
+// messages after their answer to the subscription. Since a topic is asked for a bounded number
+// of times, that comes.
 func (r *reader) awaitQuiet(ctx context.Context, c connection) error {
 	r.mu.Lock()
 	r.last = time.Now()
 	r.mu.Unlock()
 	for {
+		if err := r.tooMany(); err != nil {
+			return err
+		}
 		if err := c.barrier(ctx); err != nil {
 			return fmt.Errorf("asking whether that was all: %w", err)
 		}

@@ -31,6 +31,10 @@
 // an earlier value: MQTT has no quality that could say that the value is outdated.
 // The topic comes back with the next message that crosses.
 //
+// What a broker can have this package remember is bounded: 500,000 topics and 32 MB of them that
+// its filters bring, and hashes of as many that are live while they are read. Beyond that a read
+// fails, and /readyz says why.
+//
 // The session asks for no retained messages on MQTT 5 (Retain Handling 2). On
 // 3.1.1 its subscription brings them, and their flags are those of live
 // ones. So a window is open from that subscription until no new topic has come

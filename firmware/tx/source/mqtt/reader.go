@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"strings"
 	"sync"
@@ -44,11 +45,13 @@ type reader struct {
 	acks   *acker
 
 	mu      sync.Mutex
-	found   map[string]struct{} // topics that the filters brought
+	found   map[string]struct{} // topics that the filters brought; nil: they are not subscribed to
 	bytes   int                 // of found
+	times   map[uint64]int      // how often this pass brought a topic, by its hash
+	filters int                 // that bring each topic once in a pass, at most
 	asked   map[string]struct{} // topics without an answer
 	changed []string            // topics that changed meanwhile
-	last    time.Time           // when a retained message came
+	last    time.Time           // when a retained message came that was asked for
 	failed  error
 }
 
@@ -72,7 +75,6 @@ func (s *Source) read(ctx context.Context, m mode) error {
 	ctx, unbind := bind(ctx, c)
 	defer unbind()
 	s.addShown()
-	s.retained.watchLive()
 	defer s.retained.unwatchLive()
 	topics, err := r.discover(ctx, c, filters, skim)
 	for round := 0; err == nil && len(topics) > 0 && round < maxRounds; round++ {
@@ -128,9 +130,11 @@ func (r *reader) discover(
 ) (topics []string, err error) {
 	skim.on.Store(true)
 	defer skim.on.Store(false)
-	r.found = map[string]struct{}{}
+	r.mu.Lock()
+	r.found, r.filters = map[string]struct{}{}, len(filters)
+	r.mu.Unlock()
 	for pass, before := 0, -1; pass < maxPasses && before < r.foundTopics(); pass++ {
-		before = r.foundTopics()
+		before = r.beginPass()
 		if err := c.subscribe(ctx, filters, 0); err != nil {
 			return nil, fmt.Errorf("subscribing: %w", err)
 		}
@@ -148,7 +152,7 @@ func (r *reader) discover(
 	}
 	all := r.source.knownTopics()
 	maps.Copy(all, r.found)
-	r.found = nil
+	r.found, r.times = nil, nil
 	for topic := range all {
 		if payload.ValidTopic(topic) && subscribed(topic, r.source.cfg.Topics) {
 			topics = append(topics, topic)
@@ -163,12 +167,28 @@ func (r *reader) foundTopics() int {
 	return len(r.found)
 }
 
-// addFound notes a topic that the filters brought.
+// beginPass begins another pass over the filters, and returns how many topics were found before.
+func (r *reader) beginPass() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.times = map[uint64]int{}
+	return len(r.found)
+}
+
+// addFound notes a topic that the filters brought. What a pass may not bring any more does not
+// extend it.
 func (r *reader) addFound(topic []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = time.Now()
-	if _, ok := r.found[string(topic)]; ok || r.failed != nil {
+	if r.found == nil || r.failed != nil {
+		return
+	}
+	hash := maphash.Bytes(r.source.retained.seed, topic)
+	if r.times[hash] < r.filters {
+		r.times[hash]++
+		r.last = time.Now()
+	}
+	if _, ok := r.found[string(topic)]; ok {
 		return
 	}
 	if len(r.found) >= maxTopics || r.bytes+len(topic) > maxTopicBytes {
@@ -189,7 +209,6 @@ func (r *reader) message(m *payload.Message, o origin) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = time.Now()
 	if !m.Valid() || !subscribed(m.Topic, s.cfg.Topics) {
 		s.refuseInvalid(m, true)
 		return
@@ -198,6 +217,7 @@ func (r *reader) message(m *payload.Message, o origin) {
 		return
 	}
 	delete(r.asked, m.Topic)
+	r.last = time.Now()
 	if !s.putRead(m) {
 		r.changed = append(r.changed, m.Topic)
 	}

@@ -12,24 +12,46 @@ import (
 const retainedQuiet = time.Second
 
 // retainedSet is what the broker retains, as far as it was seen. It lives as long
-// as the source.
+// as the source. What the link refuses is kept nowhere but in sets of hashes, each of them bounded.
 type retainedSet struct {
 	seed  maphash.Seed
 	quiet time.Duration // see retainedQuiet
 
 	mu       sync.Mutex
-	known    map[string]mark     // topic → newest retained message that was put
-	live     map[string]struct{} // topics of which a live message came since watchLive; nil: not watched
-	invalid  map[string]mark     // topic → retained message that is not valid
-	complete bool                // it was read to its end since the start
+	known    map[string]mark // topic → newest retained message that was put
+	live     topicSet        // those of which a live message came since watchLive; nil: not watched
+	tooLive  bool            // of more than live has
+	invalid  map[uint64]mark // topic's hash → retained message that is not valid
+	complete bool            // it was read to its end since the start
 
 	// On 3.1.1 a subscription brings retained messages with the flags of live ones,
 	// while this window is open:
-	window map[string]struct{} // topics in it; nil: closed
-	last   time.Time           // when its newest topic came
-	place  uint64              // how many acknowledgements that was behind
-	passed time.Time           // when those were seen to be sent; zero: not yet
+	window topicSet  // those in it; nil: closed
+	last   time.Time // when its newest topic came
+	place  uint64    // how many acknowledgements that was behind
+	passed time.Time // when those were seen to be sent; zero: not yet
 }
+
+// topicSet has topics by their hashes, maxTopics at most: a topic has up to 64 kB.
+type topicSet map[uint64]struct{}
+
+// has reports whether a topic is in the set.
+func (s topicSet) has(hash uint64) bool {
+	_, ok := s[hash]
+	return ok
+}
+
+// add adds a topic, and reports whether it is in the set then.
+func (s topicSet) add(hash uint64) bool {
+	if len(s) >= maxTopics && !s.has(hash) {
+		return false
+	}
+	s[hash] = struct{}{}
+	return true
+}
+
+// hash returns a topic's hash.
+func (r *retainedSet) hash(topic string) uint64 { return maphash.String(r.seed, topic) }
 
 // verdict is what a retained message is.
 type verdict uint8
@@ -42,14 +64,14 @@ const (
 
 func newRetainedSet() *retainedSet {
 	return &retainedSet{seed: maphash.MakeSeed(), quiet: retainedQuiet, known: map[string]mark{},
-		invalid: map[string]mark{}}
+		invalid: map[uint64]mark{}}
 }
 
 // openWindow opens the window.
 func (r *retainedSet) openWindow(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.window, r.last, r.place, r.passed = map[string]struct{}{}, now, 0, time.Time{}
+	r.window, r.last, r.place, r.passed = topicSet{}, now, 0, time.Time{}
 }
 
 // dropWindow closes the window, and reports whether it was open.
@@ -87,8 +109,8 @@ func (r *retainedSet) addSession(
 	defer r.mu.Unlock()
 	before, known := r.known[m.Topic]
 	v = r.judgeSession(m, dup, now, known && before.same(mk), place)
-	if v == isLive && r.live != nil {
-		r.live[m.Topic] = struct{}{}
+	if v == isLive && r.live != nil && !r.live.add(r.hash(m.Topic)) {
+		r.tooLive = true
 	}
 	if len(m.Payload) == 0 {
 		delete(r.known, m.Topic)
@@ -104,9 +126,13 @@ func (r *retainedSet) judgeSession(m *payload.Message, dup bool, now time.Time, 
 	if len(m.Payload) == 0 || r.window == nil {
 		return isLive
 	}
-	_, again := r.window[m.Topic]
+	hash := r.hash(m.Topic)
+	again := r.window.has(hash)
 	if !again {
-		r.window[m.Topic] = struct{}{}
+		if !r.window.add(hash) {
+			r.window = nil // a read ends too, for the same reason
+			return isLive
+		}
 		r.last, r.place, r.passed = now, max(r.place, place), time.Time{}
 	}
 	switch {
@@ -130,7 +156,7 @@ func (r *retainedSet) addRead(topic string, mk mark) (v verdict, known bool) {
 	if known && before.same(mk) {
 		return isRepeated, known
 	}
-	if _, ok := r.live[topic]; ok {
+	if r.tooLive || r.live.has(r.hash(topic)) {
 		return isLive, known
 	}
 	r.known[topic] = mk
@@ -154,16 +180,16 @@ func (r *retainedSet) addInvalid(m *payload.Message) bool {
 	if !m.Retain {
 		return true
 	}
-	mk := r.mark(m, m.Append(nil))
+	mk, hash := r.mark(m, m.Append(nil)), r.hash(m.Topic)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if before, ok := r.invalid[m.Topic]; ok && before.same(mk) {
+	if before, ok := r.invalid[hash]; ok && before.same(mk) {
 		return false
 	}
 	if len(r.invalid) >= maxInvalid {
 		clear(r.invalid)
 	}
-	r.invalid[m.Topic] = mk
+	r.invalid[hash] = mk
 	return true
 }
 
@@ -182,7 +208,7 @@ func (r *retainedSet) forget(topic string) bool {
 func (r *retainedSet) remove(topic string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.live[topic]; ok {
+	if r.tooLive || r.live.has(r.hash(topic)) {
 		return false
 	}
 	delete(r.known, topic)
@@ -193,14 +219,21 @@ func (r *retainedSet) remove(topic string) bool {
 func (r *retainedSet) watchLive() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live = map[string]struct{}{}
+	r.live, r.tooLive = topicSet{}, false
+}
+
+// liveExceeded reports whether live messages of more topics came since watchLive than can be noted.
+func (r *retainedSet) liveExceeded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tooLive
 }
 
 // unwatchLive ends that.
 func (r *retainedSet) unwatchLive() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live = nil
+	r.live, r.tooLive = nil, false
 }
 
 // topics returns all known topics.

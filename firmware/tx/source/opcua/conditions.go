@@ -86,11 +86,17 @@ func union(a, b []rawvalue.NodeID) []rawvalue.NodeID {
 	return a
 }
 
+// maxBrought is how many conditions refreshes that are under way have brought at most, each as often as
+// notifiers report it: 25 MB, and more than a channel's state has. A refresh that brings more ends no
+// condition.
+const maxBrought = 250_000
+
 // beginRefresh begins a refresh, of which each notifier has its own (OPC 10000-9 §5.5.7).
 func (e *events) beginRefresh(notifier rawvalue.NodeID) {
 	if e.refreshing == nil {
 		e.refreshing = map[rawvalue.NodeID]map[string]bool{}
 	}
+	e.brought -= len(e.refreshing[notifier])
 	e.refreshing[notifier] = map[string]bool{}
 }
 
@@ -104,6 +110,13 @@ func (e *events) refreshed(ev *event.Event, notifier rawvalue.NodeID) bool {
 	key := e.conditionKey(ev)
 	if brought == nil {
 		return e.repeats(key, ev.StateHash(e.seed), notifier)
+	}
+	if brought[key] {
+		return true
+	}
+	if e.brought++; e.brought > maxBrought {
+		e.abandon()
+		return true
 	}
 	brought[key] = true
 	return true
@@ -123,6 +136,7 @@ func (e *events) endRefresh(notifier rawvalue.NodeID, table *event.Table) {
 		return
 	}
 	delete(e.refreshing, notifier)
+	e.brought -= len(brought)
 	if e.refreshes == nil {
 		e.refreshes = map[rawvalue.NodeID]int{}
 	}

@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -370,5 +371,43 @@ func TestARefreshThatLostEventsEndsNothing(t *testing.T) {
 				t.Errorf("after the next: %d are retained, %d ended; want none, and one", len(p.state), len(p.ended))
 			}
 		})
+	}
+}
+
+// TestWhatARefreshBringsIsBounded: a server begins one, does not end it, and raises ever new conditions
+// that the link has no room for.
+func TestWhatARefreshBringsIsBounded(t *testing.T) {
+	p := &port{keys: 10}
+	l := reporter(t, p)
+	brought := func() (n int) {
+		for _, keys := range l.refreshing {
+			n += len(keys)
+		}
+		return n
+	}
+	refresh := func(notifier, from, to int) {
+		l.notifiers = []rawvalue.NodeID{named(fmt.Sprint(notifier))} // that of each is handed over at once
+		l.report(t, 0, "start", id.RefreshStartEventType, nil, false)
+		for i := from; i < to; i++ {
+			l.report(t, 0, "on", id.AlarmConditionType, ua.NewNumericNodeID(1, uint32(i)), true)
+		}
+	}
+	const part = 100_000
+	for i := range 3 {
+		refresh(i, i*part, (i+1)*part)
+		if n := brought(); n > maxBrought {
+			t.Fatalf("%d conditions are noted, want at most %d", n, maxBrought)
+		}
+	}
+	l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+	if len(p.state) != 10 || len(p.ended) != 0 {
+		t.Errorf("%d are retained, %d ended; want 10, and none: the refresh did not bring all", len(p.state),
+			len(p.ended))
+	}
+	refresh(0, 0, 5)
+	l.report(t, 0, "end", id.RefreshEndEventType, nil, false)
+	if len(p.state) != 5 || brought() != 0 || l.brought != 0 {
+		t.Errorf("after the next: %d are retained, %d noted, %d counted; want 5, none and none", len(p.state),
+			brought(), l.brought)
 	}
 }

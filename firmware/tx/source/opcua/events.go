@@ -73,6 +73,7 @@ type events struct {
 	known      map[string]condition                // by key, those that are retained
 	seed       maphash.Seed                        // of known
 	refreshing map[rawvalue.NodeID]map[string]bool // by notifier: keys that a refresh has brought so far
+	brought    int                                 // keys in all of refreshing
 	refreshes  map[rawvalue.NodeID]int             // how many have ended, by notifier
 	asked      time.Time                           // when the server was asked for the last one
 	awaited    map[rawvalue.NodeID]bool            // notifiers that have not ended that one
@@ -199,7 +200,8 @@ func (e *events) begin(ctx context.Context, table *event.Table) error {
 	e.layout = newLayout(table, *e.maxClauses)
 	e.refused = map[rawvalue.NodeID]ua.StatusCode{}
 	e.mu.Lock()
-	e.notifiers, e.refreshing, e.awaited, e.asked = nil, nil, nil, time.Time{}
+	e.notifiers, e.awaited, e.asked = nil, nil, time.Time{}
+	e.refreshing, e.brought = nil, 0
 	e.mu.Unlock()
 	e.handler = &eventHandler{events: e, table: table, layout: e.layout}
 	sub, err := e.session.Subscribe(ctx, subscription(e.interval), e.handler)

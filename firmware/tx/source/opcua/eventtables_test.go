@@ -89,6 +89,26 @@ func TestTheStateHasTheTableOfEachCondition(t *testing.T) {
 	}
 }
 
+// TestAChangeOfTheFieldsIsMissed: no subscription reports what is raised while another one is made.
+func TestAChangeOfTheFieldsIsMissed(t *testing.T) {
+	follows(t, alarms(), nil, func(t *testing.T, p *plc, link *port, s *Source) {
+		for i, change := range []bool{false, true, false} {
+			if change {
+				p.growConditions("Kind")
+			}
+			s.Browse()
+			time.Sleep(20 * time.Second)
+			synctest.Wait()
+			link.mu.Lock()
+			got := link.missed[lostEvents]
+			link.mu.Unlock()
+			if want := uint64(min(i, 1)); got != want {
+				t.Errorf("browse %d: got %d missed, want %d", i+1, got, want)
+			}
+		}
+	})
+}
+
 // TestConditionsGoWithTheirTable: a server raises one with each table, and repeats none.
 func TestConditionsGoWithTheirTable(t *testing.T) {
 	p := &port{}

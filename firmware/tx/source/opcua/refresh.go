@@ -75,7 +75,12 @@ func (e *events) beginAsking() (wait time.Duration) {
 func (e *events) abandonRefresh() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.refreshing = nil
+	e.abandon()
+}
+
+// abandon is abandonRefresh with mu held.
+func (e *events) abandon() {
+	e.refreshing, e.brought = nil, 0
 	if !e.spoiled && time.Since(e.asked) < refreshWithin {
 		e.spoiled, e.rest = true, min(2*e.rest, maxRefresh)
 	}
