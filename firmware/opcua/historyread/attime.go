@@ -1,6 +1,7 @@
 package historyread
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -31,13 +32,18 @@ const interpolated = 0x0402
 // Read emits values until the response is full or its work done. more is true if there are more
 // of them.
 func (a *AtTime) Read(each Source, w *Work, emit Emit) (more bool, err error) {
+	first := a.Next
 	for room := true; room && a.Next < len(a.Times); a.Next++ {
-		if a.Next > 0 && w.spent() {
+		begun := a.Next > first
+		if begun && w.spent() {
 			break
 		}
 		t := a.Times[a.Next]
-		r := reading{each: each, work: w, config: a.Config}
+		r := reading{each: each, work: w, config: a.Config, pauses: begun}
 		_, dataValue, err := a.valueAt(&r, t)
+		if begun && errors.Is(err, errPause) {
+			break
+		}
 		if err != nil {
 			return false, err
 		}

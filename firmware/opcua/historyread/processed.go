@@ -17,10 +17,11 @@ type Processed struct {
 	Interval   time.Duration
 	Config     aggregate.Config
 
-	next int64 // intervals so far
+	next   int64 // intervals so far
+	atOnce int64 // intervals that are computed together next; 0: backwardAtOnce
 }
 
-// backwardAtOnce is how many intervals are computed together where the latest comes first: their
+// backwardAtOnce is how many intervals are computed together at most where the latest comes first: their
 // results are held.
 const backwardAtOnce = 64
 
@@ -41,43 +42,74 @@ func (p *Processed) step() (step, count int64) {
 // if there are more of them. Errors are those of package aggregate, ErrTooMuch or the source's.
 func (p *Processed) Read(each Source, w *Work, emit Emit) (more bool, err error) {
 	_, count := p.step()
-	room := true
-	for begun := false; room && p.next < count && err == nil && !(begun && w.spent()); begun = true {
-		r := reading{each: each, work: w, config: p.Config}
-		start, end, skip := p.part()
-		kind := aggregate.Result(p.Aggregate)
-		err = aggregate.Compute(p.Aggregate, r.from(min(start, end)), uabinary.Time(start), uabinary.Time(end),
-			p.Interval, p.Config, func(v aggregate.Value) bool {
-				if skip > 0 {
-					skip--
-					return true
-				}
-				p.next++
-				r.some, r.since = true, 0
-				room = emit(r.result(kind, v)) && !w.Late()
-				return room
-			})
-		if errors.Is(err, errPause) {
+	first := p.next
+	for room := true; room && p.next < count && (p.next == first || !w.spent()); {
+		x := p.part()
+		x.begun = p.next > first
+		room, err = p.readPart(x, each, w, emit)
+		switch paused := errors.Is(err, errPause); {
+		case x.held > 1 && (paused || errors.Is(err, ErrTooMuch)):
+			// The first of them is computed alone, then twice as many each time: of the samples that are
+			// read, those of results are no small part.
+			p.atOnce = 1
+		case paused:
 			return true, nil
+		case err != nil:
+			return false, err
+		default:
+			p.atOnce = min(2*x.held, backwardAtOnce)
 		}
 	}
-	return p.next < count && err == nil, err
+	return p.next < count, nil
 }
 
-// part returns the domain of what is computed next, and how many of its intervals were returned
-// before: the last one may be shorter than the others, and only beside another one it shows.
-func (p *Processed) part() (start, end int64, skip int) {
+// part is what is computed next.
+type part struct {
+	start, end int64
+	skip       int   // intervals that were returned before: beside one the last shows that it is shorter
+	held       int64 // intervals whose results are held until all of them are computed, else 1
+	begun      bool  // the response has results
+}
+
+// part returns the domain of what is computed next.
+func (p *Processed) part() part {
 	step, count := p.step()
-	from := p.next
+	from, skip := p.next, 0
 	if from > 0 && from == count-1 {
 		from, skip = from-1, 1
 	}
 	if p.Start < p.End {
-		return p.Start + from*step, p.End, skip
+		return part{start: p.Start + from*step, end: p.End, skip: skip, held: 1}
 	}
-	start, end = p.Start-from*step, p.End
-	if count-from > backwardAtOnce {
-		end = start - backwardAtOnce*step
+	x := part{start: p.Start - from*step, end: p.End, skip: skip, held: p.atOnce}
+	if x.held == 0 {
+		x.held = backwardAtOnce
 	}
-	return start, end, skip
+	if behind := p.next + x.held; behind < count {
+		x.end = p.Start - behind*step
+	} else {
+		x.held = count - p.next
+	}
+	return x
+}
+
+// readPart emits the results of a part, and reports whether there is room for others. What was computed
+// backward is emitted when the time is over, too.
+func (p *Processed) readPart(x part, each Source, w *Work, emit Emit) (room bool, err error) {
+	r := reading{each: each, work: w, config: p.Config, skip: x.skip, pauses: x.begun || x.held > 1}
+	kind, backward := aggregate.Result(p.Aggregate), x.end < x.start
+	room = true
+	err = aggregate.Compute(p.Aggregate, r.from(min(x.start, x.end)), uabinary.Time(x.start), uabinary.Time(x.end),
+		p.Interval, p.Config, func(v aggregate.Value) bool {
+			r.since = 0
+			if r.skip > 0 {
+				r.skip--
+				return true
+			}
+			p.next++
+			r.pauses = true
+			room = emit(r.result(kind, v))
+			return room && (backward || !w.Late())
+		})
+	return room, err
 }

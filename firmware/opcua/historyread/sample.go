@@ -28,8 +28,11 @@ func (w *Work) Used() int { return w.used }
 // spent reports whether no other result is computed now.
 func (w *Work) spent() bool { return w.used >= w.Samples || w.Late() }
 
-// maxSamples is our own bound for what is read to compute one result.
-const maxSamples = 5_000_000
+// Our own bounds for the samples that are read before there is a result.
+const (
+	maxSamples     = 5_000_000 // of one result: about two months at one a second
+	checkTimeEvery = 128       // samples between looks at the clock
+)
 
 // ErrTooMuch is returned where one result would take more samples than may be read.
 var ErrTooMuch = errors.New("historyread: a result takes too many samples: ask for shorter intervals")
@@ -44,7 +47,8 @@ type reading struct {
 	config aggregate.Config
 	kind   ua.TypeID // of the samples' values, once one has any
 	since  int       // samples read since the last result
-	some   bool      // there was a result
+	skip   int       // results that are computed once more, because one beside them needs them
+	pauses bool      // it ends when the work is done: what is left can be computed later, or in shorter parts
 }
 
 // sample makes a sample of a DataValue.
@@ -73,9 +77,10 @@ func (r *reading) count() error {
 	r.work.used++
 	r.since++
 	switch {
-	case r.since > maxSamples:
+	case r.since > (1+r.skip)*maxSamples:
 		return ErrTooMuch
-	case r.some && r.work.used >= r.work.Samples:
+	case !r.pauses:
+	case r.work.used >= r.work.Samples || r.since%checkTimeEvery == 0 && r.work.Late():
 		return errPause
 	}
 	return nil
