@@ -45,9 +45,9 @@ func (c Config) check() error {
 }
 
 // Source is the samples of a Variable, ascending in time, for a request between two times. It
-// begins with the second non-Bad sample before the earlier time, or an older one, or the oldest
-// there is; it ends with the first non-Bad sample after the later time, or a newer one, or the
-// newest there is. Compute stops reading as soon as it knows enough, so a store may serve
+// begins with the second usable sample (Config.Usable) before the earlier time, or an older one, or
+// the oldest there is; it ends with the first usable sample after the later time, or a newer one, or
+// the newest there is. Compute stops reading as soon as it knows enough, so a store may serve
 // everything from the first on. Where samples are missing at either end the data counts as
 // beginning or ending there: a value that still holds now is a sample of now. An error ends the
 // computation.

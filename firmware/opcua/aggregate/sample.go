@@ -42,6 +42,10 @@ func (c Config) classOf(v *Value, numeric bool) class {
 	return k
 }
 
+// Usable reports whether a sample is not Bad for an aggregate that calculates with numbers, or for one
+// that does not: Numeric says which an aggregate is.
+func (c Config) Usable(v *Value, numeric bool) bool { return c.classOf(v, numeric) != bad }
+
 // reader turns the values of a source into samples.
 type reader struct {
 	config  Config

@@ -39,7 +39,7 @@ func (a *AtTime) Read(each Source, w *Work, emit Emit) (more bool, err error) {
 			break
 		}
 		t := a.Times[a.Next]
-		r := reading{each: each, work: w, config: a.Config, pauses: begun}
+		r := reading{each: each, work: w, config: a.Config, numeric: a.Numbers, pauses: begun}
 		_, dataValue, err := a.valueAt(&r, t)
 		if begun && errors.Is(err, errPause) {
 			break

@@ -96,7 +96,8 @@ func (p *Processed) part() part {
 // readPart emits the results of a part, and reports whether there is room for others. What was computed
 // backward is emitted when the time is over, too.
 func (p *Processed) readPart(x part, each Source, w *Work, emit Emit) (room bool, err error) {
-	r := reading{each: each, work: w, config: p.Config, skip: x.skip, pauses: x.begun || x.held > 1}
+	r := reading{each: each, work: w, config: p.Config, numeric: aggregate.Numeric(p.Aggregate), skip: x.skip,
+		pauses: x.begun || x.held > 1}
 	kind, backward := aggregate.Result(p.Aggregate), x.end < x.start
 	room = true
 	err = aggregate.Compute(p.Aggregate, r.from(min(x.start, x.end)), uabinary.Time(x.start), uabinary.Time(x.end),

@@ -42,13 +42,14 @@ var errPause = errors.New("historyread: pause")
 
 // reading reads the samples of one node.
 type reading struct {
-	each   Source
-	work   *Work
-	config aggregate.Config
-	kind   ua.TypeID // of the samples' values, once one has any
-	since  int       // samples read since the last result
-	skip   int       // results that are computed once more, because one beside them needs them
-	pauses bool      // it ends when the work is done: what is left can be computed later, or in shorter parts
+	each    Source
+	work    *Work
+	config  aggregate.Config
+	numeric bool      // a sample without a number is Bad
+	kind    ua.TypeID // of the samples' values, once one has any
+	since   int       // samples read since the last result
+	skip    int       // results that are computed once more, because one beside them needs them
+	pauses  bool      // it ends when the work is done: what is left can be computed later, or in shorter parts
 }
 
 // sample makes a sample of a DataValue.
@@ -67,10 +68,7 @@ func (r *reading) sample(at int64, dataValue []byte) aggregate.Value {
 }
 
 // usable reports whether an aggregate takes a sample for its bounds.
-func (r *reading) usable(s *aggregate.Value) bool {
-	severity := uint32(s.Status) >> 30
-	return severity == 0 || severity == 1 && !r.config.TreatUncertainAsBad
-}
+func (r *reading) usable(s *aggregate.Value) bool { return r.config.Usable(s, r.numeric) }
 
 // count counts a sample, and returns why no other one is read.
 func (r *reading) count() error {
