@@ -76,12 +76,8 @@ func (c *Channel) refuse(why error) {
 // nextRecord removes the next record from a channel's queue, to send it, and
 // returns it with its key.
 func (m *Mux) nextRecord(c *Channel) (Record, *key) {
-	r, k, newest := c.queue.pop()
+	r, k := c.queue.pop()
 	c.signalRoom(m.limits.Held)
-	if k != nil && !newest && k.newest == nil {
-		// What was newer was dropped, or overtook it: this one becomes the state.
-		m.book(c, r.claim().minus(k.claim()))
-	}
 	return r, k
 }
 

@@ -68,7 +68,7 @@ func TestClaimsAreExact(t *testing.T) {
 		switch n := random.IntN(10); {
 		case n < 6:
 			mustPut(t, m, c, r)
-		case n < 7 && c.queue.events.n+c.queue.alarms.n > 0:
+		case n < 7 && c.queue.normal.n+c.queue.urgent.n > 0:
 			if r, k, removed := c.queue.dropOldest(); removed {
 				c.keys.release(k, r.Key)
 				m.classes[c.class].waiting--

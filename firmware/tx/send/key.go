@@ -6,7 +6,7 @@ import "heliograph/firmware/tx/carousel"
 // waits. One lookup finds both.
 type key struct {
 	sent    *carousel.Entry // nil: nothing was sent, or the key is deleted
-	newest  *item           // the newest record that waits; nil: none does, or an older one alone
+	newest  *item           // the newest record that waits, which the older ones follow; nil: none does
 	waiting int             // records that wait
 }
 

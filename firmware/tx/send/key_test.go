@@ -3,32 +3,78 @@ package send
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"heliograph/firmware/conduit/wire"
 )
 
-// An older event of a key can leave after a newer urgent record deleted the key:
-// the key that it waits under must stay the one that new records find.
-func TestAKeyStaysWhileAnOlderRecordWaits(t *testing.T) {
-	m := idleMux(1400)
+// TestRecordsOfAKeyKeepTheirOrder passes random records through the queue, which may be
+// so full that it drops some. The payload is the record's number.
+func TestRecordsOfAKeyKeepTheirOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	m := NewMux(MuxConfig{Room: 1400, Start: t0.Add(time.Hour), Limits: Limits{Queued: 2000}})
 	c := m.Channel("a", wire.LowLatency)
-	mustPut(t, m, c, keyed("k", "old event"))
-	mustPut(t, m, c, urgent(Record{Key: []byte("k"), Delete: true, Event: true}))
-	r, k := m.nextRecord(c)
-	c.number(t0, &r, k)
-	if !r.Delete || c.keys.find([]byte("k")) != k {
-		t.Fatalf("got %+v, and another key than the one that waits", r)
-	}
-	mustPut(t, m, c, st("k", "new value"))
-	for !c.queue.empty() {
+	last, put := map[string]int{}, map[string]Record{}
+	leave := func(step int) {
+		if c.queue.empty() {
+			return
+		}
 		r, k := m.nextRecord(c)
 		c.number(t0, &r, k)
+		n, err := strconv.Atoi(string(r.Payload))
+		if err != nil || n < last[string(r.Key)] {
+			t.Fatalf("step %d: record %q of key %s leaves behind %d", step, r.Payload, r.Key, last[string(r.Key)])
+		}
+		last[string(r.Key)] = n
 	}
-	got := ""
-	m.Range(c, func(key, payload []byte) bool { got += fmt.Sprintf("%s=%s ", key, payload); return true })
-	if got != "k=new value " || len(c.keys.keys) != 1 {
-		t.Errorf("got %q and %d keys, want the new value alone", got, len(c.keys.keys))
+	for step := range 50_000 {
+		r := Record{
+			Key: fmt.Append(nil, random.IntN(10)), Payload: fmt.Append(nil, step),
+			Event: random.IntN(3) > 0, Urgent: random.IntN(5) == 0, Delete: random.IntN(6) == 0,
+		}
+		if r.Event && random.IntN(4) == 0 {
+			r.Left = func(error) {}
+		}
+		mustPut(t, m, c, r)
+		put[string(r.Key)] = r
+		for range random.IntN(3) {
+			leave(step)
+		}
+	}
+	for !c.queue.empty() {
+		leave(50_000)
+	}
+	if n, bytes := c.queue.droppable(); n+bytes+c.queue.bytes != 0 || len(c.keys.keys) != c.table.Len() {
+		t.Errorf("empty queue: got %d events of %d bytes, %d bytes in all, %d keys of which %d have a value",
+			n, bytes, c.queue.bytes, len(c.keys.keys), c.table.Len())
+	}
+	m.Range(c, func(key, payload []byte) bool {
+		if r := put[string(key)]; r.Delete || string(payload) != string(r.Payload) {
+			t.Errorf("key %s is %s, want its newest record, %s (a deletion: %v)", key, payload, r.Payload, r.Delete)
+		}
+		delete(put, string(key))
+		return true
+	})
+	for key, r := range put {
+		if !r.Delete {
+			t.Errorf("key %s is deleted, want its newest record, %s", key, r.Payload)
+		}
+	}
+}
+
+func TestAnUrgentEventIsBehindTheRecordInPiecesOfItsKey(t *testing.T) {
+	m := idleMux(150)
+	c := m.Channel("a", wire.LowLatency)
+	mustPut(t, m, c, keyed("k", strings.Repeat("old", 100)))
+	if items, _, _ := frame(t, m); len(items) != 1 || word(t, items[0]) != "piece" {
+		t.Fatalf("got %v, want a piece of the first", items)
+	}
+	mustPut(t, m, c, urgent(keyed("k", "new")))
+	if got, want := sent(t, m), "piece, piece, piece, 2 k=new"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

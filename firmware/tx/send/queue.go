@@ -1,7 +1,9 @@
 package send
 
 // queue is what waits in one channel: a list in the order of arrival, in which
-// a state value is replaced where it stands when a newer one comes.
+// a state value is replaced where it stands when a newer one comes. Urgent records leave
+// before the others, and what waits of their keys with them: the receiver takes the record of a
+// key with the highest number as its newest, so the records of one key keep their order.
 //
 // An event that has a Left is held: its source keeps it until it has left, waits
 // for room before it puts another, and so it is never dropped. The other events
@@ -10,8 +12,7 @@ package send
 // left. Beside held events there is room for few loose ones that are not urgent, which
 // therefore delay them by little.
 type queue struct {
-	urgent, normal list
-	alarms, events ring // the loose events of either list, oldest first
+	urgent, normal list // of one key, what is urgent is older than what is normal
 	heldEvents     int
 	heldBytes      int
 	bytes          int
@@ -21,9 +22,10 @@ type queue struct {
 
 type item struct {
 	Record
-	key        *key // of Record.Key
-	mark       bool // no record: what waited when the initial snapshot was complete is before it
-	prev, next *item
+	key          *key // of Record.Key
+	mark         bool // no record: what waited when the initial snapshot was complete is before it
+	prev, next   *item
+	older, newer *item // of the same key
 }
 
 // loose reports whether the item is an event that may be dropped.
@@ -34,7 +36,12 @@ func (it *item) held() bool { return it.log() && it.Left != nil }
 // state reports whether the item is a new value and nothing else.
 func (it *item) state() bool { return it.Key != nil && !it.log() && !it.Delete }
 
-type list struct{ head, tail *item }
+// list is items in the order in which they leave, and counts the loose ones.
+type list struct {
+	head, tail *item
+	loose      *item // the oldest loose item is here or behind it; nil: none waits
+	n, bytes   int   // of loose items
+}
 
 func (l *list) push(it *item) {
 	it.prev, it.next = l.tail, nil
@@ -44,6 +51,12 @@ func (l *list) push(it *item) {
 		l.head = it
 	}
 	l.tail = it
+	if it.loose() {
+		l.count(it, 1)
+	}
+	if l.loose == nil {
+		l.loose = it
+	}
 }
 
 func (l *list) remove(it *item) {
@@ -57,28 +70,48 @@ func (l *list) remove(it *item) {
 	} else {
 		l.tail = it.prev
 	}
+	if it.loose() {
+		l.count(it, -1)
+	}
+	if l.loose == it {
+		l.loose = it.next
+	}
+}
+
+// count adds n loose items of the size of one, or takes them away.
+func (l *list) count(it *item, n int) { l.n, l.bytes = l.n+n, l.bytes+n*it.size() }
+
+// oldestLoose returns the oldest loose item, or nil. It passes each item that is not loose
+// once: none becomes so.
+func (l *list) oldestLoose() *item {
+	for l.loose != nil && !l.loose.loose() {
+		l.loose = l.loose.next
+	}
+	return l.loose
 }
 
 // add adds a record of a key, which is nil for a record without one. conflated
 // reports that it replaced a value that was not sent.
 func (q *queue) add(r *Record, k *key) (conflated bool) {
 	if k != nil {
+		if r.Urgent {
+			q.hasten(k)
+		}
 		if old := k.newest; old != nil && !old.Event && !r.Event {
 			r.Left = both(old.Left, r.Left)
-			if !r.Urgent || old.Urgent {
-				q.bytes += r.size() - old.size()
-				q.held += holds(r) - holds(&old.Record)
-				urgent := old.Urgent
-				old.Record, old.Urgent = *r, urgent
-				return true
-			}
-			q.remove(old) // the urgent record overtakes it, so it must not follow
-			conflated = true
+			q.bytes += r.size() - old.size()
+			q.held += holds(r) - holds(&old.Record)
+			urgent := old.Urgent
+			old.Record, old.Urgent = *r, urgent
+			return true
 		}
 	}
 	it := q.newItem(r)
 	if it.key = k; k != nil {
-		k.newest = it // what comes now goes behind what waits
+		if it.older = k.newest; it.older != nil {
+			it.older.newer = it
+		}
+		k.newest = it
 		k.waiting++
 	}
 	q.bytes += r.size()
@@ -86,32 +119,45 @@ func (q *queue) add(r *Record, k *key) (conflated bool) {
 		q.heldEvents++
 		q.heldBytes += r.size()
 	}
-	l, loose := q.of(it)
-	l.push(it)
-	if it.loose() {
-		loose.push(it)
-	}
-	return conflated
+	q.of(it).push(it)
+	return false
 }
 
-// of returns the list that an item waits in, and the loose events of that list.
-func (q *queue) of(it *item) (*list, *ring) {
-	if it.Urgent {
-		return &q.urgent, &q.alarms
+// hasten makes urgent what waits of a key, since an urgent record comes behind it. Each record
+// is moved once at most.
+func (q *queue) hasten(k *key) {
+	it := k.newest
+	if it == nil || it.Urgent {
+		return
 	}
-	return &q.normal, &q.events
+	for it.older != nil && !it.older.Urgent {
+		it = it.older
+	}
+	for ; it != nil; it = it.newer {
+		q.normal.remove(it)
+		it.Urgent = true
+		q.urgent.push(it)
+	}
+}
+
+// of returns the list that an item waits in.
+func (q *queue) of(it *item) *list {
+	if it.Urgent {
+		return &q.urgent
+	}
+	return &q.normal
 }
 
 // droppable returns how many loose events wait, and their bytes.
 func (q *queue) droppable() (n, bytes int) {
-	return q.alarms.n + q.events.n, q.alarms.bytes + q.events.bytes
+	return q.urgent.n + q.normal.n, q.urgent.bytes + q.normal.bytes
 }
 
 // full reports whether a loose event has to make room. beside is how many bytes of
 // them, urgent ones apart, may wait beside held events.
 func (q *queue) full(beside int) bool {
 	n, bytes := q.droppable()
-	delays := q.heldEvents > 0 && q.events.bytes > beside && q.events.n > 1
+	delays := q.heldEvents > 0 && q.normal.bytes > beside && q.normal.n > 1
 	return n > MaxQueuedEvents || (bytes > MaxQueuedBytes && n > 1) || delays
 }
 
@@ -133,18 +179,18 @@ func both(a, b func(error)) func(error) {
 // dropOldest removes the oldest loose event, urgent ones last, or makes it a plain state
 // value if it is its key's newest record.
 func (q *queue) dropOldest() (r Record, k *key, removed bool) {
-	oldest := &q.events
-	if oldest.n == 0 {
-		oldest = &q.alarms
+	l := &q.normal
+	if l.n == 0 {
+		l = &q.urgent
 	}
-	it := oldest.pop()
+	it := l.oldestLoose()
 	if it.key != nil && it.key.newest == it && !it.deletesNothing() {
+		l.count(it, -1)
 		it.Event = false
 		return Record{}, nil, false
 	}
-	l, _ := q.of(it)
 	l.remove(it)
-	r, k, _ = q.release(it)
+	r, k = q.release(it)
 	return r, k, true
 }
 
@@ -153,13 +199,6 @@ func (q *queue) dropOldest() (r Record, k *key, removed bool) {
 // a bound, since each may have another key. A receiver that has the key from an earlier epoch
 // removes it as the first round of pages closes that does not list it.
 func (it *item) deletesNothing() bool { return it.Delete && it.key.sent == nil && it.key.waiting == 1 }
-
-// remove removes a waiting state value.
-func (q *queue) remove(it *item) {
-	l, _ := q.of(it)
-	l.remove(it)
-	q.release(it)
-}
 
 // addMark adds a mark behind all that waits.
 func (q *queue) addMark() {
@@ -182,28 +221,30 @@ func (q *queue) removeMark() bool {
 
 func (q *queue) empty() bool { return q.urgent.head == nil && q.normal.head == nil }
 
-// pop removes the next record. newest reports that no newer one of its key waited.
-func (q *queue) pop() (r Record, k *key, newest bool) {
+// pop removes the next record. Of what waits of its key it is the oldest.
+func (q *queue) pop() (Record, *key) {
 	l := &q.urgent
 	if l.head == nil {
 		l = &q.normal
 	}
 	it := l.head
 	l.remove(it)
-	if it.loose() {
-		_, loose := q.of(it)
-		loose.pop()
-	}
 	return q.release(it)
 }
 
-func (q *queue) release(it *item) (r Record, k *key, newest bool) {
-	r, k = it.Record, it.key
+func (q *queue) release(it *item) (Record, *key) {
+	r, k := it.Record, it.key
 	q.held -= holds(&r)
 	if k != nil {
 		k.waiting--
-		if newest = k.newest == it; newest {
-			k.newest = nil
+		if k.newest == it {
+			k.newest = it.older
+		}
+		if it.newer != nil {
+			it.newer.older = it.older
+		}
+		if it.older != nil {
+			it.older.newer = it.newer
 		}
 	}
 	q.bytes -= r.size()
@@ -213,7 +254,7 @@ func (q *queue) release(it *item) (r Record, k *key, newest bool) {
 	}
 	*it = item{next: q.free}
 	q.free = it
-	return r, k, newest
+	return r, k
 }
 
 // holds returns 1 for a record that has a Left.
@@ -232,34 +273,5 @@ func (q *queue) newItem(r *Record) *item {
 	}
 	q.free = it.next
 	it.Record, it.next = *r, nil // the rest is zero
-	return it
-}
-
-// ring is a queue of items that grows as needed. Their sizes must not change.
-type ring struct {
-	buf     []*item
-	head, n int
-	bytes   int
-}
-
-func (r *ring) push(it *item) {
-	if r.n == len(r.buf) {
-		grown := make([]*item, max(64, 2*len(r.buf)))
-		for i := range r.n {
-			grown[i] = r.buf[(r.head+i)%len(r.buf)]
-		}
-		r.buf, r.head = grown, 0
-	}
-	r.buf[(r.head+r.n)%len(r.buf)] = it
-	r.n++
-	r.bytes += it.size()
-}
-
-func (r *ring) pop() *item {
-	it := r.buf[r.head]
-	r.buf[r.head] = nil
-	r.head = (r.head + 1) % len(r.buf)
-	r.n--
-	r.bytes -= it.size()
 	return it
 }

@@ -13,7 +13,10 @@ import (
 func ev(v string) Record       { return Record{Payload: []byte(v), Event: true} }
 func st(k, v string) Record    { return Record{Key: []byte(k), Payload: []byte(v)} }
 func keyed(k, v string) Record { return Record{Key: []byte(k), Payload: []byte(v), Event: true} }
-func urgent(r Record) Record   { r.Urgent = true; return r }
+func gone(k, v string) Record {
+	return Record{Key: []byte(k), Payload: []byte(v), Event: true, Delete: true}
+}
+func urgent(r Record) Record { r.Urgent = true; return r }
 
 // indexedQueue is a queue with the index of its keys.
 type indexedQueue struct {
@@ -33,7 +36,7 @@ func (q *indexedQueue) put(r Record) (conflated bool) {
 }
 
 func (q *indexedQueue) next() Record {
-	r, k, _ := q.pop()
+	r, k := q.pop()
 	q.keys.release(k, r.Key)
 	return r
 }
@@ -64,6 +67,19 @@ func TestQueueOrder(t *testing.T) {
 			1, []string{"3", "2"}},
 		{"a state becomes part of the urgent record that waits",
 			[]Record{urgent(st("k", "1")), st("k", "2")}, 1, []string{"2"}},
+		{"an urgent event is behind its key's older event, before others",
+			[]Record{ev("1"), keyed("k", "2"), ev("3"), urgent(keyed("k", "4"))}, 0, []string{"2", "4", "1", "3"}},
+		{"an urgent state is behind its key's older event, and replaces the state behind that",
+			[]Record{ev("1"), keyed("k", "2"), st("k", "3"), urgent(st("k", "4"))}, 1, []string{"2", "4", "1"}},
+		{"an urgent deletion is behind its key's older records",
+			[]Record{ev("1"), st("k", "2"), keyed("k", "3"), urgent(gone("k", "4"))}, 0, []string{"2", "3", "4", "1"}},
+		{"an urgent event is behind a deletion of its key",
+			[]Record{ev("1"), gone("k", "2"), urgent(keyed("k", "3"))}, 0, []string{"2", "3", "1"}},
+		{"an event between two urgent ones of its key stays between them",
+			[]Record{ev("1"), urgent(keyed("k", "2")), urgent(ev("3")), keyed("k", "4"), urgent(keyed("k", "5"))}, 0,
+			[]string{"2", "3", "4", "5", "1"}},
+		{"an event behind an urgent one of its key waits its turn",
+			[]Record{ev("1"), urgent(keyed("k", "2")), keyed("k", "3")}, 0, []string{"2", "1", "3"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
