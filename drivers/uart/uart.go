@@ -29,7 +29,8 @@ import (
 
 const (
 	writeDeadline = 100 * time.Millisecond
-	maxQueued     = 2 // codewords in the kernel's queue
+	maxQueued     = 2   // codewords in the kernel's queue
+	longestWord   = 259 // bytes of a codeword with its marker: shorter ones do not make the queue shorter
 	maxBaud       = 4_000_000
 	// gather is how long after a read the next one begins. A UART hands over a few bytes at a time, and QEMU's
 	// one: without a pause each is a wake-up of the process. At 4 Mbaud it is 800 bytes, of 4,095 that the
@@ -71,7 +72,7 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 		}
 	}
 	for _, word := range frames {
-		if t.queued() > (maxQueued-1)*len(word) {
+		if full(t.queued()) {
 			return sent, nil
 		}
 		n, err := t.write(word)
@@ -97,6 +98,9 @@ func (t *Transmitter) write(b []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// full reports whether a queue of so many bytes takes no other word now.
+func full(queued int) bool { return queued > (maxQueued-1)*longestWord }
 
 // queued is 0 where the kernel does not say (a pty).
 func (t *Transmitter) queued() (n int) {

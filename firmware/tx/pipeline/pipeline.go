@@ -31,8 +31,9 @@ import (
 
 // Transmitter is a medium. It has no way to receive.
 type Transmitter interface {
-	// Transmit sends frames in order and returns how many have left. It does
-	// not keep them, and blocks for a few milliseconds at most.
+	// Transmit sends frames in order and returns how many have left: fewer than all, without
+	// an error, while it has no room for more. It does not keep them, and blocks for a few
+	// milliseconds at most.
 	Transmit(frames [][]byte) (sent int, err error)
 	Close() error
 }
@@ -73,6 +74,7 @@ type Link struct {
 	sender *send.Sender
 	pacer  *send.Pacer
 	wake   chan struct{}
+	pause  *time.Timer // between two attempts to transmit a batch
 	ports  []*port
 
 	words  [][]byte // encoded frames
@@ -94,7 +96,8 @@ const (
 	keepEvery = 100 * time.Millisecond // totals of records without a Left
 	catchUp   = 4 * time.Millisecond   // what the pacer makes up for after a pause
 	maxBatch  = 64 << 10               // bytes passed to the medium at once
-	retry     = 20 * time.Millisecond  // of a medium that is away
+	retry     = 20 * time.Millisecond  // of a medium that is away; one without room is tried again earlier
+	leastWait = 100 * time.Microsecond // for room, so that a medium without a time of its own is not asked all the time
 	beside    = 200 * time.Millisecond // of the line: how long droppable events delay those with a Left
 	held      = 100 * time.Millisecond // of the line: what waits in a channel of events with a Left
 	drainFor  = 500 * time.Millisecond // at the end, for what still waits
@@ -258,10 +261,8 @@ func (l *Link) transmit(ctx context.Context, now time.Time) bool {
 			break
 		}
 		l.keepTotalsIfDue(time.Now())
-		select {
-		case <-ctx.Done():
+		if !l.waitToRetry(ctx, err != nil) {
 			return false
-		case <-time.After(retry):
 		}
 	}
 	if l.sender.Acknowledging() {
@@ -271,6 +272,27 @@ func (l *Link) transmit(ctx context.Context, now time.Time) bool {
 	l.keepTotalsIfDue(now)
 	l.sender.Sent()
 	return true
+}
+
+// waitToRetry waits until a medium that did not take all of a batch is to have the rest, and
+// returns false when ctx ended before that. One that has no room is busy for Ahead at least: it
+// is asked again at half of that, so that its line never runs empty.
+func (l *Link) waitToRetry(ctx context.Context, away bool) bool {
+	wait := retry
+	if !away {
+		wait = min(max(l.config.Ahead/2, leastWait), retry)
+	}
+	if l.pause == nil {
+		l.pause = time.NewTimer(wait)
+	} else {
+		l.pause.Reset(wait)
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.pause.C:
+		return true
+	}
 }
 
 // setMedium keeps the medium's state, and logs when it changes.
