@@ -38,7 +38,6 @@ package ethernet
 
 import (
 	"encoding/binary"
-	"time"
 )
 
 // What IEEE 802.3 gives and takes at an MTU of 1500.
@@ -62,9 +61,6 @@ const (
 	headSize   = macSize + lengthSize
 
 	batch = 64 // frames per system call
-
-	firstPause = 50 * time.Millisecond // before a lost interface is opened again
-	maxPause   = 2 * time.Second
 )
 
 // head is what stands before a frame.
@@ -92,17 +88,4 @@ func open(b []byte) (frame []byte, ok bool) {
 		return nil, false
 	}
 	return b[:n:n], true
-}
-
-// pause spaces the attempts to take an interface up again.
-type pause struct {
-	until  time.Time
-	length time.Duration
-}
-
-func (p *pause) over(now time.Time) bool { return !now.Before(p.until) }
-
-func (p *pause) begin(now time.Time) {
-	p.length = min(max(2*p.length, firstPause), maxPause)
-	p.until = now.Add(p.length)
 }

@@ -5,10 +5,8 @@ import (
 	"encoding/hex"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 var source = []byte{2, 0, 0, 0, 0, 1}
@@ -73,28 +71,6 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("got %x, want the start of %x", again[macSize:], b[macSize:])
 		}
 	})
-}
-
-func TestPausesGrowToALimit(t *testing.T) {
-	var p pause
-	now := time.Unix(1000, 0)
-	var got []time.Duration
-	for range 8 {
-		if !p.over(now) {
-			t.Fatalf("not over at %s", now)
-		}
-		p.begin(now)
-		if p.over(now) {
-			t.Fatal("over at once")
-		}
-		got = append(got, p.until.Sub(now))
-		now = p.until
-	}
-	ms := time.Millisecond
-	if want := []time.Duration{50 * ms, 100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 2000 * ms,
-		2000 * ms}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
 }
 
 func TestOneWayIsInTheTypes(t *testing.T) {

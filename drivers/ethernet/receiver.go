@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heliograph/drivers/backoff"
 	"heliograph/drivers/udp/mmsg"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,7 @@ type Receiver struct {
 	malformed atomic.Uint64
 
 	away  error // why there is no socket
-	pause pause
+	pause backoff.Pause
 
 	messages [batch]mmsg.Message
 	vectors  [batch]unix.Iovec
@@ -154,7 +155,7 @@ func (r *Receiver) current(timeout time.Duration) (*mmsg.Receiver, error) {
 	case s != nil:
 		return s, nil
 	}
-	if wait := time.Until(r.pause.until); wait > 0 {
+	if wait := time.Until(r.pause.Until()); wait > 0 {
 		select {
 		case <-r.closing:
 			return nil, errClosed(r.name)
@@ -165,10 +166,10 @@ func (r *Receiver) current(timeout time.Duration) (*mmsg.Receiver, error) {
 		}
 	}
 	if r.away = r.open(); r.away != nil {
-		r.pause.begin(time.Now())
+		r.pause.Begin(time.Now())
 		return nil, r.away
 	}
-	r.pause = pause{}
+	r.pause = backoff.Pause{}
 	r.log.Info("interface opened again", "interface", r.name)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -191,7 +192,7 @@ func (r *Receiver) lose(s *mmsg.Receiver, cause error) error {
 	}
 	r.count(s)
 	r.socket = nil
-	r.pause.begin(time.Now())
+	r.pause.Begin(time.Now())
 	return errors.Join(r.away, s.Close())
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"heliograph/drivers/backoff"
 	"heliograph/drivers/udp/mmsg"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ type Transmitter struct {
 
 	stuck time.Time // since when nothing was taken; zero: the last frame was
 	away  error     // why there is no socket
-	pause pause
+	pause backoff.Pause
 
 	messages [batch]mmsg.Message
 	vectors  [batch][2]unix.Iovec
@@ -191,14 +192,14 @@ func (t *Transmitter) current(now time.Time) (*mmsg.Sender, error) {
 		return nil, errClosed(t.name)
 	case s != nil:
 		return s, nil
-	case !t.pause.over(now):
+	case !t.pause.Over(now):
 		return nil, t.away
 	}
 	if t.away = t.open(); t.away != nil {
-		t.pause.begin(time.Now())
+		t.pause.Begin(time.Now())
 		return nil, t.away
 	}
-	t.pause = pause{}
+	t.pause = backoff.Pause{}
 	t.log.Info("interface opened again", "interface", t.name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -220,7 +221,7 @@ func (t *Transmitter) lose(s *mmsg.Sender, cause error) error {
 		return t.away
 	}
 	t.socket = nil
-	t.pause.begin(time.Now())
+	t.pause.Begin(time.Now())
 	return errors.Join(t.away, s.Close())
 }
 

@@ -22,6 +22,13 @@ func TestLineErrorsAreReadWhereTheKernelPutsThem(t *testing.T) {
 	}
 }
 
+func TestLineErrorsOfAllOpeningsAddUp(t *testing.T) {
+	one, other := LineErrors{1, 2, 3, 4, 5}, LineErrors{10, 20, 30, 40, 50}
+	if got, want := one.plus(other), (LineErrors{11, 22, 33, 44, 55}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestLineErrorsCountFromTheOpening(t *testing.T) {
 	before := lineErrors{overrun: math.MaxUint32, frame: 5, parity: 7, breaks: 0, bufferOverrun: 9}
 	now := lineErrors{overrun: 2, frame: 8, parity: 7, breaks: 1, bufferOverrun: 19}

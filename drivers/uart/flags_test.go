@@ -14,7 +14,7 @@ func TestEachSideOpensOneWayAndLocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mode(t, tx.file, unix.O_WRONLY)
+	mode(t, tx.port.file, unix.O_WRONLY)
 	if _, _, err := OpenReceiver(path, 9600); err == nil {
 		t.Error("a locked port was opened twice, want an error")
 	}
@@ -24,7 +24,7 @@ func TestEachSideOpensOneWayAndLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer rx.Close()
-	mode(t, rx.file, unix.O_RDONLY)
+	mode(t, rx.port.file, unix.O_RDONLY)
 }
 
 func mode(t *testing.T, f *os.File, want int) {

@@ -263,7 +263,7 @@ func TestAWordCutShortIsContinued(t *testing.T) {
 	}
 }
 
-func TestAnUnpluggedTransmitterSaysReopen(t *testing.T) {
+func TestAnUnpluggedTransmitterReturnsAnError(t *testing.T) {
 	master, path := drivertest.OpenPTY(t)
 	tx, _, err := uart.OpenTransmitter(path, 921600)
 	if err != nil {

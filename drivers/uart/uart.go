@@ -38,44 +38,52 @@ const (
 	gather = 2 * time.Millisecond
 )
 
-// Transmitter writes codewords. Not safe for concurrent use.
+// Transmitter writes codewords. Not safe for concurrent use, but for Close and Arrived.
 type Transmitter struct {
-	file *os.File
+	port *port
 	rest []byte // of a word cut short: finished first next time
 }
 
-// OpenTransmitter opens and sets device.
+// OpenTransmitter opens and sets device, and opens it again after an error.
 func OpenTransmitter(device string, baud int) (*Transmitter, []string, error) {
-	f, warnings, err := open(device, baud, unix.O_WRONLY, false)
+	p, warnings, err := openPort(device, baud, unix.O_WRONLY)
 	if err != nil {
 		return nil, nil, err
 	}
-	return TransmitterFromFile(f), warnings, nil
+	return &Transmitter{port: p}, warnings, nil
 }
 
 // TransmitterFromFile adopts a descriptor that is already set and non-blocking.
-func TransmitterFromFile(f *os.File) *Transmitter { return &Transmitter{file: f} }
+func TransmitterFromFile(f *os.File) *Transmitter { return &Transmitter{port: &port{file: f}} }
 
 // Transmit writes each word and returns how many were taken. It stops early,
 // without an error, while the queue is full. A word cut short counts as taken;
-// its rest leaves first next time. After an error the port has to be
-// reopened.
+// its rest leaves first next time, unless the port was opened again. While the
+// port is away it returns an error at once.
 func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
-	if err := t.file.SetWriteDeadline(time.Now().Add(writeDeadline)); err != nil {
-		return 0, fmt.Errorf("uart: setting the write deadline: %w", err)
+	now := time.Now()
+	f, again, err := t.port.current(now)
+	if err != nil {
+		return 0, err
+	}
+	if again {
+		t.rest = t.rest[:0]
+	}
+	if err := f.SetWriteDeadline(now.Add(writeDeadline)); err != nil {
+		return 0, t.port.lose(f, fmt.Errorf("setting the write deadline: %w", err))
 	}
 	if len(t.rest) > 0 {
-		n, err := t.write(t.rest)
+		n, err := t.write(f, t.rest)
 		t.rest = t.rest[:copy(t.rest, t.rest[n:])]
 		if err != nil || len(t.rest) > 0 {
 			return 0, err
 		}
 	}
 	for _, word := range frames {
-		if full(t.queued()) {
+		if full(queued(f)) {
 			return sent, nil
 		}
-		n, err := t.write(word)
+		n, err := t.write(f, word)
 		if err != nil {
 			return sent, err
 		}
@@ -91,10 +99,10 @@ func (t *Transmitter) Transmit(frames [][]byte) (sent int, err error) {
 	return sent, nil
 }
 
-func (t *Transmitter) write(b []byte) (int, error) {
-	n, err := t.file.Write(b)
+func (t *Transmitter) write(f *os.File, b []byte) (int, error) {
+	n, err := f.Write(b)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, fmt.Errorf("uart: writing, reopen the port: %w", err)
+		return n, t.port.lose(f, fmt.Errorf("writing: %w", err))
 	}
 	return n, nil
 }
@@ -103,8 +111,8 @@ func (t *Transmitter) write(b []byte) (int, error) {
 func full(queued int) bool { return queued > (maxQueued-1)*longestWord }
 
 // queued is 0 where the kernel does not say (a pty).
-func (t *Transmitter) queued() (n int) {
-	raw, err := t.file.SyscallConn()
+func queued(f *os.File) (n int) {
+	raw, err := f.SyscallConn()
 	if err != nil {
 		return 0
 	}
@@ -113,42 +121,51 @@ func (t *Transmitter) queued() (n int) {
 }
 
 // Close releases the port.
-func (t *Transmitter) Close() error { return t.file.Close() }
+func (t *Transmitter) Close() error { return t.port.close() }
 
-// Receiver reads chunks. Not safe for concurrent use, but for Counts.
+// Receiver reads chunks. Not safe for concurrent use, but for Close and Counts.
 type Receiver struct {
-	file   *os.File
-	before lineErrors // of earlier users of the port
-	counts bool       // the port's driver does
-	next   time.Time  // read, at the earliest
+	port   *port
+	errors errorCounter
+	next   time.Time // read, at the earliest
 	buffer [4096]byte
 }
 
-// OpenReceiver opens and sets device.
+// OpenReceiver opens and sets device, and opens it again after an error.
 func OpenReceiver(device string, baud int) (*Receiver, []string, error) {
-	f, warnings, err := open(device, baud, unix.O_RDONLY, false)
+	p, warnings, err := openPort(device, baud, unix.O_RDONLY)
 	if err != nil {
 		return nil, nil, err
 	}
-	return ReceiverFromFile(f), warnings, nil
+	return newReceiver(p), warnings, nil
 }
 
 // ReceiverFromFile adopts a descriptor that is already set and non-blocking.
-func ReceiverFromFile(f *os.File) *Receiver {
-	r := &Receiver{file: f}
-	r.before, r.counts = readLineErrors(f)
+func ReceiverFromFile(f *os.File) *Receiver { return newReceiver(&port{file: f}) }
+
+func newReceiver(p *port) *Receiver {
+	r := &Receiver{port: p}
+	r.errors.begin(p)
 	return r
 }
 
 // Receive delivers what arrives within timeout, at most one chunk, valid only
 // during the call. It may take gather longer than that, after a chunk that did not fill
-// half of the buffer. Silence is not an error; after an error the port has to be reopened.
+// half of the buffer. Silence is not an error. While the port is away it returns one at once.
 func (r *Receiver) Receive(timeout time.Duration, deliver func(chunk []byte)) error {
 	time.Sleep(time.Until(r.next))
-	if err := r.file.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return fmt.Errorf("uart: setting the read deadline: %w", err)
+	now := time.Now()
+	f, again, err := r.port.current(now)
+	if err != nil {
+		return err
 	}
-	n, err := r.file.Read(r.buffer[:])
+	if again {
+		r.errors.begin(r.port)
+	}
+	if err := f.SetReadDeadline(now.Add(timeout)); err != nil {
+		return r.lose(f, fmt.Errorf("setting the read deadline: %w", err))
+	}
+	n, err := f.Read(r.buffer[:])
 	if n < len(r.buffer)/2 {
 		r.next = time.Now().Add(gather)
 	}
@@ -156,10 +173,18 @@ func (r *Receiver) Receive(timeout time.Duration, deliver func(chunk []byte)) er
 		deliver(r.buffer[:n])
 	}
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("uart: reading, reopen the port: %w", err)
+		return r.lose(f, fmt.Errorf("reading: %w", err))
 	}
 	return nil
 }
 
+// lose closes a file after an error.
+func (r *Receiver) lose(f *os.File, cause error) error {
+	if !r.port.handed() {
+		r.errors.end(r.port)
+	}
+	return r.port.lose(f, cause)
+}
+
 // Close releases the port.
-func (r *Receiver) Close() error { return r.file.Close() }
+func (r *Receiver) Close() error { return r.port.close() }
