@@ -126,6 +126,7 @@ func (c *Channel) countValue(seq uint64, old, kept bool) {
 		c.countDelivered(seq, old)
 	case !old:
 		c.counts.Lost++
+		c.holes.Add(c.epoch, seq, seq, false, c.now, c.now)
 	}
 }
 

@@ -46,6 +46,57 @@ func TestStateBeyondItsBudgetIsLostAndReported(t *testing.T) {
 	}
 }
 
+// TestAValueLostForWantOfRoomLeavesTheOneBeforeUnconfirmed: the sink still has that one.
+func TestAValueLostForWantOfRoomLeavesTheOneBeforeUnconfirmed(t *testing.T) {
+	for name, arrive := range map[string]func(s *scene, seq uint64, value string){
+		"by itself":  func(s *scene, seq uint64, value string) { s.set(seq, 1, "a", value) },
+		"in a batch": func(s *scene, seq uint64, value string) { s.batch(t, seq, change{1, value}) },
+		"in a page": func(s *scene, seq uint64, value string) {
+			s.totals(seq) // its live record was lost
+			s.page(t, record.Page{Last: true, Seq: seq, To: seq}, entry("a", value, seq, 1))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene()
+			s.Bound(&Budget{Channel: 1 + keyOverhead + 10, Total: 1 << 20})
+			s.set(1, 1, "a", "0123456789")
+			s.totals(1)
+			s.page(t, record.Page{Last: true, Seq: 1, To: 1}, entry("a", "0123456789", 1, 1))
+			if !s.Confirmed([]byte("a")) {
+				t.Fatal("a value that arrived is not confirmed")
+			}
+			arrive(s, 2, "0123456789+")
+			if st := s.Status(); s.Confirmed([]byte("a")) || st.Over != 1 || st.Lost != 1 {
+				t.Errorf("confirmed %v, got %+v; want a newest value that is lost", s.Confirmed([]byte("a")), st)
+			}
+			if at := s.Holes(); len(at) != 1 || at[0].First.Number != 2 || at[0].Records != 1 {
+				t.Errorf("holes %+v, want number 2", at)
+			}
+			if got := s.got[len(s.got)-1]; len(s.got) != 2 || got != "gone a=" || s.valueless != 1 {
+				t.Errorf("delivered %q, %d without a value; want that a's is gone", s.got, s.valueless)
+			}
+			arrive(s, 3, "9876543210++")
+			if len(s.got) != 2 {
+				t.Errorf("delivered %q after another that did not fit", s.got)
+			}
+			arrive(s, 4, "9876543210")
+			if st := s.Status(); !s.Confirmed([]byte("a")) || st.Over != 0 || !st.Complete {
+				t.Errorf("confirmed %v, got %+v; want the newest value", s.Confirmed([]byte("a")), st)
+			}
+		})
+	}
+}
+
+// TestAKeyOfAnEarlierRunWithoutRoomForItsValueIsGone: the sink's peer may have the value of that run.
+func TestAKeyOfAnEarlierRunWithoutRoomForItsValueIsGone(t *testing.T) {
+	s := newScene()
+	s.Bound(&Budget{Channel: 2 * (1 + keyOverhead), Total: 1 << 20})
+	s.Recall([][]byte{[]byte("a")})
+	s.set(1, 1, "a", strings.Repeat("x", 1+keyOverhead+1))
+	s.set(2, 2, "b", strings.Repeat("x", 1+keyOverhead+1)) // of this run
+	s.expect(t, Counts{Lost: 2}, false, "gone a=")
+}
+
 // TestKeysBeyondTheBudgetAreNotKept checks that keys alone have a bound.
 func TestKeysBeyondTheBudgetAreNotKept(t *testing.T) {
 	s := newScene()

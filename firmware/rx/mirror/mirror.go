@@ -72,10 +72,11 @@
 // # Memory
 //
 // What a channel keeps of keys and values has a budget (budget.go). A value that
-// does not fit is lost, and its key is kept without one, so that completeness can
-// still be decided for all others; a key that does not fit is not kept, and the
-// state is not complete. Deletions have a bound of their own (deleted.go): beyond it
-// the oldest are forgotten, and pages that were made before them are left out.
+// does not fit is lost: the value before is not the newest any more, and is withdrawn.
+// The key is kept without one, so that completeness can still be decided for all others;
+// a key that does not fit is not kept, and the state is not complete. The carousel brings
+// a value when there is room for it. Deletions have a bound of their own (deleted.go):
+// beyond it the oldest are forgotten, and pages that were made before them are left out.
 //
 // The package is pure: no I/O, no goroutine, no clock. It refuses to
 // interpret keys and payloads.
@@ -94,6 +95,9 @@ type Update struct {
 	Event   bool
 	Delete  bool
 	Late    bool // it is not the newest of its key, nor of its channel
+
+	// Valueless, with Delete: the key is there still, and there was no room for its newest value.
+	Valueless bool
 }
 
 // Channel is the state of one channel. Not safe for concurrent use.
@@ -146,6 +150,7 @@ type value struct {
 	round       uint32 // in which it last arrived
 	placeholder bool   // only the key is known
 	over        bool   // there was no room for its value
+	shown       bool   // the sink, or its peer since an earlier run, may have a value
 }
 
 // New returns a channel that calls deliver with every record, in order. It heals
@@ -189,7 +194,7 @@ func (c *Channel) Begin(epoch uint64, fromStart bool) {
 func (c *Channel) Recall(keys [][]byte) {
 	for _, key := range keys {
 		if c.keys[string(key)] == nil && c.roomForKey(key) {
-			c.addKey(key)
+			c.addKey(key).shown = true
 		}
 	}
 }
@@ -243,8 +248,9 @@ func (c *Channel) States(f func(key, payload []byte, time int64) bool) {
 	}
 }
 
-// Confirmed reports whether the key's value arrived, or was listed, since the last loss.
+// Confirmed reports whether the key's value arrived, or was listed, since the last loss. One for
+// which there was no room did not.
 func (c *Channel) Confirmed(key []byte) bool {
 	v := c.keys[string(key)]
-	return v != nil && v.round >= c.round.since
+	return v != nil && !v.over && v.round >= c.round.since
 }

@@ -10,7 +10,8 @@ import (
 // scene is a channel and what it delivered.
 type scene struct {
 	*Channel
-	got []string
+	got       []string
+	valueless int // of them
 }
 
 // Begin starts the next epoch.
@@ -19,6 +20,9 @@ func (s *scene) Begin(fromStart bool) { s.Channel.Begin(s.Channel.epoch+1, fromS
 func newScene() *scene {
 	s := &scene{}
 	s.Channel = New(func(u Update) {
+		if u.Valueless {
+			s.valueless++
+		}
 		word := "state"
 		switch {
 		case u.Delete && u.Event:

@@ -73,15 +73,24 @@ func (c *Channel) setValue(v *value, e *record.Entry, event, kept bool) {
 		if e.Seq > c.gap {
 			v.round = c.round.id
 		}
+		c.withdrawValue(v)
 		return
 	}
 	same := !event && v.seq == 0 && !v.placeholder && v.time == e.Time && bytes.Equal(v.payload, e.Payload)
-	v.payload, v.time, v.seq, v.placeholder = bytes.Clone(e.Payload), e.Time, e.Seq, false
+	v.payload, v.time, v.seq, v.placeholder, v.shown = bytes.Clone(e.Payload), e.Time, e.Seq, false, true
 	if e.Seq > c.gap {
 		v.round = c.round.id
 	}
 	if !same {
 		c.deliver(Update{Key: []byte(v.key), Payload: v.payload, Time: e.Time, Event: event})
+	}
+}
+
+// withdrawValue delivers that a key's value is not the newest any more, for which there was no room.
+func (c *Channel) withdrawValue(v *value) {
+	if v.shown {
+		v.shown = false
+		c.deliver(Update{Key: []byte(v.key), Delete: true, Valueless: true})
 	}
 }
 

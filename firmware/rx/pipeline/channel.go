@@ -92,6 +92,7 @@ func (c *Channel) deliver(u mirror.Update) {
 	if c.sink != nil {
 		c.sink.Deliver(sink.Update{
 			Key: u.Key, Payload: u.Payload, Time: sourceTime(u.Time), Event: u.Event, Delete: u.Delete, Late: u.Late,
+			Valueless: u.Valueless,
 		})
 	}
 }
@@ -133,6 +134,7 @@ func (c *Channel) Health() sink.Health {
 	defer c.link.mu.RUnlock()
 	s := c.mirror.Status()
 	return sink.Health{
-		Stale: c.link.stale(), Complete: s.Complete, Totals: c.totals, State: sink.State(s.State), Reason: s.Reason,
+		Stale: c.link.stale(), Complete: s.Complete, Valueless: s.Over > 0, Totals: c.totals,
+		State: sink.State(s.State), Reason: s.Reason,
 	}
 }

@@ -43,6 +43,9 @@ type Update struct {
 	// is never the key's newest value, and comes in the order of its channel among the
 	// late ones.
 	Late bool
+	// Valueless, with Delete: the key is there still, and there was no room for its newest value. The
+	// one before must not pass for the newest; Confirmed is false of it.
+	Valueless bool
 }
 
 // Sink takes the records of one channel.
@@ -96,7 +99,10 @@ type Channel interface {
 // Health is what is known about the way from the source to a channel's snapshot.
 type Health struct {
 	Stale    bool // the link is silent, or delays, for longer than stale_after
-	Complete bool // every key is here, with a value that nothing lost can have changed
+	Complete bool // every key is here, with a value that nothing lost can have changed; but see Valueless
+	// Valueless: the newest values of some keys are not here, because there was no room for them.
+	// Confirmed is false of these keys.
+	Valueless bool
 	// Totals is how often the transmitter's account of the channel has come since the link was
 	// silent last. It says whether records before it are lost, and whether the source is complete;
 	// 0: what was lost meanwhile is not known.

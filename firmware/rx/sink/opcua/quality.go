@@ -11,7 +11,7 @@ import (
 
 const (
 	fullService   = 255 // OPC 10000-4 §6.6.2.4.2, "healthy" begins at 200
-	degradedLevel = 199 // "degraded": the snapshot is not complete
+	degradedLevel = 199 // "degraded": the snapshot is not complete, or lacks values
 	noDataLevel   = 1   // "no data": values are not updated
 	swapTimeout   = 2 * time.Minute
 )
@@ -49,9 +49,10 @@ func (m *mirror) updateQuality(ch Channel, h sink.Health, now time.Time) (why st
 	m.updateTypes(now)
 	q.wasComplete = q.wasComplete || h.Complete && m.announced && m.next == nil
 	overlay, why := m.currentOverlay(h)
-	due := overlay == ua.StatusOK && (q.lossPending || !h.Complete) && now.Sub(q.lastCheck) >= confirmEvery
+	lost := !h.Complete || h.Valueless
+	due := overlay == ua.StatusOK && (q.lossPending || lost) && now.Sub(q.lastCheck) >= confirmEvery
 	if overlay != q.overlay || due {
-		q.overlay, q.lossPending, q.lastCheck = overlay, !h.Complete, now
+		q.overlay, q.lossPending, q.lastCheck = overlay, lost, now
 		m.updateValues(ch)
 	}
 	m.setServerState(h)
@@ -122,7 +123,7 @@ func (m *mirror) setServerState(h sink.Health) {
 		if q.wasComplete {
 			missing = ua.StatusBadNoCommunication
 		}
-	case !h.Complete:
+	case !h.Complete || h.Valueless:
 		level = degradedLevel
 	}
 	m.server.SetMissing(missing)

@@ -87,6 +87,27 @@ func TestUnconfirmedValuesAreUncertainAfterALoss(t *testing.T) {
 	}
 }
 
+// A value for which there was no room is not on its way: the snapshot is complete, but for it.
+func TestAValueWhoseNextOneHadNoRoomIsUncertain(t *testing.T) {
+	l := complete(t)
+	l.health.Valueless = true
+	l.unconfirmed[string(valueKey(7, 0))] = true
+	l.judge(confirmEvery)
+	l.want("a", 1, lastGood)
+	l.want("b", 2, good)
+	if l.server.level != degradedLevel {
+		t.Errorf("ServiceLevel is %d, want %d", l.server.level, degradedLevel)
+	}
+	l.health.Valueless = false // there is room again, and its value came
+	delete(l.unconfirmed, string(valueKey(7, 0)))
+	l.value(7, 0, 1)
+	l.judge(confirmEvery)
+	l.want("a", 1, good)
+	if l.server.level != fullService {
+		t.Errorf("ServiceLevel is %d, want %d", l.server.level, fullService)
+	}
+}
+
 // The first tick after an outage: clients would be notified of each value that is served as Good.
 func TestAnOutageWithLossesLeavesNoValueGoodThatIsNotConfirmed(t *testing.T) {
 	for name, l := range map[string]*link{"complete before": complete(t), "not complete yet": begun(t)} {

@@ -112,8 +112,12 @@ func (s *Sink) Counters() []counter.Set {
 }
 
 // Deliver implements sink.Sink. A late record has no place without a history: its time is
-// over, and it counts as expired.
+// over, and it counts as expired. A value for whose successor there was no room stays, and
+// updateQuality has it Uncertain.
 func (s *Sink) Deliver(u sink.Update) {
+	if u.Valueless {
+		return
+	}
 	if u.Late && s.mirror.history == nil {
 		s.channel.Expired(1)
 		return

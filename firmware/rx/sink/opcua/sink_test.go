@@ -101,3 +101,17 @@ func TestLateRecordsExpireWithoutAHistory(t *testing.T) {
 		t.Errorf("got %d expired, %d refused, %d queued; want 2 expired", l.expired, l.refused, len(s.queue))
 	}
 }
+
+// The last value stays, for updateQuality, when there was no room for the next one.
+func TestAValueWithoutItsSuccessorStays(t *testing.T) {
+	l := newLink(t)
+	s := New(config.OPCUASink{Channel: "hall"}, t.TempDir(),
+		Deps{Server: l.server, Channel: l}, slog.New(slog.DiscardHandler))
+	l.mirror = s.mirror
+	l.announce(7)
+	l.block(7, "a")
+	l.value(7, 0, 1)
+	s.Deliver(sink.Update{Key: valueKey(7, 0), Delete: true, Valueless: true})
+	s.applyQueued(0)
+	l.want("a", 1, good)
+}
