@@ -87,6 +87,59 @@ func TestAValueLostForWantOfRoomLeavesTheOneBeforeUnconfirmed(t *testing.T) {
 	}
 }
 
+// TestAValueComesBackWhenThereIsRoomAgain checks that the carousel brings a value that was lost for
+// want of room, and that it counts once.
+func TestAValueComesBackWhenThereIsRoomAgain(t *testing.T) {
+	big := strings.Repeat("x", 1000)
+	want := func(t *testing.T, s *scene, c Counts) {
+		t.Helper()
+		if st := s.Status(); st.Counts != c || st.Over != 0 || !s.Confirmed([]byte("b")) {
+			t.Errorf("got %+v, want %+v and no key without its value", st, c)
+		}
+		s.expectState(t, "map[b:"+big+"]")
+	}
+	for name, l := range map[string]Late{"nothing late": None, "in order": InOrder, "any order": AnyOrder} {
+		lose := func(t *testing.T) *scene { // the value of b
+			s := newScene()
+			s.TakeLate(l)
+			s.Bound(&Budget{Channel: 2 * 1000, Total: 1 << 20})
+			s.set(1, 1, "a", big)
+			s.set(2, 2, "b", big)
+			s.totals(2)
+			s.page(t, record.Page{Last: true, Seq: 2, To: 2}, entry("a", big, 1, 1), entry("b", big, 2, 2))
+			if st := s.Status(); st.Over != 1 || st.Lost != 1 {
+				t.Fatalf("got %+v, want the value of b lost", st)
+			}
+			return s
+		}
+		t.Run(name, func(t *testing.T) {
+			s := lose(t)
+			s.del(3, 1, "a")
+			for range 2 {
+				s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("b", big, 2, 2))
+			}
+			want(t, s, Counts{Delivered: 3})
+		})
+		t.Run(name+", with a later value", func(t *testing.T) {
+			s := lose(t)
+			s.del(3, 1, "a")
+			s.batch(t, 4, change{2, big})
+			s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("b", "older", 2, 2))
+			want(t, s, Counts{Delivered: 3, Lost: 1})
+		})
+		if l == None {
+			continue
+		}
+		t.Run(name+", healed before", func(t *testing.T) {
+			s := lose(t)
+			s.replay(t, 1, 2, 2, 2)
+			s.del(3, 1, "a")
+			s.page(t, record.Page{Last: true, Seq: 3, To: 3}, entry("b", big, 2, 2))
+			want(t, s, Counts{Delivered: 3, Healed: 1})
+		})
+	}
+}
+
 // TestAKeyOfAnEarlierRunWithoutRoomForItsValueIsGone: the sink's peer may have the value of that run.
 func TestAKeyOfAnEarlierRunWithoutRoomForItsValueIsGone(t *testing.T) {
 	s := newScene()

@@ -32,8 +32,10 @@ func (c *Channel) applyEntry(p *record.Page, e *record.Entry, round uint32) {
 	if v != nil {
 		v.round = max(v.round, round)
 	}
-	if v != nil && v.seq >= e.Seq || e.Created >= c.expect {
-		return // known, or its live record is still on its way, or will be found lost
+	if v != nil && (v.seq > e.Seq || v.seq == e.Seq && !v.over) || e.Created >= c.expect {
+		// Known, or its live record is still on its way, or will be found lost. A value that had no
+		// room may have it now.
+		return
 	}
 	if v == nil {
 		if c.tombstones.has(e.Key) {
