@@ -33,7 +33,7 @@ func (m *mirror) applyLate(u *sink.Update) error {
 		return nil // the structure as it was has no history
 	case k.Generation != m.current.Generation || !m.announced:
 		return errGeneration
-	case int(k.Number) >= len(m.nodes) || m.nodes[k.Number].node == (rawvalue.NodeID{}):
+	case m.nodes[k.Number] == nil || m.nodes[k.Number].node == (rawvalue.NodeID{}):
 		return errUnknownNode
 	}
 	raw, err := payload.ParseValue(make([]byte, 0, len(u.Payload)+16), u.Payload, u.Time)

@@ -79,7 +79,8 @@ func browseName(n *addrspace.Node) (namespace uint16, name string) {
 
 // isCached reports whether the cache keeps a value.
 func (m *mirror) isCached(k payload.Key) bool {
-	return k.Generation == m.current.Generation && int(k.Number) < len(m.nodes) && m.nodes[k.Number].isMetadata()
+	v := m.nodes[k.Number]
+	return k.Generation == m.current.Generation && v != nil && v.isMetadata()
 }
 
 // updateTypes finds the variables below the Types folder again after the structure has changed,
@@ -91,8 +92,7 @@ func (m *mirror) updateTypes(now time.Time) {
 	m.typesOutdated, m.typesChecked = false, now
 	var below map[rawvalue.NodeID]bool
 	m.server.Space().View(func(v addrspace.View) { below = variablesBelow(v, rawvalue.NodeID{Number: id.TypesFolder}) })
-	for h := range m.nodes {
-		v := &m.nodes[h]
+	for _, v := range m.nodes {
 		if is := v.exists && below[v.node]; is != v.belowTypes {
 			v.belowTypes = is
 			m.serve(v)

@@ -65,7 +65,7 @@ type mirror struct {
 	next             *payload.SpaceHeader // the next generation, until it is complete
 	nextSince        time.Time            // when next was announced
 	nextTotals       uint64               // Health.Totals by then
-	nodes            []variable           // by handle
+	nodes            map[uint32]*variable // by handle; those that a block or a value has named
 	events           events
 	quality          quality
 	structureChanged bool          // since the cache was written
@@ -76,8 +76,8 @@ type mirror struct {
 }
 
 func newMirror(s Server, h *History, refused func(uint64), log *slog.Logger) *mirror {
-	return &mirror{server: s, history: h, refused: refused, log: log, events: newEvents(s, h),
-		quality: quality{sourceLevel: fullService}}
+	return &mirror{server: s, history: h, refused: refused, log: log, nodes: map[uint32]*variable{},
+		events: newEvents(s, h), quality: quality{sourceLevel: fullService}}
 }
 
 // handleUpdate applies an update, and counts it if it is unusable.
@@ -179,7 +179,7 @@ func (m *mirror) swapGeneration(ch Channel) {
 	for range m.events.takeEarly() {
 		m.countUnusable(errGeneration)
 	}
-	m.nodes, m.events = nil, newEvents(m.server, m.history)
+	m.nodes, m.events = map[uint32]*variable{}, newEvents(m.server, m.history)
 	if err := m.server.Space().Replace(func(func(addrspace.Node) bool) {}); err != nil {
 		m.log.Error("address space not cleared", "error", err)
 	}

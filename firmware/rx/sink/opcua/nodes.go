@@ -32,51 +32,66 @@ type variable struct {
 // isMetadata reports whether the value always keeps the source's quality.
 func (v *variable) isMetadata() bool { return v.metadataProperty || v.belowTypes }
 
-// variableAt returns the variable of a handle.
+// variableAt returns the variable of a handle, a new one if a block or a value names it first.
 func (m *mirror) variableAt(handle uint32) *variable {
-	if int(handle) >= len(m.nodes) {
-		m.nodes = append(m.nodes, make([]variable, int(handle)+1-len(m.nodes))...)
+	v := m.nodes[handle]
+	if v == nil {
+		v = &variable{}
+		m.nodes[handle] = v
 	}
-	return &m.nodes[handle]
+	return v
 }
 
-// maxHandle bounds what is allocated for a handle.
+// maxHandle bounds the handles, as many as a source has nodes at most.
 const maxHandle = 16 << 20
+
+// slotNode is a node of a block.
+type slotNode struct {
+	slot byte
+	node addrspace.Node
+}
+
+// unpackBlock returns the nodes of a block. A deleted one has none.
+func (m *mirror) unpackBlock(packed []byte) (nodes []slotNode, err error) {
+	if len(packed) > 0 {
+		err = m.packer.Unpack(packed, func(slot byte, n addrspace.Node) { nodes = append(nodes, slotNode{slot, n}) })
+	}
+	return nodes, err
+}
 
 // applyBlock replaces the nodes of a block, and reports the changes to clients.
 func (m *mirror) applyBlock(number uint32, packed []byte) error {
 	if number >= maxHandle/payload.BlockNodes {
 		return payload.ErrMalformed
 	}
+	nodes, err := m.unpackBlock(packed)
+	if err != nil {
+		return err
+	}
 	var changes []addrspace.Change
 	var here, shows [payload.BlockNodes]bool
 	first := number * payload.BlockNodes
-	if len(packed) > 0 { // a deleted block has none
-		err := m.packer.Unpack(packed, func(slot byte, n addrspace.Node) {
-			here[slot] = true
-			name := m.historyName(&n)
-			readOnly(&n, name != nil, m.history != nil)
-			absent := removeValue(&n)
-			changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
-			v := m.variableAt(first + uint32(slot))
-			unnamed := v.exists && v.historyName == nil
-			v.node, v.metadataProperty, v.historyName = n.ID, isMetadata(&n), name
-			shows[slot] = !v.exists || absent != nil || v.absent != nil
-			v.absent = absent
-			if unnamed {
-				m.keepValue(v) // it arrived before its namespace
-			}
-		})
-		if err != nil {
-			return err
+	for i := range nodes {
+		slot, n := nodes[i].slot, nodes[i].node
+		here[slot] = true
+		name := m.historyName(&n)
+		readOnly(&n, name != nil, m.history != nil)
+		absent := removeValue(&n)
+		changes = append(changes, addrspace.Change{Kind: addrspace.Put, Node: n})
+		v := m.variableAt(first + uint32(slot))
+		unnamed := v.exists && v.historyName == nil
+		v.node, v.metadataProperty, v.historyName = n.ID, isMetadata(&n), name
+		shows[slot] = !v.exists || absent != nil || v.absent != nil
+		v.absent = absent
+		if unnamed {
+			m.keepValue(v) // it arrived before its namespace
 		}
 	}
 	for slot, exists := range here {
-		h := first + uint32(slot)
-		if exists || int(h) >= len(m.nodes) || !m.nodes[h].exists {
+		v := m.nodes[first+uint32(slot)]
+		if exists || v == nil || !v.exists {
 			continue
 		}
-		v := &m.nodes[h]
 		v.exists = false
 		m.server.Remove(v.node)
 		changes = append(changes, addrspace.Change{Kind: addrspace.Remove, Node: addrspace.Node{ID: v.node}})
@@ -87,22 +102,27 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 	}
 	m.structureChanged = m.structureChanged || len(affected) > 0
 	m.typesOutdated = m.typesOutdated || len(affected) > 0
-	for slot, exists := range here {
-		if v := m.variableAt(first + uint32(slot)); exists && shows[slot] {
-			if !v.exists {
-				m.keepValue(v) // it arrived before its node
-			}
-			v.exists = true
-			if v.value == nil && v.absent == nil {
-				m.server.Remove(v.node)
-			}
-			m.serve(v)
+	for slot, show := range shows {
+		if show {
+			m.show(m.nodes[first+uint32(slot)])
 		}
 	}
 	if m.quality.wasComplete {
 		m.server.StructureChanged(affected)
 	}
 	return nil
+}
+
+// show has a variable served whose node is there.
+func (m *mirror) show(v *variable) {
+	if !v.exists {
+		m.keepValue(v) // it arrived before its node
+	}
+	v.exists = true
+	if v.value == nil && v.absent == nil {
+		m.server.Remove(v.node)
+	}
+	m.serve(v)
 }
 
 // historyName returns the name under which the values of a node are kept, nil if they are not.
@@ -118,18 +138,15 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 	if handle >= maxHandle {
 		return payload.ErrMalformed
 	}
-	v := m.variableAt(handle)
 	if u.Delete {
-		v.value = nil
-		if v.exists && v.absent == nil {
-			m.server.Remove(v.node)
-		}
+		m.deleteValue(handle)
 		return nil
 	}
 	raw, err := payload.ParseValue(make([]byte, 0, len(u.Payload)+16), u.Payload, u.Time)
 	if err != nil {
 		return err
 	}
+	v := m.variableAt(handle)
 	changed := !bytes.Equal(v.value, raw)
 	m.metadataChanged = m.metadataChanged || v.isMetadata() && changed
 	// A value that is read again may be as old as before.
@@ -142,6 +159,21 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 	}
 	m.serve(v)
 	return nil
+}
+
+// deleteValue removes the value of a variable, and the variable if no block has named it.
+func (m *mirror) deleteValue(handle uint32) {
+	v := m.nodes[handle]
+	if v == nil {
+		return
+	}
+	v.value = nil
+	switch {
+	case v.exists && v.absent == nil:
+		m.server.Remove(v.node)
+	case v.node == rawvalue.NodeID{}:
+		delete(m.nodes, handle)
+	}
 }
 
 // keepValue adds a variable's value to the history, as the source gave it.

@@ -29,6 +29,60 @@ func TestValuesAndNodesArriveInAnyOrder(t *testing.T) {
 	}
 }
 
+// A record names any of 16 million handles, also one without a node.
+func TestARecordTakesMemoryForItsOwnHandleAlone(t *testing.T) {
+	const far = 1 << 16
+	for name, c := range map[string]struct {
+		do   func(*link)
+		want int
+	}{
+		"a value": {func(l *link) { l.value(7, far, 1) }, 3},
+		"a value that is deleted": {func(l *link) {
+			l.value(7, far, 1)
+			l.deliver(sink.Update{Key: valueKey(7, far), Delete: true})
+		}, 2},
+		"a deletion": {func(l *link) { l.deliver(sink.Update{Key: valueKey(7, far), Delete: true}) }, 2},
+		"a malformed value": {func(l *link) {
+			l.deliver(sink.Update{Key: valueKey(7, far), Payload: []byte{0xff}})
+		}, 2},
+		"a block": {func(l *link) { l.farBlock(far/payload.BlockNodes, []byte{3}) }, 3},
+		"a deleted block": {func(l *link) {
+			l.deliver(sink.Update{Key: payload.Key{Kind: payload.Block, Generation: 7,
+				Number: far / payload.BlockNodes}.Append(nil), Delete: true})
+		}, 2},
+		"a malformed block": {func(l *link) { l.farBlock(far/payload.BlockNodes, []byte{3, 3}) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := complete(t) // two nodes
+			c.do(l)
+			if got := len(l.mirror.nodes); got != c.want {
+				t.Errorf("%d variables are held, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+// farBlock delivers a block of nodes in slots.
+func (l *link) farBlock(number uint32, slots []byte) {
+	var p payload.Packer
+	nodes := make([]addrspace.Node, len(slots))
+	for i := range nodes {
+		nodes[i] = addrspace.Node{ID: named("far"), Attributes: []addrspace.Attribute{
+			{ID: ua.AttributeIDNodeClass, Value: []byte{1, 6, 2, 0, 0, 0}}}}
+	}
+	l.deliver(sink.Update{Key: payload.Key{Kind: payload.Block, Generation: 7, Number: number}.Append(nil),
+		Payload: p.Pack(slots, nodes)})
+}
+
+func TestAMalformedBlockChangesNothing(t *testing.T) {
+	l := complete(t)
+	l.farBlock(0, []byte{0, 0})
+	l.block(7, "", "b") // a goes
+	if _, ok := l.server.values[named("a")]; ok {
+		t.Error("the value of a removed node is served")
+	}
+}
+
 func TestRemovedNodesAreReported(t *testing.T) {
 	l := complete(t)
 	l.block(7, "a", "", "c")

@@ -97,11 +97,10 @@ func (m *mirror) currentOverlay(h sink.Health) (overlay ua.StatusCode, why strin
 func (m *mirror) updateValues(ch Channel) {
 	q := &m.quality
 	var key []byte
-	for h := range m.nodes {
-		v := &m.nodes[h]
+	for h, v := range m.nodes {
 		worse := q.overlay != ua.StatusOK
 		if !worse && q.lossPending && v.value != nil {
-			key = payload.Key{Kind: payload.Value, Generation: m.current.Generation, Number: uint32(h)}.Append(key[:0])
+			key = payload.Key{Kind: payload.Value, Generation: m.current.Generation, Number: h}.Append(key[:0])
 			worse = !ch.Confirmed(key)
 		}
 		if worse || v.uncertain {
