@@ -101,6 +101,9 @@ func ParseTable(b []byte) (*Table, error) {
 // Append appends the encoding.
 func (t *Table) Append(dst []byte) []byte { return append(dst, t.raw...) }
 
+// Size is the length of the encoding, in bytes.
+func (t *Table) Size() int { return len(t.raw) }
+
 // ID is the start of the SHA-256 of the encoding.
 func (t *Table) ID() uint64 { return t.id }
 

@@ -11,8 +11,8 @@
 //	server       read and monitored (package firmware/opcua/server)
 //
 // Beside it: node.go makes nodes read-only, metadata.go finds metadata,
-// events.go handles events and conditions, historyevent.go reads those that are kept, cache.go keeps the structure on
-// disk.
+// events.go handles events and conditions, tables.go has the tables of their fields, historyevent.go reads
+// those that are kept, cache.go keeps the structure on disk.
 //
 // # Quality
 //

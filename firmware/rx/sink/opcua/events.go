@@ -10,37 +10,51 @@ import (
 	"heliograph/firmware/rx/sink"
 )
 
-// maxEarly bounds the events that wait for their table.
-const maxEarly = 100
+// Our own bounds of the events that wait for their table.
+const (
+	maxEarly      = 100
+	maxEarlyBytes = 16 << 20
+)
 
 // events holds the tables and retained conditions of a generation.
 type events struct {
-	server   Server
-	history  *History // nil: none is kept
-	tables   map[uint64]*event.Table
-	early    []sink.Update
-	retained map[string]*event.Event // retained conditions, by key
+	server     Server
+	history    *History // nil: none is kept
+	tables     tables
+	early      []sink.Update
+	earlyBytes int
+	retained   map[string]*event.Event // retained conditions, by key
 }
 
 func newEvents(s Server, h *History) events {
-	return events{server: s, history: h, tables: map[uint64]*event.Table{}, retained: map[string]*event.Event{}}
+	return events{server: s, history: h, tables: newTables(), retained: map[string]*event.Event{}}
 }
 
-// addTable adds a table of event fields.
+// addTable adds a table of event fields. One that another replaces stays until its room is needed:
+// events of it may be on their way still.
 func (e *events) addTable(u *sink.Update) error {
 	if u.Delete {
 		return nil // its events may still be retained
 	}
 	t, err := event.ParseTable(u.Payload)
-	if err == nil {
-		e.tables[t.ID()] = t
+	if err != nil {
+		return err
 	}
-	return err
+	return e.tables.add(t, e.tablesInUse)
+}
+
+// tablesInUse returns the IDs of the tables of retained conditions.
+func (e *events) tablesInUse() map[uint64]bool {
+	used := make(map[uint64]bool, 1)
+	for _, ev := range e.retained {
+		used[ev.Table.ID()] = true
+	}
+	return used
 }
 
 // takeEarly removes and returns the events that arrived before their table.
 func (e *events) takeEarly() (early []sink.Update) {
-	early, e.early = e.early, nil
+	early, e.early, e.earlyBytes = e.early, nil, 0
 	return early
 }
 
@@ -57,7 +71,7 @@ func (e *events) parse(u *sink.Update) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := e.tables[id]
+	table := e.tables.byID[id]
 	if table == nil && u.Late {
 		table = e.history.table(id)
 	}
@@ -105,10 +119,11 @@ func (e *events) handleEvent(u *sink.Update) error {
 
 // wait has an event wait for its table.
 func (e *events) wait(u *sink.Update) error {
-	if len(e.early) >= maxEarly {
+	if len(e.early) >= maxEarly || e.earlyBytes+len(u.Payload) > maxEarlyBytes {
 		return errTooManyEarly
 	}
 	e.early = append(e.early, *u)
+	e.earlyBytes += len(u.Payload)
 	return nil
 }
 

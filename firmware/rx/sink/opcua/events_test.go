@@ -127,6 +127,13 @@ func TestLostEventsAreCounted(t *testing.T) {
 				l.deliver(strayEvent(7))
 			}
 		}, 3},
+		"larger than may wait for their table": {func(l *link) {
+			for range 4 {
+				u := strayEvent(7)
+				u.Payload = append(u.Payload, make([]byte, maxEarlyBytes/3)...)
+				l.deliver(u)
+			}
+		}, 2},
 		"that waited when another generation began": {func(l *link) {
 			l.deliver(strayEvent(7))
 			l.deliver(strayEvent(7))

@@ -54,7 +54,7 @@ type History struct {
 	noted      map[string]time.Time // until when something is kept that events need; for the adding goroutine
 
 	mu       sync.Mutex
-	tables   map[uint64]*event.Table
+	tables   tables
 	merged   []sink.Outage
 	mergedAt time.Time
 }
@@ -70,7 +70,7 @@ type historySpace struct {
 // Our own choices.
 const (
 	noteEvery     = time.Hour
-	maxTables     = 256 // that are held in memory
+	maxNoted      = 256 // names of what events need
 	outagesMaxAge = time.Second
 
 	notesPrefix = 0xfe // not a rawvalue.Kind
@@ -80,7 +80,7 @@ const (
 // missing.
 func NewHistory(s Store, outages func() []sink.Outage) *History {
 	return &History{store: s, outages: outages, now: time.Now, noted: map[string]time.Time{},
-		tables: map[uint64]*event.Table{}}
+		tables: newTables()}
 }
 
 // setSpace sets the generation in force.
@@ -165,7 +165,7 @@ func (h *History) note(name []byte, at time.Time, content func() []byte) {
 		return
 	}
 	until := at.Truncate(noteEvery).Add(2 * noteEvery)
-	if len(h.noted) > maxTables {
+	if len(h.noted) > maxNoted {
 		clear(h.noted)
 	}
 	h.noted[string(name)] = until

@@ -57,7 +57,7 @@ func (h *History) parse(raw []byte, missing map[uint64]bool) *event.Event {
 // table returns a table of event fields, nil if it is not known.
 func (h *History) table(id uint64) *event.Table {
 	h.mu.Lock()
-	t, known := h.tables[id]
+	t, known := h.tables.byID[id]
 	h.mu.Unlock()
 	if known {
 		return t
@@ -75,10 +75,7 @@ func (h *History) table(id uint64) *event.Table {
 func (h *History) addTable(t *event.Table) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.tables) >= maxTables {
-		clear(h.tables)
-	}
-	h.tables[t.ID()] = t
+	_ = h.tables.add(t, func() map[uint64]bool { return nil }) // none is in use, so that there is room
 }
 
 // fits reports whether the NodeIds of a generation mean the same nodes now: its namespaces are
