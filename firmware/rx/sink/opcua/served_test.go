@@ -196,6 +196,7 @@ func sinkOf(t *testing.T, l *link) *Sink {
 	d := Deps{Server: l.server, Channel: l, History: l.mirror.history}
 	k := New(config.OPCUASink{Channel: "hall"}, t.TempDir(), d, slog.New(slog.DiscardHandler))
 	k.mirror = l.mirror
+	t.Cleanup(func() { _, _ = k.cache.wait() })
 	return k
 }
 
