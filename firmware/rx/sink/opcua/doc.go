@@ -5,7 +5,7 @@
 //
 //	sink.go      queued: Deliver must not block
 //	mirror.go    dispatched by its key; generations
-//	nodes.go     assigned to its node, or kept until the node arrives
+//	nodes.go     assigned to its node, or kept until the node arrives, early.go
 //	quality.go   served as Uncertain while it may be out of date
 //	history.go   kept as the source gave it, where history is configured
 //	server       read and monitored (package firmware/opcua/server)

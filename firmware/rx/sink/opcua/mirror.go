@@ -66,6 +66,7 @@ type mirror struct {
 	nextSince        time.Time            // when next was announced
 	nextTotals       uint64               // Health.Totals by then
 	nodes            map[uint32]*variable // by handle; those that a block or a value has named
+	early            early
 	events           events
 	quality          quality
 	structureChanged bool          // since the cache was written
@@ -171,6 +172,7 @@ func (m *mirror) swapGeneration(ch Channel) {
 	m.server.CloseSessions(ua.StatusBadSessionClosed)
 	m.current, m.next, m.structureChanged = *m.next, nil, true
 	for _, v := range m.nodes {
+		m.dropEarly(v)
 		if v.exists {
 			m.server.Remove(v.node)
 		}

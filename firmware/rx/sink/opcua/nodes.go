@@ -2,6 +2,7 @@ package opcua
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -22,6 +23,9 @@ type variable struct {
 	// absent is a bad status that is served instead of a value: the link carries neither the
 	// value nor a status for it. nil: none.
 	absent []byte
+
+	early []earlyValue // before value, while its block has not come
+	came  time.Time    // when value did; zero without a history
 
 	historyName []byte // under which it is kept; nil: it is not
 
@@ -116,6 +120,7 @@ func (m *mirror) applyBlock(number uint32, packed []byte) error {
 // show has a variable served whose node is there.
 func (m *mirror) show(v *variable) {
 	if !v.exists {
+		m.keepEarly(v)
 		m.keepValue(v) // it arrived before its node
 	}
 	v.exists = true
@@ -149,6 +154,10 @@ func (m *mirror) applyValue(handle uint32, u *sink.Update) error {
 	v := m.variableAt(handle)
 	changed := !bytes.Equal(v.value, raw)
 	m.metadataChanged = m.metadataChanged || v.isMetadata() && changed
+	if changed && m.history != nil {
+		m.replaceEarly(v)
+		v.came = m.history.now()
+	}
 	// A value that is read again may be as old as before.
 	v.value, v.uncertain = raw, m.quality.overlay != ua.StatusOK || v.uncertain && !changed
 	if changed && v.exists {
@@ -167,12 +176,14 @@ func (m *mirror) deleteValue(handle uint32) {
 	if v == nil {
 		return
 	}
-	v.value = nil
-	switch {
-	case v.exists && v.absent == nil:
-		m.server.Remove(v.node)
-	case v.node == rawvalue.NodeID{}:
+	if v.node == (rawvalue.NodeID{}) {
+		m.dropEarly(v)
 		delete(m.nodes, handle)
+		return
+	}
+	v.value = nil
+	if v.exists && v.absent == nil {
+		m.server.Remove(v.node)
 	}
 }
 
