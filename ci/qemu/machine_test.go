@@ -36,6 +36,9 @@ const (
 	answerBoots = 2
 )
 
+// web gives up a board that does not answer, so that it is asked again, or found to be too late.
+var web = http.Client{Timeout: 30 * time.Second}
+
 // machine is a running board.
 type machine struct {
 	screen lines

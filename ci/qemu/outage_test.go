@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
@@ -54,8 +53,8 @@ func (p *pair) outage(t, outer *testing.T) {
 	say(2)
 	live := said
 	p.rx.until(t, "what was said before", func() error { return p.collected(live) })
+	p.link.SetCut(true) // first: bytes for a board that is off would wait, and hold up TX's board
 	p.rx.cut()
-	p.link.SetCut(true)
 	say(numbered)
 	p.quiet(t) // a real wire keeps nothing for a receiver that is off
 	p.rx = boot(outer, p.rxCard, p.rxWiring)
@@ -140,7 +139,7 @@ func (p *pair) subscribe(t *testing.T) *lines {
 
 // healed returns the account of RX, and an error while it says that something is missing.
 func (p *pair) healed() (account string, err error) {
-	r, err := http.Get("http://" + p.rxWiring.status + "/status.json")
+	r, err := web.Get("http://" + p.rxWiring.status + "/status.json")
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,7 +210,7 @@ func (p *pair) taken(t *testing.T) uint64 {
 func count(t *testing.T, board wiring, channel string, of func(status.Channel) *uint64) (n uint64) {
 	t.Helper()
 	await.NoError(t, "the status of "+board.status, func() error { // a board that is late has its connections closed
-		r, err := http.Get("http://" + board.status + "/status.json")
+		r, err := web.Get("http://" + board.status + "/status.json")
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -14,7 +13,7 @@ func (p *pair) replaced(t, outer *testing.T) {
 	p.tx = boot(outer, p.txSpare, p.txWiring)
 	p.tx.shows(t, "msg=starting program=heliotx", 1)
 	p.rx.until(t, "RX refuses the new card", func() error {
-		r, err := http.Get("http://" + p.rxWiring.status + "/readyz")
+		r, err := web.Get("http://" + p.rxWiring.status + "/readyz")
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,9 +175,8 @@ func (f *follower) boots(block string) {
 // answers waits until a board has booted and answers, ready or not.
 func (f *follower) answers(url string) {
 	f.t.Helper()
-	client := http.Client{Timeout: 30 * time.Second}
 	await.Within(f.t, firstBound, url+" answers", func() error {
-		r, err := client.Get(url)
+		r, err := web.Get(url)
 		if err != nil {
 			return err
 		}
