@@ -43,7 +43,7 @@ type Receiver struct {
 	oversize  atomic.Uint64
 	malformed atomic.Uint64
 
-	away  error // why there is no socket
+	away  error // the last one, while socket is nil
 	pause backoff.Pause
 
 	messages [batch]mmsg.Message

@@ -34,7 +34,7 @@ type Transmitter struct {
 	closed bool
 
 	stuck time.Time // since when nothing was taken; zero: the last frame was
-	away  error     // why there is no socket
+	away  error     // the last one, while socket is nil
 	pause backoff.Pause
 
 	messages [batch]mmsg.Message

@@ -22,7 +22,7 @@ type port struct {
 	mu     sync.Mutex // guards what follows
 	file   *os.File   // nil: away
 	closed bool
-	away   error // why there is no file
+	away   error // the last one, while file is nil
 	pause  backoff.Pause
 }
 

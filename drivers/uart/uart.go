@@ -112,11 +112,7 @@ func full(queued int) bool { return queued > (maxQueued-1)*longestWord }
 
 // queued is 0 where the kernel does not say (a pty).
 func queued(f *os.File) (n int) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	control(f, func(fd int) { n, _ = unix.IoctlGetInt(fd, unix.TIOCOUTQ) })
 	return n
 }
 
