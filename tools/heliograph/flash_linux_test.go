@@ -96,8 +96,8 @@ func TestFlashMakesTheImageThatABoardBoots(t *testing.T) {
 }
 
 func TestDrivesAreListed(t *testing.T) {
-	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 1 8:17 / /media/card rw - vfat /dev/sdb1 rw\n")},
-		"proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
+	root := fstest.MapFS{"proc/self/mountinfo": {Data: []byte("1 1 8:0 / / rw - ext4 /dev/sda rw\n" +
+		"2 1 8:17 / /media/card rw - vfat /dev/sdb1 rw\n")}, "proc/swaps": {}, "sys/block": {Mode: os.ModeDir}}
 	list := func() string {
 		var out strings.Builder
 		if err := listDrives(&out, flash.Writer{Machine: flash.Linux{Root: root}}, false); err != nil {
