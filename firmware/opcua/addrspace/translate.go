@@ -22,38 +22,48 @@ const maxEdges = 500_000
 // targets than most, at any step, are too many; a path that examines more references than
 // maxEdges is too complex.
 func (v View) Translate(start NodeID, path []Element, most int) ([]NodeID, ua.StatusCode) {
+	targets, _, code := v.TranslateCounted(start, path, most)
+	return targets, code
+}
+
+// TranslateCounted is Translate, and returns how many references it examined.
+func (v View) TranslateCounted(start NodeID, path []Element, most int) (targets []NodeID, examined int,
+	code ua.StatusCode) {
 	node, ok := v.t.node(start)
 	switch {
 	case !ok:
-		return nil, ua.StatusBadNodeIDUnknown
+		return nil, 0, ua.StatusBadNodeIDUnknown
 	case len(path) == 0:
-		return nil, ua.StatusBadNothingToDo
+		return nil, 0, ua.StatusBadNothingToDo
 	}
 	for _, e := range path[:len(path)-1] {
 		if len(e.Name.Name) == 0 {
-			return nil, ua.StatusBadBrowseNameInvalid
+			return nil, 0, ua.StatusBadBrowseNameInvalid
 		}
 	}
-	at, edges := []Ref{node}, 0
+	at := []Ref{node}
 	for _, e := range path {
+		edges := 0
 		for _, r := range at {
 			edges += len(v.t.entries[r].edges)
 		}
-		if edges > maxEdges {
-			return nil, ua.StatusBadQueryTooComplex
+		if examined+edges > maxEdges {
+			return nil, examined, ua.StatusBadQueryTooComplex
 		}
-		if at = v.step(at, e, most); len(at) > most {
-			return nil, ua.StatusBadTooManyMatches
+		examined += edges
+		at = v.step(at, e, most)
+		switch n := len(at); {
+		case n > most:
+			return nil, examined, ua.StatusBadTooManyMatches
+		case n == 0:
+			return nil, examined, ua.StatusBadNoMatch
 		}
 	}
-	if len(at) == 0 {
-		return nil, ua.StatusBadNoMatch
-	}
-	targets := make([]NodeID, len(at))
+	targets = make([]NodeID, len(at))
 	for i, r := range at {
 		targets[i] = v.ID(r)
 	}
-	return targets, ua.StatusGood
+	return targets, examined, ua.StatusGood
 }
 
 // step returns the targets of one element, at most one more than most.

@@ -14,6 +14,7 @@ type Limits struct {
 	Operations         int           // in one request, 10 000
 	ContinuationPoints int           // of a session, 50
 	References         int           // in one BrowseResult, 10 000
+	Translated         int           // references that TranslateBrowsePathsToNodeIds examines, 10 000 000
 	HistoryNodes       int           // in one HistoryRead, 100
 	HistoryPoints      int           // continuation points of HistoryRead, of a session, 100
 	Message            uint32        // largest request of a session, bytes, 4 MiB
@@ -27,6 +28,9 @@ func (l Limits) withDefaults() Limits {
 	l.Operations = cmp.Or(l.Operations, 10_000)
 	l.ContinuationPoints = cmp.Or(l.ContinuationPoints, 50)
 	l.References = cmp.Or(l.References, 10_000)
+	// About a second of a PC: a thousand paths may begin at a folder of ten thousand. It is not a time,
+	// which would refuse what a busy machine takes longer for.
+	l.Translated = cmp.Or(l.Translated, 10_000_000)
 	l.HistoryNodes = cmp.Or(l.HistoryNodes, 100)
 	l.HistoryPoints = cmp.Or(l.HistoryPoints, 100)
 	l.Message = cmp.Or(l.Message, 4<<20)
@@ -72,11 +76,10 @@ const (
 	maxMethods = 100 // calls
 	// maxItemIDs is how many items' ids the calls of GetMonitoredItems in one request return, 8 bytes
 	// each, before the others are refused: twice as many as a session has, each once, and 1.6 MB.
-	maxItemIDs   = 200_000
-	maxTypes     = 50          // supertypes of an object's type that are searched for a method
-	maxEffort    = 2_000_000   // references that a Browse examines, whether they pass its filters or not
-	maxTargets   = 1000        // of one browse path
-	maxTranslate = time.Second // for all browse paths
+	maxItemIDs = 200_000
+	maxTypes   = 50        // supertypes of an object's type that are searched for a method
+	maxEffort  = 2_000_000 // references that a Browse examines, whether they pass its filters or not
+	maxTargets = 1000      // of one browse path
 )
 
 const (

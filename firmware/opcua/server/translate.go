@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/binary"
 	"math"
-	"time"
 
 	"github.com/gopcua/opcua/id"
 	"github.com/gopcua/opcua/ua"
@@ -20,15 +19,17 @@ func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 	}
 	a := q.newResponse(id.TranslateBrowsePathsToNodeIDsResponse_Encoding_DefaultBinary)
 	a.buf = binary.LittleEndian.AppendUint32(a.buf, uint32(n))
-	var took time.Duration // without what the client takes to receive
+	effort := 0
 	for _, p := range req.BrowsePaths {
-		if took > maxTranslate {
+		if effort > q.server.cfg.Limits.Translated {
 			a.fail(ua.StatusBadTooManyOperations)
 			return
 		}
-		began := time.Now()
-		q.server.cfg.Space.View(func(v addrspace.View) { a.buf = q.appendPath(a.buf, v, p) })
-		took += time.Since(began)
+		q.server.cfg.Space.View(func(v addrspace.View) { // one by one, as Browse
+			targets, examined, code := translatePath(v, p)
+			effort += examined
+			a.buf = q.appendTargets(a.buf, v, targets, code)
+		})
 		if !a.flush() {
 			return
 		}
@@ -36,9 +37,8 @@ func (q *query) translate(req *ua.TranslateBrowsePathsToNodeIDsRequest) {
 	a.end()
 }
 
-// appendPath appends the BrowsePathResult of a path.
-func (q *query) appendPath(b []byte, v addrspace.View, p *ua.BrowsePath) []byte {
-	targets, code := translatePath(v, p)
+// appendTargets appends the BrowsePathResult of a path.
+func (q *query) appendTargets(b []byte, v addrspace.View, targets []rawvalue.NodeID, code ua.StatusCode) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(code))
 	count := len(b)
 	b = append(b, 0, 0, 0, 0)
@@ -54,30 +54,31 @@ func (q *query) appendPath(b []byte, v addrspace.View, p *ua.BrowsePath) []byte 
 	return b
 }
 
-func translatePath(v addrspace.View, p *ua.BrowsePath) (targets []rawvalue.NodeID, code ua.StatusCode) {
+// translatePath follows a path, and returns how many references it examined.
+func translatePath(v addrspace.View, p *ua.BrowsePath) (targets []rawvalue.NodeID, examined int, code ua.StatusCode) {
 	start, err := rawvalue.FromUA(p.StartingNode)
 	if err != nil {
-		return nil, ua.StatusBadNodeIDInvalid
+		return nil, 0, ua.StatusBadNodeIDInvalid
 	}
 	if _, ok := v.Lookup(start); !ok {
-		return nil, ua.StatusBadNodeIDUnknown
+		return nil, 0, ua.StatusBadNodeIDUnknown
 	}
 	if p.RelativePath == nil || len(p.RelativePath.Elements) == 0 {
-		return nil, ua.StatusBadNothingToDo
+		return nil, 0, ua.StatusBadNothingToDo
 	}
 	var path []addrspace.Element
 	for i, e := range p.RelativePath.Elements {
 		kind, err := rawvalue.FromUA(e.ReferenceTypeID)
 		if err != nil {
-			return nil, ua.StatusBadReferenceTypeIDInvalid
+			return nil, 0, ua.StatusBadReferenceTypeIDInvalid
 		}
 		el := addrspace.Element{Type: kind, Inverse: e.IsInverse, Subtypes: e.IncludeSubtypes}
 		if e.TargetName != nil && e.TargetName.Name != "" {
 			el.Name = rawvalue.QualifiedName{Namespace: e.TargetName.NamespaceIndex, Name: []byte(e.TargetName.Name)}
 		} else if i < len(p.RelativePath.Elements)-1 {
-			return nil, ua.StatusBadBrowseNameInvalid
+			return nil, 0, ua.StatusBadBrowseNameInvalid
 		}
 		path = append(path, el)
 	}
-	return v.Translate(start, path, maxTargets)
+	return v.TranslateCounted(start, path, maxTargets)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -213,6 +214,36 @@ func TestOneBrowsePathDoesNotDelayOthers(t *testing.T) {
 		}
 		if got := resp.(*ua.TranslateBrowsePathsToNodeIDsResponse).Results[0].StatusCode; got != want {
 			t.Errorf("%d steps: got %v, want %v", steps, got, want)
+		}
+	}
+}
+
+// TestBrowsePathsTogetherAreBounded: what the paths of a request may examine is counted, not timed, so that
+// a busy machine refuses no others.
+func TestBrowsePathsTogetherAreBounded(t *testing.T) {
+	const children, most = 100, 1000
+	s, url := start(t, func(c *Config) { c.Limits.Translated = most })
+	folder := addrspace.Node{ID: named("folder"), Attributes: []addrspace.Attribute{
+		{ID: ua.AttributeIDNodeClass, Value: dataValue(t, int32(ua.NodeClassObject))}}}
+	for i := range children {
+		folder.References = append(folder.References,
+			addrspace.Reference{Type: ns0(id.Organizes), Target: rawvalue.NodeID{Namespace: 1, Number: uint32(i)}})
+	}
+	if _, err := s.cfg.Space.Apply([]addrspace.Change{{Kind: addrspace.Put, Node: folder}}); err != nil {
+		t.Fatal(err)
+	}
+	c, token := newSession(t, url)
+	path := &ua.BrowsePath{StartingNode: named("folder").UA(),
+		RelativePath: &ua.RelativePath{Elements: []*ua.RelativePathElement{{
+			ReferenceTypeID: ns0(id.Organizes).UA(), TargetName: &ua.QualifiedName{Name: "not there"}}}}}
+	for paths, want := range map[int]ua.StatusCode{
+		most / children: ua.StatusOK, most/children + 1: ua.StatusOK, // the last begins within the bound
+		most/children + 2: ua.StatusBadTooManyOperations,
+	} {
+		_, code := ask(t, c, &ua.TranslateBrowsePathsToNodeIDsRequest{RequestHeader: header(token),
+			BrowsePaths: slices.Repeat([]*ua.BrowsePath{path}, paths)})
+		if code != want {
+			t.Errorf("%d paths over %d references each: got %v, want %v", paths, children, code, want)
 		}
 	}
 }
