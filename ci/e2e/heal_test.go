@@ -237,7 +237,7 @@ func newOutage(t *testing.T, settings string) (g *gateway, s *senders, l *listen
 	port := await.FreePort(t)
 	txMessages, rxMessages := mqttTables(plantPort, itPort, "5")
 	txLines, rxLines := syslogTables(in, siem)
-	txMirror, rxMirror := mirrorTables(p, port, false)
+	txMirror, rxMirror := everyValueTables(p, port, false)
 	g = newGateway(t, linktest.Profile{}, settings+txMessages+txLines+txMirror,
 		rxMessages+rxLines+rxMirror+"history = \"1d\"\n")
 	subscriber5(t, itPort, "it", "#", l.add)
