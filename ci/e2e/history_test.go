@@ -266,7 +266,7 @@ func TestAHistorianReadsEvents(t *testing.T) {
 	t.Parallel()
 	p := startPlant(t, map[string]any{"tags": 20})
 	port := await.FreePort(t)
-	tx, rx := everyValueTables(p, port, false)
+	tx, rx := mirrorTables(p, port, false)
 	g := newGateway(t, linktest.Profile{}, tx, rx+"history = \"1d\"\n")
 	g.Start()
 	g.Ready()
