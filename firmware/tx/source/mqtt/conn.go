@@ -56,6 +56,8 @@ type brokerConn struct {
 	writing  sync.Mutex
 	closed   chan struct{}
 	close    sync.Once
+
+	lastArrival *lastArrival // on any connection to the broker
 }
 
 // traffic counts the packets that crossed a connection, by type, handled by the
@@ -67,9 +69,23 @@ type traffic struct {
 // asked returns how many packets the broker sent that need an answer.
 func (t *traffic) asked() uint64 { return t.in[packet.Publish].Load() + t.in[packet.Pubrel].Load() }
 
+// lastArrival is when a broker last sent something on any of its connections. Brokers with one
+// thread answer no ping on one connection while they send what they retain on another.
+// Safe for concurrent use.
+type lastArrival struct{ after atomic.Int64 } // nanoseconds after started
+
+var started = time.Now()
+
+func (a *lastArrival) note() { a.after.Store(int64(time.Since(started))) }
+
+// ago returns for how long nothing has arrived.
+func (a *lastArrival) ago() time.Duration { return time.Since(started) - time.Duration(a.after.Load()) }
+
 // newBrokerConn returns conn, whose bytes are those of tcp or of TLS over it.
-func newBrokerConn(conn net.Conn, tcp *net.TCPConn, l packet.Limits, t *traffic, dead func(error)) *brokerConn {
-	c := &brokerConn{Conn: conn, tcp: tcp, dead: dead, closed: make(chan struct{})}
+func newBrokerConn(
+	conn net.Conn, tcp *net.TCPConn, l packet.Limits, t *traffic, last *lastArrival, dead func(error),
+) *brokerConn {
+	c := &brokerConn{Conn: conn, tcp: tcp, lastArrival: last, dead: dead, closed: make(chan struct{})}
 	c.in = packet.Follower{
 		Limits: l,
 		Began: func(h *packet.Header) error {
@@ -175,7 +191,7 @@ func (c *brokerConn) withAnswerTimeout(ctx context.Context, d time.Duration) (co
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// silence is longer than a living broker can be silent: it answers pings.
+// silence is longer than a living broker can be silent on all its connections: it answers pings.
 const silence = keepAlive + pingTimeout + time.Second
 
 // Read implements net.Conn.
@@ -217,23 +233,26 @@ func (c *brokerConn) fill() error {
 	if c.buffer == nil {
 		c.buffer = make([]byte, bufferSize)
 	}
-	if err := c.SetReadDeadline(time.Now().Add(silence)); err != nil {
-		return err
+	for wait := silence; wait > 0; wait = silence - c.lastArrival.ago() {
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			return err
+		}
+		c.reading.Store(true)
+		n, err := c.Conn.Read(c.buffer)
+		c.reading.Store(false)
+		if c.ready = c.buffer[:n]; c.skim != nil {
+			c.ready = c.skim.filter(c.ready)
+		}
+		if n > 0 {
+			c.arrived.Add(int64(n))
+			c.lastArrival.note()
+			return nil // an error comes again
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
 	}
-	c.reading.Store(true)
-	n, err := c.Conn.Read(c.buffer)
-	c.reading.Store(false)
-	c.arrived.Add(int64(n))
-	if c.ready = c.buffer[:n]; c.skim != nil {
-		c.ready = c.skim.filter(c.ready)
-	}
-	switch {
-	case n > 0:
-		return nil // an error comes again
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errAnswer
-	}
-	return err
+	return errAnswer
 }
 
 // acknowledgeAtOnce keeps the kernel from waiting for something to send with an

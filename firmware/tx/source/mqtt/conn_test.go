@@ -1,15 +1,18 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"heliograph/ci/await"
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/config"
+	"heliograph/firmware/mqtt/packet"
 	"heliograph/firmware/tx/source"
 )
 
@@ -104,4 +107,47 @@ func TestPingsComeAsOftenAsWeNeed(t *testing.T) {
 	if last := p.Last(); last.State != source.Up {
 		t.Errorf("got %s, want up", last)
 	}
+}
+
+// A broker with one thread answers no ping while it sends what it retains on another connection.
+func TestBrokerThatSendsOnAnotherConnectionIsNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var last lastArrival
+		connect := func() (c *brokerConn, broker net.Conn) {
+			ours, broker := net.Pipe()
+			c = newBrokerConn(ours, nil, limits5(), &traffic{}, &last, func(error) {})
+			return c, broker
+		}
+		session, quiet := connect()
+		reader, busy := connect()
+		for _, c := range []net.Conn{session, quiet, reader, busy} {
+			defer c.Close()
+		}
+		go func() { _, _ = io.Copy(io.Discard, reader) }()
+		began, lost := time.Now(), make(chan error, 1)
+		go func() {
+			_, err := session.Read(make([]byte, 1))
+			lost <- err
+		}()
+		const sends = 4 * silence
+		for time.Since(began) < sends {
+			time.Sleep(silence - time.Second)
+			if _, err := busy.Write([]byte{packet.Pingresp << 4, 0}); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-lost:
+				t.Fatalf("the session is lost after %s: %v, while the broker sends on another connection",
+					time.Since(began), err)
+			default:
+			}
+		}
+		sent := time.Now()
+		if err := <-lost; !errors.Is(err, errAnswer) {
+			t.Errorf("got %v, want %v", err, errAnswer)
+		}
+		if after := time.Since(sent); after != silence {
+			t.Errorf("the session is lost %s after the last byte on any connection, want %s", after, silence)
+		}
+	})
 }

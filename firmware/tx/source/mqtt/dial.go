@@ -28,14 +28,12 @@ func tlsConfig(cfg config.MQTTSource) (*tls.Config, error) {
 	return c, nil
 }
 
-// dial opens a connection whose reads and writes have bounds and are counted in t;
+// dial opens a connection for a role whose reads and writes have bounds;
 // dead is called with the reason when it cannot be read any more.
-func dial(
-	ctx context.Context, cfg config.MQTTSource, l packet.Limits, t *traffic, dead func(error),
-) (*brokerConn, error) {
-	u, err := url.Parse(cfg.Broker)
+func (s *Source) dial(ctx context.Context, l packet.Limits, r role, dead func(error)) (*brokerConn, error) {
+	u, err := url.Parse(s.cfg.Broker)
 	if err != nil {
-		return nil, fmt.Errorf("mqtt: broker %q: %v", cfg.Broker, err)
+		return nil, fmt.Errorf("mqtt: broker %q: %v", s.cfg.Broker, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -44,7 +42,7 @@ func dial(
 		return nil, err
 	}
 	tcp, _ := conn.(*net.TCPConn)
-	secure, err := tlsConfig(cfg)
+	secure, err := tlsConfig(s.cfg)
 	if err == nil && secure != nil {
 		t := tls.Client(conn, secure)
 		err = cause.Handshake(t.HandshakeContext(ctx))
@@ -54,5 +52,7 @@ func dial(
 		_ = conn.Close()
 		return nil, err
 	}
-	return newBrokerConn(conn, tcp, l, t, dead), nil
+	c := newBrokerConn(conn, tcp, l, r.traffic, &s.lastArrival, dead)
+	c.skim, c.released = r.skim, r.released
+	return c, nil
 }

@@ -56,6 +56,8 @@ type Source struct {
 	puts       sync.Mutex   // what is decided about a topic is put before it is decided again
 	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 	reported   source.State // of Run's goroutine
+
+	lastArrival lastArrival
 }
 
 // New returns a source that is not running yet. It keeps the topics of retained

@@ -12,7 +12,6 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
-	"heliograph/firmware/config"
 	"heliograph/firmware/platform/cause"
 )
 
@@ -35,7 +34,7 @@ type client311 struct {
 
 func (s *Source) connect311(ctx context.Context, r role, level uint) (connection, error) {
 	c := &client311{gone: make(chan struct{})}
-	o := c.options(ctx, s.cfg, r).SetProtocolVersion(level)
+	o := c.options(ctx, s, r).SetProtocolVersion(level)
 	c.client = paho.NewClient(o)
 	token := c.client.Connect()
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*dialTimeout, errAnswer)
@@ -55,18 +54,17 @@ func (s *Source) connect311(ctx context.Context, r role, level uint) (connection
 }
 
 // options returns how the library connects and hands over what comes.
-func (c *client311) options(ctx context.Context, cfg config.MQTTSource, r role) *paho.ClientOptions {
+func (c *client311) options(ctx context.Context, s *Source, r role) *paho.ClientOptions {
 	o := paho.NewClientOptions().AddBroker("tcp://broker").SetClientID(r.id).
 		SetCleanSession(r.clean).SetAutoReconnect(false).SetConnectRetry(false).
 		SetOrderMatters(true).SetAutoAckDisabled(true).
 		SetKeepAlive(keepAlive).SetPingTimeout(never).SetConnectTimeout(dialTimeout).SetWriteTimeout(dialTimeout).
-		SetUsername(cfg.Username).SetPassword(string(cfg.Password))
+		SetUsername(s.cfg.Username).SetPassword(string(s.cfg.Password))
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-		conn, err := dial(ctx, cfg, limits311(), r.traffic, c.fail)
+		conn, err := s.dial(ctx, limits311(), r, c.fail)
 		if err != nil {
 			return nil, err
 		}
-		conn.skim, conn.released = r.skim, r.released
 		c.conn = conn
 		return conn, nil
 	})

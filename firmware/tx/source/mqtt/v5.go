@@ -47,12 +47,11 @@ const reasonVersion = 0x84
 
 func (s *Source) connect5(ctx context.Context, r role) (connection, error) {
 	c := &client5{role: r, gone: make(chan struct{})}
-	conn, err := dial(ctx, s.cfg, limits5(), r.traffic, c.fail)
+	conn, err := s.dial(ctx, limits5(), r, c.fail)
 	if err != nil {
 		return nil, err
 	}
 	c.conn = conn
-	conn.skim, conn.released = r.skim, r.released
 	conn.unread.bound()
 	locked := packets.NewThreadSafeConn(conn)
 	c.client = paho.NewClient(c.library(locked, s.session))
