@@ -413,7 +413,7 @@ func (c *it) watch(name string) (*watcher, *client.Subscription) {
 // TestTheMirrorOverAUART is the same over one noisy wire, slowly.
 func TestTheMirrorOverAUART(t *testing.T) {
 	t.Parallel()
-	p := startPlant(t, map[string]any{"tags": 2000, "period": 100, "perTick": 20})
+	p := startPlant(t, map[string]any{"tags": 500, "period": 100, "perTick": 5})
 	mirror := await.FreePort(t)
 	tx, rx := mirrorTables(p, mirror, false)
 	g := newSerial(t, noise, tx, rx)
