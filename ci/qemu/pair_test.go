@@ -323,7 +323,7 @@ func carry(t *testing.T, from, to string, link *linktest.Link) (end *os.File) {
 		t.Fatal(err)
 	}
 	// A wire holds nothing, so little is held here: what a slow machine's RX does not
-	// take in a second is lost, as at a real port.
+	// take in some seconds is lost, as at a real port.
 	for _, f := range []*os.File{in, out} {
 		raw, err := f.SyscallConn()
 		if err == nil {

@@ -2,20 +2,26 @@ package relay
 
 import (
 	"io"
+	"os"
 	"sync"
+	"time"
 )
 
 // Buffer returns a writer with room for about size bytes before to. A pseudo
 // terminal holds 4 kB, which a busy machine can let overflow; a board's serial
-// driver has more room, and with this so does a test. Close, or an error of
-// to, ends it.
+// driver has more room, and with this so does a test. A Write for which there is no
+// room for five seconds ends with os.ErrDeadlineExceeded: a receiver that is off does not
+// hold up the sender. Close, or an error of to, ends it.
 func Buffer(to io.Writer, size int) io.WriteCloser {
 	b := &buffer{chunks: make(chan []byte, size/chunkSize), quit: make(chan struct{})}
 	go b.run(to)
 	return b
 }
 
-const chunkSize = 64
+const (
+	chunkSize = 64
+	roomWait  = 5 * time.Second // longer than a busy machine leaves a reader without its turn
+)
 
 type buffer struct {
 	chunks chan []byte
@@ -39,13 +45,29 @@ func (b *buffer) run(to io.Writer) {
 
 func (b *buffer) Write(p []byte) (int, error) {
 	for at := 0; at < len(p); at += chunkSize {
-		select {
-		case b.chunks <- append([]byte(nil), p[at:min(at+chunkSize, len(p))]...):
-		case <-b.quit:
-			return at, io.ErrClosedPipe
+		if err := b.add(append([]byte(nil), p[at:min(at+chunkSize, len(p))]...)); err != nil {
+			return at, err
 		}
 	}
 	return len(p), nil
+}
+
+func (b *buffer) add(chunk []byte) error {
+	select {
+	case b.chunks <- chunk:
+		return nil
+	default:
+	}
+	late := time.NewTimer(roomWait)
+	defer late.Stop()
+	select {
+	case b.chunks <- chunk:
+		return nil
+	case <-late.C:
+		return os.ErrDeadlineExceeded
+	case <-b.quit:
+		return io.ErrClosedPipe
+	}
 }
 
 func (b *buffer) Close() error {
