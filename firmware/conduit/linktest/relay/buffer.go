@@ -20,7 +20,7 @@ func Buffer(to io.Writer, size int) io.WriteCloser {
 
 const (
 	chunkSize = 64
-	roomWait  = 5 * time.Second // longer than a busy machine leaves a reader without its turn
+	roomWait  = 5 * time.Second // Stream tries twice, so what has no room for twice that is lost
 )
 
 type buffer struct {

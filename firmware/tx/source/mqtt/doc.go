@@ -51,8 +51,8 @@
 // the order of arrival (§4.6). While the link has no room for one, nothing is
 // read from the broker, which keeps what it has; pings go out all the same, and
 // only a broker that is being read, and sends nothing on the reader's connection
-// either, can be silent. A QoS 0 message waits for
-// nothing: the link drops the oldest, and counts it. If a message never leaves,
+// either, can be silent. A QoS 0 message waits for nothing: the link drops the
+// oldest, and counts it. If a message never leaves,
 // because the link has ended, the broker sends it again. Within a session QoS 2 is
 // exactly once, over lost connections too; after a restart of this program a
 // message that had left before the broker got its acknowledgement crosses again.

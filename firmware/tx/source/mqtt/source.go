@@ -57,7 +57,7 @@ type Source struct {
 	warned     atomic.Int64 // when a refusal was last logged, in nanoseconds since 1970
 	reported   source.State // of Run's goroutine
 
-	lastArrival lastArrival
+	lastArrival lastArrival // of all connections
 }
 
 // New returns a source that is not running yet. It keeps the topics of retained
