@@ -72,7 +72,7 @@ func (r *ingestResult) figures() []Figure {
 			Note: note + "; AddValue to disk"},
 		{Name: "history on disk", Value: r.perChange, Unit: "B/change", Budget: 16, AtMost: true, Note: note},
 		{Name: "history, an hour of a node", Value: r.readMS, Unit: "ms", Budget: 50, AtMost: true,
-			Note: fmt.Sprintf("%d values at 1/s among 1,000 nodes, median of 20 nodes", r.read)},
+			Note: fmt.Sprintf("%d values at 1/s among 1,000 nodes, median of the nodes", r.read)},
 		{Name: "history memory", Value: r.memory, Unit: "MB", Budget: 48, AtMost: true,
 			Note: "the most heap beside what was there before, garbage included"},
 	}
@@ -114,15 +114,16 @@ func historyIngest(dir string) (r ingestResult, err error) {
 	return r, nil
 }
 
-// readHour reads an hour of 20 nodes, from a time in ticks, and returns the median time
-// and how many values there were.
+// readHour reads an hour of every node, from a time in ticks, and returns the median time
+// and how many values there were. One reading takes less than a millisecond: with 20 of
+// them, the medians of two runs of one program differed by half.
 func (s *store) readHour(first int64) (ms float64, values int, err error) {
 	from := time.Unix(0, (first-uabinary.Ticks(time.Unix(0, 0)))*100)
 	var took []time.Duration
-	for i := range 20 {
+	for _, key := range s.tags.keys {
 		began := time.Now()
 		values = 0
-		if err := s.Values(s.tags.keys[i*47], from, from.Add(time.Hour), func(time.Time, []byte) bool {
+		if err := s.Values(key, from, from.Add(time.Hour), func(time.Time, []byte) bool {
 			values++
 			return true
 		}); err != nil {
