@@ -12,6 +12,7 @@ import (
 	"heliograph/firmware/conduit/selfreport"
 	"heliograph/firmware/platform/machine"
 	"heliograph/firmware/platform/status"
+	"heliograph/firmware/platform/text"
 )
 
 // Our own bounds on what a status port says.
@@ -167,10 +168,7 @@ func clip(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "")
-	}
-	return s
+	return text.Clip(s, maxText)
 }
 
 // same returns why two samples are not of one run of heliorx.

@@ -10,6 +10,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"heliograph/firmware/platform/health"
+	"heliograph/firmware/platform/text"
 	"heliograph/rootfs/console"
 )
 
@@ -195,7 +196,7 @@ func (l *Live) String() string {
 	lines := append(top, dim.Render(rule))
 	lines = append(lines, l.said(l.height-len(lines)-len(keys))...)
 	for _, k := range keys {
-		lines = append(lines, dim.Render(clip(k, l.width)))
+		lines = append(lines, dim.Render(text.Clip(k, l.width)))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -226,7 +227,7 @@ func (l *Live) board() []string {
 	silent := l.now.Sub(l.answered)
 	state := false // the line, or one that it goes on in
 	for i, line := range lines {
-		line = clip(line, l.width)
+		line = text.Clip(line, l.width)
 		state = strings.HasPrefix(line, "STATE") || state && strings.HasPrefix(line, " ")
 		switch {
 		case silent >= answerTimeout:

@@ -1,6 +1,9 @@
 package console
 
-import "heliograph/rootfs/console"
+import (
+	"heliograph/firmware/platform/text"
+	"heliograph/rootfs/console"
+)
 
 // Our own bounds.
 const (
@@ -61,9 +64,9 @@ func (s *stream) sequence(b byte) bool {
 
 // end takes the line as a whole one.
 func (s *stream) end() *console.Framed {
-	text, goesOn, done := s.frames.Line(string(s.line))
+	part, goesOn, done := s.frames.Line(string(s.line))
 	s.line = s.line[:0]
-	if s.before = clip(s.before+text, longestLine); !goesOn {
+	if s.before = text.Clip(s.before+part, longestLine); !goesOn {
 		s.say(s.before)
 		s.before = ""
 	}
@@ -83,5 +86,3 @@ func (s *stream) open() string {
 	}
 	return console.Printable(s.before + string(s.line))
 }
-
-func clip(s string, n int) string { return s[:min(len(s), n)] }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"heliograph/firmware/platform/text"
 )
 
 // How many keys wait for a slow port, and how long the last one may take.
@@ -77,7 +79,7 @@ func save(host string, bundle []byte) (string, error) {
 			return r
 		}
 		return '_'
-	}, clip(host, 64))
+	}, text.Clip(host, 64))
 	file := fmt.Sprintf("heliograph-%s-%s.txt", name, time.Now().UTC().Format("20060102-150405"))
 	return file, Save(file, bundle)
 }

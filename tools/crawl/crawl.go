@@ -19,7 +19,11 @@ import (
 	"heliograph/firmware/opcua/addrspace"
 	"heliograph/firmware/opcua/client"
 	"heliograph/firmware/opcua/rawvalue"
+	"heliograph/firmware/platform/text"
 )
+
+// maxShown bounds a value in a difference, in bytes.
+const maxShown = 200
 
 // Snapshot is what a server served.
 type Snapshot struct {
@@ -28,7 +32,7 @@ type Snapshot struct {
 
 // Node is what a server showed of a node.
 type Node struct {
-	Attributes map[ua.AttributeID]string // status, source timestamp and value, see text
+	Attributes map[ua.AttributeID]string // status, source timestamp and value, see compared
 	References []addrspace.Reference     // sorted
 	Status     ua.StatusCode             // of browsing it
 }
@@ -96,15 +100,15 @@ func (p *Snapshot) attributes(ctx context.Context, s *client.Session, nodes []ra
 	}
 	return s.Read(ctx, items, 0, func(i int, dv rawvalue.DataValue) {
 		if dv.Status != ua.StatusBadAttributeIDInvalid {
-			p.Nodes[items[i].Node].Attributes[items[i].Attribute] = text(dv)
+			p.Nodes[items[i].Node].Attributes[items[i].Attribute] = compared(dv)
 		}
 	})
 }
 
-// text is all of a DataValue that is compared: server timestamps are the server's own.
+// compared is all of a DataValue that is compared: server timestamps are the server's own.
 // A NodeId is compared decoded, because stacks differ in which of its encodings
 // (OPC 10000-6 §5.2.2.9) they choose.
-func text(dv rawvalue.DataValue) string {
+func compared(dv rawvalue.DataValue) string {
 	value := fmt.Sprintf("%x", dv.Value.Raw)
 	if raw := dv.Value.Raw; len(raw) > 1 && raw[0] == byte(ua.TypeIDNodeID) {
 		if n, err := rawvalue.ParseNodeID(raw[1:]); err == nil {
@@ -188,7 +192,8 @@ func compareNode(node rawvalue.NodeID, before, after, mirror *Node,
 		if x != y || allowed(node, a, x, z) {
 			continue
 		}
-		list = append(list, Difference{node, fmt.Sprintf("%v: source %s, mirror %s", a, clip(x), clip(z))})
+		list = append(list, Difference{node, fmt.Sprintf("%v: source %s, mirror %s", a,
+			text.Shorten(x, maxShown), text.Shorten(z, maxShown))})
 	}
 	for _, r := range before.References {
 		if slices.Contains(after.References, r) && !slices.Contains(mirror.References, r) && !hidden[r.Target] {
@@ -201,12 +206,4 @@ func compareNode(node rawvalue.NodeID, before, after, mirror *Node,
 		}
 	}
 	return list
-}
-
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
 }

@@ -22,14 +22,14 @@ func server(attributes map[ua.AttributeID]string, references ...addrspace.Refere
 
 func TestCompare(t *testing.T) {
 	nodeID := func(raw ...byte) map[ua.AttributeID]string {
-		return map[ua.AttributeID]string{ua.AttributeIDNodeID: text(value(raw...))}
+		return map[ua.AttributeID]string{ua.AttributeIDNodeID: compared(value(raw...))}
 	}
 	name := func(s string) map[ua.AttributeID]string {
 		return map[ua.AttributeID]string{ua.AttributeIDBrowseName: s}
 	}
 	access := func(bits byte) map[ua.AttributeID]string {
-		return map[ua.AttributeID]string{ua.AttributeIDAccessLevel: text(value(3, bits)),
-			ua.AttributeIDHistorizing: text(value(1, bits>>2&1))}
+		return map[ua.AttributeID]string{ua.AttributeIDAccessLevel: compared(value(3, bits)),
+			ua.AttributeIDHistorizing: compared(value(1, bits>>2&1))}
 	}
 	up := addrspace.Reference{Type: rawvalue.NodeID{Number: 35}, Target: rawvalue.NodeID{Namespace: 1, Number: 8}}
 	for what, c := range map[string]struct {

@@ -39,7 +39,7 @@ func (s *session) user() string {
 	case kind != policyCertificate:
 		return name
 	case len(s.userChain) > 0 && s.userChain[0].Subject.CommonName != "":
-		return clip(s.userChain[0].Subject.CommonName)
+		return clientText(s.userChain[0].Subject.CommonName)
 	}
 	return "certificate " + hex.EncodeToString([]byte(name))
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"heliograph/firmware/opcua/rawvalue"
 	"heliograph/firmware/opcua/subscription"
+	"heliograph/firmware/platform/text"
 )
 
 // totals are the counters of ServerDiagnosticsSummary (OPC 10000-5 §12.9) that are not kept
@@ -27,26 +29,30 @@ type clientInfo struct {
 }
 
 func (q *query) clientInfo(req *ua.CreateSessionRequest) clientInfo {
-	a := clientInfo{name: clip(req.SessionName), server: clip(req.ServerURI), endpoint: clip(req.EndpointURL)}
+	a := clientInfo{name: clientText(req.SessionName), server: clientText(req.ServerURI),
+		endpoint: clientText(req.EndpointURL)}
 	a.client = ua.ApplicationDescription{ApplicationName: ua.NewLocalizedText(""), DiscoveryURLs: []string{},
 		ApplicationType: ua.ApplicationTypeClient}
 	if d := req.ClientDescription; d != nil {
-		a.client.ApplicationURI, a.client.ProductURI = clip(d.ApplicationURI), clip(d.ProductURI)
+		a.client.ApplicationURI, a.client.ProductURI = clientText(d.ApplicationURI), clientText(d.ProductURI)
 		if d.ApplicationName != nil {
-			a.client.ApplicationName = ua.NewLocalizedText(clip(d.ApplicationName.Text))
+			a.client.ApplicationName = ua.NewLocalizedText(clientText(d.ApplicationName.Text))
 		}
 	}
 	return a
 }
 
-// a copy, so that the request is not kept
-func clip(s string) string { return string([]byte(s[:min(len(s), maxClientText)])) }
+// clientText returns a text of a client for diagnostics: of bounded length, a copy, so that the
+// request is not kept, and valid UTF-8, since a client that reads it may refuse anything else.
+func clientText(s string) string {
+	return strings.Clone(strings.ToValidUTF8(text.Clip(s, maxClientText), "?"))
+}
 
-// clipLocales copies the LocaleIds of a client. They are shown in diagnostics only: texts have
+// clientLocales copies the LocaleIds of a client. They are shown in diagnostics only: texts have
 // the locale in which the transmitter read them.
-func clipLocales(list []string) (kept []string) {
+func clientLocales(list []string) (kept []string) {
 	for _, l := range list[:min(len(list), maxLocales)] {
-		kept = append(kept, clip(l))
+		kept = append(kept, clientText(l))
 	}
 	return kept
 }

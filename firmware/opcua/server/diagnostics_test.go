@@ -57,6 +57,27 @@ func summaryOf(t *testing.T, c *channel.Client, token *ua.NodeID) ua.ServerDiagn
 	return *v.(*ua.ExtensionObject).Value.(*ua.ServerDiagnosticsSummaryDataType)
 }
 
+// A client that reads what another one says of itself may refuse bytes that are not UTF-8.
+func TestTextsOfAClientAreShownAsUTF8OfBoundedLength(t *testing.T) {
+	s, url := start(t, nil)
+	diagnosticNodes(t, s)
+	c, token := newSession(t, url)
+	app := &ua.ApplicationDescription{ApplicationURI: "b\xffc", ApplicationName: ua.NewLocalizedText("")}
+	if code := codeOf(t, open(t, url), &ua.CreateSessionRequest{RequestHeader: header(nil), ClientDescription: app,
+		RequestedSessionTimeout: 3_600_000, SessionName: strings.Repeat("a", maxClientText-1) + "ä",
+	}); code != ua.StatusOK {
+		t.Fatal(code)
+	}
+	v, _ := diagnosticOf(t, c, token, id.Server_ServerDiagnostics_SessionsDiagnosticsSummary_SessionDiagnosticsArray)
+	got := v.([]*ua.ExtensionObject)[1].Value.(*ua.SessionDiagnosticsDataType)
+	if want := strings.Repeat("a", maxClientText-1); got.SessionName != want {
+		t.Errorf("SessionName: got %q, want %q", got.SessionName, want)
+	}
+	if got := got.ClientDescription.ApplicationURI; got != "b?c" {
+		t.Errorf("ApplicationURI: got %q, want %q", got, "b?c")
+	}
+}
+
 func TestDiagnosticsAreTrue(t *testing.T) {
 	s, url := start(t, nil)
 	factory(t, s)

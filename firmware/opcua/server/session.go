@@ -240,7 +240,7 @@ func (q *query) activation(req *ua.ActivateSessionRequest, session uint32, user 
 		Encrypted: peer.Mode == ua.MessageSecurityModeSignAndEncrypt,
 	}
 	if req.LocaleIDs != nil {
-		a.locales, a.setLocales = clipLocales(req.LocaleIDs), true
+		a.locales, a.setLocales = clientLocales(req.LocaleIDs), true
 	}
 	return a
 }

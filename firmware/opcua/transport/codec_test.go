@@ -33,6 +33,14 @@ func golden(t testing.TB, name string) []byte {
 	return nil
 }
 
+func TestALongReasonIsTruncatedBetweenCharacters(t *testing.T) {
+	long := &Error{Code: ua.StatusBadTCPServerTooBusy, Reason: strings.Repeat("ü", maxString)}
+	got := ParseError(long.Append(nil)[HeaderSize:])
+	if want := strings.Repeat("ü", maxString/2-1); got.Reason != want {
+		t.Errorf("got %d bytes, ending in %q; want %d", len(got.Reason), got.Reason[len(got.Reason)-3:], len(want))
+	}
+}
+
 func TestMessagesEqualTheGoldenVectors(t *testing.T) {
 	hello := HelloBody{
 		ReceiveBuffer: 65535, SendBuffer: 65535, MaxMessage: 1 << 24, MaxChunks: 4096,

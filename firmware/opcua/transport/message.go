@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/gopcua/opcua/ua"
+
+	"heliograph/firmware/platform/text"
 )
 
 // maxString bounds the endpoint URL and the reason: their encoded value is below
@@ -100,10 +102,7 @@ func (e *Error) Unwrap() error { return e.Code }
 
 // Append adds a complete ERR message to b. A reason that is too long is truncated.
 func (e *Error) Append(b []byte) []byte {
-	reason := e.Reason
-	if len(reason) >= maxString {
-		reason = reason[:maxString-1]
-	}
+	reason := text.Clip(e.Reason, maxString-1)
 	b = Header{Err, Final, uint32(HeaderSize + 4 + 4 + len(reason))}.Append(b)
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.Code))
 	return appendString(b, reason)

@@ -22,6 +22,7 @@ import (
 
 	"heliograph/firmware/platform/health"
 	"heliograph/firmware/platform/report"
+	"heliograph/firmware/platform/text"
 )
 
 const (
@@ -91,7 +92,7 @@ func (t *Task) Run(ctx context.Context) error {
 
 // message returns what to send, and the state that it shows.
 func message(v health.Verdict, ready bool, shown string) (lines, status string) {
-	status = text(v)
+	status = statusLine(v)
 	var list []string
 	if !ready {
 		list = append(list, daemon.SdNotifyReady)
@@ -105,8 +106,8 @@ func message(v health.Verdict, ready bool, shown string) (lines, status string) 
 	return strings.Join(list, "\n"), status
 }
 
-// text is a verdict as one line without controls.
-func text(v health.Verdict) string {
+// statusLine is a verdict as one line without controls.
+func statusLine(v health.Verdict) string {
 	s := string(v.State)
 	if v.Reason != "" {
 		s += ": " + v.Reason
@@ -117,8 +118,5 @@ func text(v health.Verdict) string {
 		}
 		return r
 	}, s)
-	if len(s) > mostStatus {
-		s = s[:mostStatus]
-	}
-	return strings.ToValidUTF8(s, "")
+	return strings.ToValidUTF8(text.Clip(s, mostStatus), "")
 }

@@ -109,7 +109,7 @@ func TestSocketSendsDatagrams(t *testing.T) {
 }
 
 func TestAStateIsOneLineOfBoundedLength(t *testing.T) {
-	got := text(health.Verdict{State: health.Good, Reason: strings.Repeat("ü\x1b[2J\n", 1000)})
+	got := statusLine(health.Verdict{State: health.Good, Reason: strings.Repeat("ü\x1b[2J\n", 1000)})
 	if len(got) > mostStatus || strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r == '\ufffd' }) {
 		t.Errorf("got %d bytes, %q", len(got), got)
 	}

@@ -22,6 +22,14 @@ func Clip(s string, n int) string {
 	return s[:n]
 }
 
+// Shorten returns s, or its first n bytes at most and "…".
+func Shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return Clip(s, n) + "…"
+}
+
 // Printable returns s with "?" for each character that is not printable (unicode.IsPrint), line ends
 // included: a terminal acts on some of them.
 func Printable(s string) string {

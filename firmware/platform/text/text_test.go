@@ -21,6 +21,20 @@ func TestClip(t *testing.T) {
 	}
 }
 
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"aéb", 2, "a…"}, {"aé", 3, "aé"},
+	} {
+		if got := text.Shorten(tt.s, tt.n); got != tt.want {
+			t.Errorf("Shorten(%q, %d): got %q, want %q", tt.s, tt.n, got, tt.want)
+		}
+	}
+}
+
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "a – ü €": "a – ü €", "a\x1b[2J\nb\t": "a?[2J?b?", "\x7f\u0085\u202e\u2028\u2066": "?????",

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
+	"heliograph/firmware/platform/text"
 	"heliograph/firmware/tx/source"
 )
 
@@ -54,14 +55,7 @@ func (s *Source) refuse(m *payload.Message, why string) {
 	n := s.stats.Refused.Add(1)
 	now := time.Now().UnixNano()
 	if last := s.warned.Load(); now-last >= int64(warnEvery) && s.warned.CompareAndSwap(last, now) {
-		s.log.Warn("message refused", "error", why, "topic", clip(m.Topic), "bytes", len(m.Payload), "refused", n)
+		s.log.Warn("message refused", "error", why, "topic", text.Shorten(m.Topic, loggedTopic),
+			"bytes", len(m.Payload), "refused", n)
 	}
-}
-
-// clip shortens a topic for a line of the log.
-func clip(s string) string {
-	if len(s) > loggedTopic {
-		return s[:loggedTopic] + "…"
-	}
-	return s
 }

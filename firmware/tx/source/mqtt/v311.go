@@ -13,6 +13,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/text"
 )
 
 // Protocol levels of CONNECT (MQTT 3.1.1 §3.1.2.2). The high bit marks a bridge for
@@ -121,7 +122,7 @@ func (c *client311) subscribe(ctx context.Context, filters []string, qos byte) e
 	if granted, ok := token.(*paho.SubscribeToken); ok {
 		for topic, qos := range granted.Result() {
 			if qos >= 0x80 {
-				return refusedTopic(fmt.Sprintf("the broker refuses %q", clip(topic)))
+				return refusedTopic(fmt.Sprintf("the broker refuses %q", text.Shorten(topic, loggedTopic)))
 			}
 		}
 	}

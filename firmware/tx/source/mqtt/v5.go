@@ -18,6 +18,7 @@ import (
 
 	payload "heliograph/firmware/conduit/payload/mqtt"
 	"heliograph/firmware/platform/cause"
+	"heliograph/firmware/platform/text"
 )
 
 // session5 keeps what MQTT 5 remembers between connections: which QoS 2
@@ -181,7 +182,8 @@ func (c *client5) subscribe(ctx context.Context, filters []string, qos byte) err
 		}
 		for i, reason := range answer.Reasons {
 			if reason >= 0x80 {
-				return refusedTopic(fmt.Sprintf("the broker refuses %q with reason %#x", clip(filters[i]), reason))
+				return refusedTopic(fmt.Sprintf("the broker refuses %q with reason %#x",
+					text.Shorten(filters[i], loggedTopic), reason))
 			}
 		}
 	}
